@@ -1,0 +1,28 @@
+package buffer
+
+import (
+	"time"
+
+	"github.com/seed-afc6a195/aggregator/pkg/config/setting"
+)
+
+// Config is the buffer's settings.
+type Config struct {
+	Type         string            `yaml:"type" default:"bbolt" enum:"bbolt|jetstream" help:"where chunks are kept"`
+	Path         string            `yaml:"path" default:"data" help:"a directory: queue segments, state, dead letters"`
+	SegmentSize  setting.Size      `yaml:"segment_size" default:"64MiB" help:"a segment file is sealed at this size"`
+	DedupeWindow time.Duration     `yaml:"dedupe_window" default:"10m" help:"how long unconfirmed chunk ids are remembered; 0: off"`
+	MaxSize      setting.Size      `yaml:"max_size" default:"0" help:"bytes on disk; 0: 80 % of what is free at the start"`
+	MinFreeDisk  setting.Size      `yaml:"min_free_disk" default:"1GiB" help:"the disk is treated as full when less than this is free"`
+	WhenFull     string            `yaml:"when_full" default:"block" enum:"block|drop_oldest|reject" help:"block: no ack, agents keep and retry; drop_oldest: counted; reject: close the connection"`
+	Sync         bool              `yaml:"sync" default:"true" help:"false: ack before fdatasync"`
+	Compression  string            `yaml:"compression" default:"s2" enum:"none|s2|zstd" help:"of chunks on disk"`
+	DeadLetters  DeadLettersConfig `yaml:"dead_letters" help:"limits of the dead letters"`
+	JetStream    map[string]any    `yaml:"jetstream" later:"true" help:"a queue replicated over a network"`
+}
+
+// DeadLettersConfig bounds the dead letters: the oldest go first.
+type DeadLettersConfig struct {
+	MaxSize setting.Size  `yaml:"max_size" default:"1GiB" help:"bytes on disk"`
+	MaxAge  time.Duration `yaml:"max_age" default:"720h" help:"0: for ever"`
+}

@@ -1,0 +1,87 @@
+// Package buffer is the durable queue between the agents' acks and the outputs, and the store of
+// dead letters.
+package buffer
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/seed-afc6a195/aggregator/pkg/event"
+)
+
+// Queue stores chunks until every output that wants them is done with them. It is the only place
+// that the promise "what was acknowledged is never lost" rests on. Safe for concurrent use.
+type Queue interface {
+	// NewBatch returns an empty batch for the connection conn; one goroutine at a time may use it.
+	NewBatch(conn uint64) Batch
+	// Settle: see forward.Sink.
+	Settle(conn uint64, received bool)
+	// Source returns what waits for the output. One Source per output name; the same one again for
+	// the same name. Names that were never asked for keep their backlog.
+	Source(output string) Source
+	// Stats returns a snapshot for the status endpoint.
+	Stats() Stats
+	// Close waits for commits under way, saves what outputs have finished and closes the files.
+	Close() error
+}
+
+// Message is what the queue needs to know of an agent's message before its entries.
+type Message struct {
+	Cluster string
+	Tag     string
+	Chunk   string   // the agent's chunk option; "" where it asked for no ack
+	Outputs []string // who wants it; kept, not copied
+}
+
+// Batch gathers messages for one commit. See forward.Batch, which it satisfies but for Begin.
+type Batch interface {
+	Begin(m Message)
+	Add(entries []byte, events int, nanos bool)
+	// Reject keeps the bytes as a dead letter of no output, durable with the batch.
+	Reject(raw []byte, events int, reason string)
+	Abandon()
+	Size() int
+	// Commit returns nil once all is on disk: it survives SIGKILL and power loss. ErrFull with
+	// when_full: reject; ctx's error when it ends while waiting for room (nothing was stored);
+	// ErrClosed after Close. After another error part of it may have been stored, so a resend may
+	// double events, never lose any.
+	Commit(ctx context.Context) error
+	Reset()
+}
+
+// Source hands out the chunks that wait for one output. Safe for concurrent use.
+type Source interface {
+	// Next returns the next chunk: clusters take turns by bytes, one cluster's chunks come in order
+	// of sequence. It blocks until there is one or ctx ends. The chunk belongs to the caller until
+	// Done or Return, which take its memory back.
+	Next(ctx context.Context) (*event.Chunk, error)
+	// Done forgets c for this output.
+	Done(c *event.Chunk)
+	// Return gives c back unfinished: Next will hand it out again, before later ones of its cluster.
+	Return(c *event.Chunk)
+}
+
+// Errors that a caller decides on.
+var (
+	// ErrFull is returned when a limit is reached and when_full is reject.
+	ErrFull = errors.New("queue is full")
+	// ErrClosed is returned after Close.
+	ErrClosed = errors.New("queue is closed")
+)
+
+// Letter is a dead letter: events that will not be delivered, with the reason.
+type Letter struct {
+	ID       uint64    // the store's number, ascending with time
+	Time     time.Time // when it was refused
+	Cluster  string
+	Tag      string
+	Output   string // "" where it was refused before any output
+	EventID  string // "" where it has none
+	Status   int    // the destination's status code, 0 where it has none
+	Reason   string // a short label: "rejected", "too_large", "invalid_entry", "max_attempts", …
+	Detail   string // the destination's words
+	Attempts int
+	Events   int    // usually 1; more where entries that follow each other were refused together
+	Entry    []byte // msgpack, as it came
+}

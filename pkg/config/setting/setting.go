@@ -1,0 +1,40 @@
+// Package setting holds the types that a configuration is made of. Every part of the program owns
+// a Config built from them; package config gathers, decodes and checks these.
+//
+// A Config is a struct whose fields carry these tags:
+//
+//	yaml:"name"      the key
+//	default:"10s"    the value, in YAML, where the key is missing
+//	enum:"a|b"       the only values that a string may have
+//	required:"true"  the key must be there
+//	help:"…"         one line for the JSON Schema
+//	later:"true"     part of the contract but not built yet: its presence is an error
+package setting
+
+import "fmt"
+
+// Checker is implemented by a Config (pointer receiver) that has rules beyond its fields' types.
+// Check reports every broken rule; it is called after defaults are set.
+type Checker interface{ Check(r *Report) }
+
+// Report collects broken rules.
+type Report struct{ Problems []Problem }
+
+// Problem is one broken rule: Key is relative to the reporting Config ("tls.cert_file", "" for
+// itself), Reason says what is wrong, Hint what to do.
+type Problem struct{ Key, Reason, Hint string }
+
+// Add records a broken rule at key, with what to do about it in hint.
+func (r *Report) Add(key, hint, format string, args ...any) {
+	r.Problems = append(r.Problems, Problem{Key: key, Reason: fmt.Sprintf(format, args...), Hint: hint})
+}
+
+// Size is a number of bytes, written 512KiB, 10MiB or 1GB.
+type Size int64
+
+// Rate is bytes per second, written 50MiB/s; 0 means no limit.
+type Rate int64
+
+// Secret is a string that does not print: every way of formatting or marshalling it gives
+// "<secret>". Only Reveal shows it.
+type Secret struct{ text *string }

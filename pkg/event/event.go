@@ -1,0 +1,44 @@
+// Package event holds the values that every part shares: events and chunks as msgpack bytes.
+//
+// An entry is what the Forward protocol puts on the wire for one event, [time, record] or
+// [[time, metadata], record]; entries are such values one after the other. They stay bytes from
+// the socket to the destination: nothing here decodes a record into Go maps.
+package event
+
+import "time"
+
+// Time is an event's time: seconds since 1970 UTC and nanoseconds in [0, 1e9).
+type Time struct {
+	Sec  int64
+	Nsec uint32
+}
+
+// Event is one event of a chunk. Its slices point into the chunk's Entries and live as long.
+type Event struct {
+	Chunk    *Chunk // the chunk it came in: cluster, tag, id
+	Pos      int    // its position in Chunk, counted in events
+	Time     Time
+	Metadata []byte // a msgpack map, nil where the entry had none
+	Group    []byte // the group-start entry in force (Fluent Bit's OTLP groups), nil outside a group
+	Record   []byte // a msgpack map
+}
+
+// Chunk is entries of one cluster and one tag as the queue hands them to an output: the unit of
+// storage and of delivery. Entries holds Events well-formed events, uncompressed, and possibly
+// group markers, which are not counted.
+type Chunk struct {
+	Seq      uint64 // the queue's number, ascending within a cluster
+	Cluster  string
+	Tag      string
+	Received time.Time // when it was stored
+	Events   int
+	Entries  []byte
+	Parts    []Part // what the chunk was made of, in order; their Events add up to Chunk.Events
+}
+
+// Part is the piece of a chunk that came in one message of an agent. Event ids are made of it.
+type Part struct {
+	Key    [16]byte // see NewPartKey; equal for a message and its resend
+	First  int      // position of the part's first event within the agent's message
+	Events int
+}

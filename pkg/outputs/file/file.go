@@ -1,0 +1,2 @@
+// Package file writes events to files, one JSON object a line.
+package file
