@@ -21,6 +21,8 @@ type Event struct {
 	Metadata []byte // a msgpack map, nil where the entry had none
 	Group    []byte // the group-start entry in force (Fluent Bit's OTLP groups), nil outside a group
 	Record   []byte // a msgpack map
+
+	part place // where Iterator found the event's part: a hint for AppendID
 }
 
 // Chunk is entries of one cluster and one tag as the queue hands them to an output: the unit of
@@ -38,7 +40,7 @@ type Chunk struct {
 
 // Part is the piece of a chunk that came in one message of an agent. Event ids are made of it.
 type Part struct {
-	Key    [16]byte // see NewPartKey; equal for a message and its resend
+	Key    [16]byte // see PartKeyOfChunk and PartKeyOfSeq; equal for a message and its resend
 	First  int      // position of the part's first event within the agent's message
 	Events int
 }

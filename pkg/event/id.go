@@ -1,0 +1,61 @@
+package event
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"strconv"
+)
+
+// PartKeyOfChunk returns the key of the message that carries the agent's chunk id: the same for a
+// message and for its resend, to whatever server. It is only as unique as the id: see Part.
+func PartKeyOfChunk(cluster, tag, chunk string) [16]byte {
+	b := make([]byte, 0, 256)
+	b = append(b, 'c')
+	for _, s := range [...]string{cluster, tag, chunk} {
+		b = binary.BigEndian.AppendUint32(b, uint32(len(s)))
+		b = append(b, s...)
+	}
+	return partKey(b)
+}
+
+// PartKeyOfSeq returns the key of a message that has no chunk id to rely on: of the number part of
+// the chunk seq in the queue whose own random id is queue.
+func PartKeyOfSeq(queue [16]byte, seq uint64, part int) [16]byte {
+	b := make([]byte, 0, 64)
+	b = append(b, 's')
+	b = append(b, queue[:]...)
+	b = binary.BigEndian.AppendUint64(b, seq)
+	b = binary.BigEndian.AppendUint64(b, uint64(part))
+	return partKey(b)
+}
+
+// partKey cuts the SHA-256 of b. The fields in b have a length of their own each, and b begins with
+// a letter for their kind, so that no two lists of fields make the same bytes.
+func partKey(b []byte) (key [16]byte) {
+	sum := sha256.Sum256(b)
+	copy(key[:], sum[:])
+	return key
+}
+
+// AppendID appends the event's id, which is the same for every delivery of the event: the 22
+// base64url characters of its part's key, "-", and its position in the agent's message. An event
+// of a chunk without parts has none.
+func (ev *Event) AppendID(dst []byte) []byte {
+	parts := ev.Chunk.Parts
+	p := ev.part
+	if p.index >= len(parts) || ev.Pos < p.first {
+		p = place{}
+	}
+	for p.index < len(parts) && ev.Pos >= p.first+parts[p.index].Events {
+		p.first += parts[p.index].Events
+		p.index++
+	}
+	if p.index >= len(parts) {
+		return dst
+	}
+	part := &parts[p.index]
+	dst = base64.RawURLEncoding.AppendEncode(dst, part.Key[:])
+	dst = append(dst, '-')
+	return strconv.AppendInt(dst, int64(part.First+ev.Pos-p.first), 10)
+}
