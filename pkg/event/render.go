@@ -1,0 +1,257 @@
+package event
+
+import (
+	"encoding/base64"
+	"encoding/binary"
+	"math"
+	"strconv"
+	"unicode/utf8"
+)
+
+// renderer renders msgpack values as JSON.
+//
+// Keys must be unique, and of equal ones the last must stay, so members can't be written before the
+// map is known to its end. Maps with equal keys are rare, though: a map of up to smallMap members is
+// written at once, with a look at the hashes of its keys. Where two are equal, errSuspect sends the
+// renderer back to the beginning of the event, to go over it strictly: every map is then read twice,
+// first for its keys. Larger maps are always read twice.
+type renderer struct {
+	strict    bool
+	added     [][]byte // keys that the outermost map must not have
+	addedMask uint64
+	hashes    []uint64 // of the keys of the small maps that are being written, innermost last
+	keyLevel  int      // how many keys that are maps or arrays enclose what is being written
+	keySet
+}
+
+// smallMap is the number of members up to which a linear search in hashes beats reading twice.
+const smallMap = 32
+
+// maxKeyLevel bounds keys that are maps or arrays inside of such keys: each level escapes the
+// quotes and backslashes of the one within, so the text would double in length with every level.
+// Deeper ones become base64 of their msgpack.
+const maxKeyLevel = 2
+
+// record writes the members of the event's record, each with a comma behind it.
+func (r *renderer) record(dst, b []byte) ([]byte, error) {
+	t, n, i, err := head(b, 0)
+	if err != nil {
+		return dst, err
+	}
+	if t != TypeMap {
+		return dst, errNotMap
+	}
+	dst, _, err = r.members(dst, b, i, n, 1)
+	return dst, err
+}
+
+// value writes the value at b[i], inside of depth levels of maps and arrays, and returns its end.
+func (r *renderer) value(dst, b []byte, i, depth int) ([]byte, int, error) {
+	if uint(i) >= uint(len(b)) {
+		return dst, 0, ErrTruncated
+	}
+	c := b[i]
+	switch {
+	case c <= 0x7f:
+		return strconv.AppendUint(dst, uint64(c), 10), i + 1, nil
+	case c >= 0xa0 && c <= 0xbf:
+		if end := i + 1 + int(c&0x1f); end <= len(b) {
+			return appendQuoted(dst, b[i+1:end]), end, nil
+		}
+	case c == 0xd9 && i+2 <= len(b):
+		if end := i + 2 + int(b[i+1]); end <= len(b) {
+			return appendQuoted(dst, b[i+2:end]), end, nil
+		}
+	}
+	t, n, j, err := head(b, i)
+	if err != nil {
+		return dst, 0, err
+	}
+	switch t {
+	case TypeMap:
+		if depth >= MaxDepth {
+			return dst, 0, errTooNested
+		}
+		dst = append(dst, '{')
+		if dst, j, err = r.members(dst, b, j, n, depth+1); err != nil {
+			return dst, 0, err
+		}
+		return closeObject(dst), j, nil
+	case TypeArray:
+		if depth >= MaxDepth {
+			return dst, 0, errTooNested
+		}
+		dst = append(dst, '[')
+		for k := range n {
+			if k > 0 {
+				dst = append(dst, ',')
+			}
+			if dst, j, err = r.value(dst, b, j, depth+1); err != nil {
+				return dst, 0, err
+			}
+		}
+		return append(dst, ']'), j, nil
+	case TypeStr:
+		return appendQuoted(dst, b[j:j+n]), j + n, nil
+	}
+	return appendScalar(dst, b[i], b[j-1], b[j:j+n], true), j + n, nil
+}
+
+// appendScalar appends what is neither str, map nor array: its lead byte c, the byte ext before the
+// payload p (an ext's type). Quoted: as a JSON value; else as text, without quotes around strings.
+func appendScalar(dst []byte, c, ext byte, p []byte, quoted bool) []byte {
+	switch TypeOf(c) {
+	case TypeBool:
+		return strconv.AppendBool(dst, c == 0xc3)
+	case TypeInt:
+		v, u := integer(c, p)
+		if u != 0 {
+			return strconv.AppendUint(dst, u, 10)
+		}
+		return strconv.AppendInt(dst, v, 10)
+	case TypeFloat:
+		return appendFloat(dst, float(p), 8*len(p))
+	case TypeBin:
+		if !quoted && utf8.Valid(p) {
+			return append(dst, p...)
+		}
+		if utf8.Valid(p) {
+			return appendQuoted(dst, p)
+		}
+		return appendBase64(dst, p, quoted)
+	case TypeExt:
+		if ext == 0 && len(p) == 8 {
+			t := Time{Sec: int64(binary.BigEndian.Uint32(p)), Nsec: binary.BigEndian.Uint32(p[4:])}
+			switch {
+			case t.Nsec >= 1e9: // no time
+			case quoted:
+				return append(appendRFC3339(append(dst, '"'), t), '"')
+			default:
+				return appendRFC3339(dst, t)
+			}
+		}
+		dst = append(dst, `{"type":`...)
+		dst = strconv.AppendInt(dst, int64(int8(ext)), 10)
+		dst = append(dst, `,"data":`...)
+		return append(appendBase64(dst, p, true), '}')
+	}
+	return append(dst, "null"...)
+}
+
+func appendBase64(dst, p []byte, quoted bool) []byte {
+	if !quoted {
+		return base64.StdEncoding.AppendEncode(dst, p)
+	}
+	return append(base64.StdEncoding.AppendEncode(append(dst, '"'), p), '"')
+}
+
+// appendFloat appends the shortest text that reads back as f and is no integer's, so that a field
+// of 1.5 and 2.0 is of one type for whoever guesses types. Exponents are written as encoding/json does.
+func appendFloat(dst []byte, f float64, bits int) []byte {
+	if math.IsNaN(f) || math.IsInf(f, 0) {
+		return append(dst, "null"...)
+	}
+	abs := math.Abs(f)
+	small, large := abs != 0 && abs < 1e-6, abs >= 1e21
+	if bits == 32 {
+		small, large = abs != 0 && float32(abs) < 1e-6, float32(abs) >= 1e21
+	}
+	if small || large {
+		dst = strconv.AppendFloat(dst, f, 'e', -1, bits)
+		if n := len(dst); dst[n-4] == 'e' && dst[n-3] == '-' && dst[n-2] == '0' { // e-09
+			dst[n-2] = dst[n-1]
+			dst = dst[:n-1]
+		}
+		return dst
+	}
+	dst = strconv.AppendFloat(dst, f, 'f', -1, bits)
+	if f == math.Trunc(f) {
+		dst = append(dst, '.', '0')
+	}
+	return dst
+}
+
+// members writes the n members that begin at b[i], each with a comma behind it.
+func (r *renderer) members(dst, b []byte, i, n, depth int) ([]byte, int, error) {
+	if n > smallMap || r.strict {
+		return r.membersStrict(dst, b, i, n, depth)
+	}
+	var (
+		err  error
+		mask uint64
+		base = len(r.hashes)
+		add  = depth == 1 && r.added != nil
+	)
+	for range n {
+		start := len(dst)
+		if dst, i, err = r.key(dst, b, i, depth); err != nil {
+			break
+		}
+		h := hashText(dst[start:])
+		bit := maskBit(h)
+		if add && r.addedMask&bit != 0 && isAdded(r.added, dst[start:]) {
+			dst = dst[:start]
+			if i = skipTrusted(b, i); i < 0 {
+				err = ErrTruncated
+				break
+			}
+			continue
+		}
+		if mask&bit != 0 && holds(r.hashes[base:], h) {
+			err = errSuspect
+			break
+		}
+		mask |= bit
+		r.hashes = append(r.hashes, h)
+		dst = append(dst, ':')
+		if dst, i, err = r.value(dst, b, i, depth); err != nil {
+			break
+		}
+		dst = append(dst, ',')
+	}
+	r.hashes = r.hashes[:base]
+	return dst, i, err
+}
+
+// key writes the key at b[i] as a string.
+func (r *renderer) key(dst, b []byte, i, depth int) ([]byte, int, error) {
+	if uint(i) < uint(len(b)) {
+		if c := b[i]; c >= 0xa0 && c <= 0xbf {
+			if end := i + 1 + int(c&0x1f); end <= len(b) {
+				return appendQuoted(dst, b[i+1:end]), end, nil
+			}
+		}
+	}
+	t, n, j, err := head(b, i)
+	if err != nil {
+		return dst, 0, err
+	}
+	switch t {
+	case TypeStr, TypeBin:
+		if t == TypeBin && !utf8.Valid(b[j:j+n]) {
+			return appendBase64(dst, b[j:j+n], true), j + n, nil
+		}
+		return appendQuoted(dst, b[j:j+n]), j + n, nil
+	case TypeMap, TypeArray:
+		return r.containerKey(dst, b, i, depth)
+	}
+	var buf [64]byte
+	return appendQuoted(dst, appendScalar(buf[:0], b[i], b[j-1], b[j:j+n], false)), j + n, nil
+}
+
+func (r *renderer) containerKey(dst, b []byte, i, depth int) ([]byte, int, error) {
+	if r.keyLevel == maxKeyLevel {
+		end := skipTrusted(b, i)
+		if end < 0 {
+			return dst, 0, ErrTruncated
+		}
+		return appendBase64(dst, b[i:end], true), end, nil
+	}
+	r.keyLevel++
+	text, end, err := r.value(nil, b, i, depth)
+	r.keyLevel--
+	if err != nil {
+		return dst, 0, err
+	}
+	return appendQuoted(dst, text), end, nil
+}
