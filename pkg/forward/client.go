@@ -1,0 +1,197 @@
+package forward
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// ClientConfig says how to reach a Forward server.
+type ClientConfig struct {
+	Address     string        // host, host:port or unix:/path; the port is 24224 where none is given
+	TLS         *tls.Config   // nil: plain; its ServerName is Address's host where empty
+	Login       *ClientLogin  // nil: the server has no shared key
+	DialTimeout time.Duration // for connecting, TLS and login together; 0: 10 s
+	Timeout     time.Duration // for each write, and for each ack once it is waited for; 0: 60 s
+}
+
+// ClientLogin is what a server with a shared key wants to know.
+type ClientLogin struct {
+	SharedKey string // "" is a key too
+	Hostname  string // the client's own name, which must differ from the server's; "": the host's name
+	User      string // told only to a server that asks for users
+	Password  string
+}
+
+// Format keeps the secrets out of whatever prints a configuration.
+func (*ClientLogin) Format(s fmt.State, _ rune) { _, _ = s.Write([]byte("<secret>")) }
+
+// Errors that a caller decides on; all others are faults of the network or of the server, after
+// which a new connection may do better.
+var (
+	// ErrClientLogin is returned when server and client can't agree on who they are: a wrong key,
+	// user or password, a PONG that proves nothing, a server that wants a key where none is set.
+	ErrClientLogin = errors.New("login failed")
+	// ErrClientAck is returned when the server acknowledges another chunk than the one sent.
+	ErrClientAck = errors.New("the server acknowledged another chunk")
+)
+
+// Client is one connection to a Forward server. After an error it is of no use but to Close: a
+// frame may have been cut, an ack may still be under way. One goroutine may Write while another
+// reads acks; Send does both. Making a new connection and sending again what was not
+// acknowledged, under the same chunk id, is the caller's business.
+type Client struct {
+	cfg     ClientConfig
+	conn    net.Conn
+	read    clientReader
+	encoder ClientEncoder
+	frame   []byte
+}
+
+// Dial connects to a server and, with cfg.Login, logs in. See ErrClientLogin.
+func Dial(ctx context.Context, cfg ClientConfig) (*Client, error) {
+	network, address, host, err := clientAddress(cfg.Address)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(cfg.DialTimeout, 10*time.Second))
+	defer cancel()
+	var dialer net.Dialer
+	conn, err := dialer.DialContext(ctx, network, address)
+	if err != nil {
+		return nil, fmt.Errorf("connecting to %s: %w", cfg.Address, clientCause(ctx, err))
+	}
+	if cfg.TLS != nil {
+		conn = tls.Client(conn, clientTLS(cfg.TLS, host))
+	}
+	c, err := newClient(ctx, conn, cfg)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("connecting to %s: %w", cfg.Address, err), ignoreClosed(conn.Close()))
+	}
+	return c, nil
+}
+
+// newClient does the TLS handshake and the login on conn, as far as cfg asks for them.
+func newClient(ctx context.Context, conn net.Conn, cfg ClientConfig) (*Client, error) {
+	c := &Client{cfg: cfg, conn: conn, read: clientReader{from: conn}}
+	c.cfg.Timeout = cmp.Or(cfg.Timeout, time.Minute)
+	if secure, ok := conn.(*tls.Conn); ok {
+		if err := secure.HandshakeContext(ctx); err != nil {
+			return nil, fmt.Errorf("TLS handshake: %w", clientCause(ctx, err))
+		}
+	}
+	if cfg.Login == nil {
+		return c, nil
+	}
+	defer clientGuard(ctx, 0, conn.SetDeadline)()
+	if err := clientHandshake(conn, &c.read, *cfg.Login); err != nil {
+		return nil, clientCause(ctx, err)
+	}
+	return c, nil
+}
+
+// Send writes m in one frame and, where m.Chunk is set, returns nil only once the server has
+// acknowledged it. See ErrClientAck.
+func (c *Client) Send(ctx context.Context, m *ClientMessage) error {
+	var err error
+	if c.frame, err = c.encoder.Append(c.frame[:0], m); err != nil {
+		return err
+	}
+	if err = c.Write(ctx, c.frame); err != nil || m.Chunk == "" {
+		return err
+	}
+	return c.ReadAck(ctx, m.Chunk)
+}
+
+// Write sends frames that ClientEncoder made: whole ones, one or many. nil means that they are on
+// their way, not that they arrived.
+func (c *Client) Write(ctx context.Context, frames []byte) error {
+	defer clientGuard(ctx, c.cfg.Timeout, c.conn.SetWriteDeadline)()
+	if _, err := c.conn.Write(frames); err != nil {
+		return fmt.Errorf("sending %d bytes to %s: %w", len(frames), c.cfg.Address, clientCause(ctx, err))
+	}
+	return nil
+}
+
+// ReadAck waits for the next ack and compares it with chunk, the oldest one that has none yet:
+// servers answer in order.
+func (c *Client) ReadAck(ctx context.Context, chunk string) error {
+	defer clientGuard(ctx, c.cfg.Timeout, c.conn.SetReadDeadline)()
+	value, err := c.read.next()
+	if err != nil {
+		return fmt.Errorf("waiting for an ack from %s: %w", c.cfg.Address, clientCause(ctx, err))
+	}
+	switch got, err := clientAck(value); {
+	case err != nil:
+		return fmt.Errorf("waiting for an ack from %s: %w", c.cfg.Address, err)
+	case !bytes.Equal(got, []byte(chunk)):
+		return fmt.Errorf("%w: got %.40q, expected %q", ErrClientAck, got, chunk)
+	}
+	return nil
+}
+
+// Close ends the connection and whatever waits on it.
+func (c *Client) Close() error { return ignoreClosed(c.conn.Close()) }
+
+// ignoreClosed drops what closing says about a connection that is gone already.
+func ignoreClosed(err error) error {
+	if errors.Is(err, net.ErrClosed) || errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET) {
+		return nil
+	}
+	return err
+}
+
+// clientGuard limits what follows to timeout (0: none) and to ctx, until the returned function is called.
+func clientGuard(ctx context.Context, timeout time.Duration, setDeadline func(time.Time) error) func() {
+	var deadline time.Time
+	if timeout > 0 {
+		deadline = time.Now().Add(timeout)
+	}
+	_ = setDeadline(deadline) // fails on a closed connection, as will what follows
+	stop := context.AfterFunc(ctx, func() { _ = setDeadline(time.Unix(1, 0)) })
+	return func() { stop() }
+}
+
+// clientCause puts the reason why ctx ended in place of the timeout that its end looks like.
+func clientCause(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); cause != nil && !errors.Is(err, cause) && (errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.Canceled)) {
+		return fmt.Errorf("%w (%w)", cause, err)
+	}
+	return err
+}
+
+// clientAddress splits an address as users write it; host is for TLS.
+func clientAddress(s string) (network, address, host string, err error) {
+	if path, ok := strings.CutPrefix(s, "unix:"); ok {
+		if path == "" {
+			return "", "", "", fmt.Errorf("address %q: no path (write unix:/path)", s)
+		}
+		return "unix", path, "localhost", nil
+	}
+	host, port, err := net.SplitHostPort(s)
+	if err != nil {
+		host, port = strings.TrimSuffix(strings.TrimPrefix(s, "["), "]"), "24224"
+		if strings.Contains(host, ":") && net.ParseIP(host) == nil {
+			return "", "", "", fmt.Errorf("address %q: %w (write host:port or unix:/path)", s, err)
+		}
+	}
+	if host == "" {
+		return "", "", "", fmt.Errorf("address %q: no host (write host:port or unix:/path)", s)
+	}
+	return "tcp", net.JoinHostPort(host, port), host, nil
+}
+
+// clientTLS fills in the name that the server's certificate must have.
+func clientTLS(cfg *tls.Config, host string) *tls.Config {
+	cfg = cfg.Clone()
+	cfg.ServerName = cmp.Or(cfg.ServerName, host)
+	return cfg
+}

@@ -1,0 +1,83 @@
+package forward
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/tinylib/msgp/msgp"
+)
+
+// maxClientValue is the most that a client reads for one HELO, PONG or ack, in bytes; real ones have
+// less than 512.
+const maxClientValue = 16 << 10
+
+// clientReader cuts what a server sends into msgpack values, however the network split or joined them.
+type clientReader struct {
+	from io.Reader
+	buf  []byte // room of maxClientValue, made with the first read
+	pos  int    // where the next value begins
+}
+
+// next returns the next value's bytes, valid until the next call. A stream that ends within a value
+// is io.ErrUnexpectedEOF.
+func (r *clientReader) next() ([]byte, error) {
+	for {
+		pending := r.buf[r.pos:]
+		if len(pending) > 0 {
+			rest, err := msgp.Skip(pending)
+			if err == nil {
+				r.pos = len(r.buf) - len(rest)
+				return pending[:len(pending)-len(rest)], nil
+			}
+			if !errors.Is(err, msgp.ErrShortBytes) {
+				return nil, fmt.Errorf("the server sent something else than msgpack: %w", err)
+			}
+			if len(pending) == maxClientValue {
+				return nil, fmt.Errorf("the server sent a value of more than %d bytes", maxClientValue)
+			}
+		}
+		if r.buf == nil {
+			r.buf = make([]byte, 0, maxClientValue)
+		}
+		r.buf, r.pos = append(r.buf[:0], pending...), 0
+		n, err := r.from.Read(r.buf[len(r.buf):cap(r.buf)])
+		r.buf = r.buf[:len(r.buf)+n]
+		if n > 0 {
+			continue // an error will come again
+		}
+		if err == io.EOF && len(r.buf) > 0 {
+			err = io.ErrUnexpectedEOF
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+}
+
+// clientAck reads {"ack": chunk}; chunk points into value.
+func clientAck(value []byte) (chunk []byte, err error) {
+	if _, err := parseClientHelo(value); err == nil {
+		return nil, fmt.Errorf("%w: the server wants a shared key", ErrClientLogin)
+	}
+	n, rest, err := msgp.ReadMapHeaderBytes(value)
+	if err != nil {
+		return nil, fmt.Errorf("the server sent something else than an ack: %w", err)
+	}
+	for range n {
+		var key string
+		if key, rest, err = clientText(rest); err != nil {
+			return nil, fmt.Errorf("the server sent a broken ack: %w", err)
+		}
+		if key == "ack" {
+			if chunk, _, err = msgp.ReadStringZC(rest); err != nil {
+				return nil, fmt.Errorf("the server sent a broken ack: %w", err)
+			}
+			return chunk, nil
+		}
+		if rest, err = msgp.Skip(rest); err != nil {
+			return nil, fmt.Errorf("the server sent a broken ack: %w", err)
+		}
+	}
+	return nil, errors.New("the server sent a map without an ack")
+}
