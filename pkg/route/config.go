@@ -1,5 +1,7 @@
 package route
 
+import "github.com/seed-afc6a195/aggregator/pkg/config/setting"
+
 // Config is one route: the first that matches an event's cluster and tag decides, and the next
 // ones too where Continue is set.
 type Config struct {
@@ -9,4 +11,23 @@ type Config struct {
 	Filters  []string `yaml:"filters" later:"true" help:"names of filters, in order"`
 	Outputs  []string `yaml:"outputs" required:"true" help:"names of outputs"`
 	Continue bool     `yaml:"continue" default:"false" help:"go on to the next route too"`
+}
+
+// Check reports patterns that can't be read, and empty lists.
+func (c *Config) Check(r *setting.Report) {
+	if len(c.Match) == 0 {
+		r.Add("match", `write "**" for every tag`, "there is no pattern")
+	}
+	if len(c.Outputs) == 0 {
+		r.Add("outputs", "name at least one", "there is no output")
+	}
+	check := func(name string, patterns []string, compile func(string) (Pattern, error)) {
+		for _, text := range patterns {
+			if _, err := compile(text); err != nil {
+				r.Add(name, "patterns are made of *, **, {a,b} and \\ before a character that stands for itself", "%v", err)
+			}
+		}
+	}
+	check("match", c.Match, Compile)
+	check("clusters", c.Clusters, compileGlob)
 }
