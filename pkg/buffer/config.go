@@ -10,7 +10,7 @@ import (
 type Config struct {
 	Type         string            `yaml:"type" default:"bbolt" enum:"bbolt|jetstream" help:"where chunks are kept"`
 	Path         string            `yaml:"path" default:"data" help:"a directory: queue segments, state, dead letters"`
-	SegmentSize  setting.Size      `yaml:"segment_size" default:"64MiB" help:"a segment file is sealed at this size"`
+	SegmentSize  setting.Size      `yaml:"segment_size" default:"64MiB" min:"1MiB" help:"a segment file is sealed at this size"`
 	DedupeWindow time.Duration     `yaml:"dedupe_window" default:"10m" help:"how long unconfirmed chunk ids are remembered; 0: off"`
 	MaxSize      setting.Size      `yaml:"max_size" default:"0" help:"bytes on disk; 0: 80 % of what is free at the start"`
 	MinFreeDisk  setting.Size      `yaml:"min_free_disk" default:"1GiB" help:"the disk is treated as full when less than this is free"`
@@ -18,11 +18,20 @@ type Config struct {
 	Sync         bool              `yaml:"sync" default:"true" help:"false: ack before fdatasync"`
 	Compression  string            `yaml:"compression" default:"s2" enum:"none|s2|zstd" help:"of chunks on disk"`
 	DeadLetters  DeadLettersConfig `yaml:"dead_letters" help:"limits of the dead letters"`
-	JetStream    map[string]any    `yaml:"jetstream" later:"true" help:"a queue replicated over a network"`
+	JetStream    *JetStreamConfig  `yaml:"jetstream" later:"true" help:"a queue replicated over a network"`
 }
 
 // DeadLettersConfig bounds the dead letters: the oldest go first.
 type DeadLettersConfig struct {
 	MaxSize setting.Size  `yaml:"max_size" default:"1GiB" help:"bytes on disk"`
 	MaxAge  time.Duration `yaml:"max_age" default:"720h" help:"0: for ever"`
+}
+
+// JetStreamConfig is a queue that NATS servers hold.
+type JetStreamConfig struct {
+	URL             string             `yaml:"url" required:"true" help:"nats://host:port, several with commas"`
+	Stream          string             `yaml:"stream" default:"AGGREGATOR" help:"the stream's name"`
+	Replicas        int                `yaml:"replicas" default:"3" min:"1" help:"servers that hold each chunk"`
+	CredentialsFile string             `yaml:"credentials_file" help:"NATS credentials"`
+	TLS             *setting.ClientTLS `yaml:"tls" help:"absent: plain TCP"`
 }

@@ -8,29 +8,20 @@ import (
 
 // Config is the settings of one listener.
 type Config struct {
-	Name                    string        `yaml:"name" default:"forward" help:"in logs and metrics"`
-	Address                 string        `yaml:"address" required:"true" help:"host:port, or unix:/path"`
-	TLS                     *TLSConfig    `yaml:"tls" later:"true" help:"absent: plain TCP"`
-	ProxyProtocol           string        `yaml:"proxy_protocol" later:"true" default:"\"off\"" enum:"off|optional|required" help:"v1 and v2, from trusted_proxies only"`
-	TrustedProxies          []string      `yaml:"trusted_proxies" later:"true" help:"networks whose PROXY headers are believed"`
-	Clusters                []string      `yaml:"clusters" later:"true" help:"which clusters may come in here; none: all"`
-	AllowAnonymous          bool          `yaml:"allow_anonymous" default:"false" help:"a listener that is not loopback, with nobody to authenticate, must say true"`
-	UDPHeartbeat            bool          `yaml:"udp_heartbeat" default:"true" help:"answer fluentd's UDP heartbeats on the same port"`
-	MaxConnections          int           `yaml:"max_connections" default:"10000" help:"open at once"`
-	MaxConnectionsPerSource int           `yaml:"max_connections_per_source" later:"true" default:"0" help:"0: no limit"`
-	MaxConnectionAge        time.Duration `yaml:"max_connection_age" later:"true" default:"0s" help:"±10 %; 0: no limit"`
-	MaxMessages             int           `yaml:"max_messages_per_connection" later:"true" default:"0" help:"0: no limit"`
-	HandshakeTimeout        time.Duration `yaml:"handshake_timeout" default:"10s" help:"for TLS and HELO, PING, PONG together; also the longest stall within a message"`
-	IdleTimeout             time.Duration `yaml:"idle_timeout" default:"10m" help:"between messages"`
-	MaxMessageSize          setting.Size  `yaml:"max_message_size" default:"64MiB" help:"as sent"`
-	MaxDecompressedSize     setting.Size  `yaml:"max_decompressed_size" default:"256MiB" help:"of a compressed message"`
-}
-
-// TLSConfig is a listener's certificate and what it asks of its clients.
-type TLSConfig struct {
-	CertFile     string `yaml:"cert_file" required:"true" help:"PEM"`
-	KeyFile      string `yaml:"key_file" required:"true" help:"PEM"`
-	ClientCAFile string `yaml:"client_ca_file" help:"set: client certificates are asked for"`
-	ClientAuth   string `yaml:"client_auth" default:"require" enum:"require|request" help:"of client certificates"`
-	MinVersion   string `yaml:"min_version" default:"\"1.2\"" enum:"1.2|1.3" help:"of TLS"`
+	Name                    string             `yaml:"name" default:"forward" help:"in logs and metrics"`
+	Address                 string             `yaml:"address" required:"true" help:"host:port, or unix:/path"`
+	TLS                     *setting.ServerTLS `yaml:"tls" later:"true" help:"absent: plain TCP"`
+	ProxyProtocol           string             `yaml:"proxy_protocol" later:"true" default:"\"off\"" enum:"off|optional|required" help:"v1 and v2, from trusted_proxies only"`
+	TrustedProxies          []string           `yaml:"trusted_proxies" later:"true" help:"networks whose PROXY headers are believed"`
+	Clusters                []string           `yaml:"clusters" later:"true" help:"which clusters may come in here; none: all"`
+	AllowAnonymous          bool               `yaml:"allow_anonymous" default:"false" help:"a listener that is not loopback, with nobody to authenticate, must say true"`
+	UDPHeartbeat            bool               `yaml:"udp_heartbeat" default:"true" help:"answer fluentd's UDP heartbeats on the same port"`
+	MaxConnections          int                `yaml:"max_connections" default:"10000" min:"1" help:"open at once"`
+	MaxConnectionsPerSource int                `yaml:"max_connections_per_source" later:"true" default:"0" help:"0: no limit"`
+	MaxConnectionAge        time.Duration      `yaml:"max_connection_age" later:"true" default:"0s" help:"±10 %; 0: no limit"`
+	MaxMessages             int                `yaml:"max_messages_per_connection" later:"true" default:"0" help:"0: no limit"`
+	HandshakeTimeout        time.Duration      `yaml:"handshake_timeout" default:"10s" min:"100ms" help:"for TLS and HELO, PING, PONG together; also the longest stall within a message"`
+	IdleTimeout             time.Duration      `yaml:"idle_timeout" default:"10m" min:"1s" help:"between messages"`
+	MaxMessageSize          setting.Size       `yaml:"max_message_size" default:"64MiB" min:"64KiB" help:"as sent"`
+	MaxDecompressedSize     setting.Size       `yaml:"max_decompressed_size" default:"256MiB" min:"64KiB" help:"of a compressed message"`
 }

@@ -3,6 +3,7 @@
 package outputs
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,8 +18,9 @@ import (
 type Output interface {
 	// Send returns nil once every event of b is where the destination keeps it for good (a file:
 	// fsynced). A *SendError tells what became of the others; any other error counts as ReasonNetwork
-	// for all of them. b and all that it points to belong to the caller and are reused after Send
-	// returns. Send ends soon after ctx does.
+	// for all of them. b and all that it points to belong to the caller, are reused after Send
+	// returns, and are not changed by it. Send ends soon after ctx does, with an error unless all
+	// was delivered. Its error is shown to the operator: it holds no secret.
 	Send(ctx context.Context, b *Batch) error
 	// Close ends what the output holds open. No Send runs or follows.
 	Close() error
@@ -56,14 +58,15 @@ type Failure struct {
 
 // SendError tells what became of a batch that was not accepted whole.
 type SendError struct {
-	Reason     Reason        // of the whole batch where Failed is nil, else the worst
+	Reason     Reason        // of the whole batch where Failed is empty, else the worst. TooLarge: it is sent again in halves
+	Status     int           // the destination's status code for the whole batch, 0 where it has none
 	RetryAfter time.Duration // the destination's wish; 0: backoff with jitter
-	Failed     []Failure     // ascending by Index; nil: every event. Events not named were delivered: never resend them
+	Failed     []Failure     // ascending by Index; empty: every event. Events not named were delivered: never resend them
 	Err        error
 }
 
 func (e *SendError) Error() string {
-	if e.Failed == nil {
+	if len(e.Failed) == 0 {
 		return fmt.Sprintf("%s: %v", e.Reason, e.Err)
 	}
 	return fmt.Sprintf("%s: %d events not delivered: %v", e.Reason, len(e.Failed), e.Err)
@@ -83,27 +86,87 @@ func AsSendError(err error) *SendError {
 // Common is the settings that every output has; each destination's Config inlines it.
 type Common struct {
 	Type         string        `yaml:"type" required:"true" help:"the kind of destination"`
-	Workers      int           `yaml:"workers" default:"2" help:"requests in flight at most"`
+	Workers      int           `yaml:"workers" default:"2" min:"1" help:"requests in flight at most"`
 	Batch        BatchConfig   `yaml:"batch" help:"how much a request holds"`
 	Retry        RetryConfig   `yaml:"retry" help:"how failed requests are repeated"`
 	MaxQueueSize setting.Size  `yaml:"max_queue_size" default:"0" help:"bytes on disk that may wait for this output; 0: the buffer's limit. Past it: buffer.when_full"`
 	RateLimit    setting.Rate  `yaml:"rate_limit" default:"0" help:"bytes per second to the destination; 0: no limit"`
-	Timeout      time.Duration `yaml:"timeout" default:"60s" help:"for one request"`
+	Timeout      time.Duration `yaml:"timeout" default:"60s" min:"100ms" help:"for one request"`
 	OnReject     string        `yaml:"on_reject" default:"dead_letter" enum:"dead_letter|drop" help:"what becomes of an event that the destination refuses for good"`
 	Fields       event.Fields  `yaml:"fields" help:"names of what is added to an event; \"\" leaves it out"`
 }
 
+// Defaults are the settings of an output whose destination has no others.
+func Defaults() Common {
+	return Common{
+		Workers:  2,
+		Batch:    BatchConfig{MaxBytes: 8 << 20, MaxEvents: 50_000, MaxWait: time.Second},
+		Retry:    RetryConfig{Initial: 500 * time.Millisecond, Max: time.Minute},
+		Timeout:  time.Minute,
+		OnReject: OnRejectDeadLetter,
+	}
+}
+
+// What becomes of an event that a destination refuses for good.
+const (
+	OnRejectDeadLetter = "dead_letter"
+	OnRejectDrop       = "drop"
+)
+
+// Or returns c with the zeros among its workers, batch, backoff, timeout and on_reject taken from d.
+func (c Common) Or(d Common) Common {
+	c.Workers = cmp.Or(c.Workers, d.Workers)
+	c.Batch.MaxBytes = cmp.Or(c.Batch.MaxBytes, d.Batch.MaxBytes)
+	c.Batch.MaxEvents = cmp.Or(c.Batch.MaxEvents, d.Batch.MaxEvents)
+	c.Batch.MaxWait = cmp.Or(c.Batch.MaxWait, d.Batch.MaxWait)
+	c.Retry.Initial = cmp.Or(c.Retry.Initial, d.Retry.Initial)
+	c.Retry.Max = cmp.Or(c.Retry.Max, d.Retry.Max)
+	c.Timeout = cmp.Or(c.Timeout, d.Timeout)
+	c.OnReject = cmp.Or(c.OnReject, d.OnReject)
+	return c
+}
+
+// Check reports settings that no output can work with. A destination's own Check calls it.
+func (c *Common) Check(r *setting.Report) {
+	for _, n := range []struct {
+		key   string
+		value int64
+	}{
+		{"workers", int64(c.Workers)},
+		{"batch.max_bytes", int64(c.Batch.MaxBytes)},
+		{"batch.max_events", int64(c.Batch.MaxEvents)},
+		{"batch.max_wait", int64(c.Batch.MaxWait)},
+		{"retry.initial", int64(c.Retry.Initial)},
+		{"retry.max", int64(c.Retry.Max)},
+		{"retry.max_attempts", int64(c.Retry.MaxAttempts)},
+		{"retry.max_age", int64(c.Retry.MaxAge)},
+		{"max_queue_size", int64(c.MaxQueueSize)},
+		{"rate_limit", int64(c.RateLimit)},
+		{"timeout", int64(c.Timeout)},
+	} {
+		if n.value < 0 {
+			r.Add(n.key, "leave it out for the default", "a negative value has no meaning")
+		}
+	}
+	if c.Workers > maxWorkers {
+		r.Add("workers", fmt.Sprintf("write %d or less", maxWorkers), "each of %d workers would hold a batch in memory", c.Workers)
+	}
+}
+
+// maxWorkers keeps a slip of the pen from taking all memory.
+const maxWorkers = 256
+
 // BatchConfig bounds a batch. Zeros stand for the destination's own defaults.
 type BatchConfig struct {
-	MaxBytes  setting.Size  `yaml:"max_bytes" default:"8MiB" help:"bytes of msgpack in a batch"`
-	MaxEvents int           `yaml:"max_events" default:"50000" help:"events in a batch"`
-	MaxWait   time.Duration `yaml:"max_wait" default:"1s" help:"how long a batch that is not full waits for more"`
+	MaxBytes  setting.Size  `yaml:"max_bytes" default:"0" help:"bytes of msgpack in a batch; 0: 8MiB, or what the destination takes"`
+	MaxEvents int           `yaml:"max_events" default:"0" help:"events in a batch; 0: 50000, or what the destination takes"`
+	MaxWait   time.Duration `yaml:"max_wait" default:"0s" help:"how long a batch that is not full waits for more; 0: 1s"`
 }
 
 // RetryConfig is a full-jitter exponential backoff.
 type RetryConfig struct {
-	Initial     time.Duration `yaml:"initial" default:"500ms" help:"upper bound of the first wait"`
-	Max         time.Duration `yaml:"max" default:"60s" help:"upper bound of every wait"`
+	Initial     time.Duration `yaml:"initial" default:"500ms" min:"1ms" help:"upper bound of the first wait"`
+	Max         time.Duration `yaml:"max" default:"60s" min:"1ms" help:"upper bound of every wait"`
 	MaxAttempts int           `yaml:"max_attempts" default:"0" help:"0: for ever"`
 	MaxAge      time.Duration `yaml:"max_age" default:"0s" help:"of an event since it was stored; 0: for ever"`
 }

@@ -6,7 +6,8 @@
 //	yaml:"name"      the key
 //	default:"10s"    the value, in YAML, where the key is missing
 //	enum:"a|b"       the only values that a string may have
-//	required:"true"  the key must be there
+//	min:"1"          the least value of a number, size, rate or duration, in YAML; 0 where not given
+//	required:"true"  the key must be there, and not empty
 //	help:"…"         one line for the JSON Schema
 //	later:"true"     part of the contract but not built yet: its presence is an error
 package setting
@@ -28,13 +29,3 @@ type Problem struct{ Key, Reason, Hint string }
 func (r *Report) Add(key, hint, format string, args ...any) {
 	r.Problems = append(r.Problems, Problem{Key: key, Reason: fmt.Sprintf(format, args...), Hint: hint})
 }
-
-// Size is a number of bytes, written 512KiB, 10MiB or 1GB.
-type Size int64
-
-// Rate is bytes per second, written 50MiB/s; 0 means no limit.
-type Rate int64
-
-// Secret is a string that does not print: every way of formatting or marshalling it gives
-// "<secret>". Only Reveal shows it.
-type Secret struct{ text *string }
