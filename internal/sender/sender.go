@@ -1,0 +1,158 @@
+// Package sender sends events to a Forward server, whether lines, JSON objects or made-up ones, and
+// measures how they are acknowledged. It gives each connection a goroutine that fills chunks, one
+// that writes them and one that reads the acks; what was not acknowledged when a connection ended is
+// sent again, under the same chunk ids, over the next one.
+package sender
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/seed-afc6a195/aggregator/pkg/forward"
+)
+
+// Source is where events come from.
+type Source interface {
+	// Reader returns what one connection takes its events from; readers share the events between them.
+	Reader() Reader
+	// Fraction returns how much of all events was read, 0 to 1; less than 0 where nobody knows.
+	Fraction() float64
+}
+
+// Reader hands out events to one goroutine.
+type Reader interface {
+	// Next returns entries for one chunk, valid until the next call, and how many they are. It waits
+	// until there are some or ctx ends. At the end the error is io.EOF. With an error there may be
+	// events too, which came before it.
+	Next(ctx context.Context) (entries []byte, events int, err error)
+}
+
+// Config says where to send, and how.
+type Config struct {
+	Client       forward.ClientConfig
+	Tag          string
+	Mode         forward.ClientMode
+	Compress     string // "", "gzip" or "zstd"
+	Ack          bool
+	Connections  int
+	Pipeline     int                              // chunks that may wait for their ack on each connection, ≥ 1
+	RetryTimeout time.Duration                    // how long a connection may fail to make progress; 0: not at all
+	StopGrace    time.Duration                    // how long acks are waited for once ctx has ended
+	Notice       func(format string, args ...any) // tells a person of outages
+}
+
+// Result is what became of the events.
+type Result struct {
+	Events  uint64 // that were taken from the source
+	Sent    uint64 // that were written whole at least once
+	Acked   uint64
+	Unacked uint64 // Events that were not acked or, where no ack is asked for, not sent
+	Chunks  uint64
+	Resent  uint64 // chunks that were written again
+	Bytes   uint64 // of all frames, each once
+	Elapsed time.Duration
+	P50, P90,
+	P99, Max time.Duration // from before a chunk's write to its ack
+}
+
+// Progress is how far a Sender is.
+type Progress struct {
+	Done     uint64  // events acked, or sent where no ack is asked for
+	Fraction float64 // of the source; less than 0 where nobody knows
+}
+
+// Sender sends one source's events once.
+type Sender struct {
+	cfg     Config
+	source  Source
+	counts  struct{ events, sent, acked, chunks, resent, bytes atomic.Uint64 }
+	noticed atomic.Int64 // when an outage was told last, in seconds since 1970
+}
+
+// New returns a Sender; see Run.
+func New(cfg Config, source Source) *Sender { return &Sender{cfg: cfg, source: source} }
+
+// outage tells a person, once for all connections that fail at the same time.
+func (s *Sender) outage(err error) {
+	now := time.Now().Unix()
+	if last := s.noticed.Load(); now > last+1 && s.noticed.CompareAndSwap(last, now) {
+		s.cfg.Notice("%v; trying again for %v", err, s.cfg.RetryTimeout)
+	}
+}
+
+// Progress may be called at any time.
+func (s *Sender) Progress() Progress {
+	done := &s.counts.sent
+	if s.cfg.Ack {
+		done = &s.counts.acked
+	}
+	return Progress{Done: done.Load(), Fraction: s.source.Fraction()}
+}
+
+// Run sends the source's events until its end, or until ctx ends: then it takes no more, and waits
+// StopGrace for the acks of what is under way. It returns when all its goroutines have. The error
+// is nil only if every event taken from the source was acked (or, without acks, sent); Result is
+// valid in any case.
+func (s *Sender) Run(ctx context.Context) (Result, error) {
+	start := time.Now()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var (
+		running sync.WaitGroup
+		mu      sync.Mutex
+		failed  []error
+		total   latencies
+	)
+	for range s.cfg.Connections {
+		c := newConnection(s)
+		running.Go(func() {
+			err := c.run(ctx)
+			mu.Lock()
+			defer mu.Unlock()
+			total.merge(&c.latencies)
+			if err != nil {
+				failed = append(failed, err)
+				cancel() // the others stop in good order
+			}
+		})
+	}
+	running.Wait()
+	r := Result{
+		Events: s.counts.events.Load(), Sent: s.counts.sent.Load(), Acked: s.counts.acked.Load(), Chunks: s.counts.chunks.Load(),
+		Resent: s.counts.resent.Load(), Bytes: s.counts.bytes.Load(), Elapsed: time.Since(start),
+		P50: total.quantile(0.5), P90: total.quantile(0.9), P99: total.quantile(0.99), Max: total.max,
+	}
+	r.Unacked = r.Events - r.Sent
+	if s.cfg.Ack {
+		r.Unacked = r.Events - r.Acked
+	}
+	return r, s.failure(r, failed)
+}
+
+// failure sums up why a run failed; connections that failed alike say so once.
+func (s *Sender) failure(r Result, failed []error) error {
+	said := map[string]bool{}
+	var errs []error
+	for _, err := range failed {
+		if !said[err.Error()] {
+			said[err.Error()] = true
+			errs = append(errs, err)
+		}
+	}
+	err := errors.Join(errs...)
+	if r.Unacked == 0 {
+		return err
+	}
+	what := "not sent"
+	if s.cfg.Ack {
+		what = "not acknowledged"
+	}
+	if err == nil {
+		return fmt.Errorf("%d of %d events were %s", r.Unacked, r.Events, what)
+	}
+	return fmt.Errorf("%d of %d events were %s: %w", r.Unacked, r.Events, what, err)
+}
