@@ -1,0 +1,170 @@
+// Package archtest holds the rule of who may import whom, as a test. Run it with -count=1: what go
+// list says is no part of the test cache's key.
+package archtest
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os/exec"
+	"path"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/seed-afc6a195/aggregator"
+
+// row says what a package may import of this module. Patterns are path.Match's, relative to the
+// module; the first row that fits a package is its own.
+type row struct {
+	packages string
+	may      []string
+	why      string
+}
+
+// table is the order of the packages: commands, the program, configuration, parts, shared values.
+// Parts meet through small interfaces that the using side declares, and package app joins them.
+func table() []row {
+	shared := []string{"pkg/event", "pkg/config/setting", "pkg/metric"}
+	with := func(more ...string) []string { return append(more, shared...) }
+	return []row{
+		{"pkg/event", nil, "shared values know nobody"},
+		{"pkg/config/setting", nil, "shared values know nobody"},
+		{"pkg/metric", nil, "shared values know nobody"},
+
+		{"pkg/forward", shared, "a part knows shared values only"},
+		{"pkg/forward/forwardtest", with("pkg/forward"), "test helpers know their part"},
+		{"pkg/buffer", shared, "a part knows shared values only"},
+		{"pkg/route", shared, "a part knows shared values only"},
+		{"pkg/cluster", shared, "a part knows shared values only"},
+		{"pkg/status", shared, "a part knows shared values only"},
+		{"pkg/delivery", with("pkg/outputs"), "the delivery loop knows what an output is"},
+		{"pkg/outputs", shared, "a part knows shared values only"},
+		{"pkg/outputs/outputtest", with("pkg/outputs"), "test helpers know their part"},
+		{"pkg/outputs/*", with("pkg/outputs"), "an output knows what an output is, not other outputs"},
+
+		{"pkg/config", with("pkg/forward", "pkg/buffer", "pkg/route", "pkg/cluster", "pkg/status", "pkg/delivery", "pkg/outputs", "pkg/outputs/*"), "the configuration gathers the parts' own"},
+		{"pkg/app", with("pkg/*", "pkg/outputs/*"), "the program joins all parts"},
+		{"internal/sender", with("pkg/forward"), "the load generator is a Forward client"},
+		{"cmd/*", []string{"pkg/app", "pkg/config", "pkg/config/setting", "pkg/forward", "internal/sender"}, "commands hold no logic"},
+		{"internal/archtest", nil, "it looks from outside"},
+		{"test/*", []string{"*/*", "*/*/*"}, "tests of the whole may know all"},
+	}
+}
+
+// third says where a dependency may show, so that it can be replaced.
+func third() map[string][]string {
+	return map[string][]string{
+		"go.etcd.io/bbolt":                    {"pkg/buffer"},
+		"github.com/prometheus/client_golang": {"pkg/status"},
+		"github.com/spf13/cobra":              {"cmd/*"},
+		"go.yaml.in/yaml/v3":                  {"pkg/config", "pkg/config/setting"},
+	}
+}
+
+// pkg is what go list tells of a package.
+type pkg struct {
+	ImportPath string
+	Imports    []string
+}
+
+func fits(patterns []string, name string) bool {
+	return slices.ContainsFunc(patterns, func(p string) bool {
+		ok, err := path.Match(p, name)
+		return ok && err == nil
+	})
+}
+
+func isTestPackage(name string) bool {
+	return strings.HasSuffix(name, "test") && !strings.HasPrefix(name, "internal/") && !strings.HasPrefix(name, "test/")
+}
+
+// check returns what is wrong with p's imports, without those of its _test.go files.
+func check(p pkg) (wrong []string) {
+	name := strings.TrimPrefix(p.ImportPath, module+"/")
+	if slices.Contains([]string{"util", "utils", "common", "helper", "helpers", "misc"}, path.Base(name)) {
+		wrong = append(wrong, name+": a package is named after what it is for, not "+path.Base(name))
+	}
+	rows := table()
+	i := slices.IndexFunc(rows, func(r row) bool { return fits([]string{r.packages}, name) })
+	if i < 0 {
+		return append(wrong, name+": it has no row in the table of imports; give it one")
+	}
+	for _, imported := range p.Imports {
+		for dependency, where := range third() {
+			if (imported == dependency || strings.HasPrefix(imported, dependency+"/")) && !fits(where, name) {
+				wrong = append(wrong, fmt.Sprintf("%s imports %s: only %v may", name, imported, where))
+			}
+		}
+		ours, found := strings.CutPrefix(imported, module+"/")
+		switch {
+		case !found:
+		case isTestPackage(ours) && !isTestPackage(name) && !strings.HasPrefix(name, "test/"):
+			wrong = append(wrong, fmt.Sprintf("%s imports %s: only _test.go files may import test helpers", name, ours))
+		case !fits(rows[i].may, ours):
+			wrong = append(wrong, fmt.Sprintf("%s imports %s: %s (it may import %v)", name, ours, rows[i].why, rows[i].may))
+		}
+	}
+	return wrong
+}
+
+func TestImports(t *testing.T) {
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-e", "-json=ImportPath,Imports", module+"/...")
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v\n%s", err, &stderr)
+	}
+	seen := 0
+	for d := json.NewDecoder(strings.NewReader(string(out))); ; seen++ {
+		var p pkg
+		if err := d.Decode(&p); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		for _, wrong := range check(p) {
+			t.Error(wrong)
+		}
+	}
+	if seen < 10 {
+		t.Errorf("go list named %d packages, want all of the module's", seen)
+	}
+}
+
+// The check itself: what it allows and what it finds.
+func TestCheck(t *testing.T) {
+	for _, tc := range []struct{ name, imported, want string }{
+		{"pkg/event", module + "/pkg/metric", "shared values know nobody"},
+		{"pkg/event", "strings", ""},
+		{"pkg/forward", module + "/pkg/event", ""},
+		{"pkg/forward", module + "/pkg/buffer", "a part knows shared values only"},
+		{"pkg/status", module + "/pkg/delivery", "a part knows shared values only"},
+		{"pkg/delivery", module + "/pkg/outputs", ""},
+		{"pkg/delivery", module + "/pkg/outputs/file", "what an output is"},
+		{"pkg/outputs/file", module + "/pkg/outputs", ""},
+		{"pkg/outputs/file", module + "/pkg/outputs/stdout", "not other outputs"},
+		{"pkg/config", module + "/pkg/outputs/file", ""},
+		{"pkg/config", module + "/pkg/app", "gathers the parts' own"},
+		{"pkg/app", module + "/pkg/status", ""},
+		{"pkg/app", module + "/internal/sender", "joins all parts"},
+		{"cmd/aggregator", module + "/pkg/app", ""},
+		{"cmd/aggregator", module + "/pkg/buffer", "commands hold no logic"},
+		{"pkg/app", module + "/pkg/forward/forwardtest", "only _test.go files"},
+		{"pkg/forward/forwardtest", module + "/pkg/forward", ""},
+		{"pkg/app", "go.etcd.io/bbolt", "only [pkg/buffer] may"},
+		{"pkg/app", "go.etcd.io/bbolt/errors", "only [pkg/buffer] may"},
+		{"pkg/buffer", "go.etcd.io/bbolt", ""},
+		{"pkg/newcomer", "strings", "no row"},
+		{"pkg/util", "strings", "named after what it is for"},
+		{"pkg/outputs/common", "strings", "named after what it is for"},
+	} {
+		wrong := strings.Join(check(pkg{ImportPath: module + "/" + tc.name, Imports: []string{tc.imported}}), "\n")
+		if (tc.want == "") != (wrong == "") || !strings.Contains(wrong, tc.want) {
+			t.Errorf("%s imports %s: %q, want %q", tc.name, tc.imported, wrong, tc.want)
+		}
+	}
+}
