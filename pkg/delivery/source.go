@@ -18,18 +18,28 @@ type Source interface {
 	Return(c *event.Chunk)
 }
 
-// DeadLetters keeps events that will never be delivered.
+// DeadLetters keeps events that will never be delivered. Safe for concurrent use.
 type DeadLetters interface {
-	// Bury returns nil once the events are on disk.
+	// Bury returns nil once the events are on disk. After an error none or some of them are.
 	Bury(ctx context.Context, letters []Letter) error
 }
 
-// Letter is an event that was refused for good.
+// Letter is an event that was refused for good, or bytes of a chunk that can't be read.
 type Letter struct {
-	Event    *event.Event
+	Event    *event.Event // nil for bytes that can't be read
+	Chunk    *event.Chunk // where the event came from
+	Raw      []byte       // without an Event: the unreadable bytes
+	Events   int          // 1, or how many events Raw held when it was stored
 	Output   string
-	Status   int
-	Reason   string // metric label
+	Status   int    // the destination's status code, 0 where it has none
+	Reason   string // metric label: outputs.Reason, or one of the reasons below
 	Detail   string // the destination's words
-	Attempts int
+	Attempts int    // how often it was sent
 }
+
+// Reasons of dead letters besides an output's own.
+const (
+	ReasonMaxAttempts = "max_attempts" // retry.max_attempts was reached
+	ReasonMaxAge      = "max_age"      // retry.max_age was reached
+	ReasonDamaged     = "damaged"      // the stored bytes can't be read any more
+)

@@ -1,0 +1,71 @@
+package delivery
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/seed-afc6a195/aggregator/pkg/outputs"
+)
+
+const (
+	authWait      = 5 * time.Second // at least, before a refused login is tried again
+	maxRetryAfter = time.Hour       // a wish for more is taken for a mistake
+)
+
+// backoff returns how long to wait after the n-th failure in a row, n from 1: full jitter, a random
+// time up to min(max, initial·2^(n-1)), but never less than the destination's wish.
+func backoff(set outputs.RetryConfig, n int, reason outputs.Reason, wish time.Duration) time.Duration {
+	bound := set.Max
+	if shift := n - 1; shift < 62 && set.Initial <= set.Max>>shift {
+		bound = set.Initial << shift
+	}
+	d := time.Duration(rand.Int64N(int64(bound) + 1))
+	if reason == outputs.ReasonAuth {
+		d = max(d, authWait)
+	}
+	return max(d, min(wish, maxRetryAfter))
+}
+
+// wait sleeps for d. It returns false when ctx ends first.
+func wait(ctx context.Context, d time.Duration) bool {
+	if ctx.Err() != nil {
+		return false
+	}
+	if d <= 0 {
+		return true
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// pacer spreads sends so that they take no more than rate bytes a second; 0 is no limit.
+type pacer struct {
+	rate int64
+
+	mu   sync.Mutex
+	next time.Time // when the bytes reserved so far are through
+}
+
+// reserve books n bytes and returns how long to wait before they are sent.
+func (p *pacer) reserve(n int) time.Duration {
+	if p.rate <= 0 {
+		return 0
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := time.Now()
+	if p.next.Before(now) {
+		p.next = now
+	}
+	d := p.next.Sub(now)
+	p.next = p.next.Add(time.Duration(float64(n) / float64(p.rate) * float64(time.Second)))
+	return d
+}

@@ -1,0 +1,220 @@
+package delivery
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/seed-afc6a195/aggregator/pkg/event"
+)
+
+// entryOverhead is what an entry has besides metadata and record: its array and its time.
+const entryOverhead = 11
+
+// refill is the wait after the source failed.
+const refill = time.Second
+
+// held is a chunk that the loop has. Its references are the filler's own, while it walks the chunk,
+// and one for each event in a batch; with the last one gone, the chunk goes back to the source.
+type held struct {
+	loop  *Loop
+	chunk *event.Chunk
+
+	mu        sync.Mutex
+	refs      int
+	abandoned bool // an event of it will not be settled
+	tally     tally
+}
+
+// settle gives up n references; count adds what became of the events to the tally, and is nil where
+// nothing became of them.
+func (h *held) settle(n int, count func(*tally)) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if count != nil {
+		count(&h.tally)
+	}
+	if h.refs -= n; h.refs > 0 {
+		return
+	}
+	if h.abandoned {
+		h.loop.source.Return(h.chunk)
+		return
+	}
+	h.loop.settled(h.chunk.Cluster, &h.tally)
+	h.loop.source.Done(h.chunk)
+}
+
+// abandon gives up n references to events that were not settled.
+func (h *held) abandon(n int) {
+	h.settle(n, func(*tally) { h.abandoned = true })
+}
+
+// batch is events to be sent together. held has their chunks, each once, in the events' order.
+type batch struct {
+	events []event.Event
+	held   []*held
+	bytes  int
+}
+
+// reset empties b; the chunks' memory may be the source's again.
+func (b *batch) reset() {
+	clear(b.events)
+	clear(b.held)
+	b.events, b.held, b.bytes = b.events[:0], b.held[:0], 0
+}
+
+func sizeOfEvent(ev *event.Event) int { return len(ev.Record) + len(ev.Metadata) + entryOverhead }
+
+// filler cuts the chunks of the source into batches.
+type filler struct {
+	*Loop
+	soft, hard context.Context
+	slots      chan struct{}
+	ready      chan<- *batch
+
+	b       *batch
+	due     context.Context // ends when b has waited long enough
+	stopDue context.CancelFunc
+}
+
+// fill runs until soft ends. A chunk that it has begun then is finished, so that it need not be
+// delivered twice, unless hard ends too.
+func (l *Loop) fill(soft, hard context.Context, slots chan struct{}, ready chan<- *batch) {
+	f := &filler{Loop: l, soft: soft, hard: hard, slots: slots, ready: ready}
+	for {
+		c, err := f.next()
+		switch {
+		case err == nil:
+			f.chunk(c)
+		case soft.Err() != nil:
+			f.flush()
+			return
+		case f.b != nil: // the batch has waited long enough, or the source failed: below, then
+			f.flush()
+		default:
+			l.sourceFailed(err)
+			wait(soft, refill)
+		}
+	}
+}
+
+// next waits for a chunk, while a batch waits only until that is due.
+func (f *filler) next() (*event.Chunk, error) {
+	ctx := f.soft
+	if f.b != nil {
+		ctx = f.due
+	} else {
+		f.unpaused(ctx)
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	return f.source.Next(ctx)
+}
+
+// chunk puts the events of c into batches.
+func (f *filler) chunk(c *event.Chunk) {
+	h := &held{loop: f.Loop, chunk: c, refs: 1}
+	maxBytes, maxEvents := int(f.set.Batch.MaxBytes), f.set.Batch.MaxEvents
+	it := c.Iterator()
+	var ev event.Event
+	in := 0 // events of c in the current batch that h does not know of yet
+	seen := 0
+	for ; it.Next(&ev); seen++ {
+		size := sizeOfEvent(&ev)
+		if f.b != nil && len(f.b.events) > 0 && f.b.bytes+size > maxBytes {
+			f.share(h, &in)
+			f.flush()
+		}
+		if f.b == nil && !f.begin() {
+			h.abandon(1)
+			return
+		}
+		f.b.events = append(f.b.events, ev)
+		f.b.bytes += size
+		in++
+		if len(f.b.events) >= maxEvents || f.b.bytes >= maxBytes {
+			f.share(h, &in)
+			f.flush()
+		}
+	}
+	f.share(h, &in)
+	if seen < c.Events {
+		f.damaged(h, seen, it.Err())
+		return
+	}
+	h.settle(1, nil)
+}
+
+// share notes the in events of h's chunk at the end of the current batch.
+func (f *filler) share(h *held, in *int) {
+	if *in == 0 {
+		return
+	}
+	h.mu.Lock()
+	h.refs += *in
+	h.mu.Unlock()
+	f.b.held = append(f.b.held, h)
+	*in = 0
+}
+
+// begin starts a batch when there is room for one more. It returns false when hard ends first.
+func (f *filler) begin() bool {
+	select {
+	case f.slots <- struct{}{}:
+	case <-f.hard.Done():
+		return false
+	}
+	f.b = f.pool.Get().(*batch)
+	f.due, f.stopDue = context.WithTimeout(f.soft, f.set.Batch.MaxWait)
+	return true
+}
+
+// flush hands the current batch, if any, to a worker.
+func (f *filler) flush() {
+	if f.b == nil {
+		return
+	}
+	b := f.b
+	f.b = nil
+	f.stopDue()
+	f.ready <- b // workers take batches until ready is closed, and end soon after hard does
+}
+
+// damaged makes a dead letter of what of h's chunk can't be read: all after the first seen events.
+func (f *filler) damaged(h *held, seen int, err error) {
+	c := h.chunk
+	detail := "the chunk holds fewer events than were stored"
+	if err != nil {
+		detail = err.Error()
+	}
+	n := c.Events - seen
+	f.log.Error().Str("cluster", c.Cluster).Str("tag", c.Tag).Uint64("chunk", c.Seq).Int("events", n).Str("error", detail).
+		Msg("a stored chunk is damaged: what can't be read goes to the dead letters")
+	f.flush() // what can be read does not wait for the dead letters
+	s := sender{loop: f.Loop, soft: f.soft, hard: f.hard}
+	letter := Letter{Chunk: c, Raw: after(c, seen), Events: n, Output: f.name, Reason: ReasonDamaged, Detail: detail}
+	if !s.bury([]Letter{letter}) {
+		h.abandon(1)
+		return
+	}
+	h.settle(1, func(t *tally) { t.kill(ReasonDamaged, n) })
+}
+
+// after returns the entries of c behind the first n events.
+func after(c *event.Chunk, n int) []byte {
+	rest := c.Entries
+	for n > 0 {
+		var e event.Entry
+		next, err := event.ReadEntry(rest, &e)
+		if err != nil {
+			break
+		}
+		if e.Kind == event.KindEvent {
+			n--
+		}
+		rest = next
+	}
+	return rest
+}

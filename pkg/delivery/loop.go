@@ -1,0 +1,140 @@
+package delivery
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/seed-afc6a195/aggregator/pkg/config/setting"
+	"github.com/seed-afc6a195/aggregator/pkg/metric"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs"
+)
+
+// Options is what a Loop is made of. Source, Output and DeadLetters are needed.
+type Options struct {
+	Name        string // of the output, in letters, logs and errors
+	Source      Source
+	Output      outputs.Output // stays the caller's to close, after Run
+	DeadLetters DeadLetters
+	Common      outputs.Common // zeros stand for the common defaults
+	Grace       time.Duration  // for batches in hand when Run is told to end; 0: 10 s
+	Log         zerolog.Logger
+}
+
+// Loop delivers what waits for one output. One goroutine fills batches, Common.Workers send them.
+// Between queue and destination are at most workers+1 batches and the chunks under them.
+//
+// A chunk is Done once its last event is settled: delivered, dropped by on_reject, or on disk as a
+// dead letter. A loop that ends gives back every chunk with an unsettled event, whole: events of it
+// that were delivered are delivered again, under the same ids. Counters move when a chunk is Done,
+// so that what the queue counts as pending and what Stats counts always add up.
+type Loop struct {
+	name    string
+	source  Source
+	output  outputs.Output
+	dead    DeadLetters
+	set     outputs.Common
+	grace   time.Duration
+	log     zerolog.Logger
+	pace    pacer
+	pool    sync.Pool // of *batch
+	sending atomic.Int64
+	latency metric.Histogram
+
+	mu      sync.Mutex
+	resumed chan struct{} // nil: not paused
+	stats   counters
+}
+
+// New returns a Loop that Run starts.
+func New(o Options) *Loop {
+	set := o.Common.Or(outputs.Defaults())
+	if set.RateLimit > 0 { // no burst above a second's worth
+		set.Batch.MaxBytes = min(set.Batch.MaxBytes, setting.Size(set.RateLimit))
+	}
+	if o.Grace == 0 {
+		o.Grace = 10 * time.Second
+	}
+	return &Loop{
+		name: o.Name, source: o.Source, output: o.Output, dead: o.DeadLetters, set: set, grace: o.Grace,
+		log: o.Log.With().Str("output", o.Name).Logger(), pace: pacer{rate: int64(set.RateLimit)},
+		pool: sync.Pool{New: func() any { return new(batch) }}, stats: newCounters(),
+	}
+}
+
+// Run delivers until ctx ends. Then it takes no more chunks and sends what it holds for the grace
+// time at most; what is unfinished by then goes back to the source. It returns, with nil, when all
+// its goroutines have ended and it holds no chunk. Run once.
+func (l *Loop) Run(ctx context.Context) error {
+	hard, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	ready := make(chan *batch)
+	slots := make(chan struct{}, l.set.Workers+1) // bounds the batches that exist
+	var parts sync.WaitGroup
+	parts.Go(func() {
+		defer close(ready)
+		l.fill(ctx, hard, slots, ready)
+	})
+	for range l.set.Workers {
+		parts.Go(func() {
+			for b := range ready {
+				s := sender{loop: l, soft: ctx, hard: hard}
+				s.deliver(b.events, b.held)
+				b.reset()
+				l.pool.Put(b)
+				<-slots
+			}
+		})
+	}
+	ended := make(chan struct{})
+	go func() { parts.Wait(); close(ended) }()
+	<-ctx.Done()
+	timer := time.NewTimer(l.grace)
+	defer timer.Stop()
+	select {
+	case <-ended:
+	case <-timer.C:
+		cancel()
+		<-ended
+	}
+	return nil
+}
+
+// Pause stops sending after the requests in flight, until Resume. Batches that wait stay held.
+func (l *Loop) Pause() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.resumed == nil {
+		l.resumed = make(chan struct{})
+	}
+}
+
+// Resume ends a Pause.
+func (l *Loop) Resume() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.resumed != nil {
+		close(l.resumed)
+		l.resumed = nil
+	}
+}
+
+// unpaused waits while the loop is paused. It returns false when ctx ends meanwhile.
+func (l *Loop) unpaused(ctx context.Context) bool {
+	for {
+		l.mu.Lock()
+		resumed := l.resumed
+		l.mu.Unlock()
+		if resumed == nil {
+			return true
+		}
+		select {
+		case <-resumed:
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
