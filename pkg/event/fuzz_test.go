@@ -57,12 +57,17 @@ func FuzzReadEntry(f *testing.F) {
 		if end := skipTrusted(b, 0); end != len(e.Raw) {
 			t.Fatalf("skipTrusted ends at %d, ReadEntry at %d", end, len(e.Raw))
 		}
+		if e.Reason == reasonTooNested {
+			return // the iterator does not look at the depth
+		}
 		// What is stored is read back the same.
 		it := (&Chunk{Entries: e.Raw}).Iterator()
 		var ev Event
-		if it.Next(&ev) != (e.Kind == KindEvent) || (it.Err() != nil) != (e.Kind == KindInvalid) ||
-			e.Kind == KindEvent && (ev.Time != e.Time || !bytes.Equal(ev.Record, e.Record) || !bytes.Equal(ev.Metadata, e.Metadata)) {
+		if it.Next(&ev) != (e.Kind == KindEvent) || (it.Err() != nil) != (e.Kind == KindInvalid) {
 			t.Fatalf("iterated: %+v, error %v; read: %+v", ev, it.Err(), e)
+		}
+		if e.Kind == KindEvent && (ev.Time != e.Time || !bytes.Equal(ev.Record, e.Record) || !bytes.Equal(ev.Metadata, e.Metadata)) {
+			t.Fatalf("iterated: %+v; read: %+v", ev, e)
 		}
 	})
 }
