@@ -18,6 +18,9 @@ import (
 // errStopped ends the wait for acks after StopGrace.
 var errStopped = errors.New("stopped before the ack came")
 
+// errUnsure is for what was sent without acks, so that it can't be sent again either.
+var errUnsure = errors.New("what was sent may not have arrived")
+
 // connection sends chunks over one connection at a time. Its chunks go round: free, filled by
 // produce, ready, written by session, in flight, acked, free.
 type connection struct {
@@ -161,7 +164,7 @@ func (c *connection) deliver(ctx context.Context) error {
 func (c *connection) retries(err error) bool {
 	var certificate *tls.CertificateVerificationError
 	var plain tls.RecordHeaderError
-	return c.cfg.RetryTimeout > 0 && !errors.Is(err, forward.ErrClientLogin) && !errors.As(err, &certificate) && !errors.As(err, &plain)
+	return c.cfg.RetryTimeout > 0 && !errors.Is(err, forward.ErrClientLogin) && !errors.Is(err, errUnsure) && !errors.As(err, &certificate) && !errors.As(err, &plain)
 }
 
 // session sends again, then what is ready, and returns nil when all of it is acked, or else what
@@ -191,9 +194,24 @@ func (c *connection) session(ctx context.Context, client *forward.Client, again 
 	unwritten := c.writeAll(ctx, client, &again, window, inflight)
 	close(inflight)
 	<-settled
-	_ = client.Close() // what matters was acked, or will be sent again
 	left = append(left, again...)
-	return left, cmp.Or(context.Cause(ctx), unwritten)
+	err = cmp.Or(context.Cause(ctx), unwritten)
+	if err == nil && !c.cfg.Ack {
+		err = c.finish(ctx, client)
+	}
+	_ = client.Close() // what matters was acked, or will be sent again
+	return left, err
+}
+
+// finish finds out, as far as that goes without acks, whether the server has read everything. One
+// that just doesn't close is not held against it.
+func (c *connection) finish(ctx context.Context, client *forward.Client) error {
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.StopGrace)
+	defer cancel()
+	if err := client.Finish(ctx); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("%w: %w", errUnsure, err)
+	}
+	return nil
 }
 
 // writeAll writes what is ready, with room in window, and passes it to inflight, until ready is

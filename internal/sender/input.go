@@ -100,7 +100,11 @@ func OpenInput(cfg InputConfig, names []string, stdin io.Reader) (*Input, error)
 		defer close(in.blocks)
 		defer closeAll()
 		for i, f := range files {
-			if !in.readFile(ctx, names[i], f) {
+			name := names[i]
+			if name == "-" {
+				name = "standard input"
+			}
+			if !in.readFile(ctx, name, f) {
 				return
 			}
 		}

@@ -41,7 +41,7 @@ type Config struct {
 	Connections  int
 	Pipeline     int                              // chunks that may wait for their ack on each connection, ≥ 1
 	RetryTimeout time.Duration                    // how long a connection may fail to make progress; 0: not at all
-	StopGrace    time.Duration                    // how long acks are waited for once ctx has ended
+	StopGrace    time.Duration                    // how long acks are waited for once ctx has ended, and without acks for the server to close
 	Notice       func(format string, args ...any) // tells a person of outages
 }
 
@@ -133,11 +133,15 @@ func (s *Sender) Run(ctx context.Context) (Result, error) {
 	return r, s.failure(r, failed)
 }
 
-// failure sums up why a run failed; connections that failed alike say so once.
+// failure sums up why a run failed; connections that failed alike say so once, those that only
+// stopped because another one failed not at all.
 func (s *Sender) failure(r Result, failed []error) error {
 	said := map[string]bool{}
 	var errs []error
-	for _, err := range failed {
+	for i, err := range failed {
+		if i > 0 && (errors.Is(err, context.Canceled) || errors.Is(err, errStopped)) {
+			continue
+		}
 		if !said[err.Error()] {
 			said[err.Error()] = true
 			errs = append(errs, err)

@@ -1,12 +1,12 @@
 package forward
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"strings"
@@ -124,18 +124,47 @@ func (c *Client) Write(ctx context.Context, frames []byte) error {
 // ReadAck waits for the next ack and compares it with chunk, the oldest one that has none yet:
 // servers answer in order.
 func (c *Client) ReadAck(ctx context.Context, chunk string) error {
-	defer clientGuard(ctx, c.cfg.Timeout, c.conn.SetReadDeadline)()
-	value, err := c.read.next()
+	value, err := c.read.buffered()
+	if value == nil && err == nil {
+		stop := clientGuard(ctx, c.cfg.Timeout, c.conn.SetReadDeadline)
+		value, err = c.read.next()
+		stop()
+	}
 	if err != nil {
 		return fmt.Errorf("waiting for an ack from %s: %w", c.cfg.Address, clientCause(ctx, err))
 	}
-	switch got, err := clientAck(value); {
-	case err != nil:
+	got, err := clientAck(value)
+	if err != nil {
 		return fmt.Errorf("waiting for an ack from %s: %w", c.cfg.Address, err)
-	case !bytes.Equal(got, []byte(chunk)):
+	}
+	if string(got) != chunk {
 		return fmt.Errorf("%w: got %.40q, expected %q", ErrClientAck, got, chunk)
 	}
 	return nil
+}
+
+// Finish tells the server that nothing more comes and waits until it closes too. Without acks that
+// is the best sign there is that it has read everything; an error says that it may not have, as does
+// ErrClientLogin. Then only Close is left to do.
+func (c *Client) Finish(ctx context.Context) error {
+	defer clientGuard(ctx, c.cfg.Timeout, c.conn.SetDeadline)()
+	half, ok := c.conn.(interface{ CloseWrite() error })
+	if !ok {
+		return fmt.Errorf("%T can't be closed by half", c.conn)
+	}
+	err := half.CloseWrite()
+	var value []byte
+	for err == nil {
+		if value, err = c.read.next(); err == nil {
+			if _, err = clientAck(value); !errors.Is(err, ErrClientLogin) {
+				err = nil // an ack that nobody asked for, or whatever else, does no harm
+			}
+		}
+	}
+	if err == io.EOF {
+		return nil
+	}
+	return fmt.Errorf("waiting for %s to have read everything: %w", c.cfg.Address, clientCause(ctx, err))
 }
 
 // Close ends the connection and whatever waits on it.

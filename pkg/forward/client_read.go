@@ -19,28 +19,36 @@ type clientReader struct {
 	pos  int    // where the next value begins
 }
 
+// buffered returns the next value's bytes if it has arrived, else nil; valid until the next call.
+func (r *clientReader) buffered() ([]byte, error) {
+	pending := r.buf[r.pos:]
+	if len(pending) == 0 {
+		return nil, nil
+	}
+	rest, err := msgp.Skip(pending)
+	switch {
+	case err == nil:
+		r.pos = len(r.buf) - len(rest)
+		return pending[:len(pending)-len(rest)], nil
+	case !errors.Is(err, msgp.ErrShortBytes):
+		return nil, fmt.Errorf("the server sent something else than msgpack: %w", err)
+	case len(pending) == maxClientValue:
+		return nil, fmt.Errorf("the server sent a value of more than %d bytes", maxClientValue)
+	}
+	return nil, nil
+}
+
 // next returns the next value's bytes, valid until the next call. A stream that ends within a value
 // is io.ErrUnexpectedEOF.
 func (r *clientReader) next() ([]byte, error) {
 	for {
-		pending := r.buf[r.pos:]
-		if len(pending) > 0 {
-			rest, err := msgp.Skip(pending)
-			if err == nil {
-				r.pos = len(r.buf) - len(rest)
-				return pending[:len(pending)-len(rest)], nil
-			}
-			if !errors.Is(err, msgp.ErrShortBytes) {
-				return nil, fmt.Errorf("the server sent something else than msgpack: %w", err)
-			}
-			if len(pending) == maxClientValue {
-				return nil, fmt.Errorf("the server sent a value of more than %d bytes", maxClientValue)
-			}
+		if value, err := r.buffered(); value != nil || err != nil {
+			return value, err
 		}
 		if r.buf == nil {
 			r.buf = make([]byte, 0, maxClientValue)
 		}
-		r.buf, r.pos = append(r.buf[:0], pending...), 0
+		r.buf, r.pos = append(r.buf[:0], r.buf[r.pos:]...), 0
 		n, err := r.from.Read(r.buf[len(r.buf):cap(r.buf)])
 		r.buf = r.buf[:len(r.buf)+n]
 		if n > 0 {
@@ -57,25 +65,25 @@ func (r *clientReader) next() ([]byte, error) {
 
 // clientAck reads {"ack": chunk}; chunk points into value.
 func clientAck(value []byte) (chunk []byte, err error) {
-	if _, err := parseClientHelo(value); err == nil {
-		return nil, fmt.Errorf("%w: the server wants a shared key", ErrClientLogin)
-	}
 	n, rest, err := msgp.ReadMapHeaderBytes(value)
 	if err != nil {
+		if _, helo := parseClientHelo(value); helo == nil {
+			return nil, fmt.Errorf("%w: the server wants a shared key", ErrClientLogin)
+		}
 		return nil, fmt.Errorf("the server sent something else than an ack: %w", err)
 	}
 	for range n {
-		var key string
-		if key, rest, err = clientText(rest); err != nil {
-			return nil, fmt.Errorf("the server sent a broken ack: %w", err)
-		}
-		if key == "ack" {
-			if chunk, _, err = msgp.ReadStringZC(rest); err != nil {
-				return nil, fmt.Errorf("the server sent a broken ack: %w", err)
+		var key []byte
+		if key, rest, err = msgp.ReadStringZC(rest); err == nil && string(key) == "ack" {
+			chunk, _, err = msgp.ReadStringZC(rest)
+			if err == nil {
+				return chunk, nil
 			}
-			return chunk, nil
 		}
-		if rest, err = msgp.Skip(rest); err != nil {
+		if err == nil {
+			rest, err = msgp.Skip(rest)
+		}
+		if err != nil {
 			return nil, fmt.Errorf("the server sent a broken ack: %w", err)
 		}
 	}

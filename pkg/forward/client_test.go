@@ -264,6 +264,62 @@ func TestDial(t *testing.T) {
 	}
 }
 
+func TestClientFinish(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		server func(p *clientPeer)
+		want   error
+		text   string
+	}{
+		{"read whole", func(p *clientPeer) { p.next(); p.next() }, nil, ""},
+		{"read whole, with an ack", func(p *clientPeer) { p.next(); p.send(ackOf("x")); p.next() }, nil, ""},
+		{"a key is wanted", func(p *clientPeer) { p.send(heloBytes("nonce", "", true)); p.next(); p.next() }, ErrClientLogin, ""},
+		{"reset", func(p *clientPeer) { p.next(); _ = p.conn.(*net.TCPConn).SetLinger(0) }, nil, "to have read everything"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer l.Close()
+			ended := make(chan struct{})
+			go func() {
+				defer close(ended)
+				conn, err := l.Accept()
+				if err != nil {
+					return
+				}
+				defer conn.Close()
+				tc.server(&clientPeer{t: t, conn: conn, read: clientReader{from: conn}})
+			}()
+			c, err := Dial(t.Context(), ClientConfig{Address: l.Addr().String()})
+			if err != nil {
+				t.Fatal(err)
+			}
+			err = c.Send(t.Context(), &ClientMessage{Tag: "t", Entries: oneEvent, Events: 1})
+			err = errors.Join(err, c.Finish(t.Context()))
+			checkClientError(t, err, tc.want, tc.text)
+			<-ended
+			if err := c.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+	defer cancel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	c, err := Dial(t.Context(), ClientConfig{Address: l.Addr().String()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	checkClientError(t, c.Finish(ctx), context.DeadlineExceeded, "to have read everything")
+}
+
 func TestClientLoginDoesNotPrint(t *testing.T) {
 	cfg := ClientConfig{Login: &ClientLogin{SharedKey: "k3y", Password: "s3cret"}}
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s"} {

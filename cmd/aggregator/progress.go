@@ -1,0 +1,91 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/term"
+
+	"github.com/seed-afc6a195/aggregator/internal/sender"
+)
+
+// progress is one line on a terminal that is drawn again and again; elsewhere only notices show.
+type progress struct {
+	mu    sync.Mutex
+	w     io.Writer
+	live  bool
+	began time.Time
+	drawn bool // the line is on the screen
+}
+
+// isTerminal tells whether a stream of the command is a terminal.
+func isTerminal(stream any) bool {
+	f, ok := stream.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd())) //nolint:gosec // a file descriptor
+}
+
+func newProgress(w io.Writer, began time.Time) *progress {
+	return &progress{w: w, live: isTerminal(w), began: began}
+}
+
+// start draws what read returns, every interval, until the returned function is called.
+func (p *progress) start(interval time.Duration, read func() sender.Progress) (stop func()) {
+	if !p.live {
+		return func() {}
+	}
+	done := make(chan struct{})
+	var drawing sync.WaitGroup
+	drawing.Go(func() {
+		ticker := time.NewTicker(interval)
+		defer ticker.Stop()
+		for {
+			select {
+			case now := <-ticker.C:
+				p.draw(now, read())
+			case <-done:
+				return
+			}
+		}
+	})
+	return func() {
+		close(done)
+		drawing.Wait()
+		p.clear()
+	}
+}
+
+func (p *progress) draw(now time.Time, at sender.Progress) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	elapsed := now.Sub(p.began)
+	bar := ""
+	if at.Fraction >= 0 {
+		const width = 30
+		full := int(at.Fraction * width)
+		bar = fmt.Sprintf("[%s%s] %3.0f %%  ", strings.Repeat("=", full), strings.Repeat(" ", width-full), at.Fraction*100)
+	}
+	p.drawn = true
+	_, _ = fmt.Fprintf(p.w, "\r\x1b[K%s%d events  %.0f/s  %v", bar, at.Done, float64(at.Done)/elapsed.Seconds(), elapsed.Round(time.Second))
+}
+
+// clear removes the line.
+func (p *progress) clear() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.drawn {
+		_, _ = io.WriteString(p.w, "\r\x1b[K")
+		p.drawn = false
+	}
+}
+
+// notice prints a line above the progress.
+func (p *progress) notice(format string, args ...any) {
+	p.clear()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_, _ = fmt.Fprintf(p.w, format+"\n", args...)
+}
