@@ -186,7 +186,7 @@ func (e *Encoder) useCluster(cluster string) {
 		add(e.fields.Metadata)
 	}
 	for _, name := range c.names {
-		c.mask |= maskBit(hashText(name))
+		c.mask |= maskBit(hashText(name[1 : len(name)-1]))
 	}
 }
 

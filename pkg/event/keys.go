@@ -11,22 +11,20 @@ import (
 // errSuspect says that two keys of a map have the same hash: they are probably equal.
 var errSuspect = errors.New("keys that look equal")
 
-// hashText returns a cheap hash of a rendered key. Whoever makes keys that collide makes his events
-// be rendered strictly, no more.
+// hashText returns a cheap hash of a key as rendered, less its quotes. Whoever makes keys that
+// collide makes his events be rendered strictly, no more.
 func hashText(text []byte) uint64 {
 	const k = 0x9e3779b97f4a7c15
-	h := uint64(len(text))
-	for ; len(text) >= 8; text = text[8:] {
-		h = bits.RotateLeft64((h^binary.LittleEndian.Uint64(text))*k, 29)
+	n := len(text)
+	h := uint64(n)
+	for i := 0; i+8 <= n; i += 8 {
+		h = bits.RotateLeft64((h^binary.LittleEndian.Uint64(text[i:]))*k, 29)
 	}
-	var w uint64
-	switch n := len(text); {
-	case n >= 4:
-		w = uint64(binary.LittleEndian.Uint32(text))<<32 | uint64(binary.LittleEndian.Uint32(text[n-4:]))
-	case n > 0:
-		w = uint64(text[0])<<16 | uint64(text[n/2])<<8 | uint64(text[n-1])
+	if n&7 != 0 {
+		w, _ := tail(text)
+		h = bits.RotateLeft64((h^w)*k, 29)
 	}
-	return bits.RotateLeft64((h^w)*k, 29)
+	return h
 }
 
 // maskBit is one of 64 bits: hashes with different bits are different.

@@ -183,11 +183,17 @@ func (r *renderer) members(dst, b []byte, i, n, depth int) ([]byte, int, error) 
 		add  = depth == 1 && r.added != nil
 	)
 	for range n {
-		start := len(dst)
+		start, at := len(dst), i
 		if dst, i, err = r.key(dst, b, i, depth); err != nil {
 			break
 		}
-		h := hashText(dst[start:])
+		text := dst[start+1 : len(dst)-1]
+		if from := i - len(text); from == at+1 && b[at] >= 0xa0 && b[at] <= 0xbf {
+			// Nothing was escaped, so the key is the same where it came from; what was only just written
+			// is slow to read.
+			text = b[from:i]
+		}
+		h := hashText(text)
 		bit := maskBit(h)
 		if add && r.addedMask&bit != 0 && isAdded(r.added, dst[start:]) {
 			dst = dst[:start]
