@@ -126,6 +126,9 @@ func (f *sendFlags) check() error {
 	wrong(f.size < sender.MinSize() || f.size > 1<<20, "--size %d: must be %d to %d bytes", f.size, sender.MinSize(), 1<<20)
 	wrong(f.rate < 0, "--rate %g: must not be negative", f.rate)
 	wrong(f.duration < 0 || f.timeout <= 0 || f.retryTimeout < 0, "--duration, --timeout and --retry-timeout: must not be negative, nor --timeout 0")
+	if err := (forward.ClientConfig{Address: f.address}).Check(); err != nil {
+		errs = append(errs, fmt.Errorf("--address: %w", err))
+	}
 	made := f.generates()
 	wrong(made && f.count == 0 && f.duration == 0, "--count 0: give --count or --duration more than 0")
 	wrong(!made && (f.given("rate") || f.given("size")), "--rate and --size need --count or --duration: they are for made-up events")

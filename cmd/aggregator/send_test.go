@@ -40,6 +40,7 @@ func TestSendUsage(t *testing.T) {
 		{"--compress gzip --mode forward", "--compress gzip needs --mode packed"},
 		{"--format xml", `--format "xml"`},
 		{"--output yaml", `--output "yaml"`},
+		{"--address :24224", `--address: address ":24224": no host`},
 		{"--tag=", "--tag: must not be empty"},
 		{"--connections 0 --pipeline 0 --chunk-events 0", "--pipeline 0: must be 1 to 1000"},
 		{"--count 1 --size 10", "--size 10: must be"},

@@ -76,10 +76,10 @@ type Sender struct {
 // New returns a Sender; see Run.
 func New(cfg Config, source Source) *Sender { return &Sender{cfg: cfg, source: source} }
 
-// outage tells a person, once for all connections that fail at the same time.
+// outage tells a person, at most once a second: connections fail together.
 func (s *Sender) outage(err error) {
 	now := time.Now().Unix()
-	if last := s.noticed.Load(); now > last+1 && s.noticed.CompareAndSwap(last, now) {
+	if last := s.noticed.Load(); now > last && s.noticed.CompareAndSwap(last, now) {
 		s.cfg.Notice("%v; trying again for %v", err, s.cfg.RetryTimeout)
 	}
 }

@@ -23,6 +23,12 @@ type ClientConfig struct {
 	Timeout     time.Duration // for each write, and for each ack once it is waited for; 0: 60 s
 }
 
+// Check returns what is wrong with the address, so that nobody tries it again and again.
+func (c ClientConfig) Check() error {
+	_, _, _, err := clientAddress(c.Address)
+	return err
+}
+
 // ClientLogin is what a server with a shared key wants to know.
 type ClientLogin struct {
 	SharedKey string // "" is a key too
@@ -67,6 +73,9 @@ func Dial(ctx context.Context, cfg ClientConfig) (*Client, error) {
 	var dialer net.Dialer
 	conn, err := dialer.DialContext(ctx, network, address)
 	if err != nil {
+		if op, ok := errors.AsType[*net.OpError](err); ok {
+			err = op.Err // which doesn't say the address once more
+		}
 		return nil, fmt.Errorf("connecting to %s: %w", cfg.Address, clientCause(ctx, err))
 	}
 	if cfg.TLS != nil {
