@@ -1,0 +1,175 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/seed-afc6a195/aggregator/pkg/cluster"
+)
+
+// OutputNames returns the names of the outputs, sorted.
+func (c *Config) OutputNames() []string { return slices.Sorted(maps.Keys(c.Outputs)) }
+
+// checker holds the rules between settings of different parts.
+type checker struct {
+	*Config
+	root     *node
+	errors   *problems
+	warnings *problems
+}
+
+func (c *checker) check() {
+	c.listeners()
+	if n := c.root.get("buffer").get("type"); c.Buffer.Type == "jetstream" {
+		c.errors.at(n, "buffer.type", "", "jetstream is not supported yet")
+	}
+	for _, section := range []string{"outputs", "filters"} {
+		c.mapNames(section)
+	}
+	c.routes()
+}
+
+// mapNames holds that names can stand in paths, metrics and addresses.
+func (c *checker) mapNames(section string) {
+	if n := c.root.get(section); n != nil {
+		for _, e := range n.entries {
+			if !plain(e.key) {
+				c.errors.add(e.line, e.column, join(section, e.key), nameHint, "not a valid name")
+			}
+		}
+	}
+}
+
+const nameHint = "up to 63 of the letters a-z and A-Z, digits, _, - and ., the first no - or ."
+
+func (c *checker) listeners() {
+	names, addresses := make(map[string]string), make(map[string]string)
+	for i, l := range c.Listeners {
+		key := index("listeners", i)
+		n := c.root.get("listeners").item(i)
+		if c.errors.within(key + ".name") {
+			continue
+		}
+		at := n.get("name")
+		if at == nil {
+			at = n
+		}
+		if !plain(l.Name) {
+			c.errors.at(at, key+".name", nameHint, "not a valid name")
+		} else if first, taken := names[l.Name]; taken {
+			c.errors.at(at, key+".name", "give each its own", "%s has the same name", first)
+		}
+		names[l.Name] = key
+		if l.Address == "" || c.errors.within(key+".address") {
+			continue
+		}
+		address := n.get("address")
+		loopback, reason := parseAddress(l.Address, true)
+		switch {
+		case reason != "":
+			c.errors.at(address, key+".address", "write host:port or unix:/path", "%s %s", address.shown(), reason)
+			continue
+		case !loopback && !l.AllowAnonymous && len(c.Clusters) == 0 && c.root.get("clusters") == nil:
+			c.errors.at(address, key+".address",
+				"set allow_anonymous: true to accept everyone, or listen on 127.0.0.1",
+				"%s can be reached from elsewhere, and nobody has to authenticate", address.shown())
+		}
+		if first, taken := addresses[l.Address]; taken && !strings.HasSuffix(l.Address, ":0") {
+			c.errors.at(address, key+".address", "", "%s listens there already", first)
+		}
+		addresses[l.Address] = key
+	}
+	if c.errors.within("status.address") {
+		return
+	}
+	address := c.root.get("status").get("address")
+	if _, reason := parseAddress(c.Status.Address, false); reason != "" {
+		c.errors.at(address, "status.address", "write host:port", "%s %s", address.shown(), reason)
+	} else if first, taken := addresses[c.Status.Address]; taken && !strings.HasSuffix(c.Status.Address, ":0") {
+		c.errors.at(address, "status.address", "", "%s listens there already", first)
+	}
+}
+
+// parseAddress says what is wrong with a listening address, or whether only this host reaches it.
+func parseAddress(address string, unix bool) (loopback bool, reason string) {
+	if name, ok := strings.CutPrefix(address, "unix:"); ok && unix {
+		if name == "" {
+			return false, "names no socket"
+		}
+		return true, ""
+	}
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return false, "is not an address"
+	}
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return false, "has no port between 0 and 65535"
+	}
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.Unmap().IsLoopback(), ""
+}
+
+func (c *checker) routes() {
+	clusters := []string{cluster.Default}
+	if len(c.Clusters) > 0 {
+		clusters = nil
+		for _, k := range c.Clusters {
+			clusters = append(clusters, k.Name)
+		}
+	}
+	filters := slices.Sorted(maps.Keys(c.Filters))
+	outputs := c.OutputNames()
+	used := make(map[string]bool)
+	catchAll := -1
+	for i, r := range c.Routes {
+		key := index("routes", i)
+		n := c.root.get("routes").item(i)
+		c.defined(n, key, "outputs", "output", r.Outputs, outputs)
+		c.defined(n, key, "filters", "filter", r.Filters, filters)
+		c.defined(n, key, "clusters", "cluster", r.Clusters, clusters)
+		for _, o := range r.Outputs {
+			used[o] = true
+		}
+		if catchAll >= 0 {
+			c.warnings.at(n, key, "", "never reached: routes[%d] takes everything before it", catchAll)
+		} else if slices.Contains(r.Match, "**") && len(r.Clusters) == 0 && r.When == "" && !r.Continue {
+			catchAll = i
+		}
+	}
+	for _, name := range outputs {
+		if !used[name] {
+			c.warnings.at(c.root.get("outputs").get(name), join("outputs", name), "name it in a route", "no route leads here")
+		}
+	}
+}
+
+// defined holds that names, the strings at key of the route n, are among those that are defined.
+// Patterns of clusters are the route's to check.
+func (c *checker) defined(n *node, route, key, what string, names, known []string) {
+	for i, name := range names {
+		where := route + "." + key
+		if n.get(key) != nil && n.get(key).kind == list {
+			where = index(where, i)
+		}
+		at := n.get(key).item(i)
+		if slices.Contains(known, name) || c.errors.within(where) {
+			continue
+		}
+		if what == "cluster" && strings.ContainsAny(name, `*?[{\`) {
+			continue
+		}
+		hint := fmt.Sprintf("no %s is defined", what)
+		if len(known) > 0 {
+			hint = "one of " + listed(known)
+		}
+		if near := nearest(name, known); near != "" && at != nil && at.refs == nil {
+			hint = "did you mean " + near + "?"
+		}
+		c.errors.at(at, where, hint, "no %s is named %s", what, at.shown())
+	}
+}

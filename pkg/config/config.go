@@ -1,0 +1,187 @@
+// Package config reads the configuration: one YAML file becomes checked settings with defaults,
+// gathered from the Configs that the parts of the program own. It is strict, and reports all
+// mistakes of a file at once, each with its place and what to do.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"reflect"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/seed-afc6a195/aggregator/pkg/buffer"
+	"github.com/seed-afc6a195/aggregator/pkg/cluster"
+	"github.com/seed-afc6a195/aggregator/pkg/forward"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs/file"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs/stdout"
+	"github.com/seed-afc6a195/aggregator/pkg/route"
+	"github.com/seed-afc6a195/aggregator/pkg/status"
+)
+
+// Config is the whole configuration. Whatever a file leaves out has its default:
+//
+//	listeners   one on 127.0.0.1:24224
+//	outputs     "archive", files below archive/ in buffer.path
+//	routes      everything to every output, in the order of their names
+type Config struct {
+	Hostname  string                  `yaml:"hostname" help:"what HELO and PONG say; default: the host's name"`
+	Listeners []forward.Config        `yaml:"listeners" help:"where agents connect; default: 127.0.0.1:24224"`
+	Clusters  []cluster.Config        `yaml:"clusters" later:"true" help:"who may connect; none: everything belongs to default"`
+	Buffer    buffer.Config           `yaml:"buffer" help:"the queue on disk"`
+	Filters   map[string][]FilterStep `yaml:"filters" later:"true" help:"named lists of steps, used by routes"`
+	Routes    []route.Config          `yaml:"routes" help:"the first match wins; default: everything to every output"`
+	Unrouted  string                  `yaml:"unrouted" default:"dead_letter" enum:"dead_letter|drop" help:"what becomes of events that no route matches; drop is counted"`
+	Outputs   map[string]Output       `yaml:"outputs" help:"named destinations; default: archive, files below the buffer's path"`
+	Status    status.Config           `yaml:"status" help:"the HTTP endpoint"`
+	Log       Log                     `yaml:"log" help:"the program's own log"`
+
+	// Warnings says what is allowed but hardly meant, in the order of the file.
+	Warnings []string `yaml:"-"`
+
+	summary string
+}
+
+// Log is the settings of the program's own log.
+type Log struct {
+	Level  string `yaml:"level" default:"info" enum:"debug|info|warn|error" help:"the least level that is written"`
+	Format string `yaml:"format" default:"auto" enum:"auto|console|json" help:"auto: console on a terminal, JSON otherwise"`
+}
+
+// Output is one destination.
+type Output struct {
+	Settings any             // of its type: *file.Config, *stdout.Config
+	Common   *outputs.Common // the part of Settings that all types have
+}
+
+// outputKind is a value of an output's key type.
+type outputKind struct {
+	name  string
+	later bool
+	fresh func() (settings any, common *outputs.Common)
+}
+
+func outputKinds() []outputKind {
+	return []outputKind{
+		{"file", false, func() (any, *outputs.Common) { c := new(file.Config); return c, &c.Common }},
+		{"stdout", false, func() (any, *outputs.Common) { c := new(stdout.Config); return c, &c.Common }},
+		{"elasticsearch", true, func() (any, *outputs.Common) { c := new(elasticsearch); return c, &c.Common }},
+		{"firehose", true, func() (any, *outputs.Common) { c := new(firehose); return c, &c.Common }},
+		{"cloudwatch_logs", true, func() (any, *outputs.Common) { c := new(cloudWatchLogs); return c, &c.Common }},
+		{"forward", true, func() (any, *outputs.Common) { c := new(forwardOutput); return c, &c.Common }},
+		{"kinesis", true, func() (any, *outputs.Common) { c := new(kinesis); return c, &c.Common }},
+		{"s3", true, func() (any, *outputs.Common) { c := new(s3); return c, &c.Common }},
+	}
+}
+
+// Options is what the configuration depends on besides the file. Nil fields stand for the process's
+// own environment, files and host.
+type Options struct {
+	LookupEnv func(name string) (value string, set bool)
+	ReadFile  func(path string) ([]byte, error) // also reads what ${file:} names, relative to the working directory
+	Hostname  func() (string, error)
+}
+
+func (o Options) filled() Options {
+	if o.LookupEnv == nil {
+		o.LookupEnv = os.LookupEnv
+	}
+	if o.ReadFile == nil {
+		o.ReadFile = readFile
+	}
+	if o.Hostname == nil {
+		o.Hostname = os.Hostname
+	}
+	return o
+}
+
+// readFile reads a file that is not unreasonably large: ${file:/dev/zero} must not fill the memory.
+func readFile(name string) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err == nil && len(data) > maxFile {
+		err = fmt.Errorf("%s is larger than %d MiB", name, maxFile>>20)
+	}
+	return data, err
+}
+
+// Load reads the configuration file at path. Its errors are of type Errors.
+func Load(path string, o Options) (*Config, error) {
+	o = o.filled()
+	data, err := o.ReadFile(path)
+	if err != nil {
+		var pathErr *os.PathError
+		if errors.As(err, &pathErr) {
+			err = pathErr.Err
+		}
+		return nil, Errors{{File: path, Reason: fmt.Sprintf("can't be read: %v", err)}}
+	}
+	return Parse(path, data, o)
+}
+
+// Defaults is the configuration of a program started without a file: an empty one's.
+func Defaults(o Options) (*Config, error) { return Parse("", nil, o) }
+
+// Parse reads a configuration from data; name is the file that errors name. Its errors are of type
+// Errors.
+func Parse(name string, data []byte, o Options) (*Config, error) {
+	found := &problems{file: name}
+	r := &reader{
+		problems:     found,
+		interpolator: interpolator{options: o.filled(), known: make(map[string]string)},
+		active:       make(map[*yaml.Node]bool),
+	}
+	root := r.read(data)
+	c := new(Config)
+	d := &decoder{problems: found, imported: r.imported}
+	d.presets(reflect.ValueOf(c).Elem())
+	if root != nil {
+		d.structure(reflect.ValueOf(c).Elem(), root, "")
+	}
+	d.complete(c, r.options)
+	warnings := &problems{file: name}
+	(&checker{c, root, found, warnings}).check()
+	if errs := found.sorted(); len(errs) > 0 {
+		return nil, errs
+	}
+	for _, w := range warnings.sorted() {
+		c.Warnings = append(c.Warnings, w.Error())
+	}
+	c.summary = redact(r.imported, c.summarize())
+	return c, nil
+}
+
+// complete fills in the defaults that are more than a value.
+func (d *decoder) complete(c *Config, o Options) {
+	if c.Hostname == "" && !d.within("hostname") {
+		name, err := o.Hostname()
+		if err != nil {
+			d.add(0, 0, "hostname", "set it", fmt.Sprintf("the host's name can't be told: %v", err))
+		}
+		c.Hostname = name
+	}
+	if len(c.Listeners) == 0 && !d.within("listeners") {
+		l := forward.Config{}
+		d.presets(reflect.ValueOf(&l).Elem())
+		l.Address = "127.0.0.1:24224"
+		c.Listeners = []forward.Config{l}
+	}
+	if len(c.Outputs) == 0 && !d.within("outputs") {
+		archive := &file.Config{}
+		d.presets(reflect.ValueOf(archive).Elem())
+		archive.Type = "file"
+		archive.Path = path.Join(c.Buffer.Path, "archive/{cluster}/%Y-%m-%d.ndjson")
+		c.Outputs = map[string]Output{"archive": {archive, &archive.Common}}
+	}
+	if len(c.Routes) == 0 && !d.within("routes") {
+		c.Routes = []route.Config{{Match: []string{"**"}, Outputs: c.OutputNames()}}
+	}
+}

@@ -1,0 +1,251 @@
+package config
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/seed-afc6a195/aggregator/pkg/outputs/file"
+)
+
+// update is for `go test -run TestErrors -update`, after which the golden files are to be read.
+var update = flag.Bool("update", false, "write the golden files")
+
+const secretValue = "s3cr3t-value"
+
+// world is an environment in which the secrets of the tests are.
+func world() Options {
+	env := map[string]string{"SECRET": secretValue, "SEC_SIZE": "77secretunits", "BROKEN": "{s3cr3t-value", "N": "42", "EMPTY": "", "PASSWORD": "pass", "ON": "true"}
+	files := map[string]string{"/secret": secretValue + "\n", "/run/secrets/seoul": "key\n", "/run/secrets/es": "es", "/two": "a\n\n", "/crlf": "a\r\n"}
+	return Options{
+		LookupEnv: func(name string) (string, bool) { v, ok := env[name]; return v, ok },
+		ReadFile: func(name string) ([]byte, error) {
+			if text, ok := files[name]; ok {
+				return []byte(text), nil
+			}
+			return nil, fmt.Errorf("open %s: %w", name, fs.ErrNotExist)
+		},
+		Hostname: func() (string, error) { return "host-1", nil },
+	}
+}
+
+func TestErrors(t *testing.T) {
+	inputs, err := filepath.Glob("testdata/errors/*.yaml")
+	if err != nil || len(inputs) == 0 {
+		t.Fatalf("no inputs: %v", err)
+	}
+	for _, input := range inputs {
+		name := strings.TrimSuffix(filepath.Base(input), ".yaml")
+		t.Run(name, func(t *testing.T) {
+			data, err := os.ReadFile(input)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = Parse(name+".yaml", data, world())
+			if err == nil {
+				t.Fatal("accepted")
+			}
+			got := err.Error() + "\n"
+			if strings.Contains(got, "s3cr3t") || strings.Contains(got, "secretunits") || strings.Contains(got, "12345678") {
+				t.Errorf("a secret shows:\n%s", got)
+			}
+			golden := strings.TrimSuffix(input, ".yaml") + ".err"
+			if *update {
+				if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(golden)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got != string(want) {
+				t.Errorf("got:\n%s\nwant:\n%s", got, want)
+			}
+		})
+	}
+}
+
+// TestContract holds that every promised key is known, and which ones are refused for now.
+func TestContract(t *testing.T) {
+	data, err := os.ReadFile("testdata/contract.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = Parse("contract.yaml", data, world())
+	var got []string
+	var all Errors
+	if !errors.As(err, &all) {
+		t.Fatalf("got %v", err)
+	}
+	for _, e := range all {
+		if !strings.HasSuffix(e.Reason, "not supported yet") || e.Line == 0 {
+			t.Errorf("unexpected: %v", e)
+		}
+		got = append(got, e.Key)
+	}
+	want := []string{
+		"listeners[0].tls", "listeners[0].proxy_protocol", "listeners[0].trusted_proxies", "listeners[0].clusters",
+		"listeners[0].max_connections_per_source", "listeners[0].max_connection_age", "listeners[0].max_messages_per_connection",
+		"clusters", "buffer.jetstream", "filters", "routes[0].when", "routes[0].filters",
+		"outputs.es.type", "outputs.firehose.type", "outputs.cw.type", "outputs.up.type", "outputs.stream.type", "outputs.lake.type",
+		"status.token", "status.users", "status.tls",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("not supported yet:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+func TestDefaults(t *testing.T) {
+	c, err := Defaults(world())
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, archive := c.Listeners[0], c.Outputs["archive"].Settings.(*file.Config)
+	for what, is := range map[string]bool{
+		"hostname":    c.Hostname == "host-1",
+		"listener":    len(c.Listeners) == 1 && l.Name == "forward" && l.Address == "127.0.0.1:24224" && l.IdleTimeout == 10*time.Minute && l.MaxConnections == 10000,
+		"buffer":      c.Buffer.Path == "data" && c.Buffer.SegmentSize == 64<<20 && c.Buffer.Sync && c.Buffer.DeadLetters.MaxAge == 720*time.Hour,
+		"route":       len(c.Routes) == 1 && slices.Equal(c.Routes[0].Match, []string{"**"}) && slices.Equal(c.Routes[0].Outputs, []string{"archive"}),
+		"output":      len(c.Outputs) == 1 && archive.Path == "data/archive/{cluster}/%Y-%m-%d.ndjson" && archive.Type == "file" && archive.Rotate.MaxSize == 512<<20,
+		"common":      archive.Workers == 2 && archive.Fields.Time == "@timestamp" && archive.Fields.ID == "" && c.Outputs["archive"].Common == &archive.Common,
+		"status":      c.Status.Address == "127.0.0.1:9880" && !c.Status.Token.IsSet(),
+		"log":         c.Log == Log{"info", "auto"} && c.Unrouted == "dead_letter",
+		"no warnings": len(c.Warnings) == 0,
+	} {
+		if !is {
+			t.Errorf("%s: %+v", what, c)
+		}
+	}
+}
+
+func TestInterpolation(t *testing.T) {
+	for _, tc := range []struct{ text, want, fail string }{
+		{"plain", "plain", ""},
+		{"${env:SECRET}", secretValue, ""},
+		{"a-${env:N}-${env:N}-b", "a-42-42-b", ""},
+		{"${file:/secret}", secretValue, ""},
+		{"${file:/two}", "a\n", ""},
+		{"${file:/crlf}", "a", ""},
+		{"${env:EMPTY}", "", ""},
+		{"${env:EMPTY:-x}", "x", ""},
+		{"${env:NONE:-}", "", ""},
+		{"${env:NONE:-a:-b}", "a:-b", ""},
+		{"$${env:N}", "${env:N}", ""},
+		{"$$${env:N}", "$${env:N}", ""},
+		{"$N {a} } $", "$N {a} } $", ""},
+		{"${env:NONE}", "", `the environment variable "NONE" is not set`},
+		{"${file:/none}", "", "the file of ${file:} can't be read: open /none: file does not exist"},
+		{"${env:N", "", "a ${ has no }"},
+		{"${N}", "", "${N} is neither ${env:NAME} nor ${file:/path}"},
+	} {
+		ip := &interpolator{options: world(), known: map[string]string{}}
+		got, _, refs, _, err := ip.expand(tc.text)
+		if fail := fmt.Sprint(err); got != tc.want || (tc.fail != "" || err != nil) && fail != tc.fail {
+			t.Errorf("%s: %q, %v; want %q, %s", tc.text, got, err, tc.want, tc.fail)
+		}
+		if brought := strings.Contains(strings.ReplaceAll(tc.text, "$${", ""), "${"); err == nil && (refs != nil) != brought {
+			t.Errorf("%s: refs %q", tc.text, refs)
+		}
+	}
+}
+
+func TestParse(t *testing.T) {
+	const text = `
+buffer: {path: "/var/lib/x", max_size: "${env:N}MiB", sync: "${env:ON}"}
+listeners:
+  - &l
+    name: a
+    address: 127.0.0.1:1
+    max_connections: ${env:N}
+    idle_timeout: 0h30m
+  - <<: *l
+    name: b
+    address: 127.0.0.1:2
+routes:
+  - {match: x, outputs: out, continue: true}
+  - {match: ["**"], outputs: [out]}
+  - {match: y.*, outputs: [out]}
+outputs:
+  out: {type: stdout}
+  unused: {type: file, path: "${env:SECRET}/{cluster}"}
+`
+	c, err := Parse("x.yaml", []byte(text), world())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, is := range map[string]bool{
+		"interpolated size":   c.Buffer.MaxSize == 42<<20,
+		"interpolated bool":   c.Buffer.Sync,
+		"interpolated number": c.Listeners[0].MaxConnections == 42,
+		"duration":            c.Listeners[0].IdleTimeout == 30*time.Minute,
+		"merge":               c.Listeners[1].MaxConnections == 42 && c.Listeners[1].Name == "b" && c.Listeners[1].Address == "127.0.0.1:2",
+		"scalar as list":      slices.Equal(c.Routes[0].Match, []string{"x"}) && slices.Equal(c.Routes[0].Outputs, []string{"out"}),
+		"warnings": slices.Equal(c.Warnings, []string{
+			"x.yaml:15:5: routes[2]: never reached: routes[1] takes everything before it",
+			"x.yaml:18:11: outputs.unused: no route leads here (name it in a route)",
+		}),
+	} {
+		if !is {
+			t.Errorf("%s: %+v", what, c)
+		}
+	}
+	const want = `hostname   host-1
+listener   a on 127.0.0.1:1
+listener   b on 127.0.0.1:2
+buffer     bbolt in /var/lib/x, at most ${env:N}MiB, when full: block
+route      x → out, then on
+route      ** → out
+route      y.* → out
+unrouted   dead_letter
+output     out: stdout
+output     unused: file to ${env:SECRET}/{cluster}
+status     http://127.0.0.1:9880/
+warning    x.yaml:15:5: routes[2]: never reached: routes[1] takes everything before it
+warning    x.yaml:18:11: outputs.unused: no route leads here (name it in a route)
+`
+	if got := c.Summary(); got != want {
+		t.Errorf("summary:\n%s\nwant:\n%s", got, want)
+	}
+}
+
+func TestDefaultsFollowWhatIsGiven(t *testing.T) {
+	c, err := Parse("", []byte("buffer: {path: /q}\n"), world())
+	if err != nil || c.Outputs["archive"].Settings.(*file.Config).Path != "/q/archive/{cluster}/%Y-%m-%d.ndjson" {
+		t.Errorf("%+v, %v", c, err)
+	}
+	c, err = Parse("", []byte("outputs: {b: {type: stdout}, a: {type: stdout}}\n"), world())
+	if err != nil || len(c.Routes) != 1 || !slices.Equal(c.Routes[0].Outputs, []string{"a", "b"}) {
+		t.Errorf("%+v, %v", c, err)
+	}
+}
+
+func TestLoad(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "a.yaml")
+	if _, err := Load(path, Options{}); err == nil || err.Error() != path+": can't be read: no such file or directory" {
+		t.Errorf("missing file: %v", err)
+	}
+	if err := os.WriteFile(path, []byte("hostname: ${file:"+path+".host}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path+".host", []byte("here\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if c, err := Load(path, Options{}); err != nil || c.Hostname != "here" {
+		t.Errorf("%+v, %v", c, err)
+	}
+	if err := os.WriteFile(path, []byte(strings.Repeat("#", maxFile+1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Load(path, Options{}); err == nil || !strings.Contains(err.Error(), "larger than 4 MiB") {
+		t.Errorf("large file: %v", err)
+	}
+}

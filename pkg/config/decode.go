@@ -1,0 +1,442 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/seed-afc6a195/aggregator/pkg/config/setting"
+)
+
+// decoder fills settings from nodes by the tags that package setting describes. It goes on after a
+// mistake, so that all are reported.
+type decoder struct {
+	*problems
+	imported []*node
+}
+
+// field is a setting of a struct, those of inlined structs included.
+type field struct {
+	name                string
+	index               []int
+	typ                 reflect.Type
+	preset, least, help string
+	enum                []string
+	required, later     bool
+}
+
+func fieldsOf(t reflect.Type) []field {
+	var fields []field
+	for i := range t.NumField() {
+		f := t.Field(i)
+		name, options, _ := strings.Cut(f.Tag.Get("yaml"), ",")
+		if options == "inline" {
+			for _, inner := range fieldsOf(f.Type) {
+				inner.index = append([]int{i}, inner.index...)
+				fields = append(fields, inner)
+			}
+			continue
+		}
+		if name == "" || name == "-" {
+			continue
+		}
+		out := field{
+			name: name, index: []int{i}, typ: f.Type,
+			preset: f.Tag.Get("default"), least: f.Tag.Get("min"), help: f.Tag.Get("help"),
+			required: f.Tag.Get("required") == "true", later: f.Tag.Get("later") == "true",
+		}
+		if enum := f.Tag.Get("enum"); enum != "" {
+			out.enum = strings.Split(enum, "|")
+		}
+		fields = append(fields, out)
+	}
+	return fields
+}
+
+func names(fields []field) []string {
+	out := make([]string, len(fields))
+	for i, f := range fields {
+		out[i] = f.name
+	}
+	return out
+}
+
+// presets sets the defaults of the struct v and of the structs in it. A default that does not fit
+// its own field is reported like a mistake in the file; a test holds that there is none.
+func (d *decoder) presets(v reflect.Value) {
+	for _, f := range fieldsOf(v.Type()) {
+		switch fv := v.FieldByIndex(f.index); {
+		case f.preset != "":
+			var doc yaml.Node
+			if err := yaml.Unmarshal([]byte(f.preset), &doc); err != nil || len(doc.Content) == 0 {
+				d.add(0, 0, f.name, "", "the default is not valid YAML")
+				continue
+			}
+			n := doc.Content[0]
+			d.value(fv, &node{kind: scalar, text: n.Value, tag: n.ShortTag()}, f.name, f)
+		case f.typ.Kind() == reflect.Struct && !leaf(f.typ):
+			d.presets(fv)
+		}
+	}
+}
+
+var (
+	secretType   = reflect.TypeFor[setting.Secret]()
+	sizeType     = reflect.TypeFor[setting.Size]()
+	rateType     = reflect.TypeFor[setting.Rate]()
+	durationType = reflect.TypeFor[time.Duration]()
+	outputType   = reflect.TypeFor[Output]()
+)
+
+// leaf says whether a struct type is written as something else than a mapping of its fields.
+func leaf(t reflect.Type) bool { return t == secretType || t == outputType }
+
+// value decodes n into v.
+func (d *decoder) value(v reflect.Value, n *node, path string, f field) {
+	t := v.Type()
+	if n == nil {
+		return // reported already
+	}
+	if n.kind == scalar && n.tag == "!!null" {
+		d.at(n, path, "give it one, or remove the key", "has no value")
+		return
+	}
+	switch {
+	case t == outputType:
+		d.output(v.Addr().Interface().(*Output), n, path)
+	case t.Kind() == reflect.Pointer:
+		fresh := reflect.New(t.Elem())
+		if t.Elem().Kind() == reflect.Struct {
+			d.presets(fresh.Elem())
+		}
+		d.value(fresh.Elem(), n, path, f)
+		v.Set(fresh)
+	case t.Kind() == reflect.Struct && !leaf(t):
+		d.structure(v, n, path)
+	case t.Kind() == reflect.Slice:
+		d.list(v, n, path, f)
+	case t.Kind() == reflect.Map:
+		d.mapping(v, n, path)
+	default:
+		d.scalar(v, n, path, f)
+	}
+}
+
+func (d *decoder) structure(v reflect.Value, n *node, path string) {
+	fields := fieldsOf(v.Type())
+	if n.kind != mapping {
+		d.at(n, path, "", "expected a mapping with keys like %s, got %s", strings.Join(names(fields)[:min(3, len(fields))], ", "), n.shown())
+		return
+	}
+	for _, e := range n.entries {
+		key := join(path, e.key)
+		i := slices.IndexFunc(fields, func(f field) bool { return f.name == e.key })
+		if i < 0 {
+			d.add(e.line, e.column, key, hintName(e.key, names(fields)), "unknown key")
+			continue
+		}
+		f := fields[i]
+		if f.later {
+			d.add(e.line, e.column, key, "", "not supported yet")
+		}
+		d.value(v.FieldByIndex(f.index), e.value, key, f)
+		if f.required && e.value != nil && !d.within(key) && empty(v.FieldByIndex(f.index)) {
+			d.at(e.value, key, "", "is empty")
+		}
+	}
+	for _, f := range fields {
+		if f.required && !slices.ContainsFunc(n.entries, func(e entry) bool { return e.key == f.name }) {
+			d.at(n, join(path, f.name), f.help, "the key is missing")
+		}
+	}
+	d.check(v, n, path)
+}
+
+func empty(v reflect.Value) bool {
+	if s, ok := v.Interface().(setting.Secret); ok {
+		return s.Reveal() == ""
+	}
+	switch v.Kind() {
+	case reflect.String, reflect.Slice, reflect.Map:
+		return v.Len() == 0
+	}
+	return false
+}
+
+// check asks the settings in v, and those that it inlines, for rules of their own. A complaint
+// about a key that has a mistake already would only repeat it.
+func (d *decoder) check(v reflect.Value, n *node, path string) {
+	for i := range v.NumField() {
+		if strings.HasSuffix(v.Type().Field(i).Tag.Get("yaml"), ",inline") {
+			d.check(v.Field(i), n, path)
+		}
+	}
+	checker, ok := v.Addr().Interface().(setting.Checker)
+	if !ok {
+		return
+	}
+	var report setting.Report
+	checker.Check(&report)
+	for _, p := range report.Problems {
+		key := path
+		switch {
+		case p.Key != "" && path != "":
+			key += "." + p.Key
+		case p.Key != "":
+			key = p.Key
+		}
+		if d.within(key) {
+			continue
+		}
+		at := n.find(p.Key)
+		if refs := at.origins(); refs != nil { // the reason may quote a part of the value
+			p.Reason = "the value of " + strings.Join(refs, " and ") + " is not accepted"
+		}
+		d.at(at, key, redact(d.imported, p.Hint), "%s", redact(d.imported, p.Reason))
+	}
+}
+
+// redact replaces values that interpolations brought in by where they came from. Texts of fewer
+// than four bytes stay: they are ports and counts, not secrets.
+func redact(imported []*node, s string) string {
+	for _, n := range imported {
+		if len(n.text) < 4 {
+			continue
+		}
+		quoted := strconv.Quote(n.text)
+		s = strings.ReplaceAll(s, n.text, n.masked)
+		s = strings.ReplaceAll(s, quoted[1:len(quoted)-1], n.masked)
+	}
+	return s
+}
+
+// list decodes a list; where its elements are scalars, one alone may stand for a list of one.
+func (d *decoder) list(v reflect.Value, n *node, path string, f field) {
+	element := v.Type().Elem()
+	if n.kind == scalar && (element.Kind() == reflect.String || element == secretType) {
+		one := reflect.MakeSlice(v.Type(), 1, 1)
+		d.value(one.Index(0), n, path, field{enum: f.enum})
+		v.Set(one)
+		return
+	}
+	if n.kind != list {
+		d.at(n, path, "", "expected a list, got %s", n.shown())
+		return
+	}
+	out := reflect.MakeSlice(v.Type(), len(n.items), len(n.items))
+	for i, item := range n.items {
+		if element.Kind() == reflect.Struct && !leaf(element) {
+			d.presets(out.Index(i))
+		}
+		d.value(out.Index(i), item, index(path, i), field{enum: f.enum})
+	}
+	v.Set(out)
+}
+
+func (d *decoder) mapping(v reflect.Value, n *node, path string) {
+	if n.kind != mapping {
+		d.at(n, path, "", "expected a mapping of names, got %s", n.shown())
+		return
+	}
+	out := reflect.MakeMapWithSize(v.Type(), len(n.entries))
+	for _, e := range n.entries {
+		value := reflect.New(v.Type().Elem()).Elem()
+		if value.Kind() == reflect.Struct && !leaf(value.Type()) {
+			d.presets(value)
+		}
+		d.value(value, e.value, join(path, e.key), field{})
+		out.SetMapIndex(reflect.ValueOf(e.key), value)
+	}
+	v.Set(out)
+}
+
+// output decodes an output by its type.
+func (d *decoder) output(out *Output, n *node, path string) {
+	if n.kind != mapping {
+		d.at(n, path, "", "expected a mapping with the key type, got %s", n.shown())
+		return
+	}
+	var known []string
+	for _, k := range outputKinds() {
+		known = append(known, k.name)
+	}
+	t := n.get("type")
+	if t == nil {
+		if !d.within(join(path, "type")) {
+			d.at(n, join(path, "type"), "one of "+listed(known), "the key is missing")
+		}
+		return
+	}
+	for _, k := range outputKinds() {
+		if t.kind != scalar || t.text != k.name {
+			continue
+		}
+		if k.later {
+			d.at(t, join(path, "type"), "", "%s is not supported yet", k.name)
+		}
+		out.Settings, out.Common = k.fresh()
+		v := reflect.ValueOf(out.Settings).Elem()
+		d.presets(v)
+		d.structure(v, n, path)
+		return
+	}
+	d.choice(t, join(path, "type"), known)
+}
+
+// choice reports a value that is none of the allowed ones.
+func (d *decoder) choice(n *node, path string, allowed []string) {
+	hint := "one of " + listed(allowed)
+	if n.kind == scalar && n.refs == nil {
+		hint = hintName(n.text, allowed)
+	}
+	d.at(n, path, hint, "%s is not a valid value", n.shown())
+}
+
+// scalar decodes single values: text, true or false, numbers, sizes, rates, durations, secrets.
+func (d *decoder) scalar(v reflect.Value, n *node, path string, f field) {
+	t := v.Type()
+	fail := func(expected, hint string) {
+		got := n.shown()
+		if t == secretType && n.kind == scalar {
+			got = "a value of another type"
+		}
+		d.at(n, path, hint, "expected %s, got %s", expected, got)
+	}
+	isText := n.kind == scalar && (n.tag == "!!str" || n.refs != nil)
+	switch {
+	case t == secretType || t.Kind() == reflect.String:
+		switch {
+		case n.kind != scalar:
+			fail("a text", "")
+		case !isText:
+			fail("a text", "put it in quotes")
+		case t == secretType:
+			v.Set(reflect.ValueOf(setting.NewSecret(n.text)))
+		case f.enum != nil && !slices.Contains(f.enum, n.text):
+			d.choice(n, path, f.enum)
+		default:
+			v.SetString(n.text)
+		}
+	case n.kind != scalar:
+		fail(typeName(t), "")
+	case t.Kind() == reflect.Bool:
+		if (n.tag != "!!bool" && n.refs == nil) || (n.text != "true" && n.text != "false") {
+			fail("true or false", "")
+			return
+		}
+		v.SetBool(n.text == "true")
+	case t == sizeType, t == rateType, t == durationType, t.Kind() == reflect.Int:
+		number, err := parseNumber(t, n)
+		if err != nil {
+			d.at(n, path, err.Hint, "%s %s", n.shown(), err.Reason)
+			return
+		}
+		least, text := int64(0), "0"
+		if f.least != "" {
+			tag := "!!str"
+			if t.Kind() == reflect.Int {
+				tag = "!!int"
+			}
+			if parsed, err := parseNumber(t, &node{text: f.least, tag: tag}); err == nil {
+				least, text = parsed, f.least
+			}
+		}
+		if number < least {
+			d.at(n, path, "", "%s is less than %s", n.shown(), text)
+			return
+		}
+		v.SetInt(number)
+	case t.Kind() == reflect.Interface:
+		var x any = n.text
+		if n.refs == nil {
+			if err := yaml.Unmarshal([]byte(n.text), &x); n.tag == "!!str" || err != nil {
+				x = n.text
+			}
+		}
+		v.Set(reflect.ValueOf(x))
+	default:
+		d.at(n, path, "", "settings of type %s can't be decoded", t)
+	}
+}
+
+func typeName(t reflect.Type) string {
+	switch {
+	case t == sizeType:
+		return "a size like 512KiB"
+	case t == rateType:
+		return "a rate like 50MiB/s"
+	case t == durationType:
+		return "a duration like 10s"
+	case t.Kind() == reflect.Int64, t.Kind() == reflect.Int:
+		return "a whole number"
+	case t.Kind() == reflect.Bool:
+		return "true or false"
+	}
+	return "a single value"
+}
+
+// parseNumber reads a size, rate, duration or whole number.
+func parseNumber(t reflect.Type, n *node) (int64, *setting.SyntaxError) {
+	text := n.text
+	isNumber := n.tag == "!!int" || n.tag == "!!float"
+	if !isNumber && n.tag != "!!str" {
+		return 0, &setting.SyntaxError{Reason: "is not " + typeName(t)}
+	}
+	var number int64
+	var err error
+	switch t {
+	case sizeType:
+		var s setting.Size
+		s, err = setting.ParseSize(text)
+		number = int64(s)
+	case rateType:
+		var r setting.Rate
+		r, err = setting.ParseRate(text)
+		number = int64(r)
+	case durationType:
+		var d time.Duration
+		d, err = time.ParseDuration(text)
+		if err != nil {
+			e := durationError(text)
+			err = e
+		}
+		number = int64(d)
+	default:
+		if !isNumber && n.refs == nil {
+			return 0, &setting.SyntaxError{Reason: "is not a whole number", Hint: "write it without quotes"}
+		}
+		var i int
+		if i, err = strconv.Atoi(text); err != nil {
+			return 0, &setting.SyntaxError{Reason: "is not a whole number"}
+		}
+		number = int64(i)
+	}
+	var syntax *setting.SyntaxError
+	if errors.As(err, &syntax) {
+		if n.refs != nil {
+			syntax.Hint = "" // it may repeat the value
+		}
+		return 0, syntax
+	}
+	return number, nil
+}
+
+// durationError says why a text is no duration. Hints only repeat short numbers.
+func durationError(text string) *setting.SyntaxError {
+	number, err := strconv.ParseUint(text, 10, 32)
+	if err == nil {
+		return &setting.SyntaxError{Reason: "has no unit", Hint: fmt.Sprintf("write %ds", number)}
+	}
+	if days, ok := strings.CutSuffix(text, "d"); ok {
+		if n, err := strconv.ParseUint(days, 10, 16); err == nil {
+			return &setting.SyntaxError{Reason: "has a unit that durations lack", Hint: fmt.Sprintf("write %dh", n*24)}
+		}
+	}
+	return &setting.SyntaxError{Reason: "is not a duration", Hint: "write a duration like 500ms, 10s, 5m or 24h"}
+}

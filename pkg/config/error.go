@@ -1,0 +1,202 @@
+package config
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// Error is one mistake in a configuration. Line and Column count from 1 and point at the value, or
+// at the key where the key is what is wrong, or at the section that lacks one; they are 0 where a
+// mistake has no place. Key is the path from the root ("outputs.es.batch.max_wait"), "" for the
+// file itself. Reason says what is wrong and Hint, if any, what to do. Neither contains a secret
+// or a value that an interpolation brought in.
+type Error struct {
+	File         string
+	Line, Column int
+	Key          string
+	Reason, Hint string
+}
+
+func (e *Error) Error() string {
+	var b strings.Builder
+	b.WriteString(e.File)
+	if e.Line > 0 {
+		fmt.Fprintf(&b, ":%d", e.Line)
+		if e.Column > 0 {
+			fmt.Fprintf(&b, ":%d", e.Column)
+		}
+	}
+	for _, s := range []string{e.Key, e.Reason} {
+		if s == "" {
+			continue
+		}
+		if b.Len() > 0 {
+			b.WriteString(": ")
+		}
+		b.WriteString(s)
+	}
+	if e.Hint != "" {
+		fmt.Fprintf(&b, " (%s)", e.Hint)
+	}
+	return b.String()
+}
+
+// Errors is all mistakes of a configuration, in the order of the file; one a line when printed.
+type Errors []*Error
+
+func (es Errors) Error() string {
+	lines := make([]string, len(es))
+	for i, e := range es {
+		lines[i] = e.Error()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Unwrap gives errors.As each mistake.
+func (es Errors) Unwrap() []error {
+	errs := make([]error, len(es))
+	for i, e := range es {
+		errs[i] = e
+	}
+	return errs
+}
+
+// maxErrors bounds what a hopeless file costs.
+const maxErrors = 1000
+
+// problems gathers what is wrong with one file.
+type problems struct {
+	file string
+	list Errors
+}
+
+func (p *problems) add(line, column int, key, hint, reason string) {
+	switch {
+	case len(p.list) < maxErrors:
+		p.list = append(p.list, &Error{p.file, line, column, key, reason, hint})
+	case len(p.list) == maxErrors:
+		p.list = append(p.list, &Error{File: p.file, Reason: fmt.Sprintf("more than %d mistakes", maxErrors)})
+	}
+}
+
+// at adds what is wrong with the value n, which may be nil.
+func (p *problems) at(n *node, key, hint, format string, args ...any) {
+	line, column := n.place()
+	p.add(line, column, key, hint, fmt.Sprintf(format, args...))
+}
+
+// within says whether something at key or below it is wrong already.
+func (p *problems) within(key string) bool {
+	return slices.ContainsFunc(p.list, func(e *Error) bool {
+		rest, below := strings.CutPrefix(e.Key, key)
+		return below && (rest == "" || key == "" || rest[0] == '.' || rest[0] == '[')
+	})
+}
+
+// sorted returns what was gathered, in the order of the file and each mistake once.
+func (p *problems) sorted() Errors {
+	slices.SortStableFunc(p.list, func(a, b *Error) int {
+		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+	})
+	return slices.CompactFunc(p.list, func(a, b *Error) bool { return *a == *b })
+}
+
+// join appends a key to a path; one that is no plain word is quoted and cut.
+func join(path, key string) string {
+	if !plain(key) {
+		key = quote(key)
+	}
+	if path == "" {
+		return key
+	}
+	return path + "." + key
+}
+
+func index(path string, i int) string { return path + "[" + strconv.Itoa(i) + "]" }
+
+// plain says whether s can be a name: what shows up in paths, metrics and addresses unescaped.
+func plain(s string) bool {
+	if s == "" || len(s) > 63 || s[0] == '-' || s[0] == '.' {
+		return false
+	}
+	for i := range len(s) {
+		c := s[i]
+		if (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && c != '_' && c != '-' && c != '.' {
+			return false
+		}
+	}
+	return true
+}
+
+// namePattern is plain as a regular expression, for the schema.
+const namePattern = `^[0-9A-Za-z_][0-9A-Za-z_.-]{0,62}$`
+
+// quote shows a text of any length and content in one short line.
+func quote(s string) string {
+	const most = 60
+	if len(s) <= most {
+		return strconv.Quote(s)
+	}
+	end := most
+	for !utf8.RuneStart(s[end]) {
+		end--
+	}
+	return strconv.Quote(s[:end] + "…")
+}
+
+// nearest returns the name that s is most likely a mistyped form of, "" if none is near.
+func nearest(s string, names []string) string {
+	best, distance := "", max(1, min(3, len(s)/2))+1
+	for _, name := range names {
+		if diff := len(name) - len(s); diff >= distance || -diff >= distance {
+			continue
+		}
+		if d := levenshtein(strings.ToLower(s), strings.ToLower(name)); d < distance {
+			best, distance = name, d
+		}
+	}
+	return best
+}
+
+// hintName says which of names was meant, or lists them.
+func hintName(s string, names []string) string {
+	if len(names) == 0 {
+		return ""
+	}
+	if name := nearest(s, names); name != "" {
+		return fmt.Sprintf("did you mean %s?", name)
+	}
+	return "one of " + listed(names)
+}
+
+func listed(names []string) string {
+	const most = 40
+	if len(names) > most {
+		return strings.Join(names[:most], ", ") + ", …"
+	}
+	return strings.Join(names, ", ")
+}
+
+func levenshtein(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			substitute := diagonal
+			if a[i] != b[j] {
+				substitute++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(substitute, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,310 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Limits of what a file may make of memory, whatever its aliases multiply.
+const (
+	maxFile  = 4 << 20 // bytes
+	maxNodes = 100_000 // values, each counted as often as an alias repeats it
+	maxDepth = 100
+)
+
+type kind uint8
+
+const (
+	scalar kind = iota + 1
+	list
+	mapping
+)
+
+// node is a YAML value with aliases, merges and interpolations resolved.
+type node struct {
+	kind         kind
+	line, column int
+	text, tag    string   // of a scalar; tag is YAML's short one, "!!int"
+	refs         []string // where text came from, if an interpolation brought it in
+	masked       string   // text with those in place of their values
+	items        []*node  // of a list
+	entries      []entry  // of a mapping
+}
+
+// entry is a key of a mapping. Its value is nil if an error was reported for it already.
+type entry struct {
+	key          string
+	line, column int
+	value        *node
+}
+
+// The look-ups below are for n == nil too, so that they can be chained.
+
+func (n *node) place() (line, column int) {
+	if n == nil {
+		return 0, 0
+	}
+	return n.line, n.column
+}
+
+func (n *node) get(key string) *node {
+	if n == nil {
+		return nil
+	}
+	for _, e := range n.entries {
+		if e.key == key {
+			return e.value
+		}
+	}
+	return nil
+}
+
+// item returns the i-th value of a list, or the scalar that stands for a list of one.
+func (n *node) item(i int) *node {
+	switch {
+	case n == nil:
+		return nil
+	case n.kind == scalar && i == 0:
+		return n
+	case i < len(n.items):
+		return n.items[i]
+	}
+	return nil
+}
+
+// find returns the value at a path like "tls.names[1]", or the nearest one around it.
+func (n *node) find(path string) *node {
+	for path != "" {
+		end := strings.IndexAny(path, ".[")
+		var next *node
+		switch {
+		case end == 0 && path[0] == '.':
+			path = path[1:]
+			continue
+		case end == 0:
+			digits, rest, _ := strings.Cut(path[1:], "]")
+			i, err := strconv.Atoi(digits)
+			if err != nil || i < 0 {
+				return n
+			}
+			next, path = n.item(i), rest
+		case end < 0:
+			next, path = n.get(path), ""
+		default:
+			next, path = n.get(path[:end]), path[end:]
+		}
+		if next == nil {
+			return n
+		}
+		n = next
+	}
+	return n
+}
+
+// origins says what interpolations brought in n, or an item of the list n.
+func (n *node) origins() []string {
+	if n == nil {
+		return nil
+	}
+	refs := n.refs
+	for _, item := range n.items {
+		refs = append(refs, item.origins()...)
+	}
+	return refs
+}
+
+// shown is a scalar as an error may show it.
+func (n *node) shown() string {
+	switch {
+	case n == nil:
+		return "nothing"
+	case n.kind == list:
+		return "a list"
+	case n.kind == mapping:
+		return "a mapping"
+	case n.refs != nil:
+		return "the value of " + strings.Join(n.refs, " and ")
+	case n.tag == "!!null":
+		return "nothing"
+	case n.tag == "!!str":
+		return quote(n.text)
+	}
+	return strings.Trim(quote(n.text), `"`)
+}
+
+// reader turns a YAML document into nodes.
+type reader struct {
+	*problems
+	interpolator
+	count    int
+	stopped  bool
+	active   map[*yaml.Node]bool // the aliases being followed
+	imported []*node             // scalars that an interpolation brought in
+}
+
+// read returns the root of the one document in data, nil where there is none.
+func (r *reader) read(data []byte) *node {
+	if len(data) > maxFile {
+		r.add(0, 0, "", "", fmt.Sprintf("the file is larger than %d MiB", maxFile>>20))
+		return nil
+	}
+	decoder := yaml.NewDecoder(bytes.NewReader(data))
+	var doc, next yaml.Node
+	switch err := decoder.Decode(&doc); {
+	case errors.Is(err, io.EOF):
+		return nil
+	case err != nil:
+		r.syntax(err, data)
+		return nil
+	}
+	switch err := decoder.Decode(&next); {
+	case err == nil:
+		r.add(next.Line, next.Column, "", "remove everything from its --- on", "a second YAML document")
+	case !errors.Is(err, io.EOF):
+		r.syntax(err, data)
+	}
+	if len(doc.Content) == 0 || doc.Content[0].ShortTag() == "!!null" {
+		return nil
+	}
+	root := r.resolve(doc.Content[0], "", 0)
+	if r.stopped {
+		return nil
+	}
+	if root != nil && root.kind == mapping {
+		root.line, root.column = 1, 1
+	}
+	return root
+}
+
+// syntax reports an error of the YAML parser, which tells the line in its text.
+func (r *reader) syntax(err error, data []byte) {
+	text := strings.TrimPrefix(err.Error(), "yaml: ")
+	line, hint := 0, ""
+	if m := regexp.MustCompile(`^line (\d+): (?s:(.*))$`).FindStringSubmatch(text); m != nil {
+		line, _ = strconv.Atoi(m[1])
+		text = m[2]
+	}
+	if lines := bytes.SplitN(data, []byte("\n"), line+1); line > 0 && line <= len(lines) &&
+		bytes.HasPrefix(bytes.TrimLeft(lines[line-1], " "), []byte("\t")) {
+		hint = "YAML is indented with spaces, not tabs"
+	}
+	r.add(line, 0, "", hint, "not valid YAML: "+text)
+}
+
+// resolve returns n as a node, nil after having reported why not.
+func (r *reader) resolve(n *yaml.Node, path string, depth int) *node {
+	if r.stopped {
+		return nil
+	}
+	if r.count++; r.count > maxNodes || depth > maxDepth {
+		r.stopped = true
+		r.add(n.Line, n.Column, "", "", fmt.Sprintf(
+			"the file has more than %d values, counted with what aliases repeat, or nests deeper than %d", maxNodes, maxDepth))
+		return nil
+	}
+	out := &node{line: n.Line, column: n.Column, tag: n.ShortTag()}
+	switch n.Kind {
+	case yaml.AliasNode:
+		if r.active[n.Alias] {
+			r.add(n.Line, n.Column, path, "", "the alias *"+strings.Trim(quote(n.Value), `"`)+" contains itself")
+			return nil
+		}
+		r.active[n.Alias] = true
+		defer delete(r.active, n.Alias)
+		return r.resolve(n.Alias, path, depth+1)
+	case yaml.SequenceNode:
+		out.kind = list
+		for i, c := range n.Content {
+			out.items = append(out.items, r.resolve(c, index(path, i), depth+1))
+		}
+	case yaml.MappingNode:
+		out.kind = mapping
+		r.mapping(out, n, path, depth)
+	default:
+		out.kind = scalar
+		if !r.scalar(out, n, path) {
+			return nil
+		}
+	}
+	return out
+}
+
+func (r *reader) scalar(out *node, n *yaml.Node, path string) bool {
+	out.text = n.Value
+	switch out.tag {
+	case "!!str":
+	case "!!int", "!!float", "!!bool", "!!null", "!!timestamp":
+		return true
+	default:
+		r.add(n.Line, n.Column, path, "remove it", "the YAML tag "+strings.Trim(quote(n.Tag), `"`)+" is not known")
+		return false
+	}
+	text, masked, refs, hint, err := r.expand(n.Value)
+	if err != nil {
+		r.add(n.Line, n.Column, path, hint, err.Error())
+		return false
+	}
+	out.text, out.masked, out.refs = text, masked, refs
+	if refs != nil {
+		r.imported = append(r.imported, out)
+	}
+	return true
+}
+
+// mapping fills out with n's keys, then with those of the mappings that n merges (<<), which only
+// count where no earlier one has them.
+func (r *reader) mapping(out *node, n *yaml.Node, path string, depth int) {
+	lines := make(map[string]int, len(n.Content)/2)
+	var merges []*yaml.Node
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		k, v := n.Content[i], n.Content[i+1]
+		if k.Kind == yaml.AliasNode {
+			k = k.Alias
+		}
+		switch line, twice := lines[k.Value]; {
+		case k.Kind != yaml.ScalarNode:
+			r.add(k.Line, k.Column, path, "", "a key must be a word, not a list or a mapping")
+			continue
+		case k.ShortTag() == "!!merge":
+			merges = append(merges, v)
+			continue
+		case twice:
+			r.add(k.Line, k.Column, join(path, k.Value), "", fmt.Sprintf("the key is given on line %d already", line))
+			continue
+		}
+		lines[k.Value] = k.Line
+		out.entries = append(out.entries, entry{k.Value, k.Line, k.Column, r.resolve(v, join(path, k.Value), depth+1)})
+	}
+	for _, m := range merges {
+		merged := r.resolve(m, path, depth+1)
+		if merged == nil {
+			continue
+		}
+		from := []*node{merged}
+		if merged.kind == list {
+			from = merged.items
+		}
+		for _, f := range from {
+			if f == nil {
+				continue
+			}
+			if f.kind != mapping {
+				r.add(m.Line, m.Column, path, "", "<< takes a mapping, or a list of mappings, not "+f.shown())
+				continue
+			}
+			for _, e := range f.entries {
+				if _, have := lines[e.key]; !have {
+					lines[e.key] = e.line
+					out.entries = append(out.entries, e)
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,59 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/seed-afc6a195/aggregator/pkg/outputs/file"
+)
+
+// Summary says in some lines what the configuration does. It contains no secrets, and what an
+// interpolation brought in is shown as where it came from.
+func (c *Config) Summary() string { return c.summary }
+
+func (c *Config) summarize() string {
+	var b strings.Builder
+	line := func(label, format string, args ...any) {
+		fmt.Fprintf(&b, "%-10s %s\n", label, fmt.Sprintf(format, args...))
+	}
+	line("hostname", "%s", c.Hostname)
+	for _, l := range c.Listeners {
+		anonymous := ""
+		if l.AllowAnonymous {
+			anonymous = ", anyone may send"
+		}
+		line("listener", "%s on %s%s", l.Name, l.Address, anonymous)
+	}
+	limit := "80 % of what is free on the disk"
+	if c.Buffer.MaxSize > 0 {
+		limit = c.Buffer.MaxSize.String()
+	}
+	line("buffer", "%s in %s, at most %s, when full: %s", c.Buffer.Type, c.Buffer.Path, limit, c.Buffer.WhenFull)
+	if !c.Buffer.Sync {
+		line("", "sync is off: a power failure loses acknowledged events")
+	}
+	for _, r := range c.Routes {
+		from, next := "", ""
+		if len(r.Clusters) > 0 {
+			from = " of " + strings.Join(r.Clusters, ", ")
+		}
+		if r.Continue {
+			next = ", then on"
+		}
+		line("route", "%s%s → %s%s", strings.Join(r.Match, ", "), from, strings.Join(r.Outputs, ", "), next)
+	}
+	line("unrouted", "%s", c.Unrouted)
+	for _, name := range c.OutputNames() {
+		o := c.Outputs[name]
+		where := ""
+		if f, ok := o.Settings.(*file.Config); ok {
+			where = " to " + f.Path
+		}
+		line("output", "%s: %s%s", name, o.Common.Type, where)
+	}
+	line("status", "http://%s/", c.Status.Address)
+	for _, w := range c.Warnings {
+		line("warning", "%s", w)
+	}
+	return b.String()
+}
