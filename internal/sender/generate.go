@@ -61,13 +61,13 @@ func (g *Generator) take() (first uint64, n int, due time.Time) {
 		due = g.start.Add(time.Duration(float64(g.made) / g.Rate * float64(time.Second)))
 	}
 	if g.Count > 0 {
-		n = int(min(uint64(n), g.Count-g.made)) //nolint:gosec // n is not negative and stays at most n
+		n = int(min(uint64(n), g.Count-g.made))
 	}
 	if g.Duration > 0 && max(time.Since(g.start), due.Sub(g.start)) >= g.Duration {
 		n = 0
 	}
 	first = g.made + 1
-	g.made += uint64(n) //nolint:gosec // not negative
+	g.made += uint64(n)
 	return first, n, due
 }
 
@@ -103,12 +103,12 @@ func (r *generatorReader) Next(ctx context.Context) (entries []byte, events int,
 	size := len(r.templates[0].entry)
 	entries = r.entries[:n*size]
 	now := time.Now()
-	sec, nsec := uint32(now.Unix()), uint32(now.Nanosecond()) //nolint:gosec // until 2106
+	sec, nsec := uint32(now.Unix()), uint32(now.Nanosecond())
 	for i := range n {
 		entry, t := entries[i*size:(i+1)*size], &r.templates[i%len(r.templates)]
 		binary.BigEndian.PutUint32(entry[t.time:], sec)
 		binary.BigEndian.PutUint32(entry[t.time+4:], nsec)
-		binary.BigEndian.PutUint64(entry[t.seq:], first+uint64(i)) //nolint:gosec // not negative
+		binary.BigEndian.PutUint64(entry[t.seq:], first+uint64(i))
 		putHex(entry[t.request:t.request+16], r.random.Uint64())
 		putHex(entry[t.order:t.order+8], r.random.Uint64())
 		if nsec++; nsec == 1e9 {

@@ -80,10 +80,10 @@ func OpenInput(cfg InputConfig, names []string, stdin io.Reader) (*Input, error)
 	for _, name := range names {
 		f := stdin
 		if name != "-" {
-			file, err := os.Open(name) //nolint:gosec // the user's own choice
+			file, err := os.Open(name)
 			if err != nil {
 				closeAll()
-				return nil, err //nolint:wrapcheck // it says what was tried, on what
+				return nil, err
 			}
 			f = file
 		}
@@ -269,6 +269,6 @@ func (in *Input) appendEvent(dst, line []byte) ([]byte, error) {
 		dst = msgp.AppendMapHeader(dst, 1)
 		dst = msgp.AppendStringFromBytes(msgp.AppendString(dst, "log"), line)
 	}
-	forward.AppendClientTime(dst[:start+1], uint32(at.Unix()), uint32(at.Nanosecond())) //nolint:gosec // parseTime holds to 1970 to 2106
+	forward.AppendClientTime(dst[:start+1], uint32(at.Unix()), uint32(at.Nanosecond()))
 	return dst, nil
 }

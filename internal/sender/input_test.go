@@ -1,12 +1,13 @@
 package sender
 
 import (
+	"encoding/hex"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -53,7 +54,7 @@ func TestInputFiles(t *testing.T) {
 	dir := t.TempDir()
 	var names []string
 	for i, text := range []string{"a\nb", "c\n", ""} {
-		names = append(names, filepath.Join(dir, fmt.Sprint(i)))
+		names = append(names, filepath.Join(dir, strconv.Itoa(i)))
 		if err := os.WriteFile(names[i], []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -194,7 +195,7 @@ func TestAppendRecord(t *testing.T) {
 		`{"a":[],"b":{},"c":[{"d":[1]}]}`: "83a16190a16280a1639181a1649101",
 	} {
 		out, _, err := appendRecord([]byte("x"), []byte(text), "")
-		if got := fmt.Sprintf("%x", out); err != nil || got != "78"+want {
+		if got := hex.EncodeToString(out); err != nil || got != "78"+want {
 			t.Errorf("%s: %s, want %s (%v)", text, got[2:], want, err)
 		}
 	}

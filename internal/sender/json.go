@@ -31,7 +31,7 @@ func appendRecord(dst, line []byte, timeKey string) (out []byte, when time.Time,
 	e.tokens.UseNumber()
 	first, err := e.tokens.Token()
 	if err != nil {
-		return dst, when, err //nolint:wrapcheck // the caller says where
+		return dst, when, err
 	}
 	if first != json.Delim('{') {
 		return dst, when, errors.New("it begins with something else")
@@ -72,13 +72,13 @@ func (e *jsonEncoder) appendContainer(dst []byte, open json.Delim, depth int) ([
 	for e.tokens.More() {
 		token, err := e.tokens.Token()
 		if err != nil {
-			return dst, err //nolint:wrapcheck // the caller says where
+			return dst, err
 		}
 		if open == '{' {
-			key := token.(string) //nolint:forcetypeassert // the decoder sees to it
+			key := token.(string)
 			dst = msgp.AppendString(dst, key)
 			if token, err = e.tokens.Token(); err != nil {
-				return dst, err //nolint:wrapcheck // the caller says where
+				return dst, err
 			}
 			if depth == 1 && key == e.timeKey {
 				e.when = parseTime(token)
@@ -90,7 +90,7 @@ func (e *jsonEncoder) appendContainer(dst []byte, open json.Delim, depth int) ([
 		n++
 	}
 	if _, err := e.tokens.Token(); err != nil { // the closing bracket
-		return dst, err //nolint:wrapcheck // the caller says where
+		return dst, err
 	}
 	appendHeader := msgp.AppendArrayHeader
 	if open == '{' {
@@ -136,7 +136,7 @@ func parseTime(token json.Token) (t time.Time) {
 		}
 		switch {
 		case n < 1e11:
-			t = time.Unix(n, int64(nanos)) //nolint:gosec // nine digits
+			t = time.Unix(n, int64(nanos))
 		case n < 1e14:
 			t = time.UnixMilli(n)
 		case n < 1e17:

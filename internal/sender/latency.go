@@ -13,10 +13,10 @@ type latencies struct {
 }
 
 func (l *latencies) add(d time.Duration) {
-	v := uint64(max(d, 0)) //nolint:gosec // not negative
+	v := uint64(max(d, 0))
 	i := v
 	if e := bits.Len64(v); e > 5 {
-		i = uint64(e-4)<<4 | v>>(e-5)&15 //nolint:gosec // e is 6 to 63
+		i = uint64(e-4)<<4 | v>>(e-5)&15
 	}
 	l.buckets[i]++
 	l.count++
@@ -46,7 +46,7 @@ func (l *latencies) quantile(q float64) time.Duration {
 		if i >= 32 {
 			bound = (uint64(i)&15|16+1)<<(i>>4-1) - 1
 		}
-		return min(time.Duration(bound), l.max) //nolint:gosec // of a duration that was added
+		return min(time.Duration(bound), l.max)
 	}
 	return l.max
 }

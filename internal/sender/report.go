@@ -31,7 +31,7 @@ func (r Result) WriteText(w io.Writer) error {
 		text += fmt.Sprintf("ack latency  p50 %v, p90 %v, p99 %v, max %v\n", short(r.P50), short(r.P90), short(r.P99), short(r.Max))
 	}
 	_, err := io.WriteString(w, text)
-	return err //nolint:wrapcheck // it says what was written where
+	return err
 }
 
 // short drops the digits of d that mean nothing.
@@ -49,7 +49,7 @@ func short(d time.Duration) time.Duration {
 // MarshalJSON writes r for programs, with seconds, bytes and milliseconds as units.
 func (r Result) MarshalJSON() ([]byte, error) {
 	ms := func(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
-	return json.Marshal(struct { //nolint:wrapcheck // plain numbers
+	return json.Marshal(struct {
 		Events    uint64             `json:"events"`
 		Sent      uint64             `json:"sent"`
 		Acked     uint64             `json:"acked"`

@@ -18,9 +18,9 @@ func TestLatencies(t *testing.T) {
 		to.add(time.Duration(i+1) * time.Millisecond)
 	}
 	a.merge(&b)
-	for q, want := range map[float64]time.Duration{0: 1, 0.5: 500, 0.9: 900, 0.99: 990, 1: 1000} {
-		got := a.quantile(q)
-		if want *= time.Millisecond; got < want || got > want+want/16+time.Millisecond {
+	for q, ms := range map[float64]int64{0: 1, 0.5: 500, 0.9: 900, 0.99: 990, 1: 1000} {
+		got, want := a.quantile(q), time.Duration(ms*1e6)
+		if got < want || got > want+want/16+time.Millisecond {
 			t.Errorf("quantile %v: %v, want %v", q, got, want)
 		}
 	}

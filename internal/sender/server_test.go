@@ -126,6 +126,7 @@ func jsonOf(t *testing.T, entries []byte) (records []string) {
 }
 
 func parseFrame(t *testing.T, raw []byte) frame {
+	t.Helper()
 	f := frame{raw: raw}
 	n, rest, err := msgp.ReadArrayHeaderBytes(raw)
 	f.elements = int(n)

@@ -170,7 +170,7 @@ func (c *Client) Finish(ctx context.Context) error {
 			}
 		}
 	}
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) { // the latter is TLS without a goodbye
 		return nil
 	}
 	return fmt.Errorf("waiting for %s to have read everything: %w", c.cfg.Address, clientCause(ctx, err))

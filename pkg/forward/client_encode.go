@@ -65,7 +65,7 @@ func (e *ClientEncoder) Append(dst []byte, m *ClientMessage) ([]byte, error) {
 		}
 		dst = msgp.AppendBytes(dst, payload)
 	case ClientForward:
-		dst = append(msgp.AppendArrayHeader(dst, uint32(m.Events)), m.Entries...) //nolint:gosec // a message of 2³² events doesn't fit into memory
+		dst = append(msgp.AppendArrayHeader(dst, uint32(m.Events)), m.Entries...)
 	case ClientMessageMode:
 		eventTime, meta, record, err := splitClientEntry(m.Entries)
 		if err != nil {
@@ -142,7 +142,7 @@ func appendClientOption(dst []byte, m *ClientMessage, metadata []byte) []byte {
 	}
 	dst = msgp.AppendMapHeader(dst, n)
 	if size {
-		dst = msgp.AppendUint(msgp.AppendString(dst, "size"), uint(m.Events)) //nolint:gosec // not negative
+		dst = msgp.AppendUint(msgp.AppendString(dst, "size"), uint(m.Events))
 	}
 	if m.Compress != "" {
 		dst = msgp.AppendString(msgp.AppendString(dst, "compressed"), m.Compress)

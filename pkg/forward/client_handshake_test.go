@@ -3,6 +3,7 @@ package forward
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -158,7 +159,7 @@ func TestClientCapturedHandshakes(t *testing.T) {
 			_, _ = client.next() // PING
 			for acks := 0; ; acks++ {
 				value, err := server.next()
-				if err == io.EOF && acks > 0 {
+				if errors.Is(err, io.EOF) && acks > 0 {
 					break
 				}
 				if err != nil {

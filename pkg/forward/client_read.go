@@ -54,7 +54,7 @@ func (r *clientReader) next() ([]byte, error) {
 		if n > 0 {
 			continue // an error will come again
 		}
-		if err == io.EOF && len(r.buf) > 0 {
+		if errors.Is(err, io.EOF) && len(r.buf) > 0 {
 			err = io.ErrUnexpectedEOF
 		}
 		if err != nil {

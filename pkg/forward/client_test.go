@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -143,12 +144,12 @@ func TestClientPipelinesAcks(t *testing.T) {
 		var e ClientEncoder
 		for i := 0; i < 3 && err == nil; i++ {
 			var frame []byte
-			if frame, err = e.Append(nil, &ClientMessage{Tag: "t", Entries: oneEvent, Events: 1, Chunk: fmt.Sprint(i)}); err == nil {
+			if frame, err = e.Append(nil, &ClientMessage{Tag: "t", Entries: oneEvent, Events: 1, Chunk: strconv.Itoa(i)}); err == nil {
 				err = c.Write(ctx, frame)
 			}
 		}
 		for i := 0; i < 3 && err == nil; i++ {
-			err = c.ReadAck(ctx, fmt.Sprint(i))
+			err = c.ReadAck(ctx, strconv.Itoa(i))
 		}
 		if err != nil {
 			t.Error(err)
