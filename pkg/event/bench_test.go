@@ -6,7 +6,8 @@ import (
 )
 
 // Records as Fluent Bit's kubernetes filter makes them.
-func benchRecords(t testing.TB) map[string][]byte {
+func benchRecords(tb testing.TB) map[string][]byte {
+	tb.Helper()
 	type m = map[string]any
 	small := m{
 		"time": "2026-03-01T09:12:44.120338991Z", "stream": "stdout", "_p": "F",
@@ -34,11 +35,12 @@ func benchRecords(t testing.TB) map[string][]byte {
 			"annotations": m{"prometheus.io/scrape": "true", "prometheus.io/port": "9102"},
 		},
 	}
-	return map[string][]byte{"300B": pack(t, small), "1200B": pack(t, large)}
+	return map[string][]byte{"300B": pack(tb, small), "1200B": pack(tb, large)}
 }
 
 // benchChunk has 500 events.
-func benchChunk(t testing.TB, record []byte) *Chunk {
+func benchChunk(tb testing.TB, record []byte) *Chunk {
+	tb.Helper()
 	c := &Chunk{Seq: 1, Cluster: "seoul-prod", Tag: "kube.var.log.containers.web", Parts: []Part{{Events: 500}}, Events: 500}
 	for i := range 500 {
 		at := AppendTime(nil, Time{Sec: 1772356364 + int64(i/100), Nsec: uint32(120338991 + i)})
@@ -48,6 +50,7 @@ func benchChunk(t testing.TB, record []byte) *Chunk {
 }
 
 func forRecords(b *testing.B, f func(b *testing.B, c *Chunk)) {
+	b.Helper()
 	for name, record := range benchRecords(b) {
 		b.Run(name, func(b *testing.B) {
 			c := benchChunk(b, record)
@@ -60,6 +63,7 @@ func forRecords(b *testing.B, f func(b *testing.B, c *Chunk)) {
 
 func BenchmarkValidate(b *testing.B) {
 	forRecords(b, func(b *testing.B, c *Chunk) {
+		b.Helper()
 		var e Entry
 		for b.Loop() {
 			for rest := c.Entries; len(rest) > 0; {
@@ -74,6 +78,7 @@ func BenchmarkValidate(b *testing.B) {
 
 func BenchmarkIterate(b *testing.B) {
 	forRecords(b, func(b *testing.B, c *Chunk) {
+		b.Helper()
 		var ev Event
 		for b.Loop() {
 			it := c.Iterator()
@@ -88,6 +93,7 @@ func BenchmarkIterate(b *testing.B) {
 
 func BenchmarkJSON(b *testing.B) {
 	forRecords(b, func(b *testing.B, c *Chunk) {
+		b.Helper()
 		e := NewEncoder(plainFields)
 		var (
 			ev  Event
@@ -113,6 +119,7 @@ func BenchmarkTemplate(b *testing.B) {
 		b.Fatal(err)
 	}
 	forRecords(b, func(b *testing.B, c *Chunk) {
+		b.Helper()
 		it := c.Iterator()
 		var ev Event
 		it.Next(&ev)

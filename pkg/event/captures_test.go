@@ -56,6 +56,7 @@ func TestCaptures(t *testing.T) {
 
 // lines renders the events of c as Fluent Bit does.
 func lines(t *testing.T, c *Chunk) (out []string) {
+	t.Helper()
 	e := NewEncoder(Fields{})
 	it := c.Iterator()
 	var ev Event

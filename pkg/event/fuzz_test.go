@@ -16,6 +16,7 @@ import (
 )
 
 func seeds(f *testing.F) {
+	f.Helper()
 	for _, s := range []string{
 		"92 d7 00 65000000 00000001 82 a161 01 a161 a3 e280a8",
 		"92 92 c7 08 00 65000000 00000000 81 a161 c0 81 a162 93 c2 c3 ff",
@@ -118,7 +119,7 @@ func FuzzAppendEvent(f *testing.F) {
 		if err != nil {
 			t.Fatalf("%v in %s", err, got)
 		}
-		want := oracle(t, entry.Record)
+		want := oracle(entry.Record)
 		if want == nil {
 			return
 		}
@@ -172,7 +173,7 @@ func uniqueKeys(d *json.Decoder) (any, error) {
 }
 
 // oracle decodes a record with vmihailenco/msgpack, nil where that can't or JSON has no one form.
-func oracle(t *testing.T, record []byte) map[string]any {
+func oracle(record []byte) map[string]any {
 	d := msgpack.NewDecoder(bytes.NewReader(record))
 	d.SetMapDecoder(func(d *msgpack.Decoder) (any, error) { return d.DecodeUntypedMap() })
 	v, err := func() (v any, err error) {

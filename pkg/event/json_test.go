@@ -62,10 +62,14 @@ func TestAppendValue(t *testing.T) {
 		"bin and str keys":      {"82 a161 01 c4 01 61 02", `{"a":2}`},
 		"int and str keys":      {"82 a131 01 01 02", `{"1":2}`},
 		"two spoilt keys":       {"82 a1ff 01 a1fe 02", "{\"\ufffd\":2}"},
-		"keys": {"88 c0 01 c3 02 05 03 cb 3ff8000000000000 04 92 01 a161 05 81 a161 01 06 c4 01 ff 07 a0 08",
-			`{"null":1,"true":2,"5":3,"1.5":4,"[1,\"a\"]":5,"{\"a\":1}":6,"/w==":7,"":8}`},
-		"ext keys": {"82 d7 00 65000000 00000000 01 d4 07 ff 02",
-			`{"2023-09-12T06:06:56Z":1,"{\"type\":7,\"data\":\"/w==\"}":2}`},
+		"keys": {
+			"88 c0 01 c3 02 05 03 cb 3ff8000000000000 04 92 01 a161 05 81 a161 01 06 c4 01 ff 07 a0 08",
+			`{"null":1,"true":2,"5":3,"1.5":4,"[1,\"a\"]":5,"{\"a\":1}":6,"/w==":7,"":8}`,
+		},
+		"ext keys": {
+			"82 d7 00 65000000 00000000 01 d4 07 ff 02",
+			`{"2023-09-12T06:06:56Z":1,"{\"type\":7,\"data\":\"/w==\"}":2}`,
+		},
 		"NaN as a key":          {"81 cb 7ff8000000000000 01", `{"null":1}`},
 		"keys in keys":          {"81 91 81 91 01 02 03", `{"[{\"[1]\":2}]":3}`},
 		"keys in keys in keys":  {"81 81 81 81 01 02 03 04 05", `{"{\"{\\\"gQEC\\\":3}\":4}":5}`},
@@ -124,8 +128,8 @@ func TestManyKeys(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			wantJSON, _ := json.Marshal([]any{nil, want})
-			if !bytes.Equal(sorted(t, got), wantJSON) || bytes.Count(got, []byte("key-")) != n {
+			wantJSON, err := json.Marshal([]any{nil, want})
+			if err != nil || !bytes.Equal(sorted(t, got), wantJSON) || bytes.Count(got, []byte("key-")) != n {
 				t.Errorf("%d keys and %d repeated: got %.300s", n, repeated, got)
 			}
 		}
@@ -133,17 +137,17 @@ func TestManyKeys(t *testing.T) {
 }
 
 // sorted returns JSON with the keys in order.
-func sorted(t testing.TB, b []byte) []byte {
-	t.Helper()
+func sorted(tb testing.TB, b []byte) []byte {
+	tb.Helper()
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.UseNumber()
 	var v any
 	if err := d.Decode(&v); err != nil {
-		t.Fatalf("%v in %.300s", err, b)
+		tb.Fatalf("%v in %.300s", err, b)
 	}
 	out, err := json.Marshal(v)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return out
 }
@@ -171,31 +175,53 @@ func TestAppendEvent(t *testing.T) {
 		ev     Event
 		want   string
 	}{
-		"by default": {fields: plainFields, ev: Event{Time: Time{1700000000, 0}, Record: raw(t, "81 a161 01"), Metadata: raw(t, "81 a161 01")},
-			want: `{"a":1,"@timestamp":"2023-11-14T22:13:20Z","tag":"kube.a\"b","cluster":"seoul"}`},
-		"nothing": {ev: Event{Record: raw(t, "80")}, want: `{}`},
-		"empty record": {fields: plainFields, ev: Event{Time: Time{0, 1}, Record: raw(t, "80")},
-			want: `{"@timestamp":"1970-01-01T00:00:00.000000001Z","tag":"kube.a\"b","cluster":"seoul"}`},
-		"what is added wins": {fields: plainFields, static: static, ev: Event{
-			Record: pack(t, m{"cluster": "other", "tag": 1, "@timestamp": nil, "region": m{"a": m{}}, "id": 1, "meta": m{"cluster": 2}}),
+		"by default": {
+			fields: plainFields, ev: Event{Time: Time{1700000000, 0}, Record: raw(t, "81 a161 01"), Metadata: raw(t, "81 a161 01")},
+			want: `{"a":1,"@timestamp":"2023-11-14T22:13:20Z","tag":"kube.a\"b","cluster":"seoul"}`,
 		},
-			want: `{"id":1,"meta":{"cluster":2},"@timestamp":"1970-01-01T00:00:00Z","tag":"kube.a\"b","cluster":"seoul","env":"p\n","region":"ap"}`},
-		"also over keys in bin, twice": {fields: plainFields, ev: Event{Record: raw(t, "83 c4 03 746167 01 a3 746167 02 a161 03")},
-			want: `{"a":3,"@timestamp":"1970-01-01T00:00:00Z","tag":"kube.a\"b","cluster":"seoul"}`},
-		"also with equal keys": {fields: Fields{Tag: "tag"}, ev: Event{Record: raw(t, "84 a161 01 a3 746167 02 a161 03 a3 746167 04")},
-			want: `{"a":3,"tag":"kube.a\"b"}`},
-		"metadata": {fields: all, ev: Event{Pos: 2, Metadata: pack(t, m{"x": 3, "y": 4}), Record: pack(t, m{"id": 0, "meta": 0})},
-			want: `{"@timestamp":"1970-01-01T00:00:00Z","tag":"kube.a\"b","cluster":"seoul","meta":{"x":3,"y":4},"id":"AQAAAAAAAAAAAAAAAAAAAA-7"}`},
-		"no metadata": {fields: Fields{Metadata: "meta"}, ev: Event{Metadata: raw(t, "80"), Record: pack(t, m{"meta": 0})},
-			want: `{"meta":0}`},
-		"metadata with equal keys": {fields: Fields{Metadata: "meta"}, ev: Event{Metadata: raw(t, "82 a161 01 a161 02"), Record: raw(t, "80")},
-			want: `{"meta":{"a":2}}`},
-		"group": {fields: Fields{Metadata: "meta"}, ev: Event{Group: group, Metadata: raw(t, "80"), Record: raw(t, "80")},
-			want: `{"meta":{"schema":"otlp","resource":{"host":"h"},"x":2}}`},
-		"group and metadata": {fields: Fields{Metadata: "meta"}, ev: Event{Group: group, Metadata: pack(t, m{"x": 3}), Record: raw(t, "80")},
-			want: `{"meta":{"schema":"otlp","resource":{"host":"h"},"x":3}}`},
-		"names that clash": {fields: Fields{Time: "t", Tag: "t", Cluster: "c", ID: "c"}, static: map[string]map[string]string{"seoul": {"t": "x", "d": "y"}},
-			ev: Event{Record: raw(t, "80")}, want: `{"t":"1970-01-01T00:00:00Z","c":"seoul","d":"y"}`},
+		"nothing": {ev: Event{Record: raw(t, "80")}, want: `{}`},
+		"empty record": {
+			fields: plainFields, ev: Event{Time: Time{0, 1}, Record: raw(t, "80")},
+			want: `{"@timestamp":"1970-01-01T00:00:00.000000001Z","tag":"kube.a\"b","cluster":"seoul"}`,
+		},
+		"what is added wins": {
+			fields: plainFields, static: static, ev: Event{
+				Record: pack(t, m{"cluster": "other", "tag": 1, "@timestamp": nil, "region": m{"a": m{}}, "id": 1, "meta": m{"cluster": 2}}),
+			},
+			want: `{"id":1,"meta":{"cluster":2},"@timestamp":"1970-01-01T00:00:00Z","tag":"kube.a\"b","cluster":"seoul","env":"p\n","region":"ap"}`,
+		},
+		"also over keys in bin, twice": {
+			fields: plainFields, ev: Event{Record: raw(t, "83 c4 03 746167 01 a3 746167 02 a161 03")},
+			want: `{"a":3,"@timestamp":"1970-01-01T00:00:00Z","tag":"kube.a\"b","cluster":"seoul"}`,
+		},
+		"also with equal keys": {
+			fields: Fields{Tag: "tag"}, ev: Event{Record: raw(t, "84 a161 01 a3 746167 02 a161 03 a3 746167 04")},
+			want: `{"a":3,"tag":"kube.a\"b"}`,
+		},
+		"metadata": {
+			fields: all, ev: Event{Pos: 2, Metadata: pack(t, m{"x": 3, "y": 4}), Record: pack(t, m{"id": 0, "meta": 0})},
+			want: `{"@timestamp":"1970-01-01T00:00:00Z","tag":"kube.a\"b","cluster":"seoul","meta":{"x":3,"y":4},"id":"AQAAAAAAAAAAAAAAAAAAAA-7"}`,
+		},
+		"no metadata": {
+			fields: Fields{Metadata: "meta"}, ev: Event{Metadata: raw(t, "80"), Record: pack(t, m{"meta": 0})},
+			want: `{"meta":0}`,
+		},
+		"metadata with equal keys": {
+			fields: Fields{Metadata: "meta"}, ev: Event{Metadata: raw(t, "82 a161 01 a161 02"), Record: raw(t, "80")},
+			want: `{"meta":{"a":2}}`,
+		},
+		"group": {
+			fields: Fields{Metadata: "meta"}, ev: Event{Group: group, Metadata: raw(t, "80"), Record: raw(t, "80")},
+			want: `{"meta":{"schema":"otlp","resource":{"host":"h"},"x":2}}`,
+		},
+		"group and metadata": {
+			fields: Fields{Metadata: "meta"}, ev: Event{Group: group, Metadata: pack(t, m{"x": 3}), Record: raw(t, "80")},
+			want: `{"meta":{"schema":"otlp","resource":{"host":"h"},"x":3}}`,
+		},
+		"names that clash": {
+			fields: Fields{Time: "t", Tag: "t", Cluster: "c", ID: "c"}, static: map[string]map[string]string{"seoul": {"t": "x", "d": "y"}},
+			ev: Event{Record: raw(t, "80")}, want: `{"t":"1970-01-01T00:00:00Z","c":"seoul","d":"y"}`,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := NewEncoder(tc.fields)

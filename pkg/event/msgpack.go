@@ -55,6 +55,8 @@ func TypeOf(c byte) Type {
 }
 
 // highTypes are the types of the lead bytes 0xc0 to 0xdf.
+//
+//nolint:gochecknoglobals // a table, never written
 var highTypes = [32]Type{
 	TypeNil, TypeReserved, TypeBool, TypeBool, TypeBin, TypeBin, TypeBin, TypeExt,
 	TypeExt, TypeExt, TypeFloat, TypeFloat, TypeInt, TypeInt, TypeInt, TypeInt,
@@ -63,6 +65,8 @@ var highTypes = [32]Type{
 }
 
 // sizes[c] is the whole length of a value that begins with c; 0: more than the lead byte decides.
+//
+//nolint:gochecknoglobals // a table, never written
 var sizes = func() (t [256]uint8) {
 	for c := range t {
 		switch {

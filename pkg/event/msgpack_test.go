@@ -12,24 +12,24 @@ import (
 )
 
 // raw returns the bytes of hexadecimal digits; spaces are for reading.
-func raw(t testing.TB, digits string) []byte {
-	t.Helper()
+func raw(tb testing.TB, digits string) []byte {
+	tb.Helper()
 	b, err := hex.DecodeString(strings.ReplaceAll(digits, " ", ""))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return b
 }
 
 // pack returns v as msgpack; maps with string keys are sorted.
-func pack(t testing.TB, v any) []byte {
-	t.Helper()
+func pack(tb testing.TB, v any) []byte {
+	tb.Helper()
 	var buf bytes.Buffer
 	enc := msgpack.NewEncoder(&buf)
 	enc.SetSortMapKeys(true)
 	enc.UseCompactInts(true)
 	if err := enc.Encode(v); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return buf.Bytes()
 }

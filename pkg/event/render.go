@@ -93,8 +93,9 @@ func (r *renderer) value(dst, b []byte, i, depth int) ([]byte, int, error) {
 		return append(dst, ']'), j, nil
 	case TypeStr:
 		return appendQuoted(dst, b[j:j+n]), j + n, nil
+	default:
+		return appendScalar(dst, b[i], b[j-1], b[j:j+n], true), j + n, nil
 	}
-	return appendScalar(dst, b[i], b[j-1], b[j:j+n], true), j + n, nil
 }
 
 // appendScalar appends what is neither str, map nor array: its lead byte c, the byte ext before the
@@ -134,8 +135,9 @@ func appendScalar(dst []byte, c, ext byte, p []byte, quoted bool) []byte {
 		dst = strconv.AppendInt(dst, int64(int8(ext)), 10)
 		dst = append(dst, `,"data":`...)
 		return append(appendBase64(dst, p, true), '}')
+	default:
+		return append(dst, "null"...)
 	}
-	return append(dst, "null"...)
 }
 
 func appendBase64(dst, p []byte, quoted bool) []byte {
@@ -240,9 +242,10 @@ func (r *renderer) key(dst, b []byte, i, depth int) ([]byte, int, error) {
 		return appendQuoted(dst, b[j:j+n]), j + n, nil
 	case TypeMap, TypeArray:
 		return r.containerKey(dst, b, i, depth)
+	default:
+		var buf [64]byte
+		return appendQuoted(dst, appendScalar(buf[:0], b[i], b[j-1], b[j:j+n], false)), j + n, nil
 	}
-	var buf [64]byte
-	return appendQuoted(dst, appendScalar(buf[:0], b[i], b[j-1], b[j:j+n], false)), j + n, nil
 }
 
 func (r *renderer) containerKey(dst, b []byte, i, depth int) ([]byte, int, error) {

@@ -1,15 +1,12 @@
 package event
 
-import "strconv"
+import (
+	"strconv"
+	"time"
+)
 
 // conversions are the letters that may follow the percent sign in a Template.
 const conversions = "YmdHMSjyGVUbBaAeIpsLNzZFT"
-
-var (
-	monthNames = [...]string{"January", "February", "March", "April", "May", "June", "July", "August",
-		"September", "October", "November", "December"}
-	dayNames = [...]string{"Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"}
-)
 
 // appendConversion appends t in UTC as strftime does in the C locale, and as Ruby's does for %L
 // (milliseconds) and %N (nanoseconds).
@@ -53,13 +50,13 @@ func appendConversion(dst []byte, conv byte, t Time) []byte {
 	case 'U':
 		return append2(dst, (c.yearday+6-c.weekday)/7)
 	case 'b':
-		return append(dst, monthNames[c.month-1][:3]...)
+		return append(dst, time.Month(c.month).String()[:3]...)
 	case 'B':
-		return append(dst, monthNames[c.month-1]...)
+		return append(dst, time.Month(c.month).String()...)
 	case 'a':
-		return append(dst, dayNames[c.weekday][:3]...)
+		return append(dst, time.Weekday(c.weekday).String()[:3]...)
 	case 'A':
-		return append(dst, dayNames[c.weekday]...)
+		return append(dst, time.Weekday(c.weekday).String()...)
 	case 'e':
 		if c.day < 10 {
 			dst = append(dst, ' ')

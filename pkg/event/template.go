@@ -224,6 +224,7 @@ func (seg *segment) appendValue(dst []byte, ev *Event) []byte {
 		if value, ok := Lookup(ev.Record, seg.path...); ok {
 			return AppendText(dst, value)
 		}
+	case literal, timeText: // Append's own
 	}
 	return dst
 }

@@ -13,12 +13,13 @@ var (
 )
 
 // templateEvent was at Thursday 2023-01-05 03:04:05.678901234 UTC.
-func templateEvent(t testing.TB) *Event {
+func templateEvent(tb testing.TB) *Event {
+	tb.Helper()
 	type m = map[string]any
 	return &Event{
 		Chunk: &Chunk{Cluster: "seoul-prod", Tag: "kube.var.log"},
 		Time:  Time{Sec: 1672887845, Nsec: 678901234},
-		Record: pack(t, m{
+		Record: pack(tb, m{
 			"n": 7, "nil": nil, "empty": "", "a.b": "dotted", "u": "../é/x", "한": "글",
 			"kubernetes": m{"namespace_name": "web", "labels": m{"app.io/name": "shop"}},
 		}),

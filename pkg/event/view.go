@@ -56,6 +56,7 @@ func AppendText(dst, value []byte) []byte {
 		var e Encoder
 		dst, _ = e.AppendValue(dst, value) // an error leaves dst as it was
 		return dst
+	default:
+		return appendScalar(dst, value[0], value[j-1], value[j:j+n], false)
 	}
-	return appendScalar(dst, value[0], value[j-1], value[j:j+n], false)
 }

@@ -126,15 +126,15 @@ func TestAppendEntry(t *testing.T) {
 }
 
 // testChunk has an event of each part, in groups and outside.
-func testChunk(t testing.TB) *Chunk {
-	t.Helper()
+func testChunk(tb testing.TB) *Chunk {
+	tb.Helper()
 	var b []byte
 	entry := func(sec int64, meta any, record any) {
 		var m []byte
 		if meta != nil {
-			m = pack(t, meta)
+			m = pack(tb, meta)
 		}
-		b = AppendEntry(b, AppendTime(nil, Time{Sec: sec}), m, pack(t, record))
+		b = AppendEntry(b, AppendTime(nil, Time{Sec: sec}), m, pack(tb, record))
 	}
 	type m = map[string]any
 	entry(1, nil, m{"n": 0})
