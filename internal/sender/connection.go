@@ -88,10 +88,10 @@ func (c *connection) produce(ctx context.Context) error {
 			c.counts.bytes.Add(uint64(len(next.frames)))
 			c.ready <- next
 		}
-		if errors.Is(err, io.EOF) || ctx.Err() != nil {
+		switch {
+		case errors.Is(err, io.EOF), err != nil && errors.Is(err, ctx.Err()):
 			return nil
-		}
-		if err != nil {
+		case err != nil:
 			return err
 		}
 	}

@@ -21,13 +21,13 @@ func (r Result) done() uint64 { return r.Events - r.Unacked }
 // WriteText writes r for people.
 func (r Result) WriteText(w io.Writer) error {
 	acked := "no acks asked for"
-	if r.Acked > 0 || r.Unacked > 0 {
+	if r.Acks {
 		acked = fmt.Sprintf("%d acknowledged", r.Acked)
 	}
 	text := fmt.Sprintf("events       %d sent, %s\n", r.Sent, acked)
 	text += fmt.Sprintf("rate         %.0f events/s, %.1f MB/s, over %v\n", r.rate(r.done()), r.rate(r.Bytes)/1e6, r.Elapsed.Round(time.Millisecond))
 	text += fmt.Sprintf("chunks       %d, %d sent again\n", r.Chunks, r.Resent)
-	if r.Acked > 0 {
+	if r.Acked > 0 { // else there is nothing to tell
 		text += fmt.Sprintf("ack latency  p50 %v, p90 %v, p99 %v, max %v\n", short(r.P50), short(r.P90), short(r.P99), short(r.Max))
 	}
 	_, err := io.WriteString(w, text)

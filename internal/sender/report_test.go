@@ -38,7 +38,7 @@ func TestLatencies(t *testing.T) {
 
 func TestResultForms(t *testing.T) {
 	r := Result{
-		Events: 1000, Sent: 1000, Acked: 900, Unacked: 100, Chunks: 10, Resent: 1, Bytes: 2e6, Elapsed: 2 * time.Second,
+		Events: 1000, Sent: 1000, Acks: true, Acked: 900, Unacked: 100, Chunks: 10, Resent: 1, Bytes: 2e6, Elapsed: 2 * time.Second,
 		P50: 1234567, P90: 2 * time.Millisecond, P99: 3500 * time.Millisecond, Max: 4 * time.Second,
 	}
 	var text bytes.Buffer

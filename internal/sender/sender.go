@@ -54,6 +54,7 @@ type Result struct {
 	Chunks  uint64
 	Resent  uint64 // chunks that were written again
 	Bytes   uint64 // of all frames, each once
+	Acks    bool   // were asked for
 	Elapsed time.Duration
 	P50, P90,
 	P99, Max time.Duration // from before a chunk's write to its ack
@@ -123,7 +124,7 @@ func (s *Sender) Run(ctx context.Context) (Result, error) {
 	running.Wait()
 	r := Result{
 		Events: s.counts.events.Load(), Sent: s.counts.sent.Load(), Acked: s.counts.acked.Load(), Chunks: s.counts.chunks.Load(),
-		Resent: s.counts.resent.Load(), Bytes: s.counts.bytes.Load(), Elapsed: time.Since(start),
+		Resent: s.counts.resent.Load(), Bytes: s.counts.bytes.Load(), Acks: s.cfg.Ack, Elapsed: time.Since(start),
 		P50: total.quantile(0.5), P90: total.quantile(0.9), P99: total.quantile(0.99), Max: total.max,
 	}
 	r.Unacked = r.Events - r.Sent
