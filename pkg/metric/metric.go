@@ -46,13 +46,11 @@ type Snapshot struct {
 // Snapshot returns the state of h; observations made meanwhile may be in part of it.
 func (h *Histogram) Snapshot() Snapshot {
 	s := Snapshot{Buckets: make(map[float64]uint64, buckets), Sum: time.Duration(h.nanos.Load()).Seconds()}
-	bounds := bounds()
-	for i := range h.buckets {
+	for i, bound := range bounds() {
 		s.Count += h.buckets[i].Load()
-		if i < len(bounds) {
-			s.Buckets[bounds[i]] = s.Count
-		}
+		s.Buckets[bound] = s.Count
 	}
+	s.Count += h.buckets[buckets].Load()
 	return s
 }
 

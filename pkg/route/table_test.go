@@ -10,11 +10,11 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/config/setting"
 )
 
-func mustNew(t testing.TB, configs ...Config) *Table {
-	t.Helper()
+func mustNew(tb testing.TB, configs ...Config) *Table {
+	tb.Helper()
 	table, err := New(configs)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return table
 }
@@ -132,6 +132,7 @@ func TestTableConcurrently(t *testing.T) {
 const podTag = "kube.var.log.containers.api-7d9c5b8f6d-x2x7q_production_api-5f0b1d8a3c4e5f60718293a4b5c6d7e8f90123456789abcdef0123456789abcd.log"
 
 func benchTable(b *testing.B) *Table {
+	b.Helper()
 	return mustNew(b,
 		Config{Match: []string{"host.**"}, Outputs: []string{"a"}},
 		Config{Match: []string{"kube.*.audit.**"}, Outputs: []string{"b"}},

@@ -1,0 +1,228 @@
+package status
+
+import (
+	"time"
+
+	"github.com/seed-afc6a195/aggregator/pkg/metric"
+)
+
+// families returns every metric of the program but those of the Go runtime and the process.
+// docs/metrics.md is written from it.
+func families() []family {
+	var all []family
+	for _, part := range [][]family{processFamilies(), listenerFamilies(), clusterFamilies(), queueFamilies(), outputFamilies(), ledgerFamilies()} {
+		all = append(all, part...)
+	}
+	return all
+}
+
+// These make a family of a part of the Snapshot.
+
+func whole(name, help string, value func(s *Snapshot) float64) family {
+	return family{name: name, help: help, gauge: func(s *Snapshot, add func(float64, ...string)) { add(value(s)) }}
+}
+
+func total(name, help string, value func(s *Snapshot) uint64) family {
+	return family{name: name, help: help, counter: func(s *Snapshot, add func(uint64, ...string)) { add(value(s)) }}
+}
+
+func eachCounter[T any](name, help, label string, list func(*Snapshot) []T, one func(*T) (string, uint64)) family {
+	return family{name: name, help: help, labels: []string{label}, counter: func(s *Snapshot, add func(uint64, ...string)) {
+		for _, item := range list(s) {
+			who, value := one(&item)
+			add(value, who)
+		}
+	}}
+}
+
+func eachGauge[T any](name, help, label string, list func(*Snapshot) []T, one func(*T) (string, float64)) family {
+	return family{name: name, help: help, labels: []string{label}, gauge: func(s *Snapshot, add func(float64, ...string)) {
+		for _, item := range list(s) {
+			who, value := one(&item)
+			add(value, who)
+		}
+	}}
+}
+
+func eachLatency[T any](name, help, label string, list func(*Snapshot) []T, one func(*T) (string, Latency)) family {
+	return family{name: name, help: help, labels: []string{label}, histogram: func(s *Snapshot, add func(metric.Snapshot, ...string)) {
+		for _, item := range list(s) {
+			who, value := one(&item)
+			add(value.Snapshot, who)
+		}
+	}}
+}
+
+func eachCounts[T any](name, help, label, by string, list func(*Snapshot) []T, one func(*T) (string, Counts)) family {
+	return family{name: name, help: help, labels: []string{label, by}, counter: func(s *Snapshot, add func(uint64, ...string)) {
+		for _, item := range list(s) {
+			who, counts := one(&item)
+			for what, n := range counts {
+				add(n, who, what)
+			}
+		}
+	}}
+}
+
+func flag(is bool) float64 {
+	if is {
+		return 1
+	}
+	return 0
+}
+
+// unix returns seconds since 1970, 0 for no time.
+func unix(t time.Time) float64 {
+	if t.IsZero() {
+		return 0
+	}
+	return float64(t.UnixMilli()) / 1000
+}
+
+func processFamilies() []family {
+	return []family{
+		{name: "aggregator_build_info", help: "1; the labels say what was built.", labels: []string{"version", "commit"}, gauge: func(s *Snapshot, add func(float64, ...string)) {
+			add(1, s.Version, s.Commit)
+		}},
+		whole("aggregator_start_timestamp_seconds", "When the program started.", func(s *Snapshot) float64 { return unix(s.Started) }),
+		whole("aggregator_ready", "1 while agents may send here, as /readyz says.", func(s *Snapshot) float64 { return flag(s.Ready) }),
+		whole("aggregator_healthy", "0 when only a restart helps, as /healthz says.", func(s *Snapshot) float64 { return flag(s.Healthy) }),
+		whole("aggregator_config_loaded_timestamp_seconds", "When the configuration in force was loaded.", func(s *Snapshot) float64 { return unix(s.Config.LoadedAt) }),
+		whole("aggregator_config_warnings", "Warnings on the configuration in force.", func(s *Snapshot) float64 { return float64(len(s.Config.Warnings)) }),
+	}
+}
+
+func listenerFamilies() []family {
+	const label = "listener"
+	list := func(s *Snapshot) []Listener { return s.Listeners }
+	return []family{
+		eachGauge("aggregator_listener_open_connections", "Connections that are open.", label, list, func(l *Listener) (string, float64) { return l.Name, float64(l.Connections) }),
+		eachCounter("aggregator_listener_connections_total", "Connections accepted.", label, list, func(l *Listener) (string, uint64) { return l.Name, l.ConnectionsTotal }),
+		eachCounter("aggregator_listener_probes_total", "Connections closed by the client without a byte, as load balancers do.", label, list, func(l *Listener) (string, uint64) { return l.Name, l.ProbesTotal }),
+		eachCounts("aggregator_listener_refused_total", "Connections closed by the server, by reason.", label, "reason", list, func(l *Listener) (string, Counts) { return l.Name, l.Refused }),
+		eachCounts("aggregator_listener_messages_total", "Messages received, by the protocol's mode.", label, "mode", list, func(l *Listener) (string, Counts) { return l.Name, l.Messages }),
+		eachCounter("aggregator_listener_acks_total", "Acks written, each after its chunk was on disk.", label, list, func(l *Listener) (string, uint64) { return l.Name, l.AcksTotal }),
+		eachLatency("aggregator_listener_ack_latency_seconds", "Time from a message's last byte to its ack.", label, list, func(l *Listener) (string, Latency) { return l.Name, l.AckLatency }),
+		eachGauge("aggregator_listener_last_error_timestamp_seconds", "When the last error occurred, 0 for never.", label, list, func(l *Listener) (string, float64) { return l.Name, unix(l.LastError.Time) }),
+	}
+}
+
+func clusterFamilies() []family {
+	const label = "cluster"
+	list := func(s *Snapshot) []Cluster { return s.Clusters }
+	return []family{
+		eachCounter("aggregator_received_events_total", "Events received and committed: stored, duplicate, dropped and rejected ones together.", label, list, func(c *Cluster) (string, uint64) { return c.Name, c.ReceivedEvents }),
+		eachCounter("aggregator_received_bytes_total", "Bytes of the received events as msgpack, decompressed.", label, list, func(c *Cluster) (string, uint64) { return c.Name, c.ReceivedBytes }),
+		eachCounter("aggregator_received_messages_total", "Messages received and committed.", label, list, func(c *Cluster) (string, uint64) { return c.Name, c.Messages }),
+		eachCounter("aggregator_stored_events_total", "Events stored for at least one output.", label, list, func(c *Cluster) (string, uint64) { return c.Name, c.StoredEvents }),
+		eachCounter("aggregator_duplicate_events_total", "Events of resent chunks, acked again and not stored again.", label, list, func(c *Cluster) (string, uint64) { return c.Name, c.DuplicateEvents }),
+		eachCounts("aggregator_dropped_events_total", "Events dropped on arrival, by rule.", label, "rule", list, func(c *Cluster) (string, Counts) { return c.Name, c.Dropped }),
+		eachCounts("aggregator_rejected_events_total", "Events kept as dead letters on arrival, by reason.", label, "reason", list, func(c *Cluster) (string, Counts) { return c.Name, c.Dead }),
+		eachGauge("aggregator_cluster_last_seen_timestamp_seconds", "When the cluster last sent something, 0 for never.", label, list, func(c *Cluster) (string, float64) { return c.Name, unix(c.LastSeen) }),
+	}
+}
+
+func queueFamilies() []family {
+	return []family{
+		whole("aggregator_queue_segments", "Segment files.", func(s *Snapshot) float64 { return float64(s.Queue.Segments) }),
+		whole("aggregator_queue_set_aside_segments", "Damaged segment files that were set aside.", func(s *Snapshot) float64 { return float64(s.Queue.SetAsideSegments) }),
+		whole("aggregator_queue_disk_bytes", "Bytes that the queue takes on disk.", func(s *Snapshot) float64 { return float64(s.Queue.DiskBytes) }),
+		whole("aggregator_queue_max_bytes", "Bytes that the queue may take on disk.", func(s *Snapshot) float64 { return float64(s.Queue.MaxBytes) }),
+		whole("aggregator_queue_free_disk_bytes", "Bytes free on the queue's disk.", func(s *Snapshot) float64 { return float64(s.Queue.FreeDiskBytes) }),
+		whole("aggregator_queue_full", "1 while nothing can be stored and so nothing is acked.", func(s *Snapshot) float64 { return flag(s.Queue.Full) }),
+		whole("aggregator_queue_pending_chunks", "Chunks that an output still wants.", func(s *Snapshot) float64 { return float64(s.Queue.PendingChunks) }),
+		whole("aggregator_queue_pending_events", "Events that an output still wants.", func(s *Snapshot) float64 { return float64(s.Queue.PendingEvents) }),
+		whole("aggregator_queue_pending_bytes", "Bytes of the chunks that an output still wants.", func(s *Snapshot) float64 { return float64(s.Queue.PendingBytes) }),
+		whole("aggregator_queue_oldest_age_seconds", "Age of the oldest chunk that an output still wants, 0 for none.", func(s *Snapshot) float64 { return s.Queue.OldestAge }),
+		total("aggregator_queue_appended_chunks_total", "Chunks stored.", func(s *Snapshot) uint64 { return s.Queue.AppendedChunks }),
+		total("aggregator_queue_appended_events_total", "Events stored.", func(s *Snapshot) uint64 { return s.Queue.AppendedEvents }),
+		total("aggregator_queue_appended_bytes_total", "Bytes of the stored chunks.", func(s *Snapshot) uint64 { return s.Queue.AppendedBytes }),
+		whole("aggregator_queue_recovered_events", "Events found waiting at the start.", func(s *Snapshot) float64 { return float64(s.Queue.RecoveredEvents) }),
+		total("aggregator_queue_commits_total", "Commits, each synced to disk once for all that it holds.", func(s *Snapshot) uint64 { return s.Queue.Commits }),
+		{name: "aggregator_queue_commit_latency_seconds", help: "Time of a commit with its sync.", histogram: func(s *Snapshot, add func(metric.Snapshot, ...string)) {
+			add(s.Queue.CommitLatency.Snapshot)
+		}},
+		whole("aggregator_memory_used_bytes", "Memory held between socket and queue.", func(s *Snapshot) float64 { return float64(s.Queue.MemoryBytes) }),
+		whole("aggregator_memory_max_bytes", "Memory that may be held between socket and queue.", func(s *Snapshot) float64 { return float64(s.Queue.MemoryMaxBytes) }),
+	}
+}
+
+func outputFamilies() []family {
+	const label = "output"
+	list := func(s *Snapshot) []Output { return s.Outputs }
+	perCluster := func(s *Snapshot, each func(output string, c *OutputCluster)) {
+		for _, o := range s.Outputs {
+			for i := range o.Clusters {
+				each(o.Name, &o.Clusters[i])
+			}
+		}
+	}
+	counter := func(name, help string, value func(*OutputCluster) uint64) family {
+		return family{name: name, help: help, labels: []string{label, "cluster"}, counter: func(s *Snapshot, add func(uint64, ...string)) {
+			perCluster(s, func(output string, c *OutputCluster) { add(value(c), output, c.Cluster) })
+		}}
+	}
+	counts := func(name, help string, value func(*OutputCluster) Counts) family {
+		return family{name: name, help: help, labels: []string{label, "cluster", "reason"}, counter: func(s *Snapshot, add func(uint64, ...string)) {
+			perCluster(s, func(output string, c *OutputCluster) {
+				for reason, n := range value(c) {
+					add(n, output, c.Cluster, reason)
+				}
+			})
+		}}
+	}
+	gauge := func(name, help string, value func(*OutputCluster) uint64) family {
+		return family{name: name, help: help, labels: []string{label, "cluster"}, gauge: func(s *Snapshot, add func(float64, ...string)) {
+			perCluster(s, func(output string, c *OutputCluster) { add(float64(value(c)), output, c.Cluster) })
+		}}
+	}
+	return []family{
+		{name: "aggregator_output_state", help: "1 for the state that the output is in, 0 for the others.", labels: []string{label, "state"}, gauge: func(s *Snapshot, add func(float64, ...string)) {
+			for _, o := range s.Outputs {
+				for _, state := range []State{StateRunning, StateIdle, StateRetrying, StatePaused} {
+					add(flag(o.State == state), o.Name, string(state))
+				}
+			}
+		}},
+		eachGauge("aggregator_output_workers", "Requests that may be in flight.", label, list, func(o *Output) (string, float64) { return o.Name, float64(o.Workers) }),
+		eachGauge("aggregator_output_in_flight_requests", "Requests in flight.", label, list, func(o *Output) (string, float64) { return o.Name, float64(o.InFlight) }),
+		counter("aggregator_output_queued_events_total", "Events queued for the output.", func(c *OutputCluster) uint64 { return c.Queued }),
+		gauge("aggregator_output_recovered_events", "Events found waiting for the output at the start.", func(c *OutputCluster) uint64 { return c.Recovered }),
+		counter("aggregator_output_delivered_events_total", "Events that the destination has.", func(c *OutputCluster) uint64 { return c.Delivered }),
+		counts("aggregator_output_dropped_events_total", "Events dropped as the configuration says, by reason.", func(c *OutputCluster) Counts { return c.Dropped }),
+		counts("aggregator_output_dead_events_total", "Events kept as dead letters, by reason.", func(c *OutputCluster) Counts { return c.Dead }),
+		gauge("aggregator_output_pending_events", "Events waiting or in flight.", func(c *OutputCluster) uint64 { return c.Pending }),
+		eachCounter("aggregator_output_delivered_bytes_total", "Bytes of the delivered events as msgpack.", label, list, func(o *Output) (string, uint64) { return o.Name, o.DeliveredBytes }),
+		eachCounts("aggregator_output_retried_events_total", "Events to be sent again, by reason.", label, "reason", list, func(o *Output) (string, Counts) { return o.Name, o.Retries }),
+		eachGauge("aggregator_output_lag_seconds", "Age of the oldest chunk that is not delivered, 0 for none.", label, list, func(o *Output) (string, float64) { return o.Name, o.Lag }),
+		eachCounter("aggregator_output_requests_total", "Requests that ended, well or not.", label, list, func(o *Output) (string, uint64) { return o.Name, o.Requests }),
+		eachCounter("aggregator_output_failed_requests_total", "Requests that did not deliver all of their events.", label, list, func(o *Output) (string, uint64) { return o.Name, o.FailedRequests }),
+		eachLatency("aggregator_output_request_latency_seconds", "Time of a request.", label, list, func(o *Output) (string, Latency) { return o.Name, o.RequestLatency }),
+		eachGauge("aggregator_output_last_success_timestamp_seconds", "When the destination last took something, 0 for never.", label, list, func(o *Output) (string, float64) { return o.Name, unix(o.LastSuccess) }),
+		eachGauge("aggregator_output_last_error_timestamp_seconds", "When the last error occurred, 0 for never.", label, list, func(o *Output) (string, float64) { return o.Name, unix(o.LastError.Time) }),
+		whole("aggregator_dead_letters_stored", "Dead letters kept.", func(s *Snapshot) float64 { return float64(s.DeadLetters.Count) }),
+		whole("aggregator_dead_letters_stored_events", "Events in the dead letters kept.", func(s *Snapshot) float64 { return float64(s.DeadLetters.Events) }),
+		whole("aggregator_dead_letters_stored_bytes", "Bytes that dead letters take on disk.", func(s *Snapshot) float64 { return float64(s.DeadLetters.Bytes) }),
+		total("aggregator_dead_letters_evicted_events_total", "Events in dead letters deleted by max_size or max_age.", func(s *Snapshot) uint64 { return s.DeadLetters.EvictedEvents }),
+		{name: "aggregator_dead_letters_events", help: "Events in the dead letters kept, by output (empty: refused before any) and reason.", labels: []string{label, "reason"}, gauge: func(s *Snapshot, add func(float64, ...string)) {
+			for _, d := range s.DeadLetters.By {
+				add(float64(d.Events), d.Output, d.Reason)
+			}
+		}},
+	}
+}
+
+func ledgerFamilies() []family {
+	return []family{
+		{name: "aggregator_ledger_ingest_difference_events", help: "Received events that no counter accounts for: 0 when they rest.", labels: []string{"cluster"}, gauge: func(s *Snapshot, add func(float64, ...string)) {
+			for _, a := range s.Ledger.Ingest {
+				add(float64(a.Difference), a.Cluster)
+			}
+		}},
+		{name: "aggregator_ledger_output_difference_events", help: "Events queued for the output that no counter accounts for: 0 when they rest.", labels: []string{"output", "cluster"}, gauge: func(s *Snapshot, add func(float64, ...string)) {
+			for _, a := range s.Ledger.Outputs {
+				add(float64(a.Difference), a.Output, a.Cluster)
+			}
+		}},
+	}
+}

@@ -1,0 +1,99 @@
+package status
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+)
+
+// A registry with the program's own metrics.
+func ownMetrics(s Snapshot) *prometheus.Registry {
+	s.settle(nil)
+	r := prometheus.NewRegistry()
+	r.MustRegister(newCollectors(func() Snapshot { return s })[0])
+	return r
+}
+
+func TestMetrics(t *testing.T) {
+	s := fixture(time.Unix(1_000_000_000, 0), 3000)
+	s.Ready, s.Healthy = true, true
+	r := ownMetrics(s)
+	problems, err := testutil.GatherAndLint(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range problems {
+		t.Errorf("%s: %s", p.Metric, p.Text)
+	}
+	w := httptest.NewRecorder()
+	promhttp.HandlerFor(r, promhttp.HandlerOpts{}).ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", http.NoBody))
+	golden(t, filepath.Join("testdata", "metrics.txt"), w.Body.Bytes())
+}
+
+// Every metric is in docs/metrics.md and the other way round. UPDATE_GOLDEN=1 writes the table.
+func TestMetricsAreDocumented(t *testing.T) {
+	const path, begin, end = "../../docs/metrics.md", "<!-- begin table -->\n", "<!-- end table -->\n"
+	gathered, err := ownMetrics(fixture(time.Unix(0, 0), 10)).Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	exported := map[string]bool{}
+	for _, f := range gathered {
+		exported[f.GetName()] = true
+	}
+	var table strings.Builder
+	table.WriteString("| metric | type | labels | meaning |\n|---|---|---|---|\n")
+	for _, f := range families() {
+		if !exported[f.name] {
+			t.Errorf("%s has no value in the test's snapshot", f.name)
+		}
+		delete(exported, f.name)
+		fmt.Fprintf(&table, "| `%s` | %s | %s | %s |\n", f.name, f.kind(), strings.Join(f.labels, ", "), f.help)
+	}
+	for name := range exported {
+		t.Errorf("%s is exported and in no table", name)
+	}
+	doc, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	head, rest, found := strings.Cut(string(doc), begin)
+	_, tail, closed := strings.Cut(rest, end)
+	if !found || !closed {
+		t.Fatalf("%s has no %q and %q", path, begin, end)
+	}
+	golden(t, path, []byte(head+begin+table.String()+end+tail))
+}
+
+// Every output has every state, and every label value of the snapshot is there although it is 0.
+func TestZerosArePresent(t *testing.T) {
+	r := ownMetrics(fixture(time.Unix(0, 0), 0))
+	for name, want := range map[string]int{
+		"aggregator_output_state":                    8,
+		"aggregator_listener_refused_total":          2,
+		"aggregator_received_events_total":           3,
+		"aggregator_dropped_events_total":            3,
+		"aggregator_output_delivered_events_total":   2,
+		"aggregator_output_request_latency_seconds":  2,
+		"aggregator_ledger_output_difference_events": 2,
+	} {
+		if n, err := testutil.GatherAndCount(r, name); err != nil || n != want {
+			t.Errorf("%s has %d values, want %d (%v)", name, n, want, err)
+		}
+	}
+}
+
+func TestLabelsThatAreNoUTF8(t *testing.T) {
+	if _, err := ownMetrics(Snapshot{Clusters: []Cluster{{Name: "a\xff"}}}).Gather(); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,127 @@
+package status
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+const (
+	sampleEvery = time.Second
+	sampleCount = 11 // so that a rate is the average of ten seconds
+)
+
+// samples are the snapshots of the last seconds, oldest first: rates are made from them.
+type samples struct {
+	mu   sync.Mutex
+	kept []*Snapshot
+}
+
+// keep remembers s, which must not change any more.
+func (x *samples) keep(s *Snapshot) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if len(x.kept) == sampleCount {
+		copy(x.kept, x.kept[1:])
+		x.kept[sampleCount-1] = s
+		return
+	}
+	x.kept = append(x.kept, s)
+}
+
+// before returns the oldest sample and the youngest that was taken a second before now or earlier;
+// nil where there is none.
+func (x *samples) before(now time.Time) (oldest, second *Snapshot) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for _, s := range x.kept {
+		if now.Sub(s.Time) >= sampleEvery {
+			second = s
+		}
+	}
+	if second != nil {
+		oldest = x.kept[0]
+	}
+	return oldest, second
+}
+
+// sample keeps a snapshot a second until ctx ends.
+func (s *Server) sample(ctx context.Context) {
+	ticker := time.NewTicker(sampleEvery)
+	defer ticker.Stop()
+	for {
+		snapshot := s.snapshot()
+		s.samples.keep(&snapshot)
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+// snapshot asks the program for its state and adds what is derived from it.
+func (s *Server) snapshot() Snapshot {
+	now := s.options.Snapshot()
+	now.Time = time.Now().UTC()
+	now.Uptime = now.Time.Sub(now.Started).Seconds()
+	now.NotReady, now.Unhealthy = reasons(s.options.Ready()), reasons(s.options.Healthy())
+	now.Ready, now.Healthy = len(now.NotReady) == 0, len(now.Unhealthy) == 0
+	notNil(&now.Config.Warnings)
+	notNil(&now.Listeners)
+	notNil(&now.Clusters)
+	notNil(&now.Outputs)
+	notNil(&now.DeadLetters.By)
+	for i := range now.Outputs {
+		notNil(&now.Outputs[i].Clusters)
+	}
+	oldest, second := s.samples.before(now.Time)
+	now.settle(second)
+	if oldest != nil {
+		now.rates(oldest)
+	}
+	return now
+}
+
+// notNil makes JSON show an empty list, not null.
+func notNil[T any](list *[]T) {
+	if *list == nil {
+		*list = []T{}
+	}
+}
+
+// rates fills what is per second: the average since before.
+func (s *Snapshot) rates(before *Snapshot) {
+	seconds := s.Time.Sub(before.Time).Seconds()
+	per := func(now, then uint64) float64 {
+		if now < then {
+			return 0
+		}
+		return float64(now-then) / seconds
+	}
+	clusters := map[string]Cluster{}
+	for _, c := range before.Clusters {
+		clusters[c.Name] = c
+	}
+	for i := range s.Clusters {
+		c := &s.Clusters[i]
+		then := clusters[c.Name]
+		c.EventsPerSecond = per(c.ReceivedEvents, then.ReceivedEvents)
+		c.BytesPerSecond = per(c.ReceivedBytes, then.ReceivedBytes)
+	}
+	delivered := map[string]uint64{}
+	for _, o := range before.Outputs {
+		delivered[o.Name] = o.delivered()
+	}
+	for i := range s.Outputs {
+		o := &s.Outputs[i]
+		o.EventsPerSecond = per(o.delivered(), delivered[o.Name])
+	}
+}
+
+func (o *Output) delivered() (events uint64) {
+	for _, c := range o.Clusters {
+		events += c.Delivered
+	}
+	return events
+}

@@ -1,0 +1,280 @@
+// Package status serves the program's state over HTTP: probes, JSON and Prometheus metrics, all made
+// from one Snapshot.
+package status
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log" //nolint:depguard // http.Server takes no other logger
+	"net"
+	"net/http"
+	"net/http/pprof"
+	"os"
+	"strings"
+	"sync"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/rs/zerolog"
+)
+
+// Limits on what a client may cost.
+const (
+	headerTimeout  = 5 * time.Second
+	requestTimeout = 10 * time.Second
+	replyTimeout   = 30 * time.Second
+	pprofTimeout   = 5 * time.Minute // a profile takes as long as the client says
+	idleTimeout    = time.Minute
+	maxHeaderBytes = 16 << 10
+	maxScrapes     = 4 // at once
+)
+
+// Options is what a Server needs. All functions are called by several goroutines at a time.
+type Options struct {
+	Config Config
+	// Snapshot returns the program's state; its slices and maps are not used by others afterwards.
+	Snapshot func() Snapshot
+	// Ready returns nil when agents may be sent here; each line of the error is one reason why not.
+	Ready func() error
+	// Healthy returns nil unless only a restart helps; each line of the error is one reason.
+	Healthy func() error
+	Log     zerolog.Logger
+}
+
+// Server is the status endpoint. Call Listen, then Run, then Shutdown or the end of Run's context.
+type Server struct {
+	options  Options
+	http     *http.Server
+	listener net.Listener
+	loopback bool   // the listener is on a loopback address
+	hostname string // of this machine
+	samples  samples
+}
+
+// New returns a Server that does not listen yet.
+func New(o Options) *Server {
+	s := &Server{options: o}
+	s.hostname, _ = os.Hostname() // unknown: that name is not accepted as a Host
+	s.http = &http.Server{
+		Handler:           s.handler(s.registry()),
+		ReadHeaderTimeout: headerTimeout,
+		ReadTimeout:       requestTimeout,
+		WriteTimeout:      replyTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          log.New(logWriter{o.Log}, "", 0),
+	}
+	if o.Config.Pprof {
+		s.http.WriteTimeout = pprofTimeout
+	}
+	return s
+}
+
+// Listen binds the address. Port 0 takes a free one; Addr tells which.
+func (s *Server) Listen() error {
+	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", s.options.Config.Address)
+	if err != nil {
+		return fmt.Errorf("listen for the status endpoint on %s (status.address): %w", s.options.Config.Address, err)
+	}
+	s.listener = l
+	if tcp, ok := l.Addr().(*net.TCPAddr); ok {
+		s.loopback = tcp.IP.IsLoopback()
+	}
+	return nil
+}
+
+// Addr returns the address that Listen has bound.
+func (s *Server) Addr() net.Addr { return s.listener.Addr() }
+
+// Run serves until ctx ends or Shutdown is called, and returns nil then. When ctx ends, requests
+// under way are cut off.
+func (s *Server) Run(ctx context.Context) error {
+	sampling, stop := context.WithCancel(ctx)
+	var sampler sync.WaitGroup
+	sampler.Go(func() { s.sample(sampling) })
+	defer sampler.Wait()
+	defer stop()
+	closed := context.AfterFunc(ctx, func() {
+		_ = s.http.Close() // Serve returns and says what there is to say
+	})
+	defer closed()
+	if err := s.http.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve the status endpoint on %s: %w", s.Addr(), err)
+	}
+	return nil
+}
+
+// Shutdown stops listening and waits for requests under way; when ctx ends it cuts them off.
+func (s *Server) Shutdown(ctx context.Context) error {
+	if s.listener == nil {
+		return nil
+	}
+	err := s.http.Shutdown(ctx)
+	if err != nil {
+		err = errors.Join(err, s.http.Close())
+	}
+	if cerr := s.listener.Close(); cerr != nil && !errors.Is(cerr, net.ErrClosed) { // where Run was not called
+		err = errors.Join(err, cerr)
+	}
+	if err != nil {
+		return fmt.Errorf("shut down the status endpoint: %w", err)
+	}
+	return nil
+}
+
+func (s *Server) registry() *prometheus.Registry {
+	r := prometheus.NewRegistry()
+	r.MustRegister(newCollectors(s.snapshot)...)
+	return r
+}
+
+func (s *Server) handler(metrics *prometheus.Registry) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/{$}", s.index)
+	mux.HandleFunc("/healthz", probe(s.options.Healthy))
+	mux.HandleFunc("/readyz", probe(s.options.Ready))
+	mux.HandleFunc("/status", s.status)
+	mux.Handle("/metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{
+		ErrorLog: log.New(logWriter{s.options.Log}, "", 0), ErrorHandling: promhttp.ContinueOnError, MaxRequestsInFlight: maxScrapes,
+	}))
+	if s.options.Config.Pprof {
+		mux.HandleFunc("/debug/pprof/", pprof.Index)
+		mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
+		mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
+		mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
+		mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
+	}
+	return s.guard(mux)
+}
+
+// guard lets through what may be asked for and says how a browser has to treat the reply.
+func (s *Server) guard(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Cache-Control", "no-store")
+		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'")
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("X-Frame-Options", "DENY")
+		switch {
+		case r.Method != http.MethodGet && r.Method != http.MethodHead:
+			h.Set("Allow", "GET, HEAD")
+			http.Error(w, "only GET and HEAD are served", http.StatusMethodNotAllowed)
+		case !s.hostAllowed(r):
+			http.Error(w, "this address is served to localhost only: use http://localhost or the address as Host", http.StatusForbidden)
+		default:
+			next.ServeHTTP(w, r)
+		}
+	})
+}
+
+// hostAllowed keeps web pages from reading a loopback endpoint through a name of theirs that
+// resolves to it (DNS rebinding): there the Host must be a name of this machine.
+func (s *Server) hostAllowed(r *http.Request) bool {
+	if !s.loopback || r.Host == "" { // no browser sends an empty one
+		return true
+	}
+	host := r.Host
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	host = strings.TrimSuffix(strings.Trim(host, "[]"), ".")
+	if ip := net.ParseIP(host); ip != nil {
+		return ip.IsLoopback()
+	}
+	return strings.EqualFold(host, "localhost") || s.hostname != "" && strings.EqualFold(host, s.hostname)
+}
+
+func (s *Server) index(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	page := `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>aggregator</title><style>body{font:1rem/1.6 sans-serif;margin:2rem}</style><h1>aggregator</h1><ul>
+<li><a href="/status">/status</a>: everything, as JSON
+<li><a href="/metrics">/metrics</a>: the same for Prometheus
+<li><a href="/healthz">/healthz</a>: 200 unless only a restart helps
+<li><a href="/readyz">/readyz</a>: 200 while agents may send here
+`
+	if s.options.Config.Pprof {
+		page += "<li><a href=\"/debug/pprof/\">/debug/pprof/</a>: profiles\n"
+	}
+	_, _ = io.WriteString(w, page+"</ul></html>\n") // the client is gone; nothing to do
+}
+
+// probe replies ok, or 503 and a line for each reason.
+func probe(check func() error) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		text := "ok"
+		if why := reasons(check()); len(why) > 0 {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			text = string(escapeControls([]byte(strings.Join(why, "\n"))))
+		}
+		_, _ = io.WriteString(w, text+"\n") // the client is gone; nothing to do
+	}
+}
+
+// reasons returns the lines of err's text.
+func reasons(err error) []string {
+	why := []string{}
+	if err == nil {
+		return why
+	}
+	for line := range strings.Lines(err.Error()) {
+		if line = strings.TrimSpace(line); line != "" {
+			why = append(why, line)
+		}
+	}
+	if len(why) == 0 {
+		why = append(why, "unknown") // an error without words is still one
+	}
+	return why
+}
+
+func (s *Server) status(w http.ResponseWriter, _ *http.Request) {
+	text, err := json.MarshalIndent(s.snapshot(), "", "  ")
+	if err != nil {
+		s.options.Log.Error().Err(err).Msg("can't write /status as JSON")
+		http.Error(w, "the status can't be written as JSON, see the log", http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = w.Write(append(escapeControls(text), '\n')) // the client is gone; nothing to do
+}
+
+// escapeControls writes the control characters that JSON allows in strings (delete and U+0080 to
+// U+009F), which a terminal may obey, as \u00xx, and others but line breaks too.
+func escapeControls(text []byte) []byte {
+	if bytes.IndexFunc(text, needsEscape) < 0 {
+		return text
+	}
+	out := make([]byte, 0, len(text)+16)
+	for len(text) > 0 {
+		r, n := utf8.DecodeRune(text)
+		if needsEscape(r) {
+			out = fmt.Appendf(out, `\u%04x`, r)
+		} else {
+			out = append(out, text[:n]...)
+		}
+		text = text[n:]
+	}
+	return out
+}
+
+// needsEscape is true for bytes that are no UTF-8 too.
+func needsEscape(r rune) bool { return r == utf8.RuneError || unicode.IsControl(r) && r != '\n' }
+
+// logWriter takes lines from packages that know the standard logger only.
+type logWriter struct{ log zerolog.Logger }
+
+func (w logWriter) Write(line []byte) (int, error) {
+	w.log.Warn().Str("part", "status").Msg(strings.TrimSpace(string(line)))
+	return len(line), nil
+}

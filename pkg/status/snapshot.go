@@ -1,0 +1,191 @@
+package status
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/seed-afc6a195/aggregator/pkg/metric"
+)
+
+// Snapshot is the state of the whole program at one moment: /status shows it as it is, /metrics and
+// the page are made from it. Names in it are those of the configuration, never what a client sent.
+// Counters count since the start and never fall; a name that exists is in it from the start, with
+// zeros. The program fills it but for the fields marked "derived", which the Server sets.
+type Snapshot struct {
+	Version   string    `json:"version"`
+	Commit    string    `json:"commit"`
+	Hostname  string    `json:"hostname"`
+	Started   time.Time `json:"started"`
+	Time      time.Time `json:"time"`           // derived: when the snapshot was taken
+	Uptime    float64   `json:"uptime_seconds"` // derived
+	Ready     bool      `json:"ready"`          // derived
+	NotReady  []string  `json:"not_ready"`      // derived: why
+	Healthy   bool      `json:"healthy"`        // derived
+	Unhealthy []string  `json:"unhealthy"`      // derived: why
+
+	Config      ConfigState `json:"config"`
+	Listeners   []Listener  `json:"listeners"`
+	Clusters    []Cluster   `json:"clusters"`
+	Queue       Queue       `json:"queue"`
+	Outputs     []Output    `json:"outputs"`
+	DeadLetters DeadLetters `json:"dead_letters"`
+	Ledger      Ledger      `json:"ledger"` // derived
+}
+
+// Counts are counters by a label: a reason, a mode, a rule.
+type Counts map[string]uint64
+
+// Sum returns all of them together.
+func (c Counts) Sum() (sum uint64) {
+	for _, n := range c {
+		sum += n
+	}
+	return sum
+}
+
+// MarshalJSON gives an object also where there are none.
+func (c Counts) MarshalJSON() ([]byte, error) {
+	if c == nil {
+		return []byte("{}"), nil
+	}
+	return json.Marshal(map[string]uint64(c))
+}
+
+// Latency is a histogram that JSON shows as its count, median and 99th percentile.
+type Latency struct{ metric.Snapshot }
+
+// MarshalJSON gives the figures in seconds.
+func (l Latency) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		Count uint64  `json:"count"`
+		Sum   float64 `json:"sum_seconds"`
+		P50   float64 `json:"p50_seconds"`
+		P99   float64 `json:"p99_seconds"`
+	}{l.Count, l.Sum, l.Quantile(0.5), l.Quantile(0.99)})
+}
+
+// Failure is the last error of something; the zero value says that there was none.
+type Failure struct {
+	Text string    `json:"text"`
+	Time time.Time `json:"time,omitzero"`
+}
+
+// ConfigState is the configuration in force.
+type ConfigState struct {
+	Source   string    `json:"source"` // a file's name, or that these are the defaults
+	Hash     string    `json:"hash"`
+	LoadedAt time.Time `json:"loaded_at,omitzero"`
+	Warnings []string  `json:"warnings"`
+}
+
+// Listener is one listener of the Forward protocol.
+type Listener struct {
+	Name             string  `json:"name"`
+	Address          string  `json:"address"`
+	Connections      int     `json:"connections"` // open now
+	ConnectionsTotal uint64  `json:"connections_total"`
+	ProbesTotal      uint64  `json:"probes_total"` // connections that closed without a byte
+	Refused          Counts  `json:"refused"`      // connections by the reason that they were closed for
+	Messages         Counts  `json:"messages"`     // by mode
+	AcksTotal        uint64  `json:"acks_total"`
+	AckLatency       Latency `json:"ack_latency"` // from a message's last byte to its ack
+	LastError        Failure `json:"last_error,omitzero"`
+}
+
+// Cluster is what came in from one cluster. ReceivedEvents is StoredEvents and DuplicateEvents and
+// all of Dropped and Dead together; all are counted when the message is committed.
+type Cluster struct {
+	Name            string    `json:"name"`
+	ReceivedEvents  uint64    `json:"received_events"`
+	ReceivedBytes   uint64    `json:"received_bytes"` // of msgpack entries, decompressed
+	Messages        uint64    `json:"messages"`
+	StoredEvents    uint64    `json:"stored_events"` // for at least one output
+	DuplicateEvents uint64    `json:"duplicate_events"`
+	Dropped         Counts    `json:"dropped"` // events by rule
+	Dead            Counts    `json:"dead"`    // events kept as dead letters on arrival, by reason
+	LastSeen        time.Time `json:"last_seen,omitzero"`
+	EventsPerSecond float64   `json:"events_per_second"` // derived: received, of the last seconds
+	BytesPerSecond  float64   `json:"bytes_per_second"`  // derived
+}
+
+// Queue is the store of what was acknowledged and is not delivered yet.
+type Queue struct {
+	Segments         int     `json:"segments"`
+	SetAsideSegments int     `json:"set_aside_segments"` // damaged files that were kept under another name
+	DiskBytes        int64   `json:"disk_bytes"`
+	MaxBytes         int64   `json:"max_bytes"`
+	FreeDiskBytes    int64   `json:"free_disk_bytes"`
+	Full             bool    `json:"full"`
+	FullReason       string  `json:"full_reason,omitempty"`
+	PendingChunks    int     `json:"pending_chunks"`
+	PendingEvents    int64   `json:"pending_events"`
+	PendingBytes     int64   `json:"pending_bytes"`
+	OldestAge        float64 `json:"oldest_age_seconds"` // of the oldest chunk that waits, 0: none
+	AppendedChunks   uint64  `json:"appended_chunks"`
+	AppendedEvents   uint64  `json:"appended_events"`
+	AppendedBytes    uint64  `json:"appended_bytes"`
+	RecoveredEvents  uint64  `json:"recovered_events"` // found waiting at the start
+	Commits          uint64  `json:"commits"`
+	CommitLatency    Latency `json:"commit_latency"`
+	MemoryBytes      int64   `json:"memory_bytes"` // between socket and queue
+	MemoryMaxBytes   int64   `json:"memory_max_bytes"`
+}
+
+// State is what an output is doing.
+type State string
+
+// The states of an output.
+const (
+	StateRunning  State = "running"
+	StateIdle     State = "idle" // nothing waits for it
+	StateRetrying State = "retrying"
+	StatePaused   State = "paused"
+)
+
+// Output is one destination.
+type Output struct {
+	Name            string          `json:"name"`
+	Type            string          `json:"type"`
+	State           State           `json:"state"`
+	Workers         int             `json:"workers"`
+	InFlight        int             `json:"in_flight"` // requests under way
+	Clusters        []OutputCluster `json:"clusters"`
+	DeliveredBytes  uint64          `json:"delivered_bytes"` // of msgpack
+	Retries         Counts          `json:"retries"`         // events to be sent again, by reason
+	Lag             float64         `json:"lag_seconds"`     // age of the oldest chunk not delivered, 0: none
+	Requests        uint64          `json:"requests"`        // that ended, well or not
+	FailedRequests  uint64          `json:"failed_requests"`
+	RequestLatency  Latency         `json:"request_latency"`
+	LastError       Failure         `json:"last_error,omitzero"`
+	LastSuccess     time.Time       `json:"last_success,omitzero"`
+	BackoffUntil    time.Time       `json:"backoff_until,omitzero"`
+	EventsPerSecond float64         `json:"events_per_second"` // derived: delivered, of the last seconds
+}
+
+// OutputCluster counts the events of one cluster for one output. Queued and Recovered together are
+// all the others together.
+type OutputCluster struct {
+	Cluster   string `json:"cluster"`
+	Queued    uint64 `json:"queued"`    // since the start
+	Recovered uint64 `json:"recovered"` // found waiting at the start
+	Delivered uint64 `json:"delivered"`
+	Dropped   Counts `json:"dropped"` // by reason
+	Dead      Counts `json:"dead"`    // kept as dead letters, by reason
+	Pending   uint64 `json:"pending"` // waiting or in flight
+}
+
+// DeadLetters are the events that will not be delivered.
+type DeadLetters struct {
+	Count         int               `json:"count"`
+	Events        int64             `json:"events"`
+	Bytes         int64             `json:"bytes"`          // on disk
+	EvictedEvents uint64            `json:"evicted_events"` // pushed out by max_size or max_age
+	By            []DeadLetterCount `json:"by"`
+}
+
+// DeadLetterCount is how many events are kept as dead letters for one reason.
+type DeadLetterCount struct {
+	Output string `json:"output"` // "": refused before any output
+	Reason string `json:"reason"`
+	Events int64  `json:"events"`
+}
