@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/seed-afc6a195/aggregator/pkg/config/setting"
+	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 )
 
@@ -20,4 +21,30 @@ type Rotate struct {
 	MaxSize setting.Size  `yaml:"max_size" default:"512MiB" help:"bytes on disk"`
 	MaxAge  time.Duration `yaml:"max_age" default:"24h" help:"since the file was begun"`
 	Keep    int           `yaml:"keep" default:"0" help:"finished files of one path that are kept; 0: all"`
+}
+
+// Compressions of files.
+const (
+	compressionNone = "none"
+	compressionGzip = "gzip"
+	compressionZstd = "zstd"
+)
+
+// Settings returns the common settings with this destination's defaults: batches are written one
+// after the other, so one worker is enough.
+func (c *Config) Settings() outputs.Common {
+	return c.Or(outputs.Common{Workers: 1}).Or(outputs.Defaults())
+}
+
+// Check reports settings that can't work.
+func (c *Config) Check(r *setting.Report) {
+	c.Common.Check(r)
+	if _, err := event.ParseTemplate(c.Path); err != nil {
+		r.Add("path", "see the example in the documentation", "%v", err)
+	} else if n := len(c.Path); n > 0 && c.Path[n-1] == '/' {
+		r.Add("path", "add a file name, such as {tag}.ndjson", "%q is a directory", c.Path)
+	}
+	if c.Rotate.MaxSize < 0 || c.Rotate.MaxAge < 0 || c.Rotate.Keep < 0 {
+		r.Add("rotate", "write 0 to switch a rule off", "a negative value has no meaning")
+	}
 }

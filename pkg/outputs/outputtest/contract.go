@@ -1,0 +1,151 @@
+package outputtest
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/seed-afc6a195/aggregator/pkg/event"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs"
+)
+
+// Destination is an output under test and what it writes to.
+type Destination struct {
+	Output outputs.Output
+	// Numbers returns the n of every event that the destination has, in its order.
+	Numbers func(t *testing.T) []int
+	// Break makes the destination fail, from the given number of accepted bytes on or as near to
+	// that as it can, until Repair.
+	Break  func(after int)
+	Repair func()
+	// Secret is in the configuration of the output; no error may show it. "" where it has none.
+	Secret string
+}
+
+// Contract checks what every output promises. setup returns a new, empty destination.
+func Contract(t *testing.T, setup func(t *testing.T) *Destination) {
+	t.Helper()
+	run := func(name string, check func(t *testing.T, d *Destination)) {
+		t.Run(name, func(t *testing.T) {
+			d := setup(t)
+			check(t, d)
+			if err := d.Output.Close(); err != nil {
+				t.Errorf("Close: %v", err)
+			}
+		})
+	}
+	run("accepted", func(t *testing.T, d *Destination) {
+		send(t, d, Batch(Chunk(1, "a", "t", 3, 0, 10), Chunk(2, "a", "t", 2, 3, 10)))
+		send(t, d, Batch(Chunk(3, "a", "t", 5, 5, 10)))
+		wantNumbers(t, d, 10)
+	})
+	run("empty batch", func(t *testing.T, d *Destination) {
+		send(t, d, &outputs.Batch{})
+		wantNumbers(t, d, 0)
+	})
+	run("batch is left as it was", func(t *testing.T, d *Destination) {
+		c := Chunk(1, "a", "t", 50, 0, 100)
+		before, b := string(c.Entries), Batch(c)
+		send(t, d, b)
+		for i := range b.Events {
+			if Number(&b.Events[i]) != i {
+				t.Fatalf("event %d of the batch is now %d", i, Number(&b.Events[i]))
+			}
+		}
+		if string(c.Entries) != before {
+			t.Error("Send changed the chunk's bytes")
+		}
+	})
+	run("nothing of a batch is kept", func(t *testing.T, d *Destination) {
+		c := Chunk(1, "a", "t", 50, 0, 100)
+		b := Batch(c)
+		send(t, d, b)
+		clear(c.Entries)
+		clear(b.Events)
+		send(t, d, Batch(Chunk(2, "a", "t", 50, 50, 100)))
+		wantNumbers(t, d, 100)
+	})
+	run("cancelled before", func(t *testing.T, d *Destination) {
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		b := Batch(Chunk(1, "a", "t", 10, 0, 10))
+		again := failed(t, d, d.Output.Send(ctx, b), b)
+		send(t, d, again)
+		wantNumbers(t, d, 10)
+	})
+	for _, after := range []int{0, 1, 500, 300_000, 1_000_000} {
+		run("fails, then works", func(t *testing.T, d *Destination) {
+			send(t, d, Batch(Chunk(1, "a", "t", 10, 0, 10)))
+			d.Break(after)
+			b := Batch(Chunk(2, "a", "t", 2500, 10, 500))
+			for range 3 {
+				err := d.Output.Send(t.Context(), b)
+				if err == nil {
+					t.Fatalf("a destination that breaks after %d bytes took more", after)
+				}
+				b = failed(t, d, err, b)
+			}
+			d.Repair()
+			send(t, d, b)
+			wantNumbers(t, d, 2510)
+		})
+	}
+}
+
+func send(t *testing.T, d *Destination, b *outputs.Batch) {
+	t.Helper()
+	if err := d.Output.Send(t.Context(), b); err != nil {
+		t.Fatalf("Send: %v", err)
+	}
+}
+
+// failed returns the events of b that err says are to be sent again.
+func failed(t *testing.T, d *Destination, err error, b *outputs.Batch) *outputs.Batch {
+	t.Helper()
+	if err == nil {
+		t.Fatal("Send returned nil where nothing can have been delivered")
+	}
+	if d.Secret != "" && strings.Contains(err.Error(), d.Secret) {
+		t.Errorf("the error shows the secret: %v", err)
+	}
+	var se *outputs.SendError
+	if !errors.As(err, &se) {
+		t.Fatalf("%T is no *outputs.SendError: %v", err, err)
+	}
+	if len(se.Failed) == 0 {
+		if se.Reason.Final() {
+			t.Errorf("events are given up for the destination's failure: %v", err)
+		}
+		return b
+	}
+	again := &outputs.Batch{}
+	last := -1
+	for _, f := range se.Failed {
+		if f.Index <= last || f.Index >= len(b.Events) || f.Reason.Final() {
+			t.Fatalf("failure %+v after index %d of %d events", f, last, len(b.Events))
+		}
+		last = f.Index
+		again.Events = append(again.Events, b.Events[f.Index])
+	}
+	return again
+}
+
+// wantNumbers checks that the destination has the events 0 to n-1, each once and in order.
+func wantNumbers(t *testing.T, d *Destination, n int) {
+	t.Helper()
+	got := d.Numbers(t)
+	if len(got) != n {
+		t.Errorf("the destination has %d events, want %d", len(got), n)
+	}
+	for i := range min(n, len(got)) {
+		if got[i] != i {
+			t.Fatalf("event %d of the destination is %d", i, got[i])
+		}
+	}
+}
+
+// Broken returns an event that no output can render: its record is cut short.
+func Broken(c *event.Chunk) event.Event {
+	return event.Event{Chunk: c, Record: []byte{0x81, 0xa1}}
+}
