@@ -141,7 +141,7 @@ func Parse(name string, data []byte, o Options) (*Config, error) {
 	}
 	root := r.read(data)
 	c := new(Config)
-	d := &decoder{problems: found, imported: r.imported}
+	d := &decoder{problems: found, redact: redactor(r.imported), parsed: make(map[string]*node)}
 	d.presets(reflect.ValueOf(c).Elem())
 	if root != nil {
 		d.structure(reflect.ValueOf(c).Elem(), root, "")
@@ -155,7 +155,7 @@ func Parse(name string, data []byte, o Options) (*Config, error) {
 	for _, w := range warnings.sorted() {
 		c.Warnings = append(c.Warnings, w.Error())
 	}
-	c.summary = redact(r.imported, c.summarize())
+	c.summary = d.redact.Replace(c.summarize())
 	return c, nil
 }
 

@@ -1,8 +1,10 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"strconv"
@@ -18,7 +20,8 @@ import (
 // mistake, so that all are reported.
 type decoder struct {
 	*problems
-	imported []*node
+	redact *strings.Replacer
+	parsed map[string]*node // defaults, by their text
 }
 
 // field is a setting of a struct, those of inlined structs included.
@@ -73,13 +76,17 @@ func (d *decoder) presets(v reflect.Value) {
 	for _, f := range fieldsOf(v.Type()) {
 		switch fv := v.FieldByIndex(f.index); {
 		case f.preset != "":
-			var doc yaml.Node
-			if err := yaml.Unmarshal([]byte(f.preset), &doc); err != nil || len(doc.Content) == 0 {
-				d.add(0, 0, f.name, "", "the default is not valid YAML")
-				continue
+			n, known := d.parsed[f.preset]
+			if !known {
+				var doc yaml.Node
+				if err := yaml.Unmarshal([]byte(f.preset), &doc); err != nil || len(doc.Content) == 0 {
+					d.add(0, 0, f.name, "", "the default is not valid YAML")
+					continue
+				}
+				n = &node{kind: scalar, text: doc.Content[0].Value, tag: doc.Content[0].ShortTag()}
+				d.parsed[f.preset] = n
 			}
-			n := doc.Content[0]
-			d.value(fv, &node{kind: scalar, text: n.Value, tag: n.ShortTag()}, f.name, f)
+			d.value(fv, n, f.name, f)
 		case f.typ.Kind() == reflect.Struct && !leaf(f.typ):
 			d.presets(fv)
 		}
@@ -198,22 +205,30 @@ func (d *decoder) check(v reflect.Value, n *node, path string) {
 		if refs := at.origins(); refs != nil { // the reason may quote a part of the value
 			p.Reason = "the value of " + strings.Join(refs, " and ") + " is not accepted"
 		}
-		d.at(at, key, redact(d.imported, p.Hint), "%s", redact(d.imported, p.Reason))
+		d.at(at, key, d.redact.Replace(p.Hint), "%s", d.redact.Replace(p.Reason))
 	}
 }
 
-// redact replaces values that interpolations brought in by where they came from. Texts of fewer
+// redactor replaces values that interpolations brought in by where they came from. Texts of fewer
 // than four bytes stay: they are ports and counts, not secrets.
-func redact(imported []*node, s string) string {
+func redactor(imported []*node) *strings.Replacer {
+	masked := make(map[string]string)
 	for _, n := range imported {
-		if len(n.text) < 4 {
-			continue
+		if len(n.text) >= 4 {
+			quoted := strconv.Quote(n.text)
+			masked[n.text] = n.masked
+			masked[quoted[1:len(quoted)-1]] = n.masked
 		}
-		quoted := strconv.Quote(n.text)
-		s = strings.ReplaceAll(s, n.text, n.masked)
-		s = strings.ReplaceAll(s, quoted[1:len(quoted)-1], n.masked)
 	}
-	return s
+	// The longest first, so that a value which begins another one leaves nothing of it.
+	values := slices.SortedFunc(maps.Keys(masked), func(a, b string) int {
+		return cmp.Or(cmp.Compare(len(b), len(a)), cmp.Compare(a, b))
+	})
+	var pairs []string
+	for _, value := range values {
+		pairs = append(pairs, value, masked[value])
+	}
+	return strings.NewReplacer(pairs...)
 }
 
 // list decodes a list; where its elements are scalars, one alone may stand for a list of one.
@@ -339,13 +354,11 @@ func (d *decoder) scalar(v reflect.Value, n *node, path string, f field) {
 		}
 		least, text := int64(0), "0"
 		if f.least != "" {
-			tag := "!!str"
-			if t.Kind() == reflect.Int {
-				tag = "!!int"
+			parsed, err := parseNumber(t, &node{kind: scalar, text: f.least, tag: "!!str", refs: []string{f.name}})
+			if err != nil {
+				d.at(n, path, "", "the least value %s %s", f.least, err.Reason)
 			}
-			if parsed, err := parseNumber(t, &node{text: f.least, tag: tag}); err == nil {
-				least, text = parsed, f.least
-			}
+			least, text = parsed, f.least
 		}
 		if number < least {
 			d.at(n, path, "", "%s is less than %s", n.shown(), text)
@@ -403,8 +416,7 @@ func parseNumber(t reflect.Type, n *node) (int64, *setting.SyntaxError) {
 		var d time.Duration
 		d, err = time.ParseDuration(text)
 		if err != nil {
-			e := durationError(text)
-			err = e
+			err = durationError(text)
 		}
 		number = int64(d)
 	default:

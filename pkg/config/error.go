@@ -89,9 +89,10 @@ func (p *problems) at(n *node, key, hint, format string, args ...any) {
 	p.add(line, column, key, hint, fmt.Sprintf(format, args...))
 }
 
-// within says whether something at key or below it is wrong already.
+// within says whether something at key or below it is wrong already, or so much is wrong that more
+// need not be looked for.
 func (p *problems) within(key string) bool {
-	return slices.ContainsFunc(p.list, func(e *Error) bool {
+	return len(p.list) > maxErrors || slices.ContainsFunc(p.list, func(e *Error) bool {
 		rest, below := strings.CutPrefix(e.Key, key)
 		return below && (rest == "" || key == "" || rest[0] == '.' || rest[0] == '[')
 	})
@@ -148,8 +149,10 @@ func quote(s string) string {
 	return strconv.Quote(s[:end] + "…")
 }
 
-// nearest returns the name that s is most likely a mistyped form of, "" if none is near.
+// nearest returns the name that s is most likely a mistyped form of, "" if none is near. It looks
+// at no more names than a configuration that a person wrote has.
 func nearest(s string, names []string) string {
+	names = names[:min(len(names), 500)]
 	best, distance := "", max(1, min(3, len(s)/2))+1
 	for _, name := range names {
 		if diff := len(name) - len(s); diff >= distance || -diff >= distance {
