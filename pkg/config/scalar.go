@@ -1,0 +1,164 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/seed-afc6a195/aggregator/pkg/config/setting"
+)
+
+// choice reports a value that is none of the allowed ones.
+func (d *decoder) choice(n *node, path string, allowed []string) {
+	hint := "one of " + listed(allowed)
+	if n.kind == scalar && n.refs == nil {
+		hint = hintName(n.text, allowed)
+	}
+	d.at(n, path, hint, "%s is not a valid value", n.shown())
+}
+
+// scalar decodes single values: text, true or false, numbers, sizes, rates, durations, secrets.
+func (d *decoder) scalar(v reflect.Value, n *node, path string, f field) {
+	t := v.Type()
+	fail := func(expected, hint string) {
+		got := n.shown()
+		if t == secretType && n.kind == scalar {
+			got = "a value of another type"
+		}
+		d.at(n, path, hint, "expected %s, got %s", expected, got)
+	}
+	isText := n.kind == scalar && (n.tag == "!!str" || n.refs != nil)
+	switch {
+	case t == secretType || t.Kind() == reflect.String:
+		switch {
+		case n.kind != scalar:
+			fail("a text", "")
+		case !isText:
+			fail("a text", "put it in quotes")
+		case t == secretType:
+			v.Set(reflect.ValueOf(setting.NewSecret(n.text)))
+		case f.enum != nil && !slices.Contains(f.enum, n.text):
+			d.choice(n, path, f.enum)
+		default:
+			v.SetString(n.text)
+		}
+	case n.kind != scalar:
+		fail(typeName(t), "")
+	case t.Kind() == reflect.Bool:
+		if (n.tag != "!!bool" && n.refs == nil) || (n.text != "true" && n.text != "false") {
+			fail("true or false", "")
+			return
+		}
+		v.SetBool(n.text == "true")
+	case t == sizeType, t == rateType, t == durationType, t.Kind() == reflect.Int:
+		number, err := parseNumber(t, n)
+		if err != nil {
+			d.at(n, path, err.Hint, "%s %s", n.shown(), err.Reason)
+			return
+		}
+		least, text := int64(0), "0"
+		if f.least != "" {
+			parsed, err := parseNumber(t, &node{kind: scalar, text: f.least, tag: "!!str", refs: []string{f.name}})
+			if err != nil {
+				d.at(n, path, "", "the least value %s %s", f.least, err.Reason)
+			}
+			least, text = parsed, f.least
+		}
+		if number < least {
+			d.at(n, path, "", "%s is less than %s", n.shown(), text)
+			return
+		}
+		v.SetInt(number)
+	case t.Kind() == reflect.Interface:
+		var x any = n.text
+		if n.refs == nil {
+			if err := yaml.Unmarshal([]byte(n.text), &x); n.tag == "!!str" || err != nil {
+				x = n.text
+			}
+		}
+		v.Set(reflect.ValueOf(x))
+	default:
+		d.at(n, path, "", "settings of type %s can't be decoded", t)
+	}
+}
+
+func typeName(t reflect.Type) string {
+	switch {
+	case t == sizeType:
+		return "a size like 512KiB"
+	case t == rateType:
+		return "a rate like 50MiB/s"
+	case t == durationType:
+		return "a duration like 10s"
+	case t.Kind() == reflect.Int64, t.Kind() == reflect.Int:
+		return "a whole number"
+	case t.Kind() == reflect.Bool:
+		return "true or false"
+	}
+	return "a single value"
+}
+
+// parseNumber reads a size, rate, duration or whole number.
+func parseNumber(t reflect.Type, n *node) (int64, *setting.SyntaxError) {
+	text := n.text
+	isNumber := n.tag == "!!int" || n.tag == "!!float"
+	if !isNumber && n.tag != "!!str" {
+		return 0, &setting.SyntaxError{Reason: "is not " + typeName(t)}
+	}
+	var number int64
+	var err error
+	switch t {
+	case sizeType:
+		var s setting.Size
+		s, err = setting.ParseSize(text)
+		number = int64(s)
+	case rateType:
+		var r setting.Rate
+		r, err = setting.ParseRate(text)
+		number = int64(r)
+	case durationType:
+		var d time.Duration
+		d, err = time.ParseDuration(text)
+		if err != nil {
+			err = durationError(text)
+		}
+		number = int64(d)
+	default:
+		if !isNumber && n.refs == nil {
+			return 0, &setting.SyntaxError{Reason: "is not a whole number", Hint: "write it without quotes"}
+		}
+		var i int
+		if i, err = strconv.Atoi(text); err != nil {
+			return 0, &setting.SyntaxError{Reason: "is not a whole number"}
+		}
+		number = int64(i)
+	}
+	var syntax *setting.SyntaxError
+	if errors.As(err, &syntax) {
+		if n.refs != nil {
+			syntax.Hint = "" // it may repeat the value
+		}
+		return 0, syntax
+	}
+	return number, nil
+}
+
+// durationError says why a text is no duration. Hints only repeat short numbers.
+func durationError(text string) *setting.SyntaxError {
+	number, err := strconv.ParseUint(text, 10, 32)
+	if err == nil {
+		return &setting.SyntaxError{Reason: "has no unit", Hint: fmt.Sprintf("write %ds", number)}
+	}
+	if days, ok := strings.CutSuffix(text, "d"); ok {
+		if n, err := strconv.ParseUint(days, 10, 16); err == nil {
+			return &setting.SyntaxError{Reason: "has a unit that durations lack", Hint: fmt.Sprintf("write %dh", n*24)}
+		}
+	}
+	return &setting.SyntaxError{Reason: "is not a duration", Hint: "write a duration like 500ms, 10s, 5m or 24h"}
+}
