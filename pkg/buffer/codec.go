@@ -1,0 +1,122 @@
+package buffer
+
+import (
+	"fmt"
+	"runtime"
+	"slices"
+	"sync"
+
+	"github.com/klauspost/compress/s2"
+	"github.com/klauspost/compress/zstd"
+)
+
+// codec is how a chunk's payload is compressed. The values are on disk.
+type codec byte
+
+const (
+	codecNone codec = 0
+	codecS2   codec = 1
+	codecZstd codec = 2
+)
+
+// packer compresses and decompresses. Safe for concurrent use.
+type packer struct {
+	codec codec // for what is written; every codec is read
+	zenc  *zstd.Encoder
+	zdec  *zstd.Decoder
+}
+
+func newPacker(name string) (*packer, error) {
+	p := &packer{}
+	var err error
+	// A chunk is decoded as one block of known length, so a decoder holds no window of its own.
+	if p.zdec, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecoderMaxMemory(1<<30)); err != nil {
+		return nil, fmt.Errorf("prepare zstd: %w", err)
+	}
+	switch name {
+	case "none":
+	case "", "s2":
+		p.codec = codecS2
+	case "zstd":
+		p.codec = codecZstd
+		p.zenc, err = zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest),
+			zstd.WithEncoderConcurrency(runtime.GOMAXPROCS(0)), zstd.WithWindowSize(1<<20), zstd.WithEncoderCRC(false))
+		if err != nil {
+			return nil, fmt.Errorf("prepare zstd: %w", err)
+		}
+	default:
+		return nil, fmt.Errorf("buffer.compression: %q is none of none, s2, zstd", name)
+	}
+	return p, nil
+}
+
+func (p *packer) close() {
+	p.zdec.Close()
+	if p.zenc != nil {
+		_ = p.zenc.Close() // an encoder without a writer has nothing to fail at
+	}
+}
+
+// pack appends src, compressed, to dst. What does not shrink is appended as it is.
+func (p *packer) pack(dst, src []byte) ([]byte, codec) {
+	at := len(dst)
+	switch p.codec {
+	case codecS2:
+		if n := s2.MaxEncodedLen(len(src)); n >= 0 {
+			dst = slices.Grow(dst, n)
+			dst = dst[:at+len(s2.Encode(dst[at:at+n], src))]
+		}
+	case codecZstd:
+		dst = p.zenc.EncodeAll(src, dst)
+	}
+	if n := len(dst) - at; n > 0 && n < len(src) {
+		return dst, p.codec
+	}
+	return append(dst[:at], src...), codecNone
+}
+
+// unpack returns src, decompressed, in dst's memory where it fits. raw is the length that it must have.
+func (p *packer) unpack(dst, src []byte, c codec, raw int) ([]byte, error) {
+	dst = slices.Grow(dst[:0], raw)
+	var err error
+	switch c {
+	case codecNone:
+		dst = append(dst, src...)
+	case codecS2:
+		if n, lerr := s2.DecodedLen(src); lerr != nil || n != raw {
+			return dst, fmt.Errorf("s2 payload declares %d bytes, not %d: %w", n, raw, errDamaged)
+		}
+		dst, err = s2.Decode(dst[:raw], src)
+	case codecZstd:
+		dst, err = p.zdec.DecodeAll(src, dst)
+	default:
+		return dst, fmt.Errorf("unknown codec %d: %w", c, errDamaged)
+	}
+	if err != nil {
+		return dst, fmt.Errorf("decompress payload: %w: %w", errDamaged, err)
+	}
+	if len(dst) != raw {
+		return dst, fmt.Errorf("payload has %d bytes, not %d: %w", len(dst), raw, errDamaged)
+	}
+	return dst, nil
+}
+
+// bytesPool lends byte slices. Those over keep bytes are left to the garbage collector, so that a
+// few huge chunks don't stay in memory.
+type bytesPool struct {
+	pool sync.Pool
+	keep int
+}
+
+func (p *bytesPool) get() []byte {
+	if b, ok := p.pool.Get().(*[]byte); ok {
+		return (*b)[:0]
+	}
+	return nil
+}
+
+func (p *bytesPool) put(b []byte) {
+	if cap(b) > 0 && cap(b) <= p.keep {
+		p.pool.Put(&b)
+	}
+}

@@ -1,0 +1,492 @@
+package buffer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+	"go.etcd.io/bbolt"
+)
+
+// DeadLetters keeps events that will not be delivered until somebody looks at them, sends them again
+// or deletes them, or until they are too old or too many. They lie in bbolt files of bounded size,
+// dead-*.db by number of the first letter; a file goes as a whole, so that the disk comes back.
+// Safe for concurrent use.
+type DeadLetters struct {
+	dir      string
+	cfg      DeadLettersConfig
+	fileSize int64
+	log      zerolog.Logger
+	now      func() time.Time
+
+	queueMu sync.Mutex
+	queue   []*burial // who wait for mu
+
+	mu      sync.Mutex // guards what follows, and the files
+	files   []*deadFile
+	db      *bbolt.DB // of the last file; nil: the next letters begin a new one
+	closed  bool
+	evicted int64 // events
+	aside   int
+}
+
+type burial struct {
+	letters []Letter
+	done    chan error
+}
+
+// deadFile is one file of letters.
+type deadFile struct {
+	path    string
+	first   uint64
+	last    uint64
+	newest  time.Time
+	disk    int64
+	letters int
+	count   map[DeadKey]int64 // events
+}
+
+// DeadKey is what dead letters are counted by.
+type DeadKey struct{ Output, Cluster, Reason string }
+
+// DeadStats sums up the dead letters. Evicted is counted since the start.
+type DeadStats struct {
+	Letters  int64
+	Events   map[DeadKey]int64
+	Bytes    int64     // on disk
+	Oldest   time.Time // not later than the oldest letter; zero: there is none
+	Evicted  int64     // events that went because they were too old or too many
+	SetAside int       // files found damaged
+}
+
+// Filter chooses letters; an empty field chooses all.
+type Filter struct{ Output, Cluster, Reason, Tag string }
+
+func (f *Filter) fits(l *Letter) bool {
+	return (f.Output == "" || f.Output == l.Output) && (f.Cluster == "" || f.Cluster == l.Cluster) &&
+		(f.Reason == "" || f.Reason == l.Reason) && (f.Tag == "" || f.Tag == l.Tag)
+}
+
+var (
+	lettersBucket = []byte("letters") // number (8 bytes, big-endian) → letter, CRC-32C
+	summaryBucket = []byte("summary") // itself → what deadFile.encode says
+)
+
+func openDeadLetters(dir string, cfg DeadLettersConfig, log zerolog.Logger, now func() time.Time) (*DeadLetters, error) {
+	d := &DeadLetters{dir: dir, cfg: cfg, log: log, now: now, fileSize: 16 << 20}
+	if cfg.MaxSize > 0 {
+		d.fileSize = max(1<<18, min(d.fileSize, int64(cfg.MaxSize)/8))
+	}
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return nil, fmt.Errorf("make directory of dead letters: %w", err)
+	}
+	names, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("read directory of dead letters: %w", err)
+	}
+	for _, n := range names {
+		if filepath.Ext(n.Name()) != ".db" {
+			continue
+		}
+		f := &deadFile{path: filepath.Join(dir, n.Name()), count: map[DeadKey]int64{}}
+		if err := d.look(f); err != nil {
+			name, aerr := setAside(f.path)
+			if aerr == nil {
+				aerr = os.Remove(f.path)
+			}
+			d.aside++
+			log.Error().Err(err).Str("file", name).AnErr("set_aside", aerr).Msg("file of dead letters is damaged: going on without it")
+			continue
+		}
+		d.files = append(d.files, f)
+	}
+	return d, nil
+}
+
+// look reads the summary of f.
+func (d *DeadLetters) look(f *deadFile) error {
+	err := d.view(f, func(tx *bbolt.Tx) error {
+		b := tx.Bucket(lettersBucket)
+		if b == nil {
+			return fmt.Errorf("no bucket %q: %w", lettersBucket, errDamaged)
+		}
+		return f.decode(tx.Bucket(summaryBucket).Get(summaryBucket))
+	})
+	if err != nil {
+		return err
+	}
+	st, err := os.Stat(f.path)
+	if err != nil {
+		return err
+	}
+	f.disk = allocated(st)
+	return nil
+}
+
+func (f *deadFile) add(l *Letter) {
+	if f.first == 0 {
+		f.first = l.ID
+	}
+	f.last, f.newest = l.ID, l.Time
+	f.letters++
+	f.count[DeadKey{l.Output, l.Cluster, l.Reason}] += int64(l.Events)
+}
+
+func (f *deadFile) sub(l *Letter) {
+	f.letters--
+	k := DeadKey{l.Output, l.Cluster, l.Reason}
+	if f.count[k] -= int64(l.Events); f.count[k] == 0 {
+		delete(f.count, k)
+	}
+}
+
+func (f *deadFile) clone() *deadFile {
+	c := *f
+	c.count = maps.Clone(f.count)
+	return &c
+}
+
+// view runs fn in a transaction that reads f. d.mu is held.
+func (d *DeadLetters) view(f *deadFile, fn func(*bbolt.Tx) error) error {
+	if n := len(d.files); d.db != nil && d.files[n-1] == f {
+		return guard(func() error { return d.db.View(fn) })
+	}
+	db, err := openSegment(f.path)
+	if err != nil {
+		return err
+	}
+	err = guard(func() error { return db.View(fn) })
+	return errors.Join(err, guard(db.Close))
+}
+
+// Add stores the letters and returns nil once they are on disk, in one transaction with those of
+// other callers. It sets neither their IDs nor their times where these are given.
+func (d *DeadLetters) Add(_ context.Context, letters []Letter) error { return d.add(letters) }
+
+func (d *DeadLetters) add(letters []Letter) error {
+	if len(letters) == 0 {
+		return nil
+	}
+	b := &burial{letters, make(chan error, 1)}
+	d.queueMu.Lock()
+	d.queue = append(d.queue, b)
+	d.queueMu.Unlock()
+
+	d.mu.Lock() // whoever comes first stores for all who wait here
+	d.queueMu.Lock()
+	all := d.queue
+	d.queue = nil
+	d.queueMu.Unlock()
+	if len(all) > 0 {
+		err := d.store(all)
+		for _, b := range all {
+			b.done <- err
+		}
+	}
+	d.mu.Unlock()
+	return <-b.done
+}
+
+// store writes the letters. d.mu is held.
+func (d *DeadLetters) store(all []*burial) error {
+	if d.closed {
+		return ErrClosed
+	}
+	d.evict()
+	now := d.now()
+	// Numbers follow the clock, so that they ascend even if all files are gone.
+	id := uint64(now.UnixMicro())
+	if n := len(d.files); n > 0 {
+		id = max(id, d.files[n-1].last+1)
+	}
+	if err := d.begin(id); err != nil {
+		return err
+	}
+	f := d.files[len(d.files)-1]
+	next := f.clone()
+	err := guard(func() error {
+		return d.db.Update(func(tx *bbolt.Tx) error {
+			b := tx.Bucket(lettersBucket)
+			b.FillPercent = 1
+			for _, burial := range all {
+				for _, l := range burial.letters {
+					l.ID = id
+					id++
+					if l.Time.IsZero() {
+						l.Time = now
+					}
+					if err := b.Put(letterKey(l.ID), encodeLetter(&l)); err != nil {
+						return err
+					}
+					next.add(&l)
+				}
+			}
+			return tx.Bucket(summaryBucket).Put(summaryBucket, next.encode())
+		})
+	})
+	if err != nil { // what a failed fdatasync left is unknown: the next letters begin a new file
+		err = fmt.Errorf("write dead letters to %s: %w", f.path, err)
+		return errors.Join(err, d.end())
+	}
+	*f = *next
+	if st, err := os.Stat(f.path); err == nil {
+		f.disk = allocated(st)
+	}
+	if f.disk >= d.fileSize {
+		if err := d.end(); err != nil {
+			d.log.Warn().Err(err).Msg("closed a file of dead letters")
+		}
+	}
+	d.evict()
+	return nil
+}
+
+// begin makes sure that there is a file to write to.
+func (d *DeadLetters) begin(first uint64) error {
+	if d.db != nil {
+		return nil
+	}
+	f := &deadFile{path: filepath.Join(d.dir, fmt.Sprintf("dead-%016x.db", first)), count: map[DeadKey]int64{}}
+	err := guard(func() (err error) {
+		d.db, err = openDead(f.path)
+		if err != nil {
+			return err
+		}
+		return d.db.Update(func(tx *bbolt.Tx) error {
+			if _, err := tx.CreateBucket(lettersBucket); err != nil {
+				return err
+			}
+			b, err := tx.CreateBucket(summaryBucket)
+			if err != nil {
+				return err
+			}
+			return b.Put(summaryBucket, f.encode())
+		})
+	})
+	if err == nil {
+		err = syncDir(d.dir)
+	}
+	if err != nil {
+		err = errors.Join(fmt.Errorf("begin a file of dead letters: %w", err), d.end())
+		_ = os.Remove(f.path) // it is empty
+		return err
+	}
+	d.files = append(d.files, f)
+	return nil
+}
+
+// openDead opens a file for writing. Its list of free pages is on disk: then bbolt needs not walk
+// through all pages, in a goroutine of its own where a damaged one would end the process.
+func openDead(path string) (*bbolt.DB, error) {
+	return bbolt.Open(path, 0o600, &bbolt.Options{
+		Timeout: time.Second, FreelistType: bbolt.FreelistMapType, PageSize: pageSize, NoStatistics: true,
+	})
+}
+
+// end closes the file that is written.
+func (d *DeadLetters) end() error {
+	db := d.db
+	d.db = nil
+	if db == nil {
+		return nil
+	}
+	return guard(db.Close)
+}
+
+// evict removes the oldest files while there are too many bytes or letters too old.
+func (d *DeadLetters) evict() {
+	for len(d.files) > 0 {
+		var bytes int64
+		for _, f := range d.files {
+			bytes += f.disk
+		}
+		f := d.files[0]
+		old := d.cfg.MaxAge > 0 && d.now().Sub(f.newest) > d.cfg.MaxAge
+		if !old && (d.cfg.MaxSize <= 0 || bytes <= int64(d.cfg.MaxSize)) {
+			return
+		}
+		var events int64
+		for _, n := range f.count {
+			events += n
+		}
+		d.evicted += events
+		if events > 0 {
+			d.log.Warn().Int64("events", events).Bool("too_old", old).Msg("dead letters are over buffer.dead_letters' limits: the oldest are gone")
+		}
+		if !d.discard(f) {
+			return
+		}
+	}
+}
+
+// tidy evicts letters that have become too old.
+func (d *DeadLetters) tidy() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.evict()
+}
+
+// discard removes the file f.
+func (d *DeadLetters) discard(f *deadFile) bool {
+	if d.files[len(d.files)-1] == f {
+		if err := d.end(); err != nil {
+			d.log.Warn().Err(err).Msg("closed a file of dead letters")
+		}
+	}
+	if err := os.Remove(f.path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		d.log.Error().Err(err).Msg("can't remove a file of dead letters")
+		return false
+	}
+	d.files = slices.DeleteFunc(d.files, func(o *deadFile) bool { return o == f })
+	return true
+}
+
+// List returns letters that fit the filter, at most limit, from the number after on: to page
+// through them, pass the last one's ID.
+func (d *DeadLetters) List(ctx context.Context, filter Filter, after uint64, limit int) ([]Letter, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var found []Letter
+	for _, f := range d.files {
+		if f.letters == 0 || f.last <= after || len(found) >= limit {
+			continue
+		}
+		err := d.view(f, func(tx *bbolt.Tx) error {
+			c := tx.Bucket(lettersBucket).Cursor()
+			for k, v := c.Seek(letterKey(after + 1)); k != nil && len(found) < limit; k, v = c.Next() {
+				if err := ctx.Err(); err != nil {
+					return err
+				}
+				l, err := decodeLetter(k, v, true)
+				if err != nil {
+					return err
+				}
+				if filter.fits(&l) {
+					found = append(found, l)
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return found, fmt.Errorf("list dead letters in %s: %w", f.path, err)
+		}
+	}
+	return found, nil
+}
+
+// ErrNoLetter is returned for a number that no dead letter has.
+var ErrNoLetter = errors.New("no such dead letter")
+
+// Get returns the letter of that number.
+func (d *DeadLetters) Get(ctx context.Context, id uint64) (Letter, error) {
+	if id == 0 {
+		return Letter{}, ErrNoLetter
+	}
+	found, err := d.List(ctx, Filter{}, id-1, 1)
+	switch {
+	case err != nil:
+		return Letter{}, err
+	case len(found) == 0 || found[0].ID != id:
+		return Letter{}, fmt.Errorf("%w: %d", ErrNoLetter, id)
+	}
+	return found[0], nil
+}
+
+// Delete removes the letters of these numbers and returns how many there were. It is on disk when
+// it returns.
+func (d *DeadLetters) Delete(ctx context.Context, ids ...uint64) (int, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	n := 0
+	for _, f := range slices.Clone(d.files) {
+		if err := ctx.Err(); err != nil {
+			return n, err
+		}
+		mine := slices.DeleteFunc(slices.Clone(ids), func(id uint64) bool { return id < f.first || id > f.last })
+		if len(mine) == 0 {
+			continue
+		}
+		gone, err := d.deleteIn(f, mine)
+		if err != nil {
+			return n, fmt.Errorf("delete dead letters in %s: %w", f.path, err)
+		}
+		n += gone
+		if f.letters == 0 {
+			d.discard(f)
+		}
+	}
+	return n, nil
+}
+
+func (d *DeadLetters) deleteIn(f *deadFile, ids []uint64) (gone int, err error) {
+	db := d.db
+	if db == nil || d.files[len(d.files)-1] != f {
+		if err := guard(func() (err error) { db, err = openDead(f.path); return err }); err != nil {
+			return 0, err
+		}
+		defer func() { err = errors.Join(err, guard(db.Close)) }()
+	}
+	next := f.clone()
+	err = guard(func() error {
+		return db.Update(func(tx *bbolt.Tx) error {
+			b := tx.Bucket(lettersBucket)
+			for _, id := range ids {
+				v := b.Get(letterKey(id))
+				if v == nil {
+					continue
+				}
+				l, err := decodeLetter(letterKey(id), v, false)
+				if err != nil {
+					return err
+				}
+				next.sub(&l)
+				if err := b.Delete(letterKey(id)); err != nil {
+					return err
+				}
+			}
+			return tx.Bucket(summaryBucket).Put(summaryBucket, next.encode())
+		})
+	})
+	if err != nil {
+		return 0, err
+	}
+	gone = f.letters - next.letters
+	*f = *next
+	return gone, nil
+}
+
+// Stats returns a snapshot.
+func (d *DeadLetters) Stats() DeadStats {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	s := DeadStats{Events: map[DeadKey]int64{}, Evicted: d.evicted, SetAside: d.aside}
+	for _, f := range d.files {
+		s.Letters += int64(f.letters)
+		s.Bytes += f.disk
+		for k, n := range f.count {
+			s.Events[k] += n
+		}
+		if s.Oldest.IsZero() && f.letters > 0 {
+			s.Oldest = time.UnixMicro(int64(f.first))
+		}
+	}
+	return s
+}
+
+// Close closes the files. The store of chunks does it.
+func (d *DeadLetters) Close() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.closed = true
+	if err := d.end(); err != nil {
+		return fmt.Errorf("close dead letters: %w", err)
+	}
+	return nil
+}

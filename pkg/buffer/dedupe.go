@@ -1,0 +1,253 @@
+package buffer
+
+import (
+	"sync"
+	"time"
+)
+
+// maxIDs bounds how many unconfirmed chunk ids are remembered; past it the oldest are forgotten.
+const maxIDs = 1 << 17
+
+// An agent that did not get an ack sends the chunk again, on another connection. The queue then
+// acks it and doesn't store it. An id alone proves nothing: Fluent Bit's is a hash of the content,
+// so two chunks may share it. The rule: an id that comes again from the same cluster with the same
+// tag and number of events is a duplicate only while the first one's ack is unconfirmed.
+type dedupe struct {
+	window time.Duration // 0: off
+	now    func() time.Time
+
+	mu    sync.Mutex
+	ids   map[idKey]*chunkID
+	conns map[uint64][]*chunkID // committed since the connection's last Settle
+	old   []*chunkID            // unconfirmed, the earliest to end first
+}
+
+// idKey is what must be equal for two messages to be the same: key holds cluster, tag and id.
+type idKey struct {
+	key    [16]byte
+	events int
+}
+
+// idState is how sure it is that the agent knows of its ack.
+type idState uint8
+
+const (
+	idWaiting     idState = iota // queued; Commit has not returned: no ack can have been sent
+	idAcked                      // Commit returned, and its connection is open
+	idUnconfirmed                // the connection broke, or the server was restarted
+	idFailed                     // was not stored after all
+)
+
+// chunkID is a remembered message. All but key is guarded by dedupe.mu.
+type chunkID struct {
+	idKey
+	state   idState
+	taken   bool   // the committer is at it or done with it: it is before all that is queued
+	stored  bool   // on disk
+	conn    uint64 // whose ack counts: the last that committed it
+	segment uint64 // where its last piece lies, 0: none
+	until   time.Time
+}
+
+func newDedupe(window time.Duration, now func() time.Time) *dedupe {
+	return &dedupe{window: window, now: now, ids: map[idKey]*chunkID{}, conns: map[uint64][]*chunkID{}}
+}
+
+// enter notes the ids of b, which is about to be queued, and which of its messages repeat others.
+// It runs in the order in which batches are queued: the queue's lock is held.
+func (d *dedupe) enter(b *batch) {
+	if d.window == 0 {
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.expire()
+	for i := range b.msgs {
+		if m := &b.msgs[i]; m.Chunk != "" {
+			d.claim(b, m)
+		}
+	}
+}
+
+func (d *dedupe) claim(b *batch, m *message) {
+	k := idKey{m.key, m.events}
+	if id := d.ids[k]; id != nil && id.conn != b.conn &&
+		(id.state == idWaiting || id.state == idUnconfirmed && d.now().Before(id.until)) {
+		m.original, m.id, b.repeats = id, nil, true
+		return
+	}
+	m.original, m.id = nil, &chunkID{idKey: k, conn: b.conn}
+	d.ids[k] = m.id
+}
+
+// behind says whether a message of b repeats one that is still queued before b.
+func (d *dedupe) behind(b *batch) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for i := range b.msgs {
+		if o := b.msgs[i].original; o != nil && o.state == idWaiting && !o.taken {
+			return true
+		}
+	}
+	return false
+}
+
+// take notes that the committer has b, and stores after all what repeats a message that failed.
+func (d *dedupe) take(b *batch) {
+	if d.window == 0 {
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for i := range b.msgs {
+		m := &b.msgs[i]
+		if m.original != nil && m.original.state == idFailed {
+			d.claim(b, m)
+		}
+		if m.id != nil {
+			m.id.taken = true
+		}
+	}
+}
+
+// release notes that the committer put b back: what is not stored of it is queued again.
+func (d *dedupe) release(b *batch) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for i := range b.msgs {
+		if id := b.msgs[i].id; id != nil {
+			id.taken = id.stored
+		}
+	}
+}
+
+// stored notes that the messages lie in the segment, whole.
+func (d *dedupe) stored(ids []*chunkID, segment uint64) {
+	if len(ids) == 0 {
+		return
+	}
+	d.mu.Lock()
+	for _, id := range ids {
+		id.stored, id.segment = true, segment
+	}
+	d.mu.Unlock()
+}
+
+// left notes that b's Commit returns: with ok its acks are about to be written.
+func (d *dedupe) left(b *batch, ok bool) {
+	if d.window == 0 {
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for i := range b.msgs {
+		m := &b.msgs[i]
+		id := m.id
+		if m.original != nil {
+			if !ok {
+				continue // still remembered for its own connection
+			}
+			id = m.original
+			id.conn = b.conn // from now on this connection's ack counts
+		}
+		switch {
+		case id == nil:
+		case ok:
+			if id.conn == b.conn {
+				id.state = idAcked
+				d.conns[b.conn] = append(d.conns[b.conn], id)
+			}
+		case id.stored:
+			// The batch failed after this message was stored: the agent will send it again.
+			d.unconfirm(id, d.now().Add(d.window))
+		default:
+			id.state = idFailed
+			d.forget(id)
+		}
+	}
+}
+
+// settle: see Queue.Settle.
+func (d *dedupe) settle(conn uint64, received bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	list := d.conns[conn]
+	if list == nil {
+		return
+	}
+	delete(d.conns, conn)
+	until := d.now().Add(d.window)
+	for _, id := range list {
+		switch {
+		case id.conn != conn: // another connection has repeated it since
+		case received:
+			d.forget(id)
+		default:
+			d.unconfirm(id, until)
+		}
+	}
+	d.expire()
+}
+
+func (d *dedupe) unconfirm(id *chunkID, until time.Time) {
+	if d.ids[id.idKey] != id {
+		return // a later chunk has the same id
+	}
+	id.state, id.until = idUnconfirmed, until
+	d.old = append(d.old, id)
+}
+
+// restore remembers an id of before the start.
+func (d *dedupe) restore(k idKey, segment uint64, until time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	id := &chunkID{idKey: k, taken: true, stored: true, segment: segment}
+	d.ids[k] = id
+	d.unconfirm(id, until)
+}
+
+func (d *dedupe) forget(id *chunkID) {
+	if d.ids[id.idKey] == id {
+		delete(d.ids, id.idKey)
+	}
+}
+
+// expire forgets what is past its window or over the bound.
+func (d *dedupe) expire() {
+	now, n := d.now(), 0
+	for n < len(d.old) && (len(d.old)-n > maxIDs || d.old[n].state != idUnconfirmed || now.After(d.old[n].until)) {
+		if id := d.old[n]; id.state == idUnconfirmed {
+			d.forget(id)
+		}
+		d.old[n] = nil
+		n++
+	}
+	if d.old = d.old[n:]; len(d.old) == 0 {
+		d.old = nil
+	}
+}
+
+// savedID is an id as state.db keeps it.
+type savedID struct {
+	idKey
+	until time.Time
+}
+
+// unconfirmed returns what a restart would have to know and can't read from the segments in keep:
+// the ids there are in their chunks.
+func (d *dedupe) unconfirmed(keep func(segment uint64) bool) []savedID {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var ids []savedID
+	for k, id := range d.ids {
+		if !id.stored || id.segment != 0 && keep(id.segment) {
+			continue
+		}
+		until := id.until
+		if id.state != idUnconfirmed {
+			until = d.now().Add(d.window)
+		}
+		ids = append(ids, savedID{k, until})
+	}
+	return ids
+}

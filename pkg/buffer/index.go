@@ -1,0 +1,197 @@
+package buffer
+
+import (
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+	"slices"
+	"strings"
+)
+
+// entry is what is known of a chunk without reading it. It has no pointers: there are many.
+type entry struct {
+	seq      uint32 // less the segment's first
+	off      uint32 // in the file
+	size     uint32 // on disk
+	raw      uint32 // bytes of its entries
+	events   uint32
+	cluster  uint32 // numbers of the names that contents or the store holds
+	set      uint32
+	received int64 // nanoseconds since 1970
+}
+
+// contents is all that a segment holds, apart from the entries themselves.
+type contents struct {
+	first    uint64
+	clusters []string
+	sets     [][]string // of outputs
+	entries  []entry    // ascending by seq
+	turns    map[uint64]*turn
+}
+
+// turn is what a connection committed last in a segment: after a restart these messages are
+// unconfirmed.
+type turn struct {
+	number   uint64
+	received int64
+	ids      []idKey
+}
+
+// addTurn notes that the connection stored a whole message in the turn.
+func addTurn(turns map[uint64]*turn, conn, number uint64, received int64, id idKey) {
+	t := turns[conn]
+	if t == nil {
+		t = &turn{}
+		turns[conn] = t
+	}
+	switch {
+	case number < t.number:
+		return
+	case number > t.number:
+		t.number, t.ids = number, t.ids[:0]
+	}
+	t.received = received
+	t.ids = append(t.ids, id)
+}
+
+// builder makes contents of chunks' headers.
+type builder struct {
+	contents
+	clusterNumber map[string]uint32
+	setNumber     map[string]uint32
+}
+
+func newBuilder(first uint64) *builder {
+	return &builder{
+		contents:      contents{first: first, turns: map[uint64]*turn{}},
+		clusterNumber: map[string]uint32{}, setNumber: map[string]uint32{},
+	}
+}
+
+func (b *builder) add(h *header, off uint32) {
+	b.entries = append(b.entries, entry{
+		seq: uint32(h.seq - b.first), off: off, size: uint32(h.size), raw: uint32(h.raw), events: uint32(h.events),
+		cluster: b.cluster(h.cluster), set: b.set(h.outputs), received: h.received,
+	})
+	for i := range h.parts {
+		if p := &h.parts[i]; p.flags&partLast != 0 {
+			addTurn(b.turns, p.conn, p.turn, h.received, idKey{p.key, p.total})
+		}
+	}
+}
+
+func (b *builder) cluster(name string) uint32 {
+	n, ok := b.clusterNumber[name]
+	if !ok {
+		n = uint32(len(b.clusters))
+		b.clusters, b.clusterNumber[name] = append(b.clusters, name), n
+	}
+	return n
+}
+
+func (b *builder) set(outputs []string) uint32 {
+	k := setKey(outputs)
+	n, ok := b.setNumber[k]
+	if !ok {
+		n = uint32(len(b.sets))
+		b.sets, b.setNumber[k] = append(b.sets, slices.Clone(outputs)), n
+	}
+	return n
+}
+
+func setKey(outputs []string) string { return strings.Join(outputs, "\x00") }
+
+const indexVersion = 1
+
+// encode returns c as the index of a sealed segment.
+func (c *contents) encode() []byte {
+	b := []byte{indexVersion}
+	b = appendStrings(b, c.clusters)
+	b = binary.AppendUvarint(b, uint64(len(c.sets)))
+	for _, set := range c.sets {
+		b = appendStrings(b, set)
+	}
+	b = binary.AppendUvarint(b, uint64(len(c.entries)))
+	var seq uint32
+	var received int64
+	for i := range c.entries {
+		e := &c.entries[i]
+		b = binary.AppendUvarint(b, uint64(e.seq-seq))
+		for _, n := range [...]uint32{e.off, e.size, e.raw, e.events, e.cluster, e.set} {
+			b = binary.AppendUvarint(b, uint64(n))
+		}
+		b = binary.AppendVarint(b, e.received-received)
+		seq, received = e.seq, e.received
+	}
+	b = binary.AppendUvarint(b, uint64(len(c.turns)))
+	for conn, t := range c.turns {
+		b = binary.LittleEndian.AppendUint64(b, conn)
+		b = binary.AppendUvarint(b, t.number)
+		b = binary.LittleEndian.AppendUint64(b, uint64(t.received))
+		b = binary.AppendUvarint(b, uint64(len(t.ids)))
+		for _, id := range t.ids {
+			b = append(b, id.key[:]...)
+			b = binary.AppendUvarint(b, uint64(id.events))
+		}
+	}
+	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
+}
+
+// decodeIndex is the reverse of encode.
+func decodeIndex(first uint64, b []byte) (*contents, error) {
+	if len(b) < 5 || crc32.Checksum(b[:len(b)-4], castagnoli) != binary.LittleEndian.Uint32(b[len(b)-4:]) {
+		return nil, fmt.Errorf("segment's index has a wrong checksum: %w", errDamaged)
+	}
+	d := decoder{b: b[:len(b)-4]}
+	if v := d.byte(); v != indexVersion {
+		return nil, fmt.Errorf("segment's index has version %d, this program knows %d: %w", v, indexVersion, errDamaged)
+	}
+	c := &contents{first: first, turns: map[uint64]*turn{}}
+	c.clusters = d.strings()
+	for i := d.count(1); i > 0; i-- {
+		c.sets = append(c.sets, d.strings())
+	}
+	n := d.count(8)
+	c.entries = make([]entry, 0, n)
+	var seq uint32
+	var received int64
+	for ; n > 0 && !d.bad; n-- {
+		var e entry
+		seq += uint32(d.int())
+		e.seq = seq
+		for _, p := range [...]*uint32{&e.off, &e.size, &e.raw, &e.events, &e.cluster, &e.set} {
+			*p = uint32(d.int())
+		}
+		received += d.varint()
+		e.received = received
+		if int(e.cluster) >= len(c.clusters) || int(e.set) >= len(c.sets) {
+			d.bad = true
+		}
+		c.entries = append(c.entries, e)
+	}
+	for i := d.count(18); i > 0 && !d.bad; i-- {
+		conn := d.uint64()
+		t := &turn{number: d.uvarint(), received: int64(d.uint64())}
+		for j := d.count(17); j > 0 && !d.bad; j-- {
+			var id idKey
+			copy(id.key[:], d.bytes(len(id.key)))
+			id.events = d.int()
+			t.ids = append(t.ids, id)
+		}
+		c.turns[conn] = t
+	}
+	if d.bad || len(d.b) > 0 {
+		return nil, fmt.Errorf("segment's index makes no sense: %w", errDamaged)
+	}
+	return c, nil
+}
+
+func (d *decoder) varint() int64 {
+	v, n := binary.Varint(d.b)
+	if n <= 0 {
+		d.bad, d.b = true, nil
+		return 0
+	}
+	d.b = d.b[n:]
+	return v
+}

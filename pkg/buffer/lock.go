@@ -1,0 +1,55 @@
+package buffer
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	lockFile = "lock"
+	lockWait = time.Second // for a predecessor that is about to end
+)
+
+// lockDir takes the directory for this process. The lock is on a file of its own, never replaced
+// nor set aside, and goes with the process however it ends; the file's text names the holder.
+func lockDir(dir string) (*os.File, error) {
+	path := filepath.Join(dir, lockFile)
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("lock queue directory: %w", err)
+	}
+	for waited := time.Duration(0); ; waited += lockWait / 10 {
+		err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, unix.EWOULDBLOCK) {
+			_ = f.Close() // not locked
+			return nil, fmt.Errorf("lock queue directory with %s: %w", path, err)
+		}
+		if waited >= lockWait {
+			holder, _ := io.ReadAll(io.LimitReader(f, 32)) // only for the message
+			_ = f.Close()                                  // not locked
+			return nil, fmt.Errorf("queue directory %s is in use by process %s: stop that one, or set another buffer.path",
+				dir, strings.TrimSpace(string(holder)))
+		}
+		time.Sleep(lockWait / 10)
+	}
+	err = f.Truncate(0)
+	if err == nil {
+		_, err = f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
+	}
+	if err != nil && !errors.Is(err, unix.ENOSPC) { // a full disk must not keep the queue from starting
+		_ = f.Close()
+		return nil, fmt.Errorf("write %s: %w", path, err)
+	}
+	return f, nil
+}

@@ -1,0 +1,447 @@
+package buffer
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"maps"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"go.etcd.io/bbolt"
+)
+
+// salvaged tells what was found in a damaged segment.
+type salvaged struct {
+	cause  error
+	chunks int
+	bytes  int64
+}
+
+// readContents returns what the closed segment at path holds: from its index where it was sealed,
+// by walking its buckets where it was not. If either fails the file is scanned for whole chunks,
+// and salvaged tells of it. An error means that the file can't be read at all.
+func readContents(path string, first uint64) (*contents, *salvaged, error) {
+	c, err := readIndex(path, first)
+	if err == nil {
+		return c, nil, nil
+	}
+	c, serr := salvage(path, first)
+	if serr != nil {
+		return nil, nil, errors.Join(err, serr)
+	}
+	s := &salvaged{cause: err, chunks: len(c.entries)}
+	for i := range c.entries {
+		s.bytes += int64(c.entries[i].size)
+	}
+	return c, s, nil
+}
+
+// readIndex reads the segment by way of bbolt.
+func readIndex(path string, first uint64) (c *contents, err error) {
+	db, err := openSegment(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if cerr := guard(db.Close); err == nil && cerr != nil {
+			err = fmt.Errorf("close segment %s: %w", path, cerr)
+		}
+	}()
+	err = guard(func() error {
+		return db.View(func(tx *bbolt.Tx) error {
+			if b := tx.Bucket(indexName); b != nil {
+				c, err = decodeIndex(first, bytes.Clone(b.Get(indexName)))
+				return err
+			}
+			c, err = walk(db, tx, first)
+			return err
+		})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read segment %s: %w", path, err)
+	}
+	return c, nil
+}
+
+// walk reads a segment that was not sealed: the process ended while it was written. Every checksum
+// is verified, and what each commit wrote about itself, so that no chunk is missed in silence.
+func walk(db *bbolt.DB, tx *bbolt.Tx, first uint64) (*contents, error) {
+	b := newBuilder(first)
+	var parts []part
+	next := uint64(0)
+	err := tx.ForEach(func(name []byte, group *bbolt.Bucket) error {
+		if len(name) != 8 || group == nil {
+			return fmt.Errorf("unknown bucket %q: %w", name, errDamaged)
+		}
+		n := uint64(0)
+		err := group.ForEach(func(k, v []byte) error {
+			size, _, err := chunkLength(v)
+			if err == nil && size > len(v) {
+				err = fmt.Errorf("chunk of %d bytes in a value of %d: %w", size, len(v), errDamaged)
+			}
+			if err == nil {
+				err = checkChunk(v[:size])
+			}
+			if err != nil {
+				return err
+			}
+			h, err := decodeHeader(v, parts)
+			if err != nil {
+				return err
+			}
+			if len(k) != 8 || binary.BigEndian.Uint64(k) != h.seq || h.seq < next || h.seq-first > 1<<31 {
+				return fmt.Errorf("chunk %d under key %x: %w", h.seq, k, errDamaged)
+			}
+			parts, next = h.parts, h.seq+1
+			b.add(&h, uint32(offsetIn(db, v)))
+			n++
+			return nil
+		})
+		if err == nil && n != group.Sequence() {
+			err = fmt.Errorf("commit %x has %d of %d chunks: %w", name, n, group.Sequence(), errDamaged)
+		}
+		return err
+	})
+	return &b.contents, err
+}
+
+// salvage scans the file for whole chunks, whatever bbolt makes of it. Of what it finds it keeps
+// the chunks with the salt that most bytes have: the segment's own. Others are bytes that an agent
+// sent to look like a chunk, laid bare because the chunk around them is broken.
+func salvage(path string, first uint64) (*contents, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("salvage: %w", err)
+	}
+	defer f.Close() // only read from
+	type find struct {
+		off  int64
+		size int
+	}
+	finds, weight := map[uint64][]find{}, map[uint64]int{}
+	err = scan(f, func(off int64, value []byte) {
+		h, err := decodeHeader(value, nil)
+		if err != nil || h.seq < first || h.seq-first > 1<<31 || off > math.MaxUint32 {
+			return
+		}
+		finds[h.salt] = append(finds[h.salt], find{off, h.size})
+		weight[h.salt] += h.size
+	})
+	if err != nil {
+		return nil, fmt.Errorf("salvage %s: %w", path, err)
+	}
+	var salt uint64
+	for s, n := range weight {
+		if n > weight[salt] {
+			salt = s
+		}
+	}
+	// Seconds in the same place of the tree were written by a commit that failed: the first counts.
+	bySeq := map[uint64]header{}
+	where := map[uint64]int64{}
+	var buf []byte
+	for _, p := range finds[salt] {
+		if buf, err = readChunk(f, &entry{off: uint32(p.off), size: uint32(p.size)}, buf); err != nil {
+			return nil, fmt.Errorf("salvage: %w", err)
+		}
+		h, err := decodeHeader(buf, nil)
+		if err != nil {
+			return nil, fmt.Errorf("salvage: %w", err)
+		}
+		if _, ok := bySeq[h.seq]; !ok {
+			bySeq[h.seq], where[h.seq] = h, p.off
+		}
+	}
+	b := newBuilder(first)
+	for _, seq := range slices.Sorted(maps.Keys(bySeq)) {
+		h := bySeq[seq]
+		b.add(&h, uint32(where[seq]))
+	}
+	return &b.contents, nil
+}
+
+// scan calls found for every whole chunk in f, in order of place. value is reused afterwards.
+func scan(f *os.File, found func(off int64, value []byte)) error {
+	st, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	const window = 1 << 20
+	buf := make([]byte, window)
+	var value []byte
+	for at := int64(0); ; {
+		n, err := f.ReadAt(buf, at)
+		if err != nil && !errors.Is(err, io.EOF) {
+			return err
+		}
+		end := err != nil
+		b := buf[:n]
+		next := at + int64(n) - (chunkFixed - 1) // a beginning may lie across two windows
+		for {
+			i := bytes.Index(b, []byte(chunkMagic))
+			if i < 0 || len(b)-i < chunkFixed {
+				break
+			}
+			off := at + int64(n-len(b)+i)
+			b = b[i+1:]
+			size, _, lerr := chunkLength(buf[off-at : off-at+chunkFixed])
+			if lerr != nil {
+				continue
+			}
+			if off+int64(size) > st.Size() || off > math.MaxUint32 {
+				continue
+			}
+			value, err = readChunk(f, &entry{off: uint32(off), size: uint32(size)}, value)
+			if errors.Is(err, errDamaged) {
+				continue
+			} else if err != nil {
+				return err
+			}
+			found(off, value)
+			if skip := off + int64(size); skip < at+int64(n) {
+				b = buf[skip-at : n]
+			} else {
+				next = skip
+				break
+			}
+		}
+		if end && next <= at+int64(n) {
+			return nil
+		}
+		at = next
+	}
+}
+
+// rewrite copies those chunks of c, which lie in src, that keep asks for into a new sealed segment
+// at path, under the same numbers, and returns its contents. It is on disk, but not its name.
+func rewrite(path string, src *os.File, c *contents, keep func(*entry) bool) (*contents, error) {
+	_ = os.Remove(path) // of an earlier attempt
+	var size int64
+	for i := range c.entries {
+		size += int64(c.entries[i].size)
+	}
+	w, err := createWriter(path, size+size/4, true)
+	if err != nil {
+		return nil, err
+	}
+	out := &contents{first: c.first, clusters: c.clusters, sets: c.sets, turns: c.turns}
+	const group = 4 << 20
+	var items []item
+	var bytes int
+	flush := func() error {
+		if len(items) == 0 {
+			return nil
+		}
+		where := make([]uint32, len(items))
+		if err := w.append(items, where); err != nil {
+			return err
+		}
+		added := out.entries[len(out.entries)-len(items):]
+		for i := range added {
+			added[i].off = where[i]
+		}
+		items, bytes = items[:0], 0
+		return nil
+	}
+	for i := range c.entries {
+		e := &c.entries[i]
+		if !keep(e) {
+			continue
+		}
+		value, err := readChunk(src, e, nil)
+		if err != nil {
+			return nil, errors.Join(err, w.close())
+		}
+		items = append(items, item{c.first + uint64(e.seq), value})
+		out.entries = append(out.entries, *e)
+		if bytes += len(value); bytes >= group {
+			if err := flush(); err != nil {
+				return nil, errors.Join(fmt.Errorf("write segment %s: %w", path, err), w.close())
+			}
+		}
+	}
+	if err := flush(); err != nil {
+		return nil, errors.Join(fmt.Errorf("write segment %s: %w", path, err), w.close())
+	}
+	if err := w.seal(out.encode()); err != nil {
+		return nil, fmt.Errorf("seal segment %s: %w", path, err)
+	}
+	return out, nil
+}
+
+// setAside gives the file at path a second name that says that it is damaged, and returns it.
+func setAside(path string) (string, error) {
+	name := path + ".corrupt"
+	for i := 1; ; i++ {
+		err := os.Link(path, name)
+		if err == nil {
+			return name, nil
+		}
+		if !errors.Is(err, os.ErrExist) {
+			return "", fmt.Errorf("set aside: %w", err)
+		}
+		name = fmt.Sprintf("%s.corrupt.%d", path, i)
+	}
+}
+
+// setAsideChunk copies a damaged chunk, as it is, to a file of its own and returns its name.
+func setAsideChunk(path string, seq uint64, e *entry, f *os.File) (string, error) {
+	b := make([]byte, e.size)
+	n, err := f.ReadAt(b, int64(e.off))
+	if err != nil && !errors.Is(err, io.EOF) {
+		return "", fmt.Errorf("set aside chunk %d: %w", seq, err)
+	}
+	name := fmt.Sprintf("%s-%d.corrupt", path, seq)
+	if err := os.WriteFile(name, b[:n], 0o600); err != nil {
+		return "", fmt.Errorf("set aside chunk %d: %w", seq, err)
+	}
+	return name, nil
+}
+
+// recover reads the directory: what waits, and for whom. Whatever is damaged is set aside.
+func (s *Store) recover() error {
+	names, err := os.ReadDir(s.dir)
+	if err != nil {
+		return fmt.Errorf("read queue directory: %w", err)
+	}
+	state, err := s.recoverState()
+	if err != nil {
+		return err
+	}
+	s.queueID, s.next = state.queue, max(1, state.next)
+	last := map[uint64]*turn{} // by connection
+	for _, n := range names {  // sorted by name, so by first sequence number
+		path := filepath.Join(s.dir, n.Name())
+		if strings.HasSuffix(n.Name(), ".tmp") {
+			if err := os.Remove(path); err != nil {
+				s.log.Warn().Err(err).Msg("can't remove what an interrupted rewrite left")
+			}
+			continue
+		}
+		if first, ok := segmentSeq(n.Name()); ok {
+			s.recoverSegment(path, first, state, last)
+		}
+	}
+	for id, until := range s.remembered(state.ids, last) {
+		s.dedupe.restore(id, 0, until)
+	}
+	if s.pending > 0 {
+		s.log.Info().Int("segments", len(s.segs)).Int64("chunks", s.pending).Msg("found chunks that wait for outputs")
+	}
+	_ = s.keep.save(false) // it has logged what went wrong, and tries again
+	return nil
+}
+
+// recoverState reads state.db, or starts a new one.
+func (s *Store) recoverState() (*snapshot, error) {
+	state, err := loadState(s.dir)
+	switch {
+	case err == nil:
+		return state, nil
+	case errors.Is(err, errFormat):
+		return nil, err
+	case !errors.Is(err, os.ErrNotExist):
+		name, aerr := setAside(filepath.Join(s.dir, stateFile))
+		s.counts.setAside++
+		s.log.Error().Err(err).Str("file", name).AnErr("set_aside", aerr).
+			Msg("state.db is damaged: starting without it, so all that is in the segments is delivered again")
+	}
+	state = &snapshot{}
+	_, _ = rand.Read(state.queue[:]) // never fails
+	return state, nil
+}
+
+// recoverSegment counts what waits in the segment at path, and notes each connection's last turn.
+func (s *Store) recoverSegment(path string, first uint64, state *snapshot, last map[uint64]*turn) {
+	seg := newSegment(path, first)
+	seg.sealed = true
+	s.segs = append(s.segs, seg)
+	for k, bits := range state.done {
+		if k.segment == first {
+			seg.done[s.source(k.output)] = bits
+		}
+	}
+	c, hurt, err := readContents(path, first)
+	if err != nil {
+		seg.broken = true
+		s.counts.setAside++
+		s.next = max(s.next, first+1<<32)
+		s.log.Error().Err(err).Str("segment", path).Msg("can't read a segment: what it holds waits for the next start")
+		return
+	}
+	if hurt != nil {
+		s.counts.setAside++
+		c = s.rescue(path, c, hurt)
+	}
+	for conn, t := range c.turns {
+		switch l := last[conn]; {
+		case l == nil || l.number < t.number:
+			last[conn] = t
+		case l.number == t.number:
+			l.ids = append(l.ids, t.ids...)
+		}
+	}
+	s.intern(c)
+	s.adopt(seg, c.entries, false)
+	s.next = max(s.next, seg.end())
+	if st, err := os.Stat(path); err == nil {
+		seg.disk = allocated(st)
+		s.disk += seg.disk
+	}
+}
+
+// rescue sets a damaged segment aside and puts one with its whole chunks in its place. Where that
+// fails, on a full disk perhaps, the damaged file stays and is read as far as it can be.
+func (s *Store) rescue(path string, c *contents, hurt *salvaged) *contents {
+	log := s.log.Error().Err(hurt.cause).Str("segment", path).Int("chunks", hurt.chunks).Int64("bytes", hurt.bytes)
+	src, err := os.Open(path)
+	if err == nil {
+		defer src.Close() // only read from
+		var name string
+		if name, err = setAside(path); err == nil {
+			log.Str("set_aside", name)
+			var out *contents
+			var f *os.File
+			if out, f, _, err = s.replace(path, src, c, func(*entry) bool { return true }); err == nil {
+				_ = f.Close() // only read from
+				log.Msg("segment is damaged: set aside, the chunks that can be read are kept")
+				return out
+			}
+			_ = os.Remove(name) // the same file is still in its place
+		}
+	}
+	log.AnErr("replace", err).Msg("segment is damaged: read where it is, as far as it can be")
+	return c
+}
+
+// remembered returns the ids that are unconfirmed after a restart, the first to end first.
+func (s *Store) remembered(saved []savedID, last map[uint64]*turn) iter.Seq2[idKey, time.Time] {
+	window := s.dedupe.window
+	if window == 0 {
+		saved = nil
+	}
+	for _, t := range last {
+		for _, id := range t.ids {
+			if window > 0 {
+				saved = append(saved, savedID{id, time.Unix(0, t.received).Add(window)})
+			}
+		}
+	}
+	slices.SortFunc(saved, func(a, b savedID) int { return a.until.Compare(b.until) })
+	return func(yield func(idKey, time.Time) bool) {
+		for _, id := range saved {
+			if s.now().Before(id.until) && !yield(id.idKey, id.until) {
+				return
+			}
+		}
+	}
+}

@@ -1,0 +1,123 @@
+package buffer
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/rs/zerolog"
+)
+
+// txBytes is how many bytes of chunks a transaction takes.
+func (s *Store) txBytes() int { return int(min(groupBytes, s.segmentSize)) }
+
+// segmentFor returns the segment to write n bytes to, which begin with chunk seq: a new one where
+// there is none or the last is full.
+func (c *committer) segmentFor(seq uint64, n int) (*segment, error) {
+	s := c.s
+	if seg := c.current; seg != nil {
+		if seg.bytes+int64(n) <= s.segmentSize {
+			return seg, nil
+		}
+		c.seal()
+	}
+	if err := s.failing("create"); err != nil {
+		return nil, err
+	}
+	seg := newSegment(filepath.Join(s.dir, segmentName(seq)), seq)
+	seg.turns = map[uint64]*turn{}
+	var err error
+	if seg.w, err = createWriter(seg.path, s.segmentSize+int64(n), s.cfg.Sync); err != nil {
+		_ = os.Remove(seg.path) // what is left of it is empty
+		return nil, err
+	}
+	f, err := os.Open(seg.path)
+	if err == nil {
+		if err = syncDir(s.dir); err != nil {
+			_ = f.Close() // nothing was read
+		}
+	}
+	if err != nil {
+		err = errors.Join(fmt.Errorf("create segment: %w", err), seg.w.close())
+		_ = os.Remove(seg.path) // it is empty
+		return nil, err
+	}
+	s.mu.Lock()
+	s.segs = append(s.segs, seg)
+	s.install(seg, nil, f)
+	s.mu.Unlock()
+	c.current = seg
+	return seg, nil
+}
+
+// seal ends the current segment, if there is one. If its index can't be written, the next start
+// will look through it.
+func (c *committer) seal() {
+	s, seg := c.s, c.current
+	if seg == nil {
+		return
+	}
+	c.current = nil
+	s.mu.Lock()
+	index := s.externed(seg)
+	s.mu.Unlock()
+	err := s.failing("seal")
+	if err != nil {
+		err = errors.Join(err, seg.w.close())
+	} else {
+		err = seg.w.seal(index.encode())
+	}
+	if err != nil {
+		s.log.Warn().Err(err).Str("segment", seg.path).Msg("can't write a segment's index: the next start will look through all of it")
+	}
+	c.closed(seg)
+}
+
+// abandon ends the current segment after an error: what reached the disk is not known, so nothing
+// more is written to it. What was stored in it before is still read from it.
+func (c *committer) abandon(seg *segment) error {
+	c.current = nil
+	err := seg.w.close()
+	c.closed(seg)
+	return err
+}
+
+// closed notes that nothing more is written to the segment.
+func (c *committer) closed(seg *segment) {
+	s := c.s
+	st, err := os.Stat(seg.path)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	seg.w, seg.turns, seg.sealed = nil, nil, true
+	if err == nil {
+		s.disk += allocated(st) - seg.disk
+		seg.disk = allocated(st)
+	}
+	s.keep.kick()
+}
+
+// failing returns the error that a test wants of the disk operation.
+func (s *Store) failing(op string) error {
+	if s.opts.fail == nil {
+		return nil
+	}
+	return s.opts.fail(op)
+}
+
+// complaint logs a failure that repeats only once, and its end.
+type complaint struct{ last string }
+
+func (c *complaint) failed(log zerolog.Logger, err error, msg string) {
+	if text := err.Error(); text != c.last {
+		c.last = text
+		log.Error().Err(err).Msg(msg)
+	}
+}
+
+func (c *complaint) recovered(log zerolog.Logger, msg string) {
+	if c.last != "" {
+		c.last = ""
+		log.Info().Msg(msg)
+	}
+}

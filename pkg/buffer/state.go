@@ -1,0 +1,258 @@
+package buffer
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"os"
+	"path/filepath"
+	"time"
+
+	"go.etcd.io/bbolt"
+)
+
+// state.db keeps what is not in the segments: the queue's own id, a bound of the sequence numbers
+// given out, what each output has finished, and chunk ids whose segments are gone. The file is
+// small and written anew at each start from what could be read of the old one, so that damage in
+// it never travels and bbolt never has to repair it. Losing all of it repeats deliveries.
+const (
+	stateFile     = "state.db"
+	formatVersion = 1
+)
+
+var (
+	metaBucket = []byte("meta")
+	doneBucket = []byte("done") // segment's first (8 bytes, big-endian), output → bitmap by seq - first, CRC-32C
+	formatKey  = []byte("format")
+	queueKey   = []byte("queue")
+	nextKey    = []byte("next")
+	idsKey     = []byte("ids")
+)
+
+// errFormat is returned for a directory that another version of the program has written.
+var errFormat = errors.New("unknown format")
+
+// doneKey names what an output has finished of a segment.
+type doneKey struct {
+	segment uint64
+	output  string
+}
+
+func (k doneKey) bytes() []byte {
+	return append(binary.BigEndian.AppendUint64(nil, k.segment), k.output...)
+}
+
+// snapshot is the contents of state.db, or what has changed of them.
+type snapshot struct {
+	queue  [16]byte
+	next   uint64
+	done   map[doneKey][]byte // nil value: forget it
+	ids    []savedID
+	hasIDs bool // ids is to be written
+}
+
+// loadState reads state.db in dir. os.ErrNotExist: there is none; errFormat: not ours to touch;
+// another error: it is damaged.
+func loadState(dir string) (*snapshot, error) {
+	path := filepath.Join(dir, stateFile)
+	db, err := openSegment(path)
+	if err != nil {
+		return nil, err
+	}
+	s := &snapshot{done: map[doneKey][]byte{}}
+	err = guard(func() error {
+		return db.View(func(tx *bbolt.Tx) error { return s.read(tx) })
+	})
+	if cerr := guard(db.Close); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", path, err)
+	}
+	return s, nil
+}
+
+func (s *snapshot) read(tx *bbolt.Tx) error {
+	meta := tx.Bucket(metaBucket)
+	if meta == nil {
+		return fmt.Errorf("no bucket %q: %w", metaBucket, errDamaged)
+	}
+	format, err := checked(meta.Get(formatKey))
+	if err != nil || len(format) != 4 {
+		return errors.Join(err, fmt.Errorf("no format version: %w", errDamaged))
+	}
+	if v := binary.BigEndian.Uint32(format); v != formatVersion {
+		return fmt.Errorf("format version %d, this program knows %d; use the program that wrote it, or an empty directory: %w", v, formatVersion, errFormat)
+	}
+	queue, err := checked(meta.Get(queueKey))
+	next, nerr := checked(meta.Get(nextKey))
+	if err = errors.Join(err, nerr); err != nil || len(queue) != len(s.queue) || len(next) != 8 {
+		return errors.Join(err, fmt.Errorf("no queue id: %w", errDamaged))
+	}
+	copy(s.queue[:], queue)
+	s.next = binary.BigEndian.Uint64(next)
+	if v := meta.Get(idsKey); v != nil {
+		ids, err := checked(v)
+		if err != nil {
+			return err
+		}
+		if s.ids, err = decodeIDs(ids); err != nil {
+			return err
+		}
+	}
+	done := tx.Bucket(doneBucket)
+	if done == nil {
+		return fmt.Errorf("no bucket %q: %w", doneBucket, errDamaged)
+	}
+	return done.ForEach(func(k, v []byte) error {
+		bits, err := checked(v)
+		if err != nil || len(k) < 8 {
+			return errors.Join(err, fmt.Errorf("key %x: %w", k, errDamaged))
+		}
+		s.done[doneKey{binary.BigEndian.Uint64(k), string(k[8:])}] = bytes.Clone(bits)
+		return nil
+	})
+}
+
+func (s *snapshot) write(tx *bbolt.Tx) error {
+	meta, err := tx.CreateBucketIfNotExists(metaBucket)
+	if err != nil {
+		return err
+	}
+	done, err := tx.CreateBucketIfNotExists(doneBucket)
+	if err != nil {
+		return err
+	}
+	puts := []struct{ k, v []byte }{
+		{formatKey, binary.BigEndian.AppendUint32(nil, formatVersion)},
+		{queueKey, s.queue[:]},
+		{nextKey, binary.BigEndian.AppendUint64(nil, s.next)},
+	}
+	if s.hasIDs {
+		puts = append(puts, struct{ k, v []byte }{idsKey, encodeIDs(s.ids)})
+	}
+	for _, p := range puts {
+		if err := meta.Put(p.k, withSum(p.v)); err != nil {
+			return err
+		}
+	}
+	for k, bits := range s.done {
+		if bits == nil {
+			err = done.Delete(k.bytes())
+		} else {
+			err = done.Put(k.bytes(), withSum(bits))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// stateDB is the open state.db; nil db: it could not be written and is to be made anew.
+type stateDB struct {
+	dir  string
+	sync bool
+	db   *bbolt.DB
+}
+
+// save writes the changes. After an error the file is as it was before, and the next save must be a
+// whole one: see renew.
+func (s *stateDB) save(changes *snapshot) error {
+	err := guard(func() error { return s.db.Update(changes.write) })
+	if err != nil {
+		err = fmt.Errorf("write %s: %w", filepath.Join(s.dir, stateFile), err)
+		return errors.Join(err, s.close())
+	}
+	return nil
+}
+
+// renew replaces state.db by a file that holds what all says.
+func (s *stateDB) renew(all *snapshot) error {
+	path := filepath.Join(s.dir, stateFile)
+	tmp := path + ".tmp"
+	if err := s.close(); err != nil {
+		return err
+	}
+	_ = os.Remove(tmp) // of an earlier attempt
+	var db *bbolt.DB
+	err := guard(func() (err error) {
+		db, err = bbolt.Open(tmp, 0o600, &bbolt.Options{
+			Timeout: time.Second, NoSync: !s.sync, FreelistType: bbolt.FreelistMapType, PageSize: pageSize, NoStatistics: true,
+		})
+		if err != nil {
+			return err
+		}
+		return db.Update(all.write)
+	})
+	if err == nil {
+		err = db.Sync()
+	}
+	if err == nil {
+		err = os.Rename(tmp, path)
+	}
+	if err == nil {
+		err = syncDir(s.dir)
+	}
+	if err != nil {
+		if db != nil {
+			err = errors.Join(err, guard(db.Close))
+		}
+		_ = os.Remove(tmp) // what is wrong with the disk has been said
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	s.db = db
+	return nil
+}
+
+func (s *stateDB) close() error {
+	if s.db == nil {
+		return nil
+	}
+	db := s.db
+	s.db = nil
+	if err := guard(db.Close); err != nil {
+		return fmt.Errorf("close %s: %w", filepath.Join(s.dir, stateFile), err)
+	}
+	return nil
+}
+
+func withSum(b []byte) []byte {
+	return binary.LittleEndian.AppendUint32(bytes.Clone(b), crc32.Checksum(b, castagnoli))
+}
+
+func checked(b []byte) ([]byte, error) {
+	n := len(b) - 4
+	if n < 0 || crc32.Checksum(b[:n], castagnoli) != binary.LittleEndian.Uint32(b[n:]) {
+		return nil, fmt.Errorf("wrong checksum: %w", errDamaged)
+	}
+	return b[:n], nil
+}
+
+func encodeIDs(ids []savedID) []byte {
+	b := binary.AppendUvarint(nil, uint64(len(ids)))
+	for i := range ids {
+		b = append(b, ids[i].key[:]...)
+		b = binary.AppendUvarint(b, uint64(ids[i].events))
+		b = binary.LittleEndian.AppendUint64(b, uint64(ids[i].until.UnixNano()))
+	}
+	return b
+}
+
+func decodeIDs(b []byte) ([]savedID, error) {
+	d := decoder{b: b}
+	var ids []savedID
+	for n := d.count(25); n > 0 && !d.bad; n-- {
+		var id savedID
+		copy(id.key[:], d.bytes(len(id.key)))
+		id.events = d.int()
+		id.until = time.Unix(0, int64(d.uint64()))
+		ids = append(ids, id)
+	}
+	if d.bad || len(d.b) > 0 {
+		return nil, fmt.Errorf("chunk ids make no sense: %w", errDamaged)
+	}
+	return ids, nil
+}

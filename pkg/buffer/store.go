@@ -1,0 +1,232 @@
+package buffer
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+// Options is what the queue needs beside its Config.
+type Options struct {
+	Log zerolog.Logger
+	// Now is the clock; nil: time.Now.
+	Now func() time.Time
+	// OutputLimits bounds what may wait for an output, in bytes on disk; 0 or missing: no bound but
+	// the queue's own.
+	OutputLimits map[string]int64
+
+	// fail, in tests, makes the named disk operation return an error.
+	fail func(op string) error
+}
+
+// Store is a Queue in segments of bbolt. See docs for how a directory looks; in short:
+//
+//	lock       held while a process uses the directory
+//	state.db   what outputs have finished: see state.go
+//	seg-*.db   chunks, named by their first sequence number: see segment.go
+//	dead/      dead letters: see deadletter.go
+//	*.corrupt  what was found damaged, as it was found; never read again
+type Store struct {
+	cfg         Config
+	opts        Options
+	dir         string
+	log         zerolog.Logger
+	now         func() time.Time
+	packer      *packer
+	lock        *os.File
+	queueID     [16]byte // of this directory, for event ids
+	connEpoch   uint64   // makes connections' numbers unique over restarts
+	salt        uint64   // see chunk.go
+	segmentSize int64
+	arenas      bytesPool // of batches
+	values      bytesPool // chunks as on disk
+	entries     bytesPool // chunks' entries
+	dedupe      *dedupe
+	dead        *DeadLetters
+	commit      *committer
+	keep        *keeper
+
+	mu       sync.Mutex // guards what follows; no disk is touched under it
+	segs     []*segment // ascending
+	next     uint64     // sequence number; only the committer changes it
+	clusters []string   // by number
+	numbers  map[string]uint32
+	sets     []*outputSet // by number
+	setOf    map[string]uint32
+	sources  map[string]*source
+	pending  int64 // chunks, each counted for every output that wants it
+	clock    uint64
+	loadedN  int
+	closed   bool
+	disk     int64 // bytes that segments take
+	forget   []doneKey
+	counts   counts
+}
+
+// outputSet is who wants a chunk.
+type outputSet struct {
+	names   []string
+	sources []*source
+}
+
+func (o *outputSet) has(src *source) bool { return slices.Contains(o.sources, src) }
+
+// Open opens or makes the queue in cfg.Path. Whatever it finds there, it starts, unless another
+// process uses the directory, another version of the program wrote it, or it can't be written to.
+func Open(cfg Config, o Options) (_ *Store, err error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	s := &Store{
+		cfg: cfg, opts: o, dir: cfg.Path, log: o.Log, now: o.Now,
+		arenas: bytesPool{keep: keepArena}, values: bytesPool{keep: keepArena}, entries: bytesPool{keep: 4 * keepArena},
+		numbers: map[string]uint32{}, setOf: map[string]uint32{}, sources: map[string]*source{},
+		dedupe: newDedupe(cfg.DedupeWindow, o.Now), counts: counts{duplicates: map[string]Duplicates{}},
+	}
+	var random [16]byte
+	_, _ = rand.Read(random[:]) // never fails
+	s.connEpoch, s.salt = binary.LittleEndian.Uint64(random[:]), binary.LittleEndian.Uint64(random[8:])
+	if s.packer, err = newPacker(cfg.Compression); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(s.dir, 0o750); err != nil {
+		return nil, fmt.Errorf("make queue directory: %w", err)
+	}
+	if s.lock, err = lockDir(s.dir); err != nil {
+		s.packer.close()
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			s.packer.close()
+			_ = s.lock.Close() // nothing was written through it
+		}
+	}()
+	if s.dead, err = openDeadLetters(filepath.Join(s.dir, "dead"), cfg.DeadLetters, s.log, s.now); err != nil {
+		return nil, err
+	}
+	s.keep, s.commit = newKeeper(s), newCommitter(s)
+	if err := s.recover(); err != nil {
+		return nil, errors.Join(err, s.dead.Close())
+	}
+	s.commit.next = s.next
+	if s.commit.limits, err = newLimits(s); err != nil {
+		return nil, errors.Join(err, s.keep.state.close(), s.dead.Close())
+	}
+	go s.keep.run()
+	go s.commit.run()
+	return s, nil
+}
+
+// DeadLetters returns the store of dead letters, which closes with s.
+func (s *Store) DeadLetters() *DeadLetters { return s.dead }
+
+// Settle: see Queue.
+func (s *Store) Settle(conn uint64, received bool) { s.dedupe.settle(s.connEpoch+conn, received) }
+
+// Close: see Queue. Chunks still handed out are handed out again after the next Open.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	again := s.closed
+	s.closed = true
+	for _, src := range s.sources {
+		if src.wake != nil {
+			close(src.wake)
+			src.wake = nil
+		}
+	}
+	s.mu.Unlock()
+	if again {
+		return nil
+	}
+	s.commit.close()
+	err := s.keep.close()
+	s.mu.Lock()
+	for _, seg := range s.segs {
+		seg.unload(s)
+	}
+	s.mu.Unlock()
+	s.packer.close()
+	return errors.Join(err, s.dead.Close(), s.lock.Close())
+}
+
+// Purge forgets all that waits for the output, such as one that left the configuration, and returns
+// how many chunks that were. What is handed out at the moment is left to its holder.
+func (s *Store) Purge(output string) int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	src := s.sources[output]
+	if src == nil {
+		return 0
+	}
+	var n int64
+	for _, seg := range s.segs {
+		bits := seg.bits(src)
+		for i := range seg.n {
+			bits.set(i)
+		}
+		for l := range seg.sum {
+			if l.src == src {
+				n += s.uncount(l, seg)
+			}
+		}
+		for _, l := range src.lanes {
+			for seq, o := range l.flying {
+				if o.seg == seg {
+					bits.clear(uint32(seq - seg.first))
+				}
+			}
+		}
+	}
+	s.keep.kick()
+	s.commit.kick()
+	return n
+}
+
+// uncount takes what waits for l in the segment out of all sums, as dropped, but for what is handed
+// out. It returns the number of chunks. s.mu is held.
+func (s *Store) uncount(l *lane, seg *segment) int64 {
+	t, left := seg.sum[l].tally, tally{}
+	for _, o := range l.flying {
+		if o.seg == seg {
+			left.add(o.events, o.size)
+			t.sub(o.events, o.size)
+		}
+	}
+	if left.chunks == 0 {
+		delete(seg.sum, l)
+	} else {
+		seg.sum[l].tally = left
+	}
+	l.back = slices.DeleteFunc(l.back, func(b lease) bool { return b.seg == seg })
+	l.pending.minus(t)
+	l.src.pending.minus(t)
+	l.dropped.plus(t)
+	s.pending -= t.chunks
+	return t.chunks
+}
+
+// segmentName returns the file name of the segment that begins with seq.
+func segmentName(seq uint64) string { return fmt.Sprintf("seg-%016x.db", seq) }
+
+// segmentSeq is the reverse of segmentName.
+func segmentSeq(name string) (uint64, bool) {
+	hex, ok := strings.CutPrefix(name, "seg-")
+	if hex, ok = strings.CutSuffix(hex, ".db"); !ok || len(hex) != 16 {
+		return 0, false
+	}
+	seq, err := strconv.ParseUint(hex, 16, 64)
+	return seq, err == nil
+}
+
+var _ Queue = (*Store)(nil)
