@@ -20,7 +20,7 @@ type Config struct {
 	MaxConnectionsPerSource int                `yaml:"max_connections_per_source" later:"true" default:"0" help:"0: no limit"`
 	MaxConnectionAge        time.Duration      `yaml:"max_connection_age" later:"true" default:"0s" help:"±10 %; 0: no limit"`
 	MaxMessages             int                `yaml:"max_messages_per_connection" later:"true" default:"0" help:"0: no limit"`
-	HandshakeTimeout        time.Duration      `yaml:"handshake_timeout" default:"10s" min:"100ms" help:"for TLS and HELO, PING, PONG together; also the longest stall within a message"`
+	HandshakeTimeout        time.Duration      `yaml:"handshake_timeout" default:"10s" min:"100ms" help:"for TLS and HELO, PING, PONG together"`
 	IdleTimeout             time.Duration      `yaml:"idle_timeout" default:"10m" min:"1s" help:"between messages"`
 	MaxMessageSize          setting.Size       `yaml:"max_message_size" default:"64MiB" min:"64KiB" help:"as sent"`
 	MaxDecompressedSize     setting.Size       `yaml:"max_decompressed_size" default:"256MiB" min:"64KiB" help:"of a compressed message"`

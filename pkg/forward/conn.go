@@ -1,0 +1,283 @@
+package forward
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"time"
+)
+
+const (
+	// ownBuffer is what a connection has of its own, in bytes: an idle one takes nothing from the Budget.
+	ownBuffer = 4 << 10
+	// keepBuffer is the largest buffer that a busy connection keeps between two messages, in bytes.
+	keepBuffer = 1 << 20
+	// busyFor is how long after its last message a connection keeps buffer and batch.
+	busyFor = 100 * time.Millisecond
+	// stallTimeout is how long a peer may send nothing within a message.
+	stallTimeout = 30 * time.Second
+	// ackTimeout is how long a peer may take to read its acks.
+	ackTimeout = 10 * time.Second
+	// maxBatch and maxAcks are when a batch is stored though the buffer holds more messages.
+	maxBatch = 8 << 20
+	maxAcks  = 1024
+)
+
+// How a connection ends in good order.
+var (
+	errProbe   = errors.New("closed before the first byte")
+	errIdle    = errors.New("idle for too long")
+	errDrained = errors.New("the server stops")
+)
+
+// conn is one client's connection. All but leave is for its goroutine.
+type conn struct {
+	server  *Server
+	net     net.Conn
+	id      uint64
+	cluster string
+	tag     string // of the last message
+
+	own   [ownBuffer]byte
+	buf   []byte // own, or from the Budget
+	r, w  int    // buf[r:w] came and is not taken yet
+	came  time.Time
+	frame frame // what is known of the message at r
+	mem   *account
+
+	batch    Batch // nil while idle
+	held     int64 // charged for batch
+	letters  int   // dead letters of the message begun last
+	acks     []string
+	unacked  bool // acks of stored messages are not confirmed: what became of them is not known to the Sink
+	moved    bool // the client has sent something since they were written
+	anything bool // a byte ever came
+	tally    tally
+
+	scratch      []byte // room for entries made of Messages; nil while idle
+	gathered     []byte // the first part of scratch: events of Messages of gatherTag that are not in the batch yet
+	gatherTag    string
+	gatherEvents int
+	gatherNanos  bool
+
+	mu      sync.Mutex
+	between bool      // it waits for a next message
+	leaveAt time.Time // when it shall end, between messages; zero: not yet
+}
+
+// serve reads messages, has them stored, and sends their acks, in this order, until the connection ends. An ack is
+// only ever sent by store, after Batch.Commit has returned nil. The error says why it ended and is never nil.
+func (c *conn) serve(ctx context.Context) error {
+	var err error
+	if c.cluster, err = c.server.identify(ctx, c.net); err != nil {
+		return err
+	}
+	for {
+		if err = c.read(ctx); err != nil {
+			return err
+		}
+		for more := true; more; {
+			more, err = c.parse(ctx) // every whole message goes into the batch
+			if e := c.store(ctx); e != nil {
+				return e // not stored, so not acked: the client sends it again
+			}
+			if err != nil {
+				return err // what stood before the fault is stored and acked
+			}
+		}
+		if err = c.tidy(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// parse takes the whole messages of the buffer into the batch. more: the batch has to be stored before the next.
+func (c *conn) parse(ctx context.Context) (more bool, err error) {
+	for c.r < c.w && err == nil {
+		if !c.frame.begun() && c.buf[c.r] == 0xc0 {
+			c.r++ // nil is a heartbeat
+			continue
+		}
+		var done bool
+		b := c.buf[c.r:c.w]
+		if done, err = c.frame.scan(b, int(c.server.opts.MaxMessageSize)); err != nil || !done {
+			break
+		}
+		if err = c.take(ctx, &c.frame, b[:c.frame.pos]); err != nil {
+			break
+		}
+		c.mem.progressed(c.came)
+		c.tally.bytes += uint64(c.frame.pos)
+		c.r += c.frame.pos
+		c.frame = newFrame()
+		if len(c.acks) >= maxAcks || c.held >= maxBatch {
+			more = c.r < c.w
+			break
+		}
+	}
+	if e := c.flush(ctx); err == nil {
+		err = e
+	}
+	return more, err
+}
+
+// store makes the batch durable, and then sends the acks, each with one Write: clients read them so.
+func (c *conn) store(ctx context.Context) error {
+	if c.batch == nil || c.tally.empty() {
+		return nil
+	}
+	if c.unacked && c.moved {
+		c.settle(true)
+	}
+	if len(c.acks) > 0 {
+		c.unacked, c.moved = true, false
+	}
+	if err := c.batch.Commit(ctx); err != nil {
+		c.batch.Reset()
+		return refuse(reasonStore, "its messages could not be stored, so they are not acked: %w", err)
+	}
+	c.settleRoom()
+	c.server.count(c)
+	if len(c.acks) == 0 {
+		return nil
+	}
+	now := time.Now()
+	c.mem.progressed(now)
+	c.mem.dependOnPeer()
+	defer c.mem.dependOnNobody()
+	_ = c.net.SetWriteDeadline(now.Add(ackTimeout)) // fails on a closed connection, as will Write
+	var ack []byte
+	for _, chunk := range c.acks {
+		ack = appendAck(ack[:0], chunk)
+		if _, err := c.net.Write(ack); err != nil {
+			return refuse(reasonAck, "its acks could not be sent: %w", err)
+		}
+		c.server.counters.acks.Add(1)
+		c.server.counters.latency.Observe(time.Since(c.came), 1)
+	}
+	c.acks = c.acks[:0]
+	return nil
+}
+
+// appendAck appends {"ack": chunk}, with the chunk as a str of the same bytes.
+func appendAck(dst []byte, chunk string) []byte {
+	dst = append(dst, 0x81, 0xa3, 'a', 'c', 'k')
+	switch n := len(chunk); {
+	case n < 32:
+		dst = append(dst, 0xa0|byte(n))
+	case n < 1<<8:
+		dst = append(dst, 0xd9, byte(n))
+	case n < 1<<16:
+		dst = append(dst, 0xda, byte(n>>8), byte(n))
+	default:
+		dst = append(dst, 0xdb, byte(n>>24), byte(n>>16), byte(n>>8), byte(n))
+	}
+	return append(dst, chunk...)
+}
+
+// read waits for more bytes. It returns without any when a connection that was busy turns idle.
+func (c *conn) read(ctx context.Context) error {
+	if err := c.fit(ctx); err != nil {
+		return err
+	}
+	partial := c.w > c.r
+	idle := c.batch == nil && len(c.buf) == ownBuffer
+	now := time.Now()
+	switch {
+	case partial:
+		c.mem.dependOnPeer()
+		c.wait(now.Add(stallTimeout), false)
+	case idle:
+		c.wait(now.Add(c.server.opts.IdleTimeout), true)
+	default:
+		c.wait(now.Add(busyFor), true)
+	}
+	n, err := c.net.Read(c.buf[c.w:])
+	c.came = time.Now()
+	c.mem.dependOnNobody()
+	if n > 0 {
+		c.w += n
+		c.moved, c.anything = true, true
+		if partial {
+			c.mem.receive(c.came, n)
+		} else {
+			c.mem.progressed(c.came)
+		}
+		return nil // an error comes again
+	}
+	switch {
+	case c.mem.isEvicted():
+		return &refusal{reason: reasonMemory, err: errEvicted}
+	case errors.Is(err, os.ErrDeadlineExceeded) && partial:
+		return refuse(reasonStalled, "it stopped within a message for %v", stallTimeout)
+	case errors.Is(err, os.ErrDeadlineExceeded) && c.leaving():
+		return errDrained
+	case errors.Is(err, os.ErrDeadlineExceeded) && !idle:
+		c.rest()
+		return nil
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return errIdle
+	case !c.anything:
+		return errProbe
+	case errors.Is(err, io.EOF) && partial:
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+// wait sets the deadline of the next read. between: it waits for a message to begin, so the connection may end there.
+func (c *conn) wait(deadline time.Time, between bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.between = between
+	if between && !c.leaveAt.IsZero() && c.leaveAt.Before(deadline) {
+		deadline = c.leaveAt
+	}
+	_ = c.net.SetReadDeadline(deadline) // fails on a closed connection, as will Read
+}
+
+// leave makes the connection end at the given time, or after the message in hand. Safe for concurrent use.
+func (c *conn) leave(at time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.leaveAt = at
+	if c.between {
+		_ = c.net.SetReadDeadline(at)
+	}
+}
+
+// leaving says whether it is time to end.
+func (c *conn) leaving() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return !c.leaveAt.IsZero() && !time.Now().Before(c.leaveAt)
+}
+
+// lastTag is the tag of the message in hand, or of the last one.
+func (c *conn) lastTag() string {
+	if f := &c.frame; f.tag.to > 0 && c.r+f.tag.to <= c.w {
+		return string(f.tag.of(c.buf[c.r:]))
+	}
+	return c.tag
+}
+
+// end tells the Sink what became of the acks, and gives back what the connection holds.
+func (c *conn) end(cause error) {
+	c.rest()
+	switch {
+	case !c.unacked || errors.Is(cause, errDrained) || errors.Is(cause, net.ErrClosed):
+		// When the server stops, the Sink has to take them for unconfirmed.
+	case errors.Is(cause, io.EOF):
+		c.settle(c.moved || acksArrived(c.net))
+	default:
+		c.settle(c.moved || errors.Is(cause, errIdle))
+	}
+}
+
+func (c *conn) settle(received bool) {
+	c.server.opts.Sink.Settle(c.id, received)
+	c.unacked = false
+}

@@ -1,0 +1,35 @@
+// Package forward speaks the Forward protocol of Fluentd and Fluent Bit, as a server and as a client.
+//
+// # What the server promises
+//
+// An ack leaves only after [Batch.Commit] has returned nil for its message: the one place is conn.store. What can't be
+// stored is not acked and its connection is closed, because a client that waits for an ack on an open connection
+// waits for ever. Nothing of a message is stored before all of it has come.
+//
+// # What it accepts
+//
+//   - Messages in the modes Message, Forward, PackedForward (as str or bin) and CompressedPackedForward (gzip of any
+//     number of members, zstd of any number of frames), with every legal msgpack header, in pieces of any size, and
+//     any number of them behind one another.
+//   - Entries as package event reads them, Fluent Bit's [[time, metadata], record] and its marks of groups among
+//     them. An entry that is no event becomes a dead letter; the others of its message are kept.
+//   - The options chunk, compressed, fluent_signal and metadata; all others are passed over. What is no logs
+//     (fluent_signal other than 0) is acked, counted and dropped.
+//   - nil between messages, UDP heartbeats, and connections that close without a byte: neither is logged.
+//
+// # How a connection runs
+//
+// Each has one goroutine, which reads, parses, stores and acks in turn (conn.serve). A message's bytes are looked at
+// where they lie in the receive buffer: frame finds where messages end, without looking at a byte twice however they
+// are cut; conn.take hands runs of good entries to the batch as they are. All whole messages of a read are stored with
+// one commit.
+//
+// # Limits
+//
+//   - max_message_size and max_decompressed_size, the latter counted while inflating.
+//   - 1000 levels of nesting, 64 KiB of tag, 64 KiB of chunk.
+//   - idle_timeout between messages, 30 s without a byte within one, 10 s for a client to take its acks.
+//   - max_connections.
+//   - A [Budget] for all that is between the sockets and the queue. It is charged with what came, never with
+//     what a header claims.
+package forward

@@ -1,0 +1,15 @@
+package forward
+
+import (
+	"context"
+	"net"
+)
+
+// NewServer returns a server that listens nowhere.
+func NewServer(opts Options) *Server { return newServer(context.Background(), opts) }
+
+// Handle serves one connection to its end.
+func (s *Server) Handle(nc net.Conn) { s.handle(nc) }
+
+// Drain tells all connections to end.
+func (s *Server) Cut() { s.cancel() }

@@ -1,0 +1,119 @@
+package forward
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+)
+
+const (
+	// windowSize is how much of a message is inflated at once, in bytes; more only where one entry is larger.
+	windowSize = 256 << 10
+	// maxZstdWindow is the largest window that a zstd frame may ask for, in bytes. A decoder takes it at once.
+	maxZstdWindow = 8 << 20
+	// gzipMemory is about what a gzip reader takes, in bytes.
+	gzipMemory = 48 << 10
+)
+
+// codec is a compression: its pool of readers, what one of them takes, and how to point it at a payload.
+type codec struct {
+	pool   sync.Pool
+	memory int64
+	open   func(pooled any, payload *bytes.Reader) (io.Reader, error)
+}
+
+// codecs are a server's readers of compressed payloads.
+type codecs struct{ gzip, zstd codec }
+
+func newCodecs() *codecs {
+	return &codecs{
+		// Several members in a row are read as one stream (RFC 1952), as are zstd's frames (RFC 8878).
+		gzip: codec{memory: gzipMemory, open: func(pooled any, payload *bytes.Reader) (io.Reader, error) {
+			if r, ok := pooled.(*gzip.Reader); ok {
+				return r, r.Reset(payload)
+			}
+			return gzip.NewReader(payload)
+		}},
+		zstd: codec{memory: maxZstdWindow, open: func(pooled any, payload *bytes.Reader) (io.Reader, error) {
+			if r, ok := pooled.(*zstd.Decoder); ok {
+				return r, r.Reset(payload)
+			}
+			return zstd.NewReader(payload, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxZstdWindow))
+		}},
+	}
+}
+
+// inflate gives the entries of a compressed payload to the batch, piece by piece, so that no more of it than a window
+// is in memory, whatever it says of its size. Any fault of the stream is a refusal.
+func (c *conn) inflate(ctx context.Context, payload []byte, with *codec) error {
+	if len(payload) == 0 {
+		return nil
+	}
+	if err := c.acquire(ctx, with.memory); err != nil {
+		return err
+	}
+	defer c.mem.release(with.memory)
+	from, err := with.open(with.pool.Get(), bytes.NewReader(payload))
+	if err != nil {
+		return corrupt(err)
+	}
+	defer with.pool.Put(from)
+	window, err := c.buffer(ctx, windowSize)
+	if err != nil {
+		return err
+	}
+	defer func() { c.mem.free(window) }()
+
+	limit, total, have := int64(c.server.opts.MaxDecompressedSize), int64(0), 0
+	for {
+		n, err := fill(from, window[have:])
+		end := errors.Is(err, io.EOF)
+		if err != nil && !end {
+			return corrupt(err)
+		}
+		if total += int64(n); total > limit {
+			return refuse(reasonTooLarge, "the message has more than %d bytes when decompressed, which is max_decompressed_size", limit)
+		}
+		rest, err := c.entries(ctx, window[:have+n])
+		switch {
+		case err != nil:
+			return err
+		case end && len(rest) > 0:
+			return errCutEntry
+		case end:
+			return nil
+		}
+		if have = len(rest); have <= len(window)/2 {
+			copy(window, rest)
+			continue
+		}
+		grown, err := c.buffer(ctx, 2*len(window)) // one entry is larger than half of it
+		if err != nil {
+			return err
+		}
+		copy(grown, rest)
+		c.mem.free(window)
+		window = grown
+	}
+}
+
+// fill reads until p is full or r fails. Unlike io.ReadFull it leaves r's error as it is: io.EOF is the end of a whole
+// stream, io.ErrUnexpectedEOF that of a cut one.
+func fill(r io.Reader, p []byte) (n int, err error) {
+	for n < len(p) && err == nil {
+		var m int
+		m, err = r.Read(p[n:])
+		n += m
+	}
+	return n, err
+}
+
+func corrupt(err error) error {
+	return &refusal{reason: reasonCompression, err: fmt.Errorf("its compressed entries are broken: %w", err)}
+}

@@ -1,0 +1,291 @@
+package forward
+
+import (
+	"context"
+	"errors"
+	"math/bits"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// maxPooled is the most that a Budget keeps of freed buffers for the next taker, in bytes.
+	maxPooled = 16 << 20
+	// minBuffer is the smallest buffer that a Budget hands out. Connections have their first bytes of their own.
+	minBuffer = 16 << 10
+	// patience is how long a taker waits for memory before those that hold some and do nothing with it have to go.
+	patience = time.Second
+	// progressStep is what a peer has to send for its connection to count as making progress, in bytes.
+	progressStep = 16 << 10
+)
+
+var (
+	errOverBudget = errors.New("it needs more memory than the whole budget")
+	errEvicted    = errors.New("its memory was needed by others that waited for it, and it had made no progress for a while")
+)
+
+// Budget bounds the memory of everything between the sockets and the queue, of all listeners together: receive
+// buffers, windows of decompression and batches not yet stored. What is charged follows what arrived, never what
+// a header claims. Who finds no room waits in turn, and its connection is not read meanwhile, which TCP tells the peer.
+//
+// Waiting can't last for ever. Memory is held in one of two ways. Some holders work: they parse, or commit, and
+// will give back what they hold by themselves (while the queue is full and blocks, all wait, as they should). The
+// others depend on somebody else: on their peer, or on the budget itself. If those who work can't make the room that
+// the first in line has waited for longer than patience, the others that made no progress for as long lose their
+// connections, the longest idle first, until there is room enough. Nothing that they hold was acked, so their agents
+// send it again. The first in line itself is spared, so each round somebody goes on: many who hold a part each of
+// what they need can't block each other.
+type Budget struct {
+	max int64
+
+	mu      sync.Mutex
+	used    int64
+	peak    int64
+	evicted uint64
+	waiting []*waiter // first come, first served
+	holders map[*account]struct{}
+	pooled  int64
+	pool    map[int][][]byte // by size
+}
+
+// NewBudget returns a budget of maximum bytes.
+func NewBudget(maximum int64) *Budget {
+	return &Budget{max: maximum, holders: map[*account]struct{}{}, pool: map[int][][]byte{}}
+}
+
+// BudgetStats is a budget's state, in bytes but for the last two.
+type BudgetStats struct {
+	Used, Peak, Max int64
+	Waiting         int    // connections that wait for memory
+	Evicted         uint64 // connections that were closed to make room
+}
+
+// Stats returns the state of b.
+func (b *Budget) Stats() BudgetStats {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return BudgetStats{Used: b.used, Peak: b.peak, Max: b.max, Waiting: len(b.waiting), Evicted: b.evicted}
+}
+
+// tight says whether somebody waits for memory, so that none should be kept for later.
+func (b *Budget) tight() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.waiting) > 0
+}
+
+// account is what one connection holds of a Budget. Its methods are for the connection's goroutine.
+type account struct {
+	budget *Budget
+	close  func()        // ends the connection: whatever waits for its peer fails
+	gone   chan struct{} // closed when the account was chosen to make room
+
+	idleSince atomic.Int64 // unix nanoseconds of the last progress while it depends on its peer, else 0
+	progress  time.Time    // the last
+	received  int          // since then
+
+	held    int64 // guarded by budget.mu, as is evicted
+	evicted bool
+}
+
+type waiter struct {
+	account *account
+	bytes   int64
+	since   time.Time
+	granted chan struct{}
+}
+
+func (b *Budget) open(closeConn func()) *account {
+	return &account{budget: b, close: closeConn, gone: make(chan struct{}), progress: time.Now()}
+}
+
+// isEvicted says whether the connection was closed to make room.
+func (a *account) isEvicted() bool {
+	select {
+	case <-a.gone:
+		return true
+	default:
+		return false
+	}
+}
+
+// dependOnPeer notes that what a holds will not be given back before the peer has done something.
+func (a *account) dependOnPeer() { a.idleSince.Store(a.progress.UnixNano()) }
+
+// dependOnNobody ends what dependOnPeer began.
+func (a *account) dependOnNobody() { a.idleSince.Store(0) }
+
+// progressed notes that the peer got further.
+func (a *account) progressed(now time.Time) { a.progress, a.received = now, 0 }
+
+// receive notes that n bytes of a message came.
+func (a *account) receive(now time.Time, n int) {
+	if a.received += n; a.received >= progressStep {
+		a.progressed(now)
+	}
+}
+
+// acquire charges n bytes. It waits until there is room and returns errOverBudget if there never will be, errEvicted
+// if a was chosen to make room for others, or ctx's error.
+func (a *account) acquire(ctx context.Context, n int64) error {
+	if n <= 0 {
+		return nil
+	}
+	b := a.budget
+	b.mu.Lock()
+	if a.held+n > b.max {
+		b.mu.Unlock()
+		return errOverBudget
+	}
+	if len(b.waiting) == 0 && b.used+n <= b.max {
+		b.grant(a, n)
+		b.mu.Unlock()
+		return nil
+	}
+	w := &waiter{account: a, bytes: n, since: time.Now(), granted: make(chan struct{})}
+	b.waiting = append(b.waiting, w)
+	b.mu.Unlock()
+
+	tick := time.NewTicker(patience)
+	defer tick.Stop()
+	for {
+		select {
+		case <-w.granted:
+			return nil
+		case <-a.gone:
+			return b.leave(w, errEvicted)
+		case <-ctx.Done():
+			return b.leave(w, context.Cause(ctx))
+		case now := <-tick.C:
+			b.makeRoom(w, now)
+		}
+	}
+}
+
+// grant charges n bytes to a. The caller holds b.mu.
+func (b *Budget) grant(a *account, n int64) {
+	a.held += n
+	b.used += n
+	b.peak = max(b.peak, b.used)
+	b.holders[a] = struct{}{}
+}
+
+// overdraw charges n bytes that are taken already, whether there is room or not.
+func (a *account) overdraw(n int64) {
+	a.budget.mu.Lock()
+	defer a.budget.mu.Unlock()
+	a.budget.grant(a, n)
+}
+
+// serve grants what there is room for now, in turn. The caller holds b.mu.
+func (b *Budget) serve() {
+	for len(b.waiting) > 0 && b.used+b.waiting[0].bytes <= b.max {
+		w := b.waiting[0]
+		b.waiting = slices.Delete(b.waiting, 0, 1)
+		b.grant(w.account, w.bytes)
+		close(w.granted)
+	}
+}
+
+// leave takes w out of the line and returns err, or nil if w was granted meanwhile.
+func (b *Budget) leave(w *waiter, err error) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	i := slices.Index(b.waiting, w)
+	if i < 0 {
+		return nil
+	}
+	b.waiting = slices.Delete(b.waiting, i, i+1)
+	b.serve()
+	return err
+}
+
+// release gives n bytes back.
+func (a *account) release(n int64) {
+	if n <= 0 {
+		return
+	}
+	b := a.budget
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	a.held -= n
+	b.used -= n
+	if a.held == 0 {
+		delete(b.holders, a)
+	}
+	b.serve()
+}
+
+// makeRoom closes connections in favour of w; see Budget.
+func (b *Budget) makeRoom(w *waiter, now time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.waiting) == 0 || b.waiting[0] != w {
+		return
+	}
+	idle := map[*account]int64{}
+	for _, o := range b.waiting[1:] {
+		idle[o.account] = o.since.UnixNano()
+	}
+	missing := b.used + w.bytes - b.max
+	for a := range b.holders {
+		if since := a.idleSince.Load(); since != 0 && a != w.account {
+			idle[a] = since
+		}
+		if _, depends := idle[a]; a.evicted || !depends && a != w.account {
+			missing -= a.held // given back without our doing
+		}
+	}
+	var victims []*account
+	for a, since := range idle {
+		if !a.evicted && a.held > 0 && since <= now.Add(-patience).UnixNano() {
+			victims = append(victims, a)
+		}
+	}
+	slices.SortFunc(victims, func(x, y *account) int { return int(min(1, max(-1, idle[x]-idle[y]))) })
+	for _, a := range victims {
+		if missing <= 0 {
+			return
+		}
+		missing -= a.held
+		a.evicted = true
+		b.evicted++
+		close(a.gone)
+		a.close()
+	}
+}
+
+// buffer returns a buffer of at least size bytes, a power of two, charged to a.
+func (a *account) buffer(ctx context.Context, size int) ([]byte, error) {
+	size = max(minBuffer, 1<<bits.Len(uint(size-1)))
+	if err := a.acquire(ctx, int64(size)); err != nil {
+		return nil, err
+	}
+	b := a.budget
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if free := b.pool[size]; len(free) > 0 {
+		buf := free[len(free)-1]
+		b.pool[size] = free[:len(free)-1]
+		b.pooled -= int64(size)
+		return buf, nil
+	}
+	return make([]byte, size), nil
+}
+
+// free takes back what buffer returned.
+func (a *account) free(buf []byte) {
+	if len(buf) == 0 {
+		return
+	}
+	b, size := a.budget, len(buf)
+	b.mu.Lock()
+	if b.pooled+int64(size) <= maxPooled {
+		b.pool[size] = append(b.pool[size], buf)
+		b.pooled += int64(size)
+	}
+	b.mu.Unlock()
+	a.release(int64(size))
+}

@@ -1,0 +1,308 @@
+package forward
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math/rand/v2"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+const (
+	// drainSpread is the time over which a stopping server ends its idle connections, so that their clients do not
+	// all come to the next server at once.
+	drainSpread = time.Second
+	// maxTagLogged is how much of a tag a log line shows, in bytes.
+	maxTagLogged = 256
+	// maxAcceptPause is the longest wait after accept failed, as it does when files run out.
+	maxAcceptPause = time.Second
+)
+
+// Options is what a Server needs. Sink and Budget are required.
+type Options struct {
+	Config
+	Cluster string // whom everything belongs to; "": default
+	Sink    Sink
+	Budget  *Budget // may be shared by several servers
+	Log     zerolog.Logger
+}
+
+// Server is one listener. See the package's comment for what it accepts and promises.
+type Server struct {
+	opts     Options
+	listener net.Listener
+	udp      net.PacketConn // nil without heartbeats
+	codecs   *codecs
+	counters counters
+	logs     logLimit
+	firstID  uint64 // of connections, random: ids are told apart over several servers and restarts
+
+	mu       sync.Mutex
+	conns    map[*conn]struct{}
+	draining time.Time // when the last connection shall begin to end; zero: it serves
+	running  sync.WaitGroup
+	ctx      context.Context // ends when connections are cut
+	cancel   context.CancelFunc
+	served   chan struct{} // closed when Serve returns
+	serving  bool
+}
+
+func newServer(ctx context.Context, opts Options) *Server {
+	opts.Cluster = cmp.Or(opts.Cluster, "default")
+	s := &Server{
+		opts: opts, codecs: newCodecs(), conns: map[*conn]struct{}{}, served: make(chan struct{}), firstID: rand.Uint64(),
+		logs:     logLimit{seen: map[[2]string]*logged{}},
+		counters: counters{refused: map[string]uint64{}, clusters: map[string]*ClusterStats{}},
+	}
+	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	return s
+}
+
+// Listen binds the address, and the same UDP port where heartbeats are answered. Port 0 takes a free one. What is left
+// of a Unix socket on which nobody listens any more is removed.
+func Listen(ctx context.Context, opts Options) (*Server, error) {
+	s := newServer(ctx, opts)
+	var (
+		lc  net.ListenConfig
+		err error
+	)
+	if path, ok := strings.CutPrefix(opts.Address, "unix:"); ok {
+		if err = removeStale(ctx, path); err == nil {
+			s.listener, err = lc.Listen(ctx, "unix", path)
+		}
+	} else {
+		s.listener, s.udp, err = listenTCP(ctx, &lc, opts.Address, opts.UDPHeartbeat)
+		if err == nil {
+			s.opts.Address = s.listener.Addr().String()
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("listener %s: listening on %s: %w", opts.Name, opts.Address, err)
+	}
+	return s, nil
+}
+
+// listenTCP listens on address and, for heartbeats, on the UDP port of the same number. With port 0, one of the two
+// may be taken by somebody else: then it tries others.
+func listenTCP(ctx context.Context, lc *net.ListenConfig, address string, heartbeats bool) (net.Listener, net.PacketConn, error) {
+	for attempt := 1; ; attempt++ {
+		l, err := lc.Listen(ctx, "tcp", address)
+		if err != nil || !heartbeats {
+			return l, nil, err
+		}
+		pc, err := lc.ListenPacket(ctx, "udp", l.Addr().String())
+		if err == nil {
+			return l, pc, nil
+		}
+		if err = errors.Join(fmt.Errorf("UDP heartbeats (udp_heartbeat: false turns them off): %w", err), l.Close()); attempt == 10 || !strings.HasSuffix(address, ":0") {
+			return nil, nil, err
+		}
+	}
+}
+
+// removeStale removes the socket at path if nobody listens on it.
+func removeStale(ctx context.Context, path string) error {
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if info.Mode()&fs.ModeSocket == 0 {
+		return errors.New("there is a file of that name that is no socket")
+	}
+	var d net.Dialer
+	nc, err := d.DialContext(ctx, "unix", path)
+	if err == nil {
+		_ = nc.Close()
+		return errors.New("another process listens there")
+	}
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		return os.Remove(path)
+	}
+	return err
+}
+
+// Addr returns the address that the server is bound to.
+func (s *Server) Addr() net.Addr { return s.listener.Addr() }
+
+// Serve accepts connections until Shutdown, or until ctx ends, which cuts all connections. It returns once all its
+// goroutines have, nil after either.
+func (s *Server) Serve(ctx context.Context) error {
+	s.mu.Lock()
+	s.serving = true
+	s.mu.Unlock()
+	defer close(s.served)
+	defer s.cancel()
+	stop := context.AfterFunc(ctx, s.cut)
+	defer stop()
+	if s.udp != nil {
+		s.running.Go(func() { answerHeartbeats(s.udp) })
+	}
+	err := s.accept()
+	s.closeListeners()
+	s.running.Wait()
+	return err
+}
+
+// Shutdown ends the server: it takes no new connections, lets each finish the message in hand, and ends it between two
+// messages, a little spread over time. When ctx ends, what is left is cut. It returns after Serve has, nil if nothing
+// had to be cut.
+func (s *Server) Shutdown(ctx context.Context) error {
+	spread := drainSpread
+	if deadline, ok := ctx.Deadline(); ok {
+		spread = min(spread, time.Until(deadline)/2)
+	}
+	s.mu.Lock()
+	now := time.Now()
+	s.draining = now
+	serving := s.serving
+	for c := range s.conns {
+		c.leave(now.Add(rand.N(max(spread, 1))))
+	}
+	s.mu.Unlock()
+	s.closeListeners()
+	if !serving {
+		return nil
+	}
+	select {
+	case <-s.served:
+		return nil
+	case <-ctx.Done():
+	}
+	s.cut()
+	<-s.served
+	return fmt.Errorf("listener %s: connections were cut: %w", s.opts.Name, context.Cause(ctx))
+}
+
+func (s *Server) closeListeners() {
+	_ = s.listener.Close() // closing it twice is no harm
+	if s.udp != nil {
+		_ = s.udp.Close()
+	}
+}
+
+// cut closes everything at once.
+func (s *Server) cut() {
+	s.cancel()
+	s.closeListeners()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.conns {
+		_ = c.net.Close()
+	}
+}
+
+// accept takes connections until the listener is closed.
+func (s *Server) accept() error {
+	pause := time.Duration(0)
+	for {
+		nc, err := s.listener.Accept()
+		switch {
+		case errors.Is(err, net.ErrClosed):
+			return nil
+		case err != nil: // files run out, for instance: it passes
+			pause = min(max(2*pause, 5*time.Millisecond), maxAcceptPause)
+			s.countRefused(reasonAccept, err)
+			if ok, leftOut := s.logs.allow(reasonAccept, "", time.Now()); ok {
+				s.opts.Log.Error().Err(err).Str("listener", s.opts.Name).Int("left_out", leftOut).Msg("can't accept connections")
+			}
+			select {
+			case <-time.After(pause):
+			case <-s.ctx.Done():
+				return nil
+			}
+		default:
+			pause = 0
+			s.running.Go(func() { s.handle(nc) })
+		}
+	}
+}
+
+// handle serves one connection to its end.
+func (s *Server) handle(nc net.Conn) {
+	defer func() { _ = nc.Close() }()
+	id := s.firstID + s.counters.connections.Add(1)
+	c := &conn{server: s, net: nc, id: id, frame: newFrame()}
+	c.buf = c.own[:]
+	c.mem = s.opts.Budget.open(func() { _ = nc.Close() })
+	if !s.enter(c) {
+		s.report(c, refuse(reasonConnections, "there are %d already, which is max_connections", s.opts.MaxConnections))
+		return
+	}
+	defer s.exit(c)
+	err := c.serve(s.ctx)
+	s.report(c, err)
+	c.end(err)
+}
+
+func (s *Server) enter(c *conn) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.opts.MaxConnections > 0 && len(s.conns) >= s.opts.MaxConnections {
+		return false
+	}
+	s.conns[c] = struct{}{}
+	if !s.draining.IsZero() {
+		c.leaveAt = s.draining
+	}
+	if s.ctx.Err() != nil {
+		_ = c.net.Close()
+	}
+	return true
+}
+
+func (s *Server) exit(c *conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.conns, c)
+}
+
+// report counts and logs why a connection ended, where that is worth it.
+func (s *Server) report(c *conn, err error) {
+	var r *refusal
+	switch {
+	case errors.Is(err, errProbe):
+		s.counters.probes.Add(1)
+		return
+	case s.ctx.Err() != nil || errors.Is(err, errDrained) || errors.Is(err, errIdle) || err == io.EOF: //nolint:errorlint // a bare EOF is an end between two messages
+		return
+	case !errors.As(err, &r):
+		if c.w == c.r {
+			return // a reset between two messages
+		}
+		r = &refusal{reason: reasonLost, err: fmt.Errorf("the connection broke within a message: %w", err)}
+	}
+	s.countRefused(r.reason, r)
+	peer := c.net.RemoteAddr().String()
+	host, _, splitErr := net.SplitHostPort(peer)
+	if splitErr != nil {
+		host = peer // a Unix socket
+	}
+	ok, leftOut := s.logs.allow(r.reason, host, time.Now())
+	if !ok {
+		return
+	}
+	e := s.opts.Log.Warn().Str("listener", s.opts.Name).Str("peer", peer).Str("reason", r.reason)
+	if c.cluster != "" {
+		e = e.Str("cluster", c.cluster)
+	}
+	if tag := c.lastTag(); tag != "" {
+		e = e.Str("tag", tag[:min(len(tag), maxTagLogged)])
+	}
+	if leftOut > 0 {
+		e = e.Int("left_out", leftOut)
+	}
+	e.Msg("connection closed: " + r.Error())
+}

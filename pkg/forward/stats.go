@@ -1,0 +1,111 @@
+package forward
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/seed-afc6a195/aggregator/pkg/metric"
+)
+
+// Stats is what a listener has done since it started. Messages, events and bytes count once they are stored.
+type Stats struct {
+	Name        string
+	Address     string
+	Open        int               // connections
+	Connections uint64            // ever
+	Probes      uint64            // connections that closed before their first byte
+	Refused     map[string]uint64 // connections that the server closed for a fault, by reason
+	Messages    map[string]uint64 // by mode: message, forward, packed, gzip, zstd
+	Clusters    map[string]ClusterStats
+	Acks        uint64
+	AckLatency  metric.Snapshot // from a message's last byte to its ack written
+	LastError   string          // of the last connection refused or of accepting one; "" if there was none
+	LastErrorAt time.Time
+	Budget      BudgetStats // of all listeners that share it
+}
+
+// ClusterStats is what came from one cluster.
+type ClusterStats struct {
+	Events   uint64 // those that are dead letters, dropped or sent again too
+	Bytes    uint64 // of messages, as sent
+	LastSeen time.Time
+}
+
+// counters are what a server keeps for its Stats.
+type counters struct {
+	connections, probes, acks atomic.Uint64
+	messages                  [modeCount]atomic.Uint64
+	latency                   metric.Histogram
+
+	mu          sync.Mutex
+	refused     map[string]uint64
+	clusters    map[string]*ClusterStats
+	lastError   string
+	lastErrorAt time.Time
+}
+
+// tally is what a connection's batch holds, counted once it is stored.
+type tally struct {
+	messages      [modeCount]uint64
+	events, bytes uint64
+}
+
+func (t *tally) empty() bool { return t.messages == [modeCount]uint64{} }
+
+// count adds what c has stored.
+func (s *Server) count(c *conn) {
+	for m, n := range c.tally.messages {
+		if n > 0 {
+			s.counters.messages[m].Add(n)
+		}
+	}
+	s.counters.mu.Lock()
+	defer s.counters.mu.Unlock()
+	cluster := s.counters.clusters[c.cluster]
+	if cluster == nil {
+		cluster = &ClusterStats{}
+		s.counters.clusters[c.cluster] = cluster
+	}
+	cluster.Events += c.tally.events
+	cluster.Bytes += c.tally.bytes
+	cluster.LastSeen = c.came
+	c.tally = tally{}
+}
+
+// countRefused counts a connection closed for err.
+func (s *Server) countRefused(reason string, err error) {
+	s.counters.mu.Lock()
+	defer s.counters.mu.Unlock()
+	s.counters.refused[reason]++
+	s.counters.lastError, s.counters.lastErrorAt = err.Error(), time.Now()
+}
+
+// Stats returns a snapshot.
+func (s *Server) Stats() Stats {
+	st := Stats{
+		Name: s.opts.Name, Address: s.opts.Address,
+		Connections: s.counters.connections.Load(), Probes: s.counters.probes.Load(), Acks: s.counters.acks.Load(),
+		Refused: map[string]uint64{}, Messages: map[string]uint64{}, Clusters: map[string]ClusterStats{},
+		AckLatency: s.counters.latency.Snapshot(), Budget: s.opts.Budget.Stats(),
+	}
+	for m := range modeCount {
+		st.Messages[m.String()] = s.counters.messages[m].Load()
+	}
+	for _, reason := range reasons() {
+		st.Refused[reason] = 0
+	}
+	s.mu.Lock()
+	st.Open = len(s.conns)
+	s.mu.Unlock()
+	s.counters.mu.Lock()
+	defer s.counters.mu.Unlock()
+	for reason, n := range s.counters.refused {
+		st.Refused[reason] = n
+	}
+	for name, cluster := range s.counters.clusters {
+		st.Clusters[name] = *cluster
+	}
+	st.LastError, st.LastErrorAt = s.counters.lastError, s.counters.lastErrorAt
+	return st
+}
