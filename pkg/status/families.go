@@ -179,7 +179,7 @@ func outputFamilies() []family {
 	return []family{
 		{name: "aggregator_output_state", help: "1 for the state that the output is in, 0 for the others.", labels: []string{label, "state"}, gauge: func(s *Snapshot, add func(float64, ...string)) {
 			for _, o := range s.Outputs {
-				for _, state := range []State{StateRunning, StateIdle, StateRetrying, StatePaused} {
+				for _, state := range []State{StateRunning, StateIdle, StateRetrying, StatePaused, StateUnconfigured} {
 					add(flag(o.State == state), o.Name, string(state))
 				}
 			}

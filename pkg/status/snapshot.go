@@ -140,6 +140,8 @@ const (
 	StateIdle     State = "idle" // nothing waits for it
 	StateRetrying State = "retrying"
 	StatePaused   State = "paused"
+	// StateUnconfigured is that of an output that left the configuration while something waited for it.
+	StateUnconfigured State = "unconfigured"
 )
 
 // Output is one destination.

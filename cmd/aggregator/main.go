@@ -1,0 +1,93 @@
+// Command aggregator is a central log aggregator: it takes events from Fluent Bit and fluentd agents over the Forward
+// protocol, stores them durably, acknowledges them, and delivers them to their destinations.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// Stamped in by the linker, see Taskfile.yml; versionInfo falls back to what the Go toolchain recorded.
+var version, commit, date string
+
+// Exit codes.
+const (
+	exitOK     = 0
+	exitFailed = 1
+	exitUsage  = 2 // wrong usage or configuration
+)
+
+// usageError marks an error as one of usage or configuration.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	// After the first signal the runtime has signals back: a second one ends the process at once, which the queue
+	// makes safe.
+	context.AfterFunc(ctx, stop)
+	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
+
+// run executes one command line and returns the exit code.
+func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer) int {
+	root := newRootCommand()
+	root.SetArgs(args)
+	root.SetIn(in)
+	root.SetOut(out)
+	root.SetErr(errOut)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitOK
+	}
+	fmt.Fprintln(errOut, "aggregator:", err)
+	var usage usageError
+	if errors.As(err, &usage) {
+		return exitUsage
+	}
+	return exitFailed
+}
+
+func newRootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "aggregator",
+		Short: "A central log aggregator for Fluent Bit and fluentd agents",
+		Long: `aggregator takes events from Fluent Bit and fluentd agents over the Forward protocol, stores them on disk before
+it acknowledges them, routes them by cluster and tag, and delivers them, retrying for as long as it takes.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.`,
+		Example: `  aggregator run                                  # Forward on 127.0.0.1:24224, files under ./data/archive
+  echo '{"hello":"world"}' | aggregator send      # send it an event
+  aggregator check -c aggregator.yaml             # is this configuration right?`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usageError{fmt.Errorf("unknown command %q; 'aggregator --help' lists the commands", args[0])}
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usageError{fmt.Errorf("%w; '%s --help' lists the flags", err, cmd.CommandPath())}
+	})
+	root.AddCommand(newRunCommand(), newCheckCommand(), newSendCommand(), newSchemaCommand(), newVersionCommand())
+	return root
+}
+
+// noArgs is cobra.NoArgs with the exit code of wrong usage.
+func noArgs(cmd *cobra.Command, args []string) error {
+	if err := cobra.NoArgs(cmd, args); err != nil {
+		return usageError{err}
+	}
+	return nil
+}

@@ -1,0 +1,139 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/seed-afc6a195/aggregator/pkg/app"
+	"github.com/seed-afc6a195/aggregator/pkg/config"
+)
+
+func newRunCommand() *cobra.Command {
+	var path string
+	cmd := &cobra.Command{
+		Use:   "run",
+		Short: "Run the aggregator",
+		Long: `Runs until SIGTERM or SIGINT, then stores and acknowledges the messages in hand, lets the outputs finish what is in
+flight, and exits with 0. What is not delivered by then is delivered after the next start. A second signal ends it at
+once, which loses nothing that was acknowledged.
+
+Without -c: Forward on 127.0.0.1:24224, the queue in ./data, files under ./data/archive, status on 127.0.0.1:9880.`,
+		Example: `  aggregator run
+  aggregator run -c /etc/aggregator/aggregator.yaml`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return runServer(cmd.Context(), path, cmd.ErrOrStderr())
+		},
+	}
+	cmd.Flags().StringVarP(&path, "config", "c", "", "configuration `file`; none: the defaults")
+	return cmd
+}
+
+// runServer runs the program with the configuration file at path, "" for the defaults, logging to logs.
+func runServer(ctx context.Context, path string, logs io.Writer) error {
+	cfg, hash, err := loadConfig(path)
+	if err != nil {
+		return err
+	}
+	log, terminal := newLogger(cfg.Log, logs)
+	for _, w := range cfg.Warnings {
+		log.Warn().Msg(w)
+	}
+	// A collector's memory is mostly buffers that are used again: collecting less often than Go's default costs little
+	// memory and saves much time. GOGC and GOMEMLIMIT in the environment decide otherwise.
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
+	v, c, _ := versionInfo()
+	a, err := app.New(ctx, cfg, app.Options{ConfigSource: path, ConfigHash: hash, Version: v, Commit: c, Log: log})
+	if err != nil {
+		return err
+	}
+	log.Info().Str("version", v).Str("commit", c).Str("config", orDefaults(path)).Msg("aggregator starts")
+	for i, addr := range a.ListenerAddrs() {
+		log.Info().Str("listener", cfg.Listeners[i].Name).Stringer("address", addr).Msg("listening")
+	}
+	log.Info().Str("status", "http://"+a.StatusAddr().String()+"/status").Stringer("address", a.StatusAddr()).Msg("listening")
+	log.Info().Str("path", absolute(cfg.Buffer.Path)).Msg("queue and dead letters are here")
+	if terminal || path == "" {
+		log.Info().Msgf("try it: echo '{\"message\":\"hello\"}' | aggregator send --address %s", a.ListenerAddrs()[0])
+	}
+	if err := a.Run(ctx); err != nil {
+		return err
+	}
+	log.Info().Msg("stopped")
+	return nil
+}
+
+// gcPercent lets the heap grow to three times what is in use between two collections.
+const gcPercent = 200
+
+// loadConfig reads the configuration file at path, "" for the defaults, and returns the hash of its bytes.
+func loadConfig(path string) (*config.Config, string, error) {
+	var data []byte
+	read := func(name string) ([]byte, error) {
+		b, err := os.ReadFile(name)
+		if name == path {
+			data = b
+		}
+		return b, err
+	}
+	var cfg *config.Config
+	var err error
+	if path == "" {
+		cfg, err = config.Defaults(config.Options{})
+	} else {
+		cfg, err = config.Load(path, config.Options{ReadFile: read})
+	}
+	if err != nil {
+		var mistakes config.Errors
+		if errors.As(err, &mistakes) {
+			err = usageError{fmt.Errorf("the configuration has %d mistakes:\n%w", len(mistakes), err)}
+		}
+		return nil, "", err
+	}
+	sum := sha256.Sum256(data)
+	return cfg, hex.EncodeToString(sum[:6]), nil
+}
+
+// newLogger returns the program's logger, and whether a person watches it.
+func newLogger(cfg config.Log, out io.Writer) (log zerolog.Logger, terminal bool) {
+	if f, ok := out.(*os.File); ok {
+		terminal = term.IsTerminal(int(f.Fd()))
+	}
+	level, err := zerolog.ParseLevel(cfg.Level)
+	if err != nil {
+		level = zerolog.InfoLevel
+	}
+	if cfg.Format == "console" || cfg.Format == "auto" && terminal {
+		out = zerolog.ConsoleWriter{Out: out, TimeFormat: time.TimeOnly, NoColor: !terminal}
+	}
+	return zerolog.New(zerolog.SyncWriter(out)).Level(level).With().Timestamp().Logger(), terminal
+}
+
+func orDefaults(path string) string {
+	if path == "" {
+		return "defaults"
+	}
+	return path
+}
+
+// absolute returns path as seen from the root, for people who look for it.
+func absolute(path string) string {
+	if abs, err := filepath.Abs(path); err == nil {
+		return abs
+	}
+	return path
+}

@@ -1,0 +1,204 @@
+package app
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/seed-afc6a195/aggregator/pkg/buffer"
+	"github.com/seed-afc6a195/aggregator/pkg/event"
+	"github.com/seed-afc6a195/aggregator/pkg/forward"
+	"github.com/seed-afc6a195/aggregator/pkg/route"
+)
+
+// maxLetterBytes bounds the entries that one dead letter of unrouted events holds.
+const maxLetterBytes = 64 << 10
+
+// reasonUnrouted labels events that no route wanted, dead or dropped.
+const reasonUnrouted = "unrouted"
+
+// ingest joins the listeners to the queue: it asks the routes who wants a message and counts what becomes of its
+// events. It is the listeners' forward.Sink.
+type ingest struct {
+	queue        buffer.Queue
+	routes       *route.Table
+	keepUnrouted bool // as dead letters; otherwise they are dropped and counted
+	now          func() time.Time
+
+	mu       sync.Mutex
+	clusters map[string]*tally
+}
+
+// tally counts what arrived from one cluster, in events unless it says otherwise. Every event is in events, and in
+// routed, dropped or dead.
+type tally struct {
+	cluster  string
+	messages uint64
+	events   uint64
+	routed   uint64            // events that an output wants, those sent again too
+	bytes    uint64            // of msgpack entries
+	dropped  map[string]uint64 // by rule
+	dead     map[string]uint64 // by reason
+	lastSeen time.Time
+}
+
+func newTally(cluster string) *tally {
+	return &tally{cluster: cluster, dropped: map[string]uint64{}, dead: map[string]uint64{}}
+}
+
+// add adds o to t.
+func (t *tally) add(o *tally) {
+	t.messages += o.messages
+	t.events += o.events
+	t.routed += o.routed
+	t.bytes += o.bytes
+	for rule, n := range o.dropped {
+		t.dropped[rule] += n
+	}
+	for reason, n := range o.dead {
+		t.dead[reason] += n
+	}
+}
+
+func (t *tally) reset() {
+	t.messages, t.events, t.routed, t.bytes = 0, 0, 0, 0
+	clear(t.dropped)
+	clear(t.dead)
+}
+
+func newIngest(queue buffer.Queue, routes *route.Table, keepUnrouted bool, now func() time.Time) *ingest {
+	return &ingest{queue: queue, routes: routes, keepUnrouted: keepUnrouted, now: now, clusters: map[string]*tally{}}
+}
+
+func (in *ingest) NewBatch(conn uint64) forward.Batch {
+	return &ingestBatch{in: in, out: in.queue.NewBatch(conn), stored: newTally(""), current: newTally("")}
+}
+
+func (in *ingest) Settle(conn uint64, received bool) { in.queue.Settle(conn, received) }
+
+// count adds what a batch has stored to its cluster.
+func (in *ingest) count(t *tally) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	c := in.clusters[t.cluster]
+	if c == nil {
+		c = newTally(t.cluster)
+		in.clusters[t.cluster] = c
+	}
+	c.add(t)
+	c.lastSeen = in.now()
+}
+
+// snapshot returns a copy of every cluster's tally.
+func (in *ingest) snapshot() map[string]*tally {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	all := make(map[string]*tally, len(in.clusters))
+	for name, t := range in.clusters {
+		c := newTally(name)
+		c.add(t)
+		c.lastSeen = t.lastSeen
+		all[name] = c
+	}
+	return all
+}
+
+// ingestBatch is a queue's batch that knows the routes. All its messages are of one cluster: that of its connection.
+type ingestBatch struct {
+	in      *ingest
+	out     buffer.Batch
+	stored  *tally // messages before the current one; counted by Commit
+	current *tally // the message begun last; Abandon forgets it
+	routed  bool   // the current message has outputs
+}
+
+func (b *ingestBatch) Begin(cluster, tag, chunk string) {
+	b.fold()
+	b.stored.cluster = cluster
+	b.current.messages = 1
+	m := buffer.Message{Cluster: cluster, Tag: tag, Chunk: chunk}
+	if r := b.in.routes.Match(cluster, tag); r != nil {
+		m.Outputs = r.Outputs
+	}
+	b.routed = len(m.Outputs) > 0
+	b.out.Begin(m)
+}
+
+// fold counts the current message among those that Commit stores.
+func (b *ingestBatch) fold() {
+	b.stored.add(b.current)
+	b.current.reset()
+}
+
+func (b *ingestBatch) Add(entries []byte, events int, nanos bool) {
+	b.current.events += uint64(events)
+	b.current.bytes += uint64(len(entries))
+	switch {
+	case b.routed:
+		b.current.routed += uint64(events)
+		b.out.Add(entries, events, nanos)
+	case b.in.keepUnrouted:
+		b.current.dead[reasonUnrouted] += uint64(events)
+		b.rejectAll(entries)
+	default:
+		b.current.dropped[reasonUnrouted] += uint64(events)
+	}
+}
+
+// rejectAll makes dead letters of well-formed entries.
+func (b *ingestBatch) rejectAll(entries []byte) {
+	var e event.Entry
+	letter, rest, events := entries, entries, 0
+	for len(rest) > 0 {
+		next, err := event.ReadEntry(rest, &e)
+		if err != nil { // cannot be: the listener has read them
+			next, events = nil, events+1
+		}
+		if e.Kind == event.KindEvent {
+			events++
+		}
+		rest = next
+		if size := len(letter) - len(rest); size >= maxLetterBytes || len(rest) == 0 {
+			b.out.Reject(letter[:size], events, reasonUnrouted)
+			letter, events = rest, 0
+		}
+	}
+}
+
+func (b *ingestBatch) Reject(raw []byte, events int, reason string) {
+	b.current.events += uint64(events)
+	b.current.bytes += uint64(len(raw))
+	b.current.dead[reason] += uint64(events)
+	b.out.Reject(raw, events, reason)
+}
+
+func (b *ingestBatch) Drop(events int, rule string) {
+	b.current.events += uint64(events)
+	b.current.dropped[rule] += uint64(events)
+}
+
+func (b *ingestBatch) Abandon() {
+	b.current.reset()
+	b.out.Abandon()
+}
+
+func (b *ingestBatch) Size() int { return b.out.Size() }
+
+func (b *ingestBatch) Commit(ctx context.Context) error {
+	b.fold()
+	if err := b.out.Commit(ctx); err != nil {
+		b.stored.reset()
+		return err
+	}
+	if b.stored.messages > 0 {
+		b.in.count(b.stored)
+		b.stored.reset()
+	}
+	return nil
+}
+
+func (b *ingestBatch) Reset() {
+	b.current.reset()
+	b.stored.reset()
+	b.out.Reset()
+}

@@ -1,0 +1,190 @@
+package app
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/seed-afc6a195/aggregator/pkg/buffer"
+	"github.com/seed-afc6a195/aggregator/pkg/cluster"
+	"github.com/seed-afc6a195/aggregator/pkg/delivery"
+	"github.com/seed-afc6a195/aggregator/pkg/forward"
+	"github.com/seed-afc6a195/aggregator/pkg/status"
+)
+
+// snapshot gathers the state of all parts. Pending events are read before what was delivered, and that before what
+// came in, so that while events move, more seems to have come in than gone out, never the reverse.
+func (a *App) snapshot() status.Snapshot {
+	queue := a.queue.Stats()
+	s := status.Snapshot{
+		Version: a.opts.Version, Commit: a.opts.Commit, Hostname: a.cfg.Hostname, Started: a.started,
+		Config: status.ConfigState{
+			Source: a.opts.ConfigSource, Hash: a.opts.ConfigHash, LoadedAt: a.started, Warnings: slices.Clone(a.cfg.Warnings),
+		},
+		Queue:       queueState(queue, a.opts.Now()),
+		Outputs:     a.outputStates(queue.Waits),
+		DeadLetters: deadLetters(queue.Dead),
+	}
+	budget := a.budget.Stats()
+	s.Queue.MemoryBytes, s.Queue.MemoryMaxBytes = budget.Used, budget.Max
+	for _, l := range a.listeners {
+		s.Listeners = append(s.Listeners, listenerState(l.Stats()))
+	}
+	s.Clusters = a.clusterStates(queue.Duplicates)
+	return s
+}
+
+func queueState(q buffer.Stats, now time.Time) status.Queue {
+	s := status.Queue{
+		Segments: q.Segments, SetAsideSegments: q.SetAside, DiskBytes: q.DiskBytes, MaxBytes: q.MaxBytes, FreeDiskBytes: q.FreeDisk,
+		Full: q.Full != "", FullReason: q.Full, Commits: q.Commits, CommitLatency: status.Latency{Snapshot: q.CommitLatency},
+	}
+	for _, w := range q.Waits {
+		s.PendingChunks += int(w.Pending.Chunks)
+		s.PendingEvents += w.Pending.Events
+		s.PendingBytes += w.Pending.Bytes
+		s.AppendedChunks += uint64(w.Appended.Chunks)
+		s.AppendedEvents += uint64(w.Appended.Events)
+		s.AppendedBytes += uint64(w.Appended.Bytes)
+		s.RecoveredEvents += uint64(w.Found.Events)
+		s.OldestAge = max(s.OldestAge, age(w.Oldest, now))
+	}
+	return s
+}
+
+// age returns how long ago t was, in seconds; 0 for the zero time.
+func age(t, now time.Time) float64 {
+	if t.IsZero() {
+		return 0
+	}
+	return max(0, now.Sub(t).Seconds())
+}
+
+func listenerState(l forward.Stats) status.Listener {
+	return status.Listener{
+		Name: l.Name, Address: l.Address, Connections: l.Open, ConnectionsTotal: l.Connections, ProbesTotal: l.Probes,
+		Refused: l.Refused, Messages: l.Messages, AcksTotal: l.Acks, AckLatency: status.Latency{Snapshot: l.AckLatency},
+		LastError: status.Failure{Text: l.LastError, Time: l.LastErrorAt},
+	}
+}
+
+func (a *App) clusterStates(duplicates map[string]buffer.Duplicates) []status.Cluster {
+	tallies := a.ingest.snapshot()
+	if tallies[cluster.Default] == nil {
+		tallies[cluster.Default] = newTally(cluster.Default)
+	}
+	var all []status.Cluster
+	for _, name := range slices.Sorted(maps.Keys(tallies)) {
+		t, c := tallies[name], status.Cluster{Name: name}
+		c.ReceivedEvents, c.ReceivedBytes, c.Messages, c.LastSeen = t.events, t.bytes, t.messages, t.lastSeen
+		c.Dropped, c.Dead = t.dropped, t.dead
+		c.DuplicateEvents = uint64(duplicates[name].Events)
+		c.StoredEvents = t.routed - c.DuplicateEvents
+		all = append(all, c)
+	}
+	return all
+}
+
+// outputStates joins what the queue has for each output with what its loop has done. Outputs that are not configured
+// any more but have a backlog are shown too.
+func (a *App) outputStates(waits []buffer.Wait) []status.Output {
+	now := a.opts.Now()
+	byOutput := map[string][]buffer.Wait{}
+	for _, w := range waits {
+		byOutput[w.Output] = append(byOutput[w.Output], w)
+	}
+	var all []status.Output
+	for _, out := range a.outputs {
+		st := out.loop.Stats()
+		s := status.Output{
+			Name: out.name, Type: out.common.Type, Workers: out.common.Workers, InFlight: st.InFlight, Retries: st.Retried,
+			Requests: st.Sends, FailedRequests: st.Failures, RequestLatency: status.Latency{Snapshot: st.Latency},
+			LastError: status.Failure{Text: st.LastError, Time: st.LastErrorAt}, LastSuccess: st.LastSuccess, BackoffUntil: st.BackoffUntil,
+		}
+		s.Clusters, s.Lag = outputClusters(byOutput[out.name], st.Clusters, now)
+		for _, c := range st.Clusters {
+			s.DeliveredBytes += c.Bytes
+		}
+		s.State = outputState(&s, st)
+		all = append(all, s)
+		delete(byOutput, out.name)
+	}
+	for _, name := range slices.Sorted(maps.Keys(byOutput)) {
+		s := status.Output{Name: name, State: status.StateUnconfigured}
+		s.Clusters, s.Lag = outputClusters(byOutput[name], nil, now)
+		all = append(all, s)
+	}
+	return all
+}
+
+func outputState(s *status.Output, st delivery.Stats) status.State {
+	var pending uint64
+	for _, c := range s.Clusters {
+		pending += c.Pending
+	}
+	switch {
+	case st.Paused:
+		return status.StatePaused
+	case st.Failing != "":
+		return status.StateRetrying
+	case pending == 0:
+		return status.StateIdle
+	}
+	return status.StateRunning
+}
+
+// outputClusters returns the account of each cluster and the lag in seconds.
+func outputClusters(waits []buffer.Wait, done []delivery.ClusterStats, now time.Time) (all []status.OutputCluster, lag float64) {
+	clusters := map[string]*status.OutputCluster{}
+	get := func(name string) *status.OutputCluster {
+		c := clusters[name]
+		if c == nil {
+			c = &status.OutputCluster{Cluster: name, Dropped: status.Counts{}, Dead: status.Counts{}}
+			clusters[name] = c
+		}
+		return c
+	}
+	for _, w := range waits {
+		c := get(w.Cluster)
+		c.Queued, c.Recovered, c.Pending = uint64(w.Appended.Events), uint64(w.Found.Events), uint64(w.Pending.Events)
+		if w.Dropped.Events > 0 {
+			c.Dropped["drop_oldest"] += uint64(w.Dropped.Events)
+		}
+		if w.Lost.Events > 0 {
+			c.Dropped[delivery.ReasonDamaged] += uint64(w.Lost.Events)
+		}
+		lag = max(lag, age(w.Oldest, now))
+	}
+	for _, d := range done {
+		c := get(d.Cluster)
+		c.Delivered = d.Delivered
+		for reason, n := range d.Dropped {
+			c.Dropped[reason] += n
+		}
+		for reason, n := range d.Dead {
+			c.Dead[reason] += n
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(clusters)) {
+		all = append(all, *clusters[name])
+	}
+	return all, lag
+}
+
+func deadLetters(d buffer.DeadStats) status.DeadLetters {
+	s := status.DeadLetters{Count: int(d.Letters), Bytes: d.Bytes, EvictedEvents: uint64(d.Evicted)}
+	byReason := map[status.DeadLetterCount]int64{}
+	for k, n := range d.Events {
+		s.Events += n
+		byReason[status.DeadLetterCount{Output: k.Output, Reason: k.Reason}] += n
+	}
+	for by, n := range byReason {
+		by.Events = n
+		s.By = append(s.By, by)
+	}
+	slices.SortFunc(s.By, func(a, b status.DeadLetterCount) int {
+		return cmp.Or(cmp.Compare(a.Output, b.Output), cmp.Compare(a.Reason, b.Reason))
+	})
+	return s
+}
