@@ -54,8 +54,10 @@ func BenchmarkLoop(b *testing.B) {
 	source := &endless{chunk: chunk, end: cancel}
 	source.next.Store(n)
 	source.left.Store(n)
-	l := delivery.New(delivery.Options{Name: "discard", Source: source, Output: discard{}, DeadLetters: &graves{}, Log: zerolog.Nop(),
-		Common: outputs.Common{Batch: outputs.BatchConfig{MaxWait: 10 * time.Millisecond}}})
+	l := delivery.New(delivery.Options{
+		Name: "discard", Source: source, Output: discard{}, DeadLetters: &graves{}, Log: zerolog.Nop(),
+		Common: outputs.Common{Batch: outputs.BatchConfig{MaxWait: 10 * time.Millisecond}},
+	})
 	b.SetBytes(int64(len(chunk.Entries) / events))
 	b.ReportAllocs()
 	b.ResetTimer()

@@ -11,8 +11,10 @@ import (
 // entryOverhead is what an entry has besides metadata and record: its array and its time.
 const entryOverhead = 11
 
-// refill is the wait after the source failed.
-const refill = time.Second
+const (
+	refill    = time.Second      // the wait after the source failed
+	restAfter = 10 * time.Second // without a chunk, memory is given back
+)
 
 // held is a chunk that the loop has. Its references are the filler's own, while it walks the chunk,
 // and one for each event in a batch; with the last one gone, the chunk goes back to the source.
@@ -70,7 +72,7 @@ func sizeOfEvent(ev *event.Event) int { return len(ev.Record) + len(ev.Metadata)
 type filler struct {
 	*Loop
 	soft, hard context.Context
-	slots      chan struct{}
+	free       chan *batch
 	ready      chan<- *batch
 
 	b       *batch
@@ -80,8 +82,8 @@ type filler struct {
 
 // fill runs until soft ends. A chunk that it has begun then is finished, so that it need not be
 // delivered twice, unless hard ends too.
-func (l *Loop) fill(soft, hard context.Context, slots chan struct{}, ready chan<- *batch) {
-	f := &filler{Loop: l, soft: soft, hard: hard, slots: slots, ready: ready}
+func (l *Loop) fill(soft, hard context.Context, free chan *batch, ready chan<- *batch) {
+	f := &filler{Loop: l, soft: soft, hard: hard, free: free, ready: ready}
 	for {
 		c, err := f.next()
 		switch {
@@ -110,7 +112,24 @@ func (f *filler) next() (*event.Chunk, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	if f.b == nil {
+		busy, cancel := context.WithTimeout(ctx, restAfter)
+		defer cancel()
+		if c, err := f.source.Next(busy); err == nil || busy.Err() == nil {
+			return c, err
+		}
+		f.shrink()
+	}
 	return f.source.Next(ctx)
+}
+
+// shrink gives back the memory of batches that are not in use.
+func (f *filler) shrink() {
+	for range len(f.free) {
+		b := <-f.free // only the filler takes from it
+		b.events = nil
+		f.free <- b
+	}
 }
 
 // chunk puts the events of c into batches.
@@ -162,11 +181,10 @@ func (f *filler) share(h *held, in *int) {
 // begin starts a batch when there is room for one more. It returns false when hard ends first.
 func (f *filler) begin() bool {
 	select {
-	case f.slots <- struct{}{}:
+	case f.b = <-f.free:
 	case <-f.hard.Done():
 		return false
 	}
-	f.b = f.pool.Get().(*batch)
 	f.due, f.stopDue = context.WithTimeout(f.soft, f.set.Batch.MaxWait)
 	return true
 }

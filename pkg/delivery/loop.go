@@ -40,7 +40,6 @@ type Loop struct {
 	grace   time.Duration
 	log     zerolog.Logger
 	pace    pacer
-	pool    sync.Pool // of *batch
 	sending atomic.Int64
 	latency metric.Histogram
 
@@ -61,7 +60,7 @@ func New(o Options) *Loop {
 	return &Loop{
 		name: o.Name, source: o.Source, output: o.Output, dead: o.DeadLetters, set: set, grace: o.Grace,
 		log: o.Log.With().Str("output", o.Name).Logger(), pace: pacer{rate: int64(set.RateLimit)},
-		pool: sync.Pool{New: func() any { return new(batch) }}, stats: newCounters(),
+		stats: newCounters(),
 	}
 }
 
@@ -72,11 +71,14 @@ func (l *Loop) Run(ctx context.Context) error {
 	hard, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	ready := make(chan *batch)
-	slots := make(chan struct{}, l.set.Workers+1) // bounds the batches that exist
+	free := make(chan *batch, l.set.Workers+1) // these are all batches that there are
+	for range cap(free) {
+		free <- new(batch)
+	}
 	var parts sync.WaitGroup
 	parts.Go(func() {
 		defer close(ready)
-		l.fill(ctx, hard, slots, ready)
+		l.fill(ctx, hard, free, ready)
 	})
 	for range l.set.Workers {
 		parts.Go(func() {
@@ -84,8 +86,7 @@ func (l *Loop) Run(ctx context.Context) error {
 				s := sender{loop: l, soft: ctx, hard: hard}
 				s.deliver(b.events, b.held)
 				b.reset()
-				l.pool.Put(b)
-				<-slots
+				free <- b
 			}
 		})
 	}
