@@ -219,12 +219,12 @@ func TestBackoff(t *testing.T) {
 	for _, tc := range []struct {
 		name     string
 		err      error
-		min, max []time.Duration // of the waits
+		min, max []int // of the waits, in seconds
 	}{
-		{"full jitter", whole(outputs.ReasonServer), []time.Duration{0, 0, 0, 0, 0}, []time.Duration{1, 2, 4, 8, 8}},
-		{"a wish wins", &outputs.SendError{Reason: outputs.ReasonThrottled, RetryAfter: 20 * time.Second, Err: errTest}, []time.Duration{20, 20, 20}, []time.Duration{20, 20, 20}},
-		{"auth is slow", whole(outputs.ReasonAuth), []time.Duration{5, 5, 5, 5}, []time.Duration{5, 5, 5, 8}},
-		{"a mistaken wish", &outputs.SendError{Reason: outputs.ReasonThrottled, RetryAfter: 1000 * time.Hour, Err: errTest}, []time.Duration{3600}, []time.Duration{3600}},
+		{"full jitter", whole(outputs.ReasonServer), []int{0, 0, 0, 0, 0}, []int{1, 2, 4, 8, 8}},
+		{"a wish wins", &outputs.SendError{Reason: outputs.ReasonThrottled, RetryAfter: 20 * time.Second, Err: errTest}, []int{20, 20, 20}, []int{20, 20, 20}},
+		{"auth is slow", whole(outputs.ReasonAuth), []int{5, 5, 5, 5}, []int{5, 5, 5, 8}},
+		{"a mistaken wish", &outputs.SendError{Reason: outputs.ReasonThrottled, RetryAfter: 1000 * time.Hour, Err: errTest}, []int{3600}, []int{3600}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -243,7 +243,7 @@ func TestBackoff(t *testing.T) {
 					t.Fatalf("%d sends", len(at))
 				}
 				for i := range tc.min {
-					if d := at[i+1].Sub(at[i]); d < tc.min[i]*time.Second || d > tc.max[i]*time.Second {
+					if d := at[i+1].Sub(at[i]); d.Seconds() < float64(tc.min[i]) || d.Seconds() > float64(tc.max[i]) {
 						t.Errorf("wait %d: %v, want %d to %d s", i, d, tc.min[i], tc.max[i])
 					}
 				}

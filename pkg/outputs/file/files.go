@@ -223,20 +223,20 @@ func (f *files) openAt(ctx context.Context, path string) (*openFile, error) {
 	if err := makeDir(filepath.Dir(path)); err != nil {
 		return nil, explain("make the directory of", path, err)
 	}
-	state, begun := f.closed[path]
+	state, remembered := f.closed[path]
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		state, begun = known{}, false
+		state = known{}
 	case err != nil:
 		return nil, explain("look at", path, err)
 	case !info.Mode().IsRegular():
 		return nil, explain("open", path, errNotRegular)
 	default:
-		if !begun {
+		if !remembered {
 			state.begun = info.ModTime()
 		}
-		if state.size, err = f.repair(ctx, path, info.Size(), state, begun); err != nil {
+		if state.size, err = f.repair(ctx, path, info.Size(), state, remembered); err != nil {
 			return nil, err
 		}
 	}

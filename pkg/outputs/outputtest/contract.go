@@ -36,15 +36,18 @@ func Contract(t *testing.T, setup func(t *testing.T) *Destination) {
 		})
 	}
 	run("accepted", func(t *testing.T, d *Destination) {
+		t.Helper()
 		send(t, d, Batch(Chunk(1, "a", "t", 3, 0, 10), Chunk(2, "a", "t", 2, 3, 10)))
 		send(t, d, Batch(Chunk(3, "a", "t", 5, 5, 10)))
 		wantNumbers(t, d, 10)
 	})
 	run("empty batch", func(t *testing.T, d *Destination) {
+		t.Helper()
 		send(t, d, &outputs.Batch{})
 		wantNumbers(t, d, 0)
 	})
 	run("batch is left as it was", func(t *testing.T, d *Destination) {
+		t.Helper()
 		c := Chunk(1, "a", "t", 50, 0, 100)
 		before, b := string(c.Entries), Batch(c)
 		send(t, d, b)
@@ -58,6 +61,7 @@ func Contract(t *testing.T, setup func(t *testing.T) *Destination) {
 		}
 	})
 	run("nothing of a batch is kept", func(t *testing.T, d *Destination) {
+		t.Helper()
 		c := Chunk(1, "a", "t", 50, 0, 100)
 		b := Batch(c)
 		send(t, d, b)
@@ -67,6 +71,7 @@ func Contract(t *testing.T, setup func(t *testing.T) *Destination) {
 		wantNumbers(t, d, 100)
 	})
 	run("cancelled before", func(t *testing.T, d *Destination) {
+		t.Helper()
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		b := Batch(Chunk(1, "a", "t", 10, 0, 10))
@@ -76,6 +81,7 @@ func Contract(t *testing.T, setup func(t *testing.T) *Destination) {
 	})
 	for _, after := range []int{0, 1, 500, 300_000, 1_000_000} {
 		run("fails, then works", func(t *testing.T, d *Destination) {
+			t.Helper()
 			send(t, d, Batch(Chunk(1, "a", "t", 10, 0, 10)))
 			d.Break(after)
 			b := Batch(Chunk(2, "a", "t", 2500, 10, 500))
