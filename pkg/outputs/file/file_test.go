@@ -165,13 +165,17 @@ func TestContract(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			outputtest.Contract(t, func(t *testing.T) *outputtest.Destination {
+				t.Helper()
 				path := filepath.Join(t.TempDir(), "a", "b", "{tag}.ndjson")
 				o := open(t, Config{Path: path, Compression: tc.compression}, newClock())
 				disk := full{room: -1}
 				disk.install(o)
 				return &outputtest.Destination{
-					Output:  o,
-					Numbers: func(t *testing.T) []int { return read(t, strings.Replace(path, "{tag}", "t", 1)+tc.ext) },
+					Output: o,
+					Numbers: func(t *testing.T) []int {
+						t.Helper()
+						return read(t, strings.Replace(path, "{tag}", "t", 1)+tc.ext)
+					},
 					Break: func(after int) {
 						disk = tc.disk
 						if disk.room = after; tc.compression != compressionNone {
