@@ -9,7 +9,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -51,11 +50,6 @@ func runServer(ctx context.Context, path string, logs io.Writer) error {
 	for _, w := range cfg.Warnings {
 		log.Warn().Msg(w)
 	}
-	// A collector's memory is mostly buffers that are used again: collecting less often than Go's default costs little
-	// memory and saves much time. GOGC and GOMEMLIMIT in the environment decide otherwise.
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
-	}
 	v, c, _ := versionInfo()
 	a, err := app.New(ctx, cfg, app.Options{ConfigSource: path, ConfigHash: hash, Version: v, Commit: c, Log: log})
 	if err != nil {
@@ -76,9 +70,6 @@ func runServer(ctx context.Context, path string, logs io.Writer) error {
 	log.Info().Msg("stopped")
 	return nil
 }
-
-// gcPercent lets the heap grow to three times what is in use between two collections.
-const gcPercent = 200
 
 // loadConfig reads the configuration file at path, "" for the defaults, and returns the hash of its bytes.
 func loadConfig(path string) (*config.Config, string, error) {

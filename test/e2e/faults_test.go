@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -157,7 +158,7 @@ func TestDiskFull(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "out"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s := start(t, dir, defaultConfig)
+	s := start(t, dir, strings.Replace(defaultConfig, "min_free_disk: 1MiB", "max_size: 1GiB", 1))
 	a := &agent{tag: "full"}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
