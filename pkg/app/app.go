@@ -143,7 +143,7 @@ func (a *App) listen(ctx context.Context) error {
 	for _, l := range a.cfg.Listeners {
 		s, err := forward.Listen(ctx, forward.Options{
 			Config: l, Cluster: cluster.Default, Sink: a.ingest, Budget: a.budget,
-			Log: a.opts.Log.With().Str("listener", l.Name).Logger(),
+			Log: a.opts.Log,
 		})
 		if err != nil {
 			return err

@@ -21,6 +21,10 @@ const (
 	stallTimeout = 30 * time.Second
 	// ackTimeout is how long a peer may take to read its acks.
 	ackTimeout = 10 * time.Second
+	// ackWrite is about how many bytes of acks go into one Write. No ack is ever split over two: fluentd and Fluent Bit
+	// read once and do not put pieces together. They wait for an ack before they send the next message, so theirs is
+	// alone in its Write; only a client that sent several messages without waiting gets their acks together.
+	ackWrite = 16 << 10
 	// maxBatch and maxAcks are when a batch is stored though the buffer holds more messages.
 	maxBatch = 8 << 20
 	maxAcks  = 1024
@@ -124,7 +128,7 @@ func (c *conn) parse(ctx context.Context) (more bool, err error) {
 	return more, err
 }
 
-// store makes the batch durable, and then sends the acks, each with one Write: clients read them so.
+// store makes the batch durable, and then sends the acks, in order and each whole within one Write.
 func (c *conn) store(ctx context.Context) error {
 	if c.batch == nil || c.tally.empty() {
 		return nil
@@ -149,14 +153,18 @@ func (c *conn) store(ctx context.Context) error {
 	c.mem.dependOnPeer()
 	defer c.mem.dependOnNobody()
 	_ = c.net.SetWriteDeadline(now.Add(ackTimeout)) // fails on a closed connection, as will Write
-	var ack []byte
-	for _, chunk := range c.acks {
-		ack = appendAck(ack[:0], chunk)
-		if _, err := c.net.Write(ack); err != nil {
+	var out []byte
+	for i, first := 0, 0; i < len(c.acks); i++ {
+		out = appendAck(out, c.acks[i])
+		if len(out) < ackWrite && i+1 < len(c.acks) {
+			continue
+		}
+		if _, err := c.net.Write(out); err != nil {
 			return refuse(reasonAck, "its acks could not be sent: %w", err)
 		}
-		c.server.counters.acks.Add(1)
-		c.server.counters.latency.Observe(time.Since(c.came), 1)
+		c.server.counters.acks.Add(uint64(i + 1 - first))
+		c.server.counters.latency.Observe(time.Since(c.came), i+1-first)
+		out, first = out[:0], i+1
 	}
 	c.acks = c.acks[:0]
 	return nil

@@ -45,16 +45,26 @@ func SendPieces(b []byte, size int) Step {
 	}
 }
 
-// ExpectAcks reads acks of the chunks, in their order, each with one read.
+// ExpectAcks reads acks of the chunks, in their order; each read must bring whole ones.
 func ExpectAcks(chunks ...string) Step {
 	return func(tb testing.TB, nc net.Conn) {
 		tb.Helper()
 		buf := make([]byte, 1<<16)
-		for _, chunk := range chunks {
+		for len(chunks) > 0 {
 			n, err := nc.Read(buf)
-			if want := Ack(chunk); err != nil || !bytes.Equal(buf[:n], want) {
-				tb.Errorf("ack: got % x, %v; want % x", buf[:n], err, want)
+			if err != nil {
+				tb.Errorf("ack of %q: %v", chunks[0], err)
 				return
+			}
+			for got := buf[:n]; len(got) > 0; chunks = chunks[1:] {
+				var ok bool
+				if len(chunks) > 0 {
+					got, ok = bytes.CutPrefix(got, Ack(chunks[0]))
+				}
+				if !ok {
+					tb.Errorf("ack: got % x; want those of %q", buf[:n], chunks)
+					return
+				}
 			}
 		}
 	}
