@@ -40,6 +40,7 @@ type committer struct {
 	// Of the goroutine:
 	next     uint64   // sequence number
 	current  *segment // being written; nil: none
+	values   []byte // memory of grouping.values
 	lastSize int
 	lastEnd  time.Time
 	lastTook time.Duration
@@ -205,7 +206,7 @@ func (c *committer) putBack(group []*batch) {
 // is answered nil only after the transaction with its last piece has returned, fdatasync included.
 func (c *committer) store(group []*batch) {
 	s := c.s
-	g := &grouping{c: c, group: group, values: s.values.get(), merges: map[mergeKey]*merge{}, now: s.now()}
+	g := &grouping{c: c, group: group, values: c.values[:0], merges: map[mergeKey]*merge{}, now: s.now()}
 	err := g.bury()
 	for i := 0; i < len(group) && err == nil; i++ {
 		err = g.add(i)
@@ -213,7 +214,9 @@ func (c *committer) store(group []*batch) {
 	if err == nil {
 		err = g.write(len(group), 0, 0)
 	}
-	s.values.put(g.values)
+	if c.values = g.values; cap(c.values) > 2*groupBytes {
+		c.values = nil
+	}
 	if err == nil {
 		c.recovered(s.log, "the queue stores again")
 		return

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"time"
 )
 
@@ -25,6 +26,7 @@ const (
 // A crash between finds a segment of which all is finished, or bits without a segment.
 type keeper struct {
 	s     *Store
+	mu    sync.Mutex // one save at a time
 	state stateDB
 	wake  chan struct{}
 	stop  chan struct{}
@@ -82,6 +84,8 @@ func (k *keeper) close() error {
 
 // save writes state.db and removes the segments that nobody wants. last: no more follow.
 func (k *keeper) save(last bool) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	s := k.s
 	whole := k.state.db == nil
 	changes := &snapshot{queue: s.queueID, done: map[doneKey][]byte{}}

@@ -1,0 +1,138 @@
+package buffer
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// entriesLike returns n bytes that compress about as log records do.
+func entriesLike(n int) []byte {
+	var b strings.Builder
+	for i := 0; b.Len() < n; i++ {
+		fmt.Fprintf(&b, `{"log":"10.0.%d.%d - GET /api/v1/items/%d HTTP/1.1 200 %d","stream":"stdout","pod":"web-%d","node":"n%d"}`,
+			i%7, i%251, i*7919, i*31%9000, i%13, i%3)
+	}
+	return []byte(b.String()[:n])
+}
+
+func benchConfig(b *testing.B) Config {
+	cfg := testConfig(b.TempDir())
+	cfg.SegmentSize, cfg.MaxSize = 64<<20, 0
+	return cfg
+}
+
+func deliver(b *testing.B, s *Store, ctx context.Context) *sync.WaitGroup {
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		src := s.Source("o")
+		for {
+			c, err := src.Next(ctx)
+			if err != nil {
+				return
+			}
+			src.Done(c)
+		}
+	})
+	return &wg
+}
+
+// One operation is one chunk of 128 KiB; 32 connections.
+func BenchmarkAppendChunks(b *testing.B) {
+	benchmarkAppend(b, 128<<10, 1, 32)
+}
+
+// One operation is one message of 300 bytes; 16 connections with 64 messages to a read.
+func BenchmarkAppendMessages(b *testing.B) {
+	benchmarkAppend(b, 300, 64, 16)
+}
+
+func benchmarkAppend(b *testing.B, size, perBatch, conns int) {
+	for _, compression := range []string{"none", "s2", "zstd"} {
+		b.Run(compression, func(b *testing.B) {
+			cfg := benchConfig(b)
+			cfg.Compression = compression
+			s := mustOpen(b, cfg, Options{})
+			ctx, cancel := context.WithCancel(context.Background())
+			done := deliver(b, s, ctx)
+			entries := entriesLike(size)
+			outputs := []string{"o"}
+			b.SetBytes(int64(size))
+			b.ReportAllocs()
+			b.ResetTimer()
+			var wg sync.WaitGroup
+			for conn := range uint64(conns) {
+				wg.Go(func() {
+					batch := s.NewBatch(conn)
+					for i := int(conn) * perBatch; i < b.N; i += conns * perBatch {
+						for j := range min(perBatch, b.N-i) {
+							id := "" // of an agent that asks for acks
+							if j == 0 {
+								id = fmt.Sprintf("chunk-%d-%d", conn, i)
+							}
+							batch.Begin(Message{Cluster: "seoul", Tag: "kube.var.log", Chunk: id, Outputs: outputs})
+							batch.Add(entries, size/300, true)
+						}
+						if err := batch.Commit(ctx); err != nil {
+							b.Error(err)
+							return
+						}
+						s.Settle(conn, true)
+					}
+				})
+			}
+			wg.Wait()
+			b.StopTimer()
+			st := s.Stats()
+			b.ReportMetric(float64(st.Batches)/float64(max(st.Commits, 1)), "batches/commit")
+			cancel()
+			done.Wait()
+		})
+	}
+}
+
+// What a message costs in its connection's goroutine.
+func BenchmarkBatchMessage(b *testing.B) {
+	s := mustOpen(b, benchConfig(b), Options{})
+	batch := s.NewBatch(1)
+	entries, outputs := entriesLike(300), []string{"o"}
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		batch.Begin(Message{Cluster: "seoul", Tag: "kube.var.log", Outputs: outputs})
+		batch.Add(entries, 1, true)
+		if i%200 == 199 {
+			batch.Reset()
+		}
+	}
+}
+
+// One operation is one chunk of 128 KiB.
+func BenchmarkNext(b *testing.B) {
+	s := mustOpen(b, benchConfig(b), Options{})
+	entries, batch, ctx := entriesLike(128<<10), s.NewBatch(1), context.Background()
+	const chunks = 2000
+	for range chunks {
+		batch.Begin(Message{Cluster: "seoul", Tag: "kube.var.log", Outputs: []string{"o"}})
+		batch.Add(entries, 400, true)
+		if batch.Size() > 1<<20 {
+			if err := batch.Commit(ctx); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	if err := batch.Commit(ctx); err != nil {
+		b.Fatal(err)
+	}
+	src := s.Source("o")
+	b.SetBytes(128 << 10)
+	b.ReportAllocs()
+	for b.Loop() {
+		c, err := src.Next(ctx)
+		if err != nil {
+			b.Fatal(err)
+		}
+		src.Return(c)
+	}
+}

@@ -1,0 +1,257 @@
+package buffer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// filled returns a directory with three sealed segments of two chunks each, and the chunks' entries.
+func filled(t *testing.T) (dir string, texts []string) {
+	dir = t.TempDir()
+	s := mustOpen(t, testConfig(dir), Options{})
+	for i := range 6 {
+		texts = append(texts, text(400<<10, uint64(i)))
+		put(t, s, message1{text: texts[i], conn: uint64(i), chunk: fmt.Sprint("id", i)})
+	}
+	mustClose(t, s)
+	if n := len(segmentFiles(t, dir)); n != 3 {
+		t.Fatalf("%d segments, want 3", n)
+	}
+	return dir, texts
+}
+
+func segmentFiles(t *testing.T, dir string) []string {
+	t.Helper()
+	names, err := filepath.Glob(filepath.Join(dir, "seg-*.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return names
+}
+
+func corruptFiles(t *testing.T, dir string) []string {
+	t.Helper()
+	names, err := filepath.Glob(filepath.Join(dir, "*.corrupt*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return names
+}
+
+func change(t *testing.T, path string, f func([]byte) []byte) {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, f(b), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Whatever happens to files, the queue starts, hands out what is whole, nothing else, and says so.
+func TestDamage(t *testing.T) {
+	tests := []struct {
+		name     string
+		damage   func(t *testing.T, dir string)
+		lost     int // chunks at most
+		setAside bool
+	}{
+		{"nothing", func(*testing.T, string) {}, 0, false},
+		{"state.db deleted", func(t *testing.T, dir string) {
+			if err := os.Remove(filepath.Join(dir, stateFile)); err != nil {
+				t.Fatal(err)
+			}
+		}, 0, false},
+		{"state.db of garbage", func(t *testing.T, dir string) {
+			change(t, filepath.Join(dir, stateFile), func(b []byte) []byte { return []byte(text(len(b), 9)) })
+		}, 0, true},
+		{"state.db empty", func(t *testing.T, dir string) {
+			change(t, filepath.Join(dir, stateFile), func([]byte) []byte { return nil })
+		}, 0, true},
+		{"segment empty", func(t *testing.T, dir string) {
+			change(t, segmentFiles(t, dir)[1], func([]byte) []byte { return nil })
+		}, 2, true},
+		{"segment of zeros", func(t *testing.T, dir string) {
+			change(t, segmentFiles(t, dir)[1], func(b []byte) []byte { return make([]byte, len(b)) })
+		}, 2, true},
+		{"segment cut", func(t *testing.T, dir string) {
+			change(t, segmentFiles(t, dir)[1], func(b []byte) []byte { return b[:600<<10] })
+		}, 1, true},
+		{"meta pages gone", func(t *testing.T, dir string) {
+			change(t, segmentFiles(t, dir)[1], func(b []byte) []byte { clear(b[:2*pageSize]); return b })
+		}, 0, true},
+		{"byte of a chunk flipped", func(t *testing.T, dir string) {
+			change(t, segmentFiles(t, dir)[1], func(b []byte) []byte { b[300<<10] ^= 1; return b })
+		}, 1, true},
+		{"dead letters of garbage", func(t *testing.T, dir string) {
+			if err := os.WriteFile(filepath.Join(dir, "dead", "dead-0000000000000001.db"), []byte(text(9000, 9)), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}, 0, false},
+		{"interrupted rewrite", func(t *testing.T, dir string) {
+			if err := os.WriteFile(segmentFiles(t, dir)[0]+".tmp", []byte("half"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}, 0, false},
+	}
+	for _, tc := range tests {
+		t.Run(tc.name, func(t *testing.T) {
+			dir, texts := filled(t)
+			tc.damage(t, dir)
+			s := mustOpen(t, testConfig(dir), Options{})
+			got := drain(t, s, "o")
+			checkSubsequence(t, got, texts, tc.lost)
+			if st := s.Stats(); (st.SetAside > 0) != tc.setAside {
+				t.Errorf("%d set aside, want some: %t", st.SetAside, tc.setAside)
+			}
+			if tc.setAside && len(corruptFiles(t, dir)) == 0 {
+				t.Error("nothing is left to look at")
+			}
+			put(t, s, message1{text: "new"})
+			if got := drain(t, s, "o"); !slices.Equal(got, []string{"new"}) {
+				t.Errorf("after the damage got %.20q", got)
+			}
+			mustClose(t, s)
+			s = mustOpen(t, testConfig(dir), Options{})
+			if got := drain(t, s, "o"); len(got) > 0 {
+				t.Errorf("%d chunks come again after all was done", len(got))
+			}
+		})
+	}
+}
+
+// checkSubsequence fails unless got is want with at most lost left out.
+func checkSubsequence(t *testing.T, got, want []string, lost int) {
+	t.Helper()
+	i := 0
+	for _, w := range want {
+		if i < len(got) && got[i] == w {
+			i++
+		}
+	}
+	if i < len(got) {
+		t.Errorf("got chunks that were never stored, or in another order")
+	}
+	if n := len(want) - i; n > lost {
+		t.Errorf("lost %d chunks of %d, at most %d could be", n, len(want), lost)
+	}
+}
+
+// A flipped byte costs at most the chunk that it is in, wherever it is.
+func TestFlippedBytes(t *testing.T) {
+	seed := seeds(t, 1)[0]
+	t.Logf("AGG_SEED=%d", seed)
+	r := rand.New(rand.NewPCG(seed, 0))
+	for range 8 {
+		dir, texts := filled(t)
+		n := 1 + r.IntN(3)
+		for range n {
+			change(t, segmentFiles(t, dir)[r.IntN(3)], func(b []byte) []byte {
+				i := r.IntN(len(b))
+				if r.IntN(2) == 0 { // where bbolt's own pages are
+					i = r.IntN(len(b)/pageSize)*pageSize + r.IntN(48)
+				}
+				b[i] ^= byte(1 + r.IntN(255))
+				return b
+			})
+		}
+		s := mustOpen(t, testConfig(dir), Options{})
+		checkSubsequence(t, drain(t, s, "o"), texts, n)
+		mustClose(t, s)
+	}
+}
+
+// Every disk operation fails once, or from then on until there is "room" again: nothing that was
+// acknowledged is lost, and the queue goes on by itself.
+func TestCountedFaults(t *testing.T) {
+	for _, whenFull := range []string{"block", "reject"} {
+		for i, more := int64(1), true; more; i++ {
+			synctest.Test(t, func(t *testing.T) { more = countedFault(t, whenFull, i) })
+			if !more {
+				t.Logf("%s: %d operations", whenFull, i-1)
+			}
+		}
+	}
+}
+
+// countedFault lets operation i fail and returns whether it came to that.
+func countedFault(t *testing.T, whenFull string, i int64) (failed bool) {
+	var n atomic.Int64
+	cfg := testConfig(t.TempDir())
+	cfg.WhenFull, cfg.Compression = whenFull, "none"
+	s := mustOpen(t, cfg, Options{fail: func(op string) error {
+		if n.Add(1) == i {
+			return fmt.Errorf("%s: %w", op, unix.EIO)
+		}
+		return nil
+	}})
+	var acked []string
+	for j := range 5 {
+		m := message1{text: text(400<<10, uint64(j)), conn: uint64(j), chunk: fmt.Sprint(j)}
+		err := m.begin(s).Commit(context.Background())
+		for errors.Is(err, ErrFull) && whenFull == "reject" {
+			time.Sleep(pollFull)
+			err = m.begin(s).Commit(context.Background())
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		acked = append(acked, m.text)
+	}
+	_ = s.keep.save(false) // may be the one that fails
+	_ = s.Close()          // so may this one
+	s = mustOpen(t, cfg, Options{})
+	checkSubsequence(t, drain(t, s, "o"), acked, 0)
+	mustClose(t, s)
+	return n.Load() >= i
+}
+
+// The disk fills under bbolt's hands: no ack, the queue lives, and goes on when there is room.
+func TestNoSpaceLeft(t *testing.T) {
+	cfg := testConfig(t.TempDir())
+	cfg.WhenFull = "reject"
+	clock := newClock()
+	s := mustOpen(t, cfg, Options{Now: clock.now})
+	put(t, s, message1{text: "before"})
+	full, err := os.OpenFile("/dev/full", os.O_RDWR, 0)
+	if err != nil {
+		t.Skip(err)
+	}
+	defer full.Close()
+	if err := unix.Dup2(int(full.Fd()), int(s.commit.current.w.file.Fd())); err != nil {
+		t.Fatal(err)
+	}
+	if err := (message1{text: "during"}).begin(s).Commit(context.Background()); !errors.Is(err, ErrFull) {
+		t.Fatalf("got %v, want ErrFull", err)
+	}
+	if st := s.Stats(); st.Full == "" {
+		t.Error("the queue does not say that it is full")
+	}
+	clock.move(pollFull)
+	put(t, s, message1{text: "after"})
+	if got := drain(t, s, "o"); !slices.Equal(got, []string{"before", "after"}) {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestLockedDirectory(t *testing.T) {
+	dir := t.TempDir()
+	mustOpen(t, testConfig(dir), Options{})
+	_, err := Open(testConfig(dir), Options{})
+	if want := fmt.Sprintf("queue directory %s is in use by process %d", dir, os.Getpid()); err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("got %v, want %q", err, want)
+	}
+}

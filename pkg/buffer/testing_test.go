@@ -1,0 +1,192 @@
+package buffer
+
+import (
+	"context"
+	"encoding/binary"
+	"io"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/seed-afc6a195/aggregator/pkg/event"
+)
+
+// clock is a clock that tests move.
+type clock struct {
+	mu sync.Mutex
+	t  time.Time
+}
+
+func newClock() *clock { return &clock{t: time.Unix(1_800_000_000, 0)} }
+
+func (c *clock) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.t
+}
+
+func (c *clock) move(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.t = c.t.Add(d)
+}
+
+func testConfig(dir string) Config {
+	return Config{
+		Path: dir, SegmentSize: 1 << 20, DedupeWindow: 10 * time.Minute, MaxSize: 1 << 30, WhenFull: "block",
+		Sync: true, Compression: "s2", DeadLetters: DeadLettersConfig{MaxSize: 8 << 20},
+	}
+}
+
+func mustOpen(t testing.TB, cfg Config, o Options) *Store {
+	t.Helper()
+	if testing.Verbose() {
+		o.Log = zerolog.New(zerolog.ConsoleWriter{Out: t.Output(), NoColor: true})
+	} else {
+		o.Log = zerolog.New(io.Discard)
+	}
+	s, err := Open(cfg, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+func mustClose(t testing.TB, s *Store) {
+	t.Helper()
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// message1 is one message for a test: entries are text, which the queue does not look into.
+type message1 struct {
+	conn    uint64
+	cluster string
+	tag     string
+	chunk   string
+	outputs []string
+	text    string
+	events  int
+	nanos   bool
+}
+
+func (m message1) defaults() message1 {
+	if m.cluster == "" {
+		m.cluster = "c"
+	}
+	if m.tag == "" {
+		m.tag = "t"
+	}
+	if m.outputs == nil {
+		m.outputs = []string{"o"}
+	}
+	if m.events == 0 {
+		m.events = 1
+	}
+	return m
+}
+
+func (m message1) begin(s *Store) Batch {
+	m = m.defaults()
+	b := s.NewBatch(m.conn)
+	b.Begin(Message{Cluster: m.cluster, Tag: m.tag, Chunk: m.chunk, Outputs: m.outputs})
+	b.Add([]byte(m.text), m.events, m.nanos)
+	return b
+}
+
+func put(t testing.TB, s *Store, m message1) {
+	t.Helper()
+	if err := m.begin(s).Commit(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// take returns the next chunk that waits, or nil where none does.
+func take(t testing.TB, s *Store, output string) *event.Chunk {
+	t.Helper()
+	src := s.Source(output).(*source)
+	ready := func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		for _, l := range src.lanes {
+			if l.pending.chunks > int64(len(l.flying)) {
+				return true
+			}
+		}
+		return false
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	var c *event.Chunk
+	var err error
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		c, err = src.Next(ctx)
+	}()
+	for {
+		select {
+		case <-done:
+		case <-time.After(time.Millisecond):
+			if !ready() { // nothing waits, or what waited is damaged
+				cancel()
+			}
+			continue
+		}
+		if err != nil && ready() {
+			t.Fatalf("output %s has chunks, but Next says: %v", output, err)
+		}
+		return c
+	}
+}
+
+// drain delivers all that waits and returns its entries.
+func drain(t testing.TB, s *Store, output string) (texts []string) {
+	t.Helper()
+	for c := take(t, s, output); c != nil; c = take(t, s, output) {
+		texts = append(texts, string(c.Entries))
+		s.Source(output).Done(c)
+	}
+	return texts
+}
+
+// saved waits until what is finished is saved and segments that nobody wants are gone.
+func saved(t testing.TB, s *Store) {
+	t.Helper()
+	if err := s.keep.save(false); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// text returns n bytes that hardly compress.
+func text(n int, seed uint64) string {
+	b := make([]byte, n+8)
+	r := rand.New(rand.NewPCG(seed, 1))
+	for i := 0; i < n; i += 8 {
+		binary.LittleEndian.PutUint64(b[i:], r.Uint64())
+	}
+	return string(b[:n])
+}
+
+// seeds returns n seeds, or the one that AGG_SEED repeats.
+func seeds(t testing.TB, n int) (s []uint64) {
+	t.Helper()
+	if env := os.Getenv("AGG_SEED"); env != "" {
+		seed, err := strconv.ParseUint(env, 10, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return []uint64{seed}
+	}
+	for range n {
+		s = append(s, rand.Uint64())
+	}
+	return s
+}
