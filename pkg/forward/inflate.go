@@ -64,7 +64,7 @@ func (c *conn) inflate(ctx context.Context, payload []byte, with *codec) error {
 		return corrupt(err)
 	}
 	defer with.pool.Put(from)
-	window, err := c.buffer(ctx, windowSize)
+	window, err := c.buffer(ctx, toStore, windowSize)
 	if err != nil {
 		return err
 	}
@@ -93,7 +93,7 @@ func (c *conn) inflate(ctx context.Context, payload []byte, with *codec) error {
 			copy(window, rest)
 			continue
 		}
-		grown, err := c.buffer(ctx, 2*len(window)) // one entry is larger than half of it
+		grown, err := c.buffer(ctx, toStore, 2*len(window)) // one entry is larger than half of it
 		if err != nil {
 			return err
 		}

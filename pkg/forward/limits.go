@@ -37,6 +37,9 @@ var (
 // connections, the longest idle first, until there is room enough. Nothing that they hold was acked, so their agents
 // send it again. The first in line itself is spared, so each round somebody goes on: many who hold a part each of
 // what they need can't block each other.
+//
+// So that it seldom comes to that, a quarter is kept for messages that are complete: however much is being received,
+// they can be stored, which frees what they hold. Who waits in order to store is served first.
 type Budget struct {
 	max int64
 
@@ -44,11 +47,20 @@ type Budget struct {
 	used    int64
 	peak    int64
 	evicted uint64
-	waiting []*waiter // first come, first served
+	waiting [purposes][]*waiter // first come, first served
 	holders map[*account]struct{}
 	pooled  int64
 	pool    map[int][][]byte // by size
 }
+
+// purpose is what memory is taken for.
+type purpose uint8
+
+const (
+	toStore   purpose = iota // a complete message
+	toReceive                // the next bytes of one
+	purposes
+)
 
 // NewBudget returns a budget of maximum bytes.
 func NewBudget(maximum int64) *Budget {
@@ -66,14 +78,24 @@ type BudgetStats struct {
 func (b *Budget) Stats() BudgetStats {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return BudgetStats{Used: b.used, Peak: b.peak, Max: b.max, Waiting: len(b.waiting), Evicted: b.evicted}
+	return BudgetStats{Used: b.used, Peak: b.peak, Max: b.max, Waiting: b.inLine(), Evicted: b.evicted}
 }
 
 // tight says whether somebody waits for memory, so that none should be kept for later.
 func (b *Budget) tight() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return len(b.waiting) > 0
+	return b.inLine() > 0
+}
+
+func (b *Budget) inLine() int { return len(b.waiting[toStore]) + len(b.waiting[toReceive]) }
+
+// limit is how much may be used after memory was taken for p.
+func (b *Budget) limit(p purpose) int64 {
+	if p == toReceive {
+		return b.max - b.max/4
+	}
+	return b.max
 }
 
 // account is what one connection holds of a Budget. Its methods are for the connection's goroutine.
@@ -92,6 +114,7 @@ type account struct {
 
 type waiter struct {
 	account *account
+	purpose purpose
 	bytes   int64
 	since   time.Time
 	granted chan struct{}
@@ -129,23 +152,24 @@ func (a *account) receive(now time.Time, n int) {
 
 // acquire charges n bytes. It waits until there is room and returns errOverBudget if there never will be, errEvicted
 // if a was chosen to make room for others, or ctx's error.
-func (a *account) acquire(ctx context.Context, n int64) error {
+func (a *account) acquire(ctx context.Context, p purpose, n int64) error {
 	if n <= 0 {
 		return nil
 	}
 	b := a.budget
 	b.mu.Lock()
-	if a.held+n > b.max {
+	if a.held+n > b.limit(p) {
 		b.mu.Unlock()
 		return errOverBudget
 	}
-	if len(b.waiting) == 0 && b.used+n <= b.max {
+	first := len(b.waiting[toStore]) == 0 && (p == toStore || len(b.waiting[toReceive]) == 0)
+	if first && b.used+n <= b.limit(p) {
 		b.grant(a, n)
 		b.mu.Unlock()
 		return nil
 	}
-	w := &waiter{account: a, bytes: n, since: time.Now(), granted: make(chan struct{})}
-	b.waiting = append(b.waiting, w)
+	w := &waiter{account: a, purpose: p, bytes: n, since: time.Now(), granted: make(chan struct{})}
+	b.waiting[p] = append(b.waiting[p], w)
 	b.mu.Unlock()
 
 	tick := time.NewTicker(patience)
@@ -179,11 +203,20 @@ func (a *account) overdraw(n int64) {
 	a.budget.grant(a, n)
 }
 
+// first returns who is to be served next, nil if nobody waits. The caller holds b.mu.
+func (b *Budget) first() *waiter {
+	for _, line := range b.waiting {
+		if len(line) > 0 {
+			return line[0]
+		}
+	}
+	return nil
+}
+
 // serve grants what there is room for now, in turn. The caller holds b.mu.
 func (b *Budget) serve() {
-	for len(b.waiting) > 0 && b.used+b.waiting[0].bytes <= b.max {
-		w := b.waiting[0]
-		b.waiting = slices.Delete(b.waiting, 0, 1)
+	for w := b.first(); w != nil && b.used+w.bytes <= b.limit(w.purpose); w = b.first() {
+		b.waiting[w.purpose] = slices.Delete(b.waiting[w.purpose], 0, 1)
 		b.grant(w.account, w.bytes)
 		close(w.granted)
 	}
@@ -193,11 +226,11 @@ func (b *Budget) serve() {
 func (b *Budget) leave(w *waiter, err error) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	i := slices.Index(b.waiting, w)
+	i := slices.Index(b.waiting[w.purpose], w)
 	if i < 0 {
 		return nil
 	}
-	b.waiting = slices.Delete(b.waiting, i, i+1)
+	b.waiting[w.purpose] = slices.Delete(b.waiting[w.purpose], i, i+1)
 	b.serve()
 	return err
 }
@@ -222,14 +255,18 @@ func (a *account) release(n int64) {
 func (b *Budget) makeRoom(w *waiter, now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if len(b.waiting) == 0 || b.waiting[0] != w {
+	if b.first() != w {
 		return
 	}
-	idle := map[*account]int64{}
-	for _, o := range b.waiting[1:] {
-		idle[o.account] = o.since.UnixNano()
+	idle := map[*account]int64{} // since when
+	for _, line := range b.waiting {
+		for _, o := range line {
+			if o != w {
+				idle[o.account] = o.since.UnixNano()
+			}
+		}
 	}
-	missing := b.used + w.bytes - b.max
+	missing := b.used + w.bytes - b.limit(w.purpose)
 	for a := range b.holders {
 		if since := a.idleSince.Load(); since != 0 && a != w.account {
 			idle[a] = since
@@ -258,9 +295,9 @@ func (b *Budget) makeRoom(w *waiter, now time.Time) {
 }
 
 // buffer returns a buffer of at least size bytes, a power of two, charged to a.
-func (a *account) buffer(ctx context.Context, size int) ([]byte, error) {
+func (a *account) buffer(ctx context.Context, p purpose, size int) ([]byte, error) {
 	size = max(minBuffer, 1<<bits.Len(uint(size-1)))
-	if err := a.acquire(ctx, int64(size)); err != nil {
+	if err := a.acquire(ctx, p, int64(size)); err != nil {
 		return nil, err
 	}
 	b := a.budget

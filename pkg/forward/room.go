@@ -9,12 +9,14 @@ import (
 // What a connection holds of the Budget: its buffer once it is larger than its own, the scratch of Messages, and the
 // batch.
 
-// acquire charges n bytes, waiting for room.
-func (c *conn) acquire(ctx context.Context, n int64) error { return memoryError(c.mem.acquire(ctx, n)) }
+// acquire charges n bytes for a complete message, waiting for room.
+func (c *conn) acquire(ctx context.Context, n int64) error {
+	return memoryError(c.mem.acquire(ctx, toStore, n))
+}
 
 // buffer returns a buffer of the Budget, of at least size bytes.
-func (c *conn) buffer(ctx context.Context, size int) ([]byte, error) {
-	buf, err := c.mem.buffer(ctx, size)
+func (c *conn) buffer(ctx context.Context, p purpose, size int) ([]byte, error) {
+	buf, err := c.mem.buffer(ctx, p, size)
 	return buf, memoryError(err)
 }
 
@@ -50,7 +52,7 @@ func (c *conn) resize(ctx context.Context, size int) error {
 	old, buf := c.buf, c.own[:]
 	if size > ownBuffer {
 		var err error
-		if buf, err = c.buffer(ctx, size); err != nil {
+		if buf, err = c.buffer(ctx, toReceive, size); err != nil {
 			return err
 		}
 		c.mem.progressed(time.Now()) // it could not be read while it waited
@@ -107,7 +109,7 @@ func (c *conn) needScratch(ctx context.Context, size int) error {
 	// Only an event larger than the scratch comes here with one, and then nothing is gathered.
 	c.mem.free(c.scratch)
 	c.scratch = nil
-	buf, err := c.buffer(ctx, max(size, scratchSize))
+	buf, err := c.buffer(ctx, toStore, max(size, scratchSize))
 	c.scratch = buf
 	return err
 }

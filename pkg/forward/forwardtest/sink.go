@@ -68,6 +68,13 @@ func (s *Sink) Messages() []Message {
 	return slices.Clone(s.messages)
 }
 
+// Forget forgets the messages.
+func (s *Sink) Forget() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.messages = nil
+}
+
 // Settled returns the calls of Settle so far, in order.
 func (s *Sink) Settled() []Settled {
 	s.mu.Lock()

@@ -1,0 +1,273 @@
+package forward_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+	"go.uber.org/goleak"
+
+	"github.com/seed-afc6a195/aggregator/pkg/forward"
+	ft "github.com/seed-afc6a195/aggregator/pkg/forward/forwardtest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// patience bounds what must happen soon on real sockets; it is only ever used up by a failure.
+const patience = 30 * time.Second
+
+// listening is a server on a real socket.
+type listening struct {
+	*forward.Server
+	sink *ft.Sink
+	log  *logs
+	done chan error
+}
+
+func listen(t *testing.T, address string, change func(*forward.Options)) *listening {
+	t.Helper()
+	l := &listening{sink: &ft.Sink{}, log: &logs{}, done: make(chan error, 1)}
+	opts := forward.Options{
+		Config: forward.Config{
+			Name: "test", Address: address, UDPHeartbeat: true, MaxConnections: 2000, IdleTimeout: time.Hour,
+			MaxMessageSize: 16 << 20, MaxDecompressedSize: 32 << 20,
+		},
+		Sink: l.sink, Budget: forward.NewBudget(64 << 20), Log: zerolog.New(l.log),
+	}
+	if change != nil {
+		change(&opts)
+	}
+	var err error
+	if l.Server, err = forward.Listen(t.Context(), opts); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	go func() { l.done <- l.Serve(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-l.done; err != nil {
+			t.Errorf("Serve: %v", err)
+		}
+	})
+	return l
+}
+
+func (l *listening) dial(t *testing.T) net.Conn {
+	t.Helper()
+	var d net.Dialer
+	nc, err := d.DialContext(t.Context(), l.Addr().Network(), l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = nc.SetDeadline(time.Now().Add(patience))
+	return nc
+}
+
+// until waits for something that other goroutines bring about.
+func until(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !ok(); runtime.Gosched() {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited in vain: %s", what)
+		}
+	}
+}
+
+func TestTCP(t *testing.T) {
+	l := listen(t, "127.0.0.1:0", nil)
+	ft.Run(t, l.dial(t), ft.Send(packed("a")), ft.ExpectAcks("a"), ft.Send(packed("b")), ft.ExpectAcks("b"))
+	until(t, "settled", func() bool { return len(l.sink.Settled()) == 2 })
+	for _, s := range l.sink.Settled() {
+		if !s.Received {
+			t.Error("acks that the client had count as lost")
+		}
+	}
+	ft.Run(t, l.dial(t), ft.Send(message("t", ft.Bin(all)))) // and closes at once
+	until(t, "stored", func() bool { return len(l.sink.Messages()) == 3 })
+
+	half := l.dial(t)
+	ft.Send(packed("c"))(t, half)
+	_ = half.(*net.TCPConn).CloseWrite()
+	ft.Run(t, half, ft.ExpectAcks("c"), ft.ExpectClose)
+	if s := l.log.String(); s != "" {
+		t.Errorf("it logged %s", s)
+	}
+}
+
+// TestUnreadAcks resets a connection with an ack that the client has not read: its kernel says so.
+func TestUnreadAcks(t *testing.T) {
+	l := listen(t, "127.0.0.1:0", nil)
+	nc := l.dial(t)
+	ft.Send(packed("a"))(t, nc)
+	until(t, "acked", func() bool { return l.Stats().Acks == 1 })
+	one := make([]byte, 1)
+	_, _ = io.ReadFull(nc, one) // the ack has come
+	_ = nc.Close()              // with the rest unread
+	until(t, "settled", func() bool { return len(l.sink.Settled()) == 1 })
+	if l.sink.Settled()[0].Received {
+		t.Error("an ack that was not read counts as received")
+	}
+}
+
+func TestProbes(t *testing.T) {
+	l := listen(t, "127.0.0.1:0", nil)
+	for i := range 100 {
+		nc := l.dial(t)
+		if i%2 == 0 {
+			_ = nc.(*net.TCPConn).SetLinger(0) // closes by reset
+		}
+		_ = nc.Close()
+	}
+	until(t, "counted", func() bool { st := l.Stats(); return st.Probes == 100 && st.Open == 0 })
+	if s := l.log.String(); s != "" {
+		t.Errorf("it logged %s", s)
+	}
+}
+
+func TestMaxConnections(t *testing.T) {
+	l := listen(t, "127.0.0.1:0", func(o *forward.Options) { o.MaxConnections = 1 })
+	first := l.dial(t)
+	ft.Send(packed("a"))(t, first)
+	ft.ExpectAcks("a")(t, first)
+	ft.Run(t, l.dial(t), ft.ExpectClose)
+	ft.Run(t, first, ft.Send(packed("b")), ft.ExpectAcks("b"))
+	if s := l.log.String(); !strings.Contains(s, "max_connections") {
+		t.Errorf("the log is %q", s)
+	}
+	until(t, "room", func() bool { return l.Stats().Open == 0 })
+	ft.Run(t, l.dial(t), ft.Send(packed("c")), ft.ExpectAcks("c"))
+}
+
+func TestHeartbeat(t *testing.T) {
+	l := listen(t, "127.0.0.1:0", nil)
+	var d net.Dialer
+	nc, err := d.DialContext(t.Context(), "udp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close() //nolint:errcheck // a test's socket
+	_ = nc.SetDeadline(time.Now().Add(patience))
+	for _, sent := range [][]byte{{0}, {}, bytes.Repeat([]byte{1}, 1000)} {
+		if _, err = nc.Write(sent); err != nil {
+			t.Fatal(err)
+		}
+		got := make([]byte, 100)
+		n, err := nc.Read(got)
+		if err != nil || !bytes.Equal(got[:n], make([]byte, min(len(sent), 1))) {
+			t.Errorf("answer to %d bytes: % x, %v", len(sent), got[:n], err)
+		}
+	}
+}
+
+// TestUnixSocket removes a socket that a dead process left, and nothing else.
+func TestUnixSocket(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	var lc net.ListenConfig
+	stale, err := lc.Listen(t.Context(), "unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stale.(*net.UnixListener).SetUnlinkOnClose(false)
+	_ = stale.Close()
+	l := listen(t, "unix:"+path, nil)
+	ft.Run(t, l.dial(t), ft.Send(packed("a")), ft.ExpectAcks("a"))
+
+	opts := forward.Options{Config: forward.Config{Address: "unix:" + path}, Sink: l.sink, Budget: forward.NewBudget(1)}
+	if _, err = forward.Listen(t.Context(), opts); err == nil || !strings.Contains(err.Error(), "another process") {
+		t.Errorf("a second server: %v", err)
+	}
+	file := filepath.Join(t.TempDir(), "file")
+	if err = os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	opts.Address = "unix:" + file
+	if _, err = forward.Listen(t.Context(), opts); err == nil || !strings.Contains(err.Error(), "no socket") {
+		t.Errorf("in place of a file: %v", err)
+	}
+}
+
+// TestShutdown ends an idle connection, and one with a message in hand only after its ack.
+func TestShutdown(t *testing.T) {
+	l := listen(t, "127.0.0.1:0", nil)
+	commit := make(chan struct{})
+	l.sink.OnCommit = func(context.Context) error { <-commit; return nil }
+	idle, busy, half := l.dial(t), l.dial(t), l.dial(t)
+	ft.Send(packed("a"))(t, busy)
+	ft.Send(packed("b")[:50])(t, half)
+	until(t, "connected", func() bool { return l.Stats().Open == 3 })
+
+	var wg sync.WaitGroup
+	ended := make(chan error, 1)
+	wg.Go(func() {
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
+		ended <- l.Shutdown(ctx)
+	})
+	ft.Run(t, idle, ft.ExpectClose)
+	close(commit)
+	ft.Run(t, busy, ft.ExpectAcks("a"), ft.ExpectClose)
+	ft.Run(t, half, ft.Send(packed("b")[50:]), ft.ExpectAcks("b"), ft.ExpectClose)
+	wg.Wait()
+	if err := <-ended; err != nil {
+		t.Errorf("Shutdown: %v", err)
+	}
+	if n := len(l.sink.Settled()); n != 0 {
+		t.Errorf("%d acks were settled, though none is confirmed", n)
+	}
+	var d net.Dialer
+	if nc, err := d.DialContext(t.Context(), "tcp", l.Addr().String()); err == nil {
+		_ = nc.Close()
+		t.Error("it still listens")
+	}
+}
+
+// TestShutdownCuts does not wait longer than it may, also where the queue is full.
+func TestShutdownCuts(t *testing.T) {
+	l := listen(t, "127.0.0.1:0", nil)
+	l.sink.OnCommit = func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
+	blocked, half := l.dial(t), l.dial(t)
+	ft.Send(packed("a"))(t, blocked)
+	ft.Send(packed("b")[:50])(t, half)
+	until(t, "connected", func() bool { return l.Stats().Open == 2 })
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	if err := l.Shutdown(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("Shutdown: %v", err)
+	}
+	ft.Run(t, blocked, ft.ExpectClose)
+	ft.Run(t, half, ft.ExpectClose)
+}
+
+// TestManyIdle holds what an idle connection costs: nothing of the budget, and little of the heap.
+func TestManyIdle(t *testing.T) {
+	l := listen(t, "127.0.0.1:0", nil)
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	const n = 500
+	for range n {
+		nc := l.dial(t)
+		defer nc.Close() //nolint:errcheck // a test's socket
+		ft.Send(packed("a"))(t, nc)
+		ft.ExpectAcks("a")(t, nc)
+	}
+	until(t, "resting", func() bool { return l.Stats().Budget.Used == 0 })
+	l.sink.Forget()
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	each := (int64(after.HeapAlloc+after.StackInuse) - int64(before.HeapAlloc+before.StackInuse)) / n
+	t.Logf("%d bytes for each connection, its client's end included", each)
+	if each > 24<<10 {
+		t.Errorf("%d bytes for each idle connection", each)
+	}
+}
