@@ -94,6 +94,9 @@ func normal(t *testing.T, line string) string {
 	if err := json.Unmarshal([]byte(strings.TrimSuffix(record, "]")), &v); !ok || err != nil {
 		t.Fatalf("%s: %v", line, err)
 	}
-	b, _ := json.Marshal(v)
+	b, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
 	return head + ", " + string(b) + "]"
 }

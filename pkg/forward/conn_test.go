@@ -52,6 +52,7 @@ func TestConnection(t *testing.T) {
 		{"stops in a message", []ft.Step{ft.Send(half), ft.ExpectClose}, 0, nil, "stalled"},
 		{"a byte each 20 s", []ft.Step{
 			func(tb testing.TB, nc net.Conn) {
+				tb.Helper()
 				for _, c := range packed("a") {
 					time.Sleep(20 * time.Second)
 					ft.Send([]byte{c})(tb, nc)
@@ -120,9 +121,10 @@ func TestAckFollowsCommit(t *testing.T) {
 			if fail {
 				expect = ft.ExpectClose
 			}
-			agent(t, r, ft.Send(packed("a"), packed("b")), expect, func(t testing.TB, _ net.Conn) {
+			agent(t, r, ft.Send(packed("a"), packed("b")), expect, func(tb testing.TB, _ net.Conn) {
+				tb.Helper()
 				if !stored {
-					t.Error("an ack came before the commit was done")
+					tb.Error("an ack came before the commit was done")
 				}
 			})
 			if fail && (len(r.sink.Messages()) > 0 || !strings.Contains(r.log.String(), "disk on fire")) {

@@ -155,7 +155,7 @@ func TestHeartbeat(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer nc.Close() //nolint:errcheck // a test's socket
+	defer nc.Close()
 	_ = nc.SetDeadline(time.Now().Add(patience))
 	for _, sent := range [][]byte{{0}, {}, bytes.Repeat([]byte{1}, 1000)} {
 		if _, err = nc.Write(sent); err != nil {
@@ -257,7 +257,7 @@ func TestManyIdle(t *testing.T) {
 	const n = 500
 	for range n {
 		nc := l.dial(t)
-		defer nc.Close() //nolint:errcheck // a test's socket
+		defer nc.Close()
 		ft.Send(packed("a"))(t, nc)
 		ft.ExpectAcks("a")(t, nc)
 	}
