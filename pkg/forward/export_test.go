@@ -10,6 +10,3 @@ func NewServer(opts Options) *Server { return newServer(context.Background(), op
 
 // Handle serves one connection to its end.
 func (s *Server) Handle(nc net.Conn) { s.handle(nc) }
-
-// Drain tells all connections to end.
-func (s *Server) Cut() { s.cancel() }

@@ -62,7 +62,8 @@ const (
 	purposes
 )
 
-// NewBudget returns a budget of maximum bytes.
+// NewBudget returns a budget of maximum bytes. With less than twice max_message_size, rounded up to a power of two, the
+// largest messages are refused: while a buffer grows there are two of them, and a batch holds the message once more.
 func NewBudget(maximum int64) *Budget {
 	return &Budget{max: maximum, holders: map[*account]struct{}{}, pool: map[int][][]byte{}}
 }
