@@ -40,7 +40,7 @@ type committer struct {
 	// Of the goroutine:
 	next     uint64   // sequence number
 	current  *segment // being written; nil: none
-	values   []byte // memory of grouping.values
+	values   []byte   // memory of grouping.values
 	lastSize int
 	lastEnd  time.Time
 	lastTook time.Duration
@@ -118,32 +118,37 @@ func (c *committer) gather() []*batch {
 	for {
 		c.mu.Lock()
 		n, closing := len(c.waiting), c.closing
-		queue := append([]*batch(nil), c.waiting...)
-		c.mu.Unlock()
 		if n > 0 && n < c.lastSize && !patient && !closing && time.Since(c.lastEnd) < staleGroup {
+			c.mu.Unlock()
 			patient = true
 			c.await(c.lastSize, min(patience, c.lastTook/2))
 			continue
 		}
-		if group := c.takeOut(c.limits.choose(queue)); len(group) > 0 {
-			return group
-		}
-		if closing {
-			c.mu.Lock()
+		// The lock is held so that no batch leaves, and is used anew, while it is looked at.
+		var group []*batch
+		group, c.waiting = c.limits.choose(c.waiting)
+		if closing && len(group) == 0 {
 			for _, b := range c.waiting {
 				b.answer <- ErrClosed
 			}
 			c.waiting = nil
-			c.mu.Unlock()
+		}
+		n = len(c.waiting)
+		c.mu.Unlock()
+		switch {
+		case len(group) > 0:
+			return group
+		case closing:
 			return nil
-		}
-		if n == 0 {
+		case n == 0:
 			<-c.wake
-			continue
-		}
-		select { // all that waits, waits for room
-		case <-c.wake:
-		case <-time.After(pollFull):
+		default: // all that waits, waits for room
+			t := time.NewTimer(pollFull)
+			select {
+			case <-c.wake:
+			case <-t.C:
+			}
+			t.Stop()
 		}
 	}
 }
@@ -165,31 +170,6 @@ func (c *committer) await(n int, d time.Duration) {
 			return
 		}
 	}
-}
-
-// takeOut takes the chosen batches out of the queue, but for those whose Commit has left meanwhile.
-func (c *committer) takeOut(chosen []*batch) []*batch {
-	if len(chosen) == 0 {
-		return nil
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	group, rest, i := chosen[:0], c.waiting[:0], 0
-	for _, b := range c.waiting {
-		// chosen is in the order of waiting
-		for i < len(chosen) && chosen[i].turn < b.turn {
-			i++
-		}
-		if i < len(chosen) && chosen[i] == b {
-			group = append(group, b)
-			i++
-		} else {
-			rest = append(rest, b)
-		}
-	}
-	clear(c.waiting[len(rest):])
-	c.waiting = rest
-	return group
 }
 
 // putBack queues batches again, before all others.

@@ -83,10 +83,9 @@ func (l *limits) failed(err error) {
 	l.asked = time.Time{}
 }
 
-// choose returns the batches that there is room for now, in order, as many as make one group. Those
-// that must not wait are refused and answered.
-func (l *limits) choose(queue []*batch) []*batch {
-	var group []*batch
+// choose parts the queue in the batches that there is room for now, in order and as many as make one
+// group, and the rest. Those that must not wait are answered and in neither.
+func (l *limits) choose(queue []*batch) (group, rest []*batch) {
 	var planned int64
 	reason := ""
 	defer func() {
@@ -94,11 +93,13 @@ func (l *limits) choose(queue []*batch) []*batch {
 		l.reason = reason
 		l.mu.Unlock()
 	}()
-	for _, b := range queue {
+	for i, b := range queue {
 		if planned >= groupBytes {
+			rest = append(rest, queue[i:]...)
 			break
 		}
 		if b.repeats && l.s.dedupe.behind(b) {
+			rest = append(rest, b)
 			continue
 		}
 		why := l.verdict(b, planned)
@@ -113,12 +114,12 @@ func (l *limits) choose(queue []*batch) []*batch {
 			group = append(group, b)
 			planned += b.bytes
 		case l.s.cfg.WhenFull == "reject":
-			if l.s.commit.leave(b) {
-				b.answer <- fmt.Errorf("%w: %s", ErrFull, why)
-			}
+			b.answer <- fmt.Errorf("%w: %s", ErrFull, why)
+		default:
+			rest = append(rest, b)
 		}
 	}
-	return group
+	return group, rest
 }
 
 // verdict returns why there is no room for b beside planned bytes; "": there is.

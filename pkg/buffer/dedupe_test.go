@@ -1,0 +1,161 @@
+package buffer
+
+import (
+	"context"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// Each case is what agents do with one chunk, "x"; at the end so many copies of it must be stored.
+func TestDuplicates(t *testing.T) {
+	x := func(conn uint64) message1 { return message1{conn: conn, chunk: "x", text: "x", events: 3, nanos: true} }
+	type step func(t *testing.T, s **Store, c *clock)
+	send := func(m message1) step {
+		return func(t *testing.T, s **Store, _ *clock) { put(t, *s, m) }
+	}
+	settle := func(conn uint64, received bool) step {
+		return func(_ *testing.T, s **Store, _ *clock) { (*s).Settle(conn, received) }
+	}
+	wait := func(d time.Duration) step {
+		return func(_ *testing.T, _ **Store, c *clock) { c.move(d) }
+	}
+	delivered := 0
+	deliver := func(t *testing.T, s **Store, _ *clock) { // …and the segment goes
+		put(t, *s, message1{conn: 9, cluster: "filler", outputs: []string{"f"}, text: text(1<<20, 1)})
+		put(t, *s, message1{conn: 9, cluster: "filler", outputs: []string{"f"}, text: text(1<<20, 2)})
+		delivered += len(drain(t, *s, "o"))
+		drain(t, *s, "f")
+		saved(t, *s)
+		if n := len(segmentFiles(t, (*s).dir)); n != 1 {
+			t.Fatalf("%d segments are left, want the current one", n)
+		}
+	}
+	restart := func(t *testing.T, s **Store, c *clock) {
+		cfg := (*s).cfg
+		mustClose(t, *s)
+		*s = mustOpen(t, cfg, Options{Now: c.now})
+	}
+	tests := []struct {
+		name  string
+		steps []step
+		want  int
+	}{
+		{"another connection, the first open", []step{send(x(1)), send(x(2))}, 2},
+		{"ack received", []step{send(x(1)), settle(1, true), send(x(2))}, 2},
+		{"ack lost", []step{send(x(1)), settle(1, false), send(x(2))}, 1},
+		{"ack lost twice", []step{send(x(1)), settle(1, false), send(x(2)), settle(2, false), send(x(3))}, 1},
+		{"ack lost, then received", []step{send(x(1)), settle(1, false), send(x(2)), settle(2, true), send(x(3))}, 2},
+		{"ack lost, resent, the resend's connection open", []step{send(x(1)), settle(1, false), send(x(2)), send(x(3))}, 2},
+		{"same connection", []step{send(x(1)), send(x(1))}, 2},
+		{"same connection, ack received", []step{send(x(1)), settle(1, true), send(x(1))}, 2},
+		{"window over", []step{send(x(1)), settle(1, false), wait(11 * time.Minute), send(x(2))}, 2},
+		{"window not over", []step{send(x(1)), settle(1, false), wait(9 * time.Minute), send(x(2))}, 1},
+		{"other cluster", []step{send(x(1)), settle(1, false), send(message1{conn: 2, cluster: "d", chunk: "x", text: "x", events: 3})}, 2},
+		{"other tag", []step{send(x(1)), settle(1, false), send(message1{conn: 2, tag: "u", chunk: "x", text: "x", events: 3})}, 2},
+		{"other number of events", []step{send(x(1)), settle(1, false), send(message1{conn: 2, chunk: "x", text: "xx", events: 4})}, 2},
+		{"no id", []step{send(message1{conn: 1, text: "x"}), settle(1, false), send(message1{conn: 2, text: "x"})}, 2},
+		{"restart", []step{send(x(1)), restart, send(x(1))}, 1},
+		{"restart, then lost again", []step{send(x(1)), restart, send(x(1)), settle(1, false), restart, send(x(2))}, 1},
+		{"restart, window over", []step{send(x(1)), restart, wait(11 * time.Minute), send(x(1))}, 2},
+		{"restart, ack received before", []step{send(x(1)), settle(1, true), send(message1{conn: 1, chunk: "y", text: "y"}), restart, send(x(2))}, 2},
+		{"delivered, segment gone, ack lost", []step{send(x(1)), settle(1, false), deliver, send(x(2))}, 1},
+		{"delivered, segment gone, restart", []step{send(x(1)), deliver, restart, send(x(2))}, 1},
+	}
+	for _, tc := range tests {
+		t.Run(tc.name, func(t *testing.T) {
+			delivered = 0
+			clock := newClock()
+			s := mustOpen(t, testConfig(t.TempDir()), Options{Now: clock.now})
+			for _, step := range tc.steps {
+				step(t, &s, clock)
+			}
+			got := delivered
+			for _, texts := range drain(t, s, "o") {
+				for _, c := range texts {
+					if c == 'x' {
+						got++
+					}
+				}
+			}
+			if tc.name == "other number of events" {
+				got-- // it says x twice
+			}
+			if got != tc.want {
+				t.Errorf("stored %d times, want %d", got, tc.want)
+			}
+		})
+	}
+}
+
+// An agent that gives up while the full queue makes its chunk wait, and sends it again at once.
+func TestResendWhileWaiting(t *testing.T) {
+	tests := []struct {
+		name   string
+		cancel bool // the first connection's Commit ends without storing
+	}{{"both stored in one", false}, {"the first leaves", true}}
+	for _, tc := range tests {
+		t.Run(tc.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				cfg := testConfig(t.TempDir())
+				s := mustOpen(t, cfg, Options{OutputLimits: map[string]int64{"o": 100}})
+				put(t, s, message1{text: text(200, 1)})
+				ctx, cancel := context.WithCancel(context.Background())
+				defer cancel()
+				first, second := make(chan error, 1), make(chan error, 1)
+				m := message1{conn: 1, chunk: "x", text: "x"}
+				go func() { first <- m.begin(s).Commit(ctx) }()
+				synctest.Wait()
+				m.conn = 2
+				go func() { second <- m.begin(s).Commit(context.Background()) }()
+				synctest.Wait()
+				if tc.cancel {
+					cancel()
+					if err := <-first; err == nil {
+						t.Fatal("cancelled, but stored")
+					}
+				}
+				got := drain(t, s, "o")
+				if !tc.cancel {
+					if err := <-first; err != nil {
+						t.Fatal(err)
+					}
+					s.Settle(1, false)
+				}
+				if err := <-second; err != nil {
+					t.Fatal(err)
+				}
+				got = append(got, drain(t, s, "o")...)
+				if !slices.Equal(got[1:], []string{"x"}) {
+					t.Errorf("got %.10q, want x once", got[1:])
+				}
+				if d := s.Stats().Duplicates["c"].Messages; (d == 1) == tc.cancel {
+					t.Errorf("%d duplicates", d)
+				}
+			})
+		})
+	}
+}
+
+func TestBoundedIDs(t *testing.T) {
+	clock := newClock()
+	d := newDedupe(time.Minute, clock.now)
+	for i := range maxIDs + 10 {
+		d.restore(idKey{events: i}, 0, clock.now().Add(time.Minute))
+	}
+	d.settle(1, true)
+	d.mu.Lock()
+	d.expire()
+	d.mu.Unlock()
+	if n := len(d.ids); n != maxIDs {
+		t.Errorf("%d ids are remembered, want %d", n, maxIDs)
+	}
+	clock.move(2 * time.Minute)
+	d.mu.Lock()
+	d.expire()
+	d.mu.Unlock()
+	if n := len(d.ids) + len(d.old); n != 0 {
+		t.Errorf("%d ids are remembered after the window", n)
+	}
+}
