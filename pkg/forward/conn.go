@@ -52,9 +52,10 @@ type conn struct {
 	frame frame // what is known of the message at r
 	mem   *account
 
-	batch    Batch // nil while idle
-	held     int64 // charged for batch
-	letters  int   // dead letters of the message begun last
+	batch    Batch  // nil while idle
+	held     int64  // charged for batch
+	letters  int    // dead letters of the message begun last
+	group    []byte // the group start that its next entries belong to, nil outside a group
 	acks     []string
 	unacked  bool // acks of stored messages are not confirmed: what became of them is not known to the Sink
 	moved    bool // the client has sent something since they were written

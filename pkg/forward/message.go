@@ -3,6 +3,7 @@ package forward
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 )
@@ -10,6 +11,8 @@ import (
 const (
 	// pieceSize is how many bytes of entries go to the batch at once, where entries are not larger.
 	pieceSize = 1 << 20
+	// maxGroup is the largest mark of a group, in bytes, that is repeated in the later pieces of its group.
+	maxGroup = 64 << 10
 	// entryHeader is what an entry has besides its parts, in bytes.
 	entryHeader = 2
 	// scratchSize is how many bytes of Message events of one tag are gathered before they go to the batch.
@@ -198,16 +201,22 @@ func (c *conn) wholeEntries(ctx context.Context, b []byte) error {
 func (c *conn) entries(ctx context.Context, b []byte) (rest []byte, err error) {
 	var (
 		e      event.Entry
-		run    = b    // entries of one kind that follow each other begin here
-		reason string // why those of the run are invalid, "" for events and marks of groups
-		events int    // of the run
-		nanos  bool   // of the run
-		keep   int    // bytes of the run that a dead letter keeps
+		run    = b       // entries of one kind that follow each other begin here
+		reason string    // why those of the run are invalid, "" for events and marks of groups
+		events int       // of the run
+		nanos  bool      // of the run
+		keep   int       // bytes of the run that a dead letter keeps
+		lent   = c.group // the run becomes a chunk of its own, where its first events must find their group
 		flush  = func() error {
 			entries := run[:len(run)-len(b)]
 			switch {
 			case len(entries) == 0:
 				return nil
+			case reason == "" && len(lent) > 0:
+				if err := c.makeRoom(ctx, len(lent)+len(entries)); err != nil {
+					return err
+				}
+				return c.add(ctx, slices.Concat(lent, entries), events, nanos)
 			case reason == "":
 				return c.add(ctx, entries, events, nanos)
 			case keep < len(entries):
@@ -229,7 +238,17 @@ func (c *conn) entries(ctx context.Context, b []byte) (rest []byte, err error) {
 			if err = flush(); err != nil {
 				return nil, err
 			}
-			run, reason, events, nanos, keep = b, e.Reason, 0, false, 0
+			run, reason, events, nanos, keep, lent = b, e.Reason, 0, false, 0, c.group
+		}
+		switch e.Kind {
+		case event.KindGroupStart:
+			c.group = nil
+			if len(e.Raw) <= maxGroup {
+				c.group = slices.Clone(e.Raw)
+			}
+		case event.KindGroupEnd:
+			c.group = nil
+		default:
 		}
 		if e.Kind == event.KindEvent || e.Kind == event.KindInvalid {
 			events++
@@ -328,7 +347,7 @@ func (c *conn) begin(tag, chunk string) {
 		c.batch = c.server.opts.Sink.NewBatch(c.id)
 	}
 	c.batch.Begin(c.cluster, tag, chunk)
-	c.letters = 0
+	c.letters, c.group = 0, nil
 }
 
 // internTag returns tag as a string, the one of the message before if it is the same.

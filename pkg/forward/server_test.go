@@ -134,6 +134,12 @@ func TestMessages(t *testing.T) {
 			[]string{"c"},
 			"",
 		},
+		{
+			"group around a bad entry", message("t", ft.Bin(slices.Concat(start, e1, bad, e2, finish)), ft.Map{"chunk": "c"}),
+			[]ft.Message{{Cluster: "default", Tag: "t", Chunk: "c", Entries: slices.Concat(start, e1, start, e2, finish), Events: 2, Nanos: true, Rejected: letter}},
+			[]string{"c"},
+			"",
+		},
 		{"Packed, bin", message("t", ft.Bin(all)), []ft.Message{three}, nil, ""},
 		{"Packed, str32", message("t", ft.Str(all), ft.Map{"chunk": "c", "size": -1}), []ft.Message{acked(three, "c")}, []string{"c"}, ""},
 		{"Packed, option nil", message("t", ft.Bin(all), nil), []ft.Message{three}, nil, ""},
