@@ -13,6 +13,7 @@ import (
 	"unsafe"
 
 	"go.etcd.io/bbolt"
+	"golang.org/x/sys/unix"
 )
 
 // A segment is one bbolt file. Every commit makes a bucket in it, named by the commit's first
@@ -43,9 +44,14 @@ type item struct {
 
 // writer is the bbolt file of a segment that is being written.
 type writer struct {
-	db   *bbolt.DB
-	file *os.File // bbolt's own
+	db       *bbolt.DB
+	file     *os.File // bbolt's own
+	resident int      // bytes written since the map's pages were let go
 }
+
+// residentMax is how many bytes of bbolt's map may become resident before they are let go. bbolt looks at what it has
+// just written, and the kernel then maps the pages around: without this, a segment ends up in memory whole.
+const residentMax = 4 << 20
 
 func createWriter(path string, size int64, sync bool) (*writer, error) {
 	w := &writer{}
@@ -100,10 +106,15 @@ func (w *writer) append(items []item, where []uint32) error {
 		if err != nil {
 			return err
 		}
+		w.resident += total
 		return w.db.View(func(tx *bbolt.Tx) error {
 			c, i := tx.Bucket(name[:]).Cursor(), 0
 			for k, v := c.First(); k != nil; k, v = c.Next() {
 				off := w.offset(v)
+				if w.resident > residentMax {
+					w.resident = 0
+					defer letGo(v, off)
+				}
 				if i >= len(items) || binary.BigEndian.Uint64(k) != items[i].seq || off > math.MaxUint32 {
 					return fmt.Errorf("segment holds chunk %x at %d: %w", k, off, errDamaged)
 				}
@@ -120,6 +131,13 @@ func (w *writer) offset(v []byte) uint64 { return offsetIn(w.db, v) }
 
 func offsetIn(db *bbolt.DB, v []byte) uint64 {
 	return uint64(uintptr(unsafe.Pointer(unsafe.SliceData(v))) - db.Info().Data)
+}
+
+// letGo frees the memory of bbolt's map up to v, which lies at off in it. The pages are the file's: they come back when
+// they are looked at.
+func letGo(v []byte, off uint64) {
+	start := (*byte)(unsafe.Add(unsafe.Pointer(unsafe.SliceData(v)), -int(off)))
+	_ = unix.Madvise(unsafe.Slice(start, off&^(pageSize-1)), unix.MADV_DONTNEED) // only saves memory
 }
 
 // seal stores the index and closes the file. The file is closed after an error, too.
