@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -49,6 +50,9 @@ func runServer(ctx context.Context, path string, logs io.Writer) error {
 	log, terminal := newLogger(cfg.Log, logs)
 	for _, w := range cfg.Warnings {
 		log.Warn().Msg(w)
+	}
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(app.MemoryLimit(cfg))
 	}
 	v, c, _ := versionInfo()
 	a, err := app.New(ctx, cfg, app.Options{ConfigSource: path, ConfigHash: hash, Version: v, Commit: c, Log: log})

@@ -31,6 +31,8 @@ import (
 const (
 	// ingestMemory is what may lie between sockets and queue, in bytes, unless a listener's max_message_size needs more.
 	ingestMemory = 64 << 20
+	// baseMemory is what the program needs besides, in bytes, on top of what its outputs hold.
+	baseMemory = 64 << 20
 	// drainTimeout bounds how long a stop waits for connections, and then for outputs.
 	drainTimeout = 10 * time.Second
 )
@@ -135,11 +137,7 @@ func (a *App) addOutput(name string, settings config.Output) error {
 }
 
 func (a *App) listen(ctx context.Context) error {
-	memory := int64(ingestMemory)
-	for _, l := range a.cfg.Listeners {
-		memory = max(memory, int64(l.MaxMessageSize)+ingestMemory/4)
-	}
-	a.budget = forward.NewBudget(memory)
+	a.budget = forward.NewBudget(ingestBudget(a.cfg))
 	for _, l := range a.cfg.Listeners {
 		s, err := forward.Listen(ctx, forward.Options{
 			Config: l, Cluster: cluster.Default, Sink: a.ingest, Budget: a.budget,
@@ -151,6 +149,28 @@ func (a *App) listen(ctx context.Context) error {
 		a.listeners = append(a.listeners, s)
 	}
 	return nil
+}
+
+// ingestBudget returns how many bytes may lie between sockets and queue. A message needs up to twice its size there: the
+// buffer that it came in and what is made of it for the queue.
+func ingestBudget(cfg *config.Config) int64 {
+	budget := int64(ingestMemory)
+	for _, l := range cfg.Listeners {
+		for budget < 2*int64(l.MaxMessageSize) {
+			budget *= 2
+		}
+	}
+	return budget
+}
+
+// MemoryLimit returns the bytes that a program with this configuration has use for. Its heap may well grow to that
+// between two collections, but with so much in use it should rather collect more often.
+func MemoryLimit(cfg *config.Config) int64 {
+	limit := ingestBudget(cfg) + baseMemory
+	for _, out := range cfg.Outputs {
+		limit += int64(max(out.Common.Workers, 2)+1) * int64(max(out.Common.Batch.MaxBytes, 8<<20))
+	}
+	return limit
 }
 
 // ListenerAddrs returns what the listeners are bound to, in the order of the configuration.

@@ -170,8 +170,9 @@ func empty(v reflect.Value) bool {
 	switch v.Kind() {
 	case reflect.String, reflect.Slice, reflect.Map:
 		return v.Len() == 0
+	default:
+		return false
 	}
-	return false
 }
 
 // check asks the settings in v, and those that it inlines, for rules of their own. A complaint

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -43,7 +44,7 @@ func (ip *interpolator) expand(text string) (result, masked string, refs []strin
 		literal(text[:start])
 		inner, rest, closed := strings.Cut(text[start+2:], "}")
 		if !closed {
-			return "", "", nil, "write $${ for a literal ${", fmt.Errorf("a ${ has no }")
+			return "", "", nil, "write $${ for a literal ${", errors.New("a ${ has no }")
 		}
 		text = rest
 		value, ref, hint, err := ip.lookUp(inner)

@@ -59,12 +59,12 @@ func run(ctx context.Context, events int, only string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }() // the system cleans up what is left
 	binary := filepath.Join(dir, "aggregator")
 	if b, err := exec.CommandContext(ctx, "go", "build", "-o", binary, "./cmd/aggregator").CombinedOutput(); err != nil {
 		return fmt.Errorf("build: %w\n%s", err, b)
 	}
-	fmt.Fprintf(out, "%-46s %13s %11s %9s %9s %9s\n", "", "events/CPU-s", "events/s", "ack p50", "ack p99", "peak RSS")
+	_, _ = fmt.Fprintf(out, "%-46s %13s %11s %9s %9s %9s\n", "", "events/CPU-s", "events/s", "ack p50", "ack p99", "peak RSS")
 	for _, s := range scenarios() {
 		if !strings.Contains(s.name, only) {
 			continue
@@ -73,7 +73,7 @@ func run(ctx context.Context, events int, only string, out io.Writer) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", s.name, err)
 		}
-		fmt.Fprintf(out, "%-46s %13.0f %11.0f %7.1fms %7.1fms %5.0f MiB\n", s.name, r.perCPU, r.perSecond, r.p50, r.p99, r.peak)
+		_, _ = fmt.Fprintf(out, "%-46s %13.0f %11.0f %7.1fms %7.1fms %5.0f MiB\n", s.name, r.perCPU, r.perSecond, r.p50, r.p99, r.peak)
 	}
 	return nil
 }
@@ -99,7 +99,7 @@ func measure(ctx context.Context, binary, dir string, s scenario, events int) (r
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return r, err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }() // see run
 	file := filepath.Join(dir, "aggregator.yaml")
 	if err := os.WriteFile(file, fmt.Appendf(nil, config, dir), 0o600); err != nil {
 		return r, err
@@ -187,7 +187,7 @@ func deliveredEvents(ctx context.Context, status string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }() // only read from
 	var s struct {
 		Outputs []struct{ Clusters []struct{ Delivered int } }
 	}

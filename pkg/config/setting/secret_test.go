@@ -61,7 +61,7 @@ func TestSecretNeverPrints(t *testing.T) {
 	printed["reflection"] = walked.String()
 
 	for how, text := range printed {
-		bytesOf := strings.Trim(fmt.Sprint([]byte(hidden)), "[]")
+		bytesOf := strings.Trim(fmt.Sprintf("%d", []byte(hidden)), "[]")
 		for _, leak := range []string{hidden, hidden[:7], fmt.Sprintf("%x", hidden), fmt.Sprintf("%X", hidden), fmt.Sprintf("% x", hidden), bytesOf} {
 			if strings.Contains(text, leak) {
 				t.Errorf("%s: the secret shows: %s", how, text)

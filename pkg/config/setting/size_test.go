@@ -62,8 +62,14 @@ func TestSizeStringReadsBack(t *testing.T) {
 		size Size
 		want string
 	}{
-		{0, "0"}, {1, "1"}, {1000, "1KB"}, {1024, "1KiB"}, {1536 << 10, "1536KiB"}, {1 << 40, "1TiB"},
-		{3e9, "3GB"}, {math.MaxInt64, "9223372036854775807"},
+		{0, "0"},
+		{1, "1"},
+		{1000, "1KB"},
+		{1024, "1KiB"},
+		{1536 << 10, "1536KiB"},
+		{1 << 40, "1TiB"},
+		{3e9, "3GB"},
+		{math.MaxInt64, "9223372036854775807"},
 	} {
 		if got := tc.size.String(); got != tc.want {
 			t.Errorf("%d is written %s, want %s", int64(tc.size), got, tc.want)
