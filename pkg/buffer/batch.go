@@ -63,7 +63,7 @@ type batch struct {
 	outputs []*source
 }
 
-// NewBatch: see Queue.
+// NewBatch implements Queue.
 func (s *Store) NewBatch(conn uint64) Batch {
 	return &batch{s: s, conn: s.connEpoch + conn, answer: make(chan error, 1)}
 }

@@ -19,12 +19,13 @@ func entriesLike(n int) []byte {
 }
 
 func benchConfig(b *testing.B) Config {
+	b.Helper()
 	cfg := testConfig(b.TempDir())
 	cfg.SegmentSize, cfg.MaxSize = 64<<20, 0
 	return cfg
 }
 
-func deliver(b *testing.B, s *Store, ctx context.Context) *sync.WaitGroup {
+func deliver(ctx context.Context, s *Store) *sync.WaitGroup {
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		src := s.Source("o")
@@ -50,13 +51,14 @@ func BenchmarkAppendMessages(b *testing.B) {
 }
 
 func benchmarkAppend(b *testing.B, size, perBatch, conns int) {
+	b.Helper()
 	for _, compression := range []string{"none", "s2", "zstd"} {
 		b.Run(compression, func(b *testing.B) {
 			cfg := benchConfig(b)
 			cfg.Compression = compression
 			s := mustOpen(b, cfg, Options{})
 			ctx, cancel := context.WithCancel(context.Background())
-			done := deliver(b, s, ctx)
+			done := deliver(ctx, s)
 			entries := entriesLike(size)
 			outputs := []string{"o"}
 			b.SetBytes(int64(size))

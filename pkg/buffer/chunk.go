@@ -41,7 +41,7 @@ const (
 	partSame              // connection and turn are those of the keyed part before
 )
 
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+func checksum(b []byte) uint32 { return crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli)) }
 
 // errDamaged is returned for bytes that are no chunk, or no longer.
 var errDamaged = errors.New("damaged")
@@ -118,7 +118,7 @@ func appendHeader(b []byte, h *header) []byte {
 // sealChunk writes length and checksum into the value b, which appendHeader began.
 func sealChunk(b []byte) {
 	binary.LittleEndian.PutUint32(b[12:], uint32(len(b)))
-	binary.LittleEndian.PutUint32(b[4:], crc32.Checksum(b[8:], castagnoli))
+	binary.LittleEndian.PutUint32(b[4:], checksum(b[8:]))
 }
 
 // chunkLength returns the length that the beginning of a chunk declares, and its header's.
@@ -145,7 +145,7 @@ func checkChunk(b []byte) error {
 	if n != len(b) {
 		return fmt.Errorf("chunk of %d bytes says it has %d: %w", len(b), n, errDamaged)
 	}
-	if got, want := crc32.Checksum(b[8:], castagnoli), binary.LittleEndian.Uint32(b[4:]); got != want {
+	if got, want := checksum(b[8:]), binary.LittleEndian.Uint32(b[4:]); got != want {
 		return fmt.Errorf("chunk's checksum is %08x, not %08x: %w", got, want, errDamaged)
 	}
 	return nil

@@ -61,6 +61,7 @@ func (p *packer) close() {
 func (p *packer) pack(dst, src []byte) ([]byte, codec) {
 	at := len(dst)
 	switch p.codec {
+	case codecNone: // nothing shrinks
 	case codecS2:
 		if n := s2.MaxEncodedLen(len(src)); n >= 0 {
 			dst = slices.Grow(dst, n)

@@ -13,7 +13,7 @@ func TestDuplicates(t *testing.T) {
 	x := func(conn uint64) message1 { return message1{conn: conn, chunk: "x", text: "x", events: 3, nanos: true} }
 	type step func(t *testing.T, s **Store, c *clock)
 	send := func(m message1) step {
-		return func(t *testing.T, s **Store, _ *clock) { put(t, *s, m) }
+		return func(t *testing.T, s **Store, _ *clock) { t.Helper(); put(t, *s, m) }
 	}
 	settle := func(conn uint64, received bool) step {
 		return func(_ *testing.T, s **Store, _ *clock) { (*s).Settle(conn, received) }
@@ -23,6 +23,7 @@ func TestDuplicates(t *testing.T) {
 	}
 	delivered := 0
 	deliver := func(t *testing.T, s **Store, _ *clock) { // …and the segment goes
+		t.Helper()
 		put(t, *s, message1{conn: 9, cluster: "filler", outputs: []string{"f"}, text: text(1<<20, 1)})
 		put(t, *s, message1{conn: 9, cluster: "filler", outputs: []string{"f"}, text: text(1<<20, 2)})
 		delivered += len(drain(t, *s, "o"))
@@ -33,6 +34,7 @@ func TestDuplicates(t *testing.T) {
 		}
 	}
 	restart := func(t *testing.T, s **Store, c *clock) {
+		t.Helper()
 		cfg := (*s).cfg
 		mustClose(t, *s)
 		*s = mustOpen(t, cfg, Options{Now: c.now})

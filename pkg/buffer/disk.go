@@ -22,7 +22,7 @@ func freeDisk(dir string) (free, total int64, err error) {
 	if err := unix.Statfs(dir, &st); err != nil {
 		return 0, 0, fmt.Errorf("ask for the free space of %s: %w", dir, err)
 	}
-	unit := int64(st.Bsize)
+	unit := int64(st.Bsize) //nolint:unconvert // its type differs between systems
 	return int64(st.Bavail) * unit, int64(st.Blocks) * unit, nil
 }
 

@@ -1,6 +1,7 @@
 package buffer
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -19,6 +21,7 @@ import (
 
 // filled returns a directory with three sealed segments of two chunks each, and the chunks' entries.
 func filled(t *testing.T) (dir string, texts []string) {
+	t.Helper()
 	dir = t.TempDir()
 	s := mustOpen(t, testConfig(dir), Options{})
 	for i := range 6 {
@@ -71,11 +74,13 @@ func TestDamage(t *testing.T) {
 	}{
 		{"nothing", func(*testing.T, string) {}, 0, false},
 		{"state.db deleted", func(t *testing.T, dir string) {
+			t.Helper()
 			if err := os.Remove(filepath.Join(dir, stateFile)); err != nil {
 				t.Fatal(err)
 			}
 		}, 0, false},
 		{"state.db of garbage", func(t *testing.T, dir string) {
+			t.Helper()
 			change(t, filepath.Join(dir, stateFile), func(b []byte) []byte { return []byte(text(len(b), 9)) })
 		}, 0, true},
 		{"state.db empty", func(t *testing.T, dir string) {
@@ -174,6 +179,35 @@ func TestFlippedBytes(t *testing.T) {
 	}
 }
 
+// What an agent sent can't pass for a chunk of another cluster when the chunk around it is broken.
+func TestForgedChunk(t *testing.T) {
+	forged := header{seq: 2, salt: 12345, raw: 6, events: 1, cluster: "victim", tag: "t", outputs: []string{"o"}, parts: []part{{events: 1}}}
+	value := append(appendHeader(nil, &forged), "forged"...)
+	sealChunk(value)
+	cfg := testConfig(t.TempDir())
+	cfg.Compression = "none"
+	s := mustOpen(t, cfg, Options{})
+	put(t, s, message1{text: text(40<<10, 1) + string(value) + text(1<<10, 2)})
+	put(t, s, message1{text: text(40<<10, 3)})
+	mustClose(t, s)
+	change(t, segmentFiles(t, cfg.Path)[0], func(b []byte) []byte {
+		at := bytes.Index(b, value)
+		b[at-100] ^= 1
+		clear(b[:2*pageSize])
+		return b
+	})
+	s = mustOpen(t, cfg, Options{})
+	for c := take(t, s, "o"); c != nil; c = take(t, s, "o") {
+		if string(c.Entries) != text(40<<10, 3) {
+			t.Errorf("delivered %.20q of cluster %s", c.Entries, c.Cluster)
+		}
+		s.Source("o").Done(c)
+	}
+	if w := s.Stats().Waits; len(w) != 1 || w[0].Done.Events != 1 {
+		t.Errorf("%+v", w)
+	}
+}
+
 // Every disk operation fails once, or from then on until there is "room" again: nothing that was
 // acknowledged is lost, and the queue goes on by itself.
 func TestCountedFaults(t *testing.T) {
@@ -200,7 +234,7 @@ func countedFault(t *testing.T, whenFull string, i int64) (failed bool) {
 	}})
 	var acked []string
 	for j := range 5 {
-		m := message1{text: text(400<<10, uint64(j)), conn: uint64(j), chunk: fmt.Sprint(j)}
+		m := message1{text: text(400<<10, uint64(j)), conn: uint64(j), chunk: strconv.Itoa(j)}
 		err := m.begin(s).Commit(context.Background())
 		for errors.Is(err, ErrFull) && whenFull == "reject" {
 			time.Sleep(pollFull)

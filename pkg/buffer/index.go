@@ -3,7 +3,6 @@ package buffer
 import (
 	"encoding/binary"
 	"fmt"
-	"hash/crc32"
 	"slices"
 	"strings"
 )
@@ -134,12 +133,12 @@ func (c *contents) encode() []byte {
 			b = binary.AppendUvarint(b, uint64(id.events))
 		}
 	}
-	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
+	return binary.LittleEndian.AppendUint32(b, checksum(b))
 }
 
 // decodeIndex is the reverse of encode.
 func decodeIndex(first uint64, b []byte) (*contents, error) {
-	if len(b) < 5 || crc32.Checksum(b[:len(b)-4], castagnoli) != binary.LittleEndian.Uint32(b[len(b)-4:]) {
+	if len(b) < 5 || checksum(b[:len(b)-4]) != binary.LittleEndian.Uint32(b[len(b)-4:]) {
 		return nil, fmt.Errorf("segment's index has a wrong checksum: %w", errDamaged)
 	}
 	d := decoder{b: b[:len(b)-4]}

@@ -64,7 +64,7 @@ func (k *keeper) run() {
 			continue
 		case <-k.wake:
 		}
-		k.save(false)
+		_ = k.save(false) // it has logged what went wrong, and tries again
 		rest := time.NewTimer(saveEvery)
 		select {
 		case <-k.stop:
@@ -252,7 +252,7 @@ func (s *Store) compact(seg *segment) error {
 		src, err = os.Open(seg.path)
 	}
 	if err == nil {
-		defer src.Close() // only read from
+		defer func() { _ = src.Close() }() // only read from
 		err = s.swap(seg, c, src)
 	}
 	s.mu.Lock()

@@ -244,7 +244,7 @@ func (s *Store) dropChunk(src *source) bool {
 				l = o
 			}
 		}
-		if l == nil {
+		if l == nil || s.closed {
 			s.mu.Unlock()
 			return false
 		}

@@ -88,7 +88,7 @@ func (m *model) append() {
 		b.Begin(msg)
 		var records []string
 		for range m.r.IntN(4) {
-			size := []int{10, 300, 20 << 10, 300 << 10}[min(m.r.IntN(12), 3)]
+			size := []int{10, 300, 20 << 10, 120 << 10}[min(m.r.IntN(12), 3)]
 			m.n++
 			record := fmt.Sprintf("%d:%x\n", m.n, text(size/2, uint64(m.n)))
 			records = append(records, record)

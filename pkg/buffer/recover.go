@@ -2,19 +2,14 @@ package buffer
 
 import (
 	"bytes"
-	"crypto/rand"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
-	"iter"
 	"maps"
 	"math"
 	"os"
-	"path/filepath"
 	"slices"
-	"strings"
-	"time"
 
 	"go.etcd.io/bbolt"
 )
@@ -58,8 +53,8 @@ func readIndex(path string, first uint64) (c *contents, err error) {
 	}()
 	err = guard(func() error {
 		return db.View(func(tx *bbolt.Tx) error {
-			if b := tx.Bucket(indexName); b != nil {
-				c, err = decodeIndex(first, bytes.Clone(b.Get(indexName)))
+			if b := tx.Bucket([]byte(indexName)); b != nil {
+				c, err = decodeIndex(first, bytes.Clone(b.Get([]byte(indexName))))
 				return err
 			}
 			c, err = walk(db, tx, first)
@@ -122,7 +117,7 @@ func salvage(path string, first uint64) (*contents, error) {
 	if err != nil {
 		return nil, fmt.Errorf("salvage: %w", err)
 	}
-	defer f.Close() // only read from
+	defer func() { _ = f.Close() }() // only read from
 	type find struct {
 		off  int64
 		size int
@@ -305,143 +300,4 @@ func setAsideChunk(path string, seq uint64, e *entry, f *os.File) (string, error
 		return "", fmt.Errorf("set aside chunk %d: %w", seq, err)
 	}
 	return name, nil
-}
-
-// recover reads the directory: what waits, and for whom. Whatever is damaged is set aside.
-func (s *Store) recover() error {
-	names, err := os.ReadDir(s.dir)
-	if err != nil {
-		return fmt.Errorf("read queue directory: %w", err)
-	}
-	state, err := s.recoverState()
-	if err != nil {
-		return err
-	}
-	s.queueID, s.next = state.queue, max(1, state.next)
-	last := map[uint64]*turn{} // by connection
-	for _, n := range names {  // sorted by name, so by first sequence number
-		path := filepath.Join(s.dir, n.Name())
-		if strings.HasSuffix(n.Name(), ".tmp") {
-			if err := os.Remove(path); err != nil {
-				s.log.Warn().Err(err).Msg("can't remove what an interrupted rewrite left")
-			}
-			continue
-		}
-		if first, ok := segmentSeq(n.Name()); ok {
-			s.recoverSegment(path, first, state, last)
-		}
-	}
-	for id, until := range s.remembered(state.ids, last) {
-		s.dedupe.restore(id, 0, until)
-	}
-	if s.pending > 0 {
-		s.log.Info().Int("segments", len(s.segs)).Int64("chunks", s.pending).Msg("found chunks that wait for outputs")
-	}
-	_ = s.keep.save(false) // it has logged what went wrong, and tries again
-	return nil
-}
-
-// recoverState reads state.db, or starts a new one.
-func (s *Store) recoverState() (*snapshot, error) {
-	state, err := loadState(s.dir)
-	switch {
-	case err == nil:
-		return state, nil
-	case errors.Is(err, errFormat):
-		return nil, err
-	case !errors.Is(err, os.ErrNotExist):
-		name, aerr := setAside(filepath.Join(s.dir, stateFile))
-		s.counts.setAside++
-		s.log.Error().Err(err).Str("file", name).AnErr("set_aside", aerr).
-			Msg("state.db is damaged: starting without it, so all that is in the segments is delivered again")
-	}
-	state = &snapshot{}
-	_, _ = rand.Read(state.queue[:]) // never fails
-	return state, nil
-}
-
-// recoverSegment counts what waits in the segment at path, and notes each connection's last turn.
-func (s *Store) recoverSegment(path string, first uint64, state *snapshot, last map[uint64]*turn) {
-	seg := newSegment(path, first)
-	seg.sealed = true
-	s.segs = append(s.segs, seg)
-	for k, bits := range state.done {
-		if k.segment == first {
-			seg.done[s.source(k.output)] = bits
-		}
-	}
-	c, hurt, err := readContents(path, first)
-	if err != nil {
-		seg.broken = true
-		s.counts.setAside++
-		s.next = max(s.next, first+1<<32)
-		s.log.Error().Err(err).Str("segment", path).Msg("can't read a segment: what it holds waits for the next start")
-		return
-	}
-	if hurt != nil {
-		s.counts.setAside++
-		c = s.rescue(path, c, hurt)
-	}
-	for conn, t := range c.turns {
-		switch l := last[conn]; {
-		case l == nil || l.number < t.number:
-			last[conn] = t
-		case l.number == t.number:
-			l.ids = append(l.ids, t.ids...)
-		}
-	}
-	s.intern(c)
-	s.adopt(seg, c.entries, false)
-	s.next = max(s.next, seg.end())
-	if st, err := os.Stat(path); err == nil {
-		seg.disk = allocated(st)
-		s.disk += seg.disk
-	}
-}
-
-// rescue sets a damaged segment aside and puts one with its whole chunks in its place. Where that
-// fails, on a full disk perhaps, the damaged file stays and is read as far as it can be.
-func (s *Store) rescue(path string, c *contents, hurt *salvaged) *contents {
-	log := s.log.Error().Err(hurt.cause).Str("segment", path).Int("chunks", hurt.chunks).Int64("bytes", hurt.bytes)
-	src, err := os.Open(path)
-	if err == nil {
-		defer src.Close() // only read from
-		var name string
-		if name, err = setAside(path); err == nil {
-			log.Str("set_aside", name)
-			var out *contents
-			var f *os.File
-			if out, f, _, err = s.replace(path, src, c, func(*entry) bool { return true }); err == nil {
-				_ = f.Close() // only read from
-				log.Msg("segment is damaged: set aside, the chunks that can be read are kept")
-				return out
-			}
-			_ = os.Remove(name) // the same file is still in its place
-		}
-	}
-	log.AnErr("replace", err).Msg("segment is damaged: read where it is, as far as it can be")
-	return c
-}
-
-// remembered returns the ids that are unconfirmed after a restart, the first to end first.
-func (s *Store) remembered(saved []savedID, last map[uint64]*turn) iter.Seq2[idKey, time.Time] {
-	window := s.dedupe.window
-	if window == 0 {
-		saved = nil
-	}
-	for _, t := range last {
-		for _, id := range t.ids {
-			if window > 0 {
-				saved = append(saved, savedID{id, time.Unix(0, t.received).Add(window)})
-			}
-		}
-	}
-	slices.SortFunc(saved, func(a, b savedID) int { return a.until.Compare(b.until) })
-	return func(yield func(idKey, time.Time) bool) {
-		for _, id := range saved {
-			if s.now().Before(id.until) && !yield(id.idKey, id.until) {
-				return
-			}
-		}
-	}
 }

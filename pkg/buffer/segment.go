@@ -34,7 +34,7 @@ const (
 	inlineMax = pageSize / 4
 )
 
-var indexName = []byte("index")
+const indexName = "index"
 
 // item is a chunk to be stored.
 type item struct {
@@ -110,7 +110,7 @@ func (w *writer) append(items []item, where []uint32) error {
 		return w.db.View(func(tx *bbolt.Tx) error {
 			c, i := tx.Bucket(name[:]).Cursor(), 0
 			for k, v := c.First(); k != nil; k, v = c.Next() {
-				off := w.offset(v)
+				off := offsetIn(w.db, v)
 				if w.resident > residentMax {
 					w.resident = 0
 					defer letGo(v, off)
@@ -126,11 +126,10 @@ func (w *writer) append(items []item, where []uint32) error {
 	})
 }
 
-// offset returns where v, a value in bbolt's map of the file, lies in the file.
-func (w *writer) offset(v []byte) uint64 { return offsetIn(w.db, v) }
-
+// offsetIn returns where v, a value in bbolt's map of the file, lies in the file.
 func offsetIn(db *bbolt.DB, v []byte) uint64 {
-	return uint64(uintptr(unsafe.Pointer(unsafe.SliceData(v))) - db.Info().Data)
+	at := uintptr(unsafe.Pointer(unsafe.SliceData(v))) //nolint:gosec // an address to subtract from, not to follow
+	return uint64(at - db.Info().Data)
 }
 
 // letGo frees the memory of bbolt's map up to v, which lies at off in it. The pages are the file's: they come back when
@@ -144,11 +143,11 @@ func letGo(v []byte, off uint64) {
 func (w *writer) seal(index []byte) error {
 	err := guard(func() error {
 		return w.db.Update(func(tx *bbolt.Tx) error {
-			b, err := tx.CreateBucket(indexName)
+			b, err := tx.CreateBucket([]byte(indexName))
 			if err != nil {
 				return err
 			}
-			return b.Put(indexName, index)
+			return b.Put([]byte(indexName), index)
 		})
 	})
 	if err == nil && w.db.NoSync {
@@ -215,7 +214,7 @@ func checkLength(f *os.File) error {
 		sumAt  = pgidAt + 16
 	)
 	var newest, pages uint64
-	for page := int64(0); page < 2; page++ {
+	for page := range int64(2) {
 		var b [metaAt + sumAt + 8]byte
 		if _, err := f.ReadAt(b[:], page*pageSize); err != nil {
 			if errors.Is(err, io.EOF) {

@@ -82,7 +82,7 @@ type lease struct {
 	memory   []byte
 }
 
-// Source: see Queue.
+// Source implements Queue.
 func (s *Store) Source(output string) Source {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -123,7 +123,7 @@ func (l *lane) list() {
 	}
 }
 
-// Next: see Source.
+// Next implements Source.
 func (src *source) Next(ctx context.Context) (*event.Chunk, error) {
 	s := src.s
 	for {
@@ -307,7 +307,7 @@ func (src *source) take(c *event.Chunk) (*lane, *lease) {
 	return l, o
 }
 
-// Done: see Source.
+// Done implements Source.
 func (src *source) Done(c *event.Chunk) {
 	s := src.s
 	s.mu.Lock()
@@ -318,7 +318,7 @@ func (src *source) Done(c *event.Chunk) {
 	}
 }
 
-// Return: see Source.
+// Return implements Source.
 func (src *source) Return(c *event.Chunk) {
 	s := src.s
 	s.mu.Lock()

@@ -3,9 +3,9 @@ package buffer
 import (
 	"context"
 	"errors"
-	"fmt"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -42,7 +42,7 @@ func TestTurns(t *testing.T) {
 func TestReturnKeepsOrder(t *testing.T) {
 	s := mustOpen(t, testConfig(t.TempDir()), Options{})
 	for i := range 5 {
-		put(t, s, message1{text: fmt.Sprint(i)})
+		put(t, s, message1{text: strconv.Itoa(i)})
 	}
 	var held []*event.Chunk
 	for range 4 {
@@ -152,7 +152,7 @@ func TestCompaction(t *testing.T) {
 		if i%10 == 3 {
 			outputs = []string{"quick", "slow"}
 		}
-		b.Begin(Message{Cluster: "c", Tag: "t", Outputs: outputs, Chunk: fmt.Sprint(i)})
+		b.Begin(Message{Cluster: "c", Tag: "t", Outputs: outputs, Chunk: strconv.Itoa(i)})
 		b.Add([]byte(text(100<<10, uint64(i))), 1, true)
 		b.Begin(Message{Cluster: "c", Tag: "t", Outputs: []string{"quick"}})
 		b.Add([]byte(text(100<<10, uint64(i+1000))), 1, true)
@@ -210,8 +210,10 @@ func TestParts(t *testing.T) {
 	c := take(t, s, "o")
 	key := event.PartKeyOfChunk("c", "t", "id")
 	want := []event.Part{
-		{Key: key, First: 0, Events: 2}, {Key: key, First: 3, Events: 1},
-		{Key: event.PartKeyOfSeq(s.queueID, c.Seq, 2), Events: 2}, {Key: event.PartKeyOfSeq(s.queueID, c.Seq, 3), Events: 1},
+		{Key: key, First: 0, Events: 2},
+		{Key: key, First: 3, Events: 1},
+		{Key: event.PartKeyOfSeq(s.queueID, c.Seq, 2), Events: 2},
+		{Key: event.PartKeyOfSeq(s.queueID, c.Seq, 3), Events: 1},
 	}
 	if string(c.Entries) != "abdefg" || !slices.Equal(c.Parts, want) {
 		t.Errorf("got %q in %+v,\nwant %+v", c.Entries, c.Parts, want)

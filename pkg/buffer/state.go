@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"os"
 	"path/filepath"
 	"time"
@@ -22,13 +21,14 @@ const (
 	formatVersion = 1
 )
 
-var (
-	metaBucket = []byte("meta")
-	doneBucket = []byte("done") // segment's first (8 bytes, big-endian), output → bitmap by seq - first, CRC-32C
-	formatKey  = []byte("format")
-	queueKey   = []byte("queue")
-	nextKey    = []byte("next")
-	idsKey     = []byte("ids")
+// Names in state.db.
+const (
+	metaBucket = "meta"
+	doneBucket = "done" // segment's first (8 bytes, big-endian), output → bitmap by seq - first, CRC-32C
+	formatKey  = "format"
+	queueKey   = "queue"
+	nextKey    = "next"
+	idsKey     = "ids"
 )
 
 // errFormat is returned for a directory that another version of the program has written.
@@ -75,25 +75,25 @@ func loadState(dir string) (*snapshot, error) {
 }
 
 func (s *snapshot) read(tx *bbolt.Tx) error {
-	meta := tx.Bucket(metaBucket)
+	meta := tx.Bucket([]byte(metaBucket))
 	if meta == nil {
 		return fmt.Errorf("no bucket %q: %w", metaBucket, errDamaged)
 	}
-	format, err := checked(meta.Get(formatKey))
+	format, err := checked(meta.Get([]byte(formatKey)))
 	if err != nil || len(format) != 4 {
 		return errors.Join(err, fmt.Errorf("no format version: %w", errDamaged))
 	}
 	if v := binary.BigEndian.Uint32(format); v != formatVersion {
 		return fmt.Errorf("format version %d, this program knows %d; use the program that wrote it, or an empty directory: %w", v, formatVersion, errFormat)
 	}
-	queue, err := checked(meta.Get(queueKey))
-	next, nerr := checked(meta.Get(nextKey))
+	queue, err := checked(meta.Get([]byte(queueKey)))
+	next, nerr := checked(meta.Get([]byte(nextKey)))
 	if err = errors.Join(err, nerr); err != nil || len(queue) != len(s.queue) || len(next) != 8 {
 		return errors.Join(err, fmt.Errorf("no queue id: %w", errDamaged))
 	}
 	copy(s.queue[:], queue)
 	s.next = binary.BigEndian.Uint64(next)
-	if v := meta.Get(idsKey); v != nil {
+	if v := meta.Get([]byte(idsKey)); v != nil {
 		ids, err := checked(v)
 		if err != nil {
 			return err
@@ -102,7 +102,7 @@ func (s *snapshot) read(tx *bbolt.Tx) error {
 			return err
 		}
 	}
-	done := tx.Bucket(doneBucket)
+	done := tx.Bucket([]byte(doneBucket))
 	if done == nil {
 		return fmt.Errorf("no bucket %q: %w", doneBucket, errDamaged)
 	}
@@ -117,24 +117,28 @@ func (s *snapshot) read(tx *bbolt.Tx) error {
 }
 
 func (s *snapshot) write(tx *bbolt.Tx) error {
-	meta, err := tx.CreateBucketIfNotExists(metaBucket)
+	meta, err := tx.CreateBucketIfNotExists([]byte(metaBucket))
 	if err != nil {
 		return err
 	}
-	done, err := tx.CreateBucketIfNotExists(doneBucket)
+	done, err := tx.CreateBucketIfNotExists([]byte(doneBucket))
 	if err != nil {
 		return err
 	}
-	puts := []struct{ k, v []byte }{
+	type put struct {
+		k string
+		v []byte
+	}
+	puts := []put{
 		{formatKey, binary.BigEndian.AppendUint32(nil, formatVersion)},
 		{queueKey, s.queue[:]},
 		{nextKey, binary.BigEndian.AppendUint64(nil, s.next)},
 	}
 	if s.hasIDs {
-		puts = append(puts, struct{ k, v []byte }{idsKey, encodeIDs(s.ids)})
+		puts = append(puts, put{idsKey, encodeIDs(s.ids)})
 	}
 	for _, p := range puts {
-		if err := meta.Put(p.k, withSum(p.v)); err != nil {
+		if err := meta.Put([]byte(p.k), withSum(p.v)); err != nil {
 			return err
 		}
 	}
@@ -220,12 +224,12 @@ func (s *stateDB) close() error {
 }
 
 func withSum(b []byte) []byte {
-	return binary.LittleEndian.AppendUint32(bytes.Clone(b), crc32.Checksum(b, castagnoli))
+	return binary.LittleEndian.AppendUint32(bytes.Clone(b), checksum(b))
 }
 
 func checked(b []byte) ([]byte, error) {
 	n := len(b) - 4
-	if n < 0 || crc32.Checksum(b[:n], castagnoli) != binary.LittleEndian.Uint32(b[n:]) {
+	if n < 0 || checksum(b[:n]) != binary.LittleEndian.Uint32(b[n:]) {
 		return nil, fmt.Errorf("wrong checksum: %w", errDamaged)
 	}
 	return b[:n], nil

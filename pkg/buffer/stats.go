@@ -59,7 +59,7 @@ type counts struct {
 	duplicates       map[string]Duplicates
 }
 
-// Stats: see Queue.
+// Stats implements Queue.
 func (s *Store) Stats() Stats {
 	l := s.commit.limits
 	st := Stats{

@@ -102,6 +102,9 @@ func Open(cfg Config, o Options) (_ *Store, err error) {
 	if err := os.MkdirAll(s.dir, 0o750); err != nil {
 		return nil, fmt.Errorf("make queue directory: %w", err)
 	}
+	if err := syncDir(filepath.Dir(filepath.Clean(s.dir))); err != nil {
+		return nil, err
+	}
 	if s.lock, err = lockDir(s.dir); err != nil {
 		s.packer.close()
 		return nil, err
@@ -131,10 +134,10 @@ func Open(cfg Config, o Options) (_ *Store, err error) {
 // DeadLetters returns the store of dead letters, which closes with s.
 func (s *Store) DeadLetters() *DeadLetters { return s.dead }
 
-// Settle: see Queue.
+// Settle implements Queue.
 func (s *Store) Settle(conn uint64, received bool) { s.dedupe.settle(s.connEpoch+conn, received) }
 
-// Close: see Queue. Chunks still handed out are handed out again after the next Open.
+// Close implements Queue. Chunks still handed out are handed out again after the next Open.
 func (s *Store) Close() error {
 	s.mu.Lock()
 	again := s.closed
@@ -221,8 +224,9 @@ func segmentName(seq uint64) string { return fmt.Sprintf("seg-%016x.db", seq) }
 
 // segmentSeq is the reverse of segmentName.
 func segmentSeq(name string) (uint64, bool) {
-	hex, ok := strings.CutPrefix(name, "seg-")
-	if hex, ok = strings.CutSuffix(hex, ".db"); !ok || len(hex) != 16 {
+	hex, prefix := strings.CutPrefix(name, "seg-")
+	hex, suffix := strings.CutSuffix(hex, ".db")
+	if !prefix || !suffix || len(hex) != 16 {
 		return 0, false
 	}
 	seq, err := strconv.ParseUint(hex, 16, 64)

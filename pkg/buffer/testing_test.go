@@ -12,9 +12,12 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+	"go.uber.org/goleak"
 
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // clock is a clock that tests move.
 type clock struct {
@@ -43,25 +46,25 @@ func testConfig(dir string) Config {
 	}
 }
 
-func mustOpen(t testing.TB, cfg Config, o Options) *Store {
-	t.Helper()
+func mustOpen(tb testing.TB, cfg Config, o Options) *Store {
+	tb.Helper()
 	if testing.Verbose() {
-		o.Log = zerolog.New(zerolog.ConsoleWriter{Out: t.Output(), NoColor: true})
+		o.Log = zerolog.New(zerolog.ConsoleWriter{Out: tb.Output(), NoColor: true})
 	} else {
 		o.Log = zerolog.New(io.Discard)
 	}
 	s, err := Open(cfg, o)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() { _ = s.Close() })
+	tb.Cleanup(func() { _ = s.Close() })
 	return s
 }
 
-func mustClose(t testing.TB, s *Store) {
-	t.Helper()
+func mustClose(tb testing.TB, s *Store) {
+	tb.Helper()
 	if err := s.Close(); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 }
 
@@ -101,16 +104,16 @@ func (m message1) begin(s *Store) Batch {
 	return b
 }
 
-func put(t testing.TB, s *Store, m message1) {
-	t.Helper()
+func put(tb testing.TB, s *Store, m message1) {
+	tb.Helper()
 	if err := m.begin(s).Commit(context.Background()); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 }
 
 // take returns the next chunk that waits, or nil where none does.
-func take(t testing.TB, s *Store, output string) *event.Chunk {
-	t.Helper()
+func take(tb testing.TB, s *Store, output string) *event.Chunk {
+	tb.Helper()
 	src := s.Source(output).(*source)
 	ready := func() bool {
 		s.mu.Lock()
@@ -141,16 +144,16 @@ func take(t testing.TB, s *Store, output string) *event.Chunk {
 			continue
 		}
 		if err != nil && ready() {
-			t.Fatalf("output %s has chunks, but Next says: %v", output, err)
+			tb.Fatalf("output %s has chunks, but Next says: %v", output, err)
 		}
 		return c
 	}
 }
 
 // drain delivers all that waits and returns its entries.
-func drain(t testing.TB, s *Store, output string) (texts []string) {
-	t.Helper()
-	for c := take(t, s, output); c != nil; c = take(t, s, output) {
+func drain(tb testing.TB, s *Store, output string) (texts []string) {
+	tb.Helper()
+	for c := take(tb, s, output); c != nil; c = take(tb, s, output) {
 		texts = append(texts, string(c.Entries))
 		s.Source(output).Done(c)
 	}
@@ -158,10 +161,10 @@ func drain(t testing.TB, s *Store, output string) (texts []string) {
 }
 
 // saved waits until what is finished is saved and segments that nobody wants are gone.
-func saved(t testing.TB, s *Store) {
-	t.Helper()
+func saved(tb testing.TB, s *Store) {
+	tb.Helper()
 	if err := s.keep.save(false); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 }
 
@@ -176,12 +179,12 @@ func text(n int, seed uint64) string {
 }
 
 // seeds returns n seeds, or the one that AGG_SEED repeats.
-func seeds(t testing.TB, n int) (s []uint64) {
-	t.Helper()
+func seeds(tb testing.TB, n int) (s []uint64) {
+	tb.Helper()
 	if env := os.Getenv("AGG_SEED"); env != "" {
 		seed, err := strconv.ParseUint(env, 10, 64)
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		return []uint64{seed}
 	}

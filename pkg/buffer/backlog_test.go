@@ -1,0 +1,55 @@
+package buffer
+
+import (
+	"bytes"
+	"os"
+	"runtime"
+	"strconv"
+	"testing"
+	"time"
+)
+
+// TestLargeBacklog measures the start with, and the delivery of, AGG_BACKLOG MiB.
+func TestLargeBacklog(t *testing.T) {
+	mib, _ := strconv.Atoi(os.Getenv("AGG_BACKLOG"))
+	if mib == 0 {
+		t.Skip("AGG_BACKLOG is not set")
+	}
+	cfg := testConfig(t.TempDir())
+	cfg.Compression, cfg.SegmentSize, cfg.MaxSize, cfg.Sync = "none", 64<<20, 0, false
+	s := mustOpen(t, cfg, Options{})
+	b := s.NewBatch(1)
+	entries := []byte(text(25<<10, 1))
+	begin := time.Now()
+	for range mib * 1024 / 25 {
+		b.Begin(Message{Cluster: "c", Tag: "t", Outputs: []string{"o"}})
+		b.Add(entries, 100, true)
+		if b.Size() > 4<<20 {
+			if err := b.Commit(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := b.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("stored in %v", time.Since(begin))
+	mustClose(t, s)
+	begin = time.Now()
+	s = mustOpen(t, cfg, Options{})
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	t.Logf("opened in %v with %d chunks, heap %d KiB", time.Since(begin), s.pending, m.HeapAlloc>>10)
+	begin = time.Now()
+	src := s.Source("o")
+	for range mib * 1024 / 25 {
+		c, err := src.Next(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		src.Done(c)
+	}
+	status, _ := os.ReadFile("/proc/self/status")
+	t.Logf("delivered in %v; %s", time.Since(begin), status[bytes.Index(status, []byte("VmHWM")):][:40])
+}

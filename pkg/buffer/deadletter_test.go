@@ -1,0 +1,183 @@
+package buffer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+func openDeadForTest(t *testing.T, dir string, cfg DeadLettersConfig, c *clock) *DeadLetters {
+	t.Helper()
+	d, err := openDeadLetters(dir, cfg, zerolog.Nop(), c.now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := d.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return d
+}
+
+func TestDeadLetters(t *testing.T) {
+	dir, clock, ctx := t.TempDir(), newClock(), t.Context()
+	d := openDeadForTest(t, dir, DeadLettersConfig{}, clock)
+	full := Letter{
+		Time: clock.now().Add(-time.Hour), Cluster: "c1", Tag: "kube.a", Output: "es", EventID: "k-7", Status: 400, Reason: "rejected",
+		Detail: "mapper_parsing_exception", Attempts: 3, Events: 1, Entry: []byte{0x92, 1, 0x80},
+	}
+	if err := d.Add(ctx, []Letter{full, {Cluster: "c2", Tag: "t", Reason: "invalid_entry", Events: 5, Entry: []byte{0xc1}}}); err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			if err := d.Add(ctx, []Letter{{Cluster: "c1", Tag: "t", Output: "es", Reason: "too_large", Events: i, Entry: []byte{1}}}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	d = openDeadForTest(t, dir, DeadLettersConfig{}, clock)
+
+	all, err := d.List(ctx, Filter{}, 0, 100)
+	if err != nil || len(all) != 10 {
+		t.Fatalf("%d letters: %v", len(all), err)
+	}
+	full.ID = all[0].ID
+	if !reflect.DeepEqual(all[0], full) {
+		t.Errorf("got  %+v\nwant %+v", all[0], full)
+	}
+	if !all[1].Time.Equal(clock.now()) {
+		t.Errorf("time %v is not when it was added", all[1].Time)
+	}
+	for i := 1; i < len(all); i++ {
+		if all[i].ID <= all[i-1].ID {
+			t.Errorf("number %d after %d", all[i].ID, all[i-1].ID)
+		}
+	}
+	for _, tc := range []struct {
+		filter Filter
+		after  uint64
+		limit  int
+		want   int
+	}{
+		{Filter{}, 0, 3, 3},
+		{Filter{}, all[6].ID, 100, 3},
+		{Filter{}, all[9].ID, 100, 0},
+		{Filter{Reason: "too_large"}, 0, 100, 8},
+		{Filter{Output: "es", Cluster: "c1"}, 0, 100, 9},
+		{Filter{Cluster: "c2"}, 0, 100, 1},
+		{Filter{Tag: "kube.a"}, 0, 100, 1},
+		{Filter{Tag: "nobody"}, 0, 100, 0},
+	} {
+		if got, err := d.List(ctx, tc.filter, tc.after, tc.limit); err != nil || len(got) != tc.want {
+			t.Errorf("%+v after %d: %d letters, want %d: %v", tc.filter, tc.after, len(got), tc.want, err)
+		}
+	}
+	st := d.Stats()
+	if st.Letters != 10 || st.Events[DeadKey{"es", "c1", "too_large"}] != 28 || st.Events[DeadKey{"", "c2", "invalid_entry"}] != 5 {
+		t.Errorf("stats %+v", st)
+	}
+	if l, err := d.Get(ctx, all[4].ID); err != nil || l.ID != all[4].ID {
+		t.Errorf("got %+v: %v", l, err)
+	}
+	if n, err := d.Delete(ctx, all[4].ID, all[0].ID, 12345); err != nil || n != 2 {
+		t.Errorf("deleted %d: %v", n, err)
+	}
+	if _, err := d.Get(ctx, all[4].ID); !errors.Is(err, ErrNoLetter) {
+		t.Errorf("deleted, but: %v", err)
+	}
+	for _, l := range all {
+		if _, err := d.Delete(ctx, l.ID); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if st := d.Stats(); st.Letters != 0 || st.Bytes != 0 || len(st.Events) != 0 {
+		t.Errorf("all are deleted, but %+v", st)
+	}
+}
+
+func TestDeadLettersBounds(t *testing.T) {
+	dir, clock, ctx := t.TempDir(), newClock(), t.Context()
+	cfg := DeadLettersConfig{MaxSize: 4 << 20, MaxAge: 24 * time.Hour}
+	d := openDeadForTest(t, dir, cfg, clock)
+	add := func(i int) {
+		t.Helper()
+		if err := d.Add(ctx, []Letter{{Cluster: "c", Reason: "r", Events: 1, Entry: []byte(text(50<<10, uint64(i)))}}); err != nil {
+			t.Fatal(err)
+		}
+		clock.move(time.Second)
+	}
+	for i := range 200 {
+		add(i)
+	}
+	st := d.Stats()
+	if st.Bytes > 4<<20 || st.Letters < 20 || st.Letters+st.Evicted != 200 {
+		t.Errorf("%+v of 200 letters of 50 KiB in 4 MiB", st)
+	}
+	clock.move(25 * time.Hour)
+	d.tidy()
+	if st := d.Stats(); st.Letters != 0 || st.Evicted != 200 {
+		t.Errorf("a day later: %+v", st)
+	}
+	add(0)
+	if st := d.Stats(); st.Letters != 1 {
+		t.Errorf("%+v", st)
+	}
+	if names, _ := filepath.Glob(filepath.Join(dir, "*")); len(names) != 1 {
+		t.Errorf("left: %v", names)
+	}
+}
+
+func TestDeadLettersDamage(t *testing.T) {
+	for name, damage := range map[string]func([]byte) []byte{
+		"cut":     func(b []byte) []byte { return b[:len(b)/3] },
+		"garbage": func(b []byte) []byte { return []byte(text(len(b), 1)) },
+		"empty":   func([]byte) []byte { return nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir, clock, ctx := t.TempDir(), newClock(), context.Background()
+			d := openDeadForTest(t, dir, DeadLettersConfig{}, clock)
+			for i := range 5 {
+				if err := d.Add(ctx, []Letter{{Cluster: "c", Events: 1, Entry: []byte(text(5<<20, uint64(i)))}}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := d.Close(); err != nil {
+				t.Fatal(err)
+			}
+			names, _ := filepath.Glob(filepath.Join(dir, "*.db"))
+			if len(names) < 2 {
+				t.Fatalf("%d files", len(names))
+			}
+			change(t, names[0], damage)
+			d = openDeadForTest(t, dir, DeadLettersConfig{}, clock)
+			st := d.Stats()
+			if st.SetAside != 1 || st.Letters == 0 {
+				t.Errorf("%+v", st)
+			}
+			if _, err := os.Stat(names[0] + ".corrupt"); err != nil {
+				t.Error(err)
+			}
+			if err := d.Add(ctx, []Letter{{Cluster: "c", Events: 1}}); err != nil {
+				t.Error(err)
+			}
+			if got, err := d.List(ctx, Filter{}, 0, 100); err != nil || int64(len(got)) != st.Letters+1 {
+				t.Errorf("%d letters: %v", len(got), fmt.Sprint(err))
+			}
+		})
+	}
+}

@@ -1,0 +1,295 @@
+package buffer
+
+import (
+	"errors"
+	"fmt"
+	"time"
+	"unsafe"
+)
+
+// store stores the group and answers every batch of it. This is where an ack becomes safe: a batch
+// is answered nil only after the transaction with its last piece has returned, fdatasync included.
+func (c *committer) store(group []*batch) {
+	s := c.s
+	g := &grouping{c: c, group: group, values: c.values[:0], merges: map[mergeKey]*merge{}, now: s.now()}
+	err := g.bury()
+	for i := 0; i < len(group) && err == nil; i++ {
+		err = g.add(i)
+	}
+	if err == nil {
+		err = g.write(len(group), 0, 0)
+	}
+	if c.values = g.values; cap(c.values) > 2*groupBytes {
+		c.values = nil
+	}
+	if err == nil {
+		c.recovered(s.log, "the queue stores again")
+		return
+	}
+	c.failed(s.log, err, "can't store: no ack is sent until it works again")
+	c.limits.failed(err)
+	rest := group[g.answered:]
+	if s.cfg.WhenFull != "reject" {
+		c.putBack(rest)
+		return
+	}
+	for _, b := range rest {
+		b.answer <- fmt.Errorf("%w: %w", ErrFull, err)
+	}
+}
+
+// grouping makes chunks of a group of batches, and transactions of these.
+type grouping struct {
+	c        *committer
+	group    []*batch
+	answered int // batches of group
+	now      time.Time
+	values   []byte    // of the transaction's chunks, one after the other
+	chunks   []chunk   // of the transaction, in order of sequence
+	whole    []*stored // messages whose last piece is in the transaction
+	merges   map[mergeKey]*merge
+	order    []*merge // of merges, so that it is the messages' order
+}
+
+// chunk is a chunk of the transaction that is being made.
+type chunk struct {
+	header
+	from, to int // in grouping.values
+}
+
+// stored is a message whose last piece was added.
+type stored struct {
+	conn, turn uint64
+	id         *chunkID
+}
+
+// mergeKey says which messages share a chunk. The outputs are compared by address: they come from a
+// table of the routes, and the same in another place only makes two chunks.
+type mergeKey struct {
+	cluster, tag string
+	outputs      *string
+	n            int
+}
+
+type merge struct {
+	key     mergeKey
+	outputs []string
+	raw     []byte
+	events  int
+	parts   []part
+}
+
+// bury stores the group's dead letters, before anything else: if the rest fails, the resend stores
+// them again, but none is missing.
+func (g *grouping) bury() error {
+	var letters []Letter
+	for _, b := range g.group {
+		g.c.s.dedupe.take(b)
+		if b.buried {
+			continue
+		}
+		for i := range b.msgs {
+			if b.msgs[i].original == nil {
+				letters = append(letters, b.letters[b.msgs[i].letter:b.lettersEnd(i)]...)
+			}
+		}
+	}
+	if len(letters) > 0 {
+		if err := g.c.s.dead.add(letters); err != nil {
+			return err
+		}
+	}
+	for _, b := range g.group {
+		b.buried = true
+	}
+	return nil
+}
+
+// add makes chunks of batch i of the group.
+func (g *grouping) add(i int) error {
+	b := g.group[i]
+	for m := b.at; m < len(b.msgs); m++ {
+		msg := &b.msgs[m]
+		if msg.original != nil {
+			continue
+		}
+		end := b.piecesEnd(m)
+		for p := max(msg.piece, b.atPiece); p < end; p++ {
+			g.piece(b, msg, &b.pieces[p], p == end-1)
+			if len(g.values) >= g.c.s.txBytes() {
+				if err := g.write(i, m, p+1); err != nil {
+					return err
+				}
+			}
+		}
+		if msg.id != nil {
+			g.whole = append(g.whole, &stored{b.conn, b.turn, msg.id})
+		}
+	}
+	return nil
+}
+
+func (g *grouping) piece(b *batch, m *message, p *piece, last bool) {
+	pt := part{first: p.first, events: p.events}
+	if m.Chunk != "" { // else the queue's own number makes the events' ids
+		pt.flags, pt.key, pt.conn, pt.turn, pt.total = partKeyed, m.key, b.conn, b.turn, m.events
+		if m.nanos {
+			pt.flags |= partNanos
+		}
+		if last {
+			pt.flags |= partLast
+		}
+	}
+	key := mergeKey{m.Cluster, m.Tag, unsafe.SliceData(m.Outputs), len(m.Outputs)} //nolint:gosec // an address to compare, not to follow
+	open := g.merges[key]
+	data := b.arena[p.off : p.off+p.n]
+	if p.packed {
+		if open != nil {
+			g.flush(open) // what came before stays before
+		}
+		g.chunk(key, m.Outputs, p.events, p.raw, []part{pt}, data, p.codec, true)
+		return
+	}
+	if open != nil && len(open.raw)+len(data) > mergeBytes {
+		g.flush(open)
+		open = nil
+	}
+	if open == nil {
+		open = &merge{key: key, outputs: m.Outputs, raw: g.c.s.entries.get()}
+		g.merges[key] = open
+		g.order = append(g.order, open)
+	}
+	open.raw = append(open.raw, data...)
+	open.events += p.events
+	// Parts without an id have nothing of their own, so they are one.
+	if n := len(open.parts); n > 0 && pt.flags == 0 && open.parts[n-1].flags == 0 {
+		open.parts[n-1].events += pt.events
+		return
+	}
+	if pt.flags == 0 {
+		pt.first = 0
+	}
+	open.parts = append(open.parts, pt)
+}
+
+// flush makes a chunk of m.
+func (g *grouping) flush(m *merge) {
+	delete(g.merges, m.key)
+	g.chunk(m.key, m.outputs, m.events, len(m.raw), m.parts, m.raw, codecNone, false)
+	g.c.s.entries.put(m.raw)
+	m.raw = nil
+}
+
+// chunk appends a chunk to the transaction.
+func (g *grouping) chunk(key mergeKey, outputs []string, events, raw int, parts []part, data []byte, how codec, packed bool) {
+	s := g.c.s
+	ch := chunk{from: len(g.values), header: header{
+		seq: g.c.next, received: g.now.UnixNano(), salt: s.salt, codec: how, raw: raw, events: events,
+		cluster: key.cluster, tag: key.tag, outputs: outputs, parts: parts,
+	}}
+	g.c.next++
+	g.values = appendHeader(g.values, &ch.header)
+	if packed {
+		g.values = append(g.values, data...)
+	} else {
+		g.values, how = s.packer.pack(g.values, data)
+		g.values[ch.from+9] = byte(how)
+	}
+	ch.to = len(g.values)
+	sealChunk(g.values[ch.from:ch.to])
+	g.chunks = append(g.chunks, ch)
+}
+
+// write stores all that was added. batch, msg and piece are where the group goes on afterwards.
+func (g *grouping) write(batch, msg, piece int) error {
+	for _, m := range g.order {
+		if m.raw != nil {
+			g.flush(m)
+		}
+	}
+	clear(g.order)
+	g.order = g.order[:0]
+	s := g.c.s
+	var segment uint64
+	if len(g.chunks) > 0 {
+		items, where := make([]item, len(g.chunks)), make([]uint32, len(g.chunks))
+		for i := range g.chunks {
+			ch := &g.chunks[i]
+			items[i] = item{ch.seq, g.values[ch.from:ch.to:ch.to]}
+		}
+		start := time.Now()
+		seg, err := g.c.segmentFor(items[0].seq, len(g.values))
+		if err != nil {
+			return err
+		}
+		if err = s.failing("commit"); err == nil {
+			err = seg.w.append(items, where)
+		}
+		if err != nil {
+			err = fmt.Errorf("write segment %s: %w", seg.path, err)
+			return errors.Join(err, g.c.abandon(seg))
+		}
+		segment = seg.first
+		g.publish(seg, where)
+		s.counts.latency.Observe(time.Since(start), 1)
+	}
+	ids := make([]*chunkID, len(g.whole))
+	for i, w := range g.whole {
+		ids[i] = w.id
+	}
+	s.dedupe.stored(ids, segment)
+	for ; g.answered < batch; g.answered++ {
+		b := g.group[g.answered]
+		g.c.count(b)
+		b.answer <- nil
+	}
+	if batch < len(g.group) {
+		g.group[batch].at, g.group[batch].atPiece = msg, piece
+	}
+	g.values, g.chunks, g.whole = g.values[:0], g.chunks[:0], g.whole[:0]
+	return nil
+}
+
+// publish makes the stored chunks known to the outputs.
+func (g *grouping) publish(seg *segment, where []uint32) {
+	s := g.c.s
+	disk := diskUse(seg.w.file)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	from := len(seg.entries)
+	for i := range g.chunks {
+		ch := &g.chunks[i]
+		seg.entries = append(seg.entries, entry{
+			seq: uint32(ch.seq - seg.first), off: where[i], size: uint32(ch.to - ch.from), raw: uint32(ch.raw),
+			events: uint32(ch.events), cluster: s.clusterNumber(ch.cluster), set: s.setNumber(ch.outputs), received: ch.received,
+		})
+	}
+	s.loadedN += len(g.chunks)
+	s.adopt(seg, seg.entries[from:], true)
+	for _, w := range g.whole {
+		addTurn(seg.turns, w.conn, w.turn, g.now.UnixNano(), w.id.idKey)
+	}
+	s.disk += disk - seg.disk
+	seg.disk = disk
+	s.next = g.c.next
+	s.counts.commits++
+}
+
+// count counts a batch that is stored.
+func (c *committer) count(b *batch) {
+	s := c.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.counts.batches++
+	if !b.repeats {
+		return
+	}
+	for i := range b.msgs {
+		if m := &b.msgs[i]; m.original != nil {
+			d := s.counts.duplicates[m.Cluster]
+			d.Messages++
+			d.Events += int64(m.events)
+			s.counts.duplicates[m.Cluster] = d
+		}
+	}
+}
