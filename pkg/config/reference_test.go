@@ -1,0 +1,119 @@
+package config
+
+import (
+	"fmt"
+	"os"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/seed-afc6a195/aggregator/pkg/config/setting"
+)
+
+const (
+	referenceFile  = "../../docs/configuration.md"
+	referenceBegin = "<!-- begin keys -->\n"
+	referenceEnd   = "<!-- end keys -->\n"
+)
+
+// TestReference keeps the keys in docs/configuration.md true; -update writes them.
+func TestReference(t *testing.T) {
+	var b strings.Builder
+	describe(&b, reflect.TypeFor[Config]())
+	for _, kind := range outputKinds() {
+		if !kind.later {
+			settings, _ := kind.fresh()
+			fmt.Fprintf(&b, "\n### Outputs of type %s\n\n| key | default | meaning |\n|---|---|---|\n", kind.name)
+			rows(&b, reflect.TypeOf(settings).Elem(), "")
+		}
+	}
+	file, err := os.ReadFile(referenceFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	head, rest, begins := strings.Cut(string(file), referenceBegin)
+	old, tail, ends := strings.Cut(rest, referenceEnd)
+	if !begins || !ends {
+		t.Fatalf("%s has no %q and %q", referenceFile, referenceBegin, referenceEnd)
+	}
+	if old == b.String() {
+		return
+	}
+	if !*update {
+		t.Fatalf("%s is not what the settings say: go test ./pkg/config -run Reference -update", referenceFile)
+	}
+	if err := os.WriteFile(referenceFile, []byte(head+referenceBegin+b.String()+referenceEnd+tail), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// describe writes a section for each part of the root.
+func describe(b *strings.Builder, root reflect.Type) {
+	fmt.Fprint(b, "### At the top\n\n| key | default | meaning |\n|---|---|---|\n")
+	var parts []reflect.StructField
+	for i := range root.NumField() {
+		f := root.Field(i)
+		if f.Tag.Get("yaml") == "-" || !f.IsExported() {
+			continue
+		}
+		if f.Name != "Outputs" && structOf(f.Type) != nil && f.Tag.Get("later") == "" {
+			parts = append(parts, f)
+		}
+		row(b, f, "")
+	}
+	for _, f := range parts {
+		name := f.Tag.Get("yaml")
+		if f.Type.Kind() == reflect.Slice {
+			name += "[]"
+		}
+		fmt.Fprintf(b, "\n### %s\n\n| key | default | meaning |\n|---|---|---|\n", name)
+		rows(b, structOf(f.Type), "")
+	}
+}
+
+// structOf returns the settings that a value of type t holds, nil for a plain value.
+func structOf(t reflect.Type) reflect.Type {
+	for t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice {
+		t = t.Elem()
+	}
+	if t.Kind() != reflect.Struct || t == reflect.TypeFor[setting.Secret]() || t == reflect.TypeFor[time.Time]() {
+		return nil
+	}
+	return t
+}
+
+func rows(b *strings.Builder, t reflect.Type, path string) {
+	for i := range t.NumField() {
+		f := t.Field(i)
+		if f.Anonymous {
+			rows(b, f.Type, path)
+			continue
+		}
+		if inner := structOf(f.Type); inner != nil && f.Tag.Get("later") == "" {
+			name := f.Tag.Get("yaml")
+			if f.Type.Kind() == reflect.Slice {
+				name += "[]"
+			}
+			rows(b, inner, path+name+".")
+			continue
+		}
+		row(b, f, path)
+	}
+}
+
+func row(b *strings.Builder, f reflect.StructField, path string) {
+	value, meaning := f.Tag.Get("default"), f.Tag.Get("help")
+	if f.Tag.Get("required") != "" {
+		value = "required"
+	} else if value != "" {
+		value = "`" + value + "`"
+	}
+	if choices := f.Tag.Get("enum"); choices != "" {
+		meaning = "`" + strings.ReplaceAll(choices, "|", "`, `") + "`: " + meaning
+	}
+	if f.Tag.Get("later") != "" {
+		meaning = "*not supported yet*: " + meaning
+	}
+	fmt.Fprintf(b, "| `%s%s` | %s | %s |\n", path, f.Tag.Get("yaml"), value, strings.ReplaceAll(meaning, "|", "\\|"))
+}
