@@ -84,29 +84,37 @@ func TestDamage(t *testing.T) {
 			change(t, filepath.Join(dir, stateFile), func(b []byte) []byte { return []byte(text(len(b), 9)) })
 		}, 0, true},
 		{"state.db empty", func(t *testing.T, dir string) {
+			t.Helper()
 			change(t, filepath.Join(dir, stateFile), func([]byte) []byte { return nil })
 		}, 0, true},
 		{"segment empty", func(t *testing.T, dir string) {
+			t.Helper()
 			change(t, segmentFiles(t, dir)[1], func([]byte) []byte { return nil })
 		}, 2, true},
 		{"segment of zeros", func(t *testing.T, dir string) {
+			t.Helper()
 			change(t, segmentFiles(t, dir)[1], func(b []byte) []byte { return make([]byte, len(b)) })
 		}, 2, true},
 		{"segment cut", func(t *testing.T, dir string) {
+			t.Helper()
 			change(t, segmentFiles(t, dir)[1], func(b []byte) []byte { return b[:600<<10] })
 		}, 1, true},
 		{"meta pages gone", func(t *testing.T, dir string) {
+			t.Helper()
 			change(t, segmentFiles(t, dir)[1], func(b []byte) []byte { clear(b[:2*pageSize]); return b })
 		}, 0, true},
 		{"byte of a chunk flipped", func(t *testing.T, dir string) {
+			t.Helper()
 			change(t, segmentFiles(t, dir)[1], func(b []byte) []byte { b[300<<10] ^= 1; return b })
 		}, 1, true},
 		{"dead letters of garbage", func(t *testing.T, dir string) {
+			t.Helper()
 			if err := os.WriteFile(filepath.Join(dir, "dead", "dead-0000000000000001.db"), []byte(text(9000, 9)), 0o600); err != nil {
 				t.Fatal(err)
 			}
 		}, 0, false},
 		{"interrupted rewrite", func(t *testing.T, dir string) {
+			t.Helper()
 			if err := os.WriteFile(segmentFiles(t, dir)[0]+".tmp", []byte("half"), 0o600); err != nil {
 				t.Fatal(err)
 			}
@@ -223,6 +231,7 @@ func TestCountedFaults(t *testing.T) {
 
 // countedFault lets operation i fail and returns whether it came to that.
 func countedFault(t *testing.T, whenFull string, i int64) (failed bool) {
+	t.Helper()
 	var n atomic.Int64
 	cfg := testConfig(t.TempDir())
 	cfg.WhenFull, cfg.Compression = whenFull, "none"

@@ -18,6 +18,7 @@ func TestWhenFull(t *testing.T) {
 	const n = 50
 	chunk := func(i int) message1 { return message1{text: text(400<<10, uint64(i)), conn: uint64(i)} }
 	open := func(t *testing.T, whenFull string) *Store {
+		t.Helper()
 		cfg := testConfig(t.TempDir())
 		cfg.MaxSize, cfg.WhenFull = 8<<20, whenFull
 		return mustOpen(t, cfg, Options{})

@@ -135,8 +135,9 @@ func offsetIn(db *bbolt.DB, v []byte) uint64 {
 // letGo frees the memory of bbolt's map up to v, which lies at off in it. The pages are the file's: they come back when
 // they are looked at.
 func letGo(v []byte, off uint64) {
-	start := (*byte)(unsafe.Add(unsafe.Pointer(unsafe.SliceData(v)), -int(off)))
-	_ = unix.Madvise(unsafe.Slice(start, off&^(pageSize-1)), unix.MADV_DONTNEED) // only saves memory
+	start := (*byte)(unsafe.Add(unsafe.Pointer(unsafe.SliceData(v)), -int(off))) //nolint:gosec // the map's first byte
+	pages := unsafe.Slice(start, off&^(pageSize-1))                              //nolint:gosec // as much of the map
+	_ = unix.Madvise(pages, unix.MADV_DONTNEED)                                  // only saves memory
 }
 
 // seal stores the index and closes the file. The file is closed after an error, too.
