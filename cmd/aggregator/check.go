@@ -16,11 +16,11 @@ and what to do. Without mistakes it prints what the configuration does. Secrets 
 		Example: `  aggregator check -c aggregator.yaml`,
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, _, err := loadConfig(path)
+			loaded, err := loadConfig(path)
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: the configuration is right\n%s", orDefaults(path), cfg.Summary())
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: the configuration is right\n%s", orDefaults(path), loaded.Config.Summary())
 			return err
 		},
 	}

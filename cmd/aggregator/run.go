@@ -8,8 +8,11 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"runtime/debug"
+	"sync"
+	"syscall"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -43,10 +46,11 @@ Without -c: Forward on 127.0.0.1:24224, the queue in ./data, files under ./data/
 
 // runServer runs the program with the configuration file at path, "" for the defaults, logging to logs.
 func runServer(ctx context.Context, path string, logs io.Writer) error {
-	cfg, hash, err := loadConfig(path)
+	loaded, err := loadConfig(path)
 	if err != nil {
 		return err
 	}
+	cfg := loaded.Config
 	log, terminal := newLogger(cfg.Log, logs)
 	for _, w := range cfg.Warnings {
 		log.Warn().Msg(w)
@@ -55,7 +59,11 @@ func runServer(ctx context.Context, path string, logs io.Writer) error {
 		debug.SetMemoryLimit(app.MemoryLimit(cfg))
 	}
 	v, c, _ := versionInfo()
-	a, err := app.New(ctx, cfg, app.Options{ConfigSource: path, ConfigHash: hash, Version: v, Commit: c, Log: log})
+	opts := app.Options{ConfigSource: path, ConfigHash: loaded.Hash, Version: v, Commit: c, Log: log}
+	if path != "" {
+		opts.Load = func() (app.Loaded, error) { return loadConfig(path) }
+	}
+	a, err := app.New(ctx, cfg, opts)
 	if err != nil {
 		return err
 	}
@@ -68,6 +76,8 @@ func runServer(ctx context.Context, path string, logs io.Writer) error {
 	if terminal || path == "" {
 		log.Info().Msgf("try it: echo '{\"message\":\"hello\"}' | aggregator send --address %s", a.ListenerAddrs()[0])
 	}
+	stop := reloadOnSignal(a)
+	defer stop()
 	if err := a.Run(ctx); err != nil {
 		return err
 	}
@@ -75,32 +85,47 @@ func runServer(ctx context.Context, path string, logs io.Writer) error {
 	return nil
 }
 
-// loadConfig reads the configuration file at path, "" for the defaults, and returns the hash of its bytes.
-func loadConfig(path string) (*config.Config, string, error) {
-	var data []byte
-	read := func(name string) ([]byte, error) {
-		b, err := os.ReadFile(name)
-		if name == path {
-			data = b
+// reloadOnSignal makes SIGHUP read the configuration again, until stop is called.
+func reloadOnSignal(a *app.App) (stop func()) {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGHUP)
+	var reloader sync.WaitGroup
+	reloader.Go(func() {
+		for range signals {
+			_ = a.Reload() // it is logged and shown by the status
 		}
-		return b, err
+	})
+	return func() {
+		signal.Stop(signals)
+		close(signals)
+		reloader.Wait()
 	}
-	var cfg *config.Config
-	var err error
+}
+
+// loadConfig reads the configuration file at path, "" for the defaults. The hash is of all files that were read.
+func loadConfig(path string) (app.Loaded, error) {
 	if path == "" {
-		cfg, err = config.Defaults(config.Options{})
-	} else {
-		cfg, err = config.Load(path, config.Options{ReadFile: read})
+		cfg, err := config.Defaults(config.Options{})
+		return app.Loaded{Config: cfg}, err
 	}
+	sum := sha256.New()
+	cfg, err := config.Load(path, config.Options{ReadFile: func(name string) ([]byte, error) {
+		b, err := config.ReadFile(name)
+		_, _ = sum.Write(b) // never fails
+		return b, err
+	}})
 	if err != nil {
 		var mistakes config.Errors
 		if errors.As(err, &mistakes) {
-			err = usageError{fmt.Errorf("the configuration has %d mistakes:\n%w", len(mistakes), err)}
+			count := "a mistake"
+			if len(mistakes) > 1 {
+				count = fmt.Sprintf("%d mistakes", len(mistakes))
+			}
+			err = usageError{fmt.Errorf("the configuration has %s:\n%w", count, err)}
 		}
-		return nil, "", err
+		return app.Loaded{}, err
 	}
-	sum := sha256.Sum256(data)
-	return cfg, hex.EncodeToString(sum[:6]), nil
+	return app.Loaded{Config: cfg, Hash: hex.EncodeToString(sum.Sum(nil)[:6])}, nil
 }
 
 // newLogger returns the program's logger, and whether a person watches it.

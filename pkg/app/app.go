@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -19,11 +18,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/cluster"
 	"github.com/seed-afc6a195/aggregator/pkg/config"
 	"github.com/seed-afc6a195/aggregator/pkg/delivery"
-	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/forward"
-	"github.com/seed-afc6a195/aggregator/pkg/outputs"
-	"github.com/seed-afc6a195/aggregator/pkg/outputs/file"
-	"github.com/seed-afc6a195/aggregator/pkg/outputs/stdout"
 	"github.com/seed-afc6a195/aggregator/pkg/route"
 	"github.com/seed-afc6a195/aggregator/pkg/status"
 )
@@ -39,8 +34,9 @@ const (
 
 // Options is what the program is made of besides its configuration.
 type Options struct {
-	ConfigSource string // the file's name; "": the defaults
-	ConfigHash   string // of the file's bytes
+	ConfigSource string                 // the file's name; "": the defaults
+	ConfigHash   string                 // see Loaded
+	Load         func() (Loaded, error) // reads the file again; nil: there is none
 	Version      string
 	Commit       string
 	Log          zerolog.Logger
@@ -49,7 +45,7 @@ type Options struct {
 
 // App is the program. Make one with New, then Run it once.
 type App struct {
-	cfg     *config.Config
+	initial *config.Config // what can't change while running is as it says
 	opts    Options
 	started time.Time
 	ready   atomic.Bool
@@ -58,16 +54,16 @@ type App struct {
 	ingest    *ingest
 	budget    *forward.Budget
 	listeners []*forward.Server
-	outputs   []*output
 	status    *status.Server
-}
 
-// output is a destination and the loop that serves it.
-type output struct {
-	name   string
-	common outputs.Common
-	sender outputs.Output
-	loop   *delivery.Loop
+	reloading sync.Mutex // one reload at a time
+	tried     string     // hash or error of what was loaded last; guarded by reloading
+
+	mu      sync.Mutex
+	cfg     *config.Config // in force
+	state   status.ConfigState
+	outputs map[string]*output
+	retired map[string]*delivery.Loop // of outputs that are not configured any more
 }
 
 // New opens the queue and the outputs and binds all addresses. After an error nothing stays open.
@@ -75,7 +71,11 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *App, err error)
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	a := &App{cfg: cfg, opts: o, started: o.Now()}
+	a := &App{
+		initial: cfg, cfg: cfg, opts: o, started: o.Now(), tried: o.ConfigHash,
+		outputs: map[string]*output{}, retired: map[string]*delivery.Loop{},
+	}
+	a.state = status.ConfigState{Source: o.ConfigSource, Hash: o.ConfigHash, LoadedAt: a.started, Warnings: slices.Clone(cfg.Warnings), Restart: []string{}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.close())
@@ -94,16 +94,19 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *App, err error)
 		return nil, fmt.Errorf("open the queue in %s: %w", cfg.Buffer.Path, err)
 	}
 	for _, name := range cfg.OutputNames() {
-		if err := a.addOutput(name, cfg.Outputs[name]); err != nil {
+		out, err := a.newOutput(name, cfg.Outputs[name])
+		if err != nil {
 			return nil, fmt.Errorf("outputs.%s: %w", name, err)
 		}
+		a.outputs[name] = out
 	}
 	a.ingest = newIngest(a.queue, routes, cfg.Unrouted == "dead_letter", o.Now)
 	if err := a.listen(ctx); err != nil {
 		return nil, err
 	}
 	a.status = status.New(status.Options{
-		Config: cfg.Status, Snapshot: a.snapshot, Ready: a.readiness, Healthy: func() error { return nil }, Log: part(o.Log, "status"),
+		Config: cfg.Status, Snapshot: a.snapshot, Ready: a.readiness, Healthy: func() error { return nil }, Reload: a.Reload,
+		Log: part(o.Log, "status"),
 	})
 	return a, a.status.Listen()
 }
@@ -112,33 +115,9 @@ func part(log zerolog.Logger, name string) zerolog.Logger {
 	return log.With().Str("part", name).Logger()
 }
 
-func (a *App) addOutput(name string, settings config.Output) error {
-	out := &output{name: name, common: *settings.Common}
-	log := a.opts.Log.With().Str("output", name).Logger()
-	var err error
-	switch c := settings.Settings.(type) {
-	case *file.Config:
-		out.common = c.Settings()
-		out.sender, err = file.New(*c, name, log, a.opts.Now)
-	case *stdout.Config:
-		out.common, out.sender = c.Settings(), stdout.New(*c, os.Stdout)
-	default:
-		err = fmt.Errorf("type %s is not supported yet", settings.Common.Type)
-	}
-	if err != nil {
-		return err
-	}
-	out.loop = delivery.New(delivery.Options{
-		Name: name, Source: a.queue.Source(name), Output: out.sender, DeadLetters: graveyard{a.queue.DeadLetters()},
-		Common: out.common, Grace: drainTimeout, Log: a.opts.Log,
-	})
-	a.outputs = append(a.outputs, out)
-	return nil
-}
-
 func (a *App) listen(ctx context.Context) error {
-	a.budget = forward.NewBudget(ingestBudget(a.cfg))
-	for _, l := range a.cfg.Listeners {
+	a.budget = forward.NewBudget(ingestBudget(a.initial))
+	for _, l := range a.initial.Listeners {
 		s, err := forward.Listen(ctx, forward.Options{
 			Config: l, Cluster: cluster.Default, Sink: a.ingest, Budget: a.budget,
 			Log: a.opts.Log,
@@ -201,13 +180,11 @@ func (a *App) readiness() error {
 // when it returns, and everything that New opened is closed. It returns nil after a clean stop.
 func (a *App) Run(ctx context.Context) error {
 	serving, cutConnections := context.WithCancel(context.WithoutCancel(ctx))
-	delivering, endDelivery := context.WithCancel(context.WithoutCancel(ctx))
 	showing, endStatus := context.WithCancel(context.WithoutCancel(ctx))
 	defer cutConnections()
-	defer endDelivery()
 	defer endStatus()
 	failed := make(chan error, 1) // the first failure counts
-	var listeners, loops, statusDone sync.WaitGroup
+	var listeners, statusDone sync.WaitGroup
 	start := func(group *sync.WaitGroup, run func(context.Context) error, ctx context.Context) {
 		group.Go(func() {
 			if err := run(ctx); err != nil {
@@ -218,15 +195,21 @@ func (a *App) Run(ctx context.Context) error {
 			}
 		})
 	}
+	watched, endWatch := context.WithCancel(ctx)
+	defer endWatch()
 	start(&statusDone, a.status.Run, showing)
-	for _, out := range a.outputs {
-		start(&loops, out.loop.Run, delivering)
+	for _, out := range a.currentOutputs() {
+		a.launch(out)
 	}
 	for _, l := range a.listeners {
 		start(&listeners, l.Serve, serving)
 	}
 	a.ready.Store(true)
 
+	var watching sync.WaitGroup
+	if a.opts.Load != nil {
+		start(&watching, a.watch, watched)
+	}
 	var cause error
 	select {
 	case <-ctx.Done():
@@ -235,15 +218,19 @@ func (a *App) Run(ctx context.Context) error {
 		a.opts.Log.Error().Err(cause).Msg("a part failed: stopping")
 	}
 	a.ready.Store(false)
+	endWatch()
+	watching.Wait()
+	a.reloading.Lock()
+	a.opts.Load = nil // nothing is put in force any more
+	a.reloading.Unlock()
 	// Each step ends within drainTimeout; what the outputs did not deliver by then stays in the queue.
 	drain, done := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
 	defer done()
 	defer context.AfterFunc(drain, cutConnections)()
 	a.shutdownListeners(drain)
 	listeners.Wait()
-	endDelivery()
-	loops.Wait()
-	err := errors.Join(cause, a.closeOutputs(), a.queue.Close(), a.status.Shutdown(drain))
+	a.retireOutputs()
+	err := errors.Join(cause, a.queue.Close(), a.status.Shutdown(drain))
 	endStatus()
 	statusDone.Wait()
 	return err
@@ -262,14 +249,13 @@ func (a *App) shutdownListeners(ctx context.Context) {
 	}
 }
 
-func (a *App) closeOutputs() error {
-	var errs []error
-	for _, out := range a.outputs {
-		if err := out.sender.Close(); err != nil {
-			errs = append(errs, fmt.Errorf("close output %s: %w", out.name, err))
-		}
+// retireOutputs ends all outputs, side by side.
+func (a *App) retireOutputs() {
+	var wg sync.WaitGroup
+	for _, out := range a.currentOutputs() {
+		wg.Go(func() { a.retire(out) })
 	}
-	return errors.Join(errs...)
+	wg.Wait()
 }
 
 // close undoes New.
@@ -280,30 +266,11 @@ func (a *App) close() error {
 	for _, l := range a.listeners {
 		errs = append(errs, l.Shutdown(now))
 	}
-	errs = append(errs, a.closeOutputs())
+	for _, out := range a.outputs {
+		errs = append(errs, out.sender.Close())
+	}
 	if a.queue != nil {
 		errs = append(errs, a.queue.Close())
 	}
 	return errors.Join(errs...)
-}
-
-// graveyard stores what outputs refused in the queue's dead letters.
-type graveyard struct{ letters *buffer.DeadLetters }
-
-func (g graveyard) Bury(ctx context.Context, refused []delivery.Letter) error {
-	letters := make([]buffer.Letter, len(refused))
-	for i := range refused {
-		r := &refused[i]
-		l := buffer.Letter{
-			Cluster: r.Chunk.Cluster, Tag: r.Chunk.Tag, Output: r.Output, Status: r.Status, Reason: r.Reason, Detail: r.Detail,
-			Attempts: r.Attempts, Events: r.Events, Entry: r.Raw,
-		}
-		if r.Event != nil {
-			l.EventID = string(r.Event.AppendID(nil))
-			l.Entry = event.AppendEntry(slices.Clone(r.Event.Group), event.AppendTime(nil, r.Event.Time), r.Event.Metadata, r.Event.Record)
-			l.Events = 1
-		}
-		letters[i] = l
-	}
-	return g.letters.Add(ctx, letters)
 }

@@ -38,13 +38,18 @@ type program struct {
 // left behind, at the end of the test.
 func start(t *testing.T, dir, text string) *program {
 	t.Helper()
-	t.Cleanup(func() { goleak.VerifyNone(t) })
 	cfg, err := config.Parse("test.yaml", fmt.Appendf(nil, text, dir), config.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
+	return startWith(t, cfg, Options{ConfigSource: "test.yaml", Version: "test", Log: zerolog.New(zerolog.NewTestWriter(t))})
+}
+
+func startWith(t *testing.T, cfg *config.Config, o Options) *program {
+	t.Helper()
+	t.Cleanup(func() { goleak.VerifyNone(t) })
 	ctx, cancel := context.WithCancel(context.Background())
-	a, err := New(ctx, cfg, Options{ConfigSource: "test.yaml", Version: "test", Log: zerolog.New(zerolog.NewTestWriter(t))})
+	a, err := New(ctx, cfg, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -246,5 +251,74 @@ func TestUnroutedLetters(t *testing.T) {
 	}
 	if n := bytes.Count(all, []byte("xxx\x92")) + 1; n != 5000 {
 		t.Errorf("%d entries in the letters", n)
+	}
+}
+
+// TestReload puts new routes and outputs in force while a connection stays open, refuses what is wrong, and keeps the
+// backlog and the counters of outputs that go and come back.
+func TestReload(t *testing.T) {
+	dir := t.TempDir()
+	text := twoOutputs
+	load := func() (Loaded, error) {
+		cfg, err := config.Parse("test.yaml", fmt.Appendf(nil, text, dir), config.Options{})
+		return Loaded{Config: cfg, Hash: text}, err
+	}
+	p := start(t, dir, text)
+	if err := p.Reload(); err == nil {
+		t.Error("reloaded without a file")
+	}
+	p.end()
+	first, err := load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p = startWith(t, first.Config, Options{Load: load, ConfigHash: text, Log: zerolog.New(zerolog.NewTestWriter(t))})
+	client, err := forward.Dial(t.Context(), forward.ClientConfig{Address: p.ListenerAddrs()[0].String(), Timeout: patience})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { client.Close() })
+	one := event.AppendEntry(nil, event.AppendTime(nil, event.Time{Sec: 1}), nil, []byte{0x80})
+	send := func(tag string) {
+		t.Helper()
+		if err := client.Send(t.Context(), &forward.ClientMessage{Tag: tag, Entries: one, Events: 1, Chunk: "c"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	send("kube.a")
+	p.await("both outputs", func(s status.Snapshot) bool { return delivered(s, "pods") == 1 && delivered(s, "all") == 1 })
+
+	text = strings.NewReplacer("pods: {type: file", "fresh: {type: file", "[pods]", "[fresh]", "min_free_disk: 1MiB", "min_free_disk: 2MiB").Replace(twoOutputs)
+	if err := p.Reload(); err != nil {
+		t.Fatal(err)
+	}
+	send("kube.b")
+	s := p.await("the new output", func(s status.Snapshot) bool { return delivered(s, "fresh") == 1 && delivered(s, "all") == 2 })
+	if c := s.Config; c.Reloads != 1 || c.Hash != text || len(c.Restart) != 1 || c.Restart[0] != "buffer" {
+		t.Errorf("state of the configuration: %+v", c)
+	}
+	if o := s.Outputs[2]; o.Name != "pods" || o.State != status.StateUnconfigured || o.Clusters[0].Delivered != 1 {
+		t.Errorf("the output that went: %+v", o)
+	}
+
+	good := text
+	text = strings.ReplaceAll(text, "type: file", "type: nothing")
+	if err := p.Reload(); err == nil || !strings.Contains(err.Error(), "nothing") {
+		t.Errorf("a wrong configuration: %v", err)
+	}
+	if s := p.snapshot(); s.Config.Failing.Text == "" || s.Config.Hash != good {
+		t.Errorf("state after a wrong configuration: %+v", s.Config)
+	}
+	send("kube.c")
+	p.await("the output still there", func(s status.Snapshot) bool { return delivered(s, "fresh") == 2 })
+
+	text = twoOutputs
+	if err := p.Reload(); err != nil {
+		t.Fatal(err)
+	}
+	send("kube.d")
+	s = p.await("the output that came back", func(s status.Snapshot) bool { return delivered(s, "pods") == 2 })
+	if s.Config.Failing.Text != "" || len(s.Config.Restart) != 0 {
+		t.Errorf("state after a good configuration: %+v", s.Config)
 	}
 }

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
@@ -20,13 +21,18 @@ const reasonUnrouted = "unrouted"
 // ingest joins the listeners to the queue: it asks the routes who wants a message and counts what becomes of its
 // events. It is the listeners' forward.Sink.
 type ingest struct {
-	queue        buffer.Queue
-	routes       *route.Table
-	keepUnrouted bool // as dead letters; otherwise they are dropped and counted
-	now          func() time.Time
+	queue buffer.Queue
+	rules atomic.Pointer[rules]
+	now   func() time.Time
 
 	mu       sync.Mutex
 	clusters map[string]*tally
+}
+
+// rules say what becomes of a message. A reload replaces them as one.
+type rules struct {
+	routes       *route.Table
+	keepUnrouted bool // as dead letters; otherwise they are dropped and counted
 }
 
 // tally counts what arrived from one cluster, in events unless it says otherwise. Every event is in events, and in
@@ -67,7 +73,14 @@ func (t *tally) reset() {
 }
 
 func newIngest(queue buffer.Queue, routes *route.Table, keepUnrouted bool, now func() time.Time) *ingest {
-	return &ingest{queue: queue, routes: routes, keepUnrouted: keepUnrouted, now: now, clusters: map[string]*tally{}}
+	in := &ingest{queue: queue, now: now, clusters: map[string]*tally{}}
+	in.setRules(routes, keepUnrouted)
+	return in
+}
+
+// setRules puts rules in force, from the next message of each connection on.
+func (in *ingest) setRules(routes *route.Table, keepUnrouted bool) {
+	in.rules.Store(&rules{routes, keepUnrouted})
 }
 
 func (in *ingest) NewBatch(conn uint64) forward.Batch {
@@ -109,6 +122,7 @@ type ingestBatch struct {
 	out     buffer.Batch
 	stored  *tally // messages before the current one; counted by Commit
 	current *tally // the message begun last; Abandon forgets it
+	rules   *rules // for the current message
 	routed  bool   // the current message has outputs
 }
 
@@ -117,7 +131,8 @@ func (b *ingestBatch) Begin(cluster, tag, chunk string) {
 	b.stored.cluster = cluster
 	b.current.messages = 1
 	m := buffer.Message{Cluster: cluster, Tag: tag, Chunk: chunk}
-	if r := b.in.routes.Match(cluster, tag); r != nil {
+	b.rules = b.in.rules.Load()
+	if r := b.rules.routes.Match(cluster, tag); r != nil {
 		m.Outputs = r.Outputs
 	}
 	b.routed = len(m.Outputs) > 0
@@ -137,7 +152,7 @@ func (b *ingestBatch) Add(entries []byte, events int, nanos bool) {
 	case b.routed:
 		b.current.routed += uint64(events)
 		b.out.Add(entries, events, nanos)
-	case b.in.keepUnrouted:
+	case b.rules.keepUnrouted:
 		b.current.dead[reasonUnrouted] += uint64(events)
 		b.rejectAll(entries)
 	default:

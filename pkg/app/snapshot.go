@@ -18,10 +18,7 @@ import (
 func (a *App) snapshot() status.Snapshot {
 	queue := a.queue.Stats()
 	s := status.Snapshot{
-		Version: a.opts.Version, Commit: a.opts.Commit, Hostname: a.cfg.Hostname, Started: a.started,
-		Config: status.ConfigState{
-			Source: a.opts.ConfigSource, Hash: a.opts.ConfigHash, LoadedAt: a.started, Warnings: slices.Clone(a.cfg.Warnings),
-		},
+		Version: a.opts.Version, Commit: a.opts.Commit, Hostname: a.initial.Hostname, Started: a.started, Config: a.configState(),
 		Queue:       queueState(queue, a.opts.Now()),
 		Outputs:     a.outputStates(queue.Waits),
 		DeadLetters: deadLetters(queue.Dead),
@@ -95,7 +92,8 @@ func (a *App) outputStates(waits []buffer.Wait) []status.Output {
 		byOutput[w.Output] = append(byOutput[w.Output], w)
 	}
 	var all []status.Output
-	for _, out := range a.outputs {
+	current, retired := a.loops()
+	for _, out := range current {
 		st := out.loop.Stats()
 		s := status.Output{
 			Name: out.name, Type: out.common.Type, Workers: out.common.Workers, InFlight: st.InFlight, Retries: st.Retried,
@@ -112,10 +110,34 @@ func (a *App) outputStates(waits []buffer.Wait) []status.Output {
 	}
 	for _, name := range slices.Sorted(maps.Keys(byOutput)) {
 		s := status.Output{Name: name, State: status.StateUnconfigured}
-		s.Clusters, s.Lag = outputClusters(byOutput[name], nil, now)
+		var done []delivery.ClusterStats
+		if loop := retired[name]; loop != nil {
+			done = loop.Stats().Clusters
+		}
+		s.Clusters, s.Lag = outputClusters(byOutput[name], done, now)
 		all = append(all, s)
 	}
 	return all
+}
+
+// loops returns the running outputs, ascending by name, and the loops of those that are not configured any more.
+func (a *App) loops() (current []*output, retired map[string]*delivery.Loop) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, name := range slices.Sorted(maps.Keys(a.outputs)) {
+		if out := a.outputs[name]; out.loop != nil { // else Run has not begun
+			current = append(current, out)
+		}
+	}
+	return current, maps.Clone(a.retired)
+}
+
+func (a *App) configState() status.ConfigState {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	s := a.state
+	s.Warnings, s.Restart = slices.Clone(s.Warnings), slices.Clone(s.Restart)
+	return s
 }
 
 func outputState(s *status.Output, st delivery.Stats) status.State {

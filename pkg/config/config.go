@@ -91,7 +91,7 @@ func (o Options) filled() Options {
 		o.LookupEnv = os.LookupEnv
 	}
 	if o.ReadFile == nil {
-		o.ReadFile = readFile
+		o.ReadFile = ReadFile
 	}
 	if o.Hostname == nil {
 		o.Hostname = os.Hostname
@@ -99,8 +99,9 @@ func (o Options) filled() Options {
 	return o
 }
 
-// readFile reads a file that is not unreasonably large: ${file:/dev/zero} must not fill the memory.
-func readFile(name string) ([]byte, error) {
+// ReadFile is what Options.ReadFile is by default: it reads a file that is not unreasonably large, since
+// ${file:/dev/zero} must not fill the memory.
+func ReadFile(name string) ([]byte, error) {
 	f, err := os.Open(name)
 	if err != nil {
 		return nil, err

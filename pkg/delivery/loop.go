@@ -22,6 +22,7 @@ type Options struct {
 	Common      outputs.Common // zeros stand for the common defaults
 	Grace       time.Duration  // for batches in hand when Run is told to end; 0: 10 s
 	Log         zerolog.Logger
+	Previous    *Loop // of the same output, whose Run has returned: its counters go on; nil: none
 }
 
 // Loop delivers what waits for one output. One goroutine fills batches, Common.Workers send them.
@@ -41,7 +42,7 @@ type Loop struct {
 	log     zerolog.Logger
 	pace    pacer
 	sending atomic.Int64
-	latency metric.Histogram
+	latency *metric.Histogram
 
 	mu      sync.Mutex
 	resumed chan struct{} // nil: not paused
@@ -57,11 +58,15 @@ func New(o Options) *Loop {
 	if o.Grace == 0 {
 		o.Grace = 10 * time.Second
 	}
-	return &Loop{
+	l := &Loop{
 		name: o.Name, source: o.Source, output: o.Output, dead: o.DeadLetters, set: set, grace: o.Grace,
 		log: o.Log.With().Str("output", o.Name).Logger(), pace: pacer{rate: int64(set.RateLimit)},
-		stats: newCounters(),
+		latency: new(metric.Histogram), stats: newCounters(),
 	}
+	if o.Previous != nil {
+		l.latency, l.stats = o.Previous.latency, o.Previous.stats
+	}
+	return l
 }
 
 // Run delivers until ctx ends. Then it takes no more chunks and sends what it holds for the grace

@@ -88,6 +88,7 @@ func processFamilies() []family {
 		whole("aggregator_ready", "1 while agents may send here, as /readyz says.", func(s *Snapshot) float64 { return flag(s.Ready) }),
 		whole("aggregator_healthy", "0 when only a restart helps, as /healthz says.", func(s *Snapshot) float64 { return flag(s.Healthy) }),
 		whole("aggregator_config_loaded_timestamp_seconds", "When the configuration in force was loaded.", func(s *Snapshot) float64 { return unix(s.Config.LoadedAt) }),
+		whole("aggregator_config_failing", "1 while the newest configuration file is refused and the old one stays in force.", func(s *Snapshot) float64 { return flag(s.Config.Failing.Text != "") }),
 		whole("aggregator_config_warnings", "Warnings on the configuration in force.", func(s *Snapshot) float64 { return float64(len(s.Config.Warnings)) }),
 	}
 }

@@ -45,7 +45,9 @@ type Options struct {
 	Ready func() error
 	// Healthy returns nil unless only a restart helps; each line of the error is one reason.
 	Healthy func() error
-	Log     zerolog.Logger
+	// Reload reads the configuration again and puts it in force. Its error says why the old one stays.
+	Reload func() error
+	Log    zerolog.Logger
 }
 
 // Server is the status endpoint. Call Listen, then Run, then Shutdown or the end of Run's context.
@@ -137,19 +139,20 @@ func (s *Server) registry() *prometheus.Registry {
 
 func (s *Server) handler(metrics *prometheus.Registry) http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("/{$}", s.index)
-	mux.HandleFunc("/healthz", probe(s.options.Healthy))
-	mux.HandleFunc("/readyz", probe(s.options.Ready))
-	mux.HandleFunc("/status", s.status)
-	mux.Handle("/metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{
+	mux.HandleFunc("GET /{$}", s.index)
+	mux.HandleFunc("GET /healthz", probe(s.options.Healthy))
+	mux.HandleFunc("GET /readyz", probe(s.options.Ready))
+	mux.HandleFunc("GET /status", s.status)
+	mux.HandleFunc("POST /reload", s.reload)
+	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{
 		ErrorLog: log.New(logWriter{s.options.Log}, "", 0), ErrorHandling: promhttp.ContinueOnError, MaxRequestsInFlight: maxScrapes,
 	}))
 	if s.options.Config.Pprof {
-		mux.HandleFunc("/debug/pprof/", pprof.Index)
-		mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
-		mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
-		mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
-		mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
+		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+		mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
+		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+		mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
+		mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 	}
 	return s.guard(mux)
 }
@@ -165,11 +168,10 @@ func (s *Server) guard(next http.Handler) http.Handler {
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("X-Frame-Options", "DENY")
 		switch {
-		case r.Method != http.MethodGet && r.Method != http.MethodHead:
-			h.Set("Allow", "GET, HEAD")
-			http.Error(w, "only GET and HEAD are served", http.StatusMethodNotAllowed)
 		case !s.hostAllowed(r):
 			http.Error(w, "this address is served to localhost only: use http://localhost or the address as Host", http.StatusForbidden)
+		case r.Method != http.MethodGet && r.Method != http.MethodHead && !changesAllowed(r):
+			http.Error(w, "changes are taken on loopback only, and not from other sites' pages", http.StatusForbidden)
 		default:
 			next.ServeHTTP(w, r)
 		}
@@ -193,6 +195,24 @@ func (s *Server) hostAllowed(r *http.Request) bool {
 	return strings.EqualFold(host, "localhost") || s.hostname != "" && strings.EqualFold(host, s.hostname)
 }
 
+// changesAllowed says whether a request may change things: it came over loopback, where only this machine's users are,
+// and not from a page of another site, which a browser says in Origin.
+func changesAllowed(r *http.Request) bool {
+	local, _ := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
+	origin := r.Header.Get("Origin")
+	return local != nil && local.IP.IsLoopback() && (origin == "" || origin == "http://"+r.Host)
+}
+
+func (s *Server) reload(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	text := "the configuration was read again and is in force, see /status"
+	if why := reasons(s.options.Reload()); len(why) > 0 {
+		w.WriteHeader(http.StatusUnprocessableEntity)
+		text = "the old configuration stays in force:\n" + strings.Join(why, "\n")
+	}
+	_, _ = io.WriteString(w, text+"\n") // the client is gone; nothing to do
+}
+
 func (s *Server) index(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	page := `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
@@ -201,6 +221,7 @@ func (s *Server) index(w http.ResponseWriter, _ *http.Request) {
 <li><a href="/metrics">/metrics</a>: the same for Prometheus
 <li><a href="/healthz">/healthz</a>: 200 unless only a restart helps
 <li><a href="/readyz">/readyz</a>: 200 while agents may send here
+<li>POST /reload: read the configuration again
 `
 	if s.options.Config.Pprof {
 		page += "<li><a href=\"/debug/pprof/\">/debug/pprof/</a>: profiles\n"

@@ -76,6 +76,9 @@ type ConfigState struct {
 	Hash     string    `json:"hash"`
 	LoadedAt time.Time `json:"loaded_at,omitzero"`
 	Warnings []string  `json:"warnings"`
+	Reloads  uint64    `json:"reloads"`          // that put a new one in force
+	Failing  Failure   `json:"failing,omitzero"` // why the newest file was refused; zero: it is in force
+	Restart  []string  `json:"needs_restart"`    // settings that the file has changed but that stay as they were
 }
 
 // Listener is one listener of the Forward protocol.

@@ -1,0 +1,151 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"time"
+
+	"github.com/seed-afc6a195/aggregator/pkg/config"
+	"github.com/seed-afc6a195/aggregator/pkg/route"
+	"github.com/seed-afc6a195/aggregator/pkg/status"
+)
+
+// WatchEvery is how often the configuration and the files that it names are read again. Looking at what they say sees
+// every way of changing them, also the swapped links of a Kubernetes secret, which change no watched file.
+const WatchEvery = 5 * time.Second
+
+// Loaded is a configuration with the hash of all that it was made of.
+type Loaded struct {
+	Config *config.Config
+	Hash   string
+}
+
+// watch puts a changed configuration in force until ctx ends.
+func (a *App) watch(ctx context.Context) error {
+	tick := time.NewTicker(WatchEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			_ = a.reload(false) // it is logged and shown by the status
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// Reload reads the configuration again and puts it in force. After an error the old one stays in force, whole.
+func (a *App) Reload() error { return a.reload(true) }
+
+// reload is Reload; unless asked for it does nothing where what was tried last has not changed.
+func (a *App) reload(asked bool) error {
+	a.reloading.Lock()
+	defer a.reloading.Unlock()
+	if a.opts.Load == nil {
+		return errors.New("there is no configuration file to read again, or the program stops")
+	}
+	next, err := a.opts.Load()
+	if !asked && (err == nil && next.Hash == a.tried || err != nil && err.Error() == a.tried) {
+		return nil
+	}
+	a.tried = next.Hash
+	var restart []string
+	if err == nil {
+		restart, err = a.apply(next.Config)
+	} else {
+		a.tried = err.Error()
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if err != nil {
+		a.state.Failing = status.Failure{Text: err.Error(), Time: a.opts.Now()}
+		a.opts.Log.Error().Err(err).Msg("the new configuration is refused: the old one stays in force")
+		return err
+	}
+	a.cfg = next.Config
+	a.state = status.ConfigState{
+		Source: a.state.Source, Hash: next.Hash, LoadedAt: a.opts.Now(), Warnings: slices.Clone(next.Config.Warnings),
+		Reloads: a.state.Reloads + 1, Restart: restart,
+	}
+	log := a.opts.Log.Info().Str("hash", next.Hash)
+	if len(restart) > 0 {
+		log = a.opts.Log.Warn().Str("hash", next.Hash).Strs("needs_restart", restart)
+	}
+	log.Msg("a new configuration is in force")
+	return nil
+}
+
+// apply puts cfg in force: all that can fail comes first and changes nothing. It returns the settings that differ but
+// stay as they are until a restart.
+func (a *App) apply(cfg *config.Config) (restart []string, err error) {
+	routes, err := route.New(cfg.Routes)
+	if err != nil {
+		return nil, err
+	}
+	var fresh []*output // of outputs that are new or have changed
+	for _, name := range cfg.OutputNames() {
+		if old := a.output(name); old != nil && reflect.DeepEqual(old.settings, cfg.Outputs[name]) {
+			continue
+		}
+		out, err := a.newOutput(name, cfg.Outputs[name])
+		if err != nil {
+			for _, out := range fresh {
+				err = errors.Join(err, out.sender.Close())
+			}
+			return nil, fmt.Errorf("outputs.%s: %w", name, err)
+		}
+		fresh = append(fresh, out)
+	}
+	// From here on nothing fails. What the old routes still send to an output that goes is kept in the queue.
+	a.ingest.setRules(routes, cfg.Unrouted == "dead_letter")
+	for _, old := range a.currentOutputs() {
+		if _, stays := cfg.Outputs[old.name]; !stays {
+			a.retire(old)
+		}
+	}
+	for _, out := range fresh {
+		if old := a.output(out.name); old != nil {
+			a.retire(old)
+		}
+		a.launch(out)
+	}
+	return needsRestart(a.initial, cfg), nil
+}
+
+// needsRestart names the settings that differ and can't change while the program runs.
+func needsRestart(old, next *config.Config) []string {
+	keys := []string{}
+	for key, differs := range map[string]bool{
+		"hostname": old.Hostname != next.Hostname, "listeners": !reflect.DeepEqual(old.Listeners, next.Listeners),
+		"buffer": !reflect.DeepEqual(old.Buffer, next.Buffer), "status": !reflect.DeepEqual(old.Status, next.Status),
+		"log": old.Log != next.Log,
+	} {
+		if differs {
+			keys = append(keys, key)
+		}
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// output returns the running output of that name, nil where there is none.
+func (a *App) output(name string) *output {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.outputs[name]
+}
+
+// currentOutputs returns the running outputs, ascending by name.
+func (a *App) currentOutputs() []*output {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var all []*output
+	for _, name := range slices.Sorted(maps.Keys(a.outputs)) {
+		all = append(all, a.outputs[name])
+	}
+	return all
+}
