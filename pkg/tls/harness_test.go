@@ -78,11 +78,11 @@ func shown(tb testing.TB, listener *stdtls.Config, ca *tlstest.CA) string {
 	return atClient.PeerCertificates[0].SerialNumber.Text(16)
 }
 
-func newServer(t testing.TB, set setting.ServerTLS, o Options) *Server {
-	t.Helper()
+func newServer(tb testing.TB, set setting.ServerTLS, o Options) *Server {
+	tb.Helper()
 	s, err := NewServer(set, o)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return s
 }
@@ -95,13 +95,13 @@ type secret struct {
 	versions int
 }
 
-func newSecret(t testing.TB, content map[string][]byte) *secret {
-	t.Helper()
-	s := &secret{dir: t.TempDir()}
-	s.swap(t, content)
+func newSecret(tb testing.TB, content map[string][]byte) *secret {
+	tb.Helper()
+	s := &secret{dir: tb.TempDir()}
+	s.swap(tb, content)
 	for name := range content {
 		if err := os.Symlink(filepath.Join("..data", name), s.path(name)); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 	}
 	return s
@@ -109,26 +109,26 @@ func newSecret(t testing.TB, content map[string][]byte) *secret {
 
 func (s *secret) path(name string) string { return filepath.Join(s.dir, name) }
 
-func (s *secret) swap(t testing.TB, content map[string][]byte) {
-	t.Helper()
+func (s *secret) swap(tb testing.TB, content map[string][]byte) {
+	tb.Helper()
 	old, _ := os.Readlink(s.path("..data"))
 	s.versions++
 	version := "..version" + strings.Repeat("+", s.versions)
 	if err := os.Mkdir(s.path(version), 0o700); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	for name, data := range content {
-		tlstest.Write(t, s.path(filepath.Join(version, name)), data)
+		tlstest.Write(tb, s.path(filepath.Join(version, name)), data)
 	}
 	if err := os.Symlink(version, s.path("..new")); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	if err := os.Rename(s.path("..new"), s.path("..data")); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	if old != "" {
 		if err := os.RemoveAll(s.path(old)); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 	}
 }
@@ -143,13 +143,13 @@ type logs struct{ bytes.Buffer }
 func (l *logs) logger() zerolog.Logger { return zerolog.New(&l.Buffer) }
 
 // take returns level and message of the lines since the last call.
-func (l *logs) take(t testing.TB) (lines []string) {
-	t.Helper()
+func (l *logs) take(tb testing.TB) (lines []string) {
+	tb.Helper()
 	d := json.NewDecoder(&l.Buffer)
 	for d.More() {
 		var line struct{ Level, Message string }
 		if err := d.Decode(&line); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		lines = append(lines, line.Level+" "+line.Message)
 	}
