@@ -16,13 +16,13 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
-	"github.com/seed-afc6a195/aggregator/pkg/cluster"
 	"github.com/seed-afc6a195/aggregator/pkg/config"
 	"github.com/seed-afc6a195/aggregator/pkg/delivery"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/forward"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs/file"
+	forwardoutput "github.com/seed-afc6a195/aggregator/pkg/outputs/forward"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs/stdout"
 	"github.com/seed-afc6a195/aggregator/pkg/route"
 	"github.com/seed-afc6a195/aggregator/pkg/status"
@@ -120,6 +120,9 @@ func (a *App) addOutput(name string, settings config.Output) error {
 		out.sender, err = file.New(*c, name, log, a.opts.Now)
 	case *stdout.Config:
 		out.common, out.sender = c.Settings(), stdout.New(*c, os.Stdout)
+	case *forwardoutput.Config:
+		out.common = c.Settings()
+		out.sender, err = a.newForward(c, log)
 	default:
 		err = fmt.Errorf("type %s is not supported yet", settings.Common.Type)
 	}
@@ -142,7 +145,7 @@ func (a *App) listen(ctx context.Context) error {
 	a.budget = forward.NewBudget(memory)
 	for _, l := range a.cfg.Listeners {
 		s, err := forward.Listen(ctx, forward.Options{
-			Config: l, Cluster: cluster.Default, Sink: a.ingest, Budget: a.budget,
+			Config: l, Sink: a.ingest, Budget: a.budget,
 			Log: a.opts.Log,
 		})
 		if err != nil {

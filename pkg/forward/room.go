@@ -87,10 +87,28 @@ func (c *conn) tidy(ctx context.Context) error {
 	return nil
 }
 
+// shrink gives back what is not needed while the connection does nothing.
+func (c *conn) shrink(ctx context.Context) error {
+	size := c.w - c.r
+	if size == 0 {
+		c.rest()
+		return nil
+	}
+	c.restBatch()
+	if size <= ownBuffer/2 && len(c.buf) > ownBuffer {
+		return c.resize(ctx, ownBuffer)
+	}
+	return nil
+}
+
 // rest gives everything back, for the time until the next message.
 func (c *conn) rest() {
 	c.freeBuffer(c.buf)
 	c.buf, c.r, c.w = c.own[:], 0, 0
+	c.restBatch()
+}
+
+func (c *conn) restBatch() {
 	c.mem.free(c.scratch)
 	c.scratch, c.gathered = nil, nil
 	if c.batch != nil {
