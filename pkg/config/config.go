@@ -18,6 +18,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/forward"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs/file"
+	forwardoutput "github.com/seed-afc6a195/aggregator/pkg/outputs/forward"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs/stdout"
 	"github.com/seed-afc6a195/aggregator/pkg/route"
 	"github.com/seed-afc6a195/aggregator/pkg/status"
@@ -54,7 +55,7 @@ type Log struct {
 
 // Output is one destination.
 type Output struct {
-	Settings any             // of its type: *file.Config, *stdout.Config
+	Settings any             // of its type: *file.Config, *stdout.Config, …
 	Common   *outputs.Common // the part of Settings that all types have
 }
 
@@ -72,7 +73,7 @@ func outputKinds() []outputKind {
 		{"elasticsearch", true, func() (any, *outputs.Common) { c := new(elasticsearch); return c, &c.Common }},
 		{"firehose", true, func() (any, *outputs.Common) { c := new(firehose); return c, &c.Common }},
 		{"cloudwatch_logs", true, func() (any, *outputs.Common) { c := new(cloudWatchLogs); return c, &c.Common }},
-		{"forward", true, func() (any, *outputs.Common) { c := new(forwardOutput); return c, &c.Common }},
+		{"forward", false, func() (any, *outputs.Common) { c := new(forwardoutput.Config); return c, &c.Common }},
 		{"kinesis", true, func() (any, *outputs.Common) { c := new(kinesis); return c, &c.Common }},
 		{"s3", true, func() (any, *outputs.Common) { c := new(s3); return c, &c.Common }},
 	}
