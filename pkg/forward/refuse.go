@@ -32,7 +32,12 @@ const (
 )
 
 func reasons() []string {
-	return []string{reasonTooLarge, reasonNotForward, reasonBroken, reasonTag, reasonCompression, reasonHandshake, reasonLogin, reasonMemory, reasonStalled, reasonStore, reasonAck, reasonConnections, reasonSourceFull, reasonClusterFull, reasonProxy, reasonTLS, reasonNotTLS, reasonLost, reasonAccept}
+	return append(loginReasons(), reasonTooLarge, reasonNotForward, reasonBroken, reasonTag, reasonCompression, reasonHandshake, reasonLogin, reasonMemory, reasonStalled, reasonStore, reasonAck, reasonConnections, reasonSourceFull, reasonClusterFull, reasonProxy, reasonTLS, reasonNotTLS, reasonLost, reasonAccept)
+}
+
+// loginReasons are the labels that Clusters gives to its refusals.
+func loginReasons() []string {
+	return []string{"shared_key", "user", "source", "certificate", "unknown_cluster"}
 }
 
 // refusal is an error that ends a connection, with its label.
