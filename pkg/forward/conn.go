@@ -13,8 +13,10 @@ import (
 )
 
 const (
-	// ownBuffer is what a connection has of its own, in bytes: an idle one takes nothing from the Budget.
-	ownBuffer = 4 << 10
+	// ownBuffer is what a connection has of its own, in bytes: an idle one takes nothing from the Budget. With TLS it is
+	// less, as there is a whole record before it.
+	ownBuffer    = 4 << 10
+	ownBufferTLS = 1 << 10
 	// keepBuffer is the largest buffer that a busy connection keeps between two messages, in bytes.
 	keepBuffer = 1 << 20
 	// busyFor is how long after its last message a connection keeps buffer and batch.
@@ -52,7 +54,7 @@ type conn struct {
 	cluster string
 	tag     string // of the last message
 
-	own   [ownBuffer]byte
+	own   []byte
 	buf   []byte // own, or from the Budget
 	r, w  int    // buf[r:w] came and is not taken yet
 	came  time.Time
@@ -92,6 +94,12 @@ type conn struct {
 // serve reads messages, has them stored, and sends their acks, in this order, until the connection ends. An ack is
 // only ever sent by store, after Batch.Commit has returned nil. The error says why it ended and is never nil.
 func (c *conn) serve(ctx context.Context) error {
+	size := ownBuffer
+	if c.net != &c.door {
+		size = ownBufferTLS
+	}
+	c.own = make([]byte, size)
+	c.buf = c.own
 	for {
 		err := c.read(ctx)
 		if err != nil {
@@ -221,7 +229,7 @@ func (c *conn) read(ctx context.Context) error {
 		return err
 	}
 	partial := c.w > c.r
-	idle := c.batch == nil && len(c.buf) == ownBuffer
+	idle := c.batch == nil && len(c.buf) == len(c.own)
 	now := time.Now()
 	switch {
 	case partial:

@@ -174,14 +174,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	if deadline, ok := ctx.Deadline(); ok {
 		spread = min(spread, time.Until(deadline)/2)
 	}
-	s.mu.Lock()
-	now := time.Now()
-	s.draining = now
-	serving := s.serving
-	for c := range s.conns {
-		c.leave(now.Add(rand.N(max(spread, 1))))
-	}
-	s.mu.Unlock()
+	serving := s.drain(spread)
 	s.closeListeners()
 	if !serving {
 		return nil
@@ -194,6 +187,17 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.cut()
 	<-s.served
 	return fmt.Errorf("listener %s: connections were cut: %w", s.opts.Name, context.Cause(ctx))
+}
+
+// drain has all connections end within spread, those that are still coming at once. It says whether Serve was called.
+func (s *Server) drain(spread time.Duration) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.draining = time.Now()
+	for c := range s.conns {
+		c.leave(s.draining.Add(rand.N(max(spread, 1))))
+	}
+	return s.serving
 }
 
 func (s *Server) closeListeners() {
@@ -244,7 +248,7 @@ func (s *Server) accept() error {
 func (s *Server) handle(nc net.Conn) {
 	id := s.firstID + s.counters.connections.Add(1)
 	c := &conn{server: s, raw: nc, door: door{Conn: nc}, source: sourceOf(nc.RemoteAddr()), id: id, frame: newFrame()}
-	c.net, c.buf = &c.door, c.own[:]
+	c.net = &c.door
 	defer func() { _ = c.net.Close() }()
 	c.mem = s.opts.Budget.open(func() { _ = nc.Close() })
 	if !s.enter(c) {

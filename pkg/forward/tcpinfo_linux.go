@@ -9,10 +9,11 @@ import (
 
 // States of a connection (include/net/tcp_states.h).
 const (
-	tcpFinWait2  = 5 // closed by us, which has been confirmed; the next ones follow it
-	tcpTimeWait  = 6
-	tcpClose     = 7
-	tcpCloseWait = 8 // closed by the peer in good order
+	tcpEstablished = 1 // closed by the peer within TLS, and the rest is on its way
+	tcpFinWait2    = 5 // closed by us, which has been confirmed; the next ones follow it
+	tcpTimeWait    = 6
+	tcpClose       = 7
+	tcpCloseWait   = 8 // closed by the peer in good order
 )
 
 // acksArrived says whether all that was written to a connection is in the hands of the peer's kernel, after one of the
@@ -33,7 +34,7 @@ func acksArrived(nc net.Conn) bool {
 		return false
 	}
 	switch info.State {
-	case tcpCloseWait:
+	case tcpCloseWait, tcpEstablished:
 		return info.Unacked == 0
 	case tcpFinWait2, tcpTimeWait, tcpClose:
 		return true
