@@ -21,7 +21,7 @@ func TestRate(t *testing.T) {
 		sizes []int64 // of each connection's messages
 	}{
 		{"one", []int64{64 << 10}},
-		{"one, small", []int64{100}},
+		{"one, small", []int64{2000}},
 		{"one, large", []int64{2 << 20}},
 		{"fifty", func() (all []int64) {
 			for range 50 {
@@ -29,7 +29,7 @@ func TestRate(t *testing.T) {
 			}
 			return all
 		}()},
-		{"mixed", []int64{1000, 10_000, 100_000}},
+		{"mixed", []int64{2000, 10_000, 100_000}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -32,7 +32,7 @@ import (
 type Config struct {
 	Hostname  string                  `yaml:"hostname" help:"what HELO and PONG say; default: the host's name"`
 	Listeners []forward.Config        `yaml:"listeners" help:"where agents connect; default: 127.0.0.1:24224"`
-	Clusters  []cluster.Config        `yaml:"clusters" later:"true" help:"who may connect; none: everything belongs to default"`
+	Clusters  []cluster.Config        `yaml:"clusters" help:"who may connect; none: everything belongs to default"`
 	Buffer    buffer.Config           `yaml:"buffer" help:"the queue on disk"`
 	Filters   map[string][]FilterStep `yaml:"filters" later:"true" help:"named lists of steps, used by routes"`
 	Routes    []route.Config          `yaml:"routes" help:"the first match wins; default: everything to every output"`

@@ -61,17 +61,17 @@ func readPing(from io.Reader, l *Login) error {
 
 // notPing says what b, sent where a PING belongs, is likely to be.
 func notPing(b []byte) error {
-	switch event.TypeOf(b[0]) {
-	case event.TypeNil:
+	if b[0] == 0xc0 {
 		return refuse(reasonHandshake, "it sent nil instead of a PING")
-	case event.TypeArray:
-		_, rest, _ := msgp.ReadArrayHeaderBytes(b)
-		if tag, _, err := pingText(rest); err == nil {
-			return refuse(reasonHandshake, `it sent messages, tag "%s", without a login: give it the shared_key of its cluster`, shown(tag))
-		}
-		return refuse(reasonHandshake, "it sent an array that is no PING")
 	}
-	return notForward(b)
+	if event.TypeOf(b[0]) != event.TypeArray {
+		return notForward(b)
+	}
+	_, rest, _ := msgp.ReadArrayHeaderBytes(b)
+	if tag, _, err := pingText(rest); err == nil {
+		return refuse(reasonHandshake, `it sent messages, tag "%s", without a login: give it the shared_key of its cluster`, shown(tag))
+	}
+	return refuse(reasonHandshake, "it sent an array that is no PING")
 }
 
 // parsePing reads ["PING", hostname, salt, key digest, user, password digest], whose texts may be str or bin. Errors:
