@@ -15,7 +15,6 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
-	"github.com/seed-afc6a195/aggregator/pkg/cluster"
 	"github.com/seed-afc6a195/aggregator/pkg/config"
 	"github.com/seed-afc6a195/aggregator/pkg/delivery"
 	"github.com/seed-afc6a195/aggregator/pkg/forward"
@@ -119,7 +118,7 @@ func (a *App) listen(ctx context.Context) error {
 	a.budget = forward.NewBudget(ingestBudget(a.initial))
 	for _, l := range a.initial.Listeners {
 		s, err := forward.Listen(ctx, forward.Options{
-			Config: l, Cluster: cluster.Default, Sink: a.ingest, Budget: a.budget,
+			Config: l, Sink: a.ingest, Budget: a.budget,
 			Log: a.opts.Log,
 		})
 		if err != nil {

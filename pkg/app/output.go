@@ -12,6 +12,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs/file"
+	forwardoutput "github.com/seed-afc6a195/aggregator/pkg/outputs/forward"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs/stdout"
 )
 
@@ -37,6 +38,9 @@ func (a *App) newOutput(name string, settings config.Output) (*output, error) {
 		out.sender, err = file.New(*c, name, log, a.opts.Now)
 	case *stdout.Config:
 		out.common, out.sender = c.Settings(), stdout.New(*c, os.Stdout)
+	case *forwardoutput.Config:
+		out.common = c.Settings()
+		out.sender, err = a.newForward(c, log)
 	default:
 		err = fmt.Errorf("type %s is not supported yet", settings.Common.Type)
 	}

@@ -8,8 +8,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"github.com/seed-afc6a195/aggregator/pkg/cluster"
 )
 
 // OutputNames returns the names of the outputs, sorted.
@@ -24,6 +22,7 @@ type checker struct {
 }
 
 func (c *checker) check() {
+	c.clusters()
 	c.listeners()
 	if n := c.root.get("buffer").get("type"); c.Buffer.Type == "jetstream" {
 		c.errors.at(n, "buffer.type", "", "jetstream is not supported yet")
@@ -52,6 +51,7 @@ func (c *checker) listeners() {
 	for i, l := range c.Listeners {
 		key := index("listeners", i)
 		n := c.root.get("listeners").item(i)
+		c.defined(n, key, "clusters", "cluster", l.Clusters, c.clusterNames())
 		if c.errors.within(key + ".name") {
 			continue
 		}
@@ -74,10 +74,13 @@ func (c *checker) listeners() {
 		case reason != "":
 			c.errors.at(address, key+".address", "write host:port or unix:/path", "%s %s", address.shown(), reason)
 			continue
-		case !loopback && !l.AllowAnonymous && len(c.Clusters) == 0 && c.root.get("clusters") == nil:
+		case !loopback && !l.AllowAnonymous && !certified(&l) && len(c.Clusters) == 0 && c.root.get("clusters") == nil:
 			c.errors.at(address, key+".address",
 				"set allow_anonymous: true to accept everyone, or listen on 127.0.0.1",
 				"%s can be reached from elsewhere, and nobody has to authenticate", address.shown())
+		}
+		if !loopback && !l.AllowAnonymous && !certified(&l) {
+			c.strangers(n, key, &l)
 		}
 		if first, taken := addresses[l.Address]; taken && !strings.HasSuffix(l.Address, ":0") {
 			c.errors.at(address, key+".address", "", "%s listens there already", first)
@@ -115,13 +118,7 @@ func parseAddress(address string, unix bool) (loopback bool, reason string) {
 }
 
 func (c *checker) routes() {
-	clusters := []string{cluster.Default}
-	if len(c.Clusters) > 0 {
-		clusters = nil
-		for _, k := range c.Clusters {
-			clusters = append(clusters, k.Name)
-		}
-	}
+	clusters := c.clusterNames()
 	filters := slices.Sorted(maps.Keys(c.Filters))
 	outputs := c.OutputNames()
 	used := make(map[string]bool)
@@ -160,7 +157,7 @@ func (c *checker) defined(n *node, route, key, what string, names, known []strin
 		if slices.Contains(known, name) || c.errors.within(where) {
 			continue
 		}
-		if what == "cluster" && strings.ContainsAny(name, `*?[{\`) {
+		if what == "cluster" && strings.HasPrefix(route, "routes") && strings.ContainsAny(name, `*?[{\`) {
 			continue
 		}
 		hint := fmt.Sprintf("no %s is defined", what)

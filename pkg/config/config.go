@@ -18,6 +18,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/forward"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs/file"
+	forwardoutput "github.com/seed-afc6a195/aggregator/pkg/outputs/forward"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs/stdout"
 	"github.com/seed-afc6a195/aggregator/pkg/route"
 	"github.com/seed-afc6a195/aggregator/pkg/status"
@@ -31,7 +32,7 @@ import (
 type Config struct {
 	Hostname  string                  `yaml:"hostname" help:"what HELO and PONG say; default: the host's name"`
 	Listeners []forward.Config        `yaml:"listeners" help:"where agents connect; default: 127.0.0.1:24224"`
-	Clusters  []cluster.Config        `yaml:"clusters" later:"true" help:"who may connect; none: everything belongs to default"`
+	Clusters  []cluster.Config        `yaml:"clusters" help:"who may connect; none: everything belongs to default"`
 	Buffer    buffer.Config           `yaml:"buffer" help:"the queue on disk"`
 	Filters   map[string][]FilterStep `yaml:"filters" later:"true" help:"named lists of steps, used by routes"`
 	Routes    []route.Config          `yaml:"routes" help:"the first match wins; default: everything to every output"`
@@ -54,7 +55,7 @@ type Log struct {
 
 // Output is one destination.
 type Output struct {
-	Settings any             // of its type: *file.Config, *stdout.Config
+	Settings any             // of its type: *file.Config, *stdout.Config, …
 	Common   *outputs.Common // the part of Settings that all types have
 }
 
@@ -72,7 +73,7 @@ func outputKinds() []outputKind {
 		{"elasticsearch", true, func() (any, *outputs.Common) { c := new(elasticsearch); return c, &c.Common }},
 		{"firehose", true, func() (any, *outputs.Common) { c := new(firehose); return c, &c.Common }},
 		{"cloudwatch_logs", true, func() (any, *outputs.Common) { c := new(cloudWatchLogs); return c, &c.Common }},
-		{"forward", true, func() (any, *outputs.Common) { c := new(forwardOutput); return c, &c.Common }},
+		{"forward", false, func() (any, *outputs.Common) { c := new(forwardoutput.Config); return c, &c.Common }},
 		{"kinesis", true, func() (any, *outputs.Common) { c := new(kinesis); return c, &c.Common }},
 		{"s3", true, func() (any, *outputs.Common) { c := new(s3); return c, &c.Common }},
 	}

@@ -92,10 +92,8 @@ func TestContract(t *testing.T) {
 		got = append(got, e.Key)
 	}
 	want := []string{
-		"listeners[0].tls", "listeners[0].proxy_protocol", "listeners[0].trusted_proxies", "listeners[0].clusters",
-		"listeners[0].max_connections_per_source", "listeners[0].max_connection_age", "listeners[0].max_messages_per_connection",
-		"clusters", "buffer.jetstream", "filters", "routes[0].when", "routes[0].filters",
-		"outputs.es.type", "outputs.firehose.type", "outputs.cw.type", "outputs.up.type", "outputs.stream.type", "outputs.lake.type",
+		"clusters[0].max_queue_size", "buffer.jetstream", "filters", "routes[0].when", "routes[0].filters",
+		"outputs.es.type", "outputs.firehose.type", "outputs.cw.type", "outputs.stream.type", "outputs.lake.type",
 		"status.token", "status.users", "status.tls",
 	}
 	if !slices.Equal(got, want) {

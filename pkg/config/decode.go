@@ -30,6 +30,7 @@ type field struct {
 	preset, least, help string
 	enum                []string
 	required, later     bool
+	short               bool // a scalar may stand for a mapping of this key alone
 }
 
 func fieldsOf(t reflect.Type) []field {
@@ -51,6 +52,7 @@ func fieldsOf(t reflect.Type) []field {
 			name: name, index: []int{i}, typ: f.Type,
 			preset: f.Tag.Get("default"), least: f.Tag.Get("min"), help: f.Tag.Get("help"),
 			required: f.Tag.Get("required") == "true", later: f.Tag.Get("later") == "true",
+			short: f.Tag.Get("short") == "true",
 		}
 		if enum := f.Tag.Get("enum"); enum != "" {
 			out.enum = strings.Split(enum, "|")
@@ -58,6 +60,11 @@ func fieldsOf(t reflect.Type) []field {
 		fields = append(fields, out)
 	}
 	return fields
+}
+
+// hasShort says whether a scalar may stand for a value of type t, a struct.
+func hasShort(t reflect.Type) bool {
+	return t.Kind() == reflect.Struct && !leaf(t) && slices.ContainsFunc(fieldsOf(t), func(f field) bool { return f.short })
 }
 
 func names(fields []field) []string {
@@ -135,6 +142,9 @@ func (d *decoder) value(v reflect.Value, n *node, path string, f field) {
 
 func (d *decoder) structure(v reflect.Value, n *node, path string) {
 	fields := fieldsOf(v.Type())
+	if i := slices.IndexFunc(fields, func(f field) bool { return f.short }); i >= 0 && n.kind == scalar {
+		n = &node{kind: mapping, line: n.line, column: n.column, entries: []entry{{fields[i].name, n.line, n.column, n}}}
+	}
 	if n.kind != mapping {
 		d.at(n, path, "", "expected a mapping with keys like %s, got %s", strings.Join(names(fields)[:min(3, len(fields))], ", "), n.shown())
 		return
@@ -233,8 +243,11 @@ func redactor(imported []*node) *strings.Replacer {
 // list decodes a list; where its elements are scalars, one alone may stand for a list of one.
 func (d *decoder) list(v reflect.Value, n *node, path string, f field) {
 	element := v.Type().Elem()
-	if n.kind == scalar && (element.Kind() == reflect.String || element == secretType) {
+	if n.kind == scalar && (element.Kind() == reflect.String || element == secretType || hasShort(element)) {
 		one := reflect.MakeSlice(v.Type(), 1, 1)
+		if hasShort(element) {
+			d.presets(one.Index(0))
+		}
 		d.value(one.Index(0), n, path, field{enum: f.enum})
 		v.Set(one)
 		return

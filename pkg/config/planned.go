@@ -93,14 +93,6 @@ type cloudWatchLogs struct {
 	Message        string `yaml:"message" help:"a field to send alone; default: the whole event as JSON"`
 }
 
-type forwardOutput struct {
-	outputs.Common `yaml:",inline"`
-	Servers        []string       `yaml:"servers" required:"true" help:"host:port; one or a list"`
-	SharedKey      setting.Secret `yaml:"shared_key" help:"of the servers"`
-	Ack            bool           `yaml:"ack" default:"true" help:"wait for the servers' acks"`
-	Compression    string         `yaml:"compression" default:"gzip" enum:"none|gzip|zstd" help:"of chunks"`
-}
-
 type kinesis struct {
 	outputs.Common `yaml:",inline"`
 	Region         string `yaml:"region" required:"true" help:"of AWS"`

@@ -102,6 +102,9 @@ func typeSchema(t reflect.Type, f field) (schema, error) {
 		return schema{"type": []string{"string", "number", "boolean"}}, nil
 	case t.Kind() == reflect.Pointer:
 		return typeSchema(t.Elem(), f)
+	case hasShort(t):
+		s, err := objectSchema(t)
+		return schema{"anyOf": []any{schema{"type": "string", "minLength": 1}, s}}, err
 	case t.Kind() == reflect.Struct:
 		return objectSchema(t)
 	}
@@ -121,7 +124,7 @@ func typeSchema(t reflect.Type, f field) (schema, error) {
 	if f.required {
 		s["minItems"] = 1
 	}
-	if items["type"] == "string" {
+	if items["type"] == "string" || hasShort(t.Elem()) {
 		return schema{"anyOf": []any{single, s}}, nil
 	}
 	return s, nil

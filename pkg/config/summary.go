@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/seed-afc6a195/aggregator/pkg/outputs/file"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs/forward"
 )
 
 // Summary says in some lines what the configuration does. It contains no secrets, and what an
@@ -46,8 +47,11 @@ func (c *Config) summarize() string {
 	for _, name := range c.OutputNames() {
 		o := c.Outputs[name]
 		where := ""
-		if f, ok := o.Settings.(*file.Config); ok {
-			where = " to " + f.Path
+		switch s := o.Settings.(type) {
+		case *file.Config:
+			where = " to " + s.Path
+		case *forward.Config:
+			where = " to " + strings.Join(s.Addresses(), ", ")
 		}
 		line("output", "%s: %s%s", name, o.Common.Type, where)
 	}

@@ -21,12 +21,22 @@ type ClientConfig struct {
 	Login       *ClientLogin  // nil: the server has no shared key
 	DialTimeout time.Duration // for connecting, TLS and login together; 0: 10 s
 	Timeout     time.Duration // for each write, and for each ack once it is waited for; 0: 60 s
+
+	// Connect makes the connection below TLS; nil: a net.Dialer does.
+	Connect func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
 // Check returns what is wrong with the address, so that nobody tries it again and again.
 func (c ClientConfig) Check() error {
 	_, _, _, err := clientAddress(c.Address)
 	return err
+}
+
+// Host returns the name or IP address in Address, which a server's certificate must be for; "localhost" for a Unix
+// socket, "" for an address that Check refuses.
+func (c ClientConfig) Host() string {
+	_, _, host, _ := clientAddress(c.Address)
+	return host
 }
 
 // ClientLogin is what a server with a shared key wants to know.
@@ -70,8 +80,11 @@ func Dial(ctx context.Context, cfg ClientConfig) (*Client, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, cmp.Or(cfg.DialTimeout, 10*time.Second))
 	defer cancel()
-	var dialer net.Dialer
-	conn, err := dialer.DialContext(ctx, network, address)
+	connect := cfg.Connect
+	if connect == nil {
+		connect = new(net.Dialer).DialContext
+	}
+	conn, err := connect(ctx, network, address)
 	if err != nil {
 		if op, ok := errors.AsType[*net.OpError](err); ok {
 			err = op.Err // which doesn't say the address once more

@@ -1,6 +1,7 @@
 package forward
 
 import (
+	"strings"
 	"time"
 
 	"github.com/seed-afc6a195/aggregator/pkg/config/setting"
@@ -10,18 +11,32 @@ import (
 type Config struct {
 	Name                    string             `yaml:"name" default:"forward" help:"in logs and metrics"`
 	Address                 string             `yaml:"address" required:"true" help:"host:port, or unix:/path"`
-	TLS                     *setting.ServerTLS `yaml:"tls" later:"true" help:"absent: plain TCP"`
-	ProxyProtocol           string             `yaml:"proxy_protocol" later:"true" default:"\"off\"" enum:"off|optional|required" help:"v1 and v2, from trusted_proxies only"`
-	TrustedProxies          []string           `yaml:"trusted_proxies" later:"true" help:"networks whose PROXY headers are believed"`
-	Clusters                []string           `yaml:"clusters" later:"true" help:"which clusters may come in here; none: all"`
+	TLS                     *setting.ServerTLS `yaml:"tls" help:"absent: plain TCP"`
+	ProxyProtocol           string             `yaml:"proxy_protocol" default:"\"off\"" enum:"off|optional|required" help:"v1 and v2, from trusted_proxies only"`
+	TrustedProxies          []string           `yaml:"trusted_proxies" help:"networks whose PROXY headers are believed"`
+	Clusters                []string           `yaml:"clusters" help:"which clusters may come in here; none: all"`
 	AllowAnonymous          bool               `yaml:"allow_anonymous" default:"false" help:"a listener that is not loopback, with nobody to authenticate, must say true"`
 	UDPHeartbeat            bool               `yaml:"udp_heartbeat" default:"true" help:"answer fluentd's UDP heartbeats on the same port"`
 	MaxConnections          int                `yaml:"max_connections" default:"10000" min:"1" help:"open at once"`
-	MaxConnectionsPerSource int                `yaml:"max_connections_per_source" later:"true" default:"0" help:"0: no limit"`
-	MaxConnectionAge        time.Duration      `yaml:"max_connection_age" later:"true" default:"0s" help:"±10 %; 0: no limit"`
-	MaxMessages             int                `yaml:"max_messages_per_connection" later:"true" default:"0" help:"0: no limit"`
+	MaxConnectionsPerSource int                `yaml:"max_connections_per_source" default:"0" min:"0" help:"0: no limit"`
+	MaxConnectionAge        time.Duration      `yaml:"max_connection_age" default:"0s" min:"0s" help:"closed between messages; ±10 %; 0: no limit"`
+	MaxMessages             int                `yaml:"max_messages_per_connection" default:"0" min:"0" help:"0: no limit"`
 	HandshakeTimeout        time.Duration      `yaml:"handshake_timeout" default:"10s" min:"100ms" help:"for TLS and HELO, PING, PONG together"`
 	IdleTimeout             time.Duration      `yaml:"idle_timeout" default:"10m" min:"1s" help:"between messages"`
 	MaxMessageSize          setting.Size       `yaml:"max_message_size" default:"64MiB" min:"64KiB" help:"as sent"`
 	MaxDecompressedSize     setting.Size       `yaml:"max_decompressed_size" default:"256MiB" min:"64KiB" help:"of a compressed message"`
+}
+
+// Check holds what the settings need of each other.
+func (c *Config) Check(r *setting.Report) {
+	if _, err := parseNetworks(c.TrustedProxies); err != nil {
+		r.Add("trusted_proxies", "", "%v", err)
+	}
+	switch {
+	case c.ProxyProtocol == "off" || c.ProxyProtocol == "":
+	case strings.HasPrefix(c.Address, "unix:"):
+		r.Add("proxy_protocol", "leave it off", "there is no PROXY protocol on a Unix socket")
+	case len(c.TrustedProxies) == 0:
+		r.Add("trusted_proxies", "name the load balancer's networks", "proxy_protocol: %s believes trusted_proxies only, and there are none", c.ProxyProtocol)
+	}
 }

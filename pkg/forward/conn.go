@@ -1,18 +1,22 @@
 package forward
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"sync"
 	"time"
 )
 
 const (
-	// ownBuffer is what a connection has of its own, in bytes: an idle one takes nothing from the Budget.
-	ownBuffer = 4 << 10
+	// ownBuffer is what a connection has of its own, in bytes: an idle one takes nothing from the Budget. With TLS it is
+	// less, as there is a whole record before it.
+	ownBuffer    = 4 << 10
+	ownBufferTLS = 1 << 10
 	// keepBuffer is the largest buffer that a busy connection keeps between two messages, in bytes.
 	keepBuffer = 1 << 20
 	// busyFor is how long after its last message a connection keeps buffer and batch.
@@ -35,17 +39,22 @@ var (
 	errProbe   = errors.New("closed before the first byte")
 	errIdle    = errors.New("idle for too long")
 	errDrained = errors.New("the server stops")
+	errSpread  = errors.New("max_connection_age or max_messages_per_connection")
 )
 
 // conn is one client's connection. All but leave is for its goroutine.
 type conn struct {
 	server  *Server
-	net     net.Conn
+	raw     net.Conn       // as it was accepted
+	door    door           // raw, and what is known of its beginning
+	net     net.Conn       // door, or TLS over it
+	source  netip.AddrPort // of the client, not valid for a Unix socket
+	proxy   net.Addr       // of who stands between, if anybody has told so
 	id      uint64
 	cluster string
 	tag     string // of the last message
 
-	own   [ownBuffer]byte
+	own   []byte
 	buf   []byte // own, or from the Budget
 	r, w  int    // buf[r:w] came and is not taken yet
 	came  time.Time
@@ -61,6 +70,8 @@ type conn struct {
 	moved    bool // the client has sent something since they were written
 	anything bool // a byte ever came
 	tally    tally
+	messages int   // ever, as far as they are stored
+	unpaid   int64 // bytes of messages that are stored and not charged to the cluster's rate yet
 
 	scratch      []byte // room for entries made of Messages; nil while idle
 	gathered     []byte // the first part of scratch: events of Messages of gatherTag that are not in the batch yet
@@ -69,19 +80,30 @@ type conn struct {
 	gatherNanos  bool
 
 	mu      sync.Mutex
-	between bool      // it waits for a next message
-	leaveAt time.Time // when it shall end, between messages; zero: not yet
+	between bool          // it waits for a next message
+	leaveAt time.Time     // when it shall end, between messages; zero: not yet
+	wake    chan struct{} // not nil while it sleeps: closed by leave
+
+	parting  bool // it has told the client that it ends; see part
+	partedAt time.Time
+
+	admitted func() // lets it out of its cluster
+	counted  bool   // among its cluster's connections
+	ofSource bool   // likewise, among its source's
 }
 
 // serve reads messages, has them stored, and sends their acks, in this order, until the connection ends. An ack is
 // only ever sent by store, after Batch.Commit has returned nil. The error says why it ended and is never nil.
 func (c *conn) serve(ctx context.Context) error {
-	var err error
-	if c.cluster, err = c.server.identify(ctx, c.net); err != nil {
-		return err
+	size := ownBuffer
+	if c.net != &c.door {
+		size = ownBufferTLS
 	}
+	c.own = make([]byte, size)
+	c.buf = c.own
 	for {
-		if err = c.read(ctx); err != nil {
+		err := c.read(ctx)
+		if err != nil {
 			return err
 		}
 		for more := true; more; {
@@ -92,6 +114,9 @@ func (c *conn) serve(ctx context.Context) error {
 			if err != nil {
 				return err // what stood before the fault is stored and acked
 			}
+		}
+		if err = c.pay(ctx); err != nil {
+			return err
 		}
 		if err = c.tidy(ctx); err != nil {
 			return err
@@ -145,7 +170,19 @@ func (c *conn) store(ctx context.Context) error {
 		return refuse(reasonStore, "its messages could not be stored, so they are not acked: %w", err)
 	}
 	c.settleRoom()
+	c.unpaid += int64(c.tally.bytes)
+	for _, n := range c.tally.messages {
+		c.messages += int(n)
+	}
 	c.server.count(c)
+	if err := c.sendAcks(); err != nil {
+		return err
+	}
+	return c.leaveBusy()
+}
+
+// sendAcks sends the acks of what was just stored.
+func (c *conn) sendAcks() error {
 	if len(c.acks) == 0 {
 		return nil
 	}
@@ -153,7 +190,7 @@ func (c *conn) store(ctx context.Context) error {
 	c.mem.progressed(now)
 	c.mem.dependOnPeer()
 	defer c.mem.dependOnNobody()
-	_ = c.net.SetWriteDeadline(now.Add(ackTimeout)) // fails on a closed connection, as will Write
+	_ = c.raw.SetWriteDeadline(now.Add(ackTimeout)) // fails on a closed connection, as will Write
 	var out []byte
 	for i, first := 0, 0; i < len(c.acks); i++ {
 		out = appendAck(out, c.acks[i])
@@ -193,12 +230,14 @@ func (c *conn) read(ctx context.Context) error {
 		return err
 	}
 	partial := c.w > c.r
-	idle := c.batch == nil && len(c.buf) == ownBuffer
+	idle := c.batch == nil && len(c.buf) == len(c.own)
 	now := time.Now()
 	switch {
 	case partial:
 		c.mem.dependOnPeer()
 		c.wait(now.Add(stallTimeout), false)
+	case c.parting:
+		c.wait(c.partedAt.Add(partFor), false)
 	case idle:
 		c.wait(now.Add(c.server.opts.IdleTimeout), true)
 	default:
@@ -223,46 +262,20 @@ func (c *conn) read(ctx context.Context) error {
 	case errors.Is(err, os.ErrDeadlineExceeded) && partial:
 		return refuse(reasonStalled, "it stopped within a message for %v", stallTimeout)
 	case errors.Is(err, os.ErrDeadlineExceeded) && c.leaving():
-		return errDrained
+		return c.part()
+	case errors.Is(err, io.EOF) && c.parting && !partial:
+		return c.farewell()
 	case errors.Is(err, os.ErrDeadlineExceeded) && !idle:
 		c.rest()
 		return nil
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return errIdle
-	case !c.anything:
+	case !c.anything && tlsFault(err) == nil:
 		return errProbe
 	case errors.Is(err, io.EOF) && partial:
 		return io.ErrUnexpectedEOF
 	}
-	return err
-}
-
-// wait sets the deadline of the next read. between: it waits for a message to begin, so the connection may end there.
-func (c *conn) wait(deadline time.Time, between bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.between = between
-	if between && !c.leaveAt.IsZero() && c.leaveAt.Before(deadline) {
-		deadline = c.leaveAt
-	}
-	_ = c.net.SetReadDeadline(deadline) // fails on a closed connection, as will Read
-}
-
-// leave makes the connection end at the given time, or after the message in hand. Safe for concurrent use.
-func (c *conn) leave(at time.Time) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.leaveAt = at
-	if c.between {
-		_ = c.net.SetReadDeadline(at)
-	}
-}
-
-// leaving says whether it is time to end.
-func (c *conn) leaving() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return !c.leaveAt.IsZero() && !time.Now().Before(c.leaveAt)
+	return cmp.Or(tlsFault(err), err)
 }
 
 // lastTag is the tag of the message in hand, or of the last one.
@@ -279,8 +292,8 @@ func (c *conn) end(cause error) {
 	switch {
 	case !c.unacked || errors.Is(cause, errDrained) || errors.Is(cause, net.ErrClosed):
 		// When the server stops, the Sink has to take them for unconfirmed.
-	case errors.Is(cause, io.EOF):
-		c.settle(c.moved || acksArrived(c.net))
+	case errors.Is(cause, io.EOF) || errors.Is(cause, errSpread):
+		c.settle(c.moved || acksArrived(c.raw))
 	default:
 		c.settle(c.moved || errors.Is(cause, errIdle))
 	}

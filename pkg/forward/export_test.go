@@ -10,3 +10,9 @@ func NewServer(opts Options) *Server { return newServer(context.Background(), op
 
 // Handle serves one connection to its end.
 func (s *Server) Handle(nc net.Conn) { s.handle(nc) }
+
+// Drain tells all connections to end, as Shutdown does.
+func (s *Server) Drain() { s.drain(drainSpread) }
+
+// Cut takes the server for stopped.
+func (s *Server) Cut() { s.cancel() }

@@ -1,12 +1,141 @@
 package forward
 
 import (
+	"cmp"
 	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
 	"net"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/tinylib/msgp/msgp"
 )
 
-// identify says whose connection this is: whatever is spoken before the first message is spoken here, within the
-// listener's handshake_timeout. Without keys or certificates nothing is, and everything belongs to one cluster.
-func (s *Server) identify(_ context.Context, _ net.Conn) (cluster string, err error) { //nolint:unparam // a handshake can fail; there is none yet
-	return s.opts.Cluster, nil
+const (
+	// refusalDelay is how long the answer to a wrong login takes, so that guessing is slow.
+	refusalDelay = time.Second
+	// maxSlow is how many answers may be delayed at once. Those beyond it are given at once: a flood of wrong logins must
+	// not hold memory.
+	maxSlow = 256
+	// maxHostname is how much of the server's hostname a PONG says, in bytes: clients read 511 of all of it at most.
+	maxHostname = 200
+)
+
+// What a PONG gives as reasons. A wrong key, user, network and certificate have the same one, so that nobody learns which
+// part was right; the log says it. Fluent Bit shows its first 31 bytes.
+const (
+	pongBadPing  = "invalid ping message"
+	pongBadLogin = "shared_key or user mismatch"
+)
+
+// login says whose connection nc is: by what is known of p where that is enough, else by HELO, PING and PONG. The caller
+// has set nc's deadline, which is ctx's too, and has to close nc at once on an error: clients take a connection that
+// stays open for a good one. What follows a refused PING is never looked at.
+func (s *Server) login(ctx context.Context, nc net.Conn, p Peer) (cluster string, err error) {
+	if s.opts.Clusters == nil {
+		return "default", nil
+	}
+	p.Listener, p.Clusters = s.opts.Name, s.opts.Config.Clusters
+	cluster, needed, err := s.opts.Clusters.Identify(p)
+	if err != nil {
+		return "", loginRefused(err)
+	}
+	if !needed {
+		return cluster, nil
+	}
+	l := Login{Nonce: make([]byte, 16), Auth: make([]byte, 16)}
+	_, _ = rand.Read(l.Nonce) // never fails
+	_, _ = rand.Read(l.Auth)
+	if _, err = nc.Write(appendHelo(nil, l.Nonce, l.Auth)); err != nil {
+		return "", err
+	}
+	if err = readPing(nc, &l); err != nil {
+		if errors.Is(err, errPing) {
+			refusePing(nc, pongBadPing)
+		}
+		return "", err
+	}
+	l.ServerHostname = s.hostnameFor(l.Hostname, p)
+	cluster, proof, err := s.opts.Clusters.Login(p, l)
+	if err != nil {
+		s.delay(ctx)
+		refusePing(nc, pongBadLogin)
+		r := loginRefused(err)
+		r.err = fmt.Errorf(`%w (it says it is "%s")`, r.err, shown(l.Hostname))
+		return "", r
+	}
+	_, err = nc.Write(appendPong(nil, true, "", l.ServerHostname, proof))
+	return cluster, err
+}
+
+// refusePing says no. Whether the client gets to read it does not matter.
+func refusePing(nc net.Conn, reason string) { _, _ = nc.Write(appendPong(nil, false, reason, "", "")) }
+
+// delay makes the answer to a wrong login wait, this one's alone, and never beyond half of the time that is left.
+func (s *Server) delay(ctx context.Context) {
+	defer s.slow.Add(-1)
+	if s.slow.Add(1) > maxSlow {
+		return
+	}
+	wait := refusalDelay
+	if deadline, ok := ctx.Deadline(); ok {
+		wait = min(wait, time.Until(deadline)/2)
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// hostnameFor returns what this server is called towards a client of that hostname: fluentd and Node's clients refuse a
+// server that has their own.
+func (s *Server) hostnameFor(client string, p Peer) string {
+	name := cmp.Or(s.opts.Hostname, "aggregator")
+	name = name[:min(len(name), maxHostname)]
+	if name != client {
+		return name
+	}
+	host := p.Addr.Addr().String()
+	if ok, leftOut := s.logs.allow("hostname", host, time.Now()); ok {
+		s.opts.Log.Info().Str("listener", s.opts.Name).Str("peer", host).Str("hostname", shown(client)).Int("left_out", leftOut).
+			Msg("a client has this server's hostname, which clients refuse, so it is told another one: set hostname here, or self_hostname there")
+	}
+	return name + "-aggregator"
+}
+
+func appendHelo(b, nonce, auth []byte) []byte {
+	b = msgp.AppendString(append(b, 0x92), "HELO")
+	b = msgp.AppendBytes(msgp.AppendString(append(b, 0x83), "nonce"), nonce)
+	b = msgp.AppendBytes(msgp.AppendString(b, "auth"), auth)
+	return msgp.AppendBool(msgp.AppendString(b, "keepalive"), true)
+}
+
+func appendPong(b []byte, ok bool, reason, hostname, digest string) []byte {
+	b = msgp.AppendBool(msgp.AppendString(append(b, 0x95), "PONG"), ok)
+	return msgp.AppendString(msgp.AppendString(msgp.AppendString(b, reason), hostname), digest)
+}
+
+// loginRefused gives err its label.
+func loginRefused(err error) *refusal {
+	var labeled interface{ Reason() string }
+	if errors.As(err, &labeled) {
+		return &refusal{reason: labeled.Reason(), err: err}
+	}
+	return &refusal{reason: reasonLogin, err: err}
+}
+
+// shown makes a stranger's text fit for a log line.
+func shown(text string) string {
+	text = strings.ToValidUTF8(text[:min(len(text), 64)], "?")
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) || r == '"' || r == '\\' {
+			return '?'
+		}
+		return r
+	}, text)
 }

@@ -45,6 +45,7 @@ func (f *feed) Write(p []byte) (int, error) {
 
 func (f *feed) Close() error                     { return nil }
 func (f *feed) RemoteAddr() net.Addr             { return &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 4711} }
+func (f *feed) SetDeadline(time.Time) error      { return nil }
 func (f *feed) SetReadDeadline(time.Time) error  { return nil }
 func (f *feed) SetWriteDeadline(time.Time) error { return nil }
 
@@ -78,7 +79,7 @@ func newRig(change func(*forward.Options)) *rig {
 	r := &rig{sink: &ft.Sink{}, log: &logs{}}
 	opts := forward.Options{
 		Config: forward.Config{
-			Name: "test", MaxConnections: 100, IdleTimeout: 10 * time.Minute,
+			Name: "test", MaxConnections: 100, IdleTimeout: 10 * time.Minute, HandshakeTimeout: 10 * time.Second,
 			MaxMessageSize: 16 << 20, MaxDecompressedSize: 32 << 20,
 		},
 		Sink: r.sink, Budget: forward.NewBudget(64 << 20), Log: zerolog.New(r.log),

@@ -40,11 +40,16 @@ var (
 //
 // So that it seldom comes to that, a quarter is kept for messages that are complete: however much is being received,
 // they can be stored, which frees what they hold. Who waits in order to store is served first.
+//
+// No cluster has more than its share, so that one that floods, or whose queue is full, leaves room for the others. What
+// waits for its own cluster's share is passed over by them, and makes room within its cluster only.
 type Budget struct {
-	max int64
+	max   int64
+	share int64 // the most of one cluster
 
 	mu      sync.Mutex
 	used    int64
+	shares  map[string]int64 // used, by cluster
 	peak    int64
 	evicted uint64
 	waiting [purposes][]*waiter // first come, first served
@@ -62,10 +67,15 @@ const (
 	purposes
 )
 
-// NewBudget returns a budget of maximum bytes. With less than twice max_message_size, rounded up to a power of two, the
-// largest messages are refused: while a buffer grows there are two of them, and a batch holds the message once more.
-func NewBudget(maximum int64) *Budget {
-	return &Budget{max: maximum, holders: map[*account]struct{}{}, pool: map[int][][]byte{}}
+// NewBudget returns a budget of maximum bytes for one cluster. With less than twice max_message_size, rounded up to a power
+// of two, the largest messages are refused: while a buffer grows there are two of them, and a batch holds the message once
+// more.
+func NewBudget(maximum int64) *Budget { return NewSharedBudget(maximum, maximum) }
+
+// NewSharedBudget returns a budget of maximum bytes, of which one cluster may use share, which has to be as large as
+// NewBudget says.
+func NewSharedBudget(maximum, share int64) *Budget {
+	return &Budget{max: maximum, share: min(share, maximum), shares: map[string]int64{}, holders: map[*account]struct{}{}, pool: map[int][][]byte{}}
 }
 
 // BudgetStats is a budget's state, in bytes but for the last two.
@@ -91,19 +101,20 @@ func (b *Budget) tight() bool {
 
 func (b *Budget) inLine() int { return len(b.waiting[toStore]) + len(b.waiting[toReceive]) }
 
-// limit is how much may be used after memory was taken for p.
-func (b *Budget) limit(p purpose) int64 {
+// limit is how much of maximum may be used after memory was taken for p.
+func limit(maximum int64, p purpose) int64 {
 	if p == toReceive {
-		return b.max - b.max/4
+		return maximum - maximum/4
 	}
-	return b.max
+	return maximum
 }
 
 // account is what one connection holds of a Budget. Its methods are for the connection's goroutine.
 type account struct {
-	budget *Budget
-	close  func()        // ends the connection: whatever waits for its peer fails
-	gone   chan struct{} // closed when the account was chosen to make room
+	budget  *Budget
+	cluster string        // set before anything is held
+	close   func()        // ends the connection: whatever waits for its peer fails
+	gone    chan struct{} // closed when the account was chosen to make room
 
 	idleSince atomic.Int64 // unix nanoseconds of the last progress while it depends on its peer, else 0
 	progress  time.Time    // the last
@@ -159,18 +170,18 @@ func (a *account) acquire(ctx context.Context, p purpose, n int64) error {
 	}
 	b := a.budget
 	b.mu.Lock()
-	if a.held+n > b.limit(p) {
+	if a.held+n > limit(b.share, p) {
 		b.mu.Unlock()
 		return errOverBudget
 	}
-	first := len(b.waiting[toStore]) == 0 && (p == toStore || len(b.waiting[toReceive]) == 0)
-	if first && b.used+n <= b.limit(p) {
+	if ok := b.shares[a.cluster]+n <= limit(b.share, p) && b.used+n <= limit(b.max, p); ok && b.inLine() == 0 {
 		b.grant(a, n)
 		b.mu.Unlock()
 		return nil
 	}
 	w := &waiter{account: a, purpose: p, bytes: n, since: time.Now(), granted: make(chan struct{})}
 	b.waiting[p] = append(b.waiting[p], w)
+	b.serve() // it may be ahead of those who wait
 	b.mu.Unlock()
 
 	tick := time.NewTicker(patience)
@@ -193,6 +204,7 @@ func (a *account) acquire(ctx context.Context, p purpose, n int64) error {
 func (b *Budget) grant(a *account, n int64) {
 	a.held += n
 	b.used += n
+	b.shares[a.cluster] += n
 	b.peak = max(b.peak, b.used)
 	b.holders[a] = struct{}{}
 }
@@ -204,11 +216,35 @@ func (a *account) overdraw(n int64) {
 	a.budget.grant(a, n)
 }
 
-// first returns who is to be served next, nil if nobody waits. The caller holds b.mu.
-func (b *Budget) first() *waiter {
+// turns yields whose turn it is: the first of each cluster that has no room in its share, and last the first in line
+// whose cluster has. The caller holds b.mu.
+func (b *Budget) turns(yield func(w *waiter, inShare bool) bool) {
+	var without map[string]bool // clusters without room; one is not passed over by those behind it of its own cluster
 	for _, line := range b.waiting {
-		if len(line) > 0 {
-			return line[0]
+		for _, w := range line {
+			cluster := w.account.cluster
+			switch {
+			case without[cluster]:
+				continue
+			case b.shares[cluster]+w.bytes <= limit(b.share, w.purpose):
+				yield(w, true)
+				return
+			case without == nil:
+				without = map[string]bool{}
+			}
+			without[cluster] = true
+			if !yield(w, false) {
+				return
+			}
+		}
+	}
+}
+
+// first returns who is served next, nil if nobody can be. The caller holds b.mu.
+func (b *Budget) first() *waiter {
+	for w, inShare := range b.turns {
+		if inShare && b.used+w.bytes <= limit(b.max, w.purpose) {
+			return w
 		}
 	}
 	return nil
@@ -216,22 +252,29 @@ func (b *Budget) first() *waiter {
 
 // serve grants what there is room for now, in turn. The caller holds b.mu.
 func (b *Budget) serve() {
-	for w := b.first(); w != nil && b.used+w.bytes <= b.limit(w.purpose); w = b.first() {
-		b.waiting[w.purpose] = slices.Delete(b.waiting[w.purpose], 0, 1)
+	for w := b.first(); w != nil; w = b.first() {
+		b.remove(w)
 		b.grant(w.account, w.bytes)
 		close(w.granted)
 	}
+}
+
+// remove takes w out of the line and says whether it was there.
+func (b *Budget) remove(w *waiter) bool {
+	i := slices.Index(b.waiting[w.purpose], w)
+	if i >= 0 {
+		b.waiting[w.purpose] = slices.Delete(b.waiting[w.purpose], i, i+1)
+	}
+	return i >= 0
 }
 
 // leave takes w out of the line and returns err, or nil if w was granted meanwhile.
 func (b *Budget) leave(w *waiter, err error) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	i := slices.Index(b.waiting[w.purpose], w)
-	if i < 0 {
+	if !b.remove(w) {
 		return nil
 	}
-	b.waiting[w.purpose] = slices.Delete(b.waiting[w.purpose], i, i+1)
 	b.serve()
 	return err
 }
@@ -246,6 +289,9 @@ func (a *account) release(n int64) {
 	defer b.mu.Unlock()
 	a.held -= n
 	b.used -= n
+	if b.shares[a.cluster] -= n; b.shares[a.cluster] == 0 {
+		delete(b.shares, a.cluster)
+	}
 	if a.held == 0 {
 		delete(b.holders, a)
 	}
@@ -256,19 +302,34 @@ func (a *account) release(n int64) {
 func (b *Budget) makeRoom(w *waiter, now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.first() != w {
+	turn, missing, within := false, int64(0), func(*account) bool { return true }
+	for x, inShare := range b.turns {
+		switch {
+		case x != w:
+			continue
+		case inShare:
+			missing = b.used + w.bytes - limit(b.max, w.purpose)
+		default:
+			missing = b.shares[w.account.cluster] + w.bytes - limit(b.share, w.purpose)
+			within = func(a *account) bool { return a.cluster == w.account.cluster }
+		}
+		turn = true
+	}
+	if !turn {
 		return
 	}
 	idle := map[*account]int64{} // since when
 	for _, line := range b.waiting {
 		for _, o := range line {
-			if o != w {
+			if o != w && within(o.account) {
 				idle[o.account] = o.since.UnixNano()
 			}
 		}
 	}
-	missing := b.used + w.bytes - b.limit(w.purpose)
 	for a := range b.holders {
+		if !within(a) {
+			continue
+		}
 		if since := a.idleSince.Load(); since != 0 && a != w.account {
 			idle[a] = since
 		}

@@ -39,7 +39,7 @@ func listen(t *testing.T, address string, change func(*forward.Options)) *listen
 	l := &listening{sink: &ft.Sink{}, log: &logs{}, done: make(chan error, 1)}
 	opts := forward.Options{
 		Config: forward.Config{
-			Name: "test", Address: address, UDPHeartbeat: true, MaxConnections: 2000, IdleTimeout: time.Hour,
+			Name: "test", Address: address, UDPHeartbeat: true, MaxConnections: 2000, IdleTimeout: time.Hour, HandshakeTimeout: 10 * time.Second,
 			MaxMessageSize: 16 << 20, MaxDecompressedSize: 32 << 20,
 		},
 		Sink: l.sink, Budget: forward.NewBudget(64 << 20), Log: zerolog.New(l.log),

@@ -8,11 +8,13 @@ import (
 const (
 	// logEvery is how often one reason is logged for one host.
 	logEvery = 30 * time.Second
+	// logMistakeEvery is the same for what only a change of somebody's configuration ends.
+	logMistakeEvery = time.Hour
 	// maxLogged is how many pairs of reason and host are told apart.
 	maxLogged = 1024
 )
 
-// logLimit lets the first of equal log lines through, and after that one each logEvery with the number of those left out.
+// logLimit lets the first of equal log lines through, and after that one each logPause with the number of those left out.
 type logLimit struct {
 	mu   sync.Mutex
 	seen map[[2]string]*logged
@@ -23,6 +25,15 @@ type logged struct {
 	leftOut int
 }
 
+// logPause is how long a reason is not logged again for one host.
+func logPause(reason string) time.Duration {
+	switch reason {
+	case reasonNotForward, reasonNotTLS, reasonTLS, reasonProxy:
+		return logMistakeEvery
+	}
+	return logEvery
+}
+
 // allow says whether to log now, and how many lines were left out since the last time.
 func (l *logLimit) allow(reason, host string, now time.Time) (ok bool, leftOut int) {
 	l.mu.Lock()
@@ -30,7 +41,7 @@ func (l *logLimit) allow(reason, host string, now time.Time) (ok bool, leftOut i
 	key := [2]string{reason, host}
 	if l.seen[key] == nil && len(l.seen) >= maxLogged {
 		for k, e := range l.seen {
-			if now.Sub(e.last) >= logEvery {
+			if now.Sub(e.last) >= logPause(k[0]) {
 				delete(l.seen, k)
 			}
 		}
@@ -43,7 +54,7 @@ func (l *logLimit) allow(reason, host string, now time.Time) (ok bool, leftOut i
 		l.seen[key] = &logged{last: now}
 		return true, 0
 	}
-	if now.Sub(e.last) < logEvery {
+	if now.Sub(e.last) < logPause(reason) {
 		e.leftOut++
 		return false, 0
 	}

@@ -118,6 +118,9 @@ func (c *conn) take(ctx context.Context, f *frame, b []byte) error {
 	if len(o.chunk) > maxChunk {
 		return refuse(reasonBroken, "its chunk option has %d bytes; the most is %d", len(o.chunk), maxChunk)
 	}
+	if c.parting && len(o.chunk) > 0 {
+		return c.farewell() // its ack could not be sent any more, so the client will send it again elsewhere
+	}
 	tag := c.internTag(f.tag.of(b))
 	c.tag = tag
 	if f.form == formMessage && o.signal == 0 && len(o.chunk) == 0 {

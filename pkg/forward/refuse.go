@@ -16,17 +16,28 @@ const (
 	reasonTag         = "tag"
 	reasonCompression = "compression"
 	reasonHandshake   = "handshake"
+	reasonLogin       = "login" // a refusal of Clusters that has no label of its own
 	reasonMemory      = "memory"
 	reasonStalled     = "stalled"
 	reasonStore       = "not_stored"
 	reasonAck         = "ack_not_taken"
 	reasonConnections = "max_connections"
 	reasonAccept      = "accept"
-	reasonLost        = "lost" // within a message, by the peer or the network
+	reasonSourceFull  = "max_connections_per_source"
+	reasonClusterFull = "cluster_limit"
+	reasonProxy       = "proxy"   // no usable PROXY header
+	reasonTLS         = "tls"     // a TLS client that does not get through the handshake
+	reasonNotTLS      = "not_tls" // something else on a TLS listener
+	reasonLost        = "lost"    // within a message, by the peer or the network
 )
 
 func reasons() []string {
-	return []string{reasonTooLarge, reasonNotForward, reasonBroken, reasonTag, reasonCompression, reasonHandshake, reasonMemory, reasonStalled, reasonStore, reasonAck, reasonConnections, reasonLost, reasonAccept}
+	return append(loginReasons(), reasonTooLarge, reasonNotForward, reasonBroken, reasonTag, reasonCompression, reasonHandshake, reasonLogin, reasonMemory, reasonStalled, reasonStore, reasonAck, reasonConnections, reasonSourceFull, reasonClusterFull, reasonProxy, reasonTLS, reasonNotTLS, reasonLost, reasonAccept)
+}
+
+// loginReasons are the labels that Clusters gives to its refusals.
+func loginReasons() []string {
+	return []string{"shared_key", "user", "source", "certificate", "unknown_cluster"}
 }
 
 // refusal is an error that ends a connection, with its label.
@@ -51,6 +62,9 @@ func tooLarge(size, limit int) error {
 	return refuse(reasonTooLarge, "the message has at least %d bytes; max_message_size is %d", size, limit)
 }
 
+// proxyHint is for those who get a PROXY header without expecting one.
+const proxyHint = "set proxy_protocol here and name the load balancer among the trusted_proxies, or turn the PROXY protocol off there"
+
 // notForward says what b, that does not begin a message, is likely to be.
 func notForward(b []byte) error {
 	const hint = "only the Forward protocol is spoken here"
@@ -59,8 +73,8 @@ func notForward(b []byte) error {
 		return refuse(reasonNotForward, "it looks like TLS, and this listener is plain: turn TLS off in the client, or on here")
 	case b[0] == '{' || b[0] == '[':
 		return refuse(reasonNotForward, "it looks like JSON; %s: set the client's packer to msgpack", hint)
-	case bytes.HasPrefix(b, []byte("PROXY ")) || bytes.HasPrefix(b, []byte("\r\n\r\n\x00\r\nQUIT\n")):
-		return refuse(reasonNotForward, "it looks like a PROXY header; turn the PROXY protocol off in the load balancer")
+	case bytes.HasPrefix(b, []byte("PROXY ")) || bytes.HasPrefix(b, []byte(proxySignature)):
+		return refuse(reasonNotForward, "it looks like a PROXY header: %s", proxyHint)
 	case b[0] >= 'A' && b[0] <= 'Z':
 		return refuse(reasonNotForward, "it looks like HTTP or other text; %s", hint)
 	case b[0] == 0xc1:

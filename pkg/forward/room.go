@@ -2,6 +2,7 @@ package forward
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"time"
 )
@@ -49,8 +50,8 @@ func (c *conn) fit(ctx context.Context) error {
 
 // resize moves what came into a buffer of size bytes.
 func (c *conn) resize(ctx context.Context, size int) error {
-	old, buf := c.buf, c.own[:]
-	if size > ownBuffer {
+	old, buf := c.buf, c.own
+	if size > len(c.own) {
 		var err error
 		if buf, err = c.buffer(ctx, toReceive, size); err != nil {
 			return err
@@ -64,7 +65,7 @@ func (c *conn) resize(ctx context.Context, size int) error {
 }
 
 func (c *conn) freeBuffer(buf []byte) {
-	if len(buf) > ownBuffer {
+	if len(buf) > len(c.own) {
 		c.mem.free(buf)
 	}
 }
@@ -77,12 +78,26 @@ func (c *conn) tidy(ctx context.Context) error {
 	}
 	size := c.w - c.r
 	switch {
-	case len(c.buf) == ownBuffer || size > len(c.buf)/8:
+	case len(c.buf) == len(c.own) || size > len(c.buf)/8:
 		return nil
-	case size <= ownBuffer/2 && (len(c.buf) > keepBuffer || c.mem.budget.tight()):
-		return c.resize(ctx, ownBuffer)
+	case size <= len(c.own)/2 && (len(c.buf) > keepBuffer || c.mem.budget.tight()):
+		return c.resize(ctx, len(c.own))
 	case len(c.buf) > keepBuffer:
 		return c.resize(ctx, 2*size)
+	}
+	return nil
+}
+
+// shrink gives back what is not needed while the connection does nothing.
+func (c *conn) shrink(ctx context.Context) error {
+	size := c.w - c.r
+	if size == 0 {
+		c.rest()
+		return nil
+	}
+	c.restBatch()
+	if size <= len(c.own)/2 && len(c.buf) > len(c.own) {
+		return c.resize(ctx, len(c.own))
 	}
 	return nil
 }
@@ -90,7 +105,14 @@ func (c *conn) tidy(ctx context.Context) error {
 // rest gives everything back, for the time until the next message.
 func (c *conn) rest() {
 	c.freeBuffer(c.buf)
-	c.buf, c.r, c.w = c.own[:], 0, 0
+	c.buf, c.r, c.w = c.own, 0, 0
+	c.restBatch()
+	if t, ok := c.net.(*tls.Conn); ok {
+		slimTLS(t)
+	}
+}
+
+func (c *conn) restBatch() {
 	c.mem.free(c.scratch)
 	c.scratch, c.gathered = nil, nil
 	if c.batch != nil {

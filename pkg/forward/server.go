@@ -1,17 +1,19 @@
 package forward
 
 import (
-	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"math/rand/v2"
 	"net"
+	"net/netip"
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -21,20 +23,22 @@ import (
 const (
 	// drainSpread is the time over which a stopping server ends its idle connections, so that their clients do not
 	// all come to the next server at once.
-	drainSpread = time.Second
+	drainSpread = 3 * time.Second
 	// maxTagLogged is how much of a tag a log line shows, in bytes.
 	maxTagLogged = 256
 	// maxAcceptPause is the longest wait after accept failed, as it does when files run out.
 	maxAcceptPause = time.Second
 )
 
-// Options is what a Server needs. Sink and Budget are required.
+// Options is what a Server needs. Sink and Budget are required, TLS where Config.TLS is set.
 type Options struct {
 	Config
-	Cluster string // whom everything belongs to; "": default
-	Sink    Sink
-	Budget  *Budget // may be shared by several servers
-	Log     zerolog.Logger
+	Hostname string      // what PONG says; "": aggregator
+	Clusters Clusters    // may be shared by several servers; nil: everything belongs to the cluster "default"
+	TLS      *tls.Config // is asked for the certificates of each connection; never changed
+	Sink     Sink
+	Budget   *Budget // may be shared by several servers
+	Log      zerolog.Logger
 }
 
 // Server is one listener. See the package's comment for what it accepts and promises.
@@ -45,11 +49,14 @@ type Server struct {
 	codecs   *codecs
 	counters counters
 	logs     logLimit
-	firstID  uint64 // of connections, random: ids are told apart over several servers and restarts
+	slow     atomic.Int32   // refused logins that wait for their answer
+	proxies  []netip.Prefix // whose PROXY headers are believed
+	firstID  uint64         // of connections, random: ids are told apart over several servers and restarts
 
 	mu       sync.Mutex
 	conns    map[*conn]struct{}
-	draining time.Time // when the last connection shall begin to end; zero: it serves
+	sources  map[netip.Addr]int // connections, where their number is limited
+	draining time.Time          // when the last connection shall begin to end; zero: it serves
 	running  sync.WaitGroup
 	ctx      context.Context // ends when connections are cut
 	cancel   context.CancelFunc
@@ -58,19 +65,22 @@ type Server struct {
 }
 
 func newServer(ctx context.Context, opts Options) *Server {
-	opts.Cluster = cmp.Or(opts.Cluster, "default")
 	s := &Server{
-		opts: opts, codecs: newCodecs(), conns: map[*conn]struct{}{}, served: make(chan struct{}), firstID: rand.Uint64(),
+		opts: opts, codecs: newCodecs(), conns: map[*conn]struct{}{}, sources: map[netip.Addr]int{}, served: make(chan struct{}), firstID: rand.Uint64(),
 		logs:     logLimit{seen: map[[2]string]*logged{}},
 		counters: counters{refused: map[string]uint64{}, clusters: map[string]*ClusterStats{}},
 	}
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	s.proxies, _ = parseNetworks(opts.TrustedProxies) // Config.Check refuses what is none
 	return s
 }
 
 // Listen binds the address, and the same UDP port where heartbeats are answered. Port 0 takes a free one. What is left
 // of a Unix socket on which nobody listens any more is removed.
 func Listen(ctx context.Context, opts Options) (*Server, error) {
+	if opts.Config.TLS != nil && opts.TLS == nil {
+		return nil, fmt.Errorf("listener %s: it shall speak TLS and was given no certificate", opts.Name)
+	}
 	s := newServer(ctx, opts)
 	var (
 		lc  net.ListenConfig
@@ -164,14 +174,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	if deadline, ok := ctx.Deadline(); ok {
 		spread = min(spread, time.Until(deadline)/2)
 	}
-	s.mu.Lock()
-	now := time.Now()
-	s.draining = now
-	serving := s.serving
-	for c := range s.conns {
-		c.leave(now.Add(rand.N(max(spread, 1))))
-	}
-	s.mu.Unlock()
+	serving := s.drain(spread)
 	s.closeListeners()
 	if !serving {
 		return nil
@@ -184,6 +187,17 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.cut()
 	<-s.served
 	return fmt.Errorf("listener %s: connections were cut: %w", s.opts.Name, context.Cause(ctx))
+}
+
+// drain has all connections end within spread, those that are still coming at once. It says whether Serve was called.
+func (s *Server) drain(spread time.Duration) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.draining = time.Now()
+	for c := range s.conns {
+		c.leave(s.draining.Add(rand.N(max(spread, 1))))
+	}
+	return s.serving
 }
 
 func (s *Server) closeListeners() {
@@ -200,7 +214,7 @@ func (s *Server) cut() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for c := range s.conns {
-		_ = c.net.Close()
+		_ = c.raw.Close()
 	}
 }
 
@@ -232,17 +246,21 @@ func (s *Server) accept() error {
 
 // handle serves one connection to its end.
 func (s *Server) handle(nc net.Conn) {
-	defer func() { _ = nc.Close() }()
 	id := s.firstID + s.counters.connections.Add(1)
-	c := &conn{server: s, net: nc, id: id, frame: newFrame()}
-	c.buf = c.own[:]
+	c := &conn{server: s, raw: nc, door: door{Conn: nc}, source: sourceOf(nc.RemoteAddr()), id: id, frame: newFrame()}
+	c.net = &c.door
+	defer func() { _ = c.net.Close() }()
 	c.mem = s.opts.Budget.open(func() { _ = nc.Close() })
 	if !s.enter(c) {
 		s.report(c, refuse(reasonConnections, "there are %d already, which is max_connections", s.opts.MaxConnections))
 		return
 	}
 	defer s.exit(c)
-	err := c.serve(s.ctx)
+	defer c.close()
+	err := c.open(s.ctx)
+	if err == nil {
+		err = c.serve(s.ctx)
+	}
 	s.report(c, err)
 	c.end(err)
 }
@@ -254,11 +272,15 @@ func (s *Server) enter(c *conn) bool {
 		return false
 	}
 	s.conns[c] = struct{}{}
-	if !s.draining.IsZero() {
+	switch age := s.opts.MaxConnectionAge; {
+	case !s.draining.IsZero():
 		c.leaveAt = s.draining
+	case age > 0:
+		jitter := 1 - ageJitter + 2*ageJitter*rand.Float64()
+		c.leaveAt = time.Now().Add(time.Duration(float64(age) * jitter))
 	}
 	if s.ctx.Err() != nil {
-		_ = c.net.Close()
+		_ = c.raw.Close()
 	}
 	return true
 }
@@ -276,7 +298,7 @@ func (s *Server) report(c *conn, err error) {
 	case errors.Is(err, errProbe):
 		s.counters.probes.Add(1)
 		return
-	case s.ctx.Err() != nil || errors.Is(err, errDrained) || errors.Is(err, errIdle) || err == io.EOF: //nolint:errorlint // a bare EOF is an end between two messages
+	case s.ctx.Err() != nil || errors.Is(err, errDrained) || errors.Is(err, errSpread) || errors.Is(err, errIdle) || err == io.EOF: //nolint:errorlint // a bare EOF is an end between two messages
 		return
 	case !errors.As(err, &r):
 		if c.w == c.r {
@@ -285,16 +307,19 @@ func (s *Server) report(c *conn, err error) {
 		r = &refusal{reason: reasonLost, err: fmt.Errorf("the connection broke within a message: %w", err)}
 	}
 	s.countRefused(r.reason, r)
-	peer := c.net.RemoteAddr().String()
-	host, _, splitErr := net.SplitHostPort(peer)
-	if splitErr != nil {
-		host = peer // a Unix socket
+	peer := c.raw.RemoteAddr().String()
+	host := peer // a Unix socket
+	if c.source.IsValid() {
+		peer, host = c.source.String(), c.source.Addr().String()
 	}
 	ok, leftOut := s.logs.allow(r.reason, host, time.Now())
 	if !ok {
 		return
 	}
 	e := s.opts.Log.Warn().Str("listener", s.opts.Name).Str("peer", peer).Str("reason", r.reason)
+	if c.proxy != nil {
+		e = e.Stringer("proxy", c.proxy)
+	}
 	if c.cluster != "" {
 		e = e.Str("cluster", c.cluster)
 	}

@@ -14,7 +14,9 @@ type Stats struct {
 	Address     string
 	Open        int               // connections
 	Connections uint64            // ever
-	Probes      uint64            // connections that closed before their first byte
+	TLS         uint64            // of these, with a finished TLS handshake
+	Proxied     uint64            // of these, whose source a PROXY header told
+	Probes      uint64            // connections that closed before their first message
 	Refused     map[string]uint64 // connections that the server closed for a fault, by reason
 	Messages    map[string]uint64 // by mode: message, forward, packed, gzip, zstd
 	Clusters    map[string]ClusterStats
@@ -27,6 +29,7 @@ type Stats struct {
 
 // ClusterStats is what came from one cluster.
 type ClusterStats struct {
+	Open     int    // connections
 	Events   uint64 // those that are dead letters, dropped or sent again too
 	Bytes    uint64 // of messages, as sent
 	LastSeen time.Time
@@ -34,9 +37,9 @@ type ClusterStats struct {
 
 // counters are what a server keeps for its Stats.
 type counters struct {
-	connections, probes, acks atomic.Uint64
-	messages                  [modeCount]atomic.Uint64
-	latency                   metric.Histogram
+	connections, tls, proxied, probes, acks atomic.Uint64
+	messages                                [modeCount]atomic.Uint64
+	latency                                 metric.Histogram
 
 	mu          sync.Mutex
 	refused     map[string]uint64
@@ -62,15 +65,26 @@ func (s *Server) count(c *conn) {
 	}
 	s.counters.mu.Lock()
 	defer s.counters.mu.Unlock()
-	cluster := s.counters.clusters[c.cluster]
-	if cluster == nil {
-		cluster = &ClusterStats{}
-		s.counters.clusters[c.cluster] = cluster
-	}
+	cluster := s.counters.cluster(c.cluster)
 	cluster.Events += c.tally.events
 	cluster.Bytes += c.tally.bytes
 	cluster.LastSeen = c.came
 	c.tally = tally{}
+}
+
+// cluster returns the counters of a cluster. The caller holds mu.
+func (c *counters) cluster(name string) *ClusterStats {
+	if c.clusters[name] == nil {
+		c.clusters[name] = &ClusterStats{}
+	}
+	return c.clusters[name]
+}
+
+// countOpen counts a connection of a cluster that begins, 1, or ends, -1.
+func (s *Server) countOpen(cluster string, n int) {
+	s.counters.mu.Lock()
+	defer s.counters.mu.Unlock()
+	s.counters.cluster(cluster).Open += n
 }
 
 // countRefused counts a connection closed for err.
@@ -85,7 +99,7 @@ func (s *Server) countRefused(reason string, err error) {
 func (s *Server) Stats() Stats {
 	st := Stats{
 		Name: s.opts.Name, Address: s.opts.Address,
-		Connections: s.counters.connections.Load(), Probes: s.counters.probes.Load(), Acks: s.counters.acks.Load(),
+		Connections: s.counters.connections.Load(), TLS: s.counters.tls.Load(), Proxied: s.counters.proxied.Load(), Probes: s.counters.probes.Load(), Acks: s.counters.acks.Load(),
 		Refused: map[string]uint64{}, Messages: map[string]uint64{}, Clusters: map[string]ClusterStats{},
 		AckLatency: s.counters.latency.Snapshot(), Budget: s.opts.Budget.Stats(),
 	}

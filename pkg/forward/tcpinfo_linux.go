@@ -7,10 +7,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// tcpCloseWait is the state of a connection whose peer has closed it in good order (include/net/tcp_states.h).
-const tcpCloseWait = 8
+// States of a connection (include/net/tcp_states.h).
+const (
+	tcpEstablished = 1 // closed by the peer within TLS, and the rest is on its way
+	tcpFinWait2    = 5 // closed by us, which has been confirmed; the next ones follow it
+	tcpTimeWait    = 6
+	tcpClose       = 7
+	tcpCloseWait   = 8 // closed by the peer in good order
+)
 
-// acksArrived says whether all that was written to a connection is in the hands of the peer's kernel, after the peer has closed it.
+// acksArrived says whether all that was written to a connection is in the hands of the peer's kernel, after one of the
+// two has closed it in good order.
 func acksArrived(nc net.Conn) bool {
 	tcp, ok := nc.(*net.TCPConn)
 	if !ok {
@@ -23,5 +30,14 @@ func acksArrived(nc net.Conn) bool {
 	var info *unix.TCPInfo
 	var infoErr error
 	err = raw.Control(func(fd uintptr) { info, infoErr = unix.GetsockoptTCPInfo(int(fd), syscall.IPPROTO_TCP, unix.TCP_INFO) })
-	return err == nil && infoErr == nil && info.State == tcpCloseWait && info.Unacked == 0
+	if err != nil || infoErr != nil {
+		return false
+	}
+	switch info.State {
+	case tcpCloseWait, tcpEstablished:
+		return info.Unacked == 0
+	case tcpFinWait2, tcpTimeWait, tcpClose:
+		return true
+	}
+	return false
 }

@@ -1,0 +1,42 @@
+package forward
+
+import (
+	"crypto/tls"
+	"net/netip"
+	"time"
+)
+
+// Peer is what is known of a client before it has said who it is.
+type Peer struct {
+	Addr     netip.AddrPort       // its own, also behind a proxy that tells it; not valid for a Unix socket
+	TLS      *tls.ConnectionState // nil without TLS
+	Listener string               // the name of the listener that it came to
+	Clusters []string             // which may come in there; none: all
+}
+
+// Login is what a client's PING claims, and what its digests were made of. All texts are the raw bytes of the wire.
+type Login struct {
+	Nonce, Auth    []byte // the HELO's
+	ServerHostname string // what the PONG will say
+	Hostname       string // the client's own, which it chooses
+	Salt           string
+	KeyDigest      string // hex(SHA-512(Salt ‖ Hostname ‖ Nonce ‖ shared key))
+	User           string // "" where the client has none
+	PasswordDigest string // hex(SHA-512(Auth ‖ User ‖ password))
+}
+
+// Clusters says whose a connection is, and what its cluster may do. An error that has a method Reason() string is counted
+// under that label. No error contains a secret. Safe for concurrent use.
+type Clusters interface {
+	// Identify returns p's cluster where its certificate, its network or the listener alone decide it. login: it takes
+	// HELO, PING and PONG to know, and cluster says nothing. An error: p belongs nowhere.
+	Identify(p Peer) (cluster string, login bool, err error)
+	// Login returns the cluster whose key and user fit, and the digest that proves to the client that the server has the
+	// same key: hex(SHA-512(Salt ‖ ServerHostname ‖ Nonce ‖ shared key)). It makes the same comparisons whatever fits.
+	Login(p Peer, l Login) (cluster, proof string, err error)
+	// Admit lets one more connection of cluster in, until leave is called, or says why there may not be one more.
+	Admit(cluster string) (leave func(), err error)
+	// Charge charges bytes of messages that were stored to the cluster's rate, and returns how long the connection that
+	// sent them must not be read: until what was charged so far is within the rate. 0 where there is no limit.
+	Charge(cluster string, bytes int64) time.Duration
+}

@@ -1,0 +1,41 @@
+package forward
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"testing"
+	"testing/iotest"
+)
+
+// FuzzPing reads PINGs whole and byte by byte: both must say the same, and only what is well-formed may pass.
+func FuzzPing(f *testing.F) {
+	helo := clientHelo{nonce: "0123456789abcdef", auth: "fedcba9876543210"}
+	f.Add(appendClientPing(nil, "salt\x00\xff", helo, ClientLogin{Hostname: "h", SharedKey: "k", User: "u", Password: "p"}))
+	f.Add([]byte("\xdc\x00\x06\xa4PING\xc4\x01a\xd9\x00\xda\x00\x00\xdb\x00\x00\x00\x00\xa0"))
+	f.Add([]byte("\xdd\xff\xff\xff\xff"))
+	f.Add([]byte("\x96\xa4PING\xdb\xff\xff\xff\xff"))
+	f.Add([]byte("\x93\xa1t\x91\x92\x01\x80\x80"))
+	f.Add([]byte{0xc1})
+	f.Fuzz(func(t *testing.T, in []byte) {
+		var whole, bytewise Login
+		err := readPing(bytes.NewReader(in), &whole)
+		errBytewise := readPing(iotest.OneByteReader(bytes.NewReader(in)), &bytewise)
+		if err == nil {
+			if errBytewise != nil || fmt.Sprint(whole) != fmt.Sprint(bytewise) {
+				t.Errorf("whole: %+v, byte by byte: %+v, %v", whole, bytewise, errBytewise)
+			}
+			if _, err := parsePing(in[:len(in)-1], &Login{}); !errors.Is(err, errShort) {
+				t.Errorf("it is complete before its end: %v", err)
+			}
+		}
+		if errors.Is(err, errPing) && !bytes.Contains(in, []byte("PING")) {
+			t.Errorf("% x is no PING at all", in)
+		}
+		if err == nil || isRefusal(err) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+			return
+		}
+		t.Errorf("got %v", err)
+	})
+}

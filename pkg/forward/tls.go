@@ -1,0 +1,85 @@
+package forward
+
+import (
+	"bytes"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"reflect"
+	"time"
+)
+
+// startTLS does the server's part of a TLS handshake, until deadline. On a connection that is not TLS it says what that
+// looks like.
+func (c *conn) startTLS(deadline time.Time) (*tls.ConnectionState, error) {
+	if c.server.opts.Config.TLS == nil {
+		return nil, nil //nolint:nilnil // no TLS is no fault
+	}
+	t := tls.Server(&c.door, c.server.opts.TLS)
+	_ = c.raw.SetDeadline(deadline)       // fails on a closed connection, as will the handshake
+	if err := t.Handshake(); err != nil { //nolint:noctx // the deadline ends it, as does closing the connection
+		return nil, c.handshakeFault(err)
+	}
+	c.server.counters.tls.Add(1)
+	c.net = t
+	slimTLS(t)
+	state := t.ConnectionState()
+	return &state, nil
+}
+
+func (c *conn) handshakeFault(err error) error {
+	var record tls.RecordHeaderError
+	switch {
+	case errors.As(err, &record):
+		return refuse(reasonNotTLS, "%s", notTLS(record.RecordHeader[:]))
+	case !c.door.came:
+		return err // a probe, or one that said nothing until the deadline
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return refuse(reasonHandshake, "its TLS handshake took longer than handshake_timeout, %v", c.server.opts.HandshakeTimeout)
+	case isProbe(err) || errors.Is(err, io.ErrUnexpectedEOF):
+		return refuse(reasonTLS, "it ended within the TLS handshake: it may not trust this server's certificate, or be no TLS client: %w", err)
+	}
+	return refuse(reasonTLS, "TLS handshake: %w", err)
+}
+
+// slimTLS gives back what a TLS connection keeps of its handshake and of the largest record that it has read, which
+// crypto/tls never does: tens of KiB for each idle connection. They are fields of it that it does not show; where it has
+// none of these names and types, nothing happens. A buffer that holds something stays as it is. Only the goroutine that
+// reads the connection uses them.
+func slimTLS(t *tls.Conn) {
+	for _, name := range []string{"rawInput", "hand"} {
+		f := reflect.ValueOf(t).Elem().FieldByName(name)
+		if !f.IsValid() || f.Type() != reflect.TypeFor[bytes.Buffer]() {
+			continue
+		}
+		if b := (*bytes.Buffer)(f.Addr().UnsafePointer()); b.Len() == 0 {
+			*b = bytes.Buffer{}
+		}
+	}
+}
+
+// tlsFault says what a failure of TLS after the handshake is: with TLS 1.3, a client that does not like the certificate
+// says so after it. nil if err is no such failure.
+func tlsFault(err error) error {
+	var alert *net.OpError
+	if errors.As(err, &alert) && (alert.Op == "remote error" || alert.Op == "local error") {
+		return refuse(reasonTLS, "TLS: %w", err)
+	}
+	return nil
+}
+
+// notTLS says what begins with b instead of a ClientHello.
+func notTLS(b []byte) string {
+	const hint = "this listener speaks TLS only"
+	switch {
+	case bytes.HasPrefix(b, []byte("PROXY")) || bytes.HasPrefix([]byte(proxySignature), b):
+		return "it looks like a PROXY header, not TLS: " + proxyHint
+	case b[0]&0xf0 == 0x90 || b[0] == 0xdc || b[0] == 0xdd:
+		return "it looks like the Forward protocol without TLS: " + hint + ", turn TLS on in the client"
+	case b[0] >= 'A' && b[0] <= 'Z':
+		return "it looks like HTTP or other text, not TLS: " + hint
+	}
+	return "it is not TLS: " + hint
+}

@@ -1,0 +1,306 @@
+// Package forward sends events to other Forward servers: an aggregator, fluentd or Fluent Bit.
+//
+// # What is sent
+//
+// The events of one stored chunk, as far as a batch has them, are one PackedForward message, cut where
+// it would be larger than max_message_size. Records stay as they are, byte for byte; nothing is added.
+// A message's chunk id is made of its events' ids alone: sent again, by whichever worker, to whichever
+// server, also after a restart, the same events are the same chunk, and a receiver that knows it
+// doesn't store it twice.
+//
+// # When an event is delivered
+//
+// With acks, when the server has acknowledged the message that holds it. A connection carries one
+// message at a time, so that a server knows which ack may have got lost: that of the last one. Several
+// messages go at once over several connections. Without acks, each message has a connection of its
+// own and is delivered when the server has read it to its end and closes.
+//
+// # Failures
+//
+// A message that is not delivered is a failure of its own events, and of those that follow in the same
+// chunk: these are not tried, so that they keep their order and the next try cuts them the same way.
+// A server that can't be reached or refuses the login is passed over at once for the next one. A
+// connection that breaks with a message under way leaves open whether the server has it, so no other
+// server gets the message before the next try; but when the connection had been idle, it may just have
+// been closed in the meantime, and the same server gets the message once more over a new one. Where no
+// server can be reached, the rest of the batch fails without being tried.
+package forward
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"slices"
+	"sync"
+
+	"github.com/rs/zerolog"
+
+	"github.com/seed-afc6a195/aggregator/pkg/event"
+	client "github.com/seed-afc6a195/aggregator/pkg/forward"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs"
+)
+
+// Options is what the output needs besides its settings.
+type Options struct {
+	Hostname string // what self_hostname is by default; "": the host's name
+	// TLS returns the settings for a connection to host, for each anew. nil: plain connections.
+	TLS func(host string) *tls.Config
+	Log zerolog.Logger
+
+	connect func(ctx context.Context, network, address string) (net.Conn, error) // nil: the network's
+}
+
+// Output is a destination of Forward servers. It satisfies outputs.Output.
+type Output struct {
+	cfg      Config
+	compress string
+	tag      *event.Template
+	tls      func(host string) *tls.Config
+	servers  *servers
+	messages sync.Pool // of *message
+}
+
+// New returns an output. It connects to no server before the first Send. Settings with tls need Options.TLS.
+func New(cfg Config, opts Options) (*Output, error) {
+	tag, err := event.ParseTemplate(cfg.Tag)
+	if err != nil {
+		return nil, fmt.Errorf("tag: %w", err)
+	}
+	if (cfg.TLS != nil) != (opts.TLS != nil) {
+		return nil, errors.New("tls: set it in the settings and in the options, or in neither")
+	}
+	o := &Output{
+		cfg: cfg, compress: cfg.Compression, tag: tag, tls: opts.TLS,
+		messages: sync.Pool{New: func() any { return new(message) }},
+		servers:  &servers{log: opts.Log, idleTimeout: cfg.IdleTimeout, maxAge: cfg.MaxConnectionAge},
+	}
+	if cfg.Compression == compressionNone {
+		o.compress = ""
+	}
+	var login *client.ClientLogin
+	if cfg.SharedKey.IsSet() {
+		login = &client.ClientLogin{
+			SharedKey: cfg.SharedKey.Reveal(), Hostname: cfg.SelfHostname, User: cfg.Username, Password: cfg.Password.Reveal(),
+		}
+		if login.Hostname == "" {
+			login.Hostname = opts.Hostname
+		}
+	}
+	for _, s := range cfg.Servers {
+		to := client.ClientConfig{Address: s.Address, Login: login, DialTimeout: cfg.ConnectTimeout, Timeout: cfg.ackTimeout(), Connect: opts.connect}
+		if err := to.Check(); err != nil {
+			return nil, fmt.Errorf("servers: %w", err)
+		}
+		o.servers.all = append(o.servers.all, &server{Server: s, cfg: to})
+	}
+	return o, nil
+}
+
+// Close closes the connections.
+func (o *Output) Close() error { return o.servers.close() }
+
+// Send sends the events of b, chunk by chunk, over as many connections as the settings allow.
+func (o *Output) Send(ctx context.Context, b *outputs.Batch) error {
+	s := &sending{Output: o, events: b.Events}
+	var lanes sync.WaitGroup
+	for range o.lanes(b.Events) - 1 {
+		lanes.Go(func() { s.lane(ctx) })
+	}
+	s.lane(ctx)
+	lanes.Wait()
+	return s.result()
+}
+
+// lanes returns how many connections can be of use for events, 1 at least.
+func (o *Output) lanes(events []event.Event) int {
+	chunks := 1
+	for i := 1; i < len(events) && chunks < o.cfg.Connections; i++ {
+		if events[i].Chunk != events[i-1].Chunk {
+			chunks++
+		}
+	}
+	return chunks
+}
+
+// sending is one Send.
+type sending struct {
+	*Output
+	events []event.Event
+
+	mu      sync.Mutex
+	next    int    // the first event that no lane has taken
+	stopped *fault // no server can be reached: nothing more is tried
+	failed  []outputs.Failure
+	worst   *fault
+}
+
+// fault is why a message was not delivered.
+type fault struct {
+	reason      outputs.Reason
+	unreachable bool // by no server: other messages would not fare better
+	err         error
+}
+
+// lane sends one chunk's events after the other's until all are taken.
+func (s *sending) lane(ctx context.Context) {
+	m := s.messages.Get().(*message)
+	defer s.messages.Put(m)
+	for {
+		from, to, stopped := s.take()
+		switch {
+		case from == to:
+			return
+		case stopped != nil:
+			s.fail(from, to, stopped)
+		default:
+			if n, f := s.chunk(ctx, m, s.events[from:to]); f != nil {
+				s.fail(from+n, to, f)
+			}
+		}
+	}
+}
+
+// take returns the next events of one chunk, none at the end, and why not to try them.
+func (s *sending) take() (from, to int, stopped *fault) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	from = s.next
+	for s.next < len(s.events) && s.events[s.next].Chunk == s.events[from].Chunk {
+		s.next++
+	}
+	return from, s.next, s.stopped
+}
+
+func (s *sending) fail(from, to int, f *fault) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	detail := f.err.Error()
+	for i := from; i < to; i++ {
+		s.failed = append(s.failed, outputs.Failure{Index: i, Reason: f.reason, Detail: detail})
+	}
+	if f.unreachable {
+		s.stopped = f
+	}
+	if s.worst == nil || f.reason == outputs.ReasonAuth && s.worst.reason != outputs.ReasonAuth {
+		s.worst = f
+	}
+}
+
+// result returns Send's error.
+func (s *sending) result() error {
+	if len(s.failed) == 0 {
+		return nil
+	}
+	se := &outputs.SendError{Reason: s.worst.reason, Err: s.worst.err}
+	if len(s.failed) < len(s.events) || slices.ContainsFunc(s.failed, func(f outputs.Failure) bool { return f.Reason != se.Reason }) {
+		slices.SortFunc(s.failed, func(a, b outputs.Failure) int { return a.Index - b.Index })
+		se.Failed = s.failed
+	}
+	return se
+}
+
+// chunk sends events, which are of one chunk, and returns how many were delivered before a message failed.
+func (o *Output) chunk(ctx context.Context, m *message, events []event.Event) (delivered int, f *fault) {
+	m.tag = o.tag.Append(m.tag[:0], &events[0], nil)
+	for delivered < len(events) {
+		n := m.fill(events[delivered:], int(o.cfg.MaxMessageSize), o.cfg.Metadata == metadataKeep)
+		wire := client.ClientMessage{Tag: string(m.tag), Entries: m.entries, Events: n, Compress: o.compress}
+		if o.cfg.Ack {
+			wire.Chunk = m.chunkID(n)
+		}
+		var err error
+		if m.frame, err = m.encoder.Append(m.frame[:0], &wire); err != nil {
+			return delivered, &fault{reason: outputs.ReasonServer, err: fmt.Errorf("make a message of %d events: %w", n, err)}
+		}
+		if f := o.deliver(ctx, m.frame, wire.Chunk); f != nil {
+			return delivered, f
+		}
+		delivered += n
+	}
+	return delivered, nil
+}
+
+// deliver carries one frame to a server.
+func (o *Output) deliver(ctx context.Context, frame []byte, chunk string) *fault {
+	var tried []*server
+	var errs []error
+	reason := outputs.ReasonNetwork
+	for ctx.Err() == nil {
+		to := o.servers.pick(tried)
+		if to == nil {
+			return &fault{reason: reason, unreachable: true, err: errors.Join(errs...)}
+		}
+		conn := o.servers.reuse(to)
+		if conn != nil {
+			err := o.exchange(ctx, conn, frame, chunk)
+			if err == nil {
+				return nil
+			}
+			if ctx.Err() != nil || errors.Is(err, os.ErrDeadlineExceeded) {
+				return o.lost(ctx, to, err)
+			}
+		}
+		conn, err := o.servers.open(ctx, to, o.tls)
+		if err == nil {
+			if err = o.exchange(ctx, conn, frame, chunk); err == nil {
+				return nil
+			}
+			return o.lost(ctx, to, err)
+		}
+		if ctx.Err() != nil {
+			return o.lost(ctx, to, err)
+		}
+		o.servers.failed(to, err)
+		tried, errs = append(tried, to), append(errs, err)
+		if reasonOf(err) == outputs.ReasonAuth {
+			reason = outputs.ReasonAuth
+		}
+	}
+	return &fault{reason: reason, err: errors.Join(append(errs, fmt.Errorf("send to a server: %w", context.Cause(ctx)))...)}
+}
+
+// lost judges a server by the failure of a message that may have reached it, unless the failure is ctx's end.
+func (o *Output) lost(ctx context.Context, to *server, err error) *fault {
+	if ctx.Err() != nil {
+		o.servers.undecided(to)
+	} else {
+		o.servers.failed(to, err)
+	}
+	return &fault{reason: reasonOf(err), err: err}
+}
+
+// exchange returns nil once the server at the other end of conn has the frame, by its ack of chunk or, without
+// acks, by its orderly close. It takes conn over.
+func (o *Output) exchange(ctx context.Context, conn *connection, frame []byte, chunk string) error {
+	err := conn.Write(ctx, frame)
+	switch {
+	case err != nil:
+	case chunk != "":
+		err = conn.ReadAck(ctx, chunk)
+	default:
+		err = conn.Finish(ctx)
+	}
+	if err != nil || chunk == "" {
+		closeAll([]*connection{conn})
+	} else {
+		o.servers.keep(conn)
+	}
+	if err == nil {
+		o.servers.works(conn.server)
+	}
+	return err
+}
+
+// reasonOf tells what time can heal from what needs the operator: keys, users and certificates.
+func reasonOf(err error) outputs.Reason {
+	_, untrusted := errors.AsType[*tls.CertificateVerificationError](err)
+	op, ok := errors.AsType[*net.OpError](err)
+	refused := ok && op.Op == "remote error" // how crypto/tls says that the other side sent an alert
+	if untrusted || refused || errors.Is(err, client.ErrClientLogin) {
+		return outputs.ReasonAuth
+	}
+	return outputs.ReasonNetwork
+}

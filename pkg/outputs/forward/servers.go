@@ -1,0 +1,125 @@
+package forward
+
+import (
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	client "github.com/seed-afc6a195/aggregator/pkg/forward"
+)
+
+const (
+	minRest = time.Second // after the first failure of a server, and doubled with each that follows
+	maxRest = time.Minute
+)
+
+// server is one destination. Its fields below cfg are guarded by servers.mu.
+type server struct {
+	Server
+	cfg client.ClientConfig
+
+	credit  int // of smooth weighted turns
+	fails   int // in a row; 0: it works
+	until   time.Time
+	probing bool          // it has failed, and one message tries whether it works again
+	idle    []*connection // the one used last is the last
+}
+
+// servers knows which server works, and keeps connections. Safe for concurrent use.
+type servers struct {
+	log         zerolog.Logger
+	idleTimeout time.Duration
+	maxAge      time.Duration
+
+	mu     sync.Mutex
+	all    []*server
+	timer  *time.Timer // closes idle connections; nil while there are none
+	closed bool
+}
+
+// pick returns the server for the next message, nil where all were tried. Servers that work have
+// their turns by weight. One that failed rests, for longer each time, and is then given one message
+// to see whether it works again. Where no server is fit, the one is taken that is due first: how
+// often that happens is for the caller to limit.
+func (s *servers) pick(tried []*server) *server {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	best := s.turn(tried, now, false)
+	if best == nil {
+		best = s.turn(tried, now, true)
+	}
+	if best == nil {
+		for _, c := range s.all {
+			if !slices.Contains(tried, c) && (best == nil || c.until.Before(best.until)) {
+				best = c
+			}
+		}
+	}
+	if best != nil && best.fails > 0 {
+		best.probing = true
+	}
+	return best
+}
+
+// turn gives every fit server credit by its weight and takes the richest, which pays for all.
+func (s *servers) turn(tried []*server, now time.Time, standby bool) (best *server) {
+	total := 0
+	for _, c := range s.all {
+		if c.Standby != standby || slices.Contains(tried, c) || c.fails > 0 && (c.probing || now.Before(c.until)) {
+			continue
+		}
+		c.credit += c.Weight
+		total += c.Weight
+		if best == nil || c.credit > best.credit {
+			best = c
+		}
+	}
+	if best != nil {
+		best.credit -= total
+	}
+	return best
+}
+
+// works notes that a message was taken by c.
+func (s *servers) works(c *server) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c.fails > 0 {
+		s.log.Info().Str("server", c.Address).Int("failures", c.fails).Msg("the server works again")
+	}
+	c.fails, c.probing = 0, false
+}
+
+// undecided notes that the message for c ended without telling anything about c.
+func (s *servers) undecided(c *server) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c.probing = false
+}
+
+// failed has c rest because of err. What fails while it rests already, having been under way, counts
+// as the same failure.
+func (s *servers) failed(c *server, err error) {
+	s.mu.Lock()
+	now := time.Now()
+	if probed := c.probing; probed || !now.Before(c.until) {
+		c.fails, c.probing = c.fails+1, false
+		rest := min(minRest<<min(c.fails-1, 10), maxRest)
+		rest = rest/2 + rand.N(rest/2+1)
+		c.until = now.Add(rest)
+		level := zerolog.DebugLevel
+		if c.fails == 1 {
+			level = zerolog.WarnLevel
+		}
+		s.log.WithLevel(level).Err(err).Str("server", c.Address).Int("failures", c.fails).Dur("rests", rest).
+			Msg("the server failed: others are used while it rests, where there are any")
+	}
+	stale := c.idle
+	c.idle = nil
+	s.mu.Unlock()
+	closeAll(stale)
+}
