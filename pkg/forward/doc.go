@@ -24,12 +24,25 @@
 // are cut; conn.take hands runs of good entries to the batch as they are. All whole messages of a read are stored with
 // one commit.
 //
+// # Who comes
+//
+// Before the first message, conn.open finds out where a client comes from (a PROXY header of a trusted proxy), does TLS,
+// and asks [Clusters] whose it is. Clients that close before their first message are probes, whatever they
+// did until then: counted, not logged.
+//
+// # How a connection ends
+//
+// By the client, for a fault, for idleness, or because the server wants it to (leave.go): between two messages, best
+// when nothing is on its way, and so that what was written before the client saw the end is still stored.
+//
 // # Limits
 //
 //   - max_message_size and max_decompressed_size, the latter counted while inflating.
 //   - 1000 levels of nesting, 64 KiB of tag, 64 KiB of chunk.
 //   - idle_timeout between messages, 30 s without a byte within one, 10 s for a client to take its acks.
-//   - max_connections.
+//   - handshake_timeout for PROXY header, TLS and login together (conn.open): nothing is taken of a client before.
+//   - max_connections, of all, of a source (max_connections_per_source), and of a cluster ([Clusters]).
+//   - A cluster's rate: what was stored is charged to it, and the connection is not read until it is paid (conn.pay).
 //   - A [Budget] for all that is between the sockets and the queue. It is charged with what came, never with
 //     what a header claims.
 package forward

@@ -217,13 +217,13 @@ func TestTLS(t *testing.T) {
 	for name, client := range map[string]*tls.Config{
 		"1.2":           {RootCAs: pool, ServerName: "localhost", MaxVersion: tls.VersionTLS12},
 		"1.3":           {RootCAs: pool, ServerName: "localhost", MinVersion: tls.VersionTLS13},
-		"no name":       {InsecureSkipVerify: true}, //nolint:gosec // it is about what the server does
+		"no name":       {InsecureSkipVerify: true},
 		"another name":  {InsecureSkipVerify: true, ServerName: "elsewhere.example"},
 		"other classes": {RootCAs: pool, ServerName: "localhost", NextProtos: []string{"h2"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			before := len(l.sink.Settled())
-			nc := tls.Client(l.dial(t), client) //nolint:gosec // as above
+			nc := tls.Client(l.dial(t), client)
 			ft.Run(t, nc, ft.Send(packed("a")), ft.ExpectAcks("a"), ft.Send(packed("b")), ft.ExpectAcks("b"))
 			raw := l.dial(t) // ends without close_notify
 			nc = tls.Client(raw, client)
@@ -246,11 +246,16 @@ func TestTLS(t *testing.T) {
 // TestWrongDoor has who does not belong on a TLS listener, and TLS on a plain one. Each is logged once, however often it tries.
 func TestWrongDoor(t *testing.T) {
 	cert, _ := certificate(t)
-	raw := func(b []byte) ft.Step { return func(tb testing.TB, nc net.Conn) { ft.SendPieces(b, 1000)(tb, nc) } }
+	raw := func(b []byte) ft.Step {
+		return func(tb testing.TB, nc net.Conn) {
+			tb.Helper()
+			ft.SendPieces(b, 1000)(tb, nc)
+		}
+	}
 	handshake := func(c *tls.Config) ft.Step {
 		return func(_ testing.TB, nc net.Conn) {
 			tc := tls.Client(nc, c)
-			if tc.Handshake() == nil { //nolint:noctx // it has a deadline
+			if tc.Handshake() == nil {
 				_, _ = io.ReadAll(tc) // with TLS 1.3, the server learns of the fault after the handshake
 			}
 		}
@@ -266,12 +271,12 @@ func TestWrongDoor(t *testing.T) {
 		{"PROXY header", false, raw([]byte(proxyLine)), "not_tls", "set proxy_protocol"},
 		{"noise", false, raw([]byte("\x00\x01\x02\x03\x04\x05\x06\x07")), "not_tls", "TLS only"},
 		{"half a ClientHello", false, raw([]byte("\x16\x03\x01\x02\x00\x01\x00")), "tls", "ended within"},
-		{"TLS 1.0", false, handshake(&tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}), "tls", "unsupported versions"}, //nolint:gosec // as is to be tested
+		{"TLS 1.0", false, handshake(&tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}), "tls", "unsupported versions"},
 		{"no trust, 1.2", false, handshake(&tls.Config{ServerName: "localhost", MaxVersion: tls.VersionTLS12}), "tls", "certificate"},
 		{"no trust, 1.3", false, handshake(&tls.Config{ServerName: "localhost"}), "tls", "certificate"},
 		{"a probe", false, nil, "", ""},
 		{"a reset", false, func(_ testing.TB, nc net.Conn) { _ = nc.(*net.TCPConn).SetLinger(0) }, "", ""},
-		{"TLS on a plain listener", true, handshake(&tls.Config{InsecureSkipVerify: true}), "not_forward", "turn TLS off in the client"}, //nolint:gosec // as above
+		{"TLS on a plain listener", true, handshake(&tls.Config{InsecureSkipVerify: true}), "not_forward", "turn TLS off in the client"},
 		{"a probe of a plain listener", true, nil, "", ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -324,7 +329,7 @@ func TestSlowHandshakes(t *testing.T) {
 		server, client := net.Pipe()
 		wg.Go(func() { r.Handle(server) })
 		began := time.Now()
-		ft.Run(t, tls.Client(client, &tls.Config{RootCAs: pool, ServerName: "localhost", Time: func() time.Time { return time.Time{} }, InsecureSkipVerify: true}), ft.Send(packed("a")), ft.ExpectAcks("a")) //nolint:gosec // the bubble's clock is not the certificate's
+		ft.Run(t, tls.Client(client, &tls.Config{RootCAs: pool, ServerName: "localhost", Time: func() time.Time { return time.Time{} }, InsecureSkipVerify: true}), ft.Send(packed("a")), ft.ExpectAcks("a"))
 		if took := time.Since(began); took != 0 {
 			t.Errorf("it took %v", took)
 		}

@@ -57,6 +57,7 @@ func TestLeaveWithMessageInHand(t *testing.T) {
 			ft.Send(m[70:]), ft.ExpectAcks("a"), ft.ExpectClose)
 		began := time.Now()
 		agent(t, r, func(tb testing.TB, nc net.Conn) {
+			tb.Helper()
 			for n := 0; ; n++ {
 				if _, err := nc.Write(packed("b")); err != nil {
 					if n < 5400 || time.Since(began) > 68*time.Second {
@@ -98,13 +99,13 @@ func TestPartingLosesNothing(t *testing.T) {
 			dial := func() net.Conn {
 				nc := l.dial(t)
 				if name == "TLS" {
-					return tls.Client(nc, &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // it is not about trust
+					return tls.Client(nc, &tls.Config{InsecureSkipVerify: true})
 				}
 				return nc
 			}
 			wave := func(chunk string) (sent int) {
 				nc := dial()
-				defer nc.Close() //nolint:errcheck // a test's socket
+				defer nc.Close()
 				m := message("t", ft.Bin(all))
 				ft.Send(m)(t, nc)
 				if n, err := nc.Read(make([]byte, 1)); n != 0 || err == nil {

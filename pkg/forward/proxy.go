@@ -33,17 +33,17 @@ func (*noProxyHeader) Error() string { return "it does not begin with a PROXY he
 // address of the client. It is not valid where the proxy speaks for itself, as in its health checks, or does not say
 // for whom: the connection is the proxy's then. Bytes that are no header come back in a *noProxyHeader.
 func readProxyHeader(r io.Reader) (netip.AddrPort, error) {
-	b := make([]byte, 1, maxProxyLine)
-	if _, err := io.ReadFull(r, b); err != nil {
+	b := make([]byte, maxProxyLine)
+	if _, err := io.ReadFull(r, b[:1]); err != nil {
 		return netip.AddrPort{}, err
 	}
 	switch b[0] {
 	case 'P':
-		return readProxyLine(r, b)
+		return readProxyLine(r, b[:1])
 	case proxySignature[0]:
 		return readProxyBlock(r, b[:16])
 	}
-	return netip.AddrPort{}, &noProxyHeader{b}
+	return netip.AddrPort{}, &noProxyHeader{b[:1]}
 }
 
 // readProxyLine reads the rest of version 1: a line of text. b has its first byte.
