@@ -106,7 +106,7 @@ func start(t *testing.T, dir, config string, env ...string) *server {
 	}
 	go func() { s.exited <- s.cmd.Wait() }()
 	t.Cleanup(func() {
-		_ = s.cmd.Process.Kill()
+		_ = s.cmd.Process.Kill() // it may have ended
 		if t.Failed() {
 			t.Logf("log of the server:\n%s", s.log)
 		}
@@ -225,7 +225,9 @@ func (s *server) eventually(what string, holds func() bool) {
 		select {
 		case <-tick.C:
 		case <-deadline:
-			s.t.Fatalf("waited in vain for %s; the log:\n%s", what, s.log)
+			_ = s.cmd.Process.Signal(syscall.SIGQUIT) // its log then says what every goroutine waits for
+			<-s.exited
+			s.t.Fatalf("waited in vain for %s", what)
 		}
 	}
 }
