@@ -15,16 +15,20 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
+	"github.com/seed-afc6a195/aggregator/pkg/cluster"
 	"github.com/seed-afc6a195/aggregator/pkg/config"
 	"github.com/seed-afc6a195/aggregator/pkg/delivery"
 	"github.com/seed-afc6a195/aggregator/pkg/forward"
 	"github.com/seed-afc6a195/aggregator/pkg/route"
 	"github.com/seed-afc6a195/aggregator/pkg/status"
+	"github.com/seed-afc6a195/aggregator/pkg/tls"
 )
 
 const (
 	// ingestMemory is what may lie between sockets and queue, in bytes, unless a listener's max_message_size needs more.
 	ingestMemory = 64 << 20
+	// spareMemory is what is left between sockets and queue for the others when one cluster has all that it may have.
+	spareMemory = 32 << 20
 	// baseMemory is what the program needs besides, in bytes, on top of what its outputs hold.
 	baseMemory = 64 << 20
 	// drainTimeout bounds how long a stop waits for connections, and then for outputs.
@@ -49,11 +53,13 @@ type App struct {
 	started time.Time
 	ready   atomic.Bool
 
-	queue     *buffer.Store
-	ingest    *ingest
-	budget    *forward.Budget
-	listeners []*forward.Server
-	status    *status.Server
+	queue       *buffer.Store
+	ingest      *ingest
+	clusters    *cluster.Holder
+	budget      *forward.Budget
+	listeners   []*forward.Server
+	listenerTLS []*tls.Server // by listener; nil without TLS
+	status      *status.Server
 
 	reloading sync.Mutex // one reload at a time
 	tried     string     // hash or error of what was loaded last; guarded by reloading
@@ -84,6 +90,11 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *App, err error)
 	if err != nil {
 		return nil, err
 	}
+	registry, err := newRegistry(cfg)
+	if err != nil {
+		return nil, err
+	}
+	a.clusters = cluster.NewHolder(registry)
 	limits := make(map[string]int64, len(cfg.Outputs))
 	for name, out := range cfg.Outputs {
 		limits[name] = int64(out.Common.MaxQueueSize)
@@ -93,13 +104,13 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *App, err error)
 		return nil, fmt.Errorf("open the queue in %s: %w", cfg.Buffer.Path, err)
 	}
 	for _, name := range cfg.OutputNames() {
-		out, err := a.newOutput(name, cfg.Outputs[name])
+		out, err := a.newOutput(name, cfg)
 		if err != nil {
 			return nil, fmt.Errorf("outputs.%s: %w", name, err)
 		}
 		a.outputs[name] = out
 	}
-	a.ingest = newIngest(a.queue, routes, cfg.Unrouted == "dead_letter", o.Now)
+	a.ingest = newIngest(a.queue, routes, registry, cfg.Unrouted == "dead_letter", o.Now)
 	if err := a.listen(ctx); err != nil {
 		return nil, err
 	}
@@ -115,12 +126,22 @@ func part(log zerolog.Logger, name string) zerolog.Logger {
 }
 
 func (a *App) listen(ctx context.Context) error {
-	a.budget = forward.NewBudget(ingestBudget(a.initial))
+	share := ingestBudget(a.initial)
+	a.budget = forward.NewSharedBudget(share+spareMemory, share)
 	for _, l := range a.initial.Listeners {
-		s, err := forward.Listen(ctx, forward.Options{
-			Config: l, Sink: a.ingest, Budget: a.budget,
-			Log: a.opts.Log,
-		})
+		o := forward.Options{
+			Config: l, Hostname: a.initial.Hostname, Clusters: doorkeeper{a.clusters}, Sink: a.ingest, Budget: a.budget, Log: a.opts.Log,
+		}
+		var certificates *tls.Server
+		if l.TLS != nil {
+			var err error
+			if certificates, err = tls.NewServer(*l.TLS, tls.Options{Log: a.opts.Log.With().Str("listener", l.Name).Logger(), Now: a.opts.Now}); err != nil {
+				return fmt.Errorf("listener %s: %w", l.Name, err)
+			}
+			o.TLS = certificates.Config()
+		}
+		a.listenerTLS = append(a.listenerTLS, certificates)
+		s, err := forward.Listen(ctx, o)
 		if err != nil {
 			return err
 		}
@@ -129,7 +150,7 @@ func (a *App) listen(ctx context.Context) error {
 	return nil
 }
 
-// ingestBudget returns how many bytes may lie between sockets and queue. A message needs up to twice its size there: the
+// ingestBudget returns how many bytes of one cluster may lie between sockets and queue. A message needs up to twice its size there: the
 // buffer that it came in and what is made of it for the queue.
 func ingestBudget(cfg *config.Config) int64 {
 	budget := int64(ingestMemory)
@@ -144,7 +165,7 @@ func ingestBudget(cfg *config.Config) int64 {
 // MemoryLimit returns the bytes that a program with this configuration has use for. Its heap may well grow to that
 // between two collections, but with so much in use it should rather collect more often.
 func MemoryLimit(cfg *config.Config) int64 {
-	limit := ingestBudget(cfg) + baseMemory
+	limit := ingestBudget(cfg) + spareMemory + baseMemory
 	for _, out := range cfg.Outputs {
 		limit += int64(max(out.Common.Workers, 2)+1) * int64(max(out.Common.Batch.MaxBytes, 8<<20))
 	}
@@ -209,6 +230,7 @@ func (a *App) Run(ctx context.Context) error {
 	if a.opts.Load != nil {
 		start(&watching, a.watch, watched)
 	}
+	watching.Go(func() { tls.Watch(watched, tls.WatchEvery, a.certificates) })
 	var cause error
 	select {
 	case <-ctx.Done():

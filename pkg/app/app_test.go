@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -320,5 +321,66 @@ func TestReload(t *testing.T) {
 	s = p.await("the output that came back", func(s status.Snapshot) bool { return delivered(s, "pods") == 2 })
 	if s.Config.Failing.Text != "" || len(s.Config.Restart) != 0 {
 		t.Errorf("state after a good configuration: %+v", s.Config)
+	}
+}
+
+const twoClusters = `
+hostname: aggregator.test
+listeners: [{address: "127.0.0.1:0"}]
+clusters:
+  - {name: seoul, shared_key: [new, old], tags: ["kube.**"], fields: {region: ap}}
+  - {name: tokyo, shared_key: other, users: [{name: agent, password: secret}]}
+buffer: {path: "%[1]s/data", min_free_disk: 1MiB}
+outputs:
+  all: {type: file, path: "%[1]s/{cluster}", batch: {max_wait: 1ms}}
+status: {address: "127.0.0.1:0"}
+`
+
+// TestClusters has agents of two clusters log in, and strangers try.
+func TestClusters(t *testing.T) {
+	dir := t.TempDir()
+	p := start(t, dir, twoClusters)
+	send := func(login *forward.ClientLogin, tag string) error {
+		client, err := forward.Dial(t.Context(), forward.ClientConfig{Address: p.ListenerAddrs()[0].String(), Login: login, Timeout: patience})
+		if err != nil {
+			return err
+		}
+		one := event.AppendEntry(nil, event.AppendTime(nil, event.Time{Sec: 1}), nil, []byte{0x80})
+		err = client.Send(t.Context(), &forward.ClientMessage{Tag: tag, Entries: one, Events: 1, Chunk: "c"})
+		return errors.Join(err, client.Close())
+	}
+	for _, tc := range []struct {
+		name  string
+		login *forward.ClientLogin
+		tag   string
+		fails bool
+	}{
+		{"first key", &forward.ClientLogin{SharedKey: "new", Hostname: "a"}, "kube.a", false},
+		{"second key", &forward.ClientLogin{SharedKey: "old", Hostname: "a"}, "kube.a", false},
+		{"tag of nobody", &forward.ClientLogin{SharedKey: "old", Hostname: "a"}, "host.a", false},
+		{"key and user", &forward.ClientLogin{SharedKey: "other", Hostname: "a", User: "agent", Password: "secret"}, "host.a", false},
+		{"key without user", &forward.ClientLogin{SharedKey: "other", Hostname: "a"}, "host.a", true},
+		{"wrong key", &forward.ClientLogin{SharedKey: "wrong", Hostname: "a"}, "kube.a", true},
+		{"no key", nil, "kube.a", true},
+	} {
+		if err := send(tc.login, tc.tag); (err != nil) != tc.fails {
+			t.Errorf("%s: %v", tc.name, err)
+		}
+	}
+	s := p.await("the deliveries", func(s status.Snapshot) bool { return delivered(s, "all") == 3 })
+	if c := s.Clusters[0]; c.Name != "seoul" || c.StoredEvents != 2 || c.Dead["tag_not_allowed"] != 1 {
+		t.Errorf("seoul: %+v", c)
+	}
+	if c := s.Clusters[1]; c.Name != "tokyo" || c.StoredEvents != 1 {
+		t.Errorf("tokyo: %+v", c)
+	}
+	if r := s.Listeners[0].Refused; r["shared_key"] != 1 || r["user"] != 1 {
+		t.Errorf("refused: %v", r)
+	}
+	for name, want := range map[string]int{"seoul": 2, "tokyo": 0} {
+		text, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil || strings.Count(string(text), `"region":"ap"`) != want {
+			t.Errorf("%s has %q: %v", name, text, err)
+		}
 	}
 }

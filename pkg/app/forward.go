@@ -9,15 +9,15 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/tls"
 )
 
-// newForward makes an output of type forward with what it needs of other parts: the host's name and the certificates.
-func (a *App) newForward(c *forwardoutput.Config, log zerolog.Logger) (*forwardoutput.Output, error) {
+// newForward gives out a sender of type forward, with what it needs of other parts: the host's name and the certificates.
+func (a *App) newForward(out *output, c *forwardoutput.Config, log zerolog.Logger) (err error) {
 	var secure func(host string) *stdtls.Config
 	if c.TLS != nil {
-		certificates, err := tls.NewClient(*c.TLS, tls.Options{Log: log, Now: a.opts.Now})
-		if err != nil {
-			return nil, err
+		if out.certificates, err = tls.NewClient(*c.TLS, tls.Options{Log: log, Now: a.opts.Now}); err != nil {
+			return err
 		}
-		secure = certificates.ConfigFor
+		secure = out.certificates.ConfigFor
 	}
-	return forwardoutput.New(*c, forwardoutput.Options{Hostname: a.initial.Hostname, TLS: secure, Log: log})
+	out.sender, err = forwardoutput.New(*c, forwardoutput.Options{Hostname: a.initial.Hostname, TLS: secure, Log: log})
+	return err
 }

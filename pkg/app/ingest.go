@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
+	"github.com/seed-afc6a195/aggregator/pkg/cluster"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/forward"
 	"github.com/seed-afc6a195/aggregator/pkg/route"
@@ -15,8 +16,11 @@ import (
 // maxLetterBytes bounds the entries that one dead letter of unrouted events holds.
 const maxLetterBytes = 64 << 10
 
-// reasonUnrouted labels events that no route wanted, dead or dropped.
-const reasonUnrouted = "unrouted"
+// Labels of events that no output gets.
+const (
+	reasonUnrouted = "unrouted"        // no route wants them: dead or dropped
+	reasonTag      = "tag_not_allowed" // their cluster may not send such a tag: dead
+)
 
 // ingest joins the listeners to the queue: it asks the routes who wants a message and counts what becomes of its
 // events. It is the listeners' forward.Sink.
@@ -32,6 +36,7 @@ type ingest struct {
 // rules say what becomes of a message. A reload replaces them as one.
 type rules struct {
 	routes       *route.Table
+	clusters     *cluster.Registry
 	keepUnrouted bool // as dead letters; otherwise they are dropped and counted
 }
 
@@ -72,15 +77,15 @@ func (t *tally) reset() {
 	clear(t.dead)
 }
 
-func newIngest(queue buffer.Queue, routes *route.Table, keepUnrouted bool, now func() time.Time) *ingest {
+func newIngest(queue buffer.Queue, routes *route.Table, clusters *cluster.Registry, keepUnrouted bool, now func() time.Time) *ingest {
 	in := &ingest{queue: queue, now: now, clusters: map[string]*tally{}}
-	in.setRules(routes, keepUnrouted)
+	in.setRules(routes, clusters, keepUnrouted)
 	return in
 }
 
 // setRules puts rules in force, from the next message of each connection on.
-func (in *ingest) setRules(routes *route.Table, keepUnrouted bool) {
-	in.rules.Store(&rules{routes, keepUnrouted})
+func (in *ingest) setRules(routes *route.Table, clusters *cluster.Registry, keepUnrouted bool) {
+	in.rules.Store(&rules{routes, clusters, keepUnrouted})
 }
 
 func (in *ingest) NewBatch(conn uint64) forward.Batch {
@@ -124,6 +129,8 @@ type ingestBatch struct {
 	current *tally // the message begun last; Abandon forgets it
 	rules   *rules // for the current message
 	routed  bool   // the current message has outputs
+	tag     string // the one before, which is allowed where tagFits says so
+	tagFits bool
 }
 
 func (b *ingestBatch) Begin(cluster, tag, chunk string) {
@@ -131,8 +138,10 @@ func (b *ingestBatch) Begin(cluster, tag, chunk string) {
 	b.stored.cluster = cluster
 	b.current.messages = 1
 	m := buffer.Message{Cluster: cluster, Tag: tag, Chunk: chunk}
-	b.rules = b.in.rules.Load()
-	if r := b.rules.routes.Match(cluster, tag); r != nil {
+	if r := b.in.rules.Load(); r != b.rules || tag != b.tag {
+		b.rules, b.tag, b.tagFits = r, tag, r.clusters.Allows(cluster, tag)
+	}
+	if r := b.rules.routes.Match(cluster, tag); r != nil && b.tagFits {
 		m.Outputs = r.Outputs
 	}
 	b.routed = len(m.Outputs) > 0
@@ -152,16 +161,19 @@ func (b *ingestBatch) Add(entries []byte, events int, nanos bool) {
 	case b.routed:
 		b.current.routed += uint64(events)
 		b.out.Add(entries, events, nanos)
+	case !b.tagFits:
+		b.current.dead[reasonTag] += uint64(events)
+		b.rejectAll(entries, reasonTag)
 	case b.rules.keepUnrouted:
 		b.current.dead[reasonUnrouted] += uint64(events)
-		b.rejectAll(entries)
+		b.rejectAll(entries, reasonUnrouted)
 	default:
 		b.current.dropped[reasonUnrouted] += uint64(events)
 	}
 }
 
 // rejectAll makes dead letters of well-formed entries.
-func (b *ingestBatch) rejectAll(entries []byte) {
+func (b *ingestBatch) rejectAll(entries []byte, reason string) {
 	var e event.Entry
 	letter, rest, events := entries, entries, 0
 	for len(rest) > 0 {
@@ -174,7 +186,7 @@ func (b *ingestBatch) rejectAll(entries []byte) {
 		}
 		rest = next
 		if size := len(letter) - len(rest); size >= maxLetterBytes || len(rest) == 0 {
-			b.out.Reject(letter[:size], events, reasonUnrouted)
+			b.out.Reject(letter[:size], events, reason)
 			letter, events = rest, 0
 		}
 	}

@@ -14,33 +14,43 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/outputs/file"
 	forwardoutput "github.com/seed-afc6a195/aggregator/pkg/outputs/forward"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs/stdout"
+	"github.com/seed-afc6a195/aggregator/pkg/tls"
 )
 
 // output is a destination and the loop that serves it.
 type output struct {
-	name     string
-	settings config.Output
-	common   outputs.Common // with the destination's defaults
-	sender   outputs.Output
-	loop     *delivery.Loop
-	stop     context.CancelFunc
-	done     chan struct{} // closed when the loop has ended
+	name         string
+	settings     config.Output
+	fields       map[string]map[string]string // by cluster; see config
+	common       outputs.Common               // with the destination's defaults
+	sender       outputs.Output
+	certificates *tls.Client // nil without TLS
+	loop         *delivery.Loop
+	stop         context.CancelFunc
+	done         chan struct{} // closed when the loop has ended
 }
 
 // newOutput makes an output that does nothing until launch.
-func (a *App) newOutput(name string, settings config.Output) (*output, error) {
-	out := &output{name: name, settings: settings}
+func (a *App) newOutput(name string, cfg *config.Config) (*output, error) {
+	settings := cfg.Outputs[name]
+	out := &output{name: name, settings: settings, fields: clusterFields(cfg)}
 	log := a.opts.Log.With().Str("output", name).Logger()
 	var err error
 	switch c := settings.Settings.(type) {
 	case *file.Config:
 		out.common = c.Settings()
-		out.sender, err = file.New(*c, name, log, a.opts.Now)
+		var files *file.Output
+		if files, err = file.New(*c, name, log, a.opts.Now); err == nil {
+			files.SetClusterFields(out.fields)
+			out.sender = files
+		}
 	case *stdout.Config:
-		out.common, out.sender = c.Settings(), stdout.New(*c, os.Stdout)
+		lines := stdout.New(*c, os.Stdout)
+		lines.SetClusterFields(out.fields)
+		out.common, out.sender = c.Settings(), lines
 	case *forwardoutput.Config:
 		out.common = c.Settings()
-		out.sender, err = a.newForward(c, log)
+		err = a.newForward(out, c, log)
 	default:
 		err = fmt.Errorf("type %s is not supported yet", settings.Common.Type)
 	}

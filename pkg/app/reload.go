@@ -39,7 +39,12 @@ func (a *App) watch(ctx context.Context) error {
 }
 
 // Reload reads the configuration again and puts it in force. After an error the old one stays in force, whole.
-func (a *App) Reload() error { return a.reload(true) }
+func (a *App) Reload() error {
+	for _, c := range a.certificates() {
+		_, _ = c.Reload() // it is logged and shown by the status
+	}
+	return a.reload(true)
+}
 
 // reload is Reload; unless asked for it does nothing where what was tried last has not changed.
 func (a *App) reload(asked bool) error {
@@ -86,12 +91,16 @@ func (a *App) apply(cfg *config.Config) (restart []string, err error) {
 	if err != nil {
 		return nil, err
 	}
+	registry, err := newRegistry(cfg)
+	if err != nil {
+		return nil, err
+	}
 	var fresh []*output // of outputs that are new or have changed
 	for _, name := range cfg.OutputNames() {
-		if old := a.output(name); old != nil && reflect.DeepEqual(old.settings, cfg.Outputs[name]) {
+		if old := a.output(name); old != nil && sameOutput(old, cfg) {
 			continue
 		}
-		out, err := a.newOutput(name, cfg.Outputs[name])
+		out, err := a.newOutput(name, cfg)
 		if err != nil {
 			for _, out := range fresh {
 				err = errors.Join(err, out.sender.Close())
@@ -101,7 +110,8 @@ func (a *App) apply(cfg *config.Config) (restart []string, err error) {
 		fresh = append(fresh, out)
 	}
 	// From here on nothing fails. What the old routes still send to an output that goes is kept in the queue.
-	a.ingest.setRules(routes, cfg.Unrouted == "dead_letter")
+	a.clusters.Swap(registry)
+	a.ingest.setRules(routes, registry, cfg.Unrouted == "dead_letter")
 	for _, old := range a.currentOutputs() {
 		if _, stays := cfg.Outputs[old.name]; !stays {
 			a.retire(old)

@@ -11,6 +11,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/delivery"
 	"github.com/seed-afc6a195/aggregator/pkg/forward"
 	"github.com/seed-afc6a195/aggregator/pkg/status"
+	"github.com/seed-afc6a195/aggregator/pkg/tls"
 )
 
 // snapshot gathers the state of all parts. Pending events are read before what was delivered, and that before what
@@ -25,10 +26,18 @@ func (a *App) snapshot() status.Snapshot {
 	}
 	budget := a.budget.Stats()
 	s.Queue.MemoryBytes, s.Queue.MemoryMaxBytes = budget.Used, budget.Max
+	open := map[string]int{}
 	for _, l := range a.listeners {
-		s.Listeners = append(s.Listeners, listenerState(l.Stats()))
+		st := l.Stats()
+		s.Listeners = append(s.Listeners, listenerState(st))
+		for name, c := range st.Clusters {
+			open[name] += c.Open
+		}
 	}
-	s.Clusters = a.clusterStates(queue.Duplicates)
+	s.Clusters = a.clusterStates(queue.Duplicates, open)
+	for _, c := range a.allCertificates() {
+		s.Certificates = append(s.Certificates, certificateState(c.owner, c.source.State()))
+	}
 	return s
 }
 
@@ -60,22 +69,39 @@ func age(t, now time.Time) float64 {
 
 func listenerState(l forward.Stats) status.Listener {
 	return status.Listener{
-		Name: l.Name, Address: l.Address, Connections: l.Open, ConnectionsTotal: l.Connections, ProbesTotal: l.Probes,
+		Name: l.Name, Address: l.Address, Connections: l.Open, ConnectionsTotal: l.Connections,
+		TLSTotal: l.TLS, ProxiedTotal: l.Proxied, ProbesTotal: l.Probes,
 		Refused: l.Refused, Messages: l.Messages, AcksTotal: l.Acks, AckLatency: status.Latency{Snapshot: l.AckLatency},
 		LastError: status.Failure{Text: l.LastError, Time: l.LastErrorAt},
 	}
 }
 
-func (a *App) clusterStates(duplicates map[string]buffer.Duplicates) []status.Cluster {
-	tallies := a.ingest.snapshot()
-	if tallies[cluster.Default] == nil {
-		tallies[cluster.Default] = newTally(cluster.Default)
+func certificateState(owner string, c tls.State) status.Certificate {
+	return status.Certificate{
+		Owner: owner, CertFile: c.CertFile, CAFile: c.CAFile, Subject: c.Subject, Names: slices.Clone(c.Names), NotAfter: c.NotAfter,
+		DaysLeft: c.DaysLeft, LoadedAt: c.LoadedAt, Reloads: c.Reloads, Failing: status.Failure{Text: c.Failing, Time: c.FailingSince},
 	}
+}
+
+// clusterStates has every cluster that is configured, and those that have sent something before they were removed.
+func (a *App) clusterStates(duplicates map[string]buffer.Duplicates, open map[string]int) []status.Cluster {
+	tallies := a.ingest.snapshot()
+	names := a.clusters.Current().Names()
+	if len(names) == 0 {
+		names = []string{cluster.Default}
+	}
+	for _, name := range names {
+		if tallies[name] == nil {
+			tallies[name] = newTally(name)
+		}
+	}
+	limits := a.clusters.Stats()
 	var all []status.Cluster
 	for _, name := range slices.Sorted(maps.Keys(tallies)) {
 		t, c := tallies[name], status.Cluster{Name: name}
 		c.ReceivedEvents, c.ReceivedBytes, c.Messages, c.LastSeen = t.events, t.bytes, t.messages, t.lastSeen
 		c.Dropped, c.Dead = t.dropped, t.dead
+		c.Connections, c.RefusedConnections, c.Slowed = open[name], limits[name].Refused, limits[name].Slowed.Seconds()
 		c.DuplicateEvents = uint64(duplicates[name].Events)
 		c.StoredEvents = t.routed - c.DuplicateEvents
 		all = append(all, c)

@@ -10,7 +10,7 @@ import (
 // docs/metrics.md is written from it.
 func families() []family {
 	var all []family
-	for _, part := range [][]family{processFamilies(), listenerFamilies(), clusterFamilies(), queueFamilies(), outputFamilies(), ledgerFamilies()} {
+	for _, part := range [][]family{processFamilies(), listenerFamilies(), clusterFamilies(), certificateFamilies(), queueFamilies(), outputFamilies(), ledgerFamilies()} {
 		all = append(all, part...)
 	}
 	return all
@@ -99,6 +99,8 @@ func listenerFamilies() []family {
 	return []family{
 		eachGauge("aggregator_listener_open_connections", "Connections that are open.", label, list, func(l *Listener) (string, float64) { return l.Name, float64(l.Connections) }),
 		eachCounter("aggregator_listener_connections_total", "Connections accepted.", label, list, func(l *Listener) (string, uint64) { return l.Name, l.ConnectionsTotal }),
+		eachCounter("aggregator_listener_tls_connections_total", "Connections with a finished TLS handshake.", label, list, func(l *Listener) (string, uint64) { return l.Name, l.TLSTotal }),
+		eachCounter("aggregator_listener_proxied_connections_total", "Connections whose source a PROXY header told.", label, list, func(l *Listener) (string, uint64) { return l.Name, l.ProxiedTotal }),
 		eachCounter("aggregator_listener_probes_total", "Connections closed by the client without a byte, as load balancers do.", label, list, func(l *Listener) (string, uint64) { return l.Name, l.ProbesTotal }),
 		eachCounts("aggregator_listener_refused_total", "Connections closed by the server, by reason.", label, "reason", list, func(l *Listener) (string, Counts) { return l.Name, l.Refused }),
 		eachCounts("aggregator_listener_messages_total", "Messages received, by the protocol's mode.", label, "mode", list, func(l *Listener) (string, Counts) { return l.Name, l.Messages }),
@@ -119,7 +121,21 @@ func clusterFamilies() []family {
 		eachCounter("aggregator_duplicate_events_total", "Events of resent chunks, acked again and not stored again.", label, list, func(c *Cluster) (string, uint64) { return c.Name, c.DuplicateEvents }),
 		eachCounts("aggregator_dropped_events_total", "Events dropped on arrival, by rule.", label, "rule", list, func(c *Cluster) (string, Counts) { return c.Name, c.Dropped }),
 		eachCounts("aggregator_rejected_events_total", "Events kept as dead letters on arrival, by reason.", label, "reason", list, func(c *Cluster) (string, Counts) { return c.Name, c.Dead }),
+		eachGauge("aggregator_cluster_open_connections", "Connections that are open.", label, list, func(c *Cluster) (string, float64) { return c.Name, float64(c.Connections) }),
+		eachCounter("aggregator_cluster_refused_connections_total", "Connections beyond max_connections.", label, list, func(c *Cluster) (string, uint64) { return c.Name, c.RefusedConnections }),
+		eachGauge("aggregator_cluster_slowed_seconds", "What the cluster's connections have waited for rate_limit, all together.", label, list, func(c *Cluster) (string, float64) { return c.Name, c.Slowed }),
 		eachGauge("aggregator_cluster_last_seen_timestamp_seconds", "When the cluster last sent something, 0 for never.", label, list, func(c *Cluster) (string, float64) { return c.Name, unix(c.LastSeen) }),
+	}
+}
+
+func certificateFamilies() []family {
+	const label = "owner"
+	list := func(s *Snapshot) []Certificate { return s.Certificates }
+	return []family{
+		eachGauge("aggregator_tls_certificate_remaining_seconds", "Time until the certificate expires; below 0 once it has, 0 where there is only a CA file.", label, list, func(c *Certificate) (string, float64) { return c.Owner, c.DaysLeft * 24 * 3600 }),
+		eachGauge("aggregator_tls_loaded_timestamp_seconds", "When the files in force were loaded.", label, list, func(c *Certificate) (string, float64) { return c.Owner, unix(c.LoadedAt) }),
+		eachCounter("aggregator_tls_reloads_total", "How often changed files came into force.", label, list, func(c *Certificate) (string, uint64) { return c.Owner, c.Reloads }),
+		eachGauge("aggregator_tls_failing", "1 while the files as they are now are refused and the old ones stay in force.", label, list, func(c *Certificate) (string, float64) { return c.Owner, flag(c.Failing.Text != "") }),
 	}
 }
 

@@ -23,13 +23,14 @@ type Snapshot struct {
 	Healthy   bool      `json:"healthy"`        // derived
 	Unhealthy []string  `json:"unhealthy"`      // derived: why
 
-	Config      ConfigState `json:"config"`
-	Listeners   []Listener  `json:"listeners"`
-	Clusters    []Cluster   `json:"clusters"`
-	Queue       Queue       `json:"queue"`
-	Outputs     []Output    `json:"outputs"`
-	DeadLetters DeadLetters `json:"dead_letters"`
-	Ledger      Ledger      `json:"ledger"` // derived
+	Config       ConfigState   `json:"config"`
+	Listeners    []Listener    `json:"listeners"`
+	Clusters     []Cluster     `json:"clusters"`
+	Queue        Queue         `json:"queue"`
+	Outputs      []Output      `json:"outputs"`
+	Certificates []Certificate `json:"certificates"`
+	DeadLetters  DeadLetters   `json:"dead_letters"`
+	Ledger       Ledger        `json:"ledger"` // derived
 }
 
 // Counts are counters by a label: a reason, a mode, a rule.
@@ -87,9 +88,11 @@ type Listener struct {
 	Address          string  `json:"address"`
 	Connections      int     `json:"connections"` // open now
 	ConnectionsTotal uint64  `json:"connections_total"`
-	ProbesTotal      uint64  `json:"probes_total"` // connections that closed without a byte
-	Refused          Counts  `json:"refused"`      // connections by the reason that they were closed for
-	Messages         Counts  `json:"messages"`     // by mode
+	TLSTotal         uint64  `json:"tls_total"`     // of these, with a finished TLS handshake
+	ProxiedTotal     uint64  `json:"proxied_total"` // of these, whose source a PROXY header told
+	ProbesTotal      uint64  `json:"probes_total"`  // connections that closed without a byte
+	Refused          Counts  `json:"refused"`       // connections by the reason that they were closed for
+	Messages         Counts  `json:"messages"`      // by mode
 	AcksTotal        uint64  `json:"acks_total"`
 	AckLatency       Latency `json:"ack_latency"` // from a message's last byte to its ack
 	LastError        Failure `json:"last_error,omitzero"`
@@ -98,17 +101,34 @@ type Listener struct {
 // Cluster is what came in from one cluster. ReceivedEvents is StoredEvents and DuplicateEvents and
 // all of Dropped and Dead together; all are counted when the message is committed.
 type Cluster struct {
-	Name            string    `json:"name"`
-	ReceivedEvents  uint64    `json:"received_events"`
-	ReceivedBytes   uint64    `json:"received_bytes"` // of msgpack entries, decompressed
-	Messages        uint64    `json:"messages"`
-	StoredEvents    uint64    `json:"stored_events"` // for at least one output
-	DuplicateEvents uint64    `json:"duplicate_events"`
-	Dropped         Counts    `json:"dropped"` // events by rule
-	Dead            Counts    `json:"dead"`    // events kept as dead letters on arrival, by reason
-	LastSeen        time.Time `json:"last_seen,omitzero"`
-	EventsPerSecond float64   `json:"events_per_second"` // derived: received, of the last seconds
-	BytesPerSecond  float64   `json:"bytes_per_second"`  // derived
+	Name               string    `json:"name"`
+	ReceivedEvents     uint64    `json:"received_events"`
+	ReceivedBytes      uint64    `json:"received_bytes"` // of msgpack entries, decompressed
+	Messages           uint64    `json:"messages"`
+	StoredEvents       uint64    `json:"stored_events"` // for at least one output
+	DuplicateEvents    uint64    `json:"duplicate_events"`
+	Dropped            Counts    `json:"dropped"`             // events by rule
+	Dead               Counts    `json:"dead"`                // events kept as dead letters on arrival, by reason
+	Connections        int       `json:"connections"`         // open
+	RefusedConnections uint64    `json:"refused_connections"` // beyond max_connections
+	Slowed             float64   `json:"slowed_seconds"`      // that its connections waited for rate_limit, all together
+	LastSeen           time.Time `json:"last_seen,omitzero"`
+	EventsPerSecond    float64   `json:"events_per_second"` // derived: received, of the last seconds
+	BytesPerSecond     float64   `json:"bytes_per_second"`  // derived
+}
+
+// Certificate is what a listener or an output shows to others, or trusts them by.
+type Certificate struct {
+	Owner    string    `json:"owner"` // "listener public", "output up"
+	CertFile string    `json:"cert_file,omitempty"`
+	CAFile   string    `json:"ca_file,omitempty"`
+	Subject  string    `json:"subject,omitempty"`
+	Names    []string  `json:"names,omitempty"`
+	NotAfter time.Time `json:"not_after,omitzero"`
+	DaysLeft float64   `json:"days_left"` // below 0: expired; 0 where there is only ca_file
+	LoadedAt time.Time `json:"loaded_at"`
+	Reloads  uint64    `json:"reloads"`
+	Failing  Failure   `json:"failing,omitzero"` // why the files as they are now are not in force
 }
 
 // Queue is the store of what was acknowledged and is not delivered yet.

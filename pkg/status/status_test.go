@@ -58,6 +58,9 @@ func fixture(started time.Time, n uint64) Snapshot {
 			{Name: "osaka", ReceivedEvents: 100, StoredEvents: 60, DuplicateEvents: 20, Dropped: Counts{"metrics": 7, "traces": 3}, Dead: Counts{"invalid_entry": 10}},
 			{Name: "tokyo"},
 		},
+		Certificates: []Certificate{
+			{Owner: "listener public", CertFile: "tls.crt", DaysLeft: 30, LoadedAt: started, Reloads: 2, Failing: Failure{"half of a key", started}},
+		},
 		Queue: Queue{
 			Segments: 2, SetAsideSegments: 1, DiskBytes: 1 << 20, MaxBytes: 1 << 30, FreeDiskBytes: 1 << 31, Full: true, FullReason: "max_size",
 			PendingChunks: 4, PendingEvents: 5, PendingBytes: 6, OldestAge: 7.5, AppendedChunks: 8, AppendedEvents: 9, AppendedBytes: 10,

@@ -1,0 +1,83 @@
+package app
+
+import (
+	"reflect"
+
+	"github.com/seed-afc6a195/aggregator/pkg/cluster"
+	"github.com/seed-afc6a195/aggregator/pkg/config"
+	"github.com/seed-afc6a195/aggregator/pkg/forward"
+	"github.com/seed-afc6a195/aggregator/pkg/route"
+	"github.com/seed-afc6a195/aggregator/pkg/tls"
+)
+
+// doorkeeper tells the listeners whose a connection is. It is their forward.Clusters.
+type doorkeeper struct{ *cluster.Holder }
+
+func (d doorkeeper) Identify(p forward.Peer) (name string, login bool, err error) {
+	return d.Current().Identify(clusterPeer(p))
+}
+
+func (d doorkeeper) Login(p forward.Peer, l forward.Login) (name, proof string, err error) {
+	return d.Current().Login(clusterPeer(p), cluster.Login(l))
+}
+
+func clusterPeer(p forward.Peer) cluster.Peer {
+	return cluster.Peer{Source: p.Addr.Addr(), TLSNames: tls.Names(p.TLS), Allowed: p.Clusters}
+}
+
+// newRegistry makes the clusters of a configuration.
+func newRegistry(cfg *config.Config) (*cluster.Registry, error) {
+	return cluster.New(cfg.Clusters, func(pattern string) (func(tag string) bool, error) {
+		p, err := route.Compile(pattern)
+		return p.Match, err
+	})
+}
+
+// clusterFields returns what is added to the events of each cluster.
+func clusterFields(cfg *config.Config) map[string]map[string]string {
+	fields := map[string]map[string]string{}
+	for _, c := range cfg.Clusters {
+		if len(c.Fields) > 0 {
+			fields[c.Name] = c.Fields
+		}
+	}
+	return fields
+}
+
+// sameOutput says whether out is what cfg wants under its name.
+func sameOutput(out *output, cfg *config.Config) bool {
+	return reflect.DeepEqual(out.settings, cfg.Outputs[out.name]) && reflect.DeepEqual(out.fields, clusterFields(cfg))
+}
+
+// certificates returns all that is read again when it changes.
+func (a *App) certificates() []tls.Reloader {
+	var all []tls.Reloader
+	for _, c := range a.allCertificates() {
+		all = append(all, c.source)
+	}
+	return all
+}
+
+// certificate is one that a listener shows, or an output shows or checks.
+type certificate struct {
+	owner  string // "listener public", "output up"
+	source interface {
+		tls.Reloader
+		State() tls.State
+	}
+}
+
+func (a *App) allCertificates() []certificate {
+	var all []certificate
+	for i, s := range a.listenerTLS {
+		if s != nil {
+			all = append(all, certificate{"listener " + a.initial.Listeners[i].Name, s})
+		}
+	}
+	for _, out := range a.currentOutputs() {
+		if out.certificates != nil {
+			all = append(all, certificate{"output " + out.name, out.certificates})
+		}
+	}
+	return all
+}
