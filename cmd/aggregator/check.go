@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
+
+	"github.com/seed-afc6a195/aggregator/pkg/app"
 )
 
 func newCheckCommand() *cobra.Command {
@@ -19,6 +21,9 @@ and what to do. Without mistakes it prints what the configuration does. Secrets 
 			loaded, err := loadConfig(path)
 			if err != nil {
 				return err
+			}
+			if err := app.Check(loaded.Config); err != nil {
+				return usageError{err}
 			}
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: the configuration is right\n%s", orDefaults(path), loaded.Config.Summary())
 			return err

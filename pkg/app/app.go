@@ -231,6 +231,7 @@ func (a *App) Run(ctx context.Context) error {
 		start(&watching, a.watch, watched)
 	}
 	watching.Go(func() { tls.Watch(watched, tls.WatchEvery, a.certificates) })
+	watching.Go(func() { a.tidy(watched) })
 	var cause error
 	select {
 	case <-ctx.Done():

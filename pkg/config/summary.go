@@ -1,7 +1,9 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/seed-afc6a195/aggregator/pkg/outputs/file"
@@ -19,11 +21,28 @@ func (c *Config) summarize() string {
 	}
 	line("hostname", "%s", c.Hostname)
 	for _, l := range c.Listeners {
+		secure := ""
+		if l.TLS != nil {
+			secure = " with TLS"
+			if l.TLS.ClientCAFile != "" {
+				secure += ", client certificates " + map[string]string{"require": "required", "request": "requested"}[l.TLS.ClientAuth]
+			}
+		}
 		anonymous := ""
 		if l.AllowAnonymous {
 			anonymous = ", anyone may send"
 		}
-		line("listener", "%s on %s%s", l.Name, l.Address, anonymous)
+		line("listener", "%s on %s%s%s", l.Name, l.Address, secure, anonymous)
+	}
+	for _, k := range c.Clusters {
+		var by []string
+		for how, given := range map[string]bool{"shared key": len(k.SharedKey) > 0, "user": len(k.Users) > 0, "certificate": len(k.TLSNames) > 0, "source": len(k.Sources) > 0} {
+			if given {
+				by = append(by, how)
+			}
+		}
+		slices.Sort(by)
+		line("cluster", "%s by %s", k.Name, cmp.Or(strings.Join(by, " and "), "its listener"))
 	}
 	limit := "80 % of what is free on the disk"
 	if c.Buffer.MaxSize > 0 {

@@ -80,6 +80,8 @@ func (c *conn) doorFault(err error) error {
 		return err
 	case !c.door.came && isProbe(err):
 		return errProbe
+	case errors.Is(err, os.ErrDeadlineExceeded) && !c.door.came && c.server.opts.TLS != nil:
+		return refuse(reasonNotTLS, "it said nothing for %v, like a client with a shared key and without TLS, which waits for the server to begin: turn TLS on in it", c.server.opts.HandshakeTimeout)
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return refuse(reasonHandshake, "it did not finish its handshake within handshake_timeout, %v", c.server.opts.HandshakeTimeout)
 	case isProbe(err) || errors.Is(err, io.ErrUnexpectedEOF):

@@ -123,3 +123,12 @@ func (s *Server) Stats() Stats {
 	st.LastError, st.LastErrorAt = s.counters.lastError, s.counters.lastErrorAt
 	return st
 }
+
+// Activity returns a number that grows with every connection and every message that was stored.
+func (s *Server) Activity() uint64 {
+	n := s.counters.connections.Load()
+	for m := range modeCount {
+		n += s.counters.messages[m].Load()
+	}
+	return n
+}
