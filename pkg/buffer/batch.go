@@ -55,12 +55,15 @@ type batch struct {
 
 	// While the committer has it:
 	turn    uint64
-	bytes   int64 // that it takes on disk, at most
+	bytes   int64 // that what is left of it takes on disk, at most
 	at      int   // msgs and pieces stored so far, by transactions that succeeded
 	atPiece int
-	buried  bool // letters are stored
-	repeats bool // a message has an original
-	outputs []*source
+	took    int64 // bytes of it in the transaction that is being made, at most
+	until   int   // pieces that the transaction which is being made takes it to
+	next    int   // at after that transaction
+	buried  bool  // letters are stored
+	repeats bool  // a message has an original
+	claims  []claim
 }
 
 // NewBatch implements Queue.
@@ -141,10 +144,12 @@ func (b *batch) Size() int {
 func (b *batch) Reset() {
 	clear(b.msgs) // lets go of strings and ids
 	clear(b.letters)
-	b.msgs, b.pieces, b.letters, b.outputs = b.msgs[:0], b.pieces[:0], b.letters[:0], b.outputs[:0]
+	clear(b.claims)
+	b.claims = b.claims[:0]
+	b.msgs, b.pieces, b.letters = b.msgs[:0], b.pieces[:0], b.letters[:0]
 	b.s.arenas.put(b.arena)
 	b.arena = nil
-	b.at, b.atPiece, b.buried, b.repeats = 0, 0, false, false
+	b.at, b.atPiece, b.until, b.next, b.buried, b.repeats = 0, 0, 0, 0, false, false
 	if cap(b.msgs)*int(unsafe.Sizeof(message{})) > keepArena {
 		b.msgs = nil
 	}
@@ -159,13 +164,7 @@ func (b *batch) Commit(ctx context.Context) error {
 		b.Reset()
 		return ctx.Err() // nothing of it is wanted: what is to be stored is stored
 	}
-	b.bytes = int64(len(b.arena)) + int64(len(b.pieces))*chunkFixed
-	for i := range b.msgs {
-		if m := &b.msgs[i]; m.Chunk != "" {
-			m.key = event.PartKeyOfChunk(m.Cluster, m.Tag, m.Chunk)
-		}
-	}
-	b.s.limited(b)
+	b.prepare()
 	if err := b.s.commit.enter(b); err != nil {
 		b.Reset()
 		return err
@@ -181,8 +180,57 @@ func (b *batch) Commit(ctx context.Context) error {
 		}
 	}
 	b.s.dedupe.left(b, err == nil)
+	if err != nil {
+		b.s.commit.kick() // what repeats it has to be stored now
+	}
 	b.Reset()
 	return err
+}
+
+// prepare works out what b takes of the limits and what its messages' ids are.
+func (b *batch) prepare() {
+	b.bytes = 0
+	for i := range b.pieces {
+		b.bytes += b.pieces[i].cost()
+	}
+	for i := range b.msgs {
+		if m := &b.msgs[i]; m.Chunk != "" {
+			m.key = event.PartKeyOfChunk(m.Cluster, m.Tag, m.Chunk)
+		}
+	}
+	b.s.claim(b)
+}
+
+// cost returns the bytes that p takes on disk, at most.
+func (p *piece) cost() int64 { return int64(p.n) + chunkFixed }
+
+// part makes the next transaction take b's pieces up to about limit bytes, at least one; b.took is
+// how many bytes that is.
+func (b *batch) part(limit int64) {
+	n := int64(chunkFixed)
+	if !b.buried {
+		for i := range b.letters {
+			n += int64(len(b.letters[i].Entry))
+		}
+	}
+	for b.until = b.atPiece; b.until < len(b.pieces) && (n < limit || b.until == b.atPiece); b.until++ {
+		n += b.pieces[b.until].cost()
+	}
+	b.took = n
+}
+
+// partial says whether something of b is left after the transaction that is being made.
+func (b *batch) partial() bool { return b.until < len(b.pieces) }
+
+// begun says whether a transaction has stored a part of b, but not all.
+func (b *batch) begun() bool { return b.atPiece > 0 }
+
+// advance notes that the transaction which took b up to b.until is on disk.
+func (b *batch) advance() {
+	for ; b.atPiece < b.until; b.atPiece++ {
+		b.bytes -= b.pieces[b.atPiece].cost()
+	}
+	b.at = b.next
 }
 
 func (b *batch) piecesEnd(m int) int {

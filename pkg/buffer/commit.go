@@ -1,14 +1,15 @@
 package buffer
 
 import (
+	"slices"
 	"sync"
 	"time"
 )
 
 const (
-	// groupBytes is where a group of batches is full, and where a transaction is: beyond, more bytes
-	// to one fdatasync gain nothing, and bbolt holds a copy of them.
-	groupBytes = 8 << 20
+	// groupBytes is where a group of batches, which one transaction stores, is full: beyond, more bytes
+	// to one fdatasync gain little, bbolt holds a copy of them, and who comes next waits longer.
+	groupBytes = 4 << 20
 	// mergeBytes bounds a chunk merged of small messages.
 	mergeBytes = 256 << 10
 	// patience bounds how long a commit waits for more batches to share its fdatasync with.
@@ -29,7 +30,10 @@ type committer struct {
 	wake   chan struct{} // something has changed: a batch came, room came, close
 
 	mu      sync.Mutex
-	waiting []*batch // in order of arrival
+	lines   map[string]*line // of clusters
+	ring    []*line          // the same in turn: clusters are few, so none leaves
+	at      int              // in ring
+	count   int              // batches that wait
 	turn    uint64
 	closing bool
 	ended   chan struct{}
@@ -45,7 +49,7 @@ type committer struct {
 }
 
 func newCommitter(s *Store) *committer {
-	return &committer{s: s, wake: make(chan struct{}, 1), ended: make(chan struct{})}
+	return &committer{s: s, lines: map[string]*line{}, wake: make(chan struct{}, 1), ended: make(chan struct{})}
 }
 
 // kick makes the goroutine look again. It is safe with any lock held.
@@ -66,7 +70,9 @@ func (c *committer) enter(b *batch) error {
 	c.turn++
 	b.turn = c.turn
 	c.s.dedupe.enter(b)
-	c.waiting = append(c.waiting, b)
+	l := c.line(b)
+	l.waiting = append(l.waiting, b)
+	c.count++
 	c.kick()
 	return nil
 }
@@ -75,14 +81,15 @@ func (c *committer) enter(b *batch) error {
 func (c *committer) leave(b *batch) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for i, o := range c.waiting {
-		if o == b {
-			c.waiting = append(c.waiting[:i], c.waiting[i+1:]...)
-			c.kick() // its repetition may be behind it
-			return true
-		}
+	l := c.line(b)
+	i := slices.Index(l.waiting, b)
+	if i < 0 {
+		return false
 	}
-	return false
+	l.waiting = slices.Delete(l.waiting, i, i+1)
+	c.count--
+	c.kick() // its repetition may be behind it, or a smaller one
+	return true
 }
 
 // close lets what there is room for be stored, ends the rest with ErrClosed, and waits.
@@ -114,23 +121,24 @@ func (c *committer) gather() []*batch {
 	patient := false
 	for {
 		c.mu.Lock()
-		n, closing := len(c.waiting), c.closing
+		n, closing := c.count, c.closing
 		if n > 0 && n < c.lastSize && !patient && !closing && time.Since(c.lastEnd) < staleGroup {
 			c.mu.Unlock()
 			patient = true
 			c.await(c.lastSize, min(patience, c.lastTook/2))
 			continue
 		}
-		// The lock is held so that no batch leaves, and is used anew, while it is looked at.
-		var group []*batch
-		group, c.waiting = c.limits.choose(c.waiting)
+		group := c.choose()
 		if closing && len(group) == 0 {
-			for _, b := range c.waiting {
-				b.answer <- ErrClosed
+			for _, l := range c.ring {
+				for _, b := range l.waiting {
+					b.answer <- ErrClosed
+				}
+				l.waiting = nil
 			}
-			c.waiting = nil
+			c.count = 0
 		}
-		n = len(c.waiting)
+		n = c.count
 		c.mu.Unlock()
 		switch {
 		case len(group) > 0:
@@ -161,7 +169,7 @@ func (c *committer) await(n int, d time.Duration) {
 		case <-c.wake:
 		}
 		c.mu.Lock()
-		enough := len(c.waiting) >= n || c.closing
+		enough := c.count >= n || c.closing
 		c.mu.Unlock()
 		if enough {
 			return
@@ -169,12 +177,16 @@ func (c *committer) await(n int, d time.Duration) {
 	}
 }
 
-// putBack queues batches again, before all others.
+// putBack queues batches again, before all others of their clusters.
 func (c *committer) putBack(group []*batch) {
 	for _, b := range group {
 		c.s.dedupe.release(b)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.waiting = append(append([]*batch(nil), group...), c.waiting...)
+	for _, b := range slices.Backward(group) {
+		l := c.line(b)
+		l.waiting = slices.Insert(l.waiting, 0, b)
+		c.count++
+	}
 }

@@ -80,10 +80,8 @@ const (
 )
 
 func openDeadLetters(dir string, cfg DeadLettersConfig, log zerolog.Logger, now func() time.Time) (*DeadLetters, error) {
-	d := &DeadLetters{dir: dir, cfg: cfg, log: log, now: now, fileSize: 16 << 20}
-	if cfg.MaxSize > 0 {
-		d.fileSize = max(1<<18, min(d.fileSize, int64(cfg.MaxSize)/8))
-	}
+	d := &DeadLetters{dir: dir, log: log, now: now}
+	d.bound(cfg)
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return nil, fmt.Errorf("make directory of dead letters: %w", err)
 	}
@@ -108,6 +106,24 @@ func openDeadLetters(dir string, cfg DeadLettersConfig, log zerolog.Logger, now 
 		d.files = append(d.files, f)
 	}
 	return d, nil
+}
+
+// bound sets the limits.
+func (d *DeadLetters) bound(cfg DeadLettersConfig) {
+	d.cfg, d.fileSize = cfg, 16<<20
+	if cfg.MaxSize > 0 {
+		d.fileSize = max(1<<18, min(d.fileSize, int64(cfg.MaxSize)/8))
+	}
+}
+
+// setLimits changes the limits; what is over them goes.
+func (d *DeadLetters) setLimits(cfg DeadLettersConfig) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.bound(cfg)
+	if !d.closed {
+		d.evict()
+	}
 }
 
 // look reads the summary of f.

@@ -64,14 +64,16 @@ func (d *dedupe) enter(b *batch) {
 	d.expire()
 	for i := range b.msgs {
 		if m := &b.msgs[i]; m.Chunk != "" {
-			d.claim(b, m)
+			d.claim(b, m, true)
 		}
 	}
 }
 
-func (d *dedupe) claim(b *batch, m *message) {
+// claim makes m a repetition of what is remembered, or else the one that others repeat. waiting: of
+// what is not stored yet too.
+func (d *dedupe) claim(b *batch, m *message, waiting bool) {
 	k := idKey{m.key, m.events}
-	if id := d.ids[k]; id != nil && id.conn != b.conn &&
+	if id := d.ids[k]; id != nil && id.conn != b.conn && (waiting || id.stored) &&
 		(id.state == idWaiting || id.state == idUnconfirmed && d.now().Before(id.until)) {
 		m.original, m.id, b.repeats = id, nil, true
 		return
@@ -102,7 +104,7 @@ func (d *dedupe) take(b *batch) {
 	for i := range b.msgs {
 		m := &b.msgs[i]
 		if m.original != nil && m.original.state == idFailed {
-			d.claim(b, m)
+			d.claim(b, m, false) // b is stored now: nothing that may still fail can stand for it
 		}
 		if m.id != nil {
 			m.id.taken = true

@@ -13,42 +13,52 @@ func (c *committer) store(group []*batch) {
 	s := c.s
 	g := &grouping{c: c, group: group, values: c.values[:0], merges: map[mergeKey]*merge{}, now: s.now()}
 	err := g.bury()
-	for i := 0; i < len(group) && err == nil; i++ {
-		err = g.add(i)
-	}
 	if err == nil {
-		err = g.write(len(group), 0, 0)
+		for _, b := range group {
+			g.add(b)
+		}
+		err = g.write()
 	}
-	if c.values = g.values; cap(c.values) > 2*groupBytes {
+	if c.values = g.values[:0]; cap(c.values) > 2*groupBytes {
 		c.values = nil
 	}
 	if err == nil {
 		c.recovered(s.log, "the queue stores again")
+		var rest []*batch
+		for _, b := range group {
+			if b.partial() {
+				b.advance()
+				rest = append(rest, b)
+				continue
+			}
+			c.stored(b)
+			b.answer <- nil
+		}
+		c.putBack(rest)
 		return
 	}
 	c.failed(s.log, err, "can't store: no ack is sent until it works again")
 	c.limits.failed(err)
-	rest := group[g.answered:]
-	if s.cfg.WhenFull != "reject" {
-		c.putBack(rest)
+	if c.limits.policy() != "reject" {
+		c.putBack(group)
 		return
 	}
-	for _, b := range rest {
+	for _, b := range group {
+		s.dedupe.release(b) // what repeats it must wait for its end
 		b.answer <- fmt.Errorf("%w: %w", ErrFull, err)
 	}
 }
 
-// grouping makes chunks of a group of batches, and transactions of these.
+// grouping makes chunks of a group of batches, and a transaction of these.
 type grouping struct {
-	c        *committer
-	group    []*batch
-	answered int // batches of group
-	now      time.Time
-	values   []byte    // of the transaction's chunks, one after the other
-	chunks   []chunk   // of the transaction, in order of sequence
-	whole    []*stored // messages whose last piece is in the transaction
-	merges   map[mergeKey]*merge
-	order    []*merge // of merges, so that it is the messages' order
+	c      *committer
+	group  []*batch
+	now    time.Time
+	values []byte    // of the transaction's chunks, one after the other
+	chunks []chunk   // of the transaction, in order of sequence
+	whole  []*stored // messages whose last piece is in the transaction
+	merges map[mergeKey]*merge
+	order  []*merge // of merges, so that it is the messages' order
 }
 
 // chunk is a chunk of the transaction that is being made.
@@ -105,28 +115,23 @@ func (g *grouping) bury() error {
 	return nil
 }
 
-// add makes chunks of batch i of the group.
-func (g *grouping) add(i int) error {
-	b := g.group[i]
+// add makes chunks of b, up to piece b.until.
+func (g *grouping) add(b *batch) {
 	for m := b.at; m < len(b.msgs); m++ {
-		msg := &b.msgs[m]
-		if msg.original != nil {
-			continue
-		}
-		end := b.piecesEnd(m)
-		for p := max(msg.piece, b.atPiece); p < end; p++ {
-			g.piece(b, msg, &b.pieces[p], p == end-1)
-			if len(g.values) >= g.c.s.txBytes() {
-				if err := g.write(i, m, p+1); err != nil {
-					return err
-				}
+		msg, end := &b.msgs[m], b.piecesEnd(m)
+		if msg.original == nil {
+			for p := max(msg.piece, b.atPiece); p < min(end, b.until); p++ {
+				g.piece(b, msg, &b.pieces[p], p == end-1)
 			}
 		}
-		if msg.id != nil {
+		if end > b.until {
+			b.next = m
+			return
+		}
+		if msg.original == nil && msg.id != nil {
 			g.whole = append(g.whole, &stored{b.conn, b.turn, msg.id})
 		}
 	}
-	return nil
 }
 
 func (g *grouping) piece(b *batch, m *message, p *piece, last bool) {
@@ -200,15 +205,13 @@ func (g *grouping) chunk(key mergeKey, outputs []string, events, raw int, parts 
 	g.chunks = append(g.chunks, ch)
 }
 
-// write stores all that was added. batch, msg and piece are where the group goes on afterwards.
-func (g *grouping) write(batch, msg, piece int) error {
+// write stores all that was added.
+func (g *grouping) write() error {
 	for _, m := range g.order {
 		if m.raw != nil {
 			g.flush(m)
 		}
 	}
-	clear(g.order)
-	g.order = g.order[:0]
 	s := g.c.s
 	var segment uint64
 	if len(g.chunks) > 0 {
@@ -238,15 +241,6 @@ func (g *grouping) write(batch, msg, piece int) error {
 		ids[i] = w.id
 	}
 	s.dedupe.stored(ids, segment)
-	for ; g.answered < batch; g.answered++ {
-		b := g.group[g.answered]
-		g.c.count(b)
-		b.answer <- nil
-	}
-	if batch < len(g.group) {
-		g.group[batch].at, g.group[batch].atPiece = msg, piece
-	}
-	g.values, g.chunks, g.whole = g.values[:0], g.chunks[:0], g.whole[:0]
 	return nil
 }
 
@@ -275,8 +269,8 @@ func (g *grouping) publish(seg *segment, where []uint32) {
 	s.counts.commits++
 }
 
-// count counts a batch that is stored.
-func (c *committer) count(b *batch) {
+// stored counts a batch that is stored.
+func (c *committer) stored(b *batch) {
 	s := c.s
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -168,6 +168,9 @@ func (s *Store) remove(doomed []*segment) {
 		s.mu.Lock()
 		seg.gone = true
 		seg.unload(s)
+		for cluster, n := range seg.use {
+			s.use(seg, cluster, -n)
+		}
 		s.disk -= seg.disk
 		for src := range seg.done {
 			s.forget = append(s.forget, doneKey{seg.first, src.name})

@@ -3,7 +3,6 @@ package buffer
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -17,22 +16,69 @@ const (
 	pollBytes = 8 << 20
 )
 
-// limits decides whether there is room. Sizes are measured on the disk.
-//
-// max_size 0 stands for 80 % of what is free at the start and what the queue already has.
-// min_free_disk is at most a tenth of the disk, so that a small disk can be used at all.
-type limits struct {
-	s       *Store
-	max     int64 // bytes of all segments
-	minFree int64
+// Limits is what may be changed while the queue runs. Its path, sync, compression and dedupe_window
+// stay until the next Open.
+type Limits struct {
+	// MaxSize is in bytes on disk; 0: 80 % of what was free at the start and what the queue had.
+	MaxSize int64
+	// MinFreeDisk is in bytes, at most a tenth of the disk, so that a small disk can be used at all.
+	MinFreeDisk int64
+	// SegmentSize holds from the next segment on.
+	SegmentSize int64
+	WhenFull    string // block, reject or drop_oldest
+	// Outputs bounds what may wait for an output, in bytes on disk; 0 or missing: no bound but MaxSize.
+	// At the limit only batches with something for that output wait, are rejected, or make room.
+	Outputs map[string]int64
+	// Clusters bounds the same of a cluster, each chunk counted once until its last output is done with
+	// it. At the limit only batches of that cluster wait or are rejected, and only its chunks dropped.
+	Clusters    map[string]int64
+	DeadLetters DeadLettersConfig
+}
 
-	mu      sync.Mutex
-	free    int64 // when last asked
-	asked   time.Time
-	since   int64 // bytes stored since
-	failure error // of the last write, until retry
-	retry   time.Time
-	reason  string // why the batch that was looked at last has to wait; "": it has not
+// Limits returns the limits that c sets, with those of outputs and clusters.
+func (c *Config) Limits(outputs, clusters map[string]int64) Limits {
+	return Limits{
+		MaxSize: int64(c.MaxSize), MinFreeDisk: int64(c.MinFreeDisk), SegmentSize: int64(c.SegmentSize), WhenFull: c.WhenFull,
+		Outputs: outputs, Clusters: clusters, DeadLetters: c.DeadLetters,
+	}
+}
+
+// SetLimits replaces all limits, for what waits already too. The maps are kept.
+func (s *Store) SetLimits(to Limits) {
+	s.dead.setLimits(to.DeadLetters)
+	c := s.commit
+	c.mu.Lock() // so that a group is chosen by the old limits or the new
+	s.mu.Lock()
+	s.limitsOf = to
+	for _, src := range s.sources {
+		src.quota.limit = to.Outputs[src.name]
+	}
+	for _, t := range s.clusters {
+		t.quota.limit = to.Clusters[t.name]
+	}
+	s.mu.Unlock()
+	c.limits.set(to)
+	c.mu.Unlock()
+	c.kick()
+}
+
+// limits decides whether there is room. Sizes are measured on the disk.
+type limits struct {
+	s     *Store
+	auto  int64 // max where max_size is 0
+	total int64 // of the disk
+
+	mu       sync.Mutex
+	max      int64 // bytes of all segments
+	minFree  int64
+	segment  int64
+	whenFull string
+	free     int64 // when last asked
+	asked    time.Time
+	since    int64 // bytes stored since
+	failure  error // of the last write, until retry
+	retry    time.Time
+	reason   string // why nothing that waits could be stored when it was looked at last
 }
 
 func newLimits(s *Store) (*limits, error) {
@@ -40,29 +86,41 @@ func newLimits(s *Store) (*limits, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &limits{s: s, max: int64(s.cfg.MaxSize), minFree: min(int64(s.cfg.MinFreeDisk), total/10), free: free, asked: s.now()}
-	if l.max <= 0 {
-		l.max = (free + s.disk) / 10 * 8
-	}
-	// Room comes back by whole segments: with fewer than eight of them, a full queue would stutter.
-	s.segmentSize = max(1<<20, min(int64(s.cfg.SegmentSize), l.max/8, 1<<30))
+	l := &limits{s: s, auto: (free + s.disk) / 10 * 8, total: total, free: free, asked: s.now()}
+	l.set(s.limitsOf)
 	return l, nil
 }
 
-// limited notes which outputs with a limit the batch is for.
-func (s *Store) limited(b *batch) {
-	if len(s.opts.OutputLimits) == 0 {
-		return
+func (l *limits) set(to Limits) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.max = to.MaxSize; l.max <= 0 {
+		l.max = l.auto
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for i := range b.msgs {
-		for _, name := range b.msgs[i].Outputs {
-			if src := s.source(name); src.limit > 0 && !slices.Contains(b.outputs, src) {
-				b.outputs = append(b.outputs, src)
-			}
-		}
-	}
+	l.minFree = min(to.MinFreeDisk, l.total/10)
+	// Room comes back by whole segments: with fewer than eight of them, a full queue would stutter.
+	l.segment = max(1<<20, min(to.SegmentSize, l.max/8, 1<<30))
+	l.whenFull = to.WhenFull
+}
+
+func (l *limits) segmentSize() int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.segment
+}
+
+// policy returns when_full.
+func (l *limits) policy() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.whenFull
+}
+
+// note notes why nothing that waits could be stored; "": it could.
+func (l *limits) note(why string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.reason = why
 }
 
 // why returns why nothing can be stored, "" where it can.
@@ -81,62 +139,6 @@ func (l *limits) failed(err error) {
 	defer l.mu.Unlock()
 	l.failure, l.retry = err, l.s.now().Add(pollFull)
 	l.asked = time.Time{}
-}
-
-// choose parts the queue in the batches that there is room for now, in order and as many as make one
-// group, and the rest. Those that must not wait are answered and in neither.
-func (l *limits) choose(queue []*batch) (group, rest []*batch) {
-	var planned int64
-	reason := ""
-	defer func() {
-		l.mu.Lock()
-		l.reason = reason
-		l.mu.Unlock()
-	}()
-	for i, b := range queue {
-		if planned >= groupBytes {
-			rest = append(rest, queue[i:]...)
-			break
-		}
-		if b.repeats && l.s.dedupe.behind(b) {
-			rest = append(rest, b)
-			continue
-		}
-		why := l.verdict(b, planned)
-		if why != "" && l.s.cfg.WhenFull == "drop_oldest" {
-			for why != "" && l.dropOldest(b, planned) {
-				why = l.verdict(b, planned)
-			}
-		}
-		reason = why
-		switch {
-		case why == "":
-			group = append(group, b)
-			planned += b.bytes
-		case l.s.cfg.WhenFull == "reject":
-			b.answer <- fmt.Errorf("%w: %s", ErrFull, why)
-		default:
-			rest = append(rest, b)
-		}
-	}
-	return group, rest
-}
-
-// verdict returns why there is no room for b beside planned bytes; "": there is.
-func (l *limits) verdict(b *batch, planned int64) string {
-	if why := l.full(b.bytes + planned); why != "" {
-		l.s.commit.giveBack()
-		return why
-	}
-	l.s.mu.Lock()
-	defer l.s.mu.Unlock()
-	for _, src := range b.outputs {
-		// What is larger than the limit by itself must pass some time.
-		if src.pending.bytes+b.bytes+planned > src.limit && src.pending.chunks > 0 {
-			return fmt.Sprintf("%d bytes wait for output %s, whose max_queue_size is %d", src.pending.bytes, src.name, src.limit)
-		}
-	}
-	return ""
 }
 
 // full returns why there is no room for n bytes at all.
@@ -186,24 +188,8 @@ func (c *committer) giveBack() {
 	}
 }
 
-// dropOldest drops what has waited longest to make room for b: of an output over its limit, a chunk
-// of the cluster that has most waiting; else the oldest segment. False: there is nothing to drop.
-func (l *limits) dropOldest(b *batch, planned int64) bool {
-	s := l.s
-	if l.full(b.bytes+planned) == "" {
-		s.mu.Lock()
-		var over *source
-		for _, src := range b.outputs {
-			if src.pending.bytes+b.bytes+planned > src.limit {
-				over = src
-			}
-		}
-		s.mu.Unlock()
-		return over != nil && s.dropChunk(over)
-	}
-	if !l.dropHelps() {
-		return false
-	}
+// dropSegment drops the oldest segment; false: there is nothing to drop.
+func (s *Store) dropSegment() bool {
 	s.mu.Lock()
 	if len(s.segs) == 0 || !s.segs[0].sealed {
 		s.mu.Unlock()
@@ -260,7 +246,7 @@ func (s *Store) dropChunk(src *source) bool {
 		}
 		e := seg.entries[i]
 		l.dropped.add(e.events, e.size)
-		s.finish(l, seg, seg.first+uint64(e.seq), e.events, e.size)
+		s.finish(l, &lease{seg: seg, seq: seg.first + uint64(e.seq), size: e.size, events: e.events, set: e.set})
 		s.mu.Unlock()
 		return true
 	}

@@ -26,6 +26,7 @@ type segment struct {
 	disk    int64
 	bytes   int64            // of its chunks
 	sum     map[*lane]*share // what is wanted of it
+	use     map[uint32]int64 // bytes of it that are wanted, by cluster; see tenant
 	done    map[*source]bitmap
 	dirty   map[*source]bool // done is not in state.db yet
 	newest  int64            // when its last chunk was stored
@@ -117,6 +118,7 @@ func (s *Store) install(seg *segment, entries []entry, f *os.File) {
 	s.clock++
 	seg.entries, seg.file, seg.loaded, seg.used = entries, &handle{f: f}, true, s.clock
 	s.loadedN += len(entries)
+	s.recount(seg)
 	for {
 		var oldest *segment
 		n := 0
@@ -213,7 +215,7 @@ func (s *Store) clusterNumber(name string) uint32 {
 	n, ok := s.numbers[name]
 	if !ok {
 		n = uint32(len(s.clusters))
-		s.clusters, s.numbers[name] = append(s.clusters, name), n
+		s.clusters, s.numbers[name] = append(s.clusters, s.newTenant(name, n)), n
 	}
 	return n
 }
@@ -241,7 +243,7 @@ func (s *Store) externed(seg *segment) *contents {
 		n, ok := clusters[e.cluster]
 		if !ok {
 			n = uint32(len(c.clusters))
-			c.clusters, clusters[e.cluster] = append(c.clusters, s.clusters[e.cluster]), n
+			c.clusters, clusters[e.cluster] = append(c.clusters, s.clusters[e.cluster].name), n
 		}
 		m, ok := sets[e.set]
 		if !ok {
@@ -281,6 +283,9 @@ func (s *Store) adopt(seg *segment, entries []entry, appended bool) {
 				l.found.add(e.events, e.size)
 			}
 			l.list()
+		}
+		if s.wanted(seg, seg.first+uint64(e.seq), e.set) {
+			s.use(seg, e.cluster, int64(e.size))
 		}
 	}
 }
@@ -324,6 +329,6 @@ func (s *Store) missing(seg *segment, entries []entry) {
 // newSegment returns a segment that holds nothing yet.
 func newSegment(dirPath string, first uint64) *segment {
 	return &segment{
-		first: first, path: dirPath, sum: map[*lane]*share{}, done: map[*source]bitmap{}, dirty: map[*source]bool{},
+		first: first, path: dirPath, sum: map[*lane]*share{}, use: map[uint32]int64{}, done: map[*source]bitmap{}, dirty: map[*source]bool{},
 	}
 }

@@ -63,6 +63,7 @@ func (m *model) step() {
 	case n < 99:
 		m.reopen()
 	default:
+		checkUse(m.t, m.s)
 		saved(m.t, m.s)
 		for _, seg := range m.s.segs {
 			if seg.sealed {
@@ -196,6 +197,7 @@ func (m *model) reopen() {
 
 // check compares the sums.
 func (m *model) check() {
+	checkUse(m.t, m.s)
 	events := map[string]int64{}
 	for _, w := range m.s.Stats().Waits {
 		events[w.Output+"/"+w.Cluster] += w.Pending.Events

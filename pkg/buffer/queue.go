@@ -44,8 +44,8 @@ type Batch interface {
 	Size() int
 	// Commit returns nil once all is on disk: it survives SIGKILL and power loss. ErrFull with
 	// when_full: reject; ctx's error when it ends while waiting for room (nothing was stored);
-	// ErrClosed after Close. After another error part of it may have been stored, so a resend may
-	// double events, never lose any.
+	// ErrClosed after Close. After another error, and after any of a batch larger than a transaction,
+	// part of it may have been stored, so a resend may double events, never lose any.
 	Commit(ctx context.Context) error
 	Reset()
 }

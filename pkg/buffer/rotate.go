@@ -10,14 +10,15 @@ import (
 )
 
 // txBytes is how many bytes of chunks a transaction takes.
-func (s *Store) txBytes() int { return int(min(groupBytes, s.segmentSize)) }
+func (s *Store) txBytes() int { return int(min(groupBytes, s.commit.limits.segmentSize())) }
 
 // segmentFor returns the segment to write n bytes to, which begin with chunk seq: a new one where
 // there is none or the last is full.
 func (c *committer) segmentFor(seq uint64, n int) (*segment, error) {
 	s := c.s
+	size := c.limits.segmentSize()
 	if seg := c.current; seg != nil {
-		if seg.bytes+int64(n) <= s.segmentSize {
+		if seg.bytes+int64(n) <= size {
 			return seg, nil
 		}
 		c.seal()
@@ -28,7 +29,7 @@ func (c *committer) segmentFor(seq uint64, n int) (*segment, error) {
 	seg := newSegment(filepath.Join(s.dir, segmentName(seq)), seq)
 	seg.turns = map[uint64]*turn{}
 	var err error
-	if seg.w, err = createWriter(seg.path, s.segmentSize+int64(n), s.cfg.Sync); err != nil {
+	if seg.w, err = createWriter(seg.path, size+int64(n), s.cfg.Sync); err != nil {
 		_ = os.Remove(seg.path) // what is left of it is empty
 		return nil, err
 	}

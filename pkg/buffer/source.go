@@ -43,9 +43,9 @@ func (t *tally) minus(o tally) {
 type source struct {
 	s       *Store
 	name    string
-	asked   bool  // Source was called: the output is configured
-	limit   int64 // bytes on disk; 0: none
+	asked   bool // Source was called: the output is configured
 	pending tally
+	quota   quota
 	lanes   map[string]*lane // by cluster
 	ring    []*lane          // those with something to hand out, in turn
 	turn    int              // in ring
@@ -78,6 +78,7 @@ type lease struct {
 	seq      uint64
 	size     uint32
 	events   uint32
+	set      uint32
 	received int64
 	memory   []byte
 }
@@ -95,14 +96,16 @@ func (s *Store) Source(output string) Source {
 func (s *Store) source(output string) *source {
 	src := s.sources[output]
 	if src == nil {
-		src = &source{s: s, name: output, limit: s.opts.OutputLimits[output], lanes: map[string]*lane{}}
+		src = &source{s: s, name: output, lanes: map[string]*lane{}}
+		src.quota = quota{what: "output " + output, limit: s.limitsOf.Outputs[output], used: &src.pending.bytes}
+		src.quota.drop = func() bool { return s.dropChunk(src) }
 		s.sources[output] = src
 	}
 	return src
 }
 
 func (src *source) lane(cluster uint32) *lane {
-	name := src.s.clusters[cluster]
+	name := src.s.clusters[cluster].name
 	l := src.lanes[name]
 	if l == nil {
 		l = &lane{src: src, cluster: name, number: cluster, flying: map[uint64]*lease{}}
@@ -155,7 +158,7 @@ func (src *source) Next(ctx context.Context) (*event.Chunk, error) {
 			continue
 		}
 		e := seg.entries[i]
-		o := &lease{seg: seg, seq: seg.first + uint64(e.seq), size: e.size, events: e.events, received: e.received}
+		o := &lease{seg: seg, seq: seg.first + uint64(e.seq), size: e.size, events: e.events, set: e.set, received: e.received}
 		l.flying[o.seq] = o
 		l.credit -= int64(e.raw)
 		h := seg.file
@@ -314,7 +317,7 @@ func (src *source) Done(c *event.Chunk) {
 	defer s.mu.Unlock()
 	if l, o := src.take(c); o != nil {
 		l.done.add(o.events, o.size)
-		s.finish(l, o.seg, o.seq, o.events, o.size)
+		s.finish(l, o)
 	}
 }
 
@@ -328,7 +331,7 @@ func (src *source) Return(c *event.Chunk) {
 	case o == nil:
 	case o.seg.gone: // dropped meanwhile; it was left out of the count then
 		l.dropped.add(o.events, o.size)
-		s.finish(l, o.seg, o.seq, o.events, o.size)
+		s.finish(l, o)
 	default:
 		i, _ := slices.BinarySearchFunc(l.back, o.seq, func(b lease, seq uint64) int {
 			if b.seq < seq {
@@ -339,25 +342,36 @@ func (src *source) Return(c *event.Chunk) {
 			return 0
 		})
 		l.back = slices.Insert(l.back, i, *o)
+		t := s.clusters[l.number]
+		t.from = min(t.from, o.seq)
 		l.list()
 	}
 }
 
+// forget takes a chunk out of those that were returned.
+func (l *lane) forget(seq uint64) {
+	l.back = slices.DeleteFunc(l.back, func(b lease) bool { return b.seq == seq })
+}
+
 // finish notes that l is done with a chunk. s.mu is held.
-func (s *Store) finish(l *lane, seg *segment, seq uint64, events, size uint32) {
-	l.pending.sub(events, size)
-	l.src.pending.sub(events, size)
+func (s *Store) finish(l *lane, o *lease) {
+	seg := o.seg
+	l.pending.sub(o.events, o.size)
+	l.src.pending.sub(o.events, o.size)
 	s.pending--
 	if !seg.gone {
 		t := seg.sum[l]
-		if t.sub(events, size); t.chunks == 0 {
+		if t.sub(o.events, o.size); t.chunks == 0 {
 			delete(seg.sum, l)
 		}
-		seg.bits(l.src).set(uint32(seq - seg.first))
+		seg.bits(l.src).set(uint32(o.seq - seg.first))
+		if !s.wanted(seg, o.seq, o.set) {
+			s.use(seg, l.number, -int64(o.size))
+		}
 		seg.touched = s.now()
 		s.keep.kick()
 	}
-	if l.src.limit > 0 {
+	if l.src.quota.limit > 0 {
 		s.commit.kick()
 	}
 }
@@ -384,7 +398,7 @@ func (s *Store) unreadable(l *lane, o *lease, e *entry, f *os.File, err error) {
 	s.counts.lostEvents += int64(e.events)
 	delete(l.flying, o.seq)
 	l.lost.add(o.events, o.size)
-	s.finish(l, o.seg, o.seq, o.events, o.size)
+	s.finish(l, o)
 }
 
 // oldest returns when the lane's oldest chunk was stored, 0 where it has none. Where the index that

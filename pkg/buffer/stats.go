@@ -1,6 +1,7 @@
 package buffer
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -20,8 +21,9 @@ type Stats struct {
 	DiskBytes int64 // of segments
 	MaxBytes  int64 // buffer.max_size in force
 	FreeDisk  int64
-	MinFree   int64  // buffer.min_free_disk in force
-	Full      string // why nothing can be stored, "" where it can
+	MinFree   int64        // buffer.min_free_disk in force
+	Full      string       // why nothing can be stored, "" where it can
+	Clusters  []ClusterUse // sorted by name
 
 	Batches       uint64 // commits that connections made
 	Commits       uint64 // transactions that held them
@@ -31,6 +33,15 @@ type Stats struct {
 	SetAside   int   // segments, chunks and state found damaged
 	LostEvents int64 // in chunks found damaged, each counted once
 	Dead       DeadStats
+}
+
+// ClusterUse is what the queue holds of one cluster.
+type ClusterUse struct {
+	Cluster string
+	Bytes   int64  // on disk, of chunks that at least one output wants, each counted once
+	Limit   int64  // max_queue_size in force, 0: none
+	Waiting int    // batches that are not stored yet
+	Why     string // why the first of these waits for room, "" where it doesn't
 }
 
 // Wait is what one output has of one cluster. Found + Appended = Done + Dropped + Lost + Pending.
@@ -63,14 +74,22 @@ type counts struct {
 func (s *Store) Stats() Stats {
 	l := s.commit.limits
 	st := Stats{
-		MaxBytes: l.max, MinFree: l.minFree, CommitLatency: s.counts.latency.Snapshot(),
-		Duplicates: map[string]Duplicates{}, Dead: s.dead.Stats(),
+		CommitLatency: s.counts.latency.Snapshot(),
+		Duplicates:    map[string]Duplicates{}, Dead: s.dead.Stats(),
 	}
 	l.mu.Lock()
-	st.FreeDisk = l.free
+	st.FreeDisk, st.MaxBytes, st.MinFree = l.free, l.max, l.minFree
 	l.mu.Unlock()
 	s.commit.mu.Lock()
-	st.Waiting = len(s.commit.waiting)
+	st.Waiting = s.commit.count
+	uses := map[string]ClusterUse{}
+	for _, l := range s.commit.ring {
+		u := ClusterUse{Cluster: l.cluster, Waiting: len(l.waiting)}
+		if u.Waiting > 0 {
+			u.Why = l.why
+		}
+		uses[l.cluster] = u
+	}
 	s.commit.mu.Unlock()
 	st.Full = l.why(st.Waiting)
 
@@ -79,6 +98,14 @@ func (s *Store) Stats() Stats {
 	st.Segments, st.DiskBytes = len(s.segs), s.disk
 	st.Batches, st.Commits = s.counts.batches, s.counts.commits
 	st.SetAside, st.LostEvents = s.counts.setAside, s.counts.lostEvents
+	for _, t := range s.clusters {
+		u := uses[t.name]
+		u.Cluster, u.Bytes, u.Limit = t.name, t.used, t.quota.limit
+		uses[t.name] = u
+	}
+	for _, name := range slices.Sorted(maps.Keys(uses)) {
+		st.Clusters = append(st.Clusters, uses[name])
+	}
 	for cluster, d := range s.counts.duplicates {
 		st.Duplicates[cluster] = d
 	}

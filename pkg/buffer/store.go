@@ -21,9 +21,8 @@ type Options struct {
 	Log zerolog.Logger
 	// Now is the clock; nil: time.Now.
 	Now func() time.Time
-	// OutputLimits bounds what may wait for an output, in bytes on disk; 0 or missing: no bound but
-	// the queue's own.
-	OutputLimits map[string]int64
+	// OutputLimits and ClusterLimits: see Limits, which changes them later.
+	OutputLimits, ClusterLimits map[string]int64
 
 	// fail, in tests, makes the named disk operation return an error.
 	fail func(op string) error
@@ -37,29 +36,29 @@ type Options struct {
 //	dead/      dead letters: see deadletter.go
 //	*.corrupt  what was found damaged, as it was found; never read again
 type Store struct {
-	cfg         Config
-	opts        Options
-	dir         string
-	log         zerolog.Logger
-	now         func() time.Time
-	packer      *packer
-	lock        *os.File
-	queueID     [16]byte // of this directory, for event ids
-	connEpoch   uint64   // makes connections' numbers unique over restarts
-	salt        uint64   // see chunk.go
-	segmentSize int64
-	arenas      bytesPool // of batches
-	values      bytesPool // chunks as on disk
-	entries     bytesPool // chunks' entries
-	dedupe      *dedupe
-	dead        *DeadLetters
-	commit      *committer
-	keep        *keeper
+	cfg       Config
+	opts      Options
+	dir       string
+	log       zerolog.Logger
+	now       func() time.Time
+	packer    *packer
+	lock      *os.File
+	queueID   [16]byte  // of this directory, for event ids
+	connEpoch uint64    // makes connections' numbers unique over restarts
+	salt      uint64    // see chunk.go
+	arenas    bytesPool // of batches
+	values    bytesPool // chunks as on disk
+	entries   bytesPool // chunks' entries
+	dedupe    *dedupe
+	dead      *DeadLetters
+	commit    *committer
+	keep      *keeper
 
 	mu       sync.Mutex // guards what follows; no disk is touched under it
 	segs     []*segment // ascending
 	next     uint64     // sequence number; only the committer changes it
-	clusters []string   // by number
+	clusters []*tenant  // by number
+	limitsOf Limits     // in force
 	numbers  map[string]uint32
 	sets     []*outputSet // by number
 	setOf    map[string]uint32
@@ -95,6 +94,7 @@ func Open(cfg Config, o Options) (_ *Store, err error) {
 	}
 	var random [16]byte
 	_, _ = rand.Read(random[:]) // never fails
+	s.limitsOf = cfg.Limits(o.OutputLimits, o.ClusterLimits)
 	s.connEpoch, s.salt = binary.LittleEndian.Uint64(random[:]), binary.LittleEndian.Uint64(random[8:])
 	if s.packer, err = newPacker(cfg.Compression); err != nil {
 		return nil, err
@@ -190,6 +190,7 @@ func (s *Store) Purge(output string) int64 {
 				}
 			}
 		}
+		s.recount(seg)
 	}
 	s.keep.kick()
 	s.commit.kick()

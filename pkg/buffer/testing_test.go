@@ -6,6 +6,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -166,6 +167,48 @@ func saved(tb testing.TB, s *Store) {
 	if err := s.keep.save(false); err != nil {
 		tb.Fatal(err)
 	}
+}
+
+// checkUse compares what is counted for each cluster with what the segments hold.
+func checkUse(tb testing.TB, s *Store) {
+	tb.Helper()
+	s.mu.Lock()
+	segs := slices.Clone(s.segs)
+	s.mu.Unlock()
+	want := map[string]int64{}
+	for _, seg := range segs {
+		for cluster, n := range wantedOf(s, seg) {
+			want[cluster] += n
+		}
+	}
+	for _, u := range s.Stats().Clusters {
+		if u.Bytes != want[u.Cluster] {
+			tb.Fatalf("%d bytes are counted for cluster %s, the segments hold %d", u.Bytes, u.Cluster, want[u.Cluster])
+		}
+	}
+}
+
+// wantedOf adds up the chunks of the segment that an output still wants.
+func wantedOf(s *Store, seg *segment) map[string]int64 {
+	for {
+		s.mu.Lock()
+		if seg.loaded || seg.gone {
+			break
+		}
+		s.mu.Unlock()
+		s.load(seg)
+	}
+	defer s.mu.Unlock()
+	want := map[string]int64{}
+	for _, e := range seg.entries {
+		for _, src := range s.sets[e.set].sources {
+			if !seg.done[src].has(e.seq) {
+				want[s.clusters[e.cluster].name] += int64(e.size)
+				break
+			}
+		}
+	}
+	return want
 }
 
 // text returns n bytes that hardly compress.
