@@ -9,7 +9,7 @@ import (
 const (
 	// groupBytes is where a group of batches, which one transaction stores, is full: beyond, more bytes
 	// to one fdatasync gain little, bbolt holds a copy of them, and who comes next waits longer.
-	groupBytes = 4 << 20
+	groupBytes = 2 << 20
 	// mergeBytes bounds a chunk merged of small messages.
 	mergeBytes = 256 << 10
 	// patience bounds how long a commit waits for more batches to share its fdatasync with.

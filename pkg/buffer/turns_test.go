@@ -74,20 +74,20 @@ func TestGroupTurns(t *testing.T) {
 		lines []func(*Store) *batch
 		want  []string
 	}{
-		{"alone, a group is full", many(50, waiting("flood", 1, 256<<10)), []string{"map[flood:4096]", "map[flood:4096]"}},
+		{"alone, a group is full", many(50, waiting("flood", 1, 256<<10)), []string{"map[flood:2048]", "map[flood:2048]"}},
 		{
 			"who comes last is in the next group", append(many(50, waiting("flood", 1, 256<<10)), waiting("quiet", 1, 20<<10)),
-			[]string{"map[flood:512 quiet:20]", "map[flood:4096]"},
+			[]string{"map[flood:512 quiet:20]", "map[flood:2048]"},
 		},
 		{
 			"a batch larger than a group is stored in parts",
 			[]func(*Store) *batch{waiting("flood", 40, 256<<10), waiting("quiet", 1, 20<<10)},
-			[]string{"map[flood:512 quiet:20]", "map[flood:4096]", "map[flood:4096]", "map[flood:1536]", "map[]"},
+			[]string{"map[flood:512 quiet:20]", "map[flood:2048]", "map[flood:2048]", "map[flood:2048]", "map[flood:2048]", "map[flood:1536]", "map[]"},
 		},
 		{
 			"large pieces pay for their turn later", append(many(9, waiting("flood", 1, 2<<20)), many(20, waiting("busy", 1, 256<<10))...),
 			[]string{
-				"map[busy:512 flood:2048]", "map[busy:512]", "map[busy:512]", "map[busy:512]", "map[busy:512 flood:2048]",
+				"map[flood:2048]", "map[busy:512]", "map[busy:512]", "map[busy:512]", "map[busy:512 flood:2048]",
 			},
 		},
 		{
@@ -115,14 +115,14 @@ func TestGroupTurnsOfMany(t *testing.T) {
 	}
 	c := lined(t, lines...)
 	sum := map[string]int{}
-	for range 5 {
+	for range 10 {
 		for cluster, n := range round(c) {
 			sum[cluster] += n
 		}
 	}
 	for i := range 20 {
 		if n := sum[fmt.Sprint("c", i)]; n != 1024 {
-			t.Errorf("cluster %d stored %d KiB in five groups of 4 MiB, want 1024", i, n)
+			t.Errorf("cluster %d stored %d KiB in ten groups of 2 MiB, want 1024", i, n)
 		}
 	}
 }
