@@ -95,11 +95,10 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *App, err error)
 		return nil, err
 	}
 	a.clusters = cluster.NewHolder(registry)
-	limits := make(map[string]int64, len(cfg.Outputs))
-	for name, out := range cfg.Outputs {
-		limits[name] = int64(out.Common.MaxQueueSize)
-	}
-	a.queue, err = buffer.Open(cfg.Buffer, buffer.Options{Log: part(o.Log, "queue"), Now: o.Now, OutputLimits: limits})
+	limits := queueLimits(cfg)
+	a.queue, err = buffer.Open(cfg.Buffer, buffer.Options{
+		Log: part(o.Log, "queue"), Now: o.Now, OutputLimits: limits.Outputs, ClusterLimits: limits.Clusters,
+	})
 	if err != nil {
 		return nil, fmt.Errorf("open the queue in %s: %w", cfg.Buffer.Path, err)
 	}
@@ -115,7 +114,7 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *App, err error)
 		return nil, err
 	}
 	a.status = status.New(status.Options{
-		Config: cfg.Status, Snapshot: a.snapshot, Ready: a.readiness, Healthy: func() error { return nil }, Reload: a.Reload,
+		Config: cfg.Status, Snapshot: a.snapshot, Ready: a.readiness, Healthy: func() error { return nil }, Reload: a.Reload, Steer: a.steer,
 		Log: part(o.Log, "status"),
 	})
 	return a, a.status.Listen()
@@ -148,6 +147,18 @@ func (a *App) listen(ctx context.Context) error {
 		a.listeners = append(a.listeners, s)
 	}
 	return nil
+}
+
+// queueLimits returns the limits of the queue, with those of its outputs and clusters.
+func queueLimits(cfg *config.Config) buffer.Limits {
+	outputs, clusters := map[string]int64{}, map[string]int64{}
+	for name, out := range cfg.Outputs {
+		outputs[name] = int64(out.Common.MaxQueueSize)
+	}
+	for _, c := range cfg.Clusters {
+		clusters[c.Name] = int64(c.MaxQueueSize)
+	}
+	return cfg.Buffer.Limits(outputs, clusters)
 }
 
 // ingestBudget returns how many bytes of one cluster may lie between sockets and queue. A message needs up to twice its size there: the

@@ -289,17 +289,31 @@ func TestReload(t *testing.T) {
 	send("kube.a")
 	p.await("both outputs", func(s status.Snapshot) bool { return delivered(s, "pods") == 1 && delivered(s, "all") == 1 })
 
-	text = strings.NewReplacer("pods: {type: file", "fresh: {type: file", "[pods]", "[fresh]", "min_free_disk: 1MiB", "min_free_disk: 2MiB").Replace(twoOutputs)
+	text = strings.NewReplacer("pods: {type: file", "fresh: {type: file", "[pods]", "[fresh]", "min_free_disk: 1MiB", "dedupe_window: 1m, min_free_disk: 2MiB",
+		`address: "127.0.0.1:0"}]`, `address: "127.0.0.1:0", max_message_size: 64KiB, udp_heartbeat: false}]`).Replace(twoOutputs)
 	if err := p.Reload(); err != nil {
 		t.Fatal(err)
 	}
 	send("kube.b")
 	s := p.await("the new output", func(s status.Snapshot) bool { return delivered(s, "fresh") == 1 && delivered(s, "all") == 2 })
-	if c := s.Config; c.Reloads != 1 || c.Hash != text || len(c.Restart) != 1 || c.Restart[0] != "buffer" {
+	if c := s.Config; c.Reloads != 1 || c.Hash != text || strings.Join(c.Restart, " ") != "buffer listeners[0]" {
 		t.Errorf("state of the configuration: %+v", c)
 	}
 	if o := s.Outputs[2]; o.Name != "pods" || o.State != status.StateUnconfigured || o.Clusters[0].Delivered != 1 {
 		t.Errorf("the output that went: %+v", o)
+	}
+
+	if _, err := p.steer("all", "purge"); err == nil {
+		t.Error("purged an output that is configured")
+	}
+	if _, err := p.steer("nobody", "pause"); err == nil {
+		t.Error("paused an output that is not there")
+	}
+	if _, err := p.steer("all", "pause"); err != nil || p.snapshot().Outputs[0].State != status.StatePaused {
+		t.Errorf("pause: %v", err)
+	}
+	if _, err := p.steer("all", "resume"); err != nil || p.snapshot().Outputs[0].State == status.StatePaused {
+		t.Errorf("resume: %v", err)
 	}
 
 	good := text
@@ -309,6 +323,15 @@ func TestReload(t *testing.T) {
 	}
 	if s := p.snapshot(); s.Config.Failing.Text == "" || s.Config.Hash != good {
 		t.Errorf("state after a wrong configuration: %+v", s.Config)
+	}
+	large := forward.ClientMessage{Tag: "kube.l", Entries: bytes.Repeat(one, 64<<10/len(one)+1), Events: 64<<10/len(one) + 1, Chunk: "l"}
+	big, err := forward.Dial(t.Context(), forward.ClientConfig{Address: p.ListenerAddrs()[0].String(), Timeout: patience})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { big.Close() })
+	if err := big.Send(t.Context(), &large); err == nil {
+		t.Error("a message beyond the new max_message_size was acknowledged")
 	}
 	send("kube.c")
 	p.await("the output still there", func(s status.Snapshot) bool { return delivered(s, "fresh") == 2 })
@@ -367,7 +390,9 @@ func TestClusters(t *testing.T) {
 			t.Errorf("%s: %v", tc.name, err)
 		}
 	}
-	s := p.await("the deliveries", func(s status.Snapshot) bool { return delivered(s, "all") == 3 })
+	s := p.await("deliveries and refusals", func(s status.Snapshot) bool {
+		return delivered(s, "all") == 3 && s.Listeners[0].Refused.Sum() == 3
+	})
 	if c := s.Clusters[0]; c.Name != "seoul" || c.StoredEvents != 2 || c.Dead["tag_not_allowed"] != 1 {
 		t.Errorf("seoul: %+v", c)
 	}

@@ -91,6 +91,31 @@ func (a *App) retire(out *output) {
 	a.retired[out.name] = out.loop
 }
 
+// steer pauses or resumes an output, or forgets what waits for one that is not configured.
+func (a *App) steer(name, what string) (done string, err error) {
+	a.reloading.Lock() // outputs neither come nor go meanwhile
+	defer a.reloading.Unlock()
+	out := a.output(name)
+	switch {
+	case what == "purge" && out != nil:
+		return "", fmt.Errorf("output %s is configured: only what waits for an output that is not can be purged", name)
+	case what == "purge":
+		chunks := a.queue.Purge(name)
+		a.opts.Log.Warn().Str("output", name).Int64("chunks", chunks).Msg("purged what waited for an output that is not configured")
+		return fmt.Sprintf("purged %d chunks that waited for output %s", chunks, name), nil
+	case out == nil:
+		return "", fmt.Errorf("no output is named %q", name)
+	case what == "pause":
+		out.loop.Pause()
+		return fmt.Sprintf("output %s is paused, until it is resumed or the program starts again", name), nil
+	case what == "resume":
+		out.loop.Resume()
+		return fmt.Sprintf("output %s goes on", name), nil
+	default:
+		return "", fmt.Errorf("what to do with an output is pause, resume or purge, not %q", what)
+	}
+}
+
 // graveyard stores what outputs refused in the queue's dead letters.
 type graveyard struct{ letters *buffer.DeadLetters }
 

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/config"
 	"github.com/seed-afc6a195/aggregator/pkg/route"
 	"github.com/seed-afc6a195/aggregator/pkg/status"
@@ -111,6 +112,15 @@ func (a *App) apply(cfg *config.Config) (restart []string, err error) {
 	}
 	// From here on nothing fails. What the old routes still send to an output that goes is kept in the queue.
 	a.clusters.Swap(registry)
+	a.queue.SetLimits(queueLimits(cfg))
+	restart = needsRestart(a.initial, cfg)
+	if len(cfg.Listeners) == len(a.listeners) {
+		for i, l := range a.listeners {
+			if l.SetLimits(cfg.Listeners[i]) {
+				restart = append(restart, fmt.Sprintf("listeners[%d]", i))
+			}
+		}
+	}
 	a.ingest.setRules(routes, registry, cfg.Unrouted == "dead_letter")
 	for _, old := range a.currentOutputs() {
 		if _, stays := cfg.Outputs[old.name]; !stays {
@@ -123,15 +133,16 @@ func (a *App) apply(cfg *config.Config) (restart []string, err error) {
 		}
 		a.launch(out)
 	}
-	return needsRestart(a.initial, cfg), nil
+	return restart, nil
 }
 
 // needsRestart names the settings that differ and can't change while the program runs.
 func needsRestart(old, next *config.Config) []string {
 	keys := []string{}
 	for key, differs := range map[string]bool{
-		"hostname": old.Hostname != next.Hostname, "listeners": !reflect.DeepEqual(old.Listeners, next.Listeners),
-		"buffer": !reflect.DeepEqual(old.Buffer, next.Buffer), "status": !reflect.DeepEqual(old.Status, next.Status),
+		"hostname": old.Hostname != next.Hostname, "listeners": len(old.Listeners) != len(next.Listeners),
+		"listeners[].max_message_size": ingestBudget(next) > ingestBudget(old),
+		"buffer":                       !reflect.DeepEqual(fixedBuffer(old), fixedBuffer(next)), "status": !reflect.DeepEqual(old.Status, next.Status),
 		"log": old.Log != next.Log,
 	} {
 		if differs {
@@ -140,6 +151,13 @@ func needsRestart(old, next *config.Config) []string {
 	}
 	slices.Sort(keys)
 	return keys
+}
+
+// fixedBuffer returns the buffer's settings but for those that SetLimits changes.
+func fixedBuffer(cfg *config.Config) buffer.Config {
+	b := cfg.Buffer
+	b.MaxSize, b.MinFreeDisk, b.SegmentSize, b.WhenFull, b.DeadLetters = 0, 0, 0, "", buffer.DeadLettersConfig{}
+	return b
 }
 
 // output returns the running output of that name, nil where there is none.

@@ -34,7 +34,7 @@ func (a *App) snapshot() status.Snapshot {
 			open[name] += c.Open
 		}
 	}
-	s.Clusters = a.clusterStates(queue.Duplicates, open)
+	s.Clusters = a.clusterStates(queue, open)
 	for _, c := range a.allCertificates() {
 		s.Certificates = append(s.Certificates, certificateState(c.owner, c.source.State()))
 	}
@@ -84,7 +84,11 @@ func certificateState(owner string, c tls.State) status.Certificate {
 }
 
 // clusterStates has every cluster that is configured, and those that have sent something before they were removed.
-func (a *App) clusterStates(duplicates map[string]buffer.Duplicates, open map[string]int) []status.Cluster {
+func (a *App) clusterStates(queue buffer.Stats, open map[string]int) []status.Cluster {
+	uses := map[string]buffer.ClusterUse{}
+	for _, u := range queue.Clusters {
+		uses[u.Cluster] = u
+	}
 	tallies := a.ingest.snapshot()
 	names := a.clusters.Current().Names()
 	if len(names) == 0 {
@@ -101,8 +105,9 @@ func (a *App) clusterStates(duplicates map[string]buffer.Duplicates, open map[st
 		t, c := tallies[name], status.Cluster{Name: name}
 		c.ReceivedEvents, c.ReceivedBytes, c.Messages, c.LastSeen = t.events, t.bytes, t.messages, t.lastSeen
 		c.Dropped, c.Dead = t.dropped, t.dead
+		c.QueueBytes, c.QueueMaxBytes, c.Waiting = uses[name].Bytes, uses[name].Limit, uses[name].Why
 		c.Connections, c.RefusedConnections, c.Slowed = open[name], limits[name].Refused, limits[name].Slowed.Seconds()
-		c.DuplicateEvents = uint64(duplicates[name].Events)
+		c.DuplicateEvents = uint64(queue.Duplicates[name].Events)
 		c.StoredEvents = t.routed - c.DuplicateEvents
 		all = append(all, c)
 	}

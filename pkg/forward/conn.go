@@ -133,7 +133,7 @@ func (c *conn) parse(ctx context.Context) (more bool, err error) {
 		}
 		var done bool
 		b := c.buf[c.r:c.w]
-		if done, err = c.frame.scan(b, int(c.server.opts.MaxMessageSize)); err != nil || !done {
+		if done, err = c.frame.scan(b, int(c.server.limits().MaxMessageSize)); err != nil || !done {
 			break
 		}
 		if err = c.take(ctx, &c.frame, b[:c.frame.pos]); err != nil {
@@ -239,7 +239,7 @@ func (c *conn) read(ctx context.Context) error {
 	case c.parting:
 		c.wait(c.partedAt.Add(partFor), false)
 	case idle:
-		c.wait(now.Add(c.server.opts.IdleTimeout), true)
+		c.wait(now.Add(c.server.limits().IdleTimeout), true)
 	default:
 		c.wait(now.Add(busyFor), true)
 	}

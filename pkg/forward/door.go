@@ -32,7 +32,7 @@ func (d *door) Read(p []byte) (int, error) {
 // out whose connection it is and whether there may be one more. Who was let in is let out by leaveDoor.
 func (c *conn) open(ctx context.Context) error {
 	s := c.server
-	deadline := time.Now().Add(s.opts.HandshakeTimeout)
+	deadline := time.Now().Add(s.limits().HandshakeTimeout)
 	_ = c.raw.SetDeadline(deadline) // fails on a closed connection, as will all reads
 	if err := c.takeProxyHeader(deadline); err != nil {
 		return c.doorFault(err)
@@ -46,7 +46,7 @@ func (c *conn) open(ctx context.Context) error {
 	}
 	within, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
-	if c.cluster, err = s.login(within, c.net, Peer{Addr: c.source, TLS: state, Listener: s.opts.Name, Clusters: s.opts.Config.Clusters}); err != nil {
+	if c.cluster, err = s.login(within, c.net, Peer{Addr: c.source, TLS: state, Listener: s.opts.Name, Clusters: s.limits().Clusters}); err != nil {
 		return c.doorFault(err)
 	}
 	c.mem.cluster = c.cluster
@@ -81,9 +81,9 @@ func (c *conn) doorFault(err error) error {
 	case !c.door.came && isProbe(err):
 		return errProbe
 	case errors.Is(err, os.ErrDeadlineExceeded) && !c.door.came && c.server.opts.TLS != nil:
-		return refuse(reasonNotTLS, "it said nothing for %v, like a client with a shared key and without TLS, which waits for the server to begin: turn TLS on in it", c.server.opts.HandshakeTimeout)
+		return refuse(reasonNotTLS, "it said nothing for %v, like a client with a shared key and without TLS, which waits for the server to begin: turn TLS on in it", c.server.limits().HandshakeTimeout)
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return refuse(reasonHandshake, "it did not finish its handshake within handshake_timeout, %v", c.server.opts.HandshakeTimeout)
+		return refuse(reasonHandshake, "it did not finish its handshake within handshake_timeout, %v", c.server.limits().HandshakeTimeout)
 	case isProbe(err) || errors.Is(err, io.ErrUnexpectedEOF):
 		return refuse(reasonHandshake, "it ended within its handshake: %w", err)
 	}
@@ -97,7 +97,7 @@ func isProbe(err error) bool {
 
 // countSource counts c among the connections of its source, unless there are too many already.
 func (s *Server) countSource(c *conn) error {
-	most := s.opts.MaxConnectionsPerSource
+	most := s.limits().MaxConnectionsPerSource
 	if most <= 0 || !c.source.IsValid() {
 		return nil
 	}

@@ -70,7 +70,7 @@ func (c *conn) inflate(ctx context.Context, payload []byte, with *codec) error {
 	}
 	defer func() { c.mem.free(window) }()
 
-	limit, total, have := int64(c.server.opts.MaxDecompressedSize), int64(0), 0
+	limit, total, have := int64(c.server.limits().MaxDecompressedSize), int64(0), 0
 	for {
 		n, err := fill(from, window[have:])
 		end := errors.Is(err, io.EOF)

@@ -69,7 +69,7 @@ func (c *conn) leftBy(grace time.Duration) bool {
 
 // leaveBusy ends a connection that is never quiet, between two messages: the last has got its ack.
 func (c *conn) leaveBusy() error {
-	if most := c.server.opts.MaxMessages; most > 0 && c.messages >= most {
+	if most := c.server.limits().MaxMessages; most > 0 && c.messages >= most {
 		c.leave(time.Now())
 	}
 	if c.w == c.r && !c.parting || !c.leftBy(leaveGrace) {

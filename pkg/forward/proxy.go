@@ -206,7 +206,7 @@ func (c *conn) takeProxyHeader(deadline time.Time) error {
 	case errors.As(err, &none):
 		return refuse(reasonProxy, "%w, which is required here: turn the PROXY protocol on in the load balancer, or take %v out of trusted_proxies", err, c.source.Addr())
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return refuse(reasonProxy, "no PROXY header came within handshake_timeout, %v; a load balancer that sends it only with the client's first bytes can't be used with a shared key without TLS, as the server has to speak first", opts.HandshakeTimeout)
+		return refuse(reasonProxy, "no PROXY header came within handshake_timeout, %v; a load balancer that sends it only with the client's first bytes can't be used with a shared key without TLS, as the server has to speak first", c.server.limits().HandshakeTimeout)
 	case isProbe(err): // as long as not a byte came
 		return err
 	case err != nil:

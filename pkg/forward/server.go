@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"reflect"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -43,15 +44,17 @@ type Options struct {
 
 // Server is one listener. See the package's comment for what it accepts and promises.
 type Server struct {
-	opts     Options
-	listener net.Listener
-	udp      net.PacketConn // nil without heartbeats
-	codecs   *codecs
-	counters counters
-	logs     logLimit
-	slow     atomic.Int32   // refused logins that wait for their answer
-	proxies  []netip.Prefix // whose PROXY headers are believed
-	firstID  uint64         // of connections, random: ids are told apart over several servers and restarts
+	opts       Options // but for what SetLimits changes
+	current    atomic.Pointer[Config]
+	configured Config // at the start
+	listener   net.Listener
+	udp        net.PacketConn // nil without heartbeats
+	codecs     *codecs
+	counters   counters
+	logs       logLimit
+	slow       atomic.Int32   // refused logins that wait for their answer
+	proxies    []netip.Prefix // whose PROXY headers are believed
+	firstID    uint64         // of connections, random: ids are told apart over several servers and restarts
 
 	mu       sync.Mutex
 	conns    map[*conn]struct{}
@@ -70,6 +73,8 @@ func newServer(ctx context.Context, opts Options) *Server {
 		logs:     logLimit{seen: map[[2]string]*logged{}},
 		counters: counters{refused: map[string]uint64{}, clusters: map[string]*ClusterStats{}},
 	}
+	s.configured = opts.Config
+	s.current.Store(&opts.Config)
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	s.proxies, _ = parseNetworks(opts.TrustedProxies) // Config.Check refuses what is none
 	return s
@@ -142,6 +147,22 @@ func removeStale(ctx context.Context, path string) error {
 		return os.Remove(path)
 	}
 	return err
+}
+
+// limits returns the settings in force, see SetLimits.
+func (s *Server) limits() *Config { return s.current.Load() }
+
+// SetLimits puts the limits, time-outs and clusters of c in force: for connections, from their next message on; a changed
+// max_connection_age for new ones. It returns whether c says something else that can't change while the server listens.
+func (s *Server) SetLimits(c Config) (rest bool) {
+	next := s.configured
+	next.Clusters, next.AllowAnonymous = c.Clusters, c.AllowAnonymous
+	next.MaxConnections, next.MaxConnectionsPerSource = c.MaxConnections, c.MaxConnectionsPerSource
+	next.MaxConnectionAge, next.MaxMessages = c.MaxConnectionAge, c.MaxMessages
+	next.HandshakeTimeout, next.IdleTimeout = c.HandshakeTimeout, c.IdleTimeout
+	next.MaxMessageSize, next.MaxDecompressedSize = c.MaxMessageSize, c.MaxDecompressedSize
+	s.current.Store(&next)
+	return !reflect.DeepEqual(next, c)
 }
 
 // Addr returns the address that the server is bound to.
@@ -252,7 +273,7 @@ func (s *Server) handle(nc net.Conn) {
 	defer func() { _ = c.net.Close() }()
 	c.mem = s.opts.Budget.open(func() { _ = nc.Close() })
 	if !s.enter(c) {
-		s.report(c, refuse(reasonConnections, "there are %d already, which is max_connections", s.opts.MaxConnections))
+		s.report(c, refuse(reasonConnections, "there are %d already, which is max_connections", s.limits().MaxConnections))
 		return
 	}
 	defer s.exit(c)
@@ -268,11 +289,11 @@ func (s *Server) handle(nc net.Conn) {
 func (s *Server) enter(c *conn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.opts.MaxConnections > 0 && len(s.conns) >= s.opts.MaxConnections {
+	if s.limits().MaxConnections > 0 && len(s.conns) >= s.limits().MaxConnections {
 		return false
 	}
 	s.conns[c] = struct{}{}
-	switch age := s.opts.MaxConnectionAge; {
+	switch age := s.limits().MaxConnectionAge; {
 	case !s.draining.IsZero():
 		c.leaveAt = s.draining
 	case age > 0:

@@ -37,7 +37,7 @@ func (c *conn) handshakeFault(err error) error {
 	case !c.door.came:
 		return err // a probe, or one that said nothing until the deadline
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return refuse(reasonHandshake, "its TLS handshake took longer than handshake_timeout, %v", c.server.opts.HandshakeTimeout)
+		return refuse(reasonHandshake, "its TLS handshake took longer than handshake_timeout, %v", c.server.limits().HandshakeTimeout)
 	case isProbe(err) || errors.Is(err, io.ErrUnexpectedEOF):
 		return refuse(reasonTLS, "it ended within the TLS handshake: it may not trust this server's certificate, or be no TLS client: %w", err)
 	}

@@ -123,6 +123,8 @@ func clusterFamilies() []family {
 		eachCounts("aggregator_rejected_events_total", "Events kept as dead letters on arrival, by reason.", label, "reason", list, func(c *Cluster) (string, Counts) { return c.Name, c.Dead }),
 		eachGauge("aggregator_cluster_open_connections", "Connections that are open.", label, list, func(c *Cluster) (string, float64) { return c.Name, float64(c.Connections) }),
 		eachCounter("aggregator_cluster_refused_connections_total", "Connections beyond max_connections.", label, list, func(c *Cluster) (string, uint64) { return c.Name, c.RefusedConnections }),
+		eachGauge("aggregator_cluster_queue_bytes", "Bytes on disk that an output still wants.", label, list, func(c *Cluster) (string, float64) { return c.Name, float64(c.QueueBytes) }),
+		eachGauge("aggregator_cluster_waiting", "1 while the cluster's messages wait to be stored, because it is at its max_queue_size or the queue is full.", label, list, func(c *Cluster) (string, float64) { return c.Name, flag(c.Waiting != "") }),
 		eachGauge("aggregator_cluster_slowed_seconds", "What the cluster's connections have waited for rate_limit, all together.", label, list, func(c *Cluster) (string, float64) { return c.Name, c.Slowed }),
 		eachGauge("aggregator_cluster_last_seen_timestamp_seconds", "When the cluster last sent something, 0 for never.", label, list, func(c *Cluster) (string, float64) { return c.Name, unix(c.LastSeen) }),
 	}

@@ -47,7 +47,9 @@ type Options struct {
 	Healthy func() error
 	// Reload reads the configuration again and puts it in force. Its error says why the old one stays.
 	Reload func() error
-	Log    zerolog.Logger
+	// Steer does what was asked of an output, pause, resume or purge, and says what it did. The error says why not.
+	Steer func(output, what string) (done string, err error)
+	Log   zerolog.Logger
 }
 
 // Server is the status endpoint. Call Listen, then Run, then Shutdown or the end of Run's context.
@@ -144,6 +146,7 @@ func (s *Server) handler(metrics *prometheus.Registry) http.Handler {
 	mux.HandleFunc("GET /readyz", probe(s.options.Ready))
 	mux.HandleFunc("GET /status", s.status)
 	mux.HandleFunc("POST /reload", s.reload)
+	mux.HandleFunc("POST /outputs/{name}/{what}", s.steer)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{
 		ErrorLog: log.New(logWriter{s.options.Log}, "", 0), ErrorHandling: promhttp.ContinueOnError, MaxRequestsInFlight: maxScrapes,
 	}))
@@ -213,6 +216,16 @@ func (s *Server) reload(w http.ResponseWriter, _ *http.Request) {
 	_, _ = io.WriteString(w, text+"\n") // the client is gone; nothing to do
 }
 
+func (s *Server) steer(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	text, err := s.options.Steer(r.PathValue("name"), r.PathValue("what"))
+	if err != nil {
+		w.WriteHeader(http.StatusUnprocessableEntity)
+		text = strings.Join(reasons(err), "\n")
+	}
+	_, _ = io.WriteString(w, text+"\n") // the client is gone; nothing to do
+}
+
 func (s *Server) index(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	page := `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
@@ -222,6 +235,8 @@ func (s *Server) index(w http.ResponseWriter, _ *http.Request) {
 <li><a href="/healthz">/healthz</a>: 200 unless only a restart helps
 <li><a href="/readyz">/readyz</a>: 200 while agents may send here
 <li>POST /reload: read the configuration again
+<li>POST /outputs/NAME/pause, …/resume: stop sending, go on
+<li>POST /outputs/NAME/purge: forget what waits for an output that is not configured any more
 `
 	if s.options.Config.Pprof {
 		page += "<li><a href=\"/debug/pprof/\">/debug/pprof/</a>: profiles\n"

@@ -111,6 +111,9 @@ type Cluster struct {
 	Dead               Counts    `json:"dead"`                // events kept as dead letters on arrival, by reason
 	Connections        int       `json:"connections"`         // open
 	RefusedConnections uint64    `json:"refused_connections"` // beyond max_connections
+	QueueBytes         int64     `json:"queue_bytes"`         // on disk, that an output still wants
+	QueueMaxBytes      int64     `json:"queue_max_bytes"`     // max_queue_size; 0: none of its own
+	Waiting            string    `json:"waiting,omitempty"`   // why its messages wait to be stored
 	Slowed             float64   `json:"slowed_seconds"`      // that its connections waited for rate_limit, all together
 	LastSeen           time.Time `json:"last_seen,omitzero"`
 	EventsPerSecond    float64   `json:"events_per_second"` // derived: received, of the last seconds
