@@ -92,6 +92,7 @@ func TestContract(t *testing.T) {
 		got = append(got, e.Key)
 	}
 	want := []string{
+		"buffer.jetstream", "filters", "routes[0].when", "routes[0].filters",
 		"outputs.es.type", "outputs.firehose.type", "outputs.cw.type", "outputs.stream.type", "outputs.lake.type",
 		"status.token", "status.users", "status.tls",
 	}
