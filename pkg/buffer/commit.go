@@ -13,7 +13,7 @@ const (
 	// mergeBytes bounds a chunk merged of small messages.
 	mergeBytes = 256 << 10
 	// patience bounds how long a commit waits for more batches to share its fdatasync with.
-	patience = time.Millisecond
+	patience = 2 * time.Millisecond
 	// staleGroup is after how long the size of the last group says nothing about the next.
 	staleGroup = 20 * time.Millisecond
 )
@@ -23,7 +23,7 @@ const (
 //
 // The delay adapts: a commit takes what is there when the last one has ended. Only while several
 // connections are busy, and so answer an ack with their next message at about the same time, it
-// waits for as many batches as it had before, at most half of what a commit takes.
+// waits for as many batches as were about then, at most as long as a commit takes.
 type committer struct {
 	s      *Store
 	limits *limits
@@ -112,7 +112,9 @@ func (c *committer) run() {
 		start := time.Now()
 		c.store(group)
 		c.lastEnd = time.Now()
-		c.lastSize, c.lastTook = len(group), c.lastEnd.Sub(start)
+		c.mu.Lock()
+		c.lastSize, c.lastTook = len(group)+c.count, c.lastEnd.Sub(start)
+		c.mu.Unlock()
 	}
 }
 
@@ -125,7 +127,7 @@ func (c *committer) gather() []*batch {
 		if n > 0 && n < c.lastSize && !patient && !closing && time.Since(c.lastEnd) < staleGroup {
 			c.mu.Unlock()
 			patient = true
-			c.await(c.lastSize, min(patience, c.lastTook/2))
+			c.await(c.lastSize, min(patience, c.lastTook))
 			continue
 		}
 		group := c.choose()
