@@ -28,9 +28,9 @@ const (
 	// ingestMemory is what may lie between sockets and queue, in bytes, unless a listener's max_message_size needs more.
 	ingestMemory = 64 << 20
 	// spareMemory is what is left between sockets and queue for the others when one cluster has all that it may have.
-	spareMemory = 32 << 20
+	spareMemory = 16 << 20
 	// baseMemory is what the program needs besides, in bytes, on top of what its outputs hold.
-	baseMemory = 64 << 20
+	baseMemory = 16 << 20
 	// drainTimeout bounds how long a stop waits for connections, and then for outputs.
 	drainTimeout = 10 * time.Second
 )

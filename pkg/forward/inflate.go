@@ -15,6 +15,8 @@ import (
 const (
 	// windowSize is how much of a message is inflated at once, in bytes; more only where one entry is larger.
 	windowSize = 256 << 10
+	// maxInflated is the largest event of a compressed message, in bytes: it has to be in memory whole.
+	maxInflated = 32 << 20
 	// maxZstdWindow is the largest window that a zstd frame may ask for, in bytes. A decoder takes it at once.
 	maxZstdWindow = 8 << 20
 	// gzipMemory is about what a gzip reader takes, in bytes.
@@ -92,6 +94,9 @@ func (c *conn) inflate(ctx context.Context, payload []byte, with *codec) error {
 		if have = len(rest); have <= len(window)/2 {
 			copy(window, rest)
 			continue
+		}
+		if len(window) >= maxInflated {
+			return refuse(reasonTooLarge, "one of its events has more than %d bytes when decompressed", maxInflated)
 		}
 		grown, err := c.buffer(ctx, toStore, 2*len(window)) // one entry is larger than half of it
 		if err != nil {
