@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"html/template"
 	"io"
 	"log" //nolint:depguard // http.Server takes no other logger
 	"net"
@@ -60,11 +61,12 @@ type Server struct {
 	loopback bool   // the listener is on a loopback address
 	hostname string // of this machine
 	samples  samples
+	page     *template.Template
 }
 
 // New returns a Server that does not listen yet.
 func New(o Options) *Server {
-	s := &Server{options: o}
+	s := &Server{options: o, page: newPage(o.Config.Pprof)}
 	s.hostname, _ = os.Hostname() // unknown: that name is not accepted as a Host
 	s.http = &http.Server{
 		Handler:           s.handler(s.registry()),
@@ -224,24 +226,6 @@ func (s *Server) steer(w http.ResponseWriter, r *http.Request) {
 		text = strings.Join(reasons(err), "\n")
 	}
 	_, _ = io.WriteString(w, text+"\n") // the client is gone; nothing to do
-}
-
-func (s *Server) index(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	page := `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>aggregator</title><style>body{font:1rem/1.6 sans-serif;margin:2rem}</style><h1>aggregator</h1><ul>
-<li><a href="/status">/status</a>: everything, as JSON
-<li><a href="/metrics">/metrics</a>: the same for Prometheus
-<li><a href="/healthz">/healthz</a>: 200 unless only a restart helps
-<li><a href="/readyz">/readyz</a>: 200 while agents may send here
-<li>POST /reload: read the configuration again
-<li>POST /outputs/NAME/pause, …/resume: stop sending, go on
-<li>POST /outputs/NAME/purge: forget what waits for an output that is not configured any more
-`
-	if s.options.Config.Pprof {
-		page += "<li><a href=\"/debug/pprof/\">/debug/pprof/</a>: profiles\n"
-	}
-	_, _ = io.WriteString(w, page+"</ul></html>\n") // the client is gone; nothing to do
 }
 
 // probe replies ok, or 503 and a line for each reason.

@@ -266,3 +266,24 @@ func BenchmarkStatus(b *testing.B) {
 		})
 	}
 }
+
+// TestPage shows what people look for, and nothing that a name could smuggle in.
+func TestPage(t *testing.T) {
+	s := New(Options{Snapshot: func() Snapshot {
+		f := fixture(time.Now(), 10)
+		f.Clusters[0].Name = "<script>"
+		f.Config.Failing = Failure{Text: "line 3: no such key"}
+		return f
+	}, Ready: func() error { return nil }, Healthy: func() error { return nil }})
+	w := httptest.NewRecorder()
+	s.http.Handler.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", http.NoBody))
+	page := w.Body.String()
+	for _, want := range []string{"aggregator-0", "&lt;script&gt;", "30.0", "half of a key", "line 3: no such key", "osaka", "public"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("%q is not on the page:\n%s", want, page)
+		}
+	}
+	if strings.Contains(page, "<script") {
+		t.Error("a name came through as HTML")
+	}
+}

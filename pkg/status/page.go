@@ -1,0 +1,92 @@
+package status
+
+import (
+	"bytes"
+	"fmt"
+	"html/template"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// page is the state of the program for people: what /status has, without scripts or anything from outside.
+const page = `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>aggregator {{.Hostname}}</title>
+<style>
+body{font:1rem/1.5 sans-serif;margin:1rem auto;max-width:70rem;padding:0 1rem}
+div{overflow-x:auto}table{border-collapse:collapse;width:100%}
+th,td{border-bottom:1px solid #ddd;padding:.2rem .6rem;text-align:right;white-space:nowrap}
+th:first-child,td:first-child,td.text{text-align:left}td.text{white-space:normal}.bad{color:#b00020}
+</style>
+<h1>aggregator {{.Hostname}}</h1>
+<p>{{if .Ready}}Ready{{else}}<strong class="bad">Not ready: {{join .NotReady}}</strong>{{end}}, version {{.Version}}, up {{duration .Uptime}}.
+Configuration {{with .Config.Source}}{{.}}{{else}}of defaults{{end}} {{.Config.Hash}}, in force since {{clock .Config.LoadedAt}}.
+{{with .Config.Failing.Text}}<strong class="bad">The newest file is refused: {{.}}</strong>{{end}}
+{{with .Config.Restart}}<strong class="bad">Needs a restart: {{join .}}</strong>{{end}}</p>
+{{range .Config.Warnings}}<p>Warning: {{.}}</p>{{end}}
+<h2>Outputs</h2><div><table><tr><th>output<th>state<th>events/s<th>pending<th>lag<th>delivered<th>dead<th>dropped<th class="text">last error</tr>
+{{range .Outputs}}<tr><td>{{.Name}} ({{.Type}})<td>{{.State}}<td>{{printf "%.0f" .EventsPerSecond}}{{with sums .}}<td>{{.Pending}}<td>{{duration .Lag}}<td>{{.Delivered}}<td>{{.Dead}}<td>{{.Dropped}}{{end}}<td class="text">{{with .LastError.Text}}{{.}}{{end}}</tr>
+{{end}}</table></div>
+<h2>Clusters</h2><div><table><tr><th>cluster<th>connections<th>events/s<th>received<th>stored<th>duplicate<th>dead<th>dropped<th>in the queue<th>last seen</tr>
+{{range .Clusters}}<tr><td>{{.Name}}<td>{{.Connections}}<td>{{printf "%.0f" .EventsPerSecond}}<td>{{.ReceivedEvents}}<td>{{.StoredEvents}}<td>{{.DuplicateEvents}}<td>{{.Dead.Sum}}<td>{{.Dropped.Sum}}<td>{{size .QueueBytes}}{{with .Waiting}} <span class="bad">{{.}}</span>{{end}}<td>{{clock .LastSeen}}</tr>
+{{end}}</table></div>
+<h2>Listeners</h2><div><table><tr><th>listener<th>connections<th>probes<th>refused<th>acks<th>ack p50<th>ack p99<th class="text">last error</tr>
+{{range .Listeners}}<tr><td>{{.Name}} {{.Address}}<td>{{.Connections}}<td>{{.ProbesTotal}}<td>{{.Refused.Sum}}<td>{{.AcksTotal}}<td>{{quantile .AckLatency 0.5}}<td>{{quantile .AckLatency 0.99}}<td class="text">{{.LastError.Text}}</tr>
+{{end}}</table></div>
+{{with .Certificates}}<h2>Certificates</h2><div><table><tr><th>of<th>days left<th>loaded<th class="text">names<th class="text">problem</tr>
+{{range .}}<tr><td>{{.Owner}}<td>{{printf "%.1f" .DaysLeft}}<td>{{clock .LoadedAt}}<td class="text">{{join .Names}}<td class="text bad">{{.Failing.Text}}</tr>
+{{end}}</table></div>{{end}}
+<h2>Queue</h2><p>{{.Queue.PendingEvents}} events in {{.Queue.PendingChunks}} chunks wait, {{size .Queue.DiskBytes}} of {{size .Queue.MaxBytes}} on disk, {{size .Queue.FreeDiskBytes}} free.
+{{if .Queue.Full}}<strong class="bad">Full: {{.Queue.FullReason}}</strong>{{end}} {{.DeadLetters.Events}} events are dead letters.
+{{with .Queue.SetAsideSegments}}<strong class="bad">{{.}} damaged files or chunks were set aside.</strong>{{end}}</p>
+<p><a href="/status">/status</a> has all of it as JSON, <a href="/metrics">/metrics</a> for Prometheus; <a href="/healthz">/healthz</a> and
+<a href="/readyz">/readyz</a> are for probes{{if pprof}}, <a href="/debug/pprof/">/debug/pprof/</a> for profiles{{end}}. POST /reload reads the configuration again;
+POST /outputs/NAME/pause, resume and purge steer an output.</p></html>
+`
+
+// outputSums adds up an output's clusters.
+type outputSums struct {
+	Lag                               float64
+	Pending, Delivered, Dead, Dropped uint64
+}
+
+func newPage(pprof bool) *template.Template {
+	return template.Must(template.New("page").Funcs(template.FuncMap{
+		"pprof": func() bool { return pprof },
+		"join":  func(texts []string) string { return strings.Join(texts, ", ") },
+		"duration": func(seconds float64) string {
+			return time.Duration(seconds * float64(time.Second)).Round(time.Second).String()
+		},
+		"quantile": func(l Latency, q float64) string {
+			return time.Duration(l.Quantile(q) * float64(time.Second)).Round(100 * time.Microsecond).String()
+		},
+		"clock": func(t time.Time) string {
+			if t.IsZero() {
+				return "never"
+			}
+			return t.UTC().Format(time.DateTime)
+		},
+		"size": func(n int64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) },
+		"sums": func(o Output) outputSums {
+			s := outputSums{Lag: o.Lag}
+			for _, c := range o.Clusters {
+				s.Pending += c.Pending
+				s.Delivered += c.Delivered
+				s.Dead += c.Dead.Sum()
+				s.Dropped += c.Dropped.Sum()
+			}
+			return s
+		},
+	}).Parse(page))
+}
+
+func (s *Server) index(w http.ResponseWriter, _ *http.Request) {
+	var b bytes.Buffer
+	if err := s.page.Execute(&b, s.snapshot()); err != nil {
+		s.options.Log.Error().Err(err).Msg("can't write the page")
+		http.Error(w, "the page can't be written, see the log", http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	_, _ = w.Write(escapeControls(b.Bytes())) // the client is gone; nothing to do
+}
