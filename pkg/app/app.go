@@ -97,7 +97,7 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *App, err error)
 	a.clusters = cluster.NewHolder(registry)
 	limits := queueLimits(cfg)
 	a.queue, err = buffer.Open(cfg.Buffer, buffer.Options{
-		Log: part(o.Log, "queue"), Now: o.Now, OutputLimits: limits.Outputs, ClusterLimits: limits.Clusters,
+		Log: part(o.Log, "queue"), Now: o.Now, OutputLimits: limits.Outputs, ClusterLimits: limits.Clusters, ClusterWhenFull: limits.ClusterWhenFull,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open the queue in %s: %w", cfg.Buffer.Path, err)
@@ -151,14 +151,14 @@ func (a *App) listen(ctx context.Context) error {
 
 // queueLimits returns the limits of the queue, with those of its outputs and clusters.
 func queueLimits(cfg *config.Config) buffer.Limits {
-	outputs, clusters := map[string]int64{}, map[string]int64{}
+	outputs, clusters, whenFull := map[string]int64{}, map[string]int64{}, map[string]string{}
 	for name, out := range cfg.Outputs {
 		outputs[name] = int64(out.Common.MaxQueueSize)
 	}
 	for _, c := range cfg.Clusters {
-		clusters[c.Name] = int64(c.MaxQueueSize)
+		clusters[c.Name], whenFull[c.Name] = int64(c.MaxQueueSize), c.WhenFull
 	}
-	return cfg.Buffer.Limits(outputs, clusters)
+	return cfg.Buffer.Limits(outputs, clusters, whenFull)
 }
 
 // ingestBudget returns how many bytes of one cluster may lie between sockets and queue. A message needs up to twice its size there: the

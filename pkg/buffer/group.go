@@ -39,14 +39,16 @@ func (c *committer) store(group []*batch) {
 	}
 	c.failed(s.log, err, "can't store: no ack is sent until it works again")
 	c.limits.failed(err)
-	if c.limits.policy() != "reject" {
-		c.putBack(group)
-		return
-	}
+	var kept []*batch
 	for _, b := range group {
+		if c.limits.policyOf(b.msgs[0].Cluster) != "reject" {
+			kept = append(kept, b)
+			continue
+		}
 		s.dedupe.release(b) // what repeats it must wait for its end
 		b.answer <- fmt.Errorf("%w: %w", ErrFull, err)
 	}
+	c.putBack(kept)
 }
 
 // grouping makes chunks of a group of batches, and a transaction of these.

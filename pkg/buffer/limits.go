@@ -31,15 +31,18 @@ type Limits struct {
 	Outputs map[string]int64
 	// Clusters bounds the same of a cluster, each chunk counted once until its last output is done with
 	// it. At the limit only batches of that cluster wait or are rejected, and only its chunks dropped.
-	Clusters    map[string]int64
-	DeadLetters DeadLettersConfig
+	Clusters map[string]int64
+	// ClusterWhenFull is WhenFull for single clusters, also when the whole queue is full; but then only WhenFull decides
+	// whether the oldest segment goes, which may hold chunks of others.
+	ClusterWhenFull map[string]string
+	DeadLetters     DeadLettersConfig
 }
 
 // Limits returns the limits that c sets, with those of outputs and clusters.
-func (c *Config) Limits(outputs, clusters map[string]int64) Limits {
+func (c *Config) Limits(outputs, clusters map[string]int64, clusterWhenFull map[string]string) Limits {
 	return Limits{
 		MaxSize: int64(c.MaxSize), MinFreeDisk: int64(c.MinFreeDisk), SegmentSize: int64(c.SegmentSize), WhenFull: c.WhenFull,
-		Outputs: outputs, Clusters: clusters, DeadLetters: c.DeadLetters,
+		Outputs: outputs, Clusters: clusters, ClusterWhenFull: clusterWhenFull, DeadLetters: c.DeadLetters,
 	}
 }
 
@@ -68,17 +71,18 @@ type limits struct {
 	auto  int64 // max where max_size is 0
 	total int64 // of the disk
 
-	mu       sync.Mutex
-	max      int64 // bytes of all segments
-	minFree  int64
-	segment  int64
-	whenFull string
-	free     int64 // when last asked
-	asked    time.Time
-	since    int64 // bytes stored since
-	failure  error // of the last write, until retry
-	retry    time.Time
-	reason   string // why nothing that waits could be stored when it was looked at last
+	mu        sync.Mutex
+	max       int64 // bytes of all segments
+	minFree   int64
+	segment   int64
+	whenFull  string
+	ofCluster map[string]string // whenFull of those that have their own
+	free      int64             // when last asked
+	asked     time.Time
+	since     int64 // bytes stored since
+	failure   error // of the last write, until retry
+	retry     time.Time
+	reason    string // why nothing that waits could be stored when it was looked at last
 }
 
 func newLimits(s *Store) (*limits, error) {
@@ -100,7 +104,7 @@ func (l *limits) set(to Limits) {
 	l.minFree = min(to.MinFreeDisk, l.total/10)
 	// Room comes back by whole segments: with fewer than eight of them, a full queue would stutter.
 	l.segment = max(1<<20, min(to.SegmentSize, l.max/8, 1<<30))
-	l.whenFull = to.WhenFull
+	l.whenFull, l.ofCluster = to.WhenFull, to.ClusterWhenFull
 }
 
 func (l *limits) segmentSize() int64 {
@@ -113,6 +117,16 @@ func (l *limits) segmentSize() int64 {
 func (l *limits) policy() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	return l.whenFull
+}
+
+// policyOf returns when_full for a cluster.
+func (l *limits) policyOf(cluster string) string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if own := l.ofCluster[cluster]; own != "" {
+		return own
+	}
 	return l.whenFull
 }
 

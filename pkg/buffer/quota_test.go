@@ -1,8 +1,10 @@
 package buffer
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 	"testing"
@@ -26,12 +28,17 @@ func TestClusterLimit(t *testing.T) {
 	flood := func(i int) message1 {
 		return message1{text: text(30<<10, uint64(i)), conn: 1, cluster: "flood", outputs: both}
 	}
-	for _, whenFull := range []string{"block", "reject", "drop_oldest"} {
-		t.Run(whenFull, func(t *testing.T) {
+	for _, tc := range []struct{ ofAll, ofCluster string }{
+		{"block", ""}, {"reject", ""}, {"drop_oldest", ""}, {"reject", "block"}, {"drop_oldest", "reject"}, {"block", "drop_oldest"},
+	} {
+		whenFull := cmp.Or(tc.ofCluster, tc.ofAll)
+		t.Run(fmt.Sprintf("%s, of the cluster %q", tc.ofAll, tc.ofCluster), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				cfg := testConfig(t.TempDir())
-				cfg.WhenFull = whenFull
-				s := mustOpen(t, cfg, Options{ClusterLimits: map[string]int64{"flood": 100 << 10}})
+				cfg.WhenFull = tc.ofAll
+				s := mustOpen(t, cfg, Options{
+					ClusterLimits: map[string]int64{"flood": 100 << 10}, ClusterWhenFull: map[string]string{"flood": tc.ofCluster},
+				})
 				put(t, s, message1{text: "before", cluster: "quiet", outputs: both})
 				var err error
 				i := 0
@@ -165,7 +172,7 @@ func TestSetLimits(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				cfg := testConfig(t.TempDir())
-				limits := cfg.Limits(nil, map[string]int64{"c": 50 << 10})
+				limits := cfg.Limits(nil, map[string]int64{"c": 50 << 10}, nil)
 				s := mustOpen(t, cfg, Options{ClusterLimits: limits.Clusters})
 				m := message1{text: text(30<<10, 1)}
 				put(t, s, m)
@@ -191,7 +198,7 @@ func TestSetLimitsOfFiles(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	to := cfg.Limits(nil, nil)
+	to := cfg.Limits(nil, nil, nil)
 	to.DeadLetters.MaxSize, to.SegmentSize = 1<<20, 8<<20
 	s.SetLimits(to)
 	if d := s.Stats().Dead; d.Bytes > 1<<20 || d.Evicted == 0 {

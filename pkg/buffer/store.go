@@ -21,8 +21,9 @@ type Options struct {
 	Log zerolog.Logger
 	// Now is the clock; nil: time.Now.
 	Now func() time.Time
-	// OutputLimits and ClusterLimits: see Limits, which changes them later.
+	// OutputLimits, ClusterLimits and ClusterWhenFull: see Limits, which changes them later.
 	OutputLimits, ClusterLimits map[string]int64
+	ClusterWhenFull             map[string]string
 
 	// fail, in tests, makes the named disk operation return an error.
 	fail func(op string) error
@@ -94,7 +95,7 @@ func Open(cfg Config, o Options) (_ *Store, err error) {
 	}
 	var random [16]byte
 	_, _ = rand.Read(random[:]) // never fails
-	s.limitsOf = cfg.Limits(o.OutputLimits, o.ClusterLimits)
+	s.limitsOf = cfg.Limits(o.OutputLimits, o.ClusterLimits, o.ClusterWhenFull)
 	s.connEpoch, s.salt = binary.LittleEndian.Uint64(random[:]), binary.LittleEndian.Uint64(random[8:])
 	if s.packer, err = newPacker(cfg.Compression); err != nil {
 		return nil, err

@@ -108,7 +108,7 @@ func (ch *choice) take(l *line) bool {
 			rest = append(rest, b)
 			continue
 		}
-		why, cluster := ch.verdict(b)
+		why, cluster := ch.verdict(l.cluster, b)
 		if why == "" {
 			ch.add(l, b)
 			continue
@@ -117,7 +117,7 @@ func (ch *choice) take(l *line) bool {
 			l.why = why
 		}
 		// What is stored in part waits in any case: sent again, that part would be stored twice.
-		if ch.c.limits.policy() == "reject" && !b.begun() {
+		if ch.c.limits.policyOf(l.cluster) == "reject" && !b.begun() {
 			b.answer <- fmt.Errorf("%w: %s", ErrFull, why)
 			continue
 		}
@@ -151,21 +151,21 @@ func (ch *choice) add(l *line, b *batch) {
 	}
 }
 
-// verdict returns why there is no room for b beside the group; "": there is. cluster: the limit is
+// verdict returns why there is no room for b, of the named cluster's line, beside the group; "": there is. cluster: the limit is
 // that of its cluster.
-func (ch *choice) verdict(b *batch) (why string, cluster bool) {
+func (ch *choice) verdict(name string, b *batch) (why string, cluster bool) {
 	if ch.full != "" {
 		return ch.full, false
 	}
 	l := ch.c.limits
-	drop := l.policy() == "drop_oldest"
+	policy, own := l.policy(), l.policyOf(name)
 	for {
 		if why = l.full(b.bytes + ch.bytes); why != "" {
 			ch.c.giveBack()
-			if drop && l.dropHelps() && ch.c.s.dropSegment() {
+			if policy == "drop_oldest" && l.dropHelps() && ch.c.s.dropSegment() {
 				continue
 			}
-			if l.policy() != "reject" {
+			if own != "reject" {
 				ch.full = why // what comes after b doesn't take the room that b waits for
 			}
 			return why, false
@@ -174,12 +174,15 @@ func (ch *choice) verdict(b *batch) (why string, cluster bool) {
 		if q == nil {
 			return "", false
 		}
-		if drop && q.drop() {
+		if q.tenant {
+			policy = own
+		}
+		if policy == "drop_oldest" && q.drop() {
 			continue
 		}
 		ch.c.s.mu.Lock()
 		defer ch.c.s.mu.Unlock()
-		if l.policy() != "reject" {
+		if own != "reject" {
 			q.full = true
 			ch.quotas = append(ch.quotas, q)
 		}

@@ -20,7 +20,8 @@ type Config struct {
 	Tags           []string          `yaml:"tags" help:"tag patterns; when given, other tags are refused"`
 	RateLimit      setting.Rate      `yaml:"rate_limit" default:"0" help:"bytes a second as sent; slows reading and acks, never drops"`
 	MaxConnections int               `yaml:"max_connections" default:"0" help:"open at once, at all listeners; 0: no limit"`
-	MaxQueueSize   setting.Size      `yaml:"max_queue_size" default:"0" help:"bytes on disk that may wait for any output; 0: the buffer's limit. Past it: buffer.when_full, for this cluster alone"`
+	MaxQueueSize   setting.Size      `yaml:"max_queue_size" default:"0" help:"bytes on disk that may wait for any output; 0: the buffer's limit. Past it: when_full"`
+	WhenFull       string            `yaml:"when_full" enum:"block|drop_oldest|reject" help:"for this cluster; default: buffer.when_full"`
 	Fields         map[string]string `yaml:"fields" help:"added to every event"`
 }
 
