@@ -32,6 +32,9 @@ func newRunCommand() *cobra.Command {
 flight, and exits with 0. What is not delivered by then is delivered after the next start. A second signal ends it at
 once, which loses nothing that was acknowledged.
 
+SIGHUP, a change of the file or of what it names, and POST /reload at the status endpoint put a new configuration in force
+without dropping a connection; a wrong one is refused and logged.
+
 Without -c: Forward on 127.0.0.1:24224, the queue in ./data, files under ./data/archive, status on 127.0.0.1:9880.`,
 		Example: `  aggregator run
   aggregator run -c /etc/aggregator/aggregator.yaml`,

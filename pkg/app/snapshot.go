@@ -108,7 +108,8 @@ func (a *App) clusterStates(queue buffer.Stats, open map[string]int) []status.Cl
 		c.QueueBytes, c.QueueMaxBytes, c.Waiting = uses[name].Bytes, uses[name].Limit, uses[name].Why
 		c.Connections, c.RefusedConnections, c.Slowed = open[name], limits[name].Refused, limits[name].Slowed.Seconds()
 		c.DuplicateEvents = uint64(queue.Duplicates[name].Events)
-		c.StoredEvents = t.routed - c.DuplicateEvents
+		// A duplicate is counted by the queue a moment before its message is counted here.
+		c.StoredEvents = t.routed - min(t.routed, c.DuplicateEvents)
 		all = append(all, c)
 	}
 	return all
