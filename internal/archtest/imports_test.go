@@ -46,6 +46,13 @@ func table() []row {
 		{"pkg/outputs", shared, "a part knows shared values only"},
 		{"pkg/outputs/outputtest", with("pkg/outputs"), "test helpers know their part"},
 		{"pkg/outputs/forward", with("pkg/outputs", "pkg/forward"), "the forward output is a client of the Forward protocol"},
+		{"pkg/outputs/awsclient", with("pkg/outputs"), "what the outputs to AWS share knows what an output is"},
+		{"pkg/outputs/awsclient/awstest", nil, "a made-up AWS knows nobody"},
+		{"pkg/outputs/elasticsearch/elastictest", nil, "a made-up Elasticsearch knows nobody"},
+		{"pkg/outputs/firehose", with("pkg/outputs", "pkg/outputs/awsclient"), "an output to AWS"},
+		{"pkg/outputs/kinesis", with("pkg/outputs", "pkg/outputs/awsclient"), "an output to AWS"},
+		{"pkg/outputs/cloudwatch", with("pkg/outputs", "pkg/outputs/awsclient"), "an output to AWS"},
+		{"pkg/outputs/s3", with("pkg/outputs", "pkg/outputs/awsclient"), "an output to AWS"},
 		{"pkg/outputs/*", with("pkg/outputs"), "an output knows what an output is, not other outputs"},
 
 		{"pkg/config", with("pkg/forward", "pkg/buffer", "pkg/route", "pkg/cluster", "pkg/status", "pkg/delivery", "pkg/outputs", "pkg/outputs/*"), "the configuration gathers the parts' own"},
@@ -63,6 +70,9 @@ func third() map[string][]string {
 		"go.etcd.io/bbolt":                    {"pkg/buffer"},
 		"github.com/prometheus/client_golang": {"pkg/status"},
 		"github.com/spf13/cobra":              {"cmd/*"},
+		"github.com/elastic/go-elasticsearch/v8": {"pkg/outputs/elasticsearch"},
+		"github.com/elastic/elastic-transport-go/v8": {"pkg/outputs/elasticsearch"},
+		"github.com/aws/aws-sdk-go-v2": {"pkg/outputs/awsclient", "pkg/outputs/firehose", "pkg/outputs/kinesis", "pkg/outputs/cloudwatch", "pkg/outputs/s3"},
 		"go.yaml.in/yaml/v3":                  {"pkg/config", "pkg/config/setting"},
 	}
 }

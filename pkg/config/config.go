@@ -17,8 +17,13 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/cluster"
 	"github.com/seed-afc6a195/aggregator/pkg/forward"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs/cloudwatch"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs/elasticsearch"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs/file"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs/firehose"
 	forwardoutput "github.com/seed-afc6a195/aggregator/pkg/outputs/forward"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs/kinesis"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs/s3"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs/stdout"
 	"github.com/seed-afc6a195/aggregator/pkg/route"
 	"github.com/seed-afc6a195/aggregator/pkg/status"
@@ -70,12 +75,12 @@ func outputKinds() []outputKind {
 	return []outputKind{
 		{"file", false, func() (any, *outputs.Common) { c := new(file.Config); return c, &c.Common }},
 		{"stdout", false, func() (any, *outputs.Common) { c := new(stdout.Config); return c, &c.Common }},
-		{"elasticsearch", true, func() (any, *outputs.Common) { c := new(elasticsearch); return c, &c.Common }},
-		{"firehose", true, func() (any, *outputs.Common) { c := new(firehose); return c, &c.Common }},
-		{"cloudwatch_logs", true, func() (any, *outputs.Common) { c := new(cloudWatchLogs); return c, &c.Common }},
+		{"elasticsearch", true, func() (any, *outputs.Common) { c := new(elasticsearch.Config); return c, &c.Common }},
+		{"firehose", true, func() (any, *outputs.Common) { c := new(firehose.Config); return c, &c.Common }},
+		{"cloudwatch_logs", true, func() (any, *outputs.Common) { c := new(cloudwatch.Config); return c, &c.Common }},
 		{"forward", false, func() (any, *outputs.Common) { c := new(forwardoutput.Config); return c, &c.Common }},
-		{"kinesis", true, func() (any, *outputs.Common) { c := new(kinesis); return c, &c.Common }},
-		{"s3", true, func() (any, *outputs.Common) { c := new(s3); return c, &c.Common }},
+		{"kinesis", true, func() (any, *outputs.Common) { c := new(kinesis.Config); return c, &c.Common }},
+		{"s3", true, func() (any, *outputs.Common) { c := new(s3.Config); return c, &c.Common }},
 	}
 }
 

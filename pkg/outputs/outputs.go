@@ -20,10 +20,61 @@ type Output interface {
 	// fsynced). A *SendError tells what became of the others; any other error counts as ReasonNetwork
 	// for all of them. b and all that it points to belong to the caller, are reused after Send
 	// returns, and are not changed by it. Send ends soon after ctx does, with an error unless all
-	// was delivered. Its error is shown to the operator: it holds no secret.
+	// was delivered. Its error is shown to the operator: it holds no secret. Each request that it makes
+	// takes Common.Timeout at most.
 	Send(ctx context.Context, b *Batch) error
 	// Close ends what the output holds open. No Send runs or follows.
 	Close() error
+}
+
+// Preparer is an Output that sets something up at its destination before the first Send.
+type Preparer interface {
+	// Prepare returns nil when events can be sent. After an error, which is like Send's, it is called
+	// again, for as long as it takes. It may run beside Close.
+	Prepare(ctx context.Context) error
+}
+
+// Connector is an Output that can tell whether its destination would take events.
+type Connector interface {
+	// Connect reaches the destination without delivering anything: names, TCP, TLS, credentials,
+	// privileges, version. clusters are those of the configuration, for placeholders. It returns a line
+	// that says what it found, or an error of one line that says what is wrong and what to do.
+	Connect(ctx context.Context, clusters []string) (found string, err error)
+}
+
+// Reporter is an Output that has more to tell than what its loop counts.
+type Reporter interface {
+	// Report returns a snapshot. Safe for concurrent use with all other methods.
+	Report() Report
+}
+
+// Report is what an Output tells of itself; zero fields do not apply to it.
+type Report struct {
+	Server             string   // the destination's product and version, once known
+	Notices            []string // what the operator should know although events flow
+	Hosts              []Host   // where there can be several
+	RequestLimit       int64    // bytes that a request may hold, learned from refusals; 0: never refused
+	PossibleDuplicates uint64   // events sent again although the destination may have stored them the first time
+	FailureStore       uint64   // events that Elasticsearch took into its failure store
+	Redirected         uint64   // events for names beyond the limit, sent to the one for others
+	Truncated          uint64   // events shortened to what the destination takes
+	Paces              []Pace   // ascending by Stream
+}
+
+// Host is one of several servers of a destination.
+type Host struct {
+	Address string
+	Down    bool   // it rests, after Error
+	Error   string // the last one; "" when there was none
+}
+
+// Pace is how fast events are sent to one stream of a destination. Rates of 0: no limit.
+type Pace struct {
+	Stream            string
+	BytesPerSecond    float64
+	RecordsPerSecond  float64
+	RequestsPerSecond float64
+	Throttled         uint64 // requests, or parts of them, that the destination has throttled
 }
 
 // Batch is the events of one request.
@@ -37,6 +88,9 @@ type Reason string
 
 // The reasons. ReasonRejected and ReasonTooLarge are final: on_reject decides. All others are retried.
 const (
+	// ReasonPaced is no failure: the output itself holds events back, so that the destination need not
+	// throttle. They are sent again after exactly RetryAfter.
+	ReasonPaced     Reason = "paced"
 	ReasonThrottled Reason = "throttled"
 	ReasonServer    Reason = "server"
 	ReasonNetwork   Reason = "network"
