@@ -178,7 +178,8 @@ func ingestBudget(cfg *config.Config) int64 {
 func MemoryLimit(cfg *config.Config) int64 {
 	limit := ingestBudget(cfg) + spareMemory + baseMemory
 	for _, out := range cfg.Outputs {
-		limit += int64(max(out.Common.Workers, 2)+1) * int64(max(out.Common.Batch.MaxBytes, 8<<20))
+		common := commonOf(out)
+		limit += int64(common.Workers+1) * int64(common.Batch.MaxBytes)
 	}
 	return limit
 }
@@ -300,7 +301,7 @@ func (a *App) close() error {
 		errs = append(errs, l.Shutdown(now))
 	}
 	for _, out := range a.outputs {
-		errs = append(errs, out.sender.Close())
+		errs = append(errs, out.Close())
 	}
 	if a.queue != nil {
 		errs = append(errs, a.queue.Close())

@@ -3,16 +3,16 @@ package app
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/rs/zerolog"
 
 	"github.com/seed-afc6a195/aggregator/pkg/config"
-	forwardoutput "github.com/seed-afc6a195/aggregator/pkg/outputs/forward"
 	"github.com/seed-afc6a195/aggregator/pkg/tls"
 )
 
 // Check says what of a configuration would fail at the start although the file itself is right: certificates that can't
-// be read or don't fit.
+// be read or don't fit, destinations that can't be made.
 func Check(cfg *config.Config) error {
 	var errs []error
 	for _, l := range cfg.Listeners {
@@ -24,11 +24,11 @@ func Check(cfg *config.Config) error {
 		}
 	}
 	for _, name := range cfg.OutputNames() {
-		c, ok := cfg.Outputs[name].Settings.(*forwardoutput.Config)
-		if !ok || c.TLS == nil {
-			continue
+		out, err := newSender(name, cfg, surroundings{log: zerolog.Nop(), now: time.Now, hostname: cfg.Hostname})
+		if err == nil {
+			err = out.Close()
 		}
-		if _, err := tls.NewClient(*c.TLS, tls.Options{Log: zerolog.Nop()}); err != nil {
+		if err != nil {
 			errs = append(errs, fmt.Errorf("outputs.%s: %w", name, err))
 		}
 	}

@@ -3,58 +3,31 @@ package app
 import (
 	"context"
 	"fmt"
-	"os"
 	"slices"
 
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/config"
 	"github.com/seed-afc6a195/aggregator/pkg/delivery"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
-	"github.com/seed-afc6a195/aggregator/pkg/outputs"
-	"github.com/seed-afc6a195/aggregator/pkg/outputs/file"
-	forwardoutput "github.com/seed-afc6a195/aggregator/pkg/outputs/forward"
-	"github.com/seed-afc6a195/aggregator/pkg/outputs/stdout"
-	"github.com/seed-afc6a195/aggregator/pkg/tls"
 )
 
 // output is a destination and the loop that serves it.
 type output struct {
-	name         string
-	settings     config.Output
-	fields       map[string]map[string]string // by cluster; see config
-	common       outputs.Common               // with the destination's defaults
-	sender       outputs.Output
-	certificates *tls.Client // nil without TLS
-	loop         *delivery.Loop
-	stop         context.CancelFunc
-	done         chan struct{} // closed when the loop has ended
+	*sender
+	name     string
+	settings config.Output
+	loop     *delivery.Loop
+	stop     context.CancelFunc
+	done     chan struct{} // closed when the loop has ended
 }
 
 // newOutput makes an output that does nothing until launch.
 func (a *App) newOutput(name string, cfg *config.Config) (*output, error) {
-	settings := cfg.Outputs[name]
-	out := &output{name: name, settings: settings, fields: clusterFields(cfg)}
-	log := a.opts.Log.With().Str("output", name).Logger()
-	var err error
-	switch c := settings.Settings.(type) {
-	case *file.Config:
-		out.common = c.Settings()
-		var files *file.Output
-		if files, err = file.New(*c, name, log, a.opts.Now); err == nil {
-			files.SetClusterFields(out.fields)
-			out.sender = files
-		}
-	case *stdout.Config:
-		lines := stdout.New(*c, os.Stdout)
-		lines.SetClusterFields(out.fields)
-		out.common, out.sender = c.Settings(), lines
-	case *forwardoutput.Config:
-		out.common = c.Settings()
-		err = a.newForward(out, c, log)
-	default:
-		err = fmt.Errorf("type %s is not supported yet", settings.Common.Type)
+	s, err := newSender(name, cfg, surroundings{log: a.opts.Log, now: a.opts.Now, hostname: a.initial.Hostname})
+	if err != nil {
+		return nil, err
 	}
-	return out, err
+	return &output{sender: s, name: name, settings: cfg.Outputs[name]}, nil
 }
 
 // launch puts out among the outputs and starts its loop, whose counters go on where those of an earlier output of that
@@ -64,7 +37,7 @@ func (a *App) launch(out *output) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	out.loop = delivery.New(delivery.Options{
-		Name: out.name, Source: source, Output: out.sender, DeadLetters: graveyard{a.queue.DeadLetters()},
+		Name: out.name, Source: source, Output: out.Output, DeadLetters: graveyard{a.queue.DeadLetters()},
 		Common: out.common, Grace: drainTimeout, Log: a.opts.Log, Previous: a.retired[out.name],
 	})
 	delete(a.retired, out.name)
@@ -82,7 +55,7 @@ func (a *App) launch(out *output) {
 func (a *App) retire(out *output) {
 	out.stop()
 	<-out.done
-	if err := out.sender.Close(); err != nil {
+	if err := out.Close(); err != nil {
 		a.opts.Log.Error().Err(err).Str("output", out.name).Msg("an output did not close in good order")
 	}
 	a.mu.Lock()
