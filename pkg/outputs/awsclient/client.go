@@ -1,0 +1,100 @@
+package awsclient
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	awsconfig "github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/smithy-go/logging"
+	"github.com/rs/zerolog"
+)
+
+// Options is what a Client needs beside its settings.
+type Options struct {
+	Log         zerolog.Logger
+	Credentials *Credentials // shared by all outputs of the process; nil: the Client's own
+}
+
+// Client is what the SDK's client of a service is made of:
+//
+//	firehose.NewFromConfig(c.AWS, func(o *firehose.Options) { o.BaseEndpoint = c.Endpoint(o.BaseEndpoint) })
+//
+// Make one client of a service per output and keep it: it corrects its signatures by the difference
+// between the local clock and the last answer's, so that a wrong clock costs one request.
+type Client struct {
+	AWS      aws.Config
+	endpoint string
+	http     *http.Client
+}
+
+// Load returns a Client. It reads the environment and the shared configuration files, and makes no
+// request: the first credentials are fetched by the first call. A call is one attempt, since repeating is
+// the delivery loop's, and ends with its context only.
+func Load(ctx context.Context, cfg Config, o Options) (*Client, error) {
+	if o.Credentials == nil {
+		o.Credentials = NewCredentials()
+	}
+	keys := o.Credentials.cache(cfg, o.Log)
+	a, err := load(ctx, cfg, o.Log, awsconfig.WithCredentialsProvider(keys), forgetting(keys))
+	if err != nil {
+		return nil, err
+	}
+	c := &Client{AWS: a, endpoint: cfg.Endpoint, http: httpClient(a.HTTPClient)}
+	c.AWS.HTTPClient = c.http
+	return c, nil
+}
+
+// load returns the SDK's configuration with one attempt per call.
+func load(ctx context.Context, cfg Config, log zerolog.Logger, more ...func(*awsconfig.LoadOptions) error) (aws.Config, error) {
+	opts := []func(*awsconfig.LoadOptions) error{
+		awsconfig.WithRegion(cfg.Region),
+		awsconfig.WithRetryer(func() aws.Retryer { return aws.NopRetryer{} }),
+		awsconfig.WithHTTPClient(awshttp.NewBuildableClient()), // takes a CA from the environment
+		awsconfig.WithAppID("aggregator"),
+		awsconfig.WithLogger(logging.LoggerFunc(func(_ logging.Classification, format string, v ...any) {
+			log.Debug().Msgf(format, v...)
+		})),
+	}
+	if cfg.UseFIPS {
+		opts = append(opts, awsconfig.WithUseFIPSEndpoint(aws.FIPSEndpointStateEnabled))
+	}
+	if cfg.UseDualStack {
+		opts = append(opts, awsconfig.WithUseDualStackEndpoint(aws.DualStackEndpointStateEnabled))
+	}
+	a, err := awsconfig.LoadDefaultConfig(ctx, append(opts, more...)...)
+	if err != nil {
+		return aws.Config{}, fmt.Errorf("read the AWS settings of environment and profile: %w", err)
+	}
+	return a, nil
+}
+
+// httpClient returns a client of its own connections, with what the SDK found in the environment.
+func httpClient(from aws.HTTPClient) *http.Client {
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	if b, ok := from.(*awshttp.BuildableClient); ok {
+		transport = b.GetTransport()
+	}
+	transport.MaxIdleConnsPerHost = 64 // as many requests may be in flight, to one host
+	transport.IdleConnTimeout = 20 * time.Second
+	return &http.Client{
+		Transport: transport,
+		// A redirect would take a signed body to a host that it was not signed for.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// Endpoint returns the base URL to use for a service: the configured one, else its own, as the SDK
+// found it.
+func (c *Client) Endpoint(own *string) *string {
+	if c.endpoint != "" {
+		return &c.endpoint
+	}
+	return own
+}
+
+// Close closes idle connections. No call runs or follows.
+func (c *Client) Close() { c.http.CloseIdleConnections() }

@@ -1,0 +1,210 @@
+package awsclient
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"github.com/seed-afc6a195/aggregator/pkg/outputs"
+)
+
+// Classify says what follows from the error of a call to AWS. status is the answer's HTTP status, 0 where
+// there was none; retryAfter is the service's wish, 0 for none. unknown: the call may have taken
+// effect all the same. A refusal that is not known here is ReasonServer, never a final one: as far as can
+// be told it is not an event that is wrong but the request, so it is held.
+func Classify(err error) (reason outputs.Reason, status int, unknown bool, retryAfter time.Duration) {
+	var response *smithyhttp.ResponseError
+	if errors.As(err, &response) && response.Response != nil {
+		status = response.HTTPStatusCode()
+		retryAfter = retryTime(response.Response.Header)
+	}
+	var keys *credentialsError
+	if errors.As(err, &keys) {
+		return outputs.ReasonAuth, status, false, retryAfter
+	}
+	var api smithy.APIError
+	code := ""
+	if errors.As(err, &api) {
+		code = api.ErrorCode()
+	}
+	switch {
+	case IsThrottle(code) || status == http.StatusTooManyRequests:
+		return outputs.ReasonThrottled, status, false, retryAfter
+	case badKeys(code) || denied(code) || status == http.StatusUnauthorized || status == http.StatusForbidden:
+		return outputs.ReasonAuth, status, false, retryAfter
+	case strings.HasPrefix(code, "RequestTimeout"):
+		return outputs.ReasonNetwork, status, true, retryAfter
+	case status >= http.StatusInternalServerError:
+		return outputs.ReasonServer, status, true, retryAfter
+	case status == http.StatusRequestEntityTooLarge:
+		return outputs.ReasonTooLarge, status, false, retryAfter
+	case status >= http.StatusBadRequest:
+		return outputs.ReasonServer, status, false, retryAfter
+	}
+	return outputs.ReasonNetwork, status, wasSent(err), retryAfter // also a 200 that broke off
+}
+
+// wasSent says whether the request may have reached the service.
+func wasSent(err error) bool {
+	var dial *net.OpError
+	if errors.As(err, &dial) && dial.Op == "dial" {
+		return false
+	}
+	var name *net.DNSError
+	return !errors.As(err, &name)
+}
+
+// retryTime reads the headers by which services say when to come back.
+func retryTime(h http.Header) time.Duration {
+	for _, from := range []struct {
+		header string
+		unit   time.Duration
+	}{{"x-amz-retry-after", time.Millisecond}, {"Retry-After", time.Second}} {
+		if n, err := strconv.ParseUint(h.Get(from.header), 10, 31); err == nil {
+			return min(time.Duration(n)*from.unit, maxRetryAfter)
+		}
+	}
+	return 0
+}
+
+// maxRetryAfter bounds what a service may wish for.
+const maxRetryAfter = 5 * time.Minute
+
+// IsThrottle says whether the error code of a call, or of one of its records, asks for fewer of them.
+func IsThrottle(code string) bool {
+	switch code {
+	case "ThrottlingException", "Throttling", "ThrottledException", "RequestThrottled", "RequestThrottledException",
+		"TooManyRequestsException", "ProvisionedThroughputExceededException", "RequestLimitExceeded",
+		"BandwidthLimitExceeded", "LimitExceededException", "SlowDown", "PriorRequestNotComplete",
+		"KMSThrottlingException", "ServiceUnavailableException", "ServiceUnavailable":
+		return true
+	}
+	return false
+}
+
+// badKeys says whether the error code may be cured by fetching the credentials anew.
+func badKeys(code string) bool {
+	switch code {
+	case "ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "RequestExpired", "InvalidToken",
+		"InvalidClientTokenId", "InvalidAccessKeyId", "UnrecognizedClientException",
+		"SignatureDoesNotMatch", "InvalidSignatureException":
+		return true
+	}
+	return false
+}
+
+// denied says whether the error code is for somebody to change a permission, a key or a clock.
+func denied(code string) bool {
+	switch code {
+	case "AccessDenied", "AccessDeniedException", "AuthFailure", "NotAuthorized", "UnauthorizedOperation", "OptInRequired",
+		"MissingAuthenticationToken", "MissingAuthenticationTokenException", "IncompleteSignature", "IncompleteSignatureException",
+		"RequestTimeTooSkewed", "RequestInTheFuture", "AllAccessDisabled", "AccountProblem", "NotSignedUp",
+		"KMSAccessDeniedException", "KMSDisabledException", "KMSInvalidStateException", "KMSNotFoundException",
+		"KMSOptInRequired", "InvalidKMSResourceException":
+		return true
+	}
+	return false
+}
+
+// Describe returns one line for operators: what was called, what came back, and what to do about it
+// where that is known. It holds no secret.
+func Describe(err error) string {
+	call := ""
+	var op *smithy.OperationError
+	if errors.As(err, &op) {
+		call = op.Service() + " " + op.Operation() + ": "
+	}
+	var keys *credentialsError
+	if errors.As(err, &keys) {
+		return call + "no credentials: " + describe(keys.err) + hint("NoCredentials")
+	}
+	return call + describe(err)
+}
+
+func describe(err error) string {
+	var api smithy.APIError
+	var response *smithyhttp.ResponseError
+	hasAnswer := errors.As(err, &response) && response.Response != nil
+	if errors.As(err, &api) {
+		text := api.ErrorCode() + ": " + oneLine(api.ErrorMessage())
+		if id, ok := requestID(err); ok {
+			text += " (request id " + id + ")"
+		}
+		return text + hint(api.ErrorCode())
+	}
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return "no answer within the time-out"
+	case hasAnswer:
+		return fmt.Sprintf("HTTP status %d, which could not be read: %s", response.HTTPStatusCode(), oneLine(response.Err.Error()))
+	}
+	var send *smithyhttp.RequestSendError
+	if errors.As(err, &send) {
+		return oneLine(send.Err.Error())
+	}
+	var op *smithy.OperationError
+	if errors.As(err, &op) {
+		err = op.Err
+	}
+	return oneLine(err.Error())
+}
+
+// requestID returns the id by which AWS finds a request. Its errors have it in a type of their own, which
+// is met by its method.
+func requestID(err error) (id string, ok bool) {
+	var with interface{ ServiceRequestID() string }
+	if errors.As(err, &with) {
+		id = oneLine(with.ServiceRequestID())
+	}
+	return id, id != ""
+}
+
+// maxText bounds what of a service's words is passed on, in bytes.
+const maxText = 400
+
+// oneLine returns the first line of text: what follows in a refused signature's message is the request's
+// headers, with the session's token.
+func oneLine(text string) string {
+	text, _, _ = strings.Cut(strings.TrimSpace(text), "\n")
+	text = strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return ' '
+	}, text)
+	if len(text) > maxText {
+		text = strings.ToValidUTF8(text[:maxText], "") + "…"
+	}
+	return text
+}
+
+// hint says what to do about the common error codes.
+func hint(code string) string {
+	switch code {
+	case "ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired":
+		return "; renew the credentials: they are read again with each try"
+	case "InvalidClientTokenId", "InvalidAccessKeyId", "UnrecognizedClientException", "InvalidToken":
+		return "; AWS does not know the access key: check the credentials, and that the region is enabled for the account"
+	case "SignatureDoesNotMatch", "InvalidSignatureException", "RequestTimeTooSkewed", "RequestInTheFuture":
+		return "; check this machine's clock, then the secret access key"
+	case "AccessDenied", "AccessDeniedException":
+		return "; allow the action in the role's policy"
+	case "KMSAccessDeniedException", "KMSDisabledException", "KMSInvalidStateException", "KMSNotFoundException",
+		"KMSOptInRequired", "InvalidKMSResourceException":
+		return "; check the stream's KMS key and its policy"
+	case "ResourceNotFoundException":
+		return "; create it, or correct its name, region or account"
+	case "NoCredentials":
+		return "; set them in the environment, a profile, IRSA, EKS pod identity or an instance profile"
+	}
+	return ""
+}
