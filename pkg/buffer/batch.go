@@ -30,6 +30,7 @@ type message struct {
 	arena    int // len(batch.arena) when it began
 	id       *chunkID
 	original *chunkID // what it seems to repeat; decided by dedupe.enter
+	parts    []part   // of dead letters that are sent again: what its only piece is made of
 }
 
 // piece is entries of a message that lie together in the arena.
@@ -64,6 +65,7 @@ type batch struct {
 	buried  bool  // letters are stored
 	repeats bool  // a message has an original
 	claims  []claim
+	eager   bool // it fails rather than wait for room, drops nothing to make some, and goes with one transaction
 }
 
 // NewBatch implements Queue.
@@ -114,6 +116,20 @@ func (b *batch) repack(p *piece) {
 	n := copy(b.arena[p.off:], b.arena[p.off+p.n:])
 	p.n, p.packed = n, true
 	b.arena = b.arena[:p.off+n]
+}
+
+// addLetters adds entries that were dead letters as a message, and so as a chunk, of their own.
+func (b *batch) addLetters(m Message, entries []byte, parts []part) {
+	b.Begin(m)
+	msg := &b.msgs[len(b.msgs)-1]
+	msg.parts = parts
+	for i := range parts {
+		msg.events += parts[i].events
+	}
+	p := piece{off: len(b.arena), raw: len(entries), events: msg.events, packed: true}
+	b.arena, p.codec = b.s.packer.pack(b.arena, entries)
+	p.n = len(b.arena) - p.off
+	b.pieces = append(b.pieces, p)
 }
 
 func (b *batch) Reject(raw []byte, events int, reason string) {
@@ -213,7 +229,7 @@ func (b *batch) part(limit int64) {
 			n += int64(len(b.letters[i].Entry))
 		}
 	}
-	for b.until = b.atPiece; b.until < len(b.pieces) && (n < limit || b.until == b.atPiece); b.until++ {
+	for b.until = b.atPiece; b.until < len(b.pieces) && (n < limit || b.until == b.atPiece || b.eager); b.until++ {
 		n += b.pieces[b.until].cost()
 	}
 	b.took = n

@@ -35,10 +35,11 @@ const (
 
 // Flags of a part.
 const (
-	partKeyed = 1 << iota // it came with a chunk id; else only its number of events follows
-	partNanos             // the id is stable over resends: entries' times have nanoseconds
-	partLast              // the last piece of its message: the message's number of events follows
-	partSame              // connection and turn are those of the keyed part before
+	partKeyed  = 1 << iota // it came with a chunk id; else only its number of events follows
+	partNanos              // the id is stable over resends: entries' times have nanoseconds
+	partLast               // the last piece of its message: the message's number of events follows
+	partSame               // connection and turn are those of the keyed part before
+	partLetter             // it was a dead letter: in the connection's place stands its number, see retry.go
 )
 
 func checksum(b []byte) uint32 { return crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli)) }

@@ -29,11 +29,16 @@ type DeadLetters struct {
 	queueMu sync.Mutex
 	queue   []*burial // who wait for mu
 
+	working sync.Mutex // one retry or purge at a time
+	noted   bool       // the file of retry.go must stay; guarded by working, once all is open
+
 	mu      sync.Mutex // guards what follows, and the files
 	files   []*deadFile
 	db      *bbolt.DB // of the last file; nil: the next letters begin a new one
 	closed  bool
 	evicted int64 // events
+	retried int64 // events
+	purged  int64 // events
 	aside   int
 }
 
@@ -56,22 +61,16 @@ type deadFile struct {
 // DeadKey is what dead letters are counted by.
 type DeadKey struct{ Output, Cluster, Reason string }
 
-// DeadStats sums up the dead letters. Evicted is counted since the start.
+// DeadStats sums up the dead letters. Evicted, Retried and Purged are counted since the start.
 type DeadStats struct {
 	Letters  int64
 	Events   map[DeadKey]int64
 	Bytes    int64     // on disk
 	Oldest   time.Time // not later than the oldest letter; zero: there is none
 	Evicted  int64     // events that went because they were too old or too many
+	Retried  int64     // events that went back into the queue
+	Purged   int64     // events that somebody deleted
 	SetAside int       // files found damaged
-}
-
-// Filter chooses letters; an empty field chooses all.
-type Filter struct{ Output, Cluster, Reason, Tag string }
-
-func (f *Filter) fits(l *Letter) bool {
-	return (f.Output == "" || f.Output == l.Output) && (f.Cluster == "" || f.Cluster == l.Cluster) &&
-		(f.Reason == "" || f.Reason == l.Reason) && (f.Tag == "" || f.Tag == l.Tag)
 }
 
 const (
@@ -150,7 +149,10 @@ func (f *deadFile) add(l *Letter) {
 	if f.first == 0 {
 		f.first = l.ID
 	}
-	f.last, f.newest = l.ID, l.Time
+	f.last = l.ID
+	if l.Time.After(f.newest) {
+		f.newest = l.Time
+	}
 	f.letters++
 	f.count[DeadKey{l.Output, l.Cluster, l.Reason}] += int64(l.Events)
 }

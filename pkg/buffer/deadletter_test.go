@@ -80,8 +80,8 @@ func TestDeadLetters(t *testing.T) {
 		{Filter{Reason: "too_large"}, 0, 100, 8},
 		{Filter{Output: "es", Cluster: "c1"}, 0, 100, 9},
 		{Filter{Cluster: "c2"}, 0, 100, 1},
-		{Filter{Tag: "kube.a"}, 0, 100, 1},
-		{Filter{Tag: "nobody"}, 0, 100, 0},
+		{Filter{Tag: func(tag string) bool { return tag == "kube.a" }}, 0, 100, 1},
+		{Filter{Tag: func(tag string) bool { return tag == "nobody" }}, 0, 100, 0},
 	} {
 		if got, err := d.List(ctx, tc.filter, tc.after, tc.limit); err != nil || len(got) != tc.want {
 			t.Errorf("%+v after %d: %d letters, want %d: %v", tc.filter, tc.after, len(got), tc.want, err)

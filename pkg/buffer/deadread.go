@@ -2,6 +2,7 @@ package buffer
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -10,37 +11,182 @@ import (
 	"go.etcd.io/bbolt"
 )
 
+// Filter chooses letters; what is empty chooses all.
+type Filter struct {
+	Output, Cluster, Reason string
+	NoOutput                bool // only letters that were refused before any output
+	Tag                     func(tag string) bool
+	Since, Until            time.Time // refused in [Since, Until)
+	IDs                     []uint64
+	upTo                    uint64 // numbers; 0: all
+}
+
+// keys says whether f chooses by what letters are counted by alone.
+func (f *Filter) keys() bool {
+	return f.Tag == nil && f.Since.IsZero() && f.Until.IsZero() && len(f.IDs) == 0
+}
+
+func (f *Filter) fitsKey(k DeadKey) bool {
+	return (f.Output == "" || f.Output == k.Output) && (!f.NoOutput || k.Output == "") &&
+		(f.Cluster == "" || f.Cluster == k.Cluster) && (f.Reason == "" || f.Reason == k.Reason)
+}
+
+func (f *Filter) fitsID(id uint64) bool {
+	return (f.upTo == 0 || id <= f.upTo) && (len(f.IDs) == 0 || slices.Contains(f.IDs, id))
+}
+
+func (f *Filter) fits(l *Letter) bool {
+	return f.fitsKey(DeadKey{l.Output, l.Cluster, l.Reason}) && (f.Tag == nil || f.Tag(l.Tag)) &&
+		(f.Since.IsZero() || !l.Time.Before(f.Since)) && (f.Until.IsZero() || l.Time.Before(f.Until))
+}
+
+// fitsFile says whether d may hold a letter that f chooses, as far as its summary tells.
+func (f *Filter) fitsFile(d *deadFile) bool {
+	if d.letters == 0 || f.upTo != 0 && d.first > f.upTo || !f.Since.IsZero() && d.newest.Before(f.Since) {
+		return false
+	}
+	if len(f.IDs) > 0 && !slices.ContainsFunc(f.IDs, func(id uint64) bool { return id >= d.first && id <= d.last }) {
+		return false
+	}
+	for k := range d.count {
+		if f.fitsKey(k) {
+			return true
+		}
+	}
+	return false
+}
+
+// Page is a part of a listing.
+type Page struct {
+	After  uint64 // only letters behind the one of this number, in the listing's order; 0: from its begin
+	Newest bool   // the newest come first
+	Limit  int    // letters at most
+	Bytes  int    // of entries, after which the page ends; 0: no bound
+	Bare   bool   // without Entry
+}
+
+// Page returns letters that fit the filter and says whether more may follow: pass the last one's ID
+// to go on. Adding letters waits no longer than it takes to look through one file.
+func (d *DeadLetters) Page(ctx context.Context, filter Filter, p Page) (letters []Letter, more bool, err error) {
+	bytes := 0
+	err = d.each(ctx, &filter, p, func(l *Letter) bool {
+		letters = append(letters, *l)
+		bytes += len(l.Entry)
+		more = len(letters) >= p.Limit || p.Bytes > 0 && bytes >= p.Bytes
+		return !more
+	})
+	return letters, more, err
+}
+
 // List returns letters that fit the filter, at most limit, from the number after on: to page
 // through them, pass the last one's ID.
 func (d *DeadLetters) List(ctx context.Context, filter Filter, after uint64, limit int) ([]Letter, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	var found []Letter
-	for _, f := range d.files {
-		if f.letters == 0 || f.last <= after || len(found) >= limit {
-			continue
+	letters, _, err := d.Page(ctx, filter, Page{After: after, Limit: limit})
+	return letters, err
+}
+
+// DeadCount is a number of letters and of their events.
+type DeadCount struct{ Letters, Events int64 }
+
+// Count returns how many letters fit the filter, and when the first and the last of them were refused.
+func (d *DeadLetters) Count(ctx context.Context, filter Filter) (by map[DeadKey]DeadCount, oldest, newest time.Time, err error) {
+	by = map[DeadKey]DeadCount{}
+	err = d.each(ctx, &filter, Page{Bare: true}, func(l *Letter) bool {
+		k := DeadKey{l.Output, l.Cluster, l.Reason}
+		n := by[k]
+		by[k] = DeadCount{n.Letters + 1, n.Events + int64(l.Events)}
+		if oldest.IsZero() || l.Time.Before(oldest) {
+			oldest = l.Time
 		}
-		err := d.view(f, func(tx *bbolt.Tx) error {
-			c := tx.Bucket([]byte(lettersBucket)).Cursor()
-			for k, v := c.Seek(letterKey(after + 1)); k != nil && len(found) < limit; k, v = c.Next() {
-				if err := ctx.Err(); err != nil {
-					return err
-				}
-				l, err := decodeLetter(k, v, true)
-				if err != nil {
-					return err
-				}
-				if filter.fits(&l) {
-					found = append(found, l)
-				}
-			}
-			return nil
-		})
-		if err != nil {
-			return found, fmt.Errorf("list dead letters in %s: %w", f.path, err)
+		if l.Time.After(newest) {
+			newest = l.Time
+		}
+		return true
+	})
+	return by, oldest, newest, err
+}
+
+// each calls fn for every letter that fits until fn returns false. fn must not use d.
+func (d *DeadLetters) each(ctx context.Context, filter *Filter, p Page, fn func(*Letter) bool) error {
+	for at, on := p.After, true; on; {
+		var err error
+		if at, on, err = d.eachOfNext(ctx, filter, p, at, fn); err != nil {
+			return err
 		}
 	}
-	return found, nil
+	return nil
+}
+
+// eachOfNext is each for the next file behind the number at. It returns the file's last number in
+// the order of p, and whether to go on.
+func (d *DeadLetters) eachOfNext(ctx context.Context, filter *Filter, p Page, at uint64, fn func(*Letter) bool) (uint64, bool, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.closed {
+		return 0, false, ErrClosed
+	}
+	f := d.next(filter, p.Newest, at)
+	if f == nil {
+		return 0, false, nil
+	}
+	on := true
+	err := d.view(f, func(tx *bbolt.Tx) error {
+		c := tx.Bucket([]byte(lettersBucket)).Cursor()
+		k, v := c.Seek(letterKey(at + 1))
+		step := c.Next
+		if p.Newest {
+			step = c.Prev
+			if k, _ = c.Seek(letterKey(at)); at == 0 || k == nil {
+				k, v = c.Last()
+			} else {
+				k, v = c.Prev()
+			}
+		}
+		for ; k != nil && on; k, v = step() {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if len(k) == 8 && !filter.fitsID(binary.BigEndian.Uint64(k)) {
+				continue
+			}
+			l, err := decodeLetter(k, v, false)
+			if err == nil && filter.fits(&l) {
+				if !p.Bare {
+					l, err = decodeLetter(k, v, true)
+				}
+				on = err == nil && fn(&l)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, false, fmt.Errorf("list dead letters in %s: %w", f.path, err)
+	}
+	if p.Newest {
+		return f.first, on, nil
+	}
+	return f.last, on, nil
+}
+
+// next returns the file behind the number at that may hold letters that fit, nil where there is none.
+func (d *DeadLetters) next(filter *Filter, newest bool, at uint64) *deadFile {
+	if newest {
+		for _, f := range slices.Backward(d.files) {
+			if (at == 0 || f.first < at) && filter.fitsFile(f) {
+				return f
+			}
+		}
+		return nil
+	}
+	for _, f := range d.files {
+		if f.last > at && filter.fitsFile(f) {
+			return f
+		}
+	}
+	return nil
 }
 
 // ErrNoLetter is returned for a number that no dead letter has.
@@ -51,84 +197,21 @@ func (d *DeadLetters) Get(ctx context.Context, id uint64) (Letter, error) {
 	if id == 0 {
 		return Letter{}, ErrNoLetter
 	}
-	found, err := d.List(ctx, Filter{}, id-1, 1)
+	found, err := d.List(ctx, Filter{IDs: []uint64{id}}, id-1, 1)
 	switch {
 	case err != nil:
 		return Letter{}, err
-	case len(found) == 0 || found[0].ID != id:
+	case len(found) == 0:
 		return Letter{}, fmt.Errorf("%w: %d", ErrNoLetter, id)
 	}
 	return found[0], nil
-}
-
-// Delete removes the letters of these numbers and returns how many there were. It is on disk when
-// it returns.
-func (d *DeadLetters) Delete(ctx context.Context, ids ...uint64) (int, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	n := 0
-	for _, f := range slices.Clone(d.files) {
-		if err := ctx.Err(); err != nil {
-			return n, err
-		}
-		mine := slices.DeleteFunc(slices.Clone(ids), func(id uint64) bool { return id < f.first || id > f.last })
-		if len(mine) == 0 {
-			continue
-		}
-		gone, err := d.deleteIn(f, mine)
-		if err != nil {
-			return n, fmt.Errorf("delete dead letters in %s: %w", f.path, err)
-		}
-		n += gone
-		if f.letters == 0 {
-			d.discard(f)
-		}
-	}
-	return n, nil
-}
-
-func (d *DeadLetters) deleteIn(f *deadFile, ids []uint64) (gone int, err error) {
-	db := d.db
-	if db == nil || d.files[len(d.files)-1] != f {
-		if err := guard(func() (err error) { db, err = openDead(f.path); return err }); err != nil {
-			return 0, err
-		}
-		defer func() { err = errors.Join(err, guard(db.Close)) }()
-	}
-	next := f.clone()
-	err = guard(func() error {
-		return db.Update(func(tx *bbolt.Tx) error {
-			b := tx.Bucket([]byte(lettersBucket))
-			for _, id := range ids {
-				v := b.Get(letterKey(id))
-				if v == nil {
-					continue
-				}
-				l, err := decodeLetter(letterKey(id), v, false)
-				if err != nil {
-					return err
-				}
-				next.sub(&l)
-				if err := b.Delete(letterKey(id)); err != nil {
-					return err
-				}
-			}
-			return tx.Bucket([]byte(summaryBucket)).Put([]byte(summaryBucket), next.encode())
-		})
-	})
-	if err != nil {
-		return 0, err
-	}
-	gone = f.letters - next.letters
-	*f = *next
-	return gone, nil
 }
 
 // Stats returns a snapshot.
 func (d *DeadLetters) Stats() DeadStats {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	s := DeadStats{Events: map[DeadKey]int64{}, Evicted: d.evicted, SetAside: d.aside}
+	s := DeadStats{Events: map[DeadKey]int64{}, Evicted: d.evicted, Retried: d.retried, Purged: d.purged, SetAside: d.aside}
 	for _, f := range d.files {
 		s.Letters += int64(f.letters)
 		s.Bytes += f.disk

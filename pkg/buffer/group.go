@@ -41,6 +41,10 @@ func (c *committer) store(group []*batch) {
 	c.limits.failed(err)
 	var kept []*batch
 	for _, b := range group {
+		if b.eager {
+			b.answer <- fmt.Errorf("write the queue: %w", err)
+			continue
+		}
 		if c.limits.policyOf(b.msgs[0].Cluster) != "reject" {
 			kept = append(kept, b)
 			continue
@@ -154,7 +158,11 @@ func (g *grouping) piece(b *batch, m *message, p *piece, last bool) {
 		if open != nil {
 			g.flush(open) // what came before stays before
 		}
-		g.chunk(key, m.Outputs, p.events, p.raw, []part{pt}, data, p.codec, true)
+		parts := m.parts
+		if parts == nil {
+			parts = []part{pt}
+		}
+		g.chunk(key, m.Outputs, p.events, p.raw, parts, data, p.codec, true)
 		return
 	}
 	if open != nil && len(open.raw)+len(data) > mergeBytes {
@@ -262,6 +270,11 @@ func (g *grouping) publish(seg *segment, where []uint32) {
 	}
 	s.loadedN += len(g.chunks)
 	s.adopt(seg, seg.entries[from:], true)
+	for i := range g.chunks {
+		if ch := &g.chunks[i]; ch.parts[0].flags&partLetter != 0 {
+			s.returned(seg.entries[from+i])
+		}
+	}
 	for _, w := range g.whole {
 		addTurn(seg.turns, w.conn, w.turn, g.now.UnixNano(), w.id.idKey)
 	}

@@ -69,6 +69,7 @@ type lane struct {
 	dropped  tally // by drop_oldest and Purge
 	lost     tally // damaged on disk
 	found    tally // pending at the start
+	returned tally // of appended: dead letters that are sent again
 }
 
 // lease is a chunk that was handed out.

@@ -53,6 +53,7 @@ type Wait struct {
 	Oldest     time.Time // when the oldest pending chunk was stored; zero: none is pending
 	Found      Count     // pending at the start
 	Appended   Count
+	Returned   Count // of Appended: dead letters that are sent again
 	Done       Count
 	Dropped    Count // by when_full: drop_oldest, or Purge
 	Lost       Count // damaged on disk
@@ -113,7 +114,7 @@ func (s *Store) Stats() Stats {
 		for _, l := range src.lanes {
 			w := Wait{
 				Output: src.name, Cluster: l.cluster, Configured: src.asked, Pending: l.pending.count(), Found: l.found.count(),
-				Appended: l.appended.count(), Done: l.done.count(), Dropped: l.dropped.count(), Lost: l.lost.count(),
+				Appended: l.appended.count(), Returned: l.returned.count(), Done: l.done.count(), Dropped: l.dropped.count(), Lost: l.lost.count(),
 			}
 			if t := l.oldest(); t != 0 {
 				w.Oldest = time.Unix(0, t)

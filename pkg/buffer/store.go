@@ -123,6 +123,7 @@ func Open(cfg Config, o Options) (_ *Store, err error) {
 	if err := s.recover(); err != nil {
 		return nil, errors.Join(err, s.dead.Close())
 	}
+	s.settleRetry()
 	s.commit.next = s.next
 	if s.commit.limits, err = newLimits(s); err != nil {
 		return nil, errors.Join(err, s.keep.state.close(), s.dead.Close())

@@ -117,7 +117,7 @@ func (ch *choice) take(l *line) bool {
 			l.why = why
 		}
 		// What is stored in part waits in any case: sent again, that part would be stored twice.
-		if ch.c.limits.policyOf(l.cluster) == "reject" && !b.begun() {
+		if (b.eager || ch.c.limits.policyOf(l.cluster) == "reject") && !b.begun() {
 			b.answer <- fmt.Errorf("%w: %s", ErrFull, why)
 			continue
 		}
@@ -159,6 +159,9 @@ func (ch *choice) verdict(name string, b *batch) (why string, cluster bool) {
 	}
 	l := ch.c.limits
 	policy, own := l.policy(), l.policyOf(name)
+	if b.eager {
+		policy, own = "reject", "reject"
+	}
 	for {
 		if why = l.full(b.bytes + ch.bytes); why != "" {
 			ch.c.giveBack()

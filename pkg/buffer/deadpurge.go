@@ -1,0 +1,162 @@
+package buffer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"go.etcd.io/bbolt"
+)
+
+// ErrBusy is returned while another retry or purge of dead letters runs.
+var ErrBusy = errors.New("another retry or purge of dead letters is under way")
+
+// purgePage is how many letters a purge deletes in one transaction.
+const purgePage = 10_000
+
+// Purge deletes the letters that fit the filter and are there at its start. It tells after each step
+// how many it has deleted so far; what is deleted stays so after an error.
+func (d *DeadLetters) Purge(ctx context.Context, filter Filter, progress func(DeadCount)) (done DeadCount, err error) {
+	if !d.working.TryLock() {
+		return done, ErrBusy
+	}
+	defer d.working.Unlock()
+	filter.upTo = d.lastID()
+	if filter.upTo == 0 {
+		return done, nil
+	}
+	step := func(n DeadCount) {
+		done.Letters, done.Events = done.Letters+n.Letters, done.Events+n.Events
+		d.mu.Lock()
+		d.purged += n.Events
+		d.mu.Unlock()
+		progress(done)
+	}
+	if filter.keys() {
+		step(d.purgeFiles(&filter))
+	}
+	page := Page{Limit: purgePage, Bare: true}
+	for more := true; more; {
+		var letters []Letter
+		if letters, more, err = d.Page(ctx, filter, page); err != nil || len(letters) == 0 {
+			return done, err
+		}
+		n, err := d.remove(ctx, numbers(letters))
+		step(n)
+		if err != nil {
+			return done, err
+		}
+		page.After = letters[len(letters)-1].ID
+	}
+	return done, nil
+}
+
+// purgeFiles removes the files of which the filter chooses every letter.
+func (d *DeadLetters) purgeFiles(filter *Filter) (n DeadCount) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, f := range slices.Clone(d.files) {
+		whole := f.last <= filter.upTo && !d.closed
+		var events int64
+		for k, n := range f.count {
+			whole = whole && filter.fitsKey(k)
+			events += n
+		}
+		if whole && d.discard(f) {
+			n.Letters, n.Events = n.Letters+int64(f.letters), n.Events+events
+		}
+	}
+	return n
+}
+
+// lastID returns the number of the newest letter, 0 where there is none.
+func (d *DeadLetters) lastID() uint64 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	id := uint64(0)
+	for _, f := range d.files {
+		id = max(id, f.last)
+	}
+	return id
+}
+
+func numbers(letters []Letter) []uint64 {
+	ids := make([]uint64, len(letters))
+	for i := range letters {
+		ids[i] = letters[i].ID
+	}
+	return ids
+}
+
+// Delete removes the letters of these numbers and returns how many there were. It is on disk when
+// it returns.
+func (d *DeadLetters) Delete(ctx context.Context, ids ...uint64) (int, error) {
+	n, err := d.remove(ctx, ids)
+	return int(n.Letters), err
+}
+
+// remove is Delete. Numbers that no letter has are passed over.
+func (d *DeadLetters) remove(ctx context.Context, ids []uint64) (n DeadCount, err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.closed {
+		return n, ErrClosed
+	}
+	for _, f := range slices.Clone(d.files) {
+		if err := ctx.Err(); err != nil {
+			return n, err
+		}
+		mine := slices.DeleteFunc(slices.Clone(ids), func(id uint64) bool { return id < f.first || id > f.last })
+		if len(mine) == 0 {
+			continue
+		}
+		gone, err := d.deleteIn(f, mine)
+		if err != nil {
+			return n, fmt.Errorf("delete dead letters in %s: %w", f.path, err)
+		}
+		n.Letters, n.Events = n.Letters+gone.Letters, n.Events+gone.Events
+		if f.letters == 0 {
+			d.discard(f)
+		}
+	}
+	return n, nil
+}
+
+func (d *DeadLetters) deleteIn(f *deadFile, ids []uint64) (gone DeadCount, err error) {
+	db := d.db
+	if db == nil || d.files[len(d.files)-1] != f {
+		if err := guard(func() (err error) { db, err = openDead(f.path); return err }); err != nil {
+			return gone, err
+		}
+		defer func() { err = errors.Join(err, guard(db.Close)) }()
+	}
+	next := f.clone()
+	err = guard(func() error {
+		return db.Update(func(tx *bbolt.Tx) error {
+			b := tx.Bucket([]byte(lettersBucket))
+			for _, id := range ids {
+				v := b.Get(letterKey(id))
+				if v == nil {
+					continue
+				}
+				l, err := decodeLetter(letterKey(id), v, false)
+				if err != nil {
+					return err
+				}
+				next.sub(&l)
+				gone.Events += int64(l.Events)
+				if err := b.Delete(letterKey(id)); err != nil {
+					return err
+				}
+			}
+			return tx.Bucket([]byte(summaryBucket)).Put([]byte(summaryBucket), next.encode())
+		})
+	})
+	if err != nil {
+		return DeadCount{}, err
+	}
+	gone.Letters = int64(f.letters - next.letters)
+	*f = *next
+	return gone, nil
+}
