@@ -1,22 +1,33 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"io"
 
 	"github.com/spf13/cobra"
 
 	"github.com/seed-afc6a195/aggregator/pkg/app"
+	"github.com/seed-afc6a195/aggregator/pkg/config"
 )
 
 func newCheckCommand() *cobra.Command {
 	var path string
+	var connect bool
 	cmd := &cobra.Command{
 		Use:   "check",
 		Short: "Validate a configuration and say what it does",
 		Long: `Reads the configuration as run would, with its environment variables and files, and names every mistake with its line
-and what to do. Without mistakes it prints what the configuration does. Secrets are never printed.`,
-		Example: `  aggregator check -c aggregator.yaml`,
-		Args:    noArgs,
+and what to do. Without mistakes it prints what the configuration does. Secrets are never printed.
+
+With --connect it also reaches every output, without delivering anything, and says in one line for each what it found or
+what is wrong: names, TCP, TLS, credentials, privileges, version. It takes each output's timeout at most, and no more than
+30 s.
+
+Exit codes: 1 an output can't be reached, 2 the configuration is wrong.`,
+		Example: `  aggregator check -c aggregator.yaml
+  aggregator check -c aggregator.yaml --connect`,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			loaded, err := loadConfig(path)
 			if err != nil {
@@ -26,9 +37,33 @@ and what to do. Without mistakes it prints what the configuration does. Secrets 
 				return usageError{err}
 			}
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: the configuration is right\n%s", orDefaults(path), loaded.Config.Summary())
-			return err
+			if err != nil || !connect {
+				return err
+			}
+			return connectOutputs(cmd.Context(), loaded.Config, cmd.OutOrStdout())
 		},
 	}
 	cmd.Flags().StringVarP(&path, "config", "c", "", "configuration `file`; none: the defaults")
+	cmd.Flags().BoolVar(&connect, "connect", false, "also reach every output")
 	return cmd
+}
+
+// connectOutputs prints a line for each output and fails unless all can be reached.
+func connectOutputs(ctx context.Context, cfg *config.Config, out io.Writer) error {
+	reached := app.Connect(ctx, cfg)
+	failed := 0
+	for _, r := range reached {
+		line := "ok: " + r.Found
+		if r.Err != nil {
+			line = r.Err.Error()
+			failed++
+		}
+		if _, err := fmt.Fprintf(out, "%s: %s\n", r.Output, line); err != nil {
+			return err
+		}
+	}
+	if failed > 0 {
+		return fmt.Errorf("%d of %d outputs can't be reached", failed, len(reached))
+	}
+	return nil
 }

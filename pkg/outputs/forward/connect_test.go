@@ -1,0 +1,109 @@
+package forward
+
+import (
+	"crypto/tls"
+	"io"
+	"net"
+	"strings"
+	"testing"
+
+	"github.com/rs/zerolog"
+
+	"github.com/seed-afc6a195/aggregator/pkg/config/setting"
+	"github.com/seed-afc6a195/aggregator/pkg/tls/tlstest"
+)
+
+// says answers every connection with hello, waits until the client has said all, and closes.
+func says(t *testing.T, hello string) (address string) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = io.WriteString(conn, hello)
+			_, _ = io.Copy(io.Discard, conn)
+			conn.Close()
+		}
+	}()
+	return l.Addr().String()
+}
+
+func TestConnect(t *testing.T) {
+	const helo = "\x92\xa4HELO\x81\xa5nonce\xa1n"
+	ca := tlstest.NewCA(t, "own authority")
+	mutual := &tls.Config{Certificates: []tls.Certificate{ca.Issue(t, tlstest.Spec{}).Certificate(t)}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: ca.Pool()}
+	handshakes := newNetwork(t)
+	handshakes.mayFail = true
+	gone := says(t, "")
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	refusing := l.Addr().String()
+	l.Close()
+	for _, tc := range []struct {
+		name    string
+		address string
+		change  func(*Config)
+		tls     func(string) *tls.Config
+		want    string   // "" where it fails
+		wrong   []string // parts of the error
+	}{
+		{name: "plain", address: gone, want: "connected to ADDRESS"},
+		{name: "refused", address: refusing, wrong: []string{"server ADDRESS: ", "connection refused"}},
+		{name: "wants a key", address: says(t, helo), wrong: []string{"server ADDRESS: login failed", "(check shared_key, username and password)"}},
+		{
+			name: "wrong key", address: says(t, helo+"\x95\xa4PONG\xc2\xb3shared_key mismatch\xa0\xa0"), change: func(c *Config) { c.SharedKey = setting.NewSecret("key") },
+			wrong: []string{`the server says "shared_key mismatch" (check shared_key`},
+		},
+		{
+			name: "wants a certificate", address: handshakes.listen(t, mutual), tls: func(host string) *tls.Config {
+				return &tls.Config{RootCAs: ca.Pool(), ServerName: host}
+			}, wrong: []string{"server ADDRESS: ", "certificate required"},
+		},
+		{
+			name: "unknown authority", address: handshakes.listen(t, &tls.Config{Certificates: mutual.Certificates}), tls: func(host string) *tls.Config {
+				return &tls.Config{RootCAs: tlstest.NewCA(t, "other").Pool(), ServerName: host}
+			}, wrong: []string{"server ADDRESS: ", "authority"},
+		},
+		{
+			name: "TLS", address: handshakes.listen(t, &tls.Config{Certificates: mutual.Certificates}), tls: func(host string) *tls.Config {
+				return &tls.Config{RootCAs: ca.Pool(), ServerName: host}
+			}, want: "connected to ADDRESS",
+		},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			cfg := settings(tc.address)
+			if tc.change != nil {
+				tc.change(&cfg)
+			}
+			if tc.tls != nil {
+				cfg.TLS = &setting.ClientTLS{}
+			}
+			o, err := New(cfg, Options{Hostname: "sender", TLS: tc.tls, Log: zerolog.Nop()})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer o.Close()
+			found, err := o.Connect(t.Context(), nil)
+			if got := strings.ReplaceAll(found, tc.address, "ADDRESS"); got != tc.want || (err == nil) == (len(tc.wrong) > 0) {
+				t.Errorf("found %q, error %v; want %q", found, err, tc.want)
+			}
+			for _, part := range tc.wrong {
+				if err != nil && !strings.Contains(strings.ReplaceAll(err.Error(), tc.address, "ADDRESS"), part) {
+					t.Errorf("error %q does not say %q", err, part)
+				}
+			}
+			if err != nil && strings.Count(err.Error(), tc.address) != 1 {
+				t.Errorf("error %q names the server more than once", err)
+			}
+		})
+	}
+}
