@@ -60,6 +60,13 @@ type Source interface {
 	Done(c *event.Chunk)
 	// Return gives c back unfinished: Next will hand it out again, before later ones of its cluster.
 	Return(c *event.Chunk)
+	// Hold makes Next pass the cluster over until Release; its chunks stay pending. Both may be called
+	// any number of times. A hold is not stored.
+	Hold(cluster string)
+	Release(cluster string)
+	// Shed takes the memory of c's Entries back, which are nil then. Nobody may read them meanwhile.
+	// c stays the caller's.
+	Shed(c *event.Chunk)
 }
 
 // Errors that a caller decides on.

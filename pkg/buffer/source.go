@@ -64,6 +64,7 @@ type lane struct {
 	passed   int64   // when the chunk before next was stored
 	credit   int64   // bytes left of its turn
 	inRing   bool
+	held     bool // by Hold: not in the ring
 	appended tally
 	done     tally
 	dropped  tally // by drop_oldest and Purge
@@ -115,8 +116,11 @@ func (src *source) lane(cluster uint32) *lane {
 	return l
 }
 
-// list puts l among those that take turns and wakes who waits for a chunk.
+// list puts l, unless it is held, among those that take turns and wakes who waits for a chunk.
 func (l *lane) list() {
+	if l.held {
+		return
+	}
 	if !l.inRing {
 		l.inRing, l.credit = true, 0
 		l.src.ring = append(l.src.ring, l)

@@ -37,6 +37,9 @@ func (e *endless) Next(ctx context.Context) (*event.Chunk, error) {
 }
 
 func (e *endless) Return(*event.Chunk) {}
+func (e *endless) Hold(string)         {}
+func (e *endless) Release(string)      {}
+func (e *endless) Shed(*event.Chunk)   {}
 
 func (e *endless) Done(*event.Chunk) {
 	if e.left.Add(-1) == 0 {

@@ -2,55 +2,15 @@ package delivery
 
 import (
 	"context"
-	"sync"
 	"time"
 
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 )
 
-// entryOverhead is what an entry has besides metadata and record: its array and its time.
-const entryOverhead = 11
-
 const (
 	refill    = time.Second      // the wait after the source failed
 	restAfter = 10 * time.Second // without a chunk, memory is given back
 )
-
-// held is a chunk that the loop has. Its references are the filler's own, while it walks the chunk,
-// and one for each event in a batch; with the last one gone, the chunk goes back to the source.
-type held struct {
-	loop  *Loop
-	chunk *event.Chunk
-
-	mu        sync.Mutex
-	refs      int
-	abandoned bool // an event of it will not be settled
-	tally     tally
-}
-
-// settle gives up n references; count adds what became of the events to the tally, and is nil where
-// nothing became of them.
-func (h *held) settle(n int, count func(*tally)) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if count != nil {
-		count(&h.tally)
-	}
-	if h.refs -= n; h.refs > 0 {
-		return
-	}
-	if h.abandoned {
-		h.loop.source.Return(h.chunk)
-		return
-	}
-	h.loop.settled(h.chunk.Cluster, &h.tally)
-	h.loop.source.Done(h.chunk)
-}
-
-// abandon gives up n references to events that were not settled.
-func (h *held) abandon(n int) {
-	h.settle(n, func(*tally) { h.abandoned = true })
-}
 
 // batch is events to be sent together. held has their chunks, each once, in the events' order.
 type batch struct {
@@ -59,14 +19,19 @@ type batch struct {
 	bytes  int
 }
 
-// reset empties b; the chunks' memory may be the source's again.
+// keepEvents is how many events a batch may have room for, however few it held.
+const keepEvents = 4096
+
+// reset empties b; the chunks' memory may be the source's again. Its own it keeps for the next batch,
+// unless it has become far too large.
 func (b *batch) reset() {
+	if cap(b.events) > 4*max(len(b.events), keepEvents) {
+		b.events, b.held = nil, nil
+	}
 	clear(b.events)
 	clear(b.held)
 	b.events, b.held, b.bytes = b.events[:0], b.held[:0], 0
 }
-
-func sizeOfEvent(ev *event.Event) int { return len(ev.Record) + len(ev.Metadata) + entryOverhead }
 
 // filler cuts the chunks of the source into batches.
 type filler struct {

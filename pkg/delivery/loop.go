@@ -3,7 +3,6 @@ package delivery
 import (
 	"context"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -26,7 +25,16 @@ type Options struct {
 }
 
 // Loop delivers what waits for one output. One goroutine fills batches, Common.Workers send them.
-// Between queue and destination are at most workers+1 batches and the chunks under them.
+// Between queue and destination are at most workers+1 batches and the chunks under them, and beside
+// them what is parked.
+//
+// A request that fails as a whole is repeated by its worker, and so nothing more is taken than the
+// destination takes. Where single events fail, they are parked: copied, and carried on by a goroutine
+// of their own, while the worker goes on with other events. Parked are at most workers × batch.max_bytes,
+// with what they take besides their bytes; past that, the worker waits with them. A cluster with more
+// than half a batch parked is held: none of its chunks is taken until it has less.
+//
+// How many sends run at once adapts to the destination: see gate.
 //
 // A chunk is Done once its last event is settled: delivered, dropped by on_reject, or on disk as a
 // dead letter. A loop that ends gives back every chunk with an unsettled event, whole: events of it
@@ -41,8 +49,10 @@ type Loop struct {
 	grace   time.Duration
 	log     zerolog.Logger
 	pace    pacer
-	sending atomic.Int64
+	gate    *gate
+	yard    *yard
 	latency *metric.Histogram
+	parts   sync.WaitGroup // Run's goroutines
 
 	mu      sync.Mutex
 	resumed chan struct{} // nil: not paused
@@ -61,6 +71,7 @@ func New(o Options) *Loop {
 	l := &Loop{
 		name: o.Name, source: o.Source, output: o.Output, dead: o.DeadLetters, set: set, grace: o.Grace,
 		log: o.Log.With().Str("output", o.Name).Logger(), pace: pacer{rate: int64(set.RateLimit)},
+		gate: newGate(set.Workers), yard: newYard(o.Source, &set),
 		latency: new(metric.Histogram), stats: newCounters(),
 	}
 	if o.Previous != nil {
@@ -69,7 +80,7 @@ func New(o Options) *Loop {
 	return l
 }
 
-// Run delivers until ctx ends. Then it takes no more chunks and sends what it holds for the grace
+// Run delivers until ctx ends, after the output is prepared where it is an outputs.Preparer. Then it takes no more chunks and sends what it holds for the grace
 // time at most; what is unfinished by then goes back to the source. It returns, with nil, when all
 // its goroutines have ended and it holds no chunk. Run once.
 func (l *Loop) Run(ctx context.Context) error {
@@ -80,23 +91,24 @@ func (l *Loop) Run(ctx context.Context) error {
 	for range cap(free) {
 		free <- new(batch)
 	}
-	var parts sync.WaitGroup
-	parts.Go(func() {
+	l.parts.Go(func() {
 		defer close(ready)
-		l.fill(ctx, hard, free, ready)
+		if l.prepare(ctx) {
+			l.fill(ctx, hard, free, ready)
+		}
 	})
 	for range l.set.Workers {
-		parts.Go(func() {
+		l.parts.Go(func() {
 			for b := range ready {
 				s := sender{loop: l, soft: ctx, hard: hard}
-				s.deliver(b.events, b.held)
+				s.deliver(work{events: b.events, chunks: b.held})
 				b.reset()
 				free <- b
 			}
 		})
 	}
 	ended := make(chan struct{})
-	go func() { parts.Wait(); close(ended) }()
+	go func() { l.parts.Wait(); close(ended) }()
 	<-ctx.Done()
 	timer := time.NewTimer(l.grace)
 	defer timer.Stop()

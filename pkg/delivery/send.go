@@ -13,70 +13,90 @@ import (
 // errBadFailures is what an output deserves that breaks SendError's contract.
 var errBadFailures = errors.New("the output named failed events that the batch does not have or not in order: all are sent again")
 
-// sender carries one batch to its end. soft tells it to hurry, hard to give up.
+// errPacedNoWait is what an output deserves that holds events back without saying for how long.
+var errPacedNoWait = errors.New("the output holds events back without saying for how long")
+
+// sender carries one batch, or parked events, to their end. soft tells it to hurry, hard to give up.
 type sender struct {
 	loop       *Loop
 	soft, hard context.Context
+	parked     bool
 }
 
-// deliver sends events until each is settled, or gives back what is not when it must end. chunks has
-// the events' chunks in order, and possibly others before and after.
-func (s *sender) deliver(events []event.Event, chunks []*held) {
-	tries, fails := 0, 0 // fails: in a row, without any event getting through
-	for len(events) > 0 {
-		size := bytesOf(events)
-		if !s.admit(size) {
-			break
-		}
-		err := s.send(events, size)
-		if err == nil {
-			s.loop.succeeded()
-			settleDelivered(events, chunks)
-			return
-		}
-		tries++
-		se := check(outputs.AsSendError(err), len(events))
-		if s.hard.Err() != nil && len(se.Failed) == 0 {
-			break // it failed because it was ended
-		}
-		s.loop.failed(se, len(se.Failed) > 0 && len(se.Failed) < len(events))
-		if len(se.Failed) == 0 && se.Reason == outputs.ReasonTooLarge && len(events) > 1 {
-			half := len(events) / 2
-			s.loop.split(len(events))
-			s.deliver(events[:half], chunks)
-			s.deliver(events[half:], chunks)
-			return
-		}
-		if len(se.Failed) > 0 && len(se.Failed) < len(events) {
-			fails = 0 // the destination works
-		}
-		fails++
-		var letters []Letter
-		var reasons map[outputs.Reason]int
-		events, letters, reasons = s.sort(events, chunks, se, tries, fails)
-		if !s.condemn(letters, chunks) {
-			break
-		}
-		if len(events) == 0 {
-			return
-		}
-		d := backoff(s.loop.set.Retry, fails, worst(se), se.RetryAfter)
-		s.loop.backsOff(worst(se), err, reasons, d)
-		ok := s.rest(d)
-		s.loop.waited()
+// work is events that are to be sent, and what is known of them.
+type work struct {
+	events []event.Event
+	chunks []*held // the events' in order, and possibly others before and after
+	tries  int     // sends so far
+	fails  int     // of these, in a row, without any event getting through
+
+	// Of the last send, where there was one:
+	why     []outputs.Reason       // of each event
+	wait    time.Duration          // before the next send: the longer one of the next two
+	pace    time.Duration          // that the output wants what it holds back to wait
+	backoff time.Duration          // for what failed
+	reason  outputs.Reason         // of the wait; ReasonPaced where nothing failed
+	failed  map[outputs.Reason]int // how many events of why, without those that are paced
+	err     error
+}
+
+// deliver sends events until each is settled or parked, or gives back what is not when it must end.
+func (s *sender) deliver(w work) {
+	for len(w.events) > 0 && s.waited(&w) {
+		size := bytesOf(w.events)
+		ticket, ok := s.admit(size)
 		if !ok {
 			break
 		}
+		se := s.send(ticket, w.events, size)
+		if se == nil {
+			s.loop.succeeded()
+			settleDelivered(w.events, w.chunks)
+			return
+		}
+		if s.hard.Err() != nil && len(se.Failed) == 0 {
+			break // it failed because it was ended
+		}
+		if len(se.Failed) == 0 && se.Reason == outputs.ReasonPaced {
+			w.wait, w.reason = paceOf(se), outputs.ReasonPaced
+			continue
+		}
+		if len(se.Failed) == 0 && se.Reason == outputs.ReasonTooLarge && len(w.events) > 1 {
+			s.loop.failed(se, false)
+			s.loop.split(len(w.events))
+			half := len(w.events) / 2
+			s.deliver(work{events: w.events[:half], chunks: w.chunks, tries: w.tries + 1})
+			s.deliver(work{events: w.events[half:], chunks: w.chunks, tries: w.tries + 1})
+			return
+		}
+		if !s.sort(&w, se) {
+			break
+		}
+		if len(se.Failed) > 0 && !s.parked && s.park(&w) {
+			return
+		}
 	}
-	giveBack(events, chunks)
+	giveBack(w.events, w.chunks)
 }
 
-// admit waits for a pause to end and for the rate limit.
-func (s *sender) admit(size int) bool {
-	if !s.loop.unpaused(s.soft) {
-		return false
+// waited waits as long as w has to before the next send. It returns false when the loop ends before.
+func (s *sender) waited(w *work) bool {
+	d, reason := w.wait, w.reason
+	w.wait, w.reason = 0, ""
+	if reason == "" || reason == outputs.ReasonPaced {
+		return s.rest(d)
 	}
-	return s.rest(s.loop.pace.reserve(size))
+	s.loop.backsOff(reason, w.err, w.failed, d)
+	defer s.loop.waited()
+	return s.rest(d)
+}
+
+// admit waits for a pause to end, for the rate limit, and until one more send may run.
+func (s *sender) admit(size int) (ticket uint64, ok bool) {
+	if !s.loop.unpaused(s.soft) || !s.rest(s.loop.pace.reserve(size)) {
+		return 0, false
+	}
+	return s.loop.gate.enter(s.hard)
 }
 
 // rest waits for d. It returns false when the loop ends before that can be over.
@@ -87,15 +107,22 @@ func (s *sender) rest(d time.Duration) bool {
 	return wait(s.hard, d)
 }
 
-func (s *sender) send(events []event.Event, size int) error {
-	ctx, cancel := context.WithTimeout(s.hard, s.loop.set.Timeout)
-	defer cancel()
-	s.loop.sending.Add(1)
-	defer s.loop.sending.Add(-1)
+// send returns nil when all events are delivered.
+func (s *sender) send(ticket uint64, events []event.Event, size int) *outputs.SendError {
 	start := time.Now()
-	err := s.loop.output.Send(ctx, &outputs.Batch{Events: events, Bytes: size})
-	s.loop.latency.Observe(time.Since(start), 1)
-	return err
+	err := s.loop.output.Send(s.hard, &outputs.Batch{Events: events, Bytes: size})
+	took := time.Since(start)
+	if err == nil {
+		s.loop.gate.leave(ticket, taken)
+		s.loop.latency.Observe(took, 1)
+		return nil
+	}
+	se := check(outputs.AsSendError(err), len(events))
+	s.loop.gate.leave(ticket, judge(se, len(events)))
+	if paced(se, len(events)) < len(events) {
+		s.loop.latency.Observe(took, 1)
+	}
+	return se
 }
 
 // check returns se, or where its list of failures breaks the contract, an error that loses nothing.
@@ -111,65 +138,148 @@ func check(se *outputs.SendError, events int) *outputs.SendError {
 		}
 		last = f.Index
 	}
-	return se
-}
-
-// worst returns the reason that decides how long to wait: a refused login before all others, and no
-// final one where another is.
-func worst(se *outputs.SendError) outputs.Reason {
-	r := se.Reason
+	if n := paced(se, events); n == 0 || se.RetryAfter > 0 {
+		return se
+	}
 	for i := range se.Failed {
-		if f := se.Failed[i].Reason; f == outputs.ReasonAuth || r.Final() {
-			r = f
+		if f := &se.Failed[i]; f.Reason == outputs.ReasonPaced {
+			f.Reason = outputs.ReasonServer
 		}
 	}
-	return r
+	return &outputs.SendError{Reason: outputs.ReasonServer, Failed: se.Failed, Err: errors.Join(errPacedNoWait, se.Err)}
 }
 
-// sort settles the events that se does not name as delivered. It moves those to be sent again to
-// the front of events and returns them, with how many there are for each reason, and letters for
-// the others.
-func (s *sender) sort(events []event.Event, chunks []*held, se *outputs.SendError, tries, fails int) (
-	again []event.Event, letters []Letter, reasons map[outputs.Reason]int,
-) {
+// paced returns how many of the events the output held back.
+func paced(se *outputs.SendError, events int) (n int) {
+	if len(se.Failed) == 0 && se.Reason == outputs.ReasonPaced {
+		return events
+	}
+	for i := range se.Failed {
+		if se.Failed[i].Reason == outputs.ReasonPaced {
+			n++
+		}
+	}
+	return n
+}
+
+func paceOf(se *outputs.SendError) time.Duration {
+	return min(max(se.RetryAfter, time.Millisecond), maxRetryAfter)
+}
+
+// judge tells the gate what became of a send.
+func judge(se *outputs.SendError, events int) verdict {
+	if len(se.Failed) == 0 {
+		if se.Reason == outputs.ReasonThrottled {
+			return throttled
+		}
+		return unknown
+	}
+	for i := range se.Failed {
+		if se.Failed[i].Reason == outputs.ReasonThrottled {
+			return throttled
+		}
+	}
+	if len(se.Failed) < events {
+		return taken
+	}
+	return unknown
+}
+
+// worst returns the reason that decides how long to wait for what failed: a refused login before all
+// others, and none that is final or paced where another is.
+func worst(first outputs.Reason, why []outputs.Reason) outputs.Reason {
+	worst := first
+	for _, r := range why {
+		if r != outputs.ReasonPaced && (r == outputs.ReasonAuth || worst.Final() || worst == outputs.ReasonPaced || worst == "") {
+			worst = r
+		}
+	}
+	return worst
+}
+
+// sort settles the events of w that se says were delivered or refused for good, and leaves in w those
+// to be sent again, with how long they wait. It returns false when the loop must end before.
+func (s *sender) sort(w *work, se *outputs.SendError) bool {
+	all, held := len(w.events), paced(se, len(w.events))
 	failed := se.Failed
 	if len(failed) == 0 {
-		failed = make([]outputs.Failure, len(events))
+		failed = make([]outputs.Failure, all)
+		words := detail(se)
 		for i := range failed {
-			failed[i] = outputs.Failure{Index: i, Reason: se.Reason, Status: se.Status, Detail: detail(se)}
+			failed[i] = outputs.Failure{Index: i, Reason: se.Reason, Status: se.Status, Detail: words}
 		}
 	} else {
-		c, next := cursor{held: chunks}, 0
-		for i := range events {
-			if next < len(failed) && failed[next].Index == i {
-				next++
-				continue
-			}
-			c.add(&events[i], delivered)
-		}
-		c.flush(delivered)
+		settleOthers(w, failed)
 	}
+	some := len(failed) < all // the destination works
+	if some {
+		w.fails = 0
+	}
+	switch {
+	case held == all: // nothing was tried
+	case held == len(failed):
+		s.loop.succeeded()
+	default:
+		w.tries++
+		w.fails++
+		s.loop.failed(se, some)
+	}
+	letters := s.pick(w, failed)
+	w.pace, w.backoff, w.wait, w.reason, w.err = 0, 0, 0, outputs.ReasonPaced, se
+	if len(w.failed) > 0 {
+		w.reason = worst(se.Reason, w.why)
+		w.backoff = backoff(s.loop.set.Retry, w.fails, w.reason, se.RetryAfter)
+	}
+	if held > 0 {
+		w.pace = paceOf(se)
+	}
+	w.wait = max(w.pace, w.backoff)
+	return s.condemn(letters, w.chunks)
+}
+
+// settleOthers settles the events that are not among the failed as delivered.
+func settleOthers(w *work, failed []outputs.Failure) {
+	c, next := cursor{held: w.chunks}, 0
+	for i := range w.events {
+		if next < len(failed) && failed[next].Index == i {
+			next++
+			continue
+		}
+		c.add(&w.events[i], delivered)
+	}
+	c.flush(delivered)
+}
+
+// pick leaves in w the failed events that are to be sent again, and returns letters for the others.
+func (s *sender) pick(w *work, failed []outputs.Failure) (letters []Letter) {
 	now := time.Now()
-	reasons = map[outputs.Reason]int{}
+	w.failed, w.why = map[outputs.Reason]int{}, make([]outputs.Reason, 0, len(failed))
 	n := 0
 	for i := range failed {
-		f, ev := &failed[i], &events[failed[i].Index]
-		reason := s.verdict(f.Reason, ev, fails, now)
+		f, ev := &failed[i], &w.events[failed[i].Index]
+		reason := s.verdict(f.Reason, ev, w.fails, now)
 		if reason == "" {
-			reasons[f.Reason]++
-			if n != f.Index {
-				events[n] = *ev
+			if f.Reason != outputs.ReasonPaced {
+				w.failed[f.Reason]++
 			}
+			if n != f.Index {
+				w.events[n] = *ev
+			}
+			w.why = append(w.why, f.Reason)
 			n++
 			continue
 		}
 		dead := *ev
 		letters = append(letters, Letter{
 			Event: &dead, Chunk: ev.Chunk, Events: 1, Output: s.loop.name,
-			Status: f.Status, Reason: reason, Detail: f.Detail, Attempts: tries,
+			Status: f.Status, Reason: reason, Detail: f.Detail, Attempts: w.tries,
 		})
 	}
-	return events[:n], letters, reasons
+	if s.parked {
+		clear(w.events[n:]) // so that their memory goes
+	}
+	w.events = w.events[:n]
+	return letters
 }
 
 // verdict returns why ev is not sent again, or "".
@@ -178,6 +288,8 @@ func (s *sender) verdict(r outputs.Reason, ev *event.Event, fails int, now time.
 	switch {
 	case r.Final():
 		return string(r)
+	case r == outputs.ReasonPaced:
+		return "" // it was not tried
 	case set.MaxAttempts > 0 && fails >= set.MaxAttempts:
 		return ReasonMaxAttempts
 	case set.MaxAge > 0 && now.Sub(ev.Chunk.Received) >= set.MaxAge:
@@ -247,68 +359,11 @@ func (s *sender) bury(letters []Letter) bool {
 			return false
 		}
 		d := backoff(s.loop.set.Retry, n, outputs.ReasonServer, 0)
-		s.loop.buryFailed(err, d)
+		s.loop.stuck("store dead letters", reasonBury, err, d)
 		ok := s.rest(d)
 		s.loop.waited()
 		if !ok {
 			return false
 		}
 	}
-}
-
-func bytesOf(events []event.Event) (n int) {
-	for i := range events {
-		n += sizeOfEvent(&events[i])
-	}
-	return n
-}
-
-// cursor finds the chunks of events that come in order, and gathers what they have in common.
-type cursor struct {
-	held  []*held
-	n     int // events since the last flush, all of held[0]
-	bytes int
-}
-
-// find returns the chunk c, which is not before the one found last.
-func (c *cursor) find(chunk *event.Chunk) *held {
-	for c.held[0].chunk != chunk {
-		c.held = c.held[1:]
-	}
-	return c.held[0]
-}
-
-// add counts ev; settle is called for the events of one chunk when the next begins.
-func (c *cursor) add(ev *event.Event, settle func(h *held, n, bytes int)) {
-	if c.n > 0 && c.held[0].chunk != ev.Chunk {
-		c.flush(settle)
-	}
-	c.find(ev.Chunk)
-	c.n++
-	c.bytes += sizeOfEvent(ev)
-}
-
-func (c *cursor) flush(settle func(h *held, n, bytes int)) {
-	if c.n > 0 {
-		settle(c.held[0], c.n, c.bytes)
-	}
-	c.n, c.bytes = 0, 0
-}
-
-func delivered(h *held, n, bytes int) {
-	h.settle(n, func(t *tally) { t.delivered += uint64(n); t.bytes += uint64(bytes) })
-}
-
-func settleDelivered(events []event.Event, chunks []*held) { each(events, chunks, delivered) }
-
-func giveBack(events []event.Event, chunks []*held) {
-	each(events, chunks, func(h *held, n, _ int) { h.abandon(n) })
-}
-
-func each(events []event.Event, chunks []*held, settle func(h *held, n, bytes int)) {
-	c := cursor{held: chunks}
-	for i := range events {
-		c.add(&events[i], settle)
-	}
-	c.flush(settle)
 }

@@ -16,6 +16,12 @@ type Source interface {
 	Done(c *event.Chunk)
 	// Return gives c back unfinished; it will be handed out again.
 	Return(c *event.Chunk)
+	// Hold makes Next pass the cluster over until Release. Both may be called any number of times.
+	Hold(cluster string)
+	Release(cluster string)
+	// Shed takes the memory of c's Entries back, before Done or Return. c stays the caller's, who reads
+	// them no more.
+	Shed(c *event.Chunk)
 }
 
 // DeadLetters keeps events that will never be delivered. Safe for concurrent use.

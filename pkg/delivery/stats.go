@@ -19,8 +19,11 @@ type Stats struct {
 	Failures uint64            // of Sends: those that did not deliver all of their events
 	Retried  map[string]uint64 // events to be sent again, by reason
 	InFlight int               // sends under way
-	Latency  metric.Snapshot   // of sends
-	Paused   bool
+	// Concurrency is how many sends may be under way now, 1 to Common.Workers: see gate.
+	Concurrency int
+	Held        []string        // clusters that wait until what was refused of them is taken, ascending
+	Latency     metric.Snapshot // of sends
+	Paused      bool
 
 	Failing      string    // the reason why batches wait to be sent again; "" when none does
 	Attempts     int       // failures in a row, of all workers together
@@ -105,18 +108,31 @@ func (l *Loop) settled(cluster string, t *tally) {
 	l.stats.rate.add(time.Now(), t.delivered, t.bytes)
 }
 
-// succeeded notes a send that delivered all.
+// succeeded notes a send that delivered all that it tried.
 func (l *Loop) succeeded() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	s := &l.stats
 	s.sends++
 	s.lastSuccess = time.Now()
+	l.works("output delivers again")
+}
+
+// prepared notes that the output can send now.
+func (l *Loop) prepared() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.works("output is prepared")
+}
+
+// works notes that nothing fails any more, unless events wait to be sent again. l.mu is held.
+func (l *Loop) works(text string) {
+	s := &l.stats
 	if s.waiting > 0 {
 		return
 	}
 	if s.failing != "" {
-		l.log.Info().Dur("after", time.Since(s.failingSince)).Msg("output delivers again")
+		l.log.Info().Dur("after", time.Since(s.failingSince)).Msg(text)
 	}
 	s.failing, s.attempts = "", 0
 }
@@ -155,10 +171,14 @@ func (l *Loop) backsOff(reason outputs.Reason, err error, events map[outputs.Rea
 		s.failingSince = now
 	}
 	s.failing = string(reason)
-	if l.shout(s.failing, now) {
-		l.log.Warn().Str("reason", s.failing).Int("events", n).Dur("again_in", d).Err(err).
-			Msg("output does not take events: they are kept and sent again")
+	if !l.shout(s.failing, now) {
+		return
 	}
+	e, text := l.log.Warn(), "output does not take events: they are kept and sent again"
+	if reason == outputs.ReasonAuth {
+		e, text = l.log.Error(), "the destination refuses the output's login or privileges: set them right, there or in the configuration; events are kept and sent again"
+	}
+	e.Str("reason", s.failing).Int("events", n).Dur("again_in", d).Err(err).Msg(text)
 }
 
 // waited ends a backsOff.
@@ -178,14 +198,15 @@ func (l *Loop) split(events int) {
 // reasonBury labels the time that dead letters can't be stored.
 const reasonBury outputs.Reason = "dead_letters"
 
-// buryFailed notes that dead letters could not be stored and wait for d, until waited is called.
-func (l *Loop) buryFailed(err error, d time.Duration) {
+// stuck notes that what has to be done before anything else failed and waits for d, until waited is
+// called.
+func (l *Loop) stuck(what string, reason outputs.Reason, err error, d time.Duration) {
 	l.mu.Lock()
 	s := &l.stats
 	s.attempts++
-	s.lastError, s.lastErrorAt = "store dead letters: "+err.Error(), time.Now()
+	s.lastError, s.lastErrorAt = what+": "+err.Error(), time.Now()
 	l.mu.Unlock()
-	l.backsOff(reasonBury, err, nil, d)
+	l.backsOff(reason, err, nil, d)
 }
 
 // refused logs the first of letters, not more than once in a while for each reason.
@@ -233,10 +254,11 @@ func (l *Loop) Stats() Stats {
 	now := time.Now()
 	out := Stats{
 		Output: l.name, Sends: s.sends, Failures: s.failures, Retried: maps.Clone(s.retried),
-		InFlight: int(l.sending.Load()), Latency: l.latency.Snapshot(), Paused: l.resumed != nil,
+		Held: l.yard.held(), Latency: l.latency.Snapshot(), Paused: l.resumed != nil,
 		Failing: s.failing, Attempts: s.attempts,
 		LastError: s.lastError, LastErrorAt: s.lastErrorAt, LastSuccess: s.lastSuccess,
 	}
+	out.InFlight, out.Concurrency = l.gate.state()
 	if s.waiting > 0 && s.until.After(now) {
 		out.BackoffUntil = s.until
 	}

@@ -20,8 +20,9 @@ type Output interface {
 	// fsynced). A *SendError tells what became of the others; any other error counts as ReasonNetwork
 	// for all of them. b and all that it points to belong to the caller, are reused after Send
 	// returns, and are not changed by it. Send ends soon after ctx does, with an error unless all
-	// was delivered. Its error is shown to the operator: it holds no secret. Each request that it makes
-	// takes Common.Timeout at most.
+	// was delivered. Its error is shown to the operator: it holds no secret. ctx has no deadline: each
+	// request that Send makes takes Common.Timeout at most, and Send makes each once: what failed is the
+	// caller's to repeat.
 	Send(ctx context.Context, b *Batch) error
 	// Close ends what the output holds open. No Send runs or follows.
 	Close() error
@@ -30,7 +31,7 @@ type Output interface {
 // Preparer is an Output that sets something up at its destination before the first Send.
 type Preparer interface {
 	// Prepare returns nil when events can be sent. After an error, which is like Send's, it is called
-	// again, for as long as it takes. It may run beside Close.
+	// again, for as long as it takes. ctx ends after Common.Timeout. It may run beside Close.
 	Prepare(ctx context.Context) error
 }
 
@@ -89,7 +90,8 @@ type Reason string
 // The reasons. ReasonRejected and ReasonTooLarge are final: on_reject decides. All others are retried.
 const (
 	// ReasonPaced is no failure: the output itself holds events back, so that the destination need not
-	// throttle. They are sent again after exactly RetryAfter.
+	// throttle. They are sent again after exactly RetryAfter, which must not be 0, or, where they have to
+	// wait together with others that failed, once those may be sent again, if that is later.
 	ReasonPaced     Reason = "paced"
 	ReasonThrottled Reason = "throttled"
 	ReasonServer    Reason = "server"
@@ -114,8 +116,8 @@ type Failure struct {
 type SendError struct {
 	Reason     Reason        // of the whole batch where Failed is empty, else the worst. TooLarge: it is sent again in halves
 	Status     int           // the destination's status code for the whole batch, 0 where it has none
-	RetryAfter time.Duration // the destination's wish; 0: backoff with jitter
-	Failed     []Failure     // ascending by Index; empty: every event. Events not named were delivered: never resend them
+	RetryAfter time.Duration // the destination's wish, at least; 0: backoff with jitter. For ReasonPaced: exactly
+	Failed     []Failure     // ascending by Index; empty: every event. Events not named were delivered: never resend them. The caller's
 	Err        error
 }
 

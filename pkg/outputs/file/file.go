@@ -27,6 +27,7 @@ type Output struct {
 	name      string
 	path      *event.Template
 	perRecord bool // the path depends on the record
+	timeout   time.Duration
 	enc       *event.Encoder
 	files     *files
 	turn      chan struct{} // holds a token while a Send runs: batches are written one after the other
@@ -48,7 +49,7 @@ func New(cfg Config, name string, log zerolog.Logger, now func() time.Time) (*Ou
 		return nil, fmt.Errorf("output %s: %w", name, err)
 	}
 	o := &Output{
-		name: name, path: path, perRecord: strings.Contains(cfg.Path, "{record"),
+		name: name, path: path, perRecord: strings.Contains(cfg.Path, "{record"), timeout: cfg.Settings().Timeout,
 		enc: event.NewEncoder(cfg.Fields), files: f, turn: make(chan struct{}, 1),
 	}
 	o.plan.byPath = map[string]int{}
@@ -90,8 +91,10 @@ type target struct {
 	first, last int32
 }
 
-// Send writes the events of b.
+// Send writes the events of b, for as long as the timeout setting lets it.
 func (o *Output) Send(ctx context.Context, b *outputs.Batch) error {
+	ctx, cancel := context.WithTimeout(ctx, o.timeout)
+	defer cancel()
 	select {
 	case o.turn <- struct{}{}:
 		defer func() { <-o.turn }()

@@ -35,6 +35,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -56,6 +57,7 @@ type Options struct {
 // Output is a destination of Forward servers. It satisfies outputs.Output.
 type Output struct {
 	cfg      Config
+	timeout  time.Duration // for one Send
 	compress string
 	tag      *event.Template
 	tls      func(host string) *tls.Config
@@ -73,7 +75,7 @@ func New(cfg Config, opts Options) (*Output, error) {
 		return nil, errors.New("tls: set it in the settings and in the options, or in neither")
 	}
 	o := &Output{
-		cfg: cfg, compress: cfg.Compression, tag: tag, tls: opts.TLS,
+		cfg: cfg, timeout: cfg.Settings().Timeout, compress: cfg.Compression, tag: tag, tls: opts.TLS,
 		messages: sync.Pool{New: func() any { return new(message) }},
 		servers:  &servers{log: opts.Log, idleTimeout: cfg.IdleTimeout, maxAge: cfg.MaxConnectionAge},
 	}
@@ -102,8 +104,11 @@ func New(cfg Config, opts Options) (*Output, error) {
 // Close closes the connections.
 func (o *Output) Close() error { return o.servers.close() }
 
-// Send sends the events of b, chunk by chunk, over as many connections as the settings allow.
+// Send sends the events of b, chunk by chunk, over as many connections as the settings allow, and for
+// as long as timeout.
 func (o *Output) Send(ctx context.Context, b *outputs.Batch) error {
+	ctx, cancel := context.WithTimeout(ctx, o.timeout)
+	defer cancel()
 	s := &sending{Output: o, events: b.Events}
 	var lanes sync.WaitGroup
 	for range o.lanes(b.Events) - 1 {

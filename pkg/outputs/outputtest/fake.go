@@ -2,6 +2,7 @@ package outputtest
 
 import (
 	"context"
+	"slices"
 	"sync"
 
 	"github.com/seed-afc6a195/aggregator/pkg/event"
@@ -80,6 +81,7 @@ type Source struct {
 	mu      sync.Mutex
 	waiting []stored
 	out     map[*event.Chunk]stored
+	held    map[string]bool
 	done    []uint64
 	news    chan struct{}
 }
@@ -91,7 +93,7 @@ type stored struct {
 
 // NewSource returns a Source with chunks waiting.
 func NewSource(chunks ...*event.Chunk) *Source {
-	s := &Source{out: map[*event.Chunk]stored{}, news: make(chan struct{}, 1)}
+	s := &Source{out: map[*event.Chunk]stored{}, held: map[string]bool{}, news: make(chan struct{}, 1)}
 	for _, c := range chunks {
 		s.Put(c)
 	}
@@ -113,13 +115,13 @@ func (s *Source) wake() {
 	}
 }
 
-// Next returns the first chunk that waits. One goroutine may wait in it.
+// Next returns the first chunk that waits and whose cluster is not held. One goroutine may wait in it.
 func (s *Source) Next(ctx context.Context) (*event.Chunk, error) {
 	for {
 		s.mu.Lock()
-		if len(s.waiting) > 0 {
-			w := s.waiting[0]
-			s.waiting = s.waiting[1:]
+		if i := slices.IndexFunc(s.waiting, func(w stored) bool { return !s.held[w.chunk.Cluster] }); i >= 0 {
+			w := s.waiting[i]
+			s.waiting = slices.Delete(s.waiting, i, i+1)
 			w.chunk.Entries = append([]byte(nil), w.entries...)
 			s.out[w.chunk] = w
 			s.mu.Unlock()
@@ -158,6 +160,39 @@ func (s *Source) back(c *event.Chunk) stored {
 	delete(s.out, c)
 	clear(c.Entries)
 	return w
+}
+
+// Hold makes Next pass over the chunks of cluster until Release.
+func (s *Source) Hold(cluster string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.held[cluster] = true
+}
+
+// Release ends a Hold.
+func (s *Source) Release(cluster string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.held, cluster)
+	s.wake()
+}
+
+// Shed destroys the bytes of c. It panics where c is not out.
+func (s *Source) Shed(c *event.Chunk) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, ok := s.out[c]; !ok {
+		panic("a chunk was shed that was not out")
+	}
+	clear(c.Entries)
+	c.Entries = nil
+}
+
+// Held returns how many clusters are held.
+func (s *Source) Held() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.held)
 }
 
 // Finished returns the sequence numbers of the chunks that are Done, in that order.

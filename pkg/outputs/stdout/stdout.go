@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
@@ -24,16 +25,17 @@ func (c *Config) Settings() outputs.Common {
 
 // Output writes JSON lines. It satisfies outputs.Output.
 type Output struct {
-	w    io.Writer
-	enc  *event.Encoder
-	turn chan struct{} // holds a token while a Send runs
-	buf  []byte
-	torn bool // what was written last ends in the middle of a line
+	w       io.Writer
+	enc     *event.Encoder
+	timeout time.Duration
+	turn    chan struct{} // holds a token while a Send runs
+	buf     []byte
+	torn    bool // what was written last ends in the middle of a line
 }
 
 // New returns an output that writes to w, with one Write per batch.
 func New(cfg Config, w io.Writer) *Output {
-	return &Output{w: w, enc: event.NewEncoder(cfg.Fields), turn: make(chan struct{}, 1)}
+	return &Output{w: w, enc: event.NewEncoder(cfg.Fields), timeout: cfg.Settings().Timeout, turn: make(chan struct{}, 1)}
 }
 
 // SetClusterFields sets what is added to the events of each cluster. Call it before the first Send.
@@ -45,8 +47,11 @@ func (o *Output) SetClusterFields(fields map[string]map[string]string) {
 func (o *Output) Close() error { return nil }
 
 // Send writes the events of b. A writer that takes a part of a batch only has the lines that were
-// written whole counted as delivered, and half a line ended before the next batch.
+// written whole counted as delivered, and half a line ended before the next batch. A write that hangs
+// can't be ended; others give up waiting for it after the timeout.
 func (o *Output) Send(ctx context.Context, b *outputs.Batch) error {
+	ctx, cancel := context.WithTimeout(ctx, o.timeout)
+	defer cancel()
 	select {
 	case o.turn <- struct{}{}:
 		defer func() { <-o.turn }()
