@@ -1,0 +1,281 @@
+package cloudwatch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	logs "github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs/types"
+	"github.com/rs/zerolog"
+
+	"github.com/seed-afc6a195/aggregator/pkg/outputs"
+)
+
+// round says how far the names of a target are from what its events asked for. What has no place in one
+// round goes on to the next.
+type round int
+
+const (
+	own         round = iota // what the templates say
+	otherStream              // their group, and the stream for others: it may be made always
+	otherGroup               // the group for others too: both may be made always
+)
+
+// make makes t's log stream, and its group where that is missing as well. over: no more may be made.
+func (s *sending) make(ctx context.Context, t *target, r round) (over bool, c *cause) {
+	s.mu.Lock()
+	c = s.unmade
+	s.mu.Unlock()
+	if c != nil {
+		return false, c
+	}
+	over, c = s.o.maker.make(ctx, t.name, r)
+	if c != nil && c.wide() {
+		s.mu.Lock()
+		s.unmade = c
+		s.mu.Unlock()
+	}
+	return over, c
+}
+
+// redirected notes that events of t can't have the stream they ask for.
+func (s *sending) redirected(t *target, events []int32) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.over = append(s.over, &target{name: t.name, events: events, renamed: t.renamed})
+}
+
+// redirect returns the targets of the next round.
+func (s *sending) redirect(r round) []*target {
+	type key struct {
+		name
+		renamed bool
+	}
+	byKey := map[key]*target{}
+	var targets []*target
+	for _, from := range s.over {
+		for _, i := range from.events {
+			n := s.o.names.other(&s.events[i])
+			if r == own {
+				n.group = from.group
+			}
+			k := key{n, from.renamed || n != from.name}
+			t := byKey[k]
+			if t == nil {
+				t = &target{name: n, renamed: k.renamed}
+				byKey[k] = t
+				targets = append(targets, t)
+			}
+			t.events = append(t.events, i)
+		}
+	}
+	s.over = nil
+	return s.prepare(targets)
+}
+
+// maxNames bounds each of the sets of names that a maker remembers.
+const maxNames = 10_000
+
+// maker makes log groups and streams, one at a time: CreateLogStream is limited to 50 calls a second. Safe
+// for concurrent use.
+type maker struct {
+	cfg  *Config
+	api  *logs.Client
+	log  zerolog.Logger
+	now  func() time.Time
+	turn chan struct{} // holds a token while something is made
+
+	mu      sync.Mutex
+	hour    time.Time           // when the counting of made began
+	made    int                 // streams
+	refused map[name]struct{}   // that were not made, beyond max_streams_per_hour
+	working map[name]struct{}   // that have taken events
+	bare    map[string]struct{} // groups that were made and wait for their retention
+}
+
+func newMaker(cfg *Config, api *logs.Client, log zerolog.Logger, now func() time.Time) *maker {
+	return &maker{
+		cfg: cfg, api: api, log: log, now: now, turn: make(chan struct{}, 1),
+		refused: map[name]struct{}{}, working: map[name]struct{}{}, bare: map[string]struct{}{},
+	}
+}
+
+// remember adds n to a set, and empties it before where it is full.
+func remember(set map[name]struct{}, n name) {
+	if len(set) >= maxNames {
+		clear(set)
+	}
+	set[n] = struct{}{}
+}
+
+// accepted notes that n has taken events.
+func (m *maker) accepted(n name) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	remember(m.working, n)
+}
+
+// works says whether n has taken events.
+func (m *maker) works(n name) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	_, ok := m.working[n]
+	return ok
+}
+
+// isRefused says whether n was not made within this hour.
+func (m *maker) isRefused(n name) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.newHour()
+	_, ok := m.refused[n]
+	return ok
+}
+
+// newHour begins to count anew when it is time. mu is held.
+func (m *maker) newHour() {
+	if now := m.now(); now.Sub(m.hour) >= time.Hour {
+		m.hour, m.made = now, 0
+		clear(m.refused)
+	}
+}
+
+// mayMake says whether one more stream may be made for n.
+func (m *maker) mayMake(n name) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.newHour()
+	if limit := m.cfg.MaxStreamsPerHour; limit <= 0 || m.made < limit {
+		return true
+	}
+	if len(m.refused) == 0 {
+		m.log.Warn().Str("stream", n.String()).Int("max_streams_per_hour", m.cfg.MaxStreamsPerHour).
+			Msg("no more log streams are made within this hour: events for new ones go to those named after \"" + otherValue + "\"")
+	}
+	remember(m.refused, n)
+	return false
+}
+
+// make makes what n lacks. What exists by then is fine: others make it too.
+func (m *maker) make(ctx context.Context, n name, r round) (over bool, c *cause) {
+	if !m.cfg.AutoCreate {
+		return false, &cause{reason: outputs.ReasonServer, text: fmt.Sprintf("log group %s or its stream %s is missing, and auto_create is false: create it, or set auto_create", n.group, n.stream)}
+	}
+	select {
+	case m.turn <- struct{}{}:
+		defer func() { <-m.turn }()
+	case <-ctx.Done():
+		return false, &cause{reason: outputs.ReasonNetwork, text: fmt.Sprintf("not sent: %v", ctx.Err())}
+	}
+	if r == own && !m.mayMake(n) {
+		return true, nil
+	}
+	if c = m.retain(ctx, n.group); c != nil {
+		return false, c
+	}
+	err := m.createStream(ctx, n, r)
+	if missing := new(types.ResourceNotFoundException); errors.As(err, &missing) {
+		if r != otherGroup && !m.mayMake(n) {
+			return true, nil
+		}
+		if err = m.createGroup(ctx, n.group); err != nil {
+			return false, problem("make log group "+n.group, err)
+		}
+		if c = m.retain(ctx, n.group); c != nil {
+			return false, c
+		}
+		err = m.createStream(ctx, n, r)
+	}
+	if err != nil {
+		return false, problem("make log stream "+n.String(), err)
+	}
+	return false, nil
+}
+
+// problem is a cause that has nothing to do with what the events hold.
+func problem(verb string, err error) *cause {
+	c := causeOf(verb, err)
+	c.unknown, c.making = false, true
+	return c
+}
+
+func (m *maker) createStream(ctx context.Context, n name, r round) error {
+	ctx, cancel := context.WithTimeout(ctx, m.cfg.Timeout)
+	defer cancel()
+	_, err := m.api.CreateLogStream(ctx, &logs.CreateLogStreamInput{LogGroupName: &n.group, LogStreamName: &n.stream})
+	if err != nil {
+		return existing(err)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if r == own {
+		m.made++
+	}
+	m.log.Debug().Str("group", n.group).Str("stream", n.stream).Msg("log stream made")
+	return nil
+}
+
+func (m *maker) createGroup(ctx context.Context, group string) error {
+	ctx, cancel := context.WithTimeout(ctx, m.cfg.Timeout)
+	defer cancel()
+	_, err := m.api.CreateLogGroup(ctx, &logs.CreateLogGroupInput{
+		LogGroupName: &group, LogGroupClass: types.LogGroupClass(m.cfg.LogGroupClass), Tags: m.cfg.LogGroupTags,
+	})
+	if err != nil {
+		return existing(err)
+	}
+	m.log.Info().Str("group", group).Msg("log group made")
+	if m.cfg.RetentionDays > 0 {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.bare[group] = struct{}{} // as few as groups that were made
+	}
+	return nil
+}
+
+// existing returns err, but nil where it says that there is nothing to make.
+func existing(err error) error {
+	if there := new(types.ResourceAlreadyExistsException); errors.As(err, &there) {
+		return nil
+	}
+	return err
+}
+
+// retain sets the retention of a group that was made and has none yet. No stream of it is made before,
+// so that the first failure does not leave it to keep events for ever.
+func (m *maker) retain(ctx context.Context, group string) *cause {
+	m.mu.Lock()
+	_, bare := m.bare[group]
+	m.mu.Unlock()
+	if !bare {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, m.cfg.Timeout)
+	defer cancel()
+	_, err := m.api.PutRetentionPolicy(ctx, &logs.PutRetentionPolicyInput{
+		LogGroupName: &group, RetentionInDays: aws.Int32(int32(m.cfg.RetentionDays)),
+	})
+	if gone := new(types.ResourceNotFoundException); err != nil && !errors.As(err, &gone) {
+		return problem(fmt.Sprintf("set the retention of log group %s to %d days", group, m.cfg.RetentionDays), err)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.bare, group)
+	return nil
+}
+
+// notices tells of streams that were not made.
+func (m *maker) notices() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.newHour()
+	if len(m.refused) == 0 {
+		return nil
+	}
+	return []string{fmt.Sprintf("max_streams_per_hour (%d) is reached: events for %d or more new log streams go to those named after %q",
+		m.cfg.MaxStreamsPerHour, len(m.refused), otherValue)}
+}

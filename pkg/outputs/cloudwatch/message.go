@@ -1,0 +1,122 @@
+package cloudwatch
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/seed-afc6a195/aggregator/pkg/event"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs"
+)
+
+// What PutLogEvents takes.
+const (
+	eventOverhead   = 26                              // bytes that an event counts beside its message
+	maxRequestBytes = 1_048_576                       // messages and overhead
+	maxMessage      = maxRequestBytes - eventOverhead // an event is 1 MiB at most, overhead included
+	maxRequest      = 10_000                          // events
+	maxSpan         = 24 * 60 * 60 * 1000             // ms from the first event to the last; not reached, to be safe
+)
+
+// line is one event as it is sent.
+type line struct {
+	from, to int   // its message, in work.text
+	ms       int64 // since 1970, never negative: the service takes no such number
+	cut      bool  // it was truncated
+}
+
+func (l *line) size() int { return l.to - l.from + eventOverhead }
+
+// work is the memory of one Send, used again by others.
+type work struct {
+	enc   *event.Encoder
+	buf   []byte
+	text  string // buf, whole
+	lines []line // one for each event of the batch; those of refused ones are not meant to be read
+}
+
+// maxKept is how much memory of a work is worth keeping.
+const maxKept = 16 << 20
+
+// parseField reads a field's path: a.b, or as it follows "record" in a placeholder.
+func parseField(path string) (*event.Template, error) {
+	if i := strings.IndexAny(path, "{|}"); i >= 0 {
+		return nil, fmt.Errorf("%q has %q, which can't be in it", path, path[i])
+	}
+	if path[0] != '.' && path[0] != '[' {
+		path = "." + path
+	}
+	return event.ParseTemplate("{record" + path + "}")
+}
+
+// render fills w with the messages of events. It returns those of them that can't be sent, ascending.
+func (o *Output) render(w *work, events []event.Event) (refused []outputs.Failure) {
+	w.buf, w.lines = w.buf[:0], w.lines[:0]
+	for i := range events {
+		from := len(w.buf)
+		l := line{from: from, ms: millis(events[i].Time)}
+		var err error
+		if w.buf, err = o.appendMessage(w, &events[i]); err != nil {
+			refused = append(refused, outputs.Failure{Index: i, Reason: outputs.ReasonRejected, Detail: err.Error()})
+		} else if n := len(w.buf) - from; n > maxMessage {
+			if o.truncate {
+				w.buf = append(w.buf[:from], truncated(w.buf[from:])...)
+				l.cut = true
+			} else {
+				refused = append(refused, outputs.Failure{
+					Index: i, Reason: outputs.ReasonTooLarge,
+					Detail: fmt.Sprintf("the message has %d bytes, CloudWatch Logs takes %d (oversize: truncate cuts the end off)", n, maxMessage),
+				})
+				w.buf = w.buf[:from]
+			}
+		}
+		l.to = len(w.buf)
+		w.lines = append(w.lines, l)
+	}
+	w.text = string(w.buf)
+	return refused
+}
+
+// appendMessage appends what is sent of ev: never nothing, which CloudWatch Logs does not take, and
+// always UTF-8.
+func (o *Output) appendMessage(w *work, ev *event.Event) ([]byte, error) {
+	if o.message == nil {
+		return w.enc.AppendEvent(w.buf, ev)
+	}
+	from := len(w.buf)
+	out := o.message.Append(w.buf, ev, nil)
+	if n := len(out); n > from && out[n-1] == '\n' {
+		out = out[:n-1]
+	}
+	if len(out) == from { // as a whole it still says which field is empty
+		return w.enc.AppendEvent(out, ev)
+	}
+	if !utf8.Valid(out[from:]) {
+		out = append(out[:from], string([]rune(string(out[from:])))...) // U+FFFD for each byte that is no UTF-8
+	}
+	return out, nil
+}
+
+// truncated returns the beginning of message with a mark that says how many bytes are missing: as
+// much as CloudWatch Logs takes.
+func truncated(message []byte) []byte {
+	const before, after = "…[truncated ", " bytes]"
+	cut := maxMessage - len(before) - len(after) - len(strconv.Itoa(len(message)))
+	for !utf8.RuneStart(message[cut]) {
+		cut--
+	}
+	return fmt.Appendf(message[:cut:cut], "%s%d%s", before, len(message)-cut, after)
+}
+
+// millis returns t in milliseconds, or the nearest time that CloudWatch Logs can be told.
+func millis(t event.Time) int64 {
+	switch {
+	case t.Sec < 0:
+		return 0
+	case t.Sec >= math.MaxInt64/1000:
+		return math.MaxInt64
+	}
+	return t.Sec*1000 + int64(t.Nsec/1e6)
+}

@@ -1,0 +1,365 @@
+package cloudwatch
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	logs "github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs/types"
+	"github.com/aws/smithy-go"
+
+	"github.com/seed-afc6a195/aggregator/pkg/event"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs/awsclient"
+)
+
+// target is one log stream and the events of the batch that go there.
+type target struct {
+	name
+	events  []int32 // indexes in the batch, in order of time once sorted
+	renamed bool    // the events were meant for another stream
+}
+
+// sending is one Send.
+type sending struct {
+	o      *Output
+	w      *work
+	events []event.Event
+
+	mu         sync.Mutex
+	failed     []outputs.Failure // in any order
+	cause      *cause            // of the first event that is to be sent again
+	retryAfter time.Duration
+	halted     *cause    // nothing more is sent: what failed concerns all streams
+	unmade     *cause    // nothing more is made
+	over       []*target // of which no more streams may be made
+	bisections int
+}
+
+// cause is why events were not delivered.
+type cause struct {
+	reason     outputs.Reason
+	status     int
+	unknown    bool // they may have been
+	retryAfter time.Duration
+	text       string
+	code       string // the service's
+	making     bool   // of a group or a stream
+}
+
+// causeOf returns what follows from err, of a call that was to do what verb says.
+func causeOf(verb string, err error) *cause {
+	c := &cause{text: verb + ": " + awsclient.Describe(err)}
+	c.reason, c.status, c.unknown, c.retryAfter = awsclient.Classify(err)
+	var api smithy.APIError
+	if errors.As(err, &api) {
+		c.code = api.ErrorCode()
+	}
+	return c
+}
+
+// wide says whether c is likely to meet other streams too: what is throttled is the account, and only a
+// denial may be about one group.
+func (c *cause) wide() bool {
+	switch c.reason {
+	case outputs.ReasonThrottled, outputs.ReasonNetwork:
+		return true
+	case outputs.ReasonAuth:
+		return !strings.HasPrefix(c.code, "AccessDenied")
+	default:
+		return false
+	}
+}
+
+// later is c for what was not tried because of it.
+func (c *cause) later() *cause {
+	l := *c
+	l.unknown = false
+	return &l
+}
+
+// fail notes that events were not delivered, and in Report those that may have been all the same.
+func (s *sending) fail(events []int32, c *cause) {
+	if c.unknown {
+		s.o.duplicates.Add(uint64(len(events)))
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, i := range events {
+		s.failed = append(s.failed, outputs.Failure{Index: int(i), Reason: c.reason, Status: c.status, Detail: c.text})
+	}
+	if s.cause == nil && !c.reason.Final() {
+		s.cause = c
+	}
+	s.retryAfter = max(s.retryAfter, c.retryAfter)
+}
+
+// result returns Send's error.
+func (s *sending) result() error {
+	if len(s.failed) == 0 {
+		return nil
+	}
+	slices.SortFunc(s.failed, func(a, b outputs.Failure) int { return a.Index - b.Index })
+	se := &outputs.SendError{RetryAfter: s.retryAfter, Failed: s.failed}
+	if s.cause != nil {
+		se.Reason, se.Status, se.Err = s.cause.reason, s.cause.status, errors.New(s.cause.text)
+	} else {
+		f := s.failed[0]
+		se.Reason, se.Err = f.Reason, errors.New(f.Detail)
+	}
+	return se
+}
+
+// plan returns where the events go that could be rendered.
+func (s *sending) plan() []*target {
+	var (
+		byKey   = map[string]*target{} // by group, NUL and stream as the templates have them
+		targets []*target
+		t       *target
+		key     []byte
+		refused = s.failed
+	)
+	for i := range s.events {
+		ev := &s.events[i]
+		if t == nil || !s.o.names.same(&s.events[i-1], ev) {
+			key = s.o.names.appendGroup(key[:0], ev)
+			n := len(key)
+			key = s.o.names.appendStream(append(key, 0), ev)
+			if t = byKey[string(key)]; t == nil {
+				t = &target{name: name{group: string(key[:n]), stream: string(key[n+1:])}}
+				byKey[string(key)] = t
+				targets = append(targets, t)
+			}
+		}
+		if len(refused) > 0 && refused[0].Index == i {
+			refused = refused[1:]
+			continue
+		}
+		t.events = append(t.events, int32(i))
+	}
+	return s.prepare(targets)
+}
+
+// prepare returns those of targets that have events, with these in order of time. The order of the
+// targets is random, so that one whose trouble ends a Send does not always come before the same others.
+func (s *sending) prepare(targets []*target) []*target {
+	targets = slices.DeleteFunc(targets, func(t *target) bool { return len(t.events) == 0 })
+	lines := s.w.lines
+	byTime := func(a, b int32) int { return cmp.Compare(lines[a].ms, lines[b].ms) }
+	for _, t := range targets {
+		if !slices.IsSortedFunc(t.events, byTime) {
+			slices.SortStableFunc(t.events, byTime)
+		}
+	}
+	rand.Shuffle(len(targets), func(i, j int) { targets[i], targets[j] = targets[j], targets[i] })
+	return targets
+}
+
+// deliver sends the events of targets, several targets at a time.
+func (s *sending) deliver(ctx context.Context, targets []*target, r round) {
+	next := make(chan *target)
+	var workers sync.WaitGroup
+	for range min(parallel, len(targets)) {
+		workers.Go(func() {
+			for t := range next {
+				s.stream(ctx, t, r)
+			}
+		})
+	}
+	for _, t := range targets {
+		next <- t
+	}
+	close(next)
+	workers.Wait()
+}
+
+// stream sends the events of t, one request after the other. After a failed request what follows it is
+// not sent, so that the stream fills up in order; only where events are wrong by themselves it goes on.
+func (s *sending) stream(ctx context.Context, t *target, r round) {
+	if r == own && s.o.maker.isRefused(t.name) {
+		s.redirected(t, t.events)
+		return
+	}
+	made := false
+	for rest := t.events; len(rest) > 0; {
+		part := rest[:s.fits(rest)]
+		c := s.put(ctx, t, part)
+		if c != nil && c.code == notFound && !made {
+			over, problem := s.make(ctx, t, r)
+			if over {
+				s.redirected(t, rest)
+				return
+			}
+			if made, c = true, problem; c == nil {
+				c = s.put(ctx, t, part)
+			}
+		}
+		rest = rest[len(part):]
+		switch {
+		case c == nil:
+		case c.wrong():
+			s.isolate(ctx, t, part, c)
+		default:
+			s.fail(part, c)
+			s.fail(rest, c.later())
+			return
+		}
+	}
+}
+
+// fits returns how many of events, which are sorted, make one request: at least one.
+func (s *sending) fits(events []int32) int {
+	lines := s.w.lines
+	first, size := lines[events[0]].ms, 0
+	for n, i := range events {
+		l := &lines[i]
+		size += l.size()
+		if n > 0 && (n == maxRequest || size > maxRequestBytes || l.ms-first >= maxSpan) {
+			return n
+		}
+	}
+	return len(events)
+}
+
+// put makes one request. It returns why none of its events were stored; those that the service refused
+// for their time are noted.
+func (s *sending) put(ctx context.Context, t *target, events []int32) *cause {
+	if c := s.ended(ctx); c != nil {
+		return c
+	}
+	in := make([]types.InputLogEvent, len(events))
+	values := make([]struct {
+		message string
+		ms      int64
+	}, len(events))
+	cut := 0
+	for n, i := range events {
+		l, v := &s.w.lines[i], &values[n]
+		v.message, v.ms = s.w.text[l.from:l.to], l.ms
+		in[n] = types.InputLogEvent{Message: &v.message, Timestamp: &v.ms}
+		if l.cut {
+			cut++
+		}
+	}
+	once, cancel := s.o.request(ctx)
+	defer cancel()
+	out, err := s.o.api.PutLogEvents(once, &logs.PutLogEventsInput{LogGroupName: &t.group, LogStreamName: &t.stream, LogEvents: in})
+	if err != nil {
+		c := causeOf("put events into "+t.String(), err)
+		if c.wide() {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.halted = c.later()
+		}
+		return c
+	}
+	s.refuse(events, out.RejectedLogEventsInfo)
+	s.o.maker.accepted(t.name)
+	s.o.truncated.Add(uint64(cut))
+	if t.renamed {
+		s.o.redirected.Add(uint64(len(events)))
+	}
+	return nil
+}
+
+// ended returns why nothing more is to be sent.
+func (s *sending) ended(ctx context.Context) *cause {
+	if err := ctx.Err(); err != nil {
+		return &cause{reason: outputs.ReasonNetwork, text: fmt.Sprintf("not sent: %v", err)}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.halted
+}
+
+// refuse notes the events of a request that the service did not store because of their time.
+func (s *sending) refuse(events []int32, info *types.RejectedLogEventsInfo) {
+	if info == nil {
+		return
+	}
+	upTo := func(end *int32) int { // exclusive
+		if end == nil {
+			return 0
+		}
+		return min(max(int(*end), 0), len(events))
+	}
+	tooOld, expired, tooNew := upTo(info.TooOldLogEventEndIndex), upTo(info.ExpiredLogEventEndIndex), len(events)
+	if info.TooNewLogEventStartIndex != nil {
+		tooNew = upTo(info.TooNewLogEventStartIndex)
+	}
+	for n, i := range events {
+		var why string
+		switch {
+		case n < tooOld:
+			why = "older than 14 days"
+		case n < expired:
+			why = "older than the log group's retention"
+		case n >= tooNew:
+			why = "more than 2 hours in the future"
+		default:
+			continue
+		}
+		at := time.UnixMilli(s.w.lines[i].ms).UTC().Format(time.RFC3339)
+		s.fail(events[n:n+1], &cause{reason: outputs.ReasonRejected, text: "CloudWatch Logs refused the event's time, " + at + ": " + why})
+	}
+}
+
+const notFound = "ResourceNotFoundException"
+
+// wrong says whether the request was refused for what it holds.
+func (c *cause) wrong() bool {
+	if c.making {
+		return false
+	}
+	switch c.code {
+	case "InvalidParameterException", "ValidationException", "SerializationException":
+		return true
+	}
+	return c.reason == outputs.ReasonTooLarge
+}
+
+// maxBisections bounds the requests of one Send that look for wrong events: enough for some of them in a
+// request of maxRequest, few enough where it is no event that is wrong.
+const maxBisections = 100
+
+// isolate sends the halves of a request that was refused for what it holds, down to single events. Such
+// an event is given up where its stream takes others, so that it is not the stream that is wrong.
+func (s *sending) isolate(ctx context.Context, t *target, events []int32, c *cause) {
+	if len(events) == 1 {
+		final := *c
+		switch {
+		case !s.o.maker.works(t.name):
+			final.reason = outputs.ReasonServer
+		case c.reason != outputs.ReasonTooLarge:
+			final.reason = outputs.ReasonRejected
+		}
+		s.fail(events, &final)
+		return
+	}
+	for _, half := range [][]int32{events[:len(events)/2], events[len(events)/2:]} {
+		s.mu.Lock()
+		s.bisections++
+		enough := s.bisections > maxBisections
+		s.mu.Unlock()
+		if enough {
+			held := *c
+			held.reason = outputs.ReasonServer
+			s.fail(half, &held)
+			continue
+		}
+		switch c := s.put(ctx, t, half); {
+		case c == nil:
+		case c.wrong():
+			s.isolate(ctx, t, half, c)
+		default:
+			s.fail(half, c)
+		}
+	}
+}
