@@ -3,20 +3,37 @@ package elasticsearch
 import (
 	"context"
 	stdtls "crypto/tls"
+	"encoding/base64"
+	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
+	"strings"
+	"sync"
 	"time"
 
+	"github.com/elastic/elastic-transport-go/v8/elastictransport"
+	sdk "github.com/elastic/go-elasticsearch/v8"
 	"github.com/rs/zerolog"
 
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 )
 
+const (
+	userAgent        = "aggregator"
+	dialTimeout      = 10 * time.Second
+	tlsTimeout       = 10 * time.Second
+	idleConnections  = 30 * time.Second // less than proxies and load balancers usually wait
+	maxReplyHeader   = 256 << 10        // bytes
+	connectionBuffer = 64 << 10         // bytes, for writing; replies are small
+)
+
 // Options are what an output needs besides its settings.
 type Options struct {
 	// TLS returns the configuration for one dial of host, a name or an address without its port; the
-	// client takes a new one for every dial. nil: Go's defaults, with TLS 1.2 at least.
+	// client takes a new one for every dial, except through an HTTP proxy: there the one of the start
+	// stays, taken for the host "". nil: Go's defaults, with TLS 1.2 at least.
 	TLS func(host string) *stdtls.Config
 	Log zerolog.Logger
 	Now func() time.Time // nil: time.Now
@@ -24,40 +41,218 @@ type Options struct {
 
 // client sends requests to the hosts in turn. Safe for concurrent use.
 type client struct {
-	hosts []*url.URL
-	http  *http.Transport
+	cfg           Config
+	log           zerolog.Logger
+	now           func() time.Time
+	authorization string // the header; "" for none
+	http          *http.Transport
+	prepared      bool // prepare's own
+
+	mu      sync.Mutex
+	hosts   []*host // the fields below a host's own are guarded by mu
+	next    int     // the host whose turn is next
+	known   server
+	notices []string
 }
 
 // newClient returns a client of the hosts of cfg. It does not reach them.
-func newClient(cfg Config, _ Options) (*client, error) {
-	c := &client{http: &http.Transport{}}
-	for _, h := range cfg.Hosts {
-		u, err := url.Parse(h)
+func newClient(cfg Config, o Options) (*client, error) {
+	c := &client{cfg: cfg, log: o.Log, now: o.Now, authorization: authorization(&cfg), http: newTransport(&cfg, o.TLS)}
+	if c.now == nil {
+		c.now = time.Now
+	}
+	c.known = assumed(flavor(cfg.Flavor))
+	for _, text := range cfg.Hosts {
+		u, err := parseHost(text)
 		if err != nil {
 			return nil, fmt.Errorf("hosts: %w", err)
 		}
-		c.hosts = append(c.hosts, u)
+		h, err := newHost(u, c.http)
+		if err != nil {
+			return nil, fmt.Errorf("hosts: %w", err)
+		}
+		if u.Scheme == "http" && c.authorization != "" {
+			c.notice("the credentials go to %s unencrypted: use https", h.address)
+		}
+		c.hosts = append(c.hosts, h)
+	}
+	if len(c.hosts) == 0 {
+		return nil, errors.New("hosts: there is none")
 	}
 	return c, nil
 }
 
+// newTransport returns what all hosts' connections are kept in. Go's own rules for HTTP_PROXY,
+// HTTPS_PROXY and NO_PROXY hold.
+func newTransport(cfg *Config, config func(host string) *stdtls.Config) *http.Transport {
+	if config == nil {
+		config = func(host string) *stdtls.Config {
+			return &stdtls.Config{ServerName: host, MinVersion: stdtls.VersionTLS12}
+		}
+	}
+	dialer := &net.Dialer{Timeout: dialTimeout}
+	return &http.Transport{
+		Proxy:       http.ProxyFromEnvironment,
+		DialContext: dialer.DialContext,
+		DialTLSContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			return dialTLS(ctx, dialer, config, network, address)
+		},
+		TLSClientConfig:        config(""),
+		TLSHandshakeTimeout:    tlsTimeout,
+		MaxIdleConnsPerHost:    cfg.Settings().Workers + 1, // and a probe
+		IdleConnTimeout:        idleConnections,
+		MaxResponseHeaderBytes: maxReplyHeader,
+		WriteBufferSize:        connectionBuffer,
+		DisableCompression:     true, // of replies, which are asked to be short
+	}
+}
+
+func dialTLS(ctx context.Context, dialer *net.Dialer, config func(string) *stdtls.Config, network, address string) (net.Conn, error) {
+	name, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, err
+	}
+	raw, err := dialer.DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, tlsTimeout)
+	defer cancel()
+	conn := stdtls.Client(raw, config(name))
+	if err := conn.HandshakeContext(ctx); err != nil {
+		_ = raw.Close() // never used
+		return nil, fmt.Errorf("TLS with %s: %w", address, err)
+	}
+	return conn, nil
+}
+
+// newHost returns a host that is not reached before its turn comes.
+func newHost(u *url.URL, t http.RoundTripper) (*host, error) {
+	plain, err := elastictransport.NewClient(elastictransport.WithURLs(u), elastictransport.WithTransport(t),
+		elastictransport.WithDisableRetry(), elastictransport.WithUserAgent(userAgent))
+	if err != nil {
+		return nil, err
+	}
+	checked, err := sdk.NewBase(sdk.WithAddresses(u.String()), sdk.WithDisableMetaHeader())
+	if err != nil {
+		return nil, err
+	}
+	checked.Transport = plain
+	return &host{address: u.String(), plain: plain, checked: checked}, nil
+}
+
+// authorization returns the header that proves who the client is.
+func authorization(cfg *Config) string {
+	switch {
+	case cfg.APIKey.IsSet():
+		key := strings.TrimSpace(cfg.APIKey.Reveal())
+		if strings.Contains(key, ":") { // as id:key; the encoded form has no colon
+			key = base64.StdEncoding.EncodeToString([]byte(key))
+		}
+		return "ApiKey " + key
+	case cfg.BearerToken.IsSet():
+		return "Bearer " + strings.TrimSpace(cfg.BearerToken.Reveal())
+	case cfg.Username != "":
+		return "Basic " + base64.StdEncoding.EncodeToString([]byte(cfg.Username+":"+cfg.Password.Reveal()))
+	}
+	return ""
+}
+
 // perform sends req, whose URL has a path and a query only, to one host and returns its reply, whatever
 // its status. It changes req, which is for one call. The caller closes the reply's body. There is no second
-// try, and the body is not copied; the time is bounded by req's context alone.
+// try once req is on its way, and the body is not copied; the time is bounded by req's context alone.
 func (c *client) perform(req *http.Request) (*http.Response, error) {
-	req.URL.Scheme, req.URL.Host = c.hosts[0].Scheme, c.hosts[0].Host
-	return c.http.RoundTrip(req)
+	h, err := c.take(req.Context())
+	if err != nil {
+		return nil, err
+	}
+	return c.performAt(h, req)
+}
+
+// performAt is perform at h.
+func (c *client) performAt(h *host, req *http.Request) (*http.Response, error) {
+	c.mu.Lock()
+	send := h.send
+	c.mu.Unlock()
+	res, err := c.do(send, req)
+	switch {
+	case err != nil && req.Context().Err() == context.Canceled: //nolint:errorlint // Err returns it bare
+		return nil, &hostError{h.address, err} // that says nothing about the host
+	case err != nil:
+		c.failed(h, err)
+		return nil, &hostError{h.address, err}
+	case res.StatusCode == http.StatusBadGateway || res.StatusCode == http.StatusServiceUnavailable || res.StatusCode == http.StatusGatewayTimeout:
+		c.failed(h, fmt.Errorf("it answered %s", status(res.StatusCode)))
+	default:
+		c.works(h)
+	}
+	return res, nil
+}
+
+// do adds the credentials and sends.
+func (c *client) do(send performer, req *http.Request) (*http.Response, error) {
+	if c.authorization != "" {
+		req.Header.Set("Authorization", c.authorization)
+	}
+	return send.Perform(req)
+}
+
+// server returns what is known of the servers.
+func (c *client) server() server {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.known
+}
+
+// notice keeps what the operator should know, once, and logs it.
+func (c *client) notice(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, n := range c.notices {
+		if n == text {
+			return
+		}
+	}
+	c.notices = append(c.notices, text)
+	c.log.Warn().Msg(text)
 }
 
 // prepare learns what the servers are and makes the index template. Its error is a *outputs.SendError.
-// Once it has returned nil it does nothing.
-func (c *client) prepare(context.Context) error { return nil }
-
-// server returns what prepare has learned of the servers.
-func (c *client) server() server { return server{flavor: elasticsearch} }
+// Once it has returned nil it does nothing. It is called by one goroutine at a time.
+func (c *client) prepare(ctx context.Context) error {
+	if c.prepared {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.Settings().Timeout)
+	defer cancel()
+	h, err := c.take(ctx)
+	if err != nil {
+		return asSendError(err)
+	}
+	c.mu.Lock()
+	refused := h.refused
+	if refused != nil {
+		h.ready = false // it is asked again next time
+	}
+	c.mu.Unlock()
+	if refused != nil {
+		return refused
+	}
+	c.prepared = true
+	return nil
+}
 
 // report fills in what the client knows: Server, Hosts and Notices.
-func (c *client) report(*outputs.Report) {}
+func (c *client) report(r *outputs.Report) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	r.Server = c.known.name()
+	r.Notices = append(r.Notices, c.notices...)
+	for _, h := range c.hosts {
+		r.Hosts = append(r.Hosts, outputs.Host{Address: h.address, Down: h.fails > 0, Error: h.last})
+	}
+}
 
 // close closes idle connections. No perform runs or follows.
 func (c *client) close() { c.http.CloseIdleConnections() }

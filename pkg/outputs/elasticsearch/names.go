@@ -1,29 +1,200 @@
 package elasticsearch
 
 import (
+	"fmt"
+	"hash/fnv"
+	"math"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 )
 
+const (
+	other      = "other"
+	checkClock = 1024          // names between two looks at the clock
+	noUnit     = math.MinInt64 // no event's time is in it
+)
+
 // namer makes the names of indices. Safe for concurrent use.
+//
+// The names of a cluster are bounded in each hour of the clock: above the limit, an event goes to the
+// name with "other" in place of what is neither cluster nor time; and where even these are too many,
+// because the events' times are, to that of the time at which the event was stored.
 type namer struct {
+	rules    rules
 	template *event.Template
-	others   atomic.Uint64
+	other    *event.Template // nil where it would be the same
+	varies   bool            // the name may differ among events of one chunk and unit
+	unit     int64           // seconds in which the time's text stays the same
+	limit    int             // names of a cluster in an hour; 0: none
+	now      func() time.Time
+
+	cursors sync.Pool // of *cursor
+	others  atomic.Uint64
+
+	mu    sync.Mutex
+	hour  int64
+	known [2]map[string]map[string]struct{} // of hour, by cluster: names as they should be, and with "other"
+}
+
+// cursor is the name found last. Those that are not in use are in namer.cursors.
+type cursor struct {
+	cluster, tag string
+	at           int64  // in units, or noUnit
+	raw          []byte // the template's text, where the name varies
+	name         []byte
+	redirected   bool
+	hour         int64 // of the clock, when it was last looked at
+	uses         int   // since then
 }
 
 // newNamer returns a namer for cfg. now is the clock of the limit of names in an hour.
-func newNamer(cfg Config, _ func() time.Time) (*namer, error) {
-	t, err := event.ParseTemplate(cfg.Index)
+func newNamer(cfg Config, now func() time.Time) (*namer, error) {
+	pieces, err := parseIndex(cfg.Index)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("index: %w", err)
 	}
-	return &namer{template: t}, nil
+	n := &namer{rules: rulesOf(&cfg, pieces), unit: math.MaxInt64, limit: cfg.MaxIndicesPerHour, now: now}
+	var fewer strings.Builder
+	for _, p := range pieces {
+		text := p.text
+		switch p.kind {
+		case pieceValue:
+			n.varies = n.varies || strings.HasPrefix(p.text, "{record")
+			text = other
+		case pieceTime:
+			unit := unitOf(p.text[1])
+			n.varies = n.varies || unit == 0
+			n.unit = min(n.unit, max(unit, 1))
+		case pieceLiteral, pieceCluster:
+		}
+		fewer.WriteString(text)
+	}
+	if n.template, err = event.ParseTemplate(cfg.Index); err != nil {
+		return nil, fmt.Errorf("index: %w", err)
+	}
+	if fewer.String() != cfg.Index {
+		if n.other, err = event.ParseTemplate(fewer.String()); err != nil {
+			return nil, fmt.Errorf("index: %w", err)
+		}
+	}
+	n.cursors.New = func() any { return &cursor{at: noUnit} }
+	n.forget(0)
+	return n, nil
 }
 
 // append appends the name of ev's index, which Elasticsearch takes whatever the event holds.
-func (n *namer) append(dst []byte, ev *event.Event) []byte { return n.template.Append(dst, ev, nil) }
+func (n *namer) append(dst []byte, ev *event.Event) []byte {
+	c := n.cursors.Get().(*cursor) //nolint:forcetypeassert,errcheck // New makes nothing else
+	if c.uses++; c.uses >= checkClock {
+		n.look(c)
+	}
+	at := floorDiv(ev.Time.Sec, n.unit)
+	hit := c.at == at && c.cluster == ev.Chunk.Cluster && c.tag == ev.Chunk.Tag
+	if n.varies {
+		before := len(c.raw)
+		c.raw = n.template.Append(c.raw, ev, appendValue)
+		hit = hit && string(c.raw[:before]) == string(c.raw[before:])
+		c.raw = append(c.raw[:0], c.raw[before:]...)
+	}
+	if !hit {
+		n.look(c)
+		n.fill(c, ev)
+		c.at, c.cluster, c.tag = at, strings.Clone(ev.Chunk.Cluster), strings.Clone(ev.Chunk.Tag)
+	}
+	if c.redirected {
+		n.others.Add(1)
+	}
+	dst = append(dst, c.name...)
+	n.cursors.Put(c)
+	return dst
+}
 
-// redirected returns how many events were named for an "other" index so far.
+// redirected returns how many events were given another name than their own so far.
 func (n *namer) redirected() uint64 { return n.others.Load() }
+
+// look has c find its name again where another hour has begun.
+func (n *namer) look(c *cursor) {
+	c.uses = 0
+	if hour := floorDiv(n.now().Unix(), 3600); hour != c.hour {
+		c.hour, c.at = hour, noUnit
+	}
+}
+
+// fill gives c the name of ev's index.
+func (n *namer) fill(c *cursor, ev *event.Event) {
+	cluster := ev.Chunk.Cluster
+	if n.varies {
+		c.name = n.rules.append(c.name[:0], c.raw)
+	} else {
+		c.name = n.fillIn(c.name[:0], n.template, ev)
+	}
+	if c.redirected = !n.admit(c.hour, 0, cluster, c.name); !c.redirected {
+		return
+	}
+	t := n.template
+	if n.other != nil {
+		t = n.other
+		if c.name = n.fillIn(c.name[:0], t, ev); n.admit(c.hour, 1, cluster, c.name) {
+			return
+		}
+	}
+	stored := *ev
+	stored.Time = event.Time{Sec: ev.Chunk.Received.Unix()}
+	c.name = n.fillIn(c.name[:0], t, &stored)
+}
+
+func (n *namer) fillIn(dst []byte, t *event.Template, ev *event.Event) []byte {
+	return n.rules.append(dst, t.Append(nil, ev, appendValue))
+}
+
+// admit says whether the cluster may have the name in the hour. which is the kind of name: 0, or 1 for
+// one with "other".
+func (n *namer) admit(hour int64, which int, cluster string, name []byte) bool {
+	if n.limit <= 0 {
+		return true
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if hour > n.hour {
+		n.forget(hour)
+	}
+	names := n.known[which][cluster]
+	if names == nil {
+		names = map[string]struct{}{}
+		n.known[which][strings.Clone(cluster)] = names
+	}
+	if _, ok := names[string(name)]; ok {
+		return true
+	}
+	if len(names) >= n.limit {
+		return false
+	}
+	names[string(name)] = struct{}{}
+	return true
+}
+
+// forget begins an hour.
+func (n *namer) forget(hour int64) {
+	n.hour = hour
+	n.known = [2]map[string]map[string]struct{}{{}, {}}
+}
+
+// floorDiv returns a/b, rounded down. b is positive.
+func floorDiv(a, b int64) int64 {
+	q := a / b
+	if a%b < 0 {
+		q--
+	}
+	return q
+}
+
+// shortHash tells long names with the same beginning apart.
+func shortHash(b []byte) string {
+	h := fnv.New32a()
+	_, _ = h.Write(b) // never fails
+	return fmt.Sprintf("-%08x", h.Sum32())
+}

@@ -1,0 +1,197 @@
+package elasticsearch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/seed-afc6a195/aggregator/pkg/outputs"
+)
+
+const (
+	minRest      = time.Second // after the first failure of a host, and doubled with each that follows
+	maxRest      = time.Minute
+	probeTimeout = 5 * time.Second
+)
+
+// performer sends a request to one host. Both libraries' clients are.
+type performer interface {
+	Perform(req *http.Request) (*http.Response, error)
+}
+
+// host is one of the servers.
+type host struct {
+	address string
+	plain   performer // answers whatever the server is
+	checked performer // refuses what does not prove to be Elasticsearch from 7.14 on
+
+	// What follows is guarded by client.mu.
+	ready   bool          // it answered since its last failure, if any
+	probing chan struct{} // closed when the probe under way has ended; nil: there is none
+	fails   int           // in a row
+	until   time.Time     // it rests until then
+	last    string        // error
+	send    performer     // plain or checked
+	found   server        // by the last probe
+	refused error         // why the last probe learned nothing although the host works; a *outputs.SendError
+}
+
+// hostError says at which host a request failed.
+type hostError struct {
+	address string
+	err     error
+}
+
+func (e *hostError) Error() string { return e.address + ": " + outputs.Diagnose(e.err) }
+func (e *hostError) Unwrap() error { return e.err }
+
+// parseHost reads the URL of a host.
+func parseHost(text string) (*url.URL, error) {
+	u, err := url.Parse(strings.TrimRight(text, "/"))
+	switch {
+	case err != nil:
+		var e *url.Error
+		if errors.As(err, &e) {
+			err = e.Err // without the URL, which may hold a password
+		}
+		return nil, fmt.Errorf("no URL: %w", err)
+	case u.User != nil:
+		return nil, fmt.Errorf("%s: it holds a user: use username and password instead", u.Redacted())
+	case u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
+		return nil, fmt.Errorf("%q: write it as https://host:9200", text)
+	case u.RawQuery != "" || u.Fragment != "":
+		return nil, fmt.Errorf("%q: it has more than scheme, host, port and path", text)
+	}
+	return u, nil
+}
+
+// take returns the host for the next request: those that work have their turns. One that failed rests,
+// for longer each time, and is then probed before a request goes there. Where all rest, the one that is
+// due first is probed at once: how often that happens is for the caller to limit.
+func (c *client) take(ctx context.Context) (*host, error) {
+	var tried []*host
+	var failure error
+	for {
+		h, ready, busy := c.pick(tried)
+		switch {
+		case ready:
+			return h, nil
+		case h != nil:
+			if failure = c.probe(ctx, h); failure == nil {
+				return h, nil
+			}
+			tried = append(tried, h)
+		case busy != nil:
+			select {
+			case <-busy:
+			case <-ctx.Done():
+				return nil, fmt.Errorf("wait for a host to answer: %w", ctx.Err())
+			}
+		default:
+			return nil, failure
+		}
+		if ctx.Err() != nil {
+			return nil, fmt.Errorf("look for a host that works: %w", errors.Join(ctx.Err(), failure))
+		}
+	}
+}
+
+// pick returns a host that is ready, or one that the caller must probe now, or what ends when the probe
+// of another caller does. All are nil where every host was tried.
+func (c *client) pick(tried []*host) (h *host, ready bool, busy <-chan struct{}) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := c.now()
+	var resting *host
+	for i := range c.hosts {
+		at := (c.next + i) % len(c.hosts)
+		h := c.hosts[at]
+		switch {
+		case slices.Contains(tried, h):
+		case h.ready:
+			c.next = at + 1
+			return h, true, nil
+		case h.probing != nil:
+			busy = h.probing
+		case !now.Before(h.until):
+			c.next = at + 1
+			h.probing = make(chan struct{})
+			return h, false, nil
+		case resting == nil || h.until.Before(resting.until):
+			resting = h
+		}
+	}
+	if busy != nil || resting == nil || len(tried) > 0 {
+		return nil, false, busy
+	}
+	resting.probing = make(chan struct{})
+	return resting, false, nil
+}
+
+// probe asks h, which pick has handed out for that, what it is.
+func (c *client) probe(ctx context.Context, h *host) error {
+	probing, cancel := context.WithTimeout(ctx, min(probeTimeout, c.cfg.Settings().Timeout))
+	defer cancel()
+	id, err := c.identify(probing, h)
+	if err != nil && ctx.Err() == nil {
+		c.failed(h, err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	close(h.probing)
+	h.probing = nil
+	if err != nil {
+		return &hostError{h.address, err}
+	}
+	h.ready, h.refused, h.send = true, id.refused, h.plain
+	if id.product {
+		h.send = h.checked
+	}
+	if id.refused == nil {
+		h.found = id.server
+		c.known = id.server
+		// While a cluster is being upgraded, what the oldest host needs goes for all.
+		c.known.typed = slices.ContainsFunc(c.hosts, func(h *host) bool { return h.found.typed })
+	}
+	return nil
+}
+
+// works notes that h answered a request.
+func (c *client) works(h *host) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if h.fails > 0 {
+		c.log.Info().Str("host", h.address).Int("failures", h.fails).Msg("the host works again")
+	}
+	h.fails, h.ready = 0, true
+}
+
+// failed has h rest because of err. What fails while it rests already, having been under way, counts as
+// the same failure.
+func (c *client) failed(h *host, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	h.last = outputs.Diagnose(err)
+	if !h.ready && h.probing == nil && h.fails > 0 {
+		return
+	}
+	h.ready = false
+	h.fails++
+	rest := min(minRest<<min(h.fails-1, 10), maxRest)
+	rest = rest/2 + rand.N(rest/2+1)
+	h.until = c.now().Add(rest)
+	level := zerolog.DebugLevel
+	if h.fails == 1 {
+		level = zerolog.WarnLevel
+	}
+	c.log.WithLevel(level).Str("error", h.last).Str("host", h.address).Int("failures", h.fails).Dur("rests", rest).
+		Msg("the host failed: others are used while it rests, where there are any")
+}

@@ -1,0 +1,207 @@
+package elasticsearch
+
+import (
+	"math"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/seed-afc6a195/aggregator/pkg/event"
+)
+
+const (
+	maxName = 255 // bytes of UTF-8 that the name of an index may have
+	// The indices behind a data stream add this to its name, and must keep to maxName too.
+	maxStreamName = maxName - len(".ds-"+"-2025.11.21-000001")
+	hashLength    = len("-00000000")
+	unknown       = "unknown" // in place of a value that is not there
+	anything      = "*"
+)
+
+// piece is a part of the text of index, as it is written there.
+type piece struct {
+	kind pieceKind
+	text string
+}
+
+type pieceKind uint8
+
+const (
+	pieceLiteral pieceKind = iota
+	pieceCluster
+	pieceValue // any other placeholder
+	pieceTime
+)
+
+// parseIndex splits a template into its pieces, of which there is at least one.
+func parseIndex(text string) ([]piece, error) {
+	if _, err := event.ParseTemplate(text); err != nil {
+		return nil, err
+	}
+	var pieces []piece
+	for i := 0; i < len(text); {
+		p := piece{kind: pieceLiteral, text: text[i : i+1]}
+		c := text[i]
+		switch twice := i+1 < len(text) && text[i+1] == c; {
+		case twice && (c == '{' || c == '}' || c == '%'):
+			p.text = text[i : i+2]
+		case c == '%':
+			p = piece{kind: pieceTime, text: text[i : i+2]}
+		case c == '{':
+			p = piece{kind: pieceValue, text: placeholder(text[i:])}
+			if strings.HasPrefix(p.text, "{cluster") {
+				p.kind = pieceCluster
+			}
+		}
+		i += len(p.text)
+		if last := len(pieces) - 1; p.kind == pieceLiteral && last >= 0 && pieces[last].kind == pieceLiteral {
+			pieces[last].text += p.text
+		} else {
+			pieces = append(pieces, p)
+		}
+	}
+	if pieces == nil {
+		pieces = []piece{{}}
+	}
+	return pieces, nil
+}
+
+// placeholder returns the placeholder that text, which event.ParseTemplate has accepted, begins with.
+func placeholder(text string) string {
+	for i := 1; i < len(text); i++ {
+		switch text[i] {
+		case '"': // a field's name, which may hold anything
+			if quoted, err := strconv.QuotedPrefix(text[i:]); err == nil {
+				i += len(quoted) - 1
+			}
+		case '|': // the default
+			return text[:i+strings.IndexByte(text[i:], '}')+1]
+		case '}':
+			return text[:i+1]
+		}
+	}
+	return text
+}
+
+// unitOf returns the seconds in which a conversion's text stays the same: 0 for less than one.
+func unitOf(conversion byte) int64 {
+	switch conversion {
+	case 'L', 'N':
+		return 0
+	case 's', 'S', 'T':
+		return 1
+	case 'M':
+		return 60
+	case 'H', 'I', 'p':
+		return 3600
+	case 'z', 'Z':
+		return math.MaxInt64
+	default:
+		return 24 * 3600
+	}
+}
+
+// pattern returns what the names of index have in common, as a wildcard pattern: with "*" for times and
+// values, and for the cluster where it is "".
+func pattern(pieces []piece, cluster string) string {
+	var b []byte
+	for _, p := range pieces {
+		switch {
+		case p.kind == pieceLiteral:
+			b = appendLegal(b, []byte(unescape(p.text)))
+		case p.kind == pieceCluster && cluster != "":
+			b = appendLegal(b, []byte(cluster))
+		case len(b) == 0 || b[len(b)-1] != anything[0]:
+			b = append(b, anything...)
+		}
+	}
+	return string(b)
+}
+
+// unescape returns what a literal piece stands for.
+func unescape(text string) string {
+	return strings.NewReplacer("{{", "{", "}}", "}", "%%", "%").Replace(text)
+}
+
+// rules are what the name of an index must be like.
+type rules struct {
+	max int  // bytes
+	dot bool // it may begin with a dot, as the names of hidden indices do: the operator's own text does
+}
+
+func rulesOf(cfg *Config, pieces []piece) rules {
+	r := rules{max: maxName, dot: pieces[0].kind == pieceLiteral}
+	if cfg.DataStream {
+		r.max = maxStreamName
+	}
+	return r
+}
+
+// append appends the name that raw becomes: lower case, without the characters that names may not have,
+// and cut where it is too long. It is never empty.
+func (r rules) append(dst, raw []byte) []byte {
+	from := len(dst)
+	dst = appendLegal(dst, raw)
+	name := dst[from:]
+	start := 0
+	for start < len(name) && (name[start] == '-' || name[start] == '_' || name[start] == '+' || name[start] == '.' && !r.dot) {
+		start++
+	}
+	dst = append(dst[:from], name[start:]...)
+	switch name = dst[from:]; string(name) {
+	case "", ".", "..":
+		return append(dst[:from], unknown...)
+	}
+	if len(name) > r.max {
+		hash := shortHash(name)
+		dst = append(dst[:from+boundary(name, r.max-hashLength)], hash...)
+	}
+	return dst
+}
+
+// appendValue appends what stands for a value in a name, before the rules make a name of it all.
+func appendValue(dst, value []byte) []byte {
+	switch {
+	case len(value) == 0:
+		return append(dst, unknown...)
+	case len(value) > maxName:
+		dst = append(dst, value[:boundary(value, maxName)]...)
+		return append(dst, shortHash(value)...)
+	default:
+		return append(dst, value...)
+	}
+}
+
+// boundary returns the largest index up to n at which b can be cut without breaking a character.
+func boundary(b []byte, n int) int {
+	for n > 0 && !utf8.RuneStart(b[n]) {
+		n--
+	}
+	return n
+}
+
+// appendLegal appends s in lower case, with "_" for each character that a name may not have.
+func appendLegal(dst, s []byte) []byte {
+	for i := 0; i < len(s); {
+		c := s[i]
+		switch {
+		case c >= utf8.RuneSelf:
+			r, size := utf8.DecodeRune(s[i:])
+			i += size
+			if r == utf8.RuneError || !unicode.IsPrint(r) {
+				dst = append(dst, '_')
+			} else {
+				dst = utf8.AppendRune(dst, unicode.ToLower(r))
+			}
+			continue
+		case 'A' <= c && c <= 'Z':
+			c += 'a' - 'A'
+		case c <= ' ' || c == 0x7f || strings.IndexByte(`"*\<|,>/?#:`, c) >= 0:
+			c = '_'
+		}
+		dst = append(dst, c)
+		i++
+	}
+	return dst
+}
