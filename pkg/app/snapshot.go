@@ -10,6 +10,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/cluster"
 	"github.com/seed-afc6a195/aggregator/pkg/delivery"
 	"github.com/seed-afc6a195/aggregator/pkg/forward"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 	"github.com/seed-afc6a195/aggregator/pkg/status"
 	"github.com/seed-afc6a195/aggregator/pkg/tls"
 )
@@ -128,7 +129,8 @@ func (a *App) outputStates(waits []buffer.Wait) []status.Output {
 	for _, out := range current {
 		st := out.loop.Stats()
 		s := status.Output{
-			Name: out.name, Type: out.common.Type, Workers: out.common.Workers, InFlight: st.InFlight, Retries: st.Retried,
+			Name: out.name, Type: out.common.Type, Workers: out.common.Workers, Concurrency: st.Concurrency, InFlight: st.InFlight,
+			HeldClusters: st.Held, Retries: st.Retried,
 			Requests: st.Sends, FailedRequests: st.Failures, RequestLatency: status.Latency{Snapshot: st.Latency},
 			LastError: status.Failure{Text: st.LastError, Time: st.LastErrorAt}, LastSuccess: st.LastSuccess, BackoffUntil: st.BackoffUntil,
 		}
@@ -137,6 +139,9 @@ func (a *App) outputStates(waits []buffer.Wait) []status.Output {
 			s.DeliveredBytes += c.Bytes
 		}
 		s.State = outputState(&s, st)
+		if r, ok := out.Output.(outputs.Reporter); ok {
+			s.Destination = destination(r.Report())
+		}
 		all = append(all, s)
 		delete(byOutput, out.name)
 	}
@@ -150,6 +155,20 @@ func (a *App) outputStates(waits []buffer.Wait) []status.Output {
 		all = append(all, s)
 	}
 	return all
+}
+
+func destination(r outputs.Report) status.Destination {
+	d := status.Destination{
+		Server: r.Server, Notices: r.Notices, RequestLimit: r.RequestLimit, PossibleDuplicates: r.PossibleDuplicates,
+		FailureStore: r.FailureStore, Redirected: r.Redirected, Truncated: r.Truncated,
+	}
+	for _, h := range r.Hosts {
+		d.Hosts = append(d.Hosts, status.Host(h))
+	}
+	for _, p := range r.Paces {
+		d.Paces = append(d.Paces, status.Pace(p))
+	}
+	return d
 }
 
 // loops returns the running outputs, ascending by name, and the loops of those that are not configured any more.
@@ -180,6 +199,8 @@ func outputState(s *status.Output, st delivery.Stats) status.State {
 	switch {
 	case st.Paused:
 		return status.StatePaused
+	case st.Failing == string(outputs.ReasonAuth):
+		return status.StateRefused
 	case st.Failing != "":
 		return status.StateRetrying
 	case pending == 0:

@@ -10,7 +10,7 @@ import (
 // docs/metrics.md is written from it.
 func families() []family {
 	var all []family
-	for _, part := range [][]family{processFamilies(), listenerFamilies(), clusterFamilies(), certificateFamilies(), queueFamilies(), outputFamilies(), ledgerFamilies()} {
+	for _, part := range [][]family{processFamilies(), listenerFamilies(), clusterFamilies(), certificateFamilies(), queueFamilies(), outputFamilies(), destinationFamilies(), ledgerFamilies()} {
 		all = append(all, part...)
 	}
 	return all
@@ -198,12 +198,14 @@ func outputFamilies() []family {
 	return []family{
 		{name: "aggregator_output_state", help: "1 for the state that the output is in, 0 for the others.", labels: []string{label, "state"}, gauge: func(s *Snapshot, add func(float64, ...string)) {
 			for _, o := range s.Outputs {
-				for _, state := range []State{StateRunning, StateIdle, StateRetrying, StatePaused, StateUnconfigured} {
+				for _, state := range []State{StateRunning, StateIdle, StateRetrying, StatePaused, StateRefused, StateUnconfigured} {
 					add(flag(o.State == state), o.Name, string(state))
 				}
 			}
 		}},
 		eachGauge("aggregator_output_workers", "Requests that may be in flight.", label, list, func(o *Output) (string, float64) { return o.Name, float64(o.Workers) }),
+		eachGauge("aggregator_output_concurrency", "Of the workers, how many may send now: fewer after the destination has throttled.", label, list, func(o *Output) (string, float64) { return o.Name, float64(o.Concurrency) }),
+		eachGauge("aggregator_output_held_clusters", "Clusters that wait until what the destination refused of them is taken.", label, list, func(o *Output) (string, float64) { return o.Name, float64(len(o.HeldClusters)) }),
 		eachGauge("aggregator_output_in_flight_requests", "Requests in flight.", label, list, func(o *Output) (string, float64) { return o.Name, float64(o.InFlight) }),
 		counter("aggregator_output_queued_events_total", "Events queued for the output.", func(c *OutputCluster) uint64 { return c.Queued }),
 		gauge("aggregator_output_recovered_events", "Events found waiting for the output at the start.", func(c *OutputCluster) uint64 { return c.Recovered }),

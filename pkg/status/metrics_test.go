@@ -78,7 +78,7 @@ func TestMetricsAreDocumented(t *testing.T) {
 func TestZerosArePresent(t *testing.T) {
 	r := ownMetrics(fixture(time.Unix(0, 0), 0))
 	for name, want := range map[string]int{
-		"aggregator_output_state":                    10,
+		"aggregator_output_state":                    12,
 		"aggregator_listener_refused_total":          2,
 		"aggregator_received_events_total":           3,
 		"aggregator_dropped_events_total":            3,
@@ -89,6 +89,23 @@ func TestZerosArePresent(t *testing.T) {
 		if n, err := testutil.GatherAndCount(r, name); err != nil || n != want {
 			t.Errorf("%s has %d values, want %d (%v)", name, n, want, err)
 		}
+	}
+}
+
+// Streams can be as many as tags: those past the limit share one label, and nothing is left out.
+func TestStreamsAreBounded(t *testing.T) {
+	var d Destination
+	for i := range maxStreams + 50 {
+		d.Paces = append(d.Paces, Pace{Stream: fmt.Sprintf("s%03d", i), BytesPerSecond: 2, RecordsPerSecond: 3, RequestsPerSecond: 4, Throttled: 5})
+	}
+	got := d.bounded()
+	want := Pace{Stream: otherStreams, BytesPerSecond: 100, RecordsPerSecond: 150, RequestsPerSecond: 200, Throttled: 250}
+	if len(got) != maxStreams+1 || got[maxStreams] != want || len(d.Paces) != maxStreams+50 {
+		t.Errorf("%d streams, the last is %+v", len(got), got[len(got)-1])
+	}
+	r := ownMetrics(Snapshot{Outputs: []Output{{Name: "es", Destination: d}}})
+	if n, err := testutil.GatherAndCount(r, "aggregator_output_throttled_total"); err != nil || n != maxStreams+1 {
+		t.Errorf("%d streams have a metric: %v", n, err)
 	}
 }
 

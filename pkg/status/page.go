@@ -24,8 +24,10 @@ Configuration {{with .Config.Source}}{{.}}{{else}}of defaults{{end}} {{.Config.H
 {{with .Config.Failing.Text}}<strong class="bad">The newest file is refused: {{.}}</strong>{{end}}
 {{with .Config.Restart}}<strong class="bad">Needs a restart: {{join .}}</strong>{{end}}</p>
 {{range .Config.Warnings}}<p>Warning: {{.}}</p>{{end}}
-<h2>Outputs</h2><div><table><tr><th>output<th>state<th>events/s<th>pending<th>lag<th>delivered<th>dead<th>dropped<th class="text">last error</tr>
-{{range .Outputs}}<tr><td>{{.Name}} ({{.Type}})<td>{{.State}}<td>{{printf "%.0f" .EventsPerSecond}}{{with sums .}}<td>{{.Pending}}<td>{{duration .Lag}}<td>{{.Delivered}}<td>{{.Dead}}<td>{{.Dropped}}{{end}}<td class="text">{{with .LastError.Text}}{{.}}{{end}}</tr>
+<h2>Outputs</h2><div><table><tr><th>output<th>state<th>sending<th>events/s<th>pending<th>lag<th>delivered<th>dead<th>dropped<th class="text">last error</tr>
+{{range .Outputs}}<tr><td>{{.Name}} ({{.Type}})<td{{if refused .State}} class="bad"{{end}}>{{.State}}<td>{{.InFlight}} of {{.Concurrency}}, {{.Workers}} workers<td>{{printf "%.0f" .EventsPerSecond}}{{with sums .}}<td>{{.Pending}}<td>{{duration .Lag}}<td>{{.Delivered}}<td>{{.Dead}}<td>{{.Dropped}}{{end}}<td class="text">{{with .LastError.Text}}{{.}}{{end}}</tr>
+{{if told .}}<tr><td><td class="text" colspan="9">{{.Server}}{{with .HeldClusters}} <span class="bad">Held until what was refused of them is taken: {{join .}}.</span>{{end}}
+{{range .Notices}} {{.}}{{end}}{{range .Hosts}}{{if .Down}} <span class="bad">{{.Address}} is down: {{.Error}}.</span>{{end}}{{end}}{{range paces .}} {{.Stream}}: {{rate .}}.{{end}}</tr>{{end}}
 {{end}}</table></div>
 <h2>Clusters</h2><div><table><tr><th>cluster<th>connections<th>events/s<th>received<th>stored<th>duplicate<th>dead<th>dropped<th>in the queue<th>last seen</tr>
 {{range .Clusters}}<tr><td>{{.Name}}<td>{{.Connections}}<td>{{printf "%.0f" .EventsPerSecond}}<td>{{.ReceivedEvents}}<td>{{.StoredEvents}}<td>{{.DuplicateEvents}}<td>{{.Dead.Sum}}<td>{{.Dropped.Sum}}<td>{{size .QueueBytes}}{{with .Waiting}} <span class="bad">{{.}}</span>{{end}}<td>{{clock .LastSeen}}</tr>
@@ -44,6 +46,30 @@ Configuration {{with .Config.Source}}{{.}}{{else}}of defaults{{end}} {{.Config.H
 POST /outputs/NAME/pause, resume and purge steer an output.</p></html>
 `
 
+// pagePaces is how many streams of an output the page shows.
+const pagePaces = 20
+
+// rate describes what limits of p are in force.
+func rate(p Pace) string {
+	var parts []string
+	for _, limit := range []struct {
+		rate   float64
+		format string
+	}{
+		{p.BytesPerSecond / (1 << 10), "%.0f KiB/s"},
+		{p.RecordsPerSecond, "%.0f records/s"},
+		{p.RequestsPerSecond, "%.0f requests/s"},
+	} {
+		if limit.rate > 0 {
+			parts = append(parts, fmt.Sprintf(limit.format, limit.rate))
+		}
+	}
+	if len(parts) == 0 {
+		parts = append(parts, "no limit")
+	}
+	return fmt.Sprintf("%s, throttled %d times", strings.Join(parts, ", "), p.Throttled)
+}
+
 // outputSums adds up an output's clusters.
 type outputSums struct {
 	Lag                               float64
@@ -52,7 +78,13 @@ type outputSums struct {
 
 func newPage(pprof bool) *template.Template {
 	return template.Must(template.New("page").Funcs(template.FuncMap{
-		"pprof": func() bool { return pprof },
+		"pprof":   func() bool { return pprof },
+		"refused": func(s State) bool { return s == StateRefused },
+		"told": func(o Output) bool {
+			return o.Server != "" || len(o.HeldClusters)+len(o.Notices)+len(o.Hosts)+len(o.Paces) > 0
+		},
+		"paces": func(o Output) []Pace { return o.Paces[:min(len(o.Paces), pagePaces)] },
+		"rate":  rate,
 		"join":  func(texts []string) string { return strings.Join(texts, ", ") },
 		"duration": func(seconds float64) string {
 			return time.Duration(seconds * float64(time.Second)).Round(time.Second).String()

@@ -73,7 +73,12 @@ func (s *Server) snapshot() Snapshot {
 	notNil(&now.Outputs)
 	notNil(&now.DeadLetters.By)
 	for i := range now.Outputs {
-		notNil(&now.Outputs[i].Clusters)
+		o := &now.Outputs[i]
+		notNil(&o.Clusters)
+		notNil(&o.HeldClusters)
+		notNil(&o.Notices)
+		notNil(&o.Hosts)
+		notNil(&o.Paces)
 	}
 	oldest, second := s.samples.before(now.Time)
 	now.settle(second)

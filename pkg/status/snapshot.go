@@ -166,6 +166,8 @@ const (
 	StateIdle     State = "idle" // nothing waits for it
 	StateRetrying State = "retrying"
 	StatePaused   State = "paused"
+	// StateRefused is that of an output whose login or privileges the destination refuses: it tries on, slowly.
+	StateRefused State = "refused"
 	// StateUnconfigured is that of an output that left the configuration while something waited for it.
 	StateUnconfigured State = "unconfigured"
 )
@@ -176,7 +178,9 @@ type Output struct {
 	Type            string          `json:"type"`
 	State           State           `json:"state"`
 	Workers         int             `json:"workers"`
-	InFlight        int             `json:"in_flight"` // requests under way
+	Concurrency     int             `json:"concurrency"`   // of the workers, how many may send now: fewer after the destination has throttled
+	InFlight        int             `json:"in_flight"`     // requests under way
+	HeldClusters    []string        `json:"held_clusters"` // that wait until what the destination refused of them is taken
 	Clusters        []OutputCluster `json:"clusters"`
 	DeliveredBytes  uint64          `json:"delivered_bytes"` // of msgpack
 	Retries         Counts          `json:"retries"`         // events to be sent again, by reason
@@ -188,6 +192,7 @@ type Output struct {
 	LastSuccess     time.Time       `json:"last_success,omitzero"`
 	BackoffUntil    time.Time       `json:"backoff_until,omitzero"`
 	EventsPerSecond float64         `json:"events_per_second"` // derived: delivered, of the last seconds
+	Destination
 }
 
 // OutputCluster counts the events of one cluster for one output. Queued and Recovered together are

@@ -68,13 +68,19 @@ func fixture(started time.Time, n uint64) Snapshot {
 		},
 		Outputs: []Output{
 			{
-				Name: "es", Type: "elasticsearch", State: StateRetrying, Workers: 2, InFlight: 1,
+				Name: "es", Type: "elasticsearch", State: StateRetrying, Workers: 2, Concurrency: 1, InFlight: 1, HeldClusters: []string{"osaka"},
 				Clusters: []OutputCluster{
 					{Cluster: "seoul", Queued: n, Delivered: n / 2, Pending: n - n/2},
 					{Cluster: "osaka", Queued: 60, Recovered: 6, Delivered: 50, Dropped: Counts{"rejected": 0, "full": 1}, Dead: Counts{"rejected": 2}, Pending: 12},
 				},
 				DeliveredBytes: 150 * n, Retries: Counts{"throttled": 3}, Lag: 1.5, Requests: 20, FailedRequests: 2, RequestLatency: latency(0.3, 20),
 				LastError: Failure{"429 \x1b[31mslow\u009b down", started}, LastSuccess: started, BackoffUntil: started.Add(time.Minute),
+				Destination: Destination{
+					Server: "Elasticsearch 8.14.3", Notices: []string{"the template <logs> is someone else's"}, RequestLimit: 1 << 20,
+					Hosts:              []Host{{Address: "https://es-0:9200"}, {Address: "https://es-1:9200", Down: true, Error: "connection refused"}},
+					PossibleDuplicates: 5, FailureStore: 6, Redirected: 7, Truncated: 8,
+					Paces: []Pace{{Stream: "logs", BytesPerSecond: 1 << 20, RecordsPerSecond: 1000, Throttled: 9}, {Stream: "new"}},
+				},
 			},
 			{Name: "archive", Type: "file", State: StateIdle, Workers: 1},
 		},
@@ -273,12 +279,16 @@ func TestPage(t *testing.T) {
 		f := fixture(time.Now(), 10)
 		f.Clusters[0].Name = "<script>"
 		f.Config.Failing = Failure{Text: "line 3: no such key"}
+		f.Outputs[1].State = StateRefused
 		return f
 	}, Ready: func() error { return nil }, Healthy: func() error { return nil }})
 	w := httptest.NewRecorder()
 	s.http.Handler.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", http.NoBody))
 	page := w.Body.String()
-	for _, want := range []string{"aggregator-0", "&lt;script&gt;", "30.0", "half of a key", "line 3: no such key", "osaka", "public"} {
+	for _, want := range []string{"aggregator-0", "&lt;script&gt;", "30.0", "half of a key", "line 3: no such key", "osaka", "public",
+		"1 of 1, 2 workers", "Elasticsearch 8.14.3", "the template &lt;logs&gt;", "es-1:9200 is down: connection refused", "taken: osaka.",
+		"logs: 1024 KiB/s, 1000 records/s, throttled 9 times", "new: no limit", `class="bad">refused`,
+	} {
 		if !strings.Contains(page, want) {
 			t.Errorf("%q is not on the page:\n%s", want, page)
 		}
