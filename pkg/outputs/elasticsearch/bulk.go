@@ -1,0 +1,178 @@
+package elasticsearch
+
+import (
+	"bytes"
+	"slices"
+	"unicode/utf8"
+
+	"github.com/klauspost/compress/gzip"
+
+	"github.com/seed-afc6a195/aggregator/pkg/event"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs"
+)
+
+// Sources of a document's id.
+const (
+	idAuto = "auto"
+	idNone = "none"
+)
+
+// format is what all bodies of an output have in common.
+type format struct {
+	names *namer
+	op    string
+	id    string          // idAuto, idNone; otherwise the template's
+	ids   *event.Template // nil for idAuto and idNone
+}
+
+// bulk is the body of a request, and the memory that it takes to make it. Not safe for concurrent use.
+type bulk struct {
+	format
+	enc    *event.Encoder
+	text   []byte // action and document of each event, each with a newline
+	lines  []line
+	packed bytes.Buffer // what is sent of text where it is compressed
+	zip    *gzip.Writer
+	scan   scanner
+	typed  bool // as in prefix
+
+	name   []byte // of the last event's index
+	prefix []byte // an action for it, up to the id
+	id     []byte
+}
+
+// line is an event's part of a body.
+type line struct {
+	event int // its index in the batch
+	end   int // in text
+	id    bool
+}
+
+// start returns where the text of the i-th event begins.
+func (b *bulk) start(i int) int {
+	if i == 0 {
+		return 0
+	}
+	return b.lines[i-1].end
+}
+
+// slice returns the text of the events from, from+1, … to-1.
+func (b *bulk) slice(from, to int) []byte { return b.text[b.start(from):b.start(to)] }
+
+// cut returns the end of as many events from from on as have no more than n bytes, but one at least.
+func (b *bulk) cut(from, to, n int) int {
+	start := b.start(from)
+	end := from + 1
+	for end < to && b.lines[end].end-start <= n {
+		end++
+	}
+	return end
+}
+
+// reset empties b and makes room for a batch of the given size.
+func (b *bulk) reset(events, size int, typed bool) {
+	b.text, b.lines = b.text[:0], b.lines[:0]
+	if b.typed != typed {
+		b.typed, b.prefix = typed, b.prefix[:0]
+	}
+	// What an action has, and the names and punctuation that JSON adds: a guess that saves most of the growing.
+	b.text = slices.Grow(b.text, min(size+size/8+events*128, maxRequest))
+	b.lines = slices.Grow(b.lines, events)
+}
+
+// fill renders events from the index from on, up to limit bytes, but one at least. It returns the index
+// of the first one that is left for the next request. Events that can't be rendered are added to refused.
+func (b *bulk) fill(events []event.Event, from, limit int, refused []outputs.Failure) (int, []outputs.Failure) {
+	b.text, b.lines = b.text[:0], b.lines[:0]
+	for i := from; i < len(events); i++ {
+		ev, start := &events[i], len(b.text)
+		hasID := b.action(ev)
+		text, err := b.enc.AppendEvent(b.text, ev)
+		if err != nil {
+			b.text = b.text[:start]
+			refused = append(refused, outputs.Failure{Index: i, Reason: outputs.ReasonRejected, Detail: err.Error()})
+			continue
+		}
+		b.text = append(text, '\n')
+		if len(b.text) > limit && len(b.lines) > 0 {
+			b.text = b.text[:start]
+			return i, refused
+		}
+		b.lines = append(b.lines, line{event: i, end: len(b.text), id: hasID})
+	}
+	return len(events), refused
+}
+
+// action appends the action line of ev. It returns whether that has an id.
+func (b *bulk) action(ev *event.Event) bool {
+	n := len(b.name)
+	b.name = b.names.append(b.name, ev) // behind the last one, to compare them
+	if fresh := b.name[n:]; len(b.prefix) == 0 || !bytes.Equal(fresh, b.name[:n]) {
+		b.name = append(b.name[:0], fresh...)
+		b.prefix = append(append(append(b.prefix[:0], `{"`...), b.op...), `":{"_index":`...)
+		b.prefix = appendString(b.prefix, b.name)
+		if b.typed {
+			b.prefix = append(b.prefix, `,"_type":"_doc"`...)
+		}
+	} else {
+		b.name = b.name[:n]
+	}
+	b.text = append(b.text, b.prefix...)
+	hasID := b.appendID(ev)
+	b.text = append(b.text, '}', '}', '\n')
+	return hasID
+}
+
+// appendID appends ev's id to the action where it has one.
+func (b *bulk) appendID(ev *event.Event) bool {
+	const name = `,"_id":`
+	if b.ids != nil {
+		if b.id = b.ids.Append(b.id[:0], ev, nil); len(b.id) > 0 {
+			b.text = appendString(append(b.text, name...), b.id)
+			return true
+		}
+	} else if b.format.id == idNone {
+		return false
+	}
+	start := len(b.text)
+	b.text = append(append(b.text, name...), '"')
+	n := len(b.text)
+	if b.text = ev.AppendID(b.text); len(b.text) == n { // it has none
+		b.text = b.text[:start]
+		return false
+	}
+	b.text = append(b.text, '"') // its characters need no escapes
+	return true
+}
+
+// pack compresses text into b.packed and returns it.
+func (b *bulk) pack(text []byte) ([]byte, error) {
+	b.packed.Reset()
+	b.zip.Reset(&b.packed)
+	if _, err := b.zip.Write(text); err != nil {
+		return nil, err
+	}
+	if err := b.zip.Close(); err != nil {
+		return nil, err
+	}
+	return b.packed.Bytes(), nil
+}
+
+// appendString appends s as a JSON string, with U+FFFD for what is not UTF-8.
+func appendString(dst, s []byte) []byte {
+	const hex = "0123456789abcdef"
+	dst = append(dst, '"')
+	for len(s) > 0 {
+		c, n := utf8.DecodeRune(s)
+		switch {
+		case c == '"' || c == '\\':
+			dst = append(dst, '\\', byte(c))
+		case c < ' ':
+			dst = append(dst, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
+		default:
+			dst = utf8.AppendRune(dst, c)
+		}
+		s = s[n:]
+	}
+	return append(dst, '"')
+}

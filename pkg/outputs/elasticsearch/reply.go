@@ -1,0 +1,219 @@
+package elasticsearch
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"unicode"
+
+	"github.com/seed-afc6a195/aggregator/pkg/outputs"
+)
+
+// Bounds of what is kept of a reply.
+const (
+	maxReason    = 2 << 10 // bytes of one text
+	maxDetails   = 8 << 20 // bytes of all texts of a reply; beyond, only their types are kept
+	maxCauses    = 4       // levels of caused_by
+	replyBase    = 1 << 20 // bytes that a reply may have, and
+	replyPerItem = 16 << 10
+)
+
+// filterPath leaves of a reply what parse reads: the status of every item, so that they can be counted.
+const filterPath = "errors,items.*.status,items.*.error.type,items.*.error.reason,items.*.error.caused_by,items.*.failure_store"
+
+// cause is an error in Elasticsearch's words.
+type cause struct {
+	kind, reason string
+	by           string // what caused it, as text
+}
+
+// String returns "type: reason (caused by type: reason)".
+func (c *cause) String() string {
+	text := c.kind
+	if c.reason != "" {
+		if text != "" {
+			text += ": "
+		}
+		text += c.reason
+	}
+	if c.by != "" && !strings.Contains(text, c.by) {
+		text += " (caused by " + c.by + ")"
+	}
+	return text
+}
+
+// reply is what a server said to a bulk request.
+type reply struct {
+	items  int
+	clean  bool // "errors":false
+	failed []outputs.Failure
+	stored uint64 // events that the failure store has taken
+	cause  cause  // of the whole request
+
+	scan    *scanner
+	usual   string // most items are this
+	last    string
+	details int // bytes kept
+}
+
+// parse reads the reply to a request of n events. An error of scanner's says that it is not a reply to
+// the end; failed and stored are to be forgotten then. Failures' indexes are the items'.
+func (p *reply) parse(r io.Reader, n int) error {
+	limited := &io.LimitedReader{R: r, N: replyBase + int64(n)*replyPerItem}
+	s := p.scan
+	s.reset(limited)
+	s.object(func(key []byte) {
+		switch string(key) {
+		case "errors":
+			p.clean = string(s.word()) == "false"
+		case "items":
+			s.array(p.item)
+		case "error":
+			p.cause = s.cause(0)
+		default:
+			s.skip(0)
+		}
+	})
+	s.finish()
+	if s.err != nil && limited.N <= 0 {
+		return fmt.Errorf("the reply is longer than %d bytes for %d events", s.read, n)
+	}
+	return s.err
+}
+
+// item reads an item.
+func (p *reply) item() {
+	s := p.scan
+	if s.peek() == '{' && s.end-s.pos >= len(p.usual) && string(s.buf[s.pos:s.pos+len(p.usual)]) == p.usual {
+		s.pos += len(p.usual)
+		p.items++
+		return
+	}
+	ops := 0
+	s.object(func(op []byte) {
+		ops++
+		create := string(op) == opCreate
+		var status int
+		var c cause
+		s.object(func(key []byte) {
+			switch string(key) {
+			case "status":
+				status = s.number()
+			case "error":
+				c = s.cause(0)
+			case "failure_store":
+				if s.peek() == '"' && string(s.text(nil, headSize)) == "used" {
+					p.stored++
+				} else {
+					s.skip(0)
+				}
+			default:
+				s.skip(0)
+			}
+		})
+		if reason := verdict(create, status, &c); reason != "" && s.err == nil {
+			p.failed = append(p.failed, outputs.Failure{Index: p.items, Reason: reason, Status: status, Detail: p.detail(&c)})
+		}
+	})
+	if ops != 1 {
+		s.fail(errShape)
+	}
+	p.items++
+}
+
+// detail returns the text of c, the same string where it is the last one's.
+func (p *reply) detail(c *cause) string {
+	text := c.String()
+	if text == p.last {
+		return p.last
+	}
+	if p.details += len(text); p.details > maxDetails {
+		return c.kind
+	}
+	p.last = text
+	return text
+}
+
+// cause reads an error: an object, or a mere text.
+func (s *scanner) cause(level int) (c cause) {
+	switch s.peek() {
+	case '"':
+		c.reason = s.words()
+	case '{':
+		s.object(func(key []byte) {
+			switch {
+			case string(key) == "type" && s.peek() == '"':
+				c.kind = s.words()
+			case string(key) == "reason" && s.peek() == '"':
+				c.reason = s.words()
+			case string(key) == "caused_by" && level < maxCauses:
+				by := s.cause(level + 1)
+				c.by = by.String()
+			default:
+				s.skip(0)
+			}
+		})
+	default:
+		s.skip(0)
+	}
+	return c
+}
+
+// words reads a string to be shown to people: its control characters become spaces.
+func (s *scanner) words() string {
+	return readable(string(s.text(nil, maxReason)))
+}
+
+func readable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(text, "\uFFFD"))
+}
+
+// verdict says what becomes of an event whose item has the status, "" where it is delivered.
+func verdict(create bool, status int, c *cause) outputs.Reason {
+	switch {
+	case status >= 200 && status < 300:
+		return ""
+	case status == 409 && create && (c.kind == "" || strings.Contains(c.kind, "version_conflict")):
+		return "" // it is there since an earlier try
+	case status == 409, status == 408:
+		return outputs.ReasonServer
+	case blocked(c):
+		return outputs.ReasonServer // somebody lifts the block; fewer requests at once wouldn't help
+	case status == 429:
+		return outputs.ReasonThrottled
+	case status == 401, status == 403:
+		return outputs.ReasonAuth
+	case status == 413:
+		return outputs.ReasonTooLarge
+	case strings.HasPrefix(c.reason, "pipeline with id ["):
+		return outputs.ReasonServer // it is missing: the operator's fault, not the event's
+	case status >= 400 && status < 500:
+		return outputs.ReasonRejected
+	default:
+		return outputs.ReasonServer
+	}
+}
+
+// blocked says whether c is a block on the index: read-only, full disk, closed, still being restored.
+func blocked(c *cause) bool {
+	return c.kind == "cluster_block_exception" || strings.Contains(c.reason, " blocked by: [")
+}
+
+// notBulk returns why a reply can't be read: err of parse, with what the reply begins with.
+func notBulk(err error, status, kind string, s *scanner) (outputs.Reason, error) {
+	switch shape := errors.Is(err, errShape); {
+	case s.read == 0 && errors.Is(err, io.ErrUnexpectedEOF):
+		return outputs.ReasonServer, fmt.Errorf("answered %s without a body", status)
+	case !shape:
+		return outputs.ReasonNetwork, fmt.Errorf("answered %s, but the reply broke off after %d bytes: %w", status, s.read, err)
+	}
+	return outputs.ReasonServer, fmt.Errorf("answered %s with %s, not a bulk reply: is this a proxy's page? It begins with %q",
+		status, cmp.Or(kind, "text of no type"), s.head)
+}

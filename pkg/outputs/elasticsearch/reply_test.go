@@ -1,0 +1,198 @@
+package elasticsearch
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/iotest"
+
+	"github.com/seed-afc6a195/aggregator/pkg/outputs"
+)
+
+func parseReply(text io.Reader, n int) (*reply, error) {
+	p := &reply{scan: new(scanner), usual: `{"create":{"status":201}}`}
+	return p, p.parse(text, n)
+}
+
+const mixed = `{"took":3,"errors":true,"items":[
+ {"create":{"_index":"a","_id":"1","_shards":{"total":2,"successful":1},"status":201}},
+ {"create":{"status":409,"error":{"type":"version_conflict_engine_exception","reason":"[1]: version conflict, document already exists"}}},
+ {"create":{"status":429,"error":{"type":"es_rejected_execution_exception","reason":"rejected execution of primary operation"}}},
+ {"create":{"status":400,"error":{"caused_by":{"reason":"For input string: \"a\u0041\n\"","type":"illegal_argument_exception"},
+   "reason":"failed to parse field [code] of type [long]","type":"document_parsing_exception"}}},
+ {"create":{"status":201,"failure_store":"used"}},{"create":{"status":201,"failure_store":null}},
+ {"create":{"status":503,"error":"unavailable"}} ] }
+`
+
+func TestReply(t *testing.T) {
+	failure := func(i int, r outputs.Reason, status int, detail string) outputs.Failure {
+		return outputs.Failure{Index: i, Reason: r, Status: status, Detail: detail}
+	}
+	for _, tc := range []struct {
+		name, text string
+		n          int
+		items      int
+		clean      bool
+		failed     []outputs.Failure
+		stored     uint64
+		cause      string
+	}{
+		{name: "all well", text: `{"errors":false,"items":[{"create":{"status":201}},{"create":{"status":201}}]}`, items: 2, clean: true},
+		{name: "no items", text: `{"took":0,"errors":false,"items":[]}`, clean: true},
+		{name: "nothing but errors", text: ` { "errors" : false } `, clean: true},
+		{name: "mixed", text: mixed, items: 7, stored: 1, failed: []outputs.Failure{
+			failure(2, outputs.ReasonThrottled, 429, "es_rejected_execution_exception: rejected execution of primary operation"),
+			failure(3, outputs.ReasonRejected, 400, `document_parsing_exception: failed to parse field [code] of type [long] (caused by illegal_argument_exception: For input string: "aA ")`),
+			failure(6, outputs.ReasonServer, 503, "unavailable"),
+		}},
+		{name: "a request's error", text: `{"error":{"root_cause":[{"type":"x"}],"type":"security_exception","reason":"no"},"status":401}`, cause: "security_exception: no"},
+		{name: "a request's error as text", text: `{"error":"Forbidden","status":403}`, cause: "Forbidden"},
+		{name: "an error of no known shape", text: `{"error":[1,2,{"a":null}],"x":-1.5e9}`},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			for name, r := range map[string]io.Reader{"at once": strings.NewReader(tc.text), "byte by byte": iotest.OneByteReader(strings.NewReader(tc.text))} {
+				p, err := parseReply(r, 10)
+				if err != nil {
+					t.Fatalf("%s: %v", name, err)
+				}
+				if p.items != tc.items || p.clean != tc.clean || p.stored != tc.stored || p.cause.String() != tc.cause || !slices.Equal(p.failed, tc.failed) {
+					t.Errorf("%s: %d items, clean %t, %d in the failure store, cause %q, failed %+v", name, p.items, p.clean, p.stored, p.cause.String(), p.failed)
+				}
+			}
+		})
+	}
+}
+
+func TestReplyBroken(t *testing.T) {
+	whole := strings.TrimSpace(mixed)
+	for n := range len(whole) {
+		if _, err := parseReply(strings.NewReader(whole[:n]), 10); !errors.Is(err, io.ErrUnexpectedEOF) {
+			t.Fatalf("cut after %d bytes: %v", n, err)
+		}
+	}
+	for _, text := range []string{
+		"<html>", "[]", `{"items":[{}]}`, `{"items":[{"create":{"status":201},"index":{"status":201}}]}`, `{"items":[1]}`, `{"items":{}}`,
+		`{"errors":false}{}`, `{"errors":false} x`, `{"a":1,}`, `{"a" 1}`, `{a:1}`, `{"items":[{"create":{"status":201}}{"create":{"status":201}}]}`,
+		`{"a":"\x"}`, `{"a":"\u12g4"}`, `{"a":}`, `{"a":` + strings.Repeat("[", 1000) + strings.Repeat("]", 1000) + `}`,
+	} {
+		if _, err := parseReply(strings.NewReader(text), 10); !errors.Is(err, errShape) {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+	broken := errors.New("connection reset")
+	if _, err := parseReply(io.MultiReader(strings.NewReader(whole[:40]), iotest.ErrReader(broken)), 10); !errors.Is(err, broken) {
+		t.Errorf("the connection's error became %v", err)
+	}
+}
+
+// endless is a reply that never ends.
+type endless struct{ begun bool }
+
+func (e *endless) Read(p []byte) (int, error) {
+	n := 0
+	if !e.begun {
+		e.begun, n = true, copy(p, `{"errors":true,"items":[{"create":{"status":400,"error":{"reason":"`)
+	}
+	for i := n; i < len(p); i++ {
+		p[i] = 'x'
+	}
+	return len(p), nil
+}
+
+func TestReplyIsBounded(t *testing.T) {
+	if _, err := parseReply(&endless{}, 1); err == nil || !strings.Contains(err.Error(), "longer than") {
+		t.Errorf("a reply without end: %v", err)
+	}
+	var b strings.Builder
+	b.WriteString(`{"errors":true,"items":[`)
+	const n = 10_000
+	for i := range n {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString(`{"create":{"status":400,"error":{"type":"t","reason":"` + strconv.Itoa(i) + strings.Repeat("é", 4000) + `"}}}`)
+	}
+	b.WriteString("]}")
+	p, err := parseReply(strings.NewReader(b.String()), n)
+	if err != nil || len(p.failed) != n {
+		t.Fatalf("%d failures, %v", len(p.failed), err)
+	}
+	size := 0
+	for _, f := range p.failed {
+		size += len(f.Detail)
+		if f.Detail == "" || len(f.Detail) > maxReason+10 {
+			t.Fatalf("a detail of %d bytes", len(f.Detail))
+		}
+	}
+	if size > maxDetails+n*10 {
+		t.Errorf("%d bytes of details were kept", size)
+	}
+}
+
+// A document's error decides whether it is sent again; a mistake here loses events or repeats them for ever.
+func TestVerdict(t *testing.T) {
+	const yes, no = true, false
+	for _, tc := range []struct {
+		create bool
+		status int
+		kind   string
+		reason string
+		want   outputs.Reason
+	}{
+		{yes, 200, "", "", ""},
+		{yes, 201, "", "", ""},
+		{no, 200, "", "", ""},
+		{yes, 409, "version_conflict_engine_exception", "", ""},
+		{yes, 409, "", "", ""},
+		{yes, 409, "something_else", "", outputs.ReasonServer},
+		{no, 409, "version_conflict_engine_exception", "", outputs.ReasonServer},
+		{yes, 429, "es_rejected_execution_exception", "", outputs.ReasonThrottled},
+		{yes, 429, "circuit_breaking_exception", "", outputs.ReasonThrottled},
+		{yes, 429, "cluster_block_exception", "index [a] blocked by: [TOO_MANY_REQUESTS/12/disk usage exceeded flood-stage watermark]", outputs.ReasonServer},
+		{yes, 403, "cluster_block_exception", "index [a] blocked by: [FORBIDDEN/8/index write (api)];", outputs.ReasonServer},
+		{yes, 403, "security_exception", "", outputs.ReasonAuth},
+		{yes, 401, "security_exception", "", outputs.ReasonAuth},
+		{yes, 400, "document_parsing_exception", "", outputs.ReasonRejected},
+		{yes, 400, "illegal_argument_exception", "Limit of total fields [1000] has been exceeded", outputs.ReasonRejected},
+		{yes, 400, "illegal_argument_exception", "pipeline with id [p] does not exist", outputs.ReasonServer},
+		{yes, 404, "index_not_found_exception", "", outputs.ReasonRejected},
+		{yes, 422, "", "", outputs.ReasonRejected},
+		{yes, 413, "", "", outputs.ReasonTooLarge},
+		{yes, 408, "", "", outputs.ReasonServer},
+		{yes, 500, "", "", outputs.ReasonServer},
+		{yes, 502, "", "", outputs.ReasonServer},
+		{yes, 503, "unavailable_shards_exception", "", outputs.ReasonServer},
+		{yes, 504, "", "", outputs.ReasonServer},
+		{yes, 0, "", "", outputs.ReasonServer},
+		{yes, 301, "", "", outputs.ReasonServer},
+	} {
+		if got := verdict(tc.create, tc.status, &cause{kind: tc.kind, reason: tc.reason}); got != tc.want {
+			t.Errorf("create %t, %d %s %q: %q, want %q", tc.create, tc.status, tc.kind, tc.reason, got, tc.want)
+		}
+	}
+}
+
+func FuzzReply(f *testing.F) {
+	f.Add(mixed)
+	f.Add(`{"errors":false,"items":[{"create":{"status":201}}]}`)
+	f.Add(`{"error":{"type":"x","reason":"\ud83d\ude00"},"status":500}`)
+	f.Fuzz(func(t *testing.T, text string) {
+		p, err := parseReply(strings.NewReader(text), 5)
+		slow, slowErr := parseReply(iotest.OneByteReader(strings.NewReader(text)), 5)
+		if (err == nil) != (slowErr == nil) || err == nil && (p.items != slow.items || p.clean != slow.clean || !slices.Equal(p.failed, slow.failed)) {
+			t.Fatalf("at once %v, byte by byte %v", err, slowErr)
+		}
+		if err != nil {
+			return
+		}
+		// What is taken for a reply has as many items as a parser of all JSON finds.
+		var want struct{ Items []json.RawMessage }
+		if json.Unmarshal([]byte(text), &want) == nil && len(want.Items) != p.items && strings.Count(text, "tems") == 1 {
+			t.Errorf("%d items, want %d", p.items, len(want.Items))
+		}
+	})
+}

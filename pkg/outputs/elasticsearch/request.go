@@ -1,0 +1,225 @@
+package elasticsearch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/seed-afc6a195/aggregator/pkg/outputs"
+)
+
+// outcome is what became of one request.
+type outcome struct {
+	failed []outputs.Failure  // of a request that was carried out; indexes are positions in the request
+	err    *outputs.SendError // of one that was not
+	kind   string             // the type of err, in Elasticsearch's words
+	alone  bool               // 429, but for the request's own size
+}
+
+// request sends the events from … to-1 of b.
+func (o *Output) request(ctx context.Context, b *bulk, from, to int) outcome {
+	text := b.slice(from, to)
+	size := len(text)
+	failed := func(reason outputs.Reason, status int, err error) outcome {
+		return outcome{err: &outputs.SendError{
+			Reason: reason, Status: status, Err: fmt.Errorf("bulk request of %d events, %d bytes: %w", to-from, size, err),
+		}}
+	}
+	if o.cfg.Compression == compressionGzip {
+		var err error
+		if text, err = b.pack(text); err != nil {
+			return failed(outputs.ReasonServer, 0, fmt.Errorf("compress: %w", err))
+		}
+	}
+	limited, cancel := context.WithTimeout(ctx, o.cfg.Timeout)
+	defer cancel()
+	body := &payload{text: text}
+	defer body.end()
+	req, err := http.NewRequestWithContext(limited, http.MethodPost, o.path, &payloadReader{payload: body})
+	if err != nil {
+		return failed(outputs.ReasonServer, 0, err)
+	}
+	req.ContentLength = int64(len(text))
+	req.GetBody = func() (io.ReadCloser, error) { return &payloadReader{payload: body}, nil }
+	req.Header.Set("Content-Type", "application/x-ndjson")
+	if o.cfg.Compression == compressionGzip {
+		req.Header.Set("Content-Encoding", "gzip")
+	}
+	resp, err := o.client.perform(req)
+	if err != nil {
+		if body.read() {
+			o.uncertain(b, from, to)
+		}
+		var se *outputs.SendError
+		if errors.As(err, &se) {
+			return outcome{err: se}
+		}
+		return failed(outputs.ReasonNetwork, 0, o.timedOut(ctx, limited, err))
+	}
+	defer func() { _ = resp.Body.Close() }() // what matters of it has been read
+	r := reply{scan: &b.scan, usual: o.usual}
+	err = r.parse(resp.Body, to-from)
+	out := o.judge(&r, err, resp, to-from)
+	if out.err == nil {
+		o.failureStore.Add(r.stored)
+		return out
+	}
+	if s := resp.StatusCode; s < 300 || s >= 500 { // it may have been carried out
+		o.uncertain(b, from, to)
+	}
+	out.err.Err = fmt.Errorf("bulk request of %d events, %d bytes: %w", to-from, size, o.timedOut(ctx, limited, out.err.Err))
+	return out
+}
+
+// judge says what became of a request of n events to which the reply resp was read as r, or err.
+func (o *Output) judge(r *reply, err error, resp *http.Response, n int) outcome {
+	status := strconv.Itoa(resp.StatusCode) + " " + http.StatusText(resp.StatusCode)
+	se := &outputs.SendError{Status: resp.StatusCode, RetryAfter: retryAfter(resp.Header.Get("Retry-After"), o.now)}
+	switch {
+	case err != nil:
+		se.Reason, se.Err = notBulk(err, status, mediaType(resp.Header), r.scan)
+	case resp.StatusCode < 300 && r.items == n, resp.StatusCode < 300 && r.items == 0 && r.clean:
+		return outcome{failed: r.failed}
+	case resp.StatusCode < 300:
+		se.Reason, se.Err = outputs.ReasonServer, fmt.Errorf("answered %s with %d items for %d events", status, r.items, n)
+	default:
+		se.Err = fmt.Errorf("%s: %s", status, r.cause.String())
+	}
+	if resp.StatusCode >= 300 {
+		se.Reason = requestVerdict(resp.StatusCode, &r.cause)
+	}
+	return outcome{err: se, kind: r.cause.kind, alone: resp.StatusCode == http.StatusTooManyRequests && tooLargeAlone(r.cause.reason)}
+}
+
+// requestVerdict says why a whole request with the status was refused. Only 413 is the events' own fault.
+func requestVerdict(status int, c *cause) outputs.Reason {
+	switch {
+	case status == http.StatusRequestEntityTooLarge:
+		return outputs.ReasonTooLarge
+	case blocked(c):
+		return outputs.ReasonServer
+	case status == http.StatusTooManyRequests:
+		return outputs.ReasonThrottled
+	case status == http.StatusUnauthorized, status == http.StatusForbidden:
+		return outputs.ReasonAuth
+	default:
+		return outputs.ReasonServer
+	}
+}
+
+// tooLargeAlone says whether a request was refused because it is larger than all that the node takes at
+// a time: more of Elasticsearch's words are "coordinating_operation_bytes=N, max_coordinating_…bytes=M".
+func tooLargeAlone(reason string) bool {
+	number := func(s string) int {
+		end := strings.IndexFunc(s, func(r rune) bool { return r < '0' || r > '9' })
+		if end < 0 {
+			end = len(s)
+		}
+		n, err := strconv.Atoi(s[:end])
+		if err != nil {
+			return 0
+		}
+		return n
+	}
+	_, rest, _ := strings.Cut(reason, "operation_bytes=")
+	_, limit, _ := strings.Cut(rest, ", max_")
+	_, limit, found := strings.Cut(limit, "=")
+	return found && number(rest) > number(limit)
+}
+
+// uncertain counts the events that may be stored and are sent again with nothing to tell them by.
+func (o *Output) uncertain(b *bulk, from, to int) {
+	n := uint64(0)
+	for _, l := range b.lines[from:to] {
+		if !l.id {
+			n++
+		}
+	}
+	o.duplicates.Add(n)
+}
+
+// timedOut returns err, in plain words where it is that the request took too long.
+func (o *Output) timedOut(ctx, limited context.Context, err error) error {
+	if ctx.Err() == nil && errors.Is(limited.Err(), context.DeadlineExceeded) {
+		return fmt.Errorf("no whole reply within the timeout of %s: %w", o.cfg.Timeout, err)
+	}
+	return err
+}
+
+// retryAfter returns a Retry-After header's seconds, or the time until its date; 0 for none.
+func retryAfter(header string, now func() time.Time) time.Duration {
+	if header == "" {
+		return 0
+	}
+	if seconds, err := strconv.ParseUint(header, 10, 31); err == nil {
+		return time.Duration(seconds) * time.Second
+	}
+	if at, err := http.ParseTime(header); err == nil {
+		return max(at.Sub(now()), 0)
+	}
+	return 0
+}
+
+// mediaType returns the reply's type without parameters.
+func mediaType(h http.Header) string {
+	kind, _, _ := strings.Cut(h.Get("Content-Type"), ";")
+	if kind == "" {
+		return ""
+	}
+	return "a " + readable(kind) + " page"
+}
+
+// payload is a request's body. net/http may read it after the request has ended: not any more after end,
+// when the memory is another request's.
+type payload struct {
+	mu      sync.Mutex
+	text    []byte
+	started bool
+}
+
+// end makes readers fail.
+func (p *payload) end() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.text = nil
+}
+
+// read says whether any of it was read, and so perhaps sent.
+func (p *payload) read() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.started
+}
+
+var errEnded = errors.New("the request has ended")
+
+// payloadReader reads a payload from its beginning.
+type payloadReader struct {
+	*payload
+	at int
+}
+
+// Read satisfies io.Reader.
+func (r *payloadReader) Read(p []byte) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case r.text == nil:
+		return 0, errEnded
+	case r.at == len(r.text):
+		return 0, io.EOF
+	}
+	n := copy(p, r.text[r.at:])
+	r.at += n
+	r.started = true
+	return n, nil
+}
+
+// Close does nothing: a payload is in memory.
+func (r *payloadReader) Close() error { return nil }
