@@ -1,10 +1,14 @@
-// Package s3 archives events as objects in Amazon S3.
 package s3
 
 import (
+	"cmp"
+	"fmt"
+	"path"
+	"strings"
 	"time"
 
 	"github.com/seed-afc6a195/aggregator/pkg/config/setting"
+	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs/awsclient"
 )
@@ -13,17 +17,79 @@ import (
 type Config struct {
 	outputs.Common   `yaml:",inline"`
 	awsclient.Config `yaml:",inline"`
-	Bucket           string `yaml:"bucket" required:"true" help:"the bucket's name"`
-	Key              string `yaml:"key" required:"true" help:"prefix of objects' names, with placeholders"`
-	Compression      string `yaml:"compression" default:"zstd" enum:"none|gzip|zstd" help:"of objects"`
-	Rotate           Rotate `yaml:"rotate" help:"when an object is finished"`
+	Bucket           string       `yaml:"bucket" required:"true" help:"the bucket's name, or the ARN of an access point"`
+	Key              string       `yaml:"key" required:"true" help:"prefix of objects' names, with placeholders, e.g. {cluster}/%Y/%m/%d/%H/"`
+	Compression      string       `yaml:"compression" default:"zstd" enum:"none|gzip|zstd" help:"of objects"`
+	Rotate           Rotate       `yaml:"rotate" help:"when an object is finished"`
+	PartSize         setting.Size `yaml:"part_size" default:"8MiB" help:"bytes of a part; a larger object is uploaded in parts. 5MiB to 256MiB"`
+	PathStyle        bool         `yaml:"path_style" default:"false" help:"true: the bucket's name in the path, not in the host's name, as emulators and other stores want it"`
+	StorageClass     string       `yaml:"storage_class" default:"STANDARD" enum:"STANDARD|STANDARD_IA|ONEZONE_IA|INTELLIGENT_TIERING|GLACIER_IR|GLACIER|DEEP_ARCHIVE|REDUCED_REDUNDANCY|EXPRESS_ONEZONE|OUTPOSTS" help:"of objects"`
+	Encryption       string       `yaml:"server_side_encryption" default:"none" enum:"none|AES256|aws:kms|aws:kms:dsse" help:"of objects; none: the bucket's own setting"`
+	KMSKeyID         string       `yaml:"kms_key_id" help:"the key of aws:kms, as ARN, id or alias; default: the account's own for S3"`
+	ACL              string       `yaml:"acl" default:"none" enum:"none|private|bucket-owner-read|bucket-owner-full-control" help:"canned ACL of objects; none: the bucket's own setting"`
 }
 
-// Rotate says when an object is finished.
+// Rotate says when an object is finished. An object is made of one batch, which is held in memory
+// meanwhile, so these are the batch's limits.
 type Rotate struct {
-	MaxSize setting.Size  `yaml:"max_size" default:"64MiB" help:"bytes in an object"`
-	MaxAge  time.Duration `yaml:"max_age" default:"5m" help:"since the object was begun"`
+	MaxSize setting.Size  `yaml:"max_size" default:"64MiB" min:"64KiB" help:"bytes of events as they arrived (msgpack), before compression; 256MiB at most, held in memory twice"`
+	MaxAge  time.Duration `yaml:"max_age" default:"5m" min:"1s" help:"since the object was begun"`
 }
 
-// Settings returns the common settings with this destination's defaults.
-func (c *Config) Settings() outputs.Common { return c.Or(outputs.Defaults()) }
+const (
+	compressionGzip = "gzip"
+	compressionZstd = "zstd"
+	unset           = "none" // of encryption and ACL
+
+	minPart   = 5 << 20   // S3's own limit for all parts but the last
+	maxPart   = 256 << 20 // a few are held in memory
+	maxObject = 256 << 20
+	maxEvents = 10_000_000 // of an object: its size and age are to decide
+)
+
+// Settings returns the common settings with this destination's defaults: a batch becomes an object
+// (one for each prefix in it), and one upload at a time keeps one batch in memory besides the one
+// that is gathered. Settings of batch count where they are smaller than those of rotate.
+func (c *Config) Settings() outputs.Common {
+	s := c.Or(outputs.Common{
+		Workers: 1,
+		Batch:   outputs.BatchConfig{MaxBytes: c.Rotate.MaxSize, MaxEvents: maxEvents, MaxWait: c.Rotate.MaxAge},
+	}).Or(outputs.Defaults())
+	s.Batch.MaxBytes = min(s.Batch.MaxBytes, cmp.Or(c.Rotate.MaxSize, s.Batch.MaxBytes))
+	s.Batch.MaxWait = min(s.Batch.MaxWait, cmp.Or(c.Rotate.MaxAge, s.Batch.MaxWait))
+	return s
+}
+
+// Check reports settings that can't work.
+func (c *Config) Check(r *setting.Report) {
+	c.Common.Check(r)
+	c.Config.Check(r)
+	if !strings.HasPrefix(c.Bucket, "arn:") && !isBucket(c.Bucket) {
+		r.Add("bucket", "write the bucket's name without s3:// and path; what follows goes into key", "%q is no name of a bucket", c.Bucket)
+	}
+	if _, err := event.ParseTemplate(c.Key); err != nil {
+		r.Add("key", "see the example in the documentation", "%v", err)
+	} else if p := strings.TrimSuffix(c.Key, "/"); strings.HasPrefix(p, "/") || path.Clean(p) != p || strings.ContainsFunc(p, notPrintable) {
+		r.Add("key", "write it like {cluster}/%Y/%m/%d/%H/", "%q has a leading or doubled slash, a directory . or .., or control characters", c.Key)
+	} else if len(p) > maxPrefix/2 {
+		r.Add("key", fmt.Sprintf("write %d bytes or less", maxPrefix/2), "a prefix of %d bytes leaves no room for what fills it in", len(p))
+	}
+	if c.Rotate.MaxSize > maxObject {
+		r.Add("rotate.max_size", "write 256MiB or less", "a batch of %s would be held in memory", c.Rotate.MaxSize)
+	}
+	if c.PartSize < minPart || c.PartSize > maxPart {
+		r.Add("part_size", "write 5MiB to 256MiB", "%s is not what S3 takes, or too much to hold in memory", c.PartSize)
+	}
+	if c.KMSKeyID != "" && !strings.HasPrefix(c.Encryption, "aws:kms") {
+		r.Add("kms_key_id", "set server_side_encryption to aws:kms, or remove the key", "it is not used by server_side_encryption %s", cmp.Or(c.Encryption, unset))
+	}
+}
+
+// isBucket says whether s may name a bucket: 3 to 63 letters, digits, dots, hyphens and, for old ones
+// and other stores, capitals and underscores.
+func isBucket(s string) bool {
+	return len(s) >= 3 && len(s) <= 63 && !strings.ContainsFunc(s, func(r rune) bool {
+		letter := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
+		return !letter && r != '.' && r != '-' && r != '_'
+	})
+}

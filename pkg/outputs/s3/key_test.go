@@ -1,0 +1,125 @@
+package s3
+
+import (
+	"path"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/seed-afc6a195/aggregator/pkg/config/setting"
+	"github.com/seed-afc6a195/aggregator/pkg/event"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs/awsclient"
+)
+
+func TestAppendClean(t *testing.T) {
+	for _, tc := range []struct{ value, want string }{
+		{"", "_"},
+		{"kube.var.log", "kube.var.log"},
+		{"a/b", "a_b"},
+		{"/etc", "_etc"},
+		{"..", "__"},
+		{"../../x", "___.__x"},
+		{".hidden", "_hidden"},
+		{"a..b", "a._b"},
+		{`a\b`, "a_b"},
+		{"a\x00\n\x1b[31mb", "a___[31mb"},
+		{"이름", "이름"},
+		{"\xff\xfe", "__"},
+		{strings.Repeat("é", 150), "cut"},
+	} {
+		got := string(appendClean([]byte("x"), []byte(tc.value)))
+		if tc.want == "cut" && strings.HasPrefix(got, "xéééé") && len(got) <= maxValue+1 && utf8.ValidString(got) {
+			continue
+		}
+		if got != "x"+tc.want {
+			t.Errorf("%q: %q, want %q", tc.value, got, tc.want)
+		}
+	}
+}
+
+// Whatever values an event has, its key is one that S3 takes and has the levels of the template.
+func FuzzKey(f *testing.F) {
+	f.Add("a", "b.c", "x")
+	f.Add("../..", "/", strings.Repeat("ü", 600))
+	f.Fuzz(func(t *testing.T, cluster, tag, field string) {
+		template, err := event.ParseTemplate("{cluster}/{tag}/{record.f}{record.f}{record.f}{record.f}{record.f}/%Y/")
+		if err != nil {
+			t.Fatal(err)
+		}
+		record := append([]byte{0x81, 0xa1, 'f', 0xdb, 0, 0, byte(len(field) >> 8), byte(len(field))}, field...)
+		if len(field) > 0xffff {
+			return
+		}
+		ev := event.Event{Chunk: &event.Chunk{Cluster: cluster, Tag: tag}, Record: record}
+		prefix := finalPrefix(template.Append(nil, &ev, appendClean))
+		key := objectKey(prefix, event.Time{Sec: 1 << 40}, nil, ".zst")
+		if len(key) > 1024 || !utf8.ValidString(key) || path.Clean(key) != key || strings.HasPrefix(key, "/") || strings.HasPrefix(key, ".") {
+			t.Errorf("key %q of %d bytes", key, len(key))
+		}
+		if len(prefix) <= maxPrefix-20 && strings.Count(prefix, "/") != 4 {
+			t.Errorf("prefix %q", prefix)
+		}
+	})
+}
+
+func TestCheck(t *testing.T) {
+	sound := func() *Config {
+		return &Config{
+			Common: outputs.Common{Type: "s3"}, Config: awsclient.Config{Region: "eu-central-1"}, Bucket: "lake", Key: "{cluster}/%Y/",
+			Rotate: Rotate{MaxSize: 64 << 20, MaxAge: 300e9}, PartSize: 8 << 20, Encryption: unset,
+		}
+	}
+	for _, tc := range []struct {
+		name   string
+		change func(c *Config)
+		key    string
+	}{
+		{"sound", func(*Config) {}, ""},
+		{"access point", func(c *Config) { c.Bucket = "arn:aws:s3:eu-central-1:123456789012:accesspoint/a" }, ""},
+		{"key encrypted", func(c *Config) { c.Encryption, c.KMSKeyID = "aws:kms", "alias/x" }, ""},
+		{"bucket with scheme", func(c *Config) { c.Bucket = "s3://lake" }, "bucket"},
+		{"bucket with path", func(c *Config) { c.Bucket = "lake/a" }, "bucket"},
+		{"short bucket", func(c *Config) { c.Bucket = "la" }, "bucket"},
+		{"leading slash", func(c *Config) { c.Key = "/a/" }, "key"},
+		{"doubled slash", func(c *Config) { c.Key = "a//b" }, "key"},
+		{"doubled at the end", func(c *Config) { c.Key = "a//" }, "key"},
+		{"up", func(c *Config) { c.Key = "a/../b" }, "key"},
+		{"unknown placeholder", func(c *Config) { c.Key = "{nope}/" }, "key"},
+		{"long", func(c *Config) { c.Key = strings.Repeat("a", 600) }, "key"},
+		{"too large to hold", func(c *Config) { c.Rotate.MaxSize = 512 << 20 }, "rotate.max_size"},
+		{"small parts", func(c *Config) { c.PartSize = 1 << 20 }, "part_size"},
+		{"key without encryption", func(c *Config) { c.KMSKeyID = "alias/x" }, "kms_key_id"},
+		{"common", func(c *Config) { c.Workers = -1 }, "workers"},
+		{"aws", func(c *Config) { c.Region = "Europe" }, "region"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			c := sound()
+			tc.change(c)
+			var r setting.Report
+			c.Check(&r)
+			switch {
+			case tc.key == "" && len(r.Problems) > 0:
+				t.Errorf("%+v", r.Problems)
+			case tc.key != "" && (len(r.Problems) != 1 || r.Problems[0].Key != tc.key || r.Problems[0].Hint == ""):
+				t.Errorf("%+v, want %s", r.Problems, tc.key)
+			}
+		})
+	}
+}
+
+// rotate bounds a batch; batch may bound it more.
+func TestSettings(t *testing.T) {
+	c := Config{Rotate: Rotate{MaxSize: 64 << 20, MaxAge: 300e9}}
+	if s := c.Settings(); s.Workers != 1 || s.Batch.MaxBytes != 64<<20 || s.Batch.MaxWait != 300e9 || s.Batch.MaxEvents != maxEvents {
+		t.Errorf("%+v", s)
+	}
+	c.Batch = outputs.BatchConfig{MaxBytes: 1 << 20, MaxEvents: 10, MaxWait: 1e9}
+	if s := c.Settings(); s.Batch != c.Batch {
+		t.Errorf("%+v", s)
+	}
+	c.Batch = outputs.BatchConfig{MaxBytes: 1 << 30, MaxWait: 3600e9}
+	if s := c.Settings(); s.Batch.MaxBytes != 64<<20 || s.Batch.MaxWait != 300e9 {
+		t.Errorf("%+v", s)
+	}
+}

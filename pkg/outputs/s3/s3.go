@@ -1,0 +1,345 @@
+// Package s3 archives events as objects in Amazon S3, or in a store that speaks its protocol.
+//
+// A Send makes one object for each prefix that its events have: one JSON object a line, compressed as
+// a whole. Events are delivered when their object is complete.
+//
+// An object's name follows from its events, so a repeated upload of the same events replaces the
+// object instead of doubling them. After a crash, though, the queue may hand out the events of a finished
+// object in batches that are cut differently. So a log on disk says which events each object is to
+// hold, before it is uploaded; events of an object in that log, and of one whose upload failed in a
+// way that does not tell, are not sent again before the bucket was asked for it. Where it is complete, they
+// are delivered.
+package s3
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+	"github.com/rs/zerolog"
+
+	"github.com/seed-afc6a195/aggregator/pkg/event"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs/awsclient"
+)
+
+// Options is what an Output needs beside its settings.
+type Options struct {
+	Name        string // of the output, in logs and errors
+	Log         zerolog.Logger
+	Credentials *awsclient.Credentials // shared by all outputs; nil: its own
+	// StateFile is the log of objects, of this output alone; its directory is made where missing. "": none,
+	// so events may be doubled by a crash.
+	StateFile string
+}
+
+// Output is a bucket. It satisfies outputs.Output, Connector and Reporter. Safe for concurrent use.
+type Output struct {
+	name      string
+	cfg       Config
+	timeout   time.Duration
+	path      *event.Template
+	ext, mime string
+	aws       *awsclient.Client
+	client    *s3.Client
+	checksums aws.RequestChecksumCalculation
+	log       zerolog.Logger
+	fields    map[string]map[string]string
+	doubts    doubts
+
+	mu         sync.Mutex
+	idle       []*workshop
+	intents    *intents
+	notices    []string
+	duplicates uint64
+}
+
+// What the operator should know although events flow.
+const (
+	noticeDamaged = "the log of S3 objects was damaged and set aside as *.damaged: events in flight at the last crash may be doubled"
+	noticeLog     = "the log of S3 objects can't be written: events may be doubled by a crash; the program's log says why"
+	noticeHidden  = "the credentials may not look for objects, so events may be doubled after a failed upload or a crash: allow s3:GetObject and s3:ListBucket"
+)
+
+// New returns an output. It reads the log of objects and the SDK's settings, and makes no request.
+func New(cfg Config, opts Options) (*Output, error) {
+	path, err := event.ParseTemplate(cfg.Key)
+	if err != nil {
+		return nil, fmt.Errorf("output %s: key: %w", opts.Name, err)
+	}
+	client, err := awsclient.Load(context.Background(), cfg.Config, awsclient.Options{Log: opts.Log, Credentials: opts.Credentials})
+	if err != nil {
+		return nil, fmt.Errorf("output %s: %w", opts.Name, err)
+	}
+	o := &Output{
+		name: opts.Name, cfg: cfg, timeout: cfg.Settings().Timeout, path: path, aws: client,
+		log:       opts.Log.With().Str("output", opts.Name).Logger(),
+		checksums: client.AWS.RequestChecksumCalculation,
+		client: s3.NewFromConfig(client.AWS, func(s *s3.Options) {
+			s.BaseEndpoint = client.Endpoint(s.BaseEndpoint)
+			s.UsePathStyle = cfg.PathStyle
+		}),
+	}
+	o.ext, o.mime = ext(cfg.Compression)
+	w, err := newWorkshop(cfg.Compression, event.NewEncoder(cfg.Fields))
+	if err != nil {
+		return nil, fmt.Errorf("output %s: compression %s: %w", opts.Name, cfg.Compression, err)
+	}
+	o.idle = append(o.idle, w)
+	var objects []object
+	if o.intents, objects, err = openIntents(opts.StateFile); err != nil {
+		o.log.Warn().Err(err).Msg("the log of S3 objects can't be relied on: events in flight when the program ended last may be doubled")
+		o.notices = append(o.notices, noticeDamaged)
+	}
+	o.doubts.add(objects...)
+	return o, nil
+}
+
+// SetClusterFields sets what is added to the events of each cluster. Call it before the first Send.
+func (o *Output) SetClusterFields(fields map[string]map[string]string) {
+	o.fields = fields
+	for _, w := range o.idle {
+		w.enc.SetClusterFields(fields)
+	}
+}
+
+// Close closes the log of objects.
+func (o *Output) Close() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.intents.close()
+	o.aws.Close()
+	return nil
+}
+
+// Report satisfies outputs.Reporter.
+func (o *Output) Report() outputs.Report {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return outputs.Report{Notices: slices.Clone(o.notices), PossibleDuplicates: o.duplicates}
+}
+
+// Send uploads the events of b.
+func (o *Output) Send(ctx context.Context, b *outputs.Batch) error {
+	keys := chunkKeys{}
+	skip, about, err := o.recall(ctx, b.Events, keys)
+	if err != nil {
+		return o.failure(err)
+	}
+	w, err := o.take()
+	if err != nil {
+		return outputs.AsSendError(err)
+	}
+	defer o.put(w)
+	p := assign(o.path, b.Events, skip)
+	p.name(b.Events, keys, o.ext)
+	o.record(p)
+	r := result{refused: w.unrenderable(b.Events, skip)}
+	for i := range p.targets {
+		if t := &p.targets[i]; t.events > 0 {
+			o.send(ctx, w, t, p, b.Events, about, &r)
+		}
+	}
+	return r.err()
+}
+
+// result is what became of a batch so far.
+type result struct {
+	refused     []outputs.Failure  // for good
+	failed      []outputs.Failure  // to be sent again
+	worst, last *outputs.SendError // of the objects that failed
+	retryAfter  time.Duration
+	down        bool // no object after this can succeed
+}
+
+// send uploads the object of t, and adds to r.
+func (o *Output) send(ctx context.Context, w *workshop, t *target, p *plan, events []event.Event, about []*doubt, r *result) {
+	body := w.body(t, p, events)
+	var err error
+	if !r.down {
+		err = body.render()
+	}
+	switch {
+	case r.down || err != nil:
+	case body.whole && body.rendered == 0:
+		r.refused = append(r.refused, body.refused...)
+		return // of nothing no object is made
+	default:
+		var unknown bool
+		if unknown, err = o.upload(ctx, &t.object, body); unknown {
+			o.doubts.add(t.object)
+		}
+		if err == nil {
+			r.refused = append(r.refused, body.refused...)
+			o.countDoubles(t, p, about)
+			return
+		}
+	}
+	se := r.last
+	if err != nil {
+		se = o.failure(err)
+		r.last = se
+		r.down = ctx.Err() != nil || se.Reason == outputs.ReasonNetwork
+		r.retryAfter = max(r.retryAfter, se.RetryAfter)
+		if r.worst == nil || se.Reason == outputs.ReasonAuth {
+			r.worst = se
+		}
+	}
+	for e := t.first; e != none; e = p.next[e] {
+		r.failed = append(r.failed, outputs.Failure{Index: int(e), Reason: se.Reason, Status: se.Status, Detail: se.Err.Error()})
+	}
+}
+
+// countDoubles counts the events of t that were sent although another object may hold them.
+func (o *Output) countDoubles(t *target, p *plan, about []*doubt) {
+	if about == nil {
+		return
+	}
+	n := uint64(0)
+	for e := t.first; e != none; e = p.next[e] {
+		if about[e] != nil && about[e].key != t.object.key {
+			n++
+		}
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.duplicates += n
+}
+
+func (r *result) err() error {
+	if len(r.refused)+len(r.failed) == 0 {
+		return nil
+	}
+	all := append(r.refused, r.failed...)
+	slices.SortFunc(all, func(a, b outputs.Failure) int { return a.Index - b.Index })
+	if r.worst == nil {
+		return &outputs.SendError{Reason: outputs.ReasonRejected, Failed: all, Err: errors.New(all[0].Detail)}
+	}
+	return &outputs.SendError{Reason: r.worst.Reason, Status: r.worst.Status, RetryAfter: r.retryAfter, Failed: all, Err: r.worst.Err}
+}
+
+// record has the log say which objects are to come. Where it can't be written events are delivered all
+// the same: a crash can double them, but they can't be lost.
+func (o *Output) record(p *plan) {
+	objects := make([]object, 0, len(p.targets))
+	for i := range p.targets {
+		if p.targets[i].events > 0 {
+			objects = append(objects, p.targets[i].object)
+		}
+	}
+	o.mu.Lock()
+	err := o.intents.add(objects)
+	o.mu.Unlock()
+	if err != nil {
+		o.log.Error().Err(err).Msg("the log of S3 objects can't be written: a crash now would double events")
+		o.notice(noticeLog)
+	}
+}
+
+// notice adds what the operator should know.
+func (o *Output) notice(text string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !slices.Contains(o.notices, text) {
+		o.notices = append(o.notices, text)
+		o.log.Warn().Msg(text)
+	}
+}
+
+// take returns a workshop for one Send, which put gives back.
+func (o *Output) take() (*workshop, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if n := len(o.idle); n > 0 {
+		w := o.idle[n-1]
+		o.idle = o.idle[:n-1]
+		return w, nil
+	}
+	enc := event.NewEncoder(o.cfg.Fields)
+	enc.SetClusterFields(o.fields)
+	return newWorkshop(o.cfg.Compression, enc)
+}
+
+func (o *Output) put(w *workshop) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.idle = append(o.idle, w)
+}
+
+// failure says what follows from the error of a request. Nothing that S3 refuses is an event's fault,
+// so everything is sent again.
+func (o *Output) failure(err error) *outputs.SendError {
+	reason, status, _, retryAfter := awsclient.Classify(err)
+	if reason.Final() {
+		reason = outputs.ReasonServer
+	}
+	return &outputs.SendError{
+		Reason: reason, Status: status, RetryAfter: retryAfter,
+		Err: &bucketError{text: fmt.Sprintf("bucket %s: %s%s", o.cfg.Bucket, awsclient.Describe(err), o.advice(err)), err: err},
+	}
+}
+
+// bucketError is an error in words for the operator, without what the SDK's own text has besides.
+type bucketError struct {
+	text string
+	err  error
+}
+
+func (e *bucketError) Error() string { return e.text }
+func (e *bucketError) Unwrap() error { return e.err }
+
+// advice says what to do about errors of S3.
+func (o *Output) advice(err error) string {
+	if region := bucketRegion(err); region != "" && region != o.cfg.Region {
+		return fmt.Sprintf("; the bucket is in %s: set region to that", region)
+	}
+	switch code(err) {
+	case "NoSuchBucket":
+		return "; make the bucket, or correct its name; the events are kept and sent then"
+	case "InvalidStorageClass":
+		return "; correct storage_class"
+	case "AccessControlListNotSupported":
+		return "; the bucket takes no ACLs: remove acl"
+	}
+	return ""
+}
+
+// bucketRegion returns the region that an answer names, "" for none.
+func bucketRegion(err error) string {
+	var response *smithyhttp.ResponseError
+	if errors.As(err, &response) && response.Response != nil {
+		return response.Response.Header.Get("X-Amz-Bucket-Region")
+	}
+	return ""
+}
+
+// Connect asks for the first object of the bucket: unlike HeadBucket, that is answered with the
+// reason where it is refused.
+func (o *Output) Connect(ctx context.Context, clusters []string) (found string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, o.timeout)
+	defer cancel()
+	_, err = o.client.ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: &o.cfg.Bucket, MaxKeys: aws.Int32(1)})
+	switch {
+	case err == nil:
+		return fmt.Sprintf("bucket %s in %s answers; objects go below %s", o.cfg.Bucket, o.cfg.Region, o.example(clusters)), nil
+	case code(err) == "AccessDenied":
+		return fmt.Sprintf("S3 answers; s3:ListBucket is not allowed, so bucket %s could not be checked", o.cfg.Bucket), nil
+	}
+	return "", o.failure(err).Err
+}
+
+// example returns the prefix of an event that came now, with no tag and an empty record.
+func (o *Output) example(clusters []string) string {
+	cluster := "default"
+	if len(clusters) > 0 {
+		cluster = clusters[0]
+	}
+	ev := event.Event{Chunk: &event.Chunk{Cluster: cluster}, Time: event.Time{Sec: time.Now().Unix()}, Record: []byte{0x80}}
+	return finalPrefix(o.path.Append(nil, &ev, appendClean))
+}

@@ -1,0 +1,447 @@
+package s3
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+	"github.com/rs/zerolog"
+
+	"github.com/seed-afc6a195/aggregator/pkg/outputs"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs/awsclient"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs/awsclient/awstest"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs/outputtest"
+)
+
+const (
+	secret = "wJalrXUtnFEMI-not-to-be-shown"
+	bucket = "lake"
+)
+
+// store is a made-up S3 and how to reach it.
+type store struct {
+	*awstest.Server
+	s3  *awstest.S3
+	url string
+}
+
+func newStore(t *testing.T) *store {
+	t.Helper()
+	t.Setenv("AWS_ACCESS_KEY_ID", "AKIATEST")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", secret)
+	t.Setenv("AWS_EC2_METADATA_DISABLED", "true")
+	t.Setenv("AWS_CONFIG_FILE", "none")
+	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", "none")
+	s := &store{Server: awstest.New(time.Now)}
+	s.s3 = s.S3("eu-central-1", bucket)
+	server := httptest.NewServer(s)
+	t.Cleanup(server.Close)
+	s.url = server.URL
+	return s
+}
+
+func (s *store) config() Config {
+	return Config{
+		Common: outputs.Common{Timeout: time.Minute},
+		Config: awsclient.Config{Region: "eu-central-1", Endpoint: s.url},
+		Bucket: bucket, Key: "{cluster}/%Y/%m/%d/%H/", Compression: "none", PathStyle: true, PartSize: minPart,
+		StorageClass: "STANDARD", Encryption: unset, ACL: unset,
+	}
+}
+
+func newOutput(t *testing.T, cfg Config, state string) *Output {
+	t.Helper()
+	o, err := New(cfg, Options{Name: "lake", Log: zerolog.New(zerolog.NewTestWriter(t)), StateFile: state})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := o.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return o
+}
+
+// lines returns the lines of an object.
+func lines(t *testing.T, o *awstest.Object) [][]byte {
+	t.Helper()
+	var r io.Reader = bytes.NewReader(o.Body)
+	var err error
+	switch filepath.Ext(o.Key) {
+	case ".gz":
+		r, err = gzip.NewReader(r)
+	case ".zst":
+		r, err = zstd.NewReader(r)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := io.ReadAll(r)
+	if err != nil {
+		t.Fatalf("%s: %v", o.Key, err)
+	}
+	if len(b) == 0 || b[len(b)-1] != '\n' {
+		t.Fatalf("%s does not end with a line", o.Key)
+	}
+	return bytes.Split(b[:len(b)-1], []byte("\n"))
+}
+
+// numbers returns the n of all events in the bucket, object by object.
+func (s *store) numbers(t *testing.T) (all []int) {
+	t.Helper()
+	for _, object := range s.s3.Objects() {
+		ls := lines(t, &object)
+		if want := object.Header.Get("X-Amz-Meta-Events"); want != strconv.Itoa(len(ls)) {
+			t.Errorf("%s has %d lines and says %s", object.Key, len(ls), want)
+		}
+		for _, line := range ls {
+			var e struct{ N int }
+			if err := json.Unmarshal(line, &e); err != nil {
+				t.Fatalf("%s: %v", object.Key, err)
+			}
+			all = append(all, e.N)
+		}
+	}
+	return all
+}
+
+// wantOnce checks that the bucket has the events 0 to n-1, each once, in any order.
+func (s *store) wantOnce(t *testing.T, n int) {
+	t.Helper()
+	got := s.numbers(t)
+	slices.Sort(got)
+	if len(got) != n || n > 0 && (got[0] != 0 || got[n-1] != n-1 || len(slices.Compact(got)) != n) {
+		t.Errorf("the bucket has %d events, %d different ones, want 0 to %d once each", len(got), len(slices.Compact(got)), n-1)
+	}
+}
+
+func TestContract(t *testing.T) {
+	for _, compression := range []string{"none", "gzip", "zstd"} {
+		t.Run(compression, func(t *testing.T) {
+			outputtest.Contract(t, func(t *testing.T) *outputtest.Destination {
+				t.Helper()
+				s := newStore(t)
+				cfg := s.config()
+				cfg.Compression = compression
+				o, err := New(cfg, Options{Name: "lake", Log: zerolog.New(zerolog.NewTestWriter(t)), StateFile: filepath.Join(t.TempDir(), "state", "s3")})
+				if err != nil {
+					t.Fatal(err)
+				}
+				shrink := 1
+				if compression != "none" {
+					shrink = 1000
+				}
+				return &outputtest.Destination{
+					Output: o, Numbers: s.numbers, Secret: secret,
+					Break:  func(after int) { s.s3.Break(after / shrink) },
+					Repair: func() { s.s3.Break(-1) },
+				}
+			})
+		})
+	}
+}
+
+// sendUntil sends b until nothing of it is left, and returns how often.
+func sendUntil(t *testing.T, o *Output, b *outputs.Batch) (tries int, first *outputs.SendError) {
+	t.Helper()
+	for tries = 1; ; tries++ {
+		err := o.Send(t.Context(), b)
+		if err == nil {
+			return tries, first
+		}
+		var se *outputs.SendError
+		if !errors.As(err, &se) {
+			t.Fatalf("%T: %v", err, err)
+		}
+		if strings.Contains(err.Error(), secret) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("an error for operators: %q", err)
+		}
+		if first == nil {
+			first = se
+		}
+		if len(se.Failed) > 0 {
+			again := &outputs.Batch{}
+			for _, f := range se.Failed {
+				again.Events = append(again.Events, b.Events[f.Index])
+			}
+			b = again
+		}
+		if tries == 10 {
+			t.Fatalf("still failing: %v", err)
+		}
+	}
+}
+
+// Whatever befalls one call of an upload, the next Send has each event in the bucket once and no
+// parts are left behind.
+func TestFaults(t *testing.T) {
+	throttled := awstest.Fault{Status: 503, Code: "SlowDown", Message: "Please reduce your request rate.", RetryAfter: "7"}
+	broken := awstest.Fault{Status: 500, Code: "InternalError", Message: "We encountered an internal error."}
+	after := awstest.Fault{Status: 500, Code: "InternalError", Message: "We encountered an internal error.", Stored: true}
+	denied := awstest.Fault{Status: 403, Code: "AccessDenied", Message: "Access Denied"}
+	expired := awstest.Fault{Status: 400, Code: "ExpiredToken", Message: "The provided token has expired."}
+	gone := awstest.Fault{Status: 404, Code: "NoSuchBucket", Message: "The specified bucket does not exist"}
+	kms := awstest.Fault{Status: 400, Code: "KMS.DisabledException", Message: "key is disabled"}
+	reset, lost := awstest.Fault{Cut: true}, awstest.Fault{Cut: true, Stored: true}
+	one, all := []string{"PutObject"}, []string{"PutObject", "CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload"}
+	for _, tc := range []struct {
+		name       string
+		fault      awstest.Fault
+		operations []string
+		reason     outputs.Reason
+		retryAfter time.Duration
+		text       string
+	}{
+		{"throttled", throttled, all, outputs.ReasonThrottled, 7 * time.Second, "SlowDown"},
+		{"5xx", broken, all, outputs.ReasonServer, 0, "InternalError"},
+		{"5xx after it took effect", after, all, outputs.ReasonServer, 0, "InternalError"},
+		{"denied", denied, all, outputs.ReasonAuth, 0, "AccessDenied"},
+		{"expired", expired, one, outputs.ReasonAuth, 0, "ExpiredToken"},
+		{"no bucket", gone, one, outputs.ReasonServer, 0, "make the bucket"},
+		{"key disabled", kms, one, outputs.ReasonServer, 0, "KMS.DisabledException"},
+		{"reset", reset, all, outputs.ReasonNetwork, 0, ""},
+		{"answer lost", lost, all, outputs.ReasonNetwork, 0, ""},
+	} {
+		for _, operation := range tc.operations {
+			t.Run(tc.name+" at "+operation, func(t *testing.T) {
+				s := newStore(t)
+				o := newOutput(t, s.config(), "")
+				b := outputtest.Batch(outputtest.Chunk(1, "a", "t", 100, 0, 100))
+				if operation != "PutObject" {
+					b = outputtest.Batch(outputtest.Chunk(1, "a", "t", 100, 0, 60_000))
+				}
+				failed := false
+				s.SetFault(func(target string) awstest.Fault {
+					if target == operation && !failed {
+						failed = true
+						return tc.fault
+					}
+					return awstest.Fault{}
+				})
+				tries, se := sendUntil(t, o, b)
+				if tries != 2 {
+					t.Fatalf("%d tries", tries)
+				}
+				if se.Reason != tc.reason || se.RetryAfter != tc.retryAfter || !strings.Contains(se.Error(), tc.text) {
+					t.Errorf("%s, again after %v: %v", se.Reason, se.RetryAfter, se)
+				}
+				s.wantOnce(t, 100)
+				for _, object := range s.s3.Objects() {
+					if object.Written != 1 {
+						t.Errorf("%s was written %d times", object.Key, object.Written)
+					}
+				}
+				if open := s.s3.Open(); open != 0 && (operation != "CreateMultipartUpload" || !tc.fault.Stored) { // of what was lost nobody has the id
+					t.Errorf("%d uploads are left open", open)
+				}
+				if r := o.Report(); r.PossibleDuplicates != 0 {
+					t.Errorf("%d possible duplicates", r.PossibleDuplicates)
+				}
+			})
+		}
+	}
+}
+
+// A call without an answer ends with its time-out, and the object that it made is found.
+func TestTimeout(t *testing.T) {
+	s := newStore(t)
+	cfg := s.config()
+	cfg.Timeout = 200 * time.Millisecond
+	o := newOutput(t, cfg, "")
+	hang := true
+	s.SetFault(func(target string) awstest.Fault {
+		if target == "PutObject" && hang {
+			hang = false
+			return awstest.Fault{Hang: true, Stored: true}
+		}
+		return awstest.Fault{}
+	})
+	if _, se := sendUntil(t, o, outputtest.Batch(outputtest.Chunk(1, "a", "t", 10, 0, 10))); se == nil || se.Reason != outputs.ReasonNetwork {
+		t.Errorf("got %v", se)
+	}
+	s.wantOnce(t, 10)
+	if n := s.Requests("PutObject"); n != 1 {
+		t.Errorf("the object was put %d times", n)
+	}
+}
+
+// One prefix's failure leaves the others delivered, and only its events are named.
+func TestOnePrefixFails(t *testing.T) {
+	s := newStore(t)
+	o := newOutput(t, s.config(), "")
+	put := 0
+	s.SetFault(func(target string) awstest.Fault {
+		if target == "PutObject" {
+			if put++; put == 2 {
+				return awstest.Fault{Status: 403, Code: "AccessDenied", Message: "Access Denied"}
+			}
+		}
+		return awstest.Fault{}
+	})
+	b := outputtest.Batch(outputtest.Chunk(1, "a", "t", 10, 0, 10), outputtest.Chunk(2, "b", "t", 10, 10, 10), outputtest.Chunk(3, "c", "t", 10, 20, 10))
+	var se *outputs.SendError
+	if err := o.Send(t.Context(), b); !errors.As(err, &se) || len(se.Failed) != 10 || se.Failed[0].Index != 10 || se.Failed[0].Reason != outputs.ReasonAuth || se.Failed[9].Index != 19 {
+		t.Fatalf("got %v", err)
+	}
+	if got := len(s.numbers(t)); got != 20 {
+		t.Errorf("%d events are delivered", got)
+	}
+}
+
+// Events that can't be rendered are refused; the others of their object are delivered, also where the
+// object is found only later.
+func TestUnrenderable(t *testing.T) {
+	for _, lost := range []bool{false, true} {
+		s := newStore(t)
+		o := newOutput(t, s.config(), "")
+		s.SetFault(func(target string) awstest.Fault {
+			return awstest.Fault{Cut: lost && target == "PutObject", Stored: true}
+		})
+		c, alone := outputtest.Chunk(1, "a", "t", 3, 0, 10), outputtest.Chunk(2, "b", "t", 1, 9, 10)
+		b := outputtest.Batch(c, alone)
+		broken := outputtest.Broken(c)
+		broken.Pos = 1
+		b.Events[1], b.Events[3] = broken, outputtest.Broken(alone)
+		var se *outputs.SendError
+		err := o.Send(t.Context(), b)
+		if lost {
+			err = o.Send(t.Context(), b)
+		}
+		if !errors.As(err, &se) || se.Reason != outputs.ReasonRejected || len(se.Failed) != 2 || se.Failed[0].Index != 1 || se.Failed[1].Index != 3 {
+			t.Fatalf("lost answer %v: got %v", lost, err)
+		}
+		objects := s.s3.Objects()
+		if len(objects) != 1 || len(lines(t, &objects[0])) != 2 || objects[0].Written != 1 {
+			t.Errorf("lost answer %v: %d objects", lost, len(objects))
+		}
+	}
+}
+
+func TestObject(t *testing.T) {
+	s := newStore(t)
+	cfg := s.config()
+	cfg.Compression, cfg.StorageClass, cfg.Encryption, cfg.KMSKeyID, cfg.ACL = "zstd", "GLACIER_IR", "aws:kms", "alias/logs", "bucket-owner-full-control"
+	cfg.Fields.Cluster = "k"
+	o := newOutput(t, cfg, "")
+	o.SetClusterFields(map[string]map[string]string{"a": {"region": "x"}})
+	if err := o.Send(t.Context(), outputtest.Batch(outputtest.Chunk(7, "a", "t", 2, 0, 1))); err != nil {
+		t.Fatal(err)
+	}
+	object := s.s3.Objects()[0]
+	if !strings.HasPrefix(object.Key, "a/2025/11/21/10/20251121T101500Z-") || !strings.HasSuffix(object.Key, ".ndjson.zst") {
+		t.Errorf("key %s", object.Key)
+	}
+	for name, want := range map[string]string{
+		"Content-Type": "application/zstd", "Content-Encoding": "", "X-Amz-Storage-Class": "GLACIER_IR", "X-Amz-Server-Side-Encryption": "aws:kms",
+		"X-Amz-Server-Side-Encryption-Aws-Kms-Key-Id": "alias/logs", "X-Amz-Acl": "bucket-owner-full-control", "X-Amz-Meta-Events": "2",
+	} {
+		if got := object.Header.Get(name); got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+	want := `{"n":0,"log":"x","k":"a","region":"x"}` + "\n" + `{"n":1,"log":"x","k":"a","region":"x"}`
+	if got := string(bytes.Join(lines(t, &object), []byte("\n"))); got != want {
+		t.Errorf("got %s", got)
+	}
+}
+
+func TestConnect(t *testing.T) {
+	for _, tc := range []struct {
+		name, bucket, region, key string
+		denied                    bool
+		found, err                string
+	}{
+		{"fine", bucket, "eu-central-1", "AKIATEST", false, "bucket lake in eu-central-1 answers; objects go below seoul/", ""},
+		{"no bucket", "other", "eu-central-1", "AKIATEST", false, "", "NoSuchBucket: The specified bucket does not exist"},
+		{"wrong region", bucket, "us-east-1", "AKIATEST", false, "", "the bucket is in eu-central-1: set region to that"},
+		{"not allowed to look", bucket, "eu-central-1", "AKIATEST", true, "s3:ListBucket is not allowed", ""},
+		{"expired", bucket, "eu-central-1", "AKIAOLD", false, "", "ExpiredToken"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			s := newStore(t)
+			t.Setenv("AWS_ACCESS_KEY_ID", tc.key)
+			s.Expire("AKIAOLD", true)
+			s.Deny("ListObjectsV2", tc.denied)
+			cfg := s.config()
+			cfg.Bucket, cfg.Region = tc.bucket, tc.region
+			found, err := newOutput(t, cfg, "").Connect(t.Context(), []string{"seoul"})
+			if (err == nil) != (tc.err == "") || err != nil && !strings.Contains(err.Error(), tc.err) || !strings.Contains(found, tc.found) {
+				t.Errorf("found %q, %v", found, err)
+			}
+		})
+	}
+}
+
+// What is in memory follows the size of a part, not that of an object.
+func TestMemory(t *testing.T) {
+	newStore(t)
+	heap := func() uint64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	b := outputtest.Batch(outputtest.Chunk(1, "a", "t", 1200, 0, 60_000))
+	before, most, parts := heap(), atomic.Uint64{}, atomic.Int64{}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		switch query := r.URL.Query(); {
+		case query.Has("uploads"):
+			fmt.Fprint(w, `<InitiateMultipartUploadResult><UploadId>1</UploadId></InitiateMultipartUploadResult>`)
+		case query.Has("partNumber"):
+			parts.Add(1)
+			if now := heap(); now > most.Load() { // two at once: one of them may get lost
+				most.Store(now)
+			}
+			w.Header().Set("ETag", `"x"`)
+		default:
+			fmt.Fprint(w, `<CompleteMultipartUploadResult></CompleteMultipartUploadResult>`)
+		}
+	}))
+	defer server.Close()
+	cfg := (&store{url: server.URL}).config()
+	if err := newOutput(t, cfg, "").Send(t.Context(), b); err != nil {
+		t.Fatal(err)
+	}
+	if parts.Load() < 10 {
+		t.Errorf("only %d parts", parts.Load())
+	}
+	t.Logf("%d MiB for an object of %d MiB", (most.Load()-before)>>20, b.Bytes>>20)
+	if most.Load() > before+8*minPart {
+		t.Errorf("%d MiB in memory for parts of %d MiB", (most.Load()-before)>>20, minPart>>20)
+	}
+	runtime.KeepAlive(b)
+}
+
+func TestCancel(t *testing.T) {
+	s := newStore(t)
+	o := newOutput(t, s.config(), "")
+	ctx, cancel := context.WithCancel(t.Context())
+	s.SetFault(func(target string) awstest.Fault {
+		if target == "UploadPart" {
+			cancel()
+			return awstest.Fault{Hang: true}
+		}
+		return awstest.Fault{}
+	})
+	err := o.Send(ctx, outputtest.Batch(outputtest.Chunk(1, "a", "t", 200, 0, 60_000)))
+	if err == nil || s.s3.Open() != 0 {
+		t.Errorf("%v, %d uploads left open", err, s.s3.Open())
+	}
+}

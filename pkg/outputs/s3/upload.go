@@ -1,0 +1,125 @@
+package s3
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/feature/s3/transfermanager"
+	"github.com/aws/aws-sdk-go-v2/feature/s3/transfermanager/types"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/rs/zerolog"
+
+	"github.com/seed-afc6a195/aggregator/pkg/outputs/awsclient"
+)
+
+const (
+	partsAtOnce  = 2 // of one object; as many, and two more, are in memory
+	abortTimeout = 5 * time.Second
+)
+
+// upload puts one object into the bucket: at once, or in parts where it has more than a part's size. A
+// failed upload in parts is aborted, so that its parts are not billed. unknown: the object may be
+// complete all the same.
+func (o *Output) upload(ctx context.Context, obj *object, b *body) (unknown bool, err error) {
+	calls := &calls{Client: o.client, timeout: o.timeout, log: o.log}
+	tm := transfermanager.New(calls, func(t *transfermanager.Options) {
+		t.PartSizeBytes = int64(o.cfg.PartSize)
+		t.MultipartUploadThreshold = t.PartSizeBytes
+		t.Concurrency = partsAtOnce
+		t.RequestChecksumCalculation = o.checksums
+	})
+	in := &transfermanager.UploadObjectInput{
+		Bucket: &o.cfg.Bucket, Key: &obj.key, Body: b,
+		ContentType:  &o.mime,
+		StorageClass: types.StorageClass(o.cfg.StorageClass),
+		Metadata:     map[string]string{metaEvents: strconv.Itoa(obj.events)},
+	}
+	if o.cfg.StorageClass == "STANDARD" {
+		in.StorageClass = "" // the default, which not every store knows by name
+	}
+	if o.cfg.Encryption != unset {
+		in.ServerSideEncryption = types.ServerSideEncryption(o.cfg.Encryption)
+	}
+	if o.cfg.KMSKeyID != "" {
+		in.SSEKMSKeyID = &o.cfg.KMSKeyID
+	}
+	if o.cfg.ACL != unset {
+		in.ACL = types.ObjectCannedACL(o.cfg.ACL)
+	}
+	if _, err = tm.UploadObject(ctx, in); err == nil {
+		err = calls.incomplete
+	}
+	return calls.unknown, err
+}
+
+// calls is the calls of one upload, each of which takes no longer than the time-out.
+type calls struct {
+	*s3.Client
+	timeout time.Duration
+	log     zerolog.Logger
+
+	// Set by the calls that make an object, of which there is one.
+	incomplete error // why the parts were not put together
+	unknown    bool  // the object may be complete although the call failed
+}
+
+// PutObject makes the object.
+func (c *calls) PutObject(ctx context.Context, in *s3.PutObjectInput, opts ...func(*s3.Options)) (*s3.PutObjectOutput, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	out, err := c.Client.PutObject(ctx, in, opts...)
+	c.unknown = mayBeDone(err)
+	return out, err
+}
+
+// CreateMultipartUpload begins an upload in parts.
+func (c *calls) CreateMultipartUpload(ctx context.Context, in *s3.CreateMultipartUploadInput, opts ...func(*s3.Options)) (*s3.CreateMultipartUploadOutput, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	return c.Client.CreateMultipartUpload(ctx, in, opts...)
+}
+
+// UploadPart uploads a part; several may run.
+func (c *calls) UploadPart(ctx context.Context, in *s3.UploadPartInput, opts ...func(*s3.Options)) (*s3.UploadPartOutput, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	return c.Client.UploadPart(ctx, in, opts...)
+}
+
+// CompleteMultipartUpload makes the object of its parts. It keeps its error to itself: the SDK's
+// manager would print it, beside the log.
+func (c *calls) CompleteMultipartUpload(ctx context.Context, in *s3.CompleteMultipartUploadInput, opts ...func(*s3.Options)) (*s3.CompleteMultipartUploadOutput, error) {
+	within, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	out, err := c.Client.CompleteMultipartUpload(within, in, opts...)
+	if err == nil {
+		return out, nil
+	}
+	c.incomplete, c.unknown = err, mayBeDone(err)
+	_, _ = c.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{Bucket: in.Bucket, Key: in.Key, UploadId: in.UploadId}) // never fails
+	return &s3.CompleteMultipartUploadOutput{}, nil
+}
+
+// AbortMultipartUpload has the parts removed, also when ctx has ended. Its failure is logged and not
+// returned, so that the upload's own is.
+func (c *calls) AbortMultipartUpload(ctx context.Context, in *s3.AbortMultipartUploadInput, opts ...func(*s3.Options)) (*s3.AbortMultipartUploadOutput, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortTimeout)
+	defer cancel()
+	_, err := c.Client.AbortMultipartUpload(ctx, in, opts...)
+	if err != nil && code(err) != "NoSuchUpload" {
+		c.log.Warn().Str("object", *in.Key).Str("error", awsclient.Describe(err)).
+			Msg("the parts of a failed upload could not be removed: they are billed until the bucket's lifecycle rule for incomplete uploads removes them")
+	}
+	return &s3.AbortMultipartUploadOutput{}, nil
+}
+
+// mayBeDone says whether a call that failed with err may have taken effect.
+func mayBeDone(err error) bool {
+	if err == nil {
+		return false
+	}
+	_, status, unknown, _ := awsclient.Classify(err)
+	return unknown || status >= http.StatusInternalServerError
+}
