@@ -191,7 +191,7 @@ func TestRequestFaults(t *testing.T) {
 		{name: "each event alone too much", faults: elastictest.Faults{MaxPressure: 100}, want: map[string]int{"throttled": 10}, says: "rejected execution of coordinating operation"},
 		{name: "requests of one event", faults: elastictest.Faults{MaxBody: 400}},
 		{name: "requests of a few", faults: elastictest.Faults{MaxPressure: 1000}},
-		{name: "a mistake in all requests", config: func(c *Config) { c.Index = "LOGS" }, want: map[string]int{"server": 10}, says: "every event is refused, so it must be a setting of this output or of the server: "},
+		{name: "a mistake in all requests", faults: elastictest.Faults{Senseless: true}, want: map[string]int{"server": 10}, says: "every event is refused, so it must be a setting of this output or of the server: bulk request of 1 events"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			s := elastictest.New(elastictest.Options{})
@@ -215,7 +215,7 @@ func TestRequestFaults(t *testing.T) {
 				t.Errorf("%d events in the failure store, want %d", r.FailureStore, want)
 			}
 			// What was delivered is not sent again, and what was not is when the fault is over.
-			if o.cfg.Index == "LOGS" || slices.Contains([]string{"poison", "poison for the failure store"}, tc.name) {
+			if slices.Contains([]string{"poison", "poison for the failure store"}, tc.name) {
 				return
 			}
 			s.SetFaults(elastictest.Faults{})
@@ -260,7 +260,8 @@ func TestSenselessEvent(t *testing.T) {
 // A server that refuses all requests with 400 gets no request for every event.
 func TestAllSenseless(t *testing.T) {
 	s := elastictest.New(elastictest.Options{})
-	o := newOutput(t, s.Handler(), func(c *Config) { c.Index = "LOGS" })
+	o := newOutput(t, s.Handler(), nil)
+	s.SetFaults(elastictest.Faults{Senseless: true})
 	err := o.Send(t.Context(), outputtest.Batch(outputtest.Chunk(1, "a", "t", 5000, 0, 10)))
 	if got := reasons(t, err); got["rejected"] > 0 || got["server"] != 5000 {
 		t.Errorf("got %v", got)

@@ -119,6 +119,8 @@ func (s *Server) refuse(w http.ResponseWriter, b *body, f *Faults) bool {
 		fail(w, http.StatusServiceUnavailable, "cluster_block_exception", "blocked by: [SERVICE_UNAVAILABLE/1/state not recovered / initialized];")
 	case s.chance(f.TooMany):
 		fail(w, http.StatusTooManyRequests, "es_rejected_execution_exception", "rejected execution of TimedRunnable")
+	case f.Senseless:
+		fail(w, http.StatusBadRequest, "illegal_argument_exception", "explicit index in bulk is not allowed")
 	case s.chance(f.Page):
 		w.Header().Del("X-Elastic-Product")
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")

@@ -37,6 +37,7 @@ type Faults struct {
 	ItemTooMany float64       // of items: 429
 	ResetBefore float64       // the connection is reset in the middle of the body, nothing stored
 	ResetAfter  float64       // the connection is reset where the reply should be, all stored
+	Senseless   bool          // 400 for every request, nothing stored, as of a wrong setting
 	Page        float64       // a page of HTML with status 200 and nothing stored, as a proxy's login
 	Truncated   float64       // the reply ends in its middle, all stored
 	Latency     time.Duration // before each reply
