@@ -31,18 +31,18 @@ import (
 
 // Options is what an Output needs beside its settings.
 type Options struct {
-	Name        string // of the output, in logs and errors
+	Name        string // of the output, in errors; Log has it
 	Log         zerolog.Logger
 	Credentials *awsclient.Credentials // shared by all outputs; nil: its own
-	// StateFile is the log of objects, of this output alone; its directory is made where missing. "": none,
-	// so events may be doubled by a crash.
+	// StateFile is the log of objects, of this output alone, from its first Send on; its directory is
+	// made where missing. "": none, so events may be doubled by a crash.
 	StateFile string
 }
 
 // Output is a bucket. It satisfies outputs.Output, Connector and Reporter. Safe for concurrent use.
 type Output struct {
-	name      string
 	cfg       Config
+	state     string
 	timeout   time.Duration
 	path      *event.Template
 	ext, mime string
@@ -55,7 +55,7 @@ type Output struct {
 
 	mu         sync.Mutex
 	idle       []*workshop
-	intents    *intents
+	intents    *intents // nil: not opened yet
 	notices    []string
 	duplicates uint64
 }
@@ -67,7 +67,7 @@ const (
 	noticeHidden  = "the credentials may not look for objects, so events may be doubled after a failed upload or a crash: allow s3:GetObject and s3:ListBucket"
 )
 
-// New returns an output. It reads the log of objects and the SDK's settings, and makes no request.
+// New returns an output. It reads the SDK's settings, and makes no request.
 func New(cfg Config, opts Options) (*Output, error) {
 	path, err := event.ParseTemplate(cfg.Key)
 	if err != nil {
@@ -78,8 +78,8 @@ func New(cfg Config, opts Options) (*Output, error) {
 		return nil, fmt.Errorf("output %s: %w", opts.Name, err)
 	}
 	o := &Output{
-		name: opts.Name, cfg: cfg, timeout: cfg.Settings().Timeout, path: path, aws: client,
-		log:       opts.Log.With().Str("output", opts.Name).Logger(),
+		cfg: cfg, state: opts.StateFile, timeout: cfg.Settings().Timeout, path: path, aws: client,
+		log:       opts.Log,
 		checksums: client.AWS.RequestChecksumCalculation,
 		client: s3.NewFromConfig(client.AWS, func(s *s3.Options) {
 			s.BaseEndpoint = client.Endpoint(s.BaseEndpoint)
@@ -92,13 +92,23 @@ func New(cfg Config, opts Options) (*Output, error) {
 		return nil, fmt.Errorf("output %s: compression %s: %w", opts.Name, cfg.Compression, err)
 	}
 	o.idle = append(o.idle, w)
+	return o, nil
+}
+
+// begin opens the log of objects for the first Send: until then it may be another Output's.
+func (o *Output) begin() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.intents != nil {
+		return
+	}
 	var objects []object
-	if o.intents, objects, err = openIntents(opts.StateFile); err != nil {
+	var err error
+	if o.intents, objects, err = openIntents(o.state); err != nil {
 		o.log.Warn().Err(err).Msg("the log of S3 objects can't be relied on: events in flight when the program ended last may be doubled")
 		o.notices = append(o.notices, noticeDamaged)
 	}
 	o.doubts.add(objects...)
-	return o, nil
 }
 
 // SetClusterFields sets what is added to the events of each cluster. Call it before the first Send.
@@ -113,7 +123,9 @@ func (o *Output) SetClusterFields(fields map[string]map[string]string) {
 func (o *Output) Close() error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.intents.close()
+	if o.intents != nil {
+		o.intents.close()
+	}
 	o.aws.Close()
 	return nil
 }
@@ -127,6 +139,7 @@ func (o *Output) Report() outputs.Report {
 
 // Send uploads the events of b.
 func (o *Output) Send(ctx context.Context, b *outputs.Batch) error {
+	o.begin()
 	keys := chunkKeys{}
 	skip, about, err := o.recall(ctx, b.Events, keys)
 	if err != nil {
