@@ -2,6 +2,9 @@
 // memory, and the latency of acks, for several forms of input. docs/performance.md says how to read it.
 //
 //	go run ./test/bench [-events N] [-only NAME]
+//
+// For what goes to another server than a file it runs a made-up one as a process of its own (-sink), and prints what each
+// stage costs, from a CPU profile.
 package main
 
 import (
@@ -23,32 +26,48 @@ import (
 	"time"
 )
 
-// scenario is one way of sending made-up events of 300 bytes.
+// scenario is one way of sending made-up events of 300 bytes, and where they go.
 type scenario struct {
-	name string
-	send []string // flags of aggregator send
-	part int      // of the events asked for, in percent: slow forms need fewer
+	name   string
+	send   []string // flags of aggregator send
+	part   int      // of the events asked for, in percent: slow forms need fewer
+	sink   string   // what runs beside it, see sinks; "": nothing
+	output string   // settings of the output, with the sink's URL for SINK; "": a file
 }
 
 func scenarios() []scenario {
+	fast := []string{"--connections", "4"}
+	elastic := func(more string) string {
+		return `{type: elasticsearch, hosts: [SINK], index: "logs-{cluster}-%Y.%m.%d", ` + more + `}`
+	}
 	return []scenario{
-		{"packed, 500 a chunk, 4 connections", []string{"--connections", "4"}, 100},
-		{"the same, gzip", []string{"--connections", "4", "--compress", "gzip"}, 100},
-		{"the same, zstd", []string{"--connections", "4", "--compress", "zstd"}, 100},
-		{"forward mode, 500 a chunk, 4 connections", []string{"--connections", "4", "--mode", "forward"}, 100},
-		{"message mode, 16 connections, 500 in flight", []string{"--connections", "16", "--mode", "message"}, 30},
-		{"message mode, 16 connections, no acks", []string{"--connections", "16", "--mode", "message", "--ack=false"}, 30},
-		{"message mode, 16 connections, 1 in flight", []string{"--connections", "16", "--mode", "message", "--chunk-events", "1"}, 3},
+		{name: "packed, 500 a chunk, 4 connections", send: fast, part: 100},
+		{name: "the same, gzip", send: []string{"--connections", "4", "--compress", "gzip"}, part: 100},
+		{name: "the same, zstd", send: []string{"--connections", "4", "--compress", "zstd"}, part: 100},
+		{name: "forward mode, 500 a chunk, 4 connections", send: []string{"--connections", "4", "--mode", "forward"}, part: 100},
+		{name: "message mode, 16 connections, 500 in flight", send: []string{"--connections", "16", "--mode", "message"}, part: 30},
+		{name: "message mode, 16 connections, no acks", send: []string{"--connections", "16", "--mode", "message", "--ack=false"}, part: 30},
+		{name: "message mode, 16 connections, 1 in flight", send: []string{"--connections", "16", "--mode", "message", "--chunk-events", "1"}, part: 3},
+		{name: "to Elasticsearch, not compressed", send: fast, part: 100, sink: "elasticsearch", output: elastic("compression: none")},
+		{name: "to Elasticsearch, gzip", send: fast, part: 100, sink: "elasticsearch", output: elastic("compression: gzip")},
+		{name: "to Firehose, aggregated", send: fast, part: 50, sink: "firehose", output: "{type: firehose, region: eu-central-1, endpoint: SINK, delivery_stream: bench}"},
 	}
 }
 
 func main() {
 	events := flag.Int("events", 3_000_000, "events to send in the fastest scenario")
 	only := flag.String("only", "", "run only scenarios whose name contains this")
+	sink := flag.String("sink", "", "be that made-up server, and nothing else")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, *events, *only, os.Stdout); err != nil {
+	var err error
+	if *sink != "" {
+		err = serveSink(ctx, *sink, os.Stdout)
+	} else {
+		err = run(ctx, *events, *only, os.Stdout)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1) //nolint:gocritic // nothing is left to stop
 	}
@@ -74,6 +93,9 @@ func run(ctx context.Context, events int, only string, out io.Writer) error {
 			return fmt.Errorf("%s: %w", s.name, err)
 		}
 		_, _ = fmt.Fprintf(out, "%-46s %13.0f %11.0f %7.1fms %7.1fms %5.0f MiB\n", s.name, r.perCPU, r.perSecond, r.p50, r.p99, r.peak)
+		for _, stage := range r.stages {
+			_, _ = fmt.Fprintf(out, "    %-42s %10.3f µs an event %5.1f %%\n", stage.stage, stage.part*1e6/r.perCPU, stage.part*100)
+		}
 	}
 	return nil
 }
@@ -84,15 +106,19 @@ type result struct {
 	perSecond float64 // acknowledged events per second of time
 	p50, p99  float64 // of acks, milliseconds
 	peak      float64 // resident memory, MiB
+	stages    []share // of the server's time; nil where no profile was taken
 }
 
 const config = `
 listeners: [{name: tcp, address: "127.0.0.1:0"}]
 buffer: {path: %[1]s/data}
-outputs: {archive: {type: file, path: "%[1]s/out/{cluster}.ndjson"}}
-status: {address: "127.0.0.1:0"}
+outputs: {bench: %[2]s}
+status: {address: "127.0.0.1:0", pprof: true}
 log: {format: json}
 `
+
+// profileLength is how much of a scenario is profiled, from its start on.
+const profileLength = 3 * time.Second
 
 // measure runs a server of its own in dir, sends it events, waits until all are delivered, and stops it.
 func measure(ctx context.Context, binary, dir string, s scenario, events int) (r result, err error) {
@@ -101,10 +127,20 @@ func measure(ctx context.Context, binary, dir string, s scenario, events int) (r
 	}
 	defer func() { _ = os.RemoveAll(dir) }() // see run
 	file := filepath.Join(dir, "aggregator.yaml")
-	if err := os.WriteFile(file, fmt.Appendf(nil, config, dir), 0o600); err != nil {
+	output := fmt.Sprintf(`{type: file, path: "%s/out/{cluster}.ndjson"}`, dir)
+	if s.sink != "" {
+		url, stop, failed := startSink(ctx, s.sink)
+		if failed != nil {
+			return r, failed
+		}
+		defer func() { err = errors.Join(err, stop()) }()
+		output = strings.ReplaceAll(s.output, "SINK", strconv.Quote(url))
+	}
+	if err := os.WriteFile(file, fmt.Appendf(nil, config, dir, output), 0o600); err != nil {
 		return r, err
 	}
 	server := exec.CommandContext(ctx, binary, "run", "-c", file)
+	server.Env = append(os.Environ(), "AWS_ACCESS_KEY_ID=bench", "AWS_SECRET_ACCESS_KEY=bench")
 	server.Cancel = func() error { return server.Process.Signal(syscall.SIGTERM) }
 	logs, err := server.StderrPipe()
 	if err != nil {
@@ -118,7 +154,20 @@ func measure(ctx context.Context, binary, dir string, s scenario, events int) (r
 		return r, errors.Join(err, server.Process.Kill(), server.Wait())
 	}
 	go io.Copy(io.Discard, logs) //nolint:errcheck // ends with the server
+	profiled := make(chan error, 1)
+	if s.sink != "" {
+		profile := filepath.Join(dir, "cpu.pprof")
+		go func() { profiled <- profileServer(ctx, status, profileLength, profile) }()
+		defer func() {
+			if err == nil {
+				r.stages, err = stageShares(ctx, profile)
+			}
+		}()
+	} else {
+		profiled <- nil
+	}
 	err = r.load(ctx, binary, forward, status, s, events)
+	err = errors.Join(err, <-profiled)
 	err = errors.Join(err, server.Process.Signal(syscall.SIGTERM), server.Wait())
 	usage := server.ProcessState.SysUsage().(*syscall.Rusage)
 	r.perCPU = float64(events) / (server.ProcessState.UserTime() + server.ProcessState.SystemTime()).Seconds()

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/seed-afc6a195/aggregator/pkg/outputs/awsclient/awstest"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs/elasticsearch/elastictest"
+)
+
+// sinks are made-up destinations that cost little, each as the handler of its HTTP interface.
+func sinks() map[string]func() http.Handler {
+	return map[string]func() http.Handler{
+		"elasticsearch": func() http.Handler {
+			return elastictest.New(elastictest.Options{CountOnly: true}).Handler()
+		},
+		"firehose": func() http.Handler {
+			aws := awstest.New(time.Now)
+			aws.Firehose().Create("bench", awstest.Quota{})
+			return aws
+		},
+	}
+}
+
+// serveSink serves the sink called kind and says where, until ctx ends.
+func serveSink(ctx context.Context, kind string, out io.Writer) error {
+	handler, ok := sinks()[kind]
+	if !ok {
+		return fmt.Errorf("no sink is called %q", kind)
+	}
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	server := http.Server{Handler: handler(), ReadHeaderTimeout: time.Minute}
+	defer context.AfterFunc(ctx, func() { _ = server.Close() })() // it ends anyway
+	if _, err := fmt.Fprintf(out, "http://%s\n", l.Addr()); err != nil {
+		return err
+	}
+	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+// startSink runs a sink in a process of its own, so that what it costs is not the server's, and returns its URL.
+func startSink(ctx context.Context, kind string) (url string, stop func() error, err error) {
+	self, err := os.Executable()
+	if err != nil {
+		return "", nil, err
+	}
+	cmd := exec.CommandContext(ctx, self, "-sink", kind)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return "", nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return "", nil, err
+	}
+	stop = func() error { return errors.Join(cmd.Process.Signal(syscall.SIGINT), cmd.Wait()) }
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		return "", nil, errors.Join(fmt.Errorf("the sink %s does not say where it listens: %w", kind, err), stop())
+	}
+	return strings.TrimSpace(line), stop, nil
+}
