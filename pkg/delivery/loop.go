@@ -30,9 +30,10 @@ type Options struct {
 //
 // A request that fails as a whole is repeated by its worker, and so nothing more is taken than the
 // destination takes. Where single events fail, they are parked: copied, and carried on by a goroutine
-// of their own, while the worker goes on with other events. Parked are at most workers × batch.max_bytes,
-// with what they take besides their bytes; past that, the worker waits with them. A cluster with more
-// than half a batch parked is held: none of its chunks is taken until it has less.
+// of their own, while the worker goes on with other events. A cluster with more than half a batch
+// parked is held: none of its chunks is taken until it has less. When workers × batch.max_bytes are
+// parked, chunks of held clusters that nothing was settled of are given back, and at that and what may
+// have been in hand, workers+2 batches, the worker waits itself.
 //
 // How many sends run at once adapts to the destination: see gate.
 //

@@ -1,6 +1,7 @@
 package delivery_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"reflect"
@@ -52,7 +53,8 @@ type rig struct {
 	source *outputtest.Source
 	output *outputtest.Output
 	graves *graves
-	stop   func() // ends the loop and waits for it
+	log    bytes.Buffer // to be read after stop
+	stop   func()       // ends the loop and waits for it
 }
 
 func start(t *testing.T, set outputs.Common, onSend func(context.Context, []int) error, chunks ...*event.Chunk) *rig {
@@ -63,8 +65,13 @@ func start(t *testing.T, set outputs.Common, onSend func(context.Context, []int)
 
 func (r *rig) start(t *testing.T, set outputs.Common) *rig {
 	t.Helper()
+	return r.startWith(t, r.output, set)
+}
+
+func (r *rig) startWith(t *testing.T, output outputs.Output, set outputs.Common) *rig {
+	t.Helper()
 	r.Loop = delivery.New(delivery.Options{
-		Name: "test", Source: r.source, Output: r.output, DeadLetters: r.graves, Common: set, Log: zerolog.Nop(),
+		Name: "test", Source: r.source, Output: output, DeadLetters: r.graves, Common: set, Log: zerolog.New(&r.log),
 	})
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)

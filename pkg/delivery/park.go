@@ -23,8 +23,9 @@ const (
 // what a destination refuses of one cluster stops only that one.
 type yard struct {
 	source Source
-	limit  int // bytes of all
-	share  int // bytes of a cluster above which it is held; it is too while all take half of limit
+	limit  int // bytes of all, as far as chunks can be given back instead
+	most   int // bytes of all: limit and the batches that may be in hand when every cluster is held
+	share  int // bytes of a cluster above which it is held; all are held while they take half of limit
 
 	mu    sync.Mutex
 	bytes int
@@ -38,18 +39,20 @@ type plot struct {
 
 func newYard(source Source, set *outputs.Common) *yard {
 	size := int(set.Batch.MaxBytes)
-	return &yard{source: source, limit: set.Workers * size, share: size / 2, plots: map[string]*plot{}}
+	batch := size + min(set.Batch.MaxEvents, size/entryOverhead)*eventCost + 2*lotCost
+	limit := set.Workers * size
+	return &yard{source: source, limit: limit, most: limit + (set.Workers+2)*batch, share: size / 2, plots: map[string]*plot{}}
 }
 
-// enter makes room for the cost of each cluster, or returns false.
-func (y *yard) enter(costs map[string]int) bool {
+// enter makes room for the cost of each cluster, or returns false where it would be more than limit.
+func (y *yard) enter(costs map[string]int, limit int) bool {
 	y.mu.Lock()
 	defer y.mu.Unlock()
 	sum := 0
 	for _, cost := range costs {
 		sum += cost
 	}
-	if y.bytes+sum > y.limit {
+	if y.bytes+sum > limit {
 		return false
 	}
 	y.bytes += sum
@@ -111,15 +114,15 @@ func (y *yard) held() []string {
 }
 
 // park has goroutines of the loop carry w on, so that the worker is free for other events. What the
-// output only paces waits apart from what failed. Without room for w, chunks of held clusters go
+// output only paces waits apart from what failed. When much is parked, chunks of held clusters go
 // back to the source, as far as nothing of them is settled; without room for the rest it returns
 // false, and the worker itself carries that on.
 func (s *sender) park(w *work) bool {
 	y := s.loop.yard
 	lots := w.lots()
-	if !y.enter(costs(lots)) {
+	if !y.enter(costs(lots), y.limit) {
 		s.putBack(w)
-		if lots = w.lots(); !y.enter(costs(lots)) {
+		if lots = w.lots(); !y.enter(costs(lots), y.most) {
 			return false
 		}
 	}
