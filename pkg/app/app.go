@@ -19,6 +19,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/config"
 	"github.com/seed-afc6a195/aggregator/pkg/delivery"
 	"github.com/seed-afc6a195/aggregator/pkg/forward"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs/awsclient"
 	"github.com/seed-afc6a195/aggregator/pkg/route"
 	"github.com/seed-afc6a195/aggregator/pkg/status"
 	"github.com/seed-afc6a195/aggregator/pkg/tls"
@@ -59,6 +60,7 @@ type App struct {
 	budget      *forward.Budget
 	listeners   []*forward.Server
 	listenerTLS []*tls.Server // by listener; nil without TLS
+	credentials *awsclient.Credentials
 	status      *status.Server
 
 	reloading sync.Mutex // one reload at a time
@@ -78,7 +80,7 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *App, err error)
 	}
 	a := &App{
 		initial: cfg, cfg: cfg, opts: o, started: o.Now(), tried: o.ConfigHash,
-		outputs: map[string]*output{}, retired: map[string]*delivery.Loop{},
+		outputs: map[string]*output{}, retired: map[string]*delivery.Loop{}, credentials: awsclient.NewCredentials(),
 	}
 	a.state = status.ConfigState{Source: o.ConfigSource, Hash: o.ConfigHash, LoadedAt: a.started, Warnings: slices.Clone(cfg.Warnings), Restart: []string{}}
 	defer func() {
@@ -115,7 +117,7 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *App, err error)
 	}
 	a.status = status.New(status.Options{
 		Config: cfg.Status, Snapshot: a.snapshot, Ready: a.readiness, Healthy: func() error { return nil }, Reload: a.Reload, Steer: a.steer,
-		Log: part(o.Log, "status"),
+		DeadLetters: a.deadStore(), Log: part(o.Log, "status"),
 	})
 	return a, a.status.Listen()
 }

@@ -1,14 +1,34 @@
 package status
 
-import "github.com/seed-afc6a195/aggregator/pkg/config/setting"
+import (
+	"fmt"
+	"strings"
+
+	"github.com/seed-afc6a195/aggregator/pkg/config/setting"
+)
 
 // Config is the settings of the status endpoint.
 type Config struct {
 	Address string             `yaml:"address" default:"127.0.0.1:9880" help:"where /status, /metrics and the probes are served"`
-	Token   setting.Secret     `yaml:"token" later:"true" help:"bearer token"`
-	Users   []User             `yaml:"users" later:"true" help:"who may change things or see records"`
+	Token   setting.Secret     `yaml:"token" help:"bearer token for changes and records; on loopback nobody needs it"`
+	Users   []User             `yaml:"users" help:"who may change things or see records too, by name and password"`
 	TLS     *setting.ServerTLS `yaml:"tls" later:"true" help:"serve over TLS"`
 	Pprof   bool               `yaml:"pprof" default:"false" help:"serve /debug/pprof"`
+}
+
+// Check implements setting.Checker.
+func (c *Config) Check(r *setting.Report) {
+	names := map[string]bool{}
+	for i, u := range c.Users {
+		key := fmt.Sprintf("users[%d].name", i)
+		switch {
+		case strings.Contains(u.Name, ":"):
+			r.Add(key, "leave it out", "HTTP can't carry a name with a colon")
+		case names[u.Name]:
+			r.Add(key, "give each a name of its own", "another user has the same name")
+		}
+		names[u.Name] = true
+	}
 }
 
 // User may sign in at the status endpoint.

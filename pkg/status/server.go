@@ -17,6 +17,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -50,18 +51,21 @@ type Options struct {
 	Reload func() error
 	// Steer does what was asked of an output, pause, resume or purge, and says what it did. The error says why not.
 	Steer func(output, what string) (done string, err error)
-	Log   zerolog.Logger
+	// DeadLetters are the program's.
+	DeadLetters DeadStore
+	Log         zerolog.Logger
 }
 
 // Server is the status endpoint. Call Listen, then Run, then Shutdown or the end of Run's context.
 type Server struct {
-	options  Options
-	http     *http.Server
-	listener net.Listener
-	loopback bool   // the listener is on a loopback address
-	hostname string // of this machine
-	samples  samples
-	page     *template.Template
+	options    Options
+	http       *http.Server
+	listener   net.Listener
+	loopback   bool   // the listener is on a loopback address
+	hostname   string // of this machine
+	samples    samples
+	page       *template.Template
+	complained atomic.Int64 // when refused credentials were logged last, nanoseconds since 1970
 }
 
 // New returns a Server that does not listen yet.
@@ -149,6 +153,7 @@ func (s *Server) handler(metrics *prometheus.Registry) http.Handler {
 	mux.HandleFunc("GET /status", s.status)
 	mux.HandleFunc("POST /reload", s.reload)
 	mux.HandleFunc("POST /outputs/{name}/{what}", s.steer)
+	s.deadHandlers(mux)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{
 		ErrorLog: log.New(logWriter{s.options.Log}, "", 0), ErrorHandling: promhttp.ContinueOnError, MaxRequestsInFlight: maxScrapes,
 	}))
@@ -175,38 +180,23 @@ func (s *Server) guard(next http.Handler) http.Handler {
 		switch {
 		case !s.hostAllowed(r):
 			http.Error(w, "this address is served to localhost only: use http://localhost or the address as Host", http.StatusForbidden)
-		case r.Method != http.MethodGet && r.Method != http.MethodHead && !changesAllowed(r):
-			http.Error(w, "changes are taken on loopback only, and not from other sites' pages", http.StatusForbidden)
-		default:
-			next.ServeHTTP(w, r)
+			return
+		case protected(r):
+			if code, why := s.refusal(r); why != "" {
+				if code == http.StatusUnauthorized {
+					h["Www-Authenticate"] = []string{`Bearer realm="aggregator"`, `Basic realm="aggregator", charset="UTF-8"`}
+				}
+				http.Error(w, why, code)
+				return
+			}
 		}
+		next.ServeHTTP(w, r)
 	})
 }
 
 // hostAllowed keeps web pages from reading a loopback endpoint through a name of theirs that
-// resolves to it (DNS rebinding): there the Host must be a name of this machine.
-func (s *Server) hostAllowed(r *http.Request) bool {
-	if !s.loopback || r.Host == "" { // no browser sends an empty one
-		return true
-	}
-	host := r.Host
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		host = h
-	}
-	host = strings.TrimSuffix(strings.Trim(host, "[]"), ".")
-	if ip := net.ParseIP(host); ip != nil {
-		return ip.IsLoopback()
-	}
-	return strings.EqualFold(host, "localhost") || s.hostname != "" && strings.EqualFold(host, s.hostname)
-}
-
-// changesAllowed says whether a request may change things: it came over loopback, where only this machine's users are,
-// and not from a page of another site, which a browser says in Origin.
-func changesAllowed(r *http.Request) bool {
-	local, _ := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
-	origin := r.Header.Get("Origin")
-	return local != nil && local.IP.IsLoopback() && (origin == "" || origin == "http://"+r.Host)
-}
+// resolves to it: there the Host must be a name of this machine.
+func (s *Server) hostAllowed(r *http.Request) bool { return !s.loopback || s.ownHost(r) }
 
 func (s *Server) reload(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")

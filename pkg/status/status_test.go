@@ -285,7 +285,8 @@ func TestPage(t *testing.T) {
 	w := httptest.NewRecorder()
 	s.http.Handler.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", http.NoBody))
 	page := w.Body.String()
-	for _, want := range []string{"aggregator-0", "&lt;script&gt;", "30.0", "half of a key", "line 3: no such key", "osaka", "public",
+	for _, want := range []string{
+		"aggregator-0", "&lt;script&gt;", "30.0", "half of a key", "line 3: no such key", "osaka", "public",
 		"1 of 1, 2 workers", "Elasticsearch 8.14.3", "the template &lt;logs&gt;", "es-1:9200 is down: connection refused", "taken: osaka.",
 		"logs: 1024 KiB/s, 1000 records/s, throttled 9 times", "new: no limit", `class="bad">refused`,
 	} {

@@ -1,0 +1,370 @@
+package main
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/seed-afc6a195/aggregator/internal/sender"
+	"github.com/seed-afc6a195/aggregator/pkg/app"
+	"github.com/seed-afc6a195/aggregator/pkg/config"
+	"github.com/seed-afc6a195/aggregator/pkg/config/setting"
+)
+
+const (
+	deadLong = `Dead letters are events that a destination refused for good, that no route wanted, or that could not be read. They are
+kept, with the reason, until they are sent again, purged, or pushed out by buffer.dead_letters' limits.
+
+The running server is asked through its status endpoint: that of the configuration given with -c, or --status. Where it
+does not run, --data-dir opens its data directory. From another machine the endpoint wants a token (--token-file, or
+AGGREGATOR_STATUS_TOKEN) or a user and password in --status; -c has them already.
+
+Without a subcommand it sums the dead letters up.`
+	deadExample = `  aggregator dead                                                  # how many, of which output, why
+  aggregator dead list --output es --newer-than 1h
+  aggregator dead show 1800000000000000
+  aggregator dead export --reason rejected > rejected.ndjson
+  aggregator dead retry --output es --reason rejected --yes        # after the mapping is fixed
+  aggregator dead purge --older-than 168h`
+)
+
+// deadFlags is what the user may say, and what the commands need of the world.
+type deadFlags struct {
+	getenv func(string) (string, bool)
+	now    func() time.Time
+
+	config, status, token, tokenFile, dataDir string
+	filter                                    app.DeadFilter
+	ids                                       []uint
+	json, summary, oldest, all, yes           bool
+	limit                                     int
+	file, to                                  string
+}
+
+func newDeadCommand() *cobra.Command {
+	return (&deadFlags{getenv: os.LookupEnv, now: time.Now}).command()
+}
+
+func (f *deadFlags) command() *cobra.Command {
+	dead := &cobra.Command{
+		Use: "dead", Short: "Look at dead letters, send them again or delete them", Long: deadLong, Example: deadExample,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usageError{fmt.Errorf("unknown command %q; 'aggregator dead --help' lists the commands", args[0])}
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return f.with(cmd, func(s app.DeadStore) error { return f.printSummary(cmd, s) })
+		},
+	}
+	p := dead.PersistentFlags()
+	p.SortFlags = false
+	p.StringVarP(&f.config, "config", "c", "", "configuration `file` of the server: where its status endpoint is, and the token")
+	p.StringVar(&f.status, "status", "", "`URL` of the status endpoint (default http://127.0.0.1:9880)")
+	p.StringVar(&f.token, "token", "", "token for the status endpoint")
+	p.StringVar(&f.tokenFile, "token-file", "", "… with the token in this `file`")
+	p.StringVar(&f.dataDir, "data-dir", "", "open this data `directory`, which no server uses, instead of asking one")
+	f.filters(dead)
+	dead.Flags().BoolVar(&f.json, "json", false, "as JSON")
+	dead.AddCommand(f.listCommand(), f.showCommand(), f.exportCommand(), f.retryCommand(), f.purgeCommand())
+	return dead
+}
+
+// filters adds the flags that choose letters.
+func (f *deadFlags) filters(cmd *cobra.Command) {
+	fs := cmd.Flags()
+	fs.SortFlags = false
+	fs.StringVar(&f.filter.Output, "output", "", "only of this output; "+app.NoOutput+": refused before any")
+	fs.StringVar(&f.filter.Cluster, "cluster", "", "only of this cluster")
+	fs.StringVar(&f.filter.Tag, "tag", "", "only of tags that fit this `pattern`, as in routes: kube.**")
+	fs.StringVar(&f.filter.Reason, "reason", "", "only with this reason: rejected, too_large, unrouted, …")
+	fs.DurationVar(&f.filter.OlderThan, "older-than", 0, "only refused longer ago than this: 24h")
+	fs.DurationVar(&f.filter.NewerThan, "newer-than", 0, "only refused within this time: 30m")
+	fs.UintSliceVar(&f.ids, "id", nil, "only of this number; several with commas")
+}
+
+func (f *deadFlags) listCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "list", Short: "List dead letters, the newest first", Args: noArgs,
+		Long: `Lists dead letters as a table, the newest first: the number that other commands take, how long ago it was refused, by
+which output, of which cluster and tag, the reason, the destination's status and the beginning of its words.`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if f.limit < 0 {
+				return usageError{fmt.Errorf("--limit %d: must not be negative", f.limit)}
+			}
+			return f.with(cmd, func(s app.DeadStore) error {
+				if f.summary {
+					return f.printSummary(cmd, s)
+				}
+				return f.printList(cmd, s)
+			})
+		},
+	}
+	f.filters(cmd)
+	cmd.Flags().IntVar(&f.limit, "limit", 50, "letters at most; 0: all")
+	cmd.Flags().BoolVar(&f.oldest, "oldest", false, "the oldest first")
+	cmd.Flags().BoolVar(&f.json, "json", false, "a line of JSON for each")
+	cmd.Flags().BoolVar(&f.summary, "summary", false, "count them by output, cluster and reason instead")
+	return cmd
+}
+
+func (f *deadFlags) showCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "show ID", Short: "Show everything about one dead letter",
+		Long: "Shows all that is known of a dead letter, and the event as it would have been delivered.",
+		Args: func(cmd *cobra.Command, args []string) error {
+			if err := cobra.ExactArgs(1)(cmd, args); err != nil {
+				return usageError{fmt.Errorf("show needs the number of one letter, which 'aggregator dead list' tells: %w", err)}
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			id, err := parseLetter(args[0])
+			if err != nil {
+				return err
+			}
+			return f.with(cmd, func(s app.DeadStore) error { return f.printLetter(cmd, s, id) })
+		},
+	}
+	cmd.Flags().BoolVar(&f.json, "json", false, "as JSON")
+	return cmd
+}
+
+func (f *deadFlags) exportCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "export", Short: "Write dead letters with their records, a line of JSON for each", Args: noArgs,
+		Long: `Writes dead letters, the oldest first, as lines of JSON: what list tells, with the event under "record" as it would have
+been delivered. Where a letter has several events they are in the list "records", and bytes that are no event are in "raw",
+as base64. The letters stay.`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return f.with(cmd, func(s app.DeadStore) error { return f.export(cmd, s) })
+		},
+	}
+	f.filters(cmd)
+	cmd.Flags().StringVar(&f.file, "file", "", "write to this `file`, not to standard output")
+	return cmd
+}
+
+func (f *deadFlags) retryCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "retry", Short: "Send dead letters again", Args: noArgs,
+		Long: `Puts dead letters back into the queue, for the output that refused them or the one that --to names. Their events keep
+time, tag, cluster and id; a letter is deleted once its event is in the queue, so that a crash loses none. Letters that no
+route wanted are routed again. What is refused again becomes a new dead letter.`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if f.dataDir != "" && f.config == "" {
+				return usageError{errors.New("retry with --data-dir needs -c too: the configuration says which outputs there are")}
+			}
+			return f.change(cmd, "send again", "put back into the queue", func(ctx context.Context, s app.DeadStore, progress func(app.DeadResult)) (app.DeadResult, error) {
+				return s.Retry(ctx, f.filter, f.to, progress)
+			})
+		},
+	}
+	f.changes(cmd)
+	cmd.Flags().StringVar(&f.to, "to", "", "send them to this `output`, not to that which refused them")
+	return cmd
+}
+
+func (f *deadFlags) purgeCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "purge", Short: "Delete dead letters for good", Args: noArgs,
+		Long: "Deletes dead letters. Their events are lost then.",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return f.change(cmd, "delete for good", "deleted", func(ctx context.Context, s app.DeadStore, progress func(app.DeadResult)) (app.DeadResult, error) {
+				return s.Purge(ctx, f.filter, progress)
+			})
+		},
+	}
+	f.changes(cmd)
+	return cmd
+}
+
+func (f *deadFlags) changes(cmd *cobra.Command) {
+	f.filters(cmd)
+	cmd.Flags().BoolVar(&f.all, "all", false, "all dead letters, where no filter is given")
+	cmd.Flags().BoolVar(&f.yes, "yes", false, "don't ask")
+}
+
+// with runs do with the dead letters that the flags say.
+func (f *deadFlags) with(cmd *cobra.Command, do func(app.DeadStore) error) (err error) {
+	if err := f.check(); err != nil {
+		return err
+	}
+	cfg, err := f.load()
+	if err != nil {
+		return err
+	}
+	if f.dataDir == "" {
+		client, err := f.client(cfg)
+		if err != nil {
+			return err
+		}
+		return asUsage(do(client))
+	}
+	if cfg == nil {
+		if cfg, err = config.Defaults(config.Options{}); err != nil {
+			return err
+		}
+	}
+	cfg.Buffer.Path = f.dataDir
+	log, _ := newLogger(config.Log{Level: "warn", Format: "console"}, cmd.ErrOrStderr())
+	store, err := app.OpenDeadLetters(cfg, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
+	return asUsage(do(store))
+}
+
+// asUsage gives what made no sense the exit code of wrong usage.
+func asUsage(err error) error {
+	if errors.Is(err, app.ErrDeadRequest) {
+		return usageError{err}
+	}
+	return err
+}
+
+// load reads the configuration, nil where none is given.
+func (f *deadFlags) load() (*config.Config, error) {
+	if f.config == "" {
+		return nil, nil
+	}
+	loaded, err := loadConfig(f.config)
+	return loaded.Config, err
+}
+
+func (f *deadFlags) check() error {
+	switch {
+	case f.dataDir != "" && (f.status != "" || f.token != "" || f.tokenFile != ""):
+		return usageError{errors.New("--data-dir asks no server: leave out --status and --token, or --data-dir")}
+	case f.token != "" && f.tokenFile != "":
+		return usageError{errors.New("--token and --token-file: give one of them")}
+	case f.filter.OlderThan < 0 || f.filter.NewerThan < 0:
+		return usageError{errors.New("--older-than and --newer-than: must not be negative")}
+	}
+	f.filter.IDs = nil
+	for _, id := range f.ids {
+		f.filter.IDs = append(f.filter.IDs, uint64(id))
+	}
+	f.filter.All = f.all
+	return nil
+}
+
+// client returns what asks the server.
+func (f *deadFlags) client(cfg *config.Config) (*app.DeadClient, error) {
+	c := &app.DeadClient{Address: "http://127.0.0.1:9880"}
+	if cfg != nil {
+		u := url.URL{Scheme: "http", Host: reachable(cfg.Status.Address)}
+		if c.Token = cfg.Status.Token; c.Token.Reveal() == "" && len(cfg.Status.Users) > 0 {
+			u.User = url.UserPassword(cfg.Status.Users[0].Name, cfg.Status.Users[0].Password.Reveal())
+		}
+		c.Address = u.String()
+	}
+	if f.status != "" {
+		c.Address = f.status
+		if !strings.Contains(c.Address, "://") {
+			c.Address = "http://" + c.Address
+		}
+		if u, err := url.Parse(c.Address); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+			return nil, usageError{errors.New("--status: must be a URL like http://127.0.0.1:9880")}
+		}
+	}
+	switch token, ok := f.getenv("AGGREGATOR_STATUS_TOKEN"); {
+	case f.token != "":
+		c.Token = setting.NewSecret(f.token)
+	case f.tokenFile != "":
+		text, err := os.ReadFile(f.tokenFile)
+		if err != nil {
+			return nil, usageError{fmt.Errorf("--token-file: %w", err)}
+		}
+		c.Token = setting.NewSecret(strings.TrimSpace(string(text)))
+	case ok && cfg == nil:
+		c.Token = setting.NewSecret(token)
+	}
+	return c, nil
+}
+
+// reachable returns where an endpoint that listens on address is reached from this machine.
+func reachable(address string) string {
+	host, port, err := net.SplitHostPort(address)
+	if ip := net.ParseIP(host); err == nil && (host == "" || ip != nil && ip.IsUnspecified()) {
+		return net.JoinHostPort("127.0.0.1", port)
+	}
+	return address
+}
+
+// change asks, if need be, and then does what changes letters.
+func (f *deadFlags) change(cmd *cobra.Command, what, did string,
+	do func(context.Context, app.DeadStore, func(app.DeadResult)) (app.DeadResult, error),
+) error {
+	return f.with(cmd, func(s app.DeadStore) error {
+		if err := f.filter.CheckChange(); err != nil {
+			return usageError{errors.New("choose the dead letters with a filter, or with --all and none")}
+		}
+		filter := f.filter
+		filter.All = false
+		total, err := s.Summary(cmd.Context(), filter)
+		if err != nil {
+			return err
+		}
+		out := cmd.OutOrStdout()
+		if total.Letters == 0 {
+			_, err := fmt.Fprintln(out, "no dead letters fit")
+			return err
+		}
+		if !f.yes {
+			if !isTerminal(cmd.InOrStdin()) {
+				return usageError{fmt.Errorf("%s: with --yes, since nobody can be asked here", plural(total.Letters, "dead letter"))}
+			}
+			if sure, err := f.ask(cmd, total, what); !sure {
+				return err
+			}
+		}
+		var events atomic.Int64
+		bar := newProgress(cmd.ErrOrStderr(), time.Now())
+		stop := bar.start(200*time.Millisecond, func() sender.Progress {
+			n := events.Load()
+			return sender.Progress{Done: uint64(n), Fraction: min(1, float64(n)/float64(max(1, total.Events)))}
+		})
+		result, err := do(cmd.Context(), s, func(r app.DeadResult) { events.Store(r.Events) })
+		stop()
+		return errors.Join(err, printResult(out, did, result))
+	})
+}
+
+// ask shows what is about to change and waits for an answer.
+func (f *deadFlags) ask(cmd *cobra.Command, total app.DeadSummary, what string) (sure bool, err error) {
+	if err := f.writeSummary(cmd.ErrOrStderr(), total); err != nil {
+		return false, err
+	}
+	cmd.PrintErrf("%s these %s? [y/N] ", capital(what), plural(total.Letters, "dead letter"))
+	answer, _ := bufio.NewReader(cmd.InOrStdin()).ReadString('\n') // without an answer: no
+	switch strings.ToLower(strings.TrimSpace(answer)) {
+	case "y", "yes":
+		return true, nil
+	}
+	return false, errors.New("nothing was changed")
+}
+
+func capital(text string) string { return strings.ToUpper(text[:1]) + text[1:] }
+
+func plural(n int64, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return fmt.Sprintf("%d %s", n, what)
+}
+
+// orNone is how a letter's output is shown.
+func orNone(output string) string { return cmp.Or(output, app.NoOutput) }

@@ -1,0 +1,269 @@
+package main
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"text/tabwriter"
+	"time"
+	"unicode"
+
+	"github.com/spf13/cobra"
+
+	"github.com/seed-afc6a195/aggregator/internal/sender"
+	"github.com/seed-afc6a195/aggregator/pkg/app"
+)
+
+// Widths of columns that hold what a client or a destination says.
+const (
+	tagWidth    = 40
+	detailWidth = 80
+)
+
+// parseLetter reads a letter's number.
+func parseLetter(text string) (uint64, error) {
+	id, err := strconv.ParseUint(text, 10, 63)
+	if err != nil || id == 0 {
+		return 0, usageError{fmt.Errorf("%q is no letter's number; 'aggregator dead list' tells them", text)}
+	}
+	return id, nil
+}
+
+func (f *deadFlags) printSummary(cmd *cobra.Command, s app.DeadStore) error {
+	total, err := s.Summary(cmd.Context(), f.filter)
+	if err != nil {
+		return err
+	}
+	if f.json {
+		return json.NewEncoder(cmd.OutOrStdout()).Encode(total)
+	}
+	return f.writeSummary(cmd.OutOrStdout(), total)
+}
+
+func (f *deadFlags) writeSummary(w io.Writer, s app.DeadSummary) error {
+	if s.Letters == 0 {
+		_, err := fmt.Fprintln(w, "no dead letters")
+		return err
+	}
+	if _, err := fmt.Fprintf(w, "%s with %s, refused between %s ago and %s ago; all dead letters take %.1f MiB on disk\n\n",
+		plural(s.Letters, "dead letter"), plural(s.Events, "event"), f.age(s.Oldest), f.age(s.Newest), float64(s.Bytes)/(1<<20)); err != nil {
+		return err
+	}
+	t := newTable(w, "OUTPUT", "CLUSTER", "REASON", "LETTERS", "EVENTS")
+	for _, n := range s.By {
+		t.row(orNone(n.Output), n.Cluster, n.Reason, strconv.FormatInt(n.Letters, 10), strconv.FormatInt(n.Events, 10))
+	}
+	return t.end()
+}
+
+func (f *deadFlags) printList(cmd *cobra.Command, s app.DeadStore) error {
+	w := cmd.OutOrStdout()
+	t := newTable(w, "ID", "AGE", "OUTPUT", "CLUSTER", "TAG", "REASON", "STATUS", "EVENTS", "DETAIL")
+	n := 0
+	more, err := f.pages(cmd, s, app.DeadPage{Newest: !f.oldest}, f.limit, func(l *app.DeadLetter) error {
+		n++
+		if f.json {
+			return json.NewEncoder(w).Encode(l)
+		}
+		status := "-"
+		if l.Status != 0 {
+			status = strconv.Itoa(l.Status)
+		}
+		t.row(strconv.FormatUint(l.ID, 10), f.age(l.Time), orNone(l.Output), l.Cluster, cut(l.Tag, tagWidth), l.Reason, status,
+			strconv.Itoa(l.Events), cut(l.Detail, detailWidth))
+		return nil
+	})
+	switch {
+	case f.json:
+		return err
+	case n == 0 && err == nil:
+		_, err = fmt.Fprintln(w, "no dead letters")
+		return err
+	}
+	err = errors.Join(err, t.end())
+	if more && err == nil {
+		cmd.PrintErrf("these are %d; --limit shows more, filters fewer, --summary counts them\n", n)
+	}
+	return err
+}
+
+// pages calls fn for the letters that fit, at most limit, and says whether there are more.
+func (f *deadFlags) pages(cmd *cobra.Command, s app.DeadStore, page app.DeadPage, limit int, fn func(*app.DeadLetter) error) (more bool, err error) {
+	for left := limit; limit == 0 || left > 0; {
+		page.Limit = app.MaxDeadLimit
+		if limit > 0 {
+			page.Limit = min(left, page.Limit)
+		}
+		list, err := s.List(cmd.Context(), f.filter, page)
+		if err != nil {
+			return false, err
+		}
+		for i := range list.Letters {
+			if err := fn(&list.Letters[i]); err != nil {
+				return false, err
+			}
+		}
+		if left, page.After = left-len(list.Letters), list.Next; list.Next == 0 {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+func (f *deadFlags) printLetter(cmd *cobra.Command, s app.DeadStore, id uint64) error {
+	l, err := s.Get(cmd.Context(), id)
+	if err != nil {
+		return err
+	}
+	w := cmd.OutOrStdout()
+	if f.json {
+		return json.NewEncoder(w).Encode(l)
+	}
+	t := newTable(w)
+	for _, row := range [][2]string{
+		{"id", strconv.FormatUint(l.ID, 10)},
+		{"refused", l.Time.UTC().Format(time.RFC3339) + ", " + f.age(l.Time) + " ago"},
+		{"output", orNone(l.Output)},
+		{"cluster", l.Cluster},
+		{"tag", l.Tag},
+		{"reason", l.Reason},
+		{"status", strconv.Itoa(l.Status)},
+		{"detail", l.Detail},
+		{"attempts", strconv.Itoa(l.Attempts)},
+		{"event id", l.EventID},
+		{"events", strconv.Itoa(l.Events)},
+	} {
+		if row[1] != "" && row[1] != "0" {
+			t.row(row[0], row[1])
+		}
+	}
+	if err := t.end(); err != nil {
+		return err
+	}
+	records := l.Records
+	if l.Record != nil {
+		records = append(records, l.Record)
+	}
+	for _, r := range records {
+		var b bytes.Buffer
+		if err := json.Indent(&b, r, "", "  "); err != nil {
+			return fmt.Errorf("read the record of letter %d: %w", id, err)
+		}
+		if _, err := fmt.Fprintf(w, "\n%s\n", printable(b.String())); err != nil {
+			return err
+		}
+	}
+	if len(l.Raw) > 0 {
+		_, err = fmt.Fprintf(w, "\nwhat came can't be read as an event; as base64:\n%s\n", base64.StdEncoding.EncodeToString(l.Raw))
+	}
+	return err
+}
+
+func (f *deadFlags) export(cmd *cobra.Command, s app.DeadStore) (err error) {
+	w := cmd.OutOrStdout()
+	if f.file != "" {
+		file, err := os.OpenFile(f.file, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+		if err != nil {
+			return usageError{fmt.Errorf("--file: %w", err)}
+		}
+		n, err := f.exportTo(cmd, s, file)
+		if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
+			return fmt.Errorf("%s holds %s only: %w", f.file, plural(n, "dead letter"), err)
+		}
+		_, err = fmt.Fprintf(w, "wrote %s to %s\n", plural(n, "dead letter"), f.file)
+		return err
+	}
+	_, err = f.exportTo(cmd, s, w)
+	return err
+}
+
+func (f *deadFlags) exportTo(cmd *cobra.Command, s app.DeadStore, w io.Writer) (letters int64, err error) {
+	var events atomic.Int64
+	bar := newProgress(cmd.ErrOrStderr(), time.Now())
+	bar.live = bar.live && !isTerminal(w) // the lines and it would overwrite each other
+	stop := bar.start(200*time.Millisecond, func() sender.Progress {
+		return sender.Progress{Done: uint64(events.Load()), Fraction: -1}
+	})
+	defer stop()
+	out := json.NewEncoder(w)
+	out.SetEscapeHTML(false)
+	_, err = f.pages(cmd, s, app.DeadPage{Records: true}, 0, func(l *app.DeadLetter) error {
+		letters++
+		events.Add(int64(l.Events))
+		return out.Encode(l)
+	})
+	return letters, err
+}
+
+func printResult(w io.Writer, did string, r app.DeadResult) error {
+	_, err := fmt.Fprintf(w, "%s %s with %s\n", did, plural(r.Letters, "dead letter"), plural(r.Events, "event"))
+	for _, why := range slices.Sorted(maps.Keys(r.Skipped)) {
+		if err == nil {
+			_, err = fmt.Fprintf(w, "left %s: %s\n", plural(r.Skipped[why], "dead letter"), printable(why))
+		}
+	}
+	return err
+}
+
+// age is how long ago t was, as people say it.
+func (f *deadFlags) age(t time.Time) string {
+	d := max(0, f.now().Sub(t))
+	switch {
+	case d < time.Minute:
+		return fmt.Sprintf("%ds", int(d.Seconds()))
+	case d < time.Hour:
+		return fmt.Sprintf("%dm", int(d.Minutes()))
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%dh%02dm", int(d.Hours()), int(d.Minutes())%60)
+	default:
+		return fmt.Sprintf("%dd", int(d.Hours()/24))
+	}
+}
+
+// printable replaces what a terminal may obey, or shows as something else, but for line breaks.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) || r == '\n' {
+			return r
+		}
+		return unicode.ReplacementChar
+	}, text)
+}
+
+// cut shortens text to one line of at most n characters.
+func cut(text string, n int) string {
+	text, rest, _ := strings.Cut(text, "\n")
+	if r := []rune(text); len(r) > n || rest != "" {
+		return string(r[:min(len(r), n-1)]) + "…"
+	}
+	return text
+}
+
+// table is columns of text.
+type table struct{ w *tabwriter.Writer }
+
+func newTable(w io.Writer, head ...string) *table {
+	t := &table{tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)}
+	if len(head) > 0 {
+		t.row(head...)
+	}
+	return t
+}
+
+func (t *table) row(cells ...string) {
+	for i, c := range cells {
+		cells[i] = strings.ReplaceAll(printable(c), "\n", " ")
+	}
+	_, _ = fmt.Fprintln(t.w, strings.Join(cells, "\t")) // end says what went wrong
+}
+
+func (t *table) end() error { return t.w.Flush() }

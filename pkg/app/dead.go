@@ -1,0 +1,352 @@
+package app
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/seed-afc6a195/aggregator/pkg/buffer"
+	"github.com/seed-afc6a195/aggregator/pkg/config"
+	"github.com/seed-afc6a195/aggregator/pkg/event"
+	"github.com/seed-afc6a195/aggregator/pkg/route"
+	"github.com/seed-afc6a195/aggregator/pkg/status"
+)
+
+// Names of package status for commands.
+type (
+	// DeadStore is status.DeadStore.
+	DeadStore = status.DeadStore
+	// DeadClient is status.DeadClient.
+	DeadClient = status.DeadClient
+	// DeadFilter is status.DeadFilter.
+	DeadFilter = status.DeadFilter
+	// DeadPage is status.DeadPage.
+	DeadPage = status.DeadPage
+	// DeadLetter is status.DeadLetter.
+	DeadLetter = status.DeadLetter
+	// DeadSummary is status.DeadSummary.
+	DeadSummary = status.DeadSummary
+	// DeadResult is status.DeadResult.
+	DeadResult = status.DeadResult
+)
+
+// ErrDeadRequest is status.ErrDeadRequest.
+var ErrDeadRequest = status.ErrDeadRequest
+
+// Constants of package status for commands.
+const (
+	NoOutput     = status.NoOutput
+	MaxDeadLimit = status.MaxDeadLimit
+)
+
+// pageBytes is how many bytes of entries a part of a listing holds, about.
+const pageBytes = 1 << 20
+
+// deadStore is the status endpoint's view of the queue's dead letters.
+type deadStore struct {
+	queue  *buffer.Store
+	config func() *config.Config // in force
+	rules  func() *rules         // in force
+	now    func() time.Time
+	log    zerolog.Logger
+}
+
+func (a *App) deadStore() deadStore {
+	current := func() *config.Config {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		return a.cfg
+	}
+	return deadStore{a.queue, current, func() *rules { return a.ingest.rules.Load() }, a.opts.Now, a.opts.Log}
+}
+
+// OfflineDeadLetters are the dead letters of a data directory that no server uses.
+type OfflineDeadLetters struct{ deadStore }
+
+// OpenDeadLetters opens the queue in cfg.Buffer.Path, which must be there and not in use, for its dead
+// letters; what a retry puts into the queue is delivered after the next start. Nothing is evicted.
+func OpenDeadLetters(cfg *config.Config, log zerolog.Logger) (*OfflineDeadLetters, error) {
+	dir := cfg.Buffer.Path
+	if _, err := os.Stat(filepath.Join(dir, "dead")); err != nil {
+		return nil, fmt.Errorf("%s is no data directory with dead letters: %w", dir, err)
+	}
+	routes, err := route.New(cfg.Routes)
+	if err != nil {
+		return nil, err
+	}
+	registry, err := newRegistry(cfg)
+	if err != nil {
+		return nil, err
+	}
+	limits := queueLimits(cfg)
+	b := cfg.Buffer
+	b.DeadLetters = buffer.DeadLettersConfig{}
+	queue, err := buffer.Open(b, buffer.Options{
+		Log: log, OutputLimits: limits.Outputs, ClusterLimits: limits.Clusters, ClusterWhenFull: limits.ClusterWhenFull,
+	})
+	if errors.Is(err, buffer.ErrInUse) {
+		return nil, fmt.Errorf("a server uses the data directory %s: leave out --data-dir to ask that server, by --status or -c: %w", dir, err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open the queue in %s: %w", dir, err)
+	}
+	r := &rules{routes, registry, true}
+	return &OfflineDeadLetters{deadStore{queue, func() *config.Config { return cfg }, func() *rules { return r }, time.Now, log}}, nil
+}
+
+// Close gives the directory back.
+func (d *OfflineDeadLetters) Close() error { return d.queue.Close() }
+
+// filter returns f in the queue's terms.
+func (d deadStore) filter(f *status.DeadFilter) (buffer.Filter, error) {
+	to := buffer.Filter{Output: f.Output, Cluster: f.Cluster, Reason: f.Reason, IDs: f.IDs}
+	if f.Output == status.NoOutput {
+		to.Output, to.NoOutput = "", true
+	}
+	if f.Tag != "" {
+		p, err := route.Compile(f.Tag)
+		if err != nil {
+			return to, fmt.Errorf("%w: tag: %w", status.ErrDeadRequest, err)
+		}
+		to.Tag = p.Match
+	}
+	now := d.now()
+	if f.OlderThan > 0 {
+		to.Until = now.Add(-f.OlderThan)
+	}
+	if f.NewerThan > 0 {
+		to.Since = now.Add(-f.NewerThan)
+	}
+	return to, nil
+}
+
+// Summary implements status.DeadStore.
+func (d deadStore) Summary(ctx context.Context, f status.DeadFilter) (s status.DeadSummary, err error) {
+	filter, err := d.filter(&f)
+	if err != nil {
+		return s, err
+	}
+	letters := d.queue.DeadLetters()
+	by, oldest, newest, err := letters.Count(ctx, filter)
+	if err != nil {
+		return s, err
+	}
+	s.Oldest, s.Newest, s.Bytes = oldest, newest, letters.Stats().Bytes
+	for k, n := range by {
+		s.Letters, s.Events = s.Letters+n.Letters, s.Events+n.Events
+		s.By = append(s.By, status.DeadCount{Output: k.Output, Cluster: k.Cluster, Reason: k.Reason, Letters: n.Letters, Events: n.Events})
+	}
+	slices.SortFunc(s.By, func(a, b status.DeadCount) int {
+		return cmp.Or(cmp.Compare(b.Events, a.Events), cmp.Compare(a.Output, b.Output), cmp.Compare(a.Cluster, b.Cluster), cmp.Compare(a.Reason, b.Reason))
+	})
+	return s, nil
+}
+
+// List implements status.DeadStore.
+func (d deadStore) List(ctx context.Context, f status.DeadFilter, p status.DeadPage) (list status.DeadList, err error) {
+	filter, err := d.filter(&f)
+	if err != nil {
+		return list, err
+	}
+	letters, more, err := d.queue.DeadLetters().Page(ctx, filter, buffer.Page{
+		After: p.After, Newest: p.Newest, Limit: min(p.Limit, status.MaxDeadLimit), Bytes: pageBytes, Bare: !p.Records,
+	})
+	if err != nil {
+		return list, err
+	}
+	show := d.shower(p.Records)
+	for i := range letters {
+		list.Letters = append(list.Letters, show(&letters[i]))
+	}
+	if more {
+		list.Next = letters[len(letters)-1].ID
+	}
+	return list, nil
+}
+
+// Get implements status.DeadStore.
+func (d deadStore) Get(ctx context.Context, id uint64) (status.DeadLetter, error) {
+	l, err := d.queue.DeadLetters().Get(ctx, id)
+	if errors.Is(err, buffer.ErrNoLetter) {
+		err = fmt.Errorf("%w: %d", status.ErrDeadUnknown, id)
+	}
+	if err != nil {
+		return status.DeadLetter{}, err
+	}
+	return d.shower(true)(&l), nil
+}
+
+// shower returns what shows letters, with their events as their outputs would deliver them.
+func (d deadStore) shower(records bool) func(*buffer.Letter) status.DeadLetter {
+	cfg := d.config()
+	static := clusterFields(cfg)
+	encoders := map[string]*event.Encoder{}
+	encoder := func(output string) *event.Encoder {
+		e := encoders[output]
+		if e == nil {
+			fields := event.Fields{Time: "@timestamp", Tag: "tag", Cluster: "cluster"}
+			if out, ok := cfg.Outputs[output]; ok {
+				fields = out.Common.Fields
+			}
+			e = event.NewEncoder(fields)
+			e.SetClusterFields(static)
+			encoders[output] = e
+		}
+		return e
+	}
+	return func(l *buffer.Letter) status.DeadLetter {
+		s := status.DeadLetter{
+			ID: l.ID, Time: l.Time.UTC(), Output: l.Output, Cluster: l.Cluster, Tag: l.Tag, Status: l.Status, Reason: l.Reason, Detail: l.Detail,
+			Attempts: l.Attempts, EventID: l.EventID, Events: l.Events,
+		}
+		if !records {
+			return s
+		}
+		all := rendered(l, encoder(l.Output))
+		switch len(all) {
+		case 0:
+			s.Raw = l.Entry
+		case 1:
+			s.Record = all[0]
+		default:
+			s.Records = all
+		}
+		return s
+	}
+}
+
+// rendered returns the events of l as JSON, none where it is not all events.
+func rendered(l *buffer.Letter, e *event.Encoder) (all []json.RawMessage) {
+	if !l.Readable() {
+		return nil
+	}
+	c := event.Chunk{Cluster: l.Cluster, Tag: l.Tag, Entries: l.Entry}
+	if p, ok := l.Part(); ok {
+		c.Parts = []event.Part{p}
+	}
+	var ev event.Event
+	for it := c.Iterator(); it.Next(&ev); {
+		text, err := e.AppendEvent(nil, &ev)
+		if err != nil {
+			return nil
+		}
+		all = append(all, text)
+	}
+	return all
+}
+
+// Purge implements status.DeadStore.
+func (d deadStore) Purge(ctx context.Context, f status.DeadFilter, progress func(status.DeadResult)) (result status.DeadResult, err error) {
+	filter, err := d.changing(&f)
+	if err != nil {
+		return result, err
+	}
+	n, err := d.queue.DeadLetters().Purge(ctx, filter, func(n buffer.DeadCount) {
+		progress(status.DeadResult{Letters: n.Letters, Events: n.Events})
+	})
+	if n.Letters > 0 {
+		d.log.Info().Int64("letters", n.Letters).Int64("events", n.Events).Msg("dead letters were purged as asked")
+	}
+	return status.DeadResult{Letters: n.Letters, Events: n.Events}, asked(err)
+}
+
+// changing is filter for what changes something.
+func (d deadStore) changing(f *status.DeadFilter) (buffer.Filter, error) {
+	if err := f.CheckChange(); err != nil {
+		return buffer.Filter{}, err
+	}
+	return d.filter(f)
+}
+
+// asked returns the queue's error in the endpoint's terms.
+func asked(err error) error {
+	if errors.Is(err, buffer.ErrBusy) {
+		return status.ErrDeadBusy
+	}
+	return err
+}
+
+// Retry implements status.DeadStore.
+func (d deadStore) Retry(ctx context.Context, f status.DeadFilter, to string, progress func(status.DeadResult)) (result status.DeadResult, err error) {
+	filter, err := d.changing(&f)
+	if err != nil {
+		return result, err
+	}
+	cfg := d.config()
+	if err := d.known(ctx, cfg, filter, to); err != nil {
+		return result, err
+	}
+	r := returner{rules: d.rules(), cfg: cfg, to: to, lists: map[string][]string{}}
+	show := func(r buffer.Retried) status.DeadResult {
+		return status.DeadResult{Letters: r.Letters, Events: r.Events, Skipped: r.Skipped}
+	}
+	done, err := d.queue.Retry(ctx, filter, r.route, func(r buffer.Retried) { progress(show(r)) })
+	if done.Letters > 0 {
+		d.log.Info().Int64("letters", done.Letters).Int64("events", done.Events).Msg("dead letters were put back into the queue as asked")
+	}
+	if errors.Is(err, buffer.ErrFull) {
+		err = fmt.Errorf("stopped: there is no room in the queue for more; try again when it has drained: %w", err)
+	}
+	return show(done), asked(err)
+}
+
+// known holds that the letters can go somewhere: to the output named, or each to its own.
+func (d deadStore) known(ctx context.Context, cfg *config.Config, filter buffer.Filter, to string) error {
+	names := strings.Join(cfg.OutputNames(), ", ")
+	if to != "" {
+		if _, ok := cfg.Outputs[to]; !ok {
+			return fmt.Errorf("%w: no output is named %q, there are %s", status.ErrDeadRequest, to, names)
+		}
+		return nil
+	}
+	by, _, _, err := d.queue.DeadLetters().Count(ctx, filter)
+	if err != nil {
+		return err
+	}
+	for k := range by {
+		if _, ok := cfg.Outputs[k.Output]; !ok && k.Output != "" {
+			return fmt.Errorf("%w: output %s, which refused some of these, is not configured any more: choose one of %s to send them to (to=, --to)",
+				status.ErrDeadRequest, k.Output, names)
+		}
+	}
+	return nil
+}
+
+// returner says where letters go. The lists are shared by letters that go the same way.
+type returner struct {
+	rules *rules
+	cfg   *config.Config
+	to    string
+	lists map[string][]string
+}
+
+func (r *returner) route(l *buffer.Letter) (outputs []string, why string) {
+	name := cmp.Or(r.to, l.Output)
+	if name == "" {
+		switch {
+		case !r.rules.clusters.Allows(l.Cluster, l.Tag):
+			return nil, "their cluster may not send their tag"
+		default:
+			if m := r.rules.routes.Match(l.Cluster, l.Tag); m != nil && len(m.Outputs) > 0 {
+				return m.Outputs, ""
+			}
+			return nil, "no route wants them"
+		}
+	}
+	if _, ok := r.cfg.Outputs[name]; !ok {
+		return nil, "their output is not configured any more"
+	}
+	if r.lists[name] == nil {
+		r.lists[name] = []string{name}
+	}
+	return r.lists[name], ""
+}

@@ -1,0 +1,372 @@
+package status
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/seed-afc6a195/aggregator/pkg/config/setting"
+)
+
+// letters is a DeadStore with letters 1 to n that notes what it is asked for.
+type letters struct {
+	n     uint64
+	asked []string
+	err   error
+}
+
+func (l *letters) note(what string, f DeadFilter, more ...any) {
+	l.asked = append(l.asked, fmt.Sprintf("%s %+v %v", what, f, more))
+}
+
+func (l *letters) Summary(_ context.Context, f DeadFilter) (DeadSummary, error) {
+	l.note("summary", f)
+	return DeadSummary{Letters: int64(l.n), Events: 2 * int64(l.n), Oldest: time.Unix(1, 0).UTC()}, l.err
+}
+
+func (l *letters) List(_ context.Context, f DeadFilter, p DeadPage) (list DeadList, err error) {
+	l.note("list", f, p)
+	for id := p.After + 1; id <= l.n && len(list.Letters) < p.Limit; id++ {
+		list.Letters = append(list.Letters, letter(id, p.Records))
+	}
+	if len(list.Letters) == p.Limit {
+		list.Next = p.After + uint64(p.Limit)
+	}
+	return list, l.err
+}
+
+func letter(id uint64, record bool) DeadLetter {
+	l := DeadLetter{ID: id, Time: time.Unix(int64(id), 5).UTC(), Output: "es", Cluster: "c", Tag: "t", Status: 400, Reason: "rejected", Detail: "no\u009bt so", Attempts: 1, Events: 1}
+	if record {
+		l.Record = json.RawMessage(`{"a":1}`)
+	}
+	return l
+}
+
+func (l *letters) Get(_ context.Context, id uint64) (DeadLetter, error) {
+	if id > l.n {
+		return DeadLetter{}, fmt.Errorf("%w: %d", ErrDeadUnknown, id)
+	}
+	return letter(id, true), nil
+}
+
+func (l *letters) Retry(_ context.Context, f DeadFilter, to string, progress func(DeadResult)) (DeadResult, error) {
+	l.note("retry", f, to)
+	return l.change(progress)
+}
+
+func (l *letters) Purge(_ context.Context, f DeadFilter, progress func(DeadResult)) (DeadResult, error) {
+	l.note("purge", f)
+	return l.change(progress)
+}
+
+func (l *letters) change(progress func(DeadResult)) (DeadResult, error) {
+	if errors.Is(l.err, ErrDeadBusy) {
+		return DeadResult{}, l.err
+	}
+	progress(DeadResult{Letters: 1, Events: 2})
+	return DeadResult{Letters: 3, Events: 6, Skipped: map[string]int64{"no route wants them": 1}}, l.err
+}
+
+// deadServer serves the letters.
+func deadServer(t *testing.T, store *letters, config Config) (*Server, string) {
+	t.Helper()
+	s := testServer(func() Snapshot { return Snapshot{} })
+	s.options.DeadLetters, s.options.Config, s.options.Log = store, config, zerolog.Nop()
+	srv := httptest.NewServer(s.handler(s.registry()))
+	t.Cleanup(srv.Close)
+	return s, srv.URL
+}
+
+func TestDeadClient(t *testing.T) {
+	store := &letters{n: 5}
+	_, address := deadServer(t, store, Config{})
+	c := &DeadClient{Address: address + "/"}
+	filter := DeadFilter{
+		Output: "es", Cluster: "c 1", Reason: "r&d", Tag: "kube.**", OlderThan: time.Minute, NewerThan: time.Hour, IDs: []uint64{7, 1 << 60},
+	}
+	summary, err := c.Summary(t.Context(), filter)
+	if err != nil || summary.Letters != 5 || summary.Events != 10 || !summary.Oldest.Equal(time.Unix(1, 0)) {
+		t.Errorf("%+v: %v", summary, err)
+	}
+	list, err := c.List(t.Context(), filter, DeadPage{After: 1, Limit: 2, Newest: true, Records: true})
+	if want := []DeadLetter{letter(2, true), letter(3, true)}; err != nil || list.Next != 3 || len(list.Letters) != 2 || list.Letters[1].Detail != want[1].Detail {
+		t.Errorf("%+v: %v", list, err)
+	}
+	if l, err := c.Get(t.Context(), 4); err != nil || l.ID != 4 || len(l.Record) == 0 {
+		t.Errorf("%+v: %v", l, err)
+	}
+	if _, err := c.Get(t.Context(), 6); !errors.Is(err, ErrDeadUnknown) || strings.Count(err.Error(), "no such") != 1 {
+		t.Errorf("unknown: %v", err)
+	}
+	var steps []DeadResult
+	step := func(r DeadResult) { steps = append(steps, r) }
+	result, err := c.Retry(t.Context(), filter, "es2", step)
+	if err != nil || result.Letters != 3 || result.Skipped["no route wants them"] != 1 || !reflect.DeepEqual(steps, []DeadResult{{Letters: 1, Events: 2}}) {
+		t.Errorf("%+v after %+v: %v", result, steps, err)
+	}
+	if result, err = c.Purge(t.Context(), DeadFilter{All: true}, step); err != nil || result.Events != 6 {
+		t.Errorf("%+v: %v", result, err)
+	}
+	if _, err := c.Purge(t.Context(), DeadFilter{}, step); !errors.Is(err, ErrDeadRequest) {
+		t.Errorf("without a filter: %v", err)
+	}
+	want := []string{
+		fmt.Sprintf("summary %+v []", filter),
+		fmt.Sprintf("list %+v [%v]", filter, DeadPage{After: 1, Limit: 2, Newest: true, Records: true}),
+		fmt.Sprintf("retry %+v [es2]", filter),
+		fmt.Sprintf("purge %+v []", DeadFilter{All: true}),
+	}
+	if !slices.Equal(store.asked, want) {
+		t.Errorf("asked:\n%s\nwant:\n%s", strings.Join(store.asked, "\n"), strings.Join(want, "\n"))
+	}
+
+	store.err = errors.New("the disk is broken")
+	if _, err := c.List(t.Context(), filter, DeadPage{Limit: 1}); err == nil || !strings.Contains(err.Error(), "the disk is broken") {
+		t.Errorf("list: %v", err)
+	}
+	if result, err := c.Retry(t.Context(), filter, "", step); err == nil || err.Error() != "the disk is broken" || result.Letters != 3 {
+		t.Errorf("retry: %+v %v", result, err)
+	}
+	store.err = ErrDeadBusy
+	if _, err := c.Retry(t.Context(), filter, "", step); !errors.Is(err, ErrDeadBusy) {
+		t.Errorf("busy: %v", err)
+	}
+}
+
+func TestDeadClientFailures(t *testing.T) {
+	for name, tc := range map[string]struct {
+		reply func(w http.ResponseWriter)
+		want  string
+	}{
+		"a proxy's page": {func(w http.ResponseWriter) { fmt.Fprint(w, "<html>") }, "read the status endpoint's reply"},
+		"refused":        {func(w http.ResponseWriter) { http.Error(w, "token, please", http.StatusUnauthorized) }, "401 Unauthorized: token, please"},
+		"no endpoint":    {func(w http.ResponseWriter) { w.WriteHeader(http.StatusNotFound) }, "404"},
+		"cut":            {func(w http.ResponseWriter) { fmt.Fprintln(w, `{"letters":1}`) }, "ended early"},
+		"cut hard": {func(w http.ResponseWriter) {
+			fmt.Fprintln(w, `{"letters":1}`)
+			_ = http.NewResponseController(w).Flush()
+			panic(http.ErrAbortHandler)
+		}, "ended early"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { tc.reply(w) }))
+			defer srv.Close()
+			c := &DeadClient{Address: strings.Replace(srv.URL, "//", "//user:s3cr3t@", 1), Token: setting.NewSecret("s3cr3t")}
+			_, err := c.Purge(t.Context(), DeadFilter{All: true}, func(DeadResult) {})
+			if err == nil || !strings.Contains(err.Error(), tc.want) || strings.Contains(err.Error(), "s3cr3t") {
+				t.Errorf("%v, want %s", err, tc.want)
+			}
+		})
+	}
+	for _, address := range []string{"http://user:s3cr3t@127.0.0.1:1", "http://user:s3cr3t@[::", "http://user:s3cr3t@a b"} {
+		if _, err := (&DeadClient{Address: address}).Get(t.Context(), 1); err == nil || strings.Contains(err.Error(), "s3cr3t") {
+			t.Errorf("%s: %v", address, err)
+		}
+	}
+}
+
+func TestDeadRequests(t *testing.T) {
+	for _, tc := range []struct {
+		method, path string
+		code         int
+		contains     string
+	}{
+		{"GET", "/dead-letters", 200, `"record"`},
+		{"GET", "/dead-letters?records=1&limit=2", 200, `"next": 2`},
+		{"GET", "/dead-letters?limit=1001", 400, "1000 at most"},
+		{"GET", "/dead-letters?limit=x", 400, "must be a number"},
+		{"GET", "/dead-letters?after=-1", 400, "must be a number"},
+		{"GET", "/dead-letters?clutser=a", 400, `clutser="a"`},
+		{"GET", "/dead-letters?older_than=5", 400, "a duration"},
+		{"GET", "/dead-letters?older_than=-5s", 400, "a duration"},
+		{"GET", "/dead-letters?newest=maybe", 400, "true or false"},
+		{"GET", "/dead-letters?id=0", 400, "a letter's number"},
+		{"GET", "/dead-letters?" + strings.Repeat("id=1&", 501), 400, "500 at most"},
+		{"GET", "/dead-letters/summary?output=-", 200, `"letters": 5`},
+		{"GET", "/dead-letters/summary?limit=3", 400, "unknown here"},
+		{"GET", "/dead-letters/3", 200, `"id": 3`},
+		{"GET", "/dead-letters/x", 400, "no letter's number"},
+		{"GET", "/dead-letters/9", 404, "no such dead letter"},
+		{"GET", "/dead-letters/export?output=es", 200, `"record":{"a":1}`},
+		{"GET", "/dead-letters/export?x=y", 400, "unknown here"},
+		{"GET", "/dead-letters/retry", 400, "no letter's number"},
+		{"POST", "/dead-letters/retry", 400, "filter, or all"},
+		{"POST", "/dead-letters/retry?all=true&output=es", 400, "contradict"},
+		{"POST", "/dead-letters/retry?all=true", 200, `"done":true`},
+		{"POST", "/dead-letters/purge?to=es&all=1", 400, "unknown here"},
+		{"POST", "/dead-letters/purge?id=1", 200, `"letters":3`},
+		{"DELETE", "/dead-letters", 405, ""},
+	} {
+		_, address := deadServer(t, &letters{n: 5}, Config{})
+		r, err := http.NewRequestWithContext(t.Context(), tc.method, address+tc.path, http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		code, body := do(t, r)
+		if contains := strings.Contains(body, tc.contains); code != tc.code || contains == (tc.path == "/dead-letters" && tc.method == "GET") {
+			t.Errorf("%s %.60s: %d %s, want %d %s", tc.method, tc.path, code, body, tc.code, tc.contains)
+		}
+		if strings.Contains(body, "\u009b") {
+			t.Errorf("%s %.60s: a control character", tc.method, tc.path)
+		}
+	}
+}
+
+func do(t *testing.T, r *http.Request) (code int, body string) {
+	t.Helper()
+	reply, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reply.Body.Close()
+	var b strings.Builder
+	if err := reply.Write(&b); err != nil {
+		t.Fatal(err)
+	}
+	return reply.StatusCode, b.String()
+}
+
+// TestExportPages writes every letter once, over several pages, and is cut where it fails.
+func TestExportPages(t *testing.T) {
+	store := &letters{n: 2*MaxDeadLimit + 10}
+	_, address := deadServer(t, store, Config{})
+	reply, err := http.Get(address + "/dead-letters/export?cluster=c")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reply.Body.Close()
+	d, n := json.NewDecoder(reply.Body), uint64(0)
+	for d.More() {
+		var l DeadLetter
+		if err := d.Decode(&l); err != nil {
+			t.Fatal(err)
+		}
+		if n++; l.ID != n {
+			t.Fatalf("letter %d comes as number %d", l.ID, n)
+		}
+	}
+	if n != store.n || len(store.asked) != 3 {
+		t.Errorf("%d letters by %d pages", n, len(store.asked))
+	}
+}
+
+// TestAccess is who may do what.
+func TestAccess(t *testing.T) {
+	open := []string{"GET /", "GET /status", "GET /metrics", "GET /healthz", "GET /readyz"}
+	closed := []string{
+		"GET /dead-letters", "GET /dead-letters/summary", "GET /dead-letters/1", "GET /dead-letters/export", "POST /dead-letters/retry?all=true",
+		"POST /dead-letters/purge?all=true", "POST /reload", "POST /outputs/es/pause",
+	}
+	far, near := "10.1.2.3:9880", "127.0.0.1:9880"
+	none := Config{}
+	token := Config{Token: setting.NewSecret("t0ken")}
+	users := Config{Users: []User{{"ops", setting.NewSecret("pass")}, {"dev", setting.NewSecret("")}}}
+	bearer := func(t string) func(*http.Request) {
+		return func(r *http.Request) { r.Header.Set("Authorization", "Bearer "+t) }
+	}
+	basic := func(u, p string) func(*http.Request) { return func(r *http.Request) { r.SetBasicAuth(u, p) } }
+	origin := func(o string) func(*http.Request) { return func(r *http.Request) { r.Header.Set("Origin", o) } }
+	anyone := func(*http.Request) {}
+	for _, tc := range []struct {
+		name        string
+		config      Config
+		local, host string
+		who         func(*http.Request)
+		want        int // of what is closed
+	}{
+		{"loopback", none, near, "localhost:9880", anyone, 200},
+		{"loopback with a token set", token, near, "127.0.0.1:9880", anyone, 200},
+		{"loopback by another name", none, near, "evil.example:9880", anyone, 403},
+		{"loopback by another name with a token", token, near, "agg.example", bearer("t0ken"), 200},
+		{"loopback, a page of another site", none, near, "localhost:9880", origin("http://evil.example"), 403},
+		{"loopback, its own page", none, near, "localhost:9880", origin("http://localhost:9880"), 200},
+		{"loopback, another port's page", none, near, "localhost:9880", origin("http://localhost:80"), 403},
+		{"elsewhere, nothing set", none, far, "10.1.2.3:9880", anyone, 403},
+		{"elsewhere claiming to be local", none, far, "localhost", anyone, 403},
+		{"elsewhere, an empty token", none, far, "a", bearer(""), 403},
+		{"elsewhere without", token, far, "a", anyone, 401},
+		{"the token", token, far, "a", bearer("t0ken"), 200},
+		{"the token, behind a TLS proxy", token, far, "a", func(r *http.Request) { bearer("t0ken")(r); origin("https://a")(r) }, 200},
+		{"the token, by another site", token, far, "a", func(r *http.Request) { bearer("t0ken")(r); origin("http://b")(r) }, 403},
+		{"a token too short", token, far, "a", bearer("t0ke"), 401},
+		{"no token", token, far, "a", bearer(""), 401},
+		{"the token as a password", token, far, "a", basic("ops", "t0ken"), 401},
+		{"a user", users, far, "a", basic("ops", "pass"), 200},
+		{"another user's password", users, far, "a", basic("dev", "pass"), 401},
+		{"a wrong password", users, far, "a", basic("ops", "wrong"), 401},
+		{"nobody", users, far, "a", basic("", ""), 401},
+		{"a user's password as a token", users, far, "a", bearer("pass"), 401},
+		{"an empty token where users are", users, far, "a", bearer(""), 401},
+	} {
+		s := testServer(func() Snapshot { return Snapshot{} })
+		s.options.Config, s.options.DeadLetters, s.options.Log = tc.config, &letters{n: 2}, zerolog.Nop()
+		s.options.Reload = func() error { return nil }
+		s.options.Steer = func(string, string) (string, error) { return "done", nil }
+		handler := s.handler(s.registry())
+		local, err := net.ResolveTCPAddr("tcp", tc.local)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, request := range append(slices.Clone(open), closed...) {
+			method, path, _ := strings.Cut(request, " ")
+			r := httptest.NewRequest(method, path, http.NoBody)
+			r = r.WithContext(context.WithValue(r.Context(), http.LocalAddrContextKey, local))
+			r.Host = tc.host
+			tc.who(r)
+			w := httptest.NewRecorder()
+			handler.ServeHTTP(w, r)
+			want := tc.want
+			if slices.Contains(open, request) {
+				want = 200
+			}
+			if w.Code != want {
+				t.Errorf("%s: %s: %d %s, want %d", tc.name, request, w.Code, w.Body, want)
+			}
+			if challenged := len(w.Header().Values("WWW-Authenticate")) == 2; challenged != (want == 401) {
+				t.Errorf("%s: %s: %v", tc.name, request, w.Header())
+			}
+		}
+	}
+}
+
+func TestConfigCheck(t *testing.T) {
+	c := Config{Users: []User{{"a", setting.NewSecret("x")}, {"b:c", setting.NewSecret("x")}, {"a", setting.NewSecret("x")}}}
+	var r setting.Report
+	c.Check(&r)
+	if len(r.Problems) != 2 || r.Problems[0].Key != "users[1].name" || r.Problems[1].Key != "users[2].name" {
+		t.Errorf("%+v", r.Problems)
+	}
+}
+
+func FuzzDeadQuery(f *testing.F) {
+	f.Add("output=es&tag=kube.**&older_than=1h&id=5&id=6&all=true")
+	f.Add("id=&newest=&limit=99999999999999999999")
+	f.Fuzz(func(t *testing.T, text string) {
+		values, err := url.ParseQuery(text)
+		if err != nil {
+			return
+		}
+		q := queryReader{values: values}
+		filter := q.filter()
+		if q.end() != nil {
+			return
+		}
+		again := queryReader{values: filter.query()}
+		if got := again.filter(); again.end() != nil || !reflect.DeepEqual(got, filter) {
+			t.Fatalf("%+v becomes %+v: %v", filter, got, again.err)
+		}
+	})
+}

@@ -1,0 +1,173 @@
+package status
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/seed-afc6a195/aggregator/pkg/config/setting"
+)
+
+// DeadClient asks a running server for its dead letters.
+type DeadClient struct {
+	Address string         // of the status endpoint: a URL, with user and password where it has such
+	Token   setting.Secret // bearer token; not set: none
+	HTTP    *http.Client   // nil: http.DefaultClient
+}
+
+const (
+	maxDeadReply = 256 << 20 // bytes of a reply
+	maxDeadError = 16 << 10  // bytes of a refusal
+	maxDeadStep  = 1 << 20   // bytes of a line of progress
+)
+
+// do sends a request and returns the body of a reply that is no refusal.
+func (c *DeadClient) do(ctx context.Context, method, path string, query url.Values) (io.ReadCloser, error) {
+	u, err := url.Parse(c.Address)
+	if err != nil {
+		return nil, fmt.Errorf("address of the status endpoint: %w", withoutURL(err))
+	}
+	user := u.User
+	u.User = nil
+	shown := u.String()
+	u = u.JoinPath("dead-letters", path)
+	u.RawQuery = query.Encode()
+	r, err := http.NewRequestWithContext(ctx, method, u.String(), http.NoBody) //nolint:gosec // the address is the user's own
+	if err != nil {
+		return nil, fmt.Errorf("ask the status endpoint %s: %w", shown, withoutURL(err))
+	}
+	if password, ok := user.Password(); ok {
+		r.SetBasicAuth(user.Username(), password)
+	}
+	if c.Token.Reveal() != "" {
+		r.Header.Set("Authorization", "Bearer "+c.Token.Reveal())
+	}
+	client := c.HTTP
+	if client == nil {
+		client = http.DefaultClient
+	}
+	reply, err := client.Do(r) //nolint:gosec // see above
+	if err != nil {
+		return nil, fmt.Errorf("ask the status endpoint %s: %w", shown, withoutURL(err))
+	}
+	if reply.StatusCode == http.StatusOK {
+		return reply.Body, nil
+	}
+	defer func() { _ = reply.Body.Close() }()                       // only read from
+	text, _ := io.ReadAll(io.LimitReader(reply.Body, maxDeadError)) // what can be read of it will do
+	why := strings.TrimSpace(string(text))
+	switch reply.StatusCode {
+	case http.StatusBadRequest:
+		return nil, said(ErrDeadRequest, why)
+	case http.StatusConflict:
+		return nil, said(ErrDeadBusy, why)
+	case http.StatusNotFound:
+		if path != "" && path[0] >= '0' && path[0] <= '9' {
+			return nil, said(ErrDeadUnknown, why)
+		}
+	}
+	return nil, fmt.Errorf("the status endpoint %s refused: %s: %s", shown, reply.Status, why)
+}
+
+// withoutURL takes the URL, which may hold a password, off an error.
+func withoutURL(err error) error {
+	if e, ok := errors.AsType[*url.Error](err); ok {
+		return e.Err
+	}
+	return err
+}
+
+// said is an error of that kind with the server's words, which begin with the kind's own.
+func said(kind error, words string) error {
+	words = strings.TrimPrefix(strings.TrimPrefix(words, kind.Error()), ": ")
+	if words == "" {
+		return kind
+	}
+	return fmt.Errorf("%w: %s", kind, words)
+}
+
+// get reads a reply into v.
+func (c *DeadClient) get(ctx context.Context, path string, query url.Values, v any) error {
+	body, err := c.do(ctx, http.MethodGet, path, query)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = body.Close() }() // only read from
+	if err := json.NewDecoder(io.LimitReader(body, maxDeadReply)).Decode(v); err != nil {
+		return fmt.Errorf("read the status endpoint's reply: %w", err)
+	}
+	return nil
+}
+
+// Summary implements DeadStore.
+func (c *DeadClient) Summary(ctx context.Context, filter DeadFilter) (summary DeadSummary, err error) {
+	return summary, c.get(ctx, "summary", filter.query(), &summary)
+}
+
+// List implements DeadStore.
+func (c *DeadClient) List(ctx context.Context, filter DeadFilter, page DeadPage) (list DeadList, err error) {
+	q := filter.query()
+	q.Set("after", strconv.FormatUint(page.After, 10))
+	q.Set("limit", strconv.Itoa(page.Limit))
+	q.Set("newest", strconv.FormatBool(page.Newest))
+	q.Set("records", strconv.FormatBool(page.Records))
+	return list, c.get(ctx, "", q, &list)
+}
+
+// Get implements DeadStore.
+func (c *DeadClient) Get(ctx context.Context, id uint64) (letter DeadLetter, err error) {
+	return letter, c.get(ctx, strconv.FormatUint(id, 10), nil, &letter)
+}
+
+// Retry implements DeadStore.
+func (c *DeadClient) Retry(ctx context.Context, filter DeadFilter, to string, progress func(DeadResult)) (DeadResult, error) {
+	q := filter.query()
+	if to != "" {
+		q.Set("to", to)
+	}
+	return c.change(ctx, "retry", q, progress)
+}
+
+// Purge implements DeadStore.
+func (c *DeadClient) Purge(ctx context.Context, filter DeadFilter, progress func(DeadResult)) (DeadResult, error) {
+	return c.change(ctx, "purge", filter.query(), progress)
+}
+
+// change asks for a change and follows its steps.
+func (c *DeadClient) change(ctx context.Context, path string, query url.Values, progress func(DeadResult)) (result DeadResult, err error) {
+	body, err := c.do(ctx, http.MethodPost, path, query)
+	if err != nil {
+		return result, err
+	}
+	defer func() { _ = body.Close() }() // only read from
+	lines := bufio.NewScanner(body)
+	lines.Buffer(nil, maxDeadStep)
+	for lines.Scan() {
+		var step deadStep
+		if err := json.Unmarshal(lines.Bytes(), &step); err != nil {
+			return result, fmt.Errorf("read the status endpoint's reply: %w", err)
+		}
+		result = step.DeadResult
+		switch {
+		case step.Error != "":
+			return result, errors.New(step.Error)
+		case step.Done:
+			return result, nil
+		}
+		progress(result)
+	}
+	err = lines.Err()
+	if err == nil {
+		err = io.ErrUnexpectedEOF
+	}
+	return result, fmt.Errorf("the status endpoint's reply ended early, what was done so far stays done: %w", err)
+}
+
+var _ DeadStore = (*DeadClient)(nil)

@@ -1,0 +1,234 @@
+package status
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"strconv"
+	"time"
+)
+
+// DeadStore is what the endpoint does with dead letters. A DeadClient does the same over HTTP.
+//
+// Errors: ErrDeadRequest where what was asked makes no sense, ErrDeadUnknown for a number that no
+// letter has, ErrDeadBusy while another retry or purge runs; others say what went wrong. What a retry
+// or a purge had done before an error stays done: its result says how much.
+type DeadStore interface {
+	Summary(ctx context.Context, filter DeadFilter) (DeadSummary, error)
+	List(ctx context.Context, filter DeadFilter, page DeadPage) (DeadList, error)
+	Get(ctx context.Context, id uint64) (DeadLetter, error)
+	// Retry sends the letters again: to the output named to, or where "", to the one that refused each.
+	Retry(ctx context.Context, filter DeadFilter, to string, progress func(DeadResult)) (DeadResult, error)
+	Purge(ctx context.Context, filter DeadFilter, progress func(DeadResult)) (DeadResult, error)
+}
+
+// Kinds of errors.
+var (
+	ErrDeadRequest = errors.New("can't do that with dead letters")
+	ErrDeadUnknown = errors.New("no such dead letter")
+	ErrDeadBusy    = errors.New("another retry or purge of dead letters is under way")
+)
+
+// NoOutput as a filter's output chooses the letters that were refused before any output.
+const NoOutput = "-"
+
+// maxDeadIDs is how many letters a filter may choose by number.
+const maxDeadIDs = 500
+
+// DeadFilter chooses letters; what is empty chooses all. All says that this is meant.
+type DeadFilter struct {
+	Output, Cluster, Reason string
+	Tag                     string        // a pattern, as in routes
+	OlderThan, NewerThan    time.Duration // since they were refused; 0: any
+	IDs                     []uint64
+	All                     bool
+}
+
+// empty says whether f chooses everything.
+func (f *DeadFilter) empty() bool {
+	return f.Output == "" && f.Cluster == "" && f.Reason == "" && f.Tag == "" && f.OlderThan == 0 && f.NewerThan == 0 && len(f.IDs) == 0
+}
+
+// CheckChange holds that a change names what it is for.
+func (f *DeadFilter) CheckChange() error {
+	switch {
+	case f.empty() && !f.All:
+		return fmt.Errorf("%w: choose them with a filter, or all", ErrDeadRequest)
+	case !f.empty() && f.All:
+		return fmt.Errorf("%w: a filter and all contradict each other", ErrDeadRequest)
+	}
+	return nil
+}
+
+// query is f as a URL has it.
+func (f *DeadFilter) query() url.Values {
+	q := url.Values{}
+	for key, value := range map[string]string{"output": f.Output, "cluster": f.Cluster, "reason": f.Reason, "tag": f.Tag} {
+		if value != "" {
+			q.Set(key, value)
+		}
+	}
+	for key, d := range map[string]time.Duration{"older_than": f.OlderThan, "newer_than": f.NewerThan} {
+		if d != 0 {
+			q.Set(key, d.String())
+		}
+	}
+	for _, id := range f.IDs {
+		q.Add("id", strconv.FormatUint(id, 10))
+	}
+	if f.All {
+		q.Set("all", "true")
+	}
+	return q
+}
+
+// queryReader takes a URL's query apart. Errors are the user's; the first counts.
+type queryReader struct {
+	values url.Values
+	err    error
+}
+
+func (q *queryReader) fail(key, value, want string) {
+	if q.err == nil {
+		q.err = fmt.Errorf("%w: %s=%.100q: must be %s", ErrDeadRequest, key, value, want)
+	}
+}
+
+func (q *queryReader) text(key string) string {
+	v := q.values.Get(key)
+	delete(q.values, key)
+	return v
+}
+
+func (q *queryReader) number(key string) uint64 {
+	v := q.text(key)
+	if v == "" {
+		return 0
+	}
+	n, err := strconv.ParseUint(v, 10, 63)
+	if err != nil {
+		q.fail(key, v, "a number")
+	}
+	return n
+}
+
+func (q *queryReader) flag(key string) bool {
+	v := q.text(key)
+	if v == "" {
+		return false
+	}
+	is, err := strconv.ParseBool(v)
+	if err != nil {
+		q.fail(key, v, "true or false")
+	}
+	return is
+}
+
+func (q *queryReader) age(key string) time.Duration {
+	v := q.text(key)
+	if v == "" {
+		return 0
+	}
+	d, err := time.ParseDuration(v)
+	if err != nil || d < 0 {
+		q.fail(key, v, "a duration like 90m or 24h")
+	}
+	return d
+}
+
+func (q *queryReader) filter() DeadFilter {
+	f := DeadFilter{
+		Output: q.text("output"), Cluster: q.text("cluster"), Reason: q.text("reason"), Tag: q.text("tag"),
+		OlderThan: q.age("older_than"), NewerThan: q.age("newer_than"), All: q.flag("all"),
+	}
+	ids := q.values["id"]
+	delete(q.values, "id")
+	if len(ids) > maxDeadIDs {
+		q.fail("id", strconv.Itoa(len(ids))+" of them", fmt.Sprintf("%d at most", maxDeadIDs))
+		return f
+	}
+	for _, v := range ids {
+		id, err := strconv.ParseUint(v, 10, 63)
+		if err != nil || id == 0 {
+			q.fail("id", v, "a letter's number")
+		}
+		f.IDs = append(f.IDs, id)
+	}
+	return f
+}
+
+// end returns the first mistake. What nobody asked for is one too: a filter with a slip of the pen
+// would choose everything.
+func (q *queryReader) end() error {
+	for key := range q.values {
+		q.fail(key, q.values.Get(key), "left out: it is unknown here")
+	}
+	return q.err
+}
+
+// DeadPage is a part of a listing.
+type DeadPage struct {
+	After   uint64 // the last number of the part before; 0: this is the first
+	Limit   int    // letters at most; a part may be shorter where they are large
+	Newest  bool   // the newest come first
+	Records bool   // with Record, Records or Raw
+}
+
+// Bounds of DeadPage.Limit.
+const (
+	defaultDeadLimit = 100
+	MaxDeadLimit     = 1000
+)
+
+// DeadList is letters, and in Next what DeadPage.After has to be to go on; 0: there are no more.
+type DeadList struct {
+	Letters []DeadLetter `json:"letters"`
+	Next    uint64       `json:"next"`
+}
+
+// DeadLetter is one letter: events that were refused together, nearly always one. Where it has been
+// asked for, what was refused is in one of Record, Records and Raw.
+type DeadLetter struct {
+	ID       uint64            `json:"id"`
+	Time     time.Time         `json:"time"`   // when it was refused
+	Output   string            `json:"output"` // "": refused before any
+	Cluster  string            `json:"cluster"`
+	Tag      string            `json:"tag"`
+	Status   int               `json:"status,omitempty"` // the destination's code
+	Reason   string            `json:"reason"`
+	Detail   string            `json:"detail,omitempty"` // the destination's words
+	Attempts int               `json:"attempts"`
+	EventID  string            `json:"event_id,omitempty"`
+	Events   int               `json:"events"`
+	Record   json.RawMessage   `json:"record,omitempty"`  // the event as it would be delivered
+	Records  []json.RawMessage `json:"records,omitempty"` // where there are several
+	Raw      []byte            `json:"raw,omitempty"`     // what is no readable event, base64
+}
+
+// DeadSummary counts letters.
+type DeadSummary struct {
+	Letters int64       `json:"letters"`
+	Events  int64       `json:"events"`
+	Oldest  time.Time   `json:"oldest,omitzero"`
+	Newest  time.Time   `json:"newest,omitzero"`
+	Bytes   int64       `json:"bytes"` // on disk, of all letters
+	By      []DeadCount `json:"by"`    // the most events first
+}
+
+// DeadCount is how many letters, and events in them, an output refused for one reason.
+type DeadCount struct {
+	Output  string `json:"output"` // "": refused before any
+	Cluster string `json:"cluster"`
+	Reason  string `json:"reason"`
+	Letters int64  `json:"letters"`
+	Events  int64  `json:"events"`
+}
+
+// DeadResult is what a retry or a purge has done so far.
+type DeadResult struct {
+	Letters int64            `json:"letters"`
+	Events  int64            `json:"events"`
+	Skipped map[string]int64 `json:"skipped,omitempty"` // letters that stayed, by reason
+}
