@@ -3,6 +3,7 @@ package awsclient
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"time"
 
@@ -28,7 +29,7 @@ type Options struct {
 type Client struct {
 	AWS      aws.Config
 	endpoint string
-	http     *http.Client
+	http     connections
 }
 
 // Load returns a Client. It reads the environment and the shared configuration files, and makes no
@@ -72,19 +73,32 @@ func load(ctx context.Context, cfg Config, log zerolog.Logger, more ...func(*aws
 	return a, nil
 }
 
+// connections is an HTTP client for the SDK.
+type connections struct{ *http.Client }
+
+// Do makes the request. The SDK closes a request's body when the answer's header is there, and a closed
+// body's WriteTo returns io.EOF, for which net/http, where its writer is that late, breaks the connection and so
+// the answer. A body that can only be read ends as it should.
+func (c connections) Do(r *http.Request) (*http.Response, error) {
+	if r.Body != nil {
+		r.Body = struct{ io.ReadCloser }{r.Body}
+	}
+	return c.Client.Do(r)
+}
+
 // httpClient returns a client of its own connections, with what the SDK found in the environment.
-func httpClient(from aws.HTTPClient) *http.Client {
+func httpClient(from aws.HTTPClient) connections {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	if b, ok := from.(*awshttp.BuildableClient); ok {
 		transport = b.GetTransport()
 	}
 	transport.MaxIdleConnsPerHost = 64 // as many requests may be in flight, to one host
 	transport.IdleConnTimeout = 20 * time.Second
-	return &http.Client{
+	return connections{&http.Client{
 		Transport: transport,
 		// A redirect would take a signed body to a host that it was not signed for.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
+	}}
 }
 
 // Endpoint returns the base URL to use for a service: the configured one, else its own, as the SDK

@@ -135,9 +135,16 @@ func describe(err error) string {
 	var response *smithyhttp.ResponseError
 	hasAnswer := errors.As(err, &response) && response.Response != nil
 	if errors.As(err, &api) {
-		text := api.ErrorCode() + ": " + oneLine(api.ErrorMessage())
-		if id, ok := requestID(err); ok {
-			text += " (request id " + id + ")"
+		text := api.ErrorCode()
+		if message := oneLine(api.ErrorMessage()); message != "" && message != text {
+			text += ": " + message
+		}
+		if hasAnswer {
+			text += fmt.Sprintf(" (HTTP status %d", response.HTTPStatusCode())
+			if id, ok := requestID(err); ok {
+				text += ", request id " + id
+			}
+			text += ")"
 		}
 		return text + hint(api.ErrorCode())
 	}

@@ -30,14 +30,16 @@ const (
 	window     = 0.3  // by how much the rate may grow while it is measured
 	below      = 0.95 // of the measured rate is what follows a throttle
 	growth     = 0.01 // of the measured rate, per second that is sent at full pace
-	faster     = 20.0 // seconds without throttling after which the growth doubles
+	faster     = 10.0 // seconds without throttling after which the growth doubles
 	mostGrowth = 0.25
 	deepest    = 16   // a rate goes down to this part of the one that was last accepted
 	manyCalls  = 20.0 // requests per second below which no throttle is for their number
 )
 
-// The least rates, at which the way up begins.
+// The rates at which the search begins, and those below which it does not go.
 const (
+	firstBytes   = 100 << 10
+	firstRecords = 100.0
 	leastBytes   = 1024.0
 	leastRecords = 1.0
 )
@@ -188,6 +190,7 @@ func (p *Pace) lower(now time.Time, t Turn, throttled rates) {
 		for i := range p.limit {
 			p.limit[i] = max(p.before[i], p.accepted[i]+throttled[i])
 		}
+		p.limit[0], p.limit[1] = max(p.limit[0], firstBytes), max(p.limit[1], firstRecords)
 	case !t.sent.After(p.lowered) || now.Sub(p.lowered).Seconds() < settle:
 		return
 	default:
@@ -218,14 +221,14 @@ func (p *Pace) raise(s float64) {
 	p.smooth += s
 	g := p.growth()
 	for i := range p.limit {
-		if p.limit[i] == 0 {
-			continue
-		}
-		if p.limit[i] < below*p.good[i] { // on the way back to what is known to be accepted
+		switch {
+		case p.good[i] == 0: // nothing is known yet
+			p.limit[i] *= 1 + s
+		case p.limit[i] < below*p.good[i]: // on the way back to what is known to be accepted
 			p.limit[i] = min(below*p.good[i], p.limit[i]*(1+s))
-			continue
+		default:
+			p.limit[i] += max(p.good[i], p.limit[i]/2) * g * s
 		}
-		p.limit[i] += max(p.good[i], p.limit[i]/2) * g * s
 	}
 }
 
@@ -256,3 +259,9 @@ func (p *Pace) report(stream string) outputs.Pace {
 }
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
+
+func (p *Pace) lastUsed() time.Time {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.used
+}

@@ -1,7 +1,8 @@
-// Package kinesis delivers events to Amazon Kinesis Data Streams.
 package kinesis
 
 import (
+	"github.com/seed-afc6a195/aggregator/pkg/config/setting"
+	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs/awsclient"
 )
@@ -10,9 +11,37 @@ import (
 type Config struct {
 	outputs.Common   `yaml:",inline"`
 	awsclient.Config `yaml:",inline"`
-	Stream           string `yaml:"stream" required:"true" help:"with placeholders"`
-	PartitionKey     string `yaml:"partition_key" default:"\"{tag}\"" help:"with placeholders"`
+	Stream           string               `yaml:"stream" required:"true" help:"with placeholders, e.g. logs-{cluster}"`
+	PartitionKey     string               `yaml:"partition_key" default:"\"{tag}\"" help:"with placeholders, which decides on the shard; random: any shard"`
+	Aggregate        bool                 `yaml:"aggregate" default:"false" help:"true: many lines of one partition key per record"`
+	MaxRecordSize    setting.Size         `yaml:"max_record_size" default:"1MiB" min:"1KiB" help:"that the stream takes, with the partition key; more than 1MiB needs the stream's own limit to be raised"`
+	Pace             awsclient.PaceConfig `yaml:"pace" help:"what is sent to a stream at most"`
 }
 
-// Settings returns the common settings with this destination's defaults.
-func (c *Config) Settings() outputs.Common { return c.Or(outputs.Defaults()) }
+const (
+	randomKeys = "random"
+	mostRecord = 10 << 20 // bytes, the service's own limit
+)
+
+// Settings returns the common settings with this destination's defaults: as much as fits a request.
+func (c *Config) Settings() outputs.Common {
+	d := outputs.Common{Batch: outputs.BatchConfig{MaxBytes: 3 << 20}}
+	if !c.Aggregate {
+		d.Batch.MaxEvents = maxRecords
+	}
+	return c.Or(d).Or(outputs.Defaults())
+}
+
+// Check reports settings that can't work.
+func (c *Config) Check(r *setting.Report) {
+	c.Common.Check(r)
+	c.Config.Check(r)
+	c.Pace.Check(r)
+	awsclient.CheckStream(r, "stream", c.Stream, maxName)
+	if _, err := event.ParseTemplate(c.PartitionKey); err != nil {
+		r.Add("partition_key", "see the example in the documentation", "%v", err)
+	}
+	if c.MaxRecordSize > mostRecord {
+		r.Add("max_record_size", "write 10MiB or less", "Kinesis takes no larger records")
+	}
+}

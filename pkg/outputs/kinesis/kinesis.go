@@ -1,0 +1,106 @@
+// Package kinesis delivers events to Amazon Kinesis Data Streams.
+package kinesis
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
+	"github.com/rs/zerolog"
+
+	"github.com/seed-afc6a195/aggregator/pkg/event"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs/awsclient"
+)
+
+const (
+	maxName      = 128
+	maxRecords   = 500
+	maxRecord    = 1 << 20
+	maxRequest   = 5 << 20  // of data and partition keys, as the service has it for records of 1 MiB…
+	largeRequest = 10 << 20 // …and since it takes larger ones
+)
+
+// limits returns those of PutRecords.
+func limits(cfg *Config) awsclient.Limits {
+	l := awsclient.Limits{Name: maxName, Records: maxRecords, Record: int(cmp.Or(cfg.MaxRecordSize, maxRecord)), Request: maxRequest}
+	if l.Record > maxRecord {
+		l.Request = largeRequest
+	}
+	return l
+}
+
+// Options is what an Output needs beside its settings.
+type Options struct {
+	Log         zerolog.Logger
+	Credentials *awsclient.Credentials // shared by the outputs to AWS; nil: its own
+}
+
+// Output puts events into data streams. It satisfies outputs.Output, Connector and Reporter.
+type Output struct {
+	*awsclient.Streams
+	aws    *awsclient.Client
+	client *kinesis.Client
+}
+
+// New returns an output. It makes no request.
+func New(cfg Config, o Options) (*Output, error) {
+	name, err := event.ParseTemplate(cfg.Stream)
+	if err != nil {
+		return nil, fmt.Errorf("stream: %w", err)
+	}
+	key, err := event.ParseTemplate(cfg.PartitionKey)
+	if err != nil {
+		return nil, fmt.Errorf("partition_key: %w", err)
+	}
+	c, err := awsclient.Load(context.Background(), cfg.Config, awsclient.Options{Log: o.Log, Credentials: o.Credentials})
+	if err != nil {
+		return nil, err
+	}
+	out := &Output{aws: c, client: kinesis.NewFromConfig(c.AWS, func(o *kinesis.Options) { o.BaseEndpoint = c.Endpoint(o.BaseEndpoint) })}
+	out.Streams = awsclient.NewStreams(awsclient.StreamsOptions{
+		Stream: name, Key: key, RandomKeys: cfg.PartitionKey == randomKeys, Aggregate: cfg.Aggregate, Limits: limits(&cfg),
+		Pace: cfg.Pace, Timeout: cfg.Settings().Timeout, Fields: cfg.Fields, Put: out.put,
+	})
+	return out, nil
+}
+
+func (o *Output) put(ctx context.Context, stream string, records []awsclient.Record) ([]awsclient.Outcome, error) {
+	in := make([]types.PutRecordsRequestEntry, len(records))
+	for i := range records {
+		in[i].Data, in[i].PartitionKey = records[i].Data, &records[i].Key
+	}
+	got, err := o.client.PutRecords(ctx, &kinesis.PutRecordsInput{StreamName: &stream, Records: in})
+	if err != nil {
+		return nil, err
+	}
+	outcomes := make([]awsclient.Outcome, len(got.Records))
+	for i := range got.Records {
+		r := &got.Records[i]
+		outcomes[i] = awsclient.Outcome{Code: aws.ToString(r.ErrorCode), Message: aws.ToString(r.ErrorMessage)}
+	}
+	return outcomes, nil
+}
+
+// Connect looks whether the clusters' streams are there.
+func (o *Output) Connect(ctx context.Context, clusters []string) (found string, err error) {
+	return o.Streams.Connect(ctx, clusters, "kinesis:DescribeStreamSummary", func(ctx context.Context, stream string) (string, error) {
+		got, err := o.client.DescribeStreamSummary(ctx, &kinesis.DescribeStreamSummaryInput{StreamName: &stream})
+		switch {
+		case err != nil:
+			return "", err
+		case got.StreamDescriptionSummary == nil:
+			return "", errors.New("the service's answer describes no stream")
+		}
+		return string(got.StreamDescriptionSummary.StreamStatus), nil
+	})
+}
+
+// Close closes idle connections.
+func (o *Output) Close() error {
+	o.aws.Close()
+	return nil
+}
