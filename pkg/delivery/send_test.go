@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/seed-afc6a195/aggregator/pkg/config/setting"
 	"github.com/seed-afc6a195/aggregator/pkg/delivery"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
@@ -18,6 +19,13 @@ import (
 var errTest = errors.New("no")
 
 func whole(r outputs.Reason) error { return &outputs.SendError{Reason: r, Err: errTest} }
+
+// later returns err with a wish for milliseconds, 0 for none.
+func later(err error, wish int) error {
+	se := outputs.AsSendError(err)
+	se.RetryAfter = time.Duration(wish) * time.Millisecond
+	return se
+}
 
 func partly(failed ...outputs.Failure) error {
 	return &outputs.SendError{Reason: outputs.ReasonServer, Failed: failed, Err: errTest}
@@ -258,7 +266,7 @@ func TestBackoff(t *testing.T) {
 // TestEveryEventOnce gives random answers, stops and starts, and checks that every event is delivered
 // or dead, exactly once as long as no chunk was given back, and that the counters add up.
 func TestEveryEventOnce(t *testing.T) {
-	reasons := []outputs.Reason{outputs.ReasonThrottled, outputs.ReasonServer, outputs.ReasonNetwork, outputs.ReasonAuth, outputs.ReasonRejected, outputs.ReasonTooLarge}
+	reasons := []outputs.Reason{outputs.ReasonThrottled, outputs.ReasonServer, outputs.ReasonNetwork, outputs.ReasonAuth, outputs.ReasonPaced, outputs.ReasonRejected, outputs.ReasonTooLarge}
 	for seed := range uint64(40) {
 		synctest.Test(t, func(t *testing.T) {
 			rnd := rand.New(rand.NewPCG(seed, 1))
@@ -280,7 +288,7 @@ func TestEveryEventOnce(t *testing.T) {
 				case 0:
 					return nil
 				case 1:
-					return whole(reasons[pick.IntN(4)])
+					return later(whole(reasons[pick.IntN(5)]), pick.IntN(2000))
 				case 2:
 					return whole(outputs.ReasonTooLarge)
 				}
@@ -290,9 +298,12 @@ func TestEveryEventOnce(t *testing.T) {
 						failed = append(failed, outputs.Failure{Index: i, Reason: reasons[pick.IntN(len(reasons))]})
 					}
 				}
-				return partly(failed...)
+				return later(partly(failed...), pick.IntN(2000))
 			}
 			set := outputs.Common{Workers: 1 + rnd.IntN(4), Batch: outputs.BatchConfig{MaxEvents: 1 + rnd.IntN(60), MaxWait: time.Second}}
+			if seed%3 > 0 { // little is parked, or nothing
+				set.Batch.MaxBytes = setting.Size(1 + rnd.IntN(2000))
+			}
 			r := start(t, set, onSend, chunks...)
 			restarted := seed%4 == 0
 			if restarted { // the counters of the first run are no longer asked

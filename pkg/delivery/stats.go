@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"github.com/seed-afc6a195/aggregator/pkg/metric"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 )
@@ -159,7 +161,7 @@ func (l *Loop) backsOff(reason outputs.Reason, err error, events map[outputs.Rea
 	s := &l.stats
 	now := time.Now()
 	s.waiting++
-	if until := now.Add(d); s.until.Before(now) || until.Before(s.until) {
+	if until := now.Add(d); !s.until.After(now) || until.Before(s.until) {
 		s.until = until
 	}
 	n := 0
@@ -174,11 +176,11 @@ func (l *Loop) backsOff(reason outputs.Reason, err error, events map[outputs.Rea
 	if !l.shout(s.failing, now) {
 		return
 	}
-	e, text := l.log.Warn(), "output does not take events: they are kept and sent again"
+	level, text := zerolog.WarnLevel, "output does not take events: they are kept and sent again"
 	if reason == outputs.ReasonAuth {
-		e, text = l.log.Error(), "the destination refuses the output's login or privileges: set them right, there or in the configuration; events are kept and sent again"
+		level, text = zerolog.ErrorLevel, "the destination refuses the output's login or privileges: set them right, there or in the configuration; events are kept and sent again"
 	}
-	e.Str("reason", s.failing).Int("events", n).Dur("again_in", d).Err(err).Msg(text)
+	l.log.WithLevel(level).Str("reason", s.failing).Int("events", n).Dur("again_in", d).Err(err).Msg(text)
 }
 
 // waited ends a backsOff.
