@@ -69,14 +69,14 @@ func (b *bulk) cut(from, to, n int) int {
 	return end
 }
 
-// reset empties b and makes room for a batch of the given size.
-func (b *bulk) reset(events, size int, typed bool) {
+// reset empties b and makes room for a batch of the given size, in requests of limit bytes at most.
+func (b *bulk) reset(events, size, limit int, typed bool) {
 	b.text, b.lines = b.text[:0], b.lines[:0]
 	if b.typed != typed {
 		b.typed, b.prefix = typed, b.prefix[:0]
 	}
 	// What an action has, and the names and punctuation that JSON adds: a guess that saves most of the growing.
-	b.text = slices.Grow(b.text, min(size+size/8+events*128, maxRequest))
+	b.text = slices.Grow(b.text, min(size+size/8+events*128, limit))
 	b.lines = slices.Grow(b.lines, events)
 }
 

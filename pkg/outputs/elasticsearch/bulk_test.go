@@ -53,8 +53,8 @@ func TestBody(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			b := newBulk(t, tc.config)
-			b.reset(1, 100, !tc.typed) // as of another server before
-			b.reset(1, 100, tc.typed)
+			b.reset(1, 100, maxRequest, !tc.typed) // as of another server before
+			b.reset(1, 100, maxRequest, tc.typed)
 			batch := outputtest.Batch(outputtest.Chunk(1, "a", "t", 1, 7, 3))
 			if next, refused := b.fill(batch.Events, 0, maxRequest, nil); next != 1 || len(refused) != 0 {
 				t.Fatal(next, refused)
@@ -75,7 +75,7 @@ func TestFill(t *testing.T) {
 	batch := outputtest.Batch(c, outputtest.Chunk(2, "b", "t", 10, 10, 100))
 	batch.Events = append([]event.Event{outputtest.Broken(c)}, batch.Events...)
 	batch.Events = append(batch.Events, outputtest.Broken(c))
-	b.reset(len(batch.Events), batch.Bytes, false)
+	b.reset(len(batch.Events), batch.Bytes, maxRequest, false)
 	var refused []outputs.Failure
 	var text []byte
 	for next, requests := 0, 0; next < len(batch.Events); requests++ {
@@ -137,7 +137,7 @@ func TestNoAllocations(t *testing.T) {
 	b := newBulk(t, nil)
 	batch := outputtest.Batch(outputtest.Chunk(1, "a", "t", 1000, 0, 300))
 	if n := testing.AllocsPerRun(10, func() {
-		b.reset(len(batch.Events), batch.Bytes, false)
+		b.reset(len(batch.Events), batch.Bytes, maxRequest, false)
 		b.fill(batch.Events, 0, maxRequest, nil)
 	}); n > 20 {
 		t.Errorf("%v allocations to render 1000 events", n)
@@ -198,7 +198,7 @@ func BenchmarkRender(b *testing.B) {
 	body, batch := newBulk(b, nil), logs(20)
 	b.ReportAllocs()
 	for b.Loop() {
-		body.reset(len(batch.Events), batch.Bytes, false)
+		body.reset(len(batch.Events), batch.Bytes, maxRequest, false)
 		body.fill(batch.Events, 0, maxRequest, nil)
 	}
 	b.SetBytes(int64(len(body.text)))

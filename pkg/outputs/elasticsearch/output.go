@@ -113,7 +113,7 @@ func (o *Output) Report() outputs.Report {
 func (o *Output) Send(ctx context.Context, batch *outputs.Batch) error {
 	b := o.bulks.Get().(*bulk)
 	defer o.bulks.Put(b)
-	b.reset(len(batch.Events), batch.Bytes, o.client.server().typed)
+	b.reset(len(batch.Events), batch.Bytes, o.limit.get(), o.client.server().typed)
 	s := send{Output: o, b: b}
 	for next := 0; next < len(batch.Events) && s.stop == nil; {
 		next, s.failed = b.fill(batch.Events, next, o.limit.get(), s.failed)
