@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
@@ -28,7 +27,7 @@ const (
 )
 
 // environment has the SDK find one key, and nothing else.
-func environment(t *testing.T) {
+func environment(t testing.TB) {
 	t.Helper()
 	for name, value := range map[string]string{
 		"AWS_ACCESS_KEY_ID": "AKIDTEST", "AWS_SECRET_ACCESS_KEY": secret, "AWS_SESSION_TOKEN": "", "AWS_PROFILE": "",
@@ -312,13 +311,4 @@ func TestClockSkewCostsOneRequest(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-}
-
-// direct has requests answered without a network.
-type direct struct{ server http.Handler }
-
-func (d direct) Do(r *http.Request) (*http.Response, error) {
-	w := httptest.NewRecorder()
-	d.server.ServeHTTP(w, r)
-	return w.Result(), nil
 }
