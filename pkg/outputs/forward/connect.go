@@ -2,8 +2,10 @@ package forward
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"sync"
@@ -61,7 +63,7 @@ func (o *Output) reach(ctx context.Context, cfg client.ClientConfig) string {
 	if err == nil {
 		return ""
 	}
-	line := outputs.Diagnose(err)
+	line := diagnose(err)
 	for _, known := range []string{"connecting to %s: ", "waiting for %s to have read everything: "} {
 		line = strings.TrimPrefix(line, fmt.Sprintf(known, cfg.Address))
 	}
@@ -72,4 +74,15 @@ func (o *Output) reach(ctx context.Context, cfg client.ClientConfig) string {
 		line += " (a server with TLS waits too: is tls missing?)"
 	}
 	return fmt.Sprintf("server %s: %s", cfg.Address, line)
+}
+
+// diagnose is outputs.Diagnose where that can know better than this package's own errors.
+func diagnose(err error) string {
+	if _, garbled := errors.AsType[tls.RecordHeaderError](err); garbled {
+		return "it does not speak TLS there: leave tls out, or is the port another's?"
+	}
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return err.Error()
+	}
+	return outputs.Diagnose(err)
 }

@@ -6,6 +6,7 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -57,7 +58,11 @@ func TestConnect(t *testing.T) {
 		wrong   []string // parts of the error
 	}{
 		{name: "plain", address: gone, want: "connected to ADDRESS"},
-		{name: "refused", address: refusing, wrong: []string{"server ADDRESS: ", "connection refused"}},
+		{name: "refused", address: refusing, wrong: []string{"server ADDRESS: ", "refused"}},
+		{name: "no TLS there", address: says(t, "hello"), tls: func(string) *tls.Config { return &tls.Config{RootCAs: ca.Pool()} }, wrong: []string{"server ADDRESS: it does not speak TLS there: leave tls out"}},
+		{name: "no login there", address: says(t, ""), change: func(c *Config) {
+			c.SharedKey, c.ConnectTimeout = setting.NewSecret("key"), 100*time.Millisecond
+		}, wrong: []string{"server ADDRESS: ", "(a server with TLS waits too: is tls missing?)"}},
 		{name: "wants a key", address: says(t, helo), wrong: []string{"server ADDRESS: login failed", "(check shared_key, username and password)"}},
 		{
 			name: "wrong key", address: says(t, helo+"\x95\xa4PONG\xc2\xb3shared_key mismatch\xa0\xa0"), change: func(c *Config) { c.SharedKey = setting.NewSecret("key") },
@@ -66,7 +71,7 @@ func TestConnect(t *testing.T) {
 		{
 			name: "wants a certificate", address: handshakes.listen(t, mutual), tls: func(host string) *tls.Config {
 				return &tls.Config{RootCAs: ca.Pool(), ServerName: host}
-			}, wrong: []string{"server ADDRESS: ", "certificate required"},
+			}, wrong: []string{"server ADDRESS: ", "certificate"},
 		},
 		{
 			name: "unknown authority", address: handshakes.listen(t, &tls.Config{Certificates: mutual.Certificates}), tls: func(host string) *tls.Config {
