@@ -224,8 +224,6 @@ func (c *client) prepare(ctx context.Context) error {
 	if c.prepared {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, c.cfg.Settings().Timeout)
-	defer cancel()
 	h, err := c.take(ctx)
 	if err != nil {
 		return asSendError(err)
@@ -238,6 +236,9 @@ func (c *client) prepare(ctx context.Context) error {
 	c.mu.Unlock()
 	if refused != nil {
 		return refused
+	}
+	if err := c.makeTemplate(ctx); err != nil {
+		return err
 	}
 	c.prepared = true
 	return nil

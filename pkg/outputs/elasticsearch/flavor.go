@@ -110,11 +110,14 @@ func (c *client) identify(ctx context.Context, h *host) (identity, error) {
 		}
 	case code >= 500:
 		return identity{}, &answerError{fmt.Sprintf("it answered GET / with %s: %s", status(code), words(body))}
-	case code == http.StatusForbidden || code != http.StatusUnauthorized && code != http.StatusTooManyRequests && want != auto && want != "":
-		c.notice("%s: it answered GET / with %s, so that its version is not known, and is taken for %s; "+
-			"the cluster privilege monitor lets a user see it", h.address, status(code), id.server.flavor)
-	default:
+	case code == http.StatusUnauthorized || code == http.StatusTooManyRequests:
 		id.refused = refusal(h.address+": GET /", res, body)
+	case code == http.StatusForbidden:
+		c.notice("%s: its version is not known, because the user lacks the cluster privilege monitor: it is taken for %s", h.address, id.server.flavor)
+	case want == auto || want == "":
+		e := refusal(h.address+": GET /", res, body)
+		e.Err = fmt.Errorf("%w; check the URL's path, or set flavor for a server that does not answer GET /", e.Err)
+		id.refused = e
 	}
 	if id.product && id.refused == nil && res.StatusCode == http.StatusOK {
 		// The client library judges by the first reply with 2xx that it sees. It should see this one, and not
@@ -236,9 +239,7 @@ func refusal(what string, res *http.Response, body []byte) *outputs.SendError {
 	case http.StatusTooManyRequests:
 		e.Reason = outputs.ReasonThrottled
 	}
-	if seconds, err := strconv.ParseUint(res.Header.Get("Retry-After"), 10, 16); err == nil {
-		e.RetryAfter = time.Duration(seconds) * time.Second
-	}
+	e.RetryAfter = retryAfter(res.Header.Get("Retry-After"), time.Now)
 	e.Err = fmt.Errorf("%s: it answered %s: %s", what, status(res.StatusCode), words(body))
 	return e
 }

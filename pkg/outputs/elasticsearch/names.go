@@ -14,8 +14,7 @@ import (
 
 const (
 	other      = "other"
-	checkClock = 1024          // names between two looks at the clock
-	noUnit     = math.MinInt64 // no event's time is in it
+	checkClock = 1024 // names between two looks at the clock
 )
 
 // namer makes the names of indices. Safe for concurrent use.
@@ -43,7 +42,7 @@ type namer struct {
 // cursor is the name found last. Those that are not in use are in namer.cursors.
 type cursor struct {
 	cluster, tag string
-	at           int64  // in units, or noUnit
+	from, to     int64  // the seconds of event time for which it holds
 	raw          []byte // the template's text, where the name varies
 	name         []byte
 	redirected   bool
@@ -81,7 +80,7 @@ func newNamer(cfg Config, now func() time.Time) (*namer, error) {
 			return nil, fmt.Errorf("index: %w", err)
 		}
 	}
-	n.cursors.New = func() any { return &cursor{at: noUnit} }
+	n.cursors.New = func() any { return new(cursor) }
 	n.forget(0)
 	return n, nil
 }
@@ -92,8 +91,7 @@ func (n *namer) append(dst []byte, ev *event.Event) []byte {
 	if c.uses++; c.uses >= checkClock {
 		n.look(c)
 	}
-	at := floorDiv(ev.Time.Sec, n.unit)
-	hit := c.at == at && c.cluster == ev.Chunk.Cluster && c.tag == ev.Chunk.Tag
+	hit := ev.Time.Sec >= c.from && ev.Time.Sec < c.to && c.cluster == ev.Chunk.Cluster && c.tag == ev.Chunk.Tag
 	if n.varies {
 		before := len(c.raw)
 		c.raw = n.template.Append(c.raw, ev, appendValue)
@@ -103,7 +101,12 @@ func (n *namer) append(dst []byte, ev *event.Event) []byte {
 	if !hit {
 		n.look(c)
 		n.fill(c, ev)
-		c.at, c.cluster, c.tag = at, strings.Clone(ev.Chunk.Cluster), strings.Clone(ev.Chunk.Tag)
+		c.cluster, c.tag = strings.Clone(ev.Chunk.Cluster), strings.Clone(ev.Chunk.Tag)
+		c.from, c.to = math.MinInt64, math.MaxInt64
+		if n.unit < math.MaxInt64 {
+			c.from = floorDiv(ev.Time.Sec, n.unit) * n.unit
+			c.to = c.from + n.unit
+		}
 	}
 	if c.redirected {
 		n.others.Add(1)
@@ -120,7 +123,7 @@ func (n *namer) redirected() uint64 { return n.others.Load() }
 func (n *namer) look(c *cursor) {
 	c.uses = 0
 	if hour := floorDiv(n.now().Unix(), 3600); hour != c.hour {
-		c.hour, c.at = hour, noUnit
+		c.hour, c.to = hour, c.from // no time is between
 	}
 }
 

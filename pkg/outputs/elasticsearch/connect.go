@@ -1,0 +1,150 @@
+package elasticsearch
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/seed-afc6a195/aggregator/pkg/outputs"
+)
+
+// Connect asks every host what it is, and where there is security whether the user may write the indices
+// of the clusters, without writing anything.
+func (o *Output) Connect(ctx context.Context, clusters []string) (found string, err error) {
+	return o.client.connect(ctx, clusters)
+}
+
+func (c *client) connect(ctx context.Context, clusters []string) (string, error) {
+	ids, errs := make([]identity, len(c.hosts)), make([]error, len(c.hosts))
+	var wg sync.WaitGroup
+	for i, h := range c.hosts {
+		wg.Go(func() {
+			ctx, cancel := context.WithTimeout(ctx, min(dialTimeout, c.cfg.Settings().Timeout))
+			defer cancel()
+			id, err := c.identify(ctx, h)
+			switch {
+			case err != nil:
+				err = &hostError{h.address, err}
+			case id.refused != nil:
+				err = c.advise(id.refused)
+			}
+			ids[i], errs[i] = id, err
+		})
+	}
+	wg.Wait()
+	var wrong, right []string
+	for i, h := range c.hosts {
+		if errs[i] != nil {
+			wrong = append(wrong, errs[i].Error())
+		} else {
+			right = append(right, h.address)
+		}
+	}
+	switch {
+	case len(wrong) > 0 && len(right) > 0:
+		return "", fmt.Errorf("%s; %s can be used", strings.Join(wrong, "; "), strings.Join(right, ", "))
+	case len(wrong) > 0:
+		return "", errors.New(strings.Join(wrong, "; "))
+	}
+	may, err := c.privileges(ctx, ids[0], c.hosts[0], clusters)
+	if err != nil {
+		return "", err
+	}
+	name := ids[0].server.name()
+	if name == "" {
+		name = "a server that does not tell its version"
+	}
+	text := name + " at " + strings.Join(right, ", ") + may
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, n := range c.notices {
+		text += "; note: " + n
+	}
+	return text, nil
+}
+
+// advise adds what to do to a refusal for lack of valid credentials.
+func (c *client) advise(refused error) error {
+	var se *outputs.SendError
+	switch {
+	case !errors.As(refused, &se):
+		return refused
+	case se.Status != http.StatusUnauthorized:
+		return se.Err
+	case c.cfg.APIKey.IsSet():
+		return fmt.Errorf("%w: check api_key, and that it has not expired", se.Err)
+	case c.cfg.BearerToken.IsSet():
+		return fmt.Errorf("%w: check bearer_token, and that it has not expired", se.Err)
+	case c.cfg.Username != "":
+		return fmt.Errorf("%w: check username and password", se.Err)
+	}
+	return fmt.Errorf("%w: set username and password, api_key or bearer_token", se.Err)
+}
+
+// privileges asks h whether the user may write the indices of the clusters, and returns what follows
+// "product at address". A server without security has nothing to ask.
+func (c *client) privileges(ctx context.Context, id identity, h *host, clusters []string) (string, error) {
+	pieces, err := parseIndex(c.cfg.Index)
+	if err != nil {
+		return "", fmt.Errorf("index: %w", err)
+	}
+	if len(clusters) == 0 {
+		clusters = []string{""}
+	}
+	var names []string
+	for _, cluster := range clusters {
+		names = append(names, pattern(pieces, cluster))
+	}
+	slices.Sort(names)
+	names = slices.Compact(names)
+	if c.authorization == "" || id.server.flavor == opensearch || id.server.typed {
+		return "", nil
+	}
+	write := "create_doc"
+	if c.cfg.OpType == "index" {
+		write = "index"
+	}
+	create := []string{"auto_configure", "create_index", "manage"} // each lets a bulk request make its index
+	body, err := json.Marshal(object{
+		"cluster": []string{"manage_index_templates"},
+		"index":   []object{{"names": names, "privileges": append([]string{write}, create...)}},
+	})
+	if err != nil {
+		return "", fmt.Errorf("ask for privileges: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, min(dialTimeout, c.cfg.Settings().Timeout))
+	defer cancel()
+	res, reply, err := c.ask(ctx, h.plain, http.MethodPost, "/_security/user/_has_privileges", body)
+	if err != nil {
+		return "", &hostError{h.address, err}
+	}
+	if res.StatusCode == http.StatusUnauthorized || res.StatusCode == http.StatusForbidden {
+		return "", c.advise(refusal(h.address+": ask for privileges", res, reply))
+	}
+	var has struct {
+		Username string
+		Cluster  map[string]bool
+		Index    map[string]map[string]bool
+	}
+	if res.StatusCode != http.StatusOK || json.Unmarshal(reply, &has) != nil || has.Index == nil {
+		return "", nil // no security there
+	}
+	for _, name := range names {
+		if !has.Index[name][write] {
+			return "", fmt.Errorf("%s: user %q may not write %s: it lacks the privilege %s on these indices", h.address, has.Username, name, write)
+		}
+		if !slices.ContainsFunc(create, func(p string) bool { return has.Index[name][p] }) {
+			return "", fmt.Errorf("%s: user %q may write %s but not make indices: it lacks the privilege auto_configure on them", h.address, has.Username, name)
+		}
+	}
+	may := fmt.Sprintf(", user %q may write %s", has.Username, strings.Join(names, ", "))
+	if c.cfg.Template.Manage && !has.Cluster["manage_index_templates"] {
+		may += ", but not make the index template: it lacks the cluster privilege manage_index_templates"
+	}
+	return may, nil
+}
