@@ -166,7 +166,7 @@ route wanted are routed again. What is refused again becomes a new dead letter.`
 			if f.dataDir != "" && f.config == "" {
 				return usageError{errors.New("retry with --data-dir needs -c too: the configuration says which outputs there are")}
 			}
-			return f.change(cmd, "send again", "put back into the queue", func(ctx context.Context, s app.DeadStore, progress func(app.DeadResult)) (app.DeadResult, error) {
+			return f.change(cmd, "send again", "put %s back into the queue", func(ctx context.Context, s app.DeadStore, progress func(app.DeadResult)) (app.DeadResult, error) {
 				return s.Retry(ctx, f.filter, f.to, progress)
 			})
 		},
@@ -181,7 +181,7 @@ func (f *deadFlags) purgeCommand() *cobra.Command {
 		Use: "purge", Short: "Delete dead letters for good", Args: noArgs,
 		Long: "Deletes dead letters. Their events are lost then.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return f.change(cmd, "delete for good", "deleted", func(ctx context.Context, s app.DeadStore, progress func(app.DeadResult)) (app.DeadResult, error) {
+			return f.change(cmd, "delete for good", "deleted %s", func(ctx context.Context, s app.DeadStore, progress func(app.DeadResult)) (app.DeadResult, error) {
 				return s.Purge(ctx, f.filter, progress)
 			})
 		},
@@ -339,6 +339,9 @@ func (f *deadFlags) change(cmd *cobra.Command, what, did string,
 		})
 		result, err := do(cmd.Context(), s, func(r app.DeadResult) { events.Store(r.Events) })
 		stop()
+		if err != nil && result.Letters == 0 {
+			return err
+		}
 		return errors.Join(err, printResult(out, did, result))
 	})
 }

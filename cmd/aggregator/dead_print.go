@@ -83,9 +83,9 @@ func (f *deadFlags) printList(cmd *cobra.Command, s app.DeadStore) error {
 		return nil
 	})
 	switch {
-	case f.json:
+	case f.json, n == 0 && err != nil:
 		return err
-	case n == 0 && err == nil:
+	case n == 0:
 		_, err = fmt.Fprintln(w, "no dead letters")
 		return err
 	}
@@ -204,8 +204,9 @@ func (f *deadFlags) exportTo(cmd *cobra.Command, s app.DeadStore, w io.Writer) (
 	return letters, err
 }
 
+// printResult says what a change did, in the words of the format did.
 func printResult(w io.Writer, did string, r app.DeadResult) error {
-	_, err := fmt.Fprintf(w, "%s %s with %s\n", did, plural(r.Letters, "dead letter"), plural(r.Events, "event"))
+	_, err := fmt.Fprintf(w, did+"\n", plural(r.Letters, "dead letter")+" with "+plural(r.Events, "event"))
 	for _, why := range slices.Sorted(maps.Keys(r.Skipped)) {
 		if err == nil {
 			_, err = fmt.Fprintf(w, "left %s: %s\n", plural(r.Skipped[why], "dead letter"), printable(why))
