@@ -43,6 +43,7 @@ type Output struct {
 	client   *awsclient.Client
 	api      *logs.Client
 	maker    *maker
+	now      func() time.Time
 	fields   map[string]map[string]string
 	works    sync.Pool // of *work
 
@@ -63,7 +64,7 @@ func New(cfg Config, o Options) (*Output, error) {
 		o.Now = time.Now
 	}
 	cfg.Common = cfg.Settings()
-	out := &Output{cfg: cfg, names: names, truncate: cfg.Oversize == oversizeTruncate, client: client}
+	out := &Output{cfg: cfg, names: names, truncate: cfg.Oversize == oversizeTruncate, client: client, now: o.Now}
 	if cfg.Message != "" {
 		if out.message, err = parseField(cfg.Message); err != nil {
 			return nil, fmt.Errorf("output %s: message: %w", o.Name, err)

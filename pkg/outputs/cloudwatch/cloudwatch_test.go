@@ -35,11 +35,17 @@ type rig struct {
 
 func newRig(tb testing.TB, cfg Config) *rig {
 	tb.Helper()
+	return newRigAt(tb, cfg, time.Now)
+}
+
+// newRigAt is newRig with the service's clock for signatures.
+func newRigAt(tb testing.TB, cfg Config, clock func() time.Time) *rig {
+	tb.Helper()
 	tb.Setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
 	tb.Setenv("AWS_SECRET_ACCESS_KEY", secret)
 	tb.Setenv("AWS_SESSION_TOKEN", "")
 	tb.Setenv("AWS_EC2_METADATA_DISABLED", "true")
-	s := awstest.New(time.Now)
+	s := awstest.New(clock)
 	r := &rig{aws: s, cw: awstest.NewCloudWatch(s, now)}
 	server := httptest.NewServer(s)
 	tb.Cleanup(server.Close)
@@ -68,16 +74,19 @@ func at(tag string, when time.Time, text string) event.Event {
 
 func batch(events ...event.Event) *outputs.Batch { return &outputs.Batch{Events: events} }
 
-// failures returns the failures of err by index.
-func failures(t *testing.T, err error) map[int]outputs.Failure {
+// failures returns what Send of b says of its events, by index.
+func (r *rig) failures(t *testing.T, b *outputs.Batch) map[int]outputs.Failure {
 	t.Helper()
 	byIndex := map[int]outputs.Failure{}
+	err := r.out.Send(t.Context(), b)
 	if err == nil {
 		return byIndex
 	}
-	var se *outputs.SendError
-	if !errors.As(err, &se) || len(se.Failed) == 0 {
-		t.Fatalf("%T with no failures: %v", err, err)
+	se := outputs.AsSendError(err)
+	if len(se.Failed) == 0 {
+		for i := range b.Events {
+			byIndex[i] = outputs.Failure{Index: i, Reason: se.Reason, Status: se.Status, Detail: se.Err.Error()}
+		}
 	}
 	for _, f := range se.Failed {
 		byIndex[f.Index] = f
@@ -162,7 +171,7 @@ func TestMakingFails(t *testing.T) {
 			r.aws.Deny("Logs_20140328."+tc.denied, true)
 			b := batch(at("web", now(), "x"))
 			for range 2 {
-				f := failures(t, r.out.Send(t.Context(), b))
+				f := r.failures(t, b)
 				if f[0].Reason != tc.reason || !contains(f[0].Detail, tc.text) {
 					t.Errorf("failed with %+v", f[0])
 				}
@@ -211,7 +220,7 @@ func TestMixedAges(t *testing.T) {
 			want++
 		}
 	}
-	failed := failures(t, r.out.Send(t.Context(), batch(events...)))
+	failed := r.failures(t, batch(events...))
 	for i, a := range ages {
 		f, ok := failed[i]
 		if ok != (a.refused != "") || ok && (f.Reason != outputs.ReasonRejected || !contains(f.Detail, a.refused)) {
@@ -232,7 +241,7 @@ func TestRetentionRefuses(t *testing.T) {
 	cfg := basic()
 	cfg.RetentionDays = 1
 	r := newRig(t, cfg)
-	failed := failures(t, r.out.Send(t.Context(), batch(at("web", now(), "x"), at("web", now().Add(-26*time.Hour), "y"))))
+	failed := r.failures(t, batch(at("web", now(), "x"), at("web", now().Add(-26*time.Hour), "y")))
 	if len(failed) != 1 || failed[1].Reason != outputs.ReasonRejected || !contains(failed[1].Detail, "retention") {
 		t.Errorf("failed %+v", failed)
 	}
@@ -252,7 +261,7 @@ func TestOneStreamOnly(t *testing.T) {
 			return awstest.Fault{}
 		})
 		b := batch(at("one", now(), "1"), at("two", now(), "2"), at("three", now(), "3"))
-		failed := failures(t, r.out.Send(t.Context(), b))
+		failed := r.failures(t, b)
 		if len(failed) != 1 {
 			t.Fatalf("%s: failed %+v", code, failed)
 		}
@@ -308,10 +317,9 @@ func TestThrottled(t *testing.T) {
 		return awstest.Fault{}
 	})
 	err := r.out.Send(t.Context(), batch(events...))
-	failed := failures(t, err)
 	var se *outputs.SendError
-	if !errors.As(err, &se) || len(failed) != len(events) || se.Reason != outputs.ReasonThrottled || se.RetryAfter != 3*time.Second {
-		t.Errorf("%d of %d events failed: %v", len(failed), len(events), err)
+	if !errors.As(err, &se) || len(se.Failed) > 0 || se.Reason != outputs.ReasonThrottled || se.RetryAfter != 3*time.Second {
+		t.Errorf("%d events failed: %v", len(se.Failed), err)
 	}
 	if n := r.aws.Requests(put); n > parallel {
 		t.Errorf("%d requests to an account that throttles", n)
@@ -329,7 +337,7 @@ func TestExpiredCredentials(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.aws.Expire("AKIDEXAMPLE", true)
-	if f := failures(t, r.out.Send(t.Context(), b)); f[0].Reason != outputs.ReasonAuth || contains(f[0].Detail, secret) {
+	if f := r.failures(t, b); f[0].Reason != outputs.ReasonAuth || contains(f[0].Detail, secret) {
 		t.Errorf("expired: %+v", f)
 	}
 	t.Setenv("AWS_ACCESS_KEY_ID", "AKIDRENEWED")
@@ -344,10 +352,22 @@ func TestTimeout(t *testing.T) {
 	r := newRig(t, cfg)
 	r.cw.Add("/k8s/a", "web")
 	r.aws.SetFault(func(string) awstest.Fault { return awstest.Fault{Hang: true, Stored: true} })
-	if f := failures(t, r.out.Send(t.Context(), batch(at("web", now(), "x"), at("web", now(), "y")))); f[0].Reason != outputs.ReasonNetwork || len(f) != 2 {
+	if f := r.failures(t, batch(at("web", now(), "x"), at("web", now(), "y"))); f[0].Reason != outputs.ReasonNetwork || len(f) != 2 {
 		t.Errorf("failed %+v", f)
 	}
 	if n := r.out.Report().PossibleDuplicates; n != 2 {
 		t.Errorf("%d possible duplicates, want 2", n)
+	}
+}
+
+// TestClockSkew has a local clock that is wrong by more than a signature may be.
+func TestClockSkew(t *testing.T) {
+	r := newRigAt(t, basic(), func() time.Time { return time.Now().Add(-3 * time.Hour) })
+	b := batch(at("web", now(), "x"))
+	if f := r.failures(t, b); f[0].Reason != outputs.ReasonAuth {
+		t.Errorf("the first time: %+v", f)
+	}
+	if f := r.failures(t, b); len(f) > 0 || len(r.messages("/k8s/a", "web")) != 1 {
+		t.Errorf("the second time: %+v", f)
 	}
 }

@@ -21,7 +21,7 @@ type Config struct {
 	RetentionDays     int               `yaml:"retention_days" default:"0" help:"of groups that are made; 0: for ever"`
 	LogGroupTags      map[string]string `yaml:"log_group_tags" help:"of groups that are made"`
 	LogGroupClass     string            `yaml:"log_group_class" default:"STANDARD" enum:"STANDARD|INFREQUENT_ACCESS|DELIVERY" help:"of groups that are made"`
-	MaxStreamsPerHour int               `yaml:"max_streams_per_hour" default:"2000" help:"streams made at most; events for more go to one whose placeholders are \"other\". 0: no limit"`
+	MaxStreamsPerHour int               `yaml:"max_streams_per_hour" default:"2000" help:"streams made at most for each cluster; events beyond go to the one with \"other\" in place of what is not the cluster's; 0: no limit"`
 	Message           string            `yaml:"message" help:"a field to send alone, such as log or kubernetes.pod_name; default, and where it is missing or empty: the whole event as JSON"`
 	Oversize          string            `yaml:"oversize" default:"dead_letter" enum:"dead_letter|truncate" help:"what becomes of an event over 1 MiB; truncate: its end is cut off and a mark says how much"`
 }

@@ -33,7 +33,7 @@ func (s *sending) make(ctx context.Context, t *target, r round) (over bool, c *c
 	if c != nil {
 		return false, c
 	}
-	over, c = s.o.maker.make(ctx, t.name, r)
+	over, c = s.o.maker.make(ctx, s.events[t.events[0]].Chunk.Cluster, t.name, r)
 	if c != nil && c.wide() {
 		s.mu.Lock()
 		s.unmade = c
@@ -89,42 +89,41 @@ type maker struct {
 	now  func() time.Time
 	turn chan struct{} // holds a token while something is made
 
-	mu      sync.Mutex
-	hour    time.Time           // when the counting of made began
-	made    int                 // streams
-	refused map[name]struct{}   // that were not made, beyond max_streams_per_hour
-	working map[name]struct{}   // that have taken events
-	bare    map[string]struct{} // groups that were made and wait for their retention
+	mu       sync.Mutex
+	hour     time.Time           // when the counting of made began
+	made     map[string]int      // streams, by cluster
+	refused  map[name]struct{}   // that were not made, beyond max_streams_per_hour
+	suspects map[name]bool       // that have refused an event; true: and have taken others since
+	bare     map[string]struct{} // groups that were made and wait for their retention
 }
 
 func newMaker(cfg *Config, api *logs.Client, log zerolog.Logger, now func() time.Time) *maker {
 	return &maker{
 		cfg: cfg, api: api, log: log, now: now, turn: make(chan struct{}, 1),
-		refused: map[name]struct{}{}, working: map[name]struct{}{}, bare: map[string]struct{}{},
+		made: map[string]int{}, refused: map[name]struct{}{}, suspects: map[name]bool{}, bare: map[string]struct{}{},
 	}
-}
-
-// remember adds n to a set, and empties it before where it is full.
-func remember(set map[name]struct{}, n name) {
-	if len(set) >= maxNames {
-		clear(set)
-	}
-	set[n] = struct{}{}
 }
 
 // accepted notes that n has taken events.
 func (m *maker) accepted(n name) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	remember(m.working, n)
+	if _, ok := m.suspects[n]; ok {
+		m.suspects[n] = true
+	}
 }
 
-// works says whether n has taken events.
-func (m *maker) works(n name) bool {
+// blames notes that n has refused an event that it was sent alone. It says whether that is for the event:
+// n has taken others since it last refused one.
+func (m *maker) blames(n name) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	_, ok := m.working[n]
-	return ok
+	took := m.suspects[n]
+	if len(m.suspects) >= maxNames {
+		clear(m.suspects)
+	}
+	m.suspects[n] = false
+	return took
 }
 
 // isRefused says whether n was not made within this hour.
@@ -139,29 +138,33 @@ func (m *maker) isRefused(n name) bool {
 // newHour begins to count anew when it is time. mu is held.
 func (m *maker) newHour() {
 	if now := m.now(); now.Sub(m.hour) >= time.Hour {
-		m.hour, m.made = now, 0
+		m.hour = now
+		clear(m.made)
 		clear(m.refused)
 	}
 }
 
-// mayMake says whether one more stream may be made for n.
-func (m *maker) mayMake(n name) bool {
+// mayMake says whether one more stream, n, may be made for the cluster.
+func (m *maker) mayMake(cluster string, n name) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.newHour()
-	if limit := m.cfg.MaxStreamsPerHour; limit <= 0 || m.made < limit {
+	if limit := m.cfg.MaxStreamsPerHour; limit <= 0 || m.made[cluster] < limit {
 		return true
 	}
 	if len(m.refused) == 0 {
-		m.log.Warn().Str("stream", n.String()).Int("max_streams_per_hour", m.cfg.MaxStreamsPerHour).
+		m.log.Warn().Str("cluster", cluster).Str("stream", n.String()).Int("max_streams_per_hour", m.cfg.MaxStreamsPerHour).
 			Msg("no more log streams are made within this hour: events for new ones go to those named after \"" + otherValue + "\"")
 	}
-	remember(m.refused, n)
+	if len(m.refused) >= maxNames {
+		clear(m.refused)
+	}
+	m.refused[n] = struct{}{}
 	return false
 }
 
-// make makes what n lacks. What exists by then is fine: others make it too.
-func (m *maker) make(ctx context.Context, n name, r round) (over bool, c *cause) {
+// make makes what n lacks, on the account of cluster. What exists by then is fine: others make it too.
+func (m *maker) make(ctx context.Context, cluster string, n name, r round) (over bool, c *cause) {
 	if !m.cfg.AutoCreate {
 		return false, &cause{reason: outputs.ReasonServer, text: fmt.Sprintf("log group %s or its stream %s is missing, and auto_create is false: create it, or set auto_create", n.group, n.stream)}
 	}
@@ -171,15 +174,15 @@ func (m *maker) make(ctx context.Context, n name, r round) (over bool, c *cause)
 	case <-ctx.Done():
 		return false, &cause{reason: outputs.ReasonNetwork, text: fmt.Sprintf("not sent: %v", ctx.Err())}
 	}
-	if r == own && !m.mayMake(n) {
+	if r == own && !m.mayMake(cluster, n) {
 		return true, nil
 	}
 	if c = m.retain(ctx, n.group); c != nil {
 		return false, c
 	}
-	err := m.createStream(ctx, n, r)
+	err := m.createStream(ctx, cluster, n, r)
 	if missing := new(types.ResourceNotFoundException); errors.As(err, &missing) {
-		if r != otherGroup && !m.mayMake(n) {
+		if r != otherGroup && !m.mayMake(cluster, n) {
 			return true, nil
 		}
 		if err = m.createGroup(ctx, n.group); err != nil {
@@ -188,7 +191,7 @@ func (m *maker) make(ctx context.Context, n name, r round) (over bool, c *cause)
 		if c = m.retain(ctx, n.group); c != nil {
 			return false, c
 		}
-		err = m.createStream(ctx, n, r)
+		err = m.createStream(ctx, cluster, n, r)
 	}
 	if err != nil {
 		return false, problem("make log stream "+n.String(), err)
@@ -203,7 +206,7 @@ func problem(verb string, err error) *cause {
 	return c
 }
 
-func (m *maker) createStream(ctx context.Context, n name, r round) error {
+func (m *maker) createStream(ctx context.Context, cluster string, n name, r round) error {
 	ctx, cancel := context.WithTimeout(ctx, m.cfg.Timeout)
 	defer cancel()
 	_, err := m.api.CreateLogStream(ctx, &logs.CreateLogStreamInput{LogGroupName: &n.group, LogStreamName: &n.stream})
@@ -213,7 +216,7 @@ func (m *maker) createStream(ctx context.Context, n name, r round) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if r == own {
-		m.made++
+		m.made[cluster]++
 	}
 	m.log.Debug().Str("group", n.group).Str("stream", n.stream).Msg("log stream made")
 	return nil

@@ -158,3 +158,22 @@ func TestRace(t *testing.T) {
 		}
 	}
 }
+
+// TestBoundIsPerCluster has one cluster use up its streams: another's are made.
+func TestBoundIsPerCluster(t *testing.T) {
+	cfg := basic()
+	cfg.MaxStreamsPerHour = 2
+	r := newRig(t, cfg)
+	b := batch()
+	for i := range 5 {
+		b.Events = append(b.Events, at(fmt.Sprintf("tag%d", i), now(), "x"))
+	}
+	good := at("tag", now(), "x")
+	good.Chunk.Cluster = "b"
+	if err := r.out.Send(t.Context(), b); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.out.Send(t.Context(), batch(good)); err != nil || len(r.messages("/k8s/b", "tag")) != 1 {
+		t.Errorf("%v: %v", err, r.cw.Groups())
+	}
+}

@@ -18,6 +18,8 @@ const (
 	maxMessage      = maxRequestBytes - eventOverhead // an event is 1 MiB at most, overhead included
 	maxRequest      = 10_000                          // events
 	maxSpan         = 24 * 60 * 60 * 1000             // ms from the first event to the last; not reached, to be safe
+	maxAge          = 14 * 24 * 60 * 60 * 1000        // ms; the service decides, by its own clock
+	maxAhead        = 2 * 60 * 60 * 1000              // ms, likewise
 )
 
 // line is one event as it is sent.

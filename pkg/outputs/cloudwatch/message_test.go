@@ -57,7 +57,7 @@ func TestOversize(t *testing.T) {
 			cfg.Message, cfg.Oversize = "log", oversize
 			r := newRig(t, cfg)
 			events := batch(at("web", now(), "before"), at("web", now(), tc.text), at("web", now(), "after"))
-			failed := failures(t, r.out.Send(t.Context(), events))
+			failed := r.failures(t, events)
 			got := r.messages("/k8s/a", "web")
 			if !tc.fits && oversize == "dead_letter" {
 				if len(got) != 2 || len(failed) != 1 || failed[1].Reason != outputs.ReasonTooLarge {
@@ -106,7 +106,7 @@ func TestMillis(t *testing.T) {
 func TestUnrenderable(t *testing.T) {
 	r := newRig(t, basic())
 	good := at("web", now(), "x")
-	failed := failures(t, r.out.Send(t.Context(), batch(good, event.Event{Chunk: good.Chunk, Time: good.Time, Record: []byte{0x81, 0xa1}}, good)))
+	failed := r.failures(t, batch(good, event.Event{Chunk: good.Chunk, Time: good.Time, Record: []byte{0x81, 0xa1}}, good))
 	if len(failed) != 1 || failed[1].Reason != outputs.ReasonRejected || len(r.messages("/k8s/a", "web")) != 2 {
 		t.Errorf("failed %+v, stored %v", failed, r.messages("/k8s/a", "web"))
 	}

@@ -108,11 +108,15 @@ func (s *sending) result() error {
 	}
 	slices.SortFunc(s.failed, func(a, b outputs.Failure) int { return a.Index - b.Index })
 	se := &outputs.SendError{RetryAfter: s.retryAfter, Failed: s.failed}
-	if s.cause != nil {
-		se.Reason, se.Status, se.Err = s.cause.reason, s.cause.status, errors.New(s.cause.text)
-	} else {
+	if s.cause == nil {
 		f := s.failed[0]
 		se.Reason, se.Err = f.Reason, errors.New(f.Detail)
+		return se
+	}
+	se.Reason, se.Status, se.Err = s.cause.reason, s.cause.status, errors.New(s.cause.text)
+	other := func(f outputs.Failure) bool { return f.Reason != se.Reason }
+	if len(s.failed) == len(s.events) && !slices.ContainsFunc(s.failed, other) {
+		se.Failed = nil // the batch failed as a whole
 	}
 	return se
 }
@@ -294,19 +298,24 @@ func (s *sending) refuse(events []int32, info *types.RejectedLogEventsInfo) {
 	if info.TooNewLogEventStartIndex != nil {
 		tooNew = upTo(info.TooNewLogEventStartIndex)
 	}
+	// Emulators have been seen to name the last refused event where the first or the next one is due, so
+	// what is surely beyond the limits counts as refused too: better a dead letter too many.
+	now := s.o.now().UnixMilli()
+	oldest, newest := now-maxAge, now+maxAhead
 	for n, i := range events {
+		ms := s.w.lines[i].ms
 		var why string
 		switch {
-		case n < tooOld:
+		case n < tooOld, info.TooOldLogEventEndIndex != nil && ms < oldest:
 			why = "older than 14 days"
 		case n < expired:
 			why = "older than the log group's retention"
-		case n >= tooNew:
+		case n >= tooNew, info.TooNewLogEventStartIndex != nil && ms > newest:
 			why = "more than 2 hours in the future"
 		default:
 			continue
 		}
-		at := time.UnixMilli(s.w.lines[i].ms).UTC().Format(time.RFC3339)
+		at := time.UnixMilli(ms).UTC().Format(time.RFC3339)
 		s.fail(events[n:n+1], &cause{reason: outputs.ReasonRejected, text: "CloudWatch Logs refused the event's time, " + at + ": " + why})
 	}
 }
@@ -330,12 +339,12 @@ func (c *cause) wrong() bool {
 const maxBisections = 100
 
 // isolate sends the halves of a request that was refused for what it holds, down to single events. Such
-// an event is given up where its stream takes others, so that it is not the stream that is wrong.
+// an event is held until its stream has taken others: only then it is not the stream that is wrong.
 func (s *sending) isolate(ctx context.Context, t *target, events []int32, c *cause) {
 	if len(events) == 1 {
 		final := *c
 		switch {
-		case !s.o.maker.works(t.name):
+		case !s.o.maker.blames(t.name):
 			final.reason = outputs.ReasonServer
 		case c.reason != outputs.ReasonTooLarge:
 			final.reason = outputs.ReasonRejected

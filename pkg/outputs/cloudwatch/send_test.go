@@ -96,7 +96,7 @@ func TestWrongEvent(t *testing.T) {
 		}
 		b.Events = append(b.Events, at("web", now(), text))
 	}
-	failed := failures(t, r.out.Send(t.Context(), b))
+	failed := r.failures(t, b)
 	// The first event is tried before any other was accepted, so it may be the stream that is wrong.
 	if len(failed) != 2 || failed[0].Reason != outputs.ReasonServer || failed[700].Reason != outputs.ReasonRejected || !contains(failed[700].Detail, "something is wrong") {
 		t.Errorf("failed %+v", failed)
@@ -104,7 +104,7 @@ func TestWrongEvent(t *testing.T) {
 	if got := r.messages("/k8s/a", "web"); len(got) != 998 {
 		t.Errorf("stored %d events", len(got))
 	}
-	if failed = failures(t, r.out.Send(t.Context(), batch(b.Events[0]))); failed[0].Reason != outputs.ReasonRejected {
+	if failed = r.failures(t, batch(b.Events[0])); failed[0].Reason != outputs.ReasonRejected {
 		t.Errorf("again: %+v", failed)
 	}
 }
@@ -118,7 +118,7 @@ func TestWrongStream(t *testing.T) {
 	for range 3000 {
 		b.Events = append(b.Events, at("web", now(), "x"))
 	}
-	failed := failures(t, r.out.Send(t.Context(), b))
+	failed := r.failures(t, b)
 	if len(failed) != 3000 || r.aws.Requests(put) > maxBisections+10 {
 		t.Errorf("%d failed after %d requests", len(failed), r.aws.Requests(put))
 	}
@@ -195,7 +195,7 @@ func random(t *testing.T, rnd *rand.Rand, n int) {
 			t.Fatalf("%d events are left", len(left.Events))
 		}
 		next := batch()
-		failed := failures(t, r.out.Send(t.Context(), left))
+		failed := r.failures(t, left)
 		for i := range left.Events {
 			f, ok := failed[i]
 			switch {
