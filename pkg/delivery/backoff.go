@@ -54,6 +54,9 @@ type pacer struct {
 	next time.Time // when the bytes reserved so far are through
 }
 
+// refund gives back what was booked for n bytes that were not sent.
+func (p *pacer) refund(n int) { p.reserve(-n) }
+
 // reserve books n bytes and returns how long to wait before they are sent.
 func (p *pacer) reserve(n int) time.Duration {
 	if p.rate <= 0 {

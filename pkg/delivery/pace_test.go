@@ -127,6 +127,43 @@ func TestPaced(t *testing.T) {
 	}
 }
 
+// What the output holds back was not sent, and so does not count for the rate limit.
+func TestPacedEventsAreNotRated(t *testing.T) {
+	const events, size = 100, 974 + 15 + 11
+	for name, answer := range map[string]func(n int) error{
+		"whole": func(int) error {
+			return &outputs.SendError{Reason: outputs.ReasonPaced, RetryAfter: time.Millisecond, Err: errTest}
+		},
+		"one by one": func(n int) error {
+			se := &outputs.SendError{Reason: outputs.ReasonPaced, RetryAfter: time.Millisecond, Err: errTest}
+			for i := range n {
+				se.Failed = append(se.Failed, outputs.Failure{Index: i, Reason: outputs.ReasonPaced})
+			}
+			return se
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				sends := 0
+				begin, set := time.Now(), outputs.Common{Workers: 1, RateLimit: 10 * size, Batch: outputs.BatchConfig{MaxWait: time.Second}}
+				r := start(t, set, func(_ context.Context, ns []int) error {
+					if sends++; sends%5 > 0 {
+						return answer(len(ns))
+					}
+					return nil
+				}, outputtest.Chunk(1, "a", "t", events, 0, 974))
+				for r.source.Pending() > 0 {
+					time.Sleep(10 * time.Millisecond)
+				}
+				if d := time.Since(begin); d < 8900*time.Millisecond || d > 15*time.Second {
+					t.Errorf("100 events at 10 a second took %v", d)
+				}
+				r.stop()
+			})
+		})
+	}
+}
+
 // preparing is an output that must be prepared.
 type preparing struct {
 	outputtest.Output

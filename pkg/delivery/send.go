@@ -58,6 +58,7 @@ func (s *sender) deliver(w work) {
 			break // it failed because it was ended
 		}
 		if len(se.Failed) == 0 && se.Reason == outputs.ReasonPaced {
+			s.loop.pace.refund(size)
 			w.wait, w.reason = paceOf(se), outputs.ReasonPaced
 			continue
 		}
@@ -261,6 +262,8 @@ func (s *sender) pick(w *work, failed []outputs.Failure) (letters []Letter) {
 		if reason == "" {
 			if f.Reason != outputs.ReasonPaced {
 				w.failed[f.Reason]++
+			} else {
+				s.loop.pace.refund(sizeOfEvent(ev))
 			}
 			if n != f.Index {
 				w.events[n] = *ev

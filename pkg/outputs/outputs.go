@@ -113,6 +113,12 @@ type Failure struct {
 }
 
 // SendError tells what became of a batch that was not accepted whole.
+//
+// Without Failed, the worker waits with the batch, since others would not fare better: the destination
+// is away, or refuses the login. With Failed, the worker goes on with other events while those named
+// wait, and a cluster with many of them is passed over meanwhile. So an output with several targets,
+// such as indices or streams, names the events also where all of a batch failed, unless it knows that
+// the other targets would fail too.
 type SendError struct {
 	Reason     Reason        // of the whole batch where Failed is empty, else the worst. TooLarge: it is sent again in halves
 	Status     int           // the destination's status code for the whole batch, 0 where it has none
