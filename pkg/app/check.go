@@ -24,7 +24,7 @@ func Check(cfg *config.Config) error {
 		}
 	}
 	for _, name := range cfg.OutputNames() {
-		out, err := newSender(name, cfg, surroundings{log: zerolog.Nop(), now: time.Now, hostname: cfg.Hostname})
+		out, err := newSender(name, cfg, surroundings{log: zerolog.Nop(), now: time.Now, hostname: cfg.Hostname, stateDir: cfg.Buffer.Path})
 		if err == nil {
 			err = out.Close()
 		}

@@ -51,7 +51,7 @@ func Connect(ctx context.Context, cfg *config.Config) []Reached {
 }
 
 func connect(ctx context.Context, name string, cfg *config.Config, clusters []string) (found string, err error) {
-	out, err := newSender(name, cfg, surroundings{log: zerolog.Nop(), now: time.Now, hostname: cfg.Hostname})
+	out, err := newSender(name, cfg, surroundings{log: zerolog.Nop(), now: time.Now, hostname: cfg.Hostname, stateDir: cfg.Buffer.Path})
 	if err != nil {
 		return "", err
 	}

@@ -4,6 +4,7 @@ import (
 	stdtls "crypto/tls"
 	"fmt"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -11,17 +12,25 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/config"
 	"github.com/seed-afc6a195/aggregator/pkg/config/setting"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs/awsclient"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs/cloudwatch"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs/elasticsearch"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs/file"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs/firehose"
 	forwardoutput "github.com/seed-afc6a195/aggregator/pkg/outputs/forward"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs/kinesis"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs/s3"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs/stdout"
 	"github.com/seed-afc6a195/aggregator/pkg/tls"
 )
 
 // surroundings is what destinations need of the program besides their settings.
 type surroundings struct {
-	log      zerolog.Logger
-	now      func() time.Time
-	hostname string
+	log         zerolog.Logger
+	now         func() time.Time
+	hostname    string
+	stateDir    string                 // where an output may keep files of its own
+	credentials *awsclient.Credentials // shared by all outputs to AWS
 }
 
 // sender is a destination, ready to be sent to.
@@ -48,8 +57,22 @@ func newSender(name string, cfg *config.Config, in surroundings) (*sender, error
 		if secure, err = s.secure(c.TLS, log, in.now); err == nil {
 			s.Output, err = forwardoutput.New(*c, forwardoutput.Options{Hostname: in.hostname, TLS: secure, Log: log})
 		}
+	case *elasticsearch.Config:
+		var secure func(host string) *stdtls.Config
+		if secure, err = s.secure(c.TLS, log, in.now); err == nil {
+			s.Output, err = elasticsearch.New(*c, elasticsearch.Options{TLS: secure, Log: log, Now: in.now})
+		}
+	case *firehose.Config:
+		s.Output, err = firehose.New(*c, firehose.Options{Log: log, Credentials: in.credentials})
+	case *kinesis.Config:
+		s.Output, err = kinesis.New(*c, kinesis.Options{Log: log, Credentials: in.credentials})
+	case *cloudwatch.Config:
+		s.Output, err = cloudwatch.New(*c, cloudwatch.Options{Name: name, Log: log, Credentials: in.credentials, Now: in.now})
+	case *s3.Config:
+		state := filepath.Join(in.stateDir, "s3-"+name+".json")
+		s.Output, err = s3.New(*c, s3.Options{Name: name, Log: log, Credentials: in.credentials, StateFile: state})
 	default:
-		err = fmt.Errorf("type %s is not supported yet", s.common.Type)
+		return nil, fmt.Errorf("outputs of type %s can't be made", s.common.Type)
 	}
 	if err != nil {
 		return nil, err

@@ -222,7 +222,8 @@ func outputClusters(waits []buffer.Wait, done []delivery.ClusterStats, now time.
 	}
 	for _, w := range waits {
 		c := get(w.Cluster)
-		c.Queued, c.Recovered, c.Pending = uint64(w.Appended.Events), uint64(w.Found.Events), uint64(w.Pending.Events)
+		c.Queued, c.Returned = uint64(w.Appended.Events-w.Returned.Events), uint64(w.Returned.Events)
+		c.Recovered, c.Pending = uint64(w.Found.Events), uint64(w.Pending.Events)
 		if w.Dropped.Events > 0 {
 			c.Dropped["drop_oldest"] += uint64(w.Dropped.Events)
 		}
@@ -248,18 +249,15 @@ func outputClusters(waits []buffer.Wait, done []delivery.ClusterStats, now time.
 }
 
 func deadLetters(d buffer.DeadStats) status.DeadLetters {
-	s := status.DeadLetters{Count: int(d.Letters), Bytes: d.Bytes, EvictedEvents: uint64(d.Evicted)}
-	byReason := map[status.DeadLetterCount]int64{}
+	s := status.DeadLetters{
+		Count: int(d.Letters), Bytes: d.Bytes, EvictedEvents: uint64(d.Evicted), RetriedEvents: uint64(d.Retried), PurgedEvents: uint64(d.Purged),
+	}
 	for k, n := range d.Events {
 		s.Events += n
-		byReason[status.DeadLetterCount{Output: k.Output, Reason: k.Reason}] += n
-	}
-	for by, n := range byReason {
-		by.Events = n
-		s.By = append(s.By, by)
+		s.By = append(s.By, status.DeadLetterCount{Output: k.Output, Cluster: k.Cluster, Reason: k.Reason, Events: n})
 	}
 	slices.SortFunc(s.By, func(a, b status.DeadLetterCount) int {
-		return cmp.Or(cmp.Compare(a.Output, b.Output), cmp.Compare(a.Reason, b.Reason))
+		return cmp.Or(cmp.Compare(a.Output, b.Output), cmp.Compare(a.Cluster, b.Cluster), cmp.Compare(a.Reason, b.Reason))
 	})
 	return s
 }

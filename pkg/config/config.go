@@ -67,20 +67,19 @@ type Output struct {
 // outputKind is a value of an output's key type.
 type outputKind struct {
 	name  string
-	later bool
 	fresh func() (settings any, common *outputs.Common)
 }
 
 func outputKinds() []outputKind {
 	return []outputKind{
-		{"file", false, func() (any, *outputs.Common) { c := new(file.Config); return c, &c.Common }},
-		{"stdout", false, func() (any, *outputs.Common) { c := new(stdout.Config); return c, &c.Common }},
-		{"elasticsearch", true, func() (any, *outputs.Common) { c := new(elasticsearch.Config); return c, &c.Common }},
-		{"firehose", true, func() (any, *outputs.Common) { c := new(firehose.Config); return c, &c.Common }},
-		{"cloudwatch_logs", true, func() (any, *outputs.Common) { c := new(cloudwatch.Config); return c, &c.Common }},
-		{"forward", false, func() (any, *outputs.Common) { c := new(forwardoutput.Config); return c, &c.Common }},
-		{"kinesis", true, func() (any, *outputs.Common) { c := new(kinesis.Config); return c, &c.Common }},
-		{"s3", true, func() (any, *outputs.Common) { c := new(s3.Config); return c, &c.Common }},
+		{"file", func() (any, *outputs.Common) { c := new(file.Config); return c, &c.Common }},
+		{"stdout", func() (any, *outputs.Common) { c := new(stdout.Config); return c, &c.Common }},
+		{"elasticsearch", func() (any, *outputs.Common) { c := new(elasticsearch.Config); return c, &c.Common }},
+		{"firehose", func() (any, *outputs.Common) { c := new(firehose.Config); return c, &c.Common }},
+		{"cloudwatch_logs", func() (any, *outputs.Common) { c := new(cloudwatch.Config); return c, &c.Common }},
+		{"forward", func() (any, *outputs.Common) { c := new(forwardoutput.Config); return c, &c.Common }},
+		{"kinesis", func() (any, *outputs.Common) { c := new(kinesis.Config); return c, &c.Common }},
+		{"s3", func() (any, *outputs.Common) { c := new(s3.Config); return c, &c.Common }},
 	}
 }
 

@@ -93,7 +93,6 @@ func TestContract(t *testing.T) {
 	}
 	want := []string{
 		"buffer.jetstream", "filters", "routes[0].when", "routes[0].filters",
-		"outputs.firehose.type", "outputs.stream.type",
 		"status.tls",
 	}
 	if !slices.Equal(got, want) {
@@ -113,7 +112,7 @@ func TestDefaults(t *testing.T) {
 		"buffer":      c.Buffer.Path == "data" && c.Buffer.SegmentSize == 64<<20 && c.Buffer.Sync && c.Buffer.DeadLetters.MaxAge == 720*time.Hour,
 		"route":       len(c.Routes) == 1 && slices.Equal(c.Routes[0].Match, []string{"**"}) && slices.Equal(c.Routes[0].Outputs, []string{"archive"}),
 		"output":      len(c.Outputs) == 1 && archive.Path == "data/archive/{cluster}/%Y-%m-%d.ndjson" && archive.Type == "file" && archive.Rotate.MaxSize == 512<<20,
-		"common":      archive.Workers == 2 && archive.Fields.Time == "@timestamp" && archive.Fields.ID == "" && c.Outputs["archive"].Common == &archive.Common,
+		"common":      archive.Workers == 0 && archive.Fields.Time == "@timestamp" && archive.Fields.ID == "" && c.Outputs["archive"].Common == &archive.Common,
 		"status":      c.Status.Address == "127.0.0.1:9880" && !c.Status.Token.IsSet(),
 		"log":         c.Log == Log{"info", "auto"} && c.Unrouted == "dead_letter",
 		"no warnings": len(c.Warnings) == 0,

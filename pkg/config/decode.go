@@ -304,9 +304,6 @@ func (d *decoder) output(out *Output, n *node, path string) {
 		if t.kind != scalar || t.text != k.name {
 			continue
 		}
-		if k.later {
-			d.at(t, join(path, "type"), "", "%s is not supported yet", k.name)
-		}
 		out.Settings, out.Common = k.fresh()
 		v := reflect.ValueOf(out.Settings).Elem()
 		d.presets(v)

@@ -43,4 +43,3 @@ type ModifyStep struct {
 	Rename map[string]string `yaml:"rename" help:"old name: new name"`
 	Remove []string          `yaml:"remove" help:"names of fields"`
 }
-

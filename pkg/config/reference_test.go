@@ -4,11 +4,13 @@ import (
 	"fmt"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/seed-afc6a195/aggregator/pkg/config/setting"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 )
 
 const (
@@ -21,12 +23,12 @@ const (
 func TestReference(t *testing.T) {
 	var b strings.Builder
 	describe(&b, reflect.TypeFor[Config]())
+	fmt.Fprint(&b, "\n### Every output\n\n| key | default | meaning |\n|---|---|---|\n")
+	rows(&b, reflect.TypeFor[outputs.Common](), "")
 	for _, kind := range outputKinds() {
-		if !kind.later {
-			settings, _ := kind.fresh()
-			fmt.Fprintf(&b, "\n### Outputs of type %s\n\n| key | default | meaning |\n|---|---|---|\n", kind.name)
-			rows(&b, reflect.TypeOf(settings).Elem(), "")
-		}
+		settings, _ := kind.fresh()
+		fmt.Fprintf(&b, "\n### Outputs of type %s\n\n| key | default | meaning |\n|---|---|---|\n", kind.name)
+		rows(&b, reflect.TypeOf(settings).Elem(), "", reflect.TypeFor[outputs.Common]())
 	}
 	file, err := os.ReadFile(referenceFile)
 	if err != nil {
@@ -83,11 +85,14 @@ func structOf(t reflect.Type) reflect.Type {
 	return t
 }
 
-func rows(b *strings.Builder, t reflect.Type, path string) {
+// rows writes the settings of t, without those that it has from the types in but.
+func rows(b *strings.Builder, t reflect.Type, path string, but ...reflect.Type) {
 	for i := range t.NumField() {
 		f := t.Field(i)
 		if f.Anonymous {
-			rows(b, f.Type, path)
+			if !slices.Contains(but, f.Type) {
+				rows(b, f.Type, path)
+			}
 			continue
 		}
 		if inner := structOf(f.Type); inner != nil && f.Tag.Get("later") == "" {

@@ -148,9 +148,6 @@ func outputSchema() (schema, error) {
 		if err != nil {
 			return nil, err
 		}
-		if k.later {
-			s["description"] = "Not supported yet."
-		}
 		types = append(types, k.name)
 		cases = append(cases, schema{
 			"if":   schema{"properties": schema{"type": schema{"const": k.name}}, "required": []string{"type"}},

@@ -80,7 +80,7 @@ func TestSchemaAgreesWithParse(t *testing.T) {
 		{"outputs: {a: {type: forward, servers: [logs, {address: more, weight: 2}]}}", true},
 		{"outputs: {a: {type: forward, servers: [{weight: 2}]}}", false},
 		{"outputs: {a: {type: forward, servers: []}}", false},
-		{"outputs: {a: {type: stdout, workers: 0}}", false},
+		{"outputs: {a: {type: stdout, workers: -1}}", false},
 		{"outputs: {a: {type: stdout, path: x}}", false},
 		{"outputs: {a: {type: file}}", false},
 		{"outputs: {a: {type: file, path: 'x/{cluster}'}}", true},

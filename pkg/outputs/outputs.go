@@ -148,7 +148,7 @@ func AsSendError(err error) *SendError {
 // Common is the settings that every output has; each destination's Config inlines it.
 type Common struct {
 	Type         string        `yaml:"type" required:"true" help:"the kind of destination"`
-	Workers      int           `yaml:"workers" default:"2" min:"1" help:"requests in flight at most"`
+	Workers      int           `yaml:"workers" default:"0" help:"requests in flight at most; 0: 2, or what fits the destination"`
 	Batch        BatchConfig   `yaml:"batch" help:"how much a request holds"`
 	Retry        RetryConfig   `yaml:"retry" help:"how failed requests are repeated"`
 	MaxQueueSize setting.Size  `yaml:"max_queue_size" default:"0" help:"bytes on disk that may wait for this output; 0: the buffer's limit. Past it: buffer.when_full"`
