@@ -53,7 +53,7 @@ func (c *Credentials) cache(cfg Config, log zerolog.Logger) *aws.CredentialsCach
 		return base
 	}
 	id := identity{cfg.RoleARN, cfg.ExternalID.Reveal(), cfg.UseFIPS, cfg.UseDualStack}
-	return c.get(id, func(ctx context.Context) (aws.Credentials, error) { return assumeRole(ctx, cfg, base, log) })
+	return c.get(id, assumeRole(cfg, base, log))
 }
 
 func (c *Credentials) get(id identity, fetch func(context.Context) (aws.Credentials, error)) *aws.CredentialsCache {
@@ -76,21 +76,27 @@ func fromEnvironment(ctx context.Context, cfg Config, log zerolog.Logger) (aws.C
 	return a.Credentials.Retrieve(ctx)
 }
 
-func assumeRole(ctx context.Context, cfg Config, base *aws.CredentialsCache, log zerolog.Logger) (aws.Credentials, error) {
-	a, err := load(ctx, cfg, log, awsconfig.WithCredentialsProvider(base), forgetting(base))
-	if err != nil {
-		return aws.Credentials{}, err
-	}
-	client := httpClient(a.HTTPClient)
-	defer client.CloseIdleConnections()
-	a.HTTPClient = client
-	return stscreds.NewAssumeRoleProvider(sts.NewFromConfig(a), cfg.RoleARN, func(o *stscreds.AssumeRoleOptions) {
-		o.RoleSessionName = "aggregator"
-		o.Duration = roleSession
-		if cfg.ExternalID.IsSet() {
-			o.ExternalID = aws.String(cfg.ExternalID.Reveal())
+// assumeRole returns what fetches the role's credentials. It keeps its client, which knows by how much the
+// local clock is wrong.
+func assumeRole(cfg Config, base *aws.CredentialsCache, log zerolog.Logger) func(context.Context) (aws.Credentials, error) {
+	var client *sts.Client
+	return func(ctx context.Context) (aws.Credentials, error) {
+		if client == nil {
+			a, err := load(ctx, cfg, log, awsconfig.WithCredentialsProvider(base), forgetting(base))
+			if err != nil {
+				return aws.Credentials{}, err
+			}
+			a.HTTPClient = httpClient(a.HTTPClient)
+			client = sts.NewFromConfig(a)
 		}
-	}).Retrieve(ctx)
+		return stscreds.NewAssumeRoleProvider(client, cfg.RoleARN, func(o *stscreds.AssumeRoleOptions) {
+			o.RoleSessionName = "aggregator"
+			o.Duration = roleSession
+			if cfg.ExternalID.IsSet() {
+				o.ExternalID = aws.String(cfg.ExternalID.Reveal())
+			}
+		}).Retrieve(ctx)
+	}
 }
 
 // source fetches credentials. The SDK's cache calls one method at a time.
