@@ -26,6 +26,17 @@ func protected(r *http.Request) bool {
 // be meant for this machine: not that of another site's page, nor sent to a name of another site's
 // that leads here. From elsewhere it takes the token or a user's password.
 func (s *Server) refusal(r *http.Request) (code int, why string) {
+	code, why = s.access(r)
+	if code == http.StatusUnauthorized {
+		if now, last := time.Now().UnixNano(), s.complained.Load(); now-last > int64(complainEvery) && s.complained.CompareAndSwap(last, now) {
+			s.options.Log.Warn().Str("from", r.RemoteAddr).Str("path", r.URL.Path).Msg("refused a request without the right token or password")
+		}
+	}
+	return code, why
+}
+
+// access is refusal without a word in the log.
+func (s *Server) access(r *http.Request) (code int, why string) {
 	if !ownOrigin(r) {
 		return http.StatusForbidden, "this is not done for other sites' pages"
 	}
@@ -38,9 +49,6 @@ func (s *Server) refusal(r *http.Request) (code int, why string) {
 		return http.StatusForbidden, "records are shown and changes are taken on loopback only (as http://localhost), unless status.token or status.users is set"
 	case c.authorized(r):
 		return 0, ""
-	}
-	if now, last := time.Now().UnixNano(), s.complained.Load(); now-last > int64(complainEvery) && s.complained.CompareAndSwap(last, now) {
-		s.options.Log.Warn().Str("from", r.RemoteAddr).Str("path", r.URL.Path).Msg("refused a request without the right token or password")
 	}
 	return http.StatusUnauthorized, "this needs the token of status.token as Authorization: Bearer, or a user of status.users with the password"
 }

@@ -208,6 +208,7 @@ func outputFamilies() []family {
 		eachGauge("aggregator_output_held_clusters", "Clusters that wait until what the destination refused of them is taken.", label, list, func(o *Output) (string, float64) { return o.Name, float64(len(o.HeldClusters)) }),
 		eachGauge("aggregator_output_in_flight_requests", "Requests in flight.", label, list, func(o *Output) (string, float64) { return o.Name, float64(o.InFlight) }),
 		counter("aggregator_output_queued_events_total", "Events queued for the output.", func(c *OutputCluster) uint64 { return c.Queued }),
+		counter("aggregator_output_returned_events_total", "Events of dead letters put back into the queue for the output.", func(c *OutputCluster) uint64 { return c.Returned }),
 		gauge("aggregator_output_recovered_events", "Events found waiting for the output at the start.", func(c *OutputCluster) uint64 { return c.Recovered }),
 		counter("aggregator_output_delivered_events_total", "Events that the destination has.", func(c *OutputCluster) uint64 { return c.Delivered }),
 		counts("aggregator_output_dropped_events_total", "Events dropped as the configuration says, by reason.", func(c *OutputCluster) Counts { return c.Dropped }),
@@ -225,9 +226,11 @@ func outputFamilies() []family {
 		whole("aggregator_dead_letters_stored_events", "Events in the dead letters kept.", func(s *Snapshot) float64 { return float64(s.DeadLetters.Events) }),
 		whole("aggregator_dead_letters_stored_bytes", "Bytes that dead letters take on disk.", func(s *Snapshot) float64 { return float64(s.DeadLetters.Bytes) }),
 		total("aggregator_dead_letters_evicted_events_total", "Events in dead letters deleted by max_size or max_age.", func(s *Snapshot) uint64 { return s.DeadLetters.EvictedEvents }),
-		{name: "aggregator_dead_letters_events", help: "Events in the dead letters kept, by output (empty: refused before any) and reason.", labels: []string{label, "reason"}, gauge: func(s *Snapshot, add func(float64, ...string)) {
+		total("aggregator_dead_letters_retried_total", "Events in dead letters put back into the queue.", func(s *Snapshot) uint64 { return s.DeadLetters.RetriedEvents }),
+		total("aggregator_dead_letters_purged_total", "Events in dead letters that somebody deleted.", func(s *Snapshot) uint64 { return s.DeadLetters.PurgedEvents }),
+		{name: "aggregator_dead_letters_events", help: "Events in the dead letters kept, by output (empty: refused before any), cluster and reason.", labels: []string{label, "cluster", "reason"}, gauge: func(s *Snapshot, add func(float64, ...string)) {
 			for _, d := range s.DeadLetters.By {
-				add(float64(d.Events), d.Output, d.Reason)
+				add(float64(d.Events), d.Output, d.Cluster, d.Reason)
 			}
 		}},
 	}

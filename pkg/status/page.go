@@ -39,8 +39,16 @@ Configuration {{with .Config.Source}}{{.}}{{else}}of defaults{{end}} {{.Config.H
 {{range .}}<tr><td>{{.Owner}}<td>{{printf "%.1f" .DaysLeft}}<td>{{clock .LoadedAt}}<td class="text">{{join .Names}}<td class="text bad">{{.Failing.Text}}</tr>
 {{end}}</table></div>{{end}}
 <h2>Queue</h2><p>{{.Queue.PendingEvents}} events in {{.Queue.PendingChunks}} chunks wait, {{size .Queue.DiskBytes}} of {{size .Queue.MaxBytes}} on disk, {{size .Queue.FreeDiskBytes}} free.
-{{if .Queue.Full}}<strong class="bad">Full: {{.Queue.FullReason}}</strong>{{end}} {{.DeadLetters.Events}} events are dead letters.
+{{if .Queue.Full}}<strong class="bad">Full: {{.Queue.FullReason}}</strong>{{end}}
 {{with .Queue.SetAsideSegments}}<strong class="bad">{{.}} damaged files or chunks were set aside.</strong>{{end}}</p>
+<h2>Dead letters</h2><p>{{.DeadLetters.Events}} events in {{.DeadLetters.Count}} dead letters, {{size .DeadLetters.Bytes}} on disk; since the start {{.DeadLetters.RetriedEvents}}
+events were sent again, {{.DeadLetters.PurgedEvents}} purged, {{.DeadLetters.EvictedEvents}} pushed out by the limits. The command <code>aggregator dead</code> shows them and sends them again.</p>
+{{with .DeadLetters.By}}<div><table><tr><th>output<th>cluster<th>reason<th>events</tr>
+{{range .}}<tr><td>{{with .Output}}{{.}}{{else}}none{{end}}<td>{{.Cluster}}<td>{{.Reason}}<td>{{.Events}}</tr>
+{{end}}</table></div>{{end}}
+{{with .Letters}}<h3>The newest</h3><div><table><tr><th>letter<th>refused<th>output<th>cluster<th class="text">tag<th>reason<th>status<th class="text">detail</tr>
+{{range .}}<tr><td><a href="/dead-letters/{{.ID}}">{{.ID}}</a><td>{{clock .Time}}<td>{{with .Output}}{{.}}{{else}}none{{end}}<td>{{.Cluster}}<td class="text">{{.Tag}}<td>{{.Reason}}<td>{{with .Status}}{{.}}{{end}}<td class="text">{{.Detail}}</tr>
+{{end}}</table></div>{{end}}
 <p><a href="/status">/status</a> has all of it as JSON, <a href="/metrics">/metrics</a> for Prometheus; <a href="/healthz">/healthz</a> and
 <a href="/readyz">/readyz</a> are for probes{{if pprof}}, <a href="/debug/pprof/">/debug/pprof/</a> for profiles{{end}}. POST /reload reads the configuration again;
 POST /outputs/NAME/pause, resume and purge steer an output.</p></html>
@@ -112,9 +120,26 @@ func newPage(pprof bool) *template.Template {
 	}).Parse(page))
 }
 
-func (s *Server) index(w http.ResponseWriter, _ *http.Request) {
+// pageLetters is how many dead letters the page shows.
+const pageLetters = 10
+
+// pageData is what the page is made from.
+type pageData struct {
+	Snapshot
+	Letters []DeadLetter // the newest; only for who may see them
+}
+
+func (s *Server) index(w http.ResponseWriter, r *http.Request) {
+	data := pageData{Snapshot: s.snapshot()}
+	if _, why := s.access(r); why == "" && s.options.DeadLetters != nil && data.DeadLetters.Count > 0 {
+		list, err := s.options.DeadLetters.List(r.Context(), DeadFilter{}, DeadPage{Limit: pageLetters, Newest: true})
+		if err != nil {
+			s.options.Log.Warn().Err(err).Msg("the page shows no dead letters")
+		}
+		data.Letters = list.Letters
+	}
 	var b bytes.Buffer
-	if err := s.page.Execute(&b, s.snapshot()); err != nil {
+	if err := s.page.Execute(&b, data); err != nil {
 		s.options.Log.Error().Err(err).Msg("can't write the page")
 		http.Error(w, "the page can't be written, see the log", http.StatusInternalServerError)
 		return

@@ -195,11 +195,12 @@ type Output struct {
 	Destination
 }
 
-// OutputCluster counts the events of one cluster for one output. Queued and Recovered together are
+// OutputCluster counts the events of one cluster for one output. Queued, Returned and Recovered together are
 // all the others together.
 type OutputCluster struct {
 	Cluster   string `json:"cluster"`
 	Queued    uint64 `json:"queued"`    // since the start
+	Returned  uint64 `json:"returned"`  // dead letters that were put back into the queue, since the start
 	Recovered uint64 `json:"recovered"` // found waiting at the start
 	Delivered uint64 `json:"delivered"`
 	Dropped   Counts `json:"dropped"` // by reason
@@ -212,13 +213,16 @@ type DeadLetters struct {
 	Count         int               `json:"count"`
 	Events        int64             `json:"events"`
 	Bytes         int64             `json:"bytes"`          // on disk
-	EvictedEvents uint64            `json:"evicted_events"` // pushed out by max_size or max_age
+	EvictedEvents uint64            `json:"evicted_events"` // pushed out by max_size or max_age, since the start
+	RetriedEvents uint64            `json:"retried_events"` // put back into the queue, since the start
+	PurgedEvents  uint64            `json:"purged_events"`  // deleted by somebody, since the start
 	By            []DeadLetterCount `json:"by"`
 }
 
 // DeadLetterCount is how many events are kept as dead letters for one reason.
 type DeadLetterCount struct {
-	Output string `json:"output"` // "": refused before any output
-	Reason string `json:"reason"`
-	Events int64  `json:"events"`
+	Output  string `json:"output"` // "": refused before any output
+	Cluster string `json:"cluster"`
+	Reason  string `json:"reason"`
+	Events  int64  `json:"events"`
 }

@@ -71,7 +71,7 @@ func fixture(started time.Time, n uint64) Snapshot {
 				Name: "es", Type: "elasticsearch", State: StateRetrying, Workers: 2, Concurrency: 1, InFlight: 1, HeldClusters: []string{"osaka"},
 				Clusters: []OutputCluster{
 					{Cluster: "seoul", Queued: n, Delivered: n / 2, Pending: n - n/2},
-					{Cluster: "osaka", Queued: 60, Recovered: 6, Delivered: 50, Dropped: Counts{"rejected": 0, "full": 1}, Dead: Counts{"rejected": 2}, Pending: 12},
+					{Cluster: "osaka", Queued: 57, Returned: 3, Recovered: 6, Delivered: 50, Dropped: Counts{"rejected": 0, "full": 1}, Dead: Counts{"rejected": 2}, Pending: 12},
 				},
 				DeliveredBytes: 150 * n, Retries: Counts{"throttled": 3}, Lag: 1.5, Requests: 20, FailedRequests: 2, RequestLatency: latency(0.3, 20),
 				LastError: Failure{"429 \x1b[31mslow\u009b down", started}, LastSuccess: started, BackoffUntil: started.Add(time.Minute),
@@ -84,7 +84,7 @@ func fixture(started time.Time, n uint64) Snapshot {
 			},
 			{Name: "archive", Type: "file", State: StateIdle, Workers: 1},
 		},
-		DeadLetters: DeadLetters{Count: 12, Events: 13, Bytes: 14, EvictedEvents: 15, By: []DeadLetterCount{{"es", "rejected", 3}, {"", "invalid_entry", 10}}},
+		DeadLetters: DeadLetters{Count: 12, Events: 13, Bytes: 14, EvictedEvents: 15, RetriedEvents: 16, PurgedEvents: 17, By: []DeadLetterCount{{"es", "seoul", "rejected", 3}, {"", "seoul", "invalid_entry", 10}}},
 	}
 }
 
