@@ -133,8 +133,8 @@ func (p *portion) add(l *Letter, route func(*Letter) ([]string, string)) (why st
 const groupEnd = 0xfffffffe
 
 var (
-	errNoEvents = errors.New("its bytes can't be read as events")
-	errEmpty    = errors.New("it holds no event")
+	errNoEvents = errors.New("their bytes can't be read as events")
+	errEmpty    = errors.New("they hold no event")
 )
 
 // read returns how many events the letter holds, and whether its entries end within a group.
