@@ -206,7 +206,7 @@ func TestClassify(t *testing.T) {
 		{"page of a gateway", 502, `<html>`, nil, outputs.ReasonServer, true, 0},
 		{"proxy wants a login", 407, `<html>`, nil, outputs.ReasonServer, false, 0},
 		{"forbidden page", 403, `<html>`, nil, outputs.ReasonAuth, false, 0},
-		{"redirect", 301, ``, http.Header{"Location": {"http://127.0.0.1:1/"}}, outputs.ReasonNetwork, true, 0},
+		{"redirect", 301, ``, http.Header{"Location": {"http://127.0.0.1:1/"}}, outputs.ReasonServer, false, 0},
 		{"too large", 413, ``, nil, outputs.ReasonTooLarge, false, 0},
 		{"signature", 400, `{"__type":"InvalidSignatureException","message":"a\n\nx-amz-security-token:the-token"}`, nil, outputs.ReasonAuth, false, 0},
 		{"no JSON", 200, `{`, nil, outputs.ReasonNetwork, true, 0},

@@ -47,7 +47,7 @@ func Classify(err error) (reason outputs.Reason, status int, unknown bool, retry
 		return outputs.ReasonServer, status, true, retryAfter
 	case status == http.StatusRequestEntityTooLarge:
 		return outputs.ReasonTooLarge, status, false, retryAfter
-	case status >= http.StatusBadRequest:
+	case status >= http.StatusMultipleChoices || code != "":
 		return outputs.ReasonServer, status, false, retryAfter
 	}
 	return outputs.ReasonNetwork, status, wasSent(err), retryAfter // also a 200 that broke off
