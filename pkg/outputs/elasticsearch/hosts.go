@@ -66,9 +66,9 @@ func parseHost(text string) (*url.URL, error) {
 	case u.User != nil:
 		return nil, fmt.Errorf("%s: it holds a user: use username and password instead", u.Redacted())
 	case u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
-		return nil, fmt.Errorf("%q: write it as https://host:9200", text)
+		return nil, fmt.Errorf("%q does not begin with http:// or https:// and a host", text)
 	case u.RawQuery != "" || u.Fragment != "":
-		return nil, fmt.Errorf("%q: it has more than scheme, host, port and path", text)
+		return nil, fmt.Errorf("%q has more than scheme, host, port and path", text)
 	}
 	return u, nil
 }
