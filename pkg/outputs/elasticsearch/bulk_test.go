@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/klauspost/compress/gzip"
 
@@ -131,6 +132,19 @@ func TestAppendString(t *testing.T) {
 	if got := string(appendString(nil, []byte("a\xffb"))); got != "\"a\uFFFDb\"" {
 		t.Errorf("not UTF-8: %q", got)
 	}
+}
+
+func FuzzAppendString(f *testing.F) {
+	f.Add("a\"b\\c\n\xff")
+	f.Fuzz(func(t *testing.T, s string) {
+		var back string
+		if err := json.Unmarshal(appendString(nil, []byte(s)), &back); err != nil || strings.ToValidUTF8(back, "") != back {
+			t.Fatalf("%q: %v", s, err)
+		}
+		if utf8.ValidString(s) && back != s {
+			t.Errorf("%q came back as %q", s, back)
+		}
+	})
 }
 
 func TestNoAllocations(t *testing.T) {

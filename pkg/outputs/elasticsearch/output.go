@@ -127,13 +127,13 @@ func (o *Output) Send(ctx context.Context, batch *outputs.Batch) error {
 // send is one Send.
 type send struct {
 	*Output
-	b        *bulk
-	failed   []outputs.Failure  // those with no reason are the suspects: refused alone, with 400
-	accepted bool               // at least one request was carried out
-	senses   int                // requests refused with 400
-	stop     *outputs.SendError // why nothing more is sent
-	stopAt   int                // the first event that was not delivered because of it
-	last     *outputs.SendError // the last request refused with 400 or 413
+	b         *bulk
+	failed    []outputs.Failure  // those with no reason are the suspects: refused alone, with 400
+	accepted  bool               // at least one request was carried out
+	senseless int                // requests refused with 400
+	stop      *outputs.SendError // why nothing more is sent
+	stopAt    int                // the first event that was not delivered because of it
+	last      *outputs.SendError // the last request refused with 400 or 413
 }
 
 // maxSenseless is how many requests may be refused with 400 before one is accepted. It is enough to
@@ -169,7 +169,7 @@ func (s *send) post(ctx context.Context, from, to int) {
 		s.failed = append(s.failed, one)
 	case out.err.Status == 400 && out.err.Reason == outputs.ReasonServer:
 		s.last = out.err
-		if s.senses++; s.senses >= maxSenseless && !s.accepted {
+		if s.senseless++; s.senseless >= maxSenseless && !s.accepted {
 			s.halt(from, out.err)
 			return
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"regexp"
@@ -287,6 +288,8 @@ func TestOtherReplies(t *testing.T) {
 		{"no such path", 404, `{"error":"no handler"}`, "server: bulk request of 3 events, N bytes: 404 Not Found: no handler"},
 		{"no such method", 405, `{"error":"Incorrect HTTP method","status":405}`, "server: bulk request of 3 events, N bytes: 405 Method Not Allowed: Incorrect HTTP method"},
 		{"forbidden", 403, `{"error":{"type":"security_exception","reason":"action is unauthorized"}}`, "auth: bulk request of 3 events, N bytes: 403 Forbidden: security_exception: action is unauthorized"},
+		{"a gateway's refusal", 403, `{"Message":"User: anonymous is not authorized to perform: es:ESHttpPost"}`, "auth: bulk request of 3 events, N bytes: 403 Forbidden: User: anonymous is not authorized to perform: es:ESHttpPost"},
+		{"JSON of a kind of its own", 500, `{"ok":false}`, `server: bulk request of 3 events, N bytes: 500 Internal Server Error: "{\"ok\":false}"`},
 		{"blocked", 403, `{"error":{"type":"cluster_block_exception","reason":"blocked"}}`, "server: bulk request of 3 events, N bytes: 403 Forbidden: cluster_block_exception: blocked"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -312,6 +315,91 @@ func TestOtherReplies(t *testing.T) {
 				t.Errorf("%d failures", n)
 			}
 		})
+	}
+}
+
+func TestProducts(t *testing.T) {
+	for _, product := range []string{elastictest.Elasticsearch, elastictest.OpenSearch, elastictest.Legacy} {
+		t.Run(product, func(t *testing.T) {
+			s := elastictest.New(elastictest.Options{Product: product})
+			o := newOutput(t, s.Handler(), nil)
+			if err := o.Send(t.Context(), outputtest.Batch(outputtest.Chunk(1, "a", "t", 5, 0, 10))); err != nil {
+				t.Fatal(err)
+			}
+			if got := numbers(t, s); len(got) != 5 {
+				t.Errorf("the server has %v", got)
+			}
+		})
+	}
+}
+
+// Failures are those of the batch's events, however many of these share a request.
+func TestIndexes(t *testing.T) {
+	s := elastictest.New(elastictest.Options{})
+	o := newOutput(t, s.Handler(), nil)
+	c := outputtest.Chunk(1, "a", "t", 9, 0, 100)
+	b := outputtest.Batch(c)
+	b.Events = slices.Insert(b.Events, 0, outputtest.Broken(c))
+	b.Events = slices.Insert(b.Events, 5, outputtest.Broken(c), outputtest.Broken(c))
+	for _, maxBody := range []int64{0, 300, 700, 1000} {
+		s.SetFaults(elastictest.Faults{Poison: `"n":6,`, MaxBody: maxBody})
+		se := outputs.AsSendError(o.Send(t.Context(), b))
+		var got []int
+		for _, f := range se.Failed {
+			got = append(got, f.Index)
+		}
+		if !slices.Equal(got, []int{0, 5, 6, 9}) || se.Reason != outputs.ReasonRejected {
+			t.Errorf("at most %d bytes: %s of %v", maxBody, se.Reason, got)
+		}
+	}
+	if got := numbers(t, s); !slices.Equal(got, []int{0, 1, 2, 3, 4, 5, 7, 8}) {
+		t.Errorf("the server has %v", got)
+	}
+	// A server that fails in the middle keeps what it has; what could not be rendered before that is told too.
+	requests := 0
+	node := s.Handler()
+	o = newOutput(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/_bulk" {
+			if requests++; requests == 4 {
+				s.SetFaults(elastictest.Faults{Unavailable: 1})
+			}
+		}
+		node.ServeHTTP(w, r)
+	}), func(c *Config) { c.Index = "second" })
+	s.SetFaults(elastictest.Faults{})
+	o.limit.tooLarge(300) // requests of one event
+	err := o.Send(t.Context(), b)
+	if got, want := reasons(t, err), map[string]int{"rejected": 1, "server": 8}; !maps.Equal(got, want) {
+		t.Errorf("got %v, want %v (%v)", got, want, err)
+	}
+	if se := outputs.AsSendError(err); se.Failed[1].Index != 4 || se.Failed[8].Index != 11 {
+		t.Errorf("failed: %+v", se.Failed)
+	}
+}
+
+// Send ends with its context, in the middle of a request too, and says so as a failure of the network.
+func TestCancelled(t *testing.T) {
+	arrived := make(chan struct{})
+	node := elastictest.New(elastictest.Options{}).Handler()
+	o := newOutput(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/_bulk" {
+			_, _ = io.Copy(io.Discard, r.Body)
+			close(arrived)
+			<-r.Context().Done()
+			return
+		}
+		node.ServeHTTP(w, r)
+	}), func(c *Config) { c.ID = idNone })
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- o.Send(ctx, outputtest.Batch(outputtest.Chunk(1, "a", "t", 3, 0, 10))) }()
+	<-arrived
+	cancel()
+	if err := <-ended; !errors.Is(err, context.Canceled) || outputs.AsSendError(err).Reason != outputs.ReasonNetwork {
+		t.Errorf("got %v", err)
+	}
+	if n := o.Report().PossibleDuplicates; n != 3 {
+		t.Errorf("%d possible duplicates", n)
 	}
 }
 

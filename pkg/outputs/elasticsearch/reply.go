@@ -72,6 +72,12 @@ func (p *reply) parse(r io.Reader, n int) error {
 			s.array(p.item)
 		case "error":
 			p.cause = s.cause(0)
+		case "message", "Message": // a gateway's, such as AWS's
+			if p.cause == (cause{}) {
+				p.cause = s.cause(0)
+				return
+			}
+			s.skip(0)
 		default:
 			s.skip(0)
 		}

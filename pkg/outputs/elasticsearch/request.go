@@ -1,6 +1,7 @@
 package elasticsearch
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -89,7 +90,7 @@ func (o *Output) judge(r *reply, err error, resp *http.Response, n int) outcome 
 	case resp.StatusCode < 300:
 		se.Reason, se.Err = outputs.ReasonServer, fmt.Errorf("answered %s with %d items for %d events", status, r.items, n)
 	default:
-		se.Err = fmt.Errorf("%s: %s", status, r.cause.String())
+		se.Err = fmt.Errorf("%s: %s", status, cmp.Or(r.cause.String(), strconv.Quote(string(r.scan.head))))
 	}
 	if resp.StatusCode >= 300 {
 		se.Reason = requestVerdict(resp.StatusCode, &r.cause)
