@@ -112,7 +112,7 @@ func (c *cutter) add(ev *event.Event, index, at int, turn Turn) bool {
 	}
 	c.lines = append(lines, '\n')
 	size := len(c.lines) - mark
-	if c.fits(size, index, turn) {
+	if c.fits(index, turn) {
 		c.open.n++
 		return true
 	}
@@ -128,8 +128,8 @@ func (c *cutter) add(ev *event.Event, index, at int, turn Turn) bool {
 	return true
 }
 
-// fits says whether a line of size bytes may join the open record.
-func (c *cutter) fits(size, index int, turn Turn) bool {
+// fits says whether the last line may join the open record.
+func (c *cutter) fits(index int, turn Turn) bool {
 	if c.open.n == 0 || !c.aggregate || c.plan.groupOf[index] != c.group {
 		return false
 	}

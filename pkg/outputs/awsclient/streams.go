@@ -67,6 +67,8 @@ type Streams struct {
 type stream struct {
 	pace *Pace
 
+	most atomic.Int64 // events in a request, while it is searched for the one that is refused
+
 	mu       sync.Mutex
 	taken    time.Time // when it last took a record
 	suspects map[place]suspect
@@ -192,6 +194,7 @@ func (s *Streams) stream(name string) *stream {
 		delete(s.streams, oldest)
 	}
 	st := &stream{pace: NewPace(s.o.Pace)}
+	st.most.Store(math.MaxInt32)
 	s.streams[name] = st
 	return st
 }
@@ -237,7 +240,7 @@ type failure struct {
 
 // send delivers the events that order names to one stream.
 func (d *delivery) send(ctx context.Context, name string, order []int32) {
-	st, most, refused := d.s.stream(name), math.MaxInt, 0
+	st, refused := d.s.stream(name), 0
 	for len(order) > 0 {
 		if d.ended != nil {
 			d.fail(order, d.ended)
@@ -248,7 +251,7 @@ func (d *delivery) send(ctx context.Context, name string, order []int32) {
 			d.hold(name, order, wait)
 			return
 		}
-		taken := d.c.cut(d.events, order, turn, most)
+		taken := d.c.cut(d.events, order, turn, int(st.most.Load()))
 		bytes, records := d.c.bytes, d.c.records
 		st.pace.Spend(turn, bytes, len(records))
 		if len(records) == 0 {
@@ -266,9 +269,7 @@ func (d *delivery) send(ctx context.Context, name string, order []int32) {
 			d.refuse()
 			again := d.settle(st, turn, order, outcomes)
 			order, refused = order[taken:], 0
-			if most < math.MaxInt/2 {
-				most *= 2
-			}
+			st.most.Store(min(2*st.most.Load(), math.MaxInt32))
 			if again > len(records)/2 { // no use in going on now
 				d.hold(name, order, leastRest)
 				return
@@ -292,7 +293,7 @@ func (d *delivery) send(ctx context.Context, name string, order []int32) {
 			d.fail(order[taken:], f)
 			return
 		case taken > 1: // find out which event it is
-			most = taken / 2
+			st.most.Store(int64(taken / 2))
 			continue
 		}
 		ev := &d.events[order[0]]

@@ -5,10 +5,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -21,11 +21,11 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/outputs/outputtest"
 )
 
-func template(t testing.TB, s string) *event.Template {
-	t.Helper()
+func template(tb testing.TB, s string) *event.Template {
+	tb.Helper()
 	parsed, err := event.ParseTemplate(s)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return parsed
 }
@@ -254,7 +254,7 @@ func TestBrokenEventsAreRefusedAlone(t *testing.T) {
 func TestStreamsInMemoryAreBounded(t *testing.T) {
 	s := NewStreams(StreamsOptions{Stream: template(t, "s")})
 	for i := range 3 * maxPaces {
-		s.stream(fmt.Sprint(i))
+		s.stream(strconv.Itoa(i))
 	}
 	if n := len(s.Report().Paces); n != maxPaces {
 		t.Errorf("%d paces", n)

@@ -27,13 +27,13 @@ const (
 )
 
 // environment has the SDK find one key, and nothing else.
-func environment(t testing.TB) {
-	t.Helper()
+func environment(tb testing.TB) {
+	tb.Helper()
 	for name, value := range map[string]string{
 		"AWS_ACCESS_KEY_ID": "AKIDTEST", "AWS_SECRET_ACCESS_KEY": secret, "AWS_SESSION_TOKEN": "", "AWS_PROFILE": "",
 		"AWS_CONFIG_FILE": "/nonexistent", "AWS_SHARED_CREDENTIALS_FILE": "/nonexistent", "AWS_EC2_METADATA_DISABLED": "true",
 	} {
-		t.Setenv(name, value)
+		tb.Setenv(name, value)
 	}
 }
 

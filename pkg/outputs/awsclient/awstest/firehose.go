@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"time"
 )
 
@@ -143,7 +144,7 @@ func (f *Firehose) putRecordBatch(w http.ResponseWriter, _ *http.Request, body [
 			continue
 		}
 		d.records = append(d.records, record.Data)
-		out.RequestResponses = append(out.RequestResponses, putResult{RecordID: fmt.Sprint(len(d.records))})
+		out.RequestResponses = append(out.RequestResponses, putResult{RecordID: strconv.Itoa(len(d.records))})
 	}
 	if out.FailedPutCount > 0 {
 		d.throttled++

@@ -1,11 +1,12 @@
 package awstest
 
 import (
-	"crypto/md5"
+	"crypto/md5" //nolint:gosec // as Kinesis has it
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"time"
 )
 
@@ -115,7 +116,7 @@ func (k *Kinesis) putRecords(w http.ResponseWriter, _ *http.Request, body []byte
 		Records           []putResult
 	}{}
 	for _, record := range in.Records {
-		sum := md5.Sum([]byte(record.PartitionKey))
+		sum := md5.Sum([]byte(record.PartitionKey)) //nolint:gosec // no secret
 		shard := (int(sum[0])<<8 | int(sum[1])) * len(d.shards) >> 16
 		b := d.shards[shard]
 		b.refill(k.s.now())
@@ -126,7 +127,7 @@ func (k *Kinesis) putRecords(w http.ResponseWriter, _ *http.Request, body []byte
 			continue
 		}
 		d.records = append(d.records, KinesisRecord{record.PartitionKey, shard, record.Data})
-		out.Records = append(out.Records, putResult{SequenceNumber: fmt.Sprint(len(d.records)), ShardID: fmt.Sprintf("shardId-%012d", shard)})
+		out.Records = append(out.Records, putResult{SequenceNumber: strconv.Itoa(len(d.records)), ShardID: fmt.Sprintf("shardId-%012d", shard)})
 	}
 	reply(w, http.StatusOK, out)
 }

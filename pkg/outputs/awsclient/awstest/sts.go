@@ -24,7 +24,7 @@ func (s *Server) assumeRole(w http.ResponseWriter, _ *http.Request, body []byte)
 	s.expires[key] = expires
 	s.mu.Unlock()
 	w.Header().Set("Content-Type", "text/xml")
-	fmt.Fprintf(w, `<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult><Credentials>`+
+	_, _ = fmt.Fprintf(w, `<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult><Credentials>`+
 		`<AccessKeyId>%s</AccessKeyId><SecretAccessKey>secret</SecretAccessKey><SessionToken>token-%s</SessionToken><Expiration>%s</Expiration>`+
 		`</Credentials></AssumeRoleResult></AssumeRoleResponse>`, key, key, expires.Format(time.RFC3339))
 }
@@ -33,6 +33,6 @@ func (s *Server) assumeRole(w http.ResponseWriter, _ *http.Request, body []byte)
 func failForm(w http.ResponseWriter, status int, code, message string) {
 	w.Header().Set("Content-Type", "text/xml")
 	w.WriteHeader(status)
-	fmt.Fprintf(w, `<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error><Type>Sender</Type><Code>%s</Code>`+
+	_, _ = fmt.Fprintf(w, `<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error><Type>Sender</Type><Code>%s</Code>`+
 		`<Message>%s</Message></Error><RequestId>1</RequestId></ErrorResponse>`, html.EscapeString(code), html.EscapeString(message))
 }
