@@ -28,8 +28,8 @@ const parallel = 4
 
 // Options is what an Output needs beside its settings.
 type Options struct {
-	Name        string // of the output, in errors and logs
-	Log         zerolog.Logger
+	Name        string                 // of the output, in errors
+	Log         zerolog.Logger         // that names the output
 	Credentials *awsclient.Credentials // shared by all outputs of the process; nil: the Output's own
 	Now         func() time.Time       // nil: time.Now
 }
@@ -71,7 +71,7 @@ func New(cfg Config, o Options) (*Output, error) {
 		}
 	}
 	out.api = logs.NewFromConfig(client.AWS, func(l *logs.Options) { l.BaseEndpoint = client.Endpoint(l.BaseEndpoint) })
-	out.maker = newMaker(&out.cfg, out.api, o.Log.With().Str("output", o.Name).Logger(), o.Now)
+	out.maker = newMaker(&out.cfg, out.api, o.Log, o.Now)
 	out.works.New = func() any {
 		enc := event.NewEncoder(out.cfg.Fields)
 		enc.SetClusterFields(out.fields)

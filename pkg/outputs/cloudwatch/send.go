@@ -306,7 +306,7 @@ func (s *sending) refuse(events []int32, info *types.RejectedLogEventsInfo) {
 		ms := s.w.lines[i].ms
 		var why string
 		switch {
-		case n < tooOld, info.TooOldLogEventEndIndex != nil && ms < oldest:
+		case n < tooOld, n == tooOld && info.TooOldLogEventEndIndex != nil && ms < oldest:
 			why = "older than 14 days"
 		case n < expired:
 			why = "older than the log group's retention"
