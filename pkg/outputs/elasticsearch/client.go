@@ -176,7 +176,7 @@ func (c *client) performAt(h *host, req *http.Request) (*http.Response, error) {
 	c.mu.Unlock()
 	res, err := c.do(send, req)
 	switch {
-	case err != nil && req.Context().Err() == context.Canceled: //nolint:errorlint // Err returns it bare
+	case err != nil && req.Context().Err() == context.Canceled:
 		return nil, &hostError{h.address, err} // that says nothing about the host
 	case err != nil:
 		c.failed(h, err)

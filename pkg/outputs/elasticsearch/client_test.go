@@ -75,7 +75,7 @@ func ping(tb testing.TB, c *client) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	return res.StatusCode, nil
+	return res.status, nil
 }
 
 func TestHostsTakeTurns(t *testing.T) {

@@ -59,13 +59,10 @@ func (c *client) connect(ctx context.Context, clusters []string) (string, error)
 	if name == "" {
 		name = "a server that does not tell its version"
 	}
-	text := name + " at " + strings.Join(right, ", ") + may
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, n := range c.notices {
-		text += "; note: " + n
-	}
-	return text, nil
+	all := append([]string{name + " at " + strings.Join(right, ", ") + may}, c.notices...)
+	return strings.Join(all, "; note: "), nil
 }
 
 // advise adds what to do to a refusal for lack of valid credentials.
@@ -123,7 +120,7 @@ func (c *client) privileges(ctx context.Context, id identity, h *host, clusters 
 	if err != nil {
 		return "", &hostError{h.address, err}
 	}
-	if res.StatusCode == http.StatusUnauthorized || res.StatusCode == http.StatusForbidden {
+	if res.status == http.StatusUnauthorized || res.status == http.StatusForbidden {
 		return "", c.advise(refusal(h.address+": ask for privileges", res, reply))
 	}
 	var has struct {
@@ -131,7 +128,7 @@ func (c *client) privileges(ctx context.Context, id identity, h *host, clusters 
 		Cluster  map[string]bool
 		Index    map[string]map[string]bool
 	}
-	if res.StatusCode != http.StatusOK || json.Unmarshal(reply, &has) != nil || has.Index == nil {
+	if res.status != http.StatusOK || json.Unmarshal(reply, &has) != nil || has.Index == nil {
 		return "", nil // no security there
 	}
 	for _, name := range names {

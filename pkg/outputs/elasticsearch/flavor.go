@@ -97,12 +97,12 @@ func (c *client) identify(ctx context.Context, h *host) (identity, error) {
 		return identity{}, err
 	}
 	want := flavor(c.cfg.Flavor)
-	proved := res.Header.Get(productHeader) == product
+	proved := res.header.Get(productHeader) == product
 	id := identity{server: assumed(want), product: want == elasticsearch || proved && (want == auto || want == "")}
-	switch code := res.StatusCode; {
+	switch code := res.status; {
 	case code == http.StatusOK:
 		var notice string
-		if id.server, notice, err = decide(want, proved, res.Header.Get("Content-Type"), body); err != nil {
+		if id.server, notice, err = decide(want, proved, res.header.Get("Content-Type"), body); err != nil {
 			return identity{}, err
 		}
 		if notice != "" {
@@ -119,7 +119,7 @@ func (c *client) identify(ctx context.Context, h *host) (identity, error) {
 		e.Err = fmt.Errorf("%w; check the URL's path, or set flavor for a server that does not answer GET /", e.Err)
 		id.refused = e
 	}
-	if id.product && id.refused == nil && res.StatusCode == http.StatusOK {
+	if id.product && id.refused == nil && res.status == http.StatusOK {
 		// The client library judges by the first reply with 2xx that it sees. It should see this one, and not
 		// that of a bulk request, whose events would be sent again.
 		if _, _, err := c.ask(ctx, h.checked, http.MethodGet, "/", nil); err != nil {
@@ -180,67 +180,55 @@ func parseVersion(text string) (major, minor int, err error) {
 	return major, minor, nil
 }
 
+// answer is the reply to a small request, without its body.
+type answer struct {
+	status int
+	header http.Header
+}
+
 // ask sends a small request and reads the reply, of which no more than maxReply bytes are returned.
-func (c *client) ask(ctx context.Context, send performer, method, path string, body []byte) (*http.Response, []byte, error) {
-	req, err := newRequest(ctx, method, path, body)
-	if err != nil {
-		return nil, nil, err
-	}
-	res, err := c.do(send, req)
-	if err != nil {
-		return nil, nil, err
-	}
-	return readReply(res)
+func (c *client) ask(ctx context.Context, send performer, method, path string, body []byte) (answer, []byte, error) {
+	return exchange(ctx, func(req *http.Request) (*http.Response, error) { return c.do(send, req) }, method, path, body)
 }
 
 // call is ask at the host whose turn it is. The time is bounded by the timeout of the configuration.
-func (c *client) call(ctx context.Context, method, path string, body []byte) (*http.Response, []byte, error) {
+func (c *client) call(ctx context.Context, method, path string, body []byte) (answer, []byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.Settings().Timeout)
 	defer cancel()
-	req, err := newRequest(ctx, method, path, body)
-	if err != nil {
-		return nil, nil, err
-	}
-	res, err := c.perform(req)
-	if err != nil {
-		return nil, nil, err
-	}
-	return readReply(res)
+	return exchange(ctx, c.perform, method, path, body)
 }
 
-func newRequest(ctx context.Context, method, path string, body []byte) (*http.Request, error) {
+func exchange(ctx context.Context, send func(*http.Request) (*http.Response, error), method, path string, body []byte) (answer, []byte, error) {
 	req, err := http.NewRequestWithContext(ctx, method, path, bytes.NewReader(body))
 	if err != nil {
-		return nil, err
+		return answer{}, nil, err
 	}
-	if body == nil {
-		req.Body, req.GetBody = nil, nil
-	} else {
+	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
-	return req, nil
-}
-
-func readReply(res *http.Response) (*http.Response, []byte, error) {
-	defer res.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(res.Body, maxReply))
+	res, err := send(req)
 	if err != nil {
-		return nil, nil, fmt.Errorf("read the reply: %w", err)
+		return answer{}, nil, err
 	}
-	return res, body, nil
+	defer func() { _ = res.Body.Close() }() // what was read counts
+	text, err := io.ReadAll(io.LimitReader(res.Body, maxReply))
+	if err != nil {
+		return answer{}, nil, fmt.Errorf("read the reply: %w", err)
+	}
+	return answer{res.StatusCode, res.Header}, text, nil
 }
 
 // refusal returns what to do about a reply that is not the one that what asked for.
-func refusal(what string, res *http.Response, body []byte) *outputs.SendError {
-	e := &outputs.SendError{Reason: outputs.ReasonServer, Status: res.StatusCode}
-	switch res.StatusCode {
+func refusal(what string, res answer, body []byte) *outputs.SendError {
+	e := &outputs.SendError{Reason: outputs.ReasonServer, Status: res.status}
+	switch res.status {
 	case http.StatusUnauthorized, http.StatusForbidden:
 		e.Reason = outputs.ReasonAuth
 	case http.StatusTooManyRequests:
 		e.Reason = outputs.ReasonThrottled
 	}
-	e.RetryAfter = retryAfter(res.Header.Get("Retry-After"), time.Now)
-	e.Err = fmt.Errorf("%s: it answered %s: %s", what, status(res.StatusCode), words(body))
+	e.RetryAfter = retryAfter(res.header.Get("Retry-After"), time.Now)
+	e.Err = fmt.Errorf("%s: it answered %s: %s", what, status(res.status), words(body))
 	return e
 }
 

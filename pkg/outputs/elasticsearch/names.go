@@ -87,7 +87,7 @@ func newNamer(cfg Config, now func() time.Time) (*namer, error) {
 
 // append appends the name of ev's index, which Elasticsearch takes whatever the event holds.
 func (n *namer) append(dst []byte, ev *event.Event) []byte {
-	c := n.cursors.Get().(*cursor) //nolint:forcetypeassert,errcheck // New makes nothing else
+	c := n.cursors.Get().(*cursor) //nolint:forcetypeassert // New makes nothing else
 	if c.uses++; c.uses >= checkClock {
 		n.look(c)
 	}

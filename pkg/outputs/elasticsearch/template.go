@@ -88,9 +88,9 @@ func (t *template) get(ctx context.Context) (*existing, error) {
 	switch {
 	case err != nil:
 		return nil, asSendError(err)
-	case res.StatusCode == http.StatusNotFound:
+	case res.status == http.StatusNotFound:
 		return nil, nil //nolint:nilnil // there is none, and that is no error
-	case res.StatusCode != http.StatusOK:
+	case res.status != http.StatusOK:
 		return nil, t.refused("read", res, body)
 	}
 	if t.composable {
@@ -164,7 +164,7 @@ func (t *template) put(ctx context.Context, old *existing, matches string, s ser
 	switch {
 	case err != nil:
 		return asSendError(err)
-	case res.StatusCode != http.StatusOK:
+	case res.status != http.StatusOK:
 		return t.refused("make", res, reply)
 	}
 	t.log.Info().Str("template", t.name).Strs("patterns", patterns).Msg("made the index template")
@@ -204,7 +204,7 @@ func (t *template) body(patterns []string, mark marked, s server, policy string)
 		}
 		return b
 	}
-	mappings := inner["mappings"].(object) //nolint:forcetypeassert,errcheck // inner makes it so
+	mappings := inner["mappings"].(object) //nolint:forcetypeassert // inner makes it so
 	mappings["_meta"] = mark
 	if s.typed {
 		inner["mappings"] = object{"_doc": mappings}
@@ -214,8 +214,8 @@ func (t *template) body(patterns []string, mark marked, s server, policy string)
 }
 
 // refused gives up on the template with a notice where trying again would not help, and returns nil.
-func (t *template) refused(what string, res *http.Response, body []byte) error {
-	switch code := res.StatusCode; {
+func (t *template) refused(what string, res answer, body []byte) error {
+	switch code := res.status; {
 	case code == http.StatusForbidden:
 		t.notice("can't %s the index template %s: the user lacks the cluster privilege manage_index_templates; grant it, "+
 			"or make the template by hand and set template.manage to false: %s", what, t.name, words(body))
@@ -243,7 +243,7 @@ func (c *client) lifecycle(ctx context.Context, s server) (string, error) {
 	if err != nil {
 		return "", asSendError(err)
 	}
-	switch code := res.StatusCode; {
+	switch code := res.status; {
 	case code == http.StatusOK || code == http.StatusForbidden: // who may not read policies may still name them
 		return policy, nil
 	case code == http.StatusNotFound:
