@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -122,30 +123,30 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	for name, values := range header {
 		w.Header()[name] = values
 	}
-	w.Header().Set("Content-Length", fmt.Sprint(len(reply)))
+	w.Header().Set("Content-Length", strconv.Itoa(len(reply)))
 	w.WriteHeader(status)
 	if bulk && p.chance(f.Reset/2) {
 		p.resetAfter.Add(1)
-		_, _ = w.Write(reply[:len(reply)/2])      // the connection ends anyway
+		_, _ = w.Write(reply[:len(reply)/2])      //nolint:gosec // the connection ends anyway; nobody shows it as a page
 		_ = http.NewResponseController(w).Flush() // as above
 		reset(w)
 		return
 	}
-	_, _ = w.Write(reply) // the client has gone
+	_, _ = w.Write(reply) //nolint:gosec // the client has gone; nobody shows it as a page
 }
 
 // forward asks Elasticsearch.
 func (p *Proxy) forward(r *http.Request, body []byte) (status int, header http.Header, reply []byte, err error) {
-	to, err := http.NewRequestWithContext(r.Context(), r.Method, p.target+r.URL.RequestURI(), bytes.NewReader(body))
+	to, err := http.NewRequestWithContext(r.Context(), r.Method, p.target+r.URL.RequestURI(), bytes.NewReader(body)) //nolint:gosec // to what stands behind, whatever is asked
 	if err != nil {
 		return 0, nil, nil, err
 	}
 	to.Header = r.Header.Clone()
-	resp, err := p.client.Do(to)
+	resp, err := p.client.Do(to) //nolint:gosec // as above
 	if err != nil {
 		return 0, nil, nil, err
 	}
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }() // only read from
 	reply, err = io.ReadAll(resp.Body)
 	return resp.StatusCode, resp.Header, reply, err
 }
