@@ -38,8 +38,8 @@ func lockDir(dir string) (*os.File, error) {
 		if waited >= lockWait {
 			holder, _ := io.ReadAll(io.LimitReader(f, 32)) // only for the message
 			_ = f.Close()                                  // not locked
-			return nil, fmt.Errorf("%w: %s by process %s: stop that one, or set another buffer.path",
-				ErrInUse, dir, strings.TrimSpace(string(holder)))
+			return nil, fmt.Errorf("queue directory %s %w by process %s: stop that one, or set another buffer.path",
+				dir, ErrInUse, strings.TrimSpace(string(holder)))
 		}
 		time.Sleep(lockWait / 10)
 	}

@@ -76,7 +76,7 @@ var (
 	// ErrClosed is returned after Close.
 	ErrClosed = errors.New("queue is closed")
 	// ErrInUse is returned by Open where another process has the directory.
-	ErrInUse = errors.New("queue directory is in use")
+	ErrInUse = errors.New("is in use")
 )
 
 // Letter is a dead letter: events that will not be delivered, with the reason.
