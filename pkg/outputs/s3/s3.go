@@ -62,7 +62,7 @@ type Output struct {
 
 // What the operator should know although events flow.
 const (
-	noticeDamaged = "the log of S3 objects was damaged and set aside as *.damaged: events in flight at the last crash may be doubled"
+	noticeDamaged = "the log of S3 objects could not be read: events in flight when the program ended last may be doubled; the program's log says why"
 	noticeLog     = "the log of S3 objects can't be written: events may be doubled by a crash; the program's log says why"
 	noticeHidden  = "the credentials may not look for objects, so events may be doubled after a failed upload or a crash: allow s3:GetObject and s3:ListBucket"
 )
