@@ -125,7 +125,8 @@ func TestOneCachePerRole(t *testing.T) {
 	s.Expire("ASIA0004", true)
 	_ = put(t.Context(), c)
 	err := put(t.Context(), c)
-	if reason, _, _, _ := Classify(err); reason != outputs.ReasonAuth || strings.Contains(Describe(err), "the-secret") {
+	if reason, _, _, _ := Classify(err); reason != outputs.ReasonAuth || strings.Contains(Describe(err), "the-secret") ||
+		!strings.HasPrefix(Describe(err), "Firehose PutRecordBatch: no credentials: STS AssumeRole: ExpiredToken: ") {
 		t.Errorf("%s: %s", reason, Describe(err))
 	}
 	s.Expire("AKID1", false)

@@ -125,7 +125,13 @@ func Describe(err error) string {
 	}
 	var keys *credentialsError
 	if errors.As(err, &keys) {
-		return call + "no credentials: " + describe(keys.err) + hint("NoCredentials")
+		text := call + "no credentials: " + Describe(keys.err) // of STS, where a role was to be assumed
+		var api smithy.APIError
+		var others *credentialsError
+		if !errors.As(keys.err, &api) && !errors.As(keys.err, &others) {
+			text += "; set them in the environment, a profile, IRSA, EKS pod identity or an instance profile"
+		}
+		return text
 	}
 	return call + describe(err)
 }
@@ -210,8 +216,6 @@ func hint(code string) string {
 		return "; check the stream's KMS key and its policy"
 	case "ResourceNotFoundException":
 		return "; create it, or correct its name, region or account"
-	case "NoCredentials":
-		return "; set them in the environment, a profile, IRSA, EKS pod identity or an instance profile"
 	}
 	return ""
 }

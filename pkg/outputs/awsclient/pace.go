@@ -30,7 +30,7 @@ const (
 	window     = 0.3  // by how much the rate may grow while it is measured
 	below      = 0.95 // of the measured rate is what follows a throttle
 	growth     = 0.01 // of the measured rate, per second that is sent at full pace
-	faster     = 10.0 // seconds without throttling after which the growth doubles
+	faster     = 15.0 // seconds without throttling after which the growth doubles
 	mostGrowth = 0.25
 	deepest    = 16   // a rate goes down to this part of the one that was last accepted
 	manyCalls  = 20.0 // requests per second below which no throttle is for their number
@@ -66,6 +66,7 @@ type Pace struct {
 	accepted  rates
 	before    rates   // while there is no limit: what was accepted in the second before since
 	smooth    float64 // seconds sent at full pace since lowered
+	out       bool    // nothing was accepted between the last two throttles
 	throttled uint64
 	used      time.Time
 }
@@ -148,6 +149,9 @@ func (p *Pace) Done(now time.Time, t Turn, acceptedBytes, acceptedRecords, throt
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if acceptedRecords > 0 {
+		if p.out { // what was measured was the way into the outage
+			p.out, p.good = false, rates{}
+		}
 		p.accepted[0] += float64(acceptedBytes)
 		p.accepted[1] += float64(acceptedRecords)
 		p.accepted[2]++
@@ -194,6 +198,7 @@ func (p *Pace) lower(now time.Time, t Turn, throttled rates) {
 	case !t.sent.After(p.lowered) || now.Sub(p.lowered).Seconds() < settle:
 		return
 	default:
+		p.out = p.accepted[1] == 0
 		for i, l := range p.limit {
 			measured := min(l, max(l/2, p.accepted[i]/since))
 			if p.accepted[1] > 0 {

@@ -54,23 +54,21 @@ func numbers(t *testing.T, records []awstest.KinesisRecord) (got []int) {
 }
 
 func TestContract(t *testing.T) {
-	for _, aggregate := range []bool{false, true} {
-		for _, fault := range []awstest.Fault{{Cut: true}, {Status: 500, Code: "InternalFailureException"}, {Status: 400, Code: "KMSDisabledException"}} {
-			t.Run(fmt.Sprint(aggregate, fault), func(t *testing.T) {
-				outputtest.Contract(t, func(t *testing.T) *outputtest.Destination {
-					t.Helper()
-					o, s := open(t, Config{Stream: "logs", PartitionKey: "{tag}", Aggregate: aggregate})
-					s.Kinesis().Create("logs", 1, maxRecord, awstest.Quota{})
-					return &outputtest.Destination{
-						Output:  o,
-						Numbers: func(t *testing.T) []int { t.Helper(); return numbers(t, s.Kinesis().Records("logs")) },
-						Break:   func(int) { s.SetFault(func(string) awstest.Fault { return fault }) },
-						Repair:  func() { s.SetFault(nil) },
-						Secret:  secret,
-					}
-				})
+	for aggregate, fault := range map[bool]awstest.Fault{false: {Cut: true}, true: {Status: 400, Code: "KMSDisabledException"}} {
+		t.Run(fmt.Sprint(aggregate, fault), func(t *testing.T) {
+			outputtest.Contract(t, func(t *testing.T) *outputtest.Destination {
+				t.Helper()
+				o, s := open(t, Config{Stream: "logs", PartitionKey: "{tag}", Aggregate: aggregate})
+				s.Kinesis().Create("logs", 1, maxRecord, awstest.Quota{})
+				return &outputtest.Destination{
+					Output:  o,
+					Numbers: func(t *testing.T) []int { t.Helper(); return numbers(t, s.Kinesis().Records("logs")) },
+					Break:   func(int) { s.SetFault(func(string) awstest.Fault { return fault }) },
+					Repair:  func() { s.SetFault(nil) },
+					Secret:  secret,
+				}
 			})
-		}
+		})
 	}
 }
 
