@@ -1,0 +1,58 @@
+// Package filter says what becomes of events between the queue and an output: which of them belong
+// there, and the steps that drop, change, join and make them. One package per kind of step lies below it.
+package filter
+
+import (
+	"time"
+
+	"github.com/seed-afc6a195/aggregator/pkg/event"
+)
+
+// Verdict is what becomes of an event.
+type Verdict uint8
+
+// The verdicts.
+const (
+	Keep Verdict = iota // it goes on to the next step
+	Drop                // it is dropped, and counted
+	Dead                // it becomes a dead letter, with Event.Detail as the reason's words
+)
+
+// Step decides on events and changes them, one at a time. Steps of one kind share nothing; one
+// goroutine uses a Step at a time.
+type Step interface {
+	// Apply changes ev in place and says what becomes of it. After an error ev goes on as it was
+	// before, for which Apply cares, and the error is counted.
+	Apply(ev *Event) (Verdict, error)
+}
+
+// Joiner is what makes one event of several, or more events than it is given. It is used instead of
+// a Step.
+type Joiner interface {
+	// Join takes ev. Events that go on are given to emit: ev itself, or others that it has held back
+	// or made. To hold ev back it keeps ev.Clone(); every event that it was given must be emitted
+	// sooner or later, or be absorbed by one that is (Event.Absorb).
+	Join(ev *Event, now time.Time, emit func(*Event)) error
+	// Due returns when Flush must be called at the latest; zero: nothing is held back.
+	Due() time.Time
+	// Flush emits what is due at now, or everything.
+	Flush(now time.Time, everything bool, emit func(*Event))
+}
+
+// Event is an event on its way through the steps. The embedded event's Record is what it came with;
+// Get, Set and the other methods are how steps see and change it. One goroutine uses it at a time.
+type Event struct {
+	event.Event
+	Detail string // why it is Dead
+
+	// Origins are the caller's marks of the stored events that this one stands for: the first is
+	// its own (its id), others were absorbed. None: a step made it, such as a summary.
+	Origins []any
+
+	fields  []field // of the record, in order; valid where read
+	read    bool
+	changed bool
+	memory  []byte // of the record once rendered
+}
+
+type field struct{ key, value []byte } // the key's text; msgpack of the value
