@@ -18,7 +18,9 @@ const (
 	maxCachedTag = 512
 )
 
-// Result is what the routes decided for a cluster and tag. It is shared and must not be changed.
+// Result is what the routes decided for a cluster and tag, as far as that can be known without the
+// events: a route with a condition may take some of them, so that the next routes matter too. It is
+// shared and must not be changed.
 type Result struct {
 	Outputs []string // names, each once, in the order of the routes
 	Routes  []int    // the positions of the routes that matched, ascending
@@ -62,7 +64,7 @@ func New(configs []Config) (*Table, error) {
 		t.routes = append(t.routes, compiled{
 			tags:     compile(i, "match", c.Match, Compile),
 			clusters: compile(i, "clusters", c.Clusters, compileGlob),
-			goOn:     c.Continue,
+			goOn:     c.Continue || c.When != "",
 		})
 		r := &Result{Routes: []int{i}}
 		r.addOutputs(c.Outputs)

@@ -25,6 +25,9 @@ func TestTable(t *testing.T) {
 		Config{Match: []string{"kube.{secret,audit.secret}.**", "vault"}, Outputs: []string{"vault"}},
 		Config{Match: []string{"kube.**"}, Clusters: []string{"seoul-*", "tokyo"}, Outputs: []string{"es", "archive"}},
 		Config{Match: []string{"host.** kube.**"}, Outputs: []string{"archive"}, Continue: true},
+		Config{Match: []string{"app"}, When: "record.level == 1", Outputs: []string{"es"}},
+		Config{Match: []string{"app"}, Outputs: []string{"archive"}},
+		Config{Match: []string{"app"}, Outputs: []string{"vault"}},
 	)
 	for _, tc := range []struct {
 		cluster, tag string
@@ -38,6 +41,7 @@ func TestTable(t *testing.T) {
 		{"osaka", "kube.audit", &Result{[]string{"audit", "es", "archive"}, []int{0, 3}}},
 		{"osaka", "kube.audit.secret.x", &Result{[]string{"audit", "es", "vault"}, []int{0, 1}}},
 		{"osaka", "vault", &Result{[]string{"vault"}, []int{1}}},
+		{"osaka", "app", &Result{[]string{"es", "archive"}, []int{4, 5}}},
 		{"osaka", "other", nil},
 		{"seoul-1", "", nil},
 	} {
