@@ -1,0 +1,78 @@
+package parse
+
+import (
+	"strings"
+	"time"
+
+	"github.com/seed-afc6a195/aggregator/pkg/config/setting"
+)
+
+// Config is the settings of a parse step.
+type Config struct {
+	Field  string   `yaml:"field" required:"true" help:"whose text is read, e.g. log or kubernetes.log"`
+	Format string   `yaml:"format" required:"true" enum:"cri|json|nginx|apache2|logfmt|ltsv|syslog|regex" help:"how the text is written"`
+	Regex  string   `yaml:"regex" help:"format regex: an expression with named groups, (?<name>…)"`
+	Types  []string `yaml:"types" help:"what texts become: code:integer, size:integer, ok:bool, took:float, at:time:%s, ids:array:;"`
+	Time   Time     `yaml:"time" help:"which of the fields read is the event's time"`
+
+	Keep        bool   `yaml:"keep" default:"false" help:"the text stays in the record next to what was read out of it"`
+	ReserveData bool   `yaml:"reserve_data" default:"true" help:"the record's other fields stay; false: the record is what was read"`
+	ReserveTime bool   `yaml:"reserve_time" default:"false" help:"the event keeps the time it came with"`
+	Into        string `yaml:"into" help:"what was read becomes one map in this field; empty: fields of the record"`
+	Prefix      string `yaml:"prefix" help:"put before the name of each field that was read"`
+	OnError     string `yaml:"on_error" default:"keep" enum:"keep|tag|dead_letter" help:"what does not parse goes on unchanged, goes on with the reason in _parse_error, or becomes a dead letter"`
+
+	Join Join `yaml:"join" help:"format cri: partial lines are joined to the line that the container wrote"`
+}
+
+// Time says where the time of an event stands and how it is written.
+type Time struct {
+	Key    string   `yaml:"key" default:"time" short:"true" help:"the field read with the time; empty: none"`
+	Format []string `yaml:"format" help:"strptime (%d/%b/%Y:%H:%M:%S %z), Go's (2006-01-02 15:04:05), unix, unix_ms, unix_us, unix_ns or rfc3339; several are tried in turn; empty: the format's own, or any of RFC 3339 and Unix"`
+	Zone   string   `yaml:"zone" default:"UTC" help:"of times that name none: UTC, Local, Asia/Seoul, +09:00"`
+	Keep   bool     `yaml:"keep" default:"false" help:"the field stays in the record"`
+}
+
+// Join bounds how partial lines of a container are joined.
+type Join struct {
+	Enabled  bool          `yaml:"enabled" default:"true" help:"false: each partial line is an event"`
+	Key      string        `yaml:"key" help:"what tells streams apart besides cluster, tag and stdout or stderr; empty: the pod and container in kubernetes"`
+	MaxLines int           `yaml:"max_lines" default:"1000" min:"2" help:"partial lines of one joined line"`
+	MaxBytes setting.Size  `yaml:"max_bytes" default:"1MiB" min:"1KiB" help:"of one joined line; what is longer goes on in pieces"`
+	MaxWait  time.Duration `yaml:"max_wait" default:"5s" min:"1ms" help:"for the next part; then what is there goes on"`
+}
+
+// The names of formats and of what happens to a text that is not written so.
+const (
+	formatCRI     = "cri"
+	formatJSON    = "json"
+	formatNginx   = "nginx"
+	formatApache2 = "apache2"
+	formatLogfmt  = "logfmt"
+	formatLTSV    = "ltsv"
+	formatSyslog  = "syslog"
+	formatRegex   = "regex"
+
+	onErrorTag        = "tag"
+	onErrorDeadLetter = "dead_letter"
+)
+
+// Check reports settings that can't work.
+func (c *Config) Check(r *setting.Report) {
+	if c.Format == formatRegex && c.Regex == "" {
+		r.Add("regex", `write one such as ^(?<method>\S+) (?<path>\S+)$`, "format regex needs an expression")
+	}
+	if c.Format != formatRegex && c.Regex != "" {
+		r.Add("regex", "write format: regex, or remove it", "format %s has no expression of its own", c.Format)
+	}
+	if c.Time.Key == "" && len(c.Time.Format) > 0 {
+		r.Add("time.format", "name the field in time.key", "no field has the time")
+	}
+	if _, err := newParser(*c); err != nil {
+		key, reason := "", err.Error()
+		if at, ok := strings.CutPrefix(reason, "regex: "); ok {
+			key, reason = "regex", at
+		}
+		r.Add(key, "see the examples in the documentation", "%s", reason)
+	}
+}

@@ -1,0 +1,165 @@
+package parse
+
+import (
+	"bytes"
+
+	"github.com/seed-afc6a195/aggregator/pkg/event"
+	"github.com/seed-afc6a195/aggregator/pkg/filter"
+)
+
+// fields collects what a format reads out of a text: the pairs of a msgpack map, in order. Equal
+// keys are allowed; the last counts. A format that fails may leave some behind. Nothing is
+// allocated for a field but the growth of memory that is used again.
+type fields struct {
+	pairs []byte // key, value, key, value, …
+	keys  []span // of the keys' texts in pairs
+	mask  uint64 // of maskOf of the keys
+
+	prefix  string
+	types   []fieldType
+	timeKey string
+	layouts []layout // how the time is written
+	strict  bool     // a time that is not written so is an error
+	keep    bool     // the time stays a field
+
+	received event.Time // the time the event came with: it tells the year where a text does not
+	time     event.Time // as read
+	timed    bool       // time is set
+	err      error      // the first text that is not what it must be
+}
+
+type span struct{ from, to int }
+
+// reset empties f for the next text, of an event with the time received.
+func (f *fields) reset(received event.Time) {
+	f.pairs, f.keys, f.mask = f.pairs[:0], f.keys[:0], 0
+	f.received, f.timed, f.err = received, false, nil
+}
+
+// text adds a field with the value that the settings make of its text: a str, unless types names
+// the field. The field that holds the time becomes the event's time.
+func (f *fields) text(key string, value []byte) {
+	from := len(f.pairs)
+	f.key(key)
+	f.value(from, value)
+}
+
+// member is text for a key that stands in the text itself.
+func (f *fields) member(key, value []byte) {
+	from := len(f.pairs)
+	f.keyBytes(key)
+	f.value(from, value)
+}
+
+// integer adds a field with an integer.
+func (f *fields) integer(key string, v int64) {
+	f.key(key)
+	f.pairs = filter.AppendInt(f.pairs, v)
+}
+
+// null adds a field without a value.
+func (f *fields) null(key string) {
+	f.key(key)
+	f.pairs = filter.AppendNil(f.pairs)
+}
+
+// setTime sets the event's time, for formats that read it themselves.
+func (f *fields) setTime(t event.Time) { f.time, f.timed = t, true }
+
+// key adds a key; its value must follow in pairs.
+func (f *fields) key(key string) {
+	f.pairs = appendStrHeader(f.pairs, len(f.prefix)+len(key))
+	from := len(f.pairs)
+	f.pairs = append(append(f.pairs, f.prefix...), key...)
+	f.added(from)
+}
+
+func (f *fields) keyBytes(key []byte) {
+	f.pairs = appendStrHeader(f.pairs, len(f.prefix)+len(key))
+	from := len(f.pairs)
+	f.pairs = append(append(f.pairs, f.prefix...), key...)
+	f.added(from)
+}
+
+func (f *fields) added(from int) {
+	f.keys = append(f.keys, span{from, len(f.pairs)})
+	f.mask |= maskOf(f.pairs[from:])
+}
+
+// name returns the name of the field added last, without the prefix.
+func (f *fields) name() []byte {
+	k := f.keys[len(f.keys)-1]
+	return f.pairs[k.from+len(f.prefix) : k.to]
+}
+
+// drop takes back the field added last, which begins at from.
+func (f *fields) drop(from int) {
+	f.pairs, f.keys = f.pairs[:from], f.keys[:len(f.keys)-1]
+}
+
+// value adds the value of the key that begins at from.
+func (f *fields) value(from int, text []byte) {
+	if name := f.name(); f.timeKey != "" && string(name) == f.timeKey {
+		if f.readTime(text) && !f.keep {
+			f.drop(from)
+			return
+		}
+	} else {
+		for i := range f.types {
+			if string(name) == f.types[i].name {
+				f.pairs = f.types[i].append(f.pairs, text, f.received)
+				return
+			}
+		}
+	}
+	f.pairs = filter.AppendString(f.pairs, text)
+}
+
+// readTime makes text the event's time and says whether it is one. Where it must be, it notes an
+// error.
+func (f *fields) readTime(text []byte) bool {
+	for i := range f.layouts {
+		if t, ok := f.layouts[i].parse(text, f.received); ok {
+			f.setTime(t)
+			return true
+		}
+	}
+	if f.strict && f.err == nil {
+		f.err = errTime
+	}
+	return false
+}
+
+// has says whether a field with this key was added.
+func (f *fields) has(key []byte) bool {
+	if f.mask&maskOf(key) == 0 {
+		return false
+	}
+	for _, k := range f.keys {
+		if bytes.Equal(f.pairs[k.from:k.to], key) {
+			return true
+		}
+	}
+	return false
+}
+
+// maskOf returns one of 64 bits: keys with different bits are different.
+func maskOf(key []byte) uint64 {
+	if len(key) == 0 {
+		return 1
+	}
+	return 1 << ((len(key)*7 + int(key[0]) + 3*int(key[len(key)-1])) & 63)
+}
+
+func appendStrHeader(dst []byte, n int) []byte {
+	switch {
+	case n < 32:
+		return append(dst, 0xa0|byte(n))
+	case n < 1<<8:
+		return append(dst, 0xd9, byte(n))
+	case n < 1<<16:
+		return append(dst, 0xda, byte(n>>8), byte(n))
+	default:
+		return append(dst, 0xdb, byte(n>>24), byte(n>>16), byte(n>>8), byte(n))
+	}
+}
