@@ -3,6 +3,7 @@ module github.com/seed-afc6a195/aggregator
 go 1.26.0
 
 require (
+	github.com/expr-lang/expr v1.17.8
 	github.com/fluent/fluent-logger-golang v1.10.2
 	github.com/klauspost/compress v1.20.3
 	github.com/prometheus/client_golang v1.25.0

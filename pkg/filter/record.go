@@ -1,28 +1,169 @@
 package filter
 
 import (
+	"iter"
 	"slices"
 
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 )
+
+// keepMemory is how many bytes of scratch memory an Event keeps from one Reset to the next.
+const keepMemory = 1 << 20
 
 // Reset makes e stand for ev, with one origin. Memory of e is used again; what ev points to is not
 // copied.
 func (e *Event) Reset(ev *event.Event, origin any) {
 	e.Event, e.Detail = *ev, ""
 	e.Origins = append(e.Origins[:0], origin)
-	e.fields, e.read, e.changed = e.fields[:0], false, false
+	e.fields, e.read, e.looked, e.changed = e.fields[:0], false, false, false
+	if cap(e.memory)+cap(e.rendered)+cap(e.fields) > keepMemory {
+		e.memory, e.rendered, e.fields = nil, nil, nil
+	}
+	e.memory = e.memory[:0]
 }
 
-// Get returns the msgpack value of the field that path leads to through maps in maps.
+// Get returns the msgpack value of the field that path leads to through maps in maps; without a
+// path the record. Of equal keys the last counts. It is valid until e is changed or reset.
 func (e *Event) Get(path ...string) (value []byte, ok bool) {
-	if !e.changed {
+	switch {
+	case len(path) == 0:
+		return e.Rendered(), true
+	case !e.read && !e.looked: // one look-up alone is cheaper than to read all fields
+		e.looked = true
 		return event.Lookup(e.Record, path...)
 	}
-	return event.Lookup(e.Rendered(), path...)
+	i := e.index(path[0])
+	if i < 0 {
+		return nil, false
+	}
+	f := &e.fields[i]
+	return event.Lookup(f.entry[f.value:], path[1:]...)
 }
 
-// Clone returns a copy of e that shares no memory with it or with the chunk that e came in.
+// Set puts a copy of value, one msgpack value, where path leads to: in the place of the field that
+// is there, else as the last one. Maps are made on the way, and replace what is no map.
+func (e *Event) Set(value []byte, path ...string) {
+	if len(path) == 0 {
+		e.Replace(value)
+		return
+	}
+	i := e.index(path[0])
+	var old []byte
+	if i >= 0 && len(path) > 1 {
+		f := &e.fields[i]
+		old = f.entry[f.value:]
+	}
+	start := len(e.memory)
+	e.memory = AppendString(e.memory, path[0])
+	at := len(e.memory) - start
+	e.memory = appendSet(e.memory, old, value, path[1:])
+	f := field{entry: e.memory[start:len(e.memory):len(e.memory)], from: at - len(path[0]), to: at, value: at}
+	e.changed = true
+	if i < 0 {
+		e.fields = append(e.fields, f)
+	} else {
+		e.fields[i] = f
+	}
+}
+
+// Remove removes the field that path leads to, and says whether there was one.
+func (e *Event) Remove(path ...string) (removed bool) {
+	if len(path) == 0 {
+		return false
+	}
+	for i := e.index(path[0]); i >= 0; i = e.index(path[0]) {
+		if len(path) == 1 {
+			e.fields = slices.Delete(e.fields, i, i+1)
+			removed, e.changed = true, true
+			continue
+		}
+		f := &e.fields[i]
+		start := len(e.memory)
+		out, ok := appendWithout(append(e.memory, f.entry[:f.value]...), f.entry[f.value:], path[1:])
+		if !ok {
+			break
+		}
+		e.memory = out
+		f.entry = out[start:len(out):len(out)]
+		removed, e.changed = true, true
+	}
+	return removed
+}
+
+// Rename gives the value at from the place to, where it replaces what is there, and says whether
+// there was one. A field of the record that stays one keeps its place among the others.
+func (e *Event) Rename(from, to []string) bool {
+	value, ok := e.Get(from...)
+	if !ok || len(from) == 0 || len(to) == 0 {
+		return false
+	}
+	if slices.Equal(from, to) {
+		return true
+	}
+	if len(from) == 1 && len(to) == 1 {
+		e.Remove(to[0])
+		i := e.index(from[0])
+		name := from[0]
+		start := len(e.memory)
+		e.memory = append(AppendString(e.memory, to[0]), value...)
+		at := len(e.memory) - start - len(value)
+		e.fields[i] = field{entry: e.memory[start:len(e.memory):len(e.memory)], from: at - len(to[0]), to: at, value: at}
+		e.changed = true
+		e.Remove(name) // others of the same name
+		return true
+	}
+	e.memory = append(e.memory, value...) // value's own memory may be the rendered record
+	value = e.memory[len(e.memory)-len(value) : len(e.memory) : len(e.memory)]
+	e.Remove(from...)
+	e.Set(value, to...)
+	return true
+}
+
+// Fields goes through the members of the map at path, or of the record: the key's text, as
+// event.AppendText has it, and the value as msgpack. Both are valid until e is changed or reset; e
+// must not be changed meanwhile. Where there is no map there are no members. Of equal keys each is
+// given.
+func (e *Event) Fields(path ...string) iter.Seq2[[]byte, []byte] {
+	return func(yield func([]byte, []byte) bool) {
+		if len(path) == 0 {
+			e.readFields()
+			for i := range e.fields {
+				f := &e.fields[i]
+				if !yield(f.name(), f.entry[f.value:]) {
+					return
+				}
+			}
+			return
+		}
+		m, _ := e.Get(path...)
+		n, rest, err := event.ReadMapHeader(m)
+		for ; err == nil && n > 0; n-- {
+			f, after, ok := member(rest)
+			if !ok || !yield(f.name(), f.entry[f.value:]) {
+				return
+			}
+			rest = after
+		}
+	}
+}
+
+// name returns the key's text.
+func (f *field) name() []byte {
+	if f.from == 0 {
+		return event.AppendText(nil, f.entry[:f.value])
+	}
+	return f.entry[f.from:f.to]
+}
+
+// Replace makes a copy of record, a msgpack map, the event's record.
+func (e *Event) Replace(record []byte) {
+	start := len(e.memory)
+	e.memory = append(e.memory, record...)
+	e.Record = e.memory[start:len(e.memory):len(e.memory)]
+	e.fields, e.read, e.looked, e.changed = e.fields[:0], false, false, false
+}
+
+// Clone returns a copy of e that shares no memory with it or with the entries that e came in.
 func (e *Event) Clone() *Event {
 	c := &Event{Event: e.Event, Detail: e.Detail, Origins: slices.Clone(e.Origins)}
 	c.Record, c.Metadata, c.Group = slices.Clone(e.Rendered()), slices.Clone(e.Metadata), slices.Clone(e.Group)
@@ -32,5 +173,52 @@ func (e *Event) Clone() *Event {
 // Absorb has e stand for what other stands for too.
 func (e *Event) Absorb(other *Event) { e.Origins = append(e.Origins, other.Origins...) }
 
-// Rendered returns the record as msgpack, as it is now. It is valid until the next change of e.
-func (e *Event) Rendered() []byte { return e.Record }
+// Rendered brings Record up to date and returns it: a msgpack map, valid until e is changed and
+// rendered again, or reset.
+func (e *Event) Rendered() []byte {
+	if !e.changed {
+		return e.Record
+	}
+	e.rendered = AppendMapHeader(e.rendered[:0], len(e.fields))
+	for i := range e.fields {
+		e.rendered = append(e.rendered, e.fields[i].entry...)
+	}
+	e.Record, e.changed = e.rendered, false
+	return e.Record
+}
+
+// AppendTemplate appends t's text for e as it is now.
+func (e *Event) AppendTemplate(dst []byte, t *event.Template) []byte {
+	if e.changed && !t.PerChunk() {
+		e.Rendered()
+	}
+	return t.Append(dst, &e.Event, nil)
+}
+
+// index returns which of the fields has that name, the last one, or -1.
+func (e *Event) index(name string) int {
+	e.readFields()
+	for i := len(e.fields) - 1; i >= 0; i-- {
+		if e.fields[i].is(name) {
+			return i
+		}
+	}
+	return -1
+}
+
+// readFields finds the record's fields.
+func (e *Event) readFields() {
+	if e.read {
+		return
+	}
+	e.read = true
+	e.fields = e.fields[:0]
+	n, rest, err := event.ReadMapHeader(e.Record)
+	for ; err == nil && n > 0; n-- {
+		f, after, ok := member(rest)
+		if !ok {
+			return
+		}
+		e.fields, rest = append(e.fields, f), after
+	}
+}

@@ -49,10 +49,10 @@ type Event struct {
 	// its own (its id), others were absorbed. None: a step made it, such as a summary.
 	Origins []any
 
-	fields  []field // of the record, in order; valid where read
-	read    bool
-	changed bool
-	memory  []byte // of the record once rendered
+	fields   []field // of the record, in order; valid where read
+	read     bool    // fields stand for the record
+	looked   bool    // a field was looked up, the next look-up reads them all
+	changed  bool    // Record is older than fields
+	memory   []byte  // behind what was set, only appended to until Reset
+	rendered []byte  // behind Record once it was changed
 }
-
-type field struct{ key, value []byte } // the key's text; msgpack of the value

@@ -1,0 +1,265 @@
+package filter
+
+import (
+	"slices"
+	"sync/atomic"
+	"time"
+)
+
+// Reasons that a Sink is told for events that are dropped, and for dead letters.
+const (
+	ReasonWhen     = "when"     // other outputs' routes took it
+	ReasonUnrouted = "unrouted" // no route took it
+	ReasonFilter   = "filter"   // a step dropped it, or found it dead
+)
+
+// Route is a route of the configuration as an output sees it.
+type Route struct {
+	Name     string // for the figures
+	Match    func(cluster, tag string) bool
+	When     *Condition // nil: always
+	Steps    []Stage    // empty where the output is not among Outputs
+	Outputs  []string
+	Continue bool
+}
+
+// Stage is a step in its place.
+type Stage struct {
+	Filter string // the name of the list that it is in
+	Index  int    // in that list
+	Kind   string // "grep", "parse", …
+	When   *Condition
+	Step   Step   // either this
+	Joiner Joiner // or this
+}
+
+// Sink takes what Rules make of events. Every origin that Process was given comes out once, sooner
+// or later, by one of its methods. An event is the caller's until the method returns; what is kept
+// must be copied.
+type Sink interface {
+	// Emit is given events for the output. One without Origins was made by a step.
+	Emit(e *Event)
+	// Dropped is given what goes nowhere, and why: one of the reasons.
+	Dropped(origin any, reason string)
+	// Dead is given what becomes a dead letter; e.Detail says more where reason is ReasonFilter.
+	Dead(e *Event, reason string)
+}
+
+// Rules say what becomes of the events that wait for one output: whether a route brings them there,
+// and what its steps make of them. One goroutine uses Rules at a time, but for Stats.
+type Rules struct {
+	output       string
+	routes       []*route
+	joining      []*stage
+	dropUnrouted bool
+	busy         bool // any route has a condition, or this output's has steps
+	plans        map[origin]*plan
+	last         *plan
+	lastOrigin   origin
+
+	now time.Time // of the call that is under way
+	out Sink
+}
+
+type route struct {
+	Route
+	here   bool // leads to the output
+	stages []*stage
+}
+
+type origin struct{ cluster, tag string }
+
+// plan is what the routes say of a cluster's tag.
+type plan struct {
+	routes   []*route
+	plain    bool
+	accounts bool // for events that no route takes
+}
+
+// maxPlans is for how many clusters' tags plans are remembered.
+const maxPlans = 4096
+
+type stage struct {
+	Stage
+	next []*stage
+	emit func(*Event) // into next
+
+	in, out, dropped, errors atomic.Uint64
+	nanos                    atomic.Int64 // of the sampled calls
+}
+
+// NewRules returns the rules of the output of that name. The routes are all of the configuration's,
+// in order; their Steps, which no other Rules may use, are those of the routes to the output.
+// Events that no route takes, because of their conditions, are dead letters unless dropUnrouted.
+func NewRules(output string, routes []Route, dropUnrouted bool) *Rules {
+	r := &Rules{output: output, dropUnrouted: dropUnrouted, plans: map[origin]*plan{}}
+	for _, given := range routes {
+		rt := &route{Route: given, here: slices.Contains(given.Outputs, output)}
+		for _, s := range given.Steps {
+			rt.stages = append(rt.stages, &stage{Stage: s})
+		}
+		for i, s := range rt.stages {
+			s.next = rt.stages[i+1:]
+			if s.Joiner != nil {
+				s.emit = func(e *Event) {
+					s.out.Add(1)
+					r.run(s.next, e)
+				}
+				r.joining = append(r.joining, s)
+			}
+		}
+		r.routes = append(r.routes, rt)
+	}
+	return r
+}
+
+// Plain says that every event of that cluster and tag goes to the output as it is.
+func (r *Rules) Plain(cluster, tag string) bool { return r.plan(cluster, tag).plain }
+
+func (r *Rules) plan(cluster, tag string) *plan {
+	o := origin{cluster, tag}
+	if r.last != nil && r.lastOrigin == o {
+		return r.last
+	}
+	p := r.plans[o]
+	if p == nil {
+		if len(r.plans) >= maxPlans {
+			clear(r.plans)
+		}
+		p = r.makePlan(cluster, tag)
+		r.plans[o] = p
+	}
+	r.last, r.lastOrigin = p, o
+	return p
+}
+
+func (r *Rules) makePlan(cluster, tag string) *plan {
+	p := &plan{plain: true}
+	reaches := false
+	for _, rt := range r.routes {
+		if !rt.Match(cluster, tag) {
+			continue
+		}
+		if len(p.routes) == 0 && len(rt.Outputs) > 0 {
+			p.accounts = rt.Outputs[0] == r.output
+		}
+		p.routes = append(p.routes, rt)
+		if rt.When != nil || rt.here && len(rt.stages) > 0 {
+			p.plain = false
+		}
+		reaches = reaches || rt.here
+		if rt.When == nil && (!rt.Continue || rt.here) {
+			break // nothing goes past it
+		}
+	}
+	// What was stored for the output before the routes changed goes there still.
+	p.plain = p.plain || !reaches
+	return p
+}
+
+// Process finds the route that brings e to the output, if any, and runs its steps. Every origin of
+// e is told to out, now or later.
+func (r *Rules) Process(e *Event, now time.Time, out Sink) {
+	r.now, r.out = now, out
+	p := r.plan(e.Chunk.Cluster, e.Chunk.Tag)
+	if p.plain {
+		out.Emit(e)
+		return
+	}
+	taken := false
+	for _, rt := range p.routes {
+		if rt.When != nil {
+			if yes, _ := rt.When.True(e); !yes {
+				continue
+			}
+		}
+		if rt.here {
+			r.run(rt.stages, e)
+			return
+		}
+		taken = true
+		if !rt.Continue {
+			break
+		}
+	}
+	switch {
+	case taken || !p.accounts:
+		r.drop(e, ReasonWhen)
+	case r.dropUnrouted:
+		r.drop(e, ReasonUnrouted)
+	default:
+		out.Dead(e, ReasonUnrouted)
+	}
+}
+
+func (r *Rules) drop(e *Event, reason string) {
+	for _, o := range e.Origins {
+		r.out.Dropped(o, reason)
+	}
+}
+
+// run takes e through stages and out.
+func (r *Rules) run(stages []*stage, e *Event) {
+	for _, s := range stages {
+		if s.When != nil {
+			yes, err := s.When.True(e)
+			if err != nil {
+				s.errors.Add(1)
+			}
+			if !yes {
+				continue
+			}
+		}
+		sampled := s.in.Add(1)%sampling == 0
+		var start time.Time
+		if sampled {
+			start = time.Now()
+		}
+		if s.Joiner != nil {
+			if err := s.Joiner.Join(e, r.now, s.emit); err != nil {
+				s.errors.Add(1)
+			}
+			if sampled {
+				s.nanos.Add(int64(time.Since(start)))
+			}
+			return
+		}
+		verdict, err := s.Step.Apply(e)
+		if err != nil {
+			s.errors.Add(1)
+		}
+		if sampled {
+			s.nanos.Add(int64(time.Since(start)))
+		}
+		switch verdict {
+		case Keep:
+		case Drop:
+			s.dropped.Add(1)
+			r.drop(e, ReasonFilter)
+			return
+		case Dead:
+			s.dropped.Add(1)
+			r.out.Dead(e, ReasonFilter)
+			return
+		}
+	}
+	r.out.Emit(e)
+}
+
+// Due returns when Flush must be called at the latest; zero: nothing is held back.
+func (r *Rules) Due() (due time.Time) {
+	for _, s := range r.joining {
+		if d := s.Joiner.Due(); !d.IsZero() && (due.IsZero() || d.Before(due)) {
+			due = d
+		}
+	}
+	return due
+}
+
+// Flush gives out what steps hold back and is due at now, or everything.
+func (r *Rules) Flush(now time.Time, everything bool, out Sink) {
+	r.now, r.out = now, out
+	for _, s := range r.joining { // a route's in order: what one gives out the next may hold back
+		s.Joiner.Flush(now, everything, s.emit)
+	}
+}
