@@ -59,8 +59,10 @@ func table() []row {
 		{"pkg/filter/*", with("pkg/filter"), "a step knows what a step is, not other steps"},
 		{"pkg/config", with("pkg/filter/*", "pkg/forward", "pkg/buffer", "pkg/route", "pkg/cluster", "pkg/status", "pkg/delivery", "pkg/outputs", "pkg/outputs/*"), "the configuration gathers the parts' own"},
 		{"pkg/app", with("pkg/*", "pkg/outputs/*", "pkg/filter/*"), "the program joins all parts"},
-		{"internal/sender", with("pkg/forward"), "the load generator is a Forward client"},
-		{"cmd/*", []string{"pkg/app", "pkg/config", "pkg/config/setting", "pkg/forward", "internal/sender"}, "commands hold no logic"},
+		{"internal/ndjson", nil, "lines know nobody"},
+		{"internal/sender", with("pkg/forward", "internal/ndjson"), "the load generator is a Forward client"},
+		{"internal/tryout", with("pkg/config", "pkg/cluster", "pkg/route", "pkg/filter", "internal/ndjson"), "trying a configuration needs what decides on events, and none of what moves them"},
+		{"cmd/*", []string{"pkg/app", "pkg/config", "pkg/config/setting", "pkg/forward", "internal/sender", "internal/tryout"}, "commands hold no logic"},
 		{"internal/archtest", nil, "it looks from outside"},
 		{"test/*", []string{"*/*", "*/*/*"}, "tests of the whole may know all"},
 	}
@@ -76,7 +78,7 @@ func third() map[string][]string {
 		"github.com/elastic/elastic-transport-go/v8": {"pkg/outputs/elasticsearch"},
 		"github.com/aws/aws-sdk-go-v2": {"pkg/outputs/awsclient", "pkg/outputs/firehose", "pkg/outputs/kinesis", "pkg/outputs/cloudwatch", "pkg/outputs/s3"},
 		"github.com/expr-lang/expr":           {"pkg/filter"},
-		"go.yaml.in/yaml/v3":                  {"pkg/config", "pkg/config/setting"},
+		"go.yaml.in/yaml/v3":                  {"pkg/config", "pkg/config/setting", "internal/tryout"},
 	}
 }
 

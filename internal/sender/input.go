@@ -11,8 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/tinylib/msgp/msgp"
-
+	"github.com/seed-afc6a195/aggregator/internal/ndjson"
 	"github.com/seed-afc6a195/aggregator/pkg/forward"
 )
 
@@ -248,9 +247,9 @@ func (in *Input) appendEvent(dst, line []byte) ([]byte, error) {
 	at := time.Now()
 	start := len(dst)
 	dst = forward.AppendClientTime(append(dst, 0x92), 0, 0)
-	isJSON := in.cfg.Format == FormatJSON || in.cfg.Format != FormatText && bytes.HasPrefix(bytes.TrimLeft(line, " \t"), []byte{'{'})
+	isJSON := in.cfg.Format == FormatJSON || in.cfg.Format != FormatText && ndjson.IsObject(line)
 	if isJSON {
-		out, when, err := appendRecord(dst, line, in.cfg.TimeKey)
+		out, when, err := ndjson.AppendObject(dst, line, in.cfg.TimeKey)
 		switch {
 		case err == nil:
 			dst = out
@@ -266,8 +265,7 @@ func (in *Input) appendEvent(dst, line []byte) ([]byte, error) {
 		}
 	}
 	if !isJSON {
-		dst = msgp.AppendMapHeader(dst, 1)
-		dst = msgp.AppendStringFromBytes(msgp.AppendString(dst, "log"), line)
+		dst = ndjson.AppendText(dst, line)
 	}
 	forward.AppendClientTime(dst[:start+1], uint32(at.Unix()), uint32(at.Nanosecond()))
 	return dst, nil

@@ -1,4 +1,4 @@
-package sender
+package ndjson
 
 import (
 	"bytes"
@@ -9,13 +9,13 @@ import (
 	"github.com/tinylib/msgp/msgp"
 )
 
-// FuzzAppendRecord: what is a JSON object for encoding/json becomes one msgpack map with the same
+// FuzzAppendObject: what is a JSON object for encoding/json becomes one msgpack map with the same
 // strings, keys and structure; all else is an error.
-func FuzzAppendRecord(f *testing.F) {
+func FuzzAppendObject(f *testing.F) {
 	f.Add([]byte(`{"a":[1,-2,3.5,"é\u0000",null,true,{"b":{}}],"":1e300}`))
 	f.Add([]byte(`{"a":18446744073709551616,"a":[[]]} x`))
 	f.Fuzz(func(t *testing.T, line []byte) {
-		out, _, err := appendRecord(nil, line, "a")
+		out, _, err := AppendObject(nil, line, "a")
 		object := bytes.HasPrefix(bytes.TrimLeft(line, " \t\r\n"), []byte{'{'})
 		if valid := object && json.Valid(line); valid != (err == nil) {
 			if valid && err.Error() == "it is nested too deep" {

@@ -1,4 +1,5 @@
-package sender
+// Package ndjson turns lines into records: a line that is a JSON object, or any other text.
+package ndjson
 
 import (
 	"bytes"
@@ -24,9 +25,19 @@ type jsonEncoder struct {
 	when    time.Time // what timeKey held; zero: nothing that is a time
 }
 
-// appendRecord appends the JSON object line as a msgpack map. Integers beyond 64 bits and numbers
-// beyond a float64's range become strings. when is the time under timeKey, zero if there is none.
-func appendRecord(dst, line []byte, timeKey string) (out []byte, when time.Time, err error) {
+// IsObject says whether line looks like a JSON object.
+func IsObject(line []byte) bool { return bytes.HasPrefix(bytes.TrimLeft(line, " \t"), []byte{'{'}) }
+
+// AppendText appends {"log": line} as a msgpack map.
+func AppendText(dst, line []byte) []byte {
+	dst = msgp.AppendMapHeader(dst, 1)
+	return msgp.AppendStringFromBytes(msgp.AppendString(dst, "log"), line)
+}
+
+// AppendObject appends the JSON object line as a msgpack map. Integers beyond 64 bits and numbers
+// beyond a float64's range become strings. when is the time under the key timeKey, zero if there is
+// none. After an error dst is returned as it was.
+func AppendObject(dst, line []byte, timeKey string) (out []byte, when time.Time, err error) {
 	e := jsonEncoder{tokens: json.NewDecoder(bytes.NewReader(line)), timeKey: timeKey}
 	e.tokens.UseNumber()
 	first, err := e.tokens.Token()

@@ -1,0 +1,156 @@
+package filter
+
+import (
+	"time"
+
+	"github.com/seed-afc6a195/aggregator/pkg/event"
+)
+
+// Seen is what a stage did with an event: it kept it, dropped it, or holds it back.
+type Seen struct {
+	Route string
+	Stage *Stage // nil: the route took the event, which has not been changed yet
+
+	Event  *Event     // as it leaves the stage; valid until the call returns
+	Before []byte     // its record as it came in: a copy, nil for an event that the stage made
+	Time   event.Time // its time as it came in
+
+	Verdict Verdict
+	Held    bool // the stage keeps it, to join it with others or until it is due
+	Skipped bool // the stage's condition is not true
+	Err     error
+}
+
+// Trace has see called for every event that a route takes and for every stage that it passes, before
+// it goes on. It is for people who try out a configuration: each record is copied for it.
+// It must be called once, and before Process.
+func (r *Rules) Trace(see func(Seen)) {
+	for _, rt := range r.routes {
+		if !rt.here {
+			continue
+		}
+		for _, s := range rt.stages {
+			t := &traced{route: rt.Name, stage: s.Stage, see: see, held: map[any]Seen{}}
+			if s.Joiner == nil {
+				s.Step = t
+			} else {
+				s.Joiner = tracedJoiner{t}
+			}
+			s.When = nil // traced asks it
+		}
+		// A stage in front, so that the route's name is told first, and no plan is a plain one.
+		door := &stage{Stage: Stage{Step: &traced{route: rt.Name, see: see}}}
+		rt.stages = append([]*stage{door}, rt.stages...)
+	}
+}
+
+// Refusal is a route that an event's cluster and tag match, but not its condition.
+type Refusal struct {
+	Route string
+	Err   error // the condition could not be evaluated
+}
+
+// Refusals returns the routes that do not take e because of their conditions, up to the last one
+// that is asked.
+func (r *Rules) Refusals(e *Event) (all []Refusal) {
+	for _, rt := range r.plan(e.Chunk.Cluster, e.Chunk.Tag).routes {
+		yes, err := true, error(nil)
+		if rt.When != nil {
+			yes, err = rt.When.True(e)
+		}
+		switch {
+		case !yes:
+			all = append(all, Refusal{Route: rt.Name, Err: err})
+		case !rt.Continue:
+			return all
+		}
+	}
+	return all
+}
+
+// traced is a Step that tells what a stage's own does.
+type traced struct {
+	route string
+	stage Stage
+	see   func(Seen)
+	held  map[any]Seen // what the stage's Joiner holds back, by first origin
+}
+
+func (t *traced) enter(e *Event) Seen {
+	return Seen{Route: t.route, Stage: &t.stage, Event: e, Before: append([]byte{}, e.Rendered()...), Time: e.Time}
+}
+
+// skip says whether the stage is not for e, having told so.
+func (t *traced) skip(s Seen) bool {
+	if t.stage.When == nil {
+		return false
+	}
+	yes, err := t.stage.When.True(s.Event)
+	if !yes {
+		s.Skipped, s.Err = true, err
+		t.see(s)
+	}
+	return !yes
+}
+
+// Apply implements Step.
+func (t *traced) Apply(e *Event) (Verdict, error) {
+	s := t.enter(e)
+	if t.stage.Step == nil {
+		s.Stage = nil
+		t.see(s)
+		return Keep, nil
+	}
+	if t.skip(s) {
+		return Keep, nil
+	}
+	s.Verdict, s.Err = t.stage.Step.Apply(e)
+	t.see(s)
+	return s.Verdict, s.Err
+}
+
+// tracedJoiner is a Joiner that tells what a stage's own does.
+type tracedJoiner struct{ *traced }
+
+func (t tracedJoiner) Join(e *Event, now time.Time, emit func(*Event)) error {
+	s := t.enter(e)
+	if t.skip(s) {
+		emit(e)
+		return nil
+	}
+	var mark any
+	if len(e.Origins) > 0 {
+		mark = e.Origins[0]
+	}
+	t.held[mark] = s
+	err := t.stage.Joiner.Join(e, now, t.emitting(emit))
+	if _, held := t.held[mark]; held {
+		s.Event, s.Held, s.Err = e, true, err
+		t.see(s)
+	}
+	return err
+}
+
+func (t tracedJoiner) Due() time.Time { return t.stage.Joiner.Due() }
+
+func (t tracedJoiner) Flush(now time.Time, everything bool, emit func(*Event)) {
+	t.stage.Joiner.Flush(now, everything, t.emitting(emit))
+}
+
+// emitting is emit, with what comes out told.
+func (t tracedJoiner) emitting(emit func(*Event)) func(*Event) {
+	return func(e *Event) {
+		s := Seen{Route: t.route, Stage: &t.stage, Time: e.Time}
+		if len(e.Origins) > 0 {
+			if in, known := t.held[e.Origins[0]]; known {
+				s = in
+			}
+		}
+		for _, o := range e.Origins {
+			delete(t.held, o)
+		}
+		s.Event = e
+		t.see(s)
+		emit(e)
+	}
+}
