@@ -68,3 +68,17 @@ func (c *Condition) True(e *Event) (bool, error) {
 
 // String returns the text that was compiled.
 func (c *Condition) String() string { return c.x.text }
+
+// Append appends the expression's value for e as msgpack. After an error, which is also for values
+// that have no place in a record, dst is returned as it was.
+func (x *Expression) Append(dst []byte, e *Event) ([]byte, error) {
+	v, err := x.Value(e)
+	if err != nil {
+		return dst, err
+	}
+	out, err := AppendValue(dst, v)
+	if err != nil {
+		return dst, fmt.Errorf("evaluate %q: %w", x.text, err)
+	}
+	return out, nil
+}

@@ -1,6 +1,8 @@
 package filter
 
 import (
+	"iter"
+
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 )
 
@@ -100,21 +102,60 @@ func appendSet(dst, m, value []byte, path []string) []byte {
 	return appendSet(AppendString(dst, path[0]), nil, value, path[1:])
 }
 
-// appendWithout appends the map m less the last member at path; without one it appends nothing.
+// appendWithout appends the map m less what path leads to, all members of that name; where there
+// is nothing it appends nothing.
 func appendWithout(dst, m []byte, path []string) (out []byte, ok bool) {
 	body, n, key, from, to := find(m, path[0])
 	if key == 0 {
 		return dst, false
 	}
 	start := len(dst)
-	if len(path) == 1 {
-		dst = AppendMapHeader(dst, n-1)
-		dst = append(dst, m[body:key]...)
-	} else {
+	if len(path) > 1 {
 		dst = append(dst, m[:from]...)
 		if dst, ok = appendWithout(dst, m[from:to], path[1:]); !ok {
 			return dst[:start], false
 		}
+		return append(dst, m[to:]...), true
 	}
-	return append(dst, m[to:]...), true
+	left := 0
+	for rest := m[body:]; n > 0; n-- {
+		f, after, _ := member(rest) // find has read it
+		if rest = after; !f.is(path[0]) {
+			left++
+		}
+	}
+	dst = AppendMapHeader(dst, left)
+	for rest := m[body:]; len(rest) > 0; {
+		f, after, _ := member(rest)
+		if rest = after; !f.is(path[0]) {
+			dst = append(dst, f.entry...)
+		}
+	}
+	return dst, true
+}
+
+// Members goes through the members of a msgpack map: the key's text, as event.AppendText has it, and
+// the value as msgpack, both parts of m where the key is a str or bin. What is no map has none; of
+// equal keys each is given.
+func Members(m []byte) iter.Seq2[[]byte, []byte] {
+	return func(yield func([]byte, []byte) bool) { members(m, yield) }
+}
+
+func members(m []byte, yield func([]byte, []byte) bool) {
+	n, rest, err := event.ReadMapHeader(m)
+	for ; err == nil && n > 0; n-- {
+		f, after, ok := member(rest)
+		if !ok || !yield(f.name(), f.entry[f.value:]) {
+			return
+		}
+		rest = after
+	}
+}
+
+// name returns the key's text.
+func (f *field) name() []byte {
+	if f.from == 0 {
+		return event.AppendText(nil, f.entry[:f.value])
+	}
+	return f.entry[f.from:f.to]
 }

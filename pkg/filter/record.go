@@ -53,11 +53,7 @@ func (e *Event) Set(value []byte, path ...string) {
 		f := &e.fields[i]
 		old = f.entry[f.value:]
 	}
-	start := len(e.memory)
-	e.memory = AppendString(e.memory, path[0])
-	at := len(e.memory) - start
-	e.memory = appendSet(e.memory, old, value, path[1:])
-	f := field{entry: e.memory[start:len(e.memory):len(e.memory)], from: at - len(path[0]), to: at, value: at}
+	f := e.newField(path[0], old, value, path[1:])
 	e.changed = true
 	if i < 0 {
 		e.fields = append(e.fields, f)
@@ -66,28 +62,42 @@ func (e *Event) Set(value []byte, path ...string) {
 	}
 }
 
+// newField makes a field of the record: old with value at path, which is value where path is empty.
+func (e *Event) newField(name string, old, value []byte, path []string) field {
+	start := len(e.memory)
+	e.memory = AppendString(e.memory, name)
+	at := len(e.memory) - start
+	e.memory = appendSet(e.memory, old, value, path)
+	return field{entry: e.memory[start:len(e.memory):len(e.memory)], from: at - len(name), to: at, value: at}
+}
+
 // Remove removes the field that path leads to, and says whether there was one.
-func (e *Event) Remove(path ...string) (removed bool) {
+func (e *Event) Remove(path ...string) bool {
 	if len(path) == 0 {
 		return false
 	}
-	for i := e.index(path[0]); i >= 0; i = e.index(path[0]) {
-		if len(path) == 1 {
-			e.fields = slices.Delete(e.fields, i, i+1)
-			removed, e.changed = true, true
-			continue
-		}
-		f := &e.fields[i]
-		start := len(e.memory)
-		out, ok := appendWithout(append(e.memory, f.entry[:f.value]...), f.entry[f.value:], path[1:])
-		if !ok {
-			break
-		}
-		e.memory = out
-		f.entry = out[start:len(out):len(out)]
-		removed, e.changed = true, true
+	i := e.index(path[0])
+	if i < 0 {
+		return false
 	}
-	return removed
+	if len(path) == 1 {
+		e.removeAll(path[0])
+		return true
+	}
+	f := &e.fields[i]
+	start := len(e.memory)
+	out, ok := appendWithout(append(e.memory, f.entry[:f.value]...), f.entry[f.value:], path[1:])
+	if ok {
+		e.memory, e.changed = out, true
+		f.entry = out[start:len(out):len(out)]
+	}
+	return ok
+}
+
+// removeAll removes all fields of the record with that name.
+func (e *Event) removeAll(name string) {
+	e.fields = slices.DeleteFunc(e.fields, func(f field) bool { return f.is(name) })
+	e.changed = true
 }
 
 // Rename gives the value at from the place to, where it replaces what is there, and says whether
@@ -100,59 +110,42 @@ func (e *Event) Rename(from, to []string) bool {
 	if slices.Equal(from, to) {
 		return true
 	}
-	if len(from) == 1 && len(to) == 1 {
-		e.Remove(to[0])
-		i := e.index(from[0])
-		name := from[0]
-		start := len(e.memory)
-		e.memory = append(AppendString(e.memory, to[0]), value...)
-		at := len(e.memory) - start - len(value)
-		e.fields[i] = field{entry: e.memory[start:len(e.memory):len(e.memory)], from: at - len(to[0]), to: at, value: at}
-		e.changed = true
-		e.Remove(name) // others of the same name
+	if len(from) > 1 || len(to) > 1 {
+		e.Remove(from...)
+		e.Set(value, to...)
 		return true
 	}
-	e.memory = append(e.memory, value...) // value's own memory may be the rendered record
-	value = e.memory[len(e.memory)-len(value) : len(e.memory) : len(e.memory)]
-	e.Remove(from...)
-	e.Set(value, to...)
+	if e.index(to[0]) >= 0 {
+		e.removeAll(to[0])
+	}
+	i := e.index(from[0])
+	e.fields[i] = e.newField(to[0], nil, value, nil)
+	e.changed = true
+	if e.index(from[0]) >= 0 { // there were two
+		e.removeAll(from[0])
+	}
 	return true
 }
 
-// Fields goes through the members of the map at path, or of the record: the key's text, as
-// event.AppendText has it, and the value as msgpack. Both are valid until e is changed or reset; e
-// must not be changed meanwhile. Where there is no map there are no members. Of equal keys each is
-// given.
+// Fields goes through the Members of the map at path, or of the record. They are valid until e is
+// changed or reset; e must not be changed meanwhile.
 func (e *Event) Fields(path ...string) iter.Seq2[[]byte, []byte] {
-	return func(yield func([]byte, []byte) bool) {
-		if len(path) == 0 {
-			e.readFields()
-			for i := range e.fields {
-				f := &e.fields[i]
-				if !yield(f.name(), f.entry[f.value:]) {
-					return
-				}
-			}
-			return
-		}
-		m, _ := e.Get(path...)
-		n, rest, err := event.ReadMapHeader(m)
-		for ; err == nil && n > 0; n-- {
-			f, after, ok := member(rest)
-			if !ok || !yield(f.name(), f.entry[f.value:]) {
-				return
-			}
-			rest = after
-		}
-	}
+	return func(yield func([]byte, []byte) bool) { e.eachField(path, yield) }
 }
 
-// name returns the key's text.
-func (f *field) name() []byte {
-	if f.from == 0 {
-		return event.AppendText(nil, f.entry[:f.value])
+func (e *Event) eachField(path []string, yield func([]byte, []byte) bool) {
+	if len(path) > 0 {
+		m, _ := e.Get(path...)
+		members(m, yield)
+		return
 	}
-	return f.entry[f.from:f.to]
+	e.readFields()
+	for i := range e.fields {
+		f := &e.fields[i]
+		if !yield(f.name(), f.entry[f.value:]) {
+			return
+		}
+	}
 }
 
 // Replace makes a copy of record, a msgpack map, the event's record.

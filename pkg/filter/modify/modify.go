@@ -1,0 +1,102 @@
+package modify
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/seed-afc6a195/aggregator/pkg/event"
+	"github.com/seed-afc6a195/aggregator/pkg/filter"
+)
+
+type step struct {
+	rename      []rename
+	remove      [][]string
+	removeGlobs [][]string
+	keep        [][]string
+	set         []assignment
+	missing     []assignment
+	convert     []conversion
+	move        []move
+	flatten     *flatten
+
+	text, scratch []byte
+}
+
+type rename struct{ from, to []string }
+
+// assignment is a field and what it is set to: one of value, template and copied.
+type assignment struct {
+	path     []string
+	value    []byte // msgpack; of a template and a copy for the event in hand, empty: not set
+	template *event.Template
+	copied   []string
+}
+
+// New returns the step that c describes.
+func New(c Config) (filter.Step, error) {
+	var mistakes []error
+	s := c.build(func(key string, err error) {
+		mistakes = append(mistakes, fmt.Errorf("modify: %s: %w", key, err))
+	})
+	if err := errors.Join(mistakes...); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// Apply makes the changes. It fails where a value can't be converted, which stays as it is, and
+// where a record would grow too much by being flattened; the other changes are made all the same.
+func (s *step) Apply(ev *filter.Event) (filter.Verdict, error) {
+	s.evaluate(s.set, ev)
+	s.evaluate(s.missing, ev)
+	for i := range s.rename {
+		ev.Rename(s.rename[i].from, s.rename[i].to)
+	}
+	for _, p := range s.remove {
+		ev.Remove(p...)
+	}
+	if len(s.removeGlobs) > 0 && touches(ev, s.removeGlobs) {
+		s.prune(ev, s.removeGlobs, false)
+	}
+	if len(s.keep) > 0 {
+		s.prune(ev, s.keep, true)
+	}
+	for i := range s.set {
+		if a := &s.set[i]; len(a.value) > 0 {
+			ev.Set(a.value, a.path...)
+		}
+	}
+	for i := range s.missing {
+		a := &s.missing[i]
+		if v, ok := ev.Get(a.path...); len(a.value) > 0 && (!ok || isNil(v)) {
+			ev.Set(a.value, a.path...)
+		}
+	}
+	var failed error
+	for i := range s.convert {
+		failed = errors.Join(failed, s.converted(&s.convert[i], ev))
+	}
+	for i := range s.move {
+		s.move[i].apply(ev)
+	}
+	if s.flatten != nil {
+		failed = errors.Join(failed, s.flatten.apply(ev))
+	}
+	return filter.Keep, failed
+}
+
+// evaluate gets ready what fields are set to.
+func (s *step) evaluate(all []assignment, ev *filter.Event) {
+	for i := range all {
+		switch a := &all[i]; {
+		case a.template != nil:
+			s.text = ev.AppendTemplate(s.text[:0], a.template)
+			a.value = filter.AppendString(a.value[:0], s.text)
+		case a.copied != nil:
+			v, _ := ev.Get(a.copied...)
+			a.value = append(a.value[:0], v...)
+		}
+	}
+}
+
+func isNil(value []byte) bool { return len(value) > 0 && event.TypeOf(value[0]) == event.TypeNil }

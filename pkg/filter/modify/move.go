@@ -1,0 +1,40 @@
+package modify
+
+import (
+	"slices"
+
+	"github.com/seed-afc6a195/aggregator/pkg/filter"
+)
+
+// move brings fields under another one.
+type move struct {
+	from  []string // the last name may be a glob
+	under []string
+	to    []string // nil for a glob
+}
+
+func newMove(from, under []string) move {
+	m := move{from: from, under: under}
+	if n := len(from); n > 0 && !isGlob(from[n-1]) {
+		m.to = append(slices.Clip(under), from[n-1])
+	}
+	return m
+}
+
+func (m *move) apply(ev *filter.Event) {
+	if m.to != nil {
+		ev.Rename(m.from, m.to)
+		return
+	}
+	last := len(m.from) - 1
+	var names []string
+	for name := range ev.Fields(m.from[:last]...) {
+		itself := len(m.under) > last && slices.Equal(m.from[:last], m.under[:last]) && string(name) == m.under[last]
+		if !itself && matches(m.from[last], name) {
+			names = append(names, string(name))
+		}
+	}
+	for _, name := range names {
+		ev.Rename(append(m.from[:last:last], name), append(slices.Clip(m.under), name))
+	}
+}
