@@ -10,7 +10,7 @@ import (
 // docs/metrics.md is written from it.
 func families() []family {
 	var all []family
-	for _, part := range [][]family{processFamilies(), listenerFamilies(), clusterFamilies(), certificateFamilies(), queueFamilies(), outputFamilies(), destinationFamilies(), ledgerFamilies()} {
+	for _, part := range [][]family{processFamilies(), listenerFamilies(), clusterFamilies(), certificateFamilies(), queueFamilies(), outputFamilies(), destinationFamilies(), stepFamilies(), ledgerFamilies()} {
 		all = append(all, part...)
 	}
 	return all

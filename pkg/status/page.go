@@ -29,6 +29,9 @@ Configuration {{with .Config.Source}}{{.}}{{else}}of defaults{{end}} {{.Config.H
 {{if told .}}<tr><td><td class="text" colspan="9">{{.Server}}{{with .HeldClusters}} <span class="bad">Held until what was refused of them is taken: {{join .}}.</span>{{end}}
 {{range .Notices}} {{.}}{{end}}{{range .Hosts}}{{if .Down}} <span class="bad">{{.Address}} is down: {{.Error}}.</span>{{end}}{{end}}{{range paces .}} {{.Stream}}: {{rate .}}.{{end}}</tr>{{end}}
 {{end}}</table></div>
+{{range .Outputs}}{{if .Steps}}<h2>Filters to {{.Name}}</h2><div><table><tr><th>route<th class="text">step<th>in<th>out<th>dropped<th>errors<th>time an event</tr>
+{{range .Steps}}<tr><td>{{.Route}}<td class="text">{{.Filter}}[{{.Index}}] {{.Kind}}<td>{{.In}}<td>{{.Out}}<td>{{.Dropped}}<td{{if .Errors}} class="bad"{{end}}>{{.Errors}}<td>{{each .}}</tr>
+{{end}}</table></div>{{end}}{{end}}
 <h2>Clusters</h2><div><table><tr><th>cluster<th>connections<th>events/s<th>received<th>stored<th>duplicate<th>dead<th>dropped<th>in the queue<th>last seen</tr>
 {{range .Clusters}}<tr><td>{{.Name}}<td>{{.Connections}}<td>{{printf "%.0f" .EventsPerSecond}}<td>{{.ReceivedEvents}}<td>{{.StoredEvents}}<td>{{.DuplicateEvents}}<td>{{.Dead.Sum}}<td>{{.Dropped.Sum}}<td>{{size .QueueBytes}}{{with .Waiting}} <span class="bad">{{.}}</span>{{end}}<td>{{clock .LastSeen}}</tr>
 {{end}}</table></div>
@@ -105,6 +108,9 @@ func newPage(pprof bool) *template.Template {
 				return "never"
 			}
 			return t.UTC().Format(time.DateTime)
+		},
+		"each": func(st Step) string {
+			return (time.Duration(st.Seconds*float64(time.Second)) / time.Duration(max(st.In, 1))).String()
 		},
 		"size": func(n int64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) },
 		"sums": func(o Output) outputSums {

@@ -79,6 +79,7 @@ func (s *Server) snapshot() Snapshot {
 		notNil(&o.Notices)
 		notNil(&o.Hosts)
 		notNil(&o.Paces)
+		notNil(&o.Steps)
 	}
 	oldest, second := s.samples.before(now.Time)
 	now.settle(second)

@@ -192,6 +192,7 @@ type Output struct {
 	LastSuccess     time.Time       `json:"last_success,omitzero"`
 	BackoffUntil    time.Time       `json:"backoff_until,omitzero"`
 	EventsPerSecond float64         `json:"events_per_second"` // derived: delivered, of the last seconds
+	Steps           []Step          `json:"steps"`             // of filters, in order
 	Destination
 }
 

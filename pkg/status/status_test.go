@@ -81,6 +81,7 @@ func fixture(started time.Time, n uint64) Snapshot {
 					PossibleDuplicates: 5, FailureStore: 6, Redirected: 7, Truncated: 8,
 					Paces: []Pace{{Stream: "logs", BytesPerSecond: 1 << 20, RecordsPerSecond: 1000, Throttled: 9}, {Stream: "new"}},
 				},
+				Steps: []Step{{Route: "routes[0]", Filter: "nginx", Index: 1, Kind: "grep", In: 100, Out: 60, Dropped: 40, Errors: 2, Seconds: 0.25}},
 			},
 			{Name: "archive", Type: "file", State: StateIdle, Workers: 1},
 		},

@@ -1,0 +1,43 @@
+package status
+
+import "strconv"
+
+// Step is one step of a filter on the way to an output. Its figures begin anew when a reload changes routes or filters.
+type Step struct {
+	Route   string  `json:"route"`
+	Filter  string  `json:"filter"`
+	Index   int     `json:"index"` // in the filter, from 0
+	Kind    string  `json:"kind"`
+	In      uint64  `json:"in"`  // events given to it
+	Out     uint64  `json:"out"` // events that went on
+	Dropped uint64  `json:"dropped"`
+	Errors  uint64  `json:"errors"` // events that it, or its condition, failed on
+	Seconds float64 `json:"seconds"`
+}
+
+func stepFamilies() []family {
+	labels := []string{"output", "route", "filter", "step", "kind"}
+	each := func(s *Snapshot, one func(st *Step, labels ...string)) {
+		for i := range s.Outputs {
+			o := &s.Outputs[i]
+			for j := range o.Steps {
+				st := &o.Steps[j]
+				one(st, o.Name, st.Route, st.Filter, strconv.Itoa(st.Index), st.Kind)
+			}
+		}
+	}
+	counter := func(name, help string, value func(st *Step) uint64) family {
+		return family{name: name, help: help, labels: labels, counter: func(s *Snapshot, add func(uint64, ...string)) {
+			each(s, func(st *Step, labels ...string) { add(value(st), labels...) })
+		}}
+	}
+	return []family{
+		counter("aggregator_filter_step_in_events_total", "Events given to the step.", func(st *Step) uint64 { return st.In }),
+		counter("aggregator_filter_step_out_events_total", "Events that went on from the step.", func(st *Step) uint64 { return st.Out }),
+		counter("aggregator_filter_step_dropped_events_total", "Events that the step dropped or made dead letters.", func(st *Step) uint64 { return st.Dropped }),
+		counter("aggregator_filter_step_errors_total", "Events that the step or its condition failed on; they went on as they were.", func(st *Step) uint64 { return st.Errors }),
+		{name: "aggregator_filter_step_seconds", help: "Time spent in the step, reckoned from one event in 64.", labels: labels, gauge: func(s *Snapshot, add func(float64, ...string)) {
+			each(s, func(st *Step, labels ...string) { add(st.Seconds, labels...) })
+		}},
+	}
+}
