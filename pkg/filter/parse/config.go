@@ -1,7 +1,7 @@
 package parse
 
 import (
-	"strings"
+	"errors"
 	"time"
 
 	"github.com/seed-afc6a195/aggregator/pkg/config/setting"
@@ -22,7 +22,9 @@ type Config struct {
 	Prefix      string `yaml:"prefix" help:"put before the name of each field that was read"`
 	OnError     string `yaml:"on_error" default:"keep" enum:"keep|tag|dead_letter" help:"what does not parse goes on unchanged, goes on with the reason in _parse_error, or becomes a dead letter"`
 
-	Join Join `yaml:"join" help:"format cri: partial lines are joined to the line that the container wrote"`
+	LTSV   LTSV   `yaml:"ltsv" help:"format ltsv: what stands between fields, and between label and value"`
+	Syslog Syslog `yaml:"syslog" help:"format syslog: which of its two ways of writing"`
+	Join   Join   `yaml:"join" help:"format cri: partial lines are joined to the line that the container wrote"`
 }
 
 // Time says where the time of an event stands and how it is written.
@@ -68,11 +70,21 @@ func (c *Config) Check(r *setting.Report) {
 	if c.Time.Key == "" && len(c.Time.Format) > 0 {
 		r.Add("time.format", "name the field in time.key", "no field has the time")
 	}
-	if _, err := newParser(*c); err != nil {
-		key, reason := "", err.Error()
-		if at, ok := strings.CutPrefix(reason, "regex: "); ok {
-			key, reason = "regex", at
-		}
-		r.Add(key, "see the examples in the documentation", "%s", reason)
+	if len(r.Problems) > 0 {
+		return
+	}
+	if _, _, err := New(*c); err != nil {
+		wrong := &settingError{err: err}
+		errors.As(err, &wrong)
+		r.Add(wrong.key, "see the examples in the documentation", "%v", wrong.err)
 	}
 }
+
+// settingError is what is wrong with the setting key.
+type settingError struct {
+	key string
+	err error
+}
+
+func (e *settingError) Error() string { return e.key + ": " + e.err.Error() }
+func (e *settingError) Unwrap() error { return e.err }

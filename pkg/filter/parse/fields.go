@@ -115,6 +115,16 @@ func (f *fields) value(from int, text []byte) {
 	f.pairs = filter.AppendString(f.pairs, text)
 }
 
+// typed says whether types names that field.
+func (f *fields) typed(name []byte) bool {
+	for i := range f.types {
+		if string(name) == f.types[i].name {
+			return true
+		}
+	}
+	return false
+}
+
 // readTime makes text the event's time and says whether it is one. Where it must be, it notes an
 // error.
 func (f *fields) readTime(text []byte) bool {

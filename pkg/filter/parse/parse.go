@@ -5,9 +5,6 @@ package parse
 
 import (
 	"fmt"
-
-	"github.com/seed-afc6a195/aggregator/pkg/event"
-	"github.com/seed-afc6a195/aggregator/pkg/filter"
 )
 
 // format reads one way of writing. One goroutine uses it at a time.
@@ -36,20 +33,24 @@ func newFormat(cfg Config) (f format, timeFormat string, err error) {
 	case formatCRI:
 		return cri{}, "rfc3339", nil
 	case formatJSON:
-		return jsonFormat{}, "", nil
+		return &jsonFormat{}, "", nil
 	case formatRegex:
-		f, err = newRegex(cfg.Regex)
+		if f, err = newRegex(cfg.Regex); err != nil {
+			err = &settingError{"regex", err}
+		}
 		return f, "", err
 	case formatNginx:
 		return nginx{}, "%d/%b/%Y:%H:%M:%S %z", nil
 	case formatApache2:
 		return apache2{}, "%d/%b/%Y:%H:%M:%S %z", nil
 	case formatLogfmt:
-		return logfmt{}, "", nil
+		return &logfmt{}, "", nil
 	case formatLTSV:
-		return ltsv{}, "", nil
+		f, err = newLTSV(cfg.LTSV)
+		return f, "", err
 	case formatSyslog:
-		return syslog{}, "", nil // both RFCs' own: it calls setTime
+		f, err = newSyslog(cfg)
+		return f, "", err // it calls setTime
 	}
 	return nil, "", fmt.Errorf("unknown format %q", cfg.Format)
 }

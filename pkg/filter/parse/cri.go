@@ -1,0 +1,222 @@
+package parse
+
+import (
+	"bytes"
+	"container/list"
+	"time"
+
+	"github.com/seed-afc6a195/aggregator/pkg/event"
+	"github.com/seed-afc6a195/aggregator/pkg/filter"
+)
+
+// errCRI is the reason of a text that is no line of a container runtime.
+const errCRI = reason("not a CRI line: <time> stdout|stderr P|F <message>")
+
+// cri reads lines of Kubernetes' container runtime interface (CRI logging format):
+//
+//	2016-10-06T00:17:09.669794202Z stdout F the message
+//
+// into time, stream, logtag and message. The third word begins with P for a part of a line that
+// goes on in the next one, or F; further words of it follow after colons.
+type cri struct{}
+
+func (cri) parse(dst *fields, text []byte) error {
+	line, err := readCRI(text)
+	if err == nil {
+		line.add(dst)
+	}
+	return err
+}
+
+// criLine is the words of a line.
+type criLine struct{ time, stream, tag, message []byte }
+
+func (l *criLine) add(dst *fields) {
+	dst.text("time", l.time)
+	dst.text("stream", l.stream)
+	dst.text("logtag", l.tag)
+	dst.text("message", l.message)
+}
+
+func (l *criLine) partial() bool { return l.tag[0] == 'P' }
+
+func readCRI(text []byte) (l criLine, err error) {
+	i := bytes.IndexByte(text, ' ')
+	if i < len("2006-01-02") || len(text) < i+len(" stdout F") {
+		return l, errCRI
+	}
+	const stream = len("stdout")
+	l.time, l.stream, text = text[:i], text[i+1:i+1+stream], text[i+1+stream:]
+	if name := string(l.stream); name != "stdout" && name != "stderr" || text[0] != ' ' {
+		return l, errCRI
+	}
+	text = text[1:]
+	l.tag = text
+	if i = bytes.IndexByte(text, ' '); i >= 0 {
+		l.tag, l.message = text[:i], text[i+1:]
+	}
+	if n := len(l.tag); n == 0 || l.tag[0] != 'P' && l.tag[0] != 'F' || n > 1 && l.tag[1] != ':' {
+		return l, errCRI
+	}
+	l.message = bytes.TrimSuffix(l.message, []byte("\n"))
+	return l, nil
+}
+
+// What all streams together may hold back; beyond it the longest waiting line goes on.
+const (
+	maxHeldStreams = 16 << 10
+	maxHeldBytes   = 64 << 20
+)
+
+// joiner is the step that joins the partial lines of a stream.
+type joiner struct {
+	*parser
+	limits  Join
+	key     *event.Template // nil: the pod and container
+	streams map[string]*list.Element
+	waiting list.List // of *held, the one that waits longest first
+	bytes   int       // that they hold
+	scratch []byte
+}
+
+// held is the beginning of a line. The event is the first part's, with the origins of all.
+type held struct {
+	key          string
+	event        *filter.Event
+	time, stream []byte
+	message      []byte
+	lines        int
+	due          time.Time
+}
+
+func (h *held) bytes() int { return len(h.event.Record) + len(h.message) + len(h.key) }
+
+func newJoiner(p *parser, limits Join) (*joiner, error) {
+	j := &joiner{parser: p, limits: limits, streams: map[string]*list.Element{}}
+	if limits.Key != "" {
+		var err error
+		if j.key, err = event.ParseTemplate(limits.Key); err != nil {
+			return nil, &settingError{"join.key", err}
+		}
+	}
+	return j, nil
+}
+
+// Join parses ev and emits it, with what its stream held back for it; or holds it back, as a part.
+// What does not parse is emitted as it is, with a Detail where it is to be a dead letter.
+func (j *joiner) Join(ev *filter.Event, now time.Time, emit func(*filter.Event)) error {
+	f := &j.fields
+	var line criLine
+	text, err := j.text(ev)
+	if err == nil {
+		line, err = readCRI(text)
+	}
+	if err == nil {
+		f.reset(ev.Time)
+		line.add(f)
+		err = f.err
+	}
+	if err != nil {
+		_, err = j.fail(ev, err)
+		emit(ev)
+		return err
+	}
+	if !line.partial() && len(j.streams) == 0 {
+		j.merge(ev)
+		emit(ev)
+		return nil
+	}
+	j.scratch = j.appendKey(j.scratch[:0], ev, line.stream)
+	at := j.streams[string(j.scratch)]
+	if at != nil {
+		h := at.Value.(*held)
+		if h.lines == j.limits.MaxLines || len(h.message)+len(line.message) > int(j.limits.MaxBytes) {
+			j.release(at, "P", emit)
+			at = nil
+			f.reset(ev.Time)
+			line.add(f)
+		}
+	}
+	switch {
+	case at == nil && !line.partial():
+		j.merge(ev)
+		emit(ev)
+	case at == nil:
+		j.hold(ev, &line, now)
+	default:
+		h := at.Value.(*held)
+		h.message = append(h.message, line.message...)
+		h.lines++
+		h.event.Absorb(ev)
+		j.bytes += len(line.message)
+		h.due = now.Add(j.limits.MaxWait)
+		j.waiting.MoveToBack(at)
+		if !line.partial() {
+			j.release(at, string(line.tag), emit)
+		}
+	}
+	for j.bytes > maxHeldBytes || len(j.streams) > maxHeldStreams {
+		j.release(j.waiting.Front(), "P", emit)
+	}
+	return nil
+}
+
+// hold begins to hold back the line of a stream; scratch is its key.
+func (j *joiner) hold(ev *filter.Event, line *criLine, now time.Time) {
+	h := &held{
+		key: string(j.scratch), lines: 1, due: now.Add(j.limits.MaxWait),
+		time: bytes.Clone(line.time), stream: bytes.Clone(line.stream), message: bytes.Clone(line.message),
+	}
+	if !j.keep {
+		ev.Remove(j.field...) // before it is copied: it is in h already
+	}
+	h.event = ev.Clone()
+	j.streams[h.key] = j.waiting.PushBack(h)
+	j.bytes += h.bytes()
+}
+
+// release emits what a stream holds back, as a line with that tag.
+func (j *joiner) release(at *list.Element, tag string, emit func(*filter.Event)) {
+	h := j.waiting.Remove(at).(*held)
+	delete(j.streams, h.key)
+	j.bytes -= h.bytes()
+	j.fields.reset(h.event.Time)
+	line := criLine{h.time, h.stream, []byte(tag), h.message}
+	line.add(&j.fields)
+	j.merge(h.event)
+	emit(h.event)
+}
+
+// appendKey appends what tells the stream of ev from others.
+func (j *joiner) appendKey(dst []byte, ev *filter.Event, stream []byte) []byte {
+	dst = append(append(dst, ev.Chunk.Cluster...), 0)
+	dst = append(append(dst, ev.Chunk.Tag...), 0)
+	dst = append(append(dst, stream...), 0)
+	if j.key != nil {
+		return ev.AppendTemplate(dst, j.key)
+	}
+	pod, ok := ev.Get("kubernetes")
+	if !ok {
+		return dst
+	}
+	for _, name := range [...]string{"namespace_name", "pod_name", "container_name", "docker_id", "container_id"} {
+		value, _ := event.Lookup(pod, name)
+		dst = append(event.AppendText(dst, value), 0)
+	}
+	return dst
+}
+
+// Due returns when the line that waits longest goes on as it is.
+func (j *joiner) Due() time.Time {
+	if first := j.waiting.Front(); first != nil {
+		return first.Value.(*held).due
+	}
+	return time.Time{}
+}
+
+// Flush emits the lines whose next part did not come in time, or all.
+func (j *joiner) Flush(now time.Time, everything bool, emit func(*filter.Event)) {
+	for at := j.waiting.Front(); at != nil && (everything || !at.Value.(*held).due.After(now)); at = j.waiting.Front() {
+		j.release(at, "P", emit)
+	}
+}

@@ -1,0 +1,44 @@
+package parse
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+)
+
+// errPattern is the reason of a text that the expression does not match.
+const errPattern = reason("the regular expression does not match")
+
+// regexFormat reads what the named groups of an expression match. Groups that take part in no match
+// leave no field.
+type regexFormat struct {
+	expression *regexp.Regexp
+	names      []string // of the groups, "" for those without one
+}
+
+func newRegex(text string) (format, error) {
+	re, err := regexp.Compile(text)
+	if err != nil {
+		return nil, fmt.Errorf("%w (the syntax is RE2's: Ruby's without look-around, back-references and possessive repetition; without slashes around it)", err)
+	}
+	f := &regexFormat{expression: re, names: re.SubexpNames()}
+	for _, name := range f.names {
+		if name != "" {
+			return f, nil
+		}
+	}
+	return nil, errors.New("no group has a name: write (?<name>…) for what becomes a field")
+}
+
+func (f *regexFormat) parse(dst *fields, text []byte) error {
+	m := f.expression.FindSubmatchIndex(text)
+	if m == nil {
+		return errPattern
+	}
+	for i, name := range f.names {
+		if name != "" && m[2*i] >= 0 {
+			dst.text(name, text[m[2*i]:m[2*i+1]])
+		}
+	}
+	return nil
+}

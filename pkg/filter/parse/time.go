@@ -1,0 +1,261 @@
+package parse
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"time"
+	_ "time/tzdata" // zones by name must work where the system has no database of them
+
+	"github.com/seed-afc6a195/aggregator/pkg/event"
+)
+
+// layout is one way of writing times.
+type layout struct {
+	kind   layoutKind
+	ops    []op   // strptime
+	golang string // Go's layout
+	zone   *time.Location
+}
+
+type layoutKind uint8
+
+const (
+	anyTime layoutKind = iota // RFC 3339, ISO 8601 without a zone, Unix in s, ms, µs or ns by its size
+	unixSeconds
+	unixMillis
+	unixMicros
+	unixNanos
+	rfc3339
+	strptime
+	goLayout
+)
+
+// Times that can be written with four digits of the year.
+const (
+	minSecond = -62135596800 // 0001-01-01
+	maxSecond = 253402300799 // 9999-12-31T23:59:59
+	minGuess  = 1e8          // what is taken for a Unix time without being told: from 1973
+	maxGuess  = 4102444800   // to 2099
+)
+
+// newLayout reads the name or the format of a layout.
+func newLayout(format string, zone *time.Location) (layout, error) {
+	l := layout{zone: zone}
+	switch strings.ToLower(format) {
+	case "":
+		return l, nil
+	case "unix", "unixtime", "epoch":
+		l.kind = unixSeconds
+	case "unix_ms":
+		l.kind = unixMillis
+	case "unix_us":
+		l.kind = unixMicros
+	case "unix_ns":
+		l.kind = unixNanos
+	case "rfc3339", "iso8601":
+		l.kind = rfc3339
+	default:
+		if strings.Contains(format, "%") {
+			l.kind = strptime
+			var err error
+			l.ops, err = compileStrptime(nil, format)
+			return l, err
+		}
+		l.kind, l.golang = goLayout, format
+		if a, b := time.Unix(0, 0), time.Unix(1e9, 123456789); a.Format(format) == b.Format(format) {
+			return l, fmt.Errorf("%q is no format of times (write strptime like %%Y-%%m-%%d %%H:%%M:%%S, "+
+				"a Go layout like 2006-01-02 15:04:05, unix, unix_ms or rfc3339)", format)
+		}
+	}
+	return l, nil
+}
+
+// newZone reads UTC, Local, +09:00 or a name such as Asia/Seoul.
+func newZone(name string) (*time.Location, error) {
+	if name != "" && (name[0] == '+' || name[0] == '-') {
+		s := scanner{text: []byte(name)}
+		if !s.offset() || s.at != len(name) {
+			return nil, fmt.Errorf("%q is no zone (write +09:00)", name)
+		}
+		return time.FixedZone(name, s.east), nil
+	}
+	zone, err := time.LoadLocation(name)
+	if err != nil {
+		return nil, fmt.Errorf("%q is no zone (write UTC, Local, +09:00 or a name like Asia/Seoul): %w", name, err)
+	}
+	return zone, nil
+}
+
+// parse reads text, all of it but spaces around it. Where it names no year, the one that brings it
+// closest to received is meant; where it names no day, received's.
+func (l *layout) parse(text []byte, received event.Time) (event.Time, bool) {
+	text = bytes.TrimSpace(text)
+	switch l.kind {
+	case unixSeconds:
+		return parseUnix(text, 1)
+	case unixMillis:
+		return parseUnix(text, 1e3)
+	case unixMicros:
+		return parseUnix(text, 1e6)
+	case unixNanos:
+		return parseUnix(text, 1e9)
+	case goLayout:
+		t, err := time.ParseInLocation(l.golang, string(text), l.zone)
+		if err != nil {
+			return event.Time{}, false
+		}
+		if t.Year() == 0 { // the layout has none
+			s := scanner{month: int(t.Month()), day: t.Day(), hour: t.Hour(), minute: t.Minute(), second: t.Second(), nsec: t.Nanosecond()}
+			if _, offset := t.Zone(); t.Location() != l.zone {
+				s.zoned, s.east = true, offset
+			}
+			return s.time(l.zone, received)
+		}
+		return inRange(t.Unix(), t.Nanosecond())
+	case anyTime:
+		if n, digits := leadingInt(text); digits > 0 && (digits == len(text) || text[digits] == '.') {
+			per := int64(1)
+			for limit := int64(1e11); n >= limit && per < 1e9; limit *= 1000 {
+				per *= 1000
+			}
+			if n/per < minGuess || n/per >= maxGuess {
+				return event.Time{}, false
+			}
+			return parseUnix(text, per)
+		}
+	case rfc3339, strptime:
+	}
+	s := scanner{text: text}
+	if l.kind == strptime {
+		if !s.run(l.ops) || s.at != len(text) {
+			return event.Time{}, false
+		}
+	} else if !s.rfc3339() || s.at != len(text) {
+		return event.Time{}, false
+	}
+	return s.time(l.zone, received)
+}
+
+func inRange(sec int64, nsec int) (event.Time, bool) {
+	return event.Time{Sec: sec, Nsec: uint32(nsec)}, sec >= minSecond && sec <= maxSecond
+}
+
+// leadingInt reads the digits that text begins with, 18 at most; digits is their number, 0 where
+// there are none or too many.
+func leadingInt(text []byte) (n int64, digits int) {
+	for digits < len(text) && text[digits]-'0' <= 9 {
+		if digits == 18+1 {
+			return 0, 0
+		}
+		n = n*10 + int64(text[digits]-'0')
+		digits++
+	}
+	if n < 0 {
+		return 0, 0
+	}
+	return n, digits
+}
+
+// parseUnix reads a decimal number of which per make a second.
+func parseUnix(text []byte, per int64) (event.Time, bool) {
+	n, i := leadingInt(text)
+	if i == 0 {
+		return event.Time{}, false
+	}
+	unit := int64(1e9) / per
+	nsec := n % per * unit
+	if i < len(text) {
+		s := scanner{text: text, at: i + 1}
+		if text[i] != '.' || !s.fraction() || s.at != len(text) {
+			return event.Time{}, false
+		}
+		nsec += int64(s.nsec) / per
+	}
+	return inRange(n/per, int(nsec))
+}
+
+// secondsOf returns the seconds from 1970 to a date and time of the Gregorian calendar in UTC, and
+// whether there is that day.
+func secondsOf(year, month, day, hour, minute, second int) (int64, bool) {
+	if month < 1 || month > 12 || day < 1 || day > daysIn(year, month) {
+		return 0, false
+	}
+	y, m := year, month-3 // years that begin in March have the leap day last
+	if m < 0 {
+		y, m = y-1, m+12
+	}
+	days := 365*y + y/4 - y/100 + y/400 + (153*m+2)/5 + day - 1 - 719468
+	return int64(days)*86400 + int64(hour*3600+minute*60+second), true
+}
+
+func daysIn(year, month int) int {
+	switch month {
+	case 2:
+		if year%4 == 0 && (year%100 != 0 || year%400 == 0) {
+			return 29
+		}
+		return 28
+	case 4, 6, 9, 11:
+		return 30
+	}
+	return 31
+}
+
+// time puts together what was read. zone is that of a text that names none.
+func (s *scanner) time(zone *time.Location, received event.Time) (event.Time, bool) {
+	if s.epoch {
+		return inRange(s.unix, s.nsec)
+	}
+	if s.hour > 23 || s.minute > 59 || s.second > 60 {
+		return event.Time{}, false
+	}
+	second := min(s.second, 59) // a leap second ends the minute
+	if s.half != 0 {
+		if s.hour < 1 || s.hour > 12 {
+			return event.Time{}, false
+		}
+		s.hour = s.hour%12 + 12*(s.half-1)
+	}
+	at := func(year, month, day int) (int64, bool) {
+		sec, ok := secondsOf(year, month, day, s.hour, s.minute, second)
+		if s.zoned {
+			return sec - int64(s.east), ok
+		}
+		if zone != time.UTC && ok {
+			sec = time.Date(year, time.Month(month), day, s.hour, s.minute, second, 0, zone).Unix()
+		}
+		return sec, ok
+	}
+	if s.yearday > 0 && s.year > 0 {
+		s.month, s.day = 1, s.yearday
+		for s.month <= 12 && s.day > daysIn(s.year, s.month) {
+			s.day -= daysIn(s.year, s.month)
+			s.month++
+		}
+	}
+	if s.year > 0 {
+		sec, ok := at(s.year, max(s.month, 1), max(s.day, 1))
+		if !ok {
+			return event.Time{}, false
+		}
+		return inRange(sec, s.nsec)
+	}
+	now := time.Unix(received.Sec, 0).In(zone)
+	if s.month == 0 && s.day == 0 {
+		s.month, s.day = int(now.Month()), now.Day()
+	}
+	best, found := int64(0), false
+	for year := now.Year() - 1; year <= now.Year()+1; year++ {
+		sec, ok := at(year, max(s.month, 1), max(s.day, 1))
+		if ok && (!found || distance(sec, received.Sec) < distance(best, received.Sec)) {
+			best, found = sec, true
+		}
+	}
+	if !found {
+		return event.Time{}, false
+	}
+	return inRange(best, s.nsec)
+}
+
+func distance(a, b int64) int64 { return max(a-b, b-a) }
