@@ -13,24 +13,24 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/filter"
 )
 
-func step(t testing.TB, cfg Config) *Step {
-	t.Helper()
+func step(tb testing.TB, cfg Config) *Step {
+	tb.Helper()
 	var report setting.Report
 	if cfg.Check(&report); len(report.Problems) > 0 {
-		t.Fatalf("settings: %v", report.Problems)
+		tb.Fatalf("settings: %v", report.Problems)
 	}
 	s, err := New(cfg)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return s
 }
 
-func pack(t testing.TB, v any) []byte {
-	t.Helper()
+func pack(tb testing.TB, v any) []byte {
+	tb.Helper()
 	b, err := msgpack.Marshal(v)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return b
 }
@@ -41,12 +41,12 @@ func happening(record []byte) *filter.Event {
 	return &e
 }
 
-func asJSON(t testing.TB, record []byte) string {
-	t.Helper()
+func asJSON(tb testing.TB, record []byte) string {
+	tb.Helper()
 	var enc event.Encoder
 	out, err := enc.AppendValue(nil, record)
 	if err != nil {
-		t.Fatalf("%x: %v", record, err)
+		tb.Fatalf("%x: %v", record, err)
 	}
 	return string(out)
 }
@@ -271,10 +271,11 @@ func TestCheck(t *testing.T) {
 	} {
 		var r setting.Report
 		tc.cfg.Check(&r)
-		got := ""
+		var all []string
 		for _, p := range r.Problems {
-			got += p.Key + ": " + p.Reason + "\n"
+			all = append(all, p.Key+": "+p.Reason)
 		}
+		got := strings.Join(all, "\n")
 		if (got == "") != (tc.want == "") || !strings.Contains(got, tc.want) {
 			t.Errorf("%+v: %q, want %q", tc.cfg, got, tc.want)
 		}
