@@ -31,6 +31,7 @@ func (c *checker) check() {
 		c.mapNames(section)
 	}
 	c.routes()
+	c.filters()
 }
 
 // mapNames holds that names can stand in paths, metrics and addresses.

@@ -39,7 +39,7 @@ type Config struct {
 	Listeners []forward.Config        `yaml:"listeners" help:"where agents connect; default: 127.0.0.1:24224"`
 	Clusters  []cluster.Config        `yaml:"clusters" help:"who may connect; none: everything belongs to default"`
 	Buffer    buffer.Config           `yaml:"buffer" help:"the queue on disk"`
-	Filters   map[string][]FilterStep `yaml:"filters" later:"true" help:"named lists of steps, used by routes"`
+	Filters   map[string][]FilterStep `yaml:"filters" help:"named lists of steps, used by routes"`
 	Routes    []route.Config          `yaml:"routes" help:"the first match wins; default: everything to every output"`
 	Unrouted  string                  `yaml:"unrouted" default:"dead_letter" enum:"dead_letter|drop" help:"what becomes of events that no route matches; drop is counted"`
 	Outputs   map[string]Output       `yaml:"outputs" help:"named destinations; default: archive, files below the buffer's path"`

@@ -30,6 +30,10 @@ func TestReference(t *testing.T) {
 		fmt.Fprintf(&b, "\n### Outputs of type %s\n\n| key | default | meaning |\n|---|---|---|\n", kind.name)
 		rows(&b, reflect.TypeOf(settings).Elem(), "", reflect.TypeFor[outputs.Common]())
 	}
+	for _, kind := range new(FilterStep).kinds() {
+		fmt.Fprintf(&b, "\n### Step %s of a filter\n\n| key | default | meaning |\n|---|---|---|\n", kind.key)
+		rows(&b, reflect.TypeOf(kind.settings).Elem(), "")
+	}
 	file, err := os.ReadFile(referenceFile)
 	if err != nil {
 		t.Fatal(err)

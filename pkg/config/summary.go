@@ -60,7 +60,7 @@ func (c *Config) summarize() string {
 		if r.Continue {
 			next = ", then on"
 		}
-		line("route", "%s%s → %s%s", strings.Join(r.Match, ", "), from, strings.Join(r.Outputs, ", "), next)
+		line("route", "%s%s%s → %s%s", strings.Join(r.Match, ", "), from, conditions(r.When, r.Filters), strings.Join(r.Outputs, ", "), next)
 	}
 	line("unrouted", "%s", c.Unrouted)
 	for _, name := range c.OutputNames() {

@@ -1,0 +1,138 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"reflect"
+	"slices"
+
+	"github.com/rs/zerolog"
+
+	"github.com/seed-afc6a195/aggregator/pkg/config"
+	"github.com/seed-afc6a195/aggregator/pkg/filter"
+	"github.com/seed-afc6a195/aggregator/pkg/filter/expression"
+	"github.com/seed-afc6a195/aggregator/pkg/filter/grep"
+	"github.com/seed-afc6a195/aggregator/pkg/filter/modify"
+	"github.com/seed-afc6a195/aggregator/pkg/filter/parse"
+	"github.com/seed-afc6a195/aggregator/pkg/filter/redact"
+	"github.com/seed-afc6a195/aggregator/pkg/route"
+)
+
+// Rules are what the routes to one output do with its events, and the files that their steps hold open.
+type Rules struct {
+	*filter.Rules
+	open []io.Closer
+}
+
+// Close ends what the steps hold open. The rules are not used afterwards.
+func (r *Rules) Close() error {
+	var errs []error
+	for _, c := range r.open {
+		errs = append(errs, c.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// NewRules makes what becomes of events on their way to the output of that name. Its steps are its own. The caller
+// closes it.
+func NewRules(cfg *config.Config, output string, log zerolog.Logger) (_ *Rules, err error) {
+	table, err := route.New(cfg.Routes)
+	if err != nil {
+		return nil, err
+	}
+	r := &Rules{}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, r.Close())
+		}
+	}()
+	routes := make([]filter.Route, len(cfg.Routes))
+	for i, c := range cfg.Routes {
+		rt := filter.Route{
+			Name: fmt.Sprintf("routes[%d]", i), Outputs: c.Outputs, Continue: c.Continue,
+			Match: func(cluster, tag string) bool {
+				matched := table.Match(cluster, tag)
+				return matched != nil && slices.Contains(matched.Routes, i)
+			},
+		}
+		if rt.When, err = condition(c.When); err != nil {
+			return nil, fmt.Errorf("%s.when: %w", rt.Name, err)
+		}
+		if slices.Contains(c.Outputs, output) {
+			if rt.Steps, err = r.stages(cfg, c.Filters, log); err != nil {
+				return nil, err
+			}
+		}
+		routes[i] = rt
+	}
+	r.Rules = filter.NewRules(output, routes, cfg.Unrouted == "drop")
+	return r, nil
+}
+
+// condition returns nil, which is always true, for no text.
+func condition(text string) (*filter.Condition, error) {
+	if text == "" {
+		return nil, nil //nolint:nilnil // nil: always
+	}
+	return filter.NewCondition(text)
+}
+
+// stages makes the steps of the filters of those names, one after the other.
+func (r *Rules) stages(cfg *config.Config, filters []string, log zerolog.Logger) (all []filter.Stage, err error) {
+	for _, name := range filters {
+		for i := range cfg.Filters[name] {
+			step := &cfg.Filters[name][i]
+			where := fmt.Sprintf("filters.%s[%d]", name, i)
+			s := filter.Stage{Filter: name, Index: i}
+			if s.When, err = condition(step.When); err != nil {
+				return nil, fmt.Errorf("%s.when: %w", where, err)
+			}
+			var settings any
+			s.Kind, settings = step.Step()
+			if s.Step, s.Joiner, err = newStep(settings, log.With().Str("filter", name).Int("step", i).Logger()); err != nil {
+				return nil, fmt.Errorf("%s.%s: %w", where, s.Kind, err)
+			}
+			for _, part := range []any{s.Step, s.Joiner} {
+				if c, ok := part.(io.Closer); ok {
+					r.open = append(r.open, c)
+				}
+			}
+			all = append(all, s)
+		}
+	}
+	return all, nil
+}
+
+// newStep makes the step that settings, a pointer to its Config, are for.
+func newStep(settings any, log zerolog.Logger) (step filter.Step, joiner filter.Joiner, err error) {
+	switch c := settings.(type) {
+	case *parse.Config:
+		return parse.New(*c)
+	case *grep.Config:
+		step, err = grep.New(*c)
+	case *modify.Config:
+		step, err = modify.New(*c)
+	case *modify.DedotConfig:
+		step, err = modify.NewDedot(*c)
+	case *redact.Config:
+		step, err = redact.New(*c)
+	case *expression.Config:
+		step, err = expression.New(*c)
+	default:
+		err = fmt.Errorf("steps of %T can't be made", settings)
+	}
+	return step, nil, err
+}
+
+// sameRules says whether events go the same ways in both.
+func sameRules(a, b *config.Config) bool { return !asksEvents(a) && !asksEvents(b) || equalRules(a, b) }
+
+// asksEvents says whether any route looks at events, and not only at clusters and tags.
+func asksEvents(cfg *config.Config) bool {
+	return slices.ContainsFunc(cfg.Routes, func(r route.Config) bool { return r.When != "" || len(r.Filters) > 0 })
+}
+
+func equalRules(a, b *config.Config) bool {
+	return reflect.DeepEqual(a.Routes, b.Routes) && reflect.DeepEqual(a.Filters, b.Filters) && a.Unrouted == b.Unrouted
+}
