@@ -2,7 +2,6 @@ package filter
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -13,11 +12,17 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 )
 
-// errUnfit is returned for what msgpack, or a record, can't hold.
-var errUnfit = errors.New("has no place in a record")
+// Errors of AppendValue.
+var (
+	errTooDeep = fmt.Errorf("a value has more than %d levels: it has no place in a record", maxValueDepth)
+	errTooLong = fmt.Errorf("a value has more than %d bytes: it has no place in a record", maxValue)
+)
 
 // maxValueDepth is how many levels of lists and maps AppendValue takes.
 const maxValueDepth = event.MaxDepth
+
+// maxValue is how many bytes a list or map that AppendValue takes may become.
+const maxValue = 16 << 20
 
 // AppendString appends s as a msgpack str.
 func AppendString[T string | []byte](dst []byte, s T) []byte {
@@ -99,18 +104,18 @@ func appendHeader(dst []byte, n int, fix, wide byte) []byte {
 }
 
 // AppendValue appends a Go value as YAML, JSON and expressions have them: nil, booleans, numbers,
-// strings, times (as an EventTime, whole nanoseconds), durations (as text), and lists and maps with
-// string keys of them, a map's in the order of its keys. After an error, for other types and for
-// more than 100 levels, dst is returned as it was.
+// strings, times (as an EventTime), durations (as text), and lists and maps of them, a map's in the
+// order of its keys' text. After an error, for other types, for more than 100 levels and for more
+// than 16 MiB, dst is returned as it was.
 func AppendValue(dst []byte, v any) ([]byte, error) {
-	out, err := appendAny(dst, v, 0)
+	out, err := appendAny(dst, v, len(dst)+maxValue, maxValueDepth)
 	if err != nil {
 		return dst, err
 	}
 	return out, nil
 }
 
-func appendAny(dst []byte, v any, depth int) ([]byte, error) {
+func appendAny(dst []byte, v any, limit, depth int) (_ []byte, err error) {
 	switch v := v.(type) {
 	case nil:
 		return AppendNil(dst), nil
@@ -127,23 +132,25 @@ func appendAny(dst []byte, v any, depth int) ([]byte, error) {
 	case time.Duration:
 		return AppendString(dst, v.String()), nil
 	case map[string]any:
-		if depth >= maxValueDepth {
-			return nil, fmt.Errorf("a value nested deeper than %d levels %w", maxValueDepth, errUnfit)
+		if depth == 0 {
+			return nil, errTooDeep
 		}
 		dst = AppendMapHeader(dst, len(v))
 		for _, k := range slices.Sorted(maps.Keys(v)) {
-			var err error
-			if dst, err = appendAny(AppendString(dst, k), v[k], depth+1); err != nil {
+			if dst, err = appendAny(AppendString(dst, k), v[k], limit, depth-1); err != nil {
 				return nil, err
+			}
+			if len(dst) > limit {
+				return nil, errTooLong
 			}
 		}
 		return dst, nil
 	}
-	return appendReflected(dst, reflect.ValueOf(v), depth)
+	return appendReflected(dst, reflect.ValueOf(v), limit, depth)
 }
 
 // appendReflected is appendAny for the types that are rare.
-func appendReflected(dst []byte, v reflect.Value, depth int) ([]byte, error) {
+func appendReflected(dst []byte, v reflect.Value, limit, depth int) (_ []byte, err error) {
 	switch {
 	case v.CanInt():
 		return AppendInt(dst, v.Int()), nil
@@ -155,14 +162,17 @@ func appendReflected(dst []byte, v reflect.Value, depth int) ([]byte, error) {
 		return AppendString(dst, v.String()), nil
 	case v.Kind() == reflect.Bool:
 		return AppendBool(dst, v.Bool()), nil
-	case depth >= maxValueDepth:
-		return nil, fmt.Errorf("a value nested deeper than %d levels %w", maxValueDepth, errUnfit)
 	case v.Kind() == reflect.Slice || v.Kind() == reflect.Array:
+		if depth == 0 {
+			return nil, errTooDeep
+		}
 		dst = AppendArrayHeader(dst, v.Len())
 		for i := range v.Len() {
-			var err error
-			if dst, err = appendAny(dst, v.Index(i).Interface(), depth+1); err != nil {
+			if dst, err = appendAny(dst, v.Index(i).Interface(), limit, depth-1); err != nil {
 				return nil, err
+			}
+			if len(dst) > limit {
+				return nil, errTooLong
 			}
 		}
 		return dst, nil
@@ -171,7 +181,7 @@ func appendReflected(dst []byte, v reflect.Value, depth int) ([]byte, error) {
 		for it := v.MapRange(); it.Next(); {
 			m[fmt.Sprint(it.Key().Interface())] = it.Value().Interface()
 		}
-		return appendAny(dst, m, depth)
+		return appendAny(dst, m, limit, depth)
 	}
-	return nil, fmt.Errorf("a value of type %s %w", v.Type(), errUnfit)
+	return nil, fmt.Errorf("a value of type %s has no place in a record", v.Type())
 }
