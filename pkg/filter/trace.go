@@ -18,6 +18,7 @@ type Seen struct {
 	Verdict Verdict
 	Held    bool // the stage keeps it, to join it with others or until it is due
 	Skipped bool // the stage's condition is not true
+	Late    bool // only Err is told, of an event that has gone on
 	Err     error
 }
 
@@ -124,8 +125,9 @@ func (t tracedJoiner) Join(e *Event, now time.Time, emit func(*Event)) error {
 	}
 	t.held[mark] = s
 	err := t.stage.Joiner.Join(e, now, t.emitting(emit))
-	if _, held := t.held[mark]; held {
-		s.Event, s.Held, s.Err = e, true, err
+	s.Err = err
+	if _, s.Held = t.held[mark]; s.Held || err != nil {
+		s.Late = !s.Held
 		t.see(s)
 	}
 	return err
@@ -149,7 +151,9 @@ func (t tracedJoiner) emitting(emit func(*Event)) func(*Event) {
 		for _, o := range e.Origins {
 			delete(t.held, o)
 		}
-		s.Event = e
+		if s.Event = e; e.Detail != "" {
+			s.Verdict = Dead
+		}
 		t.see(s)
 		emit(e)
 	}

@@ -1,0 +1,128 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
+
+	"github.com/seed-afc6a195/aggregator/internal/tryout"
+	"github.com/seed-afc6a195/aggregator/pkg/app"
+	"github.com/seed-afc6a195/aggregator/pkg/config"
+)
+
+func newTryCommand() *cobra.Command {
+	var path, only string
+	o := tryout.Options{Now: time.Now}
+	cmd := &cobra.Command{
+		Use:   "try",
+		Short: "Show what becomes of events, step by step",
+		Long: `Reads events from standard input, a JSON object or a line of text each, and shows what the configuration makes of them:
+the route that takes each, what every step of its filters does, as a diff, and the documents that its outputs would get.
+Nothing is sent or stored. A line that is no JSON object becomes {"log": line}, as with send.
+
+The events are of the cluster and tag that are given, or else of ones that the first route takes. With --route only that
+route takes part, whatever the tag: a position, counted from 0, or a pattern that it matches.`,
+		Example: `  aggregator try -c aggregator.yaml --tag kube.nginx < events.ndjson
+  tail -n 5 /var/log/nginx/access.log | aggregator try -c aggregator.yaml --route 0
+  aggregator try -c aggregator.yaml --json < events.ndjson | jq 'select(.result == "dead_letter")'`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := loadTryout(path, only)
+			if err != nil {
+				return err
+			}
+			if names := c.Clusters(); o.Cluster != "" && !slices.Contains(names, o.Cluster) {
+				return usageError{fmt.Errorf("--cluster %q: the configuration has %s", o.Cluster, strings.Join(names, ", "))}
+			}
+			o.Color = colored(cmd.OutOrStdout())
+			counts, err := c.Try(cmd.InOrStdin(), cmd.OutOrStdout(), o)
+			if err != nil || o.JSON {
+				return err
+			}
+			_, err = fmt.Fprintln(cmd.OutOrStdout(), counts)
+			return err
+		},
+	}
+	fs := cmd.Flags()
+	fs.SortFlags = false
+	fs.StringVarP(&path, "config", "c", "", "configuration `file`; none: the defaults")
+	fs.StringVar(&only, "route", "", "only this route: its position, from 0, or a pattern of it")
+	fs.StringVar(&o.Cluster, "cluster", "", "cluster of the events (default: one that the first route takes)")
+	fs.StringVar(&o.Tag, "tag", "", "tag of the events (default: one that the first route takes)")
+	fs.StringVar(&o.TimeKey, "time-key", "", "key of JSON lines that holds the event's time: RFC 3339 or a number since 1970")
+	fs.BoolVar(&o.JSON, "json", false, "print lines of JSON")
+	return cmd
+}
+
+// loadTryout reads the configuration file at path to be tried, with only one of its routes if one is named.
+func loadTryout(path, only string) (*tryout.Configuration, error) {
+	loaded, err := loadConfig(path)
+	if err != nil {
+		return nil, err
+	}
+	c, err := tryout.New(loaded.Config, func(cfg *config.Config, output string) (tryout.Rules, error) {
+		return app.NewRules(cfg, output, zerolog.Nop())
+	}, only)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	return c, nil
+}
+
+// colored says whether out shows colours: a terminal, unless its user wants none.
+func colored(out io.Writer) bool { return isTerminal(out) && os.Getenv("NO_COLOR") == "" }
+
+func newTestCommand() *cobra.Command {
+	var path, tests string
+	cmd := &cobra.Command{
+		Use:   "test",
+		Short: "Hold a configuration to its tests",
+		Long: `Runs the tests of a configuration, which are in a file next to it: aggregator.tests.yaml for aggregator.yaml. Each gives
+events to the routes and filters and says what should come out. Where it is something else, the difference is shown:
+- is what was expected, + what came out. Nothing is sent or stored. docs/filters.md has the format.
+
+Exit codes: 1 tests failed, 2 a file is wrong.`,
+		Example: `  aggregator test
+  aggregator test -c /etc/aggregator/aggregator.yaml --tests filters.tests.yaml`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if tests == "" {
+				tests = tryout.TestsFile(path)
+			}
+			return runTests(cmd.OutOrStdout(), path, tests)
+		},
+	}
+	cmd.Flags().StringVarP(&path, "config", "c", "aggregator.yaml", "configuration `file`")
+	cmd.Flags().StringVar(&tests, "tests", "", "`file` of tests (default: the configuration file's neighbour, NAME.tests.yaml)")
+	return cmd
+}
+
+func runTests(out io.Writer, path, file string) error {
+	c, err := loadTryout(path, "")
+	if err != nil {
+		return err
+	}
+	data, err := config.ReadFile(file)
+	if err != nil {
+		return usageError{fmt.Errorf("read the tests: %w", err)}
+	}
+	tests, err := c.ReadTests(file, data)
+	if err != nil {
+		return usageError{fmt.Errorf("the tests have mistakes:\n%w", err)}
+	}
+	failed, err := c.RunTests(tests, out, colored(out))
+	if err != nil {
+		return err
+	}
+	if failed > 0 {
+		return fmt.Errorf("%d of %d tests failed", failed, len(tests))
+	}
+	_, err = fmt.Fprintf(out, "%d tests passed\n", len(tests))
+	return err
+}

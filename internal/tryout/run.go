@@ -1,0 +1,412 @@
+package tryout
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"time"
+
+	"github.com/seed-afc6a195/aggregator/pkg/event"
+	"github.com/seed-afc6a195/aggregator/pkg/filter"
+)
+
+// Results of an event.
+const (
+	Delivered  = "delivered"
+	Dropped    = "dropped"
+	DeadLetter = "dead_letter"
+	Joined     = "joined" // it is a part of another event
+)
+
+// Outcome is what became of an event for some outputs. An event has several outcomes where several
+// routes take it.
+type Outcome struct {
+	Event   int      `json:"event"`           // its number, from 1; 0: a step made it
+	Parts   []int    `json:"parts,omitempty"` // the numbers of all events that were joined into it, its own first
+	Cluster string   `json:"cluster"`
+	Tag     string   `json:"tag"`
+	Refused []string `json:"refused,omitempty"` // the routes whose conditions are not true, and why
+	Route   string   `json:"route,omitempty"`   // "": no route took it
+	Outputs []string `json:"outputs,omitempty"`
+	Steps   []Step   `json:"steps,omitempty"`
+
+	Result string `json:"result"`
+	Reason string `json:"reason,omitempty"` // why it was dropped or became a dead letter
+	Into   int    `json:"into,omitempty"`   // the number of the event that it was joined into
+
+	Time      string          `json:"time,omitempty"`      // of an event that goes on
+	Record    json.RawMessage `json:"record,omitempty"`    // without what is added at delivery
+	Documents []Document      `json:"documents,omitempty"` // as they are delivered
+}
+
+// Document is an event as some outputs get it.
+type Document struct {
+	Outputs  []string        `json:"outputs"`
+	Document json.RawMessage `json:"document"`
+}
+
+// Step is what a step did with an event.
+type Step struct {
+	Filter  string   `json:"filter"`
+	Index   int      `json:"index"`
+	Kind    string   `json:"kind"`
+	Effect  string   `json:"effect"` // one of the effects
+	Error   string   `json:"error,omitempty"`
+	Changes []Change `json:"changes,omitempty"`
+}
+
+// Effects of a step.
+const (
+	kept    = "kept"
+	changed = "changed"
+	dropped = "dropped"
+	dead    = "dead_letter"
+	held    = "held"    // waits to be joined with others
+	skipped = "skipped" // the step's condition is not true
+	made    = "made"    // the step made the event
+)
+
+// String returns the step's place in the configuration.
+func (s *Step) String() string { return fmt.Sprintf("%s[%d] %s", s.Filter, s.Index, s.Kind) }
+
+// Run is a configuration at work on events, one after the other. What its steps remember, such as
+// lines that wait for more, they remember for this Run alone.
+type Run struct {
+	c       *Configuration
+	outputs map[string]*destination
+	events  map[int]*given // those of which not all is known yet
+	count   int
+	made    []*fate // of events that steps made
+	plain   event.Encoder
+}
+
+// destination is an output at work.
+type destination struct {
+	run     *Run
+	name    string
+	rules   Rules
+	encoder *event.Encoder
+	making  *fate  // an event that a step made, on its way
+	dropper string // the step that dropped the last event
+}
+
+// given is an event that was given to a Run.
+type given struct {
+	ev      Event
+	refused []string
+	fates   []*fate
+	waiting int // fates that are not settled
+}
+
+// fate is what becomes of an event for one output.
+type fate struct {
+	Outcome
+	elsewhere bool // the output does not get it, since other routes took it
+}
+
+// Start makes the rules anew. The caller closes the Run.
+func (c *Configuration) Start() (*Run, error) {
+	r := &Run{c: c, outputs: map[string]*destination{}, events: map[int]*given{}}
+	for _, name := range c.cfg.OutputNames() {
+		rules, err := c.make(c.cfg, name)
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("output %s: %w", name, err), r.Close())
+		}
+		d := &destination{run: r, name: name, rules: rules, encoder: c.encoder(name)}
+		rules.Trace(d.see)
+		r.outputs[name] = d
+	}
+	return r, nil
+}
+
+// Close ends what the steps hold open.
+func (r *Run) Close() error {
+	var errs []error
+	for _, d := range r.outputs {
+		errs = append(errs, d.rules.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// Give returns what is known once ev was given to the rules at now: of ev, or of others before it.
+func (r *Run) Give(ev Event, now time.Time) []Outcome {
+	r.count++
+	g := &given{ev: ev}
+	r.events[r.count] = g
+	match := r.c.table.Match(ev.Cluster, ev.Tag)
+	switch {
+	case r.c.refused(ev.Cluster, ev.Tag):
+		g.fates = []*fate{r.fate(r.count, DeadLetter, "tag_not_allowed")}
+	case match == nil && r.c.cfg.Unrouted == "drop":
+		g.fates = []*fate{r.fate(r.count, Dropped, filter.ReasonUnrouted)}
+	case match == nil:
+		g.fates = []*fate{r.fate(r.count, DeadLetter, filter.ReasonUnrouted)}
+	default:
+		for _, name := range match.Outputs {
+			f := r.fate(r.count, "", "")
+			f.Outputs = []string{name}
+			g.fates = append(g.fates, f)
+			g.waiting++
+		}
+		for i, name := range match.Outputs {
+			r.process(r.outputs[name], g, r.count, now, i == 0)
+		}
+	}
+	return r.settled()
+}
+
+func (r *Run) fate(number int, result, reason string) *fate {
+	f := &fate{}
+	f.Event, f.Result, f.Reason = number, result, reason
+	if g := r.events[number]; g != nil {
+		f.Cluster, f.Tag = g.ev.Cluster, g.ev.Tag
+	}
+	return f
+}
+
+// process gives an event to the rules of an output.
+func (r *Run) process(d *destination, g *given, number int, now time.Time, first bool) {
+	at := event.Time{Sec: g.ev.Time.Unix(), Nsec: uint32(g.ev.Time.Nanosecond())}
+	entries := event.AppendEntry(nil, event.AppendTime(nil, at), g.ev.Metadata, g.ev.Record)
+	chunk := &event.Chunk{
+		Seq: uint64(number), Cluster: g.ev.Cluster, Tag: g.ev.Tag, Received: now, Events: 1, Entries: entries,
+		Parts: []event.Part{{Key: event.PartKeyOfSeq([16]byte{}, uint64(number), 0), Events: 1}},
+	}
+	it := chunk.Iterator()
+	var ev event.Event
+	if !it.Next(&ev) {
+		d.settle(number, func(f *fate) { f.Result, f.Reason = DeadLetter, it.Err().Error() })
+		return
+	}
+	e := &filter.Event{}
+	e.Reset(&ev, number)
+	if first {
+		for _, no := range d.rules.Refusals(e) {
+			why := r.c.routeName(no.Route) + ": when is false"
+			if no.Err != nil {
+				why = fmt.Sprintf("%s: when failed: %v", r.c.routeName(no.Route), no.Err)
+			}
+			g.refused = append(g.refused, why)
+		}
+	}
+	d.rules.Process(e, now, d)
+}
+
+// Due returns when Flush should be called at the latest; zero: nothing is held back.
+func (r *Run) Due() (due time.Time) {
+	for _, d := range r.outputs {
+		if at := d.rules.Due(); !at.IsZero() && (due.IsZero() || at.Before(due)) {
+			due = at
+		}
+	}
+	return due
+}
+
+// Flush returns what is known once the rules gave out what is due at now, or everything.
+func (r *Run) Flush(now time.Time, everything bool) []Outcome {
+	for _, name := range slices.Sorted(maps.Keys(r.outputs)) {
+		r.outputs[name].rules.Flush(now, everything, r.outputs[name])
+	}
+	return r.settled()
+}
+
+// settled returns the outcomes of the events of which all is known, and forgets them.
+func (r *Run) settled() (all []Outcome) {
+	for _, number := range slices.Sorted(maps.Keys(r.events)) {
+		if g := r.events[number]; g.waiting == 0 {
+			delete(r.events, number)
+			all = append(all, grouped(g.fates, g.refused)...)
+		}
+	}
+	all = append(all, grouped(r.made, nil)...)
+	r.made = nil
+	return all
+}
+
+// grouped puts together what became of an event for outputs that treated it alike.
+func grouped(fates []*fate, refused []string) (all []Outcome) {
+	var same []Outcome // as all, without what differs
+	for _, f := range fates {
+		if f.elsewhere {
+			continue
+		}
+		o := f.Outcome
+		o.Outputs, o.Documents = nil, nil
+		i := slices.IndexFunc(same, func(s Outcome) bool { return reflect.DeepEqual(s, o) })
+		if i < 0 {
+			same = append(same, o)
+			f.Refused = refused
+			all = append(all, f.Outcome)
+			continue
+		}
+		a := &all[i]
+		a.Outputs = append(a.Outputs, f.Outputs...)
+		for _, d := range f.Documents {
+			if j := slices.IndexFunc(a.Documents, func(x Document) bool { return bytes.Equal(x.Document, d.Document) }); j >= 0 {
+				a.Documents[j].Outputs = append(a.Documents[j].Outputs, d.Outputs...)
+			} else {
+				a.Documents = append(a.Documents, d)
+			}
+		}
+	}
+	return all
+}
+
+// fateOf returns what becomes of an event at this output; number 0: of the event that a step made.
+func (d *destination) fateOf(number int) *fate {
+	if number == 0 {
+		return d.making
+	}
+	g := d.run.events[number]
+	if g == nil {
+		return nil
+	}
+	i := slices.IndexFunc(g.fates, func(f *fate) bool { return f.Outputs[0] == d.name })
+	return g.fates[i]
+}
+
+// settle ends what becomes of an event at this output.
+func (d *destination) settle(number int, how func(*fate)) {
+	f := d.fateOf(number)
+	if f == nil || f.Result != "" || f.elsewhere {
+		return
+	}
+	how(f)
+	if number > 0 {
+		d.run.events[number].waiting--
+	}
+}
+
+func first(e *filter.Event) int {
+	if len(e.Origins) == 0 {
+		return 0
+	}
+	return e.Origins[0].(int)
+}
+
+// see notes what a step does.
+func (d *destination) see(s filter.Seen) {
+	f := d.fateOf(first(s.Event))
+	if len(s.Event.Origins) == 0 && s.Before == nil && s.Stage != nil {
+		f = d.run.fate(0, "", "")
+		f.Cluster, f.Tag, f.Outputs = s.Event.Chunk.Cluster, s.Event.Chunk.Tag, []string{d.name}
+		d.making = f
+	}
+	if f == nil {
+		return // it went elsewhere long ago
+	}
+	if s.Late {
+		f.fail(&s)
+		return
+	}
+	f.Route = d.run.c.routeName(s.Route)
+	if s.Stage == nil {
+		return
+	}
+	step := Step{Filter: s.Stage.Filter, Index: s.Stage.Index, Kind: s.Stage.Kind, Effect: kept}
+	if s.Err != nil {
+		step.Error = s.Err.Error()
+	}
+	if s.Before != nil {
+		step.Changes = d.run.changes(&s)
+	}
+	switch {
+	case s.Held:
+		step.Effect, step.Changes = held, nil
+	case s.Skipped:
+		step.Effect = skipped
+	case s.Verdict == filter.Drop:
+		step.Effect, d.dropper = dropped, step.String()
+	case s.Verdict == filter.Dead:
+		step.Effect = dead
+	case s.Before == nil:
+		step.Effect = made
+	case len(step.Changes) > 0:
+		step.Effect = changed
+	}
+	if n := len(f.Steps); n > 0 && f.Steps[n-1].Effect == held {
+		f.Steps = f.Steps[:n-1] // it came out of the step that held it
+	}
+	f.Steps = append(f.Steps, step)
+}
+
+// fail notes a step's error that it told after it let the event go on.
+func (f *fate) fail(s *filter.Seen) {
+	for i := range f.Steps {
+		if step := &f.Steps[i]; step.Filter == s.Stage.Filter && step.Index == s.Stage.Index {
+			step.Error = s.Err.Error()
+		}
+	}
+}
+
+// Emit implements filter.Sink.
+func (d *destination) Emit(e *filter.Event) {
+	number := first(e)
+	d.settle(number, func(f *fate) {
+		f.Result = Delivered
+		ev := e.Event
+		ev.Record = e.Rendered()
+		f.Time = time.Unix(ev.Time.Sec, int64(ev.Time.Nsec)).UTC().Format(time.RFC3339Nano)
+		f.Record = d.run.json(ev.Record)
+		if doc, err := d.encoder.AppendEvent(nil, &ev); err != nil {
+			f.Result, f.Reason = DeadLetter, err.Error()
+		} else {
+			f.Documents = []Document{{Outputs: f.Outputs, Document: doc}}
+		}
+		if len(e.Origins) > 1 {
+			for _, o := range e.Origins {
+				f.Parts = append(f.Parts, o.(int))
+			}
+		}
+		if number == 0 {
+			d.run.made = append(d.run.made, f)
+		}
+	})
+	d.join(e)
+}
+
+// join settles what was joined into e.
+func (d *destination) join(e *filter.Event) {
+	for i, o := range e.Origins {
+		if i > 0 {
+			d.settle(o.(int), func(f *fate) { f.Result, f.Into = Joined, first(e) })
+		}
+	}
+}
+
+// Dropped implements filter.Sink.
+func (d *destination) Dropped(origin any, reason string) {
+	d.settle(origin.(int), func(f *fate) {
+		if reason == filter.ReasonWhen {
+			f.elsewhere = true
+			return
+		}
+		if f.Result, f.Reason = Dropped, reason; reason == filter.ReasonFilter {
+			f.Reason = d.dropper
+		}
+	})
+}
+
+// Dead implements filter.Sink.
+func (d *destination) Dead(e *filter.Event, reason string) {
+	d.settle(first(e), func(f *fate) {
+		f.Result, f.Reason = DeadLetter, reason
+		if e.Detail != "" {
+			f.Reason += ": " + e.Detail
+		}
+	})
+	d.join(e)
+}
+
+// json returns a msgpack value as JSON.
+func (r *Run) json(value []byte) json.RawMessage {
+	text, err := r.plain.AppendValue(nil, value)
+	if err != nil {
+		return json.RawMessage(fmt.Sprintf("%q", err.Error()))
+	}
+	return text
+}

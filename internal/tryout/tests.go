@@ -1,0 +1,297 @@
+package tryout
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/seed-afc6a195/aggregator/internal/ndjson"
+)
+
+// Test says what a configuration should make of some events.
+type Test struct {
+	Name   string
+	File   string
+	Line   int
+	Events []Event
+	At     time.Time // the clock of the steps
+	Expect []Expectation
+}
+
+// Expectation is one event that comes out, or that does not. Fields that are not set are not
+// compared.
+type Expectation struct {
+	Line     int
+	Result   string
+	Reason   string // a part of the reason
+	Route    string
+	Outputs  []string
+	Time     time.Time
+	Record   json.RawMessage // the whole record
+	Contains json.RawMessage // fields that the record has, among others
+	Document json.RawMessage // fields that the delivered document has, among others
+}
+
+// TestsFile returns the name of the tests of a configuration file: x.tests.yaml for x.yaml.
+func TestsFile(config string) string {
+	ext := filepath.Ext(config)
+	if ext == "" {
+		ext = ".yaml"
+	}
+	return strings.TrimSuffix(config, filepath.Ext(config)) + ".tests" + ext
+}
+
+// testTime is the time of a test's events unless it says another.
+const testTime = "2026-01-01T00:00:00Z"
+
+// ReadTests reads a file of tests. Its error names all mistakes, each with its line. Events without
+// a cluster or a tag get those of c.Example.
+func (c *Configuration) ReadTests(file string, data []byte) ([]Test, error) {
+	r := &testReader{c: c, file: file}
+	decoder := yaml.NewDecoder(bytes.NewReader(data))
+	var doc yaml.Node
+	if err := decoder.Decode(&doc); err != nil && !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("%s: not valid YAML: %s", file, strings.TrimPrefix(err.Error(), "yaml: "))
+	}
+	if len(doc.Content) == 0 || doc.Content[0].Kind != yaml.SequenceNode || len(doc.Content[0].Content) == 0 {
+		return nil, fmt.Errorf("%s: should be a list of tests, each with name, input and expect", file)
+	}
+	var tests []Test
+	for _, n := range doc.Content[0].Content {
+		tests = append(tests, r.test(n))
+	}
+	return tests, errors.Join(r.errs...)
+}
+
+type testReader struct {
+	c     *Configuration
+	file  string
+	errs  []error
+	nodes int
+}
+
+func (r *testReader) wrong(n *yaml.Node, format string, args ...any) {
+	if len(r.errs) < 100 {
+		r.errs = append(r.errs, fmt.Errorf("%s:%d: %s", r.file, n.Line, fmt.Sprintf(format, args...)))
+	}
+}
+
+// fields calls what is in known for the keys of the mapping n.
+func (r *testReader) fields(n *yaml.Node, what string, known map[string]func(*yaml.Node)) {
+	if n.Kind != yaml.MappingNode {
+		r.wrong(n, "%s should be a mapping", what)
+		return
+	}
+	seen := map[string]bool{}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key, value := n.Content[i], resolved(n.Content[i+1])
+		read := known[key.Value]
+		switch {
+		case read == nil:
+			r.wrong(key, "%s has no key %q", what, key.Value)
+		case seen[key.Value]:
+			r.wrong(key, "the key %s is given twice", key.Value)
+		default:
+			seen[key.Value] = true
+			read(value)
+		}
+	}
+}
+
+func resolved(n *yaml.Node) *yaml.Node {
+	if n.Kind == yaml.AliasNode {
+		return n.Alias
+	}
+	return n
+}
+
+func (r *testReader) text(into *string) func(*yaml.Node) {
+	return func(n *yaml.Node) {
+		if n.Kind != yaml.ScalarNode {
+			r.wrong(n, "should be a text")
+			return
+		}
+		*into = n.Value
+	}
+}
+
+func (r *testReader) time(into *time.Time) func(*yaml.Node) {
+	return func(n *yaml.Node) {
+		t, err := time.Parse(time.RFC3339Nano, n.Value)
+		if err != nil {
+			r.wrong(n, "time %q: write it as %s", n.Value, testTime)
+		}
+		*into = t
+	}
+}
+
+func (r *testReader) test(n *yaml.Node) Test {
+	n = resolved(n)
+	t := Test{File: r.file, Line: n.Line}
+	t.At, _ = time.Parse(time.RFC3339, testTime)
+	var e Event
+	var input, expect *yaml.Node
+	e.Cluster, e.Tag = r.c.Example()
+	r.fields(n, "a test", map[string]func(*yaml.Node){
+		"name": r.text(&t.Name), "cluster": r.text(&e.Cluster), "tag": r.text(&e.Tag), "time": r.time(&t.At),
+		"metadata": func(n *yaml.Node) { e.Metadata = r.record(n) },
+		"input":    func(n *yaml.Node) { input = n },
+		"expect":   func(n *yaml.Node) { expect = n },
+	})
+	e.Time = t.At
+	if t.Name == "" {
+		r.wrong(n, "a test needs a name")
+	}
+	if n.Kind == yaml.MappingNode && input == nil {
+		r.wrong(n, "a test needs input: a record, a text or a list of them")
+	}
+	if n.Kind == yaml.MappingNode && expect == nil {
+		r.wrong(n, "a test needs expect: a list of what comes out")
+	}
+	for _, n := range items(input) {
+		switch n = resolved(n); n.Kind {
+		case yaml.MappingNode:
+			e.Record = r.record(n)
+			t.Events = append(t.Events, e)
+		case yaml.ScalarNode:
+			for line := range strings.Lines(n.Value) {
+				e.Record, _ = Record([]byte(strings.TrimRight(line, "\r\n")), "", e.Time)
+				t.Events = append(t.Events, e)
+			}
+		default:
+			r.wrong(n, "input should be a record, a text, or a list of them")
+		}
+	}
+	for _, n := range items(expect) {
+		t.Expect = append(t.Expect, r.expectation(resolved(n)))
+	}
+	return t
+}
+
+// items returns the list n, or n as a list of one.
+func items(n *yaml.Node) []*yaml.Node {
+	switch {
+	case n == nil:
+		return nil
+	case n.Kind == yaml.SequenceNode:
+		return n.Content
+	default:
+		return []*yaml.Node{n}
+	}
+}
+
+func (r *testReader) expectation(n *yaml.Node) Expectation {
+	x := Expectation{Line: n.Line, Result: Delivered}
+	refusal := func(result string) func(*yaml.Node) {
+		return func(n *yaml.Node) {
+			r.text(&x.Reason)(n)
+			x.Result = result
+		}
+	}
+	value := func(into *json.RawMessage) func(*yaml.Node) {
+		return func(n *yaml.Node) {
+			var run Run // what it renders, outcomes are rendered by too
+			*into = run.json(r.record(n))
+		}
+	}
+	if n.Kind == yaml.ScalarNode {
+		if x.Result = n.Value; x.Result != Dropped && x.Result != DeadLetter && x.Result != Delivered {
+			r.wrong(n, "expect %q: write %s, %s, %s or a mapping with record or contains", n.Value, Delivered, Dropped, DeadLetter)
+		}
+		return x
+	}
+	r.fields(n, "an expectation", map[string]func(*yaml.Node){
+		"route": r.text(&x.Route), "time": r.time(&x.Time),
+		"outputs": func(n *yaml.Node) {
+			for _, n := range items(n) {
+				x.Outputs = append(x.Outputs, n.Value)
+			}
+		},
+		"record": value(&x.Record), "contains": value(&x.Contains), "document": value(&x.Document),
+		Dropped: refusal(Dropped), DeadLetter: refusal(DeadLetter),
+	})
+	if x.Route != "" {
+		if i, err := findRoute(r.c.cfg.Routes, x.Route); err != nil {
+			r.wrong(n, "%v", err)
+		} else {
+			x.Route = fmt.Sprintf("routes[%d]", i)
+		}
+	}
+	return x
+}
+
+// record returns a mapping as msgpack.
+func (r *testReader) record(n *yaml.Node) []byte {
+	if n.Kind != yaml.MappingNode {
+		r.wrong(n, "a record should be a mapping")
+		return []byte{0x80}
+	}
+	record, _, err := ndjson.AppendObject(nil, r.json(nil, n), "")
+	if err != nil {
+		r.wrong(n, "a record that can't be sent: %v", err)
+	}
+	return record
+}
+
+// maxNodes bounds what aliases multiply.
+const maxNodes = 100_000
+
+// json appends a YAML value as JSON, in its order.
+func (r *testReader) json(dst []byte, n *yaml.Node) []byte {
+	if r.nodes++; r.nodes > maxNodes {
+		if r.nodes == maxNodes+1 {
+			r.wrong(n, "more than %d values in one file", maxNodes)
+		}
+		return append(dst, "null"...)
+	}
+	switch n = resolved(n); n.Kind {
+	case yaml.MappingNode:
+		dst = append(dst, '{')
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			if i > 0 {
+				dst = append(dst, ',')
+			}
+			dst = append(appendJSON(dst, n.Content[i].Value), ':')
+			dst = r.json(dst, n.Content[i+1])
+		}
+		return append(dst, '}')
+	case yaml.SequenceNode:
+		dst = append(dst, '[')
+		for i, item := range n.Content {
+			if i > 0 {
+				dst = append(dst, ',')
+			}
+			dst = r.json(dst, item)
+		}
+		return append(dst, ']')
+	}
+	switch tag := n.ShortTag(); {
+	case tag == "!!null":
+		return append(dst, "null"...)
+	case (tag == "!!int" || tag == "!!float") && json.Valid([]byte(n.Value)):
+		return append(dst, n.Value...) // its digits as they are
+	case tag == "!!bool" || tag == "!!int" || tag == "!!float":
+		var v any
+		if err := n.Decode(&v); err != nil {
+			r.wrong(n, "%v", err)
+		}
+		return appendJSON(dst, v)
+	}
+	return appendJSON(dst, n.Value)
+}
+
+// appendJSON appends a scalar; what JSON has no word for, such as infinity, is null.
+func appendJSON(dst []byte, v any) []byte {
+	text, err := json.Marshal(v)
+	if err != nil {
+		text = []byte("null")
+	}
+	return append(dst, text...)
+}

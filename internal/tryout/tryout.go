@@ -1,0 +1,189 @@
+// Package tryout shows what a configuration makes of events, step by step, and holds it to
+// expectations. It uses the rules that the running program uses, but no queue and no destination.
+package tryout
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/seed-afc6a195/aggregator/pkg/cluster"
+	"github.com/seed-afc6a195/aggregator/pkg/config"
+	"github.com/seed-afc6a195/aggregator/pkg/event"
+	"github.com/seed-afc6a195/aggregator/pkg/filter"
+	"github.com/seed-afc6a195/aggregator/pkg/route"
+)
+
+// Rules are an output's, as the program makes them at its start: see filter.Rules.
+type Rules interface {
+	Trace(see func(filter.Seen))
+	Refusals(e *filter.Event) []filter.Refusal
+	Process(e *filter.Event, now time.Time, out filter.Sink)
+	Due() time.Time
+	Flush(now time.Time, everything bool, out filter.Sink)
+	Close() error
+}
+
+// MakeRules makes the rules of an output.
+type MakeRules func(cfg *config.Config, output string) (Rules, error)
+
+// Event is what an agent would send.
+type Event struct {
+	Cluster, Tag string
+	Time         time.Time
+	Metadata     []byte // a msgpack map, or nil
+	Record       []byte // a msgpack map
+}
+
+// Configuration is a configuration that can be tried.
+type Configuration struct {
+	cfg   *config.Config
+	make  MakeRules
+	table *route.Table
+	tags  map[string][]route.Pattern // by cluster: those that it may send
+	first int                        // position of the only route, where one was chosen
+}
+
+// New returns cfg to be tried, with the rules that make makes for each output. Where only is not "",
+// it is the one route that takes part, and takes every event that its condition is true of: a
+// position such as 0 or routes[0], or one of its patterns.
+func New(cfg *config.Config, makeRules MakeRules, only string) (*Configuration, error) {
+	c := &Configuration{cfg: cfg, make: makeRules, tags: map[string][]route.Pattern{}}
+	if only != "" {
+		i, err := findRoute(cfg.Routes, only)
+		if err != nil {
+			return nil, err
+		}
+		alone := *cfg
+		chosen := cfg.Routes[i]
+		chosen.Match, chosen.Clusters = []string{"**"}, nil
+		alone.Routes = []route.Config{chosen}
+		c.cfg, c.first = &alone, i
+	}
+	for _, k := range cfg.Clusters {
+		for _, text := range k.Tags {
+			p, err := route.Compile(text)
+			if err != nil {
+				return nil, fmt.Errorf("cluster %s: %w", k.Name, err)
+			}
+			if only == "" {
+				c.tags[k.Name] = append(c.tags[k.Name], p)
+			}
+		}
+	}
+	var err error
+	if c.table, err = route.New(c.cfg.Routes); err != nil {
+		return nil, err
+	}
+	run, err := c.Start()
+	if err != nil {
+		return nil, err
+	}
+	return c, run.Close()
+}
+
+func findRoute(routes []route.Config, name string) (int, error) {
+	if i, err := strconv.Atoi(strings.TrimSuffix(strings.TrimPrefix(name, "routes["), "]")); err == nil {
+		if i < 0 || i >= len(routes) {
+			return 0, fmt.Errorf("there is no route %d: the configuration has %d, counted from 0", i, len(routes))
+		}
+		return i, nil
+	}
+	found, patterns := []int{}, []string{}
+	for i := range routes {
+		if slices.Contains(routes[i].Match, name) {
+			found = append(found, i)
+		}
+		patterns = append(patterns, fmt.Sprintf("%d (%s)", i, strings.Join(routes[i].Match, ", ")))
+	}
+	switch len(found) {
+	case 0:
+		return 0, fmt.Errorf("no route has the pattern %q; routes are %s", name, strings.Join(patterns, ", "))
+	case 1:
+		return found[0], nil
+	default:
+		return 0, fmt.Errorf("%d routes have the pattern %q; name one by its position: %s", len(found), name, strings.Join(patterns, ", "))
+	}
+}
+
+// Clusters returns the names of the clusters that events can be of.
+func (c *Configuration) Clusters() (names []string) {
+	for _, k := range c.cfg.Clusters {
+		names = append(names, k.Name)
+	}
+	if names == nil {
+		return []string{cluster.Default}
+	}
+	return names
+}
+
+// Example returns a cluster and a tag that the first route takes, for events of which nothing is known.
+func (c *Configuration) Example() (cluster, tag string) {
+	tag = "example"
+	if len(c.cfg.Routes) > 0 && len(c.cfg.Routes[0].Match) > 0 {
+		tag = exampleTag(c.cfg.Routes[0].Match[0])
+	}
+	names := c.Clusters()
+	for _, name := range names {
+		if r := c.table.Match(name, tag); r != nil && r.Routes[0] == 0 {
+			return name, tag
+		}
+	}
+	return names[0], tag
+}
+
+// exampleTag puts words in place of what is open in pattern.
+func exampleTag(pattern string) string {
+	var b strings.Builder
+	for i := 0; i < len(pattern); i++ {
+		switch ch := pattern[i]; {
+		case ch == '*':
+			b.WriteString("example")
+			for i+1 < len(pattern) && pattern[i+1] == '*' {
+				i++
+			}
+		case ch == '{':
+			end := strings.IndexByte(pattern[i:], '}')
+			if end < 0 {
+				return b.String()
+			}
+			first, _, _ := strings.Cut(pattern[i+1:i+end], ",")
+			b.WriteString(exampleTag(first))
+			i += end
+		case ch == '\\' && i+1 < len(pattern):
+			i++
+			b.WriteByte(pattern[i])
+		default:
+			b.WriteByte(ch)
+		}
+	}
+	return b.String()
+}
+
+// refused says that the cluster may not send the tag.
+func (c *Configuration) refused(cluster, tag string) bool {
+	patterns := c.tags[cluster]
+	return patterns != nil && !slices.ContainsFunc(patterns, func(p route.Pattern) bool { return p.Match(tag) })
+}
+
+// routeName is a route as people know it: its position in the configuration and its patterns.
+func (c *Configuration) routeName(name string) string {
+	i, err := strconv.Atoi(strings.TrimSuffix(strings.TrimPrefix(name, "routes["), "]"))
+	if err != nil {
+		return name
+	}
+	return fmt.Sprintf("routes[%d]", i+c.first)
+}
+
+// encoder returns what renders events as the output gets them.
+func (c *Configuration) encoder(output string) *event.Encoder {
+	enc := event.NewEncoder(c.cfg.Outputs[output].Common.Fields)
+	fields := map[string]map[string]string{}
+	for _, k := range c.cfg.Clusters {
+		fields[k.Name] = k.Fields
+	}
+	enc.SetClusterFields(fields)
+	return enc
+}
