@@ -80,39 +80,71 @@ func TestNginx(t *testing.T) {
 		at   = "2013-02-28T03:00:00Z"
 	)
 	runLines(t, Config{Format: "nginx"}, []lineTest{
-		{"documented", head + `"GET / HTTP/1.1" 200 777 "-" "Opera/12.0" -`,
-			`{` + want + `,"method":"GET","path":"/",` + tail + `,"http_x_forwarded_for":"-"}`, at},
-		{"combined", head + `"GET / HTTP/1.1" 200 777 "-" "Opera/12.0"`,
-			`{` + want + `,"method":"GET","path":"/",` + tail + `}`, at},
-		{"spaces in the path", head + `"GET /a[ ]b HTTP/1.1" 200 777 "-" "Opera/12.0"`,
-			`{` + want + `,"method":"GET","path":"/a[ ]b",` + tail + `}`, at},
-		{"no protocol", head + `"GET /" 200 777 "-" "Opera/12.0"`,
-			`{` + want + `,"method":"GET","path":"/",` + tail + `}`, at},
-		{"several addresses", head + `"GET / HTTP/1.1" 200 777 "-" "Opera/12.0" "127.0.0.1, 192.168.0.1"`,
-			`{` + want + `,"method":"GET","path":"/",` + tail + `,"http_x_forwarded_for":"127.0.0.1, 192.168.0.1"}`, at},
-		{"ratio", head + `"GET / HTTP/1.1" 200 777 "-" "Opera/12.0" "2.43"`,
-			`{` + want + `,"method":"GET","path":"/",` + tail + `,"gzip_ratio":"2.43"}`, at},
-		{"address and ratio", head + `"GET / HTTP/1.1" 200 777 "-" "Opera/12.0" "10.0.0.1" "2.43"`,
-			`{` + want + `,"method":"GET","path":"/",` + tail + `,"http_x_forwarded_for":"10.0.0.1","gzip_ratio":"2.43"}`, at},
-		{"ratio and address", head + `"GET / HTTP/1.1" 200 777 "-" "Opera/12.0" "2.43" "-"`,
-			`{` + want + `,"method":"GET","path":"/",` + tail + `,"gzip_ratio":"2.43","http_x_forwarded_for":"-"}`, at},
-		{"neither", head + `"GET / HTTP/1.1" 200 777 "-" "Opera/12.0" "-" "-"`,
-			`{` + want + `,"method":"GET","path":"/",` + tail + `,"http_x_forwarded_for":"-","gzip_ratio":"-"}`, at},
-		{"common", head + `"GET / HTTP/1.1" 200 777`,
-			`{` + want + `,"method":"GET","path":"/","code":"200","size":"777"}`, at},
-		{"newline", head + `"GET / HTTP/1.1" 200 777` + "\r\n",
-			`{` + want + `,"method":"GET","path":"/","code":"200","size":"777"}`, at},
-		{"user", `::1 - alice [09/Nov/2026:23:59:59 -0130] "POST /x?a=%20&b=1 HTTP/2.0" 201 0 "https://h/p?q" "curl/8 (\x22x\x22)"`,
+		{
+			"documented", head + `"GET / HTTP/1.1" 200 777 "-" "Opera/12.0" -`,
+			`{` + want + `,"method":"GET","path":"/",` + tail + `,"http_x_forwarded_for":"-"}`, at,
+		},
+		{
+			"combined", head + `"GET / HTTP/1.1" 200 777 "-" "Opera/12.0"`,
+			`{` + want + `,"method":"GET","path":"/",` + tail + `}`, at,
+		},
+		{
+			"spaces in the path", head + `"GET /a[ ]b HTTP/1.1" 200 777 "-" "Opera/12.0"`,
+			`{` + want + `,"method":"GET","path":"/a[ ]b",` + tail + `}`, at,
+		},
+		{
+			"no protocol", head + `"GET /" 200 777 "-" "Opera/12.0"`,
+			`{` + want + `,"method":"GET","path":"/",` + tail + `}`, at,
+		},
+		{
+			"several addresses", head + `"GET / HTTP/1.1" 200 777 "-" "Opera/12.0" "127.0.0.1, 192.168.0.1"`,
+			`{` + want + `,"method":"GET","path":"/",` + tail + `,"http_x_forwarded_for":"127.0.0.1, 192.168.0.1"}`, at,
+		},
+		{
+			"ratio", head + `"GET / HTTP/1.1" 200 777 "-" "Opera/12.0" "2.43"`,
+			`{` + want + `,"method":"GET","path":"/",` + tail + `,"gzip_ratio":"2.43"}`, at,
+		},
+		{
+			"address and ratio", head + `"GET / HTTP/1.1" 200 777 "-" "Opera/12.0" "10.0.0.1" "2.43"`,
+			`{` + want + `,"method":"GET","path":"/",` + tail + `,"http_x_forwarded_for":"10.0.0.1","gzip_ratio":"2.43"}`, at,
+		},
+		{
+			"ratio and address", head + `"GET / HTTP/1.1" 200 777 "-" "Opera/12.0" "2.43" "-"`,
+			`{` + want + `,"method":"GET","path":"/",` + tail + `,"gzip_ratio":"2.43","http_x_forwarded_for":"-"}`, at,
+		},
+		{
+			"neither", head + `"GET / HTTP/1.1" 200 777 "-" "Opera/12.0" "-" "-"`,
+			`{` + want + `,"method":"GET","path":"/",` + tail + `,"http_x_forwarded_for":"-","gzip_ratio":"-"}`, at,
+		},
+		{
+			"common", head + `"GET / HTTP/1.1" 200 777`,
+			`{` + want + `,"method":"GET","path":"/","code":"200","size":"777"}`, at,
+		},
+		{
+			"newline", head + `"GET / HTTP/1.1" 200 777` + "\r\n",
+			`{` + want + `,"method":"GET","path":"/","code":"200","size":"777"}`, at,
+		},
+		{
+			"user", `::1 - alice [09/Nov/2026:23:59:59 -0130] "POST /x?a=%20&b=1 HTTP/2.0" 201 0 "https://h/p?q" "curl/8 (\x22x\x22)"`,
 			`{"remote":"::1","host":"-","user":"alice","method":"POST","path":"/x?a=%20&b=1","code":"201","size":"0",` +
-				`"referer":"https://h/p?q","agent":"curl/8 (\\x22x\\x22)"}`, "2026-11-10T01:29:59Z"},
-		{"no request", head + `"" 400 0 "-" "-"`,
-			`{` + want + `,"code":"400","size":"0","referer":"-","agent":"-"}`, at},
-		{"TLS to a plain port", head + `"\x16\x03\x01\x02" 400 150 "-" "-"`,
-			`{` + want + `,"method":"\\x16\\x03\\x01\\x02","code":"400","size":"150","referer":"-","agent":"-"}`, at},
-		{"request of one word", head + `"-" 408 0 "" ""`,
-			`{` + want + `,"method":"-","code":"408","size":"0","referer":"","agent":""}`, at},
-		{"cut after the address", head + `"GET / HTTP/1.1" 200 777 "-" "Opera/12.0" "10.0.0.1`,
-			`{` + want + `,"method":"GET","path":"/",` + tail + `,"http_x_forwarded_for":"10.0.0.1"}`, at},
+				`"referer":"https://h/p?q","agent":"curl/8 (\\x22x\\x22)"}`, "2026-11-10T01:29:59Z",
+		},
+		{
+			"no request", head + `"" 400 0 "-" "-"`,
+			`{` + want + `,"code":"400","size":"0","referer":"-","agent":"-"}`, at,
+		},
+		{
+			"TLS to a plain port", head + `"\x16\x03\x01\x02" 400 150 "-" "-"`,
+			`{` + want + `,"method":"\\x16\\x03\\x01\\x02","code":"400","size":"150","referer":"-","agent":"-"}`, at,
+		},
+		{
+			"request of one word", head + `"-" 408 0 "" ""`,
+			`{` + want + `,"method":"-","code":"408","size":"0","referer":"","agent":""}`, at,
+		},
+		{
+			"cut after the address", head + `"GET / HTTP/1.1" 200 777 "-" "Opera/12.0" "10.0.0.1`,
+			`{` + want + `,"method":"GET","path":"/",` + tail + `,"http_x_forwarded_for":"10.0.0.1"}`, at,
+		},
 
 		{"empty", "", errAccessWords.Error(), ""},
 		{"prose", "a line of prose", errAccessTime.Error(), ""},

@@ -2,22 +2,19 @@ package parse
 
 import (
 	"bytes"
-	"time"
 
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/filter"
 )
-
-// maxAhead is how many seconds after its receipt a message without a year may be: clocks and zones are
-// wrong, but by less than a day.
-const maxAhead = 24 * 60 * 60
 
 // header reads the time at the start of text and returns what follows it. Both RFCs' messages may
 // have RFC 3339's, and those of RFC 3164 (old) its own.
 func (f *syslog) header(dst *fields, text []byte, old bool) (rest []byte, err error) {
 	if f.words > 0 {
 		n := wordsLen(text, f.words)
-		dst.text(timeField, text[:n])
+		if dst.text(timeField, text[:n]); dst.err != nil {
+			return nil, dst.err
+		}
 		return afterTime(text[n:])
 	}
 	n := max(bytes.IndexByte(text, ' '), 0)
@@ -67,8 +64,7 @@ func wordsLen(text []byte, words int) (n int) {
 	return n
 }
 
-// oldTime reads "Mmm dd [yyyy] hh:mm:ss[.fraction]" and returns its length. Without a year it is in
-// the latest year that makes it no more than maxAhead later than received.
+// oldTime reads "Mmm dd [yyyy] hh:mm:ss[.fraction]" and returns its length.
 func (f *syslog) oldTime(text []byte, received event.Time) (t event.Time, n int, ok bool) {
 	s := scanner{text: text}
 	if s.month, ok = s.month3(); !ok {
@@ -93,16 +89,6 @@ func (f *syslog) oldTime(text []byte, received event.Time) (t event.Time, n int,
 	if s.byte('.') && !s.fraction() {
 		return t, 0, false
 	}
-	if s.year > 0 {
-		t, ok = s.time(f.zone, received)
-		return t, s.at, ok
-	}
-	s.year = time.Unix(received.Sec, 0).In(f.zone).Year() + 1
-	for range 9 { // for February 29th: leap years are up to 8 years apart
-		if t, ok = s.time(f.zone, received); ok && t.Sec <= received.Sec+maxAhead {
-			return t, s.at, true
-		}
-		s.year--
-	}
-	return t, 0, false
+	t, ok = s.time(f.zone, received)
+	return t, s.at, ok
 }

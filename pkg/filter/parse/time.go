@@ -35,6 +35,7 @@ const (
 const (
 	minSecond = -62135596800 // 0001-01-01
 	maxSecond = 253402300799 // 9999-12-31T23:59:59
+	maxAhead  = 24 * 60 * 60 // clocks and zones are wrong by less than a day
 	minGuess  = 1e8          // what is taken for a Unix time without being told: from 1973
 	maxGuess  = 4102444800   // to 2099
 )
@@ -87,8 +88,8 @@ func newZone(name string) (*time.Location, error) {
 	return zone, nil
 }
 
-// parse reads text, all of it but spaces around it. Where it names no year, the one that brings it
-// closest to received is meant; where it names no day, received's.
+// parse reads text, all of it but spaces around it. Where it names no year, the latest is meant in
+// which it is no more than maxAhead after received; where it names no day, received's.
 func (l *layout) parse(text []byte, received event.Time) (event.Time, bool) {
 	text = bytes.TrimSpace(text)
 	switch l.kind {
@@ -245,17 +246,12 @@ func (s *scanner) time(zone *time.Location, received event.Time) (event.Time, bo
 	if s.month == 0 && s.day == 0 {
 		s.month, s.day = int(now.Month()), now.Day()
 	}
-	best, found := int64(0), false
-	for year := now.Year() - 1; year <= now.Year()+1; year++ {
+	// February 29th needs all these: leap years are up to 8 years apart.
+	for year := now.Year() + 1; year > now.Year()-9; year-- {
 		sec, ok := at(year, max(s.month, 1), max(s.day, 1))
-		if ok && (!found || distance(sec, received.Sec) < distance(best, received.Sec)) {
-			best, found = sec, true
+		if ok && sec <= received.Sec+maxAhead {
+			return inRange(sec, s.nsec)
 		}
 	}
-	if !found {
-		return event.Time{}, false
-	}
-	return inRange(best, s.nsec)
+	return event.Time{}, false
 }
-
-func distance(a, b int64) int64 { return max(a-b, b-a) }
