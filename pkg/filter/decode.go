@@ -34,17 +34,11 @@ func decodeValue(b []byte, left *int) (v any, rest []byte, err error) {
 	}
 	switch event.TypeOf(b[0]) {
 	case event.TypeMap:
-		n, inner, _ := event.ReadMapHeader(b)
 		m := map[string]any{}
-		for range n {
-			f, after, ok := member(inner)
-			if !ok {
-				break
-			}
-			if m[string(f.name())], _, err = decodeValue(f.entry[f.value:], left); err != nil {
+		for name, inner := range Members(b[:len(b)-len(rest)]) {
+			if m[string(name)], _, err = decodeValue(inner, left); err != nil {
 				return nil, nil, err
 			}
-			inner = after
 		}
 		return m, rest, nil
 	case event.TypeArray:

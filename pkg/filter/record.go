@@ -30,14 +30,13 @@ func (e *Event) Get(path ...string) (value []byte, ok bool) {
 		return e.Rendered(), true
 	case !e.read && !e.looked: // one look-up alone is cheaper than to read all fields
 		e.looked = true
-		return event.Lookup(e.Record, path...)
+		return lookup(e.Record, path)
 	}
 	i := e.index(path[0])
 	if i < 0 {
 		return nil, false
 	}
-	f := &e.fields[i]
-	return event.Lookup(f.entry[f.value:], path[1:]...)
+	return lookup(e.fields[i].msgpack(), path[1:])
 }
 
 // Set puts a copy of value, one msgpack value, where path leads to: in the place of the field that
@@ -50,8 +49,7 @@ func (e *Event) Set(value []byte, path ...string) {
 	i := e.index(path[0])
 	var old []byte
 	if i >= 0 && len(path) > 1 {
-		f := &e.fields[i]
-		old = f.entry[f.value:]
+		old = e.fields[i].msgpack()
 	}
 	f := e.newField(path[0], old, value, path[1:])
 	e.changed = true
@@ -68,7 +66,7 @@ func (e *Event) newField(name string, old, value []byte, path []string) field {
 	e.memory = AppendString(e.memory, name)
 	at := len(e.memory) - start
 	e.memory = appendSet(e.memory, old, value, path)
-	return field{entry: e.memory[start:len(e.memory):len(e.memory)], from: at - len(name), to: at, value: at}
+	return field{entry: e.memory[start:], from: int32(at - len(name)), to: int32(at), value: int32(at)}
 }
 
 // Remove removes the field that path leads to, and says whether there was one.
@@ -86,10 +84,10 @@ func (e *Event) Remove(path ...string) bool {
 	}
 	f := &e.fields[i]
 	start := len(e.memory)
-	out, ok := appendWithout(append(e.memory, f.entry[:f.value]...), f.entry[f.value:], path[1:])
+	out, ok := appendWithout(append(e.memory, f.entry[:f.value]...), f.msgpack(), path[1:])
 	if ok {
 		e.memory, e.changed = out, true
-		f.entry = out[start:len(out):len(out)]
+		f.entry = out[start:]
 	}
 	return ok
 }
@@ -142,7 +140,7 @@ func (e *Event) eachField(path []string, yield func([]byte, []byte) bool) {
 	e.readFields()
 	for i := range e.fields {
 		f := &e.fields[i]
-		if !yield(f.name(), f.entry[f.value:]) {
+		if !yield(f.name(), f.msgpack()) {
 			return
 		}
 	}
@@ -205,13 +203,12 @@ func (e *Event) readFields() {
 		return
 	}
 	e.read = true
-	e.fields = e.fields[:0]
-	n, rest, err := event.ReadMapHeader(e.Record)
-	for ; err == nil && n > 0; n-- {
-		f, after, ok := member(rest)
-		if !ok {
+	n, at := header(e.Record)
+	for ; n > 0; n-- {
+		e.fields = append(e.fields, field{})
+		if at = e.fields[len(e.fields)-1].read(e.Record, at, n == 1); at == 0 {
+			e.fields = e.fields[:len(e.fields)-1]
 			return
 		}
-		e.fields, rest = append(e.fields, f), after
 	}
 }
