@@ -91,7 +91,11 @@ func quoted(text []byte, escapes bool) (value, rest []byte, ok bool) {
 	if len(text) < 2 || text[0] != ' ' || text[1] != '"' {
 		return nil, nil, false
 	}
-	text = text[2:]
+	return cutQuoted(text[2:], escapes)
+}
+
+// cutQuoted cuts text at the quote that closes the value at its start.
+func cutQuoted(text []byte, escapes bool) (value, rest []byte, ok bool) {
 	for from := 0; ; {
 		n := bytes.IndexByte(text[from:], '"')
 		if n < 0 {

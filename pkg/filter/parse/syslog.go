@@ -16,7 +16,8 @@ const (
 
 // Syslog says how syslog is read.
 type Syslog struct {
-	Protocol string `yaml:"protocol" default:"auto" enum:"auto|rfc3164|rfc5424" help:"auto: RFC 5424 where a version follows the priority"`
+	Protocol       string `yaml:"protocol" default:"auto" enum:"auto|rfc3164|rfc5424" help:"auto: RFC 5424 where a version follows the priority"`
+	StructuredData bool   `yaml:"structured_data" default:"false" help:"RFC 5424's structured data also become maps, in the field structured_data"`
 }
 
 const (
@@ -29,6 +30,7 @@ const (
 // 5424 also msgid and extradata, with "-" where there is none.
 type syslog struct {
 	protocol string
+	elements bool           // structured data also become maps
 	zone     *time.Location // of times that name none
 	words    int            // of the time, where the settings say how it is written; 0: as the RFCs do
 }
@@ -38,7 +40,7 @@ func newSyslog(cfg Config) (*syslog, error) {
 	if err != nil {
 		return nil, &settingError{"time.zone", err}
 	}
-	f := &syslog{protocol: cfg.Syslog.Protocol, zone: zone}
+	f := &syslog{protocol: cfg.Syslog.Protocol, elements: cfg.Syslog.StructuredData, zone: zone}
 	if len(cfg.Time.Format) > 0 {
 		f.words = len(strings.Fields(cfg.Time.Format[0]))
 	}
@@ -103,6 +105,10 @@ func (f *syslog) parse5424(dst *fields, text []byte) error {
 		return errSyslogData
 	}
 	dst.text("extradata", text[:n])
+	if f.elements && text[0] == '[' {
+		dst.key("structured_data")
+		dst.pairs = appendElements(dst.pairs, text[:n])
+	}
 	if text = text[n:]; len(text) > 0 {
 		// The mark that the message is UTF-8 is no part of it (section 6.4).
 		dst.text("message", bytes.TrimPrefix(text[1:], []byte("\xef\xbb\xbf")))
@@ -173,41 +179,4 @@ func trimSpaces(text []byte) []byte {
 		text = text[1:]
 	}
 	return text
-}
-
-// structuredData returns how long the structured data at the start of text is (RFC 5424, section
-// 6.3): "-", or elements in brackets, with a space or the end behind. 0: there is none.
-func structuredData(text []byte) int {
-	n := 0
-	if len(text) > 0 && text[0] == '-' {
-		n = 1
-	}
-	for n < len(text) && text[n] == '[' {
-		size := bracketed(text[n:])
-		if size == 0 {
-			return 0
-		}
-		n += size
-	}
-	if n < len(text) && text[n] != ' ' {
-		return 0
-	}
-	return n
-}
-
-// bracketed returns where the element at the start of text ends: at the first "]" that is neither
-// within quotes nor escaped.
-func bracketed(text []byte) int {
-	quotes := false
-	for i := 0; i < len(text); i++ {
-		switch c := text[i]; {
-		case c == '\\':
-			i++
-		case c == '"':
-			quotes = !quotes
-		case c == ']' && !quotes:
-			return i + 1
-		}
-	}
-	return 0
 }

@@ -88,6 +88,28 @@ func TestSyslogRFC5424(t *testing.T) {
 	}, lineTest{"RFC 3164", `<6>Feb 28 12:00:00 192.168.0.1 fluentd[11111]: x`, errSyslogTime.Error(), ""}))
 }
 
+func TestSyslogStructuredData(t *testing.T) {
+	cfg := Config{Format: "syslog", Syslog: Syslog{StructuredData: true}}
+	p := newTestParser(t, cfg)
+	for data, want := range map[string]string{
+		`[exampleSDID@32473 iut="3" eventSource="Application"][examplePriority@32473 class="high"]`: `{` +
+			`"exampleSDID@32473":{"iut":"3","eventSource":"Application"},"examplePriority@32473":{"class":"high"}}`,
+		`[origin ip="192.0.2.1" ip="192.0.2.129"]`: `{"origin":{"ip":"192.0.2.129"}}`,
+		`[a b="\"\\\]\x" c=""][d]`:                 `{"a":{"b":"\"\\]\\x","c":""},"d":{}}`,
+		`[a b][c d="e" f][]`:                       `{"a":{},"c":{"d":"e"},"":{}}`,
+		`-`:                                        ``,
+	} {
+		ev := newTestEvent(`<14>1 - - - - - ` + data + ` x`)
+		if _, err := p.Apply(ev); err != nil {
+			t.Fatalf("%s: %v", data, err)
+		}
+		got, _ := ev.Get("structured_data")
+		if got := string(event.AppendText(nil, got)); got != want {
+			t.Errorf("%s\n got %s\nwant %s", data, got, want)
+		}
+	}
+}
+
 // The examples of RFC 3164, section 5.4, those of fluentd, and what is in the wild.
 func TestSyslogRFC3164(t *testing.T) {
 	const fluentd = `"host":"192.168.0.1","ident":"fluentd","pid":"11111","message":"[error] Syslog test"}`
@@ -209,7 +231,7 @@ func BenchmarkSyslogRFC5424(b *testing.B) {
 }
 
 func FuzzSyslog(f *testing.F) {
-	fuzzStep(f, Config{Format: "syslog"},
+	fuzzStep(f, Config{Format: "syslog", Syslog: Syslog{StructuredData: true}},
 		`<34>Oct 11 22:14:15 mymachine su[1]: 'su root' failed`, `<6>Feb 28 2013 12:00:00.5: a`, `2026-02-28T12:00:00Z h a: b`,
 		`<165>1 2003-10-11T22:14:15.003Z h i - ID47 [a@1 b="\"c\]"][d] x`, `<14>1 - - - - - -`)
 }
