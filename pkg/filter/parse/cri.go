@@ -74,14 +74,15 @@ type joiner struct {
 	limits  Join
 	key     *event.Template // nil: the pod and container
 	streams map[string]*list.Element
-	waiting list.List // of *held, the one that waits longest first
-	bytes   int       // that they hold
-	scratch []byte
+	tags    map[string]int // how many of streams are of a cluster's tag
+	waiting list.List      // of *held, the one that waits longest first
+	bytes   int            // that they hold
+	scratch []byte         // a stream's key, which begins with its cluster and tag
 }
 
 // held is the beginning of a line. The event is the first part's, with the origins of all.
 type held struct {
-	key          string
+	tag, key     string
 	event        *filter.Event
 	time, stream []byte
 	message      []byte
@@ -92,7 +93,7 @@ type held struct {
 func (h *held) bytes() int { return len(h.event.Record) + len(h.message) + len(h.key) }
 
 func newJoiner(p *parser, limits Join) (*joiner, error) {
-	j := &joiner{parser: p, limits: limits, streams: map[string]*list.Element{}}
+	j := &joiner{parser: p, limits: limits, streams: map[string]*list.Element{}, tags: map[string]int{}}
 	if limits.Key != "" {
 		var err error
 		if j.key, err = event.ParseTemplate(limits.Key); err != nil {
@@ -121,13 +122,7 @@ func (j *joiner) Join(ev *filter.Event, now time.Time, emit func(*filter.Event))
 		emit(ev)
 		return err
 	}
-	if !line.partial() && len(j.streams) == 0 {
-		j.merge(ev)
-		emit(ev)
-		return nil
-	}
-	j.scratch = j.appendKey(j.scratch[:0], ev, line.stream)
-	at := j.streams[string(j.scratch)]
+	at := j.find(ev, line.stream)
 	if at != nil {
 		h := at.Value.(*held)
 		if h.lines == j.limits.MaxLines || len(h.message)+len(line.message) > int(j.limits.MaxBytes) {
@@ -135,6 +130,7 @@ func (j *joiner) Join(ev *filter.Event, now time.Time, emit func(*filter.Event))
 			at = nil
 			f.reset(ev.Time)
 			line.add(f)
+			j.scan(ev.Rendered())
 		}
 	}
 	switch {
@@ -161,17 +157,36 @@ func (j *joiner) Join(ev *filter.Event, now time.Time, emit func(*filter.Event))
 	return nil
 }
 
-// hold begins to hold back the line of a stream; scratch is its key.
+// find returns what is held back of the stream of ev, or nil.
+func (j *joiner) find(ev *filter.Event, stream []byte) *list.Element {
+	if len(j.streams) == 0 {
+		return nil
+	}
+	j.scratch = appendTag(j.scratch[:0], ev)
+	if j.tags[string(j.scratch)] == 0 {
+		return nil // no need to look for the pod
+	}
+	j.scratch = j.appendStream(j.scratch, ev, stream)
+	return j.streams[string(j.scratch)]
+}
+
+// hold begins to hold back the line of a stream.
 func (j *joiner) hold(ev *filter.Event, line *criLine, now time.Time) {
 	h := &held{
-		key: string(j.scratch), lines: 1, due: now.Add(j.limits.MaxWait),
+		lines: 1, due: now.Add(j.limits.MaxWait),
 		time: bytes.Clone(line.time), stream: bytes.Clone(line.stream), message: bytes.Clone(line.message),
 	}
+	j.scratch = appendTag(j.scratch[:0], ev)
+	tag := len(j.scratch)
+	j.scratch = j.appendStream(j.scratch, ev, line.stream)
+	h.key = string(j.scratch)
+	h.tag = h.key[:tag]
 	if !j.keep {
 		ev.Remove(j.field...) // before it is copied: it is in h already
 	}
 	h.event = ev.Clone()
 	j.streams[h.key] = j.waiting.PushBack(h)
+	j.tags[h.tag]++
 	j.bytes += h.bytes()
 }
 
@@ -179,19 +194,26 @@ func (j *joiner) hold(ev *filter.Event, line *criLine, now time.Time) {
 func (j *joiner) release(at *list.Element, tag string, emit func(*filter.Event)) {
 	h := j.waiting.Remove(at).(*held)
 	delete(j.streams, h.key)
+	if j.tags[h.tag]--; j.tags[h.tag] == 0 {
+		delete(j.tags, h.tag)
+	}
 	j.bytes -= h.bytes()
 	j.fields.reset(h.event.Time)
 	line := criLine{h.time, h.stream, []byte(tag), h.message}
 	line.add(&j.fields)
+	j.scan(h.event.Rendered())
 	j.merge(h.event)
 	emit(h.event)
 }
 
-// appendKey appends what tells the stream of ev from others.
-func (j *joiner) appendKey(dst []byte, ev *filter.Event, stream []byte) []byte {
+func appendTag(dst []byte, ev *filter.Event) []byte {
 	dst = append(append(dst, ev.Chunk.Cluster...), 0)
-	dst = append(append(dst, ev.Chunk.Tag...), 0)
-	dst = append(append(dst, stream...), 0)
+	return append(append(dst, ev.Chunk.Tag...), 0)
+}
+
+// appendStream appends what tells the stream of ev from others of its tag.
+func (j *joiner) appendStream(dst []byte, ev *filter.Event, stream []byte) []byte {
+	dst = append(dst, stream...)
 	if j.key != nil {
 		return ev.AppendTemplate(dst, j.key)
 	}

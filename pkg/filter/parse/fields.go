@@ -39,16 +39,20 @@ func (f *fields) reset(received event.Time) {
 // text adds a field with the value that the settings make of its text: a str, unless types names
 // the field. The field that holds the time becomes the event's time.
 func (f *fields) text(key string, value []byte) {
-	from := len(f.pairs)
+	if key == f.timeKey && f.takeTime(value) {
+		return
+	}
 	f.key(key)
-	f.value(from, value)
+	f.value(value)
 }
 
 // member is text for a key that stands in the text itself.
 func (f *fields) member(key, value []byte) {
-	from := len(f.pairs)
+	if string(key) == f.timeKey && f.takeTime(value) {
+		return
+	}
 	f.keyBytes(key)
-	f.value(from, value)
+	f.value(value)
 }
 
 // integer adds a field with an integer.
@@ -86,25 +90,11 @@ func (f *fields) added(from int) {
 	f.mask |= maskOf(f.pairs[from:])
 }
 
-// name returns the name of the field added last, without the prefix.
-func (f *fields) name() []byte {
-	k := f.keys[len(f.keys)-1]
-	return f.pairs[k.from+len(f.prefix) : k.to]
-}
-
-// drop takes back the field added last, which begins at from.
-func (f *fields) drop(from int) {
-	f.pairs, f.keys = f.pairs[:from], f.keys[:len(f.keys)-1]
-}
-
-// value adds the value of the key that begins at from.
-func (f *fields) value(from int, text []byte) {
-	if name := f.name(); f.timeKey != "" && string(name) == f.timeKey {
-		if f.readTime(text) && !f.keep {
-			f.drop(from)
-			return
-		}
-	} else {
+// value adds the value of the key added last.
+func (f *fields) value(text []byte) {
+	if len(f.types) > 0 {
+		k := f.keys[len(f.keys)-1]
+		name := f.pairs[k.from+len(f.prefix) : k.to]
 		for i := range f.types {
 			if string(name) == f.types[i].name {
 				f.pairs = f.types[i].append(f.pairs, text, f.received)
@@ -125,13 +115,16 @@ func (f *fields) typed(name []byte) bool {
 	return false
 }
 
-// readTime makes text the event's time and says whether it is one. Where it must be, it notes an
-// error.
-func (f *fields) readTime(text []byte) bool {
+// takeTime makes text, the value of the field timeKey, the event's time, and says whether it is
+// then done with. Where text must be a time and is none, it notes an error.
+func (f *fields) takeTime(text []byte) (taken bool) {
+	if f.timeKey == "" {
+		return false
+	}
 	for i := range f.layouts {
 		if t, ok := f.layouts[i].parse(text, f.received); ok {
 			f.setTime(t)
-			return true
+			return !f.keep
 		}
 	}
 	if f.strict && f.err == nil {

@@ -89,8 +89,8 @@ func (j *jsonFormat) field(dst *fields, key []byte) (err error) {
 		switch {
 		case !ok:
 			return errJSON
-		case dst.timeKey != "" && string(key) == dst.timeKey:
-			if dst.readTime(literal) && !dst.keep {
+		case string(key) == dst.timeKey:
+			if dst.takeTime(literal) {
 				return nil
 			}
 		case dst.typed(key):

@@ -91,7 +91,8 @@ func TestStep(t *testing.T) {
 		},
 		"prefix": {
 			func(c *Config) { json(c); c.Prefix = "app_"; c.Types = []string{"n:string"} },
-			fieldsOf{"log": `{"a":1,"n":2,"time":1700000000}`}, `{"app_a":1,"app_n":"2"}`, "2023-11-14T22:13:20Z", nil,
+			fieldsOf{"log": `{"a":1,"n":2,"time":1700000000}`},
+			`{"app_a":1,"app_n":"2"}`, "2023-11-14T22:13:20Z", nil,
 		},
 		"a nested text": {
 			func(c *Config) { json(c); c.Field = "k.log" }, fieldsOf{"k": fieldsOf{"log": `{"a":1}`, "pod": "a"}}, `{"k":{"pod":"a"},"a":1}`, "", nil,
@@ -123,15 +124,18 @@ func TestStep(t *testing.T) {
 				c.Time.Format = []string{"%d/%b/%Y", "2006-01-02 15:04", "unix_ms"}
 				c.Time.Zone = "Asia/Seoul"
 			},
-			fieldsOf{"log": "GET / 200 2024-05-06 07:08"}, `{"method":"GET","path":"/","code":"200"}`, "2024-05-05T22:08:00Z", nil,
+			fieldsOf{"log": "GET / 200 2024-05-06 07:08"},
+			`{"method":"GET","path":"/","code":"200"}`, "2024-05-05T22:08:00Z", nil,
 		},
 		"types": {
 			func(c *Config) { regex(c); c.Types = []string{"code:integer,path:array:/"} },
-			fieldsOf{"log": "GET a/b 200"}, `{"method":"GET","path":["a","b"],"code":200}`, "", nil,
+			fieldsOf{"log": "GET a/b 200"},
+			`{"method":"GET","path":["a","b"],"code":200}`, "", nil,
 		},
 		"no match": {regex, fieldsOf{"log": "GET"}, `{"log":"GET"}`, "", errPattern},
 		"tag": {
-			func(c *Config) { regex(c); c.OnError = "tag" }, fieldsOf{"log": "GET"},
+			func(c *Config) { regex(c); c.OnError = "tag" },
+			fieldsOf{"log": "GET"},
 			`{"log":"GET","_parse_error":"the regular expression does not match"}`, "", errPattern,
 		},
 		"dead letter":    {func(c *Config) { regex(c); c.OnError = "dead_letter" }, fieldsOf{"log": "GET"}, "dead", "", errPattern},
