@@ -1,0 +1,70 @@
+// Package multiline joins lines that were written together, such as stack traces, to one event.
+package multiline
+
+import (
+	"fmt"
+	"regexp"
+	"time"
+
+	"github.com/seed-afc6a195/aggregator/pkg/config/setting"
+	"github.com/seed-afc6a195/aggregator/pkg/event"
+	"github.com/seed-afc6a195/aggregator/pkg/filter"
+)
+
+// Config is the settings of a multiline step.
+type Config struct {
+	Field     string        `yaml:"field" default:"log" help:"whose text is a line"`
+	Format    string        `yaml:"format" enum:"|java|python|go|dotnet|ruby|all" help:"whose stack traces are joined; empty: start and continue say"`
+	Start     string        `yaml:"start" help:"a regular expression for the first line of an event; without continue, all lines up to the next first one belong to it"`
+	Continue  string        `yaml:"continue" help:"a regular expression for the lines after the first; without start, any line may be the first"`
+	Key       string        `yaml:"key" help:"what tells streams of one cluster and tag apart, e.g. {record.kubernetes.pod_name}"`
+	MaxLines  int           `yaml:"max_lines" default:"500" min:"2" help:"of one event; what is longer goes on as several"`
+	MaxBytes  setting.Size  `yaml:"max_bytes" default:"1MiB" min:"1KiB" help:"of one event's text; what is longer goes on as several"`
+	MaxWait   time.Duration `yaml:"max_wait" default:"3s" min:"1ms" help:"how long a first line waits for the others"`
+	Separator string        `yaml:"separator" default:"\n" help:"put between the lines, instead of the line ends that they came with"`
+}
+
+// Check reports settings that can't work.
+func (c *Config) Check(r *setting.Report) {
+	switch patterns := c.Start != "" || c.Continue != ""; {
+	case c.Format == "" && !patterns:
+		r.Add("format", "write one such as java, or a regular expression in start", "nothing says which lines belong together")
+	case c.Format != "" && patterns:
+		r.Add("format", "remove it, or start and continue", "format %s has its own rules for first and further lines", c.Format)
+	}
+	if _, err := filter.ParsePath(c.Field); err != nil {
+		r.Add("field", "write a field's name, such as log", "%v", err)
+	}
+	if _, err := event.ParseTemplate(c.Key); err != nil {
+		r.Add("key", "see the example in the documentation", "%v", err)
+	}
+	for key, text := range map[string]string{"start": c.Start, "continue": c.Continue} {
+		if _, err := regexp.Compile(text); err != nil {
+			r.Add(key, "see https://golang.org/s/re2syntax", "%v", err)
+		}
+	}
+}
+
+// New returns the Joiner that c describes, with its defaults set.
+func New(c Config) (*Joiner, error) {
+	j := &Joiner{
+		separator: []byte(c.Separator), maxLines: c.MaxLines, maxBytes: int(c.MaxBytes), maxWait: c.MaxWait,
+		traces: map[string]*trace{},
+	}
+	var err error
+	if j.path, err = filter.ParsePath(c.Field); err != nil {
+		return nil, fmt.Errorf("multiline: %w", err)
+	}
+	if j.key, err = event.ParseTemplate(c.Key); err != nil {
+		return nil, fmt.Errorf("multiline: key: %w", err)
+	}
+	if c.Format != "" {
+		j.machine, err = formatMachine(c.Format)
+	} else {
+		j.machine, err = patternMachine(c.Start, c.Continue)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("multiline: %w", err)
+	}
+	return j, nil
+}
