@@ -3,6 +3,7 @@ package parse
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -164,7 +165,7 @@ func TestJoin(t *testing.T) {
 		}, []string{"F ab [0 1]"}},
 		"too many streams": {none, func(p *play) {
 			for i := range maxHeldStreams + 2 {
-				p.line(fmt.Sprint(i), "stdout P x")
+				p.line(strconv.Itoa(i), "stdout P x")
 			}
 		}, []string{"P x [0]", "P x [1]"}},
 	} {
@@ -184,7 +185,7 @@ func TestJoinBytes(t *testing.T) {
 	long := strings.Repeat("x", 16<<10)
 	for i := range 6 {
 		for pod := range 1000 {
-			p.line(fmt.Sprint(pod), "stdout P "+long)
+			p.line(strconv.Itoa(pod), "stdout P "+long)
 			if j := p.joiner.(*joiner); j.bytes > maxHeldBytes {
 				t.Fatalf("%d bytes held back", j.bytes)
 			}

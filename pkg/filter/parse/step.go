@@ -56,6 +56,8 @@ func (p *parser) scan(record []byte) {
 			return
 		}
 		switch c := record[m.to]; {
+		case n == 1: // it ends with the record, which is one value
+			m.end = len(record)
 		case c&0xe0 == 0xa0:
 			m.end = m.to + 1 + int(c&0x1f)
 		case c == 0xd9 && m.to+1 < len(record):

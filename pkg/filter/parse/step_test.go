@@ -26,11 +26,11 @@ func with(change func(*Config)) Config {
 	return c
 }
 
-func newEvent(t testing.TB, record fieldsOf) *filter.Event {
-	t.Helper()
+func newEvent(tb testing.TB, record fieldsOf) *filter.Event {
+	tb.Helper()
 	b, err := filter.AppendValue(nil, record)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	e := &filter.Event{}
 	e.Reset(&event.Event{
@@ -40,11 +40,11 @@ func newEvent(t testing.TB, record fieldsOf) *filter.Event {
 	return e
 }
 
-func asJSON(t testing.TB, e *filter.Event) string {
-	t.Helper()
+func asJSON(tb testing.TB, e *filter.Event) string {
+	tb.Helper()
 	out, err := new(event.Encoder).AppendValue(nil, e.Rendered())
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return string(out)
 }
@@ -154,9 +154,8 @@ func TestStep(t *testing.T) {
 			if err != nil || step == nil || joiner != nil {
 				t.Fatalf("New: %v, %v, %v", step, joiner, err)
 			}
-			e := newEvent(t, tc.record)
 			for range 2 { // memory used again changes nothing
-				e = newEvent(t, tc.record)
+				e := newEvent(t, tc.record)
 				verdict, err := step.Apply(e)
 				if !errors.Is(err, tc.err) {
 					t.Fatalf("error %v, want %v", err, tc.err)

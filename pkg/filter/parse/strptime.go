@@ -35,7 +35,7 @@ func compileStrptime(ops []op, format string) ([]op, error) {
 		if i < len(format) {
 			conv = format[i]
 		}
-		long := ""
+		var long string
 		switch conv {
 		case 'Y', 'y', 'm', 'd', 'e', 'b', 'B', 'h', 'a', 'A', 'j', 'H', 'k', 'I', 'l', 'p', 'P', 'M', 'S', 'L', 'N', 'f', 'z', 'Z', 's', 'Q':
 			ops = append(ops, op{conv: conv})
