@@ -90,7 +90,15 @@ type held struct {
 	due          time.Time
 }
 
-func (h *held) bytes() int { return len(h.event.Record) + len(h.message) + len(h.key) }
+// What each held line and each part of it take besides their texts, about.
+const (
+	heldBytes = 512
+	partBytes = 32
+)
+
+func (h *held) bytes() int {
+	return heldBytes + h.lines*partBytes + len(h.event.Record) + len(h.message) + len(h.key)
+}
 
 func newJoiner(p *parser, limits Join) (*joiner, error) {
 	j := &joiner{parser: p, limits: limits, streams: map[string]*list.Element{}, tags: map[string]int{}}
@@ -144,7 +152,7 @@ func (j *joiner) Join(ev *filter.Event, now time.Time, emit func(*filter.Event))
 		h.message = append(h.message, line.message...)
 		h.lines++
 		h.event.Absorb(ev)
-		j.bytes += len(line.message)
+		j.bytes += partBytes + len(line.message)
 		h.due = now.Add(j.limits.MaxWait)
 		j.waiting.MoveToBack(at)
 		if !line.partial() {

@@ -33,7 +33,7 @@ type jsonFormat struct {
 
 func (j *jsonFormat) parse(dst *fields, text []byte) error {
 	j.text, j.at = text, 0
-	defer func() { j.text = nil }()
+	defer j.done()
 	j.space()
 	if !j.next('{') {
 		return errNotObject
@@ -46,6 +46,13 @@ func (j *jsonFormat) parse(dst *fields, text []byte) error {
 		return errJSON
 	}
 	return nil
+}
+
+// done lets go of the text, and of memory that an unusual one took.
+func (j *jsonFormat) done() {
+	if j.text = nil; cap(j.key)+cap(j.str) > keepScratch {
+		j.key, j.str = nil, nil
+	}
 }
 
 // members reads the fields of the object up to its end.
