@@ -79,7 +79,7 @@ func (e *Event) Remove(path ...string) bool {
 		return false
 	}
 	if len(path) == 1 {
-		e.removeAll(path[0])
+		e.removeAll(path[0], i)
 		return true
 	}
 	f := &e.fields[i]
@@ -92,35 +92,41 @@ func (e *Event) Remove(path ...string) bool {
 	return ok
 }
 
-// removeAll removes all fields of the record with that name.
-func (e *Event) removeAll(name string) {
-	e.fields = slices.DeleteFunc(e.fields, func(f field) bool { return f.is(name) })
+// removeAll removes the fields of the record with that name: the last one has the index i.
+func (e *Event) removeAll(name string, i int) {
 	e.changed = true
+	e.fields = slices.Delete(e.fields, i, i+1)
+	if e.index(name) >= 0 {
+		e.fields = slices.DeleteFunc(e.fields, func(f field) bool { return f.is(name) })
+	}
 }
 
 // Rename gives the value at from the place to, where it replaces what is there, and says whether
 // there was one. A field of the record that stays one keeps its place among the others.
 func (e *Event) Rename(from, to []string) bool {
-	value, ok := e.Get(from...)
-	if !ok || len(from) == 0 || len(to) == 0 {
+	if len(from) == 0 || len(to) == 0 {
 		return false
 	}
-	if slices.Equal(from, to) {
-		return true
-	}
 	if len(from) > 1 || len(to) > 1 {
-		e.Remove(from...)
-		e.Set(value, to...)
-		return true
-	}
-	if e.index(to[0]) >= 0 {
-		e.removeAll(to[0])
+		value, ok := e.Get(from...)
+		if ok && !slices.Equal(from, to) {
+			e.Remove(from...)
+			e.Set(value, to...)
+		}
+		return ok
 	}
 	i := e.index(from[0])
-	e.fields[i] = e.newField(to[0], nil, value, nil)
+	if i < 0 || from[0] == to[0] {
+		return i >= 0
+	}
+	if j := e.index(to[0]); j >= 0 {
+		e.removeAll(to[0], j)
+		i = e.index(from[0])
+	}
+	e.fields[i] = e.newField(to[0], nil, e.fields[i].msgpack(), nil)
 	e.changed = true
-	if e.index(from[0]) >= 0 { // there were two
-		e.removeAll(from[0])
+	if j := e.index(from[0]); j >= 0 { // there were two
+		e.removeAll(from[0], j)
 	}
 	return true
 }
