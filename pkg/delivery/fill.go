@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/seed-afc6a195/aggregator/pkg/event"
@@ -12,11 +13,13 @@ const (
 	restAfter = 10 * time.Second // without a chunk, memory is given back
 )
 
-// batch is events to be sent together. held has their chunks, each once, in the events' order.
+// batch is events to be sent together. held has their chunks in the events' order; events of one that
+// come one after another share an entry.
 type batch struct {
 	events []event.Event
 	held   []*held
 	bytes  int
+	memory arena // of what filters changed
 }
 
 // keepEvents is how many events a batch may have room for, however few it held.
@@ -31,6 +34,7 @@ func (b *batch) reset() {
 	clear(b.events)
 	clear(b.held)
 	b.events, b.held, b.bytes = b.events[:0], b.held[:0], 0
+	b.memory.reset()
 }
 
 // filler cuts the chunks of the source into batches.
@@ -43,22 +47,32 @@ type filler struct {
 	b       *batch
 	due     context.Context // ends when b has waited long enough
 	stopDue context.CancelFunc
+	h       *held // the chunk that is walked
+	in      int   // events of h at the end of b that h does not know of yet
+	sieve
 }
 
 // fill runs until soft ends. A chunk that it has begun then is finished, so that it need not be
 // delivered twice, unless hard ends too.
 func (l *Loop) fill(soft, hard context.Context, free chan *batch, ready chan<- *batch) {
 	f := &filler{Loop: l, soft: soft, hard: hard, free: free, ready: ready}
+	f.cur = new(origin)
 	for {
+		if f.overdue() {
+			f.release(false)
+		}
 		c, err := f.next()
 		switch {
 		case err == nil:
 			f.chunk(c)
 		case soft.Err() != nil:
+			f.release(true)
 			f.flush()
 			return
+		case f.overdue(): // above, then
 		case f.b != nil: // the batch has waited long enough, or the source failed: below, then
 			f.flush()
+		case errors.Is(err, context.DeadlineExceeded): // almost overdue
 		default:
 			l.sourceFailed(err)
 			wait(soft, refill)
@@ -66,21 +80,27 @@ func (l *Loop) fill(soft, hard context.Context, free chan *batch, ready chan<- *
 	}
 }
 
-// next waits for a chunk, while a batch waits only until that is due.
+// next waits for a chunk, while a batch waits only until that is due, and while the rules hold events
+// back only until these are.
 func (f *filler) next() (*event.Chunk, error) {
 	ctx := f.soft
 	if f.b != nil {
 		ctx = f.due
 	} else {
-		f.unpaused(ctx)
+		f.stall(func() { f.unpaused(ctx) })
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	if until := f.until(); !until.IsZero() {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, until)
+		defer cancel()
+	}
 	if f.b == nil {
 		busy, cancel := context.WithTimeout(ctx, restAfter)
 		defer cancel()
-		if c, err := f.source.Next(busy); err == nil || busy.Err() == nil {
+		if c, err := f.source.Next(busy); err == nil || busy.Err() == nil || ctx.Err() != nil {
 			return c, err
 		}
 		f.shrink()
@@ -92,62 +112,87 @@ func (f *filler) next() (*event.Chunk, error) {
 func (f *filler) shrink() {
 	for range len(f.free) {
 		b := <-f.free // only the filler takes from it
-		b.events = nil
+		b.events, b.memory = nil, arena{}
 		f.free <- b
 	}
 }
 
 // chunk puts the events of c into batches.
 func (f *filler) chunk(c *event.Chunk) {
-	h := &held{loop: f.Loop, chunk: c, refs: 1}
-	maxBytes, maxEvents := int(f.set.Batch.MaxBytes), f.set.Batch.MaxEvents
+	h := &held{loop: f.Loop, chunk: c, refs: 1, filtered: f.rules != nil && !f.rules.Plain(c.Cluster, c.Tag)}
+	f.h = h
+	walk := f.walk
+	if h.filtered {
+		walk = f.sift
+	}
 	it := c.Iterator()
-	var ev event.Event
-	in := 0 // events of c in the current batch that h does not know of yet
-	seen := 0
-	for ; it.Next(&ev); seen++ {
-		size := sizeOfEvent(&ev)
-		if f.b != nil && len(f.b.events) > 0 && f.b.bytes+size > maxBytes {
-			f.share(h, &in)
-			f.flush()
-		}
-		if f.b == nil && !f.begin() {
-			h.abandon(1)
-			return
-		}
-		f.b.events = append(f.b.events, ev)
-		f.b.bytes += size
-		in++
-		if len(f.b.events) >= maxEvents || f.b.bytes >= maxBytes {
-			f.share(h, &in)
-			f.flush()
-		}
-	}
-	f.share(h, &in)
-	if seen < c.Events {
+	seen, ok := walk(&it)
+	f.share()
+	f.h = nil
+	switch {
+	case !ok:
+		h.abandon(1)
+	case seen < c.Events:
 		f.damaged(h, seen, it.Err())
-		return
+	default:
+		h.settle(1, nil)
 	}
-	h.settle(1, nil)
 }
 
-// share notes the in events of h's chunk at the end of the current batch.
-func (f *filler) share(h *held, in *int) {
-	if *in == 0 {
+// walk puts the events of it, which are h's, into batches as they are. It returns how many there
+// were, and false when hard ends before.
+func (f *filler) walk(it *event.Iterator) (seen int, ok bool) {
+	var ev event.Event
+	for ; it.Next(&ev); seen++ {
+		size := sizeOfEvent(&ev)
+		if !f.room(size) {
+			return seen, false
+		}
+		f.in++
+		f.add(&ev, size)
+	}
+	return seen, true
+}
+
+// room makes room for size more bytes in the current batch, or begins the next. It returns false when
+// hard ends before.
+func (f *filler) room(size int) bool {
+	if f.b != nil && len(f.b.events) > 0 && f.b.bytes+size > int(f.set.Batch.MaxBytes) {
+		f.flush()
+	}
+	return f.b != nil || f.begin()
+}
+
+// add adds ev to the current batch, and hands that on when it is full.
+func (f *filler) add(ev *event.Event, size int) {
+	f.b.events = append(f.b.events, *ev)
+	f.b.bytes += size
+	if len(f.b.events) >= f.set.Batch.MaxEvents || f.b.bytes >= int(f.set.Batch.MaxBytes) {
+		f.flush()
+	}
+}
+
+// share notes the events of h at the end of the current batch.
+func (f *filler) share() {
+	if f.in == 0 {
 		return
 	}
-	h.mu.Lock()
-	h.refs += *in
-	h.mu.Unlock()
-	f.b.held = append(f.b.held, h)
-	*in = 0
+	f.h.mu.Lock()
+	f.h.refs += f.in
+	f.h.mu.Unlock()
+	f.b.held = append(f.b.held, f.h)
+	f.in = 0
 }
 
 // begin starts a batch when there is room for one more. It returns false when hard ends first.
 func (f *filler) begin() bool {
-	select {
-	case f.b = <-f.free:
-	case <-f.hard.Done():
+	f.stall(func() {
+		select {
+		case f.b = <-f.free:
+		case <-f.hard.Done():
+		}
+	})
+	if f.b == nil {
 		return false
 	}
 	f.due, f.stopDue = context.WithTimeout(f.soft, f.set.Batch.MaxWait)
@@ -159,10 +204,11 @@ func (f *filler) flush() {
 	if f.b == nil {
 		return
 	}
+	f.share()
 	b := f.b
 	f.b = nil
 	f.stopDue()
-	f.ready <- b // workers take batches until ready is closed, and end soon after hard does
+	f.stall(func() { f.ready <- b }) // workers take batches until ready is closed, and end soon after hard does
 }
 
 // damaged makes a dead letter of what of h's chunk can't be read: all after the first seen events.

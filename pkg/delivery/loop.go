@@ -8,6 +8,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/seed-afc6a195/aggregator/pkg/config/setting"
+	"github.com/seed-afc6a195/aggregator/pkg/filter"
 	"github.com/seed-afc6a195/aggregator/pkg/metric"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 )
@@ -21,7 +22,8 @@ type Options struct {
 	Common      outputs.Common // zeros stand for the common defaults
 	Grace       time.Duration  // for batches in hand when Run is told to end; 0: 10 s
 	Log         zerolog.Logger
-	Previous    *Loop // of the same output, whose Run has returned: its counters go on; nil: none
+	Rules       *filter.Rules // for what the output is given, and of it alone; nil: every event, as it was stored
+	Previous    *Loop         // of the same output, whose Run has returned: its counters go on; nil: none
 }
 
 // Loop delivers what waits for one output. One goroutine fills batches, Common.Workers send them.
@@ -37,8 +39,11 @@ type Options struct {
 //
 // How many sends run at once adapts to the destination: see gate.
 //
-// A chunk is Done once its last event is settled: delivered, dropped by on_reject, or on disk as a
-// dead letter. A loop that ends gives back every chunk with an unsettled event, whole: events of it
+// Rules decide on each event before it comes into a batch. What they hold back is copied, so that its
+// chunk's memory is free; a chunk is not Done before its last event that was held back is settled.
+//
+// A chunk is Done once its last event is settled: delivered, by itself or as a part of another one,
+// dropped by the rules or by on_reject, or on disk as a dead letter, which has it as it was stored. A loop that ends gives back every chunk with an unsettled event, whole: events of it
 // that were delivered are delivered again, under the same ids. Counters move when a chunk is Done,
 // so that what the queue counts as pending and what Stats counts always add up.
 type Loop struct {
@@ -48,6 +53,7 @@ type Loop struct {
 	dead    DeadLetters
 	set     outputs.Common
 	grace   time.Duration
+	rules   *filter.Rules
 	log     zerolog.Logger
 	pace    pacer
 	gate    *gate
@@ -70,7 +76,7 @@ func New(o Options) *Loop {
 		o.Grace = 10 * time.Second
 	}
 	l := &Loop{
-		name: o.Name, source: o.Source, output: o.Output, dead: o.DeadLetters, set: set, grace: o.Grace,
+		name: o.Name, source: o.Source, output: o.Output, dead: o.DeadLetters, set: set, grace: o.Grace, rules: o.Rules,
 		log: o.Log.With().Str("output", o.Name).Logger(), pace: pacer{rate: int64(set.RateLimit)},
 		gate: newGate(set.Workers), yard: newYard(o.Source, &set),
 		latency: new(metric.Histogram), stats: newCounters(),

@@ -178,9 +178,9 @@ func (s *sender) putBack(w *work) {
 func costs(lots []work) map[string]int {
 	all := map[string]int{}
 	for i := range lots {
-		first := lotCost
+		first, c := lotCost, cursor{held: lots[i].chunks}
 		for run := range byChunk(lots[i].events) {
-			all[run[0].Chunk.Cluster] += first + cost(run)
+			all[run[0].Chunk.Cluster] += first + cost(run) + costOfOrigins(c.find(run[0].Chunk), run)
 			first = 0
 		}
 	}
@@ -208,10 +208,12 @@ func (w *work) detach() work {
 	d.chunks = nil
 	c, first := cursor{held: w.chunks}, lotCost
 	for run := range byChunk(d.events) {
-		total := first + cost(run)
+		h := c.find(run[0].Chunk)
+		total := first + cost(run) + costOfOrigins(h, run)
 		first = 0
+		kept := h.detach(run)
 		own(run)
-		d.chunks = append(d.chunks, c.find(run[0].Chunk).park(len(run), total))
+		d.chunks = append(d.chunks, h.park(len(run), kept, total))
 	}
 	return d
 }

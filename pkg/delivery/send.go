@@ -246,9 +246,9 @@ func settleOthers(w *work, failed []outputs.Failure) {
 			next++
 			continue
 		}
-		c.add(&w.events[i], delivered)
+		c.add(&w.events[i], (*run).delivered)
 	}
-	c.flush(delivered)
+	c.flush((*run).delivered)
 }
 
 // pick leaves in w the failed events that are to be sent again, and returns letters for the others.
@@ -316,36 +316,49 @@ func (s *sender) condemn(letters []Letter, chunks []*held) bool {
 	}
 	drop := s.loop.set.OnReject == outputs.OnRejectDrop
 	s.loop.refused(letters, drop)
-	buried := true
-	if keep := kept(letters, drop); len(keep) > 0 {
-		buried = s.bury(keep)
-	}
+	runs := make([]run, len(letters))
 	c := cursor{held: chunks}
 	for i := range letters {
-		l := &letters[i]
-		h := c.find(l.Event.Chunk)
-		switch {
-		case drop && outputs.Reason(l.Reason).Final():
-			h.settle(1, func(t *tally) { t.drop(l.Reason, 1) })
-		case buried:
-			h.settle(1, func(t *tally) { t.kill(l.Reason, 1) })
-		default:
-			h.abandon(1)
+		runs[i] = c.one(letters[i].Event)
+	}
+	buried := true
+	if keep := kept(letters, runs, drop); len(keep) > 0 {
+		buried = s.bury(keep)
+	}
+	for i := range letters {
+		reason := letters[i].Reason
+		count := func(t *tally) { t.kill(reason, 1) }
+		if drop && outputs.Reason(reason).Final() {
+			count = func(t *tally) { t.drop(reason) }
+		} else if !buried {
+			runs[i].abandon()
+			continue
 		}
+		runs[i].settle(count, count)
 	}
 	return buried
 }
 
 // kept returns the letters that on_reject: drop does not drop: it is about what a destination
-// refuses, not about what was given up.
-func kept(letters []Letter, drop bool) []Letter {
-	if !drop {
-		return letters
-	}
-	var keep []Letter
+// refuses, not about what was given up. They hold the events as they were stored, so that those that
+// are sent again pass the filters again.
+func kept(letters []Letter, runs []run, drop bool) (keep []Letter) {
+	var entries reader
 	for i := range letters {
-		if !outputs.Reason(letters[i].Reason).Final() {
-			keep = append(keep, letters[i])
+		l, r := letters[i], &runs[i]
+		switch {
+		case drop && outputs.Reason(l.Reason).Final() || r.h.made:
+		case len(r.origins) > 0:
+			for _, o := range r.origins[0] {
+				l.Event, l.Chunk = &o.ev, o.ev.Chunk
+				keep = append(keep, l)
+			}
+		default:
+			if r.h.filtered && r.h.of == nil { // what is parked without origins is as it was
+				stored := *entries.event(l.Chunk, l.Event.Pos)
+				l.Event = &stored
+			}
+			keep = append(keep, l)
 		}
 	}
 	return keep

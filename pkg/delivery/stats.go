@@ -52,7 +52,7 @@ type tally struct {
 	dropped, dead    map[string]uint64
 }
 
-func (t *tally) drop(reason string, n int) { addTo(&t.dropped, reason, uint64(n)) }
+func (t *tally) drop(reason string)        { addTo(&t.dropped, reason, 1) }
 func (t *tally) kill(reason string, n int) { addTo(&t.dead, reason, uint64(n)) }
 
 func (t *tally) add(o *tally) {

@@ -1,0 +1,502 @@
+package delivery_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/seed-afc6a195/aggregator/pkg/delivery"
+	"github.com/seed-afc6a195/aggregator/pkg/event"
+	"github.com/seed-afc6a195/aggregator/pkg/filter"
+	"github.com/seed-afc6a195/aggregator/pkg/filter/multiline"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs/outputtest"
+)
+
+// lines returns a chunk of events whose log is one of the texts each.
+func lines(seq uint64, tag string, texts ...string) *event.Chunk {
+	c := &event.Chunk{Seq: seq, Cluster: "a", Tag: tag, Received: time.Now(), Events: len(texts)}
+	for i, text := range texts {
+		record := filter.AppendString(filter.AppendString(filter.AppendMapHeader(nil, 1), "log"), text)
+		c.Entries = event.AppendEntry(c.Entries, event.AppendTime(nil, event.Time{Sec: outputtest.Start + int64(i)}), nil, record)
+	}
+	c.Parts = []event.Part{{Key: event.PartKeyOfSeq([16]byte{}, seq, 0), Events: len(texts)}}
+	return c
+}
+
+func logOf(ev *event.Event) string {
+	value, _ := event.Lookup(ev.Record, "log")
+	return string(event.AppendText(nil, value))
+}
+
+// step is a filter.Step made of a function on the log.
+type step func(e *filter.Event, log string) filter.Verdict
+
+func (s step) Apply(e *filter.Event) (filter.Verdict, error) {
+	return s(e, logOf(&event.Event{Record: e.Rendered()})), nil
+}
+
+// byWord does what the log says: "drop", "kill" and "change", which adds a "!" to it.
+func byWord(e *filter.Event, log string) filter.Verdict {
+	switch {
+	case strings.Contains(log, "drop"):
+		return filter.Drop
+	case strings.Contains(log, "kill"):
+		e.Detail = "the log says so"
+		return filter.Dead
+	case strings.Contains(log, "change"):
+		e.Set(filter.AppendString(nil, log+"!"), "log")
+	}
+	return filter.Keep
+}
+
+// joining returns a Joiner for events that begin with "+" and go on with "-".
+func joining(t *testing.T, wait time.Duration) filter.Joiner {
+	t.Helper()
+	j, err := multiline.New(multiline.Config{
+		Field: "log", Start: `^\+`, Continue: "^-", MaxLines: 1000, MaxBytes: 10 << 20, MaxWait: wait, Separator: " ",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return j
+}
+
+// rules returns rules with the stages for all tags but "plain".
+func rules(stages ...any) *filter.Rules {
+	route := filter.Route{Match: func(_, tag string) bool { return tag != "plain" }, Outputs: []string{"test"}}
+	for _, s := range stages {
+		switch s := s.(type) {
+		case filter.Joiner:
+			route.Steps = append(route.Steps, filter.Stage{Kind: "join", Joiner: s})
+		case filter.Step:
+			route.Steps = append(route.Steps, filter.Stage{Kind: "step", Step: s})
+		}
+	}
+	all := filter.Route{Match: func(string, string) bool { return true }, Outputs: []string{"test"}}
+	return filter.NewRules("test", []filter.Route{route, all}, false)
+}
+
+// sifted is a loop with rules whose destination keeps logs.
+type sifted struct {
+	*delivery.Loop
+	source *outputtest.Source
+	graves *texts
+	refuse func(log string) outputs.Reason // nil: it takes all
+
+	mu   sync.Mutex
+	got  []string
+	ids  []string
+	stop func()
+}
+
+// texts is dead letters as "reason: log".
+type texts struct {
+	mu   sync.Mutex
+	fail func() error // nil: it works
+	all  []string
+}
+
+func (g *texts) Bury(_ context.Context, letters []delivery.Letter) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.fail != nil {
+		if err := g.fail(); err != nil {
+			return err
+		}
+	}
+	for _, l := range letters {
+		g.all = append(g.all, l.Reason+": "+logOf(l.Event))
+	}
+	return nil
+}
+
+func (g *texts) buried() []string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return slices.Clone(g.all)
+}
+
+func (s *sifted) Close() error { return nil }
+
+func (s *sifted) Send(_ context.Context, b *outputs.Batch) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	se := &outputs.SendError{Reason: outputs.ReasonServer, Err: errTest}
+	for i := range b.Events {
+		ev := &b.Events[i]
+		if s.refuse != nil {
+			if r := s.refuse(logOf(ev)); r != "" {
+				se.Failed = append(se.Failed, outputs.Failure{Index: i, Reason: r})
+				continue
+			}
+		}
+		s.got = append(s.got, logOf(ev))
+		s.ids = append(s.ids, string(ev.AppendID(nil)))
+	}
+	if len(se.Failed) > 0 {
+		return se
+	}
+	return nil
+}
+
+// taken returns what was delivered since the last call.
+func (s *sifted) taken() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	got := s.got
+	s.got = nil
+	return got
+}
+
+func (s *sifted) run(t *testing.T, r *filter.Rules, set outputs.Common) {
+	t.Helper()
+	if set.Batch.MaxWait == 0 {
+		set.Batch.MaxWait = 100 * time.Millisecond
+	}
+	s.Loop = delivery.New(delivery.Options{
+		Name: "test", Source: s.source, Output: s, DeadLetters: s.graves, Rules: r, Common: set, Log: zerolog.Nop(), Previous: s.Loop,
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(ctx) }()
+	s.stop = func() {
+		t.Helper()
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		if n := s.source.Out(); n > 0 {
+			t.Errorf("the loop ended with %d chunks in hand", n)
+		}
+	}
+}
+
+func sift(t *testing.T, r *filter.Rules, set outputs.Common, chunks ...*event.Chunk) *sifted {
+	t.Helper()
+	s := &sifted{source: outputtest.NewSource(chunks...), graves: &texts{}}
+	s.run(t, r, set)
+	return s
+}
+
+// fate returns what Stats says became of events.
+func (s *sifted) fate() map[string]int {
+	all := map[string]int{}
+	for _, c := range s.Stats().Clusters {
+		all["delivered"] += int(c.Delivered)
+		for r, n := range c.Dropped {
+			all["dropped: "+r] += int(n)
+		}
+		for r, n := range c.Dead {
+			all["dead: "+r] += int(n)
+		}
+	}
+	maps.DeleteFunc(all, func(_ string, n int) bool { return n == 0 })
+	return all
+}
+
+func equal(t *testing.T, what string, got, want any) {
+	t.Helper()
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("%s: %v, want %v", what, got, want)
+	}
+}
+
+func TestRules(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := sift(t, rules(step(byWord)), outputs.Common{Workers: 1},
+			lines(1, "t", "a", "drop b", "change c", "kill d", "e"), lines(2, "plain", "drop", "kill"), lines(3, "t", "drop", "drop"))
+		time.Sleep(time.Second)
+		equal(t, "delivered", s.taken(), []string{"a", "change c!", "e", "drop", "kill"})
+		equal(t, "dead letters", s.graves.buried(), []string{"filter: kill d"})
+		equal(t, "counts", s.fate(), map[string]int{"delivered": 5, "dropped: filter": 3, "dead: filter": 1})
+		equal(t, "chunks done", len(s.source.Finished()), 3)
+		s.stop()
+	})
+}
+
+// Events of two chunks make one, whose chunks are done when it is delivered. It waits for no more than
+// it has to.
+func TestJoinedOverChunks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := sift(t, rules(joining(t, 3*time.Second)), outputs.Common{Workers: 1}, lines(1, "t", "a", "+b", "-c"))
+		time.Sleep(time.Second)
+		equal(t, "delivered", s.taken(), []string{"a"})
+		equal(t, "chunks done", s.source.Finished(), []uint64(nil))
+		s.source.Put(lines(2, "t", "-d", "e"))
+		time.Sleep(time.Second)
+		equal(t, "delivered", s.taken(), []string{"+b -c -d", "e"})
+		equal(t, "id", s.ids[1], s.ids[0][:len(s.ids[0])-1]+"1") // the first line's
+		equal(t, "counts", s.fate(), map[string]int{"delivered": 3, "dropped: joined": 2})
+		equal(t, "chunks done", len(s.source.Finished()), 2)
+
+		s.source.Put(lines(3, "t", "+f"))
+		s.source.Put(lines(4, "t", "-g"))
+		time.Sleep(2900 * time.Millisecond)
+		equal(t, "delivered", s.taken(), []string(nil))
+		time.Sleep(250 * time.Millisecond)
+		equal(t, "delivered when due", s.taken(), []string{"+f -g"})
+		s.source.Put(lines(5, "t", "+h", "-i"))
+		time.Sleep(time.Second)
+		s.stop()
+		equal(t, "delivered at the end", s.taken(), []string{"+h -i"})
+		equal(t, "chunks pending", s.source.Pending(), 0)
+	})
+}
+
+// What is joined may be dropped, die or be refused: all of its lines with it.
+func TestFateOfJoined(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		lines  []string
+		refuse outputs.Reason
+		set    outputs.Common
+		got    []string
+		dead   []string
+		counts map[string]int
+	}{
+		{"dropped", []string{"+a", "-drop", "b"}, "", outputs.Common{}, []string{"b"}, nil, map[string]int{"delivered": 1, "dropped: filter": 2}},
+		{"dead", []string{"+a", "-kill", "b"}, "", outputs.Common{}, []string{"b"}, []string{"filter: +a", "filter: -kill"}, map[string]int{"delivered": 1, "dead: filter": 2}},
+		{
+			"rejected",
+			[]string{"+a", "-change", "b"},
+			outputs.ReasonRejected,
+			outputs.Common{},
+			[]string{"b"},
+			[]string{"rejected: +a", "rejected: -change"},
+			map[string]int{"delivered": 1, "dead: rejected": 2},
+		},
+		{
+			"rejected and dropped",
+			[]string{"+a", "-change", "b"},
+			outputs.ReasonRejected,
+			outputs.Common{OnReject: outputs.OnRejectDrop},
+			[]string{"b"},
+			nil,
+			map[string]int{"delivered": 1, "dropped: rejected": 2},
+		},
+		{
+			"given up after it was parked",
+			[]string{"+a", "-change", "b"},
+			outputs.ReasonServer,
+			outputs.Common{Retry: outputs.RetryConfig{MaxAttempts: 3}},
+			[]string{"b"},
+			[]string{"max_attempts: +a", "max_attempts: -change"},
+			map[string]int{"delivered": 1, "dead: max_attempts": 2},
+		},
+		{
+			"a changed event is given up after it was parked",
+			[]string{"+change", "b"},
+			outputs.ReasonServer,
+			outputs.Common{Retry: outputs.RetryConfig{MaxAttempts: 3}},
+			[]string{"b"},
+			[]string{"max_attempts: +change"},
+			map[string]int{"delivered": 1, "dead: max_attempts": 1},
+		},
+		{
+			"one of a dead trace's lines is alone",
+			[]string{"change a", "b"},
+			outputs.ReasonRejected,
+			outputs.Common{},
+			[]string{"b"},
+			[]string{"rejected: change a"},
+			map[string]int{"delivered": 1, "dead: rejected": 1},
+		},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := &sifted{source: outputtest.NewSource(lines(1, "t", tc.lines...)), graves: &texts{}}
+				s.refuse = func(log string) outputs.Reason {
+					if strings.HasSuffix(log, "!") || strings.HasPrefix(log, "change") {
+						return tc.refuse
+					}
+					return ""
+				}
+				s.run(t, rules(joining(t, time.Second), step(byWord)), tc.set)
+				time.Sleep(time.Minute)
+				synctest.Wait()
+				s.stop()
+				equal(t, "delivered", s.taken(), tc.got)
+				equal(t, "dead letters", s.graves.buried(), tc.dead)
+				equal(t, "counts", s.fate(), tc.counts)
+				equal(t, "pending", s.source.Pending(), 0)
+			})
+		})
+	}
+}
+
+// A changed event that the destination refuses for a while arrives as it was changed, though the
+// memory of its chunk and of its batch is used again meanwhile.
+func TestChangedEventsAreParked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		until := time.Now().Add(30 * time.Second)
+		s := &sifted{source: outputtest.NewSource(), graves: &texts{}}
+		s.refuse = func(log string) outputs.Reason {
+			if strings.Contains(log, "7") && time.Now().Before(until) {
+				return outputs.ReasonServer
+			}
+			return ""
+		}
+		s.run(t, rules(joining(t, time.Second), step(byWord)), outputs.Common{Workers: 2})
+		var want []string
+		for i := range 100 {
+			s.source.Put(lines(uint64(i), "t", fmt.Sprint("change ", i), fmt.Sprint("as it was ", i), fmt.Sprint("+x", i), fmt.Sprint("-y", i)))
+			want = append(want, fmt.Sprint("change ", i, "!"), fmt.Sprint("as it was ", i), fmt.Sprintf("+x%d -y%d", i, i))
+			time.Sleep(100 * time.Millisecond)
+		}
+		time.Sleep(2 * time.Minute)
+		synctest.Wait()
+		s.stop()
+		got := s.taken()
+		slices.Sort(got)
+		slices.Sort(want)
+		equal(t, "delivered", got, want)
+		equal(t, "counts", s.fate(), map[string]int{"delivered": 300, "dropped: joined": 100})
+	})
+}
+
+// What is held back at the end is delivered, or its chunks go back, all of them.
+func TestStopWithJoined(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &sifted{source: outputtest.NewSource(lines(1, "t", "+a"), lines(2, "t", "-b", "kill c"), lines(3, "t", "+d", "e", "+f")), graves: &texts{}}
+		down := true
+		s.refuse = func(string) outputs.Reason {
+			if down {
+				return outputs.ReasonServer
+			}
+			return ""
+		}
+		s.run(t, rules(joining(t, time.Hour), step(byWord)), outputs.Common{})
+		time.Sleep(time.Second)
+		s.stop()
+		equal(t, "counts", s.fate(), map[string]int{})
+		equal(t, "pending", s.source.Pending(), 6)
+		down = false
+		s.run(t, rules(joining(t, time.Hour), step(byWord)), outputs.Common{})
+		time.Sleep(time.Second)
+		s.stop()
+		got := s.taken()
+		slices.Sort(got)
+		equal(t, "delivered", got, []string{"+a -b", "+d", "+f", "e"})
+		equal(t, "counts", s.fate(), map[string]int{"delivered": 4, "dropped: joined": 1, "dead: filter": 1})
+	})
+}
+
+// An outage does not tear apart what came before and after it.
+func TestOutageTearsNothingApart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &sifted{source: outputtest.NewSource(lines(1, "plain", "x"), lines(2, "plain", "y"), lines(3, "t", "z", "+a"), lines(4, "t", "-b", "c")), graves: &texts{}}
+		release := make(chan struct{})
+		blocked := &recorder{send: func(b *outputs.Batch) error {
+			<-release
+			return s.Send(t.Context(), b)
+		}}
+		s.Loop = delivery.New(delivery.Options{
+			Name: "test", Source: s.source, Output: blocked, DeadLetters: s.graves, Rules: rules(joining(t, 3*time.Second)), Log: zerolog.Nop(),
+			Common: outputs.Common{Workers: 1, Batch: outputs.BatchConfig{MaxEvents: 1}},
+		})
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- s.Run(ctx) }()
+		time.Sleep(time.Hour)
+		close(release)
+		time.Sleep(time.Second)
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		equal(t, "delivered", s.taken(), []string{"x", "y", "z", "+a -b", "c"})
+	})
+}
+
+// Letters that can't be stored hold up what waits for them, and nothing else.
+func TestBuryOfFiltered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &sifted{source: outputtest.NewSource(lines(1, "t", "a", "kill b")), graves: &texts{}}
+		until := time.Now().Add(10 * time.Second)
+		s.graves.fail = func() error {
+			if time.Now().Before(until) {
+				return errors.New("disk full")
+			}
+			return nil
+		}
+		s.run(t, rules(step(byWord)), outputs.Common{})
+		time.Sleep(time.Second)
+		equal(t, "delivered", s.taken(), []string{"a"})
+		equal(t, "chunks done", len(s.source.Finished()), 0)
+		time.Sleep(2 * time.Minute)
+		equal(t, "dead letters", s.graves.buried(), []string{"filter: kill b"})
+		s.stop()
+		equal(t, "counts", s.fate(), map[string]int{"delivered": 1, "dead: filter": 1})
+	})
+}
+
+// summing is a Joiner that drops nothing and makes an event about each one.
+type summing struct{}
+
+func (summing) Join(e *filter.Event, _ time.Time, emit func(*filter.Event)) error {
+	about := e.Clone()
+	about.Origins = nil
+	about.Set(filter.AppendString(nil, "about "+logOf(&e.Event)), "log")
+	emit(e)
+	emit(about)
+	return nil
+}
+func (summing) Due() time.Time                             { return time.Time{} }
+func (summing) Flush(time.Time, bool, func(*filter.Event)) {}
+
+// Events that a step made are delivered with ids of their own, and not counted.
+func TestMadeEvents(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &sifted{source: outputtest.NewSource(lines(1, "t", "a", "b"), lines(2, "t", "c")), graves: &texts{}}
+		refused := map[string]bool{}
+		s.refuse = func(log string) outputs.Reason {
+			switch {
+			case log == "about b":
+				return outputs.ReasonRejected
+			case log == "about c" && !refused[log]:
+				refused[log] = true
+				return outputs.ReasonServer
+			}
+			return ""
+		}
+		s.run(t, rules(summing{}), outputs.Common{Workers: 1})
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		equal(t, "delivered", s.taken(), []string{"a", "about a", "b", "c", "about c"})
+		slices.Sort(s.ids)
+		equal(t, "different ids", len(slices.Compact(s.ids)), 5)
+		equal(t, "dead letters", s.graves.buried(), []string(nil))
+		s.stop()
+		equal(t, "counts", s.fate(), map[string]int{"delivered": 3})
+		equal(t, "pending", s.source.Pending(), 0)
+	})
+}
+
+// What is held back is bounded: all goes on when it is too much.
+func TestHeldBackIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := sift(t, rules(joining(t, time.Hour)), outputs.Common{})
+		filler := strings.Repeat("x", 1<<20)
+		for i := range 40 {
+			s.source.Put(lines(uint64(i), fmt.Sprint("t", i), "+"+filler))
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if n := len(s.taken()); n < 15 {
+			t.Errorf("%d of 40 MiB went on, want all but 16", n)
+		}
+		s.stop()
+		equal(t, "pending", s.source.Pending(), 0)
+	})
+}
