@@ -15,8 +15,9 @@ import (
 // maxKey is how many bytes of a key are remembered; the rest of a longer one is told apart by its hash.
 const maxKey = 256
 
-// Throttle lets so many events of a key through. It is two stages in a row: as a filter.Step it
-// decides, as the filter.Joiner right behind it passes everything on and adds the summaries.
+// Throttle lets so many events of a key through. It is a filter.Step, of which what Summaries returns
+// must be the next stage, without a condition: it passes everything on and adds the summaries. Two
+// stages, because a Step drops at once, while what a Joiner has taken stays in the queue.
 //
 // It counts by the events' own times, in intervals from 1970 on: of the events of a cluster and key
 // whose times lie in one second ThrottleConfig.Burst go on, and of those in one interval Rate for
@@ -134,15 +135,20 @@ func (t *Throttle) window(ev *filter.Event, start int64) *window {
 	return w
 }
 
+// Summaries returns the stage right behind t. One goroutine uses both.
+func (t *Throttle) Summaries() filter.Joiner { return summaries{t} }
+
+type summaries struct{ *Throttle }
+
 // Join passes ev on.
-func (t *Throttle) Join(ev *filter.Event, _ time.Time, emit func(*filter.Event)) error {
+func (t summaries) Join(ev *filter.Event, _ time.Time, emit func(*filter.Event)) error {
 	t.tell(&t.ready, emit)
 	emit(ev)
 	return nil
 }
 
 // Due returns when the next summary is due.
-func (t *Throttle) Due() time.Time {
+func (t summaries) Due() time.Time {
 	switch {
 	case len(t.ready) > 0:
 		return t.ready[0].due
@@ -153,7 +159,7 @@ func (t *Throttle) Due() time.Time {
 }
 
 // Flush emits the summaries that are due, or all.
-func (t *Throttle) Flush(now time.Time, everything bool, emit func(*filter.Event)) {
+func (t summaries) Flush(now time.Time, everything bool, emit func(*filter.Event)) {
 	t.tell(&t.ready, emit)
 	n := 0
 	for n < len(t.pending) && (everything || !t.pending[n].due.After(now)) {

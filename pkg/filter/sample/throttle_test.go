@@ -15,6 +15,7 @@ const base = 1_700_000_000
 
 type fixture struct {
 	*Throttle
+	filter.Joiner
 	clock   time.Time
 	emitted []*filter.Event
 }
@@ -32,6 +33,7 @@ func throttle(t *testing.T, cfg ThrottleConfig) *fixture {
 	if f.Throttle, err = NewThrottle(cfg, func() time.Time { return f.clock }); err != nil {
 		t.Fatal(err)
 	}
+	f.Joiner = f.Summaries()
 	return f
 }
 
@@ -236,7 +238,7 @@ func TestThrottleInRules(t *testing.T) {
 	f := throttle(t, ThrottleConfig{Rate: 10})
 	rules := filter.NewRules("es", []filter.Route{{
 		Match: func(string, string) bool { return true }, Outputs: []string{"es"},
-		Steps: []filter.Stage{{Kind: "throttle", Step: f}, {Kind: "throttle_summary", Joiner: f}},
+		Steps: []filter.Stage{{Kind: "throttle", Step: f.Throttle}, {Kind: "throttle_summary", Joiner: f.Summaries()}},
 	}}, false)
 	var out sink
 	for i := range 25 {
