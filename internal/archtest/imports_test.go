@@ -162,7 +162,7 @@ func TestCheck(t *testing.T) {
 		{"pkg/forward", module + "/pkg/buffer", "a part knows shared values only"},
 		{"pkg/status", module + "/pkg/delivery", "a part knows shared values only"},
 		{"pkg/delivery", module + "/pkg/outputs", ""},
-		{"pkg/delivery", module + "/pkg/outputs/file", "what an output is"},
+		{"pkg/delivery", module + "/pkg/outputs/file", "what outputs and steps are"},
 		{"pkg/outputs/file", module + "/pkg/outputs", ""},
 		{"pkg/outputs/file", module + "/pkg/outputs/stdout", "not other outputs"},
 		{"pkg/config", module + "/pkg/outputs/file", ""},

@@ -6,6 +6,7 @@ import (
 	"io"
 	"reflect"
 	"slices"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -13,9 +14,12 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/filter"
 	"github.com/seed-afc6a195/aggregator/pkg/filter/expression"
 	"github.com/seed-afc6a195/aggregator/pkg/filter/grep"
+	"github.com/seed-afc6a195/aggregator/pkg/filter/lookup"
 	"github.com/seed-afc6a195/aggregator/pkg/filter/modify"
+	"github.com/seed-afc6a195/aggregator/pkg/filter/multiline"
 	"github.com/seed-afc6a195/aggregator/pkg/filter/parse"
 	"github.com/seed-afc6a195/aggregator/pkg/filter/redact"
+	"github.com/seed-afc6a195/aggregator/pkg/filter/sample"
 	"github.com/seed-afc6a195/aggregator/pkg/route"
 )
 
@@ -117,12 +121,20 @@ func newStep(settings any, log zerolog.Logger) (step filter.Step, joiner filter.
 		step, err = modify.NewDedot(*c)
 	case *redact.Config:
 		step, err = redact.New(*c)
+	case *sample.Config:
+		step, err = sample.New(*c)
+	case *sample.ThrottleConfig:
+		joiner, err = sample.NewThrottle(*c, time.Now)
+	case *multiline.Config:
+		joiner, err = multiline.New(*c)
+	case *lookup.Config:
+		step, err = lookup.New(*c, log)
 	case *expression.Config:
 		step, err = expression.New(*c)
 	default:
 		err = fmt.Errorf("steps of %T can't be made", settings)
 	}
-	return step, nil, err
+	return step, joiner, err
 }
 
 // sameRules says whether events go the same ways in both.

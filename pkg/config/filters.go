@@ -9,20 +9,27 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/filter"
 	"github.com/seed-afc6a195/aggregator/pkg/filter/expression"
 	"github.com/seed-afc6a195/aggregator/pkg/filter/grep"
+	"github.com/seed-afc6a195/aggregator/pkg/filter/lookup"
 	"github.com/seed-afc6a195/aggregator/pkg/filter/modify"
+	"github.com/seed-afc6a195/aggregator/pkg/filter/multiline"
 	"github.com/seed-afc6a195/aggregator/pkg/filter/parse"
 	"github.com/seed-afc6a195/aggregator/pkg/filter/redact"
+	"github.com/seed-afc6a195/aggregator/pkg/filter/sample"
 )
 
 // FilterStep is one step of a filter: exactly one of its keys, and perhaps when.
 type FilterStep struct {
-	Parse  *parse.Config       `yaml:"parse" help:"read structure out of a field"`
-	Grep   *grep.Config        `yaml:"grep" help:"keep or drop events"`
-	Modify *modify.Config      `yaml:"modify" help:"set, rename, remove and convert fields"`
-	Dedot  *modify.DedotConfig `yaml:"dedot" help:"replace dots in the names of fields"`
-	Redact *redact.Config      `yaml:"redact" help:"mask secrets and personal data"`
-	Expr   *expression.Config  `yaml:"expr" help:"drop events or set fields by an expression"`
-	When   string              `yaml:"when" help:"an expression: the step is only for events for which it is true"`
+	Parse     *parse.Config          `yaml:"parse" help:"read structure out of a field"`
+	Grep      *grep.Config           `yaml:"grep" help:"keep or drop events"`
+	Modify    *modify.Config         `yaml:"modify" help:"set, rename, remove and convert fields"`
+	Dedot     *modify.DedotConfig    `yaml:"dedot" help:"replace dots in the names of fields"`
+	Redact    *redact.Config         `yaml:"redact" help:"mask secrets and personal data"`
+	Sample    *sample.Config         `yaml:"sample" help:"keep a share of the events"`
+	Throttle  *sample.ThrottleConfig `yaml:"throttle" help:"keep so many events a second"`
+	Multiline *multiline.Config      `yaml:"multiline" help:"join lines that belong together, such as stack traces"`
+	Lookup    *lookup.Config         `yaml:"lookup" help:"add fields from a table in a file"`
+	Expr      *expression.Config     `yaml:"expr" help:"drop events or set fields by an expression"`
+	When      string                 `yaml:"when" help:"an expression: the step is only for events for which it is true"`
 }
 
 // Step returns the step's settings, a pointer to a Config, and the key that they were given under.
@@ -48,6 +55,10 @@ func (s *FilterStep) kinds() []stepKind {
 		{"modify", s.Modify != nil, s.Modify},
 		{"dedot", s.Dedot != nil, s.Dedot},
 		{"redact", s.Redact != nil, s.Redact},
+		{"sample", s.Sample != nil, s.Sample},
+		{"throttle", s.Throttle != nil, s.Throttle},
+		{"multiline", s.Multiline != nil, s.Multiline},
+		{"lookup", s.Lookup != nil, s.Lookup},
 		{"expr", s.Expr != nil, s.Expr},
 	}
 }

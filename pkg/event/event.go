@@ -36,6 +36,7 @@ type Chunk struct {
 	Events   int
 	Entries  []byte
 	Parts    []Part // what the chunk was made of, in order; their Events add up to Chunk.Events
+	Returned bool   // dead letters that somebody sends again to this output, whatever the routes say
 }
 
 // Part is the piece of a chunk that came in one message of an agent. Event ids are made of it.

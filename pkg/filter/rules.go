@@ -157,6 +157,16 @@ func (r *Rules) makePlan(cluster, tag string) *plan {
 	return p
 }
 
+// stages returns the steps of the first route to the output: for events that somebody sends there.
+func (p *plan) stages() []*stage {
+	for _, rt := range p.routes {
+		if rt.here {
+			return rt.stages
+		}
+	}
+	return nil
+}
+
 // Process finds the route that brings e to the output, if any, and runs its steps. Every origin of
 // e is told to out, now or later.
 func (r *Rules) Process(e *Event, now time.Time, out Sink) {
@@ -164,6 +174,10 @@ func (r *Rules) Process(e *Event, now time.Time, out Sink) {
 	p := r.plan(e.Chunk.Cluster, e.Chunk.Tag)
 	if p.plain {
 		out.Emit(e)
+		return
+	}
+	if e.Chunk.Returned {
+		r.run(p.stages(), e)
 		return
 	}
 	taken := false
