@@ -190,7 +190,7 @@ func TestDeadUsage(t *testing.T) {
 		{[]string{"list", "--status", "ftp://x"}, 2, "--status: must be a URL"},
 		{[]string{"list", "--token", "a", "--token-file", "b"}, 2, "give one of them"},
 		{[]string{"list", "--token-file", "nowhere"}, 2, "--token-file"},
-		{[]string{"list", "--status", "http://u:s3cr3t@127.0.0.1:1"}, 1, "ask the status endpoint http://127.0.0.1:1"},
+		{[]string{"list", "--status", "http://u:s3cr3t@127.0.0.1:1"}, 1, "ask the status endpoint http://127.0.0.1:1: dial tcp 127.0.0.1:1: connect: connection refused: no server listens there"},
 		{[]string{"list", "--data-dir", t.TempDir()}, 1, "no data directory"},
 	} {
 		code, _, errOut := runDead(t, tc.args...)
