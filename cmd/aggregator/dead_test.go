@@ -41,8 +41,10 @@ func deadDir(t *testing.T) string {
 	}
 	id := func(n int) string { return fmt.Sprint(strings.Repeat("A", 22), "-", n) }
 	for _, l := range []buffer.Letter{
-		{Cluster: "seoul", Tag: "kube.web", Output: "es", Status: 400, Reason: "rejected", Attempts: 1, Events: 1, EventID: id(1), Entry: record("one"),
-			Detail: "document_parsing_exception: failed to parse field [n] of type [long] in document with id 'AAAA': " + strings.Repeat("very ", 20) + "long"},
+		{
+			Cluster: "seoul", Tag: "kube.web", Output: "es", Status: 400, Reason: "rejected", Attempts: 1, Events: 1, EventID: id(1), Entry: record("one"),
+			Detail: "document_parsing_exception: failed to parse field [n] of type [long] in document with id 'AAAA': " + strings.Repeat("very ", 20) + "long",
+		},
 		{Cluster: "seoul", Tag: "kube." + strings.Repeat("x", 60), Output: "es", Status: 413, Reason: "too_large", Attempts: 12, Events: 1, EventID: id(2), Entry: record("two")},
 		{Cluster: "osaka", Tag: "host\x1b[31m", Reason: "unrouted", Events: 2, Entry: append(record("a"), record("b<>&")...)},
 		{Cluster: "osaka", Tag: "t", Reason: "invalid_entry", Detail: "line\n\x1b[2Jtwo", Events: 1, Entry: []byte{0xc1, 1, 2}},
