@@ -67,13 +67,13 @@ func table() []row {
 // third says where a dependency may show, so that it can be replaced.
 func third() map[string][]string {
 	return map[string][]string{
-		"go.etcd.io/bbolt":                    {"pkg/buffer"},
-		"github.com/prometheus/client_golang": {"pkg/status"},
-		"github.com/spf13/cobra":              {"cmd/*"},
-		"github.com/elastic/go-elasticsearch/v8": {"pkg/outputs/elasticsearch"},
+		"go.etcd.io/bbolt":                           {"pkg/buffer"},
+		"github.com/prometheus/client_golang":        {"pkg/status"},
+		"github.com/spf13/cobra":                     {"cmd/*"},
+		"github.com/elastic/go-elasticsearch/v8":     {"pkg/outputs/elasticsearch"},
 		"github.com/elastic/elastic-transport-go/v8": {"pkg/outputs/elasticsearch"},
-		"github.com/aws/aws-sdk-go-v2": {"pkg/outputs/awsclient", "pkg/outputs/firehose", "pkg/outputs/kinesis", "pkg/outputs/cloudwatch", "pkg/outputs/s3"},
-		"go.yaml.in/yaml/v3":                  {"pkg/config", "pkg/config/setting"},
+		"github.com/aws/aws-sdk-go-v2":               {"pkg/outputs/awsclient", "pkg/outputs/firehose", "pkg/outputs/kinesis", "pkg/outputs/cloudwatch", "pkg/outputs/s3"},
+		"go.yaml.in/yaml/v3":                         {"pkg/config", "pkg/config/setting"},
 	}
 }
 
