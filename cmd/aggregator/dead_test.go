@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -99,7 +100,7 @@ func runDead(t *testing.T, args ...string) (code int, out, errOut string) {
 func TestDeadGolden(t *testing.T) {
 	dir := deadDir(t)
 	const first = 1772352000000000 // deadBegin in microseconds
-	minute := func(n int64) string { return fmt.Sprint(first + n*60_000_000) }
+	minute := func(n int64) string { return strconv.FormatInt(first+n*60_000_000, 10) }
 	for name, args := range map[string][]string{
 		"summary":      nil,
 		"summary-json": {"--json", "--output", "es"},
