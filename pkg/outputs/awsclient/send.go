@@ -143,10 +143,8 @@ func (d *delivery) whole(err error) (f *failure, wish time.Duration) {
 	if unknown {
 		d.s.doubtful.Add(uint64(d.c.contained()))
 	}
-	var keys *credentialsError
-	var api smithy.APIError
-	if f.reason == outputs.ReasonNetwork || errors.As(err, &keys) || errors.As(err, &api) && badKeys(api.ErrorCode()) {
-		d.ended = f // it would be the same for every stream
+	if f.reason != outputs.ReasonServer && Everywhere(err) {
+		d.ended = f
 	}
 	return f, wish
 }
