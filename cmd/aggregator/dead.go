@@ -11,6 +11,7 @@ import (
 	"os"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -166,7 +167,7 @@ route wanted are routed again. What is refused again becomes a new dead letter.`
 			if f.dataDir != "" && f.config == "" {
 				return usageError{errors.New("retry with --data-dir needs -c too: the configuration says which outputs there are")}
 			}
-			return f.change(cmd, "send again", "put %s back into the queue", func(ctx context.Context, s app.DeadStore, progress func(app.DeadResult)) (app.DeadResult, error) {
+			return f.change(cmd, "send %s again", "put %s back into the queue", func(ctx context.Context, s app.DeadStore, progress func(app.DeadResult)) (app.DeadResult, error) {
 				return s.Retry(ctx, f.filter, f.to, progress)
 			})
 		},
@@ -181,7 +182,7 @@ func (f *deadFlags) purgeCommand() *cobra.Command {
 		Use: "purge", Short: "Delete dead letters for good", Args: noArgs,
 		Long: "Deletes dead letters. Their events are lost then.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return f.change(cmd, "delete for good", "deleted %s", func(ctx context.Context, s app.DeadStore, progress func(app.DeadResult)) (app.DeadResult, error) {
+			return f.change(cmd, "delete %s for good", "deleted %s", func(ctx context.Context, s app.DeadStore, progress func(app.DeadResult)) (app.DeadResult, error) {
 				return s.Purge(ctx, f.filter, progress)
 			})
 		},
@@ -210,7 +211,10 @@ func (f *deadFlags) with(cmd *cobra.Command, do func(app.DeadStore) error) (err 
 		if err != nil {
 			return err
 		}
-		return asUsage(do(client))
+		if err = do(client); errors.Is(err, syscall.ECONNREFUSED) {
+			err = fmt.Errorf("%w: no server listens there; -c or --status say where it does, --data-dir opens the directory of one that is stopped", err)
+		}
+		return asUsage(err)
 	}
 	if cfg == nil {
 		if cfg, err = config.Defaults(config.Options{}); err != nil {
@@ -304,7 +308,7 @@ func reachable(address string) string {
 	return address
 }
 
-// change asks, if need be, and then does what changes letters.
+// change asks, if need be, and then does what changes letters. what and did are formats of what that is and was.
 func (f *deadFlags) change(cmd *cobra.Command, what, did string,
 	do func(context.Context, app.DeadStore, func(app.DeadResult)) (app.DeadResult, error),
 ) error {
@@ -351,7 +355,7 @@ func (f *deadFlags) ask(cmd *cobra.Command, total app.DeadSummary, what string) 
 	if err := f.writeSummary(cmd.ErrOrStderr(), total); err != nil {
 		return false, err
 	}
-	cmd.PrintErrf("%s these %s? [y/N] ", capital(what), plural(total.Letters, "dead letter"))
+	cmd.PrintErrf("%s? [y/N] ", capital(fmt.Sprintf(what, "these "+plural(total.Letters, "dead letter"))))
 	answer, _ := bufio.NewReader(cmd.InOrStdin()).ReadString('\n') // without an answer: no
 	switch strings.ToLower(strings.TrimSpace(answer)) {
 	case "y", "yes":

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -41,8 +42,10 @@ func deadDir(t *testing.T) string {
 	}
 	id := func(n int) string { return fmt.Sprint(strings.Repeat("A", 22), "-", n) }
 	for _, l := range []buffer.Letter{
-		{Cluster: "seoul", Tag: "kube.web", Output: "es", Status: 400, Reason: "rejected", Attempts: 1, Events: 1, EventID: id(1), Entry: record("one"),
-			Detail: "document_parsing_exception: failed to parse field [n] of type [long] in document with id 'AAAA': " + strings.Repeat("very ", 20) + "long"},
+		{
+			Cluster: "seoul", Tag: "kube.web", Output: "es", Status: 400, Reason: "rejected", Attempts: 1, Events: 1, EventID: id(1), Entry: record("one"),
+			Detail: "document_parsing_exception: failed to parse field [n] of type [long] in document with id 'AAAA': " + strings.Repeat("very ", 20) + "long",
+		},
 		{Cluster: "seoul", Tag: "kube." + strings.Repeat("x", 60), Output: "es", Status: 413, Reason: "too_large", Attempts: 12, Events: 1, EventID: id(2), Entry: record("two")},
 		{Cluster: "osaka", Tag: "host\x1b[31m", Reason: "unrouted", Events: 2, Entry: append(record("a"), record("b<>&")...)},
 		{Cluster: "osaka", Tag: "t", Reason: "invalid_entry", Detail: "line\n\x1b[2Jtwo", Events: 1, Entry: []byte{0xc1, 1, 2}},
@@ -97,7 +100,7 @@ func runDead(t *testing.T, args ...string) (code int, out, errOut string) {
 func TestDeadGolden(t *testing.T) {
 	dir := deadDir(t)
 	const first = 1772352000000000 // deadBegin in microseconds
-	minute := func(n int64) string { return fmt.Sprint(first + n*60_000_000) }
+	minute := func(n int64) string { return strconv.FormatInt(first+n*60_000_000, 10) }
 	for name, args := range map[string][]string{
 		"summary":      nil,
 		"summary-json": {"--json", "--output", "es"},
@@ -190,7 +193,7 @@ func TestDeadUsage(t *testing.T) {
 		{[]string{"list", "--status", "ftp://x"}, 2, "--status: must be a URL"},
 		{[]string{"list", "--token", "a", "--token-file", "b"}, 2, "give one of them"},
 		{[]string{"list", "--token-file", "nowhere"}, 2, "--token-file"},
-		{[]string{"list", "--status", "http://u:s3cr3t@127.0.0.1:1"}, 1, "ask the status endpoint http://127.0.0.1:1"},
+		{[]string{"list", "--status", "http://u:s3cr3t@127.0.0.1:1"}, 1, "ask the status endpoint http://127.0.0.1:1: dial tcp 127.0.0.1:1: connect: connection refused: no server listens there"},
 		{[]string{"list", "--data-dir", t.TempDir()}, 1, "no data directory"},
 	} {
 		code, _, errOut := runDead(t, tc.args...)

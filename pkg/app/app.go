@@ -17,7 +17,6 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/cluster"
 	"github.com/seed-afc6a195/aggregator/pkg/config"
-	"github.com/seed-afc6a195/aggregator/pkg/delivery"
 	"github.com/seed-afc6a195/aggregator/pkg/forward"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs/awsclient"
 	"github.com/seed-afc6a195/aggregator/pkg/route"
@@ -70,7 +69,7 @@ type App struct {
 	cfg     *config.Config // in force
 	state   status.ConfigState
 	outputs map[string]*output
-	retired map[string]*delivery.Loop // of outputs that are not configured any more
+	retired map[string]past // outputs that are not configured any more
 }
 
 // New opens the queue and the outputs and binds all addresses. After an error nothing stays open.
@@ -80,7 +79,7 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *App, err error)
 	}
 	a := &App{
 		initial: cfg, cfg: cfg, opts: o, started: o.Now(), tried: o.ConfigHash,
-		outputs: map[string]*output{}, retired: map[string]*delivery.Loop{}, credentials: awsclient.NewCredentials(),
+		outputs: map[string]*output{}, retired: map[string]past{}, credentials: awsclient.NewCredentials(),
 	}
 	a.state = status.ConfigState{Source: o.ConfigSource, Hash: o.ConfigHash, LoadedAt: a.started, Warnings: slices.Clone(cfg.Warnings), Restart: []string{}}
 	defer func() {
@@ -181,7 +180,7 @@ func MemoryLimit(cfg *config.Config) int64 {
 	limit := ingestBudget(cfg) + spareMemory + baseMemory
 	for _, out := range cfg.Outputs {
 		common := commonOf(out)
-		limit += int64(common.Workers+1) * int64(common.Batch.MaxBytes)
+		limit += int64(2*common.Workers+1) * int64(common.Batch.MaxBytes) // batches, and what each worker makes of one
 	}
 	return limit
 }

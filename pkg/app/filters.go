@@ -103,6 +103,9 @@ func (r *Rules) stages(cfg *config.Config, filters []string, log zerolog.Logger)
 				}
 			}
 			all = append(all, s)
+			if t, ok := s.Step.(*sample.Throttle); ok {
+				all = append(all, filter.Stage{Filter: name, Index: i, Kind: "throttle_summary", Joiner: t.Summaries()})
+			}
 		}
 	}
 	return all, nil
@@ -124,7 +127,7 @@ func newStep(settings any, log zerolog.Logger) (step filter.Step, joiner filter.
 	case *sample.Config:
 		step, err = sample.New(*c)
 	case *sample.ThrottleConfig:
-		joiner, err = sample.NewThrottle(*c, time.Now)
+		step, err = sample.NewThrottle(*c, time.Now)
 	case *multiline.Config:
 		joiner, err = multiline.New(*c)
 	case *lookup.Config:

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -9,6 +10,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/config"
 	"github.com/seed-afc6a195/aggregator/pkg/delivery"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 )
 
 // output is a destination and the loop that serves it.
@@ -16,9 +18,16 @@ type output struct {
 	*sender
 	name     string
 	settings config.Output
+	before   outputs.Report // counters of earlier outputs of that name
 	loop     *delivery.Loop
 	stop     context.CancelFunc
 	done     chan struct{} // closed when the loop has ended
+}
+
+// past is what stays of an output that is not configured any more.
+type past struct {
+	loop   *delivery.Loop
+	report outputs.Report
 }
 
 // newOutput makes an output that does nothing until launch.
@@ -38,9 +47,11 @@ func (a *App) launch(out *output) {
 	source := a.queue.Source(out.name)
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	was := a.retired[out.name]
+	out.before = was.report
 	out.loop = delivery.New(delivery.Options{
 		Name: out.name, Source: source, Output: out.Output, DeadLetters: graveyard{a.queue.DeadLetters()},
-		Common: out.common, Grace: drainTimeout, Log: a.opts.Log, Previous: a.retired[out.name],
+		Common: out.common, Grace: drainTimeout, Log: a.opts.Log, Previous: was.loop,
 	})
 	delete(a.retired, out.name)
 	a.outputs[out.name] = out
@@ -63,7 +74,28 @@ func (a *App) retire(out *output) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	delete(a.outputs, out.name)
-	a.retired[out.name] = out.loop
+	a.retired[out.name] = past{out.loop, out.report()}
+}
+
+// report returns what the destination tells of itself; its counters go on where those of an earlier output of that name
+// ended.
+func (out *output) report() outputs.Report {
+	var r outputs.Report
+	if reporter, ok := out.Output.(outputs.Reporter); ok {
+		r = reporter.Report()
+	}
+	b := &out.before
+	r.PossibleDuplicates += b.PossibleDuplicates
+	r.FailureStore += b.FailureStore
+	r.Redirected += b.Redirected
+	r.Truncated += b.Truncated
+	for i := range r.Paces {
+		p := &r.Paces[i]
+		if at, found := slices.BinarySearchFunc(b.Paces, p.Stream, func(p outputs.Pace, name string) int { return cmp.Compare(p.Stream, name) }); found {
+			p.Throttled += b.Paces[at].Throttled
+		}
+	}
+	return r
 }
 
 // steer pauses or resumes an output, or forgets what waits for one that is not configured.

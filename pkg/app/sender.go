@@ -69,7 +69,7 @@ func newSender(name string, cfg *config.Config, in surroundings) (*sender, error
 	case *cloudwatch.Config:
 		s.Output, err = cloudwatch.New(*c, cloudwatch.Options{Name: name, Log: log, Credentials: in.credentials, Now: in.now})
 	case *s3.Config:
-		state := filepath.Join(in.stateDir, "s3-"+name+".json")
+		state := filepath.Join(in.stateDir, "s3-"+name+".log")
 		s.Output, err = s3.New(*c, s3.Options{Name: name, Log: log, Credentials: in.credentials, StateFile: state})
 	default:
 		return nil, fmt.Errorf("outputs of type %s can't be made", s.common.Type)

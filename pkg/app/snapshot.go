@@ -139,17 +139,15 @@ func (a *App) outputStates(waits []buffer.Wait) []status.Output {
 			s.DeliveredBytes += c.Bytes
 		}
 		s.State = outputState(&s, st)
-		if r, ok := out.Output.(outputs.Reporter); ok {
-			s.Destination = destination(r.Report())
-		}
+		s.Destination = destination(out.report())
 		all = append(all, s)
 		delete(byOutput, out.name)
 	}
 	for _, name := range slices.Sorted(maps.Keys(byOutput)) {
 		s := status.Output{Name: name, State: status.StateUnconfigured}
 		var done []delivery.ClusterStats
-		if loop := retired[name]; loop != nil {
-			done = loop.Stats().Clusters
+		if was, known := retired[name]; known {
+			done = was.loop.Stats().Clusters
 		}
 		s.Clusters, s.Lag = outputClusters(byOutput[name], done, now)
 		all = append(all, s)
@@ -172,7 +170,7 @@ func destination(r outputs.Report) status.Destination {
 }
 
 // loops returns the running outputs, ascending by name, and the loops of those that are not configured any more.
-func (a *App) loops() (current []*output, retired map[string]*delivery.Loop) {
+func (a *App) loops() (current []*output, retired map[string]past) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, name := range slices.Sorted(maps.Keys(a.outputs)) {

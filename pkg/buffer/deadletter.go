@@ -35,6 +35,7 @@ type DeadLetters struct {
 	mu      sync.Mutex // guards what follows, and the files
 	files   []*deadFile
 	db      *bbolt.DB // of the last file; nil: the next letters begin a new one
+	known   known
 	closed  bool
 	evicted int64 // events
 	retried int64 // events
@@ -79,7 +80,7 @@ const (
 )
 
 func openDeadLetters(dir string, cfg DeadLettersConfig, log zerolog.Logger, now func() time.Time) (*DeadLetters, error) {
-	d := &DeadLetters{dir: dir, log: log, now: now}
+	d := &DeadLetters{dir: dir, log: log, now: now, known: newKnown()}
 	d.bound(cfg)
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return nil, fmt.Errorf("make directory of dead letters: %w", err)
@@ -185,7 +186,8 @@ func (d *DeadLetters) view(f *deadFile, fn func(*bbolt.Tx) error) error {
 }
 
 // Add stores the letters and returns nil once they are on disk, in one transaction with those of
-// other callers. It sets neither their IDs nor their times where these are given.
+// other callers. It sets neither their IDs nor their times where these are given. An event that is a
+// letter of its output already stays the letter that it is, as far as that is known.
 func (d *DeadLetters) Add(_ context.Context, letters []Letter) error { return d.add(letters) }
 
 func (d *DeadLetters) add(letters []Letter) error {
@@ -219,6 +221,17 @@ func (d *DeadLetters) store(all []*burial) error {
 	}
 	d.evict()
 	now := d.now()
+	var fresh []Letter
+	for _, burial := range all {
+		for i := range burial.letters {
+			if !d.known.has(&burial.letters[i]) {
+				fresh = append(fresh, burial.letters[i])
+			}
+		}
+	}
+	if len(fresh) == 0 {
+		return nil
+	}
 	// Numbers follow the clock, so that they ascend even if all files are gone.
 	id := uint64(now.UnixMicro())
 	if n := len(d.files); n > 0 {
@@ -233,18 +246,17 @@ func (d *DeadLetters) store(all []*burial) error {
 		return d.db.Update(func(tx *bbolt.Tx) error {
 			b := tx.Bucket([]byte(lettersBucket))
 			b.FillPercent = 1
-			for _, burial := range all {
-				for _, l := range burial.letters {
-					l.ID = id
-					id++
-					if l.Time.IsZero() {
-						l.Time = now
-					}
-					if err := b.Put(letterKey(l.ID), encodeLetter(&l)); err != nil {
-						return err
-					}
-					next.add(&l)
+			for i := range fresh {
+				l := &fresh[i]
+				l.ID = id
+				id++
+				if l.Time.IsZero() {
+					l.Time = now
 				}
+				if err := b.Put(letterKey(l.ID), encodeLetter(l)); err != nil {
+					return err
+				}
+				next.add(l)
 			}
 			return tx.Bucket([]byte(summaryBucket)).Put([]byte(summaryBucket), next.encode())
 		})
@@ -254,6 +266,9 @@ func (d *DeadLetters) store(all []*burial) error {
 		return errors.Join(err, d.end())
 	}
 	*f = *next
+	for i := range fresh {
+		d.known.add(&fresh[i])
+	}
 	if st, err := os.Stat(f.path); err == nil {
 		f.disk = allocated(st)
 	}
@@ -363,6 +378,7 @@ func (d *DeadLetters) discard(f *deadFile) bool {
 		return false
 	}
 	d.files = slices.DeleteFunc(d.files, func(o *deadFile) bool { return o == f })
+	d.known.forgetFile(f)
 	return true
 }
 

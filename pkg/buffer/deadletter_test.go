@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -26,6 +27,53 @@ func openDeadForTest(t *testing.T, dir string, cfg DeadLettersConfig, c *clock) 
 		}
 	})
 	return d
+}
+
+// An event that is refused again after a crash is one letter, unless that one is gone.
+func TestKnownLetters(t *testing.T) {
+	dir, clock, ctx := t.TempDir(), newClock(), t.Context()
+	d := openDeadForTest(t, dir, DeadLettersConfig{}, clock)
+	letters := []Letter{
+		{Output: "es", EventID: "a-1", Events: 1, Entry: []byte{1}},
+		{Output: "up", EventID: "a-1", Events: 1, Entry: []byte{1}}, // another output's
+		{Output: "es", EventID: "a-1", Events: 1, Entry: []byte{2}}, // another event under a chunk id that was used again
+		{Output: "es", Events: 1, Entry: []byte{1}},
+	}
+	count := func(want int) (ids []uint64) {
+		t.Helper()
+		if err := d.Add(ctx, letters); err != nil {
+			t.Fatal(err)
+		}
+		all, err := d.List(ctx, Filter{}, 0, 100)
+		if err != nil || len(all) != want {
+			t.Fatalf("%d letters, want %d: %v", len(all), want, err)
+		}
+		return numbers(all)
+	}
+	count(4)
+	count(5) // nothing tells what has no id
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	d = openDeadForTest(t, dir, DeadLettersConfig{}, clock)
+	d.recall()
+	ids := count(6)
+	if _, err := d.Delete(ctx, ids[0]); err != nil {
+		t.Fatal(err)
+	}
+	ids = count(7) // one is back, and one more has no id
+	d.forget(ids[:1])
+	count(9)
+	if _, err := d.Purge(ctx, Filter{}, func(DeadCount) {}); err != nil {
+		t.Fatal(err)
+	}
+	count(4)
+	for i := range 4 * maxKnown {
+		d.known.add(&Letter{ID: uint64(i), EventID: strconv.Itoa(i)})
+	}
+	if n := len(d.known.young.numbers) + len(d.known.old.numbers); n < maxKnown || n > 2*maxKnown {
+		t.Errorf("%d letters are remembered", n)
+	}
 }
 
 func TestDeadLetters(t *testing.T) {

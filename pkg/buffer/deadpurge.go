@@ -158,5 +158,8 @@ func (d *DeadLetters) deleteIn(f *deadFile, ids []uint64) (gone DeadCount, err e
 	}
 	gone.Letters = int64(f.letters - next.letters)
 	*f = *next
+	for _, id := range ids {
+		d.known.forget(id)
+	}
 	return gone, nil
 }

@@ -215,6 +215,7 @@ func (p *portion) store(ctx context.Context) (done DeadCount, err error) {
 			b.addLetters(c.message, c.entries, c.parts)
 			letters = append(letters, c.letters...)
 		}
+		s.dead.forget(letters)
 		if err := b.Commit(ctx); err != nil {
 			// After a failed write it may be stored nevertheless: then the note stays for the next start.
 			if !errors.Is(err, ErrFull) && !errors.Is(err, ErrClosed) && ctx.Err() == nil {

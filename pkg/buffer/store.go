@@ -124,6 +124,9 @@ func Open(cfg Config, o Options) (_ *Store, err error) {
 		return nil, errors.Join(err, s.dead.Close())
 	}
 	s.settleRetry()
+	if s.pending > 0 && !s.dead.noted {
+		s.dead.recall()
+	}
 	s.commit.next = s.next
 	if s.commit.limits, err = newLimits(s); err != nil {
 		return nil, errors.Join(err, s.keep.state.close(), s.dead.Close())

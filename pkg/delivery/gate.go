@@ -23,9 +23,9 @@ type gate struct {
 type verdict int
 
 const (
-	unknown   verdict = iota // it failed for another reason
+	unknown   verdict = iota // it failed for another reason, or a few events of many were throttled
 	taken                    // the destination took at least a part, and throttled nothing
-	throttled                // it throttled at least one event
+	throttled                // it throttled a good part of the events
 )
 
 func newGate(workers int) *gate { return &gate{max: workers, limit: workers} }

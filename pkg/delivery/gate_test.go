@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/seed-afc6a195/aggregator/pkg/event"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 )
 
 func TestGateAdapts(t *testing.T) {
@@ -101,6 +102,33 @@ func TestGateForsaken(t *testing.T) {
 	g.forsake(turn)
 	if _, ok := g.enter(t.Context()); !ok {
 		t.Fatal("the place is gone")
+	}
+}
+
+// What a send says of the destination as a whole.
+func TestJudge(t *testing.T) {
+	failed := func(n int, r outputs.Reason) (all []outputs.Failure) {
+		for i := range n {
+			all = append(all, outputs.Failure{Index: i, Reason: r})
+		}
+		return all
+	}
+	for _, tc := range []struct {
+		name string
+		se   outputs.SendError
+		want verdict
+	}{
+		{"the request was throttled", outputs.SendError{Reason: outputs.ReasonThrottled}, throttled},
+		{"the request failed", outputs.SendError{Reason: outputs.ReasonServer}, unknown},
+		{"all events were throttled", outputs.SendError{Failed: failed(100, outputs.ReasonThrottled)}, throttled},
+		{"a tenth was", outputs.SendError{Failed: failed(10, outputs.ReasonThrottled)}, throttled},
+		{"a few were", outputs.SendError{Failed: failed(9, outputs.ReasonThrottled)}, unknown},
+		{"a few were refused", outputs.SendError{Failed: failed(9, outputs.ReasonRejected)}, taken},
+		{"all were refused", outputs.SendError{Failed: failed(100, outputs.ReasonRejected)}, unknown},
+	} {
+		if got := judge(&tc.se, 100); got != tc.want {
+			t.Errorf("%s: %v, want %v", tc.name, got, tc.want)
+		}
 	}
 }
 

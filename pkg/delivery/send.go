@@ -167,6 +167,10 @@ func paceOf(se *outputs.SendError) time.Duration {
 	return min(max(se.RetryAfter, time.Millisecond), maxRetryAfter)
 }
 
+// busyShare is which part of a send's events must be throttled, one in so many, for the destination to
+// have too many requests: fewer are one busy shard or stream among others.
+const busyShare = 10
+
 // judge tells the gate what became of a send.
 func judge(se *outputs.SendError, events int) verdict {
 	if len(se.Failed) == 0 {
@@ -175,12 +179,16 @@ func judge(se *outputs.SendError, events int) verdict {
 		}
 		return unknown
 	}
+	n := 0
 	for i := range se.Failed {
 		if se.Failed[i].Reason == outputs.ReasonThrottled {
-			return throttled
+			n++
 		}
 	}
-	if len(se.Failed) < events {
+	switch {
+	case n*busyShare >= events:
+		return throttled
+	case n == 0 && len(se.Failed) < events:
 		return taken
 	}
 	return unknown

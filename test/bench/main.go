@@ -118,7 +118,7 @@ log: {format: json}
 `
 
 // profileLength is how much of a scenario is profiled, from its start on.
-const profileLength = 3 * time.Second
+const profileLength = 4 * time.Second
 
 // measure runs a server of its own in dir, sends it events, waits until all are delivered, and stops it.
 func measure(ctx context.Context, binary, dir string, s scenario, events int) (r result, err error) {

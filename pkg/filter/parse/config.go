@@ -73,10 +73,13 @@ func (c *Config) Check(r *setting.Report) {
 	if len(r.Problems) > 0 {
 		return
 	}
-	if _, _, err := New(*c); err != nil {
-		wrong := &settingError{err: err}
-		errors.As(err, &wrong)
-		r.Add(wrong.key, "see the examples in the documentation", "%v", wrong.err)
+	_, err := newParser(*c)
+	if all, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // newParser's own join
+		for _, err := range all.Unwrap() {
+			wrong := &settingError{err: err}
+			errors.As(err, &wrong)
+			r.Add(wrong.key, "see the examples in the documentation", "%v", wrong.err)
+		}
 	}
 }
 

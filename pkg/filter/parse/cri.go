@@ -72,7 +72,6 @@ const (
 type joiner struct {
 	*parser
 	limits  Join
-	key     *event.Template // nil: the pod and container
 	streams map[string]*list.Element
 	tags    map[string]int // how many of streams are of a cluster's tag
 	waiting list.List      // of *held, the one that waits longest first
@@ -100,15 +99,8 @@ func (h *held) bytes() int {
 	return heldBytes + h.lines*partBytes + len(h.event.Record) + len(h.message) + len(h.key)
 }
 
-func newJoiner(p *parser, limits Join) (*joiner, error) {
-	j := &joiner{parser: p, limits: limits, streams: map[string]*list.Element{}, tags: map[string]int{}}
-	if limits.Key != "" {
-		var err error
-		if j.key, err = event.ParseTemplate(limits.Key); err != nil {
-			return nil, &settingError{"join.key", err}
-		}
-	}
-	return j, nil
+func newJoiner(p *parser, limits Join) *joiner {
+	return &joiner{parser: p, limits: limits, streams: map[string]*list.Element{}, tags: map[string]int{}}
 }
 
 // Join parses ev and emits it, with what its stream held back for it; or holds it back, as a part.
@@ -222,8 +214,8 @@ func appendTag(dst []byte, ev *filter.Event) []byte {
 // appendStream appends what tells the stream of ev from others of its tag.
 func (j *joiner) appendStream(dst []byte, ev *filter.Event, stream []byte) []byte {
 	dst = append(dst, stream...)
-	if j.key != nil {
-		return ev.AppendTemplate(dst, j.key)
+	if j.joinKey != nil {
+		return ev.AppendTemplate(dst, j.joinKey)
 	}
 	pod, ok := ev.Get("kubernetes")
 	if !ok {

@@ -219,6 +219,20 @@ func TestJoinedRecord(t *testing.T) {
 	}
 }
 
+// What becomes a dead letter is emitted with the reason.
+func TestJoinDead(t *testing.T) {
+	_, joiner, err := New(with(func(c *Config) { c.Format = "cri"; c.OnError = "dead_letter" }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := newEvent(t, fieldsOf{"log": "bad"})
+	detail := ""
+	err = joiner.Join(e, received(), func(e *filter.Event) { detail = e.Detail })
+	if err == nil || detail != "parse: field log: "+string(errCRI) {
+		t.Errorf("error %v, detail %q", err, detail)
+	}
+}
+
 // FuzzCRI feeds lines to one joiner: each comes out once, whatever it is.
 func FuzzCRI(f *testing.F) {
 	f.Add("2016-10-06T00:17:09.669794202Z stdout P a\x002016-10-06T00:17:09.669794202Z stdout F b")

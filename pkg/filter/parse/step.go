@@ -1,7 +1,9 @@
 package parse
 
 import (
+	"errors"
 	"fmt"
+	"time"
 
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/filter"
@@ -22,6 +24,7 @@ type parser struct {
 	data     bool // other fields stay
 	received bool // the event's time stays
 	into     string
+	joinKey  *event.Template // nil: the pod and container
 
 	fields  fields
 	source  []byte              // the record that the event came with
@@ -84,48 +87,51 @@ func New(cfg Config) (filter.Step, filter.Joiner, error) {
 		return nil, nil, fmt.Errorf("parse: %w", err)
 	}
 	if cfg.Format == formatCRI && cfg.Join.Enabled {
-		j, err := newJoiner(p, cfg.Join)
-		if err != nil {
-			return nil, nil, fmt.Errorf("parse: %w", err)
-		}
-		return nil, j, nil
+		return nil, newJoiner(p, cfg.Join), nil
 	}
 	return p, nil, nil
 }
 
+// newParser returns the step without the joining, or all that is wrong with cfg: *settingErrors,
+// joined.
 func newParser(cfg Config) (*parser, error) {
 	p := &parser{onError: cfg.OnError, keep: cfg.Keep, data: cfg.ReserveData, received: cfg.ReserveTime, into: cfg.Into}
+	var wrong []error
+	note := func(key string, err error) {
+		if err != nil {
+			wrong = append(wrong, &settingError{key, err})
+		}
+	}
 	var err error
-	if p.field, err = filter.ParsePath(cfg.Field); err != nil {
-		return nil, &settingError{"field", err}
-	}
-	format, own, err := newFormat(cfg)
-	if err != nil {
-		return nil, err
-	}
-	p.format = format
+	p.field, err = filter.ParsePath(cfg.Field)
+	note("field", err)
 	zone, err := newZone(cfg.Time.Zone)
-	if err != nil {
-		return nil, &settingError{"time.zone", err}
+	if note("time.zone", err); err != nil {
+		zone, cfg.Time.Zone = time.UTC, ""
 	}
 	f := &p.fields
 	f.prefix, f.timeKey, f.keep = cfg.Prefix, cfg.Time.Key, cfg.Time.Keep
-	formats := cfg.Time.Format
-	f.strict = len(formats) > 0 || own != ""
-	if len(formats) == 0 {
-		formats = []string{own}
-	}
-	for _, format := range formats {
+	f.types, err = parseTypes(cfg.Types, zone)
+	note("types", err)
+	for _, format := range cfg.Time.Format {
 		l, err := newLayout(format, zone)
-		if err != nil {
-			return nil, &settingError{"time.format", err}
-		}
+		note("time.format", err)
 		f.layouts = append(f.layouts, l)
 	}
-	if f.types, err = parseTypes(cfg.Types, zone); err != nil {
-		return nil, &settingError{"types", err}
+	var own string
+	if p.format, own, err = newFormat(cfg); err != nil {
+		wrong = append(wrong, err)
+	} else if len(f.layouts) == 0 {
+		l, err := newLayout(own, zone)
+		note("time.format", err)
+		f.layouts = append(f.layouts, l)
 	}
-	return p, nil
+	if cfg.Join.Key != "" {
+		p.joinKey, err = event.ParseTemplate(cfg.Join.Key)
+		note("join.key", err)
+	}
+	f.strict = len(cfg.Time.Format) > 0 || own != ""
+	return p, errors.Join(wrong...)
 }
 
 // Apply replaces the text by what it says.

@@ -231,8 +231,12 @@ func TestClassify(t *testing.T) {
 			}
 		})
 	}
-	profile(t, "")("AKID1", "")
-	err := put(t.Context(), service(t, Config{Region: "eu-central-1", Endpoint: "http://127.0.0.1:1"}, Options{}))
+	profile(t, "http://127.0.0.1:1")("AKID1", "")
+	err := put(t.Context(), service(t, Config{Region: "eu-central-1", RoleARN: "arn:aws:iam::123456789012:role/a"}, Options{}))
+	if reason, _, _, _ := Classify(err); reason != outputs.ReasonAuth || !strings.HasSuffix(Describe(err), "connection refused") {
+		t.Errorf("%s, with an STS that can't be reached: %s", reason, Describe(err))
+	}
+	err = put(t.Context(), service(t, Config{Region: "eu-central-1", Endpoint: "http://127.0.0.1:1"}, Options{}))
 	if reason, _, unknown, _ := Classify(err); reason != outputs.ReasonNetwork || unknown || !strings.Contains(Describe(err), "refused") {
 		t.Errorf("%s, %v: %s", reason, unknown, Describe(err))
 	}

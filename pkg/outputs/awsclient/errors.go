@@ -11,6 +11,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
@@ -51,6 +52,15 @@ func Classify(err error) (reason outputs.Reason, status int, unknown bool, retry
 		return outputs.ReasonServer, status, false, retryAfter
 	}
 	return outputs.ReasonNetwork, status, wasSent(err), retryAfter // also a 200 that broke off
+}
+
+// Everywhere says whether the error of a call would be the same for whatever else the output sends: to other
+// streams, log groups, or objects.
+func Everywhere(err error) bool {
+	var keys *credentialsError
+	var api smithy.APIError
+	reason, _, _, _ := Classify(err)
+	return reason == outputs.ReasonNetwork || errors.As(err, &keys) || errors.As(err, &api) && badKeys(api.ErrorCode())
 }
 
 // wasSent says whether the request may have reached the service.
@@ -128,7 +138,9 @@ func Describe(err error) string {
 		text := call + "no credentials: " + Describe(keys.err) // of STS, where a role was to be assumed
 		var api smithy.APIError
 		var others *credentialsError
-		if !errors.As(keys.err, &api) && !errors.As(keys.err, &others) {
+		var op *smithy.OperationError
+		asked := errors.As(keys.err, &op) && op.Service() == sts.ServiceID
+		if !errors.As(keys.err, &api) && !errors.As(keys.err, &others) && !asked {
 			text += "; set them in the environment, a profile, IRSA, EKS pod identity or an instance profile"
 		}
 		return text
@@ -139,7 +151,7 @@ func Describe(err error) string {
 func describe(err error) string {
 	var api smithy.APIError
 	var response *smithyhttp.ResponseError
-	hasAnswer := errors.As(err, &response) && response.Response != nil
+	hasAnswer := errors.As(err, &response) && response.Response != nil && response.HTTPStatusCode() != 0
 	if errors.As(err, &api) {
 		text := api.ErrorCode()
 		if message := oneLine(api.ErrorMessage()); message != "" && message != text {

@@ -32,6 +32,10 @@ const (
 	growth     = 0.01 // of the measured rate, per second that is sent at full pace
 	faster     = 15.0 // seconds without throttling after which the growth doubles
 	mostGrowth = 0.25
+	much       = 0.5  // of the best rate: below, it is asked whether the rate is what is throttled
+	trial      = 3.0  // seconds for which a higher rate is tried then
+	pays       = 1.2  // times as much is accepted of it, at least, where the rate is not what is throttled…
+	more       = 2.0  // …and so many times that rate is tried next
 	deepest    = 16   // a rate goes down to this part of the one that was last accepted
 	manyCalls  = 20.0 // requests per second below which no throttle is for their number
 )
@@ -50,7 +54,8 @@ type rates [3]float64
 // Pace is the rate at which one stream takes records. There is no limit until the service throttles.
 // Then the rate is set to just below what the service has accepted since the throttle before that, which
 // is what its quota is filled with, and grows slowly from there, and faster the longer nothing is
-// throttled. Which of bytes and records the quota is about is not told, so both are scaled together
+// throttled. Where a service throttles whatever the rate, lowering it would not end before it is next to
+// nothing; so a rate far below the best one is tried against that. Which of bytes and records the quota is about is not told, so both are scaled together
 // in the mix that is sent; the number of requests only where there are many.
 //
 // Time is that of the caller, and must not go back. Safe for concurrent use.
@@ -67,6 +72,8 @@ type Pace struct {
 	before    rates   // while there is no limit: what was accepted in the second before since
 	smooth    float64 // seconds sent at full pace since lowered
 	out       bool    // nothing was accepted between the last two throttles
+	best      float64 // bytes per second that were accepted once, unless that was found to be too much since
+	tried     float64 // while a higher rate is tried: bytes per second that were accepted before
 	throttled uint64
 	used      time.Time
 }
@@ -188,7 +195,7 @@ func (p *Pace) age(now time.Time) {
 // used up, so between two of them just the quota was accepted. It is a half at most, because the quota is
 // not used up while too much is refused at once.
 func (p *Pace) lower(now time.Time, t Turn, throttled rates) {
-	since := max(settle, now.Sub(p.since).Seconds())
+	since := now.Sub(p.since).Seconds()
 	switch {
 	case p.limit == rates{}: // begin with what was offered in a second
 		for i := range p.limit {
@@ -197,15 +204,24 @@ func (p *Pace) lower(now time.Time, t Turn, throttled rates) {
 		p.limit[0], p.limit[1] = max(p.limit[0], firstBytes), max(p.limit[1], firstRecords)
 	case !t.sent.After(p.lowered) || now.Sub(p.lowered).Seconds() < settle:
 		return
+	case p.accepted[1] > 0 && p.tried > 0 && since < trial:
+		return
+	case p.accepted[1] > 0 && since < settle: // too short a time to measure what is accepted
+		for i := range p.limit {
+			p.limit[i] *= below
+		}
 	default:
+		since = max(settle, since)
+		before := p.limit[0]
 		p.out = p.accepted[1] == 0
 		for i, l := range p.limit {
 			measured := min(l, max(l/2, p.accepted[i]/since))
-			if p.accepted[1] > 0 {
+			if !p.out {
 				p.good[i] = measured
 			}
 			p.limit[i] = max(below*measured, p.good[i]/deepest)
 		}
+		p.question(before, p.accepted[0]/since)
 	}
 	p.limit[0], p.limit[1] = max(p.limit[0], leastBytes), max(p.limit[1], leastRecords)
 	if p.limit[2] < manyCalls {
@@ -215,6 +231,35 @@ func (p *Pace) lower(now time.Time, t Turn, throttled rates) {
 	p.restart(now)
 	if earliest := now.Add(-seconds(leastTurn)); p.at.Before(earliest) {
 		p.at = earliest
+	}
+}
+
+// question asks whether it is the rate that is throttled, where far less is accepted than once was: then
+// no more is accepted at a higher rate. before is the rate at which got was accepted, both in bytes.
+func (p *Pace) question(before, got float64) {
+	switch {
+	case p.out && p.tried > 0: // it is, and much too high
+		p.scale(below * p.tried)
+		p.tried, p.best, p.out = 0, p.tried, false
+	case p.out:
+	case p.tried > 0 && got >= pays*p.tried: // it is not: try even more
+		p.tried, p.best = got, got
+		p.scale(more * before)
+	case p.tried > 0:
+		p.tried, p.best = 0, got
+	case p.limit[0] < much*p.best:
+		p.tried = got
+		p.scale(p.best)
+	default:
+		p.best = max(p.best, got)
+	}
+}
+
+// scale sets the limit to so many bytes, and as many records and requests as go with them.
+func (p *Pace) scale(bytes float64) {
+	by := bytes / p.limit[0]
+	for i := range p.limit {
+		p.limit[i] *= by
 	}
 }
 

@@ -2,6 +2,7 @@ package awsclient
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"testing"
 	"time"
 )
@@ -11,6 +12,8 @@ type quota struct {
 	rate, left rates
 	at         time.Time
 	perRecord  bool
+	whim       float64 // the part of requests, or of records, that is refused whatever the rate
+	rand       *rand.Rand
 }
 
 func (q *quota) offer(now time.Time, bytes, records, each int) (accepted int) {
@@ -20,14 +23,20 @@ func (q *quota) offer(now time.Time, bytes, records, each int) (accepted int) {
 		q.left[i] = min(q.rate[i], q.left[i]+passed*q.rate[i])
 	}
 	if q.perRecord {
-		for accepted < records && q.left[0] >= float64(each) && q.left[1] >= 1 {
+		for range records {
+			if q.whim > 0 && q.rand.Float64() < q.whim {
+				continue
+			}
+			if q.left[0] < float64(each) || q.left[1] < 1 {
+				break
+			}
 			q.left[0] -= float64(each)
 			q.left[1]--
 			accepted++
 		}
 		return accepted
 	}
-	if q.left[0] < float64(bytes) || q.left[1] < float64(records) {
+	if q.whim > 0 && q.rand.Float64() < q.whim || q.left[0] < float64(bytes) || q.left[1] < float64(records) {
 		return 0
 	}
 	q.left[0] -= float64(bytes)
@@ -35,10 +44,16 @@ func (q *quota) offer(now time.Time, bytes, records, each int) (accepted int) {
 	return records
 }
 
+// pause is between two simulations with the same Pace.
+const pause = 5 * time.Second
+
 // simulate offers records of each bytes without end, one request after the other, and returns for each
 // second how many records were accepted, and the share of the requests that was throttled.
 func simulate(p *Pace, q *quota, each, most int, rtt time.Duration, secs int, change func(second int)) (perSecond []int, throttled float64) {
 	start := time.Date(2026, 11, 21, 10, 0, 0, 0, time.UTC)
+	if !p.used.IsZero() {
+		start = p.used.Add(pause)
+	}
 	now := start
 	q.at, q.left = now, q.rate
 	perSecond = make([]int, secs)
@@ -161,6 +176,31 @@ func TestPaceComesBackAfterAnOutage(t *testing.T) {
 	})
 	if m := mean(got[200:]) / 1000; m < 0.9 || m > 1.05 {
 		t.Errorf("accepted %.3f of the quota: %v", m, got[180:])
+	}
+}
+
+// What is throttled whatever the rate does not slow the stream down to nothing, with pauses in which nothing could
+// be sent or without.
+func TestPaceOfThrottlesThatTheRateDoesNotCause(t *testing.T) {
+	for _, perRecord := range []bool{false, true} {
+		for _, whim := range []float64{0.02, 0.1, 0.3} {
+			for _, runs := range []int{1, 60} {
+				t.Run(fmt.Sprint("per record ", perRecord, " ", whim, " runs ", runs), func(t *testing.T) {
+					q := &quota{rate: rates{1 << 20, 1000}, perRecord: perRecord, whim: whim, rand: rand.New(rand.NewPCG(1, 2))}
+					p := NewPace(PaceConfig{})
+					var got []int
+					for range runs {
+						part, _ := simulate(p, q, 300, 500, 20*time.Millisecond, 600/runs, nil)
+						got = append(got, part...)
+					}
+					m := mean(got[60:]) / 1000
+					t.Logf("%.2f of the quota", m)
+					if m < 0.6*(1-whim) {
+						t.Errorf("%.3f of the quota is accepted: %v", m, got[60:])
+					}
+				})
+			}
+		}
 	}
 }
 

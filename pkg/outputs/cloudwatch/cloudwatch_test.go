@@ -249,11 +249,11 @@ func TestRetentionRefuses(t *testing.T) {
 
 // TestOneStreamOnly has one of several streams fail: the others' events are not sent again.
 func TestOneStreamOnly(t *testing.T) {
-	for _, code := range []string{"AccessDeniedException", "InternalFailure"} {
+	statuses := map[string]int{"AccessDeniedException": 400, "InternalFailure": 500, "ServiceUnavailableException": 503}
+	for code, status := range statuses {
 		r := newRig(t, basic())
 		r.cw.Add("/k8s/a", "one", "two", "three")
 		var n atomic.Int32
-		status := map[string]int{"AccessDeniedException": 400, "InternalFailure": 500}[code]
 		r.aws.SetFault(func(target string) awstest.Fault {
 			if target == put && n.Add(1) == 2 {
 				return awstest.Fault{Status: status, Code: code}
@@ -262,7 +262,7 @@ func TestOneStreamOnly(t *testing.T) {
 		})
 		b := batch(at("one", now(), "1"), at("two", now(), "2"), at("three", now(), "3"))
 		failed := r.failures(t, b)
-		if len(failed) != 1 {
+		if len(failed) == 0 || code != "ServiceUnavailableException" && len(failed) != 1 { // it is the whole account's
 			t.Fatalf("%s: failed %+v", code, failed)
 		}
 		again := batch()
@@ -277,8 +277,31 @@ func TestOneStreamOnly(t *testing.T) {
 				t.Errorf("%s: stream %s has %d events", code, stream, len(events))
 			}
 		}
-		if want := map[string]uint64{"InternalFailure": 1}[code]; r.out.Report().PossibleDuplicates != want {
+		if want := uint64(status / 500); r.out.Report().PossibleDuplicates != want {
 			t.Errorf("%s: %d possible duplicates, want %d", code, r.out.Report().PossibleDuplicates, want)
+		}
+	}
+}
+
+// TestWholeBatch has all events of a batch fail: they are named unless those for other streams would fail too, so that a
+// log group that can't be written to does not stop the others.
+func TestWholeBatch(t *testing.T) {
+	for _, tc := range []struct {
+		code   string
+		status int
+		whole  bool
+	}{
+		{"AccessDeniedException", 400, false},
+		{"OperationAbortedException", 400, false},
+		{"ExpiredTokenException", 400, true},
+		{"ThrottlingException", 400, true},
+	} {
+		r := newRig(t, basic())
+		r.cw.Add("/k8s/a", "web")
+		r.aws.SetFault(func(string) awstest.Fault { return awstest.Fault{Status: tc.status, Code: tc.code} })
+		err := r.out.Send(t.Context(), batch(at("web", now(), "1"), at("web", now(), "2")))
+		if se := outputs.AsSendError(err); (len(se.Failed) == 0) != tc.whole {
+			t.Errorf("%s: %d events are named: %v", tc.code, len(se.Failed), err)
 		}
 	}
 }

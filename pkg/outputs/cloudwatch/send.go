@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -115,8 +116,8 @@ func (s *sending) result() error {
 	}
 	se.Reason, se.Status, se.Err = s.cause.reason, s.cause.status, errors.New(s.cause.text)
 	other := func(f outputs.Failure) bool { return f.Reason != se.Reason }
-	if len(s.failed) == len(s.events) && !slices.ContainsFunc(s.failed, other) {
-		se.Failed = nil // the batch failed as a whole
+	if s.halted != nil && len(s.failed) == len(s.events) && !slices.ContainsFunc(s.failed, other) {
+		se.Failed = nil // events for other streams would not fare better
 	}
 	return se
 }
@@ -257,6 +258,7 @@ func (s *sending) put(ctx context.Context, t *target, events []int32) *cause {
 	out, err := s.o.api.PutLogEvents(once, &logs.PutLogEventsInput{LogGroupName: &t.group, LogStreamName: &t.stream, LogEvents: in})
 	if err != nil {
 		c := causeOf("put events into "+t.String(), err)
+		c.unknown = c.unknown || c.status >= http.StatusInternalServerError // ServiceUnavailableException as well
 		if c.wide() {
 			s.mu.Lock()
 			defer s.mu.Unlock()
@@ -275,11 +277,11 @@ func (s *sending) put(ctx context.Context, t *target, events []int32) *cause {
 
 // ended returns why nothing more is to be sent.
 func (s *sending) ended(ctx context.Context) *cause {
-	if err := ctx.Err(); err != nil {
-		return &cause{reason: outputs.ReasonNetwork, text: fmt.Sprintf("not sent: %v", err)}
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if err := ctx.Err(); err != nil && s.halted == nil {
+		s.halted = &cause{reason: outputs.ReasonNetwork, text: fmt.Sprintf("not sent: %v", err)}
+	}
 	return s.halted
 }
 

@@ -2,6 +2,7 @@ package elasticsearch
 
 import (
 	"bytes"
+	"fmt"
 	"slices"
 	"unicode/utf8"
 
@@ -16,6 +17,9 @@ const (
 	idAuto = "auto"
 	idNone = "none"
 )
+
+// maxID is how many bytes an id may have. A longer one would have the whole request refused.
+const maxID = 512
 
 // format is what all bodies of an output have in common.
 type format struct {
@@ -38,7 +42,7 @@ type bulk struct {
 
 	name   []byte // of the last event's index
 	prefix []byte // an action for it, up to the id
-	id     []byte
+	id     []byte // the last one of the template's
 }
 
 // line is an event's part of a body.
@@ -86,8 +90,11 @@ func (b *bulk) fill(events []event.Event, from, limit int, refused []outputs.Fai
 	b.text, b.lines = b.text[:0], b.lines[:0]
 	for i := from; i < len(events); i++ {
 		ev, start := &events[i], len(b.text)
-		hasID := b.action(ev)
-		text, err := b.enc.AppendEvent(b.text, ev)
+		hasID, err := b.action(ev)
+		var text []byte
+		if err == nil {
+			text, err = b.enc.AppendEvent(b.text, ev)
+		}
 		if err != nil {
 			b.text = b.text[:start]
 			refused = append(refused, outputs.Failure{Index: i, Reason: outputs.ReasonRejected, Detail: err.Error()})
@@ -104,7 +111,7 @@ func (b *bulk) fill(events []event.Event, from, limit int, refused []outputs.Fai
 }
 
 // action appends the action line of ev. It returns whether that has an id.
-func (b *bulk) action(ev *event.Event) bool {
+func (b *bulk) action(ev *event.Event) (hasID bool, err error) {
 	n := len(b.name)
 	b.name = b.names.append(b.name, ev) // behind the last one, to compare them
 	if fresh := b.name[n:]; len(b.prefix) == 0 || !bytes.Equal(fresh, b.name[:n]) {
@@ -118,9 +125,11 @@ func (b *bulk) action(ev *event.Event) bool {
 		b.name = b.name[:n]
 	}
 	b.text = append(b.text, b.prefix...)
-	hasID := b.appendID(ev)
+	if hasID = b.appendID(ev); len(b.id) > maxID {
+		return false, fmt.Errorf("its id %q… has %d bytes, and %d are the most that a document's may have", b.id[:boundary(b.id, 64)], len(b.id), maxID)
+	}
 	b.text = append(b.text, '}', '}', '\n')
-	return hasID
+	return hasID, nil
 }
 
 // appendID appends ev's id to the action where it has one.

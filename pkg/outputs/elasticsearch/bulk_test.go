@@ -70,6 +70,18 @@ func TestBody(t *testing.T) {
 	}
 }
 
+// An id that is too long is its event's fault alone.
+func TestLongID(t *testing.T) {
+	for _, n := range []int{maxID, maxID + 1} {
+		b := newBulk(t, func(c *Config) { c.ID = strings.Repeat("x", n-1) + "{record.n}" })
+		b.reset(1, 100, maxRequest, false)
+		_, refused := b.fill(outputtest.Batch(outputtest.Chunk(1, "a", "t", 1, 7, 3)).Events, 0, maxRequest, nil)
+		if long := n > maxID; (len(refused) == 1) != long || (len(b.lines) == 0) != long || len(b.text) == 0 != long {
+			t.Errorf("%d bytes: %d events, refused %v", n, len(b.lines), refused)
+		}
+	}
+}
+
 func TestFill(t *testing.T) {
 	b := newBulk(t, nil)
 	c := outputtest.Chunk(1, "a", "t", 10, 0, 100)

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/elastic/elastic-transport-go/v8/elastictransport"
 	sdk "github.com/elastic/go-elasticsearch/v8"
+	"github.com/klauspost/compress/gzip"
 	"github.com/rs/zerolog"
 
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
@@ -189,12 +191,33 @@ func (c *client) performAt(h *host, req *http.Request) (*http.Response, error) {
 	return res, nil
 }
 
-// do adds the credentials and sends.
+// do adds the credentials and sends. The reply's body is not compressed.
 func (c *client) do(send performer, req *http.Request) (*http.Response, error) {
 	if c.authorization != "" {
 		req.Header.Set("Authorization", c.authorization)
 	}
-	return send.Perform(req)
+	res, err := send.Perform(req)
+	if err == nil && strings.EqualFold(res.Header.Get("Content-Encoding"), "gzip") {
+		res.Body = &unzipped{Closer: res.Body, packed: res.Body}
+	}
+	return res, err
+}
+
+// unzipped is the body of a reply that was compressed without being asked for, as some proxies do.
+type unzipped struct {
+	io.Closer
+	packed io.Reader
+	zip    *gzip.Reader // nil before the first Read
+}
+
+// Read satisfies io.Reader.
+func (u *unzipped) Read(p []byte) (n int, err error) {
+	if u.zip == nil {
+		if u.zip, err = gzip.NewReader(u.packed); err != nil {
+			return 0, err
+		}
+	}
+	return u.zip.Read(p)
 }
 
 // server returns what is known of the servers.

@@ -273,8 +273,14 @@ func TestFlavors(t *testing.T) {
 		{"5", "auto", "", 200, root("5.6.16", ""), server{}, "too old", outputs.ReasonServer, ""},
 		{"OpenSearch", "auto", "", 200, root("2.15.0", `,"distribution":"opensearch"`), server{opensearch, "2.15.0", 2, 15, false}, "", "", ""},
 		{"OpenSearch as told", "opensearch", "", 404, "", server{flavor: opensearch}, "", "", ""},
-		{"another product", "auto", "", 200, root("1.0.0", `,"distribution":"other"`), server{}, `"other" 1.0.0, neither`, outputs.ReasonServer, ""},
-		{"a page", "auto", "", 200, "<html>\x1b[31mLog in</html>", server{}, `text/html, not as Elasticsearch or OpenSearch do: is it a proxy's? "<html>\x1b[31mLog in`, outputs.ReasonServer, ""},
+		{"another product", "auto", "", 200, root("1.0.0", `,"distribution":"other"`), server{flavor: elasticsearch}, "", "", `"other" 1.0.0, neither`},
+		{"a page", "auto", "", 200, "<html>\x1b[31mLog in</html>", server{flavor: elasticsearch}, "", "", `text/html, not as Elasticsearch or OpenSearch do: "<html>\x1b[31mLog in`},
+		{"nothing", "auto", "", 200, "", server{flavor: elasticsearch}, "", "", "an empty reply"},
+		{"strange version", "auto", "", 200, root("one", ""), server{flavor: elasticsearch}, "", "", `the version "one"`},
+		{"bad request", "auto", "", 400, "what?", server{flavor: elasticsearch}, "", "", "400 Bad Request"},
+		{"a page, required", "elasticsearch", "", 200, "<html>", server{}, "lacks the header", outputs.ReasonServer, ""},
+		{"not found, as told", "elasticsearch", "", 404, "", server{flavor: elasticsearch}, "", "", ""},
+		{"not implemented", "auto", "", 501, "", server{}, "POST /_bulk with 501", outputs.ReasonServer, ""},
 		{"forbidden", "auto", proved, 403, `{"error":{"type":"security_exception","reason":"no"}}`, server{flavor: elasticsearch}, "", "", "privilege monitor"},
 		{"unauthorized", "auto", proved, 401, `{"error":{"type":"security_exception","reason":"unable to authenticate"}}`, server{}, "security_exception: unable to authenticate", outputs.ReasonAuth, ""},
 		{"throttled", "auto", proved, 429, "", server{}, "429 Too Many Requests", outputs.ReasonThrottled, ""},
@@ -317,6 +323,35 @@ func TestFlavors(t *testing.T) {
 				t.Errorf("notices %q, want %q", notices, tc.notice)
 			}
 		})
+	}
+}
+
+// A server that knows bulk requests alone is delivered to, whatever its header, and told apart from a page
+// in the place of a server that is not there.
+func TestBulkOnly(t *testing.T) {
+	for _, tc := range []struct {
+		flavor string
+		other  int
+	}{{"auto", 404}, {"auto", 405}, {"auto", 501}, {"elasticsearch", 404}} {
+		stored := atomic.Int64{}
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method != http.MethodPost {
+				w.WriteHeader(tc.other)
+				return
+			}
+			if n, _ := io.Copy(io.Discard, r.Body); n > 0 {
+				stored.Add(1)
+			}
+			_, _ = io.WriteString(w, `{"errors":false,"items":[]}`)
+		}))
+		cl := newTestClient(t, Config{Hosts: []string{server.URL}, Flavor: tc.flavor, Template: Template{Manage: true, ILMPolicy: "p"}}, Options{})
+		if err := cl.prepare(t.Context()); err != nil {
+			t.Errorf("%+v: %v", tc, err)
+		}
+		if _, err := ping(t, cl); err != nil || stored.Load() != 1 {
+			t.Errorf("%+v: %d stored, %v", tc, stored.Load(), err)
+		}
+		server.Close()
 	}
 }
 

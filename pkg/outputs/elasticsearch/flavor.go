@@ -97,57 +97,85 @@ func (c *client) identify(ctx context.Context, h *host) (identity, error) {
 		return identity{}, err
 	}
 	want := flavor(c.cfg.Flavor)
+	id := identity{server: assumed(want)}
 	proved := res.header.Get(productHeader) == product
-	id := identity{server: assumed(want), product: want == elasticsearch || proved && (want == auto || want == "")}
+	strange := ""
 	switch code := res.status; {
 	case code == http.StatusOK:
 		var notice string
-		if id.server, notice, err = decide(want, proved, res.header.Get("Content-Type"), body); err != nil {
+		if id.server, notice, strange, err = decide(want, proved, res.header.Get("Content-Type"), body); err != nil {
 			return identity{}, err
 		}
 		if notice != "" {
 			c.notice("%s: %s", h.address, notice)
 		}
-	case code >= 500:
-		return identity{}, &answerError{fmt.Sprintf("it answered GET / with %s: %s", status(code), words(body))}
 	case code == http.StatusUnauthorized || code == http.StatusTooManyRequests:
 		id.refused = refusal(h.address+": GET /", res, body)
 	case code == http.StatusForbidden:
 		c.notice("%s: its version is not known, because the user lacks the cluster privilege monitor: it is taken for %s", h.address, id.server.flavor)
-	case want == auto || want == "":
-		e := refusal(h.address+": GET /", res, body)
-		e.Err = fmt.Errorf("%w; check the URL's path, or set flavor for a server that does not answer GET /", e.Err)
-		id.refused = e
+	case code >= 500 && code != http.StatusNotImplemented:
+		return identity{}, &answerError{fmt.Sprintf("it answered GET / with %s: %s", status(code), words(body))}
+	default:
+		strange = status(code) + ": " + words(body)
 	}
-	if id.product && id.refused == nil && res.status == http.StatusOK {
+	if strange != "" && (want == auto || want == "") {
+		return c.bulkOnly(ctx, h, id, strange)
+	}
+	if res.status == http.StatusOK && proved && id.server.flavor == elasticsearch {
 		// The client library judges by the first reply with 2xx that it sees. It should see this one, and not
 		// that of a bulk request, whose events would be sent again.
 		if _, _, err := c.ask(ctx, h.checked, http.MethodGet, "/", nil); err != nil {
 			return identity{}, err
 		}
+		id.product = true
 	}
 	return id, nil
 }
 
-// decide reads the reply to GET /.
-func decide(want flavor, proved bool, mediaType string, body []byte) (s server, notice string, err error) {
+// bulkOnly tells a server that knows bulk requests, but answers GET / in a strange way, from one that knows
+// neither, as what stands for a server that is not there: with a bulk request of no events.
+func (c *client) bulkOnly(ctx context.Context, h *host, id identity, strange string) (identity, error) {
+	res, body, err := c.ask(ctx, h.plain, http.MethodPost, "/_bulk", nil)
+	switch {
+	case err != nil:
+		return identity{}, err
+	case res.status == http.StatusUnauthorized:
+		id.refused = refusal(h.address+": POST /_bulk", res, body)
+	case res.status/100 == 3 || res.status == http.StatusNotFound || res.status == http.StatusMethodNotAllowed || res.status == http.StatusNotImplemented:
+		return identity{}, &answerError{fmt.Sprintf("it answered GET / with %s; and POST /_bulk with %s, so it is no Elasticsearch: check the URL's path, "+
+			"and what stands before the server", strange, status(res.status))}
+	default:
+		c.notice("%s: it is taken for Elasticsearch 7 or later, though it answered GET / with %s; set flavor if it is another", h.address, strange)
+	}
+	return id, nil
+}
+
+// decide reads the reply to GET /. strange says what it is where it is none of a server that is known.
+func decide(want flavor, proved bool, mediaType string, body []byte) (s server, notice, strange string, err error) {
 	var main struct {
 		Version struct{ Number, Distribution string }
 	}
+	s = assumed(want)
 	if err := json.Unmarshal(body, &main); err != nil || main.Version.Number == "" {
-		return s, "", &answerError{fmt.Sprintf("it answered GET / with %s, not as Elasticsearch or OpenSearch do: is it a proxy's? %s", kind(mediaType), quote(body))}
+		if want == elasticsearch && !proved {
+			return s, "", "", lacksHeader("it does not give its version")
+		}
+		return s, "", fmt.Sprintf("%s, not as Elasticsearch or OpenSearch do: %s", kind(mediaType), quote(body)), nil
 	}
-	s = server{flavor: want, version: clip(main.Version.Number, maxQuote)}
-	s.major, s.minor, err = parseVersion(s.version)
-	if err != nil {
-		return s, "", &answerError{fmt.Sprintf("it gives its version as %q, which is none of Elasticsearch or OpenSearch", s.version)}
+	number := clip(main.Version.Number, maxQuote)
+	major, minor, ok := parseVersion(number)
+	if !ok {
+		return s, "", fmt.Sprintf("the version %q, which is none of Elasticsearch or OpenSearch", number), nil
 	}
+	d := main.Version.Distribution
+	if (want == auto || want == "") && d != "" && d != string(opensearch) {
+		return s, "", fmt.Sprintf("%q %s, neither Elasticsearch nor OpenSearch", clip(d, maxQuote), number), nil
+	}
+	s = server{flavor: want, version: number, major: major, minor: minor}
 	if want == auto || want == "" {
-		switch d := main.Version.Distribution; {
-		case d == "opensearch":
-			s.flavor = opensearch
+		switch {
 		case d != "":
-			return s, "", &answerError{fmt.Sprintf("it is %q %s, neither Elasticsearch nor OpenSearch: set flavor to what it is compatible with", clip(d, maxQuote), s.version)}
+			s.flavor = opensearch
 		case s.least(7, 14):
 			s.flavor = elasticsearch
 		default:
@@ -156,28 +184,28 @@ func decide(want flavor, proved bool, mediaType string, body []byte) (s server, 
 	}
 	switch {
 	case want == elasticsearch && !proved:
-		return s, "", &answerError{fmt.Sprintf("it gives its version as %s but lacks the header %s that Elasticsearch has from 7.14 on: "+
-			"have proxies on the way pass it, or set flavor to auto, opensearch or legacy", s.version, productHeader)}
+		return s, "", "", lacksHeader("it gives its version as " + number)
 	case s.flavor == elasticsearch && !proved:
 		notice = fmt.Sprintf("its replies lack the header %s: a proxy on the way may take it out, or it is another product", productHeader)
 	case s.flavor == legacy && !s.least(6, 2):
-		return s, "", &answerError{fmt.Sprintf("Elasticsearch %s is too old: 6.2 is the oldest that is supported", s.version)}
+		return s, "", "", &answerError{fmt.Sprintf("Elasticsearch %s is too old: 6.2 is the oldest that is supported", number)}
 	}
 	s.typed = s.flavor == legacy && s.major == 6
-	return s, notice, nil
+	return s, notice, "", nil
+}
+
+func lacksHeader(found string) error {
+	return &answerError{fmt.Sprintf("%s and lacks the header %s that Elasticsearch has from 7.14 on: "+
+		"have proxies on the way pass it, or set flavor to auto, opensearch or legacy", found, productHeader)}
 }
 
 // parseVersion reads the two first numbers of "8.14.3" or "7.0.0-rc1".
-func parseVersion(text string) (major, minor int, err error) {
+func parseVersion(text string) (major, minor int, ok bool) {
 	first, rest, _ := strings.Cut(text, ".")
 	second, _, _ := strings.Cut(rest, ".")
-	if major, err = strconv.Atoi(first); err != nil {
-		return 0, 0, err
-	}
-	if minor, err = strconv.Atoi(second); err != nil {
-		return 0, 0, err
-	}
-	return major, minor, nil
+	major, err1 := strconv.Atoi(first)
+	minor, err2 := strconv.Atoi(second)
+	return major, minor, err1 == nil && err2 == nil
 }
 
 // answer is the reply to a small request, without its body.

@@ -98,8 +98,11 @@ func (c *client) take(ctx context.Context) (*host, error) {
 		default:
 			return nil, failure
 		}
+		if ctx.Err() != nil && failure != nil {
+			return nil, failure
+		}
 		if ctx.Err() != nil {
-			return nil, fmt.Errorf("look for a host that works: %w", errors.Join(ctx.Err(), failure))
+			return nil, fmt.Errorf("look for a host that works: %w", ctx.Err())
 		}
 	}
 }

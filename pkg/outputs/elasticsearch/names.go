@@ -31,15 +31,22 @@ type namer struct {
 	limit    int             // names of a cluster in an hour; 0: none
 	now      func() time.Time
 
-	cursors sync.Pool // of *cursor
-	others  atomic.Uint64
+	slots  [16]slot  // by the number of the chunk, so that requests being made at once use different ones
+	spare  sync.Pool // of *cursor, for two that use the same
+	others atomic.Uint64
 
 	mu    sync.Mutex
 	hour  int64
 	known [2]map[string]map[string]struct{} // of hour, by cluster: names as they should be, and with "other"
 }
 
-// cursor is the name found last. Those that are not in use are in namer.cursors.
+// slot holds a cursor that is not in use, in a cache line of its own.
+type slot struct {
+	cursor atomic.Pointer[cursor]
+	_      [56]byte
+}
+
+// cursor is the name found last.
 type cursor struct {
 	cluster, tag string
 	from, to     int64  // the seconds of event time for which it holds
@@ -80,14 +87,18 @@ func newNamer(cfg Config, now func() time.Time) (*namer, error) {
 			return nil, fmt.Errorf("index: %w", err)
 		}
 	}
-	n.cursors.New = func() any { return new(cursor) }
+	n.spare.New = func() any { return new(cursor) }
 	n.forget(0)
 	return n, nil
 }
 
 // append appends the name of ev's index, which Elasticsearch takes whatever the event holds.
 func (n *namer) append(dst []byte, ev *event.Event) []byte {
-	c := n.cursors.Get().(*cursor) //nolint:forcetypeassert // New makes nothing else
+	slot := &n.slots[ev.Chunk.Seq%uint64(len(n.slots))]
+	c := slot.cursor.Swap(nil)
+	if c == nil {
+		c = n.spare.Get().(*cursor) //nolint:forcetypeassert // New makes nothing else
+	}
 	if c.uses++; c.uses >= checkClock {
 		n.look(c)
 	}
@@ -112,7 +123,9 @@ func (n *namer) append(dst []byte, ev *event.Event) []byte {
 		n.others.Add(1)
 	}
 	dst = append(dst, c.name...)
-	n.cursors.Put(c)
+	if !slot.cursor.CompareAndSwap(nil, c) {
+		n.spare.Put(c)
+	}
 	return dst
 }
 

@@ -198,8 +198,8 @@ func verdict(create bool, status int, c *cause) outputs.Reason {
 		return outputs.ReasonAuth
 	case status == 413:
 		return outputs.ReasonTooLarge
-	case strings.HasPrefix(c.reason, "pipeline with id ["):
-		return outputs.ReasonServer // it is missing: the operator's fault, not the event's
+	case strings.HasPrefix(c.reason, "pipeline with id ["), strings.Contains(c.reason, "] maximum ") && strings.Contains(c.reason, "shards open"):
+		return outputs.ReasonServer // it is missing, or the cluster is full: the operator's fault, not the event's
 	case status >= 400 && status < 500:
 		return outputs.ReasonRejected
 	default:

@@ -159,6 +159,7 @@ func TestVerdict(t *testing.T) {
 		{yes, 400, "document_parsing_exception", "", outputs.ReasonRejected},
 		{yes, 400, "illegal_argument_exception", "Limit of total fields [1000] has been exceeded", outputs.ReasonRejected},
 		{yes, 400, "illegal_argument_exception", "pipeline with id [p] does not exist", outputs.ReasonServer},
+		{yes, 400, "validation_exception", "Validation Failed: 1: this action would add [2] shards, but this cluster currently has [1000]/[1000] maximum normal shards open;", outputs.ReasonServer},
 		{yes, 404, "index_not_found_exception", "", outputs.ReasonRejected},
 		{yes, 422, "", "", outputs.ReasonRejected},
 		{yes, 413, "", "", outputs.ReasonTooLarge},

@@ -167,13 +167,13 @@ func retryAfter(header string, now func() time.Time) time.Duration {
 	return 0
 }
 
-// mediaType returns the reply's type without parameters.
+// mediaType says of what type the reply is, without parameters.
 func mediaType(h http.Header) string {
 	kind, _, _ := strings.Cut(h.Get("Content-Type"), ";")
 	if kind == "" {
 		return ""
 	}
-	return "a " + readable(kind) + " page"
+	return "text of type " + readable(kind)
 }
 
 // payload is a request's body. net/http may read it after the request has ended: not any more after end,

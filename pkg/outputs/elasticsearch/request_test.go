@@ -7,11 +7,14 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"net/http/httptest"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/klauspost/compress/gzip"
 
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
@@ -68,7 +71,7 @@ func TestRequestFaults(t *testing.T) {
 		{name: "reset in the middle", faults: elastictest.Faults{ResetBefore: 1}, config: func(c *Config) { c.ID = idNone }, want: one(outputs.ReasonNetwork), unsure: 10},
 		{name: "reset after all", faults: elastictest.Faults{ResetAfter: 1}, want: one(outputs.ReasonNetwork)},
 		{name: "half a reply", faults: elastictest.Faults{Truncated: 1}, want: one(outputs.ReasonNetwork), says: "broke off after"},
-		{name: "a proxy's page", faults: elastictest.Faults{Page: 1}, want: one(outputs.ReasonServer), says: `answered 200 OK with a text/html page, not a bulk reply: is this a proxy's page? It begins with "<!DOCTYPE html>\n<html>`},
+		{name: "a proxy's page", faults: elastictest.Faults{Page: 1}, want: one(outputs.ReasonServer), says: `answered 200 OK with text of type text/html, not a bulk reply: is this a proxy's page? It begins with "<!DOCTYPE html>\n<html>`},
 		{name: "no reply in time", faults: elastictest.Faults{Latency: time.Hour}, timeout: 50 * time.Millisecond, want: one(outputs.ReasonNetwork), says: "no whole reply within the timeout of 50ms"},
 		{name: "blocked", faults: elastictest.Faults{Blocked: "logs-b"}, want: map[string]int{"server": 5}, says: "status 403: cluster_block_exception: index [logs-b] blocked by: [FORBIDDEN/8/index write (api)];"},
 		{name: "not allowed on one index", faults: elastictest.Faults{Denied: "logs-b"}, want: map[string]int{"auth": 5}, says: "is unauthorized for user"},
@@ -171,7 +174,7 @@ func TestOtherReplies(t *testing.T) {
 		{"more items", 200, `{"errors":true,"items":[{"create":{"status":201}},{"create":{"status":201}},{"create":{"status":201}},{"create":{"status":201}}]}`, "server: bulk request of 3 events, N bytes: answered 200 OK with 4 items for 3 events"},
 		{"no items", 200, `{"took":1}`, "server: bulk request of 3 events, N bytes: answered 200 OK with 0 items for 3 events"},
 		{"nothing", 200, ``, "server: bulk request of 3 events, N bytes: answered 200 OK without a body"},
-		{"a text", 502, "Bad \x1b[31mGateway", `server: bulk request of 3 events, N bytes: answered 502 Bad Gateway with a text/plain page, not a bulk reply: is this a proxy's page? It begins with "Bad \x1b[31mGateway"`},
+		{"a text", 502, "Bad \x1b[31mGateway", `server: bulk request of 3 events, N bytes: answered 502 Bad Gateway with text of type text/plain, not a bulk reply: is this a proxy's page? It begins with "Bad \x1b[31mGateway"`},
 		{"a redirect", 302, ``, "server: bulk request of 3 events, N bytes: answered 302 Found without a body"},
 		{"no such path", 404, `{"error":"no handler"}`, "server: bulk request of 3 events, N bytes: 404 Not Found: no handler"},
 		{"no such method", 405, `{"error":"Incorrect HTTP method","status":405}`, "server: bulk request of 3 events, N bytes: 405 Method Not Allowed: Incorrect HTTP method"},
@@ -203,6 +206,25 @@ func TestOtherReplies(t *testing.T) {
 				t.Errorf("%d failures", n)
 			}
 		})
+	}
+}
+
+// A reply that is compressed although nobody asked for it is read all the same.
+func TestCompressedReplies(t *testing.T) {
+	node := elastictest.New(elastictest.Options{}).Handler()
+	o := newOutput(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		plain := httptest.NewRecorder()
+		node.ServeHTTP(plain, r)
+		maps.Copy(w.Header(), plain.Header())
+		w.Header().Del("Content-Length")
+		w.Header().Set("Content-Encoding", "GZIP")
+		w.WriteHeader(plain.Code)
+		z := gzip.NewWriter(w)
+		_, _ = z.Write(plain.Body.Bytes())
+		_ = z.Close()
+	}), nil)
+	if err := o.Send(t.Context(), outputtest.Batch(outputtest.Chunk(1, "a", "t", 3, 0, 10))); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -93,6 +93,11 @@ func (t *template) get(ctx context.Context) (*existing, error) {
 	case res.status != http.StatusOK:
 		return nil, t.refused("read", res, body)
 	}
+	if !json.Valid(body) {
+		t.given = true
+		t.notice("can't read the index template %s, and goes on without: it answered with %s", t.name, quote(body))
+		return nil, nil //nolint:nilnil // given says it all
+	}
 	if t.composable {
 		var reply struct {
 			All []struct {
@@ -219,13 +224,18 @@ func (t *template) refused(what string, res answer, body []byte) error {
 	case code == http.StatusForbidden:
 		t.notice("can't %s the index template %s: the user lacks the cluster privilege manage_index_templates; grant it, "+
 			"or make the template by hand and set template.manage to false: %s", what, t.name, words(body))
-	case code == http.StatusUnauthorized || code == http.StatusTooManyRequests || code >= 500 || code < 400:
+	case passes(code) || code < 400:
 		return refusal(fmt.Sprintf("%s the index template %s", what, t.name), res, body)
 	default:
 		t.notice("can't %s the index template %s, and goes on without: it answered %s: %s", what, t.name, status(code), words(body))
 	}
 	t.given = true
 	return nil
+}
+
+// passes says whether a refusal may be another one's the next time, of a server that knows the request.
+func passes(code int) bool {
+	return code == http.StatusUnauthorized || code == http.StatusTooManyRequests || code >= 500 && code != http.StatusNotImplemented
 }
 
 // lifecycle returns the name of the policy that new indices should have, "" for none.
@@ -249,7 +259,7 @@ func (c *client) lifecycle(ctx context.Context, s server) (string, error) {
 	case code == http.StatusNotFound:
 		c.notice("there is no policy %s on the server: indices have it once it is made (template.ilm_policy)", policy)
 		return policy, nil
-	case code == http.StatusUnauthorized || code == http.StatusTooManyRequests || code >= 500:
+	case passes(code):
 		return "", refusal("look for the policy "+policy, res, body)
 	default:
 		c.notice("the server has no index lifecycle management (%s): template.ilm_policy is not used", status(code))

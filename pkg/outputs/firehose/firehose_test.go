@@ -196,7 +196,9 @@ func TestErrors(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			cfg := Config{DeliveryStream: "logs", Aggregate: true}
-			cfg.Timeout = 200 * time.Millisecond
+			if tc.fault.Hang {
+				cfg.Timeout = 200 * time.Millisecond
+			}
 			o, s := open(t, cfg, time.Now)
 			s.Firehose().Create("logs", awstest.Quota{})
 			s.SetFault(func(string) awstest.Fault { return tc.fault })

@@ -159,7 +159,7 @@ func (o *Output) Send(ctx context.Context, b *outputs.Batch) error {
 			o.send(ctx, w, t, p, b.Events, about, &r)
 		}
 	}
-	return r.err()
+	return r.err(len(b.Events))
 }
 
 // result is what became of a batch so far.
@@ -198,7 +198,7 @@ func (o *Output) send(ctx context.Context, w *workshop, t *target, p *plan, even
 	if err != nil {
 		se = o.failure(err)
 		r.last = se
-		r.down = ctx.Err() != nil || se.Reason == outputs.ReasonNetwork
+		r.down = ctx.Err() != nil || awsclient.Everywhere(err) || code(err) == "NoSuchBucket"
 		r.retryAfter = max(r.retryAfter, se.RetryAfter)
 		if r.worst == nil || se.Reason == outputs.ReasonAuth {
 			r.worst = se
@@ -225,7 +225,8 @@ func (o *Output) countDoubles(t *target, p *plan, about []*doubt) {
 	o.duplicates += n
 }
 
-func (r *result) err() error {
+// err returns Send's error, for a batch of so many events.
+func (r *result) err(events int) error {
 	if len(r.refused)+len(r.failed) == 0 {
 		return nil
 	}
@@ -233,6 +234,9 @@ func (r *result) err() error {
 	slices.SortFunc(all, func(a, b outputs.Failure) int { return a.Index - b.Index })
 	if r.worst == nil {
 		return &outputs.SendError{Reason: outputs.ReasonRejected, Failed: all, Err: errors.New(all[0].Detail)}
+	}
+	if r.down && len(r.failed) == events {
+		all = nil // no other batch would fare better
 	}
 	return &outputs.SendError{Reason: r.worst.Reason, Status: r.worst.Status, RetryAfter: r.retryAfter, Failed: all, Err: r.worst.Err}
 }

@@ -205,18 +205,19 @@ func TestFaults(t *testing.T) {
 		fault      awstest.Fault
 		operations []string
 		reason     outputs.Reason
+		whole      bool // no other object would fare better
 		retryAfter time.Duration
 		text       string
 	}{
-		{"throttled", throttled, all, outputs.ReasonThrottled, 7 * time.Second, "SlowDown"},
-		{"5xx", broken, all, outputs.ReasonServer, 0, "InternalError"},
-		{"5xx after it took effect", after, all, outputs.ReasonServer, 0, "InternalError"},
-		{"denied", denied, all, outputs.ReasonAuth, 0, "AccessDenied"},
-		{"expired", expired, one, outputs.ReasonAuth, 0, "ExpiredToken"},
-		{"no bucket", gone, one, outputs.ReasonServer, 0, "make the bucket"},
-		{"key disabled", kms, one, outputs.ReasonServer, 0, "KMS.DisabledException"},
-		{"reset", reset, all, outputs.ReasonNetwork, 0, ""},
-		{"answer lost", lost, all, outputs.ReasonNetwork, 0, ""},
+		{"throttled", throttled, all, outputs.ReasonThrottled, false, 7 * time.Second, "SlowDown"},
+		{"5xx", broken, all, outputs.ReasonServer, false, 0, "InternalError"},
+		{"5xx after it took effect", after, all, outputs.ReasonServer, false, 0, "InternalError"},
+		{"denied", denied, all, outputs.ReasonAuth, false, 0, "AccessDenied"},
+		{"expired", expired, one, outputs.ReasonAuth, true, 0, "ExpiredToken"},
+		{"no bucket", gone, one, outputs.ReasonServer, true, 0, "make the bucket"},
+		{"key disabled", kms, one, outputs.ReasonServer, false, 0, "KMS.DisabledException"},
+		{"reset", reset, all, outputs.ReasonNetwork, true, 0, "bucket lake: S3 "},
+		{"answer lost", lost, all, outputs.ReasonNetwork, true, 0, "bucket lake: S3 "},
 	} {
 		for _, operation := range tc.operations {
 			t.Run(tc.name+" at "+operation, func(t *testing.T) {
@@ -238,7 +239,7 @@ func TestFaults(t *testing.T) {
 				if tries != 2 {
 					t.Fatalf("%d tries", tries)
 				}
-				if se.Reason != tc.reason || se.RetryAfter != tc.retryAfter || !strings.Contains(se.Error(), tc.text) {
+				if se.Reason != tc.reason || (len(se.Failed) == 0) != tc.whole || strings.Contains(se.Error(), "HTTP status 0") || se.RetryAfter != tc.retryAfter || !strings.Contains(se.Error(), tc.text) {
 					t.Errorf("%s, again after %v: %v", se.Reason, se.RetryAfter, se)
 				}
 				s.wantOnce(t, 100)

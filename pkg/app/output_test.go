@@ -1,0 +1,38 @@
+package app
+
+import (
+	"reflect"
+	"testing"
+
+	"github.com/seed-afc6a195/aggregator/pkg/outputs"
+)
+
+// told is an output that reports what it is.
+type told struct {
+	outputs.Output
+	report outputs.Report
+}
+
+func (t told) Report() outputs.Report { return t.report }
+
+func TestCountersGoOnAfterAReload(t *testing.T) {
+	now := outputs.Report{
+		Server: "new", PossibleDuplicates: 1, FailureStore: 2, Redirected: 3, Truncated: 4,
+		Paces: []outputs.Pace{{Stream: "b", Throttled: 5}, {Stream: "c", Throttled: 6}},
+	}
+	before := outputs.Report{
+		Server: "old", PossibleDuplicates: 10, FailureStore: 20, Redirected: 30, Truncated: 40,
+		Paces: []outputs.Pace{{Stream: "a", Throttled: 1}, {Stream: "b", Throttled: 50}},
+	}
+	want := outputs.Report{
+		Server: "new", PossibleDuplicates: 11, FailureStore: 22, Redirected: 33, Truncated: 44,
+		Paces: []outputs.Pace{{Stream: "b", Throttled: 55}, {Stream: "c", Throttled: 6}},
+	}
+	out := &output{sender: &sender{Output: told{report: now}}, before: before}
+	if got := out.report(); !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	if got := (&output{sender: &sender{Output: nil}}).report(); !reflect.DeepEqual(got, outputs.Report{}) {
+		t.Errorf("an output that reports nothing: %+v", got)
+	}
+}

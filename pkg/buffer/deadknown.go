@@ -1,0 +1,100 @@
+package buffer
+
+import (
+	"context"
+	"hash/maphash"
+)
+
+// maxKnown is how many letters a generation of known has. More are seldom refused by all the batches in
+// hand together; they take about 100 bytes each.
+const maxKnown = 1 << 15
+
+// known remembers which events are dead letters: what was in hand when a loop or the process ended comes
+// again, and is refused again, but must not become a second letter. It holds the newest letters, and only
+// such as are there: what is deleted, evicted or about to go back into the queue is forgotten.
+type known struct {
+	seed       maphash.Seed
+	young, old knownLetters
+}
+
+type knownLetters struct {
+	numbers map[letterEvent]uint64
+	events  map[uint64]letterEvent // the reverse
+}
+
+// letterEvent is an event that an output refused.
+type letterEvent struct {
+	output, id string
+	entry      uint64 // its hash, as two events have one id where an agent reuses a chunk's id
+}
+
+func newKnown() known { return known{seed: maphash.MakeSeed()} }
+
+func (k *known) event(l *Letter) letterEvent {
+	return letterEvent{l.Output, l.EventID, maphash.Bytes(k.seed, l.Entry)}
+}
+
+func newKnownLetters() knownLetters {
+	return knownLetters{map[letterEvent]uint64{}, map[uint64]letterEvent{}}
+}
+
+func (k *known) has(l *Letter) bool {
+	e := k.event(l)
+	_, young := k.young.numbers[e]
+	_, old := k.old.numbers[e]
+	return young || old
+}
+
+func (k *known) add(l *Letter) {
+	if l.EventID == "" {
+		return
+	}
+	e := k.event(l)
+	if len(k.young.numbers) >= maxKnown || k.young.numbers == nil {
+		k.young, k.old = newKnownLetters(), k.young
+	}
+	k.young.numbers[e], k.young.events[l.ID] = l.ID, e
+}
+
+func (k *known) forget(number uint64) {
+	for _, g := range [...]knownLetters{k.young, k.old} {
+		if e, ok := g.events[number]; ok {
+			delete(g.events, number)
+			delete(g.numbers, e)
+		}
+	}
+}
+
+// forgetFile forgets the letters of f.
+func (k *known) forgetFile(f *deadFile) {
+	for _, g := range [...]knownLetters{k.young, k.old} {
+		for number := range g.events {
+			if number >= f.first && number <= f.last {
+				k.forget(number)
+			}
+		}
+	}
+}
+
+// recall has d know the newest letters that an earlier run left.
+func (d *DeadLetters) recall() {
+	n := 0
+	err := d.each(context.Background(), &Filter{}, Page{Newest: true}, func(l *Letter) bool {
+		d.known.add(l) // each holds d.mu
+		n++
+		return n < maxKnown
+	})
+	if err != nil {
+		d.log.Warn().Err(err).Msg("can't read the dead letters that are there: events that come again may become second letters")
+	}
+}
+
+// forget has d not know the letters any more, as their events are about to go back into the queue: what
+// is refused after that is a letter of its own.
+func (d *DeadLetters) forget(numbers []uint64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, n := range numbers {
+		d.known.forget(n)
+	}
+}

@@ -1,0 +1,294 @@
+package awsclient
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/aws/smithy-go"
+
+	"github.com/seed-afc6a195/aggregator/pkg/event"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs"
+)
+
+// delivery is one Send.
+type delivery struct {
+	s        *Streams
+	c        *cutter
+	events   []event.Event
+	patience time.Duration // that is left
+	taken    bool          // something was stored, or refused for good
+	ended    *failure      // nothing more can be sent
+	failed   []outputs.Failure
+	pause    time.Duration // the least that paced events wait
+	wish     time.Duration // the service's, for what failed
+	worst    *failure
+}
+
+// failure is why events were not delivered.
+type failure struct {
+	reason outputs.Reason
+	status int
+	detail string
+	err    error
+}
+
+// send delivers the events that order names to one stream.
+func (d *delivery) send(ctx context.Context, name string, order []int32) {
+	st, refused := d.s.stream(name), 0
+	for len(order) > 0 {
+		if d.ended != nil {
+			d.fail(order, d.ended)
+			return
+		}
+		turn, wait, ok := st.pace.Reserve(time.Now(), d.patience)
+		if !ok {
+			d.hold(name, order, wait)
+			return
+		}
+		taken := d.c.cut(d.events, order, turn, int(st.most.Load()))
+		bytes, records := d.c.bytes, d.c.records
+		st.pace.Spend(turn, bytes, len(records))
+		if len(records) == 0 {
+			d.refuse()
+			order = order[taken:]
+			continue
+		}
+		d.patience -= wait
+		if err := sleep(ctx, wait); err != nil {
+			d.ended = &failure{reason: outputs.ReasonNetwork, detail: "the delivery was ended", err: err}
+			continue
+		}
+		outcomes, err := d.put(ctx, name, records)
+		if err == nil {
+			d.refuse()
+			again := d.settle(st, turn, order, outcomes)
+			order, refused = order[taken:], 0
+			st.most.Store(min(2*st.most.Load(), math.MaxInt32))
+			if again > len(records)/2 { // no use in going on now
+				d.hold(name, order, leastRest)
+				return
+			}
+			continue
+		}
+		f, wish := d.whole(err)
+		d.wish = max(d.wish, wish)
+		if f.reason == outputs.ReasonThrottled {
+			st.pace.Done(time.Now(), turn, 0, 0, bytes, len(records))
+			d.refuse()
+			d.failRecords(order, f)
+			d.hold(name, order[taken:], leastRest)
+			return
+		}
+		st.pace.Done(time.Now(), turn, 0, 0, 0, 0)
+		switch {
+		case !refusesRecords(err):
+			d.refuse()
+			d.failRecords(order, f)
+			d.fail(order[taken:], f)
+			return
+		case taken > 1: // find out which event it is
+			st.most.Store(int64(taken / 2))
+			continue
+		}
+		ev := &d.events[order[0]]
+		if st.guilty(ev, time.Now()) {
+			f = &failure{outputs.ReasonRejected, f.status, f.detail, f.err}
+			d.taken = true
+		}
+		d.fail(order[:1], f)
+		order = order[1:]
+		if refused++; refused >= refusedInARow {
+			d.fail(order, f.held())
+			return
+		}
+	}
+}
+
+// held returns f as the failure of events that were not looked at.
+func (f *failure) held() *failure {
+	return &failure{outputs.ReasonServer, f.status, f.detail, f.err}
+}
+
+// put makes one request.
+func (d *delivery) put(ctx context.Context, name string, records []Record) ([]Outcome, error) {
+	ctx, cancel := context.WithTimeout(ctx, d.s.o.Timeout)
+	defer cancel()
+	outcomes, err := d.s.o.Put(ctx, name, records)
+	if err == nil && len(outcomes) != len(records) {
+		return nil, &answerError{len(outcomes), len(records)}
+	}
+	return outcomes, err
+}
+
+// answerError says that an answer can't be assigned to the request's records.
+type answerError struct{ got, want int }
+
+func (e *answerError) Error() string {
+	return fmt.Sprintf("the service answered for %d of %d records; all are sent again", e.got, e.want)
+}
+
+// whole says what became of a request that failed as a whole, and when the service wants it again.
+func (d *delivery) whole(err error) (f *failure, wish time.Duration) {
+	reason, status, unknown, wish := Classify(err)
+	f = &failure{reason, status, Describe(err), err}
+	var answer *answerError
+	if errors.As(err, &answer) {
+		f.reason, unknown = outputs.ReasonServer, true
+	}
+	if unknown {
+		d.s.doubtful.Add(uint64(d.c.contained()))
+	}
+	if f.reason != outputs.ReasonServer && Everywhere(err) {
+		d.ended = f
+	}
+	return f, wish
+}
+
+// refusesRecords says whether err may be about what is in the request.
+func refusesRecords(err error) bool {
+	var api smithy.APIError
+	if !errors.As(err, &api) {
+		return false
+	}
+	switch api.ErrorCode() {
+	case "ValidationException", "InvalidArgumentException", "SerializationException", "RequestEntityTooLargeException":
+		return true
+	}
+	return false
+}
+
+// settle notes what became of the request's records, and returns how many failed.
+func (d *delivery) settle(st *stream, turn Turn, order []int32, outcomes []Outcome) (failed int) {
+	var accepted, throttled, acceptedBytes, throttledBytes int
+	for i := range outcomes {
+		record, out := &d.c.records[i], &outcomes[i]
+		if out.Code == "" {
+			accepted++
+			acceptedBytes += len(record.Data)
+			continue
+		}
+		failed++
+		f := &failure{reason: outputs.ReasonServer, detail: out.Code + ": " + oneLine(out.Message) + hint(out.Code)}
+		switch {
+		case IsThrottle(out.Code):
+			f.reason = outputs.ReasonThrottled
+			throttled++
+			throttledBytes += len(record.Data)
+		case denied(out.Code):
+			f.reason = outputs.ReasonAuth
+		}
+		d.fail(order[record.first:record.first+record.n], f)
+	}
+	if accepted > 0 {
+		d.taken = true
+		st.took(time.Now())
+	}
+	st.pace.Done(time.Now(), turn, acceptedBytes, accepted, throttledBytes, throttled)
+	return failed
+}
+
+// refuse notes the events of the last cut that can never be sent.
+func (d *delivery) refuse() {
+	if len(d.c.refused) > 0 {
+		d.failed = append(d.failed, d.c.refused...)
+		d.taken = true
+		d.note(&failure{reason: d.c.refused[0].Reason, detail: d.c.refused[0].Detail})
+	}
+}
+
+// failRecords notes that the request's records failed.
+func (d *delivery) failRecords(order []int32, f *failure) {
+	for i := range d.c.records {
+		record := &d.c.records[i]
+		d.fail(order[record.first:record.first+record.n], f)
+	}
+}
+
+// hold notes that events have to wait for their stream's pace.
+func (d *delivery) hold(name string, order []int32, wait time.Duration) {
+	if len(order) == 0 {
+		return
+	}
+	wait = max(wait, leastRest)
+	if d.pause == 0 || wait < d.pause {
+		d.pause = wait
+	}
+	d.fail(order, &failure{reason: outputs.ReasonPaced, detail: "held back for the pace of stream " + name})
+}
+
+// fail notes that events were not delivered.
+func (d *delivery) fail(order []int32, f *failure) {
+	if len(order) == 0 {
+		return
+	}
+	for _, i := range order {
+		d.failed = append(d.failed, outputs.Failure{Index: int(i), Reason: f.reason, Status: f.status, Detail: f.detail})
+	}
+	d.note(f)
+}
+
+// note keeps the failure that tells most.
+func (d *delivery) note(f *failure) {
+	if d.worst == nil || severity(f.reason) > severity(d.worst.reason) {
+		d.worst = f
+	}
+}
+
+func severity(r outputs.Reason) int {
+	return slices.Index([]outputs.Reason{
+		outputs.ReasonPaced, outputs.ReasonTooLarge, outputs.ReasonRejected, outputs.ReasonThrottled,
+		outputs.ReasonServer, outputs.ReasonNetwork, outputs.ReasonAuth,
+	}, r)
+}
+
+// result returns Send's error.
+func (d *delivery) result() error {
+	if len(d.failed) == 0 {
+		return nil
+	}
+	e := &outputs.SendError{Reason: d.worst.reason, RetryAfter: max(d.wish, d.pause), Err: &sendError{d.worst.detail, d.worst.err}}
+	if d.ended != nil && !d.taken && len(d.failed) == len(d.events) {
+		e.Reason, e.Status = d.ended.reason, d.ended.status
+		return e
+	}
+	slices.SortFunc(d.failed, func(a, b outputs.Failure) int { return cmp.Compare(a.Index, b.Index) })
+	e.Failed = d.failed
+	return e
+}
+
+// sendError shows what is for operators, and wraps what the SDK said.
+type sendError struct {
+	text string
+	err  error
+}
+
+func (e *sendError) Error() string { return e.text }
+func (e *sendError) Unwrap() error { return e.err }
+
+// contained returns how many events the request's records hold.
+func (c *cutter) contained() (n int) {
+	for i := range c.records {
+		n += c.records[i].n
+	}
+	return n
+}
+
+// sleep waits for d, or until ctx ends.
+func sleep(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return ctx.Err()
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
