@@ -74,7 +74,7 @@ func (c *Config) Check(r *setting.Report) {
 		return
 	}
 	_, err := newParser(*c)
-	if all, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // newParser's own join
+	if all, ok := err.(interface{ Unwrap() []error }); ok {
 		for _, err := range all.Unwrap() {
 			wrong := &settingError{err: err}
 			errors.As(err, &wrong)

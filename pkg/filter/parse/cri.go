@@ -5,7 +5,6 @@ import (
 	"container/list"
 	"time"
 
-	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/filter"
 )
 
@@ -221,9 +220,11 @@ func (j *joiner) appendStream(dst []byte, ev *filter.Event, stream []byte) []byt
 	if !ok {
 		return dst
 	}
-	for _, name := range [...]string{"namespace_name", "pod_name", "container_name", "docker_id", "container_id"} {
-		value, _ := event.Lookup(pod, name)
-		dst = append(event.AppendText(dst, value), 0)
+	for key, value := range filter.Members(pod) {
+		switch string(key) {
+		case "namespace_name", "pod_name", "container_name", "docker_id", "container_id":
+			dst = append(append(dst, key...), value...)
+		}
 	}
 	return dst
 }

@@ -91,7 +91,9 @@ func newZone(name string) (*time.Location, error) {
 // parse reads text, all of it but spaces around it. Where it names no year, the latest is meant in
 // which it is no more than maxAhead after received; where it names no day, received's.
 func (l *layout) parse(text []byte, received event.Time) (event.Time, bool) {
-	text = bytes.TrimSpace(text)
+	if n := len(text); n > 0 && (text[0] <= ' ' || text[n-1] <= ' ') {
+		text = bytes.TrimSpace(text)
+	}
 	switch l.kind {
 	case unixSeconds:
 		return parseUnix(text, 1)
