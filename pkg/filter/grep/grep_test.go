@@ -99,7 +99,7 @@ func TestCheck(t *testing.T) {
 
 // The short cuts agree with the regular expression.
 func FuzzMatcher(f *testing.F) {
-	for _, text := range []string{`^/health`, `check$`, `^abc$`, `abc`, ``, `^`, `$`, `^$`, `a.*bcd`, `(?i)abc`, `^a(b|c)`, `(?m)^b$`, `a|b`, `\babc`, `^abc+`, `abcd?`, `(abc)x*`, `x{2}abc`, `[a]bc`, `\Aabc\z`, `^abc.$`} {
+	for _, text := range []string{`^/health`, `check$`, `^abc$`, `abc`, ``, `^`, `$`, `^$`, `a.*bcd`, `(?i)abc`, `^a(b|c)`, `(?m)^b$`, `a|b`, `\babc`, `^abc+`, `abcd?`, `(abc)x*`, `x{2}abc`, `[a]bc`, `\Aabc\z`, `^abc.$`, `^/(health|ready)(check)?`, `GET|POST`, `[a-c]b`, `^/(health|ready)/.*x`, `a(b|c+)d`, `\x{FFFD}`, `[\x{FFF0}-\x{FFFF}]`, `(a|b)(c|d)(e|f)(g|h)(i|j)`} {
 		for _, s := range []string{"", "abc", "/healthcheck", "xabc", "a\nb", "\xff", "abcc"} {
 			f.Add(text, []byte(s))
 		}
