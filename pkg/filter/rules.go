@@ -52,7 +52,6 @@ type Rules struct {
 	routes       []*route
 	joining      []*stage
 	dropUnrouted bool
-	busy         bool // any route has a condition, or this output's has steps
 	plans        map[origin]*plan
 	last         *plan
 	lastOrigin   origin
@@ -63,7 +62,8 @@ type Rules struct {
 
 type route struct {
 	Route
-	here   bool // leads to the output
+	here   bool    // leads to the output
+	asked  figures // of When
 	stages []*stage
 }
 
@@ -84,6 +84,11 @@ type stage struct {
 	next []*stage
 	emit func(*Event) // into next
 
+	figures
+}
+
+// figures are what Stats tells.
+type figures struct {
 	in, out, dropped, errors atomic.Uint64
 	nanos                    atomic.Int64 // of the sampled calls
 }
@@ -182,10 +187,8 @@ func (r *Rules) Process(e *Event, now time.Time, out Sink) {
 	}
 	taken := false
 	for _, rt := range p.routes {
-		if rt.When != nil {
-			if yes, _ := rt.When.True(e); !yes {
-				continue
-			}
+		if !rt.takes(e) {
+			continue
 		}
 		if rt.here {
 			r.run(rt.stages, e)
@@ -204,6 +207,22 @@ func (r *Rules) Process(e *Event, now time.Time, out Sink) {
 	default:
 		out.Dead(e, ReasonUnrouted)
 	}
+}
+
+// takes says whether the route's condition holds for e.
+func (rt *route) takes(e *Event) bool {
+	if rt.When == nil {
+		return true
+	}
+	rt.asked.in.Add(1)
+	yes, err := rt.When.True(e)
+	if err != nil {
+		rt.asked.errors.Add(1)
+	}
+	if !yes {
+		rt.asked.dropped.Add(1)
+	}
+	return yes
 }
 
 func (r *Rules) drop(e *Event, reason string) {

@@ -5,35 +5,50 @@ import "time"
 // sampling is the share of calls whose time is taken: one in so many.
 const sampling = 64
 
-// StageStats is what a stage has done so far.
+// KindWhen is the kind of the figures of a route's condition: Dropped are the events that it is
+// false for, which other routes may take.
+const KindWhen = "when"
+
+// StageStats is what a stage, or a route's condition, has done so far.
 type StageStats struct {
 	Route   string
-	Filter  string // the name of the list that it is in
+	Filter  string // the name of the list that it is in; empty for a route's condition
 	Index   int    // in that list
 	Kind    string
-	In      uint64  // events given to it: not those for which its condition is false
-	Out     uint64  // events that went on to the next stage
+	In      uint64  // events given to it: not those for which its own condition is false
+	Out     uint64  // events that went on
 	Dropped uint64  // events that it dropped or made dead letters
-	Errors  uint64  // events that it, or its condition, failed on
-	Seconds float64 // time spent in it, reckoned from one call in 64
+	Errors  uint64  // events that it, or its own condition, failed on
+	Seconds float64 // time spent in it, reckoned from one call in 64; not for conditions
 }
 
-// Stats returns the figures of all stages. It may be called at any time, by any goroutine.
+// Stats returns the figures of the routes to the output and of all their stages. It may be called at
+// any time, by any goroutine.
 func (r *Rules) Stats() []StageStats {
 	var all []StageStats
 	for _, rt := range r.routes {
+		if !rt.here {
+			continue
+		}
+		if rt.When != nil {
+			all = append(all, rt.asked.stats(rt.Name, &Stage{Kind: KindWhen}))
+		}
 		for _, s := range rt.stages {
-			st := StageStats{
-				Route: rt.Name, Filter: s.Filter, Index: s.Index, Kind: s.Kind,
-				Dropped: s.dropped.Load(), Errors: s.errors.Load(),
-				Seconds: (time.Duration(s.nanos.Load()) * sampling).Seconds(),
-			}
-			st.In = s.in.Load()
-			if st.Out = s.out.Load(); s.Joiner == nil {
-				st.Out = st.In - min(st.In, st.Dropped)
-			}
-			all = append(all, st)
+			all = append(all, s.stats(rt.Name, &s.Stage))
 		}
 	}
 	return all
+}
+
+func (f *figures) stats(route string, s *Stage) StageStats {
+	st := StageStats{
+		Route: route, Filter: s.Filter, Index: s.Index, Kind: s.Kind,
+		Dropped: f.dropped.Load(), Errors: f.errors.Load(),
+		Seconds: (time.Duration(f.nanos.Load()) * sampling).Seconds(),
+	}
+	st.In = f.in.Load() // after Dropped, so that it is not less
+	if st.Out = f.out.Load(); s.Joiner == nil {
+		st.Out = st.In - st.Dropped
+	}
+	return st
 }
