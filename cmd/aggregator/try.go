@@ -123,6 +123,6 @@ func runTests(out io.Writer, path, file string) error {
 	if failed > 0 {
 		return fmt.Errorf("%d of %d tests failed", failed, len(tests))
 	}
-	_, err = fmt.Fprintf(out, "%d tests passed\n", len(tests))
+	_, err = fmt.Fprintf(out, "tests passed: %d\n", len(tests))
 	return err
 }

@@ -13,9 +13,12 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/filter"
 )
 
+// eventTime stands for the event's time among fields; no path begins so.
+const eventTime = "(time)"
+
 // Change is a field that a step added (only To), removed (only From) or changed.
 type Change struct {
-	Field string          `json:"field"` // a path, kubernetes.pod_name; "" is the event's time
+	Field string          `json:"field"` // a path, kubernetes.pod_name, or eventTime
 	From  json.RawMessage `json:"from,omitempty"`
 	To    json.RawMessage `json:"to,omitempty"`
 }
@@ -24,7 +27,7 @@ type Change struct {
 func (r *Run) changes(s *filter.Seen) []Change {
 	var all []Change
 	if s.Time != s.Event.Time {
-		all = append(all, Change{From: timeJSON(s.Time), To: timeJSON(s.Event.Time)})
+		all = append(all, Change{Field: eventTime, From: timeJSON(s.Time), To: timeJSON(s.Event.Time)})
 	}
 	after := s.Event.Rendered()
 	if bytes.Equal(s.Before, after) {

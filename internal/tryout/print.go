@@ -31,8 +31,8 @@ type printer struct {
 // patterns returns what each route matches, by its name.
 func (c *Configuration) patterns() map[string]string {
 	all := map[string]string{}
-	for i := range c.cfg.Routes {
-		all[c.routeName(fmt.Sprintf("routes[%d]", i))] = strings.Join(c.cfg.Routes[i].Match, ", ")
+	for i := range c.routes {
+		all[fmt.Sprintf("routes[%d]", i)] = strings.Join(c.routes[i].Match, ", ")
 	}
 	return all
 }
@@ -136,17 +136,13 @@ func (p printer) step(s *Step) {
 
 // change writes one field as a diff.
 func (p printer) change(indent string, c *Change) {
-	name := c.Field
-	if name == "" {
-		name = "(time)"
-	}
 	switch {
 	case c.To == nil:
-		p.line(red, "%s- %s: %s", indent, name, shown(c.From))
+		p.line(red, "%s- %s: %s", indent, c.Field, shown(c.From))
 	case c.From == nil:
-		p.line(green, "%s+ %s: %s", indent, name, shown(c.To))
+		p.line(green, "%s+ %s: %s", indent, c.Field, shown(c.To))
 	default:
-		p.line(yellow, "%s~ %s: %s → %s", indent, name, shown(c.From), shown(c.To))
+		p.line(yellow, "%s~ %s: %s → %s", indent, c.Field, shown(c.From), shown(c.To))
 	}
 }
 

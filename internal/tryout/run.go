@@ -328,8 +328,13 @@ func (d *destination) see(s filter.Seen) {
 	case len(step.Changes) > 0:
 		step.Effect = changed
 	}
-	if n := len(f.Steps); n > 0 && f.Steps[n-1].Effect == held {
-		f.Steps = f.Steps[:n-1] // it came out of the step that held it
+	if n := len(f.Steps); n > 0 {
+		switch last := &f.Steps[n-1]; {
+		case last.Effect == held:
+			f.Steps = f.Steps[:n-1] // it came out of the step that held it
+		case last.Filter == step.Filter && last.Index == step.Index && step.Effect == kept:
+			return // a step's second half
+		}
 	}
 	f.Steps = append(f.Steps, step)
 }

@@ -218,7 +218,7 @@ func (r *testReader) expectation(n *yaml.Node) Expectation {
 		Dropped: refusal(Dropped), DeadLetter: refusal(DeadLetter),
 	})
 	if x.Route != "" {
-		if i, err := findRoute(r.c.cfg.Routes, x.Route); err != nil {
+		if i, err := findRoute(r.c.routes, x.Route); err != nil {
 			r.wrong(n, "%v", err)
 		} else {
 			x.Route = fmt.Sprintf("routes[%d]", i)

@@ -97,9 +97,9 @@ func (n *Counts) count(result string) {
 
 // String says the counts in words.
 func (n Counts) String() string {
-	text := fmt.Sprintf("%d events: %d delivered, %d dropped, %d dead letters", n.Events, n.Delivered, n.Dropped, n.Dead)
+	text := fmt.Sprintf("events: %d; delivered: %d, dropped: %d, dead letters: %d", n.Events, n.Delivered, n.Dropped, n.Dead)
 	if n.Joined > 0 {
-		text += fmt.Sprintf(", %d joined to others", n.Joined)
+		text += fmt.Sprintf(", joined to others: %d", n.Joined)
 	}
 	return text
 }

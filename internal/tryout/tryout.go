@@ -39,18 +39,19 @@ type Event struct {
 
 // Configuration is a configuration that can be tried.
 type Configuration struct {
-	cfg   *config.Config
-	make  MakeRules
-	table *route.Table
-	tags  map[string][]route.Pattern // by cluster: those that it may send
-	first int                        // position of the only route, where one was chosen
+	cfg    *config.Config
+	make   MakeRules
+	table  *route.Table
+	tags   map[string][]route.Pattern // by cluster: those that it may send
+	routes []route.Config             // as they stand in the file
+	first  int                        // position there of the first route that takes part
 }
 
 // New returns cfg to be tried, with the rules that make makes for each output. Where only is not "",
 // it is the one route that takes part, and takes every event that its condition is true of: a
 // position such as 0 or routes[0], or one of its patterns.
 func New(cfg *config.Config, makeRules MakeRules, only string) (*Configuration, error) {
-	c := &Configuration{cfg: cfg, make: makeRules, tags: map[string][]route.Pattern{}}
+	c := &Configuration{cfg: cfg, make: makeRules, tags: map[string][]route.Pattern{}, routes: cfg.Routes}
 	if only != "" {
 		i, err := findRoute(cfg.Routes, only)
 		if err != nil {
@@ -119,16 +120,21 @@ func (c *Configuration) Clusters() (names []string) {
 	return names
 }
 
-// Example returns a cluster and a tag that the first route takes, for events of which nothing is known.
+// Example returns a cluster and a tag that the first route that takes part is for, to be used where
+// nobody says which ones events have.
 func (c *Configuration) Example() (cluster, tag string) {
-	tag = "example"
-	if len(c.cfg.Routes) > 0 && len(c.cfg.Routes[0].Match) > 0 {
-		tag = exampleTag(c.cfg.Routes[0].Match[0])
+	tag, names := "example", c.Clusters()
+	if len(c.routes) == 0 || len(c.routes[c.first].Match) == 0 {
+		return names[0], tag
 	}
-	names := c.Clusters()
-	for _, name := range names {
-		if r := c.table.Match(name, tag); r != nil && r.Routes[0] == 0 {
-			return name, tag
+	first := c.routes[c.first]
+	tag = exampleTag(first.Match[0])
+	first.Match = []string{"**"}
+	if table, err := route.New([]route.Config{first}); err == nil {
+		for _, name := range names {
+			if table.Match(name, tag) != nil {
+				return name, tag
+			}
 		}
 	}
 	return names[0], tag

@@ -75,6 +75,8 @@ type traced struct {
 	stage Stage
 	see   func(Seen)
 	held  map[any]Seen // what the stage's Joiner holds back, by first origin
+	mark  any          // the first origin of the event at hand
+	joins bool         // the event at hand went on within another one
 }
 
 func (t *traced) enter(e *Event) Seen {
@@ -119,14 +121,15 @@ func (t tracedJoiner) Join(e *Event, now time.Time, emit func(*Event)) error {
 		emit(e)
 		return nil
 	}
-	var mark any
+	t.mark, t.joins = nil, false
 	if len(e.Origins) > 0 {
-		mark = e.Origins[0]
+		t.mark = e.Origins[0]
 	}
-	t.held[mark] = s
+	t.held[t.mark] = s
 	err := t.stage.Joiner.Join(e, now, t.emitting(emit))
 	s.Err = err
-	if _, s.Held = t.held[mark]; s.Held || err != nil {
+	_, waits := t.held[t.mark]
+	if s.Held = waits || t.joins; s.Held || err != nil {
 		s.Late = !s.Held
 		t.see(s)
 	}
@@ -142,14 +145,18 @@ func (t tracedJoiner) Flush(now time.Time, everything bool, emit func(*Event)) {
 // emitting is emit, with what comes out told.
 func (t tracedJoiner) emitting(emit func(*Event)) func(*Event) {
 	return func(e *Event) {
-		s := Seen{Route: t.route, Stage: &t.stage, Time: e.Time}
+		var first any // nil for what a step made
 		if len(e.Origins) > 0 {
-			if in, known := t.held[e.Origins[0]]; known {
-				s = in
-			}
+			first = e.Origins[0]
 		}
-		for _, o := range e.Origins {
+		s, known := t.held[first]
+		if !known {
+			s = Seen{Route: t.route, Stage: &t.stage, Time: e.Time}
+		}
+		delete(t.held, first)
+		for _, o := range e.Origins[min(1, len(e.Origins)):] {
 			delete(t.held, o)
+			t.joins = t.joins || o == t.mark
 		}
 		if s.Event = e; e.Detail != "" {
 			s.Verdict = Dead

@@ -1,0 +1,231 @@
+package tryout_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/seed-afc6a195/aggregator/internal/tryout"
+)
+
+// everything has routes and steps of all kinds of outcomes.
+const everything = `
+clusters:
+  - {name: seoul, shared_key: k1, tags: ["kube.**", "app.**", "none"], fields: {region: ap-northeast-2}}
+  - {name: tokyo, shared_key: k2}
+filters:
+  web:
+    - parse: {field: log, format: cri, on_error: tag}
+    - grep: {exclude: {message: "^health"}}
+    - modify: {set: {service: web}, remove: [logtag]}
+      when: 'record.message != "plain"'
+    - expr: {set: {n: 'int(record.message)'}}
+      when: 'record.message startsWith "int"'
+  strict:
+    - parse: {field: log, format: json, on_error: dead_letter}
+routes:
+  - match: "kube.**"
+    when: 'record.keep != false'
+    filters: [web]
+    outputs: [es, archive]
+  - {match: "app.{web,api}.**", clusters: [tokyo], filters: [strict], outputs: [archive], continue: true}
+  - {match: "app.**", outputs: [es]}
+outputs:
+  archive: {type: file, path: "x/{tag}", fields: {tag: "", cluster: ""}}
+  es: {type: stdout}
+`
+
+func try(t *testing.T, c *tryout.Configuration, o tryout.Options, lines ...string) (string, tryout.Counts) {
+	t.Helper()
+	o.Now = start
+	var out strings.Builder
+	n, err := c.Try(strings.NewReader(strings.Join(lines, "\n")), &out, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out.String(), n
+}
+
+// TestTry compares what is shown with golden files: text, JSON, and text with colours.
+func TestTry(t *testing.T) {
+	c := load(t, "everything", []byte(everything), "")
+	lines := []string{
+		`{"log":"2026-03-01T09:15:02Z stdout F hello","stream":1,"x":"\u001b[31m\u009b"}`, "", "no CRI\r",
+		`{"log":"2026-03-01T09:15:02Z stdout F health"}`,
+		`{"log":"2026-03-01T09:15:02Z stdout P one "}`,
+		`{"log":"2026-03-01T09:15:02Z stdout F plain"}`,
+		`{"log":"2026-03-01T09:15:02Z stdout F plain"}`,
+		`{"log":"2026-03-01T09:15:02Z stdout F integer"}`,
+		`{"keep":false,"log":"\u001b[31mred\u009b"}`,
+	}
+	for name, tc := range map[string]struct {
+		o     tryout.Options
+		lines []string
+	}{
+		"steps.txt":    {tryout.Options{}, lines},
+		"steps.ndjson": {tryout.Options{JSON: true}, lines},
+		"colors.txt":   {tryout.Options{Color: true}, lines},
+		"dead.txt":     {tryout.Options{Cluster: "tokyo", Tag: "app.web.1"}, []string{`{"log":"{\"a\":1}"}`, "x"}},
+		"refused.txt":  {tryout.Options{Cluster: "seoul", Tag: "host.x"}, []string{"x"}},
+		"unrouted.txt": {tryout.Options{Cluster: "seoul", Tag: "none"}, []string{"x"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, _ := try(t, c, tc.o, tc.lines...)
+			file := filepath.Join("testdata", name)
+			if *update {
+				if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(file)
+			if err != nil || got != string(want) {
+				t.Errorf("%v: want\n%s\ngot\n%s", err, want, got)
+			}
+			if escapes := strings.Contains(got, "\x1b"); escapes != tc.o.Color || strings.Contains(got, "\u009b") && !tc.o.JSON {
+				t.Errorf("escapes of a terminal: %q", got)
+			}
+		})
+	}
+}
+
+// TestExample: events get a cluster and a tag that the route is for.
+func TestExample(t *testing.T) {
+	for _, tc := range []struct{ route, cluster, tag string }{
+		{"", "seoul", "kube.example"},
+		{"0", "seoul", "kube.example"},
+		{"routes[1]", "tokyo", "app.web.example"},
+		{"app.**", "seoul", "app.example"},
+	} {
+		c := load(t, "everything", []byte(everything), tc.route)
+		if cluster, tag := c.Example(); cluster != tc.cluster || tag != tc.tag {
+			t.Errorf("route %q: %s %s, want %s %s", tc.route, cluster, tag, tc.cluster, tc.tag)
+		}
+	}
+}
+
+// TestOneRoute: a route that is named takes what it would not get otherwise, and is shown as itself.
+func TestOneRoute(t *testing.T) {
+	c := load(t, "everything", []byte(everything), "1")
+	got, n := try(t, c, tryout.Options{Cluster: "seoul", Tag: "anything"}, `{"log":"{\"a\":1}"}`)
+	if n.Delivered != 1 || !strings.Contains(got, "routes[1] app.{web,api}.**") || strings.Contains(got, "→ es") {
+		t.Errorf("%v\n%s", n, got)
+	}
+}
+
+func TestTestsFile(t *testing.T) {
+	for name, want := range map[string]string{
+		"aggregator.yaml": "aggregator.tests.yaml", "/etc/a.b/x.yml": "/etc/a.b/x.tests.yml", "conf": "conf.tests.yaml",
+	} {
+		if got := tryout.TestsFile(name); got != want {
+			t.Errorf("%s: %s, want %s", name, got, want)
+		}
+	}
+}
+
+// TestFailures: a test that fails says at which line it is, and what is otherwise.
+func TestFailures(t *testing.T) {
+	c := load(t, "everything", []byte(everything), "")
+	const file = `
+- name: passes
+  tag: kube.x
+  time: 2026-03-01T00:00:00Z
+  input: {a: {b: 1.0, c: [1e0, {x: 1, y: 2}], d: 0x1f}, log: 1, keep: true}
+  expect: {time: "2026-03-01T00:00:00Z", record: {a: {c: [1, {y: 2, x: 1}], b: 1, d: 31}, log: 1, keep: true, _parse_error: the field is not a text, service: web}}
+- name: differs
+  tag: kube.x
+  input: "2026-03-01T09:15:02Z stdout F hello"
+  expect:
+    route: 2
+    outputs: [es]
+    time: 2026-03-01T09:15:03Z
+    record: {stream: stderr, message: hello, extra: 1}
+- name: too much and too little
+  tag: kube.x
+  input: ["2026-03-01T09:15:02Z stdout F hello", "2026-03-01T09:15:02Z stdout F health"]
+  expect: [dropped]
+- name: less
+  tag: kube.x
+  input: []
+  expect: {dead_letter: x}
+- name: document
+  cluster: seoul
+  tag: app.x
+  input: {a: 1}
+  expect: {document: {region: eu, tag: app.x}}
+`
+	tests, err := c.ReadTests("x.tests.yaml", []byte(file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	failed, err := c.RunTests(tests, &out, false)
+	if err != nil || failed != 4 {
+		t.Errorf("%d failed, %v", failed, err)
+	}
+	const want = `ok    x.tests.yaml:2: passes
+FAIL  x.tests.yaml:7: differs
+      event 1, expected at line 11:
+        - route: routes[2]
+        + route: routes[0]
+        - outputs: es
+        + outputs: es, archive
+        - time: 2026-03-01T09:15:03Z
+        + time: 2026-03-01T09:15:02Z
+        - record stream: "stderr"
+        + record stream: "stdout"
+        - record extra: 1
+        + record service: "web"
+FAIL  x.tests.yaml:15: too much and too little
+      event 1, expected at line 18:
+        - result: dropped
+        + result: delivered by routes[0] to es, archive: {"stream":"stdout","message":"hello","service":"web"}
+      event 2 is not expected: dropped: web[1] grep
+FAIL  x.tests.yaml:19: less
+      line 22 expects one more event (dead_letter), but nothing more came out
+FAIL  x.tests.yaml:23: document
+      event 1, expected at line 27:
+        - document for es: region: "eu"
+        + document for es: region: "ap-northeast-2"
+`
+	if got := out.String(); got != want {
+		t.Errorf("want\n%s\ngot\n%s", want, got)
+	}
+}
+
+// TestReadTests_Failure: mistakes are named with their lines, all at once.
+func TestReadTests_Failure(t *testing.T) {
+	c := load(t, "everything", []byte(everything), "")
+	for text, want := range map[string]string{
+		"":              "should be a list of tests",
+		"tests: []":     "should be a list of tests",
+		"- [":           "not valid YAML",
+		"- 1":           "x:1: a test should be a mapping",
+		"- {name: a}":   "x:1: a test needs input: a record, a text or a list of them\nx:1: a test needs expect",
+		"- {inputs: 1}": `x:1: a test has no key "inputs"`,
+		"- {name: [], input: 1, expect: dropped}":                         "x:1: should be a text",
+		"- {name: a, name: b, input: 1, expect: dropped}":                 "the key name is given twice",
+		"- {name: a, time: noon, input: 1, expect: dropped}":              `x:1: time "noon"`,
+		"- name: a\n  input: [[1]]\n  expect: dropped":                    "x:2: input should be a record, a text",
+		"- name: a\n  input: 1\n  expect: gone":                           `x:3: expect "gone"`,
+		"- name: a\n  input: 1\n  expect: {record: 1}":                    "x:3: a record should be a mapping",
+		"- name: a\n  input: 1\n  expect: {route: 9}":                     "x:3: there is no route 9: the configuration has 3, counted from 0",
+		"- name: a\n  input: 1\n  expect: {route: nginx}":                 `x:3: no route has the pattern "nginx"; routes are 0 (kube.**), 1`,
+		"- name: a\n  input: &a {b: *a}\n  expect: dropped":               "values in one file",
+		"- name: a\n  input: {a: .inf, b: 1}\n  expect: {x: 1}\n- {y: 1}": "x:3: an expectation has no key \"x\"\nx:4: a test has no key \"y\"",
+	} {
+		if _, err := c.ReadTests("x", []byte(text)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", text, err, want)
+		}
+	}
+}
+
+// TestTime: --time-key.
+func TestTime(t *testing.T) {
+	c := load(t, "everything", []byte(everything), "")
+	got, _ := try(t, c, tryout.Options{Tag: "app.x", TimeKey: "ts"}, `{"ts":"2026-02-03T04:05:06Z"}`, `{"ts":"x"}`)
+	if !strings.Contains(got, `"@timestamp":"2026-02-03T04:05:06Z"`) || !strings.Contains(got, `"@timestamp":"`+start().Format(time.RFC3339)) {
+		t.Error(got)
+	}
+}
