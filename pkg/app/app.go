@@ -302,7 +302,7 @@ func (a *App) close() error {
 		errs = append(errs, l.Shutdown(now))
 	}
 	for _, out := range a.outputs {
-		errs = append(errs, out.Close())
+		errs = append(errs, out.close())
 	}
 	if a.queue != nil {
 		errs = append(errs, a.queue.Close())

@@ -46,7 +46,8 @@ func clusterFields(cfg *config.Config) map[string]map[string]string {
 
 // sameOutput says whether out is what cfg wants under its name.
 func sameOutput(out *output, cfg *config.Config) bool {
-	return reflect.DeepEqual(out.settings, cfg.Outputs[out.name]) && reflect.DeepEqual(out.fields, clusterFields(cfg))
+	return reflect.DeepEqual(out.cfg.Outputs[out.name], cfg.Outputs[out.name]) &&
+		reflect.DeepEqual(out.fields, clusterFields(cfg)) && sameRules(out.cfg, cfg)
 }
 
 // certificates returns all that is read again when it changes.

@@ -329,24 +329,24 @@ type returner struct {
 	lists map[string][]string
 }
 
-func (r *returner) route(l *buffer.Letter) (outputs []string, why string) {
+func (r *returner) route(l *buffer.Letter) buffer.Way {
 	name := cmp.Or(r.to, l.Output)
 	if name == "" {
 		switch {
 		case !r.rules.clusters.Allows(l.Cluster, l.Tag):
-			return nil, "their cluster may not send their tag"
+			return buffer.Way{Why: "their cluster may not send their tag"}
 		default:
 			if m := r.rules.routes.Match(l.Cluster, l.Tag); m != nil && len(m.Outputs) > 0 {
-				return m.Outputs, ""
+				return buffer.Way{Outputs: m.Outputs, Routed: true}
 			}
-			return nil, "no route wants them"
+			return buffer.Way{Why: "no route wants them"}
 		}
 	}
 	if _, ok := r.cfg.Outputs[name]; !ok {
-		return nil, "their output is not configured any more"
+		return buffer.Way{Why: "their output is not configured any more"}
 	}
 	if r.lists[name] == nil {
 		r.lists[name] = []string{name}
 	}
-	return r.lists[name], ""
+	return buffer.Way{Outputs: r.lists[name]}
 }

@@ -3,6 +3,7 @@ package app
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -17,7 +18,8 @@ import (
 type output struct {
 	*sender
 	name     string
-	settings config.Output
+	cfg      *config.Config // that it was made for
+	rules    *Rules         // nil: all events as they were stored
 	before   outputs.Report // counters of earlier outputs of that name
 	loop     *delivery.Loop
 	stop     context.CancelFunc
@@ -38,7 +40,13 @@ func (a *App) newOutput(name string, cfg *config.Config) (*output, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &output{sender: s, name: name, settings: cfg.Outputs[name]}, nil
+	out := &output{sender: s, name: name, cfg: cfg}
+	if asksEvents(cfg) {
+		if out.rules, err = NewRules(cfg, name, a.opts.Log); err != nil {
+			return nil, errors.Join(err, s.Close())
+		}
+	}
+	return out, nil
 }
 
 // launch puts out among the outputs and starts its loop, whose counters go on where those of an earlier output of that
@@ -49,10 +57,14 @@ func (a *App) launch(out *output) {
 	defer a.mu.Unlock()
 	was := a.retired[out.name]
 	out.before = was.report
-	out.loop = delivery.New(delivery.Options{
+	options := delivery.Options{
 		Name: out.name, Source: source, Output: out.Output, DeadLetters: graveyard{a.queue.DeadLetters()},
 		Common: out.common, Grace: drainTimeout, Log: a.opts.Log, Previous: was.loop,
-	})
+	}
+	if out.rules != nil {
+		options.Rules = out.rules.Rules
+	}
+	out.loop = delivery.New(options)
 	delete(a.retired, out.name)
 	a.outputs[out.name] = out
 	var ctx context.Context
@@ -68,7 +80,7 @@ func (a *App) launch(out *output) {
 func (a *App) retire(out *output) {
 	out.stop()
 	<-out.done
-	if err := out.Close(); err != nil {
+	if err := out.close(); err != nil {
 		a.opts.Log.Error().Err(err).Str("output", out.name).Msg("an output did not close in good order")
 	}
 	a.mu.Lock()
@@ -96,6 +108,15 @@ func (out *output) report() outputs.Report {
 		}
 	}
 	return r
+}
+
+// close ends what out holds open.
+func (out *output) close() error {
+	err := out.Close()
+	if out.rules != nil {
+		err = errors.Join(err, out.rules.Close())
+	}
+	return err
 }
 
 // steer pauses or resumes an output, or forgets what waits for one that is not configured.

@@ -104,7 +104,7 @@ func (a *App) apply(cfg *config.Config) (restart []string, err error) {
 		out, err := a.newOutput(name, cfg)
 		if err != nil {
 			for _, out := range fresh {
-				err = errors.Join(err, out.Close())
+				err = errors.Join(err, out.close())
 			}
 			return nil, fmt.Errorf("outputs.%s: %w", name, err)
 		}

@@ -140,6 +140,11 @@ func (a *App) outputStates(waits []buffer.Wait) []status.Output {
 		}
 		s.State = outputState(&s, st)
 		s.Destination = destination(out.report())
+		if out.rules != nil {
+			for _, st := range out.rules.Stats() {
+				s.Steps = append(s.Steps, status.Step(st))
+			}
+		}
 		all = append(all, s)
 		delete(byOutput, out.name)
 	}

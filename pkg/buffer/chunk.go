@@ -40,6 +40,7 @@ const (
 	partLast               // the last piece of its message: the message's number of events follows
 	partSame               // connection and turn are those of the keyed part before
 	partLetter             // it was a dead letter: in the connection's place stands its number, see retry.go
+	partSent               // of a dead letter: it goes to its output whatever the routes say
 )
 
 func checksum(b []byte) uint32 { return crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli)) }

@@ -38,13 +38,20 @@ type Retried struct {
 	Skipped   map[string]int64 // letters that stayed, by the reason
 }
 
+// Way is where a dead letter goes that is sent again.
+type Way struct {
+	Outputs []string
+	Routed  bool   // routes' conditions are asked; else all of it goes to Outputs: see event.Chunk.Returned
+	Why     string // it stays a dead letter instead
+}
+
 // Retry puts the letters that fit the filter and are there at its start back into the queue, for the
 // outputs that route names; where it says why not instead, the letter stays. Bytes that are no events
 // stay too. It tells after each portion what it has done so far, which stays so after an error.
 //
 // It never waits for room: ErrFull says that a limit of the queue is reached. ErrBusy: another retry
 // or purge runs. Letters refused again while it runs are new letters, which it leaves alone.
-func (s *Store) Retry(ctx context.Context, filter Filter, route func(*Letter) (outputs []string, why string), progress func(Retried)) (Retried, error) {
+func (s *Store) Retry(ctx context.Context, filter Filter, route func(*Letter) Way, progress func(Retried)) (Retried, error) {
 	d := s.dead
 	done := Retried{Skipped: map[string]int64{}}
 	if !d.working.TryLock() {
@@ -97,19 +104,23 @@ type returning struct {
 }
 
 // add adds l to a chunk, or says why it must stay a dead letter.
-func (p *portion) add(l *Letter, route func(*Letter) ([]string, string)) (why string) {
+func (p *portion) add(l *Letter, route func(*Letter) Way) (why string) {
 	events, open, err := l.read()
 	if err != nil {
 		return err.Error()
 	}
-	outputs, why := route(l)
-	if why != "" {
-		return why
+	way := route(l)
+	if way.Why != "" {
+		return way.Why
 	}
-	key := strings.Join(append([]string{l.Cluster, l.Tag}, outputs...), "\x00")
+	flags := byte(partKeyed | partNanos | partLetter)
+	if !way.Routed {
+		flags |= partSent
+	}
+	key := strings.Join(append([]string{l.Cluster, l.Tag, string(flags)}, way.Outputs...), "\x00")
 	c := p.open[key]
 	if c == nil || len(c.entries)+len(l.Entry) > retryChunk {
-		c = &returning{message: Message{Cluster: l.Cluster, Tag: l.Tag, Outputs: outputs}}
+		c = &returning{message: Message{Cluster: l.Cluster, Tag: l.Tag, Outputs: way.Outputs}}
 		p.open[key] = c
 		p.chunks = append(p.chunks, c)
 	}
@@ -123,7 +134,7 @@ func (p *portion) add(l *Letter, route func(*Letter) ([]string, string)) (why st
 		from = event.Part{Key: event.PartKeyOfChunk(l.Cluster, l.Tag, name)}
 	}
 	c.parts = append(c.parts, part{
-		flags: partKeyed | partNanos | partLetter, key: from.Key, conn: l.ID, first: from.First, events: events,
+		flags: flags, key: from.Key, conn: l.ID, first: from.First, events: events,
 	})
 	c.letters = append(c.letters, l.ID)
 	return ""

@@ -38,7 +38,7 @@ func bury(tb testing.TB, s *Store, letters ...Letter) {
 	}
 }
 
-func home(l *Letter) ([]string, string) { return []string{l.Output}, "" }
+func home(l *Letter) Way { return Way{Outputs: []string{l.Output}} }
 
 func nothing(Retried) {}
 
@@ -78,14 +78,14 @@ func TestRetry(t *testing.T) {
 		Letter{Cluster: "c", Tag: "t", Reason: "invalid_entry", Events: 1, Entry: []byte{0xc1}},
 		Letter{Cluster: "c", Tag: "t", Output: "gone", Reason: "rejected", Events: 1, Entry: entry1(1)},
 		Letter{Cluster: "c", Tag: "t", Output: "o", Reason: "rejected", Events: 1})
-	route := func(l *Letter) ([]string, string) {
+	route := func(l *Letter) Way {
 		switch l.Output {
 		case "":
-			return []string{"o", "p"}, ""
+			return Way{Outputs: []string{"o", "p"}, Routed: true}
 		case "gone":
-			return nil, "no such output"
+			return Way{Why: "no such output"}
 		}
-		return []string{l.Output}, ""
+		return Way{Outputs: []string{l.Output}}
 	}
 	var steps []Retried
 	got, err := s.Retry(t.Context(), Filter{}, route, func(r Retried) { steps = append(steps, r) })
@@ -280,7 +280,7 @@ func TestRetryRefusedAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	route := func(l *Letter) ([]string, string) {
+	route := func(l *Letter) Way {
 		if l.ID == all[0].ID {
 			bury(t, s, letter1(50))
 			if _, err := s.DeadLetters().Delete(t.Context(), all[1].ID); err != nil {
@@ -458,4 +458,19 @@ func FuzzRetryLetter(f *testing.F) {
 			t.Fatalf("%d of %d events: %v", n, c.Events, it.Err())
 		}
 	})
+}
+
+// A letter that somebody sends to an output goes there; one that the routes are asked for again is an event like others.
+func TestReturned(t *testing.T) {
+	for _, routed := range []bool{false, true} {
+		s := mustOpen(t, testConfig(t.TempDir()), Options{})
+		bury(t, s, letter1(1))
+		way := func(*Letter) Way { return Way{Outputs: []string{"o"}, Routed: routed} }
+		if _, err := s.Retry(t.Context(), Filter{}, way, nothing); err != nil {
+			t.Fatal(err)
+		}
+		if c := take(t, s, "o"); c.Returned == routed {
+			t.Errorf("returned is %v where the routes are asked: %v", c.Returned, routed)
+		}
+	}
 }

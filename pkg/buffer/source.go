@@ -287,7 +287,7 @@ func (s *Store) fill(o *lease, h *handle, e *entry) error {
 	o.chunk = event.Chunk{
 		Seq: head.seq, Cluster: head.cluster, Tag: head.tag, Received: time.Unix(0, head.received),
 		Events: head.events, Entries: o.memory, Parts: make([]event.Part, len(head.parts)),
-		Returned: len(head.parts) > 0 && head.parts[0].flags&partLetter != 0,
+		Returned: len(head.parts) > 0 && head.parts[0].flags&partSent != 0,
 	}
 	for i := range head.parts {
 		p := &head.parts[i]

@@ -213,7 +213,11 @@ func (f *filler) Dead(e *filter.Event, reason string) {
 		o := mark.(*origin) //nolint:forcetypeassert // it is sift's
 		f.finish(o)
 		f.doomed = append(f.doomed, o)
-		f.letters = append(f.letters, Letter{Event: &o.ev, Chunk: o.ev.Chunk, Events: 1, Output: f.name, Reason: reason, Detail: e.Detail})
+		l := Letter{Event: &o.ev, Chunk: o.ev.Chunk, Events: 1, Output: f.name, Reason: reason, Detail: e.Detail}
+		if reason == filter.ReasonUnrouted {
+			l.Output = "" // sent again, it is for the routes to say where it goes
+		}
+		f.letters = append(f.letters, l)
 	}
 }
 
