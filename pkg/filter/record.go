@@ -96,7 +96,7 @@ func (e *Event) Remove(path ...string) bool {
 func (e *Event) removeAll(name string, i int) {
 	e.changed = true
 	e.fields = slices.Delete(e.fields, i, i+1)
-	if e.index(name) >= 0 {
+	if e.before(i, name) >= 0 {
 		e.fields = slices.DeleteFunc(e.fields, func(f field) bool { return f.is(name) })
 	}
 }
@@ -125,7 +125,7 @@ func (e *Event) Rename(from, to []string) bool {
 	}
 	e.fields[i] = e.newField(to[0], nil, e.fields[i].msgpack(), nil)
 	e.changed = true
-	if j := e.index(from[0]); j >= 0 { // there were two
+	if j := e.before(i, from[0]); j >= 0 { // there were two
 		e.removeAll(from[0], j)
 	}
 	return true
@@ -195,12 +195,14 @@ func (e *Event) AppendTemplate(dst []byte, t *event.Template) []byte {
 // index returns which of the fields has that name, the last one, or -1.
 func (e *Event) index(name string) int {
 	e.readFields()
-	for i := len(e.fields) - 1; i >= 0; i-- {
-		if e.fields[i].is(name) {
-			return i
-		}
+	return e.before(len(e.fields), name)
+}
+
+// before is index for those before the field i.
+func (e *Event) before(i int, name string) int {
+	for i--; i >= 0 && !e.fields[i].is(name); i-- {
 	}
-	return -1
+	return i
 }
 
 // readFields finds the record's fields.
@@ -211,7 +213,11 @@ func (e *Event) readFields() {
 	e.read = true
 	n, at := header(e.Record)
 	for ; n > 0; n-- {
-		e.fields = append(e.fields, field{})
+		if len(e.fields) < cap(e.fields) {
+			e.fields = e.fields[:len(e.fields)+1] // read sets all of it
+		} else {
+			e.fields = append(e.fields, field{})
+		}
 		if at = e.fields[len(e.fields)-1].read(e.Record, at, n == 1); at == 0 {
 			e.fields = e.fields[:len(e.fields)-1]
 			return

@@ -32,14 +32,17 @@ var sizes = func() (t [256]uint8) {
 
 // next returns where the value at b[i] ends, or len(b)+1 or more where it does not end in b.
 func next(b []byte, i int) int {
+	if i < len(b) && sizes[b[i]] != 0 {
+		return i + int(sizes[b[i]])
+	}
+	return nextLong(b, i)
+}
+
+func nextLong(b []byte, i int) int {
 	if i >= len(b) {
 		return len(b) + 1
 	}
-	c := b[i]
-	if s := int(sizes[c]); s != 0 {
-		return i + s
-	}
-	if c == 0xd9 && i+1 < len(b) { // str8: most values of log records
+	if b[i] == 0xd9 && i+1 < len(b) { // str8: most values of log records
 		return i + 2 + int(b[i+1])
 	}
 	rest, err := event.Skip(b[i:])

@@ -148,3 +148,23 @@ func BenchmarkGrep(b *testing.B) {
 		})
 	}
 }
+
+func TestApplyAllocatesNothing(t *testing.T) {
+	s, err := New(Config{
+		Exclude:    rules{"path": {"^/ready", "^/(a|b)[0-9]+$"}, "status": {"^5"}, "kubernetes.labels.app": {"^db$"}, "missing": {"x"}},
+		IncludeAny: rules{"level": {"(?i)INFO"}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := newEvent(t, sample())
+	ev := e.Event
+	if n := testing.AllocsPerRun(100, func() {
+		e.Reset(&ev, nil)
+		if v, _ := s.Apply(e); v != filter.Keep {
+			t.Fatal("dropped")
+		}
+	}); n > 0 {
+		t.Errorf("%v allocations for an event", n)
+	}
+}

@@ -278,3 +278,25 @@ func run(b *testing.B, s filter.Step) {
 		e.Rendered()
 	}
 }
+
+func TestApplyAllocatesNothing(t *testing.T) {
+	modify, err := New(Config{
+		Set: values{"service": "{cluster}-{record.path}", "copy": "{record.level}"}, SetIfMissing: values{"level": "x"}, Rename: texts{"msg": "message", "none": "x"},
+		Remove: []string{"stream", "tmp_*", "kubernetes.host"}, Convert: texts{"status": "int", "n": "int"}, MoveUnder: map[string][]string{"k": {"none", "x_*"}}, Flatten: &Flatten{Field: "none"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	dedot, _ := NewDedot(DedotConfig{"_", true})
+	for name, s := range map[string]filter.Step{"modify": modify, "dedot": dedot} {
+		e := newEvent(t, benchRecord())
+		ev := e.Event
+		if n := testing.AllocsPerRun(100, func() {
+			e.Reset(&ev, nil)
+			_, _ = s.Apply(e)
+			e.Rendered()
+		}); n > 0 {
+			t.Errorf("%s: %v allocations for an event", name, n)
+		}
+	}
+}
