@@ -41,12 +41,12 @@ const maxInterval = 5 * time.Minute
 
 // Check reports settings that can't work.
 func (c *ThrottleConfig) Check(r *setting.Report) {
-	switch seconds := c.Interval.Seconds(); {
+	switch {
 	case c.Interval < time.Second || c.Interval > maxInterval || c.Interval%time.Second != 0:
 		r.Add("interval", "write 10s", "%v is not a number of whole seconds up to %v", c.Interval, maxInterval)
 	case !(c.Rate > 0 && c.Rate <= math.MaxInt32):
 		r.Add("rate", "write events a second, such as 100", "%v is not over 0 and up to 2³¹", c.Rate)
-	case c.Rate*seconds < 1:
+	case perInterval(*c) < 1:
 		r.Add("rate", "make the interval longer", "%v a second is less than one event in %v", c.Rate, c.Interval)
 	case c.Burst != 0 && float64(c.Burst) < c.Rate:
 		r.Add("burst", "leave it out for as many as rate", "%d events of a second are fewer than the rate of %v", c.Burst, c.Rate)

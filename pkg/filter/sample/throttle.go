@@ -38,7 +38,7 @@ type Throttle struct {
 
 	known   map[id]*list.Element
 	recent  *list.List // of *window, those seen last in front
-	pending []*window  // with something to tell, in the order of due
+	waiting *list.List // of *window, those of known with something to tell, in the order of due
 	ready   []*window  // with something to tell at once, as they are forgotten
 	text    []byte
 
@@ -59,6 +59,7 @@ type window struct {
 	tag             string
 	first, last     event.Time // of the dropped ones since the last summary
 	due             time.Time
+	place           *list.Element // in waiting, while dropped is not 0
 }
 
 // NewThrottle returns the throttle that cfg describes. now is the clock.
@@ -67,14 +68,14 @@ func NewThrottle(cfg ThrottleConfig, now func() time.Time) (*Throttle, error) {
 	if err != nil {
 		return nil, fmt.Errorf("throttle: key: %w", err)
 	}
-	limit := cfg.Rate * cfg.Interval.Seconds()
+	limit := perInterval(cfg)
 	if !(limit >= 1 && limit <= math.MaxInt64) || cfg.Interval < time.Second || cfg.Interval > maxInterval {
 		return nil, fmt.Errorf("throttle: a rate of %v with an interval of %v can't be counted", cfg.Rate, cfg.Interval)
 	}
 	t := &Throttle{
 		key: key, interval: cfg.Interval, rate: cfg.Rate, limit: uint64(limit), maxKeys: max(1, cfg.MaxKeys), now: now,
 		perSecond: uint32(max(1, min(math.Ceil(cfg.Rate), math.MaxInt32))),
-		known:     map[id]*list.Element{}, recent: list.New(),
+		known:     map[id]*list.Element{}, recent: list.New(), waiting: list.New(),
 	}
 	if cfg.Burst > 0 {
 		t.perSecond = uint32(min(cfg.Burst, math.MaxInt32))
@@ -83,6 +84,12 @@ func NewThrottle(cfg ThrottleConfig, now func() time.Time) (*Throttle, error) {
 		return nil, fmt.Errorf("throttle: make ids: %w", err)
 	}
 	return t, nil
+}
+
+// perInterval returns how many events of an interval go on: 0.29 a second are 29 of 100 seconds,
+// although their product is a little less.
+func perInterval(cfg ThrottleConfig) float64 {
+	return math.Floor(cfg.Rate*cfg.Interval.Seconds() + 1e-6)
 }
 
 // Apply drops ev if its key has had its share.
@@ -100,7 +107,7 @@ func (t *Throttle) Apply(ev *filter.Event) (filter.Verdict, error) {
 	}
 	if w.dropped == 0 {
 		w.first, w.tag, w.due = ev.Time, ev.Chunk.Tag, t.now().Add(t.interval)
-		t.pending = append(t.pending, w)
+		w.place = t.waiting.PushBack(w)
 	}
 	w.dropped++
 	w.last = ev.Time
@@ -126,6 +133,7 @@ func (t *Throttle) window(ev *filter.Event, start int64) *window {
 		w := t.recent.Remove(oldest).(*window)
 		delete(t.known, w.id)
 		if w.dropped > 0 {
+			t.waiting.Remove(w.place)
 			w.due = t.now()
 			t.ready = append(t.ready, w)
 		}
@@ -142,45 +150,43 @@ type summaries struct{ *Throttle }
 
 // Join passes ev on.
 func (t summaries) Join(ev *filter.Event, _ time.Time, emit func(*filter.Event)) error {
-	t.tell(&t.ready, emit)
+	t.forgotten(emit)
 	emit(ev)
 	return nil
 }
 
 // Due returns when the next summary is due.
 func (t summaries) Due() time.Time {
-	switch {
-	case len(t.ready) > 0:
+	if len(t.ready) > 0 {
 		return t.ready[0].due
-	case len(t.pending) > 0:
-		return t.pending[0].due
+	}
+	if first := t.waiting.Front(); first != nil {
+		return first.Value.(*window).due
 	}
 	return time.Time{}
 }
 
 // Flush emits the summaries that are due, or all.
 func (t summaries) Flush(now time.Time, everything bool, emit func(*filter.Event)) {
-	t.tell(&t.ready, emit)
-	n := 0
-	for n < len(t.pending) && (everything || !t.pending[n].due.After(now)) {
-		n++
+	t.forgotten(emit)
+	for first := t.waiting.Front(); first != nil; first = t.waiting.Front() {
+		w := first.Value.(*window)
+		if !everything && w.due.After(now) {
+			return
+		}
+		t.waiting.Remove(first)
+		e := t.summary(w)
+		w.dropped = 0
+		emit(e)
 	}
-	due := t.pending[:n:n]
-	if t.pending = t.pending[n:]; len(t.pending) == 0 {
-		t.pending = nil
-	}
-	t.tell(&due, emit)
 }
 
-// tell emits the summaries of ws, and empties it.
-func (t *Throttle) tell(ws *[]*window, emit func(*filter.Event)) {
-	for _, w := range *ws {
-		if w.dropped > 0 { // not told when it was forgotten
-			emit(t.summary(w))
-			w.dropped = 0
-		}
+// forgotten emits the summaries of what is not remembered any more.
+func (t summaries) forgotten(emit func(*filter.Event)) {
+	for _, w := range t.ready {
+		emit(t.summary(w))
 	}
-	*ws = nil
+	t.ready = nil
 }
 
 // summary returns the event that stands for the dropped ones of w.

@@ -128,6 +128,9 @@ func TestThrottleBurst(t *testing.T) {
 			t.Errorf("second %d: %d go on, want %d", tc.sec, got, tc.want)
 		}
 	}
+	if got := perInterval(ThrottleConfig{Rate: 0.29, Interval: 100 * time.Second}); got != 29 {
+		t.Errorf("0.29 a second for 100 s are %v, want 29", got)
+	}
 	slow := throttle(t, ThrottleConfig{Rate: 0.2})
 	if got := slow.give(t, "seoul", "web", base, 3) + slow.give(t, "seoul", "web", base+5, 3) + slow.give(t, "seoul", "web", base+9, 3); got != 2 {
 		t.Errorf("0.2 a second for 10 s: %d go on, want 2", got)
@@ -169,6 +172,16 @@ func TestThrottleManyKeys(t *testing.T) {
 	}
 	if f.Flush(f.clock, true, f.emit); len(f.summaries(t)) != 0 || !f.Due().IsZero() {
 		t.Error("told twice")
+	}
+	for i := range 1000 { // each with something to tell
+		f.give(t, "seoul", fmt.Sprint("d", i), base, 3)
+	}
+	if f.waiting.Len() > 3 || len(f.ready) > 1 {
+		t.Errorf("%d and %d summaries wait", f.waiting.Len(), len(f.ready))
+	}
+	f.Flush(f.clock, true, f.emit)
+	if got := f.summaries(t); len(got) != 1000 {
+		t.Errorf("%d summaries, want 1000", len(got))
 	}
 	long := strings.Repeat("x", 1000)
 	if f.give(t, "seoul", long+"1", base, 2) != 1 || f.give(t, "seoul", long+"2", base, 2) != 1 {
