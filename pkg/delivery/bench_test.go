@@ -10,6 +10,7 @@ import (
 
 	"github.com/seed-afc6a195/aggregator/pkg/delivery"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
+	"github.com/seed-afc6a195/aggregator/pkg/filter"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs/outputtest"
 )
@@ -48,7 +49,40 @@ func (e *endless) Done(*event.Chunk) {
 }
 
 // BenchmarkLoop carries chunks of 500 events of 300 bytes; one operation is one event.
-func BenchmarkLoop(b *testing.B) {
+func BenchmarkLoop(b *testing.B) { carry(b, nil) }
+
+// BenchmarkLoopRules does so through rules that keep all events, change all, drop all, or have nothing
+// to do with them.
+func BenchmarkLoopRules(b *testing.B) {
+	for _, bc := range []struct {
+		name string
+		step step
+	}{
+		{"keep", func(*filter.Event, string) filter.Verdict { return filter.Keep }},
+		{"change", func(e *filter.Event, _ string) filter.Verdict {
+			e.Set([]byte{0xa3, 'w', 'e', 'b'}, "service")
+			return filter.Keep
+		}},
+		{"drop", func(*filter.Event, string) filter.Verdict { return filter.Drop }},
+		{"plain", nil},
+	} {
+		b.Run(bc.name, func(b *testing.B) {
+			if bc.step == nil {
+				carry(b, rules())
+				return
+			}
+			carry(b, rules(quick(bc.step)))
+		})
+	}
+}
+
+// quick is a step that does not look at the log.
+type quick step
+
+func (s quick) Apply(e *filter.Event) (filter.Verdict, error) { return s(e, ""), nil }
+
+func carry(b *testing.B, r *filter.Rules) {
+	b.Helper()
 	const events = 500
 	chunk := outputtest.Chunk(1, "a", "app", events, 0, 274)
 	n := int64(b.N/events + 1)
@@ -58,7 +92,7 @@ func BenchmarkLoop(b *testing.B) {
 	source.next.Store(n)
 	source.left.Store(n)
 	l := delivery.New(delivery.Options{
-		Name: "discard", Source: source, Output: discard{}, DeadLetters: &graves{}, Log: zerolog.Nop(),
+		Name: "discard", Source: source, Output: discard{}, DeadLetters: &graves{}, Rules: r, Log: zerolog.Nop(),
 		Common: outputs.Common{Batch: outputs.BatchConfig{MaxWait: 10 * time.Millisecond}},
 	})
 	b.SetBytes(int64(len(chunk.Entries) / events))

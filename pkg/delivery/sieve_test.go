@@ -304,7 +304,16 @@ func TestFateOfJoined(t *testing.T) {
 			map[string]int{"delivered": 1, "dead: max_attempts": 1},
 		},
 		{
-			"one of a dead trace's lines is alone",
+			"a changed event that was not held back is given up after it was parked",
+			[]string{"change a", "b"},
+			outputs.ReasonServer,
+			outputs.Common{Retry: outputs.RetryConfig{MaxAttempts: 3}},
+			[]string{"b"},
+			[]string{"max_attempts: change a"},
+			map[string]int{"delivered": 1, "dead: max_attempts": 1},
+		},
+		{
+			"a changed event is rejected",
 			[]string{"change a", "b"},
 			outputs.ReasonRejected,
 			outputs.Common{},
