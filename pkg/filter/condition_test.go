@@ -97,7 +97,7 @@ func TestNewConditionFails(t *testing.T) {
 	for _, tc := range []struct{ text, want string }{
 		{``, "unexpected"},
 		{`record.level ==`, "line 1, column"},
-		{`recrod.level == "x"`, "column 1: unknown name recrod; known are cluster, tag, time, record, metadata"},
+		{`rekord.level == "x"`, "column 1: unknown name rekord; known are cluster, tag, time, record, metadata"},
 		{`cluster == 5`, `column 9: invalid operation: == (mismatched types string and int)`},
 		{`cluster`, "expected bool, but got string"},
 		{`cluster + 1 == 2`, "mismatched types"},

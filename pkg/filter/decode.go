@@ -13,15 +13,10 @@ import (
 // evaluation: whatever an agent sends, an expression has no more to walk through.
 const maxDecoded = 4096
 
-// decode returns a msgpack value as expressions have it: nil, bool, int, uint64 over 2⁶³-1, float64,
-// string (also for bin and for ext, as event.AppendText has them), time.Time for an EventTime, []any,
-// and map[string]any, whose keys are text as well.
-func decode(value []byte) (any, error) {
-	left := maxDecoded
-	v, _, err := decodeValue(value, &left)
-	return v, err
-}
-
+// decodeValue decodes the msgpack value at the start of b as expressions have it, and takes the
+// number of values in it from left: nil, bool, int, uint64 over 2⁶³-1, float64, string (also for bin
+// and for ext, as event.AppendText has them), time.Time for an EventTime, []any, and map[string]any,
+// whose keys are text as well. Nothing is nil.
 func decodeValue(b []byte, left *int) (v any, rest []byte, err error) {
 	if *left--; *left < 0 {
 		return nil, nil, fmt.Errorf("a field has more than %d values in it: too many for an expression", maxDecoded)
@@ -81,6 +76,7 @@ func decodeScalar(b []byte) any {
 		if len(b) == 10 && b[0] == 0xd7 && b[1] == 0 {
 			return time.Unix(int64(binary.BigEndian.Uint32(b[2:])), int64(binary.BigEndian.Uint32(b[6:]))).UTC()
 		}
+	default:
 	}
 	return string(event.AppendText(nil, b))
 }

@@ -87,7 +87,7 @@ func AppendBool(dst []byte, v bool) []byte {
 // AppendNil appends nil.
 func AppendNil(dst []byte) []byte { return append(dst, 0xc0) }
 
-// AppendMapHeader appends the head of a map of n pairs, which must follow: key, value, key, …
+// AppendMapHeader appends the head of a map of n pairs, which must follow: a key, its value, the next key.
 func AppendMapHeader(dst []byte, n int) []byte { return appendHeader(dst, n, 0x80, 0xde) }
 
 // AppendArrayHeader appends the head of an array of n values, which must follow.

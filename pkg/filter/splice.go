@@ -42,7 +42,11 @@ func appendSet(dst, m, value []byte, path []string) []byte {
 // appendWithout appends the map m less what path leads to, all members of that name; where there
 // is nothing it appends nothing.
 func appendWithout(dst, m []byte, path []string) (out []byte, ok bool) {
-	body, n, key, from, to := find(m, path[0])
+	if len(path) == 0 {
+		return dst, false
+	}
+	name := path[0]
+	body, n, key, from, to := find(m, name)
 	if key == 0 {
 		return dst, false
 	}
@@ -57,13 +61,13 @@ func appendWithout(dst, m []byte, path []string) (out []byte, ok bool) {
 	left := 0
 	var f field
 	for at, i := body, n; i > 0; i-- {
-		if at = f.read(m, at, i == 1); !f.is(path[0]) {
+		if at = f.read(m, at, i == 1); !f.is(name) {
 			left++
 		}
 	}
 	dst = AppendMapHeader(dst, left)
 	for at, i := body, n; i > 0; i-- {
-		if at = f.read(m, at, i == 1); !f.is(path[0]) {
+		if at = f.read(m, at, i == 1); !f.is(name) {
 			dst = append(dst, f.entry...)
 		}
 	}

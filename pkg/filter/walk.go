@@ -25,6 +25,7 @@ var sizes = func() (t [256]uint8) {
 			if c < 0xc0 {
 				t[c] = 1 + uint8(c&0x1f)
 			}
+		default:
 		}
 	}
 	return t
@@ -129,7 +130,8 @@ func valueOf(m []byte, name string) (value []byte) {
 		if i >= len(m) {
 			return nil
 		}
-		from, is := i+1+int(m[i]&0x1f), false
+		from := i + 1 + int(m[i]&0x1f)
+		var is bool
 		if m[i]&0xe0 == 0xa0 && from < len(m) { // a short str: most keys
 			is = from-i-1 == len(name) && string(m[i+1:from]) == name
 		} else {

@@ -62,7 +62,7 @@ func TestCheck(t *testing.T) {
 		c          Config
 	}{
 		{"nothing", ": there is no expression", Config{}},
-		{"drop", `drop: expression "recrod.a": line 1, column 1: unknown name recrod`, Config{Drop: "recrod.a"}},
+		{"drop", `drop: expression "rekord.a": line 1, column 1: unknown name rekord`, Config{Drop: "rekord.a"}},
 		{"drop of no truth", "drop: ", Config{Drop: "1 + 1"}},
 		{"set", `set.a: expression "1 +"`, Config{Set: texts{"a": "1 +"}}},
 		{"set's field", `set.a.: field "a."`, Config{Set: texts{"a.": "1"}}},

@@ -110,6 +110,7 @@ func textsOf(r *syntax.Regexp) (texts []string) {
 				return nil
 			}
 		}
+	default:
 	}
 	return texts
 }

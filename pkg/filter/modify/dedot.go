@@ -60,6 +60,7 @@ func hasDots(value []byte) bool {
 			}
 			rest = after
 		}
+	default:
 	}
 	return false
 }
