@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"math"
 	"reflect"
 	"slices"
 	"strconv"
@@ -75,6 +76,17 @@ func (d *decoder) scalar(v reflect.Value, n *node, path string, f field) {
 			return
 		}
 		v.SetInt(number)
+	case t.Kind() == reflect.Float64:
+		number, err := strconv.ParseFloat(n.text, 64)
+		if err != nil || n.tag == "!!str" && n.refs == nil || math.IsNaN(number) || math.IsInf(number, 0) {
+			fail("a number such as 0.5", "")
+			return
+		}
+		if number < 0 {
+			d.at(n, path, "", "%s is less than 0", n.shown())
+			return
+		}
+		v.SetFloat(number)
 	case t.Kind() == reflect.Interface:
 		var x any = n.text
 		if n.refs == nil {

@@ -98,6 +98,8 @@ func typeSchema(t reflect.Type, f field) (schema, error) {
 			}
 		}
 		return schema{"anyOf": []any{schema{"type": "integer", "minimum": least}, interpolated()}}, nil
+	case t.Kind() == reflect.Float64:
+		return schema{"anyOf": []any{schema{"type": "number", "minimum": 0}, interpolated()}}, nil
 	case t.Kind() == reflect.Interface:
 		return schema{"type": []string{"string", "number", "boolean"}}, nil
 	case t.Kind() == reflect.Pointer:

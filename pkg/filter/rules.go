@@ -107,6 +107,11 @@ func NewRules(output string, routes []Route, dropUnrouted bool) *Rules {
 			s.next = rt.stages[i+1:]
 			if s.Joiner != nil {
 				s.emit = func(e *Event) {
+					if e.Detail != "" {
+						s.dropped.Add(1)
+						r.out.Dead(e, ReasonFilter)
+						return
+					}
 					s.out.Add(1)
 					r.run(s.next, e)
 				}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -207,6 +208,40 @@ func TestRulesJoin(t *testing.T) {
 	}
 }
 
+// refuser is a Joiner that gives up what it is given.
+type refuser struct{}
+
+func (refuser) Join(e *Event, _ time.Time, emit func(*Event)) error {
+	e.Detail = "no"
+	emit(e)
+	return errors.New("no")
+}
+func (refuser) Due() time.Time                            { return time.Time{} }
+func (refuser) Flush(_ time.Time, _ bool, _ func(*Event)) {}
+
+func TestRulesOfReturnedEvents(t *testing.T) {
+	r := NewRules("es", []Route{
+		{Name: "first", Match: tagged("a"), When: when(t, "false"), Outputs: []string{"es"}, Steps: []Stage{{Kind: "set", Step: setStep("s")}}},
+		{Name: "second", Match: always, When: when(t, "false"), Outputs: []string{"other"}},
+		{Name: "third", Match: tagged("b"), Outputs: []string{"es"}, Steps: []Stage{{Kind: "refuser", Joiner: refuser{}}}},
+	}, false)
+	s := &sink{tb: t}
+	for _, c := range []*event.Chunk{{Tag: "a", Returned: true}, {Tag: "a"}, {Tag: "c", Returned: true}, {Tag: "b", Returned: true}} {
+		var e Event
+		e.Reset(&event.Event{Chunk: c, Record: []byte{0x80}}, len(s.got))
+		r.Process(&e, time.Time{}, s)
+	}
+	want := []string{`emit [0] {"s":"x"}`, "dead [1] unrouted", "emit [2] {}", "dead [3] filter no"}
+	if !slices.Equal(s.got, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(s.got, "\n"), strings.Join(want, "\n"))
+	}
+	for _, st := range r.Stats() {
+		if st.Kind == "refuser" && (st.Dropped != 1 || st.Out != 0 || st.Errors != 1) {
+			t.Errorf("%+v", st)
+		}
+	}
+}
+
 func TestRulesStats(t *testing.T) {
 	n := 0
 	r := NewRules("es", []Route{{Name: "other", Match: tagged("x"), Outputs: []string{"s3"}, When: when(t, `true`)}, {Name: "r", Match: always, When: when(t, `record.n < 290`), Outputs: []string{"es"}, Steps: []Stage{
@@ -248,7 +283,7 @@ func TestRulesStats(t *testing.T) {
 func TestRulesForgetPlans(t *testing.T) {
 	r := NewRules("es", []Route{{Match: always, Outputs: []string{"es"}}}, false)
 	for i := range 3 * maxPlans {
-		r.Plain("c", fmt.Sprint(i))
+		r.Plain("c", strconv.Itoa(i))
 	}
 	if len(r.plans) > maxPlans {
 		t.Errorf("%d plans", len(r.plans))

@@ -31,7 +31,8 @@ type Step interface {
 type Joiner interface {
 	// Join takes ev. Events that go on are given to emit: ev itself, or others that it has held back
 	// or made. To hold ev back it keeps ev.Clone(); every event that it was given must be emitted
-	// sooner or later, or be absorbed by one that is (Event.Absorb).
+	// sooner or later, or be absorbed by one that is (Event.Absorb). One that is emitted with a Detail
+	// is Dead.
 	Join(ev *Event, now time.Time, emit func(*Event)) error
 	// Due returns when Flush must be called at the latest; zero: nothing is held back.
 	Due() time.Time

@@ -21,7 +21,7 @@ type Config struct {
 	MaxLines  int           `yaml:"max_lines" default:"500" min:"2" help:"of one event; what is longer goes on as several"`
 	MaxBytes  setting.Size  `yaml:"max_bytes" default:"1MiB" min:"1KiB" help:"of one event's text; what is longer goes on as several"`
 	MaxWait   time.Duration `yaml:"max_wait" default:"3s" min:"1ms" help:"how long a first line waits for the others"`
-	Separator string        `yaml:"separator" default:"\n" help:"put between the lines, instead of the line ends that they came with"`
+	Separator string        `yaml:"separator" default:"\"\\n\"" help:"put between the lines, instead of the line ends that they came with"`
 }
 
 // Check reports settings that can't work.
