@@ -105,13 +105,13 @@ func compile(text string, options ...expr.Option) (*Expression, error) {
 func compileError(text string, err error) error {
 	var at *file.Error
 	if !errors.As(err, &at) {
-		return fmt.Errorf("expression %q: %w", text, firstLine(err))
+		return fmt.Errorf("expression %.200q: %w", text, firstLine(err))
 	}
 	hint := ""
 	if strings.HasPrefix(at.Message, "unknown name") {
 		hint = "; known are cluster, tag, time, record, metadata and the functions " + strings.Join(append(functions(), "join", "replace", "toJSON"), ", ")
 	}
-	return fmt.Errorf("expression %q: line %d, column %d: %s%s", text, at.Line, at.Column+1, at.Message, hint)
+	return fmt.Errorf("expression %.200q: line %d, column %d: %s%s", text, at.Line, at.Column+1, at.Message, hint)
 }
 
 // checker finds what is not allowed in an expression, and which fields are used.

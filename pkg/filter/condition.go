@@ -63,7 +63,7 @@ func (x *Expression) Value(e *Event) (any, error) {
 	v, err := ev.value(x, e)
 	x.evaluators.Put(ev)
 	if err != nil {
-		return nil, fmt.Errorf("evaluate %q: %w", x.text, firstLine(err))
+		return nil, fmt.Errorf("evaluate %.200q: %w", x.text, firstLine(err))
 	}
 	return v, nil
 }
@@ -77,7 +77,7 @@ func (x *Expression) Append(dst []byte, e *Event) ([]byte, error) {
 	}
 	out, err := AppendValue(dst, v)
 	if err != nil {
-		return dst, fmt.Errorf("evaluate %q: %w", x.text, err)
+		return dst, fmt.Errorf("evaluate %.200q: %w", x.text, err)
 	}
 	return out, nil
 }
