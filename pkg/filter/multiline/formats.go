@@ -5,14 +5,17 @@ package multiline
 func formats() map[string][]rule {
 	const blank = `^\s*$`
 	return map[string][]rule{
-		"java": {
-			{"", "trace", "Exception|Error|Throwable", `(?:^|[\s:(\[;])(?:[A-Za-z_$][\w$]*\.)+[\w$]*(?:Exception|Error|Throwable)[\w$]*(?::|\s*$)`},
-			{"", "trace", "Exception|Error", `^(?:Uncaught )?[A-Z][\w$]*(?:Exception|Error)(?::|$)`},
+		"java": { // head: the exception's words, which may have more lines; drivers put blank ones between
+			{"", "head", "Exception|Error|Throwable", `(?:^|[\s:(\[;])(?:[A-Za-z_$][\w$]*\.)+[\w$]*(?:Exception|Error|Throwable)[\w$]*(?::|\s*$)`},
+			{"", "head", "Exception|Error", `^(?:Uncaught )?(?:[A-Z][\w$]*)?(?:Exception|Error)(?::|$)`},
 			{"", "trace", "\tat |  at ", `^\s+at \S.*\)`},
-			{"trace", "trace", "at ", `^\s+(?:eval )?at \S`},
-			{"trace", "trace", "...", `^\s*\.\.\. (?:\d+ (?:more|common frames omitted|lines matching)|suppressed \d+)`},
-			{"trace", "trace", ":", `^\s*(?:Caused by|Suppressed|Wrapped by|\[CIRCULAR REFERENCE): ?`},
-			{"trace", "trace", ":", `^\s*nested exception is:`},
+			{"head trace gap? words?", "trace", "at ", `^\s+(?:eval )?at \S`},
+			{"head trace", "trace", "...", `^\s*\.\.\. (?:\d+ (?:more|common frames omitted|lines matching)|suppressed \d+)`},
+			{"head trace", "head", ":", `^\s*(?:Caused by|Suppressed|Wrapped by|\[CIRCULAR REFERENCE): ?|^\s*nested exception is:`},
+			{"head", "head", "", `^\s+\S`},
+			{"trace", "trace", "", `^\s+\S`},
+			{"head gap?", "gap?", "", blank},
+			{"gap?", "words?", "", `\S`},
 		},
 		"python": {
 			{"", "frames", "Traceback (most recent call last):", `Traceback \(most recent call last\):\s*$`},
@@ -39,7 +42,7 @@ func formats() map[string][]rule {
 			{"file gap? registers", "exit", "exit status", `^exit status \d+$`},
 		},
 		"dotnet": {
-			{"", "trace", "Exception|Error", `(?:^|[\s(>\]])(?:[A-Za-z_]\w*[.+])+\w*(?:Exception|Error)(?:` + "`" + `\d+)?(?: \(0x[0-9A-Fa-f]+\))?(?::|\s*$)`},
+			{"", "trace", "xception|Error", `(?:^|[\s(>\]])(?:[A-Za-z_]\w*[.+])+\w*(?:Exception|Error)(?:` + "`" + `\d+)?(?: \(0x[0-9A-Fa-f]+\))?(?::|\s*$)|^Unhandled [Ee]xception[.:] `},
 			{"", "trace", "fail: |crit: ", `^(?:fail|crit): \S.*\[\d+\]$`},
 			{"", "trace", " at ", `^\s+at .+(?:\)|:line \d+)\s*$`},
 			{"trace gap?", "trace", "", `^(?: {2,}|\t)\S`},
@@ -49,6 +52,8 @@ func formats() map[string][]rule {
 		"ruby": {
 			{"", "head", ":in ", "^\\S.*:\\d+:in [`'][^']*': "},
 			{"", "head", "Error)|Exception)", `\((?:[A-Z]\w*::)*[A-Z]\w*(?:Error|Exception)\)$`},
+			{"", "head", "Error - |Exception - ", `\s(?:[A-Z]\w*::)*[A-Z]\w*(?:Error|Exception) - .*:$`},
+			{"", "head", "#<", `#<[A-Z][\w:]*(?:Error|Exception): .*>$`},
 			{"", "head", "):", `(?:^|[\s\]])(?:[A-Z]\w*::)*[A-Z]\w* \(.*\):$`},
 			{"", "frames", ":in ", "^\\s*(?:from )?\\S+:\\d+:in [`'].*'$"},
 			{"", "reversed", "Traceback", `^Traceback \(most recent call last\):$`},
