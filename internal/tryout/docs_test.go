@@ -119,7 +119,7 @@ outputs: {out: {type: stdout, fields: {time: "@timestamp", tag: "", cluster: ""}
 			out = append(out, doc)
 		}
 		if o.Result == tryout.DeadLetter {
-			out = append(out, fmt.Sprintf("dead letter: %s", o.Reason))
+			out = append(out, "dead letter: "+o.Reason)
 		}
 	}
 	return strings.Join(out, "\n")

@@ -20,7 +20,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/config"
 )
 
-var update = flag.Bool("update", false, "write the documents that come out as the golden ones") //nolint:gochecknoglobals // a flag
+var update = flag.Bool("update", false, "write the documents that come out as the golden ones")
 
 // load returns a configuration as the commands try it.
 func load(t *testing.T, name string, data []byte, route string) *tryout.Configuration {

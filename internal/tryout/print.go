@@ -3,6 +3,7 @@ package tryout
 import (
 	"bufio"
 	"fmt"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -105,7 +106,7 @@ func (p printer) reason(o *Outcome) string {
 func numbers(all []int) string {
 	words := make([]string, len(all))
 	for i, n := range all {
-		words[i] = fmt.Sprint(n)
+		words[i] = strconv.Itoa(n)
 	}
 	return strings.Join(words, ", ")
 }

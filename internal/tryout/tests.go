@@ -271,7 +271,13 @@ func (r *testReader) json(dst []byte, n *yaml.Node) []byte {
 			dst = r.json(dst, item)
 		}
 		return append(dst, ']')
+	default:
+		return r.scalarJSON(dst, n)
 	}
+}
+
+// scalarJSON appends a text, number, truth value or null.
+func (r *testReader) scalarJSON(dst []byte, n *yaml.Node) []byte {
 	switch tag := n.ShortTag(); {
 	case tag == "!!null":
 		return append(dst, "null"...)
