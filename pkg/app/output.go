@@ -17,13 +17,13 @@ import (
 // output is a destination and the loop that serves it.
 type output struct {
 	*sender
-	name     string
-	cfg      *config.Config // that it was made for
-	rules    *Rules         // nil: all events as they were stored
-	before   outputs.Report // counters of earlier outputs of that name
-	loop     *delivery.Loop
-	stop     context.CancelFunc
-	done     chan struct{} // closed when the loop has ended
+	name   string
+	cfg    *config.Config // that it was made for
+	rules  *Rules         // nil: all events as they were stored
+	before outputs.Report // counters of earlier outputs of that name
+	loop   *delivery.Loop
+	stop   context.CancelFunc
+	done   chan struct{} // closed when the loop has ended
 }
 
 // past is what stays of an output that is not configured any more.
