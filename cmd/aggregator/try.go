@@ -41,7 +41,7 @@ route takes part, whatever the tag: a position, counted from 0, or a pattern tha
 				return usageError{fmt.Errorf("--cluster %q: the configuration has %s", o.Cluster, strings.Join(names, ", "))}
 			}
 			o.Color = colored(cmd.OutOrStdout())
-			counts, err := c.Try(cmd.InOrStdin(), cmd.OutOrStdout(), o)
+			counts, err := c.Try(cmd.Context(), cmd.InOrStdin(), cmd.OutOrStdout(), o)
 			if err != nil || o.JSON {
 				return err
 			}

@@ -1,77 +1,16 @@
 package tryout
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
-	"reflect"
 	"slices"
 	"time"
 
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/filter"
 )
-
-// Results of an event.
-const (
-	Delivered  = "delivered"
-	Dropped    = "dropped"
-	DeadLetter = "dead_letter"
-	Joined     = "joined" // it is a part of another event
-)
-
-// Outcome is what became of an event for some outputs. An event has several outcomes where several
-// routes take it.
-type Outcome struct {
-	Event   int      `json:"event"`           // its number, from 1; 0: a step made it
-	Parts   []int    `json:"parts,omitempty"` // the numbers of all events that were joined into it, its own first
-	Cluster string   `json:"cluster"`
-	Tag     string   `json:"tag"`
-	Refused []string `json:"refused,omitempty"` // the routes whose conditions are not true, and why
-	Route   string   `json:"route,omitempty"`   // "": no route took it
-	Outputs []string `json:"outputs,omitempty"`
-	Steps   []Step   `json:"steps,omitempty"`
-
-	Result string `json:"result"`
-	Reason string `json:"reason,omitempty"` // why it was dropped or became a dead letter
-	Into   int    `json:"into,omitempty"`   // the number of the event that it was joined into
-
-	Time      string          `json:"time,omitempty"`      // of an event that goes on
-	Record    json.RawMessage `json:"record,omitempty"`    // without what is added at delivery
-	Documents []Document      `json:"documents,omitempty"` // as they are delivered
-}
-
-// Document is an event as some outputs get it.
-type Document struct {
-	Outputs  []string        `json:"outputs"`
-	Document json.RawMessage `json:"document"`
-}
-
-// Step is what a step did with an event.
-type Step struct {
-	Filter  string   `json:"filter"`
-	Index   int      `json:"index"`
-	Kind    string   `json:"kind"`
-	Effect  string   `json:"effect"` // one of the effects
-	Error   string   `json:"error,omitempty"`
-	Changes []Change `json:"changes,omitempty"`
-}
-
-// Effects of a step.
-const (
-	kept    = "kept"
-	changed = "changed"
-	dropped = "dropped"
-	dead    = "dead_letter"
-	held    = "held"    // waits to be joined with others
-	skipped = "skipped" // the step's condition is not true
-	made    = "made"    // the step made the event
-)
-
-// String returns the step's place in the configuration.
-func (s *Step) String() string { return fmt.Sprintf("%s[%d] %s", s.Filter, s.Index, s.Kind) }
 
 // Run is a configuration at work on events, one after the other. What its steps remember, such as
 // lines that wait for more, they remember for this Run alone.
@@ -224,35 +163,6 @@ func (r *Run) settled() (all []Outcome) {
 	}
 	all = append(all, grouped(r.made, nil)...)
 	r.made = nil
-	return all
-}
-
-// grouped puts together what became of an event for outputs that treated it alike.
-func grouped(fates []*fate, refused []string) (all []Outcome) {
-	var same []Outcome // as all, without what differs
-	for _, f := range fates {
-		if f.elsewhere {
-			continue
-		}
-		o := f.Outcome
-		o.Outputs, o.Documents = nil, nil
-		i := slices.IndexFunc(same, func(s Outcome) bool { return reflect.DeepEqual(s, o) })
-		if i < 0 {
-			same = append(same, o)
-			f.Refused = refused
-			all = append(all, f.Outcome)
-			continue
-		}
-		a := &all[i]
-		a.Outputs = append(a.Outputs, f.Outputs...)
-		for _, d := range f.Documents {
-			if j := slices.IndexFunc(a.Documents, func(x Document) bool { return bytes.Equal(x.Document, d.Document) }); j >= 0 {
-				a.Documents[j].Outputs = append(a.Documents[j].Outputs, d.Outputs...)
-			} else {
-				a.Documents = append(a.Documents, d)
-			}
-		}
-	}
 	return all
 }
 

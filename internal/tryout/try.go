@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -29,8 +30,8 @@ type Options struct {
 type Counts struct{ Events, Delivered, Dropped, Dead, Joined int }
 
 // Try reads lines from in, a JSON object or {"log": line} each, and writes to out what becomes of
-// them. An event that several routes take is counted once for each.
-func (c *Configuration) Try(in io.Reader, out io.Writer, o Options) (n Counts, err error) {
+// them, until in ends or ctx. An event that several routes take is counted once for each.
+func (c *Configuration) Try(ctx context.Context, in io.Reader, out io.Writer, o Options) (n Counts, err error) {
 	cluster, tag := c.Example()
 	o.Cluster, o.Tag = cmp.Or(o.Cluster, cluster), cmp.Or(o.Tag, tag)
 	run, err := c.Start()
@@ -54,12 +55,27 @@ func (c *Configuration) Try(in io.Reader, out io.Writer, o Options) (n Counts, e
 		}
 		return w.Flush()
 	}
-	lines := bufio.NewScanner(in)
-	lines.Buffer(nil, maxLine)
-	for number := 1; lines.Scan(); number++ {
-		line := bytes.TrimSuffix(lines.Bytes(), []byte{'\r'})
-		if len(bytes.TrimSpace(line)) == 0 {
+	for lines := readLines(ctx, in); ; {
+		var due <-chan time.Time
+		if at := run.Due(); !at.IsZero() {
+			due = time.After(at.Sub(o.Now()))
+		}
+		var line []byte
+		select {
+		case <-ctx.Done():
+		case <-due:
+			if err := write(run.Flush(o.Now(), false)); err != nil {
+				return n, err
+			}
 			continue
+		case l := <-lines:
+			if l.err != nil {
+				return n, errors.Join(fmt.Errorf("read events after event %d: %w", n.Events, l.err), write(run.Flush(o.Now(), true)))
+			}
+			line = l.text
+		}
+		if line == nil {
+			return n, write(run.Flush(o.Now(), true))
 		}
 		now := o.Now()
 		n.Events++
@@ -70,16 +86,42 @@ func (c *Configuration) Try(in io.Reader, out io.Writer, o Options) (n Counts, e
 			return n, err
 		}
 	}
-	if err := write(run.Flush(o.Now(), true)); err != nil {
-		return n, err
-	}
-	if err := lines.Err(); err != nil {
-		if errors.Is(err, bufio.ErrTooLong) {
-			err = fmt.Errorf("a line of more than %d bytes", maxLine)
+}
+
+type line struct {
+	text []byte
+	err  error
+}
+
+// readLines returns the lines of in that are not empty, and at last an error where there is one. What reads
+// them ends when in does, or ctx.
+func readLines(ctx context.Context, in io.Reader) <-chan line {
+	lines := make(chan line)
+	go func() {
+		defer close(lines)
+		send := func(l line) bool {
+			select {
+			case lines <- l:
+				return true
+			case <-ctx.Done():
+				return false
+			}
 		}
-		return n, fmt.Errorf("read events after event %d: %w", n.Events, err)
-	}
-	return n, nil
+		s := bufio.NewScanner(in)
+		s.Buffer(nil, maxLine)
+		for s.Scan() {
+			text := bytes.TrimSuffix(s.Bytes(), []byte{'\r'})
+			if len(bytes.TrimSpace(text)) > 0 && !send(line{text: bytes.Clone(text)}) {
+				return
+			}
+		}
+		if err := s.Err(); errors.Is(err, bufio.ErrTooLong) {
+			send(line{err: fmt.Errorf("a line of more than %d bytes", maxLine)})
+		} else if err != nil {
+			send(line{err: err})
+		}
+	}()
+	return lines
 }
 
 func (n *Counts) count(result string) {

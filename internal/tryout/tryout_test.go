@@ -1,10 +1,17 @@
 package tryout_test
 
 import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"testing/iotest"
+	"testing/synctest"
 	"time"
 
 	"github.com/seed-afc6a195/aggregator/internal/tryout"
@@ -41,7 +48,7 @@ func try(t *testing.T, c *tryout.Configuration, o tryout.Options, lines ...strin
 	t.Helper()
 	o.Now = start
 	var out strings.Builder
-	n, err := c.Try(strings.NewReader(strings.Join(lines, "\n")), &out, o)
+	n, err := c.Try(t.Context(), strings.NewReader(strings.Join(lines, "\n")), &out, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -229,3 +236,71 @@ func TestTime(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// TestTryWaits: what is held back is shown when it is due, although more may come, and all of it at the end.
+func TestTryWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := load(t, "everything", []byte(everything), "")
+		in, lines := io.Pipe()
+		out := new(counter)
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		done := make(chan tryout.Counts)
+		go func() {
+			n, err := c.Try(ctx, in, out, tryout.Options{JSON: true, Now: time.Now})
+			if err != nil {
+				t.Error(err)
+			}
+			done <- n
+		}()
+		for i, after := range []int{1, 2} {
+			if _, err := io.WriteString(lines, `{"log":"2026-03-01T09:15:02Z stdout P part"}`+"\n"); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+			if n := int(out.lines.Load()); n != i {
+				t.Errorf("%d outcomes are shown before they are due, want %d", n, i)
+			}
+			if i == 0 {
+				time.Sleep(time.Minute)
+			} else {
+				stop()
+			}
+			synctest.Wait()
+			if n := int(out.lines.Load()); n != after {
+				t.Errorf("%d outcomes are shown, want %d", n, after)
+			}
+		}
+		if n := <-done; n.Delivered != 2 {
+			t.Errorf("%v", n)
+		}
+		lines.Close()
+	})
+}
+
+// counter counts lines.
+type counter struct{ lines atomic.Int64 }
+
+func (c *counter) Write(p []byte) (int, error) {
+	c.lines.Add(int64(bytes.Count(p, []byte{'\n'})))
+	return len(p), nil
+}
+
+// TestTryFailure: lines that can't be read end it, and what came before is shown.
+func TestTryFailure(t *testing.T) {
+	c := load(t, "everything", []byte(everything), "")
+	var out strings.Builder
+	in := io.MultiReader(strings.NewReader("x\n"), iotest.ErrReader(errors.New("broken pipe")))
+	n, err := c.Try(t.Context(), in, &out, tryout.Options{Now: start})
+	if err == nil || err.Error() != "read events after event 1: broken pipe" || n.Delivered != 1 {
+		t.Errorf("%v, %v", n, err)
+	}
+	long := io.LimitReader(zeros{}, 20<<20)
+	if _, err := c.Try(t.Context(), long, &out, tryout.Options{Now: start}); err == nil || !strings.Contains(err.Error(), "a line of more than 16777216 bytes") {
+		t.Error(err)
+	}
+}
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) { return len(p), nil }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -14,9 +15,9 @@ import (
 type told struct{ lines []string }
 
 func (s *told) see(x Seen) {
-	line := fmt.Sprint(x.Route, " ", x.Event.Origins)
+	words := []string{x.Route, fmt.Sprint(x.Event.Origins)}
 	if x.Stage != nil {
-		line += fmt.Sprint(" ", x.Stage.Kind)
+		words = append(words, x.Stage.Kind)
 	}
 	for _, is := range []struct {
 		so   bool
@@ -32,10 +33,10 @@ func (s *told) see(x Seen) {
 		{x.Before != nil && string(x.Before) != string(x.Event.Rendered()), "changed"},
 	} {
 		if is.so {
-			line += " " + is.word
+			words = append(words, is.word)
 		}
 	}
-	s.lines = append(s.lines, line)
+	s.lines = append(s.lines, strings.Join(words, " "))
 }
 
 func (s *told) Emit(e *Event) { s.lines = append(s.lines, fmt.Sprint("emit ", e.Origins)) }
