@@ -89,8 +89,11 @@ func TestHostsTakeTurns(t *testing.T) {
 			if _, err := ping(t, cl); err != nil {
 				t.Fatal(err)
 			}
+			cl.probes.Wait()
 		}
 	}
+	send(2) // a's, and the others are probed
+	a.requests.Store(0)
 	send(9)
 	for i, n := range []*node{a, b, c} {
 		if n.requests.Load() != 3 {
@@ -152,6 +155,39 @@ func TestAllHostsRest(t *testing.T) {
 	b.down.Store(0)
 	if code, err := ping(t, cl); err != nil || code == 0 {
 		t.Errorf("when they work again: %d, %v", code, err)
+	}
+}
+
+// Hosts that take connections and never answer keep no request from the one that does.
+func TestMuteHosts(t *testing.T) {
+	mute := func() string {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = l.Close() })
+		return "http://" + l.Addr().String()
+	}
+	clk := &clock{}
+	good := newNode(t, elastictest.New(elastictest.Options{}).Handler())
+	cfg := Config{Hosts: []string{mute(), mute(), good.url}, Template: Template{Manage: true, Shards: 1}}
+	cfg.Timeout = time.Second
+	cl := newTestClient(t, cfg, Options{Now: clk.now})
+	prepare := func() error {
+		ctx, cancel := context.WithTimeout(t.Context(), cfg.Timeout)
+		defer cancel()
+		return cl.prepare(ctx)
+	}
+	for tries := 1; prepare() != nil; tries++ {
+		if clk.add(time.Minute); tries > 3 {
+			t.Fatal("it does not get ready")
+		}
+	}
+	for range 3 {
+		clk.add(2 * time.Minute) // both mute ones are due
+		if _, err := ping(t, cl); err != nil {
+			t.Error(err)
+		}
 	}
 }
 
