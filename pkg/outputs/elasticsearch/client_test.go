@@ -310,7 +310,7 @@ func TestFlavors(t *testing.T) {
 		{"OpenSearch", "auto", "", 200, root("2.15.0", `,"distribution":"opensearch"`), server{opensearch, "2.15.0", 2, 15, false}, "", "", ""},
 		{"OpenSearch as told", "opensearch", "", 404, "", server{flavor: opensearch}, "", "", ""},
 		{"another product", "auto", "", 200, root("1.0.0", `,"distribution":"other"`), server{flavor: elasticsearch}, "", "", `"other" 1.0.0, neither`},
-		{"a page", "auto", "", 200, "<html>\x1b[31mLog in</html>", server{flavor: elasticsearch}, "", "", `text/html, not as Elasticsearch or OpenSearch do: "<html>\x1b[31mLog in`},
+		{"a page", "auto", "", 200, "<html>\x1b[31mLog in</html>", server{}, `text/html, not as Elasticsearch or OpenSearch do: "<html>\x1b[31mLog in</html>"; and POST /_bulk with 200 OK`, outputs.ReasonServer, ""},
 		{"nothing", "auto", "", 200, "", server{flavor: elasticsearch}, "", "", "an empty reply"},
 		{"strange version", "auto", "", 200, root("one", ""), server{flavor: elasticsearch}, "", "", `the version "one"`},
 		{"bad request", "auto", "", 400, "what?", server{flavor: elasticsearch}, "", "", "400 Bad Request"},
@@ -320,7 +320,7 @@ func TestFlavors(t *testing.T) {
 		{"forbidden", "auto", proved, 403, `{"error":{"type":"security_exception","reason":"no"}}`, server{flavor: elasticsearch}, "", "", "privilege monitor"},
 		{"unauthorized", "auto", proved, 401, `{"error":{"type":"security_exception","reason":"unable to authenticate"}}`, server{}, "security_exception: unable to authenticate", outputs.ReasonAuth, ""},
 		{"throttled", "auto", proved, 429, "", server{}, "429 Too Many Requests", outputs.ReasonThrottled, ""},
-		{"wrong path", "auto", "", 404, "nothing here", server{}, "check the URL's path", outputs.ReasonServer, ""},
+		{"wrong path", "auto", "", 404, "nothing here", server{}, "Check the URL's path", outputs.ReasonServer, ""},
 		{"starting", "auto", "", 503, "", server{}, "503 Service Unavailable", outputs.ReasonServer, ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
