@@ -1,6 +1,7 @@
 package elasticsearch
 
 import (
+	"bytes"
 	"context"
 	stdtls "crypto/tls"
 	"errors"
@@ -14,6 +15,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/rs/zerolog"
 
 	"github.com/seed-afc6a195/aggregator/pkg/config/setting"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
@@ -453,5 +456,21 @@ func TestConnect(t *testing.T) {
 				t.Errorf("%q, want %q", text, tc.found+tc.err)
 			}
 		})
+	}
+}
+
+// A host that fails now and then is in the log once a minute, and works again as often as it was.
+func TestFailingHostIsLoggedSeldom(t *testing.T) {
+	var log bytes.Buffer
+	clk := &clock{}
+	cl := newTestClient(t, Config{Hosts: []string{"http://127.0.0.1:9"}}, Options{Now: clk.now, Log: zerolog.New(&log).Level(zerolog.InfoLevel)})
+	h := cl.hosts[0]
+	for range 30 {
+		cl.failed(h, errors.New("503"))
+		cl.works(h)
+		clk.add(10 * time.Second)
+	}
+	if failed, works := strings.Count(log.String(), "failed"), strings.Count(log.String(), "works again"); failed != 5 || works != 5 {
+		t.Errorf("of 30 failures in five minutes %d are in the log, and %d times that it works:\n%s", failed, works, &log)
 	}
 }

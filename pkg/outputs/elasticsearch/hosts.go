@@ -19,6 +19,7 @@ import (
 const (
 	minRest      = time.Second // after the first failure of a host, and doubled with each that follows
 	maxRest      = time.Minute
+	quiet        = time.Minute     // a host that fails now and then is not logged more often
 	probeTimeout = 5 * time.Second // and half of the output's timeout at most, so that time is left for another host
 )
 
@@ -39,6 +40,8 @@ type host struct {
 	fails   int           // in a row
 	until   time.Time     // it rests until then
 	last    string        // error
+	warned  time.Time     // when its failing was last logged as a warning
+	told    bool          // the log says that it fails
 	send    performer     // plain or checked
 	found   server        // by the last probe
 	refused error         // why the last probe learned nothing although the host works; a *outputs.SendError
@@ -188,10 +191,10 @@ func (c *client) probe(ctx context.Context, h *host) error {
 func (c *client) works(h *host) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if h.fails > 0 {
+	if h.told {
 		c.log.Info().Str("host", h.address).Int("failures", h.fails).Msg("the host works again")
 	}
-	h.fails, h.ready = 0, true
+	h.fails, h.ready, h.told = 0, true, false
 }
 
 // failed has h rest because of err. What fails while it rests already, having been under way, counts as
@@ -209,9 +212,12 @@ func (c *client) failed(h *host, err error) {
 	rest = rest/2 + rand.N(rest/2+1)
 	h.until = c.now().Add(rest)
 	level := zerolog.DebugLevel
-	if h.fails == 1 {
-		level = zerolog.WarnLevel
+	if now := c.now(); !h.told && now.Sub(h.warned) >= quiet {
+		level, h.warned, h.told = zerolog.WarnLevel, now, true
 	}
-	c.log.WithLevel(level).Str("error", h.last).Str("host", h.address).Int("failures", h.fails).Dur("rests", rest).
-		Msg("the host failed: others are used while it rests, where there are any")
+	text := "the host failed and rests"
+	if len(c.hosts) > 1 {
+		text += "; others are used meanwhile"
+	}
+	c.log.WithLevel(level).Str("error", h.last).Str("host", h.address).Int("failures", h.fails).Dur("rests", rest).Msg(text)
 }
