@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"reflect"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -163,6 +164,28 @@ func TestMaxWaitCountsFromTheFirstEvent(t *testing.T) {
 		r.stop()
 		if want := []time.Duration{11 * time.Second, 12200 * time.Millisecond}; !reflect.DeepEqual(at, want) {
 			t.Errorf("sent at %v, want %v", at, want)
+		}
+	})
+}
+
+// A destination that fails now and then is told of once in a while, and so is that it delivers again.
+func TestTheLogSaysAsOftenThatItDeliversAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tries := 0
+		r := start(t, outputs.Common{Workers: 1, Batch: outputs.BatchConfig{MaxWait: time.Millisecond}}, func(context.Context, []int) error {
+			if tries++; tries%2 == 1 {
+				return &outputs.SendError{Reason: outputs.ReasonThrottled, Err: errTest}
+			}
+			return nil
+		})
+		for i := range 20 {
+			r.source.Put(outputtest.Chunk(uint64(i), "a", "t", 1, i, 10))
+			time.Sleep(2 * time.Second)
+		}
+		r.stop()
+		log := r.log.String()
+		if failed, again := strings.Count(log, "does not take events"), strings.Count(log, "delivers again"); failed != 1 || again != 1 {
+			t.Errorf("told %d times that it fails, and %d times that it delivers again:\n%s", failed, again, log)
 		}
 	})
 }

@@ -83,6 +83,7 @@ type counters struct {
 	retried         map[string]uint64
 	failing         string // as logged; "" when all is well
 	failingSince    time.Time
+	told            bool // the log has its failing
 	attempts        int
 	waiting         int // batches in backoff
 	until           time.Time
@@ -133,10 +134,10 @@ func (l *Loop) works(text string) {
 	if s.waiting > 0 {
 		return
 	}
-	if s.failing != "" {
+	if s.told {
 		l.log.Info().Dur("after", time.Since(s.failingSince)).Msg(text)
 	}
-	s.failing, s.attempts = "", 0
+	s.failing, s.told, s.attempts = "", false, 0
 }
 
 // failed notes a send that did not deliver all; some says that it delivered a part.
@@ -176,6 +177,7 @@ func (l *Loop) backsOff(reason outputs.Reason, err error, events map[outputs.Rea
 	if !l.shout(s.failing, now) {
 		return
 	}
+	s.told = true
 	level, text := zerolog.WarnLevel, "output does not take events: they are kept and sent again"
 	if reason == outputs.ReasonAuth {
 		level, text = zerolog.ErrorLevel, "the destination refuses the output's login or privileges: set them right, there or in the configuration; events are kept and sent again"

@@ -102,9 +102,10 @@ func (d *delivery) send(ctx context.Context, name string, order []int32) {
 		}
 		d.fail(order[:1], f)
 		order = order[1:]
-		if refused++; refused >= refusedInARow {
-			d.fail(order, f.held())
-			return
+		if refused++; refused >= refusedInARow && len(order) > 1 {
+			last := len(order) - 1 // which tells whether the stream takes anything
+			d.fail(order[:last], f.held())
+			order = order[last:]
 		}
 	}
 }

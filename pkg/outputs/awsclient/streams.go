@@ -25,7 +25,7 @@ const (
 	maxPaces  = 1000
 
 	// A single event that is refused is the event's own fault after so many refusals with others being
-	// taken in between; in one Send no more than so many are tried in a row.
+	// taken in between; in one Send no more than so many are tried in a row, and the last one.
 	refusals      = 3
 	refusedInARow = 3
 	maxSuspects   = 64

@@ -225,6 +225,38 @@ func TestAStreamThatRefusesEverythingHoldsItsEvents(t *testing.T) {
 	}
 }
 
+// Events that are refused stand before all others: the others are taken, with nothing else arriving.
+func TestRefusedEventsInARow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const wrong, all = 5, 500
+		o := StreamsOptions{Stream: template(t, "s"), Limits: Limits{Name: 64, Records: 500, Record: 1e6, Request: 4e6}, Timeout: time.Minute}
+		taken := 0
+		o.Put = func(_ context.Context, _ string, records []Record) ([]Outcome, error) {
+			for _, r := range records {
+				if bytes.Contains(r.Data, []byte(`"tag":"wrong"`)) {
+					return nil, &smithy.GenericAPIError{Code: "InvalidArgumentException"}
+				}
+			}
+			taken += len(records)
+			return make([]Outcome, len(records)), nil
+		}
+		o.Fields = event.Fields{Tag: "tag"}
+		streams, refused := NewStreams(o), map[int]outputs.Reason{}
+		b := outputtest.Batch(outputtest.Chunk(1, "a", "wrong", wrong, 0, 10), outputtest.Chunk(2, "a", "right", all, wrong, 10))
+		for tries := 0; taken < all; tries++ {
+			if tries > 500 {
+				t.Fatalf("%d of %d events are taken, %d given up", taken, all, len(refused))
+			}
+			b = again(t, streams.Send(t.Context(), b), b, refused)
+		}
+		for n, reason := range refused {
+			if n >= wrong || reason != outputs.ReasonRejected {
+				t.Errorf("event %d was given up: %s", n, reason)
+			}
+		}
+	})
+}
+
 func TestAnswersThatDoNotMatchAreDoubted(t *testing.T) {
 	o := StreamsOptions{Stream: template(t, "s"), Limits: Limits{Name: 64, Records: 500, Record: 1e6, Request: 4e6}, Timeout: time.Minute}
 	o.Put = func(context.Context, string, []Record) ([]Outcome, error) { return make([]Outcome, 2), nil }

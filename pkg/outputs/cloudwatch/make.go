@@ -94,13 +94,14 @@ type maker struct {
 	made     map[string]int      // streams, by cluster
 	refused  map[name]struct{}   // that were not made, beyond max_streams_per_hour
 	suspects map[name]bool       // that have refused an event; true: and have taken others since
+	search   map[name]int        // that have refused a request: how many events the next one may have
 	bare     map[string]struct{} // groups that were made and wait for their retention
 }
 
 func newMaker(cfg *Config, api *logs.Client, log zerolog.Logger, now func() time.Time) *maker {
 	return &maker{
 		cfg: cfg, api: api, log: log, now: now, turn: make(chan struct{}, 1),
-		made: map[string]int{}, refused: map[name]struct{}{}, suspects: map[name]bool{}, bare: map[string]struct{}{},
+		made: map[string]int{}, refused: map[name]struct{}{}, suspects: map[name]bool{}, search: map[name]int{}, bare: map[string]struct{}{},
 	}
 }
 
@@ -111,6 +112,31 @@ func (m *maker) accepted(n name) {
 	if _, ok := m.suspects[n]; ok {
 		m.suspects[n] = true
 	}
+	if most, ok := m.search[n]; ok && 2*most < maxRequest {
+		m.search[n] = 2 * most
+	} else {
+		delete(m.search, n)
+	}
+}
+
+// most returns how many events a request to n may have.
+func (m *maker) most(n name) int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if most, ok := m.search[n]; ok {
+		return most
+	}
+	return maxRequest
+}
+
+// narrow notes that one of more than most events of a request is refused by n.
+func (m *maker) narrow(n name, most int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.search) >= maxNames {
+		clear(m.search)
+	}
+	m.search[n] = most
 }
 
 // blames notes that n has refused an event that it was sent alone. It says whether that is for the event:

@@ -41,7 +41,6 @@ type sending struct {
 	halted     *cause    // nothing more is sent: what failed concerns all streams
 	unmade     *cause    // nothing more is made
 	over       []*target // of which no more streams may be made
-	bisections int
 }
 
 // cause is why events were not delivered.
@@ -186,15 +185,16 @@ func (s *sending) deliver(ctx context.Context, targets []*target, r round) {
 }
 
 // stream sends the events of t, one request after the other. After a failed request what follows it is
-// not sent, so that the stream fills up in order; only where events are wrong by themselves it goes on.
+// not sent, so that the stream fills up in order. Where a request is refused for what it holds, smaller ones find
+// the event that is wrong, also over several Sends: an account that throttles may leave few requests to each.
 func (s *sending) stream(ctx context.Context, t *target, r round) {
 	if r == own && s.o.maker.isRefused(t.name) {
 		s.redirected(t, t.events)
 		return
 	}
-	made := false
+	made, refused := false, 0
 	for rest := t.events; len(rest) > 0; {
-		part := rest[:s.fits(rest)]
+		part := rest[:min(s.fits(rest), s.o.maker.most(t.name))]
 		c := s.put(ctx, t, part)
 		if c != nil && c.code == notFound && !made {
 			over, problem := s.make(ctx, t, r)
@@ -206,11 +206,21 @@ func (s *sending) stream(ctx context.Context, t *target, r round) {
 				c = s.put(ctx, t, part)
 			}
 		}
+		if c != nil && c.wrong() && len(part) > 1 { // find out which event it is
+			s.o.maker.narrow(t.name, len(part)/2)
+			continue
+		}
 		rest = rest[len(part):]
 		switch {
 		case c == nil:
+			refused = 0
 		case c.wrong():
-			s.isolate(ctx, t, part, c)
+			s.fail(part, s.blame(t, c))
+			if refused++; refused >= refusedInARow && len(rest) > 1 {
+				last := len(rest) - 1 // which tells whether the stream takes anything
+				s.fail(rest[:last], c.held())
+				rest = rest[last:]
+			}
 		default:
 			s.fail(part, c)
 			s.fail(rest, c.later())
@@ -336,41 +346,25 @@ func (c *cause) wrong() bool {
 	return c.reason == outputs.ReasonTooLarge
 }
 
-// maxBisections bounds the requests of one Send that look for wrong events: enough for some of them in a
-// request of maxRequest, few enough where it is no event that is wrong.
-const maxBisections = 100
+// refusedInARow bounds how many events one Send finds refused alone with none taken in between.
+const refusedInARow = 3
 
-// isolate sends the halves of a request that was refused for what it holds, down to single events. Such
-// an event is held until its stream has taken others: only then it is not the stream that is wrong.
-func (s *sending) isolate(ctx context.Context, t *target, events []int32, c *cause) {
-	if len(events) == 1 {
-		final := *c
-		switch {
-		case !s.o.maker.blames(t.name):
-			final.reason = outputs.ReasonServer
-		case c.reason != outputs.ReasonTooLarge:
-			final.reason = outputs.ReasonRejected
-		}
-		s.fail(events, &final)
-		return
+// blame returns c for an event that was refused alone. It is held until its stream has taken others: only
+// then it is not the stream that is wrong.
+func (s *sending) blame(t *target, c *cause) *cause {
+	if !s.o.maker.blames(t.name) {
+		return c.held()
 	}
-	for _, half := range [][]int32{events[:len(events)/2], events[len(events)/2:]} {
-		s.mu.Lock()
-		s.bisections++
-		enough := s.bisections > maxBisections
-		s.mu.Unlock()
-		if enough {
-			held := *c
-			held.reason = outputs.ReasonServer
-			s.fail(half, &held)
-			continue
-		}
-		switch c := s.put(ctx, t, half); {
-		case c == nil:
-		case c.wrong():
-			s.isolate(ctx, t, half, c)
-		default:
-			s.fail(half, c)
-		}
+	final := *c
+	if c.reason != outputs.ReasonTooLarge {
+		final.reason = outputs.ReasonRejected
 	}
+	return &final
+}
+
+// held is c for events that are to be sent again.
+func (c *cause) held() *cause {
+	h := *c
+	h.reason = outputs.ReasonServer
+	return &h
 }

@@ -109,6 +109,52 @@ func TestWrongEvent(t *testing.T) {
 	}
 }
 
+// TestWrongEventsWhileThrottled has events refused that stand before all others, by an account that leaves four
+// requests to each Send: all others are stored, and the search ends.
+func TestWrongEventsWhileThrottled(t *testing.T) {
+	const wrong, all = 5, 3000
+	cfg := basic()
+	cfg.Message = "log"
+	r := newRig(t, cfg)
+	r.cw.Add("/k8s/a", "web")
+	r.cw.SetRefuse(func(e awstest.LogEvent) string {
+		if strings.Contains(e.Message, "wrong") {
+			return "something is wrong with it"
+		}
+		return ""
+	})
+	left := 0
+	r.aws.SetFault(func(string) awstest.Fault {
+		if left--; left < 0 {
+			return awstest.Fault{Status: 400, Code: "ThrottlingException"}
+		}
+		return awstest.Fault{}
+	})
+	b := batch()
+	for i := range all {
+		text := fmt.Sprint("event ", i)
+		if i < wrong {
+			text = "wrong"
+		}
+		b.Events = append(b.Events, at("web", now(), text))
+	}
+	for sends := 0; len(r.messages("/k8s/a", "web")) < all-wrong; sends++ {
+		if sends > 100 {
+			t.Fatalf("%d events are left", len(b.Events))
+		}
+		left = 4
+		failed, rest := r.failures(t, b), batch()
+		for i := range b.Events {
+			if f, ok := failed[i]; ok && !f.Reason.Final() {
+				rest.Events = append(rest.Events, b.Events[i])
+			} else if ok != strings.Contains(string(b.Events[i].Record), "wrong") {
+				t.Fatalf("event %d: %+v", i, f)
+			}
+		}
+		b = rest
+	}
+}
+
 // TestWrongStream has everything refused: nothing is given up, and the search for an event ends.
 func TestWrongStream(t *testing.T) {
 	r := newRig(t, basic())
@@ -119,7 +165,7 @@ func TestWrongStream(t *testing.T) {
 		b.Events = append(b.Events, at("web", now(), "x"))
 	}
 	failed := r.failures(t, b)
-	if len(failed) != 3000 || r.aws.Requests(put) > maxBisections+10 {
+	if len(failed) != 3000 || r.aws.Requests(put) > 20 {
 		t.Errorf("%d failed after %d requests", len(failed), r.aws.Requests(put))
 	}
 	for i, f := range failed {

@@ -50,6 +50,10 @@ type client struct {
 	http          *http.Transport
 	prepared      bool // prepare's own
 
+	probes sync.WaitGroup // of hosts that no request waits for
+	alive  context.Context
+	end    context.CancelFunc // of alive
+
 	mu      sync.Mutex
 	hosts   []*host // the fields below a host's own are guarded by mu
 	next    int     // the host whose turn is next
@@ -60,6 +64,7 @@ type client struct {
 // newClient returns a client of the hosts of cfg. It does not reach them.
 func newClient(cfg Config, o Options) (*client, error) {
 	c := &client{cfg: cfg, log: o.Log, now: o.Now, authorization: authorization(&cfg), http: newTransport(&cfg, o.TLS)}
+	c.alive, c.end = context.WithCancel(context.Background())
 	if c.now == nil {
 		c.now = time.Now
 	}
@@ -278,5 +283,9 @@ func (c *client) report(r *outputs.Report) {
 	}
 }
 
-// close closes idle connections. No perform runs or follows.
-func (c *client) close() { c.http.CloseIdleConnections() }
+// close ends probes and closes idle connections. No perform runs or follows.
+func (c *client) close() {
+	c.end()
+	c.probes.Wait()
+	c.http.CloseIdleConnections()
+}

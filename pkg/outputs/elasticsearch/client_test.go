@@ -1,6 +1,7 @@
 package elasticsearch
 
 import (
+	"bytes"
 	"context"
 	stdtls "crypto/tls"
 	"errors"
@@ -14,6 +15,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/rs/zerolog"
 
 	"github.com/seed-afc6a195/aggregator/pkg/config/setting"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
@@ -89,8 +92,11 @@ func TestHostsTakeTurns(t *testing.T) {
 			if _, err := ping(t, cl); err != nil {
 				t.Fatal(err)
 			}
+			cl.probes.Wait()
 		}
 	}
+	send(2) // a's, and the others are probed
+	a.requests.Store(0)
 	send(9)
 	for i, n := range []*node{a, b, c} {
 		if n.requests.Load() != 3 {
@@ -152,6 +158,39 @@ func TestAllHostsRest(t *testing.T) {
 	b.down.Store(0)
 	if code, err := ping(t, cl); err != nil || code == 0 {
 		t.Errorf("when they work again: %d, %v", code, err)
+	}
+}
+
+// Hosts that take connections and never answer keep no request from the one that does.
+func TestMuteHosts(t *testing.T) {
+	mute := func() string {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = l.Close() })
+		return "http://" + l.Addr().String()
+	}
+	clk := &clock{}
+	good := newNode(t, elastictest.New(elastictest.Options{}).Handler())
+	cfg := Config{Hosts: []string{mute(), mute(), good.url}, Template: Template{Manage: true, Shards: 1}}
+	cfg.Timeout = time.Second
+	cl := newTestClient(t, cfg, Options{Now: clk.now})
+	prepare := func() error {
+		ctx, cancel := context.WithTimeout(t.Context(), cfg.Timeout)
+		defer cancel()
+		return cl.prepare(ctx)
+	}
+	for tries := 1; prepare() != nil; tries++ {
+		if clk.add(time.Minute); tries > 3 {
+			t.Fatal("it does not get ready")
+		}
+	}
+	for range 3 {
+		clk.add(2 * time.Minute) // both mute ones are due
+		if _, err := ping(t, cl); err != nil {
+			t.Error(err)
+		}
 	}
 }
 
@@ -274,7 +313,7 @@ func TestFlavors(t *testing.T) {
 		{"OpenSearch", "auto", "", 200, root("2.15.0", `,"distribution":"opensearch"`), server{opensearch, "2.15.0", 2, 15, false}, "", "", ""},
 		{"OpenSearch as told", "opensearch", "", 404, "", server{flavor: opensearch}, "", "", ""},
 		{"another product", "auto", "", 200, root("1.0.0", `,"distribution":"other"`), server{flavor: elasticsearch}, "", "", `"other" 1.0.0, neither`},
-		{"a page", "auto", "", 200, "<html>\x1b[31mLog in</html>", server{flavor: elasticsearch}, "", "", `text/html, not as Elasticsearch or OpenSearch do: "<html>\x1b[31mLog in`},
+		{"a page", "auto", "", 200, "<html>\x1b[31mLog in</html>", server{}, `text/html, not as Elasticsearch or OpenSearch do: "<html>\x1b[31mLog in</html>"; and POST /_bulk with 200 OK`, outputs.ReasonServer, ""},
 		{"nothing", "auto", "", 200, "", server{flavor: elasticsearch}, "", "", "an empty reply"},
 		{"strange version", "auto", "", 200, root("one", ""), server{flavor: elasticsearch}, "", "", `the version "one"`},
 		{"bad request", "auto", "", 400, "what?", server{flavor: elasticsearch}, "", "", "400 Bad Request"},
@@ -284,7 +323,7 @@ func TestFlavors(t *testing.T) {
 		{"forbidden", "auto", proved, 403, `{"error":{"type":"security_exception","reason":"no"}}`, server{flavor: elasticsearch}, "", "", "privilege monitor"},
 		{"unauthorized", "auto", proved, 401, `{"error":{"type":"security_exception","reason":"unable to authenticate"}}`, server{}, "security_exception: unable to authenticate", outputs.ReasonAuth, ""},
 		{"throttled", "auto", proved, 429, "", server{}, "429 Too Many Requests", outputs.ReasonThrottled, ""},
-		{"wrong path", "auto", "", 404, "nothing here", server{}, "check the URL's path", outputs.ReasonServer, ""},
+		{"wrong path", "auto", "", 404, "nothing here", server{}, "Check the URL's path", outputs.ReasonServer, ""},
 		{"starting", "auto", "", 503, "", server{}, "503 Service Unavailable", outputs.ReasonServer, ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -417,5 +456,21 @@ func TestConnect(t *testing.T) {
 				t.Errorf("%q, want %q", text, tc.found+tc.err)
 			}
 		})
+	}
+}
+
+// A host that fails now and then is in the log once a minute, and works again as often as it was.
+func TestFailingHostIsLoggedSeldom(t *testing.T) {
+	var log bytes.Buffer
+	clk := &clock{}
+	cl := newTestClient(t, Config{Hosts: []string{"http://127.0.0.1:9"}}, Options{Now: clk.now, Log: zerolog.New(&log).Level(zerolog.InfoLevel)})
+	h := cl.hosts[0]
+	for range 30 {
+		cl.failed(h, errors.New("503"))
+		cl.works(h)
+		clk.add(10 * time.Second)
+	}
+	if failed, works := strings.Count(log.String(), "failed"), strings.Count(log.String(), "works again"); failed != 5 || works != 5 {
+		t.Errorf("of 30 failures in five minutes %d are in the log, and %d times that it works:\n%s", failed, works, &log)
 	}
 }

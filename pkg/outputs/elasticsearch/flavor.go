@@ -141,9 +141,10 @@ func (c *client) bulkOnly(ctx context.Context, h *host, id identity, strange str
 		return identity{}, err
 	case res.status == http.StatusUnauthorized:
 		id.refused = refusal(h.address+": POST /_bulk", res, body)
-	case res.status/100 == 3 || res.status == http.StatusNotFound || res.status == http.StatusMethodNotAllowed || res.status == http.StatusNotImplemented:
-		return identity{}, &answerError{fmt.Sprintf("it answered GET / with %s; and POST /_bulk with %s, so it is no Elasticsearch: check the URL's path, "+
-			"and what stands before the server", strange, status(res.status))}
+	case res.status/100 == 3 || res.status == http.StatusNotFound || res.status == http.StatusMethodNotAllowed || res.status == http.StatusNotImplemented,
+		kind(res.header.Get("Content-Type")) == "text/html":
+		return identity{}, &answerError{fmt.Sprintf("it answered GET / with %s; and POST /_bulk with %s and %s: is it a proxy's? Check the URL's path, "+
+			"and what stands before the server", strange, status(res.status), quote(body))}
 	default:
 		c.notice("%s: it is taken for Elasticsearch 7 or later, though it answered GET / with %s; set flavor if it is another", h.address, strange)
 	}

@@ -19,7 +19,8 @@ import (
 const (
 	minRest      = time.Second // after the first failure of a host, and doubled with each that follows
 	maxRest      = time.Minute
-	probeTimeout = 5 * time.Second
+	quiet        = time.Minute     // a host that fails now and then is not logged more often
+	probeTimeout = 5 * time.Second // and half of the output's timeout at most, so that time is left for another host
 )
 
 // performer sends a request to one host. Both libraries' clients are.
@@ -39,6 +40,8 @@ type host struct {
 	fails   int           // in a row
 	until   time.Time     // it rests until then
 	last    string        // error
+	warned  time.Time     // when its failing was last logged as a warning
+	told    bool          // the log says that it fails
 	send    performer     // plain or checked
 	found   server        // by the last probe
 	refused error         // why the last probe learned nothing although the host works; a *outputs.SendError
@@ -74,8 +77,9 @@ func parseHost(text string) (*url.URL, error) {
 }
 
 // take returns the host for the next request: those that work have their turns. One that failed rests,
-// for longer each time, and is then probed before a request goes there. Where all rest, the one that is
-// due first is probed at once: how often that happens is for the caller to limit.
+// for longer each time, and is then probed before a request goes there, which no request waits for while
+// another host works. Where all rest, the one that is due first is probed at once: how often that happens
+// is for the caller to limit.
 func (c *client) take(ctx context.Context) (*host, error) {
 	var tried []*host
 	var failure error
@@ -113,15 +117,20 @@ func (c *client) pick(tried []*host) (h *host, ready bool, busy <-chan struct{})
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := c.now()
+	for i := range c.hosts {
+		at := (c.next + i) % len(c.hosts)
+		if h := c.hosts[at]; h.ready && !slices.Contains(tried, h) {
+			c.next = at + 1
+			c.probeOthers(now)
+			return h, true, nil
+		}
+	}
 	var resting *host
 	for i := range c.hosts {
 		at := (c.next + i) % len(c.hosts)
 		h := c.hosts[at]
 		switch {
 		case slices.Contains(tried, h):
-		case h.ready:
-			c.next = at + 1
-			return h, true, nil
 		case h.probing != nil:
 			busy = h.probing
 		case !now.Before(h.until):
@@ -139,12 +148,23 @@ func (c *client) pick(tried []*host) (h *host, ready bool, busy <-chan struct{})
 	return resting, false, nil
 }
 
+// probeOthers begins to probe the hosts that are due. c.mu is held.
+func (c *client) probeOthers(now time.Time) {
+	for _, h := range c.hosts {
+		if h.ready || h.probing != nil || now.Before(h.until) || c.alive.Err() != nil {
+			continue
+		}
+		h.probing = make(chan struct{})
+		c.probes.Go(func() { _ = c.probe(c.alive, h) }) // it has noted what is wrong
+	}
+}
+
 // probe asks h, which pick has handed out for that, what it is.
 func (c *client) probe(ctx context.Context, h *host) error {
-	probing, cancel := context.WithTimeout(ctx, min(probeTimeout, c.cfg.Settings().Timeout))
+	probing, cancel := context.WithTimeout(ctx, min(probeTimeout, c.cfg.Settings().Timeout/2))
 	defer cancel()
 	id, err := c.identify(probing, h)
-	if err != nil && ctx.Err() == nil {
+	if err != nil && !errors.Is(ctx.Err(), context.Canceled) {
 		c.failed(h, err)
 	}
 	c.mu.Lock()
@@ -171,10 +191,10 @@ func (c *client) probe(ctx context.Context, h *host) error {
 func (c *client) works(h *host) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if h.fails > 0 {
+	if h.told {
 		c.log.Info().Str("host", h.address).Int("failures", h.fails).Msg("the host works again")
 	}
-	h.fails, h.ready = 0, true
+	h.fails, h.ready, h.told = 0, true, false
 }
 
 // failed has h rest because of err. What fails while it rests already, having been under way, counts as
@@ -192,9 +212,12 @@ func (c *client) failed(h *host, err error) {
 	rest = rest/2 + rand.N(rest/2+1)
 	h.until = c.now().Add(rest)
 	level := zerolog.DebugLevel
-	if h.fails == 1 {
-		level = zerolog.WarnLevel
+	if now := c.now(); !h.told && now.Sub(h.warned) >= quiet {
+		level, h.warned, h.told = zerolog.WarnLevel, now, true
 	}
-	c.log.WithLevel(level).Str("error", h.last).Str("host", h.address).Int("failures", h.fails).Dur("rests", rest).
-		Msg("the host failed: others are used while it rests, where there are any")
+	text := "the host failed and rests"
+	if len(c.hosts) > 1 {
+		text += "; others are used meanwhile"
+	}
+	c.log.WithLevel(level).Str("error", h.last).Str("host", h.address).Int("failures", h.fails).Dur("rests", rest).Msg(text)
 }
