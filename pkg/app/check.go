@@ -32,5 +32,16 @@ func Check(cfg *config.Config) error {
 			errs = append(errs, fmt.Errorf("outputs.%s: %w", name, err))
 		}
 	}
+	seen := make(map[string]bool) // outputs share filters: what is wrong with one is said once
+	for _, name := range cfg.OutputNames() {
+		rules, err := NewRules(cfg, name, zerolog.Nop())
+		if err == nil {
+			err = rules.Close()
+		}
+		if err != nil && !seen[err.Error()] {
+			seen[err.Error()] = true
+			errs = append(errs, err)
+		}
+	}
 	return errors.Join(errs...)
 }
