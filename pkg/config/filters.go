@@ -1,7 +1,6 @@
 package config
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 
@@ -113,10 +112,10 @@ func (c *checker) filters() {
 // conditions says of a route what it asks of events and does with them, for the summary.
 func conditions(when string, filters []string) (text string) {
 	if when != "" {
-		text = fmt.Sprintf(" when %s", when)
+		text = " when " + when
 	}
 	if len(filters) > 0 {
-		text += fmt.Sprintf(", through %s", listed(filters))
+		text += ", through " + listed(filters)
 	}
 	return text
 }
