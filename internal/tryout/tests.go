@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -122,6 +123,15 @@ func (r *testReader) text(into *string) func(*yaml.Node) {
 	}
 }
 
+func (r *testReader) cluster(into *string) func(*yaml.Node) {
+	return func(n *yaml.Node) {
+		r.text(into)(n)
+		if names := r.c.Clusters(); !slices.Contains(names, *into) {
+			r.wrong(n, "there is no cluster %q: the configuration has %s", n.Value, strings.Join(names, ", "))
+		}
+	}
+}
+
 func (r *testReader) time(into *time.Time) func(*yaml.Node) {
 	return func(n *yaml.Node) {
 		t, err := time.Parse(time.RFC3339Nano, n.Value)
@@ -140,7 +150,7 @@ func (r *testReader) test(n *yaml.Node) Test {
 	var input, expect *yaml.Node
 	e.Cluster, e.Tag = r.c.Example()
 	r.fields(n, "a test", map[string]func(*yaml.Node){
-		"name": r.text(&t.Name), "cluster": r.text(&e.Cluster), "tag": r.text(&e.Tag), "time": r.time(&t.At),
+		"name": r.text(&t.Name), "cluster": r.cluster(&e.Cluster), "tag": r.text(&e.Tag), "time": r.time(&t.At),
 		"metadata": func(n *yaml.Node) { e.Metadata = r.record(n) },
 		"input":    func(n *yaml.Node) { input = n },
 		"expect":   func(n *yaml.Node) { expect = n },

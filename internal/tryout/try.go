@@ -26,8 +26,8 @@ type Options struct {
 	Now          func() time.Time
 }
 
-// Counts are how many events came to which result.
-type Counts struct{ Events, Delivered, Dropped, Dead, Joined int }
+// Counts are how many events came to which result. Made ones, by steps, are among none of the others.
+type Counts struct{ Events, Delivered, Dropped, Dead, Joined, Made int }
 
 // Try reads lines from in, a JSON object or {"log": line} each, and writes to out what becomes of
 // them, until in ends or ctx. An event that several routes take is counted once for each.
@@ -48,7 +48,7 @@ func (c *Configuration) Try(ctx context.Context, in io.Reader, out io.Writer, o 
 	}
 	write := func(all []Outcome) error {
 		for i := range all {
-			n.count(all[i].Result)
+			n.count(&all[i])
 			if err := show(&all[i]); err != nil {
 				return err
 			}
@@ -124,15 +124,17 @@ func readLines(ctx context.Context, in io.Reader) <-chan line {
 	return lines
 }
 
-func (n *Counts) count(result string) {
-	switch result {
-	case Delivered:
+func (n *Counts) count(o *Outcome) {
+	switch {
+	case o.Event == 0:
+		n.Made++
+	case o.Result == Delivered:
 		n.Delivered++
-	case Dropped:
+	case o.Result == Dropped:
 		n.Dropped++
-	case DeadLetter:
+	case o.Result == DeadLetter:
 		n.Dead++
-	case Joined:
+	case o.Result == Joined:
 		n.Joined++
 	}
 }
@@ -142,6 +144,9 @@ func (n Counts) String() string {
 	text := fmt.Sprintf("events: %d; delivered: %d, dropped: %d, dead letters: %d", n.Events, n.Delivered, n.Dropped, n.Dead)
 	if n.Joined > 0 {
 		text += fmt.Sprintf(", joined to others: %d", n.Joined)
+	}
+	if n.Made > 0 {
+		text += fmt.Sprintf(", made by steps: %d", n.Made)
 	}
 	return text
 }

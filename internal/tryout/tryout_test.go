@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -214,6 +215,7 @@ func TestReadTests_Failure(t *testing.T) {
 		"- {name: [], input: 1, expect: dropped}":                         "x:1: should be a text",
 		"- {name: a, name: b, input: 1, expect: dropped}":                 "the key name is given twice",
 		"- {name: a, time: noon, input: 1, expect: dropped}":              `x:1: time "noon"`,
+		"- {name: a, cluster: soul, input: 1, expect: dropped}":           `x:1: there is no cluster "soul": the configuration has seoul, tokyo`,
 		"- name: a\n  input: [[1]]\n  expect: dropped":                    "x:2: input should be a record, a text",
 		"- name: a\n  input: 1\n  expect: gone":                           `x:3: expect "gone"`,
 		"- name: a\n  input: 1\n  expect: {record: 1}":                    "x:3: a record should be a mapping",
@@ -225,6 +227,23 @@ func TestReadTests_Failure(t *testing.T) {
 		if _, err := c.ReadTests("x", []byte(text)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %s", text, err, want)
 		}
+	}
+}
+
+// TestTryCountsMade: what steps make is none of the events that were given.
+func TestTryCountsMade(t *testing.T) {
+	c := load(t, "made", []byte(`
+filters: {slow: [{throttle: {rate: 1}}]}
+routes: [{match: "**", filters: [slow], outputs: [out]}]
+outputs: {out: {type: stdout}}
+`), "")
+	lines := slices.Repeat([]string{"{}"}, 12) // 10 in an interval, but one in a second
+	got, n := try(t, c, tryout.Options{}, lines...)
+	if want := (tryout.Counts{Events: 12, Delivered: 1, Dropped: 11, Made: 1}); n != want || !strings.Contains(got, "11 events dropped") {
+		t.Errorf("%s: %v, want %v", got, n, want)
+	}
+	if !strings.HasSuffix(n.String(), ", made by steps: 1") {
+		t.Error(n)
 	}
 }
 
