@@ -157,6 +157,10 @@ func (w *walker) walk(i, n, depth int) (int, error) {
 			return 0, ErrTruncated
 		}
 		c := b[i]
+		if c&0xe0 == 0xa0 { // a short str; a look into the table would take longer
+			i += 1 + int(c&0x1f)
+			continue
+		}
 		if s := int(sizes[c]); s != 0 {
 			i += s
 			continue
@@ -204,6 +208,10 @@ func skipTrusted(b []byte, i int) int {
 			return -1
 		}
 		c := b[i]
+		if c&0xe0 == 0xa0 { // a short str; a look into the table would take longer
+			i += 1 + int(c&0x1f)
+			continue
+		}
 		if s := int(sizes[c]); s != 0 {
 			i += s
 			continue

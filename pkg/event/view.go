@@ -1,42 +1,58 @@
 package event
 
-// Lookup returns the field of the record that path leads to through maps within maps, as msgpack,
-// without decoding the others. Keys are compared as the bytes of str and bin. Of equal keys the
-// last counts, as in JSON. An empty path leads to the record itself.
+// Lookup returns the field of the record, one whole msgpack value, that path leads to through maps
+// within maps, as msgpack, without decoding the others. Keys are compared as the bytes of str and
+// bin. Of equal keys the last counts, as in JSON. An empty path leads to the record itself.
 func Lookup(record []byte, path ...string) (value []byte, ok bool) {
 	value = record
 	for _, name := range path {
-		if value, ok = member(value, name); !ok {
+		if value = member(value, name); value == nil {
 			return nil, false
 		}
 	}
 	return value, len(value) > 0
 }
 
-func member(m []byte, name string) (value []byte, ok bool) {
-	t, n, i, err := head(m, 0)
-	if err != nil || t != TypeMap {
-		return nil, false
+// member returns the value of the last member of that name, or nil. It does not look behind the last
+// member, which ends with the map.
+func member(m []byte, name string) (value []byte) {
+	n, rest, err := ReadMapHeader(m)
+	if err != nil {
+		return nil
 	}
-	for range n {
-		kt, kn, kj, err := head(m, i)
-		if err != nil {
-			return nil, false
+	for i := len(m) - len(rest); n > 0; n-- {
+		if i >= len(m) {
+			return nil
 		}
-		from := kj + kn
-		if kt == TypeMap || kt == TypeArray {
-			if from = skipTrusted(m, i); from < 0 {
-				return nil, false
+		key, from, text := i+1, i+1+int(m[i]&0x1f), true
+		if m[i]&0xe0 != 0xa0 { // no short str, as most keys are
+			t, size, j, err := head(m, i)
+			key, from, text = j, j+size, t == TypeStr || t == TypeBin
+			if t == TypeMap || t == TypeArray {
+				from = skipTrusted(m, i)
+			}
+			if err != nil || from < 0 {
+				return nil
 			}
 		}
-		if i = skipTrusted(m, from); i < 0 {
-			return nil, false
+		if from >= len(m) {
+			return nil
 		}
-		if (kt == TypeStr || kt == TypeBin) && string(m[kj:kj+kn]) == name {
-			value, ok = m[from:i:i], true
+		if i = len(m); n > 1 {
+			if s := int(sizes[m[from]]); s != 0 {
+				i = from + s
+			} else if i = skipTrusted(m, from); i < 0 {
+				return nil
+			}
+			if i > len(m) {
+				return nil
+			}
+		}
+		if text && from-key == len(name) && string(m[key:from]) == name {
+			value = m[from:i:i]
 		}
 	}
-	return value, ok
+	return value
 }
 
 // AppendText appends the text of a msgpack value: a str as it is, a bin as it is where it is UTF-8

@@ -30,13 +30,13 @@ func (e *Event) Get(path ...string) (value []byte, ok bool) {
 		return e.Rendered(), true
 	case !e.read && !e.looked: // one look-up alone is cheaper than to read all fields
 		e.looked = true
-		return lookup(e.Record, path)
+		return event.Lookup(e.Record, path...)
 	}
 	i := e.index(path[0])
 	if i < 0 {
 		return nil, false
 	}
-	return lookup(e.fields[i].msgpack(), path[1:])
+	return event.Lookup(e.fields[i].msgpack(), path[1:]...)
 }
 
 // Set puts a copy of value, one msgpack value, where path leads to: in the place of the field that
@@ -65,7 +65,11 @@ func (e *Event) newField(name string, old, value []byte, path []string) field {
 	start := len(e.memory)
 	e.memory = AppendString(e.memory, name)
 	at := len(e.memory) - start
-	e.memory = appendSet(e.memory, old, value, path)
+	if len(path) == 0 {
+		e.memory = append(e.memory, value...)
+	} else {
+		e.memory = appendSet(e.memory, old, value, path)
+	}
 	return field{entry: e.memory[start:], from: int32(at - len(name)), to: int32(at), value: int32(at)}
 }
 
@@ -143,13 +147,41 @@ func (e *Event) eachField(path []string, yield func([]byte, []byte) bool) {
 		members(m, yield)
 		return
 	}
-	e.readFields()
+	e.ReadFields()
 	for i := range e.fields {
 		f := &e.fields[i]
 		if !yield(f.name(), f.msgpack()) {
 			return
 		}
 	}
+}
+
+// RemoveFunc removes the fields of the record whose names are so; those without a text as key stay.
+func (e *Event) RemoveFunc(so func(name []byte) bool) {
+	e.ReadFields()
+	kept := 0
+	for i := range e.fields {
+		f := &e.fields[i]
+		if f.from > 0 && so(f.name()) {
+			e.changed = true
+			continue
+		}
+		if kept < i {
+			e.fields[kept] = *f
+		}
+		kept++
+	}
+	e.fields = e.fields[:kept]
+}
+
+// Append adds the members of a msgpack map, key, value, key, value, …, to the record, as its last
+// ones. They are copied. Nothing else is removed: of equal names the last counts.
+func (e *Event) Append(members []byte) {
+	e.ReadFields()
+	start := len(e.memory)
+	e.memory = append(e.memory, members...)
+	e.changed = true
+	e.add(e.memory[start:], 0, len(members), false)
 }
 
 // Replace makes a copy of record, a msgpack map, the event's record.
@@ -194,7 +226,7 @@ func (e *Event) AppendTemplate(dst []byte, t *event.Template) []byte {
 
 // index returns which of the fields has that name, the last one, or -1.
 func (e *Event) index(name string) int {
-	e.readFields()
+	e.ReadFields()
 	return e.before(len(e.fields), name)
 }
 
@@ -205,20 +237,25 @@ func (e *Event) before(i int, name string) int {
 	return i
 }
 
-// readFields finds the record's fields.
-func (e *Event) readFields() {
+// ReadFields finds all fields of the record at once, for who will look up several of them or change it.
+func (e *Event) ReadFields() {
 	if e.read {
 		return
 	}
 	e.read = true
 	n, at := header(e.Record)
-	for ; n > 0; n-- {
+	e.add(e.Record, at, n, true)
+}
+
+// add adds the n members that lie in b from at on to the fields; whole: they end with b.
+func (e *Event) add(b []byte, at, n int, whole bool) {
+	for ; n > 0 && at < len(b); n-- {
 		if len(e.fields) < cap(e.fields) {
 			e.fields = e.fields[:len(e.fields)+1] // read sets all of it
 		} else {
 			e.fields = append(e.fields, field{})
 		}
-		if at = e.fields[len(e.fields)-1].read(e.Record, at, n == 1); at == 0 {
+		if at = e.fields[len(e.fields)-1].read(b, at, n == 1 && whole); at == 0 {
 			e.fields = e.fields[:len(e.fields)-1]
 			return
 		}

@@ -196,6 +196,7 @@ func (r *Rules) Process(e *Event, now time.Time, out Sink) {
 			continue
 		}
 		if rt.here {
+			e.looked = e.looked || len(rt.stages) > 1
 			r.run(rt.stages, e)
 			return
 		}

@@ -52,7 +52,7 @@ type Event struct {
 
 	fields   []field // of the record, in order; valid where read
 	read     bool    // fields stand for the record
-	looked   bool    // a field was looked up, the next look-up reads them all
+	looked   bool    // the next look-up reads all fields: one is not the only one, or a change follows
 	changed  bool    // Record is older than fields
 	memory   []byte  // behind what was set, only appended to until Reset
 	rendered []byte  // behind Record once it was changed

@@ -112,47 +112,6 @@ func header(m []byte) (n, body int) {
 	return n, len(m) - len(rest)
 }
 
-// lookup is event.Lookup for what is known to be one whole value: it does not look behind the
-// last member.
-func lookup(m []byte, path []string) (value []byte, ok bool) {
-	for _, name := range path {
-		if m = valueOf(m, name); m == nil {
-			return nil, false
-		}
-	}
-	return m, len(m) > 0
-}
-
-// valueOf returns the value of the last member of that name, or nil.
-func valueOf(m []byte, name string) (value []byte) {
-	n, i := header(m)
-	for ; n > 0; n-- {
-		if i >= len(m) {
-			return nil
-		}
-		from := i + 1 + int(m[i]&0x1f)
-		var is bool
-		if m[i]&0xe0 == 0xa0 && from < len(m) { // a short str: most keys
-			is = from-i-1 == len(name) && string(m[i+1:from]) == name
-		} else {
-			var f field
-			if f.read(m, i, n == 1) == 0 {
-				return nil
-			}
-			from, is = i+int(f.value), f.is(name)
-		}
-		if i = len(m); n > 1 {
-			if i = next(m, from); i > len(m) {
-				return nil
-			}
-		}
-		if is {
-			value = m[from:i:i]
-		}
-	}
-	return value
-}
-
 // Members goes through the members of a msgpack map: the key's text, as event.AppendText has it, and
 // the value as msgpack, both parts of m where the key is a str or bin. What is no map has none; of
 // equal keys each is given.

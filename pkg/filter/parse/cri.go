@@ -129,7 +129,6 @@ func (j *joiner) Join(ev *filter.Event, now time.Time, emit func(*filter.Event))
 			at = nil
 			f.reset(ev.Time)
 			line.add(f)
-			j.scan(ev.Rendered())
 		}
 	}
 	switch {
@@ -200,7 +199,6 @@ func (j *joiner) release(at *list.Element, tag string, emit func(*filter.Event))
 	j.fields.reset(h.event.Time)
 	line := criLine{h.time, h.stream, []byte(tag), h.message}
 	line.add(&j.fields)
-	j.scan(h.event.Rendered())
 	j.merge(h.event)
 	emit(h.event)
 }

@@ -26,57 +26,9 @@ type parser struct {
 	into     string
 	joinKey  *event.Template // nil: the pod and container
 
-	fields  fields
-	source  []byte              // the record that the event came with
-	members []member            // of source
-	record  []byte              // the record that is being made
-	names   map[string]struct{} // of the fields, where they are many; nil otherwise
-}
-
-// member is where a member of a map lies: its key and the value behind it, from start to end. The
-// key's text is from from to to; from is 0 where it has none.
-type member struct{ start, from, to, end int }
-
-func (m *member) is(record []byte, name string) bool {
-	return m.to-m.from == len(name) && m.from > 0 && string(record[m.from:m.to]) == name
-}
-
-// scan finds the members of record, up to the first that is damaged.
-func (p *parser) scan(record []byte) {
-	p.source, p.members = record, p.members[:0]
-	n, rest, err := event.ReadMapHeader(record)
-	for i := len(record) - len(rest); n > 0 && err == nil && i < len(record); n-- {
-		m := member{start: i}
-		if c := record[i]; c&0xe0 == 0xa0 { // a short str: most keys
-			m.from, m.to = i+1, i+1+int(c&0x1f)
-		} else if key, after, err := event.ReadBytes(record[i:]); err == nil {
-			m.to = len(record) - len(after)
-			m.from = m.to - len(key)
-		} else if after, err = event.Skip(record[i:]); err == nil {
-			m.to = len(record) - len(after)
-		}
-		if m.to == 0 || m.to >= len(record) {
-			return
-		}
-		switch c := record[m.to]; {
-		case n == 1: // it ends with the record, which is one value
-			m.end = len(record)
-		case c&0xe0 == 0xa0:
-			m.end = m.to + 1 + int(c&0x1f)
-		case c == 0xd9 && m.to+1 < len(record):
-			m.end = m.to + 2 + int(record[m.to+1])
-		default:
-			after, err := event.Skip(record[m.to:])
-			if err != nil {
-				return
-			}
-			m.end = len(record) - len(after)
-		}
-		if i = m.end; i > len(record) {
-			return
-		}
-		p.members = append(p.members, m)
-	}
+	fields fields
+	names  map[string]struct{} // of the fields, where they are many; nil otherwise
+	whole  []byte              // the map that the fields become, see Config.Into
 }
 
 // New returns the step that cfg describes: a Joiner where lines of containers are joined, else a
@@ -151,20 +103,11 @@ func (p *parser) Apply(ev *filter.Event) (filter.Verdict, error) {
 	return filter.Keep, nil
 }
 
-// text returns the text of the field, which is valid until ev changes. It finds the members of the
-// record for merge.
+// text returns the text of the field, which is valid until ev changes.
 func (p *parser) text(ev *filter.Event) ([]byte, error) {
-	p.scan(ev.Rendered())
-	var value []byte
-	for i := range p.members {
-		if m := &p.members[i]; m.is(p.source, p.field[0]) {
-			value = p.source[m.to:m.end]
-		}
-	}
-	if value != nil && len(p.field) > 1 {
-		value, _ = event.Lookup(value, p.field[1:]...)
-	}
-	if value == nil {
+	ev.ReadFields() // merge changes them
+	value, ok := ev.Get(p.field...)
+	if !ok {
 		return nil, errMissing
 	}
 	text, _, err := event.ReadBytes(value)
@@ -186,79 +129,52 @@ func (p *parser) fail(ev *filter.Event, err error) (filter.Verdict, error) {
 	return filter.Keep, err
 }
 
-// merge makes the record of ev, which was scanned, what the settings want of its fields and of those
-// read. Those read win over others of the same name.
+// merge makes the record of ev what the settings want of its fields and of those read. Those read win
+// over others of the same name.
 func (p *parser) merge(ev *filter.Event) {
 	f := &p.fields
 	if f.timed && !p.received {
 		ev.Time = f.time
 	}
-	if !p.keep && p.data && len(p.field) > 1 && ev.Remove(p.field...) {
-		p.scan(ev.Rendered())
-	}
-	const room = 5 // for the head, which is written last
-	out := append(p.record[:0], 0, 0, 0, 0, 0)
-	n := 0
-	if p.data {
-		out, n = p.others(out)
-	}
-	if p.into != "" {
-		out = filter.AppendString(out, p.into)
-		out = append(filter.AppendMapHeader(out, len(f.keys)), f.pairs...)
-		n++
+	if !p.data {
+		ev.Replace([]byte{0x80}) // no fields
 	} else {
-		out = append(out, f.pairs...)
-		n += len(f.keys)
-	}
-	var head [room]byte
-	h := filter.AppendMapHeader(head[:0], n)
-	copy(out[room-len(h):], h)
-	ev.Replace(out[room-len(h):])
-	p.record = out
-	if cap(out)+cap(f.pairs)+cap(f.keys)+cap(p.members) > keepScratch {
-		p.record, p.members, f.pairs, f.keys = nil, nil, nil, nil
-	}
-	p.source = nil
-}
-
-// others appends the record's members less the text and those that were read anew, and returns their
-// number.
-func (p *parser) others(dst []byte) ([]byte, int) {
-	if keys := p.fields.keys; len(keys) > few && len(p.members) > 1 {
-		p.names = make(map[string]struct{}, len(keys))
-		for _, k := range keys {
-			p.names[string(p.fields.pairs[k.from:k.to])] = struct{}{}
+		if !p.keep && len(p.field) > 1 {
+			ev.Remove(p.field...)
 		}
-		defer func() { p.names = nil }()
+		ev.RemoveFunc(p.replaced)
+		p.names = nil
 	}
-	n, run := 0, 0 // run: from where on members stay
-	if len(p.members) > 0 {
-		run = p.members[0].start
+	if p.into == "" {
+		ev.Append(f.pairs)
+	} else {
+		p.whole = append(filter.AppendMapHeader(p.whole[:0], len(f.keys)), f.pairs...)
+		ev.Set(p.whole, p.into)
 	}
-	end := run
-	for i := range p.members {
-		m := &p.members[i]
-		if end = m.end; m.from > 0 && (p.replaced(p.source[m.from:m.to]) || !p.keep && len(p.field) == 1 && m.is(p.source, p.field[0])) {
-			dst = append(dst, p.source[run:m.start]...)
-			run = m.end
-		} else {
-			n++
-		}
+	if cap(p.whole)+cap(f.pairs)+cap(f.keys) > keepScratch {
+		p.whole, f.pairs, f.keys = nil, nil, nil
 	}
-	return append(dst, p.source[run:end]...), n
 }
 
 // few is for how many fields a list is searched faster than a map.
 const few = 32
 
-// replaced says whether a member of the record gives way to one that was read.
-func (p *parser) replaced(key []byte) bool {
-	if p.into != "" {
-		return string(key) == p.into
+// replaced says whether a field of the record gives way to what was read.
+func (p *parser) replaced(name []byte) bool {
+	switch {
+	case !p.keep && len(p.field) == 1 && string(name) == p.field[0]:
+		return true
+	case p.into != "":
+		return string(name) == p.into
+	case len(p.fields.keys) <= few:
+		return p.fields.has(name)
 	}
-	if p.names != nil {
-		_, found := p.names[string(key)]
-		return found
+	if p.names == nil {
+		p.names = make(map[string]struct{}, len(p.fields.keys))
+		for _, k := range p.fields.keys {
+			p.names[string(p.fields.pairs[k.from:k.to])] = struct{}{}
+		}
 	}
-	return p.fields.has(key)
+	_, found := p.names[string(name)]
+	return found
 }

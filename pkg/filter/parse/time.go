@@ -95,6 +95,10 @@ func (l *layout) parse(text []byte, received event.Time) (event.Time, bool) {
 		text = bytes.TrimSpace(text)
 	}
 	switch l.kind {
+	case rfc3339:
+		if t, ok := containerTime(text); ok {
+			return t, true
+		}
 	case unixSeconds:
 		return parseUnix(text, 1)
 	case unixMillis:
@@ -127,7 +131,7 @@ func (l *layout) parse(text []byte, received event.Time) (event.Time, bool) {
 			}
 			return parseUnix(text, per)
 		}
-	case rfc3339, strptime:
+	case strptime:
 	}
 	s := scanner{text: text}
 	if l.kind == strptime {
@@ -138,6 +142,29 @@ func (l *layout) parse(text []byte, received event.Time) (event.Time, bool) {
 		return event.Time{}, false
 	}
 	return s.time(l.zone, received)
+}
+
+// containerTime reads RFC 3339 as container runtimes write it in UTC: 2006-01-02T15:04:05.999999999Z.
+// Whatever else there is is left to a scanner.
+func containerTime(t []byte) (event.Time, bool) {
+	const date, point, end = len("2006-01-02T"), len("2006-01-02T15:04:05"), len("2006-01-02T15:04:05.999999999")
+	if len(t) != end+1 || t[end] != 'Z' || t[4] != '-' || t[7] != '-' || t[10] != 'T' || t[13] != ':' || t[16] != ':' || t[point] != '.' {
+		return event.Time{}, false
+	}
+	century, a := pair(t, 0)
+	year, b := pair(t, 2)
+	month, c := pair(t, 5)
+	day, d := pair(t, 8)
+	hour, e := pair(t, date)
+	minute, f := pair(t, 14)
+	second, g := pair(t, 17)
+	nsec, digits := leadingInt(t[point+1 : end])
+	year += 100 * century
+	if !a || !b || !c || !d || !e || !f || !g || digits != 9 || year == 0 || hour > 23 || minute > 59 || second > 59 {
+		return event.Time{}, false
+	}
+	sec, ok := secondsOf(year, month, day, hour, minute, second)
+	return event.Time{Sec: sec, Nsec: uint32(nsec)}, ok
 }
 
 func inRange(sec int64, nsec int) (event.Time, bool) {
