@@ -130,7 +130,7 @@ func (f *filler) Emit(e *filter.Event) {
 		f.emitMade(e)
 	case len(e.Origins) == 1 && e.Origins[0] == any(f.cur) && !f.cur.kept:
 		f.cur.over = true
-		f.put(e, f.cur.ev, nil)
+		f.put(e, &f.cur.ev, nil)
 	default:
 		f.emitLate(e)
 	}
@@ -146,7 +146,7 @@ func (f *filler) emitLate(e *filter.Event) {
 	}
 	first := origins[0]
 	first.h.note(first.ev.Pos, origins)
-	if !f.put(e, first.ev, first.h) {
+	if !f.put(e, &first.ev, first.h) {
 		for _, o := range first.h.take(first.ev.Pos) {
 			o.abandon()
 		}
@@ -160,19 +160,19 @@ func (f *filler) emitMade(e *filter.Event) {
 	chunk.Entries, chunk.Events = nil, 1
 	id := append(e.AppendID([]byte("made of ")), e.Rendered()...)
 	chunk.Parts = []event.Part{{Key: event.PartKeyOfChunk(chunk.Cluster, chunk.Tag, string(id)), Events: 1}}
-	f.put(e, event.Event{Chunk: &chunk}, &held{loop: f.Loop, chunk: &chunk, refs: 1, filtered: true, made: true})
+	f.put(e, &event.Event{Chunk: &chunk}, &held{loop: f.Loop, chunk: &chunk, refs: 1, filtered: true, made: true})
 }
 
 // put adds e to a batch, as what has become of stored. h is stored's chunk where e has its reference
 // already, else nil: it is of the chunk that is walked. It returns false when hard ends before.
-func (f *filler) put(e *filter.Event, stored event.Event, h *held) bool {
+func (f *filler) put(e *filter.Event, stored *event.Event, h *held) bool {
 	record := e.Rendered()
 	size := len(record) + len(e.Metadata) + entryOverhead
 	if f.ended || !f.room(size) {
 		f.ended = true
 		return false
 	}
-	ev := stored
+	ev := *stored
 	ev.Time = e.Time
 	ev.Record, ev.Metadata, ev.Group = f.copy(record, stored.Record), f.copy(e.Metadata, stored.Metadata), f.copy(e.Group, stored.Group)
 	if h == nil {

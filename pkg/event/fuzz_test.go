@@ -55,8 +55,8 @@ func FuzzReadEntry(f *testing.F) {
 		if (e.Kind == KindInvalid) != (e.Reason != "") || (e.Kind == KindInvalid) != (e.Record == nil) {
 			t.Fatalf("%+v", e)
 		}
-		if end := skipTrusted(b, 0); end != len(e.Raw) {
-			t.Fatalf("skipTrusted ends at %d, ReadEntry at %d", end, len(e.Raw))
+		if end := ValueEnd(b, 0); end != len(e.Raw) {
+			t.Fatalf("ValueEnd ends at %d, ReadEntry at %d", end, len(e.Raw))
 		}
 		if e.Reason == reasonTooNested {
 			return // the iterator does not look at the depth

@@ -77,7 +77,7 @@ func readStored(b []byte, i int, e *Entry) (end int, kind Kind) {
 			return 0, KindInvalid
 		}
 		for from := i; m > 1; m-- {
-			if end = skipTrusted(b, i); end < 0 {
+			if end = ValueEnd(b, i); end < 0 {
 				e.Reason = reasonHeader
 				return 0, KindInvalid
 			}
@@ -90,13 +90,13 @@ func readStored(b []byte, i int, e *Entry) (end int, kind Kind) {
 		e.Reason = reasonTime
 		return 0, KindInvalid
 	}
-	if end = skipTrusted(b, i); end < 0 || TypeOf(b[i]) != TypeMap {
+	if end = ValueEnd(b, i); end < 0 || TypeOf(b[i]) != TypeMap {
 		e.Reason = reasonRecord
 		return 0, KindInvalid
 	}
 	e.Record = b[i:end:end]
 	for ; n > 2; n-- {
-		if end = skipTrusted(b, end); end < 0 {
+		if end = ValueEnd(b, end); end < 0 {
 			e.Reason = ErrTruncated.Error()
 			return 0, KindInvalid
 		}

@@ -155,7 +155,7 @@ func (r *renderer) collect(b []byte, i, n, depth, base, from, size int) (err err
 			return err
 		}
 		r.add(start, base, r.table[from:from+size])
-		if i = skipTrusted(b, i); i < 0 {
+		if i = ValueEnd(b, i); i < 0 {
 			return ErrTruncated
 		}
 	}
@@ -172,7 +172,7 @@ func (r *renderer) write(dst, b []byte, i, n, depth, at int) ([]byte, int, error
 		}
 		if r.keys[at+k].dead || depth == 1 && isAdded(r.added, dst[start:]) {
 			dst = dst[:start]
-			if i = skipTrusted(b, i); i < 0 {
+			if i = ValueEnd(b, i); i < 0 {
 				return dst, 0, ErrTruncated
 			}
 			continue

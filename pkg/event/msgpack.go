@@ -200,9 +200,9 @@ func (w *walker) walk(i, n, depth int) (int, error) {
 	return i, nil
 }
 
-// skipTrusted returns where the value at b[i] ends, or -1. It is for bytes that were validated
-// when they were stored: it does not look at the depth, but stays within b whatever b holds.
-func skipTrusted(b []byte, i int) int {
+// ValueEnd returns where the value at b[i] ends, or -1 where there is no whole one. It is Skip for
+// bytes that were checked before: quicker, but it does not look at the depth.
+func ValueEnd(b []byte, i int) int {
 	for need := 1; need > 0; need-- {
 		if uint(i) >= uint(len(b)) {
 			return -1

@@ -80,8 +80,8 @@ func TestSkip(t *testing.T) {
 			if !errors.Is(err, tc.err) || len(rest) != tc.rest {
 				t.Fatalf("%d bytes left, error %v, want %d, %v", len(rest), err, tc.rest, tc.err)
 			}
-			if err == nil && len(tc.b)-skipTrusted(tc.b, 0) != tc.rest {
-				t.Errorf("skipTrusted ends at %d of %d", skipTrusted(tc.b, 0), len(tc.b))
+			if err == nil && len(tc.b)-ValueEnd(tc.b, 0) != tc.rest {
+				t.Errorf("ValueEnd ends at %d of %d", ValueEnd(tc.b, 0), len(tc.b))
 			}
 		})
 	}

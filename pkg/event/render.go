@@ -199,7 +199,7 @@ func (r *renderer) members(dst, b []byte, i, n, depth int) ([]byte, int, error) 
 		bit := maskBit(h)
 		if add && r.addedMask&bit != 0 && isAdded(r.added, dst[start:]) {
 			dst = dst[:start]
-			if i = skipTrusted(b, i); i < 0 {
+			if i = ValueEnd(b, i); i < 0 {
 				err = ErrTruncated
 				break
 			}
@@ -250,7 +250,7 @@ func (r *renderer) key(dst, b []byte, i, depth int) ([]byte, int, error) {
 
 func (r *renderer) containerKey(dst, b []byte, i, depth int) ([]byte, int, error) {
 	if r.keyLevel == maxKeyLevel {
-		end := skipTrusted(b, i)
+		end := ValueEnd(b, i)
 		if end < 0 {
 			return dst, 0, ErrTruncated
 		}

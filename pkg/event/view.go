@@ -29,7 +29,7 @@ func member(m []byte, name string) (value []byte) {
 			t, size, j, err := head(m, i)
 			key, from, text = j, j+size, t == TypeStr || t == TypeBin
 			if t == TypeMap || t == TypeArray {
-				from = skipTrusted(m, i)
+				from = ValueEnd(m, i)
 			}
 			if err != nil || from < 0 {
 				return nil
@@ -41,7 +41,7 @@ func member(m []byte, name string) (value []byte) {
 		if i = len(m); n > 1 {
 			if s := int(sizes[m[from]]); s != 0 {
 				i = from + s
-			} else if i = skipTrusted(m, from); i < 0 {
+			} else if i = ValueEnd(m, from); i < 0 {
 				return nil
 			}
 			if i > len(m) {

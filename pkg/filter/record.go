@@ -99,9 +99,9 @@ func (e *Event) Remove(path ...string) bool {
 // removeAll removes the fields of the record with that name: the last one has the index i.
 func (e *Event) removeAll(name string, i int) {
 	e.changed = true
-	e.fields = slices.Delete(e.fields, i, i+1)
+	e.fields = append(e.fields[:i], e.fields[i+1:]...)
 	if e.before(i, name) >= 0 {
-		e.fields = slices.DeleteFunc(e.fields, func(f field) bool { return f.is(name) })
+		e.RemoveFunc(func(n []byte) bool { return string(n) == name })
 	}
 }
 

@@ -6,53 +6,6 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 )
 
-// sizes[c] is the whole length of a value that begins with c; 0: more than the lead byte decides.
-//
-//nolint:gochecknoglobals // a table, never written
-var sizes = func() (t [256]uint8) {
-	for c := range t {
-		switch event.TypeOf(byte(c)) {
-		case event.TypeNil, event.TypeBool:
-			t[c] = 1
-		case event.TypeInt:
-			t[c] = 1
-			if c >= 0xcc && c <= 0xd3 {
-				t[c] = 1 + 1<<(c&3)
-			}
-		case event.TypeFloat:
-			t[c] = 5 + 4*uint8(c&1)
-		case event.TypeStr:
-			if c < 0xc0 {
-				t[c] = 1 + uint8(c&0x1f)
-			}
-		default:
-		}
-	}
-	return t
-}()
-
-// next returns where the value at b[i] ends, or len(b)+1 or more where it does not end in b.
-func next(b []byte, i int) int {
-	if i < len(b) && sizes[b[i]] != 0 {
-		return i + int(sizes[b[i]])
-	}
-	return nextLong(b, i)
-}
-
-func nextLong(b []byte, i int) int {
-	if i >= len(b) {
-		return len(b) + 1
-	}
-	if b[i] == 0xd9 && i+1 < len(b) { // str8: most values of log records
-		return i + 2 + int(b[i+1])
-	}
-	rest, err := event.Skip(b[i:])
-	if err != nil {
-		return len(b) + 1
-	}
-	return len(b) - len(rest)
-}
-
 // field is one member of a map: its key and its value, one after the other.
 type field struct {
 	entry    []byte
@@ -90,9 +43,9 @@ func (f *field) read(b []byte, i int, last bool) (end int) {
 		return 0
 	}
 	if end = len(b); !last {
-		end = next(b, i+int(f.value))
+		end = event.ValueEnd(b, i+int(f.value))
 	}
-	if end > len(b) || i+int(f.value) >= end {
+	if i+int(f.value) >= end {
 		return 0
 	}
 	f.entry = b[i:end]

@@ -27,6 +27,7 @@ type Output struct {
 	name      string
 	path      *event.Template
 	perRecord bool // the path depends on the record
+	perChunk  bool // the path depends on no more than cluster and tag
 	timeout   time.Duration
 	enc       *event.Encoder
 	files     *files
@@ -49,7 +50,7 @@ func New(cfg Config, name string, log zerolog.Logger, now func() time.Time) (*Ou
 		return nil, fmt.Errorf("output %s: %w", name, err)
 	}
 	o := &Output{
-		name: name, path: path, perRecord: strings.Contains(cfg.Path, "{record"), timeout: cfg.Settings().Timeout,
+		name: name, path: path, perRecord: strings.Contains(cfg.Path, "{record"), perChunk: path.PerChunk(), timeout: cfg.Settings().Timeout,
 		enc: event.NewEncoder(cfg.Fields), files: f, turn: make(chan struct{}, 1),
 	}
 	o.plan.byPath = map[string]int{}
@@ -156,7 +157,7 @@ func (o *Output) assign(events []event.Event) {
 
 // moves says whether ev may belong to another file than the event before it.
 func (o *Output) moves(before, ev *event.Event) bool {
-	return o.perRecord || before.Chunk != ev.Chunk || before.Time.Sec != ev.Time.Sec
+	return o.perRecord || before.Chunk != ev.Chunk || !o.perChunk && before.Time.Sec != ev.Time.Sec
 }
 
 // target returns the index of the target for the filled-in path.
