@@ -51,6 +51,7 @@ func NewRules(cfg *config.Config, output string, log zerolog.Logger) (_ *Rules, 
 			err = errors.Join(err, r.Close())
 		}
 	}()
+	var wrong []error // all that can't be made, so that nobody mends it one by one
 	routes := make([]filter.Route, len(cfg.Routes))
 	for i, c := range cfg.Routes {
 		rt := filter.Route{
@@ -61,14 +62,17 @@ func NewRules(cfg *config.Config, output string, log zerolog.Logger) (_ *Rules, 
 			},
 		}
 		if rt.When, err = condition(c.When); err != nil {
-			return nil, fmt.Errorf("%s.when: %w", rt.Name, err)
+			wrong = append(wrong, fmt.Errorf("%s.when: %w", rt.Name, err))
 		}
 		if slices.Contains(c.Outputs, output) {
 			if rt.Steps, err = r.stages(cfg, c.Filters, log); err != nil {
-				return nil, err
+				wrong = append(wrong, err)
 			}
 		}
 		routes[i] = rt
+	}
+	if len(wrong) > 0 {
+		return nil, errors.Join(wrong...)
 	}
 	r.Rules = filter.NewRules(output, routes, cfg.Unrouted == "drop")
 	return r, nil
@@ -82,20 +86,23 @@ func condition(text string) (*filter.Condition, error) {
 	return filter.NewCondition(text)
 }
 
-// stages makes the steps of the filters of those names, one after the other.
-func (r *Rules) stages(cfg *config.Config, filters []string, log zerolog.Logger) (all []filter.Stage, err error) {
+// stages makes the steps of the filters of those names, one after the other. Its error names all that can't be made.
+func (r *Rules) stages(cfg *config.Config, filters []string, log zerolog.Logger) (all []filter.Stage, _ error) {
+	var wrong []error
 	for _, name := range filters {
 		for i := range cfg.Filters[name] {
 			step := &cfg.Filters[name][i]
 			where := fmt.Sprintf("filters.%s[%d]", name, i)
 			s := filter.Stage{Filter: name, Index: i}
+			var err error
 			if s.When, err = condition(step.When); err != nil {
-				return nil, fmt.Errorf("%s.when: %w", where, err)
+				wrong = append(wrong, fmt.Errorf("%s.when: %w", where, err))
 			}
 			var settings any
 			s.Kind, settings = step.Step()
 			if s.Step, s.Joiner, err = newStep(settings, log.With().Str("filter", name).Int("step", i).Logger()); err != nil {
-				return nil, fmt.Errorf("%s.%s: %w", where, s.Kind, err)
+				wrong = append(wrong, fmt.Errorf("%s.%s: %w", where, s.Kind, err))
+				continue
 			}
 			for _, part := range []any{s.Step, s.Joiner} {
 				if c, ok := part.(io.Closer); ok {
@@ -108,7 +115,7 @@ func (r *Rules) stages(cfg *config.Config, filters []string, log zerolog.Logger)
 			}
 		}
 	}
-	return all, nil
+	return all, errors.Join(wrong...)
 }
 
 // newStep makes the step that settings, a pointer to its Config, are for.
