@@ -121,6 +121,9 @@ func (p *parser) text(ev *filter.Event) ([]byte, error) {
 func (p *parser) fail(ev *filter.Event, err error) (filter.Verdict, error) {
 	switch p.onError {
 	case onErrorTag:
+		if _, told := ev.Get(errorField); told && errors.Is(err, errMissing) {
+			return filter.Keep, err // the step before, which did not read the field, has said why
+		}
 		ev.Set(filter.AppendString(nil, err.Error()), errorField)
 	case onErrorDeadLetter:
 		ev.Detail = fmt.Sprintf("parse: field %s: %v", p.field[len(p.field)-1], err)
