@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"hash/fnv"
 	"slices"
 
 	"github.com/seed-afc6a195/aggregator/pkg/event"
@@ -43,6 +44,22 @@ func (o *origin) settle(count func(*tally)) {
 // abandon gives up the reference of a kept event that was not settled.
 func (o *origin) abandon() {
 	o.settle(func(*tally) { o.h.abandoned = true })
+}
+
+// joined returns what an event that stands for the origins is told by, besides the first of them: after a
+// crash more lines may be joined to the same first one, and a destination that has the shorter event by
+// that id would take the longer one for it, and its other lines would be lost.
+func joined(origins []*origin) uint64 {
+	if len(origins) == 1 {
+		return 0
+	}
+	h := fnv.New64a()
+	var id []byte
+	for _, o := range origins[1:] {
+		id = append(o.ev.AppendID(id[:0]), '\n')
+		_, _ = h.Write(id) // it never fails
+	}
+	return max(1, h.Sum64())
 }
 
 // root returns the chunk's own held.

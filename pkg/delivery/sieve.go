@@ -146,7 +146,9 @@ func (f *filler) emitLate(e *filter.Event) {
 	}
 	first := origins[0]
 	first.h.note(first.ev.Pos, origins)
-	if !f.put(e, &first.ev, first.h) {
+	stored := first.ev
+	stored.Joined = joined(origins)
+	if !f.put(e, &stored, first.h) {
 		for _, o := range first.h.take(first.ev.Pos) {
 			o.abandon()
 		}

@@ -225,6 +225,31 @@ func TestRules(t *testing.T) {
 	})
 }
 
+// After a crash other lines may be joined to a first one than before: that is another event, which a
+// destination must not take for the one that it has. The same lines make the same event.
+func TestIDOfJoined(t *testing.T) {
+	seen := map[string]string{} // id: log
+	for _, given := range [][]*event.Chunk{
+		{lines(1, "t", "+a", "-b"), lines(2, "t", "c")},
+		{lines(1, "t", "+a", "-b"), lines(2, "t", "-c")},
+		{lines(1, "t", "+a", "-b", "-c"), lines(2, "t", "-d")},
+		{lines(1, "t", "+a"), lines(2, "t", "c")},
+		{lines(1, "t", "+a", "-b"), lines(2, "t", "c")},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			s := sift(t, rules(joining(t, time.Second)), outputs.Common{Workers: 1}, given...)
+			time.Sleep(3 * time.Second)
+			got := s.taken()
+			if was, ok := seen[s.ids[0]]; ok && was != got[0] {
+				t.Errorf("%s is %q and %q", s.ids[0], was, got[0])
+			}
+			seen[s.ids[0]] = got[0]
+			s.stop()
+		})
+	}
+	equal(t, "different events", len(seen), 4)
+}
+
 // Events of two chunks make one, whose chunks are done when it is delivered. It waits for no more than
 // it has to.
 func TestJoinedOverChunks(t *testing.T) {
@@ -236,7 +261,10 @@ func TestJoinedOverChunks(t *testing.T) {
 		s.source.Put(lines(2, "t", "-d", "e"))
 		time.Sleep(time.Second)
 		equal(t, "delivered", s.taken(), []string{"+b -c -d", "e"})
-		equal(t, "id", s.ids[1], s.ids[0][:len(s.ids[0])-1]+"1") // the first line's
+		first := s.ids[0][:len(s.ids[0])-1] + "1"
+		if !strings.HasPrefix(s.ids[1], first+"-") {
+			t.Errorf("id %s, want the first line's, %s, and what tells the others", s.ids[1], first)
+		}
 		equal(t, "counts", s.fate(), map[string]int{"delivered": 3, "dropped: joined": 2})
 		equal(t, "chunks done", len(s.source.Finished()), 2)
 

@@ -21,6 +21,7 @@ type Event struct {
 	Metadata []byte // a msgpack map, nil where the entry had none
 	Group    []byte // the group-start entry in force (Fluent Bit's OTLP groups), nil outside a group
 	Record   []byte // a msgpack map
+	Joined   uint64 // tells one that stands for several from others that begin with the same; 0: it stands for itself
 
 	part place // where Iterator found the event's part: a hint for AppendID
 }

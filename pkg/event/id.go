@@ -39,8 +39,8 @@ func partKey(b []byte) (key [16]byte) {
 }
 
 // AppendID appends the event's id, which is the same for every delivery of the event: the 22
-// base64url characters of its part's key, "-", and its position in the agent's message. An event
-// of a chunk without parts has none.
+// base64url characters of its part's key, "-", and its position in the agent's message; where it is
+// Joined also "-" and that in hexadecimal. An event of a chunk without parts has none.
 func (ev *Event) AppendID(dst []byte) []byte {
 	parts := ev.Chunk.Parts
 	p := ev.part
@@ -57,5 +57,9 @@ func (ev *Event) AppendID(dst []byte) []byte {
 	part := &parts[p.index]
 	dst = base64.RawURLEncoding.AppendEncode(dst, part.Key[:])
 	dst = append(dst, '-')
-	return strconv.AppendInt(dst, int64(part.First+ev.Pos-p.first), 10)
+	dst = strconv.AppendInt(dst, int64(part.First+ev.Pos-p.first), 10)
+	if ev.Joined != 0 {
+		dst = strconv.AppendUint(append(dst, '-'), ev.Joined, 16)
+	}
+	return dst
 }
