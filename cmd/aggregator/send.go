@@ -60,7 +60,7 @@ type sendFlags struct {
 	given  func(flag string) bool
 
 	address, tag, sharedKey, sharedKeyFile, user, password, passwordFile, hostname string
-	tls, insecure, ack                                                             bool
+	tls, insecure, ack, cri                                                        bool
 	caFile, serverName, compress, mode, format, timeKey, output                    string
 	count                                                                          uint64
 	rate                                                                           float64
@@ -92,6 +92,7 @@ func (f *sendFlags) register(cmd *cobra.Command) {
 	fs.DurationVar(&f.duration, "duration", 0, "make up events for this long")
 	fs.Float64Var(&f.rate, "rate", 0, "made-up events a second, over all connections; 0: as fast as possible")
 	fs.IntVar(&f.size, "size", 300, "bytes of msgpack of a made-up event")
+	fs.BoolVar(&f.cri, "cri", false, "made-up log lines are as container runtimes write them: TIME stdout F LINE")
 	fs.IntVar(&f.connections, "connections", 1, "connections at once; with more than one, events get out of order")
 	fs.IntVar(&f.chunkEvents, "chunk-events", 500, "events of a chunk at most; in mode message, messages of one write")
 	fs.IntVar(&f.pipeline, "pipeline", 1, "chunks that may wait for their ack on each connection")
@@ -215,7 +216,7 @@ func (f *sendFlags) send(cmd *cobra.Command, args []string) error {
 	var source sender.Source
 	var input *sender.Input
 	if f.generates() {
-		source = &sender.Generator{Count: f.count, Duration: f.duration, Rate: f.rate, Size: f.size, ChunkEvents: f.chunkEvents}
+		source = &sender.Generator{Count: f.count, Duration: f.duration, Rate: f.rate, Size: f.size, ChunkEvents: f.chunkEvents, CRI: f.cri}
 	} else {
 		input, err = sender.OpenInput(sender.InputConfig{Format: sender.Format(f.format), TimeKey: f.timeKey, ChunkEvents: f.chunkEvents}, args, cmd.InOrStdin())
 		if err != nil {

@@ -24,6 +24,7 @@ type Generator struct {
 	Rate        float64       // events per second over all connections; 0: as fast as they are taken
 	Size        int           // bytes of msgpack an event; see MinSize
 	ChunkEvents int           // at most so many at once; fewer where Rate would make that wait over 100 ms
+	CRI         bool          // the log lines are as container runtimes write them: <time> stdout F <line>
 
 	mu    sync.Mutex
 	start time.Time
@@ -31,7 +32,7 @@ type Generator struct {
 }
 
 // MinSize is how long a made-up event is at least, in bytes of msgpack: a smaller Generator.Size has no effect.
-func MinSize() int { return len(newTemplate(0, 0).entry) }
+func MinSize() int { return len(newTemplate(0, 0, false).entry) }
 
 // Fraction implements Source.
 func (g *Generator) Fraction() float64 {
@@ -75,7 +76,7 @@ func (g *Generator) take() (first uint64, n int, due time.Time) {
 func (g *Generator) Reader() Reader {
 	r := &generatorReader{g: g, random: rand.NewPCG(rand.Uint64(), rand.Uint64())}
 	for i := range r.templates {
-		r.templates[i] = newTemplate(i, g.Size)
+		r.templates[i] = newTemplate(i, g.Size, g.CRI)
 	}
 	for i := range max(1, g.ChunkEvents) {
 		r.entries = append(r.entries, r.templates[i%len(r.templates)].entry...)
@@ -104,11 +105,15 @@ func (r *generatorReader) Next(ctx context.Context) (entries []byte, events int,
 	entries = r.entries[:n*size]
 	now := time.Now()
 	sec, nsec := uint32(now.Unix()), uint32(now.Nanosecond())
+	written := now.UTC().Format(criTime)
 	for i := range n {
 		entry, t := entries[i*size:(i+1)*size], &r.templates[i%len(r.templates)]
 		binary.BigEndian.PutUint32(entry[t.time:], sec)
 		binary.BigEndian.PutUint32(entry[t.time+4:], nsec)
 		binary.BigEndian.PutUint64(entry[t.seq:], first+uint64(i))
+		if r.g.CRI {
+			copy(entry[t.written:], written)
+		}
 		putHex(entry[t.request:t.request+16], r.random.Uint64())
 		putHex(entry[t.order:t.order+8], r.random.Uint64())
 		if nsec++; nsec == 1e9 {
@@ -122,14 +127,21 @@ func (r *generatorReader) Next(ctx context.Context) (entries []byte, events int,
 type template struct {
 	entry                     []byte
 	time, seq, request, order int
+	written                   int // of a container's line
 }
 
+// criTime is how container runtimes write times.
+const criTime = "2006-01-02T15:04:05.000000000Z"
+
 // newTemplate makes one of several kinds of entry, padded to size bytes where it is shorter.
-func newTemplate(kind, size int) template {
+func newTemplate(kind, size int, cri bool) template {
 	const request, order = "@@@@@@@@@@@@@@@@", "########"
 	methods, paths := [...]string{"GET ", "POST", "PUT "}, [...]string{"orders", "basket", "search", "images"}
 	line := fmt.Sprintf(`10.2.%d.1%d "%s /api/v1/%s?id=%s HTTP/1.1" %d 51%d "https://shop.example/" request=%s`,
 		kind%8, kind%8, methods[kind%3], paths[kind%4], order, [...]int{200, 201, 200, 404, 200}[kind%5], kind%8, request)
+	if cri {
+		line = criTime + " stdout F " + line
+	}
 	pad := ""
 	for {
 		b := forward.AppendClientTime([]byte{0x92}, 0, 0)
@@ -154,6 +166,7 @@ func newTemplate(kind, size int) template {
 			continue
 		}
 		t.entry, t.request, t.order = b, bytes.Index(b, []byte(request)), bytes.Index(b, []byte(order))
+		t.written = bytes.Index(b, []byte(criTime))
 		return t
 	}
 }

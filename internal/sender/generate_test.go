@@ -1,6 +1,7 @@
 package sender
 
 import (
+	"bytes"
 	"slices"
 	"sync"
 	"testing"
@@ -44,6 +45,15 @@ func TestGeneratorNumbersAndSizes(t *testing.T) {
 			t.Errorf("fraction %v", g.Fraction())
 		}
 	}
+}
+
+func TestGeneratorCRI(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		entries, n, err := (&Generator{Count: 9, Size: 400, ChunkEvents: 9, CRI: true}).Reader().Next(t.Context())
+		if line := []byte("2000-01-01T00:00:00.000000000Z stdout F 10.2."); err != nil || n != 9 || bytes.Count(entries, line) != 9 || len(entries) != 9*400 {
+			t.Errorf("%d events of %d bytes, %v: %q", n, len(entries), err, entries)
+		}
+	})
 }
 
 func TestGeneratorTimesAscend(t *testing.T) {

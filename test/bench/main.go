@@ -28,15 +28,18 @@ import (
 
 // scenario is one way of sending made-up events of 300 bytes, and where they go.
 type scenario struct {
-	name   string
-	send   []string // flags of aggregator send
-	part   int      // of the events asked for, in percent: slow forms need fewer
-	sink   string   // what runs beside it, see sinks; "": nothing
-	output string   // settings of the output, with the sink's URL for SINK; "": a file
+	name    string
+	send    []string // flags of aggregator send
+	part    int      // of the events asked for, in percent: slow forms need fewer
+	filters string   // settings of the filters and routes; "": none
+	share   bool     // print what is kept of the rates of the scenario before, which has no filters
+	sink    string   // what runs beside it, see sinks; "": nothing
+	output  string   // settings of the output, with the sink's URL for SINK; "": a file
 }
 
 func scenarios() []scenario {
 	fast := []string{"--connections", "4"}
+	cri := []string{"--connections", "4", "--cri"}
 	elastic := func(more string) string {
 		return `{type: elasticsearch, hosts: [SINK], index: "logs-{cluster}-%Y.%m.%d", ` + more + `}`
 	}
@@ -51,6 +54,8 @@ func scenarios() []scenario {
 		{name: "to Elasticsearch, not compressed", send: fast, part: 100, sink: "elasticsearch", output: elastic("compression: none")},
 		{name: "to Elasticsearch, gzip", send: fast, part: 100, sink: "elasticsearch", output: elastic("compression: gzip")},
 		{name: "to Firehose, aggregated", send: fast, part: 50, sink: "firehose", output: "{type: firehose, region: eu-central-1, endpoint: SINK, delivery_stream: bench}"},
+		{name: "CRI lines, without filters", send: cri, part: 100},
+		{name: "CRI lines, filters: grep, cri, modify", send: cri, part: 100, filters: steps, share: true},
 	}
 }
 
@@ -84,6 +89,7 @@ func run(ctx context.Context, events int, only string, out io.Writer) error {
 		return fmt.Errorf("build: %w\n%s", err, b)
 	}
 	_, _ = fmt.Fprintf(out, "%-46s %13s %11s %9s %9s %9s\n", "", "events/CPU-s", "events/s", "ack p50", "ack p99", "peak RSS")
+	var before result
 	for _, s := range scenarios() {
 		if !strings.Contains(s.name, only) {
 			continue
@@ -93,6 +99,10 @@ func run(ctx context.Context, events int, only string, out io.Writer) error {
 			return fmt.Errorf("%s: %w", s.name, err)
 		}
 		_, _ = fmt.Fprintf(out, "%-46s %13.0f %11.0f %7.1fms %7.1fms %5.0f MiB\n", s.name, r.perCPU, r.perSecond, r.p50, r.p99, r.peak)
+		if s.share && before.perCPU > 0 {
+			_, _ = fmt.Fprintf(out, "    %-42s %11.0f %% %9.0f %%\n", "kept", 100*r.perCPU/before.perCPU, 100*r.perSecond/before.perSecond)
+		}
+		before = r
 		for _, stage := range r.stages {
 			_, _ = fmt.Fprintf(out, "    %-42s %10.3f µs an event %5.1f %%\n", stage.stage, stage.part*1e6/r.perCPU, stage.part*100)
 		}
@@ -115,6 +125,17 @@ buffer: {path: %[1]s/data}
 outputs: {bench: %[2]s}
 status: {address: "127.0.0.1:0", pprof: true}
 log: {format: json}
+%[3]s
+`
+
+// steps take containers' lines through three steps. None is dropped.
+const steps = `
+filters:
+  web:
+    - grep: {exclude: {log: "GET /healthcheck"}}
+    - parse: {field: log, format: cri}
+    - modify: {set: {service: web}, rename: {message: msg}, remove: [logtag]}
+routes: [{match: "**", filters: [web], outputs: [bench]}]
 `
 
 // profileLength is how much of a scenario is profiled, from its start on.
@@ -136,7 +157,7 @@ func measure(ctx context.Context, binary, dir string, s scenario, events int) (r
 		defer func() { err = errors.Join(err, stop()) }()
 		output = strings.ReplaceAll(s.output, "SINK", strconv.Quote(url))
 	}
-	if err := os.WriteFile(file, fmt.Appendf(nil, config, dir, output), 0o600); err != nil {
+	if err := os.WriteFile(file, fmt.Appendf(nil, config, dir, output, s.filters), 0o600); err != nil {
 		return r, err
 	}
 	server := exec.CommandContext(ctx, binary, "run", "-c", file)
