@@ -1,6 +1,7 @@
 package lookup
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"strings"
@@ -45,12 +46,14 @@ func open(tb testing.TB, cfg Config) *Step {
 // apply returns what s makes of a record, as JSON.
 func apply(tb testing.TB, s *Step, record any) string {
 	tb.Helper()
-	b, err := msgpack.Marshal(record)
-	if err != nil {
+	var b bytes.Buffer
+	packer := msgpack.NewEncoder(&b)
+	packer.SetSortMapKeys(true)
+	if err := packer.Encode(record); err != nil {
 		tb.Fatal(err)
 	}
 	var e filter.Event
-	e.Reset(&event.Event{Chunk: &event.Chunk{}, Record: b}, 1)
+	e.Reset(&event.Event{Chunk: &event.Chunk{}, Record: b.Bytes()}, 1)
 	if v, err := s.Apply(&e); v != filter.Keep || err != nil {
 		tb.Fatalf("%v, %v", v, err)
 	}
