@@ -245,3 +245,25 @@ func TestLoad(t *testing.T) {
 		t.Errorf("large file: %v", err)
 	}
 }
+
+func TestSummaryOfDestinations(t *testing.T) {
+	c, err := Parse("a.yaml", []byte(`
+outputs:
+  a: {type: elasticsearch, hosts: ["https://es:9200", "${env:SECRET:-https://other:9200}"], index: "logs-{cluster}"}
+  b: {type: firehose, region: eu-west-1, delivery_stream: "logs-{cluster}"}
+  c: {type: kinesis, region: eu-west-1, stream: s}
+  d: {type: cloudwatch_logs, region: eu-west-1, log_group: "/k8s", log_stream: "{tag}"}
+  e: {type: s3, region: eu-west-1, bucket: archive, key: "{cluster}/"}
+`), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"a: elasticsearch to logs-{cluster} at https://es:9200, ${env:SECRET}\n", "b: firehose to logs-{cluster} in eu-west-1\n",
+		"c: kinesis to s in eu-west-1\n", "d: cloudwatch_logs to /k8s, {tag} in eu-west-1\n", "e: s3 to archive, {cluster}/ in eu-west-1\n",
+	} {
+		if !strings.Contains(c.Summary(), want) {
+			t.Errorf("no %q in\n%s", want, c.Summary())
+		}
+	}
+}

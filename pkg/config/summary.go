@@ -6,8 +6,13 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/seed-afc6a195/aggregator/pkg/outputs/cloudwatch"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs/elasticsearch"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs/file"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs/firehose"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs/forward"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs/kinesis"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs/s3"
 )
 
 // Summary says in some lines what the configuration does. It contains no secrets, and what an
@@ -71,6 +76,16 @@ func (c *Config) summarize() string {
 			where = " to " + s.Path
 		case *forward.Config:
 			where = " to " + strings.Join(s.Addresses(), ", ")
+		case *elasticsearch.Config:
+			where = " to " + s.Index + " at " + strings.Join(s.Hosts, ", ")
+		case *firehose.Config:
+			where = " to " + s.DeliveryStream + " in " + s.Region
+		case *kinesis.Config:
+			where = " to " + s.Stream + " in " + s.Region
+		case *cloudwatch.Config:
+			where = " to " + s.LogGroup + ", " + s.LogStream + " in " + s.Region
+		case *s3.Config:
+			where = " to " + s.Bucket + ", " + s.Key + " in " + s.Region
 		}
 		line("output", "%s: %s%s", name, o.Common.Type, where)
 	}
