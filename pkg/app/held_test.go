@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -40,7 +41,9 @@ func (r *refusing) Send(ctx context.Context, b *outputs.Batch) error {
 
 // TestHeldCluster puts a loop on a real queue: what the destination refuses of one cluster leaves the other alone, survives
 // the end of the loop, and arrives once when it is taken.
-func TestHeldCluster(t *testing.T) {
+func TestHeldCluster(t *testing.T) { synctest.Test(t, testHeldCluster) }
+
+func testHeldCluster(t *testing.T) {
 	queue, err := buffer.Open(buffer.Config{Path: t.TempDir(), SegmentSize: 1 << 20, MaxSize: 1 << 30, WhenFull: "block", Compression: "s2"}, buffer.Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -74,7 +77,7 @@ func TestHeldCluster(t *testing.T) {
 		ended := make(chan error)
 		go func() { ended <- l.Run(ctx) }()
 		for ctx.Err() == nil && !until(l.Stats()) {
-			time.Sleep(time.Millisecond)
+			time.Sleep(10 * time.Millisecond) // of the bubble's time: all others have come to rest
 		}
 		if ctx.Err() != nil {
 			t.Errorf("waited in vain: %+v", l.Stats())

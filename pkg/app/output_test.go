@@ -4,6 +4,7 @@ import (
 	"reflect"
 	"testing"
 
+	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 )
 
@@ -34,5 +35,27 @@ func TestCountersGoOnAfterAReload(t *testing.T) {
 	}
 	if got := (&output{sender: &sender{Output: nil}}).report(); !reflect.DeepEqual(got, outputs.Report{}) {
 		t.Errorf("an output that reports nothing: %+v", got)
+	}
+}
+
+func (told) Close() error { return nil }
+
+// What an output has counted is handed on to the next one of its name.
+func TestRelaunch(t *testing.T) {
+	queue, err := buffer.Open(buffer.Config{Path: t.TempDir(), SegmentSize: 1 << 20, MaxSize: 1 << 30, WhenFull: "block", Compression: "s2"}, buffer.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := &App{queue: queue, outputs: map[string]*output{}, retired: map[string]past{}}
+	for want := range uint64(3) {
+		out := &output{name: "es", sender: &sender{Output: told{report: outputs.Report{Truncated: 1}}}}
+		a.launch(out)
+		if got := out.report().Truncated; got != want+1 {
+			t.Errorf("output %d has counted %d", want, got)
+		}
+		a.retire(out)
+	}
+	if err := queue.Close(); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -24,7 +24,7 @@ func FuzzJoin(f *testing.F) {
 			c.Format = "all"
 		}
 		if _, err := multiline.New(c); err != nil {
-			t.Skip()
+			return // no expressions: check refuses them
 		}
 		c.MaxLines, c.MaxBytes = 9, 200
 		s := newStream(t, c)
