@@ -13,6 +13,8 @@ import (
 
 	"github.com/rs/zerolog"
 	"go.etcd.io/bbolt"
+
+	"github.com/seed-afc6a195/aggregator/internal/failpoint"
 )
 
 // DeadLetters keeps events that will not be delivered until somebody looks at them, sends them again
@@ -240,6 +242,7 @@ func (d *DeadLetters) store(all []*burial) error {
 	if err := d.begin(id); err != nil {
 		return err
 	}
+	failpoint.Pass("dead.add.before")
 	f := d.files[len(d.files)-1]
 	next := f.clone()
 	err := guard(func() error {
@@ -258,9 +261,11 @@ func (d *DeadLetters) store(all []*burial) error {
 				}
 				next.add(l)
 			}
+			failpoint.Pass("dead.add.filled")
 			return tx.Bucket([]byte(summaryBucket)).Put([]byte(summaryBucket), next.encode())
 		})
 	})
+	failpoint.Pass("dead.added")
 	if err != nil { // what a failed fdatasync left is unknown: the next letters begin a new file
 		err = fmt.Errorf("write dead letters to %s: %w", f.path, err)
 		return errors.Join(err, d.end())
@@ -276,6 +281,7 @@ func (d *DeadLetters) store(all []*burial) error {
 		if err := d.end(); err != nil {
 			d.log.Warn().Err(err).Msg("closed a file of dead letters")
 		}
+		failpoint.Pass("dead.file.ended")
 	}
 	d.evict()
 	return nil
@@ -303,6 +309,7 @@ func (d *DeadLetters) begin(first uint64) error {
 			return b.Put([]byte(summaryBucket), f.encode())
 		})
 	})
+	failpoint.Pass("dead.file.begun")
 	if err == nil {
 		err = syncDir(d.dir)
 	}
@@ -353,6 +360,7 @@ func (d *DeadLetters) evict() {
 		if events > 0 {
 			d.log.Warn().Int64("events", events).Bool("too_old", old).Msg("dead letters are over buffer.dead_letters' limits: the oldest are gone")
 		}
+		failpoint.Pass("dead.evict.before")
 		if !d.discard(f) {
 			return
 		}
@@ -377,6 +385,7 @@ func (d *DeadLetters) discard(f *deadFile) bool {
 		d.log.Error().Err(err).Msg("can't remove a file of dead letters")
 		return false
 	}
+	failpoint.Pass("dead.file.removed")
 	d.files = slices.DeleteFunc(d.files, func(o *deadFile) bool { return o == f })
 	d.known.forgetFile(f)
 	return true

@@ -14,6 +14,8 @@ import (
 
 	"go.etcd.io/bbolt"
 	"golang.org/x/sys/unix"
+
+	"github.com/seed-afc6a195/aggregator/internal/failpoint"
 )
 
 // A segment is one bbolt file. Every commit makes a bucket in it, named by the commit's first
@@ -101,6 +103,7 @@ func (w *writer) append(items []item, where []uint32) error {
 					return err
 				}
 			}
+			failpoint.Pass("segment.commit.filled")
 			return b.SetSequence(uint64(len(items)))
 		})
 		if err != nil {
@@ -154,6 +157,7 @@ func (w *writer) seal(index []byte) error {
 	if err == nil && w.db.NoSync {
 		err = w.db.Sync()
 	}
+	failpoint.Pass("segment.seal.indexed")
 	return errors.Join(err, w.close())
 }
 
