@@ -224,10 +224,13 @@ func (d *DeadLetters) store(all []*burial) error {
 	d.evict()
 	now := d.now()
 	var fresh []Letter
+	here := map[letterEvent]bool{} // after a crash an event may be in the queue twice: as it came, and as a letter that was sent again
 	for _, burial := range all {
 		for i := range burial.letters {
-			if !d.known.has(&burial.letters[i]) {
-				fresh = append(fresh, burial.letters[i])
+			l := &burial.letters[i]
+			if e := d.known.event(l); !d.known.has(l) && !here[e] {
+				here[e] = l.EventID != ""
+				fresh = append(fresh, *l)
 			}
 		}
 	}
