@@ -101,7 +101,7 @@ func Launch(t testing.TB, o Options) *Server {
 		_ = s.cmd.Process.Kill() // it may have ended
 		<-s.exited
 		if t.Failed() {
-			t.Logf("log of the program:\n%s", s.Log)
+			t.Logf("log of the program:\n%s", s.Log.tail())
 		}
 	})
 	return s
@@ -351,6 +351,15 @@ func (l *Log) addresses() (forward, status string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.forward, l.status
+}
+
+// tail returns the end of it, as much as somebody may want to read.
+func (l *Log) tail() string {
+	text := l.String()
+	if over := len(text) - 32<<10; over > 0 {
+		text = "…" + text[over:]
+	}
+	return text
 }
 
 // String returns all of it so far.
