@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -33,7 +34,7 @@ const (
 	fine     weather = iota
 	rough            // every fault that there is, now and then
 	outage           // it answers nobody, or refuses all
-	weather_         // how many there are
+	weathers         // how many there are
 )
 
 func (w weather) String() string { return [...]string{"fine", "rough", "outage"}[w] }
@@ -60,6 +61,7 @@ func newDestinations(t *testing.T, dir string, seed uint64) *destinations {
 	t.Cleanup(d.esHTTP.Close)
 	t.Cleanup(d.s3HTTP.Close)
 	d.up = newReceiver(t, seed)
+	d.set(fine, fine, fine, false)
 	return d
 }
 
@@ -327,17 +329,21 @@ func (b *received) Commit(context.Context) error {
 
 // config is the program's configuration for a life of that number.
 func (d *destinations) config(o options, dir string, life int) string {
-	life_ := fmt.Sprint(life)
-	return strings.NewReplacer("DIR", dir, "LIFE", life_, "OUT", d.dir, "ES", d.esHTTP.URL, "S3", d.s3HTTP.URL, "UP", d.up.server.Addr().String(),
-		"LETTERS", o.letters, "KEY", o.key).Replace(`
+	match := "**"
+	if o.only != "" {
+		match = o.only
+	}
+	return strings.NewReplacer("DIR", dir, "LIFE", strconv.Itoa(life), "OUT", d.dir, "ES", d.esHTTP.URL, "S3", d.s3HTTP.URL, "UP", d.up.server.Addr().String(),
+		"LETTERS", o.letters, "KEY", o.key, "MATCH", match).Replace(`
 listeners:
   - {name: agents, address: "127.0.0.1:0"}
 clusters:
   - {name: red, shared_key: KEY-red, tags: ["app.**", "purge.**"], fields: {life: "LIFE"}}
   - {name: blue, shared_key: KEY-blue, fields: {life: "LIFE"}}
-buffer: {path: DIR/data, segment_size: 1MiB, min_free_disk: 1MiB, compression: none, dead_letters: {max_size: LETTERS}}
+buffer: {path: "DIR/data", segment_size: 2MiB, min_free_disk: 1MiB, compression: none, dead_letters: {max_size: LETTERS}}
 routes:
-  - {match: "**", outputs: [es, archive, up, lake]}
+  - {match: "MATCH", outputs: [es, archive, up, lake]}
+  - {match: "**", outputs: [archive]}
 outputs:
   es:
     type: elasticsearch

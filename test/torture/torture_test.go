@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -57,18 +58,34 @@ func must(t *testing.T, binary func() (string, error)) string {
 	return path
 }
 
-// seed is TORTURE_SEED, or a new one. Every campaign takes its own from it.
+// seed is TORTURE_SEED, or a new one. Every campaign has its own, counted from it.
 func seed(t *testing.T) uint64 {
 	t.Helper()
-	text := os.Getenv("TORTURE_SEED")
-	if text == "" {
-		return rand.Uint64() >> 16
+	n := rand.Uint64() >> 24
+	if text := os.Getenv("TORTURE_SEED"); text != "" {
+		var err error
+		if n, err = strconv.ParseUint(text, 10, 64); err != nil {
+			t.Fatalf("TORTURE_SEED: %v", err)
+		}
 	}
-	n, err := strconv.ParseUint(text, 10, 64)
-	if err != nil {
-		t.Fatalf("TORTURE_SEED: %v", err)
-	}
+	t.Logf("TORTURE_SEED=%d go test -count=1 -run '^%s$' ./test/torture repeats this", n, t.Name())
 	return n
+}
+
+// rounds calls round with 0, and with the numbers that follow for as long as TORTURE_FOR says.
+func rounds(t *testing.T, round func(t *testing.T, n uint64)) {
+	t.Helper()
+	var length time.Duration
+	if text := os.Getenv("TORTURE_FOR"); text != "" {
+		var err error
+		if length, err = time.ParseDuration(text); err != nil {
+			t.Fatalf("TORTURE_FOR: %v", err)
+		}
+	}
+	begun := time.Now()
+	for n := uint64(0); n == 0 || !t.Failed() && time.Since(begun) < length; n++ {
+		t.Run(fmt.Sprint("round ", n), func(t *testing.T) { round(t, n) })
+	}
 }
 
 // pointNames returns the names of all fail points, as the source has them.
@@ -121,24 +138,30 @@ var frequent = regexp.MustCompile(`^(ack|batch|delivery\.sent|segment\.commit|fi
 // TestPoints kills the program at each fail point, twice in a row, under load.
 func TestPoints(t *testing.T) {
 	t.Parallel()
-	base := seed(t)
-	for i, name := range pointNames(t) {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			c := newCampaign(t, pointOptions(t, name, base+uint64(i)))
-			for range 2 {
-				pass := 1
-				if frequent.MatchString(name) {
-					pass += c.rng.IntN(40)
+	base, names := seed(t), pointNames(t)
+	rounds(t, func(t *testing.T, n uint64) {
+		t.Helper()
+		for i, name := range names {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				c := newCampaign(t, pointOptions(t, name, base+n*1000+uint64(i)))
+				for round := range 2 {
+					if round > 0 && name == "s3.intents.rewritten" {
+						break // it is passed when the log is begun
+					}
+					pass := 1
+					if frequent.MatchString(name) {
+						pass += c.rng.IntN(40)
+					}
+					if before, ok := preludes[name]; ok {
+						before(c)
+					}
+					c.armed(name, pass, true)
 				}
-				if before, ok := preludes[name]; ok {
-					before(c)
-				}
-				c.armed(name, pass, true)
-			}
-			c.finish(c.rng.IntN(2) == 0)
-		})
-	}
+				c.finish(c.rng.IntN(2) == 0)
+			})
+		}
+	})
 }
 
 func pointOptions(t *testing.T, name string, seed uint64) options {
@@ -182,45 +205,95 @@ func damage(c *campaign) {
 	c.damaged = true
 }
 
-// TestKills kills the program at random moments, with destinations that come and go. TORTURE_KILLS is how often, and
-// TORTURE_FOR for how long new campaigns are begun.
+// TestKills kills the program at random moments, with destinations that come and go. TORTURE_KILLS says how often before
+// everything is looked for.
 func TestKills(t *testing.T) {
 	t.Parallel()
-	base := seed(t)
-	kills, length := 12, time.Duration(0)
-	var err error
+	base, kills := seed(t), 15
 	if text := os.Getenv("TORTURE_KILLS"); text != "" {
+		var err error
 		if kills, err = strconv.Atoi(text); err != nil {
 			t.Fatalf("TORTURE_KILLS: %v", err)
 		}
 	}
-	if text := os.Getenv("TORTURE_FOR"); text != "" {
-		if length, err = time.ParseDuration(text); err != nil {
-			t.Fatalf("TORTURE_FOR: %v", err)
+	rounds(t, func(t *testing.T, n uint64) {
+		t.Helper()
+		c := newCampaign(t, options{binary: must(t, plain), seed: base + n})
+		for len(c.kills) < kills {
+			c.random()
 		}
-	}
-	begun := time.Now()
-	for i := uint64(0); i < 2 || time.Since(begun) < length; i++ {
-		ok := t.Run(fmt.Sprint("seed ", base+i), func(t *testing.T) {
-			if length == 0 {
-				t.Parallel()
+		c.finish(c.rng.IntN(2) == 0)
+	})
+}
+
+// TestOutages has no destination but the files take anything for several lives of the program, however these end.
+func TestOutages(t *testing.T) {
+	t.Parallel()
+	base := seed(t)
+	rounds(t, func(t *testing.T, n uint64) {
+		t.Helper()
+		c := newCampaign(t, options{binary: must(t, plain), seed: base + n})
+		for _, stop := range []bool{false, false, true, false} {
+			c.to.set(outage, outage, outage, false)
+			c.launch()
+			c.open()
+			c.await(1 + c.rng.IntN(150))
+			if stop {
+				c.stop()
+			} else {
+				c.kill()
 			}
-			c := newCampaign(t, options{binary: must(t, plain), seed: base + i})
-			for range kills {
-				c.random()
+		}
+		c.finish(true)
+	})
+}
+
+// TestFailures has disk operations fail once, or until the program is killed.
+func TestFailures(t *testing.T) {
+	t.Parallel()
+	base := seed(t)
+	for i, arm := range []string{
+		"create=fail@1", "create=fail@2", "commit=fail@1", "commit=fail@20", "seal=fail@1+", "save=fail@2", "save=fail@2+", "forget=fail@1",
+		"commit=fail@5,save=fail@3,create=fail@3,seal=fail@1",
+	} {
+		t.Run(arm, func(t *testing.T) {
+			t.Parallel()
+			c := newCampaign(t, options{binary: must(t, points), seed: base + uint64(i)})
+			for range 2 {
+				c.launch("AGG_FAILPOINT=" + arm)
+				if !c.open() {
+					t.Fatalf("the program did not start:\n%s", c.server.Log)
+				}
+				stop := c.operate()
+				c.await(100 + c.rng.IntN(200))
+				stop()
+				// Who asks for a retry of dead letters is told in the reply.
+				if !strings.HasPrefix(arm, "forget") && !strings.Contains(c.server.Log.String(), "fail point") {
+					t.Errorf("no log line tells of the failure:\n%s", c.server.Log)
+				}
+				c.kill()
 			}
 			c.finish(c.rng.IntN(2) == 0)
 		})
-		if !ok {
-			t.Fatalf("repeat it with TORTURE_SEED=%d", base+i)
-		}
 	}
+}
+
+// TestCompaction kills the program while it makes segments smaller of which one slow output wants a little: that happens
+// half a minute after the others are done with them.
+func TestCompaction(t *testing.T) {
+	t.Parallel()
+	c := newCampaign(t, options{binary: must(t, points), seed: seed(t), only: "app.d"})
+	c.to.set(outage, fine, fine, false)
+	for _, point := range []string{"segment.rewritten", "segment.replaced"} {
+		c.armed(point, 1, false)
+	}
+	c.finish(false)
 }
 
 // random is a life of random length in random weather.
 func (c *campaign) random() {
 	c.t.Helper()
-	roll := func() weather { return weather(c.rng.IntN(int(weather_))) }
+	roll := func() weather { return weather(c.rng.IntN(int(weathers))) }
 	c.to.set(roll(), roll(), roll(), false)
 	c.launch()
 	if c.rng.IntN(8) == 0 { // at its start
