@@ -92,6 +92,9 @@ func openDeadLetters(dir string, cfg DeadLettersConfig, log zerolog.Logger, now 
 		return nil, fmt.Errorf("read directory of dead letters: %w", err)
 	}
 	for _, n := range names {
+		if filepath.Ext(n.Name()) == ".tmp" {
+			_ = os.Remove(filepath.Join(dir, n.Name())) // it was only begun
+		}
 		if filepath.Ext(n.Name()) != ".db" {
 			continue
 		}
@@ -296,8 +299,9 @@ func (d *DeadLetters) begin(first uint64) error {
 		return nil
 	}
 	f := &deadFile{path: filepath.Join(d.dir, fmt.Sprintf("dead-%016x.db", first)), count: map[DeadKey]int64{}}
+	tmp := f.path + ".tmp" // a file that was only begun must not pass for a damaged one after a crash
 	err := guard(func() (err error) {
-		d.db, err = openDead(f.path)
+		d.db, err = openDead(tmp)
 		if err != nil {
 			return err
 		}
@@ -312,13 +316,18 @@ func (d *DeadLetters) begin(first uint64) error {
 			return b.Put([]byte(summaryBucket), f.encode())
 		})
 	})
+	failpoint.Pass("dead.file.made")
+	if err == nil {
+		err = os.Rename(tmp, f.path)
+	}
 	failpoint.Pass("dead.file.begun")
 	if err == nil {
 		err = syncDir(d.dir)
 	}
 	if err != nil {
 		err = errors.Join(fmt.Errorf("begin a file of dead letters: %w", err), d.end())
-		_ = os.Remove(f.path) // it is empty
+		_ = os.Remove(tmp)    // it is empty
+		_ = os.Remove(f.path) // likewise
 		return err
 	}
 	d.files = append(d.files, f)

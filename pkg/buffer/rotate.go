@@ -31,12 +31,18 @@ func (c *committer) segmentFor(seq uint64, n int) (*segment, error) {
 	seg := newSegment(filepath.Join(s.dir, segmentName(seq)), seq)
 	seg.turns = map[uint64]*turn{}
 	var err error
-	if seg.w, err = createWriter(seg.path, size+int64(n), s.cfg.Sync); err != nil {
-		_ = os.Remove(seg.path) // what is left of it is empty
+	tmp := seg.path + ".tmp" // a segment that was only begun must not pass for a damaged one after a crash
+	if seg.w, err = createWriter(tmp, size+int64(n), s.cfg.Sync); err != nil {
+		_ = os.Remove(tmp) // what is left of it is empty
 		return nil, err
 	}
+	failpoint.Pass("segment.made")
+	err = os.Rename(tmp, seg.path)
 	failpoint.Pass("segment.created")
-	f, err := os.Open(seg.path)
+	var f *os.File
+	if err == nil {
+		f, err = os.Open(seg.path)
+	}
 	if err == nil {
 		if err = syncDir(s.dir); err != nil {
 			_ = f.Close() // nothing was read
@@ -44,7 +50,8 @@ func (c *committer) segmentFor(seq uint64, n int) (*segment, error) {
 	}
 	if err != nil {
 		err = errors.Join(fmt.Errorf("create segment: %w", err), seg.w.close())
-		_ = os.Remove(seg.path) // it is empty
+		_ = os.Remove(tmp)      // it is empty
+		_ = os.Remove(seg.path) // likewise
 		return nil, err
 	}
 	s.mu.Lock()

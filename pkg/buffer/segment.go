@@ -63,6 +63,7 @@ func createWriter(path string, size int64, sync bool) (*writer, error) {
 			InitialMmapSize: int(size), PageSize: pageSize, NoStatistics: true,
 			OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
 				f, err := os.OpenFile(name, flag|os.O_EXCL, mode)
+				failpoint.Pass("segment.opened")
 				w.file = f
 				return f, err
 			},

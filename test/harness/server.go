@@ -70,38 +70,38 @@ type Server struct {
 }
 
 // Start runs the program and waits until it listens. It ends with the test at the latest; the log of a failed test is shown.
-func Start(t testing.TB, o Options) *Server {
-	t.Helper()
-	s := Launch(t, o)
+func Start(tb testing.TB, o Options) *Server {
+	tb.Helper()
+	s := Launch(tb, o)
 	if !s.Listening() {
-		t.Fatalf("the program ended at its start: %v\n%s", s.exit, s.Log)
+		tb.Fatalf("the program ended at its start: %v\n%s", s.exit, s.Log)
 	}
 	return s
 }
 
 // Launch is Start without the wait: see Listening.
-func Launch(t testing.TB, o Options) *Server {
-	t.Helper()
-	s := &Server{T: t, Options: o, Config: filepath.Join(o.Dir, "aggregator.yaml"), Log: &Log{listening: make(chan struct{})}, exited: make(chan struct{})}
+func Launch(tb testing.TB, o Options) *Server {
+	tb.Helper()
+	s := &Server{T: tb, Options: o, Config: filepath.Join(o.Dir, "aggregator.yaml"), Log: &Log{listening: make(chan struct{})}, exited: make(chan struct{})}
 	if err := os.WriteFile(s.Config, []byte(o.Config), 0o600); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	s.cmd = exec.CommandContext(context.Background(), o.Binary, "run", "-c", s.Config)
 	s.cmd.Dir = o.Dir
 	s.cmd.Env = append(os.Environ(), o.Env...)
 	s.cmd.Stderr = s.Log
 	if err := s.cmd.Start(); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	go func() {
 		s.exit = s.cmd.Wait()
 		close(s.exited)
 	}()
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		_ = s.cmd.Process.Kill() // it may have ended
 		<-s.exited
-		if t.Failed() {
-			t.Logf("log of the program:\n%s", s.Log.tail())
+		if tb.Failed() {
+			tb.Logf("log of the program:\n%s", s.Log.tail())
 		}
 	})
 	return s
@@ -297,14 +297,14 @@ func (s *Server) Eventually(what string, holds func() bool) {
 }
 
 // FreeAddress returns an address of 127.0.0.1 on which nobody listens, for a server that keeps it over restarts.
-func FreeAddress(t testing.TB) string {
-	t.Helper()
-	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+func FreeAddress(tb testing.TB) string {
+	tb.Helper()
+	l, err := new(net.ListenConfig).Listen(tb.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	if err := l.Close(); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return l.Addr().String()
 }

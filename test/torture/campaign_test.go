@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -66,7 +67,7 @@ type campaign struct {
 func newCampaign(t *testing.T, o options) *campaign {
 	t.Helper()
 	o.letters = cmp.Or(o.letters, "256MiB")
-	o.key = fmt.Sprintf("%x", o.seed)
+	o.key = strconv.FormatUint(o.seed, 16)
 	dir := t.TempDir()
 	out := filepath.Join(dir, "out")
 	if err := os.Mkdir(out, 0o700); err != nil {
@@ -199,7 +200,7 @@ func (c *campaign) ended(how string) {
 		if !c.server.Killed() {
 			c.t.Errorf("life %d ended by itself:\n%s", c.life, c.server.Log)
 		}
-		c.kills[fmt.Sprint(c.life)] = true
+		c.kills[strconv.Itoa(c.life)] = true
 	}
 	c.server = nil
 }

@@ -329,21 +329,22 @@ func (b *received) Commit(context.Context) error {
 
 // config is the program's configuration for a life of that number.
 func (d *destinations) config(o options, dir string, life int) string {
-	match := "**"
+	routes := `
+  - {match: "**", outputs: [es, archive, up, lake]}`
 	if o.only != "" {
-		match = o.only
+		routes = `
+  - {match: "` + o.only + `", outputs: [es, archive, up, lake]}
+  - {match: "**", outputs: [archive]}`
 	}
 	return strings.NewReplacer("DIR", dir, "LIFE", strconv.Itoa(life), "OUT", d.dir, "ES", d.esHTTP.URL, "S3", d.s3HTTP.URL, "UP", d.up.server.Addr().String(),
-		"LETTERS", o.letters, "KEY", o.key, "MATCH", match).Replace(`
+		"LETTERS", o.letters, "KEY", o.key, "ROUTES", routes).Replace(`
 listeners:
   - {name: agents, address: "127.0.0.1:0"}
 clusters:
   - {name: red, shared_key: KEY-red, tags: ["app.**", "purge.**"], fields: {life: "LIFE"}}
   - {name: blue, shared_key: KEY-blue, fields: {life: "LIFE"}}
 buffer: {path: "DIR/data", segment_size: 2MiB, min_free_disk: 1MiB, compression: none, dead_letters: {max_size: LETTERS}}
-routes:
-  - {match: "MATCH", outputs: [es, archive, up, lake]}
-  - {match: "**", outputs: [archive]}
+routes:ROUTES
 outputs:
   es:
     type: elasticsearch

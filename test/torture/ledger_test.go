@@ -196,7 +196,7 @@ func readLetters(s *harness.Server, into map[string]book) error {
 // wantNoDamage holds that nothing was set aside.
 func wantNoDamage(t *testing.T, dir string) {
 	t.Helper()
-	for _, pattern := range []string{"*.corrupt*", "*/*.corrupt*", "*.damaged", "*.tmp"} {
+	for _, pattern := range []string{"*.corrupt*", "*/*.corrupt*", "*.damaged", "*.tmp", "*/*.tmp"} {
 		names, err := filepath.Glob(filepath.Join(dir, pattern))
 		if err != nil {
 			t.Fatal(err)

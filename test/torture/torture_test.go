@@ -136,7 +136,7 @@ func TestNoTrace(t *testing.T) {
 var frequent = regexp.MustCompile(`^(ack|batch|delivery\.sent|segment\.commit|file\.(written|synced)|s3\.(uploaded|intents\.written)|dead\.add)`)
 
 // TestPoints kills the program at each fail point, twice in a row, under load.
-func TestPoints(t *testing.T) {
+func TestPoints(t *testing.T) { //nolint:tparallel // rounds follow each other
 	t.Parallel()
 	base, names := seed(t), pointNames(t)
 	rounds(t, func(t *testing.T, n uint64) {
@@ -207,7 +207,7 @@ func damage(c *campaign) {
 
 // TestKills kills the program at random moments, with destinations that come and go. TORTURE_KILLS says how often before
 // everything is looked for.
-func TestKills(t *testing.T) {
+func TestKills(t *testing.T) { //nolint:tparallel // rounds follow each other
 	t.Parallel()
 	base, kills := seed(t), 15
 	if text := os.Getenv("TORTURE_KILLS"); text != "" {
@@ -227,7 +227,7 @@ func TestKills(t *testing.T) {
 }
 
 // TestOutages has no destination but the files take anything for several lives of the program, however these end.
-func TestOutages(t *testing.T) {
+func TestOutages(t *testing.T) { //nolint:tparallel // rounds follow each other
 	t.Parallel()
 	base := seed(t)
 	rounds(t, func(t *testing.T, n uint64) {
