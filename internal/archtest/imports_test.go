@@ -27,7 +27,7 @@ type row struct {
 // table is the order of the packages: commands, the program, configuration, parts, shared values.
 // Parts meet through small interfaces that the using side declares, and package app joins them.
 func table() []row {
-	shared := []string{"pkg/event", "pkg/config/setting", "pkg/metric"}
+	shared := []string{"pkg/event", "pkg/config/setting", "pkg/metric", "internal/failpoint"}
 	with := func(more ...string) []string { return append(more, shared...) }
 	return []row{
 		{"pkg/event", nil, "shared values know nobody"},
@@ -59,6 +59,7 @@ func table() []row {
 		{"pkg/filter/*", with("pkg/filter"), "a step knows what a step is, not other steps"},
 		{"pkg/config", with("pkg/filter", "pkg/filter/*", "pkg/forward", "pkg/buffer", "pkg/route", "pkg/cluster", "pkg/status", "pkg/delivery", "pkg/outputs", "pkg/outputs/*"), "the configuration gathers the parts' own"},
 		{"pkg/app", with("pkg/*", "pkg/outputs/*", "pkg/filter/*"), "the program joins all parts"},
+		{"internal/failpoint", nil, "a point knows nobody"},
 		{"internal/ndjson", nil, "lines know nobody"},
 		{"internal/sender", with("pkg/forward", "internal/ndjson"), "the load generator is a Forward client"},
 		{"internal/tryout", with("pkg/config", "pkg/cluster", "pkg/route", "pkg/filter", "internal/ndjson"), "trying a configuration needs what decides on events, and none of what moves them"},

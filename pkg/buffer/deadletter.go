@@ -13,6 +13,8 @@ import (
 
 	"github.com/rs/zerolog"
 	"go.etcd.io/bbolt"
+
+	"github.com/seed-afc6a195/aggregator/internal/failpoint"
 )
 
 // DeadLetters keeps events that will not be delivered until somebody looks at them, sends them again
@@ -90,6 +92,9 @@ func openDeadLetters(dir string, cfg DeadLettersConfig, log zerolog.Logger, now 
 		return nil, fmt.Errorf("read directory of dead letters: %w", err)
 	}
 	for _, n := range names {
+		if filepath.Ext(n.Name()) == ".tmp" {
+			_ = os.Remove(filepath.Join(dir, n.Name())) // it was only begun
+		}
 		if filepath.Ext(n.Name()) != ".db" {
 			continue
 		}
@@ -222,10 +227,13 @@ func (d *DeadLetters) store(all []*burial) error {
 	d.evict()
 	now := d.now()
 	var fresh []Letter
+	here := map[letterEvent]bool{} // after a crash an event may be in the queue twice: as it came, and as a letter that was sent again
 	for _, burial := range all {
 		for i := range burial.letters {
-			if !d.known.has(&burial.letters[i]) {
-				fresh = append(fresh, burial.letters[i])
+			l := &burial.letters[i]
+			if e := d.known.event(l); !d.known.has(l) && !here[e] {
+				here[e] = l.EventID != ""
+				fresh = append(fresh, *l)
 			}
 		}
 	}
@@ -240,6 +248,7 @@ func (d *DeadLetters) store(all []*burial) error {
 	if err := d.begin(id); err != nil {
 		return err
 	}
+	failpoint.Pass("dead.add.before")
 	f := d.files[len(d.files)-1]
 	next := f.clone()
 	err := guard(func() error {
@@ -258,9 +267,11 @@ func (d *DeadLetters) store(all []*burial) error {
 				}
 				next.add(l)
 			}
+			failpoint.Pass("dead.add.filled")
 			return tx.Bucket([]byte(summaryBucket)).Put([]byte(summaryBucket), next.encode())
 		})
 	})
+	failpoint.Pass("dead.added")
 	if err != nil { // what a failed fdatasync left is unknown: the next letters begin a new file
 		err = fmt.Errorf("write dead letters to %s: %w", f.path, err)
 		return errors.Join(err, d.end())
@@ -276,6 +287,7 @@ func (d *DeadLetters) store(all []*burial) error {
 		if err := d.end(); err != nil {
 			d.log.Warn().Err(err).Msg("closed a file of dead letters")
 		}
+		failpoint.Pass("dead.file.ended")
 	}
 	d.evict()
 	return nil
@@ -287,8 +299,9 @@ func (d *DeadLetters) begin(first uint64) error {
 		return nil
 	}
 	f := &deadFile{path: filepath.Join(d.dir, fmt.Sprintf("dead-%016x.db", first)), count: map[DeadKey]int64{}}
+	tmp := f.path + ".tmp" // a file that was only begun must not pass for a damaged one after a crash
 	err := guard(func() (err error) {
-		d.db, err = openDead(f.path)
+		d.db, err = openDead(tmp)
 		if err != nil {
 			return err
 		}
@@ -303,12 +316,18 @@ func (d *DeadLetters) begin(first uint64) error {
 			return b.Put([]byte(summaryBucket), f.encode())
 		})
 	})
+	failpoint.Pass("dead.file.made")
+	if err == nil {
+		err = os.Rename(tmp, f.path)
+	}
+	failpoint.Pass("dead.file.begun")
 	if err == nil {
 		err = syncDir(d.dir)
 	}
 	if err != nil {
 		err = errors.Join(fmt.Errorf("begin a file of dead letters: %w", err), d.end())
-		_ = os.Remove(f.path) // it is empty
+		_ = os.Remove(tmp)    // it is empty
+		_ = os.Remove(f.path) // likewise
 		return err
 	}
 	d.files = append(d.files, f)
@@ -353,6 +372,7 @@ func (d *DeadLetters) evict() {
 		if events > 0 {
 			d.log.Warn().Int64("events", events).Bool("too_old", old).Msg("dead letters are over buffer.dead_letters' limits: the oldest are gone")
 		}
+		failpoint.Pass("dead.evict.before")
 		if !d.discard(f) {
 			return
 		}
@@ -377,6 +397,7 @@ func (d *DeadLetters) discard(f *deadFile) bool {
 		d.log.Error().Err(err).Msg("can't remove a file of dead letters")
 		return false
 	}
+	failpoint.Pass("dead.file.removed")
 	d.files = slices.DeleteFunc(d.files, func(o *deadFile) bool { return o == f })
 	d.known.forgetFile(f)
 	return true

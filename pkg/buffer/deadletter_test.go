@@ -50,6 +50,7 @@ func TestKnownLetters(t *testing.T) {
 		}
 		return numbers(all)
 	}
+	letters = append(letters, letters[0]) // twice in one batch
 	count(4)
 	count(5) // nothing tells what has no id
 	if err := d.Close(); err != nil {

@@ -7,6 +7,8 @@ import (
 	"slices"
 
 	"go.etcd.io/bbolt"
+
+	"github.com/seed-afc6a195/aggregator/internal/failpoint"
 )
 
 // ErrBusy is returned while another retry or purge of dead letters runs.
@@ -27,6 +29,7 @@ func (d *DeadLetters) Purge(ctx context.Context, filter Filter, progress func(De
 		return done, nil
 	}
 	step := func(n DeadCount) {
+		failpoint.Pass("dead.purged")
 		done.Letters, done.Events = done.Letters+n.Letters, done.Events+n.Events
 		d.mu.Lock()
 		d.purged += n.Events
@@ -150,9 +153,11 @@ func (d *DeadLetters) deleteIn(f *deadFile, ids []uint64) (gone DeadCount, err e
 					return err
 				}
 			}
+			failpoint.Pass("dead.delete.filled")
 			return tx.Bucket([]byte(summaryBucket)).Put([]byte(summaryBucket), next.encode())
 		})
 	})
+	failpoint.Pass("dead.deleted")
 	if err != nil {
 		return DeadCount{}, err
 	}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 	"unsafe"
+
+	"github.com/seed-afc6a195/aggregator/internal/failpoint"
 )
 
 // store stores the group and answers every batch of it. This is where an ack becomes safe: a batch
@@ -13,6 +15,7 @@ func (c *committer) store(group []*batch) {
 	s := c.s
 	g := &grouping{c: c, group: group, values: c.values[:0], merges: map[mergeKey]*merge{}, now: s.now()}
 	err := g.bury()
+	failpoint.Pass("batch.buried")
 	if err == nil {
 		for _, b := range group {
 			g.add(b)
@@ -32,6 +35,7 @@ func (c *committer) store(group []*batch) {
 				continue
 			}
 			c.stored(b)
+			failpoint.Pass("batch.answer.before")
 			b.answer <- nil
 		}
 		c.putBack(rest)
@@ -238,6 +242,7 @@ func (g *grouping) write() error {
 		if err = s.failing("commit"); err == nil {
 			err = seg.w.append(items, where)
 		}
+		failpoint.Pass("segment.committed")
 		if err != nil {
 			err = fmt.Errorf("write segment %s: %w", seg.path, err)
 			return errors.Join(err, g.c.abandon(seg))

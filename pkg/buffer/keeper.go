@@ -7,6 +7,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/seed-afc6a195/aggregator/internal/failpoint"
 )
 
 const (
@@ -123,6 +125,7 @@ func (k *keeper) save(last bool) error {
 	if len(doomed) > 0 || last || whole {
 		changes.ids, changes.hasIDs = s.dedupe.unconfirmed(func(segment uint64) bool { return live[segment] && !last }), true
 	}
+	failpoint.Pass("state.save.before")
 	err := s.failing("save")
 	switch {
 	case err != nil:
@@ -143,6 +146,7 @@ func (k *keeper) save(last bool) error {
 	} else {
 		k.recovered(s.log, "what outputs have finished is saved again")
 	}
+	failpoint.Pass("state.saved")
 	// Even after an error the files go: on a full disk that is what makes room.
 	s.remove(doomed)
 	return err
@@ -165,6 +169,7 @@ func (s *Store) remove(doomed []*segment) {
 		if err := os.Remove(seg.path); err != nil && !errors.Is(err, os.ErrNotExist) {
 			s.log.Error().Err(err).Str("segment", seg.path).Msg("can't remove a segment that nobody wants: it is removed at the next start")
 		}
+		failpoint.Pass("segment.removed")
 		s.mu.Lock()
 		seg.gone = true
 		seg.unload(s)
@@ -182,6 +187,7 @@ func (s *Store) remove(doomed []*segment) {
 	if err := syncDir(s.dir); err != nil {
 		s.log.Warn().Err(err).Msg("removed segments may come back after a power loss")
 	}
+	failpoint.Pass("segments.removed")
 	s.commit.kick()
 }
 
@@ -301,12 +307,14 @@ func (s *Store) swap(seg *segment, c *contents, src *os.File) error {
 func (s *Store) replace(path string, src *os.File, c *contents, keep func(*entry) bool) (*contents, *os.File, int64, error) {
 	tmp := path + ".tmp"
 	out, err := rewrite(tmp, src, c, keep)
+	failpoint.Pass("segment.rewritten")
 	if err == nil {
 		err = s.failing("replace")
 	}
 	if err == nil {
 		err = os.Rename(tmp, path)
 	}
+	failpoint.Pass("segment.replaced")
 	if err == nil {
 		err = syncDir(filepath.Dir(path))
 	}

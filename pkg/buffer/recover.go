@@ -12,6 +12,8 @@ import (
 	"slices"
 
 	"go.etcd.io/bbolt"
+
+	"github.com/seed-afc6a195/aggregator/internal/failpoint"
 )
 
 // salvaged tells what was found in a damaged segment.
@@ -267,6 +269,7 @@ func rewrite(path string, src *os.File, c *contents, keep func(*entry) bool) (*c
 	if err := flush(); err != nil {
 		return nil, errors.Join(fmt.Errorf("write segment %s: %w", path, err), w.close())
 	}
+	failpoint.Pass("segment.rewrite.filled")
 	if err := w.seal(out.encode()); err != nil {
 		return nil, fmt.Errorf("seal segment %s: %w", path, err)
 	}

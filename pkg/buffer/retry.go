@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/seed-afc6a195/aggregator/internal/failpoint"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 )
 
@@ -235,10 +236,12 @@ func (p *portion) store(ctx context.Context) (done DeadCount, err error) {
 			return done, fmt.Errorf("put dead letters of cluster %s back into the queue: %w", cluster, err)
 		}
 		var n DeadCount
+		failpoint.Pass("retry.committed")
 		if err = s.failing("forget"); err == nil {
 			n, err = s.dead.remove(context.WithoutCancel(ctx), letters)
 		}
 		done.Letters, done.Events = done.Letters+n.Letters, done.Events+n.Events
+		failpoint.Pass("retry.letters.removed")
 		s.dead.mu.Lock()
 		s.dead.retried += n.Events
 		s.dead.mu.Unlock()
@@ -258,12 +261,15 @@ func (d *DeadLetters) noteRetry(next uint64) error {
 	}
 	path := filepath.Join(d.dir, retryFile)
 	err := writeSynced(path+".tmp", withSum(binary.LittleEndian.AppendUint64(nil, next)))
+	failpoint.Pass("retry.note.written")
 	if err == nil {
 		err = os.Rename(path+".tmp", path)
 	}
+	failpoint.Pass("retry.note.renamed")
 	if err == nil {
 		err = syncDir(d.dir)
 	}
+	failpoint.Pass("retry.noted")
 	if err != nil {
 		return fmt.Errorf("note the retry of dead letters: %w", err)
 	}
@@ -281,6 +287,7 @@ func (d *DeadLetters) forgetRetry() error {
 	if err := os.Remove(filepath.Join(d.dir, retryFile)); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("end the retry of dead letters: %w", err)
 	}
+	failpoint.Pass("retry.ended")
 	return nil
 }
 
@@ -310,6 +317,7 @@ func (s *Store) settleRetry() {
 	var n DeadCount
 	if err == nil {
 		n, err = s.dead.remove(context.Background(), letters)
+		failpoint.Pass("retry.settled")
 	}
 	if err == nil {
 		err = s.dead.forgetRetry()

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 
 	"github.com/rs/zerolog"
+
+	"github.com/seed-afc6a195/aggregator/internal/failpoint"
 )
 
 // txBytes is how many bytes of chunks a transaction takes.
@@ -29,11 +31,18 @@ func (c *committer) segmentFor(seq uint64, n int) (*segment, error) {
 	seg := newSegment(filepath.Join(s.dir, segmentName(seq)), seq)
 	seg.turns = map[uint64]*turn{}
 	var err error
-	if seg.w, err = createWriter(seg.path, size+int64(n), s.cfg.Sync); err != nil {
-		_ = os.Remove(seg.path) // what is left of it is empty
+	tmp := seg.path + ".tmp" // a segment that was only begun must not pass for a damaged one after a crash
+	if seg.w, err = createWriter(tmp, size+int64(n), s.cfg.Sync); err != nil {
+		_ = os.Remove(tmp) // what is left of it is empty
 		return nil, err
 	}
-	f, err := os.Open(seg.path)
+	failpoint.Pass("segment.made")
+	err = os.Rename(tmp, seg.path)
+	failpoint.Pass("segment.created")
+	var f *os.File
+	if err == nil {
+		f, err = os.Open(seg.path)
+	}
 	if err == nil {
 		if err = syncDir(s.dir); err != nil {
 			_ = f.Close() // nothing was read
@@ -41,7 +50,8 @@ func (c *committer) segmentFor(seq uint64, n int) (*segment, error) {
 	}
 	if err != nil {
 		err = errors.Join(fmt.Errorf("create segment: %w", err), seg.w.close())
-		_ = os.Remove(seg.path) // it is empty
+		_ = os.Remove(tmp)      // it is empty
+		_ = os.Remove(seg.path) // likewise
 		return nil, err
 	}
 	s.mu.Lock()
@@ -49,6 +59,7 @@ func (c *committer) segmentFor(seq uint64, n int) (*segment, error) {
 	s.install(seg, nil, f)
 	s.mu.Unlock()
 	c.current = seg
+	failpoint.Pass("segment.installed")
 	return seg, nil
 }
 
@@ -63,6 +74,7 @@ func (c *committer) seal() {
 	s.mu.Lock()
 	index := s.externed(seg)
 	s.mu.Unlock()
+	failpoint.Pass("segment.seal.before")
 	err := s.failing("seal")
 	if err != nil {
 		err = errors.Join(err, seg.w.close())
@@ -73,6 +85,7 @@ func (c *committer) seal() {
 		s.log.Warn().Err(err).Str("segment", seg.path).Msg("can't write a segment's index: the next start will look through all of it")
 	}
 	c.closed(seg)
+	failpoint.Pass("segment.sealed")
 }
 
 // abandon ends the current segment after an error: what reached the disk is not known, so nothing
@@ -98,10 +111,11 @@ func (c *committer) closed(seg *segment) {
 	s.keep.kick()
 }
 
-// failing returns the error that a test wants of the disk operation.
+// failing returns the error that a test wants of the disk operation: of this package by Options, of the program by a fail
+// point of that name.
 func (s *Store) failing(op string) error {
 	if s.opts.fail == nil {
-		return nil
+		return failpoint.Error(op)
 	}
 	return s.opts.fail(op)
 }

@@ -14,6 +14,8 @@ import (
 
 	"go.etcd.io/bbolt"
 	"golang.org/x/sys/unix"
+
+	"github.com/seed-afc6a195/aggregator/internal/failpoint"
 )
 
 // A segment is one bbolt file. Every commit makes a bucket in it, named by the commit's first
@@ -61,6 +63,7 @@ func createWriter(path string, size int64, sync bool) (*writer, error) {
 			InitialMmapSize: int(size), PageSize: pageSize, NoStatistics: true,
 			OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
 				f, err := os.OpenFile(name, flag|os.O_EXCL, mode)
+				failpoint.Pass("segment.opened")
 				w.file = f
 				return f, err
 			},
@@ -101,6 +104,7 @@ func (w *writer) append(items []item, where []uint32) error {
 					return err
 				}
 			}
+			failpoint.Pass("segment.commit.filled")
 			return b.SetSequence(uint64(len(items)))
 		})
 		if err != nil {
@@ -154,6 +158,7 @@ func (w *writer) seal(index []byte) error {
 	if err == nil && w.db.NoSync {
 		err = w.db.Sync()
 	}
+	failpoint.Pass("segment.seal.indexed")
 	return errors.Join(err, w.close())
 }
 

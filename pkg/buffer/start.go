@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/seed-afc6a195/aggregator/internal/failpoint"
 )
 
 // recover reads the directory: what waits, and for whom. Whatever is damaged is set aside.
@@ -113,6 +115,7 @@ func (s *Store) rescue(path string, c *contents, hurt *salvaged) *contents {
 		defer func() { _ = src.Close() }() // only read from
 		var name string
 		if name, err = setAside(path); err == nil {
+			failpoint.Pass("segment.set-aside")
 			log.Str("set_aside", name)
 			var out *contents
 			var f *os.File

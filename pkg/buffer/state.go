@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+
+	"github.com/seed-afc6a195/aggregator/internal/failpoint"
 )
 
 // state.db keeps what is not in the segments: the queue's own id, a bound of the sequence numbers
@@ -194,12 +196,15 @@ func (s *stateDB) renew(all *snapshot) error {
 	if err == nil {
 		err = db.Sync()
 	}
+	failpoint.Pass("state.renew.written")
 	if err == nil {
 		err = os.Rename(tmp, path)
 	}
+	failpoint.Pass("state.renew.renamed")
 	if err == nil {
 		err = syncDir(s.dir)
 	}
+	failpoint.Pass("state.renewed")
 	if err != nil {
 		if db != nil {
 			err = errors.Join(err, guard(db.Close))

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/seed-afc6a195/aggregator/internal/failpoint"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 )
@@ -113,6 +114,7 @@ func (s *sender) send(ticket uint64, events []event.Event, size int) *outputs.Se
 	start := time.Now()
 	err := s.loop.output.Send(s.hard, &outputs.Batch{Events: events, Bytes: size})
 	took := time.Since(start)
+	failpoint.Pass("delivery.sent")
 	if err == nil {
 		s.loop.gate.leave(ticket, taken)
 		s.loop.latency.Observe(took, 1)
@@ -332,6 +334,7 @@ func (s *sender) condemn(letters []Letter, chunks []*held) bool {
 	buried := true
 	if keep := kept(letters, runs, drop); len(keep) > 0 {
 		buried = s.bury(keep)
+		failpoint.Pass("delivery.buried")
 	}
 	for i := range letters {
 		reason := letters[i].Reason

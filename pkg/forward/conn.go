@@ -10,6 +10,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"github.com/seed-afc6a195/aggregator/internal/failpoint"
 )
 
 const (
@@ -186,6 +188,7 @@ func (c *conn) sendAcks() error {
 	if len(c.acks) == 0 {
 		return nil
 	}
+	failpoint.Pass("ack.before")
 	now := time.Now()
 	c.mem.progressed(now)
 	c.mem.dependOnPeer()
@@ -205,6 +208,7 @@ func (c *conn) sendAcks() error {
 		out, first = out[:0], i+1
 	}
 	c.acks = c.acks[:0]
+	failpoint.Pass("ack.sent")
 	return nil
 }
 

@@ -271,3 +271,39 @@ func TestManyIdle(t *testing.T) {
 		t.Errorf("%d bytes for each idle connection", each)
 	}
 }
+
+// TestClosedBeforeAck has clients that close before their ack is written: those that only said that nothing more comes
+// still read it, those that are gone don't, though both look like a good end.
+func TestClosedBeforeAck(t *testing.T) {
+	for _, tc := range []struct {
+		name     string
+		leave    func(*net.TCPConn) error
+		received bool
+	}{
+		{"closed", (*net.TCPConn).Close, false},
+		{"half closed", (*net.TCPConn).CloseWrite, true},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			gone, storing := make(chan struct{}), make(chan struct{})
+			l := listen(t, "127.0.0.1:0", func(o *forward.Options) {
+				o.Sink.(*ft.Sink).OnCommit = func(context.Context) error {
+					close(storing)
+					<-gone
+					return nil
+				}
+			})
+			nc := l.dial(t).(*net.TCPConn)
+			defer nc.Close()
+			ft.Send(packed("a"))(t, nc)
+			<-storing
+			if err := tc.leave(nc); err != nil {
+				t.Fatal(err)
+			}
+			close(gone)
+			until(t, "settled", func() bool { return len(l.sink.Settled()) == 1 })
+			if got := l.sink.Settled()[0].Received; got != tc.received {
+				t.Errorf("received: %t, want %t", got, tc.received)
+			}
+		})
+	}
+}

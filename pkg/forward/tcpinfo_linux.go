@@ -1,6 +1,7 @@
 package forward
 
 import (
+	"errors"
 	"net"
 	"syscall"
 
@@ -27,10 +28,17 @@ func acksArrived(nc net.Conn) bool {
 	if err != nil {
 		return false
 	}
-	var info *unix.TCPInfo
-	var infoErr error
-	err = raw.Control(func(fd uintptr) { info, infoErr = unix.GetsockoptTCPInfo(int(fd), syscall.IPPROTO_TCP, unix.TCP_INFO) })
-	if err != nil || infoErr != nil {
+	var (
+		info             *unix.TCPInfo
+		reset            int
+		infoErr, sockErr error
+	)
+	err = raw.Control(func(fd uintptr) {
+		info, infoErr = unix.GetsockoptTCPInfo(int(fd), syscall.IPPROTO_TCP, unix.TCP_INFO)
+		// A peer that closed before the acks were written resets the connection when they come; Read says EOF all the same.
+		reset, sockErr = unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_ERROR)
+	})
+	if errors.Join(err, infoErr, sockErr) != nil || reset != 0 {
 		return false
 	}
 	switch info.State {

@@ -3,23 +3,16 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
-	"net"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/seed-afc6a195/aggregator/test/harness"
 )
 
 // freeAddress returns an address that nobody listens on, for a server that comes back there.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
+func freeAddress(t *testing.T) string { t.Helper(); return harness.FreeAddress(t) }
 
 // TestChain sends through one aggregator to another, which is killed and started again in the middle: every event
 // arrives, and each under one id.

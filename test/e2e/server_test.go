@@ -5,24 +5,20 @@ package e2e
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
 	"sync"
-	"syscall"
 	"testing"
-	"time"
+
+	"github.com/seed-afc6a195/aggregator/test/harness"
 )
 
 // patience bounds every wait; it is no measure of speed.
-const patience = 2 * time.Minute
+const patience = harness.Patience
 
 // binary is the program under test, built once.
 var binary = sync.OnceValues(func() (string, error) {
@@ -30,12 +26,7 @@ var binary = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	path := filepath.Join(dir, "aggregator")
-	out, err := exec.Command("go", "build", "-o", path, "../../cmd/aggregator").CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("build the binary: %w\n%s", err, out)
-	}
-	return path, nil
+	return harness.Build(dir)
 })
 
 func TestMain(m *testing.M) {
@@ -57,14 +48,10 @@ func need(t *testing.T, what string) {
 
 // server is a running aggregator with its data in Dir.
 type server struct {
+	*harness.Server
 	t      *testing.T
 	Dir    string
-	config string
-	cmd    *exec.Cmd
-	log    *logBuffer
-	exited chan error
-
-	Forward, Status string // addresses
+	config string // its path
 }
 
 // defaultConfig is used with the directory's name filled in: every event in one file per tag, with its id.
@@ -91,85 +78,20 @@ func start(t *testing.T, dir, config string, env ...string) *server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &server{t: t, Dir: dir, config: filepath.Join(dir, "aggregator.yaml")}
-	if err := os.WriteFile(s.config, fmt.Appendf(nil, config, dir), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	s.log = &logBuffer{listening: make(chan struct{})}
-	s.exited = make(chan error, 1)
-	s.cmd = exec.Command(path, "run", "-c", s.config)
-	s.cmd.Dir = dir
-	s.cmd.Env = append(os.Environ(), env...)
-	s.cmd.Stderr = s.log
-	if err := s.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	go func() { s.exited <- s.cmd.Wait() }()
-	t.Cleanup(func() {
-		_ = s.cmd.Process.Kill() // it may have ended
-		if t.Failed() {
-			t.Logf("log of the server:\n%s", s.log)
-		}
-	})
-	select {
-	case <-s.log.listening:
-	case err := <-s.exited:
-		s.exited <- err
-		t.Fatalf("the server ended at its start: %v\n%s", err, s.log)
-	case <-time.After(patience):
-		t.Fatalf("the server did not start:\n%s", s.log)
-	}
-	s.Forward, s.Status = s.log.forward, s.log.status
-	return s
+	s := harness.Start(t, harness.Options{Binary: path, Dir: dir, Config: fmt.Sprintf(config, dir), Env: env})
+	return &server{Server: s, t: t, Dir: dir, config: s.Config}
 }
 
-// kill ends the server with SIGKILL and waits for its end.
-func (s *server) kill() {
-	s.t.Helper()
-	if err := s.cmd.Process.Kill(); err != nil {
-		s.t.Fatal(err)
-	}
-	<-s.exited
-}
+func (s *server) kill() { s.t.Helper(); s.Kill() }
 
-// stop ends the server with SIGTERM and expects exit code 0.
-func (s *server) stop() {
-	s.t.Helper()
-	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		s.t.Fatal(err)
-	}
-	select {
-	case err := <-s.exited:
-		if err != nil {
-			s.t.Fatalf("after SIGTERM: %v\n%s", err, s.log)
-		}
-	case <-time.After(patience):
-		s.t.Fatal("the server did not end after SIGTERM")
-	}
-}
+func (s *server) stop() { s.t.Helper(); s.Stop() }
+
+func (s *server) eventually(what string, holds func() bool) { s.t.Helper(); s.Eventually(what, holds) }
 
 // get returns the JSON that the status endpoint answers at path.
-func (s *server) get(path string) map[string]any {
+func (s *server) get(path string) (v map[string]any) {
 	s.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.Status+path, nil)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	var v map[string]any
-	if err := json.Unmarshal(body, &v); err != nil {
-		s.t.Fatalf("%s answered %s: %s", path, resp.Status, body)
-	}
+	s.Get(path, &v)
 	return v
 }
 
@@ -213,63 +135,4 @@ func (s *server) await(tag string, n int) []map[string]any {
 		return len(events) >= n
 	})
 	return events
-}
-
-// eventually waits until what holds.
-func (s *server) eventually(what string, holds func() bool) {
-	s.t.Helper()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	deadline := time.After(patience)
-	for !holds() {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			_ = s.cmd.Process.Signal(syscall.SIGQUIT) // its log then says what every goroutine waits for
-			<-s.exited
-			s.t.Fatalf("waited in vain for %s", what)
-		}
-	}
-}
-
-// logBuffer keeps the server's log and finds the addresses in it.
-type logBuffer struct {
-	mu              sync.Mutex
-	text            bytes.Buffer
-	line            []byte
-	forward, status string
-	listening       chan struct{}
-	closed          bool
-}
-
-func (l *logBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.text.Write(p)
-	l.line = append(l.line, p...)
-	for {
-		i := bytes.IndexByte(l.line, '\n')
-		if i < 0 {
-			return len(p), nil
-		}
-		var entry struct{ Message, Listener, Status, Address string }
-		if json.Unmarshal(l.line[:i], &entry) == nil && entry.Message == "listening" {
-			if entry.Listener != "" {
-				l.forward = entry.Address
-			} else {
-				l.status = entry.Address
-			}
-			if l.forward != "" && l.status != "" && !l.closed {
-				l.closed = true
-				close(l.listening)
-			}
-		}
-		l.line = l.line[i+1:]
-	}
-}
-
-func (l *logBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return strings.ToValidUTF8(l.text.String(), "?")
 }

@@ -13,6 +13,8 @@ import (
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 	"github.com/rs/zerolog"
+
+	"github.com/seed-afc6a195/aggregator/internal/failpoint"
 )
 
 const (
@@ -152,9 +154,11 @@ func (w *writer) commit() error {
 	if err == nil && w.zw != nil {
 		err = w.zw.Close()
 	}
+	failpoint.Pass("file.written")
 	if err == nil && w.size > w.file.size {
 		err = w.file.h.Sync()
 	}
+	failpoint.Pass("file.synced")
 	if err != nil {
 		return w.rollback(err)
 	}

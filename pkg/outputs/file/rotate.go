@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/seed-afc6a195/aggregator/internal/failpoint"
 )
 
 // finish gives file its final name, which sorts by time and is nobody's yet, and removes the oldest
@@ -31,6 +33,7 @@ func (f *files) finish(file *openFile) error {
 		}
 		break
 	}
+	failpoint.Pass("file.finished")
 	if err := syncDir(filepath.Dir(file.path)); err != nil {
 		return explain("sync the directory of", file.path, err)
 	}

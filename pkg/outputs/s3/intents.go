@@ -10,6 +10,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+
+	"github.com/seed-afc6a195/aggregator/internal/failpoint"
 )
 
 // The log of intents is a file of one record for each object, written and fsynced before the object
@@ -138,6 +140,7 @@ func (l *intents) rewrite(data []byte, objects []object) error {
 	if err == nil {
 		err = os.Rename(l.path+".new", l.path)
 	}
+	failpoint.Pass("s3.intents.rewritten")
 	if err == nil {
 		err = syncDir(filepath.Dir(l.path))
 	}
@@ -181,6 +184,7 @@ func (l *intents) add(objects []object) error {
 		return nil
 	}
 	_, err := l.file.Write(b)
+	failpoint.Pass("s3.intents.written")
 	if err == nil {
 		err = l.file.Sync()
 	}

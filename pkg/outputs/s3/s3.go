@@ -24,6 +24,7 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 	"github.com/rs/zerolog"
 
+	"github.com/seed-afc6a195/aggregator/internal/failpoint"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs/awsclient"
@@ -188,6 +189,7 @@ func (o *Output) send(ctx context.Context, w *workshop, t *target, p *plan, even
 		if unknown, err = o.upload(ctx, &t.object, body); unknown {
 			o.doubts.add(t.object)
 		}
+		failpoint.Pass("s3.uploaded")
 		if err == nil {
 			r.refused = append(r.refused, body.refused...)
 			o.countDoubles(t, p, about)
