@@ -60,6 +60,7 @@ func table() []row {
 		{"pkg/config", with("pkg/filter", "pkg/filter/*", "pkg/forward", "pkg/buffer", "pkg/route", "pkg/cluster", "pkg/status", "pkg/delivery", "pkg/outputs", "pkg/outputs/*"), "the configuration gathers the parts' own"},
 		{"pkg/app", with("pkg/*", "pkg/outputs/*", "pkg/filter/*"), "the program joins all parts"},
 		{"internal/ndjson", nil, "lines know nobody"},
+		{"internal/disktrace", nil, "a disk knows nobody"},
 		{"internal/sender", with("pkg/forward", "internal/ndjson"), "the load generator is a Forward client"},
 		{"internal/tryout", with("pkg/config", "pkg/cluster", "pkg/route", "pkg/filter", "internal/ndjson"), "trying a configuration needs what decides on events, and none of what moves them"},
 		{"cmd/*", []string{"pkg/app", "pkg/config", "pkg/config/setting", "pkg/forward", "internal/sender", "internal/tryout"}, "commands hold no logic"},
