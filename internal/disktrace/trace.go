@@ -143,7 +143,7 @@ func (p *parser) line(line string) error {
 		return fmt.Errorf("no call")
 	}
 	rest = strings.TrimSpace(rest)
-	if strings.HasPrefix(rest, "+++") || strings.HasPrefix(rest, "---") {
+	if strings.HasPrefix(rest, "+++") || strings.HasPrefix(rest, "---") || strings.HasPrefix(rest, "???") {
 		return nil // the thread's end
 	}
 	if after, ok := strings.CutPrefix(rest, "<... "); ok {

@@ -82,7 +82,7 @@ const (
 func openDeadLetters(dir string, cfg DeadLettersConfig, log zerolog.Logger, now func() time.Time) (*DeadLetters, error) {
 	d := &DeadLetters{dir: dir, log: log, now: now, known: newKnown()}
 	d.bound(cfg)
-	if err := os.MkdirAll(dir, 0o750); err != nil {
+	if err := makeDir(dir); err != nil {
 		return nil, fmt.Errorf("make directory of dead letters: %w", err)
 	}
 	names, err := os.ReadDir(dir)
@@ -94,7 +94,12 @@ func openDeadLetters(dir string, cfg DeadLettersConfig, log zerolog.Logger, now 
 			continue
 		}
 		f := &deadFile{path: filepath.Join(dir, n.Name()), count: map[DeadKey]int64{}}
-		if err := d.look(f); err != nil {
+		if err := d.look(f); err == nil && f.letters == 0 {
+			if err := os.Remove(f.path); err != nil {
+				log.Warn().Err(err).Msg("can't remove a file of dead letters that holds none")
+			}
+			continue
+		} else if err != nil {
 			name, aerr := setAside(f.path)
 			if aerr == nil {
 				aerr = os.Remove(f.path)
@@ -147,9 +152,6 @@ func (d *DeadLetters) look(f *deadFile) error {
 }
 
 func (f *deadFile) add(l *Letter) {
-	if f.first == 0 {
-		f.first = l.ID
-	}
 	f.last = l.ID
 	if l.Time.After(f.newest) {
 		f.newest = l.Time
@@ -234,8 +236,8 @@ func (d *DeadLetters) store(all []*burial) error {
 	}
 	// Numbers follow the clock, so that they ascend even if all files are gone.
 	id := uint64(now.UnixMicro())
-	if n := len(d.files); n > 0 {
-		id = max(id, d.files[n-1].last+1)
+	for _, f := range d.files {
+		id = max(id, f.last+1)
 	}
 	if err := d.begin(id); err != nil {
 		return err
@@ -262,8 +264,11 @@ func (d *DeadLetters) store(all []*burial) error {
 		})
 	})
 	if err != nil { // what a failed fdatasync left is unknown: the next letters begin a new file
-		err = fmt.Errorf("write dead letters to %s: %w", f.path, err)
-		return errors.Join(err, d.end())
+		err = errors.Join(fmt.Errorf("write dead letters to %s: %w", f.path, err), d.end())
+		if f.letters == 0 {
+			d.discard(f)
+		}
+		return err
 	}
 	*f = *next
 	for i := range fresh {
@@ -286,7 +291,7 @@ func (d *DeadLetters) begin(first uint64) error {
 	if d.db != nil {
 		return nil
 	}
-	f := &deadFile{path: filepath.Join(d.dir, fmt.Sprintf("dead-%016x.db", first)), count: map[DeadKey]int64{}}
+	f := &deadFile{path: filepath.Join(d.dir, fmt.Sprintf("dead-%016x.db", first)), first: first, last: first, count: map[DeadKey]int64{}}
 	err := guard(func() (err error) {
 		d.db, err = openDead(f.path)
 		if err != nil {

@@ -146,8 +146,8 @@ func (d *DeadLetters) eachOfNext(ctx context.Context, filter *Filter, p Page, at
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			if len(k) == 8 && !filter.fitsID(binary.BigEndian.Uint64(k)) {
-				continue
+			if len(k) == 8 && (!filter.fitsID(binary.BigEndian.Uint64(k)) || binary.BigEndian.Uint64(k) > f.last) {
+				continue // behind the last is what a failed write left
 			}
 			l, err := decodeLetter(k, v, false)
 			if err == nil && filter.fits(&l) {

@@ -181,6 +181,7 @@ const (
 func lifeConfig(dir string) Config {
 	cfg := testConfig(dir)
 	cfg.DedupeWindow = 24 * time.Hour
+	cfg.SegmentSize = 1200 << 10
 	cfg.WhenFull = "reject" // a failed write is told at once, and the process sends again as an agent does
 	cfg.DeadLetters = DeadLettersConfig{MaxSize: 2 << 20}
 	return cfg
@@ -264,20 +265,24 @@ func (l *life) storeAndDeliver() {
 	for conn := range 3 {
 		r := rand.New(rand.NewPCG(l.random.Uint64(), 0))
 		agents.Go(func() {
-			for i := range 8 {
-				sizes := [...]int{40, 2_000, 18_000, 90_000}
+			for i := range 6 {
+				sizes := [...]int{40, 2_000, 18_000, 60_000}
 				pos, size := 1+r.IntN(3), sizes[r.IntN(len(sizes))]
 				if conn == 2 && i == 4 { // more than a transaction takes
 					pos, size = 7, 180_000
-				}
-				if conn == 1 && i%3 == 0 { // what is left when segments are made small
-					size = 40
 				}
 				l.storeOne(conn, i, pos, size)
 			}
 		})
 	}
 	agents.Wait()
+	// A segment that is full, and of which compact leaves the first chunk.
+	l.storeOne(3, 0, 1, 40)
+	for i := range 14 {
+		if i%3 != 0 {
+			l.storeOne(3, i, 1, 150_000)
+		}
+	}
 	close(stop)
 	delivery.Wait()
 }
@@ -348,8 +353,10 @@ func (l *life) buryAndRetry() {
 					n := eventName{"l", l.round, conn, i, pos, 28_000}
 					names, letters = append(names, n.String()), append(letters, namedLetter(n))
 				}
-				l.say(mark{Kind: markBury, Names: names})
-				if l.try("bury", func() error { return l.s.dead.Add(context.Background(), letters) }) {
+				if l.try("bury", func() error {
+					l.say(mark{Kind: markBury, Names: names})
+					return l.s.dead.Add(context.Background(), letters)
+				}) {
 					l.say(mark{Kind: markBuried, Names: names})
 				}
 			}

@@ -100,11 +100,8 @@ func Open(cfg Config, o Options) (_ *Store, err error) {
 	if s.packer, err = newPacker(cfg.Compression); err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(s.dir, 0o750); err != nil {
+	if err := makeDir(s.dir); err != nil {
 		return nil, fmt.Errorf("make queue directory: %w", err)
-	}
-	if err := syncDir(filepath.Dir(filepath.Clean(s.dir))); err != nil {
-		return nil, err
 	}
 	if s.lock, err = lockDir(s.dir); err != nil {
 		s.packer.close()
