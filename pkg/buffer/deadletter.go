@@ -2,6 +2,8 @@ package buffer
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"maps"
@@ -9,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -21,6 +24,7 @@ import (
 // Safe for concurrent use.
 type DeadLetters struct {
 	dir      string
+	salt     uint64 // see encodeLetter
 	cfg      DeadLettersConfig
 	fileSize int64
 	log      zerolog.Logger
@@ -41,6 +45,7 @@ type DeadLetters struct {
 	retried int64 // events
 	purged  int64 // events
 	aside   int
+	lost    int64 // events
 }
 
 type burial struct {
@@ -72,6 +77,7 @@ type DeadStats struct {
 	Retried  int64     // events that went back into the queue
 	Purged   int64     // events that somebody deleted
 	SetAside int       // files found damaged
+	Lost     int64     // events of letters that could not be read any more, as far as known
 }
 
 const (
@@ -80,7 +86,9 @@ const (
 )
 
 func openDeadLetters(dir string, cfg DeadLettersConfig, log zerolog.Logger, now func() time.Time) (*DeadLetters, error) {
-	d := &DeadLetters{dir: dir, log: log, now: now, known: newKnown()}
+	var salt [8]byte
+	_, _ = rand.Read(salt[:]) // never fails
+	d := &DeadLetters{dir: dir, salt: binary.LittleEndian.Uint64(salt[:]), log: log, now: now, known: newKnown()}
 	d.bound(cfg)
 	if err := makeDir(dir); err != nil {
 		return nil, fmt.Errorf("make directory of dead letters: %w", err)
@@ -90,27 +98,34 @@ func openDeadLetters(dir string, cfg DeadLettersConfig, log zerolog.Logger, now 
 		return nil, fmt.Errorf("read directory of dead letters: %w", err)
 	}
 	for _, n := range names {
-		if filepath.Ext(n.Name()) != ".db" {
-			continue
-		}
-		f := &deadFile{path: filepath.Join(dir, n.Name()), count: map[DeadKey]int64{}}
-		if err := d.look(f); err == nil && f.letters == 0 {
-			if err := os.Remove(f.path); err != nil {
-				log.Warn().Err(err).Msg("can't remove a file of dead letters that holds none")
+		path := filepath.Join(dir, n.Name())
+		switch filepath.Ext(path) {
+		case ".db":
+			d.found(path)
+		case ".tmp": // of an interrupted rewrite
+			if err := os.Remove(path); err != nil {
+				log.Warn().Err(err).Msg("can't remove what an interrupted rewrite left")
 			}
-			continue
-		} else if err != nil {
-			name, aerr := setAside(f.path)
-			if aerr == nil {
-				aerr = os.Remove(f.path)
-			}
-			d.aside++
-			log.Error().Err(err).Str("file", name).AnErr("set_aside", aerr).Msg("file of dead letters is damaged: going on without it")
-			continue
 		}
-		d.files = append(d.files, f)
 	}
 	return d, nil
+}
+
+// found takes the file at path, which an earlier run has left.
+func (d *DeadLetters) found(path string) {
+	f := &deadFile{path: path, count: map[DeadKey]int64{}}
+	d.files = append(d.files, f)
+	err := d.look(f)
+	if errors.Is(err, errDamaged) || errors.Is(err, syscall.EIO) {
+		err = d.repair(f, err, false)
+	}
+	switch {
+	case err != nil:
+		d.files = slices.DeleteFunc(d.files, func(o *deadFile) bool { return o == f })
+		d.log.Error().Err(err).Str("file", path).Msg("can't read a file of dead letters: what it holds waits for the next start")
+	case f.letters == 0 && slices.Contains(d.files, f):
+		d.discard(f)
+	}
 }
 
 // bound sets the limits.
@@ -133,17 +148,23 @@ func (d *DeadLetters) setLimits(cfg DeadLettersConfig) {
 
 // look reads the summary of f.
 func (d *DeadLetters) look(f *deadFile) error {
-	err := d.view(f, func(tx *bbolt.Tx) error {
-		b := tx.Bucket([]byte(lettersBucket))
-		if b == nil {
-			return fmt.Errorf("no bucket %q: %w", lettersBucket, errDamaged)
-		}
-		return f.decode(tx.Bucket([]byte(summaryBucket)).Get([]byte(summaryBucket)))
-	})
+	p, err := openPages(f.path)
 	if err != nil {
 		return err
 	}
-	st, err := os.Stat(f.path)
+	defer p.close()
+	b, err := p.bucket(summaryBucket)
+	if err != nil || b == nil {
+		return errors.Join(err, fmt.Errorf("no bucket %q: %w", summaryBucket, errDamaged))
+	}
+	e, _, err := b.find(summaryBucket)
+	if err == nil {
+		err = f.decode(e.value)
+	}
+	if err != nil {
+		return err
+	}
+	st, err := p.f.Stat()
 	if err != nil {
 		return err
 	}
@@ -160,31 +181,10 @@ func (f *deadFile) add(l *Letter) {
 	f.count[DeadKey{l.Output, l.Cluster, l.Reason}] += int64(l.Events)
 }
 
-func (f *deadFile) sub(l *Letter) {
-	f.letters--
-	k := DeadKey{l.Output, l.Cluster, l.Reason}
-	if f.count[k] -= int64(l.Events); f.count[k] == 0 {
-		delete(f.count, k)
-	}
-}
-
 func (f *deadFile) clone() *deadFile {
 	c := *f
 	c.count = maps.Clone(f.count)
 	return &c
-}
-
-// view runs fn in a transaction that reads f. d.mu is held.
-func (d *DeadLetters) view(f *deadFile, fn func(*bbolt.Tx) error) error {
-	if n := len(d.files); d.db != nil && d.files[n-1] == f {
-		return guard(func() error { return d.db.View(fn) })
-	}
-	db, err := openSegment(f.path)
-	if err != nil {
-		return err
-	}
-	err = guard(func() error { return db.View(fn) })
-	return errors.Join(err, guard(db.Close))
 }
 
 // Add stores the letters and returns nil once they are on disk, in one transaction with those of
@@ -255,7 +255,7 @@ func (d *DeadLetters) store(all []*burial) error {
 				if l.Time.IsZero() {
 					l.Time = now
 				}
-				if err := b.Put(letterKey(l.ID), encodeLetter(l)); err != nil {
+				if err := b.Put(letterKey(l.ID), encodeLetter(l, d.salt)); err != nil {
 					return err
 				}
 				next.add(l)

@@ -9,12 +9,16 @@ import (
 
 func letterKey(id uint64) []byte { return binary.BigEndian.AppendUint64(nil, id) }
 
-const letterVersion = 1
+const (
+	unsaltedLetter = 1
+	letterVersion  = 2
+)
 
-// encodeLetter returns l as it lies on disk, its number left out.
-func encodeLetter(l *Letter) []byte {
+// encodeLetter returns l as it lies on disk, its number left out. The salt is random and never leaves
+// the disk: without it, bytes that an agent sent could pass for a letter when a damaged file is searched.
+func encodeLetter(l *Letter, salt uint64) []byte {
 	b := make([]byte, 0, 128+len(l.Detail)+len(l.Entry))
-	b = append(b, letterVersion)
+	b = binary.LittleEndian.AppendUint64(append(b, letterVersion), salt)
 	b = binary.LittleEndian.AppendUint64(b, uint64(l.Time.UnixNano()))
 	for _, s := range [...]string{l.Cluster, l.Tag, l.Output, l.EventID, l.Reason, l.Detail} {
 		b = appendString(b, s)
@@ -36,7 +40,11 @@ func decodeLetter(key, value []byte, entry bool) (Letter, error) {
 		return Letter{}, fmt.Errorf("dead letter %d: %w", l.ID, err)
 	}
 	d := decoder{b: b}
-	if v := d.byte(); v != letterVersion {
+	switch v := d.byte(); v {
+	case unsaltedLetter:
+	case letterVersion:
+		_ = d.uint64() // salt
+	default:
 		return Letter{}, fmt.Errorf("dead letter %d has version %d, this program knows %d: %w", l.ID, v, letterVersion, errDamaged)
 	}
 	l.Time = time.Unix(0, int64(d.uint64()))
@@ -55,9 +63,19 @@ func decodeLetter(key, value []byte, entry bool) (Letter, error) {
 	return l, nil
 }
 
+// letterSalt returns the salt of a whole letter.
+func letterSalt(value []byte) uint64 {
+	if value[0] != letterVersion {
+		return 0
+	}
+	return binary.LittleEndian.Uint64(value[1:])
+}
+
+const summaryVersion = 1
+
 // encode returns the summary of f as it lies beside the letters.
 func (f *deadFile) encode() []byte {
-	b := []byte{letterVersion}
+	b := []byte{summaryVersion}
 	for _, n := range [...]uint64{f.first, f.last, uint64(f.newest.UnixNano())} {
 		b = binary.LittleEndian.AppendUint64(b, n)
 	}
@@ -86,7 +104,7 @@ func (f *deadFile) decode(value []byte) error {
 		k := DeadKey{d.string(), d.string(), d.string()}
 		f.count[k] = int64(d.uvarint())
 	}
-	if d.bad || version != letterVersion {
+	if d.bad || version != summaryVersion {
 		return fmt.Errorf("summary of dead letters makes no sense: %w", errDamaged)
 	}
 	return nil

@@ -10,8 +10,6 @@ import (
 	"math"
 	"os"
 	"slices"
-
-	"go.etcd.io/bbolt"
 )
 
 // salvaged tells what was found in a damaged segment.
@@ -40,69 +38,67 @@ func readContents(path string, first uint64) (*contents, *salvaged, error) {
 	return c, s, nil
 }
 
-// readIndex reads the segment by way of bbolt.
+// readIndex reads the segment by its pages.
 func readIndex(path string, first uint64) (c *contents, err error) {
-	db, err := openSegment(path)
+	p, err := openPages(path)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("read segment: %w", err)
 	}
-	defer func() {
-		if cerr := guard(db.Close); err == nil && cerr != nil {
-			err = fmt.Errorf("close segment %s: %w", path, cerr)
+	defer p.close()
+	index, err := p.bucket(indexName)
+	switch {
+	case err != nil:
+	case index == nil:
+		c, err = readChunks(p, first)
+	default:
+		var e element
+		if e, _, err = index.find(indexName); err == nil {
+			c, err = decodeIndex(first, e.value)
 		}
-	}()
-	err = guard(func() error {
-		return db.View(func(tx *bbolt.Tx) error {
-			if b := tx.Bucket([]byte(indexName)); b != nil {
-				c, err = decodeIndex(first, bytes.Clone(b.Get([]byte(indexName))))
-				return err
-			}
-			c, err = walk(db, tx, first)
-			return err
-		})
-	})
+	}
 	if err != nil {
 		return nil, fmt.Errorf("read segment %s: %w", path, err)
 	}
 	return c, nil
 }
 
-// walk reads a segment that was not sealed: the process ended while it was written. Every checksum
+// readChunks reads a segment that was not sealed: the process ended while it was written. Every checksum
 // is verified, and what each commit wrote about itself, so that no chunk is missed in silence.
-func walk(db *bbolt.DB, tx *bbolt.Tx, first uint64) (*contents, error) {
+func readChunks(p *pages, first uint64) (*contents, error) {
 	b := newBuilder(first)
 	var parts []part
 	next := uint64(0)
-	err := tx.ForEach(func(name []byte, group *bbolt.Bucket) error {
-		if len(name) != 8 || group == nil {
-			return fmt.Errorf("unknown bucket %q: %w", name, errDamaged)
+	err := p.top().each(func(commit element) error {
+		group, err := p.tree(commit)
+		if err != nil || len(commit.key) != 8 {
+			return errors.Join(err, fmt.Errorf("unknown bucket %q: %w", commit.key, errDamaged))
 		}
 		n := uint64(0)
-		err := group.ForEach(func(k, v []byte) error {
-			size, _, err := chunkLength(v)
-			if err == nil && size > len(v) {
-				err = fmt.Errorf("chunk of %d bytes in a value of %d: %w", size, len(v), errDamaged)
+		err = group.each(func(e element) error {
+			size, _, err := chunkLength(e.value)
+			if err == nil && size > len(e.value) {
+				err = fmt.Errorf("chunk of %d bytes in a value of %d: %w", size, len(e.value), errDamaged)
 			}
 			if err == nil {
-				err = checkChunk(v[:size])
+				err = checkChunk(e.value[:size])
 			}
 			if err != nil {
 				return err
 			}
-			h, err := decodeHeader(v, parts)
+			h, err := decodeHeader(e.value, parts)
 			if err != nil {
 				return err
 			}
-			if len(k) != 8 || binary.BigEndian.Uint64(k) != h.seq || h.seq < next || h.seq-first > 1<<31 {
-				return fmt.Errorf("chunk %d under key %x: %w", h.seq, k, errDamaged)
+			if len(e.key) != 8 || binary.BigEndian.Uint64(e.key) != h.seq || h.seq < next || h.seq-first > 1<<31 || e.off > math.MaxUint32 {
+				return fmt.Errorf("chunk %d under key %x: %w", h.seq, e.key, errDamaged)
 			}
 			parts, next = h.parts, h.seq+1
-			b.add(&h, uint32(offsetIn(db, v)))
+			b.add(&h, uint32(e.off))
 			n++
 			return nil
 		})
-		if err == nil && n != group.Sequence() {
-			err = fmt.Errorf("commit %x has %d of %d chunks: %w", name, n, group.Sequence(), errDamaged)
+		if err == nil && n != group.sequence {
+			err = fmt.Errorf("commit %x has %d of %d chunks: %w", commit.key, n, group.sequence, errDamaged)
 		}
 		return err
 	})

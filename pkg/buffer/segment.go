@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"io"
 	"math"
 	"os"
@@ -178,65 +177,6 @@ func guard(f func() error) (err error) {
 		}
 	}()
 	return f()
-}
-
-// openSegment opens the closed segment at path for reading. It looks first whether the file is as
-// long as bbolt's newest meta page says: a fault in the map of a cut file comes too late for an error.
-func openSegment(path string) (db *bbolt.DB, err error) {
-	f, err := os.Open(path) //nolint:gosec // in the directory that the operator named
-	if err != nil {
-		return nil, fmt.Errorf("open segment: %w", err)
-	}
-	err = checkLength(f)
-	_ = f.Close() // only read from
-	if err != nil {
-		return nil, fmt.Errorf("open segment %s: %w", path, err)
-	}
-	err = guard(func() (err error) {
-		db, err = bbolt.Open(path, 0, &bbolt.Options{ReadOnly: true, Timeout: time.Second, PageSize: pageSize, NoStatistics: true})
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("open segment %s: %w", path, err)
-	}
-	return db, nil
-}
-
-// checkLength compares the length of f with the pages that bbolt's meta pages say it has.
-func checkLength(f *os.File) error {
-	st, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	const (
-		magic  = 0xED0CDAED
-		metaAt = 16      // after the page's header
-		pgidAt = 16 + 24 // after magic, version, page size, flags; root; freelist
-		sumAt  = pgidAt + 16
-	)
-	var newest, pages uint64
-	for page := range int64(2) {
-		var b [metaAt + sumAt + 8]byte
-		if _, err := f.ReadAt(b[:], page*pageSize); err != nil {
-			if errors.Is(err, io.EOF) {
-				continue
-			}
-			return err
-		}
-		m := b[metaAt:]
-		txid, sum := binary.LittleEndian.Uint64(m[pgidAt+8:]), fnv.New64a()
-		_, _ = sum.Write(m[:sumAt]) // never fails
-		if binary.LittleEndian.Uint32(m) == magic && sum.Sum64() == binary.LittleEndian.Uint64(m[sumAt:]) && txid >= newest {
-			newest, pages = txid, binary.LittleEndian.Uint64(m[pgidAt:])
-		}
-	}
-	if pages == 0 {
-		return fmt.Errorf("no meta page: %w", errDamaged)
-	}
-	if need := int64(min(pages, math.MaxInt64/pageSize) * pageSize); st.Size() < need {
-		return fmt.Errorf("file has %d of %d bytes: %w", st.Size(), need, errDamaged)
-	}
-	return nil
 }
 
 // readChunk reads the chunk that e names from f into buf and checks it.

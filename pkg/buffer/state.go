@@ -57,61 +57,58 @@ type snapshot struct {
 // another error: it is damaged.
 func loadState(dir string) (*snapshot, error) {
 	path := filepath.Join(dir, stateFile)
-	db, err := openSegment(path)
+	p, err := openPages(path)
 	if err != nil {
 		return nil, err
 	}
+	defer p.close()
 	s := &snapshot{done: map[doneKey][]byte{}}
-	err = guard(func() error {
-		return db.View(func(tx *bbolt.Tx) error { return s.read(tx) })
-	})
-	if cerr := guard(db.Close); err == nil {
-		err = cerr
-	}
-	if err != nil {
+	if err := s.read(p); err != nil {
 		return nil, fmt.Errorf("read %s: %w", path, err)
 	}
 	return s, nil
 }
 
-func (s *snapshot) read(tx *bbolt.Tx) error {
-	meta := tx.Bucket([]byte(metaBucket))
-	if meta == nil {
-		return fmt.Errorf("no bucket %q: %w", metaBucket, errDamaged)
+func (s *snapshot) read(p *pages) error {
+	meta, err := p.bucket(metaBucket)
+	if err != nil || meta == nil {
+		return errors.Join(err, fmt.Errorf("no bucket %q: %w", metaBucket, errDamaged))
 	}
-	format, err := checked(meta.Get([]byte(formatKey)))
-	if err != nil || len(format) != 4 {
-		return errors.Join(err, fmt.Errorf("no format version: %w", errDamaged))
+	values := map[string][]byte{}
+	if err := meta.each(func(e element) error {
+		v, err := checked(e.value)
+		values[string(e.key)] = v
+		return err
+	}); err != nil {
+		return err
+	}
+	format, queue, next := values[formatKey], values[queueKey], values[nextKey]
+	if len(format) != 4 {
+		return fmt.Errorf("no format version: %w", errDamaged)
 	}
 	if v := binary.BigEndian.Uint32(format); v != formatVersion {
 		return fmt.Errorf("format version %d, this program knows %d; use the program that wrote it, or an empty directory: %w", v, formatVersion, errFormat)
 	}
-	queue, err := checked(meta.Get([]byte(queueKey)))
-	next, nerr := checked(meta.Get([]byte(nextKey)))
-	if err = errors.Join(err, nerr); err != nil || len(queue) != len(s.queue) || len(next) != 8 {
-		return errors.Join(err, fmt.Errorf("no queue id: %w", errDamaged))
+	if len(queue) != len(s.queue) || len(next) != 8 {
+		return fmt.Errorf("no queue id: %w", errDamaged)
 	}
 	copy(s.queue[:], queue)
 	s.next = binary.BigEndian.Uint64(next)
-	if v := meta.Get([]byte(idsKey)); v != nil {
-		ids, err := checked(v)
-		if err != nil {
-			return err
-		}
+	if ids, ok := values[idsKey]; ok {
 		if s.ids, err = decodeIDs(ids); err != nil {
 			return err
 		}
 	}
-	done := tx.Bucket([]byte(doneBucket))
-	if done == nil {
-		return fmt.Errorf("no bucket %q: %w", doneBucket, errDamaged)
+	done, err := p.bucket(doneBucket)
+	if err != nil || done == nil {
+		return errors.Join(err, fmt.Errorf("no bucket %q: %w", doneBucket, errDamaged))
 	}
-	return done.ForEach(func(k, v []byte) error {
-		bits, err := checked(v)
-		if err != nil || len(k) < 8 {
-			return errors.Join(err, fmt.Errorf("key %x: %w", k, errDamaged))
+	return done.each(func(e element) error {
+		bits, err := checked(e.value)
+		if err != nil || len(e.key) < 8 {
+			return errors.Join(err, fmt.Errorf("key %x: %w", e.key, errDamaged))
 		}
-		s.done[doneKey{binary.BigEndian.Uint64(k), string(k[8:])}] = bytes.Clone(bits)
+		s.done[doneKey{binary.BigEndian.Uint64(e.key), string(e.key[8:])}] = bytes.Clone(bits)
 		return nil
 	})
 }
