@@ -245,6 +245,9 @@ func (d *DeadLetters) store(all []*burial) error {
 	f := d.files[len(d.files)-1]
 	next := f.clone()
 	err := guard(func() error {
+		if err := f.sound(letterKey(id)); err != nil {
+			return err
+		}
 		return d.db.Update(func(tx *bbolt.Tx) error {
 			b := tx.Bucket([]byte(lettersBucket))
 			b.FillPercent = 1
@@ -318,6 +321,25 @@ func (d *DeadLetters) begin(first uint64) error {
 	}
 	d.files = append(d.files, f)
 	return nil
+}
+
+// sound returns nil where bbolt can add a letter with that key, which is behind all others.
+func (f *deadFile) sound(key []byte) error {
+	p, err := openPages(f.path)
+	if err != nil {
+		return err
+	}
+	defer p.close()
+	return p.top().each(func(e element) error {
+		t, err := p.tree(e)
+		if err != nil {
+			return err
+		}
+		if string(e.key) == lettersBucket {
+			return t.edge(key)
+		}
+		return t.each(func(element) error { return nil })
+	})
 }
 
 // openDead opens a file for writing. Its list of free pages is on disk: then bbolt needs not walk

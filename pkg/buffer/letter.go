@@ -9,10 +9,7 @@ import (
 
 func letterKey(id uint64) []byte { return binary.BigEndian.AppendUint64(nil, id) }
 
-const (
-	unsaltedLetter = 1
-	letterVersion  = 2
-)
+const letterVersion = 2
 
 // encodeLetter returns l as it lies on disk, its number left out. The salt is random and never leaves
 // the disk: without it, bytes that an agent sent could pass for a letter when a damaged file is searched.
@@ -26,7 +23,7 @@ func encodeLetter(l *Letter, salt uint64) []byte {
 	for _, n := range [...]int{l.Status, l.Attempts, l.Events} {
 		b = binary.AppendUvarint(b, uint64(uint32(n)))
 	}
-	return withSum(append(b, l.Entry...))
+	return withSum(append(b, l.Entry...), letterKey(l.ID)...)
 }
 
 // decodeLetter is the reverse. entry: with Entry, which is a copy.
@@ -35,18 +32,15 @@ func decodeLetter(key, value []byte, entry bool) (Letter, error) {
 		return Letter{}, fmt.Errorf("dead letter with number %x: %w", key, errDamaged)
 	}
 	l := Letter{ID: binary.BigEndian.Uint64(key)}
-	b, err := checked(value)
+	b, err := checked(value, key...)
 	if err != nil {
 		return Letter{}, fmt.Errorf("dead letter %d: %w", l.ID, err)
 	}
 	d := decoder{b: b}
-	switch v := d.byte(); v {
-	case unsaltedLetter:
-	case letterVersion:
-		_ = d.uint64() // salt
-	default:
+	if v := d.byte(); v != letterVersion {
 		return Letter{}, fmt.Errorf("dead letter %d has version %d, this program knows %d: %w", l.ID, v, letterVersion, errDamaged)
 	}
+	_ = d.uint64() // salt
 	l.Time = time.Unix(0, int64(d.uint64()))
 	for _, s := range [...]*string{&l.Cluster, &l.Tag, &l.Output, &l.EventID, &l.Reason, &l.Detail} {
 		*s = d.string()
@@ -64,12 +58,7 @@ func decodeLetter(key, value []byte, entry bool) (Letter, error) {
 }
 
 // letterSalt returns the salt of a whole letter.
-func letterSalt(value []byte) uint64 {
-	if value[0] != letterVersion {
-		return 0
-	}
-	return binary.LittleEndian.Uint64(value[1:])
-}
+func letterSalt(value []byte) uint64 { return binary.LittleEndian.Uint64(value[1:]) }
 
 const summaryVersion = 1
 

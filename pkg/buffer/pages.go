@@ -114,6 +114,7 @@ type walk struct {
 	torn func(error) // told of damaged pages, which are passed over; nil: they end the walk
 	seen map[uint64]bool
 	last []byte // key
+	edge []byte // only the pages that lead to this key, which is behind all others; nil: all
 }
 
 // each calls fn for each key, in order, until it returns an error.
@@ -122,10 +123,20 @@ func (t *tree) each(fn func(element) error) error { return t.eachWhole(fn, nil) 
 // eachWhole is each, but passes over damaged pages, which it tells torn of.
 func (t *tree) eachWhole(fn func(element) error, torn func(error)) error {
 	w := &walk{tree: t, fn: fn, torn: torn, seen: map[uint64]bool{}}
-	if t.root == 0 {
-		return w.check(w.leaf(t.inline, t.off))
+	return w.start()
+}
+
+// edge looks at the pages that bbolt reads to add the key behind all others.
+func (t *tree) edge(key []byte) error {
+	w := &walk{tree: t, fn: func(element) error { return nil }, seen: map[uint64]bool{}, edge: key}
+	return w.start()
+}
+
+func (w *walk) start() error {
+	if w.root == 0 {
+		return w.check(w.leaf(w.inline, w.off))
 	}
-	return w.page(t.root, 0)
+	return w.page(w.root, 0)
 }
 
 // errPage is a damaged page, apart from what fn returned.
@@ -196,10 +207,25 @@ func (w *walk) branch(b []byte, id uint64, depth int) error {
 	if n < 1 {
 		return damagedPage(id, "has no room for its elements")
 	}
+	var before []byte
 	for i := range n {
+		at, k := uint64(pageHead+16*i)+uint64(binary.LittleEndian.Uint32(e[16*i:])), uint64(binary.LittleEndian.Uint32(e[16*i+4:]))
+		if at+k > uint64(len(b)) || i > 0 && bytes.Compare(b[at:at+k], before) <= 0 {
+			if err := w.check(damagedPage(id, "has a key %d that makes no sense", i)); err != nil {
+				return err
+			}
+			continue
+		}
+		before = b[at : at+k]
+		if w.edge != nil && i < n-1 {
+			continue
+		}
 		if err := w.page(binary.LittleEndian.Uint64(e[16*i+8:]), depth+1); err != nil {
 			return err
 		}
+	}
+	if w.edge != nil && bytes.Compare(before, w.edge) > 0 {
+		return damagedPage(id, "has a key after %x", w.edge)
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"runtime/debug"
+	"syscall"
 	"time"
 	"unsafe"
 
@@ -86,6 +87,9 @@ func (w *writer) append(items []item, where []uint32) error {
 	return guard(func() error {
 		var name [8]byte
 		binary.BigEndian.PutUint64(name[:], items[0].seq)
+		if err := w.sound(name[:]); err != nil {
+			return err
+		}
 		err := w.db.Update(func(tx *bbolt.Tx) error {
 			b, err := tx.CreateBucket(name[:])
 			if err != nil {
@@ -125,6 +129,23 @@ func (w *writer) append(items []item, where []uint32) error {
 	})
 }
 
+// sound returns nil where bbolt can add a bucket of that name, which is behind all others, and the file
+// is still in its directory: what is written to a removed one is gone with the process.
+func (w *writer) sound(name []byte) error {
+	st, err := w.file.Stat()
+	if err != nil {
+		return err
+	}
+	if sys, ok := st.Sys().(*syscall.Stat_t); ok && sys.Nlink == 0 {
+		return errors.New("somebody removed the file")
+	}
+	p := &pages{f: w.file}
+	if err := p.readMeta(); err != nil {
+		return err
+	}
+	return p.top().edge(name)
+}
+
 // offsetIn returns where v, a value in bbolt's map of the file, lies in the file.
 func offsetIn(db *bbolt.DB, v []byte) uint64 {
 	at := uintptr(unsafe.Pointer(unsafe.SliceData(v))) //nolint:gosec // an address to subtract from, not to follow
@@ -142,6 +163,9 @@ func letGo(v []byte, off uint64) {
 // seal stores the index and closes the file. The file is closed after an error, too.
 func (w *writer) seal(index []byte) error {
 	err := guard(func() error {
+		if err := w.sound([]byte(indexName)); err != nil {
+			return err
+		}
 		return w.db.Update(func(tx *bbolt.Tx) error {
 			b, err := tx.CreateBucket([]byte(indexName))
 			if err != nil {
@@ -168,7 +192,8 @@ func diskUse(f *os.File) int64 {
 }
 
 // guard runs f, which uses bbolt, and returns its panics as errors: bbolt panics on pages that make
-// no sense, and memory that maps a damaged or cut file faults.
+// no sense, and memory that maps a damaged or cut file faults. What it can't return, such as an endless
+// recursion on a page that is its own ancestor, is looked for before: see pages.
 func guard(f func() error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"os"
 	"path/filepath"
 	"time"
@@ -76,7 +77,7 @@ func (s *snapshot) read(p *pages) error {
 	}
 	values := map[string][]byte{}
 	if err := meta.each(func(e element) error {
-		v, err := checked(e.value)
+		v, err := checked(e.value, e.key...)
 		values[string(e.key)] = v
 		return err
 	}); err != nil {
@@ -104,7 +105,7 @@ func (s *snapshot) read(p *pages) error {
 		return errors.Join(err, fmt.Errorf("no bucket %q: %w", doneBucket, errDamaged))
 	}
 	return done.each(func(e element) error {
-		bits, err := checked(e.value)
+		bits, err := checked(e.value, e.key...)
 		if err != nil || len(e.key) < 8 {
 			return errors.Join(err, fmt.Errorf("key %x: %w", e.key, errDamaged))
 		}
@@ -135,7 +136,7 @@ func (s *snapshot) write(tx *bbolt.Tx) error {
 		puts = append(puts, put{idsKey, encodeIDs(s.ids)})
 	}
 	for _, p := range puts {
-		if err := meta.Put([]byte(p.k), withSum(p.v)); err != nil {
+		if err := meta.Put([]byte(p.k), withSum(p.v, []byte(p.k)...)); err != nil {
 			return err
 		}
 	}
@@ -143,7 +144,7 @@ func (s *snapshot) write(tx *bbolt.Tx) error {
 		if bits == nil {
 			err = done.Delete(k.bytes())
 		} else {
-			err = done.Put(k.bytes(), withSum(bits))
+			err = done.Put(k.bytes(), withSum(bits, k.bytes()...))
 		}
 		if err != nil {
 			return err
@@ -162,12 +163,25 @@ type stateDB struct {
 // save writes the changes. After an error the file is as it was before, and the next save must be a
 // whole one: see renew.
 func (s *stateDB) save(changes *snapshot) error {
-	err := guard(func() error { return s.db.Update(changes.write) })
+	err := s.sound()
+	if err == nil {
+		err = guard(func() error { return s.db.Update(changes.write) })
+	}
 	if err != nil {
 		err = fmt.Errorf("write %s: %w", filepath.Join(s.dir, stateFile), err)
 		return errors.Join(err, s.close())
 	}
 	return nil
+}
+
+// sound returns nil where bbolt can work with the open file.
+func (s *stateDB) sound() error {
+	p, err := openPages(filepath.Join(s.dir, stateFile))
+	if err != nil {
+		return err
+	}
+	defer p.close()
+	return p.intact()
 }
 
 // renew replaces state.db by a file that holds what all says.
@@ -220,16 +234,21 @@ func (s *stateDB) close() error {
 	return nil
 }
 
-func withSum(b []byte) []byte {
-	return binary.LittleEndian.AppendUint32(bytes.Clone(b), checksum(b))
+// withSum returns b with its checksum, which is of the key that it lies under, too.
+func withSum(b []byte, key ...byte) []byte {
+	return binary.LittleEndian.AppendUint32(bytes.Clone(b), sumUnder(key, b))
 }
 
-func checked(b []byte) ([]byte, error) {
+func checked(b []byte, key ...byte) ([]byte, error) {
 	n := len(b) - 4
-	if n < 0 || checksum(b[:n]) != binary.LittleEndian.Uint32(b[n:]) {
+	if n < 0 || sumUnder(key, b[:n]) != binary.LittleEndian.Uint32(b[n:]) {
 		return nil, fmt.Errorf("wrong checksum: %w", errDamaged)
 	}
 	return b[:n], nil
+}
+
+func sumUnder(key, b []byte) uint32 {
+	return crc32.Update(checksum(key), crc32.MakeTable(crc32.Castagnoli), b)
 }
 
 func encodeIDs(ids []savedID) []byte {
