@@ -61,6 +61,7 @@ type deadFile struct {
 	newest  time.Time
 	disk    int64
 	letters int
+	failed  bool              // behind its last letter may lie what a failed write left
 	count   map[DeadKey]int64 // events
 }
 
@@ -268,6 +269,7 @@ func (d *DeadLetters) store(all []*burial) error {
 	})
 	if err != nil { // what a failed fdatasync left is unknown: the next letters begin a new file
 		err = errors.Join(fmt.Errorf("write dead letters to %s: %w", f.path, err), d.end())
+		f.failed = true
 		if f.letters == 0 {
 			d.discard(f)
 		}

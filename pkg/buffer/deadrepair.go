@@ -18,7 +18,7 @@ type rawLetter struct {
 	value  []byte
 }
 
-// readLetters returns what f holds, in order. Behind its last one lies what a write that failed has left.
+// readLetters returns what f holds, in order.
 func readLetters(f *deadFile) (letters []rawLetter, err error) {
 	p, err := openPages(f.path)
 	if err != nil {
@@ -30,14 +30,17 @@ func readLetters(f *deadFile) (letters []rawLetter, err error) {
 		return nil, errors.Join(err, fmt.Errorf("no bucket %q: %w", lettersBucket, errDamaged))
 	}
 	err = b.each(func(e element) error {
-		if len(e.key) != 8 {
+		if len(e.key) != 8 || binary.BigEndian.Uint64(e.key) < f.first {
 			return fmt.Errorf("dead letter with number %x: %w", e.key, errDamaged)
 		}
-		if n := binary.BigEndian.Uint64(e.key); n <= f.last {
+		if n := binary.BigEndian.Uint64(e.key); n <= f.last || !f.failed {
 			letters = append(letters, rawLetter{n, e.value})
 		}
 		return nil
 	})
+	if err == nil && len(letters) != f.letters {
+		err = fmt.Errorf("%d of %d dead letters are there: %w", len(letters), f.letters, errDamaged)
+	}
 	return letters, err
 }
 
@@ -106,7 +109,11 @@ func (f *deadFile) fill(tx *bbolt.Tx, letters []rawLetter) error {
 // repair sets the damaged file f aside and puts one with its whole letters in its place; without any,
 // f is gone. known: f's summary could be read, so that what is lost can be told.
 func (d *DeadLetters) repair(f *deadFile, cause error, known bool) error {
-	letters, lost, err := salvageLetters(f.path)
+	want := -1
+	if known {
+		want = f.letters
+	}
+	letters, lost, err := salvageLetters(f.path, want)
 	if err != nil {
 		return errors.Join(cause, err)
 	}
@@ -169,9 +176,10 @@ func numberList(numbers []uint64) string {
 }
 
 // salvageLetters returns the whole letters of a damaged file, in order, and the numbers of those that
-// are known to be damaged. Where pages make no sense, the whole file is searched for letters; of what
-// lies about it keeps those with the salt that most bytes have, as salvage does.
-func salvageLetters(path string) (letters []rawLetter, lost []uint64, err error) {
+// are known to be damaged. Where pages make no sense, or there are not as many letters as want says
+// (below 0: nobody knows), the whole file is searched for letters; of what lies about it keeps those
+// with the salt that most bytes have, as salvage does.
+func salvageLetters(path string, want int) (letters []rawLetter, lost []uint64, err error) {
 	f, err := os.Open(path) //nolint:gosec // in the directory that the operator named
 	if err != nil {
 		return nil, nil, err
@@ -197,7 +205,7 @@ func salvageLetters(path string) (letters []rawLetter, lost []uint64, err error)
 				}
 				return nil
 			}, tear)
-		}, tear); err != nil || len(found)+len(damaged) == 0 {
+		}, tear); err != nil || len(found)+len(damaged) != want {
 			torn = true
 		}
 	}

@@ -26,6 +26,7 @@ type pages struct {
 	f    *os.File
 	root uint64
 	high uint64 // pages in use
+	txid uint64 // of the last transaction; the first is 2
 }
 
 const (
@@ -52,7 +53,8 @@ func openPages(path string) (*pages, error) {
 
 func (p *pages) close() { _ = p.f.Close() } // only read from
 
-// readMeta reads the newest meta page.
+// readMeta reads the newest meta page. The one before it must be whole too: where the newest was
+// damaged, that one would show the file as it was a transaction ago.
 func (p *pages) readMeta() error {
 	st, err := p.f.Stat()
 	if err != nil {
@@ -62,25 +64,27 @@ func (p *pages) readMeta() error {
 		magic  = 0xED0CDAED
 		rootAt = 16      // after magic, version, page size, flags
 		highAt = 16 + 24 // after the root bucket and the list of free pages
-		sumAt  = highAt + 16
+		txidAt = highAt + 8
+		sumAt  = txidAt + 8
 	)
-	newest := uint64(0)
-	for page := range int64(2) {
+	var txids [2]uint64
+	for page := range txids {
 		var b [pageHead + sumAt + 8]byte
-		if _, err := p.f.ReadAt(b[:], page*pageSize); errors.Is(err, io.EOF) {
-			continue
-		} else if err != nil {
+		if _, err := p.f.ReadAt(b[:], int64(page)*pageSize); err != nil && !errors.Is(err, io.EOF) {
 			return err
 		}
 		m := b[pageHead:]
-		txid, sum := binary.LittleEndian.Uint64(m[highAt+8:]), fnv.New64a()
+		sum := fnv.New64a()
 		_, _ = sum.Write(m[:sumAt]) // never fails
-		if binary.LittleEndian.Uint32(m) == magic && sum.Sum64() == binary.LittleEndian.Uint64(m[sumAt:]) && txid >= newest {
-			newest, p.root, p.high = txid, binary.LittleEndian.Uint64(m[rootAt:]), binary.LittleEndian.Uint64(m[highAt:])
+		if binary.LittleEndian.Uint32(m) != magic || sum.Sum64() != binary.LittleEndian.Uint64(m[sumAt:]) {
+			return fmt.Errorf("meta page %d makes no sense: %w", page, errDamaged)
+		}
+		if txids[page] = binary.LittleEndian.Uint64(m[txidAt:]); page == 0 || txids[1] > txids[0] {
+			p.root, p.high, p.txid = binary.LittleEndian.Uint64(m[rootAt:]), binary.LittleEndian.Uint64(m[highAt:]), txids[page]
 		}
 	}
-	if p.high == 0 {
-		return fmt.Errorf("no meta page: %w", errDamaged)
+	if txids[0] != txids[1]+1 && txids[1] != txids[0]+1 {
+		return fmt.Errorf("meta pages of transactions %d and %d: %w", txids[0], txids[1], errDamaged)
 	}
 	if need := int64(min(p.high, math.MaxInt64/pageSize) * pageSize); st.Size() < need {
 		return fmt.Errorf("file has %d of %d bytes: %w", st.Size(), need, errDamaged)

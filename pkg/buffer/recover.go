@@ -67,8 +67,9 @@ func readIndex(path string, first uint64) (c *contents, err error) {
 func readChunks(p *pages, first uint64) (*contents, error) {
 	b := newBuilder(first)
 	var parts []part
-	next := uint64(0)
+	next, commits := uint64(0), uint64(0)
 	err := p.top().each(func(commit element) error {
+		commits++
 		group, err := p.tree(commit)
 		if err != nil || len(commit.key) != 8 {
 			return errors.Join(err, fmt.Errorf("unknown bucket %q: %w", commit.key, errDamaged))
@@ -102,6 +103,9 @@ func readChunks(p *pages, first uint64) (*contents, error) {
 		}
 		return err
 	})
+	if err == nil && commits != p.txid-1 {
+		err = fmt.Errorf("%d of %d commits are there: %w", commits, p.txid-1, errDamaged)
+	}
 	return &b.contents, err
 }
 
