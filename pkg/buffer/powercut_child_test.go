@@ -410,5 +410,5 @@ func (l *life) forgetLetters() {
 	// The oldest file goes: its letters are the oldest.
 	all := l.letters(Filter{})
 	l.say(mark{Kind: markGone, Names: slices.Clone(all)})
-	l.s.dead.setLimits(DeadLettersConfig{MaxSize: 600 << 10})
+	l.s.dead.setLimits(DeadLettersConfig{MaxSize: 300 << 10})
 }

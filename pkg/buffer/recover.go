@@ -10,6 +10,8 @@ import (
 	"math"
 	"os"
 	"slices"
+
+	"github.com/rs/zerolog"
 )
 
 // salvaged tells what was found in a damaged segment.
@@ -17,6 +19,28 @@ type salvaged struct {
 	cause  error
 	chunks int
 	bytes  int64
+	lost   []header // of damaged chunks: what they say of themselves, which may be wrong too
+}
+
+// log adds what was found, and what is lost, to an entry of the log.
+func (h *salvaged) log(e *zerolog.Event) *zerolog.Event {
+	e = e.Err(h.cause).Int("chunks", h.chunks).Int64("bytes", h.bytes)
+	for i := range h.lost[:min(len(h.lost), 10)] {
+		l := &h.lost[i]
+		e = e.Str(fmt.Sprint("lost_chunk_", l.seq), fmt.Sprintf("%d events of cluster %q, tag %q", l.events, l.cluster, l.tag))
+	}
+	if more := len(h.lost) - 10; more > 0 {
+		e = e.Int("more_lost_chunks", more)
+	}
+	return e
+}
+
+// lostEvents returns how many events the lost chunks say they had.
+func (h *salvaged) lostEvents() (n int64) {
+	for i := range h.lost {
+		n += int64(h.lost[i].events)
+	}
+	return n
 }
 
 // readContents returns what the closed segment at path holds: from its index where it was sealed,
@@ -27,11 +51,11 @@ func readContents(path string, first uint64) (*contents, *salvaged, error) {
 	if err == nil {
 		return c, nil, nil
 	}
-	c, serr := salvage(path, first)
+	c, lost, serr := salvage(path, first)
 	if serr != nil {
 		return nil, nil, errors.Join(err, serr)
 	}
-	s := &salvaged{cause: err, chunks: len(c.entries)}
+	s := &salvaged{cause: err, chunks: len(c.entries), lost: lost}
 	for i := range c.entries {
 		s.bytes += int64(c.entries[i].size)
 	}
@@ -112,27 +136,30 @@ func readChunks(p *pages, first uint64) (*contents, error) {
 // salvage scans the file for whole chunks, whatever bbolt makes of it. Of what it finds it keeps
 // the chunks with the salt that most bytes have: the segment's own. Others are bytes that an agent
 // sent to look like a chunk, laid bare because the chunk around them is broken.
-func salvage(path string, first uint64) (*contents, error) {
+func salvage(path string, first uint64) (*contents, []header, error) {
 	f, err := os.Open(path) //nolint:gosec // in the directory that the operator named
 	if err != nil {
-		return nil, fmt.Errorf("salvage: %w", err)
+		return nil, nil, fmt.Errorf("salvage: %w", err)
 	}
 	defer func() { _ = f.Close() }() // only read from
 	type find struct {
 		off  int64
 		size int
 	}
-	finds, weight := map[uint64][]find{}, map[uint64]int{}
-	err = scan(f, func(off int64, value []byte) {
+	finds, weight, damaged := map[uint64][]find{}, map[uint64]int{}, map[uint64]header{}
+	err = scan(f, func(off int64, value []byte, whole bool) {
 		h, err := decodeHeader(value, nil)
-		if err != nil || h.seq < first || h.seq-first > 1<<31 || off > math.MaxUint32 {
-			return
+		switch {
+		case err != nil || h.seq < first || h.seq-first > 1<<31 || off > math.MaxUint32:
+		case !whole:
+			damaged[h.seq] = h
+		default:
+			finds[h.salt] = append(finds[h.salt], find{off, h.size})
+			weight[h.salt] += h.size
 		}
-		finds[h.salt] = append(finds[h.salt], find{off, h.size})
-		weight[h.salt] += h.size
 	})
 	if err != nil {
-		return nil, fmt.Errorf("salvage %s: %w", path, err)
+		return nil, nil, fmt.Errorf("salvage %s: %w", path, err)
 	}
 	var salt uint64
 	for s, n := range weight {
@@ -146,11 +173,11 @@ func salvage(path string, first uint64) (*contents, error) {
 	var buf []byte
 	for _, p := range finds[salt] {
 		if buf, err = readChunk(f, &entry{off: uint32(p.off), size: uint32(p.size)}, buf); err != nil {
-			return nil, fmt.Errorf("salvage: %w", err)
+			return nil, nil, fmt.Errorf("salvage: %w", err)
 		}
 		h, err := decodeHeader(buf, nil)
 		if err != nil {
-			return nil, fmt.Errorf("salvage: %w", err)
+			return nil, nil, fmt.Errorf("salvage: %w", err)
 		}
 		if _, ok := bySeq[h.seq]; !ok {
 			bySeq[h.seq], where[h.seq] = h, p.off
@@ -161,24 +188,35 @@ func salvage(path string, first uint64) (*contents, error) {
 		h := bySeq[seq]
 		b.add(&h, uint32(where[seq]))
 	}
-	return &b.contents, nil
+	var lost []header
+	for _, seq := range slices.Sorted(maps.Keys(damaged)) {
+		if _, ok := bySeq[seq]; !ok && (damaged[seq].salt == salt || len(finds) == 0) {
+			lost = append(lost, damaged[seq])
+		}
+	}
+	return &b.contents, lost, nil
 }
 
-// scan calls found for every whole chunk in f, in order of place. value is reused afterwards.
-func scan(f *os.File, found func(off int64, value []byte)) error {
+// scan calls found for every chunk in f, in order of place, and for what begins like one but is not
+// whole. value is reused afterwards. What the disk refuses to read counts as zeros.
+func scan(f *os.File, found func(off int64, value []byte, whole bool)) error {
 	st, err := f.Stat()
 	if err != nil {
 		return err
 	}
 	const window = 1 << 20
+	work := 256 * max(st.Size(), window) // what an agent sent may look like beginnings, each of all that follows
 	buf := make([]byte, window)
 	var value []byte
 	for at := int64(0); ; {
 		n, err := f.ReadAt(buf, at)
-		if err != nil && !errors.Is(err, io.EOF) {
-			return err
+		end := errors.Is(err, io.EOF)
+		if err != nil && !end {
+			n = int(min(window, st.Size()-at))
+			if err := readAround(f, buf[:n], at); err != nil {
+				return err
+			}
 		}
-		end := err != nil
 		b := buf[:n]
 		next := at + int64(n) - (chunkFixed - 1) // a beginning may lie across two windows
 		for {
@@ -189,19 +227,16 @@ func scan(f *os.File, found func(off int64, value []byte)) error {
 			off := at + int64(n-len(b)+i)
 			b = b[i+1:]
 			size, _, lerr := chunkLength(buf[off-at : off-at+chunkFixed])
-			if lerr != nil {
+			if lerr != nil || off+int64(size) > st.Size() || off > math.MaxUint32 || work < 0 {
 				continue
 			}
-			if off+int64(size) > st.Size() || off > math.MaxUint32 {
-				continue
-			}
+			work -= int64(size)
 			value, err = readChunk(f, &entry{off: uint32(off), size: uint32(size)}, value)
-			if errors.Is(err, errDamaged) {
+			if err != nil {
+				found(off, value, false)
 				continue
-			} else if err != nil {
-				return err
 			}
-			found(off, value)
+			found(off, value, true)
 			if skip := off + int64(size); skip < at+int64(n) {
 				b = buf[skip-at : n]
 			} else {
