@@ -61,6 +61,7 @@ func table() []row {
 		{"pkg/app", with("pkg/*", "pkg/outputs/*", "pkg/filter/*"), "the program joins all parts"},
 		{"internal/failpoint", nil, "a point knows nobody"},
 		{"internal/ndjson", nil, "lines know nobody"},
+		{"internal/disktrace", nil, "a disk knows nobody"},
 		{"internal/sender", with("pkg/forward", "internal/ndjson"), "the load generator is a Forward client"},
 		{"internal/tryout", with("pkg/config", "pkg/cluster", "pkg/route", "pkg/filter", "internal/ndjson"), "trying a configuration needs what decides on events, and none of what moves them"},
 		{"cmd/*", []string{"pkg/app", "pkg/config", "pkg/config/setting", "pkg/forward", "internal/sender", "internal/tryout"}, "commands hold no logic"},

@@ -204,7 +204,7 @@ func (a *App) readiness() error {
 		why = append(why, errors.New("starting or stopping"))
 	}
 	if full := a.queue.Stats().Full; full != "" {
-		why = append(why, fmt.Errorf("the queue is full: %s", full))
+		why = append(why, fmt.Errorf("nothing can be stored: %s", full))
 	}
 	return errors.Join(why...)
 }

@@ -45,6 +45,7 @@ func (a *App) snapshot() status.Snapshot {
 func queueState(q buffer.Stats, now time.Time) status.Queue {
 	s := status.Queue{
 		Segments: q.Segments, SetAsideSegments: q.SetAside, DiskBytes: q.DiskBytes, MaxBytes: q.MaxBytes, FreeDiskBytes: q.FreeDisk,
+		MinFreeDiskBytes: q.MinFree, DamagedEvents: uint64(q.LostEvents),
 		Full: q.Full != "", FullReason: q.Full, Commits: q.Commits, CommitLatency: status.Latency{Snapshot: q.CommitLatency},
 	}
 	for _, w := range q.Waits {
@@ -254,6 +255,7 @@ func outputClusters(waits []buffer.Wait, done []delivery.ClusterStats, now time.
 func deadLetters(d buffer.DeadStats) status.DeadLetters {
 	s := status.DeadLetters{
 		Count: int(d.Letters), Bytes: d.Bytes, EvictedEvents: uint64(d.Evicted), RetriedEvents: uint64(d.Retried), PurgedEvents: uint64(d.Purged),
+		DamagedEvents: uint64(d.Lost), SetAsideFiles: d.SetAside,
 	}
 	for k, n := range d.Events {
 		s.Events += n

@@ -2,6 +2,8 @@ package buffer
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"maps"
@@ -9,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -23,6 +26,7 @@ import (
 // Safe for concurrent use.
 type DeadLetters struct {
 	dir      string
+	salt     uint64 // see encodeLetter
 	cfg      DeadLettersConfig
 	fileSize int64
 	log      zerolog.Logger
@@ -43,6 +47,7 @@ type DeadLetters struct {
 	retried int64 // events
 	purged  int64 // events
 	aside   int
+	lost    int64 // events
 }
 
 type burial struct {
@@ -58,6 +63,7 @@ type deadFile struct {
 	newest  time.Time
 	disk    int64
 	letters int
+	failed  bool              // behind its last letter may lie what a failed write left
 	count   map[DeadKey]int64 // events
 }
 
@@ -74,6 +80,7 @@ type DeadStats struct {
 	Retried  int64     // events that went back into the queue
 	Purged   int64     // events that somebody deleted
 	SetAside int       // files found damaged
+	Lost     int64     // events of letters that could not be read any more, as far as known
 }
 
 const (
@@ -82,9 +89,11 @@ const (
 )
 
 func openDeadLetters(dir string, cfg DeadLettersConfig, log zerolog.Logger, now func() time.Time) (*DeadLetters, error) {
-	d := &DeadLetters{dir: dir, log: log, now: now, known: newKnown()}
+	var salt [8]byte
+	_, _ = rand.Read(salt[:]) // never fails
+	d := &DeadLetters{dir: dir, salt: binary.LittleEndian.Uint64(salt[:]), log: log, now: now, known: newKnown()}
 	d.bound(cfg)
-	if err := os.MkdirAll(dir, 0o750); err != nil {
+	if err := makeDir(dir); err != nil {
 		return nil, fmt.Errorf("make directory of dead letters: %w", err)
 	}
 	names, err := os.ReadDir(dir)
@@ -92,25 +101,34 @@ func openDeadLetters(dir string, cfg DeadLettersConfig, log zerolog.Logger, now 
 		return nil, fmt.Errorf("read directory of dead letters: %w", err)
 	}
 	for _, n := range names {
-		if filepath.Ext(n.Name()) == ".tmp" {
-			_ = os.Remove(filepath.Join(dir, n.Name())) // it was only begun
-		}
-		if filepath.Ext(n.Name()) != ".db" {
-			continue
-		}
-		f := &deadFile{path: filepath.Join(dir, n.Name()), count: map[DeadKey]int64{}}
-		if err := d.look(f); err != nil {
-			name, aerr := setAside(f.path)
-			if aerr == nil {
-				aerr = os.Remove(f.path)
+		path := filepath.Join(dir, n.Name())
+		switch filepath.Ext(path) {
+		case ".db":
+			d.found(path)
+		case ".tmp": // of an interrupted rewrite
+			if err := os.Remove(path); err != nil {
+				log.Warn().Err(err).Msg("can't remove what an interrupted rewrite left")
 			}
-			d.aside++
-			log.Error().Err(err).Str("file", name).AnErr("set_aside", aerr).Msg("file of dead letters is damaged: going on without it")
-			continue
 		}
-		d.files = append(d.files, f)
 	}
 	return d, nil
+}
+
+// found takes the file at path, which an earlier run has left.
+func (d *DeadLetters) found(path string) {
+	f := &deadFile{path: path, count: map[DeadKey]int64{}}
+	d.files = append(d.files, f)
+	err := d.look(f)
+	if errors.Is(err, errDamaged) || errors.Is(err, syscall.EIO) {
+		err = d.repair(f, err, false)
+	}
+	switch {
+	case err != nil:
+		d.files = slices.DeleteFunc(d.files, func(o *deadFile) bool { return o == f })
+		d.log.Error().Err(err).Str("file", path).Msg("can't read a file of dead letters: what it holds waits for the next start")
+	case f.letters == 0 && slices.Contains(d.files, f):
+		d.discard(f)
+	}
 }
 
 // bound sets the limits.
@@ -133,17 +151,23 @@ func (d *DeadLetters) setLimits(cfg DeadLettersConfig) {
 
 // look reads the summary of f.
 func (d *DeadLetters) look(f *deadFile) error {
-	err := d.view(f, func(tx *bbolt.Tx) error {
-		b := tx.Bucket([]byte(lettersBucket))
-		if b == nil {
-			return fmt.Errorf("no bucket %q: %w", lettersBucket, errDamaged)
-		}
-		return f.decode(tx.Bucket([]byte(summaryBucket)).Get([]byte(summaryBucket)))
-	})
+	p, err := openPages(f.path)
 	if err != nil {
 		return err
 	}
-	st, err := os.Stat(f.path)
+	defer p.close()
+	b, err := p.bucket(summaryBucket)
+	if err != nil || b == nil {
+		return errors.Join(err, fmt.Errorf("no bucket %q: %w", summaryBucket, errDamaged))
+	}
+	e, _, err := b.find(summaryBucket)
+	if err == nil {
+		err = f.decode(e.value)
+	}
+	if err != nil {
+		return err
+	}
+	st, err := p.f.Stat()
 	if err != nil {
 		return err
 	}
@@ -152,9 +176,6 @@ func (d *DeadLetters) look(f *deadFile) error {
 }
 
 func (f *deadFile) add(l *Letter) {
-	if f.first == 0 {
-		f.first = l.ID
-	}
 	f.last = l.ID
 	if l.Time.After(f.newest) {
 		f.newest = l.Time
@@ -163,31 +184,10 @@ func (f *deadFile) add(l *Letter) {
 	f.count[DeadKey{l.Output, l.Cluster, l.Reason}] += int64(l.Events)
 }
 
-func (f *deadFile) sub(l *Letter) {
-	f.letters--
-	k := DeadKey{l.Output, l.Cluster, l.Reason}
-	if f.count[k] -= int64(l.Events); f.count[k] == 0 {
-		delete(f.count, k)
-	}
-}
-
 func (f *deadFile) clone() *deadFile {
 	c := *f
 	c.count = maps.Clone(f.count)
 	return &c
-}
-
-// view runs fn in a transaction that reads f. d.mu is held.
-func (d *DeadLetters) view(f *deadFile, fn func(*bbolt.Tx) error) error {
-	if n := len(d.files); d.db != nil && d.files[n-1] == f {
-		return guard(func() error { return d.db.View(fn) })
-	}
-	db, err := openSegment(f.path)
-	if err != nil {
-		return err
-	}
-	err = guard(func() error { return db.View(fn) })
-	return errors.Join(err, guard(db.Close))
 }
 
 // Add stores the letters and returns nil once they are on disk, in one transaction with those of
@@ -242,8 +242,8 @@ func (d *DeadLetters) store(all []*burial) error {
 	}
 	// Numbers follow the clock, so that they ascend even if all files are gone.
 	id := uint64(now.UnixMicro())
-	if n := len(d.files); n > 0 {
-		id = max(id, d.files[n-1].last+1)
+	for _, f := range d.files {
+		id = max(id, f.last+1)
 	}
 	if err := d.begin(id); err != nil {
 		return err
@@ -252,6 +252,9 @@ func (d *DeadLetters) store(all []*burial) error {
 	f := d.files[len(d.files)-1]
 	next := f.clone()
 	err := guard(func() error {
+		if err := f.sound(letterKey(id)); err != nil {
+			return err
+		}
 		return d.db.Update(func(tx *bbolt.Tx) error {
 			b := tx.Bucket([]byte(lettersBucket))
 			b.FillPercent = 1
@@ -262,7 +265,7 @@ func (d *DeadLetters) store(all []*burial) error {
 				if l.Time.IsZero() {
 					l.Time = now
 				}
-				if err := b.Put(letterKey(l.ID), encodeLetter(l)); err != nil {
+				if err := b.Put(letterKey(l.ID), encodeLetter(l, d.salt)); err != nil {
 					return err
 				}
 				next.add(l)
@@ -273,8 +276,12 @@ func (d *DeadLetters) store(all []*burial) error {
 	})
 	failpoint.Pass("dead.added")
 	if err != nil { // what a failed fdatasync left is unknown: the next letters begin a new file
-		err = fmt.Errorf("write dead letters to %s: %w", f.path, err)
-		return errors.Join(err, d.end())
+		err = errors.Join(fmt.Errorf("write dead letters to %s: %w", f.path, err), d.end())
+		f.failed = true
+		if f.letters == 0 {
+			d.discard(f)
+		}
+		return err
 	}
 	*f = *next
 	for i := range fresh {
@@ -298,7 +305,7 @@ func (d *DeadLetters) begin(first uint64) error {
 	if d.db != nil {
 		return nil
 	}
-	f := &deadFile{path: filepath.Join(d.dir, fmt.Sprintf("dead-%016x.db", first)), count: map[DeadKey]int64{}}
+	f := &deadFile{path: filepath.Join(d.dir, fmt.Sprintf("dead-%016x.db", first)), first: first, last: first, count: map[DeadKey]int64{}}
 	tmp := f.path + ".tmp" // a file that was only begun must not pass for a damaged one after a crash
 	err := guard(func() (err error) {
 		d.db, err = openDead(tmp)
@@ -332,6 +339,25 @@ func (d *DeadLetters) begin(first uint64) error {
 	}
 	d.files = append(d.files, f)
 	return nil
+}
+
+// sound returns nil where bbolt can add a letter with that key, which is behind all others.
+func (f *deadFile) sound(key []byte) error {
+	p, err := openPages(f.path)
+	if err != nil {
+		return err
+	}
+	defer p.close()
+	return p.top().each(func(e element) error {
+		t, err := p.tree(e)
+		if err != nil {
+			return err
+		}
+		if string(e.key) == lettersBucket {
+			return t.edge(key)
+		}
+		return t.each(func(element) error { return nil })
+	})
 }
 
 // openDead opens a file for writing. Its list of free pages is on disk: then bbolt needs not walk

@@ -1,6 +1,7 @@
 package buffer
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -228,5 +229,30 @@ func TestDeadLettersDamage(t *testing.T) {
 				t.Errorf("%d letters: %v", len(got), fmt.Sprint(err))
 			}
 		})
+	}
+}
+
+// Letters have ascending numbers, and so are listed, though the clock was set back and the last file
+// is empty, as a failed write leaves one.
+func TestDeadLetterNumbersAscend(t *testing.T) {
+	clock := newClock()
+	cfg := testConfig(t.TempDir())
+	s := mustOpen(t, cfg, Options{Now: clock.now})
+	bury(t, s, letter1(1))
+	s.dead.mu.Lock()
+	err := errors.Join(s.dead.end(), s.dead.begin(s.dead.files[0].last+1), s.dead.end())
+	s.dead.mu.Unlock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	clock.move(-time.Hour)
+	bury(t, s, letter1(2))
+	for _, again := range []bool{false, true} {
+		letters, err := s.dead.List(context.Background(), Filter{}, 0, 10)
+		if err != nil || len(letters) != 2 || !bytes.Equal(letters[1].Entry, entry1(2)) {
+			t.Fatalf("opened again: %t: %d letters, %v", again, len(letters), err)
+		}
+		mustClose(t, s)
+		s = mustOpen(t, cfg, Options{Now: clock.now})
 	}
 }

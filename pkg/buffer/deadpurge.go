@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"slices"
 
-	"go.etcd.io/bbolt"
-
 	"github.com/seed-afc6a195/aggregator/internal/failpoint"
 )
 
@@ -106,6 +104,7 @@ func (d *DeadLetters) remove(ctx context.Context, ids []uint64) (n DeadCount, er
 	if d.closed {
 		return n, ErrClosed
 	}
+	ids = slices.Sorted(slices.Values(ids))
 	for _, f := range slices.Clone(d.files) {
 		if err := ctx.Err(); err != nil {
 			return n, err
@@ -119,51 +118,42 @@ func (d *DeadLetters) remove(ctx context.Context, ids []uint64) (n DeadCount, er
 			return n, fmt.Errorf("delete dead letters in %s: %w", f.path, err)
 		}
 		n.Letters, n.Events = n.Letters+gone.Letters, n.Events+gone.Events
-		if f.letters == 0 {
-			d.discard(f)
-		}
 	}
 	return n, nil
 }
 
 func (d *DeadLetters) deleteIn(f *deadFile, ids []uint64) (gone DeadCount, err error) {
-	db := d.db
-	if db == nil || d.files[len(d.files)-1] != f {
-		if err := guard(func() (err error) { db, err = openDead(f.path); return err }); err != nil {
-			return gone, err
-		}
-		defer func() { err = errors.Join(err, guard(db.Close)) }()
-	}
-	next := f.clone()
-	err = guard(func() error {
-		return db.Update(func(tx *bbolt.Tx) error {
-			b := tx.Bucket([]byte(lettersBucket))
-			for _, id := range ids {
-				v := b.Get(letterKey(id))
-				if v == nil {
-					continue
-				}
-				l, err := decodeLetter(letterKey(id), v, false)
-				if err != nil {
-					return err
-				}
-				next.sub(&l)
-				gone.Events += int64(l.Events)
-				if err := b.Delete(letterKey(id)); err != nil {
-					return err
-				}
+	var rest []rawLetter
+	var found []uint64
+	err = d.read(f, func(letters []rawLetter) error {
+		gone, rest, found = DeadCount{}, nil, nil
+		for _, raw := range letters {
+			if _, mine := slices.BinarySearch(ids, raw.number); !mine {
+				rest = append(rest, raw)
+				continue
 			}
-			failpoint.Pass("dead.delete.filled")
-			return tx.Bucket([]byte(summaryBucket)).Put([]byte(summaryBucket), next.encode())
-		})
+			l, err := decodeLetter(letterKey(raw.number), raw.value, false)
+			if err != nil {
+				return err
+			}
+			gone.Letters, gone.Events = gone.Letters+1, gone.Events+int64(l.Events)
+			found = append(found, raw.number)
+		}
+		return nil
 	})
-	failpoint.Pass("dead.deleted")
-	if err != nil {
+	if err != nil || gone.Letters == 0 {
 		return DeadCount{}, err
 	}
-	gone.Letters = int64(f.letters - next.letters)
-	*f = *next
-	for _, id := range ids {
+	if len(rest) == 0 {
+		if !d.discard(f) {
+			return DeadCount{}, fmt.Errorf("its file can't be removed")
+		}
+		return gone, nil
+	}
+	if err := d.replace(f, rest); err != nil {
+		return DeadCount{}, err
+	}
+	for _, id := range found {
 		d.known.forget(id)
 	}
 	return gone, nil

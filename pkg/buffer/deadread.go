@@ -2,13 +2,12 @@ package buffer
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
+	"sort"
+	"syscall"
 	"time"
-
-	"go.etcd.io/bbolt"
 )
 
 // Filter chooses letters; what is empty chooses all.
@@ -130,45 +129,67 @@ func (d *DeadLetters) eachOfNext(ctx context.Context, filter *Filter, p Page, at
 		return 0, false, nil
 	}
 	on := true
-	err := d.view(f, func(tx *bbolt.Tx) error {
-		c := tx.Bucket([]byte(lettersBucket)).Cursor()
-		k, v := c.Seek(letterKey(at + 1))
-		step := c.Next
+	if err := d.read(f, func(letters []rawLetter) error {
+		i := sort.Search(len(letters), func(i int) bool { return letters[i].number > at })
+		step := 1
 		if p.Newest {
-			step = c.Prev
-			if k, _ = c.Seek(letterKey(at)); at == 0 || k == nil {
-				k, v = c.Last()
-			} else {
-				k, v = c.Prev()
+			step = -1
+			if i = len(letters) - 1; at > 0 {
+				i = sort.Search(len(letters), func(i int) bool { return letters[i].number >= at }) - 1
 			}
 		}
-		for ; k != nil && on; k, v = step() {
+		for ; i >= 0 && i < len(letters) && on; i += step {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			if len(k) == 8 && !filter.fitsID(binary.BigEndian.Uint64(k)) {
+			raw := letters[i]
+			if !filter.fitsID(raw.number) {
 				continue
 			}
-			l, err := decodeLetter(k, v, false)
+			l, err := decodeLetter(letterKey(raw.number), raw.value, false)
 			if err == nil && filter.fits(&l) {
 				if !p.Bare {
-					l, err = decodeLetter(k, v, true)
+					l, err = decodeLetter(letterKey(raw.number), raw.value, true)
 				}
 				on = err == nil && fn(&l)
+				at = raw.number // where a second look goes on
 			}
 			if err != nil {
 				return err
 			}
 		}
 		return nil
-	})
-	if err != nil {
+	}); err != nil {
 		return 0, false, fmt.Errorf("list dead letters in %s: %w", f.path, err)
 	}
 	if p.Newest {
 		return f.first, on, nil
 	}
 	return f.last, on, nil
+}
+
+// read calls fn with what f holds. Where that turns out to be damaged, f is repaired and fn called again.
+// d.mu is held.
+func (d *DeadLetters) read(f *deadFile, fn func([]rawLetter) error) error {
+	try := func() error {
+		letters, err := readLetters(f)
+		if err != nil {
+			return err
+		}
+		return fn(letters)
+	}
+	damaged := func(err error) bool { return errors.Is(err, errDamaged) || errors.Is(err, syscall.EIO) }
+	err := try()
+	if damaged(err) {
+		err = try() // a disk may read at the second try
+	}
+	if !damaged(err) {
+		return err
+	}
+	if err = d.repair(f, err, true); err != nil || !slices.Contains(d.files, f) {
+		return err
+	}
+	return try()
 }
 
 // next returns the file behind the number at that may hold letters that fit, nil where there is none.
@@ -211,7 +232,7 @@ func (d *DeadLetters) Get(ctx context.Context, id uint64) (Letter, error) {
 func (d *DeadLetters) Stats() DeadStats {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	s := DeadStats{Events: map[DeadKey]int64{}, Evicted: d.evicted, Retried: d.retried, Purged: d.purged, SetAside: d.aside}
+	s := DeadStats{Events: map[DeadKey]int64{}, Evicted: d.evicted, Retried: d.retried, Purged: d.purged, SetAside: d.aside, Lost: d.lost}
 	for _, f := range d.files {
 		s.Letters += int64(f.letters)
 		s.Bytes += f.disk

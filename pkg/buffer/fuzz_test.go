@@ -97,9 +97,9 @@ func FuzzIndex(f *testing.F) {
 }
 
 func FuzzLetter(f *testing.F) {
-	f.Add(encodeLetter(&Letter{Cluster: "c", Tag: "t", Detail: "d", Entry: []byte{1}}))
+	f.Add(encodeLetter(&Letter{Cluster: "c", Tag: "t", Detail: "d", Entry: []byte{1}}, 7))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if l, err := decodeLetter(letterKey(1), withSum(b), true); err == nil && len(l.Entry) > len(b) {
+		if l, err := decodeLetter(letterKey(1), withSum(b, letterKey(1)...), true); err == nil && len(l.Entry) > len(b) {
 			t.Fatal("entry is longer than the letter")
 		}
 	})

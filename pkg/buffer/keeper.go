@@ -101,7 +101,7 @@ func (k *keeper) save(last bool) error {
 	}
 	var clean []saved
 	for _, seg := range s.segs {
-		if seg.sealed && !seg.broken && len(seg.sum) == 0 {
+		if seg.sealed && !seg.broken && !seg.unread && len(seg.sum) == 0 {
 			doomed = append(doomed, seg)
 		} else {
 			live[seg.first] = true
@@ -237,7 +237,7 @@ const (
 )
 
 func (seg *segment) sparse(now time.Time) bool {
-	if !seg.sealed || seg.broken || len(seg.sum) == 0 || seg.disk < compactSize || now.Sub(seg.touched) < compactAfter {
+	if !seg.sealed || seg.broken || seg.unread || len(seg.sum) == 0 || seg.disk < compactSize || now.Sub(seg.touched) < compactAfter {
 		return false
 	}
 	var wanted int64 // at most: a chunk that two outputs want counts twice

@@ -9,12 +9,13 @@ import (
 
 func letterKey(id uint64) []byte { return binary.BigEndian.AppendUint64(nil, id) }
 
-const letterVersion = 1
+const letterVersion = 2
 
-// encodeLetter returns l as it lies on disk, its number left out.
-func encodeLetter(l *Letter) []byte {
+// encodeLetter returns l as it lies on disk, its number left out. The salt is random and never leaves
+// the disk: without it, bytes that an agent sent could pass for a letter when a damaged file is searched.
+func encodeLetter(l *Letter, salt uint64) []byte {
 	b := make([]byte, 0, 128+len(l.Detail)+len(l.Entry))
-	b = append(b, letterVersion)
+	b = binary.LittleEndian.AppendUint64(append(b, letterVersion), salt)
 	b = binary.LittleEndian.AppendUint64(b, uint64(l.Time.UnixNano()))
 	for _, s := range [...]string{l.Cluster, l.Tag, l.Output, l.EventID, l.Reason, l.Detail} {
 		b = appendString(b, s)
@@ -22,7 +23,7 @@ func encodeLetter(l *Letter) []byte {
 	for _, n := range [...]int{l.Status, l.Attempts, l.Events} {
 		b = binary.AppendUvarint(b, uint64(uint32(n)))
 	}
-	return withSum(append(b, l.Entry...))
+	return withSum(append(b, l.Entry...), letterKey(l.ID)...)
 }
 
 // decodeLetter is the reverse. entry: with Entry, which is a copy.
@@ -31,7 +32,7 @@ func decodeLetter(key, value []byte, entry bool) (Letter, error) {
 		return Letter{}, fmt.Errorf("dead letter with number %x: %w", key, errDamaged)
 	}
 	l := Letter{ID: binary.BigEndian.Uint64(key)}
-	b, err := checked(value)
+	b, err := checked(value, key...)
 	if err != nil {
 		return Letter{}, fmt.Errorf("dead letter %d: %w", l.ID, err)
 	}
@@ -39,6 +40,7 @@ func decodeLetter(key, value []byte, entry bool) (Letter, error) {
 	if v := d.byte(); v != letterVersion {
 		return Letter{}, fmt.Errorf("dead letter %d has version %d, this program knows %d: %w", l.ID, v, letterVersion, errDamaged)
 	}
+	_ = d.uint64() // salt
 	l.Time = time.Unix(0, int64(d.uint64()))
 	for _, s := range [...]*string{&l.Cluster, &l.Tag, &l.Output, &l.EventID, &l.Reason, &l.Detail} {
 		*s = d.string()
@@ -55,9 +57,14 @@ func decodeLetter(key, value []byte, entry bool) (Letter, error) {
 	return l, nil
 }
 
+// letterSalt returns the salt of a whole letter.
+func letterSalt(value []byte) uint64 { return binary.LittleEndian.Uint64(value[1:]) }
+
+const summaryVersion = 1
+
 // encode returns the summary of f as it lies beside the letters.
 func (f *deadFile) encode() []byte {
-	b := []byte{letterVersion}
+	b := []byte{summaryVersion}
 	for _, n := range [...]uint64{f.first, f.last, uint64(f.newest.UnixNano())} {
 		b = binary.LittleEndian.AppendUint64(b, n)
 	}
@@ -86,7 +93,7 @@ func (f *deadFile) decode(value []byte) error {
 		k := DeadKey{d.string(), d.string(), d.string()}
 		f.count[k] = int64(d.uvarint())
 	}
-	if d.bad || version != letterVersion {
+	if d.bad || version != summaryVersion {
 		return fmt.Errorf("summary of dead letters makes no sense: %w", errDamaged)
 	}
 	return nil

@@ -1,6 +1,7 @@
 package buffer
 
 import (
+	"errors"
 	"os"
 	"slices"
 	"time"
@@ -23,6 +24,7 @@ type segment struct {
 	sealed  bool   // nothing will be added
 	gone    bool   // its file is removed
 	broken  bool   // its index can't be read: what it holds waits for the next start
+	unread  bool   // the disk refused to read some of it: its file stays for the next start
 	disk    int64
 	bytes   int64            // of its chunks
 	sum     map[*lane]*share // what is wanted of it
@@ -173,8 +175,7 @@ func (s *Store) load(seg *segment) {
 		f, err = os.Open(seg.path) //nolint:gosec // in the directory that the operator named
 	}
 	if hurt != nil {
-		s.log.Error().Err(hurt.cause).Str("segment", seg.path).Int("chunks", hurt.chunks).Int64("bytes", hurt.bytes).
-			Msg("segment is damaged: going on with the chunks that can be read")
+		hurt.log(s.log.Error().Str("segment", seg.path)).Msg("segment is damaged: going on with the chunks that can be read")
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -190,6 +191,8 @@ func (s *Store) load(seg *segment) {
 		s.intern(c)
 		if hurt != nil {
 			s.counts.setAside++
+			s.counts.lostEvents += hurt.lostEvents()
+			seg.unread = seg.unread || !errors.Is(hurt.cause, errDamaged)
 			s.missing(seg, c.entries)
 		}
 		s.install(seg, c.entries, f)

@@ -11,7 +11,7 @@ import (
 	"os"
 	"slices"
 
-	"go.etcd.io/bbolt"
+	"github.com/rs/zerolog"
 
 	"github.com/seed-afc6a195/aggregator/internal/failpoint"
 )
@@ -21,6 +21,28 @@ type salvaged struct {
 	cause  error
 	chunks int
 	bytes  int64
+	lost   []header // of damaged chunks: what they say of themselves, which may be wrong too
+}
+
+// log adds what was found, and what is lost, to an entry of the log.
+func (h *salvaged) log(e *zerolog.Event) *zerolog.Event {
+	e = e.Err(h.cause).Int("chunks", h.chunks).Int64("bytes", h.bytes)
+	for i := range h.lost[:min(len(h.lost), 10)] {
+		l := &h.lost[i]
+		e = e.Str(fmt.Sprint("lost_chunk_", l.seq), fmt.Sprintf("%d events of cluster %q, tag %q", l.events, l.cluster, l.tag))
+	}
+	if more := len(h.lost) - 10; more > 0 {
+		e = e.Int("more_lost_chunks", more)
+	}
+	return e
+}
+
+// lostEvents returns how many events the lost chunks say they had.
+func (h *salvaged) lostEvents() (n int64) {
+	for i := range h.lost {
+		n += int64(h.lost[i].events)
+	}
+	return n
 }
 
 // readContents returns what the closed segment at path holds: from its index where it was sealed,
@@ -31,110 +53,115 @@ func readContents(path string, first uint64) (*contents, *salvaged, error) {
 	if err == nil {
 		return c, nil, nil
 	}
-	c, serr := salvage(path, first)
+	c, lost, serr := salvage(path, first)
 	if serr != nil {
 		return nil, nil, errors.Join(err, serr)
 	}
-	s := &salvaged{cause: err, chunks: len(c.entries)}
+	s := &salvaged{cause: err, chunks: len(c.entries), lost: lost}
 	for i := range c.entries {
 		s.bytes += int64(c.entries[i].size)
 	}
 	return c, s, nil
 }
 
-// readIndex reads the segment by way of bbolt.
+// readIndex reads the segment by its pages.
 func readIndex(path string, first uint64) (c *contents, err error) {
-	db, err := openSegment(path)
+	p, err := openPages(path)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("read segment: %w", err)
 	}
-	defer func() {
-		if cerr := guard(db.Close); err == nil && cerr != nil {
-			err = fmt.Errorf("close segment %s: %w", path, cerr)
+	defer p.close()
+	index, err := p.bucket(indexName)
+	switch {
+	case err != nil:
+	case index == nil:
+		c, err = readChunks(p, first)
+	default:
+		var e element
+		if e, _, err = index.find(indexName); err == nil {
+			c, err = decodeIndex(first, e.value)
 		}
-	}()
-	err = guard(func() error {
-		return db.View(func(tx *bbolt.Tx) error {
-			if b := tx.Bucket([]byte(indexName)); b != nil {
-				c, err = decodeIndex(first, bytes.Clone(b.Get([]byte(indexName))))
-				return err
-			}
-			c, err = walk(db, tx, first)
-			return err
-		})
-	})
+	}
 	if err != nil {
 		return nil, fmt.Errorf("read segment %s: %w", path, err)
 	}
 	return c, nil
 }
 
-// walk reads a segment that was not sealed: the process ended while it was written. Every checksum
+// readChunks reads a segment that was not sealed: the process ended while it was written. Every checksum
 // is verified, and what each commit wrote about itself, so that no chunk is missed in silence.
-func walk(db *bbolt.DB, tx *bbolt.Tx, first uint64) (*contents, error) {
+func readChunks(p *pages, first uint64) (*contents, error) {
 	b := newBuilder(first)
 	var parts []part
-	next := uint64(0)
-	err := tx.ForEach(func(name []byte, group *bbolt.Bucket) error {
-		if len(name) != 8 || group == nil {
-			return fmt.Errorf("unknown bucket %q: %w", name, errDamaged)
+	next, commits := uint64(0), uint64(0)
+	err := p.top().each(func(commit element) error {
+		commits++
+		group, err := p.tree(commit)
+		if err != nil || len(commit.key) != 8 {
+			return errors.Join(err, fmt.Errorf("unknown bucket %q: %w", commit.key, errDamaged))
 		}
 		n := uint64(0)
-		err := group.ForEach(func(k, v []byte) error {
-			size, _, err := chunkLength(v)
-			if err == nil && size > len(v) {
-				err = fmt.Errorf("chunk of %d bytes in a value of %d: %w", size, len(v), errDamaged)
+		err = group.each(func(e element) error {
+			size, _, err := chunkLength(e.value)
+			if err == nil && size > len(e.value) {
+				err = fmt.Errorf("chunk of %d bytes in a value of %d: %w", size, len(e.value), errDamaged)
 			}
 			if err == nil {
-				err = checkChunk(v[:size])
+				err = checkChunk(e.value[:size])
 			}
 			if err != nil {
 				return err
 			}
-			h, err := decodeHeader(v, parts)
+			h, err := decodeHeader(e.value, parts)
 			if err != nil {
 				return err
 			}
-			if len(k) != 8 || binary.BigEndian.Uint64(k) != h.seq || h.seq < next || h.seq-first > 1<<31 {
-				return fmt.Errorf("chunk %d under key %x: %w", h.seq, k, errDamaged)
+			if len(e.key) != 8 || binary.BigEndian.Uint64(e.key) != h.seq || h.seq < next || h.seq-first > 1<<31 || e.off > math.MaxUint32 {
+				return fmt.Errorf("chunk %d under key %x: %w", h.seq, e.key, errDamaged)
 			}
 			parts, next = h.parts, h.seq+1
-			b.add(&h, uint32(offsetIn(db, v)))
+			b.add(&h, uint32(e.off))
 			n++
 			return nil
 		})
-		if err == nil && n != group.Sequence() {
-			err = fmt.Errorf("commit %x has %d of %d chunks: %w", name, n, group.Sequence(), errDamaged)
+		if err == nil && n != group.sequence {
+			err = fmt.Errorf("commit %x has %d of %d chunks: %w", commit.key, n, group.sequence, errDamaged)
 		}
 		return err
 	})
+	if err == nil && commits != p.txid-1 {
+		err = fmt.Errorf("%d of %d commits are there: %w", commits, p.txid-1, errDamaged)
+	}
 	return &b.contents, err
 }
 
 // salvage scans the file for whole chunks, whatever bbolt makes of it. Of what it finds it keeps
 // the chunks with the salt that most bytes have: the segment's own. Others are bytes that an agent
 // sent to look like a chunk, laid bare because the chunk around them is broken.
-func salvage(path string, first uint64) (*contents, error) {
+func salvage(path string, first uint64) (*contents, []header, error) {
 	f, err := os.Open(path) //nolint:gosec // in the directory that the operator named
 	if err != nil {
-		return nil, fmt.Errorf("salvage: %w", err)
+		return nil, nil, fmt.Errorf("salvage: %w", err)
 	}
 	defer func() { _ = f.Close() }() // only read from
 	type find struct {
 		off  int64
 		size int
 	}
-	finds, weight := map[uint64][]find{}, map[uint64]int{}
-	err = scan(f, func(off int64, value []byte) {
+	finds, weight, damaged := map[uint64][]find{}, map[uint64]int{}, map[uint64]header{}
+	err = scan(f, func(off int64, value []byte, whole bool) {
 		h, err := decodeHeader(value, nil)
-		if err != nil || h.seq < first || h.seq-first > 1<<31 || off > math.MaxUint32 {
-			return
+		switch {
+		case err != nil || h.seq < first || h.seq-first > 1<<31 || off > math.MaxUint32:
+		case !whole:
+			damaged[h.seq] = h
+		default:
+			finds[h.salt] = append(finds[h.salt], find{off, h.size})
+			weight[h.salt] += h.size
 		}
-		finds[h.salt] = append(finds[h.salt], find{off, h.size})
-		weight[h.salt] += h.size
 	})
 	if err != nil {
-		return nil, fmt.Errorf("salvage %s: %w", path, err)
+		return nil, nil, fmt.Errorf("salvage %s: %w", path, err)
 	}
 	var salt uint64
 	for s, n := range weight {
@@ -148,11 +175,11 @@ func salvage(path string, first uint64) (*contents, error) {
 	var buf []byte
 	for _, p := range finds[salt] {
 		if buf, err = readChunk(f, &entry{off: uint32(p.off), size: uint32(p.size)}, buf); err != nil {
-			return nil, fmt.Errorf("salvage: %w", err)
+			return nil, nil, fmt.Errorf("salvage: %w", err)
 		}
 		h, err := decodeHeader(buf, nil)
 		if err != nil {
-			return nil, fmt.Errorf("salvage: %w", err)
+			return nil, nil, fmt.Errorf("salvage: %w", err)
 		}
 		if _, ok := bySeq[h.seq]; !ok {
 			bySeq[h.seq], where[h.seq] = h, p.off
@@ -163,24 +190,35 @@ func salvage(path string, first uint64) (*contents, error) {
 		h := bySeq[seq]
 		b.add(&h, uint32(where[seq]))
 	}
-	return &b.contents, nil
+	var lost []header
+	for _, seq := range slices.Sorted(maps.Keys(damaged)) {
+		if _, ok := bySeq[seq]; !ok && (damaged[seq].salt == salt || len(finds) == 0) {
+			lost = append(lost, damaged[seq])
+		}
+	}
+	return &b.contents, lost, nil
 }
 
-// scan calls found for every whole chunk in f, in order of place. value is reused afterwards.
-func scan(f *os.File, found func(off int64, value []byte)) error {
+// scan calls found for every chunk in f, in order of place, and for what begins like one but is not
+// whole. value is reused afterwards. What the disk refuses to read counts as zeros.
+func scan(f *os.File, found func(off int64, value []byte, whole bool)) error {
 	st, err := f.Stat()
 	if err != nil {
 		return err
 	}
 	const window = 1 << 20
+	work := 256 * max(st.Size(), window) // what an agent sent may look like beginnings, each of all that follows
 	buf := make([]byte, window)
 	var value []byte
 	for at := int64(0); ; {
 		n, err := f.ReadAt(buf, at)
-		if err != nil && !errors.Is(err, io.EOF) {
-			return err
+		end := errors.Is(err, io.EOF)
+		if err != nil && !end {
+			n = int(min(window, st.Size()-at))
+			if err := readAround(f, buf[:n], at); err != nil {
+				return err
+			}
 		}
-		end := err != nil
 		b := buf[:n]
 		next := at + int64(n) - (chunkFixed - 1) // a beginning may lie across two windows
 		for {
@@ -191,19 +229,16 @@ func scan(f *os.File, found func(off int64, value []byte)) error {
 			off := at + int64(n-len(b)+i)
 			b = b[i+1:]
 			size, _, lerr := chunkLength(buf[off-at : off-at+chunkFixed])
-			if lerr != nil {
+			if lerr != nil || off+int64(size) > st.Size() || off > math.MaxUint32 || work < 0 {
 				continue
 			}
-			if off+int64(size) > st.Size() || off > math.MaxUint32 {
-				continue
-			}
+			work -= int64(size)
 			value, err = readChunk(f, &entry{off: uint32(off), size: uint32(size)}, value)
-			if errors.Is(err, errDamaged) {
+			if err != nil {
+				found(off, value, false)
 				continue
-			} else if err != nil {
-				return err
 			}
-			found(off, value)
+			found(off, value, true)
 			if skip := off + int64(size); skip < at+int64(n) {
 				b = buf[skip-at : n]
 			} else {

@@ -4,11 +4,11 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"io"
 	"math"
 	"os"
 	"runtime/debug"
+	"syscall"
 	"time"
 	"unsafe"
 
@@ -90,6 +90,9 @@ func (w *writer) append(items []item, where []uint32) error {
 	return guard(func() error {
 		var name [8]byte
 		binary.BigEndian.PutUint64(name[:], items[0].seq)
+		if err := w.sound(name[:]); err != nil {
+			return err
+		}
 		err := w.db.Update(func(tx *bbolt.Tx) error {
 			b, err := tx.CreateBucket(name[:])
 			if err != nil {
@@ -130,6 +133,23 @@ func (w *writer) append(items []item, where []uint32) error {
 	})
 }
 
+// sound returns nil where bbolt can add a bucket of that name, which is behind all others, and the file
+// is still in its directory: what is written to a removed one is gone with the process.
+func (w *writer) sound(name []byte) error {
+	st, err := w.file.Stat()
+	if err != nil {
+		return err
+	}
+	if sys, ok := st.Sys().(*syscall.Stat_t); ok && sys.Nlink == 0 {
+		return errors.New("somebody removed the file")
+	}
+	p := &pages{f: w.file}
+	if err := p.readMeta(); err != nil {
+		return err
+	}
+	return p.top().edge(name)
+}
+
 // offsetIn returns where v, a value in bbolt's map of the file, lies in the file.
 func offsetIn(db *bbolt.DB, v []byte) uint64 {
 	at := uintptr(unsafe.Pointer(unsafe.SliceData(v))) //nolint:gosec // an address to subtract from, not to follow
@@ -147,6 +167,9 @@ func letGo(v []byte, off uint64) {
 // seal stores the index and closes the file. The file is closed after an error, too.
 func (w *writer) seal(index []byte) error {
 	err := guard(func() error {
+		if err := w.sound([]byte(indexName)); err != nil {
+			return err
+		}
 		return w.db.Update(func(tx *bbolt.Tx) error {
 			b, err := tx.CreateBucket([]byte(indexName))
 			if err != nil {
@@ -174,7 +197,8 @@ func diskUse(f *os.File) int64 {
 }
 
 // guard runs f, which uses bbolt, and returns its panics as errors: bbolt panics on pages that make
-// no sense, and memory that maps a damaged or cut file faults.
+// no sense, and memory that maps a damaged or cut file faults. What it can't return, such as an endless
+// recursion on a page that is its own ancestor, is looked for before: see pages.
 func guard(f func() error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
@@ -183,65 +207,6 @@ func guard(f func() error) (err error) {
 		}
 	}()
 	return f()
-}
-
-// openSegment opens the closed segment at path for reading. It looks first whether the file is as
-// long as bbolt's newest meta page says: a fault in the map of a cut file comes too late for an error.
-func openSegment(path string) (db *bbolt.DB, err error) {
-	f, err := os.Open(path) //nolint:gosec // in the directory that the operator named
-	if err != nil {
-		return nil, fmt.Errorf("open segment: %w", err)
-	}
-	err = checkLength(f)
-	_ = f.Close() // only read from
-	if err != nil {
-		return nil, fmt.Errorf("open segment %s: %w", path, err)
-	}
-	err = guard(func() (err error) {
-		db, err = bbolt.Open(path, 0, &bbolt.Options{ReadOnly: true, Timeout: time.Second, PageSize: pageSize, NoStatistics: true})
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("open segment %s: %w", path, err)
-	}
-	return db, nil
-}
-
-// checkLength compares the length of f with the pages that bbolt's meta pages say it has.
-func checkLength(f *os.File) error {
-	st, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	const (
-		magic  = 0xED0CDAED
-		metaAt = 16      // after the page's header
-		pgidAt = 16 + 24 // after magic, version, page size, flags; root; freelist
-		sumAt  = pgidAt + 16
-	)
-	var newest, pages uint64
-	for page := range int64(2) {
-		var b [metaAt + sumAt + 8]byte
-		if _, err := f.ReadAt(b[:], page*pageSize); err != nil {
-			if errors.Is(err, io.EOF) {
-				continue
-			}
-			return err
-		}
-		m := b[metaAt:]
-		txid, sum := binary.LittleEndian.Uint64(m[pgidAt+8:]), fnv.New64a()
-		_, _ = sum.Write(m[:sumAt]) // never fails
-		if binary.LittleEndian.Uint32(m) == magic && sum.Sum64() == binary.LittleEndian.Uint64(m[sumAt:]) && txid >= newest {
-			newest, pages = txid, binary.LittleEndian.Uint64(m[pgidAt:])
-		}
-	}
-	if pages == 0 {
-		return fmt.Errorf("no meta page: %w", errDamaged)
-	}
-	if need := int64(min(pages, math.MaxInt64/pageSize) * pageSize); st.Size() < need {
-		return fmt.Errorf("file has %d of %d bytes: %w", st.Size(), need, errDamaged)
-	}
-	return nil
 }
 
 // readChunk reads the chunk that e names from f into buf and checks it.

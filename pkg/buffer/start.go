@@ -87,7 +87,10 @@ func (s *Store) recoverSegment(path string, first uint64, state *snapshot, last 
 	}
 	if hurt != nil {
 		s.counts.setAside++
-		c = s.rescue(path, c, hurt)
+		s.counts.lostEvents += hurt.lostEvents()
+		if c = s.rescue(path, c, hurt); !errors.Is(hurt.cause, errDamaged) {
+			seg.unread = true
+		}
 	}
 	for conn, t := range c.turns {
 		switch l := last[conn]; {
@@ -109,7 +112,11 @@ func (s *Store) recoverSegment(path string, first uint64, state *snapshot, last 
 // rescue sets a damaged segment aside and puts one with its whole chunks in its place. Where that
 // fails, on a full disk perhaps, the damaged file stays and is read as far as it can be.
 func (s *Store) rescue(path string, c *contents, hurt *salvaged) *contents {
-	log := s.log.Error().Err(hurt.cause).Str("segment", path).Int("chunks", hurt.chunks).Int64("bytes", hurt.bytes)
+	log := hurt.log(s.log.Error().Str("segment", path))
+	if !errors.Is(hurt.cause, errDamaged) {
+		log.Msg("segment can't be read in full: the chunks that can be read are handed out, the file stays for the next start")
+		return c
+	}
 	src, err := os.Open(path)
 	if err == nil {
 		defer func() { _ = src.Close() }() // only read from

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"os"
 	"path/filepath"
 	"time"
@@ -59,61 +60,58 @@ type snapshot struct {
 // another error: it is damaged.
 func loadState(dir string) (*snapshot, error) {
 	path := filepath.Join(dir, stateFile)
-	db, err := openSegment(path)
+	p, err := openPages(path)
 	if err != nil {
 		return nil, err
 	}
+	defer p.close()
 	s := &snapshot{done: map[doneKey][]byte{}}
-	err = guard(func() error {
-		return db.View(func(tx *bbolt.Tx) error { return s.read(tx) })
-	})
-	if cerr := guard(db.Close); err == nil {
-		err = cerr
-	}
-	if err != nil {
+	if err := s.read(p); err != nil {
 		return nil, fmt.Errorf("read %s: %w", path, err)
 	}
 	return s, nil
 }
 
-func (s *snapshot) read(tx *bbolt.Tx) error {
-	meta := tx.Bucket([]byte(metaBucket))
-	if meta == nil {
-		return fmt.Errorf("no bucket %q: %w", metaBucket, errDamaged)
+func (s *snapshot) read(p *pages) error {
+	meta, err := p.bucket(metaBucket)
+	if err != nil || meta == nil {
+		return errors.Join(err, fmt.Errorf("no bucket %q: %w", metaBucket, errDamaged))
 	}
-	format, err := checked(meta.Get([]byte(formatKey)))
-	if err != nil || len(format) != 4 {
-		return errors.Join(err, fmt.Errorf("no format version: %w", errDamaged))
+	values := map[string][]byte{}
+	if err := meta.each(func(e element) error {
+		v, err := checked(e.value, e.key...)
+		values[string(e.key)] = v
+		return err
+	}); err != nil {
+		return err
+	}
+	format, queue, next := values[formatKey], values[queueKey], values[nextKey]
+	if len(format) != 4 {
+		return fmt.Errorf("no format version: %w", errDamaged)
 	}
 	if v := binary.BigEndian.Uint32(format); v != formatVersion {
 		return fmt.Errorf("format version %d, this program knows %d; use the program that wrote it, or an empty directory: %w", v, formatVersion, errFormat)
 	}
-	queue, err := checked(meta.Get([]byte(queueKey)))
-	next, nerr := checked(meta.Get([]byte(nextKey)))
-	if err = errors.Join(err, nerr); err != nil || len(queue) != len(s.queue) || len(next) != 8 {
-		return errors.Join(err, fmt.Errorf("no queue id: %w", errDamaged))
+	if len(queue) != len(s.queue) || len(next) != 8 {
+		return fmt.Errorf("no queue id: %w", errDamaged)
 	}
 	copy(s.queue[:], queue)
 	s.next = binary.BigEndian.Uint64(next)
-	if v := meta.Get([]byte(idsKey)); v != nil {
-		ids, err := checked(v)
-		if err != nil {
-			return err
-		}
+	if ids, ok := values[idsKey]; ok {
 		if s.ids, err = decodeIDs(ids); err != nil {
 			return err
 		}
 	}
-	done := tx.Bucket([]byte(doneBucket))
-	if done == nil {
-		return fmt.Errorf("no bucket %q: %w", doneBucket, errDamaged)
+	done, err := p.bucket(doneBucket)
+	if err != nil || done == nil {
+		return errors.Join(err, fmt.Errorf("no bucket %q: %w", doneBucket, errDamaged))
 	}
-	return done.ForEach(func(k, v []byte) error {
-		bits, err := checked(v)
-		if err != nil || len(k) < 8 {
-			return errors.Join(err, fmt.Errorf("key %x: %w", k, errDamaged))
+	return done.each(func(e element) error {
+		bits, err := checked(e.value, e.key...)
+		if err != nil || len(e.key) < 8 {
+			return errors.Join(err, fmt.Errorf("key %x: %w", e.key, errDamaged))
 		}
-		s.done[doneKey{binary.BigEndian.Uint64(k), string(k[8:])}] = bytes.Clone(bits)
+		s.done[doneKey{binary.BigEndian.Uint64(e.key), string(e.key[8:])}] = bytes.Clone(bits)
 		return nil
 	})
 }
@@ -140,7 +138,7 @@ func (s *snapshot) write(tx *bbolt.Tx) error {
 		puts = append(puts, put{idsKey, encodeIDs(s.ids)})
 	}
 	for _, p := range puts {
-		if err := meta.Put([]byte(p.k), withSum(p.v)); err != nil {
+		if err := meta.Put([]byte(p.k), withSum(p.v, []byte(p.k)...)); err != nil {
 			return err
 		}
 	}
@@ -148,7 +146,7 @@ func (s *snapshot) write(tx *bbolt.Tx) error {
 		if bits == nil {
 			err = done.Delete(k.bytes())
 		} else {
-			err = done.Put(k.bytes(), withSum(bits))
+			err = done.Put(k.bytes(), withSum(bits, k.bytes()...))
 		}
 		if err != nil {
 			return err
@@ -167,12 +165,25 @@ type stateDB struct {
 // save writes the changes. After an error the file is as it was before, and the next save must be a
 // whole one: see renew.
 func (s *stateDB) save(changes *snapshot) error {
-	err := guard(func() error { return s.db.Update(changes.write) })
+	err := s.sound()
+	if err == nil {
+		err = guard(func() error { return s.db.Update(changes.write) })
+	}
 	if err != nil {
 		err = fmt.Errorf("write %s: %w", filepath.Join(s.dir, stateFile), err)
 		return errors.Join(err, s.close())
 	}
 	return nil
+}
+
+// sound returns nil where bbolt can work with the open file.
+func (s *stateDB) sound() error {
+	p, err := openPages(filepath.Join(s.dir, stateFile))
+	if err != nil {
+		return err
+	}
+	defer p.close()
+	return p.intact()
 }
 
 // renew replaces state.db by a file that holds what all says.
@@ -228,16 +239,21 @@ func (s *stateDB) close() error {
 	return nil
 }
 
-func withSum(b []byte) []byte {
-	return binary.LittleEndian.AppendUint32(bytes.Clone(b), checksum(b))
+// withSum returns b with its checksum, which is of the key that it lies under, too.
+func withSum(b []byte, key ...byte) []byte {
+	return binary.LittleEndian.AppendUint32(bytes.Clone(b), sumUnder(key, b))
 }
 
-func checked(b []byte) ([]byte, error) {
+func checked(b []byte, key ...byte) ([]byte, error) {
 	n := len(b) - 4
-	if n < 0 || checksum(b[:n]) != binary.LittleEndian.Uint32(b[n:]) {
+	if n < 0 || sumUnder(key, b[:n]) != binary.LittleEndian.Uint32(b[n:]) {
 		return nil, fmt.Errorf("wrong checksum: %w", errDamaged)
 	}
 	return b[:n], nil
+}
+
+func sumUnder(key, b []byte) uint32 {
+	return crc32.Update(checksum(key), crc32.MakeTable(crc32.Castagnoli), b)
 }
 
 func encodeIDs(ids []savedID) []byte {

@@ -100,15 +100,13 @@ func Open(cfg Config, o Options) (_ *Store, err error) {
 	if s.packer, err = newPacker(cfg.Compression); err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(s.dir, 0o750); err != nil {
-		return nil, fmt.Errorf("make queue directory: %w", err)
-	}
-	if err := syncDir(filepath.Dir(filepath.Clean(s.dir))); err != nil {
-		return nil, err
+	if err := makeDir(s.dir); err != nil {
+		s.packer.close()
+		return nil, advise(fmt.Errorf("make queue directory: %w", err))
 	}
 	if s.lock, err = lockDir(s.dir); err != nil {
 		s.packer.close()
-		return nil, err
+		return nil, advise(err)
 	}
 	defer func() {
 		if err != nil {
@@ -117,7 +115,7 @@ func Open(cfg Config, o Options) (_ *Store, err error) {
 		}
 	}()
 	if s.dead, err = openDeadLetters(filepath.Join(s.dir, "dead"), cfg.DeadLetters, s.log, s.now); err != nil {
-		return nil, err
+		return nil, advise(err)
 	}
 	s.keep, s.commit = newKeeper(s), newCommitter(s)
 	if err := s.recover(); err != nil {

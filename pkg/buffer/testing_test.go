@@ -3,6 +3,7 @@ package buffer
 import (
 	"context"
 	"encoding/binary"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
@@ -115,6 +116,15 @@ func put(tb testing.TB, s *Store, m message1) {
 // take returns the next chunk that waits, or nil where none does.
 func take(tb testing.TB, s *Store, output string) *event.Chunk {
 	tb.Helper()
+	c, err := next(s, output)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return c
+}
+
+// next is take without a test.
+func next(s *Store, output string) (*event.Chunk, error) {
 	src := s.Source(output).(*source)
 	ready := func() bool {
 		s.mu.Lock()
@@ -145,9 +155,9 @@ func take(tb testing.TB, s *Store, output string) *event.Chunk {
 			continue
 		}
 		if err != nil && ready() {
-			tb.Fatalf("output %s has chunks, but Next says: %v", output, err)
+			return nil, fmt.Errorf("output %s has chunks, but Next says: %w", output, err)
 		}
-		return c
+		return c, nil
 	}
 }
 

@@ -148,6 +148,8 @@ func queueFamilies() []family {
 		whole("aggregator_queue_disk_bytes", "Bytes that the queue takes on disk.", func(s *Snapshot) float64 { return float64(s.Queue.DiskBytes) }),
 		whole("aggregator_queue_max_bytes", "Bytes that the queue may take on disk.", func(s *Snapshot) float64 { return float64(s.Queue.MaxBytes) }),
 		whole("aggregator_queue_free_disk_bytes", "Bytes free on the queue's disk.", func(s *Snapshot) float64 { return float64(s.Queue.FreeDiskBytes) }),
+		whole("aggregator_queue_min_free_disk_bytes", "With fewer bytes free the disk counts as full.", func(s *Snapshot) float64 { return float64(s.Queue.MinFreeDiskBytes) }),
+		total("aggregator_queue_damaged_events_total", "Events lost in damaged chunks, as far as known.", func(s *Snapshot) uint64 { return s.Queue.DamagedEvents }),
 		whole("aggregator_queue_full", "1 while nothing can be stored and so nothing is acked.", func(s *Snapshot) float64 { return flag(s.Queue.Full) }),
 		whole("aggregator_queue_pending_chunks", "Chunks that an output still wants.", func(s *Snapshot) float64 { return float64(s.Queue.PendingChunks) }),
 		whole("aggregator_queue_pending_events", "Events that an output still wants.", func(s *Snapshot) float64 { return float64(s.Queue.PendingEvents) }),
@@ -228,6 +230,8 @@ func outputFamilies() []family {
 		total("aggregator_dead_letters_evicted_events_total", "Events in dead letters deleted by max_size or max_age.", func(s *Snapshot) uint64 { return s.DeadLetters.EvictedEvents }),
 		total("aggregator_dead_letters_retried_total", "Events in dead letters put back into the queue.", func(s *Snapshot) uint64 { return s.DeadLetters.RetriedEvents }),
 		total("aggregator_dead_letters_purged_total", "Events in dead letters that somebody deleted.", func(s *Snapshot) uint64 { return s.DeadLetters.PurgedEvents }),
+		total("aggregator_dead_letters_damaged_events_total", "Events lost in damaged files of dead letters, as far as known.", func(s *Snapshot) uint64 { return s.DeadLetters.DamagedEvents }),
+		whole("aggregator_dead_letters_set_aside_files", "Damaged files of dead letters that were set aside.", func(s *Snapshot) float64 { return float64(s.DeadLetters.SetAsideFiles) }),
 		{name: "aggregator_dead_letters_events", help: "Events in the dead letters kept, by output (empty: refused before any), cluster and reason.", labels: []string{label, "cluster", "reason"}, gauge: func(s *Snapshot, add func(float64, ...string)) {
 			for _, d := range s.DeadLetters.By {
 				add(float64(d.Events), d.Output, d.Cluster, d.Reason)

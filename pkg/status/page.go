@@ -43,9 +43,10 @@ Configuration {{with .Config.Source}}{{.}}{{else}}of defaults{{end}} {{.Config.H
 {{end}}</table></div>{{end}}
 <h2>Queue</h2><p>{{.Queue.PendingEvents}} events in {{.Queue.PendingChunks}} chunks wait, {{size .Queue.DiskBytes}} of {{size .Queue.MaxBytes}} on disk, {{size .Queue.FreeDiskBytes}} free.
 {{if .Queue.Full}}<strong class="bad">Full: {{.Queue.FullReason}}</strong>{{end}}
-{{with .Queue.SetAsideSegments}}<strong class="bad">{{.}} damaged files or chunks were set aside.</strong>{{end}}</p>
+{{with .Queue.SetAsideSegments}}<strong class="bad">{{.}} damaged files or chunks were set aside; at least {{$.Queue.DamagedEvents}} events in them could not be read.</strong>{{end}}</p>
 <h2>Dead letters</h2><p>{{.DeadLetters.Events}} events in {{.DeadLetters.Count}} dead letters, {{size .DeadLetters.Bytes}} on disk; since the start {{.DeadLetters.RetriedEvents}}
-events were sent again, {{.DeadLetters.PurgedEvents}} purged, {{.DeadLetters.EvictedEvents}} pushed out by the limits. The command <code>aggregator dead</code> shows them and sends them again.</p>
+events were sent again, {{.DeadLetters.PurgedEvents}} purged, {{.DeadLetters.EvictedEvents}} pushed out by the limits.{{with .DeadLetters.SetAsideFiles}}
+<strong class="bad">{{.}} damaged files were set aside; at least {{$.DeadLetters.DamagedEvents}} events in them could not be read.</strong>{{end}} The command <code>aggregator dead</code> shows them and sends them again.</p>
 {{with .DeadLetters.By}}<div><table><tr><th>output<th>cluster<th>reason<th>events</tr>
 {{range .}}<tr><td>{{with .Output}}{{.}}{{else}}none{{end}}<td>{{.Cluster}}<td>{{.Reason}}<td>{{.Events}}</tr>
 {{end}}</table></div>{{end}}

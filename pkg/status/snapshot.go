@@ -141,6 +141,8 @@ type Queue struct {
 	DiskBytes        int64   `json:"disk_bytes"`
 	MaxBytes         int64   `json:"max_bytes"`
 	FreeDiskBytes    int64   `json:"free_disk_bytes"`
+	MinFreeDiskBytes int64   `json:"min_free_disk_bytes"` // with less free, the disk counts as full
+	DamagedEvents    uint64  `json:"damaged_events"`      // lost in damaged chunks, as far as known, since the start
 	Full             bool    `json:"full"`
 	FullReason       string  `json:"full_reason,omitempty"`
 	PendingChunks    int     `json:"pending_chunks"`
@@ -213,10 +215,12 @@ type OutputCluster struct {
 type DeadLetters struct {
 	Count         int               `json:"count"`
 	Events        int64             `json:"events"`
-	Bytes         int64             `json:"bytes"`          // on disk
-	EvictedEvents uint64            `json:"evicted_events"` // pushed out by max_size or max_age, since the start
-	RetriedEvents uint64            `json:"retried_events"` // put back into the queue, since the start
-	PurgedEvents  uint64            `json:"purged_events"`  // deleted by somebody, since the start
+	Bytes         int64             `json:"bytes"`           // on disk
+	EvictedEvents uint64            `json:"evicted_events"`  // pushed out by max_size or max_age, since the start
+	RetriedEvents uint64            `json:"retried_events"`  // put back into the queue, since the start
+	PurgedEvents  uint64            `json:"purged_events"`   // deleted by somebody, since the start
+	DamagedEvents uint64            `json:"damaged_events"`  // lost in damaged files, as far as known, since the start
+	SetAsideFiles int               `json:"set_aside_files"` // damaged files that were kept under another name, since the start
 	By            []DeadLetterCount `json:"by"`
 }
 
