@@ -284,6 +284,9 @@ func (d *DeadLetters) forgetRetry() error {
 	if d.noted {
 		return nil
 	}
+	if err := syncDir(d.dir); err != nil { // files of letters that are gone must not come back after the note is
+		return fmt.Errorf("end the retry of dead letters: %w", err)
+	}
 	if err := os.Remove(filepath.Join(d.dir, retryFile)); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("end the retry of dead letters: %w", err)
 	}
