@@ -248,6 +248,16 @@ func TestOutages(t *testing.T) { //nolint:tparallel // rounds follow each other
 	})
 }
 
+// TestLostAcks has agents give up waiting for every second ack: what they send again at once is recognised.
+func TestLostAcks(t *testing.T) {
+	t.Parallel()
+	c := newCampaign(t, options{binary: must(t, plain), seed: seed(t), lost: 0.5})
+	c.launch()
+	c.open()
+	c.await(500)
+	c.finish(true)
+}
+
 // TestFailures has disk operations fail once, or until the program is killed.
 func TestFailures(t *testing.T) {
 	t.Parallel()
