@@ -167,7 +167,8 @@ func TestPoints(t *testing.T) { //nolint:tparallel // rounds follow each other
 func pointOptions(t *testing.T, name string, seed uint64) options {
 	t.Helper()
 	o := options{binary: must(t, points), seed: seed}
-	if name == "dead.evict.before" || name == "dead.file.ended" {
+	switch name {
+	case "dead.evict.before", "dead.file.ended", "dead.file.removed":
 		o.letters, o.evicts = "512KiB", true
 	}
 	return o
