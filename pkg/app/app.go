@@ -99,6 +99,7 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *App, err error)
 	limits := queueLimits(cfg)
 	a.queue, err = buffer.Open(cfg.Buffer, buffer.Options{
 		Log: part(o.Log, "queue"), Now: o.Now, OutputLimits: limits.Outputs, ClusterLimits: limits.Clusters, ClusterWhenFull: limits.ClusterWhenFull,
+		Lost: a.lost,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open the queue in %s: %w", cfg.Buffer.Path, err)
@@ -119,6 +120,11 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *App, err error)
 		DeadLetters: a.deadStore(), Log: part(o.Log, "status"),
 	})
 	return a, a.status.Listen()
+}
+
+// lost says whether a connection's acks are known to be lost, of whichever listener it is.
+func (a *App) lost(conn uint64) bool {
+	return slices.ContainsFunc(a.listeners, func(l *forward.Server) bool { return l.Lost(conn) })
 }
 
 func part(log zerolog.Logger, name string) zerolog.Logger {

@@ -15,6 +15,7 @@ const maxIDs = 1 << 17
 type dedupe struct {
 	window time.Duration // 0: off
 	now    func() time.Time
+	lost   func(conn uint64) bool // see Options.Lost
 
 	mu    sync.Mutex
 	ids   map[idKey]*chunkID
@@ -50,7 +51,7 @@ type chunkID struct {
 }
 
 func newDedupe(window time.Duration, now func() time.Time) *dedupe {
-	return &dedupe{window: window, now: now, ids: map[idKey]*chunkID{}, conns: map[uint64][]*chunkID{}}
+	return &dedupe{window: window, now: now, lost: func(uint64) bool { return false }, ids: map[idKey]*chunkID{}, conns: map[uint64][]*chunkID{}}
 }
 
 // enter notes the ids of b, which is about to be queued, and which of its messages repeat others.
@@ -74,7 +75,7 @@ func (d *dedupe) enter(b *batch) {
 func (d *dedupe) claim(b *batch, m *message, waiting bool) {
 	k := idKey{m.key, m.events}
 	if id := d.ids[k]; id != nil && id.conn != b.conn && (waiting || id.stored) &&
-		(id.state == idWaiting || id.state == idUnconfirmed && d.now().Before(id.until)) {
+		(id.state == idWaiting || id.state == idUnconfirmed && d.now().Before(id.until) || id.state == idAcked && d.lost(id.conn)) {
 		m.original, m.id, b.repeats = id, nil, true
 		return
 	}

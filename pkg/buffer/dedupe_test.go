@@ -33,6 +33,8 @@ func TestDuplicates(t *testing.T) {
 			t.Fatalf("%d segments are left, want the current one", n)
 		}
 	}
+	gone := map[uint64]bool{} // connections that are broken without a Settle so far
+	breaks := func(conn uint64) step { return func(*testing.T, **Store, *clock) { gone[conn] = true } }
 	restart := func(t *testing.T, s **Store, c *clock) {
 		t.Helper()
 		cfg := (*s).cfg
@@ -45,6 +47,10 @@ func TestDuplicates(t *testing.T) {
 		want  int
 	}{
 		{"another connection, the first open", []step{send(x(1)), send(x(2))}, 2},
+		{"another connection, the first broken", []step{send(x(1)), breaks(1), send(x(2))}, 1},
+		{"another connection, the first broken and settled later", []step{send(x(1)), breaks(1), send(x(2)), settle(1, false), send(x(3))}, 2},
+		{"another connection broken too", []step{send(x(1)), breaks(1), send(x(2)), breaks(2), send(x(3))}, 1},
+		{"ack received, broken", []step{send(x(1)), settle(1, true), breaks(1), send(x(2))}, 2},
 		{"ack received", []step{send(x(1)), settle(1, true), send(x(2))}, 2},
 		{"ack lost", []step{send(x(1)), settle(1, false), send(x(2))}, 1},
 		{"ack lost twice", []step{send(x(1)), settle(1, false), send(x(2)), settle(2, false), send(x(3))}, 1},
@@ -68,8 +74,9 @@ func TestDuplicates(t *testing.T) {
 	for _, tc := range tests {
 		t.Run(tc.name, func(t *testing.T) {
 			delivered = 0
+			clear(gone)
 			clock := newClock()
-			s := mustOpen(t, testConfig(t.TempDir()), Options{Now: clock.now})
+			s := mustOpen(t, testConfig(t.TempDir()), Options{Now: clock.now, Lost: func(conn uint64) bool { return gone[conn] }})
 			for _, step := range tc.steps {
 				step(t, &s, clock)
 			}

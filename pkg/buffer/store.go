@@ -25,6 +25,10 @@ type Options struct {
 	OutputLimits, ClusterLimits map[string]int64
 	ClusterWhenFull             map[string]string
 
+	// Lost says whether the acks of what the connection has committed last can't have reached its agent, where Settle
+	// has not said so yet. It must not call the queue. nil: nothing is known before Settle.
+	Lost func(conn uint64) bool
+
 	// fail, in tests, makes the named disk operation return an error.
 	fail func(op string) error
 }
@@ -97,6 +101,9 @@ func Open(cfg Config, o Options) (_ *Store, err error) {
 	_, _ = rand.Read(random[:]) // never fails
 	s.limitsOf = cfg.Limits(o.OutputLimits, o.ClusterLimits, o.ClusterWhenFull)
 	s.connEpoch, s.salt = binary.LittleEndian.Uint64(random[:]), binary.LittleEndian.Uint64(random[8:])
+	if o.Lost != nil {
+		s.dedupe.lost = func(conn uint64) bool { return o.Lost(conn - s.connEpoch) }
+	}
 	if s.packer, err = newPacker(cfg.Compression); err != nil {
 		return nil, err
 	}

@@ -121,6 +121,9 @@ func (f *filler) shrink() {
 func (f *filler) chunk(c *event.Chunk) {
 	h := &held{loop: f.Loop, chunk: c, refs: 1, filtered: f.rules != nil && !f.rules.Plain(c.Cluster, c.Tag)}
 	f.h = h
+	if f.whole && f.cuts(c) {
+		f.flush()
+	}
 	walk := f.walk
 	if h.filtered {
 		walk = f.sift
@@ -137,6 +140,12 @@ func (f *filler) chunk(c *event.Chunk) {
 	default:
 		h.settle(1, nil)
 	}
+}
+
+// cuts says whether the current batch may have room for a part of c only, which then would end where other chunks have it end.
+func (f *filler) cuts(c *event.Chunk) bool {
+	return f.b != nil && len(f.b.events) > 0 &&
+		(f.b.bytes+len(c.Entries)+c.Events*entryOverhead > int(f.set.Batch.MaxBytes) || len(f.b.events)+c.Events > f.set.Batch.MaxEvents)
 }
 
 // walk puts the events of it, which are h's, into batches as they are. It returns how many there

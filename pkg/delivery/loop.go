@@ -52,6 +52,7 @@ type Loop struct {
 	output  outputs.Output
 	dead    DeadLetters
 	set     outputs.Common
+	whole   bool // see outputs.WholeChunker
 	grace   time.Duration
 	rules   *filter.Rules
 	log     zerolog.Logger
@@ -80,6 +81,9 @@ func New(o Options) *Loop {
 		log: o.Log.With().Str("output", o.Name).Logger(), pace: pacer{rate: int64(set.RateLimit)},
 		gate: newGate(set.Workers), yard: newYard(o.Source, &set),
 		latency: new(metric.Histogram), stats: newCounters(),
+	}
+	if w, ok := o.Output.(outputs.WholeChunker); ok {
+		l.whole = w.WholeChunks()
 	}
 	if o.Previous != nil {
 		l.latency, l.stats = o.Previous.latency, o.Previous.stats

@@ -147,6 +147,36 @@ func TestBatchesAreCutExactly(t *testing.T) {
 	}
 }
 
+// wholeOutput wants chunks whole.
+type wholeOutput struct{ *outputtest.Output }
+
+func (wholeOutput) WholeChunks() bool { return true }
+
+// Chunks that fit in a batch are not cut for an output that wants them whole; others begin one.
+func TestWholeChunks(t *testing.T) {
+	for _, tc := range []struct {
+		set  outputs.BatchConfig
+		want [][]int
+	}{
+		{outputs.BatchConfig{MaxWait: time.Second}, [][]int{numbers(0, 10)}},
+		{outputs.BatchConfig{MaxEvents: 9, MaxWait: time.Second}, [][]int{numbers(0, 3), numbers(3, 10)}},
+		{outputs.BatchConfig{MaxEvents: 5, MaxWait: time.Second}, [][]int{numbers(0, 3), numbers(3, 8), numbers(8, 10)}},
+		{outputs.BatchConfig{MaxBytes: 3000, MaxWait: time.Second}, [][]int{numbers(0, 3), numbers(3, 10)}},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			r := &rig{source: outputtest.NewSource(outputtest.Chunk(1, "a", "t", 3, 0, 300), outputtest.Chunk(2, "b", "t", 7, 3, 300)), output: &outputtest.Output{}, graves: &graves{}}
+			r.startWith(t, wholeOutput{r.output}, outputs.Common{Workers: 1, Batch: tc.set})
+			time.Sleep(2 * time.Second)
+			synctest.Wait()
+			if got := r.output.Sends(); !reflect.DeepEqual(got, tc.want) {
+				t.Errorf("%+v: sent %v, want %v", tc.set, got, tc.want)
+			}
+			r.stop()
+			r.checkLedger(t, 10)
+		})
+	}
+}
+
 func TestMaxWaitCountsFromTheFirstEvent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		begin := time.Now()

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/seed-afc6a195/aggregator/internal/failpoint"
@@ -89,6 +90,8 @@ type conn struct {
 	parting  bool // it has told the client that it ends; see part
 	partedAt time.Time
 
+	ackState atomic.Int32 // an ackState, for Lost
+
 	admitted func() // lets it out of its cluster
 	counted  bool   // among its cluster's connections
 	ofSource bool   // likewise, among its source's
@@ -125,6 +128,17 @@ func (c *conn) serve(ctx context.Context) error {
 		}
 	}
 }
+
+// ackState is what others may know of the acks that a connection's client has not confirmed.
+type ackState int32
+
+const (
+	acksSettled   ackState = iota // there are none, or the connection ends as the server wants it to
+	acksUnwritten                 // they are not written yet
+	acksWritten
+)
+
+func (c *conn) setAckState(s ackState) { c.ackState.Store(int32(s)) }
 
 // parse takes the whole messages of the buffer into the batch. more: the batch has to be stored before the next.
 func (c *conn) parse(ctx context.Context) (more bool, err error) {
@@ -166,6 +180,7 @@ func (c *conn) store(ctx context.Context) error {
 	}
 	if len(c.acks) > 0 {
 		c.unacked, c.moved = true, false
+		c.setAckState(acksUnwritten)
 	}
 	if err := c.batch.Commit(ctx); err != nil {
 		c.batch.Reset()
@@ -208,6 +223,7 @@ func (c *conn) sendAcks() error {
 		out, first = out[:0], i+1
 	}
 	c.acks = c.acks[:0]
+	c.setAckState(acksWritten)
 	failpoint.Pass("ack.sent")
 	return nil
 }

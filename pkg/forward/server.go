@@ -57,7 +57,7 @@ type Server struct {
 	firstID    uint64         // of connections, random: ids are told apart over several servers and restarts
 
 	mu       sync.Mutex
-	conns    map[*conn]struct{}
+	conns    map[uint64]*conn   // by id
 	sources  map[netip.Addr]int // connections, where their number is limited
 	draining time.Time          // when the last connection shall begin to end; zero: it serves
 	running  sync.WaitGroup
@@ -69,7 +69,7 @@ type Server struct {
 
 func newServer(ctx context.Context, opts Options) *Server {
 	s := &Server{
-		opts: opts, codecs: newCodecs(), conns: map[*conn]struct{}{}, sources: map[netip.Addr]int{}, served: make(chan struct{}), firstID: rand.Uint64(),
+		opts: opts, codecs: newCodecs(), conns: map[uint64]*conn{}, sources: map[netip.Addr]int{}, served: make(chan struct{}), firstID: rand.Uint64(),
 		logs:     logLimit{seen: map[[2]string]*logged{}},
 		counters: counters{refused: map[string]uint64{}, clusters: map[string]*ClusterStats{}},
 	}
@@ -215,7 +215,7 @@ func (s *Server) drain(spread time.Duration) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.draining = time.Now()
-	for c := range s.conns {
+	for _, c := range s.conns {
 		c.leave(s.draining.Add(rand.N(max(spread, 1))))
 	}
 	return s.serving
@@ -234,7 +234,7 @@ func (s *Server) cut() {
 	s.closeListeners()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for c := range s.conns {
+	for _, c := range s.conns {
 		_ = c.raw.Close()
 	}
 }
@@ -292,7 +292,7 @@ func (s *Server) enter(c *conn) bool {
 	if s.limits().MaxConnections > 0 && len(s.conns) >= s.limits().MaxConnections {
 		return false
 	}
-	s.conns[c] = struct{}{}
+	s.conns[c.id] = c
 	switch age := s.limits().MaxConnectionAge; {
 	case !s.draining.IsZero():
 		c.leaveAt = s.draining
@@ -309,7 +309,17 @@ func (s *Server) enter(c *conn) bool {
 func (s *Server) exit(c *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.conns, c)
+	delete(s.conns, c.id)
+}
+
+// Lost says whether the acks of what the connection has committed last can't have reached its client, which has closed
+// it or is gone, though Settle has not been called yet: the connection's own goroutine may notice later than what the
+// client sends again over another connection arrives. Safe for concurrent use, also within calls of the Sink.
+func (s *Server) Lost(conn uint64) bool {
+	s.mu.Lock()
+	c := s.conns[conn]
+	s.mu.Unlock()
+	return c != nil && acksLost(c.raw, ackState(c.ackState.Load()))
 }
 
 // report counts and logs why a connection ended, where that is worth it.

@@ -49,3 +49,22 @@ func acksArrived(nc net.Conn) bool {
 	}
 	return false
 }
+
+// acksLost says whether the peer can't have acks of that state, because it has closed the connection in whichever way.
+func acksLost(nc net.Conn, acks ackState) bool {
+	tcp, ok := nc.(*net.TCPConn)
+	if !ok || acks == acksSettled {
+		return false
+	}
+	raw, err := tcp.SyscallConn()
+	if err != nil {
+		return false
+	}
+	var info *unix.TCPInfo
+	var infoErr error
+	err = raw.Control(func(fd uintptr) { info, infoErr = unix.GetsockoptTCPInfo(int(fd), syscall.IPPROTO_TCP, unix.TCP_INFO) })
+	if err != nil || infoErr != nil {
+		return false
+	}
+	return info.State == tcpClose || info.State == tcpCloseWait && (acks == acksUnwritten || info.Unacked > 0)
+}

@@ -35,6 +35,13 @@ type Preparer interface {
 	Prepare(ctx context.Context) error
 }
 
+// WholeChunker is an Output that names what it sends by the events in it, so that the other side knows a repetition by its name.
+// After a crash a chunk is sent again from its beginning: it must be cut as it was before.
+type WholeChunker interface {
+	// WholeChunks says that no batch is to hold a part of a chunk, unless a batch can't hold all of it.
+	WholeChunks() bool
+}
+
 // Connector is an Output that can tell whether its destination would take events.
 type Connector interface {
 	// Connect reaches the destination without delivering anything: names, TCP, TLS, credentials,

@@ -21,10 +21,11 @@ import (
 type options struct {
 	binary  string
 	seed    uint64
-	letters string // dead_letters.max_size; "": enough for all
-	evicts  bool   // poison may be pushed out
-	only    string // the tag whose events go to all outputs, while others go to files alone; "": all go everywhere
-	key     string // clusters' keys begin with it: ports are used again, and no agent shall send to another campaign's server
+	letters string  // dead_letters.max_size; "": enough for all
+	evicts  bool    // poison may be pushed out
+	only    string  // the tag whose events go to all outputs, while others go to files alone; "": all go everywhere
+	lost    float64 // share of acks that no agent waits for, beside its own
+	key     string  // clusters' keys begin with it: ports are used again, and no agent shall send to another campaign's server
 }
 
 // agent is one of a campaign's, with what is to become of its events.
@@ -92,7 +93,7 @@ func newCampaign(t *testing.T, o options) *campaign {
 	ctx, cancel := context.WithCancel(t.Context())
 	c.cancel = cancel
 	for i, a := range c.agents {
-		a.Seed = o.seed + uint64(i)
+		a.Seed, a.LoseAcks = o.seed+uint64(i), a.LoseAcks+o.lost
 		a.Address = func() string { return *c.address.Load() }
 		a.OnAck = func(events int) {
 			if n := c.acks.Add(1); n == c.due.Load() {

@@ -167,7 +167,8 @@ func TestPoints(t *testing.T) { //nolint:tparallel // rounds follow each other
 func pointOptions(t *testing.T, name string, seed uint64) options {
 	t.Helper()
 	o := options{binary: must(t, points), seed: seed}
-	if name == "dead.evict.before" || name == "dead.file.ended" {
+	switch name {
+	case "dead.evict.before", "dead.file.ended", "dead.file.removed":
 		o.letters, o.evicts = "512KiB", true
 	}
 	return o
@@ -246,6 +247,16 @@ func TestOutages(t *testing.T) { //nolint:tparallel // rounds follow each other
 		}
 		c.finish(true)
 	})
+}
+
+// TestLostAcks has agents give up waiting for every second ack: what they send again at once is recognised.
+func TestLostAcks(t *testing.T) {
+	t.Parallel()
+	c := newCampaign(t, options{binary: must(t, plain), seed: seed(t), lost: 0.5})
+	c.launch()
+	c.open()
+	c.await(500)
+	c.finish(true)
 }
 
 // TestFailures has disk operations fail once, or until the program is killed.

@@ -101,6 +101,9 @@ func New(cfg Config, opts Options) (*Output, error) {
 	return o, nil
 }
 
+// WholeChunks implements outputs.WholeChunker: messages are named by their events.
+func (o *Output) WholeChunks() bool { return true }
+
 // Close closes the connections.
 func (o *Output) Close() error { return o.servers.close() }
 
