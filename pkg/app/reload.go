@@ -122,15 +122,17 @@ func (a *App) apply(cfg *config.Config) (restart []string, err error) {
 		}
 	}
 	a.ingest.setRules(routes, registry, cfg.Unrouted == "dead_letter")
-	for _, old := range a.currentOutputs() {
-		if _, stays := cfg.Outputs[old.name]; !stays {
-			a.retire(old)
+	var old []*output
+	for _, out := range a.currentOutputs() {
+		_, stays := cfg.Outputs[out.name]
+		if !stays || slices.ContainsFunc(fresh, func(f *output) bool { return f.name == out.name }) {
+			old = append(old, out)
 		}
 	}
+	if err := a.retire(old...); err != nil { // only during a stop
+		a.opts.Log.Error().Err(err).Msg("a reload is cut short, since the program stops")
+	}
 	for _, out := range fresh {
-		if old := a.output(out.name); old != nil {
-			a.retire(old)
-		}
 		a.launch(out)
 	}
 	return restart, nil

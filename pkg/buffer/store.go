@@ -24,6 +24,8 @@ type Options struct {
 	// OutputLimits, ClusterLimits and ClusterWhenFull: see Limits, which changes them later.
 	OutputLimits, ClusterLimits map[string]int64
 	ClusterWhenFull             map[string]string
+	// Interrupted is asked before each segment that Open reads; its error ends Open. nil: it is not asked.
+	Interrupted func() error
 
 	// fail, in tests, makes the named disk operation return an error.
 	fail func(op string) error
@@ -121,7 +123,7 @@ func Open(cfg Config, o Options) (_ *Store, err error) {
 	}
 	s.keep, s.commit = newKeeper(s), newCommitter(s)
 	if err := s.recover(); err != nil {
-		return nil, errors.Join(err, s.dead.Close())
+		return nil, errors.Join(err, s.keep.state.close(), s.dead.Close())
 	}
 	s.settleRetry()
 	if s.pending > 0 && !s.dead.noted {
