@@ -44,6 +44,7 @@ type Options struct {
 	Now          func() time.Time // nil: time.Now
 	Drain        bool             // for Drain instead of Run: nothing listens but the status endpoint, and it is not needed
 	NoStatus     bool             // with Drain: nor does that
+	LimitMemory  bool             // of the whole process; see limitMemory
 }
 
 // App is the program. Make one with New, then Run it once.
@@ -70,6 +71,7 @@ type App struct {
 
 	mu      sync.Mutex
 	cfg     *config.Config // in force
+	memory  status.Memory
 	state   status.ConfigState
 	outputs map[string]*output
 	retired map[string]past // outputs that are not configured any more
@@ -92,6 +94,9 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *App, err error)
 			err = errors.Join(err, a.close())
 		}
 	}()
+	if o.LimitMemory {
+		a.memory = limitMemory(cfg, o.Log)
+	}
 	routes, err := route.New(cfg.Routes)
 	if err != nil {
 		return nil, err
@@ -201,17 +206,6 @@ func ingestBudget(cfg *config.Config) int64 {
 		}
 	}
 	return budget
-}
-
-// MemoryLimit returns the bytes that a program with this configuration has use for. Its heap may well grow to that
-// between two collections, but with so much in use it should rather collect more often.
-func MemoryLimit(cfg *config.Config) int64 {
-	limit := ingestBudget(cfg) + spareMemory + baseMemory
-	for _, out := range cfg.Outputs {
-		common := commonOf(out)
-		limit += int64(2*common.Workers+1) * int64(common.Batch.MaxBytes) // batches, and what each worker makes of one
-	}
-	return limit
 }
 
 // ListenerAddrs returns what the listeners are bound to, in the order of the configuration.

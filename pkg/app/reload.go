@@ -73,6 +73,9 @@ func (a *App) reload(asked bool) error {
 		return err
 	}
 	a.cfg = next.Config
+	if a.opts.LimitMemory {
+		a.memory = limitMemory(a.cfg, a.opts.Log)
+	}
 	a.state = status.ConfigState{
 		Source: a.state.Source, Hash: next.Hash, LoadedAt: a.opts.Now(), Warnings: slices.Clone(next.Config.Warnings),
 		Reloads: a.state.Reloads + 1, Restart: restart,
