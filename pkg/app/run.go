@@ -15,13 +15,11 @@ import (
 // Parts of shutdown_timeout, from the beginning of a stop. What is left after the last one is for the queue's files and the
 // status endpoint.
 const (
-	endConnections = 0.5 // by then connections that are still busy are cut
-	endOutputs     = 0.8 // by then outputs give back what they have not delivered
-	leaveOutputs   = 0.9 // by then they are not waited for any more
+	endConnections = 0.5  // by then connections that are still busy are cut
+	endOutputs     = 0.7  // by then outputs give back what they have not delivered
+	leaveOutputs   = 0.9  // by then they are not waited for any more
+	endRequests    = 0.05 // of all, for requests to the status endpoint when all else has ended
 )
-
-// statusGrace is what requests to the status endpoint may take when all else has ended.
-const statusGrace = 500 * time.Millisecond
 
 // running is what Run and Drain have started.
 type running struct {
@@ -121,7 +119,7 @@ func (r *running) stop() error {
 	}
 	r.step.Store("configuration and connections")
 	ended := make(chan error, 1)
-	go func() { ended <- r.stopParts(part(endConnections)) }() // left alone where it hangs
+	go func() { ended <- r.stopParts(part(endConnections), part(endRequests)) }() // left alone where it hangs
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
 	select {
@@ -132,8 +130,8 @@ func (r *running) stop() error {
 	}
 }
 
-// stopParts is stop without its bound; connections may take as long as said.
-func (r *running) stopParts(connections time.Duration) error {
+// stopParts is stop without its bound; connections, and requests to the status endpoint, may take as long as said.
+func (r *running) stopParts(connections, requests time.Duration) error {
 	r.endWatch()
 	var first sync.WaitGroup
 	first.Go(func() { // a reload may be under way
@@ -156,7 +154,7 @@ func (r *running) stopParts(connections time.Duration) error {
 	r.step.Store("the queue")
 	err = errors.Join(err, r.queue.Close())
 	r.step.Store("the status endpoint")
-	r.endStatus()
+	r.endStatus(requests)
 	r.hurryNow()
 	r.lateNow()
 	return err
@@ -184,9 +182,9 @@ func (a *App) tellWhatWaits() {
 }
 
 // endStatus ends the status endpoint. Who does not read its replies is cut off.
-func (r *running) endStatus() {
+func (r *running) endStatus(grace time.Duration) {
 	if r.status != nil {
-		brief, done := context.WithTimeout(context.Background(), statusGrace)
+		brief, done := context.WithTimeout(context.Background(), grace)
 		defer done()
 		if err := r.status.Shutdown(brief); err != nil {
 			r.opts.Log.Warn().Err(err).Msg("a request to the status endpoint was cut off")
