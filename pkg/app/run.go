@@ -61,23 +61,23 @@ func (a *App) begin(ctx context.Context) *running {
 	showing, r.close = context.WithCancel(context.WithoutCancel(ctx))
 	watched, r.endWatch = context.WithCancel(ctx)
 	if a.status != nil {
-		r.start(&r.showing, a.status.Run, showing)
+		r.start(showing, &r.showing, a.status.Run)
 	}
 	for _, out := range a.currentOutputs() {
 		a.launch(out)
 	}
 	for _, l := range a.listeners {
-		r.start(&r.listeners, l.Serve, serving)
+		r.start(serving, &r.listeners, l.Serve)
 	}
 	if a.opts.Load != nil {
-		r.start(&r.watching, a.watch, watched)
+		r.start(watched, &r.watching, a.watch)
 	}
 	r.watching.Go(func() { tls.Watch(watched, tls.WatchEvery, a.certificates) })
 	r.watching.Go(func() { a.tidy(watched) })
 	return r
 }
 
-func (r *running) start(group *sync.WaitGroup, run func(context.Context) error, ctx context.Context) {
+func (r *running) start(ctx context.Context, group *sync.WaitGroup, run func(context.Context) error) {
 	group.Go(func() {
 		if err := run(ctx); err != nil {
 			select {

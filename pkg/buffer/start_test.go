@@ -78,7 +78,7 @@ func TestInterruptedStart(t *testing.T) {
 	cfg := testConfig(t.TempDir())
 	cfg.Compression = "none"
 	segments := manySegments(t, cfg, 30)
-	for n := range len(segments) {
+	for n := range segments {
 		asked := 0
 		_, err := Open(cfg, Options{Log: zerolog.Nop(), Interrupted: func() error {
 			if asked++; asked > n {
