@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"runtime/debug"
 	"sync"
 	"syscall"
 	"time"
@@ -29,8 +28,9 @@ func newRunCommand() *cobra.Command {
 		Use:   "run",
 		Short: "Run the aggregator",
 		Long: `Runs until SIGTERM or SIGINT, then stores and acknowledges the messages in hand, lets the outputs finish what is in
-flight, and exits with 0. What is not delivered by then is delivered after the next start. A second signal ends it at
-once, which loses nothing that was acknowledged.
+flight, and exits with 0, within shutdown_timeout. What is not delivered by then is delivered after the next start. A
+second signal ends it at once, which loses nothing that was acknowledged. Where a disk or an output hangs, it exits with 1
+once the time is over, which loses nothing either.
 
 SIGHUP, a change of the file or of what it names, and POST /reload at the status endpoint put a new configuration in force
 without dropping a connection; a wrong one is refused and logged.
@@ -58,15 +58,16 @@ func runServer(ctx context.Context, path string, logs io.Writer) error {
 	for _, w := range cfg.Warnings {
 		log.Warn().Msg(w)
 	}
-	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(app.MemoryLimit(cfg))
-	}
 	v, c, _ := versionInfo()
-	opts := app.Options{ConfigSource: path, ConfigHash: loaded.Hash, Version: v, Commit: c, Log: log}
+	opts := app.Options{ConfigSource: path, ConfigHash: loaded.Hash, Version: v, Commit: c, Log: log, LimitMemory: true}
 	if path != "" {
 		opts.Load = func() (app.Loaded, error) { return loadConfig(path) }
 	}
 	a, err := app.New(ctx, cfg, opts)
+	if err != nil && ctx.Err() != nil {
+		log.Info().AnErr("cause", err).Msg("stopped while it was starting")
+		return nil
+	}
 	if err != nil {
 		return err
 	}

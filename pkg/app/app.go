@@ -31,8 +31,6 @@ const (
 	spareMemory = 16 << 20
 	// baseMemory is what the program needs besides, in bytes, on top of what its outputs hold.
 	baseMemory = 16 << 20
-	// drainTimeout bounds how long a stop waits for connections, and then for outputs.
-	drainTimeout = 10 * time.Second
 )
 
 // Options is what the program is made of besides its configuration.
@@ -44,6 +42,9 @@ type Options struct {
 	Commit       string
 	Log          zerolog.Logger
 	Now          func() time.Time // nil: time.Now
+	Drain        bool             // for Drain instead of Run: nothing listens but the status endpoint, and it is not needed
+	NoStatus     bool             // with Drain: nor does that
+	LimitMemory  bool             // of the whole process; see limitMemory
 }
 
 // App is the program. Make one with New, then Run it once.
@@ -60,19 +61,23 @@ type App struct {
 	listeners   []*forward.Server
 	listenerTLS []*tls.Server // by listener; nil without TLS
 	credentials *awsclient.Credentials
-	status      *status.Server
+	status      *status.Server // nil: none
+
+	hurry, late       context.Context // end during a stop: outputs give back what they hold; they are not waited for any more
+	hurryNow, lateNow context.CancelFunc
 
 	reloading sync.Mutex // one reload at a time
 	tried     string     // hash or error of what was loaded last; guarded by reloading
 
 	mu      sync.Mutex
 	cfg     *config.Config // in force
+	memory  status.Memory
 	state   status.ConfigState
 	outputs map[string]*output
 	retired map[string]past // outputs that are not configured any more
 }
 
-// New opens the queue and the outputs and binds all addresses. After an error nothing stays open.
+// New opens the queue and the outputs and binds all addresses, unless ctx ends before. After an error nothing stays open.
 func New(ctx context.Context, cfg *config.Config, o Options) (_ *App, err error) {
 	if o.Now == nil {
 		o.Now = time.Now
@@ -81,12 +86,17 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *App, err error)
 		initial: cfg, cfg: cfg, opts: o, started: o.Now(), tried: o.ConfigHash,
 		outputs: map[string]*output{}, retired: map[string]past{}, credentials: awsclient.NewCredentials(),
 	}
+	a.hurry, a.hurryNow = context.WithCancel(context.Background())
+	a.late, a.lateNow = context.WithCancel(context.Background())
 	a.state = status.ConfigState{Source: o.ConfigSource, Hash: o.ConfigHash, LoadedAt: a.started, Warnings: slices.Clone(cfg.Warnings), Restart: []string{}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.close())
 		}
 	}()
+	if o.LimitMemory {
+		a.memory = limitMemory(cfg, o.Log)
+	}
 	routes, err := route.New(cfg.Routes)
 	if err != nil {
 		return nil, err
@@ -99,7 +109,7 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *App, err error)
 	limits := queueLimits(cfg)
 	a.queue, err = buffer.Open(cfg.Buffer, buffer.Options{
 		Log: part(o.Log, "queue"), Now: o.Now, OutputLimits: limits.Outputs, ClusterLimits: limits.Clusters, ClusterWhenFull: limits.ClusterWhenFull,
-		Lost: a.lost,
+		Lost: a.lost, Interrupted: ctx.Err,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open the queue in %s: %w", cfg.Buffer.Path, err)
@@ -115,11 +125,26 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *App, err error)
 	if err := a.listen(ctx); err != nil {
 		return nil, err
 	}
-	a.status = status.New(status.Options{
-		Config: cfg.Status, Snapshot: a.snapshot, Ready: a.readiness, Healthy: func() error { return nil }, Reload: a.Reload, Steer: a.steer,
-		DeadLetters: a.deadStore(), Log: part(o.Log, "status"),
+	return a, a.listenStatus()
+}
+
+func (a *App) listenStatus() error {
+	if a.opts.NoStatus {
+		return nil
+	}
+	s := status.New(status.Options{
+		Config: a.initial.Status, Snapshot: a.snapshot, Ready: a.readiness, Healthy: func() error { return nil }, Reload: a.Reload, Steer: a.steer,
+		DeadLetters: a.deadStore(), Log: part(a.opts.Log, "status"),
 	})
-	return a, a.status.Listen()
+	switch err := s.Listen(); {
+	case err != nil && !a.opts.Drain:
+		return err
+	case err != nil:
+		a.opts.Log.Warn().Err(err).Msg("there is no status endpoint, and the drain goes on without it")
+	default:
+		a.status = s
+	}
+	return nil
 }
 
 // lost says whether a connection's acks are known to be lost, of whichever listener it is.
@@ -134,7 +159,7 @@ func part(log zerolog.Logger, name string) zerolog.Logger {
 func (a *App) listen(ctx context.Context) error {
 	share := ingestBudget(a.initial)
 	a.budget = forward.NewSharedBudget(share+spareMemory, share)
-	for _, l := range a.initial.Listeners {
+	for _, l := range a.listenerConfigs() {
 		o := forward.Options{
 			Config: l, Hostname: a.initial.Hostname, Clusters: doorkeeper{a.clusters}, Sink: a.ingest, Budget: a.budget, Log: a.opts.Log,
 		}
@@ -154,6 +179,14 @@ func (a *App) listen(ctx context.Context) error {
 		a.listeners = append(a.listeners, s)
 	}
 	return nil
+}
+
+// listenerConfigs returns the settings of the listeners that there are.
+func (a *App) listenerConfigs() []forward.Config {
+	if a.opts.Drain {
+		return nil
+	}
+	return a.initial.Listeners
 }
 
 // queueLimits returns the limits of the queue, with those of its outputs and clusters.
@@ -180,17 +213,6 @@ func ingestBudget(cfg *config.Config) int64 {
 	return budget
 }
 
-// MemoryLimit returns the bytes that a program with this configuration has use for. Its heap may well grow to that
-// between two collections, but with so much in use it should rather collect more often.
-func MemoryLimit(cfg *config.Config) int64 {
-	limit := ingestBudget(cfg) + spareMemory + baseMemory
-	for _, out := range cfg.Outputs {
-		common := commonOf(out)
-		limit += int64(2*common.Workers+1) * int64(common.Batch.MaxBytes) // batches, and what each worker makes of one
-	}
-	return limit
-}
-
 // ListenerAddrs returns what the listeners are bound to, in the order of the configuration.
 func (a *App) ListenerAddrs() []net.Addr {
 	addrs := make([]net.Addr, len(a.listeners))
@@ -200,103 +222,27 @@ func (a *App) ListenerAddrs() []net.Addr {
 	return addrs
 }
 
-// StatusAddr returns what the status endpoint is bound to.
-func (a *App) StatusAddr() net.Addr { return a.status.Addr() }
+// StatusAddr returns what the status endpoint is bound to, nil where there is none.
+func (a *App) StatusAddr() net.Addr {
+	if a.status == nil {
+		return nil
+	}
+	return a.status.Addr()
+}
 
 // readiness says why agents should not be sent here.
 func (a *App) readiness() error {
 	var why []error
-	if !a.ready.Load() {
+	switch {
+	case a.opts.Drain:
+		why = append(why, errors.New("draining: nothing is accepted"))
+	case !a.ready.Load():
 		why = append(why, errors.New("starting or stopping"))
 	}
 	if full := a.queue.Stats().Full; full != "" {
 		why = append(why, fmt.Errorf("nothing can be stored: %s", full))
 	}
 	return errors.Join(why...)
-}
-
-// Run serves until ctx ends or a part fails, and then stops in order; see stop. Everything that Run started has ended
-// when it returns, and everything that New opened is closed. It returns nil after a clean stop.
-func (a *App) Run(ctx context.Context) error {
-	serving, cutConnections := context.WithCancel(context.WithoutCancel(ctx))
-	showing, endStatus := context.WithCancel(context.WithoutCancel(ctx))
-	defer cutConnections()
-	defer endStatus()
-	failed := make(chan error, 1) // the first failure counts
-	var listeners, statusDone sync.WaitGroup
-	start := func(group *sync.WaitGroup, run func(context.Context) error, ctx context.Context) {
-		group.Go(func() {
-			if err := run(ctx); err != nil {
-				select {
-				case failed <- err:
-				default:
-				}
-			}
-		})
-	}
-	watched, endWatch := context.WithCancel(ctx)
-	defer endWatch()
-	start(&statusDone, a.status.Run, showing)
-	for _, out := range a.currentOutputs() {
-		a.launch(out)
-	}
-	for _, l := range a.listeners {
-		start(&listeners, l.Serve, serving)
-	}
-	a.ready.Store(true)
-
-	var watching sync.WaitGroup
-	if a.opts.Load != nil {
-		start(&watching, a.watch, watched)
-	}
-	watching.Go(func() { tls.Watch(watched, tls.WatchEvery, a.certificates) })
-	watching.Go(func() { a.tidy(watched) })
-	var cause error
-	select {
-	case <-ctx.Done():
-		a.opts.Log.Info().Msg("stopping: messages in hand are stored and acknowledged, outputs finish what is in flight; a second signal ends at once")
-	case cause = <-failed:
-		a.opts.Log.Error().Err(cause).Msg("a part failed: stopping")
-	}
-	a.ready.Store(false)
-	endWatch()
-	watching.Wait()
-	a.reloading.Lock()
-	a.opts.Load = nil // nothing is put in force any more
-	a.reloading.Unlock()
-	// Each step ends within drainTimeout; what the outputs did not deliver by then stays in the queue.
-	drain, done := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
-	defer done()
-	defer context.AfterFunc(drain, cutConnections)()
-	a.shutdownListeners(drain)
-	listeners.Wait()
-	a.retireOutputs()
-	err := errors.Join(cause, a.queue.Close(), a.status.Shutdown(drain))
-	endStatus()
-	statusDone.Wait()
-	return err
-}
-
-// shutdownListeners ends all connections, between two messages as long as ctx lasts.
-func (a *App) shutdownListeners(ctx context.Context) {
-	errs := make([]error, len(a.listeners))
-	var wg sync.WaitGroup
-	for i, l := range a.listeners {
-		wg.Go(func() { errs[i] = l.Shutdown(ctx) })
-	}
-	wg.Wait()
-	if err := errors.Join(errs...); err != nil { // their agents send again what was not acknowledged
-		a.opts.Log.Warn().Err(err).Msg("not every connection could be ended in good order")
-	}
-}
-
-// retireOutputs ends all outputs, side by side.
-func (a *App) retireOutputs() {
-	var wg sync.WaitGroup
-	for _, out := range a.currentOutputs() {
-		wg.Go(func() { a.retire(out) })
-	}
-	wg.Wait()
 }
 
 // close undoes New.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/config"
@@ -57,9 +58,13 @@ func (a *App) launch(out *output) {
 	defer a.mu.Unlock()
 	was := a.retired[out.name]
 	out.before = was.report
+	common := out.common
+	if a.opts.Drain {
+		common.Batch.MaxWait = min(common.Batch.MaxWait, drainWait)
+	}
 	options := delivery.Options{
 		Name: out.name, Source: source, Output: out.Output, DeadLetters: graveyard{a.queue.DeadLetters()},
-		Common: out.common, Grace: drainTimeout, Log: a.opts.Log, Previous: was.loop,
+		Common: common, Grace: out.cfg.ShutdownTimeout, Hurry: a.hurry, Log: a.opts.Log, Previous: was.loop,
 	}
 	if out.rules != nil {
 		options.Rules = out.rules.Rules
@@ -76,17 +81,34 @@ func (a *App) launch(out *output) {
 	}()
 }
 
-// retire ends out: it finishes what is in flight, and what still waits for it stays in the queue.
-func (a *App) retire(out *output) {
+// retire ends outs, side by side: they finish what is in flight, and what still waits for them stays in the queue. The error
+// names those that a stop could not wait for any longer; they are left as they are.
+func (a *App) retire(outs ...*output) error {
+	errs := make([]error, len(outs))
+	var wg sync.WaitGroup
+	for i, out := range outs {
+		wg.Go(func() { errs[i] = a.retireOne(out) })
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+func (a *App) retireOne(out *output) error {
 	out.stop()
-	<-out.done
-	if err := out.close(); err != nil {
-		a.opts.Log.Error().Err(err).Str("output", out.name).Msg("an output did not close in good order")
+	var hung error
+	select {
+	case <-out.done:
+		if err := out.close(); err != nil {
+			a.opts.Log.Error().Err(err).Str("output", out.name).Msg("an output did not close in good order")
+		}
+	case <-a.late.Done():
+		hung = fmt.Errorf("output %s hangs: what it was sending is sent again after the next start", out.name)
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	delete(a.outputs, out.name)
 	a.retired[out.name] = past{out.loop, out.report()}
+	return hung
 }
 
 // report returns what the destination tells of itself; its counters go on where those of an earlier output of that name

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
+	"github.com/seed-afc6a195/aggregator/pkg/config"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 )
 
@@ -46,14 +47,16 @@ func TestRelaunch(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := &App{queue: queue, outputs: map[string]*output{}, retired: map[string]past{}}
+	a := &App{queue: queue, outputs: map[string]*output{}, retired: map[string]past{}, hurry: t.Context(), late: t.Context()}
 	for want := range uint64(3) {
-		out := &output{name: "es", sender: &sender{Output: told{report: outputs.Report{Truncated: 1}}}}
+		out := &output{name: "es", cfg: &config.Config{}, sender: &sender{Output: told{report: outputs.Report{Truncated: 1}}}}
 		a.launch(out)
 		if got := out.report().Truncated; got != want+1 {
 			t.Errorf("output %d has counted %d", want, got)
 		}
-		a.retire(out)
+		if err := a.retire(out); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if err := queue.Close(); err != nil {
 		t.Fatal(err)

@@ -73,6 +73,9 @@ func (a *App) reload(asked bool) error {
 		return err
 	}
 	a.cfg = next.Config
+	if a.opts.LimitMemory {
+		a.memory = limitMemory(a.cfg, a.opts.Log)
+	}
 	a.state = status.ConfigState{
 		Source: a.state.Source, Hash: next.Hash, LoadedAt: a.opts.Now(), Warnings: slices.Clone(next.Config.Warnings),
 		Reloads: a.state.Reloads + 1, Restart: restart,
@@ -122,15 +125,17 @@ func (a *App) apply(cfg *config.Config) (restart []string, err error) {
 		}
 	}
 	a.ingest.setRules(routes, registry, cfg.Unrouted == "dead_letter")
-	for _, old := range a.currentOutputs() {
-		if _, stays := cfg.Outputs[old.name]; !stays {
-			a.retire(old)
+	var old []*output
+	for _, out := range a.currentOutputs() {
+		_, stays := cfg.Outputs[out.name]
+		if !stays || slices.ContainsFunc(fresh, func(f *output) bool { return f.name == out.name }) {
+			old = append(old, out)
 		}
 	}
+	if err := a.retire(old...); err != nil { // only during a stop
+		a.opts.Log.Error().Err(err).Msg("a reload is cut short, since the program stops")
+	}
 	for _, out := range fresh {
-		if old := a.output(out.name); old != nil {
-			a.retire(old)
-		}
 		a.launch(out)
 	}
 	return restart, nil

@@ -25,6 +25,9 @@ func (a *App) snapshot() status.Snapshot {
 		Outputs:     a.outputStates(queue.Waits),
 		DeadLetters: deadLetters(queue.Dead),
 	}
+	a.mu.Lock()
+	s.Memory = a.memory
+	a.mu.Unlock()
 	budget := a.budget.Stats()
 	s.Queue.MemoryBytes, s.Queue.MemoryMaxBytes = budget.Used, budget.Max
 	open := map[string]int{}

@@ -27,6 +27,11 @@ func (s *Store) recover() error {
 	s.queueID, s.next = state.queue, max(1, state.next)
 	last := map[uint64]*turn{} // by connection
 	for _, n := range names {  // sorted by name, so by first sequence number
+		if s.opts.Interrupted != nil {
+			if err := s.opts.Interrupted(); err != nil {
+				return fmt.Errorf("interrupted while reading what waits in %s: %w", s.dir, err)
+			}
+		}
 		path := filepath.Join(s.dir, n.Name())
 		if strings.HasSuffix(n.Name(), ".tmp") {
 			if err := os.Remove(path); err != nil {

@@ -24,6 +24,8 @@ type Options struct {
 	// OutputLimits, ClusterLimits and ClusterWhenFull: see Limits, which changes them later.
 	OutputLimits, ClusterLimits map[string]int64
 	ClusterWhenFull             map[string]string
+	// Interrupted is asked before each segment that Open reads; its error ends Open. nil: it is not asked.
+	Interrupted func() error
 
 	// Lost says whether the acks of what the connection has committed last can't have reached its agent, where Settle
 	// has not said so yet. It must not call the queue. nil: nothing is known before Settle.
@@ -126,7 +128,7 @@ func Open(cfg Config, o Options) (_ *Store, err error) {
 	}
 	s.keep, s.commit = newKeeper(s), newCommitter(s)
 	if err := s.recover(); err != nil {
-		return nil, errors.Join(err, s.dead.Close())
+		return nil, errors.Join(err, s.keep.state.close(), s.dead.Close())
 	}
 	s.settleRetry()
 	if s.pending > 0 && !s.dead.noted {

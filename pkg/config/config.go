@@ -10,6 +10,7 @@ import (
 	"os"
 	"path"
 	"reflect"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 
@@ -45,6 +46,9 @@ type Config struct {
 	Outputs   map[string]Output       `yaml:"outputs" help:"named destinations; default: archive, files below the buffer's path"`
 	Status    status.Config           `yaml:"status" help:"the HTTP endpoint"`
 	Log       Log                     `yaml:"log" help:"the program's own log"`
+
+	ShutdownDelay   time.Duration `yaml:"shutdown_delay" default:"0s" min:"0s" help:"how long a stop waits while /readyz already says no and listeners still accept, so that load balancers look elsewhere first"`
+	ShutdownTimeout time.Duration `yaml:"shutdown_timeout" default:"10s" min:"1s" help:"what a stop may take after that; what is not delivered by then is delivered after the next start"`
 
 	// Warnings says what is allowed but hardly meant, in the order of the file.
 	Warnings []string `yaml:"-"`

@@ -58,6 +58,13 @@ func (g *gate) enter(ctx context.Context) (ticket uint64, ok bool) {
 	return g.began, true
 }
 
+// idle says whether no send runs.
+func (g *gate) idle() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.busy == 0
+}
+
 // forsake takes turn out of those that wait; where it was just granted, the next one has it.
 func (g *gate) forsake(turn chan struct{}) {
 	g.mu.Lock()

@@ -104,6 +104,15 @@ func (h *held) untouched(n int) bool {
 	return h.of == nil && !h.made && h.refs == n && h.parked == 0 && n+h.dropped == h.chunk.Events
 }
 
+// begun says whether an event of the chunk was delivered or became a dead letter.
+func (h *held) begun() bool {
+	h.mu.Lock()
+	t, of := &h.tally, h.of
+	begun := t.delivered > 0 || len(t.dead) > 0
+	h.mu.Unlock()
+	return begun || of != nil && of.begun()
+}
+
 // look does what is due after a change of the references. h.mu is held.
 func (h *held) look() {
 	switch {

@@ -19,8 +19,9 @@ type Options struct {
 	Source      Source
 	Output      outputs.Output // stays the caller's to close, after Run
 	DeadLetters DeadLetters
-	Common      outputs.Common // zeros stand for the common defaults
-	Grace       time.Duration  // for batches in hand when Run is told to end; 0: 10 s
+	Common      outputs.Common  // zeros stand for the common defaults
+	Grace       time.Duration   // for batches in hand when Run is told to end; 0: 10 s
+	Hurry       context.Context // its end ends the grace at once; nil: never
 	Log         zerolog.Logger
 	Rules       *filter.Rules // for what the output is given, and of it alone; nil: every event, as it was stored
 	Previous    *Loop         // of the same output, whose Run has returned: its counters go on; nil: none
@@ -54,6 +55,7 @@ type Loop struct {
 	set     outputs.Common
 	whole   bool // see outputs.WholeChunker
 	grace   time.Duration
+	hurry   context.Context
 	rules   *filter.Rules
 	log     zerolog.Logger
 	pace    pacer
@@ -76,8 +78,11 @@ func New(o Options) *Loop {
 	if o.Grace == 0 {
 		o.Grace = 10 * time.Second
 	}
+	if o.Hurry == nil {
+		o.Hurry = context.Background()
+	}
 	l := &Loop{
-		name: o.Name, source: o.Source, output: o.Output, dead: o.DeadLetters, set: set, grace: o.Grace, rules: o.Rules,
+		name: o.Name, source: o.Source, output: o.Output, dead: o.DeadLetters, set: set, grace: o.Grace, hurry: o.Hurry, rules: o.Rules,
 		log: o.Log.With().Str("output", o.Name).Logger(), pace: pacer{rate: int64(set.RateLimit)},
 		gate: newGate(set.Workers), yard: newYard(o.Source, &set),
 		latency: new(metric.Histogram), stats: newCounters(),
@@ -97,6 +102,7 @@ func New(o Options) *Loop {
 func (l *Loop) Run(ctx context.Context) error {
 	hard, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
+	defer context.AfterFunc(l.hurry, cancel)()
 	ready := make(chan *batch)
 	free := make(chan *batch, l.set.Workers+1) // these are all batches that there are
 	for range cap(free) {

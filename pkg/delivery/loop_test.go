@@ -283,10 +283,11 @@ func TestStop(t *testing.T) {
 	for _, tc := range []struct {
 		name   string
 		onSend func(ctx context.Context, n []int) error
+		least  time.Duration // that it takes
 		took   time.Duration // at most
 		done   int
 	}{
-		{"what waits for more is sent", nil, 0, 1},
+		{"what waits for more is sent", nil, 0, 0, 1},
 		{"a batch in flight may end", func(ctx context.Context, _ []int) error {
 			select {
 			case <-time.After(9 * time.Second):
@@ -294,9 +295,16 @@ func TestStop(t *testing.T) {
 			case <-ctx.Done():
 				return ctx.Err()
 			}
-		}, 9 * time.Second, 1},
-		{"one that hangs is ended", func(ctx context.Context, _ []int) error { <-ctx.Done(); return ctx.Err() }, 10 * time.Second, 0},
-		{"one that fails is given back", func(context.Context, []int) error { return down }, 10 * time.Second, 0},
+		}, 9 * time.Second, 9 * time.Second, 1},
+		{"one that hangs is ended", func(ctx context.Context, _ []int) error { <-ctx.Done(); return ctx.Err() }, 10 * time.Second, 10 * time.Second, 0},
+		{"one that fails is given back at once", func(context.Context, []int) error { return down }, 0, 0, 0},
+		{"but not where some of a chunk was taken", func(_ context.Context, n []int) error {
+			se := &outputs.SendError{Reason: outputs.ReasonServer, RetryAfter: 9 * time.Second, Err: errors.New("busy")}
+			if len(n) > 1 {
+				se.Failed = []outputs.Failure{{Index: 1}}
+			}
+			return se
+		}, 10 * time.Second, 10 * time.Second, 0},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -304,8 +312,8 @@ func TestStop(t *testing.T) {
 				synctest.Wait()
 				begin := time.Now()
 				r.stop()
-				if d := time.Since(begin); d > tc.took {
-					t.Errorf("took %v, want %v at most", d, tc.took)
+				if d := time.Since(begin); d < tc.least || d > tc.took {
+					t.Errorf("took %v, want %v to %v", d, tc.least, tc.took)
 				}
 				if n := len(r.source.Finished()); n != tc.done {
 					t.Errorf("%d chunks done, want %d", n, tc.done)
@@ -314,6 +322,34 @@ func TestStop(t *testing.T) {
 			})
 		})
 	}
+}
+
+// What is left of the grace ends at once when the program has no more time.
+func TestHurry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hurry, now := context.WithCancel(t.Context())
+		source := outputtest.NewSource(outputtest.Chunk(1, "a", "t", 3, 0, 10))
+		output := &outputtest.Output{OnSend: func(ctx context.Context, _ []int) error { <-ctx.Done(); return ctx.Err() }}
+		l := delivery.New(delivery.Options{
+			Name: "test", Source: source, Output: output, DeadLetters: &graves{}, Grace: time.Hour, Hurry: hurry,
+			Common: outputs.Common{Batch: outputs.BatchConfig{MaxWait: time.Millisecond}},
+		})
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- l.Run(ctx) }()
+		time.Sleep(time.Second)
+		stop()
+		time.Sleep(time.Minute)
+		select {
+		case <-ended:
+			t.Fatal("the grace was not given")
+		default:
+		}
+		now()
+		if err := <-ended; err != nil || source.Out() != 0 || len(source.Finished()) != 0 {
+			t.Errorf("%v; %d chunks in hand, %v done", err, source.Out(), source.Finished())
+		}
+	})
 }
 
 func TestRateLimit(t *testing.T) {

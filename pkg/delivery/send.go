@@ -83,14 +83,30 @@ func (s *sender) deliver(w work) {
 
 // waited waits as long as w has to before the next send. It returns false when the loop ends before.
 func (s *sender) waited(w *work) bool {
-	d, reason := w.wait, w.reason
+	d, reason, began := w.wait, w.reason, time.Now()
 	w.wait, w.reason = 0, ""
 	if reason == "" || reason == outputs.ReasonPaced {
 		return s.rest(d)
 	}
 	s.loop.backsOff(reason, w.err, w.failed, d)
 	defer s.loop.waited()
-	return s.rest(d)
+	if wait(s.soft, d) {
+		return true
+	}
+	if !w.begun() && s.loop.gate.idle() {
+		return false // the destination has none of it, so nothing is doubled by giving it back: that ends a stop soon
+	}
+	return s.rest(max(0, d-time.Since(began)))
+}
+
+// begun says whether anything is settled of a chunk that w's events are of.
+func (w *work) begun() bool {
+	for _, h := range w.chunks {
+		if h.begun() {
+			return true
+		}
+	}
+	return false
 }
 
 // admit waits for a pause to end, for the rate limit, and until one more send may run.

@@ -10,7 +10,7 @@ import (
 // docs/metrics.md is written from it.
 func families() []family {
 	var all []family
-	for _, part := range [][]family{processFamilies(), listenerFamilies(), clusterFamilies(), certificateFamilies(), queueFamilies(), outputFamilies(), destinationFamilies(), stepFamilies(), ledgerFamilies()} {
+	for _, part := range [][]family{processFamilies(), memoryFamilies(), listenerFamilies(), clusterFamilies(), certificateFamilies(), queueFamilies(), outputFamilies(), destinationFamilies(), stepFamilies(), ledgerFamilies()} {
 		all = append(all, part...)
 	}
 	return all
@@ -90,6 +90,14 @@ func processFamilies() []family {
 		whole("aggregator_config_loaded_timestamp_seconds", "When the configuration in force was loaded.", func(s *Snapshot) float64 { return unix(s.Config.LoadedAt) }),
 		whole("aggregator_config_failing", "1 while the newest configuration file is refused and the old one stays in force.", func(s *Snapshot) float64 { return flag(s.Config.Failing.Text != "") }),
 		whole("aggregator_config_warnings", "Warnings on the configuration in force.", func(s *Snapshot) float64 { return float64(len(s.Config.Warnings)) }),
+	}
+}
+
+func memoryFamilies() []family {
+	return []family{
+		whole("aggregator_memory_limit_bytes", "What the runtime keeps its memory to, as far as it can.", func(s *Snapshot) float64 { return float64(s.Memory.LimitBytes) }),
+		whole("aggregator_memory_need_bytes", "What the configuration has use for at full load.", func(s *Snapshot) float64 { return float64(s.Memory.NeedBytes) }),
+		whole("aggregator_memory_group_bytes", "What the control group allows the process, 0 for no limit.", func(s *Snapshot) float64 { return float64(s.Memory.GroupBytes) }),
 	}
 }
 

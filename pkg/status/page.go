@@ -23,6 +23,8 @@ th:first-child,td:first-child,td.text{text-align:left}td.text{white-space:normal
 Configuration {{with .Config.Source}}{{.}}{{else}}of defaults{{end}} {{.Config.Hash}}, in force since {{clock .Config.LoadedAt}}.
 {{with .Config.Failing.Text}}<strong class="bad">The newest file is refused: {{.}}</strong>{{end}}
 {{with .Config.Restart}}<strong class="bad">Needs a restart: {{join .}}</strong>{{end}}</p>
+{{with .Memory}}{{if .LimitBytes}}<p>Memory: {{size .LimitBytes}} at most, by {{.Source}}; the configuration has use for {{size .NeedBytes}}{{with .GroupBytes}}, the control group allows {{size .}}{{end}}.
+{{if lt .LimitBytes .NeedBytes}}<strong class="bad">That is less than full load can need.</strong>{{end}}</p>{{end}}{{end}}
 {{range .Config.Warnings}}<p>Warning: {{.}}</p>{{end}}
 <h2>Outputs</h2><div><table><tr><th>output<th>state<th>sending<th>events/s<th>pending<th>lag<th>delivered<th>dead<th>dropped<th class="text">last error</tr>
 {{range .Outputs}}<tr><td>{{.Name}} ({{.Type}})<td{{if refused .State}} class="bad"{{end}}>{{.State}}<td>{{.InFlight}} of {{.Concurrency}}, {{.Workers}} workers<td>{{printf "%.0f" .EventsPerSecond}}{{with sums .}}<td>{{.Pending}}<td>{{duration .Lag}}<td>{{.Delivered}}<td>{{.Dead}}<td>{{.Dropped}}{{end}}<td class="text">{{with .LastError.Text}}{{.}}{{end}}</tr>

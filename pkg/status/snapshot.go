@@ -23,6 +23,7 @@ type Snapshot struct {
 	Healthy   bool      `json:"healthy"`        // derived
 	Unhealthy []string  `json:"unhealthy"`      // derived: why
 
+	Memory       Memory        `json:"memory"`
 	Config       ConfigState   `json:"config"`
 	Listeners    []Listener    `json:"listeners"`
 	Clusters     []Cluster     `json:"clusters"`
@@ -80,6 +81,14 @@ type ConfigState struct {
 	Reloads  uint64    `json:"reloads"`          // that put a new one in force
 	Failing  Failure   `json:"failing,omitzero"` // why the newest file was refused; zero: it is in force
 	Restart  []string  `json:"needs_restart"`    // settings that the file has changed but that stay as they were
+}
+
+// Memory is what the program may use.
+type Memory struct {
+	LimitBytes int64  `json:"limit_bytes"` // that the runtime keeps to, as far as it can
+	Source     string `json:"source"`      // of the limit: GOMEMLIMIT, control group or configuration
+	NeedBytes  int64  `json:"need_bytes"`  // what the configuration has use for at full load
+	GroupBytes int64  `json:"group_bytes"` // what the control group allows, with all that the kernel counts; 0: no limit
 }
 
 // Listener is one listener of the Forward protocol.

@@ -61,6 +61,7 @@ func fixture(started time.Time, n uint64) Snapshot {
 		Certificates: []Certificate{
 			{Owner: "listener public", CertFile: "tls.crt", DaysLeft: 30, LoadedAt: started, Reloads: 2, Failing: Failure{"half of a key", started}},
 		},
+		Memory: Memory{LimitBytes: 225 << 20, Source: "control group", NeedBytes: 240 << 20, GroupBytes: 250 << 20},
 		Queue: Queue{
 			Segments: 2, SetAsideSegments: 1, DamagedEvents: 15, DiskBytes: 1 << 20, MaxBytes: 1 << 30, FreeDiskBytes: 1 << 31, MinFreeDiskBytes: 1 << 29, Full: true, FullReason: "max_size",
 			PendingChunks: 4, PendingEvents: 5, PendingBytes: 6, OldestAge: 7.5, AppendedChunks: 8, AppendedEvents: 9, AppendedBytes: 10,

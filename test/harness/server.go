@@ -54,6 +54,7 @@ type Options struct {
 	Dir    string   // its working directory, where the configuration is written to
 	Config string   // YAML
 	Env    []string // beside the test's own
+	Stdout *os.File // nil: nowhere
 }
 
 // Server is a running program. Its methods are for the test's goroutine, but for those that say otherwise.
@@ -90,6 +91,9 @@ func Launch(tb testing.TB, o Options) *Server {
 	s.cmd.Dir = o.Dir
 	s.cmd.Env = append(os.Environ(), o.Env...)
 	s.cmd.Stderr = s.Log
+	if o.Stdout != nil {
+		s.cmd.Stdout = o.Stdout
+	}
 	if err := s.cmd.Start(); err != nil {
 		tb.Fatal(err)
 	}

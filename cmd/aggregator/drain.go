@@ -1,0 +1,167 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
+
+	"github.com/seed-afc6a195/aggregator/internal/sender"
+	"github.com/seed-afc6a195/aggregator/pkg/app"
+)
+
+const drainLong = `Delivers what the data directory of a server that does not run any more still holds, accepts nothing, and exits with 0 once
+nothing is left: for the volume of a replica that a scale-down has left behind, or before a directory is deleted. It retries
+as run does, until --timeout, if given, or SIGTERM. What it could not deliver stays, and the next drain or run goes on with
+it.
+
+Events that wait for an output that the configuration does not have any more can't be delivered: they are named, and the
+exit code is 1, unless --ignore-unconfigured says that they don't matter. Dead letters stay: see 'aggregator dead'.
+
+The status endpoint is served, so that probes and dashboards see the drain; where its port is taken, the drain goes on
+without it.
+
+Exit codes: 0 nothing is left, 1 something is, 2 wrong usage or configuration.`
+
+// drainFlags is what the user may say.
+type drainFlags struct {
+	config             string
+	timeout            time.Duration
+	noStatus           bool
+	ignoreUnconfigured bool
+}
+
+func newDrainCommand() *cobra.Command {
+	var f drainFlags
+	cmd := &cobra.Command{
+		Use: "drain", Short: "Deliver what a data directory still holds", Long: drainLong, Args: noArgs,
+		Example: `  aggregator drain -c /etc/aggregator/aggregator.yaml
+  aggregator drain -c aggregator.yaml --timeout 10m --ignore-unconfigured`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if f.timeout < 0 {
+				return usageError{fmt.Errorf("--timeout %v: must not be negative", f.timeout)}
+			}
+			return f.run(cmd)
+		},
+	}
+	fs := cmd.Flags()
+	fs.SortFlags = false
+	fs.StringVarP(&f.config, "config", "c", "", "configuration `file`; none: the defaults")
+	fs.DurationVar(&f.timeout, "timeout", 0, "give up after this time; 0: never")
+	fs.BoolVar(&f.ignoreUnconfigured, "ignore-unconfigured", false, "exit with 0 although events wait for outputs that are not configured")
+	fs.BoolVar(&f.noStatus, "no-status", false, "serve no status endpoint")
+	return cmd
+}
+
+func (f *drainFlags) run(cmd *cobra.Command) error {
+	loaded, err := loadConfig(f.config)
+	if err != nil {
+		return err
+	}
+	cfg := loaded.Config
+	dir := absolute(cfg.Buffer.Path)
+	if st, err := os.Stat(dir); err != nil {
+		return fmt.Errorf("there is no data directory to drain (buffer.path): %w", err)
+	} else if !st.IsDir() {
+		return fmt.Errorf("%s is no directory (buffer.path)", dir)
+	}
+	log, _ := newLogger(cfg.Log, cmd.ErrOrStderr())
+	log = log.Level(max(log.GetLevel(), zerolog.WarnLevel)) // the rest is what the command itself prints
+	v, c, _ := versionInfo()
+	opts := app.Options{
+		ConfigSource: f.config, ConfigHash: loaded.Hash, Version: v, Commit: c, Log: log, LimitMemory: true, Drain: true, NoStatus: f.noStatus,
+	}
+	a, err := app.New(cmd.Context(), cfg, opts)
+	if err != nil {
+		return err
+	}
+	ctx := cmd.Context()
+	if f.timeout > 0 {
+		var done context.CancelFunc
+		ctx, done = context.WithTimeout(ctx, f.timeout)
+		defer done()
+	}
+	began := time.Now()
+	var at atomic.Pointer[app.Drained]
+	at.Store(new(app.Drained))
+	bar := newProgress(cmd.ErrOrStderr(), began)
+	stop := bar.start(200*time.Millisecond, func() sender.Progress {
+		d := at.Load()
+		done := d.Found - d.Pending()
+		return sender.Progress{Done: uint64(max(0, done)), Fraction: min(1, float64(done)/float64(max(1, d.Found)))}
+	})
+	result, err := a.Drain(ctx, func(d app.Drained) { at.Store(&d) })
+	stop()
+	if err := f.report(cmd.OutOrStdout(), &result, dir, time.Since(began)); err != nil {
+		return err
+	}
+	return errors.Join(f.left(&result, dir, ctx.Err()), err)
+}
+
+// report prints what was done.
+func (f *drainFlags) report(out io.Writer, d *app.Drained, dir string, took time.Duration) error {
+	var b strings.Builder
+	if d.Found == 0 {
+		fmt.Fprintf(&b, "nothing waited in %s", dir)
+	} else {
+		fmt.Fprintf(&b, "delivered %d of the %d events that waited in %s, in %v", d.Delivered, d.Found, dir, took.Round(100*time.Millisecond))
+	}
+	if d.Dropped > 0 {
+		fmt.Fprintf(&b, "; %d were dropped, by filters or for damage", d.Dropped)
+	}
+	if d.Dead > 0 {
+		fmt.Fprintf(&b, "; %d became dead letters", d.Dead)
+	}
+	b.WriteByte('\n')
+	for i := range d.Left {
+		if l := &d.Left[i]; !l.Configured && f.ignoreUnconfigured {
+			fmt.Fprintf(&b, "%d events for output %s, which is not configured, stay there\n", l.Events, l.Output)
+		}
+	}
+	if d.DeadLetters > 0 {
+		fmt.Fprintf(&b, "dead letters with %d events stay there: 'aggregator dead --data-dir %s' shows them, and can send them again\n", d.DeadLetters, dir)
+	}
+	_, err := io.WriteString(out, b.String())
+	return err
+}
+
+// left returns an error that says what is left, for whom and why, nil where nothing that matters is. ended is why the drain
+// ended before its time.
+func (f *drainFlags) left(d *app.Drained, dir string, ended error) error {
+	var lines []string
+	matters := false
+	for i := range d.Left {
+		b := &d.Left[i]
+		var clusters []string
+		for _, c := range b.Clusters {
+			clusters = append(clusters, fmt.Sprintf("%d of cluster %s", c.Events, c.Cluster))
+		}
+		why := "it was not done yet"
+		switch {
+		case !b.Configured:
+			why = "the configuration has no output of that name"
+		case b.LastError != "":
+			why = b.LastError
+		}
+		matters = matters || b.Configured || !f.ignoreUnconfigured
+		lines = append(lines, fmt.Sprintf("  output %s: %d events in %d chunks (%s): %s", b.Output, b.Events, b.Chunks, strings.Join(clusters, ", "), why))
+	}
+	if !matters {
+		return nil
+	}
+	reason := ""
+	switch {
+	case errors.Is(ended, context.DeadlineExceeded):
+		reason = fmt.Sprintf(" after %v (--timeout)", f.timeout)
+	case ended != nil:
+		reason = ", as the drain was told to stop"
+	}
+	return fmt.Errorf("%d events are left in %s%s:\n%s", d.Pending(), dir, reason, strings.Join(lines, "\n"))
+}

@@ -1,0 +1,135 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/seed-afc6a195/aggregator/pkg/buffer"
+	"github.com/seed-afc6a195/aggregator/pkg/delivery"
+)
+
+const (
+	// drainWait bounds how long a batch waits for more events during a drain: none come.
+	drainWait = time.Second
+	// drainLook is how often a drain looks whether anything is left.
+	drainLook = 50 * time.Millisecond
+)
+
+// Backlog is what waits for one output.
+type Backlog struct {
+	Output     string
+	Configured bool
+	Events     int64
+	Chunks     int64
+	Clusters   []ClusterBacklog // ascending by name
+	Lag        time.Duration    // age of the oldest chunk
+	LastError  string           // of the output since the start, "" where it had none
+}
+
+// ClusterBacklog is what a cluster has of a Backlog.
+type ClusterBacklog struct {
+	Cluster string
+	Events  int64
+}
+
+// Drained is how far a drain is. Events count once for every output that wants them.
+type Drained struct {
+	Found       int64 // events that waited at the start
+	Delivered   int64
+	Dead        int64     // became dead letters
+	Dropped     int64     // by rules, or since they were damaged
+	Left        []Backlog // ascending by output
+	DeadLetters int64     // events in all dead letters, older ones too
+}
+
+// Pending returns how many events are left.
+func (d *Drained) Pending() (n int64) {
+	for i := range d.Left {
+		n += d.Left[i].Events
+	}
+	return n
+}
+
+// Drain delivers what the queue holds for the outputs that are configured, until nothing of that is left, ctx ends or a
+// part fails, and then stops in order, as Run does. progress is called now and then. What is left is in the result; the
+// error is about something else. Call it instead of Run, with Options.Drain.
+func (a *App) Drain(ctx context.Context, progress func(Drained)) (Drained, error) {
+	r := a.begin(ctx)
+	tick := time.NewTicker(drainLook)
+	defer tick.Stop()
+	var cause error
+	for a.deliverable() && ctx.Err() == nil && cause == nil {
+		select {
+		case <-tick.C:
+			progress(a.drained(nil))
+		case <-ctx.Done():
+		case cause = <-r.failed:
+		}
+	}
+	lastErrors := map[string]string{}
+	current, _ := a.loops()
+	for _, out := range current {
+		lastErrors[out.name] = out.loop.Stats().LastError
+	}
+	err := r.stop()
+	return a.drained(lastErrors), errors.Join(cause, err)
+}
+
+// deliverable says whether anything waits for an output that is configured.
+func (a *App) deliverable() bool {
+	return slices.ContainsFunc(a.queue.Stats().Waits, func(w buffer.Wait) bool { return w.Configured && w.Pending.Chunks > 0 })
+}
+
+// drained sums up; lastErrors: see backlogs.
+func (a *App) drained(lastErrors map[string]string) Drained {
+	d := Drained{Left: a.backlogs(lastErrors)}
+	st := a.queue.Stats()
+	for _, w := range st.Waits {
+		d.Found += w.Found.Events
+		d.Dropped += w.Dropped.Events + w.Lost.Events
+	}
+	for _, n := range st.Dead.Events {
+		d.DeadLetters += n
+	}
+	current, retired := a.loops()
+	add := func(l *delivery.Loop) {
+		for _, c := range l.Stats().Clusters {
+			d.Delivered += int64(c.Delivered)
+			for _, n := range c.Dropped {
+				d.Dropped += int64(n)
+			}
+			for _, n := range c.Dead {
+				d.Dead += int64(n)
+			}
+		}
+	}
+	for _, out := range current {
+		add(out.loop)
+	}
+	for _, was := range retired {
+		add(was.loop)
+	}
+	return d
+}
+
+// backlogs returns what waits, for each output that something waits for, with the last errors by output.
+func (a *App) backlogs(lastErrors map[string]string) []Backlog {
+	var all []Backlog
+	now := a.opts.Now()
+	for _, w := range a.queue.Stats().Waits { // sorted by output and cluster
+		if w.Pending.Chunks == 0 {
+			continue
+		}
+		if len(all) == 0 || all[len(all)-1].Output != w.Output {
+			all = append(all, Backlog{Output: w.Output, Configured: w.Configured, LastError: lastErrors[w.Output]})
+		}
+		b := &all[len(all)-1]
+		b.Events += w.Pending.Events
+		b.Chunks += w.Pending.Chunks
+		b.Lag = max(b.Lag, time.Duration(age(w.Oldest, now)*float64(time.Second)))
+		b.Clusters = append(b.Clusters, ClusterBacklog{w.Cluster, w.Pending.Events})
+	}
+	return all
+}

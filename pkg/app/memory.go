@@ -1,0 +1,74 @@
+package app
+
+import (
+	"fmt"
+	"math"
+	"os"
+	"runtime/debug"
+
+	"github.com/rs/zerolog"
+
+	"github.com/seed-afc6a195/aggregator/internal/cgroup"
+	"github.com/seed-afc6a195/aggregator/pkg/config"
+	"github.com/seed-afc6a195/aggregator/pkg/status"
+)
+
+// groupShare is the part of a control group's memory that the runtime may have. The rest is for what it does not count: the
+// kernel's socket buffers and page cache, and the pages of the program itself.
+const groupShare = 0.9
+
+// Where a limit of memory comes from.
+const (
+	fromEnvironment   = "GOMEMLIMIT"
+	fromGroup         = "control group"
+	fromConfiguration = "configuration"
+)
+
+// limitMemory has the Go runtime stay within what a program with this configuration has use for, and within what the
+// control group lets it have, unless GOMEMLIMIT says what to do.
+func limitMemory(cfg *config.Config, log zerolog.Logger) status.Memory {
+	group, err := cgroup.Memory(os.DirFS("/"))
+	if err != nil {
+		log.Warn().Err(err).Msg("going on as if no control group limited the memory: GOMEMLIMIT says otherwise")
+	}
+	inForce := debug.SetMemoryLimit(-1) // the runtime has read GOMEMLIMIT
+	m := planMemory(neededMemory(cfg), group, os.Getenv("GOMEMLIMIT") != "", inForce)
+	if m.Source != fromEnvironment {
+		debug.SetMemoryLimit(m.LimitBytes)
+	}
+	if m.LimitBytes < m.NeedBytes {
+		log.Warn().Str("limit", mebibytes(m.LimitBytes)).Str("source", m.Source).Str("needed", mebibytes(m.NeedBytes)).
+			Msg("at full load this configuration can need more memory than there is: raise the limit, or lower the listeners' max_message_size or the outputs' workers and batch.max_bytes")
+	}
+	return m
+}
+
+// planMemory decides on the limit. group is cgroup.Unlimited where there is none; fixed says that the environment has set
+// inForce.
+func planMemory(need, group int64, fixed bool, inForce int64) status.Memory {
+	m := status.Memory{NeedBytes: need, LimitBytes: need, Source: fromConfiguration}
+	share := int64(math.MaxInt64)
+	if group != cgroup.Unlimited {
+		m.GroupBytes, share = group, int64(groupShare*float64(group))
+	}
+	switch {
+	case fixed:
+		m.LimitBytes, m.Source = inForce, fromEnvironment
+	case share < need:
+		m.LimitBytes, m.Source = share, fromGroup
+	}
+	return m
+}
+
+// neededMemory returns the bytes that a program with this configuration has use for. Its heap may well grow to that
+// between two collections, but with so much in use it should rather collect more often.
+func neededMemory(cfg *config.Config) int64 {
+	need := ingestBudget(cfg) + spareMemory + baseMemory
+	for _, out := range cfg.Outputs {
+		common := commonOf(out)
+		need += int64(2*common.Workers+1) * int64(common.Batch.MaxBytes) // batches, and what each worker makes of one
+	}
+	return need
+}
+
+func mebibytes(n int64) string { return fmt.Sprintf("%.0f MiB", float64(n)/(1<<20)) }

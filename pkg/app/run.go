@@ -1,0 +1,202 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/seed-afc6a195/aggregator/pkg/config"
+	"github.com/seed-afc6a195/aggregator/pkg/tls"
+)
+
+// Parts of shutdown_timeout, from the beginning of a stop. What is left after the last one is for the queue's files and the
+// status endpoint.
+const (
+	endConnections = 0.5  // by then connections that are still busy are cut
+	endOutputs     = 0.7  // by then outputs give back what they have not delivered
+	leaveOutputs   = 0.9  // by then they are not waited for any more
+	endRequests    = 0.05 // of all, for requests to the status endpoint when all else has ended
+)
+
+// running is what Run and Drain have started.
+type running struct {
+	*App
+	failed chan error // the first failure of a part
+
+	listeners, showing, watching    sync.WaitGroup
+	cutConnections, endWatch, close context.CancelFunc // close ends the status endpoint
+
+	step atomic.Value // what a stop is at
+}
+
+// Run serves until ctx ends or a part fails, and then stops in order; see stop. Everything that Run started has ended
+// when it returns, and everything that New opened is closed, unless the error says that something hangs. It returns nil
+// after a clean stop.
+func (a *App) Run(ctx context.Context) error {
+	r := a.begin(ctx)
+	a.ready.Store(true)
+	var cause error
+	select {
+	case <-ctx.Done():
+		cause = r.linger()
+	case cause = <-r.failed:
+	}
+	a.ready.Store(false)
+	if cause != nil {
+		a.opts.Log.Error().Err(cause).Msg("a part failed: stopping")
+	} else {
+		a.opts.Log.Info().Msg("stopping: messages in hand are stored and acknowledged, outputs finish what is in flight; a second signal ends at once")
+	}
+	return errors.Join(cause, r.stop())
+}
+
+// begin starts all parts.
+func (a *App) begin(ctx context.Context) *running {
+	r := &running{App: a, failed: make(chan error, 1)}
+	var serving, showing, watched context.Context
+	serving, r.cutConnections = context.WithCancel(context.WithoutCancel(ctx))
+	showing, r.close = context.WithCancel(context.WithoutCancel(ctx))
+	watched, r.endWatch = context.WithCancel(ctx)
+	if a.status != nil {
+		r.start(showing, &r.showing, a.status.Run)
+	}
+	for _, out := range a.currentOutputs() {
+		a.launch(out)
+	}
+	for _, l := range a.listeners {
+		r.start(serving, &r.listeners, l.Serve)
+	}
+	if a.opts.Load != nil {
+		r.start(watched, &r.watching, a.watch)
+	}
+	r.watching.Go(func() { tls.Watch(watched, tls.WatchEvery, a.certificates) })
+	r.watching.Go(func() { a.tidy(watched) })
+	return r
+}
+
+func (r *running) start(ctx context.Context, group *sync.WaitGroup, run func(context.Context) error) {
+	group.Go(func() {
+		if err := run(ctx); err != nil {
+			select {
+			case r.failed <- err:
+			default: // the first one counts
+			}
+		}
+	})
+}
+
+// linger waits for shutdown_delay while listeners still accept but /readyz says no. It returns early with the error of
+// a part that fails.
+func (r *running) linger() error {
+	r.ready.Store(false)
+	delay := r.config().ShutdownDelay
+	if delay <= 0 {
+		return nil
+	}
+	r.opts.Log.Info().Stringer("shutdown_delay", delay).Msg("not ready any more: a stop follows, until then agents are still served")
+	timer := time.NewTimer(delay)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case err := <-r.failed:
+		return err
+	}
+}
+
+// stop ends everything within shutdown_timeout, in this order: the listeners close, and messages in hand are stored and
+// acknowledged; the outputs finish what is in flight or give it back; the queue saves its state and closes; the status
+// endpoint, which shows all this, ends last. Where the disk, or an output, does not react, the error says so: the
+// process can only end then, which loses nothing that was acknowledged.
+func (r *running) stop() error {
+	limit := r.config().ShutdownTimeout
+	part := func(of float64) time.Duration { return time.Duration(of * float64(limit)) }
+	for of, end := range map[float64]func(){endOutputs: r.hurryNow, leaveOutputs: r.lateNow} {
+		defer time.AfterFunc(part(of), end).Stop()
+	}
+	r.step.Store("configuration and connections")
+	ended := make(chan error, 1)
+	go func() { ended <- r.stopParts(part(endConnections), part(endRequests)) }() // left alone where it hangs
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case err := <-ended:
+		return err
+	case <-timer.C:
+		return fmt.Errorf("the stop takes longer than shutdown_timeout (%v): %v still to end", limit, r.step.Load())
+	}
+}
+
+// stopParts is stop without its bound; connections, and requests to the status endpoint, may take as long as said.
+func (r *running) stopParts(connections, requests time.Duration) error {
+	r.endWatch()
+	var first sync.WaitGroup
+	first.Go(func() { // a reload may be under way
+		r.watching.Wait()
+		r.reloading.Lock()
+		defer r.reloading.Unlock()
+		r.opts.Load = nil // nothing is put in force any more
+	})
+	first.Go(func() {
+		drain, done := context.WithTimeout(context.Background(), connections)
+		defer done()
+		r.shutdownListeners(drain)
+		r.cutConnections()
+		r.listeners.Wait()
+	})
+	first.Wait()
+	r.step.Store("outputs")
+	err := r.retire(r.currentOutputs()...)
+	r.tellWhatWaits()
+	r.step.Store("the queue")
+	err = errors.Join(err, r.queue.Close())
+	r.step.Store("the status endpoint")
+	r.endStatus(requests)
+	r.hurryNow()
+	r.lateNow()
+	return err
+}
+
+// shutdownListeners ends all connections, between two messages as long as ctx lasts.
+func (a *App) shutdownListeners(ctx context.Context) {
+	errs := make([]error, len(a.listeners))
+	var wg sync.WaitGroup
+	for i, l := range a.listeners {
+		wg.Go(func() { errs[i] = l.Shutdown(ctx) })
+	}
+	wg.Wait()
+	if err := errors.Join(errs...); err != nil { // their agents send again what was not acknowledged
+		a.opts.Log.Warn().Err(err).Msg("not every connection could be ended in good order")
+	}
+}
+
+// tellWhatWaits logs what the next start finds.
+func (a *App) tellWhatWaits() {
+	for _, b := range a.backlogs(nil) {
+		a.opts.Log.Info().Str("output", b.Output).Int64("events", b.Events).Stringer("lag", b.Lag.Round(time.Second)).
+			Msg("not delivered yet: the next start goes on with it")
+	}
+}
+
+// endStatus ends the status endpoint. Who does not read its replies is cut off.
+func (r *running) endStatus(grace time.Duration) {
+	if r.status != nil {
+		brief, done := context.WithTimeout(context.Background(), grace)
+		defer done()
+		if err := r.status.Shutdown(brief); err != nil {
+			r.opts.Log.Warn().Err(err).Msg("a request to the status endpoint was cut off")
+		}
+	}
+	r.close()
+	r.showing.Wait()
+}
+
+// config returns the configuration in force.
+func (a *App) config() *config.Config {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.cfg
+}
