@@ -123,6 +123,8 @@ program resolves in the pod.
 {{- $_ := set $status "token" (printf "${file:/etc/aggregator/status/%s}" .Values.status.tokenSecret.key) -}}
 {{- end -}}
 {{- $_ := set $config "status" $status -}}
+{{- /* preStop is the delay. */ -}}
+{{- $_ := set $config "shutdown_timeout" (printf "%ds" (int .Values.shutdown.timeoutSeconds)) -}}
 {{- toYaml $config -}}
 {{- end -}}
 
