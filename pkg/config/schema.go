@@ -126,6 +126,9 @@ func typeSchema(t reflect.Type, f field) (schema, error) {
 	}
 	s := schema{"type": "array", "items": items}
 	single := schema{"type": "string"}
+	if t.Elem() == secretType {
+		single = items
+	}
 	if f.required {
 		s["minItems"] = 1
 	}
