@@ -48,6 +48,10 @@ func alerts(t *testing.T) []alert {
 // TestAlerts parses each expression as Prometheus does, and holds that the program has such metrics with such labels.
 func TestAlerts(t *testing.T) {
 	metrics := documentedMetrics(t)
+	operations, err := os.ReadFile(repository + "/docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
 	seen := map[string]bool{}
 	for _, a := range alerts(t) {
 		t.Run(a.Alert, func(t *testing.T) {
@@ -55,6 +59,9 @@ func TestAlerts(t *testing.T) {
 				t.Error("the name is taken, or not the program's")
 			}
 			seen[a.Alert] = true
+			if !strings.Contains(string(operations), "\n### "+a.Alert+"\n") {
+				t.Error("docs/operations.md doesn't say what to do")
+			}
 			expr, err := parser.NewParser(parser.Options{}).ParseExpr(a.Expr)
 			if err != nil {
 				t.Fatal(err)
