@@ -2,6 +2,9 @@ package deployments
 
 import (
 	"maps"
+	"os"
+	"os/exec"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -13,6 +16,7 @@ import (
 	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/apimachinery/pkg/util/validation"
 	psa "k8s.io/pod-security-admission/api"
 	psapolicy "k8s.io/pod-security-admission/policy"
 )
@@ -44,6 +48,73 @@ func TestChart(t *testing.T) {
 	}
 }
 
+// TestLongName renders a release with the longest name that Helm takes.
+func TestLongName(t *testing.T) {
+	values := parseValues(t, "drain: {enabled: true, ordinals: [10]}\nfiles: {a: b}\ntls: {enabled: true, certManager: {enabled: true, issuerRef: {name: a}}}")
+	files, err := templatesOf(t, strings.Repeat("long-release-", 5)[:53], values)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o, err := decode(join(files))
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkObjects(t, o, map[string]bool{})
+}
+
+// TestNotes holds that what Helm prints has the agents' settings that fit the values, and no template's leftovers.
+func TestNotes(t *testing.T) {
+	const key = "config: {clusters: [{name: a, shared_key: \"${env:KEY}\"}]}\nenv: [{name: KEY, valueFrom: {secretKeyRef: {name: keys, key: a}}}]\n"
+	for _, tc := range []struct {
+		name, values  string
+		with, without []string
+	}{
+		{"defaults", "", []string{"Host                      aggregator.logging.svc", "Require_ack_response      true", "Retry_Limit               False", "Anybody who reaches"}, []string{"Shared_Key", "tls", "WARNING"}},
+		{"a key", key, []string{"Shared_Key                ${AGGREGATOR_KEY}"}, []string{"tls.verify", "Anybody"}},
+		{"certificates", "tls: {enabled: true, existingSecret: a, clientCA: {existingSecret: b}}", []string{"tls.verify_hostname       on", "tls.crt_file"}, []string{"Anybody", "Shared_Key"}},
+		{"no volume", "persistence: {enabled: false}", []string{"WARNING: persistence is off"}, nil},
+		{"an NLB that would wait for the agent", key + "service: {type: LoadBalancer, provider: aws, proxyProtocol: required, trustedProxies: [10.0.0.0/8]}", []string{"WARNING: an AWS NLB", "get service aggregator"}, nil},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			files, err := templates(t, parseValues(t, tc.values))
+			if err != nil {
+				t.Fatal(err)
+			}
+			notes := files["aggregator/templates/NOTES.txt"]
+			for _, text := range tc.with {
+				if !strings.Contains(notes, text) {
+					t.Errorf("no %q in\n%s", text, notes)
+				}
+			}
+			for _, text := range append(tc.without, "<no value>", "%!", "\n\n\n") {
+				if strings.Contains(notes, text) {
+					t.Errorf("%q is in\n%s", text, notes)
+				}
+			}
+			fluentBit(t, notes)
+		})
+	}
+}
+
+// fluentBit has a real Fluent Bit read the settings in the notes, where FLUENT_BIT names one.
+func fluentBit(t *testing.T, notes string) {
+	t.Helper()
+	binary := os.Getenv("FLUENT_BIT")
+	if binary == "" {
+		return
+	}
+	_, settings, _ := strings.Cut(notes, "\n[OUTPUT]\n")
+	settings, _, _ = strings.Cut(settings, "\n\n")
+	settings = regexp.MustCompile(`(?m)^\s*tls\.\w+_file .*$`).ReplaceAllString(settings, "") // there are no such files here
+	path := t.TempDir() + "/fluent-bit.conf"
+	write(t, path, "[INPUT]\n    Name dummy\n[OUTPUT]\n"+settings+"\n")
+	cmd := exec.CommandContext(t.Context(), binary, "--dry-run", "-c", path)
+	cmd.Env = append(os.Environ(), "AGGREGATOR_KEY=made-up", "HOSTNAME=node-1")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%s --dry-run: %v\n%s\n%s", binary, err, out, settings)
+	}
+}
+
 // secretsOf returns the Secrets that the values say exist, and other things that they say exist.
 func secretsOf(t *testing.T, values chartutil.Values) map[string]bool {
 	t.Helper()
@@ -66,6 +137,17 @@ func checkObjects(t *testing.T, o *objects, secrets map[string]bool) {
 		secrets[c.Spec.SecretName] = true
 		if c.Spec.IssuerRef.Name == "" || len(c.Spec.DNSNames) == 0 {
 			t.Errorf("certificate %s has no issuer or no name", c.Name)
+		}
+	}
+	for _, object := range o.all {
+		m := object.(meta.Object)
+		for _, wrong := range validation.IsDNS1123Label(m.GetName()) {
+			t.Errorf("name %s: %s", m.GetName(), wrong)
+		}
+		for key, value := range m.GetLabels() {
+			for _, wrong := range append(validation.IsQualifiedName(key), validation.IsValidLabelValue(value)...) {
+				t.Errorf("%s: label %s: %s: %s", m.GetName(), key, value, wrong)
+			}
 		}
 	}
 	set := only(t, o.statefulSets)
@@ -240,6 +322,11 @@ func checkPod(t *testing.T, o *objects, m *meta.ObjectMeta, spec *core.PodSpec, 
 	}
 	if _, known := o.serviceAccounts[spec.ServiceAccountName]; !known && len(o.serviceAccounts) > 0 {
 		t.Errorf("there is no service account %s", spec.ServiceAccountName)
+	}
+	for _, p := range c.Ports {
+		for _, wrong := range validation.IsValidPortName(p.Name) {
+			t.Errorf("port %s: %s", p.Name, wrong)
+		}
 	}
 	for _, e := range c.Env {
 		if e.Name == "GOMEMLIMIT" && e.Value == "" || e.Name == "GOMAXPROCS" && c.Resources.Limits.Cpu().IsZero() {

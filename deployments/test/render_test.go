@@ -59,9 +59,18 @@ func decode(manifests []byte) (*objects, error) {
 	}
 	decoder := serializer.NewCodecFactory(scheme, serializer.EnableStrict).UniversalDeserializer()
 	o := &objects{
-		map[string]*apps.StatefulSet{}, map[string]*core.Service{}, map[string]*core.ConfigMap{}, map[string]*core.ServiceAccount{}, map[string]*batch.Job{},
-		map[string]*policy.PodDisruptionBudget{}, map[string]*networking.NetworkPolicy{}, map[string]*autoscaling.HorizontalPodAutoscaler{},
-		map[string]*certmanager.Certificate{}, map[string]*monitoring.ServiceMonitor{}, map[string]*monitoring.PrometheusRule{}, nil,
+		map[string]*apps.StatefulSet{},
+		map[string]*core.Service{},
+		map[string]*core.ConfigMap{},
+		map[string]*core.ServiceAccount{},
+		map[string]*batch.Job{},
+		map[string]*policy.PodDisruptionBudget{},
+		map[string]*networking.NetworkPolicy{},
+		map[string]*autoscaling.HorizontalPodAutoscaler{},
+		map[string]*certmanager.Certificate{},
+		map[string]*monitoring.ServiceMonitor{},
+		map[string]*monitoring.PrometheusRule{},
+		nil,
 	}
 	documents := k8syaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(manifests)))
 	for {
@@ -157,8 +166,14 @@ func loadChart(t *testing.T) *chart.Chart {
 // chart's schema.
 func templates(t *testing.T, values chartutil.Values) (map[string]string, error) {
 	t.Helper()
+	return templatesOf(t, "aggregator", values)
+}
+
+// templatesOf is templates for a release of another name.
+func templatesOf(t *testing.T, name string, values chartutil.Values) (map[string]string, error) {
+	t.Helper()
 	c := loadChart(t)
-	release := chartutil.ReleaseOptions{Name: "aggregator", Namespace: "logging", Revision: 1, IsInstall: true}
+	release := chartutil.ReleaseOptions{Name: name, Namespace: "logging", Revision: 1, IsInstall: true}
 	render, err := chartutil.ToRenderValues(c, values, release, nil)
 	if err != nil {
 		return nil, err
@@ -173,13 +188,18 @@ func manifests(t *testing.T, values chartutil.Values) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	return join(files), nil
+}
+
+// join returns the manifests among rendered files as one stream.
+func join(files map[string]string) []byte {
 	var all bytes.Buffer
 	for _, name := range slices.Sorted(maps.Keys(files)) {
 		if strings.HasSuffix(name, ".yaml") {
 			fmt.Fprintf(&all, "---\n%s\n", files[name])
 		}
 	}
-	return all.Bytes(), nil
+	return all.Bytes()
 }
 
 func render(t *testing.T, values chartutil.Values) *objects {

@@ -132,6 +132,7 @@ func TestValuesRefused(t *testing.T) {
 		{"headers of anybody", "service: {proxyProtocol: required}", "trustedProxies"},
 		{"PROXY where there is none", "service: {provider: gcp, proxyProtocol: required, trustedProxies: [10.0.0.0/8]}", "gcp"},
 		{"drain of a volume in use", "drain: {enabled: true, ordinals: [1]}", "pod 1 is one of the 2 replicas"},
+		{"drain of a volume that a scaler may use", "drain: {enabled: true, ordinals: [5]}\nautoscaling: {enabled: true}", "pod 5 is one of the 6 replicas"},
 		{"memory that is no size", "resources: {limits: {memory: 1Gib}}", "memory"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
