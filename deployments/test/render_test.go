@@ -9,6 +9,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -224,8 +225,8 @@ func parseValues(t *testing.T, text string) chartutil.Values {
 	return values
 }
 
-// matrix returns the values that the chart is tested with: none, the files of ci/, those of the moves, and each load
-// balancer.
+// matrix returns the values that the chart is tested with: none, the files of ci/, those of the moves and of the documents,
+// and each load balancer.
 func matrix(t *testing.T) map[string]chartutil.Values {
 	t.Helper()
 	cases := map[string]string{"defaults": ""}
@@ -244,6 +245,17 @@ func matrix(t *testing.T) map[string]chartutil.Values {
 				name = "move " + filepath.Base(filepath.Dir(file))
 			}
 			cases[name] = string(text)
+		}
+	}
+	for _, document := range []string{repository + "/README.md", chartDir + "/README.md"} {
+		text, err := os.ReadFile(document)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, m := range regexp.MustCompile("(?ms)^```yaml\n(.*?)^```").FindAllStringSubmatch(string(text), -1) {
+			if strings.Contains(m[1], "\nconfig:\n") {
+				cases[fmt.Sprintf("example %d of %s", i, document)] = m[1]
+			}
 		}
 	}
 	if len(cases) < 5 {
