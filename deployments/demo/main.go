@@ -71,7 +71,6 @@ func (d *demo) run(ctx context.Context) (err error) {
 
 	ended := make(chan error, 1+len(clusters())) // by itself, or because it was stopped
 	serving, stopServer := context.WithCancel(context.WithoutCancel(ctx))
-	sending, stopSenders := context.WithCancel(context.WithoutCancel(ctx))
 	running := 0
 	wait := func(stop func(), until int) {
 		stop()
@@ -85,7 +84,8 @@ func (d *demo) run(ctx context.Context) (err error) {
 		return err
 	}
 	running++
-	defer func() { wait(stopSenders, 1) }() // first the senders, so that what is under way gets its acks
+	sending, stopSenders := context.WithCancel(context.WithoutCancel(ctx))
+	defer wait(stopSenders, 1) // first the senders, so that what is under way gets its acks
 	for _, cluster := range clusters() {
 		if err := d.send(sending, cluster, forward, ended); err != nil {
 			return err
@@ -132,7 +132,8 @@ func (d *demo) path(name string) string { return filepath.Join(d.dir, name) }
 // SIGTERM when ctx ends.
 func (d *demo) command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, d.path("aggregator"), args...)
-	cmd.Env = append(os.Environ(), "DEMO_DIR="+d.dir, "DEMO_LISTEN="+d.listen, "DEMO_STATUS="+d.status)
+	cmd.Dir = d.dir
+	cmd.Env = append(os.Environ(), "DEMO_LISTEN="+d.listen, "DEMO_STATUS="+d.status)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 20 * time.Second

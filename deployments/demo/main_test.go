@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -89,9 +90,14 @@ func TestDemo(t *testing.T) {
 func TestDemoFails(t *testing.T) {
 	temp := t.TempDir()
 	t.Setenv("TMPDIR", temp)
+	busy, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer busy.Close()
 	var out strings.Builder
-	err := (&demo{listen: "127.0.0.1:999999", status: "127.0.0.1:0", rate: 1, out: &out}).run(t.Context())
-	if err == nil || !strings.Contains(err.Error(), "999999") || out.Len() > 0 {
+	err = (&demo{listen: busy.Addr().String(), status: "127.0.0.1:0", rate: 1, out: &out}).run(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "address already in use") || out.Len() > 0 {
 		t.Errorf("said %q and %v", &out, err)
 	}
 	if left, err := os.ReadDir(temp); err != nil || len(left) > 0 {
