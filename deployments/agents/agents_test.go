@@ -204,6 +204,20 @@ func TestFluentBitFormsAgree(t *testing.T) {
 	}
 }
 
+// TestComposeAgrees: the agents of the Compose demo are the shipped ones, without TLS and without the Kubernetes API.
+func TestComposeAgrees(t *testing.T) {
+	var want []section
+	for _, s := range classic(t, read(t, "fluent-bit/fluent-bit.conf")) {
+		maps.DeleteFunc(s.settings, func(key, _ string) bool { return strings.HasPrefix(key, "tls") })
+		if s.kind != "filter" {
+			want = append(want, s)
+		}
+	}
+	if got := classic(t, read(t, "../compose/fluent-bit/fluent-bit.conf")); !reflect.DeepEqual(got, want) {
+		t.Errorf("it differs:\n%v\n%v", got, want)
+	}
+}
+
 // TestChartValues: what the sections take from the environment and from files is there, from Secrets where it is secret.
 func TestChartValues(t *testing.T) {
 	text := read(t, "fluent-bit/values.yaml")
