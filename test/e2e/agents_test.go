@@ -168,8 +168,14 @@ type process struct {
 	done chan error
 }
 
-// startAgent runs an agent, whose log is shown when the test fails.
+// startAgent runs an agent of the site.
 func (s *site) startAgent(name string, args ...string) *process {
+	s.t.Helper()
+	return s.startAgentWith(s.agentEnv(), name, args...)
+}
+
+// startAgentWith runs an agent, whose log is shown when the test fails.
+func (s *site) startAgentWith(env []string, name string, args ...string) *process {
 	s.t.Helper()
 	p := &process{t: s.t, cmd: exec.Command(name, args...), done: make(chan error, 1)}
 	logName := filepath.Join(s.dir, "agent.log")
@@ -178,7 +184,7 @@ func (s *site) startAgent(name string, args ...string) *process {
 		s.t.Fatal(err)
 	}
 	defer log.Close()
-	p.cmd.Env, p.cmd.Stdout, p.cmd.Stderr = s.agentEnv(), log, log
+	p.cmd.Env, p.cmd.Stdout, p.cmd.Stderr = env, log, log
 	if err := p.cmd.Start(); err != nil {
 		s.t.Fatal(err)
 	}
