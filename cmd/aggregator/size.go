@@ -128,12 +128,12 @@ func (f *sizeFlags) configuration(outputsGiven bool) (*config.Config, error) {
 	if len(f.outputs) == 0 {
 		return nil, fmt.Errorf("--outputs: must be at least one of %s", strings.Join(sizing.OutputTypes(), ", "))
 	}
-	text := "outputs:\n"
+	text := []byte("outputs:\n")
 	for i, t := range f.outputs {
 		if !slices.Contains(sizing.OutputTypes(), t) {
 			return nil, fmt.Errorf("--outputs %q: must be one of %s", t, strings.Join(sizing.OutputTypes(), ", "))
 		}
-		text += fmt.Sprintf("  o%d: {type: %s, %s}\n", i, t, settings[t])
+		text = fmt.Appendf(text, "  o%d: {type: %s, %s}\n", i, t, settings[t])
 	}
-	return config.Parse("outputs", []byte(text), config.Options{})
+	return config.Parse("outputs", text, config.Options{})
 }

@@ -65,27 +65,25 @@ func between(t *testing.T, doc, begin, end string, replace func(old string) stri
 }
 
 func sizingTable(t *testing.T) string {
+	t.Helper()
 	outages := []string{"1h", "12h", "36h"}
-	table := "| events/s | replicas | cores busy | memory limit |"
-	for _, outage := range outages {
-		table += " volume for " + outage + " |"
-	}
-	table += "\n|---|---|---|---|" + strings.Repeat("---|", len(outages)) + "\n"
+	var table strings.Builder
+	fmt.Fprintf(&table, "| events/s | replicas | cores busy | memory limit | volume for %s |\n|---|---|---|---|%s\n",
+		strings.Join(outages, " | volume for "), strings.Repeat("---|", len(outages)))
 	for _, rate := range []string{"1000", "10000", "50000", "100000", "300000", "1000000"} {
-		var row string
 		for i, outage := range outages {
 			var p sizing.Plan
 			if err := json.Unmarshal([]byte(size(t, "--events-per-second", rate, "--outage", outage, "--json")), &p); err != nil {
 				t.Fatal(err)
 			}
 			if i == 0 {
-				row = fmt.Sprintf("| %s | %d | %.2f | %s |", rate, p.Replicas, p.CoresInUse, sizing.Bytes(float64(p.Memory)))
+				fmt.Fprintf(&table, "| %s | %d | %.2f | %s |", rate, p.Replicas, p.CoresInUse, sizing.Bytes(float64(p.Memory)))
 			}
-			row += " " + sizing.Bytes(float64(p.Volume)) + " |"
+			fmt.Fprintf(&table, " %s |", sizing.Bytes(float64(p.Volume)))
 		}
-		table += row + "\n"
+		table.WriteString("\n")
 	}
-	return table
+	return table.String()
 }
 
 func TestSizeUsage(t *testing.T) {

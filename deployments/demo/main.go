@@ -75,7 +75,7 @@ func (d *demo) run(ctx context.Context) (err error) {
 	wait := func(stop func(), until int) {
 		stop()
 		for ; running > until; running-- {
-			<-ended
+			err = errors.Join(err, <-ended)
 		}
 	}
 	defer wait(stopServer, 0)

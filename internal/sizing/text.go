@@ -16,7 +16,7 @@ func (p Plan) WriteText(out io.Writer) error {
 		grouped(p.EventsPerSecond), Bytes(float64(p.EventSize)), p.Outage, Bytes(p.Received), Bytes(p.Stored), strings.Join(p.Outputs, " and "))
 	table := tabwriter.NewWriter(&b, 0, 0, 3, ' ', 0)
 	n := float64(p.Replicas)
-	row := func(name, each, all, why string) { fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", name, each, all, why) }
+	row := func(cells ...string) { _, _ = io.WriteString(table, strings.Join(cells, "\t")+"\n") } // into memory
 	row("", "each replica", "all "+strconv.Itoa(p.Replicas), "")
 	row("cores", number(p.Cores), number(p.Cores*n), fmt.Sprintf("%.2f of them busy when one replica is lost", p.CoresInUse))
 	row("memory limit", Bytes(float64(p.Memory)), Bytes(float64(p.Memory)*n), "")
