@@ -80,7 +80,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; '%s --help' lists the flags", err, cmd.CommandPath())}
 	})
-	root.AddCommand(newRunCommand(), newCheckCommand(), newSendCommand(), newDeadCommand(), newDrainCommand(), newTryCommand(), newTestCommand(), newSchemaCommand(), newVersionCommand())
+	root.AddCommand(newRunCommand(), newCheckCommand(), newSendCommand(), newDeadCommand(), newDrainCommand(), newTryCommand(), newTestCommand(), newSizeCommand(), newSchemaCommand(), newVersionCommand())
 	return root
 }
 

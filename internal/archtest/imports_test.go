@@ -64,8 +64,10 @@ func table() []row {
 		{"internal/ndjson", nil, "lines know nobody"},
 		{"internal/disktrace", nil, "a disk knows nobody"},
 		{"internal/sender", with("pkg/forward", "internal/ndjson"), "the load generator is a Forward client"},
+		{"internal/sizing", nil, "a calculator knows nobody"},
+		{"deployments/*", nil, "what is deployed looks at the program from outside"},
 		{"internal/tryout", with("pkg/config", "pkg/cluster", "pkg/route", "pkg/filter", "internal/ndjson"), "trying a configuration needs what decides on events, and none of what moves them"},
-		{"cmd/*", []string{"pkg/app", "pkg/config", "pkg/config/setting", "pkg/forward", "internal/sender", "internal/tryout"}, "commands hold no logic"},
+		{"cmd/*", []string{"pkg/app", "pkg/config", "pkg/config/setting", "pkg/forward", "internal/sender", "internal/sizing", "internal/tryout"}, "commands hold no logic"},
 		{"internal/archtest", nil, "it looks from outside"},
 		{"test/*", []string{"*/*", "*/*/*", "*/*/*/*"}, "tests of the whole may know all"},
 	}

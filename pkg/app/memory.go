@@ -32,7 +32,7 @@ func limitMemory(cfg *config.Config, log zerolog.Logger) status.Memory {
 		log.Warn().Err(err).Msg("going on as if no control group limited the memory: GOMEMLIMIT says otherwise")
 	}
 	inForce := debug.SetMemoryLimit(-1) // the runtime has read GOMEMLIMIT
-	m := planMemory(neededMemory(cfg), group, os.Getenv("GOMEMLIMIT") != "", inForce)
+	m := planMemory(MemoryNeed(cfg), group, os.Getenv("GOMEMLIMIT") != "", inForce)
 	if m.Source != fromEnvironment {
 		debug.SetMemoryLimit(m.LimitBytes)
 	}
@@ -60,9 +60,9 @@ func planMemory(need, group int64, fixed bool, inForce int64) status.Memory {
 	return m
 }
 
-// neededMemory returns the bytes that a program with this configuration has use for. Its heap may well grow to that
+// MemoryNeed returns the bytes that a program with this configuration has use for. Its heap may well grow to that
 // between two collections, but with so much in use it should rather collect more often.
-func neededMemory(cfg *config.Config) int64 {
+func MemoryNeed(cfg *config.Config) int64 {
 	need := ingestBudget(cfg) + spareMemory + baseMemory
 	for _, out := range cfg.Outputs {
 		common := commonOf(out)

@@ -44,7 +44,7 @@ func TestNeededMemory(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return neededMemory(cfg)
+		return MemoryNeed(cfg)
 	}
 	small, large := need(", max_message_size: 1MiB"), need(", max_message_size: 256MiB")
 	if small < 100<<20 || large < small+400<<20 {

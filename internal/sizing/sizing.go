@@ -1,0 +1,265 @@
+// Package sizing tells what a load needs: replicas, disk, memory and processor time, each with the assumption behind it.
+package sizing
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+)
+
+// What is assumed, and where it comes from.
+const (
+	// measuredSize is the bytes of the events that costs are measured with; see docs/performance.md.
+	measuredSize = 300
+	// usable is the part of a measured rate that is planned with: what filters, TLS, real events and slower processors
+	// cost, and room to catch up after an outage.
+	usable = 0.25
+	// unevenness is how much more than its share a replica may get: agents choose theirs by chance.
+	unevenness = 1.25
+	// fileSystem is the part of a volume that a file system leaves for files.
+	fileSystem = 0.95
+	// memoryLimit is the part of a container's memory that the program lets its heap grow to.
+	memoryLimit = 0.9
+	// perConnection is what an idle connection with TLS holds, in bytes; see docs/performance.md.
+	perConnection = 27 << 10
+	// diskRate is what a volume carries without being asked for more, in bytes a second: 125 MiB/s, AWS gp3's.
+	diskRate = 125 << 20
+	// segments are the queue's files that are written or about to be deleted, in bytes.
+	segments = 2 * 64 << 20
+	// delivered is the bytes of JSON that a byte of msgpack becomes, with the added fields.
+	delivered = 1.5
+)
+
+// DefaultCompression is how many bytes of events a stored byte stands for: logs come to 4 to 6 with s2.
+const DefaultCompression = 4
+
+// microseconds returns the processor time that an event of 300 bytes takes from socket to queue, fdatasync and ack
+// included, and from the queue to each type of output. The measured ones, together with ingest, are the rows of
+// docs/performance.md. All others are taken for the measured one that they are most like.
+func microseconds() (ingest float64, outputs map[string]float64) {
+	const (
+		file          = 1e6 / 637_000
+		elasticsearch = 1e6 / 524_000
+		firehose      = 1e6 / 414_000
+	)
+	ingest = 0.6
+	return ingest, map[string]float64{
+		"file": file - ingest, "elasticsearch": elasticsearch - ingest, "firehose": firehose - ingest,
+		"stdout": file - ingest, "forward": elasticsearch - ingest, "s3": elasticsearch - ingest,
+		"kinesis": firehose - ingest, "cloudwatch_logs": firehose - ingest,
+	}
+}
+
+// OutputTypes returns the types of output that are known, ascending.
+func OutputTypes() []string {
+	_, known := microseconds()
+	var types []string
+	for t := range known {
+		types = append(types, t)
+	}
+	slices.Sort(types)
+	return types
+}
+
+// Load is what is to be carried.
+type Load struct {
+	EventsPerSecond float64       // of all clusters, at the peak
+	EventSize       int64         // bytes of msgpack, which is about the length of the line and its fields
+	Outage          time.Duration // how long all destinations may be away at once
+	Clusters        int
+	Connections     int      // of agents, at all replicas together
+	Outputs         []string // their types; every event goes to each
+	Replicas        int      // 0: as many as needed
+	Cores           float64  // of each replica
+	Compression     float64  // bytes of events for each stored one
+
+	ProgramMemory int64 // bytes that the program has use for without connections, as its configuration tells
+	DeadLetters   int64 // buffer.dead_letters.max_size
+	MinFreeDisk   int64 // buffer.min_free_disk
+	QueueLimit    int64 // buffer.max_size of a given configuration; 0: none is given
+}
+
+// Plan is what a Load needs. Sizes are bytes, rates are for each second.
+type Plan struct {
+	EventsPerSecond float64  `json:"events_per_second"`
+	EventSize       int64    `json:"event_size"`
+	Outage          string   `json:"outage"`
+	Clusters        int      `json:"clusters"`
+	Outputs         []string `json:"outputs"`
+
+	Replicas    int     `json:"replicas"`
+	Needed      int     `json:"replicas_needed"` // to carry the load with one replica lost
+	Cores       float64 `json:"cores_per_replica"`
+	CoresInUse  float64 `json:"cores_in_use_per_replica"` // at the load, with one replica lost
+	Memory      int64   `json:"memory_per_replica"`       // the container's limit
+	Volume      int64   `json:"volume_per_replica"`
+	Queue       int64   `json:"queue_per_replica"` // for buffer.max_size
+	ClusterSize int64   `json:"queue_per_cluster"` // for max_queue_size of each cluster, at a replica
+
+	Received    float64 `json:"received_bytes_per_second"`
+	Stored      float64 `json:"stored_bytes_per_second"`
+	Delivered   float64 `json:"delivered_bytes_per_second"` // to each output, before compression
+	DiskTraffic float64 `json:"disk_bytes_per_second_per_replica"`
+	CatchUp     string  `json:"catch_up"` // how long the backlog takes to drain if only this side limits it; "" when it never does
+
+	Warnings []string `json:"warnings"`
+	Notes    []string `json:"notes"`
+	Assumed  []string `json:"assumed"`
+}
+
+// check names everything that is wrong with l, by the flags of aggregator size.
+func (l Load) check() error {
+	var wrong []error
+	bad := func(is bool, format string, args ...any) {
+		if is {
+			wrong = append(wrong, fmt.Errorf(format, args...))
+		}
+	}
+	bad(!(l.EventsPerSecond > 0 && l.EventsPerSecond <= 1e9), "--events-per-second %v: must be above 0, and at most 1,000,000,000", l.EventsPerSecond)
+	bad(l.EventSize < 1 || l.EventSize > 64<<20, "--event-size %d: must be 1 byte to 64MiB", l.EventSize)
+	bad(l.Outage <= 0 || l.Outage > 90*24*time.Hour, "--outage %v: must be above 0, and at most 2160h, which is 90 days", l.Outage)
+	bad(l.Clusters < 1 || l.Clusters > 1e6, "--clusters %d: must be 1 to 1,000,000", l.Clusters)
+	bad(l.Connections < 0 || l.Connections > 1e7, "--connections %d: must be 0 to 10,000,000", l.Connections)
+	bad(l.Replicas < 0 || l.Replicas > 1e4, "--replicas %d: must be 0 (as many as needed) to 10,000", l.Replicas)
+	bad(!(l.Cores >= 0.1 && l.Cores <= 1024), "--cores %v: must be 0.1 to 1024", l.Cores)
+	bad(!(l.Compression >= 1 && l.Compression <= 100), "--compression %v: must be 1 to 100", l.Compression)
+	bad(len(l.Outputs) == 0, "--outputs: must be at least one of %s", strings.Join(OutputTypes(), ", "))
+	for _, o := range l.Outputs {
+		bad(!slices.Contains(OutputTypes(), o), "--outputs %q: must be one of %s", o, strings.Join(OutputTypes(), ", "))
+	}
+	return errors.Join(wrong...)
+}
+
+// For returns what l needs. Its error names everything that is wrong with l.
+func For(l Load) (Plan, error) {
+	if err := l.check(); err != nil {
+		return Plan{}, err
+	}
+	p := Plan{
+		EventsPerSecond: l.EventsPerSecond, EventSize: l.EventSize, Outage: short(l.Outage), Clusters: l.Clusters, Outputs: l.Outputs,
+		Cores: l.Cores, Warnings: []string{}, Notes: []string{},
+	}
+	p.Received = l.EventsPerSecond * float64(l.EventSize)
+	p.Stored = p.Received / l.Compression
+	p.Delivered = p.Received * delivered
+	files := 0.0
+	ingest, types := microseconds()
+	cost := ingest // µs an event
+	for _, o := range l.Outputs {
+		cost += types[o]
+		if o == "file" {
+			files += p.Delivered
+		}
+	}
+	cost *= max(1, float64(l.EventSize)/measuredSize)
+	cores := l.EventsPerSecond * cost / 1e6
+	disk := 2*p.Stored + files // written and read back
+
+	// With one lost, the others carry all.
+	carrying := max(1, ceil(cores/usable/l.Cores), ceil(disk/(diskRate/2)))
+	p.Needed = carrying + 1
+	p.Replicas = p.Needed
+	if l.Replicas > 0 {
+		p.Replicas = l.Replicas
+		carrying = max(1, l.Replicas-1)
+	}
+	share := 1 / float64(carrying)
+	p.CoresInUse = cores * share
+	p.DiskTraffic = disk * share
+	p.Queue = gibibytes(p.Stored * l.Outage.Seconds() * share * unevenness)
+	p.ClusterSize = p.Queue
+	if l.Clusters > 1 {
+		p.ClusterSize = gibibytes(2 * float64(p.Queue) / float64(l.Clusters))
+		p.ClusterSize = min(p.ClusterSize, p.Queue)
+	}
+	p.Volume = gibibytes(float64(p.Queue+segments+l.DeadLetters+l.MinFreeDisk) / fileSystem)
+	p.Memory = roundUp((float64(l.ProgramMemory)+float64(l.Connections)*share*perConnection)/memoryLimit, 64<<20)
+	// What is left of all cores, at half the measured rate, drains the backlog.
+	if spare := float64(p.Replicas)*l.Cores/2*1e6/cost - l.EventsPerSecond; spare > 0 {
+		p.CatchUp = short(time.Duration(l.Outage.Seconds() * l.EventsPerSecond / spare * float64(time.Second)))
+	}
+	p.judge(l, files)
+	p.note(l)
+	p.assume(l)
+	return p, nil
+}
+
+// judge warns of what does not hold.
+func (p *Plan) judge(l Load, files float64) {
+	warn := func(format string, args ...any) { p.Warnings = append(p.Warnings, fmt.Sprintf(format, args...)) }
+	switch {
+	case p.Replicas == 1:
+		warn("With one replica, agents keep their events while it restarts. Take two at least.")
+	case p.Replicas < p.Needed:
+		warn("%s can't carry the load when one is lost: it needs %d.", Count(p.Replicas, "replica"), p.Needed)
+	}
+	if p.CatchUp == "" {
+		warn("There is no processor time left to catch up after the outage: more cores or replicas.")
+	}
+	if l.QueueLimit > 0 && l.QueueLimit < p.Queue {
+		warn("The configuration's buffer.max_size is %s: agents would have to wait after %s.",
+			Bytes(float64(l.QueueLimit)), short(time.Duration(float64(l.Outage)*float64(l.QueueLimit)/float64(p.Queue))))
+	}
+	if files > 0 {
+		warn("A file output needs room of its own, %s a day at all replicas before compression, and keeps for as long as its rotate.keep says.", Bytes(files*86400))
+	}
+}
+
+// note says what to ask of destinations and of those who run the replicas.
+func (p *Plan) note(l Load) {
+	note := func(format string, args ...any) { p.Notes = append(p.Notes, fmt.Sprintf(format, args...)) }
+	note("What a lost replica had acknowledged is on its volume, and is delivered when that is attached again. The others take its agents.")
+	perCluster := p.Delivered / float64(l.Clusters)
+	for _, o := range slices.Compact(slices.Sorted(slices.Values(l.Outputs))) {
+		switch o {
+		case "elasticsearch":
+			note("Elasticsearch gets %s a day of JSON, and has to index up to twice its usual rate for as long as you want the catching up to take as long as the outage.", Bytes(p.Delivered*86400))
+		case "firehose":
+			note("Firehose: %s/s for each of %s with a stream of its own. A stream takes 1 MiB/s in most regions, and 5 MiB/s in N. Virginia, Oregon and Ireland, unless you ask for more; ask for twice the rate, so that it can catch up.",
+				Bytes(perCluster), Count(l.Clusters, "cluster"))
+		case "kinesis":
+			note("Kinesis: %s of 1 MiB/s each, for all clusters together, without room to catch up.", Count(ceil(max(p.Delivered/(1<<20), 1)), "shard"))
+		case "cloudwatch_logs":
+			note("CloudWatch Logs: %s/s, so at least %s of 1 MiB a second, and more with many log streams; the account's quota of PutLogEvents counts.",
+				Bytes(p.Delivered), Count(ceil(max((p.Delivered+26*l.EventsPerSecond)/(1<<20), 1)), "request"))
+			if l.Outage > 13*24*time.Hour {
+				note("CloudWatch Logs refuses events older than 14 days: they would become dead letters.")
+			}
+		}
+	}
+	note("Agents need to bridge only the time that no replica answers, minutes, and not the outage of a destination.")
+}
+
+// assume says what the figures rest on.
+func (p *Plan) assume(l Load) {
+	ingest, types := microseconds()
+	var costs []string
+	for _, o := range slices.Compact(slices.Sorted(slices.Values(l.Outputs))) {
+		costs = append(costs, fmt.Sprintf("%.1f µs to %s", types[o], o))
+	}
+	p.Assumed = []string{
+		fmt.Sprintf("Processor time for an event of 300 bytes: %.1f µs to receive, store, sync and acknowledge, %s (docs/performance.md); larger events in proportion.",
+			ingest, strings.Join(costs, ", ")),
+		fmt.Sprintf("%.0f %% of that rate is planned with: filters, TLS, real events, slower processors, and catching up take the rest.", usable*100),
+		fmt.Sprintf("Stored events take 1/%g of their size; a chunk is stored once for all outputs.", l.Compression),
+		"One replica is lost, and the others carry all of the load.",
+		fmt.Sprintf("Agents spread by chance: a replica may get %.0f %% more than its share.", (unevenness-1)*100),
+		fmt.Sprintf("A volume carries %s/s, half of which is planned with.", Bytes(diskRate)),
+		fmt.Sprintf("The volume also holds %s of dead letters and %s that stay free.", Bytes(float64(l.DeadLetters)), Bytes(float64(l.MinFreeDisk))),
+		fmt.Sprintf("JSON with the added fields is %g times as long as an event.", delivered),
+	}
+}
+
+// ceil rounds up, to a count.
+func ceil(x float64) int { return int(math.Ceil(x)) }
+
+// roundUp returns the next multiple of unit.
+func roundUp(bytes float64, unit int64) int64 {
+	return int64(math.Ceil(bytes/float64(unit))) * unit
+}
+
+// gibibytes rounds up to whole GiB.
+func gibibytes(bytes float64) int64 { return max(1<<30, roundUp(bytes, 1<<30)) }
