@@ -46,7 +46,7 @@ func newMove(t *testing.T, name string, clusters ...string) *move {
 	m.secret("tls/tls.crt", string(pair.CertPEM))
 	m.secret("tls/tls.key", string(pair.KeyPEM))
 	for _, cluster := range clusters {
-		m.secret("keys/"+cluster, keyOf(cluster))
+		m.secret("secrets/agents-keys/"+cluster, keyOf(cluster))
 	}
 	return m
 }
@@ -89,7 +89,7 @@ func (m *move) read(names ...string) string {
 func (m *move) start(dir string, env ...string) *server {
 	m.t.Helper()
 	shipped := strings.NewReplacer("%", "%%", "/etc/aggregator", m.secrets, "/var/lib/aggregator", "%[1]s/data",
-		"0.0.0.0:24224", "127.0.0.1:0", "0.0.0.0:9880", "127.0.0.1:0").Replace(m.read("aggregator.yaml"))
+		`":24224"`, "127.0.0.1:0", `":9880"`, "127.0.0.1:0").Replace(m.read("aggregator.yaml"))
 	return start(m.t, dir, shipped, slices.Concat(m.env, env)...)
 }
 
@@ -329,8 +329,8 @@ func testMoveECK(t *testing.T, es *node) {
 	ca := tlstest.NewCA(t, "ECK")
 	e := startECK(t, es, ca, "the first password")
 	m.env = []string{"ELASTIC_URL=" + e.url}
-	m.secret("logging-es-elastic-user/elastic", "the first password")
-	m.secret("logging-es-http-certs-public/ca.crt", string(ca.PEM))
+	m.secret("secrets/logging-es-elastic-user/elastic", "the first password")
+	m.secret("secrets/logging-es-http-certs-public/ca.crt", string(ca.PEM))
 	day := m.day.Format("2006.01.02")
 	s := m.start(t.TempDir())
 	m.sendInput(s)
@@ -347,13 +347,13 @@ func testMoveECK(t *testing.T, es *node) {
 		outputs, _ := s.get("/status")["outputs"].([]any)
 		return e.refused.Load() > 0 && at(outputs[0], "state") == "refused"
 	})
-	m.secret("logging-es-elastic-user/elastic", second)
+	m.secret("secrets/logging-es-elastic-user/elastic", second)
 	s.drained()
 	m.wantDocuments(es, "logstash-*", "es", indexOf)
 
 	// The authority is another one: first both are trusted, then the certificate changes.
 	next := tlstest.NewCA(t, "ECK, renewed")
-	m.secret("logging-es-http-certs-public/ca.crt", string(ca.PEM)+string(next.PEM))
+	m.secret("secrets/logging-es-http-certs-public/ca.crt", string(ca.PEM)+string(next.PEM))
 	s.eventually("both authorities to be trusted", func() bool {
 		for _, c := range s.get("/status")["certificates"].([]any) {
 			if reloads, _ := at(c, "reloads").(float64); at(c, "owner") == "output es" && reloads > 0 {
@@ -400,7 +400,7 @@ func (m *move) irsa(c *cloud) []string {
 	m.secret("eks/token", "header.payload.signature")
 	return append([]string{
 		"AWS_ROLE_ARN=arn:aws:iam::123456789012:role/aggregator", "AWS_WEB_IDENTITY_TOKEN_FILE=" + filepath.Join(m.secrets, "eks", "token"),
-		"AWS_REGION=" + awsRegion, "AWS_ENDPOINT_URL=" + c.url,
+		"AWS_REGION=" + awsRegion, "AWS_ENDPOINT_URL=" + c.url, "AWS_ENDPOINT_URL_STS=" + c.url,
 	}, credentialsOf()[2:]...)
 }
 
@@ -434,7 +434,7 @@ func testMoveThrottled(t *testing.T) {
 	s := m.start(t.TempDir())
 	ca := filepath.Join(m.secrets, "ca.crt")
 	m.secret("ca.crt", string(m.ca.PEM))
-	sendMade(t, s.Forward, events, "--tag", "kube.apps", "--shared-key-file", filepath.Join(m.secrets, "keys", "production"), "--ca-file", ca, "--connections", "4")
+	sendMade(t, s.Forward, events, "--tag", "kube.apps", "--shared-key-file", filepath.Join(m.secrets, "secrets", "agents-keys", "production"), "--ca-file", ca, "--connections", "4")
 	s.drained()
 	seen := make(map[string]int, events)
 	for _, record := range cloud.Firehose().Records("logs-production") {
