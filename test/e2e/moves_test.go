@@ -89,7 +89,7 @@ func (m *move) read(names ...string) string {
 func (m *move) start(dir string, env ...string) *server {
 	m.t.Helper()
 	shipped := strings.NewReplacer("%", "%%", "/etc/aggregator", m.secrets, "/var/lib/aggregator", "%[1]s/data",
-		`":24224"`, "127.0.0.1:0", `":9880"`, "127.0.0.1:0").Replace(m.read("aggregator.yaml"))
+		`":24224"`, "127.0.0.1:0", `":9880"`, freeAddress(m.t)).Replace(m.read("aggregator.yaml"))
 	return start(m.t, dir, shipped, slices.Concat(m.env, env)...)
 }
 
@@ -122,7 +122,7 @@ func (m *move) sendInput(servers ...*server) {
 		}
 		message := forward.ClientMessage{Tag: strings.TrimSuffix(filepath.Base(file), ".ndjson"), Chunk: forward.NewClientChunk()}
 		for line := range strings.Lines(m.shifted(string(text))) {
-			m.add(&message, line)
+			m.add(&message, line, 0)
 		}
 		cluster := filepath.Base(filepath.Dir(file))
 		if err := m.agent(servers[i%len(servers)], cluster).Send(m.t.Context(), &message); err != nil {
@@ -131,14 +131,14 @@ func (m *move) sendInput(servers ...*server) {
 	}
 }
 
-// add adds a record to a message, at the beginning of m.day.
-func (m *move) add(message *forward.ClientMessage, line string) {
+// add adds a record to a message, at so many nanoseconds of m.day.
+func (m *move) add(message *forward.ClientMessage, line string, nanoseconds uint32) {
 	m.t.Helper()
 	record, _, err := ndjson.AppendObject(nil, []byte(line), "")
 	if err != nil {
 		m.t.Fatal(err)
 	}
-	message.Entries = event.AppendEntry(message.Entries, event.AppendTime(nil, event.Time{Sec: m.day.Unix()}), nil, record)
+	message.Entries = event.AppendEntry(message.Entries, event.AppendTime(nil, event.Time{Sec: m.day.Unix(), Nsec: nanoseconds}), nil, record)
 	message.Events++
 }
 
@@ -146,6 +146,27 @@ func (m *move) add(message *forward.ClientMessage, line string) {
 func (m *move) golden(output string) []string {
 	m.t.Helper()
 	return splitLines(m.t, []byte(m.shifted(m.read("output", output+".ndjson"))))
+}
+
+// shell returns a shell in which the move's guide finds the server, the keys and the listener's authority.
+func (m *move) shell(s *server, env ...string) *shell {
+	m.t.Helper()
+	sh := newShell(m.t, slices.Concat(m.env, []string{"AGGREGATOR=" + s.Forward}, env)...)
+	sh.replace = append(sh.replace, "/etc/aggregator/config/aggregator.yaml", s.config, "127.0.0.1:9880", s.Status)
+	sh.write("ca.crt", string(m.ca.PEM))
+	keys, err := os.ReadDir(filepath.Join(m.secrets, "secrets", "agents-keys"))
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	for _, key := range keys {
+		sh.write(key.Name(), keyOf(key.Name()))
+	}
+	return sh
+}
+
+// hours are the times between which the guides count events: all of m.day.
+func (m *move) hours() []string {
+	return []string{"FROM=" + m.day.Format(time.RFC3339), "TO=" + m.day.AddDate(0, 0, 1).Format(time.RFC3339)}
 }
 
 // canonical returns a line of JSON with its keys in order, and the same for any other spelling of it.
@@ -261,7 +282,7 @@ func testMoveLoadBalancer(t *testing.T, es *node) {
 		m.wantDocuments(es, prefix+"logs-*", "es", indexOf(prefix))
 		before := es.count(prefix + "logs-tokyo-" + day)
 		message := forward.ClientMessage{Tag: "kube.again", Chunk: forward.NewClientChunk()}
-		m.add(&message, `{"message":"acknowledged too late"}`)
+		m.add(&message, `{"message":"acknowledged too late"}`, 7)
 		for _, replica := range replicas[:2] {
 			if err := m.agent(replica, "tokyo").Send(t.Context(), &message); err != nil {
 				t.Fatal(err)
@@ -270,6 +291,21 @@ func testMoveLoadBalancer(t *testing.T, es *node) {
 		}
 		if after := es.count(prefix + "logs-tokyo-" + day); after != before+1 {
 			t.Errorf("a chunk of one event that two replicas got made %d documents", after-before)
+		}
+		if prefix != "" {
+			const guide = "migrate/fluentd-loadbalancer.md"
+			sh := m.shell(replicas[0], m.hours()...)
+			wantOutput(t, "try", sh.run(guide, "try"), "tests passed: 4", `message: "login of kim@example.com" → "login of <email>"`)
+			wantOutput(t, "connect", sh.run(guide, "connect"), "es", "ok")
+			wantOutput(t, "first", sh.run(guide, "first"), "1 event")
+			replicas[0].drained()
+			if n := es.count("parallel-logs-seoul-" + time.Now().UTC().Format("2006.01.02")); n != 1 {
+				t.Errorf("the first event is there %d times", n)
+			}
+			wantOutput(t, "compare", sh.run(guide, "compare"), "seoul: fluentd 1, aggregator 3\n", "tokyo: fluentd 0, aggregator 2\n")
+			wantOutput(t, "where", sh.run(guide, "where"), `"name": "seoul"`, `"received_events"`)
+			sh.run(guide, "back")
+			sh.run("migrate/README.md", "keys")
 		}
 		for _, replica := range replicas {
 			replica.stop()
@@ -312,10 +348,10 @@ func startECK(t *testing.T, es *node, ca *tlstest.CA, password string) *eck {
 		}
 		proxy.ServeHTTP(w, r)
 	}))
-	s.TLS = &stdtls.Config{GetCertificate: func(*stdtls.ClientHelloInfo) (*stdtls.Certificate, error) {
+	s.TLS = &stdtls.Config{GetConfigForClient: func(*stdtls.ClientHelloInfo) (*stdtls.Config, error) {
 		pair := e.pair.Load()
 		certificate, err := stdtls.X509KeyPair(pair.CertPEM, pair.KeyPEM)
-		return &certificate, err
+		return &stdtls.Config{Certificates: []stdtls.Certificate{certificate}, MinVersion: stdtls.VersionTLS12}, err
 	}}
 	s.StartTLS()
 	t.Cleanup(s.Close)
@@ -332,11 +368,26 @@ func testMoveECK(t *testing.T, es *node) {
 	m.secret("secrets/logging-es-elastic-user/elastic", "the first password")
 	m.secret("secrets/logging-es-http-certs-public/ca.crt", string(ca.PEM))
 	day := m.day.Format("2006.01.02")
-	s := m.start(t.TempDir())
+	indexOf := func(prefix string) func(map[string]any) string {
+		return func(map[string]any) string { return prefix + "logstash-" + day }
+	}
+	dir := t.TempDir()
+	s := m.start(dir, "INDEX_PREFIX=parallel-")
 	m.sendInput(s)
 	s.drained()
-	indexOf := func(map[string]any) string { return "logstash-" + day }
-	m.wantDocuments(es, "logstash-*", "es", indexOf)
+	m.wantDocuments(es, "parallel-logstash-*", "es", indexOf("parallel-"))
+	const guide = "migrate/eck.md"
+	sh := m.shell(s, append(m.hours(), "ES_PASSWORD=the first password", "ES_CA="+filepath.Join(m.secrets, "secrets", "logging-es-http-certs-public", "ca.crt"))...)
+	wantOutput(t, "try", sh.run(guide, "try"), "tests passed: 3", `pod_name":"web-7d4b9c6f5-x2x1z`)
+	wantOutput(t, "connect", sh.run(guide, "connect"), "es", "ok")
+	wantOutput(t, "compare", sh.run(guide, "compare"), fmt.Sprintf("daemonset 0, aggregator %d\n", len(m.golden("es"))))
+	sh.run(guide, "back")
+	s.stop()
+
+	s = m.start(dir)
+	m.sendInput(s)
+	s.drained()
+	m.wantDocuments(es, "logstash-*", "es", indexOf(""))
 
 	// The password is another one: events are held, and delivered once the secret is.
 	second := "the second password"
@@ -349,7 +400,7 @@ func testMoveECK(t *testing.T, es *node) {
 	})
 	m.secret("secrets/logging-es-elastic-user/elastic", second)
 	s.drained()
-	m.wantDocuments(es, "logstash-*", "es", indexOf)
+	m.wantDocuments(es, "logstash-*", "es", indexOf(""))
 
 	// The authority is another one: first both are trusted, then the certificate changes.
 	next := tlstest.NewCA(t, "ECK, renewed")
@@ -367,7 +418,7 @@ func testMoveECK(t *testing.T, es *node) {
 	es.must(http.MethodDelete, "/logstash-"+day, nil)
 	m.sendInput(s)
 	s.drained()
-	m.wantDocuments(es, "logstash-*", "es", indexOf)
+	m.wantDocuments(es, "logstash-*", "es", indexOf(""))
 	if n := s.deadLetters(); n != 0 {
 		t.Errorf("%d dead letters", n)
 	}
@@ -378,21 +429,36 @@ func testMoveECK(t *testing.T, es *node) {
 func testMoveCloudWatch(t *testing.T, c *cloud) {
 	m := newMove(t, "nginx-cloudwatch", "shop")
 	m.env = m.irsa(c)
-	s := m.start(t.TempDir())
-	m.sendInput(s)
-	wantLines(t, s, "log group /nginx/shop", m.golden("cw"), func() []string { lines, _ := c.linesOfLogs("/nginx/shop"); return lines })
-	if _, streams := c.linesOfLogs("/nginx/shop"); !slices.Equal(streams, []string{"nginx-7c5ddbdf54-abcde"}) {
-		t.Errorf("streams %q, want the pod's", streams)
+	dir := t.TempDir()
+	for _, prefix := range []string{"/parallel", ""} {
+		s := m.start(dir, "GROUP_PREFIX="+prefix)
+		m.sendInput(s)
+		group := prefix + "/nginx/shop"
+		wantLines(t, s, "log group "+group, m.golden("cw"), func() []string { lines, _ := c.linesOfLogs(group); return lines })
+		if _, streams := c.linesOfLogs(group); !slices.Equal(streams, []string{"nginx-7c5ddbdf54-abcde"}) {
+			t.Errorf("streams %q of %s, want the pod's", streams, group)
+		}
+		if n := s.deadLetters(); n != 0 {
+			t.Errorf("%d dead letters", n)
+		}
+		if prefix == "" {
+			const guide = "migrate/nginx-cloudwatch.md"
+			sh := m.shell(s, fmt.Sprintf("FROM=%d", m.day.UnixMilli()), fmt.Sprintf("TO=%d", m.day.AddDate(0, 0, 1).UnixMilli()))
+			wantOutput(t, "try", sh.run(guide, "try"), "tests passed: 3", "dropped: access[1] grep")
+			wantOutput(t, "connect", sh.run(guide, "connect"), "cw", "ok")
+			wantOutput(t, "compare", sh.run(guide, "compare"), "sidecars 3, aggregator 3\n")
+			s.drained()
+			sh.run(guide, "back")
+		}
+		s.stop()
 	}
 	groups, err := c.logs.DescribeLogGroups(t.Context(), &cloudwatchlogs.DescribeLogGroupsInput{})
 	c.must(err)
-	if len(groups.LogGroups) != 1 || groups.LogGroups[0].RetentionInDays == nil || *groups.LogGroups[0].RetentionInDays != 30 {
-		t.Errorf("groups %+v, want one with 30 days", groups.LogGroups)
+	for _, group := range groups.LogGroups {
+		if group.RetentionInDays == nil || *group.RetentionInDays != 30 {
+			t.Errorf("%s: retention %v, want 30 days", *group.LogGroupName, group.RetentionInDays)
+		}
 	}
-	if n := s.deadLetters(); n != 0 {
-		t.Errorf("%d dead letters", n)
-	}
-	s.stop()
 }
 
 // irsa returns the environment that a pod of EKS has: a role, a token, a region, and no keys. The services are moto's.
@@ -400,7 +466,7 @@ func (m *move) irsa(c *cloud) []string {
 	m.secret("eks/token", "header.payload.signature")
 	return append([]string{
 		"AWS_ROLE_ARN=arn:aws:iam::123456789012:role/aggregator", "AWS_WEB_IDENTITY_TOKEN_FILE=" + filepath.Join(m.secrets, "eks", "token"),
-		"AWS_REGION=" + awsRegion, "AWS_ENDPOINT_URL=" + c.url, "AWS_ENDPOINT_URL_STS=" + c.url,
+		"AWS_REGION=" + awsRegion, "AWS_DEFAULT_REGION=" + awsRegion, "AWS_ENDPOINT_URL=" + c.url, "AWS_ENDPOINT_URL_STS=" + c.url,
 	}, credentialsOf()[2:]...)
 }
 
@@ -417,6 +483,16 @@ func testMoveFirehose(t *testing.T, c *cloud) {
 		m.sendInput(s)
 		bucket := prefix + "logs-production"
 		wantLines(t, s, "bucket "+bucket, m.golden("firehose"), func() []string { lines, _ := c.linesIn(bucket); return lines })
+		if prefix == "" {
+			const guide = "migrate/firehose-s3.md"
+			sh := m.shell(s, "OLD_OBJECTS=logs-production/", "NEW_OBJECTS=parallel-logs-production/")
+			wantOutput(t, "try", sh.run(guide, "try"), "tests passed: 2", "dropped: kubernetes[0] grep")
+			wantOutput(t, "connect", sh.run(guide, "connect"), "firehose", "ok")
+			n := len(m.golden("firehose"))
+			wantOutput(t, "compare", sh.run(guide, "compare"), fmt.Sprintf("fluentd %d, aggregator %d\n", n, n))
+			s.drained()
+			sh.run(guide, "back")
+		}
 		s.stop()
 	}
 }
@@ -432,9 +508,7 @@ func testMoveThrottled(t *testing.T) {
 	// As the smaller regions' 1 MiB/s, with the records of a batch refused one by one.
 	cloud.Firehose().Create("logs-production", awstest.Quota{Bytes: 1 << 20, Records: 5000, Requests: 1000, PerRecord: true})
 	s := m.start(t.TempDir())
-	ca := filepath.Join(m.secrets, "ca.crt")
-	m.secret("ca.crt", string(m.ca.PEM))
-	sendMade(t, s.Forward, events, "--tag", "kube.apps", "--shared-key-file", filepath.Join(m.secrets, "secrets", "agents-keys", "production"), "--ca-file", ca, "--connections", "4")
+	wantOutput(t, "drill", m.shell(s).run("migrate/firehose-s3.md", "drill"), "20000")
 	s.drained()
 	seen := make(map[string]int, events)
 	for _, record := range cloud.Firehose().Records("logs-production") {

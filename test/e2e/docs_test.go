@@ -1,0 +1,150 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// kubectl stands for the real one in commands of the documents: what `kubectl exec` runs in a pod it runs here.
+const kubectl = `#!/bin/sh
+case " $* " in
+*" exec "*) while [ "$1" != -- ]; do shift; done; shift; exec "$@" ;;
+*" create secret generic "*" --from-file="*) for a; do case $a in --from-file=*) test -s "${a#--from-file=}" || exit 1 ;; esac; done ;;
+*" port-forward pod/"*" 9880 "*) ;;
+*) echo "kubectl $*: not to be had here" >&2; exit 1 ;;
+esac
+`
+
+// shell runs commands of the documents.
+type shell struct {
+	t       *testing.T
+	Dir     string   // where they run
+	env     []string // beside the test's own
+	replace []string // old, new, old, new …: other places and addresses
+}
+
+// newShell returns a shell that finds the program under test as aggregator, and a stand-in for kubectl.
+func newShell(t *testing.T, env ...string) *shell {
+	t.Helper()
+	path, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	bin := t.TempDir()
+	if err := os.Symlink(path, filepath.Join(bin, "aggregator")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(bin, "kubectl"), []byte(kubectl), 0o700); err != nil { //nolint:gosec // a program
+		t.Fatal(err)
+	}
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	aws := filepath.Join(root, "test", "e2e", "aws", ".venv", "bin")
+	return &shell{
+		t: t, Dir: t.TempDir(), replace: []string{" deployments/moves/", " " + root + "/deployments/moves/"},
+		env: append([]string{"PATH=" + bin + ":" + os.Getenv("PATH") + ":" + aws}, env...),
+	}
+}
+
+// run runs the block "sh run NAME" of a document below docs, and returns what it prints. It must end with 0.
+func (s *shell) run(document, name string, env ...string) string {
+	s.t.Helper()
+	text, ok := blockOf(s.t, document, "sh run "+name)
+	if !ok {
+		s.t.Fatalf("%s has no block %q", document, "sh run "+name)
+	}
+	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "bash", "-euo", "pipefail", "-c", strings.NewReplacer(s.replace...).Replace(text))
+	cmd.Dir = s.Dir
+	cmd.Env = append(append(os.Environ(), s.env...), env...)
+	var out, errOut bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errOut
+	if err := cmd.Run(); err != nil {
+		s.t.Fatalf("%s, %s: %v\n%s\n%s%s", document, name, err, text, out.String(), errOut.String())
+	}
+	return out.String()
+}
+
+// blockOf returns the text of the fenced block of a document below docs that has this info string.
+func blockOf(t *testing.T, document, info string) (text string, ok bool) {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join("../../docs", filepath.FromSlash(document)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, after, ok := strings.Cut("\n"+string(b), "\n```"+info+"\n")
+	text, _, closed := strings.Cut("\n"+after, "\n```")
+	if ok && !closed {
+		t.Fatalf("%s: the block %q has no end", document, info)
+	}
+	return text, ok
+}
+
+// write puts a file into the directory where commands run.
+func (s *shell) write(name, text string) {
+	s.t.Helper()
+	if err := os.WriteFile(filepath.Join(s.Dir, name), []byte(text), 0o600); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// wantOutput fails unless out has all of want.
+func wantOutput(t *testing.T, what, out string, want ...string) {
+	t.Helper()
+	for _, text := range want {
+		if !strings.Contains(out, text) {
+			t.Errorf("%s does not say %q:\n%s", what, text, out)
+		}
+	}
+}
+
+// TestDocumentsRun: a block that is marked as run is run by some test of this package, under its name.
+func TestDocumentsRun(t *testing.T) {
+	var tests strings.Builder
+	files, err := filepath.Glob("*_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tests.Write(b)
+	}
+	found := 0
+	for _, pattern := range []string{"../../docs/*.md", "../../docs/migrate/*.md"} {
+		documents, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, document := range documents {
+			b, err := os.ReadFile(document)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for line := range strings.Lines(string(b)) {
+				name, ok := strings.CutPrefix(strings.TrimSpace(line), "```sh run ")
+				if !ok {
+					continue
+				}
+				found++
+				if !strings.Contains(tests.String(), fmt.Sprintf("%q", name)) {
+					t.Errorf("%s: no test runs the block %q", document, name)
+				}
+			}
+		}
+	}
+	if found < 10 {
+		t.Errorf("%d blocks are marked as run", found)
+	}
+}
