@@ -57,10 +57,7 @@ func newShell(t *testing.T, env ...string) *shell {
 // run runs the block "sh run NAME" of a document below docs, and returns what it prints. It must end with 0.
 func (s *shell) run(document, name string, env ...string) string {
 	s.t.Helper()
-	text, ok := blockOf(s.t, document, "sh run "+name)
-	if !ok {
-		s.t.Fatalf("%s has no block %q", document, "sh run "+name)
-	}
+	text := mustBlock(s.t, document, "sh run "+name)
 	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "bash", "-euo", "pipefail", "-c", strings.NewReplacer(s.replace...).Replace(text))
@@ -81,12 +78,22 @@ func blockOf(t *testing.T, document, info string) (text string, ok bool) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, after, ok := strings.Cut("\n"+string(b), "\n```"+info+"\n")
-	text, _, closed := strings.Cut("\n"+after, "\n```")
-	if ok && !closed {
+	indent := -1 // of the block that is being read
+	for line := range strings.Lines(string(b)) {
+		bare := strings.TrimSpace(line)
+		switch {
+		case indent < 0 && bare == "```"+info:
+			indent = strings.Index(line, "`")
+		case indent >= 0 && bare == "```":
+			return text, true
+		case indent >= 0:
+			text += strings.TrimPrefix(line, strings.Repeat(" ", indent))
+		}
+	}
+	if indent >= 0 {
 		t.Fatalf("%s: the block %q has no end", document, info)
 	}
-	return text, ok
+	return "", false
 }
 
 // write puts a file into the directory where commands run.
@@ -95,6 +102,26 @@ func (s *shell) write(name, text string) {
 	if err := os.WriteFile(filepath.Join(s.Dir, name), []byte(text), 0o600); err != nil {
 		s.t.Fatal(err)
 	}
+}
+
+// read returns a file in the directory where commands run.
+func (s *shell) read(name string) string {
+	s.t.Helper()
+	b, err := os.ReadFile(filepath.Join(s.Dir, name))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return string(b)
+}
+
+// mustBlock is blockOf for a block that is there.
+func mustBlock(t *testing.T, document, info string) string {
+	t.Helper()
+	text, ok := blockOf(t, document, info)
+	if !ok {
+		t.Fatalf("%s has no block %q", document, info)
+	}
+	return text
 }
 
 // wantOutput fails unless out has all of want.

@@ -297,7 +297,7 @@ func testMoveLoadBalancer(t *testing.T, es *node) {
 			sh := m.shell(replicas[0], m.hours()...)
 			wantOutput(t, "try", sh.run(guide, "try"), "tests passed: 4", `message: "login of kim@example.com" → "login of <email>"`)
 			wantOutput(t, "connect", sh.run(guide, "connect"), "es", "ok")
-			wantOutput(t, "first", sh.run(guide, "first"), "1 event")
+			wantOutput(t, "first", sh.run(guide, "first"), "1 sent, 1 acknowledged")
 			replicas[0].drained()
 			if n := es.count("parallel-logs-seoul-" + time.Now().UTC().Format("2006.01.02")); n != 1 {
 				t.Errorf("the first event is there %d times", n)
