@@ -198,6 +198,11 @@ log: {format: json}
 	first.work()
 	first.progress("events of an agent that trusts the second authority alone", 500)
 
+	o.server.eventually("the agent that trusts the first authority alone to turn away", func() bool {
+		listeners, _ := o.get("/status")["listeners"].([]any)
+		n, _ := at(listeners[0], "refused", "tls").(float64)
+		return n > 0
+	})
 	first.rest()
 	forgotten.leave() // it trusts the first authority alone, and so nobody
 	forgotten.TLS = trusting(t, o.read("ca.crt"))
