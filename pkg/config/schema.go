@@ -87,6 +87,9 @@ func typeSchema(t reflect.Type, f field) (schema, error) {
 		if f.required {
 			s["minLength"] = 1
 		}
+		if t == secretType {
+			s["writeOnly"] = true // for whoever handles configurations: the text is a secret
+		}
 		return s, nil
 	case t.Kind() == reflect.Bool:
 		return schema{"anyOf": []any{schema{"type": "boolean"}, interpolated()}}, nil
@@ -123,6 +126,9 @@ func typeSchema(t reflect.Type, f field) (schema, error) {
 	}
 	s := schema{"type": "array", "items": items}
 	single := schema{"type": "string"}
+	if t.Elem() == secretType {
+		single = items
+	}
 	if f.required {
 		s["minItems"] = 1
 	}

@@ -1,0 +1,238 @@
+{{- define "aggregator.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" -}}
+{{- end -}}
+
+{{/* At most 40 characters: names made of it get endings, and pods of a StatefulSet an ordinal and a hash. */}}
+{{- define "aggregator.fullname" -}}
+{{- $name := default .Chart.Name .Values.nameOverride -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" -}}
+{{- else if contains $name .Release.Name -}}
+{{- .Release.Name | trunc 40 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name $name | trunc 40 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "aggregator.instance" -}}
+app.kubernetes.io/name: {{ include "aggregator.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{/* What selects the pods that agents send to; those of a drain Job are another component. */}}
+{{- define "aggregator.selector" -}}
+{{ include "aggregator.instance" . }}
+app.kubernetes.io/component: aggregator
+{{- end -}}
+
+{{- define "aggregator.labels" -}}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+app.kubernetes.io/version: {{ .Values.image.tag | default .Chart.AppVersion | trunc 63 | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{ include "aggregator.instance" . }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{- define "aggregator.serviceAccount" -}}
+{{- if .Values.serviceAccount.create -}}
+{{- default (include "aggregator.fullname" .) .Values.serviceAccount.name -}}
+{{- else -}}
+{{- default "default" .Values.serviceAccount.name -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "aggregator.image" -}}
+{{- if .Values.image.digest -}}
+{{ .Values.image.repository }}@{{ .Values.image.digest }}
+{{- else -}}
+{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
+{{- end -}}
+{{- end -}}
+
+{{- define "aggregator.tlsSecret" -}}
+{{- if and .Values.tls.existingSecret .Values.tls.certManager.enabled -}}
+{{- fail "tls.existingSecret and tls.certManager.enabled are both set: choose one" -}}
+{{- else if .Values.tls.existingSecret -}}
+{{- .Values.tls.existingSecret -}}
+{{- else if .Values.tls.certManager.enabled -}}
+{{- include "aggregator.fullname" . }}-tls
+{{- else -}}
+{{- fail "tls.enabled needs a certificate: set tls.existingSecret, or tls.certManager.enabled" -}}
+{{- end -}}
+{{- end -}}
+
+{{/* A Kubernetes quantity in bytes. */}}
+{{- define "aggregator.bytes" -}}
+{{- $q := . -}}
+{{- if kindIs "float64" $q -}}{{- $q = int64 $q -}}{{- end -}}
+{{- $q = toString $q -}}
+{{- $unit := regexFind "[A-Za-z]*$" $q -}}
+{{- $factors := dict "bytes" 1 "k" 1000 "M" 1000000 "G" 1000000000 "T" 1000000000000 "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776 -}}
+{{- $factor := get $factors (default "bytes" $unit) -}}
+{{- if not $factor -}}{{- fail (printf "resources.limits.memory: %s is no size such as 1Gi" $q) -}}{{- end -}}
+{{- mulf (float64 (trimSuffix $unit $q)) $factor | int64 -}}
+{{- end -}}
+
+{{/*
+The configuration: what the values say, and what follows from the rest of the chart. Secrets stay references, which the
+program resolves in the pod.
+*/}}
+{{- define "aggregator.config" -}}
+{{- $root := . -}}
+{{- $config := deepCopy .Values.config -}}
+{{- $proxy := .Values.service.proxyProtocol -}}
+{{- if and (ne $proxy "off") (not .Values.service.trustedProxies) -}}
+{{- fail "service.proxyProtocol needs service.trustedProxies: the load balancer's networks, whose headers are believed" -}}
+{{- end -}}
+{{- $listeners := list -}}
+{{- range $name, $l := .Values.listeners -}}
+{{- if $l -}}
+{{- $listener := deepCopy (default dict $l.settings) -}}
+{{- $_ := set $listener "name" $name -}}
+{{- $_ := set $listener "address" (printf ":%d" (int $l.port)) -}}
+{{- $proved := false -}}
+{{- if and $root.Values.tls.enabled (ne (toString $l.tls) "false") -}}
+{{- $tls := dict "cert_file" "/etc/aggregator/tls/tls.crt" "key_file" "/etc/aggregator/tls/tls.key" "min_version" $root.Values.tls.minVersion -}}
+{{- if and $root.Values.tls.clientCA.existingSecret (ne (toString $l.clientCA) "false") -}}
+{{- $_ := set $tls "client_ca_file" (printf "/etc/aggregator/client-ca/%s" $root.Values.tls.clientCA.key) -}}
+{{- $_ := set $tls "client_auth" $root.Values.tls.clientCA.auth -}}
+{{- $proved = eq $root.Values.tls.clientCA.auth "require" -}}
+{{- end -}}
+{{- $_ := set $listener "tls" $tls -}}
+{{- end -}}
+{{- if and (ne $proxy "off") $l.expose -}}
+{{- $_ := set $listener "proxy_protocol" $proxy -}}
+{{- $_ := set $listener "trusted_proxies" $root.Values.service.trustedProxies -}}
+{{- end -}}
+{{- if not (or $root.Values.config.clusters $proved (hasKey $listener "allow_anonymous")) -}}
+{{- if and $l.expose (ne $root.Values.service.type "ClusterIP") -}}
+{{- fail (printf "anybody could send to listener %s from outside this cluster: list config.clusters with their keys, or set tls.clientCA, or say listeners.%s.settings.allow_anonymous: true" $name $name) -}}
+{{- end -}}
+{{- $_ := set $listener "allow_anonymous" true -}}
+{{- end -}}
+{{- $listeners = append $listeners $listener -}}
+{{- end -}}
+{{- end -}}
+{{- $_ := set $config "hostname" "${env:POD_NAME}" -}}
+{{- $_ := set $config "listeners" $listeners -}}
+{{- $_ := set $config "buffer" (merge (dict "path" "/var/lib/aggregator/queue") (default dict $config.buffer)) -}}
+{{- $status := merge (dict "address" (printf ":%d" (int .Values.status.port))) (default dict $config.status) -}}
+{{- if .Values.status.tokenSecret.name -}}
+{{- $_ := set $status "token" (printf "${file:/etc/aggregator/status/%s}" .Values.status.tokenSecret.key) -}}
+{{- end -}}
+{{- $_ := set $config "status" $status -}}
+{{- /* preStop is the delay. */ -}}
+{{- $_ := set $config "shutdown_timeout" (printf "%ds" (int .Values.shutdown.timeoutSeconds)) -}}
+{{- toYaml $config -}}
+{{- end -}}
+
+{{/* What the pods of the StatefulSet and of a drain Job have in common: environment and files. */}}
+{{- define "aggregator.env" -}}
+- name: POD_NAME
+  valueFrom: {fieldRef: {fieldPath: metadata.name}}
+{{- with (.Values.resources.limits).memory }}
+{{- if $.Values.goMemLimitPercent }}
+- name: GOMEMLIMIT
+  value: {{ div (mul (include "aggregator.bytes" .) $.Values.goMemLimitPercent) 100 | quote }}
+{{- end }}
+{{- end }}
+{{- if (.Values.resources.limits).cpu }}
+- name: GOMAXPROCS
+  valueFrom: {resourceFieldRef: {containerName: aggregator, resource: limits.cpu, divisor: "1"}}
+{{- end }}
+{{- with .Values.env }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{- define "aggregator.mounts" -}}
+- name: data
+  mountPath: /var/lib/aggregator
+- name: config
+  mountPath: /etc/aggregator/config
+  readOnly: true
+{{- if .Values.files }}
+- name: files
+  mountPath: /etc/aggregator/files
+  readOnly: true
+{{- end }}
+{{- if .Values.tls.enabled }}
+- name: tls
+  mountPath: /etc/aggregator/tls
+  readOnly: true
+{{- if .Values.tls.clientCA.existingSecret }}
+- name: client-ca
+  mountPath: /etc/aggregator/client-ca
+  readOnly: true
+{{- end }}
+{{- end }}
+{{- if .Values.status.tokenSecret.name }}
+- name: status-token
+  mountPath: /etc/aggregator/status
+  readOnly: true
+{{- end }}
+{{- range $i, $name := .Values.secrets }}
+- name: secret-{{ $i }}
+  mountPath: /etc/aggregator/secrets/{{ $name }}
+  readOnly: true
+{{- end }}
+{{- with .Values.extraVolumeMounts }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{/* Without the volume for data. Files are the group's to read, and nobody else's. */}}
+{{- define "aggregator.volumes" -}}
+- name: config
+  configMap: {name: {{ include "aggregator.fullname" . }}}
+{{- if .Values.files }}
+- name: files
+  configMap: {name: {{ include "aggregator.fullname" . }}-files}
+{{- end }}
+{{- if .Values.tls.enabled }}
+- name: tls
+  secret: {secretName: {{ include "aggregator.tlsSecret" . }}, defaultMode: 0440}
+{{- if .Values.tls.clientCA.existingSecret }}
+- name: client-ca
+  secret: {secretName: {{ .Values.tls.clientCA.existingSecret }}, defaultMode: 0440}
+{{- end }}
+{{- end }}
+{{- if .Values.status.tokenSecret.name }}
+- name: status-token
+  secret: {secretName: {{ .Values.status.tokenSecret.name }}, defaultMode: 0440}
+{{- end }}
+{{- range $i, $name := .Values.secrets }}
+- name: secret-{{ $i }}
+  secret: {secretName: {{ $name }}, defaultMode: 0440}
+{{- end }}
+{{- with .Values.extraVolumes }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{- define "aggregator.podSettings" -}}
+serviceAccountName: {{ include "aggregator.serviceAccount" . }}
+automountServiceAccountToken: {{ .Values.serviceAccount.automountToken }}
+enableServiceLinks: false
+{{- with .Values.image.pullSecrets }}
+imagePullSecrets:
+{{- range . }}
+  - name: {{ . }}
+{{- end }}
+{{- end }}
+{{- with .Values.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- with .Values.nodeSelector }}
+nodeSelector:
+{{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.tolerations }}
+tolerations:
+{{- toYaml . | nindent 2 }}
+{{- end }}
+securityContext:
+{{- toYaml .Values.podSecurityContext | nindent 2 }}
+{{- end -}}
