@@ -7,6 +7,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -174,4 +176,88 @@ func TestDocumentsRun(t *testing.T) {
 	if found < 10 {
 		t.Errorf("%d blocks are marked as run", found)
 	}
+}
+
+// TestAlerts: every alert that is shipped has a heading in docs/operations.md, to which its runbook_url leads, and every
+// such heading an alert.
+func TestAlerts(t *testing.T) {
+	rules, err := os.ReadFile("../../deployments/helm/aggregator/files/alerts.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	document, err := os.ReadFile("../../docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := func(text []byte, before string) (all []string) {
+		for _, found := range regexp.MustCompile(`(?m)^`+before+` *(Aggregator\w+)$`).FindAllSubmatch(text, -1) {
+			all = append(all, string(found[1]))
+		}
+		return slices.Sorted(slices.Values(all))
+	}
+	alerts, headings := names(rules, " *- alert:"), names(document, "###")
+	if len(alerts) < 15 || !slices.Equal(alerts, headings) {
+		t.Errorf("alerts %v\nhave the headings %v", alerts, headings)
+	}
+}
+
+// TestLinks: what a document of this project links to in the repository is there, headings too.
+func TestLinks(t *testing.T) {
+	link := regexp.MustCompile(`\]\(([^)\s]*)\)`)
+	for _, pattern := range []string{"../../*.md", "../../docs/*.md", "../../docs/*/*.md", "../../deployments/*.md", "../../deployments/*/*.md"} {
+		documents, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, document := range documents {
+			for _, found := range link.FindAllStringSubmatch(proseOf(t, document), -1) {
+				path, heading, _ := strings.Cut(found[1], "#")
+				if strings.Contains(path, "://") {
+					continue
+				}
+				target := document
+				if path != "" {
+					target = filepath.Join(filepath.Dir(document), filepath.FromSlash(path))
+				}
+				if _, err := os.Stat(target); err != nil {
+					t.Errorf("%s links to %s: %v", document, found[1], err)
+				} else if heading != "" && !slices.Contains(anchorsOf(t, target), heading) {
+					t.Errorf("%s links to %s, a heading that is not there", document, found[1])
+				}
+			}
+		}
+	}
+}
+
+// proseOf returns a document without its blocks of code.
+func proseOf(t *testing.T, document string) string {
+	t.Helper()
+	b, err := os.ReadFile(document)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var prose strings.Builder
+	code := false
+	for line := range strings.Lines(string(b)) {
+		if strings.HasPrefix(strings.TrimSpace(line), "```") {
+			code = !code
+		} else if !code {
+			prose.WriteString(line)
+		}
+	}
+	return regexp.MustCompile("`[^`\n]*`").ReplaceAllStringFunc(prose.String(), func(code string) string {
+		return strings.NewReplacer("](", "", "[", "", "]", "").Replace(code)
+	})
+}
+
+// anchorsOf returns the names that a forge gives to the headings of a document.
+func anchorsOf(t *testing.T, document string) (anchors []string) {
+	t.Helper()
+	for line := range strings.Lines(proseOf(t, document)) {
+		if heading := strings.TrimLeft(line, "#"); heading != line && strings.HasPrefix(heading, " ") {
+			name := regexp.MustCompile(`[^\w\- ]`).ReplaceAllString(strings.ToLower(strings.TrimSpace(heading)), "")
+			anchors = append(anchors, strings.ReplaceAll(name, " ", "-"))
+		}
+	}
+	return anchors
 }
