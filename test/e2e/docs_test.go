@@ -42,7 +42,7 @@ func newShell(t *testing.T, env ...string) *shell {
 	if err := os.Symlink(path, filepath.Join(bin, "aggregator")); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(bin, "kubectl"), []byte(kubectl), 0o700); err != nil { //nolint:gosec // a program
+	if err := os.WriteFile(filepath.Join(bin, "kubectl"), []byte(kubectl), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	root, err := filepath.Abs("../..")

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -243,6 +244,7 @@ func TestMoves(t *testing.T) {
 // testMoveLoadBalancer: three replicas take the agents' events. In the parallel run they go to indices of their own, then
 // to those that fluentd has made, and a chunk that is sent again to another replica is there once.
 func testMoveLoadBalancer(t *testing.T, es *node) {
+	t.Helper()
 	m := newMove(t, "fluentd-loadbalancer", "seoul", "tokyo")
 	m.env = []string{"ELASTIC_URL=" + es.URL}
 	day := m.day.Format("2006.01.02")
@@ -361,6 +363,7 @@ func startECK(t *testing.T, es *node, ca *tlstest.CA, password string) *eck {
 
 // testMoveECK: over TLS, with the secrets that ECK makes. Both change while it runs, as an operator who rotates them does.
 func testMoveECK(t *testing.T, es *node) {
+	t.Helper()
 	m := newMove(t, "eck", "production")
 	ca := tlstest.NewCA(t, "ECK")
 	e := startECK(t, es, ca, "the first password")
@@ -427,6 +430,7 @@ func testMoveECK(t *testing.T, es *node) {
 
 // testMoveCloudWatch: the golden messages, at their times, in the streams of the pods, and a group with its retention.
 func testMoveCloudWatch(t *testing.T, c *cloud) {
+	t.Helper()
 	m := newMove(t, "nginx-cloudwatch", "shop")
 	m.env = m.irsa(c)
 	dir := t.TempDir()
@@ -472,6 +476,7 @@ func (m *move) irsa(c *cloud) []string {
 
 // testMoveFirehose: what Firehose puts into the bucket are the golden lines.
 func testMoveFirehose(t *testing.T, c *cloud) {
+	t.Helper()
 	m := newMove(t, "firehose-s3", "production")
 	m.env = m.irsa(c)
 	for _, name := range []string{"parallel-logs-production", "logs-production"} {
@@ -521,7 +526,7 @@ func testMoveThrottled(t *testing.T) {
 		}
 	}
 	for i := 1; i <= events; i++ {
-		if n := seen[fmt.Sprint(i)]; n != 1 {
+		if n := seen[strconv.Itoa(i)]; n != 1 {
 			t.Fatalf("event %d is there %d times", i, n)
 		}
 	}

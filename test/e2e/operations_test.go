@@ -166,7 +166,7 @@ log: {format: json}
 	first.progress("events under the new key, while both are good", 500)
 	o.configure(strings.Replace(config, old, `["${file:/etc/aggregator/secrets/agents-keys/seoul-next}"]`, 1))
 	first.progress("events under the new key alone", 500)
-	o.server.eventually("the forgotten agent to be turned away", func() bool {
+	o.eventually("the forgotten agent to be turned away", func() bool {
 		listeners, _ := o.get("/status")["listeners"].([]any)
 		n, _ := at(listeners[0], "refused", "shared_key").(float64)
 		return n > 0
@@ -198,7 +198,7 @@ log: {format: json}
 	first.work()
 	first.progress("events of an agent that trusts the second authority alone", 500)
 
-	o.server.eventually("the agent that trusts the first authority alone to turn away", func() bool {
+	o.eventually("the agent that trusts the first authority alone to turn away", func() bool {
 		listeners, _ := o.get("/status")["listeners"].([]any)
 		n, _ := at(listeners[0], "refused", "tls").(float64)
 		return n > 0
