@@ -1,12 +1,17 @@
 package e2e
 
 import (
+	"bytes"
 	"context"
 	stdtls "crypto/tls"
 	"crypto/x509"
+	encoding "encoding/binary"
+	"errors"
 	"fmt"
+	"hash/crc32"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -14,6 +19,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+
+	"go.etcd.io/bbolt"
 
 	"github.com/seed-afc6a195/aggregator/pkg/forward"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs/elasticsearch/elastictest"
@@ -309,4 +316,46 @@ func TestOperations(t *testing.T) {
 	if n := len(made.Documents()); n != 1003 {
 		t.Errorf("%d documents, want 1003", n)
 	}
+}
+
+// TestOtherFormat starts the program on a directory that a newer version has written: it ends at once, says what to do,
+// and leaves the directory as it was.
+func TestOtherFormat(t *testing.T) {
+	s := start(t, t.TempDir(), defaultConfig)
+	sendMade(t, s.Forward, 10)
+	s.stop()
+	state := filepath.Join(s.Dir, "data", "state.db")
+	db, err := bbolt.Open(state, 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = db.Update(func(tx *bbolt.Tx) error {
+		return tx.Bucket([]byte("meta")).Put([]byte("format"), formatTwo())
+	})
+	if err := errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	before, err := os.ReadFile(state)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.CommandContext(t.Context(), path, "run", "-c", s.config).CombinedOutput()
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.ExitCode() != 1 {
+		t.Errorf("%v, want exit code 1", err)
+	}
+	wantOutput(t, "the program", string(out), strings.TrimSpace(mustBlock(t, "operations.md", "text format")))
+	if after, err := os.ReadFile(state); err != nil || !bytes.Equal(before, after) {
+		t.Errorf("state.db is not as it was: %v", err)
+	}
+}
+
+// formatTwo is the store's format version 2 as state.db has it: the number and its checksum.
+func formatTwo() []byte {
+	b := []byte{0, 0, 0, 2}
+	return encoding.LittleEndian.AppendUint32(b, crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli)))
 }
