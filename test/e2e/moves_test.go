@@ -328,9 +328,9 @@ type eck struct {
 	url      string
 }
 
-func startECK(t *testing.T, es *node, ca *tlstest.CA, password string) *eck {
+func startECK(t *testing.T, es string, ca *tlstest.CA, password string) *eck {
 	t.Helper()
-	target, err := url.Parse(es.URL)
+	target, err := url.Parse(es)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -366,7 +366,7 @@ func testMoveECK(t *testing.T, es *node) {
 	t.Helper()
 	m := newMove(t, "eck", "production")
 	ca := tlstest.NewCA(t, "ECK")
-	e := startECK(t, es, ca, "the first password")
+	e := startECK(t, es.URL, ca, "the first password")
 	m.env = []string{"ELASTIC_URL=" + e.url}
 	m.secret("secrets/logging-es-elastic-user/elastic", "the first password")
 	m.secret("secrets/logging-es-http-certs-public/ca.crt", string(ca.PEM))

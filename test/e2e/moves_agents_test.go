@@ -1,4 +1,4 @@
-//go:build fluentbit
+//go:build fluentbit || fluentd
 
 package e2e
 
@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -18,24 +19,27 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/outputs/elasticsearch/elastictest"
 )
 
-// runAgent runs a real Fluent Bit, which FLUENT_BIT names, with the agent.conf of a move until the test ends. Its files are
-// below dir, and hosts that it sends to are the servers: pairs of the shipped host and an address.
-func (m *move) runAgent(dir string, hosts []string, env ...string) {
+// runAgent runs a real agent, with the command that the variable holds, with the agent.conf of a move until the test ends.
+// Its files are below dir, and hosts that it sends to are the servers: pairs of the shipped host and an address. The test
+// is skipped where the variable is not set.
+func (m *move) runAgent(variable, dir string, hosts []string, env ...string) {
 	m.t.Helper()
-	binary := os.Getenv("FLUENT_BIT")
-	if binary == "" {
-		m.t.Fatal("FLUENT_BIT must name a fluent-bit binary, version 5 or later")
+	command := strings.Fields(os.Getenv(variable))
+	if len(command) == 0 {
+		m.t.Skip("needs " + variable + ", a command")
 	}
 	m.secret("agent/ca.crt", string(m.ca.PEM))
-	text := strings.NewReplacer("/var/", dir+"/var/", "/fluent-bit/aggregator", filepath.Join(m.secrets, "agent")).Replace(m.read("agent.conf"))
+	agent := filepath.Join(m.secrets, "agent")
+	text := strings.NewReplacer("/var/", dir+"/var/", "/fluent-bit/aggregator", agent, "/fluentd/aggregator", agent).Replace(m.read("agent.conf"))
 	for pair := range slices.Chunk(hosts, 2) {
-		_, port, err := net.SplitHostPort(pair[1])
-		if err != nil {
-			m.t.Fatal(err)
-		}
 		before, after, ok := strings.Cut(text, pair[0]+"\n")
 		if !ok {
-			m.t.Fatalf("agent.conf has no host %s", pair[0])
+			m.t.Fatalf("agent.conf has no %s", pair[0])
+		}
+		_, port, err := net.SplitHostPort(pair[1])
+		if err != nil { // no address
+			text = before + pair[1] + "\n" + after
+			continue
 		}
 		text = before + "localhost\n" + strings.Replace(after, "24224", port, 1)
 	}
@@ -44,7 +48,7 @@ func (m *move) runAgent(dir string, hosts []string, env ...string) {
 		m.t.Fatal(err)
 	}
 	var out bytes.Buffer
-	cmd := exec.Command(binary, "-c", config)
+	cmd := exec.Command(command[0], append(command[1:], "-c", config)...)
 	cmd.Env = append(os.Environ(), env...)
 	cmd.Stdout, cmd.Stderr = &out, &out
 	if err := cmd.Start(); err != nil {
@@ -54,7 +58,7 @@ func (m *move) runAgent(dir string, hosts []string, env ...string) {
 		_ = cmd.Process.Signal(syscall.SIGTERM)
 		_ = cmd.Wait() // it has said what it has to say
 		if m.t.Failed() {
-			m.t.Logf("log of fluent-bit:\n%s", &out)
+			m.t.Logf("log of the agent:\n%s", &out)
 		}
 	})
 }
@@ -78,9 +82,11 @@ func (m *move) writeLog(path string, input ...string) {
 	}
 }
 
-// TestMoveAgents runs the agents of moves, as they are shipped, with a real Fluent Bit.
+// TestMoveAgents runs the agents of moves, as they are shipped, with a real Fluent Bit (5 or later) and fluentd (1.11 or
+// later), which no package registry has.
 //
-//	FLUENT_BIT=/usr/bin/fluent-bit go test -tags fluentbit -run MoveAgents ./test/e2e
+//	FLUENT_BIT=/usr/bin/fluent-bit FLUENTD="ruby -I/src/fluentd/lib /src/fluentd/bin/fluentd" \
+//	  go test -tags fluentbit,fluentd -run MoveAgents ./test/e2e
 func TestMoveAgents(t *testing.T) {
 	t.Run("nginx-cloudwatch", func(t *testing.T) {
 		c := startMoto(t)
@@ -90,7 +96,7 @@ func TestMoveAgents(t *testing.T) {
 		dir := t.TempDir()
 		const pod = "nginx-7c5ddbdf54-abcde"
 		m.writeLog(filepath.Join(dir, "var/log/nginx/access.log"), "shop", "nginx.access."+pod+".ndjson")
-		m.runAgent(dir, []string{"aggregator.logging.svc", s.Forward}, "POD_NAME="+pod, "SHOP_KEY="+strings.TrimSpace(keyOf("shop")))
+		m.runAgent("FLUENT_BIT", dir, []string{"aggregator.logging.svc", s.Forward}, "POD_NAME="+pod, "SHOP_KEY="+strings.TrimSpace(keyOf("shop")))
 		wantLines(t, s, "log group /nginx/shop", m.golden("cw"), func() []string { lines, _ := c.linesOfLogs("/nginx/shop"); return lines })
 		if _, streams := c.linesOfLogs("/nginx/shop"); !slices.Equal(streams, []string{pod}) {
 			t.Errorf("streams %q, want the pod's", streams)
@@ -106,7 +112,7 @@ func TestMoveAgents(t *testing.T) {
 		old := start(t, t.TempDir(), strings.NewReplacer("buffer:", "clusters: [{name: old, shared_key: the old key}]\nbuffer:", "{tag}.ndjson", "old.ndjson").Replace(defaultConfig))
 		dir := t.TempDir()
 		m.writeLog(filepath.Join(dir, "var/log/containers/api.log"), "seoul", "kube.api.ndjson")
-		m.runAgent(dir, []string{"aggregator.example", s.Forward, "logs.example", old.Forward},
+		m.runAgent("FLUENT_BIT", dir, []string{"aggregator.example", s.Forward, "logs.example", old.Forward},
 			"NODE_NAME=node-1", "SEOUL_KEY="+strings.TrimSpace(keyOf("seoul")), "OLD_SHARED_KEY=the old key")
 		old.await("old", 2)
 		var got []string
@@ -121,6 +127,45 @@ func TestMoveAgents(t *testing.T) {
 		index := " seoul ap-northeast-2 logs-seoul-" + m.day.Format("2006.01.02")
 		if want := []string{"GET /orders" + index, "GET /orders/1017" + index}; !slices.Equal(slices.Sorted(slices.Values(got)), want) {
 			t.Errorf("documents %q, want %q", got, want)
+		}
+	})
+	t.Run("eck", func(t *testing.T) {
+		made := elastictest.New(elastictest.Options{})
+		es := httptest.NewServer(made.Handler())
+		defer es.Close()
+		m := newMove(t, "eck", "production")
+		m.secret("secrets/logging-es-elastic-user/elastic", "the password")
+		m.secret("secrets/logging-es-http-certs-public/ca.crt", string(m.ca.PEM))
+		e := startECK(t, es.URL, m.ca, "the password")
+		m.env = []string{"ELASTIC_URL=" + e.url}
+		s := m.start(t.TempDir())
+		dir := t.TempDir()
+		const prefix = "kube.var.log.containers."
+		inputs, err := filepath.Glob(filepath.Join(m.dir, "input", "production", prefix+"*.ndjson"))
+		if err != nil || len(inputs) != 1 {
+			t.Fatal(inputs, err)
+		}
+		tag := strings.TrimSuffix(filepath.Base(inputs[0]), ".ndjson")
+		m.writeLog(filepath.Join(dir, "var/log/containers", strings.TrimPrefix(tag, prefix)), "production", tag+".ndjson")
+		// The tag that the file would have in its place.
+		m.runAgent("FLUENTD", dir, []string{"tag kube.*", "tag " + tag, "aggregator.logging.svc", s.Forward}, "NODE_NAME=node-1", "PRODUCTION_KEY="+strings.TrimSpace(keyOf("production")))
+		var got []string
+		want := m.golden("es")
+		s.eventually("documents", func() bool { return len(made.Documents()) >= len(want) })
+		for _, d := range made.Documents() {
+			got = append(got, string(d.Source))
+		}
+		times := regexp.MustCompile(`"@timestamp":"[^"]*"`) // of what has none in its line: when the agent read it
+		for _, lines := range [][]string{got, want} {
+			for i, line := range lines {
+				if !strings.Contains(line, `"message"`) && !strings.Contains(line, `"app"`) {
+					lines[i] = times.ReplaceAllString(line, `"@timestamp":""`)
+				}
+			}
+			slices.Sort(lines)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("documents\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 		}
 	})
 }
