@@ -298,7 +298,7 @@ func testMoveLoadBalancer(t *testing.T, es *node) {
 			const guide = "migrate/fluentd-loadbalancer.md"
 			sh := m.shell(replicas[0], m.hours()...)
 			wantOutput(t, "try", sh.run(guide, "try"), "tests passed: 4", `message: "login of kim@example.com" → "login of <email>"`)
-			wantOutput(t, "connect", sh.run(guide, "connect"), "es", "ok")
+			wantOutput(t, "connect", sh.run(guide, "connect"), "es: ok")
 			wantOutput(t, "first", sh.run(guide, "first"), "1 sent, 1 acknowledged")
 			replicas[0].drained()
 			if n := es.count("parallel-logs-seoul-" + time.Now().UTC().Format("2006.01.02")); n != 1 {
@@ -382,7 +382,7 @@ func testMoveECK(t *testing.T, es *node) {
 	const guide = "migrate/eck.md"
 	sh := m.shell(s, append(m.hours(), "ES_PASSWORD=the first password", "ES_CA="+filepath.Join(m.secrets, "secrets", "logging-es-http-certs-public", "ca.crt"))...)
 	wantOutput(t, "try", sh.run(guide, "try"), "tests passed: 3", `pod_name":"web-7d4b9c6f5-x2x1z`)
-	wantOutput(t, "connect", sh.run(guide, "connect"), "es", "ok")
+	wantOutput(t, "connect", sh.run(guide, "connect"), "es: ok")
 	wantOutput(t, "compare", sh.run(guide, "compare"), fmt.Sprintf("daemonset 0, aggregator %d\n", len(m.golden("es"))))
 	sh.run(guide, "back")
 	s.stop()
@@ -449,7 +449,7 @@ func testMoveCloudWatch(t *testing.T, c *cloud) {
 			const guide = "migrate/nginx-cloudwatch.md"
 			sh := m.shell(s, fmt.Sprintf("FROM=%d", m.day.UnixMilli()), fmt.Sprintf("TO=%d", m.day.AddDate(0, 0, 1).UnixMilli()))
 			wantOutput(t, "try", sh.run(guide, "try"), "tests passed: 3", "dropped: access[1] grep")
-			wantOutput(t, "connect", sh.run(guide, "connect"), "cw", "ok")
+			wantOutput(t, "connect", sh.run(guide, "connect"), "cw: ok")
 			wantOutput(t, "compare", sh.run(guide, "compare"), "sidecars 3, aggregator 3\n")
 			s.drained()
 			sh.run(guide, "back")
@@ -492,7 +492,7 @@ func testMoveFirehose(t *testing.T, c *cloud) {
 			const guide = "migrate/firehose-s3.md"
 			sh := m.shell(s, "OLD_OBJECTS=logs-production/", "NEW_OBJECTS=parallel-logs-production/")
 			wantOutput(t, "try", sh.run(guide, "try"), "tests passed: 2", "dropped: kubernetes[0] grep")
-			wantOutput(t, "connect", sh.run(guide, "connect"), "firehose", "ok")
+			wantOutput(t, "connect", sh.run(guide, "connect"), "firehose: ok")
 			n := len(m.golden("firehose"))
 			wantOutput(t, "compare", sh.run(guide, "compare"), fmt.Sprintf("fluentd %d, aggregator %d\n", n, n))
 			s.drained()
