@@ -107,14 +107,17 @@ func reloadOnSignal(a *app.App) (stop func()) {
 }
 
 // loadConfig reads the configuration file at path, "" for the defaults. The hash is of all files that were read.
-func loadConfig(path string) (app.Loaded, error) {
+func loadConfig(path string) (app.Loaded, error) { return loadConfigFrom(path, config.ReadFile) }
+
+// loadConfigFrom is loadConfig with files read by readFile.
+func loadConfigFrom(path string, readFile func(name string) ([]byte, error)) (app.Loaded, error) {
 	if path == "" {
 		cfg, err := config.Defaults(config.Options{})
 		return app.Loaded{Config: cfg}, err
 	}
 	sum := sha256.New()
 	cfg, err := config.Load(path, config.Options{ReadFile: func(name string) ([]byte, error) {
-		b, err := config.ReadFile(name)
+		b, err := readFile(name)
 		_, _ = sum.Write(b) // never fails
 		return b, err
 	}})

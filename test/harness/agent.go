@@ -3,6 +3,7 @@ package harness
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -25,6 +26,7 @@ type Agent struct {
 	Tag      string
 	Address  func() string // asked before each connection, by Run's goroutine
 	Login    *forward.ClientLogin
+	TLS      *tls.Config        // nil: plain
 	Mode     forward.ClientMode // "": packed
 	Compress string             // "", gzip or zstd; packed only
 	Events   int                // of a chunk; 0: 20; in message mode always 1
@@ -76,7 +78,7 @@ func (a *Agent) run(ctx context.Context, finish bool) {
 		}
 	}
 	for ctx.Err() == nil && !a.done(finish) {
-		c, err := forward.Dial(ctx, forward.ClientConfig{Address: a.Address(), Login: a.Login, Timeout: Patience})
+		c, err := forward.Dial(ctx, forward.ClientConfig{Address: a.Address(), Login: a.Login, TLS: a.TLS, Timeout: Patience})
 		if err != nil { // the server is away
 			rest(ctx, 5*time.Millisecond)
 			continue

@@ -8,12 +8,14 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/rs/zerolog"
+	"go.yaml.in/yaml/v3"
 
 	"github.com/seed-afc6a195/aggregator/internal/tryout"
 	"github.com/seed-afc6a195/aggregator/pkg/app"
@@ -25,7 +27,15 @@ var update = flag.Bool("update", false, "write the documents that come out as th
 // load returns a configuration as the commands try it.
 func load(t *testing.T, name string, data []byte, route string) *tryout.Configuration {
 	t.Helper()
-	cfg, err := config.Parse(name, data, config.Options{LookupEnv: func(string) (string, bool) { return "", false }})
+	cfg, err := config.Parse(name, data, config.Options{
+		LookupEnv: func(string) (string, bool) { return "", false },
+		ReadFile: func(name string) ([]byte, error) { // secrets, each another; and what examples name
+			if strings.HasPrefix(name, "/etc/aggregator/") {
+				return []byte("secret " + name), nil
+			}
+			return config.ReadFile(name)
+		},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,9 +51,9 @@ func load(t *testing.T, name string, data []byte, route string) *tryout.Configur
 // start is when the events of tests come that have no time of their own.
 func start() time.Time { return time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC) }
 
-// TestMigrations: each stack's input becomes its golden documents, and its tests pass.
-func TestMigrations(t *testing.T) {
-	dirs, err := filepath.Glob("../../testdata/migrations/*/aggregator.yaml")
+// TestMoves: each old stack's input becomes its golden documents, and its tests pass.
+func TestMoves(t *testing.T) {
+	dirs, err := filepath.Glob("../../deployments/moves/*/aggregator.yaml")
 	if err != nil || len(dirs) < 4 {
 		t.Fatal(dirs, err)
 	}
@@ -69,6 +79,33 @@ func TestMigrations(t *testing.T) {
 				t.Errorf("%v\n%s", err, &out)
 			}
 		})
+	}
+}
+
+// TestMoveValues: the chart's values of each move have the configuration of its aggregator.yaml, but for what the chart sets.
+func TestMoveValues(t *testing.T) {
+	files, err := filepath.Glob("../../deployments/moves/*/values.yaml")
+	if err != nil || len(files) < 4 {
+		t.Fatal(files, err)
+	}
+	read := func(file string) (m map[string]any) {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := yaml.Unmarshal(data, &m); err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+		return m
+	}
+	for _, file := range files {
+		want := read(filepath.Join(filepath.Dir(file), "aggregator.yaml"))
+		for _, key := range []string{"hostname", "listeners", "buffer", "status"} {
+			delete(want, key)
+		}
+		if got := read(file)["config"]; !reflect.DeepEqual(got, any(want)) {
+			t.Errorf("%s: config is not what aggregator.yaml has:\n%v\nwant\n%v", file, got, want)
+		}
 	}
 }
 
