@@ -4,6 +4,7 @@ package app
 
 import (
 	"context"
+	stdtls "crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -61,6 +62,7 @@ type App struct {
 	listenerTLS []*tls.Server // by listener; nil without TLS
 	credentials *awsclient.Credentials
 	status      *status.Server
+	statusTLS   *tls.Server // nil without TLS
 
 	reloading sync.Mutex // one reload at a time
 	tried     string     // hash or error of what was loaded last; guarded by reloading
@@ -114,8 +116,12 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *App, err error)
 	if err := a.listen(ctx); err != nil {
 		return nil, err
 	}
+	statusTLS, err := a.newStatusTLS()
+	if err != nil {
+		return nil, err
+	}
 	a.status = status.New(status.Options{
-		Config: cfg.Status, Snapshot: a.snapshot, Ready: a.readiness, Healthy: func() error { return nil }, Reload: a.Reload, Steer: a.steer,
+		Config: cfg.Status, TLS: statusTLS, Snapshot: a.snapshot, Ready: a.readiness, Healthy: func() error { return nil }, Reload: a.Reload, Steer: a.steer,
 		DeadLetters: a.deadStore(), Log: part(o.Log, "status"),
 	})
 	return a, a.status.Listen()
@@ -148,6 +154,20 @@ func (a *App) listen(ctx context.Context) error {
 		a.listeners = append(a.listeners, s)
 	}
 	return nil
+}
+
+// newStatusTLS loads the status endpoint's certificate; nil where it has none.
+func (a *App) newStatusTLS() (*stdtls.Config, error) {
+	set := a.initial.Status.TLS
+	if set == nil {
+		return nil, nil
+	}
+	certificates, err := tls.NewServer(*set, tls.Options{Log: part(a.opts.Log, "status"), Now: a.opts.Now})
+	if err != nil {
+		return nil, fmt.Errorf("status.tls: %w", err)
+	}
+	a.statusTLS = certificates
+	return certificates.Config(), nil
 }
 
 // queueLimits returns the limits of the queue, with those of its outputs and clusters.
@@ -196,6 +216,15 @@ func (a *App) ListenerAddrs() []net.Addr {
 
 // StatusAddr returns what the status endpoint is bound to.
 func (a *App) StatusAddr() net.Addr { return a.status.Addr() }
+
+// StatusURL returns where the status endpoint is reached from this machine, without a path.
+func (a *App) StatusURL() string {
+	scheme := "http"
+	if a.statusTLS != nil {
+		scheme = "https"
+	}
+	return scheme + "://" + a.StatusAddr().String()
+}
 
 // readiness says why agents should not be sent here.
 func (a *App) readiness() error {
