@@ -141,7 +141,9 @@ func newLogger(cfg config.Log, out io.Writer) (log zerolog.Logger, terminal bool
 		level = zerolog.InfoLevel
 	}
 	if cfg.Format == "console" || cfg.Format == "auto" && terminal {
-		out = zerolog.ConsoleWriter{Out: out, TimeFormat: time.TimeOnly, NoColor: !terminal}
+		out = zerolog.ConsoleWriter{Out: out, TimeFormat: time.TimeOnly, NoColor: !terminal, FormatPrepare: printableFields}
+	} else {
+		out = printableJSON{out}
 	}
 	return zerolog.New(zerolog.SyncWriter(out)).Level(level).With().Timestamp().Logger(), terminal
 }

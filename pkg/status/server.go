@@ -23,6 +23,7 @@ import (
 	"sync/atomic"
 	"time"
 	"unicode"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -280,8 +281,8 @@ func (s *Server) status(w http.ResponseWriter, _ *http.Request) {
 	_, _ = w.Write(append(escapeControls(text), '\n')) // the client is gone; nothing to do
 }
 
-// escapeControls writes the control characters that JSON allows in strings (delete and U+0080 to
-// U+009F), which a terminal may obey, as \u00xx, and others but line breaks too.
+// escapeControls writes what is no letter but that JSON allows in strings, as \u00xx: control characters,
+// which a terminal may obey, and marks that turn text around or break lines. Line breaks stay.
 func escapeControls(text []byte) []byte {
 	if bytes.IndexFunc(text, needsEscape) < 0 {
 		return text
@@ -289,10 +290,12 @@ func escapeControls(text []byte) []byte {
 	out := make([]byte, 0, len(text)+16)
 	for len(text) > 0 {
 		r, n := utf8.DecodeRune(text)
-		if needsEscape(r) {
-			out = fmt.Appendf(out, `\u%04x`, r)
-		} else {
+		if high, low := utf16.EncodeRune(r); !needsEscape(r) {
 			out = append(out, text[:n]...)
+		} else if high != unicode.ReplacementChar {
+			out = fmt.Appendf(out, `\u%04x\u%04x`, high, low)
+		} else {
+			out = fmt.Appendf(out, `\u%04x`, r)
 		}
 		text = text[n:]
 	}
@@ -300,7 +303,9 @@ func escapeControls(text []byte) []byte {
 }
 
 // needsEscape is true for bytes that are no UTF-8 too.
-func needsEscape(r rune) bool { return r == utf8.RuneError || unicode.IsControl(r) && r != '\n' }
+func needsEscape(r rune) bool {
+	return r == utf8.RuneError || !unicode.IsPrint(r) && !unicode.Is(unicode.Zs, r) && r != '\n'
+}
 
 // crowd notes that a connection was over the limits.
 func (s *Server) crowd(source netip.Prefix) {
