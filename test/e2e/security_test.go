@@ -30,6 +30,7 @@ import (
 
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/forward"
+	"github.com/seed-afc6a195/aggregator/test/harness"
 )
 
 // planted are the secrets of a test. Each is a word that can't be there by chance.
@@ -186,7 +187,7 @@ log: {level: debug, format: json}
 				secrets.search(t, when+", "+path, s.page(path, token))
 			}
 		}
-		secrets.search(t, when+", the log", s.log.String())
+		secrets.search(t, when+", the log", s.Log.String())
 	}
 	look("running")
 
@@ -238,13 +239,13 @@ log: {level: debug, format: json}
 	if err := os.WriteFile(s.config, []byte(text+"\nunknown: "+ref+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	_ = s.cmd.Process.Signal(syscall.SIGHUP)
+	_ = s.Signal(syscall.SIGHUP)
 	s.eventually("the refused configuration", func() bool { return strings.Contains(s.page("/status", ""), "unknown key") })
 	look("after a refused reload")
-	_ = s.cmd.Process.Signal(syscall.SIGQUIT)
-	<-s.exited
-	secrets.search(t, "the dump of all goroutines", s.log.String())
-	if !strings.Contains(s.log.String(), "SIGQUIT: quit") {
+	_ = s.Signal(syscall.SIGQUIT)
+	<-s.Exited()
+	secrets.search(t, "the dump of all goroutines", s.Log.String())
+	if !strings.Contains(s.Log.String(), "SIGQUIT: quit") {
 		t.Error("no dump of goroutines")
 	}
 	if out, err := os.ReadFile(filepath.Join(dir, "out.ndjson")); err == nil {
@@ -493,7 +494,7 @@ log: {level: debug, format: json}
 			for _, path := range []string{"/", "/status", "/metrics", "/readyz", "/dead-letters?records=true", "/dead-letters/export", "/dead-letters/" + url.PathEscape(hostile), "/dead-letters?output=" + url.QueryEscape(hostile), "/x" + url.PathEscape(hostile)} {
 				clean(path, s.page(path, ""))
 			}
-			clean("the log", s.log.String())
+			clean("the log", s.Log.String())
 			for _, args := range [][]string{
 				{"dead", "list"}, {"dead", "list", "--json"}, {"dead", "--json"}, {"dead", "export"}, {"dead", "list", "--reason", hostile}, {"dead", "list", "--tag", hostile},
 			} {
@@ -536,37 +537,27 @@ func tries(t *testing.T, config, hostile string) string {
 	return all
 }
 
-// startAt is start, at addresses that are chosen here where the log does not tell them.
+// startAt is start, at addresses that are chosen here where the log, for people, does not tell them.
 func startAt(t *testing.T, dir, config string, chosen bool) *server {
 	t.Helper()
 	if !chosen {
 		return start(t, dir, config)
 	}
-	forward, status := freeAddress(t), freeAddress(t)
-	config = strings.Replace(config, `"127.0.0.1:0"`, `"`+forward+`"`, 1)
-	config = strings.Replace(config, `"127.0.0.1:0"`, `"`+status+`"`, 1)
 	path, err := binary()
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &server{t: t, Dir: dir, config: filepath.Join(dir, "aggregator.yaml"), Forward: forward, Status: status}
-	if err := os.WriteFile(s.config, fmt.Appendf(nil, config, dir), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	s.log, s.exited = &logBuffer{listening: make(chan struct{})}, make(chan error, 1)
-	s.cmd = exec.Command(path, "run", "-c", s.config)
-	s.cmd.Dir, s.cmd.Stderr = dir, s.log
-	if err := s.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	go func() { s.exited <- s.cmd.Wait() }()
-	t.Cleanup(func() { _ = s.cmd.Process.Kill() }) // it may have ended
-	s.eventually("the status endpoint", func() bool {
-		conn, err := net.DialTimeout("tcp", s.Status, time.Second)
+	forward, status := freeAddress(t), freeAddress(t)
+	config = strings.Replace(config, `"127.0.0.1:0"`, `"`+forward+`"`, 1)
+	config = strings.Replace(config, `"127.0.0.1:0"`, `"`+status+`"`, 1)
+	s := harness.Launch(t, harness.Options{Binary: path, Dir: dir, Config: fmt.Sprintf(config, dir)})
+	s.Forward, s.Status = forward, status
+	s.Eventually("the status endpoint", func() bool {
+		conn, err := net.DialTimeout("tcp", status, time.Second)
 		if err == nil {
 			conn.Close()
 		}
 		return err == nil
 	})
-	return s
+	return &server{Server: s, t: t, Dir: dir, config: s.Config}
 }
