@@ -2,6 +2,9 @@ module github.com/seed-afc6a195/aggregator
 
 go 1.26.0
 
+// Releases are built with it: the standard library of earlier ones has known vulnerabilities (test/vuln.sh).
+toolchain go1.26.11
+
 require (
 	github.com/aws/aws-sdk-go-v2 v1.47.7
 	github.com/aws/aws-sdk-go-v2/config v1.33.15

@@ -6,8 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"net/url"
 	"os"
 	"strings"
 	"sync/atomic"
@@ -19,7 +17,6 @@ import (
 	"github.com/seed-afc6a195/aggregator/internal/sender"
 	"github.com/seed-afc6a195/aggregator/pkg/app"
 	"github.com/seed-afc6a195/aggregator/pkg/config"
-	"github.com/seed-afc6a195/aggregator/pkg/config/setting"
 )
 
 const (
@@ -28,7 +25,7 @@ kept, with the reason, until they are sent again, purged, or pushed out by buffe
 
 The running server is asked through its status endpoint: that of the configuration given with -c, or --status. Where it
 does not run, --data-dir opens its data directory. From another machine the endpoint wants a token (--token-file, or
-AGGREGATOR_STATUS_TOKEN) or a user and password in --status; -c has them already.
+AGGREGATOR_STATUS_TOKEN) or a user (--user) with the password; -c has them already. --status https://… asks over TLS.
 
 Without a subcommand it sums the dead letters up.`
 	deadExample = `  aggregator dead                                                  # how many, of which output, why
@@ -41,19 +38,20 @@ Without a subcommand it sums the dead letters up.`
 
 // deadFlags is what the user may say, and what the commands need of the world.
 type deadFlags struct {
-	getenv func(string) (string, bool)
-	now    func() time.Time
+	now func() time.Time
 
-	config, status, token, tokenFile, dataDir string
-	filter                                    app.DeadFilter
-	ids                                       []uint
-	json, summary, oldest, all, yes           bool
-	limit                                     int
-	file, to                                  string
+	endpoint
+
+	config, dataDir                 string
+	filter                          app.DeadFilter
+	ids                             []uint
+	json, summary, oldest, all, yes bool
+	limit                           int
+	file, to                        string
 }
 
 func newDeadCommand() *cobra.Command {
-	return (&deadFlags{getenv: os.LookupEnv, now: time.Now}).command()
+	return (&deadFlags{endpoint: endpoint{getenv: os.LookupEnv}, now: time.Now}).command()
 }
 
 func (f *deadFlags) command() *cobra.Command {
@@ -72,9 +70,7 @@ func (f *deadFlags) command() *cobra.Command {
 	p := dead.PersistentFlags()
 	p.SortFlags = false
 	p.StringVarP(&f.config, "config", "c", "", "configuration `file` of the server: where its status endpoint is, and the token")
-	p.StringVar(&f.status, "status", "", "`URL` of the status endpoint (default http://127.0.0.1:9880)")
-	p.StringVar(&f.token, "token", "", "token for the status endpoint")
-	p.StringVar(&f.tokenFile, "token-file", "", "… with the token in this `file`")
+	f.endpoint.flags(p)
 	p.StringVar(&f.dataDir, "data-dir", "", "open this data `directory`, which no server uses, instead of asking one")
 	f.filters(dead)
 	dead.Flags().BoolVar(&f.json, "json", false, "as JSON")
@@ -207,7 +203,7 @@ func (f *deadFlags) with(cmd *cobra.Command, do func(app.DeadStore) error) (err 
 		return err
 	}
 	if f.dataDir == "" {
-		client, err := f.client(cfg)
+		client, err := f.client(cfg, cmd.ErrOrStderr())
 		if err != nil {
 			return err
 		}
@@ -250,12 +246,13 @@ func (f *deadFlags) load() (*config.Config, error) {
 
 func (f *deadFlags) check() error {
 	switch {
-	case f.dataDir != "" && (f.status != "" || f.token != "" || f.tokenFile != ""):
-		return usageError{errors.New("--data-dir asks no server: leave out --status and --token, or --data-dir")}
-	case f.token != "" && f.tokenFile != "":
-		return usageError{errors.New("--token and --token-file: give one of them")}
+	case f.dataDir != "" && f.endpoint.set():
+		return usageError{errors.New("--data-dir asks no server: leave out --status and what goes with it, such as --token, or --data-dir")}
 	case f.filter.OlderThan < 0 || f.filter.NewerThan < 0:
 		return usageError{errors.New("--older-than and --newer-than: must not be negative")}
+	}
+	if err := f.endpoint.check(); err != nil {
+		return err
 	}
 	f.filter.IDs = nil
 	for _, id := range f.ids {
@@ -263,49 +260,6 @@ func (f *deadFlags) check() error {
 	}
 	f.filter.All = f.all
 	return nil
-}
-
-// client returns what asks the server.
-func (f *deadFlags) client(cfg *config.Config) (*app.DeadClient, error) {
-	c := &app.DeadClient{Address: "http://127.0.0.1:9880"}
-	if cfg != nil {
-		u := url.URL{Scheme: "http", Host: reachable(cfg.Status.Address)}
-		if c.Token = cfg.Status.Token; c.Token.Reveal() == "" && len(cfg.Status.Users) > 0 {
-			u.User = url.UserPassword(cfg.Status.Users[0].Name, cfg.Status.Users[0].Password.Reveal())
-		}
-		c.Address = u.String()
-	}
-	if f.status != "" {
-		c.Address = f.status
-		if !strings.Contains(c.Address, "://") {
-			c.Address = "http://" + c.Address
-		}
-		if u, err := url.Parse(c.Address); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-			return nil, usageError{errors.New("--status: must be a URL like http://127.0.0.1:9880")}
-		}
-	}
-	switch token, ok := f.getenv("AGGREGATOR_STATUS_TOKEN"); {
-	case f.token != "":
-		c.Token = setting.NewSecret(f.token)
-	case f.tokenFile != "":
-		text, err := os.ReadFile(f.tokenFile)
-		if err != nil {
-			return nil, usageError{fmt.Errorf("--token-file: %w", err)}
-		}
-		c.Token = setting.NewSecret(strings.TrimSpace(string(text)))
-	case ok && cfg == nil:
-		c.Token = setting.NewSecret(token)
-	}
-	return c, nil
-}
-
-// reachable returns where an endpoint that listens on address is reached from this machine.
-func reachable(address string) string {
-	host, port, err := net.SplitHostPort(address)
-	if ip := net.ParseIP(host); err == nil && (host == "" || ip != nil && ip.IsUnspecified()) {
-		return net.JoinHostPort("127.0.0.1", port)
-	}
-	return address
 }
 
 // change asks, if need be, and then does what changes letters. what and did are formats of what that is and was.

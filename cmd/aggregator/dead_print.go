@@ -44,7 +44,7 @@ func (f *deadFlags) printSummary(cmd *cobra.Command, s app.DeadStore) error {
 		return err
 	}
 	if f.json {
-		return json.NewEncoder(cmd.OutOrStdout()).Encode(total)
+		return json.NewEncoder(printableJSON{cmd.OutOrStdout()}).Encode(total)
 	}
 	return f.writeSummary(cmd.OutOrStdout(), total)
 }
@@ -72,7 +72,7 @@ func (f *deadFlags) printList(cmd *cobra.Command, s app.DeadStore) error {
 	more, err := f.pages(cmd, s, app.DeadPage{Newest: !f.oldest}, f.limit, func(l *app.DeadLetter) error {
 		n++
 		if f.json {
-			return json.NewEncoder(w).Encode(l)
+			return json.NewEncoder(printableJSON{w}).Encode(l)
 		}
 		status := "-"
 		if l.Status != 0 {
@@ -126,7 +126,7 @@ func (f *deadFlags) printLetter(cmd *cobra.Command, s app.DeadStore, id uint64) 
 	}
 	w := cmd.OutOrStdout()
 	if f.json {
-		return json.NewEncoder(w).Encode(l)
+		return json.NewEncoder(printableJSON{w}).Encode(l)
 	}
 	t := newTable(w)
 	for _, row := range [][2]string{
@@ -194,7 +194,7 @@ func (f *deadFlags) exportTo(cmd *cobra.Command, s app.DeadStore, w io.Writer) (
 		return sender.Progress{Done: uint64(events.Load()), Fraction: -1}
 	})
 	defer stop()
-	out := json.NewEncoder(w)
+	out := json.NewEncoder(printableJSON{w})
 	out.SetEscapeHTML(false)
 	_, err = f.pages(cmd, s, app.DeadPage{Records: true}, 0, func(l *app.DeadLetter) error {
 		letters++

@@ -66,8 +66,8 @@ func deadDir(t *testing.T) string {
 func runDead(t *testing.T, args ...string) (code int, out, errOut string) {
 	t.Helper()
 	f := &deadFlags{
-		getenv: func(string) (string, bool) { return "", false },
-		now:    func() time.Time { return deadBegin.Add(90 * time.Minute) },
+		endpoint: endpoint{getenv: func(string) (string, bool) { return "", false }},
+		now:      func() time.Time { return deadBegin.Add(90 * time.Minute) },
 	}
 	root := newRootCommand()
 	for _, c := range root.Commands() {
@@ -247,46 +247,5 @@ func TestDeadChanges(t *testing.T) {
 	}
 	if err := queue.Close(); err != nil {
 		t.Fatal(err)
-	}
-}
-
-func TestDeadClientOf(t *testing.T) {
-	dir := t.TempDir()
-	write := func(name, text string) string {
-		path := filepath.Join(dir, name)
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return path
-	}
-	everywhere := write("everywhere.yaml", `status: {address: "0.0.0.0:9999", token: fromconfig}`)
-	users := write("users.yaml", `status: {address: "10.0.0.7:9880", users: [{name: ops, password: "p@ss"}]}`)
-	token := write("token", "fromfile\n")
-	for _, tc := range []struct {
-		f              deadFlags
-		address, token string
-	}{
-		{deadFlags{}, "http://127.0.0.1:9880", "fromenv"},
-		{deadFlags{config: everywhere}, "http://127.0.0.1:9999", "fromconfig"},
-		{deadFlags{config: users}, "http://ops:p%40ss@10.0.0.7:9880", ""},
-		{deadFlags{status: "agg:80", token: "t"}, "http://agg:80", "t"},
-		{deadFlags{status: "https://agg/x", tokenFile: token}, "https://agg/x", "fromfile"},
-	} {
-		tc.f.getenv = func(string) (string, bool) { return "fromenv", true }
-		cfg, err := tc.f.load()
-		if err != nil {
-			t.Fatal(err)
-		}
-		c, err := tc.f.client(cfg)
-		if err != nil || c.Address != tc.address || c.Token.Reveal() != tc.token {
-			t.Errorf("%s with %q: %v", c.Address, c.Token.Reveal(), err)
-		}
-	}
-	for address, want := range map[string]string{
-		":9880": "127.0.0.1:9880", "[::]:1": "127.0.0.1:1", "[::1]:1": "[::1]:1", "agg:5": "agg:5", "10.0.0.1:6": "10.0.0.1:6",
-	} {
-		if got := reachable(address); got != want {
-			t.Errorf("%s is reached at %s, want %s", address, got, want)
-		}
 	}
 }

@@ -48,7 +48,7 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 	if err == nil {
 		return exitOK
 	}
-	_, _ = fmt.Fprintln(errOut, "aggregator:", err) // there is nowhere else to say it
+	_, _ = fmt.Fprintln(errOut, "aggregator:", printable(err.Error())) // there is nowhere else to say it
 	var usage usageError
 	if errors.As(err, &usage) {
 		return exitUsage

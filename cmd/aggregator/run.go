@@ -75,7 +75,7 @@ func runServer(ctx context.Context, path string, logs io.Writer) error {
 	for i, addr := range a.ListenerAddrs() {
 		log.Info().Str("listener", cfg.Listeners[i].Name).Stringer("address", addr).Msg("listening")
 	}
-	log.Info().Str("status", "http://"+a.StatusAddr().String()+"/status").Stringer("address", a.StatusAddr()).Msg("listening")
+	log.Info().Str("status", a.StatusURL()+"/status").Stringer("address", a.StatusAddr()).Msg("listening")
 	log.Info().Str("path", absolute(cfg.Buffer.Path)).Msg("queue and dead letters are here")
 	if terminal || path == "" {
 		log.Info().Msgf("try it: echo '{\"message\":\"hello\"}' | aggregator send --address %s", a.ListenerAddrs()[0])
@@ -145,7 +145,9 @@ func newLogger(cfg config.Log, out io.Writer) (log zerolog.Logger, terminal bool
 		level = zerolog.InfoLevel
 	}
 	if cfg.Format == "console" || cfg.Format == "auto" && terminal {
-		out = zerolog.ConsoleWriter{Out: out, TimeFormat: time.TimeOnly, NoColor: !terminal}
+		out = zerolog.ConsoleWriter{Out: out, TimeFormat: time.TimeOnly, NoColor: !terminal, FormatPrepare: printableFields}
+	} else {
+		out = printableJSON{out}
 	}
 	return zerolog.New(zerolog.SyncWriter(out)).Level(level).With().Timestamp().Logger(), terminal
 }

@@ -4,6 +4,7 @@ package app
 
 import (
 	"context"
+	stdtls "crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -62,6 +63,7 @@ type App struct {
 	listenerTLS []*tls.Server // by listener; nil without TLS
 	credentials *awsclient.Credentials
 	status      *status.Server // nil: none
+	statusTLS   *tls.Server    // nil without TLS
 
 	hurry, late       context.Context // end during a stop: outputs give back what they hold; they are not waited for any more
 	hurryNow, lateNow context.CancelFunc
@@ -132,8 +134,12 @@ func (a *App) listenStatus() error {
 	if a.opts.NoStatus {
 		return nil
 	}
+	statusTLS, err := a.newStatusTLS()
+	if err != nil {
+		return err
+	}
 	s := status.New(status.Options{
-		Config: a.initial.Status, Snapshot: a.snapshot, Ready: a.readiness, Healthy: func() error { return nil }, Reload: a.Reload, Steer: a.steer,
+		Config: a.initial.Status, TLS: statusTLS, Snapshot: a.snapshot, Ready: a.readiness, Healthy: func() error { return nil }, Reload: a.Reload, Steer: a.steer,
 		DeadLetters: a.deadStore(), Log: part(a.opts.Log, "status"),
 	})
 	switch err := s.Listen(); {
@@ -189,6 +195,20 @@ func (a *App) listenerConfigs() []forward.Config {
 	return a.initial.Listeners
 }
 
+// newStatusTLS loads the status endpoint's certificate; nil where it has none.
+func (a *App) newStatusTLS() (*stdtls.Config, error) {
+	set := a.initial.Status.TLS
+	if set == nil {
+		return nil, nil
+	}
+	certificates, err := tls.NewServer(*set, tls.Options{Log: part(a.opts.Log, "status"), Now: a.opts.Now})
+	if err != nil {
+		return nil, fmt.Errorf("status.tls: %w", err)
+	}
+	a.statusTLS = certificates
+	return certificates.Config(), nil
+}
+
 // queueLimits returns the limits of the queue, with those of its outputs and clusters.
 func queueLimits(cfg *config.Config) buffer.Limits {
 	outputs, clusters, whenFull := map[string]int64{}, map[string]int64{}, map[string]string{}
@@ -228,6 +248,15 @@ func (a *App) StatusAddr() net.Addr {
 		return nil
 	}
 	return a.status.Addr()
+}
+
+// StatusURL returns where the status endpoint is reached from this machine, without a path.
+func (a *App) StatusURL() string {
+	scheme := "http"
+	if a.statusTLS != nil {
+		scheme = "https"
+	}
+	return scheme + "://" + a.StatusAddr().String()
 }
 
 // readiness says why agents should not be sent here.

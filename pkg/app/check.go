@@ -23,6 +23,11 @@ func Check(cfg *config.Config) error {
 			errs = append(errs, fmt.Errorf("listener %s: %w", l.Name, err))
 		}
 	}
+	if set := cfg.Status.TLS; set != nil {
+		if _, err := tls.NewServer(*set, tls.Options{Log: zerolog.Nop()}); err != nil {
+			errs = append(errs, fmt.Errorf("status.tls: %w", err))
+		}
+	}
 	for _, name := range cfg.OutputNames() {
 		out, err := newSender(name, cfg, surroundings{log: zerolog.Nop(), now: time.Now, hostname: cfg.Hostname, stateDir: cfg.Buffer.Path})
 		if err == nil {

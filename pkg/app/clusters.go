@@ -59,9 +59,9 @@ func (a *App) certificates() []tls.Reloader {
 	return all
 }
 
-// certificate is one that a listener shows, or an output shows or checks.
+// certificate is one that a listener or the status endpoint shows, or an output shows or checks.
 type certificate struct {
-	owner  string // "listener public", "output up"
+	owner  string // "listener public", "status", "output up"
 	source interface {
 		tls.Reloader
 		State() tls.State
@@ -74,6 +74,9 @@ func (a *App) allCertificates() []certificate {
 		if s != nil {
 			all = append(all, certificate{"listener " + a.initial.Listeners[i].Name, s})
 		}
+	}
+	if a.statusTLS != nil {
+		all = append(all, certificate{"status", a.statusTLS})
 	}
 	for _, out := range a.currentOutputs() {
 		if out.certificates != nil {

@@ -92,10 +92,14 @@ func (c *checker) listeners() {
 		return
 	}
 	address := c.root.get("status").get("address")
-	if _, reason := parseAddress(c.Status.Address, false); reason != "" {
+	loopback, reason := parseAddress(c.Status.Address, false)
+	if reason != "" {
 		c.errors.at(address, "status.address", "write host:port", "%s %s", address.shown(), reason)
 	} else if first, taken := addresses[c.Status.Address]; taken && !strings.HasSuffix(c.Status.Address, ":0") {
 		c.errors.at(address, "status.address", "", "%s listens there already", first)
+	}
+	if s := c.Status; !loopback && s.TLS == nil && (s.Token.Reveal() != "" || len(s.Users) > 0) {
+		c.warnings.at(address, "status", "set status.tls, or let only a proxy that does TLS reach it", "tokens and passwords come over the network unencrypted")
 	}
 }
 

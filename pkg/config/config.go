@@ -10,6 +10,7 @@ import (
 	"os"
 	"path"
 	"reflect"
+	"syscall"
 	"time"
 
 	"go.yaml.in/yaml/v3"
@@ -108,17 +109,24 @@ func (o Options) filled() Options {
 	return o
 }
 
-// ReadFile is what Options.ReadFile is by default: it reads a file that is not unreasonably large, since
-// ${file:/dev/zero} must not fill the memory.
+// maxPipeWait is how long a pipe may take to give what it holds.
+const maxPipeWait = 5 * time.Second
+
+// ReadFile is what Options.ReadFile is by default: it reads a file that is not unreasonably large and ends
+// in time, since neither ${file:/dev/zero} nor a pipe into which nobody writes may hold up the program.
 func ReadFile(name string) ([]byte, error) {
-	f, err := os.Open(name)
+	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe is opened although nobody writes
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = f.Close() }() // only read from
+	defer func() { _ = f.Close() }()                   // only read from
+	_ = f.SetReadDeadline(time.Now().Add(maxPipeWait)) // nothing else than a pipe takes one, or needs one
 	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
 	if err == nil && len(data) > maxFile {
 		err = fmt.Errorf("%s is larger than %d MiB", name, maxFile>>20)
+	}
+	if info, serr := f.Stat(); err == nil && len(data) == 0 && serr == nil && info.Mode()&os.ModeNamedPipe != 0 {
+		err = fmt.Errorf("%s is a pipe into which nobody writes", name)
 	}
 	return data, err
 }
@@ -160,10 +168,13 @@ func Parse(name string, data []byte, o Options) (*Config, error) {
 	warnings := &problems{file: name}
 	(&checker{c, root, found, warnings}).check()
 	if errs := found.sorted(); len(errs) > 0 {
+		for i := range errs {
+			errs[i].Reason, errs[i].Hint = d.redact.Replace(errs[i].Reason), d.redact.Replace(errs[i].Hint)
+		}
 		return nil, errs
 	}
 	for _, w := range warnings.sorted() {
-		c.Warnings = append(c.Warnings, w.Error())
+		c.Warnings = append(c.Warnings, d.redact.Replace(w.Error()))
 	}
 	c.summary = d.redact.Replace(c.summarize())
 	return c, nil

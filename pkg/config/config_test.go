@@ -92,7 +92,7 @@ func TestContract(t *testing.T) {
 		got = append(got, e.Key)
 	}
 	want := []string{
-		"buffer.jetstream", "status.tls",
+		"buffer.jetstream",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("not supported yet:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))

@@ -89,7 +89,11 @@ func (c *Config) summarize() string {
 		}
 		line("output", "%s: %s%s", name, o.Common.Type, where)
 	}
-	line("status", "http://%s/", c.Status.Address)
+	scheme := "http"
+	if c.Status.TLS != nil {
+		scheme = "https"
+	}
+	line("status", "%s://%s/", scheme, c.Status.Address)
 	for _, w := range c.Warnings {
 		line("warning", "%s", w)
 	}

@@ -3,6 +3,7 @@ package status
 import (
 	"crypto/sha256"
 	"crypto/subtle"
+	"fmt"
 	"net"
 	"net/http"
 	"strings"
@@ -14,48 +15,75 @@ import (
 // complainEvery is how often, at most, refused credentials are logged.
 const complainEvery = 10 * time.Second
 
-// protected says whether the request would change something or show records: not everybody may.
-func protected(r *http.Request) bool {
-	return r.Method != http.MethodGet && r.Method != http.MethodHead ||
-		r.URL.Path == "/dead-letters" || strings.HasPrefix(r.URL.Path, "/dead-letters/")
+// open says whether everybody may do this: see numbers, and be told whether the program lives. All else
+// is protected, be it something that nobody thought of here.
+func open(r *http.Request) bool {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		return false
+	}
+	switch r.URL.Path {
+	case "/", "/healthz", "/readyz", "/status", "/metrics":
+		return true
+	}
+	return false
 }
 
-// refusal says why a protected request is refused, with the HTTP status; "": it is not.
+// refusal says why a request that is not open is refused, with the HTTP status; "": it is not.
 //
 // Over loopback, where only this machine's users are, nobody needs credentials, but the request must
 // be meant for this machine: not that of another site's page, nor sent to a name of another site's
-// that leads here. From elsewhere it takes the token or a user's password.
+// that leads here, nor passed on by a proxy. From elsewhere it takes the token or a user's password.
 func (s *Server) refusal(r *http.Request) (code int, why string) {
-	code, why = s.access(r)
-	if code == http.StatusUnauthorized {
-		if now, last := time.Now().UnixNano(), s.complained.Load(); now-last > int64(complainEvery) && s.complained.CompareAndSwap(last, now) {
-			s.options.Log.Warn().Str("from", r.RemoteAddr).Str("path", r.URL.Path).Msg("refused a request without the right token or password")
-		}
-	}
-	return code, why
-}
-
-// access is refusal without a word in the log.
-func (s *Server) access(r *http.Request) (code int, why string) {
 	if !ownOrigin(r) {
 		return http.StatusForbidden, "this is not done for other sites' pages"
 	}
 	local, _ := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
 	c := &s.options.Config
 	switch {
-	case local != nil && local.IP.IsLoopback() && s.ownHost(r):
+	case local != nil && local.IP.IsLoopback() && s.ownHost(r) && !forwarded(r):
 		return 0, ""
 	case c.Token.Reveal() == "" && len(c.Users) == 0:
 		return http.StatusForbidden, "records are shown and changes are taken on loopback only (as http://localhost), unless status.token or status.users is set"
+	case r.Header.Get("Authorization") == "":
+		return http.StatusUnauthorized, "this needs the token of status.token as Authorization: Bearer, or a user of status.users with the password"
+	}
+	source := sourceOf(r.RemoteAddr)
+	switch wait := s.attempts.wait(source); {
+	case wait > 0:
+		s.complain(r, "wrong tokens or passwords keep coming: refused unread")
+		return http.StatusTooManyRequests, fmt.Sprintf("too many wrong tokens or passwords from this address: try again in %d s", 1+int(wait.Seconds()))
 	case c.authorized(r):
 		return 0, ""
 	}
-	return http.StatusUnauthorized, "this needs the token of status.token as Authorization: Bearer, or a user of status.users with the password"
+	s.attempts.wrong(source)
+	s.complain(r, "refused a wrong token or password")
+	return http.StatusUnauthorized, "this is not the token of status.token, nor a user of status.users with the password"
 }
 
-// ownOrigin says whether no page of another site makes the request, which a browser says in Origin.
+// complain logs that a request was refused, now and then.
+func (s *Server) complain(r *http.Request, what string) {
+	if now, last := time.Now().UnixNano(), s.complained.Load(); now-last > int64(complainEvery) && s.complained.CompareAndSwap(last, now) {
+		s.options.Log.Warn().Str("from", r.RemoteAddr).Str("path", r.URL.Path).Msg(what)
+	}
+}
+
+// forwarded says whether a proxy passed the request on: then it comes from this machine only in name.
+func forwarded(r *http.Request) bool {
+	for _, header := range []string{"Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-Ip"} {
+		if len(r.Header.Values(header)) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// ownOrigin says whether no page of another site makes the request, which a browser says in Origin,
+// and in Sec-Fetch-Site.
 func ownOrigin(r *http.Request) bool {
 	origin := r.Header.Get("Origin")
+	if site := r.Header.Get("Sec-Fetch-Site"); r.Method != http.MethodGet && site != "" && site != "same-origin" && site != "none" {
+		return false
+	}
 	return origin == "" || origin == "http://"+r.Host || origin == "https://"+r.Host
 }
 

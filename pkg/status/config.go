@@ -12,8 +12,8 @@ type Config struct {
 	Address string             `yaml:"address" default:"127.0.0.1:9880" help:"where /status, /metrics and the probes are served"`
 	Token   setting.Secret     `yaml:"token" help:"bearer token for changes and records; on loopback nobody needs it"`
 	Users   []User             `yaml:"users" help:"who may change things or see records too, by name and password"`
-	TLS     *setting.ServerTLS `yaml:"tls" later:"true" help:"serve over TLS"`
-	Pprof   bool               `yaml:"pprof" default:"false" help:"serve /debug/pprof"`
+	TLS     *setting.ServerTLS `yaml:"tls" help:"serve over TLS"`
+	Pprof   bool               `yaml:"pprof" default:"false" help:"serve /debug/pprof, to whom may see records"`
 }
 
 // Check implements setting.Checker.

@@ -5,6 +5,7 @@ package status
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,12 +15,15 @@ import (
 	"net"
 	"net/http"
 	"net/http/pprof"
+	"net/netip"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 	"unicode"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -32,15 +36,17 @@ const (
 	headerTimeout  = 5 * time.Second
 	requestTimeout = 10 * time.Second
 	replyTimeout   = 30 * time.Second
-	pprofTimeout   = 5 * time.Minute // a profile takes as long as the client says
 	idleTimeout    = time.Minute
 	maxHeaderBytes = 16 << 10
-	maxScrapes     = 4 // at once
+	maxBodyBytes   = 64 << 10 // nothing here takes one
+	maxScrapes     = 4        // at once
 )
 
 // Options is what a Server needs. All functions are called by several goroutines at a time.
 type Options struct {
 	Config Config
+	// TLS is what Config.TLS says, ready for use; nil: plain HTTP.
+	TLS *tls.Config
 	// Snapshot returns the program's state; its slices and maps are not used by others afterwards.
 	Snapshot func() Snapshot
 	// Ready returns nil when agents may be sent here; each line of the error is one reason why not.
@@ -65,12 +71,15 @@ type Server struct {
 	hostname   string // of this machine
 	samples    samples
 	page       *template.Template
+	policy     string // the page's Content-Security-Policy
+	attempts   attempts
 	complained atomic.Int64 // when refused credentials were logged last, nanoseconds since 1970
+	crowded    quiet
 }
 
 // New returns a Server that does not listen yet.
 func New(o Options) *Server {
-	s := &Server{options: o, page: newPage(o.Config.Pprof)}
+	s := &Server{options: o, page: newPage(o.Config.Pprof), policy: pagePolicy()}
 	s.hostname, _ = os.Hostname() // unknown: that name is not accepted as a Host
 	s.http = &http.Server{
 		Handler:           s.handler(s.registry()),
@@ -79,10 +88,7 @@ func New(o Options) *Server {
 		WriteTimeout:      replyTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
-		ErrorLog:          log.New(logWriter{o.Log}, "", 0),
-	}
-	if o.Config.Pprof {
-		s.http.WriteTimeout = pprofTimeout
+		ErrorLog:          log.New(&logWriter{log: o.Log}, "", 0),
 	}
 	return s
 }
@@ -93,7 +99,12 @@ func (s *Server) Listen() error {
 	if err != nil {
 		return fmt.Errorf("listen for the status endpoint on %s (status.address): %w", s.options.Config.Address, err)
 	}
-	s.listener = l
+	s.listener = &limitedListener{
+		Listener: l, total: maxConnections, perSource: maxConnectionsPerSource, bySource: map[netip.Prefix]int{}, refused: s.crowd,
+	}
+	if s.options.TLS != nil {
+		s.listener = tls.NewListener(s.listener, s.options.TLS) // the time for a handshake is that for a header
+	}
 	if tcp, ok := l.Addr().(*net.TCPAddr); ok {
 		s.loopback = tcp.IP.IsLoopback()
 	}
@@ -154,9 +165,10 @@ func (s *Server) handler(metrics *prometheus.Registry) http.Handler {
 	mux.HandleFunc("POST /reload", s.reload)
 	mux.HandleFunc("POST /outputs/{name}/{what}", s.steer)
 	s.deadHandlers(mux)
-	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{
-		ErrorLog: log.New(logWriter{s.options.Log}, "", 0), ErrorHandling: promhttp.ContinueOnError, MaxRequestsInFlight: maxScrapes,
-	}))
+	// The reply is made before it is sent: who reads it slowly takes no place among maxScrapes.
+	mux.Handle("GET /metrics", http.TimeoutHandler(promhttp.HandlerFor(metrics, promhttp.HandlerOpts{
+		ErrorLog: log.New(&logWriter{log: s.options.Log}, "", 0), ErrorHandling: promhttp.ContinueOnError, MaxRequestsInFlight: maxScrapes,
+	}), requestTimeout, "the metrics took too long"))
 	if s.options.Config.Pprof {
 		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 		mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
@@ -172,7 +184,8 @@ func (s *Server) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Cache-Control", "no-store")
-		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'")
+		h.Set("Content-Security-Policy", s.policy)
+		h.Set("Cross-Origin-Opener-Policy", "same-origin")
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("X-Content-Type-Options", "nosniff")
@@ -181,12 +194,21 @@ func (s *Server) guard(next http.Handler) http.Handler {
 		case !s.hostAllowed(r):
 			http.Error(w, "this address is served to localhost only: use http://localhost or the address as Host", http.StatusForbidden)
 			return
-		case protected(r):
+		case !open(r):
 			if code, why := s.refusal(r); why != "" {
-				if code == http.StatusUnauthorized {
+				switch code {
+				case http.StatusUnauthorized:
 					h["Www-Authenticate"] = []string{`Bearer realm="aggregator"`, `Basic realm="aggregator", charset="UTF-8"`}
+				case http.StatusTooManyRequests:
+					h.Set("Retry-After", strconv.Itoa(int(wrongEvery.Seconds())))
 				}
 				http.Error(w, why, code)
+				return
+			}
+			// Read here, within requestTimeout: handlers may take longer, and nobody may keep a connection by not sending.
+			if _, err := io.Copy(io.Discard, http.MaxBytesReader(w, r.Body, maxBodyBytes)); err != nil {
+				h.Set("Connection", "close")
+				http.Error(w, fmt.Sprintf("the request's body was not sent in time, or is over %d KiB: nothing here takes one", maxBodyBytes>>10), http.StatusRequestEntityTooLarge)
 				return
 			}
 		}
@@ -259,8 +281,8 @@ func (s *Server) status(w http.ResponseWriter, _ *http.Request) {
 	_, _ = w.Write(append(escapeControls(text), '\n')) // the client is gone; nothing to do
 }
 
-// escapeControls writes the control characters that JSON allows in strings (delete and U+0080 to
-// U+009F), which a terminal may obey, as \u00xx, and others but line breaks too.
+// escapeControls writes what is no letter but that JSON allows in strings, as \u00xx: control characters,
+// which a terminal may obey, and marks that turn text around or break lines. Line breaks stay.
 func escapeControls(text []byte) []byte {
 	if bytes.IndexFunc(text, needsEscape) < 0 {
 		return text
@@ -268,10 +290,12 @@ func escapeControls(text []byte) []byte {
 	out := make([]byte, 0, len(text)+16)
 	for len(text) > 0 {
 		r, n := utf8.DecodeRune(text)
-		if needsEscape(r) {
-			out = fmt.Appendf(out, `\u%04x`, r)
-		} else {
+		if high, low := utf16.EncodeRune(r); !needsEscape(r) {
 			out = append(out, text[:n]...)
+		} else if high != unicode.ReplacementChar {
+			out = fmt.Appendf(out, `\u%04x\u%04x`, high, low)
+		} else {
+			out = fmt.Appendf(out, `\u%04x`, r)
 		}
 		text = text[n:]
 	}
@@ -279,12 +303,49 @@ func escapeControls(text []byte) []byte {
 }
 
 // needsEscape is true for bytes that are no UTF-8 too.
-func needsEscape(r rune) bool { return r == utf8.RuneError || unicode.IsControl(r) && r != '\n' }
+func needsEscape(r rune) bool {
+	return r == utf8.RuneError || !unicode.IsPrint(r) && !unicode.Is(unicode.Zs, r) && r != '\n'
+}
 
-// logWriter takes lines from packages that know the standard logger only.
-type logWriter struct{ log zerolog.Logger }
+// crowd notes that a connection was over the limits.
+func (s *Server) crowd(source netip.Prefix) {
+	if n := s.crowded.count(); n > 0 {
+		s.options.Log.Warn().Stringer("from", source.Addr()).Uint64("refused", n).Msgf(
+			"closed connections to the status endpoint: at most %d are open, and %d of one address", maxConnections, maxConnectionsPerSource)
+	}
+}
 
-func (w logWriter) Write(line []byte) (int, error) {
-	w.log.Warn().Str("part", "status").Msg(strings.TrimSpace(string(line)))
+// quiet has something that happens often logged now and then, with how often it happened.
+type quiet struct {
+	mu    sync.Mutex
+	last  time.Time
+	times uint64
+}
+
+// count returns how often it was called since it last returned that; 0: too soon to say it again.
+func (q *quiet) count() uint64 {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.times++
+	now := time.Now()
+	if now.Sub(q.last) < complainEvery {
+		return 0
+	}
+	n := q.times
+	q.last, q.times = now, 0
+	return n
+}
+
+// logWriter takes lines from packages that know the standard logger only. What clients do wrong makes
+// such, so that not each is logged.
+type logWriter struct {
+	log   zerolog.Logger
+	lines quiet
+}
+
+func (w *logWriter) Write(line []byte) (int, error) {
+	if n := w.lines.count(); n > 0 {
+		w.log.Warn().Str("part", "status").Uint64("lines", n).Msg(strings.TrimSpace(string(line)))
+	}
 	return len(line), nil
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -12,6 +13,8 @@ import (
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/smithy-go/logging"
 	"github.com/rs/zerolog"
+
+	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 )
 
 // Options is what a Client needs beside its settings.
@@ -83,7 +86,34 @@ func (c connections) Do(r *http.Request) (*http.Response, error) {
 	if r.Body != nil {
 		r.Body = struct{ io.ReadCloser }{r.Body}
 	}
-	return c.Client.Do(r) //nolint:gosec // the host is the operator's choice
+	res, err := c.Client.Do(r) //nolint:gosec // the host is the operator's choice
+	if err == nil && res.StatusCode >= http.StatusMultipleChoices {
+		concealReply(res, r.Header)
+	}
+	return res, err
+}
+
+// concealReply keeps what a request was authorized with out of the words of an answer that is no success: they are
+// shown.
+func concealReply(res *http.Response, sent http.Header) {
+	var words [][]byte
+	for _, header := range []string{"X-Amz-Security-Token", "Authorization"} {
+		if text := sent.Get(header); text != "" {
+			words = append(words, []byte(text))
+		}
+	}
+	if len(words) == 0 {
+		return
+	}
+	slices.SortFunc(words, func(a, b []byte) int { return len(b) - len(a) }) // the longest first
+	for _, values := range res.Header {
+		for i := range values {
+			value := []byte(values[i])
+			outputs.Conceal(value, words)
+			values[i] = string(value)
+		}
+	}
+	res.Body = outputs.ConcealReader(res.Body, words)
 }
 
 // httpClient returns a client of its own connections, with what the SDK found in the environment.

@@ -46,7 +46,8 @@ type client struct {
 	cfg           Config
 	log           zerolog.Logger
 	now           func() time.Time
-	authorization string // the header; "" for none
+	authorization string   // the header; "" for none
+	secrets       [][]byte // what no reply may show
 	http          *http.Transport
 	prepared      bool // prepare's own
 
@@ -63,7 +64,7 @@ type client struct {
 
 // newClient returns a client of the hosts of cfg. It does not reach them.
 func newClient(cfg Config, o Options) (*client, error) {
-	c := &client{cfg: cfg, log: o.Log, now: o.Now, authorization: authorization(&cfg), http: newTransport(&cfg, o.TLS)}
+	c := &client{cfg: cfg, log: o.Log, now: o.Now, authorization: authorization(&cfg), secrets: secrets(&cfg), http: newTransport(&cfg, o.TLS)}
 	c.alive, c.end = context.WithCancel(context.Background())
 	if c.now == nil {
 		c.now = time.Now
@@ -204,6 +205,9 @@ func (c *client) do(send performer, req *http.Request) (*http.Response, error) {
 	res, err := send.Perform(req)
 	if err == nil && strings.EqualFold(res.Header.Get("Content-Encoding"), "gzip") {
 		res.Body = &unzipped{Closer: res.Body, packed: res.Body}
+	}
+	if err == nil {
+		concealReply(res, c.secrets) // it may say what it was sent
 	}
 	return res, err
 }

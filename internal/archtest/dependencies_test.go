@@ -1,0 +1,141 @@
+package archtest
+
+import (
+	"encoding/json"
+	"maps"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// required is every module that go.mod asks for itself, and what for. A new one is a decision: it is code that runs with
+// this program's rights, and somebody else's releases to follow.
+func required() map[string]string {
+	return map[string]string{
+		"github.com/aws/aws-sdk-go-v2":                            "the outputs to AWS: signing, retries, the chain of credentials",
+		"github.com/aws/aws-sdk-go-v2/config":                     "the same: environment and profiles",
+		"github.com/aws/aws-sdk-go-v2/credentials":                "the same: roles",
+		"github.com/aws/aws-sdk-go-v2/feature/s3/transfermanager": "uploads to S3 in parts",
+		"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs":     "the output cloudwatch_logs",
+		"github.com/aws/aws-sdk-go-v2/service/firehose":           "the output firehose",
+		"github.com/aws/aws-sdk-go-v2/service/kinesis":            "the output kinesis",
+		"github.com/aws/aws-sdk-go-v2/service/s3":                 "the output s3",
+		"github.com/aws/aws-sdk-go-v2/service/sts":                "role_arn of the outputs to AWS",
+		"github.com/aws/smithy-go":                                "the errors of the AWS SDK",
+		"github.com/elastic/elastic-transport-go/v8":              "connections to Elasticsearch",
+		"github.com/elastic/go-elasticsearch/v8":                  "the check that a server is Elasticsearch",
+		"github.com/expr-lang/expr":                               "conditions and expressions",
+		"github.com/fluent/fluent-logger-golang":                  "tests: a client that is not ours",
+		"github.com/klauspost/compress":                           "gzip, zstd and s2 at the speed that docs/performance.md promises",
+		"github.com/prometheus/client_golang":                     "/metrics",
+		"github.com/rs/zerolog":                                   "the program's log",
+		"github.com/santhosh-tekuri/jsonschema/v6":                "tests: aggregator schema is valid and fits the documentation",
+		"github.com/spf13/cobra":                                  "the commands",
+		"github.com/tinylib/msgp":                                 "msgpack",
+		"github.com/vmihailenco/msgpack/v5":                       "tests: a codec that is not ours",
+		"go.etcd.io/bbolt":                                        "the queue's files",
+		"go.uber.org/goleak":                                      "tests: no goroutine is left behind",
+		"go.yaml.in/yaml/v3":                                      "the configuration",
+		"golang.org/x/sys":                                        "locks and free space of the queue's disk",
+		"golang.org/x/term":                                       "whether a person watches",
+	}
+}
+
+// brought is every other module whose code is linked into the binary, by whom it comes along.
+func brought() map[string]string {
+	aws, prometheus := "the AWS SDK", "the Prometheus client"
+	return map[string]string{
+		"github.com/aws/aws-sdk-go-v2/aws/protocol/eventstream":         aws,
+		"github.com/aws/aws-sdk-go-v2/feature/ec2/imds":                 aws,
+		"github.com/aws/aws-sdk-go-v2/internal/configsources":           aws,
+		"github.com/aws/aws-sdk-go-v2/internal/endpoints/v2":            aws,
+		"github.com/aws/aws-sdk-go-v2/internal/v4a":                     aws,
+		"github.com/aws/aws-sdk-go-v2/service/internal/accept-encoding": aws,
+		"github.com/aws/aws-sdk-go-v2/service/internal/checksum":        aws,
+		"github.com/aws/aws-sdk-go-v2/service/internal/presigned-url":   aws,
+		"github.com/aws/aws-sdk-go-v2/service/internal/s3shared":        aws,
+		"github.com/aws/aws-sdk-go-v2/service/signin":                   aws,
+		"github.com/aws/aws-sdk-go-v2/service/sso":                      aws,
+		"github.com/aws/aws-sdk-go-v2/service/ssooidc":                  aws,
+		"github.com/beorn7/perks":                                       prometheus,
+		"github.com/cespare/xxhash/v2":                                  prometheus,
+		"github.com/munnerz/goautoneg":                                  prometheus,
+		"github.com/prometheus/client_model":                            prometheus,
+		"github.com/prometheus/common":                                  prometheus,
+		"github.com/prometheus/procfs":                                  prometheus,
+		"google.golang.org/protobuf":                                    prometheus,
+		"github.com/go-logr/logr":                                       "the Elasticsearch transport, by way of OpenTelemetry",
+		"github.com/go-logr/stdr":                                       "the Elasticsearch transport, by way of OpenTelemetry",
+		"go.opentelemetry.io/otel":                                      "the Elasticsearch transport",
+		"go.opentelemetry.io/otel/metric":                               "the Elasticsearch transport",
+		"go.opentelemetry.io/otel/trace":                                "the Elasticsearch transport",
+		"github.com/mattn/go-colorable":                                 "zerolog",
+		"github.com/mattn/go-isatty":                                    "zerolog",
+		"github.com/philhofer/fwd":                                      "msgp",
+		"github.com/spf13/pflag":                                        "cobra",
+	}
+}
+
+// goTool returns what a go command prints.
+func goTool(t *testing.T, args ...string) string {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", args...)
+	cmd.Dir = "../.."
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go %s: %v\n%s", strings.Join(args, " "), err, &stderr)
+	}
+	return string(out)
+}
+
+// differ reports what is in one of two lists only.
+func differ(t *testing.T, what string, got []string, want map[string]string) {
+	t.Helper()
+	for _, module := range got {
+		if want[module] == "" {
+			t.Errorf("%s has %s: leave it out, or name it here with the reason", what, module)
+		}
+	}
+	for module := range want {
+		if !slices.Contains(got, module) {
+			t.Errorf("%s has no %s any more: take it out here", what, module)
+		}
+	}
+}
+
+func TestDependencies(t *testing.T) {
+	var mod struct {
+		Require []struct {
+			Path     string
+			Indirect bool
+		}
+		Replace, Exclude []any
+	}
+	if err := json.Unmarshal([]byte(goTool(t, "mod", "edit", "-json")), &mod); err != nil {
+		t.Fatal(err)
+	}
+	var direct []string
+	for _, r := range mod.Require {
+		if !r.Indirect {
+			direct = append(direct, r.Path)
+		}
+	}
+	differ(t, "go.mod", direct, required())
+	if len(mod.Replace)+len(mod.Exclude) > 0 {
+		t.Error("go.mod replaces or excludes modules: nobody who imports this one would")
+	}
+	linked := map[string]bool{}
+	for path := range strings.FieldsSeq(goTool(t, "list", "-deps", "-f", "{{with .Module}}{{if not .Main}}{{.Path}}{{end}}{{end}}", "./cmd/aggregator")) {
+		linked[path] = true
+	}
+	all := maps.Clone(brought())
+	for module, why := range required() {
+		if !strings.HasPrefix(why, "tests: ") {
+			all[module] = why
+		}
+	}
+	differ(t, "the binary", slices.Sorted(maps.Keys(linked)), all)
+}

@@ -1,0 +1,62 @@
+package outputs
+
+import (
+	"bytes"
+	"io"
+	"slices"
+)
+
+// Conceal puts stars in place of words, which are not empty, in text. Destinations, and proxies before them, may
+// say what they were sent, and their words are logged and shown.
+func Conceal(text []byte, words [][]byte) {
+	for _, word := range words {
+		for from := 0; ; {
+			i := bytes.Index(text[from:], word)
+			if i < 0 {
+				break
+			}
+			from += i
+			for j := range word {
+				text[from+j] = '*'
+			}
+		}
+	}
+}
+
+// ConcealReader returns body with stars in place of words, which are not empty; the longest is first.
+func ConcealReader(body io.ReadCloser, words [][]byte) io.ReadCloser {
+	return &concealed{ReadCloser: body, words: words}
+}
+
+// concealed holds back what may be the beginning of a word.
+type concealed struct {
+	io.ReadCloser
+	words [][]byte
+	buf   []byte // read and not given out yet; beyond ready it may begin a word
+	ready int
+	err   error // of reading on
+}
+
+const concealChunk = 8 << 10
+
+// Read satisfies io.Reader.
+func (c *concealed) Read(p []byte) (int, error) {
+	for c.ready == 0 {
+		if c.err != nil {
+			return 0, c.err
+		}
+		var n int
+		c.buf = slices.Grow(c.buf, concealChunk)
+		n, c.err = c.ReadCloser.Read(c.buf[len(c.buf) : len(c.buf)+concealChunk])
+		c.buf = c.buf[:len(c.buf)+n]
+		Conceal(c.buf, c.words)
+		c.ready = len(c.buf)
+		if c.err == nil {
+			c.ready = max(0, c.ready-len(c.words[0])+1)
+		}
+	}
+	n := copy(p, c.buf[:c.ready])
+	c.buf = c.buf[:copy(c.buf, c.buf[n:])]
+	c.ready -= n
+	return n, nil
+}

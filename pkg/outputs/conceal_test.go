@@ -1,0 +1,33 @@
+package outputs
+
+import (
+	"errors"
+	"io"
+	"strings"
+	"testing"
+)
+
+// FuzzConceal holds that of any body, in whatever pieces it comes, all bytes but those of the word come through.
+func FuzzConceal(f *testing.F) {
+	f.Add("a SECRET b", uint8(3))
+	f.Add("SECSECRETSECRESECRET", uint8(1))
+	f.Fuzz(func(t *testing.T, text string, piece uint8) {
+		word := []byte("SECRET")
+		c := ConcealReader(io.NopCloser(strings.NewReader(text)), [][]byte{word})
+		var got []byte
+		p := make([]byte, int(piece)+1)
+		for {
+			n, err := c.Read(p)
+			got = append(got, p[:n]...)
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		if want := strings.ReplaceAll(text, "SECRET", "******"); string(got) != want {
+			t.Fatalf("%q became %q", text, got)
+		}
+	})
+}

@@ -1,0 +1,70 @@
+package status
+
+import (
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+)
+
+// A source may be wrong maxWrong times in a row, and once more with each wrongEvery that passes.
+const (
+	maxWrong   = 20
+	wrongEvery = 3 * time.Second
+	maxSources = 4096 // remembered at most
+)
+
+// attempts slows those who guess credentials. Safe for concurrent use.
+type attempts struct {
+	mu    sync.Mutex
+	until map[netip.Prefix]time.Time // when all that a source did wrong is forgotten
+}
+
+// wait returns how long nothing that the source presents is looked at; 0: not at all.
+func (a *attempts) wait(source netip.Prefix) time.Duration {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return max(0, max(0, time.Until(a.until[source]))-(maxWrong-1)*wrongEvery) // Until saturates where there is none
+}
+
+// wrong notes that the source has presented what is wrong.
+func (a *attempts) wrong(source netip.Prefix) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	now := time.Now()
+	if len(a.until) >= maxSources {
+		for s, until := range a.until {
+			if !until.After(now) {
+				delete(a.until, s)
+			}
+		}
+		if len(a.until) >= maxSources { // so many sources guess in vain whatever is forgotten
+			clear(a.until)
+		}
+	}
+	if a.until == nil {
+		a.until = map[netip.Prefix]time.Time{}
+	}
+	until := a.until[source]
+	if until.Before(now) {
+		until = now
+	}
+	a.until[source] = until.Add(wrongEvery)
+}
+
+// sourceOf returns whom address, "host:port", belongs to: an IPv4 address, or an IPv6 network of 64
+// bits, in which a host may take any address. All addresses that can't be read are one source.
+func sourceOf(address string) netip.Prefix {
+	host, _, _ := net.SplitHostPort(address)
+	ip, err := netip.ParseAddr(host)
+	if err != nil {
+		return netip.Prefix{}
+	}
+	ip = ip.Unmap().WithZone("")
+	bits := 64
+	if ip.Is4() {
+		bits = 32
+	}
+	source, _ := ip.Prefix(bits) // the bits fit
+	return source
+}

@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# Looks for known vulnerabilities in what the binary calls: test/vuln.sh [pinned]. By default it asks the live database,
+# https://vuln.go.dev. With "pinned" it takes the database as it was on the day below, which comes as a Go module through
+# the same proxy as everything else: then the answer for a commit never changes, and nothing else need be reached.
+# The standard library that is judged is that of the toolchain which go.mod names, which is what releases are built with.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+govulncheck=golang.org/x/vuln/cmd/govulncheck@v1.9.0
+database=golang.org/x/vulndb@v0.0.0-20261105234957-e22db6528018 # 2026-11-05; a newer one: go list -m golang.org/x/vulndb@latest
+
+db=()
+if [ "${1:-}" = pinned ]; then
+    dir=${TMPDIR:-/tmp}/vulndb-${database##*-}
+    if [ ! -d "$dir" ]; then
+        # Only the database's own tool writes the index that govulncheck reads.
+        osv=$(cd / && go mod download -json "$database" | sed -n 's/^\t"Dir": "\(.*\)",$/\1/p')/data/osv
+        fresh=$(mktemp -d "$dir.XXXXXX")
+        (cd / && go run "${database%@*}/cmd/indexdb@${database#*@}" -vulns "$osv" -out "$fresh")
+        mv "$fresh" "$dir"
+    fi
+    db=(-db "file://$dir")
+fi
+GOTOOLCHAIN=$(sed -n 's/^toolchain //p' go.mod) go run "$govulncheck" "${db[@]}" ./cmd/...
