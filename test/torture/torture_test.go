@@ -4,6 +4,7 @@ package torture
 
 import (
 	"bytes"
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -42,6 +43,12 @@ var (
 )
 
 func TestMain(m *testing.M) {
+	flag.Parse()
+	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue { // campaigns wait more than they work
+		if err := f.Value.Set("6"); err != nil {
+			panic(err)
+		}
+	}
 	code := m.Run()
 	if base, err := dir(); err == nil {
 		os.RemoveAll(base)
