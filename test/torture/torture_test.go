@@ -217,7 +217,7 @@ func damage(c *campaign) {
 // everything is looked for.
 func TestKills(t *testing.T) { //nolint:tparallel // rounds follow each other
 	t.Parallel()
-	base, kills := seed(t), 15
+	base, kills := seed(t), 12
 	if text := os.Getenv("TORTURE_KILLS"); text != "" {
 		var err error
 		if kills, err = strconv.Atoi(text); err != nil {
@@ -325,7 +325,7 @@ func (c *campaign) random() {
 	if c.rng.IntN(3) == 0 {
 		defer c.operate()()
 	}
-	c.await(1 + c.rng.IntN(400))
+	c.await(1 + c.rng.IntN(200))
 	if c.rng.IntN(6) == 0 {
 		c.stop()
 	} else {
