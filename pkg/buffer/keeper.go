@@ -101,7 +101,7 @@ func (k *keeper) save(last bool) error {
 	}
 	var clean []saved
 	for _, seg := range s.segs {
-		if seg.sealed && !seg.broken && !seg.unread && len(seg.sum) == 0 {
+		if seg.sealed && !seg.broken && !seg.unread && len(seg.sum) == 0 && seg.end() <= s.keepFrom {
 			doomed = append(doomed, seg)
 		} else {
 			live[seg.first] = true

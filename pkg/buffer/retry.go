@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -24,8 +25,7 @@ import (
 //
 // Each part also names its letter, and before a portion the file dead/retry says from which sequence
 // number on its chunks will lie. So a start after a crash between the two steps finds the letters
-// that are in the queue already and deletes them. Only where these chunks were delivered and their
-// segment removed within that instant are events delivered again, then under the same ids.
+// that are in the queue already and deletes them. The segments of these chunks stay until then.
 const (
 	retryFile    = "retry"   // in the directory of dead letters: sequence number, CRC-32C
 	retryLetters = 1000      // of a portion, at most
@@ -213,6 +213,8 @@ func (p *portion) store(ctx context.Context) (done DeadCount, err error) {
 	s.mu.Lock()
 	next := s.next
 	s.mu.Unlock()
+	s.keepSegments(next)
+	defer s.keepSegments(math.MaxUint64)
 	if err := s.dead.noteRetry(next); err != nil {
 		return done, err
 	}
@@ -251,6 +253,21 @@ func (p *portion) store(ctx context.Context) (done DeadCount, err error) {
 		}
 	}
 	return done, nil
+}
+
+// keepSegments has the segments with chunks from next on stay though nobody wants them any more. While a retry's letters are
+// not deleted, its chunks must be there: after a crash they say which letters these are.
+func (s *Store) keepSegments(next uint64) {
+	s.mu.Lock()
+	s.keepFrom = next
+	s.mu.Unlock()
+	s.keep.kick()
+}
+
+// retrying says whether an earlier run was ended within a retry.
+func (d *DeadLetters) retrying() bool {
+	_, err := os.Stat(filepath.Join(d.dir, retryFile))
+	return err == nil
 }
 
 // noteRetry writes down that chunks of dead letters may follow from the sequence number next on.

@@ -63,6 +63,40 @@ func delivered(tb testing.TB, s *Store, output string) map[string]byte {
 	return got
 }
 
+// The chunks of a retry stay on disk until their letters are deleted, though they are delivered and their segment is full:
+// after a crash they tell which letters these are.
+func TestRetryKeepsItsSegments(t *testing.T) {
+	dir := t.TempDir()
+	var s *Store
+	within := func() {}
+	s = mustOpen(t, testConfig(dir), Options{fail: func(op string) error {
+		if op == "forget" {
+			within()
+		}
+		return nil
+	}})
+	bury(t, s, letter1(1))
+	segments := func() int { t.Helper(); saved(t, s); return len(segmentFiles(t, dir)) }
+	within = func() {
+		if n := len(delivered(t, s, "o")); n != 1 {
+			t.Errorf("%d events in the queue", n)
+		}
+		for i := range uint64(2) { // the segment is full, and nobody wants it
+			put(t, s, message1{conn: 9, cluster: "filler", outputs: []string{"f"}, text: text(1<<20, i)})
+		}
+		drain(t, s, "f")
+		if n := segments(); n != 3 {
+			t.Errorf("%d segments before the letter is deleted, want all 3", n)
+		}
+	}
+	if _, err := s.Retry(t.Context(), Filter{}, home, nothing); err != nil {
+		t.Fatal(err)
+	}
+	if n := segments(); n != 1 {
+		t.Errorf("%d segments after it is, want the current one", n)
+	}
+}
+
 func TestRetry(t *testing.T) {
 	s := mustOpen(t, testConfig(t.TempDir()), Options{})
 	want := map[string]byte{}

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -74,7 +75,8 @@ type Store struct {
 	clock    uint64
 	loadedN  int
 	closed   bool
-	disk     int64 // bytes that segments take
+	disk     int64  // bytes that segments take
+	keepFrom uint64 // segments with chunks from here on stay though nobody wants them: see keepSegments
 	forget   []doneKey
 	counts   counts
 }
@@ -97,7 +99,7 @@ func Open(cfg Config, o Options) (_ *Store, err error) {
 		cfg: cfg, opts: o, dir: cfg.Path, log: o.Log, now: o.Now,
 		arenas: bytesPool{keep: keepArena}, values: bytesPool{keep: keepArena}, entries: bytesPool{keep: 4 * keepArena},
 		numbers: map[string]uint32{}, setOf: map[string]uint32{}, sources: map[string]*source{},
-		dedupe: newDedupe(cfg.DedupeWindow, o.Now), counts: counts{duplicates: map[string]Duplicates{}},
+		keepFrom: math.MaxUint64, dedupe: newDedupe(cfg.DedupeWindow, o.Now), counts: counts{duplicates: map[string]Duplicates{}},
 	}
 	var random [16]byte
 	_, _ = rand.Read(random[:]) // never fails
@@ -127,10 +129,14 @@ func Open(cfg Config, o Options) (_ *Store, err error) {
 		return nil, advise(err)
 	}
 	s.keep, s.commit = newKeeper(s), newCommitter(s)
+	if s.dead.retrying() {
+		s.keepFrom = 0
+	}
 	if err := s.recover(); err != nil {
 		return nil, errors.Join(err, s.keep.state.close(), s.dead.Close())
 	}
 	s.settleRetry()
+	s.keepSegments(math.MaxUint64)
 	if s.pending > 0 && !s.dead.noted {
 		s.dead.recall()
 	}

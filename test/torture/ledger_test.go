@@ -3,6 +3,7 @@ package torture
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"path/filepath"
@@ -145,7 +146,7 @@ func (l *ledger) file(a *agent, n int, c *copies, kills map[string]bool) {
 	if a.doubled {
 		return
 	}
-	slices.Sort(c.lives)
+	slices.SortFunc(c.lives, func(a, b string) int { return cmp.Or(len(a)-len(b), cmp.Compare(a, b)) }) // they are numbers
 	for i, life := range c.lives[1:] {
 		if life == c.lives[i] {
 			l.errorf("%s: event %d was written twice in life %s", a.Name, n, life)

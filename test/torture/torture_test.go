@@ -4,6 +4,7 @@ package torture
 
 import (
 	"bytes"
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -42,6 +43,12 @@ var (
 )
 
 func TestMain(m *testing.M) {
+	flag.Parse()
+	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue { // campaigns wait more than they work
+		if err := f.Value.Set("6"); err != nil {
+			panic(err)
+		}
+	}
 	code := m.Run()
 	if base, err := dir(); err == nil {
 		os.RemoveAll(base)
@@ -210,7 +217,7 @@ func damage(c *campaign) {
 // everything is looked for.
 func TestKills(t *testing.T) { //nolint:tparallel // rounds follow each other
 	t.Parallel()
-	base, kills := seed(t), 15
+	base, kills := seed(t), 12
 	if text := os.Getenv("TORTURE_KILLS"); text != "" {
 		var err error
 		if kills, err = strconv.Atoi(text); err != nil {
@@ -318,7 +325,7 @@ func (c *campaign) random() {
 	if c.rng.IntN(3) == 0 {
 		defer c.operate()()
 	}
-	c.await(1 + c.rng.IntN(400))
+	c.await(1 + c.rng.IntN(200))
 	if c.rng.IntN(6) == 0 {
 		c.stop()
 	} else {
