@@ -1,0 +1,53 @@
+package load
+
+import (
+	"crypto/tls"
+	"fmt"
+	"testing"
+
+	"github.com/seed-afc6a195/aggregator/pkg/event"
+	"github.com/seed-afc6a195/aggregator/pkg/forward"
+	"github.com/seed-afc6a195/aggregator/test/harness"
+)
+
+// idleMost is what a thousand connections that rest may take with all else, in bytes.
+const idleMost = 40 << 20
+
+// TestIdle has a thousand agents send once and then rest: the program then takes little, with TLS too.
+func TestIdle(t *testing.T) {
+	connections := number(t, "LOAD_IDLE", 1000)
+	for _, tc := range []struct {
+		name string
+		tls  bool
+		most int64
+	}{
+		{"plain", false, idleMost},
+		{"TLS", true, idleMost + connectionCost*1000},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			r := newRig(t, false)
+			empty := r.resident("RssAnon:")
+			for i := range connections {
+				c := forward.ClientConfig{Address: r.Forward, Timeout: harness.Patience, Login: &forward.ClientLogin{SharedKey: fmt.Sprint("key-", i%clusters), Hostname: "idle"}}
+				if tc.tls {
+					c.Address, c.TLS = r.secure, &tls.Config{RootCAs: r.client.RootCAs, ServerName: "localhost"}
+				}
+				client, err := forward.Dial(t.Context(), c)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer client.Close()
+				entries := event.AppendEntry(nil, event.AppendTime(nil, event.Time{Sec: 1}), nil, []byte{0x80})
+				if err := client.Send(t.Context(), &forward.ClientMessage{Tag: "idle", Entries: entries, Events: 1, Chunk: fmt.Sprint(i)}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			// Seen from outside, since a profile would take some itself. The pages of the program's file are not in it: how many
+			// of them there are says nothing about connections.
+			r.Eventually("the memory to be given back", func() bool { return r.resident("RssAnon:") < tc.most })
+			t.Logf("%d connections: %d KiB of memory, %d KiB before them; with the pages of files %d KiB, at most %d KiB", connections,
+				r.resident("RssAnon:")>>10, empty>>10, r.resident("VmRSS:")>>10, r.resident("VmHWM:")>>10)
+			r.Stop()
+		})
+	}
+}
