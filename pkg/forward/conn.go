@@ -134,8 +134,8 @@ type ackState int32
 
 const (
 	acksSettled   ackState = iota // there are none, or the connection ends as the server wants it to
-	acksUnwritten                 // they are not written yet
-	acksWritten
+	acksUnwritten                 // none of them is written yet
+	acksWritten                   // some of them may be
 )
 
 func (c *conn) setAckState(s ackState) { c.ackState.Store(int32(s)) }
@@ -204,6 +204,8 @@ func (c *conn) sendAcks() error {
 		return nil
 	}
 	failpoint.Pass("ack.before")
+	// Before the first is written: a client may have it, close, and send the next chunk elsewhere before Write returns here.
+	c.setAckState(acksWritten)
 	now := time.Now()
 	c.mem.progressed(now)
 	c.mem.dependOnPeer()
@@ -223,7 +225,6 @@ func (c *conn) sendAcks() error {
 		out, first = out[:0], i+1
 	}
 	c.acks = c.acks[:0]
-	c.setAckState(acksWritten)
 	failpoint.Pass("ack.sent")
 	return nil
 }
