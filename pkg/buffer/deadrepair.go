@@ -185,7 +185,7 @@ func numberList(numbers []uint64) string {
 // (below 0: nobody knows), the whole file is searched for letters; of what lies about it keeps those
 // with the salt that most bytes have, as salvage does.
 func salvageLetters(path string, want int) (letters []rawLetter, lost []uint64, err error) {
-	f, err := os.Open(path) //nolint:gosec // in the directory that the operator named
+	f, err := os.Open(path)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -14,9 +14,18 @@ import (
 // what was written before it is gone, whatever later syncs say. AGG_FAULTS=all tries every call; else
 // the first ones and then fewer and fewer.
 func TestFailingCalls(t *testing.T) {
+	t.Parallel()
 	for _, tc := range []struct{ call, fault string }{
-		{"fdatasync", "EIO"}, {"fsync", "EIO"}, {"pwrite64", "ENOSPC"}, {"pwrite64", "EIO"}, {"pwrite64", "EDQUOT"},
-		{"ftruncate", "ENOSPC"}, {"renameat", "EIO"}, {"unlinkat", "EIO"}, {"linkat", "ENOSPC"}, {"openat", "EMFILE"},
+		{"fdatasync", "EIO"},
+		{"fsync", "EIO"},
+		{"pwrite64", "ENOSPC"},
+		{"pwrite64", "EIO"},
+		{"pwrite64", "EDQUOT"},
+		{"ftruncate", "ENOSPC"},
+		{"renameat", "EIO"},
+		{"unlinkat", "EIO"},
+		{"linkat", "ENOSPC"},
+		{"openat", "EMFILE"},
 	} {
 		t.Run(tc.call+" "+tc.fault, func(t *testing.T) {
 			t.Parallel()

@@ -175,7 +175,7 @@ func (s *Store) load(seg *segment) {
 		f, err = os.Open(seg.path) //nolint:gosec // in the directory that the operator named
 	}
 	if hurt != nil {
-		hurt.log(s.log.Error().Str("segment", seg.path)).Msg("segment is damaged: going on with the chunks that can be read")
+		s.log.Error().Str("segment", seg.path).Fields(hurt.fields()).Msg("segment is damaged: going on with the chunks that can be read")
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

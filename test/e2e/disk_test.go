@@ -78,6 +78,12 @@ func (s *server) sending(a *agent) (stop func()) {
 	return func() { cancel(); <-done }
 }
 
+// withBuffer returns the configuration with these settings of the buffer, and an output that looks
+// often whether it works again.
+func withBuffer(settings string) string {
+	return strings.NewReplacer("min_free_disk: 1MiB", settings, "batch: {max_wait: 50ms}", "batch: {max_wait: 50ms}\n    retry: {max: 500ms}").Replace(defaultConfig)
+}
+
 // blocked makes the archive's directory a file, so that nothing can be delivered, until the function
 // that it returns is called.
 func blocked(t *testing.T, dir string) (unblock func()) {
@@ -117,17 +123,23 @@ func TestDiskTrouble(t *testing.T) {
 		why    string
 	}{
 		{
-			"no space", []string{"-t", "tmpfs", "-o", "size=32m", "tmpfs"}, smallSegments + ", min_free_disk: 0",
+			"no space",
+			[]string{"-t", "tmpfs", "-o", "size=32m", "tmpfs"},
+			smallSegments + ", min_free_disk: 0",
 			func(t *testing.T, _ *server, data string) func() { t.Helper(); return fill(t, data, 20<<20) },
 			"no space left on device",
 		},
 		{
-			"less than min_free_disk", []string{"-t", "tmpfs", "-o", "size=100m", "tmpfs"}, smallSegments + ", min_free_disk: 8MiB",
+			"less than min_free_disk",
+			[]string{"-t", "tmpfs", "-o", "size=100m", "tmpfs"},
+			smallSegments + ", min_free_disk: 8MiB",
 			func(t *testing.T, _ *server, data string) func() { t.Helper(); return fill(t, data, 80<<20) },
 			"buffer.min_free_disk keeps 8388608",
 		},
 		{
-			"no inodes", []string{"-t", "tmpfs", "-o", "size=256m,nr_inodes=16", "tmpfs"}, smallSegments,
+			"no inodes",
+			[]string{"-t", "tmpfs", "-o", "size=256m,nr_inodes=16", "tmpfs"},
+			smallSegments,
 			func(t *testing.T, _ *server, data string) func() {
 				t.Helper()
 				var all []string
@@ -149,7 +161,9 @@ func TestDiskTrouble(t *testing.T) {
 			"no space left on device",
 		},
 		{
-			"no descriptors", []string{"-t", "tmpfs", "-o", "size=256m", "tmpfs"}, smallSegments,
+			"no descriptors",
+			[]string{"-t", "tmpfs", "-o", "size=256m", "tmpfs"},
+			smallSegments,
 			func(t *testing.T, s *server, _ string) func() {
 				t.Helper()
 				var before unix.Rlimit
@@ -174,7 +188,7 @@ func TestDiskTrouble(t *testing.T) {
 			dir := t.TempDir()
 			data := mounted(t, dir, tc.mount...)
 			unblock := blocked(t, dir)
-			s := start(t, dir, strings.Replace(defaultConfig, "min_free_disk: 1MiB", tc.buffer, 1))
+			s := start(t, dir, withBuffer(tc.buffer))
 			a := &agent{tag: "disk"}
 			stop := s.sending(a)
 			s.eventually("the first acks", func() bool { return a.acked.Load() > 0 })
@@ -221,7 +235,7 @@ func TestFileSystemFails(t *testing.T) {
 	}
 	data := mounted(t, dir, "-o", "loop,errors=remount-ro", image)
 	unblock := blocked(t, dir)
-	config := strings.Replace(defaultConfig, "min_free_disk: 1MiB", "segment_size: 1MiB, min_free_disk: 0", 1)
+	config := withBuffer("segment_size: 1MiB, min_free_disk: 0")
 	s := start(t, dir, config)
 	a := &agent{tag: "ext4"}
 	stop := s.sending(a)
