@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 	"io"
@@ -8,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -167,16 +169,16 @@ func TestDiskTrouble(t *testing.T) {
 			func(t *testing.T, s *server, _ string) func() {
 				t.Helper()
 				var before unix.Rlimit
-				if err := unix.Prlimit(s.cmd.Process.Pid, unix.RLIMIT_NOFILE, nil, &before); err != nil {
+				if err := unix.Prlimit(s.PID(), unix.RLIMIT_NOFILE, nil, &before); err != nil {
 					t.Fatal(err)
 				}
 				// What is open stays open; the queue's next file is one too many.
-				if err := unix.Prlimit(s.cmd.Process.Pid, unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 3, Max: before.Max}, nil); err != nil {
+				if err := unix.Prlimit(s.PID(), unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 3, Max: before.Max}, nil); err != nil {
 					t.Fatal(err)
 				}
-				s.eventually("acks to stop", func() bool { return strings.Contains(s.log.String(), "too many open files") })
+				s.eventually("acks to stop", func() bool { return strings.Contains(s.Log.String(), "too many open files") })
 				return func() {
-					if err := unix.Prlimit(s.cmd.Process.Pid, unix.RLIMIT_NOFILE, &before, nil); err != nil {
+					if err := unix.Prlimit(s.PID(), unix.RLIMIT_NOFILE, &before, nil); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -334,7 +336,7 @@ func TestDirectoryUnusable(t *testing.T) {
 		{"a file", file, false, []string{file, "not a directory", "a file is in the way"}},
 		{"below a file", file + "/data", false, []string{file, "not a directory", "a file is in the way"}},
 		{"read-only", readOnly, false, []string{readOnly, "read-only file system", "mount its file system for writing"}},
-		{"in use", filepath.Join(running.Dir, "data"), true, []string{fmt.Sprint("in use by process ", running.cmd.Process.Pid), "stop that one, or set another buffer.path"}},
+		{"in use", filepath.Join(running.Dir, "data"), true, []string{fmt.Sprint("in use by process ", running.PID()), "stop that one, or set another buffer.path"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			config := filepath.Join(dir, "aggregator.yaml")
@@ -362,4 +364,64 @@ func TestDirectoryUnusable(t *testing.T) {
 		})
 	}
 	running.stop()
+}
+
+// TestFailingSyncOfOutput lets every fsync of an output's file fail: nothing counts as delivered then,
+// and once it works again each event is there once.
+func TestFailingSyncOfOutput(t *testing.T) {
+	strace, err := exec.LookPath("strace")
+	if err != nil {
+		need(t, "strace")
+	}
+	dir := t.TempDir()
+	s := start(t, dir, withBuffer("min_free_disk: 1MiB"))
+	a := &agent{tag: "sync"}
+	a.run(t.Context(), s.Forward, 5*perChunk)
+	s.await("sync", 5*perChunk)
+	delivered := func() uint64 {
+		for _, o := range s.Snapshot().Outputs {
+			for _, c := range o.Clusters {
+				return c.Delivered
+			}
+		}
+		return 0
+	}
+	s.eventually("the first deliveries to be counted", func() bool { return delivered() == 5*perChunk })
+
+	trace := filepath.Join(dir, "trace")
+	tracer := exec.Command(strace, "-f", "-p", strconv.Itoa(s.PID()), "-o", trace, "-P", filepath.Join(dir, "out", "sync.ndjson"),
+		"-e", "trace=fsync,fdatasync", "-e", "inject=fsync,fdatasync:error=EIO")
+	attached, err := tracer.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := tracer.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if line, err := bufio.NewReader(attached).ReadString('\n'); err != nil || !strings.Contains(line, "attached") {
+		_ = tracer.Process.Kill() // it has failed
+		need(t, fmt.Sprintf("the right to trace: %s", line))
+	}
+	go func() { _, _ = io.Copy(io.Discard, attached) }() // until it ends
+	a.run(t.Context(), s.Forward, 10*perChunk)
+	s.eventually("failing syncs", func() bool {
+		b, err := os.ReadFile(trace)
+		return err == nil && strings.Count(string(b), "INJECTED") > 2
+	})
+	if n := delivered(); n != 5*perChunk {
+		t.Errorf("%d events count as delivered, of which %d were synced", n, 5*perChunk)
+	}
+	if err := tracer.Process.Signal(os.Interrupt); err != nil { // it detaches
+		t.Fatal(err)
+	}
+	_ = tracer.Wait() // it was interrupted
+	s.eventually("the rest to be counted", func() bool { return delivered() == 10*perChunk })
+	wantAcked(t, s, []*agent{a})
+	if n := len(s.events("sync")); n != 10*perChunk {
+		t.Errorf("%d events are in the file, not %d", n, 10*perChunk)
+	}
+	if !strings.Contains(s.Log.String(), "input/output error") {
+		t.Error("the log does not say why")
+	}
+	s.stop()
 }
