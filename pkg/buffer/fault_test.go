@@ -187,7 +187,7 @@ func TestLossIsNamed(t *testing.T) {
 			cfg := testConfig(t.TempDir())
 			s := mustOpen(t, cfg, Options{})
 			put(t, s, message1{text: text(100_000, 1)})
-			put(t, s, message1{text: text(100_000, 2), cluster: "tokyo", tag: "kube.app", events: 3})
+			put(t, s, message1{text: text(100_000, 2), cluster: "tokyo", tag: "kube.app", events: 3, outputs: []string{"o", "p"}})
 			mustClose(t, s)
 			path := segmentFiles(t, cfg.Path)[0]
 			c, _, err := readContents(path, 1)
@@ -204,7 +204,7 @@ func TestLossIsNamed(t *testing.T) {
 			if s, err = Open(cfg, Options{Log: zerolog.New(&log)}); err != nil {
 				t.Fatal(err)
 			}
-			got := drain(t, s, "o")
+			got := append(drain(t, s, "o"), drain(t, s, "p")...)
 			checkSubsequence(t, got, []string{text(100_000, 1)}, 0)
 			st := s.Stats()
 			mustClose(t, s)

@@ -20,11 +20,12 @@ const (
 type segment struct {
 	first   uint64
 	path    string
-	n       uint32 // sequence numbers from first on that it covers
-	sealed  bool   // nothing will be added
-	gone    bool   // its file is removed
-	broken  bool   // its index can't be read: what it holds waits for the next start
-	unread  bool   // the disk refused to read some of it: its file stays for the next start
+	n       uint32          // sequence numbers from first on that it covers
+	sealed  bool            // nothing will be added
+	gone    bool            // its file is removed
+	broken  bool            // its index can't be read: what it holds waits for the next start
+	lost    map[uint64]bool // chunks found damaged, by sequence number; nil: none
+	unread  bool            // the disk refused to read some of it: its file stays for the next start
 	disk    int64
 	bytes   int64            // of its chunks
 	sum     map[*lane]*share // what is wanted of it

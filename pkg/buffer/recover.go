@@ -328,6 +328,15 @@ func setAside(path string) (string, error) {
 	}
 }
 
+// putBack undoes setAside where the same file is still in its place.
+func putBack(name, path string) {
+	aside, err := os.Stat(name)
+	inPlace, perr := os.Stat(path)
+	if err == nil && perr == nil && os.SameFile(aside, inPlace) {
+		_ = os.Remove(name) // one name more does no harm
+	}
+}
+
 // setAsideChunk copies a damaged chunk, as it is, to a file of its own and returns its name.
 func setAsideChunk(path string, seq uint64, e *entry, f *os.File) (string, error) {
 	b := make([]byte, e.size)

@@ -136,7 +136,7 @@ func (s *Store) rescue(path string, c *contents, hurt *salvaged) *contents {
 				log.Msg("segment is damaged: set aside, the chunks that can be read are kept")
 				return out
 			}
-			_ = os.Remove(name) // the same file is still in its place
+			putBack(name, path)
 		}
 	}
 	log.AnErr("replace", err).Msg("segment is damaged: read where it is, as far as it can be")

@@ -3,6 +3,7 @@ package e2e
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -422,6 +423,65 @@ func TestFailingSyncOfOutput(t *testing.T) {
 	}
 	if !strings.Contains(s.Log.String(), "input/output error") {
 		t.Error("the log does not say why")
+	}
+	s.stop()
+}
+
+// TestRottenFiles flips bits in segments and makes garbage of state.db while the program is down: it
+// starts, delivers the rest, and counts and names what is lost.
+func TestRottenFiles(t *testing.T) {
+	dir := t.TempDir()
+	unblock := blocked(t, dir)
+	config := withBuffer("segment_size: 1MiB, compression: none, min_free_disk: 0")
+	s := start(t, dir, config)
+	a := &agent{tag: "rot"}
+	const total = 200 * perChunk
+	a.run(t.Context(), s.Forward, total)
+	s.kill()
+	segments, err := filepath.Glob(filepath.Join(dir, "data", "seg-*.db"))
+	if err != nil || len(segments) < 3 {
+		t.Fatal(segments, err)
+	}
+	segments = segments[:2] // those that are full
+	rot := func(path string, change func(b []byte)) {
+		b, err := os.ReadFile(path)
+		if err == nil {
+			change(b)
+			err = os.WriteFile(path, b, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, path := range segments {
+		rot(path, func(b []byte) {
+			if i == 0 { // the pages, not the chunks
+				clear(b[:2*4096])
+			}
+			b[300_000+1000*i] ^= 4
+			b[600_000+1000*i] ^= 4
+		})
+	}
+	rot(filepath.Join(dir, "data", "state.db"), func(b []byte) { clear(b) })
+	unblock()
+	s = start(t, dir, config)
+	s.Drained()
+	there := map[string]bool{}
+	for _, e := range s.events("rot") {
+		there[string(e["n"].(json.Number))] = true
+	}
+	missing := total - len(there)
+	if most := 2 * len(segments) * 2 * perChunk; missing == 0 || missing > most { // a flip may hit a merged chunk
+		t.Errorf("%d events are missing of %d, at most %d could be", missing, total, most)
+	}
+	q := s.Snapshot().Queue
+	if q.DamagedEvents != uint64(missing) || q.SetAsideSegments == 0 {
+		t.Errorf("%d events are missing, %d count as damaged, %d files and chunks as set aside", missing, q.DamagedEvents, q.SetAsideSegments)
+	}
+	for _, want := range []string{"state.db is damaged", "segment is damaged", segments[0] + ".corrupt", "chunk is damaged", `tag \"rot\"`} {
+		if !strings.Contains(s.Log.String(), want) {
+			t.Errorf("%q is not in the log", want)
+		}
 	}
 	s.stop()
 }
