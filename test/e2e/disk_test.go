@@ -401,7 +401,7 @@ func TestFailingSyncOfOutput(t *testing.T) {
 	}
 	if line, err := bufio.NewReader(attached).ReadString('\n'); err != nil || !strings.Contains(line, "attached") {
 		_ = tracer.Process.Kill() // it has failed
-		need(t, fmt.Sprintf("the right to trace: %s", line))
+		need(t, "the right to trace: "+line)
 	}
 	go func() { _, _ = io.Copy(io.Discard, attached) }() // until it ends
 	a.run(t.Context(), s.Forward, 10*perChunk)
