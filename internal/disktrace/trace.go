@@ -6,6 +6,7 @@ package disktrace
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -140,7 +141,7 @@ func (p *parser) add(s *State) int {
 func (p *parser) line(line string) error {
 	thread, rest, ok := strings.Cut(line, " ")
 	if !ok {
-		return fmt.Errorf("no call")
+		return errors.New("no call")
 	}
 	rest = strings.TrimSpace(rest)
 	if strings.HasPrefix(rest, "+++") || strings.HasPrefix(rest, "---") || strings.HasPrefix(rest, "???") {
@@ -150,21 +151,21 @@ func (p *parser) line(line string) error {
 		c := p.open[thread]
 		_, after, resumed := strings.Cut(after, " resumed>")
 		if c == nil || !resumed {
-			return fmt.Errorf("the end of no call")
+			return errors.New("the end of no call")
 		}
 		delete(p.open, thread)
 		return p.end(c, after)
 	}
 	name, rest, ok := strings.Cut(rest, "(")
 	if !ok {
-		return fmt.Errorf("no call")
+		return errors.New("no call")
 	}
 	args, ret, whole := cutLast(rest, ") = ")
 	if !whole {
 		if args, ok = strings.CutSuffix(rest, "<unfinished ...>"); !ok {
 			args, ret, whole = cutLast(rest, " = ") // padded: ")   = 0"
 			if !whole {
-				return fmt.Errorf("no result")
+				return errors.New("no result")
 			}
 			args = strings.TrimSuffix(strings.TrimSpace(args), ")")
 		}
@@ -223,7 +224,7 @@ func (p *parser) begin(c *call) error {
 func (p *parser) end(c *call, result string) error {
 	_, ret, ok := cutLast(result, "= ")
 	if !ok {
-		return fmt.Errorf("no result")
+		return errors.New("no result")
 	}
 	if strings.HasSuffix(ret, "(INJECTED)") {
 		p.Injected++
@@ -359,7 +360,7 @@ func (p *parser) named(c *call) error {
 		}
 	}
 	if len(paths) == 0 {
-		return fmt.Errorf("no path")
+		return errors.New("no path")
 	}
 	dir, name, ok := p.find(paths[0])
 	if !ok {
@@ -379,7 +380,7 @@ func (p *parser) named(c *call) error {
 		return nil
 	}
 	if len(paths) != 2 {
-		return fmt.Errorf("no second path")
+		return errors.New("no second path")
 	}
 	dir2, name2, ok := p.find(paths[1])
 	if !ok {
@@ -412,10 +413,10 @@ func (p *parser) find(path string) (dir int, name string, ok bool) {
 func unquote(s string) ([]byte, error) {
 	hex, ok := strings.CutPrefix(s, `"`)
 	if !ok {
-		return nil, fmt.Errorf("no string")
+		return nil, errors.New("no string")
 	}
 	if hex, ok = strings.CutSuffix(strings.TrimSuffix(hex, ")"), `"`); !ok {
-		return nil, fmt.Errorf("the string is cut")
+		return nil, errors.New("the string is cut")
 	}
 	b := make([]byte, len(hex)/4)
 	for i := range b {

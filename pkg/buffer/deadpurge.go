@@ -146,7 +146,7 @@ func (d *DeadLetters) deleteIn(f *deadFile, ids []uint64) (gone DeadCount, err e
 	}
 	if len(rest) == 0 {
 		if !d.discard(f) {
-			return DeadCount{}, fmt.Errorf("its file can't be removed")
+			return DeadCount{}, errors.New("its file can't be removed")
 		}
 		return gone, nil
 	}

@@ -47,7 +47,7 @@ func readLetters(f *deadFile) (letters []rawLetter, err error) {
 }
 
 // replace puts a file with the letters in f's place, on disk when it returns. After an error f is as it
-// was. Nothing is ever changed within a file that was written before: bbolt would work with its list of
+// was, unless that is errUnsynced. Nothing is ever changed within a file that was written before: bbolt would work with its list of
 // free pages, which has no checksum, and with pages that a failed sync may have left in memory only. It
 // also gives the disk back, and leaves no copy of a letter that is gone.
 func (d *DeadLetters) replace(f *deadFile, letters []rawLetter) error {
@@ -71,10 +71,6 @@ func (d *DeadLetters) replace(f *deadFile, letters []rawLetter) error {
 		err = os.Rename(tmp, f.path)
 	}
 	failpoint.Pass("dead.rewrite.renamed")
-	if err == nil {
-		err = syncDir(d.dir)
-	}
-	failpoint.Pass("dead.rewritten")
 	if err != nil {
 		_ = os.Remove(tmp) // the error has been told
 		return fmt.Errorf("write %s anew: %w", f.path, err)
@@ -84,8 +80,15 @@ func (d *DeadLetters) replace(f *deadFile, letters []rawLetter) error {
 		next.disk = allocated(st)
 	}
 	*f = *next
+	if err := syncDir(d.dir); err != nil {
+		return fmt.Errorf("write %s anew: %w: %w", f.path, errUnsynced, err)
+	}
+	failpoint.Pass("dead.rewritten")
 	return nil
 }
+
+// errUnsynced is returned where a file was replaced, but a power loss may bring the old one back.
+var errUnsynced = errors.New("its name may not survive a power loss")
 
 // fill writes the letters and f's summary into an empty file.
 func (f *deadFile) fill(tx *bbolt.Tx, letters []rawLetter) error {
@@ -136,8 +139,10 @@ func (d *DeadLetters) repair(f *deadFile, cause error, known bool) error {
 		if !known {
 			f.first, f.last = letters[0].number, letters[len(letters)-1].number
 		}
-		if err := d.replace(f, letters); err != nil {
-			_ = os.Remove(name) // the same file is still in its place
+		if err := d.replace(f, letters); errors.Is(err, errUnsynced) {
+			cause = errors.Join(cause, err)
+		} else if err != nil {
+			putBack(name, f.path)
 			return errors.Join(cause, err)
 		}
 	}
@@ -185,7 +190,7 @@ func numberList(numbers []uint64) string {
 // (below 0: nobody knows), the whole file is searched for letters; of what lies about it keeps those
 // with the salt that most bytes have, as salvage does.
 func salvageLetters(path string, want int) (letters []rawLetter, lost []uint64, err error) {
-	f, err := os.Open(path) //nolint:gosec // in the directory that the operator named
+	f, err := os.Open(path)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -54,7 +54,7 @@ func makeDir(dir string) error {
 
 // advise adds to an error with the queue's directory what to do about it.
 func advise(err error) error {
-	hint := ""
+	var hint string
 	switch {
 	case errors.Is(err, syscall.EROFS):
 		hint = "mount its file system for writing"

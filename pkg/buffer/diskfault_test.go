@@ -14,6 +14,7 @@ import (
 // what was written before it is gone, whatever later syncs say. AGG_FAULTS=all tries every call; else
 // the first ones and then fewer and fewer.
 func TestFailingCalls(t *testing.T) {
+	t.Parallel()
 	for _, tc := range []struct{ call, fault string }{
 		{"fdatasync", "EIO"},
 		{"fsync", "EIO"},

@@ -16,6 +16,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/rs/zerolog"
 	"golang.org/x/sys/unix"
 )
 
@@ -160,6 +161,62 @@ func checkSubsequence(t *testing.T, got, want []string, lost int) {
 	}
 	if n := len(want) - i; n > lost {
 		t.Errorf("lost %d chunks of %d, at most %d could be", n, len(want), lost)
+	}
+}
+
+// What is lost is named, with its file, chunk, events, cluster and tag, and counted.
+func TestLossIsNamed(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		change func(path string, chunk entry) []int // returns where bytes are flipped
+		want   []string
+	}{
+		{
+			"a chunk: told when it is handed out", func(_ string, e entry) []int { return []int{int(e.off) + 90_000} },
+			[]string{`"cluster":"tokyo"`, `"chunk":2`, `"events":3`, "PATH-2.corrupt"},
+		},
+		{"index and chunk: told at the start", func(path string, e entry) []int {
+			b, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return []int{int(e.off) + 90_000, bytes.LastIndex(b, []byte(indexName)) + 8}
+		}, []string{"chunk 2: 3 events of cluster \\\"tokyo\\\", tag \\\"kube.app\\\"", "PATH.corrupt"}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			cfg := testConfig(t.TempDir())
+			s := mustOpen(t, cfg, Options{})
+			put(t, s, message1{text: text(100_000, 1)})
+			put(t, s, message1{text: text(100_000, 2), cluster: "tokyo", tag: "kube.app", events: 3, outputs: []string{"o", "p"}})
+			mustClose(t, s)
+			path := segmentFiles(t, cfg.Path)[0]
+			c, _, err := readContents(path, 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			change(t, path, func(b []byte) []byte {
+				for _, at := range tc.change(path, c.entries[1]) {
+					b[at] ^= 1
+				}
+				return b
+			})
+			var log bytes.Buffer
+			if s, err = Open(cfg, Options{Log: zerolog.New(&log)}); err != nil {
+				t.Fatal(err)
+			}
+			got := append(drain(t, s, "o"), drain(t, s, "p")...)
+			checkSubsequence(t, got, []string{text(100_000, 1)}, 0)
+			st := s.Stats()
+			mustClose(t, s)
+			if st.LostEvents != 3 || st.SetAside != 1 {
+				t.Errorf("%d events are counted as lost, %d files or chunks as set aside", st.LostEvents, st.SetAside)
+			}
+			for _, want := range tc.want {
+				if want = strings.ReplaceAll(want, "PATH", path); !strings.Contains(log.String(), want) {
+					t.Errorf("%s is not in %s", want, log.String())
+				}
+			}
+		})
 	}
 }
 

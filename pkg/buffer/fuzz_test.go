@@ -2,6 +2,10 @@ package buffer
 
 import (
 	"bytes"
+	"encoding/binary"
+	"hash/fnv"
+	"os"
+	"path/filepath"
 	"reflect"
 	"testing"
 )
@@ -93,6 +97,60 @@ func FuzzIndex(f *testing.F) {
 				t.Fatalf("%+v names nobody", e)
 			}
 		}
+	})
+}
+
+// FuzzPages lets any bytes pass for a bbolt file: reading them ends, takes memory that follows their
+// length, and hands out nothing from outside them.
+func FuzzPages(f *testing.F) {
+	w, err := createWriter(filepath.Join(f.TempDir(), "seg"), 1<<16, false)
+	if err == nil {
+		err = w.append([]item{{1, []byte("one")}, {2, bytes.Repeat([]byte("two"), 3000)}}, make([]uint32, 2))
+	}
+	if err == nil {
+		err = w.seal([]byte("index"))
+	}
+	if err != nil {
+		f.Fatal(err)
+	}
+	whole, err := os.ReadFile(w.file.Name())
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(whole)
+	f.Add(whole[:3*pageSize])
+	path := filepath.Join(f.TempDir(), "file")
+	f.Fuzz(func(t *testing.T, b []byte) {
+		for page := range min(2, len(b)/pageSize) { // whole meta pages, so that what is behind them is read
+			m := b[page*pageSize+pageHead:]
+			sum := fnv.New64a()
+			_, _ = sum.Write(m[:56]) // never fails
+			binary.LittleEndian.PutUint64(m[56:], sum.Sum64())
+		}
+		if err := os.WriteFile(path, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		p, err := openPages(path)
+		if err != nil {
+			return
+		}
+		defer p.close()
+		n := 0
+		_ = p.top().eachWhole(func(e element) error { // what is damaged is passed over
+			inner, _ := p.tree(e)
+			if inner == nil {
+				return nil
+			}
+			return inner.eachWhole(func(e element) error {
+				if n++; n > len(b) {
+					t.Fatal("there is no end")
+				}
+				if e.off < 0 || e.off+int64(len(e.value)) > int64(len(b)) || !bytes.Equal(e.value, b[e.off:e.off+int64(len(e.value))]) {
+					t.Fatalf("the value at %d is not there", e.off)
+				}
+				return nil
+			}, func(error) {})
+		}, func(error) {})
 	})
 }
 

@@ -78,6 +78,7 @@ type limits struct {
 	whenFull  string
 	ofCluster map[string]string // whenFull of those that have their own
 	free      int64             // when last asked
+	silent    error             // why the disk did not answer then
 	asked     time.Time
 	since     int64 // bytes stored since
 	failure   error // of the last write, until retry
@@ -170,6 +171,9 @@ func (l *limits) full(n int64) string {
 		return fmt.Sprintf("%d bytes are used, buffer.max_size is %d", used, l.max)
 	default:
 		l.ask(now, n)
+		if l.silent != nil {
+			return l.silent.Error()
+		}
 		if l.free-l.since < l.minFree {
 			l.asked = time.Time{}
 			l.ask(now, n) // not from memory
@@ -187,11 +191,8 @@ func (l *limits) ask(now time.Time, n int64) {
 		l.since += n
 		return
 	}
-	free, _, err := freeDisk(l.s.dir)
-	if err != nil {
-		free = 0 // a disk that doesn't answer has no room
-	}
-	l.free, l.asked, l.since = free, now, 0
+	l.free, _, l.silent = freeDisk(l.s.dir)
+	l.asked, l.since = now, 0
 }
 
 // giveBack ends the current segment when there is no room, so that its disk comes back as soon as

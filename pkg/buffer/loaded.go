@@ -20,11 +20,12 @@ const (
 type segment struct {
 	first   uint64
 	path    string
-	n       uint32 // sequence numbers from first on that it covers
-	sealed  bool   // nothing will be added
-	gone    bool   // its file is removed
-	broken  bool   // its index can't be read: what it holds waits for the next start
-	unread  bool   // the disk refused to read some of it: its file stays for the next start
+	n       uint32          // sequence numbers from first on that it covers
+	sealed  bool            // nothing will be added
+	gone    bool            // its file is removed
+	broken  bool            // its index can't be read: what it holds waits for the next start
+	lost    map[uint64]bool // chunks found damaged, by sequence number; nil: none
+	unread  bool            // the disk refused to read some of it: its file stays for the next start
 	disk    int64
 	bytes   int64            // of its chunks
 	sum     map[*lane]*share // what is wanted of it
@@ -171,11 +172,11 @@ func (s *Store) load(seg *segment) {
 	}
 	c, hurt, err := readContents(seg.path, seg.first)
 	var f *os.File
-	if err == nil {
-		f, err = os.Open(seg.path) //nolint:gosec // in the directory that the operator named
+	if err == nil { //nolint:gosec // in the directory that the operator named
+		f, err = os.Open(seg.path)
 	}
 	if hurt != nil {
-		hurt.log(s.log.Error().Str("segment", seg.path)).Msg("segment is damaged: going on with the chunks that can be read")
+		s.log.Error().Str("segment", seg.path).Fields(hurt.fields()).Msg("segment is damaged: going on with the chunks that can be read")
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -170,19 +170,17 @@ func (w *walk) strictPage(id uint64, depth int) error {
 		return damagedPage(id, "can't be where it is")
 	}
 	w.seen[id] = true
-	b := make([]byte, pageSize)
-	if _, err := w.p.f.ReadAt(b, int64(id)*pageSize); err != nil {
+	var head [pageHead]byte
+	if _, err := w.p.f.ReadAt(head[:], int64(id)*pageSize); err != nil {
 		return fmt.Errorf("read page %d: %w", id, err)
 	}
-	n := uint64(binary.LittleEndian.Uint32(b[12:])) + 1
-	if binary.LittleEndian.Uint64(b) != id || n > w.p.high-id {
-		return damagedPage(id, "says that it is page %d with %d more", binary.LittleEndian.Uint64(b), n-1)
+	n := uint64(binary.LittleEndian.Uint32(head[12:])) + 1
+	if binary.LittleEndian.Uint64(head[:]) != id || n > w.p.high-id {
+		return damagedPage(id, "says that it is page %d with %d more", binary.LittleEndian.Uint64(head[:]), n-1)
 	}
-	if n > 1 {
-		b = append(b, make([]byte, (n-1)*pageSize)...)
-		if _, err := w.p.f.ReadAt(b[pageSize:], int64(id+1)*pageSize); err != nil {
-			return fmt.Errorf("read page %d: %w", id, err)
-		}
+	b := make([]byte, n*pageSize)
+	if _, err := w.p.f.ReadAt(b, int64(id)*pageSize); err != nil {
+		return fmt.Errorf("read page %d: %w", id, err)
 	}
 	switch flags := binary.LittleEndian.Uint16(b[8:]); flags {
 	case leafFlag:

@@ -235,10 +235,10 @@ func (run *lifeRun) cuts(t *testing.T, n int) (*disktrace.State, []mark) {
 		}
 		for ; r.Float64() < likely; likely-- {
 			j := job{marks: run.marksBefore(i)}
-			switch k := r.IntN(8); {
-			case k == 0:
+			switch r.IntN(8) {
+			case 0:
 				j.name, j.state = fmt.Sprintf("%d lost", i), disk.Lost()
-			case k == 1:
+			case 1:
 				j.name, j.state = fmt.Sprintf("%d kept", i), disk.Kept()
 			default:
 				seed := r.Uint64()
@@ -518,7 +518,7 @@ func (l *ledger) checkLetters(s *Store, found map[[2]string]int) (wrong []error)
 		key := [2]string{"o", name}
 		waits := found[key] > 0 || l.over
 		switch back := l.retried[name]; {
-		case stored && dead[name] == 0 && !l.gone[name] && !(back && (waits || l.delivered[key])):
+		case stored && dead[name] == 0 && !l.gone[name] && (!back || !waits && !l.delivered[key]):
 			wrong = append(wrong, fmt.Errorf("dead letter %s is missing", name))
 		case name[0] == 'l' && dead[name] > l.tries[name]:
 			wrong = append(wrong, fmt.Errorf("dead letter %s is there %d times", name, dead[name]))

@@ -11,8 +11,6 @@ import (
 	"os"
 	"slices"
 
-	"github.com/rs/zerolog"
-
 	"github.com/seed-afc6a195/aggregator/internal/failpoint"
 )
 
@@ -24,17 +22,21 @@ type salvaged struct {
 	lost   []header // of damaged chunks: what they say of themselves, which may be wrong too
 }
 
-// log adds what was found, and what is lost, to an entry of the log.
-func (h *salvaged) log(e *zerolog.Event) *zerolog.Event {
-	e = e.Err(h.cause).Int("chunks", h.chunks).Int64("bytes", h.bytes)
+// fields returns what was found, and what is lost, for the log.
+func (h *salvaged) fields() map[string]any {
+	f := map[string]any{"error": h.cause.Error(), "chunks": h.chunks, "bytes": h.bytes}
+	var lost []string
 	for i := range h.lost[:min(len(h.lost), 10)] {
 		l := &h.lost[i]
-		e = e.Str(fmt.Sprint("lost_chunk_", l.seq), fmt.Sprintf("%d events of cluster %q, tag %q", l.events, l.cluster, l.tag))
+		lost = append(lost, fmt.Sprintf("chunk %d: %d events of cluster %q, tag %q", l.seq, l.events, l.cluster, l.tag))
 	}
-	if more := len(h.lost) - 10; more > 0 {
-		e = e.Int("more_lost_chunks", more)
+	if more := len(h.lost) - len(lost); more > 0 {
+		lost = append(lost, fmt.Sprintf("%d chunks more", more))
 	}
-	return e
+	if len(lost) > 0 {
+		f["lost"] = lost
+	}
+	return f
 }
 
 // lostEvents returns how many events the lost chunks say they had.
@@ -323,6 +325,15 @@ func setAside(path string) (string, error) {
 			return "", fmt.Errorf("set aside: %w", err)
 		}
 		name = fmt.Sprintf("%s.corrupt.%d", path, i)
+	}
+}
+
+// putBack undoes setAside where the same file is still in its place.
+func putBack(name, path string) {
+	aside, err := os.Stat(name)
+	inPlace, perr := os.Stat(path)
+	if err == nil && perr == nil && os.SameFile(aside, inPlace) {
+		_ = os.Remove(name) // one name more does no harm
 	}
 }
 

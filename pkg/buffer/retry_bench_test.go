@@ -1,7 +1,10 @@
 package buffer
 
 import (
+	"strconv"
 	"testing"
+
+	"github.com/seed-afc6a195/aggregator/pkg/event"
 )
 
 // BenchmarkRetry puts 10,000 letters back into the queue.
@@ -10,7 +13,10 @@ func BenchmarkRetry(b *testing.B) {
 	s := mustOpen(b, testConfig(b.TempDir()), Options{})
 	all := make([]Letter, letters)
 	for i := range all {
+		key := event.PartKeyOfChunk("c", "t", strconv.Itoa(i)) // an event is a letter once
+		ev := event.Event{Chunk: &event.Chunk{Parts: []event.Part{{Key: key, Events: 1}}}}
 		all[i] = letter1(byte(i % 100))
+		all[i].EventID = string(ev.AppendID(nil))
 	}
 	for b.Loop() {
 		b.StopTimer()

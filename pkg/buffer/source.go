@@ -400,8 +400,14 @@ func (s *Store) unreadable(l *lane, o *lease, e *entry, f *os.File, err error) {
 	log.Str("file", name).Msg("chunk is damaged: set aside, not delivered")
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.counts.setAside++
-	s.counts.lostEvents += int64(e.events)
+	if !o.seg.lost[o.seq] { // else another output has found it
+		if o.seg.lost == nil {
+			o.seg.lost = map[uint64]bool{}
+		}
+		o.seg.lost[o.seq] = true
+		s.counts.setAside++
+		s.counts.lostEvents += int64(e.events)
+	}
 	delete(l.flying, o.seq)
 	l.lost.add(o.events, o.size)
 	s.finish(l, o)

@@ -117,7 +117,7 @@ func (s *Store) recoverSegment(path string, first uint64, state *snapshot, last 
 // rescue sets a damaged segment aside and puts one with its whole chunks in its place. Where that
 // fails, on a full disk perhaps, the damaged file stays and is read as far as it can be.
 func (s *Store) rescue(path string, c *contents, hurt *salvaged) *contents {
-	log := hurt.log(s.log.Error().Str("segment", path))
+	log := s.log.Error().Str("segment", path).Fields(hurt.fields())
 	if !errors.Is(hurt.cause, errDamaged) {
 		log.Msg("segment can't be read in full: the chunks that can be read are handed out, the file stays for the next start")
 		return c
@@ -136,7 +136,7 @@ func (s *Store) rescue(path string, c *contents, hurt *salvaged) *contents {
 				log.Msg("segment is damaged: set aside, the chunks that can be read are kept")
 				return out
 			}
-			_ = os.Remove(name) // the same file is still in its place
+			putBack(name, path)
 		}
 	}
 	log.AnErr("replace", err).Msg("segment is damaged: read where it is, as far as it can be")

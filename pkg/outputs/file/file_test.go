@@ -296,3 +296,20 @@ func TestFileTakenAwayIsMadeAnew(t *testing.T) {
 		t.Errorf("moved %v, new %v", a, b)
 	}
 }
+
+// What stands where a directory should be stays, also where nothing can be made or synced.
+func TestMakeDirLeavesWhatItDidNotMake(t *testing.T) {
+	dir := t.TempDir()
+	in := filepath.Join(dir, "file")
+	if err := os.WriteFile(in, []byte("somebody's"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{in, filepath.Join(in, "below")} {
+		if err := makeDir(path); !errors.Is(err, syscall.ENOTDIR) {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+	if b, err := os.ReadFile(in); err != nil || string(b) != "somebody's" {
+		t.Errorf("the file holds %q: %v", b, err)
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/klauspost/compress/gzip"
@@ -361,7 +362,12 @@ func makeDir(dir string) error {
 			return err
 		}
 	}
-	if err := os.Mkdir(dir, 0o750); err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := os.Mkdir(dir, 0o750); err != nil {
+		if info, serr := os.Stat(dir); serr == nil && !info.IsDir() {
+			return &fs.PathError{Op: "mkdir", Path: dir, Err: syscall.ENOTDIR}
+		} else if serr == nil {
+			return syncDir(parent) // somebody else made it meanwhile
+		}
 		return err
 	}
 	if err := syncDir(parent); err != nil {

@@ -1,0 +1,487 @@
+package e2e
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// mounted mounts something at a new directory below dir and unmounts it in the end.
+func mounted(t *testing.T, dir string, args ...string) string {
+	t.Helper()
+	at := filepath.Join(dir, "data")
+	if err := os.Mkdir(at, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("mount", append(args, at)...).CombinedOutput(); err != nil {
+		need(t, fmt.Sprintf("the right to mount: %v: %s", err, out))
+	}
+	t.Cleanup(func() {
+		if out, err := exec.Command("umount", "-l", at).CombinedOutput(); err != nil {
+			t.Errorf("umount: %v: %s", err, out)
+		}
+	})
+	return at
+}
+
+// probe returns the status and the text of a probe.
+func (s *server) probe(path string) (int, string) {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.Status+path, nil)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return resp.StatusCode, string(text)
+}
+
+// notReady waits until /readyz says no, with a reason that has the words.
+func (s *server) notReady(words string) {
+	s.t.Helper()
+	s.eventually("/readyz to say "+words, func() bool {
+		code, text := s.probe("/readyz")
+		return code == http.StatusServiceUnavailable && strings.Contains(text, words)
+	})
+	if code, text := s.probe("/healthz"); code != http.StatusOK {
+		s.t.Errorf("/healthz says %d: %s", code, text)
+	}
+}
+
+// sending has the agent send until the function that it returns is called.
+func (s *server) sending(a *agent) (stop func()) {
+	ctx, cancel := context.WithCancel(s.t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for ctx.Err() == nil {
+			a.run(ctx, s.Forward, 0)
+		}
+	}()
+	return func() { cancel(); <-done }
+}
+
+// withBuffer returns the configuration with these settings of the buffer, and an output that looks
+// often whether it works again.
+func withBuffer(settings string) string {
+	return strings.NewReplacer("min_free_disk: 1MiB", settings, "batch: {max_wait: 50ms}", "batch: {max_wait: 50ms}\n    retry: {max: 500ms}").Replace(defaultConfig)
+}
+
+// blocked makes the archive's directory a file, so that nothing can be delivered, until the function
+// that it returns is called.
+func blocked(t *testing.T, dir string) (unblock func()) {
+	t.Helper()
+	out := filepath.Join(dir, "out")
+	if err := os.WriteFile(out, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return func() {
+		if err := os.Remove(out); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestDiskTrouble takes something from the disk under the running program: acks stop, the process
+// lives and /readyz says why; when it is given back, all goes on by itself and nothing is missing.
+func TestDiskTrouble(t *testing.T) {
+	const smallSegments = "segment_size: 1MiB, max_size: 1GiB"
+	fill := func(t *testing.T, data string, n int) func() {
+		t.Helper()
+		ballast := filepath.Join(data, "ballast")
+		if err := os.WriteFile(ballast, make([]byte, n), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return func() {
+			if err := os.Remove(ballast); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for _, tc := range []struct {
+		name   string
+		mount  []string
+		buffer string
+		take   func(t *testing.T, s *server, data string) (giveBack func())
+		why    string
+	}{
+		{
+			"no space",
+			[]string{"-t", "tmpfs", "-o", "size=32m", "tmpfs"},
+			smallSegments + ", min_free_disk: 0",
+			func(t *testing.T, _ *server, data string) func() { t.Helper(); return fill(t, data, 20<<20) },
+			"no space left on device",
+		},
+		{
+			"less than min_free_disk",
+			[]string{"-t", "tmpfs", "-o", "size=100m", "tmpfs"},
+			smallSegments + ", min_free_disk: 8MiB",
+			func(t *testing.T, _ *server, data string) func() { t.Helper(); return fill(t, data, 80<<20) },
+			"buffer.min_free_disk keeps 8388608",
+		},
+		{
+			"no inodes",
+			[]string{"-t", "tmpfs", "-o", "size=256m,nr_inodes=16", "tmpfs"},
+			smallSegments,
+			func(t *testing.T, _ *server, data string) func() {
+				t.Helper()
+				var all []string
+				for i := 0; ; i++ {
+					name := filepath.Join(data, fmt.Sprint("file", i))
+					if err := os.WriteFile(name, nil, 0o600); err != nil {
+						break
+					}
+					all = append(all, name)
+				}
+				return func() {
+					for _, name := range all {
+						if err := os.Remove(name); err != nil {
+							t.Fatal(err)
+						}
+					}
+				}
+			},
+			"no space left on device",
+		},
+		{
+			"no descriptors",
+			[]string{"-t", "tmpfs", "-o", "size=256m", "tmpfs"},
+			smallSegments,
+			func(t *testing.T, s *server, _ string) func() {
+				t.Helper()
+				var before unix.Rlimit
+				if err := unix.Prlimit(s.PID(), unix.RLIMIT_NOFILE, nil, &before); err != nil {
+					t.Fatal(err)
+				}
+				// What is open stays open; the queue's next file is one too many.
+				if err := unix.Prlimit(s.PID(), unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 3, Max: before.Max}, nil); err != nil {
+					t.Fatal(err)
+				}
+				s.eventually("acks to stop", func() bool { return strings.Contains(s.Log.String(), "too many open files") })
+				return func() {
+					if err := unix.Prlimit(s.PID(), unix.RLIMIT_NOFILE, &before, nil); err != nil {
+						t.Fatal(err)
+					}
+				}
+			},
+			"",
+		},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			dir := t.TempDir()
+			data := mounted(t, dir, tc.mount...)
+			unblock := blocked(t, dir)
+			s := start(t, dir, withBuffer(tc.buffer))
+			a := &agent{tag: "disk"}
+			stop := s.sending(a)
+			s.eventually("the first acks", func() bool { return a.acked.Load() > 0 })
+			giveBack := tc.take(t, s, data)
+			if tc.why != "" {
+				s.notReady(tc.why)
+				queue, _ := s.get("/status")["queue"].(map[string]any)
+				if reason, _ := queue["full_reason"].(string); queue["full"] != true || !strings.Contains(reason, tc.why) {
+					t.Errorf("/status says %v", queue)
+				}
+			}
+			if strings.Contains(tc.buffer, "8MiB") {
+				var st unix.Statfs_t
+				if err := unix.Statfs(data, &st); err != nil {
+					t.Fatal(err)
+				}
+				if free := int64(st.Bavail) * st.Bsize; free < 7<<20 { // what a segment reserves may be counted late
+					t.Errorf("%d bytes are left free of the 8 MiB to keep", free)
+				}
+			}
+			giveBack()
+			acked := a.acked.Load()
+			s.eventually("acks to go on", func() bool { return a.acked.Load() > acked+perChunk })
+			stop()
+			unblock()
+			a.run(t.Context(), s.Forward, a.next+perChunk) // what hangs is sent again
+			wantAcked(t, s, []*agent{a})
+			if code, text := s.probe("/readyz"); code != http.StatusOK {
+				t.Errorf("/readyz says %d: %s", code, text)
+			}
+			s.stop()
+		})
+	}
+}
+
+// TestFileSystemFails lets the file system give up, as ext4 does after an error of the disk: it turns
+// read-only while files are open. Acks stop and the process lives; after the next mount and start
+// everything that was acknowledged is there.
+func TestFileSystemFails(t *testing.T) {
+	dir := t.TempDir()
+	image := filepath.Join(dir, "image")
+	if out, err := exec.Command("sh", "-c", "truncate -s 128M "+image+" && mkfs.ext4 -q -F "+image).CombinedOutput(); err != nil {
+		need(t, fmt.Sprintf("mkfs.ext4: %v: %s", err, out))
+	}
+	data := mounted(t, dir, "-o", "loop,errors=remount-ro", image)
+	unblock := blocked(t, dir)
+	config := withBuffer("segment_size: 1MiB, min_free_disk: 0")
+	s := start(t, dir, config)
+	a := &agent{tag: "ext4"}
+	stop := s.sending(a)
+	s.eventually("some acks", func() bool { return a.acked.Load() > 100*perChunk })
+	if out, err := exec.Command("mount", "-o", "remount,abort", data).CombinedOutput(); err != nil {
+		need(t, fmt.Sprintf("an ext4 that can be aborted: %v: %s", err, out))
+	}
+	s.notReady("file system")
+	acked := a.acked.Load()
+	stop()
+	if now := a.acked.Load(); now > acked {
+		t.Errorf("acked %d events after nothing could be stored", now-acked)
+	}
+	s.kill()
+	for _, args := range [][]string{{"umount", data}, {"mount", "-o", "loop", image, data}} {
+		if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %v: %s", args, err, out)
+		}
+	}
+	unblock()
+	s = start(t, dir, config)
+	a.run(t.Context(), s.Forward, a.next+perChunk)
+	wantAcked(t, s, []*agent{a})
+	s.stop()
+}
+
+// TestDirectoryRemoved takes the whole data directory away: what is written to a file without a name
+// is gone with the process, so nothing is acknowledged any more.
+func TestDirectoryRemoved(t *testing.T) {
+	dir := t.TempDir()
+	s := start(t, dir, defaultConfig)
+	a := &agent{tag: "gone"}
+	stop := s.sending(a)
+	s.eventually("some acks", func() bool { return a.acked.Load() > perChunk })
+	if err := os.RemoveAll(filepath.Join(dir, "data")); err != nil {
+		t.Fatal(err)
+	}
+	s.notReady("no such file or directory")
+	acked := a.acked.Load()
+	stop()
+	if now := a.acked.Load(); now > acked {
+		t.Errorf("acked %d events into a directory that is gone", now-acked)
+	}
+	s.kill()
+	s = start(t, dir, defaultConfig)
+	before := a.acked.Load()
+	a.run(t.Context(), s.Forward, a.next+perChunk)
+	if a.acked.Load() == before {
+		t.Error("nothing is acknowledged after the next start")
+	}
+	s.stop()
+}
+
+// TestDirectoryUnusable starts with a data directory that can't be used: exit code 1, and an error that
+// says what was tried, where, and what to do.
+func TestDirectoryUnusable(t *testing.T) {
+	built, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if os.Getuid() != 0 {
+		need(t, "root, to become somebody else")
+	}
+	dir := t.TempDir()
+	path := filepath.Join(dir, "aggregator") // where somebody else may run it
+	if out, err := exec.Command("cp", built, path).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	for at := dir; at != "/"; at = filepath.Dir(at) { // and come to
+		if at != os.TempDir() {
+			if err := os.Chmod(at, 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if at == os.TempDir() {
+			break
+		}
+	}
+	readOnly := mounted(t, dir, "-t", "tmpfs", "-o", "ro,mode=755,uid=65534", "tmpfs")
+	other := filepath.Join(dir, "other")
+	file := filepath.Join(dir, "file")
+	if err := os.Mkdir(other, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	running := start(t, t.TempDir(), defaultConfig)
+	for _, tc := range []struct {
+		name, data string
+		root       bool
+		want       []string
+	}{
+		{"of another user", other, false, []string{other, "permission denied", "let user 65534, which this runs as, write there"}},
+		{"to be made in one of another user", other + "/sub/data", false, []string{other + "/sub", "permission denied", "let user 65534"}},
+		{"a file", file, false, []string{file, "not a directory", "a file is in the way"}},
+		{"below a file", file + "/data", false, []string{file, "not a directory", "a file is in the way"}},
+		{"read-only", readOnly, false, []string{readOnly, "read-only file system", "mount its file system for writing"}},
+		{"in use", filepath.Join(running.Dir, "data"), true, []string{fmt.Sprint("in use by process ", running.PID()), "stop that one, or set another buffer.path"}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			config := filepath.Join(dir, "aggregator.yaml")
+			text := strings.ReplaceAll(fmt.Sprintf(defaultConfig, dir), dir+"/data,", tc.data+",")
+			if err := os.WriteFile(config, []byte(text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			cmd := exec.Command("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", path, "run", "-c", config)
+			if tc.root {
+				cmd = exec.Command(path, "run", "-c", config)
+			}
+			cmd.Dir = "/"
+			out, err := cmd.CombinedOutput()
+			if cmd.ProcessState == nil {
+				t.Fatal(err)
+			}
+			if cmd.ProcessState.ExitCode() != 1 {
+				t.Errorf("exit code %d", cmd.ProcessState.ExitCode())
+			}
+			for _, want := range tc.want {
+				if !strings.Contains(string(out), want) {
+					t.Errorf("%q is not in %s", want, out)
+				}
+			}
+		})
+	}
+	running.stop()
+}
+
+// TestFailingSyncOfOutput lets every fsync of an output's file fail: nothing counts as delivered then,
+// and once it works again each event is there once.
+func TestFailingSyncOfOutput(t *testing.T) {
+	strace, err := exec.LookPath("strace")
+	if err != nil {
+		need(t, "strace")
+	}
+	dir := t.TempDir()
+	s := start(t, dir, withBuffer("min_free_disk: 1MiB"))
+	a := &agent{tag: "sync"}
+	a.run(t.Context(), s.Forward, 5*perChunk)
+	s.await("sync", 5*perChunk)
+	delivered := func() uint64 {
+		for _, o := range s.Snapshot().Outputs {
+			for _, c := range o.Clusters {
+				return c.Delivered
+			}
+		}
+		return 0
+	}
+	s.eventually("the first deliveries to be counted", func() bool { return delivered() == 5*perChunk })
+
+	trace := filepath.Join(dir, "trace")
+	tracer := exec.Command(strace, "-f", "-p", strconv.Itoa(s.PID()), "-o", trace, "-P", filepath.Join(dir, "out", "sync.ndjson"),
+		"-e", "trace=fsync,fdatasync", "-e", "inject=fsync,fdatasync:error=EIO")
+	attached, err := tracer.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := tracer.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if line, err := bufio.NewReader(attached).ReadString('\n'); err != nil || !strings.Contains(line, "attached") {
+		_ = tracer.Process.Kill() // it has failed
+		need(t, "the right to trace: "+line)
+	}
+	go func() { _, _ = io.Copy(io.Discard, attached) }() // until it ends
+	a.run(t.Context(), s.Forward, 10*perChunk)
+	s.eventually("failing syncs", func() bool {
+		b, err := os.ReadFile(trace)
+		return err == nil && strings.Count(string(b), "INJECTED") > 2
+	})
+	if n := delivered(); n != 5*perChunk {
+		t.Errorf("%d events count as delivered, of which %d were synced", n, 5*perChunk)
+	}
+	if err := tracer.Process.Signal(os.Interrupt); err != nil { // it detaches
+		t.Fatal(err)
+	}
+	_ = tracer.Wait() // it was interrupted
+	s.eventually("the rest to be counted", func() bool { return delivered() == 10*perChunk })
+	wantAcked(t, s, []*agent{a})
+	if n := len(s.events("sync")); n != 10*perChunk {
+		t.Errorf("%d events are in the file, not %d", n, 10*perChunk)
+	}
+	if !strings.Contains(s.Log.String(), "input/output error") {
+		t.Error("the log does not say why")
+	}
+	s.stop()
+}
+
+// TestRottenFiles flips bits in segments and makes garbage of state.db while the program is down: it
+// starts, delivers the rest, and counts and names what is lost.
+func TestRottenFiles(t *testing.T) {
+	dir := t.TempDir()
+	unblock := blocked(t, dir)
+	config := withBuffer("segment_size: 1MiB, compression: none, min_free_disk: 0")
+	s := start(t, dir, config)
+	a := &agent{tag: "rot"}
+	const total = 200 * perChunk
+	a.run(t.Context(), s.Forward, total)
+	s.kill()
+	segments, err := filepath.Glob(filepath.Join(dir, "data", "seg-*.db"))
+	if err != nil || len(segments) < 3 {
+		t.Fatal(segments, err)
+	}
+	segments = segments[:2] // those that are full
+	rot := func(path string, change func(b []byte)) {
+		b, err := os.ReadFile(path)
+		if err == nil {
+			change(b)
+			err = os.WriteFile(path, b, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, path := range segments {
+		rot(path, func(b []byte) {
+			if i == 0 { // the pages, not the chunks
+				clear(b[:2*4096])
+			}
+			b[300_000+1000*i] ^= 4
+			b[600_000+1000*i] ^= 4
+		})
+	}
+	rot(filepath.Join(dir, "data", "state.db"), func(b []byte) { clear(b) })
+	unblock()
+	s = start(t, dir, config)
+	s.Drained()
+	there := map[string]bool{}
+	for _, e := range s.events("rot") {
+		there[string(e["n"].(json.Number))] = true
+	}
+	missing := total - len(there)
+	if most := 2 * len(segments) * 2 * perChunk; missing == 0 || missing > most { // a flip may hit a merged chunk
+		t.Errorf("%d events are missing of %d, at most %d could be", missing, total, most)
+	}
+	q := s.Snapshot().Queue
+	if q.DamagedEvents != uint64(missing) || q.SetAsideSegments == 0 {
+		t.Errorf("%d events are missing, %d count as damaged, %d files and chunks as set aside", missing, q.DamagedEvents, q.SetAsideSegments)
+	}
+	for _, want := range []string{"state.db is damaged", "segment is damaged", segments[0] + ".corrupt", "chunk is damaged", `tag \"rot\"`} {
+		if !strings.Contains(s.Log.String(), want) {
+			t.Errorf("%q is not in the log", want)
+		}
+	}
+	s.stop()
+}
