@@ -76,14 +76,22 @@ func (k *known) forgetFile(f *deadFile) {
 	}
 }
 
-// recall has d know the newest letters that an earlier run left.
+// recall has d know the newest letters that an earlier run left. Of two with the same event it deletes the older one.
 func (d *DeadLetters) recall() {
 	n := 0
+	var twice []uint64 // of an event that was refused again within a retry of its letter, when the process ended
 	err := d.each(context.Background(), &Filter{}, Page{Newest: true}, func(l *Letter) bool {
-		d.known.add(l) // each holds d.mu
+		if d.known.has(l) { // each holds d.mu
+			twice = append(twice, l.ID)
+		} else {
+			d.known.add(l)
+		}
 		n++
 		return n < maxKnown
 	})
+	if err == nil && len(twice) > 0 {
+		_, err = d.remove(context.Background(), twice)
+	}
 	if err != nil {
 		d.log.Warn().Err(err).Msg("can't read the dead letters that are there: events that come again may become second letters")
 	}

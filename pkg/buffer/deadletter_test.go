@@ -30,6 +30,33 @@ func openDeadForTest(t *testing.T, dir string, cfg DeadLettersConfig, c *clock) 
 	return d
 }
 
+// An event that is refused again while its letter is being retried, when the process ends, is one letter after the next start.
+func TestLetterTwice(t *testing.T) {
+	dir, clock := t.TempDir(), newClock()
+	d := openDeadForTest(t, dir, DeadLettersConfig{}, clock)
+	letter := Letter{Output: "es", EventID: "a-1", Events: 1, Entry: []byte{1}}
+	var all []Letter
+	for want := range 2 {
+		if err := d.Add(t.Context(), []Letter{letter}); err != nil {
+			t.Fatal(err)
+		}
+		var err error
+		if all, err = d.List(t.Context(), Filter{}, 0, 100); err != nil || len(all) != want+1 {
+			t.Fatalf("%d letters, want %d: %v", len(all), want+1, err)
+		}
+		d.forget(numbers(all)) // as a retry does, which the process does not live to end
+	}
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	d = openDeadForTest(t, dir, DeadLettersConfig{}, clock)
+	d.recall()
+	left, err := d.List(t.Context(), Filter{}, 0, 100)
+	if err != nil || len(left) != 1 || left[0].ID != all[1].ID {
+		t.Errorf("left are %v: %v; want the newer of %v", numbers(left), err, numbers(all))
+	}
+}
+
 // An event that is refused again after a crash is one letter, unless that one is gone.
 func TestKnownLetters(t *testing.T) {
 	dir, clock, ctx := t.TempDir(), newClock(), t.Context()
