@@ -3,6 +3,7 @@ package forward
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -313,11 +314,24 @@ func (c *conn) end(cause error) {
 	switch {
 	case !c.unacked || errors.Is(cause, errDrained) || errors.Is(cause, net.ErrClosed):
 		// When the server stops, the Sink has to take them for unconfirmed.
-	case errors.Is(cause, io.EOF) || errors.Is(cause, errSpread):
+	case errors.Is(cause, io.EOF):
+		c.settle(c.moved || c.closedWell() && acksArrived(c.raw))
+	case errors.Is(cause, errSpread):
 		c.settle(c.moved || acksArrived(c.raw))
 	default:
 		c.settle(c.moved || errors.Is(cause, errIdle))
 	}
+}
+
+// closedWell says whether the peer, which has ended its side, did so in good order below TLS as well: one that closes with
+// an ack unread first says the end of TLS, and then resets the connection, a moment later.
+func (c *conn) closedWell() bool {
+	if _, secure := c.net.(*tls.Conn); !secure {
+		return true
+	}
+	_ = c.raw.SetReadDeadline(time.Now().Add(partFor)) // an error: the read has it too
+	n, err := c.raw.Read(make([]byte, 1))
+	return n > 0 || errors.Is(err, io.EOF) || errors.Is(err, os.ErrDeadlineExceeded)
 }
 
 func (c *conn) settle(received bool) {

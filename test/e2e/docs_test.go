@@ -3,7 +3,6 @@ package e2e
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -167,7 +166,7 @@ func TestDocumentsRun(t *testing.T) {
 					continue
 				}
 				found++
-				if !strings.Contains(tests.String(), fmt.Sprintf("%q", name)) {
+				if !regexp.MustCompile(`\.run\((doc|guide|"[^"]*"), "` + regexp.QuoteMeta(name) + `"`).MatchString(tests.String()) {
 					t.Errorf("%s: no test runs the block %q", document, name)
 				}
 			}
@@ -198,6 +197,30 @@ func TestAlerts(t *testing.T) {
 	alerts, headings := names(rules, " *- alert:"), names(document, "###")
 	if len(alerts) < 15 || !slices.Equal(alerts, headings) {
 		t.Errorf("alerts %v\nhave the headings %v", alerts, headings)
+	}
+}
+
+// TestMetricNames: the metrics that these documents name are those that docs/metrics.md lists, which a test compares with
+// the program.
+func TestMetricNames(t *testing.T) {
+	listed, err := os.ReadFile("../../docs/metrics.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	documents, err := filepath.Glob("../../docs/migrate/*.md")
+	if err != nil || len(documents) < 5 {
+		t.Fatal(documents, err)
+	}
+	for _, document := range append(documents, "../../docs/operations.md") {
+		text, err := os.ReadFile(document)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range regexp.MustCompile(`\baggregator_[a-z_]+`).FindAllString(string(text), -1) {
+			if name = strings.TrimSuffix(name, "_bucket"); !strings.Contains(string(listed), "| `"+name+"` |") {
+				t.Errorf("%s names %s, which there is not", document, name)
+			}
+		}
 	}
 }
 

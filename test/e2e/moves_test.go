@@ -492,6 +492,7 @@ func testMoveFirehose(t *testing.T, c *cloud) {
 			const guide = "migrate/firehose-s3.md"
 			sh := m.shell(s, "OLD_OBJECTS=logs-production/", "NEW_OBJECTS=parallel-logs-production/")
 			wantOutput(t, "try", sh.run(guide, "try"), "tests passed: 2", "dropped: kubernetes[0] grep")
+			wantOutput(t, "size", sh.run(guide, "size"), "3,000 events/s", "volume")
 			wantOutput(t, "connect", sh.run(guide, "connect"), "firehose: ok")
 			n := len(m.golden("firehose"))
 			wantOutput(t, "compare", sh.run(guide, "compare"), fmt.Sprintf("fluentd %d, aggregator %d\n", n, n))
