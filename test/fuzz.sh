@@ -2,7 +2,8 @@
 # Runs fuzz targets: test/fuzz.sh [HOW LONG [PATTERN]], each 10000x by default, or for a while, such as 1m; PATTERN chooses
 # among lines of "folder target", such as pkg/forward or FuzzFrames. Two run side by side (FUZZ_JOBS), a core each. A
 # finding fails the run, is shown, and lies in its package's testdata/fuzz, where every later go test tries it again, as
-# it does the seeds that are committed there. What else was found to be of interest stays in Go's cache for the next time.
+# it does the seeds that are committed there. What else was found to be of interest stays in Go's cache for the next time;
+# FUZZ_KEEP=20 copies up to twenty of these for each target, small ones, to the seeds, for a commit.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export FUZZTIME=${1:-10000x} FUZZCACHE FUZZBIN
@@ -19,10 +20,19 @@ for folder in $(cut -d' ' -f1 <<<"$targets" | uniq); do
     go test -c -gcflags "$(go list -m)/...=-d=libfuzzer" -o "$FUZZBIN/${folder//\//-}" "./$folder"
 done
 
+keep() { # folder target
+    local file seeds=$1/testdata/fuzz/$2
+    [ "${FUZZ_KEEP:-0}" -gt 0 ] && [ -d "$FUZZCACHE/$1/$2" ] || return 0
+    mkdir -p "$seeds"
+    find "$FUZZCACHE/$1/$2" -type f -size -2 -print | sort | head -n "$FUZZ_KEEP" | while read -r file; do cp "$file" "$seeds/"; done
+    rmdir --ignore-fail-on-non-empty "$seeds"
+}
+
 one() {
     local folder=$1 target=$2 log=$FUZZBIN/$2-${1//\//-}.log
     if (cd "$folder" && "$FUZZBIN/${folder//\//-}" -test.run '^$' -test.fuzz "^$target\$" -test.fuzztime "$FUZZTIME" \
         -test.fuzzminimizetime 10s -test.fuzzcachedir "$FUZZCACHE/$folder" -test.parallel 1 >"$log" 2>&1); then
+        keep "$folder" "$target"
         echo "ok    $folder $target, $(grep -o 'execs: [0-9]*' "$log" | tail -n 1)"
         return
     fi
@@ -40,6 +50,6 @@ one() {
     done
     return 1
 }
-export -f one
+export -f one keep
 # What runs the targets (xargs) gets 123 where one fails, and lets the others go on.
 xargs -P "${FUZZ_JOBS:-2}" -L 1 bash -c 'one "$1" "$2"' _ <<<"$targets"

@@ -70,7 +70,7 @@ func (f *deadFlags) command() *cobra.Command {
 	p := dead.PersistentFlags()
 	p.SortFlags = false
 	p.StringVarP(&f.config, "config", "c", "", "configuration `file` of the server: where its status endpoint is, and the token")
-	f.endpoint.flags(p)
+	f.flags(p)
 	p.StringVar(&f.dataDir, "data-dir", "", "open this data `directory`, which no server uses, instead of asking one")
 	f.filters(dead)
 	dead.Flags().BoolVar(&f.json, "json", false, "as JSON")
@@ -246,7 +246,7 @@ func (f *deadFlags) load() (*config.Config, error) {
 
 func (f *deadFlags) check() error {
 	switch {
-	case f.dataDir != "" && f.endpoint.set():
+	case f.dataDir != "" && f.set():
 		return usageError{errors.New("--data-dir asks no server: leave out --status and what goes with it, such as --token, or --data-dir")}
 	case f.filter.OlderThan < 0 || f.filter.NewerThan < 0:
 		return usageError{errors.New("--older-than and --newer-than: must not be negative")}
