@@ -172,8 +172,8 @@ func (s *Store) load(seg *segment) {
 	}
 	c, hurt, err := readContents(seg.path, seg.first)
 	var f *os.File
-	if err == nil { //nolint:gosec // in the directory that the operator named
-		f, err = os.Open(seg.path)
+	if err == nil {
+		f, err = os.Open(seg.path) //nolint:gosec // in the directory that the operator named
 	}
 	if hurt != nil {
 		s.log.Error().Str("segment", seg.path).Fields(hurt.fields()).Msg("segment is damaged: going on with the chunks that can be read")

@@ -297,8 +297,8 @@ func (l *life) storeOne(conn, msg, n, size int) {
 		names = append(names, eventName{"x", l.round, conn, msg, n, 100}.String())
 	}
 	id := eventName{round: l.round, conn: conn, msg: msg}.message()
-	l.say(mark{Kind: markBegun, ID: id, Names: names})
 	if l.try("commit", func() error {
+		l.say(mark{Kind: markBegun, ID: id, Names: names})
 		b, err := beginNamed(l.s, names, uint64(conn))
 		if err != nil {
 			return err

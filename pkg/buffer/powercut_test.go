@@ -365,7 +365,7 @@ type ledger struct {
 	acked     map[string]bool
 	delivered map[[2]string]bool // output, event
 	letters   map[string]bool    // begun to be stored; true: stored
-	tries     map[string]int     // to store a letter: each may have done so
+	tries     map[string]int     // to store a message or a letter: each may have done so
 	retried   map[string]bool
 	gone      map[string]bool // letters that may be missing
 	over      bool            // all that waits has been delivered
@@ -380,6 +380,7 @@ func ledgerOf(marks []mark) *ledger {
 		switch m.Kind {
 		case markBegun:
 			l.messages[m.ID] = m.Names
+			l.tries[m.ID]++
 			for _, n := range m.Names {
 				if n[0] == 'x' {
 					l.letters[n] = false
@@ -483,7 +484,7 @@ func (l *ledger) check(s *Store) error {
 					wrong = append(wrong, fmt.Errorf("event %s comes again for output %s after it was delivered", name, output))
 				case !l.over && found[key] == 0 && !l.delivered[key]:
 					wrong = append(wrong, fmt.Errorf("event %s, which was acknowledged, is missing for output %s", name, output))
-				case found[key] > 1 && !l.large(id):
+				case found[key] > l.tries[id] && !l.large(id):
 					wrong = append(wrong, fmt.Errorf("event %s is there %d times for output %s", name, found[key], output))
 				}
 			}

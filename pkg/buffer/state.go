@@ -79,19 +79,16 @@ func (s *snapshot) read(p *pages) error {
 	}
 	values := map[string][]byte{}
 	if err := meta.each(func(e element) error {
+		if string(e.key) == formatKey { // the first of them
+			return checkFormat(e.value)
+		}
 		v, err := checked(e.value, e.key...)
 		values[string(e.key)] = v
 		return err
 	}); err != nil {
 		return err
 	}
-	format, queue, next := values[formatKey], values[queueKey], values[nextKey]
-	if len(format) != 4 {
-		return fmt.Errorf("no format version: %w", errDamaged)
-	}
-	if v := binary.BigEndian.Uint32(format); v != formatVersion {
-		return fmt.Errorf("format version %d, this program knows %d; use the program that wrote it, or an empty directory: %w", v, formatVersion, errFormat)
-	}
+	queue, next := values[queueKey], values[nextKey]
 	if len(queue) != len(s.queue) || len(next) != 8 {
 		return fmt.Errorf("no queue id: %w", errDamaged)
 	}
@@ -116,6 +113,18 @@ func (s *snapshot) read(p *pages) error {
 	})
 }
 
+// checkFormat reads the format version, whose own format never changes.
+func checkFormat(value []byte) error {
+	format, err := checked(value)
+	if err != nil || len(format) != 4 {
+		return errors.Join(err, fmt.Errorf("no format version: %w", errDamaged))
+	}
+	if v := binary.BigEndian.Uint32(format); v != formatVersion {
+		return fmt.Errorf("format version %d, this program knows %d; use the program that wrote it, or an empty directory: %w", v, formatVersion, errFormat)
+	}
+	return nil
+}
+
 func (s *snapshot) write(tx *bbolt.Tx) error {
 	meta, err := tx.CreateBucketIfNotExists([]byte(metaBucket))
 	if err != nil {
@@ -129,8 +138,10 @@ func (s *snapshot) write(tx *bbolt.Tx) error {
 		k string
 		v []byte
 	}
+	if err := meta.Put([]byte(formatKey), withSum(binary.BigEndian.AppendUint32(nil, formatVersion))); err != nil {
+		return err
+	}
 	puts := []put{
-		{formatKey, binary.BigEndian.AppendUint32(nil, formatVersion)},
 		{queueKey, s.queue[:]},
 		{nextKey, binary.BigEndian.AppendUint64(nil, s.next)},
 	}
