@@ -31,6 +31,7 @@ type DeadLetters struct {
 	fileSize int64
 	log      zerolog.Logger
 	now      func() time.Time
+	opened   time.Time
 
 	queueMu sync.Mutex
 	queue   []*burial // who wait for mu
@@ -91,7 +92,7 @@ const (
 func openDeadLetters(dir string, cfg DeadLettersConfig, log zerolog.Logger, now func() time.Time) (*DeadLetters, error) {
 	var salt [8]byte
 	_, _ = rand.Read(salt[:]) // never fails
-	d := &DeadLetters{dir: dir, salt: binary.LittleEndian.Uint64(salt[:]), log: log, now: now, known: newKnown()}
+	d := &DeadLetters{dir: dir, salt: binary.LittleEndian.Uint64(salt[:]), log: log, now: now, opened: now(), known: newKnown()}
 	d.bound(cfg)
 	if err := makeDir(dir); err != nil {
 		return nil, fmt.Errorf("make directory of dead letters: %w", err)
@@ -378,6 +379,12 @@ func (d *DeadLetters) end() error {
 	return guard(db.Close)
 }
 
+// steady returns the time by the clock as it was at the start and what has passed since: letters are not pushed out because
+// somebody sets the clock ahead.
+func (d *DeadLetters) steady() time.Time {
+	return d.opened.Add(d.now().Sub(d.opened)).Round(0) // the difference is by the monotonic clock, where there is one
+}
+
 // evict removes the oldest files while there are too many bytes or letters too old.
 func (d *DeadLetters) evict() {
 	for len(d.files) > 0 {
@@ -386,7 +393,7 @@ func (d *DeadLetters) evict() {
 			bytes += f.disk
 		}
 		f := d.files[0]
-		old := d.cfg.MaxAge > 0 && d.now().Sub(f.newest) > d.cfg.MaxAge
+		old := d.cfg.MaxAge > 0 && d.steady().Sub(f.newest.Round(0)) > d.cfg.MaxAge
 		if !old && (d.cfg.MaxSize <= 0 || bytes <= int64(d.cfg.MaxSize)) {
 			return
 		}

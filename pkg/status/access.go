@@ -62,7 +62,7 @@ func (s *Server) refusal(r *http.Request) (code int, why string) {
 
 // complain logs that a request was refused, now and then.
 func (s *Server) complain(r *http.Request, what string) {
-	if now, last := time.Now().UnixNano(), s.complained.Load(); now-last > int64(complainEvery) && s.complained.CompareAndSwap(last, now) {
+	if now, last := time.Now().UnixNano(), s.complained.Load(); (now-last > int64(complainEvery) || now < last) && s.complained.CompareAndSwap(last, now) {
 		s.options.Log.Warn().Str("from", r.RemoteAddr).Str("path", r.URL.Path).Msg(what)
 	}
 }

@@ -35,7 +35,7 @@ func (x *samples) before(now time.Time) (oldest, second *Snapshot) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	for _, s := range x.kept {
-		if now.Sub(s.Time) >= sampleEvery {
+		if now.Sub(s.at) >= sampleEvery {
 			second = s
 		}
 	}
@@ -63,8 +63,9 @@ func (s *Server) sample(ctx context.Context) {
 // snapshot asks the program for its state and adds what is derived from it.
 func (s *Server) snapshot() Snapshot {
 	now := s.options.Snapshot()
-	now.Time = time.Now().UTC()
-	now.Uptime = now.Time.Sub(now.Started).Seconds()
+	now.at = time.Now()
+	now.Time = now.at.UTC()
+	now.Uptime = now.at.Sub(now.Started).Seconds()
 	now.NotReady, now.Unhealthy = reasons(s.options.Ready()), reasons(s.options.Healthy())
 	now.Ready, now.Healthy = len(now.NotReady) == 0, len(now.Unhealthy) == 0
 	notNil(&now.Config.Warnings)
@@ -81,7 +82,7 @@ func (s *Server) snapshot() Snapshot {
 		notNil(&o.Paces)
 		notNil(&o.Steps)
 	}
-	oldest, second := s.samples.before(now.Time)
+	oldest, second := s.samples.before(now.at)
 	now.settle(second)
 	if oldest != nil {
 		now.rates(oldest)
@@ -98,7 +99,7 @@ func notNil[T any](list *[]T) {
 
 // rates fills what is per second: the average since before.
 func (s *Snapshot) rates(before *Snapshot) {
-	seconds := s.Time.Sub(before.Time).Seconds()
+	seconds := s.at.Sub(before.at).Seconds()
 	per := func(now, then uint64) float64 {
 		if now < then {
 			return 0

@@ -32,6 +32,8 @@ type Snapshot struct {
 	Certificates []Certificate `json:"certificates"`
 	DeadLetters  DeadLetters   `json:"dead_letters"`
 	Ledger       Ledger        `json:"ledger"` // derived
+
+	at time.Time // derived: Time with the monotonic clock, so that rates don't care when the other is set
 }
 
 // Counts are counters by a label: a reason, a mode, a rule.

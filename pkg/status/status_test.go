@@ -176,9 +176,9 @@ func TestLedger(t *testing.T) {
 func TestRates(t *testing.T) {
 	at := time.Unix(1000, 0)
 	before := fixture(at, 1000)
-	before.Time = at
+	before.at = at
 	now := fixture(at, 3000)
-	now.Time = at.Add(4 * time.Second)
+	now.at = at.Add(4 * time.Second)
 	now.rates(&before)
 	if c := now.Clusters[0]; c.EventsPerSecond != 500 || c.BytesPerSecond != 150_000 {
 		t.Errorf("cluster: %v events/s, %v bytes/s", c.EventsPerSecond, c.BytesPerSecond)
@@ -187,7 +187,7 @@ func TestRates(t *testing.T) {
 		t.Errorf("output: %v events/s", o.EventsPerSecond)
 	}
 	back := fixture(at, 0) // a counter that fell is none that was negative
-	back.Time = at.Add(4 * time.Second)
+	back.at = at.Add(4 * time.Second)
 	back.rates(&before)
 	if r := back.Clusters[0].EventsPerSecond; r != 0 {
 		t.Errorf("%v events/s after a counter fell", r)
@@ -201,15 +201,32 @@ func TestSamples(t *testing.T) {
 		t.Error("there is a sample before the first")
 	}
 	for i := range 30 {
-		x.keep(&Snapshot{Time: at.Add(time.Duration(i) * time.Second)})
+		x.keep(&Snapshot{at: at.Add(time.Duration(i) * time.Second)})
 	}
 	now := at.Add(29*time.Second + 100*time.Millisecond)
 	oldest, second := x.before(now)
-	if got := now.Sub(oldest.Time); got != 10*time.Second+100*time.Millisecond {
+	if got := now.Sub(oldest.at); got != 10*time.Second+100*time.Millisecond {
 		t.Errorf("the oldest sample is %v old", got)
 	}
-	if got := now.Sub(second.Time); got != time.Second+100*time.Millisecond {
+	if got := now.Sub(second.at); got != time.Second+100*time.Millisecond {
 		t.Errorf("the second sample is %v old", got)
+	}
+}
+
+// Rates come from the time that has passed, whatever the clock was set to meanwhile.
+func TestRatesWhenTheClockIsSet(t *testing.T) {
+	for name, jump := range map[string]time.Duration{
+		"not at all": 0, "a year back": -8760 * time.Hour, "an hour back": -time.Hour, "an hour ahead": time.Hour, "a year ahead": 8760 * time.Hour,
+		"to 1970": -time.Duration(time.Now().UnixNano()), "to 2106": time.Until(time.Unix(1<<32, 0)),
+	} {
+		at := time.Now()
+		before, now := fixture(at, 100), fixture(at, 600)
+		before.at, before.Time = at, at
+		now.at, now.Time = at.Add(2*time.Second), at.Add(jump).Add(2*time.Second)
+		now.rates(&before)
+		if r := now.Clusters[0].EventsPerSecond; r != 250 {
+			t.Errorf("the clock was set %s: %v events/s", name, r)
+		}
 	}
 }
 
