@@ -243,7 +243,7 @@ func TestRun(t *testing.T) {
 	base := "http://" + started["address"].(string)
 	c := spec.Containers[0]
 	for what, probe := range map[string]*core.Probe{"startup": c.StartupProbe, "liveness": c.LivenessProbe, "readiness": c.ReadinessProbe} {
-		if code, body := get(t, ctx, base+probe.HTTPGet.Path); code != http.StatusOK {
+		if code, body := get(ctx, t, base+probe.HTTPGet.Path); code != http.StatusOK {
 			t.Errorf("%s probe: %d %s", what, code, body)
 		}
 	}
@@ -262,7 +262,7 @@ func TestRun(t *testing.T) {
 	}
 }
 
-func get(t *testing.T, ctx context.Context, url string) (code int, body string) {
+func get(ctx context.Context, t *testing.T, url string) (code int, body string) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {

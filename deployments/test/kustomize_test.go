@@ -103,7 +103,7 @@ func TestKustomize(t *testing.T) {
 				t.Fatal(err)
 			}
 			checkObjects(t, got, secretsOf(t, coalesced))
-			g, w := comparable(t, got.all), comparable(t, render(t, values).all)
+			g, w := asYAML(t, got.all), asYAML(t, render(t, values).all)
 			for name := range w {
 				if !bytes.Equal(g[name], w[name]) {
 					t.Errorf("%s: kustomize has\n%s\nHelm has\n%s", name, g[name], w[name])
@@ -117,8 +117,8 @@ func TestKustomize(t *testing.T) {
 	}
 }
 
-// comparable returns the objects as YAML by kind and name, without what is Helm's own.
-func comparable(t *testing.T, objects []runtime.Object) map[string][]byte {
+// asYAML returns the objects as YAML by kind and name, without what is Helm's own.
+func asYAML(t *testing.T, objects []runtime.Object) map[string][]byte {
 	t.Helper()
 	all := map[string][]byte{}
 	for _, o := range objects {

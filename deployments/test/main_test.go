@@ -31,7 +31,7 @@ func TestMain(m *testing.M) {
 		}
 		defer os.RemoveAll(dir)
 		program = filepath.Join(dir, "aggregator")
-		build := exec.Command("go", "build", "-o", program, "./cmd/aggregator")
+		build := exec.Command("go", "build", "-trimpath", "-o", program, "./cmd/aggregator") // as the image, which is tested with what this has compiled
 		build.Dir, build.Env = repository, append(os.Environ(), "CGO_ENABLED=0")
 		if out, err := build.CombinedOutput(); err != nil {
 			fmt.Fprintf(os.Stderr, "build the program: %v\n%s", err, out)

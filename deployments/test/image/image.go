@@ -12,6 +12,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"flag"
 	"fmt"
@@ -137,12 +138,12 @@ func rootFS(ctx context.Context, o options, arch string) ([]file, error) {
 }
 
 // compile builds the program as the Dockerfile does.
-func compile(ctx context.Context, o options, arch string) ([]byte, error) {
+func compile(ctx context.Context, o options, arch string) (binary []byte, err error) {
 	dir, err := os.MkdirTemp("", "image")
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	path := filepath.Join(dir, "aggregator")
 	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false",
 		"-ldflags", fmt.Sprintf("-s -w -X main.version=%s -X main.commit=%s -X main.date=%s", o.version, o.commit, o.date),
@@ -165,12 +166,11 @@ func lastStage(path string) ([]instructions.Command, error) {
 }
 
 func dockerfile(path string) ([]instructions.Stage, error) {
-	text, err := os.Open(path)
+	text, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}
-	defer text.Close()
-	parsed, err := parser.Parse(text)
+	parsed, err := parser.Parse(bytes.NewReader(text))
 	if err != nil {
 		return nil, fmt.Errorf("parse %s: %w", path, err)
 	}
@@ -276,12 +276,13 @@ func list(index v1.ImageIndex, w io.Writer) error {
 		return err
 	}
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	row := func(format string, args ...any) { _, _ = fmt.Fprintf(table, format, args...) } // Flush says what failed
 	for _, m := range manifest.Manifests {
 		image, err := index.Image(m.Digest)
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(table, "linux/%s\t%s\n", m.Platform.Architecture, m.Digest)
+		row("linux/%s\t%s\n", m.Platform.Architecture, m.Digest)
 		content := mutate.Extract(image)
 		for t := tar.NewReader(content); ; {
 			header, err := t.Next()
@@ -292,14 +293,14 @@ func list(index v1.ImageIndex, w io.Writer) error {
 				return err
 			}
 			sum := sha256.New()
-			if _, err := io.Copy(sum, t); err != nil {
+			if _, err := io.CopyN(sum, t, header.Size); err != nil {
 				return err
 			}
-			hash := fmt.Sprintf("%x", sum.Sum(nil))
+			hash := hex.EncodeToString(sum.Sum(nil))
 			if header.Typeflag == tar.TypeDir {
 				hash = "-"
 			}
-			fmt.Fprintf(table, "%s\t%d:%d\t%s\t/%s\t%s\n", header.FileInfo().Mode(), header.Uid, header.Gid, strconv.FormatInt(header.Size, 10), header.Name, hash)
+			row("%s\t%d:%d\t%s\t/%s\t%s\n", header.FileInfo().Mode(), header.Uid, header.Gid, strconv.FormatInt(header.Size, 10), header.Name, hash)
 		}
 		if err := content.Close(); err != nil {
 			return err
@@ -309,6 +310,6 @@ func list(index v1.ImageIndex, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(table, "image\t%s\n", digest)
+	row("image\t%s\n", digest)
 	return table.Flush()
 }
