@@ -3,6 +3,7 @@ package load
 import (
 	"crypto/tls"
 	"fmt"
+	"strconv"
 	"testing"
 
 	"github.com/seed-afc6a195/aggregator/pkg/event"
@@ -38,7 +39,7 @@ func TestIdle(t *testing.T) {
 				}
 				defer client.Close()
 				entries := event.AppendEntry(nil, event.AppendTime(nil, event.Time{Sec: 1}), nil, []byte{0x80})
-				if err := client.Send(t.Context(), &forward.ClientMessage{Tag: "idle", Entries: entries, Events: 1, Chunk: fmt.Sprint(i)}); err != nil {
+				if err := client.Send(t.Context(), &forward.ClientMessage{Tag: "idle", Entries: entries, Events: 1, Chunk: strconv.Itoa(i)}); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -7,9 +7,9 @@ import (
 	"bytes"
 	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -97,7 +97,7 @@ func (d *destination) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	lines, n := bufio.NewReaderSize(r.Body, 64<<10), 0
 	for {
 		action, err := lines.ReadBytes('\n')
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		var a struct {
@@ -310,12 +310,4 @@ func (r *rig) restsAt(base cost) {
 		now = r.cost()
 		return now.goroutines <= base.goroutines && now.files <= base.files
 	})
-}
-
-// seed returns a random number that is logged, or what the environment says.
-func seed(t *testing.T) uint64 {
-	t.Helper()
-	s := uint64(number(t, "LOAD_SEED", rand.IntN(1<<30)))
-	t.Logf("LOAD_SEED=%d", s)
-	return s
 }
