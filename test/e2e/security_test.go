@@ -337,13 +337,13 @@ func hostileNames() []string {
 // may have it, and holds links that lead out of it.
 func TestNamesStayInside(t *testing.T) {
 	dir := t.TempDir()
-	real, outside := filepath.Join(dir, "disk"), filepath.Join(dir, "outside")
-	for _, d := range []string{real, outside} {
+	disk, outside := filepath.Join(dir, "disk"), filepath.Join(dir, "outside")
+	for _, d := range []string{disk, outside} {
 		if err := os.Mkdir(d, 0o750); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := os.Symlink(real, filepath.Join(dir, "out")); err != nil {
+	if err := os.Symlink(disk, filepath.Join(dir, "out")); err != nil {
 		t.Fatal(err)
 	}
 	s := start(t, dir, `
@@ -390,7 +390,7 @@ log: {format: json}
 		}
 	}
 	lines := 0
-	err = filepath.WalkDir(real, func(path string, d fs.DirEntry, err error) error {
+	err = filepath.WalkDir(disk, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
@@ -529,14 +529,14 @@ func tries(t *testing.T, config, hostile string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var all string
+	var all strings.Builder
 	for _, tag := range []string{"app", "app." + hostile} {
 		cmd := exec.CommandContext(t.Context(), path, "try", "-c", config, "--tag", tag)
 		cmd.Stdin = bytes.NewReader(line)
 		out, _ := cmd.CombinedOutput() // a tag may be refused
-		all += string(out)
+		all.Write(out)
 	}
-	return all
+	return all.String()
 }
 
 // startAt is start, at addresses that are chosen here where the log, for people, does not tell them.
