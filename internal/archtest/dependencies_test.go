@@ -32,6 +32,7 @@ func required() map[string]string {
 		"github.com/rs/zerolog":                                   "the program's log",
 		"github.com/santhosh-tekuri/jsonschema/v6":                "tests: aggregator schema is valid and fits the documentation",
 		"github.com/spf13/cobra":                                  "the commands",
+		"github.com/spf13/pflag":                                  "their flags; cobra's own",
 		"github.com/tinylib/msgp":                                 "msgpack",
 		"github.com/vmihailenco/msgpack/v5":                       "tests: a codec that is not ours",
 		"go.etcd.io/bbolt":                                        "the queue's files",
@@ -73,7 +74,6 @@ func brought() map[string]string {
 		"github.com/mattn/go-colorable":                                 "zerolog",
 		"github.com/mattn/go-isatty":                                    "zerolog",
 		"github.com/philhofer/fwd":                                      "msgp",
-		"github.com/spf13/pflag":                                        "cobra",
 	}
 }
 
