@@ -178,7 +178,11 @@ func (d *demo) serve(ctx context.Context, ended chan error) (forward, status str
 		_, _ = io.Copy(log, stderr)
 		_ = log.Close()
 		if err := cmd.Wait(); ctx.Err() == nil {
-			ended <- fmt.Errorf("the server ended (%w):\n%s", err, &text)
+			err = fmt.Errorf("the server ended (%w):\n%s", err, &text)
+			if strings.Contains(text.String(), "address already in use") {
+				err = fmt.Errorf("%w\nOr let the demo find free ones: go run ./deployments/demo -listen 127.0.0.1:0 -status 127.0.0.1:0", err)
+			}
+			ended <- err
 			return
 		}
 		ended <- nil

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"helm.sh/helm/v3/pkg/chartutil"
 	"helm.sh/helm/v3/pkg/lint"
@@ -19,6 +20,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 	psa "k8s.io/pod-security-admission/api"
 	psapolicy "k8s.io/pod-security-admission/policy"
+	"sigs.k8s.io/yaml"
 )
 
 // TestLint is helm lint --strict with each set of values.
@@ -69,11 +71,18 @@ func TestNotes(t *testing.T) {
 		name, values  string
 		with, without []string
 	}{
-		{"defaults", "", []string{"Host                      aggregator.logging.svc", "Require_ack_response      true", "Retry_Limit               False", "Anybody who reaches"}, []string{"Shared_Key", "tls", "WARNING"}},
-		{"a key", key, []string{"Shared_Key                ${AGGREGATOR_KEY}"}, []string{"tls.verify", "Anybody"}},
+		{"defaults", "", []string{"Host                      aggregator.logging.svc", "Require_ack_response      true", "Retry_Limit               no_limits", "Anybody who reaches", "set service.type to LoadBalancer"}, []string{"Shared_Key", "tls", "WARNING"}},
+		{"a key", key, []string{"Shared_Key                ${AGGREGATOR_SHARED_KEY}"}, []string{"tls.verify", "Anybody", "Username"}},
 		{"certificates", "tls: {enabled: true, existingSecret: a, clientCA: {existingSecret: b}}", []string{"tls.verify_hostname       on", "tls.crt_file"}, []string{"Anybody", "Shared_Key"}},
 		{"no volume", "persistence: {enabled: false}", []string{"WARNING: persistence is off"}, nil},
 		{"an NLB that would wait for the agent", key + "service: {type: LoadBalancer, provider: aws, proxyProtocol: required, trustedProxies: [10.0.0.0/8]}", []string{"WARNING: an AWS NLB", "get service aggregator"}, nil},
+		{"users alone", "config: {clusters: [{name: a, users: [{name: u, password: \"${env:KEY}\"}]}]}", []string{"Empty_Shared_Key", "Username                  ${AGGREGATOR_USER}"}, []string{" Shared_Key", "Anybody"}},
+		{"a load balancer", key + "service: {type: LoadBalancer}\ntls: {enabled: true, existingSecret: a}", []string{"logs.example.com", "service.provider is not set", "get service aggregator"}, []string{"aggregator.logging.svc", "WARNING", "set service.type"}},
+		{"over the Internet in the clear", key + "service: {type: LoadBalancer, internal: false, provider: gcp}", []string{"WARNING: agents come over the Internet"}, []string{"service.provider"}},
+		{"names of a certificate", key + "service: {type: LoadBalancer, provider: aws}\ntls: {enabled: true, certManager: {enabled: true, issuerRef: {name: i}, dnsNames: [logs.corp]}}", []string{"Host                      logs.corp"}, []string{"logs.example.com"}},
+		{"another listener", "listeners: {forward: null, agents: {port: 24300, expose: true, tls: false}}\ntls: {enabled: true, existingSecret: a}", []string{"Port                      24300"}, []string{"tls.verify"}},
+		{"status over TLS, on another port", "tls: {enabled: true, existingSecret: a}\nstatus: {port: 8080}\nconfig: {status: {tls: {cert_file: /etc/aggregator/tls/tls.crt, key_file: /etc/aggregator/tls/tls.key}}}", []string{"https://localhost:8080/", "dead list -c /etc/aggregator/config/aggregator.yaml"}, nil},
+		{"a scaler", "autoscaling: {enabled: true}", []string{"2 to 6 pods"}, nil},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			files, err := templates(t, parseValues(t, tc.values))
@@ -109,7 +118,7 @@ func fluentBit(t *testing.T, notes string) {
 	path := t.TempDir() + "/fluent-bit.conf"
 	write(t, path, "[INPUT]\n    Name dummy\n[OUTPUT]\n"+settings+"\n")
 	cmd := exec.CommandContext(t.Context(), binary, "--dry-run", "-c", path)
-	cmd.Env = append(os.Environ(), "AGGREGATOR_KEY=made-up", "HOSTNAME=node-1")
+	cmd.Env = append(os.Environ(), "AGGREGATOR_SHARED_KEY=made-up", "AGGREGATOR_USER=agent", "AGGREGATOR_PASSWORD=made-up", "HOSTNAME=node-1")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("%s --dry-run: %v\n%s\n%s", binary, err, out, settings)
 	}
@@ -155,6 +164,7 @@ func checkObjects(t *testing.T, o *objects, secrets map[string]bool) {
 	checkSecurity(t, "stateful set", &pod)
 	checkPod(t, o, &pod.ObjectMeta, &pod.Spec, claimNames(set.Spec.VolumeClaimTemplates), secrets)
 	checkProbes(t, &pod.Spec)
+	checkGrace(t, o, &pod.Spec)
 
 	if !selects(t, set.Spec.Selector, pod.Labels) {
 		t.Error("the stateful set does not select its own pods")
@@ -362,12 +372,31 @@ func checkProbes(t *testing.T, spec *core.PodSpec) {
 		}
 		checkPort(t, what+" probe", spec, probe.HTTPGet.Port)
 	}
-	grace := *spec.TerminationGracePeriodSeconds
-	if c.Lifecycle != nil {
-		grace -= c.Lifecycle.PreStop.Sleep.Seconds
+}
+
+// checkGrace holds that the pod is killed only after preStop and the program's own shutdown_timeout, with five seconds to spare.
+func checkGrace(t *testing.T, o *objects, spec *core.PodSpec) {
+	t.Helper()
+	c := spec.Containers[0]
+	var config struct {
+		ShutdownTimeout meta.Duration `json:"shutdown_timeout"`
 	}
-	if grace < 10 {
-		t.Errorf("%d s are left after preStop", grace)
+	for _, v := range spec.Volumes {
+		if v.Name == "config" {
+			if err := yaml.Unmarshal([]byte(o.configMaps[v.ConfigMap.Name].Data["aggregator.yaml"]), &config); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	stop := config.ShutdownTimeout.Duration
+	if stop == 0 {
+		t.Error("the configuration has no shutdown_timeout")
+	}
+	if c.Lifecycle != nil {
+		stop += time.Duration(c.Lifecycle.PreStop.Sleep.Seconds) * time.Second
+	}
+	if grace := time.Duration(*spec.TerminationGracePeriodSeconds) * time.Second; grace < stop+5*time.Second {
+		t.Errorf("the pod is killed after %v, and preStop and the program may take %v", grace, stop)
 	}
 }
 

@@ -133,6 +133,16 @@ func TestValuesRefused(t *testing.T) {
 		{"PROXY where there is none", "service: {provider: gcp, proxyProtocol: required, trustedProxies: [10.0.0.0/8]}", "gcp"},
 		{"drain of a volume in use", "drain: {enabled: true, ordinals: [1]}", "pod 1 is one of the 2 replicas"},
 		{"drain of a volume that a scaler may use", "drain: {enabled: true, ordinals: [5]}\nautoscaling: {enabled: true}", "pod 5 is one of the 6 replicas"},
+		{"drain of nothing", "drain: {enabled: true}", "drain.ordinals"},
+		{"a certificate that nothing uses", "tls: {existingSecret: a}", "tls.enabled"},
+		{"an authority that nothing asks", "tls: {clientCA: {existingSecret: a}}", "tls.enabled"},
+		{"probes without a certificate", "config: {status: {tls: {cert_file: a, key_file: b, client_ca_file: c}}}", "client_auth: request"},
+		{"no way in", "listeners: {forward: {expose: false}}", "expose: true"},
+		{"a scaler upside down", "autoscaling: {enabled: true, minReplicas: 9}", "maxReplicas"},
+		{"a Secret that isn't mounted", "config: {clusters: [{name: a, shared_key: \"${file:/etc/aggregator/secrets/keys/a}\"}]}", "secrets doesn't list keys"},
+		{"a Secret's name misspelt", "secrets: [keys]\nconfig: {clusters: [{name: a, shared_key: \"${file:/etc/aggregator/secrets/key/a}\"}]}", "secrets doesn't list key"},
+		{"a file that isn't mounted", "config: {filters: {f: [{lookup: {field: a, file: /etc/aggregator/files/a.csv}}]}}", "files doesn't list a.csv"},
+		{"a certificate that isn't mounted", "config: {status: {tls: {cert_file: /etc/aggregator/tls/tls.crt, key_file: /etc/aggregator/tls/tls.key}}}", "tls.enabled"},
 		{"memory that is no size", "resources: {limits: {memory: 1Gib}}", "memory"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -101,6 +101,9 @@ func Listen(ctx context.Context, opts Options) (*Server, error) {
 			s.opts.Address = s.listener.Addr().String()
 		}
 	}
+	if errors.Is(err, syscall.EADDRINUSE) {
+		err = fmt.Errorf("%w; stop what listens there, or set another listeners[].address", err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("listener %s: listening on %s: %w", opts.Name, opts.Address, err)
 	}

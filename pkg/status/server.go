@@ -21,6 +21,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 	"unicode"
 	"unicode/utf16"
@@ -96,6 +97,9 @@ func New(o Options) *Server {
 // Listen binds the address. Port 0 takes a free one; Addr tells which.
 func (s *Server) Listen() error {
 	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", s.options.Config.Address)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		err = fmt.Errorf("%w; stop what listens there, or set another address", err)
+	}
 	if err != nil {
 		return fmt.Errorf("listen for the status endpoint on %s (status.address): %w", s.options.Config.Address, err)
 	}

@@ -125,7 +125,56 @@ program resolves in the pod.
 {{- $_ := set $config "status" $status -}}
 {{- /* preStop is the delay. */ -}}
 {{- $_ := set $config "shutdown_timeout" (printf "%ds" (int .Values.shutdown.timeoutSeconds)) -}}
-{{- toYaml $config -}}
+{{- $text := toYaml $config -}}
+{{- include "aggregator.checkFiles" (dict "root" . "text" $text) -}}
+{{- $text -}}
+{{- end -}}
+
+{{/* Fails for what would not do what it says: a certificate that no listener uses, a probe that is turned away. */}}
+{{- define "aggregator.checkValues" -}}
+{{- $t := .Values.tls -}}
+{{- if and (or $t.existingSecret $t.certManager.enabled $t.clientCA.existingSecret) (not $t.enabled) -}}
+{{- fail "tls has a certificate or a clientCA, and listeners without TLS: set tls.enabled too" -}}
+{{- end -}}
+{{- $statusTLS := default dict (.Values.config.status).tls -}}
+{{- if and $statusTLS.client_ca_file (ne (default "require" $statusTLS.client_auth) "request") -}}
+{{- fail "config.status.tls: the probes show no certificate, so set client_auth: request, or leave client_ca_file out" -}}
+{{- end -}}
+{{- $exposed := false -}}
+{{- range .Values.listeners }}{{- if (.).expose }}{{- $exposed = true -}}{{- end }}{{- end -}}
+{{- if not $exposed -}}
+{{- fail "listeners: agents have nowhere to send to, say expose: true for one of them" -}}
+{{- end -}}
+{{- if and .Values.drain.enabled (not (or .Values.drain.ordinals .Values.drain.claims)) -}}
+{{- fail "drain.enabled: which volumes? List drain.ordinals, such as {2,3} after going from 4 replicas to 2, or drain.claims" -}}
+{{- end -}}
+{{- if and .Values.autoscaling.enabled (gt (int .Values.autoscaling.minReplicas) (int .Values.autoscaling.maxReplicas)) -}}
+{{- fail "autoscaling.minReplicas is more than maxReplicas" -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Fails for a file that the configuration names where the chart mounts such files, and that is on no mount. */}}
+{{- define "aggregator.checkFiles" -}}
+{{- $mounts := list -}}
+{{- range .root.Values.extraVolumeMounts }}{{- $mounts = append $mounts .mountPath -}}{{- end -}}
+{{- range .root.Values.secrets }}{{- $mounts = append $mounts (print "/etc/aggregator/secrets/" .) -}}{{- end -}}
+{{- range $name, $_ := .root.Values.files }}{{- $mounts = append $mounts (print "/etc/aggregator/files/" $name) -}}{{- end -}}
+{{- if .root.Values.tls.enabled }}{{- $mounts = append $mounts "/etc/aggregator/tls" -}}{{- end -}}
+{{- range regexFindAll "/etc/aggregator/((secrets|files)/[^/\"'} \n]+|tls/)" .text -1 -}}
+{{- $path := trimSuffix "/" . -}}
+{{- $mounted := false -}}
+{{- range $mount := $mounts -}}
+{{- /* A mount may also be a file or directory below. */ -}}
+{{- if or (hasPrefix (print $mount "/") (print $path "/")) (hasPrefix (print $path "/") $mount) }}{{- $mounted = true -}}{{- end -}}
+{{- end -}}
+{{- if not $mounted -}}
+{{- $kind := index (splitList "/" $path) 3 -}}
+{{- if eq $kind "tls" -}}
+{{- fail "config names a file in /etc/aggregator/tls, which is there with tls.enabled only" -}}
+{{- end -}}
+{{- fail (printf "config names %s, and %s doesn't list %s" $path $kind (base $path)) -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 
 {{/* What the pods of the StatefulSet and of a drain Job have in common: environment and files. */}}
