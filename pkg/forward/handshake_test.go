@@ -323,7 +323,7 @@ func TestHandshakeFlood(t *testing.T) {
 		if n := r.Stats().Refused["shared_key"]; n != flood {
 			t.Errorf("%d were counted", n)
 		}
-		if lines := strings.Count(r.log.String(), "\n"); lines != 1 {
+		if lines := strings.Count(r.log.String(), "\n"); lines != 1 || !strings.Contains(r.log.String(), `"peer":"192.0.2.1:4711"`) {
 			t.Errorf("%d log lines:\n%s", lines, r.log)
 		}
 		k := talk{key: "new", hostname: "good"}
@@ -332,6 +332,56 @@ func TestHandshakeFlood(t *testing.T) {
 			ft.Send(k.ping())(tb, nc)
 			k.pong(tb, nc, "", "srv")
 		})
+	})
+}
+
+// Strangers who say nothing fill no listener: who came first of them makes room, and clients that have logged in stay.
+func TestSilentFlood(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const most = 20
+		r := newRig(func(o *forward.Options) { o.Clusters, o.Hostname, o.MaxConnections = tenants(t), "srv", most })
+		start := time.Now()
+		var wg sync.WaitGroup
+		silent := func(n int) {
+			for range n {
+				wg.Go(func() {
+					agentFrom(t, r, "192.0.2.66", func(_ testing.TB, nc net.Conn) { _, _ = io.Copy(io.Discard, nc) })
+				})
+			}
+			synctest.Wait()
+		}
+		client := func(then ft.Step) {
+			k := talk{key: "new", hostname: "good"}
+			wg.Go(func() {
+				agentFrom(t, r, "192.0.2.1", k.helo, func(tb testing.TB, nc net.Conn) {
+					tb.Helper()
+					ft.Send(k.ping())(tb, nc)
+					k.pong(tb, nc, "", "srv")
+				}, ft.Send(packed("a")), ft.ExpectAcks("a"), then)
+			})
+			synctest.Wait()
+		}
+		leave := make(chan struct{})
+		stay := func(tb testing.TB, nc net.Conn) {
+			tb.Helper()
+			<-leave
+			ft.Run(tb, nc, ft.Send(packed("b")), ft.ExpectAcks("b"))
+		}
+		client(stay)
+		silent(3 * most)
+		for range most - 1 {
+			client(stay)
+			silent(1)
+		}
+		if open, stored := r.Stats().Open, len(r.sink.Messages()); open != most || stored != most || time.Since(start) != 0 {
+			t.Errorf("%d are open and %d messages stored of %d after %v; log %s", open, stored, most, time.Since(start), r.log)
+		}
+		agentFrom(t, r, "192.0.2.1", ft.ExpectClose) // all have logged in: one more is too many
+		close(leave)
+		wg.Wait()
+		if lines := strings.Count(r.log.String(), "\n"); len(r.sink.Messages()) != 2*most || r.Stats().Open != 0 || lines != 2 || !strings.Contains(r.log.String(), `"peer":"192.0.2.66:4711"`) {
+			t.Errorf("%d messages, %d open, %d lines: %s", len(r.sink.Messages()), r.Stats().Open, lines, r.log)
+		}
 	})
 }
 
