@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/cryptotest"
 	"testing/synctest"
 	"time"
 
@@ -287,6 +288,22 @@ func TestHeloIsNew(t *testing.T) {
 			t.Errorf("%d different values of 40", len(seen))
 		}
 	})
+}
+
+// Nonce and auth, and a client's chunk ids, come from the system's random numbers: with these foreseen, so are they.
+func TestSecretsAreRandom(t *testing.T) {
+	said := func(seed uint64) (k talk, ping string) {
+		cryptotest.SetGlobalRandom(t, seed)
+		r := newRig(func(o *forward.Options) { o.Clusters = tenants(t) })
+		agentFrom(t, r, "192.0.2.1", k.helo)
+		return k, forward.NewClientChunk()
+	}
+	first, chunk := said(1)
+	again, sameChunk := said(1)
+	other, _ := said(2)
+	if first != again || chunk != sameChunk || first.nonce == other.nonce || first.auth == other.auth {
+		t.Errorf("%x %x, then %x %x, with other numbers %x %x", first.nonce, first.auth, again.nonce, again.auth, other.nonce, other.auth)
+	}
 }
 
 // A flood of wrong logins is answered slowly only as far as memory allows, logged in a line, and harms nobody.
