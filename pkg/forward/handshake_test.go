@@ -175,7 +175,7 @@ func TestHandshake(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := newRig(func(o *forward.Options) { o.Clusters, o.Hostname = tenants(t), "srv" })
-				k := tc.talk
+				k, began := tc.talk, time.Now()
 				agentFrom(t, r, "192.0.2.1", k.helo, func(tb testing.TB, nc net.Conn) {
 					tb.Helper()
 					out := k.ping()
@@ -211,6 +211,9 @@ func TestHandshake(t *testing.T) {
 				})
 				if why := strings.Join(r.refused(), ","); why != tc.why || !strings.Contains(r.log.String(), tc.log) {
 					t.Errorf("closed for %q, want %q; log %s", why, tc.why, r.log)
+				}
+				if took := time.Since(began); (took == 10*time.Second) != (tc.log == "handshake_timeout") {
+					t.Errorf("it took %v", took)
 				}
 				messages := r.sink.Messages()
 				if tc.cluster == "" && len(messages) > 0 {
