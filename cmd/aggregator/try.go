@@ -44,11 +44,15 @@ route takes part, whatever the tag: a position, counted from 0, or a pattern tha
 				return usageError{fmt.Errorf("--cluster %q: the configuration has %s", o.Cluster, strings.Join(names, ", "))}
 			}
 			o.Color = colored(cmd.OutOrStdout())
-			counts, err := c.Try(cmd.Context(), cmd.InOrStdin(), cmd.OutOrStdout(), o)
+			out := cmd.OutOrStdout()
+			if o.JSON {
+				out = printableJSON{out}
+			}
+			counts, err := c.Try(cmd.Context(), cmd.InOrStdin(), out, o)
 			if err != nil || o.JSON {
 				return err
 			}
-			_, err = fmt.Fprintln(cmd.OutOrStdout(), counts)
+			_, err = fmt.Fprintln(out, counts)
 			return err
 		},
 	}

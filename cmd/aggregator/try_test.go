@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"unicode"
 )
 
 // TestTry: what try and test print, and their exit codes.
@@ -36,6 +37,7 @@ outputs: {out: {type: stdout}}
 	}{
 		{"try", []string{"try", "-c", config}, `{"path":"/"}`, exitOK, "event 1: cluster default, tag app.example\n  routes[0] app.**\n    web[0] grep: unchanged\n  → out\n"},
 		{"try as JSON", []string{"try", "-c", config, "--json"}, `{"path":"/healthcheck"}`, exitOK, `"result":"dropped","reason":"web[0] grep"`},
+		{"try as JSON, hostile", []string{"try", "-c", config, "--json"}, "{\"a\":\"\u009b31m\u202e\u2028\"}\n\u0085", exitOK, `{"a":"\u009b31m\u202e\u2028"`},
 		{"try with the defaults", []string{"try"}, "x", exitOK, `{"log":"x","@timestamp":`},
 		{"no events", []string{"try", "-c", config}, "", exitOK, "events: 0;"},
 		{"no such route", []string{"try", "-c", config, "--route", "7"}, "", exitUsage, "there is no route 7: the configuration has 1, counted from 0"},
@@ -52,6 +54,9 @@ outputs: {out: {type: stdout}}
 			code := run(t.Context(), tc.args, strings.NewReader(tc.input), &out, &out)
 			if code != tc.code || !strings.Contains(out.String(), tc.want) {
 				t.Errorf("exit code %d, want %d and %q in\n%s", code, tc.code, tc.want, &out)
+			}
+			if strings.ContainsFunc(out.String(), func(r rune) bool { return !unicode.IsPrint(r) && r != '\n' }) {
+				t.Errorf("it prints %q", &out)
 			}
 		})
 	}

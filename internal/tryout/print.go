@@ -152,7 +152,7 @@ func shown(value []byte) string {
 		return string(value)
 	}
 	end := maxShown
-	for !utf8.RuneStart(value[end]) {
+	for end > 0 && !utf8.RuneStart(value[end]) {
 		end--
 	}
 	return string(value[:end]) + "…"

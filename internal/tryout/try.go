@@ -21,7 +21,7 @@ const maxLine = 16 << 20
 type Options struct {
 	Cluster, Tag string // "": an example that the first route takes
 	TimeKey      string // the key of JSON lines that holds their time; "" or none there: now
-	JSON         bool   // an Outcome a line instead of text
+	JSON         bool   // an Outcome a line, with one Write each, instead of text
 	Color        bool   // with the escapes of a terminal
 	Now          func() time.Time
 }
@@ -42,7 +42,7 @@ func (c *Configuration) Try(ctx context.Context, in io.Reader, out io.Writer, o 
 	w := bufio.NewWriter(out)
 	show := printer{w: w, color: o.Color, patterns: c.patterns()}.text
 	if o.JSON {
-		encoder := json.NewEncoder(w)
+		encoder := json.NewEncoder(out)
 		encoder.SetEscapeHTML(false)
 		show = func(o *Outcome) error { return encoder.Encode(o) }
 	}

@@ -2,8 +2,6 @@ package buffer
 
 import (
 	"bytes"
-	"encoding/binary"
-	"hash/fnv"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -121,12 +119,7 @@ func FuzzPages(f *testing.F) {
 	f.Add(whole[:3*pageSize])
 	path := filepath.Join(f.TempDir(), "file")
 	f.Fuzz(func(t *testing.T, b []byte) {
-		for page := range min(2, len(b)/pageSize) { // whole meta pages, so that what is behind them is read
-			m := b[page*pageSize+pageHead:]
-			sum := fnv.New64a()
-			_, _ = sum.Write(m[:56]) // never fails
-			binary.LittleEndian.PutUint64(m[56:], sum.Sum64())
-		}
+		readable(b)
 		if err := os.WriteFile(path, b, 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -143,7 +143,7 @@ func quote(s string) string {
 		return strconv.Quote(s)
 	}
 	end := most
-	for !utf8.RuneStart(s[end]) {
+	for end > 0 && !utf8.RuneStart(s[end]) {
 		end--
 	}
 	return strconv.Quote(s[:end] + "…")

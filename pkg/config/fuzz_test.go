@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -46,6 +47,32 @@ func FuzzParse(f *testing.F) {
 		}
 		if strings.Contains(err.Error(), secretValue) && !strings.Contains(string(data), secretValue) {
 			t.Errorf("a secret shows:\n%v", err)
+		}
+	})
+}
+
+// FuzzExpand interpolates any text: what may be shown and errors have no secret, and each ${ that is written $${ stays.
+func FuzzExpand(f *testing.F) {
+	for _, text := range []string{
+		"", "plain", "${env:SECRET}", "a${env:N}b${file:/secret}c", "${env:MISSING:-${env:N}}", "$${env:N}", "$$${env:SECRET}", "${", "${env:", "${file:/none}", "${x}}", "${env:SECRET:-",
+	} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if strings.Contains(text, secretValue) {
+			return
+		}
+		ip := &interpolator{options: world(), known: map[string]string{}}
+		result, masked, refs, hint, err := ip.expand(text)
+		if strings.Contains(masked, secretValue) || strings.Contains(fmt.Sprint(refs, hint, err), secretValue) {
+			t.Errorf("%q shows a secret: %q, %q, %q, %v", text, masked, refs, hint, err)
+		}
+		if err == nil && len(refs) == 0 && result != masked {
+			t.Errorf("%q is %q without references, and is shown as %q", text, result, masked)
+		}
+		result, masked, refs, _, err = ip.expand(strings.ReplaceAll(text, "${", "$${"))
+		if err != nil || result != text || masked != text || len(refs) > 0 {
+			t.Errorf("%q does not come through: %q, %q, %q, %v", text, result, masked, refs, err)
 		}
 	})
 }

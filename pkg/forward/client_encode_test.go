@@ -150,3 +150,23 @@ func FuzzClientReader(f *testing.F) {
 		}
 	})
 }
+
+// FuzzClientHandshake has a server that does not know the key say anything: the client never takes it for the right one,
+// nor tells it the key or the password.
+func FuzzClientHandshake(f *testing.F) {
+	f.Add(append(heloBytes("nonce", "auth", true), pongBytes(true, "", "server", strings.Repeat("0", 128))...))
+	f.Add(append(heloBytes("", "", false), pongBytes(false, "no", "", "")...))
+	f.Fuzz(func(t *testing.T, stream []byte) {
+		var sent bytes.Buffer
+		login := ClientLogin{Hostname: "agent", SharedKey: "SharedKey", User: "alice", Password: "PassWord"}
+		err := clientHandshake(&sent, &clientReader{from: bytes.NewReader(stream)}, login)
+		if err == nil {
+			t.Fatal("it lets the server in")
+		}
+		for _, secret := range []string{login.SharedKey, login.Password} {
+			if strings.Contains(sent.String()+err.Error(), secret) && !bytes.Contains(stream, []byte(secret)) {
+				t.Errorf("%s shows: %q, %v", secret, sent.String(), err)
+			}
+		}
+	})
+}

@@ -2,6 +2,7 @@ package forward
 
 import (
 	"cmp"
+	"container/list"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -93,9 +94,10 @@ type conn struct {
 
 	ackState atomic.Int32 // an ackState, for Lost
 
-	admitted func() // lets it out of its cluster
-	counted  bool   // among its cluster's connections
-	ofSource bool   // likewise, among its source's
+	place    *list.Element // among the server's atDoor, under its mutex; nil: not there any more
+	admitted func()        // lets it out of its cluster
+	counted  bool          // among its cluster's connections
+	ofSource bool          // likewise, among its source's
 }
 
 // serve reads messages, has them stored, and sends their acks, in this order, until the connection ends. An ack is

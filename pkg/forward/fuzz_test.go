@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"slices"
 	"testing"
+	"testing/synctest"
 
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/forward"
@@ -72,6 +73,35 @@ func FuzzInflate(f *testing.F) {
 		if used := r.budget.Stats().Used; used != 0 {
 			t.Errorf("%d bytes were not given back", used)
 		}
+	})
+}
+
+// FuzzLogin lets who does not know a key send anything: nothing is stored, at most 16 KiB are read, and the answer, if any, is no.
+func FuzzLogin(f *testing.F) {
+	k := talk{key: "guess", hostname: "agent", salt: "0123456789abcdef"}
+	f.Add(k.ping(), 7)
+	f.Add(append(k.ping(), packed("a")...), 1)
+	f.Add(packed("a"), 100)
+	f.Add(append([]byte("\x96\xa4PING\xdb\xff\xff\xff\xff"), make([]byte, 20<<10)...), 1000)
+	f.Fuzz(func(t *testing.T, in []byte, size int) {
+		synctest.Test(t, func(t *testing.T) {
+			r := newRig(func(o *forward.Options) { o.Clusters = tenants(t) })
+			nc := &feed{pieces: slices.Collect(slices.Chunk(in, min(max(size, 1), 1<<20)))}
+			r.Handle(nc)
+			left := 0
+			for _, piece := range nc.pieces {
+				left += len(piece)
+			}
+			if taken := len(in) - left; taken > 16<<10 {
+				t.Errorf("%d bytes were read", taken)
+			}
+			if n := len(nc.writes); n < 1 || n > 2 || n == 2 && !bytes.HasPrefix(nc.writes[1], []byte("\x95\xa4PONG\xc2")) {
+				t.Errorf("it wrote %q", nc.writes)
+			}
+			if st := r.Stats(); len(r.sink.Messages()) > 0 || len(r.refused())+int(st.Probes) != 1 || st.Open != 0 || r.budget.Stats().Used != 0 {
+				t.Errorf("%d messages, refused for %v, %+v", len(r.sink.Messages()), r.refused(), st)
+			}
+		})
 	})
 }
 

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/cryptotest"
 	"testing/synctest"
 	"time"
 
@@ -174,7 +175,7 @@ func TestHandshake(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := newRig(func(o *forward.Options) { o.Clusters, o.Hostname = tenants(t), "srv" })
-				k := tc.talk
+				k, began := tc.talk, time.Now()
 				agentFrom(t, r, "192.0.2.1", k.helo, func(tb testing.TB, nc net.Conn) {
 					tb.Helper()
 					out := k.ping()
@@ -210,6 +211,9 @@ func TestHandshake(t *testing.T) {
 				})
 				if why := strings.Join(r.refused(), ","); why != tc.why || !strings.Contains(r.log.String(), tc.log) {
 					t.Errorf("closed for %q, want %q; log %s", why, tc.why, r.log)
+				}
+				if took := time.Since(began); (took == 10*time.Second) != (tc.log == "handshake_timeout") {
+					t.Errorf("it took %v", took)
 				}
 				messages := r.sink.Messages()
 				if tc.cluster == "" && len(messages) > 0 {
@@ -289,6 +293,22 @@ func TestHeloIsNew(t *testing.T) {
 	})
 }
 
+// Nonce and auth, and a client's chunk ids, come from the system's random numbers: with these foreseen, so are they.
+func TestSecretsAreRandom(t *testing.T) {
+	said := func(seed uint64) (k talk, ping string) {
+		cryptotest.SetGlobalRandom(t, seed)
+		r := newRig(func(o *forward.Options) { o.Clusters = tenants(t) })
+		agentFrom(t, r, "192.0.2.1", k.helo)
+		return k, forward.NewClientChunk()
+	}
+	first, chunk := said(1)
+	again, sameChunk := said(1)
+	other, _ := said(2)
+	if first != again || chunk != sameChunk || first.nonce == other.nonce || first.auth == other.auth {
+		t.Errorf("%x %x, then %x %x, with other numbers %x %x", first.nonce, first.auth, again.nonce, again.auth, other.nonce, other.auth)
+	}
+}
+
 // A flood of wrong logins is answered slowly only as far as memory allows, logged in a line, and harms nobody.
 func TestHandshakeFlood(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -323,7 +343,7 @@ func TestHandshakeFlood(t *testing.T) {
 		if n := r.Stats().Refused["shared_key"]; n != flood {
 			t.Errorf("%d were counted", n)
 		}
-		if lines := strings.Count(r.log.String(), "\n"); lines != 1 {
+		if lines := strings.Count(r.log.String(), "\n"); lines != 1 || !strings.Contains(r.log.String(), `"peer":"192.0.2.1:4711"`) {
 			t.Errorf("%d log lines:\n%s", lines, r.log)
 		}
 		k := talk{key: "new", hostname: "good"}
@@ -332,6 +352,56 @@ func TestHandshakeFlood(t *testing.T) {
 			ft.Send(k.ping())(tb, nc)
 			k.pong(tb, nc, "", "srv")
 		})
+	})
+}
+
+// Strangers who say nothing fill no listener: who came first of them makes room, and clients that have logged in stay.
+func TestSilentFlood(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const most = 20
+		r := newRig(func(o *forward.Options) { o.Clusters, o.Hostname, o.MaxConnections = tenants(t), "srv", most })
+		start := time.Now()
+		var wg sync.WaitGroup
+		silent := func(n int) {
+			for range n {
+				wg.Go(func() {
+					agentFrom(t, r, "192.0.2.66", func(_ testing.TB, nc net.Conn) { _, _ = io.Copy(io.Discard, nc) })
+				})
+			}
+			synctest.Wait()
+		}
+		client := func(then ft.Step) {
+			k := talk{key: "new", hostname: "good"}
+			wg.Go(func() {
+				agentFrom(t, r, "192.0.2.1", k.helo, func(tb testing.TB, nc net.Conn) {
+					tb.Helper()
+					ft.Send(k.ping())(tb, nc)
+					k.pong(tb, nc, "", "srv")
+				}, ft.Send(packed("a")), ft.ExpectAcks("a"), then)
+			})
+			synctest.Wait()
+		}
+		leave := make(chan struct{})
+		stay := func(tb testing.TB, nc net.Conn) {
+			tb.Helper()
+			<-leave
+			ft.Run(tb, nc, ft.Send(packed("b")), ft.ExpectAcks("b"))
+		}
+		client(stay)
+		silent(3 * most)
+		for range most - 1 {
+			client(stay)
+			silent(1)
+		}
+		if open, stored := r.Stats().Open, len(r.sink.Messages()); open != most || stored != most || time.Since(start) != 0 {
+			t.Errorf("%d are open and %d messages stored of %d after %v; log %s", open, stored, most, time.Since(start), r.log)
+		}
+		agentFrom(t, r, "192.0.2.1", ft.ExpectClose) // all have logged in: one more is too many
+		close(leave)
+		wg.Wait()
+		if lines := strings.Count(r.log.String(), "\n"); len(r.sink.Messages()) != 2*most || r.Stats().Open != 0 || lines != 2 || !strings.Contains(r.log.String(), `"peer":"192.0.2.66:4711"`) {
+			t.Errorf("%d messages, %d open, %d lines: %s", len(r.sink.Messages()), r.Stats().Open, lines, r.log)
+		}
 	})
 }
 

@@ -1,6 +1,7 @@
 package forward
 
 import (
+	"container/list"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -58,6 +59,7 @@ type Server struct {
 
 	mu       sync.Mutex
 	conns    map[uint64]*conn   // by id
+	atDoor   *list.List         // of *conn: those that have not logged in yet, the first longest
 	sources  map[netip.Addr]int // connections, where their number is limited
 	draining time.Time          // when the last connection shall begin to end; zero: it serves
 	running  sync.WaitGroup
@@ -69,7 +71,7 @@ type Server struct {
 
 func newServer(ctx context.Context, opts Options) *Server {
 	s := &Server{
-		opts: opts, codecs: newCodecs(), conns: map[uint64]*conn{}, sources: map[netip.Addr]int{}, served: make(chan struct{}), firstID: rand.Uint64(),
+		opts: opts, codecs: newCodecs(), conns: map[uint64]*conn{}, atDoor: list.New(), sources: map[netip.Addr]int{}, served: make(chan struct{}), firstID: rand.Uint64(),
 		logs:     logLimit{seen: map[[2]string]*logged{}},
 		counters: counters{refused: map[string]uint64{}, clusters: map[string]*ClusterStats{}},
 	}
@@ -282,6 +284,9 @@ func (s *Server) handle(nc net.Conn) {
 	defer s.exit(c)
 	defer c.close()
 	err := c.open(s.ctx)
+	if !s.leaveDoor(c) {
+		err = refuse(reasonConnections, "it was the one longest without a login when there were more than max_connections, %d", s.limits().MaxConnections)
+	}
 	if err == nil {
 		err = c.serve(s.ctx)
 	}
@@ -289,13 +294,23 @@ func (s *Server) handle(nc net.Conn) {
 	c.end(err)
 }
 
+// enter takes c among the connections. Where there are as many as may be, the one that has been longest without a login
+// makes room, so that strangers who say nothing keep nobody out; false: all have logged in.
 func (s *Server) enter(c *conn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.limits().MaxConnections > 0 && len(s.conns) >= s.limits().MaxConnections {
-		return false
+	if most := s.limits().MaxConnections; most > 0 && len(s.conns) >= most {
+		first := s.atDoor.Front()
+		if first == nil {
+			return false
+		}
+		oldest := s.atDoor.Remove(first).(*conn)
+		oldest.place = nil
+		delete(s.conns, oldest.id)
+		_ = oldest.raw.Close()
 	}
 	s.conns[c.id] = c
+	c.place = s.atDoor.PushBack(c)
 	switch age := s.limits().MaxConnectionAge; {
 	case !s.draining.IsZero():
 		c.leaveAt = s.draining
@@ -306,6 +321,18 @@ func (s *Server) enter(c *conn) bool {
 	if s.ctx.Err() != nil {
 		_ = c.raw.Close()
 	}
+	return true
+}
+
+// leaveDoor ends c's time without a login; false: it had to make room for another.
+func (s *Server) leaveDoor(c *conn) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c.place == nil {
+		return false
+	}
+	s.atDoor.Remove(c.place)
+	c.place = nil
 	return true
 }
 

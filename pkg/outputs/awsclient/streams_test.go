@@ -7,14 +7,17 @@ import (
 	"errors"
 	"io"
 	"math/rand/v2"
+	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/aws/smithy-go"
 	"github.com/klauspost/compress/gzip"
+	"github.com/tinylib/msgp/msgp"
 
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
@@ -306,4 +309,19 @@ func TestNamesOfStreams(t *testing.T) {
 			t.Errorf("%s: %q", tc.text, got)
 		}
 	}
+}
+
+// FuzzNamesOfStreams holds that whatever an event has, its stream is one that AWS takes and begins as the template does.
+func FuzzNamesOfStreams(f *testing.F) {
+	for _, hostile := range []string{"", "../../other", "a/b", "arn:aws:kinesis:::stream/x", "x\x00\x1b[2J\u202e", strings.Repeat("é", 300)} {
+		f.Add(hostile, hostile)
+	}
+	f.Fuzz(func(t *testing.T, tag, field string) {
+		record := msgp.AppendString([]byte("\x81\xa1f"), field)
+		ev := event.Event{Chunk: &event.Chunk{Cluster: "a", Tag: tag}, Record: record}
+		name := string(appendName(nil, &ev, template(t, "logs-{cluster}-{tag}-{record.f}"), 64))
+		if !regexp.MustCompile(`^logs-a-[a-zA-Z0-9_.-]{1,57}$`).MatchString(name) {
+			t.Errorf("tag %q and %q: %q", tag, field, name)
+		}
+	})
 }

@@ -1,6 +1,7 @@
 package cloudwatch
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 	"sync"
@@ -39,6 +40,7 @@ func TestNames(t *testing.T) {
 func FuzzNames(f *testing.F) {
 	f.Add("tag", "value")
 	f.Add("aws/x", strings.Repeat("日", 300))
+	f.Add("../../other", "a:b*\x00\x1b[2J\u202e")
 	f.Fuzz(func(t *testing.T, tag, value string) {
 		n, err := newNamer(&Config{LogGroup: "{tag}", LogStream: "{record.log}{tag[1]}"})
 		if err != nil {
@@ -50,6 +52,15 @@ func FuzzNames(f *testing.F) {
 			t.Errorf("log group %q", group)
 		}
 		if len(stream) == 0 || len(stream) > maxName || strings.ContainsFunc(stream, func(r rune) bool { return !inStream(r) }) {
+			t.Errorf("log stream %q", stream)
+		}
+		if n, err = newNamer(&Config{LogGroup: "/k8s/{tag}", LogStream: "of {record.log}"}); err != nil {
+			t.Fatal(err)
+		}
+		if group := n.appendGroup(nil, &ev); !bytes.HasPrefix(group, []byte("/k8s/")) || len(group) == len("/k8s/") {
+			t.Errorf("log group %q", group)
+		}
+		if stream := n.appendStream(nil, &ev); !bytes.HasPrefix(stream, []byte("of ")) {
 			t.Errorf("log stream %q", stream)
 		}
 	})

@@ -61,7 +61,7 @@ func shorten(name []byte) []byte {
 	h.Write(name)
 	sum := fmt.Sprintf("-%08x", h.Sum32())
 	cut := maxName - len(sum)
-	for !utf8.RuneStart(name[cut]) {
+	for cut > 0 && !utf8.RuneStart(name[cut]) {
 		cut--
 	}
 	return append(name[:cut:cut], sum...)

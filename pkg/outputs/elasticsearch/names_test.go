@@ -204,10 +204,13 @@ func TestPattern(t *testing.T) {
 	}
 }
 
-// Whatever tag and record hold, the name is one that Elasticsearch takes.
+// Whatever tag and record hold, the name is one that Elasticsearch takes, begins as the template does, and hides itself
+// only where that says so.
 func FuzzName(f *testing.F) {
 	f.Add("logs-{cluster}-%Y", "c", "kube.x", "app", int64(0))
 	f.Add("{tag}", "c", "..", "", int64(1<<60))
+	f.Add("{tag}", "c", ".kibana", "", int64(0))
+	f.Add("{tag}{record.app}", "c", "../_all", "x,y?*\x00\x1b[2J\u202e", int64(0))
 	f.Add("{record.app}{tag[-1]}%T", "", "Ⱥİ\xff", "*", int64(-1))
 	f.Fuzz(func(t *testing.T, index, cluster, tag, app string, sec int64) {
 		pieces, err := parseIndex(index)
@@ -222,10 +225,18 @@ func FuzzName(f *testing.F) {
 			t.Fatalf("pieces of %q: %q", index, pieces)
 		}
 		n := newTestNamer(t, Config{Index: index, MaxIndicesPerHour: 1}, nil)
+		within := newTestNamer(t, Config{Index: "logs-" + index, MaxIndicesPerHour: 1}, nil)
 		for _, tag := range []string{tag, tag + "x"} {
 			ev := named(cluster, tag, app)
 			ev.Time.Sec = sec % (1 << 40)
-			checkName(t, string(n.append(nil, ev)))
+			name := string(n.append(nil, ev))
+			checkName(t, name)
+			if name[0] == '.' && index[0] != '.' {
+				t.Errorf("%s is hidden: %q", index, name)
+			}
+			if name := string(within.append(nil, ev)); !strings.HasPrefix(name, "logs-") {
+				t.Errorf("%s: %q", "logs-"+index, name)
+			}
 		}
 	})
 }

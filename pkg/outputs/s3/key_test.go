@@ -42,23 +42,29 @@ func TestAppendClean(t *testing.T) {
 func FuzzKey(f *testing.F) {
 	f.Add("a", "b.c", "x")
 	f.Add("../..", "/", strings.Repeat("ü", 600))
+	f.Add("..", "a\\..\\b", "\x00\x1b[2J\u202e%2e%2e%2f")
 	f.Fuzz(func(t *testing.T, cluster, tag, field string) {
-		template, err := event.ParseTemplate("{cluster}/{tag}/{record.f}{record.f}{record.f}{record.f}{record.f}/%Y/")
-		if err != nil {
-			t.Fatal(err)
-		}
 		record := append([]byte{0x81, 0xa1, 'f', 0xdb, 0, 0, byte(len(field) >> 8), byte(len(field))}, field...)
 		if len(field) > 0xffff {
 			return
 		}
 		ev := event.Event{Chunk: &event.Chunk{Cluster: cluster, Tag: tag}, Record: record}
-		prefix := finalPrefix(template.Append(nil, &ev, appendClean))
-		key := objectKey(prefix, event.Time{Sec: 1 << 40}, nil, ".zst")
-		if len(key) > 1024 || !utf8.ValidString(key) || path.Clean(key) != key || strings.HasPrefix(key, "/") || strings.HasPrefix(key, ".") {
-			t.Errorf("key %q of %d bytes", key, len(key))
-		}
-		if len(prefix) <= maxPrefix-20 && strings.Count(prefix, "/") != 4 {
-			t.Errorf("prefix %q", prefix)
+		for levels, text := range map[int]string{4: "{cluster}/{tag}/{record.f}{record.f}{record.f}{record.f}{record.f}/%Y/", 5: "lake/{cluster}/{tag}/{record.f}/%Y/"} {
+			template, err := event.ParseTemplate(text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			prefix := finalPrefix(template.Append(nil, &ev, appendClean))
+			key := objectKey(prefix, event.Time{Sec: 1 << 40}, nil, ".zst")
+			if len(key) > 1024 || !utf8.ValidString(key) || path.Clean(key) != key || strings.HasPrefix(key, "/") || strings.HasPrefix(key, ".") {
+				t.Errorf("key %q of %d bytes", key, len(key))
+			}
+			if len(prefix) <= maxPrefix-20 && strings.Count(prefix, "/") != levels {
+				t.Errorf("prefix %q", prefix)
+			}
+			if levels == 5 && !strings.HasPrefix(key, "lake/") {
+				t.Errorf("key %q", key)
+			}
 		}
 	})
 }
