@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs fuzz targets: test/fuzz.sh [HOW LONG [PATTERN]], each 10000x by default, or for a while, such as 1m; PATTERN chooses
-# among lines of "folder target", such as pkg/forward or FuzzFrames. Two run side by side (FUZZ_JOBS), a core each. A
+# among lines of "folder target", such as pkg/forward or FuzzFrames; behind a "!" it leaves out. Two run side by side (FUZZ_JOBS), a core each. A
 # finding fails the run, is shown, and lies in its package's testdata/fuzz, where every later go test tries it again, as
 # it does the seeds that are committed there. What else was found to be of interest stays in Go's cache for the next time;
 # FUZZ_KEEP=20 copies up to twenty of these for each target, small ones, to the seeds, for a commit.
@@ -11,8 +11,11 @@ FUZZCACHE=$(go env GOCACHE)/fuzz/$(go list -m) # where go test keeps it too
 FUZZBIN=$(mktemp -d)
 trap 'rm -rf "$FUZZBIN"' EXIT
 
+pattern=${2:-.}
+pick=(-E)
+[[ $pattern != !* ]] || pick=(-vE)
 targets=$(git ls-files -co --exclude-standard '*_test.go' | xargs grep -o '^func Fuzz[A-Za-z0-9_]*' |
-    sed 's|/[^/]*:func | |' | sort | grep -E -- "${2:-.}")
+    sed 's|/[^/]*:func | |' | sort | grep "${pick[@]}" -- "${pattern#!}")
 
 # Each package is built once, with counters in this module's code only: go test -fuzz puts them into that of others too,
 # which takes minutes for the AWS SDK alone and leads the search into what is not ours.
