@@ -367,6 +367,9 @@ func (c *conn) closedWell() bool {
 // confirm settles the acks that the client had when it began its newest message. A client that doesn't wait for its acks
 // may have sent that, and closed, long before they were written: the message must be farther behind them than it was ahead.
 func (c *conn) confirm() {
+	if c.ahead > 0 && acksLost(c.raw, acksWritten) {
+		return // it has left acks unread: nobody can tell which
+	}
 	n := 0
 	for n < len(c.unsettled) && c.unsettled[n].from <= c.begun {
 		n++
