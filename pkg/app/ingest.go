@@ -92,7 +92,9 @@ func (in *ingest) NewBatch(conn uint64) forward.Batch {
 	return &ingestBatch{in: in, out: in.queue.NewBatch(conn), stored: newTally(""), current: newTally("")}
 }
 
-func (in *ingest) Settle(conn uint64, received bool) { in.queue.Settle(conn, received) }
+func (in *ingest) Settle(conn uint64, commits int, received bool) {
+	in.queue.Settle(conn, commits, received)
+}
 
 // count adds what a batch has stored to its cluster.
 func (in *ingest) count(t *tally) {

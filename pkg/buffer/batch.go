@@ -177,8 +177,10 @@ func (b *batch) Reset() {
 // Commit hands the batch to the committer and waits for its answer.
 func (b *batch) Commit(ctx context.Context) error {
 	if len(b.pieces) == 0 && len(b.letters) == 0 {
+		err := ctx.Err() // nothing of it is wanted: what is to be stored is stored
+		b.s.dedupe.left(b, err == nil)
 		b.Reset()
-		return ctx.Err() // nothing of it is wanted: what is to be stored is stored
+		return err
 	}
 	b.prepare()
 	if err := b.s.commit.enter(b); err != nil {

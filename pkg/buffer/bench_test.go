@@ -81,7 +81,7 @@ func benchmarkAppend(b *testing.B, size, perBatch, conns int) {
 							b.Error(err)
 							return
 						}
-						s.Settle(conn, true)
+						s.Settle(conn, 1, true)
 					}
 				})
 			}

@@ -1,6 +1,7 @@
 package buffer
 
 import (
+	"slices"
 	"sync"
 	"time"
 )
@@ -11,7 +12,8 @@ const maxIDs = 1 << 17
 // An agent that did not get an ack sends the chunk again, on another connection. The queue then
 // acks it and doesn't store it. An id alone proves nothing: Fluent Bit's is a hash of the content,
 // so two chunks may share it. The rule: an id that comes again from the same cluster with the same
-// tag and number of events is a duplicate only while the first one's ack is unconfirmed.
+// tag and number of events is a duplicate only while the first one's ack is unconfirmed. Who
+// tells, by Settle, is the connection: of a client that sends ahead of its acks it must guess.
 type dedupe struct {
 	window time.Duration // 0: off
 	now    func() time.Time
@@ -19,8 +21,8 @@ type dedupe struct {
 
 	mu    sync.Mutex
 	ids   map[idKey]*chunkID
-	conns map[uint64][]*chunkID // committed since the connection's last Settle
-	old   []*chunkID            // unconfirmed, the earliest to end first
+	conns map[uint64][][]*chunkID // of the connection's commits that are not settled, in order
+	old   []*chunkID              // unconfirmed, the earliest to end first
 }
 
 // idKey is what must be equal for two messages to be the same: key holds cluster, tag and id.
@@ -51,7 +53,7 @@ type chunkID struct {
 }
 
 func newDedupe(window time.Duration, now func() time.Time) *dedupe {
-	return &dedupe{window: window, now: now, lost: func(uint64) bool { return false }, ids: map[idKey]*chunkID{}, conns: map[uint64][]*chunkID{}}
+	return &dedupe{window: window, now: now, lost: func(uint64) bool { return false }, ids: map[idKey]*chunkID{}, conns: map[uint64][][]*chunkID{}}
 }
 
 // enter notes the ids of b, which is about to be queued, and which of its messages repeat others.
@@ -143,9 +145,12 @@ func (d *dedupe) left(b *batch, ok bool) {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	var acked []*chunkID
+	keyed := false
 	for i := range b.msgs {
 		m := &b.msgs[i]
 		id := m.id
+		keyed = keyed || m.Chunk != ""
 		if m.original != nil {
 			if !ok {
 				continue // still remembered for its own connection
@@ -158,7 +163,7 @@ func (d *dedupe) left(b *batch, ok bool) {
 		case ok:
 			if id.conn == b.conn {
 				id.state = idAcked
-				d.conns[b.conn] = append(d.conns[b.conn], id)
+				acked = append(acked, id)
 			}
 		case id.stored:
 			// The batch failed after this message was stored: the agent will send it again.
@@ -168,26 +173,33 @@ func (d *dedupe) left(b *batch, ok bool) {
 			d.forget(id)
 		}
 	}
+	if ok && keyed {
+		d.conns[b.conn] = append(d.conns[b.conn], acked) // also without any: Settle counts commits
+	}
 }
 
 // settle: see Queue.Settle.
-func (d *dedupe) settle(conn uint64, received bool) {
+func (d *dedupe) settle(conn uint64, commits int, received bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	list := d.conns[conn]
-	if list == nil {
-		return
-	}
-	delete(d.conns, conn)
+	commits = min(commits, len(list))
 	until := d.now().Add(d.window)
-	for _, id := range list {
-		switch {
-		case id.conn != conn: // another connection has repeated it since
-		case received:
-			d.forget(id)
-		default:
-			d.unconfirm(id, until)
+	for _, ids := range list[:commits] {
+		for _, id := range ids {
+			switch {
+			case id.conn != conn: // another connection has repeated it since
+			case received:
+				d.forget(id)
+			default:
+				d.unconfirm(id, until)
+			}
 		}
+	}
+	if commits == len(list) {
+		delete(d.conns, conn)
+	} else {
+		d.conns[conn] = slices.Delete(list, 0, commits)
 	}
 	d.expire()
 }

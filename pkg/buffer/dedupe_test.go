@@ -2,6 +2,7 @@ package buffer
 
 import (
 	"context"
+	"math"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -11,12 +12,17 @@ import (
 // Each case is what agents do with one chunk, "x"; at the end so many copies of it must be stored.
 func TestDuplicates(t *testing.T) {
 	x := func(conn uint64) message1 { return message1{conn: conn, chunk: "x", text: "x", events: 3, nanos: true} }
+	y := func(conn uint64) message1 { return message1{conn: conn, chunk: "y", text: "y"} }
+	unwanted := func(conn uint64) message1 { return message1{conn: conn, chunk: "z", outputs: []string{}, text: "z"} }
 	type step func(t *testing.T, s **Store, c *clock)
 	send := func(m message1) step {
 		return func(t *testing.T, s **Store, _ *clock) { t.Helper(); put(t, *s, m) }
 	}
 	settle := func(conn uint64, received bool) step {
-		return func(_ *testing.T, s **Store, _ *clock) { (*s).Settle(conn, received) }
+		return func(_ *testing.T, s **Store, _ *clock) { (*s).Settle(conn, math.MaxInt, received) }
+	}
+	settleFirst := func(conn uint64) step {
+		return func(_ *testing.T, s **Store, _ *clock) { (*s).Settle(conn, 1, true) }
 	}
 	wait := func(d time.Duration) step {
 		return func(_ *testing.T, _ **Store, c *clock) { c.move(d) }
@@ -58,6 +64,10 @@ func TestDuplicates(t *testing.T) {
 		{"ack lost, resent, the resend's connection open", []step{send(x(1)), settle(1, false), send(x(2)), send(x(3))}, 2},
 		{"same connection", []step{send(x(1)), send(x(1))}, 2},
 		{"same connection, ack received", []step{send(x(1)), settle(1, true), send(x(1))}, 2},
+		{"first ack of another chunk received, second lost", []step{send(y(1)), send(x(1)), settleFirst(1), settle(1, false), send(x(2))}, 1},
+		{"first ack received, second of another chunk lost", []step{send(x(1)), send(y(1)), settleFirst(1), settle(1, false), send(x(2))}, 2},
+		{"first ack received, it was of what nobody wants", []step{send(unwanted(1)), send(x(1)), settleFirst(1), settle(1, false), send(x(2))}, 1},
+		{"two acks lost", []step{send(x(1)), send(y(1)), settle(1, false), send(x(2))}, 1},
 		{"window over", []step{send(x(1)), settle(1, false), wait(11 * time.Minute), send(x(2))}, 2},
 		{"window not over", []step{send(x(1)), settle(1, false), wait(9 * time.Minute), send(x(2))}, 1},
 		{"other cluster", []step{send(x(1)), settle(1, false), send(message1{conn: 2, cluster: "d", chunk: "x", text: "x", events: 3})}, 2},
@@ -130,7 +140,7 @@ func TestResendWhileWaiting(t *testing.T) {
 					if err := <-first; err != nil {
 						t.Fatal(err)
 					}
-					s.Settle(1, false)
+					s.Settle(1, 1, false)
 				}
 				if err := <-second; err != nil {
 					t.Fatal(err)
@@ -153,7 +163,7 @@ func TestBoundedIDs(t *testing.T) {
 	for i := range maxIDs + 10 {
 		d.restore(idKey{events: i}, 0, clock.now().Add(time.Minute))
 	}
-	d.settle(1, true)
+	d.settle(1, 1, true)
 	d.mu.Lock()
 	d.expire()
 	d.mu.Unlock()

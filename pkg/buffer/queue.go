@@ -16,7 +16,7 @@ type Queue interface {
 	// NewBatch returns an empty batch for the connection conn; one goroutine at a time may use it.
 	NewBatch(conn uint64) Batch
 	// Settle: see forward.Sink.
-	Settle(conn uint64, received bool)
+	Settle(conn uint64, commits int, received bool)
 	// Source returns what waits for the output. One Source per output name; the same one again for
 	// the same name. Names that were never asked for keep their backlog.
 	Source(output string) Source

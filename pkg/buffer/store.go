@@ -153,7 +153,9 @@ func Open(cfg Config, o Options) (_ *Store, err error) {
 func (s *Store) DeadLetters() *DeadLetters { return s.dead }
 
 // Settle implements Queue.
-func (s *Store) Settle(conn uint64, received bool) { s.dedupe.settle(s.connEpoch+conn, received) }
+func (s *Store) Settle(conn uint64, commits int, received bool) {
+	s.dedupe.settle(s.connEpoch+conn, commits, received)
+}
 
 // Close implements Queue. Chunks still handed out are handed out again after the next Open.
 func (s *Store) Close() error {

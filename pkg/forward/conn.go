@@ -7,9 +7,11 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
+	"math"
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -37,7 +39,16 @@ const (
 	// maxBatch and maxAcks are when a batch is stored though the buffer holds more messages.
 	maxBatch = 8 << 20
 	maxAcks  = 1024
+	// maxUnsettled bounds how many acks are in doubt, but for those of the last commit: with a client that sends far ahead
+	// of them, the earliest count as received.
+	maxUnsettled = maxAcks
 )
+
+// unsettled is a commit whose acks are not settled with the Sink.
+type unsettled struct {
+	acks int
+	from uint64 // a message that begins after so many bytes was sent by a client that had them, as far as one can tell
+}
 
 // How a connection ends in good order.
 var (
@@ -66,17 +77,20 @@ type conn struct {
 	frame frame // what is known of the message at r
 	mem   *account
 
-	batch    Batch  // nil while idle
-	held     int64  // charged for batch
-	letters  int    // dead letters of the message begun last
-	group    []byte // the group start that its next entries belong to, nil outside a group
-	acks     []string
-	unacked  bool // acks of stored messages are not confirmed: what became of them is not known to the Sink
-	moved    bool // the client has sent something since they were written
-	anything bool // a byte ever came
-	tally    tally
-	messages int   // ever, as far as they are stored
-	unpaid   int64 // bytes of messages that are stored and not charged to the cluster's rate yet
+	batch     Batch  // nil while idle
+	held      int64  // charged for batch
+	letters   int    // dead letters of the message begun last
+	group     []byte // the group start that its next entries belong to, nil outside a group
+	acks      []string
+	unsettled []unsettled
+	doubtful  int    // acks of unsettled
+	total     uint64 // bytes of messages that came, ever
+	begun     uint64 // of these, those before the newest message
+	ahead     uint64 // of these, how many the client has lately sent before it had the acks of those before
+	anything  bool   // a byte ever came
+	tally     tally
+	messages  int   // ever, as far as they are stored
+	unpaid    int64 // bytes of messages that are stored and not charged to the cluster's rate yet
 
 	scratch      []byte // room for entries made of Messages; nil while idle
 	gathered     []byte // the first part of scratch: events of Messages of gatherTag that are not in the batch yet
@@ -161,6 +175,9 @@ func (c *conn) parse(ctx context.Context) (more bool, err error) {
 		c.mem.progressed(c.came)
 		c.tally.bytes += uint64(c.frame.pos)
 		c.r += c.frame.pos
+		if c.r < c.w {
+			c.begun = c.total - uint64(c.w-c.r)
+		}
 		c.frame = newFrame()
 		if len(c.acks) >= maxAcks || c.held >= maxBatch {
 			more = c.r < c.w
@@ -178,11 +195,13 @@ func (c *conn) store(ctx context.Context) error {
 	if c.batch == nil || c.tally.empty() {
 		return nil
 	}
-	if c.unacked && c.moved {
-		c.settle(true)
-	}
+	c.confirm()
 	if len(c.acks) > 0 {
-		c.unacked, c.moved = true, false
+		for c.doubtful > maxUnsettled {
+			c.settle(1, true)
+		}
+		c.unsettled = append(c.unsettled, unsettled{acks: len(c.acks), from: math.MaxUint64})
+		c.doubtful += len(c.acks)
 		c.setAckState(acksUnwritten)
 	}
 	if err := c.batch.Commit(ctx); err != nil {
@@ -207,6 +226,10 @@ func (c *conn) sendAcks() error {
 		return nil
 	}
 	failpoint.Pass("ack.before")
+	rest := uint64(c.w - c.r)
+	// It shrinks slowly, to nothing, for a client that has begun to wait.
+	c.ahead = max(c.ahead-(c.ahead+7)/8, rest+unread(c.raw))
+	c.unsettled[len(c.unsettled)-1].from = c.total - rest + c.ahead
 	// Before the first is written: a client may have it, close, and send the next chunk elsewhere before Write returns here.
 	c.setAckState(acksWritten)
 	now := time.Now()
@@ -272,7 +295,11 @@ func (c *conn) read(ctx context.Context) error {
 	c.mem.dependOnNobody()
 	if n > 0 {
 		c.w += n
-		c.moved, c.anything = true, true
+		if !partial {
+			c.begun = c.total
+		}
+		c.total += uint64(n)
+		c.anything = true
 		if partial {
 			c.mem.receive(c.came, n)
 		} else {
@@ -313,15 +340,18 @@ func (c *conn) lastTag() string {
 // end tells the Sink what became of the acks, and gives back what the connection holds.
 func (c *conn) end(cause error) {
 	c.rest()
+	if errors.Is(cause, errDrained) || errors.Is(cause, net.ErrClosed) {
+		return // the server stops: the Sink has to take them for unconfirmed
+	}
+	c.confirm()
 	switch {
-	case !c.unacked || errors.Is(cause, errDrained) || errors.Is(cause, net.ErrClosed):
-		// When the server stops, the Sink has to take them for unconfirmed.
+	case len(c.unsettled) == 0:
 	case errors.Is(cause, io.EOF):
-		c.settle(c.moved || c.closedWell() && acksArrived(c.raw))
+		c.settle(len(c.unsettled), c.closedWell() && acksArrived(c.raw))
 	case errors.Is(cause, errSpread):
-		c.settle(c.moved || acksArrived(c.raw))
+		c.settle(len(c.unsettled), acksArrived(c.raw))
 	default:
-		c.settle(c.moved || errors.Is(cause, errIdle))
+		c.settle(len(c.unsettled), errors.Is(cause, errIdle))
 	}
 }
 
@@ -336,7 +366,25 @@ func (c *conn) closedWell() bool {
 	return n > 0 || errors.Is(err, io.EOF) || errors.Is(err, os.ErrDeadlineExceeded)
 }
 
-func (c *conn) settle(received bool) {
-	c.server.opts.Sink.Settle(c.id, received)
-	c.unacked = false
+// confirm settles the acks that the client had when it began its newest message. A client that doesn't wait for its acks
+// may have sent that, and closed, long before they were written: the message must be farther behind them than it was ahead.
+func (c *conn) confirm() {
+	if c.ahead > 0 && acksLost(c.raw, acksWritten) {
+		return // it has left acks unread: nobody can tell which
+	}
+	n := 0
+	for n < len(c.unsettled) && c.unsettled[n].from <= c.begun {
+		n++
+	}
+	if n > 0 {
+		c.settle(n, true)
+	}
+}
+
+func (c *conn) settle(commits int, received bool) {
+	c.server.opts.Sink.Settle(c.id, commits, received)
+	for _, u := range c.unsettled[:commits] {
+		c.doubtful -= u.acks
+	}
+	c.unsettled = slices.Delete(c.unsettled, 0, commits)
 }

@@ -205,3 +205,41 @@ func TestOneBatchForARead(t *testing.T) {
 		t.Errorf("%d bytes of acks", len(acks))
 	}
 }
+
+// TestSettle is about what proves that a client has its acks when the connection breaks in the end: a message that it began
+// after them. One that had begun to come before is none.
+func TestSettle(t *testing.T) {
+	m := packed("a")
+	half := len(m) / 2
+	begun := append(bytes.Clone(m), m[:half]...)
+	next := append(bytes.Clone(m[half:]), m[:half]...)
+	type settled struct {
+		commits  int
+		received bool
+	}
+	for _, tc := range []struct {
+		name   string
+		pieces [][]byte
+		want   []settled
+	}{
+		{"one after the other", [][]byte{m, m, m}, []settled{{1, true}, {1, true}, {1, false}}},
+		{"three at once", [][]byte{dup(m, 3)}, []settled{{1, false}}},
+		{"three at once, then one", [][]byte{dup(m, 3), m}, []settled{{1, true}, {1, false}}},
+		{"the second had begun", [][]byte{begun, m[half:]}, []settled{{2, false}}},
+		{"the second had begun, the third had not", [][]byte{begun, next}, []settled{{1, true}, {1, false}}},
+		{"the second and the third had begun", [][]byte{begun, next, m[half:]}, []settled{{1, true}, {2, false}}},
+		{"one breaks off", [][]byte{m, m[:half]}, []settled{{1, true}}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			r := newRig(nil)
+			r.Handle(&feed{pieces: tc.pieces, err: errBroken})
+			var got []settled
+			for _, s := range r.sink.Settled() {
+				got = append(got, settled{s.Commits, s.Received})
+			}
+			if !slices.Equal(got, tc.want) {
+				t.Errorf("settled %v, want %v", got, tc.want)
+			}
+		})
+	}
+}

@@ -6,11 +6,12 @@ import "context"
 type Sink interface {
 	// NewBatch returns an empty batch for the connection conn, for that connection's goroutine alone.
 	NewBatch(conn uint64) Batch
-	// Settle tells what became of the acks of all that conn has committed so far. received: the
-	// agent sent a next message or closed in good order after them, so it has them and a chunk id
-	// seen again is a new chunk. Not received: an ack could not be written or the connection broke,
-	// so the agent may send the same chunks again.
-	Settle(conn uint64, received bool)
+	// Settle tells what became of the acks of conn's earliest commits that are not settled yet; commits
+	// counts those of batches with a chunk id, and more than there are means all. received: the agent
+	// began a next message or closed in good order after them, so it has them and a chunk id seen
+	// again is a new chunk. Not received: an ack could not be written or the connection broke, so the
+	// agent may send the same chunks again.
+	Settle(conn uint64, commits int, received bool)
 }
 
 // Batch is what one connection stores with one commit: the complete messages of one read.

@@ -68,3 +68,23 @@ func acksLost(nc net.Conn, acks ackState) bool {
 	}
 	return info.State == tcpClose || info.State == tcpCloseWait && (acks == acksUnwritten || info.Unacked > 0)
 }
+
+// unread returns how many bytes of the peer's have come and are not read yet, within TLS with its wrapping; 0 where it is
+// not known.
+func unread(nc net.Conn) uint64 {
+	sc, ok := nc.(syscall.Conn)
+	if !ok {
+		return 0
+	}
+	raw, err := sc.SyscallConn()
+	if err != nil {
+		return 0
+	}
+	n := 0
+	var inqErr error
+	err = raw.Control(func(fd uintptr) { n, inqErr = unix.IoctlGetInt(int(fd), unix.SIOCINQ) })
+	if err != nil || inqErr != nil {
+		return 0
+	}
+	return uint64(max(n, 0))
+}

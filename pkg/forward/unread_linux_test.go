@@ -1,6 +1,8 @@
 package forward_test
 
 import (
+	"bytes"
+	"context"
 	"crypto/tls"
 	"errors"
 	"net"
@@ -8,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/seed-afc6a195/aggregator/pkg/forward"
 	ft "github.com/seed-afc6a195/aggregator/pkg/forward/forwardtest"
 )
 
@@ -37,5 +40,43 @@ func TestTLSClosedWithAckUnread(t *testing.T) {
 		if l.sink.Settled()[2*i+1].Received {
 			t.Fatal("the ack that a client left unread counts as received")
 		}
+	}
+}
+
+// TestSentAheadOfAcks has a client send several messages without waiting, and close before the first one's ack is written.
+// That the server finds the next ones in its socket doesn't mean that the client has an ack.
+func TestSentAheadOfAcks(t *testing.T) {
+	const ahead = 20
+	storing, proceed := make(chan struct{}), make(chan struct{})
+	l := listen(t, "127.0.0.1:0", func(o *forward.Options) {
+		o.Sink.(*ft.Sink).OnCommit = func(context.Context) error {
+			storing <- struct{}{}
+			<-proceed
+			return nil
+		}
+	})
+	nc := l.dial(t)
+	ft.Send(packed("a"))(t, nc)
+	<-storing
+	for range ahead { // more than a read takes, so that each store has its acks alone
+		ft.Send(packed("b"), bytes.Repeat([]byte{0xc0}, 8<<10))(t, nc)
+	}
+	if err := nc.Close(); err != nil {
+		t.Fatal(err)
+	}
+	commits := 1
+	proceed <- struct{}{}
+	until(t, "ended", func() bool {
+		select {
+		case <-storing:
+			commits++
+			proceed <- struct{}{}
+		default:
+		}
+		return l.Stats().Open == 0
+	})
+	settled := l.sink.Settled()
+	if len(settled) != 1 || settled[0].Received || settled[0].Commits != commits {
+		t.Errorf("settled %+v after %d commits", settled, commits)
 	}
 }

@@ -225,7 +225,7 @@ func (r *receiver) set(w weather) {
 func (r *receiver) NewBatch(uint64) forward.Batch { return &received{r: r} }
 
 // Settle implements forward.Sink.
-func (r *receiver) Settle(uint64, bool) {}
+func (r *receiver) Settle(uint64, int, bool) {}
 
 // received is what came with one read.
 type received struct {

@@ -35,6 +35,7 @@ type Rejected struct {
 // Settled is one call of Sink.Settle.
 type Settled struct {
 	Conn     uint64
+	Commits  int
 	Received bool
 }
 
@@ -55,10 +56,10 @@ type Sink struct {
 func (s *Sink) NewBatch(conn uint64) forward.Batch { return &batch{sink: s, conn: conn} }
 
 // Settle implements forward.Sink.
-func (s *Sink) Settle(conn uint64, received bool) {
+func (s *Sink) Settle(conn uint64, commits int, received bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.settled = append(s.settled, Settled{Conn: conn, Received: received})
+	s.settled = append(s.settled, Settled{Conn: conn, Commits: commits, Received: received})
 }
 
 // Messages returns what was committed so far, in order.
