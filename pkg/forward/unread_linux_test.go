@@ -1,13 +1,16 @@
 package forward_test
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"net"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/seed-afc6a195/aggregator/pkg/forward"
 	ft "github.com/seed-afc6a195/aggregator/pkg/forward/forwardtest"
 )
 
@@ -38,4 +41,38 @@ func TestTLSClosedWithAckUnread(t *testing.T) {
 			t.Fatal("the ack that a client left unread counts as received")
 		}
 	}
+}
+
+// TestClosedWhileFull has clients close while the queue has no room for what they sent: one that will send it again ends,
+// one that wanted no ack does not.
+func TestClosedWhileFull(t *testing.T) {
+	t.Parallel() // it takes as long as clients have
+	var (
+		waits = make(chan context.Context)
+		room  = make(chan struct{})
+		l     = listen(t, "127.0.0.1:0", func(o *forward.Options) {
+			o.Sink.(*ft.Sink).OnCommit = func(ctx context.Context) error {
+				waits <- ctx
+				select {
+				case <-ctx.Done():
+					return ctx.Err()
+				case <-room:
+					return nil
+				}
+			}
+		})
+	)
+	ft.Run(t, l.dial(t), ft.Send(message("t", ft.Bin(all))))
+	keeps := <-waits
+	ft.Run(t, l.dial(t), ft.Send(packed("a")))
+	<-(<-waits).Done()
+	until(t, "ended", func() bool { return l.Stats().Refused["not_stored"] == 1 })
+	if s := l.log.String(); !strings.Contains(s, "the client closed the connection while the queue had no room") {
+		t.Errorf("it logged %s", s)
+	}
+	if keeps.Err() != nil {
+		t.Error("what is never sent again was given up")
+	}
+	close(room)
+	until(t, "stored", func() bool { return len(l.sink.Messages()) == 1 })
 }
