@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 )
@@ -23,6 +24,9 @@ const (
 	exitFailed = 1
 	exitUsage  = 2 // wrong usage or configuration
 )
+
+// lastWords is how long writing the error that ends the program may take.
+const lastWords = time.Second
 
 // usageError marks an error as one of usage or configuration.
 type usageError struct{ error }
@@ -48,7 +52,15 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 	if err == nil {
 		return exitOK
 	}
-	_, _ = fmt.Fprintln(errOut, "aggregator:", printable(err.Error())) // there is nowhere else to say it
+	said := make(chan struct{})
+	go func() { // left alone where nobody reads it, which the exit must not wait for
+		defer close(said)
+		_, _ = fmt.Fprintln(errOut, "aggregator:", printable(err.Error())) // there is nowhere else to say it
+	}()
+	select {
+	case <-said:
+	case <-time.After(lastWords):
+	}
 	var usage usageError
 	if errors.As(err, &usage) {
 		return exitUsage

@@ -73,7 +73,7 @@ func (a *App) Drain(ctx context.Context, progress func(Drained)) (Drained, error
 	for _, out := range current {
 		lastErrors[out.name] = out.loop.Stats().LastError
 	}
-	err := r.stop()
+	err := r.stop(func() {})
 	return a.drained(lastErrors), errors.Join(cause, err)
 }
 

@@ -45,12 +45,16 @@ func (a *App) Run(ctx context.Context) error {
 	case cause = <-r.failed:
 	}
 	a.ready.Store(false)
+	return errors.Join(cause, r.stop(func() { r.tellWhy(cause) }))
+}
+
+// tellWhy logs that a stop begins, cause being the failure of a part or nil.
+func (r *running) tellWhy(cause error) {
 	if cause != nil {
-		a.opts.Log.Error().Err(cause).Msg("a part failed: stopping")
-	} else {
-		a.opts.Log.Info().Msg("stopping: messages in hand are stored and acknowledged, outputs finish what is in flight; a second signal ends at once")
+		r.opts.Log.Error().Err(cause).Msg("a part failed: stopping")
+		return
 	}
-	return errors.Join(cause, r.stop())
+	r.opts.Log.Info().Msg("stopping: messages in hand are stored and acknowledged, outputs finish what is in flight; a second signal ends at once")
 }
 
 // begin starts all parts.
@@ -96,7 +100,9 @@ func (r *running) linger() error {
 	if delay <= 0 {
 		return nil
 	}
-	r.opts.Log.Info().Stringer("shutdown_delay", delay).Msg("not ready any more: a stop follows, until then agents are still served")
+	go func() { // left alone where nobody reads the log
+		r.opts.Log.Info().Stringer("shutdown_delay", delay).Msg("not ready any more: a stop follows, until then agents are still served")
+	}()
 	timer := time.NewTimer(delay)
 	defer timer.Stop()
 	select {
@@ -109,17 +115,21 @@ func (r *running) linger() error {
 
 // stop ends everything within shutdown_timeout, in this order: the listeners close, and messages in hand are stored and
 // acknowledged; the outputs finish what is in flight or give it back; the queue saves its state and closes; the status
-// endpoint, which shows all this, ends last. Where the disk, or an output, does not react, the error says so: the
-// process can only end then, which loses nothing that was acknowledged.
-func (r *running) stop() error {
+// endpoint, which shows all this, ends last. Where the disk, an output, or who reads the log does not react, the error says
+// so: the process can only end then, which loses nothing that was acknowledged. tell comes first, and logs why.
+func (r *running) stop(tell func()) error {
 	limit := r.config().ShutdownTimeout
 	part := func(of float64) time.Duration { return time.Duration(of * float64(limit)) }
 	for of, end := range map[float64]func(){endOutputs: r.hurryNow, leaveOutputs: r.lateNow} {
 		defer time.AfterFunc(part(of), end).Stop()
 	}
-	r.step.Store("configuration and connections")
+	r.step.Store("writing to the log")
 	ended := make(chan error, 1)
-	go func() { ended <- r.stopParts(part(endConnections), part(endRequests)) }() // left alone where it hangs
+	go func() { // left alone where it hangs
+		tell()
+		r.step.Store("configuration and connections")
+		ended <- r.stopParts(part(endConnections), part(endRequests))
+	}()
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
 	select {

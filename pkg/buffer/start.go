@@ -61,6 +61,8 @@ func (s *Store) recoverState() (*snapshot, error) {
 		return state, nil
 	case errors.Is(err, errFormat):
 		return nil, err
+	case errors.Is(err, os.ErrPermission): // whole, perhaps: whoever changed its rights can change them back
+		return nil, fmt.Errorf("read what outputs have finished: %w", err)
 	case !errors.Is(err, os.ErrNotExist):
 		name, aerr := setAside(filepath.Join(s.dir, stateFile))
 		s.counts.setAside++

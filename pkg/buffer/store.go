@@ -133,7 +133,7 @@ func Open(cfg Config, o Options) (_ *Store, err error) {
 		s.keepFrom = 0
 	}
 	if err := s.recover(); err != nil {
-		return nil, errors.Join(err, s.keep.state.close(), s.dead.Close())
+		return nil, errors.Join(advise(err), s.keep.state.close(), s.dead.Close())
 	}
 	s.settleRetry()
 	s.keepSegments(math.MaxUint64)

@@ -32,6 +32,9 @@ const (
 	stallTimeout = 30 * time.Second
 	// ackTimeout is how long a peer may take to read its acks.
 	ackTimeout = 10 * time.Second
+	// goneAfter is how long messages wait for room in the queue before it matters, now and then, whether their client is
+	// still there. One that only closed its sending side has that long to get its acks.
+	goneAfter = 5 * time.Second
 	// ackWrite is about how many bytes of acks go into one Write. No ack is ever split over two: fluentd and Fluent Bit
 	// read once and do not put pieces together. They wait for an ack before they send the next message, so theirs is
 	// alone in its Write; only a client that sent several messages without waiting gets their acks together.
@@ -55,6 +58,7 @@ var (
 	errProbe   = errors.New("closed before the first byte")
 	errIdle    = errors.New("idle for too long")
 	errDrained = errors.New("the server stops")
+	errGone    = errors.New("the client closed the connection while the queue had no room")
 	errSpread  = errors.New("max_connection_age or max_messages_per_connection")
 )
 
@@ -204,20 +208,56 @@ func (c *conn) store(ctx context.Context) error {
 		c.doubtful += len(c.acks)
 		c.setAckState(acksUnwritten)
 	}
-	if err := c.batch.Commit(ctx); err != nil {
+	if err := c.commit(ctx); err != nil {
 		c.batch.Reset()
 		return refuse(reasonStore, "its messages could not be stored, so they are not acked: %w", err)
 	}
 	c.settleRoom()
 	c.unpaid += int64(c.tally.bytes)
-	for _, n := range c.tally.messages {
-		c.messages += int(n)
-	}
+	c.messages += c.tally.count()
 	c.server.count(c)
 	if err := c.sendAcks(); err != nil {
 		return err
 	}
 	return c.leaveBusy()
+}
+
+// commit makes the batch durable. While the queue is full that takes as long as it takes. A client that has closed
+// meanwhile sends again what it has no ack for, over another connection: its old ones end, or they would pile up until
+// max_connections keeps out everybody.
+func (c *conn) commit(ctx context.Context) error {
+	if len(c.acks) < c.tally.count() {
+		return c.batch.Commit(ctx) // what wants no ack is never sent again
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	ended := make(chan struct{})
+	watch := time.AfterFunc(goneAfter, func() {
+		defer close(ended)
+		c.watch(ctx, cancel)
+	})
+	err := c.batch.Commit(ctx)
+	if err != nil && errors.Is(context.Cause(ctx), errGone) {
+		err = errGone
+	}
+	cancel(nil)
+	if !watch.Stop() {
+		<-ended
+	}
+	return err
+}
+
+// watch calls gone once the client has closed the connection. It returns then, or when ctx ends.
+func (c *conn) watch(ctx context.Context, gone context.CancelCauseFunc) {
+	tick := time.NewTicker(goneAfter)
+	defer tick.Stop()
+	for !acksLost(c.raw, acksUnwritten) {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+	gone(errGone)
 }
 
 // sendAcks sends the acks of what was just stored.

@@ -54,7 +54,15 @@ type tally struct {
 	events, bytes uint64
 }
 
-func (t *tally) empty() bool { return t.messages == [modeCount]uint64{} }
+func (t *tally) empty() bool { return t.count() == 0 }
+
+// count returns the number of messages.
+func (t *tally) count() (n int) {
+	for _, of := range t.messages {
+		n += int(of)
+	}
+	return n
+}
 
 // count adds what c has stored.
 func (s *Server) count(c *conn) {

@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -79,4 +80,38 @@ func TestSentAheadOfAcks(t *testing.T) {
 	if len(settled) != 1 || settled[0].Received || settled[0].Commits != commits {
 		t.Errorf("settled %+v after %d commits", settled, commits)
 	}
+}
+
+// TestClosedWhileFull has clients close while the queue has no room for what they sent: one that will send it again ends,
+// one that wanted no ack does not.
+func TestClosedWhileFull(t *testing.T) {
+	t.Parallel() // it takes as long as clients have
+	var (
+		waits = make(chan context.Context)
+		room  = make(chan struct{})
+		l     = listen(t, "127.0.0.1:0", func(o *forward.Options) {
+			o.Sink.(*ft.Sink).OnCommit = func(ctx context.Context) error {
+				waits <- ctx
+				select {
+				case <-ctx.Done():
+					return ctx.Err()
+				case <-room:
+					return nil
+				}
+			}
+		})
+	)
+	ft.Run(t, l.dial(t), ft.Send(message("t", ft.Bin(all))))
+	keeps := <-waits
+	ft.Run(t, l.dial(t), ft.Send(packed("a")))
+	<-(<-waits).Done()
+	until(t, "ended", func() bool { return l.Stats().Refused["not_stored"] == 1 })
+	if s := l.log.String(); !strings.Contains(s, "the client closed the connection while the queue had no room") {
+		t.Errorf("it logged %s", s)
+	}
+	if keeps.Err() != nil {
+		t.Error("what is never sent again was given up")
+	}
+	close(room)
+	until(t, "stored", func() bool { return len(l.sink.Messages()) == 1 })
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -326,6 +327,10 @@ func TestDirectoryUnusable(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
+	foreign := filepath.Join(dir, "foreign") // somebody ran it as root once
+	if err := errors.Join(os.Mkdir(foreign, 0o750), os.WriteFile(filepath.Join(foreign, "state.db"), nil, 0o600), os.Chown(foreign, 65534, 65534)); err != nil {
+		t.Fatal(err)
+	}
 	running := start(t, t.TempDir(), defaultConfig)
 	for _, tc := range []struct {
 		name, data string
@@ -334,6 +339,7 @@ func TestDirectoryUnusable(t *testing.T) {
 	}{
 		{"of another user", other, false, []string{other, "permission denied", "let user 65534, which this runs as, write there"}},
 		{"to be made in one of another user", other + "/sub/data", false, []string{other + "/sub", "permission denied", "let user 65534"}},
+		{"with a state.db of another user", foreign, false, []string{foreign + "/state.db: permission denied", "let user 65534, which this runs as, write there"}},
 		{"a file", file, false, []string{file, "not a directory", "a file is in the way"}},
 		{"below a file", file + "/data", false, []string{file, "not a directory", "a file is in the way"}},
 		{"read-only", readOnly, false, []string{readOnly, "read-only file system", "mount its file system for writing"}},
