@@ -21,6 +21,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -105,10 +106,9 @@ func TestSecretsStayInside(t *testing.T) {
 		env = append(env, name+"="+secrets.secret(what))
 		return "${env:" + name + "}"
 	}
-	turn := 0
+	var turn atomic.Int64
 	elastic := httptest.NewServer(echo(func(*http.Request) int {
-		turn++
-		return []int{401, 302, 500, 403, 400, 429, 307, 413}[turn%8]
+		return []int{401, 302, 500, 403, 400, 429, 307, 413}[turn.Add(1)%8]
 	}))
 	defer elastic.Close()
 	aws := httptest.NewServer(echo(func(*http.Request) int { return 403 }))
