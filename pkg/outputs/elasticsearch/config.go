@@ -54,8 +54,8 @@ func (c *Config) Check(r *setting.Report) {
 	c.checkLogin(r)
 	if pieces, err := parseIndex(c.Index); err != nil {
 		r.Add("index", "see the example in the documentation", "%v", err)
-	} else if first := pieces[0]; first.kind == pieceLiteral && first.text != "" && strings.ContainsAny(first.text[:1], "-_+") {
-		r.Add("index", "begin it with a letter", "the name of an index can't begin with %q", first.text[:1])
+	} else if first := leading(pieces[0]); first != "" {
+		r.Add("index", "begin it with a letter", "the name of an index can't begin with %q", first)
 	}
 	if _, err := event.ParseTemplate(c.ID); err != nil {
 		r.Add("id", "write auto, none, or a placeholder such as {record.uuid}", "%v", err)

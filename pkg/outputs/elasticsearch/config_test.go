@@ -34,6 +34,7 @@ func TestCheck(t *testing.T) {
 		{"two lines", func(c *Config) { c.APIKey = s("s3cr3t\ns3cr3t") }, "api_key: it holds a space"},
 		{"index", func(c *Config) { c.Index = "logs-{nope}" }, "index: \"logs-{nope}\""},
 		{"index's start", func(c *Config) { c.Index = "_logs" }, "index: the name of an index can't begin with \"_\""},
+		{"index's start, a space", func(c *Config) { c.Index = " .logs" }, "index: the name of an index can't begin with \" \""},
 		{"id", func(c *Config) { c.ID = "{nope}" }, "id: \"{nope}\""},
 		{"data stream", func(c *Config) { c.DataStream = true }, ""},
 		{"data stream, index", func(c *Config) { c.DataStream, c.OpType = true, "index" }, "op_type: a data stream"},

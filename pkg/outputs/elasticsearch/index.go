@@ -119,6 +119,19 @@ func pattern(pieces []piece, cluster string) string {
 	return string(b)
 }
 
+// leading returns the first character of p where no name can begin with it, or "".
+func leading(p piece) string {
+	if p.kind != pieceLiteral || p.text == "" {
+		return ""
+	}
+	_, size := utf8.DecodeRuneInString(p.text)
+	first := p.text[:size]
+	if strings.ContainsAny(string(appendLegal(nil, []byte(first))), "-_+") {
+		return first
+	}
+	return ""
+}
+
 // unescape returns what a literal piece stands for.
 func unescape(text string) string {
 	return strings.NewReplacer("{{", "{", "}}", "}", "%%", "%").Replace(text)
@@ -131,7 +144,7 @@ type rules struct {
 }
 
 func rulesOf(cfg *Config, pieces []piece) rules {
-	r := rules{max: maxName, dot: pieces[0].kind == pieceLiteral}
+	r := rules{max: maxName, dot: strings.HasPrefix(pieces[0].text, ".")}
 	if cfg.DataStream {
 		r.max = maxStreamName
 	}

@@ -209,6 +209,7 @@ func TestPattern(t *testing.T) {
 func FuzzName(f *testing.F) {
 	f.Add("logs-{cluster}-%Y", "c", "kube.x", "app", int64(0))
 	f.Add("{tag}", "c", "..", "", int64(1<<60))
+	f.Add(" .0", "c", "kube.x", "", int64(0))
 	f.Add("{tag}", "c", ".kibana", "", int64(0))
 	f.Add("{tag}{record.app}", "c", "../_all", "x,y?*\x00\x1b[2J\u202e", int64(0))
 	f.Add("{record.app}{tag[-1]}%T", "", "Ⱥİ\xff", "*", int64(-1))
