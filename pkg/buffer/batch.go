@@ -31,6 +31,8 @@ type message struct {
 	id       *chunkID
 	original *chunkID // what it seems to repeat; decided by dedupe.enter
 	parts    []part   // of dead letters that are sent again: what its only piece is made of
+
+	overtaken bool // original came later from the agent: its ack is the one that counts
 }
 
 // piece is entries of a message that lie together in the arena.

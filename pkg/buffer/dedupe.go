@@ -6,14 +6,21 @@ import (
 	"time"
 )
 
-// maxIDs bounds how many unconfirmed chunk ids are remembered; past it the oldest are forgotten.
-const maxIDs = 1 << 17
+const (
+	// maxIDs bounds how many unconfirmed chunk ids are remembered; past it the oldest are forgotten.
+	maxIDs = 1 << 17
+	// maxConfirmed bounds how many of those confirmed last are.
+	maxConfirmed = 1 << 14
+)
 
 // An agent that did not get an ack sends the chunk again, on another connection. The queue then
 // acks it and doesn't store it. An id alone proves nothing: Fluent Bit's is a hash of the content,
 // so two chunks may share it. The rule: an id that comes again from the same cluster with the same
 // tag and number of events is a duplicate only while the first one's ack is unconfirmed. Who
 // tells, by Settle, is the connection: of a client that sends ahead of its acks it must guess.
+// What is sent again may also overtake what was sent first, on a connection that waits for its
+// cluster's rate or a free processor, and that the agent has given up. Then the first is the duplicate,
+// and so are confirmed ids a reason not to store it.
 type dedupe struct {
 	window time.Duration // 0: off
 	now    func() time.Time
@@ -23,6 +30,8 @@ type dedupe struct {
 	ids   map[idKey]*chunkID
 	conns map[uint64][][]*chunkID // of the connection's commits that are not settled, in order
 	old   []*chunkID              // unconfirmed, the earliest to end first
+	known []*chunkID              // confirmed, a ring
+	next  int                     // of known, where the earliest is once there are maxConfirmed
 }
 
 // idKey is what must be equal for two messages to be the same: key holds cluster, tag and id.
@@ -38,6 +47,7 @@ const (
 	idWaiting     idState = iota // queued; Commit has not returned: no ack can have been sent
 	idAcked                      // Commit returned, and its connection is open
 	idUnconfirmed                // the connection broke, or the server was restarted
+	idConfirmed                  // the agent knows
 	idFailed                     // was not stored after all
 )
 
@@ -76,10 +86,19 @@ func (d *dedupe) enter(b *batch) {
 // what is not stored yet too.
 func (d *dedupe) claim(b *batch, m *message, waiting bool) {
 	k := idKey{m.key, m.events}
-	if id := d.ids[k]; id != nil && id.conn != b.conn && (waiting || id.stored) &&
-		(id.state == idWaiting || id.state == idUnconfirmed && d.now().Before(id.until) || id.state == idAcked && d.lost(id.conn)) {
-		m.original, m.id, b.repeats = id, nil, true
-		return
+	if id := d.ids[k]; id != nil && id.conn != b.conn && (waiting || id.stored) {
+		m.overtaken = false
+		switch {
+		case id.state == idWaiting, id.state == idUnconfirmed && d.now().Before(id.until), id.state == idAcked && d.lost(id.conn):
+		case (id.state == idAcked || id.state == idConfirmed) && d.lost(b.conn):
+			m.overtaken = true
+		default:
+			id = nil
+		}
+		if id != nil {
+			m.original, m.id, b.repeats = id, nil, true
+			return
+		}
 	}
 	m.original, m.id = nil, &chunkID{idKey: k, conn: b.conn}
 	d.ids[k] = m.id
@@ -152,7 +171,7 @@ func (d *dedupe) left(b *batch, ok bool) {
 		id := m.id
 		keyed = keyed || m.Chunk != ""
 		if m.original != nil {
-			if !ok {
+			if !ok || m.overtaken {
 				continue // still remembered for its own connection
 			}
 			id = m.original
@@ -190,7 +209,7 @@ func (d *dedupe) settle(conn uint64, commits int, received bool) {
 			switch {
 			case id.conn != conn: // another connection has repeated it since
 			case received:
-				d.forget(id)
+				d.confirm(id)
 			default:
 				d.unconfirm(id, until)
 			}
@@ -210,6 +229,20 @@ func (d *dedupe) unconfirm(id *chunkID, until time.Time) {
 	}
 	id.state, id.until = idUnconfirmed, until
 	d.old = append(d.old, id)
+}
+
+func (d *dedupe) confirm(id *chunkID) {
+	if d.ids[id.idKey] != id {
+		return // as above
+	}
+	id.state = idConfirmed
+	if len(d.known) < maxConfirmed {
+		d.known = append(d.known, id)
+		return
+	}
+	d.forget(d.known[d.next])
+	d.known[d.next] = id
+	d.next = (d.next + 1) % maxConfirmed
 }
 
 // restore remembers an id of before the start.
@@ -255,7 +288,7 @@ func (d *dedupe) unconfirmed(keep func(segment uint64) bool) []savedID {
 	defer d.mu.Unlock()
 	var ids []savedID
 	for k, id := range d.ids {
-		if !id.stored || id.segment != 0 && keep(id.segment) {
+		if !id.stored || id.state == idConfirmed || id.segment != 0 && keep(id.segment) {
 			continue
 		}
 		until := id.until

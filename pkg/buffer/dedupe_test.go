@@ -41,6 +41,16 @@ func TestDuplicates(t *testing.T) {
 	}
 	gone := map[uint64]bool{} // connections that are broken without a Settle so far
 	breaks := func(conn uint64) step { return func(*testing.T, **Store, *clock) { gone[conn] = true } }
+	many := func(t *testing.T, s **Store, _ *clock) {
+		t.Helper()
+		for i := range uint32(maxConfirmed) {
+			(*s).dedupe.mu.Lock()
+			id := &chunkID{idKey: idKey{events: int(i)}}
+			(*s).dedupe.ids[id.idKey] = id
+			(*s).dedupe.confirm(id)
+			(*s).dedupe.mu.Unlock()
+		}
+	}
 	restart := func(t *testing.T, s **Store, c *clock) {
 		t.Helper()
 		cfg := (*s).cfg
@@ -56,6 +66,11 @@ func TestDuplicates(t *testing.T) {
 		{"another connection, the first broken", []step{send(x(1)), breaks(1), send(x(2))}, 1},
 		{"another connection, the first broken and settled later", []step{send(x(1)), breaks(1), send(x(2)), settle(1, false), send(x(3))}, 2},
 		{"another connection broken too", []step{send(x(1)), breaks(1), send(x(2)), breaks(2), send(x(3))}, 1},
+		{"overtaken by what was sent again", []step{send(x(2)), breaks(1), send(x(1)), send(x(3))}, 2},
+		{"overtaken by what was sent again, which breaks too", []step{send(x(2)), breaks(1), send(x(1)), settle(1, false), breaks(2), send(x(3))}, 1},
+		{"overtaken by what was sent again and whose ack was received", []step{send(x(2)), breaks(1), send(x(1)), settle(2, true), settle(1, false), send(x(3))}, 2},
+		{"overtaken by what was sent again, confirmed already", []step{send(x(2)), settle(2, true), breaks(1), send(x(1)), send(x(3))}, 2},
+		{"overtaken by what was sent again, confirmed before others", []step{send(x(2)), settle(2, true), many, breaks(1), send(x(1))}, 2},
 		{"ack received, broken", []step{send(x(1)), settle(1, true), breaks(1), send(x(2))}, 2},
 		{"ack received", []step{send(x(1)), settle(1, true), send(x(2))}, 2},
 		{"ack lost", []step{send(x(1)), settle(1, false), send(x(2))}, 1},

@@ -13,7 +13,6 @@ import (
 	"os"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/seed-afc6a195/aggregator/internal/failpoint"
@@ -110,8 +109,6 @@ type conn struct {
 	parting  bool // it has told the client that it ends; see part
 	partedAt time.Time
 
-	ackState atomic.Int32 // an ackState, for Lost
-
 	place    *list.Element // among the server's atDoor, under its mutex; nil: not there any more
 	admitted func()        // lets it out of its cluster
 	counted  bool          // among its cluster's connections
@@ -149,17 +146,6 @@ func (c *conn) serve(ctx context.Context) error {
 		}
 	}
 }
-
-// ackState is what others may know of the acks that a connection's client has not confirmed.
-type ackState int32
-
-const (
-	acksSettled   ackState = iota // there are none, or the connection ends as the server wants it to
-	acksUnwritten                 // none of them is written yet
-	acksWritten                   // some of them may be
-)
-
-func (c *conn) setAckState(s ackState) { c.ackState.Store(int32(s)) }
 
 // parse takes the whole messages of the buffer into the batch. more: the batch has to be stored before the next.
 func (c *conn) parse(ctx context.Context) (more bool, err error) {
@@ -206,7 +192,7 @@ func (c *conn) store(ctx context.Context) error {
 		}
 		c.unsettled = append(c.unsettled, unsettled{acks: len(c.acks), from: math.MaxUint64})
 		c.doubtful += len(c.acks)
-		c.setAckState(acksUnwritten)
+		c.door.acks.Store(acksUnwritten)
 	}
 	if err := c.commit(ctx); err != nil {
 		c.batch.Reset()
@@ -250,7 +236,7 @@ func (c *conn) commit(ctx context.Context) error {
 func (c *conn) watch(ctx context.Context, gone context.CancelCauseFunc) {
 	tick := time.NewTicker(goneAfter)
 	defer tick.Stop()
-	for !acksLost(c.raw, acksUnwritten) {
+	for !acksLost(&c.door) {
 		select {
 		case <-ctx.Done():
 			return
@@ -270,8 +256,6 @@ func (c *conn) sendAcks() error {
 	// It shrinks slowly, to nothing, for a client that has begun to wait.
 	c.ahead = max(c.ahead-(c.ahead+7)/8, rest+unread(c.raw))
 	c.unsettled[len(c.unsettled)-1].from = c.total - rest + c.ahead
-	// Before the first is written: a client may have it, close, and send the next chunk elsewhere before Write returns here.
-	c.setAckState(acksWritten)
 	now := time.Now()
 	c.mem.progressed(now)
 	c.mem.dependOnPeer()
@@ -409,8 +393,8 @@ func (c *conn) closedWell() bool {
 // confirm settles the acks that the client had when it began its newest message. A client that doesn't wait for its acks
 // may have sent that, and closed, long before they were written: the message must be farther behind them than it was ahead.
 func (c *conn) confirm() {
-	if c.ahead > 0 && acksLost(c.raw, acksWritten) {
-		return // it has left acks unread: nobody can tell which
+	if c.ahead > 0 && (c.parting || acksLost(&c.door)) {
+		return // it has left acks unread: nobody can tell which; or its end will tell
 	}
 	n := 0
 	for n < len(c.unsettled) && c.unsettled[n].from <= c.begun {

@@ -349,7 +349,7 @@ func (s *Server) Lost(conn uint64) bool {
 	s.mu.Lock()
 	c := s.conns[conn]
 	s.mu.Unlock()
-	return c != nil && acksLost(c.raw, ackState(c.ackState.Load()))
+	return c != nil && acksLost(&c.door)
 }
 
 // report counts and logs why a connection ended, where that is worth it.

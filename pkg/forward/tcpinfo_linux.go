@@ -50,10 +50,11 @@ func acksArrived(nc net.Conn) bool {
 	return false
 }
 
-// acksLost says whether the peer can't have acks of that state, because it has closed the connection in whichever way.
-func acksLost(nc net.Conn, acks ackState) bool {
-	tcp, ok := nc.(*net.TCPConn)
-	if !ok || acks == acksSettled {
+// acksLost says whether the peer can't have the acks that were stored last, or those of them that are written, because it
+// has closed the connection in whichever way.
+func acksLost(d *door) bool {
+	tcp, ok := d.Conn.(*net.TCPConn)
+	if !ok || d.acks.Load() == acksSettled {
 		return false
 	}
 	raw, err := tcp.SyscallConn()
@@ -66,7 +67,9 @@ func acksLost(nc net.Conn, acks ackState) bool {
 	if err != nil || infoErr != nil {
 		return false
 	}
-	return info.State == tcpClose || info.State == tcpCloseWait && (acks == acksUnwritten || info.Unacked > 0)
+	// A peer that has closed resets the connection when more comes, and doesn't acknowledge it. So what is written after
+	// this look at the connection is lost too.
+	return info.State == tcpClose || info.State == tcpCloseWait && (d.acks.Load() == acksUnwritten || info.Bytes_acked < d.wrote.Load())
 }
 
 // unread returns how many bytes of the peer's have come and are not read yet, within TLS with its wrapping; 0 where it is

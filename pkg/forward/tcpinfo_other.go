@@ -8,7 +8,7 @@ import "net"
 func acksArrived(net.Conn) bool { return true }
 
 // acksLost leaves it to the connection to find out.
-func acksLost(net.Conn, ackState) bool { return false }
+func acksLost(*door) bool { return false }
 
 // unread knows of nothing.
 func unread(net.Conn) uint64 { return 0 }
