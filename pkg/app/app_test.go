@@ -255,6 +255,32 @@ func TestUnroutedLetters(t *testing.T) {
 	}
 }
 
+// TestDuplicateWithLetters has an agent send a message again of which a part is dead on arrival.
+func TestDuplicateWithLetters(t *testing.T) {
+	p := start(t, t.TempDir(), twoOutputs)
+	entry := event.AppendEntry(nil, event.AppendTime(nil, event.Time{Sec: 1_700_000_000}), nil, []byte{0x80})
+	for conn := range uint64(3) {
+		b := p.ingest.NewBatch(conn)
+		b.Begin("default", "host.a", "x")
+		b.Add(entry, 1, false)
+		b.Reject([]byte{0xc0}, 1, "invalid")
+		b.Begin("default", "other", "y")
+		b.Add(entry, 1, false)
+		if err := b.Commit(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		p.ingest.Settle(conn, 1, false)
+	}
+	s := p.snapshot()
+	c := s.Clusters[0]
+	if c.ReceivedEvents != 9 || c.StoredEvents != 1 || c.DuplicateEvents != 6 || c.Dead["invalid"] != 1 || c.Dead["unrouted"] != 1 {
+		t.Errorf("%+v", c)
+	}
+	if s.DeadLetters.Events != 2 {
+		t.Errorf("dead letters %+v", s.DeadLetters)
+	}
+}
+
 // TestReload puts new routes and outputs in force while a connection stays open, refuses what is wrong, and keeps the
 // backlog and the counters of outputs that go and come back.
 func TestReload(t *testing.T) {

@@ -112,9 +112,14 @@ func (a *App) clusterStates(queue buffer.Stats, open map[string]int) []status.Cl
 		c.Dropped, c.Dead = t.dropped, t.dead
 		c.QueueBytes, c.QueueMaxBytes, c.Waiting = uses[name].Bytes, uses[name].Limit, uses[name].Why
 		c.Connections, c.RefusedConnections, c.Slowed = open[name], limits[name].Refused, limits[name].Slowed.Seconds()
-		c.DuplicateEvents = uint64(queue.Duplicates[name].Events)
 		// A duplicate is counted by the queue a moment before its message is counted here.
-		c.StoredEvents = t.routed - min(t.routed, c.DuplicateEvents)
+		again := queue.Duplicates[name]
+		routed := uint64(again.Events)
+		for reason, n := range again.Letters {
+			t.dead[reason] -= min(t.dead[reason], uint64(n))
+			routed -= uint64(n)
+		}
+		c.DuplicateEvents, c.StoredEvents = uint64(again.Events), t.routed-min(t.routed, routed)
 		all = append(all, c)
 	}
 	return all

@@ -60,7 +60,10 @@ type Wait struct {
 }
 
 // Duplicates counts what was sent again, acked and not stored.
-type Duplicates struct{ Messages, Events int64 }
+type Duplicates struct {
+	Messages, Events int64
+	Letters          map[string]int64 // those of Events that are dead letters since the first time, by reason
+}
 
 // counts is what the queue counts since its start; guarded by Store.mu, but for latency.
 type counts struct {
@@ -108,6 +111,7 @@ func (s *Store) Stats() Stats {
 		st.Clusters = append(st.Clusters, uses[name])
 	}
 	for cluster, d := range s.counts.duplicates {
+		d.Letters = maps.Clone(d.Letters)
 		st.Duplicates[cluster] = d
 	}
 	for _, src := range s.sources {
