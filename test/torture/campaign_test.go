@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -52,7 +53,7 @@ type campaign struct {
 	agents  []*agent
 	address atomic.Pointer[string] // of the program; "": it is away
 	acks    atomic.Int64
-	due     atomic.Int64  // of acks: when reached is told
+	due     atomic.Int64  // of acks: when reached is told; 0: never
 	reached chan struct{} // has room for one
 	life    int
 	kills   map[string]bool // lives that ended by SIGKILL
@@ -96,7 +97,7 @@ func newCampaign(t *testing.T, o options) *campaign {
 		a.Seed, a.LoseAcks = o.seed+uint64(i), a.LoseAcks+o.lost
 		a.Address = func() string { return *c.address.Load() }
 		a.OnAck = func(events int) {
-			if n := c.acks.Add(1); n == c.due.Load() {
+			if n, due := c.acks.Add(1), c.due.Load(); due > 0 && n >= due && c.due.CompareAndSwap(due, 0) {
 				select {
 				case c.reached <- struct{}{}:
 				default:
@@ -149,6 +150,7 @@ func (c *campaign) open() bool {
 // await waits until n more chunks are acknowledged, or the program ends.
 func (c *campaign) await(n int) {
 	c.t.Helper()
+	c.due.Store(0)
 	select {
 	case <-c.reached: // of the last time
 	default:
@@ -160,6 +162,19 @@ func (c *campaign) await(n int) {
 	case <-time.After(harness.Patience):
 		c.server.Dump()
 		c.t.Fatalf("%d chunks were not acknowledged in %v", n, harness.Patience)
+	}
+}
+
+// until has the program run on until what holds.
+func (c *campaign) until(holds func() bool) {
+	c.t.Helper()
+	for !holds() {
+		c.await(50)
+		select {
+		case <-c.server.Exited():
+			c.t.Fatalf("life %d ended by itself:\n%s", c.life, c.server.Log)
+		default:
+		}
 	}
 }
 
@@ -203,6 +218,9 @@ func (c *campaign) ended(how string) {
 		}
 		c.kills[strconv.Itoa(c.life)] = true
 	}
+	// An upload that S3 ends after it was asked for the object is there twice, and nobody can tell. A killed program's may
+	// be on its way still.
+	c.to.s3Open.wait()
 	c.server = nil
 }
 
@@ -245,6 +263,7 @@ func (c *campaign) finish(healed bool) {
 		}
 	}
 	c.await(len(c.agents))
+	c.until(func() bool { return !slices.ContainsFunc(c.agents, func(a *agent) bool { return a.Acked() == 0 }) })
 	c.cancel()
 	c.sending.Wait()
 	ctx, cancel := context.WithTimeout(c.t.Context(), harness.Patience)
@@ -259,9 +278,6 @@ func (c *campaign) finish(healed bool) {
 		acked, again, dials = acked+a.Acked(), again+a.Again(), dials+a.Dials()
 		if a.Acked() != a.Sent() {
 			c.t.Errorf("%s: %d of %d events are not acknowledged", a.Name, a.Sent()-a.Acked(), a.Sent())
-		}
-		if a.Acked() == 0 {
-			c.t.Errorf("%s: nothing was acknowledged, so nothing was tested", a.Name)
 		}
 	}
 	if healed {

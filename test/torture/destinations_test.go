@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -47,7 +48,39 @@ type destinations struct {
 	aws    *awstest.Server
 	s3     *awstest.S3
 	s3HTTP *httptest.Server
+	s3Open connections
 	up     *receiver
+}
+
+// connections counts those that a server has.
+type connections struct {
+	mu   sync.Mutex
+	n    int
+	none sync.Cond
+}
+
+// see is the server's ConnState.
+func (c *connections) see(_ net.Conn, state http.ConnState) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch state {
+	case http.StateNew:
+		c.n++
+	case http.StateClosed, http.StateHijacked:
+		if c.n--; c.n == 0 {
+			c.none.Broadcast()
+		}
+	default:
+	}
+}
+
+// wait waits until there are none.
+func (c *connections) wait() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for c.n > 0 {
+		c.none.Wait()
+	}
 }
 
 // poison is what elastictest finds in a document that it refuses.
@@ -57,7 +90,10 @@ func newDestinations(t *testing.T, dir string, seed uint64) *destinations {
 	t.Helper()
 	d := &destinations{dir: dir, es: elastictest.New(elastictest.Options{Seed: seed}), aws: awstest.New(time.Now)}
 	d.s3 = d.aws.S3("us-east-1", "lake")
-	d.esHTTP, d.s3HTTP = httptest.NewServer(d.es.Handler()), httptest.NewServer(d.aws)
+	d.s3Open.none.L = &d.s3Open.mu
+	d.esHTTP, d.s3HTTP = httptest.NewServer(d.es.Handler()), httptest.NewUnstartedServer(d.aws)
+	d.s3HTTP.Config.ConnState = d.s3Open.see
+	d.s3HTTP.Start()
 	t.Cleanup(d.esHTTP.Close)
 	t.Cleanup(d.s3HTTP.Close)
 	d.up = newReceiver(t, seed)
