@@ -9,8 +9,8 @@ import (
 // quietFor is how long nothing must happen before memory goes back to the system.
 const quietFor = 5 * time.Second
 
-// tidy gives memory that a burst has left behind back to the system once the program rests, until ctx ends. The runtime
-// would collect every two minutes then and give back more slowly still.
+// tidy gives memory that a burst or the start has left behind back to the system once the program rests, until ctx ends.
+// The runtime would collect every two minutes then and give back more slowly still.
 func (a *App) tidy(ctx context.Context) {
 	tick := time.NewTicker(quietFor)
 	defer tick.Stop()
@@ -29,6 +29,7 @@ func (a *App) tidy(ctx context.Context) {
 		}
 		if !tidied {
 			debug.FreeOSMemory()
+			_ = releaseFilePages() // a saving, no more
 			tidied = true
 		}
 	}
