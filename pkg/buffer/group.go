@@ -303,6 +303,12 @@ func (c *committer) stored(b *batch) {
 			d := s.counts.duplicates[m.Cluster]
 			d.Messages++
 			d.Events += int64(m.events)
+			for _, l := range b.letters[m.letter:b.lettersEnd(i)] {
+				if d.Rejected == nil {
+					d.Rejected = map[string]int64{}
+				}
+				d.Rejected[l.Reason] += int64(l.Events)
+			}
 			s.counts.duplicates[m.Cluster] = d
 		}
 	}
