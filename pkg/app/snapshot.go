@@ -112,14 +112,15 @@ func (a *App) clusterStates(queue buffer.Stats, open map[string]int) []status.Cl
 		c.Dropped, c.Dead = t.dropped, t.dead
 		c.QueueBytes, c.QueueMaxBytes, c.Waiting = uses[name].Bytes, uses[name].Limit, uses[name].Why
 		c.Connections, c.RefusedConnections, c.Slowed = open[name], limits[name].Refused, limits[name].Slowed.Seconds()
-		// A duplicate is counted by the queue a moment before its message is counted here.
 		again := queue.Duplicates[name]
-		routed := uint64(again.Events)
-		for reason, n := range again.Letters {
-			t.dead[reason] -= min(t.dead[reason], uint64(n))
-			routed -= uint64(n)
+		c.DuplicateEvents = uint64(again.Events)
+		// A duplicate is counted by the queue a moment before its message is counted here.
+		stored := uint64(again.Events)
+		for reason, n := range again.Rejected {
+			c.Dead[reason] -= min(c.Dead[reason], uint64(n))
+			stored -= uint64(n)
 		}
-		c.DuplicateEvents, c.StoredEvents = uint64(again.Events), t.routed-min(t.routed, routed)
+		c.StoredEvents = t.routed - min(t.routed, stored)
 		all = append(all, c)
 	}
 	return all

@@ -303,11 +303,11 @@ func (c *committer) stored(b *batch) {
 			d := s.counts.duplicates[m.Cluster]
 			d.Messages++
 			d.Events += int64(m.events)
-			for j := m.letter; j < b.lettersEnd(i); j++ {
-				if d.Letters == nil {
-					d.Letters = map[string]int64{}
+			for _, l := range b.letters[m.letter:b.lettersEnd(i)] {
+				if d.Rejected == nil {
+					d.Rejected = map[string]int64{}
 				}
-				d.Letters[b.letters[j].Reason] += int64(b.letters[j].Events)
+				d.Rejected[l.Reason] += int64(l.Events)
 			}
 			s.counts.duplicates[m.Cluster] = d
 		}

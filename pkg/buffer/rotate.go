@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/rs/zerolog"
 
@@ -120,11 +121,15 @@ func (s *Store) failing(op string) error {
 	return s.opts.fail(op)
 }
 
-// complaint logs a failure that repeats only once, and its end.
+// complaint logs a failure that repeats only once, also where each attempt is at a segment of its own, and its end.
 type complaint struct{ last string }
 
 func (c *complaint) failed(log zerolog.Logger, err error, msg string) {
-	if text := err.Error(); text != c.last {
+	parts := strings.Split(err.Error(), segmentPrefix)
+	for i := 1; i < len(parts); i++ {
+		parts[i] = parts[i][min(segmentDigits, len(parts[i])):]
+	}
+	if text := strings.Join(parts, segmentPrefix); text != c.last {
 		c.last = text
 		log.Error().Err(err).Msg(msg)
 	}

@@ -62,7 +62,7 @@ type Wait struct {
 // Duplicates counts what was sent again, acked and not stored.
 type Duplicates struct {
 	Messages, Events int64
-	Letters          map[string]int64 // those of Events that are dead letters since the first time, by reason
+	Rejected         map[string]int64 // of Events, by reason: those that are dead letters since they came first
 }
 
 // counts is what the queue counts since its start; guarded by Store.mu, but for latency.
@@ -111,7 +111,7 @@ func (s *Store) Stats() Stats {
 		st.Clusters = append(st.Clusters, uses[name])
 	}
 	for cluster, d := range s.counts.duplicates {
-		d.Letters = maps.Clone(d.Letters)
+		d.Rejected = maps.Clone(d.Rejected)
 		st.Duplicates[cluster] = d
 	}
 	for _, src := range s.sources {

@@ -241,11 +241,18 @@ func (s *Store) uncount(l *lane, seg *segment) int64 {
 }
 
 // segmentName returns the file name of the segment that begins with seq.
-func segmentName(seq uint64) string { return fmt.Sprintf("seg-%016x.db", seq) }
+const (
+	segmentPrefix = "seg-"
+	segmentDigits = 16
+)
+
+func segmentName(seq uint64) string {
+	return fmt.Sprintf("%s%0*x.db", segmentPrefix, segmentDigits, seq)
+}
 
 // segmentSeq is the reverse of segmentName.
 func segmentSeq(name string) (uint64, bool) {
-	hex, prefix := strings.CutPrefix(name, "seg-")
+	hex, prefix := strings.CutPrefix(name, segmentPrefix)
 	hex, suffix := strings.CutSuffix(hex, ".db")
 	if !prefix || !suffix || len(hex) != 16 {
 		return 0, false

@@ -50,6 +50,20 @@ type ClientLogin struct {
 // Format keeps the secrets out of whatever prints a configuration.
 func (*ClientLogin) Format(s fmt.State, _ rune) { _, _ = s.Write([]byte("<secret>")) }
 
+// minConcealed is the length from which on a secret is searched in a server's words: a shorter one would be found in plain
+// words.
+const minConcealed = 6
+
+// conceal puts stars in place of the secrets in a server's words, which are logged and shown.
+func (l *ClientLogin) conceal(text string) string {
+	for _, secret := range []string{l.SharedKey, l.Password} {
+		if len(secret) >= minConcealed {
+			text = strings.ReplaceAll(text, secret, strings.Repeat("*", len(secret)))
+		}
+	}
+	return text
+}
+
 // Errors that a caller decides on; all others are faults of the network or of the server, after
 // which a new connection may do better.
 var (

@@ -113,7 +113,7 @@ func checkClientPong(value []byte, salt, nonce string, login ClientLogin) error 
 		return broken(fmt.Errorf("reason: %w", err))
 	}
 	if !ok {
-		return fmt.Errorf("%w: the server says %q", ErrClientLogin, reason)
+		return fmt.Errorf("%w: the server says %q", ErrClientLogin, login.conceal(reason))
 	}
 	if n < 5 {
 		return broken(errors.New("not an array of five"))

@@ -49,7 +49,8 @@ const (
 // unsettled is a commit whose acks are not settled with the Sink.
 type unsettled struct {
 	acks int
-	from uint64 // a message that begins after so many bytes was sent by a client that had them, as far as one can tell
+	last uint64 // conn.asked, of its last message
+	sent uint64 // conn.total, with what had come and was not read, when its acks were about to be written
 }
 
 // How a connection ends in good order.
@@ -89,7 +90,9 @@ type conn struct {
 	doubtful  int    // acks of unsettled
 	total     uint64 // bytes of messages that came, ever
 	begun     uint64 // of these, those before the newest message
-	ahead     uint64 // of these, how many the client has lately sent before it had the acks of those before
+	asked     uint64 // messages that want an ack, ever
+	newest    uint64 // asked, with the newest message
+	ahead     uint64 // the most of them that the client was seen to send without the ack of the first; 1: it waits
 	anything  bool   // a byte ever came
 	tally     tally
 	messages  int   // ever, as far as they are stored
@@ -159,14 +162,19 @@ func (c *conn) parse(ctx context.Context) (more bool, err error) {
 		if done, err = c.frame.scan(b, int(c.server.limits().MaxMessageSize)); err != nil || !done {
 			break
 		}
+		wanted := len(c.acks)
 		if err = c.take(ctx, &c.frame, b[:c.frame.pos]); err != nil {
 			break
+		}
+		if len(c.acks) > wanted {
+			c.asked++
+			c.lookAhead(c.total - uint64(c.w-c.r))
 		}
 		c.mem.progressed(c.came)
 		c.tally.bytes += uint64(c.frame.pos)
 		c.r += c.frame.pos
 		if c.r < c.w {
-			c.begun = c.total - uint64(c.w-c.r)
+			c.begun, c.newest = c.total-uint64(c.w-c.r), c.asked+1
 		}
 		c.frame = newFrame()
 		if len(c.acks) >= maxAcks || c.held >= maxBatch {
@@ -190,7 +198,7 @@ func (c *conn) store(ctx context.Context) error {
 		for c.doubtful > maxUnsettled {
 			c.settle(1, true)
 		}
-		c.unsettled = append(c.unsettled, unsettled{acks: len(c.acks), from: math.MaxUint64})
+		c.unsettled = append(c.unsettled, unsettled{acks: len(c.acks), last: c.asked, sent: math.MaxUint64})
 		c.doubtful += len(c.acks)
 		c.door.acks.Store(acksUnwritten)
 	}
@@ -252,10 +260,8 @@ func (c *conn) sendAcks() error {
 		return nil
 	}
 	failpoint.Pass("ack.before")
-	rest := uint64(c.w - c.r)
-	// It shrinks slowly, to nothing, for a client that has begun to wait.
-	c.ahead = max(c.ahead-(c.ahead+7)/8, rest+unread(c.raw))
-	c.unsettled[len(c.unsettled)-1].from = c.total - rest + c.ahead
+	c.ahead = max(c.ahead, uint64(len(c.acks)))
+	c.unsettled[len(c.unsettled)-1].sent = c.total + unread(c.raw)
 	now := time.Now()
 	c.mem.progressed(now)
 	c.mem.dependOnPeer()
@@ -320,7 +326,7 @@ func (c *conn) read(ctx context.Context) error {
 	if n > 0 {
 		c.w += n
 		if !partial {
-			c.begun = c.total
+			c.begun, c.newest = c.total, c.asked+1
 		}
 		c.total += uint64(n)
 		c.anything = true
@@ -390,14 +396,29 @@ func (c *conn) closedWell() bool {
 	return n > 0 || errors.Is(err, io.EOF) || errors.Is(err, os.ErrDeadlineExceeded)
 }
 
+// lookAhead notes how far the client is ahead of its acks, when a message that wants one began after so many bytes.
+func (c *conn) lookAhead(begun uint64) {
+	for _, u := range slices.Backward(c.unsettled) {
+		if u.sent <= begun {
+			return
+		}
+		c.ahead = max(c.ahead, c.asked-u.last+uint64(u.acks))
+	}
+}
+
 // confirm settles the acks that the client had when it began its newest message. A client that doesn't wait for its acks
-// may have sent that, and closed, long before they were written: the message must be farther behind them than it was ahead.
+// may have sent that, and closed, long before they were written or read: the message must be farther behind them than it
+// was ever ahead, twice as far as it was seen to be, since it may send faster than it is read.
 func (c *conn) confirm() {
-	if c.ahead > 0 && (c.parting || acksLost(&c.door)) {
-		return // it has left acks unread: nobody can tell which; or its end will tell
+	behind := c.ahead
+	if c.ahead > 1 {
+		if c.parting || acksLost(&c.door) {
+			return // it has left acks unread: nobody can tell which; or its end will tell
+		}
+		behind *= 2
 	}
 	n := 0
-	for n < len(c.unsettled) && c.unsettled[n].from <= c.begun {
+	for n < len(c.unsettled) && c.unsettled[n].sent <= c.begun && c.unsettled[n].last+behind <= c.newest {
 		n++
 	}
 	if n > 0 {

@@ -207,9 +207,10 @@ func TestOneBatchForARead(t *testing.T) {
 }
 
 // TestSettle is about what proves that a client has its acks when the connection breaks in the end: a message that it began
-// after them. One that had begun to come before is none.
+// after them. One that had begun to come before is none, nor is the next one of a client that is several messages ahead,
+// however large it is.
 func TestSettle(t *testing.T) {
-	m := packed("a")
+	m, large := packed("a"), message("t", ft.Bin(dup(e1, 4000)), ft.Map{"chunk": "b"})
 	half := len(m) / 2
 	begun := append(bytes.Clone(m), m[:half]...)
 	next := append(bytes.Clone(m[half:]), m[:half]...)
@@ -224,10 +225,12 @@ func TestSettle(t *testing.T) {
 	}{
 		{"one after the other", [][]byte{m, m, m}, []settled{{1, true}, {1, true}, {1, false}}},
 		{"three at once", [][]byte{dup(m, 3)}, []settled{{1, false}}},
-		{"three at once, then one", [][]byte{dup(m, 3), m}, []settled{{1, true}, {1, false}}},
+		{"three at once, then one", [][]byte{dup(m, 3), m}, []settled{{2, false}}},
+		{"three at once, then large ones", [][]byte{dup(m, 3), large, large}, []settled{{3, false}}},
+		{"three at once, then six", [][]byte{dup(m, 3), m, m, m, m, m, m}, []settled{{1, true}, {6, false}}},
 		{"the second had begun", [][]byte{begun, m[half:]}, []settled{{2, false}}},
-		{"the second had begun, the third had not", [][]byte{begun, next}, []settled{{1, true}, {1, false}}},
-		{"the second and the third had begun", [][]byte{begun, next, m[half:]}, []settled{{1, true}, {2, false}}},
+		{"the second had begun, the third had not", [][]byte{begun, next}, []settled{{2, false}}},
+		{"the second had begun, then four", [][]byte{begun, m[half:], m, m, m}, []settled{{1, true}, {4, false}}},
 		{"one breaks off", [][]byte{m, m[:half]}, []settled{{1, true}}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

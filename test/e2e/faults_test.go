@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/forward"
+	"github.com/seed-afc6a195/aggregator/pkg/status"
 )
 
 // numbered returns entries whose field n counts from first, each with padding bytes of text.
@@ -135,6 +137,36 @@ func TestKill(t *testing.T) {
 	}
 	wantAcked(t, s, agents)
 	s.stop()
+}
+
+// TestResentLetters sends a chunk with entries that are no events again, after a kill that may have taken its ack: it is
+// a duplicate, its dead letters are there once, and the ledger adds up.
+func TestResentLetters(t *testing.T) {
+	dir := t.TempDir()
+	const bad = 3
+	m := forward.ClientMessage{Tag: "letters", Entries: append(numbered(0, perChunk, 10), make([]byte, bad)...), Events: perChunk + bad, Chunk: "letters-1"}
+	for life, want := range []status.IngestFigures{
+		{Received: perChunk + bad, Stored: perChunk, Dead: bad},
+		{Received: perChunk + bad, Duplicates: perChunk + bad},
+	} {
+		s := start(t, dir, defaultConfig)
+		client, err := forward.Dial(t.Context(), forward.ClientConfig{Address: s.Forward, Timeout: patience})
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = client.Send(t.Context(), &m)
+		if err := errors.Join(err, client.Close()); err != nil {
+			t.Fatal(err)
+		}
+		ledger := s.Balanced()
+		if got := ledger.Ingest[0].IngestFigures; got != want {
+			t.Errorf("life %d: %+v, want %+v", life+1, got, want)
+		}
+		if n := s.deadLetters(); n != bad {
+			t.Errorf("life %d: %d dead letters, want %d", life+1, n, bad)
+		}
+		s.kill()
+	}
 }
 
 // TestDiskFull fills a small file system: acks stop, the process lives, and goes on when there is room.

@@ -69,6 +69,10 @@ func TestConnect(t *testing.T) {
 			wrong: []string{`the server says "shared_key mismatch" (check shared_key`},
 		},
 		{
+			name: "says the key", address: says(t, helo+"\x95\xa4PONG\xc2\xafno keyring here\xa0\xa0"), change: func(c *Config) { c.SharedKey = setting.NewSecret("keyring") },
+			wrong: []string{`the server says "no ******* here" (check shared_key`},
+		},
+		{
 			name: "wants a certificate", address: handshakes.listen(t, mutual), tls: func(host string) *tls.Config {
 				return &tls.Config{RootCAs: ca.Pool(), ServerName: host}
 			}, wrong: []string{"server ADDRESS: ", "certificate"},
