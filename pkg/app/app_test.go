@@ -184,10 +184,10 @@ func TestRestart(t *testing.T) {
 	p := start(t, dir, twoOutputs)
 	p.send("kube.a", "1", "one")
 	s := p.await("the other output", func(s status.Snapshot) bool {
-		return delivered(s, "all") == 1 && s.Outputs[1].State == status.StateRetrying
+		return delivered(s, "all") == 1 && s.Outputs[1].State == status.StateRetrying && s.Queue.PendingEvents == 1
 	})
-	if s.Queue.PendingEvents != 1 || s.Outputs[1].LastError.Text == "" {
-		t.Errorf("queue %+v, output %+v", s.Queue, s.Outputs[1])
+	if s.Outputs[1].LastError.Text == "" {
+		t.Errorf("output %+v", s.Outputs[1])
 	}
 	p.end()
 	if err := os.Remove(blocked); err != nil {
@@ -202,7 +202,7 @@ func TestRestart(t *testing.T) {
 	}
 	p.end()
 	p = start(t, dir, twoOutputs)
-	s = p.await("what was left", func(s status.Snapshot) bool { return delivered(s, "pods") == 1 })
+	s = p.await("what was left", func(s status.Snapshot) bool { return delivered(s, "pods") == 1 && s.Queue.PendingEvents == 0 })
 	if c := s.Outputs[1].Clusters[0]; c.Recovered != 1 || c.Queued != 0 || c.Pending != 0 {
 		t.Errorf("account: %+v", c)
 	}
