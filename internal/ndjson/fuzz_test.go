@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/tinylib/msgp/msgp"
+	"github.com/vmihailenco/msgpack/v5"
 )
 
 // FuzzAppendObject: what is a JSON object for encoding/json becomes one msgpack map with the same
@@ -14,6 +15,7 @@ import (
 func FuzzAppendObject(f *testing.F) {
 	f.Add([]byte(`{"a":[1,-2,3.5,"é\u0000",null,true,{"b":{}}],"":1e300}`))
 	f.Add([]byte(`{"a":18446744073709551616,"a":[[]]} x`))
+	f.Add([]byte(`{"":0,"":[]}`))
 	f.Fuzz(func(t *testing.T, line []byte) {
 		out, _, err := AppendObject(nil, line, "a")
 		object := bytes.HasPrefix(bytes.TrimLeft(line, " \t\r\n"), []byte{'{'})
@@ -36,7 +38,9 @@ func FuzzAppendObject(f *testing.F) {
 		if err := d.Decode(&want); err != nil {
 			t.Fatal(err)
 		}
-		got, _, err := msgp.ReadIntfBytes(out)
+		// Not by msgp, which takes a map with the key "" twice for one that is cut short.
+		read := msgpack.NewDecoder(bytes.NewReader(out))
+		got, err := read.DecodeInterface()
 		if err != nil || !reflect.DeepEqual(shape(got), shape(want)) {
 			t.Fatalf("%v\n%v (%v)", shape(got), shape(want), err)
 		}
