@@ -67,6 +67,7 @@ type batch struct {
 	buried  bool  // letters are stored
 	repeats bool  // a message has an original
 	claims  []claim
+	ahead   bool // its client did not wait for the acks of what it sent before; decided by dedupe.enter
 	eager   bool // it fails rather than wait for room, drops nothing to make some, and goes with one transaction
 }
 
@@ -167,7 +168,7 @@ func (b *batch) Reset() {
 	b.msgs, b.pieces, b.letters = b.msgs[:0], b.pieces[:0], b.letters[:0]
 	b.s.arenas.put(b.arena)
 	b.arena = nil
-	b.at, b.atPiece, b.until, b.next, b.buried, b.repeats = 0, 0, 0, 0, false, false
+	b.at, b.atPiece, b.until, b.next, b.buried, b.repeats, b.ahead = 0, 0, 0, 0, false, false, false
 	if cap(b.msgs)*int(unsafe.Sizeof(message{})) > keepArena {
 		b.msgs = nil
 	}

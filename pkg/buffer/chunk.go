@@ -41,6 +41,7 @@ const (
 	partSame               // connection and turn are those of the keyed part before
 	partLetter             // it was a dead letter: in the connection's place stands its number, see retry.go
 	partSent               // of a dead letter: it goes to its output whatever the routes say
+	partAhead              // it was sent ahead of acks: those of the connection's turns before are unconfirmed too
 )
 
 func checksum(b []byte) uint32 { return crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli)) }

@@ -75,6 +75,7 @@ func (d *dedupe) enter(b *batch) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.expire()
+	b.ahead = len(d.conns[b.conn]) > 0
 	for i := range b.msgs {
 		if m := &b.msgs[i]; m.Chunk != "" {
 			d.claim(b, m, true)

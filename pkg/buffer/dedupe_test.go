@@ -3,6 +3,7 @@ package buffer
 import (
 	"context"
 	"math"
+	"os"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -57,6 +58,20 @@ func TestDuplicates(t *testing.T) {
 		mustClose(t, *s)
 		*s = mustOpen(t, cfg, Options{Now: c.now})
 	}
+	crash := func(t *testing.T, s **Store, c *clock) { // its files as they are go on
+		t.Helper()
+		cfg := (*s).cfg
+		cfg.Path = t.TempDir()
+		if err := os.CopyFS(cfg.Path, os.DirFS((*s).dir)); err != nil {
+			t.Fatal(err)
+		}
+		mustClose(t, *s)
+		*s = mustOpen(t, cfg, Options{Now: c.now})
+	}
+	fill := func(t *testing.T, s **Store, _ *clock) { // …the segment
+		t.Helper()
+		put(t, *s, message1{conn: 9, cluster: "filler", outputs: []string{"f"}, text: text(1<<20, 3)})
+	}
 	tests := []struct {
 		name  string
 		steps []step
@@ -93,6 +108,11 @@ func TestDuplicates(t *testing.T) {
 		{"restart, then lost again", []step{send(x(1)), restart, send(x(1)), settle(1, false), restart, send(x(2))}, 1},
 		{"restart, window over", []step{send(x(1)), restart, wait(11 * time.Minute), send(x(1))}, 2},
 		{"restart, ack received before", []step{send(x(1)), settle(1, true), send(message1{conn: 1, chunk: "y", text: "y"}), restart, send(x(2))}, 2},
+		{"restart, ahead of its acks", []step{send(x(1)), send(y(1)), send(y(1)), restart, send(x(2))}, 1},
+		{"restart, ahead of its acks until then", []step{send(x(1)), send(y(1)), settle(1, true), send(y(1)), restart, send(x(2))}, 2},
+		{"crash, ahead of its acks", []step{send(x(1)), send(y(1)), crash, send(x(2))}, 1},
+		{"crash, ahead of its acks, in another segment", []step{send(x(1)), fill, send(y(1)), crash, send(x(2))}, 1},
+		{"crash, ack received before, in another segment", []step{send(x(1)), fill, settle(1, true), send(y(1)), crash, send(x(2))}, 2},
 		{"delivered, segment gone, ack lost", []step{send(x(1)), settle(1, false), deliver, send(x(2))}, 1},
 		{"delivered, segment gone, restart", []step{send(x(1)), deliver, restart, send(x(2))}, 1},
 	}

@@ -80,6 +80,7 @@ type chunk struct {
 // stored is a message whose last piece was added.
 type stored struct {
 	conn, turn uint64
+	ahead      bool
 	id         *chunkID
 }
 
@@ -139,7 +140,7 @@ func (g *grouping) add(b *batch) {
 			return
 		}
 		if msg.original == nil && msg.id != nil {
-			g.whole = append(g.whole, &stored{b.conn, b.turn, msg.id})
+			g.whole = append(g.whole, &stored{b.conn, b.turn, b.ahead, msg.id})
 		}
 	}
 }
@@ -153,6 +154,9 @@ func (g *grouping) piece(b *batch, m *message, p *piece, last bool) {
 		}
 		if last {
 			pt.flags |= partLast
+		}
+		if b.ahead {
+			pt.flags |= partAhead
 		}
 	}
 	key := mergeKey{m.Cluster, m.Tag, unsafe.SliceData(m.Outputs), len(m.Outputs)} //nolint:gosec // an address to compare, not to follow
@@ -281,7 +285,7 @@ func (g *grouping) publish(seg *segment, where []uint32) {
 		}
 	}
 	for _, w := range g.whole {
-		addTurn(seg.turns, w.conn, w.turn, g.now.UnixNano(), w.id.idKey)
+		addTurn(seg.turns, w.conn, w.turn, w.ahead, g.now.UnixNano(), w.id.idKey)
 	}
 	s.disk += disk - seg.disk
 	seg.disk = disk

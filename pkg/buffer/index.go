@@ -28,26 +28,36 @@ type contents struct {
 	turns    map[uint64]*turn
 }
 
+// maxAhead bounds how many messages of a connection's turns before the last are unconfirmed after a restart.
+const maxAhead = 256
+
 // turn is what a connection committed last in a segment: after a restart these messages are
-// unconfirmed.
+// unconfirmed, and where its client sent ahead of its acks, those before them.
 type turn struct {
 	number   uint64
+	ahead    bool // so are those of the segments before; known while the segment is not sealed
 	received int64
 	ids      []idKey
 }
 
-// addTurn notes that the connection stored a whole message in the turn.
-func addTurn(turns map[uint64]*turn, conn, number uint64, received int64, id idKey) {
+// addTurn notes that the connection stored a whole message in the turn, ahead of the acks of the turn before or not.
+func addTurn(turns map[uint64]*turn, conn, number uint64, ahead bool, received int64, id idKey) {
 	t := turns[conn]
 	if t == nil {
-		t = &turn{}
+		t = &turn{ahead: ahead}
 		turns[conn] = t
 	}
 	switch {
 	case number < t.number:
 		return
 	case number > t.number:
-		t.number, t.ids = number, t.ids[:0]
+		keep := 0
+		if ahead {
+			keep = min(len(t.ids), maxAhead)
+		} else {
+			t.ahead = false
+		}
+		t.number, t.ids = number, slices.Delete(t.ids, 0, len(t.ids)-keep)
 	}
 	t.received = received
 	t.ids = append(t.ids, id)
@@ -74,7 +84,7 @@ func (b *builder) add(h *header, off uint32) {
 	})
 	for i := range h.parts {
 		if p := &h.parts[i]; p.flags&partLast != 0 {
-			addTurn(b.turns, p.conn, p.turn, h.received, idKey{p.key, p.total})
+			addTurn(b.turns, p.conn, p.turn, p.flags&partAhead != 0, h.received, idKey{p.key, p.total})
 		}
 	}
 }

@@ -102,6 +102,9 @@ func (s *Store) recoverSegment(path string, first uint64, state *snapshot, last 
 	for conn, t := range c.turns {
 		switch l := last[conn]; {
 		case l == nil || l.number < t.number:
+			if l != nil && t.ahead {
+				t.ids = slices.Concat(l.ids[max(0, len(l.ids)-maxAhead):], t.ids)
+			}
 			last[conn] = t
 		case l.number == t.number:
 			l.ids = append(l.ids, t.ids...)

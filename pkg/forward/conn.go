@@ -31,8 +31,8 @@ const (
 	stallTimeout = 30 * time.Second
 	// ackTimeout is how long a peer may take to read its acks.
 	ackTimeout = 10 * time.Second
-	// goneAfter is how long messages wait for room in the queue before it matters, now and then, whether their client is
-	// still there. One that only closed its sending side has that long to get its acks.
+	// goneAfter is how long messages wait for room in the queue, or to be read while their cluster is over its rate, before
+	// it matters whether their client is still there. One that only closed its sending side has that long to get its acks.
 	goneAfter = 5 * time.Second
 	// ackWrite is about how many bytes of acks go into one Write. No ack is ever split over two: fluentd and Fluent Bit
 	// read once and do not put pieces together. They wait for an ack before they send the next message, so theirs is
@@ -59,6 +59,7 @@ var (
 	errIdle    = errors.New("idle for too long")
 	errDrained = errors.New("the server stops")
 	errGone    = errors.New("the client closed the connection while the queue had no room")
+	errLeft    = errors.New("the client closed the connection before they were read")
 	errSpread  = errors.New("max_connection_age or max_messages_per_connection")
 )
 
@@ -78,6 +79,7 @@ type conn struct {
 	buf   []byte // own, or from the Budget
 	r, w  int    // buf[r:w] came and is not taken yet
 	came  time.Time
+	late  bool  // what is read may have waited for it for longer than goneAfter
 	frame frame // what is known of the message at r
 	mem   *account
 
@@ -194,6 +196,12 @@ func (c *conn) store(ctx context.Context) error {
 		return nil
 	}
 	c.confirm()
+	if c.late && len(c.acks) == c.tally.count() && acksLost(c.raw, acksUnwritten) {
+		// It has sent them again since, over another connection: that they are stored there may be settled already.
+		c.batch.Reset()
+		return refuse(reasonStore, "its messages are not stored and not acked: %w", errLeft)
+	}
+	c.late = false
 	if len(c.acks) > 0 {
 		for c.doubtful > maxUnsettled {
 			c.settle(1, true)
@@ -309,6 +317,7 @@ func (c *conn) read(ctx context.Context) error {
 	partial := c.w > c.r
 	idle := c.batch == nil && len(c.buf) == len(c.own)
 	now := time.Now()
+	c.late = c.late || !c.came.IsZero() && now.Sub(c.came) >= goneAfter
 	switch {
 	case partial:
 		c.mem.dependOnPeer()

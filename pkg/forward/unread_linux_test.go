@@ -6,8 +6,10 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -114,4 +116,42 @@ func TestClosedWhileFull(t *testing.T) {
 	}
 	close(room)
 	until(t, "stored", func() bool { return len(l.sink.Messages()) == 1 })
+}
+
+// TestClosedWhileSlowed has clients of a cluster over its rate send a second message, which is not read for a while. The one
+// that closes meanwhile has sent it again elsewhere, the one that wants no ack has not, and the one that waits gets its ack.
+func TestClosedWhileSlowed(t *testing.T) {
+	t.Parallel() // it takes as long as clients have
+	l := listen(t, "127.0.0.1:0", func(o *forward.Options) {
+		o.Clusters = &clusters{charge: func(int64) time.Duration { return 5 * time.Second }}
+	})
+	second := func(again []byte) net.Conn {
+		nc := l.dial(t)
+		ft.Send(packed("first"))(t, nc)
+		ft.ExpectAcks("first")(t, nc)
+		ft.Send(again)(t, nc)
+		return nc
+	}
+	waits := second(packed("waits"))
+	for _, nc := range []net.Conn{second(packed("closes")), second(message("t", ft.Bin(all)))} {
+		if err := nc.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ft.ExpectAcks("waits")(t, waits)
+	if err := waits.Close(); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the end of all", func() bool { return l.Stats().Open == 0 })
+	var stored []string
+	for _, m := range l.sink.Messages() {
+		stored = append(stored, m.Chunk)
+	}
+	slices.Sort(stored)
+	if want := []string{"", "first", "first", "first", "waits"}; !slices.Equal(stored, want) || l.Stats().Refused["not_stored"] != 1 {
+		t.Errorf("stored %q, want %q; %v", stored, want, l.Stats().Refused)
+	}
+	if s := l.log.String(); !strings.Contains(s, "the client closed the connection before they were read") {
+		t.Errorf("it logged %s", s)
+	}
 }
