@@ -196,7 +196,10 @@ func (c *conn) store(ctx context.Context) error {
 		return nil
 	}
 	c.confirm()
-	if c.late && len(c.acks) == c.tally.count() && acksLost(c.raw, acksUnwritten) {
+	if len(c.acks) > 0 {
+		c.door.acks.Store(acksUnwritten)
+	}
+	if c.late && len(c.acks) == c.tally.count() && acksLost(&c.door) {
 		// It has sent them again since, over another connection: that they are stored there may be settled already.
 		c.batch.Reset()
 		return refuse(reasonStore, "its messages are not stored and not acked: %w", errLeft)
@@ -208,7 +211,6 @@ func (c *conn) store(ctx context.Context) error {
 		}
 		c.unsettled = append(c.unsettled, unsettled{acks: len(c.acks), last: c.asked, sent: math.MaxUint64})
 		c.doubtful += len(c.acks)
-		c.door.acks.Store(acksUnwritten)
 	}
 	if err := c.commit(ctx); err != nil {
 		c.batch.Reset()
