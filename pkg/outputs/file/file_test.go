@@ -31,8 +31,14 @@ func newClock() *clock { return &clock{time.Date(2026, 11, 21, 10, 15, 0, 0, tim
 
 func open(t *testing.T, cfg Config, c *clock) *Output {
 	t.Helper()
+	return openWith(t, cfg, c, filepath.Join(t.TempDir(), "state", "file.log"))
+}
+
+// openWith opens an output with the log of batches at state.
+func openWith(t *testing.T, cfg Config, c *clock, state string) *Output {
+	t.Helper()
 	cfg.Fields = event.Fields{Time: "@timestamp", Tag: "tag", Cluster: "cluster"}
-	o, err := New(cfg, "archive", zerolog.Nop(), func() time.Time { return c.now })
+	o, err := New(cfg, Options{Name: "archive", Log: zerolog.Nop(), Now: func() time.Time { return c.now }, StateFile: state})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -44,9 +44,9 @@ func format(fold func([]thing) []thing) Format[thing] {
 func someThings(n int) (things []thing) {
 	for i := range n {
 		o := thing{name: fmt.Sprintf("a/%d", i), spans: []Span{{Chunk: Key{byte(i), byte(i >> 8)}}, {Chunk: Key{1, byte(i)}}}}
-		for _, pos := range []int{0, 2, 7, 1 << 20} {
-			o.spans[0].Runs = AddNumber(o.spans[0].Runs, pos)
-			o.spans[1].Runs = AddNumber(o.spans[1].Runs, pos/2)
+		for _, pos := range []uint32{0, 2, 7, 1 << 20} {
+			o.spans[0].Runs = AddRun(o.spans[0].Runs, pos, 1)
+			o.spans[1].Runs = AddRun(o.spans[1].Runs, pos/2, 1)
 		}
 		things = append(things, o)
 	}

@@ -61,22 +61,17 @@ func end(runs []Run) uint32 {
 	return r.First + r.Count
 }
 
-// AddNumber adds a number that is not before the end of runs.
-func AddNumber(runs []Run, n int) []Run {
-	if len(runs) > 0 && int(end(runs)) == n {
-		runs[len(runs)-1].Count++
-		return runs
+// AddRun adds count numbers from first on, which is not before the end of runs.
+func AddRun(runs []Run, first, count uint32) []Run {
+	if n := len(runs); n > 0 {
+		last := &runs[n-1]
+		if end(runs) == first {
+			last.Count += count
+			return runs
+		}
+		return append(runs, Run{first, count, last.before + last.Count})
 	}
-	return addRun(runs, uint32(n), 1)
-}
-
-func addRun(runs []Run, first, count uint32) []Run {
-	r := Run{First: first, Count: count}
-	if len(runs) > 0 {
-		last := runs[len(runs)-1]
-		r.before = last.before + last.Count
-	}
-	return append(runs, r)
+	return append(runs, Run{First: first, Count: count})
 }
 
 // Find says whether runs hold n, and how many numbers below n they hold.
@@ -131,7 +126,7 @@ func (b *Builder) Add(ev *event.Event, keys Keys) {
 		}
 	}
 	s := &b.Spans[len(b.Spans)-1]
-	s.Runs = AddNumber(s.Runs, ev.Pos)
+	s.Runs = AddRun(s.Runs, uint32(ev.Pos), 1)
 }
 
 // AppendSpans appends the chunks and, for each, its runs.
@@ -213,7 +208,7 @@ func (r *Reader) Runs() (runs []Run) {
 		if r.bad {
 			return nil
 		}
-		runs = addRun(runs, uint32(first), uint32(count))
+		runs = AddRun(runs, uint32(first), uint32(count))
 	}
 	return runs
 }
