@@ -31,7 +31,7 @@ func newClock() *clock { return &clock{time.Date(2026, 11, 21, 10, 15, 0, 0, tim
 
 func open(t *testing.T, cfg Config, c *clock) *Output {
 	t.Helper()
-	return openWith(t, cfg, c, filepath.Join(t.TempDir(), "state", "file.log"))
+	return openWith(t, cfg, c, "")
 }
 
 // openWith opens an output with the log of batches at state.
@@ -173,7 +173,7 @@ func TestContract(t *testing.T) {
 			outputtest.Contract(t, func(t *testing.T) *outputtest.Destination {
 				t.Helper()
 				path := filepath.Join(t.TempDir(), "a", "b", "{tag}.ndjson")
-				o := open(t, Config{Path: path, Compression: tc.compression}, newClock())
+				o := openWith(t, Config{Path: path, Compression: tc.compression}, newClock(), filepath.Join(t.TempDir(), "state", "file.log"))
 				disk := full{room: -1}
 				disk.install(o)
 				return &outputtest.Destination{

@@ -59,6 +59,7 @@ type files struct {
 	log  zerolog.Logger
 	now  func() time.Time
 	open func(path string) (handle, error) // appends; makes the file where missing
+	move func(from, to string) error       // renames
 
 	recent *list.List // of *openFile, the one used last in front
 	byPath map[string]*list.Element
@@ -73,7 +74,7 @@ type files struct {
 
 func newFiles(cfg Config, log zerolog.Logger, now func() time.Time) (*files, error) {
 	f := &files{
-		cfg: cfg, log: log, now: now, open: openAppend,
+		cfg: cfg, log: log, now: now, open: openAppend, move: os.Rename,
 		recent: list.New(), byPath: map[string]*list.Element{}, closed: map[string]known{},
 	}
 	f.w.files = f

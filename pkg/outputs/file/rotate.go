@@ -46,7 +46,7 @@ func (f *files) rename(from, to string) error {
 	if err := f.journal.rename(from, to); err != nil {
 		return err
 	}
-	if err := os.Rename(from, to); err != nil {
+	if err := f.move(from, to); err != nil {
 		return errors.Join(err, f.journal.rename(to, from))
 	}
 	f.journal.renamed(from, to)
