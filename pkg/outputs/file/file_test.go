@@ -37,7 +37,7 @@ func open(t *testing.T, cfg Config, c *clock) *Output {
 // openWith opens an output with the log of batches at state.
 func openWith(t *testing.T, cfg Config, c *clock, state string) *Output {
 	t.Helper()
-	cfg.Fields = event.Fields{Time: "@timestamp", Tag: "tag", Cluster: "cluster"}
+	cfg.Fields.Time, cfg.Fields.Tag, cfg.Fields.Cluster = "@timestamp", "tag", "cluster"
 	o, err := New(cfg, Options{Name: "archive", Log: zerolog.Nop(), Now: func() time.Time { return c.now }, StateFile: state})
 	if err != nil {
 		t.Fatal(err)

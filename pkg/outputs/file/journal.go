@@ -110,8 +110,9 @@ func openJournal(path, ext string, logger zerolog.Logger, notify func(notice str
 		}
 	}
 	for i := range batches {
-		if b := &batches[i]; b.ext == ext { // another configuration's are not looked for
-			j.doubts.add(b)
+		one := j.doubts.add(&batches[i])
+		if one.ext != ext {
+			one.lines = &lines{err: errCompression}
 		}
 	}
 	return j, nil
@@ -241,7 +242,7 @@ type doubt struct {
 }
 
 // add puts a batch in doubt, newer than the others.
-func (d *doubts) add(b *step) {
+func (d *doubts) add(b *step) *doubt {
 	if d.byPath == nil {
 		d.byPath = map[string][]*doubt{}
 	}
@@ -249,6 +250,7 @@ func (d *doubts) add(b *step) {
 	one := &doubt{step: *b, left: intent.Events(b.spans)}
 	d.index.Add(one, one.spans)
 	d.byPath[b.path] = append(d.byPath[b.path], one)
+	return one
 }
 
 // overwrite notes that what follows offset in the file at path is another batch's.

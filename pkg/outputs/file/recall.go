@@ -146,7 +146,11 @@ func (one *doubt) readAgain() {
 	}
 }
 
-var errNotSynced = errors.New("its fsync failed")
+// Why lines are not known.
+var (
+	errNotSynced   = errors.New("its fsync failed")
+	errCompression = errors.New("it was written with another compression setting")
+)
 
 // durableLines returns the lines at the place of a batch. They survive a power cut when it returns, and are not cut off
 // when the file is appended to.
