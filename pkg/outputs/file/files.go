@@ -74,7 +74,7 @@ type files struct {
 
 func newFiles(cfg Config, log zerolog.Logger, now func() time.Time) (*files, error) {
 	f := &files{
-		cfg: cfg, log: log, now: now, open: openAppend, move: os.Rename,
+		cfg: cfg, ext: ext(cfg.Compression), log: log, now: now, open: openAppend, move: os.Rename,
 		recent: list.New(), byPath: map[string]*list.Element{}, closed: map[string]known{},
 	}
 	f.w.files = f
@@ -82,10 +82,8 @@ func newFiles(cfg Config, log zerolog.Logger, now func() time.Time) (*files, err
 	var err error
 	switch cfg.Compression {
 	case compressionGzip:
-		f.ext = ".gz"
 		f.gzip, err = gzip.NewWriterLevel(nil, gzip.BestSpeed)
 	case compressionZstd:
-		f.ext = ".zst"
 		f.zstd, err = zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(zstdWindow))
 	}
 	return f, err
