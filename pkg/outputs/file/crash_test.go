@@ -183,7 +183,7 @@ func (q *queue) live(t *testing.T, o *Output, batches int) (survived bool) {
 	return true
 }
 
-// lines counts the lines of all files below dir, by the n of their events.
+// countLines counts the lines of all files below dir, by the n of their events.
 func countLines(t *testing.T, dir string) map[int]int {
 	t.Helper()
 	lines := map[int]int{}
@@ -224,9 +224,10 @@ func TestCrash(t *testing.T) {
 				dir, c := t.TempDir(), newClock()
 				rnd := rand.New(rand.NewPCG(seed, 7))
 				cfg := Config{Path: filepath.Join(dir, "out", "{tag}.ndjson"), Compression: compression}
-				if seed%3 == 1 {
+				switch seed % 3 {
+				case 1:
 					cfg.Rotate.MaxSize = 3000
-				} else if seed%3 == 2 {
+				case 2:
 					cfg.Rotate.MaxAge = time.Minute
 				}
 				q := newQueue(rnd, seed%2 == 1)

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strconv"
 	"testing"
 
 	"github.com/seed-afc6a195/aggregator/pkg/event"
@@ -264,7 +265,7 @@ func TestIndex(t *testing.T) {
 	var b Builder
 	places := map[string]map[int]int{} // by record and event, its place
 	for n := range 20 {
-		name := fmt.Sprint(n)
+		name := strconv.Itoa(n)
 		places[name] = map[int]int{}
 		b.Reset()
 		perm := rnd.Perm(len(all))[:1+rnd.IntN(len(all))]
