@@ -56,7 +56,7 @@ type Options struct {
 	Name string // of the output, in errors
 	Log  zerolog.Logger
 	Now  func() time.Time
-	// StateFile is the log of batches, of this output alone, from its first Send on; its directory is made where missing.
+	// StateFile is the log of batches, of this output alone, from its first Send on, in a directory that is there.
 	// "": none, so events are doubled by a crash.
 	StateFile string
 }

@@ -173,7 +173,7 @@ func TestContract(t *testing.T) {
 			outputtest.Contract(t, func(t *testing.T) *outputtest.Destination {
 				t.Helper()
 				path := filepath.Join(t.TempDir(), "a", "b", "{tag}.ndjson")
-				o := openWith(t, Config{Path: path, Compression: tc.compression}, newClock(), filepath.Join(t.TempDir(), "state", "file.log"))
+				o := openWith(t, Config{Path: path, Compression: tc.compression}, newClock(), filepath.Join(t.TempDir(), "file.log"))
 				disk := full{room: -1}
 				disk.install(o)
 				return &outputtest.Destination{

@@ -139,7 +139,8 @@ func (l *Log[T]) newest(records []T) []T {
 }
 
 // Rewrite begins the file anew with the newest of the records. They are on disk when it returns nil; after an error,
-// the file is as it was.
+// the file is as it was. A directory that is missing stays so: who removed the data directory of a running program
+// is to hear of it from the queue.
 func (l *Log[T]) Rewrite(records []T) error {
 	if l.path == "" {
 		return nil
@@ -149,9 +150,6 @@ func (l *Log[T]) Rewrite(records []T) error {
 	data := []byte(l.format.Magic)
 	for i := range records {
 		data = l.frame(data, &records[i])
-	}
-	if err := os.MkdirAll(filepath.Dir(l.path), 0o750); err != nil {
-		return err
 	}
 	next, err := os.OpenFile(l.path+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {

@@ -56,7 +56,7 @@ func someThings(n int) (things []thing) {
 
 // A log is bounded, and gives back the newest records however often it was opened.
 func TestLog(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "new", "log")
+	path := filepath.Join(t.TempDir(), "log")
 	all := someThings(5 * MaxRecords)
 	folded := 0
 	fold := func(things []thing) []thing { folded++; return things }
@@ -175,6 +175,9 @@ func TestLogDamaged(t *testing.T) {
 func TestLogDiscarded(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "state")
 	path := filepath.Join(dir, "log")
+	if err := os.Mkdir(dir, 0o750); err != nil {
+		t.Fatal(err)
+	}
 	l, _, err := Open(path, format(nil))
 	if err != nil {
 		t.Fatal(err)
@@ -199,6 +202,12 @@ func TestLogDiscarded(t *testing.T) {
 	}
 	if err := l.Discard(); err != nil {
 		t.Errorf("nothing is there: %v", err)
+	}
+	if err := l.Add(true, someThings(2)...); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a directory that somebody removed: %v", err)
+	}
+	if err := os.Mkdir(dir, 0o750); err != nil {
+		t.Fatal(err)
 	}
 	if err := l.Add(true, someThings(2)...); err != nil {
 		t.Fatal(err)

@@ -36,8 +36,8 @@ type Options struct {
 	Name        string // of the output, in errors; Log has it
 	Log         zerolog.Logger
 	Credentials *awsclient.Credentials // shared by all outputs; nil: its own
-	// StateFile is the log of objects, of this output alone, from its first Send on; its directory is
-	// made where missing. "": none, so events may be doubled by a crash.
+	// StateFile is the log of objects, of this output alone, from its first Send on, in a directory that is there.
+	// "": none, so events may be doubled by a crash.
 	StateFile string
 }
 
