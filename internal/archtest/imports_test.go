@@ -52,7 +52,9 @@ func table() []row {
 		{"pkg/outputs/firehose", with("pkg/outputs", "pkg/outputs/awsclient"), "an output to AWS"},
 		{"pkg/outputs/kinesis", with("pkg/outputs", "pkg/outputs/awsclient"), "an output to AWS"},
 		{"pkg/outputs/cloudwatch", with("pkg/outputs", "pkg/outputs/awsclient"), "an output to AWS"},
-		{"pkg/outputs/s3", with("pkg/outputs", "pkg/outputs/awsclient"), "an output to AWS"},
+		{"pkg/outputs/s3", with("pkg/outputs", "pkg/outputs/awsclient", "pkg/outputs/intent"), "an output to AWS, with a log of what it delivers"},
+		{"pkg/outputs/intent", shared, "a log of events knows events only"},
+		{"pkg/outputs/file", with("pkg/outputs", "pkg/outputs/intent"), "an output with a log of what it delivers, which knows not other outputs"},
 		{"pkg/outputs/*", with("pkg/outputs"), "an output knows what an output is, not other outputs"},
 
 		{"pkg/filter", shared, "a part knows shared values only"},

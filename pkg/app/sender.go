@@ -49,7 +49,8 @@ func newSender(name string, cfg *config.Config, in surroundings) (*sender, error
 	var err error
 	switch c := settings.(type) {
 	case *file.Config:
-		s.Output, err = file.New(*c, name, log, in.now)
+		state := filepath.Join(in.stateDir, "file-"+name+".log")
+		s.Output, err = file.New(*c, file.Options{Name: name, Log: in.log, Now: in.now, StateFile: state})
 	case *stdout.Config:
 		s.Output = stdout.New(*c, os.Stdout)
 	case *forwardoutput.Config:

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/seed-afc6a195/aggregator/pkg/outputs/file"
 )
 
 // OutputNames returns the names of the outputs, sorted.
@@ -30,8 +32,26 @@ func (c *checker) check() {
 	for _, section := range []string{"outputs", "filters"} {
 		c.mapNames(section)
 	}
+	c.files()
 	c.routes()
 	c.filters()
+}
+
+// files holds that outputs have files of their own.
+func (c *checker) files() {
+	taken := map[string]string{}
+	for _, name := range c.OutputNames() {
+		settings, ok := c.Outputs[name].Settings.(*file.Config)
+		key := join("outputs", name) + ".path"
+		if !ok || settings.Path == "" || c.errors.within(key) {
+			continue
+		}
+		path := settings.Files()
+		if first, shared := taken[path]; shared {
+			c.errors.at(c.root.get("outputs").get(name).get("path"), key, "give each its own, or route both to one output", "output %s writes to the same files", first)
+		}
+		taken[path] = name
+	}
 }
 
 // mapNames holds that names can stand in paths, metrics and addresses.

@@ -56,9 +56,9 @@ type campaign struct {
 	due     atomic.Int64  // of acks: when reached is told; 0: never
 	reached chan struct{} // has room for one
 	life    int
-	kills   map[string]bool // lives that ended by SIGKILL
-	ends    map[string]int  // how lives ended
-	damaged bool            // a file was damaged, so that something is set aside
+	kills   int            // lives that ended by SIGKILL
+	ends    map[string]int // how lives ended
+	damaged bool           // a file was damaged, so that something is set aside
 	cancel  context.CancelFunc
 	sending sync.WaitGroup
 	server  *harness.Server // nil: none runs
@@ -77,7 +77,7 @@ func newCampaign(t *testing.T, o options) *campaign {
 	}
 	c := &campaign{
 		t: t, o: o, rng: rand.New(rand.NewPCG(o.seed, 1)), dir: dir, to: newDestinations(t, out, o.seed), reached: make(chan struct{}, 1),
-		kills: map[string]bool{}, ends: map[string]int{},
+		ends: map[string]int{},
 	}
 	c.address.Store(new(string))
 	red, blue := &forward.ClientLogin{SharedKey: o.key + "-red", Hostname: "agent"}, &forward.ClientLogin{SharedKey: o.key + "-blue", Hostname: "agent"}
@@ -133,7 +133,7 @@ func (c *campaign) launch(env ...string) *harness.Server {
 	c.life++
 	c.born = time.Now()
 	env = append(env, "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test", "AWS_EC2_METADATA_DISABLED=true")
-	c.server = harness.Launch(c.t, harness.Options{Binary: c.o.binary, Dir: c.dir, Config: c.to.config(c.o, c.dir, c.life), Env: env})
+	c.server = harness.Launch(c.t, harness.Options{Binary: c.o.binary, Dir: c.dir, Config: c.to.config(c.o, c.dir), Env: env})
 	return c.server
 }
 
@@ -216,7 +216,7 @@ func (c *campaign) ended(how string) {
 		if !c.server.Killed() {
 			c.t.Errorf("life %d ended by itself:\n%s", c.life, c.server.Log)
 		}
-		c.kills[strconv.Itoa(c.life)] = true
+		c.kills++
 	}
 	// An upload that S3 ends after it was asked for the object is there twice, and nobody can tell. A killed program's may
 	// be on its way still.
@@ -288,7 +288,7 @@ func (c *campaign) finish(healed bool) {
 	s.Drained()
 	s.Balanced()
 	l := &ledger{t: c.t, agents: c.agents}
-	l.check(c.to, s, c.o, c.kills)
+	l.check(c.to, s, c.o)
 	if n := s.Snapshot().DeadLetters.By; healed {
 		for _, d := range n {
 			if d.Output == "es" {

@@ -12,7 +12,6 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -143,7 +142,6 @@ func (d *destinations) set(es, s3, up weather, healed bool) {
 type mark struct {
 	Agent string `json:"agent"`
 	N     *int   `json:"n"`
-	Life  string `json:"life"`
 	ID    string `json:"_id"`
 }
 
@@ -363,8 +361,8 @@ func (b *received) Commit(context.Context) error {
 	return nil
 }
 
-// config is the program's configuration for a life of that number.
-func (d *destinations) config(o options, dir string, life int) string {
+// config is the program's configuration, the same for all of its lives.
+func (d *destinations) config(o options, dir string) string {
 	routes := `
   - {match: "**", outputs: [es, archive, up, lake]}`
 	if o.only != "" {
@@ -372,13 +370,13 @@ func (d *destinations) config(o options, dir string, life int) string {
   - {match: "` + o.only + `", outputs: [es, archive, up, lake]}
   - {match: "**", outputs: [archive]}`
 	}
-	return strings.NewReplacer("DIR", dir, "LIFE", strconv.Itoa(life), "OUT", d.dir, "ES", d.esHTTP.URL, "S3", d.s3HTTP.URL, "UP", d.up.server.Addr().String(),
+	return strings.NewReplacer("DIR", dir, "OUT", d.dir, "ES", d.esHTTP.URL, "S3", d.s3HTTP.URL, "UP", d.up.server.Addr().String(),
 		"LETTERS", o.letters, "KEY", o.key, "ROUTES", routes).Replace(`
 listeners:
   - {name: agents, address: "127.0.0.1:0"}
 clusters:
-  - {name: red, shared_key: KEY-red, tags: ["app.**", "purge.**"], fields: {life: "LIFE"}}
-  - {name: blue, shared_key: KEY-blue, fields: {life: "LIFE"}}
+  - {name: red, shared_key: KEY-red, tags: ["app.**", "purge.**"]}
+  - {name: blue, shared_key: KEY-blue}
 buffer: {path: "DIR/data", segment_size: 2MiB, min_free_disk: 1MiB, compression: none, dead_letters: {max_size: LETTERS}}
 routes:ROUTES
 outputs:

@@ -140,7 +140,7 @@ func TestNoTrace(t *testing.T) {
 }
 
 // frequent are passed with every chunk or so: there the pass at which the program is killed is a matter of chance.
-var frequent = regexp.MustCompile(`^(ack|batch|delivery\.sent|segment\.commit|file\.(written|synced)|s3\.(uploaded|intents\.written)|dead\.add)`)
+var frequent = regexp.MustCompile(`^(ack|batch|delivery\.sent|segment\.commit|file\.(written|synced|intents\.written)|s3\.(uploaded|intents\.written)|dead\.add)`)
 
 // TestPoints kills the program at each fail point, twice in a row, under load.
 func TestPoints(t *testing.T) { //nolint:tparallel // rounds follow each other
@@ -152,10 +152,7 @@ func TestPoints(t *testing.T) { //nolint:tparallel // rounds follow each other
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
 				c := newCampaign(t, pointOptions(t, name, base+n*1000+uint64(i)))
-				for round := range 2 {
-					if round > 0 && name == "s3.intents.rewritten" {
-						break // it is passed when the log is begun
-					}
+				for range 2 {
 					pass := 1
 					if frequent.MatchString(name) {
 						pass += c.rng.IntN(40)
@@ -227,7 +224,7 @@ func TestKills(t *testing.T) { //nolint:tparallel // rounds follow each other
 	rounds(t, func(t *testing.T, n uint64) {
 		t.Helper()
 		c := newCampaign(t, options{binary: must(t, plain), seed: base + n})
-		for len(c.kills) < kills {
+		for c.kills < kills {
 			c.random()
 		}
 		c.finish(c.rng.IntN(2) == 0)

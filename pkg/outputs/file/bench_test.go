@@ -20,7 +20,7 @@ func BenchmarkFile(b *testing.B) {
 				Path: filepath.Join(b.TempDir(), "{cluster}", "%Y-%m-%d.ndjson"), Compression: compression, Rotate: Rotate{MaxSize: 64 << 20, Keep: 1},
 				Common: outputs.Common{Fields: event.Fields{Time: "@timestamp", Tag: "tag", Cluster: "cluster"}},
 			}
-			o, err := New(cfg, "archive", zerolog.Nop(), time.Now)
+			o, err := New(cfg, Options{Name: "archive", Log: zerolog.Nop(), Now: time.Now, StateFile: filepath.Join(b.TempDir(), "file.log")})
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -1,6 +1,8 @@
 package file
 
 import (
+	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/seed-afc6a195/aggregator/pkg/config/setting"
@@ -29,6 +31,28 @@ const (
 	compressionGzip = "gzip"
 	compressionZstd = "zstd"
 )
+
+// Files returns the template of the files' names, with the compression's ending. No two outputs may have the same: each cuts a
+// file back to what itself has written to it.
+func (c *Config) Files() string {
+	path := filepath.Clean(c.Path)
+	if ext := ext(c.Compression); !strings.HasSuffix(path, ext) {
+		path += ext
+	}
+	return path
+}
+
+// ext returns the ending of compressed files' names.
+func ext(compression string) string {
+	switch compression {
+	case compressionGzip:
+		return ".gz"
+	case compressionZstd:
+		return ".zst"
+	default:
+		return ""
+	}
+}
 
 // Settings returns the common settings with this destination's defaults: batches are written one
 // after the other, so one worker is enough.

@@ -23,7 +23,7 @@ func TestConnect(t *testing.T) {
 		{"a file in the way", "/file/{tag}.ndjson", "", "make a file in DIR/file: not a directory (a file stands where a directory should be, or the reverse: change the path setting)"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			o, err := New(Config{Path: dir + tc.path}, "archive", zerolog.Nop(), time.Now)
+			o, err := New(Config{Path: dir + tc.path}, Options{Name: "archive", Log: zerolog.Nop(), Now: time.Now})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -13,13 +13,16 @@ package file
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
 
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs/intent"
 )
 
 // Output is a destination of files. It satisfies outputs.Output.
@@ -31,31 +34,70 @@ type Output struct {
 	timeout   time.Duration
 	enc       *event.Encoder
 	files     *files
+	log       zerolog.Logger
 	turn      chan struct{} // holds a token while a Send runs: batches are written one after the other
 
 	// What follows belongs to the holder of the token.
-	key   []byte
-	plan  plan
-	stale *time.Timer
+	state   string
+	journal *journal // nil: not opened yet
+	keys    intent.Keys
+	spans   intent.Builder
+	key     []byte
+	line    []byte
+	plan    plan
+	stale   *time.Timer
+
+	mu     sync.Mutex
+	report outputs.Report
 }
 
-// New returns the output called name. It touches no file before the first Send.
-func New(cfg Config, name string, log zerolog.Logger, now func() time.Time) (*Output, error) {
+// Options is what an Output needs beside its settings.
+type Options struct {
+	Name string // of the output, in errors
+	Log  zerolog.Logger
+	Now  func() time.Time
+	// StateFile is the log of batches, of this output alone, from its first Send on, in a directory that is there.
+	// "": none, so events are doubled by a crash.
+	StateFile string
+}
+
+// What the operator should know although events flow.
+const (
+	noticeDamaged = "the log of batches could not be read: events in flight when the program ended last may be doubled; the program's log says why"
+	noticeLog     = "the log of batches can't be written: events may be doubled by a crash; the program's log says why"
+)
+
+// New returns an output. It touches no file before the first Send.
+func New(cfg Config, opts Options) (*Output, error) {
 	path, err := event.ParseTemplate(cfg.Path)
 	if err != nil {
-		return nil, fmt.Errorf("output %s: path: %w", name, err)
+		return nil, fmt.Errorf("output %s: path: %w", opts.Name, err)
 	}
-	f, err := newFiles(cfg, log.With().Str("output", name).Logger(), now)
+	log := opts.Log.With().Str("output", opts.Name).Logger()
+	f, err := newFiles(cfg, log, opts.Now)
 	if err != nil {
-		return nil, fmt.Errorf("output %s: %w", name, err)
+		return nil, fmt.Errorf("output %s: %w", opts.Name, err)
 	}
 	o := &Output{
-		name: name, path: path, perRecord: strings.Contains(cfg.Path, "{record"), perChunk: path.PerChunk(), timeout: cfg.Settings().Timeout,
-		enc: event.NewEncoder(cfg.Fields), files: f, turn: make(chan struct{}, 1),
+		name: opts.Name, path: path, perRecord: strings.Contains(cfg.Path, "{record"), perChunk: path.PerChunk(), timeout: cfg.Settings().Timeout,
+		enc: event.NewEncoder(cfg.Fields), files: f, log: log, turn: make(chan struct{}, 1), state: opts.StateFile, keys: intent.Keys{},
 	}
 	o.plan.byPath = map[string]int{}
 	o.stale = time.AfterFunc(idle, o.closeIdle)
 	return o, nil
+}
+
+// begin opens the journal for the first Send: until then its log may be another Output's.
+func (o *Output) begin() error {
+	if o.journal != nil {
+		return nil
+	}
+	j, err := openJournal(o.state, o.files.ext, o.log, o.notice)
+	if err != nil {
+		return err
+	}
+	o.journal, o.files.journal = j, j
+	return nil
 }
 
 // SetClusterFields sets what is added to the events of each cluster. Call it before the first Send.
@@ -67,7 +109,28 @@ func (o *Output) SetClusterFields(fields map[string]map[string]string) {
 func (o *Output) Close() error {
 	o.turn <- struct{}{}
 	o.stale.Stop()
+	if o.journal != nil {
+		o.journal.log.Close()
+	}
 	return o.files.closeAll()
+}
+
+// Report satisfies outputs.Reporter.
+func (o *Output) Report() outputs.Report {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	r := o.report
+	r.Notices = slices.Clone(r.Notices)
+	return r
+}
+
+// notice adds what the operator should know.
+func (o *Output) notice(text string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !slices.Contains(o.report.Notices, text) {
+		o.report.Notices = append(o.report.Notices, text)
+	}
 }
 
 // closeIdle closes files that nothing was written to for a while.
@@ -103,17 +166,29 @@ func (o *Output) Send(ctx context.Context, b *outputs.Batch) error {
 		return outputs.AsSendError(fmt.Errorf("wait for the batch before: %w", ctx.Err()))
 	}
 	defer o.stale.Reset(idle)
-	o.assign(b.Events)
+	if err := o.begin(); err != nil {
+		return &outputs.SendError{Reason: outputs.ReasonServer, Err: err}
+	}
+	clear(o.keys)
+	found, err := o.recall(ctx, b.Events)
+	if err != nil {
+		return outputs.AsSendError(fmt.Errorf("look for what is written already: %w", err))
+	}
+	o.assign(b.Events, found)
 	var failed []outputs.Failure
 	var first error
 	for i := range o.plan.targets {
 		t := &o.plan.targets[i]
+		if t.first < 0 {
+			continue
+		}
 		refused, err := o.write(ctx, t, b.Events)
 		if first == nil {
 			first = err
 		}
 		if err == nil {
 			failed = append(failed, refused...)
+			o.countDoubles(t, found)
 			continue
 		}
 		for e := t.first; e >= 0; e = o.plan.next[e] {
@@ -127,8 +202,24 @@ func (o *Output) Send(ctx context.Context, b *outputs.Batch) error {
 	return sendError(failed, first)
 }
 
-// assign fills the plan.
-func (o *Output) assign(events []event.Event) {
+// countDoubles counts the events of t that were written although a file may have held them.
+func (o *Output) countDoubles(t *target, found []presence) {
+	if found == nil {
+		return
+	}
+	n := uint64(0)
+	for e := t.first; e >= 0; e = o.plan.next[e] {
+		if found[e] == notTold {
+			n++
+		}
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.report.PossibleDuplicates += n
+}
+
+// assign fills the plan with the events but those that were found.
+func (o *Output) assign(events []event.Event, found []presence) {
 	p := &o.plan
 	clear(p.byPath)
 	clear(p.targets)
@@ -145,6 +236,9 @@ func (o *Output) assign(events []event.Event) {
 			at = p.target(o.key, o.files.ext)
 		}
 		p.next[i] = -1
+		if found != nil && found[i] == isThere {
+			continue
+		}
 		t := &p.targets[at]
 		if t.last >= 0 {
 			p.next[t.last] = int32(i)
@@ -185,7 +279,11 @@ func (o *Output) write(ctx context.Context, t *target, events []event.Event) (re
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("write %s: %w", t.path, err)
 	}
-	w, err := o.files.begin(ctx, t.path)
+	o.spans.Reset()
+	for i := t.first; i >= 0; i = o.plan.next[i] {
+		o.spans.Add(&events[i], o.keys)
+	}
+	w, err := o.files.begin(ctx, t.path, o.spans.Spans)
 	if err != nil {
 		return nil, err
 	}
@@ -194,12 +292,10 @@ func (o *Output) write(ctx context.Context, t *target, events []event.Event) (re
 		if n++; n%checkEvery == 0 && ctx.Err() != nil {
 			return nil, w.rollback(ctx.Err())
 		}
-		line, err := o.enc.AppendEvent(w.buf, &events[i])
-		if err != nil {
+		if err := w.line(o.enc, &events[i]); err != nil {
 			refused = append(refused, outputs.Failure{Index: int(i), Reason: outputs.ReasonRejected, Detail: err.Error()})
 			continue
 		}
-		w.buf = append(line, '\n')
 		if len(w.buf) >= bufferSize {
 			if err := w.flush(); err != nil {
 				return nil, w.rollback(err)

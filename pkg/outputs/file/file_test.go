@@ -31,8 +31,14 @@ func newClock() *clock { return &clock{time.Date(2026, 11, 21, 10, 15, 0, 0, tim
 
 func open(t *testing.T, cfg Config, c *clock) *Output {
 	t.Helper()
-	cfg.Fields = event.Fields{Time: "@timestamp", Tag: "tag", Cluster: "cluster"}
-	o, err := New(cfg, "archive", zerolog.Nop(), func() time.Time { return c.now })
+	return openWith(t, cfg, c, "")
+}
+
+// openWith opens an output with the log of batches at state.
+func openWith(t *testing.T, cfg Config, c *clock, state string) *Output {
+	t.Helper()
+	cfg.Fields.Time, cfg.Fields.Tag, cfg.Fields.Cluster = "@timestamp", "tag", "cluster"
+	o, err := New(cfg, Options{Name: "archive", Log: zerolog.Nop(), Now: func() time.Time { return c.now }, StateFile: state})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -167,7 +173,7 @@ func TestContract(t *testing.T) {
 			outputtest.Contract(t, func(t *testing.T) *outputtest.Destination {
 				t.Helper()
 				path := filepath.Join(t.TempDir(), "a", "b", "{tag}.ndjson")
-				o := open(t, Config{Path: path, Compression: tc.compression}, newClock())
+				o := openWith(t, Config{Path: path, Compression: tc.compression}, newClock(), filepath.Join(t.TempDir(), "file.log"))
 				disk := full{room: -1}
 				disk.install(o)
 				return &outputtest.Destination{

@@ -16,6 +16,8 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/seed-afc6a195/aggregator/internal/failpoint"
+	"github.com/seed-afc6a195/aggregator/pkg/event"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs/intent"
 )
 
 const (
@@ -23,6 +25,7 @@ const (
 	maxOpen    = 64          // files
 	maxKnown   = 4096        // closed files whose state is remembered
 	idle       = time.Minute // after which a file is closed
+	zstdWindow = 1 << 20     // bytes
 )
 
 // handle is what is needed of an open file; tests put one that fails in its place.
@@ -35,9 +38,10 @@ type handle interface {
 
 // known is the state of a file: size and begun as of its last commit.
 type known struct {
-	size  int64
-	begun time.Time
-	torn  bool // what is behind size was not committed and could not be cut off
+	size       int64
+	begun      time.Time
+	torn       bool // what is behind size was not committed and could not be cut off
+	overwrites bool // the next batch may be put where the journal has another: see journal
 }
 
 // openFile is a file that can be appended to. One at a time has uncommitted bytes.
@@ -55,10 +59,13 @@ type files struct {
 	log  zerolog.Logger
 	now  func() time.Time
 	open func(path string) (handle, error) // appends; makes the file where missing
+	move func(from, to string) error       // renames
 
 	recent *list.List // of *openFile, the one used last in front
 	byPath map[string]*list.Element
 	closed map[string]known
+
+	journal *journal // set before the first file is opened
 
 	w    writer
 	gzip *gzip.Writer
@@ -67,7 +74,7 @@ type files struct {
 
 func newFiles(cfg Config, log zerolog.Logger, now func() time.Time) (*files, error) {
 	f := &files{
-		cfg: cfg, log: log, now: now, open: openAppend,
+		cfg: cfg, ext: ext(cfg.Compression), log: log, now: now, open: openAppend, move: os.Rename,
 		recent: list.New(), byPath: map[string]*list.Element{}, closed: map[string]known{},
 	}
 	f.w.files = f
@@ -75,11 +82,9 @@ func newFiles(cfg Config, log zerolog.Logger, now func() time.Time) (*files, err
 	var err error
 	switch cfg.Compression {
 	case compressionGzip:
-		f.ext = ".gz"
 		f.gzip, err = gzip.NewWriterLevel(nil, gzip.BestSpeed)
 	case compressionZstd:
-		f.ext = ".zst"
-		f.zstd, err = zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(1<<20))
+		f.zstd, err = zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(zstdWindow))
 	}
 	return f, err
 }
@@ -98,10 +103,13 @@ type writer struct {
 	size  int64  // of the file
 	begun bool   // the compressor has a member or frame open
 	zw    io.WriteCloser
+
+	events  int          // that lines were asked for
+	refused []intent.Run // by their places among events, without a line; not in the journal yet
 }
 
-// begin returns the writer for path, which is the only one until commit or rollback.
-func (f *files) begin(ctx context.Context, path string) (*writer, error) {
+// begin returns the writer for path, which is the only one until commit or rollback, for the events of spans.
+func (f *files) begin(ctx context.Context, path string, spans []intent.Span) (*writer, error) {
 	file, err := f.file(ctx, path)
 	if err != nil {
 		return nil, err
@@ -114,8 +122,24 @@ func (f *files) begin(ctx context.Context, path string) (*writer, error) {
 			return nil, err
 		}
 	}
+	if err := f.journal.batch(file, spans); err != nil {
+		return nil, err
+	}
 	f.w = writer{files: f, file: file, buf: f.w.buf[:0], size: file.size}
 	return &f.w, nil
+}
+
+// line appends the line of the next event, or notes that it has none.
+func (w *writer) line(enc *event.Encoder, ev *event.Event) error {
+	n := w.events
+	w.events++
+	line, err := enc.AppendEvent(w.buf, ev)
+	if err != nil {
+		w.refused = intent.AddRun(w.refused, uint32(n), 1)
+		return err
+	}
+	w.buf = append(line, '\n')
+	return nil
 }
 
 // Write takes compressed bytes, or lines where the file is plain.
@@ -129,6 +153,12 @@ func (w *writer) Write(p []byte) (int, error) {
 func (w *writer) flush() error {
 	if len(w.buf) == 0 {
 		return nil
+	}
+	if len(w.refused) > 0 {
+		if err := w.files.journal.refused(w.refused); err != nil {
+			return err
+		}
+		w.refused = nil
 	}
 	var to io.Writer = w
 	switch f := w.files; {
@@ -177,6 +207,7 @@ func (w *writer) commit() error {
 // is opened anew for the next batch: after a failed fsync its state in memory can't be trusted.
 func (w *writer) rollback(cause error) error {
 	file := w.file
+	file.overwrites = true
 	if w.size > file.size || w.begun {
 		file.torn = true
 		if err := file.h.Truncate(file.size); err != nil {
@@ -193,12 +224,12 @@ func (w *writer) rollback(cause error) error {
 func (f *files) file(ctx context.Context, path string) (*openFile, error) {
 	if e, ok := f.byPath[path]; ok {
 		file := e.Value.(*openFile)
-		if same(file.h, path) {
+		if file.same() {
 			f.recent.MoveToFront(e)
 			file.used = f.now()
 			return file, nil
 		}
-		f.close(file) // it was moved or removed by someone else
+		f.close(file) // it was moved, removed or changed by someone else
 		delete(f.closed, path)
 	}
 	for f.recent.Len() >= maxOpen {
@@ -212,13 +243,13 @@ func (f *files) file(ctx context.Context, path string) (*openFile, error) {
 	return file, nil
 }
 
-// same says whether path still names the open file.
-func same(h handle, path string) bool {
-	a, err := h.Stat()
-	if err != nil {
+// same says whether the path still names the open file, and nobody else has changed its size.
+func (file *openFile) same() bool {
+	a, err := file.h.Stat()
+	if err != nil || a.Size() != file.size {
 		return false
 	}
-	b, err := os.Stat(path)
+	b, err := os.Stat(file.path)
 	return err == nil && os.SameFile(a, b)
 }
 
@@ -229,10 +260,11 @@ func (f *files) openAt(ctx context.Context, path string) (*openFile, error) {
 		return nil, explain("make the directory of", path, err)
 	}
 	state, remembered := f.closed[path]
+	before := state.size
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		state = known{}
+		state = known{overwrites: true}
 	case err != nil:
 		return nil, explain("look at", path, err)
 	case !info.Mode().IsRegular():
@@ -257,6 +289,7 @@ func (f *files) openAt(ctx context.Context, path string) (*openFile, error) {
 			return nil, errors.Join(explain("sync the directory of", path, err), h.Close())
 		}
 	}
+	state.overwrites = state.overwrites || !remembered || state.torn || state.size != before
 	state.torn = false
 	return &openFile{known: state, path: path, h: h, used: f.now()}, nil
 }

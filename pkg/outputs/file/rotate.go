@@ -28,7 +28,7 @@ func (f *files) finish(file *openFile) error {
 		} else if !errors.Is(err, fs.ErrNotExist) {
 			return explain("look at", to, err)
 		}
-		if err := os.Rename(file.path, to); err != nil {
+		if err := f.rename(file.path, to); err != nil {
 			return explain("finish", file.path, err)
 		}
 		break
@@ -38,6 +38,18 @@ func (f *files) finish(file *openFile) error {
 		return explain("sync the directory of", file.path, err)
 	}
 	f.prune(filepath.Dir(file.path), stem, exts)
+	return nil
+}
+
+// rename renames a file, and has the journal know.
+func (f *files) rename(from, to string) error {
+	if err := f.journal.rename(from, to); err != nil {
+		return err
+	}
+	if err := f.move(from, to); err != nil {
+		return errors.Join(err, f.journal.rename(to, from))
+	}
+	f.journal.renamed(from, to)
 	return nil
 }
 

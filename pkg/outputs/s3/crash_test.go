@@ -1,9 +1,7 @@
 package s3
 
 import (
-	"bytes"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -14,6 +12,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs/awsclient/awstest"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs/intent"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs/outputtest"
 )
 
@@ -39,20 +38,6 @@ func TestStableNames(t *testing.T) {
 	objects := s.s3.Objects()
 	if len(objects) != 1 || objects[0].Written != 3 {
 		t.Fatalf("%d objects", len(objects))
-	}
-	for i, other := range []func(*event.Chunk){
-		func(c *event.Chunk) { c.Seq++ },
-		func(c *event.Chunk) { c.Cluster = "A" },
-		func(c *event.Chunk) { c.Tag = "u" },
-		func(c *event.Chunk) { c.Received = c.Received.Add(1) },
-		func(c *event.Chunk) { c.Parts = []event.Part{{Key: [16]byte{9}, Events: 50}} },
-		func(c *event.Chunk) { c.Parts = []event.Part{{Key: c.Parts[0].Key, First: 1, Events: 50}} },
-	} {
-		changed := *b
-		other(&changed)
-		if (chunkKeys{}).of(b) == (chunkKeys{}).of(&changed) {
-			t.Errorf("change %d is not in the key", i)
-		}
 	}
 	if err := newOutput(t, s.config(), "").Send(t.Context(), cut(outputtest.Batch(a, b), 99)[0]); err != nil {
 		t.Fatal(err)
@@ -96,7 +81,7 @@ func TestCrash(t *testing.T) {
 		if t.Failed() {
 			t.Fatalf("seed %d", seed)
 		}
-		if len(o.doubts.all) > 0 && o.doubts.all[0].left == 0 {
+		if len(o.doubts.index.All()) > 0 && o.doubts.index.All()[0].left == 0 {
 			t.Error("a settled object is still in doubt")
 		}
 	}
@@ -177,98 +162,6 @@ func TestCrashReplaced(t *testing.T) {
 	s.wantOnce(t, 100)
 }
 
-func someObjects(n int) (objects []object) {
-	for i := range n {
-		objects = append(objects, object{key: fmt.Sprintf("a/%d", i), events: 5, spans: []span{
-			{chunk: chunkKey{byte(i), byte(i >> 8)}, runs: []run{{0, 2}, {7, 1}}}, {chunk: chunkKey{1, byte(i)}, runs: []run{{1 << 20, 2}}},
-		}})
-	}
-	return objects
-}
-
-func TestIntents(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "new", "log")
-	all := someObjects(5 * maxKeptObjects)
-	for n := 0; n < len(all); { // several lives of the program
-		l, got, err := openIntents(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if k := min(n, len(got)); n > 0 && k < min(n, maxKeptObjects) || len(got) > 0 && !reflect.DeepEqual(got, all[n-k:n]) {
-			t.Fatalf("%d of %d objects came back", len(got), n)
-		}
-		for range 9 {
-			more := all[n:min(n+300, len(all))]
-			for range 2 { // the second time they are there
-				if err := l.add(more); err != nil {
-					t.Fatal(err)
-				}
-			}
-			n += len(more)
-		}
-		l.close()
-	}
-	info, err := os.Stat(path)
-	if err != nil || info.Size() > 60*(2*maxKeptObjects+600) {
-		t.Errorf("the log has grown to %d bytes, %v", info.Size(), err)
-	}
-}
-
-func TestIntentsDamaged(t *testing.T) {
-	objects := someObjects(3)
-	whole := []byte(magic)
-	var ends []int
-	for i := range objects {
-		whole = appendRecord(whole, &objects[i])
-		ends = append(ends, len(whole))
-	}
-	flip := func(at int) []byte {
-		b := bytes.Clone(whole)
-		b[at] ^= 1
-		return b
-	}
-	for _, tc := range []struct {
-		name    string
-		data    []byte
-		objects int
-		damaged bool
-	}{
-		{"empty", nil, 0, false},
-		{"cut in the magic", []byte(magic)[:5], 0, false},
-		{"no record", []byte(magic), 0, false},
-		{"whole", whole, 3, false},
-		{"cut in a length", whole[:ends[1]+3], 2, false},
-		{"cut in a payload", whole[:ends[2]-1], 2, false},
-		{"another file", []byte("{}"), 0, true},
-		{"bit in the magic", flip(3), 0, true},
-		{"bit in the second", flip(ends[0] + 12), 1, true},
-		{"bit in a checksum", flip(ends[1] + 5), 2, true},
-		{"wrong payload", appendRecord(bytes.Clone(whole), &object{key: "x", spans: []span{{runs: []run{{1 << 31, 9}}}}}), 3, true},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			path := filepath.Join(t.TempDir(), "log")
-			if err := os.WriteFile(path, tc.data, 0o600); err != nil {
-				t.Fatal(err)
-			}
-			l, got, err := openIntents(path)
-			if len(got) != tc.objects || (err != nil) != tc.damaged {
-				t.Fatalf("%d objects, %v", len(got), err)
-			}
-			if _, err := os.Stat(path + ".damaged"); (err == nil) != tc.damaged {
-				t.Errorf("set aside: %v", err)
-			}
-			if err := l.add(someObjects(4)); err != nil {
-				t.Fatal(err)
-			}
-			l.close()
-			if l, got, err = openIntents(path); err != nil || len(got) != 4 {
-				t.Errorf("then %d objects, %v", len(got), err)
-			}
-			l.close()
-		})
-	}
-}
-
 // Where the log can't be written events are delivered, and the operator is told.
 func TestIntentsUnwritable(t *testing.T) {
 	s := newStore(t)
@@ -286,30 +179,16 @@ func TestIntentsUnwritable(t *testing.T) {
 	}
 }
 
-func FuzzParseLog(f *testing.F) {
-	data := []byte(magic)
-	for _, o := range someObjects(3) {
-		data = appendRecord(data, &o)
-	}
-	f.Add(data)
-	f.Add(data[:len(data)-3])
-	f.Fuzz(func(t *testing.T, data []byte) {
-		kept, objects, _ := parseLog(data)
-		if !bytes.HasPrefix(data, kept) {
-			t.Fatal("what is kept is not what was there")
-		}
-		again, same, err := parseLog(kept)
-		if err != nil || len(again) != len(kept) || !reflect.DeepEqual(objects, same) {
-			t.Fatalf("what is kept can't be read: %v", err)
-		}
-	})
-}
-
 func FuzzParseObject(f *testing.F) {
-	f.Add(appendRecord(nil, &someObjects(1)[0])[8:])
+	o := object{key: "a/1", events: 5, spans: []intent.Span{{Chunk: intent.Key{1, 2}, Runs: []intent.Run{{First: 0, Count: 2}, {First: 7, Count: 3}}}}}
+	f.Add(appendObject(nil, &o))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		if o, ok := parseObject(data); ok && len(o.key) > len(data) {
-			t.Fatal("a key out of nothing")
+		o, ok := parseObject(data)
+		if !ok {
+			return
+		}
+		if again, ok := parseObject(appendObject(nil, &o)); !ok || !reflect.DeepEqual(again, o) {
+			t.Fatalf("%+v became %+v", o, again)
 		}
 	})
 }

@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/seed-afc6a195/aggregator/pkg/event"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs/intent"
 )
 
 const (
@@ -67,9 +68,9 @@ func finalPrefix(filled []byte) string {
 
 // objectKey returns the key of the object with the events of spans, the first of which is of time t:
 // the same events always have the same key, and others another.
-func objectKey(prefix string, t event.Time, spans []span, ext string) string {
+func objectKey(prefix string, t event.Time, spans []intent.Span, ext string) string {
 	h := sha256.New()
-	h.Write(appendSpans(nil, spans))
+	h.Write(intent.AppendSpans(nil, spans))
 	at := time.Unix(t.Sec, 0).UTC().Format("20060102T150405Z")
 	return prefix + at + "-" + hex.EncodeToString(h.Sum(nil)[:12]) + ".ndjson" + ext
 }

@@ -1,11 +1,10 @@
 package s3
 
 import (
-	"crypto/sha256"
-	"encoding/binary"
 	"strings"
 
 	"github.com/seed-afc6a195/aggregator/pkg/event"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs/intent"
 )
 
 // plan says which events go to which object: for each target, the chain of its events.
@@ -65,23 +64,17 @@ func (p *plan) target(filled []byte) int {
 }
 
 // name gives every target with events its object. keys is used for all chunks of a Send.
-func (p *plan) name(events []event.Event, keys chunkKeys, ext string) {
+func (p *plan) name(events []event.Event, keys intent.Keys, ext string) {
 	for i := range p.targets {
 		t := &p.targets[i]
 		if t.events == 0 {
 			continue
 		}
-		var spans []span
-		var last *event.Chunk
+		var b intent.Builder
 		for e := t.first; e != none; e = p.next[e] {
-			ev := &events[e]
-			if ev.Chunk != last || ev.Pos < spans[len(spans)-1].end() {
-				last = ev.Chunk
-				spans = append(spans, span{chunk: keys.of(last)})
-			}
-			spans[len(spans)-1].add(ev.Pos)
+			b.Add(&events[e], keys)
 		}
-		t.object = object{key: objectKey(t.prefix, events[t.first].Time, spans, ext), events: t.events, spans: spans}
+		t.object = object{key: objectKey(t.prefix, events[t.first].Time, b.Spans, ext), events: t.events, spans: b.Spans}
 	}
 }
 
@@ -89,62 +82,5 @@ func (p *plan) name(events []event.Event, keys chunkKeys, ext string) {
 type object struct {
 	key    string
 	events int
-	spans  []span
-}
-
-// span is events of one chunk, by their positions: ascending runs.
-type span struct {
-	chunk chunkKey
-	runs  []run
-}
-
-type run struct{ first, count uint32 }
-
-// end returns the position behind the last one of s.
-func (s *span) end() int {
-	if len(s.runs) == 0 {
-		return 0
-	}
-	r := s.runs[len(s.runs)-1]
-	return int(r.first + r.count)
-}
-
-// add adds a position that is not before the end.
-func (s *span) add(pos int) {
-	if len(s.runs) > 0 && s.end() == pos {
-		s.runs[len(s.runs)-1].count++
-		return
-	}
-	s.runs = append(s.runs, run{uint32(pos), 1})
-}
-
-// chunkKey tells a chunk of the queue from all others, also from those of another queue, and is the
-// same after a restart.
-type chunkKey [16]byte
-
-// chunkKeys is the keys of the chunks of a Send.
-type chunkKeys map[*event.Chunk]chunkKey
-
-func (k chunkKeys) of(c *event.Chunk) chunkKey {
-	key, ok := k[c]
-	if ok {
-		return key
-	}
-	b := make([]byte, 0, 256)
-	for _, s := range [...]string{c.Cluster, c.Tag} {
-		b = binary.AppendUvarint(b, uint64(len(s)))
-		b = append(b, s...)
-	}
-	b = binary.BigEndian.AppendUint64(b, c.Seq)
-	b = binary.BigEndian.AppendUint64(b, uint64(c.Received.UnixNano()))
-	for i := range c.Parts {
-		p := &c.Parts[i]
-		b = append(b, p.Key[:]...)
-		b = binary.AppendUvarint(b, uint64(p.First))
-		b = binary.AppendUvarint(b, uint64(p.Events))
-	}
-	sum := sha256.Sum256(b)
-	copy(key[:], sum[:])
-	k[c] = key
-	return key
+	spans  []intent.Span
 }

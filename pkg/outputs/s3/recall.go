@@ -1,7 +1,6 @@
 package s3
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -13,6 +12,7 @@ import (
 	"github.com/aws/smithy-go"
 
 	"github.com/seed-afc6a195/aggregator/pkg/event"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs/intent"
 )
 
 // doubt is an object that may be complete although its events are sent again.
@@ -32,90 +32,44 @@ const (
 )
 
 // maxDoubts bounds how many objects are in doubt at once; of more, the oldest are forgotten.
-const maxDoubts = 2 * maxKeptObjects
+const maxDoubts = 2 * intent.MaxRecords
 
-// doubts is the objects in doubt, by the chunks of their events. Safe for concurrent use.
+// doubts is the objects in doubt. Safe for concurrent use.
 type doubts struct {
-	mu      sync.Mutex
-	all     []*doubt // oldest first
-	byChunk map[chunkKey][]ref
-}
-
-type ref struct {
-	doubt *doubt
-	runs  []run
+	mu    sync.Mutex
+	index intent.Index[doubt]
 }
 
 // add puts objects in doubt.
 func (d *doubts) add(objects ...object) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.byChunk == nil {
-		d.byChunk = map[chunkKey][]ref{}
-	}
 	for i := range objects {
 		one := &doubt{object: objects[i], state: unresolved, left: objects[i].events}
-		d.all = append(d.all, one)
-		for _, s := range one.spans {
-			d.byChunk[s.chunk] = append(d.byChunk[s.chunk], ref{one, s.runs})
-		}
-		if len(d.all) > maxDoubts {
-			d.remove(d.all[0])
+		d.index.Add(one, one.spans)
+		if all := d.index.All(); len(all) > maxDoubts {
+			d.remove(all[0])
 		}
 	}
 }
 
 // remove forgets one. The caller holds mu.
-func (d *doubts) remove(one *doubt) {
-	i := slices.Index(d.all, one)
-	if i < 0 {
-		return
-	}
-	d.all = slices.Delete(d.all, i, i+1)
-	for _, s := range one.spans {
-		refs := slices.DeleteFunc(d.byChunk[s.chunk], func(r ref) bool { return r.doubt == one })
-		if len(refs) == 0 {
-			delete(d.byChunk, s.chunk)
-		} else {
-			d.byChunk[s.chunk] = refs
-		}
-	}
-}
+func (d *doubts) remove(one *doubt) { d.index.Remove(one, one.spans) }
 
 // about returns for each event the object that may hold it, nil for none; a nil slice where there is
 // no doubt about any of them.
-func (d *doubts) about(events []event.Event, keys chunkKeys) (about []*doubt) {
+func (d *doubts) about(events []event.Event, keys intent.Keys) (about []*doubt) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if len(d.all) == 0 {
-		return nil
-	}
-	var chunk *event.Chunk
-	var refs []ref
-	for i := range events {
-		ev := &events[i]
-		if ev.Chunk != chunk {
-			chunk = ev.Chunk
-			refs = d.byChunk[keys.of(chunk)]
+	d.index.Each(events, keys, func(i int, one *doubt, _ int) {
+		if about == nil {
+			about = make([]*doubt, len(events))
 		}
-		for _, r := range refs {
-			if !holds(r.runs, uint32(ev.Pos)) {
-				continue
-			}
-			if about == nil {
-				about = make([]*doubt, len(events))
-			}
-			if about[i] == nil || about[i].state < r.doubt.state {
-				about[i] = r.doubt
-			}
+		if about[i] == nil || about[i].state < one.state {
+			about[i] = one
 		}
-	}
+	})
 	return about
-}
-
-func holds(runs []run, pos uint32) bool {
-	i, found := slices.BinarySearchFunc(runs, pos, func(r run, pos uint32) int { return cmp.Compare(r.first, pos) })
-	return found || i > 0 && pos-runs[i-1].first < runs[i-1].count
 }
 
 // resolve notes what the bucket says of one.
@@ -166,7 +120,7 @@ func (d *doubts) unresolvedOf(about []*doubt) (ask []*doubt) {
 
 // recall finds out which of the events are in complete objects already. about has for each event the
 // object that may hold it without the bucket telling, nil for none. After an error nothing is known.
-func (o *Output) recall(ctx context.Context, events []event.Event, keys chunkKeys) (skip []bool, about []*doubt, err error) {
+func (o *Output) recall(ctx context.Context, events []event.Event, keys intent.Keys) (skip []bool, about []*doubt, err error) {
 	for {
 		about = o.doubts.about(events, keys)
 		ask := o.doubts.unresolvedOf(about)

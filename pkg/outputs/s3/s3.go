@@ -28,6 +28,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs/awsclient"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs/intent"
 )
 
 // Options is what an Output needs beside its settings.
@@ -35,8 +36,8 @@ type Options struct {
 	Name        string // of the output, in errors; Log has it
 	Log         zerolog.Logger
 	Credentials *awsclient.Credentials // shared by all outputs; nil: its own
-	// StateFile is the log of objects, of this output alone, from its first Send on; its directory is
-	// made where missing. "": none, so events may be doubled by a crash.
+	// StateFile is the log of objects, of this output alone, from its first Send on, in a directory that is there.
+	// "": none, so events may be doubled by a crash.
 	StateFile string
 }
 
@@ -125,7 +126,7 @@ func (o *Output) Close() error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.intents != nil {
-		o.intents.close()
+		o.intents.log.Close()
 	}
 	o.aws.Close()
 	return nil
@@ -141,7 +142,7 @@ func (o *Output) Report() outputs.Report {
 // Send uploads the events of b.
 func (o *Output) Send(ctx context.Context, b *outputs.Batch) error {
 	o.begin()
-	keys := chunkKeys{}
+	keys := intent.Keys{}
 	skip, about, err := o.recall(ctx, b.Events, keys)
 	if err != nil {
 		return o.failure(err)

@@ -139,7 +139,7 @@ func TestContract(t *testing.T) {
 				s := newStore(t)
 				cfg := s.config()
 				cfg.Compression = compression
-				o, err := New(cfg, Options{Name: "lake", Log: zerolog.New(zerolog.NewTestWriter(t)), StateFile: filepath.Join(t.TempDir(), "state", "s3")})
+				o, err := New(cfg, Options{Name: "lake", Log: zerolog.New(zerolog.NewTestWriter(t)), StateFile: filepath.Join(t.TempDir(), "s3")})
 				if err != nil {
 					t.Fatal(err)
 				}

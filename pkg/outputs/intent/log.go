@@ -1,0 +1,253 @@
+// Package intent keeps on disk which events an output is about to deliver, and where. A destination that can't
+// take a batch all or nothing leaves the output in doubt after a crash: the queue hands out events again that may have
+// arrived. With the log the output knows where to look for them.
+package intent
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/seed-afc6a195/aggregator/internal/failpoint"
+)
+
+// The newest records are kept, within limits that let a log reach back over many Sends.
+const (
+	MaxRecords  = 4096
+	maxBytes    = 4 << 20
+	maxLogBytes = 64 << 20 // a longer file is none of ours
+)
+
+var errDamaged = errors.New("it is damaged")
+
+// Format says how records are written.
+type Format[T any] struct {
+	What   string // the records, in errors: "S3 objects"
+	Magic  string // what a file begins with
+	Append func(b []byte, record *T) []byte
+	Parse  func(payload []byte) (record T, ok bool)
+	// Fold returns what of all records still counts when the log begins anew, which Add has it do. nil: all.
+	Fold func(records []T) []T
+	// Whole says that the records before a damage tell nothing without those behind it.
+	Whole bool
+}
+
+// Log is a file of records: for each its length and the CRC-32C of its payload, 4 bytes each, and the payload. The
+// newest records are kept. Not for concurrent use.
+type Log[T any] struct {
+	format  Format[T]
+	path    string
+	file    *os.File // nil: the next Add begins anew
+	size    int64
+	records int
+	buf     []byte
+}
+
+// Open reads the log at path, where there is one, and returns its records, oldest first. A log that is damaged is
+// renamed to path.damaged, and what could be read of it goes on: err says so, and is no reason not to use the log. A log
+// of no path keeps nothing.
+func Open[T any](path string, format Format[T]) (l *Log[T], records []T, err error) {
+	l = &Log[T]{format: format, path: path}
+	if path == "" {
+		return l, nil, nil
+	}
+	data, err := readLog(path)
+	if err == nil {
+		var kept int
+		if records, kept, err = l.parse(data); err == nil && kept == len(data) && kept > 0 {
+			l.size, l.records = int64(kept), len(records)
+			l.file, err = os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
+			return l, records, err
+		}
+	}
+	if err != nil {
+		err = fmt.Errorf("read the log of %s %s: %w", format.What, path, err)
+		if renameErr := os.Rename(path, path+".damaged"); renameErr != nil {
+			err = errors.Join(err, renameErr)
+		}
+	}
+	return l, records, errors.Join(err, l.Rewrite(records))
+}
+
+func readLog(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	case info.Size() > maxLogBytes || !info.Mode().IsRegular():
+		return nil, errDamaged
+	}
+	return os.ReadFile(path)
+}
+
+// parse reads records and returns how many bytes hold them. A last one that is cut short is left out: what it speaks
+// of had not begun. errDamaged: there is more behind kept, but nothing to rely on.
+func (l *Log[T]) parse(data []byte) (records []T, kept int, err error) {
+	rest, ok := bytes.CutPrefix(data, []byte(l.format.Magic))
+	if !ok {
+		if bytes.HasPrefix([]byte(l.format.Magic), data) {
+			return nil, 0, nil
+		}
+		return nil, 0, errDamaged
+	}
+	for len(rest) >= 8 {
+		n, sum := binary.BigEndian.Uint32(rest), binary.BigEndian.Uint32(rest[4:])
+		if uint64(n) > uint64(len(rest)-8) {
+			break
+		}
+		payload := rest[8 : 8+n]
+		record, ok := l.format.Parse(payload)
+		if crc32.Checksum(payload, crc32.MakeTable(crc32.Castagnoli)) != sum || !ok {
+			if l.format.Whole {
+				return nil, 0, errDamaged
+			}
+			return records, len(data) - len(rest), errDamaged
+		}
+		records = append(records, record)
+		rest = rest[8+n:]
+	}
+	return records, len(data) - len(rest), nil
+}
+
+// frame appends the record as the file has it.
+func (l *Log[T]) frame(b []byte, record *T) []byte {
+	from := len(b)
+	b = l.format.Append(append(b, make([]byte, 8)...), record)
+	payload := b[from+8:]
+	binary.BigEndian.PutUint32(b[from:], uint32(len(payload)))
+	binary.BigEndian.PutUint32(b[from+4:], crc32.Checksum(payload, crc32.MakeTable(crc32.Castagnoli)))
+	return b
+}
+
+// newest returns the last records that are within the limits.
+func (l *Log[T]) newest(records []T) []T {
+	size := 0
+	for i := len(records) - 1; i >= 0; i-- {
+		l.buf = l.frame(l.buf[:0], &records[i])
+		if size += len(l.buf); size > maxBytes || len(records)-i > MaxRecords {
+			return records[i+1:]
+		}
+	}
+	return records
+}
+
+// Rewrite begins the file anew with the newest of the records. They are on disk when it returns nil; after an error,
+// the file is as it was. A directory that is missing stays so: who removed the data directory of a running program
+// is to hear of it from the queue.
+func (l *Log[T]) Rewrite(records []T) error {
+	if l.path == "" {
+		return nil
+	}
+	l.close()
+	records = l.newest(records)
+	data := []byte(l.format.Magic)
+	for i := range records {
+		data = l.frame(data, &records[i])
+	}
+	next, err := os.OpenFile(l.path+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = next.Write(data)
+	err = errors.Join(err, next.Sync(), next.Close())
+	if err == nil {
+		err = os.Rename(l.path+".new", l.path)
+	}
+	failpoint.Pass("intents.rewritten")
+	if err == nil {
+		err = syncDir(filepath.Dir(l.path))
+	}
+	if err != nil {
+		return err
+	}
+	l.size, l.records = int64(len(data)), len(records)
+	l.file, err = os.OpenFile(l.path, os.O_WRONLY|os.O_APPEND, 0)
+	return err
+}
+
+// Add appends records with one write. They survive the end of the process when it returns nil, and with sync a power
+// cut too, as does all that was added before. After an error none of that is certain, and the file is begun anew by the next Add.
+func (l *Log[T]) Add(sync bool, records ...T) error {
+	if l.path == "" || len(records) == 0 {
+		return nil
+	}
+	if l.file == nil || l.records > 2*MaxRecords || l.size > 2*maxBytes {
+		if err := l.renew(); err != nil {
+			return err
+		}
+	}
+	l.buf = l.buf[:0]
+	for i := range records {
+		l.buf = l.frame(l.buf, &records[i])
+	}
+	_, err := l.file.Write(l.buf)
+	if err == nil && sync {
+		err = l.file.Sync()
+	}
+	if err != nil {
+		l.close()
+		return err
+	}
+	l.records += len(records)
+	l.size += int64(len(l.buf))
+	if cap(l.buf) > maxBytes {
+		l.buf = nil
+	}
+	return nil
+}
+
+// renew begins the file anew with the newest of its records.
+func (l *Log[T]) renew() error {
+	data, err := readLog(l.path)
+	if err != nil {
+		return err
+	}
+	records, _, _ := l.parse(data) // what can't be read can't be kept
+	records = l.newest(records)
+	if l.format.Fold != nil {
+		records = l.format.Fold(records)
+	}
+	return l.Rewrite(records)
+}
+
+// Discard removes the file: what it said holds no more, also after a power cut. The next Add begins it anew.
+func (l *Log[T]) Discard() error {
+	if l.path == "" {
+		return nil
+	}
+	l.close()
+	if err := os.Remove(l.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	err := syncDir(filepath.Dir(l.path))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// Close closes the file.
+func (l *Log[T]) Close() { l.close() }
+
+func (l *Log[T]) close() {
+	if l.file != nil {
+		_ = l.file.Close() // everything that counts is written, and synced where that counts
+		l.file = nil
+	}
+}
+
+// syncDir makes the names in path durable.
+func syncDir(path string) error {
+	d, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
