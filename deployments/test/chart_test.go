@@ -53,7 +53,7 @@ func TestChart(t *testing.T) {
 // TestLongName renders a release with the longest name that Helm takes.
 func TestLongName(t *testing.T) {
 	values := parseValues(t, "drain: {enabled: true, ordinals: [10]}\nfiles: {a: b}\ntls: {enabled: true, certManager: {enabled: true, issuerRef: {name: a}}}")
-	files, err := templatesOf(t, strings.Repeat("long-release-", 5)[:53], values)
+	files, err := templatesOf(t, strings.Repeat("long.release-", 5)[:53], values)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,6 +62,31 @@ func TestLongName(t *testing.T) {
 		t.Fatal(err)
 	}
 	checkObjects(t, o, map[string]bool{})
+}
+
+// TestWithoutVolume holds that a queue on the node's disk stays below what the pod is evicted for, unless the values say how
+// large it is.
+func TestWithoutVolume(t *testing.T) {
+	for _, tc := range []struct{ values, queue, letters string }{
+		{"persistence: {enabled: false, size: 8Gi}", "4294967296B", "1073741824B"},
+		{"persistence: {enabled: false, size: 8Gi}\nconfig: {buffer: {max_size: 1GiB, dead_letters: {max_age: 1h}}}", "1GiB", "1073741824B"},
+		{"persistence: {size: 8Gi}", "", ""},
+	} {
+		var config struct {
+			Buffer struct {
+				MaxSize     string `json:"max_size"`
+				DeadLetters struct {
+					MaxSize string `json:"max_size"`
+				} `json:"dead_letters"`
+			}
+		}
+		if err := yaml.Unmarshal([]byte(configuration(t, parseValues(t, tc.values))), &config); err != nil {
+			t.Fatal(err)
+		}
+		if b := config.Buffer; b.MaxSize != tc.queue || b.DeadLetters.MaxSize != tc.letters {
+			t.Errorf("%s: the queue may be %q, dead letters %q", tc.values, b.MaxSize, b.DeadLetters.MaxSize)
+		}
+	}
 }
 
 // TestNotes holds that what Helm prints has the agents' settings that fit the values, and no template's leftovers.
@@ -83,6 +108,11 @@ func TestNotes(t *testing.T) {
 		{"another listener", "listeners: {forward: null, agents: {port: 24300, expose: true, tls: false}}\ntls: {enabled: true, existingSecret: a}", []string{"Port                      24300"}, []string{"tls.verify"}},
 		{"status over TLS, on another port", "tls: {enabled: true, existingSecret: a}\nstatus: {port: 8080}\nconfig: {status: {tls: {cert_file: /etc/aggregator/tls/tls.crt, key_file: /etc/aggregator/tls/tls.key}}}", []string{"https://localhost:8080/", "dead list -c /etc/aggregator/config/aggregator.yaml"}, nil},
 		{"a scaler", "autoscaling: {enabled: true}", []string{"2 to 6 pods"}, nil},
+		{"one pod", "replicas: 1", []string{": 1 pod in"}, nil},
+		{"a port of the nodes", key + "service: {type: NodePort}\nlisteners: {forward: {nodePort: 30224}}", []string{"Port                      30224", "any node that has one of the pods", ", port 30224:"}, []string{"Put the node's port", "3xxxx"}},
+		{"a port that Kubernetes chooses", key + "service: {type: NodePort, externalTrafficPolicy: Cluster}", []string{"# Put the node's port here.", "at any node:", "3xxxx"}, []string{"24224"}},
+		{"a certificate for any name", "tls: {enabled: true, certManager: {enabled: true, issuerRef: {name: i}, dnsNames: ['*.corp', logs.corp, b.corp]}}", []string{"Host                      logs.corp", "/fluent-bit/tls is"}, []string{"AGGREGATOR_SHARED_KEY", "the agent's own"}},
+		{"a user and a certificate", "config: {clusters: [{name: a, users: [{name: u, password: \"${env:KEY}\"}]}]}\ntls: {enabled: true, existingSecret: a, clientCA: {existingSecret: b}}", []string{"AGGREGATOR_USER and AGGREGATOR_PASSWORD", "the agent's own certificate"}, []string{"AGGREGATOR_SHARED_KEY is"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			files, err := templates(t, parseValues(t, tc.values))

@@ -2,15 +2,16 @@
 {{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" -}}
 {{- end -}}
 
-{{/* At most 40 characters: names made of it get endings, and pods of a StatefulSet an ordinal and a hash. */}}
+{{/* At most 40 characters: names made of it get endings, and pods of a StatefulSet an ordinal and a hash. A release's name
+     may have dots, a Service's none. */}}
 {{- define "aggregator.fullname" -}}
 {{- $name := default .Chart.Name .Values.nameOverride -}}
 {{- if .Values.fullnameOverride -}}
 {{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" -}}
 {{- else if contains $name .Release.Name -}}
-{{- .Release.Name | trunc 40 | trimSuffix "-" -}}
+{{- .Release.Name | replace "." "-" | trunc 40 | trimSuffix "-" -}}
 {{- else -}}
-{{- printf "%s-%s" .Release.Name $name | trunc 40 | trimSuffix "-" -}}
+{{- printf "%s-%s" .Release.Name $name | replace "." "-" | trunc 40 | trimSuffix "-" -}}
 {{- end -}}
 {{- end -}}
 
@@ -63,15 +64,15 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end -}}
 {{- end -}}
 
-{{/* A Kubernetes quantity in bytes. */}}
+{{/* A Kubernetes quantity, by the name of its value, in bytes. */}}
 {{- define "aggregator.bytes" -}}
-{{- $q := . -}}
+{{- $q := .quantity -}}
 {{- if kindIs "float64" $q -}}{{- $q = int64 $q -}}{{- end -}}
 {{- $q = toString $q -}}
 {{- $unit := regexFind "[A-Za-z]*$" $q -}}
 {{- $factors := dict "bytes" 1 "k" 1000 "M" 1000000 "G" 1000000000 "T" 1000000000000 "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776 -}}
 {{- $factor := get $factors (default "bytes" $unit) -}}
-{{- if not $factor -}}{{- fail (printf "resources.limits.memory: %s is no size such as 1Gi" $q) -}}{{- end -}}
+{{- if not $factor -}}{{- fail (printf "%s: %s is no size such as 1Gi" .name $q) -}}{{- end -}}
 {{- mulf (float64 (trimSuffix $unit $q)) $factor | int64 -}}
 {{- end -}}
 
@@ -117,7 +118,13 @@ program resolves in the pod.
 {{- end -}}
 {{- $_ := set $config "hostname" "${env:POD_NAME}" -}}
 {{- $_ := set $config "listeners" $listeners -}}
-{{- $_ := set $config "buffer" (merge (dict "path" "/var/lib/aggregator/queue") (default dict $config.buffer)) -}}
+{{- $buffer := merge (dict "path" "/var/lib/aggregator/queue") (default dict $config.buffer) -}}
+{{- if not .Values.persistence.enabled -}}
+{{- /* The program sees what is free on the node; past persistence.size the pod is evicted, and its queue gone. */ -}}
+{{- $size := include "aggregator.bytes" (dict "name" "persistence.size" "quantity" .Values.persistence.size) -}}
+{{- $buffer = merge $buffer (dict "max_size" (printf "%dB" (div $size 2)) "dead_letters" (dict "max_size" (printf "%dB" (div $size 8)))) -}}
+{{- end -}}
+{{- $_ := set $config "buffer" $buffer -}}
 {{- $status := merge (dict "address" (printf ":%d" (int .Values.status.port))) (default dict $config.status) -}}
 {{- if .Values.status.tokenSecret.name -}}
 {{- $_ := set $status "token" (printf "${file:/etc/aggregator/status/%s}" .Values.status.tokenSecret.key) -}}
@@ -141,7 +148,20 @@ program resolves in the pod.
 {{- fail "config.status.tls: the probes show no certificate, so set client_auth: request, or leave client_ca_file out" -}}
 {{- end -}}
 {{- $exposed := false -}}
-{{- range .Values.listeners }}{{- if (.).expose }}{{- $exposed = true -}}{{- end }}{{- end -}}
+{{- $ports := dict (toString (int .Values.status.port)) "status.port" -}}
+{{- range $name, $l := .Values.listeners -}}
+{{- if $l -}}
+{{- $port := toString (int $l.port) -}}
+{{- if hasKey $ports $port -}}
+{{- fail (printf "listeners.%s.port: %s is %s already" $name $port (get $ports $port)) -}}
+{{- end -}}
+{{- $_ := set $ports $port (printf "listeners.%s.port" $name) -}}
+{{- if $l.expose }}{{- $exposed = true -}}{{- end -}}
+{{- if and $l.nodePort (not (and $l.expose (ne $.Values.service.type "ClusterIP"))) -}}
+{{- fail (printf "listeners.%s.nodePort: nodes have it where expose is true and service.type is NodePort or LoadBalancer" $name) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- if not $exposed -}}
 {{- fail "listeners: agents have nowhere to send to, say expose: true for one of them" -}}
 {{- end -}}
@@ -184,7 +204,7 @@ program resolves in the pod.
 {{- with (.Values.resources.limits).memory }}
 {{- if $.Values.goMemLimitPercent }}
 - name: GOMEMLIMIT
-  value: {{ div (mul (include "aggregator.bytes" .) $.Values.goMemLimitPercent) 100 | quote }}
+  value: {{ div (mul (include "aggregator.bytes" (dict "name" "resources.limits.memory" "quantity" .)) $.Values.goMemLimitPercent) 100 | quote }}
 {{- end }}
 {{- end }}
 {{- if (.Values.resources.limits).cpu }}
