@@ -2,13 +2,16 @@ package deployments
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
+	"net/http"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // TestAlertsAtRest scrapes the program, with two clusters and outputs and nothing to do, takes two hours of the same figures,
@@ -27,7 +30,9 @@ outputs:
   lake: {type: firehose, region: us-east-1, delivery_stream: logs, endpoint: "http://127.0.0.1:9"}
 buffer: {path: queue, max_size: 64MiB, min_free_disk: 1MiB}
 `)
-	cmd := exec.CommandContext(t.Context(), program, "run", "-c", "c.yaml")
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, program, "run", "-c", "c.yaml")
 	cmd.Dir = dir
 	cmd.Env = []string{"AWS_ACCESS_KEY_ID=made-up", "AWS_SECRET_ACCESS_KEY=made-up"}
 	log, err := cmd.StderrPipe()
@@ -47,7 +52,10 @@ buffer: {path: queue, max_size: 64MiB, min_free_disk: 1MiB}
 	}
 	text := ""
 	if address != "" {
-		_, text = get(t.Context(), t, "http://"+address+"/metrics")
+		for code := 0; code != http.StatusOK; {
+			code, _ = get(ctx, t, "http://"+address+"/readyz")
+		}
+		_, text = get(ctx, t, "http://"+address+"/metrics")
 	}
 	_ = cmd.Process.Signal(syscall.SIGTERM)
 	for lines.Scan() { // until it has ended

@@ -64,17 +64,55 @@ func TestLongName(t *testing.T) {
 	checkObjects(t, o, map[string]bool{})
 }
 
-// TestWithoutVolume holds that a queue on the node's disk stays below what the pod is evicted for, unless the values say how
-// large it is.
-func TestWithoutVolume(t *testing.T) {
-	for _, tc := range []struct{ values, queue, letters string }{
-		{"persistence: {enabled: false, size: 8Gi}", "4294967296B", "1073741824B"},
-		{"persistence: {enabled: false, size: 8Gi}\nconfig: {buffer: {max_size: 1GiB, dead_letters: {max_age: 1h}}}", "1GiB", "1073741824B"},
-		{"persistence: {size: 8Gi}", "", ""},
+// TestNamesInYAML gives things names that are something else than text in YAML.
+func TestNamesInYAML(t *testing.T) {
+	values := parseValues(t, `
+tls: {enabled: true, existingSecret: "y", clientCA: {existingSecret: "12"}}
+status: {tokenSecret: {name: "on"}}
+secrets: ["1e3", "null"]
+image: {pullSecrets: ["no"]}
+serviceAccount: {name: "77"}
+priorityClassName: "off"
+persistence: {storageClass: "1"}
+listeners: {"n": {port: 24225, expose: true}}
+networkPolicy: {enabled: true}
+drain: {enabled: true, claims: ["0x1"]}
+config: {clusters: [{name: a, shared_key: "${file:/etc/aggregator/secrets/1e3/a}"}]}
+service: {type: LoadBalancer, loadBalancerClass: "5"}
+`)
+	o := render(t, values)
+	checkObjects(t, o, map[string]bool{"y": true, "12": true, "on": true, "1e3": true, "null": true})
+}
+
+// TestOwnLimits holds that a variable that the values set is not there twice.
+func TestOwnLimits(t *testing.T) {
+	o := render(t, parseValues(t, "env: [{name: GOMEMLIMIT, value: 500MiB}, {name: GOMAXPROCS, value: \"3\"}]"))
+	got := map[string]string{}
+	for _, e := range only(t, o.statefulSets).Spec.Template.Spec.Containers[0].Env {
+		if _, twice := got[e.Name]; twice {
+			t.Errorf("%s is there twice", e.Name)
+		}
+		got[e.Name] = e.Value
+	}
+	if got["GOMEMLIMIT"] != "500MiB" || got["GOMAXPROCS"] != "3" {
+		t.Errorf("the environment is %v", got)
+	}
+}
+
+// TestSpace holds that a queue on the node's disk stays below what the pod is evicted for, and that a small volume has room for
+// one, unless the values say how large it is.
+func TestSpace(t *testing.T) {
+	for _, tc := range []struct{ values, queue, letters, free string }{
+		{"persistence: {enabled: false, size: 8Gi}", "4294967296B", "1073741824B", ""},
+		{"persistence: {enabled: false, size: 8Gi}\nconfig: {buffer: {max_size: 1GiB, dead_letters: {max_age: 1h}}}", "1GiB", "1073741824B", ""},
+		{"persistence: {size: 1Gi}", "", "134217728B", "134217728B"},
+		{"persistence: {size: 1Gi}\nconfig: {buffer: {min_free_disk: 100MiB}}", "", "134217728B", "100MiB"},
+		{"persistence: {size: 4Gi}", "", "", ""},
 	} {
 		var config struct {
 			Buffer struct {
 				MaxSize     string `json:"max_size"`
+				MinFreeDisk string `json:"min_free_disk"`
 				DeadLetters struct {
 					MaxSize string `json:"max_size"`
 				} `json:"dead_letters"`
@@ -83,8 +121,8 @@ func TestWithoutVolume(t *testing.T) {
 		if err := yaml.Unmarshal([]byte(configuration(t, parseValues(t, tc.values))), &config); err != nil {
 			t.Fatal(err)
 		}
-		if b := config.Buffer; b.MaxSize != tc.queue || b.DeadLetters.MaxSize != tc.letters {
-			t.Errorf("%s: the queue may be %q, dead letters %q", tc.values, b.MaxSize, b.DeadLetters.MaxSize)
+		if b := config.Buffer; b.MaxSize != tc.queue || b.DeadLetters.MaxSize != tc.letters || b.MinFreeDisk != tc.free {
+			t.Errorf("%s: the queue may be %q, dead letters %q, and %q stays free", tc.values, b.MaxSize, b.DeadLetters.MaxSize, b.MinFreeDisk)
 		}
 	}
 }

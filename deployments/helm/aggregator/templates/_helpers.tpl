@@ -119,10 +119,14 @@ program resolves in the pod.
 {{- $_ := set $config "hostname" "${env:POD_NAME}" -}}
 {{- $_ := set $config "listeners" $listeners -}}
 {{- $buffer := merge (dict "path" "/var/lib/aggregator/queue") (default dict $config.buffer) -}}
+{{- $size := include "aggregator.bytes" (dict "name" "persistence.size" "quantity" .Values.persistence.size) | int64 -}}
+{{- $eighth := printf "%dB" (div $size 8) -}}
 {{- if not .Values.persistence.enabled -}}
 {{- /* The program sees what is free on the node; past persistence.size the pod is evicted, and its queue gone. */ -}}
-{{- $size := include "aggregator.bytes" (dict "name" "persistence.size" "quantity" .Values.persistence.size) -}}
-{{- $buffer = merge $buffer (dict "max_size" (printf "%dB" (div $size 2)) "dead_letters" (dict "max_size" (printf "%dB" (div $size 8)))) -}}
+{{- $buffer = merge $buffer (dict "max_size" (printf "%dB" (div $size 2)) "dead_letters" (dict "max_size" $eighth)) -}}
+{{- else if lt $size 4294967296 -}}
+{{- /* The default of 1 GiB for each would leave a small volume little or nothing for the queue. */ -}}
+{{- $buffer = merge $buffer (dict "min_free_disk" $eighth "dead_letters" (dict "max_size" $eighth)) -}}
 {{- end -}}
 {{- $_ := set $config "buffer" $buffer -}}
 {{- $status := merge (dict "address" (printf ":%d" (int .Values.status.port))) (default dict $config.status) -}}
@@ -201,13 +205,15 @@ program resolves in the pod.
 {{- define "aggregator.env" -}}
 - name: POD_NAME
   valueFrom: {fieldRef: {fieldPath: metadata.name}}
+{{- $own := list }}
+{{- range .Values.env }}{{- $own = append $own .name }}{{- end }}
 {{- with (.Values.resources.limits).memory }}
-{{- if $.Values.goMemLimitPercent }}
+{{- if and $.Values.goMemLimitPercent (not (has "GOMEMLIMIT" $own)) }}
 - name: GOMEMLIMIT
   value: {{ div (mul (include "aggregator.bytes" (dict "name" "resources.limits.memory" "quantity" .)) $.Values.goMemLimitPercent) 100 | quote }}
 {{- end }}
 {{- end }}
-{{- if (.Values.resources.limits).cpu }}
+{{- if and (.Values.resources.limits).cpu (not (has "GOMAXPROCS" $own)) }}
 - name: GOMAXPROCS
   valueFrom: {resourceFieldRef: {containerName: aggregator, resource: limits.cpu, divisor: "1"}}
 {{- end }}
@@ -262,19 +268,19 @@ program resolves in the pod.
 {{- end }}
 {{- if .Values.tls.enabled }}
 - name: tls
-  secret: {secretName: {{ include "aggregator.tlsSecret" . }}, defaultMode: 0440}
+  secret: {secretName: {{ include "aggregator.tlsSecret" . | quote }}, defaultMode: 0440}
 {{- if .Values.tls.clientCA.existingSecret }}
 - name: client-ca
-  secret: {secretName: {{ .Values.tls.clientCA.existingSecret }}, defaultMode: 0440}
+  secret: {secretName: {{ .Values.tls.clientCA.existingSecret | quote }}, defaultMode: 0440}
 {{- end }}
 {{- end }}
 {{- if .Values.status.tokenSecret.name }}
 - name: status-token
-  secret: {secretName: {{ .Values.status.tokenSecret.name }}, defaultMode: 0440}
+  secret: {secretName: {{ .Values.status.tokenSecret.name | quote }}, defaultMode: 0440}
 {{- end }}
 {{- range $i, $name := .Values.secrets }}
 - name: secret-{{ $i }}
-  secret: {secretName: {{ $name }}, defaultMode: 0440}
+  secret: {secretName: {{ $name | quote }}, defaultMode: 0440}
 {{- end }}
 {{- with .Values.extraVolumes }}
 {{ toYaml . }}
@@ -282,17 +288,17 @@ program resolves in the pod.
 {{- end -}}
 
 {{- define "aggregator.podSettings" -}}
-serviceAccountName: {{ include "aggregator.serviceAccount" . }}
+serviceAccountName: {{ include "aggregator.serviceAccount" . | quote }}
 automountServiceAccountToken: {{ .Values.serviceAccount.automountToken }}
 enableServiceLinks: false
 {{- with .Values.image.pullSecrets }}
 imagePullSecrets:
 {{- range . }}
-  - name: {{ . }}
+  - name: {{ . | quote }}
 {{- end }}
 {{- end }}
 {{- with .Values.priorityClassName }}
-priorityClassName: {{ . }}
+priorityClassName: {{ . | quote }}
 {{- end }}
 {{- with .Values.nodeSelector }}
 nodeSelector:
