@@ -108,6 +108,7 @@ func TestSpace(t *testing.T) {
 		{"persistence: {size: 1Gi}", "", "134217728B", "134217728B"},
 		{"persistence: {size: 1Gi}\nconfig: {buffer: {min_free_disk: 100MiB}}", "", "134217728B", "100MiB"},
 		{"persistence: {size: 4Gi}", "", "", ""},
+		{"persistence: {size: 1Pi}", "", "", ""},
 	} {
 		var config struct {
 			Buffer struct {

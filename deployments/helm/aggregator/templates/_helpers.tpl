@@ -70,7 +70,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- if kindIs "float64" $q -}}{{- $q = int64 $q -}}{{- end -}}
 {{- $q = toString $q -}}
 {{- $unit := regexFind "[A-Za-z]*$" $q -}}
-{{- $factors := dict "bytes" 1 "k" 1000 "M" 1000000 "G" 1000000000 "T" 1000000000000 "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776 -}}
+{{- $factors := dict "bytes" 1 "k" 1000 "M" 1000000 "G" 1000000000 "T" 1000000000000 "P" 1000000000000000 "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776 "Pi" 1125899906842624 -}}
 {{- $factor := get $factors (default "bytes" $unit) -}}
 {{- if not $factor -}}{{- fail (printf "%s: %s is no size such as 1Gi" .name $q) -}}{{- end -}}
 {{- mulf (float64 (trimSuffix $unit $q)) $factor | int64 -}}
