@@ -28,6 +28,11 @@ func TestAlertsFire(t *testing.T) {
 			`up{` + here + `} 1x60 0x60` + "\n" + `aggregator_build_info{` + here + `} 1x60` + "\n" + `aggregator_build_info{` + there + `} 1x120`,
 			`up{` + here + `} 1x120` + "\n" + `up{job="other",instance="a"} 0x120` + "\n" + `aggregator_build_info{` + here + `} 1x120`,
 		},
+		{
+			"AggregatorDown", // the pod came back at another address and does not start
+			`up{job="aggregator-status",pod="a-1",instance="d"} _x60 0x60` + "\n" + `aggregator_build_info{job="aggregator-status",pod="a-1",instance="c"} 1x60` + "\n" + `aggregator_build_info{` + here + `} 1x120`,
+			`up{job="other",pod="a-1",instance="d"} 0x120` + "\n" + `aggregator_build_info{job="aggregator-status",pod="a-1",instance="c"} 1x120`,
+		},
 		{"AggregatorDown", `up{job="other",instance="a"} 1x120`, `aggregator_build_info{` + here + `} 1x120`},
 		{"AggregatorNotReady", `aggregator_ready{` + here + `} 0x120`, `aggregator_ready{` + here + `} 1x120`},
 		{"AggregatorOutputLag", `aggregator_output_lag_seconds{` + here + `,output="es"} 0+30x120`, `aggregator_output_lag_seconds{` + here + `,output="es"} 5x120`},
@@ -47,13 +52,19 @@ func TestAlertsFire(t *testing.T) {
 			`aggregator_queue_disk_bytes{` + here + `} 1x120` + "\n" + `aggregator_queue_max_bytes{` + here + `} 0x120` + "\n" + `aggregator_queue_full{` + here + `} 0x120`,
 		},
 		{"AggregatorDiskLow", `aggregator_queue_free_disk_bytes{` + here + `} 100e9-300e6x120`, `aggregator_queue_free_disk_bytes{` + here + `} 100e9-1e6x120`},
-		{"AggregatorDiskLow", `aggregator_queue_free_disk_bytes{` + here + `} 1e9x120`, `aggregator_queue_free_disk_bytes{` + here + `} 9e9x120`},
+		{"AggregatorDiskLow", `aggregator_queue_free_disk_bytes{` + here + `} 1e9x120` + "\n" + `aggregator_queue_min_free_disk_bytes{` + here + `} 1e9x120`, `aggregator_queue_free_disk_bytes{` + here + `} 1e9x120` + "\n" + `aggregator_queue_min_free_disk_bytes{` + here + `} 1e8x120`},
 		{
 			"AggregatorDeadLetters",
 			`aggregator_output_dead_events_total{` + here + `,output="es",cluster="seoul",reason="rejected"} 0x115 1+1x5`,
 			`aggregator_output_dead_events_total{` + here + `,output="es",cluster="seoul",reason="rejected"} 0+1x60 60x60`,
 		},
 		{"AggregatorDeadLetters", `aggregator_rejected_events_total{` + here + `,cluster="seoul",reason="tag_not_allowed"} 0+1x120`, `aggregator_rejected_events_total{` + here + `,cluster="seoul",reason="tag_not_allowed"} 7x120`},
+		{
+			"AggregatorDeadLetters", // the first of an output, in one burst: its series begins with all of them
+			`aggregator_output_dead_events_total{` + here + `,output="es",cluster="seoul",reason="rejected"} _x110 500x10`,
+			`aggregator_output_dead_events_total{` + here + `,output="es",cluster="seoul",reason="rejected"} _x90 500x30`,
+		},
+		{"AggregatorDeadLetters", `aggregator_rejected_events_total{` + here + `,cluster="seoul",reason="unrouted"} _x118 1x2`, `aggregator_rejected_events_total{` + here + `,cluster="seoul",reason="unrouted"} 1x120`},
 		{"AggregatorDeadLettersEvicted", `aggregator_dead_letters_evicted_events_total{` + here + `} 0x100 5x20`, `aggregator_dead_letters_evicted_events_total{` + here + `} 5x120`},
 		{
 			"AggregatorEventsDropped",
@@ -61,6 +72,13 @@ func TestAlertsFire(t *testing.T) {
 			`aggregator_output_dropped_events_total{` + here + `,output="es",cluster="seoul",reason="filter"} 0+1x120`,
 		},
 		{"AggregatorEventsDropped", `aggregator_dropped_events_total{` + here + `,cluster="seoul",rule="unrouted"} 0+1x120`, `aggregator_dropped_events_total{` + here + `,cluster="seoul",rule="unrouted"} 0x120`},
+		{"AggregatorEventsDropped", `aggregator_dropped_events_total{` + here + `,cluster="seoul",rule="unrouted"} _x110 9x10`, `aggregator_dropped_events_total{` + here + `,cluster="seoul",rule="unrouted"} 9x120`},
+		{
+			"AggregatorEventsDropped",
+			`aggregator_output_dropped_events_total{` + here + `,output="es",cluster="seoul",reason="damaged"} _x110 9x10`,
+			`aggregator_output_dropped_events_total{` + here + `,output="es",cluster="seoul",reason="filter"} _x110 9x10`,
+		},
+		{"AggregatorSetAside", `aggregator_dead_letters_set_aside_files{` + here + `} 1x120`, `aggregator_dead_letters_set_aside_files{` + here + `} 0x120`},
 		{"AggregatorSetAside", `aggregator_queue_set_aside_segments{` + here + `} 1x120`, `aggregator_queue_set_aside_segments{` + here + `} 0x120`},
 		{"AggregatorLedger", `aggregator_ledger_output_difference_events{` + here + `,output="es",cluster="seoul"} 3x120`, `aggregator_ledger_ingest_difference_events{` + here + `,cluster="seoul"} 0x120`},
 		{"AggregatorConfigRefused", `aggregator_config_failing{` + here + `} 1x120`, `aggregator_config_failing{` + here + `} 0x120`},
@@ -74,6 +92,11 @@ func TestAlertsFire(t *testing.T) {
 			"AggregatorClusterSilent", // the last came after 50 minutes
 			`aggregator_cluster_last_seen_timestamp_seconds{` + here + `,cluster="seoul"} 3000x120` + "\n" + `aggregator_cluster_last_seen_timestamp_seconds{` + there + `,cluster="seoul"} 2000x120`,
 			`aggregator_cluster_last_seen_timestamp_seconds{` + here + `,cluster="seoul"} 3000x120` + "\n" + `aggregator_cluster_last_seen_timestamp_seconds{` + there + `,cluster="seoul"} 0+60x120`,
+		},
+		{
+			"AggregatorClusterSilent", // restarted since; and gone from the configuration
+			`aggregator_cluster_last_seen_timestamp_seconds{` + here + `,cluster="seoul"} 3000x60 0x60`,
+			`aggregator_cluster_last_seen_timestamp_seconds{` + here + `,cluster="seoul"} 3000x60`,
 		},
 		{"AggregatorClusterSilent", `aggregator_cluster_last_seen_timestamp_seconds{` + here + `,cluster="seoul"} 3000x120`, `aggregator_cluster_last_seen_timestamp_seconds{` + here + `,cluster="new"} 0x120`},
 		{
@@ -122,7 +145,9 @@ func evaluate(t *testing.T, expr, series string) int {
 		}
 		var samples []chunks.Sample
 		for i, v := range values {
-			samples = append(samples, sample{at: int64(i) * time.Minute.Milliseconds(), value: v.Value})
+			if !v.Omitted {
+				samples = append(samples, sample{at: int64(i) * time.Minute.Milliseconds(), value: v.Value})
+			}
 		}
 		all.series = append(all.series, storage.NewListSeries(name, samples))
 	}

@@ -62,31 +62,7 @@ func TestAlerts(t *testing.T) {
 			if !strings.Contains(string(operations), "\n### "+a.Alert+"\n") {
 				t.Error("docs/operations.md doesn't say what to do")
 			}
-			expr, err := parser.NewParser(parser.Options{}).ParseExpr(a.Expr)
-			if err != nil {
-				t.Fatal(err)
-			}
-			used := 0
-			parser.Inspect(expr, func(node parser.Node, _ []parser.Node) error {
-				selector, ok := node.(*parser.VectorSelector)
-				if !ok || selector.Name == "up" {
-					return nil
-				}
-				used++
-				known, there := metrics[selector.Name]
-				if !there {
-					t.Errorf("the program has no metric %s", selector.Name)
-				}
-				for _, m := range selector.LabelMatchers {
-					if m.Name != "__name__" && !known[m.Name] {
-						t.Errorf("%s has no label %s", selector.Name, m.Name)
-					}
-				}
-				return nil
-			})
-			if used == 0 {
-				t.Error("it looks at no metric of the program")
-			}
+			checkExpr(t, a.Expr, metrics)
 			if a.For != "" {
 				if _, err := time.ParseDuration(a.For); err != nil {
 					t.Error(err)
@@ -113,6 +89,56 @@ func TestAlerts(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// checkExpr parses an expression as Prometheus does, and holds that the program has the metrics in it, with their labels.
+func checkExpr(t *testing.T, text string, metrics map[string]map[string]bool) {
+	t.Helper()
+	expr, err := parser.NewParser(parser.Options{}).ParseExpr(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	used := 0
+	parser.Inspect(expr, func(node parser.Node, _ []parser.Node) error {
+		selector, ok := node.(*parser.VectorSelector)
+		if !ok || selector.Name == "up" {
+			return nil
+		}
+		used++
+		known, there := metrics[selector.Name]
+		if !there {
+			known, there = metrics[strings.TrimSuffix(selector.Name, "_bucket")]
+		}
+		if !there {
+			t.Errorf("the program has no metric %s", selector.Name)
+		}
+		for _, m := range selector.LabelMatchers {
+			if m.Name != "__name__" && !known[m.Name] {
+				t.Errorf("%s has no label %s", selector.Name, m.Name)
+			}
+		}
+		return nil
+	})
+	if used == 0 {
+		t.Error("it looks at no metric of the program")
+	}
+}
+
+// TestDashboards holds the same of the queries in docs/operations.md.
+func TestDashboards(t *testing.T) {
+	metrics := documentedMetrics(t)
+	text, err := os.ReadFile(repository + "/docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, _ := strings.Cut(string(text), "| what | PromQL |")
+	queries := regexp.MustCompile("(?m)^\\| ([^|]+) \\| `([^`]+)` \\|$").FindAllStringSubmatch(table, -1)
+	if len(queries) < 8 {
+		t.Fatalf("%d queries", len(queries))
+	}
+	for _, q := range queries {
+		t.Run(q[1], func(t *testing.T) { checkExpr(t, q[2], metrics) })
 	}
 }
 

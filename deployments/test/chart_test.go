@@ -53,7 +53,7 @@ func TestChart(t *testing.T) {
 // TestLongName renders a release with the longest name that Helm takes.
 func TestLongName(t *testing.T) {
 	values := parseValues(t, "drain: {enabled: true, ordinals: [10]}\nfiles: {a: b}\ntls: {enabled: true, certManager: {enabled: true, issuerRef: {name: a}}}")
-	files, err := templatesOf(t, strings.Repeat("long-release-", 5)[:53], values)
+	files, err := templatesOf(t, strings.Repeat("long.release-", 5)[:53], values)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,6 +62,70 @@ func TestLongName(t *testing.T) {
 		t.Fatal(err)
 	}
 	checkObjects(t, o, map[string]bool{})
+}
+
+// TestNamesInYAML gives things names that are something else than text in YAML.
+func TestNamesInYAML(t *testing.T) {
+	values := parseValues(t, `
+tls: {enabled: true, existingSecret: "y", clientCA: {existingSecret: "12"}}
+status: {tokenSecret: {name: "on"}}
+secrets: ["1e3", "null"]
+image: {pullSecrets: ["no"]}
+serviceAccount: {name: "77"}
+priorityClassName: "off"
+persistence: {storageClass: "1"}
+listeners: {"n": {port: 24225, expose: true}}
+networkPolicy: {enabled: true}
+drain: {enabled: true, claims: ["0x1"]}
+config: {clusters: [{name: a, shared_key: "${file:/etc/aggregator/secrets/1e3/a}"}]}
+service: {type: LoadBalancer, loadBalancerClass: "5"}
+`)
+	o := render(t, values)
+	checkObjects(t, o, map[string]bool{"y": true, "12": true, "on": true, "1e3": true, "null": true})
+}
+
+// TestOwnLimits holds that a variable that the values set is not there twice.
+func TestOwnLimits(t *testing.T) {
+	o := render(t, parseValues(t, "env: [{name: GOMEMLIMIT, value: 500MiB}, {name: GOMAXPROCS, value: \"3\"}]"))
+	got := map[string]string{}
+	for _, e := range only(t, o.statefulSets).Spec.Template.Spec.Containers[0].Env {
+		if _, twice := got[e.Name]; twice {
+			t.Errorf("%s is there twice", e.Name)
+		}
+		got[e.Name] = e.Value
+	}
+	if got["GOMEMLIMIT"] != "500MiB" || got["GOMAXPROCS"] != "3" {
+		t.Errorf("the environment is %v", got)
+	}
+}
+
+// TestSpace holds that a queue on the node's disk stays below what the pod is evicted for, and that a small volume has room for
+// one, unless the values say how large it is.
+func TestSpace(t *testing.T) {
+	for _, tc := range []struct{ values, queue, letters, free string }{
+		{"persistence: {enabled: false, size: 8Gi}", "4294967296B", "1073741824B", ""},
+		{"persistence: {enabled: false, size: 8Gi}\nconfig: {buffer: {max_size: 1GiB, dead_letters: {max_age: 1h}}}", "1GiB", "1073741824B", ""},
+		{"persistence: {size: 1Gi}", "", "134217728B", "134217728B"},
+		{"persistence: {size: 1Gi}\nconfig: {buffer: {min_free_disk: 100MiB}}", "", "134217728B", "100MiB"},
+		{"persistence: {size: 4Gi}", "", "", ""},
+		{"persistence: {size: 1Pi}", "", "", ""},
+	} {
+		var config struct {
+			Buffer struct {
+				MaxSize     string `json:"max_size"`
+				MinFreeDisk string `json:"min_free_disk"`
+				DeadLetters struct {
+					MaxSize string `json:"max_size"`
+				} `json:"dead_letters"`
+			}
+		}
+		if err := yaml.Unmarshal([]byte(configuration(t, parseValues(t, tc.values))), &config); err != nil {
+			t.Fatal(err)
+		}
+		if b := config.Buffer; b.MaxSize != tc.queue || b.DeadLetters.MaxSize != tc.letters || b.MinFreeDisk != tc.free {
+			t.Errorf("%s: the queue may be %q, dead letters %q, and %q stays free", tc.values, b.MaxSize, b.DeadLetters.MaxSize, b.MinFreeDisk)
+		}
+	}
 }
 
 // TestNotes holds that what Helm prints has the agents' settings that fit the values, and no template's leftovers.
@@ -83,6 +147,11 @@ func TestNotes(t *testing.T) {
 		{"another listener", "listeners: {forward: null, agents: {port: 24300, expose: true, tls: false}}\ntls: {enabled: true, existingSecret: a}", []string{"Port                      24300"}, []string{"tls.verify"}},
 		{"status over TLS, on another port", "tls: {enabled: true, existingSecret: a}\nstatus: {port: 8080}\nconfig: {status: {tls: {cert_file: /etc/aggregator/tls/tls.crt, key_file: /etc/aggregator/tls/tls.key}}}", []string{"https://localhost:8080/", "dead list -c /etc/aggregator/config/aggregator.yaml"}, nil},
 		{"a scaler", "autoscaling: {enabled: true}", []string{"2 to 6 pods"}, nil},
+		{"one pod", "replicas: 1", []string{": 1 pod in"}, nil},
+		{"a port of the nodes", key + "service: {type: NodePort}\nlisteners: {forward: {nodePort: 30224}}", []string{"Port                      30224", "any node that has one of the pods", ", port 30224:"}, []string{"Put the node's port", "3xxxx"}},
+		{"a port that Kubernetes chooses", key + "service: {type: NodePort, externalTrafficPolicy: Cluster}", []string{"# Put the node's port here.", "at any node:", "3xxxx"}, []string{"24224"}},
+		{"a certificate for any name", "tls: {enabled: true, certManager: {enabled: true, issuerRef: {name: i}, dnsNames: ['*.corp', logs.corp, b.corp]}}", []string{"Host                      logs.corp", "/fluent-bit/tls is"}, []string{"AGGREGATOR_SHARED_KEY", "the agent's own"}},
+		{"a user and a certificate", "config: {clusters: [{name: a, users: [{name: u, password: \"${env:KEY}\"}]}]}\ntls: {enabled: true, existingSecret: a, clientCA: {existingSecret: b}}", []string{"AGGREGATOR_USER and AGGREGATOR_PASSWORD", "the agent's own certificate"}, []string{"AGGREGATOR_SHARED_KEY is"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			files, err := templates(t, parseValues(t, tc.values))

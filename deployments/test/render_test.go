@@ -269,6 +269,7 @@ func matrix(t *testing.T) map[string]chartutil.Values {
 	for _, provider := range []string{"aws", "digitalocean", "hetzner"} {
 		cases["PROXY protocol of "+provider] = key + "service: {type: LoadBalancer, proxyProtocol: optional, trustedProxies: [10.0.0.0/8], provider: " + provider + "}\n"
 	}
+	cases["a port of the nodes"] = key + "service: {type: NodePort}\nlisteners: {forward: {nodePort: 30224}}\n"
 	values := make(map[string]chartutil.Values, len(cases))
 	for name, text := range cases {
 		values[name] = parseValues(t, text)

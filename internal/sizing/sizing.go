@@ -190,10 +190,13 @@ func For(l Load) (Plan, error) {
 // judge warns of what does not hold.
 func (p *Plan) judge(l Load, files float64) {
 	warn := func(format string, args ...any) { p.Warnings = append(p.Warnings, fmt.Sprintf(format, args...)) }
-	switch {
-	case p.Replicas == 1:
+	if p.Replicas == 1 {
 		warn("With one replica, agents keep their events while it restarts. Take two at least.")
-	case p.Replicas < p.Needed:
+	}
+	switch {
+	case p.Replicas == 1 && p.Needed > 2:
+		warn("1 replica can't carry the load: it needs %d, one of which may be lost.", p.Needed)
+	case p.Replicas > 1 && p.Replicas < p.Needed:
 		warn("%s can't carry the load when one is lost: it needs %d.", Count(p.Replicas, "replica"), p.Needed)
 	}
 	if p.CatchUp == "" {
@@ -211,12 +214,14 @@ func (p *Plan) judge(l Load, files float64) {
 // note says what to ask of destinations and of those who run the replicas.
 func (p *Plan) note(l Load) {
 	note := func(format string, args ...any) { p.Notes = append(p.Notes, fmt.Sprintf(format, args...)) }
-	note("What a lost replica had acknowledged is on its volume, and is delivered when that is attached again. The others take its agents.")
+	if p.Replicas > 1 {
+		note("What a lost replica had acknowledged is on its volume, and is delivered when that is attached again. The others take its agents.")
+	}
 	perCluster := p.Delivered / float64(l.Clusters)
 	for _, o := range slices.Compact(slices.Sorted(slices.Values(l.Outputs))) {
 		switch o {
 		case "elasticsearch":
-			note("Elasticsearch gets %s a day of JSON, and has to index up to twice its usual rate for as long as you want the catching up to take as long as the outage.", Bytes(p.Delivered*86400))
+			note("Elasticsearch gets %s a day of JSON. To catch up in as long as the outage took, it has to index at twice that rate.", Bytes(p.Delivered*86400))
 		case "firehose":
 			note("Firehose: %s/s for each of %s with a stream of its own. A stream takes 1 MiB/s in most regions, and 5 MiB/s in N. Virginia, Oregon and Ireland, unless you ask for more; ask for twice the rate, so that it can catch up.",
 				Bytes(perCluster), Count(l.Clusters, "cluster"))
@@ -240,12 +245,16 @@ func (p *Plan) assume(l Load) {
 	for _, o := range slices.Compact(slices.Sorted(slices.Values(l.Outputs))) {
 		costs = append(costs, fmt.Sprintf("%.1f µs to %s", types[o], o))
 	}
+	lost := "One replica is lost, and the others carry all of the load."
+	if p.Replicas == 1 {
+		lost = "The one replica carries all of the load, and is not lost."
+	}
 	p.Assumed = []string{
 		fmt.Sprintf("Processor time for an event of 300 bytes: %.1f µs to receive, store, sync and acknowledge, %s (docs/performance.md); larger events in proportion.",
 			ingest, strings.Join(costs, ", ")),
 		fmt.Sprintf("%.0f %% of that rate is planned with: filters, TLS, real events, slower processors, and catching up take the rest.", usable*100),
 		fmt.Sprintf("Stored events take 1/%g of their size; a chunk is stored once for all outputs.", l.Compression),
-		"One replica is lost, and the others carry all of the load.",
+		lost,
 		fmt.Sprintf("Agents spread by chance: a replica may get %.0f %% more than its share.", (unevenness-1)*100),
 		fmt.Sprintf("A volume carries %s/s, half of which is planned with.", Bytes(diskRate)),
 		fmt.Sprintf("The volume also holds %s of dead letters and %s that stay free.", Bytes(float64(l.DeadLetters)), Bytes(float64(l.MinFreeDisk))),

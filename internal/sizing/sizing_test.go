@@ -65,6 +65,7 @@ func TestWarningsAndNotes(t *testing.T) {
 	}{
 		{"all is well", func(*Load) {}, ""},
 		{"alone", func(l *Load) { l.Replicas = 1 }, "With one replica, agents keep their events while it restarts."},
+		{"alone with too much", func(l *Load) { l.EventsPerSecond, l.Replicas = 4e5, 1 }, "1 replica can't carry the load: it needs 3, one of which may be lost."},
 		{"too few", func(l *Load) { l.EventsPerSecond, l.Replicas = 1e6, 3 }, "3 replicas can't carry the load when one is lost: it needs 5."},
 		{"no time to catch up", func(l *Load) { l.EventsPerSecond, l.Replicas = 1e6, 1 }, "no processor time left to catch up"},
 		{"a small queue", func(l *Load) { l.QueueLimit = 19 << 30 }, "buffer.max_size is 19 GiB: agents would have to wait after 6h."},
@@ -158,5 +159,16 @@ func TestBytes(t *testing.T) {
 		if got := Bytes(n); got != want {
 			t.Errorf("Bytes(%v) = %q, want %q", n, got, want)
 		}
+	}
+}
+
+// TestAlone holds that nothing is said of other replicas where there are none.
+func TestAlone(t *testing.T) {
+	p, err := For(usual(func(l *Load) { l.Replicas = 1 }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text := strings.Join(append(p.Notes, p.Assumed...), "\n"); strings.Contains(text, "others") {
+		t.Errorf("there are no others:\n%s", text)
 	}
 }

@@ -18,7 +18,11 @@ func (p Plan) WriteText(out io.Writer) error {
 	n := float64(p.Replicas)
 	row := func(cells ...string) { _, _ = io.WriteString(table, strings.Join(cells, "\t")+"\n") } // into memory
 	row("", "each replica", "all "+strconv.Itoa(p.Replicas), "")
-	row("cores", number(p.Cores), number(p.Cores*n), fmt.Sprintf("%.2f of them busy when one replica is lost", p.CoresInUse))
+	busy := "%.2f of them busy when one replica is lost"
+	if p.Replicas == 1 {
+		busy = "%.2f of them busy"
+	}
+	row("cores", number(p.Cores), number(p.Cores*n), fmt.Sprintf(busy, p.CoresInUse))
 	row("memory limit", Bytes(float64(p.Memory)), Bytes(float64(p.Memory)*n), "")
 	row("volume", Bytes(float64(p.Volume)), Bytes(float64(p.Volume)*n), Bytes(p.DiskTraffic)+"/s written and read")
 	row("queue", Bytes(float64(p.Queue)), Bytes(float64(p.Queue)*n), fmt.Sprintf("buffer: {max_size: %dGiB}", p.Queue>>30))

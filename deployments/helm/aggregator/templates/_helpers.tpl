@@ -2,15 +2,16 @@
 {{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" -}}
 {{- end -}}
 
-{{/* At most 40 characters: names made of it get endings, and pods of a StatefulSet an ordinal and a hash. */}}
+{{/* At most 40 characters: names made of it get endings, and pods of a StatefulSet an ordinal and a hash. A release's name
+     may have dots, a Service's none. */}}
 {{- define "aggregator.fullname" -}}
 {{- $name := default .Chart.Name .Values.nameOverride -}}
 {{- if .Values.fullnameOverride -}}
 {{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" -}}
 {{- else if contains $name .Release.Name -}}
-{{- .Release.Name | trunc 40 | trimSuffix "-" -}}
+{{- .Release.Name | replace "." "-" | trunc 40 | trimSuffix "-" -}}
 {{- else -}}
-{{- printf "%s-%s" .Release.Name $name | trunc 40 | trimSuffix "-" -}}
+{{- printf "%s-%s" .Release.Name $name | replace "." "-" | trunc 40 | trimSuffix "-" -}}
 {{- end -}}
 {{- end -}}
 
@@ -63,15 +64,15 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end -}}
 {{- end -}}
 
-{{/* A Kubernetes quantity in bytes. */}}
+{{/* A Kubernetes quantity, by the name of its value, in bytes. */}}
 {{- define "aggregator.bytes" -}}
-{{- $q := . -}}
+{{- $q := .quantity -}}
 {{- if kindIs "float64" $q -}}{{- $q = int64 $q -}}{{- end -}}
 {{- $q = toString $q -}}
 {{- $unit := regexFind "[A-Za-z]*$" $q -}}
-{{- $factors := dict "bytes" 1 "k" 1000 "M" 1000000 "G" 1000000000 "T" 1000000000000 "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776 -}}
+{{- $factors := dict "bytes" 1 "k" 1000 "M" 1000000 "G" 1000000000 "T" 1000000000000 "P" 1000000000000000 "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776 "Pi" 1125899906842624 -}}
 {{- $factor := get $factors (default "bytes" $unit) -}}
-{{- if not $factor -}}{{- fail (printf "resources.limits.memory: %s is no size such as 1Gi" $q) -}}{{- end -}}
+{{- if not $factor -}}{{- fail (printf "%s: %s is no size such as 1Gi" .name $q) -}}{{- end -}}
 {{- mulf (float64 (trimSuffix $unit $q)) $factor | int64 -}}
 {{- end -}}
 
@@ -117,7 +118,17 @@ program resolves in the pod.
 {{- end -}}
 {{- $_ := set $config "hostname" "${env:POD_NAME}" -}}
 {{- $_ := set $config "listeners" $listeners -}}
-{{- $_ := set $config "buffer" (merge (dict "path" "/var/lib/aggregator/queue") (default dict $config.buffer)) -}}
+{{- $buffer := merge (dict "path" "/var/lib/aggregator/queue") (default dict $config.buffer) -}}
+{{- $size := include "aggregator.bytes" (dict "name" "persistence.size" "quantity" .Values.persistence.size) | int64 -}}
+{{- $eighth := printf "%dB" (div $size 8) -}}
+{{- if not .Values.persistence.enabled -}}
+{{- /* The program sees what is free on the node; past persistence.size the pod is evicted, and its queue gone. */ -}}
+{{- $buffer = merge $buffer (dict "max_size" (printf "%dB" (div $size 2)) "dead_letters" (dict "max_size" $eighth)) -}}
+{{- else if lt $size 4294967296 -}}
+{{- /* The default of 1 GiB for each would leave a small volume little or nothing for the queue. */ -}}
+{{- $buffer = merge $buffer (dict "min_free_disk" $eighth "dead_letters" (dict "max_size" $eighth)) -}}
+{{- end -}}
+{{- $_ := set $config "buffer" $buffer -}}
 {{- $status := merge (dict "address" (printf ":%d" (int .Values.status.port))) (default dict $config.status) -}}
 {{- if .Values.status.tokenSecret.name -}}
 {{- $_ := set $status "token" (printf "${file:/etc/aggregator/status/%s}" .Values.status.tokenSecret.key) -}}
@@ -141,7 +152,20 @@ program resolves in the pod.
 {{- fail "config.status.tls: the probes show no certificate, so set client_auth: request, or leave client_ca_file out" -}}
 {{- end -}}
 {{- $exposed := false -}}
-{{- range .Values.listeners }}{{- if (.).expose }}{{- $exposed = true -}}{{- end }}{{- end -}}
+{{- $ports := dict (toString (int .Values.status.port)) "status.port" -}}
+{{- range $name, $l := .Values.listeners -}}
+{{- if $l -}}
+{{- $port := toString (int $l.port) -}}
+{{- if hasKey $ports $port -}}
+{{- fail (printf "listeners.%s.port: %s is %s already" $name $port (get $ports $port)) -}}
+{{- end -}}
+{{- $_ := set $ports $port (printf "listeners.%s.port" $name) -}}
+{{- if $l.expose }}{{- $exposed = true -}}{{- end -}}
+{{- if and $l.nodePort (not (and $l.expose (ne $.Values.service.type "ClusterIP"))) -}}
+{{- fail (printf "listeners.%s.nodePort: nodes have it where expose is true and service.type is NodePort or LoadBalancer" $name) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- if not $exposed -}}
 {{- fail "listeners: agents have nowhere to send to, say expose: true for one of them" -}}
 {{- end -}}
@@ -181,13 +205,15 @@ program resolves in the pod.
 {{- define "aggregator.env" -}}
 - name: POD_NAME
   valueFrom: {fieldRef: {fieldPath: metadata.name}}
+{{- $own := list }}
+{{- range .Values.env }}{{- $own = append $own .name }}{{- end }}
 {{- with (.Values.resources.limits).memory }}
-{{- if $.Values.goMemLimitPercent }}
+{{- if and $.Values.goMemLimitPercent (not (has "GOMEMLIMIT" $own)) }}
 - name: GOMEMLIMIT
-  value: {{ div (mul (include "aggregator.bytes" .) $.Values.goMemLimitPercent) 100 | quote }}
+  value: {{ div (mul (include "aggregator.bytes" (dict "name" "resources.limits.memory" "quantity" .)) $.Values.goMemLimitPercent) 100 | quote }}
 {{- end }}
 {{- end }}
-{{- if (.Values.resources.limits).cpu }}
+{{- if and (.Values.resources.limits).cpu (not (has "GOMAXPROCS" $own)) }}
 - name: GOMAXPROCS
   valueFrom: {resourceFieldRef: {containerName: aggregator, resource: limits.cpu, divisor: "1"}}
 {{- end }}
@@ -242,19 +268,19 @@ program resolves in the pod.
 {{- end }}
 {{- if .Values.tls.enabled }}
 - name: tls
-  secret: {secretName: {{ include "aggregator.tlsSecret" . }}, defaultMode: 0440}
+  secret: {secretName: {{ include "aggregator.tlsSecret" . | quote }}, defaultMode: 0440}
 {{- if .Values.tls.clientCA.existingSecret }}
 - name: client-ca
-  secret: {secretName: {{ .Values.tls.clientCA.existingSecret }}, defaultMode: 0440}
+  secret: {secretName: {{ .Values.tls.clientCA.existingSecret | quote }}, defaultMode: 0440}
 {{- end }}
 {{- end }}
 {{- if .Values.status.tokenSecret.name }}
 - name: status-token
-  secret: {secretName: {{ .Values.status.tokenSecret.name }}, defaultMode: 0440}
+  secret: {secretName: {{ .Values.status.tokenSecret.name | quote }}, defaultMode: 0440}
 {{- end }}
 {{- range $i, $name := .Values.secrets }}
 - name: secret-{{ $i }}
-  secret: {secretName: {{ $name }}, defaultMode: 0440}
+  secret: {secretName: {{ $name | quote }}, defaultMode: 0440}
 {{- end }}
 {{- with .Values.extraVolumes }}
 {{ toYaml . }}
@@ -262,17 +288,17 @@ program resolves in the pod.
 {{- end -}}
 
 {{- define "aggregator.podSettings" -}}
-serviceAccountName: {{ include "aggregator.serviceAccount" . }}
+serviceAccountName: {{ include "aggregator.serviceAccount" . | quote }}
 automountServiceAccountToken: {{ .Values.serviceAccount.automountToken }}
 enableServiceLinks: false
 {{- with .Values.image.pullSecrets }}
 imagePullSecrets:
 {{- range . }}
-  - name: {{ . }}
+  - name: {{ . | quote }}
 {{- end }}
 {{- end }}
 {{- with .Values.priorityClassName }}
-priorityClassName: {{ . }}
+priorityClassName: {{ . | quote }}
 {{- end }}
 {{- with .Values.nodeSelector }}
 nodeSelector:
