@@ -20,21 +20,6 @@ import (
 // errKilled is what the program's end is in a test: a panic, after which nothing of it runs.
 var errKilled = errors.New("killed")
 
-// quickDir returns a directory in memory, where there is such a file system, for tests that sync thousands of times.
-func quickDir(t *testing.T) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("/dev/shm", "aggregator-file")
-	if err != nil {
-		return t.TempDir()
-	}
-	t.Cleanup(func() {
-		if err := os.RemoveAll(dir); err != nil {
-			t.Error(err)
-		}
-	})
-	return dir
-}
-
 // machine is a disk whose calls fail, and during one of which the program may end.
 type machine struct {
 	*rand.Rand
@@ -236,7 +221,7 @@ func TestCrash(t *testing.T) {
 	for _, compression := range []string{compressionNone, compressionGzip, compressionZstd} {
 		t.Run(compression, func(t *testing.T) {
 			for seed := range crashes() {
-				dir, c := quickDir(t), newClock()
+				dir, c := t.TempDir(), newClock()
 				rnd := rand.New(rand.NewPCG(seed, 7))
 				cfg := Config{Path: filepath.Join(dir, "out", "{tag}.ndjson"), Compression: compression}
 				switch seed % 3 {

@@ -136,7 +136,7 @@ func TestChangedSince(t *testing.T) {
 func TestTornBatch(t *testing.T) {
 	for _, tc := range []struct{ compression, ext string }{{compressionNone, ""}, {compressionGzip, ".gz"}, {compressionZstd, ".zst"}} {
 		t.Run(tc.compression, func(t *testing.T) {
-			dir, c := quickDir(t), newClock()
+			dir, c := t.TempDir(), newClock()
 			cfg := Config{Path: filepath.Join(dir, "x"), Compression: tc.compression}
 			path, state := cfg.Path+tc.ext, filepath.Join(dir, "file.log")
 			o := openWith(t, cfg, c, state)

@@ -73,7 +73,7 @@ func TestKeepTouchesNothingElse(t *testing.T) {
 func TestTornEnd(t *testing.T) {
 	for _, tc := range []struct{ compression, ext string }{{compressionNone, ""}, {compressionGzip, ".gz"}, {compressionZstd, ".zst"}} {
 		t.Run(tc.compression, func(t *testing.T) {
-			dir, c := quickDir(t), newClock()
+			dir, c := t.TempDir(), newClock()
 			cfg := Config{Path: filepath.Join(dir, "x"), Compression: tc.compression}
 			path := cfg.Path + tc.ext
 			o := open(t, cfg, c)
