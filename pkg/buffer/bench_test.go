@@ -3,9 +3,12 @@ package buffer
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/seed-afc6a195/aggregator/pkg/event"
 )
 
 // entriesLike returns n bytes that compress about as log records do.
@@ -136,5 +139,36 @@ func BenchmarkNext(b *testing.B) {
 			b.Fatal(err)
 		}
 		src.Return(c)
+	}
+}
+
+// BenchmarkReturn gives back chunks of one event, the last first, and takes them again: what an output has in hand when it
+// stops may be tens of thousands.
+func BenchmarkReturn(b *testing.B) {
+	const chunks = 20_000
+	s := mustOpen(b, testConfig(b.TempDir()), Options{})
+	batch := s.NewBatch(1)
+	for i := range chunks {
+		batch.Begin(Message{Cluster: "c", Tag: fmt.Sprint("t.", i), Outputs: []string{"o"}})
+		batch.Add([]byte{0x92, 1, 0x80}, 1, false)
+	}
+	if err := batch.Commit(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+	src, held := s.Source("o"), make([]*event.Chunk, chunks)
+	take := func() {
+		for i := range held {
+			var err error
+			if held[i], err = src.Next(b.Context()); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	take()
+	for b.Loop() {
+		for _, c := range slices.Backward(held) {
+			src.Return(c)
+		}
+		take()
 	}
 }

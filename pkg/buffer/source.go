@@ -59,10 +59,10 @@ type lane struct {
 	number   uint32 // of the cluster
 	pending  tally  // with what is handed out
 	flying   map[uint64]*lease
-	back     []lease // returned, ascending; without their memory
-	next     uint64  // of the chunks before it only flying and returned ones are left
-	passed   int64   // when the chunk before next was stored
-	credit   int64   // bytes left of its turn
+	back     []*lease // returned, ascending; without their memory
+	next     uint64   // of the chunks before it only flying and returned ones are left
+	passed   int64    // when the chunk before next was stored
+	credit   int64    // bytes left of its turn
 	inRing   bool
 	held     bool // by Hold: not in the ring
 	appended tally
@@ -228,7 +228,8 @@ func (l *lane) first() (*segment, int) {
 			return seg, 0
 		}
 		seq := l.back[0].seq
-		l.back = slices.Delete(l.back, 0, 1)
+		l.back[0] = nil
+		l.back = l.back[1:]
 		if i, ok := seg.find(seq); ok {
 			return seg, i
 		}
@@ -339,7 +340,7 @@ func (src *source) Return(c *event.Chunk) {
 		l.dropped.add(o.events, o.size)
 		s.finish(l, o)
 	default:
-		i, _ := slices.BinarySearchFunc(l.back, o.seq, func(b lease, seq uint64) int {
+		i, _ := slices.BinarySearchFunc(l.back, o.seq, func(b *lease, seq uint64) int {
 			if b.seq < seq {
 				return -1
 			} else if b.seq > seq {
@@ -347,7 +348,7 @@ func (src *source) Return(c *event.Chunk) {
 			}
 			return 0
 		})
-		l.back = slices.Insert(l.back, i, *o)
+		l.back = slices.Insert(l.back, i, o)
 		t := s.clusters[l.number]
 		t.from = min(t.from, o.seq)
 		l.list()
@@ -356,7 +357,7 @@ func (src *source) Return(c *event.Chunk) {
 
 // forget takes a chunk out of those that were returned.
 func (l *lane) forget(seq uint64) {
-	l.back = slices.DeleteFunc(l.back, func(b lease) bool { return b.seq == seq })
+	l.back = slices.DeleteFunc(l.back, func(b *lease) bool { return b.seq == seq })
 }
 
 // finish notes that l is done with a chunk. s.mu is held.

@@ -232,7 +232,7 @@ func (s *Store) uncount(l *lane, seg *segment) int64 {
 	} else {
 		seg.sum[l].tally = left
 	}
-	l.back = slices.DeleteFunc(l.back, func(b lease) bool { return b.seg == seg })
+	l.back = slices.DeleteFunc(l.back, func(b *lease) bool { return b.seg == seg })
 	l.pending.minus(t)
 	l.src.pending.minus(t)
 	l.dropped.plus(t)
