@@ -9,7 +9,7 @@ import (
 const (
 	// maxIDs bounds how many unconfirmed chunk ids are remembered; past it the oldest are forgotten.
 	maxIDs = 1 << 17
-	// maxConfirmed bounds how many of those confirmed last are.
+	// maxConfirmed bounds how many of those confirmed last, within the window too.
 	maxConfirmed = 1 << 14
 )
 
@@ -19,8 +19,8 @@ const (
 // tag and number of events is a duplicate only while the first one's ack is unconfirmed. Who
 // tells, by Settle, is the connection: of a client that sends ahead of its acks it must guess.
 // What is sent again may also overtake what was sent first, on a connection that waits for its
-// cluster's rate or a free processor, and that the agent has given up. Then the first is the duplicate,
-// and so are confirmed ids a reason not to store it.
+// cluster's rate or a free processor, and that the agent has given up. Then the first is the duplicate:
+// of what comes over a connection whose client has closed, confirmed ids count too.
 type dedupe struct {
 	window time.Duration // 0: off
 	now    func() time.Time
@@ -91,7 +91,7 @@ func (d *dedupe) claim(b *batch, m *message, waiting bool) {
 		m.overtaken = false
 		switch {
 		case id.state == idWaiting, id.state == idUnconfirmed && d.now().Before(id.until), id.state == idAcked && d.lost(id.conn):
-		case (id.state == idAcked || id.state == idConfirmed) && d.lost(b.conn):
+		case (id.state == idAcked || id.state == idConfirmed && d.now().Before(id.until)) && d.lost(b.conn):
 			m.overtaken = true
 		default:
 			id = nil
@@ -210,7 +210,7 @@ func (d *dedupe) settle(conn uint64, commits int, received bool) {
 			switch {
 			case id.conn != conn: // another connection has repeated it since
 			case received:
-				d.confirm(id)
+				d.confirm(id, until)
 			default:
 				d.unconfirm(id, until)
 			}
@@ -232,11 +232,11 @@ func (d *dedupe) unconfirm(id *chunkID, until time.Time) {
 	d.old = append(d.old, id)
 }
 
-func (d *dedupe) confirm(id *chunkID) {
+func (d *dedupe) confirm(id *chunkID, until time.Time) {
 	if d.ids[id.idKey] != id {
 		return // as above
 	}
-	id.state = idConfirmed
+	id.state, id.until = idConfirmed, until
 	if len(d.known) < maxConfirmed {
 		d.known = append(d.known, id)
 		return

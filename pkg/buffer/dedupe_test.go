@@ -48,7 +48,7 @@ func TestDuplicates(t *testing.T) {
 			(*s).dedupe.mu.Lock()
 			id := &chunkID{idKey: idKey{events: int(i)}}
 			(*s).dedupe.ids[id.idKey] = id
-			(*s).dedupe.confirm(id)
+			(*s).dedupe.confirm(id, time.Time{})
 			(*s).dedupe.mu.Unlock()
 		}
 	}
@@ -85,6 +85,7 @@ func TestDuplicates(t *testing.T) {
 		{"overtaken by what was sent again, which breaks too", []step{send(x(2)), breaks(1), send(x(1)), settle(1, false), breaks(2), send(x(3))}, 1},
 		{"overtaken by what was sent again and whose ack was received", []step{send(x(2)), breaks(1), send(x(1)), settle(2, true), settle(1, false), send(x(3))}, 2},
 		{"overtaken by what was sent again, confirmed already", []step{send(x(2)), settle(2, true), breaks(1), send(x(1)), send(x(3))}, 2},
+		{"same id as what was confirmed before the window", []step{send(x(2)), settle(2, true), wait(11 * time.Minute), breaks(1), send(x(1))}, 2},
 		{"overtaken by what was sent again, confirmed before others", []step{send(x(2)), settle(2, true), many, breaks(1), send(x(1))}, 2},
 		{"ack received, broken", []step{send(x(1)), settle(1, true), breaks(1), send(x(2))}, 2},
 		{"ack received", []step{send(x(1)), settle(1, true), send(x(2))}, 2},
