@@ -127,7 +127,7 @@ func (p *portion) add(l *Letter, route func(*Letter) Way) (why string) {
 	}
 	c.entries = append(c.entries, l.Entry...)
 	if open { // what follows is not of its group
-		c.entries = event.AppendEntry(c.entries, event.AppendTime(nil, event.Time{Sec: groupEnd}), nil, []byte{0x80})
+		c.entries = append(c.entries, event.GroupEnd...)
 	}
 	from, ok := l.Part()
 	if !ok {
@@ -140,9 +140,6 @@ func (p *portion) add(l *Letter, route func(*Letter) Way) (why string) {
 	c.letters = append(c.letters, l.ID)
 	return ""
 }
-
-// groupEnd is the time, in seconds, of an entry that ends a group.
-const groupEnd = 0xfffffffe
 
 var (
 	errNoEvents = errors.New("their bytes can't be read as events")

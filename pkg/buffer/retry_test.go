@@ -162,7 +162,7 @@ func TestRetry(t *testing.T) {
 
 func TestRetryEndsGroups(t *testing.T) {
 	s := mustOpen(t, testConfig(t.TempDir()), Options{})
-	start := event.AppendEntry(nil, event.AppendTime(nil, event.Time{Sec: 0xffffffff}), []byte{0x80}, []byte{0x80})
+	start := []byte("\x92\x92\xd7\x00\xff\xff\xff\xff\x00\x00\x00\x00\x80\x80")
 	in := letter1(1)
 	in.Entry = slices.Concat(start, in.Entry)
 	bury(t, s, in, letter1(2))

@@ -204,7 +204,7 @@ func TestStopWithParkedEvents(t *testing.T) {
 func TestParkedEventsAreWhole(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := outputtest.Chunk(1, "a", "t", 4, 0, 10)
-		group := event.AppendEntry(nil, event.AppendTime(nil, event.Time{Sec: -1}), nil, []byte{0x81, 0xa1, 'g', 0x01})
+		group := []byte("\x92\xd7\x00\xff\xff\xff\xff\x00\x00\x00\x00\x81\xa1g\x01")
 		c.Entries = append(append(append([]byte(nil), c.Entries[:len(c.Entries)/2]...), group...), c.Entries[len(c.Entries)/2:]...)
 		var first, again []event.Event
 		var ids []string

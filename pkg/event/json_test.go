@@ -165,7 +165,7 @@ func TestKeysOfKeys(t *testing.T) {
 func TestAppendEvent(t *testing.T) {
 	type m = map[string]any
 	chunk := &Chunk{Seq: 3, Cluster: "seoul", Tag: "kube.a\"b", Parts: []Part{{Key: [16]byte{1}, First: 5, Events: 9}}}
-	group := AppendEntry(nil, AppendTime(nil, Time{Sec: groupStart}), pack(t, m{"schema": "otlp", "x": 1}),
+	group := AppendEntry(nil, raw(t, "d7 00 ffffffff 00000000"), pack(t, m{"schema": "otlp", "x": 1}),
 		pack(t, m{"resource": m{"host": "h"}, "x": 2}))
 	all := Fields{Time: "@timestamp", Tag: "tag", Cluster: "cluster", Metadata: "meta", ID: "id"}
 	static := map[string]map[string]string{"seoul": {"region": "ap", "env": "p\n"}, "tokyo": {"region": "jp"}}

@@ -25,6 +25,9 @@ const (
 	groupEnd   = 0xfffffffe
 )
 
+// GroupEnd is the entry that ends a group: a time of its own, no metadata, no record.
+const GroupEnd = "\x92\x92\xd7\x00\xff\xff\xff\xfe\x00\x00\x00\x00\x80\x80"
+
 // Why an entry is invalid.
 const (
 	reasonNotArray  = "entry is not an array"
@@ -232,9 +235,14 @@ func AppendEntry(dst, t, metadata, record []byte) []byte {
 	return append(dst, record...)
 }
 
-// AppendTime appends t as an EventTime, ext type 0 of eight bytes. Seconds are kept modulo 2³².
+// AppendTime appends t as an EventTime, ext type 0 of eight bytes. Seconds are kept modulo 2³². The two that
+// would make a mark of an event get a nanosecond.
 func AppendTime(dst []byte, t Time) []byte {
+	sec := uint32(t.Sec)
+	if sec >= groupEnd {
+		t.Nsec = max(t.Nsec, 1)
+	}
 	dst = append(dst, 0xd7, 0)
-	dst = binary.BigEndian.AppendUint32(dst, uint32(t.Sec))
+	dst = binary.BigEndian.AppendUint32(dst, sec)
 	return binary.BigEndian.AppendUint32(dst, t.Nsec)
 }

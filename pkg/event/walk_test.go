@@ -2,6 +2,7 @@ package event
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"testing"
 )
@@ -125,6 +126,20 @@ func TestAppendEntry(t *testing.T) {
 	}
 }
 
+// An event whose seconds are those of a group's mark, as an integer or as parsed out of a text, stays an event.
+func TestAppendTimeIsNoMark(t *testing.T) {
+	for _, sec := range []int64{0xffffffff, 0xfffffffe, -1, -2, 1<<33 - 1} {
+		for _, nsec := range []uint32{0, 7} {
+			var e Entry
+			b := AppendEntry(nil, AppendTime(nil, Time{Sec: sec, Nsec: nsec}), nil, []byte{0x80})
+			want := Time{Sec: int64(uint32(sec)), Nsec: max(nsec, 1)}
+			if _, err := ReadEntry(b, &e); err != nil || e.Kind != KindEvent || e.Time != want {
+				t.Errorf("%d.%09d became %+v, %v", sec, nsec, e, err)
+			}
+		}
+	}
+}
+
 // testChunk has an event of each part, in groups and outside.
 func testChunk(tb testing.TB) *Chunk {
 	tb.Helper()
@@ -134,7 +149,8 @@ func testChunk(tb testing.TB) *Chunk {
 		if meta != nil {
 			m = pack(tb, meta)
 		}
-		b = AppendEntry(b, AppendTime(nil, Time{Sec: sec}), m, pack(tb, record))
+		at := binary.BigEndian.AppendUint32([]byte{0xd7, 0}, uint32(sec))
+		b = AppendEntry(b, append(at, 0, 0, 0, 0), m, pack(tb, record))
 	}
 	type m = map[string]any
 	entry(1, nil, m{"n": 0})

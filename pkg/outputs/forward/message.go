@@ -18,9 +18,6 @@ type message struct {
 	frame   []byte
 }
 
-// groupEnd is the entry that ends a group of Fluent Bit's: a time of its own, no metadata, no record.
-const groupEnd = "\x92\x92\xd7\x00\xff\xff\xff\xfe\x00\x00\x00\x00\x80\x80"
-
 // fill makes entries of as many of events, which are of one chunk, as fit in limit bytes, at least
 // of one, and returns how many. Records go in as they are. keep: with metadata and groups.
 func (m *message) fill(events []event.Event, limit int, keep bool) int {
@@ -56,7 +53,7 @@ func (m *message) regroup(from, to []byte) {
 		return
 	}
 	if len(from) > 0 {
-		m.entries = append(m.entries, groupEnd...)
+		m.entries = append(m.entries, event.GroupEnd...)
 	}
 	m.entries = append(m.entries, to...)
 }

@@ -34,11 +34,12 @@ func TestEntries(t *testing.T) {
 	}{
 		{"plain", plain + plain, 2, plain + plain, plain + plain},
 		{"integer time", "\x92\xce\x65\x00\x00\x00" + record, 1, "\x92\xd7\x00\x65\x00\x00\x00\x00\x00\x00\x00" + record, "\x92\xd7\x00\x65\x00\x00\x00\x00\x00\x00\x00" + record},
+		{"integer time of a group's mark", "\x92\xce\xff\xff\xff\xff" + record, 1, "\x92\xd7\x00\xff\xff\xff\xff\x00\x00\x00\x01" + record, "\x92\xd7\x00\xff\xff\xff\xff\x00\x00\x00\x01" + record},
 		{"empty metadata", empty, 1, plain, plain},
 		{"metadata", meta + plain, 2, plain + plain, meta + plain},
-		{"group", plain + group + meta + empty + groupEnd + plain, 4, plain + plain + plain + plain, plain + group + meta + plain + groupEnd + plain},
-		{"group without end", group + plain, 1, plain, group + plain + groupEnd},
-		{"two groups", group + plain + groupEnd + group + plain, 2, plain + plain, group + plain + groupEnd + group + plain + groupEnd},
+		{"group", plain + group + meta + empty + event.GroupEnd + plain, 4, plain + plain + plain + plain, plain + group + meta + plain + event.GroupEnd + plain},
+		{"group without end", group + plain, 1, plain, group + plain + event.GroupEnd},
+		{"two groups", group + plain + event.GroupEnd + group + plain, 2, plain + plain, group + plain + event.GroupEnd + group + plain + event.GroupEnd},
 	} {
 		for metadata, want := range map[string]string{"drop": tc.drop, metadataKeep: tc.keep} {
 			t.Run(tc.name+", "+metadata, func(t *testing.T) {
@@ -88,7 +89,7 @@ func TestCompression(t *testing.T) {
 
 // FuzzFill holds that messages have all events, in order, none over the limit but an event alone.
 func FuzzFill(f *testing.F) {
-	f.Add([]byte(plain+group+meta+empty+groupEnd+plain), 40)
+	f.Add([]byte(plain+group+meta+empty+event.GroupEnd+plain), 40)
 	f.Add([]byte(group+plain+group+plain), 1)
 	f.Fuzz(func(t *testing.T, entries []byte, limit int) {
 		c := chunkOf(nil, 0)
@@ -112,7 +113,7 @@ func FuzzFill(f *testing.F) {
 			var m message
 			for left := b.Events; len(left) > 0; {
 				n := m.fill(left, limit, keep)
-				if n < 1 || n > 1 && len(m.entries) > limit+len(groupEnd) {
+				if n < 1 || n > 1 && len(m.entries) > limit+len(event.GroupEnd) {
 					t.Fatalf("%d events in %d bytes, limit %d", n, len(m.entries), limit)
 				}
 				sent := outputtest.Batch(chunkOf(m.entries, n)).Events
