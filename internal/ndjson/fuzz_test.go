@@ -3,6 +3,8 @@ package ndjson
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"io"
 	"reflect"
 	"testing"
 
@@ -24,6 +26,9 @@ func FuzzAppendObject(f *testing.F) {
 				return
 			}
 			t.Fatalf("valid %v, error %v", valid, err)
+		}
+		if errors.Is(err, io.EOF) {
+			t.Fatal("a reader of lines takes this error for the end of its input")
 		}
 		if err != nil {
 			return

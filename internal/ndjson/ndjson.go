@@ -42,18 +42,26 @@ func AppendObject(dst, line []byte, timeKey string) (out []byte, when time.Time,
 	e.tokens.UseNumber()
 	first, err := e.tokens.Token()
 	if err != nil {
-		return dst, when, err
+		return dst, when, notEOF(err)
 	}
 	if first != json.Delim('{') {
 		return dst, when, errors.New("it begins with something else")
 	}
 	if out, err = e.appendValue(dst, first, 1); err != nil {
-		return dst, when, err
+		return dst, when, notEOF(err)
 	}
 	if _, err := e.tokens.Token(); !errors.Is(err, io.EOF) {
 		return dst, when, errors.New("something follows the object")
 	}
 	return out, e.when, nil
+}
+
+// notEOF keeps a line that is cut off from being taken for the end of the input.
+func notEOF(err error) error {
+	if errors.Is(err, io.EOF) {
+		return errors.New("it is cut off")
+	}
+	return err
 }
 
 // appendValue appends the value that token begins.
