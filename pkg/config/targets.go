@@ -51,7 +51,7 @@ func (d *decoder) became(root *node) (lines []string) {
 
 // foreign finds how other programs write placeholders.
 func foreign() *regexp.Regexp {
-	return regexp.MustCompile(`\$\{?(?i:tag|tag_parts|tag_prefix|tag_suffix|time|chunk_id|uuid|hostname|record|kubernetes)\b(?:\[[^\]]*\])*\}?|%\{[^}]*\}|\{\{.*?\}\}|\$\(?\[|\$\w+\['`)
+	return regexp.MustCompile(`\$\{?(?i:tag|tag_parts|tag_prefix|tag_suffix|time|chunk_id|uuid|hostname|record|kubernetes)\b(?:\[[^\]]*\])*\}?|%\{[^}]*\}|\$\w+\[`)
 }
 
 // placeholders holds that no name of a target has another program's placeholders, which would stand for themselves.
