@@ -168,12 +168,8 @@ func (d *DeadLetters) look(f *deadFile) error {
 	if err != nil {
 		return err
 	}
-	st, err := p.f.Stat()
-	if err != nil {
-		return err
-	}
-	f.disk = allocated(st)
-	return nil
+	f.disk, err = p.allocated()
+	return err
 }
 
 func (f *deadFile) add(l *Letter) {

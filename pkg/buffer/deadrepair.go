@@ -284,22 +284,3 @@ func scanLetters(f *os.File, found map[uint64][]byte) error {
 	}
 	return nil
 }
-
-// readAround fills b with what f has from off on. What the disk refuses to read becomes zeros.
-func readAround(f *os.File, b []byte, off int64) error {
-	if _, err := f.ReadAt(b, off); err == nil || len(b) == 0 {
-		return nil
-	}
-	read, last := 0, error(nil)
-	for at := 0; at < len(b); at += pageSize {
-		if _, err := f.ReadAt(b[at:min(at+pageSize, len(b))], off+int64(at)); err != nil {
-			last = err
-			continue
-		}
-		read++
-	}
-	if read == 0 {
-		return last
-	}
-	return nil
-}

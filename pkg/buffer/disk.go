@@ -52,24 +52,6 @@ func makeDir(dir string) error {
 	return err
 }
 
-// advise adds to an error with the queue's directory what to do about it.
-func advise(err error) error {
-	var hint string
-	switch {
-	case errors.Is(err, syscall.EROFS):
-		hint = "mount its file system for writing"
-	case errors.Is(err, fs.ErrPermission):
-		hint = fmt.Sprintf("let user %d, which this runs as, write there", os.Getuid())
-	case errors.Is(err, syscall.ENOTDIR):
-		hint = "a file is in the way: move it"
-	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		hint = "free space or inodes there"
-	default:
-		return err
-	}
-	return fmt.Errorf("%w: %s, or set another buffer.path", err, hint)
-}
-
 // syncDir makes the names in dir survive a power loss.
 func syncDir(dir string) error {
 	f, err := os.Open(dir)
@@ -82,4 +64,22 @@ func syncDir(dir string) error {
 		return fmt.Errorf("sync directory %s: %w", dir, err)
 	}
 	return nil
+}
+
+// diskUse returns the bytes of disk that f takes.
+func diskUse(f *os.File) int64 {
+	st, err := f.Stat()
+	if err != nil {
+		return 0
+	}
+	return allocated(st)
+}
+
+func writeSynced(path string, b []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(b)
+	return errors.Join(err, f.Sync(), f.Close())
 }

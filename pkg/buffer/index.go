@@ -194,13 +194,3 @@ func decodeIndex(first uint64, b []byte) (*contents, error) {
 	}
 	return c, nil
 }
-
-func (d *decoder) varint() int64 {
-	v, n := binary.Varint(d.b)
-	if n <= 0 {
-		d.bad, d.b = true, nil
-		return 0
-	}
-	d.b = d.b[n:]
-	return v
-}

@@ -1,3 +1,5 @@
+// Package boltfile reads and guards bbolt files that may be damaged, and holds what every file beside them needs: checksums,
+// the directory's lock, names that survive a power loss, and quarantine for what can't be read. It knows nobody.
 package buffer
 
 import (
@@ -29,6 +31,9 @@ type pages struct {
 	txid uint64 // of the last transaction; the first is 2
 }
 
+// pageSize is bbolt's, everywhere alike.
+const pageSize = 4096
+
 const (
 	pageHead   = 16
 	branchFlag = 1
@@ -43,12 +48,30 @@ func openPages(path string) (*pages, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &pages{f: f}
-	if err := p.readMeta(); err != nil {
-		p.close()
+	p, err := readPages(f)
+	if err != nil {
+		_ = f.Close() // only read from
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
 	return p, nil
+}
+
+// readPages returns the pages of an open file, which stays the caller's unless the result is closed.
+func readPages(f *os.File) (*pages, error) {
+	p := &pages{f: f}
+	if err := p.readMeta(); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// allocated returns the bytes of disk that the file takes.
+func (p *pages) allocated() (int64, error) {
+	st, err := p.f.Stat()
+	if err != nil {
+		return 0, err
+	}
+	return allocated(st), nil
 }
 
 func (p *pages) close() { _ = p.f.Close() } // only read from
@@ -320,3 +343,6 @@ func (p *pages) intact() error {
 		return t.each(func(element) error { return nil })
 	})
 }
+
+// errDamaged is returned for bytes that are no chunk, or no longer.
+var errDamaged = errors.New("damaged")

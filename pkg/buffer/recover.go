@@ -313,30 +313,6 @@ func rewrite(path string, src *os.File, c *contents, keep func(*entry) bool) (*c
 	return out, nil
 }
 
-// setAside gives the file at path a second name that says that it is damaged, and returns it.
-func setAside(path string) (string, error) {
-	name := path + ".corrupt"
-	for i := 1; ; i++ {
-		err := os.Link(path, name)
-		if err == nil {
-			return name, nil
-		}
-		if !errors.Is(err, os.ErrExist) {
-			return "", fmt.Errorf("set aside: %w", err)
-		}
-		name = fmt.Sprintf("%s.corrupt.%d", path, i)
-	}
-}
-
-// putBack undoes setAside where the same file is still in its place.
-func putBack(name, path string) {
-	aside, err := os.Stat(name)
-	inPlace, perr := os.Stat(path) //nolint:gosec // in the directory that the operator named
-	if err == nil && perr == nil && os.SameFile(aside, inPlace) {
-		_ = os.Remove(name) // one name more does no harm
-	}
-}
-
 // setAsideChunk copies a damaged chunk, as it is, to a file of its own and returns its name.
 func setAsideChunk(path string, seq uint64, e *entry, f *os.File) (string, error) {
 	b := make([]byte, e.size)

@@ -308,15 +308,6 @@ func (d *DeadLetters) forgetRetry() error {
 	return nil
 }
 
-func writeSynced(path string, b []byte) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(b)
-	return errors.Join(err, f.Sync(), f.Close())
-}
-
 // settleRetry deletes the letters that an interrupted retry has put into the queue. It runs at the
 // start, before anything is stored. What goes wrong is logged, and tried again at the next start.
 func (s *Store) settleRetry() {

@@ -7,7 +7,6 @@ import (
 	"io"
 	"math"
 	"os"
-	"runtime/debug"
 	"syscall"
 	"time"
 	"unsafe"
@@ -31,10 +30,7 @@ import (
 // queue remembers the place and reads it with one pread instead of through bbolt's map: the map is
 // advised for random access, which makes cold reads slow; pages of it count as the process's
 // memory; and a bad sector in it is a signal instead of an error. bbolt decides what is stored.
-const (
-	pageSize  = 4096 // of bbolt, everywhere alike
-	inlineMax = pageSize / 4
-)
+const inlineMax = pageSize / 4
 
 const indexName = "index"
 
@@ -143,8 +139,8 @@ func (w *writer) sound(name []byte) error {
 	if sys, ok := st.Sys().(*syscall.Stat_t); ok && sys.Nlink == 0 {
 		return errors.New("somebody removed the file")
 	}
-	p := &pages{f: w.file}
-	if err := p.readMeta(); err != nil {
+	p, err := readPages(w.file)
+	if err != nil {
 		return err
 	}
 	return p.top().edge(name)
@@ -186,28 +182,6 @@ func (w *writer) seal(index []byte) error {
 }
 
 func (w *writer) close() error { return guard(w.db.Close) }
-
-// diskUse returns the bytes of disk that f takes.
-func diskUse(f *os.File) int64 {
-	st, err := f.Stat()
-	if err != nil {
-		return 0
-	}
-	return allocated(st)
-}
-
-// guard runs f, which uses bbolt, and returns its panics as errors: bbolt panics on pages that make
-// no sense, and memory that maps a damaged or cut file faults. What it can't return, such as an endless
-// recursion on a page that is its own ancestor, is looked for before: see pages.
-func guard(f func() error) (err error) {
-	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("bbolt: %v: %w", p, errDamaged)
-		}
-	}()
-	return f()
-}
 
 // readChunk reads the chunk that e names from f into buf and checks it.
 func readChunk(f *os.File, e *entry, buf []byte) ([]byte, error) {

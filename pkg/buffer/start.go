@@ -4,11 +4,13 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io/fs"
 	"iter"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/seed-afc6a195/aggregator/internal/failpoint"
@@ -169,4 +171,31 @@ func (s *Store) remembered(saved []savedID, last map[uint64]*turn) iter.Seq2[idK
 			}
 		}
 	}
+}
+
+// advise adds to an error with the queue's directory what to do about it.
+func advise(err error) error {
+	var hint string
+	switch {
+	case errors.Is(err, syscall.EROFS):
+		hint = "mount its file system for writing"
+	case errors.Is(err, fs.ErrPermission):
+		hint = fmt.Sprintf("let user %d, which this runs as, write there", os.Getuid())
+	case errors.Is(err, syscall.ENOTDIR):
+		hint = "a file is in the way: move it"
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		hint = "free space or inodes there"
+	default:
+		return err
+	}
+	return fmt.Errorf("%w: %s, or set another buffer.path", err, hint)
+}
+
+// takeDir locks the directory for this process.
+func takeDir(dir string) (*os.File, error) {
+	f, holder, err := lockDir(dir)
+	if errors.Is(err, errLocked) {
+		return nil, fmt.Errorf("queue directory %s %w by process %s: stop that one, or set another buffer.path", dir, ErrInUse, holder)
+	}
+	return f, err
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"os"
 	"path/filepath"
 	"time"
@@ -248,23 +247,6 @@ func (s *stateDB) close() error {
 		return fmt.Errorf("close %s: %w", filepath.Join(s.dir, stateFile), err)
 	}
 	return nil
-}
-
-// withSum returns b with its checksum, which is of the key that it lies under, too.
-func withSum(b []byte, key ...byte) []byte {
-	return binary.LittleEndian.AppendUint32(bytes.Clone(b), sumUnder(key, b))
-}
-
-func checked(b []byte, key ...byte) ([]byte, error) {
-	n := len(b) - 4
-	if n < 0 || sumUnder(key, b[:n]) != binary.LittleEndian.Uint32(b[n:]) {
-		return nil, fmt.Errorf("wrong checksum: %w", errDamaged)
-	}
-	return b[:n], nil
-}
-
-func sumUnder(key, b []byte) uint32 {
-	return crc32.Update(checksum(key), crc32.MakeTable(crc32.Castagnoli), b)
 }
 
 func encodeIDs(ids []savedID) []byte {

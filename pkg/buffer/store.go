@@ -115,7 +115,7 @@ func Open(cfg Config, o Options) (_ *Store, err error) {
 		s.packer.close()
 		return nil, advise(fmt.Errorf("make queue directory: %w", err))
 	}
-	if s.lock, err = lockDir(s.dir); err != nil {
+	if s.lock, err = takeDir(s.dir); err != nil {
 		s.packer.close()
 		return nil, advise(err)
 	}
