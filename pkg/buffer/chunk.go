@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+
+	"github.com/seed-afc6a195/aggregator/internal/boltfile"
 )
 
 // A chunk on disk is one value:
@@ -79,9 +81,9 @@ func appendHeader(b []byte, h *header) []byte {
 	b = binary.LittleEndian.AppendUint64(b, h.seq)
 	b = binary.LittleEndian.AppendUint64(b, uint64(h.received))
 	b = binary.LittleEndian.AppendUint64(b, h.salt)
-	b = appendString(b, h.cluster)
-	b = appendString(b, h.tag)
-	b = appendStrings(b, h.outputs)
+	b = boltfile.AppendString(b, h.cluster)
+	b = boltfile.AppendString(b, h.tag)
+	b = boltfile.AppendStrings(b, h.outputs)
 	b = binary.AppendUvarint(b, uint64(h.events))
 	b = binary.AppendUvarint(b, uint64(len(h.parts)))
 	var conn, turn uint64
@@ -114,20 +116,20 @@ func appendHeader(b []byte, h *header) []byte {
 // sealChunk writes length and checksum into the value b, which appendHeader began.
 func sealChunk(b []byte) {
 	binary.LittleEndian.PutUint32(b[12:], uint32(len(b)))
-	binary.LittleEndian.PutUint32(b[4:], checksum(b[8:]))
+	binary.LittleEndian.PutUint32(b[4:], boltfile.Checksum(b[8:]))
 }
 
 // chunkLength returns the length that the beginning of a chunk declares, and its header's.
 func chunkLength(b []byte) (size, head int, err error) {
 	if len(b) < chunkFixed || string(b[:4]) != chunkMagic {
-		return 0, 0, fmt.Errorf("chunk without its magic number: %w", errDamaged)
+		return 0, 0, fmt.Errorf("chunk without its magic number: %w", boltfile.ErrDamaged)
 	}
 	if b[8] != chunkVersion {
-		return 0, 0, fmt.Errorf("chunk of version %d, this program knows %d: %w", b[8], chunkVersion, errDamaged)
+		return 0, 0, fmt.Errorf("chunk of version %d, this program knows %d: %w", b[8], chunkVersion, boltfile.ErrDamaged)
 	}
 	n, h := binary.LittleEndian.Uint32(b[12:]), binary.LittleEndian.Uint32(b[16:])
 	if n > math.MaxInt32 || h < chunkFixed || h > n {
-		return 0, 0, fmt.Errorf("chunk with a header of %d of %d bytes: %w", h, n, errDamaged)
+		return 0, 0, fmt.Errorf("chunk with a header of %d of %d bytes: %w", h, n, boltfile.ErrDamaged)
 	}
 	return int(n), int(h), nil
 }
@@ -139,10 +141,10 @@ func checkChunk(b []byte) error {
 		return err
 	}
 	if n != len(b) {
-		return fmt.Errorf("chunk of %d bytes says it has %d: %w", len(b), n, errDamaged)
+		return fmt.Errorf("chunk of %d bytes says it has %d: %w", len(b), n, boltfile.ErrDamaged)
 	}
-	if got, want := checksum(b[8:]), binary.LittleEndian.Uint32(b[4:]); got != want {
-		return fmt.Errorf("chunk's checksum is %08x, not %08x: %w", got, want, errDamaged)
+	if got, want := boltfile.Checksum(b[8:]), binary.LittleEndian.Uint32(b[4:]); got != want {
+		return fmt.Errorf("chunk's checksum is %08x, not %08x: %w", got, want, boltfile.ErrDamaged)
 	}
 	return nil
 }
@@ -155,7 +157,7 @@ func decodeHeader(b []byte, parts []part) (header, error) {
 		return header{}, err
 	}
 	if head > len(b) {
-		return header{}, fmt.Errorf("chunk's header is cut at %d of %d bytes: %w", len(b), head, errDamaged)
+		return header{}, fmt.Errorf("chunk's header is cut at %d of %d bytes: %w", len(b), head, boltfile.ErrDamaged)
 	}
 	h := header{
 		codec: codec(b[9]), size: n, payload: head,
@@ -165,30 +167,30 @@ func decodeHeader(b []byte, parts []part) (header, error) {
 		salt:     binary.LittleEndian.Uint64(b[40:]),
 		parts:    parts[:0],
 	}
-	d := decoder{b: b[chunkFixed:head]}
-	h.cluster, h.tag, h.outputs = d.string(), d.string(), d.strings()
-	h.events = d.int()
+	d := boltfile.Decoder{B: b[chunkFixed:head]}
+	h.cluster, h.tag, h.outputs = d.String(), d.String(), d.Strings()
+	h.events = d.Int()
 	var conn, turn uint64
 	sum := 0
-	for i := d.count(2); i > 0 && !d.bad; i-- {
-		p := part{flags: d.byte()}
-		p.events = d.int()
+	for i := d.Count(2); i > 0 && !d.Bad; i-- {
+		p := part{flags: d.Byte()}
+		p.events = d.Int()
 		sum += p.events
 		if p.flags&partKeyed != 0 {
-			copy(p.key[:], d.bytes(len(p.key)))
-			p.first = d.int()
+			copy(p.key[:], d.Bytes(len(p.key)))
+			p.first = d.Int()
 			if p.flags&partSame == 0 {
-				conn, turn = d.uint64(), d.uvarint()
+				conn, turn = d.Uint64(), d.Uvarint()
 			}
 			p.conn, p.turn = conn, turn
 			if p.flags&partLast != 0 {
-				p.total = d.int()
+				p.total = d.Int()
 			}
 		}
 		h.parts = append(h.parts, p)
 	}
-	if d.bad || len(d.b) > 0 || sum != h.events {
-		return header{}, fmt.Errorf("chunk %d's header makes no sense: %w", h.seq, errDamaged)
+	if d.Bad || len(d.B) > 0 || sum != h.events {
+		return header{}, fmt.Errorf("chunk %d's header makes no sense: %w", h.seq, boltfile.ErrDamaged)
 	}
 	return h, nil
 }

@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/seed-afc6a195/aggregator/internal/boltfile"
 	"github.com/seed-afc6a195/aggregator/internal/failpoint"
 )
 
@@ -66,7 +67,7 @@ func (s *Store) recoverState() (*snapshot, error) {
 	case errors.Is(err, os.ErrPermission): // whole, perhaps: whoever changed its rights can change them back
 		return nil, fmt.Errorf("read what outputs have finished: %w", err)
 	case !errors.Is(err, os.ErrNotExist):
-		name, aerr := setAside(filepath.Join(s.dir, stateFile))
+		name, aerr := boltfile.Quarantine(filepath.Join(s.dir, stateFile))
 		s.counts.setAside++
 		s.log.Error().Err(err).Str("file", name).AnErr("set_aside", aerr).
 			Msg("state.db is damaged: starting without it, so all that is in the segments is delivered again")
@@ -97,7 +98,7 @@ func (s *Store) recoverSegment(path string, first uint64, state *snapshot, last 
 	if hurt != nil {
 		s.counts.setAside++
 		s.counts.lostEvents += hurt.lostEvents()
-		if c = s.rescue(path, c, hurt); !errors.Is(hurt.cause, errDamaged) {
+		if c = s.rescue(path, c, hurt); !errors.Is(hurt.cause, boltfile.ErrDamaged) {
 			seg.unread = true
 		}
 	}
@@ -116,7 +117,7 @@ func (s *Store) recoverSegment(path string, first uint64, state *snapshot, last 
 	s.adopt(seg, c.entries, false)
 	s.next = max(s.next, seg.end())
 	if st, err := os.Stat(path); err == nil {
-		seg.disk = allocated(st)
+		seg.disk = boltfile.Allocated(st)
 		s.disk += seg.disk
 	}
 }
@@ -125,7 +126,7 @@ func (s *Store) recoverSegment(path string, first uint64, state *snapshot, last 
 // fails, on a full disk perhaps, the damaged file stays and is read as far as it can be.
 func (s *Store) rescue(path string, c *contents, hurt *salvaged) *contents {
 	log := s.log.Error().Str("segment", path).Fields(hurt.fields())
-	if !errors.Is(hurt.cause, errDamaged) {
+	if !errors.Is(hurt.cause, boltfile.ErrDamaged) {
 		log.Msg("segment can't be read in full: the chunks that can be read are handed out, the file stays for the next start")
 		return c
 	}
@@ -133,7 +134,7 @@ func (s *Store) rescue(path string, c *contents, hurt *salvaged) *contents {
 	if err == nil {
 		defer func() { _ = src.Close() }() // only read from
 		var name string
-		if name, err = setAside(path); err == nil {
+		if name, err = boltfile.Quarantine(path); err == nil {
 			failpoint.Pass("segment.set-aside")
 			log.Str("set_aside", name)
 			var out *contents
@@ -143,7 +144,7 @@ func (s *Store) rescue(path string, c *contents, hurt *salvaged) *contents {
 				log.Msg("segment is damaged: set aside, the chunks that can be read are kept")
 				return out
 			}
-			putBack(name, path)
+			boltfile.Unquarantine(name, path)
 		}
 	}
 	log.AnErr("replace", err).Msg("segment is damaged: read where it is, as far as it can be")
@@ -193,8 +194,8 @@ func advise(err error) error {
 
 // takeDir locks the directory for this process.
 func takeDir(dir string) (*os.File, error) {
-	f, holder, err := lockDir(dir)
-	if errors.Is(err, errLocked) {
+	f, holder, err := boltfile.Lock(dir)
+	if errors.Is(err, boltfile.ErrLocked) {
 		return nil, fmt.Errorf("queue directory %s %w by process %s: stop that one, or set another buffer.path", dir, ErrInUse, holder)
 	}
 	return f, err

@@ -1,4 +1,4 @@
-package buffer
+package boltfile
 
 import (
 	"errors"
@@ -14,18 +14,18 @@ import (
 )
 
 const (
-	lockFile = "lock"
+	LockFile = "lock"
 	lockWait = time.Second // for a predecessor that is about to end
 )
 
-// errLocked is returned for a directory that another process has locked.
-var errLocked = errors.New("is locked")
+// ErrLocked is returned for a directory that another process has locked.
+var ErrLocked = errors.New("is locked")
 
-// lockDir takes the directory for this process. The lock is on a file of its own, never replaced
+// Lock takes the directory for this process. The lock is on a file of its own, never replaced
 // nor set aside, and goes with the process however it ends; the file's text names the holder, which
 // is returned with errLocked.
-func lockDir(dir string) (f *os.File, holder string, err error) {
-	path := filepath.Join(dir, lockFile)
+func Lock(dir string) (f *os.File, holder string, err error) {
+	path := filepath.Join(dir, LockFile)
 	f, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, "", fmt.Errorf("lock directory: %w", err)
@@ -42,7 +42,7 @@ func lockDir(dir string) (f *os.File, holder string, err error) {
 		if waited >= lockWait {
 			holder, _ := io.ReadAll(io.LimitReader(f, 32)) // only for the message
 			_ = f.Close()                                  // not locked
-			return nil, strings.TrimSpace(string(holder)), fmt.Errorf("directory %s %w", dir, errLocked)
+			return nil, strings.TrimSpace(string(holder)), fmt.Errorf("directory %s %w", dir, ErrLocked)
 		}
 		time.Sleep(lockWait / 10)
 	}

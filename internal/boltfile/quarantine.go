@@ -1,4 +1,4 @@
-package buffer
+package boltfile
 
 import (
 	"errors"
@@ -6,8 +6,8 @@ import (
 	"os"
 )
 
-// setAside gives the file at path a second name that says that it is damaged, and returns it.
-func setAside(path string) (string, error) {
+// Quarantine gives the file at path a second name that says that it is damaged, and returns it.
+func Quarantine(path string) (string, error) {
 	name := path + ".corrupt"
 	for i := 1; ; i++ {
 		err := os.Link(path, name)
@@ -21,8 +21,8 @@ func setAside(path string) (string, error) {
 	}
 }
 
-// putBack undoes setAside where the same file is still in its place.
-func putBack(name, path string) {
+// Unquarantine undoes setAside where the same file is still in its place.
+func Unquarantine(name, path string) {
 	aside, err := os.Stat(name)
 	inPlace, perr := os.Stat(path) //nolint:gosec // in the directory that the operator named
 	if err == nil && perr == nil && os.SameFile(aside, inPlace) {
@@ -30,14 +30,14 @@ func putBack(name, path string) {
 	}
 }
 
-// readAround fills b with what f has from off on. What the disk refuses to read becomes zeros.
-func readAround(f *os.File, b []byte, off int64) error {
+// ReadAround fills b with what f has from off on. What the disk refuses to read becomes zeros.
+func ReadAround(f *os.File, b []byte, off int64) error {
 	if _, err := f.ReadAt(b, off); err == nil || len(b) == 0 {
 		return nil
 	}
 	read, last := 0, error(nil)
-	for at := 0; at < len(b); at += pageSize {
-		if _, err := f.ReadAt(b[at:min(at+pageSize, len(b))], off+int64(at)); err != nil {
+	for at := 0; at < len(b); at += PageSize {
+		if _, err := f.ReadAt(b[at:min(at+PageSize, len(b))], off+int64(at)); err != nil {
 			last = err
 			continue
 		}
