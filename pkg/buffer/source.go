@@ -66,6 +66,7 @@ type lane struct {
 	credit   int64    // bytes left of its turn
 	inRing   bool
 	held     bool // by Hold: not in the ring
+	again    bool // what first has returned last was given back before
 	appended tally
 	done     tally
 	dropped  tally // by drop_oldest and Purge
@@ -167,6 +168,7 @@ func (src *source) Next(ctx context.Context) (*event.Chunk, error) {
 		o := &lease{seg: seg, seq: seg.first + uint64(e.seq), size: e.size, events: e.events, set: e.set, received: e.received}
 		l.flying[o.seq] = o
 		l.credit -= int64(e.raw)
+		again := l.again || o.seq < s.began
 		h := seg.file
 		h.refs++
 		s.mu.Unlock()
@@ -179,6 +181,7 @@ func (src *source) Next(ctx context.Context) (*event.Chunk, error) {
 		h.release()
 		s.mu.Unlock()
 		if err == nil {
+			o.chunk.Again = again
 			return &o.chunk, nil
 		}
 	}
@@ -232,9 +235,11 @@ func (l *lane) first() (*segment, int) {
 		l.back[0] = nil
 		l.back = l.back[1:]
 		if i, ok := seg.find(seq); ok {
+			l.again = true
 			return seg, i
 		}
 	}
+	l.again = false
 	at := sort.Search(len(s.segs), func(i int) bool { return s.segs[i].end() > l.next })
 	for ; at < len(s.segs); at++ {
 		seg := s.segs[at]

@@ -46,6 +46,7 @@ func (s *Store) recover() error {
 			s.recoverSegment(path, first, state, last)
 		}
 	}
+	s.began = s.next
 	for id, until := range s.remembered(state.ids, last) {
 		s.dedupe.restore(id, 0, until)
 	}

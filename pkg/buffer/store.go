@@ -67,6 +67,7 @@ type Store struct {
 	mu       sync.Mutex // guards what follows; no disk is touched under it
 	segs     []*segment // ascending
 	next     uint64     // sequence number; only the committer changes it
+	began    uint64     // what next was at the start: chunks before it are of earlier runs
 	clusters []*tenant  // by number
 	limitsOf Limits     // in force
 	numbers  map[string]uint32
