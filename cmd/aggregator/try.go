@@ -90,7 +90,9 @@ func loadTryout(path, only string) (*tryout.Configuration, error) {
 }
 
 // colored says whether out shows colours: a terminal, unless its user wants none.
-func colored(out io.Writer) bool { return isTerminal(out) && os.Getenv("NO_COLOR") == "" }
+func colored(out io.Writer) bool {
+	return isTerminal(out) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+}
 
 func newTestCommand() *cobra.Command {
 	var path, tests string
