@@ -8,6 +8,7 @@ import (
 	"sort"
 	"time"
 
+	"github.com/seed-afc6a195/aggregator/internal/boltfile"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 )
 
@@ -394,7 +395,7 @@ func (s *Store) finish(l *lane, o *lease) {
 func (s *Store) unreadable(l *lane, o *lease, e *entry, f *os.File, err error) {
 	log := s.log.Error().Err(err).Str("output", l.src.name).Str("cluster", l.cluster).Uint64("chunk", o.seq).
 		Uint32("events", e.events)
-	if !errors.Is(err, errDamaged) {
+	if !errors.Is(err, boltfile.ErrDamaged) {
 		log.Msg("can't read a chunk: it stays in the queue until the next start, later ones go on")
 		return // in flight for ever
 	}
