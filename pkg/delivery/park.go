@@ -203,7 +203,7 @@ func cost(run []event.Event) int {
 // memory of their own, which goes with the last of them.
 func (w *work) detach() work {
 	d := *w
-	d.why = nil
+	d.why, d.trying = nil, false
 	d.events = slices.Clone(w.events)
 	d.chunks = nil
 	c, first := cursor{held: w.chunks}, lotCost

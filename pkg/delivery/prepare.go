@@ -13,6 +13,8 @@ func (l *Loop) prepare(ctx context.Context) bool {
 	if !ok {
 		return true
 	}
+	l.tries(1)
+	defer l.tries(-1)
 	for n := 1; l.unpaused(ctx); n++ {
 		bounded, cancel := context.WithTimeout(ctx, l.set.Timeout)
 		err := p.Prepare(bounded)

@@ -39,10 +39,19 @@ type work struct {
 	reason  outputs.Reason         // of the wait; ReasonPaced where nothing failed
 	failed  map[outputs.Reason]int // how many events of why, without those that are paced
 	err     error
+	some    bool // the send delivered others of its events
+	whole   bool // the send failed as one
+
+	trying bool // counted among what has failed and is not settled
 }
 
 // deliver sends events until each is settled or parked, or gives back what is not when it must end.
 func (s *sender) deliver(w work) {
+	defer func() {
+		if w.trying {
+			s.loop.tries(-1)
+		}
+	}()
 	for len(w.events) > 0 && s.waited(&w) {
 		size := bytesOf(w.events)
 		ticket, ok := s.admit(size)
@@ -88,7 +97,11 @@ func (s *sender) waited(w *work) bool {
 	if reason == "" || reason == outputs.ReasonPaced {
 		return s.rest(d)
 	}
-	s.loop.backsOff(reason, w.err, w.failed, d)
+	if !w.trying {
+		w.trying = true
+		s.loop.tries(1)
+	}
+	s.loop.backsOff(backsOff{reason: reason, err: w.err, events: w.failed, ofSome: w.some || s.parked, whole: w.whole, pause: d})
 	defer s.loop.waited()
 	if wait(s.soft, d) {
 		return true
@@ -238,8 +251,9 @@ func (s *sender) sort(w *work, se *outputs.SendError) bool {
 	} else {
 		settleOthers(w, failed)
 	}
-	some := len(failed) < all // the destination works
-	if some {
+	w.whole = len(se.Failed) == 0 && se.Reason != outputs.ReasonThrottled
+	w.some = len(failed) < all // the destination works
+	if w.some {
 		w.fails = 0
 	}
 	switch {
@@ -249,7 +263,7 @@ func (s *sender) sort(w *work, se *outputs.SendError) bool {
 	default:
 		w.tries++
 		w.fails++
-		s.loop.failed(se, some)
+		s.loop.failed(se, w.some)
 	}
 	letters := s.pick(w, failed)
 	w.pace, w.backoff, w.wait, w.reason, w.err = 0, 0, 0, outputs.ReasonPaced, se
@@ -393,6 +407,8 @@ func kept(letters []Letter, runs []run, drop bool) (keep []Letter) {
 
 // bury repeats until the letters are on disk. It returns false when the loop must end before.
 func (s *sender) bury(letters []Letter) bool {
+	s.loop.tries(1)
+	defer s.loop.tries(-1)
 	for n := 1; ; n++ {
 		err := s.loop.dead.Bury(s.hard, letters)
 		if err == nil {

@@ -73,7 +73,7 @@ type Report struct {
 type Host struct {
 	Address string
 	Down    bool   // it rests, after Error
-	Error   string // the last one; "" when there was none
+	Error   string // why; "" where it is not down
 }
 
 // Pace is how fast events are sent to one stream of a destination. Rates of 0: no limit.
