@@ -36,7 +36,7 @@ func table() []row {
 
 		{"pkg/forward", shared, "a part knows shared values only"},
 		{"pkg/forward/forwardtest", with("pkg/forward"), "test helpers know their part"},
-		{"pkg/buffer", shared, "a part knows shared values only"},
+		{"pkg/buffer", with("internal/boltfile"), "the queue knows shared values and its files"},
 		{"pkg/route", shared, "a part knows shared values only"},
 		{"pkg/tls", []string{"pkg/config/setting"}, "certificates know their settings only"},
 		{"pkg/tls/tlstest", nil, "whoever needs a certificate may use it"},
@@ -60,6 +60,7 @@ func table() []row {
 		{"pkg/filter", shared, "a part knows shared values only"},
 		{"pkg/filter/*", with("pkg/filter"), "a step knows what a step is, not other steps"},
 		{"pkg/config", with("pkg/filter", "pkg/filter/*", "pkg/forward", "pkg/buffer", "pkg/route", "pkg/cluster", "pkg/status", "pkg/delivery", "pkg/outputs", "pkg/outputs/*"), "the configuration gathers the parts' own"},
+		{"internal/boltfile", nil, "a file knows nobody"},
 		{"internal/failpoint", nil, "a point knows nobody"},
 		{"internal/cgroup", nil, "what Linux allows knows nobody"},
 		{"pkg/app", with("internal/cgroup", "pkg/*", "pkg/outputs/*", "pkg/filter/*"), "the program joins all parts"},

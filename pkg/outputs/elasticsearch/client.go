@@ -274,7 +274,11 @@ func (c *client) report(r *outputs.Report) {
 	r.Server = c.known.name()
 	r.Notices = append(r.Notices, c.notices...)
 	for _, h := range c.hosts {
-		r.Hosts = append(r.Hosts, outputs.Host{Address: h.address, Down: h.fails > 0, Error: h.last})
+		host := outputs.Host{Address: h.address, Down: h.fails > 0}
+		if host.Down {
+			host.Error = h.last
+		}
+		r.Hosts = append(r.Hosts, host)
 	}
 }
 
