@@ -95,7 +95,7 @@ func reloadOnSignal(a *app.App) (stop func()) {
 	var reloader sync.WaitGroup
 	reloader.Go(func() {
 		for range signals {
-			_ = a.Reload() // it is logged and shown by the status
+			_, _ = a.Reload() // it is logged and shown by the status
 		}
 	})
 	return func() {
@@ -115,11 +115,17 @@ func newLogger(cfg config.Log, out io.Writer) (log zerolog.Logger, terminal bool
 		level = zerolog.InfoLevel
 	}
 	if cfg.Format == "console" || cfg.Format == "auto" && terminal {
-		out = zerolog.ConsoleWriter{Out: out, TimeFormat: time.TimeOnly, NoColor: !terminal, FormatPrepare: printableFields}
+		out = zerolog.ConsoleWriter{Out: out, TimeFormat: "15:04:05.000", NoColor: !colored(out), FormatPrepare: printableFields}
 	} else {
 		out = printableJSON{out}
 	}
-	return zerolog.New(zerolog.SyncWriter(out)).Level(level).With().Timestamp().Logger(), terminal
+	return zerolog.New(zerolog.SyncWriter(out)).Level(level).Hook(zerolog.HookFunc(stamp)), terminal
+}
+
+// stamp adds the time to a line of the log, to the millisecond. zerolog's own has whole seconds, unless all loggers of a
+// process change together.
+func stamp(e *zerolog.Event, _ zerolog.Level, _ string) {
+	e.Str(zerolog.TimestampFieldName, time.Now().Format("2006-01-02T15:04:05.000Z07:00"))
 }
 
 // absolute returns path as seen from the root, for people who look for it.

@@ -95,7 +95,9 @@ func loadTryout(c *configFlag, only string, notes io.Writer) (*tryout.Configurat
 }
 
 // colored says whether out shows colours: a terminal, unless its user wants none.
-func colored(out io.Writer) bool { return isTerminal(out) && os.Getenv("NO_COLOR") == "" }
+func colored(out io.Writer) bool {
+	return isTerminal(out) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+}
 
 func newTestCommand() *cobra.Command {
 	var c configFlag
