@@ -84,7 +84,7 @@ outputs:
 			"test.yaml:13: outputs.up.tls.ca_file: load certificate authorities DIR/file: it holds no PEM certificate",
 		}},
 		"below a file": {"buffer: {path: DIR/file/data}\n", []string{"test.yaml:1: buffer.path: stat DIR/file/data: not a directory"}},
-		"right": {"buffer: {path: DIR/deep/er/data}\nstatus: {tls: {cert_file: " + oneCert + ", key_file: " + oneKey + "}}\n", []string{"<nil>"}},
+		"right":        {"buffer: {path: DIR/deep/er/data}\nstatus: {tls: {cert_file: " + oneCert + ", key_file: " + oneKey + "}}\n", []string{"<nil>"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			lines := strings.Split(verified(dir, tc.text), "\n")
