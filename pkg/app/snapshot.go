@@ -151,7 +151,7 @@ func (a *App) outputStates(waits []buffer.Wait) []status.Output {
 			Name: out.name, Type: out.common.Type, Workers: out.common.Workers, Concurrency: st.Concurrency, InFlight: st.InFlight,
 			HeldClusters: st.Held, Retries: st.Retried,
 			Requests: st.Sends, FailedRequests: st.Failures, RequestLatency: status.Latency{Snapshot: st.Latency},
-			LastError: status.Failure{Text: st.LastError, Time: st.LastErrorAt, Ended: st.LastErrorOver}, LastSuccess: st.LastSuccess, BackoffUntil: st.BackoffUntil,
+			LastError: status.Failure{Text: st.LastError, Detail: st.LastDetail, Time: st.LastErrorAt, Ended: st.LastErrorOver}, LastSuccess: st.LastSuccess, BackoffUntil: st.BackoffUntil,
 		}
 		s.Clusters, s.Lag = outputClusters(byOutput[out.name], st.Clusters, now)
 		for _, c := range st.Clusters {

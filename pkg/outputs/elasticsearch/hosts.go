@@ -192,7 +192,7 @@ func (c *client) works(h *host) {
 func (c *client) failed(h *host, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	h.last = outputs.Diagnose(err)
+	h.last = outputs.Public(outputs.Diagnose(err))
 	if !h.ready && h.probing == nil && h.fails > 0 {
 		return
 	}
