@@ -194,3 +194,9 @@ func decodeHeader(b []byte, parts []part) (header, error) {
 	}
 	return h, nil
 }
+
+// idKey is what must be equal for two messages to be the same: key holds cluster, tag and id.
+type idKey struct {
+	key    [16]byte
+	events int
+}

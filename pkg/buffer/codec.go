@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
-	"sync"
 
 	"github.com/klauspost/compress/s2"
 	"github.com/klauspost/compress/zstd"
@@ -102,24 +101,4 @@ func (p *packer) unpack(dst, src []byte, c codec, raw int) ([]byte, error) {
 		return dst, fmt.Errorf("payload has %d bytes, not %d: %w", len(dst), raw, boltfile.ErrDamaged)
 	}
 	return dst, nil
-}
-
-// bytesPool lends byte slices. Those over keep bytes are left to the garbage collector, so that a
-// few huge chunks don't stay in memory.
-type bytesPool struct {
-	pool sync.Pool
-	keep int
-}
-
-func (p *bytesPool) get() []byte {
-	if b, ok := p.pool.Get().(*[]byte); ok {
-		return (*b)[:0]
-	}
-	return nil
-}
-
-func (p *bytesPool) put(b []byte) {
-	if cap(b) > 0 && cap(b) <= p.keep {
-		p.pool.Put(&b)
-	}
 }

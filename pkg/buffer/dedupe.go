@@ -34,12 +34,6 @@ type dedupe struct {
 	next  int                     // of known, where the earliest is once there are maxConfirmed
 }
 
-// idKey is what must be equal for two messages to be the same: key holds cluster, tag and id.
-type idKey struct {
-	key    [16]byte
-	events int
-}
-
 // idState is how sure it is that the agent knows of its ack.
 type idState uint8
 
