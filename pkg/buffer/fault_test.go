@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/seed-afc6a195/aggregator/internal/boltfile"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
 )
 
 // filled returns a directory with three sealed segments of two chunks each, and the chunks' entries.
@@ -248,9 +249,9 @@ func TestFlippedBytes(t *testing.T) {
 
 // What an agent sent can't pass for a chunk of another cluster when the chunk around it is broken.
 func TestForgedChunk(t *testing.T) {
-	forged := header{seq: 2, salt: 12345, raw: 6, events: 1, cluster: "victim", tag: "t", outputs: []string{"o"}, parts: []part{{events: 1}}}
-	value := append(appendHeader(nil, &forged), "forged"...)
-	sealChunk(value)
+	forged := chunk.Header{Seq: 2, Salt: 12345, Raw: 6, Events: 1, Cluster: "victim", Tag: "t", Outputs: []string{"o"}, Parts: []chunk.Part{{Events: 1}}}
+	value := append(chunk.AppendHeader(nil, &forged), "forged"...)
+	chunk.Seal(value)
 	cfg := testConfig(t.TempDir())
 	cfg.Compression = "none"
 	s := mustOpen(t, cfg, Options{})

@@ -16,6 +16,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/seed-afc6a195/aggregator/internal/boltfile"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
 )
 
 // readable makes the sums of b's meta pages right, so that what is behind them is read.
@@ -47,7 +48,7 @@ func seed(f *testing.F, path string, more ...any) {
 func FuzzState(f *testing.F) {
 	dir := f.TempDir()
 	state := &snapshot{
-		queue: [16]byte{1, 2}, next: 9, hasIDs: true, ids: []savedID{{idKey: idKey{[16]byte{3}, 4}, until: time.Unix(5, 6)}},
+		queue: [16]byte{1, 2}, next: 9, hasIDs: true, ids: []savedID{{ID: chunk.ID{Key: [16]byte{3}, Events: 4}, until: time.Unix(5, 6)}},
 		done: map[doneKey][]byte{{1, "es"}: {0xff, 1}, {1, "s3"}: nil, {8, ""}: {}},
 	}
 	db := stateDB{dir: dir}
@@ -91,7 +92,7 @@ func FuzzState(f *testing.F) {
 
 // FuzzIDs reads the chunk ids of state.db.
 func FuzzIDs(f *testing.F) {
-	f.Add(encodeIDs([]savedID{{idKey: idKey{[16]byte{3}, 4}, until: time.Unix(5, 6)}, {until: time.Unix(0, -1)}}))
+	f.Add(encodeIDs([]savedID{{ID: chunk.ID{Key: [16]byte{3}, Events: 4}, until: time.Unix(5, 6)}, {until: time.Unix(0, -1)}}))
 	f.Add([]byte{0xff, 0xff, 0xff, 0xff, 0x0f})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		ids, err := decodeIDs(b)
@@ -115,14 +116,14 @@ func FuzzSegment(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	h, where := fullHeader(), make([]uint32, 1)
+	h, where := someHeader(), make([]uint32, 1)
 	for range 3 {
-		chunk := append(appendHeader(nil, &h), bytes.Repeat([]byte("payload"), 50)...)
-		sealChunk(chunk)
-		if err := w.append([]item{{h.seq, chunk}}, where); err != nil {
+		value := append(chunk.AppendHeader(nil, &h), bytes.Repeat([]byte("payload"), 50)...)
+		chunk.Seal(value)
+		if err := w.append([]item{{h.Seq, value}}, where); err != nil {
 			f.Fatal(err)
 		}
-		h.seq++
+		h.Seq++
 	}
 	if err := w.close(); err != nil {
 		f.Fatal(err)
@@ -132,12 +133,12 @@ func FuzzSegment(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte, sums bool) {
 		readable(b)
 		for i := 0; sums; i++ { // whole chunks, so that what is in them is read
-			n := bytes.Index(b[i:], []byte(chunkMagic))
+			n := bytes.Index(b[i:], []byte(chunk.Magic))
 			if i += n; n < 0 {
 				break
 			}
-			if size, _, err := chunkLength(b[i:]); err == nil && size <= len(b)-i {
-				sealChunk(b[i : i+size])
+			if size, _, err := chunk.Length(b[i:]); err == nil && size <= len(b)-i {
+				chunk.Seal(b[i : i+size])
 			}
 		}
 		if err := os.WriteFile(path, b, 0o600); err != nil {
@@ -162,14 +163,14 @@ func FuzzSegment(f *testing.F) {
 			if err != nil {
 				t.Fatalf("chunk %d: %v", first+uint64(e.seq), err)
 			}
-			if h, err := decodeHeader(value, nil); err != nil || h.seq != first+uint64(e.seq) || i > 0 && e.seq <= c.entries[i-1].seq {
+			if h, err := chunk.DecodeHeader(value, nil); err != nil || h.Seq != first+uint64(e.seq) || i > 0 && e.seq <= c.entries[i-1].seq {
 				t.Fatalf("chunk %d is %+v, %v", first+uint64(e.seq), h, err)
 			}
 			there[first+uint64(e.seq)] = true
 		}
 		for i := range lost {
-			if there[lost[i].seq] {
-				t.Fatalf("chunk %d is both there and lost", lost[i].seq)
+			if there[lost[i].Seq] {
+				t.Fatalf("chunk %d is both there and lost", lost[i].Seq)
 			}
 		}
 	})
@@ -246,4 +247,16 @@ func FuzzDeadSummary(f *testing.F) {
 			t.Fatalf("got  %+v, %v\nwant %+v", again, err, file)
 		}
 	})
+}
+
+// someHeader returns what a chunk of two messages says of itself.
+func someHeader() chunk.Header {
+	return chunk.Header{
+		Seq: 7, Received: 1_800_000_000_000_000_000, Salt: 99, Codec: chunk.CodecS2, Size: 200, Raw: 1000, Events: 3, Cluster: "seoul", Tag: "kube.a",
+		Outputs: []string{"es", "archive"},
+		Parts: []chunk.Part{
+			{Flags: chunk.PartKeyed | chunk.PartLast, Key: [16]byte{1}, Conn: 5, CommitSeq: 6, Events: 2, Total: 2},
+			{Events: 1},
+		},
+	}
 }

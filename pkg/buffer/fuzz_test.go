@@ -11,11 +11,8 @@ import (
 
 func FuzzIndex(f *testing.F) {
 	b := newBuilder(7)
-	b.add(&header{
-		seq: 7, received: 1_800_000_000_000_000_000, codec: codecS2, size: 200, raw: 1000, events: 2, cluster: "seoul", tag: "kube.a",
-		outputs: []string{"es", "archive"},
-		parts:   []part{{flags: partKeyed | partLast, key: [16]byte{1}, conn: 5, turn: 6, events: 2, total: 2}},
-	}, 4096)
+	h := someHeader()
+	b.add(&h, 4096)
 	f.Add(b.encode())
 	f.Fuzz(func(t *testing.T, b []byte) {
 		c, err := decodeIndex(7, boltfile.WithSum(b))

@@ -17,6 +17,7 @@ import (
 
 	"github.com/seed-afc6a195/aggregator/internal/boltfile"
 	"github.com/seed-afc6a195/aggregator/internal/failpoint"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 )
 
@@ -101,7 +102,7 @@ type portion struct {
 type returning struct {
 	message Message
 	entries []byte
-	parts   []part
+	parts   []chunk.Part
 	letters []uint64
 }
 
@@ -115,9 +116,9 @@ func (p *portion) add(l *Letter, route func(*Letter) Way) (why string) {
 	if way.Why != "" {
 		return way.Why
 	}
-	flags := byte(partKeyed | partNanos | partLetter)
+	flags := byte(chunk.PartKeyed | chunk.PartNanos | chunk.PartRequeued)
 	if !way.Routed {
-		flags |= partSent
+		flags |= chunk.PartUnrouted
 	}
 	key := strings.Join(append([]string{l.Cluster, l.Tag, string(flags)}, way.Outputs...), "\x00")
 	c := p.open[key]
@@ -135,8 +136,8 @@ func (p *portion) add(l *Letter, route func(*Letter) Way) (why string) {
 		name := "dead letter " + hex.EncodeToString(p.s.queueID[:]) + " " + strconv.FormatUint(l.ID, 10)
 		from = event.Part{Key: event.PartKeyOfChunk(l.Cluster, l.Tag, name)}
 	}
-	c.parts = append(c.parts, part{
-		flags: flags, key: from.Key, conn: l.ID, first: from.First, events: events,
+	c.parts = append(c.parts, chunk.Part{
+		Flags: flags, Key: from.Key, Conn: l.ID, First: from.First, Events: events,
 	})
 	c.letters = append(c.letters, l.ID)
 	return ""
@@ -341,7 +342,7 @@ func (s *Store) settleRetry() {
 
 // lettersFrom returns the numbers of the letters that are in chunks from the sequence number on.
 func (s *Store) lettersFrom(from uint64) (letters []uint64, err error) {
-	var parts []part
+	var parts []chunk.Part
 	for _, seg := range s.segs {
 		if seg.end() <= from || seg.broken {
 			continue
@@ -352,14 +353,14 @@ func (s *Store) lettersFrom(from uint64) (letters []uint64, err error) {
 			if seg.first+uint64(e.seq) < from {
 				continue
 			}
-			value, err := readChunk(seg.file.f, e, s.values.get())
+			value, err := readChunk(seg.file.f, e, s.values.Get())
 			if err == nil {
-				var h header
-				if h, err = decodeHeader(value, parts); err == nil {
-					parts = h.parts
+				var h chunk.Header
+				if h, err = chunk.DecodeHeader(value, parts); err == nil {
+					parts = h.Parts
 				}
 			}
-			s.values.put(value)
+			s.values.Put(value)
 			if errors.Is(err, boltfile.ErrDamaged) {
 				parts = nil
 				continue // whoever is handed it will tell
@@ -367,8 +368,8 @@ func (s *Store) lettersFrom(from uint64) (letters []uint64, err error) {
 				return nil, err
 			}
 			for i := range parts {
-				if parts[i].flags&partLetter != 0 {
-					letters = append(letters, parts[i].conn)
+				if parts[i].Flags&chunk.PartRequeued != 0 {
+					letters = append(letters, parts[i].Conn)
 				}
 			}
 		}

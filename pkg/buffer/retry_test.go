@@ -483,7 +483,7 @@ func FuzzRetryLetter(f *testing.F) {
 		if why != "" {
 			return
 		}
-		c := event.Chunk{Entries: p.chunks[0].entries, Events: p.chunks[0].parts[0].events}
+		c := event.Chunk{Entries: p.chunks[0].entries, Events: p.chunks[0].parts[0].Events}
 		it, ev, n := c.Iterator(), event.Event{}, 0
 		for it.Next(&ev) {
 			n++

@@ -17,6 +17,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/seed-afc6a195/aggregator/internal/boltfile"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
 )
 
 // rot is one damage to a file.
@@ -189,11 +190,11 @@ func TestRottenSegment(t *testing.T) {
 					if err != nil {
 						continue // whoever is handed it sets it aside
 					}
-					h, err := decodeHeader(value, nil)
-					if err != nil || string(value[h.payload:h.size]) != want[h.seq] || h.seq != c.first+uint64(e.seq) {
-						t.Errorf("chunk %d is made up: %v", h.seq, err)
+					h, err := chunk.DecodeHeader(value, nil)
+					if err != nil || string(value[h.Payload:h.Size]) != want[h.Seq] || h.Seq != c.first+uint64(e.seq) {
+						t.Errorf("chunk %d is made up: %v", h.Seq, err)
 					}
-					got[h.seq] = true
+					got[h.Seq] = true
 				}
 				for i := range places {
 					if p := &places[i]; !got[1+uint64(p.seq)] && !r.hits(int(p.off), int(p.size)) {
@@ -213,7 +214,7 @@ func TestRottenState(t *testing.T) {
 	for i := range 30 {
 		all.done[doneKey{uint64(1 + 100*i), "archive"}] = bytes.Repeat([]byte{byte(i)}, 10*i)
 		all.done[doneKey{uint64(1 + 100*i), "es"}] = bytes.Repeat([]byte{byte(i + 1)}, 20*i)
-		all.ids = append(all.ids, savedID{idKey{[16]byte{byte(i)}, i}, newClock().now()})
+		all.ids = append(all.ids, savedID{chunk.ID{Key: [16]byte{byte(i)}, Events: i}, newClock().now()})
 	}
 	if err := db.renew(all); err != nil {
 		t.Fatal(err)

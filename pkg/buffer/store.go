@@ -17,6 +17,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/seed-afc6a195/aggregator/internal/boltfile"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
 )
 
 // Options is what the queue needs beside its Config.
@@ -51,14 +52,14 @@ type Store struct {
 	dir       string
 	log       zerolog.Logger
 	now       func() time.Time
-	packer    *packer
+	packer    *chunk.Packer
 	lock      *os.File
-	queueID   [16]byte  // of this directory, for event ids
-	connEpoch uint64    // makes connections' numbers unique over restarts
-	salt      uint64    // see chunk.go
-	arenas    bytesPool // of batches
-	values    bytesPool // chunks as on disk
-	entries   bytesPool // chunks' entries
+	queueID   [16]byte   // of this directory, for event ids
+	connEpoch uint64     // makes connections' numbers unique over restarts
+	salt      uint64     // see chunk.go
+	arenas    chunk.Pool // of batches
+	values    chunk.Pool // chunks as on disk
+	entries   chunk.Pool // chunks' entries
 	dedupe    *dedupe
 	dead      *DeadLetters
 	commit    *committer
@@ -100,7 +101,7 @@ func Open(cfg Config, o Options) (_ *Store, err error) {
 	}
 	s := &Store{
 		cfg: cfg, opts: o, dir: cfg.Path, log: o.Log, now: o.Now,
-		arenas: bytesPool{keep: keepArena}, values: bytesPool{keep: keepArena}, entries: bytesPool{keep: 4 * keepArena},
+		arenas: chunk.Pool{Keep: keepArena}, values: chunk.Pool{Keep: keepArena}, entries: chunk.Pool{Keep: 4 * keepArena},
 		numbers: map[string]uint32{}, setOf: map[string]uint32{}, sources: map[string]*source{},
 		keepFrom: math.MaxUint64, dedupe: newDedupe(cfg.DedupeWindow, o.Now), counts: counts{duplicates: map[string]Duplicates{}},
 	}
@@ -111,20 +112,20 @@ func Open(cfg Config, o Options) (_ *Store, err error) {
 	if o.Lost != nil {
 		s.dedupe.lost = func(conn uint64) bool { return o.Lost(conn - s.connEpoch) }
 	}
-	if s.packer, err = newPacker(cfg.Compression); err != nil {
+	if s.packer, err = chunk.NewPacker(cfg.Compression); err != nil {
 		return nil, err
 	}
 	if err := boltfile.MakeDir(s.dir); err != nil {
-		s.packer.close()
+		s.packer.Close()
 		return nil, advise(fmt.Errorf("make queue directory: %w", err))
 	}
 	if s.lock, err = takeDir(s.dir); err != nil {
-		s.packer.close()
+		s.packer.Close()
 		return nil, advise(err)
 	}
 	defer func() {
 		if err != nil {
-			s.packer.close()
+			s.packer.Close()
 			_ = s.lock.Close() // nothing was written through it
 		}
 	}()
@@ -182,7 +183,7 @@ func (s *Store) Close() error {
 		seg.unload(s)
 	}
 	s.mu.Unlock()
-	s.packer.close()
+	s.packer.Close()
 	return errors.Join(err, s.dead.Close(), s.lock.Close())
 }
 

@@ -1,4 +1,4 @@
-package buffer
+package chunk
 
 import (
 	"bytes"
@@ -8,40 +8,40 @@ import (
 	"testing"
 )
 
-func fullHeader() header {
-	return header{
-		seq: 7, received: 1_800_000_000_000_000_000, salt: 99, codec: codecS2, raw: 1000, events: 6, cluster: "seoul", tag: "kube.a",
-		outputs: []string{"es", "archive"},
-		parts: []part{
-			{flags: partKeyed | partNanos | partLast, key: [16]byte{1}, conn: 5, turn: 6, events: 2, total: 2},
-			{flags: partKeyed, key: [16]byte{2}, conn: 5, turn: 6, first: 10, events: 1},
-			{events: 3},
+func fullHeader() Header {
+	return Header{
+		Seq: 7, Received: 1_800_000_000_000_000_000, Salt: 99, Codec: CodecS2, Raw: 1000, Events: 6, Cluster: "seoul", Tag: "kube.a",
+		Outputs: []string{"es", "archive"},
+		Parts: []Part{
+			{Flags: PartKeyed | PartNanos | PartLast, Key: [16]byte{1}, Conn: 5, CommitSeq: 6, Events: 2, Total: 2},
+			{Flags: PartKeyed, Key: [16]byte{2}, Conn: 5, CommitSeq: 6, First: 10, Events: 1},
+			{Events: 3},
 		},
 	}
 }
 
 func TestChunkHeader(t *testing.T) {
 	want := fullHeader()
-	b := append(appendHeader([]byte("before"), &want), "payload"...)[len("before"):]
-	sealChunk(b)
-	if err := checkChunk(b); err != nil {
+	b := append(AppendHeader([]byte("before"), &want), "payload"...)[len("before"):]
+	Seal(b)
+	if err := Verify(b); err != nil {
 		t.Fatal(err)
 	}
-	got, err := decodeHeader(b, nil)
+	got, err := DecodeHeader(b, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	got.parts[1].flags &^= partSame
-	if string(b[got.payload:got.size]) != "payload" {
-		t.Errorf("payload is %q", b[got.payload:])
+	got.Parts[1].Flags &^= partSame
+	if string(b[got.Payload:got.Size]) != "payload" {
+		t.Errorf("payload is %q", b[got.Payload:])
 	}
-	want.payload, want.size = got.payload, len(b)
+	want.Payload, want.Size = got.Payload, len(b)
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
 	for i := range b {
 		for _, damaged := range [][]byte{b[:i], append(append(bytes.Clone(b[:i]), b[i]^0x10), b[i+1:]...)} {
-			if err := checkChunk(damaged); err == nil {
+			if err := Verify(damaged); err == nil {
 				t.Errorf("damage at byte %d of %d is not seen", i, len(b))
 			}
 		}
@@ -50,28 +50,28 @@ func TestChunkHeader(t *testing.T) {
 
 func FuzzChunkHeader(f *testing.F) {
 	h := fullHeader()
-	b := append(appendHeader(nil, &h), "payload"...)
-	sealChunk(b)
+	b := append(AppendHeader(nil, &h), "payload"...)
+	Seal(b)
 	f.Add(b)
 	f.Add(b[:50])
 	f.Fuzz(func(t *testing.T, b []byte) {
-		h, err := decodeHeader(b, nil)
+		h, err := DecodeHeader(b, nil)
 		if err != nil {
 			return
 		}
-		if len(h.parts) > len(b) || len(h.outputs) > len(b) {
-			t.Fatalf("%d parts and %d outputs out of %d bytes", len(h.parts), len(h.outputs), len(b))
+		if len(h.Parts) > len(b) || len(h.Outputs) > len(b) {
+			t.Fatalf("%d parts and %d outputs out of %d bytes", len(h.Parts), len(h.Outputs), len(b))
 		}
-		again := appendHeader(nil, &h)
-		sealChunk(again)
-		h2, err := decodeHeader(again, nil)
+		again := AppendHeader(nil, &h)
+		Seal(again)
+		h2, err := DecodeHeader(again, nil)
 		if err != nil {
 			t.Fatalf("%+v does not survive: %v", h, err)
 		}
-		h.size, h.payload, h2.size, h2.payload = 0, 0, 0, 0
-		for _, parts := range [][]part{h.parts, h2.parts} {
+		h.Size, h.Payload, h2.Size, h2.Payload = 0, 0, 0, 0
+		for _, parts := range [][]Part{h.Parts, h2.Parts} {
 			for i := range parts {
-				parts[i].flags &^= partSame
+				parts[i].Flags &^= partSame
 			}
 		}
 		if !reflect.DeepEqual(h, h2) {
@@ -82,26 +82,26 @@ func FuzzChunkHeader(f *testing.F) {
 
 func TestCodecs(t *testing.T) {
 	for _, name := range []string{"none", "s2", "zstd"} {
-		p, err := newPacker(name)
+		p, err := NewPacker(name)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, src := range []string{"", "x", strings.Repeat("a line of a log ", 6000), noise(100_000)} {
-			packed, how := p.pack([]byte("before"), []byte(src))
+			packed, how := p.Pack([]byte("before"), []byte(src))
 			if string(packed[:6]) != "before" || len(packed) > len(src)+6 {
 				t.Errorf("%s: %d bytes became %d", name, len(src), len(packed))
 			}
-			got, err := p.unpack(nil, packed[6:], how, len(src))
+			got, err := p.Unpack(nil, packed[6:], how, len(src))
 			if err != nil || string(got) != src {
 				t.Errorf("%s: %d bytes don't come back: %v", name, len(src), err)
 			}
-			if _, err := p.unpack(nil, packed[6:], how, len(src)+1); err == nil {
+			if _, err := p.Unpack(nil, packed[6:], how, len(src)+1); err == nil {
 				t.Errorf("%s: a wrong length is not seen", name)
 			}
 		}
-		p.close()
+		p.Close()
 	}
-	if _, err := newPacker("lz4"); err == nil {
+	if _, err := NewPacker("lz4"); err == nil {
 		t.Error("lz4 is taken")
 	}
 }
