@@ -286,10 +286,10 @@ func (d deadStore) Retry(ctx context.Context, f status.DeadFilter, to string, pr
 		return result, err
 	}
 	r := returner{rules: d.rules(), cfg: cfg, to: to, lists: map[string][]string{}}
-	show := func(r buffer.Retried) status.DeadResult {
+	show := func(r buffer.RequeueProgress) status.DeadResult {
 		return status.DeadResult{Letters: r.Letters, Events: r.Events, Skipped: r.Skipped}
 	}
-	done, err := d.queue.Retry(ctx, filter, r.route, func(r buffer.Retried) { progress(show(r)) })
+	done, err := buffer.Requeue(ctx, d.queue, d.queue.DeadLetters(), filter, r.route, func(r buffer.RequeueProgress) { progress(show(r)) })
 	if done.Letters > 0 {
 		d.log.Info().Int64("letters", done.Letters).Int64("events", done.Events).Msg("dead letters were put back into the queue as asked")
 	}
@@ -329,24 +329,24 @@ type returner struct {
 	lists map[string][]string
 }
 
-func (r *returner) route(l *buffer.Letter) buffer.Way {
+func (r *returner) route(l *buffer.Letter) buffer.RequeueTarget {
 	name := cmp.Or(r.to, l.Output)
 	if name == "" {
 		switch {
 		case !r.rules.clusters.Allows(l.Cluster, l.Tag):
-			return buffer.Way{Why: "their cluster may not send their tag"}
+			return buffer.RequeueTarget{Skip: "their cluster may not send their tag"}
 		default:
 			if m := r.rules.routes.Match(l.Cluster, l.Tag); m != nil && len(m.Outputs) > 0 {
-				return buffer.Way{Outputs: m.Outputs, Routed: true}
+				return buffer.RequeueTarget{Outputs: m.Outputs, Routed: true}
 			}
-			return buffer.Way{Why: "no route wants them"}
+			return buffer.RequeueTarget{Skip: "no route wants them"}
 		}
 	}
 	if _, ok := r.cfg.Outputs[name]; !ok {
-		return buffer.Way{Why: "their output is not configured any more"}
+		return buffer.RequeueTarget{Skip: "their output is not configured any more"}
 	}
 	if r.lists[name] == nil {
 		r.lists[name] = []string{name}
 	}
-	return buffer.Way{Outputs: r.lists[name]}
+	return buffer.RequeueTarget{Outputs: r.lists[name]}
 }

@@ -37,8 +37,7 @@ type DeadLetters struct {
 	queueMu sync.Mutex
 	queue   []*burial // who wait for mu
 
-	working sync.Mutex // one retry or purge at a time
-	noted   bool       // the file of retry.go must stay; guarded by working, once all is open
+	working sync.Mutex // one requeue or purge at a time
 
 	mu      sync.Mutex // guards what follows, and the files
 	files   []*deadFile

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/seed-afc6a195/aggregator/internal/boltfile"
 	"github.com/seed-afc6a195/aggregator/internal/failpoint"
 )
 
@@ -18,12 +19,12 @@ const purgePage = 10_000
 // Purge deletes the letters that fit the filter and are there at its start. It tells after each step
 // how many it has deleted so far; what is deleted stays so after an error.
 func (d *DeadLetters) Purge(ctx context.Context, filter Filter, progress func(DeadCount)) (done DeadCount, err error) {
-	if !d.working.TryLock() {
-		return done, ErrBusy
+	upTo, release, err := d.Exclusive()
+	if err != nil {
+		return done, err
 	}
-	defer d.working.Unlock()
-	filter.upTo = d.lastID()
-	if filter.upTo == 0 {
+	defer release()
+	if filter.UpTo = upTo; upTo == 0 {
 		return done, nil
 	}
 	step := func(n DeadCount) {
@@ -53,12 +54,43 @@ func (d *DeadLetters) Purge(ctx context.Context, filter Filter, progress func(De
 	return done, nil
 }
 
+// Exclusive keeps other purges and requeues from d until release is called, and returns the number of the newest letter, 0
+// where there is none. ErrBusy: one is under way.
+func (d *DeadLetters) Exclusive() (upTo uint64, release func(), err error) {
+	if !d.working.TryLock() {
+		return 0, nil, ErrBusy
+	}
+	return d.lastID(), d.working.Unlock, nil
+}
+
+// Requeue lets put bring the letters' events back into the queue, and then deletes the letters. From its call on, an event of
+// theirs that is refused again is a letter of its own. After an error of put no letter is deleted. What is deleted stays so
+// after a power loss.
+func (d *DeadLetters) Requeue(ctx context.Context, ids []uint64, put func() error) (n DeadCount, err error) {
+	d.forget(ids)
+	if err := put(); err != nil {
+		return n, err
+	}
+	n, err = d.remove(context.WithoutCancel(ctx), ids)
+	if err == nil {
+		err = boltfile.SyncDir(d.dir)
+	}
+	failpoint.Pass("retry.letters.removed")
+	d.mu.Lock()
+	d.retried += n.Events
+	d.mu.Unlock()
+	if err != nil {
+		return n, fmt.Errorf("dead letters are in the queue again, but can't be deleted until the next start: %w", err)
+	}
+	return n, nil
+}
+
 // purgeFiles removes the files of which the filter chooses every letter.
 func (d *DeadLetters) purgeFiles(filter *Filter) (n DeadCount) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, f := range slices.Clone(d.files) {
-		whole := f.last <= filter.upTo && !d.closed
+		whole := f.last <= filter.UpTo && !d.closed
 		var events int64
 		for k, n := range f.count {
 			whole = whole && filter.fitsKey(k)
@@ -94,6 +126,9 @@ func numbers(letters []Letter) []uint64 {
 // it returns.
 func (d *DeadLetters) Delete(ctx context.Context, ids ...uint64) (int, error) {
 	n, err := d.remove(ctx, ids)
+	if err == nil {
+		err = boltfile.SyncDir(d.dir)
+	}
 	return int(n.Letters), err
 }
 

@@ -19,7 +19,7 @@ type Filter struct {
 	Tag                     func(tag string) bool
 	Since, Until            time.Time // refused in [Since, Until)
 	IDs                     []uint64
-	upTo                    uint64 // numbers; 0: all
+	UpTo                    uint64 // number; 0: all
 }
 
 // keys says whether f chooses by what letters are counted by alone.
@@ -33,7 +33,7 @@ func (f *Filter) fitsKey(k DeadKey) bool {
 }
 
 func (f *Filter) fitsID(id uint64) bool {
-	return (f.upTo == 0 || id <= f.upTo) && (len(f.IDs) == 0 || slices.Contains(f.IDs, id))
+	return (f.UpTo == 0 || id <= f.UpTo) && (len(f.IDs) == 0 || slices.Contains(f.IDs, id))
 }
 
 func (f *Filter) fits(l *Letter) bool {
@@ -43,7 +43,7 @@ func (f *Filter) fits(l *Letter) bool {
 
 // fitsFile says whether d may hold a letter that f chooses, as far as its summary tells.
 func (f *Filter) fitsFile(d *deadFile) bool {
-	if d.letters == 0 || f.upTo != 0 && d.first > f.upTo || !f.Since.IsZero() && d.newest.Before(f.Since) {
+	if d.letters == 0 || f.UpTo != 0 && d.first > f.UpTo || !f.Since.IsZero() && d.newest.Before(f.Since) {
 		return false
 	}
 	if len(f.IDs) > 0 && !slices.ContainsFunc(f.IDs, func(id uint64) bool { return id >= d.first && id <= d.last }) {

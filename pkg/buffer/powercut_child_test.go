@@ -366,7 +366,7 @@ func (l *life) buryAndRetry() {
 	filter := Filter{Output: "o", Tag: func(tag string) bool { return tag == "t0" }}
 	l.say(mark{Kind: markRetry, Names: l.letters(filter)})
 	l.try("retry", func() error {
-		_, err := l.s.Retry(context.Background(), filter, home, nothing)
+		_, err := Requeue(context.Background(), l.s, l.s.dead, filter, home, nothing)
 		return err
 	})
 	l.try("save", func() error { return l.s.keep.save(false) })

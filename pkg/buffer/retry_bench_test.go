@@ -22,7 +22,7 @@ func BenchmarkRetry(b *testing.B) {
 		b.StopTimer()
 		bury(b, s, all...)
 		b.StartTimer()
-		if r, err := s.Retry(b.Context(), Filter{}, home, nothing); err != nil || r.Letters != letters {
+		if r, err := Requeue(b.Context(), s, s.dead, Filter{}, home, nothing); err != nil || r.Letters != letters {
 			b.Fatal(r, err)
 		}
 	}

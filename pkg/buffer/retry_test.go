@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -38,9 +39,9 @@ func bury(tb testing.TB, s *Store, letters ...Letter) {
 	}
 }
 
-func home(l *Letter) Way { return Way{Outputs: []string{l.Output}} }
+func home(l *Letter) RequeueTarget { return RequeueTarget{Outputs: []string{l.Output}} }
 
-func nothing(Retried) {}
+func nothing(RequeueProgress) {}
 
 // delivered takes all that waits for the output and returns the records by event id.
 func delivered(tb testing.TB, s *Store, output string) map[string]byte {
@@ -89,7 +90,7 @@ func TestRetryKeepsItsSegments(t *testing.T) {
 			t.Errorf("%d segments before the letter is deleted, want all 3", n)
 		}
 	}
-	if _, err := s.Retry(t.Context(), Filter{}, home, nothing); err != nil {
+	if _, err := Requeue(t.Context(), s, s.dead, Filter{}, home, nothing); err != nil {
 		t.Fatal(err)
 	}
 	if n := segments(); n != 1 {
@@ -112,17 +113,17 @@ func TestRetry(t *testing.T) {
 		Letter{Cluster: "c", Tag: "t", Reason: "invalid_entry", Events: 1, Entry: []byte{0xc1}},
 		Letter{Cluster: "c", Tag: "t", Output: "gone", Reason: "rejected", Events: 1, Entry: entry1(1)},
 		Letter{Cluster: "c", Tag: "t", Output: "o", Reason: "rejected", Events: 1})
-	route := func(l *Letter) Way {
+	route := func(l *Letter) RequeueTarget {
 		switch l.Output {
 		case "":
-			return Way{Outputs: []string{"o", "p"}, Routed: true}
+			return RequeueTarget{Outputs: []string{"o", "p"}, Routed: true}
 		case "gone":
-			return Way{Why: "no such output"}
+			return RequeueTarget{Skip: "no such output"}
 		}
-		return Way{Outputs: []string{l.Output}}
+		return RequeueTarget{Outputs: []string{l.Output}}
 	}
-	var steps []Retried
-	got, err := s.Retry(t.Context(), Filter{}, route, func(r Retried) { steps = append(steps, r) })
+	var steps []RequeueProgress
+	got, err := Requeue(t.Context(), s, s.dead, Filter{}, route, func(r RequeueProgress) { steps = append(steps, r) })
 	if err != nil || got.Letters != 102 || got.Events != 103 || len(steps) == 0 || steps[len(steps)-1].Letters != 102 {
 		t.Fatalf("%+v of steps %+v: %v", got, steps, err)
 	}
@@ -155,7 +156,7 @@ func TestRetry(t *testing.T) {
 	if both := delivered(t, s, "p"); len(both) != 3 || both[other.EventID] != 101 {
 		t.Errorf("the other output got %v", both)
 	}
-	if _, err := os.Stat(s.dead.dir + "/" + retryFile); !errors.Is(err, os.ErrNotExist) {
+	if _, err := os.Stat(s.requeue.path); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the note stays: %v", err)
 	}
 }
@@ -166,7 +167,7 @@ func TestRetryEndsGroups(t *testing.T) {
 	in := letter1(1)
 	in.Entry = slices.Concat(start, in.Entry)
 	bury(t, s, in, letter1(2))
-	if _, err := s.Retry(t.Context(), Filter{}, home, nothing); err != nil {
+	if _, err := Requeue(t.Context(), s, s.dead, Filter{}, home, nothing); err != nil {
 		t.Fatal(err)
 	}
 	c := take(t, s, "o")
@@ -204,7 +205,7 @@ func TestRetryCrash(t *testing.T) {
 		all[i].EventID = strings.TrimSuffix(all[i].EventID, strconv.Itoa(i%100)) + strconv.Itoa(i)
 	}
 	bury(t, s, all...)
-	if r, err := s.Retry(t.Context(), Filter{}, home, nothing); err != nil || r.Letters != letters {
+	if r, err := Requeue(t.Context(), s, s.dead, Filter{}, home, nothing); err != nil || r.Letters != letters {
 		t.Fatalf("%+v: %v", r, err)
 	}
 	mustClose(t, s)
@@ -225,7 +226,7 @@ func TestRetryCrash(t *testing.T) {
 			}
 		}
 		// What is left can be retried, and nothing of it comes twice.
-		if r, err := s.Retry(t.Context(), Filter{}, home, nothing); err != nil || r.Letters != int64(want) {
+		if r, err := Requeue(t.Context(), s, s.dead, Filter{}, home, nothing); err != nil || r.Letters != int64(want) {
 			t.Errorf("the rest: %+v: %v", r, err)
 		}
 		if n := len(delivered(t, s, "o")); n != want {
@@ -259,13 +260,13 @@ func TestRetryFaults(t *testing.T) {
 			want[l.EventID] = n
 		}
 		armed = true
-		_, err := s.Retry(t.Context(), Filter{}, home, nothing)
+		_, err := Requeue(t.Context(), s, s.dead, Filter{}, home, nothing)
 		if (err != nil) != (failed != "") {
 			t.Errorf("failed %q: %v", failed, err)
 		}
 		mustClose(t, s)
 		s = mustOpen(t, testConfig(dir), Options{})
-		if _, err := s.Retry(t.Context(), Filter{}, home, nothing); err != nil {
+		if _, err := Requeue(t.Context(), s, s.dead, Filter{}, home, nothing); err != nil {
 			t.Error(err)
 		}
 		if got := delivered(t, s, "o"); !maps.Equal(got, want) {
@@ -288,7 +289,7 @@ func TestRetryStopsWhenFull(t *testing.T) {
 		s := mustOpen(t, cfg, Options{OutputLimits: map[string]int64{"o": 4 << 10}})
 		put(t, s, message1{chunk: "x", text: text(8<<10, 1)})
 		bury(t, s, letter1(1), letter1(2))
-		r, err := s.Retry(t.Context(), Filter{}, home, nothing)
+		r, err := Requeue(t.Context(), s, s.dead, Filter{}, home, nothing)
 		if !errors.Is(err, ErrFull) || !strings.Contains(err.Error(), "max_queue_size") || r.Letters != 0 {
 			t.Errorf("%s: %+v: %v", policy, r, err)
 		}
@@ -296,7 +297,7 @@ func TestRetryStopsWhenFull(t *testing.T) {
 			t.Errorf("%s: %+v", policy, st)
 		}
 		drain(t, s, "o")
-		if r, err := s.Retry(t.Context(), Filter{}, home, nothing); err != nil || r.Letters != 2 {
+		if r, err := Requeue(t.Context(), s, s.dead, Filter{}, home, nothing); err != nil || r.Letters != 2 {
 			t.Errorf("%s, with room: %+v: %v", policy, r, err)
 		}
 		mustClose(t, s)
@@ -314,13 +315,13 @@ func TestRetryRefusedAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	route := func(l *Letter) Way {
+	route := func(l *Letter) RequeueTarget {
 		if l.ID == all[0].ID {
 			bury(t, s, letter1(50))
 			if _, err := s.DeadLetters().Delete(t.Context(), all[1].ID); err != nil {
 				t.Error(err)
 			}
-			if _, err := s.Retry(t.Context(), Filter{}, home, nothing); !errors.Is(err, ErrBusy) {
+			if _, err := Requeue(t.Context(), s, s.dead, Filter{}, home, nothing); !errors.Is(err, ErrBusy) {
 				t.Errorf("two at once: %v", err)
 			}
 			if _, err := s.DeadLetters().Purge(t.Context(), Filter{}, func(DeadCount) {}); !errors.Is(err, ErrBusy) {
@@ -329,7 +330,7 @@ func TestRetryRefusedAgain(t *testing.T) {
 		}
 		return home(l)
 	}
-	r, err := s.Retry(t.Context(), Filter{}, route, nothing)
+	r, err := Requeue(t.Context(), s, s.dead, Filter{}, route, nothing)
 	if err != nil || r.Letters != 4 {
 		t.Errorf("%+v: %v", r, err)
 	}
@@ -347,11 +348,11 @@ func TestDamagedNote(t *testing.T) {
 		return nil
 	}})
 	bury(t, s, letter1(1))
-	if _, err := s.Retry(t.Context(), Filter{}, home, nothing); !errors.Is(err, errFault) {
+	if _, err := Requeue(t.Context(), s, s.dead, Filter{}, home, nothing); !errors.Is(err, errFault) {
 		t.Fatal(err)
 	}
 	mustClose(t, s)
-	if err := os.WriteFile(dir+"/dead/"+retryFile, []byte("?"), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, requeueNote), []byte("?"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	s = mustOpen(t, testConfig(dir), Options{})
@@ -475,15 +476,14 @@ func FuzzRetryLetter(f *testing.F) {
 	f.Add([]byte{0x92}, letter1(3).EventID)
 	f.Fuzz(func(t *testing.T, entry []byte, id string) {
 		l := Letter{ID: 1, Cluster: "c", Tag: "t", Output: "o", Entry: entry, EventID: id}
-		p := portion{s: &Store{}, open: map[string]*returning{}}
-		why := p.add(&l, home)
-		if (why == "") != l.Readable() {
-			t.Fatalf("%q, but readable: %v", why, l.Readable())
+		item, skip := requeueItem(&l, [16]byte{}, home)
+		if (skip == "") != l.Readable() {
+			t.Fatalf("%q, but readable: %v", skip, l.Readable())
 		}
-		if why != "" {
+		if skip != "" {
 			return
 		}
-		c := event.Chunk{Entries: p.chunks[0].entries, Events: p.chunks[0].parts[0].Events}
+		c := event.Chunk{Entries: item.Entries, Events: item.Part.Events}
 		it, ev, n := c.Iterator(), event.Event{}, 0
 		for it.Next(&ev) {
 			n++
@@ -499,8 +499,8 @@ func TestReturned(t *testing.T) {
 	for _, routed := range []bool{false, true} {
 		s := mustOpen(t, testConfig(t.TempDir()), Options{})
 		bury(t, s, letter1(1))
-		way := func(*Letter) Way { return Way{Outputs: []string{"o"}, Routed: routed} }
-		if _, err := s.Retry(t.Context(), Filter{}, way, nothing); err != nil {
+		way := func(*Letter) RequeueTarget { return RequeueTarget{Outputs: []string{"o"}, Routed: routed} }
+		if _, err := Requeue(t.Context(), s, s.dead, Filter{}, way, nothing); err != nil {
 			t.Fatal(err)
 		}
 		if c := take(t, s, "o"); c.Returned == routed {

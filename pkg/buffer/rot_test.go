@@ -441,7 +441,7 @@ func TestRotWhileRunning(t *testing.T) {
 			if letters, err := s.dead.List(t.Context(), Filter{}, 0, 100); err != nil || len(letters) < 2 {
 				t.Errorf("%d letters: %v", len(letters), err)
 			}
-			if _, err := s.Retry(t.Context(), Filter{}, home, nothing); err != nil {
+			if _, err := Requeue(t.Context(), s, s.dead, Filter{}, home, nothing); err != nil {
 				t.Error(err)
 			}
 			_ = s.keep.save(false) // tells of the damage, and makes state.db anew with the next

@@ -62,6 +62,7 @@ type Store struct {
 	entries   chunk.Pool // chunks' entries
 	dedupe    *dedupe
 	dead      *DeadLetters
+	requeue   *requeuer
 	commit    *committer
 	keep      *keeper
 
@@ -133,15 +134,16 @@ func Open(cfg Config, o Options) (_ *Store, err error) {
 		return nil, advise(err)
 	}
 	s.keep, s.commit = newKeeper(s), newCommitter(s)
-	if s.dead.retrying() {
+	s.requeue = newRequeuer(s)
+	if s.requeue.noted() {
 		s.keepFrom = 0
 	}
 	if err := s.recover(); err != nil {
 		return nil, errors.Join(advise(err), s.keep.state.close(), s.dead.Close())
 	}
-	s.settleRetry()
+	s.requeue.settle(s.dead)
 	s.keepSegments(math.MaxUint64)
-	if s.pending > 0 && !s.dead.noted {
+	if s.pending > 0 && !s.requeue.sticky {
 		s.dead.recall()
 	}
 	s.commit.next = s.next
@@ -155,6 +157,9 @@ func Open(cfg Config, o Options) (_ *Store, err error) {
 
 // DeadLetters returns the store of dead letters, which closes with s.
 func (s *Store) DeadLetters() *DeadLetters { return s.dead }
+
+// ID returns the number of the queue's directory, which names events that came without a chunk id.
+func (s *Store) ID() [16]byte { return s.queueID }
 
 // Settle implements Queue.
 func (s *Store) Settle(conn uint64, commits int, received bool) {
