@@ -21,12 +21,6 @@ type Config struct {
 	JetStream    *JetStreamConfig  `yaml:"jetstream" later:"true" help:"a queue replicated over a network"`
 }
 
-// DeadLettersConfig bounds the dead letters: the oldest go first.
-type DeadLettersConfig struct {
-	MaxSize setting.Size  `yaml:"max_size" default:"1GiB" help:"bytes on disk"`
-	MaxAge  time.Duration `yaml:"max_age" default:"720h" help:"0: for ever"`
-}
-
 // JetStreamConfig is a queue that NATS servers hold.
 type JetStreamConfig struct {
 	URL             string             `yaml:"url" required:"true" help:"nats://host:port, several with commas"`

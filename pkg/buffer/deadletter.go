@@ -68,22 +68,6 @@ type deadFile struct {
 	count   map[DeadKey]int64 // events
 }
 
-// DeadKey is what dead letters are counted by.
-type DeadKey struct{ Output, Cluster, Reason string }
-
-// DeadStats sums up the dead letters. Evicted, Retried and Purged are counted since the start.
-type DeadStats struct {
-	Letters  int64
-	Events   map[DeadKey]int64
-	Bytes    int64     // on disk
-	Oldest   time.Time // not later than the oldest letter; zero: there is none
-	Evicted  int64     // events that went because they were too old or too many
-	Retried  int64     // events that went back into the queue
-	Purged   int64     // events that somebody deleted
-	SetAside int       // files found damaged
-	Lost     int64     // events of letters that could not be read any more, as far as known
-}
-
 const (
 	lettersBucket = "letters" // number (8 bytes, big-endian) → letter, CRC-32C
 	summaryBucket = "summary" // itself → what deadFile.encode says
@@ -219,7 +203,7 @@ func (d *DeadLetters) add(letters []Letter) error {
 // store writes the letters. d.mu is held.
 func (d *DeadLetters) store(all []*burial) error {
 	if d.closed {
-		return ErrClosed
+		return ErrLettersClosed
 	}
 	d.evict()
 	now := d.now()

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -16,7 +17,7 @@ import (
 	"github.com/rs/zerolog"
 )
 
-func openDeadForTest(t *testing.T, dir string, cfg DeadLettersConfig, c *clock) *DeadLetters {
+func openDeadForTest(t *testing.T, dir string, cfg DeadLettersConfig, c *fakeClock) *DeadLetters {
 	t.Helper()
 	d, err := openDeadLetters(dir, cfg, zerolog.Nop(), c.now)
 	if err != nil {
@@ -32,7 +33,7 @@ func openDeadForTest(t *testing.T, dir string, cfg DeadLettersConfig, c *clock) 
 
 // An event that is refused again while its letter is being retried, when the process ends, is one letter after the next start.
 func TestLetterTwice(t *testing.T) {
-	dir, clock := t.TempDir(), newClock()
+	dir, clock := t.TempDir(), newFakeClock()
 	d := openDeadForTest(t, dir, DeadLettersConfig{}, clock)
 	letter := Letter{Output: "es", EventID: "a-1", Events: 1, Entry: []byte{1}}
 	var all []Letter
@@ -59,7 +60,7 @@ func TestLetterTwice(t *testing.T) {
 
 // An event that is refused again after a crash is one letter, unless that one is gone.
 func TestKnownLetters(t *testing.T) {
-	dir, clock, ctx := t.TempDir(), newClock(), t.Context()
+	dir, clock, ctx := t.TempDir(), newFakeClock(), t.Context()
 	d := openDeadForTest(t, dir, DeadLettersConfig{}, clock)
 	letters := []Letter{
 		{Output: "es", EventID: "a-1", Events: 1, Entry: []byte{1}},
@@ -106,7 +107,7 @@ func TestKnownLetters(t *testing.T) {
 }
 
 func TestDeadLetters(t *testing.T) {
-	dir, clock, ctx := t.TempDir(), newClock(), t.Context()
+	dir, clock, ctx := t.TempDir(), newFakeClock(), t.Context()
 	d := openDeadForTest(t, dir, DeadLettersConfig{}, clock)
 	full := Letter{
 		Time: clock.now().Add(-time.Hour), Cluster: "c1", Tag: "kube.a", Output: "es", EventID: "k-7", Status: 400, Reason: "rejected",
@@ -188,7 +189,7 @@ func TestDeadLetters(t *testing.T) {
 }
 
 func TestDeadLettersBounds(t *testing.T) {
-	dir, clock, ctx := t.TempDir(), newClock(), t.Context()
+	dir, clock, ctx := t.TempDir(), newFakeClock(), t.Context()
 	cfg := DeadLettersConfig{MaxSize: 4 << 20, MaxAge: 24 * time.Hour}
 	d := openDeadForTest(t, dir, cfg, clock)
 	add := func(i int) {
@@ -226,7 +227,7 @@ func TestDeadLettersDamage(t *testing.T) {
 		"empty":   func([]byte) []byte { return nil },
 	} {
 		t.Run(name, func(t *testing.T) {
-			dir, clock, ctx := t.TempDir(), newClock(), context.Background()
+			dir, clock, ctx := t.TempDir(), newFakeClock(), context.Background()
 			d := openDeadForTest(t, dir, DeadLettersConfig{}, clock)
 			for i := range 5 {
 				if err := d.Add(ctx, []Letter{{Cluster: "c", Events: 1, Entry: []byte(text(5<<20, uint64(i)))}}); err != nil {
@@ -262,24 +263,118 @@ func TestDeadLettersDamage(t *testing.T) {
 // Letters have ascending numbers, and so are listed, though the clock was set back and the last file
 // is empty, as a failed write leaves one.
 func TestDeadLetterNumbersAscend(t *testing.T) {
-	clock := newClock()
-	cfg := testConfig(t.TempDir())
-	s := mustOpen(t, cfg, Options{Now: clock.now})
-	bury(t, s, letter1(1))
-	s.dead.mu.Lock()
-	err := errors.Join(s.dead.end(), s.dead.begin(s.dead.files[0].last+1), s.dead.end())
-	s.dead.mu.Unlock()
+	clock, dir := newFakeClock(), t.TempDir()
+	d := openDeadForTest(t, dir, DeadLettersConfig{}, clock)
+	mustAdd(t, d, letterOf(1))
+	d.mu.Lock()
+	err := errors.Join(d.end(), d.begin(d.files[0].last+1), d.end())
+	d.mu.Unlock()
 	if err != nil {
 		t.Fatal(err)
 	}
 	clock.move(-time.Hour)
-	bury(t, s, letter1(2))
+	mustAdd(t, d, letterOf(2))
 	for _, again := range []bool{false, true} {
-		letters, err := s.dead.List(context.Background(), Filter{}, 0, 10)
-		if err != nil || len(letters) != 2 || !bytes.Equal(letters[1].Entry, entry1(2)) {
+		letters, err := d.List(context.Background(), Filter{}, 0, 10)
+		if err != nil || len(letters) != 2 || !bytes.Equal(letters[1].Entry, entryOf(2)) {
 			t.Fatalf("opened again: %t: %d letters, %v", again, len(letters), err)
 		}
-		mustClose(t, s)
-		s = mustOpen(t, cfg, Options{Now: clock.now})
+		if err := d.Close(); err != nil {
+			t.Fatal(err)
+		}
+		d = openDeadForTest(t, dir, DeadLettersConfig{}, clock)
+	}
+}
+
+func TestPurgeAndPages(t *testing.T) {
+	clock := newFakeClock()
+	d := openDeadForTest(t, t.TempDir(), DeadLettersConfig{MaxSize: 16 << 20}, clock) // files of 2 MiB
+	var ids []uint64
+	for n := range byte(30) {
+		l := letterOf(n)
+		l.Entry = append(l.Entry, entryOf(n)...)
+		l.Entry = append(l.Entry, []byte(noise(200<<10, n))...) // several files
+		l.Cluster = []string{"a", "b", "c"}[n%3]
+		if n%5 == 0 {
+			l.Output, l.Tag = "", "kube.x"
+		}
+		mustAdd(t, d, l)
+		clock.move(time.Minute)
+	}
+	begin := clock.now().Add(-30 * time.Minute)
+	tagged := func(tag string) bool { return tag == "kube.x" }
+	for name, tc := range map[string]struct {
+		filter Filter
+		want   int
+	}{
+		"all":        {Filter{}, 30},
+		"cluster":    {Filter{Cluster: "a"}, 10},
+		"output":     {Filter{Output: "o"}, 24},
+		"no output":  {Filter{NoOutput: true}, 6},
+		"reason":     {Filter{Reason: "rejected"}, 30},
+		"no reason":  {Filter{Reason: "x"}, 0},
+		"tag":        {Filter{Tag: tagged}, 6},
+		"since":      {Filter{Since: begin.Add(10 * time.Minute)}, 20},
+		"until":      {Filter{Until: begin.Add(10 * time.Minute)}, 10},
+		"between":    {Filter{Since: begin.Add(10 * time.Minute), Until: begin.Add(20 * time.Minute)}, 10},
+		"everything": {Filter{Cluster: "a", Tag: tagged, Until: begin.Add(10 * time.Minute)}, 1},
+	} {
+		for _, newest := range []bool{false, true} {
+			for _, limit := range []int{1, 7, 100} {
+				ids = ids[:0]
+				p := Page{Newest: newest, Limit: limit, Bare: limit > 1}
+				for more := true; more; {
+					var letters []Letter
+					var err error
+					if letters, more, err = d.Page(t.Context(), tc.filter, p); err != nil {
+						t.Fatal(err)
+					}
+					if len(letters) == 0 {
+						break
+					}
+					ids = append(ids, numbers(letters)...)
+					p.After = ids[len(ids)-1]
+				}
+				if newest {
+					slices.Reverse(ids)
+				}
+				if len(ids) != tc.want || !slices.IsSorted(ids) {
+					t.Errorf("%s, newest %v, pages of %d: %d letters, want %d: %v", name, newest, limit, len(ids), tc.want, ids)
+				}
+			}
+		}
+		by, oldest, newest, err := d.Count(t.Context(), tc.filter)
+		n := int64(0)
+		for _, c := range by {
+			n += c.Letters
+		}
+		if err != nil || n != int64(tc.want) || oldest.After(newest) {
+			t.Errorf("%s: counted %d from %v to %v: %v", name, n, oldest, newest, err)
+		}
+	}
+	if letters, more, err := d.Page(t.Context(), Filter{}, Page{Limit: 100, Bytes: 500 << 10}); err != nil || len(letters) != 3 || !more {
+		t.Errorf("500 KiB: %d letters, more %v: %v", len(letters), more, err)
+	}
+	all, err := d.List(t.Context(), Filter{}, 0, 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if l, err := d.List(t.Context(), Filter{IDs: []uint64{all[3].ID, all[20].ID, 1}}, 0, 10); err != nil || len(l) != 2 {
+		t.Errorf("by number: %d: %v", len(l), err)
+	}
+	for _, step := range []struct {
+		filter Filter
+		want   int64
+	}{
+		{Filter{Tag: tagged, Cluster: "a"}, 2}, {Filter{Cluster: "a"}, 8}, {Filter{Until: begin.Add(20 * time.Minute)}, 13}, {Filter{}, 7}, {Filter{}, 0},
+	} {
+		var last DeadCount
+		n, err := d.Purge(t.Context(), step.filter, func(n DeadCount) { last = n })
+		if err != nil || n.Letters != step.want || n.Events != step.want || last != n {
+			t.Errorf("purged %+v, said %+v, want %d: %v", n, last, step.want, err)
+		}
+	}
+	if st := d.Stats(); st.Letters != 0 || st.Bytes != 0 || st.Purged != 30 {
+		t.Errorf("%+v", st)
 	}
 }

@@ -10,9 +10,6 @@ import (
 	"github.com/seed-afc6a195/aggregator/internal/failpoint"
 )
 
-// ErrBusy is returned while another retry or purge of dead letters runs.
-var ErrBusy = errors.New("another retry or purge of dead letters is under way")
-
 // purgePage is how many letters a purge deletes in one transaction.
 const purgePage = 10_000
 
@@ -137,7 +134,7 @@ func (d *DeadLetters) remove(ctx context.Context, ids []uint64) (n DeadCount, er
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.closed {
-		return n, ErrClosed
+		return n, ErrLettersClosed
 	}
 	ids = slices.Sorted(slices.Values(ids))
 	for _, f := range slices.Clone(d.files) {

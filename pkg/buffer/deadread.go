@@ -12,35 +12,6 @@ import (
 	"github.com/seed-afc6a195/aggregator/internal/boltfile"
 )
 
-// Filter chooses letters; what is empty chooses all.
-type Filter struct {
-	Output, Cluster, Reason string
-	NoOutput                bool // only letters that were refused before any output
-	Tag                     func(tag string) bool
-	Since, Until            time.Time // refused in [Since, Until)
-	IDs                     []uint64
-	UpTo                    uint64 // number; 0: all
-}
-
-// keys says whether f chooses by what letters are counted by alone.
-func (f *Filter) keys() bool {
-	return f.Tag == nil && f.Since.IsZero() && f.Until.IsZero() && len(f.IDs) == 0
-}
-
-func (f *Filter) fitsKey(k DeadKey) bool {
-	return (f.Output == "" || f.Output == k.Output) && (!f.NoOutput || k.Output == "") &&
-		(f.Cluster == "" || f.Cluster == k.Cluster) && (f.Reason == "" || f.Reason == k.Reason)
-}
-
-func (f *Filter) fitsID(id uint64) bool {
-	return (f.UpTo == 0 || id <= f.UpTo) && (len(f.IDs) == 0 || slices.Contains(f.IDs, id))
-}
-
-func (f *Filter) fits(l *Letter) bool {
-	return f.fitsKey(DeadKey{l.Output, l.Cluster, l.Reason}) && (f.Tag == nil || f.Tag(l.Tag)) &&
-		(f.Since.IsZero() || !l.Time.Before(f.Since)) && (f.Until.IsZero() || l.Time.Before(f.Until))
-}
-
 // fitsFile says whether d may hold a letter that f chooses, as far as its summary tells.
 func (f *Filter) fitsFile(d *deadFile) bool {
 	if d.letters == 0 || f.UpTo != 0 && d.first > f.UpTo || !f.Since.IsZero() && d.newest.Before(f.Since) {
@@ -55,15 +26,6 @@ func (f *Filter) fitsFile(d *deadFile) bool {
 		}
 	}
 	return false
-}
-
-// Page is a part of a listing.
-type Page struct {
-	After  uint64 // only letters behind the one of this number, in the listing's order; 0: from its begin
-	Newest bool   // the newest come first
-	Limit  int    // letters at most
-	Bytes  int    // of entries, after which the page ends; 0: no bound
-	Bare   bool   // without Entry
 }
 
 // Page returns letters that fit the filter and says whether more may follow: pass the last one's ID
@@ -85,9 +47,6 @@ func (d *DeadLetters) List(ctx context.Context, filter Filter, after uint64, lim
 	letters, _, err := d.Page(ctx, filter, Page{After: after, Limit: limit})
 	return letters, err
 }
-
-// DeadCount is a number of letters and of their events.
-type DeadCount struct{ Letters, Events int64 }
 
 // Count returns how many letters fit the filter, and when the first and the last of them were refused.
 func (d *DeadLetters) Count(ctx context.Context, filter Filter) (by map[DeadKey]DeadCount, oldest, newest time.Time, err error) {
@@ -124,7 +83,7 @@ func (d *DeadLetters) eachOfNext(ctx context.Context, filter *Filter, p Page, at
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.closed {
-		return 0, false, ErrClosed
+		return 0, false, ErrLettersClosed
 	}
 	f := d.next(filter, p.Newest, at)
 	if f == nil {
@@ -211,9 +170,6 @@ func (d *DeadLetters) next(filter *Filter, newest bool, at uint64) *deadFile {
 	}
 	return nil
 }
-
-// ErrNoLetter is returned for a number that no dead letter has.
-var ErrNoLetter = errors.New("no such dead letter")
 
 // Get returns the letter of that number.
 func (d *DeadLetters) Get(ctx context.Context, id uint64) (Letter, error) {

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"strconv"
 	"strings"
+	"time"
 
+	"github.com/seed-afc6a195/aggregator/pkg/config/setting"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 )
 
@@ -67,4 +69,26 @@ func cutLast(text string, sep byte) (before, after string, found bool) {
 		return text, "", false
 	}
 	return text[:i], text[i+1:], true
+}
+
+// Letter is a dead letter: events that will not be delivered, with the reason.
+type Letter struct {
+	ID       uint64    // the store's number, ascending with time
+	Time     time.Time // when it was refused
+	Cluster  string
+	Tag      string
+	Output   string // "" where it was refused before any output
+	EventID  string // "" where it has none
+	Status   int    // the destination's status code, 0 where it has none
+	Reason   string // a short label: "rejected", "too_large", "invalid_entry", "max_attempts", …
+	Detail   string // the destination's words
+	Attempts int
+	Events   int    // usually 1; more where entries that follow each other were refused together
+	Entry    []byte // msgpack, as it came
+}
+
+// DeadLettersConfig bounds the dead letters: the oldest go first.
+type DeadLettersConfig struct {
+	MaxSize setting.Size  `yaml:"max_size" default:"1GiB" help:"bytes on disk"`
+	MaxAge  time.Duration `yaml:"max_age" default:"720h" help:"0: for ever"`
 }

@@ -344,21 +344,6 @@ func checkState(t *testing.T, state *disktrace.State, marks []mark) (err error) 
 	return nil
 }
 
-// memoryDir returns a directory in memory, where there is one: it is written a thousand times.
-func memoryDir(t *testing.T) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("/dev/shm", "aggregator-*")
-	if err != nil {
-		return t.TempDir()
-	}
-	t.Cleanup(func() {
-		if err := os.RemoveAll(dir); err != nil {
-			t.Error(err)
-		}
-	})
-	return dir
-}
-
 // ledger is what the queue has to have, and may have.
 type ledger struct {
 	messages  map[string][]string // begun: their events

@@ -12,7 +12,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 )
@@ -361,113 +360,6 @@ func TestDamagedNote(t *testing.T) {
 	}
 	if got := delivered(t, s, "o"); len(got) != 1 {
 		t.Errorf("delivered %v", got)
-	}
-}
-
-func TestLetterPart(t *testing.T) {
-	l := letter1(7)
-	if p, ok := l.Part(); !ok || p.Key != letterKey1(7) || p.First != 7 || p.Events != 1 {
-		t.Errorf("%+v %v", p, ok)
-	}
-	for _, id := range []string{"", "-", "x-1", l.EventID + "x", l.EventID[:22], l.EventID[:22] + "-", l.EventID[:21] + "-7", l.EventID[:22] + "--7"} {
-		if p, ok := (&Letter{EventID: id}).Part(); ok {
-			t.Errorf("%q is %+v", id, p)
-		}
-	}
-}
-
-func TestPurgeAndPages(t *testing.T) {
-	clock, cfg := newClock(), testConfig(t.TempDir())
-	cfg.DeadLetters.MaxSize = 16 << 20 // files of 2 MiB
-	s := mustOpen(t, cfg, Options{Now: clock.now})
-	d := s.DeadLetters()
-	var ids []uint64
-	for n := range byte(30) {
-		l := letter1(n)
-		l.Entry = append(l.Entry, entry1(n)...)
-		l.Entry = append(l.Entry, []byte(text(200<<10, uint64(n)))...) // several files
-		l.Cluster = []string{"a", "b", "c"}[n%3]
-		if n%5 == 0 {
-			l.Output, l.Tag = "", "kube.x"
-		}
-		bury(t, s, l)
-		clock.move(time.Minute)
-	}
-	begin := clock.now().Add(-30 * time.Minute)
-	tagged := func(tag string) bool { return tag == "kube.x" }
-	for name, tc := range map[string]struct {
-		filter Filter
-		want   int
-	}{
-		"all":        {Filter{}, 30},
-		"cluster":    {Filter{Cluster: "a"}, 10},
-		"output":     {Filter{Output: "o"}, 24},
-		"no output":  {Filter{NoOutput: true}, 6},
-		"reason":     {Filter{Reason: "rejected"}, 30},
-		"no reason":  {Filter{Reason: "x"}, 0},
-		"tag":        {Filter{Tag: tagged}, 6},
-		"since":      {Filter{Since: begin.Add(10 * time.Minute)}, 20},
-		"until":      {Filter{Until: begin.Add(10 * time.Minute)}, 10},
-		"between":    {Filter{Since: begin.Add(10 * time.Minute), Until: begin.Add(20 * time.Minute)}, 10},
-		"everything": {Filter{Cluster: "a", Tag: tagged, Until: begin.Add(10 * time.Minute)}, 1},
-	} {
-		for _, newest := range []bool{false, true} {
-			for _, limit := range []int{1, 7, 100} {
-				ids = ids[:0]
-				p := Page{Newest: newest, Limit: limit, Bare: limit > 1}
-				for more := true; more; {
-					var letters []Letter
-					var err error
-					if letters, more, err = d.Page(t.Context(), tc.filter, p); err != nil {
-						t.Fatal(err)
-					}
-					if len(letters) == 0 {
-						break
-					}
-					ids = append(ids, numbers(letters)...)
-					p.After = ids[len(ids)-1]
-				}
-				if newest {
-					slices.Reverse(ids)
-				}
-				if len(ids) != tc.want || !slices.IsSorted(ids) {
-					t.Errorf("%s, newest %v, pages of %d: %d letters, want %d: %v", name, newest, limit, len(ids), tc.want, ids)
-				}
-			}
-		}
-		by, oldest, newest, err := d.Count(t.Context(), tc.filter)
-		n := int64(0)
-		for _, c := range by {
-			n += c.Letters
-		}
-		if err != nil || n != int64(tc.want) || oldest.After(newest) {
-			t.Errorf("%s: counted %d from %v to %v: %v", name, n, oldest, newest, err)
-		}
-	}
-	if letters, more, err := d.Page(t.Context(), Filter{}, Page{Limit: 100, Bytes: 500 << 10}); err != nil || len(letters) != 3 || !more {
-		t.Errorf("500 KiB: %d letters, more %v: %v", len(letters), more, err)
-	}
-	all, err := d.List(t.Context(), Filter{}, 0, 100)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if l, err := d.List(t.Context(), Filter{IDs: []uint64{all[3].ID, all[20].ID, 1}}, 0, 10); err != nil || len(l) != 2 {
-		t.Errorf("by number: %d: %v", len(l), err)
-	}
-	for _, step := range []struct {
-		filter Filter
-		want   int64
-	}{
-		{Filter{Tag: tagged, Cluster: "a"}, 2}, {Filter{Cluster: "a"}, 8}, {Filter{Until: begin.Add(20 * time.Minute)}, 13}, {Filter{}, 7}, {Filter{}, 0},
-	} {
-		var last DeadCount
-		n, err := d.Purge(t.Context(), step.filter, func(n DeadCount) { last = n })
-		if err != nil || n.Letters != step.want || n.Events != step.want || last != n {
-			t.Errorf("purged %+v, said %+v, want %d: %v", n, last, step.want, err)
-		}
-	}
-	if st := d.Stats(); st.Letters != 0 || st.Bytes != 0 || st.Purged != 30 {
-		t.Errorf("%+v", st)
 	}
 }
 

@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"os"
 	"slices"
-	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -229,20 +227,4 @@ func text(n int, seed uint64) string {
 		binary.LittleEndian.PutUint64(b[i:], r.Uint64())
 	}
 	return string(b[:n])
-}
-
-// seeds returns n seeds, or the one that AGG_SEED repeats.
-func seeds(tb testing.TB, n int) (s []uint64) {
-	tb.Helper()
-	if env := os.Getenv("AGG_SEED"); env != "" {
-		seed, err := strconv.ParseUint(env, 10, 64)
-		if err != nil {
-			tb.Fatal(err)
-		}
-		return []uint64{seed}
-	}
-	for range n {
-		s = append(s, rand.Uint64())
-	}
-	return s
 }
