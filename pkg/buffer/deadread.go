@@ -12,8 +12,8 @@ import (
 	"github.com/seed-afc6a195/aggregator/internal/boltfile"
 )
 
-// fitsFile says whether d may hold a letter that f chooses, as far as its summary tells.
-func (f *Filter) fitsFile(d *deadFile) bool {
+// mayHold reports whether d may hold a letter that f chooses, as far as its summary tells.
+func (d *deadFile) mayHold(f *Filter) bool {
 	if d.letters == 0 || f.UpTo != 0 && d.first > f.UpTo || !f.Since.IsZero() && d.newest.Before(f.Since) {
 		return false
 	}
@@ -157,14 +157,14 @@ func (d *DeadLetters) read(f *deadFile, fn func([]rawLetter) error) error {
 func (d *DeadLetters) next(filter *Filter, newest bool, at uint64) *deadFile {
 	if newest {
 		for _, f := range slices.Backward(d.files) {
-			if (at == 0 || f.first < at) && filter.fitsFile(f) {
+			if (at == 0 || f.first < at) && f.mayHold(filter) {
 				return f
 			}
 		}
 		return nil
 	}
 	for _, f := range d.files {
-		if f.last > at && filter.fitsFile(f) {
+		if f.last > at && f.mayHold(filter) {
 			return f
 		}
 	}

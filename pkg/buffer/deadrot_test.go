@@ -13,12 +13,13 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/seed-afc6a195/aggregator/internal/boltfile"
+	"github.com/seed-afc6a195/aggregator/internal/boltfile/boltfiletest"
 )
 
 // Whatever rots in a file of dead letters, each letter that is not touched is listed, and none is made
 // up. What is lost is named, set aside and counted.
 func TestRottenDeadLetters(t *testing.T) {
-	dir := memoryDir(t)
+	dir := boltfiletest.MemoryDir(t)
 	d := openDeadForTest(t, dir, DeadLettersConfig{MaxSize: 64 << 20}, newFakeClock())
 	want := map[uint64][]byte{}
 	for i := range 60 {
@@ -70,7 +71,7 @@ func TestRottenDeadLetters(t *testing.T) {
 			}
 		}
 	}
-	rotten(t, path, func(t *testing.T, r rot) {
+	boltfiletest.EachRot(t, path, func(t *testing.T, r boltfiletest.Rot) {
 		t.Helper()
 		var log bytes.Buffer
 		d, err := openDeadLetters(dir, DeadLettersConfig{MaxSize: 64 << 20}, zerolog.New(&log), newFakeClock().now)
@@ -91,13 +92,13 @@ func TestRottenDeadLetters(t *testing.T) {
 			got[l.ID] = true
 		}
 		for n, ps := range places {
-			if !got[n] && !slices.ContainsFunc(ps, func(p place) bool { return r.hits(p.off, p.size) }) {
+			if !got[n] && !slices.ContainsFunc(ps, func(p place) bool { return r.Hits(p.off, p.size) }) {
 				t.Errorf("letter %d is not touched, and missing", n)
 			}
 		}
 		st := d.Stats()
-		corrupt := glob(t, dir, "*.corrupt*")
-		if len(got) < len(want) && r.from >= 0 && (st.SetAside == 0 || len(corrupt) == 0 || !strings.Contains(log.String(), "damaged")) {
+		corrupt := boltfiletest.Glob(t, dir, "*.corrupt*")
+		if len(got) < len(want) && r.From >= 0 && (st.SetAside == 0 || len(corrupt) == 0 || !strings.Contains(log.String(), "damaged")) {
 			t.Errorf("%d letters are lost in silence: %+v, %v, log %s", len(want)-len(got), st, corrupt, log.String())
 		}
 		if int(st.Letters) != len(got) {
@@ -106,7 +107,7 @@ func TestRottenDeadLetters(t *testing.T) {
 		if err := d.Close(); err != nil {
 			t.Error(err)
 		}
-		for _, name := range glob(t, dir, "*") {
+		for _, name := range boltfiletest.Glob(t, dir, "*") {
 			if name != path {
 				if err := os.Remove(name); err != nil {
 					t.Error(err)

@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/seed-afc6a195/aggregator/internal/boltfile"
+	"github.com/seed-afc6a195/aggregator/internal/boltfile/boltfiletest"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
 )
 
@@ -225,7 +226,7 @@ func TestLossIsNamed(t *testing.T) {
 
 // A flipped byte costs at most the chunk that it is in, wherever it is.
 func TestFlippedBytes(t *testing.T) {
-	seed := seeds(t, 1)[0]
+	seed := boltfiletest.Seeds(t, 1)[0]
 	t.Logf("AGG_SEED=%d", seed)
 	r := rand.New(rand.NewPCG(seed, 0))
 	for range 8 {

@@ -7,8 +7,10 @@ import (
 )
 
 func TestLetterPart(t *testing.T) {
-	l := letterOf(7)
-	if p, ok := l.Part(); !ok || p.Key != event.PartKeyOfChunk("c", "t", "h") || p.First != 7 || p.Events != 1 {
+	key := event.PartKeyOfChunk("c", "t", "h")
+	ev := event.Event{Chunk: &event.Chunk{Parts: []event.Part{{Key: key, First: 7, Events: 1}}}}
+	l := Letter{EventID: string(ev.AppendID(nil)), Events: 1}
+	if p, ok := l.Part(); !ok || p.Key != key || p.First != 7 || p.Events != 1 {
 		t.Errorf("%+v %v", p, ok)
 	}
 	for _, id := range []string{"", "-", "x-1", l.EventID + "x", l.EventID[:22], l.EventID[:22] + "-", l.EventID[:21] + "-7", l.EventID[:22] + "--7"} {

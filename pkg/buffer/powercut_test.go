@@ -18,6 +18,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/seed-afc6a195/aggregator/internal/boltfile/boltfiletest"
 	"github.com/seed-afc6a195/aggregator/internal/disktrace"
 )
 
@@ -39,7 +40,7 @@ func TestPowerCut(t *testing.T) {
 		takeUp(t, dir).cuts(t, states/2)
 		return
 	}
-	seed := seeds(t, 1)[0]
+	seed := boltfiletest.Seeds(t, 1)[0]
 	t.Logf("AGG_SEED=%d", seed)
 	start, ledger := &disktrace.State{Dir: map[string]*disktrace.State{}}, []mark(nil)
 	must := []string{
@@ -59,7 +60,7 @@ func TestPowerCut(t *testing.T) {
 // Without sync a power cut takes what was acknowledged: were nothing found missing, TestPowerCut
 // would find nothing either.
 func TestPowerCutWithoutSync(t *testing.T) {
-	run := newLifeRun(t, seeds(t, 1)[0], 0, false, &disktrace.State{Dir: map[string]*disktrace.State{}}, nil)
+	run := newLifeRun(t, boltfiletest.Seeds(t, 1)[0], 0, false, &disktrace.State{Dir: map[string]*disktrace.State{}}, nil)
 	if run == nil {
 		return
 	}
@@ -308,7 +309,7 @@ func takeUp(t *testing.T, dir string) *lifeRun {
 // checkState opens a queue on what the disk has kept and says what is wrong with it.
 func checkState(t *testing.T, state *disktrace.State, marks []mark) (err error) {
 	t.Helper()
-	dir := filepath.Join(memoryDir(t), "data")
+	dir := filepath.Join(boltfiletest.MemoryDir(t), "data")
 	if err := state.Write(dir); err != nil {
 		t.Fatal(err)
 	}

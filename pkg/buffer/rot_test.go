@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/seed-afc6a195/aggregator/internal/boltfile"
+	"github.com/seed-afc6a195/aggregator/internal/boltfile/boltfiletest"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
 )
 
@@ -18,7 +19,7 @@ import (
 func TestRottenSegment(t *testing.T) {
 	for _, sealed := range []bool{true, false} {
 		t.Run(fmt.Sprintf("sealed %t", sealed), func(t *testing.T) {
-			dir := memoryDir(t)
+			dir := boltfiletest.MemoryDir(t)
 			cfg := testConfig(dir)
 			cfg.Compression = "none"
 			s := mustOpen(t, cfg, Options{fail: func(op string) error {
@@ -39,7 +40,7 @@ func TestRottenSegment(t *testing.T) {
 				t.Fatal(c, hurt, err)
 			}
 			places := slices.Clone(c.entries)
-			rotten(t, path, func(t *testing.T, r rot) {
+			boltfiletest.EachRot(t, path, func(t *testing.T, r boltfiletest.Rot) {
 				t.Helper()
 				c, _, err := readContents(path, 1)
 				if err != nil {
@@ -65,7 +66,7 @@ func TestRottenSegment(t *testing.T) {
 					got[h.Seq] = true
 				}
 				for i := range places {
-					if p := &places[i]; !got[1+uint64(p.seq)] && !r.hits(int(p.off), int(p.size)) {
+					if p := &places[i]; !got[1+uint64(p.seq)] && !r.Hits(int(p.off), int(p.size)) {
 						t.Errorf("chunk %d is not touched, and missing", 1+p.seq)
 					}
 				}
@@ -76,7 +77,7 @@ func TestRottenSegment(t *testing.T) {
 
 // Whatever rots in state.db, it is read as it was or not at all: nothing counts as finished that is not.
 func TestRottenState(t *testing.T) {
-	dir := memoryDir(t)
+	dir := boltfiletest.MemoryDir(t)
 	db := stateDB{dir: dir, sync: true}
 	all := &snapshot{queue: [16]byte{1, 2}, next: 77, done: map[doneKey][]byte{}, hasIDs: true}
 	for i := range 30 {
@@ -97,7 +98,7 @@ func TestRottenState(t *testing.T) {
 	if err != nil || len(want.done) != 59 || want.next != 78 {
 		t.Fatal(want, err)
 	}
-	rotten(t, filepath.Join(dir, stateFile), func(t *testing.T, r rot) {
+	boltfiletest.EachRot(t, filepath.Join(dir, stateFile), func(t *testing.T, r boltfiletest.Rot) {
 		t.Helper()
 		got, err := loadState(dir)
 		if err != nil {
@@ -159,7 +160,7 @@ func TestRotWhileRunning(t *testing.T) {
 				bury(t, s, letter1(byte(i)))
 			}
 			saved(t, s)
-			for _, name := range glob(t, cfg.Path, tc.file) {
+			for _, name := range boltfiletest.Glob(t, cfg.Path, tc.file) {
 				if st, err := os.Stat(name); err != nil || st.IsDir() {
 					continue
 				}

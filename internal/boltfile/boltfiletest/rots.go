@@ -1,4 +1,4 @@
-package buffer
+package boltfiletest
 
 import (
 	"bytes"
@@ -15,30 +15,30 @@ import (
 	"github.com/seed-afc6a195/aggregator/internal/boltfile"
 )
 
-// rot is one damage to a file.
-type rot struct {
+// Rot is one damage to a file.
+type Rot struct {
 	name     string
-	from, to int // bytes that it changes; from -1: what can't be told from a file that was always so
+	From, to int // bytes that it changes; from -1: what can't be told from a file that was always so
 	change   func(b []byte) []byte
 }
 
 // rots yields damage to every region of a bbolt file: each page's head and elements, meta pages, the
 // bytes of keys and values, the file's end. Beside flips, zeros and cuts there are pages that are whole
 // but in the wrong place, pages that are their own ancestors, and counts as large as can be.
-func rots(b []byte) iter.Seq[rot] {
-	put := func(name string, at int, v []byte) rot {
-		return rot{fmt.Sprintf("%s at %d", name, at), at, at + len(v), func(b []byte) []byte { copy(b[at:], v); return b }}
+func rots(b []byte) iter.Seq[Rot] {
+	put := func(name string, at int, v []byte) Rot {
+		return Rot{fmt.Sprintf("%s at %d", name, at), at, at + len(v), func(b []byte) []byte { copy(b[at:], v); return b }}
 	}
-	flip := func(name string, at int, mask byte) rot {
+	flip := func(name string, at int, mask byte) Rot {
 		return put(fmt.Sprintf("%s flipped by %02x", name, mask), at, []byte{b[at] ^ mask})
 	}
 	u16 := func(v uint16) []byte { return binary.LittleEndian.AppendUint16(nil, v) }
 	u32 := func(v uint32) []byte { return binary.LittleEndian.AppendUint32(nil, v) }
 	u64 := func(v uint64) []byte { return binary.LittleEndian.AppendUint64(nil, v) }
 	pageCount := uint64(len(b) / boltfile.PageSize)
-	return func(yield func(rot) bool) {
+	return func(yield func(Rot) bool) {
 		more := true
-		emit := func(r rot) { more = more && yield(r) }
+		emit := func(r Rot) { more = more && yield(r) }
 		for at := 0; at < len(b) && more; at += boltfile.PageSize {
 			id := uint64(at / boltfile.PageSize)
 			if id > 1 && binary.LittleEndian.Uint64(b[at:]) != id {
@@ -82,11 +82,11 @@ func rots(b []byte) iter.Seq[rot] {
 				emit(put(fmt.Sprint("page ", other), at, bytes.Clone(p)))
 				binary.LittleEndian.PutUint64(p, id)
 				stale := put(fmt.Sprint("page, renumbered, ", other), at, p)
-				stale.from = -1 // as if the file were an older one: nobody can tell
+				stale.From = -1 // as if the file were an older one: nobody can tell
 				emit(stale)
 			}
-			emit(rot{fmt.Sprint("cut at ", at), at, len(b), func(b []byte) []byte { return b[:at] }})
-			emit(rot{fmt.Sprint("cut at ", at+100), at + 100, len(b), func(b []byte) []byte { return b[:at+100] }})
+			emit(Rot{fmt.Sprint("cut at ", at), at, len(b), func(b []byte) []byte { return b[:at] }})
+			emit(Rot{fmt.Sprint("cut at ", at+100), at + 100, len(b), func(b []byte) []byte { return b[:at+100] }})
 		}
 		// A meta page whose checksum is right and whose contents are wrong.
 		for _, field := range []struct {
@@ -94,7 +94,7 @@ func rots(b []byte) iter.Seq[rot] {
 			at   int
 		}{{"root", 16}, {"free list", 32}, {"pages", 40}} {
 			for _, v := range []uint64{0, 1, 2, 3, 4, 5, 6, pageCount - 1, pageCount, pageCount + 1, 1 << 30, 1 << 52, 1<<64 - 1} {
-				emit(rot{fmt.Sprint("meta with ", field.name, " ", v), -1, -1, func(b []byte) []byte {
+				emit(Rot{fmt.Sprint("meta with ", field.name, " ", v), -1, -1, func(b []byte) []byte {
 					for page := range 2 {
 						m := b[page*boltfile.PageSize+boltfile.PageHead:]
 						copy(m[field.at:], u64(v))
@@ -109,18 +109,18 @@ func rots(b []byte) iter.Seq[rot] {
 	}
 }
 
-// hits says whether the damage may touch the bytes from a on.
-func (r rot) hits(a, n int) bool { return r.from < 0 || r.from < a+n && a < r.to }
+// Hits says whether the damage may touch the bytes from a on.
+func (r Rot) Hits(a, n int) bool { return r.From < 0 || r.From < a+n && a < r.to }
 
-// rotten calls check with the file at path damaged in each way in turn: all of them with AGG_FAULTS=all,
+// EachRot calls check with the file at path damaged in each way in turn: all of them with AGG_FAULTS=all,
 // else every sixth, beginning anywhere.
-func rotten(t *testing.T, path string, check func(t *testing.T, r rot)) {
+func EachRot(t *testing.T, path string, check func(t *testing.T, r Rot)) {
 	t.Helper()
 	b, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	n, step, at := 0, uint64(6), seeds(t, 1)[0]
+	n, step, at := 0, uint64(6), Seeds(t, 1)[0]
 	if os.Getenv("AGG_FAULTS") == "all" {
 		step = 1
 	}
@@ -141,7 +141,7 @@ func rotten(t *testing.T, path string, check func(t *testing.T, r rot)) {
 	t.Logf("%d kinds of damage", n)
 }
 
-func glob(t *testing.T, dir, pattern string) []string {
+func Glob(t *testing.T, dir, pattern string) []string {
 	t.Helper()
 	names, err := filepath.Glob(filepath.Join(dir, pattern))
 	if err != nil {
@@ -150,8 +150,8 @@ func glob(t *testing.T, dir, pattern string) []string {
 	return names
 }
 
-// seeds returns n seeds, or the one that AGG_SEED repeats.
-func seeds(tb testing.TB, n int) (s []uint64) {
+// Seeds returns n seeds, or the one that AGG_SEED repeats.
+func Seeds(tb testing.TB, n int) (s []uint64) {
 	tb.Helper()
 	if env := os.Getenv("AGG_SEED"); env != "" {
 		seed, err := strconv.ParseUint(env, 10, 64)
@@ -166,8 +166,8 @@ func seeds(tb testing.TB, n int) (s []uint64) {
 	return s
 }
 
-// memoryDir returns a directory in memory, where there is one: it is written a thousand times.
-func memoryDir(t *testing.T) string {
+// MemoryDir returns a directory in memory, where there is one: it is written a thousand times.
+func MemoryDir(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("/dev/shm", "aggregator-*")
 	if err != nil {
