@@ -6,6 +6,7 @@ import (
 	"unsafe"
 
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
+	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 )
 
@@ -54,7 +55,7 @@ type batch struct {
 	msgs    []message
 	pieces  []piece
 	arena   []byte
-	letters []Letter
+	letters []deadletter.Letter
 	answer  chan error // of the committer, buffered
 
 	// While the committer has it:
@@ -139,7 +140,7 @@ func (b *batch) addLetters(m Message, entries []byte, parts []chunk.Part) {
 func (b *batch) Reject(raw []byte, events int, reason string) {
 	m := &b.msgs[len(b.msgs)-1]
 	m.events += events
-	b.letters = append(b.letters, Letter{
+	b.letters = append(b.letters, deadletter.Letter{
 		Cluster: m.Cluster, Tag: m.Tag, Reason: reason, Events: events, Entry: slices.Clone(raw),
 	})
 }
@@ -156,7 +157,7 @@ func (b *batch) Abandon() {
 func (b *batch) Size() int {
 	n := len(b.arena) + len(b.msgs)*int(unsafe.Sizeof(message{})) + len(b.pieces)*int(unsafe.Sizeof(piece{}))
 	for i := range b.letters {
-		n += len(b.letters[i].Entry) + int(unsafe.Sizeof(Letter{}))
+		n += len(b.letters[i].Entry) + int(unsafe.Sizeof(deadletter.Letter{}))
 	}
 	return n
 }

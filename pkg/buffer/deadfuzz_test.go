@@ -11,13 +11,14 @@ import (
 	"time"
 
 	"github.com/seed-afc6a195/aggregator/internal/boltfile/boltfiletest"
+	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
 
 	"github.com/rs/zerolog"
 	"github.com/seed-afc6a195/aggregator/internal/boltfile"
 )
 
 func FuzzLetter(f *testing.F) {
-	f.Add(encodeLetter(&Letter{Cluster: "c", Tag: "t", Detail: "d", Entry: []byte{1}}, 7))
+	f.Add(encodeLetter(&deadletter.Letter{Cluster: "c", Tag: "t", Detail: "d", Entry: []byte{1}}, 7))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if l, err := decodeLetter(letterKey(1), boltfile.WithSum(b, letterKey(1)...), true); err == nil && len(l.Entry) > len(b) {
 			t.Fatal("entry is longer than the letter")
@@ -29,13 +30,13 @@ func FuzzLetter(f *testing.F) {
 // order, as many as it says, which are still there after the next start.
 func FuzzDeadFile(f *testing.F) {
 	dir, ctx := f.TempDir(), f.Context()
-	open := func(tb testing.TB) (*DeadLetters, []Letter) {
+	open := func(tb testing.TB) (*DeadLetters, []deadletter.Letter) {
 		tb.Helper()
-		d, err := openDeadLetters(dir, DeadLettersConfig{MaxSize: 1 << 20}, zerolog.Nop(), newFakeClock().now)
+		d, err := openDeadLetters(dir, deadletter.Config{MaxSize: 1 << 20}, zerolog.Nop(), newFakeClock().now)
 		if err != nil {
 			tb.Fatal(err)
 		}
-		letters, err := d.List(ctx, Filter{}, 0, 1000)
+		letters, err := d.List(ctx, deadletter.Filter{}, 0, 1000)
 		if err != nil {
 			tb.Fatal(err)
 		}
@@ -43,7 +44,7 @@ func FuzzDeadFile(f *testing.F) {
 	}
 	d, _ := open(f)
 	for range 3 {
-		if err := d.Add(ctx, []Letter{{Output: "es", Cluster: "c", Reason: "rejected", Events: 1, Entry: bytes.Repeat([]byte{0xc0}, 500)}, {Output: "s3", Events: 2}}); err != nil {
+		if err := d.Add(ctx, []deadletter.Letter{{Output: "es", Cluster: "c", Reason: "rejected", Events: 1, Entry: bytes.Repeat([]byte{0xc0}, 500)}, {Output: "s3", Events: 2}}); err != nil {
 			f.Fatal(err)
 		}
 	}
@@ -65,7 +66,7 @@ func FuzzDeadFile(f *testing.F) {
 		if n := d.Stats().Letters; n != int64(len(letters)) {
 			t.Errorf("%d letters, it says %d", len(letters), n)
 		}
-		if !slices.IsSortedFunc(letters, func(a, b Letter) int { return int(min(max(int64(a.ID-b.ID), -1), 1)) }) {
+		if !slices.IsSortedFunc(letters, func(a, b deadletter.Letter) int { return int(min(max(int64(a.ID-b.ID), -1), 1)) }) {
 			t.Errorf("in the order of %v", numbers(letters))
 		}
 		if err := d.Close(); err != nil {
@@ -83,15 +84,15 @@ func FuzzDeadFile(f *testing.F) {
 
 // FuzzDeadSummary reads what stands beside the letters about them.
 func FuzzDeadSummary(f *testing.F) {
-	whole := &deadFile{first: 3, last: 9, newest: time.Unix(1, 2), letters: 2, count: map[DeadKey]int64{{"es", "c", "r"}: 4, {}: -1}}
+	whole := &deadFile{first: 3, last: 9, newest: time.Unix(1, 2), letters: 2, count: map[deadletter.Key]int64{{Output: "es", Cluster: "c", Reason: "r"}: 4, {}: -1}}
 	f.Add(whole.encode()[:len(whole.encode())-4])
 	f.Add([]byte{summaryVersion})
 	f.Fuzz(func(t *testing.T, b []byte) {
-		file := deadFile{count: map[DeadKey]int64{}}
+		file := deadFile{count: map[deadletter.Key]int64{}}
 		if err := file.decode(boltfile.WithSum(b)); err != nil {
 			return
 		}
-		again := deadFile{count: map[DeadKey]int64{}}
+		again := deadFile{count: map[deadletter.Key]int64{}}
 		if err := again.decode(file.encode()); err != nil || !reflect.DeepEqual(again, file) {
 			t.Fatalf("got  %+v, %v\nwant %+v", again, err, file)
 		}

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 )
 
@@ -35,13 +36,13 @@ func entryOf(n byte) []byte {
 }
 
 // letterOf is a letter of output "o" whose event has an id of its own.
-func letterOf(n byte) Letter {
+func letterOf(n byte) deadletter.Letter {
 	key := event.PartKeyOfChunk("c", "t", string(rune('a'+n)))
 	ev := event.Event{Chunk: &event.Chunk{Parts: []event.Part{{Key: key, First: int(n), Events: 1}}}}
-	return Letter{Cluster: "c", Tag: "t", Output: "o", Reason: "rejected", Events: 1, EventID: string(ev.AppendID(nil)), Entry: entryOf(n)}
+	return deadletter.Letter{Cluster: "c", Tag: "t", Output: "o", Reason: "rejected", Events: 1, EventID: string(ev.AppendID(nil)), Entry: entryOf(n)}
 }
 
-func mustAdd(tb testing.TB, d *DeadLetters, letters ...Letter) {
+func mustAdd(tb testing.TB, d *DeadLetters, letters ...deadletter.Letter) {
 	tb.Helper()
 	if err := d.Add(tb.Context(), letters); err != nil {
 		tb.Fatal(err)

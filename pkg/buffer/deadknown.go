@@ -3,6 +3,8 @@ package buffer
 import (
 	"context"
 	"hash/maphash"
+
+	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
 )
 
 // maxKnown is how many letters a generation of known has. More are seldom refused by all the batches in
@@ -30,7 +32,7 @@ type letterEvent struct {
 
 func newKnown() known { return known{seed: maphash.MakeSeed()} }
 
-func (k *known) event(l *Letter) letterEvent {
+func (k *known) event(l *deadletter.Letter) letterEvent {
 	return letterEvent{l.Output, l.EventID, maphash.Bytes(k.seed, l.Entry)}
 }
 
@@ -38,14 +40,14 @@ func newKnownLetters() knownLetters {
 	return knownLetters{map[letterEvent]uint64{}, map[uint64]letterEvent{}}
 }
 
-func (k *known) has(l *Letter) bool {
+func (k *known) has(l *deadletter.Letter) bool {
 	e := k.event(l)
 	_, young := k.young.numbers[e]
 	_, old := k.old.numbers[e]
 	return young || old
 }
 
-func (k *known) add(l *Letter) {
+func (k *known) add(l *deadletter.Letter) {
 	if l.EventID == "" {
 		return
 	}
@@ -80,7 +82,7 @@ func (k *known) forgetFile(f *deadFile) {
 func (d *DeadLetters) recall() {
 	n := 0
 	var twice []uint64 // of an event that was refused again within a retry of its letter, when the process ended
-	err := d.each(context.Background(), &Filter{}, Page{Newest: true}, func(l *Letter) bool {
+	err := d.each(context.Background(), &deadletter.Filter{}, deadletter.Page{Newest: true}, func(l *deadletter.Letter) bool {
 		if d.known.has(l) { // each holds d.mu
 			twice = append(twice, l.ID)
 		} else {

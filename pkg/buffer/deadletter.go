@@ -19,6 +19,7 @@ import (
 
 	"github.com/seed-afc6a195/aggregator/internal/boltfile"
 	"github.com/seed-afc6a195/aggregator/internal/failpoint"
+	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
 )
 
 // DeadLetters keeps events that will not be delivered until somebody looks at them, sends them again
@@ -28,7 +29,7 @@ import (
 type DeadLetters struct {
 	dir      string
 	salt     uint64 // see encodeLetter
-	cfg      DeadLettersConfig
+	cfg      deadletter.Config
 	fileSize int64
 	log      zerolog.Logger
 	now      func() time.Time
@@ -52,7 +53,7 @@ type DeadLetters struct {
 }
 
 type burial struct {
-	letters []Letter
+	letters []deadletter.Letter
 	done    chan error
 }
 
@@ -64,8 +65,8 @@ type deadFile struct {
 	newest  time.Time
 	disk    int64
 	letters int
-	failed  bool              // behind its last letter may lie what a failed write left
-	count   map[DeadKey]int64 // events
+	failed  bool                     // behind its last letter may lie what a failed write left
+	count   map[deadletter.Key]int64 // events
 }
 
 const (
@@ -73,7 +74,7 @@ const (
 	summaryBucket = "summary" // itself → what deadFile.encode says
 )
 
-func openDeadLetters(dir string, cfg DeadLettersConfig, log zerolog.Logger, now func() time.Time) (*DeadLetters, error) {
+func openDeadLetters(dir string, cfg deadletter.Config, log zerolog.Logger, now func() time.Time) (*DeadLetters, error) {
 	var salt [8]byte
 	_, _ = rand.Read(salt[:]) // never fails
 	d := &DeadLetters{dir: dir, salt: binary.LittleEndian.Uint64(salt[:]), log: log, now: now, opened: now(), known: newKnown()}
@@ -101,7 +102,7 @@ func openDeadLetters(dir string, cfg DeadLettersConfig, log zerolog.Logger, now 
 
 // found takes the file at path, which an earlier run has left.
 func (d *DeadLetters) found(path string) {
-	f := &deadFile{path: path, count: map[DeadKey]int64{}}
+	f := &deadFile{path: path, count: map[deadletter.Key]int64{}}
 	d.files = append(d.files, f)
 	err := d.look(f)
 	if errors.Is(err, boltfile.ErrDamaged) || errors.Is(err, syscall.EIO) {
@@ -117,7 +118,7 @@ func (d *DeadLetters) found(path string) {
 }
 
 // bound sets the limits.
-func (d *DeadLetters) bound(cfg DeadLettersConfig) {
+func (d *DeadLetters) bound(cfg deadletter.Config) {
 	d.cfg, d.fileSize = cfg, 16<<20
 	if cfg.MaxSize > 0 {
 		d.fileSize = max(1<<18, min(d.fileSize, int64(cfg.MaxSize)/8))
@@ -125,7 +126,7 @@ func (d *DeadLetters) bound(cfg DeadLettersConfig) {
 }
 
 // setLimits changes the limits; what is over them goes.
-func (d *DeadLetters) setLimits(cfg DeadLettersConfig) {
+func (d *DeadLetters) setLimits(cfg deadletter.Config) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.bound(cfg)
@@ -156,13 +157,13 @@ func (d *DeadLetters) look(f *deadFile) error {
 	return err
 }
 
-func (f *deadFile) add(l *Letter) {
+func (f *deadFile) add(l *deadletter.Letter) {
 	f.last = l.ID
 	if l.Time.After(f.newest) {
 		f.newest = l.Time
 	}
 	f.letters++
-	f.count[DeadKey{l.Output, l.Cluster, l.Reason}] += int64(l.Events)
+	f.count[deadletter.Key{Output: l.Output, Cluster: l.Cluster, Reason: l.Reason}] += int64(l.Events)
 }
 
 func (f *deadFile) clone() *deadFile {
@@ -174,9 +175,11 @@ func (f *deadFile) clone() *deadFile {
 // Add stores the letters and returns nil once they are on disk, in one transaction with those of
 // other callers. It sets neither their IDs nor their times where these are given. An event that is a
 // letter of its output already stays the letter that it is, as far as that is known.
-func (d *DeadLetters) Add(_ context.Context, letters []Letter) error { return d.add(letters) }
+func (d *DeadLetters) Add(_ context.Context, letters []deadletter.Letter) error {
+	return d.add(letters)
+}
 
-func (d *DeadLetters) add(letters []Letter) error {
+func (d *DeadLetters) add(letters []deadletter.Letter) error {
 	if len(letters) == 0 {
 		return nil
 	}
@@ -203,11 +206,11 @@ func (d *DeadLetters) add(letters []Letter) error {
 // store writes the letters. d.mu is held.
 func (d *DeadLetters) store(all []*burial) error {
 	if d.closed {
-		return ErrLettersClosed
+		return deadletter.ErrClosed
 	}
 	d.evict()
 	now := d.now()
-	var fresh []Letter
+	var fresh []deadletter.Letter
 	here := map[letterEvent]bool{} // after a crash an event may be in the queue twice: as it came, and as a letter that was sent again
 	for _, burial := range all {
 		for i := range burial.letters {
@@ -286,7 +289,7 @@ func (d *DeadLetters) begin(first uint64) error {
 	if d.db != nil {
 		return nil
 	}
-	f := &deadFile{path: filepath.Join(d.dir, fmt.Sprintf("dead-%016x.db", first)), first: first, last: first, count: map[DeadKey]int64{}}
+	f := &deadFile{path: filepath.Join(d.dir, fmt.Sprintf("dead-%016x.db", first)), first: first, last: first, count: map[deadletter.Key]int64{}}
 	tmp := f.path + ".tmp" // a file that was only begun must not pass for a damaged one after a crash
 	err := boltfile.RecoverPanics(func() (err error) {
 		d.db, err = openDead(tmp)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/seed-afc6a195/aggregator/internal/boltfile"
 	"github.com/seed-afc6a195/aggregator/internal/failpoint"
+	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
 )
 
 // purgePage is how many letters a purge deletes in one transaction.
@@ -15,7 +16,7 @@ const purgePage = 10_000
 
 // Purge deletes the letters that fit the filter and are there at its start. It tells after each step
 // how many it has deleted so far; what is deleted stays so after an error.
-func (d *DeadLetters) Purge(ctx context.Context, filter Filter, progress func(DeadCount)) (done DeadCount, err error) {
+func (d *DeadLetters) Purge(ctx context.Context, filter deadletter.Filter, progress func(deadletter.Count)) (done deadletter.Count, err error) {
 	upTo, release, err := d.Exclusive()
 	if err != nil {
 		return done, err
@@ -24,7 +25,7 @@ func (d *DeadLetters) Purge(ctx context.Context, filter Filter, progress func(De
 	if filter.UpTo = upTo; upTo == 0 {
 		return done, nil
 	}
-	step := func(n DeadCount) {
+	step := func(n deadletter.Count) {
 		failpoint.Pass("dead.purged")
 		done.Letters, done.Events = done.Letters+n.Letters, done.Events+n.Events
 		d.mu.Lock()
@@ -32,12 +33,12 @@ func (d *DeadLetters) Purge(ctx context.Context, filter Filter, progress func(De
 		d.mu.Unlock()
 		progress(done)
 	}
-	if filter.keys() {
+	if filter.ByKeyOnly() {
 		step(d.purgeFiles(&filter))
 	}
-	page := Page{Limit: purgePage, Bare: true}
+	page := deadletter.Page{Limit: purgePage, Bare: true}
 	for more := true; more; {
-		var letters []Letter
+		var letters []deadletter.Letter
 		if letters, more, err = d.Page(ctx, filter, page); err != nil || len(letters) == 0 {
 			return done, err
 		}
@@ -55,7 +56,7 @@ func (d *DeadLetters) Purge(ctx context.Context, filter Filter, progress func(De
 // where there is none. ErrBusy: one is under way.
 func (d *DeadLetters) Exclusive() (upTo uint64, release func(), err error) {
 	if !d.working.TryLock() {
-		return 0, nil, ErrBusy
+		return 0, nil, deadletter.ErrBusy
 	}
 	return d.lastID(), d.working.Unlock, nil
 }
@@ -63,7 +64,7 @@ func (d *DeadLetters) Exclusive() (upTo uint64, release func(), err error) {
 // Requeue lets put bring the letters' events back into the queue, and then deletes the letters. From its call on, an event of
 // theirs that is refused again is a letter of its own. After an error of put no letter is deleted. What is deleted stays so
 // after a power loss.
-func (d *DeadLetters) Requeue(ctx context.Context, ids []uint64, put func() error) (n DeadCount, err error) {
+func (d *DeadLetters) Requeue(ctx context.Context, ids []uint64, put func() error) (n deadletter.Count, err error) {
 	d.forget(ids)
 	if err := put(); err != nil {
 		return n, err
@@ -83,14 +84,14 @@ func (d *DeadLetters) Requeue(ctx context.Context, ids []uint64, put func() erro
 }
 
 // purgeFiles removes the files of which the filter chooses every letter.
-func (d *DeadLetters) purgeFiles(filter *Filter) (n DeadCount) {
+func (d *DeadLetters) purgeFiles(filter *deadletter.Filter) (n deadletter.Count) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, f := range slices.Clone(d.files) {
 		whole := f.last <= filter.UpTo && !d.closed
 		var events int64
 		for k, n := range f.count {
-			whole = whole && filter.fitsKey(k)
+			whole = whole && filter.FitsKey(k)
 			events += n
 		}
 		if whole && d.discard(f) {
@@ -111,7 +112,7 @@ func (d *DeadLetters) lastID() uint64 {
 	return id
 }
 
-func numbers(letters []Letter) []uint64 {
+func numbers(letters []deadletter.Letter) []uint64 {
 	ids := make([]uint64, len(letters))
 	for i := range letters {
 		ids[i] = letters[i].ID
@@ -130,11 +131,11 @@ func (d *DeadLetters) Delete(ctx context.Context, ids ...uint64) (int, error) {
 }
 
 // remove is Delete. Numbers that no letter has are passed over.
-func (d *DeadLetters) remove(ctx context.Context, ids []uint64) (n DeadCount, err error) {
+func (d *DeadLetters) remove(ctx context.Context, ids []uint64) (n deadletter.Count, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.closed {
-		return n, ErrLettersClosed
+		return n, deadletter.ErrClosed
 	}
 	ids = slices.Sorted(slices.Values(ids))
 	for _, f := range slices.Clone(d.files) {
@@ -154,11 +155,11 @@ func (d *DeadLetters) remove(ctx context.Context, ids []uint64) (n DeadCount, er
 	return n, nil
 }
 
-func (d *DeadLetters) deleteIn(f *deadFile, ids []uint64) (gone DeadCount, err error) {
+func (d *DeadLetters) deleteIn(f *deadFile, ids []uint64) (gone deadletter.Count, err error) {
 	var rest []rawLetter
 	var found []uint64
 	err = d.read(f, func(letters []rawLetter) error {
-		gone, rest, found = DeadCount{}, nil, nil
+		gone, rest, found = deadletter.Count{}, nil, nil
 		for _, raw := range letters {
 			if _, mine := slices.BinarySearch(ids, raw.number); !mine {
 				rest = append(rest, raw)
@@ -174,16 +175,16 @@ func (d *DeadLetters) deleteIn(f *deadFile, ids []uint64) (gone DeadCount, err e
 		return nil
 	})
 	if err != nil || gone.Letters == 0 {
-		return DeadCount{}, err
+		return deadletter.Count{}, err
 	}
 	if len(rest) == 0 {
 		if !d.discard(f) {
-			return DeadCount{}, errors.New("its file can't be removed")
+			return deadletter.Count{}, errors.New("its file can't be removed")
 		}
 		return gone, nil
 	}
 	if err := d.replace(f, rest); err != nil {
-		return DeadCount{}, err
+		return deadletter.Count{}, err
 	}
 	for _, id := range found {
 		d.known.forget(id)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/seed-afc6a195/aggregator/internal/boltfile"
 	"github.com/seed-afc6a195/aggregator/internal/failpoint"
+	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
 )
 
 // rawLetter is a letter as it lies on disk.
@@ -57,7 +58,7 @@ func (d *DeadLetters) replace(f *deadFile, letters []rawLetter) error {
 			return err
 		}
 	}
-	next := &deadFile{path: f.path, first: f.first, last: f.last, count: map[DeadKey]int64{}}
+	next := &deadFile{path: f.path, first: f.first, last: f.last, count: map[deadletter.Key]int64{}}
 	tmp := f.path + ".tmp"
 	_ = os.Remove(tmp) // of an earlier attempt
 	err := boltfile.RecoverPanics(func() error {

@@ -14,23 +14,24 @@ import (
 
 	"github.com/seed-afc6a195/aggregator/internal/boltfile"
 	"github.com/seed-afc6a195/aggregator/internal/boltfile/boltfiletest"
+	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
 )
 
 // Whatever rots in a file of dead letters, each letter that is not touched is listed, and none is made
 // up. What is lost is named, set aside and counted.
 func TestRottenDeadLetters(t *testing.T) {
 	dir := boltfiletest.MemoryDir(t)
-	d := openDeadForTest(t, dir, DeadLettersConfig{MaxSize: 64 << 20}, newFakeClock())
+	d := openDeadForTest(t, dir, deadletter.Config{MaxSize: 64 << 20}, newFakeClock())
 	want := map[uint64][]byte{}
 	for i := range 60 {
 		l := letterOf(byte(i % 100))
 		l.Cluster = fmt.Sprint("c", i%3)
 		l.Entry = append(l.Entry, noise(1+i*i*3, byte(i))...)
-		if err := d.Add(t.Context(), []Letter{l}); err != nil {
+		if err := d.Add(t.Context(), []deadletter.Letter{l}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	letters, err := d.List(t.Context(), Filter{}, 0, 1000)
+	letters, err := d.List(t.Context(), deadletter.Filter{}, 0, 1000)
 	if err != nil || len(letters) != 60 {
 		t.Fatal(len(letters), err)
 	}
@@ -74,12 +75,12 @@ func TestRottenDeadLetters(t *testing.T) {
 	boltfiletest.EachRot(t, path, func(t *testing.T, r boltfiletest.Rot) {
 		t.Helper()
 		var log bytes.Buffer
-		d, err := openDeadLetters(dir, DeadLettersConfig{MaxSize: 64 << 20}, zerolog.New(&log), newFakeClock().now)
+		d, err := openDeadLetters(dir, deadletter.Config{MaxSize: 64 << 20}, zerolog.New(&log), newFakeClock().now)
 		if err != nil {
 			t.Errorf("open: %v", err)
 			return
 		}
-		letters, err := d.List(context.Background(), Filter{}, 0, 1000)
+		letters, err := d.List(context.Background(), deadletter.Filter{}, 0, 1000)
 		if err != nil {
 			t.Errorf("list: %v", err)
 		}

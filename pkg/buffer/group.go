@@ -9,6 +9,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/internal/boltfile"
 	"github.com/seed-afc6a195/aggregator/internal/failpoint"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
+	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
 )
 
 // store stores the group and answers every batch of it. This is where an ack becomes safe: a batch
@@ -105,7 +106,7 @@ type merge struct {
 // bury stores the group's dead letters, before anything else: if the rest fails, the resend stores
 // them again, but none is missing.
 func (g *grouping) bury() error {
-	var letters []Letter
+	var letters []deadletter.Letter
 	for _, b := range g.group {
 		g.c.s.dedupe.take(b)
 		if b.buried {

@@ -20,6 +20,7 @@ import (
 
 	"github.com/seed-afc6a195/aggregator/internal/boltfile/boltfiletest"
 	"github.com/seed-afc6a195/aggregator/internal/disktrace"
+	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
 )
 
 // TestPowerCut lets a process use a queue, follows its writes and syncs, and cuts the power at every
@@ -483,7 +484,7 @@ func (l *ledger) check(s *Store) error {
 func (l *ledger) large(id string) bool { return len(l.messages[id]) >= 7 }
 
 func (l *ledger) checkLetters(s *Store, found map[[2]string]int) (wrong []error) {
-	letters, err := s.dead.List(context.Background(), Filter{}, 0, 10_000)
+	letters, err := s.dead.List(context.Background(), deadletter.Filter{}, 0, 10_000)
 	if err != nil {
 		return []error{err}
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 )
 
@@ -33,8 +34,8 @@ type RequeueTarget struct {
 
 // RequeueProgress is what a requeue has done so far.
 type RequeueProgress struct {
-	DeadCount                  // that are in the queue again
-	Skipped   map[string]int64 // letters that stayed, by the reason
+	deadletter.Count                  // that are in the queue again
+	Skipped          map[string]int64 // letters that stayed, by the reason
 }
 
 // Requeue puts the letters that fit the filter and are there at its start back into the queue, for the outputs that target
@@ -46,7 +47,7 @@ type RequeueProgress struct {
 //
 // A crash at any moment leaves each event in the queue or among the dead letters, not in both: see Queue.Requeue.
 func Requeue(
-	ctx context.Context, q *Store, d *DeadLetters, filter Filter, target func(*Letter) RequeueTarget, progress func(RequeueProgress),
+	ctx context.Context, q *Store, d *DeadLetters, filter deadletter.Filter, target func(*deadletter.Letter) RequeueTarget, progress func(RequeueProgress),
 ) (RequeueProgress, error) {
 	done := RequeueProgress{Skipped: map[string]int64{}}
 	upTo, release, err := d.Exclusive()
@@ -57,9 +58,9 @@ func Requeue(
 	if filter.UpTo = upTo; upTo == 0 {
 		return done, nil
 	}
-	page := Page{Limit: requeueLetters, Bytes: requeueBytes}
+	page := deadletter.Page{Limit: requeueLetters, Bytes: requeueBytes}
 	for more := true; more; {
-		var letters []Letter
+		var letters []deadletter.Letter
 		if letters, more, err = d.Page(ctx, filter, page); err != nil || len(letters) == 0 {
 			return done, err
 		}
@@ -87,8 +88,8 @@ func Requeue(
 }
 
 // requeueItem returns what l is in the queue, or why it must stay a dead letter.
-func requeueItem(l *Letter, queueID [16]byte, target func(*Letter) RequeueTarget) (item RequeueItem, skip string) {
-	events, open, err := l.read()
+func requeueItem(l *deadletter.Letter, queueID [16]byte, target func(*deadletter.Letter) RequeueTarget) (item RequeueItem, skip string) {
+	events, open, err := l.Read()
 	if err != nil {
 		return item, err.Error()
 	}
@@ -112,7 +113,7 @@ func requeueItem(l *Letter, queueID [16]byte, target func(*Letter) RequeueTarget
 }
 
 // requeueItems moves letters of one cluster.
-func requeueItems(ctx context.Context, q *Store, d *DeadLetters, items []RequeueItem) (DeadCount, error) {
+func requeueItems(ctx context.Context, q *Store, d *DeadLetters, items []RequeueItem) (deadletter.Count, error) {
 	ids := make([]uint64, len(items))
 	for i := range items {
 		ids[i] = items[i].ID

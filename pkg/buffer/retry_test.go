@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 )
 
@@ -26,19 +27,19 @@ func entry1(n byte) []byte {
 func letterKey1(n byte) (key [16]byte) { return event.PartKeyOfChunk("c", "t", string(rune('a'+n))) }
 
 // letter1 is a letter of output "o" whose event has an id of its own.
-func letter1(n byte) Letter {
+func letter1(n byte) deadletter.Letter {
 	ev := event.Event{Chunk: &event.Chunk{Parts: []event.Part{{Key: letterKey1(n), First: int(n), Events: 1}}}}
-	return Letter{Cluster: "c", Tag: "t", Output: "o", Reason: "rejected", Events: 1, EventID: string(ev.AppendID(nil)), Entry: entry1(n)}
+	return deadletter.Letter{Cluster: "c", Tag: "t", Output: "o", Reason: "rejected", Events: 1, EventID: string(ev.AppendID(nil)), Entry: entry1(n)}
 }
 
-func bury(tb testing.TB, s *Store, letters ...Letter) {
+func bury(tb testing.TB, s *Store, letters ...deadletter.Letter) {
 	tb.Helper()
 	if err := s.DeadLetters().Add(context.Background(), letters); err != nil {
 		tb.Fatal(err)
 	}
 }
 
-func home(l *Letter) RequeueTarget { return RequeueTarget{Outputs: []string{l.Output}} }
+func home(l *deadletter.Letter) RequeueTarget { return RequeueTarget{Outputs: []string{l.Output}} }
 
 func nothing(RequeueProgress) {}
 
@@ -89,7 +90,7 @@ func TestRetryKeepsItsSegments(t *testing.T) {
 			t.Errorf("%d segments before the letter is deleted, want all 3", n)
 		}
 	}
-	if _, err := Requeue(t.Context(), s, s.dead, Filter{}, home, nothing); err != nil {
+	if _, err := Requeue(t.Context(), s, s.dead, deadletter.Filter{}, home, nothing); err != nil {
 		t.Fatal(err)
 	}
 	if n := segments(); n != 1 {
@@ -107,12 +108,12 @@ func TestRetry(t *testing.T) {
 	}
 	other := letter1(101)
 	other.Cluster, other.Output = "d", "p"
-	several := Letter{Cluster: "c", Tag: "t", Reason: "unrouted", Events: 2, Entry: append(entry1(102), entry1(103)...)}
+	several := deadletter.Letter{Cluster: "c", Tag: "t", Reason: "unrouted", Events: 2, Entry: append(entry1(102), entry1(103)...)}
 	bury(t, s, other, several,
-		Letter{Cluster: "c", Tag: "t", Reason: "invalid_entry", Events: 1, Entry: []byte{0xc1}},
-		Letter{Cluster: "c", Tag: "t", Output: "gone", Reason: "rejected", Events: 1, Entry: entry1(1)},
-		Letter{Cluster: "c", Tag: "t", Output: "o", Reason: "rejected", Events: 1})
-	route := func(l *Letter) RequeueTarget {
+		deadletter.Letter{Cluster: "c", Tag: "t", Reason: "invalid_entry", Events: 1, Entry: []byte{0xc1}},
+		deadletter.Letter{Cluster: "c", Tag: "t", Output: "gone", Reason: "rejected", Events: 1, Entry: entry1(1)},
+		deadletter.Letter{Cluster: "c", Tag: "t", Output: "o", Reason: "rejected", Events: 1})
+	route := func(l *deadletter.Letter) RequeueTarget {
 		switch l.Output {
 		case "":
 			return RequeueTarget{Outputs: []string{"o", "p"}, Routed: true}
@@ -122,11 +123,11 @@ func TestRetry(t *testing.T) {
 		return RequeueTarget{Outputs: []string{l.Output}}
 	}
 	var steps []RequeueProgress
-	got, err := Requeue(t.Context(), s, s.dead, Filter{}, route, func(r RequeueProgress) { steps = append(steps, r) })
+	got, err := Requeue(t.Context(), s, s.dead, deadletter.Filter{}, route, func(r RequeueProgress) { steps = append(steps, r) })
 	if err != nil || got.Letters != 102 || got.Events != 103 || len(steps) == 0 || steps[len(steps)-1].Letters != 102 {
 		t.Fatalf("%+v of steps %+v: %v", got, steps, err)
 	}
-	if !maps.Equal(got.Skipped, map[string]int64{errNoEvents.Error(): 1, "no such output": 1, errEmpty.Error(): 1}) {
+	if !maps.Equal(got.Skipped, map[string]int64{deadletter.ErrNoEvents.Error(): 1, "no such output": 1, deadletter.ErrEmpty.Error(): 1}) {
 		t.Errorf("skipped %v", got.Skipped)
 	}
 	st := s.Stats()
@@ -166,7 +167,7 @@ func TestRetryEndsGroups(t *testing.T) {
 	in := letter1(1)
 	in.Entry = slices.Concat(start, in.Entry)
 	bury(t, s, in, letter1(2))
-	if _, err := Requeue(t.Context(), s, s.dead, Filter{}, home, nothing); err != nil {
+	if _, err := Requeue(t.Context(), s, s.dead, deadletter.Filter{}, home, nothing); err != nil {
 		t.Fatal(err)
 	}
 	c := take(t, s, "o")
@@ -198,13 +199,13 @@ func TestRetryCrash(t *testing.T) {
 	}}
 	s := mustOpen(t, testConfig(dir), o)
 	const letters = 2500 // of three portions
-	all := make([]Letter, letters)
+	all := make([]deadletter.Letter, letters)
 	for i := range all {
 		all[i] = letter1(byte(i % 100))
 		all[i].EventID = strings.TrimSuffix(all[i].EventID, strconv.Itoa(i%100)) + strconv.Itoa(i)
 	}
 	bury(t, s, all...)
-	if r, err := Requeue(t.Context(), s, s.dead, Filter{}, home, nothing); err != nil || r.Letters != letters {
+	if r, err := Requeue(t.Context(), s, s.dead, deadletter.Filter{}, home, nothing); err != nil || r.Letters != letters {
 		t.Fatalf("%+v: %v", r, err)
 	}
 	mustClose(t, s)
@@ -213,7 +214,7 @@ func TestRetryCrash(t *testing.T) {
 	}
 	for i, at := range append(copies, dir) {
 		s := mustOpen(t, testConfig(at), Options{})
-		left, err := s.DeadLetters().List(t.Context(), Filter{}, 0, letters)
+		left, err := s.DeadLetters().List(t.Context(), deadletter.Filter{}, 0, letters)
 		events := delivered(t, s, "o")
 		want := letters - min((i+1)/2*1000, letters)
 		if err != nil || len(left) != want || len(events)+len(left) != letters {
@@ -225,7 +226,7 @@ func TestRetryCrash(t *testing.T) {
 			}
 		}
 		// What is left can be retried, and nothing of it comes twice.
-		if r, err := Requeue(t.Context(), s, s.dead, Filter{}, home, nothing); err != nil || r.Letters != int64(want) {
+		if r, err := Requeue(t.Context(), s, s.dead, deadletter.Filter{}, home, nothing); err != nil || r.Letters != int64(want) {
 			t.Errorf("the rest: %+v: %v", r, err)
 		}
 		if n := len(delivered(t, s, "o")); n != want {
@@ -259,13 +260,13 @@ func TestRetryFaults(t *testing.T) {
 			want[l.EventID] = n
 		}
 		armed = true
-		_, err := Requeue(t.Context(), s, s.dead, Filter{}, home, nothing)
+		_, err := Requeue(t.Context(), s, s.dead, deadletter.Filter{}, home, nothing)
 		if (err != nil) != (failed != "") {
 			t.Errorf("failed %q: %v", failed, err)
 		}
 		mustClose(t, s)
 		s = mustOpen(t, testConfig(dir), Options{})
-		if _, err := Requeue(t.Context(), s, s.dead, Filter{}, home, nothing); err != nil {
+		if _, err := Requeue(t.Context(), s, s.dead, deadletter.Filter{}, home, nothing); err != nil {
 			t.Error(err)
 		}
 		if got := delivered(t, s, "o"); !maps.Equal(got, want) {
@@ -288,7 +289,7 @@ func TestRetryStopsWhenFull(t *testing.T) {
 		s := mustOpen(t, cfg, Options{OutputLimits: map[string]int64{"o": 4 << 10}})
 		put(t, s, message1{chunk: "x", text: text(8<<10, 1)})
 		bury(t, s, letter1(1), letter1(2))
-		r, err := Requeue(t.Context(), s, s.dead, Filter{}, home, nothing)
+		r, err := Requeue(t.Context(), s, s.dead, deadletter.Filter{}, home, nothing)
 		if !errors.Is(err, ErrFull) || !strings.Contains(err.Error(), "max_queue_size") || r.Letters != 0 {
 			t.Errorf("%s: %+v: %v", policy, r, err)
 		}
@@ -296,7 +297,7 @@ func TestRetryStopsWhenFull(t *testing.T) {
 			t.Errorf("%s: %+v", policy, st)
 		}
 		drain(t, s, "o")
-		if r, err := Requeue(t.Context(), s, s.dead, Filter{}, home, nothing); err != nil || r.Letters != 2 {
+		if r, err := Requeue(t.Context(), s, s.dead, deadletter.Filter{}, home, nothing); err != nil || r.Letters != 2 {
 			t.Errorf("%s, with room: %+v: %v", policy, r, err)
 		}
 		mustClose(t, s)
@@ -310,26 +311,26 @@ func TestRetryRefusedAgain(t *testing.T) {
 	for n := range byte(5) {
 		bury(t, s, letter1(n))
 	}
-	all, err := s.DeadLetters().List(t.Context(), Filter{}, 0, 10)
+	all, err := s.DeadLetters().List(t.Context(), deadletter.Filter{}, 0, 10)
 	if err != nil {
 		t.Fatal(err)
 	}
-	route := func(l *Letter) RequeueTarget {
+	route := func(l *deadletter.Letter) RequeueTarget {
 		if l.ID == all[0].ID {
 			bury(t, s, letter1(50))
 			if _, err := s.DeadLetters().Delete(t.Context(), all[1].ID); err != nil {
 				t.Error(err)
 			}
-			if _, err := Requeue(t.Context(), s, s.dead, Filter{}, home, nothing); !errors.Is(err, ErrBusy) {
+			if _, err := Requeue(t.Context(), s, s.dead, deadletter.Filter{}, home, nothing); !errors.Is(err, deadletter.ErrBusy) {
 				t.Errorf("two at once: %v", err)
 			}
-			if _, err := s.DeadLetters().Purge(t.Context(), Filter{}, func(DeadCount) {}); !errors.Is(err, ErrBusy) {
+			if _, err := s.DeadLetters().Purge(t.Context(), deadletter.Filter{}, func(deadletter.Count) {}); !errors.Is(err, deadletter.ErrBusy) {
 				t.Errorf("a purge at the same time: %v", err)
 			}
 		}
 		return home(l)
 	}
-	r, err := Requeue(t.Context(), s, s.dead, Filter{}, route, nothing)
+	r, err := Requeue(t.Context(), s, s.dead, deadletter.Filter{}, route, nothing)
 	if err != nil || r.Letters != 4 {
 		t.Errorf("%+v: %v", r, err)
 	}
@@ -347,7 +348,7 @@ func TestDamagedNote(t *testing.T) {
 		return nil
 	}})
 	bury(t, s, letter1(1))
-	if _, err := Requeue(t.Context(), s, s.dead, Filter{}, home, nothing); !errors.Is(err, errFault) {
+	if _, err := Requeue(t.Context(), s, s.dead, deadletter.Filter{}, home, nothing); !errors.Is(err, errFault) {
 		t.Fatal(err)
 	}
 	mustClose(t, s)
@@ -367,7 +368,7 @@ func FuzzRetryLetter(f *testing.F) {
 	f.Add(entry1(1), "x-1")
 	f.Add([]byte{0x92}, letter1(3).EventID)
 	f.Fuzz(func(t *testing.T, entry []byte, id string) {
-		l := Letter{ID: 1, Cluster: "c", Tag: "t", Output: "o", Entry: entry, EventID: id}
+		l := deadletter.Letter{ID: 1, Cluster: "c", Tag: "t", Output: "o", Entry: entry, EventID: id}
 		item, skip := requeueItem(&l, [16]byte{}, home)
 		if (skip == "") != l.Readable() {
 			t.Fatalf("%q, but readable: %v", skip, l.Readable())
@@ -391,8 +392,8 @@ func TestReturned(t *testing.T) {
 	for _, routed := range []bool{false, true} {
 		s := mustOpen(t, testConfig(t.TempDir()), Options{})
 		bury(t, s, letter1(1))
-		way := func(*Letter) RequeueTarget { return RequeueTarget{Outputs: []string{"o"}, Routed: routed} }
-		if _, err := Requeue(t.Context(), s, s.dead, Filter{}, way, nothing); err != nil {
+		way := func(*deadletter.Letter) RequeueTarget { return RequeueTarget{Outputs: []string{"o"}, Routed: routed} }
+		if _, err := Requeue(t.Context(), s, s.dead, deadletter.Filter{}, way, nothing); err != nil {
 			t.Fatal(err)
 		}
 		if c := take(t, s, "o"); c.Returned == routed {

@@ -13,6 +13,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/internal/boltfile"
 	"github.com/seed-afc6a195/aggregator/internal/boltfile/boltfiletest"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
+	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
 )
 
 // Whatever rots in a segment, sealed or not, each chunk that is not touched is found, and none is made up.
@@ -182,7 +183,7 @@ func TestRotWhileRunning(t *testing.T) {
 				if (message1{text: fmt.Sprint("after ", i)}).begin(s).Commit(t.Context()) == nil {
 					acked++
 				}
-				_ = s.dead.Add(t.Context(), []Letter{letter1(byte(10 + i))}) // the same
+				_ = s.dead.Add(t.Context(), []deadletter.Letter{letter1(byte(10 + i))}) // the same
 				clock.move(pollFull)
 			}
 			if acked < 2 {
@@ -197,10 +198,10 @@ func TestRotWhileRunning(t *testing.T) {
 					t.Errorf("a chunk was made up: %.20q", text1)
 				}
 			}
-			if letters, err := s.dead.List(t.Context(), Filter{}, 0, 100); err != nil || len(letters) < 2 {
+			if letters, err := s.dead.List(t.Context(), deadletter.Filter{}, 0, 100); err != nil || len(letters) < 2 {
 				t.Errorf("%d letters: %v", len(letters), err)
 			}
-			if _, err := Requeue(t.Context(), s, s.dead, Filter{}, home, nothing); err != nil {
+			if _, err := Requeue(t.Context(), s, s.dead, deadletter.Filter{}, home, nothing); err != nil {
 				t.Error(err)
 			}
 			_ = s.keep.save(false) // tells of the damage, and makes state.db anew with the next

@@ -14,6 +14,7 @@ import (
 	"github.com/rs/zerolog"
 	"go.uber.org/goleak"
 
+	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 )
 
@@ -42,7 +43,7 @@ func (c *clock) move(d time.Duration) {
 func testConfig(dir string) Config {
 	return Config{
 		Path: dir, SegmentSize: 1 << 20, DedupeWindow: 10 * time.Minute, MaxSize: 1 << 30, WhenFull: "block",
-		Sync: true, Compression: "s2", DeadLetters: DeadLettersConfig{MaxSize: 8 << 20},
+		Sync: true, Compression: "s2", DeadLetters: deadletter.Config{MaxSize: 8 << 20},
 	}
 }
 

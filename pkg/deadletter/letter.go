@@ -1,4 +1,4 @@
-package buffer
+package deadletter
 
 import (
 	"encoding/base64"
@@ -12,16 +12,16 @@ import (
 )
 
 var (
-	errNoEvents = errors.New("their bytes can't be read as events")
-	errEmpty    = errors.New("they hold no event")
+	ErrNoEvents = errors.New("their bytes can't be read as events")
+	ErrEmpty    = errors.New("they hold no event")
 )
 
-// read returns how many events the letter holds, and whether its entries end within a group.
-func (l *Letter) read() (events int, open bool, err error) {
+// Read returns how many events the letter holds, and whether its entries end within a group.
+func (l *Letter) Read() (events int, open bool, err error) {
 	var e event.Entry
 	for rest := l.Entry; len(rest) > 0; {
 		if rest, err = event.ReadEntry(rest, &e); err != nil {
-			return 0, false, errNoEvents
+			return 0, false, ErrNoEvents
 		}
 		switch e.Kind {
 		case event.KindEvent:
@@ -31,18 +31,18 @@ func (l *Letter) read() (events int, open bool, err error) {
 		case event.KindGroupEnd:
 			open = false
 		default:
-			return 0, false, errNoEvents
+			return 0, false, ErrNoEvents
 		}
 	}
 	if events == 0 {
-		return 0, false, errEmpty
+		return 0, false, ErrEmpty
 	}
 	return events, open, nil
 }
 
 // Readable says whether the letter's bytes are events, and not something that could not be read.
 func (l *Letter) Readable() bool {
-	_, _, err := l.read()
+	_, _, err := l.Read()
 	return err == nil
 }
 
@@ -87,8 +87,8 @@ type Letter struct {
 	Entry    []byte // msgpack, as it came
 }
 
-// DeadLettersConfig bounds the dead letters: the oldest go first.
-type DeadLettersConfig struct {
+// Config bounds the dead letters: the oldest go first.
+type Config struct {
 	MaxSize setting.Size  `yaml:"max_size" default:"1GiB" help:"bytes on disk"`
 	MaxAge  time.Duration `yaml:"max_age" default:"720h" help:"0: for ever"`
 }

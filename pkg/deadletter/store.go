@@ -1,4 +1,4 @@
-package buffer
+package deadletter
 
 import (
 	"errors"
@@ -6,13 +6,13 @@ import (
 	"time"
 )
 
-// DeadKey is what dead letters are counted by.
-type DeadKey struct{ Output, Cluster, Reason string }
+// Key is what dead letters are counted by.
+type Key struct{ Output, Cluster, Reason string }
 
-// DeadStats sums up the dead letters. Evicted, Retried and Purged are counted since the start.
-type DeadStats struct {
+// Stats sums up the dead letters. Evicted, Retried and Purged are counted since the start.
+type Stats struct {
 	Letters  int64
-	Events   map[DeadKey]int64
+	Events   map[Key]int64
 	Bytes    int64     // on disk
 	Oldest   time.Time // not later than the oldest letter; zero: there is none
 	Evicted  int64     // events that went because they were too old or too many
@@ -32,22 +32,22 @@ type Filter struct {
 	UpTo                    uint64 // number; 0: all
 }
 
-// keys says whether f chooses by what letters are counted by alone.
-func (f *Filter) keys() bool {
+// ByKeyOnly says whether f chooses by what letters are counted by alone.
+func (f *Filter) ByKeyOnly() bool {
 	return f.Tag == nil && f.Since.IsZero() && f.Until.IsZero() && len(f.IDs) == 0
 }
 
-func (f *Filter) fitsKey(k DeadKey) bool {
+func (f *Filter) FitsKey(k Key) bool {
 	return (f.Output == "" || f.Output == k.Output) && (!f.NoOutput || k.Output == "") &&
 		(f.Cluster == "" || f.Cluster == k.Cluster) && (f.Reason == "" || f.Reason == k.Reason)
 }
 
-func (f *Filter) fitsID(id uint64) bool {
+func (f *Filter) FitsID(id uint64) bool {
 	return (f.UpTo == 0 || id <= f.UpTo) && (len(f.IDs) == 0 || slices.Contains(f.IDs, id))
 }
 
-func (f *Filter) fits(l *Letter) bool {
-	return f.fitsKey(DeadKey{l.Output, l.Cluster, l.Reason}) && (f.Tag == nil || f.Tag(l.Tag)) &&
+func (f *Filter) Fits(l *Letter) bool {
+	return f.FitsKey(Key{l.Output, l.Cluster, l.Reason}) && (f.Tag == nil || f.Tag(l.Tag)) &&
 		(f.Since.IsZero() || !l.Time.Before(f.Since)) && (f.Until.IsZero() || l.Time.Before(f.Until))
 }
 
@@ -60,14 +60,14 @@ type Page struct {
 	Bare   bool   // without Entry
 }
 
-// DeadCount is a number of letters and of their events.
-type DeadCount struct{ Letters, Events int64 }
+// Count is a number of letters and of their events.
+type Count struct{ Letters, Events int64 }
 
-// ErrNoLetter is returned for a number that no dead letter has.
-var ErrNoLetter = errors.New("no such dead letter")
+// ErrNotFound is returned for a number that no dead letter has.
+var ErrNotFound = errors.New("no such dead letter")
 
 // ErrBusy is returned while another retry or purge of dead letters runs.
 var ErrBusy = errors.New("another retry or purge of dead letters is under way")
 
-// ErrLettersClosed is returned after Close.
-var ErrLettersClosed = errors.New("dead letters are closed")
+// ErrClosed is returned after Close.
+var ErrClosed = errors.New("dead letters are closed")
