@@ -8,7 +8,6 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/config"
 	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
 	"github.com/seed-afc6a195/aggregator/pkg/delivery"
@@ -168,7 +167,7 @@ func (a *App) steer(name, what string) (done string, err error) {
 }
 
 // graveyard stores what outputs refused in the queue's dead letters.
-type graveyard struct{ letters *buffer.DeadLetters }
+type graveyard struct{ letters deadletter.Store }
 
 func (g graveyard) Bury(ctx context.Context, refused []delivery.Letter) error {
 	letters := make([]deadletter.Letter, len(refused))

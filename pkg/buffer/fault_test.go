@@ -58,17 +58,6 @@ func corruptFiles(t *testing.T, dir string) []string {
 	return names
 }
 
-func change(t *testing.T, path string, f func([]byte) []byte) {
-	t.Helper()
-	b, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(path, f(b), 0o600); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // Whatever happens to files, the queue starts, hands out what is whole, nothing else, and says so.
 func TestDamage(t *testing.T) {
 	tests := []struct {
@@ -86,31 +75,31 @@ func TestDamage(t *testing.T) {
 		}, 0, false},
 		{"state.db of garbage", func(t *testing.T, dir string) {
 			t.Helper()
-			change(t, filepath.Join(dir, stateFile), func(b []byte) []byte { return []byte(text(len(b), 9)) })
+			boltfiletest.Change(t, filepath.Join(dir, stateFile), func(b []byte) []byte { return []byte(text(len(b), 9)) })
 		}, 0, true},
 		{"state.db empty", func(t *testing.T, dir string) {
 			t.Helper()
-			change(t, filepath.Join(dir, stateFile), func([]byte) []byte { return nil })
+			boltfiletest.Change(t, filepath.Join(dir, stateFile), func([]byte) []byte { return nil })
 		}, 0, true},
 		{"segment empty", func(t *testing.T, dir string) {
 			t.Helper()
-			change(t, segmentFiles(t, dir)[1], func([]byte) []byte { return nil })
+			boltfiletest.Change(t, segmentFiles(t, dir)[1], func([]byte) []byte { return nil })
 		}, 2, true},
 		{"segment of zeros", func(t *testing.T, dir string) {
 			t.Helper()
-			change(t, segmentFiles(t, dir)[1], func(b []byte) []byte { return make([]byte, len(b)) })
+			boltfiletest.Change(t, segmentFiles(t, dir)[1], func(b []byte) []byte { return make([]byte, len(b)) })
 		}, 2, true},
 		{"segment cut", func(t *testing.T, dir string) {
 			t.Helper()
-			change(t, segmentFiles(t, dir)[1], func(b []byte) []byte { return b[:600<<10] })
+			boltfiletest.Change(t, segmentFiles(t, dir)[1], func(b []byte) []byte { return b[:600<<10] })
 		}, 1, true},
 		{"meta pages gone", func(t *testing.T, dir string) {
 			t.Helper()
-			change(t, segmentFiles(t, dir)[1], func(b []byte) []byte { clear(b[:2*boltfile.PageSize]); return b })
+			boltfiletest.Change(t, segmentFiles(t, dir)[1], func(b []byte) []byte { clear(b[:2*boltfile.PageSize]); return b })
 		}, 0, true},
 		{"byte of a chunk flipped", func(t *testing.T, dir string) {
 			t.Helper()
-			change(t, segmentFiles(t, dir)[1], func(b []byte) []byte { b[300<<10] ^= 1; return b })
+			boltfiletest.Change(t, segmentFiles(t, dir)[1], func(b []byte) []byte { b[300<<10] ^= 1; return b })
 		}, 1, true},
 		{"dead letters of garbage", func(t *testing.T, dir string) {
 			t.Helper()
@@ -198,7 +187,7 @@ func TestLossIsNamed(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			change(t, path, func(b []byte) []byte {
+			boltfiletest.Change(t, path, func(b []byte) []byte {
 				for _, at := range tc.change(path, c.entries[1]) {
 					b[at] ^= 1
 				}
@@ -233,7 +222,7 @@ func TestFlippedBytes(t *testing.T) {
 		dir, texts := filled(t)
 		n := 1 + r.IntN(3)
 		for range n {
-			change(t, segmentFiles(t, dir)[r.IntN(3)], func(b []byte) []byte {
+			boltfiletest.Change(t, segmentFiles(t, dir)[r.IntN(3)], func(b []byte) []byte {
 				i := r.IntN(len(b))
 				if r.IntN(2) == 0 { // where bbolt's own pages are
 					i = r.IntN(len(b)/boltfile.PageSize)*boltfile.PageSize + r.IntN(48)
@@ -259,7 +248,7 @@ func TestForgedChunk(t *testing.T) {
 	put(t, s, message1{text: text(40<<10, 1) + string(value) + text(1<<10, 2)})
 	put(t, s, message1{text: text(40<<10, 3)})
 	mustClose(t, s)
-	change(t, segmentFiles(t, cfg.Path)[0], func(b []byte) []byte {
+	boltfiletest.Change(t, segmentFiles(t, cfg.Path)[0], func(b []byte) []byte {
 		at := bytes.Index(b, value)
 		b[at-100] ^= 1
 		clear(b[:2*boltfile.PageSize])

@@ -1,6 +1,7 @@
 package buffer
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -119,7 +120,7 @@ func (g *grouping) bury() error {
 		}
 	}
 	if len(letters) > 0 {
-		if err := g.c.s.dead.add(letters); err != nil {
+		if err := g.c.s.dead.Add(context.Background(), letters); err != nil {
 			return err
 		}
 	}

@@ -51,7 +51,7 @@ func (c *Config) Limits(outputs, clusters map[string]int64, clusterWhenFull map[
 
 // SetLimits replaces all limits, for what waits already too. The maps are kept.
 func (s *Store) SetLimits(to Limits) {
-	s.dead.setLimits(to.DeadLetters)
+	s.dead.SetLimits(to.DeadLetters)
 	c := s.commit
 	c.mu.Lock() // so that a group is chosen by the old limits or the new
 	s.mu.Lock()

@@ -411,5 +411,5 @@ func (l *life) forgetLetters() {
 	// The oldest file goes: its letters are the oldest.
 	all := l.letters(deadletter.Filter{})
 	l.say(mark{Kind: markGone, Names: slices.Clone(all)})
-	l.s.dead.setLimits(deadletter.Config{MaxSize: 300 << 10})
+	l.s.dead.SetLimits(deadletter.Config{MaxSize: 300 << 10})
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/internal/boltfile"
 	"github.com/seed-afc6a195/aggregator/internal/failpoint"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
+	deaddisk "github.com/seed-afc6a195/aggregator/pkg/deadletter/disk"
 )
 
 // Requeuing moves a dead letter in two steps: first its chunk is on disk, then the letter goes. Each part of the chunk names
@@ -182,7 +183,7 @@ func (r *requeuer) removeNote() error {
 
 // settle deletes the letters that an interrupted requeue has put into the queue. It runs at the
 // start, before anything is stored. What goes wrong is logged, and tried again at the next start.
-func (r *requeuer) settle(letters *DeadLetters) {
+func (r *requeuer) settle(letters *deaddisk.Store) {
 	b, err := os.ReadFile(r.path)
 	if errors.Is(err, os.ErrNotExist) {
 		return

@@ -18,6 +18,7 @@ import (
 
 	"github.com/seed-afc6a195/aggregator/internal/boltfile"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
+	deaddisk "github.com/seed-afc6a195/aggregator/pkg/deadletter/disk"
 )
 
 // Options is what the queue needs beside its Config.
@@ -61,7 +62,7 @@ type Store struct {
 	values    chunk.Pool // chunks as on disk
 	entries   chunk.Pool // chunks' entries
 	dedupe    *dedupe
-	dead      *DeadLetters
+	dead      *deaddisk.Store
 	requeue   *requeuer
 	commit    *committer
 	keep      *keeper
@@ -130,7 +131,7 @@ func Open(cfg Config, o Options) (_ *Store, err error) {
 			_ = s.lock.Close() // nothing was written through it
 		}
 	}()
-	if s.dead, err = openDeadLetters(filepath.Join(s.dir, "dead"), cfg.DeadLetters, s.log, s.now); err != nil {
+	if s.dead, err = deaddisk.Open(filepath.Join(s.dir, "dead"), cfg.DeadLetters, s.log, s.now); err != nil {
 		return nil, advise(err)
 	}
 	s.keep, s.commit = newKeeper(s), newCommitter(s)
@@ -144,7 +145,7 @@ func Open(cfg Config, o Options) (_ *Store, err error) {
 	s.requeue.settle(s.dead)
 	s.keepSegments(math.MaxUint64)
 	if s.pending > 0 && !s.requeue.sticky {
-		s.dead.recall()
+		s.dead.Recall()
 	}
 	s.commit.next = s.next
 	if s.commit.limits, err = newLimits(s); err != nil {
@@ -156,7 +157,7 @@ func Open(cfg Config, o Options) (_ *Store, err error) {
 }
 
 // DeadLetters returns the store of dead letters, which closes with s.
-func (s *Store) DeadLetters() *DeadLetters { return s.dead }
+func (s *Store) DeadLetters() *deaddisk.Store { return s.dead }
 
 // ID returns the number of the queue's directory, which names events that came without a chunk id.
 func (s *Store) ID() [16]byte { return s.queueID }

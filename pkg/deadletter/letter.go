@@ -1,3 +1,6 @@
+// Package deadletter is the contract of dead letters: events that will not be delivered, kept with the reason until somebody
+// looks at them, sends them again or deletes them. Store is the specification; what keeps it is a package below, and passes
+// deadlettertest.
 package deadletter
 
 import (

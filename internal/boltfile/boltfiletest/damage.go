@@ -36,3 +36,15 @@ func Seed(f *testing.F, path string, more ...any) {
 		f.Add(append([]any{b}, more...)...)
 	}
 }
+
+// Change replaces the file at path by what f makes of it.
+func Change(t *testing.T, path string, f func([]byte) []byte) {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, f(b), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,4 +1,4 @@
-package buffer
+package disk
 
 import (
 	"context"
@@ -14,7 +14,7 @@ import (
 )
 
 // mayHold reports whether d may hold a letter that f chooses, as far as its summary tells.
-func (d *deadFile) mayHold(f *deadletter.Filter) bool {
+func (d *file) mayHold(f *deadletter.Filter) bool {
 	if d.letters == 0 || f.UpTo != 0 && d.first > f.UpTo || !f.Since.IsZero() && d.newest.Before(f.Since) {
 		return false
 	}
@@ -31,7 +31,7 @@ func (d *deadFile) mayHold(f *deadletter.Filter) bool {
 
 // Page returns letters that fit the filter and says whether more may follow: pass the last one's ID
 // to go on. Adding letters waits no longer than it takes to look through one file.
-func (d *DeadLetters) Page(ctx context.Context, filter deadletter.Filter, p deadletter.Page) (letters []deadletter.Letter, more bool, err error) {
+func (d *Store) Page(ctx context.Context, filter deadletter.Filter, p deadletter.Page) (letters []deadletter.Letter, more bool, err error) {
 	bytes := 0
 	err = d.each(ctx, &filter, p, func(l *deadletter.Letter) bool {
 		letters = append(letters, *l)
@@ -44,13 +44,13 @@ func (d *DeadLetters) Page(ctx context.Context, filter deadletter.Filter, p dead
 
 // List returns letters that fit the filter, at most limit, from the number after on: to page
 // through them, pass the last one's ID.
-func (d *DeadLetters) List(ctx context.Context, filter deadletter.Filter, after uint64, limit int) ([]deadletter.Letter, error) {
+func (d *Store) List(ctx context.Context, filter deadletter.Filter, after uint64, limit int) ([]deadletter.Letter, error) {
 	letters, _, err := d.Page(ctx, filter, deadletter.Page{After: after, Limit: limit})
 	return letters, err
 }
 
 // Count returns how many letters fit the filter, and when the first and the last of them were refused.
-func (d *DeadLetters) Count(ctx context.Context, filter deadletter.Filter) (by map[deadletter.Key]deadletter.Count, oldest, newest time.Time, err error) {
+func (d *Store) Count(ctx context.Context, filter deadletter.Filter) (by map[deadletter.Key]deadletter.Count, oldest, newest time.Time, err error) {
 	by = map[deadletter.Key]deadletter.Count{}
 	err = d.each(ctx, &filter, deadletter.Page{Bare: true}, func(l *deadletter.Letter) bool {
 		k := deadletter.Key{Output: l.Output, Cluster: l.Cluster, Reason: l.Reason}
@@ -68,7 +68,7 @@ func (d *DeadLetters) Count(ctx context.Context, filter deadletter.Filter) (by m
 }
 
 // each calls fn for every letter that fits until fn returns false. fn must not use d.
-func (d *DeadLetters) each(ctx context.Context, filter *deadletter.Filter, p deadletter.Page, fn func(*deadletter.Letter) bool) error {
+func (d *Store) each(ctx context.Context, filter *deadletter.Filter, p deadletter.Page, fn func(*deadletter.Letter) bool) error {
 	for at, on := p.After, true; on; {
 		var err error
 		if at, on, err = d.eachOfNext(ctx, filter, p, at, fn); err != nil {
@@ -80,7 +80,7 @@ func (d *DeadLetters) each(ctx context.Context, filter *deadletter.Filter, p dea
 
 // eachOfNext is each for the next file behind the number at. It returns the file's last number in
 // the order of p, and whether to go on.
-func (d *DeadLetters) eachOfNext(ctx context.Context, filter *deadletter.Filter, p deadletter.Page, at uint64, fn func(*deadletter.Letter) bool) (uint64, bool, error) {
+func (d *Store) eachOfNext(ctx context.Context, filter *deadletter.Filter, p deadletter.Page, at uint64, fn func(*deadletter.Letter) bool) (uint64, bool, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.closed {
@@ -132,7 +132,7 @@ func (d *DeadLetters) eachOfNext(ctx context.Context, filter *deadletter.Filter,
 
 // read calls fn with what f holds. Where that turns out to be damaged, f is repaired and fn called again.
 // d.mu is held.
-func (d *DeadLetters) read(f *deadFile, fn func([]rawLetter) error) error {
+func (d *Store) read(f *file, fn func([]rawLetter) error) error {
 	try := func() error {
 		letters, err := readLetters(f)
 		if err != nil {
@@ -155,7 +155,7 @@ func (d *DeadLetters) read(f *deadFile, fn func([]rawLetter) error) error {
 }
 
 // next returns the file behind the number at that may hold letters that fit, nil where there is none.
-func (d *DeadLetters) next(filter *deadletter.Filter, newest bool, at uint64) *deadFile {
+func (d *Store) next(filter *deadletter.Filter, newest bool, at uint64) *file {
 	if newest {
 		for _, f := range slices.Backward(d.files) {
 			if (at == 0 || f.first < at) && f.mayHold(filter) {
@@ -173,7 +173,7 @@ func (d *DeadLetters) next(filter *deadletter.Filter, newest bool, at uint64) *d
 }
 
 // Get returns the letter of that number.
-func (d *DeadLetters) Get(ctx context.Context, id uint64) (deadletter.Letter, error) {
+func (d *Store) Get(ctx context.Context, id uint64) (deadletter.Letter, error) {
 	if id == 0 {
 		return deadletter.Letter{}, deadletter.ErrNotFound
 	}
@@ -188,7 +188,7 @@ func (d *DeadLetters) Get(ctx context.Context, id uint64) (deadletter.Letter, er
 }
 
 // Stats returns a snapshot.
-func (d *DeadLetters) Stats() deadletter.Stats {
+func (d *Store) Stats() deadletter.Stats {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	s := deadletter.Stats{Events: map[deadletter.Key]int64{}, Evicted: d.evicted, Retried: d.retried, Purged: d.purged, SetAside: d.aside, Lost: d.lost}

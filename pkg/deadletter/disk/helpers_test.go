@@ -1,4 +1,4 @@
-package buffer
+package disk
 
 import (
 	"math/rand/v2"
@@ -42,7 +42,7 @@ func letterOf(n byte) deadletter.Letter {
 	return deadletter.Letter{Cluster: "c", Tag: "t", Output: "o", Reason: "rejected", Events: 1, EventID: string(ev.AppendID(nil)), Entry: entryOf(n)}
 }
 
-func mustAdd(tb testing.TB, d *DeadLetters, letters ...deadletter.Letter) {
+func mustAdd(tb testing.TB, d *Store, letters ...deadletter.Letter) {
 	tb.Helper()
 	if err := d.Add(tb.Context(), letters); err != nil {
 		tb.Fatal(err)

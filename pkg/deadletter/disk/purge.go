@@ -1,4 +1,4 @@
-package buffer
+package disk
 
 import (
 	"context"
@@ -16,7 +16,7 @@ const purgePage = 10_000
 
 // Purge deletes the letters that fit the filter and are there at its start. It tells after each step
 // how many it has deleted so far; what is deleted stays so after an error.
-func (d *DeadLetters) Purge(ctx context.Context, filter deadletter.Filter, progress func(deadletter.Count)) (done deadletter.Count, err error) {
+func (d *Store) Purge(ctx context.Context, filter deadletter.Filter, progress func(deadletter.Count)) (done deadletter.Count, err error) {
 	upTo, release, err := d.Exclusive()
 	if err != nil {
 		return done, err
@@ -54,7 +54,7 @@ func (d *DeadLetters) Purge(ctx context.Context, filter deadletter.Filter, progr
 
 // Exclusive keeps other purges and requeues from d until release is called, and returns the number of the newest letter, 0
 // where there is none. ErrBusy: one is under way.
-func (d *DeadLetters) Exclusive() (upTo uint64, release func(), err error) {
+func (d *Store) Exclusive() (upTo uint64, release func(), err error) {
 	if !d.working.TryLock() {
 		return 0, nil, deadletter.ErrBusy
 	}
@@ -64,7 +64,7 @@ func (d *DeadLetters) Exclusive() (upTo uint64, release func(), err error) {
 // Requeue lets put bring the letters' events back into the queue, and then deletes the letters. From its call on, an event of
 // theirs that is refused again is a letter of its own. After an error of put no letter is deleted. What is deleted stays so
 // after a power loss.
-func (d *DeadLetters) Requeue(ctx context.Context, ids []uint64, put func() error) (n deadletter.Count, err error) {
+func (d *Store) Requeue(ctx context.Context, ids []uint64, put func() error) (n deadletter.Count, err error) {
 	d.forget(ids)
 	if err := put(); err != nil {
 		return n, err
@@ -84,7 +84,7 @@ func (d *DeadLetters) Requeue(ctx context.Context, ids []uint64, put func() erro
 }
 
 // purgeFiles removes the files of which the filter chooses every letter.
-func (d *DeadLetters) purgeFiles(filter *deadletter.Filter) (n deadletter.Count) {
+func (d *Store) purgeFiles(filter *deadletter.Filter) (n deadletter.Count) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, f := range slices.Clone(d.files) {
@@ -102,7 +102,7 @@ func (d *DeadLetters) purgeFiles(filter *deadletter.Filter) (n deadletter.Count)
 }
 
 // lastID returns the number of the newest letter, 0 where there is none.
-func (d *DeadLetters) lastID() uint64 {
+func (d *Store) lastID() uint64 {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	id := uint64(0)
@@ -122,7 +122,7 @@ func numbers(letters []deadletter.Letter) []uint64 {
 
 // Delete removes the letters of these numbers and returns how many there were. It is on disk when
 // it returns.
-func (d *DeadLetters) Delete(ctx context.Context, ids ...uint64) (int, error) {
+func (d *Store) Delete(ctx context.Context, ids ...uint64) (int, error) {
 	n, err := d.remove(ctx, ids)
 	if err == nil {
 		err = boltfile.SyncDir(d.dir)
@@ -131,7 +131,7 @@ func (d *DeadLetters) Delete(ctx context.Context, ids ...uint64) (int, error) {
 }
 
 // remove is Delete. Numbers that no letter has are passed over.
-func (d *DeadLetters) remove(ctx context.Context, ids []uint64) (n deadletter.Count, err error) {
+func (d *Store) remove(ctx context.Context, ids []uint64) (n deadletter.Count, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.closed {
@@ -155,7 +155,7 @@ func (d *DeadLetters) remove(ctx context.Context, ids []uint64) (n deadletter.Co
 	return n, nil
 }
 
-func (d *DeadLetters) deleteIn(f *deadFile, ids []uint64) (gone deadletter.Count, err error) {
+func (d *Store) deleteIn(f *file, ids []uint64) (gone deadletter.Count, err error) {
 	var rest []rawLetter
 	var found []uint64
 	err = d.read(f, func(letters []rawLetter) error {

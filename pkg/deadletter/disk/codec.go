@@ -1,4 +1,4 @@
-package buffer
+package disk
 
 import (
 	"bytes"
@@ -66,7 +66,7 @@ func letterSalt(value []byte) uint64 { return binary.LittleEndian.Uint64(value[1
 const summaryVersion = 1
 
 // encode returns the summary of f as it lies beside the letters.
-func (f *deadFile) encode() []byte {
+func (f *file) encode() []byte {
 	b := []byte{summaryVersion}
 	for _, n := range [...]uint64{f.first, f.last, uint64(f.newest.UnixNano())} {
 		b = binary.LittleEndian.AppendUint64(b, n)
@@ -83,7 +83,7 @@ func (f *deadFile) encode() []byte {
 }
 
 // decode is the reverse.
-func (f *deadFile) decode(value []byte) error {
+func (f *file) decode(value []byte) error {
 	b, err := boltfile.VerifySum(value)
 	if err != nil {
 		return fmt.Errorf("summary of dead letters: %w", err)

@@ -1,4 +1,4 @@
-package buffer
+package disk
 
 import (
 	"bytes"
@@ -30,9 +30,9 @@ func FuzzLetter(f *testing.F) {
 // order, as many as it says, which are still there after the next start.
 func FuzzDeadFile(f *testing.F) {
 	dir, ctx := f.TempDir(), f.Context()
-	open := func(tb testing.TB) (*DeadLetters, []deadletter.Letter) {
+	open := func(tb testing.TB) (*Store, []deadletter.Letter) {
 		tb.Helper()
-		d, err := openDeadLetters(dir, deadletter.Config{MaxSize: 1 << 20}, zerolog.Nop(), newFakeClock().now)
+		d, err := Open(dir, deadletter.Config{MaxSize: 1 << 20}, zerolog.Nop(), newFakeClock().now)
 		if err != nil {
 			tb.Fatal(err)
 		}
@@ -84,17 +84,17 @@ func FuzzDeadFile(f *testing.F) {
 
 // FuzzDeadSummary reads what stands beside the letters about them.
 func FuzzDeadSummary(f *testing.F) {
-	whole := &deadFile{first: 3, last: 9, newest: time.Unix(1, 2), letters: 2, count: map[deadletter.Key]int64{{Output: "es", Cluster: "c", Reason: "r"}: 4, {}: -1}}
+	whole := &file{first: 3, last: 9, newest: time.Unix(1, 2), letters: 2, count: map[deadletter.Key]int64{{Output: "es", Cluster: "c", Reason: "r"}: 4, {}: -1}}
 	f.Add(whole.encode()[:len(whole.encode())-4])
 	f.Add([]byte{summaryVersion})
 	f.Fuzz(func(t *testing.T, b []byte) {
-		file := deadFile{count: map[deadletter.Key]int64{}}
-		if err := file.decode(boltfile.WithSum(b)); err != nil {
+		read := file{count: map[deadletter.Key]int64{}}
+		if err := read.decode(boltfile.WithSum(b)); err != nil {
 			return
 		}
-		again := deadFile{count: map[deadletter.Key]int64{}}
-		if err := again.decode(file.encode()); err != nil || !reflect.DeepEqual(again, file) {
-			t.Fatalf("got  %+v, %v\nwant %+v", again, err, file)
+		again := file{count: map[deadletter.Key]int64{}}
+		if err := again.decode(read.encode()); err != nil || !reflect.DeepEqual(again, read) {
+			t.Fatalf("got  %+v, %v\nwant %+v", again, err, read)
 		}
 	})
 }

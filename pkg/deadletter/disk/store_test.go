@@ -1,4 +1,4 @@
-package buffer
+package disk
 
 import (
 	"bytes"
@@ -14,14 +14,16 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed-afc6a195/aggregator/internal/boltfile/boltfiletest"
+
 	"github.com/rs/zerolog"
 
 	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
 )
 
-func openDeadForTest(t *testing.T, dir string, cfg deadletter.Config, c *fakeClock) *DeadLetters {
+func openDeadForTest(t *testing.T, dir string, cfg deadletter.Config, c *fakeClock) *Store {
 	t.Helper()
-	d, err := openDeadLetters(dir, cfg, zerolog.Nop(), c.now)
+	d, err := Open(dir, cfg, zerolog.Nop(), c.now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +55,7 @@ func TestLetterTwice(t *testing.T) {
 		t.Fatal(err)
 	}
 	d = openDeadForTest(t, dir, deadletter.Config{}, clock)
-	d.recall()
+	d.Recall()
 	left, err := d.List(t.Context(), deadletter.Filter{}, 0, 100)
 	if err != nil || len(left) != 1 || left[0].ID != all[1].ID {
 		t.Errorf("left are %v: %v; want the newer of %v", numbers(left), err, numbers(all))
@@ -88,7 +90,7 @@ func TestKnownLetters(t *testing.T) {
 		t.Fatal(err)
 	}
 	d = openDeadForTest(t, dir, deadletter.Config{}, clock)
-	d.recall()
+	d.Recall()
 	ids := count(6)
 	if _, err := d.Delete(ctx, ids[0]); err != nil {
 		t.Fatal(err)
@@ -196,7 +198,7 @@ func TestDeadLettersBounds(t *testing.T) {
 	d := openDeadForTest(t, dir, cfg, clock)
 	add := func(i int) {
 		t.Helper()
-		if err := d.Add(ctx, []deadletter.Letter{{Cluster: "c", Reason: "r", Events: 1, Entry: []byte(text(50<<10, uint64(i)))}}); err != nil {
+		if err := d.Add(ctx, []deadletter.Letter{{Cluster: "c", Reason: "r", Events: 1, Entry: []byte(noise(50<<10, byte(i)))}}); err != nil {
 			t.Fatal(err)
 		}
 		clock.move(time.Second)
@@ -209,7 +211,7 @@ func TestDeadLettersBounds(t *testing.T) {
 		t.Errorf("%+v of 200 letters of 50 KiB in 4 MiB", st)
 	}
 	clock.move(25 * time.Hour)
-	d.tidy()
+	d.Tidy()
 	if st := d.Stats(); st.Letters != 0 || st.Evicted != 200 {
 		t.Errorf("a day later: %+v", st)
 	}
@@ -225,14 +227,14 @@ func TestDeadLettersBounds(t *testing.T) {
 func TestDeadLettersDamage(t *testing.T) {
 	for name, damage := range map[string]func([]byte) []byte{
 		"cut":     func(b []byte) []byte { return b[:len(b)/3] },
-		"garbage": func(b []byte) []byte { return []byte(text(len(b), 1)) },
+		"garbage": func(b []byte) []byte { return []byte(noise(len(b), 1)) },
 		"empty":   func([]byte) []byte { return nil },
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir, clock, ctx := t.TempDir(), newFakeClock(), context.Background()
 			d := openDeadForTest(t, dir, deadletter.Config{}, clock)
 			for i := range 5 {
-				if err := d.Add(ctx, []deadletter.Letter{{Cluster: "c", Events: 1, Entry: []byte(text(5<<20, uint64(i)))}}); err != nil {
+				if err := d.Add(ctx, []deadletter.Letter{{Cluster: "c", Events: 1, Entry: []byte(noise(5<<20, byte(i)))}}); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -243,7 +245,7 @@ func TestDeadLettersDamage(t *testing.T) {
 			if len(names) < 2 {
 				t.Fatalf("%d files", len(names))
 			}
-			change(t, names[0], damage)
+			boltfiletest.Change(t, names[0], damage)
 			d = openDeadForTest(t, dir, deadletter.Config{}, clock)
 			st := d.Stats()
 			if st.SetAside != 1 || st.Letters == 0 {

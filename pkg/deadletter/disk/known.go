@@ -1,4 +1,4 @@
-package buffer
+package disk
 
 import (
 	"context"
@@ -68,7 +68,7 @@ func (k *known) forget(number uint64) {
 }
 
 // forgetFile forgets the letters of f.
-func (k *known) forgetFile(f *deadFile) {
+func (k *known) forgetFile(f *file) {
 	for _, g := range [...]knownLetters{k.young, k.old} {
 		for number := range g.events {
 			if number >= f.first && number <= f.last {
@@ -78,8 +78,8 @@ func (k *known) forgetFile(f *deadFile) {
 	}
 }
 
-// recall has d know the newest letters that an earlier run left. Of two with the same event it deletes the older one.
-func (d *DeadLetters) recall() {
+// Recall has d know the newest letters that an earlier run left. Of two with the same event it deletes the older one.
+func (d *Store) Recall() {
 	n := 0
 	var twice []uint64 // of an event that was refused again within a retry of its letter, when the process ended
 	err := d.each(context.Background(), &deadletter.Filter{}, deadletter.Page{Newest: true}, func(l *deadletter.Letter) bool {
@@ -101,7 +101,7 @@ func (d *DeadLetters) recall() {
 
 // forget has d not know the letters any more, as their events are about to go back into the queue: what
 // is refused after that is a letter of its own.
-func (d *DeadLetters) forget(numbers []uint64) {
+func (d *Store) forget(numbers []uint64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, n := range numbers {

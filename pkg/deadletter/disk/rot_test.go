@@ -1,4 +1,4 @@
-package buffer
+package disk
 
 import (
 	"bytes"
@@ -75,7 +75,7 @@ func TestRottenDeadLetters(t *testing.T) {
 	boltfiletest.EachRot(t, path, func(t *testing.T, r boltfiletest.Rot) {
 		t.Helper()
 		var log bytes.Buffer
-		d, err := openDeadLetters(dir, deadletter.Config{MaxSize: 64 << 20}, zerolog.New(&log), newFakeClock().now)
+		d, err := Open(dir, deadletter.Config{MaxSize: 64 << 20}, zerolog.New(&log), newFakeClock().now)
 		if err != nil {
 			t.Errorf("open: %v", err)
 			return
