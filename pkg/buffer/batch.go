@@ -58,6 +58,8 @@ type batch struct {
 	letters []deadletter.Letter
 	answer  chan error // of the committer, buffered
 
+	repeated Duplicates // see Repeated
+
 	// While the committer has it:
 	turn    uint64
 	bytes   int64 // that what is left of it takes on disk, at most
@@ -182,6 +184,7 @@ func (b *batch) Reset() {
 // Commit hands the batch to the committer and waits for its answer.
 func (b *batch) Commit(ctx context.Context) error {
 	if len(b.pieces) == 0 && len(b.letters) == 0 {
+		b.repeated = Duplicates{}
 		err := ctx.Err() // nothing of it is wanted: what is to be stored is stored
 		b.s.dedupe.left(b, err == nil)
 		b.Reset()
@@ -206,9 +209,18 @@ func (b *batch) Commit(ctx context.Context) error {
 	if err != nil {
 		b.s.commit.kick() // what repeats it has to be stored now
 	}
+	b.repeated = Duplicates{}
+	for i := range b.msgs {
+		if b.msgs[i].original != nil && err == nil {
+			b.repeated.add(b, i)
+		}
+	}
 	b.Reset()
 	return err
 }
+
+// Repeated implements Batch.
+func (b *batch) Repeated() Duplicates { return b.repeated }
 
 // prepare works out what b takes of the limits and what its messages' ids are.
 func (b *batch) prepare() {

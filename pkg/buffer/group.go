@@ -309,15 +309,21 @@ func (c *committer) stored(b *batch) {
 	for i := range b.msgs {
 		if m := &b.msgs[i]; m.original != nil {
 			d := s.counts.duplicates[m.Cluster]
-			d.Messages++
-			d.Events += int64(m.events)
-			for _, l := range b.letters[m.letter:b.lettersEnd(i)] {
-				if d.Rejected == nil {
-					d.Rejected = map[string]int64{}
-				}
-				d.Rejected[l.Reason] += int64(l.Events)
-			}
+			d.add(b, i)
 			s.counts.duplicates[m.Cluster] = d
 		}
+	}
+}
+
+// add counts message i of b.
+func (d *Duplicates) add(b *batch, i int) {
+	m := &b.msgs[i]
+	d.Messages++
+	d.Events += int64(m.events)
+	for _, l := range b.letters[m.letter:b.lettersEnd(i)] {
+		if d.Rejected == nil {
+			d.Rejected = map[string]int64{}
+		}
+		d.Rejected[l.Reason] += int64(l.Events)
 	}
 }

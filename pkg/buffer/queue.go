@@ -46,6 +46,8 @@ type Batch interface {
 	// ErrClosed after Close. After another error, and after any of a batch larger than a transaction,
 	// part of it may have been stored, so a resend may double events, never lose any.
 	Commit(ctx context.Context) error
+	// Repeated returns what of the batch that Commit has stored last was sent again, and so was not stored again.
+	Repeated() Duplicates
 	Reset()
 }
 
