@@ -8,8 +8,8 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/config"
+	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
 	"github.com/seed-afc6a195/aggregator/pkg/delivery"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
@@ -141,7 +141,7 @@ func (out *output) close() error {
 	return err
 }
 
-// steer pauses or resumes an output, or forgets what waits for one that is not configured.
+// steer pauses or resumes an output, has it try again at once, or forgets what waits for one that is not configured.
 func (a *App) steer(name, what string) (done string, err error) {
 	a.reloading.Lock() // outputs neither come nor go meanwhile
 	defer a.reloading.Unlock()
@@ -161,19 +161,22 @@ func (a *App) steer(name, what string) (done string, err error) {
 	case what == "resume":
 		out.loop.Resume()
 		return fmt.Sprintf("output %s goes on", name), nil
+	case what == "retry":
+		out.loop.RetryNow()
+		return fmt.Sprintf("output %s waits no more before its next try", name), nil
 	default:
-		return "", fmt.Errorf("what to do with an output is pause, resume or purge, not %q", what)
+		return "", fmt.Errorf("what to do with an output is pause, resume, retry or purge, not %q", what)
 	}
 }
 
 // graveyard stores what outputs refused in the queue's dead letters.
-type graveyard struct{ letters *buffer.DeadLetters }
+type graveyard struct{ letters deadletter.Store }
 
 func (g graveyard) Bury(ctx context.Context, refused []delivery.Letter) error {
-	letters := make([]buffer.Letter, len(refused))
+	letters := make([]deadletter.Letter, len(refused))
 	for i := range refused {
 		r := &refused[i]
-		l := buffer.Letter{
+		l := deadletter.Letter{
 			Cluster: r.Chunk.Cluster, Tag: r.Chunk.Tag, Output: r.Output, Status: r.Status, Reason: r.Reason, Detail: r.Detail,
 			Attempts: r.Attempts, Events: r.Events, Entry: r.Raw,
 		}

@@ -6,6 +6,9 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/seed-afc6a195/aggregator/internal/boltfile"
+	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
 )
 
 const (
@@ -35,7 +38,7 @@ type Limits struct {
 	// ClusterWhenFull is WhenFull for single clusters, also when the whole queue is full; but then only WhenFull decides
 	// whether the oldest segment goes, which may hold chunks of others.
 	ClusterWhenFull map[string]string
-	DeadLetters     DeadLettersConfig
+	DeadLetters     deadletter.Config
 }
 
 // Limits returns the limits that c sets, with those of outputs and clusters.
@@ -48,7 +51,7 @@ func (c *Config) Limits(outputs, clusters map[string]int64, clusterWhenFull map[
 
 // SetLimits replaces all limits, for what waits already too. The maps are kept.
 func (s *Store) SetLimits(to Limits) {
-	s.dead.setLimits(to.DeadLetters)
+	s.dead.SetLimits(to.DeadLetters)
 	c := s.commit
 	c.mu.Lock() // so that a group is chosen by the old limits or the new
 	s.mu.Lock()
@@ -87,7 +90,7 @@ type limits struct {
 }
 
 func newLimits(s *Store) (*limits, error) {
-	free, total, err := freeDisk(s.dir)
+	free, total, err := boltfile.FreeDisk(s.dir)
 	if err != nil {
 		return nil, err
 	}
@@ -191,7 +194,7 @@ func (l *limits) ask(now time.Time, n int64) {
 		l.since += n
 		return
 	}
-	l.free, _, l.silent = freeDisk(l.s.dir)
+	l.free, _, l.silent = boltfile.FreeDisk(l.s.dir)
 	l.asked, l.since = now, 0
 }
 

@@ -8,6 +8,8 @@ import (
 	"sort"
 	"time"
 
+	"github.com/seed-afc6a195/aggregator/internal/boltfile"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 )
 
@@ -65,6 +67,7 @@ type lane struct {
 	credit   int64    // bytes left of its turn
 	inRing   bool
 	held     bool // by Hold: not in the ring
+	again    bool // what first has returned last was given back before
 	appended tally
 	done     tally
 	dropped  tally // by drop_oldest and Purge
@@ -166,6 +169,7 @@ func (src *source) Next(ctx context.Context) (*event.Chunk, error) {
 		o := &lease{seg: seg, seq: seg.first + uint64(e.seq), size: e.size, events: e.events, set: e.set, received: e.received}
 		l.flying[o.seq] = o
 		l.credit -= int64(e.raw)
+		again := l.again || o.seq < s.began
 		h := seg.file
 		h.refs++
 		s.mu.Unlock()
@@ -178,6 +182,7 @@ func (src *source) Next(ctx context.Context) (*event.Chunk, error) {
 		h.release()
 		s.mu.Unlock()
 		if err == nil {
+			o.chunk.Again = again
 			return &o.chunk, nil
 		}
 	}
@@ -231,9 +236,11 @@ func (l *lane) first() (*segment, int) {
 		l.back[0] = nil
 		l.back = l.back[1:]
 		if i, ok := seg.find(seq); ok {
+			l.again = true
 			return seg, i
 		}
 	}
+	l.again = false
 	at := sort.Search(len(s.segs), func(i int) bool { return s.segs[i].end() > l.next })
 	for ; at < len(s.segs); at++ {
 		seg := s.segs[at]
@@ -272,31 +279,31 @@ func (l *lane) peek(seg *segment) (int, bool) {
 
 // fill reads the chunk of e into o.
 func (s *Store) fill(o *lease, h *handle, e *entry) error {
-	value, err := readChunk(h.f, e, s.values.get())
-	defer func() { s.values.put(value) }()
+	value, err := readChunk(h.f, e, s.values.Get())
+	defer func() { s.values.Put(value) }()
 	if err != nil {
 		return err
 	}
-	head, err := decodeHeader(value, nil)
+	head, err := chunk.DecodeHeader(value, nil)
 	if err != nil {
 		return err
 	}
-	o.memory, err = s.packer.unpack(s.entries.get(), value[head.payload:head.size], head.codec, head.raw)
+	o.memory, err = s.packer.Unpack(s.entries.Get(), value[head.Payload:head.Size], head.Codec, head.Raw)
 	if err != nil {
 		return err
 	}
 	o.chunk = event.Chunk{
-		Seq: head.seq, Cluster: head.cluster, Tag: head.tag, Received: time.Unix(0, head.received),
-		Events: head.events, Entries: o.memory, Parts: make([]event.Part, len(head.parts)),
-		Returned: len(head.parts) > 0 && head.parts[0].flags&partSent != 0,
+		Seq: head.Seq, Cluster: head.Cluster, Tag: head.Tag, Received: time.Unix(0, head.Received),
+		Events: head.Events, Entries: o.memory, Parts: make([]event.Part, len(head.Parts)),
+		Returned: len(head.Parts) > 0 && head.Parts[0].Flags&chunk.PartUnrouted != 0,
 	}
-	for i := range head.parts {
-		p := &head.parts[i]
-		key := p.key
-		if p.flags&(partKeyed|partNanos) != partKeyed|partNanos {
-			key = event.PartKeyOfSeq(s.queueID, head.seq, i)
+	for i := range head.Parts {
+		p := &head.Parts[i]
+		key := p.Key
+		if p.Flags&(chunk.PartKeyed|chunk.PartNanos) != chunk.PartKeyed|chunk.PartNanos {
+			key = event.PartKeyOfSeq(s.queueID, head.Seq, i)
 		}
-		o.chunk.Parts[i] = event.Part{Key: key, First: p.first, Events: p.events}
+		o.chunk.Parts[i] = event.Part{Key: key, First: p.First, Events: p.Events}
 	}
 	return nil
 }
@@ -312,7 +319,7 @@ func (src *source) take(c *event.Chunk) (*lane, *lease) {
 		return nil, nil
 	}
 	delete(l.flying, c.Seq)
-	src.s.entries.put(o.memory)
+	src.s.entries.Put(o.memory)
 	o.memory, o.chunk = nil, event.Chunk{}
 	return l, o
 }
@@ -389,7 +396,7 @@ func (s *Store) finish(l *lane, o *lease) {
 func (s *Store) unreadable(l *lane, o *lease, e *entry, f *os.File, err error) {
 	log := s.log.Error().Err(err).Str("output", l.src.name).Str("cluster", l.cluster).Uint64("chunk", o.seq).
 		Uint32("events", e.events)
-	if !errors.Is(err, errDamaged) {
+	if !errors.Is(err, boltfile.ErrDamaged) {
 		log.Msg("can't read a chunk: it stays in the queue until the next start, later ones go on")
 		return // in flight for ever
 	}

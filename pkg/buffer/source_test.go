@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 )
 
@@ -37,6 +38,32 @@ func TestTurns(t *testing.T) {
 	if last > 20 {
 		t.Errorf("the calm cluster's last chunk of 8 was number %d: %v", last, order)
 	}
+}
+
+// Who is given a chunk is told where its events may have been sent before.
+func TestAgain(t *testing.T) {
+	cfg := testConfig(t.TempDir())
+	s := mustOpen(t, cfg, Options{})
+	put(t, s, message1{text: "a"})
+	put(t, s, message1{text: "b"})
+	expect := func(text string, want bool) *event.Chunk {
+		t.Helper()
+		c := take(t, s, "o")
+		if c == nil || c.Again != want {
+			t.Fatalf("chunk %s: %+v, want Again %t", text, c, want)
+		}
+		return c
+	}
+	first := expect("a", false)
+	s.Source("o").Return(first)
+	expect("a, given back", true)
+	expect("b, new", false)
+	mustClose(t, s)
+	s = mustOpen(t, cfg, Options{})
+	put(t, s, message1{text: "c"})
+	expect("a, after a restart", true)
+	expect("b, after a restart", true)
+	expect("c, new", false)
 }
 
 func TestReturnKeepsOrder(t *testing.T) {
@@ -218,7 +245,7 @@ func TestParts(t *testing.T) {
 	if string(c.Entries) != "abdefg" || !slices.Equal(c.Parts, want) {
 		t.Errorf("got %q in %+v,\nwant %+v", c.Entries, c.Parts, want)
 	}
-	if st := s.Stats().Dead; st.Letters != 1 || st.Events[DeadKey{"", "c", "invalid_entry"}] != 1 {
+	if st := s.Stats().Dead; st.Letters != 1 || st.Events[deadletter.Key{Output: "", Cluster: "c", Reason: "invalid_entry"}] != 1 {
 		t.Errorf("dead letters: %+v", st)
 	}
 }
