@@ -36,7 +36,10 @@ func table() []row {
 
 		{"pkg/forward", shared, "a part knows shared values only"},
 		{"pkg/forward/forwardtest", with("pkg/forward"), "test helpers know their part"},
-		{"pkg/buffer", with("internal/boltfile"), "the queue knows shared values and its files"},
+		{"pkg/buffer", with("internal/boltfile", "pkg/buffer/chunk", "pkg/deadletter", "pkg/deadletter/disk"), "the queue knows its files and its dead letters"},
+		{"pkg/buffer/chunk", with("internal/boltfile"), "a chunk knows its bytes only"},
+		{"pkg/deadletter", shared, "the contract knows shared values only"},
+		{"pkg/deadletter/disk", with("pkg/deadletter", "internal/boltfile"), "a store knows its contract and its files"},
 		{"pkg/route", shared, "a part knows shared values only"},
 		{"pkg/tls", []string{"pkg/config/setting"}, "certificates know their settings only"},
 		{"pkg/tls/tlstest", nil, "whoever needs a certificate may use it"},
@@ -61,6 +64,7 @@ func table() []row {
 		{"pkg/filter/*", with("pkg/filter"), "a step knows what a step is, not other steps"},
 		{"pkg/config", with("pkg/filter", "pkg/filter/*", "pkg/forward", "pkg/buffer", "pkg/route", "pkg/cluster", "pkg/status", "pkg/delivery", "pkg/outputs", "pkg/outputs/*"), "the configuration gathers the parts' own"},
 		{"internal/boltfile", nil, "a file knows nobody"},
+		{"internal/boltfile/boltfiletest", []string{"internal/boltfile"}, "test helpers know their part"},
 		{"internal/failpoint", nil, "a point knows nobody"},
 		{"internal/cgroup", nil, "what Linux allows knows nobody"},
 		{"internal/logevery", nil, "how often a line is logged knows nobody"},
@@ -80,7 +84,7 @@ func table() []row {
 // third says where a dependency may show, so that it can be replaced.
 func third() map[string][]string {
 	return map[string][]string{
-		"go.etcd.io/bbolt":                           {"pkg/buffer"},
+		"go.etcd.io/bbolt":                           {"pkg/buffer", "pkg/deadletter/disk"},
 		"github.com/prometheus/client_golang":        {"pkg/status"},
 		"github.com/spf13/cobra":                     {"cmd/*"},
 		"github.com/elastic/elastic-transport-go/v8": {"pkg/outputs/elasticsearch"},
@@ -188,8 +192,8 @@ func TestCheck(t *testing.T) {
 		{"cmd/aggregator", module + "/pkg/buffer", "commands hold no logic"},
 		{"pkg/app", module + "/pkg/forward/forwardtest", "only _test.go files"},
 		{"pkg/forward/forwardtest", module + "/pkg/forward", ""},
-		{"pkg/app", "go.etcd.io/bbolt", "only [pkg/buffer] may"},
-		{"pkg/app", "go.etcd.io/bbolt/errors", "only [pkg/buffer] may"},
+		{"pkg/app", "go.etcd.io/bbolt", "only [pkg/buffer pkg/deadletter/disk] may"},
+		{"pkg/app", "go.etcd.io/bbolt/errors", "only [pkg/buffer pkg/deadletter/disk] may"},
 		{"pkg/buffer", "go.etcd.io/bbolt", ""},
 		{"pkg/newcomer", "strings", "no row"},
 		{"pkg/util", "strings", "named after what it is for"},

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/seed-afc6a195/aggregator/pkg/config/setting"
@@ -168,10 +169,14 @@ type SendError struct {
 }
 
 func (e *SendError) Error() string {
-	if len(e.Failed) == 0 {
-		return fmt.Sprintf("%s: %v", e.Reason, e.Err)
+	text := fmt.Sprint(e.Err)
+	if trouble := CertificateTrouble(e.Err); trouble != "" && !strings.Contains(text, trouble) {
+		text = fmt.Sprintf("%s (%s)", trouble, text)
 	}
-	return fmt.Sprintf("%s: %d events not delivered: %v", e.Reason, len(e.Failed), e.Err)
+	if len(e.Failed) == 0 {
+		return fmt.Sprintf("%s: %s", e.Reason, text)
+	}
+	return fmt.Sprintf("%s: %d events not delivered: %s", e.Reason, len(e.Failed), text)
 }
 
 func (e *SendError) Unwrap() error { return e.Err }
