@@ -178,7 +178,7 @@ func (a *App) outputStates(waits []buffer.Wait) []status.Output {
 func destination(r outputs.Report) status.Destination {
 	d := status.Destination{
 		Server: r.Server, Notices: r.Notices, RequestLimit: r.RequestLimit, PossibleDuplicates: r.PossibleDuplicates,
-		FailureStore: r.FailureStore, Redirected: r.Redirected, Truncated: r.Truncated,
+		FailureStore: r.FailureStore, AlreadyThere: r.AlreadyThere, AlreadyThereExample: (*status.Example)(r.AlreadyThereExample), Redirected: r.Redirected, Truncated: r.Truncated,
 	}
 	for _, h := range r.Hosts {
 		d.Hosts = append(d.Hosts, status.Host(h))
