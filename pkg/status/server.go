@@ -182,6 +182,7 @@ func (s *Server) handler(metrics *prometheus.Registry) http.Handler {
 	// The reply is made before it is sent: who reads it slowly takes no place among maxScrapes.
 	mux.Handle("GET /metrics", http.TimeoutHandler(promhttp.HandlerFor(metrics, promhttp.HandlerOpts{
 		ErrorLog: log.New(&logWriter{log: s.options.Log}, "", 0), ErrorHandling: promhttp.ContinueOnError, MaxRequestsInFlight: maxScrapes,
+		EnableOpenMetrics: true, EnableOpenMetricsTextCreatedSamples: true,
 	}), requestTimeout, "the metrics took too long"))
 	if s.options.Config.Pprof {
 		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
@@ -276,7 +277,7 @@ func (s *Server) shown(words bool) Snapshot {
 	now := s.snapshot()
 	if !words {
 		for i := range now.Outputs {
-			now.Outputs[i].LastError.Detail = ""
+			now.Outputs[i].LastError.Detail, now.Outputs[i].AlreadyThereExample = "", nil
 		}
 	}
 	return now
