@@ -175,6 +175,7 @@ func (s *Server) handler(metrics *prometheus.Registry) http.Handler {
 	mux.HandleFunc("GET /healthz", probe(s.options.Healthy))
 	mux.HandleFunc("GET /readyz", probe(s.options.Ready))
 	mux.HandleFunc("GET /status", s.status)
+	mux.HandleFunc("GET /queue", s.queue)
 	mux.HandleFunc("GET "+loginPath, s.login)
 	mux.HandleFunc("POST /reload", s.reload)
 	mux.HandleFunc("POST /outputs/{name}/{what}", s.steer)
@@ -265,6 +266,11 @@ func (s *Server) audit(r *http.Request, reply *codeWriter) {
 		text += ", and refused"
 	}
 	s.options.Log.Info().Str("who", s.who(r)).Str("from", r.RemoteAddr).Str("what", r.Method+" "+what).Int("code", cmp.Or(reply.code, http.StatusOK)).Msg(text)
+}
+
+func (s *Server) queue(w http.ResponseWriter, _ *http.Request) {
+	now := s.snapshot()
+	reply(w, now.pendingOf(), nil)
 }
 
 // login is where a browser gets after it has shown credentials, which it sends from then on.

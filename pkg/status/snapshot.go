@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/seed-afc6a195/aggregator/pkg/metric"
+	"github.com/seed-afc6a195/aggregator/pkg/status/client"
 )
 
 // Snapshot is the state of the whole program at one moment: /status shows it as it is, /metrics and
@@ -23,15 +24,16 @@ type Snapshot struct {
 	Healthy   bool      `json:"healthy"`        // derived
 	Unhealthy []string  `json:"unhealthy"`      // derived: why
 
-	Memory       Memory        `json:"memory"`
-	Config       ConfigState   `json:"config"`
-	Listeners    []Listener    `json:"listeners"`
-	Clusters     []Cluster     `json:"clusters"`
-	Queue        Queue         `json:"queue"`
-	Outputs      []Output      `json:"outputs"`
-	Certificates []Certificate `json:"certificates"`
-	DeadLetters  DeadLetters   `json:"dead_letters"`
-	Ledger       Ledger        `json:"ledger"` // derived
+	Memory       Memory         `json:"memory"`
+	Config       ConfigState    `json:"config"`
+	Listeners    []Listener     `json:"listeners"`
+	Clusters     []Cluster      `json:"clusters"`
+	Queue        Queue          `json:"queue"`
+	Outputs      []Output       `json:"outputs"`
+	Certificates []Certificate  `json:"certificates"`
+	DeadLetters  DeadLetters    `json:"dead_letters"`
+	Ledger       Ledger         `json:"ledger"`  // derived
+	Verdict      client.Verdict `json:"verdict"` // derived: see judge
 
 	at time.Time // derived: Time with the monotonic clock, so that rates don't care when the other is set
 }
@@ -240,6 +242,12 @@ type OutputCluster struct {
 	Dropped   Counts `json:"dropped"` // by reason
 	Dead      Counts `json:"dead"`    // kept as dead letters, by reason
 	Pending   uint64 `json:"pending"` // waiting or in flight
+
+	PendingChunks      int64   `json:"pending_chunks"`
+	PendingBytes       int64   `json:"pending_bytes"`        // on disk
+	OldestAge          float64 `json:"oldest_age_seconds"`   // of the oldest chunk that waits; 0: none
+	DeliveredPerSecond float64 `json:"delivered_per_second"` // derived: of the last seconds
+	QueuedPerSecond    float64 `json:"queued_per_second"`    // derived
 }
 
 // DeadLetters are the events that will not be delivered.
