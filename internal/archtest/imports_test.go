@@ -82,7 +82,6 @@ func third() map[string][]string {
 		"go.etcd.io/bbolt":                           {"pkg/buffer"},
 		"github.com/prometheus/client_golang":        {"pkg/status"},
 		"github.com/spf13/cobra":                     {"cmd/*"},
-		"github.com/elastic/go-elasticsearch/v8":     {"pkg/outputs/elasticsearch"},
 		"github.com/elastic/elastic-transport-go/v8": {"pkg/outputs/elasticsearch"},
 		"github.com/aws/aws-sdk-go-v2":               {"pkg/outputs/awsclient", "pkg/outputs/firehose", "pkg/outputs/kinesis", "pkg/outputs/cloudwatch", "pkg/outputs/s3"},
 		"github.com/expr-lang/expr":                  {"pkg/filter"},

@@ -140,6 +140,9 @@ func (a *App) apply(cfg *config.Config) (restart []string, err error) {
 	if err := a.retire(old...); err != nil { // only during a stop
 		a.opts.Log.Error().Err(err).Msg("a reload is cut short, since the program stops")
 	}
+	for _, out := range a.currentOutputs() {
+		out.loop.RetryNow() // what keeps it waiting may just have been put right
+	}
 	for _, out := range fresh {
 		a.launch(out)
 	}

@@ -187,7 +187,7 @@ func TestPrepare(t *testing.T) {
 			return nil
 		}
 		r := &rig{source: outputtest.NewSource(outputtest.Chunk(1, "a", "t", 3, 0, 10)), graves: &graves{}}
-		r.startWith(t, out, outputs.Common{Timeout: 7 * time.Second, Retry: outputs.RetryConfig{Initial: time.Millisecond, Max: time.Millisecond}})
+		r.startWith(t, out, outputs.Common{Timeout: 7 * time.Second, Retry: outputs.RetryConfig{Initial: time.Millisecond}})
 		time.Sleep(6 * time.Second)
 		synctest.Wait()
 		if n := calls.Load(); n != 1 {

@@ -29,7 +29,7 @@ func (l *Loop) prepare(ctx context.Context) bool {
 		se := outputs.AsSendError(err)
 		d := backoff(l.set.Retry, n, se.Reason, se.RetryAfter)
 		l.stuck("prepare the destination", se.Reason, err, d)
-		ok := wait(ctx, d)
+		ok := l.retryWait(ctx, d)
 		l.waited()
 		if !ok {
 			return false

@@ -56,7 +56,7 @@ type Options struct {
 	Healthy func() error
 	// Reload reads the configuration again and puts it in force. Its error says why the old one stays.
 	Reload func() error
-	// Steer does what was asked of an output, pause, resume or purge, and says what it did. The error says why not.
+	// Steer does what was asked of an output, pause, resume, retry or purge, and says what it did. The error says why not.
 	Steer func(output, what string) (done string, err error)
 	// DeadLetters are the program's.
 	DeadLetters DeadStore
