@@ -27,7 +27,7 @@ type row struct {
 // table is the order of the packages: commands, the program, configuration, parts, shared values.
 // Parts meet through small interfaces that the using side declares, and package app joins them.
 func table() []row {
-	shared := []string{"pkg/event", "pkg/config/setting", "pkg/metric", "internal/failpoint"}
+	shared := []string{"pkg/event", "pkg/config/setting", "pkg/metric", "internal/failpoint", "internal/heartbeat"}
 	with := func(more ...string) []string { return append(more, shared...) }
 	return []row{
 		{"pkg/event", nil, "shared values know nobody"},
@@ -62,6 +62,7 @@ func table() []row {
 		{"pkg/config", with("pkg/filter", "pkg/filter/*", "pkg/forward", "pkg/buffer", "pkg/route", "pkg/cluster", "pkg/status", "pkg/delivery", "pkg/outputs", "pkg/outputs/*"), "the configuration gathers the parts' own"},
 		{"internal/boltfile", nil, "a file knows nobody"},
 		{"internal/failpoint", nil, "a point knows nobody"},
+		{"internal/heartbeat", nil, "what a loop tells knows nobody"},
 		{"internal/cgroup", nil, "what Linux allows knows nobody"},
 		{"pkg/app", with("internal/cgroup", "pkg/*", "pkg/outputs/*", "pkg/filter/*"), "the program joins all parts"},
 		{"internal/ndjson", nil, "lines know nobody"},
