@@ -27,44 +27,33 @@ const (
 	SlowAfter = 10 * time.Second
 )
 
-// Loop is what one goroutine tells of itself. The zero value rests. Turn, Rest and Disk are called by that goroutine
-// alone, State by any; on a nil Loop they do nothing.
+// Loop is what one goroutine tells of itself. The zero value rests. Turn, Rest and Disk are called by that goroutine,
+// State by any.
 type Loop struct{ state atomic.Pointer[State] }
 
 // State is what a loop is at.
 type State struct {
 	Doing Doing
 	What  string    // the call to the disk, such as "a commit to /var/lib/aggregator"; "" where it is in none
-	Since time.Time // zero: since the start
+	Since time.Time // zero where it rests
 }
 
 // Turn tells that a turn begins.
-func (l *Loop) Turn() { l.set(&State{Doing: Turning, Since: time.Now()}) }
+func (l *Loop) Turn() { l.state.Store(&State{Doing: Turning, Since: time.Now()}) }
 
 // Rest tells that the loop waits, for something that may take any time.
-func (l *Loop) Rest() { l.set(&State{Doing: Resting, Since: time.Now()}) }
+func (l *Loop) Rest() { l.state.Store(nil) }
 
-// Disk tells that the loop calls a disk, until done is called. Afterwards it is what it was before, from then on. what
-// names the call with an article and the place, for a sentence that goes on with "has waited for 12 s".
-func (l *Loop) Disk(what string) (done func()) {
-	before := l.State().Doing
-	l.set(&State{Doing: InDiskCall, What: what, Since: time.Now()})
-	return func() { l.set(&State{Doing: before, Since: time.Now()}) }
+// Disk tells that the loop calls a disk; Turn or Rest tells that this is over. what names the call with an article and
+// the place, for a sentence that goes on with "has waited for 12 s".
+func (l *Loop) Disk(what string) {
+	l.state.Store(&State{Doing: InDiskCall, What: what, Since: time.Now()})
 }
 
 // State returns what the loop is at.
 func (l *Loop) State() State {
-	if l == nil {
-		return State{}
-	}
 	if s := l.state.Load(); s != nil {
 		return *s
 	}
 	return State{}
-}
-
-func (l *Loop) set(s *State) {
-	if l != nil {
-		l.state.Store(s)
-	}
 }

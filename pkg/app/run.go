@@ -78,6 +78,8 @@ func (a *App) begin(ctx context.Context) *running {
 	}
 	r.watching.Go(func() { tls.Watch(watched, tls.WatchEvery, a.certificates) })
 	r.watching.Go(func() { a.tidy(watched) })
+	// Beyond the end of the watched context, so that a disk that hangs during a stop is told too.
+	r.showing.Go(func() { a.watchLoops(showing) })
 	return r
 }
 
