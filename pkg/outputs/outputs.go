@@ -244,6 +244,9 @@ func (c *Common) Check(r *setting.Report) {
 			r.Add(n.key, "leave it out for the default", "a negative value has no meaning")
 		}
 	}
+	if c.Retry.Max > 0 && c.Retry.Initial > c.Retry.Max {
+		r.Add("retry.initial", "make retry.max the longer one", "the first wait, %v, would be longer than the longest, %v", c.Retry.Initial, c.Retry.Max)
+	}
 	if c.Workers > maxWorkers {
 		r.Add("workers", fmt.Sprintf("write %d or less", maxWorkers), "each of %d workers would hold a batch in memory", c.Workers)
 	}

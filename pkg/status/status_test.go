@@ -51,6 +51,7 @@ func fixture(started time.Time, n uint64) Snapshot {
 		Listeners: []Listener{{
 			Name: "public", Address: "0.0.0.0:24224", Connections: 3, ConnectionsTotal: 9, ProbesTotal: 4,
 			Refused: Counts{"idle": 1, "limit": 0}, Messages: Counts{"forward": 2, "packed": 5}, AcksTotal: 7,
+			NoAckTotal: 4, NoAckPeers: []NoAck{{Peer: "10.0.0.7", Cluster: "seoul", Messages: 4, LastSeen: started}},
 			AckLatency: latency(0.004, 7), LastError: Failure{Text: "broken frame from 10.0.0.1", Time: started.Add(time.Second)},
 		}},
 		Clusters: []Cluster{
