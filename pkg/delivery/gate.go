@@ -30,7 +30,7 @@ const (
 	throttled                // it throttled a good part of the events
 )
 
-func newGate(workers int) *gate { 
+func newGate(workers int) *gate {
 	return &gate{max: workers, limit: workers, since: map[uint64]time.Time{}}
 }
 

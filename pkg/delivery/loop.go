@@ -142,7 +142,9 @@ func (l *Loop) Run(ctx context.Context) error {
 }
 
 // Beat returns what the goroutine is at that fills batches.
-func (l *Loop) Beat() heartbeat.Beat { return heartbeat.Beat{Loop: "output " + l.name, State: l.beat.State()} }
+func (l *Loop) Beat() heartbeat.Beat {
+	return heartbeat.Beat{Loop: "output " + l.name, State: l.beat.State()}
+}
 
 // Pause stops sending after the requests in flight, until Resume. Batches that wait stay held.
 func (l *Loop) Pause() {

@@ -175,7 +175,9 @@ func (s *Server) SetLimits(c Config) (rest bool) {
 }
 
 // Beat returns what the goroutine is at that accepts connections.
-func (s *Server) Beat() heartbeat.Beat { return heartbeat.Beat{Loop: "listener " + s.opts.Name, State: s.beat.State()} }
+func (s *Server) Beat() heartbeat.Beat {
+	return heartbeat.Beat{Loop: "listener " + s.opts.Name, State: s.beat.State()}
+}
 
 // Addr returns the address that the server is bound to.
 func (s *Server) Addr() net.Addr { return s.listener.Addr() }
