@@ -8,6 +8,7 @@ import (
 
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/cluster"
+	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
 	"github.com/seed-afc6a195/aggregator/pkg/delivery"
 	"github.com/seed-afc6a195/aggregator/pkg/forward"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
@@ -30,7 +31,7 @@ func (a *App) snapshot() status.Snapshot {
 	s.Memory = a.memory
 	a.mu.Unlock()
 	budget := a.budget.Stats()
-	s.Queue.MemoryBytes, s.Queue.MemoryMaxBytes = budget.Used, budget.Max
+	s.Queue.MemoryBytes, s.Queue.MemoryMaxBytes, s.Queue.EvictedConnections = budget.Used, budget.Max, budget.Evicted
 	open := map[string]int{}
 	for _, l := range a.listeners {
 		st := l.Stats()
@@ -122,15 +123,7 @@ func (a *App) clusterStates(queue buffer.Stats, open map[string]int) []status.Cl
 		c.Dropped, c.Dead = t.dropped, t.dead
 		c.QueueBytes, c.QueueMaxBytes, c.Waiting = uses[name].Bytes, uses[name].Limit, uses[name].Why
 		c.Connections, c.RefusedConnections, c.Slowed = open[name], limits[name].Refused, limits[name].Slowed.Seconds()
-		again := queue.Duplicates[name]
-		c.DuplicateEvents = uint64(again.Events)
-		// A duplicate is counted by the queue a moment before its message is counted here.
-		stored := uint64(again.Events)
-		for reason, n := range again.Rejected {
-			c.Dead[reason] -= min(c.Dead[reason], uint64(n))
-			stored -= uint64(n)
-		}
-		c.StoredEvents = t.routed - min(t.routed, stored)
+		c.StoredEvents, c.DuplicateEvents = t.routed, t.repeated
 		all = append(all, c)
 	}
 	return all
@@ -196,7 +189,7 @@ func (a *App) outputStates(waits []buffer.Wait) []status.Output {
 func destination(r outputs.Report) status.Destination {
 	d := status.Destination{
 		Server: r.Server, Notices: r.Notices, RequestLimit: r.RequestLimit, PossibleDuplicates: r.PossibleDuplicates,
-		FailureStore: r.FailureStore, Redirected: r.Redirected, Truncated: r.Truncated,
+		FailureStore: r.FailureStore, AlreadyThere: r.AlreadyThere, AlreadyThereExample: (*status.Example)(r.AlreadyThereExample), Redirected: r.Redirected, Truncated: r.Truncated,
 	}
 	for _, h := range r.Hosts {
 		d.Hosts = append(d.Hosts, status.Host(h))
@@ -290,7 +283,7 @@ func outputClusters(waits []buffer.Wait, done []delivery.ClusterStats, now time.
 	return all, lag
 }
 
-func deadLetters(d buffer.DeadStats) status.DeadLetters {
+func deadLetters(d deadletter.Stats) status.DeadLetters {
 	s := status.DeadLetters{
 		Count: int(d.Letters), Bytes: d.Bytes, EvictedEvents: uint64(d.Evicted), RetriedEvents: uint64(d.Retried), PurgedEvents: uint64(d.Purged),
 		DamagedEvents: uint64(d.Lost), SetAsideFiles: d.SetAside,

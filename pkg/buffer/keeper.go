@@ -66,7 +66,7 @@ func (k *keeper) run() {
 		case <-tidy.C:
 			k.beat.Disk("the cleaning of " + k.s.dir)
 			k.s.tidy()
-			k.s.dead.tidy()
+			k.s.dead.Tidy()
 			k.s.checkDir()
 			k.beat.Rest()
 			tidy.Reset(tidyEvery)

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/seed-afc6a195/aggregator/pkg/config/setting"
@@ -75,10 +76,22 @@ type Report struct {
 	Hosts              []Host   // where there can be several
 	RequestLimit       int64    // bytes that a request may hold, learned from refusals; 0: never refused
 	PossibleDuplicates uint64   // events sent again although the destination may have stored them the first time
-	FailureStore       uint64   // events that Elasticsearch took into its failure store
-	Redirected         uint64   // events for names beyond the limit, sent to the one for others
-	Truncated          uint64   // events shortened to what the destination takes
-	Paces              []Pace   // ascending by Stream
+	AlreadyThere       uint64   // events at their first attempt that the destination said it has already
+	// AlreadyThereExample is the last of these; nil: there was none. It holds words of the destination and may hold an
+	// event's values: it is for those who may see records.
+	AlreadyThereExample *Example
+	FailureStore        uint64 // events that Elasticsearch took into its failure store
+	Redirected          uint64 // events for names beyond the limit, sent to the one for others
+	Truncated           uint64 // events shortened to what the destination takes
+	Paces               []Pace // ascending by Stream
+}
+
+// Example is an event that something happened to.
+type Example struct {
+	Time         time.Time
+	Cluster, Tag string
+	Target       string
+	Detail       string // the destination's words
 }
 
 // Host is one of several servers of a destination.
@@ -162,10 +175,14 @@ type SendError struct {
 }
 
 func (e *SendError) Error() string {
-	if len(e.Failed) == 0 {
-		return fmt.Sprintf("%s: %v", e.Reason, e.Err)
+	text := fmt.Sprint(e.Err)
+	if trouble := CertificateTrouble(e.Err); trouble != "" && !strings.Contains(text, trouble) {
+		text = fmt.Sprintf("%s (%s)", trouble, text)
 	}
-	return fmt.Sprintf("%s: %d events not delivered: %v", e.Reason, len(e.Failed), e.Err)
+	if len(e.Failed) == 0 {
+		return fmt.Sprintf("%s: %s", e.Reason, text)
+	}
+	return fmt.Sprintf("%s: %d events not delivered: %s", e.Reason, len(e.Failed), text)
 }
 
 func (e *SendError) Unwrap() error { return e.Err }

@@ -182,6 +182,7 @@ func (s *Server) handler(metrics *prometheus.Registry) http.Handler {
 	// The reply is made before it is sent: who reads it slowly takes no place among maxScrapes.
 	mux.Handle("GET /metrics", http.TimeoutHandler(promhttp.HandlerFor(metrics, promhttp.HandlerOpts{
 		ErrorLog: log.New(&logWriter{log: s.options.Log}, "", 0), ErrorHandling: promhttp.ContinueOnError, MaxRequestsInFlight: maxScrapes,
+		EnableOpenMetrics: true, EnableOpenMetricsTextCreatedSamples: true,
 	}), requestTimeout, "the metrics took too long"))
 	if s.options.Config.Pprof {
 		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
@@ -288,8 +289,14 @@ func reasons(err error) []string {
 	return why
 }
 
-func (s *Server) status(w http.ResponseWriter, _ *http.Request) {
-	text, err := json.MarshalIndent(s.snapshot(), "", "  ")
+func (s *Server) status(w http.ResponseWriter, r *http.Request) {
+	now := s.snapshot()
+	if !s.mayReadRecords(r) {
+		for i := range now.Outputs {
+			now.Outputs[i].AlreadyThereExample = nil
+		}
+	}
+	text, err := json.MarshalIndent(now, "", "  ")
 	if err != nil {
 		s.options.Log.Error().Err(err).Msg("can't write /status as JSON")
 		http.Error(w, "the status can't be written as JSON, see the log", http.StatusInternalServerError)

@@ -195,6 +195,8 @@ type Queue struct {
 	CommitLatency    Latency `json:"commit_latency"`
 	MemoryBytes      int64   `json:"memory_bytes"` // between socket and queue
 	MemoryMaxBytes   int64   `json:"memory_max_bytes"`
+	// EvictedConnections were closed, since the start, to give the memory that they held to others.
+	EvictedConnections uint64 `json:"evicted_connections"`
 }
 
 // State is what an output is doing.
