@@ -21,7 +21,7 @@ func start() time.Time { return time.Date(2025, 11, 21, 10, 15, 0, 0, time.UTC) 
 
 func defaults() multiline.Config {
 	return multiline.Config{
-		Field: "log", MaxLines: 500, MaxBytes: 1 << 20, MaxWait: 3 * time.Second, Separator: "\n", Key: "{record.pod}",
+		Field: "log", MaxLines: 500, MaxBytes: 1 << 20, MaxWait: 3 * time.Second, Separator: "\n", MaxMessageLines: 20, Key: "{record.pod}",
 	}
 }
 
