@@ -38,8 +38,9 @@ func java() []rule {
 		{"", "nested", "nested exception is:$|nested exception is: $", `(?:Exception|Error)\b.*nested exception is:\s*$`},
 		{"", "jul?", months, `^[A-Z][a-z]{2} \d{1,2}, \d{4},? \d{1,2}:\d\d:\d\d[\s\x{202f}][AP]M \S+(?: \S+)?$`},
 		{"jul?", "level?", ": ", `^\p{Lu}[\p{L} ]*: `},
-		{"jul? level?", "head", "Exception|Error|Throwable", javaHead},
-		{"jul? level?", "head", "Exception|Error|Throwable", jsHead},
+		{"level?", "head", "Exception|Error|Throwable", javaHead},
+		{"level?", "head", "Exception|Error|Throwable", jsHead},
+		{"level?", "trace", "at ", `^\s+at \S`},
 		{"", "trace", indented, `^\s+at \S.*\)`},
 		{"head trace text?", "trace", "...", more},
 		{"head trace text?", "head", ":", `^\s*(?:Caused by|Suppressed|Wrapped by|\[CIRCULAR REFERENCE): ?`},
@@ -146,12 +147,15 @@ func ruby() []rule {
 		{"", "frames", ":in ", rubyFrame},
 		{"", "reversed", "^Traceback", `^Traceback \(most recent call last\):$`},
 		{"reversed", "reversed", "from ", `^\s+\d+: from `},
-		{"reversed frames", "head", ":in ", "^\\S.*:\\d+:in [`'][^']*': "}, // after frames: what caused it
-		{"head text? frames", "frames", ":", "^\\s+from \\S.*:\\d+|" + rubyFrame},
+		{"reversed from", "head!", ":in ", "^\\S.*:\\d+:in [`'][^']*': "}, // after frames: what caused it
+		{"head text? from frames", "from", "from ", `^\s+from \S.*:\d+`},
+		{"head text? from frames", "frames", ":in ", rubyFrame},
 		{"head text?", "head", "", `^\s+\d+: |^Did you mean\?|^\s*[~^]*\^[~^]*$`},
 		{"head text?", "text?", "", ""},
-		{"frames gap?", "gap?", "", rubyTags + "$"},
-		{"gap?", "head", "Cause", rubyTags + `Cause(?:s|d by):`},
+		{"from frames gap?", "gap?", "", rubyTags + "$"},
+		{"gap?", "causes", "Cause", rubyTags + `Cause(?:s|d by):`},
+		{"causes", "causes", "", rubyTags + "$"},
+		{"causes", "head", "", rubyTags + `\S`},
 		// Rails begins a trace with an entry that has no text.
 		{"", "lead?", "^D, [|^I, [|^W, [|^E, [|^F, [", `^[DIWEF], \[[^\]]*\] +[A-Z]+ -- [^:]*: (?:\[[^\]]*\] ?)*\s*$`},
 		{"lead?", "head", " (", rubyTags + `(?:[A-Z]\w*::)*[A-Z]\w* \(`},
@@ -170,7 +174,7 @@ func php() []rule {
 		{"frames", "frames", "", `^(?:\[[^\]]*\] )?(?:#\d+ \S|PHP +\d+\. |\s+\d+\. )`},
 		{"frames", "over", "thrown in ", `^\s+thrown in .* on line \d+`},
 		{"frames", "over", `"}`, `^"\}`},
-		{"frames", "head", "[previous exception]", `^\[previous exception\] `},
+		{"frames gap?", "head", "[previous exception]", `^\[previous exception\] `},
 		{"frames gap?", "gap?", "", blank},
 		{"gap?", "head", "Next ", `^Next [\w\\]+`},
 	}
@@ -202,10 +206,10 @@ func rust() []rule {
 		{"note frames message", "over", "thread ", `^thread (?:'.*' )?(?:caused non-unwinding panic|panicked while processing panic)`},
 		// What main returned, as anyhow and eyre print it.
 		{"", "error", "^Error: ", `^Error: `},
-		{"error chain?", "chain?", "", ""},
-		{"error chain? causes gap?", "causes", ":", `^(?:Caused by|Location):$`},
+		{"error error-text?", "error-text?", "", ""},
+		{"error error-text? causes gap?", "causes", ":", `^(?:Caused by|Location):$`},
 		{"causes", "causes", "", `^\s+\S`},
 		{"causes gap?", "gap?", "", blank},
-		{"error chain? causes gap?", "frames", "tack backtrace:", `^[Ss]tack backtrace:$`},
+		{"error error-text? causes gap?", "frames", "tack backtrace:", `^[Ss]tack backtrace:$`},
 	}
 }

@@ -33,6 +33,7 @@ type Joiner struct {
 type trace struct {
 	at      states
 	first   *filter.Event
+	head    []byte // its line
 	text    []byte // of the lines so far, where there are several
 	newline string // the last one's end
 	lines   int
@@ -93,7 +94,7 @@ func (j *Joiner) take(ev *filter.Event, due time.Time, emit func(*filter.Event))
 		emit(ev)
 		return
 	}
-	j.begin(ev, len(text), at, due, emit)
+	j.begin(ev, at, due, emit)
 }
 
 // last says whether the pattern for it tells that a line is the last one of its event.
@@ -101,25 +102,27 @@ func (j *Joiner) last(text []byte) bool {
 	return j.machine.end != nil && j.machine.end.Match(chomp(text))
 }
 
-// begin puts ev, whose text has size bytes, under way.
-func (j *Joiner) begin(ev *filter.Event, size int, at states, due time.Time, emit func(*filter.Event)) {
+// begin puts ev under way.
+func (j *Joiner) begin(ev *filter.Event, at states, due time.Time, emit func(*filter.Event)) {
 	if j.traces.Len() >= maxKeys {
 		j.release(j.traces.First(), emit)
 	}
 	j.scratch = j.key.Append(j.scratch[:0], ev)
-	j.traces.Add(j.scratch, &trace{at: at, first: ev.Clone(), lines: 1, bytes: size}, due)
+	first := ev.Clone()
+	text, _ := j.textOf(first)
+	j.traces.Add(j.scratch, &trace{at: at, first: first, head: chomp(text), lines: 1, bytes: len(text)}, due)
 }
 
 // extend takes ev, with that text, into h, unless it is no part of it. What would become too large
 // goes on before, and the rest is an event of its own.
 func (j *Joiner) extend(h *held, ev *filter.Event, text []byte, due time.Time, emit func(*filter.Event)) bool {
 	t := h.Value
-	at := j.machine.step(t.at, chomp(text))
+	at := j.machine.step(t.at, t.head, chomp(text))
 	if at == 0 {
 		return false
 	}
 	soft := j.machine.isSoft(at)
-	if soft && (len(t.pending) >= j.maxMessage || j.machine.related(t.at, j.machine.begin(chomp(text)))) {
+	if soft && (len(t.pending) >= j.maxMessage || j.machine.cuts(at, chomp(text))) {
 		return false
 	}
 	if t.lines+len(t.pending) >= j.maxLines || t.bytes+len(j.separator)+len(text) > j.maxBytes {
@@ -127,7 +130,7 @@ func (j *Joiner) extend(h *held, ev *filter.Event, text []byte, due time.Time, e
 		if j.last(text) {
 			emit(ev)
 		} else {
-			j.begin(ev, len(text), at, due, emit)
+			j.begin(ev, at, due, emit)
 		}
 		return true
 	}
@@ -152,8 +155,7 @@ func (j *Joiner) extend(h *held, ev *filter.Event, text []byte, due time.Time, e
 
 func (j *Joiner) add(t *trace, ev *filter.Event, text []byte) {
 	if t.lines == 1 {
-		first, _ := j.textOf(t.first)
-		t.text = append(t.text, chomp(first)...)
+		t.text = append(t.text, t.head...)
 	}
 	line := chomp(text)
 	t.text = append(t.text, j.separator...)

@@ -17,6 +17,7 @@ type machine struct {
 	start []edge // to be tried on any line
 	next  []edge
 	soft  states         // those where the lines since the last other state belong to the event only if more follow
+	text  states         // of soft: those for any lines
 	kinds []states       // of one language each
 	words words          // of start
 	end   *regexp.Regexp // matches the last line of an event; nil: the line after it says that it was the last
@@ -29,6 +30,7 @@ type edge struct {
 	words    uint64 // the same, by machine.words
 	re       *regexp.Regexp
 	not      *regexp.Regexp // nil: no matter
+	fresh    bool           // not for the first line once more
 }
 
 // word is a text that a line has: at its beginning, at its end, or anywhere.
@@ -119,11 +121,13 @@ func (m *machine) begin(line []byte) (s states) {
 	return s
 }
 
-// step returns where an event in the states s is after line; 0: line is no part of it. A line that
-// belongs to the event decides what the lines before it are, so no soft states are left.
-func (m *machine) step(s states, line []byte) (after states) {
+// step returns where an event in the states s, which began with first, is after line; 0: line is no
+// part of it. A line that belongs to the event decides what the lines before it are, so no soft states
+// are left.
+func (m *machine) step(s states, first, line []byte) (after states) {
 	for i := range m.next {
-		if e := &m.next[i]; e.from&s != 0 && after&e.to == 0 && e.matches(line) {
+		e := &m.next[i]
+		if e.from&s != 0 && after&e.to == 0 && e.matches(line) && (!e.fresh || !bytes.Equal(line, first)) {
 			after |= e.to
 		}
 	}
@@ -136,9 +140,13 @@ func (m *machine) step(s states, line []byte) (after states) {
 // isSoft says whether no state of s is one where the event may end.
 func (m *machine) isSoft(s states) bool { return s&^m.soft == 0 }
 
-// related says whether a and b have states of one language.
-func (m *machine) related(a, b states) bool {
-	return slices.ContainsFunc(m.kinds, func(kind states) bool { return a&kind != 0 && b&kind != 0 })
+// cuts says whether line begins another event, where it is some text in the one that is at s.
+func (m *machine) cuts(s states, line []byte) bool {
+	if s&^m.text != 0 {
+		return false
+	}
+	begun := m.begin(line)
+	return slices.ContainsFunc(m.kinds, func(kind states) bool { return s&kind != 0 && begun&kind != 0 })
 }
 
 // patternMachine returns the machine for regular expressions, of which some may be "".
@@ -162,10 +170,16 @@ func patternMachine(first, further, last string) (*machine, error) {
 // rule is an edge as it is written down.
 type rule struct {
 	from string // states, "" for none: the line may be a first one
-	to   string // a state; it is soft if it ends in "?", and takes no entries if it ends in "text?"
+	to   string // a state, see above; "!" behind it: not if the line is the first one once more
 	has  string // words of which one is in the line, separated by "|"; those with ^ in front begin it, those with $ at the end end it
 	re   string // "": any line
 }
+
+// The ends of states' names.
+const (
+	softState = "?"     // where the event does not end
+	textState = "text?" // a soft one that any line leads to, unless it looks like the beginning of another entry or event
+)
 
 // formatMachine returns the machine for one format, or for all together.
 func formatMachine(format string) (*machine, error) {
@@ -182,8 +196,11 @@ func formatMachine(format string) (*machine, error) {
 			key := name + " " + state
 			if places[key] == 0 {
 				places[key] = 1 << len(places)
-				if strings.HasSuffix(state, "?") {
+				if strings.HasSuffix(state, softState) {
 					m.soft |= places[key]
+				}
+				if strings.HasSuffix(state, textState) {
+					m.text |= places[key]
 				}
 			}
 			all |= places[key]
@@ -209,7 +226,8 @@ func formatMachine(format string) (*machine, error) {
 }
 
 func newEdge(r *rule, bit func(state string) states, entry *regexp.Regexp) edge {
-	e := edge{to: bit(r.to)}
+	to, fresh := strings.CutSuffix(r.to, "!")
+	e := edge{to: bit(to), fresh: fresh}
 	for from := range strings.FieldsSeq(r.from) {
 		e.from |= bit(from)
 	}
@@ -221,7 +239,7 @@ func newEdge(r *rule, bit func(state string) states, entry *regexp.Regexp) edge 
 	if r.re != "" {
 		e.re = regexp.MustCompile(r.re)
 	}
-	if strings.HasSuffix(r.to, "text?") {
+	if strings.HasSuffix(r.to, textState) {
 		e.not = entry
 	}
 	return e
