@@ -59,6 +59,8 @@ type App struct {
 	ingest      *ingest
 	clusters    *cluster.Holder
 	budget      *forward.Budget
+	places      *forward.Places
+	files       openFiles
 	listeners   []*forward.Server
 	listenerTLS []*tls.Server // by listener; nil without TLS
 	credentials *awsclient.Credentials
@@ -99,6 +101,8 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *App, err error)
 	if o.LimitMemory {
 		a.memory = limitMemory(cfg, o.Log)
 	}
+	a.files = shareFiles(processFiles(), cfg)
+	a.files.warn(cfg, o.Log)
 	routes, err := route.New(cfg.Routes)
 	if err != nil {
 		return nil, err
@@ -123,7 +127,7 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *App, err error)
 		}
 		a.outputs[name] = out
 	}
-	a.ingest = newIngest(a.queue, routes, registry, cfg.Unrouted == "dead_letter", o.Now)
+	a.ingest = newIngest(a.queue, routes, registry, cfg.Unrouted == "dead_letter", o.Now, o.Log)
 	if err := a.listen(ctx); err != nil {
 		return nil, err
 	}
@@ -140,7 +144,7 @@ func (a *App) listenStatus() error {
 	}
 	s := status.New(status.Options{
 		Config: a.initial.Status, TLS: statusTLS, Snapshot: a.snapshot, Ready: a.readiness, Healthy: func() error { return nil }, Reload: a.Reload, Steer: a.steer,
-		DeadLetters: a.deadStore(), Log: part(a.opts.Log, "status"),
+		DeadLetters: a.deadStore(), MaxConnections: a.files.status, Log: part(a.opts.Log, "status"),
 	})
 	switch err := s.Listen(); {
 	case err != nil && !a.opts.Drain:
@@ -165,9 +169,12 @@ func part(log zerolog.Logger, name string) zerolog.Logger {
 func (a *App) listen(ctx context.Context) error {
 	share := ingestBudget(a.initial)
 	a.budget = forward.NewSharedBudget(share+spareMemory, share)
+	if a.files.limit > 0 {
+		a.places = forward.NewPlaces(a.files.connections)
+	}
 	for _, l := range a.listenerConfigs() {
 		o := forward.Options{
-			Config: l, Hostname: a.initial.Hostname, Clusters: doorkeeper{a.clusters}, Sink: a.ingest, Budget: a.budget, Log: a.opts.Log,
+			Config: l, Hostname: a.initial.Hostname, Clusters: doorkeeper{a.clusters}, Sink: a.ingest, Budget: a.budget, Places: a.places, Log: a.opts.Log,
 		}
 		var certificates *tls.Server
 		if l.TLS != nil {

@@ -291,7 +291,7 @@ func TestReload(t *testing.T) {
 		return Loaded{Config: cfg, Hash: text}, err
 	}
 	p := start(t, dir, text)
-	if err := p.Reload(); err == nil {
+	if _, err := p.Reload(); err == nil {
 		t.Error("reloaded without a file")
 	}
 	p.end()
@@ -317,7 +317,7 @@ func TestReload(t *testing.T) {
 
 	text = strings.NewReplacer("pods: {type: file", "fresh: {type: file", "[pods]", "[fresh]", "min_free_disk: 1MiB", "dedupe_window: 1m, min_free_disk: 2MiB",
 		`address: "127.0.0.1:0"}]`, `address: "127.0.0.1:0", max_message_size: 64KiB, udp_heartbeat: false}]`).Replace(twoOutputs)
-	if err := p.Reload(); err != nil {
+	if _, err := p.Reload(); err != nil {
 		t.Fatal(err)
 	}
 	send("kube.b")
@@ -325,7 +325,7 @@ func TestReload(t *testing.T) {
 	if c := s.Config; c.Reloads != 1 || c.Hash != text || strings.Join(c.Restart, " ") != "buffer listeners[0]" {
 		t.Errorf("state of the configuration: %+v", c)
 	}
-	if o := s.Outputs[2]; o.Name != "pods" || o.State != status.StateUnconfigured || o.Clusters[0].Delivered != 1 {
+	if o := s.Outputs[2]; o.Name != "pods" || o.State != status.StateRemoved || o.Clusters[0].Delivered != 1 {
 		t.Errorf("the output that went: %+v", o)
 	}
 
@@ -341,10 +341,13 @@ func TestReload(t *testing.T) {
 	if _, err := p.steer("all", "resume"); err != nil || p.snapshot().Outputs[0].State == status.StatePaused {
 		t.Errorf("resume: %v", err)
 	}
+	if _, err := p.steer("all", "retry"); err != nil {
+		t.Errorf("retry: %v", err)
+	}
 
 	good := text
 	text = strings.ReplaceAll(text, "type: file", "type: nothing")
-	if err := p.Reload(); err == nil || !strings.Contains(err.Error(), "nothing") {
+	if _, err := p.Reload(); err == nil || !strings.Contains(err.Error(), "nothing") {
 		t.Errorf("a wrong configuration: %v", err)
 	}
 	if s := p.snapshot(); s.Config.Failing.Text == "" || s.Config.Hash != good {
@@ -363,7 +366,7 @@ func TestReload(t *testing.T) {
 	p.await("the output still there", func(s status.Snapshot) bool { return delivered(s, "fresh") == 2 })
 
 	text = twoOutputs
-	if err := p.Reload(); err != nil {
+	if _, err := p.Reload(); err != nil {
 		t.Fatal(err)
 	}
 	send("kube.d")

@@ -39,12 +39,16 @@ func (a *App) watch(ctx context.Context) error {
 	}
 }
 
-// Reload reads the configuration again and puts it in force. After an error the old one stays in force, whole.
-func (a *App) Reload() error {
+// Reload reads the configuration again and puts it in force. After an error the old one stays in force, whole. warnings say
+// what the operator may not have meant.
+func (a *App) Reload() (warnings []string, err error) {
 	for _, c := range a.certificates() {
 		_, _ = c.Reload() // it is logged and shown by the status
 	}
-	return a.reload(true)
+	if err := a.reload(true); err != nil {
+		return nil, err
+	}
+	return a.configState().Warnings, nil
 }
 
 // reload is Reload; unless asked for it does nothing where what was tried last has not changed.
@@ -85,7 +89,21 @@ func (a *App) reload(asked bool) error {
 		log = a.opts.Log.Warn().Str("hash", next.Hash).Strs("needs_restart", restart)
 	}
 	log.Msg("a new configuration is in force")
+	for _, w := range slices.Concat(next.Config.Warnings, orphans(next.Config, a.backlogs(nil))) {
+		a.opts.Log.Warn().Msg(w)
+	}
 	return nil
+}
+
+// orphans says of each output that is not in cfg what waits for it.
+func orphans(cfg *config.Config, backlogs []Backlog) (texts []string) {
+	for _, b := range backlogs {
+		if _, there := cfg.Outputs[b.Output]; !there {
+			texts = append(texts, fmt.Sprintf("output %s is not configured any more, and %d events wait for it: put it back under its name to deliver them, or purge it (POST /outputs/%s/purge) to lose them",
+				b.Output, b.Events, b.Output))
+		}
+	}
+	return texts
 }
 
 // apply puts cfg in force: all that can fail comes first and changes nothing. It returns the settings that differ but
@@ -116,6 +134,11 @@ func (a *App) apply(cfg *config.Config) (restart []string, err error) {
 	// From here on nothing fails. What the old routes still send to an output that goes is kept in the queue.
 	a.clusters.Swap(registry)
 	a.queue.SetLimits(queueLimits(cfg))
+	if a.places != nil {
+		files := shareFiles(a.files.limit, cfg)
+		a.places.SetLimit(files.connections)
+		files.warn(cfg, a.opts.Log)
+	}
 	restart = needsRestart(a.initial, cfg)
 	if len(cfg.Listeners) == len(a.listeners) {
 		for i, l := range a.listeners {
@@ -134,6 +157,9 @@ func (a *App) apply(cfg *config.Config) (restart []string, err error) {
 	}
 	if err := a.retire(old...); err != nil { // only during a stop
 		a.opts.Log.Error().Err(err).Msg("a reload is cut short, since the program stops")
+	}
+	for _, out := range a.currentOutputs() {
+		out.loop.RetryNow() // what keeps it waiting may just have been put right
 	}
 	for _, out := range fresh {
 		a.launch(out)

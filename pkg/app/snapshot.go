@@ -73,12 +73,21 @@ func age(t, now time.Time) float64 {
 }
 
 func listenerState(l forward.Stats) status.Listener {
-	return status.Listener{
+	s := status.Listener{
 		Name: l.Name, Address: l.Address, Connections: l.Open, ConnectionsTotal: l.Connections,
 		TLSTotal: l.TLS, ProxiedTotal: l.Proxied, ProbesTotal: l.Probes,
 		Refused: l.Refused, Messages: l.Messages, AcksTotal: l.Acks, AckLatency: status.Latency{Snapshot: l.AckLatency},
-		LastError: status.Failure{Text: l.LastError, Time: l.LastErrorAt},
+		LastError:  status.Failure{Text: l.LastError, Time: l.LastErrorAt, Ended: l.LastErrorOver},
+		NoAckTotal: l.NoAck,
 	}
+	for _, p := range l.NoAckPeers {
+		peer := status.NoAck{Cluster: p.Cluster, Messages: p.Messages, LastSeen: p.LastSeen.UTC()}
+		if p.Host.IsValid() {
+			peer.Peer = p.Host.String()
+		}
+		s.NoAckPeers = append(s.NoAckPeers, peer)
+	}
+	return s
 }
 
 func certificateState(owner string, c tls.State) status.Certificate {
@@ -142,7 +151,7 @@ func (a *App) outputStates(waits []buffer.Wait) []status.Output {
 			Name: out.name, Type: out.common.Type, Workers: out.common.Workers, Concurrency: st.Concurrency, InFlight: st.InFlight,
 			HeldClusters: st.Held, Retries: st.Retried,
 			Requests: st.Sends, FailedRequests: st.Failures, RequestLatency: status.Latency{Snapshot: st.Latency},
-			LastError: status.Failure{Text: st.LastError, Time: st.LastErrorAt}, LastSuccess: st.LastSuccess, BackoffUntil: st.BackoffUntil,
+			LastError: status.Failure{Text: st.LastError, Time: st.LastErrorAt, Ended: st.LastErrorOver}, LastSuccess: st.LastSuccess, BackoffUntil: st.BackoffUntil,
 		}
 		s.Clusters, s.Lag = outputClusters(byOutput[out.name], st.Clusters, now)
 		for _, c := range st.Clusters {
@@ -165,6 +174,9 @@ func (a *App) outputStates(waits []buffer.Wait) []status.Output {
 			done = was.loop.Stats().Clusters
 		}
 		s.Clusters, s.Lag = outputClusters(byOutput[name], done, now)
+		if pending(&s) == 0 {
+			s.State = status.StateRemoved
+		}
 		all = append(all, s)
 	}
 	return all
@@ -196,19 +208,25 @@ func (a *App) loops() (current []*output, retired map[string]past) {
 	return current, maps.Clone(a.retired)
 }
 
+// configState has among its warnings what waits now for outputs that are not configured.
 func (a *App) configState() status.ConfigState {
+	backlogs := a.backlogs(nil)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	s := a.state
-	s.Warnings, s.Restart = slices.Clone(s.Warnings), slices.Clone(s.Restart)
+	s.Warnings, s.Restart = slices.Concat(s.Warnings, orphans(a.cfg, backlogs)), slices.Clone(s.Restart)
 	return s
 }
 
-func outputState(s *status.Output, st delivery.Stats) status.State {
-	var pending uint64
+// pending returns how many events wait for an output.
+func pending(s *status.Output) (events uint64) {
 	for _, c := range s.Clusters {
-		pending += c.Pending
+		events += c.Pending
 	}
+	return events
+}
+
+func outputState(s *status.Output, st delivery.Stats) status.State {
 	switch {
 	case st.Paused:
 		return status.StatePaused
@@ -216,7 +234,7 @@ func outputState(s *status.Output, st delivery.Stats) status.State {
 		return status.StateRefused
 	case st.Failing != "":
 		return status.StateRetrying
-	case pending == 0:
+	case pending(s) == 0:
 		return status.StateIdle
 	}
 	return status.StateRunning

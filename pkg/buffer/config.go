@@ -21,6 +21,17 @@ type Config struct {
 	JetStream    *JetStreamConfig  `yaml:"jetstream" later:"true" help:"a queue replicated over a network"`
 }
 
+// maxSegment is how large a segment may be made. A segment's disk is given back as a whole, and a damaged page can cost
+// all that lies in it.
+const maxSegment = 4 << 30
+
+// Check implements setting.Checker.
+func (c *Config) Check(r *setting.Report) {
+	if c.SegmentSize > maxSegment {
+		r.Add("segment_size", "write 4GiB or less; 64MiB fits nearly everybody", "a segment of %s would give its disk back only as a whole", c.SegmentSize)
+	}
+}
+
 // DeadLettersConfig bounds the dead letters: the oldest go first.
 type DeadLettersConfig struct {
 	MaxSize setting.Size  `yaml:"max_size" default:"1GiB" help:"bytes on disk"`

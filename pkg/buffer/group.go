@@ -6,6 +6,7 @@ import (
 	"time"
 	"unsafe"
 
+	"github.com/seed-afc6a195/aggregator/internal/boltfile"
 	"github.com/seed-afc6a195/aggregator/internal/failpoint"
 )
 
@@ -266,7 +267,7 @@ func (g *grouping) write() error {
 // publish makes the stored chunks known to the outputs.
 func (g *grouping) publish(seg *segment, where []uint32) {
 	s := g.c.s
-	disk := diskUse(seg.w.file)
+	disk := boltfile.AllocatedBy(seg.w.file)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	from := len(seg.entries)

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/seed-afc6a195/aggregator/internal/boltfile"
 )
 
 // entry is what is known of a chunk without reading it. It has no pointers: there are many.
@@ -115,10 +117,10 @@ const indexVersion = 1
 // encode returns c as the index of a sealed segment.
 func (c *contents) encode() []byte {
 	b := []byte{indexVersion}
-	b = appendStrings(b, c.clusters)
+	b = boltfile.AppendStrings(b, c.clusters)
 	b = binary.AppendUvarint(b, uint64(len(c.sets)))
 	for _, set := range c.sets {
-		b = appendStrings(b, set)
+		b = boltfile.AppendStrings(b, set)
 	}
 	b = binary.AppendUvarint(b, uint64(len(c.entries)))
 	var seq uint32
@@ -143,64 +145,54 @@ func (c *contents) encode() []byte {
 			b = binary.AppendUvarint(b, uint64(id.events))
 		}
 	}
-	return binary.LittleEndian.AppendUint32(b, checksum(b))
+	return binary.LittleEndian.AppendUint32(b, boltfile.Checksum(b))
 }
 
 // decodeIndex is the reverse of encode.
 func decodeIndex(first uint64, b []byte) (*contents, error) {
-	if len(b) < 5 || checksum(b[:len(b)-4]) != binary.LittleEndian.Uint32(b[len(b)-4:]) {
-		return nil, fmt.Errorf("segment's index has a wrong checksum: %w", errDamaged)
+	if len(b) < 5 || boltfile.Checksum(b[:len(b)-4]) != binary.LittleEndian.Uint32(b[len(b)-4:]) {
+		return nil, fmt.Errorf("segment's index has a wrong checksum: %w", boltfile.ErrDamaged)
 	}
-	d := decoder{b: b[:len(b)-4]}
-	if v := d.byte(); v != indexVersion {
-		return nil, fmt.Errorf("segment's index has version %d, this program knows %d: %w", v, indexVersion, errDamaged)
+	d := boltfile.Decoder{B: b[:len(b)-4]}
+	if v := d.Byte(); v != indexVersion {
+		return nil, fmt.Errorf("segment's index has version %d, this program knows %d: %w", v, indexVersion, boltfile.ErrDamaged)
 	}
 	c := &contents{first: first, turns: map[uint64]*turn{}}
-	c.clusters = d.strings()
-	for i := d.count(1); i > 0; i-- {
-		c.sets = append(c.sets, d.strings())
+	c.clusters = d.Strings()
+	for i := d.Count(1); i > 0; i-- {
+		c.sets = append(c.sets, d.Strings())
 	}
-	n := d.count(8)
+	n := d.Count(8)
 	c.entries = make([]entry, 0, n)
 	var seq uint32
 	var received int64
-	for ; n > 0 && !d.bad; n-- {
+	for ; n > 0 && !d.Bad; n-- {
 		var e entry
-		seq += uint32(d.int())
+		seq += uint32(d.Int())
 		e.seq = seq
 		for _, p := range [...]*uint32{&e.off, &e.size, &e.raw, &e.events, &e.cluster, &e.set} {
-			*p = uint32(d.int())
+			*p = uint32(d.Int())
 		}
-		received += d.varint()
+		received += d.Varint()
 		e.received = received
 		if int(e.cluster) >= len(c.clusters) || int(e.set) >= len(c.sets) {
-			d.bad = true
+			d.Bad = true
 		}
 		c.entries = append(c.entries, e)
 	}
-	for i := d.count(18); i > 0 && !d.bad; i-- {
-		conn := d.uint64()
-		t := &turn{number: d.uvarint(), received: int64(d.uint64())}
-		for j := d.count(17); j > 0 && !d.bad; j-- {
+	for i := d.Count(18); i > 0 && !d.Bad; i-- {
+		conn := d.Uint64()
+		t := &turn{number: d.Uvarint(), received: int64(d.Uint64())}
+		for j := d.Count(17); j > 0 && !d.Bad; j-- {
 			var id idKey
-			copy(id.key[:], d.bytes(len(id.key)))
-			id.events = d.int()
+			copy(id.key[:], d.Bytes(len(id.key)))
+			id.events = d.Int()
 			t.ids = append(t.ids, id)
 		}
 		c.turns[conn] = t
 	}
-	if d.bad || len(d.b) > 0 {
-		return nil, fmt.Errorf("segment's index makes no sense: %w", errDamaged)
+	if d.Bad || len(d.B) > 0 {
+		return nil, fmt.Errorf("segment's index makes no sense: %w", boltfile.ErrDamaged)
 	}
 	return c, nil
-}
-
-func (d *decoder) varint() int64 {
-	v, n := binary.Varint(d.b)
-	if n <= 0 {
-		d.bad, d.b = true, nil
-		return 0
-	}
-	d.b = d.b[n:]
-	return v
 }

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/seed-afc6a195/aggregator/internal/boltfile"
 	"github.com/seed-afc6a195/aggregator/internal/failpoint"
 )
 
@@ -184,7 +185,7 @@ func (s *Store) remove(doomed []*segment) {
 		s.mu.Unlock()
 		free()
 	}
-	if err := syncDir(s.dir); err != nil {
+	if err := boltfile.SyncDir(s.dir); err != nil {
 		s.log.Warn().Err(err).Msg("removed segments may come back after a power loss")
 	}
 	failpoint.Pass("segments.removed")
@@ -316,7 +317,7 @@ func (s *Store) replace(path string, src *os.File, c *contents, keep func(*entry
 	}
 	failpoint.Pass("segment.replaced")
 	if err == nil {
-		err = syncDir(filepath.Dir(path))
+		err = boltfile.SyncDir(filepath.Dir(path))
 	}
 	if err != nil {
 		_ = os.Remove(tmp) // the error has been told
@@ -326,5 +327,5 @@ func (s *Store) replace(path string, src *os.File, c *contents, keep func(*entry
 	if err != nil {
 		return nil, nil, 0, err
 	}
-	return out, f, diskUse(f), nil
+	return out, f, boltfile.AllocatedBy(f), nil
 }

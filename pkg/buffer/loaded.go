@@ -5,6 +5,8 @@ import (
 	"os"
 	"slices"
 	"time"
+
+	"github.com/seed-afc6a195/aggregator/internal/boltfile"
 )
 
 // Indexes of segments stay in memory for as many chunks and as many files as this, the one that is
@@ -193,7 +195,7 @@ func (s *Store) load(seg *segment) {
 		if hurt != nil {
 			s.counts.setAside++
 			s.counts.lostEvents += hurt.lostEvents()
-			seg.unread = seg.unread || !errors.Is(hurt.cause, errDamaged)
+			seg.unread = seg.unread || !errors.Is(hurt.cause, boltfile.ErrDamaged)
 			s.missing(seg, c.entries)
 		}
 		s.install(seg, c.entries, f)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/seed-afc6a195/aggregator/internal/boltfile"
 	"github.com/seed-afc6a195/aggregator/internal/failpoint"
 )
 
@@ -45,7 +46,7 @@ func (c *committer) segmentFor(seq uint64, n int) (*segment, error) {
 		f, err = os.Open(seg.path)
 	}
 	if err == nil {
-		if err = syncDir(s.dir); err != nil {
+		if err = boltfile.SyncDir(s.dir); err != nil {
 			_ = f.Close() // nothing was read
 		}
 	}
@@ -106,8 +107,8 @@ func (c *committer) closed(seg *segment) {
 	defer s.mu.Unlock()
 	seg.w, seg.turns, seg.sealed = nil, nil, true
 	if err == nil {
-		s.disk += allocated(st) - seg.disk
-		seg.disk = allocated(st)
+		s.disk += boltfile.Allocated(st) - seg.disk
+		seg.disk = boltfile.Allocated(st)
 	}
 	s.keep.kick()
 }

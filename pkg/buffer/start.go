@@ -4,13 +4,16 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io/fs"
 	"iter"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
+	"github.com/seed-afc6a195/aggregator/internal/boltfile"
 	"github.com/seed-afc6a195/aggregator/internal/failpoint"
 )
 
@@ -43,6 +46,7 @@ func (s *Store) recover() error {
 			s.recoverSegment(path, first, state, last)
 		}
 	}
+	s.began = s.next
 	for id, until := range s.remembered(state.ids, last) {
 		s.dedupe.restore(id, 0, until)
 	}
@@ -64,7 +68,7 @@ func (s *Store) recoverState() (*snapshot, error) {
 	case errors.Is(err, os.ErrPermission): // whole, perhaps: whoever changed its rights can change them back
 		return nil, fmt.Errorf("read what outputs have finished: %w", err)
 	case !errors.Is(err, os.ErrNotExist):
-		name, aerr := setAside(filepath.Join(s.dir, stateFile))
+		name, aerr := boltfile.Quarantine(filepath.Join(s.dir, stateFile))
 		s.counts.setAside++
 		s.log.Error().Err(err).Str("file", name).AnErr("set_aside", aerr).
 			Msg("state.db is damaged: starting without it, so all that is in the segments is delivered again")
@@ -95,7 +99,7 @@ func (s *Store) recoverSegment(path string, first uint64, state *snapshot, last 
 	if hurt != nil {
 		s.counts.setAside++
 		s.counts.lostEvents += hurt.lostEvents()
-		if c = s.rescue(path, c, hurt); !errors.Is(hurt.cause, errDamaged) {
+		if c = s.rescue(path, c, hurt); !errors.Is(hurt.cause, boltfile.ErrDamaged) {
 			seg.unread = true
 		}
 	}
@@ -114,7 +118,7 @@ func (s *Store) recoverSegment(path string, first uint64, state *snapshot, last 
 	s.adopt(seg, c.entries, false)
 	s.next = max(s.next, seg.end())
 	if st, err := os.Stat(path); err == nil {
-		seg.disk = allocated(st)
+		seg.disk = boltfile.Allocated(st)
 		s.disk += seg.disk
 	}
 }
@@ -123,7 +127,7 @@ func (s *Store) recoverSegment(path string, first uint64, state *snapshot, last 
 // fails, on a full disk perhaps, the damaged file stays and is read as far as it can be.
 func (s *Store) rescue(path string, c *contents, hurt *salvaged) *contents {
 	log := s.log.Error().Str("segment", path).Fields(hurt.fields())
-	if !errors.Is(hurt.cause, errDamaged) {
+	if !errors.Is(hurt.cause, boltfile.ErrDamaged) {
 		log.Msg("segment can't be read in full: the chunks that can be read are handed out, the file stays for the next start")
 		return c
 	}
@@ -131,7 +135,7 @@ func (s *Store) rescue(path string, c *contents, hurt *salvaged) *contents {
 	if err == nil {
 		defer func() { _ = src.Close() }() // only read from
 		var name string
-		if name, err = setAside(path); err == nil {
+		if name, err = boltfile.Quarantine(path); err == nil {
 			failpoint.Pass("segment.set-aside")
 			log.Str("set_aside", name)
 			var out *contents
@@ -141,7 +145,7 @@ func (s *Store) rescue(path string, c *contents, hurt *salvaged) *contents {
 				log.Msg("segment is damaged: set aside, the chunks that can be read are kept")
 				return out
 			}
-			putBack(name, path)
+			boltfile.Unquarantine(name, path)
 		}
 	}
 	log.AnErr("replace", err).Msg("segment is damaged: read where it is, as far as it can be")
@@ -169,4 +173,31 @@ func (s *Store) remembered(saved []savedID, last map[uint64]*turn) iter.Seq2[idK
 			}
 		}
 	}
+}
+
+// advise adds to an error with the queue's directory what to do about it.
+func advise(err error) error {
+	var hint string
+	switch {
+	case errors.Is(err, syscall.EROFS):
+		hint = "mount its file system for writing"
+	case errors.Is(err, fs.ErrPermission):
+		hint = fmt.Sprintf("let user %d, which this runs as, write there", os.Getuid())
+	case errors.Is(err, syscall.ENOTDIR):
+		hint = "a file is in the way: move it"
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		hint = "free space or inodes there"
+	default:
+		return err
+	}
+	return fmt.Errorf("%w: %s, or set another buffer.path", err, hint)
+}
+
+// takeDir locks the directory for this process.
+func takeDir(dir string) (*os.File, error) {
+	f, holder, err := boltfile.Lock(dir)
+	if errors.Is(err, boltfile.ErrLocked) {
+		return nil, fmt.Errorf("queue directory %s %w by process %s: stop that one, or set another buffer.path", dir, ErrInUse, holder)
+	}
+	return f, err
 }

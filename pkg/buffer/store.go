@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"github.com/seed-afc6a195/aggregator/internal/boltfile"
 )
 
 // Options is what the queue needs beside its Config.
@@ -65,6 +67,7 @@ type Store struct {
 	mu       sync.Mutex // guards what follows; no disk is touched under it
 	segs     []*segment // ascending
 	next     uint64     // sequence number; only the committer changes it
+	began    uint64     // what next was at the start: chunks before it are of earlier runs
 	clusters []*tenant  // by number
 	limitsOf Limits     // in force
 	numbers  map[string]uint32
@@ -111,11 +114,11 @@ func Open(cfg Config, o Options) (_ *Store, err error) {
 	if s.packer, err = newPacker(cfg.Compression); err != nil {
 		return nil, err
 	}
-	if err := makeDir(s.dir); err != nil {
+	if err := boltfile.MakeDir(s.dir); err != nil {
 		s.packer.close()
 		return nil, advise(fmt.Errorf("make queue directory: %w", err))
 	}
-	if s.lock, err = lockDir(s.dir); err != nil {
+	if s.lock, err = takeDir(s.dir); err != nil {
 		s.packer.close()
 		return nil, advise(err)
 	}

@@ -113,6 +113,7 @@ func listenerFamilies() []family {
 		eachCounts("aggregator_listener_refused_total", "Connections closed by the server, by reason.", label, "reason", list, func(l *Listener) (string, Counts) { return l.Name, l.Refused }),
 		eachCounts("aggregator_listener_messages_total", "Messages received, by the protocol's mode.", label, "mode", list, func(l *Listener) (string, Counts) { return l.Name, l.Messages }),
 		eachCounter("aggregator_listener_acks_total", "Acks written, each after its chunk was on disk.", label, list, func(l *Listener) (string, uint64) { return l.Name, l.AcksTotal }),
+		eachCounter("aggregator_listener_messages_without_ack_total", "Messages stored that wanted no ack: what their connection loses is lost. /status says whose.", label, list, func(l *Listener) (string, uint64) { return l.Name, l.NoAckTotal }),
 		eachLatency("aggregator_listener_ack_latency_seconds", "Time from a message's last byte to its ack.", label, list, func(l *Listener) (string, Latency) { return l.Name, l.AckLatency }),
 		eachGauge("aggregator_listener_last_error_timestamp_seconds", "When the last error occurred, 0 for never.", label, list, func(l *Listener) (string, float64) { return l.Name, unix(l.LastError.Time) }),
 	}
@@ -208,7 +209,7 @@ func outputFamilies() []family {
 	return []family{
 		{name: "aggregator_output_state", help: "1 for the state that the output is in, 0 for the others.", labels: []string{label, "state"}, gauge: func(s *Snapshot, add func(float64, ...string)) {
 			for _, o := range s.Outputs {
-				for _, state := range []State{StateRunning, StateIdle, StateRetrying, StatePaused, StateRefused, StateUnconfigured} {
+				for _, state := range []State{StateRunning, StateIdle, StateRetrying, StatePaused, StateRefused, StateUnconfigured, StateRemoved} {
 					add(flag(o.State == state), o.Name, string(state))
 				}
 			}

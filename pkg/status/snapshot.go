@@ -70,9 +70,14 @@ func (l Latency) MarshalJSON() ([]byte, error) {
 
 // Failure is the last error of something; the zero value says that there was none.
 type Failure struct {
-	Text string    `json:"text"`
-	Time time.Time `json:"time,omitzero"`
+	Text  string    `json:"text"`
+	Time  time.Time `json:"time,omitzero"`
+	Age   float64   `json:"age_seconds"`    // derived
+	Ended time.Time `json:"ended,omitzero"` // since when it is past; zero: nothing shows that it is
 }
+
+// Lasts reports whether there is an error that is not past.
+func (f Failure) Lasts() bool { return f.Text != "" && f.Ended.IsZero() }
 
 // ConfigState is the configuration in force.
 type ConfigState struct {
@@ -105,8 +110,18 @@ type Listener struct {
 	Refused          Counts  `json:"refused"`       // connections by the reason that they were closed for
 	Messages         Counts  `json:"messages"`      // by mode
 	AcksTotal        uint64  `json:"acks_total"`
-	AckLatency       Latency `json:"ack_latency"` // from a message's last byte to its ack
+	NoAckTotal       uint64  `json:"no_ack_total"` // of Messages, that want no ack: a connection that breaks loses them
+	NoAckPeers       []NoAck `json:"no_ack_peers"` // who sends such, the last first
+	AckLatency       Latency `json:"ack_latency"`  // from a message's last byte to its ack
 	LastError        Failure `json:"last_error,omitzero"`
+}
+
+// NoAck is a host whose agent asks for no acks.
+type NoAck struct {
+	Peer     string    `json:"peer"` // its address; "": a Unix socket's
+	Cluster  string    `json:"cluster"`
+	Messages uint64    `json:"messages"`
+	LastSeen time.Time `json:"last_seen"`
 }
 
 // Cluster is what came in from one cluster. ReceivedEvents is StoredEvents and DuplicateEvents and
@@ -181,8 +196,10 @@ const (
 	StatePaused   State = "paused"
 	// StateRefused is that of an output whose login or privileges the destination refuses: it tries on, slowly.
 	StateRefused State = "refused"
-	// StateUnconfigured is that of an output that left the configuration while something waited for it.
+	// StateUnconfigured is that of an output that is not configured, and that something waits for.
 	StateUnconfigured State = "unconfigured"
+	// StateRemoved is that of an output that is not configured any more, and that nothing waits for.
+	StateRemoved State = "removed"
 )
 
 // Output is one destination.
