@@ -455,12 +455,26 @@ func TestCheck(t *testing.T) {
 	} {
 		var r setting.Report
 		tc.c.Check(&r)
+		r.Problems = slices.DeleteFunc(r.Problems, func(p setting.Problem) bool { return p.Warning })
 		switch {
 		case tc.key == "" && len(r.Problems) > 0, tc.key != "" && (len(r.Problems) != 1 || r.Problems[0].Key != tc.key):
 			t.Errorf("%+v: problems %+v, want one at %q", tc.c, r.Problems, tc.key)
 		}
 		if _, err := multiline.New(tc.c); (err == nil) != (tc.key == "") && (tc.c.Start+tc.c.End == "" || tc.key != "format") && tc.c != (multiline.Config{Field: "log"}) {
 			t.Errorf("%+v: New: %v", tc.c, err)
+		}
+	}
+}
+
+// The key's default has changed: check tells those whose configuration depends on it.
+func TestCheckTellsOfTheKey(t *testing.T) {
+	for key, warns := range map[string]bool{"": true, "{tag}": false} {
+		c := defaults()
+		c.Format, c.Key = "java", key
+		var r setting.Report
+		c.Check(&r)
+		if told := len(r.Problems) == 1 && r.Problems[0].Warning && r.Problems[0].Key == "key"; told != warns {
+			t.Errorf("key %q: problems %+v", key, r.Problems)
 		}
 	}
 }
