@@ -49,12 +49,13 @@ type rules struct {
 }
 
 // tally counts what arrived from one cluster, in events unless it says otherwise. Every event is in events, and in
-// routed, dropped or dead.
+// routed, repeated, dropped or dead.
 type tally struct {
 	cluster  string
 	messages uint64
 	events   uint64
-	routed   uint64            // events that an output wants, those sent again too
+	routed   uint64            // events that an output wants
+	repeated uint64            // events that were sent again, and so are not stored again
 	bytes    uint64            // of msgpack entries
 	dropped  map[string]uint64 // by rule
 	dead     map[string]uint64 // by reason
@@ -71,6 +72,7 @@ func (t *tally) add(o *tally) {
 	t.messages += o.messages
 	t.events += o.events
 	t.routed += o.routed
+	t.repeated += o.repeated
 	t.bytes += o.bytes
 	if o.tag != "" {
 		t.tag = o.tag
@@ -83,8 +85,21 @@ func (t *tally) add(o *tally) {
 	}
 }
 
+// sentAgain moves events that t has among the routed and the dead to those that are not stored again.
+func (t *tally) sentAgain(d buffer.Duplicates) {
+	t.repeated += uint64(d.Events)
+	routed := d.Events
+	for reason, n := range d.Rejected {
+		if t.dead[reason] -= uint64(n); t.dead[reason] == 0 {
+			delete(t.dead, reason)
+		}
+		routed -= n
+	}
+	t.routed -= uint64(routed)
+}
+
 func (t *tally) reset() {
-	t.messages, t.events, t.routed, t.bytes, t.tag = 0, 0, 0, 0, ""
+	t.messages, t.events, t.routed, t.repeated, t.bytes, t.tag = 0, 0, 0, 0, 0, ""
 	clear(t.dropped)
 	clear(t.dead)
 }
@@ -246,6 +261,7 @@ func (b *ingestBatch) Commit(ctx context.Context) error {
 		return err
 	}
 	if b.stored.messages > 0 {
+		b.stored.sentAgain(b.out.Repeated())
 		b.in.count(b.stored)
 		b.in.tell(b.stored)
 		b.stored.reset()

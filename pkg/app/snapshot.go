@@ -8,6 +8,7 @@ import (
 
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/cluster"
+	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
 	"github.com/seed-afc6a195/aggregator/pkg/delivery"
 	"github.com/seed-afc6a195/aggregator/pkg/forward"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
@@ -29,7 +30,7 @@ func (a *App) snapshot() status.Snapshot {
 	s.Memory = a.memory
 	a.mu.Unlock()
 	budget := a.budget.Stats()
-	s.Queue.MemoryBytes, s.Queue.MemoryMaxBytes = budget.Used, budget.Max
+	s.Queue.MemoryBytes, s.Queue.MemoryMaxBytes, s.Queue.EvictedConnections = budget.Used, budget.Max, budget.Evicted
 	open := map[string]int{}
 	for _, l := range a.listeners {
 		st := l.Stats()
@@ -121,15 +122,7 @@ func (a *App) clusterStates(queue buffer.Stats, open map[string]int) []status.Cl
 		c.Dropped, c.Dead = t.dropped, t.dead
 		c.QueueBytes, c.QueueMaxBytes, c.Waiting = uses[name].Bytes, uses[name].Limit, uses[name].Why
 		c.Connections, c.RefusedConnections, c.Slowed = open[name], limits[name].Refused, limits[name].Slowed.Seconds()
-		again := queue.Duplicates[name]
-		c.DuplicateEvents = uint64(again.Events)
-		// A duplicate is counted by the queue a moment before its message is counted here.
-		stored := uint64(again.Events)
-		for reason, n := range again.Rejected {
-			c.Dead[reason] -= min(c.Dead[reason], uint64(n))
-			stored -= uint64(n)
-		}
-		c.StoredEvents = t.routed - min(t.routed, stored)
+		c.StoredEvents, c.DuplicateEvents = t.routed, t.repeated
 		all = append(all, c)
 	}
 	return all
@@ -151,7 +144,7 @@ func (a *App) outputStates(waits []buffer.Wait) []status.Output {
 			Name: out.name, Type: out.common.Type, Workers: out.common.Workers, Concurrency: st.Concurrency, InFlight: st.InFlight,
 			HeldClusters: st.Held, Retries: st.Retried,
 			Requests: st.Sends, FailedRequests: st.Failures, RequestLatency: status.Latency{Snapshot: st.Latency},
-			LastError: status.Failure{Text: st.LastError, Time: st.LastErrorAt, Ended: st.LastErrorOver}, LastSuccess: st.LastSuccess, BackoffUntil: st.BackoffUntil,
+			LastError: status.Failure{Text: st.LastError, Detail: st.LastDetail, Time: st.LastErrorAt, Ended: st.LastErrorOver}, LastSuccess: st.LastSuccess, BackoffUntil: st.BackoffUntil,
 		}
 		s.Clusters, s.Lag = outputClusters(byOutput[out.name], st.Clusters, now)
 		for _, c := range st.Clusters {
@@ -184,10 +177,19 @@ func (a *App) outputStates(waits []buffer.Wait) []status.Output {
 
 func destination(r outputs.Report) status.Destination {
 	d := status.Destination{
-		Server: r.Server, Notices: r.Notices, RequestLimit: r.RequestLimit, PossibleDuplicates: r.PossibleDuplicates,
-		FailureStore: r.FailureStore, Redirected: r.Redirected, Truncated: r.Truncated,
+		Server: r.Server, RequestLimit: r.RequestLimit, PossibleDuplicates: r.PossibleDuplicates,
+		FailureStore: r.FailureStore, AlreadyThere: r.AlreadyThere, Redirected: r.Redirected, Truncated: r.Truncated,
+	}
+	if e := r.AlreadyThereExample; e != nil {
+		example := status.Example(*e)
+		example.Detail = outputs.Whole(example.Detail)
+		d.AlreadyThereExample = &example
+	}
+	for _, text := range r.Notices {
+		d.Notices = append(d.Notices, outputs.Public(text))
 	}
 	for _, h := range r.Hosts {
+		h.Error = outputs.Public(h.Error)
 		d.Hosts = append(d.Hosts, status.Host(h))
 	}
 	for _, p := range r.Paces {
@@ -279,7 +281,7 @@ func outputClusters(waits []buffer.Wait, done []delivery.ClusterStats, now time.
 	return all, lag
 }
 
-func deadLetters(d buffer.DeadStats) status.DeadLetters {
+func deadLetters(d deadletter.Stats) status.DeadLetters {
 	s := status.DeadLetters{
 		Count: int(d.Letters), Bytes: d.Bytes, EvictedEvents: uint64(d.Evicted), RetriedEvents: uint64(d.Retried), PurgedEvents: uint64(d.Purged),
 		DamagedEvents: uint64(d.Lost), SetAsideFiles: d.SetAside,

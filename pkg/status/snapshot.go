@@ -70,10 +70,11 @@ func (l Latency) MarshalJSON() ([]byte, error) {
 
 // Failure is the last error of something; the zero value says that there was none.
 type Failure struct {
-	Text  string    `json:"text"`
-	Time  time.Time `json:"time,omitzero"`
-	Age   float64   `json:"age_seconds"`    // derived
-	Ended time.Time `json:"ended,omitzero"` // since when it is past; zero: nothing shows that it is
+	Text   string    `json:"text"`
+	Detail string    `json:"detail,omitempty"` // Text with a destination's own words: only for who shows the token or a password
+	Time   time.Time `json:"time,omitzero"`
+	Age    float64   `json:"age_seconds"`    // derived
+	Ended  time.Time `json:"ended,omitzero"` // since when it is past; zero: nothing shows that it is
 }
 
 // Lasts reports whether there is an error that is not past.
@@ -183,6 +184,8 @@ type Queue struct {
 	CommitLatency    Latency `json:"commit_latency"`
 	MemoryBytes      int64   `json:"memory_bytes"` // between socket and queue
 	MemoryMaxBytes   int64   `json:"memory_max_bytes"`
+	// EvictedConnections were closed, since the start, to give the memory that they held to others.
+	EvictedConnections uint64 `json:"evicted_connections"`
 }
 
 // State is what an output is doing.
