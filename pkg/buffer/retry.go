@@ -143,7 +143,7 @@ func (p *portion) add(l *Letter, route func(*Letter) Way) (why string) {
 }
 
 var (
-	errNoEvents = errors.New("their bytes can't be read as events")
+	errNoEvents = errors.New("their bytes can't be read as events: export them to see what came, and purge them")
 	errEmpty    = errors.New("they hold no event")
 )
 
