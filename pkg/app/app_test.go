@@ -17,8 +17,8 @@ import (
 	"github.com/rs/zerolog"
 	"go.uber.org/goleak"
 
-	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/config"
+	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/forward"
 	"github.com/seed-afc6a195/aggregator/pkg/status"
@@ -239,7 +239,7 @@ func TestUnroutedLetters(t *testing.T) {
 	if s.DeadLetters.Events != 5000 || s.DeadLetters.Count < 2 || s.Clusters[0].Dead["unrouted"] != 5000 {
 		t.Errorf("dead letters %+v, cluster %+v", s.DeadLetters, s.Clusters[0])
 	}
-	letters, err := p.queue.DeadLetters().List(t.Context(), buffer.Filter{}, 0, 100)
+	letters, err := p.queue.DeadLetters().List(t.Context(), deadletter.Filter{}, 0, 100)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/config"
+	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
 	"github.com/seed-afc6a195/aggregator/pkg/route"
 	"github.com/seed-afc6a195/aggregator/pkg/status"
 )
@@ -187,7 +188,7 @@ func needsRestart(old, next *config.Config) []string {
 // fixedBuffer returns the buffer's settings but for those that SetLimits changes.
 func fixedBuffer(cfg *config.Config) buffer.Config {
 	b := cfg.Buffer
-	b.MaxSize, b.MinFreeDisk, b.SegmentSize, b.WhenFull, b.DeadLetters = 0, 0, 0, "", buffer.DeadLettersConfig{}
+	b.MaxSize, b.MinFreeDisk, b.SegmentSize, b.WhenFull, b.DeadLetters = 0, 0, 0, "", deadletter.Config{}
 	return b
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/cluster"
+	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
 	"github.com/seed-afc6a195/aggregator/pkg/delivery"
 	"github.com/seed-afc6a195/aggregator/pkg/forward"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
@@ -177,7 +178,7 @@ func (a *App) outputStates(waits []buffer.Wait) []status.Output {
 func destination(r outputs.Report) status.Destination {
 	d := status.Destination{
 		Server: r.Server, Notices: r.Notices, RequestLimit: r.RequestLimit, PossibleDuplicates: r.PossibleDuplicates,
-		FailureStore: r.FailureStore, Redirected: r.Redirected, Truncated: r.Truncated,
+		FailureStore: r.FailureStore, AlreadyThere: r.AlreadyThere, AlreadyThereExample: (*status.Example)(r.AlreadyThereExample), Redirected: r.Redirected, Truncated: r.Truncated,
 	}
 	for _, h := range r.Hosts {
 		d.Hosts = append(d.Hosts, status.Host(h))
@@ -272,7 +273,7 @@ func outputClusters(waits []buffer.Wait, done []delivery.ClusterStats, now time.
 	return all, lag
 }
 
-func deadLetters(d buffer.DeadStats) status.DeadLetters {
+func deadLetters(d deadletter.Stats) status.DeadLetters {
 	s := status.DeadLetters{
 		Count: int(d.Letters), Bytes: d.Bytes, EvictedEvents: uint64(d.Evicted), RetriedEvents: uint64(d.Retried), PurgedEvents: uint64(d.Purged),
 		DamagedEvents: uint64(d.Lost), SetAsideFiles: d.SetAside,

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
 )
 
 const (
@@ -27,17 +29,11 @@ type dedupe struct {
 	lost   func(conn uint64) bool // see Options.Lost
 
 	mu    sync.Mutex
-	ids   map[idKey]*chunkID
+	ids   map[chunk.ID]*chunkID
 	conns map[uint64][][]*chunkID // of the connection's commits that are not settled, in order
 	old   []*chunkID              // unconfirmed, the earliest to end first
 	known []*chunkID              // confirmed, a ring
 	next  int                     // of known, where the earliest is once there are maxConfirmed
-}
-
-// idKey is what must be equal for two messages to be the same: key holds cluster, tag and id.
-type idKey struct {
-	key    [16]byte
-	events int
 }
 
 // idState is how sure it is that the agent knows of its ack.
@@ -53,7 +49,7 @@ const (
 
 // chunkID is a remembered message. All but key is guarded by dedupe.mu.
 type chunkID struct {
-	idKey
+	chunk.ID
 	state   idState
 	taken   bool   // the committer is at it or done with it: it is before all that is queued
 	stored  bool   // on disk
@@ -63,7 +59,7 @@ type chunkID struct {
 }
 
 func newDedupe(window time.Duration, now func() time.Time) *dedupe {
-	return &dedupe{window: window, now: now, lost: func(uint64) bool { return false }, ids: map[idKey]*chunkID{}, conns: map[uint64][][]*chunkID{}}
+	return &dedupe{window: window, now: now, lost: func(uint64) bool { return false }, ids: map[chunk.ID]*chunkID{}, conns: map[uint64][][]*chunkID{}}
 }
 
 // enter notes the ids of b, which is about to be queued, and which of its messages repeat others.
@@ -86,7 +82,7 @@ func (d *dedupe) enter(b *batch) {
 // claim makes m a repetition of what is remembered, or else the one that others repeat. waiting: of
 // what is not stored yet too.
 func (d *dedupe) claim(b *batch, m *message, waiting bool) {
-	k := idKey{m.key, m.events}
+	k := chunk.ID{Key: m.key, Events: m.events}
 	if id := d.ids[k]; id != nil && id.conn != b.conn && (waiting || id.stored) {
 		m.overtaken = false
 		switch {
@@ -101,7 +97,7 @@ func (d *dedupe) claim(b *batch, m *message, waiting bool) {
 			return
 		}
 	}
-	m.original, m.id = nil, &chunkID{idKey: k, conn: b.conn}
+	m.original, m.id = nil, &chunkID{ID: k, conn: b.conn}
 	d.ids[k] = m.id
 }
 
@@ -225,7 +221,7 @@ func (d *dedupe) settle(conn uint64, commits int, received bool) {
 }
 
 func (d *dedupe) unconfirm(id *chunkID, until time.Time) {
-	if d.ids[id.idKey] != id {
+	if d.ids[id.ID] != id {
 		return // a later chunk has the same id
 	}
 	id.state, id.until = idUnconfirmed, until
@@ -233,7 +229,7 @@ func (d *dedupe) unconfirm(id *chunkID, until time.Time) {
 }
 
 func (d *dedupe) confirm(id *chunkID, until time.Time) {
-	if d.ids[id.idKey] != id {
+	if d.ids[id.ID] != id {
 		return // as above
 	}
 	id.state, id.until = idConfirmed, until
@@ -247,17 +243,17 @@ func (d *dedupe) confirm(id *chunkID, until time.Time) {
 }
 
 // restore remembers an id of before the start.
-func (d *dedupe) restore(k idKey, segment uint64, until time.Time) {
+func (d *dedupe) restore(k chunk.ID, segment uint64, until time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	id := &chunkID{idKey: k, taken: true, stored: true, segment: segment}
+	id := &chunkID{ID: k, taken: true, stored: true, segment: segment}
 	d.ids[k] = id
 	d.unconfirm(id, until)
 }
 
 func (d *dedupe) forget(id *chunkID) {
-	if d.ids[id.idKey] == id {
-		delete(d.ids, id.idKey)
+	if d.ids[id.ID] == id {
+		delete(d.ids, id.ID)
 	}
 }
 
@@ -278,7 +274,7 @@ func (d *dedupe) expire() {
 
 // savedID is an id as state.db keeps it.
 type savedID struct {
-	idKey
+	chunk.ID
 	until time.Time
 }
 

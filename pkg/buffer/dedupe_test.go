@@ -8,6 +8,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
 )
 
 // Each case is what agents do with one chunk, "x"; at the end so many copies of it must be stored.
@@ -46,8 +48,8 @@ func TestDuplicates(t *testing.T) {
 		t.Helper()
 		for i := range uint32(maxConfirmed) {
 			(*s).dedupe.mu.Lock()
-			id := &chunkID{idKey: idKey{events: int(i)}}
-			(*s).dedupe.ids[id.idKey] = id
+			id := &chunkID{ID: chunk.ID{Events: int(i)}}
+			(*s).dedupe.ids[id.ID] = id
 			(*s).dedupe.confirm(id, time.Time{})
 			(*s).dedupe.mu.Unlock()
 		}
@@ -197,7 +199,7 @@ func TestBoundedIDs(t *testing.T) {
 	clock := newClock()
 	d := newDedupe(time.Minute, clock.now)
 	for i := range maxIDs + 10 {
-		d.restore(idKey{events: i}, 0, clock.now().Add(time.Minute))
+		d.restore(chunk.ID{Events: i}, 0, clock.now().Add(time.Minute))
 	}
 	d.settle(1, 1, true)
 	d.mu.Lock()

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/seed-afc6a195/aggregator/internal/boltfile"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
 )
 
 // entry is what is known of a chunk without reading it. It has no pointers: there are many.
@@ -39,11 +40,11 @@ type turn struct {
 	number   uint64
 	ahead    bool // so are those of the segments before; known while the segment is not sealed
 	received int64
-	ids      []idKey
+	ids      []chunk.ID
 }
 
 // addTurn notes that the connection stored a whole message in the turn, ahead of the acks of the turn before or not.
-func addTurn(turns map[uint64]*turn, conn, number uint64, ahead bool, received int64, id idKey) {
+func addTurn(turns map[uint64]*turn, conn, number uint64, ahead bool, received int64, id chunk.ID) {
 	t := turns[conn]
 	if t == nil {
 		t = &turn{ahead: ahead}
@@ -79,14 +80,14 @@ func newBuilder(first uint64) *builder {
 	}
 }
 
-func (b *builder) add(h *header, off uint32) {
+func (b *builder) add(h *chunk.Header, off uint32) {
 	b.entries = append(b.entries, entry{
-		seq: uint32(h.seq - b.first), off: off, size: uint32(h.size), raw: uint32(h.raw), events: uint32(h.events),
-		cluster: b.cluster(h.cluster), set: b.set(h.outputs), received: h.received,
+		seq: uint32(h.Seq - b.first), off: off, size: uint32(h.Size), raw: uint32(h.Raw), events: uint32(h.Events),
+		cluster: b.cluster(h.Cluster), set: b.set(h.Outputs), received: h.Received,
 	})
-	for i := range h.parts {
-		if p := &h.parts[i]; p.flags&partLast != 0 {
-			addTurn(b.turns, p.conn, p.turn, p.flags&partAhead != 0, h.received, idKey{p.key, p.total})
+	for i := range h.Parts {
+		if p := &h.Parts[i]; p.Flags&chunk.PartLast != 0 {
+			addTurn(b.turns, p.Conn, p.CommitSeq, p.Flags&chunk.PartAhead != 0, h.Received, chunk.ID{Key: p.Key, Events: p.Total})
 		}
 	}
 }
@@ -141,8 +142,8 @@ func (c *contents) encode() []byte {
 		b = binary.LittleEndian.AppendUint64(b, uint64(t.received))
 		b = binary.AppendUvarint(b, uint64(len(t.ids)))
 		for _, id := range t.ids {
-			b = append(b, id.key[:]...)
-			b = binary.AppendUvarint(b, uint64(id.events))
+			b = append(b, id.Key[:]...)
+			b = binary.AppendUvarint(b, uint64(id.Events))
 		}
 	}
 	return binary.LittleEndian.AppendUint32(b, boltfile.Checksum(b))
@@ -184,9 +185,9 @@ func decodeIndex(first uint64, b []byte) (*contents, error) {
 		conn := d.Uint64()
 		t := &turn{number: d.Uvarint(), received: int64(d.Uint64())}
 		for j := d.Count(17); j > 0 && !d.Bad; j-- {
-			var id idKey
-			copy(id.key[:], d.Bytes(len(id.key)))
-			id.events = d.Int()
+			var id chunk.ID
+			copy(id.Key[:], d.Bytes(len(id.Key)))
+			id.Events = d.Int()
 			t.ids = append(t.ids, id)
 		}
 		c.turns[conn] = t

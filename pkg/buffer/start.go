@@ -15,6 +15,7 @@ import (
 
 	"github.com/seed-afc6a195/aggregator/internal/boltfile"
 	"github.com/seed-afc6a195/aggregator/internal/failpoint"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
 )
 
 // recover reads the directory: what waits, and for whom. Whatever is damaged is set aside.
@@ -153,7 +154,7 @@ func (s *Store) rescue(path string, c *contents, hurt *salvaged) *contents {
 }
 
 // remembered returns the ids that are unconfirmed after a restart, the first to end first.
-func (s *Store) remembered(saved []savedID, last map[uint64]*turn) iter.Seq2[idKey, time.Time] {
+func (s *Store) remembered(saved []savedID, last map[uint64]*turn) iter.Seq2[chunk.ID, time.Time] {
 	window := s.dedupe.window
 	if window == 0 {
 		saved = nil
@@ -166,9 +167,9 @@ func (s *Store) remembered(saved []savedID, last map[uint64]*turn) iter.Seq2[idK
 		}
 	}
 	slices.SortFunc(saved, func(a, b savedID) int { return a.until.Compare(b.until) })
-	return func(yield func(idKey, time.Time) bool) {
+	return func(yield func(chunk.ID, time.Time) bool) {
 		for _, id := range saved {
-			if s.now().Before(id.until) && !yield(id.idKey, id.until) {
+			if s.now().Before(id.until) && !yield(id.ID, id.until) {
 				return
 			}
 		}

@@ -253,8 +253,8 @@ func (s *stateDB) close() error {
 func encodeIDs(ids []savedID) []byte {
 	b := binary.AppendUvarint(nil, uint64(len(ids)))
 	for i := range ids {
-		b = append(b, ids[i].key[:]...)
-		b = binary.AppendUvarint(b, uint64(ids[i].events))
+		b = append(b, ids[i].Key[:]...)
+		b = binary.AppendUvarint(b, uint64(ids[i].Events))
 		b = binary.LittleEndian.AppendUint64(b, uint64(ids[i].until.UnixNano()))
 	}
 	return b
@@ -265,8 +265,8 @@ func decodeIDs(b []byte) ([]savedID, error) {
 	var ids []savedID
 	for n := d.Count(25); n > 0 && !d.Bad; n-- {
 		var id savedID
-		copy(id.key[:], d.Bytes(len(id.key)))
-		id.events = d.Int()
+		copy(id.Key[:], d.Bytes(len(id.Key)))
+		id.Events = d.Int()
 		id.until = time.Unix(0, int64(d.Uint64()))
 		ids = append(ids, id)
 	}

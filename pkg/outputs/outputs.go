@@ -70,10 +70,22 @@ type Report struct {
 	Hosts              []Host   // where there can be several
 	RequestLimit       int64    // bytes that a request may hold, learned from refusals; 0: never refused
 	PossibleDuplicates uint64   // events sent again although the destination may have stored them the first time
-	FailureStore       uint64   // events that Elasticsearch took into its failure store
-	Redirected         uint64   // events for names beyond the limit, sent to the one for others
-	Truncated          uint64   // events shortened to what the destination takes
-	Paces              []Pace   // ascending by Stream
+	AlreadyThere       uint64   // events at their first attempt that the destination said it has already
+	// AlreadyThereExample is the last of these; nil: there was none. It holds words of the destination and may hold an
+	// event's values: it is for those who may see records.
+	AlreadyThereExample *Example
+	FailureStore        uint64 // events that Elasticsearch took into its failure store
+	Redirected          uint64 // events for names beyond the limit, sent to the one for others
+	Truncated           uint64 // events shortened to what the destination takes
+	Paces               []Pace // ascending by Stream
+}
+
+// Example is an event that something happened to.
+type Example struct {
+	Time         time.Time
+	Cluster, Tag string
+	Target       string
+	Detail       string // the destination's words
 }
 
 // Host is one of several servers of a destination.

@@ -124,3 +124,15 @@ func same(given string, want setting.Secret) int {
 	a, b := sha256.Sum256([]byte(given)), sha256.Sum256([]byte(want.Reveal()))
 	return subtle.ConstantTimeCompare(a[:], b[:])
 }
+
+// mayReadRecords reports whether a reply that is open to all may hold values of records for this one: with the token or
+// a user's password, and where there is neither by refusal's rule for loopback.
+func (s *Server) mayReadRecords(r *http.Request) bool {
+	c := &s.options.Config
+	secured := c.Token.Reveal() != "" || len(c.Users) > 0
+	if secured && r.Header.Get("Authorization") == "" {
+		return false
+	}
+	_, why := s.refusal(r)
+	return why == "" && (!secured || c.authorized(r))
+}

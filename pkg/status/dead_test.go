@@ -263,6 +263,42 @@ func TestExportPages(t *testing.T) {
 	}
 }
 
+// TestRecordsInOpenReplies is who is shown an example on /status, which is open to all.
+func TestRecordsInOpenReplies(t *testing.T) {
+	token := Config{Token: setting.NewSecret("t0ken")}
+	for _, tc := range []struct {
+		name, local, given string
+		config             Config
+		want               bool
+	}{
+		{"loopback, nothing set", "127.0.0.1:9880", "", Config{}, true},
+		{"elsewhere, nothing set", "10.1.2.3:9880", "", Config{}, false},
+		{"loopback without the token", "127.0.0.1:9880", "", token, false},
+		{"loopback with a wrong one", "127.0.0.1:9880", "Bearer no", token, false},
+		{"loopback with it", "127.0.0.1:9880", "Bearer t0ken", token, true},
+		{"elsewhere without", "10.1.2.3:9880", "", token, false},
+		{"elsewhere with it", "10.1.2.3:9880", "Bearer t0ken", token, true},
+	} {
+		s := testServer(func() Snapshot { return fixture(time.Now(), 10) })
+		s.options.Config, s.options.Log = tc.config, zerolog.Nop()
+		local, err := net.ResolveTCPAddr("tcp", tc.local)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := httptest.NewRequest(http.MethodGet, "/status", http.NoBody)
+		r = r.WithContext(context.WithValue(r.Context(), http.LocalAddrContextKey, local))
+		r.Host = tc.local
+		if tc.given != "" {
+			r.Header.Set("Authorization", tc.given)
+		}
+		w := httptest.NewRecorder()
+		s.handler(s.registry()).ServeHTTP(w, r)
+		if got := strings.Contains(w.Body.String(), "[r-1]: version conflict"); w.Code != http.StatusOK || got != tc.want {
+			t.Errorf("%s: %d, the example is shown: %t", tc.name, w.Code, got)
+		}
+	}
+}
+
 // TestAccess is who may do what.
 func TestAccess(t *testing.T) {
 	open := []string{"GET /", "GET /status", "GET /metrics", "GET /healthz", "GET /readyz"}

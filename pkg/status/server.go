@@ -293,8 +293,14 @@ func reasons(err error) []string {
 	return why
 }
 
-func (s *Server) status(w http.ResponseWriter, _ *http.Request) {
-	text, err := json.MarshalIndent(s.snapshot(), "", "  ")
+func (s *Server) status(w http.ResponseWriter, r *http.Request) {
+	now := s.snapshot()
+	if !s.mayReadRecords(r) {
+		for i := range now.Outputs {
+			now.Outputs[i].AlreadyThereExample = nil
+		}
+	}
+	text, err := json.MarshalIndent(now, "", "  ")
 	if err != nil {
 		s.options.Log.Error().Err(err).Msg("can't write /status as JSON")
 		http.Error(w, "the status can't be written as JSON, see the log", http.StatusInternalServerError)

@@ -41,6 +41,7 @@ type server struct {
 	version      string // "" where the server does not tell
 	major, minor int    // of version
 	typed        bool   // Elasticsearch 6.x: wants "_type":"_doc" in the actions of a bulk request
+	serverless   bool   // Elastic's own offer, which decides on shards and replicas itself
 }
 
 // name returns product and version, "" while the version is not known.
@@ -145,7 +146,10 @@ func (c *client) bulkOnly(ctx context.Context, h *host, id identity, strange str
 // decide reads the reply to GET /. strange says what it is where it is none of a server that is known.
 func decide(want flavor, proved bool, mediaType string, body []byte) (s server, notice, strange string, err error) {
 	var main struct {
-		Version struct{ Number, Distribution string }
+		Version struct {
+			Number, Distribution string
+			Build                string `json:"build_flavor"`
+		}
 	}
 	s = assumed(want)
 	if err := json.Unmarshal(body, &main); err != nil || main.Version.Number == "" {
@@ -163,7 +167,7 @@ func decide(want flavor, proved bool, mediaType string, body []byte) (s server, 
 	if (want == auto || want == "") && d != "" && d != string(opensearch) {
 		return s, "", fmt.Sprintf("%q %s, neither Elasticsearch nor OpenSearch", clip(d, maxQuote), number), nil
 	}
-	s = server{flavor: want, version: number, major: major, minor: minor}
+	s = server{flavor: want, version: number, major: major, minor: minor, serverless: main.Version.Build == "serverless"}
 	if want == auto || want == "" {
 		switch {
 		case d != "":

@@ -21,7 +21,7 @@ func templateConfig(url string) Config {
 	return Config{
 		Common: outputs.Common{Fields: event.Fields{Time: "@timestamp", Tag: "tag", Cluster: "cluster"}},
 		Hosts:  []string{url}, Index: "logs-{cluster}-%Y.%m.%d", Flavor: "auto",
-		Template: Template{Manage: true, Priority: 200, TimeType: "date_nanos", Shards: 2, Replicas: 1},
+		Template: Template{Manage: true, Priority: 200, TimeType: "date_nanos", Shards: new(2), Replicas: new(1)},
 	}
 }
 
@@ -124,7 +124,7 @@ func TestTemplateFollowsSettings(t *testing.T) {
 	s := elastictest.New(elastictest.Options{})
 	cfg := templateConfig(newNode(t, s.Handler()).url)
 	prepared(t, cfg)
-	cfg.Template.Shards = 5
+	cfg.Template.Shards = new(5)
 	cfg.Index = "logs-{cluster}-%Y"
 	prepared(t, cfg)
 	got := string(s.Template(templatePath))
