@@ -218,7 +218,7 @@ func (s *Store) dropSegment() bool {
 	seg := s.segs[0]
 	var n int64
 	for lane := range seg.sum {
-		n += s.uncount(lane, seg)
+		n += s.uncount(lane, seg, &lane.dropped).chunks
 	}
 	s.mu.Unlock()
 	s.remove([]*segment{seg})

@@ -73,7 +73,8 @@ type lane struct {
 	again    bool // what first has returned last was given back before
 	appended tally
 	done     tally
-	dropped  tally // by drop_oldest and Purge
+	dropped  tally // by drop_oldest
+	purged   tally
 	lost     tally // damaged on disk
 	found    tally // pending at the start
 	returned tally // of appended: dead letters that are sent again

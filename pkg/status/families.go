@@ -244,6 +244,7 @@ func outputFamilies() []family {
 		gauge("aggregator_output_recovered_events", "Events found waiting for the output at the start.", func(c *OutputCluster) uint64 { return c.Recovered }),
 		counter("aggregator_output_delivered_events_total", "Events that the destination has.", func(c *OutputCluster) uint64 { return c.Delivered }),
 		counts("aggregator_output_dropped_events_total", "Events dropped as the configuration says, by reason.", func(c *OutputCluster) Counts { return c.Dropped }),
+		counter("aggregator_output_purged_events_total", "Events that waited for the output and that somebody purged.", func(c *OutputCluster) uint64 { return c.Purged }),
 		counts("aggregator_output_dead_events_total", "Events kept as dead letters, by reason.", func(c *OutputCluster) Counts { return c.Dead }),
 		gauge("aggregator_output_pending_events", "Events waiting or in flight.", func(c *OutputCluster) uint64 { return c.Pending }),
 		eachCounter("aggregator_output_delivered_bytes_total", "Bytes of the delivered events as msgpack.", label, list, func(o *Output) (string, uint64) { return o.Name, o.DeliveredBytes }),

@@ -253,6 +253,7 @@ type OutputCluster struct {
 	Recovered uint64 `json:"recovered"` // found waiting at the start
 	Delivered uint64 `json:"delivered"`
 	Dropped   Counts `json:"dropped"` // by reason
+	Purged    uint64 `json:"purged"`  // deleted by somebody while they waited
 	Dead      Counts `json:"dead"`    // kept as dead letters, by reason
 	Pending   uint64 `json:"pending"` // waiting or in flight
 }
