@@ -285,7 +285,7 @@ func countedFault(t *testing.T, whenFull string, i int64) (failed bool) {
 	var n atomic.Int64
 	cfg := testConfig(t.TempDir())
 	cfg.WhenFull, cfg.Compression = whenFull, "none"
-	s := mustOpen(t, cfg, Options{fail: func(op string) error {
+	s := mustOpen(t, cfg, Options{Fault: func(op string) error {
 		if n.Add(1) == i {
 			return fmt.Errorf("%s: %w", op, unix.EIO)
 		}

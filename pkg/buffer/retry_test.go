@@ -70,7 +70,7 @@ func TestRetryKeepsItsSegments(t *testing.T) {
 	dir := t.TempDir()
 	var s *Store
 	within := func() {}
-	s = mustOpen(t, testConfig(dir), Options{fail: func(op string) error {
+	s = mustOpen(t, testConfig(dir), Options{Fault: func(op string) error {
 		if op == "forget" {
 			within()
 		}
@@ -186,7 +186,7 @@ func TestRetryEndsGroups(t *testing.T) {
 func TestRetryCrash(t *testing.T) {
 	dir := t.TempDir()
 	var copies []string
-	o := Options{fail: func(op string) error {
+	o := Options{Fault: func(op string) error {
 		if op == "commit" || op == "forget" {
 			to := fmt.Sprintf("%s-%d-%s", dir, len(copies), op)
 			if err := os.CopyFS(to, os.DirFS(dir)); err != nil {
@@ -214,7 +214,7 @@ func TestRetryCrash(t *testing.T) {
 	}
 	for i, at := range append(copies, dir) {
 		s := mustOpen(t, testConfig(at), Options{})
-		left, err := s.DeadLetters().List(t.Context(), deadletter.Filter{}, 0, letters)
+		left, err := s.dead.List(t.Context(), deadletter.Filter{}, 0, letters)
 		events := delivered(t, s, "o")
 		want := letters - min((i+1)/2*1000, letters)
 		if err != nil || len(left) != want || len(events)+len(left) != letters {
@@ -242,7 +242,7 @@ func TestRetryFaults(t *testing.T) {
 	for i := 0; ; i++ {
 		dir, n, failed := t.TempDir(), 0, ""
 		armed := false
-		s := mustOpen(t, testConfig(dir), Options{fail: func(op string) error {
+		s := mustOpen(t, testConfig(dir), Options{Fault: func(op string) error {
 			if !armed || op == "save" {
 				return nil
 			}
@@ -311,7 +311,7 @@ func TestRetryRefusedAgain(t *testing.T) {
 	for n := range byte(5) {
 		bury(t, s, letter1(n))
 	}
-	all, err := s.DeadLetters().List(t.Context(), deadletter.Filter{}, 0, 10)
+	all, err := s.dead.List(t.Context(), deadletter.Filter{}, 0, 10)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -341,7 +341,7 @@ func TestRetryRefusedAgain(t *testing.T) {
 
 func TestDamagedNote(t *testing.T) {
 	dir := t.TempDir()
-	s := mustOpen(t, testConfig(dir), Options{fail: func(op string) error {
+	s := mustOpen(t, testConfig(dir), Options{Fault: func(op string) error {
 		if op == "forget" {
 			return errFault
 		}
@@ -362,29 +362,6 @@ func TestDamagedNote(t *testing.T) {
 	if got := delivered(t, s, "o"); len(got) != 1 {
 		t.Errorf("delivered %v", got)
 	}
-}
-
-func FuzzRetryLetter(f *testing.F) {
-	f.Add(entry1(1), "x-1")
-	f.Add([]byte{0x92}, letter1(3).EventID)
-	f.Fuzz(func(t *testing.T, entry []byte, id string) {
-		l := deadletter.Letter{ID: 1, Cluster: "c", Tag: "t", Output: "o", Entry: entry, EventID: id}
-		item, skip := requeueItem(&l, [16]byte{}, home)
-		if (skip == "") != l.Readable() {
-			t.Fatalf("%q, but readable: %v", skip, l.Readable())
-		}
-		if skip != "" {
-			return
-		}
-		c := event.Chunk{Entries: item.Entries, Events: item.Part.Events}
-		it, ev, n := c.Iterator(), event.Event{}, 0
-		for it.Next(&ev) {
-			n++
-		}
-		if it.Err() != nil || n != c.Events {
-			t.Fatalf("%d of %d events: %v", n, c.Events, it.Err())
-		}
-	})
 }
 
 // A letter that somebody sends to an output goes there; one that the routes are asked for again is an event like others.

@@ -23,7 +23,7 @@ func TestRottenSegment(t *testing.T) {
 			dir := boltfiletest.MemoryDir(t)
 			cfg := testConfig(dir)
 			cfg.Compression = "none"
-			s := mustOpen(t, cfg, Options{fail: func(op string) error {
+			s := mustOpen(t, cfg, Options{Fault: func(op string) error {
 				if op == "seal" && !sealed {
 					return errFault
 				}

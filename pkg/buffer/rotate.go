@@ -116,10 +116,10 @@ func (c *committer) closed(seg *segment) {
 // failing returns the error that a test wants of the disk operation: of this package by Options, of the program by a fail
 // point of that name.
 func (s *Store) failing(op string) error {
-	if s.opts.fail == nil {
+	if s.opts.Fault == nil {
 		return failpoint.Error(op)
 	}
-	return s.opts.fail(op)
+	return s.opts.Fault(op)
 }
 
 // complaint logs a failure that repeats only once, also where each attempt is at a segment of its own, and its end.

@@ -18,27 +18,9 @@ import (
 
 	"github.com/seed-afc6a195/aggregator/internal/boltfile"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
+	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
 	deaddisk "github.com/seed-afc6a195/aggregator/pkg/deadletter/disk"
 )
-
-// Options is what the queue needs beside its Config.
-type Options struct {
-	Log zerolog.Logger
-	// Now is the clock; nil: time.Now.
-	Now func() time.Time
-	// OutputLimits, ClusterLimits and ClusterWhenFull: see Limits, which changes them later.
-	OutputLimits, ClusterLimits map[string]int64
-	ClusterWhenFull             map[string]string
-	// Interrupted is asked before each segment that Open reads; its error ends Open. nil: it is not asked.
-	Interrupted func() error
-
-	// Lost says whether the acks of what the connection has committed last can't have reached its agent, where Settle
-	// has not said so yet. It must not call the queue. nil: nothing is known before Settle.
-	Lost func(conn uint64) bool
-
-	// fail, in tests, makes the named disk operation return an error.
-	fail func(op string) error
-}
 
 // Store is a Queue in segments of bbolt. See docs for how a directory looks; in short:
 //
@@ -157,7 +139,7 @@ func Open(cfg Config, o Options) (_ *Store, err error) {
 }
 
 // DeadLetters returns the store of dead letters, which closes with s.
-func (s *Store) DeadLetters() *deaddisk.Store { return s.dead }
+func (s *Store) DeadLetters() deadletter.Store { return s.dead }
 
 // ID returns the number of the queue's directory, which names events that came without a chunk id.
 func (s *Store) ID() [16]byte { return s.queueID }

@@ -138,7 +138,7 @@ func TestLargeBatchFails(t *testing.T) {
 			clock.move(pollFull)
 			return clock.now()
 		}
-		s := mustOpen(t, cfg, Options{Now: now, fail: func(op string) error {
+		s := mustOpen(t, cfg, Options{Now: now, Fault: func(op string) error {
 			if op == "commit" {
 				if commits++; commits == failing+1 {
 					return errors.New("disk fails")
