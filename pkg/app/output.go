@@ -121,6 +121,8 @@ func (out *output) report() outputs.Report {
 	b := &out.before
 	r.PossibleDuplicates += b.PossibleDuplicates
 	r.FailureStore += b.FailureStore
+	r.AlreadyThere += b.AlreadyThere
+	r.AlreadyThereExample = cmp.Or(r.AlreadyThereExample, b.AlreadyThereExample)
 	r.Redirected += b.Redirected
 	r.Truncated += b.Truncated
 	for i := range r.Paces {

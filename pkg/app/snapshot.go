@@ -144,7 +144,7 @@ func (a *App) outputStates(waits []buffer.Wait) []status.Output {
 			Name: out.name, Type: out.common.Type, Workers: out.common.Workers, Concurrency: st.Concurrency, InFlight: st.InFlight,
 			HeldClusters: st.Held, Retries: st.Retried,
 			Requests: st.Sends, FailedRequests: st.Failures, RequestLatency: status.Latency{Snapshot: st.Latency},
-			LastError: status.Failure{Text: st.LastError, Time: st.LastErrorAt, Ended: st.LastErrorOver}, LastSuccess: st.LastSuccess, BackoffUntil: st.BackoffUntil,
+			LastError: status.Failure{Text: st.LastError, Detail: st.LastDetail, Time: st.LastErrorAt, Ended: st.LastErrorOver}, LastSuccess: st.LastSuccess, BackoffUntil: st.BackoffUntil,
 		}
 		s.Clusters, s.Lag = outputClusters(byOutput[out.name], st.Clusters, now)
 		for _, c := range st.Clusters {
@@ -177,10 +177,19 @@ func (a *App) outputStates(waits []buffer.Wait) []status.Output {
 
 func destination(r outputs.Report) status.Destination {
 	d := status.Destination{
-		Server: r.Server, Notices: r.Notices, RequestLimit: r.RequestLimit, PossibleDuplicates: r.PossibleDuplicates,
-		FailureStore: r.FailureStore, Redirected: r.Redirected, Truncated: r.Truncated,
+		Server: r.Server, RequestLimit: r.RequestLimit, PossibleDuplicates: r.PossibleDuplicates,
+		FailureStore: r.FailureStore, AlreadyThere: r.AlreadyThere, Redirected: r.Redirected, Truncated: r.Truncated,
+	}
+	if e := r.AlreadyThereExample; e != nil {
+		example := status.Example(*e)
+		example.Detail = outputs.Whole(example.Detail)
+		d.AlreadyThereExample = &example
+	}
+	for _, text := range r.Notices {
+		d.Notices = append(d.Notices, outputs.Public(text))
 	}
 	for _, h := range r.Hosts {
+		h.Error = outputs.Public(h.Error)
 		d.Hosts = append(d.Hosts, status.Host(h))
 	}
 	for _, p := range r.Paces {

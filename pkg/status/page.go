@@ -2,6 +2,7 @@ package status
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
@@ -58,7 +59,8 @@ events were sent again, {{.DeadLetters.PurgedEvents}} purged, {{.DeadLetters.Evi
 {{with .Letters}}<h3>The newest</h3><div><table><tr><th>letter<th>refused<th>output<th>cluster<th class="text">tag<th>reason<th>status<th class="text">detail</tr>
 {{range .}}<tr><td><a href="/dead-letters/{{.ID}}">{{.ID}}</a><td>{{clock .Time}}<td>{{with .Output}}{{.}}{{else}}none{{end}}<td>{{.Cluster}}<td class="text">{{.Tag}}<td>{{.Reason}}<td>{{with .Status}}{{.}}{{end}}<td class="text">{{.Detail}}</tr>
 {{end}}</table></div>{{end}}
-<p><a href="/status">/status</a> has all of it as JSON, <a href="/metrics">/metrics</a> for Prometheus; <a href="/healthz">/healthz</a> and
+<p><a href="/login">Sign in</a> with a user's password, or with the token as password, to see destinations' own words here.
+<a href="/status">/status</a> has all of it as JSON, <a href="/metrics">/metrics</a> for Prometheus; <a href="/healthz">/healthz</a> and
 <a href="/readyz">/readyz</a> are for probes{{if pprof}}, <a href="/debug/pprof/">/debug/pprof/</a> for profiles{{end}}. POST /reload reads the configuration again;
 POST /outputs/NAME/pause, resume and purge steer an output.</p></html>
 `
@@ -77,13 +79,14 @@ func describe(f Failure) string {
 	span := func(seconds float64) string {
 		return time.Duration(seconds * float64(time.Second)).Round(time.Second).String()
 	}
+	text := cmp.Or(f.Detail, f.Text)
 	switch {
-	case f.Text == "":
+	case text == "":
 		return ""
 	case f.Lasts():
-		return fmt.Sprintf("%s (%s ago)", f.Text, span(f.Age))
+		return fmt.Sprintf("%s (%s ago)", text, span(f.Age))
 	}
-	return fmt.Sprintf("past: %s (%s ago, for %s)", f.Text, span(f.Age), span(f.Ended.Sub(f.Time).Seconds()))
+	return fmt.Sprintf("past: %s (%s ago, for %s)", text, span(f.Age), span(f.Ended.Sub(f.Time).Seconds()))
 }
 
 // pagePaces is how many streams of an output the page shows.
@@ -166,13 +169,19 @@ type pageData struct {
 }
 
 func (s *Server) index(w http.ResponseWriter, r *http.Request) {
-	data := pageData{Snapshot: s.snapshot()}
-	if _, why := s.refusal(r); why == "" && s.options.DeadLetters != nil && data.DeadLetters.Count > 0 {
+	records, words := s.mayRead(r)
+	data := pageData{Snapshot: s.shown(words)}
+	if records && s.options.DeadLetters != nil && data.DeadLetters.Count > 0 {
 		list, err := s.options.DeadLetters.List(r.Context(), DeadFilter{}, DeadPage{Limit: pageLetters, Newest: true})
 		if err != nil {
 			s.options.Log.Warn().Err(err).Msg("the page shows no dead letters")
 		}
 		data.Letters = list.Letters
+		for i := range data.Letters {
+			if !words {
+				data.Letters[i].Detail = ""
+			}
+		}
 	}
 	var b bytes.Buffer
 	if err := s.page.Execute(&b, data); err != nil {

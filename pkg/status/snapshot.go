@@ -70,10 +70,11 @@ func (l Latency) MarshalJSON() ([]byte, error) {
 
 // Failure is the last error of something; the zero value says that there was none.
 type Failure struct {
-	Text  string    `json:"text"`
-	Time  time.Time `json:"time,omitzero"`
-	Age   float64   `json:"age_seconds"`    // derived
-	Ended time.Time `json:"ended,omitzero"` // since when it is past; zero: nothing shows that it is
+	Text   string    `json:"text"`
+	Detail string    `json:"detail,omitempty"` // Text with a destination's own words: only for who shows the token or a password
+	Time   time.Time `json:"time,omitzero"`
+	Age    float64   `json:"age_seconds"`    // derived
+	Ended  time.Time `json:"ended,omitzero"` // since when it is past; zero: nothing shows that it is
 }
 
 // Lasts reports whether there is an error that is not past.
