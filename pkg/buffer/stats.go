@@ -42,7 +42,7 @@ type ClusterUse struct {
 	Why     string // why the first of these waits for room, "" where it doesn't
 }
 
-// Wait is what one output has of one cluster. Found + Appended = Done + Dropped + Lost + Pending.
+// Wait is what one output has of one cluster. Found + Appended = Done + Dropped + Purged + Lost + Pending.
 type Wait struct {
 	Output     string
 	Cluster    string
@@ -53,7 +53,8 @@ type Wait struct {
 	Appended   Count
 	Returned   Count // of Appended: dead letters that are sent again
 	Done       Count
-	Dropped    Count // by when_full: drop_oldest, or Purge
+	Dropped    Count // by when_full: drop_oldest
+	Purged     Count
 	Lost       Count // damaged on disk
 }
 

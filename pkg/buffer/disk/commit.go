@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/seed-afc6a195/aggregator/internal/heartbeat"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 )
 
@@ -48,6 +49,8 @@ type committer struct {
 	lastEnd  time.Time
 	lastTook time.Duration
 	complaint
+
+	beat heartbeat.Loop
 }
 
 func newCommitter(s *Queue) *committer {
@@ -106,13 +109,18 @@ func (c *committer) close() {
 func (c *committer) run() {
 	defer close(c.ended)
 	for {
+		c.beat.Turn()
 		group := c.gather()
 		if group == nil {
+			c.beat.Disk("the end of a segment in " + c.s.dir)
 			c.seal()
+			c.beat.Rest()
 			return
 		}
 		start := time.Now()
+		c.beat.Disk("a commit to " + c.s.dir)
 		c.store(group)
+		c.beat.Turn()
 		c.lastEnd = time.Now()
 		c.mu.Lock()
 		c.lastSize, c.lastTook = len(group)+c.count, c.lastEnd.Sub(start)
@@ -150,14 +158,18 @@ func (c *committer) gather() []*batch {
 		case closing:
 			return nil
 		case n == 0:
+			c.beat.Rest()
 			<-c.wake
+			c.beat.Turn()
 		default: // all that waits, waits for room
+			c.beat.Rest()
 			t := time.NewTimer(pollFull)
 			select {
 			case <-c.wake:
 			case <-t.C:
 			}
 			t.Stop()
+			c.beat.Turn()
 		}
 	}
 }

@@ -63,7 +63,7 @@ func (s *Queue) Stats() buffer.Stats {
 		for _, l := range src.lanes {
 			w := buffer.Wait{
 				Output: src.name, Cluster: l.cluster, Configured: src.asked, Pending: l.pending.count(), Found: l.found.count(),
-				Appended: l.appended.count(), Returned: l.returned.count(), Done: l.done.count(), Dropped: l.dropped.count(), Lost: l.lost.count(),
+				Appended: l.appended.count(), Returned: l.returned.count(), Done: l.done.count(), Dropped: l.dropped.count(), Purged: l.purged.count(), Lost: l.lost.count(),
 			}
 			if t := l.oldest(); t != 0 {
 				w.Oldest = time.Unix(0, t)
