@@ -167,7 +167,9 @@ func (l *limits) full(n int64) string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := l.s.now()
-	switch {
+	switch gone := l.s.gone.Load(); {
+	case gone != nil:
+		return (*gone).Error()
 	case l.failure != nil && now.Before(l.retry):
 		return l.failure.Error()
 	case used+n > l.max && pending > 0:

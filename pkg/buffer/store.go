@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -66,6 +67,7 @@ type Store struct {
 	requeue   *requeuer
 	commit    *committer
 	keep      *keeper
+	gone      atomic.Pointer[error] // why the directory is not this queue's any more; nil: it is
 
 	mu       sync.Mutex // guards what follows; no disk is touched under it
 	segs     []*segment // ascending

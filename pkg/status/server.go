@@ -77,6 +77,7 @@ type Server struct {
 	loopback       bool   // the listener is on a loopback address
 	hostname       string // of this machine
 	samples        samples
+	taker          taker
 	page           *template.Template
 	policy         string // the page's Content-Security-Policy
 	attempts       attempts
@@ -133,6 +134,7 @@ func (s *Server) Run(ctx context.Context) error {
 	sampling, stop := context.WithCancel(ctx)
 	var sampler sync.WaitGroup
 	sampler.Go(func() { s.sample(sampling) })
+	defer s.taker.running.Wait()
 	defer sampler.Wait()
 	defer stop()
 	closed := context.AfterFunc(ctx, func() {
