@@ -29,7 +29,7 @@ type Config struct {
 
 // Time says where the time of an event stands and how it is written.
 type Time struct {
-	Key    string   `yaml:"key" default:"time" short:"true" help:"the field read with the time; empty: none"`
+	Key    string   `yaml:"key" default:"time" short:"true" help:"the field read with the time, time or instant.epochSecond; empty: none"`
 	Format []string `yaml:"format" help:"strptime (%d/%b/%Y:%H:%M:%S %z), Go's (2006-01-02 15:04:05), unix, unix_ms, unix_us, unix_ns or rfc3339; several are tried in turn; empty: the format's own, or any of RFC 3339 and Unix"`
 	Zone   string   `yaml:"zone" default:"UTC" help:"of times that name none: UTC, Local, Asia/Seoul, +09:00"`
 	Keep   bool     `yaml:"keep" default:"false" help:"the field stays in the record"`
