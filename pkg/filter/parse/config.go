@@ -2,6 +2,7 @@ package parse
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/seed-afc6a195/aggregator/pkg/config/setting"
@@ -21,6 +22,8 @@ type Config struct {
 	Into        string `yaml:"into" help:"what was read becomes one map in this field; empty: fields of the record"`
 	Prefix      string `yaml:"prefix" help:"put before the name of each field that was read"`
 	OnError     string `yaml:"on_error" default:"keep" enum:"keep|tag|dead_letter" help:"what does not parse goes on unchanged, goes on with the reason in _parse_error, or becomes a dead letter"`
+
+	BareKeys *bool `yaml:"bare_keys" help:"format logfmt: each word without = is a key that is true, also in prose; false, the default: only single ones among pairs"`
 
 	LTSV   LTSV   `yaml:"ltsv" help:"format ltsv: what stands between fields, and between label and value"`
 	Syslog Syslog `yaml:"syslog" help:"format syslog: which of its two ways of writing"`
@@ -67,10 +70,17 @@ func (c *Config) Check(r *setting.Report) {
 	if c.Format != formatRegex && c.Regex != "" {
 		r.Add("regex", "write format: regex, or remove it", "format %s has no expression of its own", c.Format)
 	}
+	switch {
+	case c.Format != formatLogfmt && c.BareKeys != nil:
+		r.Add("bare_keys", "remove it", "format %s has no keys alone", c.Format)
+	case c.Format == formatLogfmt && c.BareKeys == nil:
+		r.Warn("format", "write bare_keys: false if that is right, true to have each word as a key",
+			"text with words without = stays as it is, as prose does: before, each word became a field")
+	}
 	if c.Time.Key == "" && len(c.Time.Format) > 0 {
 		r.Add("time.format", "name the field in time.key", "no field has the time")
 	}
-	if len(r.Problems) > 0 {
+	if slices.ContainsFunc(r.Problems, func(p setting.Problem) bool { return !p.Warning }) {
 		return
 	}
 	_, err := newParser(*c)
