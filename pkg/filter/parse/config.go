@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/seed-afc6a195/aggregator/pkg/config/setting"
+	"github.com/seed-afc6a195/aggregator/pkg/filter"
 )
 
 // Config is the settings of a parse step.
@@ -69,6 +70,9 @@ func (c *Config) Check(r *setting.Report) {
 	}
 	if c.Format != formatRegex && c.Regex != "" {
 		r.Add("regex", "write format: regex, or remove it", "format %s has no expression of its own", c.Format)
+	}
+	if _, err := filter.CompilePattern(c.Regex); err == nil && c.Format == formatRegex {
+		filter.CheckPattern(r, "regex", c.Regex)
 	}
 	switch {
 	case c.Format != formatLogfmt && c.BareKeys != nil:
