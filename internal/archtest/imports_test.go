@@ -27,7 +27,7 @@ type row struct {
 // table is the order of the packages: commands, the program, configuration, parts, shared values.
 // Parts meet through small interfaces that the using side declares, and package app joins them.
 func table() []row {
-	shared := []string{"pkg/event", "pkg/config/setting", "pkg/metric", "internal/failpoint"}
+	shared := []string{"pkg/event", "pkg/config/setting", "pkg/metric", "internal/failpoint", "internal/heartbeat"}
 	with := func(more ...string) []string { return append(more, shared...) }
 	return []row{
 		{"pkg/event", nil, "shared values know nobody"},
@@ -67,6 +67,7 @@ func table() []row {
 		{"internal/boltfile", nil, "a file knows nobody"},
 		{"internal/boltfile/boltfiletest", []string{"internal/boltfile"}, "test helpers know their part"},
 		{"internal/failpoint", nil, "a point knows nobody"},
+		{"internal/heartbeat", nil, "what a loop tells knows nobody"},
 		{"internal/cgroup", nil, "what Linux allows knows nobody"},
 		{"internal/logevery", nil, "how often a line is logged knows nobody"},
 		{"pkg/app", with("internal/cgroup", "internal/logevery", "pkg/*", "pkg/outputs/*", "pkg/filter/*"), "the program joins all parts"},

@@ -21,7 +21,7 @@ type Output interface {
 	// fsynced). A *SendError tells what became of the others; any other error counts as ReasonNetwork
 	// for all of them. b and all that it points to belong to the caller, are reused after Send
 	// returns, and are not changed by it. Send ends soon after ctx does, with an error unless all
-	// was delivered. Its error is shown to the operator: it holds no secret. ctx has no deadline: each
+	// was delivered. Its error is shown to everybody, but for what is marked as Words: it holds no secret. ctx has no deadline: each
 	// request that Send makes takes Common.Timeout at most, and Send makes each once: what failed is the
 	// caller's to repeat.
 	Send(ctx context.Context, b *Batch) error
@@ -41,6 +41,12 @@ type Preparer interface {
 type WholeChunker interface {
 	// WholeChunks says that no batch is to hold a part of a chunk, unless a batch can't hold all of it.
 	WholeChunks() bool
+}
+
+// DiskWriter is an Output that writes to a disk of this machine: no time-out ends a call that the disk does not answer.
+type DiskWriter interface {
+	// WritesTo returns the path, with its placeholders.
+	WritesTo() string
 }
 
 // Connector is an Output that can tell whether its destination would take events.
@@ -143,7 +149,7 @@ type Failure struct {
 	Index  int // in Batch.Events
 	Reason Reason
 	Status int    // the destination's status code, 0 where it has none
-	Detail string // the destination's words; kept with a dead letter
+	Detail string // what the destination said, marked as Words; kept with a dead letter
 	Target string // where the event goes, such as an index or a stream; "" where it was not told
 	// Untried says that the event was not sent, because others for its target have just failed for Reason. It counts
 	// as no attempt, and its age goes on.

@@ -11,7 +11,7 @@ type Destination struct {
 	RequestLimit       int64    `json:"request_limit_bytes"` // of a request, learned from refusals; 0: none refused
 	PossibleDuplicates uint64   `json:"possible_duplicates"` // events sent again that the destination may have stored before
 	AlreadyThere       uint64   `json:"already_there"`       // events at their first attempt that the destination said it has already
-	// AlreadyThereExample is one of these. It is shown only to who may see records.
+	// AlreadyThereExample is one of these. It is shown only to who shows the token or a password.
 	AlreadyThereExample *Example `json:"already_there_example,omitempty"`
 	FailureStore        uint64   `json:"failure_store"` // events that Elasticsearch took into its failure store
 	Redirected          uint64   `json:"redirected"`    // events for names beyond the limit, sent to the one for others

@@ -234,9 +234,9 @@ func (c *client) server() server {
 	return c.known
 }
 
-// notice keeps what the operator should know, once, and logs it.
+// notice keeps what the operator should know, once, and logs it. Everybody sees it.
 func (c *client) notice(format string, args ...any) {
-	text := fmt.Sprintf(format, args...)
+	text := outputs.Public(fmt.Sprintf(format, args...))
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, n := range c.notices {

@@ -458,7 +458,7 @@ func TestFlavors(t *testing.T) {
 			err := cl.prepare(t.Context())
 			if tc.err != "" {
 				var se *outputs.SendError
-				if !errors.As(err, &se) || se.Reason != tc.reason || !strings.Contains(err.Error(), tc.err) {
+				if !errors.As(err, &se) || se.Reason != tc.reason || !strings.Contains(outputs.Whole(err.Error()), tc.err) {
 					t.Fatalf("%v, want %s: %s", err, tc.reason, tc.err)
 				}
 				if again := cl.prepare(t.Context()); again == nil {
@@ -566,7 +566,7 @@ func TestConnect(t *testing.T) {
 			}
 			text := found
 			if err != nil {
-				text = err.Error()
+				text = outputs.Whole(err.Error())
 			}
 			if !strings.Contains(text, tc.found+tc.err) || strings.ContainsAny(text, "\n\r") || strings.Contains(text, "s3cr3t") {
 				t.Errorf("%q, want %q", text, tc.found+tc.err)

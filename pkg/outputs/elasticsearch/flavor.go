@@ -261,7 +261,7 @@ func status(code int) string {
 	return strings.TrimSpace(strconv.Itoa(code) + " " + http.StatusText(code))
 }
 
-// words returns what a reply says about an error, in one line.
+// words returns what a reply says about an error, in one line. But for the error's type they are marked as outputs.Words.
 func words(body []byte) string {
 	var reply struct{ Error json.RawMessage }
 	if json.Unmarshal(body, &reply) != nil || reply.Error == nil {
@@ -269,21 +269,21 @@ func words(body []byte) string {
 	}
 	var text string
 	if json.Unmarshal(reply.Error, &text) == nil {
-		return clip(text, maxWords)
+		return outputs.Words(clip(text, maxWords), "")
 	}
 	var e struct{ Type, Reason string }
 	if json.Unmarshal(reply.Error, &e) != nil || e.Type == "" {
 		return quote(body)
 	}
-	return clip(e.Type+": "+e.Reason, maxWords)
+	return clip(e.Type, maxWords) + outputs.Words(clip(": "+e.Reason, maxWords), "")
 }
 
-// quote returns the beginning of a strange reply, with control characters escaped.
+// quote returns the beginning of a strange reply, with control characters escaped, marked as outputs.Words.
 func quote(body []byte) string {
 	if len(body) == 0 {
 		return "(an empty reply)"
 	}
-	return strconv.Quote(string(body[:min(len(body), maxQuote)]))
+	return outputs.Words(strconv.Quote(string(body[:min(len(body), maxQuote)])), "words of its own")
 }
 
 // kind returns what a reply is, by its media type.

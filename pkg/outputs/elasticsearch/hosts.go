@@ -266,7 +266,7 @@ func (c *client) works(h *host) {
 func (c *client) failed(h *host, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	h.last = outputs.Diagnose(err)
+	h.last = outputs.Public(outputs.Diagnose(err))
 	if !h.ready && h.probing == nil && h.fails > 0 {
 		return
 	}

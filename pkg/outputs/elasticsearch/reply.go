@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"unicode"
 
@@ -33,16 +34,21 @@ type cause struct {
 	by           string // what caused it, as text
 }
 
-// String returns "type: reason (caused by type: reason)".
+// String returns "type: reason (caused by type: reason)". Reasons are marked as outputs.Words: they may quote values of
+// the event.
 func (c *cause) String() string {
 	text := c.kind
 	if c.reason != "" {
+		between, public := "", facts(c.reason)
 		if text != "" {
-			text += ": "
+			between = ": "
 		}
-		text += c.reason
+		if public != "" {
+			public = between + public
+		}
+		text += outputs.Words(between+c.reason, public)
 	}
-	if c.by != "" && !strings.Contains(text, c.by) {
+	if c.by != "" && !strings.Contains(outputs.Whole(text), outputs.Whole(c.by)) {
 		text += " (caused by " + c.by + ")"
 	}
 	return text
@@ -284,6 +290,6 @@ func notBulk(err error, status, kind string, s *scanner) (outputs.Reason, error)
 	case !shape:
 		return outputs.ReasonNetwork, fmt.Errorf("answered %s, but the reply broke off after %d bytes: %w", status, s.read, err)
 	}
-	return outputs.ReasonServer, fmt.Errorf("answered %s with %s, not a bulk reply: is this a proxy's page? It begins with %q",
-		status, cmp.Or(kind, "text of no type"), s.head)
+	return outputs.ReasonServer, fmt.Errorf("answered %s with %s, not a bulk reply: is this a proxy's page? It begins with %s",
+		status, cmp.Or(kind, "text of no type"), outputs.Words(strconv.Quote(string(s.head)), "words of its own"))
 }

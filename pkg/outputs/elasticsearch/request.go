@@ -109,7 +109,7 @@ func (o *Output) judge(r *reply, err error, resp *http.Response, n int) outcome 
 	case resp.StatusCode < 300:
 		se.Reason, se.Err = outputs.ReasonServer, fmt.Errorf("answered %s with %d items for %d events, which proves nothing", status, r.items, n)
 	default:
-		se.Err = fmt.Errorf("%s: %s", status, cmp.Or(r.cause.String(), strconv.Quote(string(r.scan.head))))
+		se.Err = fmt.Errorf("%s: %s", status, cmp.Or(r.cause.String(), outputs.Words(strconv.Quote(string(r.scan.head)), "")))
 	}
 	if resp.StatusCode >= 300 {
 		se.Reason = requestVerdict(resp.StatusCode, &r.cause)

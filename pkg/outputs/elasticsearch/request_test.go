@@ -93,7 +93,7 @@ func TestRequestFaults(t *testing.T) {
 			if got := reasons(t, err); !maps.Equal(got, tc.want) {
 				t.Errorf("got %v, want %v (%v)", got, tc.want, err)
 			}
-			if err != nil && !strings.Contains(err.Error(), tc.says) || err == nil && tc.says != "" {
+			if err != nil && !strings.Contains(outputs.Whole(err.Error()), tc.says) || err == nil && tc.says != "" {
 				t.Errorf("the error is\n%v\nwant\n%s", err, tc.says)
 			}
 			if err != nil && outputs.AsSendError(err).RetryAfter != tc.after {
@@ -201,7 +201,7 @@ func TestOtherReplies(t *testing.T) {
 			if err == nil {
 				t.Fatal("Send took it for a bulk reply")
 			}
-			if got := digits.ReplaceAllString(err.Error(), "N bytes"); got != tc.want {
+			if got := digits.ReplaceAllString(outputs.Whole(err.Error()), "N bytes"); got != tc.want {
 				t.Errorf("got  %s\nwant %s", got, tc.want)
 			}
 			if n := len(outputs.AsSendError(err).Failed); n != 0 {

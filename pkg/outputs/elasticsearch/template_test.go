@@ -171,7 +171,7 @@ func TestTemplateRefused(t *testing.T) {
 			cl.report(&r)
 			var se *outputs.SendError
 			switch {
-			case tc.reason == "" && (err != nil || len(r.Notices) != 1 || !strings.Contains(r.Notices[0], "the_type: the reason")):
+			case tc.reason == "" && (err != nil || len(r.Notices) != 1 || !strings.HasSuffix(r.Notices[0], ": the_type")):
 				t.Errorf("%s %d: %v, notices %q", method, tc.status, err, r.Notices)
 			case tc.reason != "" && (!errors.As(err, &se) || se.Reason != tc.reason || se.Status != tc.status || se.RetryAfter.Seconds() != 7):
 				t.Errorf("%s %d: %#v", method, tc.status, err)
