@@ -29,6 +29,9 @@ func (s *Snapshot) judge() client.Verdict {
 	for _, why := range s.Unhealthy {
 		found(client.Critical, "server", "restart it, and look at the disk and the log", time.Time{}, "%s", why)
 	}
+	if stale := time.Duration(s.Stale * float64(time.Second)).Round(time.Second); stale > 0 {
+		found(client.Critical, "server", "look at the disk: it does not answer", time.Time{}, "it can't tell its state: what is shown here is %v old", stale)
+	}
 	if s.Queue.Full {
 		found(client.Critical, "queue", "see which output does not deliver; raise buffer.max_size, or free the disk", time.Time{},
 			"nothing is stored, and agents wait: %s", s.Queue.FullReason)

@@ -27,6 +27,7 @@ func TestVerdict(t *testing.T) {
 		{"full", Snapshot{NotReady: []string{"nothing can be stored: full"}, Queue: Queue{Full: true, FullReason: "16 GiB are used", DiskBytes: 9, MaxBytes: 9}}, []string{"critical queue: 16 GiB are used"}},
 		{"nearly full", Snapshot{Queue: Queue{DiskBytes: 85, MaxBytes: 100}}, []string{"warning queue: 85 % of buffer.max_size"}},
 		{"unhealthy and not ready", Snapshot{Unhealthy: []string{"a loop stands still"}, NotReady: []string{"starting or stopping"}}, []string{"critical server: a loop stands still", "critical server: starting or stopping"}},
+		{"stale", Snapshot{Stale: 61}, []string{"critical server: what is shown here is 1m1s old"}},
 		{"a cluster at its limit", Snapshot{Clusters: []Cluster{{Name: "a", Waiting: "max_queue_size"}, {Name: "b"}}}, []string{"warning cluster a: max_queue_size"}},
 		{"certificates", Snapshot{Certificates: []Certificate{
 			{Owner: "listener x", CertFile: "x.pem", DaysLeft: 3},
