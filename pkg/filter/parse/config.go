@@ -10,7 +10,7 @@ import (
 // Config is the settings of a parse step.
 type Config struct {
 	Field  string   `yaml:"field" required:"true" help:"whose text is read, e.g. log or kubernetes.log"`
-	Format string   `yaml:"format" required:"true" enum:"cri|json|nginx|apache2|logfmt|ltsv|syslog|regex" help:"how the text is written"`
+	Format string   `yaml:"format" required:"true" enum:"cri|json|nginx|apache2|ingress_nginx|haproxy|envoy|traefik|alb|csv|logfmt|ltsv|syslog|regex" help:"how the text is written"`
 	Regex  string   `yaml:"regex" help:"format regex: an expression with named groups, (?<name>…)"`
 	Types  []string `yaml:"types" help:"what texts become: code:integer, size:integer, ok:bool, took:float, at:time:%s, ids:array:;"`
 	Time   Time     `yaml:"time" help:"which of the fields read is the event's time"`
@@ -22,6 +22,7 @@ type Config struct {
 	Prefix      string `yaml:"prefix" help:"put before the name of each field that was read"`
 	OnError     string `yaml:"on_error" default:"keep" enum:"keep|tag|dead_letter" help:"what does not parse goes on unchanged, goes on with the reason in _parse_error, or becomes a dead letter"`
 
+	CSV    CSV    `yaml:"csv" help:"format csv: the columns"`
 	LTSV   LTSV   `yaml:"ltsv" help:"format ltsv: what stands between fields, and between label and value"`
 	Syslog Syslog `yaml:"syslog" help:"format syslog: which of its two ways of writing"`
 	Join   Join   `yaml:"join" help:"format cri: partial lines are joined to the line that the container wrote"`
@@ -50,6 +51,12 @@ const (
 	formatJSON    = "json"
 	formatNginx   = "nginx"
 	formatApache2 = "apache2"
+	formatIngress = "ingress_nginx"
+	formatHAProxy = "haproxy"
+	formatEnvoy   = "envoy"
+	formatTraefik = "traefik"
+	formatALB     = "alb"
+	formatCSV     = "csv"
 	formatLogfmt  = "logfmt"
 	formatLTSV    = "ltsv"
 	formatSyslog  = "syslog"

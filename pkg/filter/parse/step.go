@@ -70,19 +70,24 @@ func newParser(cfg Config) (*parser, error) {
 		note("time.format", err)
 		f.layouts = append(f.layouts, l)
 	}
-	var own string
+	var own []string
 	if p.format, own, err = newFormat(cfg); err != nil {
 		wrong = append(wrong, err)
 	} else if len(f.layouts) == 0 {
-		l, err := newLayout(own, zone)
-		note("time.format", err)
-		f.layouts = append(f.layouts, l)
+		if own == nil {
+			own = []string{""} // guessed
+		}
+		for _, format := range own {
+			l, err := newLayout(format, zone)
+			note("time.format", err)
+			f.layouts = append(f.layouts, l)
+		}
 	}
 	if cfg.Join.Key != "" {
 		p.joinKey, err = event.ParseTemplate(cfg.Join.Key)
 		note("join.key", err)
 	}
-	f.strict = len(cfg.Time.Format) > 0 || own != ""
+	f.strict = len(cfg.Time.Format) > 0 || len(own) > 0 && own[0] != ""
 	return p, errors.Join(wrong...)
 }
 
