@@ -57,7 +57,7 @@ func newFormat(cfg Config) (f format, timeFormats []string, err error) {
 		f, err = newCSV(cfg.CSV)
 		return f, nil, err
 	case formatLogfmt:
-		return &logfmt{}, nil, nil
+		return &logfmt{bareKeys: cfg.BareKeys != nil && *cfg.BareKeys}, nil, nil
 	case formatLTSV:
 		f, err = newLTSV(cfg.LTSV)
 		return f, nil, err
