@@ -53,6 +53,8 @@ func newFormat(cfg Config) (f format, timeFormats []string, err error) {
 		return &traefik{}, []string{"%d/%b/%Y:%H:%M:%S %z", "rfc3339"}, nil
 	case formatALB:
 		return alb{}, []string{"rfc3339"}, nil
+	case formatText:
+		return wholeText{}, nil, nil
 	case formatCSV:
 		f, err = newCSV(cfg.CSV)
 		return f, nil, err

@@ -19,6 +19,7 @@ const keepScratch = 1 << 20
 type parser struct {
 	field    []string
 	format   format
+	decoder  *decoder // nil: the text is UTF-8
 	onError  string
 	keep     bool // the text stays
 	data     bool // other fields stay
@@ -58,6 +59,9 @@ func newParser(cfg Config) (*parser, error) {
 	var err error
 	p.field, err = filter.ParsePath(cfg.Field)
 	note("field", err)
+	if p.decoder, err = newDecoder(cfg.Encoding); err != nil {
+		wrong = append(wrong, err)
+	}
 	zone, err := newZone(cfg.Time.Zone)
 	if note("time.zone", err); err != nil {
 		zone, cfg.Time.Zone = time.UTC, ""
@@ -107,6 +111,9 @@ func (p *parser) Apply(ev *filter.Event) (filter.Verdict, error) {
 	}
 	if err != nil {
 		return p.fail(ev, err)
+	}
+	if p.keep && p.decoder != nil {
+		ev.Set(filter.AppendString(nil, text), p.field...)
 	}
 	p.merge(ev)
 	if nested && !p.fields.keep {
@@ -171,7 +178,11 @@ func (p *parser) text(ev *filter.Event) ([]byte, error) {
 	if err != nil {
 		return nil, errNoText
 	}
-	return filter.TrimLineEnd(text), nil
+	text = filter.TrimLineEnd(text)
+	if p.decoder != nil {
+		text = p.decoder.decode(text)
+	}
+	return text, nil
 }
 
 // fail does with ev what on_error says.
