@@ -326,7 +326,9 @@ func TestOnError(t *testing.T) {
 		Steps: []Stage{{Filter: "f", Kind: "grep", Step: failing}, {Filter: "f", Index: 1, Kind: "parse", When: when("record.n > record.text"), Step: failing}},
 	}}, false)
 	var told []string
-	r.OnError(func(s *Stage, err error) { told = append(told, fmt.Sprintf("%s[%d] %s: %v", s.Filter, s.Index, s.Kind, err)) })
+	r.OnError(func(s *Stage, err error) {
+		told = append(told, fmt.Sprintf("%s[%d] %s: %v", s.Filter, s.Index, s.Kind, err))
+	})
 	e := newEvent(t, `{"n":3,"text":"secret"}`)
 	r.Process(e, time.Now(), &nowhere{})
 	for i, want := range []string{"routes[0][0] when: ", "f[0] grep: no", "f[1] parse: "} {
