@@ -26,6 +26,7 @@ func (a *App) snapshot() status.Snapshot {
 		Outputs:     a.outputStates(queue.Waits),
 		DeadLetters: deadLetters(queue.Dead),
 	}
+	s.Loops = loopStates(a.beats(), time.Now())
 	a.mu.Lock()
 	s.Memory = a.memory
 	a.mu.Unlock()
@@ -147,10 +148,20 @@ func (a *App) outputStates(waits []buffer.Wait) []status.Output {
 			LastError: status.Failure{Text: st.LastError, Detail: st.LastDetail, Time: st.LastErrorAt, Ended: st.LastErrorOver}, LastSuccess: st.LastSuccess, BackoffUntil: st.BackoffUntil,
 		}
 		s.Clusters, s.Lag = outputClusters(byOutput[out.name], st.Clusters, now)
+		if !st.Oldest.IsZero() {
+			s.OldestRequest = max(0, time.Since(st.Oldest).Seconds())
+		}
 		for _, c := range st.Clusters {
 			s.DeliveredBytes += c.Bytes
 		}
 		s.State = outputState(&s, st)
+		if w, ok := out.Output.(outputs.DiskWriter); ok {
+			b := writeBeat(out.name, w.WritesTo(), st)
+			if err := b.Slow(time.Now()); err != nil {
+				s.State = status.StateStalled
+				s.LastError = status.Failure{Text: err.Error() + ": the disk does not answer", Time: st.Oldest}
+			}
+		}
 		s.Destination = destination(out.report())
 		if out.rules != nil {
 			for _, st := range out.rules.Stats() {
@@ -257,6 +268,7 @@ func outputClusters(waits []buffer.Wait, done []delivery.ClusterStats, now time.
 		c := get(w.Cluster)
 		c.Queued, c.Returned = uint64(w.Appended.Events-w.Returned.Events), uint64(w.Returned.Events)
 		c.Recovered, c.Pending = uint64(w.Found.Events), uint64(w.Pending.Events)
+		c.Purged = uint64(w.Purged.Events)
 		if w.Dropped.Events > 0 {
 			c.Dropped["drop_oldest"] += uint64(w.Dropped.Events)
 		}

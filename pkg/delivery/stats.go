@@ -18,6 +18,7 @@ type Stats struct {
 	Failures uint64            // of Sends: those that did not deliver all of their events
 	Retried  map[string]uint64 // events to be sent again, by reason
 	InFlight int               // sends under way
+	Oldest   time.Time         // when the first of these began; zero: there are none
 	// Concurrency is how many sends may be under way now, 1 to Common.Workers: see gate.
 	Concurrency int
 	Held        []string        // clusters that wait until what was refused of them is taken, ascending
@@ -111,6 +112,7 @@ func (l *Loop) Stats() Stats {
 		Failing: s.reason(now), LastError: s.lastError, LastDetail: s.lastDetail, LastErrorAt: s.lastErrorAt, LastErrorOver: s.lastErrorOver, LastSuccess: s.lastSuccess,
 	}
 	out.InFlight, out.Concurrency = l.gate.state()
+	out.Oldest = l.gate.oldest()
 	if s.waiting > 0 && s.until.After(now) {
 		out.BackoffUntil = s.until
 	}

@@ -146,7 +146,7 @@ func compile(text string, options ...expr.Option) (*Expression, error) {
 	if err != nil {
 		return nil, compileError(text, err)
 	}
-	x := &Expression{text: text, program: program, constant: true}
+	x := &Expression{text: text, program: program, constant: true, doubts: c.doubts}
 	node := program.Node()
 	ast.Walk(&node, &lister{x: x, fields: p.fields, seen: map[string]bool{}})
 	return x, nil
@@ -173,6 +173,7 @@ type checker struct {
 	variables types.Map // gets a variable for each field
 	known     map[string]bool
 	names     []*ast.IdentifierNode
+	doubts    []doubt
 	err       error
 }
 
@@ -193,6 +194,13 @@ func (c *checker) Visit(node *ast.Node) {
 		c.names = append(c.names, n)
 	case *ast.VariableDeclaratorNode:
 		c.known[n.Name] = true
+	case *ast.BuiltinNode:
+		if n.Name == "fromBase64" && len(n.Arguments) == 1 && isField(n.Arguments[0]) {
+			c.doubts = append(c.doubts, doubt{
+				"binary values are no base64 any more in expressions: they are text, with U+FFFD for each byte that is not UTF-8",
+				"write base64(record.…) for their bytes; right where the agent itself sends base64",
+			})
+		}
 	case *ast.CallNode:
 		c.call(n)
 	case *ast.MemberNode:
@@ -205,9 +213,15 @@ func (c *checker) Visit(node *ast.Node) {
 		c.literals(n)
 		switch n.Operator {
 		case "matches":
-			if _, ok := n.Right.(*ast.StringNode); !ok {
+			pattern, ok := n.Right.(*ast.StringNode)
+			if !ok {
 				c.fail(n, "a regular expression is written in quotes")
+				return
 			}
+			if _, err := CompilePattern(pattern.Value); err != nil {
+				c.fail(n.Right, err.Error())
+			}
+			c.doubts = append(c.doubts, doubts(pattern.Value)...)
 		case "..":
 			from, ok := n.Left.(*ast.IntegerNode)
 			to, also := n.Right.(*ast.IntegerNode)

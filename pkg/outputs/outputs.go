@@ -43,6 +43,12 @@ type WholeChunker interface {
 	WholeChunks() bool
 }
 
+// DiskWriter is an Output that writes to a disk of this machine: no time-out ends a call that the disk does not answer.
+type DiskWriter interface {
+	// WritesTo returns the path, with its placeholders.
+	WritesTo() string
+}
+
 // Connector is an Output that can tell whether its destination would take events.
 type Connector interface {
 	// Connect reaches the destination without delivering anything: names, TCP, TLS, credentials,

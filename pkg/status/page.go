@@ -30,7 +30,7 @@ Configuration {{with .Config.Source}}{{.}}{{else}}of defaults{{end}} {{.Config.H
 {{if lt .LimitBytes .NeedBytes}}<strong class="bad">That is less than full load can need.</strong>{{end}}</p>{{end}}{{end}}
 {{range .Config.Warnings}}<p>Warning: {{.}}</p>{{end}}
 <h2>Outputs</h2><div><table><tr><th>output<th>state<th>sending<th>events/s<th>pending<th>lag<th>delivered<th>dead<th>dropped<th class="text">last error</tr>
-{{range .Outputs}}<tr><td>{{.Name}} ({{.Type}})<td{{if refused .State}} class="bad"{{end}}>{{.State}}{{if not .BackoffUntil.IsZero}}, waiting until {{clock .BackoffUntil}}{{end}}<td>{{.InFlight}} of {{.Concurrency}}, {{.Workers}} workers<td>{{printf "%.0f" .EventsPerSecond}}{{with sums .}}<td>{{.Pending}}<td>{{duration .Lag}}<td>{{.Delivered}}<td>{{.Dead}}<td>{{.Dropped}}{{end}}<td class="text">{{failure .LastError}}</tr>
+{{range .Outputs}}<tr><td>{{.Name}} ({{.Type}})<td{{if refused .State}} class="bad"{{end}}>{{.State}}{{if not .BackoffUntil.IsZero}}, waiting until {{clock .BackoffUntil}}{{end}}<td>{{.InFlight}} of {{.Concurrency}}, {{.Workers}} workers<td>{{printf "%.0f" .EventsPerSecond}}{{with sums .}}<td>{{.Pending}}<td>{{duration .Lag}}<td>{{.Delivered}}<td>{{.Dead}}<td>{{.Dropped}}{{with .Purged}}, {{.}} purged{{end}}{{end}}<td class="text">{{failure .LastError}}</tr>
 {{if told .}}<tr><td><td class="text" colspan="9">{{.Server}}{{with .HeldClusters}} <span class="bad">Held until what was refused of them is taken: {{join .}}.</span>{{end}}
 {{range .Notices}} {{.}}{{end}}{{range .Hosts}}{{if .Down}} <span class="bad">{{.Address}} is down: {{.Error}}.</span>{{end}}{{end}}{{range paces .}} {{.Stream}}: {{rate .}}.{{end}}</tr>{{end}}
 {{end}}</table></div>
@@ -62,7 +62,7 @@ events were sent again, {{.DeadLetters.PurgedEvents}} purged, {{.DeadLetters.Evi
 <p><a href="/login">Sign in</a> with a user's password, or with the token as password, to see destinations' own words here.
 <a href="/status">/status</a> has all of it as JSON, <a href="/metrics">/metrics</a> for Prometheus; <a href="/healthz">/healthz</a> and
 <a href="/readyz">/readyz</a> are for probes{{if pprof}}, <a href="/debug/pprof/">/debug/pprof/</a> for profiles{{end}}. POST /reload reads the configuration again;
-POST /outputs/NAME/pause, resume and purge steer an output.</p></html>
+POST /outputs/NAME/pause, resume, retry and purge?all=true steer an output.</p></html>
 `
 
 // pagePolicy lets a browser use the page's own style and nothing else, wherever it comes from.
@@ -117,6 +117,7 @@ func rate(p Pace) string {
 type outputSums struct {
 	Lag                               float64
 	Pending, Delivered, Dead, Dropped uint64
+	Purged                            uint64
 }
 
 func newPage(pprof bool) *template.Template {
@@ -153,6 +154,7 @@ func newPage(pprof bool) *template.Template {
 				s.Delivered += c.Delivered
 				s.Dead += c.Dead.Sum()
 				s.Dropped += c.Dropped.Sum()
+				s.Purged += c.Purged
 			}
 			return s
 		},

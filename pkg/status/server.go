@@ -77,6 +77,7 @@ type Server struct {
 	loopback       bool   // the listener is on a loopback address
 	hostname       string // of this machine
 	samples        samples
+	taker          taker
 	page           *template.Template
 	policy         string // the page's Content-Security-Policy
 	attempts       attempts
@@ -133,6 +134,7 @@ func (s *Server) Run(ctx context.Context) error {
 	sampling, stop := context.WithCancel(ctx)
 	var sampler sync.WaitGroup
 	sampler.Go(func() { s.sample(sampling) })
+	defer s.taker.running.Wait()
 	defer sampler.Wait()
 	defer stop()
 	closed := context.AfterFunc(ctx, func() {
@@ -301,8 +303,14 @@ func (s *Server) reload(w http.ResponseWriter, _ *http.Request) {
 	_, _ = io.WriteString(w, text+"\n") // the client is gone; nothing to do
 }
 
+// steer does what was asked of an output. A purge loses events, so it wants all=true: nobody types that by mistake.
 func (s *Server) steer(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	if sure, _ := strconv.ParseBool(r.URL.Query().Get("all")); r.PathValue("what") == "purge" && !sure {
+		w.WriteHeader(http.StatusBadRequest)
+		_, _ = io.WriteString(w, "a purge deletes all that waits for the output, and nobody gets it back: say that it is meant, with ?all=true\n") // as below
+		return
+	}
 	text, err := s.options.Steer(r.PathValue("name"), r.PathValue("what"))
 	if err != nil {
 		w.WriteHeader(http.StatusUnprocessableEntity)

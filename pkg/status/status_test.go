@@ -48,6 +48,7 @@ func fixture(started time.Time, n uint64) Snapshot {
 	return Snapshot{
 		Version: "1.2.3", Commit: "abc", Hostname: "aggregator-0", Started: started,
 		Config: ConfigState{Source: "aggregator.yaml", Hash: "f00", LoadedAt: started, Warnings: []string{"outputs.es: nobody uses it"}},
+		Loops:  []Loop{{Name: "committer", Doing: "disk", What: "a commit to data", Seconds: 12}, {Name: "cleaner", Doing: "resting"}},
 		Listeners: []Listener{{
 			Name: "public", Address: "0.0.0.0:24224", Connections: 3, ConnectionsTotal: 9, ProbesTotal: 4,
 			Refused: Counts{"idle": 1, "limit": 0}, Messages: Counts{"forward": 2, "packed": 5}, AcksTotal: 7,
