@@ -27,7 +27,7 @@ type row struct {
 // table is the order of the packages: commands, the program, configuration, parts, shared values.
 // Parts meet through small interfaces that the using side declares, and package app joins them.
 func table() []row {
-	shared := []string{"pkg/event", "pkg/config/setting", "pkg/metric", "internal/failpoint"}
+	shared := []string{"pkg/event", "pkg/config/setting", "pkg/metric", "internal/failpoint", "internal/heartbeat"}
 	with := func(more ...string) []string { return append(more, shared...) }
 	return []row{
 		{"pkg/event", nil, "shared values know nobody"},
@@ -36,7 +36,15 @@ func table() []row {
 
 		{"pkg/forward", shared, "a part knows shared values only"},
 		{"pkg/forward/forwardtest", with("pkg/forward"), "test helpers know their part"},
-		{"pkg/buffer", with("internal/boltfile"), "the queue knows shared values and its files"},
+		{"pkg/buffer", with("pkg/deadletter"), "the contract knows shared values and what a dead letter is"},
+		{"pkg/buffer/buffertest", with("pkg/buffer", "pkg/deadletter"), "the suite knows the contract, not the engines"},
+		{"pkg/buffer/disk", with("internal/boltfile", "pkg/buffer", "pkg/buffer/chunk", "pkg/buffer/fair", "pkg/buffer/disk/internal/segment", "pkg/deadletter", "pkg/deadletter/disk"), "an engine knows its contract, its files and its dead letters"},
+		{"pkg/buffer/disk/internal/segment", with("internal/boltfile", "pkg/buffer/chunk"), "a segment knows chunks and files"},
+		{"pkg/buffer/memory", with("pkg/buffer", "pkg/buffer/fair", "pkg/deadletter"), "an engine knows its contract"},
+		{"pkg/buffer/fair", nil, "turns know nobody"},
+		{"pkg/buffer/chunk", with("internal/boltfile"), "a chunk knows its bytes only"},
+		{"pkg/deadletter", shared, "the contract knows shared values only"},
+		{"pkg/deadletter/disk", with("pkg/deadletter", "internal/boltfile"), "a store knows its contract and its files"},
 		{"pkg/route", shared, "a part knows shared values only"},
 		{"pkg/tls", []string{"pkg/config/setting"}, "certificates know their settings only"},
 		{"pkg/tls/tlstest", nil, "whoever needs a certificate may use it"},
@@ -57,14 +65,18 @@ func table() []row {
 		{"pkg/outputs/file", with("pkg/outputs", "pkg/outputs/intent"), "an output with a log of what it delivers, which knows not other outputs"},
 		{"pkg/outputs/*", with("pkg/outputs"), "an output knows what an output is, not other outputs"},
 
-		{"pkg/filter", shared, "a part knows shared values only"},
-		{"pkg/filter/*", with("pkg/filter"), "a step knows what a step is, not other steps"},
+		{"internal/jsontext", nil, "a reader knows nobody"},
+		{"pkg/filter", with("internal/jsontext"), "a part knows shared values only, and the one reader of JSON"},
+		{"pkg/filter/*", with("pkg/filter", "internal/jsontext"), "a step knows what a step is, not other steps"},
 		{"pkg/config", with("pkg/filter", "pkg/filter/*", "pkg/forward", "pkg/buffer", "pkg/route", "pkg/cluster", "pkg/status", "pkg/delivery", "pkg/outputs", "pkg/outputs/*"), "the configuration gathers the parts' own"},
 		{"internal/boltfile", nil, "a file knows nobody"},
+		{"internal/boltfile/boltfiletest", []string{"internal/boltfile"}, "test helpers know their part"},
 		{"internal/failpoint", nil, "a point knows nobody"},
+		{"internal/heartbeat", nil, "what a loop tells knows nobody"},
 		{"internal/cgroup", nil, "what Linux allows knows nobody"},
-		{"pkg/app", with("internal/cgroup", "pkg/*", "pkg/outputs/*", "pkg/filter/*"), "the program joins all parts"},
-		{"internal/ndjson", nil, "lines know nobody"},
+		{"internal/logevery", nil, "how often a line is logged knows nobody"},
+		{"pkg/app", with("internal/cgroup", "internal/logevery", "pkg/*", "pkg/buffer/disk", "pkg/outputs/*", "pkg/filter/*"), "the program joins all parts"},
+		{"internal/ndjson", []string{"internal/jsontext"}, "lines know the one reader of JSON"},
 		{"internal/disktrace", nil, "a disk knows nobody"},
 		{"internal/sender", with("pkg/forward", "internal/ndjson"), "the load generator is a Forward client"},
 		{"internal/sizing", nil, "a calculator knows nobody"},
@@ -79,7 +91,7 @@ func table() []row {
 // third says where a dependency may show, so that it can be replaced.
 func third() map[string][]string {
 	return map[string][]string{
-		"go.etcd.io/bbolt":                           {"pkg/buffer"},
+		"go.etcd.io/bbolt":                           {"pkg/buffer/disk", "pkg/buffer/disk/internal/segment", "pkg/deadletter/disk"},
 		"github.com/prometheus/client_golang":        {"pkg/status"},
 		"github.com/spf13/cobra":                     {"cmd/*"},
 		"github.com/elastic/elastic-transport-go/v8": {"pkg/outputs/elasticsearch"},
@@ -187,9 +199,10 @@ func TestCheck(t *testing.T) {
 		{"cmd/aggregator", module + "/pkg/buffer", "commands hold no logic"},
 		{"pkg/app", module + "/pkg/forward/forwardtest", "only _test.go files"},
 		{"pkg/forward/forwardtest", module + "/pkg/forward", ""},
-		{"pkg/app", "go.etcd.io/bbolt", "only [pkg/buffer] may"},
-		{"pkg/app", "go.etcd.io/bbolt/errors", "only [pkg/buffer] may"},
-		{"pkg/buffer", "go.etcd.io/bbolt", ""},
+		{"pkg/app", "go.etcd.io/bbolt", "only [pkg/buffer/disk pkg/buffer/disk/internal/segment pkg/deadletter/disk] may"},
+		{"pkg/app", "go.etcd.io/bbolt/errors", "only [pkg/buffer/disk pkg/buffer/disk/internal/segment pkg/deadletter/disk] may"},
+		{"pkg/buffer/disk", "go.etcd.io/bbolt", ""},
+		{"pkg/buffer", module + "/pkg/buffer/disk", "the contract knows"},
 		{"pkg/newcomer", "strings", "no row"},
 		{"pkg/util", "strings", "named after what it is for"},
 		{"pkg/outputs/common", "strings", "named after what it is for"},

@@ -55,7 +55,7 @@ type App struct {
 	started time.Time
 	ready   atomic.Bool
 
-	queue       *buffer.Store
+	queue       buffer.Queue
 	ingest      *ingest
 	clusters    *cluster.Holder
 	budget      *forward.Budget
@@ -113,7 +113,7 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *App, err error)
 	}
 	a.clusters = cluster.NewHolder(registry)
 	limits := queueLimits(cfg)
-	a.queue, err = buffer.Open(cfg.Buffer, buffer.Options{
+	a.queue, err = openQueue(cfg.Buffer, buffer.Options{
 		Log: part(o.Log, "queue"), Now: o.Now, OutputLimits: limits.Outputs, ClusterLimits: limits.Clusters, ClusterWhenFull: limits.ClusterWhenFull,
 		Lost: a.lost, Interrupted: ctx.Err,
 	})
@@ -127,7 +127,7 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *App, err error)
 		}
 		a.outputs[name] = out
 	}
-	a.ingest = newIngest(a.queue, routes, registry, cfg.Unrouted == "dead_letter", o.Now)
+	a.ingest = newIngest(a.queue, routes, registry, cfg.Unrouted == "dead_letter", o.Now, o.Log)
 	if err := a.listen(ctx); err != nil {
 		return nil, err
 	}
@@ -143,7 +143,7 @@ func (a *App) listenStatus() error {
 		return err
 	}
 	s := status.New(status.Options{
-		Config: a.initial.Status, TLS: statusTLS, Snapshot: a.snapshot, Ready: a.readiness, Healthy: func() error { return nil }, Reload: a.Reload, Steer: a.steer,
+		Config: a.initial.Status, TLS: statusTLS, Snapshot: a.snapshot, Ready: a.readiness, Healthy: a.healthy, Reload: a.Reload, Steer: a.steer,
 		DeadLetters: a.deadStore(), MaxConnections: a.files.status, Log: part(a.opts.Log, "status"),
 	})
 	switch err := s.Listen(); {
@@ -264,21 +264,6 @@ func (a *App) StatusURL() string {
 		scheme = "https"
 	}
 	return scheme + "://" + a.StatusAddr().String()
-}
-
-// readiness says why agents should not be sent here.
-func (a *App) readiness() error {
-	var why []error
-	switch {
-	case a.opts.Drain:
-		why = append(why, errors.New("draining: nothing is accepted"))
-	case !a.ready.Load():
-		why = append(why, errors.New("starting or stopping"))
-	}
-	if full := a.queue.Stats().Full; full != "" {
-		why = append(why, fmt.Errorf("nothing can be stored: %s", full))
-	}
-	return errors.Join(why...)
 }
 
 // close undoes New.

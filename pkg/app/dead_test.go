@@ -17,6 +17,7 @@ import (
 
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/config"
+	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/status"
 )
@@ -43,14 +44,14 @@ func entryOf(text string) []byte {
 }
 
 // dead is a letter of one event.
-func dead(output, tag, text string) buffer.Letter {
-	return buffer.Letter{
+func dead(output, tag, text string) deadletter.Letter {
+	return deadletter.Letter{
 		Cluster: "default", Tag: tag, Output: output, Status: 400, Reason: "rejected", Detail: "mapper_parsing_exception", Attempts: 1, Events: 1,
 		EventID: strings.Repeat("A", 22) + "-" + strconv.Itoa(len(text)), Entry: entryOf(text),
 	}
 }
 
-func addLetters(t *testing.T, queue *buffer.Store, letters ...buffer.Letter) {
+func addLetters(t *testing.T, queue buffer.Queue, letters ...deadletter.Letter) {
 	t.Helper()
 	if err := queue.DeadLetters().Add(t.Context(), letters); err != nil {
 		t.Fatal(err)
@@ -138,9 +139,20 @@ func TestDeadLettersOverHTTP(t *testing.T) {
 	}
 
 	result, err = store.Retry(t.Context(), DeadFilter{Output: NoOutput}, "", none)
-	want := map[string]int64{"no route wants them": 1, "their cluster may not send their tag": 1}
+	want := map[string]int64{
+		"no route wants them: give their tag and cluster a route, or choose an output to send them to (to=, --to)":            1,
+		"their cluster may not send their tag: add it to the cluster's tags, or choose an output to send them to (to=, --to)": 1,
+	}
 	if err != nil || result.Letters != 0 || !maps.Equal(result.Skipped, want) {
 		t.Errorf("unrouted: %+v: %v", result, err)
+	}
+	if result, err = store.Retry(t.Context(), DeadFilter{Reason: "slow"}, "", none); err != nil || !strings.HasPrefix(result.Why, "none of the ") {
+		t.Errorf("a reason that none has: %+v: %v", result, err)
+	}
+	for _, wrong := range []DeadFilter{{Output: "nope"}, {Cluster: "nope"}} {
+		if _, err := store.List(t.Context(), wrong, DeadPage{Limit: 10}); !errors.Is(err, ErrDeadRequest) || !strings.Contains(err.Error(), `named "nope"`) || !strings.Contains(err.Error(), "there are ") {
+			t.Errorf("%+v: %v", wrong, err)
+		}
 	}
 	if result, err = store.Retry(t.Context(), DeadFilter{Reason: "unrouted"}, "other", none); err != nil || result.Letters != 1 {
 		t.Errorf("unrouted to an output: %+v: %v", result, err)

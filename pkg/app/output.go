@@ -8,8 +8,8 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/config"
+	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
 	"github.com/seed-afc6a195/aggregator/pkg/delivery"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
@@ -121,6 +121,8 @@ func (out *output) report() outputs.Report {
 	b := &out.before
 	r.PossibleDuplicates += b.PossibleDuplicates
 	r.FailureStore += b.FailureStore
+	r.AlreadyThere += b.AlreadyThere
+	r.AlreadyThereExample = cmp.Or(r.AlreadyThereExample, b.AlreadyThereExample)
 	r.Redirected += b.Redirected
 	r.Truncated += b.Truncated
 	for i := range r.Paces {
@@ -150,9 +152,12 @@ func (a *App) steer(name, what string) (done string, err error) {
 	case what == "purge" && out != nil:
 		return "", fmt.Errorf("output %s is configured: only what waits for an output that is not can be purged", name)
 	case what == "purge":
-		chunks := a.queue.Purge(name)
-		a.opts.Log.Warn().Str("output", name).Int64("chunks", chunks).Msg("purged what waited for an output that is not configured")
-		return fmt.Sprintf("purged %d chunks that waited for output %s", chunks, name), nil
+		gone := a.queue.Purge(name)
+		if gone.Chunks == 0 {
+			return "", fmt.Errorf("nothing waits for an output named %q: there is nothing to purge", name)
+		}
+		a.opts.Log.Warn().Str("output", name).Int64("events", gone.Events).Int64("chunks", gone.Chunks).Msg("purged what waited for an output that is not configured")
+		return fmt.Sprintf("purged %d events that waited for output %s", gone.Events, name), nil
 	case out == nil:
 		return "", fmt.Errorf("no output is named %q", name)
 	case what == "pause":
@@ -170,13 +175,13 @@ func (a *App) steer(name, what string) (done string, err error) {
 }
 
 // graveyard stores what outputs refused in the queue's dead letters.
-type graveyard struct{ letters *buffer.DeadLetters }
+type graveyard struct{ letters deadletter.Store }
 
 func (g graveyard) Bury(ctx context.Context, refused []delivery.Letter) error {
-	letters := make([]buffer.Letter, len(refused))
+	letters := make([]deadletter.Letter, len(refused))
 	for i := range refused {
 		r := &refused[i]
-		l := buffer.Letter{
+		l := deadletter.Letter{
 			Cluster: r.Chunk.Cluster, Tag: r.Chunk.Tag, Output: r.Output, Status: r.Status, Reason: r.Reason, Detail: r.Detail,
 			Attempts: r.Attempts, Events: r.Events, Entry: r.Raw,
 		}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/cluster"
+	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
 	"github.com/seed-afc6a195/aggregator/pkg/delivery"
 	"github.com/seed-afc6a195/aggregator/pkg/forward"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
@@ -25,11 +26,12 @@ func (a *App) snapshot() status.Snapshot {
 		Outputs:     a.outputStates(queue.Waits),
 		DeadLetters: deadLetters(queue.Dead),
 	}
+	s.Loops = loopStates(a.beats(), time.Now())
 	a.mu.Lock()
 	s.Memory = a.memory
 	a.mu.Unlock()
 	budget := a.budget.Stats()
-	s.Queue.MemoryBytes, s.Queue.MemoryMaxBytes = budget.Used, budget.Max
+	s.Queue.MemoryBytes, s.Queue.MemoryMaxBytes, s.Queue.EvictedConnections = budget.Used, budget.Max, budget.Evicted
 	open := map[string]int{}
 	for _, l := range a.listeners {
 		st := l.Stats()
@@ -73,12 +75,21 @@ func age(t, now time.Time) float64 {
 }
 
 func listenerState(l forward.Stats) status.Listener {
-	return status.Listener{
+	s := status.Listener{
 		Name: l.Name, Address: l.Address, Connections: l.Open, ConnectionsTotal: l.Connections,
 		TLSTotal: l.TLS, ProxiedTotal: l.Proxied, ProbesTotal: l.Probes,
 		Refused: l.Refused, Messages: l.Messages, AcksTotal: l.Acks, AckLatency: status.Latency{Snapshot: l.AckLatency},
-		LastError: status.Failure{Text: l.LastError, Time: l.LastErrorAt, Ended: l.LastErrorOver},
+		LastError:  status.Failure{Text: l.LastError, Time: l.LastErrorAt, Ended: l.LastErrorOver},
+		NoAckTotal: l.NoAck,
 	}
+	for _, p := range l.NoAckPeers {
+		peer := status.NoAck{Cluster: p.Cluster, Messages: p.Messages, LastSeen: p.LastSeen.UTC()}
+		if p.Host.IsValid() {
+			peer.Peer = p.Host.String()
+		}
+		s.NoAckPeers = append(s.NoAckPeers, peer)
+	}
+	return s
 }
 
 func certificateState(owner string, c tls.State) status.Certificate {
@@ -112,15 +123,7 @@ func (a *App) clusterStates(queue buffer.Stats, open map[string]int) []status.Cl
 		c.Dropped, c.Dead = t.dropped, t.dead
 		c.QueueBytes, c.QueueMaxBytes, c.Waiting = uses[name].Bytes, uses[name].Limit, uses[name].Why
 		c.Connections, c.RefusedConnections, c.Slowed = open[name], limits[name].Refused, limits[name].Slowed.Seconds()
-		again := queue.Duplicates[name]
-		c.DuplicateEvents = uint64(again.Events)
-		// A duplicate is counted by the queue a moment before its message is counted here.
-		stored := uint64(again.Events)
-		for reason, n := range again.Rejected {
-			c.Dead[reason] -= min(c.Dead[reason], uint64(n))
-			stored -= uint64(n)
-		}
-		c.StoredEvents = t.routed - min(t.routed, stored)
+		c.StoredEvents, c.DuplicateEvents = t.routed, t.repeated
 		all = append(all, c)
 	}
 	return all
@@ -142,13 +145,23 @@ func (a *App) outputStates(waits []buffer.Wait) []status.Output {
 			Name: out.name, Type: out.common.Type, Workers: out.common.Workers, Concurrency: st.Concurrency, InFlight: st.InFlight,
 			HeldClusters: st.Held, Retries: st.Retried,
 			Requests: st.Sends, FailedRequests: st.Failures, RequestLatency: status.Latency{Snapshot: st.Latency},
-			LastError: status.Failure{Text: st.LastError, Time: st.LastErrorAt, Ended: st.LastErrorOver}, LastSuccess: st.LastSuccess, BackoffUntil: st.BackoffUntil,
+			LastError: status.Failure{Text: st.LastError, Detail: st.LastDetail, Time: st.LastErrorAt, Ended: st.LastErrorOver}, LastSuccess: st.LastSuccess, BackoffUntil: st.BackoffUntil,
 		}
 		s.Clusters, s.Lag = outputClusters(byOutput[out.name], st.Clusters, now)
+		if !st.Oldest.IsZero() {
+			s.OldestRequest = max(0, time.Since(st.Oldest).Seconds())
+		}
 		for _, c := range st.Clusters {
 			s.DeliveredBytes += c.Bytes
 		}
 		s.State = outputState(&s, st)
+		if w, ok := out.Output.(outputs.DiskWriter); ok {
+			b := writeBeat(out.name, w.WritesTo(), st)
+			if err := b.Slow(time.Now()); err != nil {
+				s.State = status.StateStalled
+				s.LastError = status.Failure{Text: err.Error() + ": the disk does not answer", Time: st.Oldest}
+			}
+		}
 		s.Destination = destination(out.report())
 		if out.rules != nil {
 			for _, st := range out.rules.Stats() {
@@ -165,6 +178,9 @@ func (a *App) outputStates(waits []buffer.Wait) []status.Output {
 			done = was.loop.Stats().Clusters
 		}
 		s.Clusters, s.Lag = outputClusters(byOutput[name], done, now)
+		if pending(&s) == 0 {
+			s.State = status.StateRemoved
+		}
 		all = append(all, s)
 	}
 	return all
@@ -172,10 +188,19 @@ func (a *App) outputStates(waits []buffer.Wait) []status.Output {
 
 func destination(r outputs.Report) status.Destination {
 	d := status.Destination{
-		Server: r.Server, Notices: r.Notices, RequestLimit: r.RequestLimit, PossibleDuplicates: r.PossibleDuplicates,
-		FailureStore: r.FailureStore, Redirected: r.Redirected, Truncated: r.Truncated,
+		Server: r.Server, RequestLimit: r.RequestLimit, PossibleDuplicates: r.PossibleDuplicates,
+		FailureStore: r.FailureStore, AlreadyThere: r.AlreadyThere, Redirected: r.Redirected, Truncated: r.Truncated,
+	}
+	if e := r.AlreadyThereExample; e != nil {
+		example := status.Example(*e)
+		example.Detail = outputs.Whole(example.Detail)
+		d.AlreadyThereExample = &example
+	}
+	for _, text := range r.Notices {
+		d.Notices = append(d.Notices, outputs.Public(text))
 	}
 	for _, h := range r.Hosts {
+		h.Error = outputs.Public(h.Error)
 		d.Hosts = append(d.Hosts, status.Host(h))
 	}
 	for _, p := range r.Paces {
@@ -196,19 +221,25 @@ func (a *App) loops() (current []*output, retired map[string]past) {
 	return current, maps.Clone(a.retired)
 }
 
+// configState has among its warnings what waits now for outputs that are not configured.
 func (a *App) configState() status.ConfigState {
+	backlogs := a.backlogs(nil)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	s := a.state
-	s.Warnings, s.Restart = slices.Clone(s.Warnings), slices.Clone(s.Restart)
+	s.Warnings, s.Restart = slices.Concat(s.Warnings, orphans(a.cfg, backlogs)), slices.Clone(s.Restart)
 	return s
 }
 
-func outputState(s *status.Output, st delivery.Stats) status.State {
-	var pending uint64
+// pending returns how many events wait for an output.
+func pending(s *status.Output) (events uint64) {
 	for _, c := range s.Clusters {
-		pending += c.Pending
+		events += c.Pending
 	}
+	return events
+}
+
+func outputState(s *status.Output, st delivery.Stats) status.State {
 	switch {
 	case st.Paused:
 		return status.StatePaused
@@ -216,7 +247,7 @@ func outputState(s *status.Output, st delivery.Stats) status.State {
 		return status.StateRefused
 	case st.Failing != "":
 		return status.StateRetrying
-	case pending == 0:
+	case pending(s) == 0:
 		return status.StateIdle
 	}
 	return status.StateRunning
@@ -237,6 +268,7 @@ func outputClusters(waits []buffer.Wait, done []delivery.ClusterStats, now time.
 		c := get(w.Cluster)
 		c.Queued, c.Returned = uint64(w.Appended.Events-w.Returned.Events), uint64(w.Returned.Events)
 		c.Recovered, c.Pending = uint64(w.Found.Events), uint64(w.Pending.Events)
+		c.Purged = uint64(w.Purged.Events)
 		if w.Dropped.Events > 0 {
 			c.Dropped["drop_oldest"] += uint64(w.Dropped.Events)
 		}
@@ -261,7 +293,7 @@ func outputClusters(waits []buffer.Wait, done []delivery.ClusterStats, now time.
 	return all, lag
 }
 
-func deadLetters(d buffer.DeadStats) status.DeadLetters {
+func deadLetters(d deadletter.Stats) status.DeadLetters {
 	s := status.DeadLetters{
 		Count: int(d.Letters), Bytes: d.Bytes, EvictedEvents: uint64(d.Evicted), RetriedEvents: uint64(d.Retried), PurgedEvents: uint64(d.Purged),
 		DamagedEvents: uint64(d.Lost), SetAsideFiles: d.SetAside,

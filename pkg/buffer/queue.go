@@ -5,8 +5,9 @@ package buffer
 import (
 	"context"
 	"errors"
-	"time"
 
+	"github.com/seed-afc6a195/aggregator/internal/heartbeat"
+	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 )
 
@@ -20,8 +21,30 @@ type Queue interface {
 	// Source returns what waits for the output. One Source per output name; the same one again for
 	// the same name. Names that were never asked for keep their backlog.
 	Source(output string) Source
+	// Purge forgets all that waits for the output, such as one that left the configuration, and returns how much that
+	// was. What is handed out at the moment is left to its holder.
+	Purge(output string) Count
+	// Requeue stores events again that were dead letters, all of one cluster and all or none of them. It is idempotent by ID:
+	// what is in the queue under an ID already is passed over, until ForgetRequeued. Between the two calls the letters are
+	// deleted. A crash at any moment leaves each event in the queue or among the dead letters: what Requeue had stored then
+	// is deleted there when the queue opens again.
+	//
+	// It never waits for room and drops nothing to make some: ErrFull.
+	Requeue(ctx context.Context, items []RequeueItem) error
+	// ForgetRequeued says that the letters of these IDs are gone.
+	ForgetRequeued(ids []uint64) error
+	// DeadLetters returns the dead letters that live where the queue lives, and close with it.
+	DeadLetters() deadletter.Store
+	// ID returns the queue's own number, which stays the same over restarts.
+	ID() [16]byte
+	// SetLimits replaces all limits, for what waits already too. The maps are kept.
+	SetLimits(to Limits)
 	// Stats returns a snapshot for the status endpoint.
 	Stats() Stats
+	// Ready returns why nothing can be stored now, nil where something can. It waits for no disk and no network.
+	Ready() error
+	// Beats returns what the queue's loops are at. It waits for no disk and no network.
+	Beats() []heartbeat.Beat
 	// Close waits for commits under way, saves what outputs have finished and closes the files.
 	Close() error
 }
@@ -47,6 +70,8 @@ type Batch interface {
 	// ErrClosed after Close. After another error, and after any of a batch larger than a transaction,
 	// part of it may have been stored, so a resend may double events, never lose any.
 	Commit(ctx context.Context) error
+	// Repeated returns what of the batch that Commit has stored last was sent again, and so was not stored again.
+	Repeated() Duplicates
 	Reset()
 }
 
@@ -78,19 +103,3 @@ var (
 	// ErrInUse is returned by Open where another process has the directory.
 	ErrInUse = errors.New("is in use")
 )
-
-// Letter is a dead letter: events that will not be delivered, with the reason.
-type Letter struct {
-	ID       uint64    // the store's number, ascending with time
-	Time     time.Time // when it was refused
-	Cluster  string
-	Tag      string
-	Output   string // "" where it was refused before any output
-	EventID  string // "" where it has none
-	Status   int    // the destination's status code, 0 where it has none
-	Reason   string // a short label: "rejected", "too_large", "invalid_entry", "max_attempts", …
-	Detail   string // the destination's words
-	Attempts int
-	Events   int    // usually 1; more where entries that follow each other were refused together
-	Entry    []byte // msgpack, as it came
-}

@@ -75,9 +75,7 @@ func (s *FilterStep) Check(r *setting.Report) {
 		r.Add("", "one of "+listed(known)+"; make a list item of each", "a step has exactly one of these keys, and perhaps when")
 	}
 	if s.When != "" {
-		if _, err := filter.NewCondition(s.When); err != nil {
-			r.Add("when", conditionHint, "%v", err)
-		}
+		filter.CheckCondition(r, "when", s.When, conditionHint)
 	}
 }
 
@@ -93,9 +91,14 @@ func (c *checker) filters() {
 		if r.When == "" {
 			continue
 		}
-		if _, err := filter.NewCondition(r.When); err != nil {
-			key := index("routes", i)
-			c.errors.at(c.root.get("routes").item(i).get("when"), join(key, "when"), conditionHint, "%v", err)
+		var report setting.Report
+		filter.CheckCondition(&report, join(index("routes", i), "when"), r.When, conditionHint)
+		for _, p := range report.Problems {
+			to := c.errors
+			if p.Warning {
+				to = c.warnings
+			}
+			to.at(c.root.get("routes").item(i).get("when"), p.Key, p.Hint, "%s", p.Reason)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Filters)) {

@@ -4,6 +4,7 @@ package status
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -54,8 +55,9 @@ type Options struct {
 	Ready func() error
 	// Healthy returns nil unless only a restart helps; each line of the error is one reason.
 	Healthy func() error
-	// Reload reads the configuration again and puts it in force. Its error says why the old one stays.
-	Reload func() error
+	// Reload reads the configuration again and puts it in force. Its error says why the old one stays, warnings what may not
+	// have been meant.
+	Reload func() (warnings []string, err error)
 	// Steer does what was asked of an output, pause, resume, retry or purge, and says what it did. The error says why not.
 	Steer func(output, what string) (done string, err error)
 	// DeadLetters are the program's.
@@ -75,6 +77,7 @@ type Server struct {
 	loopback       bool   // the listener is on a loopback address
 	hostname       string // of this machine
 	samples        samples
+	taker          taker
 	page           *template.Template
 	policy         string // the page's Content-Security-Policy
 	attempts       attempts
@@ -131,6 +134,7 @@ func (s *Server) Run(ctx context.Context) error {
 	sampling, stop := context.WithCancel(ctx)
 	var sampler sync.WaitGroup
 	sampler.Go(func() { s.sample(sampling) })
+	defer s.taker.running.Wait()
 	defer sampler.Wait()
 	defer stop()
 	closed := context.AfterFunc(ctx, func() {
@@ -173,12 +177,14 @@ func (s *Server) handler(metrics *prometheus.Registry) http.Handler {
 	mux.HandleFunc("GET /healthz", probe(s.options.Healthy))
 	mux.HandleFunc("GET /readyz", probe(s.options.Ready))
 	mux.HandleFunc("GET /status", s.status)
+	mux.HandleFunc("GET "+loginPath, s.login)
 	mux.HandleFunc("POST /reload", s.reload)
 	mux.HandleFunc("POST /outputs/{name}/{what}", s.steer)
 	s.deadHandlers(mux)
 	// The reply is made before it is sent: who reads it slowly takes no place among maxScrapes.
 	mux.Handle("GET /metrics", http.TimeoutHandler(promhttp.HandlerFor(metrics, promhttp.HandlerOpts{
 		ErrorLog: log.New(&logWriter{log: s.options.Log}, "", 0), ErrorHandling: promhttp.ContinueOnError, MaxRequestsInFlight: maxScrapes,
+		EnableOpenMetrics: true, EnableOpenMetricsTextCreatedSamples: true,
 	}), requestTimeout, "the metrics took too long"))
 	if s.options.Config.Pprof {
 		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
@@ -205,7 +211,7 @@ func (s *Server) guard(next http.Handler) http.Handler {
 		case !s.hostAllowed(r):
 			http.Error(w, "this address is served to localhost only: use http://localhost or the address as Host", http.StatusForbidden)
 			return
-		case !open(r):
+		case !open(r), s.options.Config.Private && !probes(r):
 			if code, why := s.refusal(r); why != "" {
 				switch code {
 				case http.StatusUnauthorized:
@@ -222,9 +228,61 @@ func (s *Server) guard(next http.Handler) http.Handler {
 				http.Error(w, fmt.Sprintf("the request's body was not sent in time, or is over %d KiB: nothing here takes one", maxBodyBytes>>10), http.StatusRequestEntityTooLarge)
 				return
 			}
+			if r.Method != http.MethodGet && r.Method != http.MethodHead {
+				reply := &codeWriter{ResponseWriter: w}
+				defer s.audit(r, reply)
+				w = reply
+			}
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// codeWriter remembers the code of a reply.
+type codeWriter struct {
+	http.ResponseWriter
+	code int
+}
+
+// WriteHeader satisfies http.ResponseWriter.
+func (w *codeWriter) WriteHeader(code int) {
+	w.code = code
+	w.ResponseWriter.WriteHeader(code)
+}
+
+// Unwrap is for http.ResponseController.
+func (w *codeWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// maxAudit bounds what of a request stands in the log, in bytes.
+const maxAudit = 300
+
+// audit logs who asked for a change, from where, and whether it was done.
+func (s *Server) audit(r *http.Request, reply *codeWriter) {
+	what := r.URL.RequestURI()
+	if len(what) > maxAudit {
+		what = what[:maxAudit] + "…"
+	}
+	text := "a change was asked for at the status endpoint"
+	if reply.code >= http.StatusBadRequest {
+		text += ", and refused"
+	}
+	s.options.Log.Info().Str("who", s.who(r)).Str("from", r.RemoteAddr).Str("what", r.Method+" "+what).Int("code", cmp.Or(reply.code, http.StatusOK)).Msg(text)
+}
+
+// login is where a browser gets after it has shown credentials, which it sends from then on.
+func (s *Server) login(w http.ResponseWriter, r *http.Request) {
+	http.Redirect(w, r, "/", http.StatusSeeOther)
+}
+
+// shown returns the program's state, with destinations' own words only if so.
+func (s *Server) shown(words bool) Snapshot {
+	now := s.snapshot()
+	if !words {
+		for i := range now.Outputs {
+			now.Outputs[i].LastError.Detail, now.Outputs[i].AlreadyThereExample = "", nil
+		}
+	}
+	return now
 }
 
 // hostAllowed keeps web pages from reading a loopback endpoint through a name of theirs that
@@ -234,15 +292,25 @@ func (s *Server) hostAllowed(r *http.Request) bool { return !s.loopback || s.own
 func (s *Server) reload(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	text := "the configuration was read again and is in force, see /status"
-	if why := reasons(s.options.Reload()); len(why) > 0 {
+	warnings, err := s.options.Reload()
+	if err != nil {
 		w.WriteHeader(http.StatusUnprocessableEntity)
-		text = "the old configuration stays in force:\n" + strings.Join(why, "\n")
+		text = "the old configuration stays in force:\n" + strings.Join(reasons(err), "\n")
+	}
+	for _, warning := range warnings {
+		text += "\nwarning: " + warning
 	}
 	_, _ = io.WriteString(w, text+"\n") // the client is gone; nothing to do
 }
 
+// steer does what was asked of an output. A purge loses events, so it wants all=true: nobody types that by mistake.
 func (s *Server) steer(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	if sure, _ := strconv.ParseBool(r.URL.Query().Get("all")); r.PathValue("what") == "purge" && !sure {
+		w.WriteHeader(http.StatusBadRequest)
+		_, _ = io.WriteString(w, "a purge deletes all that waits for the output, and nobody gets it back: say that it is meant, with ?all=true\n") // as below
+		return
+	}
 	text, err := s.options.Steer(r.PathValue("name"), r.PathValue("what"))
 	if err != nil {
 		w.WriteHeader(http.StatusUnprocessableEntity)
@@ -281,8 +349,12 @@ func reasons(err error) []string {
 	return why
 }
 
-func (s *Server) status(w http.ResponseWriter, _ *http.Request) {
-	text, err := json.MarshalIndent(s.snapshot(), "", "  ")
+func (s *Server) status(w http.ResponseWriter, r *http.Request) {
+	words := false
+	if r.Header.Get("Authorization") != "" {
+		_, words = s.mayRead(r)
+	}
+	text, err := json.MarshalIndent(s.shown(words), "", "  ")
 	if err != nil {
 		s.options.Log.Error().Err(err).Msg("can't write /status as JSON")
 		http.Error(w, "the status can't be written as JSON, see the log", http.StatusInternalServerError)

@@ -32,8 +32,20 @@ type Snapshot struct {
 	Certificates []Certificate `json:"certificates"`
 	DeadLetters  DeadLetters   `json:"dead_letters"`
 	Ledger       Ledger        `json:"ledger"` // derived
+	Loops        []Loop        `json:"loops"`
+	// Stale is how old everything but the probes' answers is, in seconds: more than 0 while taking a snapshot hangs.
+	// Derived.
+	Stale float64 `json:"stale_seconds"`
 
 	at time.Time // derived: Time with the monotonic clock, so that rates don't care when the other is set
+}
+
+// Loop is what one of the program's loops is at.
+type Loop struct {
+	Name    string  `json:"name"`
+	Doing   string  `json:"doing"`              // resting: waits for work; turning: works; disk: waits for a disk
+	What    string  `json:"disk_call,omitzero"` // in a sentence: "a commit to /var/lib/aggregator"
+	Seconds float64 `json:"seconds"`            // for how long
 }
 
 // Counts are counters by a label: a reason, a mode, a rule.
@@ -70,10 +82,11 @@ func (l Latency) MarshalJSON() ([]byte, error) {
 
 // Failure is the last error of something; the zero value says that there was none.
 type Failure struct {
-	Text  string    `json:"text"`
-	Time  time.Time `json:"time,omitzero"`
-	Age   float64   `json:"age_seconds"`    // derived
-	Ended time.Time `json:"ended,omitzero"` // since when it is past; zero: nothing shows that it is
+	Text   string    `json:"text"`
+	Detail string    `json:"detail,omitempty"` // Text with a destination's own words: only for who shows the token or a password
+	Time   time.Time `json:"time,omitzero"`
+	Age    float64   `json:"age_seconds"`    // derived
+	Ended  time.Time `json:"ended,omitzero"` // since when it is past; zero: nothing shows that it is
 }
 
 // Lasts reports whether there is an error that is not past.
@@ -110,8 +123,18 @@ type Listener struct {
 	Refused          Counts  `json:"refused"`       // connections by the reason that they were closed for
 	Messages         Counts  `json:"messages"`      // by mode
 	AcksTotal        uint64  `json:"acks_total"`
-	AckLatency       Latency `json:"ack_latency"` // from a message's last byte to its ack
+	NoAckTotal       uint64  `json:"no_ack_total"` // of Messages, that want no ack: a connection that breaks loses them
+	NoAckPeers       []NoAck `json:"no_ack_peers"` // who sends such, the last first
+	AckLatency       Latency `json:"ack_latency"`  // from a message's last byte to its ack
 	LastError        Failure `json:"last_error,omitzero"`
+}
+
+// NoAck is a host whose agent asks for no acks.
+type NoAck struct {
+	Peer     string    `json:"peer"` // its address; "": a Unix socket's
+	Cluster  string    `json:"cluster"`
+	Messages uint64    `json:"messages"`
+	LastSeen time.Time `json:"last_seen"`
 }
 
 // Cluster is what came in from one cluster. ReceivedEvents is StoredEvents and DuplicateEvents and
@@ -173,6 +196,8 @@ type Queue struct {
 	CommitLatency    Latency `json:"commit_latency"`
 	MemoryBytes      int64   `json:"memory_bytes"` // between socket and queue
 	MemoryMaxBytes   int64   `json:"memory_max_bytes"`
+	// EvictedConnections were closed, since the start, to give the memory that they held to others.
+	EvictedConnections uint64 `json:"evicted_connections"`
 }
 
 // State is what an output is doing.
@@ -186,8 +211,12 @@ const (
 	StatePaused   State = "paused"
 	// StateRefused is that of an output whose login or privileges the destination refuses: it tries on, slowly.
 	StateRefused State = "refused"
-	// StateUnconfigured is that of an output that left the configuration while something waited for it.
+	// StateUnconfigured is that of an output that is not configured, and that something waits for.
 	StateUnconfigured State = "unconfigured"
+	// StateStalled is that of an output whose disk does not answer.
+	StateStalled State = "stalled"
+	// StateRemoved is that of an output that is not configured any more, and that nothing waits for.
+	StateRemoved State = "removed"
 )
 
 // Output is one destination.
@@ -196,9 +225,10 @@ type Output struct {
 	Type            string          `json:"type"`
 	State           State           `json:"state"`
 	Workers         int             `json:"workers"`
-	Concurrency     int             `json:"concurrency"`   // of the workers, how many may send now: fewer after the destination has throttled
-	InFlight        int             `json:"in_flight"`     // requests under way
-	HeldClusters    []string        `json:"held_clusters"` // that wait until what the destination refused of them is taken
+	Concurrency     int             `json:"concurrency"`            // of the workers, how many may send now: fewer after the destination has throttled
+	InFlight        int             `json:"in_flight"`              // requests under way
+	OldestRequest   float64         `json:"oldest_request_seconds"` // how long the first of these has been, 0: there are none
+	HeldClusters    []string        `json:"held_clusters"`          // that wait until what the destination refused of them is taken
 	Clusters        []OutputCluster `json:"clusters"`
 	DeliveredBytes  uint64          `json:"delivered_bytes"` // of msgpack
 	Retries         Counts          `json:"retries"`         // events to be sent again, by reason
@@ -223,6 +253,7 @@ type OutputCluster struct {
 	Recovered uint64 `json:"recovered"` // found waiting at the start
 	Delivered uint64 `json:"delivered"`
 	Dropped   Counts `json:"dropped"` // by reason
+	Purged    uint64 `json:"purged"`  // deleted by somebody while they waited
 	Dead      Counts `json:"dead"`    // kept as dead letters, by reason
 	Pending   uint64 `json:"pending"` // waiting or in flight
 }

@@ -2,9 +2,11 @@ package parse
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/seed-afc6a195/aggregator/pkg/config/setting"
+	"github.com/seed-afc6a195/aggregator/pkg/filter"
 )
 
 // Config is the settings of a parse step.
@@ -22,6 +24,8 @@ type Config struct {
 	Prefix      string `yaml:"prefix" help:"put before the name of each field that was read"`
 	OnError     string `yaml:"on_error" default:"keep" enum:"keep|tag|dead_letter" help:"what does not parse goes on unchanged, goes on with the reason in _parse_error, or becomes a dead letter"`
 
+	BareKeys *bool `yaml:"bare_keys" help:"format logfmt: each word without = is a key that is true, also in prose; false, the default: only single ones among pairs"`
+
 	LTSV   LTSV   `yaml:"ltsv" help:"format ltsv: what stands between fields, and between label and value"`
 	Syslog Syslog `yaml:"syslog" help:"format syslog: which of its two ways of writing"`
 	Join   Join   `yaml:"join" help:"format cri: partial lines are joined to the line that the container wrote"`
@@ -29,7 +33,7 @@ type Config struct {
 
 // Time says where the time of an event stands and how it is written.
 type Time struct {
-	Key    string   `yaml:"key" default:"time" short:"true" help:"the field read with the time; empty: none"`
+	Key    string   `yaml:"key" default:"time" short:"true" help:"the field read with the time, time or instant.epochSecond; empty: none"`
 	Format []string `yaml:"format" help:"strptime (%d/%b/%Y:%H:%M:%S %z), Go's (2006-01-02 15:04:05), unix, unix_ms, unix_us, unix_ns or rfc3339; several are tried in turn; empty: the format's own, or any of RFC 3339 and Unix"`
 	Zone   string   `yaml:"zone" default:"UTC" help:"of times that name none: UTC, Local, Asia/Seoul, +09:00"`
 	Keep   bool     `yaml:"keep" default:"false" help:"the field stays in the record"`
@@ -67,10 +71,20 @@ func (c *Config) Check(r *setting.Report) {
 	if c.Format != formatRegex && c.Regex != "" {
 		r.Add("regex", "write format: regex, or remove it", "format %s has no expression of its own", c.Format)
 	}
+	if _, err := filter.CompilePattern(c.Regex); err == nil && c.Format == formatRegex {
+		filter.CheckPattern(r, "regex", c.Regex)
+	}
+	switch {
+	case c.Format != formatLogfmt && c.BareKeys != nil:
+		r.Add("bare_keys", "remove it", "format %s has no keys alone", c.Format)
+	case c.Format == formatLogfmt && c.BareKeys == nil:
+		r.Warn("format", "write bare_keys: false if that is right, true to have each word as a key",
+			"text with words without = stays as it is, as prose does: before, each word became a field")
+	}
 	if c.Time.Key == "" && len(c.Time.Format) > 0 {
 		r.Add("time.format", "name the field in time.key", "no field has the time")
 	}
-	if len(r.Problems) > 0 {
+	if slices.ContainsFunc(r.Problems, func(p setting.Problem) bool { return !p.Warning }) {
 		return
 	}
 	_, err := newParser(*c)

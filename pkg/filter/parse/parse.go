@@ -44,7 +44,7 @@ func newFormat(cfg Config) (f format, timeFormat string, err error) {
 	case formatApache2:
 		return apache2{}, "%d/%b/%Y:%H:%M:%S %z", nil
 	case formatLogfmt:
-		return &logfmt{}, "", nil
+		return &logfmt{bareKeys: cfg.BareKeys != nil && *cfg.BareKeys}, "", nil
 	case formatLTSV:
 		f, err = newLTSV(cfg.LTSV)
 		return f, "", err

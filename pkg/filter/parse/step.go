@@ -27,6 +27,7 @@ type parser struct {
 	joinKey  *event.Template // nil: the pod and container
 
 	fields fields
+	timeIn []string            // where in the fields read the time is, where that is in a map; nil otherwise
 	names  map[string]struct{} // of the fields, where they are many; nil otherwise
 	whole  []byte              // the map that the fields become, see Config.Into
 }
@@ -62,7 +63,8 @@ func newParser(cfg Config) (*parser, error) {
 		zone, cfg.Time.Zone = time.UTC, ""
 	}
 	f := &p.fields
-	f.prefix, f.timeKey, f.keep = cfg.Prefix, cfg.Time.Key, cfg.Time.Keep
+	f.prefix, f.keep = cfg.Prefix, cfg.Time.Keep
+	note("time.key", p.setTimeKey(cfg.Time.Key))
 	f.types, err = parseTypes(cfg.Types, zone)
 	note("types", err)
 	for _, format := range cfg.Time.Format {
@@ -93,17 +95,67 @@ func (p *parser) Apply(ev *filter.Event) (filter.Verdict, error) {
 		p.fields.reset(ev.Time)
 		err = p.format.parse(&p.fields, text)
 	}
+	nested := false
 	if err == nil {
+		nested = p.nestedTime()
 		err = p.fields.err
 	}
 	if err != nil {
 		return p.fail(ev, err)
 	}
 	p.merge(ev)
+	if nested && !p.fields.keep {
+		ev.Remove(p.timeIn...)
+	}
 	return filter.Keep, nil
 }
 
-// text returns the text of the field, which is valid until ev changes.
+// setTimeKey takes the path of the field with the time. What looks like a path may be a name with dots too.
+func (p *parser) setTimeKey(key string) error {
+	p.fields.timeKey = key
+	if key == "" {
+		return nil
+	}
+	path, err := filter.ParsePath(key)
+	if err != nil {
+		return err
+	}
+	if len(path) == 1 {
+		p.fields.timeKey = path[0]
+		return nil
+	}
+	p.timeIn = append(p.timeIn, p.fields.prefix+path[0])
+	p.timeIn = append(p.timeIn, path[1:]...)
+	if p.into != "" {
+		p.timeIn = append([]string{p.into}, p.timeIn...)
+	}
+	return nil
+}
+
+// nestedTime takes the event's time from a map in a field, and says whether it did.
+func (p *parser) nestedTime() bool {
+	f := &p.fields
+	if p.timeIn == nil || f.timed {
+		return false
+	}
+	path := p.timeIn
+	if p.into != "" {
+		path = path[1:]
+	}
+	k := f.last([]byte(path[0]))
+	if k == nil {
+		return false
+	}
+	value, ok := event.Lookup(f.pairs[k.to:event.ValueEnd(f.pairs, k.to)], path[1:]...)
+	if !ok {
+		return false
+	}
+	p.whole = event.AppendText(p.whole[:0], value)
+	f.takeTime(p.whole)
+	return f.timed
+}
+
+// text returns the text of the field, without its line end. It is valid until ev changes.
 func (p *parser) text(ev *filter.Event) ([]byte, error) {
 	ev.ReadFields() // merge changes them
 	value, ok := ev.Get(p.field...)
@@ -114,7 +166,7 @@ func (p *parser) text(ev *filter.Event) ([]byte, error) {
 	if err != nil {
 		return nil, errNoText
 	}
-	return text, nil
+	return filter.TrimLineEnd(text), nil
 }
 
 // fail does with ev what on_error says.

@@ -36,11 +36,13 @@ func TestCheck(t *testing.T) {
 		{"index's start", func(c *Config) { c.Index = "_logs" }, "index: the name of an index can't begin with \"_\""},
 		{"index's start, a space", func(c *Config) { c.Index = " .logs" }, "index: the name of an index can't begin with \" \""},
 		{"id", func(c *Config) { c.ID = "{nope}" }, "id: \"{nope}\""},
-		{"data stream", func(c *Config) { c.DataStream = true }, ""},
-		{"data stream, index", func(c *Config) { c.DataStream, c.OpType = true, "index" }, "op_type: a data stream"},
-		{"data stream, time", func(c *Config) { c.DataStream, c.Fields.Time = true, "time" }, "fields.time: each document"},
+		{"data stream", func(c *Config) { c.DataStream, c.Index = true, "logs-{cluster}" }, ""},
+		{"data stream of a date", func(c *Config) { c.DataStream = true }, "index: %Y makes another data stream"},
+		{"data stream, percent", func(c *Config) { c.DataStream, c.Index = true, "a%%b" }, ""},
+		{"data stream, index", func(c *Config) { c.DataStream, c.OpType, c.Index = true, "index", "logs" }, "op_type: a data stream"},
+		{"data stream, time", func(c *Config) { c.DataStream, c.Fields.Time, c.Index = true, "time", "logs" }, "fields.time: each document"},
 		{"limit", func(c *Config) { c.MaxIndicesPerHour = -1 }, "max_indices_per_hour: a negative"},
-		{"replicas", func(c *Config) { c.Template.Replicas = -1 }, "template: a negative"},
+		{"replicas", func(c *Config) { c.Template.Replicas = new(-1) }, "template: a negative"},
 		{"workers", func(c *Config) { c.Workers = 1000 }, "workers: each of 1000"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
