@@ -15,6 +15,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/filter"
 	"github.com/seed-afc6a195/aggregator/pkg/filter/expression"
 	"github.com/seed-afc6a195/aggregator/pkg/filter/grep"
+	"github.com/seed-afc6a195/aggregator/pkg/filter/join"
 	"github.com/seed-afc6a195/aggregator/pkg/filter/lookup"
 	"github.com/seed-afc6a195/aggregator/pkg/filter/modify"
 	"github.com/seed-afc6a195/aggregator/pkg/filter/multiline"
@@ -156,6 +157,8 @@ func newStep(settings any, log zerolog.Logger) (step filter.Step, joiner filter.
 		step, err = sample.New(*c)
 	case *sample.ThrottleConfig:
 		step, err = sample.NewThrottle(*c, time.Now)
+	case *join.Config:
+		joiner, err = join.New(*c)
 	case *multiline.Config:
 		joiner, err = multiline.New(*c)
 	case *lookup.Config:
