@@ -1,0 +1,199 @@
+package disk
+
+import (
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/seed-afc6a195/aggregator/internal/boltfile"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
+)
+
+// entry is what is known of a chunk without reading it. It has no pointers: there are many.
+type entry struct {
+	seq      uint32 // less the segment's first
+	off      uint32 // in the file
+	size     uint32 // on disk
+	raw      uint32 // bytes of its entries
+	events   uint32
+	cluster  uint32 // numbers of the names that contents or the store holds
+	set      uint32
+	received int64 // nanoseconds since 1970
+}
+
+// contents is all that a segment holds, apart from the entries themselves.
+type contents struct {
+	first    uint64
+	clusters []string
+	sets     [][]string // of outputs
+	entries  []entry    // ascending by seq
+	turns    map[uint64]*turn
+}
+
+// maxAhead bounds how many messages of a connection's turns before the last are unconfirmed after a restart.
+const maxAhead = 256
+
+// turn is what a connection committed last in a segment: after a restart these messages are
+// unconfirmed, and where its client sent ahead of its acks, those before them.
+type turn struct {
+	number   uint64
+	ahead    bool // so are those of the segments before; known while the segment is not sealed
+	received int64
+	ids      []chunk.ID
+}
+
+// addTurn notes that the connection stored a whole message in the turn, ahead of the acks of the turn before or not.
+func addTurn(turns map[uint64]*turn, conn, number uint64, ahead bool, received int64, id chunk.ID) {
+	t := turns[conn]
+	if t == nil {
+		t = &turn{ahead: ahead}
+		turns[conn] = t
+	}
+	switch {
+	case number < t.number:
+		return
+	case number > t.number:
+		keep := 0
+		if ahead {
+			keep = min(len(t.ids), maxAhead)
+		} else {
+			t.ahead = false
+		}
+		t.number, t.ids = number, slices.Delete(t.ids, 0, len(t.ids)-keep)
+	}
+	t.received = received
+	t.ids = append(t.ids, id)
+}
+
+// builder makes contents of chunks' headers.
+type builder struct {
+	contents
+	clusterNumber map[string]uint32
+	setNumber     map[string]uint32
+}
+
+func newBuilder(first uint64) *builder {
+	return &builder{
+		contents:      contents{first: first, turns: map[uint64]*turn{}},
+		clusterNumber: map[string]uint32{}, setNumber: map[string]uint32{},
+	}
+}
+
+func (b *builder) add(h *chunk.Header, off uint32) {
+	b.entries = append(b.entries, entry{
+		seq: uint32(h.Seq - b.first), off: off, size: uint32(h.Size), raw: uint32(h.Raw), events: uint32(h.Events),
+		cluster: b.cluster(h.Cluster), set: b.set(h.Outputs), received: h.Received,
+	})
+	for i := range h.Parts {
+		if p := &h.Parts[i]; p.Flags&chunk.PartLast != 0 {
+			addTurn(b.turns, p.Conn, p.CommitSeq, p.Flags&chunk.PartAhead != 0, h.Received, chunk.ID{Key: p.Key, Events: p.Total})
+		}
+	}
+}
+
+func (b *builder) cluster(name string) uint32 {
+	n, ok := b.clusterNumber[name]
+	if !ok {
+		n = uint32(len(b.clusters))
+		b.clusters, b.clusterNumber[name] = append(b.clusters, name), n
+	}
+	return n
+}
+
+func (b *builder) set(outputs []string) uint32 {
+	k := setKey(outputs)
+	n, ok := b.setNumber[k]
+	if !ok {
+		n = uint32(len(b.sets))
+		b.sets, b.setNumber[k] = append(b.sets, slices.Clone(outputs)), n
+	}
+	return n
+}
+
+func setKey(outputs []string) string { return strings.Join(outputs, "\x00") }
+
+const indexVersion = 1
+
+// encode returns c as the index of a sealed segment.
+func (c *contents) encode() []byte {
+	b := []byte{indexVersion}
+	b = boltfile.AppendStrings(b, c.clusters)
+	b = binary.AppendUvarint(b, uint64(len(c.sets)))
+	for _, set := range c.sets {
+		b = boltfile.AppendStrings(b, set)
+	}
+	b = binary.AppendUvarint(b, uint64(len(c.entries)))
+	var seq uint32
+	var received int64
+	for i := range c.entries {
+		e := &c.entries[i]
+		b = binary.AppendUvarint(b, uint64(e.seq-seq))
+		for _, n := range [...]uint32{e.off, e.size, e.raw, e.events, e.cluster, e.set} {
+			b = binary.AppendUvarint(b, uint64(n))
+		}
+		b = binary.AppendVarint(b, e.received-received)
+		seq, received = e.seq, e.received
+	}
+	b = binary.AppendUvarint(b, uint64(len(c.turns)))
+	for conn, t := range c.turns {
+		b = binary.LittleEndian.AppendUint64(b, conn)
+		b = binary.AppendUvarint(b, t.number)
+		b = binary.LittleEndian.AppendUint64(b, uint64(t.received))
+		b = binary.AppendUvarint(b, uint64(len(t.ids)))
+		for _, id := range t.ids {
+			b = append(b, id.Key[:]...)
+			b = binary.AppendUvarint(b, uint64(id.Events))
+		}
+	}
+	return binary.LittleEndian.AppendUint32(b, boltfile.Checksum(b))
+}
+
+// decodeIndex is the reverse of encode.
+func decodeIndex(first uint64, b []byte) (*contents, error) {
+	if len(b) < 5 || boltfile.Checksum(b[:len(b)-4]) != binary.LittleEndian.Uint32(b[len(b)-4:]) {
+		return nil, fmt.Errorf("segment's index has a wrong checksum: %w", boltfile.ErrDamaged)
+	}
+	d := boltfile.Decoder{B: b[:len(b)-4]}
+	if v := d.Byte(); v != indexVersion {
+		return nil, fmt.Errorf("segment's index has version %d, this program knows %d: %w", v, indexVersion, boltfile.ErrDamaged)
+	}
+	c := &contents{first: first, turns: map[uint64]*turn{}}
+	c.clusters = d.Strings()
+	for i := d.Count(1); i > 0; i-- {
+		c.sets = append(c.sets, d.Strings())
+	}
+	n := d.Count(8)
+	c.entries = make([]entry, 0, n)
+	var seq uint32
+	var received int64
+	for ; n > 0 && !d.Bad; n-- {
+		var e entry
+		seq += uint32(d.Int())
+		e.seq = seq
+		for _, p := range [...]*uint32{&e.off, &e.size, &e.raw, &e.events, &e.cluster, &e.set} {
+			*p = uint32(d.Int())
+		}
+		received += d.Varint()
+		e.received = received
+		if int(e.cluster) >= len(c.clusters) || int(e.set) >= len(c.sets) {
+			d.Bad = true
+		}
+		c.entries = append(c.entries, e)
+	}
+	for i := d.Count(18); i > 0 && !d.Bad; i-- {
+		conn := d.Uint64()
+		t := &turn{number: d.Uvarint(), received: int64(d.Uint64())}
+		for j := d.Count(17); j > 0 && !d.Bad; j-- {
+			var id chunk.ID
+			copy(id.Key[:], d.Bytes(len(id.Key)))
+			id.Events = d.Int()
+			t.ids = append(t.ids, id)
+		}
+		c.turns[conn] = t
+	}
+	if d.Bad || len(d.B) > 0 {
+		return nil, fmt.Errorf("segment's index makes no sense: %w", boltfile.ErrDamaged)
+	}
+	return c, nil
+}
