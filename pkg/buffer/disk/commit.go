@@ -43,7 +43,7 @@ type committer struct {
 
 	// Of the goroutine:
 	next     uint64   // sequence number
-	current  *segment // being written; nil: none
+	current  *segmentState // being written; nil: none
 	values   []byte   // memory of grouping.values
 	lastSize int
 	lastEnd  time.Time

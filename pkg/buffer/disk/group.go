@@ -236,7 +236,7 @@ func (g *grouping) write() error {
 		}
 	}
 	s := g.c.s
-	var segment uint64
+	var lastSegment uint64
 	if len(g.chunks) > 0 {
 		items, where := make([]item, len(g.chunks)), make([]uint32, len(g.chunks))
 		for i := range g.chunks {
@@ -256,7 +256,7 @@ func (g *grouping) write() error {
 			err = fmt.Errorf("write segment %s: %w", seg.path, err)
 			return errors.Join(err, g.c.abandon(seg))
 		}
-		segment = seg.first
+		lastSegment = seg.first
 		g.publish(seg, where)
 		s.counts.latency.Observe(time.Since(start), 1)
 	}
@@ -264,12 +264,12 @@ func (g *grouping) write() error {
 	for i, w := range g.whole {
 		ids[i] = w.id
 	}
-	s.dedupe.stored(ids, segment)
+	s.dedupe.stored(ids, lastSegment)
 	return nil
 }
 
 // publish makes the stored chunks known to the outputs.
-func (g *grouping) publish(seg *segment, where []uint32) {
+func (g *grouping) publish(seg *segmentState, where []uint32) {
 	s := g.c.s
 	disk := boltfile.AllocatedBy(seg.w.file)
 	s.mu.Lock()

@@ -102,10 +102,10 @@ func (k *keeper) save(last bool) error {
 	changes := &snapshot{queue: s.queueID, done: map[doneKey][]byte{}}
 	s.mu.Lock()
 	changes.next = s.next + reserve
-	var doomed []*segment
+	var doomed []*segmentState
 	live := map[uint64]bool{}
 	type saved struct {
-		seg *segment
+		seg *segmentState
 		src *source
 	}
 	var clean []saved
@@ -162,7 +162,7 @@ func (k *keeper) save(last bool) error {
 }
 
 // remove removes the segments' files. Nothing of them is counted any more, but for what is handed out.
-func (s *Queue) remove(doomed []*segment) {
+func (s *Queue) remove(doomed []*segmentState) {
 	if len(doomed) == 0 {
 		return
 	}
@@ -189,7 +189,7 @@ func (s *Queue) remove(doomed []*segment) {
 		for src := range seg.done {
 			s.forget = append(s.forget, doneKey{seg.first, src.name})
 		}
-		s.segs = slices.DeleteFunc(s.segs, func(o *segment) bool { return o == seg })
+		s.segs = slices.DeleteFunc(s.segs, func(o *segmentState) bool { return o == seg })
 		s.mu.Unlock()
 		free()
 	}
@@ -220,7 +220,7 @@ func (s *Queue) tidy() {
 		}
 	}
 	s.mu.Lock()
-	var sparse *segment
+	var sparse *segmentState
 	for _, seg := range s.segs {
 		if seg.sparse(s.now()) {
 			sparse = seg
@@ -245,7 +245,7 @@ const (
 	compactSize = 1 << 20
 )
 
-func (seg *segment) sparse(now time.Time) bool {
+func (seg *segmentState) sparse(now time.Time) bool {
 	if !seg.sealed || seg.broken || seg.unread || len(seg.sum) == 0 || seg.disk < compactSize || now.Sub(seg.touched) < compactAfter {
 		return false
 	}
@@ -259,7 +259,7 @@ func (seg *segment) sparse(now time.Time) bool {
 // compact replaces the segment's file by one with the wanted chunks alone, under the same name and
 // numbers: one slow output then doesn't hold the disk of what the others have finished. A crash
 // leaves the old file or the new one, and a .tmp that the next start removes.
-func (s *Queue) compact(seg *segment) error {
+func (s *Queue) compact(seg *segmentState) error {
 	defer s.exclusively(seg)()
 	c, hurt, err := readContents(seg.path, seg.first)
 	if err == nil && hurt != nil {
@@ -283,7 +283,7 @@ func (s *Queue) compact(seg *segment) error {
 }
 
 // swap is compact with what the file holds.
-func (s *Queue) swap(seg *segment, c *contents, src *os.File) error {
+func (s *Queue) swap(seg *segmentState, c *contents, src *os.File) error {
 	s.mu.Lock()
 	wanted := map[uint32]bool{}
 	for i := range c.entries {

@@ -191,7 +191,7 @@ func (s *Queue) dropSegment() bool {
 		n += s.uncount(lane, seg, &lane.dropped).chunks
 	}
 	s.mu.Unlock()
-	s.remove([]*segment{seg})
+	s.remove([]*segmentState{seg})
 	s.log.Warn().Str("segment", seg.path).Int64("chunks", n).Msg("queue is full: dropped the oldest segment")
 	return true
 }

@@ -16,10 +16,10 @@ const (
 	maxLoadedSegments = 16
 )
 
-// segment is one file of chunks, as the queue remembers it. Guarded by Queue.mu, but for what never
+// segmentState is one file of chunks, as the queue remembers it. Guarded by Queue.mu, but for what never
 // changes and w, which is the committer's. What stays in memory of a segment that nobody reads is
 // sum and done: some hundred bytes.
-type segment struct {
+type segmentState struct {
 	first   uint64
 	path    string
 	n       uint32          // sequence numbers from first on that it covers
@@ -54,9 +54,9 @@ type share struct {
 }
 
 // end returns the sequence number after the segment's last.
-func (seg *segment) end() uint64 { return seg.first + uint64(seg.n) }
+func (seg *segmentState) end() uint64 { return seg.first + uint64(seg.n) }
 
-func (seg *segment) find(seq uint64) (int, bool) {
+func (seg *segmentState) find(seq uint64) (int, bool) {
 	return slices.BinarySearchFunc(seg.entries, seq, func(e entry, seq uint64) int {
 		switch at := seg.first + uint64(e.seq); {
 		case at < seq:
@@ -69,7 +69,7 @@ func (seg *segment) find(seq uint64) (int, bool) {
 }
 
 // bits returns what the output has finished, to be changed: it is noted as not saved.
-func (seg *segment) bits(src *source) bitmap {
+func (seg *segmentState) bits(src *source) bitmap {
 	b := seg.done[src]
 	if need := int(seg.n+7) / 8; len(b) < need {
 		b = append(b, make(bitmap, need-len(b))...)
@@ -106,7 +106,7 @@ func (h *handle) close() {
 }
 
 // unload lets go of the segment's index and file.
-func (seg *segment) unload(s *Queue) {
+func (seg *segmentState) unload(s *Queue) {
 	if !seg.loaded {
 		return
 	}
@@ -118,14 +118,14 @@ func (seg *segment) unload(s *Queue) {
 }
 
 // install gives the segment its index and makes room among the others. s.mu is held.
-func (s *Queue) install(seg *segment, entries []entry, f *os.File) {
+func (s *Queue) install(seg *segmentState, entries []entry, f *os.File) {
 	seg.unload(s)
 	s.clock++
 	seg.entries, seg.file, seg.loaded, seg.used = entries, &handle{f: f}, true, s.clock
 	s.loadedN += len(entries)
 	s.recount(seg)
 	for {
-		var oldest *segment
+		var oldest *segmentState
 		n := 0
 		for _, o := range s.segs {
 			if o.loaded && o.sealed && o != seg {
@@ -143,7 +143,7 @@ func (s *Queue) install(seg *segment, entries []entry, f *os.File) {
 
 // exclusively waits until nobody loads or rewrites the segment, and keeps others from it until the
 // function that it returns is called. s.mu is held by neither.
-func (s *Queue) exclusively(seg *segment) func() {
+func (s *Queue) exclusively(seg *segmentState) func() {
 	for {
 		s.mu.Lock()
 		busy := seg.loading
@@ -164,7 +164,7 @@ func (s *Queue) exclusively(seg *segment) func() {
 }
 
 // load reads the segment's index.
-func (s *Queue) load(seg *segment) {
+func (s *Queue) load(seg *segmentState) {
 	defer s.exclusively(seg)()
 	s.mu.Lock()
 	skip := seg.loaded || seg.gone || seg.broken || s.closed
@@ -241,7 +241,7 @@ func (s *Queue) setNumber(names []string) uint32 {
 }
 
 // externed returns contents for the index of the segment: entries with names of their own. s.mu is held.
-func (s *Queue) externed(seg *segment) *contents {
+func (s *Queue) externed(seg *segmentState) *contents {
 	c := &contents{first: seg.first, turns: seg.turns, entries: slices.Clone(seg.entries)}
 	clusters, sets := map[uint32]uint32{}, map[uint32]uint32{}
 	for i := range c.entries {
@@ -263,7 +263,7 @@ func (s *Queue) externed(seg *segment) *contents {
 
 // adopt counts the entries, which nothing of the segment is counted of yet, for everyone who wants
 // them. s.mu is held.
-func (s *Queue) adopt(seg *segment, entries []entry, appended bool) {
+func (s *Queue) adopt(seg *segmentState, entries []entry, appended bool) {
 	for i := range entries {
 		e := &entries[i]
 		seg.bytes += int64(e.size)
@@ -298,7 +298,7 @@ func (s *Queue) adopt(seg *segment, entries []entry, appended bool) {
 
 // missing takes chunks out of the sums that were counted at the start and are not among entries, all
 // that can be read of the segment now. s.mu is held.
-func (s *Queue) missing(seg *segment, entries []entry) {
+func (s *Queue) missing(seg *segmentState, entries []entry) {
 	have, seqs := map[*lane]tally{}, map[uint64]bool{}
 	for i := range entries {
 		e := &entries[i]
@@ -333,8 +333,8 @@ func (s *Queue) missing(seg *segment, entries []entry) {
 }
 
 // newSegment returns a segment that holds nothing yet.
-func newSegment(dirPath string, first uint64) *segment {
-	return &segment{
+func newSegment(dirPath string, first uint64) *segmentState {
+	return &segmentState{
 		first: first, path: dirPath, sum: map[*lane]*share{}, use: map[uint32]int64{}, done: map[*source]bitmap{}, dirty: map[*source]bool{},
 	}
 }

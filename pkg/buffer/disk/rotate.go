@@ -18,7 +18,7 @@ func (s *Queue) txBytes() int { return int(min(groupBytes, s.commit.limits.segme
 
 // segmentFor returns the segment to write n bytes to, which begin with chunk seq: a new one where
 // there is none or the last is full.
-func (c *committer) segmentFor(seq uint64, n int) (*segment, error) {
+func (c *committer) segmentFor(seq uint64, n int) (*segmentState, error) {
 	s := c.s
 	size := c.limits.segmentSize()
 	if seg := c.current; seg != nil {
@@ -92,7 +92,7 @@ func (c *committer) seal() {
 
 // abandon ends the current segment after an error: what reached the disk is not known, so nothing
 // more is written to it. What was stored in it before is still read from it.
-func (c *committer) abandon(seg *segment) error {
+func (c *committer) abandon(seg *segmentState) error {
 	c.current = nil
 	err := seg.w.close()
 	c.closed(seg)
@@ -100,7 +100,7 @@ func (c *committer) abandon(seg *segment) error {
 }
 
 // closed notes that nothing more is written to the segment.
-func (c *committer) closed(seg *segment) {
+func (c *committer) closed(seg *segmentState) {
 	s := c.s
 	st, err := os.Stat(seg.path)
 	s.mu.Lock()

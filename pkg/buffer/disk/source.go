@@ -84,7 +84,7 @@ type lane struct {
 // lease is a chunk that was handed out.
 type lease struct {
 	chunk    event.Chunk // its address is what the output holds
-	seg      *segment
+	seg      *segmentState
 	seq      uint64
 	size     uint32
 	events   uint32
@@ -199,7 +199,7 @@ func (src *source) Next(ctx context.Context) (*event.Chunk, error) {
 
 // pick chooses the next chunk by deficit round robin: entry i of the segment, for lane l. l is nil
 // where the segment's index must be loaded first; seg is nil where nothing is to be handed out.
-func (src *source) pick() (l *lane, seg *segment, i int) {
+func (src *source) pick() (l *lane, seg *segmentState, i int) {
 	for len(src.ring) > 0 {
 		if src.turn >= len(src.ring) {
 			src.turn = 0
@@ -234,7 +234,7 @@ func (src *source) pick() (l *lane, seg *segment, i int) {
 }
 
 // first returns where the lane's first chunk to hand out lies, and takes it off.
-func (l *lane) first() (*segment, int) {
+func (l *lane) first() (*segmentState, int) {
 	s := l.src.s
 	for len(l.back) > 0 {
 		seg := l.back[0].seg
@@ -270,7 +270,7 @@ func (l *lane) first() (*segment, int) {
 }
 
 // peek returns the first entry of the loaded segment that the lane has not come to.
-func (l *lane) peek(seg *segment) (int, bool) {
+func (l *lane) peek(seg *segmentState) (int, bool) {
 	from := uint64(0)
 	if l.next > seg.first {
 		from = l.next - seg.first

@@ -199,7 +199,7 @@ func checkUse(tb testing.TB, s *Queue) {
 }
 
 // wantedOf adds up the chunks of the segment that an output still wants.
-func wantedOf(s *Queue, seg *segment) map[string]int64 {
+func wantedOf(s *Queue, seg *segmentState) map[string]int64 {
 	for {
 		s.mu.Lock()
 		if seg.loaded || seg.gone {
