@@ -235,8 +235,8 @@ func (s *Queue) dropChunk(src *source) bool {
 			continue
 		}
 		e := seg.entries[i]
-		l.dropped.add(e.events, e.size)
-		s.finish(l, &lease{seg: seg, seq: seg.first + uint64(e.seq), size: e.size, events: e.events, set: e.set})
+		l.dropped.add(e.Events, e.Size)
+		s.finish(l, &lease{seg: seg, seq: seg.first + uint64(e.Seq), size: e.Size, events: e.Events, set: e.Set})
 		s.mu.Unlock()
 		return true
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/seed-afc6a195/aggregator/internal/boltfile"
 	"github.com/seed-afc6a195/aggregator/internal/failpoint"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/segment"
 )
 
 // txBytes is how many bytes of chunks a transaction takes.
@@ -31,10 +32,10 @@ func (c *committer) segmentFor(seq uint64, n int) (*segmentState, error) {
 		return nil, err
 	}
 	seg := newSegment(filepath.Join(s.dir, segmentName(seq)), seq)
-	seg.turns = map[uint64]*turn{}
+	seg.turns = map[uint64]*segment.LastCommit{}
 	var err error
 	tmp := seg.path + ".tmp" // a segment that was only begun must not pass for a damaged one after a crash
-	if seg.w, err = createWriter(tmp, size+int64(n), s.cfg.Sync); err != nil {
+	if seg.w, err = segment.Create(tmp, size+int64(n), s.cfg.Sync); err != nil {
 		_ = os.Remove(tmp) // what is left of it is empty
 		return nil, err
 	}
@@ -51,7 +52,7 @@ func (c *committer) segmentFor(seq uint64, n int) (*segmentState, error) {
 		}
 	}
 	if err != nil {
-		err = errors.Join(fmt.Errorf("create segment: %w", err), seg.w.close())
+		err = errors.Join(fmt.Errorf("create segment: %w", err), seg.w.Close())
 		_ = os.Remove(tmp)      // it is empty
 		_ = os.Remove(seg.path) // likewise
 		return nil, err
@@ -79,9 +80,9 @@ func (c *committer) seal() {
 	failpoint.Pass("segment.seal.before")
 	err := s.failing("seal")
 	if err != nil {
-		err = errors.Join(err, seg.w.close())
+		err = errors.Join(err, seg.w.Close())
 	} else {
-		err = seg.w.seal(index.encode())
+		err = seg.w.Seal(index.Encode())
 	}
 	if err != nil {
 		s.log.Warn().Err(err).Str("segment", seg.path).Msg("can't write a segment's index: the next start will look through all of it")
@@ -94,7 +95,7 @@ func (c *committer) seal() {
 // more is written to it. What was stored in it before is still read from it.
 func (c *committer) abandon(seg *segmentState) error {
 	c.current = nil
-	err := seg.w.close()
+	err := seg.w.Close()
 	c.closed(seg)
 	return err
 }

@@ -1,3 +1,4 @@
+// Package disk is the queue in bbolt files of bounded size, segments, on a disk of its own.
 package disk
 
 import (

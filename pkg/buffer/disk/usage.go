@@ -59,8 +59,8 @@ func (s *Queue) recount(seg *segmentState) {
 	now := map[uint32]int64{}
 	if seg.loaded {
 		for i := range seg.entries {
-			if e := &seg.entries[i]; s.wanted(seg, seg.first+uint64(e.seq), e.set) {
-				now[e.cluster] += int64(e.size)
+			if e := &seg.entries[i]; s.wanted(seg, seg.first+uint64(e.Seq), e.Set) {
+				now[e.Cluster] += int64(e.Size)
 			}
 		}
 	} else {
@@ -116,20 +116,20 @@ func (s *Queue) oldestOf(t *tenant) *segmentState {
 func (s *Queue) dropIn(t *tenant, seg *segmentState) bool {
 	for i := range seg.entries {
 		e := &seg.entries[i]
-		o := &lease{seg: seg, seq: seg.first + uint64(e.seq), size: e.size, events: e.events, set: e.set}
-		if o.seq < t.from || e.cluster != t.number {
+		o := &lease{seg: seg, seq: seg.first + uint64(e.Seq), size: e.Size, events: e.Events, set: e.Set}
+		if o.seq < t.from || e.Cluster != t.number {
 			continue
 		}
 		t.from = o.seq + 1
-		if s.flies(t, o) || !s.wanted(seg, o.seq, e.set) {
+		if s.flies(t, o) || !s.wanted(seg, o.seq, e.Set) {
 			continue
 		}
-		for _, src := range s.sets[e.set].sources {
-			if seg.done[src].has(e.seq) {
+		for _, src := range s.sets[e.Set].sources {
+			if seg.done[src].has(e.Seq) {
 				continue
 			}
-			l := src.lane(e.cluster)
-			l.dropped.add(e.events, e.size)
+			l := src.lane(e.Cluster)
+			l.dropped.add(e.Events, e.Size)
 			l.forget(o.seq)
 			s.finish(l, o)
 		}

@@ -1,4 +1,4 @@
-package disk
+package segment
 
 import (
 	"bytes"
@@ -16,14 +16,14 @@ func FuzzIndex(f *testing.F) {
 	b := newBuilder(7)
 	h := someHeader()
 	b.add(&h, 4096)
-	f.Add(b.encode())
+	f.Add(b.Encode())
 	f.Fuzz(func(t *testing.T, b []byte) {
 		c, err := decodeIndex(7, boltfile.WithSum(b))
 		if err != nil {
 			return
 		}
-		for _, e := range c.entries {
-			if int(e.cluster) >= len(c.clusters) || int(e.set) >= len(c.sets) {
+		for _, e := range c.Entries {
+			if int(e.Cluster) >= len(c.Clusters) || int(e.Set) >= len(c.Sets) {
 				t.Fatalf("%+v names nobody", e)
 			}
 		}
@@ -33,17 +33,17 @@ func FuzzIndex(f *testing.F) {
 // FuzzPages lets any bytes pass for a bbolt file: reading them ends, takes memory that follows their
 // length, and hands out nothing from outside them.
 func FuzzPages(f *testing.F) {
-	w, err := createWriter(filepath.Join(f.TempDir(), "seg"), 1<<16, false)
+	w, err := Create(filepath.Join(f.TempDir(), "seg"), 1<<16, false)
 	if err == nil {
-		err = w.append([]item{{1, []byte("one")}, {2, bytes.Repeat([]byte("two"), 3000)}}, make([]uint32, 2))
+		err = w.Append([]Item{{1, []byte("one")}, {2, bytes.Repeat([]byte("two"), 3000)}}, make([]uint32, 2))
 	}
 	if err == nil {
-		err = w.seal([]byte("index"))
+		err = w.Seal([]byte("index"))
 	}
 	if err != nil {
 		f.Fatal(err)
 	}
-	whole, err := os.ReadFile(w.file.Name())
+	whole, err := os.ReadFile(w.File.Name())
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -83,7 +83,7 @@ func FuzzPages(f *testing.F) {
 // and is not called lost as well.
 func FuzzSegment(f *testing.F) {
 	const first = 7
-	w, err := createWriter(filepath.Join(f.TempDir(), "seg"), 1<<16, false)
+	w, err := Create(filepath.Join(f.TempDir(), "seg"), 1<<16, false)
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -91,15 +91,15 @@ func FuzzSegment(f *testing.F) {
 	for range 3 {
 		value := append(chunk.AppendHeader(nil, &h), bytes.Repeat([]byte("payload"), 50)...)
 		chunk.Seal(value)
-		if err := w.append([]item{{h.Seq, value}}, where); err != nil {
+		if err := w.Append([]Item{{h.Seq, value}}, where); err != nil {
 			f.Fatal(err)
 		}
 		h.Seq++
 	}
-	if err := w.close(); err != nil {
+	if err := w.Close(); err != nil {
 		f.Fatal(err)
 	}
-	boltfiletest.Seed(f, w.file.Name(), true)
+	boltfiletest.Seed(f, w.File.Name(), true)
 	path := filepath.Join(f.TempDir(), "file")
 	f.Fuzz(func(t *testing.T, b []byte, sums bool) {
 		boltfiletest.FixMeta(b)
@@ -115,7 +115,7 @@ func FuzzSegment(f *testing.F) {
 		if err := os.WriteFile(path, b, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, _, err := readContents(path, first); err != nil {
+		if _, _, err := Read(path, first); err != nil {
 			t.Fatal(err)
 		}
 		c, lost, err := salvage(path, first)
@@ -128,16 +128,16 @@ func FuzzSegment(f *testing.F) {
 		}
 		defer func() { _ = file.Close() }()
 		there := map[uint64]bool{}
-		for i := range c.entries {
-			e := &c.entries[i]
-			value, err := readChunk(file, e, nil)
+		for i := range c.Entries {
+			e := &c.Entries[i]
+			value, err := ReadChunk(file, e, nil)
 			if err != nil {
-				t.Fatalf("chunk %d: %v", first+uint64(e.seq), err)
+				t.Fatalf("chunk %d: %v", first+uint64(e.Seq), err)
 			}
-			if h, err := chunk.DecodeHeader(value, nil); err != nil || h.Seq != first+uint64(e.seq) || i > 0 && e.seq <= c.entries[i-1].seq {
-				t.Fatalf("chunk %d is %+v, %v", first+uint64(e.seq), h, err)
+			if h, err := chunk.DecodeHeader(value, nil); err != nil || h.Seq != first+uint64(e.Seq) || i > 0 && e.Seq <= c.Entries[i-1].Seq {
+				t.Fatalf("chunk %d is %+v, %v", first+uint64(e.Seq), h, err)
 			}
-			there[first+uint64(e.seq)] = true
+			there[first+uint64(e.Seq)] = true
 		}
 		for i := range lost {
 			if there[lost[i].Seq] {
