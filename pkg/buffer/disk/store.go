@@ -53,12 +53,12 @@ type Queue struct {
 	keep      *keeper
 	gone      atomic.Pointer[error] // why the directory is not this queue's any more; nil: it is
 
-	mu       sync.Mutex    // guards what follows; no disk is touched under it
-	segs     []*segmentState    // ascending
-	next     uint64        // sequence number; only the committer changes it
-	began    uint64        // what next was at the start: chunks before it are of earlier runs
-	clusters []*tenant     // by number
-	limitsOf buffer.Limits // in force
+	mu       sync.Mutex      // guards what follows; no disk is touched under it
+	segs     []*segmentState // ascending
+	next     uint64          // sequence number; only the committer changes it
+	began    uint64          // what next was at the start: chunks before it are of earlier runs
+	clusters []*tenant       // by number
+	limitsOf buffer.Limits   // in force
 	numbers  map[string]uint32
 	sets     []*outputSet // by number
 	setOf    map[string]uint32
