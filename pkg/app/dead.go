@@ -60,7 +60,7 @@ const pageBytes = 1 << 20
 type deadStore struct {
 	unconfigured bool // the configuration is not that of a server: what it would offer says nothing
 
-	queue  *buffer.Store
+	queue  buffer.Queue
 	config func() *config.Config // in force
 	rules  func() *rules         // in force
 	now    func() time.Time
@@ -94,17 +94,9 @@ func OpenDeadLetters(cfg *config.Config, configured bool, log zerolog.Logger) (*
 	if err != nil {
 		return nil, err
 	}
-	limits := queueLimits(cfg)
-	b := cfg.Buffer
-	b.DeadLetters = deadletter.Config{}
-	queue, err := buffer.Open(b, buffer.Options{
-		Log: log, OutputLimits: limits.Outputs, ClusterLimits: limits.Clusters, ClusterWhenFull: limits.ClusterWhenFull,
-	})
-	if errors.Is(err, buffer.ErrInUse) {
-		return nil, fmt.Errorf("a server uses the data directory %s: leave out --data-dir to ask that server, by --status or -c: %w", dir, err)
-	}
+	queue, err := openStopped(cfg, log)
 	if err != nil {
-		return nil, fmt.Errorf("open the queue in %s: %w", dir, err)
+		return nil, err
 	}
 	r := &rules{routes, registry, true}
 	return &OfflineDeadLetters{deadStore{!configured, queue, func() *config.Config { return cfg }, func() *rules { return r }, time.Now, log}}, nil

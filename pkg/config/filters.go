@@ -8,6 +8,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/filter"
 	"github.com/seed-afc6a195/aggregator/pkg/filter/expression"
 	"github.com/seed-afc6a195/aggregator/pkg/filter/grep"
+	joinfilter "github.com/seed-afc6a195/aggregator/pkg/filter/join"
 	"github.com/seed-afc6a195/aggregator/pkg/filter/lookup"
 	"github.com/seed-afc6a195/aggregator/pkg/filter/modify"
 	"github.com/seed-afc6a195/aggregator/pkg/filter/multiline"
@@ -25,6 +26,7 @@ type FilterStep struct {
 	Redact    *redact.Config         `yaml:"redact" help:"mask secrets and personal data"`
 	Sample    *sample.Config         `yaml:"sample" help:"keep a share of the events"`
 	Throttle  *sample.ThrottleConfig `yaml:"throttle" help:"keep so many events a second"`
+	Join      *joinfilter.Config     `yaml:"join" help:"put together the fragments that container runtimes cut long lines into"`
 	Multiline *multiline.Config      `yaml:"multiline" help:"join lines that belong together, such as stack traces"`
 	Lookup    *lookup.Config         `yaml:"lookup" help:"add fields from a table in a file"`
 	Expr      *expression.Config     `yaml:"expr" help:"drop events or set fields by an expression"`
@@ -56,6 +58,7 @@ func (s *FilterStep) kinds() []stepKind {
 		{"redact", s.Redact != nil, s.Redact},
 		{"sample", s.Sample != nil, s.Sample},
 		{"throttle", s.Throttle != nil, s.Throttle},
+		{"join", s.Join != nil, s.Join},
 		{"multiline", s.Multiline != nil, s.Multiline},
 		{"lookup", s.Lookup != nil, s.Lookup},
 		{"expr", s.Expr != nil, s.Expr},

@@ -176,6 +176,8 @@ func (d *delivery) settle(st *stream, turn Turn, order []int32, outcomes []Outco
 		failed++
 		f := &failure{reason: outputs.ReasonServer, detail: out.Code + outputs.Words(": "+oneLine(out.Message), "") + hint(out.Code)}
 		switch {
+		case out.Code == unproved:
+			d.s.doubtful.Add(uint64(record.n))
 		case IsThrottle(out.Code):
 			f.reason = outputs.ReasonThrottled
 			throttled++

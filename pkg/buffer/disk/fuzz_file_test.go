@@ -1,0 +1,80 @@
+package disk
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/seed-afc6a195/aggregator/internal/boltfile/boltfiletest"
+
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
+)
+
+// FuzzState lets any bytes pass for state.db, with this of chunk ids and that of what is finished: what is read of it
+// is the same when it is written and read again.
+func FuzzState(f *testing.F) {
+	dir := f.TempDir()
+	state := &snapshot{
+		queue: [16]byte{1, 2}, next: 9, hasIDs: true, ids: []savedID{{ID: chunk.ID{Key: [16]byte{3}, Events: 4}, until: time.Unix(5, 6)}},
+		done: map[doneKey][]byte{{1, "es"}: {0xff, 1}, {1, "s3"}: nil, {8, ""}: {}},
+	}
+	db := stateDB{dir: dir}
+	if err := errors.Join(db.renew(state), db.close()); err != nil {
+		f.Fatal(err)
+	}
+	boltfiletest.Seed(f, filepath.Join(dir, stateFile))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		boltfiletest.FixMeta(b)
+		if err := os.WriteFile(filepath.Join(dir, stateFile), b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		first, err := loadState(dir)
+		if err != nil {
+			if errors.Is(err, fs.ErrNotExist) {
+				t.Fatal(err)
+			}
+			return
+		}
+		first.hasIDs = true
+		db := stateDB{dir: dir}
+		if err := errors.Join(db.renew(first), db.close()); err != nil {
+			t.Fatalf("%+v can't be written: %v", first, err)
+		}
+		again, err := loadState(dir)
+		if err != nil {
+			t.Fatalf("%+v can't be read: %v", first, err)
+		}
+		again.hasIDs = true
+		for k, bits := range again.done {
+			again.done[k] = append([]byte{}, bits...) // empty and nil are one on disk
+		}
+		for k, bits := range first.done {
+			first.done[k] = append([]byte{}, bits...)
+		}
+		if !reflect.DeepEqual(again, first) {
+			t.Fatalf("got  %+v\nwant %+v", again, first)
+		}
+	})
+}
+
+// FuzzIDs reads the chunk ids of state.db.
+func FuzzIDs(f *testing.F) {
+	f.Add(encodeIDs([]savedID{{ID: chunk.ID{Key: [16]byte{3}, Events: 4}, until: time.Unix(5, 6)}, {until: time.Unix(0, -1)}}))
+	f.Add([]byte{0xff, 0xff, 0xff, 0xff, 0x0f})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		ids, err := decodeIDs(b)
+		if err != nil {
+			return
+		}
+		if len(ids) > len(b) {
+			t.Fatalf("%d ids out of %d bytes", len(ids), len(b))
+		}
+		if again, err := decodeIDs(encodeIDs(ids)); err != nil || !reflect.DeepEqual(again, ids) {
+			t.Fatalf("got  %+v, %v\nwant %+v", again, err, ids)
+		}
+	})
+}

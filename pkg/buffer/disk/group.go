@@ -1,0 +1,331 @@
+package disk
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+	"unsafe"
+
+	"github.com/seed-afc6a195/aggregator/internal/boltfile"
+	"github.com/seed-afc6a195/aggregator/internal/failpoint"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/segment"
+	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
+)
+
+// store stores the group and answers every batch of it. This is where an ack becomes safe: a batch
+// is answered nil only after the transaction with its last piece has returned, fdatasync included.
+func (c *committer) store(group []*batch) {
+	s := c.s
+	g := &grouping{c: c, group: group, values: c.values[:0], merges: map[mergeKey]*merge{}, now: s.now()}
+	err := g.bury()
+	failpoint.Pass("batch.buried")
+	if err == nil {
+		for _, b := range group {
+			g.add(b)
+		}
+		err = g.write()
+	}
+	if c.values = g.values[:0]; cap(c.values) > 2*groupBytes {
+		c.values = nil
+	}
+	if err == nil {
+		c.recovered(s.log, "the queue stores again")
+		var rest []*batch
+		for _, b := range group {
+			if b.partial() {
+				b.advance()
+				rest = append(rest, b)
+				continue
+			}
+			c.stored(b)
+			failpoint.Pass("batch.answer.before")
+			b.answer <- nil
+		}
+		c.putBack(rest)
+		return
+	}
+	c.failed(s.log, err, "can't store: no ack is sent until it works again")
+	c.limits.failed(err)
+	var kept []*batch
+	for _, b := range group {
+		if b.eager {
+			b.answer <- fmt.Errorf("write the queue: %w", err)
+			continue
+		}
+		if c.limits.policyOf(b.msgs[0].Cluster) != "reject" {
+			kept = append(kept, b)
+			continue
+		}
+		s.dedupe.release(b) // what repeats it must wait for its end
+		b.answer <- fmt.Errorf("%w: %w", buffer.ErrFull, err)
+	}
+	c.putBack(kept)
+}
+
+// grouping makes chunks of a group of batches, and a transaction of these.
+type grouping struct {
+	c      *committer
+	group  []*batch
+	now    time.Time
+	values []byte    // of the transaction's chunks, one after the other
+	chunks []txChunk // of the transaction, in order of sequence
+	whole  []*stored // messages whose last piece is in the transaction
+	merges map[mergeKey]*merge
+	order  []*merge // of merges, so that it is the messages' order
+}
+
+// txChunk is a chunk of the transaction that is being made.
+type txChunk struct {
+	chunk.Header
+	from, to int // in grouping.values
+}
+
+// stored is a message whose last piece was added.
+type stored struct {
+	conn, turn uint64
+	ahead      bool
+	id         *chunkID
+}
+
+// mergeKey says which messages share a chunk. The outputs are compared by address: they come from a
+// table of the routes, and the same in another place only makes two chunks.
+type mergeKey struct {
+	cluster, tag string
+	outputs      *string
+	n            int
+}
+
+type merge struct {
+	key     mergeKey
+	outputs []string
+	raw     []byte
+	events  int
+	parts   []chunk.Part
+}
+
+// bury stores the group's dead letters, before anything else: if the rest fails, the resend stores
+// them again, but none is missing.
+func (g *grouping) bury() error {
+	var letters []deadletter.Letter
+	for _, b := range g.group {
+		g.c.s.dedupe.take(b)
+		if b.buried {
+			continue
+		}
+		for i := range b.msgs {
+			if b.msgs[i].original == nil {
+				letters = append(letters, b.letters[b.msgs[i].letter:b.lettersEnd(i)]...)
+			}
+		}
+	}
+	if len(letters) > 0 {
+		if err := g.c.s.dead.Add(context.Background(), letters); err != nil {
+			return err
+		}
+	}
+	for _, b := range g.group {
+		b.buried = true
+	}
+	return nil
+}
+
+// add makes chunks of b, up to piece b.until.
+func (g *grouping) add(b *batch) {
+	for m := b.at; m < len(b.msgs); m++ {
+		msg, end := &b.msgs[m], b.piecesEnd(m)
+		if msg.original == nil {
+			for p := max(msg.piece, b.atPiece); p < min(end, b.until); p++ {
+				g.piece(b, msg, &b.pieces[p], p == end-1)
+			}
+		}
+		if end > b.until {
+			b.next = m
+			return
+		}
+		if msg.original == nil && msg.id != nil {
+			g.whole = append(g.whole, &stored{b.conn, b.turn, b.ahead, msg.id})
+		}
+	}
+}
+
+func (g *grouping) piece(b *batch, m *message, p *piece, last bool) {
+	pt := chunk.Part{First: p.first, Events: p.events}
+	if m.Chunk != "" { // else the queue's own number makes the events' ids
+		pt.Flags, pt.Key, pt.Conn, pt.CommitSeq, pt.Total = chunk.PartKeyed, m.key, b.conn, b.turn, m.events
+		if m.nanos {
+			pt.Flags |= chunk.PartNanos
+		}
+		if last {
+			pt.Flags |= chunk.PartLast
+		}
+		if b.ahead {
+			pt.Flags |= chunk.PartAhead
+		}
+	}
+	key := mergeKey{m.Cluster, m.Tag, unsafe.SliceData(m.Outputs), len(m.Outputs)} //nolint:gosec // an address to compare, not to follow
+	open := g.merges[key]
+	data := b.arena[p.off : p.off+p.n]
+	if p.packed {
+		if open != nil {
+			g.flush(open) // what came before stays before
+		}
+		parts := m.parts
+		if parts == nil {
+			parts = []chunk.Part{pt}
+		}
+		g.chunk(key, m.Outputs, p.events, p.raw, parts, data, p.codec, true)
+		return
+	}
+	if open != nil && len(open.raw)+len(data) > mergeBytes {
+		g.flush(open)
+		open = nil
+	}
+	if open == nil {
+		open = &merge{key: key, outputs: m.Outputs, raw: g.c.s.entries.Get()}
+		g.merges[key] = open
+		g.order = append(g.order, open)
+	}
+	open.raw = append(open.raw, data...)
+	open.events += p.events
+	// Parts without an id have nothing of their own, so they are one.
+	if n := len(open.parts); n > 0 && pt.Flags == 0 && open.parts[n-1].Flags == 0 {
+		open.parts[n-1].Events += pt.Events
+		return
+	}
+	if pt.Flags == 0 {
+		pt.First = 0
+	}
+	open.parts = append(open.parts, pt)
+}
+
+// flush makes a chunk of m.
+func (g *grouping) flush(m *merge) {
+	delete(g.merges, m.key)
+	g.chunk(m.key, m.outputs, m.events, len(m.raw), m.parts, m.raw, chunk.CodecNone, false)
+	g.c.s.entries.Put(m.raw)
+	m.raw = nil
+}
+
+// chunk appends a chunk to the transaction.
+func (g *grouping) chunk(key mergeKey, outputs []string, events, raw int, parts []chunk.Part, data []byte, how chunk.Codec, packed bool) {
+	s := g.c.s
+	ch := txChunk{from: len(g.values), Header: chunk.Header{
+		Seq: g.c.next, Received: g.now.UnixNano(), Salt: s.salt, Codec: how, Raw: raw, Events: events,
+		Cluster: key.cluster, Tag: key.tag, Outputs: outputs, Parts: parts,
+	}}
+	g.c.next++
+	g.values = chunk.AppendHeader(g.values, &ch.Header)
+	if packed {
+		g.values = append(g.values, data...)
+	} else {
+		g.values, how = s.packer.Pack(g.values, data)
+		g.values[ch.from+9] = byte(how)
+	}
+	ch.to = len(g.values)
+	chunk.Seal(g.values[ch.from:ch.to])
+	g.chunks = append(g.chunks, ch)
+}
+
+// write stores all that was added.
+func (g *grouping) write() error {
+	for _, m := range g.order {
+		if m.raw != nil {
+			g.flush(m)
+		}
+	}
+	s := g.c.s
+	var lastSegment uint64
+	if len(g.chunks) > 0 {
+		items, where := make([]segment.Item, len(g.chunks)), make([]uint32, len(g.chunks))
+		for i := range g.chunks {
+			ch := &g.chunks[i]
+			items[i] = segment.Item{Seq: ch.Seq, Value: g.values[ch.from:ch.to:ch.to]}
+		}
+		start := time.Now()
+		seg, err := g.c.segmentFor(items[0].Seq, len(g.values))
+		if err != nil {
+			return err
+		}
+		if err = s.failing("commit"); err == nil {
+			err = seg.w.Append(items, where)
+		}
+		failpoint.Pass("segment.committed")
+		if err != nil {
+			err = fmt.Errorf("write segment %s: %w", seg.path, err)
+			return errors.Join(err, g.c.abandon(seg))
+		}
+		lastSegment = seg.first
+		g.publish(seg, where)
+		s.counts.latency.Observe(time.Since(start), 1)
+	}
+	ids := make([]*chunkID, len(g.whole))
+	for i, w := range g.whole {
+		ids[i] = w.id
+	}
+	s.dedupe.stored(ids, lastSegment)
+	return nil
+}
+
+// publish makes the stored chunks known to the outputs.
+func (g *grouping) publish(seg *segmentState, where []uint32) {
+	s := g.c.s
+	disk := boltfile.AllocatedBy(seg.w.File)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	from := len(seg.entries)
+	for i := range g.chunks {
+		ch := &g.chunks[i]
+		seg.entries = append(seg.entries, segment.Entry{
+			Seq: uint32(ch.Seq - seg.first), Off: where[i], Size: uint32(ch.to - ch.from), Raw: uint32(ch.Raw),
+			Events: uint32(ch.Events), Cluster: s.clusterNumber(ch.Cluster), Set: s.setNumber(ch.Outputs), Received: ch.Received,
+		})
+	}
+	s.loadedN += len(g.chunks)
+	s.adopt(seg, seg.entries[from:], true)
+	for i := range g.chunks {
+		if ch := &g.chunks[i]; ch.Parts[0].Flags&chunk.PartRequeued != 0 {
+			s.returned(seg.entries[from+i])
+		}
+	}
+	for _, w := range g.whole {
+		segment.AddCommit(seg.turns, w.conn, w.turn, w.ahead, g.now.UnixNano(), w.id.ID)
+	}
+	s.disk += disk - seg.disk
+	seg.disk = disk
+	s.next = g.c.next
+	s.counts.commits++
+}
+
+// stored counts a batch that is stored.
+func (c *committer) stored(b *batch) {
+	s := c.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.counts.batches++
+	if !b.repeats {
+		return
+	}
+	for i := range b.msgs {
+		if m := &b.msgs[i]; m.original != nil {
+			d := s.counts.duplicates[m.Cluster]
+			b.repeat(&d, i)
+			s.counts.duplicates[m.Cluster] = d
+		}
+	}
+}
+
+// repeat adds message i to d.
+func (b *batch) repeat(d *buffer.Duplicates, i int) {
+	m := &b.msgs[i]
+	d.Messages++
+	d.Events += int64(m.events)
+	for _, l := range b.letters[m.letter:b.lettersEnd(i)] {
+		if d.Rejected == nil {
+			d.Rejected = map[string]int64{}
+		}
+		d.Rejected[l.Reason] += int64(l.Events)
+	}
+}
