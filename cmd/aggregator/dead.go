@@ -58,12 +58,7 @@ func newDeadCommand() *cobra.Command {
 func (f *deadFlags) command() *cobra.Command {
 	dead := &cobra.Command{
 		Use: "dead", Short: "Look at dead letters, send them again or delete them", Long: deadLong, Example: deadExample,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return usageError{fmt.Errorf("unknown command %q; 'aggregator dead --help' lists the commands", args[0])}
-			}
-			return nil
-		},
+		Args: onlyCommands,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return f.with(cmd, func(s app.DeadStore) error { return f.printSummary(cmd, s) })
 		},

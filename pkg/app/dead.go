@@ -90,17 +90,9 @@ func OpenDeadLetters(cfg *config.Config, log zerolog.Logger) (*OfflineDeadLetter
 	if err != nil {
 		return nil, err
 	}
-	limits := queueLimits(cfg)
-	b := cfg.Buffer
-	b.DeadLetters = deadletter.Config{}
-	queue, err := openQueue(b, buffer.Options{
-		Log: log, OutputLimits: limits.Outputs, ClusterLimits: limits.Clusters, ClusterWhenFull: limits.ClusterWhenFull,
-	})
-	if errors.Is(err, buffer.ErrInUse) {
-		return nil, fmt.Errorf("a server uses the data directory %s: leave out --data-dir to ask that server, by --status or -c: %w", dir, err)
-	}
+	queue, err := openStopped(cfg, log)
 	if err != nil {
-		return nil, fmt.Errorf("open the queue in %s: %w", dir, err)
+		return nil, err
 	}
 	r := &rules{routes, registry, true}
 	return &OfflineDeadLetters{deadStore{queue, func() *config.Config { return cfg }, func() *rules { return r }, time.Now, log}}, nil
