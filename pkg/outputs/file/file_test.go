@@ -290,6 +290,22 @@ func TestOpenFilesAreBounded(t *testing.T) {
 	}
 }
 
+// Files whose path has the tag follow a tag that a filter has changed, also where a chunk has several.
+func TestPathFollowsChangedTag(t *testing.T) {
+	dir := t.TempDir()
+	o := open(t, Config{Path: filepath.Join(dir, "{tag}.ndjson")}, newClock())
+	b := outputtest.Batch(outputtest.Chunk(1, "a", "t", 4, 0, 5))
+	b.Events[1].Tag, b.Events[2].Tag = "web", "web"
+	if err := o.Send(t.Context(), b); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]int{"t.ndjson": 2, "web.ndjson": 2} {
+		if got := read(t, filepath.Join(dir, name)); len(got) != want {
+			t.Errorf("%s has %v", name, got)
+		}
+	}
+}
+
 func TestFileTakenAwayIsMadeAnew(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "x")
 	o := open(t, Config{Path: path}, newClock())
