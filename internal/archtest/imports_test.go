@@ -82,7 +82,7 @@ func table() []row {
 		{"internal/sender", with("pkg/forward", "internal/ndjson"), "the load generator is a Forward client"},
 		{"internal/sizing", nil, "a calculator knows nobody"},
 		{"deployments/*", nil, "what is deployed looks at the program from outside"},
-		{"internal/tryout", with("pkg/config", "pkg/cluster", "pkg/route", "pkg/filter", "internal/ndjson"), "trying a configuration needs what decides on events, and none of what moves them"},
+		{"internal/tryout", with("pkg/config", "pkg/cluster", "pkg/route", "pkg/filter", "pkg/outputs", "internal/ndjson"), "trying a configuration needs what decides on events, and none of what moves them"},
 		{"cmd/*", []string{"pkg/app", "pkg/config", "pkg/config/setting", "pkg/status/client", "pkg/forward", "internal/sender", "internal/sizing", "internal/tryout"}, "commands hold no logic"},
 		{"internal/archtest", nil, "it looks from outside"},
 		{"test/*", []string{"*/*", "*/*/*", "*/*/*/*"}, "tests of the whole may know all"},
