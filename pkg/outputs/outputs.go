@@ -154,6 +154,9 @@ type Failure struct {
 	// Untried says that the event was not sent, because others for its target have just failed for Reason. It counts
 	// as no attempt, and its age goes on.
 	Untried bool
+	// InFlight says of a paced event that the destination has it and may still take it. How many such events there are
+	// is the output's to bound: they keep no cluster from being delivered.
+	InFlight bool
 }
 
 // SendError tells what became of a batch that was not accepted whole.

@@ -44,7 +44,7 @@ type Time struct {
 // Join bounds how partial lines of a container are joined.
 type Join struct {
 	Enabled  bool          `yaml:"enabled" default:"true" help:"false: each partial line is an event"`
-	Key      string        `yaml:"key" help:"what tells streams apart besides cluster, tag and stdout or stderr; empty: the pod and container in kubernetes"`
+	Key      string        `yaml:"key" help:"what tells streams apart besides cluster, tag and stdout or stderr; empty: the namespace, pod and container in kubernetes, and container_id"`
 	MaxLines int           `yaml:"max_lines" default:"1000" min:"2" help:"partial lines of one joined line"`
 	MaxBytes setting.Size  `yaml:"max_bytes" default:"1MiB" min:"1KiB" help:"of one joined line; what is longer goes on in pieces"`
 	MaxWait  time.Duration `yaml:"max_wait" default:"5s" min:"1ms" help:"for the next part; then what is there goes on"`
