@@ -146,6 +146,9 @@ func (a *account) isEvicted() bool {
 	}
 }
 
+// tight reports whether somebody waits for memory of the budget, so that none should be kept for later.
+func (a *account) tight() bool { return a.budget.tight() }
+
 // dependOnPeer notes that what a holds will not be given back before the peer has done something.
 func (a *account) dependOnPeer() { a.idleSince.Store(a.progress.UnixNano()) }
 

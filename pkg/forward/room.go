@@ -80,7 +80,7 @@ func (c *conn) tidy(ctx context.Context) error {
 	switch {
 	case len(c.buf) == len(c.own) || size > len(c.buf)/8:
 		return nil
-	case size <= len(c.own)/2 && (len(c.buf) > keepBuffer || c.mem.budget.tight()):
+	case size <= len(c.own)/2 && (len(c.buf) > keepBuffer || c.mem.tight()):
 		return c.resize(ctx, len(c.own))
 	case len(c.buf) > keepBuffer:
 		return c.resize(ctx, 2*size)
