@@ -52,7 +52,9 @@ func (s *step) Apply(ev *filter.Event) (filter.Verdict, error) {
 	s.evaluate(s.missing, ev)
 	var failed error
 	for i := range s.rename {
-		failed = errors.Join(failed, moveField(ev, s.rename[i].from, s.rename[i].to))
+		if err := moveField(ev, s.rename[i].from, s.rename[i].to); err != nil {
+			failed = errors.Join(failed, err)
+		}
 	}
 	for _, p := range s.remove {
 		ev.Remove(p...)
@@ -75,10 +77,14 @@ func (s *step) Apply(ev *filter.Event) (filter.Verdict, error) {
 		}
 	}
 	for i := range s.convert {
-		failed = errors.Join(failed, s.converted(&s.convert[i], ev))
+		if err := s.converted(&s.convert[i], ev); err != nil {
+			failed = errors.Join(failed, err)
+		}
 	}
 	for i := range s.move {
-		failed = errors.Join(failed, s.move[i].apply(ev))
+		if err := s.move[i].apply(ev); err != nil {
+			failed = errors.Join(failed, err)
+		}
 	}
 	if s.flatten != nil {
 		failed = errors.Join(failed, s.flatten.apply(ev))
