@@ -63,6 +63,14 @@ type Connector interface {
 	Connect(ctx context.Context, clusters []string) (found string, err error)
 }
 
+// ErrDenied is wrapped by an error of Connect where the destination is there and knows who asks, but a privilege is
+// missing. It has no text: the error says which.
+var ErrDenied error = deniedError{}
+
+type deniedError struct{}
+
+func (deniedError) Error() string { return "" }
+
 // Reporter is an Output that has more to tell than what its loop counts.
 type Reporter interface {
 	// Report returns a snapshot. Safe for concurrent use with all other methods.
