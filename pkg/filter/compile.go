@@ -11,6 +11,7 @@ import (
 
 	"github.com/expr-lang/expr"
 	"github.com/expr-lang/expr/ast"
+	"github.com/expr-lang/expr/builtin"
 	"github.com/expr-lang/expr/file"
 	"github.com/expr-lang/expr/types"
 )
@@ -69,9 +70,9 @@ func variables() types.Map {
 func functions() []string {
 	return []string{
 		"all", "none", "any", "one", "filter", "map", "find", "findIndex", "count", "sum",
-		"len", "type", "ceil", "floor", "round", "float", "string",
+		"len", "type", "ceil", "floor", "round", "string",
 		"trim", "trimPrefix", "trimSuffix", "upper", "lower", "split", "hasPrefix", "hasSuffix", "indexOf", "lastIndexOf",
-		"first", "last", "get", "keys", "values", "now", "duration", "date", "toBase64", "fromBase64",
+		"first", "last", "get", "keys", "values", "now", "toBase64", "fromBase64",
 	}
 }
 
@@ -85,14 +86,40 @@ func own() map[string]expr.Option {
 	}
 	add("join", join, new(func([]any, string) string), new(func([]string, string) string))
 	add("replace", replace, new(func(string, string, string) string))
+	add(funcReplacePattern, patternReplacer(), new(func(string, string, string) string))
+	add(funcStrftime, timeFormatter(), new(func(time.Time, string) string), new(func(time.Time, string, string) string))
 	add("toJSON", toJSON, new(func(any) string))
 	add("fromJSON", fromJSON, new(func(string) any))
 	add(funcBase64, toBase64, new(func(any) any))
+	add("float", discreet("float"), new(func(any) float64))
+	add("duration", discreet("duration"), new(func(string) time.Duration))
+	add("date", discreet("date"), new(func(string) time.Time), new(func(string, string) time.Time), new(func(string, string, string) time.Time))
 	add("int", toInteger, number)
 	add("abs", absolute, number)
 	add("max", largest, numbers)
 	add("min", smallest, numbers)
 	return all
+}
+
+// discreet is the function of expr of that name, whose errors quote what it is given: a record's values have
+// no place in the log.
+func discreet(name string) func(...any) (any, error) {
+	f := builtin.Builtins[builtin.Index[name]]
+	failed := fmt.Errorf("%s can't read what it is given", name)
+	return func(params ...any) (v any, err error) {
+		defer func() {
+			if recover() != nil {
+				v, err = nil, failed
+			}
+		}()
+		if f.Fast != nil {
+			return f.Fast(params[0]), nil
+		}
+		if v, err = f.Func(params...); err != nil {
+			return nil, failed
+		}
+		return v, nil
+	}
 }
 
 // funcBase64 is the one function that sees a field's bytes as they came.
@@ -261,6 +288,7 @@ func (c *checker) call(n *ast.CallNode) {
 			c.fail(n, fmt.Sprintf("a field has no method %s: %s", name, hint))
 		}
 	case *ast.IdentifierNode:
+		c.compiled(callee.Value, n.Arguments)
 		if callee.Value != funcBase64 || len(n.Arguments) != 1 {
 			return
 		}

@@ -16,6 +16,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/internal/failpoint"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/segment"
 	deaddisk "github.com/seed-afc6a195/aggregator/pkg/deadletter/disk"
 )
 
@@ -222,10 +223,10 @@ func (s *Queue) lettersFrom(from uint64) (letters []uint64, err error) {
 		s.load(seg)
 		for i := range seg.entries {
 			e := &seg.entries[i]
-			if seg.first+uint64(e.seq) < from {
+			if seg.first+uint64(e.Seq) < from {
 				continue
 			}
-			value, err := readChunk(seg.file.f, e, s.values.Get())
+			value, err := segment.ReadChunk(seg.file.f, e, s.values.Get())
 			if err == nil {
 				var h chunk.Header
 				if h, err = chunk.DecodeHeader(value, parts); err == nil {
@@ -250,8 +251,8 @@ func (s *Queue) lettersFrom(from uint64) (letters []uint64, err error) {
 }
 
 // returned counts a stored chunk of dead letters. s.mu is held.
-func (s *Queue) returned(e entry) {
-	for _, src := range s.sets[e.set].sources {
-		src.lane(e.cluster).returned.add(e.events, e.size)
+func (s *Queue) returned(e segment.Entry) {
+	for _, src := range s.sets[e.Set].sources {
+		src.lane(e.Cluster).returned.add(e.Events, e.Size)
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/seed-afc6a195/aggregator/internal/boltfile"
 	"github.com/seed-afc6a195/aggregator/internal/failpoint"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/segment"
 )
 
 // txBytes is how many bytes of chunks a transaction takes.
@@ -18,7 +19,7 @@ func (s *Queue) txBytes() int { return int(min(groupBytes, s.commit.limits.segme
 
 // segmentFor returns the segment to write n bytes to, which begin with chunk seq: a new one where
 // there is none or the last is full.
-func (c *committer) segmentFor(seq uint64, n int) (*segment, error) {
+func (c *committer) segmentFor(seq uint64, n int) (*segmentState, error) {
 	s := c.s
 	size := c.limits.segmentSize()
 	if seg := c.current; seg != nil {
@@ -31,10 +32,10 @@ func (c *committer) segmentFor(seq uint64, n int) (*segment, error) {
 		return nil, err
 	}
 	seg := newSegment(filepath.Join(s.dir, segmentName(seq)), seq)
-	seg.turns = map[uint64]*turn{}
+	seg.turns = map[uint64]*segment.LastCommit{}
 	var err error
 	tmp := seg.path + ".tmp" // a segment that was only begun must not pass for a damaged one after a crash
-	if seg.w, err = createWriter(tmp, size+int64(n), s.cfg.Sync); err != nil {
+	if seg.w, err = segment.Create(tmp, size+int64(n), s.cfg.Sync); err != nil {
 		_ = os.Remove(tmp) // what is left of it is empty
 		return nil, err
 	}
@@ -51,7 +52,7 @@ func (c *committer) segmentFor(seq uint64, n int) (*segment, error) {
 		}
 	}
 	if err != nil {
-		err = errors.Join(fmt.Errorf("create segment: %w", err), seg.w.close())
+		err = errors.Join(fmt.Errorf("create segment: %w", err), seg.w.Close())
 		_ = os.Remove(tmp)      // it is empty
 		_ = os.Remove(seg.path) // likewise
 		return nil, err
@@ -65,42 +66,63 @@ func (c *committer) segmentFor(seq uint64, n int) (*segment, error) {
 	return seg, nil
 }
 
-// seal ends the current segment, if there is one. If its index can't be written, the next start
-// will look through it.
+// seal hands the current segment, if there is one, to the sealer, so that commits go on in the next one while its index is
+// written. At most one is being sealed: with a disk that hangs, commits wait here for the one before.
 func (c *committer) seal() {
-	s, seg := c.s, c.current
+	seg := c.current
 	if seg == nil {
 		return
 	}
 	c.current = nil
+	c.awaitSealed()
+	done := make(chan struct{})
+	c.sealing = done
+	go func() {
+		defer close(done)
+		c.sealBeat.Disk("the end of a segment in " + c.s.dir)
+		defer c.sealBeat.Rest()
+		c.s.sealSegment(seg)
+		c.closed(seg)
+		failpoint.Pass("segment.sealed")
+	}()
+}
+
+// awaitSealed waits until no segment is being sealed.
+func (c *committer) awaitSealed() {
+	if c.sealing != nil {
+		<-c.sealing
+		c.sealing = nil
+	}
+}
+
+// sealSegment writes the segment's index. If that can't be done, the next start will look through it.
+func (s *Queue) sealSegment(seg *segmentState) {
 	s.mu.Lock()
 	index := s.externed(seg)
 	s.mu.Unlock()
 	failpoint.Pass("segment.seal.before")
 	err := s.failing("seal")
 	if err != nil {
-		err = errors.Join(err, seg.w.close())
+		err = errors.Join(err, seg.w.Close())
 	} else {
-		err = seg.w.seal(index.encode())
+		err = seg.w.Seal(index.Encode())
 	}
 	if err != nil {
 		s.log.Warn().Err(err).Str("segment", seg.path).Msg("can't write a segment's index: the next start will look through all of it")
 	}
-	c.closed(seg)
-	failpoint.Pass("segment.sealed")
 }
 
 // abandon ends the current segment after an error: what reached the disk is not known, so nothing
 // more is written to it. What was stored in it before is still read from it.
-func (c *committer) abandon(seg *segment) error {
+func (c *committer) abandon(seg *segmentState) error {
 	c.current = nil
-	err := seg.w.close()
+	err := seg.w.Close()
 	c.closed(seg)
 	return err
 }
 
 // closed notes that nothing more is written to the segment.
-func (c *committer) closed(seg *segment) {
+func (c *committer) closed(seg *segmentState) {
 	s := c.s
 	st, err := os.Stat(seg.path)
 	s.mu.Lock()
@@ -111,6 +133,7 @@ func (c *committer) closed(seg *segment) {
 		seg.disk = boltfile.Allocated(st)
 	}
 	s.keep.kick()
+	c.kick() // it can be dropped now, if that is what a batch waits for
 }
 
 // failing returns the error that a test wants of the disk operation: of this package by Options, of the program by a fail

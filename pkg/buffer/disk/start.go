@@ -17,6 +17,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/internal/failpoint"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/segment"
 )
 
 // recover reads the directory: what waits, and for whom. Whatever is damaged is set aside.
@@ -30,8 +31,8 @@ func (s *Queue) recover() error {
 		return err
 	}
 	s.queueID, s.next = state.queue, max(1, state.next)
-	last := map[uint64]*turn{} // by connection
-	for _, n := range names {  // sorted by name, so by first sequence number
+	last := map[uint64]*segment.LastCommit{} // by connection
+	for _, n := range names {                // sorted by name, so by first sequence number
 		if s.opts.Interrupted != nil {
 			if err := s.opts.Interrupted(); err != nil {
 				return fmt.Errorf("interrupted while reading what waits in %s: %w", s.dir, err)
@@ -81,7 +82,7 @@ func (s *Queue) recoverState() (*snapshot, error) {
 }
 
 // recoverSegment counts what waits in the segment at path, and notes each connection's last turn.
-func (s *Queue) recoverSegment(path string, first uint64, state *snapshot, last map[uint64]*turn) {
+func (s *Queue) recoverSegment(path string, first uint64, state *snapshot, last map[uint64]*segment.LastCommit) {
 	seg := newSegment(path, first)
 	seg.sealed = true
 	s.segs = append(s.segs, seg)
@@ -90,7 +91,7 @@ func (s *Queue) recoverSegment(path string, first uint64, state *snapshot, last 
 			seg.done[s.source(k.output)] = bits
 		}
 	}
-	c, hurt, err := readContents(path, first)
+	c, hurt, err := segment.Read(path, first)
 	if err != nil {
 		seg.broken = true
 		s.counts.setAside++
@@ -100,24 +101,24 @@ func (s *Queue) recoverSegment(path string, first uint64, state *snapshot, last 
 	}
 	if hurt != nil {
 		s.counts.setAside++
-		s.counts.lostEvents += hurt.lostEvents()
-		if c = s.rescue(path, c, hurt); !errors.Is(hurt.cause, boltfile.ErrDamaged) {
+		s.counts.lostEvents += hurt.LostEvents()
+		if c = s.rescue(path, c, hurt); !errors.Is(hurt.Cause, boltfile.ErrDamaged) {
 			seg.unread = true
 		}
 	}
-	for conn, t := range c.turns {
+	for conn, t := range c.LastCommits {
 		switch l := last[conn]; {
-		case l == nil || l.number < t.number:
-			if l != nil && t.ahead {
-				t.ids = slices.Concat(l.ids[max(0, len(l.ids)-maxAhead):], t.ids)
+		case l == nil || l.CommitSeq < t.CommitSeq:
+			if l != nil && t.Pipelined {
+				t.IDs = slices.Concat(l.IDs[max(0, len(l.IDs)-segment.MaxAhead):], t.IDs)
 			}
 			last[conn] = t
-		case l.number == t.number:
-			l.ids = append(l.ids, t.ids...)
+		case l.CommitSeq == t.CommitSeq:
+			l.IDs = append(l.IDs, t.IDs...)
 		}
 	}
 	s.intern(c)
-	s.adopt(seg, c.entries, false)
+	s.adopt(seg, c.Entries, false)
 	s.next = max(s.next, seg.end())
 	if st, err := os.Stat(path); err == nil {
 		seg.disk = boltfile.Allocated(st)
@@ -127,9 +128,9 @@ func (s *Queue) recoverSegment(path string, first uint64, state *snapshot, last 
 
 // rescue sets a damaged segment aside and puts one with its whole chunks in its place. Where that
 // fails, on a full disk perhaps, the damaged file stays and is read as far as it can be.
-func (s *Queue) rescue(path string, c *contents, hurt *salvaged) *contents {
-	log := s.log.Error().Str("segment", path).Fields(hurt.fields())
-	if !errors.Is(hurt.cause, boltfile.ErrDamaged) {
+func (s *Queue) rescue(path string, c *segment.Contents, hurt *segment.Damage) *segment.Contents {
+	log := s.log.Error().Str("segment", path).Fields(hurt.Fields())
+	if !errors.Is(hurt.Cause, boltfile.ErrDamaged) {
 		log.Msg("segment can't be read in full: the chunks that can be read are handed out, the file stays for the next start")
 		return c
 	}
@@ -140,9 +141,9 @@ func (s *Queue) rescue(path string, c *contents, hurt *salvaged) *contents {
 		if name, err = boltfile.Quarantine(path); err == nil {
 			failpoint.Pass("segment.set-aside")
 			log.Str("set_aside", name)
-			var out *contents
+			var out *segment.Contents
 			var f *os.File
-			if out, f, _, err = s.replace(path, src, c, func(*entry) bool { return true }); err == nil {
+			if out, f, _, err = s.replace(path, src, c, func(*segment.Entry) bool { return true }); err == nil {
 				_ = f.Close() // only read from
 				log.Msg("segment is damaged: set aside, the chunks that can be read are kept")
 				return out
@@ -155,15 +156,15 @@ func (s *Queue) rescue(path string, c *contents, hurt *salvaged) *contents {
 }
 
 // remembered returns the ids that are unconfirmed after a restart, the first to end first.
-func (s *Queue) remembered(saved []savedID, last map[uint64]*turn) iter.Seq2[chunk.ID, time.Time] {
+func (s *Queue) remembered(saved []savedID, last map[uint64]*segment.LastCommit) iter.Seq2[chunk.ID, time.Time] {
 	window := s.dedupe.window
 	if window == 0 {
 		saved = nil
 	}
 	for _, t := range last {
-		for _, id := range t.ids {
+		for _, id := range t.IDs {
 			if window > 0 {
-				saved = append(saved, savedID{id, time.Unix(0, t.received).Add(window)})
+				saved = append(saved, savedID{id, time.Unix(0, t.Received).Add(window)})
 			}
 		}
 	}

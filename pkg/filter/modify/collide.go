@@ -78,7 +78,10 @@ func clash(b []byte, members []member) []byte {
 		var mask uint64
 		for i, one := range members {
 			text := name(one)
-			bit := uint64(1) << (len(text) & 63)
+			bit := uint64(1)
+			if n := len(text); n > 0 {
+				bit <<= (7*n + int(text[n/2]) + 3*int(text[n-1])) & 63
+			}
 			if mask&bit != 0 {
 				for _, other := range members[:i] {
 					if bytes.Equal(text, name(other)) && differ(one, other) {

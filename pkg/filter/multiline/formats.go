@@ -14,8 +14,9 @@ const (
 		`|[\s:(\[;>](?:[A-Z][\w$]*)?(?:Exception|Error|Throwable)(?: \[[\w.-]+\])?(?:: |\[)`
 	goroutine = `^goroutine \d+ (?:[a-z]+=\S+ )*\[[^\]]+\]:$`
 	traceback = `Traceback \(most recent call last\):\s*$`
-	// rubyTags is what Rails puts before every line of a request.
-	rubyTags  = `^(?:\[[^\]]*\] ?)*\s*`
+	// rubyTags is what Rails and its logger put before every line of a request.
+	rubyTags  = `^(?:` + rubyEntry + `)?(?:\[[^\]]*\] ?)*\s*`
+	rubyEntry = `[DIWEF], \[[^\]]*\] +[A-Z]+ -- [^:]*: `
 	rubyFrame = rubyTags + "(?:from )?(?:[\\w.-]+ \\([^)]*\\) )?\\S+:\\d+:in [`'].*'$"
 	dartFrame = ` \(.+\)$`
 )
@@ -78,7 +79,7 @@ func js() []rule {
 		{"caret?", "head", "Exception|Error|Throwable", jsHead},
 		{"caret?", "props", "{", `^\[?\S.*\{$`},
 		{"trace closed gap?", "gap?", "", blank},
-		{"gap?", "over", "Node.js v", `^Node\.js v\d`},
+		{"trace closed gap?", "over", "Node.js v", `^Node\.js v\d`},
 	}
 }
 
@@ -93,7 +94,7 @@ func python() []rule {
 		{"error", "error", ": ", `^(?:DETAIL|HINT|CONTEXT|QUERY|WHERE|LINE \d+): `}, // PostgreSQL's
 		{"text?", "error", "type=", `^\s+.*[\[(]type=\w`},                           // pydantic's
 		{"error text?", "text?", "", ""},
-		{"error text?", "chain", "above exception", `^(?:During handling of the above exception, another exception occurred|The above exception was the direct cause of the following exception):`},
+		{"error text? gap?", "chain", "above exception", `^(?:During handling of the above exception, another exception occurred|The above exception was the direct cause of the following exception):`},
 		{"chain", "chain", "", blank},
 		{"chain", "frames", "Traceback (most recent call last):", traceback},
 		{"", "fatal", "^Fatal Python error: ", `^Fatal Python error: `},
@@ -148,8 +149,9 @@ func ruby() []rule {
 		{"", "reversed", "^Traceback", `^Traceback \(most recent call last\):$`},
 		{"reversed", "reversed", "from ", `^\s+\d+: from `},
 		{"reversed from", "head!", ":in ", "^\\S.*:\\d+:in [`'][^']*': "}, // after frames: what caused it
+		{"head space?", "space?", "", rubyTags + "$"},
 		{"head text? from frames", "from", "from ", `^\s+from \S.*:\d+`},
-		{"head text? from frames", "frames", ":in ", rubyFrame},
+		{"head text? space? from frames", "frames", ":in ", rubyFrame},
 		{"head text?", "head", "", `^\s+\d+: |^Did you mean\?|^\s*[~^]*\^[~^]*$`},
 		{"head text?", "text?", "", ""},
 		{"from frames gap?", "gap?", "", rubyTags + "$"},
@@ -157,7 +159,7 @@ func ruby() []rule {
 		{"causes", "causes", "", rubyTags + "$"},
 		{"causes", "head", "", rubyTags + `\S`},
 		// Rails begins a trace with an entry that has no text.
-		{"", "lead?", "^D, [|^I, [|^W, [|^E, [|^F, [", `^[DIWEF], \[[^\]]*\] +[A-Z]+ -- [^:]*: (?:\[[^\]]*\] ?)*\s*$`},
+		{"", "lead?", "^D, [|^I, [|^W, [|^E, [|^F, [", `^` + rubyEntry + `(?:\[[^\]]*\] ?)*\s*$`},
 		{"lead?", "head", " (", rubyTags + `(?:[A-Z]\w*::)*[A-Z]\w* \(`},
 	}
 }

@@ -11,11 +11,12 @@ import (
 
 // Config is the settings of a parse step.
 type Config struct {
-	Field  string   `yaml:"field" required:"true" help:"whose text is read, e.g. log or kubernetes.log"`
-	Format string   `yaml:"format" required:"true" enum:"cri|json|nginx|apache2|logfmt|ltsv|syslog|regex" help:"how the text is written"`
-	Regex  string   `yaml:"regex" help:"format regex: an expression with named groups, (?<name>…)"`
-	Types  []string `yaml:"types" help:"what texts become: code:integer, size:integer, ok:bool, took:float, at:time:%s, ids:array:;"`
-	Time   Time     `yaml:"time" help:"which of the fields read is the event's time"`
+	Field    string   `yaml:"field" required:"true" help:"whose text is read, e.g. log or kubernetes.log"`
+	Format   string   `yaml:"format" required:"true" enum:"cri|json|nginx|apache2|ingress_nginx|haproxy|envoy|traefik|alb|csv|logfmt|ltsv|syslog|text|regex" help:"how the text is written"`
+	Regex    string   `yaml:"regex" help:"format regex: an expression with named groups, (?<name>…)"`
+	Encoding string   `yaml:"encoding" default:"utf-8" help:"of the text, by its IANA name: euc-kr, shift_jis, iso-8859-1, gbk, …; it is UTF-8 afterwards"`
+	Types    []string `yaml:"types" help:"what texts become: code:integer, size:integer, ok:bool, took:float, at:time:%s, ids:array:;"`
+	Time     Time     `yaml:"time" help:"which of the fields read is the event's time"`
 
 	Keep        bool   `yaml:"keep" default:"false" help:"the text stays in the record next to what was read out of it"`
 	ReserveData bool   `yaml:"reserve_data" default:"true" help:"the record's other fields stay; false: the record is what was read"`
@@ -26,6 +27,7 @@ type Config struct {
 
 	BareKeys *bool `yaml:"bare_keys" help:"format logfmt: each word without = is a key that is true, also in prose; false, the default: only single ones among pairs"`
 
+	CSV    CSV    `yaml:"csv" help:"format csv: the columns"`
 	LTSV   LTSV   `yaml:"ltsv" help:"format ltsv: what stands between fields, and between label and value"`
 	Syslog Syslog `yaml:"syslog" help:"format syslog: which of its two ways of writing"`
 	Join   Join   `yaml:"join" help:"format cri: partial lines are joined to the line that the container wrote"`
@@ -42,7 +44,7 @@ type Time struct {
 // Join bounds how partial lines of a container are joined.
 type Join struct {
 	Enabled  bool          `yaml:"enabled" default:"true" help:"false: each partial line is an event"`
-	Key      string        `yaml:"key" help:"what tells streams apart besides cluster, tag and stdout or stderr; empty: the pod and container in kubernetes"`
+	Key      string        `yaml:"key" help:"what tells streams apart besides cluster, tag and stdout or stderr; empty: the namespace, pod and container in kubernetes, and container_id"`
 	MaxLines int           `yaml:"max_lines" default:"1000" min:"2" help:"partial lines of one joined line"`
 	MaxBytes setting.Size  `yaml:"max_bytes" default:"1MiB" min:"1KiB" help:"of one joined line; what is longer goes on in pieces"`
 	MaxWait  time.Duration `yaml:"max_wait" default:"5s" min:"1ms" help:"for the next part; then what is there goes on"`
@@ -54,9 +56,16 @@ const (
 	formatJSON    = "json"
 	formatNginx   = "nginx"
 	formatApache2 = "apache2"
+	formatIngress = "ingress_nginx"
+	formatHAProxy = "haproxy"
+	formatEnvoy   = "envoy"
+	formatTraefik = "traefik"
+	formatALB     = "alb"
+	formatCSV     = "csv"
 	formatLogfmt  = "logfmt"
 	formatLTSV    = "ltsv"
 	formatSyslog  = "syslog"
+	formatText    = "text"
 	formatRegex   = "regex"
 
 	onErrorTag        = "tag"
@@ -73,6 +82,10 @@ func (c *Config) Check(r *setting.Report) {
 	}
 	if _, err := filter.CompilePattern(c.Regex); err == nil && c.Format == formatRegex {
 		filter.CheckPattern(r, "regex", c.Regex)
+	}
+	if d, err := newDecoder(c.Encoding); c.Format == formatCRI && err == nil && d != nil {
+		r.Add("encoding", `write a step after it: {field: message, format: text, encoding: `+c.Encoding+`}`,
+			"lines of containers are cut between the bytes of a character: they are decoded once they are joined")
 	}
 	switch {
 	case c.Format != formatLogfmt && c.BareKeys != nil:

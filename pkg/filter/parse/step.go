@@ -19,6 +19,7 @@ const keepScratch = 1 << 20
 type parser struct {
 	field    []string
 	format   format
+	decoder  *decoder // nil: the text is UTF-8
 	onError  string
 	keep     bool // the text stays
 	data     bool // other fields stay
@@ -58,6 +59,9 @@ func newParser(cfg Config) (*parser, error) {
 	var err error
 	p.field, err = filter.ParsePath(cfg.Field)
 	note("field", err)
+	if p.decoder, err = newDecoder(cfg.Encoding); err != nil {
+		wrong = append(wrong, err)
+	}
 	zone, err := newZone(cfg.Time.Zone)
 	if note("time.zone", err); err != nil {
 		zone, cfg.Time.Zone = time.UTC, ""
@@ -72,19 +76,24 @@ func newParser(cfg Config) (*parser, error) {
 		note("time.format", err)
 		f.layouts = append(f.layouts, l)
 	}
-	var own string
+	var own []string
 	if p.format, own, err = newFormat(cfg); err != nil {
 		wrong = append(wrong, err)
 	} else if len(f.layouts) == 0 {
-		l, err := newLayout(own, zone)
-		note("time.format", err)
-		f.layouts = append(f.layouts, l)
+		if own == nil {
+			own = []string{""} // guessed
+		}
+		for _, format := range own {
+			l, err := newLayout(format, zone)
+			note("time.format", err)
+			f.layouts = append(f.layouts, l)
+		}
 	}
 	if cfg.Join.Key != "" {
 		p.joinKey, err = event.ParseTemplate(cfg.Join.Key)
 		note("join.key", err)
 	}
-	f.strict = len(cfg.Time.Format) > 0 || own != ""
+	f.strict = len(cfg.Time.Format) > 0 || len(own) > 0 && own[0] != ""
 	return p, errors.Join(wrong...)
 }
 
@@ -102,6 +111,9 @@ func (p *parser) Apply(ev *filter.Event) (filter.Verdict, error) {
 	}
 	if err != nil {
 		return p.fail(ev, err)
+	}
+	if p.keep && p.decoder != nil {
+		ev.Set(filter.AppendString(nil, text), p.field...)
 	}
 	p.merge(ev)
 	if nested && !p.fields.keep {
@@ -166,7 +178,11 @@ func (p *parser) text(ev *filter.Event) ([]byte, error) {
 	if err != nil {
 		return nil, errNoText
 	}
-	return filter.TrimLineEnd(text), nil
+	text = filter.TrimLineEnd(text)
+	if p.decoder != nil {
+		text = p.decoder.decode(text)
+	}
+	return text, nil
 }
 
 // fail does with ev what on_error says.

@@ -46,7 +46,7 @@ func (p *plan) assign(events []event.Event, stream, key *event.Template) {
 	perChunk := stream.PerChunk() && (key == nil || key.PerChunk())
 	g := int32(-1)
 	for i := range events {
-		if i == 0 || !perChunk || events[i].Chunk != events[i-1].Chunk {
+		if i == 0 || !perChunk || !events[i].SameOrigin(&events[i-1]) {
 			g = p.group(&events[i], stream, key)
 		}
 		p.groupOf[i] = g
@@ -97,6 +97,11 @@ func resize(s []int32, n int) []int32 {
 		return make([]int32, n)
 	}
 	return s[:n]
+}
+
+// StreamName returns the name of ev's stream, which has at most limit characters: see appendName.
+func StreamName(ev *event.Event, stream *event.Template, limit int) string {
+	return string(appendName(nil, ev, stream, limit))
 }
 
 // appendName appends the name of ev's stream: what a value has beyond letters, digits, "_", "." and "-"
