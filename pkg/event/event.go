@@ -58,6 +58,7 @@ type Chunk struct {
 // Part is the piece of a chunk that came in one message of an agent. Event ids are made of it.
 type Part struct {
 	Key    [16]byte // see PartKeyOfChunk and PartKeyOfSeq; equal for a message and its resend
+	Chunk  [16]byte // PartKeyOfChunk's, whatever Key is; zero where the message had no chunk id
 	First  int      // position of the part's first event within the agent's message
 	Events int
 }
