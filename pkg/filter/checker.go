@@ -102,6 +102,7 @@ func (c *checker) call(n *ast.CallNode) {
 			c.fail(n, fmt.Sprintf("a field has no method %s: %s", name, hint))
 		}
 	case *ast.IdentifierNode:
+		c.compiled(callee.Value, n.Arguments)
 		if callee.Value != funcBase64 || len(n.Arguments) != 1 {
 			return
 		}

@@ -22,6 +22,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/seed-afc6a195/aggregator/internal/heartbeat"
+	"github.com/seed-afc6a195/aggregator/pkg/ingest"
 )
 
 const (
@@ -40,9 +41,9 @@ type Options struct {
 	Hostname string      // what PONG says; "": aggregator
 	Clusters Clusters    // may be shared by several servers; nil: everything belongs to the cluster "default"
 	TLS      *tls.Config // is asked for the certificates of each connection; never changed
-	Sink     Sink
-	Budget   *Budget // may be shared by several servers
-	Places   *Places // shared by the servers of a process; nil: max_connections alone bounds connections
+	Sink     ingest.Sink
+	Budget   *ingest.Budget // may be shared by several servers
+	Places   *Places        // shared by the servers of a process; nil: max_connections alone bounds connections
 	Log      zerolog.Logger
 }
 
@@ -296,7 +297,7 @@ func (s *Server) admit(nc net.Conn) *conn {
 		s.running.Go(func() { s.report(c, err) }) // beside this: nobody may read the log
 		return nil
 	}
-	c.mem = s.opts.Budget.open(func() { _ = nc.Close() })
+	c.mem = s.opts.Budget.Reserve(func() { _ = nc.Close() })
 	return c
 }
 

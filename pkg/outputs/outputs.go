@@ -49,6 +49,12 @@ type DiskWriter interface {
 	WritesTo() string
 }
 
+// Targeter is settings of an output that tell where it would put an event, for who wants to know without delivering.
+type Targeter interface {
+	// Targets returns a function that names it in words, such as "index logs-seoul-2026.11.30". One goroutine uses it.
+	Targets() (func(ev *event.Event) string, error)
+}
+
 // Connector is an Output that can tell whether its destination would take events.
 type Connector interface {
 	// Connect reaches the destination without delivering anything: names, TCP, TLS, credentials,
@@ -56,6 +62,14 @@ type Connector interface {
 	// that says what it found, or an error of one line that says what is wrong and what to do.
 	Connect(ctx context.Context, clusters []string) (found string, err error)
 }
+
+// ErrDenied is wrapped by an error of Connect where the destination is there and knows who asks, but a privilege is
+// missing. It has no text: the error says which.
+var ErrDenied error = deniedError{}
+
+type deniedError struct{}
+
+func (deniedError) Error() string { return "" }
 
 // Reporter is an Output that has more to tell than what its loop counts.
 type Reporter interface {

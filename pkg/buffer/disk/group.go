@@ -259,6 +259,7 @@ func (g *grouping) write() error {
 		}
 		lastSegment = seg.first
 		g.publish(seg, where)
+		g.c.limits.stored(len(g.values))
 		s.counts.latency.Observe(time.Since(start), 1)
 	}
 	ids := make([]*chunkID, len(g.whole))

@@ -76,7 +76,7 @@ func (j *Joiner) Join(ev *filter.Event, now time.Time, emit func(*filter.Event))
 		j.scratch = append(append(j.scratch, 0), f.id...)
 	}
 	h := j.lines.Get(j.scratch)
-	if h != nil && !(ok && belongs(h.Value, &f)) {
+	if h != nil && (!ok || !belongs(h.Value, &f)) {
 		j.release(h, emit)
 		h = nil
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -343,7 +344,7 @@ func TestBin(t *testing.T) {
 func TestTooManyLines(t *testing.T) {
 	s := newStream(t, defaults())
 	for i := range 16<<10 + 3 {
-		s.send(start(), docker("a", fmt.Sprint(i), 1, false, "x"))
+		s.send(start(), docker("a", strconv.Itoa(i), 1, false, "x"))
 	}
 	if len(s.out) != 3 {
 		t.Errorf("%d went on, want the three oldest", len(s.out))

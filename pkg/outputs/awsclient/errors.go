@@ -128,6 +128,19 @@ func badKeys(code string) bool {
 	return false
 }
 
+// Denied reports whether the error of a call is that a privilege is missing.
+func Denied(err error) bool {
+	var api smithy.APIError
+	if !errors.As(err, &api) {
+		return false
+	}
+	switch api.ErrorCode() {
+	case "AccessDenied", "AccessDeniedException", "NotAuthorized", "UnauthorizedOperation", "AllAccessDisabled", "KMSAccessDeniedException":
+		return true
+	}
+	return false
+}
+
 // denied says whether the error code is for somebody to change a permission, a key or a clock.
 func denied(code string) bool {
 	switch code {

@@ -270,6 +270,9 @@ type sendError struct {
 	err  error
 }
 
+// Described is an error whose text is Describe's.
+func Described(err error) error { return &sendError{Describe(err), err} }
+
 func (e *sendError) Error() string { return e.text }
 func (e *sendError) Unwrap() error { return e.err }
 
