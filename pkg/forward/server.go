@@ -20,6 +20,8 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"github.com/seed-afc6a195/aggregator/pkg/resend"
 )
 
 const (
@@ -40,6 +42,7 @@ type Options struct {
 	TLS      *tls.Config // is asked for the certificates of each connection; never changed
 	Sink     Sink
 	Budget   *Budget // may be shared by several servers
+	Peers    *Peers  // shared by servers whose clients may send again to one what they sent to another; nil: its own
 	Log      zerolog.Logger
 }
 
@@ -51,6 +54,7 @@ type Server struct {
 	listener   net.Listener
 	udp        net.PacketConn // nil without heartbeats
 	codecs     *codecs
+	peers      *Peers
 	counters   counters
 	logs       logLimit
 	slow       atomic.Int32   // refused logins that wait for their answer
@@ -74,6 +78,9 @@ func newServer(ctx context.Context, opts Options) *Server {
 		opts: opts, codecs: newCodecs(), conns: map[uint64]*conn{}, atDoor: list.New(), sources: map[netip.Addr]int{}, served: make(chan struct{}), firstID: rand.Uint64(),
 		logs:     logLimit{seen: map[[2]string]*logged{}},
 		counters: counters{refused: map[string]uint64{}, clusters: map[string]*ClusterStats{}},
+	}
+	if s.peers = opts.Peers; s.peers == nil {
+		s.peers = NewPeers()
 	}
 	s.configured = opts.Config
 	s.current.Store(&opts.Config)
@@ -275,6 +282,7 @@ func (s *Server) handle(nc net.Conn) {
 	id := s.firstID + s.counters.connections.Add(1)
 	c := &conn{server: s, raw: nc, door: door{Conn: nc}, source: sourceOf(nc.RemoteAddr()), id: id, frame: newFrame()}
 	c.net = &c.door
+	c.tracker = resend.NewTracker(func(commits int, received bool) { s.opts.Sink.Settle(id, commits, received) })
 	defer func() { _ = c.net.Close() }()
 	c.mem = s.opts.Budget.open(func() { _ = nc.Close() })
 	if !s.enter(c) {
@@ -282,6 +290,8 @@ func (s *Server) handle(nc net.Conn) {
 		return
 	}
 	defer s.exit(c)
+	s.peers.add(c)
+	defer s.peers.remove(c)
 	defer c.close()
 	err := c.open(s.ctx)
 	if !s.leaveDoor(c) {
@@ -340,16 +350,6 @@ func (s *Server) exit(c *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.conns, c.id)
-}
-
-// Lost says whether the acks of what the connection has committed last can't have reached its client, which has closed
-// it or is gone, though Settle has not been called yet: the connection's own goroutine may notice later than what the
-// client sends again over another connection arrives. Safe for concurrent use, also within calls of the Sink.
-func (s *Server) Lost(conn uint64) bool {
-	s.mu.Lock()
-	c := s.conns[conn]
-	s.mu.Unlock()
-	return c != nil && acksLost(&c.door)
 }
 
 // report counts and logs why a connection ended, where that is worth it.
