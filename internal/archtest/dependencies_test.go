@@ -24,7 +24,6 @@ func required() map[string]string {
 		"github.com/aws/aws-sdk-go-v2/service/sts":                "role_arn of the outputs to AWS",
 		"github.com/aws/smithy-go":                                "the errors of the AWS SDK",
 		"github.com/elastic/elastic-transport-go/v8":              "connections to Elasticsearch",
-		"github.com/elastic/go-elasticsearch/v8":                  "the check that a server is Elasticsearch",
 		"github.com/expr-lang/expr":                               "conditions and expressions",
 		"github.com/fluent/fluent-logger-golang":                  "tests: a client that is not ours",
 		"github.com/klauspost/compress":                           "gzip, zstd and s2 at the speed that docs/performance.md promises",

@@ -59,6 +59,9 @@ type App struct {
 	ingest      *ingest
 	clusters    *cluster.Holder
 	budget      *forward.Budget
+	places      *forward.Places
+	peers       *forward.Peers
+	files       openFiles
 	listeners   []*forward.Server
 	listenerTLS []*tls.Server // by listener; nil without TLS
 	credentials *awsclient.Credentials
@@ -99,6 +102,8 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *App, err error)
 	if o.LimitMemory {
 		a.memory = limitMemory(cfg, o.Log)
 	}
+	a.files = shareFiles(processFiles(), cfg)
+	a.files.warn(cfg, o.Log)
 	routes, err := route.New(cfg.Routes)
 	if err != nil {
 		return nil, err
@@ -111,7 +116,7 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *App, err error)
 	limits := queueLimits(cfg)
 	a.queue, err = buffer.Open(cfg.Buffer, buffer.Options{
 		Log: part(o.Log, "queue"), Now: o.Now, OutputLimits: limits.Outputs, ClusterLimits: limits.Clusters, ClusterWhenFull: limits.ClusterWhenFull,
-		Lost: a.lost, Interrupted: ctx.Err,
+		Interrupted: ctx.Err,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open the queue in %s: %w", cfg.Buffer.Path, err)
@@ -140,7 +145,7 @@ func (a *App) listenStatus() error {
 	}
 	s := status.New(status.Options{
 		Config: a.initial.Status, TLS: statusTLS, Snapshot: a.snapshot, Ready: a.readiness, Healthy: func() error { return nil }, Reload: a.Reload, Steer: a.steer,
-		DeadLetters: a.deadStore(), Log: part(a.opts.Log, "status"),
+		DeadLetters: a.deadStore(), MaxConnections: a.files.status, Log: part(a.opts.Log, "status"),
 	})
 	switch err := s.Listen(); {
 	case err != nil && !a.opts.Drain:
@@ -153,21 +158,19 @@ func (a *App) listenStatus() error {
 	return nil
 }
 
-// lost says whether a connection's acks are known to be lost, of whichever listener it is.
-func (a *App) lost(conn uint64) bool {
-	return slices.ContainsFunc(a.listeners, func(l *forward.Server) bool { return l.Lost(conn) })
-}
-
 func part(log zerolog.Logger, name string) zerolog.Logger {
 	return log.With().Str("part", name).Logger()
 }
 
 func (a *App) listen(ctx context.Context) error {
 	share := ingestBudget(a.initial)
-	a.budget = forward.NewSharedBudget(share+spareMemory, share)
+	a.budget, a.peers = forward.NewSharedBudget(share+spareMemory, share), forward.NewPeers()
+	if a.files.limit > 0 {
+		a.places = forward.NewPlaces(a.files.connections)
+	}
 	for _, l := range a.listenerConfigs() {
 		o := forward.Options{
-			Config: l, Hostname: a.initial.Hostname, Clusters: doorkeeper{a.clusters}, Sink: a.ingest, Budget: a.budget, Log: a.opts.Log,
+			Config: l, Hostname: a.initial.Hostname, Clusters: doorkeeper{a.clusters}, Sink: a.ingest, Budget: a.budget, Places: a.places, Peers: a.peers, Log: a.opts.Log,
 		}
 		var certificates *tls.Server
 		if l.TLS != nil {

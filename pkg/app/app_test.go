@@ -341,6 +341,9 @@ func TestReload(t *testing.T) {
 	if _, err := p.steer("all", "resume"); err != nil || p.snapshot().Outputs[0].State == status.StatePaused {
 		t.Errorf("resume: %v", err)
 	}
+	if _, err := p.steer("all", "retry"); err != nil {
+		t.Errorf("retry: %v", err)
+	}
 
 	good := text
 	text = strings.ReplaceAll(text, "type: file", "type: nothing")

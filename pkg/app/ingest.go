@@ -96,6 +96,8 @@ func (in *ingest) Settle(conn uint64, commits int, received bool) {
 	in.queue.Settle(conn, commits, received)
 }
 
+func (in *ingest) Gone(conn uint64) { in.queue.Gone(conn) }
+
 // count adds what a batch has stored to its cluster.
 func (in *ingest) count(t *tally) {
 	in.mu.Lock()
@@ -212,6 +214,8 @@ func (b *ingestBatch) Abandon() {
 }
 
 func (b *ingestBatch) Size() int { return b.out.Size() }
+
+func (b *ingestBatch) Doubts() []uint64 { return b.out.Doubts() }
 
 func (b *ingestBatch) Commit(ctx context.Context) error {
 	b.fold()

@@ -141,7 +141,7 @@ func (out *output) close() error {
 	return err
 }
 
-// steer pauses or resumes an output, or forgets what waits for one that is not configured.
+// steer pauses or resumes an output, has it try again at once, or forgets what waits for one that is not configured.
 func (a *App) steer(name, what string) (done string, err error) {
 	a.reloading.Lock() // outputs neither come nor go meanwhile
 	defer a.reloading.Unlock()
@@ -161,8 +161,11 @@ func (a *App) steer(name, what string) (done string, err error) {
 	case what == "resume":
 		out.loop.Resume()
 		return fmt.Sprintf("output %s goes on", name), nil
+	case what == "retry":
+		out.loop.RetryNow()
+		return fmt.Sprintf("output %s waits no more before its next try", name), nil
 	default:
-		return "", fmt.Errorf("what to do with an output is pause, resume or purge, not %q", what)
+		return "", fmt.Errorf("what to do with an output is pause, resume, retry or purge, not %q", what)
 	}
 }
 

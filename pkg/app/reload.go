@@ -116,6 +116,11 @@ func (a *App) apply(cfg *config.Config) (restart []string, err error) {
 	// From here on nothing fails. What the old routes still send to an output that goes is kept in the queue.
 	a.clusters.Swap(registry)
 	a.queue.SetLimits(queueLimits(cfg))
+	if a.places != nil {
+		files := shareFiles(a.files.limit, cfg)
+		a.places.SetLimit(files.connections)
+		files.warn(cfg, a.opts.Log)
+	}
 	restart = needsRestart(a.initial, cfg)
 	if len(cfg.Listeners) == len(a.listeners) {
 		for i, l := range a.listeners {
@@ -134,6 +139,9 @@ func (a *App) apply(cfg *config.Config) (restart []string, err error) {
 	}
 	if err := a.retire(old...); err != nil { // only during a stop
 		a.opts.Log.Error().Err(err).Msg("a reload is cut short, since the program stops")
+	}
+	for _, out := range a.currentOutputs() {
+		out.loop.RetryNow() // what keeps it waiting may just have been put right
 	}
 	for _, out := range fresh {
 		a.launch(out)

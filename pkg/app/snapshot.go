@@ -77,7 +77,7 @@ func listenerState(l forward.Stats) status.Listener {
 		Name: l.Name, Address: l.Address, Connections: l.Open, ConnectionsTotal: l.Connections,
 		TLSTotal: l.TLS, ProxiedTotal: l.Proxied, ProbesTotal: l.Probes,
 		Refused: l.Refused, Messages: l.Messages, AcksTotal: l.Acks, AckLatency: status.Latency{Snapshot: l.AckLatency},
-		LastError: status.Failure{Text: l.LastError, Time: l.LastErrorAt},
+		LastError: status.Failure{Text: l.LastError, Time: l.LastErrorAt, Ended: l.LastErrorOver},
 	}
 }
 
@@ -142,7 +142,7 @@ func (a *App) outputStates(waits []buffer.Wait) []status.Output {
 			Name: out.name, Type: out.common.Type, Workers: out.common.Workers, Concurrency: st.Concurrency, InFlight: st.InFlight,
 			HeldClusters: st.Held, Retries: st.Retried,
 			Requests: st.Sends, FailedRequests: st.Failures, RequestLatency: status.Latency{Snapshot: st.Latency},
-			LastError: status.Failure{Text: st.LastError, Time: st.LastErrorAt}, LastSuccess: st.LastSuccess, BackoffUntil: st.BackoffUntil,
+			LastError: status.Failure{Text: st.LastError, Time: st.LastErrorAt, Ended: st.LastErrorOver}, LastSuccess: st.LastSuccess, BackoffUntil: st.BackoffUntil,
 		}
 		s.Clusters, s.Lag = outputClusters(byOutput[out.name], st.Clusters, now)
 		for _, c := range st.Clusters {

@@ -2,10 +2,10 @@ package buffer
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
-	"hash/crc32"
 	"math"
+
+	"github.com/seed-afc6a195/aggregator/internal/boltfile"
 )
 
 // A chunk on disk is one value:
@@ -44,11 +44,6 @@ const (
 	partAhead              // it was sent ahead of acks: those of the connection's turns before are unconfirmed too
 )
 
-func checksum(b []byte) uint32 { return crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli)) }
-
-// errDamaged is returned for bytes that are no chunk, or no longer.
-var errDamaged = errors.New("damaged")
-
 // header is what a chunk tells of itself.
 type header struct {
 	seq      uint64
@@ -86,9 +81,9 @@ func appendHeader(b []byte, h *header) []byte {
 	b = binary.LittleEndian.AppendUint64(b, h.seq)
 	b = binary.LittleEndian.AppendUint64(b, uint64(h.received))
 	b = binary.LittleEndian.AppendUint64(b, h.salt)
-	b = appendString(b, h.cluster)
-	b = appendString(b, h.tag)
-	b = appendStrings(b, h.outputs)
+	b = boltfile.AppendString(b, h.cluster)
+	b = boltfile.AppendString(b, h.tag)
+	b = boltfile.AppendStrings(b, h.outputs)
 	b = binary.AppendUvarint(b, uint64(h.events))
 	b = binary.AppendUvarint(b, uint64(len(h.parts)))
 	var conn, turn uint64
@@ -121,20 +116,20 @@ func appendHeader(b []byte, h *header) []byte {
 // sealChunk writes length and checksum into the value b, which appendHeader began.
 func sealChunk(b []byte) {
 	binary.LittleEndian.PutUint32(b[12:], uint32(len(b)))
-	binary.LittleEndian.PutUint32(b[4:], checksum(b[8:]))
+	binary.LittleEndian.PutUint32(b[4:], boltfile.Checksum(b[8:]))
 }
 
 // chunkLength returns the length that the beginning of a chunk declares, and its header's.
 func chunkLength(b []byte) (size, head int, err error) {
 	if len(b) < chunkFixed || string(b[:4]) != chunkMagic {
-		return 0, 0, fmt.Errorf("chunk without its magic number: %w", errDamaged)
+		return 0, 0, fmt.Errorf("chunk without its magic number: %w", boltfile.ErrDamaged)
 	}
 	if b[8] != chunkVersion {
-		return 0, 0, fmt.Errorf("chunk of version %d, this program knows %d: %w", b[8], chunkVersion, errDamaged)
+		return 0, 0, fmt.Errorf("chunk of version %d, this program knows %d: %w", b[8], chunkVersion, boltfile.ErrDamaged)
 	}
 	n, h := binary.LittleEndian.Uint32(b[12:]), binary.LittleEndian.Uint32(b[16:])
 	if n > math.MaxInt32 || h < chunkFixed || h > n {
-		return 0, 0, fmt.Errorf("chunk with a header of %d of %d bytes: %w", h, n, errDamaged)
+		return 0, 0, fmt.Errorf("chunk with a header of %d of %d bytes: %w", h, n, boltfile.ErrDamaged)
 	}
 	return int(n), int(h), nil
 }
@@ -146,10 +141,10 @@ func checkChunk(b []byte) error {
 		return err
 	}
 	if n != len(b) {
-		return fmt.Errorf("chunk of %d bytes says it has %d: %w", len(b), n, errDamaged)
+		return fmt.Errorf("chunk of %d bytes says it has %d: %w", len(b), n, boltfile.ErrDamaged)
 	}
-	if got, want := checksum(b[8:]), binary.LittleEndian.Uint32(b[4:]); got != want {
-		return fmt.Errorf("chunk's checksum is %08x, not %08x: %w", got, want, errDamaged)
+	if got, want := boltfile.Checksum(b[8:]), binary.LittleEndian.Uint32(b[4:]); got != want {
+		return fmt.Errorf("chunk's checksum is %08x, not %08x: %w", got, want, boltfile.ErrDamaged)
 	}
 	return nil
 }
@@ -162,7 +157,7 @@ func decodeHeader(b []byte, parts []part) (header, error) {
 		return header{}, err
 	}
 	if head > len(b) {
-		return header{}, fmt.Errorf("chunk's header is cut at %d of %d bytes: %w", len(b), head, errDamaged)
+		return header{}, fmt.Errorf("chunk's header is cut at %d of %d bytes: %w", len(b), head, boltfile.ErrDamaged)
 	}
 	h := header{
 		codec: codec(b[9]), size: n, payload: head,
@@ -172,116 +167,30 @@ func decodeHeader(b []byte, parts []part) (header, error) {
 		salt:     binary.LittleEndian.Uint64(b[40:]),
 		parts:    parts[:0],
 	}
-	d := decoder{b: b[chunkFixed:head]}
-	h.cluster, h.tag, h.outputs = d.string(), d.string(), d.strings()
-	h.events = d.int()
+	d := boltfile.Decoder{B: b[chunkFixed:head]}
+	h.cluster, h.tag, h.outputs = d.String(), d.String(), d.Strings()
+	h.events = d.Int()
 	var conn, turn uint64
 	sum := 0
-	for i := d.count(2); i > 0 && !d.bad; i-- {
-		p := part{flags: d.byte()}
-		p.events = d.int()
+	for i := d.Count(2); i > 0 && !d.Bad; i-- {
+		p := part{flags: d.Byte()}
+		p.events = d.Int()
 		sum += p.events
 		if p.flags&partKeyed != 0 {
-			copy(p.key[:], d.bytes(len(p.key)))
-			p.first = d.int()
+			copy(p.key[:], d.Bytes(len(p.key)))
+			p.first = d.Int()
 			if p.flags&partSame == 0 {
-				conn, turn = d.uint64(), d.uvarint()
+				conn, turn = d.Uint64(), d.Uvarint()
 			}
 			p.conn, p.turn = conn, turn
 			if p.flags&partLast != 0 {
-				p.total = d.int()
+				p.total = d.Int()
 			}
 		}
 		h.parts = append(h.parts, p)
 	}
-	if d.bad || len(d.b) > 0 || sum != h.events {
-		return header{}, fmt.Errorf("chunk %d's header makes no sense: %w", h.seq, errDamaged)
+	if d.Bad || len(d.B) > 0 || sum != h.events {
+		return header{}, fmt.Errorf("chunk %d's header makes no sense: %w", h.seq, boltfile.ErrDamaged)
 	}
 	return h, nil
-}
-
-// decoder reads what the append functions wrote. After a mistake it returns zeros and is bad.
-type decoder struct {
-	b   []byte
-	bad bool
-}
-
-func (d *decoder) bytes(n int) []byte {
-	if n < 0 || n > len(d.b) {
-		d.bad, d.b = true, nil
-		return nil
-	}
-	v := d.b[:n]
-	d.b = d.b[n:]
-	return v
-}
-
-func (d *decoder) byte() byte {
-	if v := d.bytes(1); v != nil {
-		return v[0]
-	}
-	return 0
-}
-
-func (d *decoder) uint64() uint64 {
-	if v := d.bytes(8); v != nil {
-		return binary.LittleEndian.Uint64(v)
-	}
-	return 0
-}
-
-func (d *decoder) uvarint() uint64 {
-	v, n := binary.Uvarint(d.b)
-	if n <= 0 {
-		d.bad, d.b = true, nil
-		return 0
-	}
-	d.b = d.b[n:]
-	return v
-}
-
-// int reads a number that fits 32 bits.
-func (d *decoder) int() int {
-	v := d.uvarint()
-	if v > math.MaxUint32 {
-		d.bad, d.b = true, nil
-		return 0
-	}
-	return int(v)
-}
-
-// count reads how many things follow that take at least size bytes each.
-func (d *decoder) count(size int) int {
-	n := d.int()
-	if n > len(d.b)/size {
-		d.bad, d.b = true, nil
-		return 0
-	}
-	return n
-}
-
-func (d *decoder) string() string { return string(d.bytes(d.int())) }
-
-func (d *decoder) strings() []string {
-	n := d.count(1)
-	if n == 0 {
-		return nil
-	}
-	v := make([]string, n)
-	for i := range v {
-		v[i] = d.string()
-	}
-	return v
-}
-
-func appendString(b []byte, s string) []byte {
-	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
-}
-
-func appendStrings(b []byte, s []string) []byte {
-	b = binary.AppendUvarint(b, uint64(len(s)))
-	for _, v := range s {
-		b = appendString(b, v)
-	}
-	return b
 }

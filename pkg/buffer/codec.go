@@ -8,6 +8,8 @@ import (
 
 	"github.com/klauspost/compress/s2"
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/seed-afc6a195/aggregator/internal/boltfile"
 )
 
 // codec is how a chunk's payload is compressed. The values are on disk.
@@ -85,19 +87,19 @@ func (p *packer) unpack(dst, src []byte, c codec, raw int) ([]byte, error) {
 		dst = append(dst, src...)
 	case codecS2:
 		if n, lerr := s2.DecodedLen(src); lerr != nil || n != raw {
-			return dst, fmt.Errorf("s2 payload declares %d bytes, not %d: %w", n, raw, errDamaged)
+			return dst, fmt.Errorf("s2 payload declares %d bytes, not %d: %w", n, raw, boltfile.ErrDamaged)
 		}
 		dst, err = s2.Decode(dst[:raw], src)
 	case codecZstd:
 		dst, err = p.zdec.DecodeAll(src, dst)
 	default:
-		return dst, fmt.Errorf("unknown codec %d: %w", c, errDamaged)
+		return dst, fmt.Errorf("unknown codec %d: %w", c, boltfile.ErrDamaged)
 	}
 	if err != nil {
-		return dst, fmt.Errorf("decompress payload: %w: %w", errDamaged, err)
+		return dst, fmt.Errorf("decompress payload: %w: %w", boltfile.ErrDamaged, err)
 	}
 	if len(dst) != raw {
-		return dst, fmt.Errorf("payload has %d bytes, not %d: %w", len(dst), raw, errDamaged)
+		return dst, fmt.Errorf("payload has %d bytes, not %d: %w", len(dst), raw, boltfile.ErrDamaged)
 	}
 	return dst, nil
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/rs/zerolog"
 	"go.etcd.io/bbolt"
 
+	"github.com/seed-afc6a195/aggregator/internal/boltfile"
 	"github.com/seed-afc6a195/aggregator/internal/failpoint"
 )
 
@@ -94,7 +95,7 @@ func openDeadLetters(dir string, cfg DeadLettersConfig, log zerolog.Logger, now 
 	_, _ = rand.Read(salt[:]) // never fails
 	d := &DeadLetters{dir: dir, salt: binary.LittleEndian.Uint64(salt[:]), log: log, now: now, opened: now(), known: newKnown()}
 	d.bound(cfg)
-	if err := makeDir(dir); err != nil {
+	if err := boltfile.MakeDir(dir); err != nil {
 		return nil, fmt.Errorf("make directory of dead letters: %w", err)
 	}
 	names, err := os.ReadDir(dir)
@@ -120,7 +121,7 @@ func (d *DeadLetters) found(path string) {
 	f := &deadFile{path: path, count: map[DeadKey]int64{}}
 	d.files = append(d.files, f)
 	err := d.look(f)
-	if errors.Is(err, errDamaged) || errors.Is(err, syscall.EIO) {
+	if errors.Is(err, boltfile.ErrDamaged) || errors.Is(err, syscall.EIO) {
 		err = d.repair(f, err, false)
 	}
 	switch {
@@ -152,28 +153,24 @@ func (d *DeadLetters) setLimits(cfg DeadLettersConfig) {
 
 // look reads the summary of f.
 func (d *DeadLetters) look(f *deadFile) error {
-	p, err := openPages(f.path)
+	p, err := boltfile.Open(f.path)
 	if err != nil {
 		return err
 	}
-	defer p.close()
-	b, err := p.bucket(summaryBucket)
+	defer p.Close()
+	b, err := p.Bucket(summaryBucket)
 	if err != nil || b == nil {
-		return errors.Join(err, fmt.Errorf("no bucket %q: %w", summaryBucket, errDamaged))
+		return errors.Join(err, fmt.Errorf("no bucket %q: %w", summaryBucket, boltfile.ErrDamaged))
 	}
-	e, _, err := b.find(summaryBucket)
+	e, _, err := b.Find(summaryBucket)
 	if err == nil {
-		err = f.decode(e.value)
+		err = f.decode(e.Value)
 	}
 	if err != nil {
 		return err
 	}
-	st, err := p.f.Stat()
-	if err != nil {
-		return err
-	}
-	f.disk = allocated(st)
-	return nil
+	f.disk, err = p.Allocated()
+	return err
 }
 
 func (f *deadFile) add(l *Letter) {
@@ -252,7 +249,7 @@ func (d *DeadLetters) store(all []*burial) error {
 	failpoint.Pass("dead.add.before")
 	f := d.files[len(d.files)-1]
 	next := f.clone()
-	err := guard(func() error {
+	err := boltfile.RecoverPanics(func() error {
 		if err := f.sound(letterKey(id)); err != nil {
 			return err
 		}
@@ -289,7 +286,7 @@ func (d *DeadLetters) store(all []*burial) error {
 		d.known.add(&fresh[i])
 	}
 	if st, err := os.Stat(f.path); err == nil {
-		f.disk = allocated(st)
+		f.disk = boltfile.Allocated(st)
 	}
 	if f.disk >= d.fileSize {
 		if err := d.end(); err != nil {
@@ -308,7 +305,7 @@ func (d *DeadLetters) begin(first uint64) error {
 	}
 	f := &deadFile{path: filepath.Join(d.dir, fmt.Sprintf("dead-%016x.db", first)), first: first, last: first, count: map[DeadKey]int64{}}
 	tmp := f.path + ".tmp" // a file that was only begun must not pass for a damaged one after a crash
-	err := guard(func() (err error) {
+	err := boltfile.RecoverPanics(func() (err error) {
 		d.db, err = openDead(tmp)
 		if err != nil {
 			return err
@@ -330,7 +327,7 @@ func (d *DeadLetters) begin(first uint64) error {
 	}
 	failpoint.Pass("dead.file.begun")
 	if err == nil {
-		err = syncDir(d.dir)
+		err = boltfile.SyncDir(d.dir)
 	}
 	if err != nil {
 		err = errors.Join(fmt.Errorf("begin a file of dead letters: %w", err), d.end())
@@ -344,20 +341,20 @@ func (d *DeadLetters) begin(first uint64) error {
 
 // sound returns nil where bbolt can add a letter with that key, which is behind all others.
 func (f *deadFile) sound(key []byte) error {
-	p, err := openPages(f.path)
+	p, err := boltfile.Open(f.path)
 	if err != nil {
 		return err
 	}
-	defer p.close()
-	return p.top().each(func(e element) error {
-		t, err := p.tree(e)
+	defer p.Close()
+	return p.Top().Each(func(e boltfile.Element) error {
+		t, err := p.Tree(e)
 		if err != nil {
 			return err
 		}
-		if string(e.key) == lettersBucket {
-			return t.edge(key)
+		if string(e.Key) == lettersBucket {
+			return t.VerifyRightmost(key)
 		}
-		return t.each(func(element) error { return nil })
+		return t.Each(func(boltfile.Element) error { return nil })
 	})
 }
 
@@ -365,7 +362,7 @@ func (f *deadFile) sound(key []byte) error {
 // through all pages, in a goroutine of its own where a damaged one would end the process.
 func openDead(path string) (*bbolt.DB, error) {
 	return bbolt.Open(path, 0o600, &bbolt.Options{
-		Timeout: time.Second, FreelistType: bbolt.FreelistMapType, PageSize: pageSize, NoStatistics: true,
+		Timeout: time.Second, FreelistType: bbolt.FreelistMapType, PageSize: boltfile.PageSize, NoStatistics: true,
 	})
 }
 
@@ -376,7 +373,7 @@ func (d *DeadLetters) end() error {
 	if db == nil {
 		return nil
 	}
-	return guard(db.Close)
+	return boltfile.RecoverPanics(db.Close)
 }
 
 // steady returns the time by the clock as it was at the start and what has passed since: letters are not pushed out because

@@ -8,6 +8,8 @@ import (
 	"sort"
 	"syscall"
 	"time"
+
+	"github.com/seed-afc6a195/aggregator/internal/boltfile"
 )
 
 // Filter chooses letters; what is empty chooses all.
@@ -178,7 +180,7 @@ func (d *DeadLetters) read(f *deadFile, fn func([]rawLetter) error) error {
 		}
 		return fn(letters)
 	}
-	damaged := func(err error) bool { return errors.Is(err, errDamaged) || errors.Is(err, syscall.EIO) }
+	damaged := func(err error) bool { return errors.Is(err, boltfile.ErrDamaged) || errors.Is(err, syscall.EIO) }
 	err := try()
 	if damaged(err) {
 		err = try() // a disk may read at the second try

@@ -11,6 +11,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
+	"github.com/seed-afc6a195/aggregator/internal/boltfile"
 	"github.com/seed-afc6a195/aggregator/internal/failpoint"
 )
 
@@ -22,26 +23,26 @@ type rawLetter struct {
 
 // readLetters returns what f holds, in order.
 func readLetters(f *deadFile) (letters []rawLetter, err error) {
-	p, err := openPages(f.path)
+	p, err := boltfile.Open(f.path)
 	if err != nil {
 		return nil, err
 	}
-	defer p.close()
-	b, err := p.bucket(lettersBucket)
+	defer p.Close()
+	b, err := p.Bucket(lettersBucket)
 	if err != nil || b == nil {
-		return nil, errors.Join(err, fmt.Errorf("no bucket %q: %w", lettersBucket, errDamaged))
+		return nil, errors.Join(err, fmt.Errorf("no bucket %q: %w", lettersBucket, boltfile.ErrDamaged))
 	}
-	err = b.each(func(e element) error {
-		if len(e.key) != 8 || binary.BigEndian.Uint64(e.key) < f.first {
-			return fmt.Errorf("dead letter with number %x: %w", e.key, errDamaged)
+	err = b.Each(func(e boltfile.Element) error {
+		if len(e.Key) != 8 || binary.BigEndian.Uint64(e.Key) < f.first {
+			return fmt.Errorf("dead letter with number %x: %w", e.Key, boltfile.ErrDamaged)
 		}
-		if n := binary.BigEndian.Uint64(e.key); n <= f.last || !f.failed {
-			letters = append(letters, rawLetter{n, e.value})
+		if n := binary.BigEndian.Uint64(e.Key); n <= f.last || !f.failed {
+			letters = append(letters, rawLetter{n, e.Value})
 		}
 		return nil
 	})
 	if err == nil && len(letters) != f.letters {
-		err = fmt.Errorf("%d of %d dead letters are there: %w", len(letters), f.letters, errDamaged)
+		err = fmt.Errorf("%d of %d dead letters are there: %w", len(letters), f.letters, boltfile.ErrDamaged)
 	}
 	return letters, err
 }
@@ -59,7 +60,7 @@ func (d *DeadLetters) replace(f *deadFile, letters []rawLetter) error {
 	next := &deadFile{path: f.path, first: f.first, last: f.last, count: map[DeadKey]int64{}}
 	tmp := f.path + ".tmp"
 	_ = os.Remove(tmp) // of an earlier attempt
-	err := guard(func() error {
+	err := boltfile.RecoverPanics(func() error {
 		db, err := openDead(tmp)
 		if err != nil {
 			return err
@@ -77,10 +78,10 @@ func (d *DeadLetters) replace(f *deadFile, letters []rawLetter) error {
 	}
 	next.last = max(f.last, next.last)
 	if st, err := os.Stat(f.path); err == nil {
-		next.disk = allocated(st)
+		next.disk = boltfile.Allocated(st)
 	}
 	*f = *next
-	if err := syncDir(d.dir); err != nil {
+	if err := boltfile.SyncDir(d.dir); err != nil {
 		return fmt.Errorf("write %s anew: %w: %w", f.path, errUnsynced, err)
 	}
 	failpoint.Pass("dead.rewritten")
@@ -126,7 +127,7 @@ func (d *DeadLetters) repair(f *deadFile, cause error, known bool) error {
 		return errors.Join(cause, err)
 	}
 	before := maps.Clone(f.count)
-	name, err := setAside(f.path)
+	name, err := boltfile.Quarantine(f.path)
 	if err != nil {
 		return errors.Join(cause, err)
 	}
@@ -142,7 +143,7 @@ func (d *DeadLetters) repair(f *deadFile, cause error, known bool) error {
 		if err := d.replace(f, letters); errors.Is(err, errUnsynced) {
 			cause = errors.Join(cause, err)
 		} else if err != nil {
-			putBack(name, f.path)
+			boltfile.Unquarantine(name, f.path)
 			return errors.Join(cause, err)
 		}
 	}
@@ -196,22 +197,22 @@ func salvageLetters(path string, want int) (letters []rawLetter, lost []uint64, 
 	}
 	defer func() { _ = f.Close() }() // only read from
 	found, damaged, torn := map[uint64][]byte{}, map[uint64]bool{}, false
-	if p, err := openPages(path); err != nil {
+	if p, err := boltfile.Open(path); err != nil {
 		torn = true
 	} else {
-		defer p.close()
+		defer p.Close()
 		tear := func(error) { torn = true }
-		if err := p.top().eachWhole(func(e element) error {
-			b, err := p.tree(e)
-			if err != nil || string(e.key) != lettersBucket {
+		if err := p.Top().EachWhole(func(e boltfile.Element) error {
+			b, err := p.Tree(e)
+			if err != nil || string(e.Key) != lettersBucket {
 				torn = torn || err != nil
 				return nil
 			}
-			return b.eachWhole(func(e element) error {
-				if _, err := decodeLetter(e.key, e.value, false); err == nil {
-					found[binary.BigEndian.Uint64(e.key)] = e.value
-				} else if len(e.key) == 8 {
-					damaged[binary.BigEndian.Uint64(e.key)] = true
+			return b.EachWhole(func(e boltfile.Element) error {
+				if _, err := decodeLetter(e.Key, e.Value, false); err == nil {
+					found[binary.BigEndian.Uint64(e.Key)] = e.Value
+				} else if len(e.Key) == 8 {
+					damaged[binary.BigEndian.Uint64(e.Key)] = true
 				}
 				return nil
 			}, tear)
@@ -240,7 +241,7 @@ func scanLetters(f *os.File, found map[uint64][]byte) error {
 		return err
 	}
 	b := make([]byte, st.Size())
-	if err := readAround(f, b, 0); err != nil {
+	if err := boltfile.ReadAround(f, b, 0); err != nil {
 		return err
 	}
 	type letter struct {
@@ -281,25 +282,6 @@ func scanLetters(f *os.File, found map[uint64][]byte) error {
 		if l.salt == salt {
 			found[l.number] = l.value
 		}
-	}
-	return nil
-}
-
-// readAround fills b with what f has from off on. What the disk refuses to read becomes zeros.
-func readAround(f *os.File, b []byte, off int64) error {
-	if _, err := f.ReadAt(b, off); err == nil || len(b) == 0 {
-		return nil
-	}
-	read, last := 0, error(nil)
-	for at := 0; at < len(b); at += pageSize {
-		if _, err := f.ReadAt(b[at:min(at+pageSize, len(b))], off+int64(at)); err != nil {
-			last = err
-			continue
-		}
-		read++
-	}
-	if read == 0 {
-		return last
 	}
 	return nil
 }

@@ -18,6 +18,8 @@ import (
 
 	"github.com/rs/zerolog"
 	"golang.org/x/sys/unix"
+
+	"github.com/seed-afc6a195/aggregator/internal/boltfile"
 )
 
 // filled returns a directory with three sealed segments of two chunks each, and the chunks' entries.
@@ -102,7 +104,7 @@ func TestDamage(t *testing.T) {
 		}, 1, true},
 		{"meta pages gone", func(t *testing.T, dir string) {
 			t.Helper()
-			change(t, segmentFiles(t, dir)[1], func(b []byte) []byte { clear(b[:2*pageSize]); return b })
+			change(t, segmentFiles(t, dir)[1], func(b []byte) []byte { clear(b[:2*boltfile.PageSize]); return b })
 		}, 0, true},
 		{"byte of a chunk flipped", func(t *testing.T, dir string) {
 			t.Helper()
@@ -232,7 +234,7 @@ func TestFlippedBytes(t *testing.T) {
 			change(t, segmentFiles(t, dir)[r.IntN(3)], func(b []byte) []byte {
 				i := r.IntN(len(b))
 				if r.IntN(2) == 0 { // where bbolt's own pages are
-					i = r.IntN(len(b)/pageSize)*pageSize + r.IntN(48)
+					i = r.IntN(len(b)/boltfile.PageSize)*boltfile.PageSize + r.IntN(48)
 				}
 				b[i] ^= byte(1 + r.IntN(255))
 				return b
@@ -258,7 +260,7 @@ func TestForgedChunk(t *testing.T) {
 	change(t, segmentFiles(t, cfg.Path)[0], func(b []byte) []byte {
 		at := bytes.Index(b, value)
 		b[at-100] ^= 1
-		clear(b[:2*pageSize])
+		clear(b[:2*boltfile.PageSize])
 		return b
 	})
 	s = mustOpen(t, cfg, Options{})

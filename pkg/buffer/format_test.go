@@ -12,6 +12,8 @@ import (
 
 	"github.com/rs/zerolog"
 	"go.etcd.io/bbolt"
+
+	"github.com/seed-afc6a195/aggregator/internal/boltfile"
 )
 
 // TestOtherFormat opens directories that an older and a newer version have written: both are refused with what to do, and
@@ -55,7 +57,7 @@ func setFormat(t *testing.T, dir string, version uint32) {
 		t.Fatal(err)
 	}
 	err = db.Update(func(tx *bbolt.Tx) error {
-		return tx.Bucket([]byte(metaBucket)).Put([]byte(formatKey), withSum(binary.BigEndian.AppendUint32(nil, version)))
+		return tx.Bucket([]byte(metaBucket)).Put([]byte(formatKey), boltfile.WithSum(binary.BigEndian.AppendUint32(nil, version)))
 	})
 	if err := errors.Join(err, db.Close()); err != nil {
 		t.Fatal(err)
@@ -67,7 +69,7 @@ func filesOf(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	files := map[string]string{}
 	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
-		if err != nil || d.IsDir() || d.Name() == lockFile {
+		if err != nil || d.IsDir() || d.Name() == boltfile.LockFile {
 			return err
 		}
 		b, err := os.ReadFile(path)

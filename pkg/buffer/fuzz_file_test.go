@@ -14,12 +14,15 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"github.com/seed-afc6a195/aggregator/internal/boltfile"
+	"github.com/seed-afc6a195/aggregator/pkg/resend"
 )
 
 // readable makes the sums of b's meta pages right, so that what is behind them is read.
 func readable(b []byte) {
-	for page := range min(2, len(b)/pageSize) {
-		m := b[page*pageSize+pageHead:]
+	for page := range min(2, len(b)/boltfile.PageSize) {
+		m := b[page*boltfile.PageSize+boltfile.PageHead:]
 		sum := fnv.New64a()
 		_, _ = sum.Write(m[:56]) // never fails
 		binary.LittleEndian.PutUint64(m[56:], sum.Sum64())
@@ -34,8 +37,8 @@ func seed(f *testing.F, path string, more ...any) {
 		f.Fatal(err)
 	}
 	whole = bytes.TrimRight(whole, "\x00") // bbolt makes files larger than they need to be
-	whole = append(whole, make([]byte, -len(whole)&(pageSize-1))...)
-	for _, b := range [][]byte{whole, whole[:len(whole)/2], slices.Concat(whole[:2*pageSize], make([]byte, pageSize), whole[3*pageSize:])} {
+	whole = append(whole, make([]byte, -len(whole)&(boltfile.PageSize-1))...)
+	for _, b := range [][]byte{whole, whole[:len(whole)/2], slices.Concat(whole[:2*boltfile.PageSize], make([]byte, boltfile.PageSize), whole[3*boltfile.PageSize:])} {
 		f.Add(append([]any{b}, more...)...)
 	}
 }
@@ -45,7 +48,7 @@ func seed(f *testing.F, path string, more ...any) {
 func FuzzState(f *testing.F) {
 	dir := f.TempDir()
 	state := &snapshot{
-		queue: [16]byte{1, 2}, next: 9, hasIDs: true, ids: []savedID{{idKey: idKey{[16]byte{3}, 4}, until: time.Unix(5, 6)}},
+		queue: [16]byte{1, 2}, next: 9, hasIDs: true, ids: []resend.Saved{{Key: resend.Key{Chunk: [16]byte{3}, Events: 4}, Until: time.Unix(5, 6)}},
 		done: map[doneKey][]byte{{1, "es"}: {0xff, 1}, {1, "s3"}: nil, {8, ""}: {}},
 	}
 	db := stateDB{dir: dir}
@@ -89,7 +92,7 @@ func FuzzState(f *testing.F) {
 
 // FuzzIDs reads the chunk ids of state.db.
 func FuzzIDs(f *testing.F) {
-	f.Add(encodeIDs([]savedID{{idKey: idKey{[16]byte{3}, 4}, until: time.Unix(5, 6)}, {until: time.Unix(0, -1)}}))
+	f.Add(encodeIDs([]resend.Saved{{Key: resend.Key{Chunk: [16]byte{3}, Events: 4}, Until: time.Unix(5, 6)}, {Until: time.Unix(0, -1)}}))
 	f.Add([]byte{0xff, 0xff, 0xff, 0xff, 0x0f})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		ids, err := decodeIDs(b)
@@ -236,7 +239,7 @@ func FuzzDeadSummary(f *testing.F) {
 	f.Add([]byte{summaryVersion})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		file := deadFile{count: map[DeadKey]int64{}}
-		if err := file.decode(withSum(b)); err != nil {
+		if err := file.decode(boltfile.WithSum(b)); err != nil {
 			return
 		}
 		again := deadFile{count: map[DeadKey]int64{}}

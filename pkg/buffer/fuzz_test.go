@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"reflect"
 	"testing"
+
+	"github.com/seed-afc6a195/aggregator/internal/boltfile"
 )
 
 func fullHeader() header {
@@ -86,7 +88,7 @@ func FuzzIndex(f *testing.F) {
 	b.add(&h, 4096)
 	f.Add(b.encode())
 	f.Fuzz(func(t *testing.T, b []byte) {
-		c, err := decodeIndex(7, withSum(b))
+		c, err := decodeIndex(7, boltfile.WithSum(b))
 		if err != nil {
 			return
 		}
@@ -116,30 +118,30 @@ func FuzzPages(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(whole)
-	f.Add(whole[:3*pageSize])
+	f.Add(whole[:3*boltfile.PageSize])
 	path := filepath.Join(f.TempDir(), "file")
 	f.Fuzz(func(t *testing.T, b []byte) {
 		readable(b)
 		if err := os.WriteFile(path, b, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		p, err := openPages(path)
+		p, err := boltfile.Open(path)
 		if err != nil {
 			return
 		}
-		defer p.close()
+		defer p.Close()
 		n := 0
-		_ = p.top().eachWhole(func(e element) error { // what is damaged is passed over
-			inner, _ := p.tree(e)
+		_ = p.Top().EachWhole(func(e boltfile.Element) error { // what is damaged is passed over
+			inner, _ := p.Tree(e)
 			if inner == nil {
 				return nil
 			}
-			return inner.eachWhole(func(e element) error {
+			return inner.EachWhole(func(e boltfile.Element) error {
 				if n++; n > len(b) {
 					t.Fatal("there is no end")
 				}
-				if e.off < 0 || e.off+int64(len(e.value)) > int64(len(b)) || !bytes.Equal(e.value, b[e.off:e.off+int64(len(e.value))]) {
-					t.Fatalf("the value at %d is not there", e.off)
+				if e.Off < 0 || e.Off+int64(len(e.Value)) > int64(len(b)) || !bytes.Equal(e.Value, b[e.Off:e.Off+int64(len(e.Value))]) {
+					t.Fatalf("the value at %d is not there", e.Off)
 				}
 				return nil
 			}, func(error) {})
@@ -150,7 +152,7 @@ func FuzzPages(f *testing.F) {
 func FuzzLetter(f *testing.F) {
 	f.Add(encodeLetter(&Letter{Cluster: "c", Tag: "t", Detail: "d", Entry: []byte{1}}, 7))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if l, err := decodeLetter(letterKey(1), withSum(b, letterKey(1)...), true); err == nil && len(l.Entry) > len(b) {
+		if l, err := decodeLetter(letterKey(1), boltfile.WithSum(b, letterKey(1)...), true); err == nil && len(l.Entry) > len(b) {
 			t.Fatal("entry is longer than the letter")
 		}
 	})

@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/seed-afc6a195/aggregator/internal/boltfile"
+	"github.com/seed-afc6a195/aggregator/pkg/resend"
 )
 
 // entry is what is known of a chunk without reading it. It has no pointers: there are many.
@@ -25,42 +28,7 @@ type contents struct {
 	clusters []string
 	sets     [][]string // of outputs
 	entries  []entry    // ascending by seq
-	turns    map[uint64]*turn
-}
-
-// maxAhead bounds how many messages of a connection's turns before the last are unconfirmed after a restart.
-const maxAhead = 256
-
-// turn is what a connection committed last in a segment: after a restart these messages are
-// unconfirmed, and where its client sent ahead of its acks, those before them.
-type turn struct {
-	number   uint64
-	ahead    bool // so are those of the segments before; known while the segment is not sealed
-	received int64
-	ids      []idKey
-}
-
-// addTurn notes that the connection stored a whole message in the turn, ahead of the acks of the turn before or not.
-func addTurn(turns map[uint64]*turn, conn, number uint64, ahead bool, received int64, id idKey) {
-	t := turns[conn]
-	if t == nil {
-		t = &turn{ahead: ahead}
-		turns[conn] = t
-	}
-	switch {
-	case number < t.number:
-		return
-	case number > t.number:
-		keep := 0
-		if ahead {
-			keep = min(len(t.ids), maxAhead)
-		} else {
-			t.ahead = false
-		}
-		t.number, t.ids = number, slices.Delete(t.ids, 0, len(t.ids)-keep)
-	}
-	t.received = received
-	t.ids = append(t.ids, id)
+	tails    resend.Tails
 }
 
 // builder makes contents of chunks' headers.
@@ -72,7 +40,7 @@ type builder struct {
 
 func newBuilder(first uint64) *builder {
 	return &builder{
-		contents:      contents{first: first, turns: map[uint64]*turn{}},
+		contents:      contents{first: first, tails: resend.Tails{}},
 		clusterNumber: map[string]uint32{}, setNumber: map[string]uint32{},
 	}
 }
@@ -84,7 +52,7 @@ func (b *builder) add(h *header, off uint32) {
 	})
 	for i := range h.parts {
 		if p := &h.parts[i]; p.flags&partLast != 0 {
-			addTurn(b.turns, p.conn, p.turn, p.flags&partAhead != 0, h.received, idKey{p.key, p.total})
+			b.tails.Add(p.conn, p.turn, p.flags&partAhead != 0, h.received, resend.Key{Chunk: p.key, Events: p.total})
 		}
 	}
 }
@@ -115,10 +83,10 @@ const indexVersion = 1
 // encode returns c as the index of a sealed segment.
 func (c *contents) encode() []byte {
 	b := []byte{indexVersion}
-	b = appendStrings(b, c.clusters)
+	b = boltfile.AppendStrings(b, c.clusters)
 	b = binary.AppendUvarint(b, uint64(len(c.sets)))
 	for _, set := range c.sets {
-		b = appendStrings(b, set)
+		b = boltfile.AppendStrings(b, set)
 	}
 	b = binary.AppendUvarint(b, uint64(len(c.entries)))
 	var seq uint32
@@ -132,75 +100,65 @@ func (c *contents) encode() []byte {
 		b = binary.AppendVarint(b, e.received-received)
 		seq, received = e.seq, e.received
 	}
-	b = binary.AppendUvarint(b, uint64(len(c.turns)))
-	for conn, t := range c.turns {
+	b = binary.AppendUvarint(b, uint64(len(c.tails)))
+	for conn, t := range c.tails {
 		b = binary.LittleEndian.AppendUint64(b, conn)
-		b = binary.AppendUvarint(b, t.number)
-		b = binary.LittleEndian.AppendUint64(b, uint64(t.received))
-		b = binary.AppendUvarint(b, uint64(len(t.ids)))
-		for _, id := range t.ids {
-			b = append(b, id.key[:]...)
-			b = binary.AppendUvarint(b, uint64(id.events))
+		b = binary.AppendUvarint(b, t.Commit)
+		b = binary.LittleEndian.AppendUint64(b, uint64(t.Stored))
+		b = binary.AppendUvarint(b, uint64(len(t.Keys)))
+		for _, id := range t.Keys {
+			b = append(b, id.Chunk[:]...)
+			b = binary.AppendUvarint(b, uint64(id.Events))
 		}
 	}
-	return binary.LittleEndian.AppendUint32(b, checksum(b))
+	return binary.LittleEndian.AppendUint32(b, boltfile.Checksum(b))
 }
 
 // decodeIndex is the reverse of encode.
 func decodeIndex(first uint64, b []byte) (*contents, error) {
-	if len(b) < 5 || checksum(b[:len(b)-4]) != binary.LittleEndian.Uint32(b[len(b)-4:]) {
-		return nil, fmt.Errorf("segment's index has a wrong checksum: %w", errDamaged)
+	if len(b) < 5 || boltfile.Checksum(b[:len(b)-4]) != binary.LittleEndian.Uint32(b[len(b)-4:]) {
+		return nil, fmt.Errorf("segment's index has a wrong checksum: %w", boltfile.ErrDamaged)
 	}
-	d := decoder{b: b[:len(b)-4]}
-	if v := d.byte(); v != indexVersion {
-		return nil, fmt.Errorf("segment's index has version %d, this program knows %d: %w", v, indexVersion, errDamaged)
+	d := boltfile.Decoder{B: b[:len(b)-4]}
+	if v := d.Byte(); v != indexVersion {
+		return nil, fmt.Errorf("segment's index has version %d, this program knows %d: %w", v, indexVersion, boltfile.ErrDamaged)
 	}
-	c := &contents{first: first, turns: map[uint64]*turn{}}
-	c.clusters = d.strings()
-	for i := d.count(1); i > 0; i-- {
-		c.sets = append(c.sets, d.strings())
+	c := &contents{first: first, tails: resend.Tails{}}
+	c.clusters = d.Strings()
+	for i := d.Count(1); i > 0; i-- {
+		c.sets = append(c.sets, d.Strings())
 	}
-	n := d.count(8)
+	n := d.Count(8)
 	c.entries = make([]entry, 0, n)
 	var seq uint32
 	var received int64
-	for ; n > 0 && !d.bad; n-- {
+	for ; n > 0 && !d.Bad; n-- {
 		var e entry
-		seq += uint32(d.int())
+		seq += uint32(d.Int())
 		e.seq = seq
 		for _, p := range [...]*uint32{&e.off, &e.size, &e.raw, &e.events, &e.cluster, &e.set} {
-			*p = uint32(d.int())
+			*p = uint32(d.Int())
 		}
-		received += d.varint()
+		received += d.Varint()
 		e.received = received
 		if int(e.cluster) >= len(c.clusters) || int(e.set) >= len(c.sets) {
-			d.bad = true
+			d.Bad = true
 		}
 		c.entries = append(c.entries, e)
 	}
-	for i := d.count(18); i > 0 && !d.bad; i-- {
-		conn := d.uint64()
-		t := &turn{number: d.uvarint(), received: int64(d.uint64())}
-		for j := d.count(17); j > 0 && !d.bad; j-- {
-			var id idKey
-			copy(id.key[:], d.bytes(len(id.key)))
-			id.events = d.int()
-			t.ids = append(t.ids, id)
+	for i := d.Count(18); i > 0 && !d.Bad; i-- {
+		conn := d.Uint64()
+		t := &resend.Tail{Commit: d.Uvarint(), Stored: int64(d.Uint64())}
+		for j := d.Count(17); j > 0 && !d.Bad; j-- {
+			var id resend.Key
+			copy(id.Chunk[:], d.Bytes(len(id.Chunk)))
+			id.Events = d.Int()
+			t.Keys = append(t.Keys, id)
 		}
-		c.turns[conn] = t
+		c.tails[conn] = t
 	}
-	if d.bad || len(d.b) > 0 {
-		return nil, fmt.Errorf("segment's index makes no sense: %w", errDamaged)
+	if d.Bad || len(d.B) > 0 {
+		return nil, fmt.Errorf("segment's index makes no sense: %w", boltfile.ErrDamaged)
 	}
 	return c, nil
-}
-
-func (d *decoder) varint() int64 {
-	v, n := binary.Varint(d.b)
-	if n <= 0 {
-		d.bad, d.b = true, nil
-		return 0
-	}
-	d.b = d.b[n:]
-	return v
 }

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/seed-afc6a195/aggregator/internal/boltfile"
 	"github.com/seed-afc6a195/aggregator/internal/failpoint"
 )
 
@@ -123,7 +124,7 @@ func (k *keeper) save(last bool) error {
 		}
 	}
 	if len(doomed) > 0 || last || whole {
-		changes.ids, changes.hasIDs = s.dedupe.unconfirmed(func(segment uint64) bool { return live[segment] && !last }), true
+		changes.ids, changes.hasIDs = s.resends.Unconfirmed(func(segment uint64) bool { return live[segment] && !last }), true
 	}
 	failpoint.Pass("state.save.before")
 	err := s.failing("save")
@@ -184,7 +185,7 @@ func (s *Store) remove(doomed []*segment) {
 		s.mu.Unlock()
 		free()
 	}
-	if err := syncDir(s.dir); err != nil {
+	if err := boltfile.SyncDir(s.dir); err != nil {
 		s.log.Warn().Err(err).Msg("removed segments may come back after a power loss")
 	}
 	failpoint.Pass("segments.removed")
@@ -316,7 +317,7 @@ func (s *Store) replace(path string, src *os.File, c *contents, keep func(*entry
 	}
 	failpoint.Pass("segment.replaced")
 	if err == nil {
-		err = syncDir(filepath.Dir(path))
+		err = boltfile.SyncDir(filepath.Dir(path))
 	}
 	if err != nil {
 		_ = os.Remove(tmp) // the error has been told
@@ -326,5 +327,5 @@ func (s *Store) replace(path string, src *os.File, c *contents, keep func(*entry
 	if err != nil {
 		return nil, nil, 0, err
 	}
-	return out, f, diskUse(f), nil
+	return out, f, boltfile.AllocatedBy(f), nil
 }

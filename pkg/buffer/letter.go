@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"time"
+
+	"github.com/seed-afc6a195/aggregator/internal/boltfile"
 )
 
 func letterKey(id uint64) []byte { return binary.BigEndian.AppendUint64(nil, id) }
@@ -18,41 +20,41 @@ func encodeLetter(l *Letter, salt uint64) []byte {
 	b = binary.LittleEndian.AppendUint64(append(b, letterVersion), salt)
 	b = binary.LittleEndian.AppendUint64(b, uint64(l.Time.UnixNano()))
 	for _, s := range [...]string{l.Cluster, l.Tag, l.Output, l.EventID, l.Reason, l.Detail} {
-		b = appendString(b, s)
+		b = boltfile.AppendString(b, s)
 	}
 	for _, n := range [...]int{l.Status, l.Attempts, l.Events} {
 		b = binary.AppendUvarint(b, uint64(uint32(n)))
 	}
-	return withSum(append(b, l.Entry...), letterKey(l.ID)...)
+	return boltfile.WithSum(append(b, l.Entry...), letterKey(l.ID)...)
 }
 
 // decodeLetter is the reverse. entry: with Entry, which is a copy.
 func decodeLetter(key, value []byte, entry bool) (Letter, error) {
 	if len(key) != 8 {
-		return Letter{}, fmt.Errorf("dead letter with number %x: %w", key, errDamaged)
+		return Letter{}, fmt.Errorf("dead letter with number %x: %w", key, boltfile.ErrDamaged)
 	}
 	l := Letter{ID: binary.BigEndian.Uint64(key)}
-	b, err := checked(value, key...)
+	b, err := boltfile.VerifySum(value, key...)
 	if err != nil {
 		return Letter{}, fmt.Errorf("dead letter %d: %w", l.ID, err)
 	}
-	d := decoder{b: b}
-	if v := d.byte(); v != letterVersion {
-		return Letter{}, fmt.Errorf("dead letter %d has version %d, this program knows %d: %w", l.ID, v, letterVersion, errDamaged)
+	d := boltfile.Decoder{B: b}
+	if v := d.Byte(); v != letterVersion {
+		return Letter{}, fmt.Errorf("dead letter %d has version %d, this program knows %d: %w", l.ID, v, letterVersion, boltfile.ErrDamaged)
 	}
-	_ = d.uint64() // salt
-	l.Time = time.Unix(0, int64(d.uint64()))
+	_ = d.Uint64() // salt
+	l.Time = time.Unix(0, int64(d.Uint64()))
 	for _, s := range [...]*string{&l.Cluster, &l.Tag, &l.Output, &l.EventID, &l.Reason, &l.Detail} {
-		*s = d.string()
+		*s = d.String()
 	}
 	for _, n := range [...]*int{&l.Status, &l.Attempts, &l.Events} {
-		*n = d.int()
+		*n = d.Int()
 	}
-	if d.bad {
-		return Letter{}, fmt.Errorf("dead letter %d makes no sense: %w", l.ID, errDamaged)
+	if d.Bad {
+		return Letter{}, fmt.Errorf("dead letter %d makes no sense: %w", l.ID, boltfile.ErrDamaged)
 	}
 	if entry {
-		l.Entry = bytes.Clone(d.b)
+		l.Entry = bytes.Clone(d.B)
 	}
 	return l, nil
 }
@@ -72,29 +74,29 @@ func (f *deadFile) encode() []byte {
 	b = binary.AppendUvarint(b, uint64(len(f.count)))
 	for k, n := range f.count {
 		for _, s := range [...]string{k.Output, k.Cluster, k.Reason} {
-			b = appendString(b, s)
+			b = boltfile.AppendString(b, s)
 		}
 		b = binary.AppendUvarint(b, uint64(n))
 	}
-	return withSum(b)
+	return boltfile.WithSum(b)
 }
 
 // decode is the reverse.
 func (f *deadFile) decode(value []byte) error {
-	b, err := checked(value)
+	b, err := boltfile.VerifySum(value)
 	if err != nil {
 		return fmt.Errorf("summary of dead letters: %w", err)
 	}
-	d := decoder{b: b}
-	version := d.byte()
-	f.first, f.last, f.newest = d.uint64(), d.uint64(), time.Unix(0, int64(d.uint64()))
-	f.letters = d.int()
-	for n := d.count(4); n > 0 && !d.bad; n-- {
-		k := DeadKey{d.string(), d.string(), d.string()}
-		f.count[k] = int64(d.uvarint())
+	d := boltfile.Decoder{B: b}
+	version := d.Byte()
+	f.first, f.last, f.newest = d.Uint64(), d.Uint64(), time.Unix(0, int64(d.Uint64()))
+	f.letters = d.Int()
+	for n := d.Count(4); n > 0 && !d.Bad; n-- {
+		k := DeadKey{d.String(), d.String(), d.String()}
+		f.count[k] = int64(d.Uvarint())
 	}
-	if d.bad || version != summaryVersion {
-		return fmt.Errorf("summary of dead letters makes no sense: %w", errDamaged)
+	if d.Bad || version != summaryVersion {
+		return fmt.Errorf("summary of dead letters makes no sense: %w", boltfile.ErrDamaged)
 	}
 	return nil
 }

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/seed-afc6a195/aggregator/internal/boltfile"
 )
 
 const (
@@ -87,7 +89,7 @@ type limits struct {
 }
 
 func newLimits(s *Store) (*limits, error) {
-	free, total, err := freeDisk(s.dir)
+	free, total, err := boltfile.FreeDisk(s.dir)
 	if err != nil {
 		return nil, err
 	}
@@ -191,7 +193,7 @@ func (l *limits) ask(now time.Time, n int64) {
 		l.since += n
 		return
 	}
-	l.free, _, l.silent = freeDisk(l.s.dir)
+	l.free, _, l.silent = boltfile.FreeDisk(l.s.dir)
 	l.asked, l.since = now, 0
 }
 

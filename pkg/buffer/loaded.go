@@ -5,6 +5,9 @@ import (
 	"os"
 	"slices"
 	"time"
+
+	"github.com/seed-afc6a195/aggregator/internal/boltfile"
+	"github.com/seed-afc6a195/aggregator/pkg/resend"
 )
 
 // Indexes of segments stay in memory for as many chunks and as many files as this, the one that is
@@ -35,8 +38,8 @@ type segment struct {
 	newest  int64            // when its last chunk was stored
 	touched time.Time        // when an output last finished something of it
 
-	w     *writer          // nil: sealed, or not written to any more
-	turns map[uint64]*turn // while it is written
+	w     *writer      // nil: sealed, or not written to any more
+	tails resend.Tails // while it is written
 
 	loaded  bool
 	loading chan struct{} // closed when somebody's load or rewrite ends; nil: nobody's
@@ -193,7 +196,7 @@ func (s *Store) load(seg *segment) {
 		if hurt != nil {
 			s.counts.setAside++
 			s.counts.lostEvents += hurt.lostEvents()
-			seg.unread = seg.unread || !errors.Is(hurt.cause, errDamaged)
+			seg.unread = seg.unread || !errors.Is(hurt.cause, boltfile.ErrDamaged)
 			s.missing(seg, c.entries)
 		}
 		s.install(seg, c.entries, f)
@@ -240,7 +243,7 @@ func (s *Store) setNumber(names []string) uint32 {
 
 // externed returns contents for the index of the segment: entries with names of their own. s.mu is held.
 func (s *Store) externed(seg *segment) *contents {
-	c := &contents{first: seg.first, turns: seg.turns, entries: slices.Clone(seg.entries)}
+	c := &contents{first: seg.first, tails: seg.tails, entries: slices.Clone(seg.entries)}
 	clusters, sets := map[uint32]uint32{}, map[uint32]uint32{}
 	for i := range c.entries {
 		e := &c.entries[i]

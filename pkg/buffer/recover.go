@@ -11,6 +11,7 @@ import (
 	"os"
 	"slices"
 
+	"github.com/seed-afc6a195/aggregator/internal/boltfile"
 	"github.com/seed-afc6a195/aggregator/internal/failpoint"
 )
 
@@ -68,20 +69,20 @@ func readContents(path string, first uint64) (*contents, *salvaged, error) {
 
 // readIndex reads the segment by its pages.
 func readIndex(path string, first uint64) (c *contents, err error) {
-	p, err := openPages(path)
+	p, err := boltfile.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("read segment: %w", err)
 	}
-	defer p.close()
-	index, err := p.bucket(indexName)
+	defer p.Close()
+	index, err := p.Bucket(indexName)
 	switch {
 	case err != nil:
 	case index == nil:
 		c, err = readChunks(p, first)
 	default:
-		var e element
-		if e, _, err = index.find(indexName); err == nil {
-			c, err = decodeIndex(first, e.value)
+		var e boltfile.Element
+		if e, _, err = index.Find(indexName); err == nil {
+			c, err = decodeIndex(first, e.Value)
 		}
 	}
 	if err != nil {
@@ -92,47 +93,47 @@ func readIndex(path string, first uint64) (c *contents, err error) {
 
 // readChunks reads a segment that was not sealed: the process ended while it was written. Every checksum
 // is verified, and what each commit wrote about itself, so that no chunk is missed in silence.
-func readChunks(p *pages, first uint64) (*contents, error) {
+func readChunks(p *boltfile.File, first uint64) (*contents, error) {
 	b := newBuilder(first)
 	var parts []part
 	next, commits := uint64(0), uint64(0)
-	err := p.top().each(func(commit element) error {
+	err := p.Top().Each(func(commit boltfile.Element) error {
 		commits++
-		group, err := p.tree(commit)
-		if err != nil || len(commit.key) != 8 {
-			return errors.Join(err, fmt.Errorf("unknown bucket %q: %w", commit.key, errDamaged))
+		group, err := p.Tree(commit)
+		if err != nil || len(commit.Key) != 8 {
+			return errors.Join(err, fmt.Errorf("unknown bucket %q: %w", commit.Key, boltfile.ErrDamaged))
 		}
 		n := uint64(0)
-		err = group.each(func(e element) error {
-			size, _, err := chunkLength(e.value)
-			if err == nil && size > len(e.value) {
-				err = fmt.Errorf("chunk of %d bytes in a value of %d: %w", size, len(e.value), errDamaged)
+		err = group.Each(func(e boltfile.Element) error {
+			size, _, err := chunkLength(e.Value)
+			if err == nil && size > len(e.Value) {
+				err = fmt.Errorf("chunk of %d bytes in a value of %d: %w", size, len(e.Value), boltfile.ErrDamaged)
 			}
 			if err == nil {
-				err = checkChunk(e.value[:size])
+				err = checkChunk(e.Value[:size])
 			}
 			if err != nil {
 				return err
 			}
-			h, err := decodeHeader(e.value, parts)
+			h, err := decodeHeader(e.Value, parts)
 			if err != nil {
 				return err
 			}
-			if len(e.key) != 8 || binary.BigEndian.Uint64(e.key) != h.seq || h.seq < next || h.seq-first > 1<<31 || e.off > math.MaxUint32 {
-				return fmt.Errorf("chunk %d under key %x: %w", h.seq, e.key, errDamaged)
+			if len(e.Key) != 8 || binary.BigEndian.Uint64(e.Key) != h.seq || h.seq < next || h.seq-first > 1<<31 || e.Off > math.MaxUint32 {
+				return fmt.Errorf("chunk %d under key %x: %w", h.seq, e.Key, boltfile.ErrDamaged)
 			}
 			parts, next = h.parts, h.seq+1
-			b.add(&h, uint32(e.off))
+			b.add(&h, uint32(e.Off))
 			n++
 			return nil
 		})
-		if err == nil && n != group.sequence {
-			err = fmt.Errorf("commit %x has %d of %d chunks: %w", commit.key, n, group.sequence, errDamaged)
+		if err == nil && n != group.Sequence {
+			err = fmt.Errorf("commit %x has %d of %d chunks: %w", commit.Key, n, group.Sequence, boltfile.ErrDamaged)
 		}
 		return err
 	})
-	if err == nil && commits != p.txid-1 {
-		err = fmt.Errorf("%d of %d commits are there: %w", commits, p.txid-1, errDamaged)
+	if err == nil && commits != p.TxID-1 {
+		err = fmt.Errorf("%d of %d commits are there: %w", commits, p.TxID-1, boltfile.ErrDamaged)
 	}
 	return &b.contents, err
 }
@@ -217,7 +218,7 @@ func scan(f *os.File, found func(off int64, value []byte, whole bool)) error {
 		end := errors.Is(err, io.EOF)
 		if err != nil && !end {
 			n = int(min(window, st.Size()-at))
-			if err := readAround(f, buf[:n], at); err != nil {
+			if err := boltfile.ReadAround(f, buf[:n], at); err != nil {
 				return err
 			}
 		}
@@ -267,7 +268,7 @@ func rewrite(path string, src *os.File, c *contents, keep func(*entry) bool) (*c
 	if err != nil {
 		return nil, err
 	}
-	out := &contents{first: c.first, clusters: c.clusters, sets: c.sets, turns: c.turns}
+	out := &contents{first: c.first, clusters: c.clusters, sets: c.sets, tails: c.tails}
 	const group = 4 << 20
 	var items []item
 	var bytes int
@@ -311,30 +312,6 @@ func rewrite(path string, src *os.File, c *contents, keep func(*entry) bool) (*c
 		return nil, fmt.Errorf("seal segment %s: %w", path, err)
 	}
 	return out, nil
-}
-
-// setAside gives the file at path a second name that says that it is damaged, and returns it.
-func setAside(path string) (string, error) {
-	name := path + ".corrupt"
-	for i := 1; ; i++ {
-		err := os.Link(path, name)
-		if err == nil {
-			return name, nil
-		}
-		if !errors.Is(err, os.ErrExist) {
-			return "", fmt.Errorf("set aside: %w", err)
-		}
-		name = fmt.Sprintf("%s.corrupt.%d", path, i)
-	}
-}
-
-// putBack undoes setAside where the same file is still in its place.
-func putBack(name, path string) {
-	aside, err := os.Stat(name)
-	inPlace, perr := os.Stat(path) //nolint:gosec // in the directory that the operator named
-	if err == nil && perr == nil && os.SameFile(aside, inPlace) {
-		_ = os.Remove(name) // one name more does no harm
-	}
 }
 
 // setAsideChunk copies a damaged chunk, as it is, to a file of its own and returns its name.

@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/seed-afc6a195/aggregator/internal/boltfile"
 	"github.com/seed-afc6a195/aggregator/internal/failpoint"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 )
@@ -274,14 +275,14 @@ func (d *DeadLetters) noteRetry(next uint64) error {
 		return nil
 	}
 	path := filepath.Join(d.dir, retryFile)
-	err := writeSynced(path+".tmp", withSum(binary.LittleEndian.AppendUint64(nil, next)))
+	err := boltfile.WriteSynced(path+".tmp", boltfile.WithSum(binary.LittleEndian.AppendUint64(nil, next)))
 	failpoint.Pass("retry.note.written")
 	if err == nil {
 		err = os.Rename(path+".tmp", path)
 	}
 	failpoint.Pass("retry.note.renamed")
 	if err == nil {
-		err = syncDir(d.dir)
+		err = boltfile.SyncDir(d.dir)
 	}
 	failpoint.Pass("retry.noted")
 	if err != nil {
@@ -298,7 +299,7 @@ func (d *DeadLetters) forgetRetry() error {
 	if d.noted {
 		return nil
 	}
-	if err := syncDir(d.dir); err != nil { // files of letters that are gone must not come back after the note is
+	if err := boltfile.SyncDir(d.dir); err != nil { // files of letters that are gone must not come back after the note is
 		return fmt.Errorf("end the retry of dead letters: %w", err)
 	}
 	if err := os.Remove(filepath.Join(d.dir, retryFile)); err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -306,15 +307,6 @@ func (d *DeadLetters) forgetRetry() error {
 	}
 	failpoint.Pass("retry.ended")
 	return nil
-}
-
-func writeSynced(path string, b []byte) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(b)
-	return errors.Join(err, f.Sync(), f.Close())
 }
 
 // settleRetry deletes the letters that an interrupted retry has put into the queue. It runs at the
@@ -326,7 +318,7 @@ func (s *Store) settleRetry() {
 	}
 	from := uint64(0) // where the note can't be read: all chunks are looked through
 	if err == nil {
-		if b, err = checked(b); err == nil && len(b) == 8 {
+		if b, err = boltfile.VerifySum(b); err == nil && len(b) == 8 {
 			from = binary.LittleEndian.Uint64(b)
 		}
 	}
@@ -368,7 +360,7 @@ func (s *Store) lettersFrom(from uint64) (letters []uint64, err error) {
 				}
 			}
 			s.values.put(value)
-			if errors.Is(err, errDamaged) {
+			if errors.Is(err, boltfile.ErrDamaged) {
 				parts = nil
 				continue // whoever is handed it will tell
 			} else if err != nil {

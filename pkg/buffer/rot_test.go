@@ -15,6 +15,9 @@ import (
 	"testing"
 
 	"github.com/rs/zerolog"
+
+	"github.com/seed-afc6a195/aggregator/internal/boltfile"
+	"github.com/seed-afc6a195/aggregator/pkg/resend"
 )
 
 // rot is one damage to a file.
@@ -37,38 +40,38 @@ func rots(b []byte) iter.Seq[rot] {
 	u16 := func(v uint16) []byte { return binary.LittleEndian.AppendUint16(nil, v) }
 	u32 := func(v uint32) []byte { return binary.LittleEndian.AppendUint32(nil, v) }
 	u64 := func(v uint64) []byte { return binary.LittleEndian.AppendUint64(nil, v) }
-	pageCount := uint64(len(b) / pageSize)
+	pageCount := uint64(len(b) / boltfile.PageSize)
 	return func(yield func(rot) bool) {
 		more := true
 		emit := func(r rot) { more = more && yield(r) }
-		for at := 0; at < len(b) && more; at += pageSize {
-			id := uint64(at / pageSize)
+		for at := 0; at < len(b) && more; at += boltfile.PageSize {
+			id := uint64(at / boltfile.PageSize)
 			if id > 1 && binary.LittleEndian.Uint64(b[at:]) != id {
-				for off := 0; off < pageSize; off += 500 { // the inside of something large
+				for off := 0; off < boltfile.PageSize; off += 500 { // the inside of something large
 					emit(flip("inside", at+off, 1))
 				}
 				continue
 			}
-			for i := range pageHead + 64 { // the head and the first elements, or a meta page
+			for i := range boltfile.PageHead + 64 { // the head and the first elements, or a meta page
 				emit(flip("head", at+i, 1<<(i%8)))
 			}
-			for off := pageHead + 64; off < pageSize; off += 311 {
+			for off := boltfile.PageHead + 64; off < boltfile.PageSize; off += 311 {
 				emit(flip("page", at+off, 0x10))
 			}
-			emit(put("zeros", at, make([]byte, pageSize)))
-			emit(put("half zeros", at+pageSize/2, make([]byte, pageSize/2)))
-			emit(put("ones", at, bytes.Repeat([]byte{0xff}, pageSize)))
+			emit(put("zeros", at, make([]byte, boltfile.PageSize)))
+			emit(put("half zeros", at+boltfile.PageSize/2, make([]byte, boltfile.PageSize/2)))
+			emit(put("ones", at, bytes.Repeat([]byte{0xff}, boltfile.PageSize)))
 			for _, count := range []uint16{0, 1, 2, 0x7fff, 0xffff} {
 				emit(put(fmt.Sprint("count ", count), at+10, u16(count)))
 			}
 			for _, overflow := range []uint32{1, 7, 0x7fffffff, 0xffffffff} {
 				emit(put(fmt.Sprint("overflow ", overflow), at+12, u32(overflow)))
 			}
-			for _, flags := range []uint16{0, branchFlag, leafFlag, 4, 0x10, 3} {
+			for _, flags := range []uint16{0, boltfile.BranchFlag, boltfile.LeafFlag, 4, 0x10, 3} {
 				emit(put(fmt.Sprint("kind ", flags), at+8, u16(flags)))
 			}
 			for i := range min(3, int(binary.LittleEndian.Uint16(b[at+10:]))) { // elements of a leaf or a branch
-				e := at + pageHead + 16*i
+				e := at + boltfile.PageHead + 16*i
 				for _, v := range []uint32{0, 8, 0x7fffffff, 0xfffffff0, 0xffffffff} {
 					emit(put(fmt.Sprint("position ", v), e, u32(v)))
 					emit(put(fmt.Sprint("position ", v), e+4, u32(v)))
@@ -80,7 +83,7 @@ func rots(b []byte) iter.Seq[rot] {
 				}
 			}
 			for other := uint64(2); other < pageCount && id > 1; other += 1 + pageCount/9 { // another page in its place
-				p := bytes.Clone(b[other*pageSize : (other+1)*pageSize])
+				p := bytes.Clone(b[other*boltfile.PageSize : (other+1)*boltfile.PageSize])
 				emit(put(fmt.Sprint("page ", other), at, bytes.Clone(p)))
 				binary.LittleEndian.PutUint64(p, id)
 				stale := put(fmt.Sprint("page, renumbered, ", other), at, p)
@@ -98,7 +101,7 @@ func rots(b []byte) iter.Seq[rot] {
 			for _, v := range []uint64{0, 1, 2, 3, 4, 5, 6, pageCount - 1, pageCount, pageCount + 1, 1 << 30, 1 << 52, 1<<64 - 1} {
 				emit(rot{fmt.Sprint("meta with ", field.name, " ", v), -1, -1, func(b []byte) []byte {
 					for page := range 2 {
-						m := b[page*pageSize+pageHead:]
+						m := b[page*boltfile.PageSize+boltfile.PageHead:]
 						copy(m[field.at:], u64(v))
 						sum := fnv.New64a()
 						_, _ = sum.Write(m[:56]) // never fails
@@ -211,7 +214,7 @@ func TestRottenState(t *testing.T) {
 	for i := range 30 {
 		all.done[doneKey{uint64(1 + 100*i), "archive"}] = bytes.Repeat([]byte{byte(i)}, 10*i)
 		all.done[doneKey{uint64(1 + 100*i), "es"}] = bytes.Repeat([]byte{byte(i + 1)}, 20*i)
-		all.ids = append(all.ids, savedID{idKey{[16]byte{byte(i)}, i}, newClock().now()})
+		all.ids = append(all.ids, resend.Saved{Key: resend.Key{Chunk: [16]byte{byte(i)}, Events: i}, Until: newClock().now()})
 	}
 	if err := db.renew(all); err != nil {
 		t.Fatal(err)
@@ -268,20 +271,20 @@ func TestRottenDeadLetters(t *testing.T) {
 	if err := d.Close(); err != nil {
 		t.Fatal(err)
 	}
-	p, err := openPages(path)
+	p, err := boltfile.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer p.close()
-	b, err := p.bucket(lettersBucket)
+	defer p.Close()
+	b, err := p.Bucket(lettersBucket)
 	if err != nil {
 		t.Fatal(err)
 	}
 	type place struct{ off, size int }
 	places := map[uint64][]place{} // of key and value, and of the element that leads to it
-	if err := b.each(func(e element) error {
-		n := binary.BigEndian.Uint64(e.key)
-		places[n] = append(places[n], place{int(e.off) - 8, len(e.value) + 8})
+	if err := b.Each(func(e boltfile.Element) error {
+		n := binary.BigEndian.Uint64(e.Key)
+		places[n] = append(places[n], place{int(e.Off) - 8, len(e.Value) + 8})
 		return nil
 	}); err != nil {
 		t.Fatal(err)
@@ -364,23 +367,23 @@ func TestRotWhileRunning(t *testing.T) {
 		{"the segment that is written becomes garbage", "seg-*", garbage},
 		{"the segment that is written becomes zeros", "seg-*", func(b []byte) []byte { return make([]byte, len(b)) }},
 		{"its pages lead to themselves", "seg-*", func(b []byte) []byte {
-			for id := uint64(2); id < uint64(len(b)/pageSize); id++ {
-				p := b[id*pageSize:]
-				clear(p[:pageSize])
+			for id := uint64(2); id < uint64(len(b)/boltfile.PageSize); id++ {
+				p := b[id*boltfile.PageSize:]
+				clear(p[:boltfile.PageSize])
 				binary.LittleEndian.PutUint64(p, id)
-				p[8], p[10] = branchFlag, 1
-				binary.LittleEndian.PutUint32(p[pageHead:], 16)
-				binary.LittleEndian.PutUint64(p[pageHead+8:], id)
+				p[8], p[10] = boltfile.BranchFlag, 1
+				binary.LittleEndian.PutUint32(p[boltfile.PageHead:], 16)
+				binary.LittleEndian.PutUint64(p[boltfile.PageHead+8:], id)
 			}
 			return b
 		}},
 		{"state.db becomes garbage", stateFile, garbage},
 		{"state.db leads to itself", stateFile, func(b []byte) []byte {
-			for id := uint64(2); id < uint64(len(b)/pageSize); id++ {
-				p := b[id*pageSize:]
-				p[8] = branchFlag
+			for id := uint64(2); id < uint64(len(b)/boltfile.PageSize); id++ {
+				p := b[id*boltfile.PageSize:]
+				p[8] = boltfile.BranchFlag
 				for i := range int(p[10]) {
-					binary.LittleEndian.PutUint64(p[pageHead+16*i+8:], id)
+					binary.LittleEndian.PutUint64(p[boltfile.PageHead+16*i+8:], id)
 				}
 			}
 			return b

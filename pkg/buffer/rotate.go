@@ -9,7 +9,9 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/seed-afc6a195/aggregator/internal/boltfile"
 	"github.com/seed-afc6a195/aggregator/internal/failpoint"
+	"github.com/seed-afc6a195/aggregator/pkg/resend"
 )
 
 // txBytes is how many bytes of chunks a transaction takes.
@@ -30,7 +32,7 @@ func (c *committer) segmentFor(seq uint64, n int) (*segment, error) {
 		return nil, err
 	}
 	seg := newSegment(filepath.Join(s.dir, segmentName(seq)), seq)
-	seg.turns = map[uint64]*turn{}
+	seg.tails = resend.Tails{}
 	var err error
 	tmp := seg.path + ".tmp" // a segment that was only begun must not pass for a damaged one after a crash
 	if seg.w, err = createWriter(tmp, size+int64(n), s.cfg.Sync); err != nil {
@@ -45,7 +47,7 @@ func (c *committer) segmentFor(seq uint64, n int) (*segment, error) {
 		f, err = os.Open(seg.path)
 	}
 	if err == nil {
-		if err = syncDir(s.dir); err != nil {
+		if err = boltfile.SyncDir(s.dir); err != nil {
 			_ = f.Close() // nothing was read
 		}
 	}
@@ -104,10 +106,10 @@ func (c *committer) closed(seg *segment) {
 	st, err := os.Stat(seg.path)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	seg.w, seg.turns, seg.sealed = nil, nil, true
+	seg.w, seg.tails, seg.sealed = nil, nil, true
 	if err == nil {
-		s.disk += allocated(st) - seg.disk
-		seg.disk = allocated(st)
+		s.disk += boltfile.Allocated(st) - seg.disk
+		seg.disk = boltfile.Allocated(st)
 	}
 	s.keep.kick()
 }

@@ -7,7 +7,6 @@ import (
 	"io"
 	"math"
 	"os"
-	"runtime/debug"
 	"syscall"
 	"time"
 	"unsafe"
@@ -15,6 +14,7 @@ import (
 	"go.etcd.io/bbolt"
 	"golang.org/x/sys/unix"
 
+	"github.com/seed-afc6a195/aggregator/internal/boltfile"
 	"github.com/seed-afc6a195/aggregator/internal/failpoint"
 )
 
@@ -31,10 +31,7 @@ import (
 // queue remembers the place and reads it with one pread instead of through bbolt's map: the map is
 // advised for random access, which makes cold reads slow; pages of it count as the process's
 // memory; and a bad sector in it is a signal instead of an error. bbolt decides what is stored.
-const (
-	pageSize  = 4096 // of bbolt, everywhere alike
-	inlineMax = pageSize / 4
-)
+const inlineMax = boltfile.PageSize / 4
 
 const indexName = "index"
 
@@ -57,10 +54,10 @@ const residentMax = 4 << 20
 
 func createWriter(path string, size int64, sync bool) (*writer, error) {
 	w := &writer{}
-	err := guard(func() (err error) {
+	err := boltfile.RecoverPanics(func() (err error) {
 		w.db, err = bbolt.Open(path, 0o600, &bbolt.Options{
 			Timeout: time.Second, NoSync: !sync, NoFreelistSync: true, FreelistType: bbolt.FreelistMapType,
-			InitialMmapSize: int(size), PageSize: pageSize, NoStatistics: true,
+			InitialMmapSize: int(size), PageSize: boltfile.PageSize, NoStatistics: true,
 			OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
 				f, err := os.OpenFile(name, flag|os.O_EXCL, mode)
 				failpoint.Pass("segment.opened")
@@ -87,7 +84,7 @@ func (w *writer) append(items []item, where []uint32) error {
 		last := &items[len(items)-1].value
 		*last = append(*last, make([]byte, inlineMax+1-total)...)
 	}
-	return guard(func() error {
+	return boltfile.RecoverPanics(func() error {
 		var name [8]byte
 		binary.BigEndian.PutUint64(name[:], items[0].seq)
 		if err := w.sound(name[:]); err != nil {
@@ -123,7 +120,7 @@ func (w *writer) append(items []item, where []uint32) error {
 					defer letGo(v, off)
 				}
 				if i >= len(items) || binary.BigEndian.Uint64(k) != items[i].seq || off > math.MaxUint32 {
-					return fmt.Errorf("segment holds chunk %x at %d: %w", k, off, errDamaged)
+					return fmt.Errorf("segment holds chunk %x at %d: %w", k, off, boltfile.ErrDamaged)
 				}
 				where[i] = uint32(off)
 				i++
@@ -143,11 +140,11 @@ func (w *writer) sound(name []byte) error {
 	if sys, ok := st.Sys().(*syscall.Stat_t); ok && sys.Nlink == 0 {
 		return errors.New("somebody removed the file")
 	}
-	p := &pages{f: w.file}
-	if err := p.readMeta(); err != nil {
+	p, err := boltfile.Read(w.file)
+	if err != nil {
 		return err
 	}
-	return p.top().edge(name)
+	return p.Top().VerifyRightmost(name)
 }
 
 // offsetIn returns where v, a value in bbolt's map of the file, lies in the file.
@@ -160,13 +157,13 @@ func offsetIn(db *bbolt.DB, v []byte) uint64 {
 // they are looked at.
 func letGo(v []byte, off uint64) {
 	start := (*byte)(unsafe.Add(unsafe.Pointer(unsafe.SliceData(v)), -int(off))) //nolint:gosec // the map's first byte
-	pages := unsafe.Slice(start, off&^(pageSize-1))                              //nolint:gosec // as much of the map
+	pages := unsafe.Slice(start, off&^(boltfile.PageSize-1))                     //nolint:gosec // as much of the map
 	_ = unix.Madvise(pages, unix.MADV_DONTNEED)                                  // only saves memory
 }
 
 // seal stores the index and closes the file. The file is closed after an error, too.
 func (w *writer) seal(index []byte) error {
-	err := guard(func() error {
+	err := boltfile.RecoverPanics(func() error {
 		if err := w.sound([]byte(indexName)); err != nil {
 			return err
 		}
@@ -185,29 +182,7 @@ func (w *writer) seal(index []byte) error {
 	return errors.Join(err, w.close())
 }
 
-func (w *writer) close() error { return guard(w.db.Close) }
-
-// diskUse returns the bytes of disk that f takes.
-func diskUse(f *os.File) int64 {
-	st, err := f.Stat()
-	if err != nil {
-		return 0
-	}
-	return allocated(st)
-}
-
-// guard runs f, which uses bbolt, and returns its panics as errors: bbolt panics on pages that make
-// no sense, and memory that maps a damaged or cut file faults. What it can't return, such as an endless
-// recursion on a page that is its own ancestor, is looked for before: see pages.
-func guard(f func() error) (err error) {
-	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("bbolt: %v: %w", p, errDamaged)
-		}
-	}()
-	return f()
-}
+func (w *writer) close() error { return boltfile.RecoverPanics(w.db.Close) }
 
 // readChunk reads the chunk that e names from f into buf and checks it.
 func readChunk(f *os.File, e *entry, buf []byte) ([]byte, error) {
@@ -217,7 +192,7 @@ func readChunk(f *os.File, e *entry, buf []byte) ([]byte, error) {
 	buf = buf[:e.size]
 	if _, err := f.ReadAt(buf, int64(e.off)); err != nil {
 		if errors.Is(err, io.EOF) {
-			err = fmt.Errorf("file is cut: %w", errDamaged)
+			err = fmt.Errorf("file is cut: %w", boltfile.ErrDamaged)
 		}
 		return buf, fmt.Errorf("read chunk in %s at %d: %w", f.Name(), e.off, err)
 	}

@@ -8,6 +8,7 @@ import (
 	"sort"
 	"time"
 
+	"github.com/seed-afc6a195/aggregator/internal/boltfile"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 )
 
@@ -65,6 +66,7 @@ type lane struct {
 	credit   int64    // bytes left of its turn
 	inRing   bool
 	held     bool // by Hold: not in the ring
+	again    bool // what first has returned last was given back before
 	appended tally
 	done     tally
 	dropped  tally // by drop_oldest and Purge
@@ -166,6 +168,7 @@ func (src *source) Next(ctx context.Context) (*event.Chunk, error) {
 		o := &lease{seg: seg, seq: seg.first + uint64(e.seq), size: e.size, events: e.events, set: e.set, received: e.received}
 		l.flying[o.seq] = o
 		l.credit -= int64(e.raw)
+		again := l.again || o.seq < s.began
 		h := seg.file
 		h.refs++
 		s.mu.Unlock()
@@ -178,6 +181,7 @@ func (src *source) Next(ctx context.Context) (*event.Chunk, error) {
 		h.release()
 		s.mu.Unlock()
 		if err == nil {
+			o.chunk.Again = again
 			return &o.chunk, nil
 		}
 	}
@@ -231,9 +235,11 @@ func (l *lane) first() (*segment, int) {
 		l.back[0] = nil
 		l.back = l.back[1:]
 		if i, ok := seg.find(seq); ok {
+			l.again = true
 			return seg, i
 		}
 	}
+	l.again = false
 	at := sort.Search(len(s.segs), func(i int) bool { return s.segs[i].end() > l.next })
 	for ; at < len(s.segs); at++ {
 		seg := s.segs[at]
@@ -389,7 +395,7 @@ func (s *Store) finish(l *lane, o *lease) {
 func (s *Store) unreadable(l *lane, o *lease, e *entry, f *os.File, err error) {
 	log := s.log.Error().Err(err).Str("output", l.src.name).Str("cluster", l.cluster).Uint64("chunk", o.seq).
 		Uint32("events", e.events)
-	if !errors.Is(err, errDamaged) {
+	if !errors.Is(err, boltfile.ErrDamaged) {
 		log.Msg("can't read a chunk: it stays in the queue until the next start, later ones go on")
 		return // in flight for ever
 	}

@@ -39,6 +39,32 @@ func TestTurns(t *testing.T) {
 	}
 }
 
+// Who is given a chunk is told where its events may have been sent before.
+func TestAgain(t *testing.T) {
+	cfg := testConfig(t.TempDir())
+	s := mustOpen(t, cfg, Options{})
+	put(t, s, message1{text: "a"})
+	put(t, s, message1{text: "b"})
+	expect := func(text string, want bool) *event.Chunk {
+		t.Helper()
+		c := take(t, s, "o")
+		if c == nil || c.Again != want {
+			t.Fatalf("chunk %s: %+v, want Again %t", text, c, want)
+		}
+		return c
+	}
+	first := expect("a", false)
+	s.Source("o").Return(first)
+	expect("a, given back", true)
+	expect("b, new", false)
+	mustClose(t, s)
+	s = mustOpen(t, cfg, Options{})
+	put(t, s, message1{text: "c"})
+	expect("a, after a restart", true)
+	expect("b, after a restart", true)
+	expect("c, new", false)
+}
+
 func TestReturnKeepsOrder(t *testing.T) {
 	s := mustOpen(t, testConfig(t.TempDir()), Options{})
 	for i := range 5 {

@@ -4,14 +4,15 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"iter"
+	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
-	"time"
+	"syscall"
 
+	"github.com/seed-afc6a195/aggregator/internal/boltfile"
 	"github.com/seed-afc6a195/aggregator/internal/failpoint"
+	"github.com/seed-afc6a195/aggregator/pkg/resend"
 )
 
 // recover reads the directory: what waits, and for whom. Whatever is damaged is set aside.
@@ -25,8 +26,8 @@ func (s *Store) recover() error {
 		return err
 	}
 	s.queueID, s.next = state.queue, max(1, state.next)
-	last := map[uint64]*turn{} // by connection
-	for _, n := range names {  // sorted by name, so by first sequence number
+	tails := resend.Tails{}
+	for _, n := range names { // sorted by name, so by first sequence number
 		if s.opts.Interrupted != nil {
 			if err := s.opts.Interrupted(); err != nil {
 				return fmt.Errorf("interrupted while reading what waits in %s: %w", s.dir, err)
@@ -40,12 +41,11 @@ func (s *Store) recover() error {
 			continue
 		}
 		if first, ok := segmentSeq(n.Name()); ok {
-			s.recoverSegment(path, first, state, last)
+			s.recoverSegment(path, first, state, tails)
 		}
 	}
-	for id, until := range s.remembered(state.ids, last) {
-		s.dedupe.restore(id, 0, until)
-	}
+	s.began = s.next
+	s.resends.Restore(append(state.ids, tails.Unconfirmed(s.cfg.DedupeWindow)...))
 	if s.pending > 0 {
 		s.log.Info().Int("segments", len(s.segs)).Int64("chunks", s.pending).Msg("found chunks that wait for outputs")
 	}
@@ -64,7 +64,7 @@ func (s *Store) recoverState() (*snapshot, error) {
 	case errors.Is(err, os.ErrPermission): // whole, perhaps: whoever changed its rights can change them back
 		return nil, fmt.Errorf("read what outputs have finished: %w", err)
 	case !errors.Is(err, os.ErrNotExist):
-		name, aerr := setAside(filepath.Join(s.dir, stateFile))
+		name, aerr := boltfile.Quarantine(filepath.Join(s.dir, stateFile))
 		s.counts.setAside++
 		s.log.Error().Err(err).Str("file", name).AnErr("set_aside", aerr).
 			Msg("state.db is damaged: starting without it, so all that is in the segments is delivered again")
@@ -74,8 +74,8 @@ func (s *Store) recoverState() (*snapshot, error) {
 	return state, nil
 }
 
-// recoverSegment counts what waits in the segment at path, and notes each connection's last turn.
-func (s *Store) recoverSegment(path string, first uint64, state *snapshot, last map[uint64]*turn) {
+// recoverSegment counts what waits in the segment at path, and notes how each connection ends in it.
+func (s *Store) recoverSegment(path string, first uint64, state *snapshot, tails resend.Tails) {
 	seg := newSegment(path, first)
 	seg.sealed = true
 	s.segs = append(s.segs, seg)
@@ -95,26 +95,16 @@ func (s *Store) recoverSegment(path string, first uint64, state *snapshot, last 
 	if hurt != nil {
 		s.counts.setAside++
 		s.counts.lostEvents += hurt.lostEvents()
-		if c = s.rescue(path, c, hurt); !errors.Is(hurt.cause, errDamaged) {
+		if c = s.rescue(path, c, hurt); !errors.Is(hurt.cause, boltfile.ErrDamaged) {
 			seg.unread = true
 		}
 	}
-	for conn, t := range c.turns {
-		switch l := last[conn]; {
-		case l == nil || l.number < t.number:
-			if l != nil && t.ahead {
-				t.ids = slices.Concat(l.ids[max(0, len(l.ids)-maxAhead):], t.ids)
-			}
-			last[conn] = t
-		case l.number == t.number:
-			l.ids = append(l.ids, t.ids...)
-		}
-	}
+	tails.Join(c.tails)
 	s.intern(c)
 	s.adopt(seg, c.entries, false)
 	s.next = max(s.next, seg.end())
 	if st, err := os.Stat(path); err == nil {
-		seg.disk = allocated(st)
+		seg.disk = boltfile.Allocated(st)
 		s.disk += seg.disk
 	}
 }
@@ -123,7 +113,7 @@ func (s *Store) recoverSegment(path string, first uint64, state *snapshot, last 
 // fails, on a full disk perhaps, the damaged file stays and is read as far as it can be.
 func (s *Store) rescue(path string, c *contents, hurt *salvaged) *contents {
 	log := s.log.Error().Str("segment", path).Fields(hurt.fields())
-	if !errors.Is(hurt.cause, errDamaged) {
+	if !errors.Is(hurt.cause, boltfile.ErrDamaged) {
 		log.Msg("segment can't be read in full: the chunks that can be read are handed out, the file stays for the next start")
 		return c
 	}
@@ -131,7 +121,7 @@ func (s *Store) rescue(path string, c *contents, hurt *salvaged) *contents {
 	if err == nil {
 		defer func() { _ = src.Close() }() // only read from
 		var name string
-		if name, err = setAside(path); err == nil {
+		if name, err = boltfile.Quarantine(path); err == nil {
 			failpoint.Pass("segment.set-aside")
 			log.Str("set_aside", name)
 			var out *contents
@@ -141,32 +131,36 @@ func (s *Store) rescue(path string, c *contents, hurt *salvaged) *contents {
 				log.Msg("segment is damaged: set aside, the chunks that can be read are kept")
 				return out
 			}
-			putBack(name, path)
+			boltfile.Unquarantine(name, path)
 		}
 	}
 	log.AnErr("replace", err).Msg("segment is damaged: read where it is, as far as it can be")
 	return c
 }
 
-// remembered returns the ids that are unconfirmed after a restart, the first to end first.
-func (s *Store) remembered(saved []savedID, last map[uint64]*turn) iter.Seq2[idKey, time.Time] {
-	window := s.dedupe.window
-	if window == 0 {
-		saved = nil
+// advise adds to an error with the queue's directory what to do about it.
+func advise(err error) error {
+	var hint string
+	switch {
+	case errors.Is(err, syscall.EROFS):
+		hint = "mount its file system for writing"
+	case errors.Is(err, fs.ErrPermission):
+		hint = fmt.Sprintf("let user %d, which this runs as, write there", os.Getuid())
+	case errors.Is(err, syscall.ENOTDIR):
+		hint = "a file is in the way: move it"
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		hint = "free space or inodes there"
+	default:
+		return err
 	}
-	for _, t := range last {
-		for _, id := range t.ids {
-			if window > 0 {
-				saved = append(saved, savedID{id, time.Unix(0, t.received).Add(window)})
-			}
-		}
+	return fmt.Errorf("%w: %s, or set another buffer.path", err, hint)
+}
+
+// takeDir locks the directory for this process.
+func takeDir(dir string) (*os.File, error) {
+	f, holder, err := boltfile.Lock(dir)
+	if errors.Is(err, boltfile.ErrLocked) {
+		return nil, fmt.Errorf("queue directory %s %w by process %s: stop that one, or set another buffer.path", dir, ErrInUse, holder)
 	}
-	slices.SortFunc(saved, func(a, b savedID) int { return a.until.Compare(b.until) })
-	return func(yield func(idKey, time.Time) bool) {
-		for _, id := range saved {
-			if s.now().Before(id.until) && !yield(id.idKey, id.until) {
-				return
-			}
-		}
-	}
+	return f, err
 }

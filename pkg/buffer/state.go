@@ -5,14 +5,15 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"os"
 	"path/filepath"
 	"time"
 
 	"go.etcd.io/bbolt"
 
+	"github.com/seed-afc6a195/aggregator/internal/boltfile"
 	"github.com/seed-afc6a195/aggregator/internal/failpoint"
+	"github.com/seed-afc6a195/aggregator/pkg/resend"
 )
 
 // state.db keeps what is not in the segments: the queue's own id, a bound of the sequence numbers
@@ -52,7 +53,7 @@ type snapshot struct {
 	queue  [16]byte
 	next   uint64
 	done   map[doneKey][]byte // nil value: forget it
-	ids    []savedID
+	ids    []resend.Saved
 	hasIDs bool // ids is to be written
 }
 
@@ -60,11 +61,11 @@ type snapshot struct {
 // another error: it is damaged.
 func loadState(dir string) (*snapshot, error) {
 	path := filepath.Join(dir, stateFile)
-	p, err := openPages(path)
+	p, err := boltfile.Open(path)
 	if err != nil {
 		return nil, err
 	}
-	defer p.close()
+	defer p.Close()
 	s := &snapshot{done: map[doneKey][]byte{}}
 	if err := s.read(p); err != nil {
 		return nil, fmt.Errorf("read %s: %w", path, err)
@@ -72,25 +73,25 @@ func loadState(dir string) (*snapshot, error) {
 	return s, nil
 }
 
-func (s *snapshot) read(p *pages) error {
-	meta, err := p.bucket(metaBucket)
+func (s *snapshot) read(p *boltfile.File) error {
+	meta, err := p.Bucket(metaBucket)
 	if err != nil || meta == nil {
-		return errors.Join(err, fmt.Errorf("no bucket %q: %w", metaBucket, errDamaged))
+		return errors.Join(err, fmt.Errorf("no bucket %q: %w", metaBucket, boltfile.ErrDamaged))
 	}
 	values := map[string][]byte{}
-	if err := meta.each(func(e element) error {
-		if string(e.key) == formatKey { // the first of them
-			return checkFormat(e.value)
+	if err := meta.Each(func(e boltfile.Element) error {
+		if string(e.Key) == formatKey { // the first of them
+			return checkFormat(e.Value)
 		}
-		v, err := checked(e.value, e.key...)
-		values[string(e.key)] = v
+		v, err := boltfile.VerifySum(e.Value, e.Key...)
+		values[string(e.Key)] = v
 		return err
 	}); err != nil {
 		return err
 	}
 	queue, next := values[queueKey], values[nextKey]
 	if len(queue) != len(s.queue) || len(next) != 8 {
-		return fmt.Errorf("no queue id: %w", errDamaged)
+		return fmt.Errorf("no queue id: %w", boltfile.ErrDamaged)
 	}
 	copy(s.queue[:], queue)
 	s.next = binary.BigEndian.Uint64(next)
@@ -99,25 +100,25 @@ func (s *snapshot) read(p *pages) error {
 			return err
 		}
 	}
-	done, err := p.bucket(doneBucket)
+	done, err := p.Bucket(doneBucket)
 	if err != nil || done == nil {
-		return errors.Join(err, fmt.Errorf("no bucket %q: %w", doneBucket, errDamaged))
+		return errors.Join(err, fmt.Errorf("no bucket %q: %w", doneBucket, boltfile.ErrDamaged))
 	}
-	return done.each(func(e element) error {
-		bits, err := checked(e.value, e.key...)
-		if err != nil || len(e.key) < 8 {
-			return errors.Join(err, fmt.Errorf("key %x: %w", e.key, errDamaged))
+	return done.Each(func(e boltfile.Element) error {
+		bits, err := boltfile.VerifySum(e.Value, e.Key...)
+		if err != nil || len(e.Key) < 8 {
+			return errors.Join(err, fmt.Errorf("key %x: %w", e.Key, boltfile.ErrDamaged))
 		}
-		s.done[doneKey{binary.BigEndian.Uint64(e.key), string(e.key[8:])}] = bytes.Clone(bits)
+		s.done[doneKey{binary.BigEndian.Uint64(e.Key), string(e.Key[8:])}] = bytes.Clone(bits)
 		return nil
 	})
 }
 
 // checkFormat reads the format version, whose own format never changes.
 func checkFormat(value []byte) error {
-	format, err := checked(value)
+	format, err := boltfile.VerifySum(value)
 	if err != nil || len(format) != 4 {
-		return errors.Join(err, fmt.Errorf("no format version: %w", errDamaged))
+		return errors.Join(err, fmt.Errorf("no format version: %w", boltfile.ErrDamaged))
 	}
 	if v := binary.BigEndian.Uint32(format); v != formatVersion {
 		return fmt.Errorf("format version %d, this program knows %d; use the program that wrote it, or an empty directory: %w", v, formatVersion, errFormat)
@@ -138,7 +139,7 @@ func (s *snapshot) write(tx *bbolt.Tx) error {
 		k string
 		v []byte
 	}
-	if err := meta.Put([]byte(formatKey), withSum(binary.BigEndian.AppendUint32(nil, formatVersion))); err != nil {
+	if err := meta.Put([]byte(formatKey), boltfile.WithSum(binary.BigEndian.AppendUint32(nil, formatVersion))); err != nil {
 		return err
 	}
 	puts := []put{
@@ -149,7 +150,7 @@ func (s *snapshot) write(tx *bbolt.Tx) error {
 		puts = append(puts, put{idsKey, encodeIDs(s.ids)})
 	}
 	for _, p := range puts {
-		if err := meta.Put([]byte(p.k), withSum(p.v, []byte(p.k)...)); err != nil {
+		if err := meta.Put([]byte(p.k), boltfile.WithSum(p.v, []byte(p.k)...)); err != nil {
 			return err
 		}
 	}
@@ -157,7 +158,7 @@ func (s *snapshot) write(tx *bbolt.Tx) error {
 		if bits == nil {
 			err = done.Delete(k.bytes())
 		} else {
-			err = done.Put(k.bytes(), withSum(bits, k.bytes()...))
+			err = done.Put(k.bytes(), boltfile.WithSum(bits, k.bytes()...))
 		}
 		if err != nil {
 			return err
@@ -178,7 +179,7 @@ type stateDB struct {
 func (s *stateDB) save(changes *snapshot) error {
 	err := s.sound()
 	if err == nil {
-		err = guard(func() error { return s.db.Update(changes.write) })
+		err = boltfile.RecoverPanics(func() error { return s.db.Update(changes.write) })
 	}
 	if err != nil {
 		err = fmt.Errorf("write %s: %w", filepath.Join(s.dir, stateFile), err)
@@ -189,12 +190,12 @@ func (s *stateDB) save(changes *snapshot) error {
 
 // sound returns nil where bbolt can work with the open file.
 func (s *stateDB) sound() error {
-	p, err := openPages(filepath.Join(s.dir, stateFile))
+	p, err := boltfile.Open(filepath.Join(s.dir, stateFile))
 	if err != nil {
 		return err
 	}
-	defer p.close()
-	return p.intact()
+	defer p.Close()
+	return p.Verify()
 }
 
 // renew replaces state.db by a file that holds what all says.
@@ -206,9 +207,9 @@ func (s *stateDB) renew(all *snapshot) error {
 	}
 	_ = os.Remove(tmp) // of an earlier attempt
 	var db *bbolt.DB
-	err := guard(func() (err error) {
+	err := boltfile.RecoverPanics(func() (err error) {
 		db, err = bbolt.Open(tmp, 0o600, &bbolt.Options{
-			Timeout: time.Second, NoSync: !s.sync, FreelistType: bbolt.FreelistMapType, PageSize: pageSize, NoStatistics: true,
+			Timeout: time.Second, NoSync: !s.sync, FreelistType: bbolt.FreelistMapType, PageSize: boltfile.PageSize, NoStatistics: true,
 		})
 		if err != nil {
 			return err
@@ -224,12 +225,12 @@ func (s *stateDB) renew(all *snapshot) error {
 	}
 	failpoint.Pass("state.renew.renamed")
 	if err == nil {
-		err = syncDir(s.dir)
+		err = boltfile.SyncDir(s.dir)
 	}
 	failpoint.Pass("state.renewed")
 	if err != nil {
 		if db != nil {
-			err = errors.Join(err, guard(db.Close))
+			err = errors.Join(err, boltfile.RecoverPanics(db.Close))
 		}
 		_ = os.Remove(tmp) // what is wrong with the disk has been said
 		return fmt.Errorf("write %s: %w", path, err)
@@ -244,51 +245,34 @@ func (s *stateDB) close() error {
 	}
 	db := s.db
 	s.db = nil
-	if err := guard(db.Close); err != nil {
+	if err := boltfile.RecoverPanics(db.Close); err != nil {
 		return fmt.Errorf("close %s: %w", filepath.Join(s.dir, stateFile), err)
 	}
 	return nil
 }
 
-// withSum returns b with its checksum, which is of the key that it lies under, too.
-func withSum(b []byte, key ...byte) []byte {
-	return binary.LittleEndian.AppendUint32(bytes.Clone(b), sumUnder(key, b))
-}
-
-func checked(b []byte, key ...byte) ([]byte, error) {
-	n := len(b) - 4
-	if n < 0 || sumUnder(key, b[:n]) != binary.LittleEndian.Uint32(b[n:]) {
-		return nil, fmt.Errorf("wrong checksum: %w", errDamaged)
-	}
-	return b[:n], nil
-}
-
-func sumUnder(key, b []byte) uint32 {
-	return crc32.Update(checksum(key), crc32.MakeTable(crc32.Castagnoli), b)
-}
-
-func encodeIDs(ids []savedID) []byte {
+func encodeIDs(ids []resend.Saved) []byte {
 	b := binary.AppendUvarint(nil, uint64(len(ids)))
 	for i := range ids {
-		b = append(b, ids[i].key[:]...)
-		b = binary.AppendUvarint(b, uint64(ids[i].events))
-		b = binary.LittleEndian.AppendUint64(b, uint64(ids[i].until.UnixNano()))
+		b = append(b, ids[i].Chunk[:]...)
+		b = binary.AppendUvarint(b, uint64(ids[i].Events))
+		b = binary.LittleEndian.AppendUint64(b, uint64(ids[i].Until.UnixNano()))
 	}
 	return b
 }
 
-func decodeIDs(b []byte) ([]savedID, error) {
-	d := decoder{b: b}
-	var ids []savedID
-	for n := d.count(25); n > 0 && !d.bad; n-- {
-		var id savedID
-		copy(id.key[:], d.bytes(len(id.key)))
-		id.events = d.int()
-		id.until = time.Unix(0, int64(d.uint64()))
+func decodeIDs(b []byte) ([]resend.Saved, error) {
+	d := boltfile.Decoder{B: b}
+	var ids []resend.Saved
+	for n := d.Count(25); n > 0 && !d.Bad; n-- {
+		var id resend.Saved
+		copy(id.Chunk[:], d.Bytes(len(id.Chunk)))
+		id.Events = d.Int()
+		id.Until = time.Unix(0, int64(d.Uint64()))
 		ids = append(ids, id)
 	}
-	if d.bad || len(d.b) > 0 {
-		return nil, fmt.Errorf("chunk ids make no sense: %w", errDamaged)
+	if d.Bad || len(d.B) > 0 {
+		return nil, fmt.Errorf("chunk ids make no sense: %w", boltfile.ErrDamaged)
 	}
 	return ids, nil
 }

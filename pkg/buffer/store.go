@@ -15,6 +15,9 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"github.com/seed-afc6a195/aggregator/internal/boltfile"
+	"github.com/seed-afc6a195/aggregator/pkg/resend"
 )
 
 // Options is what the queue needs beside its Config.
@@ -27,10 +30,6 @@ type Options struct {
 	ClusterWhenFull             map[string]string
 	// Interrupted is asked before each segment that Open reads; its error ends Open. nil: it is not asked.
 	Interrupted func() error
-
-	// Lost says whether the acks of what the connection has committed last can't have reached its agent, where Settle
-	// has not said so yet. It must not call the queue. nil: nothing is known before Settle.
-	Lost func(conn uint64) bool
 
 	// fail, in tests, makes the named disk operation return an error.
 	fail func(op string) error
@@ -57,7 +56,7 @@ type Store struct {
 	arenas    bytesPool // of batches
 	values    bytesPool // chunks as on disk
 	entries   bytesPool // chunks' entries
-	dedupe    *dedupe
+	resends   *resend.Window
 	dead      *DeadLetters
 	commit    *committer
 	keep      *keeper
@@ -65,6 +64,7 @@ type Store struct {
 	mu       sync.Mutex // guards what follows; no disk is touched under it
 	segs     []*segment // ascending
 	next     uint64     // sequence number; only the committer changes it
+	began    uint64     // what next was at the start: chunks before it are of earlier runs
 	clusters []*tenant  // by number
 	limitsOf Limits     // in force
 	numbers  map[string]uint32
@@ -99,23 +99,20 @@ func Open(cfg Config, o Options) (_ *Store, err error) {
 		cfg: cfg, opts: o, dir: cfg.Path, log: o.Log, now: o.Now,
 		arenas: bytesPool{keep: keepArena}, values: bytesPool{keep: keepArena}, entries: bytesPool{keep: 4 * keepArena},
 		numbers: map[string]uint32{}, setOf: map[string]uint32{}, sources: map[string]*source{},
-		keepFrom: math.MaxUint64, dedupe: newDedupe(cfg.DedupeWindow, o.Now), counts: counts{duplicates: map[string]Duplicates{}},
+		keepFrom: math.MaxUint64, resends: resend.NewWindow(cfg.DedupeWindow, o.Now), counts: counts{duplicates: map[string]Duplicates{}},
 	}
 	var random [16]byte
 	_, _ = rand.Read(random[:]) // never fails
 	s.limitsOf = cfg.Limits(o.OutputLimits, o.ClusterLimits, o.ClusterWhenFull)
 	s.connEpoch, s.salt = binary.LittleEndian.Uint64(random[:]), binary.LittleEndian.Uint64(random[8:])
-	if o.Lost != nil {
-		s.dedupe.lost = func(conn uint64) bool { return o.Lost(conn - s.connEpoch) }
-	}
 	if s.packer, err = newPacker(cfg.Compression); err != nil {
 		return nil, err
 	}
-	if err := makeDir(s.dir); err != nil {
+	if err := boltfile.MakeDir(s.dir); err != nil {
 		s.packer.close()
 		return nil, advise(fmt.Errorf("make queue directory: %w", err))
 	}
-	if s.lock, err = lockDir(s.dir); err != nil {
+	if s.lock, err = takeDir(s.dir); err != nil {
 		s.packer.close()
 		return nil, advise(err)
 	}
@@ -154,8 +151,11 @@ func (s *Store) DeadLetters() *DeadLetters { return s.dead }
 
 // Settle implements Queue.
 func (s *Store) Settle(conn uint64, commits int, received bool) {
-	s.dedupe.settle(s.connEpoch+conn, commits, received)
+	s.resends.Settle(s.connEpoch+conn, commits, received)
 }
+
+// Gone implements Queue.
+func (s *Store) Gone(conn uint64) { s.resends.Gone(s.connEpoch + conn) }
 
 // Close implements Queue. Chunks still handed out are handed out again after the next Open.
 func (s *Store) Close() error {

@@ -104,7 +104,7 @@ func (ch *choice) take(l *line) bool {
 			rest = append(rest, l.waiting[i:]...)
 			break
 		}
-		if b.repeats && ch.c.s.dedupe.behind(b) {
+		if b.resends.Waiting() {
 			rest = append(rest, b)
 			continue
 		}

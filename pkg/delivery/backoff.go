@@ -9,13 +9,11 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 )
 
-const (
-	authWait      = 5 * time.Second // at least, before a refused login is tried again
-	maxRetryAfter = time.Hour       // a wish for more is taken for a mistake
-)
+// authWait is how long to wait at least, as far as retry.max allows, before a refused login is tried again.
+const authWait = 5 * time.Second
 
 // backoff returns how long to wait after the n-th failure in a row, n from 1: full jitter, a random
-// time up to min(max, initial·2^(n-1)), but never less than the destination's wish.
+// time up to min(max, initial·2^(n-1)), but not less than the destination's wish, and never more than max.
 func backoff(set outputs.RetryConfig, n int, reason outputs.Reason, wish time.Duration) time.Duration {
 	bound := set.Max
 	if shift := n - 1; shift < 62 && set.Initial <= set.Max>>shift {
@@ -23,13 +21,24 @@ func backoff(set outputs.RetryConfig, n int, reason outputs.Reason, wish time.Du
 	}
 	d := time.Duration(rand.Int64N(int64(bound) + 1))
 	if reason == outputs.ReasonAuth {
-		d = max(d, authWait)
+		d = max(d, min(authWait, set.Max))
 	}
-	return max(d, min(wish, maxRetryAfter))
+	return max(d, min(wish, set.Max))
+}
+
+// retryWait sleeps for d before another try, or until RetryNow. It returns false when ctx ends first.
+func (l *Loop) retryWait(ctx context.Context, d time.Duration) bool {
+	l.mu.Lock()
+	now := l.retryNow
+	l.mu.Unlock()
+	return waitFor(ctx, d, now)
 }
 
 // wait sleeps for d. It returns false when ctx ends first.
-func wait(ctx context.Context, d time.Duration) bool {
+func wait(ctx context.Context, d time.Duration) bool { return waitFor(ctx, d, nil) }
+
+// waitFor is wait that early ends too.
+func waitFor(ctx context.Context, d time.Duration, early <-chan struct{}) bool {
 	if ctx.Err() != nil {
 		return false
 	}
@@ -41,6 +50,8 @@ func wait(ctx context.Context, d time.Duration) bool {
 	select {
 	case <-t.C:
 		return true
+	case <-early:
+		return ctx.Err() == nil
 	case <-ctx.Done():
 		return false
 	}

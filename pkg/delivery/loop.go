@@ -64,9 +64,10 @@ type Loop struct {
 	latency *metric.Histogram
 	parts   sync.WaitGroup // Run's goroutines
 
-	mu      sync.Mutex
-	resumed chan struct{} // nil: not paused
-	stats   counters
+	mu       sync.Mutex
+	resumed  chan struct{} // nil: not paused
+	retryNow chan struct{} // closed, and another put in its place, by RetryNow
+	stats    counters
 }
 
 // New returns a Loop that Run starts.
@@ -85,7 +86,7 @@ func New(o Options) *Loop {
 		name: o.Name, source: o.Source, output: o.Output, dead: o.DeadLetters, set: set, grace: o.Grace, hurry: o.Hurry, rules: o.Rules,
 		log: o.Log.With().Str("output", o.Name).Logger(), pace: pacer{rate: int64(set.RateLimit)},
 		gate: newGate(set.Workers), yard: newYard(o.Source, &set),
-		latency: new(metric.Histogram), stats: newCounters(),
+		latency: new(metric.Histogram), stats: newCounters(), retryNow: make(chan struct{}),
 	}
 	if w, ok := o.Output.(outputs.WholeChunker); ok {
 		l.whole = w.WholeChunks()
@@ -147,14 +148,27 @@ func (l *Loop) Pause() {
 	}
 }
 
-// Resume ends a Pause.
+// Resume ends a Pause, and every wait as RetryNow does.
 func (l *Loop) Resume() {
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	if l.resumed != nil {
 		close(l.resumed)
 		l.resumed = nil
 	}
+	l.mu.Unlock()
+	l.RetryNow()
+}
+
+// RetryNow ends every wait before another try, the loop's and the output's own, whoever wished for it. What
+// rate_limit makes wait goes on to.
+func (l *Loop) RetryNow() {
+	if r, ok := l.output.(outputs.Retrier); ok {
+		r.RetryNow()
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	close(l.retryNow)
+	l.retryNow = make(chan struct{})
 }
 
 // unpaused waits while the loop is paused. It returns false when ctx ends meanwhile.

@@ -136,26 +136,43 @@ func (s *sender) park(w *work) bool {
 	return true
 }
 
-// lots returns w, or in two what is paced and what failed.
+// lots returns w in parts that are sent again apart from each other: what is paced, what failed, and of that what was not
+// tried, each by target where the output says so.
 func (w *work) lots() []work {
-	if len(w.events) == 0 {
-		return nil
-	}
-	paced, failed := *w, *w
-	paced.events, failed.events = nil, nil
+	var lots []work
+	number := map[fate]int{} // in lots
 	for i := range w.events {
-		if w.why[i] == outputs.ReasonPaced {
-			paced.events = append(paced.events, w.events[i])
+		key := w.why[i]
+		if key.reason == outputs.ReasonPaced {
+			key = fate{reason: outputs.ReasonPaced}
 		} else {
-			failed.events = append(failed.events, w.events[i])
+			key.reason = ""
 		}
+		at, known := number[key]
+		if !known {
+			at = len(lots)
+			number[key] = at
+			lots = append(lots, w.lot(key))
+		}
+		lots[at].events = append(lots[at].events, w.events[i])
 	}
-	if len(paced.events) == 0 || len(failed.events) == 0 {
-		return []work{*w}
+	if len(lots) == 1 {
+		lots[0].events = w.events
 	}
-	paced.wait, failed.wait = w.pace, w.backoff
-	paced.reason = outputs.ReasonPaced
-	return []work{paced, failed}
+	return lots
+}
+
+// lot returns w without its events, for those of one kind.
+func (w *work) lot(kind fate) work {
+	lot := *w
+	lot.events, lot.wait = nil, w.backoff
+	if kind.reason == outputs.ReasonPaced {
+		lot.wait, lot.reason = w.pace, outputs.ReasonPaced
+	}
+	if kind.untried {
+		lot.tries, lot.fails, lot.failed = w.before.tries, w.before.fails, nil
+	}
+	return lot
 }
 
 // putBack gives chunks of held clusters back that nothing is settled of.
@@ -203,7 +220,7 @@ func cost(run []event.Event) int {
 // memory of their own, which goes with the last of them.
 func (w *work) detach() work {
 	d := *w
-	d.why = nil
+	d.why, d.trying = nil, false
 	d.events = slices.Clone(w.events)
 	d.chunks = nil
 	c, first := cursor{held: w.chunks}, lotCost

@@ -84,8 +84,8 @@ func TestRefusedClusterStopsOnlyItself(t *testing.T) {
 					}
 				}
 				s := r.Stats()
-				if !reflect.DeepEqual(s.Held, []string{"a"}) || s.Failing != string(tc.reason) {
-					t.Errorf("held %v, failing %q", s.Held, s.Failing)
+				if !reflect.DeepEqual(s.Held, []string{"a"}) || s.Failing != "" || s.LastError == "" || !s.LastErrorOver.IsZero() {
+					t.Errorf("held %v, failing %q though cluster b is delivered, last error %q", s.Held, s.Failing, s.LastError)
 				}
 				if out := r.source.Out(); out*events*pad > 5*max(tc.size, 100<<10) {
 					t.Errorf("%d chunks are out", out)

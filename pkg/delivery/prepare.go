@@ -13,6 +13,8 @@ func (l *Loop) prepare(ctx context.Context) bool {
 	if !ok {
 		return true
 	}
+	l.tries(1)
+	defer l.tries(-1)
 	for n := 1; l.unpaused(ctx); n++ {
 		bounded, cancel := context.WithTimeout(ctx, l.set.Timeout)
 		err := p.Prepare(bounded)
@@ -27,7 +29,7 @@ func (l *Loop) prepare(ctx context.Context) bool {
 		se := outputs.AsSendError(err)
 		d := backoff(l.set.Retry, n, se.Reason, se.RetryAfter)
 		l.stuck("prepare the destination", se.Reason, err, d)
-		ok := wait(ctx, d)
+		ok := l.retryWait(ctx, d)
 		l.waited()
 		if !ok {
 			return false

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/seed-afc6a195/aggregator/internal/failpoint"
@@ -32,24 +33,44 @@ type work struct {
 	fails  int     // of these, in a row, without any event getting through
 
 	// Of the last send, where there was one:
-	why     []outputs.Reason       // of each event
+	why     []fate                 // of each event
+	before  attempts               // what tries and fails were, but fails 0 where the send delivered others
 	wait    time.Duration          // before the next send: the longer one of the next two
 	pace    time.Duration          // that the output wants what it holds back to wait
 	backoff time.Duration          // for what failed
 	reason  outputs.Reason         // of the wait; ReasonPaced where nothing failed
 	failed  map[outputs.Reason]int // how many events of why, without those that are paced
 	err     error
+	some    bool // the send delivered others of its events
+	whole   bool // the send failed as one
+
+	trying bool // counted among what has failed and is not settled
 }
+
+// fate is what a send made of an event that is to be sent again.
+type fate struct {
+	reason  outputs.Reason
+	untried bool   // see outputs.Failure
+	target  string // where those of different ones are to be sent apart; else ""
+}
+
+// attempts counts sends of an event.
+type attempts struct{ tries, fails int }
 
 // deliver sends events until each is settled or parked, or gives back what is not when it must end.
 func (s *sender) deliver(w work) {
+	defer func() {
+		if w.trying {
+			s.loop.tries(-1)
+		}
+	}()
 	for len(w.events) > 0 && s.waited(&w) {
 		size := bytesOf(w.events)
 		ticket, ok := s.admit(size)
 		if !ok {
 			break
 		}
-		se := s.send(ticket, w.events, size)
+		se := s.send(ticket, &outputs.Batch{Events: w.events, Bytes: size, Again: w.tries > 0})
 		if se == nil {
 			s.loop.succeeded()
 			settleDelivered(w.events, w.chunks)
@@ -60,7 +81,7 @@ func (s *sender) deliver(w work) {
 		}
 		if len(se.Failed) == 0 && se.Reason == outputs.ReasonPaced {
 			s.loop.pace.refund(size)
-			w.wait, w.reason = paceOf(se), outputs.ReasonPaced
+			w.wait, w.reason = s.paceOf(se), outputs.ReasonPaced
 			continue
 		}
 		if len(se.Failed) == 0 && se.Reason == outputs.ReasonTooLarge && len(w.events) > 1 {
@@ -86,17 +107,21 @@ func (s *sender) waited(w *work) bool {
 	d, reason, began := w.wait, w.reason, time.Now()
 	w.wait, w.reason = 0, ""
 	if reason == "" || reason == outputs.ReasonPaced {
-		return s.rest(d)
+		return s.rest(d, s.loop.retryWait)
 	}
-	s.loop.backsOff(reason, w.err, w.failed, d)
+	if !w.trying {
+		w.trying = true
+		s.loop.tries(1)
+	}
+	s.loop.backsOff(backsOff{reason: reason, err: w.err, events: w.failed, ofSome: w.some || s.parked, whole: w.whole, pause: d})
 	defer s.loop.waited()
-	if wait(s.soft, d) {
+	if s.loop.retryWait(s.soft, d) {
 		return true
 	}
 	if !w.begun() && s.loop.gate.idle() {
 		return false // the destination has none of it, so nothing is doubled by giving it back: that ends a stop soon
 	}
-	return s.rest(max(0, d-time.Since(began)))
+	return s.rest(max(0, d-time.Since(began)), s.loop.retryWait)
 }
 
 // begun says whether anything is settled of a chunk that w's events are of.
@@ -111,24 +136,25 @@ func (w *work) begun() bool {
 
 // admit waits for a pause to end, for the rate limit, and until one more send may run.
 func (s *sender) admit(size int) (ticket uint64, ok bool) {
-	if !s.loop.unpaused(s.soft) || !s.rest(s.loop.pace.reserve(size)) {
+	if !s.loop.unpaused(s.soft) || !s.rest(s.loop.pace.reserve(size), wait) {
 		return 0, false
 	}
 	return s.loop.gate.enter(s.hard)
 }
 
-// rest waits for d. It returns false when the loop ends before that can be over.
-func (s *sender) rest(d time.Duration) bool {
+// rest waits for d by wait. It returns false when the loop ends before that can be over.
+func (s *sender) rest(d time.Duration, wait func(context.Context, time.Duration) bool) bool {
 	if d > s.loop.grace {
 		return wait(s.soft, d)
 	}
 	return wait(s.hard, d)
 }
 
-// send returns nil when all events are delivered.
-func (s *sender) send(ticket uint64, events []event.Event, size int) *outputs.SendError {
+// send returns nil when all events of b are delivered.
+func (s *sender) send(ticket uint64, b *outputs.Batch) *outputs.SendError {
+	events := b.Events
 	start := time.Now()
-	err := s.loop.output.Send(s.hard, &outputs.Batch{Events: events, Bytes: size})
+	err := s.loop.output.Send(s.hard, b)
 	took := time.Since(start)
 	failpoint.Pass("delivery.sent")
 	if err == nil {
@@ -181,8 +207,19 @@ func paced(se *outputs.SendError, events int) (n int) {
 	return n
 }
 
-func paceOf(se *outputs.SendError) time.Duration {
-	return min(max(se.RetryAfter, time.Millisecond), maxRetryAfter)
+// paceOf returns how long to wait for what the output holds back.
+func (s *sender) paceOf(se *outputs.SendError) time.Duration {
+	return min(max(se.RetryAfter, time.Millisecond), s.loop.set.Retry.Max)
+}
+
+// untried returns how many of the failed events were not sent.
+func untried(se *outputs.SendError) (n int) {
+	for i := range se.Failed {
+		if f := &se.Failed[i]; f.Untried && f.Reason != outputs.ReasonPaced {
+			n++
+		}
+	}
+	return n
 }
 
 // busyShare is which part of a send's events must be throttled, one in so many, for the destination to
@@ -214,10 +251,10 @@ func judge(se *outputs.SendError, events int) verdict {
 
 // worst returns the reason that decides how long to wait for what failed: a refused login before all
 // others, and none that is final or paced where another is.
-func worst(first outputs.Reason, why []outputs.Reason) outputs.Reason {
+func worst(first outputs.Reason, why []fate) outputs.Reason {
 	worst := first
-	for _, r := range why {
-		if r != outputs.ReasonPaced && (r == outputs.ReasonAuth || worst.Final() || worst == outputs.ReasonPaced || worst == "") {
+	for i := range why {
+		if r := why[i].reason; r != outputs.ReasonPaced && (r == outputs.ReasonAuth || worst.Final() || worst == outputs.ReasonPaced || worst == "") {
 			worst = r
 		}
 	}
@@ -238,27 +275,29 @@ func (s *sender) sort(w *work, se *outputs.SendError) bool {
 	} else {
 		settleOthers(w, failed)
 	}
-	some := len(failed) < all // the destination works
-	if some {
+	w.whole = len(se.Failed) == 0 && se.Reason != outputs.ReasonThrottled
+	w.some = len(failed) < all // the destination works
+	if w.some {
 		w.fails = 0
 	}
-	switch {
-	case held == all: // nothing was tried
-	case held == len(failed):
+	w.before = attempts{w.tries, w.fails}
+	switch waits := held + untried(se); {
+	case waits == all: // nothing was tried
+	case waits == len(failed):
 		s.loop.succeeded()
 	default:
 		w.tries++
 		w.fails++
-		s.loop.failed(se, some)
+		s.loop.failed(se, w.some)
 	}
-	letters := s.pick(w, failed)
+	letters := s.pick(w, failed, se.Apart)
 	w.pace, w.backoff, w.wait, w.reason, w.err = 0, 0, 0, outputs.ReasonPaced, se
-	if len(w.failed) > 0 {
+	if slices.ContainsFunc(w.why, func(f fate) bool { return f.reason != outputs.ReasonPaced }) {
 		w.reason = worst(se.Reason, w.why)
-		w.backoff = backoff(s.loop.set.Retry, w.fails, w.reason, se.RetryAfter)
+		w.backoff = backoff(s.loop.set.Retry, max(w.fails, 1), w.reason, se.RetryAfter)
 	}
 	if held > 0 {
-		w.pace = paceOf(se)
+		w.pace = s.paceOf(se)
 	}
 	w.wait = max(w.pace, w.backoff)
 	return s.condemn(letters, w.chunks)
@@ -278,30 +317,38 @@ func settleOthers(w *work, failed []outputs.Failure) {
 }
 
 // pick leaves in w the failed events that are to be sent again, and returns letters for the others.
-func (s *sender) pick(w *work, failed []outputs.Failure) (letters []Letter) {
+func (s *sender) pick(w *work, failed []outputs.Failure, apart bool) (letters []Letter) {
 	now := time.Now()
-	w.failed, w.why = map[outputs.Reason]int{}, make([]outputs.Reason, 0, len(failed))
+	w.failed, w.why = map[outputs.Reason]int{}, make([]fate, 0, len(failed))
 	n := 0
 	for i := range failed {
 		f, ev := &failed[i], &w.events[failed[i].Index]
-		reason := s.verdict(f.Reason, ev, w.fails, now)
+		so := attempts{w.tries, w.fails}
+		if f.Untried {
+			so = w.before
+		}
+		reason := s.verdict(f, ev, so.fails, now)
 		if reason == "" {
-			if f.Reason != outputs.ReasonPaced {
-				w.failed[f.Reason]++
-			} else {
+			fate := fate{reason: f.Reason, untried: f.Untried}
+			if apart {
+				fate.target = f.Target
+			}
+			if f.Reason == outputs.ReasonPaced || f.Untried {
 				s.loop.pace.refund(sizeOfEvent(ev))
+			} else {
+				w.failed[f.Reason]++
 			}
 			if n != f.Index {
 				w.events[n] = *ev
 			}
-			w.why = append(w.why, f.Reason)
+			w.why = append(w.why, fate)
 			n++
 			continue
 		}
 		dead := *ev
 		letters = append(letters, Letter{
 			Event: &dead, Chunk: ev.Chunk, Events: 1, Output: s.loop.name,
-			Status: f.Status, Reason: reason, Detail: f.Detail, Attempts: w.tries,
+			Status: f.Status, Reason: reason, Detail: f.Detail, Attempts: so.tries,
 		})
 	}
 	if s.parked {
@@ -312,14 +359,14 @@ func (s *sender) pick(w *work, failed []outputs.Failure) (letters []Letter) {
 }
 
 // verdict returns why ev is not sent again, or "".
-func (s *sender) verdict(r outputs.Reason, ev *event.Event, fails int, now time.Time) string {
+func (s *sender) verdict(f *outputs.Failure, ev *event.Event, fails int, now time.Time) string {
 	set := &s.loop.set.Retry
 	switch {
-	case r.Final():
-		return string(r)
-	case r == outputs.ReasonPaced:
+	case f.Reason.Final():
+		return string(f.Reason)
+	case f.Reason == outputs.ReasonPaced:
 		return "" // it was not tried
-	case set.MaxAttempts > 0 && fails >= set.MaxAttempts:
+	case !f.Untried && set.MaxAttempts > 0 && fails >= set.MaxAttempts:
 		return ReasonMaxAttempts
 	case set.MaxAge > 0 && now.Sub(ev.Chunk.Received) >= set.MaxAge:
 		return ReasonMaxAge
@@ -393,6 +440,8 @@ func kept(letters []Letter, runs []run, drop bool) (keep []Letter) {
 
 // bury repeats until the letters are on disk. It returns false when the loop must end before.
 func (s *sender) bury(letters []Letter) bool {
+	s.loop.tries(1)
+	defer s.loop.tries(-1)
 	for n := 1; ; n++ {
 		err := s.loop.dead.Bury(s.hard, letters)
 		if err == nil {
@@ -403,7 +452,7 @@ func (s *sender) bury(letters []Letter) bool {
 		}
 		d := backoff(s.loop.set.Retry, n, outputs.ReasonServer, 0)
 		s.loop.stuck("store dead letters", reasonBury, err, d)
-		ok := s.rest(d)
+		ok := s.rest(d, s.loop.retryWait)
 		s.loop.waited()
 		if !ok {
 			return false

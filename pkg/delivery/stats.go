@@ -6,10 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/rs/zerolog"
-
 	"github.com/seed-afc6a195/aggregator/pkg/metric"
-	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 )
 
 // Stats is a snapshot of a Loop. Events are counted once, when the chunk that they came in is Done:
@@ -27,14 +24,16 @@ type Stats struct {
 	Latency     metric.Snapshot // of sends
 	Paused      bool
 
-	Failing      string    // the reason why batches wait to be sent again; "" when none does
-	Attempts     int       // failures in a row, of all workers together
-	BackoffUntil time.Time // when a batch is sent again; zero when none waits
-	LastError    string
-	LastErrorAt  time.Time
-	LastSuccess  time.Time // of a send that delivered all
-	EventRate    float64   // delivered per second, over the last ten seconds
-	ByteRate     float64
+	// Failing is the reason why nothing is delivered: events wait to be sent again, and for steady none got through. "" where
+	// any does: then what waits is the destination's trouble with these events.
+	Failing       string
+	BackoffUntil  time.Time // when a batch is sent again; zero when none waits
+	LastError     string
+	LastErrorAt   time.Time
+	LastErrorOver time.Time // when it was past; zero while it is not
+	LastSuccess   time.Time // of a send that delivered anything
+	EventRate     float64   // delivered per second, over the last ten seconds
+	ByteRate      float64
 }
 
 // ClusterStats counts the events of one cluster. Bytes are msgpack.
@@ -73,29 +72,17 @@ func addTo(m *map[string]uint64, key string, n uint64) {
 	(*m)[key] += n
 }
 
-// quiet is how long a reason is not logged again after it was.
-const quiet = time.Minute
-
 // counters is the state behind Stats, under the loop's mutex.
 type counters struct {
 	clusters        map[string]*tally
 	sends, failures uint64
 	retried         map[string]uint64
-	failing         string // as logged; "" when all is well
-	failingSince    time.Time
-	told            bool // the log has its failing
-	attempts        int
-	waiting         int // batches in backoff
-	until           time.Time
-	lastError       string
-	lastErrorAt     time.Time
-	lastSuccess     time.Time
-	logged          map[string]time.Time // by reason
-	rate            meter
+	health
+	rate meter
 }
 
 func newCounters() counters {
-	return counters{clusters: map[string]*tally{}, retried: map[string]uint64{}, logged: map[string]time.Time{}}
+	return counters{clusters: map[string]*tally{}, retried: map[string]uint64{}, health: health{logged: map[string]time.Time{}}}
 }
 
 // settled counts a chunk that is done.
@@ -111,145 +98,6 @@ func (l *Loop) settled(cluster string, t *tally) {
 	l.stats.rate.add(time.Now(), t.delivered, t.bytes)
 }
 
-// succeeded notes a send that delivered all that it tried.
-func (l *Loop) succeeded() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	s := &l.stats
-	s.sends++
-	s.lastSuccess = time.Now()
-	l.works("output delivers again")
-}
-
-// prepared notes that the output can send now.
-func (l *Loop) prepared() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.works("output is prepared")
-}
-
-// works notes that nothing fails any more, unless events wait to be sent again. l.mu is held.
-func (l *Loop) works(text string) {
-	s := &l.stats
-	if s.waiting > 0 {
-		return
-	}
-	if s.told {
-		l.log.Info().Dur("after", time.Since(s.failingSince)).Msg(text)
-	}
-	s.failing, s.told, s.attempts = "", false, 0
-}
-
-// failed notes a send that did not deliver all; some says that it delivered a part.
-func (l *Loop) failed(se *outputs.SendError, some bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	s := &l.stats
-	now := time.Now()
-	s.sends++
-	s.failures++
-	s.attempts++
-	s.lastError, s.lastErrorAt = se.Error(), now
-	if some {
-		s.lastSuccess, s.attempts = now, 1
-	}
-}
-
-// backsOff notes that events wait for d because of err, until waited is called.
-func (l *Loop) backsOff(reason outputs.Reason, err error, events map[outputs.Reason]int, d time.Duration) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	s := &l.stats
-	now := time.Now()
-	s.waiting++
-	if until := now.Add(d); !s.until.After(now) || until.Before(s.until) {
-		s.until = until
-	}
-	n := 0
-	for r, count := range events {
-		s.retried[string(r)] += uint64(count)
-		n += count
-	}
-	if s.failing == "" {
-		s.failingSince = now
-	}
-	s.failing = string(reason)
-	if !l.shout(s.failing, now) {
-		return
-	}
-	s.told = true
-	level, text := zerolog.WarnLevel, "output does not take events: they are kept and sent again"
-	if reason == outputs.ReasonAuth {
-		level, text = zerolog.ErrorLevel, "the destination refuses the output's login or privileges: set them right, there or in the configuration; events are kept and sent again"
-	}
-	l.log.WithLevel(level).Str("reason", s.failing).Int("events", n).Dur("again_in", d).Err(err).Msg(text)
-}
-
-// waited ends a backsOff.
-func (l *Loop) waited() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.stats.waiting--
-}
-
-// split notes that events are sent again in halves.
-func (l *Loop) split(events int) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.stats.retried[string(outputs.ReasonTooLarge)] += uint64(events)
-}
-
-// reasonBury labels the time that dead letters can't be stored.
-const reasonBury outputs.Reason = "dead_letters"
-
-// stuck notes that what has to be done before anything else failed and waits for d, until waited is
-// called.
-func (l *Loop) stuck(what string, reason outputs.Reason, err error, d time.Duration) {
-	l.mu.Lock()
-	s := &l.stats
-	s.attempts++
-	s.lastError, s.lastErrorAt = what+": "+err.Error(), time.Now()
-	l.mu.Unlock()
-	l.backsOff(reason, err, nil, d)
-}
-
-// refused logs the first of letters, not more than once in a while for each reason.
-func (l *Loop) refused(letters []Letter, drop bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	first := &letters[0]
-	if !l.shout("refused: "+first.Reason, time.Now()) {
-		return
-	}
-	e := l.log.Warn().Str("reason", first.Reason).Int("events", len(letters)).Int("status", first.Status).Str("detail", first.Detail).
-		Str("cluster", first.Chunk.Cluster).Str("tag", first.Chunk.Tag)
-	if drop {
-		e.Msg("events will never be delivered: those that the destination refused are dropped")
-		return
-	}
-	e.Msg("events will never be delivered: they are kept as dead letters")
-}
-
-// sourceFailed notes that the queue could not be read.
-func (l *Loop) sourceFailed(err error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	now := time.Now()
-	l.stats.lastError, l.stats.lastErrorAt = "read the queue: "+err.Error(), now
-	if l.shout("queue", now) {
-		l.log.Error().Err(err).Dur("again_in", refill).Msg("output can't read the queue")
-	}
-}
-
-// shout says whether a line about what may be logged now, and notes that it is.
-func (l *Loop) shout(what string, now time.Time) bool {
-	if last, ok := l.stats.logged[what]; ok && now.Sub(last) < quiet {
-		return false
-	}
-	l.stats.logged[what] = now
-	return true
-}
-
 // Stats returns a snapshot.
 func (l *Loop) Stats() Stats {
 	l.mu.Lock()
@@ -259,8 +107,7 @@ func (l *Loop) Stats() Stats {
 	out := Stats{
 		Output: l.name, Sends: s.sends, Failures: s.failures, Retried: maps.Clone(s.retried),
 		Held: l.yard.held(), Latency: l.latency.Snapshot(), Paused: l.resumed != nil,
-		Failing: s.failing, Attempts: s.attempts,
-		LastError: s.lastError, LastErrorAt: s.lastErrorAt, LastSuccess: s.lastSuccess,
+		Failing: s.reason(now), LastError: s.lastError, LastErrorAt: s.lastErrorAt, LastErrorOver: s.lastErrorOver, LastSuccess: s.lastSuccess,
 	}
 	out.InFlight, out.Concurrency = l.gate.state()
 	if s.waiting > 0 && s.until.After(now) {

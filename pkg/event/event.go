@@ -38,6 +38,9 @@ type Chunk struct {
 	Entries  []byte
 	Parts    []Part // what the chunk was made of, in order; their Events add up to Chunk.Events
 	Returned bool   // dead letters that somebody sends again to this output, whatever the routes say
+	// Again is true of a chunk whose events may have been sent before: it was found at the start of the program, or
+	// somebody gave it back.
+	Again bool
 }
 
 // Part is the piece of a chunk that came in one message of an agent. Event ids are made of it.

@@ -98,6 +98,7 @@ type conn struct {
 	partedAt time.Time
 
 	place    *list.Element // among the server's atDoor, under its mutex; nil: not there any more
+	madeRoom string        // why it had to end for another that has come, a reason of refusals
 	admitted func()        // lets it out of its cluster
 	counted  bool          // among its cluster's connections
 	ofSource bool          // likewise, among its source's

@@ -9,7 +9,11 @@ import (
 func NewServer(opts Options) *Server { return newServer(context.Background(), opts) }
 
 // Handle serves one connection to its end.
-func (s *Server) Handle(nc net.Conn) { s.handle(nc) }
+func (s *Server) Handle(nc net.Conn) {
+	if c := s.admit(nc); c != nil {
+		s.handle(c)
+	}
+}
 
 // Drain tells all connections to end, as Shutdown does.
 func (s *Server) Drain() { s.drain(drainSpread) }

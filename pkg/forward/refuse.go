@@ -22,6 +22,7 @@ const (
 	reasonStore       = "not_stored"
 	reasonAck         = "ack_not_taken"
 	reasonConnections = "max_connections"
+	reasonFiles       = "open_files" // the process's limit of open files leaves no room
 	reasonAccept      = "accept"
 	reasonSourceFull  = "max_connections_per_source"
 	reasonClusterFull = "cluster_limit"
@@ -32,7 +33,7 @@ const (
 )
 
 func reasons() []string {
-	return append(loginReasons(), reasonTooLarge, reasonNotForward, reasonBroken, reasonTag, reasonCompression, reasonHandshake, reasonLogin, reasonMemory, reasonStalled, reasonStore, reasonAck, reasonConnections, reasonSourceFull, reasonClusterFull, reasonProxy, reasonTLS, reasonNotTLS, reasonLost, reasonAccept)
+	return append(loginReasons(), reasonTooLarge, reasonNotForward, reasonBroken, reasonTag, reasonCompression, reasonHandshake, reasonLogin, reasonMemory, reasonStalled, reasonStore, reasonAck, reasonConnections, reasonFiles, reasonSourceFull, reasonClusterFull, reasonProxy, reasonTLS, reasonNotTLS, reasonLost, reasonAccept)
 }
 
 // loginReasons are the labels that Clusters gives to its refusals.

@@ -42,6 +42,7 @@ type Options struct {
 	TLS      *tls.Config // is asked for the certificates of each connection; never changed
 	Sink     Sink
 	Budget   *Budget // may be shared by several servers
+	Places   *Places // shared by the servers of a process; nil: max_connections alone bounds connections
 	Peers    *Peers  // shared by servers whose clients may send again to one what they sent to another; nil: its own
 	Log      zerolog.Logger
 }
@@ -261,7 +262,7 @@ func (s *Server) accept() error {
 			return nil
 		case err != nil: // files run out, for instance: it passes
 			pause = min(max(2*pause, 5*time.Millisecond), maxAcceptPause)
-			s.countRefused(reasonAccept, err)
+			s.countRefused(reasonAccept, netip.Addr{}, err)
 			if ok, leftOut := s.logs.allow(reasonAccept, "", time.Now()); ok {
 				s.opts.Log.Error().Err(err).Str("listener", s.opts.Name).Int("left_out", leftOut).Msg("can't accept connections")
 			}
@@ -272,30 +273,39 @@ func (s *Server) accept() error {
 			}
 		default:
 			pause = 0
-			s.running.Go(func() { s.handle(nc) })
+			// Whether there is a place is decided here, so that no burst holds more descriptors than there are places.
+			if c := s.admit(nc); c != nil {
+				s.running.Go(func() { s.handle(c) })
+			}
 		}
 	}
 }
 
-// handle serves one connection to its end.
-func (s *Server) handle(nc net.Conn) {
+// admit makes a connection of nc; nil: there was no place for it, which is reported, and nc is closed.
+func (s *Server) admit(nc net.Conn) *conn {
 	id := s.firstID + s.counters.connections.Add(1)
 	c := &conn{server: s, raw: nc, door: door{Conn: nc}, source: sourceOf(nc.RemoteAddr()), id: id, frame: newFrame()}
 	c.net = &c.door
 	c.tracker = resend.NewTracker(func(commits int, received bool) { s.opts.Sink.Settle(id, commits, received) })
-	defer func() { _ = c.net.Close() }()
-	c.mem = s.opts.Budget.open(func() { _ = nc.Close() })
-	if !s.enter(c) {
-		s.report(c, refuse(reasonConnections, "there are %d already, which is max_connections", s.limits().MaxConnections))
-		return
+	if err := s.enter(c); err != nil {
+		_ = nc.Close()                            // nothing was said on it
+		s.running.Go(func() { s.report(c, err) }) // beside this: nobody may read the log
+		return nil
 	}
+	c.mem = s.opts.Budget.open(func() { _ = nc.Close() })
+	return c
+}
+
+// handle serves one connection to its end.
+func (s *Server) handle(c *conn) {
+	defer func() { _ = c.net.Close() }()
 	defer s.exit(c)
 	s.peers.add(c)
 	defer s.peers.remove(c)
 	defer c.close()
 	err := c.open(s.ctx)
 	if !s.leaveDoor(c) {
-		err = refuse(reasonConnections, "it was the one longest without a login when there were more than max_connections, %d", s.limits().MaxConnections)
+		err = refuse(c.madeRoom, "it was the one longest without a login when there was no room for another: %s", s.full(c.madeRoom))
 	}
 	if err == nil {
 		err = c.serve(s.ctx)
@@ -304,19 +314,33 @@ func (s *Server) handle(nc net.Conn) {
 	c.end(err)
 }
 
+// full says which limit the reason of a refusal is about.
+func (s *Server) full(reason string) string {
+	if reason == reasonFiles {
+		return fmt.Sprintf("all listeners have %d connections, and the process may open no more files; raise its limit (LimitNOFILE=, ulimit -n)", s.opts.Places.Limit())
+	}
+	return fmt.Sprintf("there are %d already, which is max_connections", s.limits().MaxConnections)
+}
+
 // enter takes c among the connections. Where there are as many as may be, the one that has been longest without a login
-// makes room, so that strangers who say nothing keep nobody out; false: all have logged in.
-func (s *Server) enter(c *conn) bool {
+// makes room, so that strangers who say nothing keep nobody out. An error: all have logged in.
+func (s *Server) enter(c *conn) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	reason := ""
 	if most := s.limits().MaxConnections; most > 0 && len(s.conns) >= most {
+		reason = reasonConnections
+	} else if !s.opts.Places.take() {
+		reason = reasonFiles
+	}
+	if reason != "" {
 		first := s.atDoor.Front()
 		if first == nil {
-			return false
+			return refuse(reason, "%s", s.full(reason))
 		}
 		oldest := s.atDoor.Remove(first).(*conn)
-		oldest.place = nil
-		delete(s.conns, oldest.id)
+		oldest.place, oldest.madeRoom = nil, reason
+		delete(s.conns, oldest.id) // its place among Places is c's from here on
 		_ = oldest.raw.Close()
 	}
 	s.conns[c.id] = c
@@ -331,7 +355,7 @@ func (s *Server) enter(c *conn) bool {
 	if s.ctx.Err() != nil {
 		_ = c.raw.Close()
 	}
-	return true
+	return nil
 }
 
 // leaveDoor ends c's time without a login; false: it had to make room for another.
@@ -349,7 +373,10 @@ func (s *Server) leaveDoor(c *conn) bool {
 func (s *Server) exit(c *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.conns, c.id)
+	if s.conns[c.id] == c { // else it had to make room, and its place is another's
+		delete(s.conns, c.id)
+		s.opts.Places.give()
+	}
 }
 
 // report counts and logs why a connection ended, where that is worth it.
@@ -367,7 +394,7 @@ func (s *Server) report(c *conn, err error) {
 		}
 		r = &refusal{reason: reasonLost, err: fmt.Errorf("the connection broke within a message: %w", err)}
 	}
-	s.countRefused(r.reason, r)
+	s.countRefused(r.reason, c.source.Addr(), r)
 	peer := c.raw.RemoteAddr().String()
 	host := peer // a Unix socket
 	if c.source.IsValid() {

@@ -1,6 +1,7 @@
 package forward
 
 import (
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,7 +25,9 @@ type Stats struct {
 	AckLatency  metric.Snapshot // from a message's last byte to its ack written
 	LastError   string          // of the last connection refused or of accepting one; "" if there was none
 	LastErrorAt time.Time
-	Budget      BudgetStats // of all listeners that share it
+	// LastErrorOver is when messages from the host that it was about were stored again; zero: not since.
+	LastErrorOver time.Time
+	Budget        BudgetStats // of all listeners that share it
 }
 
 // ClusterStats is what came from one cluster.
@@ -46,6 +49,8 @@ type counters struct {
 	clusters    map[string]*ClusterStats
 	lastError   string
 	lastErrorAt time.Time
+	lastErrorOf netip.Addr // the client's; not valid where it was about none, or a Unix socket's
+	errorOver   time.Time  // see Stats.LastErrorOver
 }
 
 // tally is what a connection's batch holds, counted once it is stored.
@@ -78,6 +83,14 @@ func (s *Server) count(c *conn) {
 	cluster.Bytes += c.tally.bytes
 	cluster.LastSeen = c.came
 	c.tally = tally{}
+	s.counters.over(c.source.Addr(), c.came)
+}
+
+// over notes that the last error is past, where it was about host or about none. The caller holds mu.
+func (c *counters) over(host netip.Addr, now time.Time) {
+	if c.lastError != "" && c.errorOver.IsZero() && (c.lastErrorOf == host || !c.lastErrorOf.IsValid()) {
+		c.errorOver = now
+	}
 }
 
 // cluster returns the counters of a cluster. The caller holds mu.
@@ -95,12 +108,13 @@ func (s *Server) countOpen(cluster string, n int) {
 	s.counters.cluster(cluster).Open += n
 }
 
-// countRefused counts a connection closed for err.
-func (s *Server) countRefused(reason string, err error) {
+// countRefused counts a connection of host closed for err.
+func (s *Server) countRefused(reason string, host netip.Addr, err error) {
 	s.counters.mu.Lock()
 	defer s.counters.mu.Unlock()
-	s.counters.refused[reason]++
-	s.counters.lastError, s.counters.lastErrorAt = err.Error(), time.Now()
+	c := &s.counters
+	c.refused[reason]++
+	c.lastError, c.lastErrorAt, c.lastErrorOf, c.errorOver = err.Error(), time.Now(), host, time.Time{}
 }
 
 // Stats returns a snapshot.
@@ -128,7 +142,7 @@ func (s *Server) Stats() Stats {
 	for name, cluster := range s.counters.clusters {
 		st.Clusters[name] = *cluster
 	}
-	st.LastError, st.LastErrorAt = s.counters.lastError, s.counters.lastErrorAt
+	st.LastError, st.LastErrorAt, st.LastErrorOver = s.counters.lastError, s.counters.lastErrorAt, s.counters.errorOver
 	return st
 }
 

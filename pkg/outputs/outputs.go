@@ -56,6 +56,12 @@ type Reporter interface {
 	Report() Report
 }
 
+// Retrier is an Output that waits by itself, beside its loop, such as for a server that failed.
+type Retrier interface {
+	// RetryNow ends those waits. Safe for concurrent use with all other methods.
+	RetryNow()
+}
+
 // Report is what an Output tells of itself; zero fields do not apply to it.
 type Report struct {
 	Server             string   // the destination's product and version, once known
@@ -73,7 +79,7 @@ type Report struct {
 type Host struct {
 	Address string
 	Down    bool   // it rests, after Error
-	Error   string // the last one; "" when there was none
+	Error   string // why; "" where it is not down
 }
 
 // Pace is how fast events are sent to one stream of a destination. Rates of 0: no limit.
@@ -88,7 +94,15 @@ type Pace struct {
 // Batch is the events of one request.
 type Batch struct {
 	Events []event.Event
-	Bytes  int // of msgpack
+	Bytes  int  // of msgpack
+	Again  bool // the caller has tried to send the events before
+}
+
+// First reports whether the i-th event was surely never sent before by this program: what the destination has
+// under its id is another's.
+func (b *Batch) First(i int) bool {
+	c := b.Events[i].Chunk
+	return !b.Again && !c.Again && !c.Returned
 }
 
 // Reason says why an event was not delivered, and so what follows. It is a metric label.
@@ -97,7 +111,7 @@ type Reason string
 // The reasons. ReasonRejected and ReasonTooLarge are final: on_reject decides. All others are retried.
 const (
 	// ReasonPaced is no failure: the output itself holds events back, so that the destination need not
-	// throttle. They are sent again after exactly RetryAfter, which must not be 0, or, where they have to
+	// throttle. They are sent again after exactly RetryAfter, or retry.max if that is less, which must not be 0, or, where they have to
 	// wait together with others that failed, once those may be sent again, if that is later.
 	ReasonPaced     Reason = "paced"
 	ReasonThrottled Reason = "throttled"
@@ -117,6 +131,10 @@ type Failure struct {
 	Reason Reason
 	Status int    // the destination's status code, 0 where it has none
 	Detail string // the destination's words; kept with a dead letter
+	Target string // where the event goes, such as an index or a stream; "" where it was not told
+	// Untried says that the event was not sent, because others for its target have just failed for Reason. It counts
+	// as no attempt, and its age goes on.
+	Untried bool
 }
 
 // SendError tells what became of a batch that was not accepted whole.
@@ -129,9 +147,12 @@ type Failure struct {
 type SendError struct {
 	Reason     Reason        // of the whole batch where Failed is empty, else the worst. TooLarge: it is sent again in halves
 	Status     int           // the destination's status code for the whole batch, 0 where it has none
-	RetryAfter time.Duration // the destination's wish, at least; 0: backoff with jitter. For ReasonPaced: exactly
+	RetryAfter time.Duration // the destination's wish, at least, up to retry.max; 0: backoff with jitter. For ReasonPaced: exactly, up to retry.max
 	Failed     []Failure     // ascending by Index; empty: every event. Events not named were delivered: never resend them. The caller's
-	Err        error
+	// Apart says that those failed are to be sent again target by target, each apart from the others: one of them may
+	// be what keeps the destination from answering for all.
+	Apart bool
+	Err   error
 }
 
 func (e *SendError) Error() string {

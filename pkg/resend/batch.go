@@ -1,6 +1,12 @@
 package resend
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+	"unsafe"
+)
+
+// MessageSize is what a message of a [Batch] takes, in bytes.
+const MessageSize = unsafe.Sizeof(claim{})
 
 // Batch is the messages of one commit, as the [Window] sees them. The zero value is empty. It is its connection's until Enter,
 // and then also who stores it may ask it, until Stored has named it as done or Withdrawn was called.
@@ -31,6 +37,9 @@ func (b *Batch) Of(conn uint64) {
 
 // Add adds the next message; the zero Key where it wants no ack.
 func (b *Batch) Add(k Key) { b.claims = append(b.claims, claim{key: k}) }
+
+// Conn returns the connection.
+func (b *Batch) Conn() uint64 { return b.conn }
 
 // Len returns the number of messages that were added.
 func (b *Batch) Len() int { return len(b.claims) }

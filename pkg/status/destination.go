@@ -18,7 +18,7 @@ type Destination struct {
 type Host struct {
 	Address string `json:"address"`
 	Down    bool   `json:"down"`            // it rests, after Error
-	Error   string `json:"error,omitempty"` // the last one
+	Error   string `json:"error,omitempty"` // why; "" where it is not down
 }
 
 // Pace is how fast events are sent to one stream of a destination. Rates of 0: no limit.

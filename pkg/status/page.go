@@ -29,7 +29,7 @@ Configuration {{with .Config.Source}}{{.}}{{else}}of defaults{{end}} {{.Config.H
 {{if lt .LimitBytes .NeedBytes}}<strong class="bad">That is less than full load can need.</strong>{{end}}</p>{{end}}{{end}}
 {{range .Config.Warnings}}<p>Warning: {{.}}</p>{{end}}
 <h2>Outputs</h2><div><table><tr><th>output<th>state<th>sending<th>events/s<th>pending<th>lag<th>delivered<th>dead<th>dropped<th class="text">last error</tr>
-{{range .Outputs}}<tr><td>{{.Name}} ({{.Type}})<td{{if refused .State}} class="bad"{{end}}>{{.State}}<td>{{.InFlight}} of {{.Concurrency}}, {{.Workers}} workers<td>{{printf "%.0f" .EventsPerSecond}}{{with sums .}}<td>{{.Pending}}<td>{{duration .Lag}}<td>{{.Delivered}}<td>{{.Dead}}<td>{{.Dropped}}{{end}}<td class="text">{{with .LastError.Text}}{{.}}{{end}}</tr>
+{{range .Outputs}}<tr><td>{{.Name}} ({{.Type}})<td{{if refused .State}} class="bad"{{end}}>{{.State}}{{if not .BackoffUntil.IsZero}}, waiting until {{clock .BackoffUntil}}{{end}}<td>{{.InFlight}} of {{.Concurrency}}, {{.Workers}} workers<td>{{printf "%.0f" .EventsPerSecond}}{{with sums .}}<td>{{.Pending}}<td>{{duration .Lag}}<td>{{.Delivered}}<td>{{.Dead}}<td>{{.Dropped}}{{end}}<td class="text">{{failure .LastError}}</tr>
 {{if told .}}<tr><td><td class="text" colspan="9">{{.Server}}{{with .HeldClusters}} <span class="bad">Held until what was refused of them is taken: {{join .}}.</span>{{end}}
 {{range .Notices}} {{.}}{{end}}{{range .Hosts}}{{if .Down}} <span class="bad">{{.Address}} is down: {{.Error}}.</span>{{end}}{{end}}{{range paces .}} {{.Stream}}: {{rate .}}.{{end}}</tr>{{end}}
 {{end}}</table></div>
@@ -40,7 +40,7 @@ Configuration {{with .Config.Source}}{{.}}{{else}}of defaults{{end}} {{.Config.H
 {{range .Clusters}}<tr><td>{{.Name}}<td>{{.Connections}}<td>{{printf "%.0f" .EventsPerSecond}}<td>{{.ReceivedEvents}}<td>{{.StoredEvents}}<td>{{.DuplicateEvents}}<td>{{.Dead.Sum}}<td>{{.Dropped.Sum}}<td>{{size .QueueBytes}}{{with .Waiting}} <span class="bad">{{.}}</span>{{end}}<td>{{clock .LastSeen}}</tr>
 {{end}}</table></div>
 <h2>Listeners</h2><div><table><tr><th>listener<th>connections<th>probes<th>refused<th>acks<th>ack p50<th>ack p99<th class="text">last error</tr>
-{{range .Listeners}}<tr><td>{{.Name}} {{.Address}}<td>{{.Connections}}<td>{{.ProbesTotal}}<td>{{.Refused.Sum}}<td>{{.AcksTotal}}<td>{{quantile .AckLatency 0.5}}<td>{{quantile .AckLatency 0.99}}<td class="text">{{.LastError.Text}}</tr>
+{{range .Listeners}}<tr><td>{{.Name}} {{.Address}}<td>{{.Connections}}<td>{{.ProbesTotal}}<td>{{.Refused.Sum}}<td>{{.AcksTotal}}<td>{{quantile .AckLatency 0.5}}<td>{{quantile .AckLatency 0.99}}<td class="text">{{failure .LastError}}</tr>
 {{end}}</table></div>
 {{with .Certificates}}<h2>Certificates</h2><div><table><tr><th>of<th>days left<th>loaded<th class="text">names<th class="text">problem</tr>
 {{range .}}<tr><td>{{.Owner}}<td>{{printf "%.1f" .DaysLeft}}<td>{{clock .LoadedAt}}<td class="text">{{join .Names}}<td class="text bad">{{.Failing.Text}}</tr>
@@ -69,6 +69,20 @@ func pagePolicy() string {
 	sum := sha256.Sum256([]byte(style))
 	return "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) +
 		"'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+}
+
+// describe says what f is, how long ago it was, and whether it is past.
+func describe(f Failure) string {
+	span := func(seconds float64) string {
+		return time.Duration(seconds * float64(time.Second)).Round(time.Second).String()
+	}
+	switch {
+	case f.Text == "":
+		return ""
+	case f.Lasts():
+		return fmt.Sprintf("%s (%s ago)", f.Text, span(f.Age))
+	}
+	return fmt.Sprintf("past: %s (%s ago, for %s)", f.Text, span(f.Age), span(f.Ended.Sub(f.Time).Seconds()))
 }
 
 // pagePaces is how many streams of an output the page shows.
@@ -108,9 +122,10 @@ func newPage(pprof bool) *template.Template {
 		"told": func(o Output) bool {
 			return o.Server != "" || len(o.HeldClusters)+len(o.Notices)+len(o.Hosts)+len(o.Paces) > 0
 		},
-		"paces": func(o Output) []Pace { return o.Paces[:min(len(o.Paces), pagePaces)] },
-		"rate":  rate,
-		"join":  func(texts []string) string { return strings.Join(texts, ", ") },
+		"paces":   func(o Output) []Pace { return o.Paces[:min(len(o.Paces), pagePaces)] },
+		"rate":    rate,
+		"failure": describe,
+		"join":    func(texts []string) string { return strings.Join(texts, ", ") },
 		"duration": func(seconds float64) string {
 			return time.Duration(seconds * float64(time.Second)).Round(time.Second).String()
 		},

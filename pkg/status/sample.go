@@ -82,12 +82,32 @@ func (s *Server) snapshot() Snapshot {
 		notNil(&o.Paces)
 		notNil(&o.Steps)
 	}
+	now.ages()
 	oldest, second := s.samples.before(now.at)
 	now.settle(second)
 	if oldest != nil {
 		now.rates(oldest)
 	}
 	return now
+}
+
+// ages fills how old errors are.
+func (s *Snapshot) ages() {
+	age := func(f *Failure) {
+		if !f.Time.IsZero() {
+			f.Age = max(0, s.Time.Sub(f.Time).Seconds())
+		}
+	}
+	age(&s.Config.Failing)
+	for i := range s.Listeners {
+		age(&s.Listeners[i].LastError)
+	}
+	for i := range s.Certificates {
+		age(&s.Certificates[i].Failing)
+	}
+	for i := range s.Outputs {
+		age(&s.Outputs[i].LastError)
+	}
 }
 
 // notNil makes JSON show an empty list, not null.

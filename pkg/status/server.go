@@ -56,31 +56,38 @@ type Options struct {
 	Healthy func() error
 	// Reload reads the configuration again and puts it in force. Its error says why the old one stays.
 	Reload func() error
-	// Steer does what was asked of an output, pause, resume or purge, and says what it did. The error says why not.
+	// Steer does what was asked of an output, pause, resume, retry or purge, and says what it did. The error says why not.
 	Steer func(output, what string) (done string, err error)
 	// DeadLetters are the program's.
 	DeadLetters DeadStore
-	Log         zerolog.Logger
+	// MaxConnections is how many connections may be open, where the process may not have more; 0: 512.
+	MaxConnections int
+	Log            zerolog.Logger
 }
 
 // Server is the status endpoint. Call Listen, then Run, then Shutdown or the end of Run's context.
 type Server struct {
-	options    Options
-	http       *http.Server
-	listener   net.Listener
-	loopback   bool   // the listener is on a loopback address
-	hostname   string // of this machine
-	samples    samples
-	page       *template.Template
-	policy     string // the page's Content-Security-Policy
-	attempts   attempts
-	complained atomic.Int64 // when refused credentials were logged last, nanoseconds since 1970
-	crowded    quiet
+	options  Options
+	http     *http.Server
+	listener net.Listener
+	// maxConnections is how many connections may be open.
+	maxConnections int
+	loopback       bool   // the listener is on a loopback address
+	hostname       string // of this machine
+	samples        samples
+	page           *template.Template
+	policy         string // the page's Content-Security-Policy
+	attempts       attempts
+	complained     atomic.Int64 // when refused credentials were logged last, nanoseconds since 1970
+	crowded        quiet
 }
 
 // New returns a Server that does not listen yet.
 func New(o Options) *Server {
-	s := &Server{options: o, page: newPage(o.Config.Pprof), policy: pagePolicy()}
+	s := &Server{options: o, page: newPage(o.Config.Pprof), policy: pagePolicy(), maxConnections: maxConnections}
+	if o.MaxConnections > 0 {
+		s.maxConnections = min(maxConnections, o.MaxConnections)
+	}
 	s.hostname, _ = os.Hostname() // unknown: that name is not accepted as a Host
 	s.http = &http.Server{
 		Handler:           s.handler(s.registry()),
@@ -104,7 +111,7 @@ func (s *Server) Listen() error {
 		return fmt.Errorf("listen for the status endpoint on %s (status.address): %w", s.options.Config.Address, err)
 	}
 	s.listener = &limitedListener{
-		Listener: l, total: maxConnections, perSource: maxConnectionsPerSource, bySource: map[netip.Prefix]int{}, refused: s.crowd,
+		Listener: l, total: s.maxConnections, perSource: maxConnectionsPerSource, bySource: map[netip.Prefix]int{}, refused: s.crowd,
 	}
 	if s.options.TLS != nil {
 		s.listener = tls.NewListener(s.listener, s.options.TLS) // the time for a handshake is that for a header
@@ -315,7 +322,7 @@ func needsEscape(r rune) bool {
 func (s *Server) crowd(source netip.Prefix) {
 	if n := s.crowded.count(); n > 0 {
 		s.options.Log.Warn().Stringer("from", source.Addr()).Uint64("refused", n).Msgf(
-			"closed connections to the status endpoint: at most %d are open, and %d of one address", maxConnections, maxConnectionsPerSource)
+			"closed connections to the status endpoint: at most %d are open, and %d of one address", s.maxConnections, maxConnectionsPerSource)
 	}
 }
 

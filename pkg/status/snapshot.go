@@ -70,9 +70,14 @@ func (l Latency) MarshalJSON() ([]byte, error) {
 
 // Failure is the last error of something; the zero value says that there was none.
 type Failure struct {
-	Text string    `json:"text"`
-	Time time.Time `json:"time,omitzero"`
+	Text  string    `json:"text"`
+	Time  time.Time `json:"time,omitzero"`
+	Age   float64   `json:"age_seconds"`    // derived
+	Ended time.Time `json:"ended,omitzero"` // since when it is past; zero: nothing shows that it is
 }
+
+// Lasts reports whether there is an error that is not past.
+func (f Failure) Lasts() bool { return f.Text != "" && f.Ended.IsZero() }
 
 // ConfigState is the configuration in force.
 type ConfigState struct {

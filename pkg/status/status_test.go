@@ -51,7 +51,7 @@ func fixture(started time.Time, n uint64) Snapshot {
 		Listeners: []Listener{{
 			Name: "public", Address: "0.0.0.0:24224", Connections: 3, ConnectionsTotal: 9, ProbesTotal: 4,
 			Refused: Counts{"idle": 1, "limit": 0}, Messages: Counts{"forward": 2, "packed": 5}, AcksTotal: 7,
-			AckLatency: latency(0.004, 7), LastError: Failure{"broken frame from 10.0.0.1", started.Add(time.Second)},
+			AckLatency: latency(0.004, 7), LastError: Failure{Text: "broken frame from 10.0.0.1", Time: started.Add(time.Second)},
 		}},
 		Clusters: []Cluster{
 			{Name: "seoul", ReceivedEvents: n, ReceivedBytes: 300 * n, Messages: n / 10, StoredEvents: n, Dropped: Counts{"metrics": 0}, LastSeen: started},
@@ -59,7 +59,7 @@ func fixture(started time.Time, n uint64) Snapshot {
 			{Name: "tokyo"},
 		},
 		Certificates: []Certificate{
-			{Owner: "listener public", CertFile: "tls.crt", DaysLeft: 30, LoadedAt: started, Reloads: 2, Failing: Failure{"half of a key", started}},
+			{Owner: "listener public", CertFile: "tls.crt", DaysLeft: 30, LoadedAt: started, Reloads: 2, Failing: Failure{Text: "half of a key", Time: started}},
 		},
 		Memory: Memory{LimitBytes: 225 << 20, Source: "control group", NeedBytes: 240 << 20, GroupBytes: 250 << 20},
 		Queue: Queue{
@@ -75,7 +75,7 @@ func fixture(started time.Time, n uint64) Snapshot {
 					{Cluster: "osaka", Queued: 57, Returned: 3, Recovered: 6, Delivered: 50, Dropped: Counts{"rejected": 0, "full": 1}, Dead: Counts{"rejected": 2}, Pending: 12},
 				},
 				DeliveredBytes: 150 * n, Retries: Counts{"throttled": 3}, Lag: 1.5, Requests: 20, FailedRequests: 2, RequestLatency: latency(0.3, 20),
-				LastError: Failure{"429 \x1b[31mslow\u009b down", started}, LastSuccess: started, BackoffUntil: started.Add(time.Minute),
+				LastError: Failure{Text: "429 \x1b[31mslow\u009b down", Time: started, Ended: started.Add(3 * time.Second)}, LastSuccess: started, BackoffUntil: started.Add(time.Minute),
 				Destination: Destination{
 					Server: "Elasticsearch 8.14.3", Notices: []string{"the template <logs> is someone else's"}, RequestLimit: 1 << 20,
 					Hosts:              []Host{{Address: "https://es-0:9200"}, {Address: "https://es-1:9200", Down: true, Error: "connection refused"}},

@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/elastic/elastic-transport-go/v8/elastictransport"
-	sdk "github.com/elastic/go-elasticsearch/v8"
 	"github.com/klauspost/compress/gzip"
 	"github.com/rs/zerolog"
 
@@ -136,17 +135,12 @@ func dialTLS(ctx context.Context, dialer *net.Dialer, config func(string) *stdtl
 
 // newHost returns a host that is not reached before its turn comes.
 func newHost(u *url.URL, t http.RoundTripper) (*host, error) {
-	plain, err := elastictransport.NewClient(elastictransport.WithURLs(u), elastictransport.WithTransport(t),
+	transport, err := elastictransport.NewClient(elastictransport.WithURLs(u), elastictransport.WithTransport(t),
 		elastictransport.WithDisableRetry(), elastictransport.WithUserAgent(userAgent))
 	if err != nil {
 		return nil, err
 	}
-	checked, err := sdk.NewBase(sdk.WithAddresses(u.String()), sdk.WithDisableMetaHeader())
-	if err != nil {
-		return nil, err
-	}
-	checked.Transport = plain
-	return &host{address: u.String(), plain: plain, checked: checked}, nil
+	return &host{address: u.String(), transport: transport}, nil
 }
 
 // authorization returns the header that proves who the client is.
@@ -179,10 +173,7 @@ func (c *client) perform(req *http.Request) (*http.Response, error) {
 
 // performAt is perform at h.
 func (c *client) performAt(h *host, req *http.Request) (*http.Response, error) {
-	c.mu.Lock()
-	send := h.send
-	c.mu.Unlock()
-	res, err := c.do(send, req)
+	res, err := c.do(h, req)
 	switch {
 	case err != nil && req.Context().Err() == context.Canceled:
 		return nil, &hostError{h.address, err} // that says nothing about the host
@@ -197,12 +188,12 @@ func (c *client) performAt(h *host, req *http.Request) (*http.Response, error) {
 	return res, nil
 }
 
-// do adds the credentials and sends. The reply's body is not compressed.
-func (c *client) do(send performer, req *http.Request) (*http.Response, error) {
+// do adds the credentials and sends to h. The reply's body is not compressed.
+func (c *client) do(h *host, req *http.Request) (*http.Response, error) {
 	if c.authorization != "" {
 		req.Header.Set("Authorization", c.authorization)
 	}
-	res, err := send.Perform(req)
+	res, err := h.transport.Perform(req)
 	if err == nil && strings.EqualFold(res.Header.Get("Content-Encoding"), "gzip") {
 		res.Body = &unzipped{Closer: res.Body, packed: res.Body}
 	}
@@ -283,7 +274,11 @@ func (c *client) report(r *outputs.Report) {
 	r.Server = c.known.name()
 	r.Notices = append(r.Notices, c.notices...)
 	for _, h := range c.hosts {
-		r.Hosts = append(r.Hosts, outputs.Host{Address: h.address, Down: h.fails > 0, Error: h.last})
+		host := outputs.Host{Address: h.address, Down: h.fails > 0}
+		if host.Down {
+			host.Error = h.last
+		}
+		r.Hosts = append(r.Hosts, host)
 	}
 }
 

@@ -116,7 +116,7 @@ func (c *client) privileges(ctx context.Context, id identity, h *host, clusters 
 	}
 	ctx, cancel := context.WithTimeout(ctx, min(dialTimeout, c.cfg.Settings().Timeout))
 	defer cancel()
-	res, reply, err := c.ask(ctx, h.plain, http.MethodPost, "/_security/user/_has_privileges", body)
+	res, reply, err := c.ask(ctx, h, http.MethodPost, "/_security/user/_has_privileges", body)
 	if err != nil {
 		return "", &hostError{h.address, err}
 	}

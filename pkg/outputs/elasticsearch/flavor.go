@@ -86,13 +86,12 @@ func asSendError(err error) *outputs.SendError {
 // identity is what a host tells of itself.
 type identity struct {
 	server  server
-	product bool  // it is held to the product check
 	refused error // it works, but would not tell; a *outputs.SendError
 }
 
 // identify asks h what it is. An error says that no request should go there.
 func (c *client) identify(ctx context.Context, h *host) (identity, error) {
-	res, body, err := c.ask(ctx, h.plain, http.MethodGet, "/", nil)
+	res, body, err := c.ask(ctx, h, http.MethodGet, "/", nil)
 	if err != nil {
 		return identity{}, err
 	}
@@ -121,21 +120,13 @@ func (c *client) identify(ctx context.Context, h *host) (identity, error) {
 	if strange != "" && (want == auto || want == "") {
 		return c.bulkOnly(ctx, h, id, strange)
 	}
-	if res.status == http.StatusOK && proved && id.server.flavor == elasticsearch {
-		// The client library judges by the first reply with 2xx that it sees. It should see this one, and not
-		// that of a bulk request, whose events would be sent again.
-		if _, _, err := c.ask(ctx, h.checked, http.MethodGet, "/", nil); err != nil {
-			return identity{}, err
-		}
-		id.product = true
-	}
 	return id, nil
 }
 
 // bulkOnly tells a server that knows bulk requests, but answers GET / in a strange way, from one that knows
 // neither, as what stands for a server that is not there: with a bulk request of no events.
 func (c *client) bulkOnly(ctx context.Context, h *host, id identity, strange string) (identity, error) {
-	res, body, err := c.ask(ctx, h.plain, http.MethodPost, "/_bulk", nil)
+	res, body, err := c.ask(ctx, h, http.MethodPost, "/_bulk", nil)
 	switch {
 	case err != nil:
 		return identity{}, err
@@ -215,9 +206,9 @@ type answer struct {
 	header http.Header
 }
 
-// ask sends a small request and reads the reply, of which no more than maxReply bytes are returned.
-func (c *client) ask(ctx context.Context, send performer, method, path string, body []byte) (answer, []byte, error) {
-	return exchange(ctx, func(req *http.Request) (*http.Response, error) { return c.do(send, req) }, method, path, body)
+// ask sends a small request to h and reads the reply, of which no more than maxReply bytes are returned.
+func (c *client) ask(ctx context.Context, h *host, method, path string, body []byte) (answer, []byte, error) {
+	return exchange(ctx, func(req *http.Request) (*http.Response, error) { return c.do(h, req) }, method, path, body)
 }
 
 // call is ask at the host whose turn it is. The time is bounded by the timeout of the configuration.

@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/elastic/elastic-transport-go/v8/elastictransport"
 	"github.com/rs/zerolog"
 
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
@@ -23,16 +23,10 @@ const (
 	probeTimeout = 5 * time.Second // and half of the output's timeout at most, so that time is left for another host
 )
 
-// performer sends a request to one host. Both libraries' clients are.
-type performer interface {
-	Perform(req *http.Request) (*http.Response, error)
-}
-
 // host is one of the servers.
 type host struct {
-	address string
-	plain   performer // answers whatever the server is
-	checked performer // refuses what does not prove to be Elasticsearch from 7.14 on
+	address   string
+	transport *elastictransport.Client
 
 	// What follows is guarded by client.mu.
 	ready   bool          // it answered since its last failure, if any
@@ -42,7 +36,6 @@ type host struct {
 	last    string        // error
 	warned  time.Time     // when its failing was last logged as a warning
 	told    bool          // the log says that it fails
-	send    performer     // plain or checked
 	found   server        // by the last probe
 	refused error         // why the last probe learned nothing although the host works; a *outputs.SendError
 }
@@ -174,10 +167,7 @@ func (c *client) probe(ctx context.Context, h *host) error {
 	if err != nil {
 		return &hostError{h.address, err}
 	}
-	h.ready, h.refused, h.send = true, id.refused, h.plain
-	if id.product {
-		h.send = h.checked
-	}
+	h.ready, h.refused = true, id.refused
 	if id.refused == nil {
 		h.found = id.server
 		c.known = id.server

@@ -20,9 +20,11 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/outputs/intent"
 )
 
+// MaxOpen is how many files an output has open at most.
+const MaxOpen = 64
+
 const (
 	bufferSize = 256 << 10   // bytes of JSON that are written or compressed at once
-	maxOpen    = 64          // files
 	maxKnown   = 4096        // closed files whose state is remembered
 	idle       = time.Minute // after which a file is closed
 	zstdWindow = 1 << 20     // bytes
@@ -232,7 +234,7 @@ func (f *files) file(ctx context.Context, path string) (*openFile, error) {
 		f.close(file) // it was moved, removed or changed by someone else
 		delete(f.closed, path)
 	}
-	for f.recent.Len() >= maxOpen {
+	for f.recent.Len() >= MaxOpen {
 		f.close(f.recent.Back().Value.(*openFile))
 	}
 	file, err := f.openAt(ctx, path)

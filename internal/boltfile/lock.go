@@ -1,4 +1,4 @@
-package buffer
+package boltfile
 
 import (
 	"errors"
@@ -14,17 +14,21 @@ import (
 )
 
 const (
-	lockFile = "lock"
+	LockFile = "lock"
 	lockWait = time.Second // for a predecessor that is about to end
 )
 
-// lockDir takes the directory for this process. The lock is on a file of its own, never replaced
-// nor set aside, and goes with the process however it ends; the file's text names the holder.
-func lockDir(dir string) (*os.File, error) {
-	path := filepath.Join(dir, lockFile)
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+// ErrLocked is returned for a directory that another process has locked.
+var ErrLocked = errors.New("is locked")
+
+// Lock takes the directory for this process. The lock is on a file of its own, never replaced
+// nor set aside, and goes with the process however it ends; the file's text names the holder, which
+// is returned with errLocked.
+func Lock(dir string) (f *os.File, holder string, err error) {
+	path := filepath.Join(dir, LockFile)
+	f, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("lock queue directory: %w", err)
+		return nil, "", fmt.Errorf("lock directory: %w", err)
 	}
 	for waited := time.Duration(0); ; waited += lockWait / 10 {
 		err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
@@ -33,13 +37,12 @@ func lockDir(dir string) (*os.File, error) {
 		}
 		if !errors.Is(err, unix.EWOULDBLOCK) {
 			_ = f.Close() // not locked
-			return nil, fmt.Errorf("lock queue directory with %s: %w", path, err)
+			return nil, "", fmt.Errorf("lock directory with %s: %w", path, err)
 		}
 		if waited >= lockWait {
 			holder, _ := io.ReadAll(io.LimitReader(f, 32)) // only for the message
 			_ = f.Close()                                  // not locked
-			return nil, fmt.Errorf("queue directory %s %w by process %s: stop that one, or set another buffer.path",
-				dir, ErrInUse, strings.TrimSpace(string(holder)))
+			return nil, strings.TrimSpace(string(holder)), fmt.Errorf("directory %s %w", dir, ErrLocked)
 		}
 		time.Sleep(lockWait / 10)
 	}
@@ -49,7 +52,7 @@ func lockDir(dir string) (*os.File, error) {
 	}
 	if err != nil && !errors.Is(err, unix.ENOSPC) { // a full disk must not keep the queue from starting
 		_ = f.Close()
-		return nil, fmt.Errorf("write %s: %w", path, err)
+		return nil, "", fmt.Errorf("write %s: %w", path, err)
 	}
-	return f, nil
+	return f, "", nil
 }

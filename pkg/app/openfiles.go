@@ -1,0 +1,70 @@
+package app
+
+import (
+	"fmt"
+	"syscall"
+
+	"github.com/rs/zerolog"
+
+	"github.com/seed-afc6a195/aggregator/pkg/config"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs/file"
+)
+
+const (
+	// queueFiles is what the process has open at most for itself and its queue: segments being read and written, the
+	// state, dead letters, directories, the configuration, the log.
+	queueFiles = 64
+	// spareFiles is what each request of an output may have open beside its connection: a name that is looked up, a
+	// connection that ends while the next one begins.
+	spareFiles = 2
+	// statusShare is the part of all open files that the status endpoint's clients may have.
+	statusShare = 8
+)
+
+// openFiles is how the process's limit of open files is shared out.
+type openFiles struct {
+	limit       int // of the process; 0: unknown, and nothing is bounded
+	status      int // connections to the status endpoint
+	connections int // connections of all listeners
+}
+
+// processFiles returns how many files the process may open. The Go runtime has raised the soft limit to the hard one.
+func processFiles() int {
+	var r syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &r); err != nil {
+		return 0
+	}
+	return int(min(r.Cur, 1<<30))
+}
+
+// shareFiles shares limit open files out. What the queue and the outputs need is kept for them, as far as it leaves
+// half of all to the agents: without them nothing that agents send can be stored or delivered.
+func shareFiles(limit int, cfg *config.Config) openFiles {
+	if limit == 0 {
+		return openFiles{}
+	}
+	f := openFiles{limit: limit, status: limit / statusShare}
+	need := queueFiles + f.status + len(cfg.Listeners)
+	for _, out := range cfg.Outputs {
+		need += spareFiles * (commonOf(out).Workers + 1)
+		if out.Common.Type == "file" {
+			need += file.MaxOpen
+		}
+	}
+	f.connections = max(limit-need, limit/2)
+	return f
+}
+
+// warn logs where the listeners' max_connections can't be had.
+func (f openFiles) warn(cfg *config.Config, log zerolog.Logger) {
+	wanted := 0
+	for _, l := range cfg.Listeners {
+		wanted += l.MaxConnections
+	}
+	if f.limit == 0 || wanted <= f.connections {
+		return
+	}
+	log.Warn().Int("open_files", f.limit).Int("max_connections", wanted).Int("connections", f.connections).Msg(fmt.Sprintf(
+		"the process may open %d files, which is room for %d connections beside its queue and outputs, not for max_connections: raise the limit to %d (LimitNOFILE= of the service, ulimit -n), or lower max_connections",
+		f.limit, f.connections, f.limit-f.connections+wanted))
+}
