@@ -12,13 +12,16 @@ import (
 )
 
 func newCheckCommand() *cobra.Command {
-	var path string
+	var c configFlag
 	var connect bool
 	cmd := &cobra.Command{
-		Use:   "check",
+		Use:   "check [FILE…]",
 		Short: "Validate a configuration and say what it does",
 		Long: `Reads the configuration as run would, with its environment variables and files, and names every mistake with its line
-and what to do. Without mistakes it prints what the configuration does. Secrets are never printed.
+and what to do, with those in the files of certificates and keys and in buffer.path. Without mistakes it prints what the
+configuration does. Secrets are never printed.
+
+` + configHelp + ` FILE is the same as -c FILE.
 
 With --connect it also reaches every output, without delivering anything, and says in one line for each what it found or
 what is wrong: names, TCP, TLS, credentials, privileges, version. It takes each output's timeout at most, and no more than
@@ -26,24 +29,21 @@ what is wrong: names, TCP, TLS, credentials, privileges, version. It takes each 
 
 Exit codes: 1 an output can't be reached, 2 the configuration is wrong.`,
 		Example: `  aggregator check -c aggregator.yaml
-  aggregator check -c aggregator.yaml --connect`,
-		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			loaded, err := loadConfig(path)
+  aggregator check aggregator.yaml --connect`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c.given = append(c.given, args...)
+			loaded, err := c.load(config.Options{Verify: app.Verify})
 			if err != nil {
 				return err
 			}
-			if err := app.Check(loaded.Config); err != nil {
-				return usageError{err}
-			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: the configuration is right\n%s", orDefaults(path), loaded.Config.Summary())
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: the configuration is right\n%s", c.source(), loaded.Config.Summary())
 			if err != nil || !connect {
 				return err
 			}
 			return connectOutputs(cmd.Context(), loaded.Config, cmd.OutOrStdout())
 		},
 	}
-	cmd.Flags().StringVarP(&path, "config", "c", "", "configuration `file`; none: the defaults")
+	c.register(cmd, "configuration `file` or directory; may come several times")
 	cmd.Flags().BoolVar(&connect, "connect", false, "also reach every output")
 	return cmd
 }

@@ -42,7 +42,8 @@ type deadFlags struct {
 
 	endpoint
 
-	config, dataDir                 string
+	config                          configFlag
+	dataDir                         string
 	filter                          app.DeadFilter
 	ids                             []uint
 	json, summary, oldest, all, yes bool
@@ -69,7 +70,7 @@ func (f *deadFlags) command() *cobra.Command {
 	}
 	p := dead.PersistentFlags()
 	p.SortFlags = false
-	p.StringVarP(&f.config, "config", "c", "", "configuration `file` of the server: where its status endpoint is, and the token")
+	f.config.registerIn(dead, p.StringArrayVarP, "configuration `file` or directory of the server: where its status endpoint is, and the token; may come several times")
 	f.flags(p)
 	p.StringVar(&f.dataDir, "data-dir", "", "open this data `directory`, which no server uses, instead of asking one")
 	f.filters(dead)
@@ -160,7 +161,7 @@ func (f *deadFlags) retryCommand() *cobra.Command {
 time, tag, cluster and id; a letter is deleted once its event is in the queue, so that a crash loses none. Letters that no
 route wanted are routed again. What is refused again becomes a new dead letter.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if f.dataDir != "" && f.config == "" {
+			if f.dataDir != "" && len(f.config.paths()) == 0 {
 				return usageError{errors.New("retry with --data-dir needs -c too: the configuration says which outputs there are")}
 			}
 			return f.change(cmd, "send %s again", "put %s back into the queue", func(ctx context.Context, s app.DeadStore, progress func(app.DeadResult)) (app.DeadResult, error) {
@@ -198,7 +199,7 @@ func (f *deadFlags) with(cmd *cobra.Command, do func(app.DeadStore) error) (err 
 	if err := f.check(); err != nil {
 		return err
 	}
-	cfg, err := f.load()
+	cfg, err := f.load(&f.config, cmd.ErrOrStderr())
 	if err != nil {
 		return err
 	}
@@ -233,15 +234,6 @@ func asUsage(err error) error {
 		return usageError{err}
 	}
 	return err
-}
-
-// load reads the configuration, nil where none is given.
-func (f *deadFlags) load() (*config.Config, error) {
-	if f.config == "" {
-		return nil, nil
-	}
-	loaded, err := loadConfig(f.config)
-	return loaded.Config, err
 }
 
 func (f *deadFlags) check() error {

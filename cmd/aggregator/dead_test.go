@@ -17,6 +17,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
+	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 )
 
@@ -41,7 +42,7 @@ func deadDir(t *testing.T) string {
 			append([]byte{0x81, 0xa3, 'l', 'o', 'g', 0xa0 | byte(len(text))}, text...))
 	}
 	id := func(n int) string { return fmt.Sprint(strings.Repeat("A", 22), "-", n) }
-	for _, l := range []buffer.Letter{
+	for _, l := range []deadletter.Letter{
 		{
 			Cluster: "seoul", Tag: "kube.web", Output: "es", Status: 400, Reason: "rejected", Attempts: 1, Events: 1, EventID: id(1), Entry: record("one"),
 			Detail: "document_parsing_exception: failed to parse field [n] of type [long] in document with id 'AAAA': " + strings.Repeat("very ", 20) + "long",
@@ -51,7 +52,7 @@ func deadDir(t *testing.T) string {
 		{Cluster: "osaka", Tag: "t", Reason: "invalid_entry", Detail: "line\n\x1b[2Jtwo", Events: 1, Entry: []byte{0xc1, 1, 2}},
 		{Cluster: "seoul", Tag: "kube.web", Output: "archive", Reason: "rejected", Attempts: 1, Events: 1, EventID: id(3), Entry: record("three")},
 	} {
-		if err := queue.DeadLetters().Add(t.Context(), []buffer.Letter{l}); err != nil {
+		if err := queue.DeadLetters().Add(t.Context(), []deadletter.Letter{l}); err != nil {
 			t.Fatal(err)
 		}
 		at = at.Add(time.Minute)

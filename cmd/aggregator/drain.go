@@ -15,6 +15,7 @@ import (
 
 	"github.com/seed-afc6a195/aggregator/internal/sender"
 	"github.com/seed-afc6a195/aggregator/pkg/app"
+	"github.com/seed-afc6a195/aggregator/pkg/config"
 )
 
 const drainLong = `Delivers what the data directory of a server that does not run any more still holds, accepts nothing, and exits with 0 once
@@ -28,11 +29,13 @@ exit code is 1, unless --ignore-unconfigured says that they don't matter. Dead l
 The status endpoint is served, so that probes and dashboards see the drain; where its port is taken, the drain goes on
 without it.
 
+` + configHelp + `
+
 Exit codes: 0 nothing is left, 1 something is, 2 wrong usage or configuration.`
 
 // drainFlags is what the user may say.
 type drainFlags struct {
-	config             string
+	config             configFlag
 	timeout            time.Duration
 	noStatus           bool
 	ignoreUnconfigured bool
@@ -53,7 +56,7 @@ func newDrainCommand() *cobra.Command {
 	}
 	fs := cmd.Flags()
 	fs.SortFlags = false
-	fs.StringVarP(&f.config, "config", "c", "", "configuration `file`; none: the defaults")
+	f.config.register(cmd, "configuration `file` or directory; may come several times")
 	fs.DurationVar(&f.timeout, "timeout", 0, "give up after this time; 0: never")
 	fs.BoolVar(&f.ignoreUnconfigured, "ignore-unconfigured", false, "exit with 0 although events wait for outputs that are not configured")
 	fs.BoolVar(&f.noStatus, "no-status", false, "serve no status endpoint")
@@ -61,10 +64,11 @@ func newDrainCommand() *cobra.Command {
 }
 
 func (f *drainFlags) run(cmd *cobra.Command) error {
-	loaded, err := loadConfig(f.config)
+	loaded, err := f.config.load(config.Options{Verify: app.VerifyCertificates})
 	if err != nil {
 		return err
 	}
+	f.config.tell(cmd.ErrOrStderr())
 	cfg := loaded.Config
 	dir := absolute(cfg.Buffer.Path)
 	if st, err := os.Stat(dir); err != nil {
@@ -76,7 +80,7 @@ func (f *drainFlags) run(cmd *cobra.Command) error {
 	log = log.Level(max(log.GetLevel(), zerolog.WarnLevel)) // the rest is what the command itself prints
 	v, c, _ := versionInfo()
 	opts := app.Options{
-		ConfigSource: f.config, ConfigHash: loaded.Hash, Version: v, Commit: c, Log: log, LimitMemory: true, Drain: true, NoStatus: f.noStatus,
+		ConfigSource: strings.Join(f.config.paths(), ", "), ConfigHash: loaded.Hash, Version: v, Commit: c, Log: log, LimitMemory: true, Drain: true, NoStatus: f.noStatus,
 	}
 	a, err := app.New(cmd.Context(), cfg, opts)
 	if err != nil {

@@ -47,6 +47,19 @@ func (e *endpoint) set() bool {
 	return e.status+e.token+e.tokenFile+e.user+e.passwordFile+e.caFile+e.certFile+e.keyFile != "" || e.insecure
 }
 
+// load reads the configuration of the server, which says where its status endpoint is, and tells which one it took. It
+// returns nil where there is none, or where --status says it all. Only the endpoint's part of it has to be whole here.
+func (e *endpoint) load(c *configFlag, notes io.Writer) (*config.Config, error) {
+	if len(c.paths()) == 0 || e.status != "" && len(c.given) == 0 {
+		return nil, nil //nolint:nilnil // nil: none
+	}
+	loaded, err := c.load(config.Options{StandIn: true})
+	if err == nil {
+		c.tell(notes)
+	}
+	return loaded.Config, err
+}
+
 func (e *endpoint) check() error {
 	given := 0
 	for _, flag := range []string{e.token, e.tokenFile, e.user} {
@@ -74,8 +87,11 @@ func (e *endpoint) client(cfg *config.Config, warnings io.Writer) (*app.DeadClie
 		if cfg.Status.TLS != nil {
 			u.Scheme = "https"
 		}
-		if c.Token = cfg.Status.Token; c.Token.Reveal() == "" && len(cfg.Status.Users) > 0 {
-			u.User = url.UserPassword(cfg.Status.Users[0].Name, cfg.Status.Users[0].Password.Reveal())
+		if !config.MadeUp(cfg.Status.Token.Reveal()) {
+			c.Token = cfg.Status.Token
+		}
+		if users := cfg.Status.Users; c.Token.Reveal() == "" && len(users) > 0 && !config.MadeUp(users[0].Password.Reveal()) {
+			u.User = url.UserPassword(users[0].Name, users[0].Password.Reveal())
 		}
 	}
 	if e.status != "" {
@@ -103,7 +119,7 @@ func (e *endpoint) client(cfg *config.Config, warnings io.Writer) (*app.DeadClie
 			return nil, usageError{fmt.Errorf("--token-file: %w", err)}
 		}
 		c.Token = setting.NewSecret(strings.TrimSpace(string(text)))
-	case ok && cfg == nil:
+	case ok && (cfg == nil || c.Token.Reveal() == "" && u.User == nil):
 		c.Token = setting.NewSecret(token)
 	}
 	if u.Scheme == "http" && !loopback(u.Hostname()) && (c.Token.Reveal() != "" || u.User != nil) {

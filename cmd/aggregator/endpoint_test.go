@@ -35,15 +35,15 @@ func TestEndpointClient(t *testing.T) {
 		address, token, warning string
 	}{
 		{deadFlags{}, "http://127.0.0.1:9880", "fromenv", ""},
-		{deadFlags{config: everywhere}, "http://127.0.0.1:9999", "fromconfig", ""},
-		{deadFlags{config: users}, "http://ops:p%40ss@10.0.0.7:9880", "", "10.0.0.7:9880 unencrypted"},
+		{deadFlags{config: configFlag{[]string{everywhere}}}, "http://127.0.0.1:9999", "fromconfig", ""},
+		{deadFlags{config: configFlag{[]string{users}}}, "http://ops:p%40ss@10.0.0.7:9880", "", "10.0.0.7:9880 unencrypted"},
 		{deadFlags{endpoint: endpoint{status: "agg:80", token: "t"}}, "http://agg:80", "t", "agg:80 unencrypted"},
 		{deadFlags{endpoint: endpoint{status: "https://agg/x", tokenFile: token}}, "https://agg/x", "fromfile", ""},
 		{deadFlags{endpoint: endpoint{status: "localhost:1", user: "me"}}, "http://me:fromenv@localhost:1", "", ""},
-		{deadFlags{config: everywhere, endpoint: endpoint{user: "me", passwordFile: token}}, "http://me:fromfile@127.0.0.1:9999", "", ""},
+		{deadFlags{config: configFlag{[]string{everywhere}}, endpoint: endpoint{user: "me", passwordFile: token}}, "http://me:fromfile@127.0.0.1:9999", "", ""},
 	} {
 		tc.f.getenv = func(string) (string, bool) { return "fromenv", true }
-		cfg, err := tc.f.load()
+		cfg, err := tc.f.load(&tc.f.config, io.Discard)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -129,9 +129,9 @@ func TestEndpointTLS(t *testing.T) {
 		f := deadFlags{endpoint: tc.e}
 		f.getenv = func(string) (string, bool) { return "", false }
 		if tc.config != "" {
-			f.config = configured(tc.config)
+			f.config.given = []string{configured(tc.config)}
 		}
-		cfg, err := f.load()
+		cfg, err := f.load(&f.config, t.Output())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 	"unicode"
@@ -45,6 +46,20 @@ func TestLogsArePrintable(t *testing.T) {
 			if utf8.ValidString(text) && (got.Tag != text || got.Message != text || got.Error != text || !reflect.DeepEqual(got.Names, []string{text})) {
 				t.Errorf("%q became %+v", text, got)
 			}
+		}
+	}
+}
+
+// Lines of the log have their time to the millisecond.
+func TestLogTimes(t *testing.T) {
+	for format, want := range map[string]string{
+		"json": `"time":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}(Z|[+-]\d\d:\d\d)"`, "console": `^\d\d:\d\d:\d\d\.\d{3} WRN `,
+	} {
+		var out bytes.Buffer
+		log, _ := newLogger(config.Log{Level: "info", Format: format}, &out)
+		log.Warn().Msg("hello")
+		if !regexp.MustCompile(want).MatchString(out.String()) {
+			t.Errorf("%s: %s", format, out.String())
 		}
 	}
 }

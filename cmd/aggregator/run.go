@@ -2,10 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"errors"
-	"fmt"
 	"io"
 	"os"
 	"os/signal"
@@ -23,7 +19,7 @@ import (
 )
 
 func newRunCommand() *cobra.Command {
-	var path string
+	var c configFlag
 	cmd := &cobra.Command{
 		Use:   "run",
 		Short: "Run the aggregator",
@@ -32,24 +28,25 @@ flight, and exits with 0, within shutdown_timeout. What is not delivered by then
 second signal ends it at once, which loses nothing that was acknowledged. Where a disk or an output hangs, it exits with 1
 once the time is over, which loses nothing either.
 
-SIGHUP, a change of the file or of what it names, and POST /reload at the status endpoint put a new configuration in force
-without dropping a connection; a wrong one is refused and logged.
+SIGHUP, a change of the file or of what it names, and 'aggregator reload' put a new configuration in force without dropping
+a connection; a wrong one is refused and logged.
 
-Without -c: Forward on 127.0.0.1:24224, the queue in ./data, files under ./data/archive, status on 127.0.0.1:9880.`,
+` + configHelp + ` These are: Forward on 127.0.0.1:24224, the queue in ./data, files under ./data/archive, status on 127.0.0.1:9880.`,
 		Example: `  aggregator run
-  aggregator run -c /etc/aggregator/aggregator.yaml`,
+  aggregator run -c /etc/aggregator/aggregator.yaml
+  aggregator run -c /etc/aggregator/conf.d         # all of its *.yaml files are one configuration`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return runServer(cmd.Context(), path, cmd.ErrOrStderr())
+			return runServer(cmd.Context(), &c, cmd.ErrOrStderr())
 		},
 	}
-	cmd.Flags().StringVarP(&path, "config", "c", "", "configuration `file`; none: the defaults")
+	c.register(cmd, "configuration `file` or directory; may come several times")
 	return cmd
 }
 
-// runServer runs the program with the configuration file at path, "" for the defaults, logging to logs.
-func runServer(ctx context.Context, path string, logs io.Writer) error {
-	loaded, err := loadConfig(path)
+// runServer runs the program with a configuration, logging to logs.
+func runServer(ctx context.Context, c *configFlag, logs io.Writer) error {
+	loaded, err := c.load(config.Options{Verify: app.VerifyCertificates})
 	if err != nil {
 		return err
 	}
@@ -58,10 +55,12 @@ func runServer(ctx context.Context, path string, logs io.Writer) error {
 	for _, w := range cfg.Warnings {
 		log.Warn().Msg(w)
 	}
-	v, c, _ := versionInfo()
-	opts := app.Options{ConfigSource: path, ConfigHash: loaded.Hash, Version: v, Commit: c, Log: log, LimitMemory: true}
-	if path != "" {
-		opts.Load = func() (app.Loaded, error) { return loadConfig(path) }
+	v, commit, _ := versionInfo()
+	opts := app.Options{ConfigHash: loaded.Hash, Version: v, Commit: commit, Log: log, LimitMemory: true}
+	paths := c.paths()
+	if len(paths) > 0 {
+		opts.ConfigSource = c.source()
+		opts.Load = func() (app.Loaded, error) { return loadConfig(paths, config.Options{}) }
 	}
 	a, err := app.New(ctx, cfg, opts)
 	if err != nil && ctx.Err() != nil {
@@ -71,13 +70,13 @@ func runServer(ctx context.Context, path string, logs io.Writer) error {
 	if err != nil {
 		return err
 	}
-	log.Info().Str("version", v).Str("commit", c).Str("config", orDefaults(path)).Msg("aggregator starts")
+	log.Info().Str("version", v).Str("commit", commit).Str("config", c.source()).Msg("aggregator starts")
 	for i, addr := range a.ListenerAddrs() {
 		log.Info().Str("listener", cfg.Listeners[i].Name).Stringer("address", addr).Msg("listening")
 	}
 	log.Info().Str("status", a.StatusURL()+"/status").Stringer("address", a.StatusAddr()).Msg("listening")
 	log.Info().Str("path", absolute(cfg.Buffer.Path)).Msg("queue and dead letters are here")
-	if terminal || path == "" {
+	if terminal || len(paths) == 0 {
 		log.Info().Msgf("try it: echo '{\"message\":\"hello\"}' | aggregator send --address %s", a.ListenerAddrs()[0])
 	}
 	stop := reloadOnSignal(a)
@@ -96,7 +95,7 @@ func reloadOnSignal(a *app.App) (stop func()) {
 	var reloader sync.WaitGroup
 	reloader.Go(func() {
 		for range signals {
-			_ = a.Reload() // it is logged and shown by the status
+			_, _ = a.Reload() // it is logged and shown by the status
 		}
 	})
 	return func() {
@@ -104,35 +103,6 @@ func reloadOnSignal(a *app.App) (stop func()) {
 		close(signals)
 		reloader.Wait()
 	}
-}
-
-// loadConfig reads the configuration file at path, "" for the defaults. The hash is of all files that were read.
-func loadConfig(path string) (app.Loaded, error) { return loadConfigFrom(path, config.ReadFile) }
-
-// loadConfigFrom is loadConfig with files read by readFile.
-func loadConfigFrom(path string, readFile func(name string) ([]byte, error)) (app.Loaded, error) {
-	if path == "" {
-		cfg, err := config.Defaults(config.Options{})
-		return app.Loaded{Config: cfg}, err
-	}
-	sum := sha256.New()
-	cfg, err := config.Load(path, config.Options{ReadFile: func(name string) ([]byte, error) {
-		b, err := readFile(name)
-		_, _ = sum.Write(b) // never fails
-		return b, err
-	}})
-	if err != nil {
-		var mistakes config.Errors
-		if errors.As(err, &mistakes) {
-			count := "a mistake"
-			if len(mistakes) > 1 {
-				count = fmt.Sprintf("%d mistakes", len(mistakes))
-			}
-			err = usageError{fmt.Errorf("the configuration has %s:\n%w", count, err)}
-		}
-		return app.Loaded{}, err
-	}
-	return app.Loaded{Config: cfg, Hash: hex.EncodeToString(sum.Sum(nil)[:6])}, nil
 }
 
 // newLogger returns the program's logger, and whether a person watches it.
@@ -145,18 +115,17 @@ func newLogger(cfg config.Log, out io.Writer) (log zerolog.Logger, terminal bool
 		level = zerolog.InfoLevel
 	}
 	if cfg.Format == "console" || cfg.Format == "auto" && terminal {
-		out = zerolog.ConsoleWriter{Out: out, TimeFormat: time.TimeOnly, NoColor: !terminal, FormatPrepare: printableFields}
+		out = zerolog.ConsoleWriter{Out: out, TimeFormat: "15:04:05.000", NoColor: !colored(out), FormatPrepare: printableFields}
 	} else {
 		out = printableJSON{out}
 	}
-	return zerolog.New(zerolog.SyncWriter(out)).Level(level).With().Timestamp().Logger(), terminal
+	return zerolog.New(zerolog.SyncWriter(out)).Level(level).Hook(zerolog.HookFunc(stamp)), terminal
 }
 
-func orDefaults(path string) string {
-	if path == "" {
-		return "defaults"
-	}
-	return path
+// stamp adds the time to a line of the log, to the millisecond. zerolog's own has whole seconds, unless all loggers of a
+// process change together.
+func stamp(e *zerolog.Event, _ zerolog.Level, _ string) {
+	e.Str(zerolog.TimestampFieldName, time.Now().Format("2006-01-02T15:04:05.000Z07:00"))
 }
 
 // absolute returns path as seen from the root, for people who look for it.

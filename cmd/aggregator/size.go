@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"time"
@@ -24,14 +25,14 @@ func newSizeCommand() *cobra.Command {
 		Long: `Tells how many replicas carry a load when one of them is lost, and the cores, the memory and the volume of each, so that
 all destinations may be away for as long as --outage says. It prints what it assumes; docs/sizing.md explains that.
 
-With -c it takes the outputs, their workers and batches, the clusters and the limits of a configuration, and says where
+From a configuration it takes the outputs, their workers and batches, the clusters and the limits of a configuration, and says where
 buffer.max_size is too small for the outage.`,
 		Example: `  aggregator size --events-per-second 20000 --outage 12h
   aggregator size --events-per-second 300000 --event-size 800B --outage 24h --outputs elasticsearch,firehose --clusters 5
   aggregator size --events-per-second 20000 --outage 12h -c aggregator.yaml --json`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			load, err := f.load(cmd.Flags().Changed)
+			load, err := f.load(cmd.Flags().Changed, cmd.ErrOrStderr())
 			if err != nil {
 				return usageError{err}
 			}
@@ -54,7 +55,8 @@ buffer.max_size is too small for the outage.`,
 
 // sizeFlags is what the user may say.
 type sizeFlags struct {
-	config, eventSize               string
+	config                          configFlag
+	eventSize                       string
 	rate, cores, compression        float64
 	outage                          time.Duration
 	outputs                         []string
@@ -74,12 +76,12 @@ func (f *sizeFlags) register(cmd *cobra.Command) {
 	fs.IntVar(&f.replicas, "replicas", 0, "replicas that there are; 0: as many as needed")
 	fs.Float64Var(&f.cores, "cores", 2, "cores of each replica")
 	fs.Float64Var(&f.compression, "compression", sizing.DefaultCompression, "bytes of events for each byte on disk")
-	fs.StringVarP(&f.config, "config", "c", "", "take outputs, clusters and limits from this configuration `file`")
+	f.config.register(cmd, "take outputs, clusters and limits from this configuration `file` or directory; may come several times")
 	fs.BoolVar(&f.json, "json", false, "as JSON")
 }
 
 // load returns what is to be carried. given says which flags were set.
-func (f *sizeFlags) load(given func(flag string) bool) (sizing.Load, error) {
+func (f *sizeFlags) load(given func(flag string) bool, notes io.Writer) (sizing.Load, error) {
 	if !given("events-per-second") {
 		return sizing.Load{}, errors.New("--events-per-second is missing: how many events come in a second, at the peak?")
 	}
@@ -91,11 +93,11 @@ func (f *sizeFlags) load(given func(flag string) bool) (sizing.Load, error) {
 		EventsPerSecond: f.rate, EventSize: int64(size), Outage: f.outage, Clusters: f.clusters, Connections: f.connections,
 		Outputs: f.outputs, Replicas: f.replicas, Cores: f.cores, Compression: f.compression,
 	}
-	cfg, err := f.configuration(given("outputs"))
+	cfg, read, err := f.configuration(given("outputs"), notes)
 	if err != nil {
 		return l, err
 	}
-	if f.config != "" {
+	if read {
 		l.QueueLimit = int64(cfg.Buffer.MaxSize)
 		l.Outputs = nil
 		for _, name := range cfg.OutputNames() {
@@ -111,14 +113,18 @@ func (f *sizeFlags) load(given func(flag string) bool) (sizing.Load, error) {
 	return l, nil
 }
 
-// configuration reads the file that is given, or makes one up that has the outputs with their defaults.
-func (f *sizeFlags) configuration(outputsGiven bool) (*config.Config, error) {
-	if f.config != "" {
-		if outputsGiven {
-			return nil, errors.New("--outputs and --config both name the outputs: give one of them")
+// configuration reads the configuration that there is, unless outputs are given: then, or where there is none, it makes one
+// up that has the outputs with their defaults. It says on notes which one was read.
+func (f *sizeFlags) configuration(outputsGiven bool, notes io.Writer) (cfg *config.Config, read bool, err error) {
+	if len(f.config.given) > 0 && outputsGiven {
+		return nil, false, errors.New("--outputs and --config both name the outputs: give one of them")
+	}
+	if !outputsGiven && len(f.config.paths()) > 0 {
+		loaded, err := f.config.load(config.Options{StandIn: true})
+		if err == nil {
+			f.config.tell(notes)
 		}
-		loaded, err := loadConfig(f.config)
-		return loaded.Config, err
+		return loaded.Config, true, err
 	}
 	settings := map[string]string{
 		"elasticsearch": `hosts: ["http://es.example:9200"], index: logs`, "file": "path: logs", "stdout": "format: json",
@@ -126,14 +132,15 @@ func (f *sizeFlags) configuration(outputsGiven bool) (*config.Config, error) {
 		"cloudwatch_logs": "region: eu-central-1, log_group: logs, log_stream: logs", "s3": "region: eu-central-1, bucket: logs, key: logs/",
 	}
 	if len(f.outputs) == 0 {
-		return nil, fmt.Errorf("--outputs: must be at least one of %s", strings.Join(sizing.OutputTypes(), ", "))
+		return nil, false, fmt.Errorf("--outputs: must be at least one of %s", strings.Join(sizing.OutputTypes(), ", "))
 	}
 	text := []byte("outputs:\n")
 	for i, t := range f.outputs {
 		if !slices.Contains(sizing.OutputTypes(), t) {
-			return nil, fmt.Errorf("--outputs %q: must be one of %s", t, strings.Join(sizing.OutputTypes(), ", "))
+			return nil, false, fmt.Errorf("--outputs %q: must be one of %s", t, strings.Join(sizing.OutputTypes(), ", "))
 		}
 		text = fmt.Appendf(text, "  o%d: {type: %s, %s}\n", i, t, settings[t])
 	}
-	return config.Parse("outputs", text, config.Options{})
+	cfg, err = config.Parse("outputs", text, config.Options{})
+	return cfg, false, err
 }

@@ -4,8 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -19,15 +19,18 @@ import (
 )
 
 func newTryCommand() *cobra.Command {
-	var path, only string
+	var c configFlag
+	var only string
 	o := tryout.Options{Now: time.Now}
 	cmd := &cobra.Command{
 		Use:   "try",
 		Short: "Show what becomes of events, step by step",
 		Long: `Reads events from standard input, a JSON object or a line of text each, and shows what the configuration makes of them:
 the route that takes each, what every step of its filters does, as a diff, and the documents that its outputs would get.
-Nothing is sent or stored, and secrets that ${file:…} names need not be there. A line that is no JSON object becomes
-{"log": line}, as with send.
+Nothing is sent or stored, and what ${env:…} and ${file:…} name need not be there: it is made up then. A line that is no
+JSON object becomes {"log": line}, as with send.
+
+` + configHelp + `
 
 The events are of the cluster and tag that are given, or else of ones that the first route takes. With --route only that
 route takes part, whatever the tag: a position, counted from 0, or a pattern that it matches.`,
@@ -36,11 +39,11 @@ route takes part, whatever the tag: a position, counted from 0, or a pattern tha
   aggregator try -c aggregator.yaml --json < events.ndjson | jq 'select(.result == "dead_letter")'`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := loadTryout(path, only)
+			t, err := loadTryout(&c, only, cmd.ErrOrStderr())
 			if err != nil {
 				return err
 			}
-			if names := c.Clusters(); o.Cluster != "" && !slices.Contains(names, o.Cluster) {
+			if names := t.Clusters(); o.Cluster != "" && !slices.Contains(names, o.Cluster) {
 				return usageError{fmt.Errorf("--cluster %q: the configuration has %s", o.Cluster, strings.Join(names, ", "))}
 			}
 			o.Color = colored(cmd.OutOrStdout())
@@ -48,7 +51,7 @@ route takes part, whatever the tag: a position, counted from 0, or a pattern tha
 			if o.JSON {
 				out = printableJSON{out}
 			}
-			counts, err := c.Try(cmd.Context(), cmd.InOrStdin(), out, o)
+			counts, err := t.Try(cmd.Context(), cmd.InOrStdin(), out, o)
 			if err != nil || o.JSON {
 				return err
 			}
@@ -58,7 +61,7 @@ route takes part, whatever the tag: a position, counted from 0, or a pattern tha
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	flags.StringVarP(&path, "config", "c", "", "configuration `file`; none: the defaults")
+	c.register(cmd, "configuration `file` or directory; may come several times")
 	flags.StringVar(&only, "route", "", "only this route: its position, from 0, or a pattern of it")
 	flags.StringVar(&o.Cluster, "cluster", "", "cluster of the events (default: one that the first route takes)")
 	flags.StringVar(&o.Tag, "tag", "", "tag of the events (default: one that the first route takes)")
@@ -67,59 +70,80 @@ route takes part, whatever the tag: a position, counted from 0, or a pattern tha
 	return cmd
 }
 
-// loadTryout reads the configuration file at path to be tried, with only one of its routes if one is named. Secrets
-// that are not here, as on a laptop and in CI, are made up: nothing is sent to where they would matter.
-func loadTryout(path, only string) (*tryout.Configuration, error) {
-	loaded, err := loadConfigFrom(path, func(name string) ([]byte, error) {
-		b, err := config.ReadFile(name)
-		if name != path && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission)) {
-			return []byte("made up for " + name), nil // each another: clusters with one key are a mistake
-		}
-		return b, err
-	})
+// loadTryout reads the configuration to be tried, with only one of its routes if one is named, and says on notes where it
+// is and what became of it here. What is not here, as secrets on a laptop and in CI, is made up: nothing is sent to where
+// it would matter.
+func loadTryout(c *configFlag, only string, notes io.Writer) (*tryout.Configuration, error) {
+	loaded, err := c.load(config.Options{StandIn: true})
 	if err != nil {
 		return nil, err
 	}
-	c, err := tryout.New(loaded.Config, func(cfg *config.Config, output string) (tryout.Rules, error) {
+	c.tell(notes)
+	if names := loaded.Config.StandIns; len(names) > 0 {
+		_, _ = fmt.Fprintln(notes, printable("made up, since it is not here: "+strings.Join(names, ", "))) // as tell
+	}
+	for _, text := range loaded.Config.Became {
+		_, _ = fmt.Fprintln(notes, printable(text)) // as tell
+	}
+	t, err := tryout.New(loaded.Config, func(cfg *config.Config, output string) (tryout.Rules, error) {
 		return app.NewRules(cfg, output, zerolog.Nop())
 	}, only)
 	if err != nil {
 		return nil, usageError{err}
 	}
-	return c, nil
+	return t, nil
 }
 
 // colored says whether out shows colours: a terminal, unless its user wants none.
-func colored(out io.Writer) bool { return isTerminal(out) && os.Getenv("NO_COLOR") == "" }
+func colored(out io.Writer) bool {
+	return isTerminal(out) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+}
 
 func newTestCommand() *cobra.Command {
-	var path, tests string
+	var c configFlag
+	var tests string
 	cmd := &cobra.Command{
 		Use:   "test",
 		Short: "Hold a configuration to its tests",
-		Long: `Runs the tests of a configuration, which are in a file next to it: aggregator.tests.yaml for aggregator.yaml. Each gives
+		Long: `Runs the tests of a configuration, which are in a file next to it: aggregator.tests.yaml for aggregator.yaml,
+and in a directory. Each gives
 events to the routes and filters and says what should come out. Where it is something else, the difference is shown:
-- is what was expected, + what came out. Nothing is sent or stored, and secrets that ${file:…} names need not be there.
-docs/filters.md has the format.
+- is what was expected, + what came out. Nothing is sent or stored, and what ${env:…} and ${file:…} name need not be there:
+it is made up then. docs/filters.md has the format.
+
+` + configHelp + `
 
 Exit codes: 1 tests failed, 2 a file is wrong.`,
 		Example: `  aggregator test
   aggregator test -c /etc/aggregator/aggregator.yaml --tests filters.tests.yaml`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if tests == "" {
-				tests = tryout.TestsFile(path)
+			paths := c.paths()
+			switch {
+			case tests != "":
+			case len(paths) == 0:
+				return usageError{errors.New("there is no configuration to test: name one with -c")}
+			default:
+				if tests = tryout.TestsFile(paths[0]); isDirectory(paths[0]) {
+					tests = filepath.Join(paths[0], "aggregator.tests.yaml")
+				}
 			}
-			return runTests(cmd.OutOrStdout(), path, tests)
+			return runTests(cmd, &c, tests)
 		},
 	}
-	cmd.Flags().StringVarP(&path, "config", "c", "aggregator.yaml", "configuration `file`")
-	cmd.Flags().StringVar(&tests, "tests", "", "`file` of tests (default: the configuration file's neighbour, NAME.tests.yaml)")
+	c.register(cmd, "configuration `file` or directory; may come several times")
+	cmd.Flags().StringVar(&tests, "tests", "", "`file` of tests (default: the neighbour of the configuration, NAME.tests.yaml)")
 	return cmd
 }
 
-func runTests(out io.Writer, path, file string) error {
-	c, err := loadTryout(path, "")
+func isDirectory(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
+}
+
+func runTests(cmd *cobra.Command, flag *configFlag, file string) error {
+	out := cmd.OutOrStdout()
+	c, err := loadTryout(flag, "", cmd.ErrOrStderr())
 	if err != nil {
 		return err
 	}

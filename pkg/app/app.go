@@ -128,7 +128,7 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *App, err error)
 		}
 		a.outputs[name] = out
 	}
-	a.ingest = newIngest(a.queue, routes, registry, cfg.Unrouted == "dead_letter", o.Now)
+	a.ingest = newIngest(a.queue, routes, registry, cfg.Unrouted == "dead_letter", o.Now, o.Log)
 	if err := a.listen(ctx); err != nil {
 		return nil, err
 	}

@@ -17,8 +17,8 @@ import (
 	"github.com/rs/zerolog"
 	"go.uber.org/goleak"
 
-	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/config"
+	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/forward"
 	"github.com/seed-afc6a195/aggregator/pkg/status"
@@ -239,7 +239,7 @@ func TestUnroutedLetters(t *testing.T) {
 	if s.DeadLetters.Events != 5000 || s.DeadLetters.Count < 2 || s.Clusters[0].Dead["unrouted"] != 5000 {
 		t.Errorf("dead letters %+v, cluster %+v", s.DeadLetters, s.Clusters[0])
 	}
-	letters, err := p.queue.DeadLetters().List(t.Context(), buffer.Filter{}, 0, 100)
+	letters, err := p.queue.DeadLetters().List(t.Context(), deadletter.Filter{}, 0, 100)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -291,7 +291,7 @@ func TestReload(t *testing.T) {
 		return Loaded{Config: cfg, Hash: text}, err
 	}
 	p := start(t, dir, text)
-	if err := p.Reload(); err == nil {
+	if _, err := p.Reload(); err == nil {
 		t.Error("reloaded without a file")
 	}
 	p.end()
@@ -317,7 +317,7 @@ func TestReload(t *testing.T) {
 
 	text = strings.NewReplacer("pods: {type: file", "fresh: {type: file", "[pods]", "[fresh]", "min_free_disk: 1MiB", "dedupe_window: 1m, min_free_disk: 2MiB",
 		`address: "127.0.0.1:0"}]`, `address: "127.0.0.1:0", max_message_size: 64KiB, udp_heartbeat: false}]`).Replace(twoOutputs)
-	if err := p.Reload(); err != nil {
+	if _, err := p.Reload(); err != nil {
 		t.Fatal(err)
 	}
 	send("kube.b")
@@ -325,7 +325,7 @@ func TestReload(t *testing.T) {
 	if c := s.Config; c.Reloads != 1 || c.Hash != text || strings.Join(c.Restart, " ") != "buffer listeners[0]" {
 		t.Errorf("state of the configuration: %+v", c)
 	}
-	if o := s.Outputs[2]; o.Name != "pods" || o.State != status.StateUnconfigured || o.Clusters[0].Delivered != 1 {
+	if o := s.Outputs[2]; o.Name != "pods" || o.State != status.StateRemoved || o.Clusters[0].Delivered != 1 {
 		t.Errorf("the output that went: %+v", o)
 	}
 
@@ -347,7 +347,7 @@ func TestReload(t *testing.T) {
 
 	good := text
 	text = strings.ReplaceAll(text, "type: file", "type: nothing")
-	if err := p.Reload(); err == nil || !strings.Contains(err.Error(), "nothing") {
+	if _, err := p.Reload(); err == nil || !strings.Contains(err.Error(), "nothing") {
 		t.Errorf("a wrong configuration: %v", err)
 	}
 	if s := p.snapshot(); s.Config.Failing.Text == "" || s.Config.Hash != good {
@@ -366,7 +366,7 @@ func TestReload(t *testing.T) {
 	p.await("the output still there", func(s status.Snapshot) bool { return delivered(s, "fresh") == 2 })
 
 	text = twoOutputs
-	if err := p.Reload(); err != nil {
+	if _, err := p.Reload(); err != nil {
 		t.Fatal(err)
 	}
 	send("kube.d")

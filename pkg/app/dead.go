@@ -16,6 +16,7 @@ import (
 
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/config"
+	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/route"
 	"github.com/seed-afc6a195/aggregator/pkg/status"
@@ -89,7 +90,7 @@ func OpenDeadLetters(cfg *config.Config, log zerolog.Logger) (*OfflineDeadLetter
 	}
 	limits := queueLimits(cfg)
 	b := cfg.Buffer
-	b.DeadLetters = buffer.DeadLettersConfig{}
+	b.DeadLetters = deadletter.Config{}
 	queue, err := buffer.Open(b, buffer.Options{
 		Log: log, OutputLimits: limits.Outputs, ClusterLimits: limits.Clusters, ClusterWhenFull: limits.ClusterWhenFull,
 	})
@@ -107,8 +108,8 @@ func OpenDeadLetters(cfg *config.Config, log zerolog.Logger) (*OfflineDeadLetter
 func (d *OfflineDeadLetters) Close() error { return d.queue.Close() }
 
 // filter returns f in the queue's terms.
-func (d deadStore) filter(f *status.DeadFilter) (buffer.Filter, error) {
-	to := buffer.Filter{Output: f.Output, Cluster: f.Cluster, Reason: f.Reason, IDs: f.IDs}
+func (d deadStore) filter(f *status.DeadFilter) (deadletter.Filter, error) {
+	to := deadletter.Filter{Output: f.Output, Cluster: f.Cluster, Reason: f.Reason, IDs: f.IDs}
 	if f.Output == status.NoOutput {
 		to.Output, to.NoOutput = "", true
 	}
@@ -157,7 +158,7 @@ func (d deadStore) List(ctx context.Context, f status.DeadFilter, p status.DeadP
 	if err != nil {
 		return list, err
 	}
-	letters, more, err := d.queue.DeadLetters().Page(ctx, filter, buffer.Page{
+	letters, more, err := d.queue.DeadLetters().Page(ctx, filter, deadletter.Page{
 		After: p.After, Newest: p.Newest, Limit: min(p.Limit, status.MaxDeadLimit), Bytes: pageBytes, Bare: !p.Records,
 	})
 	if err != nil {
@@ -176,7 +177,7 @@ func (d deadStore) List(ctx context.Context, f status.DeadFilter, p status.DeadP
 // Get implements status.DeadStore.
 func (d deadStore) Get(ctx context.Context, id uint64) (status.DeadLetter, error) {
 	l, err := d.queue.DeadLetters().Get(ctx, id)
-	if errors.Is(err, buffer.ErrNoLetter) {
+	if errors.Is(err, deadletter.ErrNotFound) {
 		err = fmt.Errorf("%w: %d", status.ErrDeadUnknown, id)
 	}
 	if err != nil {
@@ -186,7 +187,7 @@ func (d deadStore) Get(ctx context.Context, id uint64) (status.DeadLetter, error
 }
 
 // shower returns what shows letters, with their events as their outputs would deliver them.
-func (d deadStore) shower(records bool) func(*buffer.Letter) status.DeadLetter {
+func (d deadStore) shower(records bool) func(*deadletter.Letter) status.DeadLetter {
 	cfg := d.config()
 	static := clusterFields(cfg)
 	encoders := map[string]*event.Encoder{}
@@ -203,7 +204,7 @@ func (d deadStore) shower(records bool) func(*buffer.Letter) status.DeadLetter {
 		}
 		return e
 	}
-	return func(l *buffer.Letter) status.DeadLetter {
+	return func(l *deadletter.Letter) status.DeadLetter {
 		s := status.DeadLetter{
 			ID: l.ID, Time: l.Time.UTC(), Output: l.Output, Cluster: l.Cluster, Tag: l.Tag, Status: l.Status, Reason: l.Reason, Detail: l.Detail,
 			Attempts: l.Attempts, EventID: l.EventID, Events: l.Events,
@@ -225,7 +226,7 @@ func (d deadStore) shower(records bool) func(*buffer.Letter) status.DeadLetter {
 }
 
 // rendered returns the events of l as JSON, none where it is not all events.
-func rendered(l *buffer.Letter, e *event.Encoder) (all []json.RawMessage) {
+func rendered(l *deadletter.Letter, e *event.Encoder) (all []json.RawMessage) {
 	if !l.Readable() {
 		return nil
 	}
@@ -250,7 +251,7 @@ func (d deadStore) Purge(ctx context.Context, f status.DeadFilter, progress func
 	if err != nil {
 		return result, err
 	}
-	n, err := d.queue.DeadLetters().Purge(ctx, filter, func(n buffer.DeadCount) {
+	n, err := d.queue.DeadLetters().Purge(ctx, filter, func(n deadletter.Count) {
 		progress(status.DeadResult{Letters: n.Letters, Events: n.Events})
 	})
 	if n.Letters > 0 {
@@ -260,16 +261,16 @@ func (d deadStore) Purge(ctx context.Context, f status.DeadFilter, progress func
 }
 
 // changing is filter for what changes something.
-func (d deadStore) changing(f *status.DeadFilter) (buffer.Filter, error) {
+func (d deadStore) changing(f *status.DeadFilter) (deadletter.Filter, error) {
 	if err := f.CheckChange(); err != nil {
-		return buffer.Filter{}, err
+		return deadletter.Filter{}, err
 	}
 	return d.filter(f)
 }
 
 // asked returns the queue's error in the endpoint's terms.
 func asked(err error) error {
-	if errors.Is(err, buffer.ErrBusy) {
+	if errors.Is(err, deadletter.ErrBusy) {
 		return status.ErrDeadBusy
 	}
 	return err
@@ -286,10 +287,10 @@ func (d deadStore) Retry(ctx context.Context, f status.DeadFilter, to string, pr
 		return result, err
 	}
 	r := returner{rules: d.rules(), cfg: cfg, to: to, lists: map[string][]string{}}
-	show := func(r buffer.Retried) status.DeadResult {
+	show := func(r buffer.RequeueProgress) status.DeadResult {
 		return status.DeadResult{Letters: r.Letters, Events: r.Events, Skipped: r.Skipped}
 	}
-	done, err := d.queue.Retry(ctx, filter, r.route, func(r buffer.Retried) { progress(show(r)) })
+	done, err := buffer.Requeue(ctx, d.queue, d.queue.DeadLetters(), filter, r.route, func(r buffer.RequeueProgress) { progress(show(r)) })
 	if done.Letters > 0 {
 		d.log.Info().Int64("letters", done.Letters).Int64("events", done.Events).Msg("dead letters were put back into the queue as asked")
 	}
@@ -300,7 +301,7 @@ func (d deadStore) Retry(ctx context.Context, f status.DeadFilter, to string, pr
 }
 
 // known holds that the letters can go somewhere: to the output named, or each to its own.
-func (d deadStore) known(ctx context.Context, cfg *config.Config, filter buffer.Filter, to string) error {
+func (d deadStore) known(ctx context.Context, cfg *config.Config, filter deadletter.Filter, to string) error {
 	names := strings.Join(cfg.OutputNames(), ", ")
 	if to != "" {
 		if _, ok := cfg.Outputs[to]; !ok {
@@ -329,24 +330,24 @@ type returner struct {
 	lists map[string][]string
 }
 
-func (r *returner) route(l *buffer.Letter) buffer.Way {
+func (r *returner) route(l *deadletter.Letter) buffer.RequeueTarget {
 	name := cmp.Or(r.to, l.Output)
 	if name == "" {
 		switch {
 		case !r.rules.clusters.Allows(l.Cluster, l.Tag):
-			return buffer.Way{Why: "their cluster may not send their tag"}
+			return buffer.RequeueTarget{Skip: "their cluster may not send their tag"}
 		default:
 			if m := r.rules.routes.Match(l.Cluster, l.Tag); m != nil && len(m.Outputs) > 0 {
-				return buffer.Way{Outputs: m.Outputs, Routed: true}
+				return buffer.RequeueTarget{Outputs: m.Outputs, Routed: true}
 			}
-			return buffer.Way{Why: "no route wants them"}
+			return buffer.RequeueTarget{Skip: "no route wants them"}
 		}
 	}
 	if _, ok := r.cfg.Outputs[name]; !ok {
-		return buffer.Way{Why: "their output is not configured any more"}
+		return buffer.RequeueTarget{Skip: "their output is not configured any more"}
 	}
 	if r.lists[name] == nil {
 		r.lists[name] = []string{name}
 	}
-	return buffer.Way{Outputs: r.lists[name]}
+	return buffer.RequeueTarget{Outputs: r.lists[name]}
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/config"
+	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/status"
 )
@@ -43,14 +44,14 @@ func entryOf(text string) []byte {
 }
 
 // dead is a letter of one event.
-func dead(output, tag, text string) buffer.Letter {
-	return buffer.Letter{
+func dead(output, tag, text string) deadletter.Letter {
+	return deadletter.Letter{
 		Cluster: "default", Tag: tag, Output: output, Status: 400, Reason: "rejected", Detail: "mapper_parsing_exception", Attempts: 1, Events: 1,
 		EventID: strings.Repeat("A", 22) + "-" + strconv.Itoa(len(text)), Entry: entryOf(text),
 	}
 }
 
-func addLetters(t *testing.T, queue *buffer.Store, letters ...buffer.Letter) {
+func addLetters(t *testing.T, queue *buffer.Store, letters ...deadletter.Letter) {
 	t.Helper()
 	if err := queue.DeadLetters().Add(t.Context(), letters); err != nil {
 		t.Fatal(err)

@@ -50,7 +50,7 @@ func TestFilters(t *testing.T) {
 		t.Errorf("debug is dropped by the filter, the odd one unrouted: %+v", c)
 	}
 	text = fmt.Sprintf(filteredText, "info", "dead_letter")
-	if err := p.Reload(); err != nil {
+	if _, err := p.Reload(); err != nil {
 		t.Fatal(err)
 	}
 	p.send("a", "2", append(records, records[0])...)

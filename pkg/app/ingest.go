@@ -6,6 +6,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/rs/zerolog"
+
+	"github.com/seed-afc6a195/aggregator/internal/logevery"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/cluster"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
@@ -15,6 +18,9 @@ import (
 
 // maxLetterBytes bounds the entries that one dead letter of unrouted events holds.
 const maxLetterBytes = 64 << 10
+
+// refusedEvery is how often the log has events of one cluster that become dead letters on arrival, for each reason.
+const refusedEvery = time.Hour
 
 // Labels of events that no output gets.
 const (
@@ -28,6 +34,8 @@ type ingest struct {
 	queue buffer.Queue
 	rules atomic.Pointer[rules]
 	now   func() time.Time
+	log   zerolog.Logger
+	quiet logevery.Limit
 
 	mu       sync.Mutex
 	clusters map[string]*tally
@@ -41,16 +49,18 @@ type rules struct {
 }
 
 // tally counts what arrived from one cluster, in events unless it says otherwise. Every event is in events, and in
-// routed, dropped or dead.
+// routed, repeated, dropped or dead.
 type tally struct {
 	cluster  string
 	messages uint64
 	events   uint64
-	routed   uint64            // events that an output wants, those sent again too
+	routed   uint64            // events that an output wants
+	repeated uint64            // events that were sent again, and so are not stored again
 	bytes    uint64            // of msgpack entries
 	dropped  map[string]uint64 // by rule
 	dead     map[string]uint64 // by reason
 	lastSeen time.Time
+	tag      string // of a message with dead
 }
 
 func newTally(cluster string) *tally {
@@ -62,7 +72,11 @@ func (t *tally) add(o *tally) {
 	t.messages += o.messages
 	t.events += o.events
 	t.routed += o.routed
+	t.repeated += o.repeated
 	t.bytes += o.bytes
+	if o.tag != "" {
+		t.tag = o.tag
+	}
 	for rule, n := range o.dropped {
 		t.dropped[rule] += n
 	}
@@ -71,14 +85,27 @@ func (t *tally) add(o *tally) {
 	}
 }
 
+// sentAgain moves events that t has among the routed and the dead to those that are not stored again.
+func (t *tally) sentAgain(d buffer.Duplicates) {
+	t.repeated += uint64(d.Events)
+	routed := d.Events
+	for reason, n := range d.Rejected {
+		if t.dead[reason] -= uint64(n); t.dead[reason] == 0 {
+			delete(t.dead, reason)
+		}
+		routed -= n
+	}
+	t.routed -= uint64(routed)
+}
+
 func (t *tally) reset() {
-	t.messages, t.events, t.routed, t.bytes = 0, 0, 0, 0
+	t.messages, t.events, t.routed, t.repeated, t.bytes, t.tag = 0, 0, 0, 0, 0, ""
 	clear(t.dropped)
 	clear(t.dead)
 }
 
-func newIngest(queue buffer.Queue, routes *route.Table, clusters *cluster.Registry, keepUnrouted bool, now func() time.Time) *ingest {
-	in := &ingest{queue: queue, now: now, clusters: map[string]*tally{}}
+func newIngest(queue buffer.Queue, routes *route.Table, clusters *cluster.Registry, keepUnrouted bool, now func() time.Time, log zerolog.Logger) *ingest {
+	in := &ingest{queue: queue, now: now, log: log, quiet: logevery.Limit{Every: refusedEvery}, clusters: map[string]*tally{}}
 	in.setRules(routes, clusters, keepUnrouted)
 	return in
 }
@@ -109,6 +136,17 @@ func (in *ingest) count(t *tally) {
 	}
 	c.add(t)
 	c.lastSeen = in.now()
+}
+
+// tell logs, now and then, which events of t are dead letters since they arrived, and why.
+func (in *ingest) tell(t *tally) {
+	for reason, n := range t.dead {
+		ok, before := in.quiet.Allow(t.cluster+"\x00"+reason, n, in.now())
+		if ok {
+			in.log.Warn().Str("cluster", t.cluster).Str("tag", t.tag).Str("reason", reason).Uint64("events", n+before).
+				Msg("events can't be delivered: they are kept as dead letters, see aggregator dead list --output -")
+		}
+	}
 }
 
 // snapshot returns a copy of every cluster's tally.
@@ -167,9 +205,11 @@ func (b *ingestBatch) Add(entries []byte, events int, nanos bool) {
 		b.out.Add(entries, events, nanos)
 	case !b.tagFits:
 		b.current.dead[reasonTag] += uint64(events)
+		b.current.tag = b.tag
 		b.rejectAll(entries, reasonTag)
 	case b.rules.keepUnrouted:
 		b.current.dead[reasonUnrouted] += uint64(events)
+		b.current.tag = b.tag
 		b.rejectAll(entries, reasonUnrouted)
 	default:
 		b.current.dropped[reasonUnrouted] += uint64(events)
@@ -200,6 +240,7 @@ func (b *ingestBatch) Reject(raw []byte, events int, reason string) {
 	b.current.events += uint64(events)
 	b.current.bytes += uint64(len(raw))
 	b.current.dead[reason] += uint64(events)
+	b.current.tag = b.tag
 	b.out.Reject(raw, events, reason)
 }
 
@@ -224,7 +265,9 @@ func (b *ingestBatch) Commit(ctx context.Context) error {
 		return err
 	}
 	if b.stored.messages > 0 {
+		b.stored.sentAgain(b.out.Repeated())
 		b.in.count(b.stored)
+		b.in.tell(b.stored)
 		b.stored.reset()
 	}
 	return nil

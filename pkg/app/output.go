@@ -8,8 +8,8 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/config"
+	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
 	"github.com/seed-afc6a195/aggregator/pkg/delivery"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
@@ -170,13 +170,13 @@ func (a *App) steer(name, what string) (done string, err error) {
 }
 
 // graveyard stores what outputs refused in the queue's dead letters.
-type graveyard struct{ letters *buffer.DeadLetters }
+type graveyard struct{ letters deadletter.Store }
 
 func (g graveyard) Bury(ctx context.Context, refused []delivery.Letter) error {
-	letters := make([]buffer.Letter, len(refused))
+	letters := make([]deadletter.Letter, len(refused))
 	for i := range refused {
 		r := &refused[i]
-		l := buffer.Letter{
+		l := deadletter.Letter{
 			Cluster: r.Chunk.Cluster, Tag: r.Chunk.Tag, Output: r.Output, Status: r.Status, Reason: r.Reason, Detail: r.Detail,
 			Attempts: r.Attempts, Events: r.Events, Entry: r.Raw,
 		}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/config"
+	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
 	"github.com/seed-afc6a195/aggregator/pkg/route"
 	"github.com/seed-afc6a195/aggregator/pkg/status"
 )
@@ -39,12 +40,16 @@ func (a *App) watch(ctx context.Context) error {
 	}
 }
 
-// Reload reads the configuration again and puts it in force. After an error the old one stays in force, whole.
-func (a *App) Reload() error {
+// Reload reads the configuration again and puts it in force. After an error the old one stays in force, whole. warnings say
+// what the operator may not have meant.
+func (a *App) Reload() (warnings []string, err error) {
 	for _, c := range a.certificates() {
 		_, _ = c.Reload() // it is logged and shown by the status
 	}
-	return a.reload(true)
+	if err := a.reload(true); err != nil {
+		return nil, err
+	}
+	return a.configState().Warnings, nil
 }
 
 // reload is Reload; unless asked for it does nothing where what was tried last has not changed.
@@ -85,7 +90,21 @@ func (a *App) reload(asked bool) error {
 		log = a.opts.Log.Warn().Str("hash", next.Hash).Strs("needs_restart", restart)
 	}
 	log.Msg("a new configuration is in force")
+	for _, w := range slices.Concat(next.Config.Warnings, orphans(next.Config, a.backlogs(nil))) {
+		a.opts.Log.Warn().Msg(w)
+	}
 	return nil
+}
+
+// orphans says of each output that is not in cfg what waits for it.
+func orphans(cfg *config.Config, backlogs []Backlog) (texts []string) {
+	for _, b := range backlogs {
+		if _, there := cfg.Outputs[b.Output]; !there {
+			texts = append(texts, fmt.Sprintf("output %s is not configured any more, and %d events wait for it: put it back under its name to deliver them, or purge it (POST /outputs/%s/purge) to lose them",
+				b.Output, b.Events, b.Output))
+		}
+	}
+	return texts
 }
 
 // apply puts cfg in force: all that can fail comes first and changes nothing. It returns the settings that differ but
@@ -169,7 +188,7 @@ func needsRestart(old, next *config.Config) []string {
 // fixedBuffer returns the buffer's settings but for those that SetLimits changes.
 func fixedBuffer(cfg *config.Config) buffer.Config {
 	b := cfg.Buffer
-	b.MaxSize, b.MinFreeDisk, b.SegmentSize, b.WhenFull, b.DeadLetters = 0, 0, 0, "", buffer.DeadLettersConfig{}
+	b.MaxSize, b.MinFreeDisk, b.SegmentSize, b.WhenFull, b.DeadLetters = 0, 0, 0, "", deadletter.Config{}
 	return b
 }
 

@@ -64,11 +64,11 @@ func (a *App) begin(ctx context.Context) *running {
 	serving, r.cutConnections = context.WithCancel(context.WithoutCancel(ctx))
 	showing, r.close = context.WithCancel(context.WithoutCancel(ctx))
 	watched, r.endWatch = context.WithCancel(ctx)
-	if a.status != nil {
-		r.start(showing, &r.showing, a.status.Run)
-	}
 	for _, out := range a.currentOutputs() {
 		a.launch(out)
+	}
+	if a.status != nil { // after the outputs, which it steers
+		r.start(showing, &r.showing, a.status.Run)
 	}
 	for _, l := range a.listeners {
 		r.start(serving, &r.listeners, l.Serve)
@@ -77,7 +77,11 @@ func (a *App) begin(ctx context.Context) *running {
 		r.start(watched, &r.watching, a.watch)
 	}
 	r.watching.Go(func() { tls.Watch(watched, tls.WatchEvery, a.certificates) })
+	for _, w := range orphans(a.config(), a.backlogs(nil)) {
+		a.opts.Log.Warn().Msg(w)
+	}
 	r.watching.Go(func() { a.tidy(watched) })
+	r.watching.Go(func() { a.watchRoom(watched) })
 	return r
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/cluster"
+	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
 	"github.com/seed-afc6a195/aggregator/pkg/delivery"
 	"github.com/seed-afc6a195/aggregator/pkg/forward"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
@@ -29,7 +30,7 @@ func (a *App) snapshot() status.Snapshot {
 	s.Memory = a.memory
 	a.mu.Unlock()
 	budget := a.budget.Stats()
-	s.Queue.MemoryBytes, s.Queue.MemoryMaxBytes = budget.Used, budget.Max
+	s.Queue.MemoryBytes, s.Queue.MemoryMaxBytes, s.Queue.EvictedConnections = budget.Used, budget.Max, budget.Evicted
 	open := map[string]int{}
 	for _, l := range a.listeners {
 		st := l.Stats()
@@ -73,12 +74,21 @@ func age(t, now time.Time) float64 {
 }
 
 func listenerState(l forward.Stats) status.Listener {
-	return status.Listener{
+	s := status.Listener{
 		Name: l.Name, Address: l.Address, Connections: l.Open, ConnectionsTotal: l.Connections,
 		TLSTotal: l.TLS, ProxiedTotal: l.Proxied, ProbesTotal: l.Probes,
 		Refused: l.Refused, Messages: l.Messages, AcksTotal: l.Acks, AckLatency: status.Latency{Snapshot: l.AckLatency},
-		LastError: status.Failure{Text: l.LastError, Time: l.LastErrorAt, Ended: l.LastErrorOver},
+		LastError:  status.Failure{Text: l.LastError, Time: l.LastErrorAt, Ended: l.LastErrorOver},
+		NoAckTotal: l.NoAck,
 	}
+	for _, p := range l.NoAckPeers {
+		peer := status.NoAck{Cluster: p.Cluster, Messages: p.Messages, LastSeen: p.LastSeen.UTC()}
+		if p.Host.IsValid() {
+			peer.Peer = p.Host.String()
+		}
+		s.NoAckPeers = append(s.NoAckPeers, peer)
+	}
+	return s
 }
 
 func certificateState(owner string, c tls.State) status.Certificate {
@@ -112,15 +122,7 @@ func (a *App) clusterStates(queue buffer.Stats, open map[string]int) []status.Cl
 		c.Dropped, c.Dead = t.dropped, t.dead
 		c.QueueBytes, c.QueueMaxBytes, c.Waiting = uses[name].Bytes, uses[name].Limit, uses[name].Why
 		c.Connections, c.RefusedConnections, c.Slowed = open[name], limits[name].Refused, limits[name].Slowed.Seconds()
-		again := queue.Duplicates[name]
-		c.DuplicateEvents = uint64(again.Events)
-		// A duplicate is counted by the queue a moment before its message is counted here.
-		stored := uint64(again.Events)
-		for reason, n := range again.Rejected {
-			c.Dead[reason] -= min(c.Dead[reason], uint64(n))
-			stored -= uint64(n)
-		}
-		c.StoredEvents = t.routed - min(t.routed, stored)
+		c.StoredEvents, c.DuplicateEvents = t.routed, t.repeated
 		all = append(all, c)
 	}
 	return all
@@ -165,6 +167,9 @@ func (a *App) outputStates(waits []buffer.Wait) []status.Output {
 			done = was.loop.Stats().Clusters
 		}
 		s.Clusters, s.Lag = outputClusters(byOutput[name], done, now)
+		if pending(&s) == 0 {
+			s.State = status.StateRemoved
+		}
 		all = append(all, s)
 	}
 	return all
@@ -196,19 +201,25 @@ func (a *App) loops() (current []*output, retired map[string]past) {
 	return current, maps.Clone(a.retired)
 }
 
+// configState has among its warnings what waits now for outputs that are not configured.
 func (a *App) configState() status.ConfigState {
+	backlogs := a.backlogs(nil)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	s := a.state
-	s.Warnings, s.Restart = slices.Clone(s.Warnings), slices.Clone(s.Restart)
+	s.Warnings, s.Restart = slices.Concat(s.Warnings, orphans(a.cfg, backlogs)), slices.Clone(s.Restart)
 	return s
 }
 
-func outputState(s *status.Output, st delivery.Stats) status.State {
-	var pending uint64
+// pending returns how many events wait for an output.
+func pending(s *status.Output) (events uint64) {
 	for _, c := range s.Clusters {
-		pending += c.Pending
+		events += c.Pending
 	}
+	return events
+}
+
+func outputState(s *status.Output, st delivery.Stats) status.State {
 	switch {
 	case st.Paused:
 		return status.StatePaused
@@ -216,7 +227,7 @@ func outputState(s *status.Output, st delivery.Stats) status.State {
 		return status.StateRefused
 	case st.Failing != "":
 		return status.StateRetrying
-	case pending == 0:
+	case pending(s) == 0:
 		return status.StateIdle
 	}
 	return status.StateRunning
@@ -261,7 +272,7 @@ func outputClusters(waits []buffer.Wait, done []delivery.ClusterStats, now time.
 	return all, lag
 }
 
-func deadLetters(d buffer.DeadStats) status.DeadLetters {
+func deadLetters(d deadletter.Stats) status.DeadLetters {
 	s := status.DeadLetters{
 		Count: int(d.Letters), Bytes: d.Bytes, EvictedEvents: uint64(d.Evicted), RetriedEvents: uint64(d.Retried), PurgedEvents: uint64(d.Purged),
 		DamagedEvents: uint64(d.Lost), SetAsideFiles: d.SetAside,

@@ -29,11 +29,8 @@ buffer: {path: "%s/data", min_free_disk: 1MiB}
 outputs: {all: {type: file, path: "%s/all", batch: {max_wait: 1ms}}}
 status: {address: "127.0.0.1:0"}
 `, certFile, keyFile, dir, dir)
-	cfg, err := config.Parse("test.yaml", []byte(text), config.Options{})
+	cfg, err := config.Parse("test.yaml", []byte(text), config.Options{Verify: Verify})
 	if err != nil {
-		t.Fatal(err)
-	}
-	if err := Check(cfg); err != nil {
 		t.Fatal(err)
 	}
 	p := startWith(t, cfg, Options{
@@ -77,14 +74,14 @@ status: {address: "127.0.0.1:0"}
 		}
 		pair = issue()
 		tlstest.Write(t, certFile, pair.CertPEM) // now they do not fit, and the old pair stays
-		if err := p.Reload(); err != nil {
+		if _, err := p.Reload(); err != nil {
 			t.Error(err)
 		}
 		if s := p.snapshot().Certificates[0]; s.Failing.Text == "" {
 			t.Errorf("half of a new pair was taken: %+v", s)
 		}
 		tlstest.Write(t, keyFile, pair.KeyPEM)
-		if err := p.Reload(); err != nil {
+		if _, err := p.Reload(); err != nil {
 			t.Error(err)
 		}
 		client, shown := connect()

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"unsafe"
 
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
+	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/resend"
 )
@@ -26,10 +28,10 @@ type message struct {
 	key    [16]byte // of cluster, tag and chunk id
 	events int      // well-formed and rejected ones
 	nanos  bool
-	piece  int    // its first in batch.pieces
-	letter int    // its first in batch.letters
-	arena  int    // len(batch.arena) when it began
-	parts  []part // of dead letters that are sent again: what its only piece is made of
+	piece  int          // its first in batch.pieces
+	letter int          // its first in batch.letters
+	arena  int          // len(batch.arena) when it began
+	parts  []chunk.Part // of dead letters that are sent again: what its only piece is made of
 }
 
 // piece is entries of a message that lie together in the arena.
@@ -39,7 +41,7 @@ type piece struct {
 	first  int // position of its first event in the message
 	events int
 	packed bool
-	codec  codec
+	codec  chunk.Codec
 }
 
 // batch implements Batch. It holds no memory of size between a commit and the next message, so
@@ -50,8 +52,10 @@ type batch struct {
 	msgs    []message
 	pieces  []piece
 	arena   []byte
-	letters []Letter
+	letters []deadletter.Letter
 	answer  chan error // of the committer, buffered
+
+	repeated Duplicates // see Repeated
 
 	// While the committer has it:
 	turn    uint64
@@ -74,7 +78,7 @@ func (s *Store) NewBatch(conn uint64) Batch {
 
 func (b *batch) Begin(m Message) {
 	if b.arena == nil {
-		b.arena = b.s.arenas.get()
+		b.arena = b.s.arenas.Get()
 	}
 	b.msgs = append(b.msgs, message{Message: m, piece: len(b.pieces), letter: len(b.letters), arena: len(b.arena)})
 }
@@ -89,7 +93,7 @@ func (b *batch) Add(entries []byte, events int, nanos bool) {
 	}
 	if len(entries) >= packAlone {
 		p := piece{off: len(b.arena), raw: len(entries), first: first, events: events, packed: true}
-		b.arena, p.codec = b.s.packer.pack(b.arena, entries)
+		b.arena, p.codec = b.s.packer.Pack(b.arena, entries)
 		p.n = len(b.arena) - p.off
 		b.pieces = append(b.pieces, p)
 		return
@@ -111,22 +115,22 @@ func (b *batch) Add(entries []byte, events int, nanos bool) {
 
 // repack compresses the last piece where it lies.
 func (b *batch) repack(p *piece) {
-	b.arena, p.codec = b.s.packer.pack(b.arena, b.arena[p.off:p.off+p.n])
+	b.arena, p.codec = b.s.packer.Pack(b.arena, b.arena[p.off:p.off+p.n])
 	n := copy(b.arena[p.off:], b.arena[p.off+p.n:])
 	p.n, p.packed = n, true
 	b.arena = b.arena[:p.off+n]
 }
 
 // addLetters adds entries that were dead letters as a message, and so as a chunk, of their own.
-func (b *batch) addLetters(m Message, entries []byte, parts []part) {
+func (b *batch) addLetters(m Message, entries []byte, parts []chunk.Part) {
 	b.Begin(m)
 	msg := &b.msgs[len(b.msgs)-1]
 	msg.parts = parts
 	for i := range parts {
-		msg.events += parts[i].events
+		msg.events += parts[i].Events
 	}
 	p := piece{off: len(b.arena), raw: len(entries), events: msg.events, packed: true}
-	b.arena, p.codec = b.s.packer.pack(b.arena, entries)
+	b.arena, p.codec = b.s.packer.Pack(b.arena, entries)
 	p.n = len(b.arena) - p.off
 	b.pieces = append(b.pieces, p)
 }
@@ -134,7 +138,7 @@ func (b *batch) addLetters(m Message, entries []byte, parts []part) {
 func (b *batch) Reject(raw []byte, events int, reason string) {
 	m := &b.msgs[len(b.msgs)-1]
 	m.events += events
-	b.letters = append(b.letters, Letter{
+	b.letters = append(b.letters, deadletter.Letter{
 		Cluster: m.Cluster, Tag: m.Tag, Reason: reason, Events: events, Entry: slices.Clone(raw),
 	})
 }
@@ -151,7 +155,7 @@ func (b *batch) Abandon() {
 func (b *batch) Size() int {
 	n := len(b.arena) + len(b.msgs)*int(unsafe.Sizeof(message{})+resend.MessageSize) + len(b.pieces)*int(unsafe.Sizeof(piece{}))
 	for i := range b.letters {
-		n += len(b.letters[i].Entry) + int(unsafe.Sizeof(Letter{}))
+		n += len(b.letters[i].Entry) + int(unsafe.Sizeof(deadletter.Letter{}))
 	}
 	return n
 }
@@ -162,7 +166,7 @@ func (b *batch) Reset() {
 	clear(b.claims)
 	b.claims = b.claims[:0]
 	b.msgs, b.pieces, b.letters = b.msgs[:0], b.pieces[:0], b.letters[:0]
-	b.s.arenas.put(b.arena)
+	b.s.arenas.Put(b.arena)
 	b.arena = nil
 	b.at, b.atPiece, b.until, b.next, b.buried = 0, 0, 0, 0, false
 	b.resends.Of(b.conn)
@@ -177,6 +181,7 @@ func (b *batch) Reset() {
 // Commit hands the batch to the committer and waits for its answer.
 func (b *batch) Commit(ctx context.Context) error {
 	if len(b.pieces) == 0 && len(b.letters) == 0 {
+		b.repeated = Duplicates{}
 		err := ctx.Err() // nothing of it is wanted: what is to be stored is stored
 		if err == nil {
 			b.identify()
@@ -204,9 +209,18 @@ func (b *batch) Commit(ctx context.Context) error {
 		b.s.resends.Withdrawn(&b.resends)
 		b.s.commit.kick() // what repeats it has to be stored now
 	}
+	b.repeated = Duplicates{}
+	for i := range b.msgs {
+		if b.resends.Duplicate(i) && err == nil {
+			b.repeated.add(b, i)
+		}
+	}
 	b.Reset()
 	return err
 }
+
+// Repeated implements Batch.
+func (b *batch) Repeated() Duplicates { return b.repeated }
 
 // prepare works out what b takes of the limits and what its messages' ids are.
 func (b *batch) prepare() {
@@ -247,12 +261,12 @@ func (b *batch) Doubts() []uint64 {
 }
 
 // cost returns the bytes that p takes on disk, at most.
-func (p *piece) cost() int64 { return int64(p.n) + chunkFixed }
+func (p *piece) cost() int64 { return int64(p.n) + chunk.FixedSize }
 
 // part makes the next transaction take b's pieces up to about limit bytes, at least one; b.took is
 // how many bytes that is.
 func (b *batch) part(limit int64) {
-	n := int64(chunkFixed)
+	n := int64(chunk.FixedSize)
 	if !b.buried {
 		for i := range b.letters {
 			n += int64(len(b.letters[i].Entry))

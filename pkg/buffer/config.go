@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/seed-afc6a195/aggregator/pkg/config/setting"
+	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
 )
 
 // Config is the buffer's settings.
@@ -17,14 +18,19 @@ type Config struct {
 	WhenFull     string            `yaml:"when_full" default:"block" enum:"block|drop_oldest|reject" help:"block: no ack, agents keep and retry; drop_oldest: counted; reject: close the connection"`
 	Sync         bool              `yaml:"sync" default:"true" help:"false: ack before fdatasync"`
 	Compression  string            `yaml:"compression" default:"s2" enum:"none|s2|zstd" help:"of chunks on disk"`
-	DeadLetters  DeadLettersConfig `yaml:"dead_letters" help:"limits of the dead letters"`
+	DeadLetters  deadletter.Config `yaml:"dead_letters" help:"limits of the dead letters"`
 	JetStream    *JetStreamConfig  `yaml:"jetstream" later:"true" help:"a queue replicated over a network"`
 }
 
-// DeadLettersConfig bounds the dead letters: the oldest go first.
-type DeadLettersConfig struct {
-	MaxSize setting.Size  `yaml:"max_size" default:"1GiB" help:"bytes on disk"`
-	MaxAge  time.Duration `yaml:"max_age" default:"720h" help:"0: for ever"`
+// maxSegment is how large a segment may be made. A segment's disk is given back as a whole, and a damaged page can cost
+// all that lies in it.
+const maxSegment = 4 << 30
+
+// Check implements setting.Checker.
+func (c *Config) Check(r *setting.Report) {
+	if c.SegmentSize > maxSegment {
+		r.Add("segment_size", "write 4GiB or less; 64MiB fits nearly everybody", "a segment of %s would give its disk back only as a whole", c.SegmentSize)
+	}
 }
 
 // JetStreamConfig is a queue that NATS servers hold.

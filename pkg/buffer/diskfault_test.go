@@ -6,6 +6,7 @@ import (
 	"os"
 	"testing"
 
+	"github.com/seed-afc6a195/aggregator/internal/boltfile/boltfiletest"
 	"github.com/seed-afc6a195/aggregator/internal/disktrace"
 )
 
@@ -57,7 +58,7 @@ func TestFailingCalls(t *testing.T) {
 // failingCall runs a process with the fault, and returns how many calls failed.
 func failingCall(t *testing.T, fault string) int {
 	t.Helper()
-	seed := seeds(t, 1)[0]
+	seed := boltfiletest.Seeds(t, 1)[0]
 	run := newLifeRun(t, seed, 0, true, &disktrace.State{Dir: map[string]*disktrace.State{}}, nil, "-e", fault)
 	if run == nil {
 		return 0

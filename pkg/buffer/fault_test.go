@@ -20,6 +20,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/seed-afc6a195/aggregator/internal/boltfile"
+	"github.com/seed-afc6a195/aggregator/internal/boltfile/boltfiletest"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
 )
 
 // filled returns a directory with three sealed segments of two chunks each, and the chunks' entries.
@@ -56,17 +58,6 @@ func corruptFiles(t *testing.T, dir string) []string {
 	return names
 }
 
-func change(t *testing.T, path string, f func([]byte) []byte) {
-	t.Helper()
-	b, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(path, f(b), 0o600); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // Whatever happens to files, the queue starts, hands out what is whole, nothing else, and says so.
 func TestDamage(t *testing.T) {
 	tests := []struct {
@@ -84,31 +75,31 @@ func TestDamage(t *testing.T) {
 		}, 0, false},
 		{"state.db of garbage", func(t *testing.T, dir string) {
 			t.Helper()
-			change(t, filepath.Join(dir, stateFile), func(b []byte) []byte { return []byte(text(len(b), 9)) })
+			boltfiletest.Change(t, filepath.Join(dir, stateFile), func(b []byte) []byte { return []byte(text(len(b), 9)) })
 		}, 0, true},
 		{"state.db empty", func(t *testing.T, dir string) {
 			t.Helper()
-			change(t, filepath.Join(dir, stateFile), func([]byte) []byte { return nil })
+			boltfiletest.Change(t, filepath.Join(dir, stateFile), func([]byte) []byte { return nil })
 		}, 0, true},
 		{"segment empty", func(t *testing.T, dir string) {
 			t.Helper()
-			change(t, segmentFiles(t, dir)[1], func([]byte) []byte { return nil })
+			boltfiletest.Change(t, segmentFiles(t, dir)[1], func([]byte) []byte { return nil })
 		}, 2, true},
 		{"segment of zeros", func(t *testing.T, dir string) {
 			t.Helper()
-			change(t, segmentFiles(t, dir)[1], func(b []byte) []byte { return make([]byte, len(b)) })
+			boltfiletest.Change(t, segmentFiles(t, dir)[1], func(b []byte) []byte { return make([]byte, len(b)) })
 		}, 2, true},
 		{"segment cut", func(t *testing.T, dir string) {
 			t.Helper()
-			change(t, segmentFiles(t, dir)[1], func(b []byte) []byte { return b[:600<<10] })
+			boltfiletest.Change(t, segmentFiles(t, dir)[1], func(b []byte) []byte { return b[:600<<10] })
 		}, 1, true},
 		{"meta pages gone", func(t *testing.T, dir string) {
 			t.Helper()
-			change(t, segmentFiles(t, dir)[1], func(b []byte) []byte { clear(b[:2*boltfile.PageSize]); return b })
+			boltfiletest.Change(t, segmentFiles(t, dir)[1], func(b []byte) []byte { clear(b[:2*boltfile.PageSize]); return b })
 		}, 0, true},
 		{"byte of a chunk flipped", func(t *testing.T, dir string) {
 			t.Helper()
-			change(t, segmentFiles(t, dir)[1], func(b []byte) []byte { b[300<<10] ^= 1; return b })
+			boltfiletest.Change(t, segmentFiles(t, dir)[1], func(b []byte) []byte { b[300<<10] ^= 1; return b })
 		}, 1, true},
 		{"dead letters of garbage", func(t *testing.T, dir string) {
 			t.Helper()
@@ -196,7 +187,7 @@ func TestLossIsNamed(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			change(t, path, func(b []byte) []byte {
+			boltfiletest.Change(t, path, func(b []byte) []byte {
 				for _, at := range tc.change(path, c.entries[1]) {
 					b[at] ^= 1
 				}
@@ -224,14 +215,14 @@ func TestLossIsNamed(t *testing.T) {
 
 // A flipped byte costs at most the chunk that it is in, wherever it is.
 func TestFlippedBytes(t *testing.T) {
-	seed := seeds(t, 1)[0]
+	seed := boltfiletest.Seeds(t, 1)[0]
 	t.Logf("AGG_SEED=%d", seed)
 	r := rand.New(rand.NewPCG(seed, 0))
 	for range 8 {
 		dir, texts := filled(t)
 		n := 1 + r.IntN(3)
 		for range n {
-			change(t, segmentFiles(t, dir)[r.IntN(3)], func(b []byte) []byte {
+			boltfiletest.Change(t, segmentFiles(t, dir)[r.IntN(3)], func(b []byte) []byte {
 				i := r.IntN(len(b))
 				if r.IntN(2) == 0 { // where bbolt's own pages are
 					i = r.IntN(len(b)/boltfile.PageSize)*boltfile.PageSize + r.IntN(48)
@@ -248,16 +239,16 @@ func TestFlippedBytes(t *testing.T) {
 
 // What an agent sent can't pass for a chunk of another cluster when the chunk around it is broken.
 func TestForgedChunk(t *testing.T) {
-	forged := header{seq: 2, salt: 12345, raw: 6, events: 1, cluster: "victim", tag: "t", outputs: []string{"o"}, parts: []part{{events: 1}}}
-	value := append(appendHeader(nil, &forged), "forged"...)
-	sealChunk(value)
+	forged := chunk.Header{Seq: 2, Salt: 12345, Raw: 6, Events: 1, Cluster: "victim", Tag: "t", Outputs: []string{"o"}, Parts: []chunk.Part{{Events: 1}}}
+	value := append(chunk.AppendHeader(nil, &forged), "forged"...)
+	chunk.Seal(value)
 	cfg := testConfig(t.TempDir())
 	cfg.Compression = "none"
 	s := mustOpen(t, cfg, Options{})
 	put(t, s, message1{text: text(40<<10, 1) + string(value) + text(1<<10, 2)})
 	put(t, s, message1{text: text(40<<10, 3)})
 	mustClose(t, s)
-	change(t, segmentFiles(t, cfg.Path)[0], func(b []byte) []byte {
+	boltfiletest.Change(t, segmentFiles(t, cfg.Path)[0], func(b []byte) []byte {
 		at := bytes.Index(b, value)
 		b[at-100] ^= 1
 		clear(b[:2*boltfile.PageSize])

@@ -2,46 +2,19 @@ package buffer
 
 import (
 	"bytes"
-	"encoding/binary"
 	"errors"
-	"hash/fnv"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"reflect"
-	"slices"
 	"testing"
 	"time"
 
-	"github.com/rs/zerolog"
+	"github.com/seed-afc6a195/aggregator/internal/boltfile/boltfiletest"
 
-	"github.com/seed-afc6a195/aggregator/internal/boltfile"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
 	"github.com/seed-afc6a195/aggregator/pkg/resend"
 )
-
-// readable makes the sums of b's meta pages right, so that what is behind them is read.
-func readable(b []byte) {
-	for page := range min(2, len(b)/boltfile.PageSize) {
-		m := b[page*boltfile.PageSize+boltfile.PageHead:]
-		sum := fnv.New64a()
-		_, _ = sum.Write(m[:56]) // never fails
-		binary.LittleEndian.PutUint64(m[56:], sum.Sum64())
-	}
-}
-
-// seed adds the file at path whole, cut, and with a page of zeros, and with each the other arguments.
-func seed(f *testing.F, path string, more ...any) {
-	f.Helper()
-	whole, err := os.ReadFile(path)
-	if err != nil {
-		f.Fatal(err)
-	}
-	whole = bytes.TrimRight(whole, "\x00") // bbolt makes files larger than they need to be
-	whole = append(whole, make([]byte, -len(whole)&(boltfile.PageSize-1))...)
-	for _, b := range [][]byte{whole, whole[:len(whole)/2], slices.Concat(whole[:2*boltfile.PageSize], make([]byte, boltfile.PageSize), whole[3*boltfile.PageSize:])} {
-		f.Add(append([]any{b}, more...)...)
-	}
-}
 
 // FuzzState lets any bytes pass for state.db, with this of chunk ids and that of what is finished: what is read of it
 // is the same when it is written and read again.
@@ -55,9 +28,9 @@ func FuzzState(f *testing.F) {
 	if err := errors.Join(db.renew(state), db.close()); err != nil {
 		f.Fatal(err)
 	}
-	seed(f, filepath.Join(dir, stateFile))
+	boltfiletest.Seed(f, filepath.Join(dir, stateFile))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		readable(b)
+		boltfiletest.FixMeta(b)
 		if err := os.WriteFile(filepath.Join(dir, stateFile), b, 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -116,29 +89,29 @@ func FuzzSegment(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	h, where := fullHeader(), make([]uint32, 1)
+	h, where := someHeader(), make([]uint32, 1)
 	for range 3 {
-		chunk := append(appendHeader(nil, &h), bytes.Repeat([]byte("payload"), 50)...)
-		sealChunk(chunk)
-		if err := w.append([]item{{h.seq, chunk}}, where); err != nil {
+		value := append(chunk.AppendHeader(nil, &h), bytes.Repeat([]byte("payload"), 50)...)
+		chunk.Seal(value)
+		if err := w.append([]item{{h.Seq, value}}, where); err != nil {
 			f.Fatal(err)
 		}
-		h.seq++
+		h.Seq++
 	}
 	if err := w.close(); err != nil {
 		f.Fatal(err)
 	}
-	seed(f, w.file.Name(), true)
+	boltfiletest.Seed(f, w.file.Name(), true)
 	path := filepath.Join(f.TempDir(), "file")
 	f.Fuzz(func(t *testing.T, b []byte, sums bool) {
-		readable(b)
+		boltfiletest.FixMeta(b)
 		for i := 0; sums; i++ { // whole chunks, so that what is in them is read
-			n := bytes.Index(b[i:], []byte(chunkMagic))
+			n := bytes.Index(b[i:], []byte(chunk.Magic))
 			if i += n; n < 0 {
 				break
 			}
-			if size, _, err := chunkLength(b[i:]); err == nil && size <= len(b)-i {
-				sealChunk(b[i : i+size])
+			if size, _, err := chunk.Length(b[i:]); err == nil && size <= len(b)-i {
+				chunk.Seal(b[i : i+size])
 			}
 		}
 		if err := os.WriteFile(path, b, 0o600); err != nil {
@@ -163,88 +136,27 @@ func FuzzSegment(f *testing.F) {
 			if err != nil {
 				t.Fatalf("chunk %d: %v", first+uint64(e.seq), err)
 			}
-			if h, err := decodeHeader(value, nil); err != nil || h.seq != first+uint64(e.seq) || i > 0 && e.seq <= c.entries[i-1].seq {
+			if h, err := chunk.DecodeHeader(value, nil); err != nil || h.Seq != first+uint64(e.seq) || i > 0 && e.seq <= c.entries[i-1].seq {
 				t.Fatalf("chunk %d is %+v, %v", first+uint64(e.seq), h, err)
 			}
 			there[first+uint64(e.seq)] = true
 		}
 		for i := range lost {
-			if there[lost[i].seq] {
-				t.Fatalf("chunk %d is both there and lost", lost[i].seq)
+			if there[lost[i].Seq] {
+				t.Fatalf("chunk %d is both there and lost", lost[i].Seq)
 			}
 		}
 	})
 }
 
-// FuzzDeadFile lets any bytes pass for a file of dead letters: the store opens, and what it hands out are letters, in
-// order, as many as it says, which are still there after the next start.
-func FuzzDeadFile(f *testing.F) {
-	dir, ctx := f.TempDir(), f.Context()
-	open := func(tb testing.TB) (*DeadLetters, []Letter) {
-		tb.Helper()
-		d, err := openDeadLetters(dir, DeadLettersConfig{MaxSize: 1 << 20}, zerolog.Nop(), newClock().now)
-		if err != nil {
-			tb.Fatal(err)
-		}
-		letters, err := d.List(ctx, Filter{}, 0, 1000)
-		if err != nil {
-			tb.Fatal(err)
-		}
-		return d, letters
+// someHeader returns what a chunk of two messages says of itself.
+func someHeader() chunk.Header {
+	return chunk.Header{
+		Seq: 7, Received: 1_800_000_000_000_000_000, Salt: 99, Codec: chunk.CodecS2, Size: 200, Raw: 1000, Events: 3, Cluster: "seoul", Tag: "kube.a",
+		Outputs: []string{"es", "archive"},
+		Parts: []chunk.Part{
+			{Flags: chunk.PartKeyed | chunk.PartLast, Key: [16]byte{1}, Conn: 5, CommitSeq: 6, Events: 2, Total: 2},
+			{Events: 1},
+		},
 	}
-	d, _ := open(f)
-	for range 3 {
-		if err := d.Add(ctx, []Letter{{Output: "es", Cluster: "c", Reason: "rejected", Events: 1, Entry: bytes.Repeat([]byte{0xc0}, 500)}, {Output: "s3", Events: 2}}); err != nil {
-			f.Fatal(err)
-		}
-	}
-	path := d.files[0].path
-	if err := d.Close(); err != nil {
-		f.Fatal(err)
-	}
-	seed(f, path)
-	f.Fuzz(func(t *testing.T, b []byte) {
-		readable(b)
-		names, err := os.ReadDir(dir)
-		for _, n := range names {
-			err = errors.Join(err, os.Remove(filepath.Join(dir, n.Name())))
-		}
-		if err = errors.Join(err, os.WriteFile(path, b, 0o600)); err != nil {
-			t.Fatal(err)
-		}
-		d, letters := open(t)
-		if n := d.Stats().Letters; n != int64(len(letters)) {
-			t.Errorf("%d letters, it says %d", len(letters), n)
-		}
-		if !slices.IsSortedFunc(letters, func(a, b Letter) int { return int(min(max(int64(a.ID-b.ID), -1), 1)) }) {
-			t.Errorf("in the order of %v", numbers(letters))
-		}
-		if err := d.Close(); err != nil {
-			t.Error(err)
-		}
-		d, again := open(t)
-		if !slices.Equal(numbers(again), numbers(letters)) {
-			t.Errorf("%v are %v after the next start", numbers(letters), numbers(again))
-		}
-		if err := d.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-}
-
-// FuzzDeadSummary reads what stands beside the letters about them.
-func FuzzDeadSummary(f *testing.F) {
-	whole := &deadFile{first: 3, last: 9, newest: time.Unix(1, 2), letters: 2, count: map[DeadKey]int64{{"es", "c", "r"}: 4, {}: -1}}
-	f.Add(whole.encode()[:len(whole.encode())-4])
-	f.Add([]byte{summaryVersion})
-	f.Fuzz(func(t *testing.T, b []byte) {
-		file := deadFile{count: map[DeadKey]int64{}}
-		if err := file.decode(boltfile.WithSum(b)); err != nil {
-			return
-		}
-		again := deadFile{count: map[DeadKey]int64{}}
-		if err := again.decode(file.encode()); err != nil || !reflect.DeepEqual(again, file) {
-			t.Fatalf("got  %+v, %v\nwant %+v", again, err, file)
-		}
-	})
 }

@@ -1,6 +1,7 @@
 package buffer
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -8,6 +9,8 @@ import (
 
 	"github.com/seed-afc6a195/aggregator/internal/boltfile"
 	"github.com/seed-afc6a195/aggregator/internal/failpoint"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
+	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
 	"github.com/seed-afc6a195/aggregator/pkg/resend"
 )
 
@@ -70,7 +73,7 @@ type grouping struct {
 	group  []*batch
 	now    time.Time
 	values []byte         // of the transaction's chunks, one after the other
-	chunks []chunk        // of the transaction, in order of sequence
+	chunks []txChunk      // of the transaction, in order of sequence
 	whole  []resend.Piece // messages whose last piece is in the transaction
 	turns  []uint64       // the number of each one's commit
 	where  uint64         // the segment that they went to; 0: there is nothing to write
@@ -78,9 +81,9 @@ type grouping struct {
 	order  []*merge // of merges, so that it is the messages' order
 }
 
-// chunk is a chunk of the transaction that is being made.
-type chunk struct {
-	header
+// txChunk is a chunk of the transaction that is being made.
+type txChunk struct {
+	chunk.Header
 	from, to int // in grouping.values
 }
 
@@ -97,13 +100,13 @@ type merge struct {
 	outputs []string
 	raw     []byte
 	events  int
-	parts   []part
+	parts   []chunk.Part
 }
 
 // bury stores the group's dead letters, before anything else: if the rest fails, the resend stores
 // them again, but none is missing.
 func (g *grouping) bury() error {
-	var letters []Letter
+	var letters []deadletter.Letter
 	for _, b := range g.group {
 		if b.buried {
 			continue
@@ -115,7 +118,7 @@ func (g *grouping) bury() error {
 		}
 	}
 	if len(letters) > 0 {
-		if err := g.c.s.dead.add(letters); err != nil {
+		if err := g.c.s.dead.Add(context.Background(), letters); err != nil {
 			return err
 		}
 	}
@@ -147,17 +150,17 @@ func (g *grouping) add(b *batch) {
 }
 
 func (g *grouping) piece(b *batch, m *message, p *piece, last bool) {
-	pt := part{first: p.first, events: p.events}
+	pt := chunk.Part{First: p.first, Events: p.events}
 	if m.Chunk != "" { // else the queue's own number makes the events' ids
-		pt.flags, pt.key, pt.conn, pt.turn, pt.total = partKeyed, m.key, b.conn, b.turn, m.events
+		pt.Flags, pt.Key, pt.Conn, pt.CommitSeq, pt.Total = chunk.PartKeyed, m.key, b.conn, b.turn, m.events
 		if m.nanos {
-			pt.flags |= partNanos
+			pt.Flags |= chunk.PartNanos
 		}
 		if last {
-			pt.flags |= partLast
+			pt.Flags |= chunk.PartLast
 		}
 		if b.resends.Ahead() {
-			pt.flags |= partAhead
+			pt.Flags |= chunk.PartAhead
 		}
 	}
 	key := mergeKey{m.Cluster, m.Tag, unsafe.SliceData(m.Outputs), len(m.Outputs)} //nolint:gosec // an address to compare, not to follow
@@ -169,7 +172,7 @@ func (g *grouping) piece(b *batch, m *message, p *piece, last bool) {
 		}
 		parts := m.parts
 		if parts == nil {
-			parts = []part{pt}
+			parts = []chunk.Part{pt}
 		}
 		g.chunk(key, m.Outputs, p.events, p.raw, parts, data, p.codec, true)
 		return
@@ -179,19 +182,19 @@ func (g *grouping) piece(b *batch, m *message, p *piece, last bool) {
 		open = nil
 	}
 	if open == nil {
-		open = &merge{key: key, outputs: m.Outputs, raw: g.c.s.entries.get()}
+		open = &merge{key: key, outputs: m.Outputs, raw: g.c.s.entries.Get()}
 		g.merges[key] = open
 		g.order = append(g.order, open)
 	}
 	open.raw = append(open.raw, data...)
 	open.events += p.events
 	// Parts without an id have nothing of their own, so they are one.
-	if n := len(open.parts); n > 0 && pt.flags == 0 && open.parts[n-1].flags == 0 {
-		open.parts[n-1].events += pt.events
+	if n := len(open.parts); n > 0 && pt.Flags == 0 && open.parts[n-1].Flags == 0 {
+		open.parts[n-1].Events += pt.Events
 		return
 	}
-	if pt.flags == 0 {
-		pt.first = 0
+	if pt.Flags == 0 {
+		pt.First = 0
 	}
 	open.parts = append(open.parts, pt)
 }
@@ -199,28 +202,28 @@ func (g *grouping) piece(b *batch, m *message, p *piece, last bool) {
 // flush makes a chunk of m.
 func (g *grouping) flush(m *merge) {
 	delete(g.merges, m.key)
-	g.chunk(m.key, m.outputs, m.events, len(m.raw), m.parts, m.raw, codecNone, false)
-	g.c.s.entries.put(m.raw)
+	g.chunk(m.key, m.outputs, m.events, len(m.raw), m.parts, m.raw, chunk.CodecNone, false)
+	g.c.s.entries.Put(m.raw)
 	m.raw = nil
 }
 
 // chunk appends a chunk to the transaction.
-func (g *grouping) chunk(key mergeKey, outputs []string, events, raw int, parts []part, data []byte, how codec, packed bool) {
+func (g *grouping) chunk(key mergeKey, outputs []string, events, raw int, parts []chunk.Part, data []byte, how chunk.Codec, packed bool) {
 	s := g.c.s
-	ch := chunk{from: len(g.values), header: header{
-		seq: g.c.next, received: g.now.UnixNano(), salt: s.salt, codec: how, raw: raw, events: events,
-		cluster: key.cluster, tag: key.tag, outputs: outputs, parts: parts,
+	ch := txChunk{from: len(g.values), Header: chunk.Header{
+		Seq: g.c.next, Received: g.now.UnixNano(), Salt: s.salt, Codec: how, Raw: raw, Events: events,
+		Cluster: key.cluster, Tag: key.tag, Outputs: outputs, Parts: parts,
 	}}
 	g.c.next++
-	g.values = appendHeader(g.values, &ch.header)
+	g.values = chunk.AppendHeader(g.values, &ch.Header)
 	if packed {
 		g.values = append(g.values, data...)
 	} else {
-		g.values, how = s.packer.pack(g.values, data)
+		g.values, how = s.packer.Pack(g.values, data)
 		g.values[ch.from+9] = byte(how)
 	}
 	ch.to = len(g.values)
-	sealChunk(g.values[ch.from:ch.to])
+	chunk.Seal(g.values[ch.from:ch.to])
 	g.chunks = append(g.chunks, ch)
 }
 
@@ -236,7 +239,7 @@ func (g *grouping) write() error {
 		items, where := make([]item, len(g.chunks)), make([]uint32, len(g.chunks))
 		for i := range g.chunks {
 			ch := &g.chunks[i]
-			items[i] = item{ch.seq, g.values[ch.from:ch.to:ch.to]}
+			items[i] = item{ch.Seq, g.values[ch.from:ch.to:ch.to]}
 		}
 		start := time.Now()
 		seg, err := g.c.segmentFor(items[0].seq, len(g.values))
@@ -277,14 +280,14 @@ func (g *grouping) publish(seg *segment, where []uint32) {
 	for i := range g.chunks {
 		ch := &g.chunks[i]
 		seg.entries = append(seg.entries, entry{
-			seq: uint32(ch.seq - seg.first), off: where[i], size: uint32(ch.to - ch.from), raw: uint32(ch.raw),
-			events: uint32(ch.events), cluster: s.clusterNumber(ch.cluster), set: s.setNumber(ch.outputs), received: ch.received,
+			seq: uint32(ch.Seq - seg.first), off: where[i], size: uint32(ch.to - ch.from), raw: uint32(ch.Raw),
+			events: uint32(ch.Events), cluster: s.clusterNumber(ch.Cluster), set: s.setNumber(ch.Outputs), received: ch.Received,
 		})
 	}
 	s.loadedN += len(g.chunks)
 	s.adopt(seg, seg.entries[from:], true)
 	for i := range g.chunks {
-		if ch := &g.chunks[i]; ch.parts[0].flags&partLetter != 0 {
+		if ch := &g.chunks[i]; ch.Parts[0].Flags&chunk.PartRequeued != 0 {
 			s.returned(seg.entries[from+i])
 		}
 	}
@@ -306,15 +309,21 @@ func (c *committer) stored(b *batch) {
 	for i := range b.resends.Len() {
 		if m := &b.msgs[i]; b.resends.Duplicate(i) {
 			d := s.counts.duplicates[m.Cluster]
-			d.Messages++
-			d.Events += int64(m.events)
-			for _, l := range b.letters[m.letter:b.lettersEnd(i)] {
-				if d.Rejected == nil {
-					d.Rejected = map[string]int64{}
-				}
-				d.Rejected[l.Reason] += int64(l.Events)
-			}
+			d.add(b, i)
 			s.counts.duplicates[m.Cluster] = d
 		}
+	}
+}
+
+// add counts message i of b.
+func (d *Duplicates) add(b *batch, i int) {
+	m := &b.msgs[i]
+	d.Messages++
+	d.Events += int64(m.events)
+	for _, l := range b.letters[m.letter:b.lettersEnd(i)] {
+		if d.Rejected == nil {
+			d.Rejected = map[string]int64{}
+		}
+		d.Rejected[l.Reason] += int64(l.Events)
 	}
 }

@@ -44,7 +44,7 @@ func (src *source) Shed(c *event.Chunk) {
 		return
 	}
 	if o := l.flying[c.Seq]; o != nil && &o.chunk == c {
-		src.s.entries.put(o.memory)
+		src.s.entries.Put(o.memory)
 		o.memory, c.Entries = nil, nil
 	}
 }

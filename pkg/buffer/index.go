@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/seed-afc6a195/aggregator/internal/boltfile"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
 	"github.com/seed-afc6a195/aggregator/pkg/resend"
 )
 
@@ -45,14 +46,14 @@ func newBuilder(first uint64) *builder {
 	}
 }
 
-func (b *builder) add(h *header, off uint32) {
+func (b *builder) add(h *chunk.Header, off uint32) {
 	b.entries = append(b.entries, entry{
-		seq: uint32(h.seq - b.first), off: off, size: uint32(h.size), raw: uint32(h.raw), events: uint32(h.events),
-		cluster: b.cluster(h.cluster), set: b.set(h.outputs), received: h.received,
+		seq: uint32(h.Seq - b.first), off: off, size: uint32(h.Size), raw: uint32(h.Raw), events: uint32(h.Events),
+		cluster: b.cluster(h.Cluster), set: b.set(h.Outputs), received: h.Received,
 	})
-	for i := range h.parts {
-		if p := &h.parts[i]; p.flags&partLast != 0 {
-			b.tails.Add(p.conn, p.turn, p.flags&partAhead != 0, h.received, resend.Key{Chunk: p.key, Events: p.total})
+	for i := range h.Parts {
+		if p := &h.Parts[i]; p.Flags&chunk.PartLast != 0 {
+			b.tails.Add(p.Conn, p.CommitSeq, p.Flags&chunk.PartAhead != 0, h.Received, resend.Key{Chunk: p.Key, Events: p.Total})
 		}
 	}
 }

@@ -62,7 +62,7 @@ func (k *keeper) run() {
 			return
 		case <-tidy.C:
 			k.s.tidy()
-			k.s.dead.tidy()
+			k.s.dead.Tidy()
 			tidy.Reset(tidyEvery)
 			continue
 		case <-k.wake:

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/seed-afc6a195/aggregator/internal/boltfile"
+	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
 )
 
 const (
@@ -37,7 +38,7 @@ type Limits struct {
 	// ClusterWhenFull is WhenFull for single clusters, also when the whole queue is full; but then only WhenFull decides
 	// whether the oldest segment goes, which may hold chunks of others.
 	ClusterWhenFull map[string]string
-	DeadLetters     DeadLettersConfig
+	DeadLetters     deadletter.Config
 }
 
 // Limits returns the limits that c sets, with those of outputs and clusters.
@@ -50,7 +51,7 @@ func (c *Config) Limits(outputs, clusters map[string]int64, clusterWhenFull map[
 
 // SetLimits replaces all limits, for what waits already too. The maps are kept.
 func (s *Store) SetLimits(to Limits) {
-	s.dead.setLimits(to.DeadLetters)
+	s.dead.SetLimits(to.DeadLetters)
 	c := s.commit
 	c.mu.Lock() // so that a group is chosen by the old limits or the new
 	s.mu.Lock()

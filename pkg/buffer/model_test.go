@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/seed-afc6a195/aggregator/internal/boltfile/boltfiletest"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 )
 
@@ -33,7 +34,7 @@ func (h *heldChunk) key() string { return h.output + "/" + h.chunk.Cluster + "/"
 
 // Random Append, Next, Done, Return and reopening against the model. AGG_SEED repeats a run.
 func TestModel(t *testing.T) {
-	for i, seed := range seeds(t, 3) {
+	for i, seed := range boltfiletest.Seeds(t, 3) {
 		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
 			cfg := testConfig(t.TempDir())
 			cfg.Compression = []string{"none", "s2", "zstd"}[i%3]

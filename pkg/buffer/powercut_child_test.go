@@ -19,6 +19,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 )
 
@@ -153,9 +154,9 @@ func beginNamed(s *Store, names []string, conn uint64) (Batch, error) {
 }
 
 // namedLetter returns the dead letter of the event.
-func namedLetter(n eventName) Letter {
+func namedLetter(n eventName) deadletter.Letter {
 	ev := event.Event{Chunk: &event.Chunk{Parts: []event.Part{{Key: event.PartKeyOfChunk(n.cluster(), n.tag(), n.String()), Events: 1}}}}
-	return Letter{
+	return deadletter.Letter{
 		Cluster: n.cluster(), Tag: n.tag(), Output: "o", Reason: "rejected", Events: 1, EventID: string(ev.AppendID(nil)), Entry: n.entry(),
 	}
 }
@@ -183,7 +184,7 @@ func lifeConfig(dir string) Config {
 	cfg.DedupeWindow = 24 * time.Hour
 	cfg.SegmentSize = 1200 << 10
 	cfg.WhenFull = "reject" // a failed write is told at once, and the process sends again as an agent does
-	cfg.DeadLetters = DeadLettersConfig{MaxSize: 2 << 20}
+	cfg.DeadLetters = deadletter.Config{MaxSize: 2 << 20}
 	return cfg
 }
 
@@ -348,7 +349,7 @@ func (l *life) buryAndRetry() {
 		wg.Go(func() {
 			for i := range 3 {
 				var names []string
-				var letters []Letter
+				var letters []deadletter.Letter
 				for pos := range 3 {
 					n := eventName{"l", l.round, conn, i, pos, 28_000}
 					names, letters = append(names, n.String()), append(letters, namedLetter(n))
@@ -363,17 +364,17 @@ func (l *life) buryAndRetry() {
 		})
 	}
 	wg.Wait()
-	filter := Filter{Output: "o", Tag: func(tag string) bool { return tag == "t0" }}
+	filter := deadletter.Filter{Output: "o", Tag: func(tag string) bool { return tag == "t0" }}
 	l.say(mark{Kind: markRetry, Names: l.letters(filter)})
 	l.try("retry", func() error {
-		_, err := l.s.Retry(context.Background(), filter, home, nothing)
+		_, err := Requeue(context.Background(), l.s, l.s.dead, filter, home, nothing)
 		return err
 	})
 	l.try("save", func() error { return l.s.keep.save(false) })
 }
 
 // letters returns the names of the letters that fit.
-func (l *life) letters(filter Filter) (names []string) {
+func (l *life) letters(filter deadletter.Filter) (names []string) {
 	l.try("list", func() error {
 		letters, err := l.s.dead.List(context.Background(), filter, 0, 1000)
 		names = nil
@@ -401,14 +402,14 @@ func (l *life) compact() {
 }
 
 func (l *life) forgetLetters() {
-	filter := Filter{Reason: "invalid_entry"}
+	filter := deadletter.Filter{Reason: "invalid_entry"}
 	l.say(mark{Kind: markGone, Names: l.letters(filter)})
 	l.try("purge", func() error {
-		_, err := l.s.dead.Purge(context.Background(), filter, func(DeadCount) {})
+		_, err := l.s.dead.Purge(context.Background(), filter, func(deadletter.Count) {})
 		return err
 	})
 	// The oldest file goes: its letters are the oldest.
-	all := l.letters(Filter{})
+	all := l.letters(deadletter.Filter{})
 	l.say(mark{Kind: markGone, Names: slices.Clone(all)})
-	l.s.dead.setLimits(DeadLettersConfig{MaxSize: 300 << 10})
+	l.s.dead.SetLimits(deadletter.Config{MaxSize: 300 << 10})
 }

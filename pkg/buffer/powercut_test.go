@@ -18,7 +18,9 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/seed-afc6a195/aggregator/internal/boltfile/boltfiletest"
 	"github.com/seed-afc6a195/aggregator/internal/disktrace"
+	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
 )
 
 // TestPowerCut lets a process use a queue, follows its writes and syncs, and cuts the power at every
@@ -39,7 +41,7 @@ func TestPowerCut(t *testing.T) {
 		takeUp(t, dir).cuts(t, states/2)
 		return
 	}
-	seed := seeds(t, 1)[0]
+	seed := boltfiletest.Seeds(t, 1)[0]
 	t.Logf("AGG_SEED=%d", seed)
 	start, ledger := &disktrace.State{Dir: map[string]*disktrace.State{}}, []mark(nil)
 	must := []string{
@@ -59,7 +61,7 @@ func TestPowerCut(t *testing.T) {
 // Without sync a power cut takes what was acknowledged: were nothing found missing, TestPowerCut
 // would find nothing either.
 func TestPowerCutWithoutSync(t *testing.T) {
-	run := newLifeRun(t, seeds(t, 1)[0], 0, false, &disktrace.State{Dir: map[string]*disktrace.State{}}, nil)
+	run := newLifeRun(t, boltfiletest.Seeds(t, 1)[0], 0, false, &disktrace.State{Dir: map[string]*disktrace.State{}}, nil)
 	if run == nil {
 		return
 	}
@@ -308,7 +310,7 @@ func takeUp(t *testing.T, dir string) *lifeRun {
 // checkState opens a queue on what the disk has kept and says what is wrong with it.
 func checkState(t *testing.T, state *disktrace.State, marks []mark) (err error) {
 	t.Helper()
-	dir := filepath.Join(memoryDir(t), "data")
+	dir := filepath.Join(boltfiletest.MemoryDir(t), "data")
 	if err := state.Write(dir); err != nil {
 		t.Fatal(err)
 	}
@@ -342,21 +344,6 @@ func checkState(t *testing.T, state *disktrace.State, marks []mark) (err error) 
 		l.settle()
 	}
 	return nil
-}
-
-// memoryDir returns a directory in memory, where there is one: it is written a thousand times.
-func memoryDir(t *testing.T) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("/dev/shm", "aggregator-*")
-	if err != nil {
-		return t.TempDir()
-	}
-	t.Cleanup(func() {
-		if err := os.RemoveAll(dir); err != nil {
-			t.Error(err)
-		}
-	})
-	return dir
 }
 
 // ledger is what the queue has to have, and may have.
@@ -497,7 +484,7 @@ func (l *ledger) check(s *Store) error {
 func (l *ledger) large(id string) bool { return len(l.messages[id]) >= 7 }
 
 func (l *ledger) checkLetters(s *Store, found map[[2]string]int) (wrong []error) {
-	letters, err := s.dead.List(context.Background(), Filter{}, 0, 10_000)
+	letters, err := s.dead.List(context.Background(), deadletter.Filter{}, 0, 10_000)
 	if err != nil {
 		return []error{err}
 	}

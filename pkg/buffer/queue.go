@@ -5,7 +5,6 @@ package buffer
 import (
 	"context"
 	"errors"
-	"time"
 
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 )
@@ -50,6 +49,8 @@ type Batch interface {
 	// ErrClosed after Close. After another error, and after any of a batch larger than a transaction,
 	// part of it may have been stored, so a resend may double events, never lose any.
 	Commit(ctx context.Context) error
+	// Repeated returns what of the batch that Commit has stored last was sent again, and so was not stored again.
+	Repeated() Duplicates
 	Reset()
 }
 
@@ -81,19 +82,3 @@ var (
 	// ErrInUse is returned by Open where another process has the directory.
 	ErrInUse = errors.New("is in use")
 )
-
-// Letter is a dead letter: events that will not be delivered, with the reason.
-type Letter struct {
-	ID       uint64    // the store's number, ascending with time
-	Time     time.Time // when it was refused
-	Cluster  string
-	Tag      string
-	Output   string // "" where it was refused before any output
-	EventID  string // "" where it has none
-	Status   int    // the destination's status code, 0 where it has none
-	Reason   string // a short label: "rejected", "too_large", "invalid_entry", "max_attempts", …
-	Detail   string // the destination's words
-	Attempts int
-	Events   int    // usually 1; more where entries that follow each other were refused together
-	Entry    []byte // msgpack, as it came
-}

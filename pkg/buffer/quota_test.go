@@ -10,6 +10,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
 )
 
 // of returns what the statistics say of the cluster.
@@ -194,7 +196,7 @@ func TestSetLimitsOfFiles(t *testing.T) {
 	cfg := testConfig(t.TempDir())
 	s := mustOpen(t, cfg, Options{})
 	for i := range 20 {
-		if err := s.DeadLetters().Add(t.Context(), []Letter{{Reason: "rejected", Events: 1, Entry: []byte(text(200<<10, uint64(i)))}}); err != nil {
+		if err := s.DeadLetters().Add(t.Context(), []deadletter.Letter{{Reason: "rejected", Events: 1, Entry: []byte(text(200<<10, uint64(i)))}}); err != nil {
 			t.Fatal(err)
 		}
 	}

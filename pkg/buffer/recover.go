@@ -13,6 +13,7 @@ import (
 
 	"github.com/seed-afc6a195/aggregator/internal/boltfile"
 	"github.com/seed-afc6a195/aggregator/internal/failpoint"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
 )
 
 // salvaged tells what was found in a damaged segment.
@@ -20,7 +21,7 @@ type salvaged struct {
 	cause  error
 	chunks int
 	bytes  int64
-	lost   []header // of damaged chunks: what they say of themselves, which may be wrong too
+	lost   []chunk.Header // of damaged chunks: what they say of themselves, which may be wrong too
 }
 
 // fields returns what was found, and what is lost, for the log.
@@ -29,7 +30,7 @@ func (h *salvaged) fields() map[string]any {
 	var lost []string
 	for i := range h.lost[:min(len(h.lost), 10)] {
 		l := &h.lost[i]
-		lost = append(lost, fmt.Sprintf("chunk %d: %d events of cluster %q, tag %q", l.seq, l.events, l.cluster, l.tag))
+		lost = append(lost, fmt.Sprintf("chunk %d: %d events of cluster %q, tag %q", l.Seq, l.Events, l.Cluster, l.Tag))
 	}
 	if more := len(h.lost) - len(lost); more > 0 {
 		lost = append(lost, fmt.Sprintf("%d chunks more", more))
@@ -43,7 +44,7 @@ func (h *salvaged) fields() map[string]any {
 // lostEvents returns how many events the lost chunks say they had.
 func (h *salvaged) lostEvents() (n int64) {
 	for i := range h.lost {
-		n += int64(h.lost[i].events)
+		n += int64(h.lost[i].Events)
 	}
 	return n
 }
@@ -95,7 +96,7 @@ func readIndex(path string, first uint64) (c *contents, err error) {
 // is verified, and what each commit wrote about itself, so that no chunk is missed in silence.
 func readChunks(p *boltfile.File, first uint64) (*contents, error) {
 	b := newBuilder(first)
-	var parts []part
+	var parts []chunk.Part
 	next, commits := uint64(0), uint64(0)
 	err := p.Top().Each(func(commit boltfile.Element) error {
 		commits++
@@ -105,24 +106,24 @@ func readChunks(p *boltfile.File, first uint64) (*contents, error) {
 		}
 		n := uint64(0)
 		err = group.Each(func(e boltfile.Element) error {
-			size, _, err := chunkLength(e.Value)
+			size, _, err := chunk.Length(e.Value)
 			if err == nil && size > len(e.Value) {
 				err = fmt.Errorf("chunk of %d bytes in a value of %d: %w", size, len(e.Value), boltfile.ErrDamaged)
 			}
 			if err == nil {
-				err = checkChunk(e.Value[:size])
+				err = chunk.Verify(e.Value[:size])
 			}
 			if err != nil {
 				return err
 			}
-			h, err := decodeHeader(e.Value, parts)
+			h, err := chunk.DecodeHeader(e.Value, parts)
 			if err != nil {
 				return err
 			}
-			if len(e.Key) != 8 || binary.BigEndian.Uint64(e.Key) != h.seq || h.seq < next || h.seq-first > 1<<31 || e.Off > math.MaxUint32 {
-				return fmt.Errorf("chunk %d under key %x: %w", h.seq, e.Key, boltfile.ErrDamaged)
+			if len(e.Key) != 8 || binary.BigEndian.Uint64(e.Key) != h.Seq || h.Seq < next || h.Seq-first > 1<<31 || e.Off > math.MaxUint32 {
+				return fmt.Errorf("chunk %d under key %x: %w", h.Seq, e.Key, boltfile.ErrDamaged)
 			}
-			parts, next = h.parts, h.seq+1
+			parts, next = h.Parts, h.Seq+1
 			b.add(&h, uint32(e.Off))
 			n++
 			return nil
@@ -141,7 +142,7 @@ func readChunks(p *boltfile.File, first uint64) (*contents, error) {
 // salvage scans the file for whole chunks, whatever bbolt makes of it. Of what it finds it keeps
 // the chunks with the salt that most bytes have: the segment's own. Others are bytes that an agent
 // sent to look like a chunk, laid bare because the chunk around them is broken.
-func salvage(path string, first uint64) (*contents, []header, error) {
+func salvage(path string, first uint64) (*contents, []chunk.Header, error) {
 	f, err := os.Open(path) //nolint:gosec // in the directory that the operator named
 	if err != nil {
 		return nil, nil, fmt.Errorf("salvage: %w", err)
@@ -151,16 +152,16 @@ func salvage(path string, first uint64) (*contents, []header, error) {
 		off  int64
 		size int
 	}
-	finds, weight, damaged := map[uint64][]find{}, map[uint64]int{}, map[uint64]header{}
+	finds, weight, damaged := map[uint64][]find{}, map[uint64]int{}, map[uint64]chunk.Header{}
 	err = scan(f, func(off int64, value []byte, whole bool) {
-		h, err := decodeHeader(value, nil)
+		h, err := chunk.DecodeHeader(value, nil)
 		switch {
-		case err != nil || h.seq < first || h.seq-first > 1<<31 || off > math.MaxUint32:
+		case err != nil || h.Seq < first || h.Seq-first > 1<<31 || off > math.MaxUint32:
 		case !whole:
-			damaged[h.seq] = h
+			damaged[h.Seq] = h
 		default:
-			finds[h.salt] = append(finds[h.salt], find{off, h.size})
-			weight[h.salt] += h.size
+			finds[h.Salt] = append(finds[h.Salt], find{off, h.Size})
+			weight[h.Salt] += h.Size
 		}
 	})
 	if err != nil {
@@ -173,19 +174,19 @@ func salvage(path string, first uint64) (*contents, []header, error) {
 		}
 	}
 	// Seconds in the same place of the tree were written by a commit that failed: the first counts.
-	bySeq := map[uint64]header{}
+	bySeq := map[uint64]chunk.Header{}
 	where := map[uint64]int64{}
 	var buf []byte
 	for _, p := range finds[salt] {
 		if buf, err = readChunk(f, &entry{off: uint32(p.off), size: uint32(p.size)}, buf); err != nil {
 			return nil, nil, fmt.Errorf("salvage: %w", err)
 		}
-		h, err := decodeHeader(buf, nil)
+		h, err := chunk.DecodeHeader(buf, nil)
 		if err != nil {
 			return nil, nil, fmt.Errorf("salvage: %w", err)
 		}
-		if _, ok := bySeq[h.seq]; !ok {
-			bySeq[h.seq], where[h.seq] = h, p.off
+		if _, ok := bySeq[h.Seq]; !ok {
+			bySeq[h.Seq], where[h.Seq] = h, p.off
 		}
 	}
 	b := newBuilder(first)
@@ -193,9 +194,9 @@ func salvage(path string, first uint64) (*contents, []header, error) {
 		h := bySeq[seq]
 		b.add(&h, uint32(where[seq]))
 	}
-	var lost []header
+	var lost []chunk.Header
 	for _, seq := range slices.Sorted(maps.Keys(damaged)) {
-		if _, ok := bySeq[seq]; !ok && (damaged[seq].salt == salt || len(finds) == 0) {
+		if _, ok := bySeq[seq]; !ok && (damaged[seq].Salt == salt || len(finds) == 0) {
 			lost = append(lost, damaged[seq])
 		}
 	}
@@ -223,15 +224,15 @@ func scan(f *os.File, found func(off int64, value []byte, whole bool)) error {
 			}
 		}
 		b := buf[:n]
-		next := at + int64(n) - (chunkFixed - 1) // a beginning may lie across two windows
+		next := at + int64(n) - (chunk.FixedSize - 1) // a beginning may lie across two windows
 		for {
-			i := bytes.Index(b, []byte(chunkMagic))
-			if i < 0 || len(b)-i < chunkFixed {
+			i := bytes.Index(b, []byte(chunk.Magic))
+			if i < 0 || len(b)-i < chunk.FixedSize {
 				break
 			}
 			off := at + int64(n-len(b)+i)
 			b = b[i+1:]
-			size, _, lerr := chunkLength(buf[off-at : off-at+chunkFixed])
+			size, _, lerr := chunk.Length(buf[off-at : off-at+chunk.FixedSize])
 			if lerr != nil || off+int64(size) > st.Size() || off > math.MaxUint32 || work < 0 {
 				continue
 			}

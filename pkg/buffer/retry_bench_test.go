@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"testing"
 
+	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 )
 
@@ -11,7 +12,7 @@ import (
 func BenchmarkRetry(b *testing.B) {
 	const letters = 10_000
 	s := mustOpen(b, testConfig(b.TempDir()), Options{})
-	all := make([]Letter, letters)
+	all := make([]deadletter.Letter, letters)
 	for i := range all {
 		key := event.PartKeyOfChunk("c", "t", strconv.Itoa(i)) // an event is a letter once
 		ev := event.Event{Chunk: &event.Chunk{Parts: []event.Part{{Key: key, Events: 1}}}}
@@ -22,7 +23,7 @@ func BenchmarkRetry(b *testing.B) {
 		b.StopTimer()
 		bury(b, s, all...)
 		b.StartTimer()
-		if r, err := s.Retry(b.Context(), Filter{}, home, nothing); err != nil || r.Letters != letters {
+		if r, err := Requeue(b.Context(), s, s.dead, deadletter.Filter{}, home, nothing); err != nil || r.Letters != letters {
 			b.Fatal(r, err)
 		}
 	}

@@ -7,12 +7,13 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
+	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 )
 
@@ -26,21 +27,21 @@ func entry1(n byte) []byte {
 func letterKey1(n byte) (key [16]byte) { return event.PartKeyOfChunk("c", "t", string(rune('a'+n))) }
 
 // letter1 is a letter of output "o" whose event has an id of its own.
-func letter1(n byte) Letter {
+func letter1(n byte) deadletter.Letter {
 	ev := event.Event{Chunk: &event.Chunk{Parts: []event.Part{{Key: letterKey1(n), First: int(n), Events: 1}}}}
-	return Letter{Cluster: "c", Tag: "t", Output: "o", Reason: "rejected", Events: 1, EventID: string(ev.AppendID(nil)), Entry: entry1(n)}
+	return deadletter.Letter{Cluster: "c", Tag: "t", Output: "o", Reason: "rejected", Events: 1, EventID: string(ev.AppendID(nil)), Entry: entry1(n)}
 }
 
-func bury(tb testing.TB, s *Store, letters ...Letter) {
+func bury(tb testing.TB, s *Store, letters ...deadletter.Letter) {
 	tb.Helper()
 	if err := s.DeadLetters().Add(context.Background(), letters); err != nil {
 		tb.Fatal(err)
 	}
 }
 
-func home(l *Letter) Way { return Way{Outputs: []string{l.Output}} }
+func home(l *deadletter.Letter) RequeueTarget { return RequeueTarget{Outputs: []string{l.Output}} }
 
-func nothing(Retried) {}
+func nothing(RequeueProgress) {}
 
 // delivered takes all that waits for the output and returns the records by event id.
 func delivered(tb testing.TB, s *Store, output string) map[string]byte {
@@ -89,7 +90,7 @@ func TestRetryKeepsItsSegments(t *testing.T) {
 			t.Errorf("%d segments before the letter is deleted, want all 3", n)
 		}
 	}
-	if _, err := s.Retry(t.Context(), Filter{}, home, nothing); err != nil {
+	if _, err := Requeue(t.Context(), s, s.dead, deadletter.Filter{}, home, nothing); err != nil {
 		t.Fatal(err)
 	}
 	if n := segments(); n != 1 {
@@ -107,26 +108,26 @@ func TestRetry(t *testing.T) {
 	}
 	other := letter1(101)
 	other.Cluster, other.Output = "d", "p"
-	several := Letter{Cluster: "c", Tag: "t", Reason: "unrouted", Events: 2, Entry: append(entry1(102), entry1(103)...)}
+	several := deadletter.Letter{Cluster: "c", Tag: "t", Reason: "unrouted", Events: 2, Entry: append(entry1(102), entry1(103)...)}
 	bury(t, s, other, several,
-		Letter{Cluster: "c", Tag: "t", Reason: "invalid_entry", Events: 1, Entry: []byte{0xc1}},
-		Letter{Cluster: "c", Tag: "t", Output: "gone", Reason: "rejected", Events: 1, Entry: entry1(1)},
-		Letter{Cluster: "c", Tag: "t", Output: "o", Reason: "rejected", Events: 1})
-	route := func(l *Letter) Way {
+		deadletter.Letter{Cluster: "c", Tag: "t", Reason: "invalid_entry", Events: 1, Entry: []byte{0xc1}},
+		deadletter.Letter{Cluster: "c", Tag: "t", Output: "gone", Reason: "rejected", Events: 1, Entry: entry1(1)},
+		deadletter.Letter{Cluster: "c", Tag: "t", Output: "o", Reason: "rejected", Events: 1})
+	route := func(l *deadletter.Letter) RequeueTarget {
 		switch l.Output {
 		case "":
-			return Way{Outputs: []string{"o", "p"}, Routed: true}
+			return RequeueTarget{Outputs: []string{"o", "p"}, Routed: true}
 		case "gone":
-			return Way{Why: "no such output"}
+			return RequeueTarget{Skip: "no such output"}
 		}
-		return Way{Outputs: []string{l.Output}}
+		return RequeueTarget{Outputs: []string{l.Output}}
 	}
-	var steps []Retried
-	got, err := s.Retry(t.Context(), Filter{}, route, func(r Retried) { steps = append(steps, r) })
+	var steps []RequeueProgress
+	got, err := Requeue(t.Context(), s, s.dead, deadletter.Filter{}, route, func(r RequeueProgress) { steps = append(steps, r) })
 	if err != nil || got.Letters != 102 || got.Events != 103 || len(steps) == 0 || steps[len(steps)-1].Letters != 102 {
 		t.Fatalf("%+v of steps %+v: %v", got, steps, err)
 	}
-	if !maps.Equal(got.Skipped, map[string]int64{errNoEvents.Error(): 1, "no such output": 1, errEmpty.Error(): 1}) {
+	if !maps.Equal(got.Skipped, map[string]int64{deadletter.ErrNoEvents.Error(): 1, "no such output": 1, deadletter.ErrEmpty.Error(): 1}) {
 		t.Errorf("skipped %v", got.Skipped)
 	}
 	st := s.Stats()
@@ -155,7 +156,7 @@ func TestRetry(t *testing.T) {
 	if both := delivered(t, s, "p"); len(both) != 3 || both[other.EventID] != 101 {
 		t.Errorf("the other output got %v", both)
 	}
-	if _, err := os.Stat(s.dead.dir + "/" + retryFile); !errors.Is(err, os.ErrNotExist) {
+	if _, err := os.Stat(s.requeue.path); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the note stays: %v", err)
 	}
 }
@@ -166,7 +167,7 @@ func TestRetryEndsGroups(t *testing.T) {
 	in := letter1(1)
 	in.Entry = slices.Concat(start, in.Entry)
 	bury(t, s, in, letter1(2))
-	if _, err := s.Retry(t.Context(), Filter{}, home, nothing); err != nil {
+	if _, err := Requeue(t.Context(), s, s.dead, deadletter.Filter{}, home, nothing); err != nil {
 		t.Fatal(err)
 	}
 	c := take(t, s, "o")
@@ -198,13 +199,13 @@ func TestRetryCrash(t *testing.T) {
 	}}
 	s := mustOpen(t, testConfig(dir), o)
 	const letters = 2500 // of three portions
-	all := make([]Letter, letters)
+	all := make([]deadletter.Letter, letters)
 	for i := range all {
 		all[i] = letter1(byte(i % 100))
 		all[i].EventID = strings.TrimSuffix(all[i].EventID, strconv.Itoa(i%100)) + strconv.Itoa(i)
 	}
 	bury(t, s, all...)
-	if r, err := s.Retry(t.Context(), Filter{}, home, nothing); err != nil || r.Letters != letters {
+	if r, err := Requeue(t.Context(), s, s.dead, deadletter.Filter{}, home, nothing); err != nil || r.Letters != letters {
 		t.Fatalf("%+v: %v", r, err)
 	}
 	mustClose(t, s)
@@ -213,7 +214,7 @@ func TestRetryCrash(t *testing.T) {
 	}
 	for i, at := range append(copies, dir) {
 		s := mustOpen(t, testConfig(at), Options{})
-		left, err := s.DeadLetters().List(t.Context(), Filter{}, 0, letters)
+		left, err := s.DeadLetters().List(t.Context(), deadletter.Filter{}, 0, letters)
 		events := delivered(t, s, "o")
 		want := letters - min((i+1)/2*1000, letters)
 		if err != nil || len(left) != want || len(events)+len(left) != letters {
@@ -225,7 +226,7 @@ func TestRetryCrash(t *testing.T) {
 			}
 		}
 		// What is left can be retried, and nothing of it comes twice.
-		if r, err := s.Retry(t.Context(), Filter{}, home, nothing); err != nil || r.Letters != int64(want) {
+		if r, err := Requeue(t.Context(), s, s.dead, deadletter.Filter{}, home, nothing); err != nil || r.Letters != int64(want) {
 			t.Errorf("the rest: %+v: %v", r, err)
 		}
 		if n := len(delivered(t, s, "o")); n != want {
@@ -259,13 +260,13 @@ func TestRetryFaults(t *testing.T) {
 			want[l.EventID] = n
 		}
 		armed = true
-		_, err := s.Retry(t.Context(), Filter{}, home, nothing)
+		_, err := Requeue(t.Context(), s, s.dead, deadletter.Filter{}, home, nothing)
 		if (err != nil) != (failed != "") {
 			t.Errorf("failed %q: %v", failed, err)
 		}
 		mustClose(t, s)
 		s = mustOpen(t, testConfig(dir), Options{})
-		if _, err := s.Retry(t.Context(), Filter{}, home, nothing); err != nil {
+		if _, err := Requeue(t.Context(), s, s.dead, deadletter.Filter{}, home, nothing); err != nil {
 			t.Error(err)
 		}
 		if got := delivered(t, s, "o"); !maps.Equal(got, want) {
@@ -288,7 +289,7 @@ func TestRetryStopsWhenFull(t *testing.T) {
 		s := mustOpen(t, cfg, Options{OutputLimits: map[string]int64{"o": 4 << 10}})
 		put(t, s, message1{chunk: "x", text: text(8<<10, 1)})
 		bury(t, s, letter1(1), letter1(2))
-		r, err := s.Retry(t.Context(), Filter{}, home, nothing)
+		r, err := Requeue(t.Context(), s, s.dead, deadletter.Filter{}, home, nothing)
 		if !errors.Is(err, ErrFull) || !strings.Contains(err.Error(), "max_queue_size") || r.Letters != 0 {
 			t.Errorf("%s: %+v: %v", policy, r, err)
 		}
@@ -296,7 +297,7 @@ func TestRetryStopsWhenFull(t *testing.T) {
 			t.Errorf("%s: %+v", policy, st)
 		}
 		drain(t, s, "o")
-		if r, err := s.Retry(t.Context(), Filter{}, home, nothing); err != nil || r.Letters != 2 {
+		if r, err := Requeue(t.Context(), s, s.dead, deadletter.Filter{}, home, nothing); err != nil || r.Letters != 2 {
 			t.Errorf("%s, with room: %+v: %v", policy, r, err)
 		}
 		mustClose(t, s)
@@ -310,26 +311,26 @@ func TestRetryRefusedAgain(t *testing.T) {
 	for n := range byte(5) {
 		bury(t, s, letter1(n))
 	}
-	all, err := s.DeadLetters().List(t.Context(), Filter{}, 0, 10)
+	all, err := s.DeadLetters().List(t.Context(), deadletter.Filter{}, 0, 10)
 	if err != nil {
 		t.Fatal(err)
 	}
-	route := func(l *Letter) Way {
+	route := func(l *deadletter.Letter) RequeueTarget {
 		if l.ID == all[0].ID {
 			bury(t, s, letter1(50))
 			if _, err := s.DeadLetters().Delete(t.Context(), all[1].ID); err != nil {
 				t.Error(err)
 			}
-			if _, err := s.Retry(t.Context(), Filter{}, home, nothing); !errors.Is(err, ErrBusy) {
+			if _, err := Requeue(t.Context(), s, s.dead, deadletter.Filter{}, home, nothing); !errors.Is(err, deadletter.ErrBusy) {
 				t.Errorf("two at once: %v", err)
 			}
-			if _, err := s.DeadLetters().Purge(t.Context(), Filter{}, func(DeadCount) {}); !errors.Is(err, ErrBusy) {
+			if _, err := s.DeadLetters().Purge(t.Context(), deadletter.Filter{}, func(deadletter.Count) {}); !errors.Is(err, deadletter.ErrBusy) {
 				t.Errorf("a purge at the same time: %v", err)
 			}
 		}
 		return home(l)
 	}
-	r, err := s.Retry(t.Context(), Filter{}, route, nothing)
+	r, err := Requeue(t.Context(), s, s.dead, deadletter.Filter{}, route, nothing)
 	if err != nil || r.Letters != 4 {
 		t.Errorf("%+v: %v", r, err)
 	}
@@ -347,11 +348,11 @@ func TestDamagedNote(t *testing.T) {
 		return nil
 	}})
 	bury(t, s, letter1(1))
-	if _, err := s.Retry(t.Context(), Filter{}, home, nothing); !errors.Is(err, errFault) {
+	if _, err := Requeue(t.Context(), s, s.dead, deadletter.Filter{}, home, nothing); !errors.Is(err, errFault) {
 		t.Fatal(err)
 	}
 	mustClose(t, s)
-	if err := os.WriteFile(dir+"/dead/"+retryFile, []byte("?"), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, requeueNote), []byte("?"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	s = mustOpen(t, testConfig(dir), Options{})
@@ -363,127 +364,19 @@ func TestDamagedNote(t *testing.T) {
 	}
 }
 
-func TestLetterPart(t *testing.T) {
-	l := letter1(7)
-	if p, ok := l.Part(); !ok || p.Key != letterKey1(7) || p.First != 7 || p.Events != 1 {
-		t.Errorf("%+v %v", p, ok)
-	}
-	for _, id := range []string{"", "-", "x-1", l.EventID + "x", l.EventID[:22], l.EventID[:22] + "-", l.EventID[:21] + "-7", l.EventID[:22] + "--7"} {
-		if p, ok := (&Letter{EventID: id}).Part(); ok {
-			t.Errorf("%q is %+v", id, p)
-		}
-	}
-}
-
-func TestPurgeAndPages(t *testing.T) {
-	clock, cfg := newClock(), testConfig(t.TempDir())
-	cfg.DeadLetters.MaxSize = 16 << 20 // files of 2 MiB
-	s := mustOpen(t, cfg, Options{Now: clock.now})
-	d := s.DeadLetters()
-	var ids []uint64
-	for n := range byte(30) {
-		l := letter1(n)
-		l.Entry = append(l.Entry, entry1(n)...)
-		l.Entry = append(l.Entry, []byte(text(200<<10, uint64(n)))...) // several files
-		l.Cluster = []string{"a", "b", "c"}[n%3]
-		if n%5 == 0 {
-			l.Output, l.Tag = "", "kube.x"
-		}
-		bury(t, s, l)
-		clock.move(time.Minute)
-	}
-	begin := clock.now().Add(-30 * time.Minute)
-	tagged := func(tag string) bool { return tag == "kube.x" }
-	for name, tc := range map[string]struct {
-		filter Filter
-		want   int
-	}{
-		"all":        {Filter{}, 30},
-		"cluster":    {Filter{Cluster: "a"}, 10},
-		"output":     {Filter{Output: "o"}, 24},
-		"no output":  {Filter{NoOutput: true}, 6},
-		"reason":     {Filter{Reason: "rejected"}, 30},
-		"no reason":  {Filter{Reason: "x"}, 0},
-		"tag":        {Filter{Tag: tagged}, 6},
-		"since":      {Filter{Since: begin.Add(10 * time.Minute)}, 20},
-		"until":      {Filter{Until: begin.Add(10 * time.Minute)}, 10},
-		"between":    {Filter{Since: begin.Add(10 * time.Minute), Until: begin.Add(20 * time.Minute)}, 10},
-		"everything": {Filter{Cluster: "a", Tag: tagged, Until: begin.Add(10 * time.Minute)}, 1},
-	} {
-		for _, newest := range []bool{false, true} {
-			for _, limit := range []int{1, 7, 100} {
-				ids = ids[:0]
-				p := Page{Newest: newest, Limit: limit, Bare: limit > 1}
-				for more := true; more; {
-					var letters []Letter
-					var err error
-					if letters, more, err = d.Page(t.Context(), tc.filter, p); err != nil {
-						t.Fatal(err)
-					}
-					if len(letters) == 0 {
-						break
-					}
-					ids = append(ids, numbers(letters)...)
-					p.After = ids[len(ids)-1]
-				}
-				if newest {
-					slices.Reverse(ids)
-				}
-				if len(ids) != tc.want || !slices.IsSorted(ids) {
-					t.Errorf("%s, newest %v, pages of %d: %d letters, want %d: %v", name, newest, limit, len(ids), tc.want, ids)
-				}
-			}
-		}
-		by, oldest, newest, err := d.Count(t.Context(), tc.filter)
-		n := int64(0)
-		for _, c := range by {
-			n += c.Letters
-		}
-		if err != nil || n != int64(tc.want) || oldest.After(newest) {
-			t.Errorf("%s: counted %d from %v to %v: %v", name, n, oldest, newest, err)
-		}
-	}
-	if letters, more, err := d.Page(t.Context(), Filter{}, Page{Limit: 100, Bytes: 500 << 10}); err != nil || len(letters) != 3 || !more {
-		t.Errorf("500 KiB: %d letters, more %v: %v", len(letters), more, err)
-	}
-	all, err := d.List(t.Context(), Filter{}, 0, 100)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if l, err := d.List(t.Context(), Filter{IDs: []uint64{all[3].ID, all[20].ID, 1}}, 0, 10); err != nil || len(l) != 2 {
-		t.Errorf("by number: %d: %v", len(l), err)
-	}
-	for _, step := range []struct {
-		filter Filter
-		want   int64
-	}{
-		{Filter{Tag: tagged, Cluster: "a"}, 2}, {Filter{Cluster: "a"}, 8}, {Filter{Until: begin.Add(20 * time.Minute)}, 13}, {Filter{}, 7}, {Filter{}, 0},
-	} {
-		var last DeadCount
-		n, err := d.Purge(t.Context(), step.filter, func(n DeadCount) { last = n })
-		if err != nil || n.Letters != step.want || n.Events != step.want || last != n {
-			t.Errorf("purged %+v, said %+v, want %d: %v", n, last, step.want, err)
-		}
-	}
-	if st := d.Stats(); st.Letters != 0 || st.Bytes != 0 || st.Purged != 30 {
-		t.Errorf("%+v", st)
-	}
-}
-
 func FuzzRetryLetter(f *testing.F) {
 	f.Add(entry1(1), "x-1")
 	f.Add([]byte{0x92}, letter1(3).EventID)
 	f.Fuzz(func(t *testing.T, entry []byte, id string) {
-		l := Letter{ID: 1, Cluster: "c", Tag: "t", Output: "o", Entry: entry, EventID: id}
-		p := portion{s: &Store{}, open: map[string]*returning{}}
-		why := p.add(&l, home)
-		if (why == "") != l.Readable() {
-			t.Fatalf("%q, but readable: %v", why, l.Readable())
+		l := deadletter.Letter{ID: 1, Cluster: "c", Tag: "t", Output: "o", Entry: entry, EventID: id}
+		item, skip := requeueItem(&l, [16]byte{}, home)
+		if (skip == "") != l.Readable() {
+			t.Fatalf("%q, but readable: %v", skip, l.Readable())
 		}
-		if why != "" {
+		if skip != "" {
 			return
 		}
-		c := event.Chunk{Entries: p.chunks[0].entries, Events: p.chunks[0].parts[0].events}
+		c := event.Chunk{Entries: item.Entries, Events: item.Part.Events}
 		it, ev, n := c.Iterator(), event.Event{}, 0
 		for it.Next(&ev) {
 			n++
@@ -499,8 +392,8 @@ func TestReturned(t *testing.T) {
 	for _, routed := range []bool{false, true} {
 		s := mustOpen(t, testConfig(t.TempDir()), Options{})
 		bury(t, s, letter1(1))
-		way := func(*Letter) Way { return Way{Outputs: []string{"o"}, Routed: routed} }
-		if _, err := s.Retry(t.Context(), Filter{}, way, nothing); err != nil {
+		way := func(*deadletter.Letter) RequeueTarget { return RequeueTarget{Outputs: []string{"o"}, Routed: routed} }
+		if _, err := Requeue(t.Context(), s, s.dead, deadletter.Filter{}, way, nothing); err != nil {
 			t.Fatal(err)
 		}
 		if c := take(t, s, "o"); c.Returned == routed {

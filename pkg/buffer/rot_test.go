@@ -2,155 +2,26 @@ package buffer
 
 import (
 	"bytes"
-	"context"
 	"encoding/binary"
 	"fmt"
-	"hash/fnv"
-	"iter"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 	"testing"
 
-	"github.com/rs/zerolog"
-
 	"github.com/seed-afc6a195/aggregator/internal/boltfile"
+	"github.com/seed-afc6a195/aggregator/internal/boltfile/boltfiletest"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
+	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
 	"github.com/seed-afc6a195/aggregator/pkg/resend"
 )
-
-// rot is one damage to a file.
-type rot struct {
-	name     string
-	from, to int // bytes that it changes; from -1: what can't be told from a file that was always so
-	change   func(b []byte) []byte
-}
-
-// rots yields damage to every region of a bbolt file: each page's head and elements, meta pages, the
-// bytes of keys and values, the file's end. Beside flips, zeros and cuts there are pages that are whole
-// but in the wrong place, pages that are their own ancestors, and counts as large as can be.
-func rots(b []byte) iter.Seq[rot] {
-	put := func(name string, at int, v []byte) rot {
-		return rot{fmt.Sprintf("%s at %d", name, at), at, at + len(v), func(b []byte) []byte { copy(b[at:], v); return b }}
-	}
-	flip := func(name string, at int, mask byte) rot {
-		return put(fmt.Sprintf("%s flipped by %02x", name, mask), at, []byte{b[at] ^ mask})
-	}
-	u16 := func(v uint16) []byte { return binary.LittleEndian.AppendUint16(nil, v) }
-	u32 := func(v uint32) []byte { return binary.LittleEndian.AppendUint32(nil, v) }
-	u64 := func(v uint64) []byte { return binary.LittleEndian.AppendUint64(nil, v) }
-	pageCount := uint64(len(b) / boltfile.PageSize)
-	return func(yield func(rot) bool) {
-		more := true
-		emit := func(r rot) { more = more && yield(r) }
-		for at := 0; at < len(b) && more; at += boltfile.PageSize {
-			id := uint64(at / boltfile.PageSize)
-			if id > 1 && binary.LittleEndian.Uint64(b[at:]) != id {
-				for off := 0; off < boltfile.PageSize; off += 500 { // the inside of something large
-					emit(flip("inside", at+off, 1))
-				}
-				continue
-			}
-			for i := range boltfile.PageHead + 64 { // the head and the first elements, or a meta page
-				emit(flip("head", at+i, 1<<(i%8)))
-			}
-			for off := boltfile.PageHead + 64; off < boltfile.PageSize; off += 311 {
-				emit(flip("page", at+off, 0x10))
-			}
-			emit(put("zeros", at, make([]byte, boltfile.PageSize)))
-			emit(put("half zeros", at+boltfile.PageSize/2, make([]byte, boltfile.PageSize/2)))
-			emit(put("ones", at, bytes.Repeat([]byte{0xff}, boltfile.PageSize)))
-			for _, count := range []uint16{0, 1, 2, 0x7fff, 0xffff} {
-				emit(put(fmt.Sprint("count ", count), at+10, u16(count)))
-			}
-			for _, overflow := range []uint32{1, 7, 0x7fffffff, 0xffffffff} {
-				emit(put(fmt.Sprint("overflow ", overflow), at+12, u32(overflow)))
-			}
-			for _, flags := range []uint16{0, boltfile.BranchFlag, boltfile.LeafFlag, 4, 0x10, 3} {
-				emit(put(fmt.Sprint("kind ", flags), at+8, u16(flags)))
-			}
-			for i := range min(3, int(binary.LittleEndian.Uint16(b[at+10:]))) { // elements of a leaf or a branch
-				e := at + boltfile.PageHead + 16*i
-				for _, v := range []uint32{0, 8, 0x7fffffff, 0xfffffff0, 0xffffffff} {
-					emit(put(fmt.Sprint("position ", v), e, u32(v)))
-					emit(put(fmt.Sprint("position ", v), e+4, u32(v)))
-					emit(put(fmt.Sprint("length ", v), e+8, u32(v)))
-					emit(put(fmt.Sprint("length ", v), e+12, u32(v)))
-				}
-				for _, child := range []uint64{0, 1, 2, 3, 4, 5, id, id - 1, id + 1, pageCount - 1, pageCount, 1 << 40, 1<<64 - 1} {
-					emit(put(fmt.Sprint("child ", child), e+8, u64(child)))
-				}
-			}
-			for other := uint64(2); other < pageCount && id > 1; other += 1 + pageCount/9 { // another page in its place
-				p := bytes.Clone(b[other*boltfile.PageSize : (other+1)*boltfile.PageSize])
-				emit(put(fmt.Sprint("page ", other), at, bytes.Clone(p)))
-				binary.LittleEndian.PutUint64(p, id)
-				stale := put(fmt.Sprint("page, renumbered, ", other), at, p)
-				stale.from = -1 // as if the file were an older one: nobody can tell
-				emit(stale)
-			}
-			emit(rot{fmt.Sprint("cut at ", at), at, len(b), func(b []byte) []byte { return b[:at] }})
-			emit(rot{fmt.Sprint("cut at ", at+100), at + 100, len(b), func(b []byte) []byte { return b[:at+100] }})
-		}
-		// A meta page whose checksum is right and whose contents are wrong.
-		for _, field := range []struct {
-			name string
-			at   int
-		}{{"root", 16}, {"free list", 32}, {"pages", 40}} {
-			for _, v := range []uint64{0, 1, 2, 3, 4, 5, 6, pageCount - 1, pageCount, pageCount + 1, 1 << 30, 1 << 52, 1<<64 - 1} {
-				emit(rot{fmt.Sprint("meta with ", field.name, " ", v), -1, -1, func(b []byte) []byte {
-					for page := range 2 {
-						m := b[page*boltfile.PageSize+boltfile.PageHead:]
-						copy(m[field.at:], u64(v))
-						sum := fnv.New64a()
-						_, _ = sum.Write(m[:56]) // never fails
-						copy(m[56:], u64(sum.Sum64()))
-					}
-					return b
-				}})
-			}
-		}
-	}
-}
-
-// hits says whether the damage may touch the bytes from a on.
-func (r rot) hits(a, n int) bool { return r.from < 0 || r.from < a+n && a < r.to }
-
-// rotten calls check with the file at path damaged in each way in turn: all of them with AGG_FAULTS=all,
-// else every sixth, beginning anywhere.
-func rotten(t *testing.T, path string, check func(t *testing.T, r rot)) {
-	t.Helper()
-	b, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	n, step, at := 0, uint64(6), seeds(t, 1)[0]
-	if os.Getenv("AGG_FAULTS") == "all" {
-		step = 1
-	}
-	t.Logf("AGG_SEED=%d", at)
-	for r := range rots(b) {
-		if at++; at%step != 0 {
-			continue
-		}
-		if err := os.WriteFile(path, r.change(bytes.Clone(b)), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		n++
-		check(t, r)
-		if t.Failed() {
-			t.Fatalf("damage: %s", r.name)
-		}
-	}
-	t.Logf("%d kinds of damage", n)
-}
 
 // Whatever rots in a segment, sealed or not, each chunk that is not touched is found, and none is made up.
 func TestRottenSegment(t *testing.T) {
 	for _, sealed := range []bool{true, false} {
 		t.Run(fmt.Sprintf("sealed %t", sealed), func(t *testing.T) {
-			dir := memoryDir(t)
+			dir := boltfiletest.MemoryDir(t)
 			cfg := testConfig(dir)
 			cfg.Compression = "none"
 			s := mustOpen(t, cfg, Options{fail: func(op string) error {
@@ -171,7 +42,7 @@ func TestRottenSegment(t *testing.T) {
 				t.Fatal(c, hurt, err)
 			}
 			places := slices.Clone(c.entries)
-			rotten(t, path, func(t *testing.T, r rot) {
+			boltfiletest.EachRot(t, path, func(t *testing.T, r boltfiletest.Rot) {
 				t.Helper()
 				c, _, err := readContents(path, 1)
 				if err != nil {
@@ -190,14 +61,14 @@ func TestRottenSegment(t *testing.T) {
 					if err != nil {
 						continue // whoever is handed it sets it aside
 					}
-					h, err := decodeHeader(value, nil)
-					if err != nil || string(value[h.payload:h.size]) != want[h.seq] || h.seq != c.first+uint64(e.seq) {
-						t.Errorf("chunk %d is made up: %v", h.seq, err)
+					h, err := chunk.DecodeHeader(value, nil)
+					if err != nil || string(value[h.Payload:h.Size]) != want[h.Seq] || h.Seq != c.first+uint64(e.seq) {
+						t.Errorf("chunk %d is made up: %v", h.Seq, err)
 					}
-					got[h.seq] = true
+					got[h.Seq] = true
 				}
 				for i := range places {
-					if p := &places[i]; !got[1+uint64(p.seq)] && !r.hits(int(p.off), int(p.size)) {
+					if p := &places[i]; !got[1+uint64(p.seq)] && !r.Hits(int(p.off), int(p.size)) {
 						t.Errorf("chunk %d is not touched, and missing", 1+p.seq)
 					}
 				}
@@ -208,7 +79,7 @@ func TestRottenSegment(t *testing.T) {
 
 // Whatever rots in state.db, it is read as it was or not at all: nothing counts as finished that is not.
 func TestRottenState(t *testing.T) {
-	dir := memoryDir(t)
+	dir := boltfiletest.MemoryDir(t)
 	db := stateDB{dir: dir, sync: true}
 	all := &snapshot{queue: [16]byte{1, 2}, next: 77, done: map[doneKey][]byte{}, hasIDs: true}
 	for i := range 30 {
@@ -229,7 +100,7 @@ func TestRottenState(t *testing.T) {
 	if err != nil || len(want.done) != 59 || want.next != 78 {
 		t.Fatal(want, err)
 	}
-	rotten(t, filepath.Join(dir, stateFile), func(t *testing.T, r rot) {
+	boltfiletest.EachRot(t, filepath.Join(dir, stateFile), func(t *testing.T, r boltfiletest.Rot) {
 		t.Helper()
 		got, err := loadState(dir)
 		if err != nil {
@@ -244,116 +115,6 @@ func TestRottenState(t *testing.T) {
 			t.Errorf("queue %x, next %d", got.queue, got.next)
 		}
 	})
-}
-
-// Whatever rots in a file of dead letters, each letter that is not touched is listed, and none is made
-// up. What is lost is named, set aside and counted.
-func TestRottenDeadLetters(t *testing.T) {
-	dir := memoryDir(t)
-	d := openDeadForTest(t, dir, DeadLettersConfig{MaxSize: 64 << 20}, newClock())
-	want := map[uint64][]byte{}
-	for i := range 60 {
-		l := letter1(byte(i % 100))
-		l.Cluster = fmt.Sprint("c", i%3)
-		l.Entry = append(l.Entry, text(1+i*i*3, uint64(i))...)
-		if err := d.Add(t.Context(), []Letter{l}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	letters, err := d.List(t.Context(), Filter{}, 0, 1000)
-	if err != nil || len(letters) != 60 {
-		t.Fatal(len(letters), err)
-	}
-	for i := range letters {
-		want[letters[i].ID] = letters[i].Entry
-	}
-	path := d.files[0].path
-	if err := d.Close(); err != nil {
-		t.Fatal(err)
-	}
-	p, err := boltfile.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer p.Close()
-	b, err := p.Bucket(lettersBucket)
-	if err != nil {
-		t.Fatal(err)
-	}
-	type place struct{ off, size int }
-	places := map[uint64][]place{} // of key and value, and of the element that leads to it
-	if err := b.Each(func(e boltfile.Element) error {
-		n := binary.BigEndian.Uint64(e.Key)
-		places[n] = append(places[n], place{int(e.Off) - 8, len(e.Value) + 8})
-		return nil
-	}); err != nil {
-		t.Fatal(err)
-	}
-	whole, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for at := 0; at < len(whole); at += 16 { // every element that leads to a letter may be the damaged one
-		from := at + int(binary.LittleEndian.Uint32(whole[at+4:]))
-		for n, ps := range places {
-			if binary.LittleEndian.Uint32(whole[at+8:]) == 8 && from == ps[0].off {
-				places[n] = append(places[n], place{at, 16})
-			}
-		}
-	}
-	rotten(t, path, func(t *testing.T, r rot) {
-		t.Helper()
-		var log bytes.Buffer
-		d, err := openDeadLetters(dir, DeadLettersConfig{MaxSize: 64 << 20}, zerolog.New(&log), newClock().now)
-		if err != nil {
-			t.Errorf("open: %v", err)
-			return
-		}
-		letters, err := d.List(context.Background(), Filter{}, 0, 1000)
-		if err != nil {
-			t.Errorf("list: %v", err)
-		}
-		got := map[uint64]bool{}
-		for i := range letters {
-			l := &letters[i]
-			if !bytes.Equal(l.Entry, want[l.ID]) {
-				t.Errorf("letter %d is made up", l.ID)
-			}
-			got[l.ID] = true
-		}
-		for n, ps := range places {
-			if !got[n] && !slices.ContainsFunc(ps, func(p place) bool { return r.hits(p.off, p.size) }) {
-				t.Errorf("letter %d is not touched, and missing", n)
-			}
-		}
-		st := d.Stats()
-		corrupt := glob(t, dir, "*.corrupt*")
-		if len(got) < len(want) && r.from >= 0 && (st.SetAside == 0 || len(corrupt) == 0 || !strings.Contains(log.String(), "damaged")) {
-			t.Errorf("%d letters are lost in silence: %+v, %v, log %s", len(want)-len(got), st, corrupt, log.String())
-		}
-		if int(st.Letters) != len(got) {
-			t.Errorf("%d letters are counted, %d are there", st.Letters, len(got))
-		}
-		if err := d.Close(); err != nil {
-			t.Error(err)
-		}
-		for _, name := range glob(t, dir, "*") {
-			if name != path {
-				if err := os.Remove(name); err != nil {
-					t.Error(err)
-				}
-			}
-		}
-	})
-}
-
-func glob(t *testing.T, dir, pattern string) []string {
-	t.Helper()
-	names, err := filepath.Glob(filepath.Join(dir, pattern))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return names
 }
 
 // Files rot under a running process: it goes on, hands out what is whole and takes what comes.
@@ -401,7 +162,7 @@ func TestRotWhileRunning(t *testing.T) {
 				bury(t, s, letter1(byte(i)))
 			}
 			saved(t, s)
-			for _, name := range glob(t, cfg.Path, tc.file) {
+			for _, name := range boltfiletest.Glob(t, cfg.Path, tc.file) {
 				if st, err := os.Stat(name); err != nil || st.IsDir() {
 					continue
 				}
@@ -423,7 +184,7 @@ func TestRotWhileRunning(t *testing.T) {
 				if (message1{text: fmt.Sprint("after ", i)}).begin(s).Commit(t.Context()) == nil {
 					acked++
 				}
-				_ = s.dead.Add(t.Context(), []Letter{letter1(byte(10 + i))}) // the same
+				_ = s.dead.Add(t.Context(), []deadletter.Letter{letter1(byte(10 + i))}) // the same
 				clock.move(pollFull)
 			}
 			if acked < 2 {
@@ -438,10 +199,10 @@ func TestRotWhileRunning(t *testing.T) {
 					t.Errorf("a chunk was made up: %.20q", text1)
 				}
 			}
-			if letters, err := s.dead.List(t.Context(), Filter{}, 0, 100); err != nil || len(letters) < 2 {
+			if letters, err := s.dead.List(t.Context(), deadletter.Filter{}, 0, 100); err != nil || len(letters) < 2 {
 				t.Errorf("%d letters: %v", len(letters), err)
 			}
-			if _, err := s.Retry(t.Context(), Filter{}, home, nothing); err != nil {
+			if _, err := Requeue(t.Context(), s, s.dead, deadletter.Filter{}, home, nothing); err != nil {
 				t.Error(err)
 			}
 			_ = s.keep.save(false) // tells of the damage, and makes state.db anew with the next

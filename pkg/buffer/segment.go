@@ -16,6 +16,7 @@ import (
 
 	"github.com/seed-afc6a195/aggregator/internal/boltfile"
 	"github.com/seed-afc6a195/aggregator/internal/failpoint"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
 )
 
 // A segment is one bbolt file. Every commit makes a bucket in it, named by the commit's first
@@ -196,7 +197,7 @@ func readChunk(f *os.File, e *entry, buf []byte) ([]byte, error) {
 		}
 		return buf, fmt.Errorf("read chunk in %s at %d: %w", f.Name(), e.off, err)
 	}
-	if err := checkChunk(buf); err != nil {
+	if err := chunk.Verify(buf); err != nil {
 		return buf, fmt.Errorf("read chunk in %s at %d: %w", f.Name(), e.off, err)
 	}
 	return buf, nil

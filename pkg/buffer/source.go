@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/seed-afc6a195/aggregator/internal/boltfile"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 )
 
@@ -278,31 +279,31 @@ func (l *lane) peek(seg *segment) (int, bool) {
 
 // fill reads the chunk of e into o.
 func (s *Store) fill(o *lease, h *handle, e *entry) error {
-	value, err := readChunk(h.f, e, s.values.get())
-	defer func() { s.values.put(value) }()
+	value, err := readChunk(h.f, e, s.values.Get())
+	defer func() { s.values.Put(value) }()
 	if err != nil {
 		return err
 	}
-	head, err := decodeHeader(value, nil)
+	head, err := chunk.DecodeHeader(value, nil)
 	if err != nil {
 		return err
 	}
-	o.memory, err = s.packer.unpack(s.entries.get(), value[head.payload:head.size], head.codec, head.raw)
+	o.memory, err = s.packer.Unpack(s.entries.Get(), value[head.Payload:head.Size], head.Codec, head.Raw)
 	if err != nil {
 		return err
 	}
 	o.chunk = event.Chunk{
-		Seq: head.seq, Cluster: head.cluster, Tag: head.tag, Received: time.Unix(0, head.received),
-		Events: head.events, Entries: o.memory, Parts: make([]event.Part, len(head.parts)),
-		Returned: len(head.parts) > 0 && head.parts[0].flags&partSent != 0,
+		Seq: head.Seq, Cluster: head.Cluster, Tag: head.Tag, Received: time.Unix(0, head.Received),
+		Events: head.Events, Entries: o.memory, Parts: make([]event.Part, len(head.Parts)),
+		Returned: len(head.Parts) > 0 && head.Parts[0].Flags&chunk.PartUnrouted != 0,
 	}
-	for i := range head.parts {
-		p := &head.parts[i]
-		key := p.key
-		if p.flags&(partKeyed|partNanos) != partKeyed|partNanos {
-			key = event.PartKeyOfSeq(s.queueID, head.seq, i)
+	for i := range head.Parts {
+		p := &head.Parts[i]
+		key := p.Key
+		if p.Flags&(chunk.PartKeyed|chunk.PartNanos) != chunk.PartKeyed|chunk.PartNanos {
+			key = event.PartKeyOfSeq(s.queueID, head.Seq, i)
 		}
-		o.chunk.Parts[i] = event.Part{Key: key, First: p.first, Events: p.events}
+		o.chunk.Parts[i] = event.Part{Key: key, First: p.First, Events: p.Events}
 	}
 	return nil
 }
@@ -318,7 +319,7 @@ func (src *source) take(c *event.Chunk) (*lane, *lease) {
 		return nil, nil
 	}
 	delete(l.flying, c.Seq)
-	src.s.entries.put(o.memory)
+	src.s.entries.Put(o.memory)
 	o.memory, o.chunk = nil, event.Chunk{}
 	return l, o
 }

@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 )
 
@@ -244,7 +245,7 @@ func TestParts(t *testing.T) {
 	if string(c.Entries) != "abdefg" || !slices.Equal(c.Parts, want) {
 		t.Errorf("got %q in %+v,\nwant %+v", c.Entries, c.Parts, want)
 	}
-	if st := s.Stats().Dead; st.Letters != 1 || st.Events[DeadKey{"", "c", "invalid_entry"}] != 1 {
+	if st := s.Stats().Dead; st.Letters != 1 || st.Events[deadletter.Key{Output: "", Cluster: "c", Reason: "invalid_entry"}] != 1 {
 		t.Errorf("dead letters: %+v", st)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
 	"github.com/seed-afc6a195/aggregator/pkg/metric"
 )
 
@@ -32,7 +33,7 @@ type Stats struct {
 
 	SetAside   int   // segments, chunks and state found damaged
 	LostEvents int64 // in chunks found damaged, each counted once
-	Dead       DeadStats
+	Dead       deadletter.Stats
 }
 
 // ClusterUse is what the queue holds of one cluster.

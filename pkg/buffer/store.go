@@ -17,6 +17,8 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/seed-afc6a195/aggregator/internal/boltfile"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
+	deaddisk "github.com/seed-afc6a195/aggregator/pkg/deadletter/disk"
 	"github.com/seed-afc6a195/aggregator/pkg/resend"
 )
 
@@ -48,16 +50,17 @@ type Store struct {
 	dir       string
 	log       zerolog.Logger
 	now       func() time.Time
-	packer    *packer
+	packer    *chunk.Packer
 	lock      *os.File
-	queueID   [16]byte  // of this directory, for event ids
-	connEpoch uint64    // makes connections' numbers unique over restarts
-	salt      uint64    // see chunk.go
-	arenas    bytesPool // of batches
-	values    bytesPool // chunks as on disk
-	entries   bytesPool // chunks' entries
+	queueID   [16]byte   // of this directory, for event ids
+	connEpoch uint64     // makes connections' numbers unique over restarts
+	salt      uint64     // see chunk.go
+	arenas    chunk.Pool // of batches
+	values    chunk.Pool // chunks as on disk
+	entries   chunk.Pool // chunks' entries
 	resends   *resend.Window
-	dead      *DeadLetters
+	dead      *deaddisk.Store
+	requeue   *requeuer
 	commit    *committer
 	keep      *keeper
 
@@ -97,7 +100,7 @@ func Open(cfg Config, o Options) (_ *Store, err error) {
 	}
 	s := &Store{
 		cfg: cfg, opts: o, dir: cfg.Path, log: o.Log, now: o.Now,
-		arenas: bytesPool{keep: keepArena}, values: bytesPool{keep: keepArena}, entries: bytesPool{keep: 4 * keepArena},
+		arenas: chunk.Pool{Keep: keepArena}, values: chunk.Pool{Keep: keepArena}, entries: chunk.Pool{Keep: 4 * keepArena},
 		numbers: map[string]uint32{}, setOf: map[string]uint32{}, sources: map[string]*source{},
 		keepFrom: math.MaxUint64, resends: resend.NewWindow(cfg.DedupeWindow, o.Now), counts: counts{duplicates: map[string]Duplicates{}},
 	}
@@ -105,37 +108,38 @@ func Open(cfg Config, o Options) (_ *Store, err error) {
 	_, _ = rand.Read(random[:]) // never fails
 	s.limitsOf = cfg.Limits(o.OutputLimits, o.ClusterLimits, o.ClusterWhenFull)
 	s.connEpoch, s.salt = binary.LittleEndian.Uint64(random[:]), binary.LittleEndian.Uint64(random[8:])
-	if s.packer, err = newPacker(cfg.Compression); err != nil {
+	if s.packer, err = chunk.NewPacker(cfg.Compression); err != nil {
 		return nil, err
 	}
 	if err := boltfile.MakeDir(s.dir); err != nil {
-		s.packer.close()
+		s.packer.Close()
 		return nil, advise(fmt.Errorf("make queue directory: %w", err))
 	}
 	if s.lock, err = takeDir(s.dir); err != nil {
-		s.packer.close()
+		s.packer.Close()
 		return nil, advise(err)
 	}
 	defer func() {
 		if err != nil {
-			s.packer.close()
+			s.packer.Close()
 			_ = s.lock.Close() // nothing was written through it
 		}
 	}()
-	if s.dead, err = openDeadLetters(filepath.Join(s.dir, "dead"), cfg.DeadLetters, s.log, s.now); err != nil {
+	if s.dead, err = deaddisk.Open(filepath.Join(s.dir, "dead"), cfg.DeadLetters, s.log, s.now); err != nil {
 		return nil, advise(err)
 	}
 	s.keep, s.commit = newKeeper(s), newCommitter(s)
-	if s.dead.retrying() {
+	s.requeue = newRequeuer(s)
+	if s.requeue.noted() {
 		s.keepFrom = 0
 	}
 	if err := s.recover(); err != nil {
 		return nil, errors.Join(advise(err), s.keep.state.close(), s.dead.Close())
 	}
-	s.settleRetry()
+	s.requeue.settle(s.dead)
 	s.keepSegments(math.MaxUint64)
-	if s.pending > 0 && !s.dead.noted {
-		s.dead.recall()
+	if s.pending > 0 && !s.requeue.sticky {
+		s.dead.Recall()
 	}
 	s.commit.next = s.next
 	if s.commit.limits, err = newLimits(s); err != nil {
@@ -147,7 +151,10 @@ func Open(cfg Config, o Options) (_ *Store, err error) {
 }
 
 // DeadLetters returns the store of dead letters, which closes with s.
-func (s *Store) DeadLetters() *DeadLetters { return s.dead }
+func (s *Store) DeadLetters() *deaddisk.Store { return s.dead }
+
+// ID returns the number of the queue's directory, which names events that came without a chunk id.
+func (s *Store) ID() [16]byte { return s.queueID }
 
 // Settle implements Queue.
 func (s *Store) Settle(conn uint64, commits int, received bool) {
@@ -179,7 +186,7 @@ func (s *Store) Close() error {
 		seg.unload(s)
 	}
 	s.mu.Unlock()
-	s.packer.close()
+	s.packer.Close()
 	return errors.Join(err, s.dead.Close(), s.lock.Close())
 }
 

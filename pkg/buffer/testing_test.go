@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"os"
 	"slices"
-	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -16,6 +14,7 @@ import (
 	"github.com/rs/zerolog"
 	"go.uber.org/goleak"
 
+	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 )
 
@@ -44,7 +43,7 @@ func (c *clock) move(d time.Duration) {
 func testConfig(dir string) Config {
 	return Config{
 		Path: dir, SegmentSize: 1 << 20, DedupeWindow: 10 * time.Minute, MaxSize: 1 << 30, WhenFull: "block",
-		Sync: true, Compression: "s2", DeadLetters: DeadLettersConfig{MaxSize: 8 << 20},
+		Sync: true, Compression: "s2", DeadLetters: deadletter.Config{MaxSize: 8 << 20},
 	}
 }
 
@@ -229,20 +228,4 @@ func text(n int, seed uint64) string {
 		binary.LittleEndian.PutUint64(b[i:], r.Uint64())
 	}
 	return string(b[:n])
-}
-
-// seeds returns n seeds, or the one that AGG_SEED repeats.
-func seeds(tb testing.TB, n int) (s []uint64) {
-	tb.Helper()
-	if env := os.Getenv("AGG_SEED"); env != "" {
-		seed, err := strconv.ParseUint(env, 10, 64)
-		if err != nil {
-			tb.Fatal(err)
-		}
-		return []uint64{seed}
-	}
-	for range n {
-		s = append(s, rand.Uint64())
-	}
-	return s
 }

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/seed-afc6a195/aggregator/pkg/config/setting"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs/file"
 )
 
@@ -23,6 +24,25 @@ type checker struct {
 	warnings *problems
 }
 
+// verify adds what the caller finds wrong outside the files.
+func (c *checker) verify(verify func(c *Config, whole bool) []setting.Problem) {
+	if verify == nil {
+		return
+	}
+	for _, p := range verify(c.Config, len(c.errors.list) == 0) {
+		if to := c.to(p.Warning); !c.errors.within(p.Key) {
+			to.at(c.root.find(p.Key), p.Key, p.Hint, "%s", p.Reason)
+		}
+	}
+}
+
+func (c *checker) to(warning bool) *problems {
+	if warning {
+		return c.warnings
+	}
+	return c.errors
+}
+
 func (c *checker) check() {
 	c.clusters()
 	c.listeners()
@@ -35,6 +55,8 @@ func (c *checker) check() {
 	c.files()
 	c.routes()
 	c.filters()
+	c.placeholders()
+	c.tagPatterns()
 }
 
 // files holds that outputs have files of their own.
@@ -59,7 +81,7 @@ func (c *checker) mapNames(section string) {
 	if n := c.root.get(section); n != nil {
 		for _, e := range n.entries {
 			if !plain(e.key) {
-				c.errors.add(e.line, e.column, join(section, e.key), nameHint, "not a valid name")
+				c.errors.add(e.place, join(section, e.key), nameHint, "not a valid name")
 			}
 		}
 	}
@@ -85,7 +107,7 @@ func (c *checker) listeners() {
 		} else if first, taken := names[l.Name]; taken {
 			c.errors.at(at, key+".name", "give each its own", "%s has the same name", first)
 		}
-		names[l.Name] = key
+		names[l.Name] = key + at.within()
 		if l.Address == "" || c.errors.within(key+".address") {
 			continue
 		}
@@ -104,9 +126,9 @@ func (c *checker) listeners() {
 			c.strangers(n, key, &l)
 		}
 		if first, taken := addresses[l.Address]; taken && !strings.HasSuffix(l.Address, ":0") {
-			c.errors.at(address, key+".address", "", "%s listens there already", first)
+			c.errors.at(address, key+".address", "give each its own", "%s listens there already", first)
 		}
-		addresses[l.Address] = key
+		addresses[l.Address] = key + address.within()
 	}
 	if c.errors.within("status.address") {
 		return

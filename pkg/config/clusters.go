@@ -30,7 +30,7 @@ func (c *checker) clusters() {
 			at = n
 		}
 		if key += "." + conflict.Key; !c.errors.within(key) {
-			c.errors.at(at, key, conflict.Hint, "clusters[%d] has the same %s", conflict.Other, conflict.Same)
+			c.errors.at(at, key, conflict.Hint, "clusters[%d]%s has the same %s", conflict.Other, section.item(conflict.Other).within(), conflict.Same)
 		}
 	}
 	for i := range c.Clusters {

@@ -4,16 +4,10 @@
 package config
 
 import (
-	"errors"
 	"fmt"
-	"io"
-	"os"
 	"path"
 	"reflect"
-	"syscall"
 	"time"
-
-	"go.yaml.in/yaml/v3"
 
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/cluster"
@@ -51,8 +45,12 @@ type Config struct {
 	ShutdownDelay   time.Duration `yaml:"shutdown_delay" default:"0s" min:"0s" help:"how long a stop waits while /readyz already says no and listeners still accept, so that load balancers look elsewhere first"`
 	ShutdownTimeout time.Duration `yaml:"shutdown_timeout" default:"10s" min:"1s" help:"what a stop may take after that; what is not delivered by then is delivered after the next start"`
 
-	// Warnings says what is allowed but hardly meant, in the order of the file.
+	// Warnings says what is allowed but hardly meant, in the order of the files.
 	Warnings []string `yaml:"-"`
+	// Became says of each name of a target that environment variables are in what it became, in the order of the outputs.
+	Became []string `yaml:"-"`
+	// StandIns names what was made up, as Options.StandIn says, ascending.
+	StandIns []string `yaml:"-"`
 
 	summary string
 }
@@ -88,104 +86,12 @@ func outputKinds() []outputKind {
 	}
 }
 
-// Options is what the configuration depends on besides the file. Nil fields stand for the process's
-// own environment, files and host.
-type Options struct {
-	LookupEnv func(name string) (value string, set bool)
-	ReadFile  func(path string) ([]byte, error) // also reads what ${file:} names, relative to the working directory
-	Hostname  func() (string, error)
-}
-
-func (o Options) filled() Options {
-	if o.LookupEnv == nil {
-		o.LookupEnv = os.LookupEnv
-	}
-	if o.ReadFile == nil {
-		o.ReadFile = ReadFile
-	}
-	if o.Hostname == nil {
-		o.Hostname = os.Hostname
-	}
-	return o
-}
-
-// maxPipeWait is how long a pipe may take to give what it holds.
-const maxPipeWait = 5 * time.Second
-
-// ReadFile is what Options.ReadFile is by default: it reads a file that is not unreasonably large and ends
-// in time, since neither ${file:/dev/zero} nor a pipe into which nobody writes may hold up the program.
-func ReadFile(name string) ([]byte, error) {
-	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe is opened although nobody writes
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = f.Close() }()                   // only read from
-	_ = f.SetReadDeadline(time.Now().Add(maxPipeWait)) // nothing else than a pipe takes one, or needs one
-	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err == nil && len(data) > maxFile {
-		err = fmt.Errorf("%s is larger than %d MiB", name, maxFile>>20)
-	}
-	if info, serr := f.Stat(); err == nil && len(data) == 0 && serr == nil && info.Mode()&os.ModeNamedPipe != 0 {
-		err = fmt.Errorf("%s is a pipe into which nobody writes", name)
-	}
-	return data, err
-}
-
-// Load reads the configuration file at path. Its errors are of type Errors.
-func Load(path string, o Options) (*Config, error) {
-	o = o.filled()
-	data, err := o.ReadFile(path)
-	if err != nil {
-		var pathErr *os.PathError
-		if errors.As(err, &pathErr) {
-			err = pathErr.Err
-		}
-		return nil, Errors{{File: path, Reason: fmt.Sprintf("can't be read: %v", err)}}
-	}
-	return Parse(path, data, o)
-}
-
-// Defaults is the configuration of a program started without a file: an empty one's.
-func Defaults(o Options) (*Config, error) { return Parse("", nil, o) }
-
-// Parse reads a configuration from data; name is the file that errors name. Its errors are of type
-// Errors.
-func Parse(name string, data []byte, o Options) (*Config, error) {
-	found := &problems{file: name}
-	r := &reader{
-		problems:     found,
-		interpolator: interpolator{options: o.filled(), known: make(map[string]string)},
-		active:       make(map[*yaml.Node]bool),
-	}
-	root := r.read(data)
-	c := new(Config)
-	d := &decoder{problems: found, redact: redactor(r.imported), parsed: make(map[string]*node)}
-	d.presets(reflect.ValueOf(c).Elem())
-	if root != nil {
-		d.structure(reflect.ValueOf(c).Elem(), root, "")
-	}
-	d.complete(c, r.options)
-	warnings := &problems{file: name}
-	(&checker{c, root, found, warnings}).check()
-	if errs := found.sorted(); len(errs) > 0 {
-		for i := range errs {
-			errs[i].Reason, errs[i].Hint = d.redact.Replace(errs[i].Reason), d.redact.Replace(errs[i].Hint)
-		}
-		return nil, errs
-	}
-	for _, w := range warnings.sorted() {
-		c.Warnings = append(c.Warnings, d.redact.Replace(w.Error()))
-	}
-	c.summary = d.redact.Replace(c.summarize())
-	return c, nil
-}
-
 // complete fills in the defaults that are more than a value.
 func (d *decoder) complete(c *Config, o Options) {
 	if c.Hostname == "" && !d.within("hostname") {
 		name, err := o.Hostname()
 		if err != nil {
-			d.add(0, 0, "hostname", "set it", fmt.Sprintf("the host's name can't be told: %v", err))
+			d.add(place{}, "hostname", "set it", fmt.Sprintf("the host's name can't be told: %v", err))
 		}
 		c.Hostname = name
 	}

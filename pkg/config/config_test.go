@@ -22,8 +22,8 @@ const secretValue = "s3cr3t-value"
 
 // world is an environment in which the secrets of the tests are.
 func world() Options {
-	env := map[string]string{"SECRET": secretValue, "SEC_SIZE": "77secretunits", "BROKEN": "{s3cr3t-value", "N": "42", "EMPTY": "", "PASSWORD": "pass", "ON": "true"}
-	files := map[string]string{"/secret": secretValue + "\n", "/run/secrets/seoul": "key\n", "/run/secrets/es": "es", "/two": "a\n\n", "/crlf": "a\r\n"}
+	env := map[string]string{"SECRET": secretValue, "SEC_SIZE": "77secretunits", "BROKEN": "{s3cr3t-value", "N": "42", "EMPTY": "", "PASSWORD": "pass", "SPACE": " s3cr3t-value", "ON": "true"}
+	files := map[string]string{"/secret": secretValue + "\n", "/run/secrets/seoul": "key\n", "/run/secrets/es": "es", "/two": "a\n\n", "/empty": "\n", "/crlf": "a\r\n"}
 	return Options{
 		LookupEnv: func(name string) (string, bool) { v, ok := env[name]; return v, ok },
 		ReadFile: func(name string) ([]byte, error) {
@@ -143,7 +143,8 @@ func TestInterpolation(t *testing.T) {
 		{"${N}", "", "${N} is neither ${env:NAME} nor ${file:/path}"},
 	} {
 		ip := &interpolator{options: world(), known: map[string]string{}}
-		got, _, refs, _, err := ip.expand(tc.text)
+		e, err := ip.expand(tc.text)
+		got, refs := e.text, e.refs
 		if fail := fmt.Sprint(err); got != tc.want || (tc.fail != "" || err != nil) && fail != tc.fail {
 			t.Errorf("%s: %q, %v; want %q, %s", tc.text, got, err, tc.want, tc.fail)
 		}
@@ -226,7 +227,7 @@ func TestDefaultsFollowWhatIsGiven(t *testing.T) {
 func TestLoad(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "a.yaml")
-	if _, err := Load(path, Options{}); err == nil || err.Error() != path+": can't be read: no such file or directory" {
+	if _, err := Load([]string{path}, Options{}); err == nil || err.Error() != path+": can't be read: no such file or directory" {
 		t.Errorf("missing file: %v", err)
 	}
 	if err := os.WriteFile(path, []byte("hostname: ${file:"+path+".host}\n"), 0o600); err != nil {
@@ -235,13 +236,13 @@ func TestLoad(t *testing.T) {
 	if err := os.WriteFile(path+".host", []byte("here\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if c, err := Load(path, Options{}); err != nil || c.Hostname != "here" {
+	if c, err := Load([]string{path}, Options{}); err != nil || c.Hostname != "here" {
 		t.Errorf("%+v, %v", c, err)
 	}
 	if err := os.WriteFile(path, []byte(strings.Repeat("#", maxFile+1)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Load(path, Options{}); err == nil || !strings.Contains(err.Error(), "larger than 4 MiB") {
+	if _, err := Load([]string{path}, Options{}); err == nil || !strings.Contains(err.Error(), "larger than 4 MiB") {
 		t.Errorf("large file: %v", err)
 	}
 }

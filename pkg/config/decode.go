@@ -18,8 +18,10 @@ import (
 // mistake, so that all are reported.
 type decoder struct {
 	*problems
-	redact *strings.Replacer
-	parsed map[string]*node // defaults, by their text
+	warnings *problems
+	redact   *strings.Replacer
+	parsed   map[string]*node // defaults, by their text
+	secrets  []*node          // that interpolations brought in
 }
 
 // field is a setting of a struct, those of inlined structs included.
@@ -85,7 +87,7 @@ func (d *decoder) presets(v reflect.Value) {
 			if !known {
 				var doc yaml.Node
 				if err := yaml.Unmarshal([]byte(f.preset), &doc); err != nil || len(doc.Content) == 0 {
-					d.add(0, 0, f.name, "", "the default is not valid YAML")
+					d.add(place{}, f.name, "", "the default is not valid YAML")
 					continue
 				}
 				n = &node{kind: scalar, text: doc.Content[0].Value, tag: doc.Content[0].ShortTag()}
@@ -143,7 +145,7 @@ func (d *decoder) value(v reflect.Value, n *node, path string, f field) {
 func (d *decoder) structure(v reflect.Value, n *node, path string) {
 	fields := fieldsOf(v.Type())
 	if i := slices.IndexFunc(fields, func(f field) bool { return f.short }); i >= 0 && n.kind == scalar {
-		n = &node{kind: mapping, line: n.line, column: n.column, entries: []entry{{fields[i].name, n.line, n.column, n}}}
+		n = &node{kind: mapping, place: n.place, entries: []entry{{fields[i].name, n.place, n}}}
 	}
 	if n.kind != mapping {
 		d.at(n, path, "", "expected a mapping with keys like %s, got %s", strings.Join(names(fields)[:min(3, len(fields))], ", "), n.shown())
@@ -153,12 +155,12 @@ func (d *decoder) structure(v reflect.Value, n *node, path string) {
 		key := join(path, e.key)
 		i := slices.IndexFunc(fields, func(f field) bool { return f.name == e.key })
 		if i < 0 {
-			d.add(e.line, e.column, key, hintName(e.key, names(fields)), "unknown key")
+			d.add(e.place, key, hintName(e.key, names(fields)), "unknown key")
 			continue
 		}
 		f := fields[i]
 		if f.later {
-			d.add(e.line, e.column, key, "", "not supported yet")
+			d.add(e.place, key, "", "not supported yet")
 		}
 		d.value(v.FieldByIndex(f.index), e.value, key, f)
 		if f.required && e.value != nil && !d.within(key) && empty(v.FieldByIndex(f.index)) {
@@ -214,7 +216,11 @@ func (d *decoder) check(v reflect.Value, n *node, path string) {
 		if refs := at.origins(); refs != nil { // the reason may quote a part of the value
 			p.Reason = "the value of " + strings.Join(refs, " and ") + " is not accepted"
 		}
-		d.at(at, key, d.redact.Replace(p.Hint), "%s", d.redact.Replace(p.Reason))
+		to := d.problems
+		if p.Warning {
+			to = d.warnings
+		}
+		to.at(at, key, d.redact.Replace(p.Hint), "%s", d.redact.Replace(p.Reason))
 	}
 }
 
@@ -262,6 +268,9 @@ func (d *decoder) list(v reflect.Value, n *node, path string, f field) {
 			d.presets(out.Index(i))
 		}
 		d.value(out.Index(i), item, index(path, i), field{enum: f.enum})
+		if s, ok := out.Index(i).Interface().(setting.Secret); ok && item != nil && !d.within(index(path, i)) && s.Reveal() == "" {
+			d.at(item, index(path, i), "write one, or remove the entry", "the secret is empty")
+		}
 	}
 	v.Set(out)
 }
@@ -300,6 +309,10 @@ func (d *decoder) output(out *Output, n *node, path string) {
 		}
 		return
 	}
+	if t.standIn { // what the other keys mean depends on it
+		d.add(t.place, join(path, "type"), "set it", "it is not known without "+strings.Join(t.refs, " and "))
+		return
+	}
 	for _, k := range outputKinds() {
 		if t.kind != scalar || t.text != k.name {
 			continue
@@ -310,5 +323,23 @@ func (d *decoder) output(out *Output, n *node, path string) {
 		d.structure(v, n, path)
 		return
 	}
+	if meant := outputNamed(t.text); t.kind == scalar && t.refs == nil && meant != "" {
+		d.at(t, join(path, "type"), "write "+meant, "%s is not a valid value", t.shown())
+		return
+	}
 	d.choice(t, join(path, "type"), known)
+}
+
+// outputNamed returns what to write for a kind of output that goes by another name elsewhere, "" where name is none.
+func outputNamed(name string) string {
+	const elasticsearch, opensearch = "elasticsearch", "elasticsearch with flavor: opensearch"
+	return map[string]string{
+		"es": elasticsearch, "elastic": elasticsearch, "elasticsearch_data_stream": elasticsearch, "opensearch": opensearch, "aws_opensearch": opensearch, "aos": opensearch,
+		"kinesis_firehose": "firehose", "aws_firehose": "firehose", "data_firehose": "firehose", "amazon_data_firehose": "firehose",
+		"kinesis_streams": "kinesis", "kinesis_data_streams": "kinesis", "aws_kinesis": "kinesis", "aws_kinesis_streams": "kinesis",
+		"cloudwatch": "cloudwatch_logs", "aws_cloudwatch_logs": "cloudwatch_logs", "cloudwatch_log": "cloudwatch_logs", "cwl": "cloudwatch_logs",
+		"aws_s3": "s3", "amazon_s3": "s3", "bucket": "s3",
+		"fluentd": "forward", "fluent": "forward", "fluentbit": "forward", "fluent-bit": "forward", "fluent_bit": "forward", "secure_forward": "forward", "aggregator": "forward",
+		"console": "stdout", "print": "stdout", "files": "file", "disk": "file",
+	}[strings.ToLower(name)]
 }

@@ -68,25 +68,40 @@ func (es Errors) Unwrap() []error {
 // maxErrors bounds what a hopeless file costs.
 const maxErrors = 1000
 
-// problems gathers what is wrong with one file.
-type problems struct {
-	file string
-	list Errors
+// place is where something stands; the zero place is nowhere.
+type place struct {
+	file         string
+	line, column int
 }
 
-func (p *problems) add(line, column int, key, hint, reason string) {
+// String returns the file and the line, for a mistake that names a second place.
+func (p place) String() string { return fmt.Sprintf("%s:%d", p.file, p.line) }
+
+// problems gathers what is wrong with the files of a configuration.
+type problems struct {
+	files []string // in the order in which they are read
+	list  Errors
+}
+
+// add adds what is wrong at a place; one that is nowhere is in the first file.
+func (p *problems) add(at place, key, hint, reason string) {
+	if at.file == "" && len(p.files) > 0 {
+		at.file = p.files[0]
+	}
 	switch {
 	case len(p.list) < maxErrors:
-		p.list = append(p.list, &Error{p.file, line, column, key, reason, hint})
+		p.list = append(p.list, &Error{at.file, at.line, at.column, key, reason, hint})
 	case len(p.list) == maxErrors:
-		p.list = append(p.list, &Error{File: p.file, Reason: fmt.Sprintf("more than %d mistakes", maxErrors)})
+		p.list = append(p.list, &Error{File: at.file, Reason: fmt.Sprintf("more than %d mistakes", maxErrors)})
 	}
 }
 
-// at adds what is wrong with the value n, which may be nil.
+// at adds what is wrong with the value n, which may be nil. One that was made up is not looked at.
 func (p *problems) at(n *node, key, hint, format string, args ...any) {
-	line, column := n.place()
-	p.add(line, column, key, hint, fmt.Sprintf(format, args...))
+	if n.madeUp() {
+		return
+	}
+	p.add(n.where(), key, hint, fmt.Sprintf(format, args...))
 }
 
 // within says whether something at key or below it is wrong already, or so much is wrong that more
@@ -98,10 +113,14 @@ func (p *problems) within(key string) bool {
 	})
 }
 
-// sorted returns what was gathered, in the order of the file and each mistake once.
+// sorted returns what was gathered, in the order of the files and each mistake once.
 func (p *problems) sorted() Errors {
+	order := make(map[string]int, len(p.files))
+	for i, name := range p.files {
+		order[name] = i
+	}
 	slices.SortStableFunc(p.list, func(a, b *Error) int {
-		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+		return cmp.Or(cmp.Compare(order[a.File], order[b.File]), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
 	})
 	return slices.CompactFunc(p.list, func(a, b *Error) bool { return *a == *b })
 }
@@ -149,10 +168,13 @@ func quote(s string) string {
 	return strconv.Quote(s[:end] + "…")
 }
 
-// nearest returns the name that s is most likely a mistyped form of, "" if none is near. It looks
-// at no more names than a configuration that a person wrote has.
+// nearest returns the name that s is most likely a mistyped or shortened form of, "" if none is near.
+// It looks at no more names than a configuration that a person wrote has.
 func nearest(s string, names []string) string {
 	names = names[:min(len(names), 500)]
+	if longer := startingWith(s, names); len(longer) == 1 {
+		return longer[0]
+	}
 	best, distance := "", max(1, min(3, len(s)/2))+1
 	for _, name := range names {
 		if diff := len(name) - len(s); diff >= distance || -diff >= distance {
@@ -164,6 +186,22 @@ func nearest(s string, names []string) string {
 	}
 	return best
 }
+
+// shortest is how many letters of a name tell it from others.
+const shortest = 3
+
+// startingWith returns the names that begin with s, none where s is too short to tell.
+func startingWith(s string, names []string) (longer []string) {
+	for _, name := range names {
+		if len(s) >= shortest && strings.HasPrefix(name, strings.ToLower(s)) {
+			longer = append(longer, name)
+		}
+	}
+	return longer
+}
+
+// Nearest returns the name that s is most likely a mistyped or shortened form of, "" if none is near.
+func Nearest(s string, names []string) string { return nearest(s, names) }
 
 // hintName says which of names was meant, or lists them.
 func hintName(s string, names []string) string {

@@ -63,14 +63,16 @@ func FuzzExpand(f *testing.F) {
 			return
 		}
 		ip := &interpolator{options: world(), known: map[string]string{}}
-		result, masked, refs, hint, err := ip.expand(text)
+		e, err := ip.expand(text)
+		result, masked, refs, hint := e.text, e.masked, e.refs, e.hint
 		if strings.Contains(masked, secretValue) || strings.Contains(fmt.Sprint(refs, hint, err), secretValue) {
 			t.Errorf("%q shows a secret: %q, %q, %q, %v", text, masked, refs, hint, err)
 		}
 		if err == nil && len(refs) == 0 && result != masked {
 			t.Errorf("%q is %q without references, and is shown as %q", text, result, masked)
 		}
-		result, masked, refs, _, err = ip.expand(strings.ReplaceAll(text, "${", "$${"))
+		e, err = ip.expand(strings.ReplaceAll(text, "${", "$${"))
+		result, masked, refs = e.text, e.masked, e.refs
 		if err != nil || result != text || masked != text || len(refs) > 0 {
 			t.Errorf("%q does not come through: %q, %q, %q, %v", text, result, masked, refs, err)
 		}

@@ -10,31 +10,40 @@ import (
 //
 //	${env:NAME}            the environment variable; an error where it is not set
 //	${env:NAME:-default}   default where the variable is not set or empty
-//	${file:/path}          the file's content without its last line ending
+//	${file:/path}          the file's content
 //	$${                    a literal ${
 //
-// What comes in is not interpolated again.
+// What comes in is not interpolated again, and loses the line end behind it, if it has one.
 
 // maxInterpolated bounds what all interpolations of one file may bring in.
 const maxInterpolated = 16 << 20
 
 // interpolator looks up what strings refer to, each once.
 type interpolator struct {
-	options Options
-	known   map[string]string // by reference: "env:NAME", "file:/path"
-	bytes   int
+	options  Options
+	known    map[string]string // by reference: "file:/path"
+	standIns map[string]bool   // references whose values were made up
+	bytes    int
 }
 
-// expand returns text with its references replaced by their values, and the same with their names
-// only ("${env:NAME}", no default), which may be shown. refs is those names, nil without any.
-func (ip *interpolator) expand(text string) (result, masked string, refs []string, hint string, err error) {
+// expanded is a text with its references replaced by their values.
+type expanded struct {
+	text, masked string   // masked has the references' names only ("${env:NAME}", no default), which may be shown
+	refs         []string // those names, nil without any
+	standIn      bool     // a value was made up: see Options.StandIn
+	hint         string   // what to do about the error
+}
+
+// expand looks up what text refers to.
+func (ip *interpolator) expand(text string) (e expanded, err error) {
 	var b, m strings.Builder
 	literal := func(s string) { b.WriteString(s); m.WriteString(s) }
 	for {
 		start := strings.Index(text, "${")
 		if start < 0 {
 			literal(text)
-			return b.String(), m.String(), refs, "", nil
+			e.text, e.masked = b.String(), m.String()
+			return e, nil
 		}
 		if start > 0 && text[start-1] == '$' {
 			literal(text[:start-1] + "${")
@@ -44,22 +53,35 @@ func (ip *interpolator) expand(text string) (result, masked string, refs []strin
 		literal(text[:start])
 		inner, rest, closed := strings.Cut(text[start+2:], "}")
 		if !closed {
-			return "", "", nil, "write $${ for a literal ${", errors.New("a ${ has no }")
+			return expanded{hint: "write $${ for a literal ${"}, errors.New("a ${ has no }")
 		}
 		text = rest
 		value, ref, hint, err := ip.lookUp(inner)
+		if err != nil && ref != "" && ip.options.StandIn {
+			// Each is another: clusters with one key are a mistake.
+			value, e.standIn, err = standIn+strings.NewReplacer("/", "-", ":", "-").Replace(ref), true, nil
+			ip.standIns["${"+ref+"}"] = true
+		}
 		if err != nil {
-			return "", "", nil, hint, err
+			return expanded{hint: hint}, err
 		}
 		if ip.bytes += len(value); ip.bytes > maxInterpolated {
-			return "", "", nil, "", fmt.Errorf("environment variables and files bring in more than %d MiB", maxInterpolated>>20)
+			return expanded{}, fmt.Errorf("environment variables and files bring in more than %d MiB", maxInterpolated>>20)
 		}
 		b.WriteString(value)
 		m.WriteString("${" + ref + "}")
-		refs = append(refs, "${"+ref+"}")
+		e.refs = append(e.refs, "${"+ref+"}")
 	}
 }
 
+// standIn begins every value that was made up.
+const standIn = "made-up-for-"
+
+// MadeUp reports whether text is a value that Options.StandIn has made up.
+func MadeUp(text string) bool { return strings.HasPrefix(text, standIn) }
+
+// lookUp returns the value of a reference and its name without a default. After an error the name is there if the
+// reference is well written and only what it names is missing.
 func (ip *interpolator) lookUp(inner string) (value, ref, hint string, err error) {
 	if name, ok := strings.CutPrefix(inner, "env:"); ok {
 		name, fallback, optional := strings.Cut(name, ":-")
@@ -69,10 +91,10 @@ func (ip *interpolator) lookUp(inner string) (value, ref, hint string, err error
 		case optional && value == "":
 			value = fallback
 		case !set:
-			return "", "", "set it, or write ${env:" + name + ":-default}",
+			return "", ref, "set it, or write ${env:" + name + ":-default}",
 				fmt.Errorf("the environment variable %s is not set", quote(name))
 		}
-		return value, ref, "", nil
+		return withoutLineEnd(value), ref, "", nil
 	}
 	if path, ok := strings.CutPrefix(inner, "file:"); ok {
 		if value, ok := ip.known[inner]; ok {
@@ -80,12 +102,19 @@ func (ip *interpolator) lookUp(inner string) (value, ref, hint string, err error
 		}
 		content, err := ip.options.ReadFile(path)
 		if err != nil {
-			return "", "", "", fmt.Errorf("the file of ${file:} can't be read: %w", err)
+			return "", inner, "make it, readable for the user that runs this", fmt.Errorf("the file of ${file:} can't be read: %w", err)
 		}
-		value := strings.TrimSuffix(strings.TrimSuffix(string(content), "\n"), "\r")
+		value := withoutLineEnd(string(content))
 		ip.known[inner] = value
 		return value, inner, "", nil
 	}
-	return "", "", "write $${ for a literal ${",
+	hint = "write $${ for a literal ${"
+	if found := foreign().FindString("${" + inner + "}"); found != "" {
+		hint = "placeholders are written {tag}, {tag[1]}, {cluster} or {record.field}, without the dollar sign"
+	}
+	return "", "", hint,
 		fmt.Errorf("${%s} is neither ${env:NAME} nor ${file:/path}", strings.Trim(quote(inner), `"`))
 }
+
+// withoutLineEnd cuts the one line end that editors and echo put behind a text.
+func withoutLineEnd(s string) string { return strings.TrimSuffix(strings.TrimSuffix(s, "\n"), "\r") }

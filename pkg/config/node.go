@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -29,29 +29,30 @@ const (
 
 // node is a YAML value with aliases, merges and interpolations resolved.
 type node struct {
-	kind         kind
-	line, column int
-	text, tag    string   // of a scalar; tag is YAML's short one, "!!int"
-	refs         []string // where text came from, if an interpolation brought it in
-	masked       string   // text with those in place of their values
-	items        []*node  // of a list
-	entries      []entry  // of a mapping
+	kind kind
+	place
+	text, tag string   // of a scalar; tag is YAML's short one, "!!int"
+	refs      []string // where text came from, if an interpolation brought it in
+	masked    string   // text with those in place of their values
+	standIn   bool     // text was made up, since what it refers to is not there
+	items     []*node  // of a list
+	entries   []entry  // of a mapping
 }
 
 // entry is a key of a mapping. Its value is nil if an error was reported for it already.
 type entry struct {
-	key          string
-	line, column int
-	value        *node
+	key string
+	place
+	value *node
 }
 
 // The look-ups below are for n == nil too, so that they can be chained.
 
-func (n *node) place() (line, column int) {
+func (n *node) where() place {
 	if n == nil {
-		return 0, 0
+		return place{}
 	}
-	return n.line, n.column
+	return n.place
 }
 
 func (n *node) get(key string) *node {
@@ -120,6 +121,19 @@ func (n *node) origins() []string {
 	return refs
 }
 
+// within says where n stands, for a mistake that names it as the second place.
+func (n *node) within() string {
+	if n == nil || n.line == 0 {
+		return ""
+	}
+	return " (" + n.place.String() + ")"
+}
+
+// madeUp reports whether n, or an item of the list n, was made up.
+func (n *node) madeUp() bool {
+	return n != nil && (n.standIn || slices.ContainsFunc(n.items, (*node).madeUp))
+}
+
 // shown is a scalar as an error may show it.
 func (n *node) shown() string {
 	switch {
@@ -139,10 +153,11 @@ func (n *node) shown() string {
 	return strings.Trim(quote(n.text), `"`)
 }
 
-// reader turns a YAML document into nodes.
+// reader turns YAML documents into nodes.
 type reader struct {
 	*problems
 	interpolator
+	file     string // that is read
 	count    int
 	stopped  bool
 	active   map[*yaml.Node]bool // the aliases being followed
@@ -150,15 +165,21 @@ type reader struct {
 }
 
 // read returns the root of the one document in data, nil where there is none.
-func (r *reader) read(data []byte) *node {
+func (r *reader) read(file string, data []byte) *node {
+	r.file = file
 	if len(data) > maxFile {
-		r.add(0, 0, "", "", fmt.Sprintf("the file is larger than %d MiB", maxFile>>20))
+		r.add(r.at(0, 0), "", "", fmt.Sprintf("the file is larger than %d MiB", maxFile>>20))
+		return nil
+	}
+	if utf16(data) {
+		r.add(r.at(0, 0), "", "save it as UTF-8", "the file is UTF-16 without a byte order mark, as some Windows programs write it")
 		return nil
 	}
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
 	var doc, next yaml.Node
 	switch err := decoder.Decode(&doc); {
 	case errors.Is(err, io.EOF):
+		r.nothing()
 		return nil
 	case err != nil:
 		r.syntax(err, data)
@@ -166,11 +187,12 @@ func (r *reader) read(data []byte) *node {
 	}
 	switch err := decoder.Decode(&next); {
 	case err == nil:
-		r.add(next.Line, next.Column, "", "remove everything from its --- on", "a second YAML document")
+		r.add(r.at(next.Line, next.Column), "", "remove everything from its --- on", "a second YAML document")
 	case !errors.Is(err, io.EOF):
 		r.syntax(err, data)
 	}
 	if len(doc.Content) == 0 || doc.Content[0].ShortTag() == "!!null" {
+		r.nothing()
 		return nil
 	}
 	root := r.resolve(doc.Content[0], "", 0)
@@ -183,19 +205,14 @@ func (r *reader) read(data []byte) *node {
 	return root
 }
 
-// syntax reports an error of the YAML parser, which tells the line in its text.
-func (r *reader) syntax(err error, data []byte) {
-	text := strings.TrimPrefix(err.Error(), "yaml: ")
-	line, hint := 0, ""
-	if m := regexp.MustCompile(`^line (\d+): (?s:(.*))$`).FindStringSubmatch(text); m != nil {
-		line, _ = strconv.Atoi(m[1])
-		text = m[2]
+// at is a place in the file that is read.
+func (r *reader) at(line, column int) place { return place{r.file, line, column} }
+
+// nothing reports a file without settings, which is more likely a lost one than one that means the defaults.
+func (r *reader) nothing() {
+	if r.file != "" {
+		r.add(r.at(0, 0), "", "write {} where the defaults are meant", "the file is empty")
 	}
-	if lines := bytes.SplitN(data, []byte("\n"), line+1); line > 0 && line <= len(lines) &&
-		bytes.HasPrefix(bytes.TrimLeft(lines[line-1], " "), []byte("\t")) {
-		hint = "YAML is indented with spaces, not tabs"
-	}
-	r.add(line, 0, "", hint, "not valid YAML: "+text)
 }
 
 // resolve returns n as a node, nil after having reported why not.
@@ -205,15 +222,15 @@ func (r *reader) resolve(n *yaml.Node, path string, depth int) *node {
 	}
 	if r.count++; r.count > maxNodes || depth > maxDepth {
 		r.stopped = true
-		r.add(n.Line, n.Column, "", "", fmt.Sprintf(
+		r.add(r.at(n.Line, n.Column), "", "", fmt.Sprintf(
 			"the file has more than %d values, counted with what aliases repeat, or nests deeper than %d", maxNodes, maxDepth))
 		return nil
 	}
-	out := &node{line: n.Line, column: n.Column, tag: n.ShortTag()}
+	out := &node{place: r.at(n.Line, n.Column), tag: n.ShortTag()}
 	switch n.Kind {
 	case yaml.AliasNode:
 		if r.active[n.Alias] {
-			r.add(n.Line, n.Column, path, "", "the alias *"+strings.Trim(quote(n.Value), `"`)+" contains itself")
+			r.add(r.at(n.Line, n.Column), path, "", "the alias *"+strings.Trim(quote(n.Value), `"`)+" contains itself")
 			return nil
 		}
 		r.active[n.Alias] = true
@@ -243,16 +260,16 @@ func (r *reader) scalar(out *node, n *yaml.Node, path string) bool {
 	case "!!int", "!!float", "!!bool", "!!null", "!!timestamp":
 		return true
 	default:
-		r.add(n.Line, n.Column, path, "remove it", "the YAML tag "+strings.Trim(quote(n.Tag), `"`)+" is not known")
+		r.add(r.at(n.Line, n.Column), path, "remove it", "the YAML tag "+strings.Trim(quote(n.Tag), `"`)+" is not known")
 		return false
 	}
-	text, masked, refs, hint, err := r.expand(n.Value)
+	e, err := r.expand(n.Value)
 	if err != nil {
-		r.add(n.Line, n.Column, path, hint, err.Error())
+		r.add(r.at(n.Line, n.Column), path, e.hint, err.Error())
 		return false
 	}
-	out.text, out.masked, out.refs = text, masked, refs
-	if refs != nil {
+	out.text, out.masked, out.refs, out.standIn = e.text, e.masked, e.refs, e.standIn
+	if e.refs != nil {
 		r.imported = append(r.imported, out)
 	}
 	return true
@@ -270,17 +287,17 @@ func (r *reader) mapping(out *node, n *yaml.Node, path string, depth int) {
 		}
 		switch line, twice := lines[k.Value]; {
 		case k.Kind != yaml.ScalarNode:
-			r.add(k.Line, k.Column, path, "", "a key must be a word, not a list or a mapping")
+			r.add(r.at(k.Line, k.Column), path, "", "a key must be a word, not a list or a mapping")
 			continue
 		case k.ShortTag() == "!!merge":
 			merges = append(merges, v)
 			continue
 		case twice:
-			r.add(k.Line, k.Column, join(path, k.Value), "", fmt.Sprintf("the key is given on line %d already", line))
+			r.add(r.at(k.Line, k.Column), join(path, k.Value), "", fmt.Sprintf("the key is given on line %d already", line))
 			continue
 		}
 		lines[k.Value] = k.Line
-		out.entries = append(out.entries, entry{k.Value, k.Line, k.Column, r.resolve(v, join(path, k.Value), depth+1)})
+		out.entries = append(out.entries, entry{k.Value, r.at(k.Line, k.Column), r.resolve(v, join(path, k.Value), depth+1)})
 	}
 	for _, m := range merges {
 		merged := r.resolve(m, path, depth+1)
@@ -296,7 +313,7 @@ func (r *reader) mapping(out *node, n *yaml.Node, path string, depth int) {
 				continue
 			}
 			if f.kind != mapping {
-				r.add(m.Line, m.Column, path, "", "<< takes a mapping, or a list of mappings, not "+f.shown())
+				r.add(r.at(m.Line, m.Column), path, "", "<< takes a mapping, or a list of mappings, not "+f.shown())
 				continue
 			}
 			for _, e := range f.entries {

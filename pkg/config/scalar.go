@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"go.yaml.in/yaml/v3"
 
@@ -43,6 +44,7 @@ func (d *decoder) scalar(v reflect.Value, n *node, path string, f field) {
 		case !isText:
 			fail("a text", "put it in quotes")
 		case t == secretType:
+			d.secret(n, path)
 			v.Set(reflect.ValueOf(setting.NewSecret(n.text)))
 		case f.enum != nil && !slices.Contains(f.enum, n.text):
 			d.choice(n, path, f.enum)
@@ -97,6 +99,23 @@ func (d *decoder) scalar(v reflect.Value, n *node, path string, f field) {
 		v.Set(reflect.ValueOf(x))
 	default:
 		d.at(n, path, "", "settings of type %s can't be decoded", t)
+	}
+}
+
+// secret holds that a secret which comes from elsewhere arrived as it is meant: a file that is empty, or one with a
+// line too many, would be a key that nobody has or that everybody guesses.
+func (d *decoder) secret(n *node, path string) {
+	if n.refs == nil {
+		return
+	}
+	d.secrets = append(d.secrets, n)
+	from := strings.Join(n.refs, " and ")
+	unseen := func(r rune) bool { return unicode.IsSpace(r) || r == 0 || r == '\ufeff' }
+	switch {
+	case n.text == "":
+		d.at(n, path, "put the secret there, or leave the key out", "the secret is empty: %s holds nothing", from)
+	case strings.TrimFunc(n.text, unseen) != n.text:
+		d.at(n, path, "write it without; one line end behind it is cut", "the secret of %s begins or ends with white space", from)
 	}
 }
 

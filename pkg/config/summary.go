@@ -17,7 +17,12 @@ import (
 
 // Summary says in some lines what the configuration does. It contains no secrets, and what an
 // interpolation brought in is shown as where it came from.
-func (c *Config) Summary() string { return c.summary }
+func (c *Config) Summary() string {
+	if len(c.Became) == 0 {
+		return c.summary
+	}
+	return c.summary + "became     " + strings.Join(c.Became, "\n           ") + "\n"
+}
 
 func (c *Config) summarize() string {
 	var b strings.Builder

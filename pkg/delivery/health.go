@@ -173,6 +173,8 @@ func (l *Loop) backsOff(b backsOff) {
 	}
 	level, text := zerolog.WarnLevel, "output does not take events: they are kept and sent again"
 	switch {
+	case outputs.CertificateTrouble(b.err) != "":
+		level, text = zerolog.ErrorLevel, "the destination's certificate is not taken: events are kept and sent again"
 	case b.reason == outputs.ReasonAuth:
 		level, text = zerolog.ErrorLevel, "the destination refuses the output's login or privileges: set them right, there or in the configuration; events are kept and sent again"
 	case b.ofSome:

@@ -78,7 +78,7 @@ func newServer(ctx context.Context, opts Options) *Server {
 	s := &Server{
 		opts: opts, codecs: newCodecs(), conns: map[uint64]*conn{}, atDoor: list.New(), sources: map[netip.Addr]int{}, served: make(chan struct{}), firstID: rand.Uint64(),
 		logs:     logLimit{seen: map[[2]string]*logged{}},
-		counters: counters{refused: map[string]uint64{}, clusters: map[string]*ClusterStats{}},
+		counters: counters{refused: map[string]uint64{}, clusters: map[string]*ClusterStats{}, noAckPeers: map[netip.Addr]*NoAckPeer{}},
 	}
 	if s.peers = opts.Peers; s.peers == nil {
 		s.peers = NewPeers()

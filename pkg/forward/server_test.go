@@ -384,8 +384,15 @@ func TestStats(t *testing.T) {
 	if c := st.Clusters["default"]; c.Events != 6 || c.Bytes != uint64(len(in)) || c.LastSeen.IsZero() {
 		t.Errorf("cluster is %+v, want %d bytes", c, len(in))
 	}
-	if st.LastError == "" || !strings.Contains(r.log.String(), `"peer":"192.0.2.1:4711"`) {
-		t.Errorf("last error %q, log %s", st.LastError, r.log)
+	if st.LastError == "" || !st.LastErrorOver.IsZero() || !strings.Contains(r.log.String(), `"peer":"192.0.2.1:4711"`) {
+		t.Errorf("last error %q, over %v, log %s", st.LastError, st.LastErrorOver, r.log)
+	}
+	if p := st.NoAckPeers; st.NoAck != 3 || len(p) != 1 || p[0].Host.String() != "192.0.2.1" || p[0].Messages != 3 || p[0].Cluster != "default" || p[0].LastSeen.IsZero() {
+		t.Errorf("%d messages want no ack, of %+v", st.NoAck, p)
+	}
+	r.run(message("t", ft.Bin(all), ft.Map{"chunk": "d"}))
+	if st := r.Stats(); st.LastErrorOver.IsZero() || st.NoAck != 3 {
+		t.Errorf("after a message of the same host: %+v", st)
 	}
 }
 

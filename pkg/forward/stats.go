@@ -1,7 +1,9 @@
 package forward
 
 import (
+	"cmp"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,6 +23,8 @@ type Stats struct {
 	Refused     map[string]uint64 // connections that the server closed for a fault, by reason
 	Messages    map[string]uint64 // by mode: message, forward, packed, gzip, zstd
 	Clusters    map[string]ClusterStats
+	NoAck       uint64      // of Messages: those that want no ack, and are lost with the connection that they are sent over
+	NoAckPeers  []NoAckPeer // who sent such, the last first; maxNoAckPeers at most
 	Acks        uint64
 	AckLatency  metric.Snapshot // from a message's last byte to its ack written
 	LastError   string          // of the last connection refused or of accepting one; "" if there was none
@@ -38,6 +42,17 @@ type ClusterStats struct {
 	LastSeen time.Time
 }
 
+// NoAckPeer is a host whose messages want no ack.
+type NoAckPeer struct {
+	Host     netip.Addr // not valid for a Unix socket
+	Cluster  string
+	Messages uint64 // since the server started, or the host was forgotten for others
+	LastSeen time.Time
+}
+
+// maxNoAckPeers bounds how many of them are remembered: those that came last.
+const maxNoAckPeers = 100
+
 // counters are what a server keeps for its Stats.
 type counters struct {
 	connections, tls, proxied, probes, acks atomic.Uint64
@@ -47,6 +62,8 @@ type counters struct {
 	mu          sync.Mutex
 	refused     map[string]uint64
 	clusters    map[string]*ClusterStats
+	noAck       uint64
+	noAckPeers  map[netip.Addr]*NoAckPeer
 	lastError   string
 	lastErrorAt time.Time
 	lastErrorOf netip.Addr // the client's; not valid where it was about none, or a Unix socket's
@@ -82,8 +99,32 @@ func (s *Server) count(c *conn) {
 	cluster.Events += c.tally.events
 	cluster.Bytes += c.tally.bytes
 	cluster.LastSeen = c.came
+	if n := c.tally.count() - len(c.acks); n > 0 {
+		s.counters.countNoAck(c.source.Addr(), c.cluster, uint64(n), c.came)
+	}
 	c.tally = tally{}
 	s.counters.over(c.source.Addr(), c.came)
+}
+
+// countNoAck counts n messages of host that want no ack. The caller holds mu.
+func (c *counters) countNoAck(host netip.Addr, cluster string, n uint64, now time.Time) {
+	c.noAck += n
+	p := c.noAckPeers[host]
+	if p == nil {
+		if len(c.noAckPeers) >= maxNoAckPeers {
+			oldest := host
+			for h, o := range c.noAckPeers {
+				if oldest == host || o.LastSeen.Before(c.noAckPeers[oldest].LastSeen) {
+					oldest = h
+				}
+			}
+			delete(c.noAckPeers, oldest)
+		}
+		p = &NoAckPeer{Host: host}
+		c.noAckPeers[host] = p
+	}
+	p.Cluster, p.LastSeen = cluster, now
+	p.Messages += n
 }
 
 // over notes that the last error is past, where it was about host or about none. The caller holds mu.
@@ -142,6 +183,11 @@ func (s *Server) Stats() Stats {
 	for name, cluster := range s.counters.clusters {
 		st.Clusters[name] = *cluster
 	}
+	st.NoAck = s.counters.noAck
+	for _, p := range s.counters.noAckPeers {
+		st.NoAckPeers = append(st.NoAckPeers, *p)
+	}
+	slices.SortFunc(st.NoAckPeers, func(a, b NoAckPeer) int { return cmp.Or(b.LastSeen.Compare(a.LastSeen), a.Host.Compare(b.Host)) })
 	st.LastError, st.LastErrorAt, st.LastErrorOver = s.counters.lastError, s.counters.lastErrorAt, s.counters.errorOver
 	return st
 }

@@ -19,7 +19,7 @@ func Diagnose(err error) string {
 	if err == nil {
 		return ""
 	}
-	for _, diagnose := range []func(error) string{diagnoseName, diagnoseCertificate, diagnoseTLS, diagnoseTCP} {
+	for _, diagnose := range []func(error) string{diagnoseName, CertificateTrouble, diagnoseTLS, diagnoseTCP} {
 		if text := diagnose(err); text != "" {
 			return text
 		}
@@ -41,7 +41,9 @@ func diagnoseName(err error) string {
 	}
 }
 
-func diagnoseCertificate(err error) string {
+// CertificateTrouble returns one line that says why the other side's certificate is not taken, and what to do about it; "" for
+// errors of other kinds.
+func CertificateTrouble(err error) string {
 	var chain *stdtls.CertificateVerificationError
 	var authority x509.UnknownAuthorityError
 	var hostname x509.HostnameError

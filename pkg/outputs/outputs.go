@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/seed-afc6a195/aggregator/pkg/config/setting"
@@ -156,10 +157,14 @@ type SendError struct {
 }
 
 func (e *SendError) Error() string {
-	if len(e.Failed) == 0 {
-		return fmt.Sprintf("%s: %v", e.Reason, e.Err)
+	text := fmt.Sprint(e.Err)
+	if trouble := CertificateTrouble(e.Err); trouble != "" && !strings.Contains(text, trouble) {
+		text = fmt.Sprintf("%s (%s)", trouble, text)
 	}
-	return fmt.Sprintf("%s: %d events not delivered: %v", e.Reason, len(e.Failed), e.Err)
+	if len(e.Failed) == 0 {
+		return fmt.Sprintf("%s: %s", e.Reason, text)
+	}
+	return fmt.Sprintf("%s: %d events not delivered: %s", e.Reason, len(e.Failed), text)
 }
 
 func (e *SendError) Unwrap() error { return e.Err }
@@ -237,6 +242,9 @@ func (c *Common) Check(r *setting.Report) {
 		if n.value < 0 {
 			r.Add(n.key, "leave it out for the default", "a negative value has no meaning")
 		}
+	}
+	if c.Retry.Max > 0 && c.Retry.Initial > c.Retry.Max {
+		r.Add("retry.initial", "make retry.max the longer one", "the first wait, %v, would be longer than the longest, %v", c.Retry.Initial, c.Retry.Max)
 	}
 	if c.Workers > maxWorkers {
 		r.Add("workers", fmt.Sprintf("write %d or less", maxWorkers), "each of %d workers would hold a batch in memory", c.Workers)

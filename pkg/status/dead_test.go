@@ -313,7 +313,7 @@ func TestAccess(t *testing.T) {
 	} {
 		s := testServer(func() Snapshot { return Snapshot{} })
 		s.options.Config, s.options.DeadLetters, s.options.Log = tc.config, &letters{n: 2}, zerolog.Nop()
-		s.options.Reload = func() error { return nil }
+		s.options.Reload = func() ([]string, error) { return nil, nil }
 		s.options.Steer = func(string, string) (string, error) { return "done", nil }
 		handler := s.handler(s.registry())
 		local, err := net.ResolveTCPAddr("tcp", tc.local)

@@ -72,7 +72,7 @@ func destinationFamilies() []family {
 		}}
 	}
 	return []family{
-		counter("aggregator_output_possible_duplicates_total", "Events sent again that the destination may have stored before.", func(d *Destination) uint64 { return d.PossibleDuplicates }),
+		counter("aggregator_output_possible_duplicate_events_total", "Events sent again that the destination may have stored before.", func(d *Destination) uint64 { return d.PossibleDuplicates }),
 		counter("aggregator_output_failure_store_events_total", "Events that Elasticsearch took into its failure store.", func(d *Destination) uint64 { return d.FailureStore }),
 		counter("aggregator_output_redirected_events_total", "Events for names beyond the limit, sent to the one for others.", func(d *Destination) uint64 { return d.Redirected }),
 		counter("aggregator_output_truncated_events_total", "Events shortened to what the destination takes.", func(d *Destination) uint64 { return d.Truncated }),
@@ -87,7 +87,7 @@ func destinationFamilies() []family {
 		pace("aggregator_output_pace_bytes_per_second", "Bytes per second that are sent to the stream at most, 0 for no limit.", func(p *Pace) float64 { return p.BytesPerSecond }),
 		pace("aggregator_output_pace_records_per_second", "Records per second that are sent to the stream at most, 0 for no limit.", func(p *Pace) float64 { return p.RecordsPerSecond }),
 		pace("aggregator_output_pace_requests_per_second", "Requests per second that are sent to the stream at most, 0 for no limit.", func(p *Pace) float64 { return p.RequestsPerSecond }),
-		{name: "aggregator_output_throttled_total", help: "Requests, or parts of them, that the destination has throttled. Streams beyond the first 200 are one, other.", labels: []string{label, "stream"}, counter: func(s *Snapshot, add func(uint64, ...string)) {
+		{name: "aggregator_output_throttled_requests_total", help: "Requests, or parts of them, that the destination has throttled. Streams beyond the first 200 are one, other.", labels: []string{label, "stream"}, counter: func(s *Snapshot, add func(uint64, ...string)) {
 			eachPace(s, func(output string, p *Pace) { add(p.Throttled, output, p.Stream) })
 		}},
 	}

@@ -10,10 +10,18 @@ import (
 // docs/metrics.md is written from it.
 func families() []family {
 	var all []family
-	for _, part := range [][]family{processFamilies(), memoryFamilies(), listenerFamilies(), clusterFamilies(), certificateFamilies(), queueFamilies(), outputFamilies(), destinationFamilies(), stepFamilies(), ledgerFamilies()} {
+	for _, part := range [][]family{processFamilies(), memoryFamilies(), listenerFamilies(), clusterFamilies(), certificateFamilies(), queueFamilies(), outputFamilies(), destinationFamilies(), stepFamilies(), ledgerFamilies(), oldFamilies()} {
 		all = append(all, part...)
 	}
 	return all
+}
+
+// anew returns families as counters that begin anew with a reload.
+func anew(families ...family) []family {
+	for i := range families {
+		families[i].restarts = true
+	}
+	return families
 }
 
 // These make a family of a part of the Snapshot.
@@ -51,6 +59,10 @@ func eachLatency[T any](name, help, label string, list func(*Snapshot) []T, one 
 			add(value.Snapshot, who)
 		}
 	}}
+}
+
+func eachSeconds[T any](name, help, label string, list func(*Snapshot) []T, one func(*T) (string, float64)) family {
+	return family{name: name, help: help, labels: []string{label}, seconds: eachGauge(name, help, label, list, one).gauge}
 }
 
 func eachCounts[T any](name, help, label, by string, list func(*Snapshot) []T, one func(*T) (string, Counts)) family {
@@ -113,6 +125,7 @@ func listenerFamilies() []family {
 		eachCounts("aggregator_listener_refused_total", "Connections closed by the server, by reason.", label, "reason", list, func(l *Listener) (string, Counts) { return l.Name, l.Refused }),
 		eachCounts("aggregator_listener_messages_total", "Messages received, by the protocol's mode.", label, "mode", list, func(l *Listener) (string, Counts) { return l.Name, l.Messages }),
 		eachCounter("aggregator_listener_acks_total", "Acks written, each after its chunk was on disk.", label, list, func(l *Listener) (string, uint64) { return l.Name, l.AcksTotal }),
+		eachCounter("aggregator_listener_messages_without_ack_total", "Messages stored that wanted no ack: what their connection loses is lost. /status says whose.", label, list, func(l *Listener) (string, uint64) { return l.Name, l.NoAckTotal }),
 		eachLatency("aggregator_listener_ack_latency_seconds", "Time from a message's last byte to its ack.", label, list, func(l *Listener) (string, Latency) { return l.Name, l.AckLatency }),
 		eachGauge("aggregator_listener_last_error_timestamp_seconds", "When the last error occurred, 0 for never.", label, list, func(l *Listener) (string, float64) { return l.Name, unix(l.LastError.Time) }),
 	}
@@ -133,7 +146,7 @@ func clusterFamilies() []family {
 		eachCounter("aggregator_cluster_refused_connections_total", "Connections beyond max_connections.", label, list, func(c *Cluster) (string, uint64) { return c.Name, c.RefusedConnections }),
 		eachGauge("aggregator_cluster_queue_bytes", "Bytes on disk that an output still wants.", label, list, func(c *Cluster) (string, float64) { return c.Name, float64(c.QueueBytes) }),
 		eachGauge("aggregator_cluster_waiting", "1 while the cluster's messages wait to be stored, because it is at its max_queue_size or the queue is full.", label, list, func(c *Cluster) (string, float64) { return c.Name, flag(c.Waiting != "") }),
-		eachGauge("aggregator_cluster_slowed_seconds", "What the cluster's connections have waited for rate_limit, all together.", label, list, func(c *Cluster) (string, float64) { return c.Name, c.Slowed }),
+		eachSeconds("aggregator_cluster_rate_limited_seconds_total", "What the cluster's connections have waited for rate_limit, all together.", label, list, func(c *Cluster) (string, float64) { return c.Name, c.Slowed }),
 		eachGauge("aggregator_cluster_last_seen_timestamp_seconds", "When the cluster last sent something, 0 for never.", label, list, func(c *Cluster) (string, float64) { return c.Name, unix(c.LastSeen) }),
 	}
 }
@@ -141,18 +154,18 @@ func clusterFamilies() []family {
 func certificateFamilies() []family {
 	const label = "owner"
 	list := func(s *Snapshot) []Certificate { return s.Certificates }
-	return []family{
+	return anew(
 		eachGauge("aggregator_tls_certificate_remaining_seconds", "Time until the certificate expires; below 0 once it has, 0 where there is only a CA file.", label, list, func(c *Certificate) (string, float64) { return c.Owner, c.DaysLeft * 24 * 3600 }),
 		eachGauge("aggregator_tls_loaded_timestamp_seconds", "When the files in force were loaded.", label, list, func(c *Certificate) (string, float64) { return c.Owner, unix(c.LoadedAt) }),
 		eachCounter("aggregator_tls_reloads_total", "How often changed files came into force.", label, list, func(c *Certificate) (string, uint64) { return c.Owner, c.Reloads }),
 		eachGauge("aggregator_tls_failing", "1 while the files as they are now are refused and the old ones stay in force.", label, list, func(c *Certificate) (string, float64) { return c.Owner, flag(c.Failing.Text != "") }),
-	}
+	)
 }
 
 func queueFamilies() []family {
 	return []family{
 		whole("aggregator_queue_segments", "Segment files.", func(s *Snapshot) float64 { return float64(s.Queue.Segments) }),
-		whole("aggregator_queue_set_aside_segments", "Damaged segment files that were set aside.", func(s *Snapshot) float64 { return float64(s.Queue.SetAsideSegments) }),
+		total("aggregator_queue_damaged_segments_total", "Damaged segment files, chunks and states that were set aside.", func(s *Snapshot) uint64 { return uint64(s.Queue.SetAsideSegments) }),
 		whole("aggregator_queue_disk_bytes", "Bytes that the queue takes on disk.", func(s *Snapshot) float64 { return float64(s.Queue.DiskBytes) }),
 		whole("aggregator_queue_max_bytes", "Bytes that the queue may take on disk.", func(s *Snapshot) float64 { return float64(s.Queue.MaxBytes) }),
 		whole("aggregator_queue_free_disk_bytes", "Bytes free on the queue's disk.", func(s *Snapshot) float64 { return float64(s.Queue.FreeDiskBytes) }),
@@ -172,6 +185,7 @@ func queueFamilies() []family {
 			add(s.Queue.CommitLatency.Snapshot)
 		}},
 		whole("aggregator_memory_used_bytes", "Memory held between socket and queue.", func(s *Snapshot) float64 { return float64(s.Queue.MemoryBytes) }),
+		total("aggregator_evicted_connections_total", "Connections closed to give the memory that they held to others.", func(s *Snapshot) uint64 { return s.Queue.EvictedConnections }),
 		whole("aggregator_memory_max_bytes", "Memory that may be held between socket and queue.", func(s *Snapshot) float64 { return float64(s.Queue.MemoryMaxBytes) }),
 	}
 }
@@ -208,7 +222,7 @@ func outputFamilies() []family {
 	return []family{
 		{name: "aggregator_output_state", help: "1 for the state that the output is in, 0 for the others.", labels: []string{label, "state"}, gauge: func(s *Snapshot, add func(float64, ...string)) {
 			for _, o := range s.Outputs {
-				for _, state := range []State{StateRunning, StateIdle, StateRetrying, StatePaused, StateRefused, StateUnconfigured} {
+				for _, state := range []State{StateRunning, StateIdle, StateRetrying, StatePaused, StateRefused, StateUnconfigured, StateRemoved} {
 					add(flag(o.State == state), o.Name, string(state))
 				}
 			}
@@ -232,14 +246,14 @@ func outputFamilies() []family {
 		eachLatency("aggregator_output_request_latency_seconds", "Time of a request.", label, list, func(o *Output) (string, Latency) { return o.Name, o.RequestLatency }),
 		eachGauge("aggregator_output_last_success_timestamp_seconds", "When the destination last took something, 0 for never.", label, list, func(o *Output) (string, float64) { return o.Name, unix(o.LastSuccess) }),
 		eachGauge("aggregator_output_last_error_timestamp_seconds", "When the last error occurred, 0 for never.", label, list, func(o *Output) (string, float64) { return o.Name, unix(o.LastError.Time) }),
-		whole("aggregator_dead_letters_stored", "Dead letters kept.", func(s *Snapshot) float64 { return float64(s.DeadLetters.Count) }),
+		whole("aggregator_dead_letters_stored_letters", "Dead letters kept; each has one event or several.", func(s *Snapshot) float64 { return float64(s.DeadLetters.Count) }),
 		whole("aggregator_dead_letters_stored_events", "Events in the dead letters kept.", func(s *Snapshot) float64 { return float64(s.DeadLetters.Events) }),
 		whole("aggregator_dead_letters_stored_bytes", "Bytes that dead letters take on disk.", func(s *Snapshot) float64 { return float64(s.DeadLetters.Bytes) }),
 		total("aggregator_dead_letters_evicted_events_total", "Events in dead letters deleted by max_size or max_age.", func(s *Snapshot) uint64 { return s.DeadLetters.EvictedEvents }),
-		total("aggregator_dead_letters_retried_total", "Events in dead letters put back into the queue.", func(s *Snapshot) uint64 { return s.DeadLetters.RetriedEvents }),
-		total("aggregator_dead_letters_purged_total", "Events in dead letters that somebody deleted.", func(s *Snapshot) uint64 { return s.DeadLetters.PurgedEvents }),
+		total("aggregator_dead_letters_retried_events_total", "Events in dead letters put back into the queue.", func(s *Snapshot) uint64 { return s.DeadLetters.RetriedEvents }),
+		total("aggregator_dead_letters_purged_events_total", "Events in dead letters that somebody deleted.", func(s *Snapshot) uint64 { return s.DeadLetters.PurgedEvents }),
 		total("aggregator_dead_letters_damaged_events_total", "Events lost in damaged files of dead letters, as far as known.", func(s *Snapshot) uint64 { return s.DeadLetters.DamagedEvents }),
-		whole("aggregator_dead_letters_set_aside_files", "Damaged files of dead letters that were set aside.", func(s *Snapshot) float64 { return float64(s.DeadLetters.SetAsideFiles) }),
+		total("aggregator_dead_letters_damaged_files_total", "Damaged files of dead letters that were set aside.", func(s *Snapshot) uint64 { return uint64(s.DeadLetters.SetAsideFiles) }),
 		{name: "aggregator_dead_letters_events", help: "Events in the dead letters kept, by output (empty: refused before any), cluster and reason.", labels: []string{label, "cluster", "reason"}, gauge: func(s *Snapshot, add func(float64, ...string)) {
 			for _, d := range s.DeadLetters.By {
 				add(float64(d.Events), d.Output, d.Cluster, d.Reason)

@@ -37,7 +37,7 @@ func FuzzRequest(f *testing.F) {
 		s := testServer(func() Snapshot { return Snapshot{} })
 		store := &letters{n: 2}
 		s.options.Config, s.options.DeadLetters, s.options.Log = Config{Token: token("t0ken"), Pprof: true}, store, zerolog.Nop()
-		s.options.Reload = func() error { done = true; return nil }
+		s.options.Reload = func() ([]string, error) { done = true; return nil, nil }
 		s.options.Steer = func(string, string) (string, error) { done = true; return "", nil }
 		s.http.Handler = s.handler(s.registry())
 		r := &http.Request{Method: method, URL: u, RequestURI: target, Host: host, Header: http.Header{}, Body: http.NoBody, RemoteAddr: "10.0.0.9:1", Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}

@@ -39,6 +39,62 @@ func TestMetrics(t *testing.T) {
 	golden(t, filepath.Join("testdata", "metrics.txt"), w.Body.Bytes())
 }
 
+// Who asks for OpenMetrics is told when counters began, but for those that a reload begins anew.
+func TestOpenMetrics(t *testing.T) {
+	s := testServer(func() Snapshot { return fixture(time.Unix(1_000_000_000, 0), 3000) })
+	ask := func(accept string) (kind, text string) {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", http.NoBody)
+		r.Header.Set("Accept", accept)
+		w := httptest.NewRecorder()
+		s.http.Handler.ServeHTTP(w, r)
+		return w.Header().Get("Content-Type"), w.Body.String()
+	}
+	kind, text := ask("application/openmetrics-text;version=1.0.0,text/plain;q=0.5")
+	if !strings.HasPrefix(kind, "application/openmetrics-text; version=1.0.0") || !strings.HasSuffix(text, "# EOF\n") {
+		t.Errorf("%s, ends with %q", kind, text[len(text)-20:])
+	}
+	names := map[string]bool{} // of families, that a parser must not find twice
+	for _, line := range strings.Split(text, "\n") {
+		if name, found := strings.CutPrefix(line, "# TYPE "); found {
+			name, _, _ = strings.Cut(name, " ")
+			if names[name] {
+				t.Errorf("%s is there twice", name)
+			}
+			names[name] = true
+		}
+	}
+	for line, want := range map[string]bool{
+		`aggregator_received_events_created{cluster="seoul"} 1e+09`:              true,
+		`aggregator_queue_commit_latency_seconds_created 1e+09`:                  true,
+		`aggregator_cluster_rate_limited_seconds_created{cluster="seoul"} 1e+09`: true,
+		`aggregator_tls_reloads_total{owner="listener public"} 2.0`:              true,
+		`aggregator_tls_reloads_created`:                                         false,
+		`aggregator_filter_step_in_events_created`:                               false,
+	} {
+		if strings.Contains(text, line) != want {
+			t.Errorf("%s: found %v, want %v", line, !want, want)
+		}
+	}
+	if kind, text = ask("text/plain"); !strings.HasPrefix(kind, "text/plain") || strings.Contains(text, "_created") {
+		t.Errorf("who asks for text gets %s", kind)
+	}
+}
+
+// No name stands for two families once OpenMetrics has taken _total off.
+func TestNamesDoNotClash(t *testing.T) {
+	seen := map[string]string{}
+	for _, f := range families() {
+		base := strings.TrimSuffix(f.name, "_total")
+		if other, clash := seen[base]; clash {
+			t.Errorf("%s and %s are one name in OpenMetrics", f.name, other)
+		}
+		seen[base] = f.name
+		if counter := f.kind() == "counter"; counter != strings.HasSuffix(f.name, "_total") {
+			t.Errorf("%s is a %s", f.name, f.kind())
+		}
+	}
+}
+
 // Every metric is in docs/metrics.md and the other way round. UPDATE_GOLDEN=1 writes the table.
 func TestMetricsAreDocumented(t *testing.T) {
 	const path, begin, end = "../../docs/metrics.md", "<!-- begin table -->\n", "<!-- end table -->\n"
@@ -78,7 +134,7 @@ func TestMetricsAreDocumented(t *testing.T) {
 func TestZerosArePresent(t *testing.T) {
 	r := ownMetrics(fixture(time.Unix(0, 0), 0))
 	for name, want := range map[string]int{
-		"aggregator_output_state":                    12,
+		"aggregator_output_state":                    14,
 		"aggregator_listener_refused_total":          2,
 		"aggregator_received_events_total":           3,
 		"aggregator_dropped_events_total":            3,

@@ -41,6 +41,7 @@ Configuration {{with .Config.Source}}{{.}}{{else}}of defaults{{end}} {{.Config.H
 {{end}}</table></div>
 <h2>Listeners</h2><div><table><tr><th>listener<th>connections<th>probes<th>refused<th>acks<th>ack p50<th>ack p99<th class="text">last error</tr>
 {{range .Listeners}}<tr><td>{{.Name}} {{.Address}}<td>{{.Connections}}<td>{{.ProbesTotal}}<td>{{.Refused.Sum}}<td>{{.AcksTotal}}<td>{{quantile .AckLatency 0.5}}<td>{{quantile .AckLatency 0.99}}<td class="text">{{failure .LastError}}</tr>
+{{with .NoAckPeers}}<tr><td><td class="text" colspan="7"><span class="bad">No acks are asked for by</span>{{range .}} {{.Peer}} ({{.Cluster}}, {{.Messages}} messages, the last {{clock .LastSeen}}).{{end}} What their connections lose is lost.</tr>{{end}}
 {{end}}</table></div>
 {{with .Certificates}}<h2>Certificates</h2><div><table><tr><th>of<th>days left<th>loaded<th class="text">names<th class="text">problem</tr>
 {{range .}}<tr><td>{{.Owner}}<td>{{printf "%.1f" .DaysLeft}}<td>{{clock .LoadedAt}}<td class="text">{{join .Names}}<td class="text bad">{{.Failing.Text}}</tr>

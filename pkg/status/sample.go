@@ -73,6 +73,9 @@ func (s *Server) snapshot() Snapshot {
 	notNil(&now.Clusters)
 	notNil(&now.Outputs)
 	notNil(&now.DeadLetters.By)
+	for i := range now.Listeners {
+		notNil(&now.Listeners[i].NoAckPeers)
+	}
 	for i := range now.Outputs {
 		o := &now.Outputs[i]
 		notNil(&o.Clusters)

@@ -54,8 +54,9 @@ type Options struct {
 	Ready func() error
 	// Healthy returns nil unless only a restart helps; each line of the error is one reason.
 	Healthy func() error
-	// Reload reads the configuration again and puts it in force. Its error says why the old one stays.
-	Reload func() error
+	// Reload reads the configuration again and puts it in force. Its error says why the old one stays, warnings what may not
+	// have been meant.
+	Reload func() (warnings []string, err error)
 	// Steer does what was asked of an output, pause, resume, retry or purge, and says what it did. The error says why not.
 	Steer func(output, what string) (done string, err error)
 	// DeadLetters are the program's.
@@ -179,6 +180,7 @@ func (s *Server) handler(metrics *prometheus.Registry) http.Handler {
 	// The reply is made before it is sent: who reads it slowly takes no place among maxScrapes.
 	mux.Handle("GET /metrics", http.TimeoutHandler(promhttp.HandlerFor(metrics, promhttp.HandlerOpts{
 		ErrorLog: log.New(&logWriter{log: s.options.Log}, "", 0), ErrorHandling: promhttp.ContinueOnError, MaxRequestsInFlight: maxScrapes,
+		EnableOpenMetrics: true, EnableOpenMetricsTextCreatedSamples: true,
 	}), requestTimeout, "the metrics took too long"))
 	if s.options.Config.Pprof {
 		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
@@ -234,9 +236,13 @@ func (s *Server) hostAllowed(r *http.Request) bool { return !s.loopback || s.own
 func (s *Server) reload(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	text := "the configuration was read again and is in force, see /status"
-	if why := reasons(s.options.Reload()); len(why) > 0 {
+	warnings, err := s.options.Reload()
+	if err != nil {
 		w.WriteHeader(http.StatusUnprocessableEntity)
-		text = "the old configuration stays in force:\n" + strings.Join(why, "\n")
+		text = "the old configuration stays in force:\n" + strings.Join(reasons(err), "\n")
+	}
+	for _, warning := range warnings {
+		text += "\nwarning: " + warning
 	}
 	_, _ = io.WriteString(w, text+"\n") // the client is gone; nothing to do
 }

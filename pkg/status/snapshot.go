@@ -110,8 +110,18 @@ type Listener struct {
 	Refused          Counts  `json:"refused"`       // connections by the reason that they were closed for
 	Messages         Counts  `json:"messages"`      // by mode
 	AcksTotal        uint64  `json:"acks_total"`
-	AckLatency       Latency `json:"ack_latency"` // from a message's last byte to its ack
+	NoAckTotal       uint64  `json:"no_ack_total"` // of Messages, that want no ack: a connection that breaks loses them
+	NoAckPeers       []NoAck `json:"no_ack_peers"` // who sends such, the last first
+	AckLatency       Latency `json:"ack_latency"`  // from a message's last byte to its ack
 	LastError        Failure `json:"last_error,omitzero"`
+}
+
+// NoAck is a host whose agent asks for no acks.
+type NoAck struct {
+	Peer     string    `json:"peer"` // its address; "": a Unix socket's
+	Cluster  string    `json:"cluster"`
+	Messages uint64    `json:"messages"`
+	LastSeen time.Time `json:"last_seen"`
 }
 
 // Cluster is what came in from one cluster. ReceivedEvents is StoredEvents and DuplicateEvents and
@@ -173,6 +183,8 @@ type Queue struct {
 	CommitLatency    Latency `json:"commit_latency"`
 	MemoryBytes      int64   `json:"memory_bytes"` // between socket and queue
 	MemoryMaxBytes   int64   `json:"memory_max_bytes"`
+	// EvictedConnections were closed, since the start, to give the memory that they held to others.
+	EvictedConnections uint64 `json:"evicted_connections"`
 }
 
 // State is what an output is doing.
@@ -186,8 +198,10 @@ const (
 	StatePaused   State = "paused"
 	// StateRefused is that of an output whose login or privileges the destination refuses: it tries on, slowly.
 	StateRefused State = "refused"
-	// StateUnconfigured is that of an output that left the configuration while something waited for it.
+	// StateUnconfigured is that of an output that is not configured, and that something waits for.
 	StateUnconfigured State = "unconfigured"
+	// StateRemoved is that of an output that is not configured any more, and that nothing waits for.
+	StateRemoved State = "removed"
 )
 
 // Output is one destination.

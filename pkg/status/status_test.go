@@ -51,6 +51,7 @@ func fixture(started time.Time, n uint64) Snapshot {
 		Listeners: []Listener{{
 			Name: "public", Address: "0.0.0.0:24224", Connections: 3, ConnectionsTotal: 9, ProbesTotal: 4,
 			Refused: Counts{"idle": 1, "limit": 0}, Messages: Counts{"forward": 2, "packed": 5}, AcksTotal: 7,
+			NoAckTotal: 4, NoAckPeers: []NoAck{{Peer: "10.0.0.7", Cluster: "seoul", Messages: 4, LastSeen: started}},
 			AckLatency: latency(0.004, 7), LastError: Failure{Text: "broken frame from 10.0.0.1", Time: started.Add(time.Second)},
 		}},
 		Clusters: []Cluster{
@@ -65,7 +66,7 @@ func fixture(started time.Time, n uint64) Snapshot {
 		Queue: Queue{
 			Segments: 2, SetAsideSegments: 1, DamagedEvents: 15, DiskBytes: 1 << 20, MaxBytes: 1 << 30, FreeDiskBytes: 1 << 31, MinFreeDiskBytes: 1 << 29, Full: true, FullReason: "max_size",
 			PendingChunks: 4, PendingEvents: 5, PendingBytes: 6, OldestAge: 7.5, AppendedChunks: 8, AppendedEvents: 9, AppendedBytes: 10,
-			RecoveredEvents: 11, Commits: 12, CommitLatency: latency(0.002, 12), MemoryBytes: 13, MemoryMaxBytes: 14,
+			RecoveredEvents: 11, Commits: 12, CommitLatency: latency(0.002, 12), MemoryBytes: 13, MemoryMaxBytes: 14, EvictedConnections: 15,
 		},
 		Outputs: []Output{
 			{

@@ -31,13 +31,13 @@ func stepFamilies() []family {
 			each(s, func(st *Step, labels ...string) { add(value(st), labels...) })
 		}}
 	}
-	return []family{
+	return anew(
 		counter("aggregator_filter_step_in_events_total", "Events given to the step.", func(st *Step) uint64 { return st.In }),
 		counter("aggregator_filter_step_out_events_total", "Events that went on from the step.", func(st *Step) uint64 { return st.Out }),
 		counter("aggregator_filter_step_dropped_events_total", "Events that the step dropped or made dead letters.", func(st *Step) uint64 { return st.Dropped }),
-		counter("aggregator_filter_step_errors_total", "Events that the step or its condition failed on; they went on as they were.", func(st *Step) uint64 { return st.Errors }),
-		{name: "aggregator_filter_step_seconds", help: "Time spent in the step, reckoned from one event in 64.", labels: labels, gauge: func(s *Snapshot, add func(float64, ...string)) {
+		counter("aggregator_filter_step_failed_events_total", "Events that the step or its condition failed on; they went on as they were.", func(st *Step) uint64 { return st.Errors }),
+		family{name: "aggregator_filter_step_spent_seconds_total", help: "Time spent in the step, reckoned from one event in 64.", labels: labels, seconds: func(s *Snapshot, add func(float64, ...string)) {
 			each(s, func(st *Step, labels ...string) { add(st.Seconds, labels...) })
 		}},
-	}
+	)
 }

@@ -23,10 +23,18 @@ type Checker interface{ Check(r *Report) }
 type Report struct{ Problems []Problem }
 
 // Problem is one broken rule: Key is relative to the reporting Config ("tls.cert_file", "" for
-// itself), Reason says what is wrong, Hint what to do.
-type Problem struct{ Key, Reason, Hint string }
+// itself), Reason says what is wrong, Hint what to do. A Warning is about what is allowed but hardly meant.
+type Problem struct {
+	Key, Reason, Hint string
+	Warning           bool
+}
 
 // Add records a broken rule at key, with what to do about it in hint.
 func (r *Report) Add(key, hint, format string, args ...any) {
 	r.Problems = append(r.Problems, Problem{Key: key, Reason: fmt.Sprintf(format, args...), Hint: hint})
+}
+
+// Warn records at key what is allowed but hardly meant, with what to do about it in hint.
+func (r *Report) Warn(key, hint, format string, args ...any) {
+	r.Problems = append(r.Problems, Problem{Key: key, Reason: fmt.Sprintf(format, args...), Hint: hint, Warning: true})
 }

@@ -63,6 +63,9 @@ func (c *Config) Check(r *setting.Report) {
 	if days := retentions(); c.RetentionDays != 0 && !slices.Contains(days, c.RetentionDays) {
 		r.Add("retention_days", fmt.Sprintf("write 0 (for ever) or one of %v", days), "CloudWatch Logs can't keep events for %d days", c.RetentionDays)
 	}
+	if c.LogGroupClass == "DELIVERY" && c.RetentionDays != 0 {
+		r.Add("retention_days", "leave it out, or make log_group_class STANDARD or INFREQUENT_ACCESS", "a log group of class DELIVERY keeps its events for a time that nobody can set")
+	}
 	if len(c.LogGroupTags) > maxTags {
 		r.Add("log_group_tags", fmt.Sprintf("write %d or less", maxTags), "a log group can't have %d tags", len(c.LogGroupTags))
 	}

@@ -3,6 +3,7 @@ package elasticsearch
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/seed-afc6a195/aggregator/pkg/config/setting"
@@ -65,6 +66,10 @@ func (c *Config) Check(r *setting.Report) {
 	}
 	if c.DataStream && c.Fields.Time != "@timestamp" {
 		r.Add("fields.time", "leave it out", "each document of a data stream needs the field @timestamp")
+	}
+	if date := regexp.MustCompile(`%[A-Za-z]`).FindString(strings.ReplaceAll(c.Index, "%%", "")); c.DataStream && date != "" {
+		r.Warn("index", "leave the date out: a data stream begins a new backing index by itself, as its lifecycle says",
+			"%s makes another data stream of each date", date)
 	}
 	if c.MaxIndicesPerHour < 0 {
 		r.Add("max_indices_per_hour", "write 0 for no limit", "a negative value has no meaning")

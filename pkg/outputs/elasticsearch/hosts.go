@@ -209,5 +209,5 @@ func (c *client) failed(h *host, err error) {
 	if len(c.hosts) > 1 {
 		text += "; others are used meanwhile"
 	}
-	c.log.WithLevel(level).Str("error", h.last).Str("host", h.address).Int("failures", h.fails).Dur("rests", rest).Msg(text)
+	c.log.WithLevel(level).Str("error", h.last).Str("host", h.address).Int("failures", h.fails).Stringer("rests", rest.Round(time.Millisecond)).Msg(text)
 }

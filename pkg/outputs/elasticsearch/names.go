@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"math"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -38,6 +39,9 @@ type namer struct {
 	mu    sync.Mutex
 	hour  int64
 	known [2]map[string]map[string]struct{} // of hour, by cluster: names as they should be, and with "other"
+	over  []string                          // clusters that have reached the limit in hour
+
+	onLimit func(cluster string) // called once an hour for each of over, with mu held; nil: nobody asks
 }
 
 // slot holds a cursor that is not in use, in a cache line of its own.
@@ -187,6 +191,12 @@ func (n *namer) admit(hour int64, which int, cluster string, name []byte) bool {
 		return true
 	}
 	if len(names) >= n.limit {
+		if !slices.Contains(n.over, cluster) {
+			n.over = append(n.over, strings.Clone(cluster))
+			if n.onLimit != nil {
+				n.onLimit(cluster)
+			}
+		}
 		return false
 	}
 	names[string(name)] = struct{}{}
@@ -197,6 +207,18 @@ func (n *namer) admit(hour int64, which int, cluster string, name []byte) bool {
 func (n *namer) forget(hour int64) {
 	n.hour = hour
 	n.known = [2]map[string]map[string]struct{}{{}, {}}
+	n.over = nil
+}
+
+// notice says which clusters have reached the limit in this hour; "" where none has.
+func (n *namer) notice() string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if len(n.over) == 0 || floorDiv(n.now().Unix(), 3600) > n.hour {
+		return ""
+	}
+	return fmt.Sprintf("max_indices_per_hour (%d) is reached for cluster %s: until the hour is over, events with further names go to the index with %q in the name",
+		n.limit, strings.Join(slices.Sorted(slices.Values(n.over)), ", "), other)
 }
 
 // floorDiv returns a/b, rounded down. b is positive.

@@ -2,6 +2,7 @@ package elasticsearch
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -120,6 +121,8 @@ func TestNamesAreBounded(t *testing.T) {
 	now := time.Unix(1763720100, 0)
 	n := newTestNamer(t, Config{Index: "l-{cluster}-{tag}-{record.app}-%Y", MaxIndicesPerHour: 3}, func() time.Time { return now })
 	name := func(cluster, tag string) string { return string(n.append(nil, named(cluster, tag, "x"))) }
+	var told []string
+	n.onLimit = func(cluster string) { told = append(told, cluster) }
 	for range 2 {
 		for i := range 5 {
 			want := fmt.Sprintf("l-a-t%d-x-2025", i)
@@ -138,7 +141,13 @@ func TestNamesAreBounded(t *testing.T) {
 		t.Errorf("another cluster has a limit of its own: %s", got)
 	}
 	name("a", "t4")
+	if notice := n.notice(); !strings.Contains(notice, "max_indices_per_hour (3) is reached for cluster a:") || !slices.Equal(told, []string{"a"}) {
+		t.Errorf("told %v, notice %q", told, notice)
+	}
 	now = now.Add(time.Hour)
+	if notice := n.notice(); notice != "" {
+		t.Errorf("an hour later there is still the notice %q", notice)
+	}
 	for range checkClock { // what is remembered notices the hour within as many names
 		name("a", "t4")
 	}

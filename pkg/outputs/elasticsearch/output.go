@@ -57,6 +57,10 @@ func New(cfg Config, opts Options) (*Output, error) {
 	if err != nil {
 		return nil, fmt.Errorf("index: %w", err)
 	}
+	names.onLimit = func(cluster string) {
+		opts.Log.Warn().Str("cluster", cluster).Int("max_indices_per_hour", names.limit).
+			Msg("the cluster's events have more names of indices than max_indices_per_hour: those with further names go to the index with \"other\" in the name, until the hour is over; look for a field in index whose values never end")
+	}
 	o := &Output{
 		cfg: cfg, client: c, names: names, limit: newLimit(), now: opts.Now,
 		format: format{names: names, op: cmp.Or(cfg.OpType, opCreate), id: cmp.Or(cfg.ID, idAuto)},
@@ -104,6 +108,9 @@ func (o *Output) Report() outputs.Report {
 		FailureStore: o.failureStore.Load(), Redirected: o.names.redirected(),
 	}
 	o.client.report(&r)
+	if text := o.names.notice(); text != "" {
+		r.Notices = append(r.Notices, text)
+	}
 	return r
 }
 

@@ -115,7 +115,7 @@ func (s *servers) failed(c *server, err error) {
 		if c.fails == 1 {
 			level = zerolog.WarnLevel
 		}
-		s.log.WithLevel(level).Err(err).Str("server", c.Address).Int("failures", c.fails).Dur("rests", rest).
+		s.log.WithLevel(level).Str("error", diagnose(err)).Str("server", c.Address).Int("failures", c.fails).Stringer("rests", rest.Round(time.Millisecond)).
 			Msg("the server failed: others are used while it rests, where there are any")
 	}
 	stale := c.idle

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"path"
+	"regexp"
 	"strings"
 	"time"
 
@@ -64,7 +65,11 @@ func (c *Config) Settings() outputs.Common {
 func (c *Config) Check(r *setting.Report) {
 	c.Common.Check(r)
 	c.Config.Check(r)
-	if !strings.HasPrefix(c.Bucket, "arn:") && !isBucket(c.Bucket) {
+	if m := regexp.MustCompile(`^arn:aws[a-z-]*:s3:::([^/]*)`).FindStringSubmatch(c.Bucket); m != nil {
+		r.Add("bucket", "write "+cmp.Or(m[1], "the bucket's name"), "%q is the ARN of a bucket, and S3 takes only those of access points", c.Bucket)
+	} else if strings.HasPrefix(c.Bucket, "arn:") && !regexp.MustCompile(`^arn:aws[a-z-]*:s3[a-z-]*:[a-z0-9-]*:[0-9]*:(accesspoint|outpost)[/:].+$`).MatchString(c.Bucket) {
+		r.Add("bucket", "write a bucket's name, or the ARN of an access point", "%q is neither", c.Bucket)
+	} else if !strings.HasPrefix(c.Bucket, "arn:") && !isBucket(c.Bucket) {
 		r.Add("bucket", "write the bucket's name without s3:// and path; what follows goes into key", "%q is no name of a bucket", c.Bucket)
 	}
 	if _, err := event.ParseTemplate(c.Key); err != nil {

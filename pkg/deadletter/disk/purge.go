@@ -1,4 +1,4 @@
-package buffer
+package disk
 
 import (
 	"context"
@@ -6,27 +6,26 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/seed-afc6a195/aggregator/internal/boltfile"
 	"github.com/seed-afc6a195/aggregator/internal/failpoint"
+	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
 )
-
-// ErrBusy is returned while another retry or purge of dead letters runs.
-var ErrBusy = errors.New("another retry or purge of dead letters is under way")
 
 // purgePage is how many letters a purge deletes in one transaction.
 const purgePage = 10_000
 
 // Purge deletes the letters that fit the filter and are there at its start. It tells after each step
 // how many it has deleted so far; what is deleted stays so after an error.
-func (d *DeadLetters) Purge(ctx context.Context, filter Filter, progress func(DeadCount)) (done DeadCount, err error) {
-	if !d.working.TryLock() {
-		return done, ErrBusy
+func (d *Store) Purge(ctx context.Context, filter deadletter.Filter, progress func(deadletter.Count)) (done deadletter.Count, err error) {
+	upTo, release, err := d.Exclusive()
+	if err != nil {
+		return done, err
 	}
-	defer d.working.Unlock()
-	filter.upTo = d.lastID()
-	if filter.upTo == 0 {
+	defer release()
+	if filter.UpTo = upTo; upTo == 0 {
 		return done, nil
 	}
-	step := func(n DeadCount) {
+	step := func(n deadletter.Count) {
 		failpoint.Pass("dead.purged")
 		done.Letters, done.Events = done.Letters+n.Letters, done.Events+n.Events
 		d.mu.Lock()
@@ -34,12 +33,12 @@ func (d *DeadLetters) Purge(ctx context.Context, filter Filter, progress func(De
 		d.mu.Unlock()
 		progress(done)
 	}
-	if filter.keys() {
+	if filter.ByKeyOnly() {
 		step(d.purgeFiles(&filter))
 	}
-	page := Page{Limit: purgePage, Bare: true}
+	page := deadletter.Page{Limit: purgePage, Bare: true}
 	for more := true; more; {
-		var letters []Letter
+		var letters []deadletter.Letter
 		if letters, more, err = d.Page(ctx, filter, page); err != nil || len(letters) == 0 {
 			return done, err
 		}
@@ -53,15 +52,46 @@ func (d *DeadLetters) Purge(ctx context.Context, filter Filter, progress func(De
 	return done, nil
 }
 
+// Exclusive keeps other purges and requeues from d until release is called, and returns the number of the newest letter, 0
+// where there is none. ErrBusy: one is under way.
+func (d *Store) Exclusive() (upTo uint64, release func(), err error) {
+	if !d.working.TryLock() {
+		return 0, nil, deadletter.ErrBusy
+	}
+	return d.lastID(), d.working.Unlock, nil
+}
+
+// Requeue lets put bring the letters' events back into the queue, and then deletes the letters. From its call on, an event of
+// theirs that is refused again is a letter of its own. After an error of put no letter is deleted. What is deleted stays so
+// after a power loss.
+func (d *Store) Requeue(ctx context.Context, ids []uint64, put func() error) (n deadletter.Count, err error) {
+	d.forget(ids)
+	if err := put(); err != nil {
+		return n, err
+	}
+	n, err = d.remove(context.WithoutCancel(ctx), ids)
+	if err == nil {
+		err = boltfile.SyncDir(d.dir)
+	}
+	failpoint.Pass("retry.letters.removed")
+	d.mu.Lock()
+	d.retried += n.Events
+	d.mu.Unlock()
+	if err != nil {
+		return n, fmt.Errorf("dead letters are in the queue again, but can't be deleted until the next start: %w", err)
+	}
+	return n, nil
+}
+
 // purgeFiles removes the files of which the filter chooses every letter.
-func (d *DeadLetters) purgeFiles(filter *Filter) (n DeadCount) {
+func (d *Store) purgeFiles(filter *deadletter.Filter) (n deadletter.Count) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, f := range slices.Clone(d.files) {
-		whole := f.last <= filter.upTo && !d.closed
+		whole := f.last <= filter.UpTo && !d.closed
 		var events int64
 		for k, n := range f.count {
-			whole = whole && filter.fitsKey(k)
+			whole = whole && filter.FitsKey(k)
 			events += n
 		}
 		if whole && d.discard(f) {
@@ -72,7 +102,7 @@ func (d *DeadLetters) purgeFiles(filter *Filter) (n DeadCount) {
 }
 
 // lastID returns the number of the newest letter, 0 where there is none.
-func (d *DeadLetters) lastID() uint64 {
+func (d *Store) lastID() uint64 {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	id := uint64(0)
@@ -82,7 +112,7 @@ func (d *DeadLetters) lastID() uint64 {
 	return id
 }
 
-func numbers(letters []Letter) []uint64 {
+func numbers(letters []deadletter.Letter) []uint64 {
 	ids := make([]uint64, len(letters))
 	for i := range letters {
 		ids[i] = letters[i].ID
@@ -92,17 +122,20 @@ func numbers(letters []Letter) []uint64 {
 
 // Delete removes the letters of these numbers and returns how many there were. It is on disk when
 // it returns.
-func (d *DeadLetters) Delete(ctx context.Context, ids ...uint64) (int, error) {
+func (d *Store) Delete(ctx context.Context, ids ...uint64) (int, error) {
 	n, err := d.remove(ctx, ids)
+	if err == nil {
+		err = boltfile.SyncDir(d.dir)
+	}
 	return int(n.Letters), err
 }
 
 // remove is Delete. Numbers that no letter has are passed over.
-func (d *DeadLetters) remove(ctx context.Context, ids []uint64) (n DeadCount, err error) {
+func (d *Store) remove(ctx context.Context, ids []uint64) (n deadletter.Count, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.closed {
-		return n, ErrClosed
+		return n, deadletter.ErrClosed
 	}
 	ids = slices.Sorted(slices.Values(ids))
 	for _, f := range slices.Clone(d.files) {
@@ -122,11 +155,11 @@ func (d *DeadLetters) remove(ctx context.Context, ids []uint64) (n DeadCount, er
 	return n, nil
 }
 
-func (d *DeadLetters) deleteIn(f *deadFile, ids []uint64) (gone DeadCount, err error) {
+func (d *Store) deleteIn(f *file, ids []uint64) (gone deadletter.Count, err error) {
 	var rest []rawLetter
 	var found []uint64
 	err = d.read(f, func(letters []rawLetter) error {
-		gone, rest, found = DeadCount{}, nil, nil
+		gone, rest, found = deadletter.Count{}, nil, nil
 		for _, raw := range letters {
 			if _, mine := slices.BinarySearch(ids, raw.number); !mine {
 				rest = append(rest, raw)
@@ -142,16 +175,16 @@ func (d *DeadLetters) deleteIn(f *deadFile, ids []uint64) (gone DeadCount, err e
 		return nil
 	})
 	if err != nil || gone.Letters == 0 {
-		return DeadCount{}, err
+		return deadletter.Count{}, err
 	}
 	if len(rest) == 0 {
 		if !d.discard(f) {
-			return DeadCount{}, errors.New("its file can't be removed")
+			return deadletter.Count{}, errors.New("its file can't be removed")
 		}
 		return gone, nil
 	}
 	if err := d.replace(f, rest); err != nil {
-		return DeadCount{}, err
+		return deadletter.Count{}, err
 	}
 	for _, id := range found {
 		d.known.forget(id)

@@ -1,4 +1,4 @@
-package buffer
+package disk
 
 import (
 	"bytes"
@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/seed-afc6a195/aggregator/internal/boltfile"
+	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
 )
 
 func letterKey(id uint64) []byte { return binary.BigEndian.AppendUint64(nil, id) }
@@ -15,7 +16,7 @@ const letterVersion = 2
 
 // encodeLetter returns l as it lies on disk, its number left out. The salt is random and never leaves
 // the disk: without it, bytes that an agent sent could pass for a letter when a damaged file is searched.
-func encodeLetter(l *Letter, salt uint64) []byte {
+func encodeLetter(l *deadletter.Letter, salt uint64) []byte {
 	b := make([]byte, 0, 128+len(l.Detail)+len(l.Entry))
 	b = binary.LittleEndian.AppendUint64(append(b, letterVersion), salt)
 	b = binary.LittleEndian.AppendUint64(b, uint64(l.Time.UnixNano()))
@@ -29,18 +30,18 @@ func encodeLetter(l *Letter, salt uint64) []byte {
 }
 
 // decodeLetter is the reverse. entry: with Entry, which is a copy.
-func decodeLetter(key, value []byte, entry bool) (Letter, error) {
+func decodeLetter(key, value []byte, entry bool) (deadletter.Letter, error) {
 	if len(key) != 8 {
-		return Letter{}, fmt.Errorf("dead letter with number %x: %w", key, boltfile.ErrDamaged)
+		return deadletter.Letter{}, fmt.Errorf("dead letter with number %x: %w", key, boltfile.ErrDamaged)
 	}
-	l := Letter{ID: binary.BigEndian.Uint64(key)}
+	l := deadletter.Letter{ID: binary.BigEndian.Uint64(key)}
 	b, err := boltfile.VerifySum(value, key...)
 	if err != nil {
-		return Letter{}, fmt.Errorf("dead letter %d: %w", l.ID, err)
+		return deadletter.Letter{}, fmt.Errorf("dead letter %d: %w", l.ID, err)
 	}
 	d := boltfile.Decoder{B: b}
 	if v := d.Byte(); v != letterVersion {
-		return Letter{}, fmt.Errorf("dead letter %d has version %d, this program knows %d: %w", l.ID, v, letterVersion, boltfile.ErrDamaged)
+		return deadletter.Letter{}, fmt.Errorf("dead letter %d has version %d, this program knows %d: %w", l.ID, v, letterVersion, boltfile.ErrDamaged)
 	}
 	_ = d.Uint64() // salt
 	l.Time = time.Unix(0, int64(d.Uint64()))
@@ -51,7 +52,7 @@ func decodeLetter(key, value []byte, entry bool) (Letter, error) {
 		*n = d.Int()
 	}
 	if d.Bad {
-		return Letter{}, fmt.Errorf("dead letter %d makes no sense: %w", l.ID, boltfile.ErrDamaged)
+		return deadletter.Letter{}, fmt.Errorf("dead letter %d makes no sense: %w", l.ID, boltfile.ErrDamaged)
 	}
 	if entry {
 		l.Entry = bytes.Clone(d.B)
@@ -65,7 +66,7 @@ func letterSalt(value []byte) uint64 { return binary.LittleEndian.Uint64(value[1
 const summaryVersion = 1
 
 // encode returns the summary of f as it lies beside the letters.
-func (f *deadFile) encode() []byte {
+func (f *file) encode() []byte {
 	b := []byte{summaryVersion}
 	for _, n := range [...]uint64{f.first, f.last, uint64(f.newest.UnixNano())} {
 		b = binary.LittleEndian.AppendUint64(b, n)
@@ -82,7 +83,7 @@ func (f *deadFile) encode() []byte {
 }
 
 // decode is the reverse.
-func (f *deadFile) decode(value []byte) error {
+func (f *file) decode(value []byte) error {
 	b, err := boltfile.VerifySum(value)
 	if err != nil {
 		return fmt.Errorf("summary of dead letters: %w", err)
@@ -92,7 +93,7 @@ func (f *deadFile) decode(value []byte) error {
 	f.first, f.last, f.newest = d.Uint64(), d.Uint64(), time.Unix(0, int64(d.Uint64()))
 	f.letters = d.Int()
 	for n := d.Count(4); n > 0 && !d.Bad; n-- {
-		k := DeadKey{d.String(), d.String(), d.String()}
+		k := deadletter.Key{Output: d.String(), Cluster: d.String(), Reason: d.String()}
 		f.count[k] = int64(d.Uvarint())
 	}
 	if d.Bad || version != summaryVersion {

@@ -1,4 +1,5 @@
-package buffer
+// Package disk keeps dead letters in files of bounded size.
+package disk
 
 import (
 	"context"
@@ -19,16 +20,17 @@ import (
 
 	"github.com/seed-afc6a195/aggregator/internal/boltfile"
 	"github.com/seed-afc6a195/aggregator/internal/failpoint"
+	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
 )
 
-// DeadLetters keeps events that will not be delivered until somebody looks at them, sends them again
+// Store keeps events that will not be delivered until somebody looks at them, sends them again
 // or deletes them, or until they are too old or too many. They lie in bbolt files of bounded size,
 // dead-*.db by number of the first letter; a file goes as a whole, so that the disk comes back.
 // Safe for concurrent use.
-type DeadLetters struct {
+type Store struct {
 	dir      string
 	salt     uint64 // see encodeLetter
-	cfg      DeadLettersConfig
+	cfg      deadletter.Config
 	fileSize int64
 	log      zerolog.Logger
 	now      func() time.Time
@@ -37,11 +39,10 @@ type DeadLetters struct {
 	queueMu sync.Mutex
 	queue   []*burial // who wait for mu
 
-	working sync.Mutex // one retry or purge at a time
-	noted   bool       // the file of retry.go must stay; guarded by working, once all is open
+	working sync.Mutex // one requeue or purge at a time
 
 	mu      sync.Mutex // guards what follows, and the files
-	files   []*deadFile
+	files   []*file
 	db      *bbolt.DB // of the last file; nil: the next letters begin a new one
 	known   known
 	closed  bool
@@ -53,36 +54,20 @@ type DeadLetters struct {
 }
 
 type burial struct {
-	letters []Letter
+	letters []deadletter.Letter
 	done    chan error
 }
 
-// deadFile is one file of letters.
-type deadFile struct {
+// file is one file of letters.
+type file struct {
 	path    string
 	first   uint64
 	last    uint64
 	newest  time.Time
 	disk    int64
 	letters int
-	failed  bool              // behind its last letter may lie what a failed write left
-	count   map[DeadKey]int64 // events
-}
-
-// DeadKey is what dead letters are counted by.
-type DeadKey struct{ Output, Cluster, Reason string }
-
-// DeadStats sums up the dead letters. Evicted, Retried and Purged are counted since the start.
-type DeadStats struct {
-	Letters  int64
-	Events   map[DeadKey]int64
-	Bytes    int64     // on disk
-	Oldest   time.Time // not later than the oldest letter; zero: there is none
-	Evicted  int64     // events that went because they were too old or too many
-	Retried  int64     // events that went back into the queue
-	Purged   int64     // events that somebody deleted
-	SetAside int       // files found damaged
-	Lost     int64     // events of letters that could not be read any more, as far as known
+	failed  bool                     // behind its last letter may lie what a failed write left
+	count   map[deadletter.Key]int64 // events
 }
 
 const (
@@ -90,10 +75,10 @@ const (
 	summaryBucket = "summary" // itself → what deadFile.encode says
 )
 
-func openDeadLetters(dir string, cfg DeadLettersConfig, log zerolog.Logger, now func() time.Time) (*DeadLetters, error) {
+func Open(dir string, cfg deadletter.Config, log zerolog.Logger, now func() time.Time) (*Store, error) {
 	var salt [8]byte
 	_, _ = rand.Read(salt[:]) // never fails
-	d := &DeadLetters{dir: dir, salt: binary.LittleEndian.Uint64(salt[:]), log: log, now: now, opened: now(), known: newKnown()}
+	d := &Store{dir: dir, salt: binary.LittleEndian.Uint64(salt[:]), log: log, now: now, opened: now(), known: newKnown()}
 	d.bound(cfg)
 	if err := boltfile.MakeDir(dir); err != nil {
 		return nil, fmt.Errorf("make directory of dead letters: %w", err)
@@ -117,8 +102,8 @@ func openDeadLetters(dir string, cfg DeadLettersConfig, log zerolog.Logger, now 
 }
 
 // found takes the file at path, which an earlier run has left.
-func (d *DeadLetters) found(path string) {
-	f := &deadFile{path: path, count: map[DeadKey]int64{}}
+func (d *Store) found(path string) {
+	f := &file{path: path, count: map[deadletter.Key]int64{}}
 	d.files = append(d.files, f)
 	err := d.look(f)
 	if errors.Is(err, boltfile.ErrDamaged) || errors.Is(err, syscall.EIO) {
@@ -126,7 +111,7 @@ func (d *DeadLetters) found(path string) {
 	}
 	switch {
 	case err != nil:
-		d.files = slices.DeleteFunc(d.files, func(o *deadFile) bool { return o == f })
+		d.files = slices.DeleteFunc(d.files, func(o *file) bool { return o == f })
 		d.log.Error().Err(err).Str("file", path).Msg("can't read a file of dead letters: what it holds waits for the next start")
 	case f.letters == 0 && slices.Contains(d.files, f):
 		d.discard(f)
@@ -134,15 +119,15 @@ func (d *DeadLetters) found(path string) {
 }
 
 // bound sets the limits.
-func (d *DeadLetters) bound(cfg DeadLettersConfig) {
+func (d *Store) bound(cfg deadletter.Config) {
 	d.cfg, d.fileSize = cfg, 16<<20
 	if cfg.MaxSize > 0 {
 		d.fileSize = max(1<<18, min(d.fileSize, int64(cfg.MaxSize)/8))
 	}
 }
 
-// setLimits changes the limits; what is over them goes.
-func (d *DeadLetters) setLimits(cfg DeadLettersConfig) {
+// SetLimits changes the limits; what is over them goes.
+func (d *Store) SetLimits(cfg deadletter.Config) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.bound(cfg)
@@ -152,7 +137,7 @@ func (d *DeadLetters) setLimits(cfg DeadLettersConfig) {
 }
 
 // look reads the summary of f.
-func (d *DeadLetters) look(f *deadFile) error {
+func (d *Store) look(f *file) error {
 	p, err := boltfile.Open(f.path)
 	if err != nil {
 		return err
@@ -173,16 +158,16 @@ func (d *DeadLetters) look(f *deadFile) error {
 	return err
 }
 
-func (f *deadFile) add(l *Letter) {
+func (f *file) add(l *deadletter.Letter) {
 	f.last = l.ID
 	if l.Time.After(f.newest) {
 		f.newest = l.Time
 	}
 	f.letters++
-	f.count[DeadKey{l.Output, l.Cluster, l.Reason}] += int64(l.Events)
+	f.count[deadletter.Key{Output: l.Output, Cluster: l.Cluster, Reason: l.Reason}] += int64(l.Events)
 }
 
-func (f *deadFile) clone() *deadFile {
+func (f *file) clone() *file {
 	c := *f
 	c.count = maps.Clone(f.count)
 	return &c
@@ -191,9 +176,11 @@ func (f *deadFile) clone() *deadFile {
 // Add stores the letters and returns nil once they are on disk, in one transaction with those of
 // other callers. It sets neither their IDs nor their times where these are given. An event that is a
 // letter of its output already stays the letter that it is, as far as that is known.
-func (d *DeadLetters) Add(_ context.Context, letters []Letter) error { return d.add(letters) }
+func (d *Store) Add(_ context.Context, letters []deadletter.Letter) error {
+	return d.add(letters)
+}
 
-func (d *DeadLetters) add(letters []Letter) error {
+func (d *Store) add(letters []deadletter.Letter) error {
 	if len(letters) == 0 {
 		return nil
 	}
@@ -218,13 +205,13 @@ func (d *DeadLetters) add(letters []Letter) error {
 }
 
 // store writes the letters. d.mu is held.
-func (d *DeadLetters) store(all []*burial) error {
+func (d *Store) store(all []*burial) error {
 	if d.closed {
-		return ErrClosed
+		return deadletter.ErrClosed
 	}
 	d.evict()
 	now := d.now()
-	var fresh []Letter
+	var fresh []deadletter.Letter
 	here := map[letterEvent]bool{} // after a crash an event may be in the queue twice: as it came, and as a letter that was sent again
 	for _, burial := range all {
 		for i := range burial.letters {
@@ -299,11 +286,11 @@ func (d *DeadLetters) store(all []*burial) error {
 }
 
 // begin makes sure that there is a file to write to.
-func (d *DeadLetters) begin(first uint64) error {
+func (d *Store) begin(first uint64) error {
 	if d.db != nil {
 		return nil
 	}
-	f := &deadFile{path: filepath.Join(d.dir, fmt.Sprintf("dead-%016x.db", first)), first: first, last: first, count: map[DeadKey]int64{}}
+	f := &file{path: filepath.Join(d.dir, fmt.Sprintf("dead-%016x.db", first)), first: first, last: first, count: map[deadletter.Key]int64{}}
 	tmp := f.path + ".tmp" // a file that was only begun must not pass for a damaged one after a crash
 	err := boltfile.RecoverPanics(func() (err error) {
 		d.db, err = openDead(tmp)
@@ -340,7 +327,7 @@ func (d *DeadLetters) begin(first uint64) error {
 }
 
 // sound returns nil where bbolt can add a letter with that key, which is behind all others.
-func (f *deadFile) sound(key []byte) error {
+func (f *file) sound(key []byte) error {
 	p, err := boltfile.Open(f.path)
 	if err != nil {
 		return err
@@ -367,7 +354,7 @@ func openDead(path string) (*bbolt.DB, error) {
 }
 
 // end closes the file that is written.
-func (d *DeadLetters) end() error {
+func (d *Store) end() error {
 	db := d.db
 	d.db = nil
 	if db == nil {
@@ -378,12 +365,12 @@ func (d *DeadLetters) end() error {
 
 // steady returns the time by the clock as it was at the start and what has passed since: letters are not pushed out because
 // somebody sets the clock ahead.
-func (d *DeadLetters) steady() time.Time {
+func (d *Store) steady() time.Time {
 	return d.opened.Add(d.now().Sub(d.opened)).Round(0) // the difference is by the monotonic clock, where there is one
 }
 
 // evict removes the oldest files while there are too many bytes or letters too old.
-func (d *DeadLetters) evict() {
+func (d *Store) evict() {
 	for len(d.files) > 0 {
 		var bytes int64
 		for _, f := range d.files {
@@ -409,15 +396,15 @@ func (d *DeadLetters) evict() {
 	}
 }
 
-// tidy evicts letters that have become too old.
-func (d *DeadLetters) tidy() {
+// Tidy evicts letters that have become too old.
+func (d *Store) Tidy() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.evict()
 }
 
 // discard removes the file f.
-func (d *DeadLetters) discard(f *deadFile) bool {
+func (d *Store) discard(f *file) bool {
 	if d.files[len(d.files)-1] == f {
 		if err := d.end(); err != nil {
 			d.log.Warn().Err(err).Msg("closed a file of dead letters")
@@ -428,13 +415,13 @@ func (d *DeadLetters) discard(f *deadFile) bool {
 		return false
 	}
 	failpoint.Pass("dead.file.removed")
-	d.files = slices.DeleteFunc(d.files, func(o *deadFile) bool { return o == f })
+	d.files = slices.DeleteFunc(d.files, func(o *file) bool { return o == f })
 	d.known.forgetFile(f)
 	return true
 }
 
 // Close closes the files. The store of chunks does it.
-func (d *DeadLetters) Close() error {
+func (d *Store) Close() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.closed = true
@@ -443,3 +430,5 @@ func (d *DeadLetters) Close() error {
 	}
 	return nil
 }
+
+var _ deadletter.Store = (*Store)(nil)

@@ -1,4 +1,4 @@
-package buffer
+package disk
 
 import (
 	"cmp"
@@ -13,6 +13,7 @@ import (
 
 	"github.com/seed-afc6a195/aggregator/internal/boltfile"
 	"github.com/seed-afc6a195/aggregator/internal/failpoint"
+	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
 )
 
 // rawLetter is a letter as it lies on disk.
@@ -22,7 +23,7 @@ type rawLetter struct {
 }
 
 // readLetters returns what f holds, in order.
-func readLetters(f *deadFile) (letters []rawLetter, err error) {
+func readLetters(f *file) (letters []rawLetter, err error) {
 	p, err := boltfile.Open(f.path)
 	if err != nil {
 		return nil, err
@@ -51,13 +52,13 @@ func readLetters(f *deadFile) (letters []rawLetter, err error) {
 // was, unless that is errUnsynced. Nothing is ever changed within a file that was written before: bbolt would work with its list of
 // free pages, which has no checksum, and with pages that a failed sync may have left in memory only. It
 // also gives the disk back, and leaves no copy of a letter that is gone.
-func (d *DeadLetters) replace(f *deadFile, letters []rawLetter) error {
+func (d *Store) replace(f *file, letters []rawLetter) error {
 	if d.db != nil && d.files[len(d.files)-1] == f {
 		if err := d.end(); err != nil {
 			return err
 		}
 	}
-	next := &deadFile{path: f.path, first: f.first, last: f.last, count: map[DeadKey]int64{}}
+	next := &file{path: f.path, first: f.first, last: f.last, count: map[deadletter.Key]int64{}}
 	tmp := f.path + ".tmp"
 	_ = os.Remove(tmp) // of an earlier attempt
 	err := boltfile.RecoverPanics(func() error {
@@ -92,7 +93,7 @@ func (d *DeadLetters) replace(f *deadFile, letters []rawLetter) error {
 var errUnsynced = errors.New("its name may not survive a power loss")
 
 // fill writes the letters and f's summary into an empty file.
-func (f *deadFile) fill(tx *bbolt.Tx, letters []rawLetter) error {
+func (f *file) fill(tx *bbolt.Tx, letters []rawLetter) error {
 	b, err := tx.CreateBucket([]byte(lettersBucket))
 	if err != nil {
 		return err
@@ -117,7 +118,7 @@ func (f *deadFile) fill(tx *bbolt.Tx, letters []rawLetter) error {
 
 // repair sets the damaged file f aside and puts one with its whole letters in its place; without any,
 // f is gone. known: f's summary could be read, so that what is lost can be told.
-func (d *DeadLetters) repair(f *deadFile, cause error, known bool) error {
+func (d *Store) repair(f *file, cause error, known bool) error {
 	want := -1
 	if known {
 		want = f.letters

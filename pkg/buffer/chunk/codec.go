@@ -1,10 +1,9 @@
-package buffer
+package chunk
 
 import (
 	"fmt"
 	"runtime"
 	"slices"
-	"sync"
 
 	"github.com/klauspost/compress/s2"
 	"github.com/klauspost/compress/zstd"
@@ -12,24 +11,24 @@ import (
 	"github.com/seed-afc6a195/aggregator/internal/boltfile"
 )
 
-// codec is how a chunk's payload is compressed. The values are on disk.
-type codec byte
+// Codec is how a chunk's payload is compressed. The values are on disk.
+type Codec byte
 
 const (
-	codecNone codec = 0
-	codecS2   codec = 1
-	codecZstd codec = 2
+	CodecNone Codec = 0
+	CodecS2   Codec = 1
+	codecZstd Codec = 2
 )
 
-// packer compresses and decompresses. Safe for concurrent use.
-type packer struct {
-	codec codec // for what is written; every codec is read
+// Packer compresses and decompresses. Safe for concurrent use.
+type Packer struct {
+	codec Codec // for what is written; every codec is read
 	zenc  *zstd.Encoder
 	zdec  *zstd.Decoder
 }
 
-func newPacker(name string) (*packer, error) {
-	p := &packer{}
+func NewPacker(name string) (*Packer, error) {
+	p := &Packer{}
 	var err error
 	// A chunk is decoded as one block of known length, so a decoder holds no window of its own.
 	if p.zdec, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecoderMaxMemory(1<<30)); err != nil {
@@ -38,7 +37,7 @@ func newPacker(name string) (*packer, error) {
 	switch name {
 	case "none":
 	case "", "s2":
-		p.codec = codecS2
+		p.codec = CodecS2
 	case "zstd":
 		p.codec = codecZstd
 		p.zenc, err = zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest),
@@ -52,19 +51,19 @@ func newPacker(name string) (*packer, error) {
 	return p, nil
 }
 
-func (p *packer) close() {
+func (p *Packer) Close() {
 	p.zdec.Close()
 	if p.zenc != nil {
 		_ = p.zenc.Close() // an encoder without a writer has nothing to fail at
 	}
 }
 
-// pack appends src, compressed, to dst. What does not shrink is appended as it is.
-func (p *packer) pack(dst, src []byte) ([]byte, codec) {
+// Pack appends src, compressed, to dst. What does not shrink is appended as it is.
+func (p *Packer) Pack(dst, src []byte) ([]byte, Codec) {
 	at := len(dst)
 	switch p.codec {
-	case codecNone: // nothing shrinks
-	case codecS2:
+	case CodecNone: // nothing shrinks
+	case CodecS2:
 		if n := s2.MaxEncodedLen(len(src)); n >= 0 {
 			dst = slices.Grow(dst, n)
 			dst = dst[:at+len(s2.Encode(dst[at:at+n], src))]
@@ -75,17 +74,17 @@ func (p *packer) pack(dst, src []byte) ([]byte, codec) {
 	if n := len(dst) - at; n > 0 && n < len(src) {
 		return dst, p.codec
 	}
-	return append(dst[:at], src...), codecNone
+	return append(dst[:at], src...), CodecNone
 }
 
-// unpack returns src, decompressed, in dst's memory where it fits. raw is the length that it must have.
-func (p *packer) unpack(dst, src []byte, c codec, raw int) ([]byte, error) {
+// Unpack returns src, decompressed, in dst's memory where it fits. raw is the length that it must have.
+func (p *Packer) Unpack(dst, src []byte, c Codec, raw int) ([]byte, error) {
 	dst = slices.Grow(dst[:0], raw)
 	var err error
 	switch c {
-	case codecNone:
+	case CodecNone:
 		dst = append(dst, src...)
-	case codecS2:
+	case CodecS2:
 		if n, lerr := s2.DecodedLen(src); lerr != nil || n != raw {
 			return dst, fmt.Errorf("s2 payload declares %d bytes, not %d: %w", n, raw, boltfile.ErrDamaged)
 		}
@@ -102,24 +101,4 @@ func (p *packer) unpack(dst, src []byte, c codec, raw int) ([]byte, error) {
 		return dst, fmt.Errorf("payload has %d bytes, not %d: %w", len(dst), raw, boltfile.ErrDamaged)
 	}
 	return dst, nil
-}
-
-// bytesPool lends byte slices. Those over keep bytes are left to the garbage collector, so that a
-// few huge chunks don't stay in memory.
-type bytesPool struct {
-	pool sync.Pool
-	keep int
-}
-
-func (p *bytesPool) get() []byte {
-	if b, ok := p.pool.Get().(*[]byte); ok {
-		return (*b)[:0]
-	}
-	return nil
-}
-
-func (p *bytesPool) put(b []byte) {
-	if cap(b) > 0 && cap(b) <= p.keep {
-		p.pool.Put(&b)
-	}
 }

@@ -1,8 +1,10 @@
-package buffer
+package disk
 
 import (
 	"context"
 	"hash/maphash"
+
+	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
 )
 
 // maxKnown is how many letters a generation of known has. More are seldom refused by all the batches in
@@ -30,7 +32,7 @@ type letterEvent struct {
 
 func newKnown() known { return known{seed: maphash.MakeSeed()} }
 
-func (k *known) event(l *Letter) letterEvent {
+func (k *known) event(l *deadletter.Letter) letterEvent {
 	return letterEvent{l.Output, l.EventID, maphash.Bytes(k.seed, l.Entry)}
 }
 
@@ -38,14 +40,14 @@ func newKnownLetters() knownLetters {
 	return knownLetters{map[letterEvent]uint64{}, map[uint64]letterEvent{}}
 }
 
-func (k *known) has(l *Letter) bool {
+func (k *known) has(l *deadletter.Letter) bool {
 	e := k.event(l)
 	_, young := k.young.numbers[e]
 	_, old := k.old.numbers[e]
 	return young || old
 }
 
-func (k *known) add(l *Letter) {
+func (k *known) add(l *deadletter.Letter) {
 	if l.EventID == "" {
 		return
 	}
@@ -66,7 +68,7 @@ func (k *known) forget(number uint64) {
 }
 
 // forgetFile forgets the letters of f.
-func (k *known) forgetFile(f *deadFile) {
+func (k *known) forgetFile(f *file) {
 	for _, g := range [...]knownLetters{k.young, k.old} {
 		for number := range g.events {
 			if number >= f.first && number <= f.last {
@@ -76,11 +78,11 @@ func (k *known) forgetFile(f *deadFile) {
 	}
 }
 
-// recall has d know the newest letters that an earlier run left. Of two with the same event it deletes the older one.
-func (d *DeadLetters) recall() {
+// Recall has d know the newest letters that an earlier run left. Of two with the same event it deletes the older one.
+func (d *Store) Recall() {
 	n := 0
 	var twice []uint64 // of an event that was refused again within a retry of its letter, when the process ended
-	err := d.each(context.Background(), &Filter{}, Page{Newest: true}, func(l *Letter) bool {
+	err := d.each(context.Background(), &deadletter.Filter{}, deadletter.Page{Newest: true}, func(l *deadletter.Letter) bool {
 		if d.known.has(l) { // each holds d.mu
 			twice = append(twice, l.ID)
 		} else {
@@ -99,7 +101,7 @@ func (d *DeadLetters) recall() {
 
 // forget has d not know the letters any more, as their events are about to go back into the queue: what
 // is refused after that is a letter of its own.
-func (d *DeadLetters) forget(numbers []uint64) {
+func (d *Store) forget(numbers []uint64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, n := range numbers {

@@ -1,0 +1,196 @@
+package chunk
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+
+	"github.com/seed-afc6a195/aggregator/internal/boltfile"
+)
+
+// A chunk on disk is one value:
+//
+//	 0  4  magic
+//	 4  4  CRC-32C of everything from byte 8 to the end
+//	 8  1  version
+//	 9  1  codec of the payload
+//	10  2  zero
+//	12  4  length of the whole
+//	16  4  length of the header: where the payload begins
+//	20  4  length of the entries before compression
+//	24  8  sequence number
+//	32  8  when it was stored, nanoseconds since 1970
+//	40  8  salt of the segment
+//	48     cluster, tag, outputs, events, parts: see appendHeader
+//	       payload: the entries
+//
+// All numbers are little-endian. Magic, length and checksum come first so that a plain scan of a
+// file finds every whole chunk even where bbolt's tree is broken. The salt is random and never
+// leaves the disk: without it, bytes that an agent sent could pass for a chunk in such a scan.
+const (
+	Magic        = "\xa9gQ\xc7"
+	chunkVersion = 1
+	FixedSize    = 48
+)
+
+// Flags of a part.
+const (
+	PartKeyed    = 1 << iota // it came with a chunk id; else only its number of events follows
+	PartNanos                // the id is stable over resends: entries' times have nanoseconds
+	PartLast                 // the last piece of its message: the message's number of events follows
+	partSame                 // connection and turn are those of the keyed part before
+	PartRequeued             // it was a dead letter: in the connection's place stands its number, see retry.go
+	PartUnrouted             // of a dead letter: it goes to its output whatever the routes say
+	PartAhead                // it was sent ahead of acks: those of the connection's turns before are unconfirmed too
+)
+
+// Header is what a chunk tells of itself.
+type Header struct {
+	Seq      uint64
+	Received int64 // nanoseconds since 1970
+	Salt     uint64
+	Codec    Codec
+	Size     int // of the whole value
+	Payload  int // where it begins
+	Raw      int // bytes of entries before compression
+	Events   int
+	Cluster  string
+	Tag      string
+	Outputs  []string
+	Parts    []Part
+}
+
+// Part is the piece of a chunk that came in one message.
+type Part struct {
+	Flags     byte
+	Key       [16]byte // of cluster, tag and the agent's chunk id
+	Conn      uint64   // unique over restarts
+	CommitSeq uint64   // number of the commit: ascending for a connection
+	First     int      // position of the first event in the message
+	Events    int
+	Total     int // events of the whole message, where partLast
+}
+
+// AppendHeader appends h to b, with room for what seal writes once the payload follows.
+func AppendHeader(b []byte, h *Header) []byte {
+	at := len(b)
+	b = append(b, Magic...)
+	b = append(b, 0, 0, 0, 0, chunkVersion, byte(h.Codec), 0, 0)
+	b = append(b, 0, 0, 0, 0, 0, 0, 0, 0)
+	b = binary.LittleEndian.AppendUint32(b, uint32(h.Raw))
+	b = binary.LittleEndian.AppendUint64(b, h.Seq)
+	b = binary.LittleEndian.AppendUint64(b, uint64(h.Received))
+	b = binary.LittleEndian.AppendUint64(b, h.Salt)
+	b = boltfile.AppendString(b, h.Cluster)
+	b = boltfile.AppendString(b, h.Tag)
+	b = boltfile.AppendStrings(b, h.Outputs)
+	b = binary.AppendUvarint(b, uint64(h.Events))
+	b = binary.AppendUvarint(b, uint64(len(h.Parts)))
+	var conn, turn uint64
+	for i := range h.Parts {
+		p := &h.Parts[i]
+		flags := p.Flags &^ partSame
+		if flags&PartKeyed != 0 && i > 0 && p.Conn == conn && p.CommitSeq == turn {
+			flags |= partSame
+		}
+		b = append(b, flags)
+		b = binary.AppendUvarint(b, uint64(p.Events))
+		if flags&PartKeyed == 0 {
+			continue
+		}
+		b = append(b, p.Key[:]...)
+		b = binary.AppendUvarint(b, uint64(p.First))
+		if flags&partSame == 0 {
+			b = binary.LittleEndian.AppendUint64(b, p.Conn)
+			b = binary.AppendUvarint(b, p.CommitSeq)
+			conn, turn = p.Conn, p.CommitSeq
+		}
+		if flags&PartLast != 0 {
+			b = binary.AppendUvarint(b, uint64(p.Total))
+		}
+	}
+	binary.LittleEndian.PutUint32(b[at+16:], uint32(len(b)-at))
+	return b
+}
+
+// Seal writes length and checksum into the value b, which appendHeader began.
+func Seal(b []byte) {
+	binary.LittleEndian.PutUint32(b[12:], uint32(len(b)))
+	binary.LittleEndian.PutUint32(b[4:], boltfile.Checksum(b[8:]))
+}
+
+// Length returns the length that the beginning of a chunk declares, and its header's.
+func Length(b []byte) (size, head int, err error) {
+	if len(b) < FixedSize || string(b[:4]) != Magic {
+		return 0, 0, fmt.Errorf("chunk without its magic number: %w", boltfile.ErrDamaged)
+	}
+	if b[8] != chunkVersion {
+		return 0, 0, fmt.Errorf("chunk of version %d, this program knows %d: %w", b[8], chunkVersion, boltfile.ErrDamaged)
+	}
+	n, h := binary.LittleEndian.Uint32(b[12:]), binary.LittleEndian.Uint32(b[16:])
+	if n > math.MaxInt32 || h < FixedSize || h > n {
+		return 0, 0, fmt.Errorf("chunk with a header of %d of %d bytes: %w", h, n, boltfile.ErrDamaged)
+	}
+	return int(n), int(h), nil
+}
+
+// Verify returns nil where b is one whole chunk that is as it was written.
+func Verify(b []byte) error {
+	n, _, err := Length(b)
+	if err != nil {
+		return err
+	}
+	if n != len(b) {
+		return fmt.Errorf("chunk of %d bytes says it has %d: %w", len(b), n, boltfile.ErrDamaged)
+	}
+	if got, want := boltfile.Checksum(b[8:]), binary.LittleEndian.Uint32(b[4:]); got != want {
+		return fmt.Errorf("chunk's checksum is %08x, not %08x: %w", got, want, boltfile.ErrDamaged)
+	}
+	return nil
+}
+
+// DecodeHeader reads the header that b begins with; b may end where the header does. parts is
+// memory to reuse. Nothing is allocated for more parts than there are bytes.
+func DecodeHeader(b []byte, parts []Part) (Header, error) {
+	n, head, err := Length(b)
+	if err != nil {
+		return Header{}, err
+	}
+	if head > len(b) {
+		return Header{}, fmt.Errorf("chunk's header is cut at %d of %d bytes: %w", len(b), head, boltfile.ErrDamaged)
+	}
+	h := Header{
+		Codec: Codec(b[9]), Size: n, Payload: head,
+		Raw:      int(binary.LittleEndian.Uint32(b[20:])),
+		Seq:      binary.LittleEndian.Uint64(b[24:]),
+		Received: int64(binary.LittleEndian.Uint64(b[32:])),
+		Salt:     binary.LittleEndian.Uint64(b[40:]),
+		Parts:    parts[:0],
+	}
+	d := boltfile.Decoder{B: b[FixedSize:head]}
+	h.Cluster, h.Tag, h.Outputs = d.String(), d.String(), d.Strings()
+	h.Events = d.Int()
+	var conn, turn uint64
+	sum := 0
+	for i := d.Count(2); i > 0 && !d.Bad; i-- {
+		p := Part{Flags: d.Byte()}
+		p.Events = d.Int()
+		sum += p.Events
+		if p.Flags&PartKeyed != 0 {
+			copy(p.Key[:], d.Bytes(len(p.Key)))
+			p.First = d.Int()
+			if p.Flags&partSame == 0 {
+				conn, turn = d.Uint64(), d.Uvarint()
+			}
+			p.Conn, p.CommitSeq = conn, turn
+			if p.Flags&PartLast != 0 {
+				p.Total = d.Int()
+			}
+		}
+		h.Parts = append(h.Parts, p)
+	}
+	if d.Bad || len(d.B) > 0 || sum != h.Events {
+		return Header{}, fmt.Errorf("chunk %d's header makes no sense: %w", h.Seq, boltfile.ErrDamaged)
+	}
+	return h, nil
+}

@@ -1,0 +1,99 @@
+package config
+
+import (
+	"bytes"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// syntax reports an error of the YAML parser, which tells the line in its text, with what is most likely wrong.
+func (r *reader) syntax(err error, data []byte) {
+	text := strings.TrimPrefix(err.Error(), "yaml: ")
+	line := 0
+	if m := regexp.MustCompile(`^line (\d+): (?s:(.*))$`).FindStringSubmatch(text); m != nil {
+		line, _ = strconv.Atoi(m[1])
+		text = m[2]
+	}
+	lines := strings.Split(string(data), "\n")
+	hint := ""
+	switch opens, quote := openQuote(lines); {
+	case strings.HasPrefix(text, "unknown anchor '"):
+		name, _, _ := strings.Cut(strings.TrimPrefix(text, "unknown anchor '"), "'")
+		line = 1 + slices.IndexFunc(lines, func(l string) bool { return strings.Contains(l, "*"+name) })
+		hint = `put a text that begins with * in quotes, as in match: "**"`
+	case strings.Contains(text, "UTF-8"):
+		hint = "save the file as UTF-8"
+	case line > 0 && line <= len(lines) && strings.HasPrefix(strings.TrimLeft(lines[line-1], " "), "\t"):
+		hint = "YAML is indented with spaces, not tabs"
+	case opens > 0:
+		line, text = opens, "the quote "+quote+" that opens here is not closed in its line"
+		hint = "close it; a " + quote + " inside such a text is written " + map[string]string{`"`: `\"`, "'": "''"}[quote]
+	default:
+		at, first := special(lines, line)
+		if first != "" {
+			line, text = at, "a text that begins with "+first+" means something else here: "+text
+			hint = fmt.Sprintf(`put a text that begins with %s in quotes, as in match: "**"`, first)
+		}
+	}
+	r.add(r.at(line, 0), "", hint, "not valid YAML: "+text)
+}
+
+// utf16 reports whether data is text of two bytes a character, without the mark that would say so.
+func utf16(data []byte) bool {
+	return len(data) >= 4 && (data[0] == 0 && data[2] == 0 && data[1] != 0 || data[1] == 0 && data[3] == 0 && data[0] != 0) &&
+		bytes.Count(data, []byte{0})*3 > len(data)
+}
+
+// opening is a quote where a text can begin.
+func opening() *regexp.Regexp { return regexp.MustCompile(`(?:^|[:\-,\[{]\s*)(["'])`) }
+
+// openQuote returns the line, from 1, of the first quoted text that is not closed in it, with the quote; 0: there is none.
+func openQuote(lines []string) (line int, quote string) {
+	begins := opening()
+	for i, text := range lines {
+		for rest := strings.TrimSpace(text); rest != "" && rest[0] != '#'; {
+			at := begins.FindStringSubmatchIndex(rest)
+			if comment := strings.Index(rest, " #"); at == nil || comment >= 0 && comment < at[2] {
+				break
+			}
+			quote, rest = rest[at[2]:at[3]], rest[at[3]:]
+			end := closing(rest, quote[0])
+			if end < 0 {
+				return i + 1, quote
+			}
+			rest = rest[end+1:]
+		}
+	}
+	return 0, ""
+}
+
+// closing returns where the quote ends the text that begins with s, -1 where it does not.
+func closing(s string, quote byte) int {
+	for i := 0; i < len(s); i++ {
+		switch {
+		case quote == '"' && s[i] == '\\', quote == '\'' && strings.HasPrefix(s[i:], "''"):
+			i++
+		case s[i] == quote:
+			return i
+		}
+	}
+	return -1
+}
+
+// special returns the line nearest to the one that the parser stopped at, or before it, in which a value begins with a
+// character that YAML takes for something else, and that character.
+func special(lines []string, line int) (at int, first string) {
+	value := regexp.MustCompile(`(?:^|[:\-,\[]\s+|\[)([*{%@&!` + "`" + `|>])`)
+	for _, at := range []int{line, line + 1, line - 1} {
+		if line < 1 || at < 1 || at > len(lines) {
+			continue
+		}
+		if m := value.FindStringSubmatch(strings.TrimSpace(lines[at-1])); m != nil {
+			return at, m[1]
+		}
+	}
+	return line, ""
+}

@@ -1,0 +1,108 @@
+package deadletter
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+)
+
+// Store keeps dead letters. It lives where its queue lives, and closes with it. Safe for concurrent use.
+//
+// Numbers ascend in the order of Add, also over restarts and when the clock is set back, and none is used twice. What Add or
+// Delete has returned nil for survives SIGKILL and, where the engine syncs, power loss. The oldest letters go by themselves
+// when they are over Config's limits, and are counted. What is damaged is set aside, named and counted, and never handed out.
+type Store interface {
+	// Add returns nil once the letters are stored; after an error none or some of them are. It sets IDs, and times where they
+	// are zero, but not in the caller's slice. An event that is a letter of its output already, by EventID and Entry, stays
+	// the letter that it is, as far as that is remembered. It copies what it keeps.
+	Add(ctx context.Context, letters []Letter) error
+	// Page returns letters that fit the filter and whether more may follow: pass the last one's ID to go on. They are the
+	// caller's.
+	Page(ctx context.Context, filter Filter, p Page) (letters []Letter, more bool, err error)
+	// Get returns the letter of that number, or ErrNotFound.
+	Get(ctx context.Context, id uint64) (Letter, error)
+	// Count returns how many letters fit the filter, and when the first and the last of them were refused.
+	Count(ctx context.Context, filter Filter) (by map[Key]Count, oldest, newest time.Time, err error)
+	// Delete removes the letters of these numbers and returns how many there were. Others are passed over.
+	Delete(ctx context.Context, ids ...uint64) (int, error)
+	// Purge deletes the letters that fit the filter and are there at its start. It tells after each step how many it has
+	// deleted so far; what is deleted stays so after an error. ErrBusy: another purge or requeue is under way.
+	Purge(ctx context.Context, filter Filter, progress func(Count)) (Count, error)
+	// Exclusive keeps other purges and requeues from the store until release is called, and returns the number of the newest
+	// letter, 0 where there is none. ErrBusy: one is under way.
+	Exclusive() (upTo uint64, release func(), err error)
+	// Requeue lets put bring the letters' events back into the queue, and then deletes the letters. From its call on, an
+	// event of theirs that is refused again is a letter of its own. After an error of put no letter is deleted.
+	Requeue(ctx context.Context, ids []uint64, put func() error) (Count, error)
+	// SetLimits changes the limits; what is over them goes.
+	SetLimits(to Config)
+	// Stats returns a snapshot. It waits for no disk.
+	Stats() Stats
+}
+
+// Key is what dead letters are counted by.
+type Key struct{ Output, Cluster, Reason string }
+
+// Stats sums up the dead letters. Evicted, Retried and Purged are counted since the start.
+type Stats struct {
+	Letters  int64
+	Events   map[Key]int64
+	Bytes    int64     // on disk
+	Oldest   time.Time // not later than the oldest letter; zero: there is none
+	Evicted  int64     // events that went because they were too old or too many
+	Retried  int64     // events that went back into the queue
+	Purged   int64     // events that somebody deleted
+	SetAside int       // files found damaged
+	Lost     int64     // events of letters that could not be read any more, as far as known
+}
+
+// Filter chooses letters; what is empty chooses all.
+type Filter struct {
+	Output, Cluster, Reason string
+	NoOutput                bool // only letters that were refused before any output
+	Tag                     func(tag string) bool
+	Since, Until            time.Time // refused in [Since, Until)
+	IDs                     []uint64
+	UpTo                    uint64 // number; 0: all
+}
+
+// ByKeyOnly says whether f chooses by what letters are counted by alone.
+func (f *Filter) ByKeyOnly() bool {
+	return f.Tag == nil && f.Since.IsZero() && f.Until.IsZero() && len(f.IDs) == 0
+}
+
+func (f *Filter) FitsKey(k Key) bool {
+	return (f.Output == "" || f.Output == k.Output) && (!f.NoOutput || k.Output == "") &&
+		(f.Cluster == "" || f.Cluster == k.Cluster) && (f.Reason == "" || f.Reason == k.Reason)
+}
+
+func (f *Filter) FitsID(id uint64) bool {
+	return (f.UpTo == 0 || id <= f.UpTo) && (len(f.IDs) == 0 || slices.Contains(f.IDs, id))
+}
+
+func (f *Filter) Fits(l *Letter) bool {
+	return f.FitsKey(Key{l.Output, l.Cluster, l.Reason}) && (f.Tag == nil || f.Tag(l.Tag)) &&
+		(f.Since.IsZero() || !l.Time.Before(f.Since)) && (f.Until.IsZero() || l.Time.Before(f.Until))
+}
+
+// Page is a part of a listing.
+type Page struct {
+	After  uint64 // only letters behind the one of this number, in the listing's order; 0: from its begin
+	Newest bool   // the newest come first
+	Limit  int    // letters at most
+	Bytes  int    // of entries, after which the page ends; 0: no bound
+	Bare   bool   // without Entry
+}
+
+// Count is a number of letters and of their events.
+type Count struct{ Letters, Events int64 }
+
+// ErrNotFound is returned for a number that no dead letter has.
+var ErrNotFound = errors.New("no such dead letter")
+
+// ErrBusy is returned while another retry or purge of dead letters runs.
+var ErrBusy = errors.New("another retry or purge of dead letters is under way")
+
+// ErrClosed is returned after Close.
+var ErrClosed = errors.New("dead letters are closed")
