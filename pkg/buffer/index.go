@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/seed-afc6a195/aggregator/internal/boltfile"
+	"github.com/seed-afc6a195/aggregator/internal/format"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
 	"github.com/seed-afc6a195/aggregator/pkg/resend"
 )
@@ -79,11 +80,16 @@ func (b *builder) set(outputs []string) uint32 {
 
 func setKey(outputs []string) string { return strings.Join(outputs, "\x00") }
 
-const indexVersion = 1
+// indexFormat is that of a sealed segment's index. Number 1 was written without the oldest program's number. An index
+// whose chunks an older program must not overlook makes its number the oldest.
+func indexFormat() format.Format {
+	return format.Format{Name: "index of a segment", Number: 2, Since: 1}
+}
 
 // encode returns c as the index of a sealed segment.
 func (c *contents) encode() []byte {
-	b := []byte{indexVersion}
+	number := byte(indexFormat().Number)
+	b := []byte{number, number}
 	b = boltfile.AppendStrings(b, c.clusters)
 	b = binary.AppendUvarint(b, uint64(len(c.sets)))
 	for _, set := range c.sets {
@@ -115,14 +121,23 @@ func (c *contents) encode() []byte {
 	return binary.LittleEndian.AppendUint32(b, boltfile.Checksum(b))
 }
 
+// readFormat reads the numbers that something begins with: the format's, and the oldest program's, which number 1 has not.
+func readFormat(d *boltfile.Decoder, f format.Format) error {
+	number, oldest := int(d.Byte()), 0
+	if number > 1 {
+		oldest = int(d.Byte())
+	}
+	return f.Check(number, oldest)
+}
+
 // decodeIndex is the reverse of encode.
 func decodeIndex(first uint64, b []byte) (*contents, error) {
 	if len(b) < 5 || boltfile.Checksum(b[:len(b)-4]) != binary.LittleEndian.Uint32(b[len(b)-4:]) {
 		return nil, fmt.Errorf("segment's index has a wrong checksum: %w", boltfile.ErrDamaged)
 	}
 	d := boltfile.Decoder{B: b[:len(b)-4]}
-	if v := d.Byte(); v != indexVersion {
-		return nil, fmt.Errorf("segment's index has version %d, this program knows %d: %w", v, indexVersion, boltfile.ErrDamaged)
+	if err := readFormat(&d, indexFormat()); err != nil {
+		return nil, err
 	}
 	c := &contents{first: first, tails: resend.Tails{}}
 	c.clusters = d.Strings()

@@ -13,6 +13,7 @@ import (
 
 	"github.com/seed-afc6a195/aggregator/internal/boltfile"
 	"github.com/seed-afc6a195/aggregator/internal/failpoint"
+	"github.com/seed-afc6a195/aggregator/internal/format"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
 )
 
@@ -51,11 +52,11 @@ func (h *salvaged) lostEvents() (n int64) {
 
 // readContents returns what the closed segment at path holds: from its index where it was sealed,
 // by walking its buckets where it was not. If either fails the file is scanned for whole chunks,
-// and salvaged tells of it. An error means that the file can't be read at all.
+// and salvaged tells of it. An error means that the file can't be read at all, or may not: format.ErrUnknown.
 func readContents(path string, first uint64) (*contents, *salvaged, error) {
 	c, err := readIndex(path, first)
-	if err == nil {
-		return c, nil, nil
+	if err == nil || errors.Is(err, format.ErrUnknown) {
+		return c, nil, err
 	}
 	c, lost, serr := salvage(path, first)
 	if serr != nil {
@@ -238,6 +239,9 @@ func scan(f *os.File, found func(off int64, value []byte, whole bool)) error {
 			}
 			work -= int64(size)
 			value, err = readChunk(f, &entry{off: uint32(off), size: uint32(size)}, value)
+			if errors.Is(err, format.ErrUnknown) {
+				return err
+			}
 			if err != nil {
 				found(off, value, false)
 				continue

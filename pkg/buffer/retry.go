@@ -14,6 +14,7 @@ import (
 
 	"github.com/seed-afc6a195/aggregator/internal/boltfile"
 	"github.com/seed-afc6a195/aggregator/internal/failpoint"
+	"github.com/seed-afc6a195/aggregator/internal/format"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
 	deaddisk "github.com/seed-afc6a195/aggregator/pkg/deadletter/disk"
 )
@@ -153,7 +154,7 @@ func (r *requeuer) note(next uint64) error {
 	if r.sticky {
 		return nil
 	}
-	err := boltfile.WriteSynced(r.path+".tmp", boltfile.WithSum(binary.LittleEndian.AppendUint64(nil, next)))
+	err := boltfile.WriteSynced(r.path+".tmp", boltfile.WithSum(encodeNote(next)))
 	failpoint.Pass("retry.note.written")
 	if err == nil {
 		err = os.Rename(r.path+".tmp", r.path)
@@ -181,6 +182,27 @@ func (r *requeuer) removeNote() error {
 	return nil
 }
 
+// noteFormat is that of the note. Number 1 is a sequence number alone.
+func noteFormat() format.Format { return format.Format{Name: "note of a requeue", Number: 2, Since: 1} }
+
+func encodeNote(next uint64) []byte {
+	number := byte(noteFormat().Number)
+	return binary.LittleEndian.AppendUint64([]byte{number, number}, next)
+}
+
+// decodeNote returns the sequence number of a note, and the first of all where it is of a format that the program may not
+// read: to look through all chunks is always right.
+func decodeNote(b []byte) uint64 {
+	if len(b) == 8 {
+		return binary.LittleEndian.Uint64(b)
+	}
+	d := boltfile.Decoder{B: b}
+	if err := readFormat(&d, noteFormat()); err != nil {
+		return 0
+	}
+	return d.Uint64()
+}
+
 // settle deletes the letters that an interrupted requeue has put into the queue. It runs at the
 // start, before anything is stored. What goes wrong is logged, and tried again at the next start.
 func (r *requeuer) settle(letters *deaddisk.Store) {
@@ -190,8 +212,8 @@ func (r *requeuer) settle(letters *deaddisk.Store) {
 	}
 	from := uint64(0) // where the note can't be read: all chunks are looked through
 	if err == nil {
-		if b, err = boltfile.VerifySum(b); err == nil && len(b) == 8 {
-			from = binary.LittleEndian.Uint64(b)
+		if b, err = boltfile.VerifySum(b); err == nil {
+			from = decodeNote(b)
 		}
 	}
 	ids, err := r.s.lettersFrom(from)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/seed-afc6a195/aggregator/internal/boltfile"
 	"github.com/seed-afc6a195/aggregator/internal/failpoint"
+	"github.com/seed-afc6a195/aggregator/internal/format"
 	"github.com/seed-afc6a195/aggregator/pkg/resend"
 )
 
@@ -41,7 +42,9 @@ func (s *Store) recover() error {
 			continue
 		}
 		if first, ok := segmentSeq(n.Name()); ok {
-			s.recoverSegment(path, first, state, tails)
+			if err := s.recoverSegment(path, first, state, tails); err != nil {
+				return err
+			}
 		}
 	}
 	s.began = s.next
@@ -59,7 +62,7 @@ func (s *Store) recoverState() (*snapshot, error) {
 	switch {
 	case err == nil:
 		return state, nil
-	case errors.Is(err, errFormat):
+	case errors.Is(err, format.ErrUnknown):
 		return nil, err
 	case errors.Is(err, os.ErrPermission): // whole, perhaps: whoever changed its rights can change them back
 		return nil, fmt.Errorf("read what outputs have finished: %w", err)
@@ -75,7 +78,7 @@ func (s *Store) recoverState() (*snapshot, error) {
 }
 
 // recoverSegment counts what waits in the segment at path, and notes how each connection ends in it.
-func (s *Store) recoverSegment(path string, first uint64, state *snapshot, tails resend.Tails) {
+func (s *Store) recoverSegment(path string, first uint64, state *snapshot, tails resend.Tails) error {
 	seg := newSegment(path, first)
 	seg.sealed = true
 	s.segs = append(s.segs, seg)
@@ -85,12 +88,15 @@ func (s *Store) recoverSegment(path string, first uint64, state *snapshot, tails
 		}
 	}
 	c, hurt, err := readContents(path, first)
+	if errors.Is(err, format.ErrUnknown) {
+		return err
+	}
 	if err != nil {
 		seg.broken = true
 		s.counts.setAside++
 		s.next = max(s.next, first+1<<32)
 		s.log.Error().Err(err).Str("segment", path).Msg("can't read a segment: what it holds waits for the next start")
-		return
+		return nil
 	}
 	if hurt != nil {
 		s.counts.setAside++
@@ -107,6 +113,7 @@ func (s *Store) recoverSegment(path string, first uint64, state *snapshot, tails
 		seg.disk = boltfile.Allocated(st)
 		s.disk += seg.disk
 	}
+	return nil
 }
 
 // rescue sets a damaged segment aside and puts one with its whole chunks in its place. Where that

@@ -125,6 +125,9 @@ func Open(cfg Config, o Options) (_ *Store, err error) {
 			_ = s.lock.Close() // nothing was written through it
 		}
 	}()
+	if err := refuseUnknown(s.dir); err != nil {
+		return nil, err
+	}
 	if s.dead, err = deaddisk.Open(filepath.Join(s.dir, "dead"), cfg.DeadLetters, s.log, s.now); err != nil {
 		return nil, advise(err)
 	}
