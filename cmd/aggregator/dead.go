@@ -270,8 +270,7 @@ func (f *deadFlags) change(cmd *cobra.Command, what, did string,
 		}
 		out := cmd.OutOrStdout()
 		if total.Letters == 0 {
-			_, err := fmt.Fprintln(out, "no dead letters fit")
-			return err
+			return f.printNoneFits(cmd, s)
 		}
 		if !f.yes {
 			if !isTerminal(cmd.InOrStdin()) {
@@ -292,8 +291,26 @@ func (f *deadFlags) change(cmd *cobra.Command, what, did string,
 		if err != nil && result.Letters == 0 {
 			return err
 		}
-		return errors.Join(err, printResult(out, did, result))
+		err = errors.Join(err, printResult(out, did, result))
+		if err == nil && result.Letters == 0 {
+			err = errors.New("nothing was changed")
+		}
+		return err
 	})
+}
+
+// printNoneFits says that the filter chooses no letter, and what there is.
+func (f *deadFlags) printNoneFits(cmd *cobra.Command, s app.DeadStore) error {
+	all, err := s.Summary(cmd.Context(), app.DeadFilter{})
+	if err != nil {
+		return err
+	}
+	text := "there are no dead letters"
+	if all.Letters > 0 {
+		text = fmt.Sprintf("no dead letter fits: there are %d, and 'aggregator dead' sums them up by output, cluster and reason", all.Letters)
+	}
+	_, err = fmt.Fprintln(cmd.OutOrStdout(), text)
+	return err
 }
 
 // ask shows what is about to change and waits for an answer.

@@ -206,7 +206,14 @@ func (f *deadFlags) exportTo(cmd *cobra.Command, s app.DeadStore, w io.Writer) (
 
 // printResult says what a change did, in the words of the format did.
 func printResult(w io.Writer, did string, r app.DeadResult) error {
-	_, err := fmt.Fprintf(w, did+"\n", plural(r.Letters, "dead letter")+" with "+plural(r.Events, "event"))
+	what := plural(r.Letters, "dead letter") + " with " + plural(r.Events, "event")
+	if r.Letters == 0 {
+		what = "no dead letter"
+	}
+	_, err := fmt.Fprintf(w, did+"\n", what)
+	if r.Why != "" && err == nil {
+		_, err = fmt.Fprintln(w, r.Why)
+	}
 	for _, why := range slices.Sorted(maps.Keys(r.Skipped)) {
 		if err == nil {
 			_, err = fmt.Fprintf(w, "left %s: %s\n", plural(r.Skipped[why], "dead letter"), printable(why))

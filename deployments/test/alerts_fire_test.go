@@ -53,6 +53,7 @@ func TestAlertsFire(t *testing.T) {
 		},
 		{"AggregatorDiskLow", `aggregator_queue_free_disk_bytes{` + here + `} 100e9-300e6x120`, `aggregator_queue_free_disk_bytes{` + here + `} 100e9-1e6x120`},
 		{"AggregatorDiskLow", `aggregator_queue_free_disk_bytes{` + here + `} 1e9x120` + "\n" + `aggregator_queue_min_free_disk_bytes{` + here + `} 1e9x120`, `aggregator_queue_free_disk_bytes{` + here + `} 1e9x120` + "\n" + `aggregator_queue_min_free_disk_bytes{` + here + `} 1e8x120`},
+		{"AggregatorDiskHangs", `aggregator_loop_disk_wait_seconds{` + here + `,loop="committer"} 0x118 20+30x1`, `aggregator_loop_disk_wait_seconds{` + here + `,loop="committer"} 5x120`},
 		{
 			"AggregatorDeadLetters",
 			`aggregator_output_dead_events_total{` + here + `,output="es",cluster="seoul",reason="rejected"} 0x115 1+1x5`,

@@ -27,7 +27,7 @@ type row struct {
 // table is the order of the packages: commands, the program, configuration, parts, shared values.
 // Parts meet through small interfaces that the using side declares, and package app joins them.
 func table() []row {
-	shared := []string{"pkg/event", "pkg/config/setting", "pkg/metric", "internal/failpoint"}
+	shared := []string{"pkg/event", "pkg/config/setting", "pkg/metric", "internal/failpoint", "internal/heartbeat"}
 	with := func(more ...string) []string { return append(more, shared...) }
 	return []row{
 		{"pkg/event", nil, "shared values know nobody"},
@@ -60,16 +60,18 @@ func table() []row {
 		{"pkg/outputs/file", with("pkg/outputs", "pkg/outputs/intent"), "an output with a log of what it delivers, which knows not other outputs"},
 		{"pkg/outputs/*", with("pkg/outputs"), "an output knows what an output is, not other outputs"},
 
-		{"pkg/filter", shared, "a part knows shared values only"},
-		{"pkg/filter/*", with("pkg/filter"), "a step knows what a step is, not other steps"},
+		{"internal/jsontext", nil, "a reader knows nobody"},
+		{"pkg/filter", with("internal/jsontext"), "a part knows shared values only, and the one reader of JSON"},
+		{"pkg/filter/*", with("pkg/filter", "internal/jsontext"), "a step knows what a step is, not other steps"},
 		{"pkg/config", with("pkg/filter", "pkg/filter/*", "pkg/forward", "pkg/buffer", "pkg/route", "pkg/cluster", "pkg/status", "pkg/delivery", "pkg/outputs", "pkg/outputs/*"), "the configuration gathers the parts' own"},
 		{"internal/boltfile", nil, "a file knows nobody"},
 		{"internal/boltfile/boltfiletest", []string{"internal/boltfile"}, "test helpers know their part"},
 		{"internal/failpoint", nil, "a point knows nobody"},
+		{"internal/heartbeat", nil, "what a loop tells knows nobody"},
 		{"internal/cgroup", nil, "what Linux allows knows nobody"},
 		{"internal/logevery", nil, "how often a line is logged knows nobody"},
 		{"pkg/app", with("internal/cgroup", "internal/logevery", "pkg/*", "pkg/outputs/*", "pkg/filter/*"), "the program joins all parts"},
-		{"internal/ndjson", nil, "lines know nobody"},
+		{"internal/ndjson", []string{"internal/jsontext"}, "lines know the one reader of JSON"},
 		{"internal/disktrace", nil, "a disk knows nobody"},
 		{"internal/sender", with("pkg/forward", "internal/ndjson"), "the load generator is a Forward client"},
 		{"internal/sizing", nil, "a calculator knows nobody"},

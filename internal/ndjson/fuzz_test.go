@@ -7,9 +7,12 @@ import (
 	"io"
 	"reflect"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/tinylib/msgp/msgp"
 	"github.com/vmihailenco/msgpack/v5"
+
+	"github.com/seed-afc6a195/aggregator/internal/jsontext"
 )
 
 // FuzzAppendObject: what is a JSON object for encoding/json becomes one msgpack map with the same
@@ -20,9 +23,10 @@ func FuzzAppendObject(f *testing.F) {
 	f.Add([]byte(`{"":0,"":[]}`))
 	f.Fuzz(func(t *testing.T, line []byte) {
 		out, _, err := AppendObject(nil, line, "a")
+		line = bytes.TrimPrefix(line, []byte(byteOrderMark))
 		object := bytes.HasPrefix(bytes.TrimLeft(line, " \t\r\n"), []byte{'{'})
 		if valid := object && json.Valid(line); valid != (err == nil) {
-			if valid && err.Error() == "it is nested too deep" {
+			if valid && errors.Is(err, jsontext.ErrDepth) {
 				return
 			}
 			t.Fatalf("valid %v, error %v", valid, err)
@@ -36,6 +40,9 @@ func FuzzAppendObject(f *testing.F) {
 		rest, err := msgp.Skip(out)
 		if err != nil || len(rest) > 0 {
 			t.Fatalf("%x: %v, %d bytes over", out, err, len(rest))
+		}
+		if !utf8.Valid(line) { // the reference has U+FFFD for what stays here
+			return
 		}
 		var want any
 		d := json.NewDecoder(bytes.NewReader(line))

@@ -86,7 +86,7 @@ func TestInputFailures(t *testing.T) {
 		before     int // events that came before
 	}{
 		{name: "not JSON", cfg: InputConfig{Format: FormatJSON}, in: strings.NewReader("{}\n{}\n[]\n{}"), want: "standard input:3: not a JSON object", before: 2},
-		{name: "JSON that is cut off", cfg: InputConfig{Format: FormatJSON}, in: strings.NewReader("{}\n{\n{}"), want: "standard input:2: not a JSON object: it is cut off", before: 1},
+		{name: "JSON that is cut off", cfg: InputConfig{Format: FormatJSON}, in: strings.NewReader("{}\n{\n{}"), want: "standard input:2: not a JSON object: the JSON is cut off", before: 1},
 		{name: "reading fails", in: io.MultiReader(strings.NewReader("a\nb\nha"), iotest.ErrReader(errors.New("disk on fire"))), want: "reading standard input: disk on fire", before: 2},
 		{name: "endless line", in: io.MultiReader(strings.NewReader("a\n"), io.LimitReader(zeros{}, maxLine+1<<17)), want: "a line of more than 16777216 bytes", before: 1},
 	} {

@@ -144,7 +144,7 @@ func (a *App) listenStatus() error {
 		return err
 	}
 	s := status.New(status.Options{
-		Config: a.initial.Status, TLS: statusTLS, Snapshot: a.snapshot, Ready: a.readiness, Healthy: func() error { return nil }, Reload: a.Reload, Steer: a.steer,
+		Config: a.initial.Status, TLS: statusTLS, Snapshot: a.snapshot, Ready: a.readiness, Healthy: a.healthy, Reload: a.Reload, Steer: a.steer,
 		DeadLetters: a.deadStore(), MaxConnections: a.files.status, Log: part(a.opts.Log, "status"),
 	})
 	switch err := s.Listen(); {
@@ -260,21 +260,6 @@ func (a *App) StatusURL() string {
 		scheme = "https"
 	}
 	return scheme + "://" + a.StatusAddr().String()
-}
-
-// readiness says why agents should not be sent here.
-func (a *App) readiness() error {
-	var why []error
-	switch {
-	case a.opts.Drain:
-		why = append(why, errors.New("draining: nothing is accepted"))
-	case !a.ready.Load():
-		why = append(why, errors.New("starting or stopping"))
-	}
-	if full := a.queue.Stats().Full; full != "" {
-		why = append(why, fmt.Errorf("nothing can be stored: %s", full))
-	}
-	return errors.Join(why...)
 }
 
 // close undoes New.

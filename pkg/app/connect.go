@@ -67,6 +67,7 @@ func connect(ctx context.Context, name string, cfg *config.Config, clusters []st
 
 // oneLine joins the lines of joined errors, and drops what would do something to a terminal.
 func oneLine(text string) string {
+	text = outputs.Whole(text)
 	text = strings.ReplaceAll(strings.TrimSpace(text), "\n", "; ")
 	return strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f {

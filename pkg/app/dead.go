@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,6 +16,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
+	"github.com/seed-afc6a195/aggregator/pkg/cluster"
 	"github.com/seed-afc6a195/aggregator/pkg/config"
 	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
@@ -109,6 +111,9 @@ func (d *OfflineDeadLetters) Close() error { return d.queue.Close() }
 
 // filter returns f in the queue's terms.
 func (d deadStore) filter(f *status.DeadFilter) (deadletter.Filter, error) {
+	if err := d.there(f); err != nil {
+		return deadletter.Filter{}, err
+	}
 	to := deadletter.Filter{Output: f.Output, Cluster: f.Cluster, Reason: f.Reason, IDs: f.IDs}
 	if f.Output == status.NoOutput {
 		to.Output, to.NoOutput = "", true
@@ -297,7 +302,49 @@ func (d deadStore) Retry(ctx context.Context, f status.DeadFilter, to string, pr
 	if errors.Is(err, buffer.ErrFull) {
 		err = fmt.Errorf("stopped: there is no room in the queue for more; try again when it has drained: %w", err)
 	}
-	return show(done), asked(err)
+	result = show(done)
+	if err == nil && done.Letters == 0 && len(done.Skipped) == 0 {
+		result.Why = d.noneFit()
+	}
+	return result, asked(err)
+}
+
+// noneFit says that a filter chooses nothing, and what there is.
+func (d deadStore) noneFit() string {
+	n := d.queue.DeadLetters().Stats().Letters
+	if n == 0 {
+		return "there are no dead letters"
+	}
+	return fmt.Sprintf("none of the %d dead letters fits what was asked for; the summary (aggregator dead, GET /dead-letters/summary) has their outputs, clusters and reasons", n)
+}
+
+// there holds that an output or a cluster that a filter names is one that is configured or has letters: what is only
+// written wrong would seem to have none.
+func (d deadStore) there(f *status.DeadFilter) error {
+	cfg := d.config()
+	outputs, clusters := map[string]bool{}, map[string]bool{cluster.Default: true}
+	for _, name := range cfg.OutputNames() {
+		outputs[name] = true
+	}
+	for _, c := range cfg.Clusters {
+		clusters[c.Name] = true
+	}
+	for k := range d.queue.DeadLetters().Stats().Events {
+		clusters[k.Cluster] = true
+		if k.Output != "" {
+			outputs[k.Output] = true
+		}
+	}
+	for _, named := range []struct {
+		kind, name string
+		known      map[string]bool
+	}{{"output", f.Output, outputs}, {"cluster", f.Cluster, clusters}} {
+		if named.name != "" && named.name != status.NoOutput && !named.known[named.name] {
+			return fmt.Errorf("%w: there is no %s named %q, and no dead letter of such a one; there are %s",
+				status.ErrDeadRequest, named.kind, named.name, strings.Join(slices.Sorted(maps.Keys(named.known)), ", "))
+		}
+	}
+	return nil
 }
 
 // known holds that the letters can go somewhere: to the output named, or each to its own.
@@ -335,16 +382,16 @@ func (r *returner) route(l *deadletter.Letter) buffer.RequeueTarget {
 	if name == "" {
 		switch {
 		case !r.rules.clusters.Allows(l.Cluster, l.Tag):
-			return buffer.RequeueTarget{Skip: "their cluster may not send their tag"}
+			return buffer.RequeueTarget{Skip: "their cluster may not send their tag: add it to the cluster's tags, or choose an output to send them to (to=, --to)"}
 		default:
 			if m := r.rules.routes.Match(l.Cluster, l.Tag); m != nil && len(m.Outputs) > 0 {
 				return buffer.RequeueTarget{Outputs: m.Outputs, Routed: true}
 			}
-			return buffer.RequeueTarget{Skip: "no route wants them"}
+			return buffer.RequeueTarget{Skip: "no route wants them: give their tag and cluster a route, or choose an output to send them to (to=, --to)"}
 		}
 	}
 	if _, ok := r.cfg.Outputs[name]; !ok {
-		return buffer.RequeueTarget{Skip: "their output is not configured any more"}
+		return buffer.RequeueTarget{Skip: "their output is not configured any more: choose another to send them to (to=, --to)"}
 	}
 	if r.lists[name] == nil {
 		r.lists[name] = []string{name}

@@ -139,9 +139,20 @@ func TestDeadLettersOverHTTP(t *testing.T) {
 	}
 
 	result, err = store.Retry(t.Context(), DeadFilter{Output: NoOutput}, "", none)
-	want := map[string]int64{"no route wants them": 1, "their cluster may not send their tag": 1}
+	want := map[string]int64{
+		"no route wants them: give their tag and cluster a route, or choose an output to send them to (to=, --to)":            1,
+		"their cluster may not send their tag: add it to the cluster's tags, or choose an output to send them to (to=, --to)": 1,
+	}
 	if err != nil || result.Letters != 0 || !maps.Equal(result.Skipped, want) {
 		t.Errorf("unrouted: %+v: %v", result, err)
+	}
+	if result, err = store.Retry(t.Context(), DeadFilter{Reason: "slow"}, "", none); err != nil || !strings.HasPrefix(result.Why, "none of the ") {
+		t.Errorf("a reason that none has: %+v: %v", result, err)
+	}
+	for _, wrong := range []DeadFilter{{Output: "nope"}, {Cluster: "nope"}} {
+		if _, err := store.List(t.Context(), wrong, DeadPage{Limit: 10}); !errors.Is(err, ErrDeadRequest) || !strings.Contains(err.Error(), `named "nope"`) || !strings.Contains(err.Error(), "there are ") {
+			t.Errorf("%+v: %v", wrong, err)
+		}
 	}
 	if result, err = store.Retry(t.Context(), DeadFilter{Reason: "unrouted"}, "other", none); err != nil || result.Letters != 1 {
 		t.Errorf("unrouted to an output: %+v: %v", result, err)

@@ -88,7 +88,7 @@ func (a *App) drained(lastErrors map[string]string) Drained {
 	st := a.queue.Stats()
 	for _, w := range st.Waits {
 		d.Found += w.Found.Events
-		d.Dropped += w.Dropped.Events + w.Lost.Events
+		d.Dropped += w.Dropped.Events + w.Purged.Events + w.Lost.Events
 	}
 	for _, n := range st.Dead.Events {
 		d.DeadLetters += n

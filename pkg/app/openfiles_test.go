@@ -19,10 +19,10 @@ func TestShareFiles(t *testing.T) {
 		want       openFiles
 		warning    string // a part of it; "": none
 	}{
-		{"no limit is known", "", 0, openFiles{}, ""},
-		{"much", "", 1 << 20, openFiles{1 << 20, 131072, 917371}, ""},
-		{"as by hand", "", 1024, openFiles{1024, 128, 763}, "room for 763 connections"},
-		{"little", "", 256, openFiles{256, 32, 128}, "raise the limit to 10128"},
+		{"no limit is known", "{}", 0, openFiles{}, ""},
+		{"much", "{}", 1 << 20, openFiles{1 << 20, 131072, 917371}, ""},
+		{"as by hand", "{}", 1024, openFiles{1024, 128, 763}, "room for 763 connections"},
+		{"little", "{}", 256, openFiles{256, 32, 128}, "raise the limit to 10128"},
 		{"many files to write", three, 1024, openFiles{1024, 128, 627}, "max_connections"},
 		{"as many as there is room for", "listeners: [{address: '127.0.0.1:0', max_connections: 700}]\n", 1024, openFiles{1024, 128, 763}, ""},
 	} {

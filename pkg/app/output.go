@@ -121,6 +121,8 @@ func (out *output) report() outputs.Report {
 	b := &out.before
 	r.PossibleDuplicates += b.PossibleDuplicates
 	r.FailureStore += b.FailureStore
+	r.AlreadyThere += b.AlreadyThere
+	r.AlreadyThereExample = cmp.Or(r.AlreadyThereExample, b.AlreadyThereExample)
 	r.Redirected += b.Redirected
 	r.Truncated += b.Truncated
 	for i := range r.Paces {
@@ -150,9 +152,12 @@ func (a *App) steer(name, what string) (done string, err error) {
 	case what == "purge" && out != nil:
 		return "", fmt.Errorf("output %s is configured: only what waits for an output that is not can be purged", name)
 	case what == "purge":
-		chunks := a.queue.Purge(name)
-		a.opts.Log.Warn().Str("output", name).Int64("chunks", chunks).Msg("purged what waited for an output that is not configured")
-		return fmt.Sprintf("purged %d chunks that waited for output %s", chunks, name), nil
+		gone := a.queue.Purge(name)
+		if gone.Chunks == 0 {
+			return "", fmt.Errorf("nothing waits for an output named %q: there is nothing to purge", name)
+		}
+		a.opts.Log.Warn().Str("output", name).Int64("events", gone.Events).Int64("chunks", gone.Chunks).Msg("purged what waited for an output that is not configured")
+		return fmt.Sprintf("purged %d events that waited for output %s", gone.Events, name), nil
 	case out == nil:
 		return "", fmt.Errorf("no output is named %q", name)
 	case what == "pause":

@@ -75,9 +75,47 @@ func TestAnOutputThatGoesWithABacklogIsWarnedOf(t *testing.T) {
 		t.Errorf("after a start the status warns of %q", s.Config.Warnings)
 	}
 	p.await("the log", func(status.Snapshot) bool { return strings.Contains(log.String(), warning) })
+	if _, err := p.steer("nobody", "purge"); err == nil {
+		t.Error("purged what waits for nobody")
+	}
 	text = twoOutputs
 	if warnings, err := p.Reload(); err != nil || warned(warnings) {
 		t.Errorf("back in the configuration, it is warned of: %q, %v", warnings, err)
 	}
 	p.await("its events", func(s status.Snapshot) bool { return delivered(s, "pods") == 3 && !warned(s.Config.Warnings) })
+}
+
+// What is purged has a place in the account of its output, which adds up.
+func TestPurgedIsCounted(t *testing.T) {
+	dir, text := t.TempDir(), twoOutputs
+	load := func() (Loaded, error) {
+		cfg, err := config.Parse("test.yaml", fmt.Appendf(nil, text, dir), config.Options{})
+		return Loaded{Config: cfg, Hash: text}, err
+	}
+	loaded, err := load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := startWith(t, loaded.Config, Options{Load: load, ConfigHash: text, Log: zerolog.Nop()})
+	p.await("the outputs", func(s status.Snapshot) bool { return len(s.Outputs) == 2 })
+	if _, err := p.steer("pods", "pause"); err != nil {
+		t.Fatal(err)
+	}
+	p.send("kube.a", "c", "one", "two", "three")
+	p.await("the other output", func(s status.Snapshot) bool { return delivered(s, "all") == 3 })
+	text = strings.NewReplacer("pods: {type: file", "fresh: {type: file", "[pods]", "[fresh]").Replace(twoOutputs)
+	if _, err := p.Reload(); err != nil {
+		t.Fatal(err)
+	}
+	if done, err := p.steer("pods", "purge"); err != nil || done != "purged 3 events that waited for output pods" {
+		t.Errorf("%q, %v", done, err)
+	}
+	s := p.snapshot()
+	o := s.Outputs[2]
+	if c := o.Clusters[0]; o.Name != "pods" || o.State != status.StateRemoved || c.Purged != 3 || c.Queued != 3 || c.Pending != 0 || len(c.Dropped) != 0 {
+		t.Errorf("%+v", o)
+	}
+	if len(s.Config.Warnings) > 0 {
+		t.Errorf("after the purge it is warned of %q", s.Config.Warnings)
+	}
 }

@@ -81,6 +81,8 @@ func (a *App) begin(ctx context.Context) *running {
 		a.opts.Log.Warn().Msg(w)
 	}
 	r.watching.Go(func() { a.tidy(watched) })
+	// Beyond the end of the watched context, so that a disk that hangs during a stop is told too.
+	r.showing.Go(func() { a.watchLoops(showing) })
 	r.watching.Go(func() { a.watchRoom(watched) })
 	return r
 }

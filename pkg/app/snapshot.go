@@ -26,6 +26,7 @@ func (a *App) snapshot() status.Snapshot {
 		Outputs:     a.outputStates(queue.Waits),
 		DeadLetters: deadLetters(queue.Dead),
 	}
+	s.Loops = loopStates(a.beats(), time.Now())
 	a.mu.Lock()
 	s.Memory = a.memory
 	a.mu.Unlock()
@@ -144,13 +145,23 @@ func (a *App) outputStates(waits []buffer.Wait) []status.Output {
 			Name: out.name, Type: out.common.Type, Workers: out.common.Workers, Concurrency: st.Concurrency, InFlight: st.InFlight,
 			HeldClusters: st.Held, Retries: st.Retried,
 			Requests: st.Sends, FailedRequests: st.Failures, RequestLatency: status.Latency{Snapshot: st.Latency},
-			LastError: status.Failure{Text: st.LastError, Time: st.LastErrorAt, Ended: st.LastErrorOver}, LastSuccess: st.LastSuccess, BackoffUntil: st.BackoffUntil,
+			LastError: status.Failure{Text: st.LastError, Detail: st.LastDetail, Time: st.LastErrorAt, Ended: st.LastErrorOver}, LastSuccess: st.LastSuccess, BackoffUntil: st.BackoffUntil,
 		}
 		s.Clusters, s.Lag = outputClusters(byOutput[out.name], st.Clusters, now)
+		if !st.Oldest.IsZero() {
+			s.OldestRequest = max(0, time.Since(st.Oldest).Seconds())
+		}
 		for _, c := range st.Clusters {
 			s.DeliveredBytes += c.Bytes
 		}
 		s.State = outputState(&s, st)
+		if w, ok := out.Output.(outputs.DiskWriter); ok {
+			b := writeBeat(out.name, w.WritesTo(), st)
+			if err := b.Slow(time.Now()); err != nil {
+				s.State = status.StateStalled
+				s.LastError = status.Failure{Text: err.Error() + ": the disk does not answer", Time: st.Oldest}
+			}
+		}
 		s.Destination = destination(out.report())
 		if out.rules != nil {
 			for _, st := range out.rules.Stats() {
@@ -177,10 +188,19 @@ func (a *App) outputStates(waits []buffer.Wait) []status.Output {
 
 func destination(r outputs.Report) status.Destination {
 	d := status.Destination{
-		Server: r.Server, Notices: r.Notices, RequestLimit: r.RequestLimit, PossibleDuplicates: r.PossibleDuplicates,
-		FailureStore: r.FailureStore, Redirected: r.Redirected, Truncated: r.Truncated,
+		Server: r.Server, RequestLimit: r.RequestLimit, PossibleDuplicates: r.PossibleDuplicates,
+		FailureStore: r.FailureStore, AlreadyThere: r.AlreadyThere, Redirected: r.Redirected, Truncated: r.Truncated,
+	}
+	if e := r.AlreadyThereExample; e != nil {
+		example := status.Example(*e)
+		example.Detail = outputs.Whole(example.Detail)
+		d.AlreadyThereExample = &example
+	}
+	for _, text := range r.Notices {
+		d.Notices = append(d.Notices, outputs.Public(text))
 	}
 	for _, h := range r.Hosts {
+		h.Error = outputs.Public(h.Error)
 		d.Hosts = append(d.Hosts, status.Host(h))
 	}
 	for _, p := range r.Paces {
@@ -248,6 +268,7 @@ func outputClusters(waits []buffer.Wait, done []delivery.ClusterStats, now time.
 		c := get(w.Cluster)
 		c.Queued, c.Returned = uint64(w.Appended.Events-w.Returned.Events), uint64(w.Returned.Events)
 		c.Recovered, c.Pending = uint64(w.Found.Events), uint64(w.Pending.Events)
+		c.Purged = uint64(w.Purged.Events)
 		if w.Dropped.Events > 0 {
 			c.Dropped["drop_oldest"] += uint64(w.Dropped.Events)
 		}

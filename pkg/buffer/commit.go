@@ -4,6 +4,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/seed-afc6a195/aggregator/internal/heartbeat"
 )
 
 const (
@@ -46,6 +48,8 @@ type committer struct {
 	lastEnd  time.Time
 	lastTook time.Duration
 	complaint
+
+	beat heartbeat.Loop
 }
 
 func newCommitter(s *Store) *committer {
@@ -104,13 +108,18 @@ func (c *committer) close() {
 func (c *committer) run() {
 	defer close(c.ended)
 	for {
+		c.beat.Turn()
 		group := c.gather()
 		if group == nil {
+			c.beat.Disk("the end of a segment in " + c.s.dir)
 			c.seal()
+			c.beat.Rest()
 			return
 		}
 		start := time.Now()
+		c.beat.Disk("a commit to " + c.s.dir)
 		c.store(group)
+		c.beat.Turn()
 		c.lastEnd = time.Now()
 		c.mu.Lock()
 		c.lastSize, c.lastTook = len(group)+c.count, c.lastEnd.Sub(start)
@@ -148,14 +157,18 @@ func (c *committer) gather() []*batch {
 		case closing:
 			return nil
 		case n == 0:
+			c.beat.Rest()
 			<-c.wake
+			c.beat.Turn()
 		default: // all that waits, waits for room
+			c.beat.Rest()
 			t := time.NewTimer(pollFull)
 			select {
 			case <-c.wake:
 			case <-t.C:
 			}
 			t.Stop()
+			c.beat.Turn()
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/seed-afc6a195/aggregator/internal/boltfile"
 	"github.com/seed-afc6a195/aggregator/internal/failpoint"
+	"github.com/seed-afc6a195/aggregator/internal/heartbeat"
 )
 
 const (
@@ -35,6 +36,8 @@ type keeper struct {
 	stop  chan struct{}
 	ended chan struct{}
 	complaint
+
+	beat heartbeat.Loop
 }
 
 func newKeeper(s *Store) *keeper {
@@ -61,13 +64,18 @@ func (k *keeper) run() {
 		case <-k.stop:
 			return
 		case <-tidy.C:
+			k.beat.Disk("the cleaning of " + k.s.dir)
 			k.s.tidy()
 			k.s.dead.Tidy()
+			k.s.checkDir()
+			k.beat.Rest()
 			tidy.Reset(tidyEvery)
 			continue
 		case <-k.wake:
 		}
+		k.beat.Disk("the saving of what outputs have finished, to " + k.s.dir + ",")
 		_ = k.save(false) // it has logged what went wrong, and tries again
+		k.beat.Rest()
 		rest := time.NewTimer(saveEvery)
 		select {
 		case <-k.stop:

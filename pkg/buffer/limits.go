@@ -167,7 +167,9 @@ func (l *limits) full(n int64) string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := l.s.now()
-	switch {
+	switch gone := l.s.gone.Load(); {
+	case gone != nil:
+		return (*gone).Error()
 	case l.failure != nil && now.Before(l.retry):
 		return l.failure.Error()
 	case used+n > l.max && pending > 0:
@@ -216,7 +218,7 @@ func (s *Store) dropSegment() bool {
 	seg := s.segs[0]
 	var n int64
 	for lane := range seg.sum {
-		n += s.uncount(lane, seg)
+		n += s.uncount(lane, seg, &lane.dropped).chunks
 	}
 	s.mu.Unlock()
 	s.remove([]*segment{seg})

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/seed-afc6a195/aggregator/internal/boltfile"
+	"github.com/seed-afc6a195/aggregator/internal/heartbeat"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 )
@@ -52,6 +53,8 @@ type source struct {
 	ring    []*lane          // those with something to hand out, in turn
 	turn    int              // in ring
 	wake    chan struct{}    // closed when there is something new; nil: nobody waits
+	reading string           // names a read for beat
+	beat    heartbeat.Loop   // of whom Next reads for
 }
 
 // lane is what waits for one output from one cluster: a queue in order of sequence.
@@ -70,7 +73,8 @@ type lane struct {
 	again    bool // what first has returned last was given back before
 	appended tally
 	done     tally
-	dropped  tally // by drop_oldest and Purge
+	dropped  tally // by drop_oldest
+	purged   tally
 	lost     tally // damaged on disk
 	found    tally // pending at the start
 	returned tally // of appended: dead letters that are sent again
@@ -101,7 +105,7 @@ func (s *Store) Source(output string) Source {
 func (s *Store) source(output string) *source {
 	src := s.sources[output]
 	if src == nil {
-		src = &source{s: s, name: output, lanes: map[string]*lane{}}
+		src = &source{s: s, name: output, lanes: map[string]*lane{}, reading: "a read for output " + output + " from " + s.dir}
 		src.quota = quota{what: "output " + output, limit: s.limitsOf.Outputs[output], used: &src.pending.bytes}
 		src.quota.drop = func() bool { return s.dropChunk(src) }
 		s.sources[output] = src
@@ -162,7 +166,9 @@ func (src *source) Next(ctx context.Context) (*event.Chunk, error) {
 			continue
 		case l == nil:
 			s.mu.Unlock()
+			src.beat.Disk(src.reading)
 			s.load(seg)
+			src.beat.Rest()
 			continue
 		}
 		e := seg.entries[i]
@@ -174,7 +180,9 @@ func (src *source) Next(ctx context.Context) (*event.Chunk, error) {
 		h.refs++
 		s.mu.Unlock()
 
+		src.beat.Disk(src.reading)
 		err := s.fill(o, h, &e)
+		src.beat.Rest()
 		if err != nil {
 			s.unreadable(l, o, &e, h.f, err)
 		}

@@ -158,8 +158,12 @@ func TestBacklog(t *testing.T) {
 	if n := len(segmentFiles(t, cfg.Path)); n > 31 {
 		t.Errorf("%d segments are left for 30 chunks", n)
 	}
-	if n := s.Purge("b"); n != 30 {
-		t.Errorf("purged %d chunks, want 30", n)
+	before := s.Stats().Waits[0]
+	if n := s.Purge("b"); n.Chunks != 30 || n != before.Pending {
+		t.Errorf("purged %+v, want 30 chunks", n)
+	}
+	if w := s.Stats().Waits[0]; w.Purged != before.Pending || w.Dropped.Events != 0 || w.Found.Events+w.Appended.Events != w.Done.Events+w.Purged.Events {
+		t.Errorf("after the purge: %+v", w)
 	}
 	saved(t, s)
 	if names := segmentFiles(t, cfg.Path); len(names) > 0 {

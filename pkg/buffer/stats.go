@@ -45,7 +45,7 @@ type ClusterUse struct {
 	Why     string // why the first of these waits for room, "" where it doesn't
 }
 
-// Wait is what one output has of one cluster. Found + Appended = Done + Dropped + Lost + Pending.
+// Wait is what one output has of one cluster. Found + Appended = Done + Dropped + Purged + Lost + Pending.
 type Wait struct {
 	Output     string
 	Cluster    string
@@ -56,7 +56,8 @@ type Wait struct {
 	Appended   Count
 	Returned   Count // of Appended: dead letters that are sent again
 	Done       Count
-	Dropped    Count // by when_full: drop_oldest, or Purge
+	Dropped    Count // by when_full: drop_oldest
+	Purged     Count
 	Lost       Count // damaged on disk
 }
 
@@ -119,7 +120,7 @@ func (s *Store) Stats() Stats {
 		for _, l := range src.lanes {
 			w := Wait{
 				Output: src.name, Cluster: l.cluster, Configured: src.asked, Pending: l.pending.count(), Found: l.found.count(),
-				Appended: l.appended.count(), Returned: l.returned.count(), Done: l.done.count(), Dropped: l.dropped.count(), Lost: l.lost.count(),
+				Appended: l.appended.count(), Returned: l.returned.count(), Done: l.done.count(), Dropped: l.dropped.count(), Purged: l.purged.count(), Lost: l.lost.count(),
 			}
 			if t := l.oldest(); t != 0 {
 				w.Oldest = time.Unix(0, t)

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -63,6 +64,7 @@ type Store struct {
 	requeue   *requeuer
 	commit    *committer
 	keep      *keeper
+	gone      atomic.Pointer[error] // why the directory is not this queue's any more; nil: it is
 
 	mu       sync.Mutex // guards what follows; no disk is touched under it
 	segs     []*segment // ascending
@@ -194,15 +196,15 @@ func (s *Store) Close() error {
 }
 
 // Purge forgets all that waits for the output, such as one that left the configuration, and returns
-// how many chunks that were. What is handed out at the moment is left to its holder.
-func (s *Store) Purge(output string) int64 {
+// how much that was. What is handed out at the moment is left to its holder.
+func (s *Store) Purge(output string) (gone Count) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	src := s.sources[output]
 	if src == nil {
-		return 0
+		return gone
 	}
-	var n int64
+	var purged tally
 	for _, seg := range s.segs {
 		bits := seg.bits(src)
 		for i := range seg.n {
@@ -210,7 +212,7 @@ func (s *Store) Purge(output string) int64 {
 		}
 		for l := range seg.sum {
 			if l.src == src {
-				n += s.uncount(l, seg)
+				purged.plus(s.uncount(l, seg, &l.purged))
 			}
 		}
 		for _, l := range src.lanes {
@@ -224,12 +226,12 @@ func (s *Store) Purge(output string) int64 {
 	}
 	s.keep.kick()
 	s.commit.kick()
-	return n
+	return purged.count()
 }
 
-// uncount takes what waits for l in the segment out of all sums, as dropped, but for what is handed
-// out. It returns the number of chunks. s.mu is held.
-func (s *Store) uncount(l *lane, seg *segment) int64 {
+// uncount takes what waits for l in the segment out of all sums, but for what is handed out, and adds it to fate. It returns
+// what that was. s.mu is held.
+func (s *Store) uncount(l *lane, seg *segment, fate *tally) tally {
 	t, left := seg.sum[l].tally, tally{}
 	for _, o := range l.flying {
 		if o.seg == seg {
@@ -245,9 +247,9 @@ func (s *Store) uncount(l *lane, seg *segment) int64 {
 	l.back = slices.DeleteFunc(l.back, func(b *lease) bool { return b.seg == seg })
 	l.pending.minus(t)
 	l.src.pending.minus(t)
-	l.dropped.plus(t)
+	fate.plus(t)
 	s.pending -= t.chunks
-	return t.chunks
+	return t
 }
 
 // segmentName returns the file name of the segment that begins with seq.

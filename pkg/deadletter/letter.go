@@ -15,7 +15,7 @@ import (
 )
 
 var (
-	ErrNoEvents = errors.New("their bytes can't be read as events")
+	ErrNoEvents = errors.New("their bytes can't be read as events: export them to see what came, and purge them")
 	ErrEmpty    = errors.New("they hold no event")
 )
 

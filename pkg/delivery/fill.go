@@ -57,6 +57,7 @@ type filler struct {
 func (l *Loop) fill(soft, hard context.Context, free chan *batch, ready chan<- *batch) {
 	f := &filler{Loop: l, soft: soft, hard: hard, free: free, ready: ready}
 	f.cur = new(origin)
+	defer f.beat.Rest()
 	for {
 		if f.overdue() {
 			f.release(false)
@@ -75,6 +76,7 @@ func (l *Loop) fill(soft, hard context.Context, free chan *batch, ready chan<- *
 		case errors.Is(err, context.DeadlineExceeded): // almost overdue
 		default:
 			l.sourceFailed(err)
+			f.beat.Rest()
 			wait(soft, refill)
 		}
 	}
@@ -100,11 +102,18 @@ func (f *filler) next() (*event.Chunk, error) {
 	if f.b == nil {
 		busy, cancel := context.WithTimeout(ctx, restAfter)
 		defer cancel()
-		if c, err := f.source.Next(busy); err == nil || busy.Err() == nil || ctx.Err() != nil {
+		if c, err := f.take(busy); err == nil || busy.Err() == nil || ctx.Err() != nil {
 			return c, err
 		}
 		f.shrink()
 	}
+	return f.take(ctx)
+}
+
+// take waits for a chunk. The queue tells of the disk that this may wait for.
+func (f *filler) take(ctx context.Context) (*event.Chunk, error) {
+	defer f.beat.Turn()
+	f.beat.Rest()
 	return f.source.Next(ctx)
 }
 
@@ -233,7 +242,9 @@ func (f *filler) damaged(h *held, seen int, err error) {
 	f.flush() // what can be read does not wait for the dead letters
 	s := sender{loop: f.Loop, soft: f.soft, hard: f.hard}
 	letter := Letter{Chunk: c, Raw: after(c, seen), Events: n, Output: f.name, Reason: ReasonDamaged, Detail: detail}
-	if !s.bury([]Letter{letter}) {
+	buried := false
+	f.stall(func() { buried = s.bury([]Letter{letter}) })
+	if !buried {
 		h.abandon(1)
 		return
 	}

@@ -3,6 +3,7 @@ package delivery
 import (
 	"context"
 	"sync"
+	"time"
 )
 
 // gate lets at most limit sends run at once. The limit adapts to the destination: it is halved when
@@ -17,6 +18,7 @@ type gate struct {
 	began   uint64 // sends so far
 	halved  uint64 // began when limit was halved: what began before says nothing about the new limit
 	waiting []chan struct{}
+	since   map[uint64]time.Time // by ticket, when the send began
 }
 
 // verdict is what a send says about how many more there may be.
@@ -28,7 +30,9 @@ const (
 	throttled                // it throttled a good part of the events
 )
 
-func newGate(workers int) *gate { return &gate{max: workers, limit: workers} }
+func newGate(workers int) *gate {
+	return &gate{max: workers, limit: workers, since: map[uint64]time.Time{}}
+}
 
 // enter waits until one more send may run, first come first served, and returns its ticket for leave.
 // It returns false when ctx ends first.
@@ -40,8 +44,7 @@ func (g *gate) enter(ctx context.Context) (ticket uint64, ok bool) {
 	if g.busy < g.limit && len(g.waiting) == 0 {
 		defer g.mu.Unlock()
 		g.busy++
-		g.began++
-		return g.began, true
+		return g.begin(), true
 	}
 	turn := make(chan struct{})
 	g.waiting = append(g.waiting, turn)
@@ -54,8 +57,26 @@ func (g *gate) enter(ctx context.Context) (ticket uint64, ok bool) {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	return g.begin(), true
+}
+
+// begin returns the ticket of a send that begins now. g.mu is held.
+func (g *gate) begin() uint64 {
 	g.began++
-	return g.began, true
+	g.since[g.began] = time.Now()
+	return g.began
+}
+
+// oldest returns when the send began that has run longest; zero: none runs.
+func (g *gate) oldest() (began time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, at := range g.since {
+		if began.IsZero() || at.Before(began) {
+			began = at
+		}
+	}
+	return began
 }
 
 // idle says whether no send runs.
@@ -84,6 +105,7 @@ func (g *gate) leave(ticket uint64, v verdict) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.busy--
+	delete(g.since, ticket)
 	switch {
 	case ticket <= g.halved:
 	case v == throttled:

@@ -31,7 +31,8 @@ type health struct {
 	trying        int  // batches and other work that has failed and is not settled
 	waiting       int  // of these, in backoff
 	until         time.Time
-	lastError     string
+	lastError     string // for everybody: outputs.Public
+	lastDetail    string // outputs.Whole, for who may see records
 	lastErrorAt   time.Time
 	lastErrorOver time.Time
 	ofSome        bool // lastError is of single events, not of the destination
@@ -49,7 +50,8 @@ func (h *health) reason(now time.Time) string {
 
 // wrong notes an error.
 func (h *health) wrong(text string, ofSome bool, now time.Time) {
-	h.lastError, h.lastErrorAt, h.lastErrorOver, h.ofSome = text, now, time.Time{}, ofSome
+	h.lastError, h.lastDetail = outputs.Public(text), outputs.Whole(text)
+	h.lastErrorAt, h.lastErrorOver, h.ofSome = now, time.Time{}, ofSome
 }
 
 // shout reports whether a line about what may be logged now, and notes that it is.
@@ -168,7 +170,8 @@ func (l *Loop) backsOff(b backsOff) {
 		s.failingSince = now
 	}
 	s.failing, s.whole = string(b.reason), b.whole
-	if !s.shout(s.failing+": "+kindOf(b.err.Error()), now) {
+	shown := outputs.Public(b.err.Error())
+	if !s.shout(s.failing+": "+kindOf(shown), now) {
 		return
 	}
 	level, text := zerolog.WarnLevel, "output does not take events: they are kept and sent again"
@@ -181,7 +184,7 @@ func (l *Loop) backsOff(b backsOff) {
 		text = "the destination does not take some events: they are kept and sent again"
 	}
 	s.told = s.told || !b.ofSome
-	l.log.WithLevel(level).Str("reason", s.failing).Int("events", n).Stringer("again_in", b.pause.Round(time.Millisecond)).Err(b.err).Msg(text)
+	l.log.WithLevel(level).Str("reason", s.failing).Int("events", n).Stringer("again_in", b.pause.Round(time.Millisecond)).Str("error", shown).Msg(text)
 }
 
 // waited ends a backsOff.
@@ -215,10 +218,11 @@ func (l *Loop) refused(letters []Letter, drop bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	first := &letters[0]
-	if !l.stats.shout(fmt.Sprintf("refused %s %d: %s", first.Reason, first.Status, kindOf(first.Detail)), time.Now()) {
+	shown := outputs.Public(first.Detail)
+	if !l.stats.shout(fmt.Sprintf("refused %s %d: %s", first.Reason, first.Status, kindOf(shown)), time.Now()) {
 		return
 	}
-	e := l.log.Warn().Str("reason", first.Reason).Int("events", len(letters)).Int("status", first.Status).Str("detail", first.Detail).
+	e := l.log.Warn().Str("reason", first.Reason).Int("events", len(letters)).Int("status", first.Status).Str("detail", shown).
 		Str("cluster", first.Chunk.Cluster).Str("tag", first.Chunk.Tag)
 	if drop {
 		e.Msg("events will never be delivered: those that the destination refused are dropped")

@@ -7,6 +7,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/seed-afc6a195/aggregator/internal/heartbeat"
 	"github.com/seed-afc6a195/aggregator/pkg/config/setting"
 	"github.com/seed-afc6a195/aggregator/pkg/filter"
 	"github.com/seed-afc6a195/aggregator/pkg/metric"
@@ -62,6 +63,7 @@ type Loop struct {
 	gate    *gate
 	yard    *yard
 	latency *metric.Histogram
+	beat    heartbeat.Loop // of the goroutine that fills batches
 	parts   sync.WaitGroup // Run's goroutines
 
 	mu       sync.Mutex
@@ -137,6 +139,11 @@ func (l *Loop) Run(ctx context.Context) error {
 		<-ended
 	}
 	return nil
+}
+
+// Beat returns what the goroutine is at that fills batches.
+func (l *Loop) Beat() heartbeat.Beat {
+	return heartbeat.Beat{Loop: "output " + l.name, State: l.beat.State()}
 }
 
 // Pause stops sending after the requests in flight, until Resume. Batches that wait stay held.

@@ -438,8 +438,11 @@ func kept(letters []Letter, runs []run, drop bool) (keep []Letter) {
 	return keep
 }
 
-// bury repeats until the letters are on disk. It returns false when the loop must end before.
+// bury stores letters, with all of the destinations' words. It repeats until the letters are on disk. It returns false when the loop must end before.
 func (s *sender) bury(letters []Letter) bool {
+	for i := range letters {
+		letters[i].Detail = outputs.Whole(letters[i].Detail)
+	}
 	s.loop.tries(1)
 	defer s.loop.tries(-1)
 	for n := 1; ; n++ {

@@ -35,7 +35,9 @@ func (f *filler) clock() time.Time { return time.Now().Add(-f.lag) }
 // stall stops the rules' clock while wait runs.
 func (f *filler) stall(wait func()) {
 	since := time.Now()
+	f.beat.Rest()
 	wait()
+	f.beat.Turn()
 	f.lag += time.Since(since)
 }
 

@@ -18,6 +18,7 @@ type Stats struct {
 	Failures uint64            // of Sends: those that did not deliver all of their events
 	Retried  map[string]uint64 // events to be sent again, by reason
 	InFlight int               // sends under way
+	Oldest   time.Time         // when the first of these began; zero: there are none
 	// Concurrency is how many sends may be under way now, 1 to Common.Workers: see gate.
 	Concurrency int
 	Held        []string        // clusters that wait until what was refused of them is taken, ascending
@@ -28,7 +29,8 @@ type Stats struct {
 	// any does: then what waits is the destination's trouble with these events.
 	Failing       string
 	BackoffUntil  time.Time // when a batch is sent again; zero when none waits
-	LastError     string
+	LastError     string    // for everybody
+	LastDetail    string    // the same with the destination's words, for who may see records
 	LastErrorAt   time.Time
 	LastErrorOver time.Time // when it was past; zero while it is not
 	LastSuccess   time.Time // of a send that delivered anything
@@ -107,9 +109,10 @@ func (l *Loop) Stats() Stats {
 	out := Stats{
 		Output: l.name, Sends: s.sends, Failures: s.failures, Retried: maps.Clone(s.retried),
 		Held: l.yard.held(), Latency: l.latency.Snapshot(), Paused: l.resumed != nil,
-		Failing: s.reason(now), LastError: s.lastError, LastErrorAt: s.lastErrorAt, LastErrorOver: s.lastErrorOver, LastSuccess: s.lastSuccess,
+		Failing: s.reason(now), LastError: s.lastError, LastDetail: s.lastDetail, LastErrorAt: s.lastErrorAt, LastErrorOver: s.lastErrorOver, LastSuccess: s.lastSuccess,
 	}
 	out.InFlight, out.Concurrency = l.gate.state()
+	out.Oldest = l.gate.oldest()
 	if s.waiting > 0 && s.until.After(now) {
 		out.BackoffUntil = s.until
 	}

@@ -17,9 +17,8 @@ var (
 // event; it is not safe for concurrent use. The zero Encoder adds no fields.
 //
 // msgpack becomes JSON so: integers are exact; floats are the shortest text that reads back as the
-// same float and is still one (2.0, 1e+21), NaN and infinities null; a str is a string, with U+FFFD
-// for each byte that is not UTF-8; a bin is a string where it is UTF-8, else its base64; an
-// EventTime is an RFC 3339 string, another ext {"type":n,"data":base64}. A key that is no str or
+// same float and is still one (2.0, 1e+21), NaN and infinities null; a str or a bin is a string, with
+// U+FFFD for each byte that is not UTF-8; an EventTime is an RFC 3339 string, another ext {"type":n,"data":base64}. A key that is no str or
 // bin is its JSON text. Keys are unique in every object: of members whose keys render alike the
 // last one stays.
 type Encoder struct {

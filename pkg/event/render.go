@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"math"
 	"strconv"
-	"unicode/utf8"
 )
 
 // renderer renders msgpack values as JSON.
@@ -91,14 +90,14 @@ func (r *renderer) value(dst, b []byte, i, depth int) ([]byte, int, error) {
 			}
 		}
 		return append(dst, ']'), j, nil
-	case TypeStr:
+	case TypeStr, TypeBin:
 		return appendQuoted(dst, b[j:j+n]), j + n, nil
 	default:
 		return appendScalar(dst, b[i], b[j-1], b[j:j+n], true), j + n, nil
 	}
 }
 
-// appendScalar appends what is neither str, map nor array: its lead byte c, the byte ext before the
+// appendScalar appends what is neither str, bin, map nor array: its lead byte c, the byte ext before the
 // payload p (an ext's type). Quoted: as a JSON value; else as text, without quotes around strings.
 func appendScalar(dst []byte, c, ext byte, p []byte, quoted bool) []byte {
 	switch TypeOf(c) {
@@ -112,14 +111,6 @@ func appendScalar(dst []byte, c, ext byte, p []byte, quoted bool) []byte {
 		return strconv.AppendInt(dst, v, 10)
 	case TypeFloat:
 		return appendFloat(dst, float(p), 8*len(p))
-	case TypeBin:
-		if !quoted && utf8.Valid(p) {
-			return append(dst, p...)
-		}
-		if utf8.Valid(p) {
-			return appendQuoted(dst, p)
-		}
-		return appendBase64(dst, p, quoted)
 	case TypeExt:
 		if ext == 0 && len(p) == 8 {
 			t := Time{Sec: int64(binary.BigEndian.Uint32(p)), Nsec: binary.BigEndian.Uint32(p[4:])}
@@ -134,16 +125,13 @@ func appendScalar(dst []byte, c, ext byte, p []byte, quoted bool) []byte {
 		dst = append(dst, `{"type":`...)
 		dst = strconv.AppendInt(dst, int64(int8(ext)), 10)
 		dst = append(dst, `,"data":`...)
-		return append(appendBase64(dst, p, true), '}')
+		return append(appendBase64(dst, p), '}')
 	default:
 		return append(dst, "null"...)
 	}
 }
 
-func appendBase64(dst, p []byte, quoted bool) []byte {
-	if !quoted {
-		return base64.StdEncoding.AppendEncode(dst, p)
-	}
+func appendBase64(dst, p []byte) []byte {
 	return append(base64.StdEncoding.AppendEncode(append(dst, '"'), p), '"')
 }
 
@@ -236,9 +224,6 @@ func (r *renderer) key(dst, b []byte, i, depth int) ([]byte, int, error) {
 	}
 	switch t {
 	case TypeStr, TypeBin:
-		if t == TypeBin && !utf8.Valid(b[j:j+n]) {
-			return appendBase64(dst, b[j:j+n], true), j + n, nil
-		}
 		return appendQuoted(dst, b[j:j+n]), j + n, nil
 	case TypeMap, TypeArray:
 		return r.containerKey(dst, b, i, depth)
@@ -254,7 +239,7 @@ func (r *renderer) containerKey(dst, b []byte, i, depth int) ([]byte, int, error
 		if end < 0 {
 			return dst, 0, ErrTruncated
 		}
-		return appendBase64(dst, b[i:end], true), end, nil
+		return appendBase64(dst, b[i:end]), end, nil
 	}
 	r.keyLevel++
 	text, end, err := r.value(nil, b, i, depth)

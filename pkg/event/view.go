@@ -1,5 +1,7 @@
 package event
 
+import "unicode/utf8"
+
 // Lookup returns the field of the record, one whole msgpack value, that path leads to through maps
 // within maps, as msgpack, without decoding the others. Keys are compared as the bytes of str and
 // bin. Of equal keys the last counts, as in JSON. An empty path leads to the record itself.
@@ -55,9 +57,9 @@ func member(m []byte, name string) (value []byte) {
 	return value
 }
 
-// AppendText appends the text of a msgpack value: a str as it is, a bin as it is where it is UTF-8
-// and as base64 otherwise, numbers and bools as in JSON, an EventTime as RFC 3339, a map, an array
-// and other exts as JSON. nil and what is not one whole value have no text.
+// AppendText appends the text of a msgpack value: that of a str or a bin as AppendValid has it,
+// numbers and bools as in JSON, an EventTime as RFC 3339, a map, an array and other exts as JSON. nil
+// and what is not one whole value have no text.
 func AppendText(dst, value []byte) []byte {
 	t, n, j, err := head(value, 0)
 	if err != nil {
@@ -66,8 +68,8 @@ func AppendText(dst, value []byte) []byte {
 	switch t {
 	case TypeNil:
 		return dst
-	case TypeStr:
-		return append(dst, value[j:j+n]...)
+	case TypeStr, TypeBin:
+		return AppendValid(dst, value[j:j+n])
 	case TypeMap, TypeArray:
 		var e Encoder
 		dst, _ = e.AppendValue(dst, value) // an error leaves dst as it was
@@ -75,4 +77,18 @@ func AppendText(dst, value []byte) []byte {
 	default:
 		return appendScalar(dst, value[0], value[j-1], value[j:j+n], false)
 	}
+}
+
+// AppendValid appends text as UTF-8, with U+FFFD for each byte of it that is none: what people and
+// destinations see of a text, whichever way an agent packed it.
+func AppendValid(dst, text []byte) []byte {
+	if utf8.Valid(text) {
+		return append(dst, text...)
+	}
+	for len(text) > 0 {
+		r, n := utf8.DecodeRune(text)
+		dst = utf8.AppendRune(dst, r)
+		text = text[n:]
+	}
+	return dst
 }

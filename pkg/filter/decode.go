@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"time"
+	"unicode/utf8"
 
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 )
@@ -14,8 +15,8 @@ import (
 const maxDecoded = 4096
 
 // decodeValue decodes the msgpack value at the start of b as expressions have it, and takes the
-// number of values in it from left: nil, bool, int, uint64 over 2⁶³-1, float64, string (also for bin
-// and for ext, as event.AppendText has them), time.Time for an EventTime, []any, and map[string]any,
+// number of values in it from left: nil, bool, int, uint64 over 2⁶³-1, float64, string (of str, bin
+// and ext, as event.AppendText has them), time.Time for an EventTime, []any, and map[string]any,
 // whose keys are text as well. Nothing is nil.
 func decodeValue(b []byte, left *int) (v any, rest []byte, err error) {
 	if *left--; *left < 0 {
@@ -31,7 +32,7 @@ func decodeValue(b []byte, left *int) (v any, rest []byte, err error) {
 	case event.TypeMap:
 		m := map[string]any{}
 		for name, inner := range Members(b[:len(b)-len(rest)]) {
-			if m[string(name)], _, err = decodeValue(inner, left); err != nil {
+			if m[textOf(name)], _, err = decodeValue(inner, left); err != nil {
 				return nil, nil, err
 			}
 		}
@@ -69,9 +70,9 @@ func decodeScalar(b []byte) any {
 			return float64(math.Float32frombits(binary.BigEndian.Uint32(b[1:])))
 		}
 		return math.Float64frombits(binary.BigEndian.Uint64(b[1:]))
-	case event.TypeStr:
+	case event.TypeStr, event.TypeBin:
 		text, _, _ := event.ReadBytes(b)
-		return string(text)
+		return textOf(text)
 	case event.TypeExt:
 		if len(b) == 10 && b[0] == 0xd7 && b[1] == 0 {
 			return time.Unix(int64(binary.BigEndian.Uint32(b[2:])), int64(binary.BigEndian.Uint32(b[6:]))).UTC()
@@ -79,4 +80,12 @@ func decodeScalar(b []byte) any {
 	default:
 	}
 	return string(event.AppendText(nil, b))
+}
+
+// textOf returns text as event.AppendValid has it.
+func textOf(text []byte) string {
+	if utf8.Valid(text) {
+		return string(text)
+	}
+	return string(event.AppendValid(nil, text))
 }

@@ -2,6 +2,7 @@ package filter
 
 import (
 	"bytes"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"github.com/expr-lang/expr/vm"
 	"github.com/expr-lang/expr/vm/runtime"
 
+	"github.com/seed-afc6a195/aggregator/internal/jsontext"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 )
 
@@ -88,6 +90,19 @@ func (ev *evaluator) field(u *used, l *last, e *Event, left *int) (changed bool,
 		l.known = false
 		return true, err
 	}
+	if text, ok := v.(string); ok {
+		switch u.form {
+		case formLine:
+			if l := TrimLineEnd(text); len(l) < len(text) {
+				v = l
+			}
+		case formBytes:
+			if raw, _, err := event.ReadBytes(value); err == nil {
+				v = string(raw)
+			}
+		case formPlain:
+		}
+	}
 	ev.env[u.name] = v
 	return true, nil
 }
@@ -98,29 +113,33 @@ type budget struct{ calls int }
 var errBudget = errors.New("too much to do: closures are called too often for a record of this size")
 
 // spend is called in front of each closure's body.
-func spend(params ...any) (any, error) {
-	b := params[0].(*budget)
+func spend(of any) bool {
+	b := of.(*budget)
 	if b.calls--; b.calls < 0 {
-		return nil, errBudget
+		panic(errBudget)
 	}
-	return true, nil
+	return true
 }
 
 var errJoin = fmt.Errorf("a text would have more than %d bytes", maxJoin)
 
-// add is the operator + for what may be texts.
-func add(params ...any) (any, error) {
-	a, first := params[0].(string)
-	b, second := params[1].(string)
-	switch {
-	case first && second && len(a)+len(b) > maxJoin:
-		return nil, errJoin
-	case first && second:
-		return a + b, nil
-	case first != second:
-		return nil, fmt.Errorf("%T and %T can't be added", params[0], params[1])
+// add is the operator + for what may be texts or integers.
+func add(a, b any) any {
+	i, whole := integerOf(a)
+	if j, also := integerOf(b); whole && also {
+		return must(i.plus(j))
 	}
-	return runtime.Add(params[0], params[1]), nil // a panic is the machine's to catch
+	left, first := a.(string)
+	right, second := b.(string)
+	switch {
+	case first && second && len(left)+len(right) > maxJoin:
+		panic(errJoin)
+	case first && second:
+		return left + right
+	case first != second:
+		panic(fmt.Errorf("%T and %T can't be added", a, b))
+	}
+	return runtime.Add(a, b)
 }
 
 // join puts the texts of a list together, with a separator.
@@ -153,6 +172,25 @@ func replace(params ...any) (any, error) {
 	return strings.ReplaceAll(text, from, to), nil
 }
 
+// line is a text without its line end, for the operator matches.
+func line(v any) any {
+	if text, ok := v.(string); ok {
+		return TrimLineEnd(text)
+	}
+	return v
+}
+
+// toBase64 is the function base64, of a field's bytes as they came.
+func toBase64(params ...any) (any, error) {
+	switch v := params[0].(type) {
+	case nil:
+		return nil, nil //nolint:nilnil // what is missing has none
+	case string:
+		return base64.StdEncoding.EncodeToString([]byte(v)), nil
+	}
+	return nil, fmt.Errorf("%T has no bytes", params[0])
+}
+
 // toJSON renders a value as it is delivered.
 func toJSON(params ...any) (any, error) {
 	value, err := AppendValue(nil, params[0])
@@ -162,4 +200,18 @@ func toJSON(params ...any) (any, error) {
 	var e event.Encoder
 	text, err := e.AppendValue(nil, value)
 	return string(text), err
+}
+
+// fromJSON reads a text as parse's json does.
+func fromJSON(params ...any) (any, error) {
+	text := params[0].(string)
+	var r jsontext.Reader
+	r.Reset([]byte(text), maxValueDepth)
+	value, err := r.AppendValue(nil)
+	if err != nil {
+		return nil, err
+	}
+	left := len(text) // no text has more values than bytes
+	v, _, err := decodeValue(value, &left)
+	return v, err
 }

@@ -47,7 +47,7 @@ var (
 	errProbe   = errors.New("closed before the first byte")
 	errIdle    = errors.New("idle for too long")
 	errDrained = errors.New("the server stops")
-	errGone    = errors.New("the client closed the connection while the queue had no room")
+	errGone    = errors.New("the client closed the connection before its messages could be stored")
 	errLeft    = errors.New("the client closed the connection before they were read")
 	errSpread  = errors.New("max_connection_age or max_messages_per_connection")
 )

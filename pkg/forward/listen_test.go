@@ -143,9 +143,7 @@ func TestMaxConnections(t *testing.T) {
 	ft.ExpectAcks("a")(t, first)
 	ft.Run(t, l.dial(t), ft.ExpectClose)
 	ft.Run(t, first, ft.Send(packed("b")), ft.ExpectAcks("b"))
-	if s := l.log.String(); !strings.Contains(s, "max_connections") {
-		t.Errorf("the log is %q", s)
-	}
+	until(t, "a line in the log", func() bool { return strings.Contains(l.log.String(), "max_connections") })
 	until(t, "room", func() bool { return l.Stats().Open == 0 })
 	ft.Run(t, l.dial(t), ft.Send(packed("c")), ft.ExpectAcks("c"))
 }

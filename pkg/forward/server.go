@@ -21,6 +21,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/seed-afc6a195/aggregator/internal/heartbeat"
 	"github.com/seed-afc6a195/aggregator/pkg/resend"
 )
 
@@ -60,6 +61,7 @@ type Server struct {
 	logs       logLimit
 	slow       atomic.Int32   // refused logins that wait for their answer
 	proxies    []netip.Prefix // whose PROXY headers are believed
+	beat       heartbeat.Loop // of the goroutine that accepts
 	firstID    uint64         // of connections, random: ids are told apart over several servers and restarts
 
 	mu       sync.Mutex
@@ -178,6 +180,11 @@ func (s *Server) SetLimits(c Config) (rest bool) {
 	return !reflect.DeepEqual(next, c)
 }
 
+// Beat returns what the goroutine is at that accepts connections.
+func (s *Server) Beat() heartbeat.Beat {
+	return heartbeat.Beat{Loop: "listener " + s.opts.Name, State: s.beat.State()}
+}
+
 // Addr returns the address that the server is bound to.
 func (s *Server) Addr() net.Addr { return s.listener.Addr() }
 
@@ -255,8 +262,11 @@ func (s *Server) cut() {
 // accept takes connections until the listener is closed.
 func (s *Server) accept() error {
 	pause := time.Duration(0)
+	defer s.beat.Rest()
 	for {
+		s.beat.Rest()
 		nc, err := s.listener.Accept()
+		s.beat.Turn()
 		switch {
 		case errors.Is(err, net.ErrClosed):
 			return nil
@@ -266,6 +276,7 @@ func (s *Server) accept() error {
 			if ok, leftOut := s.logs.allow(reasonAccept, "", time.Now()); ok {
 				s.opts.Log.Error().Err(err).Str("listener", s.opts.Name).Int("left_out", leftOut).Msg("can't accept connections")
 			}
+			s.beat.Rest()
 			select {
 			case <-time.After(pause):
 			case <-s.ctx.Done():

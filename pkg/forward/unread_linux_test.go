@@ -108,7 +108,7 @@ func TestClosedWhileFull(t *testing.T) {
 	ft.Run(t, l.dial(t), ft.Send(packed("a")))
 	<-(<-waits).Done()
 	until(t, "ended", func() bool { return l.Stats().Refused["not_stored"] == 1 })
-	if s := l.log.String(); !strings.Contains(s, "the client closed the connection while the queue had no room") {
+	if s := l.log.String(); !strings.Contains(s, "the client closed the connection before its messages could be stored") {
 		t.Errorf("it logged %s", s)
 	}
 	if keeps.Err() != nil {

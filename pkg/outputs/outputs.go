@@ -21,7 +21,7 @@ type Output interface {
 	// fsynced). A *SendError tells what became of the others; any other error counts as ReasonNetwork
 	// for all of them. b and all that it points to belong to the caller, are reused after Send
 	// returns, and are not changed by it. Send ends soon after ctx does, with an error unless all
-	// was delivered. Its error is shown to the operator: it holds no secret. ctx has no deadline: each
+	// was delivered. Its error is shown to everybody, but for what is marked as Words: it holds no secret. ctx has no deadline: each
 	// request that Send makes takes Common.Timeout at most, and Send makes each once: what failed is the
 	// caller's to repeat.
 	Send(ctx context.Context, b *Batch) error
@@ -41,6 +41,12 @@ type Preparer interface {
 type WholeChunker interface {
 	// WholeChunks says that no batch is to hold a part of a chunk, unless a batch can't hold all of it.
 	WholeChunks() bool
+}
+
+// DiskWriter is an Output that writes to a disk of this machine: no time-out ends a call that the disk does not answer.
+type DiskWriter interface {
+	// WritesTo returns the path, with its placeholders.
+	WritesTo() string
 }
 
 // Connector is an Output that can tell whether its destination would take events.
@@ -70,10 +76,22 @@ type Report struct {
 	Hosts              []Host   // where there can be several
 	RequestLimit       int64    // bytes that a request may hold, learned from refusals; 0: never refused
 	PossibleDuplicates uint64   // events sent again although the destination may have stored them the first time
-	FailureStore       uint64   // events that Elasticsearch took into its failure store
-	Redirected         uint64   // events for names beyond the limit, sent to the one for others
-	Truncated          uint64   // events shortened to what the destination takes
-	Paces              []Pace   // ascending by Stream
+	AlreadyThere       uint64   // events at their first attempt that the destination said it has already
+	// AlreadyThereExample is the last of these; nil: there was none. It holds words of the destination and may hold an
+	// event's values: it is for those who may see records.
+	AlreadyThereExample *Example
+	FailureStore        uint64 // events that Elasticsearch took into its failure store
+	Redirected          uint64 // events for names beyond the limit, sent to the one for others
+	Truncated           uint64 // events shortened to what the destination takes
+	Paces               []Pace // ascending by Stream
+}
+
+// Example is an event that something happened to.
+type Example struct {
+	Time         time.Time
+	Cluster, Tag string
+	Target       string
+	Detail       string // the destination's words
 }
 
 // Host is one of several servers of a destination.
@@ -131,7 +149,7 @@ type Failure struct {
 	Index  int // in Batch.Events
 	Reason Reason
 	Status int    // the destination's status code, 0 where it has none
-	Detail string // the destination's words; kept with a dead letter
+	Detail string // what the destination said, marked as Words; kept with a dead letter
 	Target string // where the event goes, such as an index or a stream; "" where it was not told
 	// Untried says that the event was not sent, because others for its target have just failed for Reason. It counts
 	// as no attempt, and its age goes on.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,6 +29,11 @@ func open(r *http.Request) bool {
 	return false
 }
 
+// probes reports whether the request asks whether the program lives, which is open to everybody always.
+func probes(r *http.Request) bool {
+	return open(r) && (r.URL.Path == "/healthz" || r.URL.Path == "/readyz")
+}
+
 // refusal says why a request that is not open is refused, with the HTTP status; "": it is not.
 //
 // Over loopback, where only this machine's users are, nobody needs credentials, but the request must
@@ -40,12 +46,23 @@ func (s *Server) refusal(r *http.Request) (code int, why string) {
 	local, _ := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
 	c := &s.options.Config
 	switch {
-	case local != nil && local.IP.IsLoopback() && s.ownHost(r) && !forwarded(r):
+	case !c.Private && r.URL.Path != loginPath && local != nil && local.IP.IsLoopback() && s.ownHost(r) && !forwarded(r):
 		return 0, ""
+	}
+	return s.credentials(r)
+}
+
+// loginPath is where a browser is asked for credentials, wherever it runs.
+const loginPath = "/login"
+
+// credentials says why a request does not prove who it is from, with the HTTP status; "": it does.
+func (s *Server) credentials(r *http.Request) (code int, why string) {
+	c := &s.options.Config
+	switch {
 	case c.Token.Reveal() == "" && len(c.Users) == 0:
 		return http.StatusForbidden, "records are shown and changes are taken on loopback only (as http://localhost), unless status.token or status.users is set"
 	case r.Header.Get("Authorization") == "":
-		return http.StatusUnauthorized, "this needs the token of status.token as Authorization: Bearer, or a user of status.users with the password"
+		return http.StatusUnauthorized, "this needs the token of status.token, as Authorization: Bearer or as the password of any user name, or a user of status.users with the password"
 	}
 	source := sourceOf(r.RemoteAddr)
 	switch wait := s.attempts.wait(source); {
@@ -58,6 +75,25 @@ func (s *Server) refusal(r *http.Request) (code int, why string) {
 	s.attempts.wrong(source)
 	s.complain(r, "refused a wrong token or password")
 	return http.StatusUnauthorized, "this is not the token of status.token, nor a user of status.users with the password"
+}
+
+// mayRead reports whether the reply to a request that is open to everybody may hold records all the same, and whether
+// a destination's own words, which may quote some: these only for the token or a user's password, on loopback too.
+func (s *Server) mayRead(r *http.Request) (records, words bool) {
+	_, why := s.refusal(r)
+	return why == "", why == "" && s.options.Config.authorized(r)
+}
+
+// who names whom a request is from, for the log: a user, the token, or nobody in particular on loopback.
+func (s *Server) who(r *http.Request) string {
+	c := &s.options.Config
+	if name, _, basic := r.BasicAuth(); basic && slices.ContainsFunc(c.Users, func(u User) bool { return u.Name == name }) && c.authorized(r) {
+		return "user " + name
+	}
+	if c.authorized(r) {
+		return "the token"
+	}
+	return "somebody on this machine"
 }
 
 // complain logs that a request was refused, now and then.
@@ -113,6 +149,9 @@ func (c *Config) authorized(r *http.Request) bool {
 		ok |= same(token, c.Token)
 	}
 	if name, password, basic := r.BasicAuth(); basic {
+		if c.Token.Reveal() != "" { // browsers ask for a name too: any will do
+			ok |= same(password, c.Token)
+		}
 		for _, u := range c.Users {
 			ok |= same(name, setting.NewSecret(u.Name)) & same(password, u.Password)
 		}

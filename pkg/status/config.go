@@ -13,11 +13,15 @@ type Config struct {
 	Token   setting.Secret     `yaml:"token" help:"bearer token for changes and records; on loopback nobody needs it"`
 	Users   []User             `yaml:"users" help:"who may change things or see records too, by name and password"`
 	TLS     *setting.ServerTLS `yaml:"tls" help:"serve over TLS"`
+	Private bool               `yaml:"private" default:"false" help:"true: all but /healthz and /readyz needs the token or a user, on loopback too"`
 	Pprof   bool               `yaml:"pprof" default:"false" help:"serve /debug/pprof, to whom may see records"`
 }
 
 // Check implements setting.Checker.
 func (c *Config) Check(r *setting.Report) {
+	if c.Private && c.Token.Reveal() == "" && len(c.Users) == 0 {
+		r.Add("private", "set status.token or status.users too", "nobody could see anything")
+	}
 	names := map[string]bool{}
 	for i, u := range c.Users {
 		key := fmt.Sprintf("users[%d].name", i)

@@ -263,6 +263,42 @@ func TestExportPages(t *testing.T) {
 	}
 }
 
+// TestRecordsInOpenReplies is who is shown an example on /status, which is open to all.
+func TestRecordsInOpenReplies(t *testing.T) {
+	token := Config{Token: setting.NewSecret("t0ken")}
+	for _, tc := range []struct {
+		name, local, given string
+		config             Config
+		want               bool
+	}{
+		{"loopback, nothing set", "127.0.0.1:9880", "", Config{}, false},
+		{"elsewhere, nothing set", "10.1.2.3:9880", "", Config{}, false},
+		{"loopback without the token", "127.0.0.1:9880", "", token, false},
+		{"loopback with a wrong one", "127.0.0.1:9880", "Bearer no", token, false},
+		{"loopback with it", "127.0.0.1:9880", "Bearer t0ken", token, true},
+		{"elsewhere without", "10.1.2.3:9880", "", token, false},
+		{"elsewhere with it", "10.1.2.3:9880", "Bearer t0ken", token, true},
+	} {
+		s := testServer(func() Snapshot { return fixture(time.Now(), 10) })
+		s.options.Config, s.options.Log = tc.config, zerolog.Nop()
+		local, err := net.ResolveTCPAddr("tcp", tc.local)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := httptest.NewRequest(http.MethodGet, "/status", http.NoBody)
+		r = r.WithContext(context.WithValue(r.Context(), http.LocalAddrContextKey, local))
+		r.Host = tc.local
+		if tc.given != "" {
+			r.Header.Set("Authorization", tc.given)
+		}
+		w := httptest.NewRecorder()
+		s.handler(s.registry()).ServeHTTP(w, r)
+		if got := strings.Contains(w.Body.String(), "[r-1]: version conflict"); w.Code != http.StatusOK || got != tc.want {
+			t.Errorf("%s: %d, the example is shown: %t", tc.name, w.Code, got)
+		}
+	}
+}
+
 // TestAccess is who may do what.
 func TestAccess(t *testing.T) {
 	open := []string{"GET /", "GET /status", "GET /metrics", "GET /healthz", "GET /readyz"}
@@ -273,6 +309,7 @@ func TestAccess(t *testing.T) {
 	far, near := "10.1.2.3:9880", "127.0.0.1:9880"
 	none := Config{}
 	token := Config{Token: setting.NewSecret("t0ken")}
+	private := Config{Token: setting.NewSecret("t0ken"), Private: true}
 	users := Config{Users: []User{{"ops", setting.NewSecret("pass")}, {"dev", setting.NewSecret("")}}}
 	bearer := func(t string) func(*http.Request) {
 		return func(r *http.Request) { r.Header.Set("Authorization", "Bearer "+t) }
@@ -303,7 +340,12 @@ func TestAccess(t *testing.T) {
 		{"the token, by another site", token, far, "a", func(r *http.Request) { bearer("t0ken")(r); origin("http://b")(r) }, 403},
 		{"a token too short", token, far, "a", bearer("t0ke"), 401},
 		{"no token", token, far, "a", bearer(""), 401},
-		{"the token as a password", token, far, "a", basic("ops", "t0ken"), 401},
+		{"the token as a password", token, far, "a", basic("anybody", "t0ken"), 200},
+		{"the token as a name", token, far, "a", basic("t0ken", ""), 401},
+		{"private, on loopback", private, near, "localhost:9880", anyone, 401},
+		{"private, on loopback with the token", private, near, "localhost:9880", basic("", "t0ken"), 200},
+		{"private, elsewhere with the token", private, far, "a", bearer("t0ken"), 200},
+		{"private, elsewhere", private, far, "a", anyone, 401},
 		{"a user", users, far, "a", basic("ops", "pass"), 200},
 		{"another user's password", users, far, "a", basic("dev", "pass"), 401},
 		{"a wrong password", users, far, "a", basic("ops", "wrong"), 401},
@@ -329,7 +371,7 @@ func TestAccess(t *testing.T) {
 			w := httptest.NewRecorder()
 			handler.ServeHTTP(w, r)
 			want := tc.want
-			if slices.Contains(open, request) {
+			if slices.Contains(open, request) && !tc.config.Private || strings.HasSuffix(path, "z") {
 				want = 200
 			}
 			if w.Code != want {
@@ -342,7 +384,69 @@ func TestAccess(t *testing.T) {
 	}
 }
 
+// TestWordsAndAudit: a destination's own words are only for who shows the token, on loopback too; who changes something,
+// and from where, stands in the log.
+func TestWordsAndAudit(t *testing.T) {
+	var log strings.Builder
+	s := testServer(func() Snapshot {
+		return Snapshot{Outputs: []Output{{Name: "es", LastError: Failure{Text: "a type", Detail: "a type: hunter2"}}}, DeadLetters: DeadLetters{Count: 2}}
+	})
+	s.options.Config = Config{Token: setting.NewSecret("t0ken"), Users: []User{{"ops", setting.NewSecret("pass")}}}
+	s.options.DeadLetters, s.options.Log = &letters{n: 2}, zerolog.New(&log)
+	s.options.Steer = func(string, string) (string, error) { return "", errors.New("not that one") }
+	handler := s.handler(s.registry())
+	ask := func(method, path, user, password string) *httptest.ResponseRecorder {
+		r := httptest.NewRequest(method, path, http.NoBody)
+		r = r.WithContext(context.WithValue(r.Context(), http.LocalAddrContextKey, &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 9880}))
+		r.Host = "localhost:9880"
+		if password != "" {
+			r.SetBasicAuth(user, password)
+		}
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, r)
+		return w
+	}
+	for _, path := range []string{"/status", "/"} {
+		for _, tc := range []struct {
+			password string
+			words    bool
+		}{{"", false}, {"wrong", false}, {"t0ken", true}, {"pass", true}} {
+			body := ask("GET", path, "ops", tc.password).Body.String()
+			if strings.Contains(body, "hunter2") != tc.words || path == "/" && strings.Contains(body, "t so") != tc.words {
+				t.Errorf("%s with %q shows\n%s", path, tc.password, body)
+			}
+		}
+	}
+	if w := ask("GET", "/login", "", ""); w.Code != http.StatusUnauthorized || len(w.Header().Values("WWW-Authenticate")) != 2 {
+		t.Errorf("signing in: %d %v", w.Code, w.Header())
+	}
+	if w := ask("GET", "/login", "me", "t0ken"); w.Code != http.StatusSeeOther || w.Header().Get("Location") != "/" {
+		t.Errorf("signing in with the token: %d %v", w.Code, w.Header())
+	}
+	log.Reset()
+	ask("POST", "/outputs/es/pause", "", "")
+	ask("POST", "/dead-letters/retry?all=true", "ops", "pass")
+	ask("POST", "/dead-letters/purge?output=es", "x", "t0ken")
+	for _, want := range []string{
+		`"who":"somebody on this machine","from":"192.0.2.1:1234","what":"POST /outputs/es/pause","code":422,"message":"a change was asked for at the status endpoint, and refused"`,
+		`"who":"user ops","from":"192.0.2.1:1234","what":"POST /dead-letters/retry?all=true","code":200,`,
+		`"who":"the token","from":"192.0.2.1:1234","what":"POST /dead-letters/purge?output=es","code":200,`,
+	} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("no %s in\n%s", want, log.String())
+		}
+	}
+	if strings.Contains(log.String(), "t0ken") {
+		t.Error("the log has the token")
+	}
+}
+
 func TestConfigCheck(t *testing.T) {
+	alone := Config{Private: true}
+	var why setting.Report
+	if alone.Check(&why); len(why.Problems) != 1 || why.Problems[0].Key != "private" {
+		t.Errorf("private without anybody who may see anything: %+v", why.Problems)
+	}
 	c := Config{Users: []User{{"a", setting.NewSecret("x")}, {"b:c", setting.NewSecret("x")}, {"a", setting.NewSecret("x")}}}
 	var r setting.Report
 	c.Check(&r)

@@ -230,5 +230,6 @@ type DeadCount struct {
 type DeadResult struct {
 	Letters int64            `json:"letters"`
 	Events  int64            `json:"events"`
-	Skipped map[string]int64 `json:"skipped,omitempty"` // letters that stayed, by reason
+	Skipped map[string]int64 `json:"skipped,omitempty"` // letters that stayed, by reason, which says what to do
+	Why     string           `json:"why,omitempty"`     // no letter was there to be sent again
 }

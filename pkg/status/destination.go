@@ -1,5 +1,7 @@
 package status
 
+import "time"
+
 // Destination is what the kind of an output has to tell besides what all outputs have; zero where it
 // does not apply.
 type Destination struct {
@@ -8,10 +10,22 @@ type Destination struct {
 	Hosts              []Host   `json:"hosts"`               // where there can be several
 	RequestLimit       int64    `json:"request_limit_bytes"` // of a request, learned from refusals; 0: none refused
 	PossibleDuplicates uint64   `json:"possible_duplicates"` // events sent again that the destination may have stored before
-	FailureStore       uint64   `json:"failure_store"`       // events that Elasticsearch took into its failure store
-	Redirected         uint64   `json:"redirected"`          // events for names beyond the limit, sent to the one for others
-	Truncated          uint64   `json:"truncated"`           // events shortened to what the destination takes
-	Paces              []Pace   `json:"paces"`               // ascending by stream
+	AlreadyThere       uint64   `json:"already_there"`       // events at their first attempt that the destination said it has already
+	// AlreadyThereExample is one of these. It is shown only to who shows the token or a password.
+	AlreadyThereExample *Example `json:"already_there_example,omitempty"`
+	FailureStore        uint64   `json:"failure_store"` // events that Elasticsearch took into its failure store
+	Redirected          uint64   `json:"redirected"`    // events for names beyond the limit, sent to the one for others
+	Truncated           uint64   `json:"truncated"`     // events shortened to what the destination takes
+	Paces               []Pace   `json:"paces"`         // ascending by stream
+}
+
+// Example is an event that something happened to, with the destination's words.
+type Example struct {
+	Time    time.Time `json:"time"`
+	Cluster string    `json:"cluster"`
+	Tag     string    `json:"tag"`
+	Target  string    `json:"target"`
+	Detail  string    `json:"detail"`
 }
 
 // Host is one of several servers of a destination.
@@ -73,6 +87,7 @@ func destinationFamilies() []family {
 	}
 	return []family{
 		counter("aggregator_output_possible_duplicate_events_total", "Events sent again that the destination may have stored before.", func(d *Destination) uint64 { return d.PossibleDuplicates }),
+		counter("aggregator_output_already_there_events_total", "Events that the destination said it has already at their first attempt: perhaps others with the same id.", func(d *Destination) uint64 { return d.AlreadyThere }),
 		counter("aggregator_output_failure_store_events_total", "Events that Elasticsearch took into its failure store.", func(d *Destination) uint64 { return d.FailureStore }),
 		counter("aggregator_output_redirected_events_total", "Events for names beyond the limit, sent to the one for others.", func(d *Destination) uint64 { return d.Redirected }),
 		counter("aggregator_output_truncated_events_total", "Events shortened to what the destination takes.", func(d *Destination) uint64 { return d.Truncated }),

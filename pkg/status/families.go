@@ -99,6 +99,13 @@ func processFamilies() []family {
 		whole("aggregator_start_timestamp_seconds", "When the program started.", func(s *Snapshot) float64 { return unix(s.Started) }),
 		whole("aggregator_ready", "1 while agents may send here, as /readyz says.", func(s *Snapshot) float64 { return flag(s.Ready) }),
 		whole("aggregator_healthy", "0 when only a restart helps, as /healthz says.", func(s *Snapshot) float64 { return flag(s.Healthy) }),
+		whole("aggregator_status_stale_seconds", "How old all figures but the probes' answers are: more than 0 while something hangs that they are taken from.", func(s *Snapshot) float64 { return s.Stale }),
+		eachGauge("aggregator_loop_disk_wait_seconds", "How long the loop's call to a disk has been under way, 0 for none.", "loop", func(s *Snapshot) []Loop { return s.Loops }, func(l *Loop) (string, float64) {
+			if l.Doing != "disk" {
+				return l.Name, 0
+			}
+			return l.Name, l.Seconds
+		}),
 		whole("aggregator_config_loaded_timestamp_seconds", "When the configuration in force was loaded.", func(s *Snapshot) float64 { return unix(s.Config.LoadedAt) }),
 		whole("aggregator_config_failing", "1 while the newest configuration file is refused and the old one stays in force.", func(s *Snapshot) float64 { return flag(s.Config.Failing.Text != "") }),
 		whole("aggregator_config_warnings", "Warnings on the configuration in force.", func(s *Snapshot) float64 { return float64(len(s.Config.Warnings)) }),
@@ -222,7 +229,7 @@ func outputFamilies() []family {
 	return []family{
 		{name: "aggregator_output_state", help: "1 for the state that the output is in, 0 for the others.", labels: []string{label, "state"}, gauge: func(s *Snapshot, add func(float64, ...string)) {
 			for _, o := range s.Outputs {
-				for _, state := range []State{StateRunning, StateIdle, StateRetrying, StatePaused, StateRefused, StateUnconfigured, StateRemoved} {
+				for _, state := range []State{StateRunning, StateIdle, StateRetrying, StatePaused, StateRefused, StateUnconfigured, StateRemoved, StateStalled} {
 					add(flag(o.State == state), o.Name, string(state))
 				}
 			}
@@ -231,11 +238,13 @@ func outputFamilies() []family {
 		eachGauge("aggregator_output_concurrency", "Of the workers, how many may send now: fewer after the destination has throttled.", label, list, func(o *Output) (string, float64) { return o.Name, float64(o.Concurrency) }),
 		eachGauge("aggregator_output_held_clusters", "Clusters that wait until what the destination refused of them is taken.", label, list, func(o *Output) (string, float64) { return o.Name, float64(len(o.HeldClusters)) }),
 		eachGauge("aggregator_output_in_flight_requests", "Requests in flight.", label, list, func(o *Output) (string, float64) { return o.Name, float64(o.InFlight) }),
+		eachGauge("aggregator_output_oldest_request_seconds", "How long the request has been under way that began first, 0 for none.", label, list, func(o *Output) (string, float64) { return o.Name, o.OldestRequest }),
 		counter("aggregator_output_queued_events_total", "Events queued for the output.", func(c *OutputCluster) uint64 { return c.Queued }),
 		counter("aggregator_output_returned_events_total", "Events of dead letters put back into the queue for the output.", func(c *OutputCluster) uint64 { return c.Returned }),
 		gauge("aggregator_output_recovered_events", "Events found waiting for the output at the start.", func(c *OutputCluster) uint64 { return c.Recovered }),
 		counter("aggregator_output_delivered_events_total", "Events that the destination has.", func(c *OutputCluster) uint64 { return c.Delivered }),
 		counts("aggregator_output_dropped_events_total", "Events dropped as the configuration says, by reason.", func(c *OutputCluster) Counts { return c.Dropped }),
+		counter("aggregator_output_purged_events_total", "Events that waited for the output and that somebody purged.", func(c *OutputCluster) uint64 { return c.Purged }),
 		counts("aggregator_output_dead_events_total", "Events kept as dead letters, by reason.", func(c *OutputCluster) Counts { return c.Dead }),
 		gauge("aggregator_output_pending_events", "Events waiting or in flight.", func(c *OutputCluster) uint64 { return c.Pending }),
 		eachCounter("aggregator_output_delivered_bytes_total", "Bytes of the delivered events as msgpack.", label, list, func(o *Output) (string, uint64) { return o.Name, o.DeliveredBytes }),

@@ -47,6 +47,7 @@ type OutputFigures struct {
 	Recovered uint64 `json:"recovered"`
 	Delivered uint64 `json:"delivered"`
 	Dropped   uint64 `json:"dropped"`
+	Purged    uint64 `json:"purged"`
 	Dead      uint64 `json:"dead"`
 	Pending   uint64 `json:"pending"`
 }
@@ -57,7 +58,7 @@ func (f IngestFigures) difference() int64 {
 }
 
 func (f OutputFigures) difference() int64 {
-	return int64(f.Queued + f.Returned + f.Recovered - f.Delivered - f.Dropped - f.Dead - f.Pending)
+	return int64(f.Queued + f.Returned + f.Recovered - f.Delivered - f.Dropped - f.Purged - f.Dead - f.Pending)
 }
 
 // settle fills s.Ledger. before is a snapshot taken a second ago or more, nil where there is none.
@@ -84,7 +85,7 @@ func (s *Snapshot) settle(before *Snapshot) {
 		for _, c := range o.Clusters {
 			f := OutputFigures{
 				Queued: c.Queued, Returned: c.Returned, Recovered: c.Recovered, Delivered: c.Delivered,
-				Dropped: c.Dropped.Sum(), Dead: c.Dead.Sum(), Pending: c.Pending,
+				Dropped: c.Dropped.Sum(), Purged: c.Purged, Dead: c.Dead.Sum(), Pending: c.Pending,
 			}
 			was, known := outputs[[2]string{o.Name, c.Cluster}]
 			s.Ledger.Outputs = append(s.Ledger.Outputs, OutputAccount{o.Name, c.Cluster, f, balance(f.difference(), known && was == f)})

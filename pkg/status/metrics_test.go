@@ -134,7 +134,7 @@ func TestMetricsAreDocumented(t *testing.T) {
 func TestZerosArePresent(t *testing.T) {
 	r := ownMetrics(fixture(time.Unix(0, 0), 0))
 	for name, want := range map[string]int{
-		"aggregator_output_state":                    14,
+		"aggregator_output_state":                    16,
 		"aggregator_listener_refused_total":          2,
 		"aggregator_received_events_total":           3,
 		"aggregator_dropped_events_total":            3,

@@ -2,6 +2,7 @@ package status
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
@@ -29,7 +30,7 @@ Configuration {{with .Config.Source}}{{.}}{{else}}of defaults{{end}} {{.Config.H
 {{if lt .LimitBytes .NeedBytes}}<strong class="bad">That is less than full load can need.</strong>{{end}}</p>{{end}}{{end}}
 {{range .Config.Warnings}}<p>Warning: {{.}}</p>{{end}}
 <h2>Outputs</h2><div><table><tr><th>output<th>state<th>sending<th>events/s<th>pending<th>lag<th>delivered<th>dead<th>dropped<th class="text">last error</tr>
-{{range .Outputs}}<tr><td>{{.Name}} ({{.Type}})<td{{if refused .State}} class="bad"{{end}}>{{.State}}{{if not .BackoffUntil.IsZero}}, waiting until {{clock .BackoffUntil}}{{end}}<td>{{.InFlight}} of {{.Concurrency}}, {{.Workers}} workers<td>{{printf "%.0f" .EventsPerSecond}}{{with sums .}}<td>{{.Pending}}<td>{{duration .Lag}}<td>{{.Delivered}}<td>{{.Dead}}<td>{{.Dropped}}{{end}}<td class="text">{{failure .LastError}}</tr>
+{{range .Outputs}}<tr><td>{{.Name}} ({{.Type}})<td{{if refused .State}} class="bad"{{end}}>{{.State}}{{if not .BackoffUntil.IsZero}}, waiting until {{clock .BackoffUntil}}{{end}}<td>{{.InFlight}} of {{.Concurrency}}, {{.Workers}} workers<td>{{printf "%.0f" .EventsPerSecond}}{{with sums .}}<td>{{.Pending}}<td>{{duration .Lag}}<td>{{.Delivered}}<td>{{.Dead}}<td>{{.Dropped}}{{with .Purged}}, {{.}} purged{{end}}{{end}}<td class="text">{{failure .LastError}}</tr>
 {{if told .}}<tr><td><td class="text" colspan="9">{{.Server}}{{with .HeldClusters}} <span class="bad">Held until what was refused of them is taken: {{join .}}.</span>{{end}}
 {{range .Notices}} {{.}}{{end}}{{range .Hosts}}{{if .Down}} <span class="bad">{{.Address}} is down: {{.Error}}.</span>{{end}}{{end}}{{range paces .}} {{.Stream}}: {{rate .}}.{{end}}</tr>{{end}}
 {{end}}</table></div>
@@ -58,9 +59,10 @@ events were sent again, {{.DeadLetters.PurgedEvents}} purged, {{.DeadLetters.Evi
 {{with .Letters}}<h3>The newest</h3><div><table><tr><th>letter<th>refused<th>output<th>cluster<th class="text">tag<th>reason<th>status<th class="text">detail</tr>
 {{range .}}<tr><td><a href="/dead-letters/{{.ID}}">{{.ID}}</a><td>{{clock .Time}}<td>{{with .Output}}{{.}}{{else}}none{{end}}<td>{{.Cluster}}<td class="text">{{.Tag}}<td>{{.Reason}}<td>{{with .Status}}{{.}}{{end}}<td class="text">{{.Detail}}</tr>
 {{end}}</table></div>{{end}}
-<p><a href="/status">/status</a> has all of it as JSON, <a href="/metrics">/metrics</a> for Prometheus; <a href="/healthz">/healthz</a> and
+<p><a href="/login">Sign in</a> with a user's password, or with the token as password, to see destinations' own words here.
+<a href="/status">/status</a> has all of it as JSON, <a href="/metrics">/metrics</a> for Prometheus; <a href="/healthz">/healthz</a> and
 <a href="/readyz">/readyz</a> are for probes{{if pprof}}, <a href="/debug/pprof/">/debug/pprof/</a> for profiles{{end}}. POST /reload reads the configuration again;
-POST /outputs/NAME/pause, resume and purge steer an output.</p></html>
+POST /outputs/NAME/pause, resume, retry and purge?all=true steer an output.</p></html>
 `
 
 // pagePolicy lets a browser use the page's own style and nothing else, wherever it comes from.
@@ -77,13 +79,14 @@ func describe(f Failure) string {
 	span := func(seconds float64) string {
 		return time.Duration(seconds * float64(time.Second)).Round(time.Second).String()
 	}
+	text := cmp.Or(f.Detail, f.Text)
 	switch {
-	case f.Text == "":
+	case text == "":
 		return ""
 	case f.Lasts():
-		return fmt.Sprintf("%s (%s ago)", f.Text, span(f.Age))
+		return fmt.Sprintf("%s (%s ago)", text, span(f.Age))
 	}
-	return fmt.Sprintf("past: %s (%s ago, for %s)", f.Text, span(f.Age), span(f.Ended.Sub(f.Time).Seconds()))
+	return fmt.Sprintf("past: %s (%s ago, for %s)", text, span(f.Age), span(f.Ended.Sub(f.Time).Seconds()))
 }
 
 // pagePaces is how many streams of an output the page shows.
@@ -114,6 +117,7 @@ func rate(p Pace) string {
 type outputSums struct {
 	Lag                               float64
 	Pending, Delivered, Dead, Dropped uint64
+	Purged                            uint64
 }
 
 func newPage(pprof bool) *template.Template {
@@ -150,6 +154,7 @@ func newPage(pprof bool) *template.Template {
 				s.Delivered += c.Delivered
 				s.Dead += c.Dead.Sum()
 				s.Dropped += c.Dropped.Sum()
+				s.Purged += c.Purged
 			}
 			return s
 		},
@@ -166,13 +171,19 @@ type pageData struct {
 }
 
 func (s *Server) index(w http.ResponseWriter, r *http.Request) {
-	data := pageData{Snapshot: s.snapshot()}
-	if _, why := s.refusal(r); why == "" && s.options.DeadLetters != nil && data.DeadLetters.Count > 0 {
+	records, words := s.mayRead(r)
+	data := pageData{Snapshot: s.shown(words)}
+	if records && s.options.DeadLetters != nil && data.DeadLetters.Count > 0 {
 		list, err := s.options.DeadLetters.List(r.Context(), DeadFilter{}, DeadPage{Limit: pageLetters, Newest: true})
 		if err != nil {
 			s.options.Log.Warn().Err(err).Msg("the page shows no dead letters")
 		}
 		data.Letters = list.Letters
+		for i := range data.Letters {
+			if !words {
+				data.Letters[i].Detail = ""
+			}
+		}
 	}
 	var b bytes.Buffer
 	if err := s.page.Execute(&b, data); err != nil {

@@ -29,6 +29,16 @@ func (x *samples) keep(s *Snapshot) {
 	x.kept = append(x.kept, s)
 }
 
+// youngest returns the last sample, nil where there is none.
+func (x *samples) youngest() *Snapshot {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if len(x.kept) == 0 {
+		return nil
+	}
+	return x.kept[len(x.kept)-1]
+}
+
 // before returns the oldest sample and the youngest that was taken a second before now or earlier;
 // nil where there is none.
 func (x *samples) before(now time.Time) (oldest, second *Snapshot) {
@@ -50,8 +60,9 @@ func (s *Server) sample(ctx context.Context) {
 	ticker := time.NewTicker(sampleEvery)
 	defer ticker.Stop()
 	for {
-		snapshot := s.snapshot()
-		s.samples.keep(&snapshot)
+		if snapshot := s.snapshot(); snapshot.Stale == 0 {
+			s.samples.keep(&snapshot)
+		}
 		select {
 		case <-ctx.Done():
 			return
@@ -60,15 +71,19 @@ func (s *Server) sample(ctx context.Context) {
 	}
 }
 
-// snapshot asks the program for its state and adds what is derived from it.
+// snapshot asks the program for its state and adds what is derived from it. Where that hangs, as it may when a disk does,
+// it returns the youngest sample, with the probes' answers of now.
 func (s *Server) snapshot() Snapshot {
-	now := s.options.Snapshot()
+	now, ok := s.taker.take(s.options.Snapshot)
+	if !ok {
+		return s.stale()
+	}
 	now.at = time.Now()
 	now.Time = now.at.UTC()
 	now.Uptime = now.at.Sub(now.Started).Seconds()
-	now.NotReady, now.Unhealthy = reasons(s.options.Ready()), reasons(s.options.Healthy())
-	now.Ready, now.Healthy = len(now.NotReady) == 0, len(now.Unhealthy) == 0
+	s.probes(&now)
 	notNil(&now.Config.Warnings)
+	notNil(&now.Loops)
 	notNil(&now.Listeners)
 	notNil(&now.Clusters)
 	notNil(&now.Outputs)
@@ -92,6 +107,23 @@ func (s *Server) snapshot() Snapshot {
 		now.rates(oldest)
 	}
 	return now
+}
+
+// probes fills in what the probes answer.
+func (s *Server) probes(to *Snapshot) {
+	to.NotReady, to.Unhealthy = reasons(s.options.Ready()), reasons(s.options.Healthy())
+	to.Ready, to.Healthy = len(to.NotReady) == 0, len(to.Unhealthy) == 0
+}
+
+// stale returns the youngest sample. Its lists are shared and must not be changed.
+func (s *Server) stale() Snapshot {
+	var old Snapshot
+	if youngest := s.samples.youngest(); youngest != nil {
+		old = *youngest
+		old.Stale = time.Since(old.at).Seconds()
+	}
+	s.probes(&old)
+	return old
 }
 
 // ages fills how old errors are.

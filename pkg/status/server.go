@@ -4,6 +4,7 @@ package status
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -76,6 +77,7 @@ type Server struct {
 	loopback       bool   // the listener is on a loopback address
 	hostname       string // of this machine
 	samples        samples
+	taker          taker
 	page           *template.Template
 	policy         string // the page's Content-Security-Policy
 	attempts       attempts
@@ -132,6 +134,7 @@ func (s *Server) Run(ctx context.Context) error {
 	sampling, stop := context.WithCancel(ctx)
 	var sampler sync.WaitGroup
 	sampler.Go(func() { s.sample(sampling) })
+	defer s.taker.running.Wait()
 	defer sampler.Wait()
 	defer stop()
 	closed := context.AfterFunc(ctx, func() {
@@ -174,6 +177,7 @@ func (s *Server) handler(metrics *prometheus.Registry) http.Handler {
 	mux.HandleFunc("GET /healthz", probe(s.options.Healthy))
 	mux.HandleFunc("GET /readyz", probe(s.options.Ready))
 	mux.HandleFunc("GET /status", s.status)
+	mux.HandleFunc("GET "+loginPath, s.login)
 	mux.HandleFunc("POST /reload", s.reload)
 	mux.HandleFunc("POST /outputs/{name}/{what}", s.steer)
 	s.deadHandlers(mux)
@@ -207,7 +211,7 @@ func (s *Server) guard(next http.Handler) http.Handler {
 		case !s.hostAllowed(r):
 			http.Error(w, "this address is served to localhost only: use http://localhost or the address as Host", http.StatusForbidden)
 			return
-		case !open(r):
+		case !open(r), s.options.Config.Private && !probes(r):
 			if code, why := s.refusal(r); why != "" {
 				switch code {
 				case http.StatusUnauthorized:
@@ -224,9 +228,61 @@ func (s *Server) guard(next http.Handler) http.Handler {
 				http.Error(w, fmt.Sprintf("the request's body was not sent in time, or is over %d KiB: nothing here takes one", maxBodyBytes>>10), http.StatusRequestEntityTooLarge)
 				return
 			}
+			if r.Method != http.MethodGet && r.Method != http.MethodHead {
+				reply := &codeWriter{ResponseWriter: w}
+				defer s.audit(r, reply)
+				w = reply
+			}
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// codeWriter remembers the code of a reply.
+type codeWriter struct {
+	http.ResponseWriter
+	code int
+}
+
+// WriteHeader satisfies http.ResponseWriter.
+func (w *codeWriter) WriteHeader(code int) {
+	w.code = code
+	w.ResponseWriter.WriteHeader(code)
+}
+
+// Unwrap is for http.ResponseController.
+func (w *codeWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// maxAudit bounds what of a request stands in the log, in bytes.
+const maxAudit = 300
+
+// audit logs who asked for a change, from where, and whether it was done.
+func (s *Server) audit(r *http.Request, reply *codeWriter) {
+	what := r.URL.RequestURI()
+	if len(what) > maxAudit {
+		what = what[:maxAudit] + "…"
+	}
+	text := "a change was asked for at the status endpoint"
+	if reply.code >= http.StatusBadRequest {
+		text += ", and refused"
+	}
+	s.options.Log.Info().Str("who", s.who(r)).Str("from", r.RemoteAddr).Str("what", r.Method+" "+what).Int("code", cmp.Or(reply.code, http.StatusOK)).Msg(text)
+}
+
+// login is where a browser gets after it has shown credentials, which it sends from then on.
+func (s *Server) login(w http.ResponseWriter, r *http.Request) {
+	http.Redirect(w, r, "/", http.StatusSeeOther)
+}
+
+// shown returns the program's state, with destinations' own words only if so.
+func (s *Server) shown(words bool) Snapshot {
+	now := s.snapshot()
+	if !words {
+		for i := range now.Outputs {
+			now.Outputs[i].LastError.Detail, now.Outputs[i].AlreadyThereExample = "", nil
+		}
+	}
+	return now
 }
 
 // hostAllowed keeps web pages from reading a loopback endpoint through a name of theirs that
@@ -247,8 +303,14 @@ func (s *Server) reload(w http.ResponseWriter, _ *http.Request) {
 	_, _ = io.WriteString(w, text+"\n") // the client is gone; nothing to do
 }
 
+// steer does what was asked of an output. A purge loses events, so it wants all=true: nobody types that by mistake.
 func (s *Server) steer(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	if sure, _ := strconv.ParseBool(r.URL.Query().Get("all")); r.PathValue("what") == "purge" && !sure {
+		w.WriteHeader(http.StatusBadRequest)
+		_, _ = io.WriteString(w, "a purge deletes all that waits for the output, and nobody gets it back: say that it is meant, with ?all=true\n") // as below
+		return
+	}
 	text, err := s.options.Steer(r.PathValue("name"), r.PathValue("what"))
 	if err != nil {
 		w.WriteHeader(http.StatusUnprocessableEntity)
@@ -287,8 +349,12 @@ func reasons(err error) []string {
 	return why
 }
 
-func (s *Server) status(w http.ResponseWriter, _ *http.Request) {
-	text, err := json.MarshalIndent(s.snapshot(), "", "  ")
+func (s *Server) status(w http.ResponseWriter, r *http.Request) {
+	words := false
+	if r.Header.Get("Authorization") != "" {
+		_, words = s.mayRead(r)
+	}
+	text, err := json.MarshalIndent(s.shown(words), "", "  ")
 	if err != nil {
 		s.options.Log.Error().Err(err).Msg("can't write /status as JSON")
 		http.Error(w, "the status can't be written as JSON, see the log", http.StatusInternalServerError)

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -181,4 +182,38 @@ func TestShutdownWithoutRun(t *testing.T) {
 	if _, err := new(net.Dialer).DialContext(t.Context(), "tcp", s.Addr().String()); err == nil {
 		t.Error("it still listens")
 	}
+}
+
+// A purge is done only where the request says that all is meant.
+func TestPurgeWantsAll(t *testing.T) {
+	for _, tc := range []struct {
+		path string
+		code int
+		done bool
+	}{
+		{"/outputs/es/purge", http.StatusBadRequest, false},
+		{"/outputs/es/purge?all=", http.StatusBadRequest, false},
+		{"/outputs/es/purge?all=false", http.StatusBadRequest, false},
+		{"/outputs/es/purge?all=true", http.StatusOK, true},
+		{"/outputs/es/pause", http.StatusOK, true},
+	} {
+		done := false
+		s := testServer(func() Snapshot { return Snapshot{} })
+		s.options.Steer = func(string, string) (string, error) { done = true; return "done", nil }
+		w := httptest.NewRecorder()
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, tc.path, http.NoBody)
+		s.steer(w, withPath(r, tc.path))
+		if w.Code != tc.code || done != tc.done {
+			t.Errorf("%s: %d %s", tc.path, w.Code, w.Body)
+		}
+	}
+}
+
+// withPath gives r what the pattern of its route finds in path.
+func withPath(r *http.Request, path string) *http.Request {
+	path, _, _ = strings.Cut(path, "?")
+	parts := strings.Split(path, "/")
+	r.SetPathValue("name", parts[2])
+	r.SetPathValue("what", parts[3])
+	return r
 }

@@ -32,8 +32,20 @@ type Snapshot struct {
 	Certificates []Certificate `json:"certificates"`
 	DeadLetters  DeadLetters   `json:"dead_letters"`
 	Ledger       Ledger        `json:"ledger"` // derived
+	Loops        []Loop        `json:"loops"`
+	// Stale is how old everything but the probes' answers is, in seconds: more than 0 while taking a snapshot hangs.
+	// Derived.
+	Stale float64 `json:"stale_seconds"`
 
 	at time.Time // derived: Time with the monotonic clock, so that rates don't care when the other is set
+}
+
+// Loop is what one of the program's loops is at.
+type Loop struct {
+	Name    string  `json:"name"`
+	Doing   string  `json:"doing"`              // resting: waits for work; turning: works; disk: waits for a disk
+	What    string  `json:"disk_call,omitzero"` // in a sentence: "a commit to /var/lib/aggregator"
+	Seconds float64 `json:"seconds"`            // for how long
 }
 
 // Counts are counters by a label: a reason, a mode, a rule.
@@ -70,10 +82,11 @@ func (l Latency) MarshalJSON() ([]byte, error) {
 
 // Failure is the last error of something; the zero value says that there was none.
 type Failure struct {
-	Text  string    `json:"text"`
-	Time  time.Time `json:"time,omitzero"`
-	Age   float64   `json:"age_seconds"`    // derived
-	Ended time.Time `json:"ended,omitzero"` // since when it is past; zero: nothing shows that it is
+	Text   string    `json:"text"`
+	Detail string    `json:"detail,omitempty"` // Text with a destination's own words: only for who shows the token or a password
+	Time   time.Time `json:"time,omitzero"`
+	Age    float64   `json:"age_seconds"`    // derived
+	Ended  time.Time `json:"ended,omitzero"` // since when it is past; zero: nothing shows that it is
 }
 
 // Lasts reports whether there is an error that is not past.
@@ -200,6 +213,8 @@ const (
 	StateRefused State = "refused"
 	// StateUnconfigured is that of an output that is not configured, and that something waits for.
 	StateUnconfigured State = "unconfigured"
+	// StateStalled is that of an output whose disk does not answer.
+	StateStalled State = "stalled"
 	// StateRemoved is that of an output that is not configured any more, and that nothing waits for.
 	StateRemoved State = "removed"
 )
@@ -210,9 +225,10 @@ type Output struct {
 	Type            string          `json:"type"`
 	State           State           `json:"state"`
 	Workers         int             `json:"workers"`
-	Concurrency     int             `json:"concurrency"`   // of the workers, how many may send now: fewer after the destination has throttled
-	InFlight        int             `json:"in_flight"`     // requests under way
-	HeldClusters    []string        `json:"held_clusters"` // that wait until what the destination refused of them is taken
+	Concurrency     int             `json:"concurrency"`            // of the workers, how many may send now: fewer after the destination has throttled
+	InFlight        int             `json:"in_flight"`              // requests under way
+	OldestRequest   float64         `json:"oldest_request_seconds"` // how long the first of these has been, 0: there are none
+	HeldClusters    []string        `json:"held_clusters"`          // that wait until what the destination refused of them is taken
 	Clusters        []OutputCluster `json:"clusters"`
 	DeliveredBytes  uint64          `json:"delivered_bytes"` // of msgpack
 	Retries         Counts          `json:"retries"`         // events to be sent again, by reason
@@ -237,6 +253,7 @@ type OutputCluster struct {
 	Recovered uint64 `json:"recovered"` // found waiting at the start
 	Delivered uint64 `json:"delivered"`
 	Dropped   Counts `json:"dropped"` // by reason
+	Purged    uint64 `json:"purged"`  // deleted by somebody while they waited
 	Dead      Counts `json:"dead"`    // kept as dead letters, by reason
 	Pending   uint64 `json:"pending"` // waiting or in flight
 }

@@ -48,6 +48,7 @@ func fixture(started time.Time, n uint64) Snapshot {
 	return Snapshot{
 		Version: "1.2.3", Commit: "abc", Hostname: "aggregator-0", Started: started,
 		Config: ConfigState{Source: "aggregator.yaml", Hash: "f00", LoadedAt: started, Warnings: []string{"outputs.es: nobody uses it"}},
+		Loops:  []Loop{{Name: "committer", Doing: "disk", What: "a commit to data", Seconds: 12}, {Name: "cleaner", Doing: "resting"}},
 		Listeners: []Listener{{
 			Name: "public", Address: "0.0.0.0:24224", Connections: 3, ConnectionsTotal: 9, ProbesTotal: 4,
 			Refused: Counts{"idle": 1, "limit": 0}, Messages: Counts{"forward": 2, "packed": 5}, AcksTotal: 7,
@@ -80,7 +81,7 @@ func fixture(started time.Time, n uint64) Snapshot {
 				Destination: Destination{
 					Server: "Elasticsearch 8.14.3", Notices: []string{"the template <logs> is someone else's"}, RequestLimit: 1 << 20,
 					Hosts:              []Host{{Address: "https://es-0:9200"}, {Address: "https://es-1:9200", Down: true, Error: "connection refused"}},
-					PossibleDuplicates: 5, FailureStore: 6, Redirected: 7, Truncated: 8,
+					PossibleDuplicates: 5, FailureStore: 6, AlreadyThere: 9, AlreadyThereExample: &Example{Cluster: "seoul", Detail: "[r-1]: version conflict"}, Redirected: 7, Truncated: 8,
 					Paces: []Pace{{Stream: "logs", BytesPerSecond: 1 << 20, RecordsPerSecond: 1000, Throttled: 9}, {Stream: "new"}},
 				},
 				Steps: []Step{{Route: "routes[0]", Filter: "nginx", Index: 1, Kind: "grep", In: 100, Out: 60, Dropped: 40, Errors: 2, Seconds: 0.25}},
@@ -300,6 +301,7 @@ func TestPage(t *testing.T) {
 		f.Clusters[0].Name = "<script>"
 		f.Config.Failing = Failure{Text: "line 3: no such key"}
 		f.Outputs[1].State = StateRefused
+		f.Outputs[1].BackoffUntil = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 		return f
 	}, Ready: func() error { return nil }, Healthy: func() error { return nil }})
 	w := httptest.NewRecorder()
@@ -308,7 +310,7 @@ func TestPage(t *testing.T) {
 	for _, want := range []string{
 		"aggregator-0", "&lt;script&gt;", "30.0", "half of a key", "line 3: no such key", "osaka", "public",
 		"1 of 1, 2 workers", "Elasticsearch 8.14.3", "the template &lt;logs&gt;", "es-1:9200 is down: connection refused", "taken: osaka.",
-		"logs: 1024 KiB/s, 1000 records/s, throttled 9 times", "new: no limit", `class="bad">refused`,
+		"logs: 1024 KiB/s, 1000 records/s, throttled 9 times", "new: no limit", `class="bad">refused, waiting until 2026-01-02 03:04:05`,
 	} {
 		if !strings.Contains(page, want) {
 			t.Errorf("%q is not on the page:\n%s", want, page)

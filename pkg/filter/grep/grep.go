@@ -17,11 +17,11 @@ type rule struct {
 
 type step struct {
 	include, includeAny, exclude, excludeAll []rule
-	text                                     []byte // of a value that is no str
+	text                                     []byte // of a value that is neither str nor bin
 }
 
-// New returns the step that c describes. A field is matched as event.AppendText has it; one that is
-// missing or nil is the empty text.
+// New returns the step that c describes. A field is matched as event.AppendText has it, without one
+// last line end; one that is missing or nil is the empty text.
 func New(c Config) (filter.Step, error) {
 	s := &step{}
 	into := []*[]rule{&s.include, &s.includeAny, &s.exclude, &s.excludeAll}
@@ -73,9 +73,9 @@ func (s *step) any(rules []rule, ev *filter.Event) bool {
 
 func (s *step) match(r *rule, ev *filter.Event) bool {
 	value, _ := ev.Get(r.path...)
-	if len(value) > 0 && event.TypeOf(value[0]) == event.TypeStr {
-		text, _, _ := event.ReadBytes(value)
-		return r.regex.match(text)
+	if text, _, err := event.ReadBytes(value); err == nil {
+		// A regular expression takes each byte that is not UTF-8 for U+FFFD by itself.
+		return r.regex.match(filter.TrimLineEnd(text))
 	}
 	s.text = event.AppendText(s.text[:0], value)
 	return r.regex.match(s.text)

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/filter"
 )
 
@@ -148,7 +149,8 @@ func (b *builder) csv(content []byte) error {
 		} else if err != nil {
 			return err
 		}
-		if err := b.unique(cells[at]); err != nil {
+		key := string(event.AppendValid(nil, []byte(cells[at]))) // a copy: a cell holds its whole line
+		if err := b.unique(key); err != nil {
 			line, _ := r.FieldPos(at)
 			return fmt.Errorf("line %d: %w", line, err)
 		}
@@ -158,7 +160,7 @@ func (b *builder) csv(content []byte) error {
 				row = put(row, leads[i], filter.AppendString(nil, text))
 			}
 		}
-		b.rows[strings.Clone(cells[at])] = row // a cell holds its whole line
+		b.rows[key] = row
 	}
 }
 

@@ -45,10 +45,14 @@ func (s *step) converted(c *conversion, ev *filter.Event) error {
 		c.to == toFloat && t == event.TypeFloat, c.to == toBool && t == event.TypeBool:
 		return nil
 	}
-	s.text = event.AppendText(s.text[:0], value)
+	if text, _, err := event.ReadBytes(value); err == nil {
+		s.text = append(s.text[:0], text...) // a bin's bytes stay what they are, as a str's do
+	} else {
+		s.text = event.AppendText(s.text[:0], value)
+	}
 	out, ok := appendConverted(s.scratch[:0], s.text, c.to)
 	if !ok {
-		return fmt.Errorf("convert %s to %s: %.60q is none", strings.Join(c.path, "."), c.to, s.text)
+		return fmt.Errorf("convert %s to %s: the value is none", strings.Join(c.path, "."), c.to)
 	}
 	s.scratch = out
 	ev.Set(out, c.path...)
@@ -60,6 +64,9 @@ func appendConverted(dst, text []byte, to string) (out []byte, ok bool) {
 	case toInt:
 		if v, err := strconv.ParseInt(string(text), 10, 64); err == nil {
 			return filter.AppendInt(dst, v), true
+		}
+		if v, err := strconv.ParseUint(string(text), 10, 64); err == nil {
+			return filter.AppendUint(dst, v), true
 		}
 		switch string(text) {
 		case "true":

@@ -85,7 +85,7 @@ func TestApply(t *testing.T) {
 		{"convert to bool", Config{Convert: texts{"a": "bool", "b": "bool", "c": "bool"}}, values{"a": "True", "b": 0, "c": "off"}, `{"a":true,"b":false,"c":false}`, ""},
 		{"convert to string", Config{Convert: texts{"a": "string", "b": "string", "c": "string"}}, values{"a": 1.5, "b": values{"x": 1}, "c": false}, `{"a":"1.5","b":"{\"x\":1}","c":"false"}`, ""},
 		{"convert within", Config{Convert: texts{"http.status": "int"}}, values{"http": values{"status": "200"}}, `{"http":{"status":200}}`, ""},
-		{"convert what is none", Config{Convert: texts{"a": "int", "b": "int"}, Set: values{"s": 1}}, values{"a": "x", "b": "2"}, `{"a":"x","b":2,"s":1}`, `convert a to int: "x" is none`},
+		{"convert what is none", Config{Convert: texts{"a": "int", "b": "int"}, Set: values{"s": 1}}, values{"a": "x", "b": "2"}, `{"a":"x","b":2,"s":1}`, `convert a to int: the value is none`},
 		{"convert what is too large", Config{Convert: texts{"a": "int"}}, values{"a": "1e30"}, `{"a":"1e30"}`, "is none"},
 		{"convert what is no number", Config{Convert: texts{"a": "float"}}, values{"a": "NaN"}, `{"a":"NaN"}`, "is none"},
 		{"convert what is neither", Config{Convert: texts{"a": "bool"}}, values{"a": "maybe"}, `{"a":"maybe"}`, "is none"},

@@ -7,38 +7,43 @@ import (
 	"time"
 
 	"github.com/seed-afc6a195/aggregator/pkg/config/setting"
-	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/filter"
 )
 
 // Config is the settings of a multiline step.
 type Config struct {
-	Field     string        `yaml:"field" default:"log" help:"whose text is a line"`
-	Format    string        `yaml:"format" enum:"|java|python|go|dotnet|ruby|all" help:"whose stack traces are joined; empty: start and continue say"`
-	Start     string        `yaml:"start" help:"a regular expression for the first line of an event; without continue, all lines up to the next first one belong to it"`
-	Continue  string        `yaml:"continue" help:"a regular expression for the lines after the first; without start, any line may be the first"`
-	Key       string        `yaml:"key" help:"what tells streams of one cluster and tag apart, e.g. {record.kubernetes.pod_name}"`
-	MaxLines  int           `yaml:"max_lines" default:"500" min:"2" help:"of one event; what is longer goes on as several"`
-	MaxBytes  setting.Size  `yaml:"max_bytes" default:"1MiB" min:"1KiB" help:"of one event's text; what is longer goes on as several"`
-	MaxWait   time.Duration `yaml:"max_wait" default:"3s" min:"1ms" help:"how long a first line waits for the others"`
-	Separator string        `yaml:"separator" default:"\"\\n\"" help:"put between the lines, instead of the line ends that they came with"`
+	Field           string        `yaml:"field" default:"log" help:"whose text is a line"`
+	Format          string        `yaml:"format" enum:"|java|js|python|go|ruby|dotnet|php|dart|rust|all" help:"whose stack traces are joined; empty: start, continue and end say"`
+	Start           string        `yaml:"start" help:"a regular expression for the first line of an event; without continue, all lines up to the next first one belong to it"`
+	Continue        string        `yaml:"continue" help:"a regular expression for the lines after the first; without start, any line may be the first"`
+	End             string        `yaml:"end" help:"a regular expression for the last line of an event, which need not wait for the next one; without start, any line may be the first"`
+	Key             string        `yaml:"key" help:"what tells streams of one cluster and tag apart, e.g. {record.pod}; empty: namespace, pod and container in kubernetes, container_id, and stream or source where it is stdout or stderr"`
+	MaxLines        int           `yaml:"max_lines" default:"500" min:"2" help:"of one event; what is longer goes on as several"`
+	MaxBytes        setting.Size  `yaml:"max_bytes" default:"1MiB" min:"1KiB" help:"of one event's text; what is longer goes on as several"`
+	MaxMessageLines int           `yaml:"max_message_lines" default:"20" min:"0" help:"with format: lines that may belong to a trace, or not, and wait for a frame to show it"`
+	MaxWait         time.Duration `yaml:"max_wait" default:"3s" min:"1ms" help:"how long a first line waits for the others"`
+	Separator       string        `yaml:"separator" default:"\"\\n\"" help:"put between the lines, instead of the line ends that they came with"`
 }
 
 // Check reports settings that can't work.
 func (c *Config) Check(r *setting.Report) {
-	switch patterns := c.Start != "" || c.Continue != ""; {
+	switch patterns := c.Start != "" || c.Continue != "" || c.End != ""; {
 	case c.Format == "" && !patterns:
 		r.Add("format", "write one such as java, or a regular expression in start", "nothing says which lines belong together")
 	case c.Format != "" && patterns:
-		r.Add("format", "remove it, or start and continue", "format %s has its own rules for first and further lines", c.Format)
+		r.Add("format", "remove it, or start, continue and end", "format %s has its own rules for first and further lines", c.Format)
 	}
 	if _, err := filter.ParsePath(c.Field); err != nil {
 		r.Add("field", "write a field's name, such as log", "%v", err)
 	}
-	if _, err := event.ParseTemplate(c.Key); err != nil {
+	if c.Key == "" {
+		r.Warn("key", `name what tells them apart in key; "{tag}" joins as earlier versions did`,
+			"without it streams are told apart by namespace, pod, container, and stdout or stderr, where records say so, and no more by the tag alone")
+	}
+	if _, err := filter.NewStreamKey(c.Key); err != nil {
 		r.Add("key", "see the example in the documentation", "%v", err)
 	}
-	for key, text := range map[string]string{"start": c.Start, "continue": c.Continue} {
+	for key, text := range map[string]string{"start": c.Start, "continue": c.Continue, "end": c.End} {
 		if _, err := regexp.Compile(text); err != nil {
 			r.Add(key, "see https://golang.org/s/re2syntax", "%v", err)
 		}
@@ -49,19 +54,19 @@ func (c *Config) Check(r *setting.Report) {
 func New(c Config) (*Joiner, error) {
 	j := &Joiner{
 		separator: []byte(c.Separator), maxLines: c.MaxLines, maxBytes: int(c.MaxBytes), maxWait: c.MaxWait,
-		traces: map[string]*trace{},
+		maxMessage: c.MaxMessageLines,
 	}
 	var err error
 	if j.path, err = filter.ParsePath(c.Field); err != nil {
 		return nil, fmt.Errorf("multiline: %w", err)
 	}
-	if j.key, err = event.ParseTemplate(c.Key); err != nil {
-		return nil, fmt.Errorf("multiline: key: %w", err)
+	if j.key, err = filter.NewStreamKey(c.Key); err != nil {
+		return nil, fmt.Errorf("multiline: %w", err)
 	}
 	if c.Format != "" {
 		j.machine, err = formatMachine(c.Format)
 	} else {
-		j.machine, err = patternMachine(c.Start, c.Continue)
+		j.machine, err = patternMachine(c.Start, c.Continue, c.End)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("multiline: %w", err)

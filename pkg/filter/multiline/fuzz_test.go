@@ -14,13 +14,13 @@ import (
 func FuzzJoin(f *testing.F) {
 	for _, language := range languages() {
 		lines := strings.Join(golden(f, language), "\n")
-		f.Add([]byte("0"+strings.ReplaceAll(lines, "\n", "\n0")), "", "")
+		f.Add([]byte("0"+strings.ReplaceAll(lines, "\n", "\n0")), "", "", "")
 	}
-	f.Add([]byte("0a\n1b\n0 c\n2d\n1 e\n1"), "", `^\s`)
-	f.Add([]byte("0[a\n1b\n0c\n1[d\n1e"), `^\[`, "")
-	f.Fuzz(func(t *testing.T, input []byte, first, further string) {
+	f.Add([]byte("0a\n1b\n0 c\n2d\n1 e\n1"), "", `^\s`, "")
+	f.Add([]byte("0[a\n1b\n0c\n1[d\n1e"), `^\[`, "", `\.$`)
+	f.Fuzz(func(t *testing.T, input []byte, first, further, last string) {
 		c := defaults()
-		if c.Start, c.Continue = first, further; first == "" && further == "" {
+		if c.Start, c.Continue, c.End = first, further, last; first+further+last == "" {
 			c.Format = "all"
 		}
 		if _, err := multiline.New(c); err != nil {

@@ -2,7 +2,6 @@ package multiline
 
 import (
 	"bytes"
-	"container/list"
 	"time"
 
 	"github.com/seed-afc6a195/aggregator/pkg/event"
@@ -13,36 +12,42 @@ import (
 const maxKeys = 10_000
 
 // Joiner joins the lines of an event: the first one's record stands, with the text of all in its
-// field. Each cluster, tag and key has one event under way at most; a line of it that is no part of
-// that ends it. So the order of a key's lines is kept, and what is no part of any event goes on at
-// once. It implements filter.Joiner.
+// field. Each stream has one event under way at most; a line of it that is no part of that ends it.
+// So the order of a stream's lines is kept, and what is no part of any event goes on at once. It
+// implements filter.Joiner.
 type Joiner struct {
-	path      []string
-	key       *event.Template
-	machine   *machine
-	separator []byte
-	maxLines  int
-	maxBytes  int
-	maxWait   time.Duration
+	path       []string
+	key        filter.StreamKey
+	machine    *machine
+	separator  []byte
+	maxLines   int
+	maxBytes   int
+	maxMessage int // of a trace's pending lines
+	maxWait    time.Duration
 
-	traces  map[string]*trace
-	order   list.List // of *trace, the one that is due first in front
-	scratch []byte
+	traces  filter.Waiting[*trace]
+	scratch []byte // the key of the event at hand
 }
 
 // trace is an event under way.
 type trace struct {
-	key     string
 	at      states
 	first   *filter.Event
+	head    []byte // its line
 	text    []byte // of the lines so far, where there are several
 	newline string // the last one's end
 	lines   int
-	bytes   int             // of all lines
-	pending []*filter.Event // further lines, which belong to it only if the next one does
-	due     time.Time
-	place   *list.Element
+	bytes   int    // of all lines
+	pending []line // further lines, which belong to it only if one that does follows
 }
+
+// line is an event with its due time.
+type line struct {
+	event *filter.Event
+	due   time.Time
+}
+
+type held = filter.Held[*trace]
 
 // textOf returns the text of ev's line, and false where it has none.
 func (j *Joiner) textOf(ev *filter.Event) (text []byte, ok bool) {
@@ -54,92 +59,103 @@ func (j *Joiner) textOf(ev *filter.Event) (text []byte, ok bool) {
 	return text, err == nil
 }
 
-// chomp returns text without the line's end.
-func chomp(text []byte) []byte {
-	return bytes.TrimSuffix(bytes.TrimSuffix(text, []byte{'\n'}), []byte{'\r'})
-}
+// chomp returns text without the line's end, which may have lost its \n to an agent.
+func chomp(text []byte) []byte { return bytes.TrimSuffix(filter.TrimLineEnd(text), []byte{'\r'}) }
 
 // Join implements filter.Joiner.
 func (j *Joiner) Join(ev *filter.Event, now time.Time, emit func(*filter.Event)) error {
-	text, isLine := j.textOf(ev)
-	isLine = isLine && len(text) <= j.maxBytes
-	if len(j.traces) > 0 {
-		j.readKey(ev)
-		if t := j.traces[string(j.scratch)]; t != nil {
-			if isLine {
-				if at := j.machine.step(t.at, chomp(text)); at != 0 {
-					j.extend(t, ev, text, at, now, emit)
-					return nil
-				}
-			}
-			pending := j.end(t, emit)
-			for _, p := range pending { // they may be the first lines of another
-				if err := j.Join(p, now, emit); err != nil {
-					return err
-				}
-			}
-			if len(pending) > 0 {
-				return j.Join(ev, now, emit)
-			}
-		}
-	}
-	if isLine {
-		if at := j.machine.begin(chomp(text)); at != 0 {
-			j.readKey(ev)
-			j.begin(string(j.scratch), ev, len(text), at, now, emit)
-			return nil
-		}
-	}
-	emit(ev)
+	j.take(ev, now.Add(j.maxWait), emit)
 	return nil
 }
 
-// readKey sets scratch to what tells ev's stream from others.
-func (j *Joiner) readKey(ev *filter.Event) {
-	b := append(j.scratch[:0], ev.Chunk.Cluster...)
-	b = append(b, 0)
-	b = append(b, ev.Chunk.Tag...)
-	b = append(b, 0)
-	j.scratch = ev.AppendTemplate(b, j.key)
-}
-
-// begin puts ev, whose text has size bytes, under way.
-func (j *Joiner) begin(key string, ev *filter.Event, size int, at states, now time.Time, emit func(*filter.Event)) {
-	if len(j.traces) >= maxKeys {
-		j.release(j.oldest(), emit)
+// take takes ev, which waits until due at most.
+func (j *Joiner) take(ev *filter.Event, due time.Time, emit func(*filter.Event)) {
+	text, isLine := j.textOf(ev)
+	isLine = isLine && len(text) <= j.maxBytes
+	for j.traces.Len() > 0 {
+		j.scratch = j.key.Append(j.scratch[:0], ev)
+		h := j.traces.Get(j.scratch)
+		if h == nil {
+			break
+		}
+		if isLine && j.extend(h, ev, text, due, emit) {
+			return
+		}
+		for _, p := range j.end(h, emit) { // they may be the first lines of another
+			j.take(p.event, p.due, emit)
+		}
 	}
-	t := &trace{key: key, at: at, first: ev.Clone(), lines: 1, bytes: size, due: now.Add(j.maxWait)}
-	t.place = j.order.PushBack(t)
-	j.traces[key] = t
+	if !isLine {
+		emit(ev)
+		return
+	}
+	at := j.machine.begin(chomp(text))
+	if at == 0 || j.last(text) {
+		emit(ev)
+		return
+	}
+	j.begin(ev, at, due, emit)
 }
 
-// extend takes ev, with that text, into t. What would become too large goes on before, and the rest
-// is an event of its own.
-func (j *Joiner) extend(t *trace, ev *filter.Event, text []byte, at states, now time.Time, emit func(*filter.Event)) {
+// last says whether the pattern for it tells that a line is the last one of its event.
+func (j *Joiner) last(text []byte) bool {
+	return j.machine.end != nil && j.machine.end.Match(chomp(text))
+}
+
+// begin puts ev under way.
+func (j *Joiner) begin(ev *filter.Event, at states, due time.Time, emit func(*filter.Event)) {
+	if j.traces.Len() >= maxKeys {
+		j.release(j.traces.First(), emit)
+	}
+	j.scratch = j.key.Append(j.scratch[:0], ev)
+	first := ev.Clone()
+	text, _ := j.textOf(first)
+	j.traces.Add(j.scratch, &trace{at: at, first: first, head: chomp(text), lines: 1, bytes: len(text)}, due)
+}
+
+// extend takes ev, with that text, into h, unless it is no part of it. What would become too large
+// goes on before, and the rest is an event of its own.
+func (j *Joiner) extend(h *held, ev *filter.Event, text []byte, due time.Time, emit func(*filter.Event)) bool {
+	t := h.Value
+	at := j.machine.step(t.at, t.head, chomp(text))
+	if at == 0 {
+		return false
+	}
+	soft := j.machine.isSoft(at)
+	if soft && (len(t.pending) >= j.maxMessage || j.machine.cuts(at, chomp(text))) {
+		return false
+	}
 	if t.lines+len(t.pending) >= j.maxLines || t.bytes+len(j.separator)+len(text) > j.maxBytes {
-		j.release(t, emit)
-		j.begin(t.key, ev, len(text), at, now, emit)
-		return
+		j.release(h, emit)
+		if j.last(text) {
+			emit(ev)
+		} else {
+			j.begin(ev, at, due, emit)
+		}
+		return true
 	}
 	t.at = at
 	t.bytes += len(j.separator) + len(text)
-	if j.machine.isSoft(at) {
-		t.pending = append(t.pending, ev.Clone())
-		return
+	if soft {
+		t.pending = append(t.pending, line{ev.Clone(), due})
+		return true
 	}
 	for _, p := range t.pending {
-		line, _ := j.textOf(p)
-		j.add(t, p, line)
+		text, _ := j.textOf(p.event)
+		j.add(t, p.event, text)
 	}
 	clear(t.pending)
 	t.pending = t.pending[:0]
 	j.add(t, ev, text)
+	if j.last(text) {
+		j.end(h, emit)
+	}
+	return true
 }
 
 func (j *Joiner) add(t *trace, ev *filter.Event, text []byte) {
 	if t.lines == 1 {
-		first, _ := j.textOf(t.first)
-		t.text = append(t.text, chomp(first)...)
+		t.text = append(t.text, t.head...)
 	}
 	line := chomp(text)
 	t.text = append(t.text, j.separator...)
@@ -149,10 +165,10 @@ func (j *Joiner) add(t *trace, ev *filter.Event, text []byte) {
 	t.first.Absorb(ev)
 }
 
-// end gives t out, less what is pending.
-func (j *Joiner) end(t *trace, emit func(*filter.Event)) (pending []*filter.Event) {
-	delete(j.traces, t.key)
-	j.order.Remove(t.place)
+// end gives h out, less what is pending.
+func (j *Joiner) end(h *held, emit func(*filter.Event)) (pending []line) {
+	j.traces.Remove(h)
+	t := h.Value
 	if t.lines > 1 {
 		t.first.Set(filter.AppendString(nil, append(t.text, t.newline...)), j.path...)
 	}
@@ -160,32 +176,21 @@ func (j *Joiner) end(t *trace, emit func(*filter.Event)) (pending []*filter.Even
 	return t.pending
 }
 
-// release gives out t and what is pending.
-func (j *Joiner) release(t *trace, emit func(*filter.Event)) {
-	for _, p := range j.end(t, emit) {
-		emit(p)
+// release gives out h and what is pending.
+func (j *Joiner) release(h *held, emit func(*filter.Event)) {
+	for _, p := range j.end(h, emit) {
+		emit(p.event)
 	}
-}
-
-// oldest returns the event that is due first, nil where none is under way.
-func (j *Joiner) oldest() *trace {
-	if e := j.order.Front(); e != nil {
-		return e.Value.(*trace) //nolint:forcetypeassert // there are no others
-	}
-	return nil
 }
 
 // Due implements filter.Joiner.
-func (j *Joiner) Due() time.Time {
-	if t := j.oldest(); t != nil {
-		return t.due
-	}
-	return time.Time{}
-}
+func (j *Joiner) Due() time.Time { return j.traces.Due() }
 
 // Flush implements filter.Joiner.
 func (j *Joiner) Flush(now time.Time, everything bool, emit func(*filter.Event)) {
-	for t := j.oldest(); t != nil && (everything || !t.due.After(now)); t = j.oldest() {
-		j.release(t, emit)
+	for h := j.traces.Overdue(now, everything); h != nil; h = j.traces.Overdue(now, everything) {
+		for _, p := range j.end(h, emit) { // there may be a trace in them
+			j.take(p.event, p.due, emit)
+		}
 	}
 }

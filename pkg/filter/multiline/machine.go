@@ -3,7 +3,9 @@ package multiline
 import (
 	"bytes"
 	"fmt"
+	"math/bits"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -14,41 +16,123 @@ type states uint64
 type machine struct {
 	start []edge // to be tried on any line
 	next  []edge
-	soft  states // those where the lines since the last other state belong to the event only if more follow
+	soft  states         // those where the lines since the last other state belong to the event only if more follow
+	text  states         // of soft: those for any lines
+	kinds []states       // of one language each
+	words words          // of start
+	end   *regexp.Regexp // matches the last line of an event; nil: the line after it says that it was the last
 }
 
 // edge leads from states to one for the lines that it matches.
 type edge struct {
 	from, to states
-	has      [][]byte // one of them is in each such line; none: no matter. It is cheaper than re
+	has      []word // one of these is in each such line; none: no matter. It is cheaper than re
+	words    uint64 // the same, by machine.words
 	re       *regexp.Regexp
 	not      *regexp.Regexp // nil: no matter
+	fresh    bool           // not for the first line once more
+}
+
+// word is a text that a line has: at its beginning, at its end, or anywhere.
+type word struct {
+	text  []byte
+	place byte // '^', '$' or 0
+}
+
+func newWord(text string) word {
+	if rest, ok := strings.CutPrefix(text, "^"); ok {
+		return word{[]byte(rest), '^'}
+	}
+	if rest, ok := strings.CutSuffix(text, "$"); ok {
+		return word{[]byte(rest), '$'}
+	}
+	return word{[]byte(text), 0}
+}
+
+func (w *word) in(line []byte) bool {
+	switch w.place {
+	case '^':
+		return bytes.HasPrefix(line, w.text)
+	case '$':
+		return bytes.HasSuffix(line, w.text)
+	}
+	return bytes.Contains(line, w.text)
+}
+
+func (e *edge) fits(line []byte) bool {
+	return (e.re == nil || e.re.Match(line)) && (e.not == nil || !e.not.Match(line))
 }
 
 func (e *edge) matches(line []byte) bool {
 	found := len(e.has) == 0
 	for i := 0; i < len(e.has) && !found; i++ {
-		found = bytes.Contains(line, e.has[i])
+		found = e.has[i].in(line)
 	}
-	return found && (e.re == nil || e.re.Match(line)) && (e.not == nil || !e.not.Match(line))
+	return found && e.fits(line)
+}
+
+// words are those that edges ask for, one bit each: none is looked for twice.
+type words struct {
+	list        []word      // at most 64
+	anywhere    uint64      // of those that may be
+	first, last [256]uint64 // of those that begin or end with a byte, and begin or end the line
+}
+
+// bit returns the bit of w, which it adds.
+func (ws *words) bit(w word) uint64 {
+	at := slices.IndexFunc(ws.list, func(known word) bool { return known.place == w.place && bytes.Equal(known.text, w.text) })
+	if at >= 0 {
+		return 1 << at
+	}
+	bit := uint64(1) << len(ws.list)
+	ws.list = append(ws.list, w)
+	switch w.place {
+	case '^':
+		ws.first[w.text[0]] |= bit
+	case '$':
+		ws.last[w.text[len(w.text)-1]] |= bit
+	default:
+		ws.anywhere |= bit
+	}
+	return bit
+}
+
+// in returns which of the words line has.
+func (ws *words) in(line []byte) (found uint64) {
+	if len(line) == 0 {
+		return 0
+	}
+	for left := ws.anywhere | ws.first[line[0]] | ws.last[line[len(line)-1]]; left != 0; left &= left - 1 {
+		if at := bits.TrailingZeros64(left); ws.list[at].in(line) {
+			found |= 1 << at
+		}
+	}
+	return found
 }
 
 // begin returns where an event that begins with line is; 0: none does.
 func (m *machine) begin(line []byte) (s states) {
+	found := m.words.in(line)
 	for i := range m.start {
-		if e := &m.start[i]; e.matches(line) {
+		if e := &m.start[i]; (e.words == 0 || e.words&found != 0) && e.fits(line) {
 			s |= e.to
 		}
 	}
 	return s
 }
 
-// step returns where an event in the states s is after line; 0: line is no part of it.
-func (m *machine) step(s states, line []byte) (after states) {
+// step returns where an event in the states s, which began with first, is after line; 0: line is no
+// part of it. A line that belongs to the event decides what the lines before it are, so no soft states
+// are left.
+func (m *machine) step(s states, first, line []byte) (after states) {
 	for i := range m.next {
-		if e := &m.next[i]; e.from&s != 0 && after&e.to == 0 && e.matches(line) {
+		e := &m.next[i]
+		if e.from&s != 0 && after&e.to == 0 && e.matches(line) && (!e.fresh || !bytes.Equal(line, first)) {
 			after |= e.to
 		}
+	}
+	if hard := after &^ m.soft; hard != 0 {
+		return hard
 	}
 	return after
 }
@@ -56,67 +140,107 @@ func (m *machine) step(s states, line []byte) (after states) {
 // isSoft says whether no state of s is one where the event may end.
 func (m *machine) isSoft(s states) bool { return s&^m.soft == 0 }
 
-// patternMachine returns the machine for a pair of regular expressions, of which one may be "".
-func patternMachine(first, further string) (*machine, error) {
-	begin, inner := edge{to: 1}, edge{from: 1, to: 1}
-	var err error
-	if first != "" {
-		if begin.re, err = regexp.Compile(first); err != nil {
-			return nil, fmt.Errorf("start: %w", err)
-		}
-		inner.not = begin.re
+// cuts says whether line begins another event, where it is some text in the one that is at s.
+func (m *machine) cuts(s states, line []byte) bool {
+	if s&^m.text != 0 {
+		return false
 	}
-	if further != "" {
-		if inner.re, err = regexp.Compile(further); err != nil {
-			return nil, fmt.Errorf("continue: %w", err)
+	begun := m.begin(line)
+	return slices.ContainsFunc(m.kinds, func(kind states) bool { return s&kind != 0 && begun&kind != 0 })
+}
+
+// patternMachine returns the machine for regular expressions, of which some may be "".
+func patternMachine(first, further, last string) (*machine, error) {
+	var wrong error
+	compile := func(name, text string) *regexp.Regexp {
+		if text == "" {
+			return nil
 		}
+		re, err := regexp.Compile(text)
+		if err != nil && wrong == nil {
+			wrong = fmt.Errorf("%s: %w", name, err)
+		}
+		return re
 	}
-	return &machine{start: []edge{begin}, next: []edge{inner}}, nil
+	begin := edge{to: 1, re: compile("start", first)}
+	inner := edge{from: 1, to: 1, re: compile("continue", further), not: begin.re}
+	return &machine{start: []edge{begin}, next: []edge{inner}, end: compile("end", last)}, wrong
 }
 
 // rule is an edge as it is written down.
 type rule struct {
 	from string // states, "" for none: the line may be a first one
-	to   string // a state; it is soft if it ends in "?"
-	has  string // texts of which one is in the line, separated by "|"
-	re   string
+	to   string // a state, see above; "!" behind it: not if the line is the first one once more
+	has  string // words of which one is in the line, separated by "|"; those with ^ in front begin it, those with $ at the end end it
+	re   string // "": any line
 }
+
+// The ends of states' names.
+const (
+	softState = "?"     // where the event does not end
+	textState = "text?" // a soft one that any line leads to, unless it looks like the beginning of another entry or event
+)
 
 // formatMachine returns the machine for one format, or for all together.
 func formatMachine(format string) (*machine, error) {
 	m, known := &machine{}, false
-	bits := map[string]states{}
-	bit := func(name string) states {
-		if bits[name] == 0 {
-			bits[name] = 1 << len(bits)
-			if strings.HasSuffix(name, "?") {
-				m.soft |= bits[name]
-			}
-		}
-		return bits[name]
-	}
+	places := map[string]states{}
+	entry := regexp.MustCompile(entryBegins)
 	for name, rules := range formats() {
-		if name != format && format != "all" {
+		if name != format && (format != "all" || name == "js") { // java has the rules of js
 			continue
 		}
 		known = true
-		for _, r := range rules {
-			e := edge{to: bit(name + " " + r.to), re: regexp.MustCompile(r.re)}
-			if r.has != "" {
-				e.has = bytes.Split([]byte(r.has), []byte("|"))
+		var all states
+		bit := func(state string) states {
+			key := name + " " + state
+			if places[key] == 0 {
+				places[key] = 1 << len(places)
+				if strings.HasSuffix(state, softState) {
+					m.soft |= places[key]
+				}
+				if strings.HasSuffix(state, textState) {
+					m.text |= places[key]
+				}
 			}
-			if r.from == "" {
-				m.start = append(m.start, e)
+			all |= places[key]
+			return places[key]
+		}
+		for _, r := range rules {
+			e := newEdge(&r, bit, entry)
+			if r.from != "" {
+				m.next = append(m.next, e)
 				continue
 			}
-			for from := range strings.FieldsSeq(r.from) {
-				e.from |= bit(name + " " + from)
+			for _, w := range e.has {
+				e.words |= m.words.bit(w)
 			}
-			m.next = append(m.next, e)
+			m.start = append(m.start, e)
 		}
+		m.kinds = append(m.kinds, all)
 	}
 	if !known {
-		return nil, fmt.Errorf("format %q is not known (write java, python, go, dotnet, ruby or all)", format)
+		return nil, fmt.Errorf("format %q is not known (write java, js, python, go, ruby, dotnet, php, dart, rust or all)", format)
 	}
 	return m, nil
+}
+
+func newEdge(r *rule, bit func(state string) states, entry *regexp.Regexp) edge {
+	to, fresh := strings.CutSuffix(r.to, "!")
+	e := edge{to: bit(to), fresh: fresh}
+	for from := range strings.FieldsSeq(r.from) {
+		e.from |= bit(from)
+	}
+	if r.has != "" {
+		for text := range strings.SplitSeq(r.has, "|") {
+			e.has = append(e.has, newWord(text))
+		}
+	}
+	if r.re != "" {
+		e.re = regexp.MustCompile(r.re)
+	}
+	if strings.HasSuffix(r.to, textState) {
+		e.not = entry
+	}
+	return e
 }

@@ -33,7 +33,6 @@ type accessLine struct {
 // them; the text keeps both. The request is split as fluentd does it: the method ends at the first
 // space, the last word of several after it is the protocol, the rest is the path.
 func readAccess(text []byte, escapes bool) (l accessLine, err error) {
-	text = trimLineEnd(text)
 	for i := range l.words {
 		n := bytes.IndexByte(text, ' ')
 		if n < 0 {
@@ -116,15 +115,4 @@ func escaped(b []byte) bool {
 		n--
 	}
 	return (len(b)-n)%2 == 1
-}
-
-// trimLineEnd cuts the newline that many agents leave at the end of a line.
-func trimLineEnd(text []byte) []byte {
-	if n := len(text); n > 0 && text[n-1] == '\n' {
-		text = text[:n-1]
-		if n > 1 && text[n-2] == '\r' {
-			text = text[:n-2]
-		}
-	}
-	return text
 }

@@ -5,6 +5,7 @@ import (
 	"container/list"
 	"time"
 
+	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/filter"
 )
 
@@ -57,7 +58,6 @@ func readCRI(text []byte) (l criLine, err error) {
 	if n := len(l.tag); n == 0 || l.tag[0] != 'P' && l.tag[0] != 'F' || n > 1 && l.tag[1] != ':' {
 		return l, errCRI
 	}
-	l.message = bytes.TrimSuffix(l.message, []byte("\n"))
 	return l, nil
 }
 
@@ -221,7 +221,8 @@ func (j *joiner) appendStream(dst []byte, ev *filter.Event, stream []byte) []byt
 	for key, value := range filter.Members(pod) {
 		switch string(key) {
 		case "namespace_name", "pod_name", "container_name", "docker_id", "container_id":
-			dst = append(append(dst, key...), value...)
+			dst = event.AppendText(append(dst, key...), value)
+			dst = append(dst, 0)
 		}
 	}
 	return dst

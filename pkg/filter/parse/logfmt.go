@@ -6,6 +6,7 @@ import (
 	"unicode/utf16"
 	"unicode/utf8"
 
+	"github.com/seed-afc6a195/aggregator/internal/jsontext"
 	"github.com/seed-afc6a195/aggregator/pkg/filter"
 )
 
@@ -152,12 +153,11 @@ func goEscape(text []byte) (r rune, size int) {
 
 // jsonEscape reads \uXXXX, or both of a surrogate pair. size is 0 where digits are missing.
 func jsonEscape(text []byte) (r rune, size int) {
-	j := jsonFormat{text: text}
-	if r = j.hex4(2); r < 0 {
+	if r = jsontext.Hex4(text[2:]); r < 0 {
 		return 0, 0
 	}
 	if utf16.IsSurrogate(r) && bytes.HasPrefix(text[6:], []byte(`\u`)) {
-		if pair := utf16.DecodeRune(r, j.hex4(8)); pair != utf8.RuneError {
+		if pair := utf16.DecodeRune(r, jsontext.Hex4(text[8:])); pair != utf8.RuneError {
 			return pair, 12
 		}
 	}

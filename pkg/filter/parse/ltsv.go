@@ -41,7 +41,6 @@ func newLTSV(cfg LTSV) (*ltsv, error) {
 }
 
 func (f *ltsv) parse(dst *fields, text []byte) error {
-	text = trimLineEnd(text)
 	fields := 0
 	for more := true; more; {
 		var pair []byte

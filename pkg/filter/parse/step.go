@@ -103,7 +103,7 @@ func (p *parser) Apply(ev *filter.Event) (filter.Verdict, error) {
 	return filter.Keep, nil
 }
 
-// text returns the text of the field, which is valid until ev changes.
+// text returns the text of the field, without its line end. It is valid until ev changes.
 func (p *parser) text(ev *filter.Event) ([]byte, error) {
 	ev.ReadFields() // merge changes them
 	value, ok := ev.Get(p.field...)
@@ -114,7 +114,7 @@ func (p *parser) text(ev *filter.Event) ([]byte, error) {
 	if err != nil {
 		return nil, errNoText
 	}
-	return text, nil
+	return filter.TrimLineEnd(text), nil
 }
 
 // fail does with ev what on_error says.

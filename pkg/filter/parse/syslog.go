@@ -48,7 +48,6 @@ func newSyslog(cfg Config) (*syslog, error) {
 }
 
 func (f *syslog) parse(dst *fields, text []byte) error {
-	text = trimLineEnd(text)
 	pri, text := cutPriority(text)
 	version, rest := cutVersion(text)
 	if pri >= 0 {

@@ -3,6 +3,7 @@ package parse
 import (
 	"bytes"
 
+	"github.com/seed-afc6a195/aggregator/internal/jsontext"
 	"github.com/seed-afc6a195/aggregator/pkg/filter"
 )
 
@@ -53,7 +54,7 @@ func appendElements(dst, elements []byte) []byte {
 		dst = appendParams(filter.AppendString(dst, id), params)
 		elements = elements[size:]
 	}
-	return setHeader(dst, head, n, 0x80, 0xde)
+	return jsontext.SetHeader(dst, head, n, 0x80, 0xde)
 }
 
 // appendParams appends name="value" pairs as a map, up to what is none.
@@ -72,7 +73,7 @@ func appendParams(dst, params []byte) []byte {
 		dst = appendUnescaped(dst, value)
 		params = rest
 	}
-	return setHeader(dst, head, n, 0x80, 0xde)
+	return jsontext.SetHeader(dst, head, n, 0x80, 0xde)
 }
 
 // appendUnescaped appends a str without the backslashes before '"', '\' and ']'; others stay (RFC

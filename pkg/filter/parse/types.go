@@ -90,13 +90,23 @@ func (t *fieldType) append(dst, text []byte, received event.Time) []byte {
 		if v, ok := parseInt(bare); ok {
 			return filter.AppendInt(dst, v)
 		}
+		if v, err := strconv.ParseInt(string(bare), 10, 64); err == nil {
+			return filter.AppendInt(dst, v)
+		}
+		if v, err := strconv.ParseUint(string(bytes.TrimPrefix(bare, []byte{'+'})), 10, 64); err == nil {
+			return filter.AppendUint(dst, v)
+		}
 	case "float":
 		if v, err := strconv.ParseFloat(string(bare), 64); err == nil {
 			return filter.AppendFloat(dst, v)
 		}
 	case "hex":
-		if v, err := strconv.ParseInt(string(bytes.TrimPrefix(bytes.ToLower(bare), []byte("0x"))), 16, 64); err == nil {
+		digits := string(bytes.TrimPrefix(bytes.ToLower(bare), []byte("0x")))
+		if v, err := strconv.ParseInt(digits, 16, 64); err == nil {
 			return filter.AppendInt(dst, v)
+		}
+		if v, err := strconv.ParseUint(digits, 16, 64); err == nil {
+			return filter.AppendUint(dst, v)
 		}
 	case "bool":
 		return filter.AppendBool(dst, string(bare) == "1" || isWord(bare, "true") || isWord(bare, "yes"))

@@ -224,12 +224,14 @@ func glob[T string | []byte](pattern string, name T) bool {
 	return p == len(pattern)
 }
 
-// hide writes the text, which is record[from:to], anew if something is found in it.
+// hide writes the text, which is record[from:to], anew if something is found in it. Its line end is no
+// part of what is searched, and stays.
 func (s *Step) hide(text []byte, from, to int) {
 	s.spans = s.spans[:0]
+	line := filter.TrimLineEnd(text)
 	for _, search := range s.searches {
-		if len(text) >= search.least {
-			s.spans = search.find(text, s.spans)
+		if len(line) >= search.least {
+			s.spans = search.find(line, s.spans)
 		}
 	}
 	if len(s.spans) == 0 {

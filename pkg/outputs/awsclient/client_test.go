@@ -78,7 +78,7 @@ func TestExpiredKeysHealWithoutARestart(t *testing.T) {
 	s.Expire("AKID1", true)
 	err = put(t.Context(), c)
 	reason, status, unknown, _ := Classify(err)
-	if text := Describe(err); reason != outputs.ReasonAuth || status != 400 || unknown || !strings.HasPrefix(text, "Firehose PutRecordBatch: ExpiredTokenException: ") || strings.Contains(text, "the-") {
+	if text := outputs.Whole(Describe(err)); reason != outputs.ReasonAuth || status != 400 || unknown || !strings.HasPrefix(text, "Firehose PutRecordBatch: ExpiredTokenException: ") || strings.Contains(text, "the-") {
 		t.Errorf("%s, %d, %v: %s", reason, status, unknown, text)
 	}
 	write("AKID2", "another")
@@ -126,7 +126,7 @@ func TestOneCachePerRole(t *testing.T) {
 	_ = put(t.Context(), c)
 	err := put(t.Context(), c)
 	if reason, _, _, _ := Classify(err); reason != outputs.ReasonAuth || strings.Contains(Describe(err), "the-secret") ||
-		!strings.HasPrefix(Describe(err), "Firehose PutRecordBatch: no credentials: STS AssumeRole: ExpiredToken: ") {
+		!strings.HasPrefix(outputs.Whole(Describe(err)), "Firehose PutRecordBatch: no credentials: STS AssumeRole: ExpiredToken: ") {
 		t.Errorf("%s: %s", reason, Describe(err))
 	}
 	s.Expire("AKID1", false)

@@ -126,7 +126,7 @@ func denied(code string) bool {
 }
 
 // Describe returns one line for operators: what was called, what came back, and what to do about it
-// where that is known. It holds no secret.
+// where that is known. It holds no secret, and what the service said is marked as outputs.Words.
 func Describe(err error) string {
 	call := ""
 	var op *smithy.OperationError
@@ -155,7 +155,7 @@ func describe(err error) string {
 	if errors.As(err, &api) {
 		text := api.ErrorCode()
 		if message := oneLine(api.ErrorMessage()); message != "" && message != text {
-			text += ": " + message
+			text += outputs.Words(": "+message, "")
 		}
 		if hasAnswer {
 			text += fmt.Sprintf(" (HTTP status %d", response.HTTPStatusCode())
@@ -170,7 +170,7 @@ func describe(err error) string {
 	case errors.Is(err, context.DeadlineExceeded):
 		return "no answer within the time-out"
 	case hasAnswer:
-		return fmt.Sprintf("HTTP status %d, which could not be read: %s", response.HTTPStatusCode(), oneLine(response.Err.Error()))
+		return fmt.Sprintf("HTTP status %d, which could not be read: %s", response.HTTPStatusCode(), outputs.Words(oneLine(response.Err.Error()), ""))
 	}
 	var send *smithyhttp.RequestSendError
 	if errors.As(err, &send) {

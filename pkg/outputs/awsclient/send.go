@@ -174,7 +174,7 @@ func (d *delivery) settle(st *stream, turn Turn, order []int32, outcomes []Outco
 			continue
 		}
 		failed++
-		f := &failure{reason: outputs.ReasonServer, detail: out.Code + ": " + oneLine(out.Message) + hint(out.Code)}
+		f := &failure{reason: outputs.ReasonServer, detail: out.Code + outputs.Words(": "+oneLine(out.Message), "") + hint(out.Code)}
 		switch {
 		case IsThrottle(out.Code):
 			f.reason = outputs.ReasonThrottled

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/klauspost/compress/gzip"
@@ -39,18 +40,33 @@ type bulk struct {
 	zip    *gzip.Writer
 	scan   scanner
 	typed  bool // as in prefix
+	slow   *slowTargets
 
+	targets []string       // that the events of this Send go to
+	number  map[string]int // in targets
+	aside   []bool         // of targets: their events are held back
+	held    []heldEvent    // in order
+	only    int            // the one target whose events are rendered; none: those that are not aside
+
+	target int    // of the last event
 	name   []byte // of the last event's index
 	prefix []byte // an action for it, up to the id
 	id     []byte // the last one of the template's
 }
 
+// none stands for no target.
+const none = -1
+
 // line is an event's part of a body.
 type line struct {
-	event int // its index in the batch
-	end   int // in text
-	id    bool
+	event  int // its index in the batch
+	end    int // in text
+	target int // in bulk.targets
+	id     bool
 }
+
+// heldEvent is an event that is not sent among others, because its target is slow.
+type heldEvent struct{ event, target int }
 
 // start returns where the text of the i-th event begins.
 func (b *bulk) start(i int) int {
@@ -76,9 +92,10 @@ func (b *bulk) cut(from, to, n int) int {
 // reset empties b and makes room for a batch of the given size, in requests of limit bytes at most.
 func (b *bulk) reset(events, size, limit int, typed bool) {
 	b.text, b.lines = b.text[:0], b.lines[:0]
-	if b.typed != typed {
-		b.typed, b.prefix = typed, b.prefix[:0]
-	}
+	b.typed, b.prefix = typed, b.prefix[:0]
+	clear(b.targets)
+	clear(b.number)
+	b.targets, b.aside, b.held, b.only = b.targets[:0], b.aside[:0], b.held[:0], none
 	// What an action has, and the names and punctuation that JSON adds: a guess that saves most of the growing.
 	b.text = slices.Grow(b.text, min(size+size/8+events*128, limit))
 	b.lines = slices.Grow(b.lines, events)
@@ -91,13 +108,21 @@ func (b *bulk) fill(events []event.Event, from, limit int, refused []outputs.Fai
 	for i := from; i < len(events); i++ {
 		ev, start := &events[i], len(b.text)
 		hasID, err := b.action(ev)
+		switch {
+		case b.only == none && b.aside[b.target]:
+			b.text, b.held = b.text[:start], append(b.held, heldEvent{i, b.target})
+			continue
+		case b.only != none && b.only != b.target:
+			b.text = b.text[:start]
+			continue
+		}
 		var text []byte
 		if err == nil {
 			text, err = b.enc.AppendEvent(b.text, ev)
 		}
 		if err != nil {
 			b.text = b.text[:start]
-			refused = append(refused, outputs.Failure{Index: i, Reason: outputs.ReasonRejected, Detail: err.Error()})
+			refused = append(refused, outputs.Failure{Index: i, Reason: outputs.ReasonRejected, Detail: err.Error(), Target: b.targets[b.target]})
 			continue
 		}
 		b.text = append(text, '\n')
@@ -105,7 +130,7 @@ func (b *bulk) fill(events []event.Event, from, limit int, refused []outputs.Fai
 			b.text = b.text[:start]
 			return i, refused
 		}
-		b.lines = append(b.lines, line{event: i, end: len(b.text), id: hasID})
+		b.lines = append(b.lines, line{event: i, end: len(b.text), target: b.target, id: hasID})
 	}
 	return len(events), refused
 }
@@ -121,6 +146,7 @@ func (b *bulk) action(ev *event.Event) (hasID bool, err error) {
 		if b.typed {
 			b.prefix = append(b.prefix, `,"_type":"_doc"`...)
 		}
+		b.target = b.targetOf(b.name)
 	} else {
 		b.name = b.name[:n]
 	}
@@ -130,6 +156,42 @@ func (b *bulk) action(ev *event.Event) (hasID bool, err error) {
 	}
 	b.text = append(b.text, '}', '}', '\n')
 	return hasID, nil
+}
+
+// targetOf returns the number of the target of that name.
+func (b *bulk) targetOf(name []byte) int {
+	if at, known := b.number[string(name)]; known {
+		return at
+	}
+	text := string(name)
+	b.targets, b.aside = append(b.targets, text), append(b.aside, b.slow.has(text))
+	b.number[text] = len(b.targets) - 1
+	return len(b.targets) - 1
+}
+
+// targetsOf returns the targets of the events from … to-1 of the body, each once.
+func (b *bulk) targetsOf(from, to int) (names []string) {
+	seen := make([]bool, len(b.targets))
+	for _, l := range b.lines[from:to] {
+		if !seen[l.target] {
+			seen[l.target] = true
+			names = append(names, b.targets[l.target])
+		}
+	}
+	return names
+}
+
+// maxNamed is how many targets the text of an error names.
+const maxNamed = 3
+
+// describe says what a request with the events from … to-1 is.
+func (b *bulk) describe(from, to int) string {
+	names := b.targetsOf(from, to)
+	more := ""
+	if n := len(names) - maxNamed; n > 0 {
+		names, more = names[:maxNamed], fmt.Sprintf(" and %d more", n)
+	}
+	return fmt.Sprintf("bulk request of %d events, %d bytes, to [%s]%s", to-from, len(b.slice(from, to)), strings.Join(names, ", "), more)
 }
 
 // appendID appends ev's id to the action where it has one.

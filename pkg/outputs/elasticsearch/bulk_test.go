@@ -177,7 +177,7 @@ func TestNoAllocations(t *testing.T) {
 	r := strings.NewReader("")
 	if n := testing.AllocsPerRun(10, func() {
 		r.Reset(text.String())
-		p := reply{scan: &b.scan, usual: `{"create":{"status":201}}`}
+		p := reply{scan: &b.scan, usual: `{"create":{"_index":"`, rest: usualRest}
 		if err := p.parse(r, 1000); err != nil || p.items != 1000 {
 			t.Fatal(err, p.items)
 		}

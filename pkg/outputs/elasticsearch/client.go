@@ -49,6 +49,7 @@ type client struct {
 	secrets       [][]byte // what no reply may show
 	http          *http.Transport
 	prepared      bool // prepare's own
+	watchEvery    time.Duration
 
 	probes sync.WaitGroup // of hosts that no request waits for
 	alive  context.Context
@@ -63,7 +64,7 @@ type client struct {
 
 // newClient returns a client of the hosts of cfg. It does not reach them.
 func newClient(cfg Config, o Options) (*client, error) {
-	c := &client{cfg: cfg, log: o.Log, now: o.Now, authorization: authorization(&cfg), secrets: secrets(&cfg), http: newTransport(&cfg, o.TLS)}
+	c := &client{cfg: cfg, log: o.Log, now: o.Now, authorization: authorization(&cfg), secrets: secrets(&cfg), http: newTransport(&cfg, o.TLS), watchEvery: watchEvery}
 	c.alive, c.end = context.WithCancel(context.Background())
 	if c.now == nil {
 		c.now = time.Now
@@ -97,7 +98,7 @@ func newTransport(cfg *Config, config func(host string) *stdtls.Config) *http.Tr
 			return &stdtls.Config{ServerName: host, MinVersion: stdtls.VersionTLS12}
 		}
 	}
-	dialer := &net.Dialer{Timeout: dialTimeout}
+	dialer := outputs.Dialer(dialTimeout)
 	return &http.Transport{
 		Proxy:       http.ProxyFromEnvironment,
 		DialContext: dialer.DialContext,
@@ -176,7 +177,10 @@ func (c *client) performAt(h *host, req *http.Request) (*http.Response, error) {
 	res, err := c.do(h, req)
 	switch {
 	case err != nil && req.Context().Err() == context.Canceled:
-		return nil, &hostError{h.address, err} // that says nothing about the host
+		if hung, ok := errors.AsType[*hungError](context.Cause(req.Context())); ok {
+			err = hung // watch has noted it
+		}
+		return nil, &hostError{h.address, err} // else that says nothing about the host
 	case err != nil:
 		c.failed(h, err)
 		return nil, &hostError{h.address, err}
@@ -184,6 +188,9 @@ func (c *client) performAt(h *host, req *http.Request) (*http.Response, error) {
 		c.failed(h, fmt.Errorf("it answered %s", status(res.StatusCode)))
 	default:
 		c.works(h)
+	}
+	if wish := retryAfter(res.Header.Get("Retry-After"), c.now); wish > 0 && c.wishes(h, wish) {
+		res.Header.Del("Retry-After") // it is not the others'
 	}
 	return res, nil
 }
@@ -227,9 +234,9 @@ func (c *client) server() server {
 	return c.known
 }
 
-// notice keeps what the operator should know, once, and logs it.
+// notice keeps what the operator should know, once, and logs it. Everybody sees it.
 func (c *client) notice(format string, args ...any) {
-	text := fmt.Sprintf(format, args...)
+	text := outputs.Public(fmt.Sprintf(format, args...))
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, n := range c.notices {

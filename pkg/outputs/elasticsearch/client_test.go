@@ -19,6 +19,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/seed-afc6a195/aggregator/pkg/config/setting"
+	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs/elasticsearch/elastictest"
 	"github.com/seed-afc6a195/aggregator/pkg/tls/tlstest"
@@ -135,6 +136,121 @@ func TestHostsTakeTurns(t *testing.T) {
 
 // Where all hosts rest, one is probed at once for each request, and the request itself does not go
 // anywhere until one answers.
+// A host's wish to wait is that host's: others are sent to meanwhile, and where there is none it is the caller's to keep.
+func TestRetryAfterIsTheHosts(t *testing.T) {
+	for _, status := range []int{http.StatusServiceUnavailable, http.StatusTooManyRequests} {
+		node := elastictest.New(elastictest.Options{}).Handler()
+		var busy atomic.Bool
+		a := newNode(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path != "/" && busy.Load() {
+				w.Header().Set("Retry-After", "3600")
+				w.WriteHeader(status)
+				return
+			}
+			node.ServeHTTP(w, r)
+		}))
+		b := newNode(t, node)
+		clk := &clock{}
+		set := outputs.Common{Retry: outputs.RetryConfig{Max: 30 * time.Second}}
+		cl := newTestClient(t, Config{Common: set, Hosts: []string{a.url, b.url}}, Options{Now: clk.now})
+		wish := func() string {
+			t.Helper()
+			req, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, "/_bulk", strings.NewReader("{}"))
+			res, err := cl.perform(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = res.Body.Close()
+			cl.probes.Wait()
+			return res.Header.Get("Retry-After")
+		}
+		for range 4 {
+			wish()
+		}
+		busy.Store(true)
+		a.requests.Store(0)
+		for range 8 {
+			if w := wish(); w != "" {
+				t.Errorf("%d: the wish of a host came through as %s", status, w)
+			}
+		}
+		if n := a.requests.Load(); n != 1 {
+			t.Errorf("%d: it had %d requests, want the one that it refused", status, n)
+		}
+		clk.add(31 * time.Second) // more than retry.max
+		for range 4 {
+			wish()
+		}
+		if n := a.requests.Load(); n != 2 {
+			t.Errorf("%d: after retry.max it had %d requests in all, want 2", status, n)
+		}
+		cl.tryNow()
+		for range 4 {
+			wish()
+		}
+		if n := a.requests.Load(); n != 3 {
+			t.Errorf("%d: after tryNow it had %d requests in all, want 3", status, n)
+		}
+		b.down.Store(http.StatusServiceUnavailable)
+		wish()
+		cl.tryNow()
+		if w := wish(); w != "3600" {
+			t.Errorf("%d: the wish of the only host that works is %q", status, w)
+		}
+	}
+}
+
+// A host that takes requests and answers none any more is given up where there is another, well before the time-out.
+func TestHungHostIsGivenUp(t *testing.T) {
+	node := elastictest.New(elastictest.Options{}).Handler()
+	var hangs atomic.Bool
+	a := newNode(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if hangs.Load() {
+			_, _ = io.Copy(io.Discard, r.Body)
+			<-r.Context().Done()
+			return
+		}
+		node.ServeHTTP(w, r)
+	}))
+	b := newNode(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/" {
+			time.Sleep(200 * time.Millisecond) // it is slow, but it lives
+		}
+		node.ServeHTTP(w, r)
+	}))
+	cfg := Config{
+		Common: outputs.Common{Timeout: 2 * time.Second, Fields: event.Fields{Time: "@timestamp"}},
+		Hosts:  []string{a.url, b.url}, Index: "logs-{cluster}", OpType: "create", ID: idAuto,
+	}
+	o, err := New(cfg, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer o.Close()
+	o.client.watchEvery = 50 * time.Millisecond
+	if err := o.Prepare(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := o.Send(t.Context(), batchOf("a")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	hangs.Store(true)
+	failed := 0
+	for range 4 {
+		if err := o.Send(t.Context(), batchOf("a")); err != nil {
+			failed++
+			if !strings.Contains(err.Error(), "answers neither the request nor another one beside it") {
+				t.Error(err)
+			}
+		}
+	}
+	if failed != 1 {
+		t.Errorf("%d of 4 requests failed, want the one that hung", failed)
+	}
+}
+
 func TestAllHostsRest(t *testing.T) {
 	handler := elastictest.New(elastictest.Options{}).Handler()
 	a, b := newNode(t, handler), newNode(t, handler)
@@ -173,7 +289,7 @@ func TestMuteHosts(t *testing.T) {
 	}
 	clk := &clock{}
 	good := newNode(t, elastictest.New(elastictest.Options{}).Handler())
-	cfg := Config{Hosts: []string{mute(), mute(), good.url}, Template: Template{Manage: true, Shards: 1}}
+	cfg := Config{Hosts: []string{mute(), mute(), good.url}, Template: Template{Manage: true}}
 	cfg.Timeout = time.Second
 	cl := newTestClient(t, cfg, Options{Now: clk.now})
 	prepare := func() error {
@@ -301,16 +417,16 @@ func TestFlavors(t *testing.T) {
 		reason               outputs.Reason
 		notice               string
 	}{
-		{"8", "auto", proved, 200, root("8.14.3", ""), server{elasticsearch, "8.14.3", 8, 14, false}, "", "", ""},
-		{"9", "", proved, 200, root("9.1.0-SNAPSHOT", ""), server{elasticsearch, "9.1.0-SNAPSHOT", 9, 1, false}, "", "", ""},
-		{"no header", "auto", "", 200, root("8.14.3", ""), server{elasticsearch, "8.14.3", 8, 14, false}, "", "", "X-Elastic-Product"},
+		{"8", "auto", proved, 200, root("8.14.3", ""), server{elasticsearch, "8.14.3", 8, 14, false, false}, "", "", ""},
+		{"9", "", proved, 200, root("9.1.0-SNAPSHOT", ""), server{elasticsearch, "9.1.0-SNAPSHOT", 9, 1, false, false}, "", "", ""},
+		{"no header", "auto", "", 200, root("8.14.3", ""), server{elasticsearch, "8.14.3", 8, 14, false, false}, "", "", "X-Elastic-Product"},
 		{"no header, required", "elasticsearch", "", 200, root("8.14.3", ""), server{}, "lacks the header", outputs.ReasonServer, ""},
-		{"7.13", "auto", "", 200, root("7.13.4", ""), server{legacy, "7.13.4", 7, 13, false}, "", "", ""},
-		{"7.14", "auto", proved, 200, root("7.14.0", ""), server{elasticsearch, "7.14.0", 7, 14, false}, "", "", ""},
-		{"6.4", "auto", "", 200, root("6.4.3", ""), server{legacy, "6.4.3", 6, 4, true}, "", "", ""},
-		{"6.8 as told", "legacy", "", 200, root("6.8.23", ""), server{legacy, "6.8.23", 6, 8, true}, "", "", ""},
+		{"7.13", "auto", "", 200, root("7.13.4", ""), server{legacy, "7.13.4", 7, 13, false, false}, "", "", ""},
+		{"7.14", "auto", proved, 200, root("7.14.0", ""), server{elasticsearch, "7.14.0", 7, 14, false, false}, "", "", ""},
+		{"6.4", "auto", "", 200, root("6.4.3", ""), server{legacy, "6.4.3", 6, 4, true, false}, "", "", ""},
+		{"6.8 as told", "legacy", "", 200, root("6.8.23", ""), server{legacy, "6.8.23", 6, 8, true, false}, "", "", ""},
 		{"5", "auto", "", 200, root("5.6.16", ""), server{}, "too old", outputs.ReasonServer, ""},
-		{"OpenSearch", "auto", "", 200, root("2.15.0", `,"distribution":"opensearch"`), server{opensearch, "2.15.0", 2, 15, false}, "", "", ""},
+		{"OpenSearch", "auto", "", 200, root("2.15.0", `,"distribution":"opensearch"`), server{opensearch, "2.15.0", 2, 15, false, false}, "", "", ""},
 		{"OpenSearch as told", "opensearch", "", 404, "", server{flavor: opensearch}, "", "", ""},
 		{"another product", "auto", "", 200, root("1.0.0", `,"distribution":"other"`), server{flavor: elasticsearch}, "", "", `"other" 1.0.0, neither`},
 		{"a page", "auto", "", 200, "<html>\x1b[31mLog in</html>", server{}, `text/html, not as Elasticsearch or OpenSearch do: "<html>\x1b[31mLog in</html>"; and POST /_bulk with 200 OK`, outputs.ReasonServer, ""},
@@ -342,7 +458,7 @@ func TestFlavors(t *testing.T) {
 			err := cl.prepare(t.Context())
 			if tc.err != "" {
 				var se *outputs.SendError
-				if !errors.As(err, &se) || se.Reason != tc.reason || !strings.Contains(err.Error(), tc.err) {
+				if !errors.As(err, &se) || se.Reason != tc.reason || !strings.Contains(outputs.Whole(err.Error()), tc.err) {
 					t.Fatalf("%v, want %s: %s", err, tc.reason, tc.err)
 				}
 				if again := cl.prepare(t.Context()); again == nil {
@@ -450,7 +566,7 @@ func TestConnect(t *testing.T) {
 			}
 			text := found
 			if err != nil {
-				text = err.Error()
+				text = outputs.Whole(err.Error())
 			}
 			if !strings.Contains(text, tc.found+tc.err) || strings.ContainsAny(text, "\n\r") || strings.Contains(text, "s3cr3t") {
 				t.Errorf("%q, want %q", text, tc.found+tc.err)

@@ -25,11 +25,14 @@ type Config struct {
 	DataStream        bool               `yaml:"data_stream" default:"false" help:"true: index names a data stream"`
 	OpType            string             `yaml:"op_type" default:"create" enum:"create|index" help:"of the bulk request"`
 	ID                string             `yaml:"id" default:"auto" help:"auto, none, or a placeholder"`
+	OnConflict        string             `yaml:"on_conflict" default:"count" enum:"count|dead_letter" help:"what becomes of an event whose id the server has already at its first attempt: counted as delivered, or a dead letter"`
 	Pipeline          string             `yaml:"pipeline" help:"an ingest pipeline"`
 	Flavor            string             `yaml:"flavor" default:"auto" enum:"auto|elasticsearch|opensearch|legacy" help:"legacy: 6.x and 7.x before 7.14"`
 	Template          Template           `yaml:"template" help:"the index template for the names of index"`
 	Compression       string             `yaml:"compression" default:"gzip" enum:"none|gzip" help:"of requests"`
 }
+
+const onConflictDeadLetter = "dead_letter"
 
 // Template is the settings of the index template.
 type Template struct {
@@ -37,8 +40,8 @@ type Template struct {
 	Overwrite bool   `yaml:"overwrite" default:"false" help:"true: replace one that somebody else has made under that name"`
 	Priority  int    `yaml:"priority" default:"200" help:"among templates that fit the same index"`
 	TimeType  string `yaml:"time_type" default:"date_nanos" enum:"date_nanos|date" help:"of the field for the event's time"`
-	Shards    int    `yaml:"shards" default:"1" min:"1" help:"of each index"`
-	Replicas  int    `yaml:"replicas" default:"1" help:"of each shard"`
+	Shards    *int   `yaml:"shards" help:"of each index; absent: the server's default"`
+	Replicas  *int   `yaml:"replicas" help:"of each shard; absent: the server's default"`
 	ILMPolicy string `yaml:"ilm_policy" help:"the policy's name"`
 }
 
@@ -74,8 +77,17 @@ func (c *Config) Check(r *setting.Report) {
 	if c.MaxIndicesPerHour < 0 {
 		r.Add("max_indices_per_hour", "write 0 for no limit", "a negative value has no meaning")
 	}
-	if c.Template.Replicas < 0 || c.Template.Priority < 0 {
+	if c.Template.Replicas != nil && *c.Template.Replicas < 0 || c.Template.Priority < 0 {
 		r.Add("template", "write 0 or more for replicas and priority", "a negative value has no meaning")
+	}
+	if c.Template.Shards != nil && *c.Template.Shards < 1 {
+		r.Add("template.shards", "write 1 or more, or leave it out", "an index has one shard at least")
+	}
+	if c.OnConflict == onConflictDeadLetter && c.OnReject == outputs.OnRejectDrop {
+		r.Add("on_conflict", "leave on_reject out, or on_conflict", "on_reject: drop would drop what on_conflict keeps")
+	}
+	if c.OnConflict == onConflictDeadLetter && c.OpType == "index" {
+		r.Add("on_conflict", "leave one of them out", "op_type: index replaces what has the same id, so that there is no conflict")
 	}
 }
 

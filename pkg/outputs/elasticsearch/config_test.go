@@ -42,7 +42,7 @@ func TestCheck(t *testing.T) {
 		{"data stream, index", func(c *Config) { c.DataStream, c.OpType, c.Index = true, "index", "logs" }, "op_type: a data stream"},
 		{"data stream, time", func(c *Config) { c.DataStream, c.Fields.Time, c.Index = true, "time", "logs" }, "fields.time: each document"},
 		{"limit", func(c *Config) { c.MaxIndicesPerHour = -1 }, "max_indices_per_hour: a negative"},
-		{"replicas", func(c *Config) { c.Template.Replicas = -1 }, "template: a negative"},
+		{"replicas", func(c *Config) { c.Template.Replicas = new(-1) }, "template: a negative"},
 		{"workers", func(c *Config) { c.Workers = 1000 }, "workers: each of 1000"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

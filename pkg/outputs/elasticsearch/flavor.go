@@ -41,6 +41,7 @@ type server struct {
 	version      string // "" where the server does not tell
 	major, minor int    // of version
 	typed        bool   // Elasticsearch 6.x: wants "_type":"_doc" in the actions of a bulk request
+	serverless   bool   // Elastic's own offer, which decides on shards and replicas itself
 }
 
 // name returns product and version, "" while the version is not known.
@@ -145,7 +146,10 @@ func (c *client) bulkOnly(ctx context.Context, h *host, id identity, strange str
 // decide reads the reply to GET /. strange says what it is where it is none of a server that is known.
 func decide(want flavor, proved bool, mediaType string, body []byte) (s server, notice, strange string, err error) {
 	var main struct {
-		Version struct{ Number, Distribution string }
+		Version struct {
+			Number, Distribution string
+			Build                string `json:"build_flavor"`
+		}
 	}
 	s = assumed(want)
 	if err := json.Unmarshal(body, &main); err != nil || main.Version.Number == "" {
@@ -163,7 +167,7 @@ func decide(want flavor, proved bool, mediaType string, body []byte) (s server, 
 	if (want == auto || want == "") && d != "" && d != string(opensearch) {
 		return s, "", fmt.Sprintf("%q %s, neither Elasticsearch nor OpenSearch", clip(d, maxQuote), number), nil
 	}
-	s = server{flavor: want, version: number, major: major, minor: minor}
+	s = server{flavor: want, version: number, major: major, minor: minor, serverless: main.Version.Build == "serverless"}
 	if want == auto || want == "" {
 		switch {
 		case d != "":
@@ -257,7 +261,7 @@ func status(code int) string {
 	return strings.TrimSpace(strconv.Itoa(code) + " " + http.StatusText(code))
 }
 
-// words returns what a reply says about an error, in one line.
+// words returns what a reply says about an error, in one line. But for the error's type they are marked as outputs.Words.
 func words(body []byte) string {
 	var reply struct{ Error json.RawMessage }
 	if json.Unmarshal(body, &reply) != nil || reply.Error == nil {
@@ -265,21 +269,21 @@ func words(body []byte) string {
 	}
 	var text string
 	if json.Unmarshal(reply.Error, &text) == nil {
-		return clip(text, maxWords)
+		return outputs.Words(clip(text, maxWords), "")
 	}
 	var e struct{ Type, Reason string }
 	if json.Unmarshal(reply.Error, &e) != nil || e.Type == "" {
 		return quote(body)
 	}
-	return clip(e.Type+": "+e.Reason, maxWords)
+	return clip(e.Type, maxWords) + outputs.Words(clip(": "+e.Reason, maxWords), "")
 }
 
-// quote returns the beginning of a strange reply, with control characters escaped.
+// quote returns the beginning of a strange reply, with control characters escaped, marked as outputs.Words.
 func quote(body []byte) string {
 	if len(body) == 0 {
 		return "(an empty reply)"
 	}
-	return strconv.Quote(string(body[:min(len(body), maxQuote)]))
+	return outputs.Words(strconv.Quote(string(body[:min(len(body), maxQuote)])), "words of its own")
 }
 
 // kind returns what a reply is, by its media type.

@@ -33,6 +33,7 @@ type host struct {
 	probing chan struct{} // closed when the probe under way has ended; nil: there is none
 	fails   int           // in a row
 	until   time.Time     // it rests until then
+	wish    time.Time     // it wants no request before, though it works
 	last    string        // error
 	warned  time.Time     // when its failing was last logged as a warning
 	told    bool          // the log says that it fails
@@ -112,7 +113,7 @@ func (c *client) pick(tried []*host) (h *host, ready bool, busy <-chan struct{})
 	now := c.now()
 	for i := range c.hosts {
 		at := (c.next + i) % len(c.hosts)
-		if h := c.hosts[at]; h.ready && !slices.Contains(tried, h) {
+		if h := c.hosts[at]; h.ready && !now.Before(h.wish) && !slices.Contains(tried, h) {
 			c.next = at + 1
 			c.probeOthers(now)
 			return h, true, nil
@@ -126,25 +127,96 @@ func (c *client) pick(tried []*host) (h *host, ready bool, busy <-chan struct{})
 		case slices.Contains(tried, h):
 		case h.probing != nil:
 			busy = h.probing
-		case !now.Before(h.until):
+		case !h.ready && !now.Before(h.rests()):
 			c.next = at + 1
 			h.probing = make(chan struct{})
 			return h, false, nil
-		case resting == nil || h.until.Before(resting.until):
+		case resting == nil || h.rests().Before(resting.rests()):
 			resting = h
 		}
 	}
 	if busy != nil || resting == nil || len(tried) > 0 {
 		return nil, false, busy
 	}
+	if resting.ready {
+		return resting, true, nil
+	}
 	resting.probing = make(chan struct{})
 	return resting, false, nil
+}
+
+// rests returns until when h has no request where another one can.
+func (h *host) rests() time.Time {
+	if h.wish.After(h.until) {
+		return h.wish
+	}
+	return h.until
+}
+
+// wishes notes that h wants no request for a while. It reports whether others are used meanwhile.
+func (c *client) wishes(h *host, wish time.Duration) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := c.now()
+	h.wish = now.Add(min(wish, c.cfg.Settings().Retry.Max))
+	return slices.ContainsFunc(c.hosts, func(other *host) bool { return other != h && other.ready && !now.Before(other.wish) })
+}
+
+// tryNow ends the rests of all hosts.
+func (c *client) tryNow() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, h := range c.hosts {
+		h.until, h.wish = time.Time{}, time.Time{}
+	}
+}
+
+// watchEvery is how often a host is asked whether it still answers while a request waits for it.
+const watchEvery = 10 * time.Second
+
+// hungError is why a request that was under way is not waited for any longer.
+type hungError struct{ err error }
+
+func (e *hungError) Error() string {
+	return "it answers neither the request nor another one beside it: " + outputs.Diagnose(e.err)
+}
+
+// watch returns a context for a request to h that ends when h does not answer other requests meanwhile, so that
+// another host can be sent to. The caller calls stop when the reply is read. Where there is no other host it is ctx.
+func (c *client) watch(ctx context.Context, h *host) (watched context.Context, stop func()) {
+	if len(c.hosts) == 1 {
+		return ctx, func() {}
+	}
+	watched, cancel := context.WithCancelCause(ctx)
+	ended := make(chan struct{})
+	timer := time.AfterFunc(c.watchEvery, func() {
+		defer close(ended)
+		for watched.Err() == nil {
+			asking, done := context.WithTimeout(watched, c.probeTimeout())
+			_, err := c.identify(asking, h)
+			done()
+			if err != nil && watched.Err() == nil {
+				c.failed(h, err)
+				cancel(&hungError{err})
+			}
+			select {
+			case <-time.After(c.watchEvery):
+			case <-watched.Done():
+			}
+		}
+	})
+	return watched, func() {
+		cancel(nil)
+		if !timer.Stop() {
+			<-ended
+		}
+	}
 }
 
 // probeOthers begins to probe the hosts that are due. c.mu is held.
 func (c *client) probeOthers(now time.Time) {
 	for _, h := range c.hosts {
-		if h.ready || h.probing != nil || now.Before(h.until) || c.alive.Err() != nil {
+		if h.ready || h.probing != nil || now.Before(h.rests()) || c.alive.Err() != nil {
 			continue
 		}
 		h.probing = make(chan struct{})
@@ -152,9 +224,11 @@ func (c *client) probeOthers(now time.Time) {
 	}
 }
 
+func (c *client) probeTimeout() time.Duration { return min(probeTimeout, c.cfg.Settings().Timeout/2) }
+
 // probe asks h, which pick has handed out for that, what it is.
 func (c *client) probe(ctx context.Context, h *host) error {
-	probing, cancel := context.WithTimeout(ctx, min(probeTimeout, c.cfg.Settings().Timeout/2))
+	probing, cancel := context.WithTimeout(ctx, c.probeTimeout())
 	defer cancel()
 	id, err := c.identify(probing, h)
 	if err != nil && !errors.Is(ctx.Err(), context.Canceled) {
@@ -192,13 +266,13 @@ func (c *client) works(h *host) {
 func (c *client) failed(h *host, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	h.last = outputs.Diagnose(err)
+	h.last = outputs.Public(outputs.Diagnose(err))
 	if !h.ready && h.probing == nil && h.fails > 0 {
 		return
 	}
 	h.ready = false
 	h.fails++
-	rest := min(minRest<<min(h.fails-1, 10), maxRest)
+	rest := min(minRest<<min(h.fails-1, 10), maxRest, c.cfg.Settings().Retry.Max)
 	rest = rest/2 + rand.N(rest/2+1)
 	h.until = c.now().Add(rest)
 	level := zerolog.DebugLevel

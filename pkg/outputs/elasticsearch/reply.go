@@ -1,10 +1,13 @@
 package elasticsearch
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
+	"strconv"
 	"strings"
 	"unicode"
 
@@ -18,10 +21,12 @@ const (
 	maxCauses    = 4       // levels of caused_by
 	replyBase    = 1 << 20 // bytes that a reply may have, and
 	replyPerItem = 16 << 10
+	maxIndexName = 256 // bytes of an index's name, with the quote
 )
 
-// filterPath leaves of a reply what parse reads: the status of every item, so that they can be counted.
-const filterPath = "errors,items.*.status,items.*.error.type,items.*.error.reason,items.*.error.caused_by,items.*.failure_store"
+// filterPath leaves of a reply what parse reads: the status of every item, without which nothing is proved, and the
+// index that it was for, which a pipeline may have chosen.
+const filterPath = "errors,error,status,items.*._index,items.*.status,items.*.error.type,items.*.error.reason,items.*.error.caused_by,items.*.failure_store"
 
 // cause is an error in Elasticsearch's words.
 type cause struct {
@@ -29,16 +34,21 @@ type cause struct {
 	by           string // what caused it, as text
 }
 
-// String returns "type: reason (caused by type: reason)".
+// String returns "type: reason (caused by type: reason)". Reasons are marked as outputs.Words: they may quote values of
+// the event.
 func (c *cause) String() string {
 	text := c.kind
 	if c.reason != "" {
+		between, public := "", facts(c.reason)
 		if text != "" {
-			text += ": "
+			between = ": "
 		}
-		text += c.reason
+		if public != "" {
+			public = between + public
+		}
+		text += outputs.Words(between+c.reason, public)
 	}
-	if c.by != "" && !strings.Contains(text, c.by) {
+	if c.by != "" && !strings.Contains(outputs.Whole(text), outputs.Whole(c.by)) {
 		text += " (caused by " + c.by + ")"
 	}
 	return text
@@ -47,15 +57,19 @@ func (c *cause) String() string {
 // reply is what a server said to a bulk request.
 type reply struct {
 	items  int
-	clean  bool // "errors":false
 	failed []outputs.Failure
-	stored uint64 // events that the failure store has taken
-	cause  cause  // of the whole request
+	there  []outputs.Failure // of failed's kind: what the server said of events at their first attempt that it has already
+	stored uint64            // events that the failure store has taken
+	cause  cause             // of the whole request
 
 	scan    *scanner
-	usual   string // most items are this
-	last    string
-	details int // bytes kept
+	first   func(item int) bool // whether an item is for an event's first attempt; nil: none is
+	usual   string              // most items begin with this and their index,
+	rest    string              // and end with that
+	names   func(item int) string
+	last    string // detail
+	index   string // the last one's
+	details int    // bytes kept
 }
 
 // parse reads the reply to a request of n events. An error of scanner's says that it is not a reply to
@@ -66,8 +80,6 @@ func (p *reply) parse(r io.Reader, n int) error {
 	s.reset(limited)
 	s.object(func(key []byte) {
 		switch string(key) {
-		case "errors":
-			p.clean = string(s.word()) == "false"
 		case "items":
 			s.array(p.item)
 		case "error":
@@ -92,8 +104,7 @@ func (p *reply) parse(r io.Reader, n int) error {
 // item reads an item.
 func (p *reply) item() {
 	s := p.scan
-	if s.peek() == '{' && s.end-s.pos >= len(p.usual) && string(s.buf[s.pos:s.pos+len(p.usual)]) == p.usual {
-		s.pos += len(p.usual)
+	if s.peek() == '{' && p.isUsual() {
 		p.items++
 		return
 	}
@@ -103,8 +114,11 @@ func (p *reply) item() {
 		create := string(op) == opCreate
 		var status int
 		var c cause
+		index := ""
 		s.object(func(key []byte) {
 			switch string(key) {
+			case "_index":
+				index = p.indexName()
 			case "status":
 				status = s.number()
 			case "error":
@@ -119,8 +133,12 @@ func (p *reply) item() {
 				s.skip(0)
 			}
 		})
-		if reason := verdict(create, status, &c); reason != "" && s.err == nil {
-			p.failed = append(p.failed, outputs.Failure{Index: p.items, Reason: reason, Status: status, Detail: p.detail(&c)})
+		switch reason := verdict(create, status, &c); {
+		case s.err != nil:
+		case reason != "":
+			p.failed = append(p.failed, p.failure(reason, status, index, &c))
+		case status == http.StatusConflict && p.first != nil && p.first(p.items):
+			p.there = append(p.there, p.failure(outputs.ReasonRejected, status, index, &c))
 		}
 	})
 	if ops != 1 {
@@ -129,14 +147,66 @@ func (p *reply) item() {
 	p.items++
 }
 
-// detail returns the text of c, the same string where it is the last one's.
-func (p *reply) detail(c *cause) string {
-	text := c.String()
+// isUsual reads an item that says that its event is stored, and no more.
+func (p *reply) isUsual() bool {
+	text := p.scan.buf[p.scan.pos:p.scan.end]
+	if len(text) < len(p.usual) || string(text[:len(p.usual)]) != p.usual {
+		return false
+	}
+	name := bytes.IndexByte(text[len(p.usual):min(len(text), len(p.usual)+maxIndexName)], '"')
+	end := len(p.usual) + name + len(p.rest)
+	if name < 0 || end > len(text) || string(text[end-len(p.rest):end]) != p.rest ||
+		bytes.IndexByte(text[len(p.usual):len(p.usual)+name], '\\') >= 0 {
+		return false
+	}
+	p.scan.pos += end
+	return true
+}
+
+// indexName reads the name of an index.
+func (p *reply) indexName() string {
+	if p.scan.peek() != '"' {
+		p.scan.skip(0)
+		return ""
+	}
+	p.scan.key = p.scan.text(p.scan.key[:0], maxIndexName) // the key around it has been looked at
+	if string(p.scan.key) == p.index {
+		return p.index
+	}
+	p.index = readable(string(p.scan.key))
+	return p.index
+}
+
+// failure returns what became of the event of the item that is read.
+func (p *reply) failure(reason outputs.Reason, status int, index string, c *cause) outputs.Failure {
+	f := outputs.Failure{Index: p.items, Reason: reason, Status: status}
+	if p.names != nil {
+		f.Target = p.names(p.items)
+	}
+	f.Detail = p.detail(place(f.Target, index), c)
+	return f
+}
+
+// place says where an event went: the target that it was sent to, and its index where that has another name.
+func place(target, index string) string {
+	switch {
+	case target == "" && index == "":
+		return ""
+	case index == "" || index == target:
+		return "[" + target + "] "
+	default:
+		return "[" + target + ", index " + index + "] "
+	}
+}
+
+// detail returns place and the text of c, the same string where it is the last one's.
+func (p *reply) detail(place string, c *cause) string {
+	text := place + c.String()
 	if text == p.last {
 		return p.last
 	}
 	if p.details += len(text); p.details > maxDetails {
-		return c.kind
+		return place + c.kind
 	}
 	p.last = text
 	return text
@@ -187,7 +257,7 @@ func verdict(create bool, status int, c *cause) outputs.Reason {
 	case status >= 200 && status < 300:
 		return ""
 	case status == 409 && create && (c.kind == "" || strings.Contains(c.kind, "version_conflict")):
-		return "" // it is there since an earlier try
+		return "" // it is there, since an earlier try or as another event
 	case status == 409, status == 408:
 		return outputs.ReasonServer
 	case blocked(c):
@@ -220,6 +290,6 @@ func notBulk(err error, status, kind string, s *scanner) (outputs.Reason, error)
 	case !shape:
 		return outputs.ReasonNetwork, fmt.Errorf("answered %s, but the reply broke off after %d bytes: %w", status, s.read, err)
 	}
-	return outputs.ReasonServer, fmt.Errorf("answered %s with %s, not a bulk reply: is this a proxy's page? It begins with %q",
-		status, cmp.Or(kind, "text of no type"), s.head)
+	return outputs.ReasonServer, fmt.Errorf("answered %s with %s, not a bulk reply: is this a proxy's page? It begins with %s",
+		status, cmp.Or(kind, "text of no type"), outputs.Words(strconv.Quote(string(s.head)), "words of its own"))
 }

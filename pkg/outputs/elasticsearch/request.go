@@ -21,16 +21,21 @@ type outcome struct {
 	err    *outputs.SendError // of one that was not
 	kind   string             // the type of err, in Elasticsearch's words
 	alone  bool               // 429, but for the request's own size
+	there  []outputs.Failure  // as reply.there
+	waited bool               // the server answered only after the time that it may wait for a target
+	hung   bool               // all of the request was sent, and no reply came within the time-out
 }
 
-// request sends the events from … to-1 of b.
-func (o *Output) request(ctx context.Context, b *bulk, from, to int) outcome {
+// request sends the events from … to-1 of b. The server may wait for a target as long as most, or for its share of the
+// time-out where that is 0. first reports whether the event of an item is at its first attempt.
+func (o *Output) request(ctx context.Context, b *bulk, from, to int, most time.Duration, first func(item int) bool) outcome {
 	text := b.slice(from, to)
-	size := len(text)
 	failed := func(reason outputs.Reason, status int, err error) outcome {
-		return outcome{err: &outputs.SendError{
-			Reason: reason, Status: status, Err: fmt.Errorf("bulk request of %d events, %d bytes: %w", to-from, size, err),
-		}}
+		return outcome{err: &outputs.SendError{Reason: reason, Status: status, Err: fmt.Errorf("%s: %w", b.describe(from, to), err)}}
+	}
+	path, may := o.path, o.serverWait
+	if most > 0 && most < may {
+		path, may = o.probePath, most
 	}
 	if o.cfg.Compression == compressionGzip {
 		var err error
@@ -42,7 +47,13 @@ func (o *Output) request(ctx context.Context, b *bulk, from, to int) outcome {
 	defer cancel()
 	body := &payload{text: text}
 	defer body.end()
-	req, err := http.NewRequestWithContext(limited, http.MethodPost, o.path, &payloadReader{payload: body})
+	host, err := o.client.take(limited)
+	if err != nil {
+		return outcome{err: asSendError(fmt.Errorf("%s: %w", b.describe(from, to), err))}
+	}
+	watched, stop := o.client.watch(limited, host)
+	defer stop()
+	req, err := http.NewRequestWithContext(watched, http.MethodPost, path, &payloadReader{payload: body})
 	if err != nil {
 		return failed(outputs.ReasonServer, 0, err)
 	}
@@ -52,7 +63,8 @@ func (o *Output) request(ctx context.Context, b *bulk, from, to int) outcome {
 	if o.cfg.Compression == compressionGzip {
 		req.Header.Set("Content-Encoding", "gzip")
 	}
-	resp, err := o.client.perform(req)
+	began := time.Now()
+	resp, err := o.client.performAt(host, req)
 	if err != nil {
 		if body.read() {
 			o.uncertain(b, from, to)
@@ -61,20 +73,27 @@ func (o *Output) request(ctx context.Context, b *bulk, from, to int) outcome {
 		if errors.As(err, &se) {
 			return outcome{err: se}
 		}
-		return failed(outputs.ReasonNetwork, 0, o.timedOut(ctx, limited, err))
+		out := failed(outputs.ReasonNetwork, 0, o.timedOut(ctx, limited, err))
+		out.hung = body.whole() && tooLate(ctx, limited)
+		return out
 	}
 	defer func() { _ = resp.Body.Close() }() // what matters of it has been read
-	r := reply{scan: &b.scan, usual: o.usual}
+	r := reply{
+		scan: &b.scan, usual: o.usual, rest: usualRest, first: first,
+		names: func(item int) string { return b.targets[b.lines[min(from+item, to-1)].target] },
+	}
 	err = r.parse(resp.Body, to-from)
 	out := o.judge(&r, err, resp, to-from)
+	out.waited = time.Since(began) >= may-may/10
 	if out.err == nil {
 		o.failureStore.Add(r.stored)
 		return out
 	}
+	out.hung = tooLate(ctx, limited)
 	if s := resp.StatusCode; s < 300 || s >= 500 { // it may have been carried out
 		o.uncertain(b, from, to)
 	}
-	out.err.Err = fmt.Errorf("bulk request of %d events, %d bytes: %w", to-from, size, o.timedOut(ctx, limited, out.err.Err))
+	out.err.Err = fmt.Errorf("%s: %w", b.describe(from, to), o.timedOut(ctx, limited, out.err.Err))
 	return out
 }
 
@@ -85,12 +104,12 @@ func (o *Output) judge(r *reply, err error, resp *http.Response, n int) outcome 
 	switch {
 	case err != nil:
 		se.Reason, se.Err = notBulk(err, status, mediaType(resp.Header), r.scan)
-	case resp.StatusCode < 300 && r.items == n, resp.StatusCode < 300 && r.items == 0 && r.clean:
-		return outcome{failed: r.failed}
+	case resp.StatusCode < 300 && r.items == n:
+		return outcome{failed: r.failed, there: r.there}
 	case resp.StatusCode < 300:
-		se.Reason, se.Err = outputs.ReasonServer, fmt.Errorf("answered %s with %d items for %d events", status, r.items, n)
+		se.Reason, se.Err = outputs.ReasonServer, fmt.Errorf("answered %s with %d items for %d events, which proves nothing", status, r.items, n)
 	default:
-		se.Err = fmt.Errorf("%s: %s", status, cmp.Or(r.cause.String(), strconv.Quote(string(r.scan.head))))
+		se.Err = fmt.Errorf("%s: %s", status, cmp.Or(r.cause.String(), outputs.Words(strconv.Quote(string(r.scan.head)), "")))
 	}
 	if resp.StatusCode >= 300 {
 		se.Reason = requestVerdict(resp.StatusCode, &r.cause)
@@ -147,10 +166,15 @@ func (o *Output) uncertain(b *bulk, from, to int) {
 
 // timedOut returns err, in plain words where it is that the request took too long.
 func (o *Output) timedOut(ctx, limited context.Context, err error) error {
-	if ctx.Err() == nil && errors.Is(limited.Err(), context.DeadlineExceeded) {
+	if tooLate(ctx, limited) {
 		return fmt.Errorf("no whole reply within the timeout of %s: %w", o.cfg.Timeout, err)
 	}
 	return err
+}
+
+// tooLate reports whether limited, which is of ctx, ended by its own time-out.
+func tooLate(ctx, limited context.Context) bool {
+	return ctx.Err() == nil && errors.Is(limited.Err(), context.DeadlineExceeded)
 }
 
 // retryAfter returns a Retry-After header's seconds, or the time until its date; 0 for none.
@@ -179,9 +203,10 @@ func mediaType(h http.Header) string {
 // payload is a request's body. net/http may read it after the request has ended: not any more after end,
 // when the memory is another request's.
 type payload struct {
-	mu      sync.Mutex
-	text    []byte
-	started bool
+	mu       sync.Mutex
+	text     []byte
+	started  bool
+	finished bool
 }
 
 // end makes readers fail.
@@ -196,6 +221,13 @@ func (p *payload) read() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.started
+}
+
+// whole says whether all of it was read.
+func (p *payload) whole() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.finished
 }
 
 var errEnded = errors.New("the request has ended")
@@ -218,7 +250,7 @@ func (r *payloadReader) Read(p []byte) (int, error) {
 	}
 	n := copy(p, r.text[r.at:])
 	r.at += n
-	r.started = true
+	r.started, r.finished = true, r.finished || r.at == len(r.text)
 	return n, nil
 }
 

@@ -61,6 +61,9 @@ func (c *client) makeTemplate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if set := &c.cfg.Template; s.serverless && (set.Shards != nil || set.Replicas != nil) {
+		c.notice("Elastic Serverless decides on shards and replicas itself: template.shards and template.replicas are not used")
+	}
 	old, err := t.get(ctx)
 	if err != nil || !t.may(old) {
 		return err
@@ -179,7 +182,13 @@ func (t *template) put(ctx context.Context, old *existing, matches string, s ser
 // inner returns settings and mappings of the indices.
 func (t *template) inner(s server, policy string) object {
 	cfg := &t.cfg
-	index := object{"number_of_shards": cfg.Template.Shards, "number_of_replicas": cfg.Template.Replicas}
+	index := object{}
+	if cfg.Template.Shards != nil && !s.serverless {
+		index["number_of_shards"] = *cfg.Template.Shards
+	}
+	if cfg.Template.Replicas != nil && !s.serverless {
+		index["number_of_replicas"] = *cfg.Template.Replicas
+	}
 	if policy != "" {
 		index["lifecycle"] = object{"name": policy}
 	}

@@ -21,7 +21,7 @@ func templateConfig(url string) Config {
 	return Config{
 		Common: outputs.Common{Fields: event.Fields{Time: "@timestamp", Tag: "tag", Cluster: "cluster"}},
 		Hosts:  []string{url}, Index: "logs-{cluster}-%Y.%m.%d", Flavor: "auto",
-		Template: Template{Manage: true, Priority: 200, TimeType: "date_nanos", Shards: 2, Replicas: 1},
+		Template: Template{Manage: true, Priority: 200, TimeType: "date_nanos", Shards: new(2), Replicas: new(1)},
 	}
 }
 
@@ -124,7 +124,7 @@ func TestTemplateFollowsSettings(t *testing.T) {
 	s := elastictest.New(elastictest.Options{})
 	cfg := templateConfig(newNode(t, s.Handler()).url)
 	prepared(t, cfg)
-	cfg.Template.Shards = 5
+	cfg.Template.Shards = new(5)
 	cfg.Index = "logs-{cluster}-%Y"
 	prepared(t, cfg)
 	got := string(s.Template(templatePath))
@@ -171,7 +171,7 @@ func TestTemplateRefused(t *testing.T) {
 			cl.report(&r)
 			var se *outputs.SendError
 			switch {
-			case tc.reason == "" && (err != nil || len(r.Notices) != 1 || !strings.Contains(r.Notices[0], "the_type: the reason")):
+			case tc.reason == "" && (err != nil || len(r.Notices) != 1 || !strings.HasSuffix(r.Notices[0], ": the_type")):
 				t.Errorf("%s %d: %v, notices %q", method, tc.status, err, r.Notices)
 			case tc.reason != "" && (!errors.As(err, &se) || se.Reason != tc.reason || se.Status != tc.status || se.RetryAfter.Seconds() != 7):
 				t.Errorf("%s %d: %#v", method, tc.status, err)

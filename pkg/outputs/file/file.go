@@ -115,6 +115,9 @@ func (o *Output) Close() error {
 	return o.files.closeAll()
 }
 
+// WritesTo implements outputs.DiskWriter.
+func (o *Output) WritesTo() string { return o.path.String() }
+
 // Report satisfies outputs.Reporter.
 func (o *Output) Report() outputs.Report {
 	o.mu.Lock()

@@ -211,7 +211,7 @@ func TestErrors(t *testing.T) {
 			if !tc.whole && !slices.Equal(failures(t, err)[tc.want], []int{0, 1, 2, 3}) {
 				t.Errorf("failed %v", failures(t, err))
 			}
-			if err == nil || !strings.Contains(err.Error(), tc.text) || strings.Contains(err.Error(), "\n") || strings.Contains(err.Error(), secret) {
+			if err == nil || !strings.Contains(outputs.Whole(err.Error()), tc.text) || strings.Contains(err.Error(), "\n") || strings.Contains(err.Error(), secret) {
 				t.Errorf("error %q", err)
 			}
 			if n := s.Requests(put); n != 1 {

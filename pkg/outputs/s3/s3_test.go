@@ -382,7 +382,7 @@ func TestConnect(t *testing.T) {
 			cfg := s.config()
 			cfg.Bucket, cfg.Region = tc.bucket, tc.region
 			found, err := newOutput(t, cfg, "").Connect(t.Context(), []string{"seoul"})
-			if (err == nil) != (tc.err == "") || err != nil && !strings.Contains(err.Error(), tc.err) || !strings.Contains(found, tc.found) {
+			if (err == nil) != (tc.err == "") || err != nil && !strings.Contains(outputs.Whole(err.Error()), tc.err) || !strings.Contains(found, tc.found) {
 				t.Errorf("found %q, %v", found, err)
 			}
 		})

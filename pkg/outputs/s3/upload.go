@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/rs/zerolog"
 
+	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs/awsclient"
 )
 
@@ -109,7 +110,7 @@ func (c *calls) AbortMultipartUpload(ctx context.Context, in *s3.AbortMultipartU
 	defer cancel()
 	_, err := c.Client.AbortMultipartUpload(ctx, in, opts...)
 	if err != nil && code(err) != "NoSuchUpload" {
-		c.log.Warn().Str("object", *in.Key).Str("error", awsclient.Describe(err)).
+		c.log.Warn().Str("object", *in.Key).Str("error", outputs.Public(awsclient.Describe(err))).
 			Msg("the parts of a failed upload could not be removed: they are billed until the bucket's lifecycle rule for incomplete uploads removes them")
 	}
 	return &s3.AbortMultipartUploadOutput{}, nil

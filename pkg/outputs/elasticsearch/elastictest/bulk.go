@@ -153,7 +153,7 @@ func (s *Server) countOnly(b *body) {
 		if i > 0 {
 			b.reply.WriteByte(',')
 		}
-		b.reply.WriteString(`{"create":{"status":201}}`)
+		b.reply.WriteString(`{"create":{"_index":"logs-default-2025.11.21","status":201}}`)
 	}
 	b.reply.WriteString("]}")
 }
@@ -176,7 +176,8 @@ func (s *Server) store(b *body, r *http.Request, f *Faults) (kind, reason string
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	short := r.URL.Query().Get("filter_path") != ""
+	filter := r.URL.Query().Get("filter_path")
+	short := filter != ""
 	replies := make([]any, len(items))
 	errs := false
 	for i := range items {
@@ -189,8 +190,11 @@ func (s *Server) store(b *body, r *http.Request, f *Faults) (kind, reason string
 		for k, v := range extra {
 			reply[k] = v
 		}
+		if !short || strings.Contains(filter, "_index") {
+			reply["_index"] = it.index
+		}
 		if !short {
-			reply["_index"], reply["_id"], reply["_version"] = it.index, it.id, 1
+			reply["_id"], reply["_version"] = it.id, 1
 		}
 		replies[i] = map[string]any{it.op: reply}
 	}

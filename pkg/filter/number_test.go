@@ -1,0 +1,145 @@
+package filter
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestNumbersAreExact(t *testing.T) {
+	const record = `{"id":9007199254740993,"max":9223372036854775807,"min":-9223372036854775808,"big":18446744073709551615,` +
+		`"over":9223372036854775808,"f":1.5,"n":5,"digits":"18446744073709551615","list":[9223372036854775807,-1],` +
+		`"body":"\ufeff{\"id\":9007199254740993,\"u\":18446744073709551615,\"more\":18446744073709551616,\"f\":0.5}"}`
+	for text, want := range map[string]string{
+		`record.big > 0`:                                 "true",
+		`record.big > record.max`:                        "true",
+		`record.min < record.big`:                        "true",
+		`record.big >= record.big`:                       "true",
+		`record.big == -1`:                               "false",
+		`record.big != -1`:                               "true",
+		`-1 in [record.big]`:                             "false",
+		`record.big in [-1, 1]`:                          "false",
+		`record.max in record.list`:                      "true",
+		`record.n in 1..9`:                               "true",
+		`record.id == 9007199254740992.0`:                "false",
+		`record.id > 9007199254740992.0`:                 "true",
+		`record.big < 1e30`:                              "true",
+		`record.f < record.n`:                            "true",
+		`record.f > record.n`:                            "false",
+		`record.n == 5.0`:                                "true",
+		`record.max + 1`:                                 "9223372036854775808",
+		`record.big - record.max`:                        "9223372036854775808",
+		`record.over - 9223372036854775808.0`:            "0.0",
+		`record.min + record.big`:                        "9223372036854775807",
+		`record.max - record.big`:                        "-9223372036854775808",
+		`-record.over`:                                   "-9223372036854775808",
+		`-record.min`:                                    "9223372036854775808",
+		`record.big % 10`:                                "5",
+		`-7 % record.n`:                                  "-2",
+		`record.n * record.f`:                            "7.5",
+		`record.n / 2`:                                   "2.5",
+		`abs(record.min)`:                                "9223372036854775808",
+		`max(record.n, record.big, [7])`:                 "18446744073709551615",
+		`min(record.list)`:                               "-1",
+		`sum(record.list)`:                               "9223372036854775806",
+		`sum([record.max, 1])`:                           "9223372036854775808",
+		`sum(record.list, # - 1)`:                        "9223372036854775804",
+		`int(record.digits)`:                             "18446744073709551615",
+		`int(-2.9)`:                                      "-2",
+		`string(record.big)`:                             `"18446744073709551615"`,
+		`fromJSON(record.body).id`:                       "9007199254740993",
+		`fromJSON(record.body).u`:                        "18446744073709551615",
+		`fromJSON(record.body).more`:                     `"18446744073709551616"`,
+		`fromJSON(record.body)`:                          `{"f":0.5,"id":9007199254740993,"more":"18446744073709551616","u":18446744073709551615}`,
+		`"order-" + string(fromJSON("12345678"))`:        `"order-12345678"`,
+		`fromJSON("18446744073709551615") == record.big`: "true",
+
+		`record.max * 1000`:              "the result does not fit into 64 bits",
+		`record.big + 1`:                 "the result does not fit into 64 bits",
+		`record.min - 1`:                 "the result does not fit into 64 bits",
+		`-record.big`:                    "the result does not fit into 64 bits",
+		`sum([record.big, 1])`:           "the result does not fit into 64 bits",
+		`record.n % 0`:                   "there is no remainder of a division by zero",
+		`int(1e300)`:                     "a number does not fit into 64 bits",
+		`int("1e3")`:                     "a text is no integer of 64 bits",
+		`int(record.none)`:               "is no number",
+		`fromJSON(record.body).more + 1`: "can't be added",
+		`fromJSON("{")`:                  "the JSON is cut off",
+		`fromJSON("{]")`:                 "not valid JSON",
+	} {
+		x, err := NewExpression(text)
+		if err != nil {
+			t.Errorf("%s: %v", text, err)
+			continue
+		}
+		e := newEvent(t, record)
+		e.Set(AppendUint(nil, 18446744073709551615), "big")
+		e.Set(AppendUint(nil, 9223372036854775808), "over")
+		got, err := x.Append(nil, e)
+		switch {
+		case err == nil && show(t, got) == want:
+		case err != nil && strings.Contains(err.Error(), want) && !strings.ContainsAny(want, `0123456789"`) || err != nil && strings.Contains(want, "64 bits") && strings.Contains(err.Error(), want):
+		default:
+			shown := ""
+			if err == nil {
+				shown = show(t, got)
+			}
+			t.Errorf("%s: %s, %v, want %s", text, shown, err, want)
+		}
+	}
+}
+
+func TestExpressionMistakes(t *testing.T) {
+	for text, want := range map[string]string{
+		`time.In(timezone("Asia/Seoul")).Hour()`: "column 9: unknown name timezone; known are cluster, tag",
+		`time.After(date(recrod.deadline))`:      "column 17: unknown name recrod",
+		`time.Format(recrod.layout)`:             "unknown name recrod",
+		`now().Sub(nosuch).Hours()`:              "unknown name nosuch",
+		`map(record.list, time.Format(what))`:    "unknown name what",
+		`$env`:                                   "unknown name $env",
+		`record.message.contains("x")`:           `a field has no method contains: write record.message contains "…"`,
+		`record.a["b c"].trim()`:                 "a field has no method trim: write a function, such as len(record.a",
+		`9223372036854775807 * 1000`:             "the result does not fit into 64 bits",
+		`record.id == 18446744073709551615`:      `can't be written as such (write fromJSON("18446744073709551615"))`,
+		`base64(lower(record.a))`:                "base64 is of a field's bytes",
+		`record.message matches record.pattern`:  "a regular expression is written in quotes",
+		`let a = 1; a + b`:                       "unknown name b",
+	} {
+		_, err := NewExpression(text)
+		if err == nil || !strings.Contains(err.Error(), want) || strings.ContainsAny(err.Error(), "\x00\ufffd") {
+			t.Errorf("%s: %v, want %s", text, err, want)
+		}
+	}
+	if _, err := NewExpression(`let a = 1; map(record.list, # + a)`); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestTextIsText(t *testing.T) {
+	for text, want := range map[string]string{
+		`record.log matches "^ERROR .* closed$"`:     "true",
+		`record.log matches "\ufffd"`:                "true",
+		`lower(record.log) matches "closed$"`:        "true",
+		`record.log contains "caf\ufffd"`:            "true",
+		`record.log == "ERROR caf\ufffd closed\r\n"`: "true",
+		`record.log`:                    "\"ERROR caf\ufffd closed\\r\\n\"",
+		`len(record.log)`:               "19",
+		`toJSON(record)`:                "\"{\\\"log\\\":\\\"ERROR caf\ufffd closed\\\\r\\\\n\\\"}\"",
+		`base64(record.log)`:            `"RVJST1IgY2Fm6SBjbG9zZWQNCg=="`,
+		`base64(record.none) ?? "none"`: `"none"`,
+	} {
+		x, err := NewExpression(text)
+		if err != nil {
+			t.Errorf("%s: %v", text, err)
+			continue
+		}
+		const line = "ERROR caf\xe9 closed\r\n"
+		for kind, value := range map[string][]byte{"str": AppendString(nil, line), "bin": append([]byte{0xc4, byte(len(line))}, line...)} {
+			e := newEvent(t, `{}`)
+			e.Set(value, "log")
+			got, err := x.Append(nil, e)
+			if err != nil || show(t, got) != want {
+				t.Errorf("%s, %s: %s, %v, want %s", text, kind, got, err, want)
+			}
+		}
+	}
+}
