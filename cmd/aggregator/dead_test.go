@@ -17,6 +17,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk"
 	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 )
@@ -31,7 +32,7 @@ var deadBegin = time.Date(2026, 3, 1, 8, 0, 0, 0, time.UTC)
 func deadDir(t *testing.T) string {
 	t.Helper()
 	dir, at := t.TempDir(), deadBegin
-	queue, err := buffer.Open(buffer.Config{Path: dir, WhenFull: "block", Sync: true}, buffer.Options{
+	queue, err := disk.Open(buffer.Config{Path: dir, WhenFull: "block", Sync: true}, buffer.Options{
 		Log: zerolog.Nop(), Now: func() time.Time { return at },
 	})
 	if err != nil {
@@ -244,7 +245,7 @@ func TestDeadChanges(t *testing.T) {
 			t.Errorf("no JSON: %s", line)
 		}
 	}
-	queue, err := buffer.Open(buffer.Config{Path: dir, WhenFull: "block", Sync: true}, buffer.Options{Log: zerolog.Nop()})
+	queue, err := disk.Open(buffer.Config{Path: dir, WhenFull: "block", Sync: true}, buffer.Options{Log: zerolog.Nop()})
 	if err != nil {
 		t.Fatal(err)
 	}

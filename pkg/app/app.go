@@ -55,7 +55,7 @@ type App struct {
 	started time.Time
 	ready   atomic.Bool
 
-	queue       *buffer.Store
+	queue       buffer.Queue
 	ingest      *ingest
 	clusters    *cluster.Holder
 	budget      *forward.Budget
@@ -114,7 +114,7 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *App, err error)
 	}
 	a.clusters = cluster.NewHolder(registry)
 	limits := queueLimits(cfg)
-	a.queue, err = buffer.Open(cfg.Buffer, buffer.Options{
+	a.queue, err = openQueue(cfg.Buffer, buffer.Options{
 		Log: part(o.Log, "queue"), Now: o.Now, OutputLimits: limits.Outputs, ClusterLimits: limits.Clusters, ClusterWhenFull: limits.ClusterWhenFull,
 		Interrupted: ctx.Err,
 	})

@@ -239,7 +239,7 @@ func TestUnroutedLetters(t *testing.T) {
 	if s.DeadLetters.Events != 5000 || s.DeadLetters.Count < 2 || s.Clusters[0].Dead["unrouted"] != 5000 {
 		t.Errorf("dead letters %+v, cluster %+v", s.DeadLetters, s.Clusters[0])
 	}
-	letters, err := p.queue.DeadLetters().List(t.Context(), deadletter.Filter{}, 0, 100)
+	letters, _, err := p.queue.DeadLetters().Page(t.Context(), deadletter.Filter{}, deadletter.Page{Limit: 100})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -56,7 +56,7 @@ const pageBytes = 1 << 20
 
 // deadStore is the status endpoint's view of the queue's dead letters.
 type deadStore struct {
-	queue  *buffer.Store
+	queue  buffer.Queue
 	config func() *config.Config // in force
 	rules  func() *rules         // in force
 	now    func() time.Time
@@ -93,7 +93,7 @@ func OpenDeadLetters(cfg *config.Config, log zerolog.Logger) (*OfflineDeadLetter
 	limits := queueLimits(cfg)
 	b := cfg.Buffer
 	b.DeadLetters = deadletter.Config{}
-	queue, err := buffer.Open(b, buffer.Options{
+	queue, err := openQueue(b, buffer.Options{
 		Log: log, OutputLimits: limits.Outputs, ClusterLimits: limits.Clusters, ClusterWhenFull: limits.ClusterWhenFull,
 	})
 	if errors.Is(err, buffer.ErrInUse) {

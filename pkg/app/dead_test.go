@@ -51,7 +51,7 @@ func dead(output, tag, text string) deadletter.Letter {
 	}
 }
 
-func addLetters(t *testing.T, queue *buffer.Store, letters ...deadletter.Letter) {
+func addLetters(t *testing.T, queue buffer.Queue, letters ...deadletter.Letter) {
 	t.Helper()
 	if err := queue.DeadLetters().Add(t.Context(), letters); err != nil {
 		t.Fatal(err)

@@ -44,7 +44,7 @@ func (r *refusing) Send(ctx context.Context, b *outputs.Batch) error {
 func TestHeldCluster(t *testing.T) { synctest.Test(t, testHeldCluster) }
 
 func testHeldCluster(t *testing.T) {
-	queue, err := buffer.Open(buffer.Config{Path: t.TempDir(), SegmentSize: 1 << 20, MaxSize: 1 << 30, WhenFull: "block", Compression: "s2"}, buffer.Options{})
+	queue, err := openQueue(buffer.Config{Path: t.TempDir(), SegmentSize: 1 << 20, MaxSize: 1 << 30, WhenFull: "block", Compression: "s2"}, buffer.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

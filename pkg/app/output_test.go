@@ -43,7 +43,7 @@ func (told) Close() error { return nil }
 
 // What an output has counted is handed on to the next one of its name.
 func TestRelaunch(t *testing.T) {
-	queue, err := buffer.Open(buffer.Config{Path: t.TempDir(), SegmentSize: 1 << 20, MaxSize: 1 << 30, WhenFull: "block", Compression: "s2"}, buffer.Options{})
+	queue, err := openQueue(buffer.Config{Path: t.TempDir(), SegmentSize: 1 << 20, MaxSize: 1 << 30, WhenFull: "block", Compression: "s2"}, buffer.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

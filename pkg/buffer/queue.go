@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 
+	"github.com/seed-afc6a195/aggregator/internal/heartbeat"
+	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 )
 
@@ -20,8 +22,30 @@ type Queue interface {
 	// Source returns what waits for the output. One Source per output name; the same one again for
 	// the same name. Names that were never asked for keep their backlog.
 	Source(output string) Source
+	// Purge forgets all that waits for the output, such as one that left the configuration, and returns how much that
+	// was. What is handed out at the moment is left to its holder.
+	Purge(output string) Count
+	// Requeue stores events again that were dead letters, all of one cluster and all or none of them. It is idempotent by ID:
+	// what is in the queue under an ID already is passed over, until ForgetRequeued. Between the two calls the letters are
+	// deleted. A crash at any moment leaves each event in the queue or among the dead letters: what Requeue had stored then
+	// is deleted there when the queue opens again.
+	//
+	// It never waits for room and drops nothing to make some: ErrFull.
+	Requeue(ctx context.Context, items []RequeueItem) error
+	// ForgetRequeued says that the letters of these IDs are gone.
+	ForgetRequeued(ids []uint64) error
+	// DeadLetters returns the dead letters that live where the queue lives, and close with it.
+	DeadLetters() deadletter.Store
+	// ID returns the queue's own number, which stays the same over restarts.
+	ID() [16]byte
+	// SetLimits replaces all limits, for what waits already too. The maps are kept.
+	SetLimits(to Limits)
 	// Stats returns a snapshot for the status endpoint.
 	Stats() Stats
+	// Ready returns why nothing can be stored now, nil where something can. It waits for no disk and no network.
+	Ready() error
+	// Beats returns what the queue's loops are at. It waits for no disk and no network.
+	Beats() []heartbeat.Beat
 	// Close waits for commits under way, saves what outputs have finished and closes the files.
 	Close() error
 }

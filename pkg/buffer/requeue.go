@@ -8,7 +8,6 @@ import (
 	"strconv"
 
 	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
-	deaddisk "github.com/seed-afc6a195/aggregator/pkg/deadletter/disk"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 )
 
@@ -48,7 +47,7 @@ type RequeueProgress struct {
 //
 // A crash at any moment leaves each event in the queue or among the dead letters, not in both: see Queue.Requeue.
 func Requeue(
-	ctx context.Context, q *Store, d *deaddisk.Store, filter deadletter.Filter, target func(*deadletter.Letter) RequeueTarget, progress func(RequeueProgress),
+	ctx context.Context, q Queue, d deadletter.Store, filter deadletter.Filter, target func(*deadletter.Letter) RequeueTarget, progress func(RequeueProgress),
 ) (RequeueProgress, error) {
 	done := RequeueProgress{Skipped: map[string]int64{}}
 	upTo, release, err := d.Exclusive()
@@ -114,7 +113,7 @@ func requeueItem(l *deadletter.Letter, queueID [16]byte, target func(*deadletter
 }
 
 // requeueItems moves letters of one cluster.
-func requeueItems(ctx context.Context, q *Store, d *deaddisk.Store, items []RequeueItem) (deadletter.Count, error) {
+func requeueItems(ctx context.Context, q Queue, d deadletter.Store, items []RequeueItem) (deadletter.Count, error) {
 	ids := make([]uint64, len(items))
 	for i := range items {
 		ids[i] = items[i].ID

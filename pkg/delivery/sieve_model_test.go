@@ -17,6 +17,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk"
 	"github.com/seed-afc6a195/aggregator/pkg/config/setting"
 	"github.com/seed-afc6a195/aggregator/pkg/delivery"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
@@ -102,7 +103,7 @@ func TestCrashInTheMiddleOfATrace(t *testing.T) {
 	dir := t.TempDir()
 	open := func(path string) buffer.Queue {
 		t.Helper()
-		q, err := buffer.Open(buffer.Config{Path: path, SegmentSize: 1 << 20, MaxSize: 1 << 30, WhenFull: "block", Compression: "s2"}, buffer.Options{})
+		q, err := disk.Open(buffer.Config{Path: path, SegmentSize: 1 << 20, MaxSize: 1 << 30, WhenFull: "block", Compression: "s2"}, buffer.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,0 +1,205 @@
+package disk
+
+import (
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/seed-afc6a195/aggregator/internal/heartbeat"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer"
+)
+
+const (
+	// groupBytes is where a group of batches, which one transaction stores, is full: beyond, more bytes
+	// to one fdatasync gain little, bbolt holds a copy of them, and who comes next waits longer.
+	groupBytes = 2 << 20
+	// mergeBytes bounds a chunk merged of small messages.
+	mergeBytes = 256 << 10
+	// patience bounds how long a commit waits for more batches to share its fdatasync with.
+	patience = 2 * time.Millisecond
+	// staleGroup is after how long the size of the last group says nothing about the next.
+	staleGroup = 20 * time.Millisecond
+)
+
+// committer gathers what all connections have ready and stores it with one transaction. One
+// goroutine does it all: the order in which it takes batches is the order of sequence.
+//
+// The delay adapts: a commit takes what is there when the last one has ended. Only while several
+// connections are busy, and so answer an ack with their next message at about the same time, it
+// waits for as many batches as were about then, at most as long as a commit takes.
+type committer struct {
+	s      *Queue
+	limits *limits
+	wake   chan struct{} // something has changed: a batch came, room came, close
+
+	mu      sync.Mutex
+	lines   map[string]*line // of clusters
+	ring    []*line          // the same in turn: clusters are few, so none leaves
+	at      int              // in ring
+	count   int              // batches that wait
+	turn    uint64
+	closing bool
+	ended   chan struct{}
+
+	// Of the goroutine:
+	next     uint64   // sequence number
+	current  *segment // being written; nil: none
+	values   []byte   // memory of grouping.values
+	lastSize int
+	lastEnd  time.Time
+	lastTook time.Duration
+	complaint
+
+	beat heartbeat.Loop
+}
+
+func newCommitter(s *Queue) *committer {
+	return &committer{s: s, lines: map[string]*line{}, wake: make(chan struct{}, 1), ended: make(chan struct{})}
+}
+
+// kick makes the goroutine look again. It is safe with any lock held.
+func (c *committer) kick() {
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+}
+
+// enter queues b.
+func (c *committer) enter(b *batch) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closing {
+		return buffer.ErrClosed
+	}
+	c.turn++
+	b.turn = c.turn
+	c.s.resends.Enter(&b.resends)
+	l := c.line(b)
+	l.waiting = append(l.waiting, b)
+	c.count++
+	c.kick()
+	return nil
+}
+
+// leave takes b out of the queue; false: the committer has it already.
+func (c *committer) leave(b *batch) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	l := c.line(b)
+	i := slices.Index(l.waiting, b)
+	if i < 0 {
+		return false
+	}
+	l.waiting = slices.Delete(l.waiting, i, i+1)
+	c.count--
+	c.kick() // its repetition may be behind it, or a smaller one
+	return true
+}
+
+// close lets what there is room for be stored, ends the rest with ErrClosed, and waits.
+func (c *committer) close() {
+	c.mu.Lock()
+	c.closing = true
+	c.mu.Unlock()
+	c.kick()
+	<-c.ended
+}
+
+func (c *committer) run() {
+	defer close(c.ended)
+	for {
+		c.beat.Turn()
+		group := c.gather()
+		if group == nil {
+			c.beat.Disk("the end of a segment in " + c.s.dir)
+			c.seal()
+			c.beat.Rest()
+			return
+		}
+		start := time.Now()
+		c.beat.Disk("a commit to " + c.s.dir)
+		c.store(group)
+		c.beat.Turn()
+		c.lastEnd = time.Now()
+		c.mu.Lock()
+		c.lastSize, c.lastTook = len(group)+c.count, c.lastEnd.Sub(start)
+		c.mu.Unlock()
+	}
+}
+
+// gather returns the batches of the next commit, taken out of the queue; nil at the end.
+func (c *committer) gather() []*batch {
+	patient := false
+	for {
+		c.mu.Lock()
+		n, closing := c.count, c.closing
+		if n > 0 && n < c.lastSize && !patient && !closing && time.Since(c.lastEnd) < staleGroup {
+			c.mu.Unlock()
+			patient = true
+			c.await(c.lastSize, min(patience, c.lastTook))
+			continue
+		}
+		group := c.choose()
+		if closing && len(group) == 0 {
+			for _, l := range c.ring {
+				for _, b := range l.waiting {
+					b.answer <- buffer.ErrClosed
+				}
+				l.waiting = nil
+			}
+			c.count = 0
+		}
+		n = c.count
+		c.mu.Unlock()
+		switch {
+		case len(group) > 0:
+			return group
+		case closing:
+			return nil
+		case n == 0:
+			c.beat.Rest()
+			<-c.wake
+			c.beat.Turn()
+		default: // all that waits, waits for room
+			c.beat.Rest()
+			t := time.NewTimer(pollFull)
+			select {
+			case <-c.wake:
+			case <-t.C:
+			}
+			t.Stop()
+			c.beat.Turn()
+		}
+	}
+}
+
+// await returns when n batches wait or after d.
+func (c *committer) await(n int, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	for {
+		select {
+		case <-t.C:
+			return
+		case <-c.wake:
+		}
+		c.mu.Lock()
+		enough := c.count >= n || c.closing
+		c.mu.Unlock()
+		if enough {
+			return
+		}
+	}
+}
+
+// putBack queues batches again, before all others of their clusters.
+func (c *committer) putBack(group []*batch) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, b := range slices.Backward(group) {
+		l := c.line(b)
+		l.waiting = slices.Insert(l.waiting, 0, b)
+		c.count++
+	}
+}

@@ -1,0 +1,62 @@
+package disk
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/seed-afc6a195/aggregator/internal/boltfile"
+	"github.com/seed-afc6a195/aggregator/internal/heartbeat"
+)
+
+// Beats returns what the queue's loops are at, in the order committer, cleaner, and what reads for each output. It waits
+// for no disk.
+func (s *Queue) Beats() []heartbeat.Beat {
+	all := []heartbeat.Beat{
+		{Loop: "committer", State: s.commit.beat.State()},
+		{Loop: "cleaner", State: s.keep.beat.State()},
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, src := range s.sources {
+		if src.asked {
+			all = append(all, heartbeat.Beat{Loop: "output " + src.name + ": read", State: src.beat.State()})
+		}
+	}
+	return all
+}
+
+// Ready returns why nothing can be stored now, nil where something can. It waits for no disk.
+func (s *Queue) Ready() error {
+	if gone := s.gone.Load(); gone != nil {
+		return *gone
+	}
+	commit := heartbeat.Beat{State: s.commit.beat.State()}
+	if err := commit.Slow(time.Now()); err != nil {
+		return err
+	}
+	if full := s.Stats().Full; full != "" {
+		return errors.New(full)
+	}
+	return nil
+}
+
+// checkDir notices that the directory's path leads somewhere else by now: what is stored from then on would be in two
+// places, of which the next start finds one.
+func (s *Queue) checkDir() {
+	if s.gone.Load() != nil {
+		return
+	}
+	path := filepath.Join(s.dir, boltfile.LockFile)
+	there, err := os.Stat(path)
+	held, herr := s.lock.Stat()
+	if herr != nil || err == nil && os.SameFile(there, held) || err != nil && !errors.Is(err, os.ErrNotExist) {
+		return
+	}
+	err = fmt.Errorf("%s is not the directory any more that the queue was opened in, or somebody removed %s: it was replaced, moved or unmounted; "+
+		"put it back where it was, and start again", s.dir, boltfile.LockFile)
+	s.gone.Store(&err)
+	s.log.Error().Err(err).Msg("nothing is stored and acknowledged any more")
+}

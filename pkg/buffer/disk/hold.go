@@ -1,0 +1,50 @@
+package disk
+
+import (
+	"slices"
+
+	"github.com/seed-afc6a195/aggregator/pkg/event"
+)
+
+// Hold implements Source.
+func (src *source) Hold(cluster string) {
+	src.s.mu.Lock()
+	defer src.s.mu.Unlock()
+	l := src.lanes[cluster]
+	if l == nil || l.held {
+		return
+	}
+	l.held = true
+	if l.inRing {
+		l.inRing = false
+		at := slices.Index(src.ring, l)
+		src.ring = slices.Delete(src.ring, at, at+1)
+		if at < src.turn {
+			src.turn--
+		}
+	}
+}
+
+// Release implements Source.
+func (src *source) Release(cluster string) {
+	src.s.mu.Lock()
+	defer src.s.mu.Unlock()
+	if l := src.lanes[cluster]; l != nil && l.held {
+		l.held = false
+		l.list()
+	}
+}
+
+// Shed implements Source.
+func (src *source) Shed(c *event.Chunk) {
+	src.s.mu.Lock()
+	defer src.s.mu.Unlock()
+	l := src.lanes[c.Cluster]
+	if l == nil {
+		return
+	}
+	if o := l.flying[c.Seq]; o != nil && &o.chunk == c {
+		src.s.entries.Put(o.memory)
+		o.memory, c.Entries = nil, nil
+	}
+}

@@ -1,0 +1,339 @@
+package disk
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/seed-afc6a195/aggregator/internal/boltfile"
+	"github.com/seed-afc6a195/aggregator/internal/failpoint"
+	"github.com/seed-afc6a195/aggregator/internal/heartbeat"
+)
+
+const (
+	// saveEvery is how often, at most, what outputs have finished is saved: what a crash repeats.
+	saveEvery = 200 * time.Millisecond
+	// tidyEvery is how often segments are looked through for compaction, and sync: false synced.
+	tidyEvery = time.Second
+	// reserve is by how many sequence numbers state.db is ahead, so that none is used twice even if
+	// segments were removed and state.db could not be written.
+	reserve = 1 << 20
+)
+
+// keeper saves what outputs have finished, removes segments that nobody wants and makes small those
+// of which little is wanted. One goroutine.
+//
+// The order: first the finished bits are saved, then the file goes, and its bits with a later save.
+// A crash between finds a segment of which all is finished, or bits without a segment.
+type keeper struct {
+	s     *Queue
+	mu    sync.Mutex // one save at a time
+	state stateDB
+	wake  chan struct{}
+	stop  chan struct{}
+	ended chan struct{}
+	complaint
+
+	beat heartbeat.Loop
+}
+
+func newKeeper(s *Queue) *keeper {
+	return &keeper{
+		s: s, state: stateDB{dir: s.dir, sync: s.cfg.Sync},
+		wake: make(chan struct{}, 1), stop: make(chan struct{}), ended: make(chan struct{}),
+	}
+}
+
+// kick says that there is something to save. It is safe with any lock held.
+func (k *keeper) kick() {
+	select {
+	case k.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (k *keeper) run() {
+	defer close(k.ended)
+	tidy := time.NewTimer(tidyEvery)
+	defer tidy.Stop()
+	for {
+		select {
+		case <-k.stop:
+			return
+		case <-tidy.C:
+			k.beat.Disk("the cleaning of " + k.s.dir)
+			k.s.tidy()
+			k.s.dead.Tidy()
+			k.s.checkDir()
+			k.beat.Rest()
+			tidy.Reset(tidyEvery)
+			continue
+		case <-k.wake:
+		}
+		k.beat.Disk("the saving of what outputs have finished, to " + k.s.dir + ",")
+		_ = k.save(false) // it has logged what went wrong, and tries again
+		k.beat.Rest()
+		rest := time.NewTimer(saveEvery)
+		select {
+		case <-k.stop:
+			rest.Stop()
+			return
+		case <-rest.C:
+		}
+	}
+}
+
+// close saves everything for the last time.
+func (k *keeper) close() error {
+	close(k.stop)
+	<-k.ended
+	return errors.Join(k.save(true), k.state.close())
+}
+
+// save writes state.db and removes the segments that nobody wants. last: no more follow.
+func (k *keeper) save(last bool) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	s := k.s
+	whole := k.state.db == nil
+	changes := &snapshot{queue: s.queueID, done: map[doneKey][]byte{}}
+	s.mu.Lock()
+	changes.next = s.next + reserve
+	var doomed []*segment
+	live := map[uint64]bool{}
+	type saved struct {
+		seg *segment
+		src *source
+	}
+	var clean []saved
+	for _, seg := range s.segs {
+		if seg.sealed && !seg.broken && !seg.unread && len(seg.sum) == 0 && seg.end() <= s.keepFrom {
+			doomed = append(doomed, seg)
+		} else {
+			live[seg.first] = true
+		}
+		for src, bits := range seg.done {
+			if whole || seg.dirty[src] {
+				changes.done[doneKey{seg.first, src.name}] = slices.Clone(bits)
+				clean = append(clean, saved{seg, src})
+			}
+		}
+		clear(seg.dirty)
+	}
+	forget := s.forget
+	s.forget = nil
+	s.mu.Unlock()
+	if !whole {
+		for _, key := range forget {
+			changes.done[key] = nil
+		}
+	}
+	if len(doomed) > 0 || last || whole {
+		changes.ids, changes.hasIDs = s.resends.Unconfirmed(func(segment uint64) bool { return live[segment] && !last }), true
+	}
+	failpoint.Pass("state.save.before")
+	err := s.failing("save")
+	switch {
+	case err != nil:
+	case whole:
+		err = k.state.renew(changes)
+	default:
+		err = k.state.save(changes)
+	}
+	if err != nil {
+		k.failed(s.log, err, "can't save what outputs have finished: a crash now would repeat deliveries")
+		s.mu.Lock()
+		for _, c := range clean {
+			c.seg.dirty[c.src] = true
+		}
+		s.forget = append(s.forget, forget...)
+		s.mu.Unlock()
+		time.AfterFunc(pollFull, k.kick)
+	} else {
+		k.recovered(s.log, "what outputs have finished is saved again")
+	}
+	failpoint.Pass("state.saved")
+	// Even after an error the files go: on a full disk that is what makes room.
+	s.remove(doomed)
+	return err
+}
+
+// remove removes the segments' files. Nothing of them is counted any more, but for what is handed out.
+func (s *Queue) remove(doomed []*segment) {
+	if len(doomed) == 0 {
+		return
+	}
+	for _, seg := range doomed {
+		free := s.exclusively(seg)
+		s.mu.Lock()
+		again := seg.gone
+		s.mu.Unlock()
+		if again {
+			free()
+			continue
+		}
+		if err := os.Remove(seg.path); err != nil && !errors.Is(err, os.ErrNotExist) {
+			s.log.Error().Err(err).Str("segment", seg.path).Msg("can't remove a segment that nobody wants: it is removed at the next start")
+		}
+		failpoint.Pass("segment.removed")
+		s.mu.Lock()
+		seg.gone = true
+		seg.unload(s)
+		for cluster, n := range seg.use {
+			s.use(seg, cluster, -n)
+		}
+		s.disk -= seg.disk
+		for src := range seg.done {
+			s.forget = append(s.forget, doneKey{seg.first, src.name})
+		}
+		s.segs = slices.DeleteFunc(s.segs, func(o *segment) bool { return o == seg })
+		s.mu.Unlock()
+		free()
+	}
+	if err := boltfile.SyncDir(s.dir); err != nil {
+		s.log.Warn().Err(err).Msg("removed segments may come back after a power loss")
+	}
+	failpoint.Pass("segments.removed")
+	s.commit.kick()
+}
+
+// tidy syncs the current segment where commits don't, and compacts.
+func (s *Queue) tidy() {
+	if !s.cfg.Sync {
+		s.mu.Lock()
+		var h *handle
+		if n := len(s.segs); n > 0 && !s.segs[n-1].sealed {
+			h = s.segs[n-1].file
+			h.refs++
+		}
+		s.mu.Unlock()
+		if h != nil {
+			if err := h.f.Sync(); err != nil {
+				s.log.Error().Err(err).Msg("can't sync the current segment: a power loss may take what it holds")
+			}
+			s.mu.Lock()
+			h.release()
+			s.mu.Unlock()
+		}
+	}
+	s.mu.Lock()
+	var sparse *segment
+	for _, seg := range s.segs {
+		if seg.sparse(s.now()) {
+			sparse = seg
+			break
+		}
+	}
+	s.mu.Unlock()
+	if sparse != nil {
+		if err := s.compact(sparse); err != nil {
+			s.log.Error().Err(err).Str("segment", sparse.path).Msg("can't make a segment smaller")
+		}
+	}
+}
+
+const (
+	// compactBelow is the share of a segment's bytes below which the wanted ones are copied.
+	compactBelow = 0.1
+	// compactAfter is how long nothing of the segment may have been finished: outputs that move
+	// leave every segment soon, and copying for them would be in vain.
+	compactAfter = 30 * time.Second
+	// compactSize is the least size of a file that is worth it.
+	compactSize = 1 << 20
+)
+
+func (seg *segment) sparse(now time.Time) bool {
+	if !seg.sealed || seg.broken || seg.unread || len(seg.sum) == 0 || seg.disk < compactSize || now.Sub(seg.touched) < compactAfter {
+		return false
+	}
+	var wanted int64 // at most: a chunk that two outputs want counts twice
+	for _, t := range seg.sum {
+		wanted += t.bytes
+	}
+	return float64(wanted) < compactBelow*float64(seg.disk)
+}
+
+// compact replaces the segment's file by one with the wanted chunks alone, under the same name and
+// numbers: one slow output then doesn't hold the disk of what the others have finished. A crash
+// leaves the old file or the new one, and a .tmp that the next start removes.
+func (s *Queue) compact(seg *segment) error {
+	defer s.exclusively(seg)()
+	c, hurt, err := readContents(seg.path, seg.first)
+	if err == nil && hurt != nil {
+		err = hurt.cause // whoever reads it next will tell
+	}
+	var src *os.File
+	if err == nil {
+		src, err = os.Open(seg.path)
+	}
+	if err == nil {
+		defer func() { _ = src.Close() }() // only read from
+		err = s.swap(seg, c, src)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	seg.touched = s.now() // not again at once, even after an error
+	if seg.gone {
+		return nil
+	}
+	return err
+}
+
+// swap is compact with what the file holds.
+func (s *Queue) swap(seg *segment, c *contents, src *os.File) error {
+	s.mu.Lock()
+	wanted := map[uint32]bool{}
+	for i := range c.entries {
+		e := &c.entries[i]
+		for _, name := range c.sets[e.set] {
+			if !seg.done[s.sources[name]].has(e.seq) {
+				wanted[e.seq] = true
+			}
+		}
+	}
+	s.mu.Unlock()
+	out, f, disk, err := s.replace(seg.path, src, c, func(e *entry) bool { return wanted[e.seq] })
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.log.Info().Str("segment", seg.path).Int("chunks", len(out.entries)).Int64("before", seg.disk).Int64("after", disk).
+		Msg("made a segment smaller of which little is wanted")
+	s.intern(out)
+	seg.unload(s)
+	s.install(seg, out.entries, f)
+	s.disk += disk - seg.disk
+	seg.disk = disk
+	return nil
+}
+
+// replace rewrites the file at path, which src is, with those chunks of c that keep asks for. It
+// returns the new contents, the new file opened for reading, and what it takes of the disk.
+func (s *Queue) replace(path string, src *os.File, c *contents, keep func(*entry) bool) (*contents, *os.File, int64, error) {
+	tmp := path + ".tmp"
+	out, err := rewrite(tmp, src, c, keep)
+	failpoint.Pass("segment.rewritten")
+	if err == nil {
+		err = s.failing("replace")
+	}
+	if err == nil {
+		err = os.Rename(tmp, path)
+	}
+	failpoint.Pass("segment.replaced")
+	if err == nil {
+		err = boltfile.SyncDir(filepath.Dir(path))
+	}
+	if err != nil {
+		_ = os.Remove(tmp) // the error has been told
+		return nil, nil, 0, err
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, nil, 0, err
+	}
+	return out, f, boltfile.AllocatedBy(f), nil
+}

@@ -1,0 +1,243 @@
+package disk
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/seed-afc6a195/aggregator/internal/boltfile"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer"
+)
+
+const (
+	// pollFull is how often the disk is asked for room while there is none, and how long a failed
+	// write is let be before the next try.
+	pollFull = time.Second
+	// pollBytes is after how many stored bytes the disk is asked at the latest.
+	pollBytes = 8 << 20
+)
+
+// SetLimits replaces all limits, for what waits already too. The maps are kept.
+func (s *Queue) SetLimits(to buffer.Limits) {
+	s.dead.SetLimits(to.DeadLetters)
+	c := s.commit
+	c.mu.Lock() // so that a group is chosen by the old limits or the new
+	s.mu.Lock()
+	s.limitsOf = to
+	for _, src := range s.sources {
+		src.quota.limit = to.Outputs[src.name]
+	}
+	for _, t := range s.clusters {
+		t.quota.limit = to.Clusters[t.name]
+	}
+	s.mu.Unlock()
+	c.limits.set(to)
+	c.mu.Unlock()
+	c.kick()
+}
+
+// limits decides whether there is room. Sizes are measured on the disk.
+type limits struct {
+	s     *Queue
+	auto  int64 // max where max_size is 0
+	total int64 // of the disk
+
+	mu        sync.Mutex
+	max       int64 // bytes of all segments
+	minFree   int64
+	segment   int64
+	whenFull  string
+	ofCluster map[string]string // whenFull of those that have their own
+	free      int64             // when last asked
+	silent    error             // why the disk did not answer then
+	asked     time.Time
+	since     int64 // bytes stored since
+	failure   error // of the last write, until retry
+	retry     time.Time
+	reason    string // why nothing that waits could be stored when it was looked at last
+}
+
+func newLimits(s *Queue) (*limits, error) {
+	free, total, err := boltfile.FreeDisk(s.dir)
+	if err != nil {
+		return nil, err
+	}
+	l := &limits{s: s, auto: (free + s.disk) / 10 * 8, total: total, free: free, asked: s.now()}
+	l.set(s.limitsOf)
+	return l, nil
+}
+
+func (l *limits) set(to buffer.Limits) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.max = to.MaxSize; l.max <= 0 {
+		l.max = l.auto
+	}
+	l.minFree = min(to.MinFreeDisk, l.total/10)
+	// Room comes back by whole segments: with fewer than eight of them, a full queue would stutter.
+	l.segment = max(1<<20, min(to.SegmentSize, l.max/8, 1<<30))
+	l.whenFull, l.ofCluster = to.WhenFull, to.ClusterWhenFull
+}
+
+func (l *limits) segmentSize() int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.segment
+}
+
+// policy returns when_full.
+func (l *limits) policy() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.whenFull
+}
+
+// policyOf returns when_full for a cluster.
+func (l *limits) policyOf(cluster string) string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if own := l.ofCluster[cluster]; own != "" {
+		return own
+	}
+	return l.whenFull
+}
+
+// note notes why nothing that waits could be stored; "": it could.
+func (l *limits) note(why string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.reason = why
+}
+
+// why returns why nothing can be stored, "" where it can.
+func (l *limits) why(waiting int) string {
+	if why := l.full(0); why != "" || waiting == 0 {
+		return why
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.reason
+}
+
+// failed notes that a write failed.
+func (l *limits) failed(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.failure, l.retry = err, l.s.now().Add(pollFull)
+	l.asked = time.Time{}
+}
+
+// full returns why there is no room for n bytes at all.
+func (l *limits) full(n int64) string {
+	l.s.mu.Lock()
+	used, pending := l.s.disk, l.s.pending
+	l.s.mu.Unlock()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := l.s.now()
+	switch gone := l.s.gone.Load(); {
+	case gone != nil:
+		return (*gone).Error()
+	case l.failure != nil && now.Before(l.retry):
+		return l.failure.Error()
+	case used+n > l.max && pending > 0:
+		return fmt.Sprintf("%d bytes are used, buffer.max_size is %d", used, l.max)
+	default:
+		l.ask(now, n)
+		if l.silent != nil {
+			return l.silent.Error()
+		}
+		if l.free-l.since < l.minFree {
+			l.asked = time.Time{}
+			l.ask(now, n) // not from memory
+			if l.free-n < l.minFree {
+				return fmt.Sprintf("%d bytes of the disk are free, buffer.min_free_disk keeps %d", l.free, l.minFree)
+			}
+		}
+	}
+	return ""
+}
+
+// ask refreshes free where it is old or much was stored since. l.mu is held.
+func (l *limits) ask(now time.Time, n int64) {
+	if now.Sub(l.asked) < pollFull && l.since+n < pollBytes && !now.Before(l.asked) {
+		l.since += n
+		return
+	}
+	l.free, _, l.silent = boltfile.FreeDisk(l.s.dir)
+	l.asked, l.since = now, 0
+}
+
+// giveBack ends the current segment when there is no room, so that its disk comes back as soon as
+// it is read. It runs in the committer's goroutine.
+func (c *committer) giveBack() {
+	if c.current != nil {
+		c.seal()
+	}
+}
+
+// dropSegment drops the oldest segment; false: there is nothing to drop.
+func (s *Queue) dropSegment() bool {
+	s.mu.Lock()
+	if len(s.segs) == 0 || !s.segs[0].sealed {
+		s.mu.Unlock()
+		return false
+	}
+	seg := s.segs[0]
+	var n int64
+	for lane := range seg.sum {
+		n += s.uncount(lane, seg, &lane.dropped).chunks
+	}
+	s.mu.Unlock()
+	s.remove([]*segment{seg})
+	s.log.Warn().Str("segment", seg.path).Int64("chunks", n).Msg("queue is full: dropped the oldest segment")
+	return true
+}
+
+// dropHelps says whether more room is what is missing, and lets a write that failed for want of it
+// be tried again.
+func (l *limits) dropHelps() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.failure != nil && l.s.now().Before(l.retry) {
+		if !errors.Is(l.failure, syscall.ENOSPC) && !errors.Is(l.failure, syscall.EDQUOT) {
+			return false
+		}
+		l.failure = nil
+	}
+	return true
+}
+
+// dropChunk drops the oldest chunk of the output's largest cluster.
+func (s *Queue) dropChunk(src *source) bool {
+	for {
+		s.mu.Lock()
+		var l *lane
+		for _, o := range src.lanes {
+			if int64(len(o.flying)) < o.pending.chunks && (l == nil || o.pending.bytes > l.pending.bytes) {
+				l = o
+			}
+		}
+		if l == nil || s.closed {
+			s.mu.Unlock()
+			return false
+		}
+		seg, i := l.first()
+		switch {
+		case seg == nil:
+			s.mu.Unlock()
+			return false
+		case !seg.loaded:
+			s.mu.Unlock()
+			s.load(seg)
+			continue
+		}
+		e := seg.entries[i]
+		l.dropped.add(e.events, e.size)
+		s.finish(l, &lease{seg: seg, seq: seg.first + uint64(e.seq), size: e.size, events: e.events, set: e.set})
+		s.mu.Unlock()
+		return true
+	}
+}

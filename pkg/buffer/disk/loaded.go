@@ -1,0 +1,341 @@
+package disk
+
+import (
+	"errors"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/seed-afc6a195/aggregator/internal/boltfile"
+	"github.com/seed-afc6a195/aggregator/pkg/resend"
+)
+
+// Indexes of segments stay in memory for as many chunks and as many files as this, the one that is
+// written not counted; past it those used longest ago go.
+const (
+	maxLoadedChunks   = 1 << 16
+	maxLoadedSegments = 16
+)
+
+// segment is one file of chunks, as the queue remembers it. Guarded by Queue.mu, but for what never
+// changes and w, which is the committer's. What stays in memory of a segment that nobody reads is
+// sum and done: some hundred bytes.
+type segment struct {
+	first   uint64
+	path    string
+	n       uint32          // sequence numbers from first on that it covers
+	sealed  bool            // nothing will be added
+	gone    bool            // its file is removed
+	broken  bool            // its index can't be read: what it holds waits for the next start
+	lost    map[uint64]bool // chunks found damaged, by sequence number; nil: none
+	unread  bool            // the disk refused to read some of it: its file stays for the next start
+	disk    int64
+	bytes   int64            // of its chunks
+	sum     map[*lane]*share // what is wanted of it
+	use     map[uint32]int64 // bytes of it that are wanted, by cluster; see tenant
+	done    map[*source]bitmap
+	dirty   map[*source]bool // done is not in state.db yet
+	newest  int64            // when its last chunk was stored
+	touched time.Time        // when an output last finished something of it
+
+	w     *writer      // nil: sealed, or not written to any more
+	tails resend.Tails // while it is written
+
+	loaded  bool
+	loading chan struct{} // closed when somebody's load or rewrite ends; nil: nobody's
+	entries []entry
+	file    *handle
+	used    uint64 // Queue.clock when it was last read
+}
+
+// share is what one output wants of one cluster's chunks in a segment.
+type share struct {
+	tally
+	oldest int64 // when the first was stored
+}
+
+// end returns the sequence number after the segment's last.
+func (seg *segment) end() uint64 { return seg.first + uint64(seg.n) }
+
+func (seg *segment) find(seq uint64) (int, bool) {
+	return slices.BinarySearchFunc(seg.entries, seq, func(e entry, seq uint64) int {
+		switch at := seg.first + uint64(e.seq); {
+		case at < seq:
+			return -1
+		case at > seq:
+			return 1
+		}
+		return 0
+	})
+}
+
+// bits returns what the output has finished, to be changed: it is noted as not saved.
+func (seg *segment) bits(src *source) bitmap {
+	b := seg.done[src]
+	if need := int(seg.n+7) / 8; len(b) < need {
+		b = append(b, make(bitmap, need-len(b))...)
+		seg.done[src] = b
+	}
+	seg.dirty[src] = true
+	return b
+}
+
+// bitmap has a bit for each sequence number of a segment. Bits past its end are zero.
+type bitmap []byte
+
+func (b bitmap) has(i uint32) bool { return int(i/8) < len(b) && b[i/8]&(1<<(i%8)) != 0 }
+func (b bitmap) set(i uint32)      { b[i/8] |= 1 << (i % 8) }
+func (b bitmap) clear(i uint32)    { b[i/8] &^= 1 << (i % 8) }
+
+// handle is an open file that is closed when the last who reads it has done so.
+type handle struct {
+	f      *os.File
+	refs   int
+	closed bool // as soon as refs is 0
+}
+
+func (h *handle) release() {
+	if h.refs--; h.refs == 0 && h.closed {
+		_ = h.f.Close() // only read from
+	}
+}
+
+func (h *handle) close() {
+	h.closed = true
+	h.refs++
+	h.release()
+}
+
+// unload lets go of the segment's index and file.
+func (seg *segment) unload(s *Queue) {
+	if !seg.loaded {
+		return
+	}
+	seg.loaded = false
+	s.loadedN -= len(seg.entries)
+	seg.entries = nil
+	seg.file.close()
+	seg.file = nil
+}
+
+// install gives the segment its index and makes room among the others. s.mu is held.
+func (s *Queue) install(seg *segment, entries []entry, f *os.File) {
+	seg.unload(s)
+	s.clock++
+	seg.entries, seg.file, seg.loaded, seg.used = entries, &handle{f: f}, true, s.clock
+	s.loadedN += len(entries)
+	s.recount(seg)
+	for {
+		var oldest *segment
+		n := 0
+		for _, o := range s.segs {
+			if o.loaded && o.sealed && o != seg {
+				if n++; oldest == nil || o.used < oldest.used {
+					oldest = o
+				}
+			}
+		}
+		if oldest == nil || n < maxLoadedSegments && s.loadedN <= maxLoadedChunks {
+			return
+		}
+		oldest.unload(s)
+	}
+}
+
+// exclusively waits until nobody loads or rewrites the segment, and keeps others from it until the
+// function that it returns is called. s.mu is held by neither.
+func (s *Queue) exclusively(seg *segment) func() {
+	for {
+		s.mu.Lock()
+		busy := seg.loading
+		if busy == nil {
+			mine := make(chan struct{})
+			seg.loading = mine
+			s.mu.Unlock()
+			return func() {
+				s.mu.Lock()
+				seg.loading = nil
+				s.mu.Unlock()
+				close(mine)
+			}
+		}
+		s.mu.Unlock()
+		<-busy
+	}
+}
+
+// load reads the segment's index.
+func (s *Queue) load(seg *segment) {
+	defer s.exclusively(seg)()
+	s.mu.Lock()
+	skip := seg.loaded || seg.gone || seg.broken || s.closed
+	s.mu.Unlock()
+	if skip {
+		return
+	}
+	c, hurt, err := readContents(seg.path, seg.first)
+	var f *os.File
+	if err == nil {
+		f, err = os.Open(seg.path) //nolint:gosec // in the directory that the operator named
+	}
+	if hurt != nil {
+		s.log.Error().Str("segment", seg.path).Fields(hurt.fields()).Msg("segment is damaged: going on with the chunks that can be read")
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case err != nil && seg.gone:
+	case err != nil:
+		seg.broken = true
+		s.counts.setAside++
+		s.log.Error().Err(err).Str("segment", seg.path).Msg("can't read a segment: what it holds waits for the next start")
+	case seg.gone || s.closed:
+		_ = f.Close() // only read from
+	default:
+		s.intern(c)
+		if hurt != nil {
+			s.counts.setAside++
+			s.counts.lostEvents += hurt.lostEvents()
+			seg.unread = seg.unread || !errors.Is(hurt.cause, boltfile.ErrDamaged)
+			s.missing(seg, c.entries)
+		}
+		s.install(seg, c.entries, f)
+	}
+}
+
+// intern changes the numbers of names in c's entries from c's to the store's. s.mu is held.
+func (s *Queue) intern(c *contents) {
+	clusters, sets := make([]uint32, len(c.clusters)), make([]uint32, len(c.sets))
+	for i, name := range c.clusters {
+		clusters[i] = s.clusterNumber(name)
+	}
+	for i, names := range c.sets {
+		sets[i] = s.setNumber(names)
+	}
+	for i := range c.entries {
+		e := &c.entries[i]
+		e.cluster, e.set = clusters[e.cluster], sets[e.set]
+	}
+}
+
+func (s *Queue) clusterNumber(name string) uint32 {
+	n, ok := s.numbers[name]
+	if !ok {
+		n = uint32(len(s.clusters))
+		s.clusters, s.numbers[name] = append(s.clusters, s.newTenant(name, n)), n
+	}
+	return n
+}
+
+func (s *Queue) setNumber(names []string) uint32 {
+	k := setKey(names)
+	n, ok := s.setOf[k]
+	if !ok {
+		set := &outputSet{names: slices.Clone(names)}
+		for _, name := range names {
+			set.sources = append(set.sources, s.source(name))
+		}
+		n = uint32(len(s.sets))
+		s.sets, s.setOf[k] = append(s.sets, set), n
+	}
+	return n
+}
+
+// externed returns contents for the index of the segment: entries with names of their own. s.mu is held.
+func (s *Queue) externed(seg *segment) *contents {
+	c := &contents{first: seg.first, tails: seg.tails, entries: slices.Clone(seg.entries)}
+	clusters, sets := map[uint32]uint32{}, map[uint32]uint32{}
+	for i := range c.entries {
+		e := &c.entries[i]
+		n, ok := clusters[e.cluster]
+		if !ok {
+			n = uint32(len(c.clusters))
+			c.clusters, clusters[e.cluster] = append(c.clusters, s.clusters[e.cluster].name), n
+		}
+		m, ok := sets[e.set]
+		if !ok {
+			m = uint32(len(c.sets))
+			c.sets, sets[e.set] = append(c.sets, s.sets[e.set].names), m
+		}
+		e.cluster, e.set = n, m
+	}
+	return c
+}
+
+// adopt counts the entries, which nothing of the segment is counted of yet, for everyone who wants
+// them. s.mu is held.
+func (s *Queue) adopt(seg *segment, entries []entry, appended bool) {
+	for i := range entries {
+		e := &entries[i]
+		seg.bytes += int64(e.size)
+		seg.n = max(seg.n, e.seq+1)
+		seg.newest = max(seg.newest, e.received)
+		for _, src := range s.sets[e.set].sources {
+			if seg.done[src].has(e.seq) {
+				continue
+			}
+			l := src.lane(e.cluster)
+			t := seg.sum[l]
+			if t == nil {
+				t = &share{oldest: e.received}
+				seg.sum[l] = t
+			}
+			t.add(e.events, e.size)
+			l.pending.add(e.events, e.size)
+			src.pending.add(e.events, e.size)
+			s.pending++
+			if appended {
+				l.appended.add(e.events, e.size)
+			} else {
+				l.found.add(e.events, e.size)
+			}
+			l.list()
+		}
+		if s.wanted(seg, seg.first+uint64(e.seq), e.set) {
+			s.use(seg, e.cluster, int64(e.size))
+		}
+	}
+}
+
+// missing takes chunks out of the sums that were counted at the start and are not among entries, all
+// that can be read of the segment now. s.mu is held.
+func (s *Queue) missing(seg *segment, entries []entry) {
+	have, seqs := map[*lane]tally{}, map[uint64]bool{}
+	for i := range entries {
+		e := &entries[i]
+		seqs[seg.first+uint64(e.seq)] = true
+		for _, src := range s.sets[e.set].sources {
+			if !seg.done[src].has(e.seq) {
+				l := src.lane(e.cluster)
+				t := have[l]
+				t.add(e.events, e.size)
+				have[l] = t
+			}
+		}
+	}
+	for l, t := range seg.sum {
+		lost := t.tally
+		lost.minus(have[l])
+		for seq, o := range l.flying {
+			if o.seg == seg && !seqs[seq] {
+				lost.sub(o.events, o.size)
+			}
+		}
+		t.minus(lost)
+		l.pending.minus(lost)
+		l.src.pending.minus(lost)
+		l.lost.plus(lost)
+		s.pending -= lost.chunks
+		if t.chunks == 0 {
+			delete(seg.sum, l)
+		}
+	}
+	s.keep.kick()
+}
+
+// newSegment returns a segment that holds nothing yet.
+func newSegment(dirPath string, first uint64) *segment {
+	return &segment{
+		first: first, path: dirPath, sum: map[*lane]*share{}, use: map[uint32]int64{}, done: map[*source]bitmap{}, dirty: map[*source]bool{},
+	}
+}

@@ -1,0 +1,145 @@
+package disk
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/rs/zerolog"
+
+	"github.com/seed-afc6a195/aggregator/internal/boltfile"
+	"github.com/seed-afc6a195/aggregator/internal/failpoint"
+	"github.com/seed-afc6a195/aggregator/pkg/resend"
+)
+
+// txBytes is how many bytes of chunks a transaction takes.
+func (s *Queue) txBytes() int { return int(min(groupBytes, s.commit.limits.segmentSize())) }
+
+// segmentFor returns the segment to write n bytes to, which begin with chunk seq: a new one where
+// there is none or the last is full.
+func (c *committer) segmentFor(seq uint64, n int) (*segment, error) {
+	s := c.s
+	size := c.limits.segmentSize()
+	if seg := c.current; seg != nil {
+		if seg.bytes+int64(n) <= size {
+			return seg, nil
+		}
+		c.seal()
+	}
+	if err := s.failing("create"); err != nil {
+		return nil, err
+	}
+	seg := newSegment(filepath.Join(s.dir, segmentName(seq)), seq)
+	seg.tails = resend.Tails{}
+	var err error
+	tmp := seg.path + ".tmp" // a segment that was only begun must not pass for a damaged one after a crash
+	if seg.w, err = createWriter(tmp, size+int64(n), s.cfg.Sync); err != nil {
+		_ = os.Remove(tmp) // what is left of it is empty
+		return nil, err
+	}
+	failpoint.Pass("segment.made")
+	err = os.Rename(tmp, seg.path)
+	failpoint.Pass("segment.created")
+	var f *os.File
+	if err == nil {
+		f, err = os.Open(seg.path)
+	}
+	if err == nil {
+		if err = boltfile.SyncDir(s.dir); err != nil {
+			_ = f.Close() // nothing was read
+		}
+	}
+	if err != nil {
+		err = errors.Join(fmt.Errorf("create segment: %w", err), seg.w.close())
+		_ = os.Remove(tmp)      // it is empty
+		_ = os.Remove(seg.path) // likewise
+		return nil, err
+	}
+	s.mu.Lock()
+	s.segs = append(s.segs, seg)
+	s.install(seg, nil, f)
+	s.mu.Unlock()
+	c.current = seg
+	failpoint.Pass("segment.installed")
+	return seg, nil
+}
+
+// seal ends the current segment, if there is one. If its index can't be written, the next start
+// will look through it.
+func (c *committer) seal() {
+	s, seg := c.s, c.current
+	if seg == nil {
+		return
+	}
+	c.current = nil
+	s.mu.Lock()
+	index := s.externed(seg)
+	s.mu.Unlock()
+	failpoint.Pass("segment.seal.before")
+	err := s.failing("seal")
+	if err != nil {
+		err = errors.Join(err, seg.w.close())
+	} else {
+		err = seg.w.seal(index.encode())
+	}
+	if err != nil {
+		s.log.Warn().Err(err).Str("segment", seg.path).Msg("can't write a segment's index: the next start will look through all of it")
+	}
+	c.closed(seg)
+	failpoint.Pass("segment.sealed")
+}
+
+// abandon ends the current segment after an error: what reached the disk is not known, so nothing
+// more is written to it. What was stored in it before is still read from it.
+func (c *committer) abandon(seg *segment) error {
+	c.current = nil
+	err := seg.w.close()
+	c.closed(seg)
+	return err
+}
+
+// closed notes that nothing more is written to the segment.
+func (c *committer) closed(seg *segment) {
+	s := c.s
+	st, err := os.Stat(seg.path)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	seg.w, seg.tails, seg.sealed = nil, nil, true
+	if err == nil {
+		s.disk += boltfile.Allocated(st) - seg.disk
+		seg.disk = boltfile.Allocated(st)
+	}
+	s.keep.kick()
+}
+
+// failing returns the error that a test wants of the disk operation: of this package by Options, of the program by a fail
+// point of that name.
+func (s *Queue) failing(op string) error {
+	if s.opts.Fault == nil {
+		return failpoint.Error(op)
+	}
+	return s.opts.Fault(op)
+}
+
+// complaint logs a failure that repeats only once, also where each attempt is at a segment of its own, and its end.
+type complaint struct{ last string }
+
+func (c *complaint) failed(log zerolog.Logger, err error, msg string) {
+	parts := strings.Split(err.Error(), segmentPrefix)
+	for i := 1; i < len(parts); i++ {
+		parts[i] = parts[i][min(segmentDigits, len(parts[i])):]
+	}
+	if text := strings.Join(parts, segmentPrefix); text != c.last {
+		c.last = text
+		log.Error().Err(err).Msg(msg)
+	}
+}
+
+func (c *complaint) recovered(log zerolog.Logger, msg string) {
+	if c.last != "" {
+		c.last = ""
+		log.Info().Msg(msg)
+	}
+}

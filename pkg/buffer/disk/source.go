@@ -1,0 +1,465 @@
+package disk
+
+import (
+	"context"
+	"errors"
+	"os"
+	"slices"
+	"sort"
+	"time"
+
+	"github.com/seed-afc6a195/aggregator/internal/boltfile"
+	"github.com/seed-afc6a195/aggregator/internal/heartbeat"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
+	"github.com/seed-afc6a195/aggregator/pkg/event"
+)
+
+// turnBytes is what a cluster may take of an output before the next one's turn.
+const turnBytes = 1 << 20
+
+// tally sums up chunks. Bytes are those on disk.
+type tally struct {
+	chunks, events, bytes int64
+}
+
+func (t *tally) add(events, size uint32) {
+	t.chunks++
+	t.events += int64(events)
+	t.bytes += int64(size)
+}
+
+func (t *tally) sub(events, size uint32) {
+	t.chunks--
+	t.events -= int64(events)
+	t.bytes -= int64(size)
+}
+
+func (t *tally) plus(o tally) {
+	t.chunks, t.events, t.bytes = t.chunks+o.chunks, t.events+o.events, t.bytes+o.bytes
+}
+
+func (t *tally) minus(o tally) {
+	t.chunks, t.events, t.bytes = t.chunks-o.chunks, t.events-o.events, t.bytes-o.bytes
+}
+
+// source is what waits for one output, whether or not anybody asks for it. Guarded by Queue.mu.
+type source struct {
+	s       *Queue
+	name    string
+	asked   bool // Source was called: the output is configured
+	pending tally
+	quota   quota
+	lanes   map[string]*lane // by cluster
+	ring    []*lane          // those with something to hand out, in turn
+	turn    int              // in ring
+	wake    chan struct{}    // closed when there is something new; nil: nobody waits
+	reading string           // names a read for beat
+	beat    heartbeat.Loop   // of whom Next reads for
+}
+
+// lane is what waits for one output from one cluster: a queue in order of sequence.
+type lane struct {
+	src      *source
+	cluster  string
+	number   uint32 // of the cluster
+	pending  tally  // with what is handed out
+	flying   map[uint64]*lease
+	back     []*lease // returned, ascending; without their memory
+	next     uint64   // of the chunks before it only flying and returned ones are left
+	passed   int64    // when the chunk before next was stored
+	credit   int64    // bytes left of its turn
+	inRing   bool
+	held     bool // by Hold: not in the ring
+	again    bool // what first has returned last was given back before
+	appended tally
+	done     tally
+	dropped  tally // by drop_oldest
+	purged   tally
+	lost     tally // damaged on disk
+	found    tally // pending at the start
+	returned tally // of appended: dead letters that are sent again
+}
+
+// lease is a chunk that was handed out.
+type lease struct {
+	chunk    event.Chunk // its address is what the output holds
+	seg      *segment
+	seq      uint64
+	size     uint32
+	events   uint32
+	set      uint32
+	received int64
+	memory   []byte
+}
+
+// Source implements Queue.
+func (s *Queue) Source(output string) buffer.Source {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	src := s.source(output)
+	src.asked = true
+	return src
+}
+
+// source returns the output's source. s.mu is held.
+func (s *Queue) source(output string) *source {
+	src := s.sources[output]
+	if src == nil {
+		src = &source{s: s, name: output, lanes: map[string]*lane{}, reading: "a read for output " + output + " from " + s.dir}
+		src.quota = quota{what: "output " + output, limit: s.limitsOf.Outputs[output], used: &src.pending.bytes}
+		src.quota.drop = func() bool { return s.dropChunk(src) }
+		s.sources[output] = src
+	}
+	return src
+}
+
+func (src *source) lane(cluster uint32) *lane {
+	name := src.s.clusters[cluster].name
+	l := src.lanes[name]
+	if l == nil {
+		l = &lane{src: src, cluster: name, number: cluster, flying: map[uint64]*lease{}}
+		src.lanes[name] = l
+	}
+	return l
+}
+
+// list puts l, unless it is held, among those that take turns and wakes who waits for a chunk.
+func (l *lane) list() {
+	if l.held {
+		return
+	}
+	if !l.inRing {
+		l.inRing, l.credit = true, 0
+		l.src.ring = append(l.src.ring, l)
+	}
+	if l.src.wake != nil {
+		close(l.src.wake)
+		l.src.wake = nil
+	}
+}
+
+// Next implements Source.
+func (src *source) Next(ctx context.Context) (*event.Chunk, error) {
+	s := src.s
+	for {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		s.mu.Lock()
+		if s.closed {
+			s.mu.Unlock()
+			return nil, buffer.ErrClosed
+		}
+		l, seg, i := src.pick()
+		switch {
+		case seg == nil:
+			if src.wake == nil {
+				src.wake = make(chan struct{})
+			}
+			wake := src.wake
+			s.mu.Unlock()
+			select {
+			case <-wake:
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			}
+			continue
+		case l == nil:
+			s.mu.Unlock()
+			src.beat.Disk(src.reading)
+			s.load(seg)
+			src.beat.Rest()
+			continue
+		}
+		e := seg.entries[i]
+		o := &lease{seg: seg, seq: seg.first + uint64(e.seq), size: e.size, events: e.events, set: e.set, received: e.received}
+		l.flying[o.seq] = o
+		l.credit -= int64(e.raw)
+		again := l.again || o.seq < s.began
+		h := seg.file
+		h.refs++
+		s.mu.Unlock()
+
+		src.beat.Disk(src.reading)
+		err := s.fill(o, h, &e)
+		src.beat.Rest()
+		if err != nil {
+			s.unreadable(l, o, &e, h.f, err)
+		}
+		s.mu.Lock()
+		h.release()
+		s.mu.Unlock()
+		if err == nil {
+			o.chunk.Again = again
+			return &o.chunk, nil
+		}
+	}
+}
+
+// pick chooses the next chunk by deficit round robin: entry i of the segment, for lane l. l is nil
+// where the segment's index must be loaded first; seg is nil where nothing is to be handed out.
+func (src *source) pick() (l *lane, seg *segment, i int) {
+	for len(src.ring) > 0 {
+		if src.turn >= len(src.ring) {
+			src.turn = 0
+		}
+		l := src.ring[src.turn]
+		if len(src.ring) == 1 {
+			l.credit = turnBytes // nobody else waits
+		} else if l.credit <= 0 {
+			l.credit += turnBytes
+			if l.credit <= 0 {
+				src.turn++
+				continue
+			}
+		}
+		seg, i := l.first()
+		if seg == nil { // nothing left
+			l.inRing = false
+			src.ring = slices.Delete(src.ring, src.turn, src.turn+1)
+			continue
+		}
+		if !seg.loaded {
+			return nil, seg, 0
+		}
+		if l.credit <= int64(seg.entries[i].raw) {
+			src.turn++ // it has used its turn up with this one
+		}
+		src.s.clock++
+		seg.used = src.s.clock
+		return l, seg, i
+	}
+	return nil, nil, 0
+}
+
+// first returns where the lane's first chunk to hand out lies, and takes it off.
+func (l *lane) first() (*segment, int) {
+	s := l.src.s
+	for len(l.back) > 0 {
+		seg := l.back[0].seg
+		if !seg.loaded && !seg.broken && !seg.gone {
+			return seg, 0
+		}
+		seq := l.back[0].seq
+		l.back[0] = nil
+		l.back = l.back[1:]
+		if i, ok := seg.find(seq); ok {
+			l.again = true
+			return seg, i
+		}
+	}
+	l.again = false
+	at := sort.Search(len(s.segs), func(i int) bool { return s.segs[i].end() > l.next })
+	for ; at < len(s.segs); at++ {
+		seg := s.segs[at]
+		if t := seg.sum[l]; t == nil || seg.broken {
+			continue
+		}
+		if !seg.loaded {
+			return seg, 0
+		}
+		if i, ok := l.peek(seg); ok {
+			l.next = seg.first + uint64(seg.entries[i].seq) + 1
+			l.passed = seg.entries[i].received
+			return seg, i
+		}
+		l.next = seg.end()
+	}
+	return nil, 0
+}
+
+// peek returns the first entry of the loaded segment that the lane has not come to.
+func (l *lane) peek(seg *segment) (int, bool) {
+	from := uint64(0)
+	if l.next > seg.first {
+		from = l.next - seg.first
+	}
+	done := seg.done[l.src]
+	i := sort.Search(len(seg.entries), func(i int) bool { return uint64(seg.entries[i].seq) >= from })
+	for ; i < len(seg.entries); i++ {
+		e := &seg.entries[i]
+		if e.cluster == l.number && !done.has(e.seq) && l.src.s.sets[e.set].has(l.src) {
+			return i, true
+		}
+	}
+	return 0, false
+}
+
+// fill reads the chunk of e into o.
+func (s *Queue) fill(o *lease, h *handle, e *entry) error {
+	value, err := readChunk(h.f, e, s.values.Get())
+	defer func() { s.values.Put(value) }()
+	if err != nil {
+		return err
+	}
+	head, err := chunk.DecodeHeader(value, nil)
+	if err != nil {
+		return err
+	}
+	o.memory, err = s.packer.Unpack(s.entries.Get(), value[head.Payload:head.Size], head.Codec, head.Raw)
+	if err != nil {
+		return err
+	}
+	o.chunk = event.Chunk{
+		Seq: head.Seq, Cluster: head.Cluster, Tag: head.Tag, Received: time.Unix(0, head.Received),
+		Events: head.Events, Entries: o.memory, Parts: make([]event.Part, len(head.Parts)),
+		Returned: len(head.Parts) > 0 && head.Parts[0].Flags&chunk.PartUnrouted != 0,
+	}
+	for i := range head.Parts {
+		p := &head.Parts[i]
+		key := p.Key
+		if p.Flags&(chunk.PartKeyed|chunk.PartNanos) != chunk.PartKeyed|chunk.PartNanos {
+			key = event.PartKeyOfSeq(s.queueID, head.Seq, i)
+		}
+		o.chunk.Parts[i] = event.Part{Key: key, First: p.First, Events: p.Events}
+	}
+	return nil
+}
+
+// take ends the lease of c and returns it; nil where c is not handed out.
+func (src *source) take(c *event.Chunk) (*lane, *lease) {
+	l := src.lanes[c.Cluster]
+	if l == nil {
+		return nil, nil
+	}
+	o := l.flying[c.Seq]
+	if o == nil || &o.chunk != c {
+		return nil, nil
+	}
+	delete(l.flying, c.Seq)
+	src.s.entries.Put(o.memory)
+	o.memory, o.chunk = nil, event.Chunk{}
+	return l, o
+}
+
+// Done implements Source.
+func (src *source) Done(c *event.Chunk) {
+	s := src.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if l, o := src.take(c); o != nil {
+		l.done.add(o.events, o.size)
+		s.finish(l, o)
+	}
+}
+
+// Return implements Source.
+func (src *source) Return(c *event.Chunk) {
+	s := src.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l, o := src.take(c)
+	switch {
+	case o == nil:
+	case o.seg.gone: // dropped meanwhile; it was left out of the count then
+		l.dropped.add(o.events, o.size)
+		s.finish(l, o)
+	default:
+		i, _ := slices.BinarySearchFunc(l.back, o.seq, func(b *lease, seq uint64) int {
+			if b.seq < seq {
+				return -1
+			} else if b.seq > seq {
+				return 1
+			}
+			return 0
+		})
+		l.back = slices.Insert(l.back, i, o)
+		t := s.clusters[l.number]
+		t.from = min(t.from, o.seq)
+		l.list()
+	}
+}
+
+// forget takes a chunk out of those that were returned.
+func (l *lane) forget(seq uint64) {
+	l.back = slices.DeleteFunc(l.back, func(b *lease) bool { return b.seq == seq })
+}
+
+// finish notes that l is done with a chunk. s.mu is held.
+func (s *Queue) finish(l *lane, o *lease) {
+	seg := o.seg
+	l.pending.sub(o.events, o.size)
+	l.src.pending.sub(o.events, o.size)
+	s.pending--
+	if !seg.gone {
+		t := seg.sum[l]
+		if t.sub(o.events, o.size); t.chunks == 0 {
+			delete(seg.sum, l)
+		}
+		seg.bits(l.src).set(uint32(o.seq - seg.first))
+		if !s.wanted(seg, o.seq, o.set) {
+			s.use(seg, l.number, -int64(o.size))
+		}
+		seg.touched = s.now()
+		s.keep.kick()
+	}
+	if l.src.quota.limit > 0 {
+		s.commit.kick()
+	}
+}
+
+// unreadable deals with a chunk that could not be read. What is damaged is copied to a file of its
+// own, counted and forgotten. What the disk refuses to read stays where it is, handed out to nobody
+// until the next start.
+func (s *Queue) unreadable(l *lane, o *lease, e *entry, f *os.File, err error) {
+	log := s.log.Error().Err(err).Str("output", l.src.name).Str("cluster", l.cluster).Uint64("chunk", o.seq).
+		Uint32("events", e.events)
+	if !errors.Is(err, boltfile.ErrDamaged) {
+		log.Msg("can't read a chunk: it stays in the queue until the next start, later ones go on")
+		return // in flight for ever
+	}
+	name, cerr := setAsideChunk(o.seg.path, o.seq, e, f)
+	if cerr != nil {
+		log.AnErr("copy", cerr).Msg("chunk is damaged and can't be set aside: it stays in the queue until the next start")
+		return
+	}
+	log.Str("file", name).Msg("chunk is damaged: set aside, not delivered")
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !o.seg.lost[o.seq] { // else another output has found it
+		if o.seg.lost == nil {
+			o.seg.lost = map[uint64]bool{}
+		}
+		o.seg.lost[o.seq] = true
+		s.counts.setAside++
+		s.counts.lostEvents += int64(e.events)
+	}
+	delete(l.flying, o.seq)
+	l.lost.add(o.events, o.size)
+	s.finish(l, o)
+}
+
+// oldest returns when the lane's oldest chunk was stored, 0 where it has none. Where the index that
+// tells is not loaded, it is a time not later than that.
+func (l *lane) oldest() int64 {
+	var t int64
+	see := func(received int64) {
+		if received != 0 && (t == 0 || received < t) {
+			t = received
+		}
+	}
+	for _, o := range l.flying {
+		see(o.received)
+	}
+	if len(l.back) > 0 {
+		see(l.back[0].received)
+	}
+	if l.pending.chunks > int64(len(l.flying)+len(l.back)) {
+		for _, seg := range l.src.s.segs {
+			p := seg.sum[l]
+			if p == nil || seg.end() <= l.next {
+				continue
+			}
+			if !seg.loaded {
+				see(max(p.oldest, l.passed))
+				break
+			}
+			if i, ok := l.peek(seg); ok {
+				see(seg.entries[i].received)
+				break
+			}
+		}
+	}
+	return t
+}

@@ -1,0 +1,174 @@
+package disk
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/seed-afc6a195/aggregator/internal/boltfile"
+	"github.com/seed-afc6a195/aggregator/internal/failpoint"
+	"github.com/seed-afc6a195/aggregator/internal/format"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer"
+	"github.com/seed-afc6a195/aggregator/pkg/resend"
+)
+
+// recover reads the directory: what waits, and for whom. Whatever is damaged is set aside.
+func (s *Queue) recover() error {
+	names, err := os.ReadDir(s.dir)
+	if err != nil {
+		return fmt.Errorf("read queue directory: %w", err)
+	}
+	state, err := s.recoverState()
+	if err != nil {
+		return err
+	}
+	s.queueID, s.next = state.queue, max(1, state.next)
+	tails := resend.Tails{}
+	for _, n := range names { // sorted by name, so by first sequence number
+		if s.opts.Interrupted != nil {
+			if err := s.opts.Interrupted(); err != nil {
+				return fmt.Errorf("interrupted while reading what waits in %s: %w", s.dir, err)
+			}
+		}
+		path := filepath.Join(s.dir, n.Name())
+		if strings.HasSuffix(n.Name(), ".tmp") {
+			if err := os.Remove(path); err != nil {
+				s.log.Warn().Err(err).Msg("can't remove what an interrupted rewrite left")
+			}
+			continue
+		}
+		if first, ok := segmentSeq(n.Name()); ok {
+			if err := s.recoverSegment(path, first, state, tails); err != nil {
+				return err
+			}
+		}
+	}
+	s.began = s.next
+	s.resends.Restore(append(state.ids, tails.Unconfirmed(s.cfg.DedupeWindow)...))
+	if s.pending > 0 {
+		s.log.Info().Int("segments", len(s.segs)).Int64("chunks", s.pending).Msg("found chunks that wait for outputs")
+	}
+	_ = s.keep.save(false) // it has logged what went wrong, and tries again
+	return nil
+}
+
+// recoverState reads state.db, or starts a new one.
+func (s *Queue) recoverState() (*snapshot, error) {
+	state, err := loadState(s.dir)
+	switch {
+	case err == nil:
+		return state, nil
+	case errors.Is(err, format.ErrUnknown):
+		return nil, err
+	case errors.Is(err, os.ErrPermission): // whole, perhaps: whoever changed its rights can change them back
+		return nil, fmt.Errorf("read what outputs have finished: %w", err)
+	case !errors.Is(err, os.ErrNotExist):
+		name, aerr := boltfile.Quarantine(filepath.Join(s.dir, stateFile))
+		s.counts.setAside++
+		s.log.Error().Err(err).Str("file", name).AnErr("set_aside", aerr).
+			Msg("state.db is damaged: starting without it, so all that is in the segments is delivered again")
+	}
+	state = &snapshot{}
+	_, _ = rand.Read(state.queue[:]) // never fails
+	return state, nil
+}
+
+// recoverSegment counts what waits in the segment at path, and notes how each connection ends in it.
+func (s *Queue) recoverSegment(path string, first uint64, state *snapshot, tails resend.Tails) error {
+	seg := newSegment(path, first)
+	seg.sealed = true
+	s.segs = append(s.segs, seg)
+	for k, bits := range state.done {
+		if k.segment == first {
+			seg.done[s.source(k.output)] = bits
+		}
+	}
+	c, hurt, err := readContents(path, first)
+	if errors.Is(err, format.ErrUnknown) {
+		return err
+	}
+	if err != nil {
+		seg.broken = true
+		s.counts.setAside++
+		s.next = max(s.next, first+1<<32)
+		s.log.Error().Err(err).Str("segment", path).Msg("can't read a segment: what it holds waits for the next start")
+		return nil
+	}
+	if hurt != nil {
+		s.counts.setAside++
+		s.counts.lostEvents += hurt.lostEvents()
+		if c = s.rescue(path, c, hurt); !errors.Is(hurt.cause, boltfile.ErrDamaged) {
+			seg.unread = true
+		}
+	}
+	tails.Join(c.tails)
+	s.intern(c)
+	s.adopt(seg, c.entries, false)
+	s.next = max(s.next, seg.end())
+	if st, err := os.Stat(path); err == nil {
+		seg.disk = boltfile.Allocated(st)
+		s.disk += seg.disk
+	}
+	return nil
+}
+
+// rescue sets a damaged segment aside and puts one with its whole chunks in its place. Where that
+// fails, on a full disk perhaps, the damaged file stays and is read as far as it can be.
+func (s *Queue) rescue(path string, c *contents, hurt *salvaged) *contents {
+	log := s.log.Error().Str("segment", path).Fields(hurt.fields())
+	if !errors.Is(hurt.cause, boltfile.ErrDamaged) {
+		log.Msg("segment can't be read in full: the chunks that can be read are handed out, the file stays for the next start")
+		return c
+	}
+	src, err := os.Open(path)
+	if err == nil {
+		defer func() { _ = src.Close() }() // only read from
+		var name string
+		if name, err = boltfile.Quarantine(path); err == nil {
+			failpoint.Pass("segment.set-aside")
+			log.Str("set_aside", name)
+			var out *contents
+			var f *os.File
+			if out, f, _, err = s.replace(path, src, c, func(*entry) bool { return true }); err == nil {
+				_ = f.Close() // only read from
+				log.Msg("segment is damaged: set aside, the chunks that can be read are kept")
+				return out
+			}
+			boltfile.Unquarantine(name, path)
+		}
+	}
+	log.AnErr("replace", err).Msg("segment is damaged: read where it is, as far as it can be")
+	return c
+}
+
+// advise adds to an error with the queue's directory what to do about it.
+func advise(err error) error {
+	var hint string
+	switch {
+	case errors.Is(err, syscall.EROFS):
+		hint = "mount its file system for writing"
+	case errors.Is(err, fs.ErrPermission):
+		hint = fmt.Sprintf("let user %d, which this runs as, write there", os.Getuid())
+	case errors.Is(err, syscall.ENOTDIR):
+		hint = "a file is in the way: move it"
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		hint = "free space or inodes there"
+	default:
+		return err
+	}
+	return fmt.Errorf("%w: %s, or set another buffer.path", err, hint)
+}
+
+// takeDir locks the directory for this process.
+func takeDir(dir string) (*os.File, error) {
+	f, holder, err := boltfile.Lock(dir)
+	if errors.Is(err, boltfile.ErrLocked) {
+		return nil, fmt.Errorf("queue directory %s %w by process %s: stop that one, or set another buffer.path", dir, buffer.ErrInUse, holder)
+	}
+	return f, err
+}

@@ -1,0 +1,100 @@
+package disk
+
+import (
+	"context"
+	"errors"
+	"os"
+	"testing"
+
+	"github.com/rs/zerolog"
+
+	"github.com/seed-afc6a195/aggregator/pkg/buffer"
+)
+
+// manySegments makes a directory with n chunks of 100 KiB, of which a segment of 1 MiB holds about ten, and returns its sealed
+// segments.
+func manySegments(t *testing.T, cfg buffer.Config, n int) []string {
+	t.Helper()
+	s := mustOpen(t, cfg, buffer.Options{})
+	for i := range n {
+		put(t, s, message1{outputs: []string{"o"}, text: text(100<<10, uint64(i))})
+	}
+	mustClose(t, s)
+	names, err := os.ReadDir(cfg.Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var segments []string
+	for _, name := range names {
+		if _, ok := segmentSeq(name.Name()); ok {
+			segments = append(segments, cfg.Path+"/"+name.Name())
+		}
+	}
+	return segments
+}
+
+// TestStartReadsNoChunks zeroes all chunks of a directory: a start, which must not take long with many of them, does not
+// notice, since it reads what the segments' indices say.
+func TestStartReadsNoChunks(t *testing.T) {
+	cfg := testConfig(t.TempDir())
+	cfg.Compression = "none"
+	segments := manySegments(t, cfg, 30)
+	if len(segments) < 3 {
+		t.Fatalf("%d segments", len(segments))
+	}
+	for _, path := range segments {
+		first, _ := segmentSeq(path[len(cfg.Path)+1:])
+		c, err := readIndex(path, first)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f, err := os.OpenFile(path, os.O_RDWR, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range c.entries {
+			if _, err := f.WriteAt(make([]byte, c.entries[i].size), int64(c.entries[i].off)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := f.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, lose := range []string{"nothing", "state.db"} {
+		if lose != "nothing" {
+			if err := os.Remove(cfg.Path + "/" + lose); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s := mustOpen(t, cfg, buffer.Options{})
+		if st := s.Stats(); st.Waits[0].Pending.Chunks != 30 || st.SetAside != 0 {
+			t.Errorf("without %s: %d chunks wait, %d files were set aside", lose, st.Waits[0].Pending.Chunks, st.SetAside)
+		}
+		mustClose(t, s)
+	}
+}
+
+// TestInterruptedStart ends a start after each segment; nothing stays open, and the next start finds everything.
+func TestInterruptedStart(t *testing.T) {
+	cfg := testConfig(t.TempDir())
+	cfg.Compression = "none"
+	segments := manySegments(t, cfg, 30)
+	for n := range segments {
+		asked := 0
+		_, err := Open(cfg, buffer.Options{Log: zerolog.Nop(), Interrupted: func() error {
+			if asked++; asked > n {
+				return context.Canceled
+			}
+			return nil
+		}})
+		if !errors.Is(err, context.Canceled) {
+			t.Fatalf("interrupted after %d: %v", n, err)
+		}
+	}
+	s := mustOpen(t, cfg, buffer.Options{})
+	if got := s.Stats().Waits[0].Pending.Chunks; got != 30 {
+		t.Errorf("%d chunks wait", got)
+	}
+	mustClose(t, s)
+}

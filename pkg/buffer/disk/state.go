@@ -1,0 +1,320 @@
+package disk
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/seed-afc6a195/aggregator/internal/boltfile"
+	"github.com/seed-afc6a195/aggregator/internal/failpoint"
+	"github.com/seed-afc6a195/aggregator/internal/format"
+	"github.com/seed-afc6a195/aggregator/pkg/resend"
+)
+
+// state.db keeps what is not in the segments: the queue's own id, a bound of the sequence numbers
+// given out, what each output has finished, and chunk ids whose segments are gone. The file is
+// small and written anew at each start from what could be read of the old one, so that damage in
+// it never travels and bbolt never has to repair it. Losing all of it repeats deliveries.
+const stateFile = "state.db"
+
+// stateFormat is that of state.db. Number 1 was written without the oldest program's number, and at first with checksums that
+// did not cover the keys. What is finished, and what a restart has to remember, must not be overlooked: an entry of a new
+// kind that holds such makes its number the oldest.
+func stateFormat() format.Format { return format.Format{Name: "state.db", Number: 2, Since: 1} }
+
+// Names in state.db.
+const (
+	metaBucket = "meta"
+	doneBucket = "done"   // segment's first (8 bytes, big-endian), output → bitmap by seq - first, CRC-32C
+	formatKey  = "format" // the number, 4 bytes; its own form never changes
+	oldestKey  = "oldest" // the same number, and the oldest program's that may read it, 4 bytes each; missing: the number
+	queueKey   = "queue"
+	nextKey    = "next"
+	idsKey     = "ids"
+)
+
+// doneKey names what an output has finished of a segment.
+type doneKey struct {
+	segment uint64
+	output  string
+}
+
+func (k doneKey) bytes() []byte {
+	return append(binary.BigEndian.AppendUint64(nil, k.segment), k.output...)
+}
+
+// snapshot is the contents of state.db, or what has changed of them.
+type snapshot struct {
+	queue  [16]byte
+	next   uint64
+	done   map[doneKey][]byte // nil value: forget it
+	ids    []resend.Saved
+	hasIDs bool // ids is to be written
+}
+
+// loadState reads state.db in dir. os.ErrNotExist: there is none; format.ErrUnknown: not ours to touch;
+// another error: it is damaged.
+func loadState(dir string) (*snapshot, error) {
+	path := filepath.Join(dir, stateFile)
+	p, err := boltfile.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer p.Close()
+	s := &snapshot{done: map[doneKey][]byte{}}
+	if err := s.read(p); err != nil {
+		return nil, fmt.Errorf("read %s: %w", path, err)
+	}
+	return s, nil
+}
+
+func (s *snapshot) read(p *boltfile.File) error {
+	meta, err := p.Bucket(metaBucket)
+	if err != nil || meta == nil {
+		return errors.Join(err, fmt.Errorf("no bucket %q: %w", metaBucket, boltfile.ErrDamaged))
+	}
+	number, err := checkFormat(meta)
+	if err != nil {
+		return err
+	}
+	verify := boltfile.VerifySum
+	if number == 1 {
+		verify = verifyEither
+	}
+	values := map[string][]byte{}
+	if err := meta.Each(func(e boltfile.Element) error {
+		if string(e.Key) == formatKey {
+			return nil
+		}
+		v, err := verify(e.Value, e.Key...)
+		values[string(e.Key)] = v
+		return err
+	}); err != nil {
+		return err
+	}
+	queue, next := values[queueKey], values[nextKey]
+	if len(queue) != len(s.queue) || len(next) != 8 {
+		return fmt.Errorf("no queue id: %w", boltfile.ErrDamaged)
+	}
+	copy(s.queue[:], queue)
+	s.next = binary.BigEndian.Uint64(next)
+	if ids, ok := values[idsKey]; ok {
+		if s.ids, err = decodeIDs(ids); err != nil {
+			return err
+		}
+	}
+	done, err := p.Bucket(doneBucket)
+	if err != nil || done == nil {
+		return errors.Join(err, fmt.Errorf("no bucket %q: %w", doneBucket, boltfile.ErrDamaged))
+	}
+	return done.Each(func(e boltfile.Element) error {
+		bits, err := verify(e.Value, e.Key...)
+		if err != nil || len(e.Key) < 8 {
+			return errors.Join(err, fmt.Errorf("key %x: %w", e.Key, boltfile.ErrDamaged))
+		}
+		s.done[doneKey{binary.BigEndian.Uint64(e.Key), string(e.Key[8:])}] = bytes.Clone(bits)
+		return nil
+	})
+}
+
+// checkFormat returns the number of state.db's format, and an error where it is none that the program may read.
+func checkFormat(meta *boltfile.Tree) (int, error) {
+	numbers := func(name string, n int, key ...byte) ([]byte, error) {
+		e, found, err := meta.Find(name)
+		if err != nil || !found {
+			return nil, err
+		}
+		v, err := boltfile.VerifySum(e.Value, key...)
+		if err == nil && len(v) != n {
+			err = fmt.Errorf("%d bytes under %q: %w", len(v), name, boltfile.ErrDamaged)
+		}
+		return v, err
+	}
+	v, err := numbers(formatKey, 4)
+	if err != nil || v == nil {
+		return 0, errors.Join(err, fmt.Errorf("no format version: %w", boltfile.ErrDamaged))
+	}
+	number, oldest := int(binary.BigEndian.Uint32(v)), 0
+	both, err := numbers(oldestKey, 8, []byte(oldestKey)...)
+	if err == nil && both != nil && bytes.Equal(both[:4], v) {
+		oldest = int(binary.BigEndian.Uint32(both[4:]))
+	}
+	return number, errors.Join(stateFormat().Check(number, oldest), err)
+}
+
+// verifyEither is boltfile.VerifySum for values whose checksums may not cover their keys.
+func verifyEither(b []byte, key ...byte) ([]byte, error) {
+	if v, err := boltfile.VerifySum(b, key...); err == nil {
+		return v, nil
+	}
+	return boltfile.VerifySum(b)
+}
+
+// refuseUnknown returns an error where state.db in dir is of a format that the program may not read, so that nothing is
+// touched. All else of it is told later.
+func refuseUnknown(dir string) error {
+	if _, err := loadState(dir); errors.Is(err, format.ErrUnknown) {
+		return err
+	}
+	return nil
+}
+
+func (s *snapshot) write(tx *bbolt.Tx) error {
+	meta, err := tx.CreateBucketIfNotExists([]byte(metaBucket))
+	if err != nil {
+		return err
+	}
+	done, err := tx.CreateBucketIfNotExists([]byte(doneBucket))
+	if err != nil {
+		return err
+	}
+	type put struct {
+		k string
+		v []byte
+	}
+	number := binary.BigEndian.AppendUint32(nil, uint32(stateFormat().Number))
+	if err := meta.Put([]byte(formatKey), boltfile.WithSum(number)); err != nil {
+		return err
+	}
+	puts := []put{
+		{oldestKey, slices.Concat(number, number)},
+		{queueKey, s.queue[:]},
+		{nextKey, binary.BigEndian.AppendUint64(nil, s.next)},
+	}
+	if s.hasIDs {
+		puts = append(puts, put{idsKey, encodeIDs(s.ids)})
+	}
+	for _, p := range puts {
+		if err := meta.Put([]byte(p.k), boltfile.WithSum(p.v, []byte(p.k)...)); err != nil {
+			return err
+		}
+	}
+	for k, bits := range s.done {
+		if bits == nil {
+			err = done.Delete(k.bytes())
+		} else {
+			err = done.Put(k.bytes(), boltfile.WithSum(bits, k.bytes()...))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// stateDB is the open state.db; nil db: it could not be written and is to be made anew.
+type stateDB struct {
+	dir  string
+	sync bool
+	db   *bbolt.DB
+}
+
+// save writes the changes. After an error the file is as it was before, and the next save must be a
+// whole one: see renew.
+func (s *stateDB) save(changes *snapshot) error {
+	err := s.sound()
+	if err == nil {
+		err = boltfile.RecoverPanics(func() error { return s.db.Update(changes.write) })
+	}
+	if err != nil {
+		err = fmt.Errorf("write %s: %w", filepath.Join(s.dir, stateFile), err)
+		return errors.Join(err, s.close())
+	}
+	return nil
+}
+
+// sound returns nil where bbolt can work with the open file.
+func (s *stateDB) sound() error {
+	p, err := boltfile.Open(filepath.Join(s.dir, stateFile))
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	return p.Verify()
+}
+
+// renew replaces state.db by a file that holds what all says.
+func (s *stateDB) renew(all *snapshot) error {
+	path := filepath.Join(s.dir, stateFile)
+	tmp := path + ".tmp"
+	if err := s.close(); err != nil {
+		return err
+	}
+	_ = os.Remove(tmp) // of an earlier attempt
+	var db *bbolt.DB
+	err := boltfile.RecoverPanics(func() (err error) {
+		db, err = bbolt.Open(tmp, 0o600, &bbolt.Options{
+			Timeout: time.Second, NoSync: !s.sync, FreelistType: bbolt.FreelistMapType, PageSize: boltfile.PageSize, NoStatistics: true,
+		})
+		if err != nil {
+			return err
+		}
+		return db.Update(all.write)
+	})
+	if err == nil {
+		err = db.Sync()
+	}
+	failpoint.Pass("state.renew.written")
+	if err == nil {
+		err = os.Rename(tmp, path)
+	}
+	failpoint.Pass("state.renew.renamed")
+	if err == nil {
+		err = boltfile.SyncDir(s.dir)
+	}
+	failpoint.Pass("state.renewed")
+	if err != nil {
+		if db != nil {
+			err = errors.Join(err, boltfile.RecoverPanics(db.Close))
+		}
+		_ = os.Remove(tmp) // what is wrong with the disk has been said
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	s.db = db
+	return nil
+}
+
+func (s *stateDB) close() error {
+	if s.db == nil {
+		return nil
+	}
+	db := s.db
+	s.db = nil
+	if err := boltfile.RecoverPanics(db.Close); err != nil {
+		return fmt.Errorf("close %s: %w", filepath.Join(s.dir, stateFile), err)
+	}
+	return nil
+}
+
+func encodeIDs(ids []resend.Saved) []byte {
+	b := binary.AppendUvarint(nil, uint64(len(ids)))
+	for i := range ids {
+		b = append(b, ids[i].Chunk[:]...)
+		b = binary.AppendUvarint(b, uint64(ids[i].Events))
+		b = binary.LittleEndian.AppendUint64(b, uint64(ids[i].Until.UnixNano()))
+	}
+	return b
+}
+
+func decodeIDs(b []byte) ([]resend.Saved, error) {
+	d := boltfile.Decoder{B: b}
+	var ids []resend.Saved
+	for n := d.Count(25); n > 0 && !d.Bad; n-- {
+		var id resend.Saved
+		copy(id.Chunk[:], d.Bytes(len(id.Chunk)))
+		id.Events = d.Int()
+		id.Until = time.Unix(0, int64(d.Uint64()))
+		ids = append(ids, id)
+	}
+	if d.Bad || len(d.B) > 0 {
+		return nil, fmt.Errorf("chunk ids make no sense: %w", boltfile.ErrDamaged)
+	}
+	return ids, nil
+}
