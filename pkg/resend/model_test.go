@@ -45,18 +45,19 @@ func modelKey() Key { return Key{Chunk: [16]byte{1}, Events: 3} }
 
 // step is something that may happen next.
 type step struct {
-	name string
-	do   func(*world)
+	name    string
+	attempt int
+	do      func(*world)
 }
 
 // steps returns what may happen next. Each of them gets the world somewhere, so that runs end.
 func (s *world) steps() []step {
 	var all []step
 	add := func(name string, i int, do func(*world, *attempt)) {
-		all = append(all, step{fmt.Sprint(name, " ", i), func(s *world) { do(s, s.attempts[i]) }})
+		all = append(all, step{name, i, func(s *world) { do(s, s.attempts[i]) }})
 	}
 	if s.maySend() && len(s.attempts) < maxAttempts {
-		all = append(all, step{"send", (*world).send})
+		all = append(all, step{"send", len(s.attempts), (*world).send})
 	}
 	for i, a := range s.attempts {
 		if !a.closed && !a.acked {
@@ -151,13 +152,13 @@ func (s *world) finish() {
 	for range 100 {
 		next := s.steps()
 		next = slices.DeleteFunc(next, func(st step) bool {
-			return strings.HasPrefix(st.name, "withdraw") || strings.HasPrefix(st.name, "give up")
+			return st.name == "withdraw" || st.name == "give up"
 		})
 		if len(next) == 0 {
 			if !s.maySend() {
 				return
 			}
-			next = []step{{"send", (*world).send}}
+			next = []step{{"send", len(s.attempts), (*world).send}}
 		}
 		next[0].do(s)
 	}
@@ -166,48 +167,56 @@ func (s *world) finish() {
 
 // state describes all that matters to what comes next, so that no state is looked at twice.
 func (s *world) state() string {
-	var b strings.Builder
-	for _, a := range s.attempts {
-		fmt.Fprint(&b, a.chunk, a.closed, a.entered, a.stored, a.withdrawn, a.acked, a.settled)
-		if a.batch != nil {
-			fmt.Fprint(&b, a.batch.Waiting(), a.batch.Duplicate(0), a.batch.claims[0].late, a.batch.claims[0].message == s.w.messages[modelKey()])
+	b := make([]byte, 0, 128)
+	flags := func(all ...bool) {
+		bits := byte(0)
+		for _, f := range all {
+			bits <<= 1
+			if f {
+				bits |= 1
+			}
 		}
-		b.WriteByte('|')
+		b = append(b, bits)
 	}
-	if m := s.w.messages[modelKey()]; m != nil {
-		fmt.Fprint(&b, m.state, m.stored, m.conn)
-		for c := m.first; c != nil; c = c.next {
-			fmt.Fprint(&b, ",", c.batch.conn)
-		}
-	}
-	for i := range s.attempts {
+	m := s.w.messages[modelKey()]
+	for i, a := range s.attempts {
 		conn := uint64(i) + 1
-		fmt.Fprint(&b, ";", len(s.w.conns[conn]), s.w.gone[conn])
+		b = append(b, byte(a.chunk), byte(len(s.w.conns[conn])))
+		flags(a.closed, a.entered, a.stored, a.withdrawn, a.acked, a.settled, s.w.gone[conn])
+		if a.batch != nil {
+			flags(a.batch.Waiting(), a.batch.Duplicate(0), a.batch.claims[0].late, a.batch.claims[0].message == m)
+		}
 	}
-	fmt.Fprint(&b, s.copies)
-	return b.String()
+	b = append(b, byte(s.copies))
+	if m != nil {
+		b = append(b, byte(m.state), byte(m.conn), byte(m.order))
+		flags(m.stored)
+		for c := m.first; c != nil; c = c.next {
+			b = append(b, byte(c.batch.conn))
+		}
+	}
+	return string(b)
 }
 
 // TestModel looks at every state that the agent and the server can get into. From each, all is let come to its end: then each
 // of the two chunks must be stored once, and every other ack must be of a duplicate.
 func TestModel(t *testing.T) {
 	type run []int // which of the steps was taken, one after the other
-	replay := func(r run) (*world, []string) {
+	replay := func(r run, each func(step)) *world {
 		s := newWorld()
-		var names []string
 		for _, i := range r {
 			next := s.steps()[i]
-			names = append(names, next.name)
+			each(next)
 			next.do(s)
 		}
-		return s, names
+		return s
 	}
 	seen := map[string]bool{}
 	runs := []run{nil}
 	for len(runs) > 0 {
 		r := runs[0]
 		runs = runs[1:]
-		s, names := replay(r)
+		s := replay(r, func(step) {})
 		if key := s.state(); seen[key] {
 			continue
 		} else {
@@ -220,6 +229,8 @@ func TestModel(t *testing.T) {
 		}
 		s.finish()
 		if s.copies != 2 || s.counted != s.acks-2 {
+			var names []string
+			replay(r, func(st step) { names = append(names, fmt.Sprint(st.name, " ", st.attempt)) })
 			t.Fatalf("%d copies of two chunks, %d duplicates of %d acks: %s", s.copies, s.counted, s.acks, strings.Join(names, ", "))
 		}
 	}

@@ -260,6 +260,7 @@ func (r *receiver) NewBatch(uint64) forward.Batch { return &received{r: r} }
 
 // Settle implements forward.Sink.
 func (r *receiver) Settle(uint64, int, bool) {}
+func (r *receiver) Gone(uint64)              {}
 
 // received is what came with one read.
 type received struct {
@@ -327,7 +328,8 @@ func (b *received) Drop(events int, rule string) {
 
 func (b *received) Abandon() { b.events = nil }
 
-func (b *received) Size() int { return b.size }
+func (b *received) Size() int        { return b.size }
+func (b *received) Doubts() []uint64 { return nil }
 
 func (b *received) Reset() { *b = received{r: b.r} }
 
