@@ -2,7 +2,8 @@
 # Looks for known vulnerabilities in what the binary calls: test/vuln.sh [pinned]. By default it asks the live database,
 # https://vuln.go.dev. With "pinned" it takes the database as it was on the day below, which comes as a Go module through
 # the same proxy as everything else: then the answer for a commit never changes, and nothing else need be reached.
-# The standard library that is judged is that of the toolchain which go.mod names, which is what releases are built with.
+# What is judged is the program as it is shipped: built with the toolchain that go.mod names, as the image and the releases
+# are, and stripped. BINARY=FILE judges that file instead, such as the one of an image.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 govulncheck=golang.org/x/vuln/cmd/govulncheck@v1.9.0
@@ -20,4 +21,13 @@ if [ "${1:-}" = pinned ]; then
     fi
     db=(-db "file://$dir")
 fi
-GOTOOLCHAIN=$(sed -n 's/^toolchain //p' go.mod) go run "$govulncheck" "${db[@]}" ./cmd/...
+toolchain=$(sed -n 's/^toolchain //p' go.mod)
+binary=${BINARY:-}
+if [ -z "$binary" ]; then
+    work=$(mktemp -d)
+    trap 'rm -rf "$work"' EXIT
+    binary=$work/aggregator
+    GOTOOLCHAIN=$toolchain CGO_ENABLED=0 GOFLAGS=-buildvcs=false go build -trimpath -ldflags '-s -w' -o "$binary" ./cmd/aggregator
+fi
+go version -m "$binary" | head -n 1
+GOTOOLCHAIN=$toolchain go run "$govulncheck" "${db[@]}" -mode=binary "$binary"

@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -23,11 +25,11 @@ configuration does. Secrets are never printed.
 
 ` + configHelp + ` FILE is the same as -c FILE.
 
-With --connect it also reaches every output, without delivering anything, and says in one line for each what it found or
-what is wrong: names, TCP, TLS, credentials, privileges, version. It takes each output's timeout at most, and no more than
+With --connect it also reaches every output that a route leads to, without delivering anything, and says in one line for
+each what it found or what is wrong: names, TCP, TLS, credentials, privileges, version, compression. It takes each output's timeout at most, and no more than
 30 s.
 
-Exit codes: 1 an output can't be reached, 2 the configuration is wrong.`,
+Exit codes: 1 an output can't be reached or lacks a privilege, 2 the configuration is wrong.`,
 		Example: `  aggregator check -c aggregator.yaml
   aggregator check aggregator.yaml --connect`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -51,19 +53,30 @@ Exit codes: 1 an output can't be reached, 2 the configuration is wrong.`,
 // connectOutputs prints a line for each output and fails unless all can be reached.
 func connectOutputs(ctx context.Context, cfg *config.Config, out io.Writer) error {
 	reached := app.Connect(ctx, cfg)
-	failed := 0
+	failed, denied := 0, 0
 	for _, r := range reached {
 		line := "ok: " + r.Found
 		if r.Err != nil {
 			line = r.Err.Error()
-			failed++
+			if r.Denied {
+				denied++
+			} else {
+				failed++
+			}
 		}
 		if _, err := fmt.Fprintf(out, "%s: %s\n", r.Output, line); err != nil {
 			return err
 		}
 	}
+	var wrong []string
 	if failed > 0 {
-		return fmt.Errorf("%d of %d outputs can't be reached", failed, len(reached))
+		wrong = append(wrong, fmt.Sprintf("%d of %d outputs can't be reached", failed, len(reached)))
+	}
+	if denied > 0 {
+		wrong = append(wrong, fmt.Sprintf("%d of %d outputs lack a privilege", denied, len(reached)))
+	}
+	if wrong != nil {
+		return errors.New(strings.Join(wrong, "; "))
 	}
 	return nil
 }

@@ -138,3 +138,25 @@ func TestCheckConnect(t *testing.T) {
 		t.Errorf("exit code %d for a configuration without servers, want %d: %s", code, exitUsage, errs)
 	}
 }
+
+// TestMissingPrivileges are counted as what they are, not as outputs that can't be reached.
+func TestMissingPrivileges(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Elastic-Product", "Elasticsearch")
+		w.Header().Set("Content-Type", "application/json")
+		switch {
+		case r.URL.Path == "/":
+			_, _ = io.WriteString(w, `{"version":{"number":"8.14.3","build_flavor":"default"},"tagline":"You Know, for Search"}`)
+		case strings.HasSuffix(r.URL.Path, "_has_privileges"):
+			_, _ = io.WriteString(w, `{"username":"agent","has_all_requested":false,"cluster":{},"index":{"logs-default":{"create_doc":false}}}`)
+		default:
+			w.WriteHeader(http.StatusBadRequest)
+			_, _ = io.WriteString(w, `{"error":{"type":"action_request_validation_exception","reason":"Validation Failed: 1: no requests added;"}}`)
+		}
+	}))
+	t.Cleanup(server.Close)
+	code, line, errs := check(t, `{type: elasticsearch, hosts: ["`+server.URL+`"], index: "logs-{cluster}", username: agent, password: sesame}`)
+	if code != exitFailed || !strings.Contains(line, `user "agent" may not write logs-default: it lacks the privilege create_doc`) || errs != "aggregator: 1 of 1 outputs lack a privilege\n" {
+		t.Errorf("exit code %d: %s%s", code, line, errs)
+	}
+}

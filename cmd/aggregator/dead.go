@@ -58,12 +58,7 @@ func newDeadCommand() *cobra.Command {
 func (f *deadFlags) command() *cobra.Command {
 	dead := &cobra.Command{
 		Use: "dead", Short: "Look at dead letters, send them again or delete them", Long: deadLong, Example: deadExample,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return usageError{fmt.Errorf("unknown command %q; 'aggregator dead --help' lists the commands", args[0])}
-			}
-			return nil
-		},
+		Args: onlyCommands,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return f.with(cmd, func(s app.DeadStore) error { return f.printSummary(cmd, s) })
 		},
@@ -120,7 +115,8 @@ which output, of which cluster and tag, the reason, the destination's status and
 func (f *deadFlags) showCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "show ID", Short: "Show everything about one dead letter",
-		Long: "Shows all that is known of a dead letter, and the event as it would have been delivered.",
+		Long: `Shows all that is known of a dead letter: the event as it came, and, labelled so, the document as the configuration in force
+would offer it to a destination, with its target, such as the index. With --data-dir that needs -c too.`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if err := cobra.ExactArgs(1)(cmd, args); err != nil {
 				return usageError{fmt.Errorf("show needs the number of one letter, which 'aggregator dead list' tells: %w", err)}
@@ -142,9 +138,10 @@ func (f *deadFlags) showCommand() *cobra.Command {
 func (f *deadFlags) exportCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "export", Short: "Write dead letters with their records, a line of JSON for each", Args: noArgs,
-		Long: `Writes dead letters, the oldest first, as lines of JSON: what list tells, with the event under "record" as it would have
-been delivered. Where a letter has several events they are in the list "records", and bytes that are no event are in "raw",
-as base64. The letters stay.`,
+		Long: `Writes dead letters, the oldest first, as lines of JSON: what list tells, with the event's record as it came under
+"record", its time under "event_times", and under "would_offer" the document as the configuration in force would offer it
+to a destination, with its target. Where a letter has several events they are in the list "records", and bytes that are no
+event are in "raw", as base64. The letters stay.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return f.with(cmd, func(s app.DeadStore) error { return f.export(cmd, s) })
 		},
@@ -213,14 +210,15 @@ func (f *deadFlags) with(cmd *cobra.Command, do func(app.DeadStore) error) (err 
 		}
 		return asUsage(err)
 	}
-	if cfg == nil {
+	configured := cfg != nil
+	if !configured {
 		if cfg, err = config.Defaults(config.Options{}); err != nil {
 			return err
 		}
 	}
 	cfg.Buffer.Path = f.dataDir
 	log, _ := newLogger(config.Log{Level: "warn", Format: "console"}, cmd.ErrOrStderr())
-	store, err := app.OpenDeadLetters(cfg, log)
+	store, err := app.OpenDeadLetters(cfg, configured, log)
 	if err != nil {
 		return err
 	}

@@ -149,22 +149,66 @@ func (f *deadFlags) printLetter(cmd *cobra.Command, s app.DeadStore, id uint64) 
 	if err := t.end(); err != nil {
 		return err
 	}
-	records := l.Records
-	if l.Record != nil {
-		records = append(records, l.Record)
+	if err := printCame(w, &l); err != nil {
+		return err
 	}
-	for _, r := range records {
-		var b bytes.Buffer
-		if err := json.Indent(&b, r, "", "  "); err != nil {
-			return fmt.Errorf("read the record of letter %d: %w", id, err)
-		}
-		if _, err := fmt.Fprintf(w, "\n%s\n", printable(b.String())); err != nil {
-			return err
-		}
+	if err := printOffers(w, l.WouldOffer); err != nil {
+		return err
 	}
 	if len(l.Raw) > 0 {
 		_, err = fmt.Fprintf(w, "\nwhat came can't be read as an event; as base64:\n%s\n", base64.StdEncoding.EncodeToString(l.Raw))
 	}
+	return err
+}
+
+// printCame writes the events of l as they came.
+func printCame(w io.Writer, l *app.DeadLetter) error {
+	records := l.Records
+	if l.Record != nil {
+		records = append(records, l.Record)
+	}
+	for i, r := range records {
+		head := "the event as it came"
+		if i < len(l.EventTimes) {
+			head += ", of " + l.EventTimes[i].Format(time.RFC3339Nano)
+		}
+		if i < len(l.Metadata) {
+			head += fmt.Sprintf(", with the metadata %s", l.Metadata[i])
+		}
+		if err := printDocument(w, head, r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// printOffers writes what a retry would offer.
+func printOffers(w io.Writer, offers []app.DeadOffer) error {
+	const now = "as the configuration in force would offer it"
+	for _, o := range offers {
+		var err error
+		switch to := fmt.Sprintf("%s, to output %s", now, orNone(o.Output)); {
+		case o.Reason != "":
+			_, err = fmt.Fprintf(w, "\n%s: nothing, since %s\n", printable(to), printable(o.Reason))
+		case o.Document != nil:
+			err = printDocument(w, to+", "+o.Target, o.Document)
+		default:
+			_, err = fmt.Fprintf(w, "\n%s, %s:\n%s\n", printable(to), printable(o.Target), printable(o.Text))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// printDocument writes JSON for people, under a head.
+func printDocument(w io.Writer, head string, document []byte) error {
+	var b bytes.Buffer
+	if err := json.Indent(&b, document, "", "  "); err != nil {
+		return fmt.Errorf("read what the server says: %w", err)
+	}
+	_, err := fmt.Fprintf(w, "\n%s:\n%s\n", printable(head), printable(b.String()))
 	return err
 }
 

@@ -102,6 +102,10 @@ func runDead(t *testing.T, args ...string) (code int, out, errOut string) {
 func TestDeadGolden(t *testing.T) {
 	dir := deadDir(t)
 	const first = 1772352000000000 // deadBegin in microseconds
+	configured := filepath.Join(t.TempDir(), "c.yaml")
+	if err := os.WriteFile(configured, []byte("outputs: {es: {type: elasticsearch, hosts: ['http://127.0.0.1:9'], index: 'logs-{cluster}'}}\nroutes: [{match: '**', outputs: [es]}]\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	minute := func(n int64) string { return strconv.FormatInt(first+n*60_000_000, 10) }
 	for name, args := range map[string][]string{
 		"summary":      nil,
@@ -115,6 +119,7 @@ func TestDeadGolden(t *testing.T) {
 		"list-id":      {"list", "--id", minute(4) + ",7"},
 		"show":         {"show", minute(0)},
 		"show-several": {"show", minute(2)},
+		"show-offer":   {"show", minute(0), "-c", configured},
 		"show-raw":     {"show", minute(3)},
 		"show-json":    {"show", minute(1), "--json"},
 		"export":       {"export"},
@@ -129,7 +134,7 @@ func TestDeadGolden(t *testing.T) {
 				t.Error("an escape sequence")
 			}
 			got := regexp.MustCompile(`"bytes":\d+`).ReplaceAllString(out, `"bytes":0`) // the file system's
-			if errOut != "" {
+			if errOut = strings.ReplaceAll(errOut, configured, "c.yaml"); errOut != "" {
 				got += "--- stderr\n" + errOut
 			}
 			golden := filepath.Join("testdata", "dead", name+".txt")

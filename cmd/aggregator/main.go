@@ -81,18 +81,19 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.`,
   aggregator check -c aggregator.yaml             # is this configuration right?`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return usageError{fmt.Errorf("unknown command %q; 'aggregator --help' lists the commands", args[0])}
-			}
-			return nil
-		},
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Args:          onlyCommands,
+		Version:       versionLine(),
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; '%s --help' lists the flags", err, cmd.CommandPath())}
 	})
-	root.AddCommand(newRunCommand(), newCheckCommand(), newSendCommand(), newDeadCommand(), newDrainCommand(), newTryCommand(), newTestCommand(), newSizeCommand(), newSchemaCommand(), newVersionCommand())
+	root.SetVersionTemplate("{{.Version}}\n")
+	root.AddCommand(
+		newRunCommand(), newCheckCommand(), newSendCommand(), newStatusCommand(), newQueueCommand(), newOutputCommand(), newReloadCommand(), newDeadCommand(),
+		newDrainCommand(), newTryCommand(), newTestCommand(), newSizeCommand(), newSchemaCommand(), newVersionCommand(),
+	)
+	completeFlags(root)
 	return root
 }
 

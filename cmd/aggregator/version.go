@@ -14,11 +14,16 @@ func newVersionCommand() *cobra.Command {
 		Short: "Print the version, commit and build date",
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			v, c, d := versionInfo()
-			_, err := fmt.Fprintf(cmd.OutOrStdout(), "aggregator %s (commit %s, %s, %s %s/%s)\n", v, c, d, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), versionLine())
 			return err
 		},
 	}
+}
+
+// versionLine is what the command version and --version print.
+func versionLine() string {
+	v, c, d := versionInfo()
+	return fmt.Sprintf("aggregator %s (commit %s, %s, %s %s/%s)", v, c, d, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }
 
 // versionInfo returns version, commit and commit date: what the linker stamped in, else what the Go toolchain knows.

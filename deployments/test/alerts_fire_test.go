@@ -79,8 +79,8 @@ func TestAlertsFire(t *testing.T) {
 			`aggregator_output_dropped_events_total{` + here + `,output="es",cluster="seoul",reason="damaged"} _x110 9x10`,
 			`aggregator_output_dropped_events_total{` + here + `,output="es",cluster="seoul",reason="filter"} _x110 9x10`,
 		},
-		{"AggregatorSetAside", `aggregator_dead_letters_set_aside_files{` + here + `} 1x120`, `aggregator_dead_letters_set_aside_files{` + here + `} 0x120`},
-		{"AggregatorSetAside", `aggregator_queue_set_aside_segments{` + here + `} 1x120`, `aggregator_queue_set_aside_segments{` + here + `} 0x120`},
+		{"AggregatorSetAside", `aggregator_dead_letters_damaged_files_total{` + here + `} 1x120`, `aggregator_dead_letters_damaged_files_total{` + here + `} 0x120`},
+		{"AggregatorSetAside", `aggregator_queue_damaged_segments_total{` + here + `} 1x120`, `aggregator_queue_damaged_segments_total{` + here + `} 0x120`},
 		{"AggregatorLedger", `aggregator_ledger_output_difference_events{` + here + `,output="es",cluster="seoul"} 3x120`, `aggregator_ledger_ingest_difference_events{` + here + `,cluster="seoul"} 0x120`},
 		{"AggregatorConfigRefused", `aggregator_config_failing{` + here + `} 1x120`, `aggregator_config_failing{` + here + `} 0x120`},
 		{
@@ -107,8 +107,14 @@ func TestAlertsFire(t *testing.T) {
 		},
 		{
 			"AggregatorThrottled",
-			`aggregator_output_throttled_total{` + here + `,output="lake",stream="s"} 0+120x120` + "\n" + `aggregator_output_lag_seconds{` + here + `,output="lake"} 400x120`,
-			`aggregator_output_throttled_total{` + here + `,output="lake",stream="s"} 0+120x120` + "\n" + `aggregator_output_lag_seconds{` + here + `,output="lake"} 2x120`,
+			`aggregator_output_throttled_requests_total{` + here + `,output="lake",stream="s"} 0+120x120` + "\n" + `aggregator_output_lag_seconds{` + here + `,output="lake"} 400x120`,
+			`aggregator_output_throttled_requests_total{` + here + `,output="lake",stream="s"} 0+120x120` + "\n" + `aggregator_output_lag_seconds{` + here + `,output="lake"} 2x120`,
+		},
+		{"AggregatorRedirected", `aggregator_output_redirected_events_total{` + here + `,output="es"} 0x100 7x20`, `aggregator_output_redirected_events_total{` + here + `,output="es"} 7x120`},
+		{
+			"AggregatorNoAcks",
+			`aggregator_listener_messages_without_ack_total{` + here + `,listener="forward"} 0+6x120`,
+			`aggregator_listener_messages_without_ack_total{` + here + `,listener="forward"} 0+6x60 360x60`,
 		},
 	}
 	untested := map[string]string{}

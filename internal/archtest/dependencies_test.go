@@ -39,6 +39,7 @@ func required() map[string]string {
 		"go.yaml.in/yaml/v3":                                      "the configuration",
 		"golang.org/x/sys":                                        "locks and free space of the queue's disk",
 		"golang.org/x/term":                                       "whether a person watches",
+		"golang.org/x/text":                                       "lines in other encodings than UTF-8",
 	}
 }
 

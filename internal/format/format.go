@@ -25,6 +25,22 @@ type Format struct {
 	Name   string // in errors: "state.db"
 	Number int    // of what it writes
 	Since  int    // the number of the oldest format that it reads
+	Alone  int    // the last number that was written without that of the oldest program, where Append and Cut are used
+}
+
+// Append appends both numbers of what is written now, a byte each; every program of its format may read it, and no older one.
+func (f Format) Append(b []byte) []byte { return append(b, byte(f.Number), byte(f.Number)) }
+
+// Cut cuts off what Append wrote, and returns the number. The error is Check's; no number at all is number 0.
+func (f Format) Cut(b []byte) (number int, rest []byte, err error) {
+	oldest := 0
+	if len(b) > 0 {
+		number, b = int(b[0]), b[1:]
+	}
+	if number > f.Alone && len(b) > 0 {
+		oldest, b = int(b[0]), b[1:]
+	}
+	return number, b, f.Check(number, oldest)
 }
 
 // Check returns nil where the program may read what is written in the format of that number, by the oldest program that may,

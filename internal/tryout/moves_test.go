@@ -66,19 +66,36 @@ func TestMoves(t *testing.T) {
 			}
 			c := load(t, file, data, "")
 			golden(t, filepath.Join(dir, "output"), documents(t, c, filepath.Join(dir, "input")))
-			name := tryout.TestsFile(file)
-			if data, err = os.ReadFile(name); err != nil {
-				t.Fatal(err)
-			}
-			tests, err := c.ReadTests(name, data)
-			if err != nil {
-				t.Fatal(err)
-			}
-			var out strings.Builder
-			if failed, err := c.RunTests(tests, &out, false); err != nil || failed > 0 || len(tests) == 0 {
-				t.Errorf("%v\n%s", err, &out)
-			}
+			runTests(t, c, file)
 		})
+	}
+}
+
+// TestAgents: what an agent needs at the aggregator does what its tests say.
+func TestAgents(t *testing.T) {
+	const file = "../../deployments/agents/docker/aggregator.yaml"
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	runTests(t, load(t, file, data, ""), file)
+}
+
+// runTests runs the tests that stand beside the configuration c of that file.
+func runTests(t *testing.T, c *tryout.Configuration, file string) {
+	t.Helper()
+	name := tryout.TestsFile(file)
+	data, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests, err := c.ReadTests(name, data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	if failed, err := c.RunTests(tests, &out, false); err != nil || failed > 0 || len(tests) == 0 {
+		t.Errorf("%v\n%s", err, &out)
 	}
 }
 

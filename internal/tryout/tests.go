@@ -2,6 +2,7 @@ package tryout
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -171,7 +172,7 @@ func (r *testReader) test(n *yaml.Node) Test {
 			e.Record = r.record(n)
 			t.Events = append(t.Events, e)
 		case yaml.ScalarNode:
-			for line := range strings.Lines(n.Value) {
+			for line := range strings.Lines(r.scalar(n)) {
 				e.Record, _ = Record([]byte(strings.TrimRight(line, "\r\n")), "", e.Time)
 				t.Events = append(t.Events, e)
 			}
@@ -300,7 +301,35 @@ func (r *testReader) scalarJSON(dst []byte, n *yaml.Node) []byte {
 		}
 		return appendJSON(dst, v)
 	}
-	return appendJSON(dst, n.Value)
+	return appendBytes(dst, r.scalar(n))
+}
+
+// scalar returns a text; YAML's !!binary is for bytes that are not UTF-8.
+func (r *testReader) scalar(n *yaml.Node) string {
+	if n.ShortTag() != "!!binary" {
+		return n.Value
+	}
+	text, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(n.Value), ""))
+	if err != nil {
+		r.wrong(n, "!!binary should be base64: %v", err)
+	}
+	return string(text)
+}
+
+// appendBytes appends a text as JSON whose bytes stay what they are.
+func appendBytes(dst []byte, text string) []byte {
+	dst = append(dst, '"')
+	for _, c := range []byte(text) {
+		switch {
+		case c == '"' || c == '\\':
+			dst = append(dst, '\\', c)
+		case c < ' ':
+			dst = fmt.Appendf(dst, "\\u%04x", c)
+		default:
+			dst = append(dst, c)
+		}
+	}
+	return append(dst, '"')
 }
 
 // appendJSON appends a scalar; what JSON has no word for, such as infinity, is null.

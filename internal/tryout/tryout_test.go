@@ -122,6 +122,35 @@ func TestOneRoute(t *testing.T) {
 	}
 }
 
+// TestBytes: lines and tests can have bytes that are not UTF-8, as agents send them.
+func TestBytes(t *testing.T) {
+	c := load(t, "bytes", []byte(`
+filters: {f: [{grep: {include: {log: "^ERROR caf.$"}}}, {expr: {set: {bytes: base64(record.log)}}}]}
+routes: [{match: "**", filters: [f], outputs: [o]}]
+outputs: {o: {type: stdout}}
+`), "")
+	for _, line := range []string{"ERROR caf\xe9", `{"log":"ERROR caf` + "\xe9" + `\n"}`} {
+		if got, n := try(t, c, tryout.Options{JSON: true}, line); n.Delivered != 1 || !strings.Contains(got, "\"ERROR caf\ufffd") || !strings.Contains(got, `"RVJST1IgY2Fm6`) {
+			t.Errorf("%q: %v\n%s", line, n, got)
+		}
+	}
+	tests, err := c.ReadTests("x.tests.yaml", []byte(`
+- name: bytes
+  input: [!!binary RVJST1IgY2Fm6Q==, {log: !!binary "RVJST1IgY2Fm6Q=="}]
+  expect: [{record: {log: "ERROR caf\uFFFD", bytes: RVJST1IgY2Fm6Q==}}, {contains: {log: "ERROR caf\uFFFD"}}]
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	if failed, err := c.RunTests(tests, &out, false); failed != 0 || err != nil {
+		t.Errorf("%v\n%s", err, out.String())
+	}
+	if _, err := c.ReadTests("x.tests.yaml", []byte(`[{name: a, input: !!binary "?", expect: dropped}]`)); err == nil {
+		t.Error("no base64, and no error")
+	}
+}
+
 func TestTestsFile(t *testing.T) {
 	for name, want := range map[string]string{
 		"aggregator.yaml": "aggregator.tests.yaml", "/etc/a.b/x.yml": "/etc/a.b/x.tests.yml", "conf": "conf.tests.yaml",

@@ -102,3 +102,28 @@ outputs:
 		t.Errorf("a check leaves %v", left)
 	}
 }
+
+// TestClustersOf: a check reaches what routes lead to, for the clusters whose events they take.
+func TestClustersOf(t *testing.T) {
+	cfg, err := config.Parse("test.yaml", []byte(`
+clusters: [{name: seoul-a, shared_key: k1}, {name: seoul-b, shared_key: k2}, {name: osaka, shared_key: k3}]
+routes:
+  - {match: "a.**", clusters: ["seoul-*"], outputs: [one, two]}
+  - {match: "**", clusters: [osaka], outputs: [two]}
+  - {match: "**", outputs: [all]}
+outputs: {one: {type: stdout}, two: {type: stdout}, all: {type: stdout}, none: {type: stdout}}
+`), config.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for output, want := range map[string]string{"one": "[seoul-a seoul-b]", "two": "[seoul-a seoul-b osaka]", "all": "[seoul-a seoul-b osaka]", "none": "[]"} {
+		if got := fmt.Sprint(clustersOf(cfg, output)); got != want {
+			t.Errorf("%s gets events of %s, want %s", output, got, want)
+		}
+	}
+	for _, r := range Connect(t.Context(), cfg) {
+		if r.Err != nil || strings.Contains(r.Found, "no route") != (r.Output == "none") {
+			t.Errorf("%+v", r)
+		}
+	}
+}

@@ -3,15 +3,17 @@ package app
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
 
-	"github.com/seed-afc6a195/aggregator/pkg/cluster"
 	"github.com/seed-afc6a195/aggregator/pkg/config"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs/awsclient"
+	"github.com/seed-afc6a195/aggregator/pkg/route"
 )
 
 // connectTimeout bounds how long Connect tries an output, whatever its own timeout is.
@@ -22,32 +24,50 @@ type Reached struct {
 	Output string
 	Found  string // one line; "" where Err is set
 	Err    error  // one line: what is wrong and what to do
+	Denied bool   // Err is that a privilege is missing
 }
 
-// Connect makes every output as New would and reaches its destination, all at once, without delivering anything. The
-// results are in the order of the outputs' names.
+// Connect makes every output that a route leads to as New would and reaches its destination, all at once, without
+// delivering anything, for the clusters whose events the routes lead there. The results are in the order of the outputs'
+// names.
 func Connect(ctx context.Context, cfg *config.Config) []Reached {
-	var clusters []string
-	for _, c := range cfg.Clusters {
-		clusters = append(clusters, c.Name)
-	}
-	if clusters == nil {
-		clusters = []string{cluster.Default}
-	}
 	names := cfg.OutputNames()
 	reached := make([]Reached, len(names))
 	var wg sync.WaitGroup
 	for i, name := range names {
+		clusters := clustersOf(cfg, name)
+		if len(clusters) == 0 {
+			reached[i] = Reached{Output: name, Found: "not tried: no route leads here"}
+			continue
+		}
 		wg.Go(func() {
 			found, err := connect(ctx, name, cfg, clusters)
+			denied := errors.Is(err, outputs.ErrDenied) || awsclient.Denied(err)
 			if err != nil {
 				found, err = "", errors.New(oneLine(err.Error()))
 			}
-			reached[i] = Reached{Output: name, Found: oneLine(found), Err: err}
+			reached[i] = Reached{Output: name, Found: oneLine(found), Err: err, Denied: denied}
 		})
 	}
 	wg.Wait()
 	return reached
+}
+
+// clustersOf returns the clusters whose events a route may lead to the output.
+func clustersOf(cfg *config.Config, output string) (clusters []string) {
+	for _, name := range cfg.ClusterNames() {
+		leads := slices.ContainsFunc(cfg.Routes, func(r route.Config) bool {
+			if !slices.Contains(r.Outputs, output) {
+				return false
+			}
+			table, err := route.New([]route.Config{{Match: []string{"**"}, Clusters: r.Clusters, Outputs: r.Outputs}})
+			return err == nil && table.Match(name, "any") != nil
+		})
+		if leads {
+			clusters = append(clusters, name)
+		}
+	}
+	return clusters
 }
 
 func connect(ctx context.Context, name string, cfg *config.Config, clusters []string) (found string, err error) {

@@ -36,6 +36,8 @@ type (
 	DeadPage = status.DeadPage
 	// DeadLetter is status.DeadLetter.
 	DeadLetter = status.DeadLetter
+	// DeadOffer is status.DeadOffer.
+	DeadOffer = status.DeadOffer
 	// DeadSummary is status.DeadSummary.
 	DeadSummary = status.DeadSummary
 	// DeadResult is status.DeadResult.
@@ -56,6 +58,8 @@ const pageBytes = 1 << 20
 
 // deadStore is the status endpoint's view of the queue's dead letters.
 type deadStore struct {
+	unconfigured bool // the configuration is not that of a server: what it would offer says nothing
+
 	queue  buffer.Queue
 	config func() *config.Config // in force
 	rules  func() *rules         // in force
@@ -69,7 +73,7 @@ func (a *App) deadStore() deadStore {
 		defer a.mu.Unlock()
 		return a.cfg
 	}
-	return deadStore{a.queue, current, func() *rules { return a.ingest.rules.Load() }, a.opts.Now, a.opts.Log}
+	return deadStore{false, a.queue, current, func() *rules { return a.ingest.rules.Load() }, a.opts.Now, a.opts.Log}
 }
 
 // OfflineDeadLetters are the dead letters of a data directory that no server uses.
@@ -77,7 +81,7 @@ type OfflineDeadLetters struct{ deadStore }
 
 // OpenDeadLetters opens the queue in cfg.Buffer.Path, which must be there and not in use, for its dead
 // letters; what a retry puts into the queue is delivered after the next start. Nothing is evicted.
-func OpenDeadLetters(cfg *config.Config, log zerolog.Logger) (*OfflineDeadLetters, error) {
+func OpenDeadLetters(cfg *config.Config, configured bool, log zerolog.Logger) (*OfflineDeadLetters, error) {
 	dir := cfg.Buffer.Path
 	if _, err := os.Stat(filepath.Join(dir, "dead")); err != nil {
 		return nil, fmt.Errorf("%s is no data directory with dead letters: %w", dir, err)
@@ -90,20 +94,12 @@ func OpenDeadLetters(cfg *config.Config, log zerolog.Logger) (*OfflineDeadLetter
 	if err != nil {
 		return nil, err
 	}
-	limits := queueLimits(cfg)
-	b := cfg.Buffer
-	b.DeadLetters = deadletter.Config{}
-	queue, err := openQueue(b, buffer.Options{
-		Log: log, OutputLimits: limits.Outputs, ClusterLimits: limits.Clusters, ClusterWhenFull: limits.ClusterWhenFull,
-	})
-	if errors.Is(err, buffer.ErrInUse) {
-		return nil, fmt.Errorf("a server uses the data directory %s: leave out --data-dir to ask that server, by --status or -c: %w", dir, err)
-	}
+	queue, err := openStopped(cfg, log)
 	if err != nil {
-		return nil, fmt.Errorf("open the queue in %s: %w", dir, err)
+		return nil, err
 	}
 	r := &rules{routes, registry, true}
-	return &OfflineDeadLetters{deadStore{queue, func() *config.Config { return cfg }, func() *rules { return r }, time.Now, log}}, nil
+	return &OfflineDeadLetters{deadStore{!configured, queue, func() *config.Config { return cfg }, func() *rules { return r }, time.Now, log}}, nil
 }
 
 // Close gives the directory back.
@@ -169,9 +165,10 @@ func (d deadStore) List(ctx context.Context, f status.DeadFilter, p status.DeadP
 	if err != nil {
 		return list, err
 	}
-	show := d.shower(p.Records)
+	s := d.shower()
+	defer s.close()
 	for i := range letters {
-		list.Letters = append(list.Letters, show(&letters[i]))
+		list.Letters = append(list.Letters, s.show(&letters[i], p.Records))
 	}
 	if more {
 		list.Next = letters[len(letters)-1].ID
@@ -188,66 +185,97 @@ func (d deadStore) Get(ctx context.Context, id uint64) (status.DeadLetter, error
 	if err != nil {
 		return status.DeadLetter{}, err
 	}
-	return d.shower(true)(&l), nil
+	s := d.shower()
+	defer s.close()
+	return s.show(&l, true), nil
 }
 
-// shower returns what shows letters, with their events as their outputs would deliver them.
-func (d deadStore) shower(records bool) func(*deadletter.Letter) status.DeadLetter {
-	cfg := d.config()
-	static := clusterFields(cfg)
-	encoders := map[string]*event.Encoder{}
-	encoder := func(output string) *event.Encoder {
-		e := encoders[output]
-		if e == nil {
-			fields := event.Fields{Time: "@timestamp", Tag: "tag", Cluster: "cluster"}
-			if out, ok := cfg.Outputs[output]; ok {
-				fields = out.Common.Fields
-			}
-			e = event.NewEncoder(fields)
-			e.SetClusterFields(static)
-			encoders[output] = e
-		}
-		return e
-	}
-	return func(l *deadletter.Letter) status.DeadLetter {
-		s := status.DeadLetter{
-			ID: l.ID, Time: l.Time.UTC(), Output: l.Output, Cluster: l.Cluster, Tag: l.Tag, Status: l.Status, Reason: l.Reason, Detail: l.Detail,
-			Attempts: l.Attempts, EventID: l.EventID, Events: l.Events,
-		}
-		if !records {
-			return s
-		}
-		all := rendered(l, encoder(l.Output))
-		switch len(all) {
-		case 0:
-			s.Raw = l.Entry
-		case 1:
-			s.Record = all[0]
-		default:
-			s.Records = all
-		}
-		return s
+// shower shows letters: their events as they came, and what a retry would offer of them. For one goroutine.
+type shower struct {
+	returner
+	plain   *event.Encoder
+	outputs map[string]*offerer
+	now     time.Time
+	silent  bool // it doesn't say what a retry would offer
+}
+
+// shower returns one that the caller closes.
+func (d deadStore) shower() *shower {
+	return &shower{
+		returner: returner{rules: d.rules(), cfg: d.config(), lists: map[string][]string{}},
+		plain:    event.NewEncoder(event.Fields{}), outputs: map[string]*offerer{}, now: d.now(), silent: d.unconfigured,
 	}
 }
 
-// rendered returns the events of l as JSON, none where it is not all events.
-func rendered(l *deadletter.Letter, e *event.Encoder) (all []json.RawMessage) {
+func (s *shower) close() {
+	for _, o := range s.outputs {
+		o.close()
+	}
+}
+
+// show returns l, with its events where asked for.
+func (s *shower) show(l *deadletter.Letter, records bool) status.DeadLetter {
+	to := status.DeadLetter{
+		ID: l.ID, Time: l.Time.UTC(), Output: l.Output, Cluster: l.Cluster, Tag: l.Tag, Status: l.Status, Reason: l.Reason, Detail: l.Detail,
+		Attempts: l.Attempts, EventID: l.EventID, Events: l.Events,
+	}
+	if !records {
+		return to
+	}
+	with := to
+	if !s.addEvents(l, &with) {
+		to.Raw = l.Entry
+		return to
+	}
+	if len(with.Records) == 1 {
+		with.Record, with.Records = with.Records[0], nil
+	}
+	return with
+}
+
+// addEvents adds the events of l to to; false: it is not all events.
+func (s *shower) addEvents(l *deadletter.Letter, to *status.DeadLetter) bool {
 	if !l.Readable() {
-		return nil
+		return false
 	}
-	c := event.Chunk{Cluster: l.Cluster, Tag: l.Tag, Entries: l.Entry}
+	c := event.Chunk{Cluster: l.Cluster, Tag: l.Tag, Entries: l.Entry, Received: l.Time}
 	if p, ok := l.Part(); ok {
 		c.Parts = []event.Part{p}
 	}
+	var target buffer.RequeueTarget
+	if !s.silent {
+		target = s.route(l)
+	}
+	if target.Skip != "" {
+		to.WouldOffer = append(to.WouldOffer, status.DeadOffer{Output: l.Output, Reason: target.Skip})
+	}
+	described := false
 	var ev event.Event
 	for it := c.Iterator(); it.Next(&ev); {
-		text, err := e.AppendEvent(nil, &ev)
+		record, err := s.plain.AppendValue(nil, ev.Record)
 		if err != nil {
-			return nil
+			return false
 		}
-		all = append(all, text)
+		metadata := json.RawMessage("{}")
+		if len(ev.Metadata) > 0 {
+			if metadata, err = s.plain.AppendValue(nil, ev.Metadata); err != nil {
+				return false
+			}
+			described = true
+		}
+		to.Records, to.Metadata = append(to.Records, record), append(to.Metadata, metadata)
+		to.EventTimes = append(to.EventTimes, time.Unix(ev.Time.Sec, int64(ev.Time.Nsec)).UTC())
+		for _, name := range target.Outputs {
+			if s.outputs[name] == nil {
+				s.outputs[name] = newOfferer(s.cfg, name)
+			}
+			to.WouldOffer = append(to.WouldOffer, s.outputs[name].of(&ev, s.now)...)
+		}
 	}
-	return all
+	if !described {
+		to.Metadata = nil
+	}
+	return len(to.Records) > 0
 }
 
 // Purge implements status.DeadStore.

@@ -90,13 +90,27 @@ func TestDeadLettersOverHTTP(t *testing.T) {
 	}
 	id := strings.Repeat("A", 22)
 	for i, want := range []string{
-		`{"log":"lost","@timestamp":"2023-11-14T22:13:20.000000001Z","tag":"unknown.tag","cluster":"default","region":"here"}`,
+		``,
 		`{"log":"one","@timestamp":"2023-11-14T22:13:20.000000005Z","tag":"kube.a","cluster":"default","id":"` + id + `-3","region":"here"}`,
 		`{"log":"two2","ts":"2023-11-14T22:13:20.000000005Z","cluster":"default","id":"` + id + `-4","region":"here"}`,
 	} {
-		var got bytes.Buffer
-		if err := json.Compact(&got, list.Letters[i].Record); err != nil || got.String() != want {
-			t.Errorf("letter %d: %v\n%s\nwant:\n%s", i, err, &got, want)
+		l := list.Letters[i]
+		var came, document bytes.Buffer
+		if err := json.Compact(&came, l.Record); err != nil || came.String() != `{"log":"`+[]string{"lost", "one", "two2"}[i]+`"}` || len(l.EventTimes) != 1 {
+			t.Errorf("letter %d came as %s at %v: %v", i, &came, l.EventTimes, err)
+		}
+		if len(l.WouldOffer) != 1 {
+			t.Fatalf("letter %d: %+v", i, l)
+		}
+		o := l.WouldOffer[0]
+		if want == "" {
+			if !strings.HasPrefix(o.Reason, "no route wants them") || o.Document != nil {
+				t.Errorf("letter %d: %+v", i, o)
+			}
+			continue
+		}
+		if err := json.Compact(&document, o.Document); err != nil || document.String() != want || o.Output != l.Output || !strings.HasSuffix(o.Target, o.Output+".ndjson") {
+			t.Errorf("letter %d: %v, %s for %s\nwant:\n%s", i, err, &document, o.Target, want)
 		}
 	}
 	if l := list.Letters[3]; string(l.Raw) != "\xc1\x01" || l.Record != nil {
@@ -179,7 +193,7 @@ func parseConfig(t *testing.T, dir, text string) *config.Config {
 func TestDeadLettersOffline(t *testing.T) {
 	dir := t.TempDir()
 	cfg := parseConfig(t, dir, deadConfig)
-	if _, err := OpenDeadLetters(cfg, zerolog.Nop()); err == nil || !strings.Contains(err.Error(), "no data directory") {
+	if _, err := OpenDeadLetters(cfg, true, zerolog.Nop()); err == nil || !strings.Contains(err.Error(), "no data directory") {
 		t.Errorf("nothing there: %v", err)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "queue")); err == nil {
@@ -189,13 +203,13 @@ func TestDeadLettersOffline(t *testing.T) {
 	old := dead("pods", "kube.a", "old")
 	old.Time = time.Now().Add(-48 * time.Hour)
 	addLetters(t, p.queue, old, dead("gone", "kube.a", "gone"), dead("", "kube.c", "routed now"))
-	if _, err := OpenDeadLetters(cfg, zerolog.Nop()); err == nil || !strings.Contains(err.Error(), "leave out --data-dir") {
+	if _, err := OpenDeadLetters(cfg, true, zerolog.Nop()); err == nil || !strings.Contains(err.Error(), "leave out --data-dir") {
 		t.Errorf("a server runs: %v", err)
 	}
 	p.end()
 
 	cfg.Buffer.DeadLetters.MaxAge = time.Hour // evicts nothing here
-	store, err := OpenDeadLetters(cfg, zerolog.Nop())
+	store, err := OpenDeadLetters(cfg, true, zerolog.Nop())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,10 +10,12 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/seed-afc6a195/aggregator/internal/logevery"
 	"github.com/seed-afc6a195/aggregator/pkg/config"
 	"github.com/seed-afc6a195/aggregator/pkg/filter"
 	"github.com/seed-afc6a195/aggregator/pkg/filter/expression"
 	"github.com/seed-afc6a195/aggregator/pkg/filter/grep"
+	"github.com/seed-afc6a195/aggregator/pkg/filter/join"
 	"github.com/seed-afc6a195/aggregator/pkg/filter/lookup"
 	"github.com/seed-afc6a195/aggregator/pkg/filter/modify"
 	"github.com/seed-afc6a195/aggregator/pkg/filter/multiline"
@@ -75,7 +77,27 @@ func NewRules(cfg *config.Config, output string, log zerolog.Logger) (_ *Rules, 
 		return nil, errors.Join(wrong...)
 	}
 	r.Rules = filter.NewRules(output, routes, cfg.Unrouted == "drop")
+	r.OnError(logErrors(log.With().Str("output", output).Logger()))
 	return r, nil
+}
+
+// logErrors returns what logs the errors of steps: the first of each, and then one a minute.
+func logErrors(log zerolog.Logger) func(*filter.Stage, error) {
+	limit := &logevery.Limit{Every: time.Minute}
+	names := map[*filter.Stage]string{} // rules are one goroutine's
+	return func(s *filter.Stage, err error) {
+		name := names[s]
+		if name == "" {
+			name = fmt.Sprintf("%s[%d] %s", s.Filter, s.Index, s.Kind)
+			if s.Kind == filter.KindWhen {
+				name = s.Filter + ".when"
+			}
+			names[s] = name
+		}
+		if ok, leftOut := limit.Allow(name, 1, time.Now()); ok {
+			log.Warn().Err(err).Str("step", name).Uint64("left_out", leftOut).Msg("a step failed on an event")
+		}
+	}
 }
 
 // condition returns nil, which is always true, for no text.
@@ -135,6 +157,8 @@ func newStep(settings any, log zerolog.Logger) (step filter.Step, joiner filter.
 		step, err = sample.New(*c)
 	case *sample.ThrottleConfig:
 		step, err = sample.NewThrottle(*c, time.Now)
+	case *join.Config:
+		joiner, err = join.New(*c)
 	case *multiline.Config:
 		joiner, err = multiline.New(*c)
 	case *lookup.Config:

@@ -268,6 +268,7 @@ func outputClusters(waits []buffer.Wait, done []delivery.ClusterStats, now time.
 		c := get(w.Cluster)
 		c.Queued, c.Returned = uint64(w.Appended.Events-w.Returned.Events), uint64(w.Returned.Events)
 		c.Recovered, c.Pending = uint64(w.Found.Events), uint64(w.Pending.Events)
+		c.PendingChunks, c.PendingBytes, c.OldestAge = w.Pending.Chunks, w.Pending.Bytes, age(w.Oldest, now)
 		c.Purged = uint64(w.Purged.Events)
 		if w.Dropped.Events > 0 {
 			c.Dropped["drop_oldest"] += uint64(w.Dropped.Events)

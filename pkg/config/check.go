@@ -9,12 +9,32 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/seed-afc6a195/aggregator/pkg/cluster"
 	"github.com/seed-afc6a195/aggregator/pkg/config/setting"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs/file"
 )
 
 // OutputNames returns the names of the outputs, sorted.
 func (c *Config) OutputNames() []string { return slices.Sorted(maps.Keys(c.Outputs)) }
+
+// ClusterNames returns the names of the clusters, as they are in the file; cluster.Default's where there are none.
+func (c *Config) ClusterNames() (names []string) {
+	for _, k := range c.Clusters {
+		names = append(names, k.Name)
+	}
+	if names == nil {
+		return []string{cluster.Default}
+	}
+	return names
+}
+
+// Matches returns the patterns of the routes.
+func (c *Config) Matches() (patterns []string) {
+	for _, r := range c.Routes {
+		patterns = append(patterns, r.Match...)
+	}
+	return patterns
+}
 
 // checker holds the rules between settings of different parts.
 type checker struct {
@@ -94,7 +114,7 @@ func (c *checker) listeners() {
 	for i, l := range c.Listeners {
 		key := index("listeners", i)
 		n := c.root.get("listeners").item(i)
-		c.defined(n, key, "clusters", "cluster", l.Clusters, c.clusterNames())
+		c.defined(n, key, "clusters", "cluster", l.Clusters, c.ClusterNames())
 		if c.errors.within(key + ".name") {
 			continue
 		}
@@ -165,7 +185,7 @@ func parseAddress(address string, unix bool) (loopback bool, reason string) {
 }
 
 func (c *checker) routes() {
-	clusters := c.clusterNames()
+	clusters := c.ClusterNames()
 	filters := slices.Sorted(maps.Keys(c.Filters))
 	outputs := c.OutputNames()
 	used := make(map[string]bool)

@@ -9,17 +9,6 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/route"
 )
 
-// clusterNames are the names that routes and listeners may use.
-func (c *checker) clusterNames() (names []string) {
-	for _, k := range c.Clusters {
-		names = append(names, k.Name)
-	}
-	if names == nil {
-		return []string{cluster.Default}
-	}
-	return names
-}
-
 // clusters holds that clusters can be told apart, that agents can come into each, and that tag patterns can be read.
 func (c *checker) clusters() {
 	section := c.root.get("clusters")

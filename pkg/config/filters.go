@@ -8,6 +8,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/filter"
 	"github.com/seed-afc6a195/aggregator/pkg/filter/expression"
 	"github.com/seed-afc6a195/aggregator/pkg/filter/grep"
+	joinfilter "github.com/seed-afc6a195/aggregator/pkg/filter/join"
 	"github.com/seed-afc6a195/aggregator/pkg/filter/lookup"
 	"github.com/seed-afc6a195/aggregator/pkg/filter/modify"
 	"github.com/seed-afc6a195/aggregator/pkg/filter/multiline"
@@ -25,6 +26,7 @@ type FilterStep struct {
 	Redact    *redact.Config         `yaml:"redact" help:"mask secrets and personal data"`
 	Sample    *sample.Config         `yaml:"sample" help:"keep a share of the events"`
 	Throttle  *sample.ThrottleConfig `yaml:"throttle" help:"keep so many events a second"`
+	Join      *joinfilter.Config     `yaml:"join" help:"put together the fragments that container runtimes cut long lines into"`
 	Multiline *multiline.Config      `yaml:"multiline" help:"join lines that belong together, such as stack traces"`
 	Lookup    *lookup.Config         `yaml:"lookup" help:"add fields from a table in a file"`
 	Expr      *expression.Config     `yaml:"expr" help:"drop events or set fields by an expression"`
@@ -56,6 +58,7 @@ func (s *FilterStep) kinds() []stepKind {
 		{"redact", s.Redact != nil, s.Redact},
 		{"sample", s.Sample != nil, s.Sample},
 		{"throttle", s.Throttle != nil, s.Throttle},
+		{"join", s.Join != nil, s.Join},
 		{"multiline", s.Multiline != nil, s.Multiline},
 		{"lookup", s.Lookup != nil, s.Lookup},
 		{"expr", s.Expr != nil, s.Expr},
@@ -75,9 +78,7 @@ func (s *FilterStep) Check(r *setting.Report) {
 		r.Add("", "one of "+listed(known)+"; make a list item of each", "a step has exactly one of these keys, and perhaps when")
 	}
 	if s.When != "" {
-		if _, err := filter.NewCondition(s.When); err != nil {
-			r.Add("when", conditionHint, "%v", err)
-		}
+		filter.CheckCondition(r, "when", s.When, conditionHint)
 	}
 }
 
@@ -93,9 +94,14 @@ func (c *checker) filters() {
 		if r.When == "" {
 			continue
 		}
-		if _, err := filter.NewCondition(r.When); err != nil {
-			key := index("routes", i)
-			c.errors.at(c.root.get("routes").item(i).get("when"), join(key, "when"), conditionHint, "%v", err)
+		var report setting.Report
+		filter.CheckCondition(&report, join(index("routes", i), "when"), r.When, conditionHint)
+		for _, p := range report.Problems {
+			to := c.errors
+			if p.Warning {
+				to = c.warnings
+			}
+			to.at(c.root.get("routes").item(i).get("when"), p.Key, p.Hint, "%s", p.Reason)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Filters)) {

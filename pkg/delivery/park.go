@@ -68,6 +68,9 @@ func (y *yard) enter(costs map[string]int, limit int) bool {
 
 // leave gives room back.
 func (y *yard) leave(cluster string, cost int) {
+	if cost == 0 {
+		return // in flight
+	}
 	y.mu.Lock()
 	defer y.mu.Unlock()
 	y.bytes -= cost
@@ -144,7 +147,7 @@ func (w *work) lots() []work {
 	for i := range w.events {
 		key := w.why[i]
 		if key.reason == outputs.ReasonPaced {
-			key = fate{reason: outputs.ReasonPaced}
+			key = fate{reason: outputs.ReasonPaced, flight: key.flight}
 		} else {
 			key.reason = ""
 		}
@@ -165,7 +168,7 @@ func (w *work) lots() []work {
 // lot returns w without its events, for those of one kind.
 func (w *work) lot(kind fate) work {
 	lot := *w
-	lot.events, lot.wait = nil, w.backoff
+	lot.events, lot.wait, lot.flight = nil, w.backoff, kind.flight
 	if kind.reason == outputs.ReasonPaced {
 		lot.wait, lot.reason = w.pace, outputs.ReasonPaced
 	}
@@ -195,6 +198,9 @@ func (s *sender) putBack(w *work) {
 func costs(lots []work) map[string]int {
 	all := map[string]int{}
 	for i := range lots {
+		if lots[i].flight {
+			continue
+		}
 		first, c := lotCost, cursor{held: lots[i].chunks}
 		for run := range byChunk(lots[i].events) {
 			all[run[0].Chunk.Cluster] += first + cost(run) + costOfOrigins(c.find(run[0].Chunk), run)
@@ -228,6 +234,9 @@ func (w *work) detach() work {
 		h := c.find(run[0].Chunk)
 		total := first + cost(run) + costOfOrigins(h, run)
 		first = 0
+		if w.flight {
+			total = 0
+		}
 		kept := h.detach(run)
 		own(run)
 		d.chunks = append(d.chunks, h.park(len(run), kept, total))

@@ -41,6 +41,7 @@ type work struct {
 	reason  outputs.Reason         // of the wait; ReasonPaced where nothing failed
 	failed  map[outputs.Reason]int // how many events of why, without those that are paced
 	err     error
+	flight  bool // all of the events are in flight, see outputs.Failure: they cost the yard nothing
 	some    bool // the send delivered others of its events
 	whole   bool // the send failed as one
 
@@ -51,6 +52,7 @@ type work struct {
 type fate struct {
 	reason  outputs.Reason
 	untried bool   // see outputs.Failure
+	flight  bool   // InFlight there
 	target  string // where those of different ones are to be sent apart; else ""
 }
 
@@ -329,7 +331,7 @@ func (s *sender) pick(w *work, failed []outputs.Failure, apart bool) (letters []
 		}
 		reason := s.verdict(f, ev, so.fails, now)
 		if reason == "" {
-			fate := fate{reason: f.Reason, untried: f.Untried}
+			fate := fate{reason: f.Reason, untried: f.Untried, flight: f.InFlight}
 			if apart {
 				fate.target = f.Target
 			}

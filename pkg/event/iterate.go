@@ -1,6 +1,9 @@
 package event
 
-import "fmt"
+import (
+	"cmp"
+	"fmt"
+)
 
 // Iterator walks the events of a chunk. It allocates nothing.
 type Iterator struct {
@@ -73,7 +76,7 @@ func readStored(b []byte, i int, e *Entry) (end int, kind Kind) {
 			return 0, KindInvalid
 		}
 		if i, kind, err = readTime(b, i, e); err != nil || e.Reason != "" {
-			e.Reason = reasonTime
+			e.Reason = cmp.Or(e.Reason, reasonTime)
 			return 0, KindInvalid
 		}
 		for from := i; m > 1; m-- {
@@ -87,7 +90,7 @@ func readStored(b []byte, i int, e *Entry) (end int, kind Kind) {
 			i = end
 		}
 	} else if i, kind, err = readTime(b, i, e); err != nil || e.Reason != "" {
-		e.Reason = reasonTime
+		e.Reason = cmp.Or(e.Reason, reasonTime)
 		return 0, KindInvalid
 	}
 	if end = ValueEnd(b, i); end < 0 || TypeOf(b[i]) != TypeMap {

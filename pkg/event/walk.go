@@ -33,7 +33,12 @@ const (
 	reasonNotArray  = "entry is not an array"
 	reasonShort     = "entry has fewer than two elements"
 	reasonHeader    = "entry's head is not [time, metadata]"
-	reasonTime      = "time is not a time"
+	reasonTime      = "time is neither a number nor an EventTime"
+	reasonNaN       = "time is not a number of seconds (NaN)"
+	reasonNegative  = "time is before 1970"
+	reasonNanos     = "time has more than 999,999,999 nanoseconds"
+	reasonFar       = "time is after 2106"
+	reasonUnit      = "time is between 2^32 and 10^11: too much for seconds, too little for milliseconds"
 	reasonRecord    = "record is not a map"
 	reasonTooNested = "nested too deep"
 )
@@ -150,8 +155,8 @@ func readHead(w *walker, i int, e *Entry) (end int, kind Kind, err error) {
 	return end, kind, err
 }
 
-// readTime reads the time at i: an EventTime, whole seconds, or a float of seconds or, from 1e11 on,
-// of milliseconds.
+// readTime reads the time at i: an EventTime, or a number of seconds or, from 1e11 on, of milli-, micro-
+// or nanoseconds, which is what loggers for Node and the JVM send.
 func readTime(b []byte, i int, e *Entry) (end int, kind Kind, err error) {
 	if len(b)-i >= 10 && b[i] == 0xd7 && b[i+1] == 0 { // EventTime as fixext8: nearly always
 		kind = e.eventTime(b[i+2 : i+10])
@@ -167,11 +172,14 @@ func readTime(b []byte, i int, e *Entry) (end int, kind Kind, err error) {
 		kind = e.eventTime(p)
 	case t == TypeInt:
 		v, u := integer(b[i], p)
-		if u != 0 || v < 0 || v > math.MaxUint32 {
-			e.Reason = reasonTime
-			return 0, 0, nil
+		switch {
+		case v < 0:
+			e.Reason = reasonNegative
+		case u != 0:
+			kind = e.wholeTime(u)
+		default:
+			kind = e.wholeTime(uint64(v))
 		}
-		e.Time.Sec, kind = v, KindEvent
 	case t == TypeFloat:
 		kind = e.floatTime(float(p))
 	default:
@@ -180,11 +188,42 @@ func readTime(b []byte, i int, e *Entry) (end int, kind Kind, err error) {
 	return j + n, kind, nil
 }
 
+// From where on a number is no seconds any more, but milli-, micro- or nanoseconds: of 1973, each.
+const (
+	fromMillis = 1e11
+	fromMicros = 1e14
+	fromNanos  = 1e17
+)
+
+// wholeTime takes a number whose size tells its unit.
+func (e *Entry) wholeTime(v uint64) Kind {
+	per := uint64(1)
+	switch {
+	case v <= math.MaxUint32:
+	case v < fromMillis:
+		e.Reason = reasonUnit
+		return KindInvalid
+	case v < fromMicros:
+		per = 1e3
+	case v < fromNanos:
+		per = 1e6
+	default:
+		per = 1e9
+	}
+	if v/per > math.MaxUint32 {
+		e.Reason = reasonFar
+		return KindInvalid
+	}
+	e.Time = Time{Sec: int64(v / per), Nsec: uint32(v % per * (1e9 / per))}
+	e.Nanos = e.Time.Nsec != 0
+	return KindEvent
+}
+
 func (e *Entry) eventTime(p []byte) Kind {
 	sec, nsec := binary.BigEndian.Uint32(p), binary.BigEndian.Uint32(p[4:])
 	switch {
 	case nsec >= 1e9:
-		e.Reason = reasonTime
+		e.Reason = reasonNanos
 		return KindInvalid
 	case nsec == 0 && sec == groupStart:
 		return KindGroupStart
@@ -197,11 +236,24 @@ func (e *Entry) eventTime(p []byte) Kind {
 
 // floatTime keeps microseconds: a float64 of today's seconds is not finer.
 func (e *Entry) floatTime(f float64) Kind {
-	if f >= 1e11 {
-		f /= 1000
+	switch {
+	case f != f:
+		e.Reason = reasonNaN
+	case f < 0:
+		e.Reason = reasonNegative
+	case f > math.MaxUint32 && f < fromMillis:
+		e.Reason = reasonUnit
+	case f >= fromNanos:
+		f /= 1e9
+	case f >= fromMicros:
+		f /= 1e6
+	case f >= fromMillis:
+		f /= 1e3
 	}
-	if !(f >= 0 && f <= math.MaxUint32) { // also NaN
-		e.Reason = reasonTime
+	if e.Reason == "" && f > math.MaxUint32 {
+		e.Reason = reasonFar
+	}
+	if e.Reason != "" {
 		return KindInvalid
 	}
 	sec, frac := math.Modf(f)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/expr-lang/expr"
 	"github.com/expr-lang/expr/ast"
+	"github.com/expr-lang/expr/builtin"
 	"github.com/expr-lang/expr/file"
 	"github.com/expr-lang/expr/types"
 )
@@ -69,9 +70,9 @@ func variables() types.Map {
 func functions() []string {
 	return []string{
 		"all", "none", "any", "one", "filter", "map", "find", "findIndex", "count", "sum",
-		"len", "type", "ceil", "floor", "round", "float", "string",
+		"len", "type", "ceil", "floor", "round", "string",
 		"trim", "trimPrefix", "trimSuffix", "upper", "lower", "split", "hasPrefix", "hasSuffix", "indexOf", "lastIndexOf",
-		"first", "last", "get", "keys", "values", "now", "duration", "date", "toBase64", "fromBase64",
+		"first", "last", "get", "keys", "values", "now", "toBase64", "fromBase64",
 	}
 }
 
@@ -88,11 +89,35 @@ func own() map[string]expr.Option {
 	add("toJSON", toJSON, new(func(any) string))
 	add("fromJSON", fromJSON, new(func(string) any))
 	add(funcBase64, toBase64, new(func(any) any))
+	add("float", discreet("float"), new(func(any) float64))
+	add("duration", discreet("duration"), new(func(string) time.Duration))
+	add("date", discreet("date"), new(func(string) time.Time), new(func(string, string) time.Time), new(func(string, string, string) time.Time))
 	add("int", toInteger, number)
 	add("abs", absolute, number)
 	add("max", largest, numbers)
 	add("min", smallest, numbers)
 	return all
+}
+
+// discreet is the function of expr of that name, whose errors quote what it is given: a record's values have
+// no place in the log.
+func discreet(name string) func(...any) (any, error) {
+	f := builtin.Builtins[builtin.Index[name]]
+	failed := fmt.Errorf("%s can't read what it is given", name)
+	return func(params ...any) (v any, err error) {
+		defer func() {
+			if recover() != nil {
+				v, err = nil, failed
+			}
+		}()
+		if f.Fast != nil {
+			return f.Fast(params[0]), nil
+		}
+		if v, err = f.Func(params...); err != nil {
+			return nil, failed
+		}
+		return v, nil
+	}
 }
 
 // funcBase64 is the one function that sees a field's bytes as they came.
@@ -146,7 +171,7 @@ func compile(text string, options ...expr.Option) (*Expression, error) {
 	if err != nil {
 		return nil, compileError(text, err)
 	}
-	x := &Expression{text: text, program: program, constant: true}
+	x := &Expression{text: text, program: program, constant: true, doubts: c.doubts}
 	node := program.Node()
 	ast.Walk(&node, &lister{x: x, fields: p.fields, seen: map[string]bool{}})
 	return x, nil
@@ -173,6 +198,7 @@ type checker struct {
 	variables types.Map // gets a variable for each field
 	known     map[string]bool
 	names     []*ast.IdentifierNode
+	doubts    []doubt
 	err       error
 }
 
@@ -193,6 +219,13 @@ func (c *checker) Visit(node *ast.Node) {
 		c.names = append(c.names, n)
 	case *ast.VariableDeclaratorNode:
 		c.known[n.Name] = true
+	case *ast.BuiltinNode:
+		if n.Name == "fromBase64" && len(n.Arguments) == 1 && isField(n.Arguments[0]) {
+			c.doubts = append(c.doubts, doubt{
+				"binary values are no base64 any more in expressions: they are text, with U+FFFD for each byte that is not UTF-8",
+				"write base64(record.…) for their bytes; right where the agent itself sends base64",
+			})
+		}
 	case *ast.CallNode:
 		c.call(n)
 	case *ast.MemberNode:
@@ -205,9 +238,15 @@ func (c *checker) Visit(node *ast.Node) {
 		c.literals(n)
 		switch n.Operator {
 		case "matches":
-			if _, ok := n.Right.(*ast.StringNode); !ok {
+			pattern, ok := n.Right.(*ast.StringNode)
+			if !ok {
 				c.fail(n, "a regular expression is written in quotes")
+				return
 			}
+			if _, err := CompilePattern(pattern.Value); err != nil {
+				c.fail(n.Right, err.Error())
+			}
+			c.doubts = append(c.doubts, doubts(pattern.Value)...)
 		case "..":
 			from, ok := n.Left.(*ast.IntegerNode)
 			to, also := n.Right.(*ast.IntegerNode)

@@ -7,6 +7,8 @@ import (
 
 	"github.com/expr-lang/expr"
 	"github.com/expr-lang/expr/vm"
+
+	"github.com/seed-afc6a195/aggregator/pkg/config/setting"
 )
 
 // Expression is an expression on an event, in the language of https://expr-lang.org: on cluster and
@@ -23,6 +25,7 @@ type Expression struct {
 	fields     []used // of record and metadata
 	constant   bool   // depends on fields, cluster and tag alone
 	time       bool   // uses time
+	doubts     []doubt
 	evaluators sync.Pool
 }
 
@@ -49,6 +52,24 @@ func (c *Condition) True(e *Event) (bool, error) {
 	}
 	yes, _ := v.(bool) // or nil, of a field that is missing
 	return yes, nil
+}
+
+// Check reports at key what is hardly meant.
+func (x *Expression) Check(r *setting.Report, key string) {
+	for _, d := range x.doubts {
+		r.Warn(key, d.hint, "%s", d.reason)
+	}
+}
+
+// CheckCondition reports at key what is wrong with a condition, or hardly meant; hint is for one that
+// can't be read.
+func CheckCondition(r *setting.Report, key, text, hint string) {
+	c, err := NewCondition(text)
+	if err != nil {
+		r.Add(key, hint, "%v", err)
+		return
+	}
+	c.x.Check(r, key)
 }
 
 // String returns the text that was compiled.

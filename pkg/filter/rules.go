@@ -56,15 +56,18 @@ type Rules struct {
 	last         *plan
 	lastOrigin   origin
 
+	onError func(s *Stage, err error)
+
 	now time.Time // of the call that is under way
 	out Sink
 }
 
 type route struct {
 	Route
-	here   bool    // leads to the output
-	asked  figures // of When
-	stages []*stage
+	here      bool    // leads to the output
+	asked     figures // of When
+	condition Stage   // When, for OnError
+	stages    []*stage
 }
 
 type origin struct{ cluster, tag string }
@@ -99,7 +102,7 @@ type figures struct {
 func NewRules(output string, routes []Route, dropUnrouted bool) *Rules {
 	r := &Rules{output: output, dropUnrouted: dropUnrouted, plans: map[origin]*plan{}}
 	for _, given := range routes {
-		rt := &route{Route: given, here: slices.Contains(given.Outputs, output)}
+		rt := &route{Route: given, here: slices.Contains(given.Outputs, output), condition: Stage{Filter: given.Name, Kind: KindWhen}}
 		for _, s := range given.Steps {
 			rt.stages = append(rt.stages, &stage{Stage: s})
 		}
@@ -121,6 +124,19 @@ func NewRules(output string, routes []Route, dropUnrouted bool) *Rules {
 		r.routes = append(r.routes, rt)
 	}
 	return r
+}
+
+// OnError has failed called with each error of a stage, or of a route's condition, which is of the kind
+// KindWhen and has the route's name for a filter's. The error has no values of the record. It must be called
+// once, and before Process.
+func (r *Rules) OnError(failed func(s *Stage, err error)) { r.onError = failed }
+
+// failed counts an error of s.
+func (r *Rules) failed(f *figures, s *Stage, err error) {
+	f.errors.Add(1)
+	if r.onError != nil {
+		r.onError(s, err)
+	}
 }
 
 // Plain says that every event of that cluster and tag goes to the output as it is.
@@ -192,7 +208,7 @@ func (r *Rules) Process(e *Event, now time.Time, out Sink) {
 	}
 	taken := false
 	for _, rt := range p.routes {
-		if !rt.takes(e) {
+		if !r.takes(rt, e) {
 			continue
 		}
 		if rt.here {
@@ -216,14 +232,14 @@ func (r *Rules) Process(e *Event, now time.Time, out Sink) {
 }
 
 // takes says whether the route's condition holds for e.
-func (rt *route) takes(e *Event) bool {
+func (r *Rules) takes(rt *route, e *Event) bool {
 	if rt.When == nil {
 		return true
 	}
 	rt.asked.in.Add(1)
 	yes, err := rt.When.True(e)
 	if err != nil {
-		rt.asked.errors.Add(1)
+		r.failed(&rt.asked, &rt.condition, err)
 	}
 	if !yes {
 		rt.asked.dropped.Add(1)
@@ -243,7 +259,7 @@ func (r *Rules) run(stages []*stage, e *Event) {
 		if s.When != nil {
 			yes, err := s.When.True(e)
 			if err != nil {
-				s.errors.Add(1)
+				r.failed(&s.figures, &s.Stage, err)
 			}
 			if !yes {
 				continue
@@ -256,7 +272,7 @@ func (r *Rules) run(stages []*stage, e *Event) {
 		}
 		if s.Joiner != nil {
 			if err := s.Joiner.Join(e, r.now, s.emit); err != nil {
-				s.errors.Add(1)
+				r.failed(&s.figures, &s.Stage, err)
 			}
 			if sampled {
 				s.nanos.Add(int64(time.Since(start)))
@@ -265,7 +281,7 @@ func (r *Rules) run(stages []*stage, e *Event) {
 		}
 		verdict, err := s.Step.Apply(e)
 		if err != nil {
-			s.errors.Add(1)
+			r.failed(&s.figures, &s.Stage, err)
 		}
 		if sampled {
 			s.nanos.Add(int64(time.Since(start)))

@@ -309,3 +309,31 @@ func BenchmarkProcess(b *testing.B) {
 		r.Process(e, time.Time{}, out)
 	}
 }
+
+func TestOnError(t *testing.T) {
+	when := func(text string) *Condition {
+		c, err := NewCondition(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	failing := stepFunc(func(*Event) (Verdict, error) { return Keep, errors.New("no") })
+	r := NewRules("o", []Route{{
+		Name: "routes[0]", Match: func(string, string) bool { return true }, Outputs: []string{"o"}, When: when("record.n * 9223372036854775807 > 0"), Continue: true,
+	}, {
+		Name: "routes[1]", Match: func(string, string) bool { return true }, Outputs: []string{"o"},
+		Steps: []Stage{{Filter: "f", Kind: "grep", Step: failing}, {Filter: "f", Index: 1, Kind: "parse", When: when("record.n > record.text"), Step: failing}},
+	}}, false)
+	var told []string
+	r.OnError(func(s *Stage, err error) {
+		told = append(told, fmt.Sprintf("%s[%d] %s: %v", s.Filter, s.Index, s.Kind, err))
+	})
+	e := newEvent(t, `{"n":3,"text":"secret"}`)
+	r.Process(e, time.Now(), &nowhere{})
+	for i, want := range []string{"routes[0][0] when: ", "f[0] grep: no", "f[1] parse: "} {
+		if i >= len(told) || !strings.HasPrefix(told[i], want) || strings.Contains(told[i], "secret") {
+			t.Errorf("told %q, want %q", told, want)
+		}
+	}
+}

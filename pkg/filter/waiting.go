@@ -21,6 +21,9 @@ type Held[T any] struct {
 	place *list.Element
 }
 
+// Key returns what h waits under.
+func (h *Held[T]) Key() string { return h.key }
+
 // Len returns how many values wait.
 func (w *Waiting[T]) Len() int { return len(w.byKey) }
 
@@ -32,7 +35,20 @@ func (w *Waiting[T]) Add(key []byte, value T, due time.Time) *Held[T] {
 	if w.byKey == nil {
 		w.byKey = map[string]*Held[T]{}
 	}
-	h := &Held[T]{Value: value, Due: due, key: string(key)}
+	h := &Held[T]{Value: value, key: string(key)}
+	w.byKey[h.key] = h
+	w.insert(h, due)
+	return h
+}
+
+// Renew has h wait until due instead.
+func (w *Waiting[T]) Renew(h *Held[T], due time.Time) {
+	w.order.Remove(h.place)
+	w.insert(h, due)
+}
+
+func (w *Waiting[T]) insert(h *Held[T], due time.Time) {
+	h.Due = due
 	before := w.order.Back()
 	for before != nil && heldAt[T](before).Due.After(due) {
 		before = before.Prev()
@@ -42,8 +58,6 @@ func (w *Waiting[T]) Add(key []byte, value T, due time.Time) *Held[T] {
 	} else {
 		h.place = w.order.InsertAfter(h, before)
 	}
-	w.byKey[h.key] = h
-	return h
 }
 
 // Remove ends the waiting of h.

@@ -96,7 +96,9 @@ func Dial(ctx context.Context, cfg ClientConfig) (*Client, error) {
 	defer cancel()
 	connect := cfg.Connect
 	if connect == nil {
-		connect = new(net.Dialer).DialContext
+		// A dead peer of an idle connection, or of one that waits for an ack, is found within 15 s.
+		keepAlive := net.KeepAliveConfig{Enable: true, Idle: 5 * time.Second, Interval: 5 * time.Second, Count: 2}
+		connect = (&net.Dialer{KeepAliveConfig: keepAlive}).DialContext
 	}
 	conn, err := connect(ctx, network, address)
 	if err != nil {

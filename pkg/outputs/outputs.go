@@ -57,6 +57,14 @@ type Connector interface {
 	Connect(ctx context.Context, clusters []string) (found string, err error)
 }
 
+// ErrDenied is wrapped by an error of Connect where the destination is there and knows who asks, but a privilege is
+// missing. It has no text: the error says which.
+var ErrDenied error = deniedError{}
+
+type deniedError struct{}
+
+func (deniedError) Error() string { return "" }
+
 // Reporter is an Output that has more to tell than what its loop counts.
 type Reporter interface {
 	// Report returns a snapshot. Safe for concurrent use with all other methods.
@@ -154,6 +162,9 @@ type Failure struct {
 	// Untried says that the event was not sent, because others for its target have just failed for Reason. It counts
 	// as no attempt, and its age goes on.
 	Untried bool
+	// InFlight says of a paced event that the destination has it and may still take it. How many such events there are
+	// is the output's to bound: they keep no cluster from being delivered.
+	InFlight bool
 }
 
 // SendError tells what became of a batch that was not accepted whole.

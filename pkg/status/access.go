@@ -23,7 +23,7 @@ func open(r *http.Request) bool {
 		return false
 	}
 	switch r.URL.Path {
-	case "/", "/healthz", "/readyz", "/status", "/metrics":
+	case "/", "/healthz", "/readyz", "/status", "/queue", "/metrics":
 		return true
 	}
 	return false

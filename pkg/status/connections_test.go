@@ -233,7 +233,7 @@ func TestPathTricks(t *testing.T) {
 		"GET /dead-letters/%2e%2e/dead-letters", "GET /%2e%2e/dead-letters/1", "GET /dead-letters%2f1", "GET /status/../dead-letters", "GET /DEAD-LETTERS",
 		"GET http://localhost/dead-letters", "GET /debug/pprof/", "GET /debug/pprof/cmdline", "GET /debug/pprof/heap", "GET /%64ebug/pprof/heap",
 		"POST /reload", "POST //reload", "PUT /status", "DELETE /", "TRACE /", "OPTIONS /status", "PATCH /metrics", "POST /healthz",
-		"GET /tail", "GET /queue", "GET /nothing", "GET /status/", "GET /metrics/x", "GET /favicon.ico",
+		"GET /tail", "GET /queue/x", "GET /nothing", "GET /status/", "GET /metrics/x", "GET /favicon.ico",
 	} {
 		method, path, _ := strings.Cut(request, " ")
 		if w := far(s, method, path); w.Code != http.StatusUnauthorized {

@@ -301,7 +301,7 @@ func TestRecordsInOpenReplies(t *testing.T) {
 
 // TestAccess is who may do what.
 func TestAccess(t *testing.T) {
-	open := []string{"GET /", "GET /status", "GET /metrics", "GET /healthz", "GET /readyz"}
+	open := []string{"GET /", "GET /status", "GET /queue", "GET /metrics", "GET /healthz", "GET /readyz"}
 	closed := []string{
 		"GET /dead-letters", "GET /dead-letters/summary", "GET /dead-letters/1", "GET /dead-letters/export", "POST /dead-letters/retry?all=true",
 		"POST /dead-letters/purge?all=true", "POST /reload", "POST /outputs/es/pause",

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/seed-afc6a195/aggregator/pkg/config/setting"
+	"github.com/seed-afc6a195/aggregator/pkg/status/client"
 )
 
 // DeadClient asks a running server for its dead letters.
@@ -24,64 +25,27 @@ type DeadClient struct {
 
 const (
 	maxDeadReply = 256 << 20 // bytes of a reply
-	maxDeadError = 16 << 10  // bytes of a refusal
 	maxDeadStep  = 1 << 20   // bytes of a line of progress
 )
 
 // do sends a request and returns the body of a reply that is no refusal.
 func (c *DeadClient) do(ctx context.Context, method, path string, query url.Values) (io.ReadCloser, error) {
-	u, err := url.Parse(c.Address)
-	if err != nil {
-		return nil, fmt.Errorf("address of the status endpoint: %w", withoutURL(err))
+	body, err := (&client.Client{Address: c.Address, Token: c.Token, HTTP: c.HTTP}).Do(ctx, method, strings.TrimSuffix("dead-letters/"+path, "/"), query)
+	var refused *client.RefusedError
+	if !errors.As(err, &refused) {
+		return body, err
 	}
-	user := u.User
-	u.User = nil
-	shown := u.String()
-	u = u.JoinPath("dead-letters", path)
-	u.RawQuery = query.Encode()
-	r, err := http.NewRequestWithContext(ctx, method, u.String(), http.NoBody) //nolint:gosec // the address is the user's own
-	if err != nil {
-		return nil, fmt.Errorf("ask the status endpoint %s: %w", shown, withoutURL(err))
-	}
-	if password, ok := user.Password(); ok {
-		r.SetBasicAuth(user.Username(), password)
-	}
-	if c.Token.Reveal() != "" {
-		r.Header.Set("Authorization", "Bearer "+c.Token.Reveal())
-	}
-	client := c.HTTP
-	if client == nil {
-		client = http.DefaultClient
-	}
-	reply, err := client.Do(r) //nolint:gosec // see above
-	if err != nil {
-		return nil, fmt.Errorf("ask the status endpoint %s: %w", shown, withoutURL(err))
-	}
-	if reply.StatusCode == http.StatusOK {
-		return reply.Body, nil
-	}
-	defer func() { _ = reply.Body.Close() }()                       // only read from
-	text, _ := io.ReadAll(io.LimitReader(reply.Body, maxDeadError)) // what can be read of it will do
-	why := strings.TrimSpace(string(text))
-	switch reply.StatusCode {
+	switch refused.Code {
 	case http.StatusBadRequest:
-		return nil, said(ErrDeadRequest, why)
+		return nil, said(ErrDeadRequest, refused.Words)
 	case http.StatusConflict:
-		return nil, said(ErrDeadBusy, why)
+		return nil, said(ErrDeadBusy, refused.Words)
 	case http.StatusNotFound:
 		if path != "" && path[0] >= '0' && path[0] <= '9' {
-			return nil, said(ErrDeadUnknown, why)
+			return nil, said(ErrDeadUnknown, refused.Words)
 		}
 	}
-	return nil, fmt.Errorf("the status endpoint %s refused: %s: %s", shown, reply.Status, why)
-}
-
-// withoutURL takes the URL, which may hold a password, off an error.
-func withoutURL(err error) error {
-	if e, ok := errors.AsType[*url.Error](err); ok {
-		return e.Err
-	}
-	return err
+	return nil, err
 }
 
 // said is an error of that kind with the server's words, which begin with the kind's own.

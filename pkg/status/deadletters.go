@@ -202,9 +202,24 @@ type DeadLetter struct {
 	Attempts int               `json:"attempts"`
 	EventID  string            `json:"event_id,omitempty"`
 	Events   int               `json:"events"`
-	Record   json.RawMessage   `json:"record,omitempty"`  // the event as it would be delivered
+	Record   json.RawMessage   `json:"record,omitempty"`  // the event's record, as it came
 	Records  []json.RawMessage `json:"records,omitempty"` // where there are several
-	Raw      []byte            `json:"raw,omitempty"`     // what is no readable event, base64
+	// EventTimes and Metadata are those of Record or Records, in order. There is no Metadata where none has any.
+	EventTimes []time.Time       `json:"event_times,omitempty"`
+	Metadata   []json.RawMessage `json:"metadata,omitempty"`
+	// WouldOffer is what a retry would offer to a destination now, as the configuration in force has it.
+	WouldOffer []DeadOffer `json:"would_offer,omitempty"`
+	Raw        []byte      `json:"raw,omitempty"` // what is no readable event, base64
+}
+
+// DeadOffer is what one output would make of an event: Document, or Text where that is no JSON, for Target. Where it would
+// get nothing, Reason says why.
+type DeadOffer struct {
+	Output   string          `json:"output,omitempty"`
+	Target   string          `json:"target,omitempty"`
+	Document json.RawMessage `json:"document,omitempty"`
+	Text     string          `json:"text,omitempty"`
+	Reason   string          `json:"reason,omitempty"`
 }
 
 // DeadSummary counts letters.

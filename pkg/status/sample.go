@@ -106,6 +106,7 @@ func (s *Server) snapshot() Snapshot {
 	if oldest != nil {
 		now.rates(oldest)
 	}
+	now.Verdict = now.judge()
 	return now
 }
 
@@ -123,6 +124,7 @@ func (s *Server) stale() Snapshot {
 		old.Stale = time.Since(old.at).Seconds()
 	}
 	s.probes(&old)
+	old.Verdict = old.judge()
 	return old
 }
 
@@ -171,13 +173,22 @@ func (s *Snapshot) rates(before *Snapshot) {
 		c.EventsPerSecond = per(c.ReceivedEvents, then.ReceivedEvents)
 		c.BytesPerSecond = per(c.ReceivedBytes, then.ReceivedBytes)
 	}
-	delivered := map[string]uint64{}
+	delivered, parts := map[string]uint64{}, map[[2]string]OutputCluster{}
 	for _, o := range before.Outputs {
 		delivered[o.Name] = o.delivered()
+		for _, c := range o.Clusters {
+			parts[[2]string{o.Name, c.Cluster}] = c
+		}
 	}
 	for i := range s.Outputs {
 		o := &s.Outputs[i]
 		o.EventsPerSecond = per(o.delivered(), delivered[o.Name])
+		for j := range o.Clusters {
+			c := &o.Clusters[j]
+			then := parts[[2]string{o.Name, c.Cluster}]
+			c.DeliveredPerSecond = per(c.Delivered, then.Delivered)
+			c.QueuedPerSecond = per(c.Queued+c.Returned, then.Queued+then.Returned)
+		}
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 	"net/http/pprof"
 	"net/netip"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -177,6 +178,7 @@ func (s *Server) handler(metrics *prometheus.Registry) http.Handler {
 	mux.HandleFunc("GET /healthz", probe(s.options.Healthy))
 	mux.HandleFunc("GET /readyz", probe(s.options.Ready))
 	mux.HandleFunc("GET /status", s.status)
+	mux.HandleFunc("GET /queue", s.queue)
 	mux.HandleFunc("GET "+loginPath, s.login)
 	mux.HandleFunc("POST /reload", s.reload)
 	mux.HandleFunc("POST /outputs/{name}/{what}", s.steer)
@@ -269,6 +271,11 @@ func (s *Server) audit(r *http.Request, reply *codeWriter) {
 	s.options.Log.Info().Str("who", s.who(r)).Str("from", r.RemoteAddr).Str("what", r.Method+" "+what).Int("code", cmp.Or(reply.code, http.StatusOK)).Msg(text)
 }
 
+func (s *Server) queue(w http.ResponseWriter, _ *http.Request) {
+	now := s.snapshot()
+	reply(w, now.pendingOf(), nil)
+}
+
 // login is where a browser gets after it has shown credentials, which it sends from then on.
 func (s *Server) login(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, "/", http.StatusSeeOther)
@@ -278,6 +285,7 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) {
 func (s *Server) shown(words bool) Snapshot {
 	now := s.snapshot()
 	if !words {
+		now.Outputs = slices.Clone(now.Outputs) // an old one may be shown to others too
 		for i := range now.Outputs {
 			now.Outputs[i].LastError.Detail, now.Outputs[i].AlreadyThereExample = "", nil
 		}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/seed-afc6a195/aggregator/pkg/metric"
+	"github.com/seed-afc6a195/aggregator/pkg/status/client"
 )
 
 // Snapshot is the state of the whole program at one moment: /status shows it as it is, /metrics and
@@ -23,16 +24,17 @@ type Snapshot struct {
 	Healthy   bool      `json:"healthy"`        // derived
 	Unhealthy []string  `json:"unhealthy"`      // derived: why
 
-	Memory       Memory        `json:"memory"`
-	Config       ConfigState   `json:"config"`
-	Listeners    []Listener    `json:"listeners"`
-	Clusters     []Cluster     `json:"clusters"`
-	Queue        Queue         `json:"queue"`
-	Outputs      []Output      `json:"outputs"`
-	Certificates []Certificate `json:"certificates"`
-	DeadLetters  DeadLetters   `json:"dead_letters"`
-	Ledger       Ledger        `json:"ledger"` // derived
-	Loops        []Loop        `json:"loops"`
+	Memory       Memory         `json:"memory"`
+	Config       ConfigState    `json:"config"`
+	Listeners    []Listener     `json:"listeners"`
+	Clusters     []Cluster      `json:"clusters"`
+	Queue        Queue          `json:"queue"`
+	Outputs      []Output       `json:"outputs"`
+	Certificates []Certificate  `json:"certificates"`
+	DeadLetters  DeadLetters    `json:"dead_letters"`
+	Ledger       Ledger         `json:"ledger"`  // derived
+	Verdict      client.Verdict `json:"verdict"` // derived: see judge
+	Loops        []Loop         `json:"loops"`
 	// Stale is how old everything but the probes' answers is, in seconds: more than 0 while taking a snapshot hangs.
 	// Derived.
 	Stale float64 `json:"stale_seconds"`
@@ -256,6 +258,12 @@ type OutputCluster struct {
 	Purged    uint64 `json:"purged"`  // deleted by somebody while they waited
 	Dead      Counts `json:"dead"`    // kept as dead letters, by reason
 	Pending   uint64 `json:"pending"` // waiting or in flight
+
+	PendingChunks      int64   `json:"pending_chunks"`
+	PendingBytes       int64   `json:"pending_bytes"`        // on disk
+	OldestAge          float64 `json:"oldest_age_seconds"`   // of the oldest chunk that waits; 0: none
+	DeliveredPerSecond float64 `json:"delivered_per_second"` // derived: of the last seconds
+	QueuedPerSecond    float64 `json:"queued_per_second"`    // derived
 }
 
 // DeadLetters are the events that will not be delivered.

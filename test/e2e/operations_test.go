@@ -292,6 +292,7 @@ func TestOperations(t *testing.T) {
 	wantOutput(t, "look", o.run(doc, "look"), `"ready": true`, `"state": "idle"`)
 	wantOutput(t, "again", o.run(doc, "again"), "2 sent, 2 acknowledged")
 	wantOutput(t, "hello", o.run(doc, "hello"), "1 sent, 1 acknowledged")
+	wantOutput(t, "noacks", o.run(doc, "noacks"), `"no_ack_peers": []`)
 	wantOutput(t, "check", o.run(doc, "check"), "es")
 	wantOutput(t, "dead", o.run(doc, "dead"), "unrouted")
 	if n := o.deadLetters(); n != 3 {

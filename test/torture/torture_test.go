@@ -43,6 +43,9 @@ var (
 )
 
 func TestMain(m *testing.M) {
+	if !harness.Whole("torture") {
+		return
+	}
 	flag.Parse()
 	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue { // campaigns wait more than they work
 		if err := f.Value.Set("6"); err != nil {
@@ -75,7 +78,7 @@ func seed(t *testing.T) uint64 {
 			t.Fatalf("TORTURE_SEED: %v", err)
 		}
 	}
-	t.Logf("TORTURE_SEED=%d go test -count=1 -run '^%s$' ./test/torture repeats this", n, t.Name())
+	t.Logf("E2E=1 TORTURE_SEED=%d go test -count=1 -run '^%s$' ./test/torture repeats this", n, t.Name())
 	return n
 }
 

@@ -44,6 +44,7 @@ type options struct {
 	source                string // the repository's root
 	authorities           string // PEM
 	version, commit, date string
+	toolchain             string // as GOTOOLCHAIN has it; build takes it from the Dockerfile
 }
 
 func main() {
@@ -80,8 +81,12 @@ func run(ctx context.Context, o options, out string, listing io.Writer) error {
 
 // build returns the image for both architectures.
 func build(ctx context.Context, o options) (v1.ImageIndex, error) {
-	stage, err := lastStage(filepath.Join(o.source, "deployments/docker/Dockerfile"))
+	path := filepath.Join(o.source, "deployments/docker/Dockerfile")
+	stage, err := lastStage(path)
 	if err != nil {
+		return nil, err
+	}
+	if o.toolchain, err = toolchain(path); err != nil {
 		return nil, err
 	}
 	created, err := time.Parse(time.RFC3339, o.date)
@@ -121,7 +126,9 @@ func rootFS(ctx context.Context, o options, arch string) ([]file, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the certificate authorities: %w", err)
 	}
-	goroot, err := exec.CommandContext(ctx, "go", "env", "GOROOT").Output()
+	env := exec.CommandContext(ctx, "go", "env", "GOROOT")
+	env.Env = append(os.Environ(), "GOTOOLCHAIN="+o.toolchain)
+	goroot, err := env.Output()
 	if err != nil {
 		return nil, fmt.Errorf("go env GOROOT: %w", err)
 	}
@@ -129,9 +136,19 @@ func rootFS(ctx context.Context, o options, arch string) ([]file, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the time zones: %w", err)
 	}
+	license, err := os.ReadFile(filepath.Join(o.source, "LICENSE"))
+	if err != nil {
+		return nil, fmt.Errorf("read the licence: %w", err)
+	}
+	others, err := os.ReadFile(filepath.Join(o.source, "THIRD_PARTY_LICENSES"))
+	if err != nil {
+		return nil, fmt.Errorf("read the licences of what is linked: %w", err)
+	}
 	return []file{
 		{"etc/ssl/certs/ca-certificates.crt", 0o644, 0, authorities},
 		{"usr/local/bin/aggregator", 0o755, 0, binary},
+		{"usr/share/doc/aggregator/LICENSE", 0o644, 0, license},
+		{"usr/share/doc/aggregator/THIRD_PARTY_LICENSES", 0o644, 0, others},
 		{"usr/share/zoneinfo.zip", 0o644, 0, zones},
 		{"var/lib/aggregator/", 0o755, user, nil},
 	}, nil
@@ -149,7 +166,7 @@ func compile(ctx context.Context, o options, arch string) (binary []byte, err er
 		"-ldflags", fmt.Sprintf("-s -w -X main.version=%s -X main.commit=%s -X main.date=%s", o.version, o.commit, o.date),
 		"-o", path, "./cmd/aggregator")
 	cmd.Dir = o.source
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+arch, "GOFLAGS=", "GOAMD64=v1", "GOARM64=v8.0")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+arch, "GOFLAGS=", "GOTOOLCHAIN="+o.toolchain, "GOAMD64=v1", "GOARM64=v8.0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("build the program for %s: %w\n%s", arch, err, out)
 	}
@@ -158,27 +175,44 @@ func compile(ctx context.Context, o options, arch string) (binary []byte, err er
 
 // lastStage returns the commands of the Dockerfile's last stage.
 func lastStage(path string) ([]instructions.Command, error) {
-	stages, err := dockerfile(path)
+	stages, _, err := dockerfile(path)
 	if err != nil {
 		return nil, err
 	}
 	return stages[len(stages)-1].Commands, nil
 }
 
-func dockerfile(path string) ([]instructions.Stage, error) {
+// toolchain returns the Go that the Dockerfile builds with, such as go1.26.11.
+func toolchain(path string) (string, error) {
+	_, arguments, err := dockerfile(path)
+	if err != nil {
+		return "", err
+	}
+	for _, a := range arguments {
+		for _, pair := range a.Args {
+			if version, ok := strings.CutPrefix(pair.ValueString(), "golang:"); pair.Key == "GO_IMAGE" && ok {
+				return "go" + version, nil
+			}
+		}
+	}
+	return "", fmt.Errorf("%s has no GO_IMAGE of golang:VERSION", path)
+}
+
+// dockerfile returns the stages of a Dockerfile, of which there is one at least, and the arguments before them.
+func dockerfile(path string) ([]instructions.Stage, []instructions.ArgCommand, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	parsed, err := parser.Parse(bytes.NewReader(text))
 	if err != nil {
-		return nil, fmt.Errorf("parse %s: %w", path, err)
+		return nil, nil, fmt.Errorf("parse %s: %w", path, err)
 	}
-	stages, _, err := instructions.Parse(parsed.AST, nil)
+	stages, arguments, err := instructions.Parse(parsed.AST, nil)
 	if err != nil || len(stages) == 0 {
-		return nil, errors.Join(fmt.Errorf("%s has %d stages", path, len(stages)), err)
+		return nil, nil, errors.Join(fmt.Errorf("%s has %d stages", path, len(stages)), err)
 	}
-	return stages, nil
+	return stages, arguments, nil
 }
 
 // assemble makes an image of the files, with the settings of the stage.

@@ -1,3 +1,4 @@
+// Package chunk is a chunk as engines store it: header, checksum, compression.
 package chunk
 
 import (

@@ -42,9 +42,9 @@ type committer struct {
 	ended   chan struct{}
 
 	// Of the goroutine:
-	next     uint64   // sequence number
-	current  *segment // being written; nil: none
-	values   []byte   // memory of grouping.values
+	next     uint64        // sequence number
+	current  *segmentState // being written; nil: none
+	values   []byte        // memory of grouping.values
 	lastSize int
 	lastEnd  time.Time
 	lastTook time.Duration

@@ -23,6 +23,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/internal/boltfile/boltfiletest"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/segment"
 )
 
 // filled returns a directory with three sealed segments of two chunks each, and the chunks' entries.
@@ -162,19 +163,19 @@ func checkSubsequence(t *testing.T, got, want []string, lost int) {
 func TestLossIsNamed(t *testing.T) {
 	for _, tc := range []struct {
 		name   string
-		change func(path string, chunk entry) []int // returns where bytes are flipped
+		change func(path string, chunk segment.Entry) []int // returns where bytes are flipped
 		want   []string
 	}{
 		{
-			"a chunk: told when it is handed out", func(_ string, e entry) []int { return []int{int(e.off) + 90_000} },
+			"a chunk: told when it is handed out", func(_ string, e segment.Entry) []int { return []int{int(e.Off) + 90_000} },
 			[]string{`"cluster":"tokyo"`, `"chunk":2`, `"events":3`, "PATH-2.corrupt"},
 		},
-		{"index and chunk: told at the start", func(path string, e entry) []int {
+		{"index and chunk: told at the start", func(path string, e segment.Entry) []int {
 			b, err := os.ReadFile(path)
 			if err != nil {
 				t.Fatal(err)
 			}
-			return []int{int(e.off) + 90_000, bytes.LastIndex(b, []byte(indexName)) + 8}
+			return []int{int(e.Off) + 90_000, bytes.LastIndex(b, []byte(segment.IndexName)) + 8}
 		}, []string{"chunk 2: 3 events of cluster \\\"tokyo\\\", tag \\\"kube.app\\\"", "PATH.corrupt"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -184,12 +185,12 @@ func TestLossIsNamed(t *testing.T) {
 			put(t, s, message1{text: text(100_000, 2), cluster: "tokyo", tag: "kube.app", events: 3, outputs: []string{"o", "p"}})
 			mustClose(t, s)
 			path := segmentFiles(t, cfg.Path)[0]
-			c, _, err := readContents(path, 1)
+			c, _, err := segment.Read(path, 1)
 			if err != nil {
 				t.Fatal(err)
 			}
 			boltfiletest.Change(t, path, func(b []byte) []byte {
-				for _, at := range tc.change(path, c.entries[1]) {
+				for _, at := range tc.change(path, c.Entries[1]) {
 					b[at] ^= 1
 				}
 				return b
@@ -325,7 +326,7 @@ func TestNoSpaceLeft(t *testing.T) {
 		t.Skip(err)
 	}
 	defer full.Close()
-	if err := unix.Dup2(int(full.Fd()), int(s.commit.current.w.file.Fd())); err != nil {
+	if err := unix.Dup2(int(full.Fd()), int(s.commit.current.w.File.Fd())); err != nil {
 		t.Fatal(err)
 	}
 	if err := (message1{text: "during"}).begin(s).Commit(context.Background()); !errors.Is(err, buffer.ErrFull) {

@@ -198,10 +198,10 @@ func changeIndex(number, oldest byte) func(t *testing.T, dir string) {
 	return func(t *testing.T, dir string) {
 		t.Helper()
 		path := filepath.Join(dir, segmentName(1))
-		b := bytes.Clone(valueIn(t, path, indexName, indexName))
+		b := bytes.Clone(valueIn(t, path, "index", "index"))
 		b[0], b[1] = number, oldest
 		b = binary.LittleEndian.AppendUint32(b[:len(b)-4], boltfile.Checksum(b[:len(b)-4]))
-		put1(segmentName(1), indexName, indexName, b)(t, dir)
+		put1(segmentName(1), "index", "index", b)(t, dir)
 	}
 }
 

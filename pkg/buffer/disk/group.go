@@ -11,6 +11,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/internal/failpoint"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/segment"
 	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
 	"github.com/seed-afc6a195/aggregator/pkg/resend"
 )
@@ -237,18 +238,18 @@ func (g *grouping) write() error {
 	}
 	s := g.c.s
 	if len(g.chunks) > 0 {
-		items, where := make([]item, len(g.chunks)), make([]uint32, len(g.chunks))
+		items, where := make([]segment.Item, len(g.chunks)), make([]uint32, len(g.chunks))
 		for i := range g.chunks {
 			ch := &g.chunks[i]
-			items[i] = item{ch.Seq, g.values[ch.from:ch.to:ch.to]}
+			items[i] = segment.Item{Seq: ch.Seq, Value: g.values[ch.from:ch.to:ch.to]}
 		}
 		start := time.Now()
-		seg, err := g.c.segmentFor(items[0].seq, len(g.values))
+		seg, err := g.c.segmentFor(items[0].Seq, len(g.values))
 		if err != nil {
 			return err
 		}
 		if err = s.failing("commit"); err == nil {
-			err = seg.w.append(items, where)
+			err = seg.w.Append(items, where)
 		}
 		failpoint.Pass("segment.committed")
 		if err != nil {
@@ -272,17 +273,17 @@ func (g *grouping) confirm(done []*batch) {
 }
 
 // publish makes the stored chunks known to the outputs.
-func (g *grouping) publish(seg *segment, where []uint32) {
+func (g *grouping) publish(seg *segmentState, where []uint32) {
 	s := g.c.s
-	disk := boltfile.AllocatedBy(seg.w.file)
+	disk := boltfile.AllocatedBy(seg.w.File)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	from := len(seg.entries)
 	for i := range g.chunks {
 		ch := &g.chunks[i]
-		seg.entries = append(seg.entries, entry{
-			seq: uint32(ch.Seq - seg.first), off: where[i], size: uint32(ch.to - ch.from), raw: uint32(ch.Raw),
-			events: uint32(ch.Events), cluster: s.clusterNumber(ch.Cluster), set: s.setNumber(ch.Outputs), received: ch.Received,
+		seg.entries = append(seg.entries, segment.Entry{
+			Seq: uint32(ch.Seq - seg.first), Off: where[i], Size: uint32(ch.to - ch.from), Raw: uint32(ch.Raw),
+			Events: uint32(ch.Events), Cluster: s.clusterNumber(ch.Cluster), Set: s.setNumber(ch.Outputs), Received: ch.Received,
 		})
 	}
 	s.loadedN += len(g.chunks)

@@ -11,6 +11,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/internal/boltfile"
 	"github.com/seed-afc6a195/aggregator/internal/failpoint"
 	"github.com/seed-afc6a195/aggregator/internal/heartbeat"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/segment"
 )
 
 const (
@@ -102,10 +103,10 @@ func (k *keeper) save(last bool) error {
 	changes := &snapshot{queue: s.queueID, done: map[doneKey][]byte{}}
 	s.mu.Lock()
 	changes.next = s.next + reserve
-	var doomed []*segment
+	var doomed []*segmentState
 	live := map[uint64]bool{}
 	type saved struct {
-		seg *segment
+		seg *segmentState
 		src *source
 	}
 	var clean []saved
@@ -162,7 +163,7 @@ func (k *keeper) save(last bool) error {
 }
 
 // remove removes the segments' files. Nothing of them is counted any more, but for what is handed out.
-func (s *Queue) remove(doomed []*segment) {
+func (s *Queue) remove(doomed []*segmentState) {
 	if len(doomed) == 0 {
 		return
 	}
@@ -189,7 +190,7 @@ func (s *Queue) remove(doomed []*segment) {
 		for src := range seg.done {
 			s.forget = append(s.forget, doneKey{seg.first, src.name})
 		}
-		s.segs = slices.DeleteFunc(s.segs, func(o *segment) bool { return o == seg })
+		s.segs = slices.DeleteFunc(s.segs, func(o *segmentState) bool { return o == seg })
 		s.mu.Unlock()
 		free()
 	}
@@ -220,7 +221,7 @@ func (s *Queue) tidy() {
 		}
 	}
 	s.mu.Lock()
-	var sparse *segment
+	var sparse *segmentState
 	for _, seg := range s.segs {
 		if seg.sparse(s.now()) {
 			sparse = seg
@@ -245,7 +246,7 @@ const (
 	compactSize = 1 << 20
 )
 
-func (seg *segment) sparse(now time.Time) bool {
+func (seg *segmentState) sparse(now time.Time) bool {
 	if !seg.sealed || seg.broken || seg.unread || len(seg.sum) == 0 || seg.disk < compactSize || now.Sub(seg.touched) < compactAfter {
 		return false
 	}
@@ -259,11 +260,11 @@ func (seg *segment) sparse(now time.Time) bool {
 // compact replaces the segment's file by one with the wanted chunks alone, under the same name and
 // numbers: one slow output then doesn't hold the disk of what the others have finished. A crash
 // leaves the old file or the new one, and a .tmp that the next start removes.
-func (s *Queue) compact(seg *segment) error {
+func (s *Queue) compact(seg *segmentState) error {
 	defer s.exclusively(seg)()
-	c, hurt, err := readContents(seg.path, seg.first)
+	c, hurt, err := segment.Read(seg.path, seg.first)
 	if err == nil && hurt != nil {
-		err = hurt.cause // whoever reads it next will tell
+		err = hurt.Cause // whoever reads it next will tell
 	}
 	var src *os.File
 	if err == nil {
@@ -283,29 +284,29 @@ func (s *Queue) compact(seg *segment) error {
 }
 
 // swap is compact with what the file holds.
-func (s *Queue) swap(seg *segment, c *contents, src *os.File) error {
+func (s *Queue) swap(seg *segmentState, c *segment.Contents, src *os.File) error {
 	s.mu.Lock()
 	wanted := map[uint32]bool{}
-	for i := range c.entries {
-		e := &c.entries[i]
-		for _, name := range c.sets[e.set] {
-			if !seg.done[s.sources[name]].has(e.seq) {
-				wanted[e.seq] = true
+	for i := range c.Entries {
+		e := &c.Entries[i]
+		for _, name := range c.Sets[e.Set] {
+			if !seg.done[s.sources[name]].has(e.Seq) {
+				wanted[e.Seq] = true
 			}
 		}
 	}
 	s.mu.Unlock()
-	out, f, disk, err := s.replace(seg.path, src, c, func(e *entry) bool { return wanted[e.seq] })
+	out, f, disk, err := s.replace(seg.path, src, c, func(e *segment.Entry) bool { return wanted[e.Seq] })
 	if err != nil {
 		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.log.Info().Str("segment", seg.path).Int("chunks", len(out.entries)).Int64("before", seg.disk).Int64("after", disk).
+	s.log.Info().Str("segment", seg.path).Int("chunks", len(out.Entries)).Int64("before", seg.disk).Int64("after", disk).
 		Msg("made a segment smaller of which little is wanted")
 	s.intern(out)
 	seg.unload(s)
-	s.install(seg, out.entries, f)
+	s.install(seg, out.Entries, f)
 	s.disk += disk - seg.disk
 	seg.disk = disk
 	return nil
@@ -313,9 +314,9 @@ func (s *Queue) swap(seg *segment, c *contents, src *os.File) error {
 
 // replace rewrites the file at path, which src is, with those chunks of c that keep asks for. It
 // returns the new contents, the new file opened for reading, and what it takes of the disk.
-func (s *Queue) replace(path string, src *os.File, c *contents, keep func(*entry) bool) (*contents, *os.File, int64, error) {
+func (s *Queue) replace(path string, src *os.File, c *segment.Contents, keep func(*segment.Entry) bool) (*segment.Contents, *os.File, int64, error) {
 	tmp := path + ".tmp"
-	out, err := rewrite(tmp, src, c, keep)
+	out, err := segment.Rewrite(tmp, src, c, keep)
 	failpoint.Pass("segment.rewritten")
 	if err == nil {
 		err = s.failing("replace")

@@ -191,7 +191,7 @@ func (s *Queue) dropSegment() bool {
 		n += s.uncount(lane, seg, &lane.dropped).chunks
 	}
 	s.mu.Unlock()
-	s.remove([]*segment{seg})
+	s.remove([]*segmentState{seg})
 	s.log.Warn().Str("segment", seg.path).Int64("chunks", n).Msg("queue is full: dropped the oldest segment")
 	return true
 }
@@ -235,8 +235,8 @@ func (s *Queue) dropChunk(src *source) bool {
 			continue
 		}
 		e := seg.entries[i]
-		l.dropped.add(e.events, e.size)
-		s.finish(l, &lease{seg: seg, seq: seg.first + uint64(e.seq), size: e.size, events: e.events, set: e.set})
+		l.dropped.add(e.Events, e.Size)
+		s.finish(l, &lease{seg: seg, seq: seg.first + uint64(e.Seq), size: e.Size, events: e.Events, set: e.Set})
 		s.mu.Unlock()
 		return true
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/seed-afc6a195/aggregator/internal/boltfile"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/segment"
 	"github.com/seed-afc6a195/aggregator/pkg/resend"
 )
 
@@ -17,10 +18,10 @@ const (
 	maxLoadedSegments = 16
 )
 
-// segment is one file of chunks, as the queue remembers it. Guarded by Queue.mu, but for what never
+// segmentState is one file of chunks, as the queue remembers it. Guarded by Queue.mu, but for what never
 // changes and w, which is the committer's. What stays in memory of a segment that nobody reads is
 // sum and done: some hundred bytes.
-type segment struct {
+type segmentState struct {
 	first   uint64
 	path    string
 	n       uint32          // sequence numbers from first on that it covers
@@ -38,12 +39,12 @@ type segment struct {
 	newest  int64            // when its last chunk was stored
 	touched time.Time        // when an output last finished something of it
 
-	w     *writer      // nil: sealed, or not written to any more
-	tails resend.Tails // while it is written
+	w     *segment.Writer // nil: sealed, or not written to any more
+	tails resend.Tails    // while it is written
 
 	loaded  bool
 	loading chan struct{} // closed when somebody's load or rewrite ends; nil: nobody's
-	entries []entry
+	entries []segment.Entry
 	file    *handle
 	used    uint64 // Queue.clock when it was last read
 }
@@ -55,11 +56,11 @@ type share struct {
 }
 
 // end returns the sequence number after the segment's last.
-func (seg *segment) end() uint64 { return seg.first + uint64(seg.n) }
+func (seg *segmentState) end() uint64 { return seg.first + uint64(seg.n) }
 
-func (seg *segment) find(seq uint64) (int, bool) {
-	return slices.BinarySearchFunc(seg.entries, seq, func(e entry, seq uint64) int {
-		switch at := seg.first + uint64(e.seq); {
+func (seg *segmentState) find(seq uint64) (int, bool) {
+	return slices.BinarySearchFunc(seg.entries, seq, func(e segment.Entry, seq uint64) int {
+		switch at := seg.first + uint64(e.Seq); {
 		case at < seq:
 			return -1
 		case at > seq:
@@ -70,7 +71,7 @@ func (seg *segment) find(seq uint64) (int, bool) {
 }
 
 // bits returns what the output has finished, to be changed: it is noted as not saved.
-func (seg *segment) bits(src *source) bitmap {
+func (seg *segmentState) bits(src *source) bitmap {
 	b := seg.done[src]
 	if need := int(seg.n+7) / 8; len(b) < need {
 		b = append(b, make(bitmap, need-len(b))...)
@@ -107,7 +108,7 @@ func (h *handle) close() {
 }
 
 // unload lets go of the segment's index and file.
-func (seg *segment) unload(s *Queue) {
+func (seg *segmentState) unload(s *Queue) {
 	if !seg.loaded {
 		return
 	}
@@ -119,14 +120,14 @@ func (seg *segment) unload(s *Queue) {
 }
 
 // install gives the segment its index and makes room among the others. s.mu is held.
-func (s *Queue) install(seg *segment, entries []entry, f *os.File) {
+func (s *Queue) install(seg *segmentState, entries []segment.Entry, f *os.File) {
 	seg.unload(s)
 	s.clock++
 	seg.entries, seg.file, seg.loaded, seg.used = entries, &handle{f: f}, true, s.clock
 	s.loadedN += len(entries)
 	s.recount(seg)
 	for {
-		var oldest *segment
+		var oldest *segmentState
 		n := 0
 		for _, o := range s.segs {
 			if o.loaded && o.sealed && o != seg {
@@ -144,7 +145,7 @@ func (s *Queue) install(seg *segment, entries []entry, f *os.File) {
 
 // exclusively waits until nobody loads or rewrites the segment, and keeps others from it until the
 // function that it returns is called. s.mu is held by neither.
-func (s *Queue) exclusively(seg *segment) func() {
+func (s *Queue) exclusively(seg *segmentState) func() {
 	for {
 		s.mu.Lock()
 		busy := seg.loading
@@ -165,7 +166,7 @@ func (s *Queue) exclusively(seg *segment) func() {
 }
 
 // load reads the segment's index.
-func (s *Queue) load(seg *segment) {
+func (s *Queue) load(seg *segmentState) {
 	defer s.exclusively(seg)()
 	s.mu.Lock()
 	skip := seg.loaded || seg.gone || seg.broken || s.closed
@@ -173,13 +174,13 @@ func (s *Queue) load(seg *segment) {
 	if skip {
 		return
 	}
-	c, hurt, err := readContents(seg.path, seg.first)
+	c, hurt, err := segment.Read(seg.path, seg.first)
 	var f *os.File
 	if err == nil {
 		f, err = os.Open(seg.path) //nolint:gosec // in the directory that the operator named
 	}
 	if hurt != nil {
-		s.log.Error().Str("segment", seg.path).Fields(hurt.fields()).Msg("segment is damaged: going on with the chunks that can be read")
+		s.log.Error().Str("segment", seg.path).Fields(hurt.Fields()).Msg("segment is damaged: going on with the chunks that can be read")
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -195,26 +196,26 @@ func (s *Queue) load(seg *segment) {
 		s.intern(c)
 		if hurt != nil {
 			s.counts.setAside++
-			s.counts.lostEvents += hurt.lostEvents()
-			seg.unread = seg.unread || !errors.Is(hurt.cause, boltfile.ErrDamaged)
-			s.missing(seg, c.entries)
+			s.counts.lostEvents += hurt.LostEvents()
+			seg.unread = seg.unread || !errors.Is(hurt.Cause, boltfile.ErrDamaged)
+			s.missing(seg, c.Entries)
 		}
-		s.install(seg, c.entries, f)
+		s.install(seg, c.Entries, f)
 	}
 }
 
 // intern changes the numbers of names in c's entries from c's to the store's. s.mu is held.
-func (s *Queue) intern(c *contents) {
-	clusters, sets := make([]uint32, len(c.clusters)), make([]uint32, len(c.sets))
-	for i, name := range c.clusters {
+func (s *Queue) intern(c *segment.Contents) {
+	clusters, sets := make([]uint32, len(c.Clusters)), make([]uint32, len(c.Sets))
+	for i, name := range c.Clusters {
 		clusters[i] = s.clusterNumber(name)
 	}
-	for i, names := range c.sets {
+	for i, names := range c.Sets {
 		sets[i] = s.setNumber(names)
 	}
-	for i := range c.entries {
-		e := &c.entries[i]
-		e.cluster, e.set = clusters[e.cluster], sets[e.set]
+	for i := range c.Entries {
+		e := &c.Entries[i]
+		e.Cluster, e.Set = clusters[e.Cluster], sets[e.Set]
 	}
 }
 
@@ -228,7 +229,7 @@ func (s *Queue) clusterNumber(name string) uint32 {
 }
 
 func (s *Queue) setNumber(names []string) uint32 {
-	k := setKey(names)
+	k := segment.SetKey(names)
 	n, ok := s.setOf[k]
 	if !ok {
 		set := &outputSet{names: slices.Clone(names)}
@@ -242,73 +243,73 @@ func (s *Queue) setNumber(names []string) uint32 {
 }
 
 // externed returns contents for the index of the segment: entries with names of their own. s.mu is held.
-func (s *Queue) externed(seg *segment) *contents {
-	c := &contents{first: seg.first, tails: seg.tails, entries: slices.Clone(seg.entries)}
+func (s *Queue) externed(seg *segmentState) *segment.Contents {
+	c := &segment.Contents{First: seg.first, Tails: seg.tails, Entries: slices.Clone(seg.entries)}
 	clusters, sets := map[uint32]uint32{}, map[uint32]uint32{}
-	for i := range c.entries {
-		e := &c.entries[i]
-		n, ok := clusters[e.cluster]
+	for i := range c.Entries {
+		e := &c.Entries[i]
+		n, ok := clusters[e.Cluster]
 		if !ok {
-			n = uint32(len(c.clusters))
-			c.clusters, clusters[e.cluster] = append(c.clusters, s.clusters[e.cluster].name), n
+			n = uint32(len(c.Clusters))
+			c.Clusters, clusters[e.Cluster] = append(c.Clusters, s.clusters[e.Cluster].name), n
 		}
-		m, ok := sets[e.set]
+		m, ok := sets[e.Set]
 		if !ok {
-			m = uint32(len(c.sets))
-			c.sets, sets[e.set] = append(c.sets, s.sets[e.set].names), m
+			m = uint32(len(c.Sets))
+			c.Sets, sets[e.Set] = append(c.Sets, s.sets[e.Set].names), m
 		}
-		e.cluster, e.set = n, m
+		e.Cluster, e.Set = n, m
 	}
 	return c
 }
 
 // adopt counts the entries, which nothing of the segment is counted of yet, for everyone who wants
 // them. s.mu is held.
-func (s *Queue) adopt(seg *segment, entries []entry, appended bool) {
+func (s *Queue) adopt(seg *segmentState, entries []segment.Entry, appended bool) {
 	for i := range entries {
 		e := &entries[i]
-		seg.bytes += int64(e.size)
-		seg.n = max(seg.n, e.seq+1)
-		seg.newest = max(seg.newest, e.received)
-		for _, src := range s.sets[e.set].sources {
-			if seg.done[src].has(e.seq) {
+		seg.bytes += int64(e.Size)
+		seg.n = max(seg.n, e.Seq+1)
+		seg.newest = max(seg.newest, e.Received)
+		for _, src := range s.sets[e.Set].sources {
+			if seg.done[src].has(e.Seq) {
 				continue
 			}
-			l := src.lane(e.cluster)
+			l := src.lane(e.Cluster)
 			t := seg.sum[l]
 			if t == nil {
-				t = &share{oldest: e.received}
+				t = &share{oldest: e.Received}
 				seg.sum[l] = t
 			}
-			t.add(e.events, e.size)
-			l.pending.add(e.events, e.size)
-			src.pending.add(e.events, e.size)
+			t.add(e.Events, e.Size)
+			l.pending.add(e.Events, e.Size)
+			src.pending.add(e.Events, e.Size)
 			s.pending++
 			if appended {
-				l.appended.add(e.events, e.size)
+				l.appended.add(e.Events, e.Size)
 			} else {
-				l.found.add(e.events, e.size)
+				l.found.add(e.Events, e.Size)
 			}
 			l.list()
 		}
-		if s.wanted(seg, seg.first+uint64(e.seq), e.set) {
-			s.use(seg, e.cluster, int64(e.size))
+		if s.wanted(seg, seg.first+uint64(e.Seq), e.Set) {
+			s.use(seg, e.Cluster, int64(e.Size))
 		}
 	}
 }
 
 // missing takes chunks out of the sums that were counted at the start and are not among entries, all
 // that can be read of the segment now. s.mu is held.
-func (s *Queue) missing(seg *segment, entries []entry) {
+func (s *Queue) missing(seg *segmentState, entries []segment.Entry) {
 	have, seqs := map[*lane]tally{}, map[uint64]bool{}
 	for i := range entries {
 		e := &entries[i]
-		seqs[seg.first+uint64(e.seq)] = true
-		for _, src := range s.sets[e.set].sources {
-			if !seg.done[src].has(e.seq) {
-				l := src.lane(e.cluster)
+		seqs[seg.first+uint64(e.Seq)] = true
+		for _, src := range s.sets[e.Set].sources {
+			if !seg.done[src].has(e.Seq) {
+				l := src.lane(e.Cluster)
 				t := have[l]
-				t.add(e.events, e.size)
+				t.add(e.Events, e.Size)
 				have[l] = t
 			}
 		}
@@ -334,8 +335,8 @@ func (s *Queue) missing(seg *segment, entries []entry) {
 }
 
 // newSegment returns a segment that holds nothing yet.
-func newSegment(dirPath string, first uint64) *segment {
-	return &segment{
+func newSegment(dirPath string, first uint64) *segmentState {
+	return &segmentState{
 		first: first, path: dirPath, sum: map[*lane]*share{}, use: map[uint32]int64{}, done: map[*source]bitmap{}, dirty: map[*source]bool{},
 	}
 }

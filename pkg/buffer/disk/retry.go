@@ -17,6 +17,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/internal/format"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/segment"
 	deaddisk "github.com/seed-afc6a195/aggregator/pkg/deadletter/disk"
 )
 
@@ -184,11 +185,12 @@ func (r *requeuer) removeNote() error {
 }
 
 // noteFormat is that of the note. Number 1 is a sequence number alone.
-func noteFormat() format.Format { return format.Format{Name: "note of a requeue", Number: 2, Since: 1} }
+func noteFormat() format.Format {
+	return format.Format{Name: "note of a requeue", Number: 2, Since: 1, Alone: 1}
+}
 
 func encodeNote(next uint64) []byte {
-	number := byte(noteFormat().Number)
-	return binary.LittleEndian.AppendUint64([]byte{number, number}, next)
+	return binary.LittleEndian.AppendUint64(noteFormat().Append(nil), next)
 }
 
 // decodeNote returns the sequence number of a note, and the first of all where it is of a format that the program may not
@@ -197,11 +199,11 @@ func decodeNote(b []byte) uint64 {
 	if len(b) == 8 {
 		return binary.LittleEndian.Uint64(b)
 	}
-	d := boltfile.Decoder{B: b}
-	if err := readFormat(&d, noteFormat()); err != nil {
+	_, rest, err := noteFormat().Cut(b)
+	if err != nil || len(rest) != 8 {
 		return 0
 	}
-	return d.Uint64()
+	return binary.LittleEndian.Uint64(rest)
 }
 
 // settle deletes the letters that an interrupted requeue has put into the queue. It runs at the
@@ -244,10 +246,10 @@ func (s *Queue) lettersFrom(from uint64) (letters []uint64, err error) {
 		s.load(seg)
 		for i := range seg.entries {
 			e := &seg.entries[i]
-			if seg.first+uint64(e.seq) < from {
+			if seg.first+uint64(e.Seq) < from {
 				continue
 			}
-			value, err := readChunk(seg.file.f, e, s.values.Get())
+			value, err := segment.ReadChunk(seg.file.f, e, s.values.Get())
 			if err == nil {
 				var h chunk.Header
 				if h, err = chunk.DecodeHeader(value, parts); err == nil {
@@ -272,8 +274,8 @@ func (s *Queue) lettersFrom(from uint64) (letters []uint64, err error) {
 }
 
 // returned counts a stored chunk of dead letters. s.mu is held.
-func (s *Queue) returned(e entry) {
-	for _, src := range s.sets[e.set].sources {
-		src.lane(e.cluster).returned.add(e.events, e.size)
+func (s *Queue) returned(e segment.Entry) {
+	for _, src := range s.sets[e.Set].sources {
+		src.lane(e.Cluster).returned.add(e.Events, e.Size)
 	}
 }

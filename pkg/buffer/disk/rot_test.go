@@ -14,6 +14,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/internal/boltfile/boltfiletest"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/segment"
 	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
 	"github.com/seed-afc6a195/aggregator/pkg/resend"
 )
@@ -38,14 +39,14 @@ func TestRottenSegment(t *testing.T) {
 			}
 			mustClose(t, s)
 			path := segmentFiles(t, dir)[0]
-			c, hurt, err := readContents(path, 1)
-			if err != nil || hurt != nil || len(c.entries) != len(want) {
+			c, hurt, err := segment.Read(path, 1)
+			if err != nil || hurt != nil || len(c.Entries) != len(want) {
 				t.Fatal(c, hurt, err)
 			}
-			places := slices.Clone(c.entries)
+			places := slices.Clone(c.Entries)
 			boltfiletest.EachRot(t, path, func(t *testing.T, r boltfiletest.Rot) {
 				t.Helper()
-				c, _, err := readContents(path, 1)
+				c, _, err := segment.Read(path, 1)
 				if err != nil {
 					t.Errorf("can't be read: %v", err)
 					return
@@ -56,21 +57,21 @@ func TestRottenSegment(t *testing.T) {
 				}
 				defer f.Close()
 				got := map[uint64]bool{}
-				for i := range c.entries {
-					e := &c.entries[i]
-					value, err := readChunk(f, e, nil)
+				for i := range c.Entries {
+					e := &c.Entries[i]
+					value, err := segment.ReadChunk(f, e, nil)
 					if err != nil {
 						continue // whoever is handed it sets it aside
 					}
 					h, err := chunk.DecodeHeader(value, nil)
-					if err != nil || string(value[h.Payload:h.Size]) != want[h.Seq] || h.Seq != c.first+uint64(e.seq) {
+					if err != nil || string(value[h.Payload:h.Size]) != want[h.Seq] || h.Seq != c.First+uint64(e.Seq) {
 						t.Errorf("chunk %d is made up: %v", h.Seq, err)
 					}
 					got[h.Seq] = true
 				}
 				for i := range places {
-					if p := &places[i]; !got[1+uint64(p.seq)] && !r.Hits(int(p.off), int(p.size)) {
-						t.Errorf("chunk %d is not touched, and missing", 1+p.seq)
+					if p := &places[i]; !got[1+uint64(p.Seq)] && !r.Hits(int(p.Off), int(p.Size)) {
+						t.Errorf("chunk %d is not touched, and missing", 1+p.Seq)
 					}
 				}
 			})

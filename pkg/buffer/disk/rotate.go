@@ -11,6 +11,7 @@ import (
 
 	"github.com/seed-afc6a195/aggregator/internal/boltfile"
 	"github.com/seed-afc6a195/aggregator/internal/failpoint"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/segment"
 	"github.com/seed-afc6a195/aggregator/pkg/resend"
 )
 
@@ -19,7 +20,7 @@ func (s *Queue) txBytes() int { return int(min(groupBytes, s.commit.limits.segme
 
 // segmentFor returns the segment to write n bytes to, which begin with chunk seq: a new one where
 // there is none or the last is full.
-func (c *committer) segmentFor(seq uint64, n int) (*segment, error) {
+func (c *committer) segmentFor(seq uint64, n int) (*segmentState, error) {
 	s := c.s
 	size := c.limits.segmentSize()
 	if seg := c.current; seg != nil {
@@ -35,7 +36,7 @@ func (c *committer) segmentFor(seq uint64, n int) (*segment, error) {
 	seg.tails = resend.Tails{}
 	var err error
 	tmp := seg.path + ".tmp" // a segment that was only begun must not pass for a damaged one after a crash
-	if seg.w, err = createWriter(tmp, size+int64(n), s.cfg.Sync); err != nil {
+	if seg.w, err = segment.Create(tmp, size+int64(n), s.cfg.Sync); err != nil {
 		_ = os.Remove(tmp) // what is left of it is empty
 		return nil, err
 	}
@@ -52,7 +53,7 @@ func (c *committer) segmentFor(seq uint64, n int) (*segment, error) {
 		}
 	}
 	if err != nil {
-		err = errors.Join(fmt.Errorf("create segment: %w", err), seg.w.close())
+		err = errors.Join(fmt.Errorf("create segment: %w", err), seg.w.Close())
 		_ = os.Remove(tmp)      // it is empty
 		_ = os.Remove(seg.path) // likewise
 		return nil, err
@@ -80,9 +81,9 @@ func (c *committer) seal() {
 	failpoint.Pass("segment.seal.before")
 	err := s.failing("seal")
 	if err != nil {
-		err = errors.Join(err, seg.w.close())
+		err = errors.Join(err, seg.w.Close())
 	} else {
-		err = seg.w.seal(index.encode())
+		err = seg.w.Seal(index.Encode())
 	}
 	if err != nil {
 		s.log.Warn().Err(err).Str("segment", seg.path).Msg("can't write a segment's index: the next start will look through all of it")
@@ -93,15 +94,15 @@ func (c *committer) seal() {
 
 // abandon ends the current segment after an error: what reached the disk is not known, so nothing
 // more is written to it. What was stored in it before is still read from it.
-func (c *committer) abandon(seg *segment) error {
+func (c *committer) abandon(seg *segmentState) error {
 	c.current = nil
-	err := seg.w.close()
+	err := seg.w.Close()
 	c.closed(seg)
 	return err
 }
 
 // closed notes that nothing more is written to the segment.
-func (c *committer) closed(seg *segment) {
+func (c *committer) closed(seg *segmentState) {
 	s := c.s
 	st, err := os.Stat(seg.path)
 	s.mu.Lock()

@@ -12,6 +12,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/internal/heartbeat"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/segment"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 )
 
@@ -84,7 +85,7 @@ type lane struct {
 // lease is a chunk that was handed out.
 type lease struct {
 	chunk    event.Chunk // its address is what the output holds
-	seg      *segment
+	seg      *segmentState
 	seq      uint64
 	size     uint32
 	events   uint32
@@ -173,9 +174,9 @@ func (src *source) Next(ctx context.Context) (*event.Chunk, error) {
 			continue
 		}
 		e := seg.entries[i]
-		o := &lease{seg: seg, seq: seg.first + uint64(e.seq), size: e.size, events: e.events, set: e.set, received: e.received}
+		o := &lease{seg: seg, seq: seg.first + uint64(e.Seq), size: e.Size, events: e.Events, set: e.Set, received: e.Received}
 		l.flying[o.seq] = o
-		l.credit -= int64(e.raw)
+		l.credit -= int64(e.Raw)
 		again := l.again || o.seq < s.began
 		h := seg.file
 		h.refs++
@@ -199,7 +200,7 @@ func (src *source) Next(ctx context.Context) (*event.Chunk, error) {
 
 // pick chooses the next chunk by deficit round robin: entry i of the segment, for lane l. l is nil
 // where the segment's index must be loaded first; seg is nil where nothing is to be handed out.
-func (src *source) pick() (l *lane, seg *segment, i int) {
+func (src *source) pick() (l *lane, seg *segmentState, i int) {
 	for len(src.ring) > 0 {
 		if src.turn >= len(src.ring) {
 			src.turn = 0
@@ -223,7 +224,7 @@ func (src *source) pick() (l *lane, seg *segment, i int) {
 		if !seg.loaded {
 			return nil, seg, 0
 		}
-		if l.credit <= int64(seg.entries[i].raw) {
+		if l.credit <= int64(seg.entries[i].Raw) {
 			src.turn++ // it has used its turn up with this one
 		}
 		src.s.clock++
@@ -234,7 +235,7 @@ func (src *source) pick() (l *lane, seg *segment, i int) {
 }
 
 // first returns where the lane's first chunk to hand out lies, and takes it off.
-func (l *lane) first() (*segment, int) {
+func (l *lane) first() (*segmentState, int) {
 	s := l.src.s
 	for len(l.back) > 0 {
 		seg := l.back[0].seg
@@ -260,8 +261,8 @@ func (l *lane) first() (*segment, int) {
 			return seg, 0
 		}
 		if i, ok := l.peek(seg); ok {
-			l.next = seg.first + uint64(seg.entries[i].seq) + 1
-			l.passed = seg.entries[i].received
+			l.next = seg.first + uint64(seg.entries[i].Seq) + 1
+			l.passed = seg.entries[i].Received
 			return seg, i
 		}
 		l.next = seg.end()
@@ -270,16 +271,16 @@ func (l *lane) first() (*segment, int) {
 }
 
 // peek returns the first entry of the loaded segment that the lane has not come to.
-func (l *lane) peek(seg *segment) (int, bool) {
+func (l *lane) peek(seg *segmentState) (int, bool) {
 	from := uint64(0)
 	if l.next > seg.first {
 		from = l.next - seg.first
 	}
 	done := seg.done[l.src]
-	i := sort.Search(len(seg.entries), func(i int) bool { return uint64(seg.entries[i].seq) >= from })
+	i := sort.Search(len(seg.entries), func(i int) bool { return uint64(seg.entries[i].Seq) >= from })
 	for ; i < len(seg.entries); i++ {
 		e := &seg.entries[i]
-		if e.cluster == l.number && !done.has(e.seq) && l.src.s.sets[e.set].has(l.src) {
+		if e.Cluster == l.number && !done.has(e.Seq) && l.src.s.sets[e.Set].has(l.src) {
 			return i, true
 		}
 	}
@@ -287,8 +288,8 @@ func (l *lane) peek(seg *segment) (int, bool) {
 }
 
 // fill reads the chunk of e into o.
-func (s *Queue) fill(o *lease, h *handle, e *entry) error {
-	value, err := readChunk(h.f, e, s.values.Get())
+func (s *Queue) fill(o *lease, h *handle, e *segment.Entry) error {
+	value, err := segment.ReadChunk(h.f, e, s.values.Get())
 	defer func() { s.values.Put(value) }()
 	if err != nil {
 		return err
@@ -402,14 +403,14 @@ func (s *Queue) finish(l *lane, o *lease) {
 // unreadable deals with a chunk that could not be read. What is damaged is copied to a file of its
 // own, counted and forgotten. What the disk refuses to read stays where it is, handed out to nobody
 // until the next start.
-func (s *Queue) unreadable(l *lane, o *lease, e *entry, f *os.File, err error) {
+func (s *Queue) unreadable(l *lane, o *lease, e *segment.Entry, f *os.File, err error) {
 	log := s.log.Error().Err(err).Str("output", l.src.name).Str("cluster", l.cluster).Uint64("chunk", o.seq).
-		Uint32("events", e.events)
+		Uint32("events", e.Events)
 	if !errors.Is(err, boltfile.ErrDamaged) {
 		log.Msg("can't read a chunk: it stays in the queue until the next start, later ones go on")
 		return // in flight for ever
 	}
-	name, cerr := setAsideChunk(o.seg.path, o.seq, e, f)
+	name, cerr := segment.QuarantineChunk(o.seg.path, o.seq, e, f)
 	if cerr != nil {
 		log.AnErr("copy", cerr).Msg("chunk is damaged and can't be set aside: it stays in the queue until the next start")
 		return
@@ -423,7 +424,7 @@ func (s *Queue) unreadable(l *lane, o *lease, e *entry, f *os.File, err error) {
 		}
 		o.seg.lost[o.seq] = true
 		s.counts.setAside++
-		s.counts.lostEvents += int64(e.events)
+		s.counts.lostEvents += int64(e.Events)
 	}
 	delete(l.flying, o.seq)
 	l.lost.add(o.events, o.size)
@@ -456,7 +457,7 @@ func (l *lane) oldest() int64 {
 				break
 			}
 			if i, ok := l.peek(seg); ok {
-				see(seg.entries[i].received)
+				see(seg.entries[i].Received)
 				break
 			}
 		}

@@ -14,6 +14,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/internal/failpoint"
 	"github.com/seed-afc6a195/aggregator/internal/format"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/segment"
 	"github.com/seed-afc6a195/aggregator/pkg/resend"
 )
 
@@ -88,7 +89,7 @@ func (s *Queue) recoverSegment(path string, first uint64, state *snapshot, tails
 			seg.done[s.source(k.output)] = bits
 		}
 	}
-	c, hurt, err := readContents(path, first)
+	c, hurt, err := segment.Read(path, first)
 	if errors.Is(err, format.ErrUnknown) {
 		return err
 	}
@@ -101,14 +102,14 @@ func (s *Queue) recoverSegment(path string, first uint64, state *snapshot, tails
 	}
 	if hurt != nil {
 		s.counts.setAside++
-		s.counts.lostEvents += hurt.lostEvents()
-		if c = s.rescue(path, c, hurt); !errors.Is(hurt.cause, boltfile.ErrDamaged) {
+		s.counts.lostEvents += hurt.LostEvents()
+		if c = s.rescue(path, c, hurt); !errors.Is(hurt.Cause, boltfile.ErrDamaged) {
 			seg.unread = true
 		}
 	}
-	tails.Join(c.tails)
+	tails.Join(c.Tails)
 	s.intern(c)
-	s.adopt(seg, c.entries, false)
+	s.adopt(seg, c.Entries, false)
 	s.next = max(s.next, seg.end())
 	if st, err := os.Stat(path); err == nil {
 		seg.disk = boltfile.Allocated(st)
@@ -119,9 +120,9 @@ func (s *Queue) recoverSegment(path string, first uint64, state *snapshot, tails
 
 // rescue sets a damaged segment aside and puts one with its whole chunks in its place. Where that
 // fails, on a full disk perhaps, the damaged file stays and is read as far as it can be.
-func (s *Queue) rescue(path string, c *contents, hurt *salvaged) *contents {
-	log := s.log.Error().Str("segment", path).Fields(hurt.fields())
-	if !errors.Is(hurt.cause, boltfile.ErrDamaged) {
+func (s *Queue) rescue(path string, c *segment.Contents, hurt *segment.Damage) *segment.Contents {
+	log := s.log.Error().Str("segment", path).Fields(hurt.Fields())
+	if !errors.Is(hurt.Cause, boltfile.ErrDamaged) {
 		log.Msg("segment can't be read in full: the chunks that can be read are handed out, the file stays for the next start")
 		return c
 	}
@@ -132,9 +133,9 @@ func (s *Queue) rescue(path string, c *contents, hurt *salvaged) *contents {
 		if name, err = boltfile.Quarantine(path); err == nil {
 			failpoint.Pass("segment.set-aside")
 			log.Str("set_aside", name)
-			var out *contents
+			var out *segment.Contents
 			var f *os.File
-			if out, f, _, err = s.replace(path, src, c, func(*entry) bool { return true }); err == nil {
+			if out, f, _, err = s.replace(path, src, c, func(*segment.Entry) bool { return true }); err == nil {
 				_ = f.Close() // only read from
 				log.Msg("segment is damaged: set aside, the chunks that can be read are kept")
 				return out

@@ -9,6 +9,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/segment"
 )
 
 // manySegments makes a directory with n chunks of 100 KiB, of which a segment of 1 MiB holds about ten, and returns its sealed
@@ -44,7 +45,7 @@ func TestStartReadsNoChunks(t *testing.T) {
 	}
 	for _, path := range segments {
 		first, _ := segmentSeq(path[len(cfg.Path)+1:])
-		c, err := readIndex(path, first)
+		c, err := segment.ReadIndex(path, first)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -52,8 +53,8 @@ func TestStartReadsNoChunks(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for i := range c.entries {
-			if _, err := f.WriteAt(make([]byte, c.entries[i].size), int64(c.entries[i].off)); err != nil {
+		for i := range c.Entries {
+			if _, err := f.WriteAt(make([]byte, c.Entries[i].Size), int64(c.Entries[i].Off)); err != nil {
 				t.Fatal(err)
 			}
 		}

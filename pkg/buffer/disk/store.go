@@ -1,3 +1,4 @@
+// Package disk is the queue in bbolt files of bounded size, segments, on a disk of its own.
 package disk
 
 import (
@@ -53,12 +54,12 @@ type Queue struct {
 	keep      *keeper
 	gone      atomic.Pointer[error] // why the directory is not this queue's any more; nil: it is
 
-	mu       sync.Mutex    // guards what follows; no disk is touched under it
-	segs     []*segment    // ascending
-	next     uint64        // sequence number; only the committer changes it
-	began    uint64        // what next was at the start: chunks before it are of earlier runs
-	clusters []*tenant     // by number
-	limitsOf buffer.Limits // in force
+	mu       sync.Mutex      // guards what follows; no disk is touched under it
+	segs     []*segmentState // ascending
+	next     uint64          // sequence number; only the committer changes it
+	began    uint64          // what next was at the start: chunks before it are of earlier runs
+	clusters []*tenant       // by number
+	limitsOf buffer.Limits   // in force
 	numbers  map[string]uint32
 	sets     []*outputSet // by number
 	setOf    map[string]uint32
@@ -218,7 +219,7 @@ func (s *Queue) Purge(output string) (gone buffer.Count) {
 
 // uncount takes what waits for l in the segment out of all sums, but for what is handed out, and adds it to fate. It returns
 // what that was. s.mu is held.
-func (s *Queue) uncount(l *lane, seg *segment, fate *tally) tally {
+func (s *Queue) uncount(l *lane, seg *segmentState, fate *tally) tally {
 	t, left := seg.sum[l].tally, tally{}
 	for _, o := range l.flying {
 		if o.seg == seg {

@@ -199,7 +199,7 @@ func checkUse(tb testing.TB, s *Queue) {
 }
 
 // wantedOf adds up the chunks of the segment that an output still wants.
-func wantedOf(s *Queue, seg *segment) map[string]int64 {
+func wantedOf(s *Queue, seg *segmentState) map[string]int64 {
 	for {
 		s.mu.Lock()
 		if seg.loaded || seg.gone {
@@ -211,9 +211,9 @@ func wantedOf(s *Queue, seg *segment) map[string]int64 {
 	defer s.mu.Unlock()
 	want := map[string]int64{}
 	for _, e := range seg.entries {
-		for _, src := range s.sets[e.set].sources {
-			if !seg.done[src].has(e.seq) {
-				want[s.clusters[e.cluster].name] += int64(e.size)
+		for _, src := range s.sets[e.Set].sources {
+			if !seg.done[src].has(e.Seq) {
+				want[s.clusters[e.Cluster].name] += int64(e.Size)
 				break
 			}
 		}

@@ -31,7 +31,7 @@ func (s *Queue) newTenant(name string, number uint32) *tenant {
 }
 
 // use adds n bytes to what the segment holds of the cluster. s.mu is held.
-func (s *Queue) use(seg *segment, cluster uint32, n int64) {
+func (s *Queue) use(seg *segmentState, cluster uint32, n int64) {
 	n = max(n, -seg.use[cluster])
 	if seg.use[cluster] += n; seg.use[cluster] == 0 {
 		delete(seg.use, cluster)
@@ -44,7 +44,7 @@ func (s *Queue) use(seg *segment, cluster uint32, n int64) {
 }
 
 // wanted says whether an output is not done with the chunk. s.mu is held.
-func (s *Queue) wanted(seg *segment, seq uint64, set uint32) bool {
+func (s *Queue) wanted(seg *segmentState, seq uint64, set uint32) bool {
 	for _, src := range s.sets[set].sources {
 		if !seg.done[src].has(uint32(seq - seg.first)) {
 			return true
@@ -55,12 +55,12 @@ func (s *Queue) wanted(seg *segment, seq uint64, set uint32) bool {
 
 // recount counts anew what the segment holds of each cluster. Without its index that is at most what
 // the outputs want of it together. s.mu is held.
-func (s *Queue) recount(seg *segment) {
+func (s *Queue) recount(seg *segmentState) {
 	now := map[uint32]int64{}
 	if seg.loaded {
 		for i := range seg.entries {
-			if e := &seg.entries[i]; s.wanted(seg, seg.first+uint64(e.seq), e.set) {
-				now[e.cluster] += int64(e.size)
+			if e := &seg.entries[i]; s.wanted(seg, seg.first+uint64(e.Seq), e.Set) {
+				now[e.Cluster] += int64(e.Size)
 			}
 		}
 	} else {
@@ -103,7 +103,7 @@ func (s *Queue) dropOf(t *tenant) bool {
 }
 
 // oldestOf returns the first segment that may hold a chunk of t to drop. s.mu is held.
-func (s *Queue) oldestOf(t *tenant) *segment {
+func (s *Queue) oldestOf(t *tenant) *segmentState {
 	for _, seg := range s.segs {
 		if seg.end() > t.from && seg.use[t.number] > 0 && !seg.broken && !s.closed {
 			return seg
@@ -113,23 +113,23 @@ func (s *Queue) oldestOf(t *tenant) *segment {
 }
 
 // dropIn drops the first chunk of t in the loaded segment, and moves t.from past it. s.mu is held.
-func (s *Queue) dropIn(t *tenant, seg *segment) bool {
+func (s *Queue) dropIn(t *tenant, seg *segmentState) bool {
 	for i := range seg.entries {
 		e := &seg.entries[i]
-		o := &lease{seg: seg, seq: seg.first + uint64(e.seq), size: e.size, events: e.events, set: e.set}
-		if o.seq < t.from || e.cluster != t.number {
+		o := &lease{seg: seg, seq: seg.first + uint64(e.Seq), size: e.Size, events: e.Events, set: e.Set}
+		if o.seq < t.from || e.Cluster != t.number {
 			continue
 		}
 		t.from = o.seq + 1
-		if s.flies(t, o) || !s.wanted(seg, o.seq, e.set) {
+		if s.flies(t, o) || !s.wanted(seg, o.seq, e.Set) {
 			continue
 		}
-		for _, src := range s.sets[e.set].sources {
-			if seg.done[src].has(e.seq) {
+		for _, src := range s.sets[e.Set].sources {
+			if seg.done[src].has(e.Seq) {
 				continue
 			}
-			l := src.lane(e.cluster)
-			l.dropped.add(e.events, e.size)
+			l := src.lane(e.Cluster)
+			l.dropped.add(e.Events, e.Size)
 			l.forget(o.seq)
 			s.finish(l, o)
 		}

@@ -15,20 +15,19 @@ func letterKey(id uint64) []byte { return binary.BigEndian.AppendUint64(nil, id)
 
 // letterFormat is that of letters. Number 1 has no salt; up to number 2 checksums may not cover the letter's number, and
 // there is no number of the oldest program.
-func letterFormat() format.Format { return format.Format{Name: "dead letter", Number: 3, Since: 1} }
+func letterFormat() format.Format { return format.Format{Name: "dead letter", Number: 3, Since: 1, Alone: 2} }
 
 // summaryFormat is that of a file's summary. Number 1 was written without the oldest program's number. A file with a letter
 // that an older program must not overlook has that program's successor as the oldest.
 func summaryFormat() format.Format {
-	return format.Format{Name: "summary of dead letters", Number: 2, Since: 1}
+	return format.Format{Name: "summary of dead letters", Number: 2, Since: 1, Alone: 1}
 }
 
 // encodeLetter returns l as it lies on disk, its number left out. The salt is random and never leaves
 // the disk: without it, bytes that an agent sent could pass for a letter when a damaged file is searched.
 func encodeLetter(l *deadletter.Letter, salt uint64) []byte {
 	b := make([]byte, 0, 128+len(l.Detail)+len(l.Entry))
-	number := byte(letterFormat().Number)
-	b = binary.LittleEndian.AppendUint64(append(b, number, number), salt)
+	b = binary.LittleEndian.AppendUint64(letterFormat().Append(b), salt)
 	b = binary.LittleEndian.AppendUint64(b, uint64(l.Time.UnixNano()))
 	for _, s := range [...]string{l.Cluster, l.Tag, l.Output, l.EventID, l.Reason, l.Detail} {
 		b = boltfile.AppendString(b, s)
@@ -51,14 +50,11 @@ func decodeLetter(key, value []byte, entry bool) (deadletter.Letter, error) {
 			return deadletter.Letter{}, fmt.Errorf("dead letter %d: %w", l.ID, err)
 		}
 	}
-	d := boltfile.Decoder{B: b}
-	number, oldest := int(d.Byte()), 0
-	if number > 2 {
-		oldest = int(d.Byte())
-	}
-	if err := letterFormat().Check(number, oldest); err != nil {
+	number, rest, err := letterFormat().Cut(b)
+	if err != nil {
 		return deadletter.Letter{}, fmt.Errorf("dead letter %d: %w", l.ID, err)
 	}
+	d := boltfile.Decoder{B: rest}
 	if number > 1 {
 		_ = d.Uint64() // salt
 	}
@@ -91,8 +87,7 @@ func letterSalt(value []byte) uint64 {
 
 // encode returns the summary of f as it lies beside the letters.
 func (f *file) encode() []byte {
-	number := byte(summaryFormat().Number)
-	b := []byte{number, number}
+	b := summaryFormat().Append(nil)
 	for _, n := range [...]uint64{f.first, f.last, uint64(f.newest.UnixNano())} {
 		b = binary.LittleEndian.AppendUint64(b, n)
 	}
@@ -113,14 +108,11 @@ func (f *file) decode(value []byte) error {
 	if err != nil {
 		return fmt.Errorf("summary of dead letters: %w", err)
 	}
-	d := boltfile.Decoder{B: b}
-	number, oldest := int(d.Byte()), 0
-	if number > 1 {
-		oldest = int(d.Byte())
-	}
-	if err := summaryFormat().Check(number, oldest); err != nil {
+	_, rest, err := summaryFormat().Cut(b)
+	if err != nil {
 		return err
 	}
+	d := boltfile.Decoder{B: rest}
 	f.first, f.last, f.newest = d.Uint64(), d.Uint64(), time.Unix(0, int64(d.Uint64()))
 	f.letters = d.Int()
 	for n := d.Count(4); n > 0 && !d.Bad; n-- {

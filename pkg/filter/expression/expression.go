@@ -24,17 +24,18 @@ func (c *Config) Check(r *setting.Report) {
 		r.Add("", "write drop: 'record.status == 404', or set: {field: 'expression'}", "there is no expression")
 	}
 	if c.Drop != "" {
-		if _, err := filter.NewCondition(c.Drop); err != nil {
-			r.Add("drop", "", "%v", err)
-		}
+		filter.CheckCondition(r, "drop", c.Drop, "")
 	}
 	for _, field := range slices.Sorted(maps.Keys(c.Set)) {
 		if _, err := filter.ParsePath(field); err != nil {
 			r.Add("set."+field, "", "%v", err)
 		}
-		if _, err := filter.NewExpression(c.Set[field]); err != nil {
+		x, err := filter.NewExpression(c.Set[field])
+		if err != nil {
 			r.Add("set."+field, "", "%v", err)
+			continue
 		}
+		x.Check(r, "set."+field)
 	}
 }
 

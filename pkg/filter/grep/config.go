@@ -37,9 +37,7 @@ func (c *Config) Check(r *setting.Report) {
 			}
 			for _, text := range n.rules[field] {
 				total++
-				if _, err := newMatcher(text); err != nil {
-					r.Add(n.key+"."+field, "the syntax is https://pkg.go.dev/regexp/syntax", "%v", err)
-				}
+				filter.CheckPattern(r, n.key+"."+field, text)
 			}
 		}
 	}

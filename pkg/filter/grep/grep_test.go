@@ -82,7 +82,7 @@ func TestCheck(t *testing.T) {
 	}{
 		{"nothing", Config{}, "there is no expression"},
 		{"no expression", Config{Exclude: rules{"path": {}}}, "there is no expression"},
-		{"a bad expression", Config{Exclude: rules{"path": {"("}}}, "exclude.path: compile regular expression: error parsing regexp: missing closing )"},
+		{"a bad expression", Config{Exclude: rules{"path": {"("}}}, "exclude.path: error parsing regexp: missing closing )"},
 		{"no RE2", Config{Include: rules{"path": {"(?!x)"}}}, "invalid or unsupported Perl syntax"},
 		{"a bad field", Config{Include: rules{"a..b": {"x"}}}, `include.a..b: field "a..b": position 3`},
 	} {

@@ -7,6 +7,8 @@ import (
 	"regexp/syntax"
 	"slices"
 	"unicode/utf8"
+
+	"github.com/seed-afc6a195/aggregator/pkg/filter"
 )
 
 // maxTexts is how many texts an expression may stand for to be searched for as such.
@@ -21,7 +23,7 @@ type matcher struct {
 }
 
 func newMatcher(text string) (*matcher, error) {
-	regex, err := regexp.Compile(text)
+	regex, err := filter.CompilePattern(text)
 	if err != nil {
 		return nil, fmt.Errorf("compile regular expression: %w", err)
 	}

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"sync/atomic"
 	"time"
+	"unicode/utf8"
 
 	"github.com/rs/zerolog"
 
@@ -179,8 +180,12 @@ func (s *Step) Apply(ev *filter.Event) (filter.Verdict, error) {
 	t := s.current.Load()
 	var row [][]byte
 	if value, ok := ev.Get(s.field...); ok {
-		s.text = event.AppendText(s.text[:0], value)
-		row = t.rows[string(s.text)]
+		if text, _, err := event.ReadBytes(value); err == nil && utf8.Valid(text) {
+			row = t.rows[string(text)]
+		} else {
+			s.text = event.AppendText(s.text[:0], value)
+			row = t.rows[string(s.text)]
+		}
 		if cap(s.text) > keepMemory {
 			s.text = nil
 		}

@@ -21,7 +21,7 @@ import (
 // is set where that one is missing. In remove, keep and move_under, * and ? in a name stand for any
 // characters and for one.
 type Config struct {
-	Rename       map[string]string   `yaml:"rename" help:"old name: new name; a field of the new name is replaced"`
+	Rename       map[string]string   `yaml:"rename" help:"old name: new name; where another field has the new name both stay, and an error is counted"`
 	Remove       []string            `yaml:"remove" help:"fields; tmp_* stands for all that begin so"`
 	Keep         []string            `yaml:"keep" help:"fields, as in remove; all others are removed"`
 	Set          map[string]any      `yaml:"set" help:"field: value; texts with placeholders: {cluster} {tag[1]} {record.a.b}"`

@@ -13,6 +13,8 @@ type dedot struct {
 	separator string
 	nested    bool
 	record    []byte
+	members   []member // of the maps that are being made, innermost last
+	clash     []byte   // a name that two values would get
 }
 
 // NewDedot returns the step that writes c.Separator for each dot in the fields' names.
@@ -23,7 +25,8 @@ func NewDedot(c DedotConfig) (filter.Step, error) {
 	return &dedot{separator: c.Separator, nested: c.Nested}, nil
 }
 
-// Apply renames the fields that have dots in their names. It never fails.
+// Apply renames the fields that have dots in their names. Where two values would get one name it fails, and
+// the record stays as it is.
 func (d *dedot) Apply(ev *filter.Event) (filter.Verdict, error) {
 	dotted := false
 	for name, value := range ev.Fields() {
@@ -33,7 +36,11 @@ func (d *dedot) Apply(ev *filter.Event) (filter.Verdict, error) {
 	}
 	if dotted {
 		m, _ := ev.Get()
+		d.members, d.clash = d.members[:0], nil
 		d.record = d.append(d.record[:0], m, true)
+		if d.clash != nil {
+			return filter.Keep, fmt.Errorf("dedot a record: two values would get the name %.100s, and it stays as it is", d.clash)
+		}
 		ev.Replace(d.record)
 	}
 	return filter.Keep, nil
@@ -71,12 +78,22 @@ func (d *dedot) append(dst, value []byte, deep bool) []byte {
 	case deep && t == event.TypeMap:
 		n, _, _ := event.ReadMapHeader(value)
 		dst = filter.AppendMapHeader(dst, n)
+		base, renamed := len(d.members), false
 		for name, inner := range filter.Members(value) {
-			if bytes.IndexByte(name, '.') >= 0 {
+			dotted := bytes.IndexByte(name, '.') >= 0
+			if dotted {
 				name = bytes.ReplaceAll(name, []byte{'.'}, []byte(d.separator))
+				renamed = true
 			}
-			dst = d.append(filter.AppendString(dst, name), inner, d.nested)
+			dst = filter.AppendString(dst, name)
+			at := len(dst)
+			dst = d.append(dst, inner, d.nested)
+			d.members = append(d.members, member{at - len(name), at, len(dst), dotted})
 		}
+		if renamed && d.clash == nil {
+			d.clash = bytes.Clone(clash(dst, d.members[base:]))
+		}
+		d.members = d.members[:base]
 		return dst
 	case deep && t == event.TypeArray:
 		n, rest, err := event.ReadArrayHeader(value)

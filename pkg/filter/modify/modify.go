@@ -44,13 +44,17 @@ func New(c Config) (filter.Step, error) {
 	return s, nil
 }
 
-// Apply makes the changes. It fails where a value can't be converted, which stays as it is, and
-// where a record would grow too much by being flattened; the other changes are made all the same.
+// Apply makes the changes. It fails where a value can't be converted, where two values would get one name,
+// and where a record would grow too much by being flattened: these stay as they are, and the other changes
+// are made all the same.
 func (s *step) Apply(ev *filter.Event) (filter.Verdict, error) {
 	s.evaluate(s.set, ev)
 	s.evaluate(s.missing, ev)
+	var failed error
 	for i := range s.rename {
-		ev.Rename(s.rename[i].from, s.rename[i].to)
+		if err := moveField(ev, s.rename[i].from, s.rename[i].to); err != nil {
+			failed = errors.Join(failed, err)
+		}
 	}
 	for _, p := range s.remove {
 		ev.Remove(p...)
@@ -72,12 +76,15 @@ func (s *step) Apply(ev *filter.Event) (filter.Verdict, error) {
 			ev.Set(a.value, a.path...)
 		}
 	}
-	var failed error
 	for i := range s.convert {
-		failed = errors.Join(failed, s.converted(&s.convert[i], ev))
+		if err := s.converted(&s.convert[i], ev); err != nil {
+			failed = errors.Join(failed, err)
+		}
 	}
 	for i := range s.move {
-		s.move[i].apply(ev)
+		if err := s.move[i].apply(ev); err != nil {
+			failed = errors.Join(failed, err)
+		}
 	}
 	if s.flatten != nil {
 		failed = errors.Join(failed, s.flatten.apply(ev))

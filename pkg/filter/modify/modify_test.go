@@ -53,7 +53,6 @@ func TestApply(t *testing.T) {
 		{"set if missing", Config{SetIfMissing: values{"a": "x", "b": "x", "c": "x", "d": "x", "m.n": 1}}, values{"a": 1, "b": nil, "d": ""}, `{"a":1,"b":"x","d":"","c":"x","m":{"n":1}}`, ""},
 
 		{"rename", Config{Rename: texts{"msg": "message", "none": "some"}}, values{"a": 1, "msg": "m"}, `{"a":1,"message":"m"}`, ""},
-		{"rename over another", Config{Rename: texts{"msg": "message"}}, values{"message": 1, "msg": "m"}, `{"message":"m"}`, ""},
 		{"rename out of and into maps", Config{Rename: texts{"kubernetes.pod": "pod", "msg": "a.b"}}, values{"kubernetes": values{"pod": "p", "ns": "n"}, "msg": "m"}, `{"kubernetes":{"ns":"n"},"a":{"b":"m"},"pod":"p"}`, ""},
 		{"rename a map and what is in it", Config{Rename: texts{"k": "x", "k.a": "y"}}, values{"k": values{"a": 1, "b": 2}}, `{"x":{"b":2},"y":1}`, ""},
 

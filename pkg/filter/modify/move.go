@@ -1,6 +1,7 @@
 package modify
 
 import (
+	"errors"
 	"slices"
 
 	"github.com/seed-afc6a195/aggregator/pkg/filter"
@@ -21,10 +22,9 @@ func newMove(from, under []string) move {
 	return m
 }
 
-func (m *move) apply(ev *filter.Event) {
+func (m *move) apply(ev *filter.Event) (failed error) {
 	if m.to != nil {
-		ev.Rename(m.from, m.to)
-		return
+		return moveField(ev, m.from, m.to)
 	}
 	last := len(m.from) - 1
 	var names []string
@@ -35,6 +35,7 @@ func (m *move) apply(ev *filter.Event) {
 		}
 	}
 	for _, name := range names {
-		ev.Rename(append(m.from[:last:last], name), append(slices.Clip(m.under), name))
+		failed = errors.Join(failed, moveField(ev, append(m.from[:last:last], name), append(slices.Clip(m.under), name)))
 	}
+	return failed
 }

@@ -3,7 +3,6 @@ package multiline
 
 import (
 	"fmt"
-	"regexp"
 	"time"
 
 	"github.com/seed-afc6a195/aggregator/pkg/config/setting"
@@ -44,9 +43,7 @@ func (c *Config) Check(r *setting.Report) {
 		r.Add("key", "see the example in the documentation", "%v", err)
 	}
 	for key, text := range map[string]string{"start": c.Start, "continue": c.Continue, "end": c.End} {
-		if _, err := regexp.Compile(text); err != nil {
-			r.Add(key, "see https://golang.org/s/re2syntax", "%v", err)
-		}
+		filter.CheckPattern(r, key, text)
 	}
 }
 

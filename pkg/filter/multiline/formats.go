@@ -78,7 +78,7 @@ func js() []rule {
 		{"caret?", "head", "Exception|Error|Throwable", jsHead},
 		{"caret?", "props", "{", `^\[?\S.*\{$`},
 		{"trace closed gap?", "gap?", "", blank},
-		{"gap?", "over", "Node.js v", `^Node\.js v\d`},
+		{"trace closed gap?", "over", "Node.js v", `^Node\.js v\d`},
 	}
 }
 
@@ -93,7 +93,7 @@ func python() []rule {
 		{"error", "error", ": ", `^(?:DETAIL|HINT|CONTEXT|QUERY|WHERE|LINE \d+): `}, // PostgreSQL's
 		{"text?", "error", "type=", `^\s+.*[\[(]type=\w`},                           // pydantic's
 		{"error text?", "text?", "", ""},
-		{"error text?", "chain", "above exception", `^(?:During handling of the above exception, another exception occurred|The above exception was the direct cause of the following exception):`},
+		{"error text? gap?", "chain", "above exception", `^(?:During handling of the above exception, another exception occurred|The above exception was the direct cause of the following exception):`},
 		{"chain", "chain", "", blank},
 		{"chain", "frames", "Traceback (most recent call last):", traceback},
 		{"", "fatal", "^Fatal Python error: ", `^Fatal Python error: `},

@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/seed-afc6a195/aggregator/pkg/filter"
 )
 
 // states is a set of places in a trace, one bit each: a line may be the next one in several ways.
@@ -156,7 +158,7 @@ func patternMachine(first, further, last string) (*machine, error) {
 		if text == "" {
 			return nil
 		}
-		re, err := regexp.Compile(text)
+		re, err := filter.CompilePattern(text)
 		if err != nil && wrong == nil {
 			wrong = fmt.Errorf("%s: %w", name, err)
 		}

@@ -2,10 +2,8 @@ package parse
 
 import (
 	"bytes"
-	"container/list"
 	"time"
 
-	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/filter"
 )
 
@@ -71,21 +69,19 @@ const (
 type joiner struct {
 	*parser
 	limits  Join
-	streams map[string]*list.Element
-	tags    map[string]int // how many of streams are of a cluster's tag
-	waiting list.List      // of *held, the one that waits longest first
-	bytes   int            // that they hold
-	scratch []byte         // a stream's key, which begins with its cluster and tag
+	lines   filter.Waiting[*held] // by stream
+	tags    map[string]int        // how many of lines are of a cluster's tag
+	bytes   int                   // that they hold
+	scratch []byte                // a stream's key, which begins with its cluster and tag
 }
 
 // held is the beginning of a line. The event is the first part's, with the origins of all.
 type held struct {
-	tag, key     string
+	tag          string
 	event        *filter.Event
 	time, stream []byte
 	message      []byte
 	lines        int
-	due          time.Time
 }
 
 // What each held line and each part of it take besides their texts, about.
@@ -95,11 +91,11 @@ const (
 )
 
 func (h *held) bytes() int {
-	return heldBytes + h.lines*partBytes + len(h.event.Record) + len(h.message) + len(h.key)
+	return heldBytes + h.lines*partBytes + len(h.event.Record) + len(h.message) + len(h.tag)
 }
 
 func newJoiner(p *parser, limits Join) *joiner {
-	return &joiner{parser: p, limits: limits, streams: map[string]*list.Element{}, tags: map[string]int{}}
+	return &joiner{parser: p, limits: limits, tags: map[string]int{}}
 }
 
 // Join parses ev and emits it, with what its stream held back for it; or holds it back, as a part.
@@ -123,7 +119,7 @@ func (j *joiner) Join(ev *filter.Event, now time.Time, emit func(*filter.Event))
 	}
 	at := j.find(ev, line.stream)
 	if at != nil {
-		h := at.Value.(*held)
+		h := at.Value
 		if h.lines == j.limits.MaxLines || len(h.message)+len(line.message) > int(j.limits.MaxBytes) {
 			j.release(at, "P", emit)
 			at = nil
@@ -138,26 +134,25 @@ func (j *joiner) Join(ev *filter.Event, now time.Time, emit func(*filter.Event))
 	case at == nil:
 		j.hold(ev, &line, now)
 	default:
-		h := at.Value.(*held)
+		h := at.Value
 		h.message = append(h.message, line.message...)
 		h.lines++
 		h.event.Absorb(ev)
 		j.bytes += partBytes + len(line.message)
-		h.due = now.Add(j.limits.MaxWait)
-		j.waiting.MoveToBack(at)
+		j.lines.Renew(at, now.Add(j.limits.MaxWait))
 		if !line.partial() {
 			j.release(at, string(line.tag), emit)
 		}
 	}
-	for j.bytes > maxHeldBytes || len(j.streams) > maxHeldStreams {
-		j.release(j.waiting.Front(), "P", emit)
+	for j.bytes > maxHeldBytes || j.lines.Len() > maxHeldStreams {
+		j.release(j.lines.First(), "P", emit)
 	}
 	return nil
 }
 
 // find returns what is held back of the stream of ev, or nil.
-func (j *joiner) find(ev *filter.Event, stream []byte) *list.Element {
-	if len(j.streams) == 0 {
+func (j *joiner) find(ev *filter.Event, stream []byte) *filter.Held[*held] {
+	if j.lines.Len() == 0 {
 		return nil
 	}
 	j.scratch = appendTag(j.scratch[:0], ev)
@@ -165,33 +160,31 @@ func (j *joiner) find(ev *filter.Event, stream []byte) *list.Element {
 		return nil // no need to look for the pod
 	}
 	j.scratch = j.appendStream(j.scratch, ev, stream)
-	return j.streams[string(j.scratch)]
+	return j.lines.Get(j.scratch)
 }
 
 // hold begins to hold back the line of a stream.
 func (j *joiner) hold(ev *filter.Event, line *criLine, now time.Time) {
 	h := &held{
-		lines: 1, due: now.Add(j.limits.MaxWait),
-		time: bytes.Clone(line.time), stream: bytes.Clone(line.stream), message: bytes.Clone(line.message),
+		lines: 1,
+		time:  bytes.Clone(line.time), stream: bytes.Clone(line.stream), message: bytes.Clone(line.message),
 	}
 	j.scratch = appendTag(j.scratch[:0], ev)
-	tag := len(j.scratch)
+	h.tag = string(j.scratch)
 	j.scratch = j.appendStream(j.scratch, ev, line.stream)
-	h.key = string(j.scratch)
-	h.tag = h.key[:tag]
 	if !j.keep {
 		ev.Remove(j.field...) // before it is copied: it is in h already
 	}
 	h.event = ev.Clone()
-	j.streams[h.key] = j.waiting.PushBack(h)
+	j.lines.Add(j.scratch, h, now.Add(j.limits.MaxWait))
 	j.tags[h.tag]++
 	j.bytes += h.bytes()
 }
 
 // release emits what a stream holds back, as a line with that tag.
-func (j *joiner) release(at *list.Element, tag string, emit func(*filter.Event)) {
-	h := j.waiting.Remove(at).(*held)
-	delete(j.streams, h.key)
+func (j *joiner) release(at *filter.Held[*held], tag string, emit func(*filter.Event)) {
+	h := at.Value
+	j.lines.Remove(at)
 	if j.tags[h.tag]--; j.tags[h.tag] == 0 {
 		delete(j.tags, h.tag)
 	}
@@ -214,31 +207,15 @@ func (j *joiner) appendStream(dst []byte, ev *filter.Event, stream []byte) []byt
 	if j.joinKey != nil {
 		return ev.AppendTemplate(dst, j.joinKey)
 	}
-	pod, ok := ev.Get("kubernetes")
-	if !ok {
-		return dst
-	}
-	for key, value := range filter.Members(pod) {
-		switch string(key) {
-		case "namespace_name", "pod_name", "container_name", "docker_id", "container_id":
-			dst = event.AppendText(append(dst, key...), value)
-			dst = append(dst, 0)
-		}
-	}
-	return dst
+	return ev.AppendContainer(dst)
 }
 
 // Due returns when the line that waits longest goes on as it is.
-func (j *joiner) Due() time.Time {
-	if first := j.waiting.Front(); first != nil {
-		return first.Value.(*held).due
-	}
-	return time.Time{}
-}
+func (j *joiner) Due() time.Time { return j.lines.Due() }
 
 // Flush emits the lines whose next part did not come in time, or all.
 func (j *joiner) Flush(now time.Time, everything bool, emit func(*filter.Event)) {
-	for at := j.waiting.Front(); at != nil && (everything || !at.Value.(*held).due.After(now)); at = j.waiting.Front() {
+	for at := j.lines.Overdue(now, everything); at != nil; at = j.lines.Overdue(now, everything) {
 		j.release(at, "P", emit)
 	}
 }

@@ -194,8 +194,8 @@ func TestJoinBytes(t *testing.T) {
 			p.joiner.Flush(p.now, true, p.emit)
 		}
 	}
-	if j := p.joiner.(*joiner); j.bytes != 0 || len(j.streams) != 0 || j.waiting.Len() != 0 {
-		t.Errorf("%d bytes of %d streams are left", j.bytes, len(j.streams))
+	if j := p.joiner.(*joiner); j.bytes != 0 || j.lines.Len() != 0 {
+		t.Errorf("%d bytes of %d streams are left", j.bytes, j.lines.Len())
 	}
 }
 

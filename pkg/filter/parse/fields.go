@@ -134,16 +134,19 @@ func (f *fields) takeTime(text []byte) (taken bool) {
 }
 
 // has says whether a field with this key was added.
-func (f *fields) has(key []byte) bool {
+func (f *fields) has(key []byte) bool { return f.last(key) != nil }
+
+// last returns where the key of the field that was added last with this key is, or nil.
+func (f *fields) last(key []byte) *span {
 	if f.mask&maskOf(key) == 0 {
-		return false
+		return nil
 	}
-	for _, k := range f.keys {
-		if bytes.Equal(f.pairs[k.from:k.to], key) {
-			return true
+	for i := len(f.keys) - 1; i >= 0; i-- {
+		if k := &f.keys[i]; bytes.Equal(f.pairs[k.from:k.to], key) {
+			return k
 		}
 	}
-	return false
+	return nil
 }
 
 // maskOf returns one of 64 bits: keys with different bits are different.

@@ -13,6 +13,7 @@ import (
 // The reasons why a text is not logfmt.
 const (
 	errLogfmt       = reason("no key=value")
+	errLogfmtProse  = reason("words without =, as in prose (bare_keys: true takes each for a key)")
 	errLogfmtKey    = reason("a key is missing or has a quote")
 	errLogfmtQuote  = reason("a value's quotes are not closed")
 	errLogfmtAfter  = reason("something follows a value's quotes at once")
@@ -25,25 +26,30 @@ const maxFields = 10000
 const errFields = reason("more than 10000 fields")
 
 // logfmt reads key=value pairs with blanks between them, as slog, logrus and go-kit write them. A
-// value in quotes may have Go's and JSON's escapes. A key alone is true, key= is "". As prose is
-// keys alone, there must be one "=" at least.
+// value in quotes may have Go's and JSON's escapes. A key alone is true, key= is "". There must be one
+// "=" at least.
+//
+// Prose with a "=" somewhere would become a field for each word, and its order would be lost. So, without
+// bareKeys, a key alone must look like a name, have a pair before it and no other key alone, and the pairs
+// must be more.
 type logfmt struct {
-	memory []byte // of the last value whose escapes were resolved
+	bareKeys bool
+	memory   []byte // of the last value whose escapes were resolved
 }
 
 func (f *logfmt) parse(dst *fields, text []byte) error {
 	if cap(f.memory) > keepScratch {
 		f.memory = nil
 	}
-	found := false
-	for fields := 0; ; fields++ {
+	pairs, alone, last := 0, 0, true // last: the field before is alone, or there is none
+	for {
 		for len(text) > 0 && text[0] <= ' ' {
 			text = text[1:]
 		}
 		if len(text) == 0 {
 			break
 		}
-		if fields == maxFields {
+		if pairs+alone == maxFields {
 			return errFields
 		}
 		n := 0
@@ -56,8 +62,13 @@ func (f *logfmt) parse(dst *fields, text []byte) error {
 			return errLogfmtKey
 		}
 		if len(text) == 0 || text[0] != '=' {
+			if !f.bareKeys && (last || !looksLikeName(key)) {
+				return errLogfmtProse
+			}
 			dst.keyBytes(key)
 			dst.pairs = filter.AppendBool(dst.pairs, true)
+			alone++
+			last = true
 			continue
 		}
 		value, rest, err := f.value(text[1:])
@@ -65,12 +76,28 @@ func (f *logfmt) parse(dst *fields, text []byte) error {
 			return err
 		}
 		dst.member(key, value)
-		text, found = rest, true
+		text = rest
+		pairs++
+		last = false
 	}
-	if !found {
+	switch {
+	case pairs == 0:
 		return errLogfmt
+	case !f.bareKeys && alone >= pairs:
+		return errLogfmtProse
 	}
 	return nil
+}
+
+// looksLikeName says whether a key looks like a name: letters, digits and _ - . / with no digit first.
+func looksLikeName(key []byte) bool {
+	for i, c := range key {
+		letter := c|0x20-'a' < 26 || c == '_' || c >= utf8.RuneSelf
+		if !letter && (i == 0 || c-'0' > 9 && c != '-' && c != '.' && c != '/') {
+			return false
+		}
+	}
+	return true
 }
 
 // value reads the value at the start of text. It is valid until the next call.

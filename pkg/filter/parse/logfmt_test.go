@@ -6,7 +6,8 @@ import (
 )
 
 func TestLogfmt(t *testing.T) {
-	runLines(t, Config{Format: "logfmt", Types: []string{"status:integer"}}, []lineTest{
+	yes := true
+	runLines(t, Config{Format: "logfmt", BareKeys: &yes, Types: []string{"status:integer"}}, []lineTest{
 		{"Fluent Bit's example", "key1=val1 key2=val2 key3", `{"key1":"val1","key2":"val2","key3":true}`, ""},
 		{
 			"kr/logfmt's example", `foo=bar a=14 baz="hello kitty" cool%story=bro f %^asdf`,
@@ -44,6 +45,25 @@ func TestLogfmt(t *testing.T) {
 		{"joined", `a="b"c=d`, errLogfmtAfter.Error(), ""},
 		{"as many fields as may be", "x=1 " + strings.Repeat("a ", maxFields-1), `{"x":"1","a":true}`, ""},
 		{"too many fields", "x=1 " + strings.Repeat("a ", maxFields), errFields.Error(), ""},
+	})
+}
+
+func TestLogfmtLeavesProse(t *testing.T) {
+	runLines(t, Config{Format: "logfmt"}, []lineTest{
+		{"a flag at the end", `level=info msg="order placed" cached`, `{"level":"info","msg":"order placed","cached":true}`, ""},
+		{"flags among pairs", `a=1 b=2 cached c=3 dry-run d=4`, `{"a":"1","b":"2","cached":true,"c":"3","dry-run":true,"d":"4"}`, ""},
+		{"pairs alone", `a=1 b="x y"`, `{"a":"1","b":"x y"}`, ""},
+
+		{"a time and a level", "12:00:00 INFO user=kim logged in", errLogfmtProse.Error(), ""},
+		{"a URL", "connect to http://db?ssl=on failed, retry in 5 s", errLogfmtProse.Error(), ""},
+		{"a word first", "panic: a=b in c", errLogfmtProse.Error(), ""},
+		{"words after", "user=kim logged in", errLogfmtProse.Error(), ""},
+		{"one word after one pair", "retry=3 failed", errLogfmtProse.Error(), ""},
+		{"a word with a comma", "a=1 b=2 failed, c=3", errLogfmtProse.Error(), ""},
+		{"a number", "took=5 s=1 17 t=2", errLogfmtProse.Error(), ""},
+		{"two words", "a=1 b=2 c=3 that was", errLogfmtProse.Error(), ""},
+		{"no pair", "connection reset by peer", errLogfmtProse.Error(), ""},
+		{"a quote", "it's x=1 that it was", errLogfmtProse.Error(), ""},
 	})
 }
 

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+
+	"github.com/seed-afc6a195/aggregator/pkg/filter"
 )
 
 // errLTSV is the reason why a text is not LTSV.
@@ -31,7 +33,7 @@ func newLTSV(cfg LTSV) (*ltsv, error) {
 		return f, nil
 	}
 	var err error
-	if f.pattern, err = regexp.Compile(cfg.DelimiterPattern); err == nil && f.pattern.MatchString("") {
+	if f.pattern, err = filter.CompilePattern(cfg.DelimiterPattern); err == nil && f.pattern.MatchString("") {
 		err = errors.New("it also matches nothing, which is everywhere")
 	}
 	if err != nil {

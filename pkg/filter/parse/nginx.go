@@ -1,6 +1,10 @@
 package parse
 
-import "bytes"
+import (
+	"bytes"
+	"net/netip"
+	"strings"
+)
 
 // nginx reads the lines of nginx's access logs: its combined format, the same without referer and
 // agent, and with up to two values after the agent. Fields are those of fluentd's parser: remote,
@@ -34,7 +38,7 @@ func (nginx) parse(dst *fields, text []byte) error {
 }
 
 // nginxRest reads what follows the agent: the forwarded-for header, quoted or not, and the ratio of
-// compression, quoted, in any order.
+// compression, quoted, in any order. What is neither, such as a request's time that somebody added, is extra.
 func nginxRest(dst *fields, rest []byte) error {
 	if len(rest) == 0 {
 		return nil
@@ -47,15 +51,23 @@ func nginxRest(dst *fields, rest []byte) error {
 		if bytes.IndexByte(value, '"') >= 0 {
 			return errAccessRest
 		}
-		dst.text("http_x_forwarded_for", value)
+		if isAddressList(value) {
+			dst.text("http_x_forwarded_for", value)
+		} else {
+			dst.text("extra", value)
+		}
 		return nil
 	}
 	// fluentd takes a value whose closing quote is missing.
 	value, rest, closed := bytes.Cut(value[1:], []byte{'"'})
-	if closed && isDecimal(value) {
+	ratio := closed && isDecimal(value)
+	switch {
+	case ratio:
 		dst.text("gzip_ratio", value)
-	} else {
+	case isAddressList(value):
 		dst.text("http_x_forwarded_for", value)
+	default:
+		dst.text("extra", value)
 	}
 	if len(rest) == 0 {
 		return nil
@@ -64,12 +76,55 @@ func nginxRest(dst *fields, rest []byte) error {
 	if !ok || len(rest) > 0 {
 		return errAccessRest
 	}
-	if isDecimal(value) {
+	switch {
+	case ratio && isAddressList(second):
 		dst.text("http_x_forwarded_for", second)
-	} else {
+	case !ratio && (isDecimal(second) || string(second) == "-"):
 		dst.text("gzip_ratio", second)
+	default:
+		return errAccessRest
 	}
 	return nil
+}
+
+// isAddressList reports whether b is what proxies write into X-Forwarded-For: addresses with commas between them, each
+// with or without a port, or words that stand for one (RFC 7239, section 6): unknown, _hidden; nginx's "-"; nothing.
+func isAddressList(b []byte) bool {
+	for more := true; more; {
+		var one []byte
+		one, b, more = bytes.Cut(b, []byte{','})
+		one = bytes.TrimSpace(one)
+		if len(one) == 0 || one[0] == '_' || string(one) == "-" || string(one) == "unknown" || isIPv4(one) {
+			continue
+		}
+		if bytes.Count(one, []byte{':'}) < 2 {
+			return false // nor is it an IPv6 address
+		}
+		text := string(one)
+		if _, err := netip.ParseAddr(strings.Trim(text, "[]")); err == nil {
+			continue
+		}
+		if _, err := netip.ParseAddrPort(text); err != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// isIPv4 reports whether b is four numbers with points between them, and possibly a port.
+func isIPv4(b []byte) bool {
+	host, port, hasPort := bytes.Cut(b, []byte{':'})
+	if hasPort && !isDigits(port) {
+		return false
+	}
+	for i := range 4 {
+		number, rest, more := bytes.Cut(host, []byte{'.'})
+		if len(number) > 3 || !isDigits(number) || more != (i < 3) {
+			return false
+		}
+		host = rest
+	}
+	return true
 }
 
 // isDecimal says whether b is digits, a point and digits: how nginx writes a ratio, and no address.

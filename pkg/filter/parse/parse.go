@@ -26,31 +26,46 @@ const (
 	errTime    = reason("the time is not written as time.format has it")
 )
 
-// newFormat returns the format that cfg names and how it writes times, "" where it has no way of its
+// newFormat returns the format that cfg names and how it writes times, none where it has no way of its
 // own.
-func newFormat(cfg Config) (f format, timeFormat string, err error) {
+func newFormat(cfg Config) (f format, timeFormats []string, err error) {
 	switch cfg.Format {
 	case formatCRI:
-		return cri{}, "rfc3339", nil
+		return cri{}, []string{"rfc3339"}, nil
 	case formatJSON:
-		return &jsonFormat{}, "", nil
+		return &jsonFormat{}, nil, nil
 	case formatRegex:
 		if f, err = newRegex(cfg.Regex); err != nil {
 			err = &settingError{"regex", err}
 		}
-		return f, "", err
+		return f, nil, err
 	case formatNginx:
-		return nginx{}, "%d/%b/%Y:%H:%M:%S %z", nil
+		return nginx{}, []string{"%d/%b/%Y:%H:%M:%S %z"}, nil
 	case formatApache2:
-		return apache2{}, "%d/%b/%Y:%H:%M:%S %z", nil
+		return apache2{}, []string{"%d/%b/%Y:%H:%M:%S %z"}, nil
+	case formatIngress:
+		return ingressNginx{}, []string{"%d/%b/%Y:%H:%M:%S %z"}, nil
+	case formatHAProxy:
+		return haproxy{}, []string{"%d/%b/%Y:%H:%M:%S.%L"}, nil
+	case formatEnvoy:
+		return envoy{}, []string{"rfc3339"}, nil
+	case formatTraefik:
+		return &traefik{}, []string{"%d/%b/%Y:%H:%M:%S %z", "rfc3339"}, nil
+	case formatALB:
+		return alb{}, []string{"rfc3339"}, nil
+	case formatText:
+		return wholeText{}, nil, nil
+	case formatCSV:
+		f, err = newCSV(cfg.CSV)
+		return f, nil, err
 	case formatLogfmt:
-		return &logfmt{}, "", nil
+		return &logfmt{bareKeys: cfg.BareKeys != nil && *cfg.BareKeys}, nil, nil
 	case formatLTSV:
 		f, err = newLTSV(cfg.LTSV)
-		return f, "", err
+		return f, nil, err
 	case formatSyslog:
 		f, err = newSyslog(cfg)
-		return f, "", err // it calls setTime
+		return f, nil, err // it calls setTime
 	}
-	return nil, "", fmt.Errorf("unknown format %q", cfg.Format)
+	return nil, nil, fmt.Errorf("unknown format %q", cfg.Format)
 }

@@ -2,8 +2,9 @@ package parse
 
 import (
 	"errors"
-	"fmt"
 	"regexp"
+
+	"github.com/seed-afc6a195/aggregator/pkg/filter"
 )
 
 // errPattern is the reason of a text that the expression does not match.
@@ -17,9 +18,9 @@ type regexFormat struct {
 }
 
 func newRegex(text string) (format, error) {
-	re, err := regexp.Compile(text)
+	re, err := filter.CompilePattern(text)
 	if err != nil {
-		return nil, fmt.Errorf("%w (the syntax is RE2's: Ruby's without look-around, back-references and possessive repetition; without slashes around it)", err)
+		return nil, err
 	}
 	f := &regexFormat{expression: re, names: re.SubexpNames()}
 	for _, name := range f.names {

@@ -19,6 +19,7 @@ const keepScratch = 1 << 20
 type parser struct {
 	field    []string
 	format   format
+	decoder  *decoder // nil: the text is UTF-8
 	onError  string
 	keep     bool // the text stays
 	data     bool // other fields stay
@@ -27,6 +28,7 @@ type parser struct {
 	joinKey  *event.Template // nil: the pod and container
 
 	fields fields
+	timeIn []string            // where in the fields read the time is, where that is in a map; nil otherwise
 	names  map[string]struct{} // of the fields, where they are many; nil otherwise
 	whole  []byte              // the map that the fields become, see Config.Into
 }
@@ -57,12 +59,16 @@ func newParser(cfg Config) (*parser, error) {
 	var err error
 	p.field, err = filter.ParsePath(cfg.Field)
 	note("field", err)
+	if p.decoder, err = newDecoder(cfg.Encoding); err != nil {
+		wrong = append(wrong, err)
+	}
 	zone, err := newZone(cfg.Time.Zone)
 	if note("time.zone", err); err != nil {
 		zone, cfg.Time.Zone = time.UTC, ""
 	}
 	f := &p.fields
-	f.prefix, f.timeKey, f.keep = cfg.Prefix, cfg.Time.Key, cfg.Time.Keep
+	f.prefix, f.keep = cfg.Prefix, cfg.Time.Keep
+	note("time.key", p.setTimeKey(cfg.Time.Key))
 	f.types, err = parseTypes(cfg.Types, zone)
 	note("types", err)
 	for _, format := range cfg.Time.Format {
@@ -70,19 +76,24 @@ func newParser(cfg Config) (*parser, error) {
 		note("time.format", err)
 		f.layouts = append(f.layouts, l)
 	}
-	var own string
+	var own []string
 	if p.format, own, err = newFormat(cfg); err != nil {
 		wrong = append(wrong, err)
 	} else if len(f.layouts) == 0 {
-		l, err := newLayout(own, zone)
-		note("time.format", err)
-		f.layouts = append(f.layouts, l)
+		if own == nil {
+			own = []string{""} // guessed
+		}
+		for _, format := range own {
+			l, err := newLayout(format, zone)
+			note("time.format", err)
+			f.layouts = append(f.layouts, l)
+		}
 	}
 	if cfg.Join.Key != "" {
 		p.joinKey, err = event.ParseTemplate(cfg.Join.Key)
 		note("join.key", err)
 	}
-	f.strict = len(cfg.Time.Format) > 0 || own != ""
+	f.strict = len(cfg.Time.Format) > 0 || len(own) > 0 && own[0] != ""
 	return p, errors.Join(wrong...)
 }
 
@@ -93,14 +104,67 @@ func (p *parser) Apply(ev *filter.Event) (filter.Verdict, error) {
 		p.fields.reset(ev.Time)
 		err = p.format.parse(&p.fields, text)
 	}
+	nested := false
 	if err == nil {
+		nested = p.nestedTime()
 		err = p.fields.err
 	}
 	if err != nil {
 		return p.fail(ev, err)
 	}
+	if p.keep && p.decoder != nil {
+		ev.Set(filter.AppendString(nil, text), p.field...)
+	}
 	p.merge(ev)
+	if nested && !p.fields.keep {
+		ev.Remove(p.timeIn...)
+	}
 	return filter.Keep, nil
+}
+
+// setTimeKey takes the path of the field with the time. What looks like a path may be a name with dots too.
+func (p *parser) setTimeKey(key string) error {
+	p.fields.timeKey = key
+	if key == "" {
+		return nil
+	}
+	path, err := filter.ParsePath(key)
+	if err != nil {
+		return err
+	}
+	if len(path) == 1 {
+		p.fields.timeKey = path[0]
+		return nil
+	}
+	p.timeIn = append(p.timeIn, p.fields.prefix+path[0])
+	p.timeIn = append(p.timeIn, path[1:]...)
+	if p.into != "" {
+		p.timeIn = append([]string{p.into}, p.timeIn...)
+	}
+	return nil
+}
+
+// nestedTime takes the event's time from a map in a field, and says whether it did.
+func (p *parser) nestedTime() bool {
+	f := &p.fields
+	if p.timeIn == nil || f.timed {
+		return false
+	}
+	path := p.timeIn
+	if p.into != "" {
+		path = path[1:]
+	}
+	k := f.last([]byte(path[0]))
+	if k == nil {
+		return false
+	}
+	value, ok := event.Lookup(f.pairs[k.to:event.ValueEnd(f.pairs, k.to)], path[1:]...)
+	if !ok {
+		return false
+	}
+	p.whole = event.AppendText(p.whole[:0], value)
+	f.takeTime(p.whole)
+	return f.timed
 }
 
 // text returns the text of the field, without its line end. It is valid until ev changes.
@@ -114,7 +178,11 @@ func (p *parser) text(ev *filter.Event) ([]byte, error) {
 	if err != nil {
 		return nil, errNoText
 	}
-	return filter.TrimLineEnd(text), nil
+	text = filter.TrimLineEnd(text)
+	if p.decoder != nil {
+		text = p.decoder.decode(text)
+	}
+	return text, nil
 }
 
 // fail does with ev what on_error says.

@@ -204,7 +204,7 @@ func TestCheck(t *testing.T) {
 		"good":            {func(c *Config) { c.Format = "cri" }, "-", ""},
 		"field":           {func(c *Config) { c.Format = "cri"; c.Field = "a..b" }, "field", "name is missing"},
 		"no regex":        {func(c *Config) { c.Format = "regex" }, "regex", "needs an expression"},
-		"bad regex":       {func(c *Config) { c.Format = "regex"; c.Regex = "(?=a)" }, "regex", "RE2"},
+		"bad regex":       {func(c *Config) { c.Format = "regex"; c.Regex = "(?=a)" }, "regex", "no look-around"},
 		"no names":        {func(c *Config) { c.Format = "regex"; c.Regex = "(a)" }, "regex", "no group has a name"},
 		"a regex too far": {func(c *Config) { c.Format = "json"; c.Regex = "(?<a>b)" }, "regex", "no expression of its own"},
 		"type":            {func(c *Config) { c.Format = "json"; c.Types = []string{"a:number"} }, "types", "a:number"},

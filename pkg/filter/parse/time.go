@@ -15,6 +15,7 @@ type layout struct {
 	kind   layoutKind
 	ops    []op   // strptime
 	golang string // Go's layout
+	clock  bool   // of golang: it has no part of a date
 	zone   *time.Location
 }
 
@@ -64,6 +65,8 @@ func newLayout(format string, zone *time.Location) (layout, error) {
 			return l, err
 		}
 		l.kind, l.golang = goLayout, format
+		saturday, monday := time.Date(2001, 2, 3, 4, 5, 6, 7, time.UTC), time.Date(2012, 11, 12, 4, 5, 6, 7, time.UTC)
+		l.clock = saturday.Format(format) == monday.Format(format)
 		if a, b := time.Unix(0, 0), time.Unix(1e9, 123456789); a.Format(format) == b.Format(format) {
 			return l, fmt.Errorf("%q is no format of times (write strptime like %%Y-%%m-%%d %%H:%%M:%%S, "+
 				"a Go layout like 2006-01-02 15:04:05, unix, unix_ms or rfc3339)", format)
@@ -89,7 +92,7 @@ func newZone(name string) (*time.Location, error) {
 }
 
 // parse reads text, all of it but spaces around it. Where it names no year, the latest is meant in
-// which it is no more than maxAhead after received; where it names no day, received's.
+// which it is no more than maxAhead after received; where it names no day or month, the nearest to received.
 func (l *layout) parse(text []byte, received event.Time) (event.Time, bool) {
 	if n := len(text); n > 0 && (text[0] <= ' ' || text[n-1] <= ' ') {
 		text = bytes.TrimSpace(text)
@@ -114,6 +117,9 @@ func (l *layout) parse(text []byte, received event.Time) (event.Time, bool) {
 		}
 		if t.Year() == 0 { // the layout has none
 			s := scanner{month: int(t.Month()), day: t.Day(), hour: t.Hour(), minute: t.Minute(), second: t.Second(), nsec: t.Nanosecond()}
+			if l.clock {
+				s.month, s.day = 0, 0
+			}
 			if _, offset := t.Zone(); t.Location() != l.zone {
 				s.zoned, s.east = true, offset
 			}
@@ -240,47 +246,83 @@ func (s *scanner) time(zone *time.Location, received event.Time) (event.Time, bo
 	if s.hour > 23 || s.minute > 59 || s.second > 60 {
 		return event.Time{}, false
 	}
-	second := min(s.second, 59) // a leap second ends the minute
 	if s.half != 0 {
 		if s.hour < 1 || s.hour > 12 {
 			return event.Time{}, false
 		}
 		s.hour = s.hour%12 + 12*(s.half-1)
 	}
-	at := func(year, month, day int) (int64, bool) {
-		sec, ok := secondsOf(year, month, day, s.hour, s.minute, second)
-		if s.zoned {
-			return sec - int64(s.east), ok
-		}
-		if zone != time.UTC && ok {
-			sec = time.Date(year, time.Month(month), day, s.hour, s.minute, second, 0, zone).Unix()
-		}
-		return sec, ok
-	}
-	if s.yearday > 0 && s.year > 0 {
-		s.month, s.day = 1, s.yearday
-		for s.month <= 12 && s.day > daysIn(s.year, s.month) {
-			s.day -= daysIn(s.year, s.month)
-			s.month++
-		}
-	}
+	s.second = min(s.second, 59) // a leap second ends the minute
 	if s.year > 0 {
-		sec, ok := at(s.year, max(s.month, 1), max(s.day, 1))
+		month, day := s.monthDay(s.year)
+		sec, ok := s.on(zone, s.year, month, day)
 		if !ok {
 			return event.Time{}, false
 		}
 		return inRange(sec, s.nsec)
 	}
-	now := time.Unix(received.Sec, 0).In(zone)
-	if s.month == 0 && s.day == 0 {
-		s.month, s.day = int(now.Month()), now.Day()
+	if s.month == 0 && s.yearday == 0 {
+		return s.nearest(zone, received)
 	}
 	// February 29th needs all these: leap years are up to 8 years apart.
+	now := time.Unix(received.Sec, 0).In(zone)
 	for year := now.Year() + 1; year > now.Year()-9; year-- {
-		sec, ok := at(year, max(s.month, 1), max(s.day, 1))
-		if ok && sec <= received.Sec+maxAhead {
+		month, day := s.monthDay(year)
+		if sec, ok := s.on(zone, year, month, day); ok && sec <= received.Sec+maxAhead {
 			return inRange(sec, s.nsec)
 		}
 	}
 	return event.Time{}, false
+}
+
+// monthDay returns the day that was read, in a year.
+func (s *scanner) monthDay(year int) (month, day int) {
+	if s.yearday == 0 {
+		return max(s.month, 1), max(s.day, 1)
+	}
+	month, day = 1, s.yearday
+	for month <= 12 && day > daysIn(year, month) {
+		day -= daysIn(year, month)
+		month++
+	}
+	return month, day
+}
+
+// on returns the seconds from 1970 to the clock's time of a day.
+func (s *scanner) on(zone *time.Location, year, month, day int) (sec int64, ok bool) {
+	sec, ok = secondsOf(year, month, day, s.hour, s.minute, s.second)
+	if s.zoned {
+		return sec - int64(s.east), ok
+	}
+	if zone != time.UTC && ok {
+		sec = time.Date(year, time.Month(month), day, s.hour, s.minute, s.second, 0, zone).Unix()
+	}
+	return sec, ok
+}
+
+// nearest returns the time of the day that is nearest to received, of all days or of those with the number
+// that was read: the line was written before midnight and came after it, or its clock is ahead.
+func (s *scanner) nearest(zone *time.Location, received event.Time) (event.Time, bool) {
+	if s.zoned {
+		zone = time.FixedZone("", s.east)
+	}
+	now := time.Unix(received.Sec, 0).In(zone)
+	var best, least int64
+	found := false
+	for step := -2; step <= 2; step++ { // months, of which some have no 31st
+		day := now.AddDate(0, 0, step)
+		year, month, number := day.Year(), day.Month(), day.Day()
+		if s.day > 0 {
+			first := time.Date(now.Year(), now.Month()+time.Month(step), 1, 0, 0, 0, 0, zone)
+			year, month, number = first.Year(), first.Month(), s.day
+		}
+		sec, ok := s.on(zone, year, int(month), number)
+		if far := max(sec-received.Sec, received.Sec-sec); ok && (!found || far < least) {
+			best, least, found = sec, far, true
+		}
+	}
+	if !found {
+		return event.Time{}, false
+	}
+	return inRange(best, s.nsec)
 }

@@ -166,3 +166,69 @@ func FuzzLayout(f *testing.F) {
 		}
 	})
 }
+
+// A text that leaves out parts of the date means the day that is nearest to the time that the event came with.
+func TestTimeWithoutDate(t *testing.T) {
+	for _, tc := range []struct{ format, zone, came, text, want string }{
+		{"%H:%M:%S.%L", "UTC", "2026-01-02T00:00:05Z", "23:59:59.123", "2026-01-01T23:59:59.123Z"},
+		{"%H:%M:%S", "UTC", "2026-01-01T23:59:58Z", "00:00:01", "2026-01-02T00:00:01Z"},
+		{"%H:%M:%S", "UTC", "2026-01-02T12:00:05Z", "11:59:59", "2026-01-02T11:59:59Z"},
+		{"%H:%M:%S", "UTC", "2026-01-02T12:00:00Z", "00:00:00", "2026-01-02T00:00:00Z"},
+		{"%T", "Asia/Seoul", "2026-01-01T15:00:05Z", "23:59:59", "2026-01-01T14:59:59Z"},
+		{"%I:%M %p", "UTC", "2026-03-01T00:01:00Z", "11:59 PM", "2026-02-28T23:59:00Z"},
+		{"%H:%M:%S %z", "UTC", "2026-01-01T15:00:05Z", "23:59:59 +0900", "2026-01-01T14:59:59Z"},
+		{"15:04:05.000", "UTC", "2026-01-02T00:00:05Z", "23:59:59.123", "2026-01-01T23:59:59.123Z"},
+		{"15:04:05 -0700", "UTC", "2026-01-01T15:00:05Z", "23:59:59 +0900", "2026-01-01T14:59:59Z"},
+		{"3:04PM", "Asia/Seoul", "2026-01-02T15:00:05Z", "12:00AM", "2026-01-02T15:00:00Z"},
+		{"%d %H:%M", "UTC", "2026-03-01T00:00:05Z", "28 23:59", "2026-02-28T23:59:00Z"},
+		{"%d %H:%M", "UTC", "2026-03-31T12:00:00Z", "31 11:00", "2026-03-31T11:00:00Z"},
+		{"%d %H:%M", "UTC", "2026-01-31T23:59:59Z", "01 00:00", "2026-02-01T00:00:00Z"},
+		{"%j %T", "UTC", "2026-03-01T12:00:00Z", "060 11:00:00", "2026-03-01T11:00:00Z"},
+		{"%b %d %T", "UTC", "2026-01-01T00:00:05Z", "Dec 31 23:59:59", "2025-12-31T23:59:59Z"},
+	} {
+		came, err := time.Parse(time.RFC3339, tc.came)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l := mustLayout(t, tc.format, tc.zone)
+		got, ok := l.parse([]byte(tc.text), event.Time{Sec: came.Unix()})
+		text := time.Unix(got.Sec, int64(got.Nsec)).UTC().Format(time.RFC3339Nano)
+		if !ok || text != tc.want {
+			t.Errorf("%s of %s, came at %s: %s, %v, want %s", tc.text, tc.format, tc.came, text, ok, tc.want)
+		}
+	}
+}
+
+func TestTimeKeyIsAPath(t *testing.T) {
+	const text = `{"instant":{"epochSecond":1770091506,"nanoOfSecond":5},"a.b":"2026-03-01T09:15:02Z","m":1}`
+	for _, tc := range []struct {
+		cfg        Config
+		want, when string
+	}{
+		{Config{Time: Time{Key: "instant.epochSecond"}}, `{"instant":{"nanoOfSecond":5},"a.b":"2026-03-01T09:15:02Z","m":1}`, "2026-02-03T04:05:06Z"},
+		{Config{Time: Time{Key: "instant.epochSecond", Keep: true}}, text, "2026-02-03T04:05:06Z"},
+		{Config{Time: Time{Key: "instant.epochSecond", Format: []string{"unix"}}, Into: "app", Prefix: "x_"}, `{"app":{"x_instant":{"nanoOfSecond":5},"x_a.b":"2026-03-01T09:15:02Z","x_m":1}}`, "2026-02-03T04:05:06Z"},
+		{Config{Time: Time{Key: "a.b"}}, `{"instant":{"epochSecond":1770091506,"nanoOfSecond":5},"m":1}`, "2026-03-01T09:15:02Z"},
+		{Config{Time: Time{Key: `["a.b"]`}}, `{"instant":{"epochSecond":1770091506,"nanoOfSecond":5},"m":1}`, "2026-03-01T09:15:02Z"},
+		{Config{Time: Time{Key: "instant.none"}}, text, ""},
+	} {
+		step, _, err := New(with(func(c *Config) {
+			c.Format, c.Time, c.Into, c.Prefix = "json", tc.cfg.Time, tc.cfg.Into, tc.cfg.Prefix
+		}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		e := newEvent(t, fieldsOf{"log": text})
+		came := e.Time
+		if _, err := step.Apply(e); err != nil {
+			t.Error(err)
+		}
+		when := ""
+		if e.Time != came {
+			when = time.Unix(e.Time.Sec, 0).UTC().Format(time.RFC3339)
+		}
+		if got := asJSON(t, e); got != tc.want || when != tc.when {
+			t.Errorf("%s: %s at %q, want %s at %q", tc.cfg.Time.Key, got, when, tc.want, tc.when)
+		}
+	}
+}

@@ -38,8 +38,10 @@ func (c *Config) Check(r *setting.Report) {
 		r.Add("", "give patterns, or builtin such as [email, credit_card]", "nothing to search for")
 	}
 	for i, p := range c.Patterns {
-		if _, err := compile(p.Regex); err != nil {
-			r.Add(fmt.Sprintf("patterns[%d].regex", i), "see https://golang.org/s/re2syntax", "%v", err)
+		key := fmt.Sprintf("patterns[%d].regex", i)
+		filter.CheckPattern(r, key, p.Regex)
+		if re, err := regexp.Compile(p.Regex); err == nil && re.MatchString("") {
+			r.Add(key, "", "%q finds what is empty too", p.Regex)
 		}
 	}
 	for i, name := range c.Builtin {
@@ -78,7 +80,7 @@ func parseField(text string) ([]string, error) {
 }
 
 func compile(text string) (*regexp.Regexp, error) {
-	re, err := regexp.Compile(text)
+	re, err := filter.CompilePattern(text)
 	if err == nil && re.MatchString("") {
 		return nil, fmt.Errorf("%q finds what is empty too", text)
 	}

@@ -57,7 +57,7 @@ func load(ctx context.Context, cfg Config, log zerolog.Logger, more ...func(*aws
 	opts := []func(*awsconfig.LoadOptions) error{
 		awsconfig.WithRegion(cfg.Region),
 		awsconfig.WithRetryer(func() aws.Retryer { return aws.NopRetryer{} }),
-		awsconfig.WithHTTPClient(awshttp.NewBuildableClient()), // takes a CA from the environment
+		awsconfig.WithHTTPClient(newHTTPClient()), // takes a CA from the environment
 		awsconfig.WithAppID("aggregator"),
 		awsconfig.WithLogger(logging.LoggerFunc(func(_ logging.Classification, format string, v ...any) {
 			log.Debug().Msgf(format, v...)
@@ -74,6 +74,13 @@ func load(ctx context.Context, cfg Config, log zerolog.Logger, more ...func(*aws
 		return aws.Config{}, fmt.Errorf("read the AWS settings of environment and profile: %w", err)
 	}
 	return a, nil
+}
+
+// newHTTPClient returns the SDK's client with connections that find dead peers.
+func newHTTPClient() *awshttp.BuildableClient {
+	return awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
+		t.DialContext = outputs.Dialer(awshttp.DefaultDialConnectTimeout).DialContext
+	})
 }
 
 // connections is an HTTP client for the SDK.

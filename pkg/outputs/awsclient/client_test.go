@@ -201,7 +201,7 @@ func TestClassify(t *testing.T) {
 	}{
 		{"throttled", 400, `{"__type":"ThrottlingException"}`, nil, outputs.ReasonThrottled, false, 0},
 		{"429", 429, ``, http.Header{"Retry-After": {"3"}}, outputs.ReasonThrottled, false, 3 * time.Second},
-		{"ages", 503, `{"__type":"ServiceUnavailableException"}`, http.Header{"Retry-After": {"99999999"}}, outputs.ReasonThrottled, false, maxRetryAfter},
+		{"ages", 503, `{"__type":"ServiceUnavailableException"}`, http.Header{"Retry-After": {"99999999"}}, outputs.ReasonThrottled, false, 99999999 * time.Second},
 		{"milliseconds", 503, `{"__type":"ServiceUnavailableException"}`, http.Header{"X-Amz-Retry-After": {"1500"}}, outputs.ReasonThrottled, false, 1500 * time.Millisecond},
 		{"nonsense", 503, `{"__type":"ServiceUnavailableException"}`, http.Header{"Retry-After": {"-1"}}, outputs.ReasonThrottled, false, 0},
 		{"page of a gateway", 502, `<html>`, nil, outputs.ReasonServer, true, 0},

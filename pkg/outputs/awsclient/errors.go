@@ -28,6 +28,9 @@ func Classify(err error) (reason outputs.Reason, status int, unknown bool, retry
 		status = response.HTTPStatusCode()
 		retryAfter = retryTime(response.Response.Header)
 	}
+	if unproved, ok := errors.AsType[*UnprovedError](err); ok {
+		return outputs.ReasonServer, max(status, unproved.Status), true, retryAfter
+	}
 	var keys *credentialsError
 	if errors.As(err, &keys) {
 		return outputs.ReasonAuth, status, false, retryAfter
@@ -80,14 +83,27 @@ func retryTime(h http.Header) time.Duration {
 		unit   time.Duration
 	}{{"x-amz-retry-after", time.Millisecond}, {"Retry-After", time.Second}} {
 		if n, err := strconv.ParseUint(h.Get(from.header), 10, 31); err == nil {
-			return min(time.Duration(n)*from.unit, maxRetryAfter)
+			return time.Duration(n) * from.unit
 		}
 	}
 	return 0
 }
 
-// maxRetryAfter bounds what a service may wish for.
-const maxRetryAfter = 5 * time.Minute
+// UnprovedError says that an answer of success is not the service's, or not to all of the request: what was sent is
+// sent again.
+type UnprovedError struct {
+	Status int    // of the answer
+	Lacks  string // what would prove it
+	Kind   string // the answer's media type, "" where it gives none
+}
+
+func (e *UnprovedError) Error() string {
+	kind := e.Kind
+	if kind == "" {
+		kind = "no type"
+	}
+	return fmt.Sprintf("the answer %d of type %s proves nothing, as it lacks %s: is this a proxy's page?", e.Status, oneLine(kind), e.Lacks)
+}
 
 // IsThrottle says whether the error code of a call, or of one of its records, asks for fewer of them.
 func IsThrottle(code string) bool {
@@ -107,6 +123,19 @@ func badKeys(code string) bool {
 	case "ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "RequestExpired", "InvalidToken",
 		"InvalidClientTokenId", "InvalidAccessKeyId", "UnrecognizedClientException",
 		"SignatureDoesNotMatch", "InvalidSignatureException":
+		return true
+	}
+	return false
+}
+
+// Denied reports whether the error of a call is that a privilege is missing.
+func Denied(err error) bool {
+	var api smithy.APIError
+	if !errors.As(err, &api) {
+		return false
+	}
+	switch api.ErrorCode() {
+	case "AccessDenied", "AccessDeniedException", "NotAuthorized", "UnauthorizedOperation", "AllAccessDisabled", "KMSAccessDeniedException":
 		return true
 	}
 	return false
@@ -166,7 +195,10 @@ func describe(err error) string {
 		}
 		return text + hint(api.ErrorCode())
 	}
+	unproved, ok := errors.AsType[*UnprovedError](err)
 	switch {
+	case ok:
+		return unproved.Error()
 	case errors.Is(err, context.DeadlineExceeded):
 		return "no answer within the time-out"
 	case hasAnswer:

@@ -99,6 +99,11 @@ func resize(s []int32, n int) []int32 {
 	return s[:n]
 }
 
+// StreamName returns the name of ev's stream, which has at most limit characters: see appendName.
+func StreamName(ev *event.Event, stream *event.Template, limit int) string {
+	return string(appendName(nil, ev, stream, limit))
+}
+
 // appendName appends the name of ev's stream: what a value has beyond letters, digits, "_", "." and "-"
 // becomes "-", a value that is missing "unknown", and a name over limit characters ends in a checksum.
 func appendName(dst []byte, ev *event.Event, stream *event.Template, limit int) []byte {

@@ -176,6 +176,8 @@ func (d *delivery) settle(st *stream, turn Turn, order []int32, outcomes []Outco
 		failed++
 		f := &failure{reason: outputs.ReasonServer, detail: out.Code + outputs.Words(": "+oneLine(out.Message), "") + hint(out.Code)}
 		switch {
+		case out.Code == unproved:
+			d.s.doubtful.Add(uint64(record.n))
 		case IsThrottle(out.Code):
 			f.reason = outputs.ReasonThrottled
 			throttled++
@@ -267,6 +269,9 @@ type sendError struct {
 	text string
 	err  error
 }
+
+// Described is an error whose text is Describe's.
+func Described(err error) error { return &sendError{Describe(err), err} }
 
 func (e *sendError) Error() string { return e.text }
 func (e *sendError) Unwrap() error { return e.err }

@@ -15,6 +15,8 @@ import (
 	"github.com/aws/smithy-go"
 	"github.com/klauspost/compress/gzip"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 )
@@ -33,6 +35,20 @@ const (
 
 // Outcome is what became of a record; an empty Code: it was stored.
 type Outcome struct{ Code, Message string }
+
+// unproved is the code of a record that the answer gives neither an id nor an error for.
+const unproved = "NoRecordId"
+
+// OutcomeOf returns the outcome of a record by what the answer says of it: only an id proves that it is stored.
+func OutcomeOf(id, code, message *string) Outcome {
+	switch {
+	case code != nil && *code != "":
+		return Outcome{Code: *code, Message: aws.ToString(message)}
+	case id == nil || *id == "":
+		return Outcome{Code: unproved, Message: "the answer gives the record no id, which proves nothing; it is sent again"}
+	}
+	return Outcome{}
+}
 
 // StreamsOptions is what Streams are made of.
 type StreamsOptions struct {

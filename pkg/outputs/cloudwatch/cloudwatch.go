@@ -70,7 +70,9 @@ func New(cfg Config, o Options) (*Output, error) {
 			return nil, fmt.Errorf("output %s: message: %w", o.Name, err)
 		}
 	}
-	out.api = logs.NewFromConfig(client.AWS, func(l *logs.Options) { l.BaseEndpoint = client.Endpoint(l.BaseEndpoint) })
+	out.api = logs.NewFromConfig(client.AWS, func(l *logs.Options) {
+		l.BaseEndpoint, l.HTTPClient = client.Endpoint(l.BaseEndpoint), proving{l.HTTPClient}
+	})
 	out.maker = newMaker(&out.cfg, out.api, o.Log, o.Now)
 	out.works.New = func() any {
 		enc := event.NewEncoder(out.cfg.Fields)

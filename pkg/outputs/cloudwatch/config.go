@@ -18,7 +18,7 @@ type Config struct {
 	LogGroup          string            `yaml:"log_group" required:"true" help:"with placeholders"`
 	LogStream         string            `yaml:"log_stream" required:"true" help:"with placeholders"`
 	AutoCreate        bool              `yaml:"auto_create" default:"true" help:"make missing groups and streams"`
-	RetentionDays     int               `yaml:"retention_days" default:"0" help:"of groups that are made; 0: for ever"`
+	RetentionDays     int               `yaml:"retention_days" default:"0" help:"of groups that have none; 0: for ever"`
 	LogGroupTags      map[string]string `yaml:"log_group_tags" help:"of groups that are made"`
 	LogGroupClass     string            `yaml:"log_group_class" default:"STANDARD" enum:"STANDARD|INFREQUENT_ACCESS|DELIVERY" help:"of groups that are made"`
 	MaxStreamsPerHour int               `yaml:"max_streams_per_hour" default:"2000" help:"streams made at most for each cluster; events beyond go to the one with \"other\" in place of what is not the cluster's; 0: no limit"`

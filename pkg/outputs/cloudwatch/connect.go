@@ -2,7 +2,6 @@ package cloudwatch
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -27,7 +26,7 @@ func (o *Output) Connect(ctx context.Context, clusters []string) (string, error)
 			if reason, _, _, _ := awsclient.Classify(err); reason == outputs.ReasonAuth && isDenied(err) {
 				return o.found("logs:DescribeLogGroups is not allowed, so log groups could not be checked"), nil
 			}
-			return "", errors.New(awsclient.Describe(err))
+			return "", awsclient.Described(err)
 		}
 		if known && !there {
 			missing = append(missing, group)

@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	logs "github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs/types"
 	"github.com/rs/zerolog"
@@ -90,18 +89,21 @@ type maker struct {
 	turn chan struct{} // holds a token while something is made
 
 	mu       sync.Mutex
-	hour     time.Time           // when the counting of made began
-	made     map[string]int      // streams, by cluster
-	refused  map[name]struct{}   // that were not made, beyond max_streams_per_hour
-	suspects map[name]bool       // that have refused an event; true: and have taken others since
-	search   map[name]int        // that have refused a request: how many events the next one may have
-	bare     map[string]struct{} // groups that were made and wait for their retention
+	hour     time.Time            // when the counting of made began
+	made     map[string]int       // streams, by cluster
+	refused  map[name]struct{}    // that were not made, beyond max_streams_per_hour
+	suspects map[name]bool        // that have refused an event; true: and have taken others since
+	search   map[name]int         // that have refused a request: how many events the next one may have
+	bare     map[string]struct{}  // groups that were made and wait for their retention
+	tended   map[string]time.Time // groups that need no look at their retention until then; zero: ever
+	blind    bool                 // the credentials may not look at groups
 }
 
 func newMaker(cfg *Config, api *logs.Client, log zerolog.Logger, now func() time.Time) *maker {
 	return &maker{
 		cfg: cfg, api: api, log: log, now: now, turn: make(chan struct{}, 1),
 		made: map[string]int{}, refused: map[name]struct{}{}, suspects: map[name]bool{}, search: map[name]int{}, bare: map[string]struct{}{},
+		tended: map[string]time.Time{},
 	}
 }
 
@@ -274,37 +276,18 @@ func existing(err error) error {
 	return err
 }
 
-// retain sets the retention of a group that was made and has none yet. No stream of it is made before,
-// so that the first failure does not leave it to keep events for ever.
-func (m *maker) retain(ctx context.Context, group string) *cause {
-	m.mu.Lock()
-	_, bare := m.bare[group]
-	m.mu.Unlock()
-	if !bare {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, m.cfg.Timeout)
-	defer cancel()
-	_, err := m.api.PutRetentionPolicy(ctx, &logs.PutRetentionPolicyInput{
-		LogGroupName: &group, RetentionInDays: aws.Int32(int32(m.cfg.RetentionDays)),
-	})
-	if gone := new(types.ResourceNotFoundException); err != nil && !errors.As(err, &gone) {
-		return problem(fmt.Sprintf("set the retention of log group %s to %d days", group, m.cfg.RetentionDays), err)
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	delete(m.bare, group)
-	return nil
-}
-
 // notices tells of streams that were not made.
 func (m *maker) notices() []string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.newHour()
-	if len(m.refused) == 0 {
-		return nil
+	var all []string
+	if m.blind {
+		all = append(all, noticeBlind)
 	}
-	return []string{fmt.Sprintf("max_streams_per_hour (%d) is reached: events for %d or more new log streams go to those named after %q",
-		m.cfg.MaxStreamsPerHour, len(m.refused), otherValue)}
+	if len(m.refused) == 0 {
+		return all
+	}
+	return append(all, fmt.Sprintf("max_streams_per_hour (%d) is reached: events for %d or more new log streams go to those named after %q",
+		m.cfg.MaxStreamsPerHour, len(m.refused), otherValue))
 }

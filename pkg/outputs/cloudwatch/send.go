@@ -278,6 +278,7 @@ func (s *sending) put(ctx context.Context, t *target, events []int32) *cause {
 	}
 	s.refuse(events, out.RejectedLogEventsInfo)
 	s.o.maker.accepted(t.name)
+	s.o.maker.retainFlowing(ctx, t.group)
 	s.o.truncated.Add(uint64(cut))
 	if t.renamed {
 		s.o.redirected.Add(uint64(len(events)))

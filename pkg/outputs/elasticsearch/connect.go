@@ -1,6 +1,7 @@
 package elasticsearch
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/klauspost/compress/gzip"
 
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 )
@@ -32,6 +35,8 @@ func (c *client) connect(ctx context.Context, clusters []string) (string, error)
 				err = &hostError{h.address, err}
 			case id.refused != nil:
 				err = c.advise(id.refused)
+			default:
+				err = c.takesGzip(ctx, h)
 			}
 			ids[i], errs[i] = id, err
 		})
@@ -65,12 +70,39 @@ func (c *client) connect(ctx context.Context, clusters []string) (string, error)
 	return strings.Join(all, "; note: "), nil
 }
 
+// takesGzip sends h a compressed bulk request of no events, and holds that it can read it.
+func (c *client) takesGzip(ctx context.Context, h *host) error {
+	if c.cfg.Compression != compressionGzip {
+		return nil
+	}
+	var body bytes.Buffer
+	zip := gzip.NewWriter(&body)
+	_, err := zip.Write([]byte("\n"))
+	if err = errors.Join(err, zip.Close()); err != nil {
+		return fmt.Errorf("compress: %w", err)
+	}
+	res, reply, err := exchange(ctx, func(req *http.Request) (*http.Response, error) {
+		req.Header.Set("Content-Type", "application/x-ndjson")
+		req.Header.Set("Content-Encoding", "gzip")
+		return c.do(h, req)
+	}, http.MethodPost, "/_bulk", body.Bytes())
+	switch {
+	case err != nil:
+		return &hostError{h.address, err}
+	case gzipUnread(res.status, string(reply)):
+		return fmt.Errorf("%s: %s: it answered %s: %s", h.address, adviseGzip, status(res.status), words(reply))
+	}
+	return nil // that there are no events in it is what it says, or that the user may not: that is asked for by itself
+}
+
 // advise adds what to do to a refusal for lack of valid credentials.
 func (c *client) advise(refused error) error {
 	var se *outputs.SendError
 	switch {
 	case !errors.As(refused, &se):
 		return refused
+	case se.Status == http.StatusForbidden:
+		return fmt.Errorf("%w%w", se.Err, outputs.ErrDenied)
 	case se.Status != http.StatusUnauthorized:
 		return se.Err
 	case c.cfg.APIKey.IsSet():
@@ -133,10 +165,10 @@ func (c *client) privileges(ctx context.Context, id identity, h *host, clusters 
 	}
 	for _, name := range names {
 		if !has.Index[name][write] {
-			return "", fmt.Errorf("%s: user %q may not write %s: it lacks the privilege %s on these indices", h.address, has.Username, name, write)
+			return "", fmt.Errorf("%s: user %q may not write %s: it lacks the privilege %s on these indices%w", h.address, has.Username, name, write, outputs.ErrDenied)
 		}
 		if !slices.ContainsFunc(create, func(p string) bool { return has.Index[name][p] }) {
-			return "", fmt.Errorf("%s: user %q may write %s but not make indices: it lacks the privilege auto_configure on them", h.address, has.Username, name)
+			return "", fmt.Errorf("%s: user %q may write %s but not make indices: it lacks the privilege auto_configure on them%w", h.address, has.Username, name, outputs.ErrDenied)
 		}
 	}
 	may := fmt.Sprintf(", user %q may write %s", has.Username, strings.Join(names, ", "))

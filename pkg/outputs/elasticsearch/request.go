@@ -23,6 +23,7 @@ type outcome struct {
 	alone  bool               // 429, but for the request's own size
 	there  []outputs.Failure  // as reply.there
 	waited bool               // the server answered only after the time that it may wait for a target
+	unread bool               // the server can't read gzip
 	hung   bool               // all of the request was sent, and no reply came within the time-out
 }
 
@@ -114,7 +115,25 @@ func (o *Output) judge(r *reply, err error, resp *http.Response, n int) outcome 
 	if resp.StatusCode >= 300 {
 		se.Reason = requestVerdict(resp.StatusCode, &r.cause)
 	}
-	return outcome{err: se, kind: r.cause.kind, alone: resp.StatusCode == http.StatusTooManyRequests && tooLargeAlone(r.cause.reason)}
+	unread := o.cfg.Compression == compressionGzip && gzipUnread(resp.StatusCode, r.cause.reason)
+	if unread {
+		se.Err = fmt.Errorf("%s: %w", adviseGzip, se.Err)
+	}
+	return outcome{unread: unread, err: se, kind: r.cause.kind, alone: resp.StatusCode == http.StatusTooManyRequests && tooLargeAlone(r.cause.reason)}
+}
+
+// adviseGzip says what to do about a server that takes no compressed requests.
+const adviseGzip = "the server can't read gzip requests: set compression: none for this output, or have the server, or the proxy before it, take them"
+
+// gzipUnread reports whether a refusal shows that the server took a compressed body for its text: it stumbles over the
+// first byte of gzip, 31, or does not take the encoding.
+func gzipUnread(status int, reason string) bool {
+	if status == http.StatusUnsupportedMediaType {
+		return true
+	}
+	text := strings.ToLower(reason)
+	return status == http.StatusBadRequest &&
+		(strings.Contains(text, "code 31)") || strings.Contains(text, `\u001f`) || strings.Contains(text, "content-encoding") || strings.Contains(text, "gzip"))
 }
 
 // requestVerdict says why a whole request with the status was refused. Only 413 is the events' own fault.

@@ -139,6 +139,8 @@ func (s *send) post(ctx context.Context, from, to int) {
 		s.last = out.err
 		one.Reason = out.err.Reason // 429: the operator may give the node more room
 		s.failed = append(s.failed, one)
+	case out.unread:
+		s.halt(from, out.err) // it is about none of the events
 	case out.err.Status == http.StatusBadRequest && out.err.Reason == outputs.ReasonServer:
 		s.last = out.err
 		if s.senseless++; s.senseless >= maxSenseless && !s.accepted {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/firehose"
 	"github.com/aws/aws-sdk-go-v2/service/firehose/types"
 	"github.com/rs/zerolog"
@@ -64,7 +63,7 @@ func (o *Output) put(ctx context.Context, stream string, records []awsclient.Rec
 	outcomes := make([]awsclient.Outcome, len(got.RequestResponses))
 	for i := range got.RequestResponses {
 		r := &got.RequestResponses[i]
-		outcomes[i] = awsclient.Outcome{Code: aws.ToString(r.ErrorCode), Message: aws.ToString(r.ErrorMessage)}
+		outcomes[i] = awsclient.OutcomeOf(r.RecordId, r.ErrorCode, r.ErrorMessage)
 	}
 	return outcomes, nil
 }

@@ -51,10 +51,12 @@ type network struct {
 	do func(m *received) deed // nil: ack; called under mu
 	// sink: messages are acknowledged and forgotten. mayFail: connections may break within a message.
 	sink, mayFail bool
+	delay         func(m *received) time.Duration // of an answer; nil: none
 
 	mu     sync.Mutex
 	down   map[string]error // why a server can't be reached
 	login  func(conn net.Conn) error
+	stuck  map[string]bool // servers that are reached and say nothing
 	dials  map[string]int
 	open   map[string]int // connections
 	got    []received     // stored, in order
@@ -76,6 +78,9 @@ func (n *network) connect(_ context.Context, _, address string) (net.Conn, error
 	}
 	n.open[address]++
 	ours, theirs := net.Pipe()
+	if n.stuck[address] {
+		return ours, nil
+	}
 	go n.serve(theirs, address)
 	return ours, nil
 }
@@ -100,6 +105,9 @@ func (n *network) serve(conn net.Conn, address string) {
 		}
 		m.server = address
 		reply, more := n.take(m)
+		if n.delay != nil {
+			time.Sleep(n.delay(m))
+		}
 		if len(reply) > 0 {
 			if _, err := conn.Write(reply); err != nil {
 				return

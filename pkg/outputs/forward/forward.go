@@ -24,6 +24,10 @@
 // server gets the message before the next try; but when the connection had been idle, it may just have
 // been closed in the meantime, and the same server gets the message once more over a new one. Where no
 // server can be reached, the rest of the batch fails without being tried.
+//
+// A server that takes a message and does not acknowledge it holds up no others where another server is fit: after a second
+// the Send goes on without it, no further message goes there, and its events are named as in flight until the ack comes or
+// its time is over.
 package forward
 
 import (
@@ -62,6 +66,7 @@ type Output struct {
 	tag      *event.Template
 	tls      func(host string) *tls.Config
 	servers  *servers
+	flights  *flights
 	messages sync.Pool // of *message
 }
 
@@ -77,11 +82,12 @@ func New(cfg Config, opts Options) (*Output, error) {
 	o := &Output{
 		cfg: cfg, timeout: cfg.Settings().Timeout, compress: cfg.Compression, tag: tag, tls: opts.TLS,
 		messages: sync.Pool{New: func() any { return new(message) }},
-		servers:  &servers{log: opts.Log, idleTimeout: cfg.IdleTimeout, maxAge: cfg.MaxConnectionAge},
+		servers:  &servers{log: opts.Log, idleTimeout: cfg.IdleTimeout, maxAge: cfg.MaxConnectionAge, maxRest: cfg.Settings().Retry.Max},
 	}
 	if cfg.Compression == compressionNone {
 		o.compress = ""
 	}
+	o.flights = newFlights(cfg.Settings().Workers * max(cfg.Connections, 1))
 	var login *client.ClientLogin
 	if cfg.SharedKey.IsSet() {
 		login = &client.ClientLogin{
@@ -104,8 +110,14 @@ func New(cfg Config, opts Options) (*Output, error) {
 // WholeChunks implements outputs.WholeChunker: messages are named by their events.
 func (o *Output) WholeChunks() bool { return true }
 
-// Close closes the connections.
-func (o *Output) Close() error { return o.servers.close() }
+// Close ends messages on their way and closes the connections.
+func (o *Output) Close() error {
+	o.flights.close()
+	return o.servers.close()
+}
+
+// RetryNow has servers that rest tried at once.
+func (o *Output) RetryNow() { o.servers.tryNow() }
 
 // Send sends the events of b, chunk by chunk, over as many connections as the settings allow, and for
 // as long as timeout.
@@ -152,6 +164,9 @@ type fault struct {
 	err         error
 }
 
+// inFlight reports whether f is no failure yet: the message is on its way.
+func (f *fault) inFlight() bool { return f.reason == outputs.ReasonPaced }
+
 // lane sends one chunk's events after the other's until all are taken.
 func (s *sending) lane(ctx context.Context) {
 	m := s.messages.Get().(*message)
@@ -187,12 +202,12 @@ func (s *sending) fail(from, to int, f *fault) {
 	defer s.mu.Unlock()
 	detail := f.err.Error()
 	for i := from; i < to; i++ {
-		s.failed = append(s.failed, outputs.Failure{Index: i, Reason: f.reason, Detail: detail})
+		s.failed = append(s.failed, outputs.Failure{Index: i, Reason: f.reason, Detail: detail, InFlight: f.inFlight()})
 	}
 	if f.unreachable {
 		s.stopped = f
 	}
-	if s.worst == nil || f.reason == outputs.ReasonAuth && s.worst.reason != outputs.ReasonAuth {
+	if s.worst == nil || s.worst.inFlight() || f.reason == outputs.ReasonAuth && s.worst.reason != outputs.ReasonAuth {
 		s.worst = f
 	}
 }
@@ -203,7 +218,11 @@ func (s *sending) result() error {
 		return nil
 	}
 	se := &outputs.SendError{Reason: s.worst.reason, Err: s.worst.err}
-	if len(s.failed) < len(s.events) || slices.ContainsFunc(s.failed, func(f outputs.Failure) bool { return f.Reason != se.Reason }) {
+	flying := func(f outputs.Failure) bool { return f.InFlight }
+	if slices.ContainsFunc(s.failed, flying) {
+		se.RetryAfter = askEvery
+	}
+	if len(s.failed) < len(s.events) || se.RetryAfter > 0 || slices.ContainsFunc(s.failed, func(f outputs.Failure) bool { return f.Reason != se.Reason }) {
 		slices.SortFunc(s.failed, func(a, b outputs.Failure) int { return a.Index - b.Index })
 		se.Failed = s.failed
 	}
@@ -216,14 +235,15 @@ func (o *Output) chunk(ctx context.Context, m *message, events []event.Event) (d
 	for delivered < len(events) {
 		n := m.fill(events[delivered:], int(o.cfg.MaxMessageSize), o.cfg.Metadata == metadataKeep)
 		wire := client.ClientMessage{Tag: string(m.tag), Entries: m.entries, Events: n, Compress: o.compress}
+		id := m.chunkID(n)
 		if o.cfg.Ack {
-			wire.Chunk = m.chunkID(n)
+			wire.Chunk = id
 		}
 		var err error
 		if m.frame, err = m.encoder.Append(m.frame[:0], &wire); err != nil {
 			return delivered, &fault{reason: outputs.ReasonServer, err: fmt.Errorf("make a message of %d events: %w", n, err)}
 		}
-		if f := o.deliver(ctx, m.frame, wire.Chunk); f != nil {
+		if f := o.send(ctx, m, wire.Tag+"\x00"+id, wire.Chunk); f != nil {
 			return delivered, f
 		}
 		delivered += n
@@ -231,8 +251,8 @@ func (o *Output) chunk(ctx context.Context, m *message, events []event.Event) (d
 	return delivered, nil
 }
 
-// deliver carries one frame to a server.
-func (o *Output) deliver(ctx context.Context, frame []byte, chunk string) *fault {
+// deliver carries one frame to a server, whose flight it is.
+func (o *Output) deliver(ctx context.Context, one *flight, frame []byte, chunk string) *fault {
 	var tried []*server
 	var errs []error
 	reason := outputs.ReasonNetwork
@@ -241,6 +261,7 @@ func (o *Output) deliver(ctx context.Context, frame []byte, chunk string) *fault
 		if to == nil {
 			return &fault{reason: reason, unreachable: true, err: errors.Join(errs...)}
 		}
+		o.servers.fliesTo(one, to)
 		conn := o.servers.reuse(to)
 		if conn != nil {
 			err := o.exchange(ctx, conn, frame, chunk)

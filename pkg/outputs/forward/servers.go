@@ -24,6 +24,7 @@ type server struct {
 	credit  int // of smooth weighted turns
 	fails   int // in a row; 0: it works
 	until   time.Time
+	flying  int           // messages to it that no Send waits for
 	probing bool          // it has failed, and one message tries whether it works again
 	idle    []*connection // the one used last is the last
 }
@@ -33,6 +34,7 @@ type servers struct {
 	log         zerolog.Logger
 	idleTimeout time.Duration
 	maxAge      time.Duration
+	maxRest     time.Duration // retry.max
 
 	mu     sync.Mutex
 	all    []*server
@@ -54,7 +56,8 @@ func (s *servers) pick(tried []*server) *server {
 	}
 	if best == nil {
 		for _, c := range s.all {
-			if !slices.Contains(tried, c) && (best == nil || c.until.Before(best.until)) {
+			if !slices.Contains(tried, c) && (best == nil || (c.flying == 0) != (best.flying == 0) && c.flying == 0 ||
+				(c.flying == 0) == (best.flying == 0) && c.until.Before(best.until)) {
 				best = c
 			}
 		}
@@ -69,7 +72,7 @@ func (s *servers) pick(tried []*server) *server {
 func (s *servers) turn(tried []*server, now time.Time, standby bool) (best *server) {
 	total := 0
 	for _, c := range s.all {
-		if c.Standby != standby || slices.Contains(tried, c) || c.fails > 0 && (c.probing || now.Before(c.until)) {
+		if c.Standby != standby || slices.Contains(tried, c) || !c.fit(now) {
 			continue
 		}
 		c.credit += c.Weight
@@ -82,6 +85,64 @@ func (s *servers) turn(tried []*server, now time.Time, standby bool) (best *serv
 		best.credit -= total
 	}
 	return best
+}
+
+// fit reports whether c may have a message. servers.mu is held.
+func (c *server) fit(now time.Time) bool {
+	return c.flying == 0 && (c.fails == 0 || !c.probing && !now.Before(c.until))
+}
+
+// fliesTo notes which server a message goes to now.
+func (s *servers) fliesTo(one *flight, to *server) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if one.handed {
+		one.to.flying--
+		to.flying++
+	}
+	one.to = to
+}
+
+// overtake reports whether others may go on without the message: there is another server for them.
+func (s *servers) overtake(one *flight) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	if one.to == nil || !slices.ContainsFunc(s.all, func(c *server) bool { return c != one.to && c.fit(now) }) {
+		return false
+	}
+	one.handed = true
+	one.to.flying++
+	return true
+}
+
+// lands takes overtake back: the message has come to its end, or is waited for after all.
+func (s *servers) lands(one *flight) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if one.handed {
+		one.handed = false
+		one.to.flying--
+	}
+}
+
+// addressOf returns where a message goes.
+func (s *servers) addressOf(one *flight) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if one.to == nil {
+		return "a server"
+	}
+	return one.to.Address
+}
+
+// tryNow ends the rests of all servers.
+func (s *servers) tryNow() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range s.all {
+		c.until = time.Time{}
+	}
 }
 
 // works notes that a message was taken by c.
@@ -108,7 +169,7 @@ func (s *servers) failed(c *server, err error) {
 	now := time.Now()
 	if probed := c.probing; probed || !now.Before(c.until) {
 		c.fails, c.probing = c.fails+1, false
-		rest := min(minRest<<min(c.fails-1, 10), maxRest)
+		rest := min(minRest<<min(c.fails-1, 10), maxRest, s.maxRest)
 		rest = rest/2 + rand.N(rest/2+1)
 		c.until = now.Add(rest)
 		level := zerolog.DebugLevel

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 	"github.com/rs/zerolog"
@@ -80,7 +79,7 @@ func (o *Output) put(ctx context.Context, stream string, records []awsclient.Rec
 	outcomes := make([]awsclient.Outcome, len(got.Records))
 	for i := range got.Records {
 		r := &got.Records[i]
-		outcomes[i] = awsclient.Outcome{Code: aws.ToString(r.ErrorCode), Message: aws.ToString(r.ErrorMessage)}
+		outcomes[i] = awsclient.OutcomeOf(r.SequenceNumber, r.ErrorCode, r.ErrorMessage)
 	}
 	return outcomes, nil
 }

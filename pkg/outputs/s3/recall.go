@@ -164,6 +164,9 @@ func (o *Output) lookup(ctx context.Context, obj *object) (presence, error) {
 		if head.Metadata[metaEvents] == strconv.Itoa(obj.events) {
 			return isThere, nil
 		}
+		if err := proof(head.ResultMetadata, head.ETag); err != nil {
+			return 0, err
+		}
 		return isMissing, nil // somebody else's
 	}
 	switch code(err) {

@@ -412,7 +412,7 @@ func TestMemory(t *testing.T) {
 			}
 			w.Header().Set("ETag", `"x"`)
 		default:
-			fmt.Fprint(w, `<CompleteMultipartUploadResult></CompleteMultipartUploadResult>`)
+			fmt.Fprint(w, `<CompleteMultipartUploadResult><ETag>"x"</ETag></CompleteMultipartUploadResult>`)
 		}
 	}))
 	defer server.Close()

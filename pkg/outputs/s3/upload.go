@@ -3,12 +3,18 @@ package s3
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/feature/s3/transfermanager"
 	"github.com/aws/aws-sdk-go-v2/feature/s3/transfermanager/types"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/smithy-go/middleware"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 	"github.com/rs/zerolog"
 
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
@@ -71,6 +77,9 @@ func (c *calls) PutObject(ctx context.Context, in *s3.PutObjectInput, opts ...fu
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	out, err := c.Client.PutObject(ctx, in, opts...)
+	if err == nil {
+		err = emptyProof(out.ResultMetadata, out.ETag, out.ChecksumCRC32, out.ChecksumCRC32C, out.ChecksumCRC64NVME, out.ChecksumSHA1, out.ChecksumSHA256)
+	}
 	c.unknown = mayBeDone(err)
 	return out, err
 }
@@ -79,14 +88,22 @@ func (c *calls) PutObject(ctx context.Context, in *s3.PutObjectInput, opts ...fu
 func (c *calls) CreateMultipartUpload(ctx context.Context, in *s3.CreateMultipartUploadInput, opts ...func(*s3.Options)) (*s3.CreateMultipartUploadOutput, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	return c.Client.CreateMultipartUpload(ctx, in, opts...)
+	out, err := c.Client.CreateMultipartUpload(ctx, in, opts...)
+	if err == nil && aws.ToString(out.UploadId) == "" {
+		err = lacking(out.ResultMetadata, "an upload id")
+	}
+	return out, err
 }
 
 // UploadPart uploads a part; several may run.
 func (c *calls) UploadPart(ctx context.Context, in *s3.UploadPartInput, opts ...func(*s3.Options)) (*s3.UploadPartOutput, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	return c.Client.UploadPart(ctx, in, opts...)
+	out, err := c.Client.UploadPart(ctx, in, opts...)
+	if err == nil {
+		err = emptyProof(out.ResultMetadata, out.ETag)
+	}
+	return out, err
 }
 
 // CompleteMultipartUpload makes the object of its parts. It keeps its error to itself: the SDK's
@@ -96,7 +113,9 @@ func (c *calls) CompleteMultipartUpload(ctx context.Context, in *s3.CompleteMult
 	defer cancel()
 	out, err := c.Client.CompleteMultipartUpload(within, in, opts...)
 	if err == nil {
-		return out, nil
+		if err = proof(out.ResultMetadata, out.ETag); err == nil {
+			return out, nil
+		}
 	}
 	c.incomplete, c.unknown = err, mayBeDone(err)
 	_, _ = c.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{Bucket: in.Bucket, Key: in.Key, UploadId: in.UploadId}) // never fails
@@ -114,6 +133,48 @@ func (c *calls) AbortMultipartUpload(ctx context.Context, in *s3.AbortMultipartU
 			Msg("the parts of a failed upload could not be removed: they are billed until the bucket's lifecycle rule for incomplete uploads removes them")
 	}
 	return &s3.AbortMultipartUploadOutput{}, nil
+}
+
+// proof returns nil where the answer to a call, with its metadata, has a sum of what was stored: its ETag or a checksum.
+// A page of a proxy may have an ETag too, but of itself.
+func proof(of middleware.Metadata, sums ...*string) error {
+	if !slices.ContainsFunc(sums, func(sum *string) bool { return aws.ToString(sum) != "" }) {
+		return lacking(of, "an ETag or a checksum of what was stored")
+	}
+	if kind := mediaType(of); strings.HasPrefix(strings.ToLower(kind), "text/html") {
+		return lacking(of, "what S3 answers with, and is a page")
+	}
+	return nil
+}
+
+// emptyProof is proof of an answer that has no body.
+func emptyProof(of middleware.Metadata, sums ...*string) error {
+	if r := response(of); r != nil && r.ContentLength > 0 {
+		return lacking(of, "what S3 answers with, which has no body")
+	}
+	return proof(of, sums...)
+}
+
+// lacking returns the error of an answer that lacks what would prove it.
+func lacking(of middleware.Metadata, what string) error {
+	e := &awsclient.UnprovedError{Status: http.StatusOK, Lacks: what, Kind: mediaType(of)}
+	if r := response(of); r != nil {
+		e.Status = r.StatusCode
+	}
+	return e
+}
+
+func mediaType(of middleware.Metadata) string {
+	if r := response(of); r != nil {
+		return r.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// response returns the answer that the metadata is of, nil where it has none.
+func response(of middleware.Metadata) *smithyhttp.Response {
+	r, _ := awsmiddleware.GetRawResponse(of).(*smithyhttp.Response) // the SDK's own are of that type
+	return r
 }
 
 // mayBeDone says whether a call that failed with err may have taken effect.

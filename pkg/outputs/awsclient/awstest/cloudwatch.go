@@ -223,12 +223,13 @@ func (c *CloudWatch) retain(in *logsCall) (any, *logsError) {
 
 func (c *CloudWatch) describe(in *logsCall) (any, *logsError) {
 	type group struct {
-		Name string `json:"logGroupName"`
+		Name      string `json:"logGroupName"`
+		Retention int    `json:"retentionInDays,omitempty"`
 	}
 	found := []group{}
-	for name := range c.groups {
+	for name, g := range c.groups {
 		if strings.HasPrefix(name, in.Prefix) {
-			found = append(found, group{name})
+			found = append(found, group{name, g.RetentionDays})
 		}
 	}
 	slices.SortFunc(found, func(a, b group) int { return strings.Compare(a.Name, b.Name) })

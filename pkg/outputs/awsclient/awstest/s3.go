@@ -282,6 +282,7 @@ func (o *S3) get(w http.ResponseWriter, c *call) {
 			w.Header()[name] = values
 		}
 	}
+	w.Header().Set("ETag", etag(object.Body))
 	w.Header().Set("Content-Length", strconv.Itoa(len(object.Body)))
 	if c.Method == http.MethodGet {
 		_, _ = w.Write(object.Body) // an error: the client has gone

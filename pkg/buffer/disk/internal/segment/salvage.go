@@ -1,4 +1,4 @@
-package disk
+package segment
 
 import (
 	"bytes"
@@ -17,17 +17,17 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
 )
 
-// salvaged tells what was found in a damaged segment.
-type salvaged struct {
-	cause  error
+// Damage tells what was found in a damaged segment.
+type Damage struct {
+	Cause  error
 	chunks int
 	bytes  int64
 	lost   []chunk.Header // of damaged chunks: what they say of themselves, which may be wrong too
 }
 
-// fields returns what was found, and what is lost, for the log.
-func (h *salvaged) fields() map[string]any {
-	f := map[string]any{"error": h.cause.Error(), "chunks": h.chunks, "bytes": h.bytes}
+// Fields returns what was found, and what is lost, for the log.
+func (h *Damage) Fields() map[string]any {
+	f := map[string]any{"error": h.Cause.Error(), "chunks": h.chunks, "bytes": h.bytes}
 	var lost []string
 	for i := range h.lost[:min(len(h.lost), 10)] {
 		l := &h.lost[i]
@@ -42,19 +42,19 @@ func (h *salvaged) fields() map[string]any {
 	return f
 }
 
-// lostEvents returns how many events the lost chunks say they had.
-func (h *salvaged) lostEvents() (n int64) {
+// LostEvents returns how many events the lost chunks say they had.
+func (h *Damage) LostEvents() (n int64) {
 	for i := range h.lost {
 		n += int64(h.lost[i].Events)
 	}
 	return n
 }
 
-// readContents returns what the closed segment at path holds: from its index where it was sealed,
+// Read returns what the closed segment at path holds: from its index where it was sealed,
 // by walking its buckets where it was not. If either fails the file is scanned for whole chunks,
-// and salvaged tells of it. An error means that the file can't be read at all, or may not: format.ErrUnknown.
-func readContents(path string, first uint64) (*contents, *salvaged, error) {
-	c, err := readIndex(path, first)
+// and Damage tells of it. An error means that the file can't be read at all, or may not: format.ErrUnknown.
+func Read(path string, first uint64) (*Contents, *Damage, error) {
+	c, err := ReadIndex(path, first)
 	if err == nil || errors.Is(err, format.ErrUnknown) {
 		return c, nil, err
 	}
@@ -62,28 +62,28 @@ func readContents(path string, first uint64) (*contents, *salvaged, error) {
 	if serr != nil {
 		return nil, nil, errors.Join(err, serr)
 	}
-	s := &salvaged{cause: err, chunks: len(c.entries), lost: lost}
-	for i := range c.entries {
-		s.bytes += int64(c.entries[i].size)
+	s := &Damage{Cause: err, chunks: len(c.Entries), lost: lost}
+	for i := range c.Entries {
+		s.bytes += int64(c.Entries[i].Size)
 	}
 	return c, s, nil
 }
 
-// readIndex reads the segment by its pages.
-func readIndex(path string, first uint64) (c *contents, err error) {
+// ReadIndex reads the segment by its pages.
+func ReadIndex(path string, first uint64) (c *Contents, err error) {
 	p, err := boltfile.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("read segment: %w", err)
 	}
 	defer p.Close()
-	index, err := p.Bucket(indexName)
+	index, err := p.Bucket(IndexName)
 	switch {
 	case err != nil:
 	case index == nil:
 		c, err = readChunks(p, first)
 	default:
 		var e boltfile.Element
-		if e, _, err = index.Find(indexName); err == nil {
+		if e, _, err = index.Find(IndexName); err == nil {
 			c, err = decodeIndex(first, e.Value)
 		}
 	}
@@ -95,7 +95,7 @@ func readIndex(path string, first uint64) (c *contents, err error) {
 
 // readChunks reads a segment that was not sealed: the process ended while it was written. Every checksum
 // is verified, and what each commit wrote about itself, so that no chunk is missed in silence.
-func readChunks(p *boltfile.File, first uint64) (*contents, error) {
+func readChunks(p *boltfile.File, first uint64) (*Contents, error) {
 	b := newBuilder(first)
 	var parts []chunk.Part
 	next, commits := uint64(0), uint64(0)
@@ -137,13 +137,13 @@ func readChunks(p *boltfile.File, first uint64) (*contents, error) {
 	if err == nil && commits != p.TxID-1 {
 		err = fmt.Errorf("%d of %d commits are there: %w", commits, p.TxID-1, boltfile.ErrDamaged)
 	}
-	return &b.contents, err
+	return &b.Contents, err
 }
 
 // salvage scans the file for whole chunks, whatever bbolt makes of it. Of what it finds it keeps
 // the chunks with the salt that most bytes have: the segment's own. Others are bytes that an agent
 // sent to look like a chunk, laid bare because the chunk around them is broken.
-func salvage(path string, first uint64) (*contents, []chunk.Header, error) {
+func salvage(path string, first uint64) (*Contents, []chunk.Header, error) {
 	f, err := os.Open(path) //nolint:gosec // in the directory that the operator named
 	if err != nil {
 		return nil, nil, fmt.Errorf("salvage: %w", err)
@@ -179,7 +179,7 @@ func salvage(path string, first uint64) (*contents, []chunk.Header, error) {
 	where := map[uint64]int64{}
 	var buf []byte
 	for _, p := range finds[salt] {
-		if buf, err = readChunk(f, &entry{off: uint32(p.off), size: uint32(p.size)}, buf); err != nil {
+		if buf, err = ReadChunk(f, &Entry{Off: uint32(p.off), Size: uint32(p.size)}, buf); err != nil {
 			return nil, nil, fmt.Errorf("salvage: %w", err)
 		}
 		h, err := chunk.DecodeHeader(buf, nil)
@@ -201,7 +201,7 @@ func salvage(path string, first uint64) (*contents, []chunk.Header, error) {
 			lost = append(lost, damaged[seq])
 		}
 	}
-	return &b.contents, lost, nil
+	return &b.Contents, lost, nil
 }
 
 // scan calls found for every chunk in f, in order of place, and for what begins like one but is not
@@ -238,7 +238,7 @@ func scan(f *os.File, found func(off int64, value []byte, whole bool)) error {
 				continue
 			}
 			work -= int64(size)
-			value, err = readChunk(f, &entry{off: uint32(off), size: uint32(size)}, value)
+			value, err = ReadChunk(f, &Entry{Off: uint32(off), Size: uint32(size)}, value)
 			if errors.Is(err, format.ErrUnknown) {
 				return err
 			}
@@ -261,68 +261,68 @@ func scan(f *os.File, found func(off int64, value []byte, whole bool)) error {
 	}
 }
 
-// rewrite copies those chunks of c, which lie in src, that keep asks for into a new sealed segment
+// Rewrite copies those chunks of c, which lie in src, that keep asks for into a new sealed segment
 // at path, under the same numbers, and returns its contents. It is on disk, but not its name.
-func rewrite(path string, src *os.File, c *contents, keep func(*entry) bool) (*contents, error) {
+func Rewrite(path string, src *os.File, c *Contents, keep func(*Entry) bool) (*Contents, error) {
 	_ = os.Remove(path) // of an earlier attempt
 	var size int64
-	for i := range c.entries {
-		size += int64(c.entries[i].size)
+	for i := range c.Entries {
+		size += int64(c.Entries[i].Size)
 	}
-	w, err := createWriter(path, size+size/4, true)
+	w, err := Create(path, size+size/4, true)
 	if err != nil {
 		return nil, err
 	}
-	out := &contents{first: c.first, clusters: c.clusters, sets: c.sets, tails: c.tails}
+	out := &Contents{First: c.First, Clusters: c.Clusters, Sets: c.Sets, Tails: c.Tails}
 	const group = 4 << 20
-	var items []item
+	var items []Item
 	var bytes int
 	flush := func() error {
 		if len(items) == 0 {
 			return nil
 		}
 		where := make([]uint32, len(items))
-		if err := w.append(items, where); err != nil {
+		if err := w.Append(items, where); err != nil {
 			return err
 		}
-		added := out.entries[len(out.entries)-len(items):]
+		added := out.Entries[len(out.Entries)-len(items):]
 		for i := range added {
-			added[i].off = where[i]
+			added[i].Off = where[i]
 		}
 		items, bytes = items[:0], 0
 		return nil
 	}
-	for i := range c.entries {
-		e := &c.entries[i]
+	for i := range c.Entries {
+		e := &c.Entries[i]
 		if !keep(e) {
 			continue
 		}
-		value, err := readChunk(src, e, nil)
+		value, err := ReadChunk(src, e, nil)
 		if err != nil {
-			return nil, errors.Join(err, w.close())
+			return nil, errors.Join(err, w.Close())
 		}
-		items = append(items, item{c.first + uint64(e.seq), value})
-		out.entries = append(out.entries, *e)
+		items = append(items, Item{c.First + uint64(e.Seq), value})
+		out.Entries = append(out.Entries, *e)
 		if bytes += len(value); bytes >= group {
 			if err := flush(); err != nil {
-				return nil, errors.Join(fmt.Errorf("write segment %s: %w", path, err), w.close())
+				return nil, errors.Join(fmt.Errorf("write segment %s: %w", path, err), w.Close())
 			}
 		}
 	}
 	if err := flush(); err != nil {
-		return nil, errors.Join(fmt.Errorf("write segment %s: %w", path, err), w.close())
+		return nil, errors.Join(fmt.Errorf("write segment %s: %w", path, err), w.Close())
 	}
 	failpoint.Pass("segment.rewrite.filled")
-	if err := w.seal(out.encode()); err != nil {
+	if err := w.Seal(out.Encode()); err != nil {
 		return nil, fmt.Errorf("seal segment %s: %w", path, err)
 	}
 	return out, nil
 }
 
-// setAsideChunk copies a damaged chunk, as it is, to a file of its own and returns its name.
-func setAsideChunk(path string, seq uint64, e *entry, f *os.File) (string, error) {
-	b := make([]byte, e.size)
-	n, err := f.ReadAt(b, int64(e.off))
+// QuarantineChunk copies a damaged chunk, as it is, to a file of its own and returns its name.
+func QuarantineChunk(path string, seq uint64, e *Entry, f *os.File) (string, error) {
+	b := make([]byte, e.Size)
+	n, err := f.ReadAt(b, int64(e.Off))
 	if err != nil && !errors.Is(err, io.EOF) {
 		return "", fmt.Errorf("set aside chunk %d: %w", seq, err)
 	}

@@ -1,4 +1,6 @@
-package disk
+// Package segment is one file of chunks: how it is written, indexed, read and salvaged. It knows chunks and bbolt, and nothing of
+// who wants them.
+package segment
 
 import (
 	"encoding/binary"
@@ -34,18 +36,18 @@ import (
 // memory; and a bad sector in it is a signal instead of an error. bbolt decides what is stored.
 const inlineMax = boltfile.PageSize / 4
 
-const indexName = "index"
+const IndexName = "index"
 
-// item is a chunk to be stored.
-type item struct {
-	seq   uint64
-	value []byte // see chunk.go
+// Item is a chunk to be stored.
+type Item struct {
+	Seq   uint64
+	Value []byte // see chunk.go
 }
 
-// writer is the bbolt file of a segment that is being written.
-type writer struct {
+// Writer is the bbolt file of a segment that is being written.
+type Writer struct {
 	db       *bbolt.DB
-	file     *os.File // bbolt's own
+	File     *os.File // bbolt's own
 	resident int      // bytes written since the map's pages were let go
 }
 
@@ -53,8 +55,8 @@ type writer struct {
 // just written, and the kernel then maps the pages around: without this, a segment ends up in memory whole.
 const residentMax = 4 << 20
 
-func createWriter(path string, size int64, sync bool) (*writer, error) {
-	w := &writer{}
+func Create(path string, size int64, sync bool) (*Writer, error) {
+	w := &Writer{}
 	err := boltfile.RecoverPanics(func() (err error) {
 		w.db, err = bbolt.Open(path, 0o600, &bbolt.Options{
 			Timeout: time.Second, NoSync: !sync, NoFreelistSync: true, FreelistType: bbolt.FreelistMapType,
@@ -62,7 +64,7 @@ func createWriter(path string, size int64, sync bool) (*writer, error) {
 			OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
 				f, err := os.OpenFile(name, flag|os.O_EXCL, mode)
 				failpoint.Pass("segment.opened")
-				w.file = f
+				w.File = f
 				return f, err
 			},
 		})
@@ -74,20 +76,20 @@ func createWriter(path string, size int64, sync bool) (*writer, error) {
 	return w, nil
 }
 
-// append stores the items with one commit and sets where[i] to the place of items[i] in the file.
+// Append stores the items with one commit and sets where[i] to the place of items[i] in the file.
 // After an error the writer must be closed: what a failed fdatasync left on the disk is unknown.
-func (w *writer) append(items []item, where []uint32) error {
+func (w *Writer) Append(items []Item, where []uint32) error {
 	total := 0
 	for i := range items {
-		total += len(items[i].value)
+		total += len(items[i].Value)
 	}
 	if total <= inlineMax { // bbolt would keep it within its parent's page and move it about
-		last := &items[len(items)-1].value
+		last := &items[len(items)-1].Value
 		*last = append(*last, make([]byte, inlineMax+1-total)...)
 	}
 	return boltfile.RecoverPanics(func() error {
 		var name [8]byte
-		binary.BigEndian.PutUint64(name[:], items[0].seq)
+		binary.BigEndian.PutUint64(name[:], items[0].Seq)
 		if err := w.sound(name[:]); err != nil {
 			return err
 		}
@@ -100,8 +102,8 @@ func (w *writer) append(items []item, where []uint32) error {
 			keys := make([]byte, 8*len(items))
 			for i := range items {
 				k := keys[8*i : 8*i+8 : 8*i+8]
-				binary.BigEndian.PutUint64(k, items[i].seq)
-				if err := b.Put(k, items[i].value); err != nil {
+				binary.BigEndian.PutUint64(k, items[i].Seq)
+				if err := b.Put(k, items[i].Value); err != nil {
 					return err
 				}
 			}
@@ -120,7 +122,7 @@ func (w *writer) append(items []item, where []uint32) error {
 					w.resident = 0
 					defer letGo(v, off)
 				}
-				if i >= len(items) || binary.BigEndian.Uint64(k) != items[i].seq || off > math.MaxUint32 {
+				if i >= len(items) || binary.BigEndian.Uint64(k) != items[i].Seq || off > math.MaxUint32 {
 					return fmt.Errorf("segment holds chunk %x at %d: %w", k, off, boltfile.ErrDamaged)
 				}
 				where[i] = uint32(off)
@@ -133,15 +135,15 @@ func (w *writer) append(items []item, where []uint32) error {
 
 // sound returns nil where bbolt can add a bucket of that name, which is behind all others, and the file
 // is still in its directory: what is written to a removed one is gone with the process.
-func (w *writer) sound(name []byte) error {
-	st, err := w.file.Stat()
+func (w *Writer) sound(name []byte) error {
+	st, err := w.File.Stat()
 	if err != nil {
 		return err
 	}
 	if sys, ok := st.Sys().(*syscall.Stat_t); ok && sys.Nlink == 0 {
 		return errors.New("somebody removed the file")
 	}
-	p, err := boltfile.Read(w.file)
+	p, err := boltfile.Read(w.File)
 	if err != nil {
 		return err
 	}
@@ -162,43 +164,43 @@ func letGo(v []byte, off uint64) {
 	_ = unix.Madvise(pages, unix.MADV_DONTNEED)                                  // only saves memory
 }
 
-// seal stores the index and closes the file. The file is closed after an error, too.
-func (w *writer) seal(index []byte) error {
+// Seal stores the index and closes the file. The file is closed after an error, too.
+func (w *Writer) Seal(index []byte) error {
 	err := boltfile.RecoverPanics(func() error {
-		if err := w.sound([]byte(indexName)); err != nil {
+		if err := w.sound([]byte(IndexName)); err != nil {
 			return err
 		}
 		return w.db.Update(func(tx *bbolt.Tx) error {
-			b, err := tx.CreateBucket([]byte(indexName))
+			b, err := tx.CreateBucket([]byte(IndexName))
 			if err != nil {
 				return err
 			}
-			return b.Put([]byte(indexName), index)
+			return b.Put([]byte(IndexName), index)
 		})
 	})
 	if err == nil && w.db.NoSync {
 		err = w.db.Sync()
 	}
 	failpoint.Pass("segment.seal.indexed")
-	return errors.Join(err, w.close())
+	return errors.Join(err, w.Close())
 }
 
-func (w *writer) close() error { return boltfile.RecoverPanics(w.db.Close) }
+func (w *Writer) Close() error { return boltfile.RecoverPanics(w.db.Close) }
 
-// readChunk reads the chunk that e names from f into buf and checks it.
-func readChunk(f *os.File, e *entry, buf []byte) ([]byte, error) {
-	if cap(buf) < int(e.size) {
-		buf = make([]byte, e.size)
+// ReadChunk reads the chunk that e names from f into buf and checks it.
+func ReadChunk(f *os.File, e *Entry, buf []byte) ([]byte, error) {
+	if cap(buf) < int(e.Size) {
+		buf = make([]byte, e.Size)
 	}
-	buf = buf[:e.size]
-	if _, err := f.ReadAt(buf, int64(e.off)); err != nil {
+	buf = buf[:e.Size]
+	if _, err := f.ReadAt(buf, int64(e.Off)); err != nil {
 		if errors.Is(err, io.EOF) {
 			err = fmt.Errorf("file is cut: %w", boltfile.ErrDamaged)
 		}
-		return buf, fmt.Errorf("read chunk in %s at %d: %w", f.Name(), e.off, err)
+		return buf, fmt.Errorf("read chunk in %s at %d: %w", f.Name(), e.Off, err)
 	}
 	if err := chunk.Verify(buf); err != nil {
-		return buf, fmt.Errorf("read chunk in %s at %d: %w", f.Name(), e.off, err)
+		return buf, fmt.Errorf("read chunk in %s at %d: %w", f.Name(), e.Off, err)
 	}
 	return buf, nil
 }

@@ -1,0 +1,142 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"testing"
+)
+
+// server answers as a status endpoint does, and keeps what it was asked for.
+func server(t *testing.T, asked *[]string) (address string) {
+	t.Helper()
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		*asked = append(*asked, fmt.Sprintf("%s %s %s", r.Method, r.URL.RequestURI(), r.Header.Get("Authorization")))
+		switch {
+		case r.URL.Path == "/queue":
+			_, _ = io.WriteString(w, `{"events":12,"outputs":[
+ {"output":"es","state":"running","events":12,"chunks":3,"bytes":2048,"oldest_seconds":61.4,"delivered_per_second":5,"queued_per_second":2,"done_in_seconds":4,
+  "clusters":[{"cluster":"seoul","events":2,"chunks":1,"bytes":1000,"done_in_seconds":null},{"cluster":"osaka","events":10,"chunks":2,"bytes":1048,"done_in_seconds":0.5}]},
+ {"output":"f\u001b[31m","state":"idle","clusters":[]}]}`)
+		case r.URL.Path == "/status":
+			_, _ = io.WriteString(w, `{"version":"v1","verdict":{"severity":"critical","text":"output es: refused.","findings":[{"severity":"critical","subject":"output es","text":"refused","since":"2026-01-01T00:00:00Z","remedy":"set its password"}]}}`)
+		case strings.Contains(r.URL.Path, "/none/"):
+			http.Error(w, `no output is named "none"`, http.StatusUnprocessableEntity)
+		case r.URL.Path == "/reload":
+			http.Error(w, "the old configuration stays in force:\na.yaml:3: wrong", http.StatusUnprocessableEntity)
+		default:
+			_, _ = io.WriteString(w, "done "+r.URL.Path+"\n")
+		}
+	}))
+	t.Cleanup(s.Close)
+	return s.URL
+}
+
+func TestAskAServer(t *testing.T) {
+	t.Chdir(t.TempDir())
+	t.Setenv("AGGREGATOR_STATUS_TOKEN", "t0ken")
+	var asked []string
+	address := server(t, &asked)
+	for _, tc := range []struct {
+		args  string
+		code  int
+		out   string // a part of it
+		err   string
+		asked string // the last
+	}{
+		{"queue", exitOK, "es    seoul       2       1   1000 B      0s      0     0    never  running", "", "GET /queue Bearer t0ken"},
+		{"queue --json", exitOK, `"done_in_seconds": 0.5`, "", "GET /queue Bearer t0ken"},
+		{"queue --data-dir x", exitUsage, "", "--data-dir asks no server", ""},
+		{"output list", exitOK, "es      running  12       1m1s    5      4s", "", "GET /queue Bearer t0ken"},
+		{"output list --json", exitOK, `"state": "idle"`, "", "GET /queue Bearer t0ken"},
+		{"output pause es f", exitOK, "done /outputs/es/pause\ndone /outputs/f/pause\n", "", "POST /outputs/f/pause Bearer t0ken"},
+		{"output resume none es", exitFailed, "done /outputs/es/resume", `no output is named "none"`, "POST /outputs/es/resume Bearer t0ken"},
+		{"output pause", exitUsage, "", "pause needs the name of an output", ""},
+		{"output purge es", exitUsage, "", "with --yes, since nobody can be asked here", ""},
+		{"output purge es --yes", exitOK, "done /outputs/es/purge", "", "POST /outputs/es/purge?all=true Bearer t0ken"},
+		{"output puase es", exitUsage, "", `unknown command "puase"; did you mean 'aggregator output pause'?`, ""},
+		{"reload", exitUsage, "", "the old configuration stays in force:\na.yaml:3: wrong", "POST /reload Bearer t0ken"},
+		{"status", exitFailed, "output es: refused.\ncritical: output es: refused (since 2026-01-01T00:00:00Z)\n  what to do: set its password\n", "not all is well", "GET /status Bearer t0ken"},
+		{"status --json", exitFailed, `"severity": "critical"`, "", "GET /status Bearer t0ken"},
+	} {
+		t.Run(tc.args, func(t *testing.T) {
+			asked = nil
+			var out, errOut bytes.Buffer
+			code := run(t.Context(), append(strings.Fields(tc.args), "--status", address), strings.NewReader(""), &out, &errOut)
+			if code != tc.code || !strings.Contains(out.String(), tc.out) || !strings.Contains(errOut.String(), tc.err) {
+				t.Errorf("exit code %d\n%s\n%s", code, out.String(), errOut.String())
+			}
+			if tc.asked == "" && asked != nil || tc.asked != "" && (asked == nil || asked[len(asked)-1] != tc.asked) {
+				t.Errorf("asked for %q, want %q", asked, tc.asked)
+			}
+			if strings.Contains(out.String()+errOut.String(), "\x1b") {
+				t.Errorf("it steers the terminal: %q", out.String())
+			}
+		})
+	}
+}
+
+// TestWhichConfiguration: every command has the same rule, and says which one it took.
+func TestWhichConfiguration(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for name, host := range map[string]string{"aggregator.yaml": "here", "env.yaml": "env", "a.yaml": "a"} {
+		if err := os.WriteFile(name, []byte("hostname: "+host+"\nbuffer: {path: "+t.TempDir()+"/none}\nstatus: {address: '127.0.0.1:1'}\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, tc := range []struct {
+		args, env, want string
+		code            int
+	}{
+		{"check", "", "aggregator.yaml: the configuration is right\nhostname   here\n", exitOK},
+		{"check", "env.yaml", "env.yaml: the configuration is right\nhostname   env\n", exitOK},
+		{"check a.yaml", "env.yaml", "a.yaml: the configuration is right\nhostname   a\n", exitOK},
+		{"check -c a.yaml -c env.yaml", "", "env.yaml:1:1: hostname: it is given at a.yaml:1 already", exitUsage},
+		{"try", "env.yaml", "configuration: env.yaml\n", exitOK},
+		{"test", "", "aggregator.tests.yaml: no such file", exitUsage},
+		{"drain", "env.yaml", "configuration: env.yaml\n", exitFailed},
+		{"size --events-per-second 10", "", "configuration: aggregator.yaml\n", exitOK},
+		{"dead", "env.yaml", "configuration: env.yaml\n", exitFailed},
+		{"queue", "", "configuration: aggregator.yaml\n", exitFailed},
+		{"output list -c a.yaml", "", "configuration: a.yaml\n", exitFailed},
+		{"reload", "env.yaml", "configuration: env.yaml\n", exitFailed},
+		{"status", "", "configuration: aggregator.yaml\n", exitFailed},
+		{"check --config=", "", "-c: names nothing", exitUsage},
+	} {
+		t.Setenv("AGGREGATOR_CONFIG", tc.env)
+		var out bytes.Buffer
+		if code := run(t.Context(), strings.Fields(tc.args), strings.NewReader(""), &out, &out); code != tc.code || !strings.Contains(out.String(), tc.want) {
+			t.Errorf("%s with %q: exit code %d\n%s", tc.args, tc.env, code, out.String())
+		}
+	}
+}
+
+func TestCompletions(t *testing.T) {
+	t.Chdir(t.TempDir())
+	const text = "clusters: [{name: seoul, shared_key: '${env:NOT_HERE}'}]\nroutes: [{match: 'kube.**', outputs: [es]}]\noutputs: {es: {type: stdout}}\n"
+	if err := os.WriteFile("aggregator.yaml", []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for args, want := range map[string]string{
+		"output pause ": "es\n", "dead list --output ": "es\n", "dead retry --to ": "es\n", "try --cluster ": "seoul\n", "try --route ": "kube.**\n",
+		"send --mode ": "packed\nforward\nmessage\n", "send --output ": "text\njson\n", "dead list --reason ": "rejected\n", "stat": "status",
+	} {
+		var out bytes.Buffer
+		fields := strings.Split("__complete "+args, " ")
+		if code := run(t.Context(), fields, strings.NewReader(""), &out, io.Discard); code != exitOK || !strings.HasPrefix(out.String(), want) {
+			t.Errorf("%s: %q, want %q", args, out.String(), want)
+		}
+	}
+}
+
+func TestVersionFlag(t *testing.T) {
+	var flag, command bytes.Buffer
+	if run(t.Context(), []string{"--version"}, nil, &flag, io.Discard) != exitOK || run(t.Context(), []string{"version"}, nil, &command, io.Discard) != exitOK ||
+		flag.String() != command.String() || !strings.HasPrefix(flag.String(), "aggregator ") {
+		t.Errorf("%q and %q", flag.String(), command.String())
+	}
+}

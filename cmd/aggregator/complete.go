@@ -1,0 +1,79 @@
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/seed-afc6a195/aggregator/internal/sizing"
+	"github.com/seed-afc6a195/aggregator/pkg/config"
+)
+
+// unknownCommand says of a name that is none of cmd's commands which was meant.
+func unknownCommand(cmd *cobra.Command, name string) error {
+	var names []string
+	for _, c := range cmd.Commands() {
+		if c.IsAvailableCommand() {
+			names = append(names, c.Name())
+		}
+	}
+	hint := fmt.Sprintf("'%s --help' lists the commands", cmd.CommandPath())
+	if near := config.Nearest(name, names); near != "" {
+		hint = fmt.Sprintf("did you mean '%s %s'?", cmd.CommandPath(), near)
+	}
+	return fmt.Errorf("unknown command %q; %s", name, hint)
+}
+
+// configured returns the configuration for completions, nil where it can't be read.
+func configured(given []string) *config.Config {
+	cfg, err := config.Load(config.Paths(given, os.LookupEnv), config.Options{StandIn: true})
+	if err != nil {
+		return nil
+	}
+	return cfg
+}
+
+// completeOutputs completes the names of outputs.
+func (f *serverFlags) completeOutputs(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	cfg := configured(f.config.given)
+	if cfg == nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return cfg.OutputNames(), cobra.ShellCompDirectiveNoFileComp
+}
+
+// completeFlags makes the values of flags complete in cmd and the commands below it.
+func completeFlags(cmd *cobra.Command) {
+	given := func(cmd *cobra.Command) []string {
+		paths, _ := cmd.Flags().GetStringArray("config") // a command without the flag has the others' rule
+		return paths
+	}
+	fixed := func(values ...string) cobra.CompletionFunc {
+		return cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)
+	}
+	named := func(names func(*config.Config) []string) cobra.CompletionFunc {
+		return func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+			if cfg := configured(given(cmd)); cfg != nil {
+				return names(cfg), cobra.ShellCompDirectiveNoFileComp
+			}
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+	}
+	outputs := named((*config.Config).OutputNames)
+	for flag, values := range map[string]cobra.CompletionFunc{
+		"output": outputs, "to": outputs, "cluster": named((*config.Config).ClusterNames), "route": named((*config.Config).Matches),
+		"outputs": fixed(sizing.OutputTypes()...), "reason": fixed("rejected", "too_large", "unrouted", "tag_not_allowed", "max_attempts", "max_age", "damaged"),
+		"mode": fixed("packed", "forward", "message"), "compress": fixed("none", "gzip", "zstd"), "format": fixed("auto", "json", "text"),
+	} {
+		if cmd.Name() == "send" && flag == "output" { // there it is the result's form
+			values = fixed("text", "json")
+		}
+		if cmd.Flags().Lookup(flag) != nil {
+			_ = cmd.RegisterFlagCompletionFunc(flag, values) // it is there
+		}
+	}
+	for _, c := range cmd.Commands() {
+		completeFlags(c)
+	}
+}

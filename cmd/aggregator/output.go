@@ -1,0 +1,156 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/seed-afc6a195/aggregator/pkg/status/client"
+)
+
+func newOutputCommand() *cobra.Command {
+	var f serverFlags
+	cmd := &cobra.Command{
+		Use: "output", Short: "List, pause, resume or purge outputs of the running server",
+		Long: "Steers the outputs of the running server. Who asked for a change stands in its log.\n\n" + askHelp,
+		Example: `  aggregator output list
+  aggregator output pause es
+  aggregator output resume es
+  aggregator output purge gone --yes      # forgets what waits for it: those events are lost`,
+		Args: onlyCommands,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	f.register(cmd)
+	list := &cobra.Command{
+		Use: "list", Short: "List the outputs, with their state and what is pending", Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return f.listOutputs(cmd) },
+	}
+	list.Flags().BoolVar(&f.json, "json", false, "as JSON")
+	cmd.AddCommand(list,
+		f.steerCommand("pause", "Stop delivering to outputs: what comes waits in the queue", "Pauses outputs until they are resumed or the server starts again. What comes for them waits in the queue."),
+		f.steerCommand("resume", "Deliver to paused outputs again", "Resumes outputs that are paused. What waits to be sent again is sent at once."),
+		f.purgeOutputs())
+	return cmd
+}
+
+// onlyCommands refuses what is none of a command's own commands, and says which was meant.
+func onlyCommands(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	return usageError{unknownCommand(cmd, args[0])}
+}
+
+func (f *serverFlags) listOutputs(cmd *cobra.Command) error {
+	c, err := f.ask(cmd)
+	if err != nil {
+		return err
+	}
+	var q client.Queue
+	if err := c.Get(cmd.Context(), "queue", nil, &q); err != nil {
+		return explained(err)
+	}
+	if f.json {
+		return writeJSON(cmd.OutOrStdout(), q.Outputs)
+	}
+	w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
+	_, _ = fmt.Fprintln(w, "output\tstate\tpending\toldest\tout/s\tdone in") // Flush says what went wrong
+	for i := range q.Outputs {
+		o := &q.Outputs[i]
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%.0f\t%s\n", printable(o.Output), printable(o.State), o.Events, seconds(o.Oldest), o.Delivered, doneIn(&o.Pending, o.State)) // as above
+	}
+	return w.Flush()
+}
+
+// someOutputs holds that outputs are named.
+func someOutputs(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return usageError{fmt.Errorf("%s needs the name of an output; 'aggregator output list' shows them", cmd.Name())}
+	}
+	return nil
+}
+
+func (f *serverFlags) steerCommand(what, short, long string) *cobra.Command {
+	return &cobra.Command{
+		Use: what + " NAME…", Short: short, Long: long, Args: someOutputs, ValidArgsFunction: f.completeOutputs,
+		RunE: func(cmd *cobra.Command, args []string) error { return f.steer(cmd, what, args, nil) },
+	}
+}
+
+// steer asks for a change of each output. Its error names those that were refused.
+func (f *serverFlags) steer(cmd *cobra.Command, what string, names []string, query url.Values) error {
+	c, err := f.ask(cmd)
+	if err != nil {
+		return err
+	}
+	var wrong []error
+	for _, name := range names {
+		said, err := c.Post(cmd.Context(), "outputs/"+url.PathEscape(name)+"/"+what, query)
+		var refused *client.RefusedError
+		switch {
+		case errors.As(err, &refused) && refused.Code == http.StatusUnprocessableEntity:
+			wrong = append(wrong, errors.New(refused.Words))
+		case err != nil:
+			wrong = append(wrong, explained(err))
+		default:
+			if _, err := fmt.Fprintln(cmd.OutOrStdout(), printable(said)); err != nil {
+				return err
+			}
+		}
+	}
+	return errors.Join(wrong...)
+}
+
+func (f *serverFlags) purgeOutputs() *cobra.Command {
+	yes := false
+	cmd := &cobra.Command{
+		Use: "purge NAME…", Short: "Forget what waits for outputs: those events are lost", Args: someOutputs, ValidArgsFunction: f.completeOutputs,
+		Long: `Forgets what waits in the queue for outputs. Those events are lost to them, and counted as purged. It shows what that is and
+asks; where nobody can be asked it wants --yes.`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if !yes {
+				if err := f.sure(cmd, args); err != nil {
+					return err
+				}
+			}
+			return f.steer(cmd, "purge", args, url.Values{"all": {"true"}})
+		},
+	}
+	cmd.Flags().BoolVar(&yes, "yes", false, "don't ask")
+	return cmd
+}
+
+// sure shows what waits for outputs and asks whether it is to be forgotten. Without a yes it returns an error.
+func (f *serverFlags) sure(cmd *cobra.Command, names []string) error {
+	if !isTerminal(cmd.InOrStdin()) {
+		return usageError{errors.New("purge loses what waits: with --yes, since nobody can be asked here")}
+	}
+	c, err := f.ask(cmd)
+	if err != nil {
+		return err
+	}
+	var q client.Queue
+	if err := c.Get(cmd.Context(), "queue", nil, &q); err != nil {
+		return explained(err)
+	}
+	for i := range q.Outputs {
+		for _, name := range names {
+			if o := &q.Outputs[i]; o.Output == name {
+				cmd.PrintErrf("%d events in %d chunks wait for output %s\n", o.Events, o.Chunks, printable(o.Output))
+			}
+		}
+	}
+	cmd.PrintErrf("Forget what waits for %s? [y/N] ", printable(strings.Join(names, ", ")))
+	answer, _ := bufio.NewReader(cmd.InOrStdin()).ReadString('\n') // without an answer: no
+	switch strings.ToLower(strings.TrimSpace(answer)) {
+	case "y", "yes":
+		return nil
+	}
+	return errors.New("nothing was changed")
+}

@@ -1,0 +1,193 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"strconv"
+	"syscall"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/seed-afc6a195/aggregator/pkg/app"
+	"github.com/seed-afc6a195/aggregator/pkg/config"
+	"github.com/seed-afc6a195/aggregator/pkg/status/client"
+)
+
+// askHelp says whom the commands ask that ask a running server.
+const askHelp = `The running server is asked through its status endpoint: that of the configuration, or --status. From another machine, and
+where status.private is set, it wants a token (--token-file, or AGGREGATOR_STATUS_TOKEN) or a user (--user) with the password;
+the configuration has them already.
+
+` + configHelp
+
+// serverFlags are those of a command that asks a running server.
+type serverFlags struct {
+	endpoint
+
+	config configFlag
+	json   bool
+}
+
+func (f *serverFlags) register(cmd *cobra.Command) {
+	f.getenv = os.LookupEnv
+	fs := cmd.PersistentFlags()
+	fs.SortFlags = false
+	f.config.registerIn(cmd, fs.StringArrayVarP, "configuration `file` or directory of the server; may come several times")
+	f.flags(fs)
+}
+
+// ask returns what asks the server.
+func (f *serverFlags) ask(cmd *cobra.Command) (*client.Client, error) {
+	if err := f.endpoint.check(); err != nil {
+		return nil, err
+	}
+	cfg, err := f.load(&f.config, cmd.ErrOrStderr())
+	if err != nil {
+		return nil, err
+	}
+	c, err := f.client(cfg, cmd.ErrOrStderr())
+	if err != nil {
+		return nil, err
+	}
+	return &client.Client{Address: c.Address, Token: c.Token, HTTP: c.HTTP}, nil
+}
+
+// explained adds what to do where no server answers.
+func explained(err error) error {
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		return fmt.Errorf("%w: no server listens there; -c or --status say where it does", err)
+	}
+	return err
+}
+
+func newQueueCommand() *cobra.Command {
+	var f serverFlags
+	dir := ""
+	cmd := &cobra.Command{
+		Use: "queue", Short: "Show what is pending, per output and cluster", Args: noArgs,
+		Long: `Shows for each output and cluster what is not delivered yet: events, chunks, bytes on disk, the age of the oldest, how many
+events a second are delivered and come in, and in how long nothing is pending any more if it goes on like this.
+
+` + askHelp + ` Where no server runs, --data-dir opens its data directory.`,
+		Example: `  aggregator queue
+  aggregator queue -c /etc/aggregator/aggregator.yaml --json | jq '.outputs[] | select(.events > 0)'
+  aggregator queue --data-dir /var/lib/aggregator`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			q, err := f.pending(cmd, dir)
+			if err != nil {
+				return err
+			}
+			if f.json {
+				return writeJSON(cmd.OutOrStdout(), q)
+			}
+			return writeQueue(cmd.OutOrStdout(), &q)
+		},
+	}
+	f.register(cmd)
+	cmd.Flags().StringVar(&dir, "data-dir", "", "open this data `directory`, which no server uses, instead of asking one")
+	cmd.Flags().BoolVar(&f.json, "json", false, "as JSON")
+	return cmd
+}
+
+func (f *serverFlags) pending(cmd *cobra.Command, dir string) (q client.Queue, err error) {
+	if dir == "" {
+		c, err := f.ask(cmd)
+		if err != nil {
+			return q, err
+		}
+		return q, explained(c.Get(cmd.Context(), "queue", nil, &q))
+	}
+	if f.set() {
+		return q, usageError{errors.New("--data-dir asks no server: leave out --status and what goes with it, such as --token, or --data-dir")}
+	}
+	cfg, err := f.load(&f.config, cmd.ErrOrStderr())
+	if err == nil && cfg == nil {
+		cfg, err = config.Defaults(config.Options{})
+	}
+	if err != nil {
+		return q, err
+	}
+	cfg.Buffer.Path = dir
+	log, _ := newLogger(config.Log{Level: "warn", Format: "console"}, cmd.ErrOrStderr())
+	return app.OfflineQueue(cfg, log)
+}
+
+// writeJSON writes v as indented JSON in which nothing can steer a terminal.
+func writeJSON(out io.Writer, v any) error {
+	e := json.NewEncoder(printableJSON{out})
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	return e.Encode(v)
+}
+
+func writeQueue(out io.Writer, q *client.Queue) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	row := func(cells ...string) {
+		for _, cell := range cells {
+			_, _ = fmt.Fprint(w, printable(cell), "\t") // Flush says what went wrong
+		}
+		_, _ = fmt.Fprintln(w)
+	}
+	row("output", "cluster", "events", "chunks", "bytes", "oldest", "out/s", "in/s", "done in", "state")
+	each := func(output, cluster, state string, p *client.Pending) {
+		row(output, cluster, strconv.FormatInt(p.Events, 10), strconv.FormatInt(p.Chunks, 10), sizeText(p.Bytes), seconds(p.Oldest),
+			fmt.Sprintf("%.0f", p.Delivered), fmt.Sprintf("%.0f", p.Queued), doneIn(p, state), state)
+	}
+	for i := range q.Outputs {
+		o := &q.Outputs[i]
+		if len(o.Clusters) != 1 {
+			each(o.Output, "all", o.State, &o.Pending)
+		}
+		for j := range o.Clusters {
+			each(o.Output, o.Clusters[j].Cluster, o.State, &o.Clusters[j].Pending)
+		}
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	if q.Full != "" {
+		_, err := fmt.Fprintln(out, printable("nothing can be stored: "+q.Full))
+		return err
+	}
+	return nil
+}
+
+// sizeText shows a number of bytes for people.
+func sizeText(n int64) string {
+	for i, unit := range []string{"TiB", "GiB", "MiB", "KiB"} {
+		if one := int64(1) << (10 * (4 - i)); n >= one {
+			return fmt.Sprintf("%.1f %s", float64(n)/float64(one), unit)
+		}
+	}
+	return fmt.Sprintf("%d B", n)
+}
+
+// doneIn says when nothing is pending any more.
+func doneIn(p *client.Pending, state string) string {
+	switch {
+	case p.Events == 0, state == app.StateOffline:
+		return "-"
+	case p.Done == nil:
+		return "never"
+	}
+	return seconds(*p.Done)
+}
+
+// seconds shows a time for people.
+func seconds(s float64) string {
+	const longest = 1e9 // beyond, a Duration overflows, and nobody waits
+	if s > longest {
+		return "years"
+	}
+	d := time.Duration(s * float64(time.Second))
+	if d > time.Second {
+		return time.Duration(math.Round(s) * float64(time.Second)).String()
+	}
+	return d.Round(time.Millisecond).String()
+}

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/seed-afc6a195/aggregator/pkg/status/client"
+)
+
+func newStatusCommand() *cobra.Command {
+	var f serverFlags
+	cmd := &cobra.Command{
+		Use: "status", Short: "Say whether all is well with the running server, and if not what is wrong", Args: noArgs,
+		Long: `Says in a sentence whether all is well, and then what that rests on: what is wrong, whose it is, since when, and what to do.
+
+Exit codes: 0 all is well, or only warnings; 1 something is critical, or the server can't be asked.
+
+` + askHelp,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := f.ask(cmd)
+			if err != nil {
+				return err
+			}
+			var s struct{ Verdict client.Verdict }
+			if err := c.Get(cmd.Context(), "status", nil, &s); err != nil {
+				return explained(err)
+			}
+			if f.json {
+				err = writeJSON(cmd.OutOrStdout(), s.Verdict)
+			} else {
+				err = writeVerdict(cmd.OutOrStdout(), &s.Verdict)
+			}
+			if err == nil && s.Verdict.Severity == client.Critical {
+				err = errors.New("not all is well")
+			}
+			return err
+		},
+	}
+	f.register(cmd)
+	cmd.Flags().BoolVar(&f.json, "json", false, "as JSON")
+	return cmd
+}
+
+func writeVerdict(out io.Writer, v *client.Verdict) error {
+	var b strings.Builder
+	fmt.Fprintln(&b, v.Text)
+	for i := range v.Findings {
+		f := &v.Findings[i]
+		fmt.Fprintf(&b, "%s: %s: %s", f.Severity, f.Subject, f.Text)
+		if !f.Since.IsZero() {
+			fmt.Fprintf(&b, " (since %s)", f.Since.Format(time.RFC3339))
+		}
+		fmt.Fprintln(&b)
+		if f.Remedy != "" {
+			fmt.Fprintf(&b, "  what to do: %s\n", f.Remedy)
+		}
+	}
+	for line := range strings.Lines(b.String()) {
+		if _, err := fmt.Fprintln(out, printable(strings.TrimSuffix(line, "\n"))); err != nil {
+			return err
+		}
+	}
+	return nil
+}

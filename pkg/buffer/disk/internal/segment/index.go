@@ -1,0 +1,171 @@
+package segment
+
+import (
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/seed-afc6a195/aggregator/internal/boltfile"
+	"github.com/seed-afc6a195/aggregator/internal/format"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
+	"github.com/seed-afc6a195/aggregator/pkg/resend"
+)
+
+// Entry is what is known of a chunk without reading it. It has no pointers: there are many.
+type Entry struct {
+	Seq      uint32 // less the segment's first
+	Off      uint32 // in the file
+	Size     uint32 // on disk
+	Raw      uint32 // bytes of its entries
+	Events   uint32
+	Cluster  uint32 // numbers of the names that contents or the store holds
+	Set      uint32
+	Received int64 // nanoseconds since 1970
+}
+
+// Contents is all that a segment holds, apart from the entries themselves.
+type Contents struct {
+	First    uint64
+	Clusters []string
+	Sets     [][]string // of outputs
+	Entries  []Entry    // ascending by seq
+	Tails    resend.Tails
+}
+
+// builder makes contents of chunks' headers.
+type builder struct {
+	Contents
+	clusterNumber map[string]uint32
+	setNumber     map[string]uint32
+}
+
+func newBuilder(first uint64) *builder {
+	return &builder{
+		Contents:      Contents{First: first, Tails: resend.Tails{}},
+		clusterNumber: map[string]uint32{}, setNumber: map[string]uint32{},
+	}
+}
+
+func (b *builder) add(h *chunk.Header, off uint32) {
+	b.Entries = append(b.Entries, Entry{
+		Seq: uint32(h.Seq - b.First), Off: off, Size: uint32(h.Size), Raw: uint32(h.Raw), Events: uint32(h.Events),
+		Cluster: b.cluster(h.Cluster), Set: b.set(h.Outputs), Received: h.Received,
+	})
+	for i := range h.Parts {
+		if p := &h.Parts[i]; p.Flags&chunk.PartLast != 0 {
+			b.Tails.Add(p.Conn, p.CommitSeq, p.Flags&chunk.PartAhead != 0, h.Received, resend.Key{Chunk: p.Key, Events: p.Total})
+		}
+	}
+}
+
+func (b *builder) cluster(name string) uint32 {
+	n, ok := b.clusterNumber[name]
+	if !ok {
+		n = uint32(len(b.Clusters))
+		b.Clusters, b.clusterNumber[name] = append(b.Clusters, name), n
+	}
+	return n
+}
+
+func (b *builder) set(outputs []string) uint32 {
+	k := SetKey(outputs)
+	n, ok := b.setNumber[k]
+	if !ok {
+		n = uint32(len(b.Sets))
+		b.Sets, b.setNumber[k] = append(b.Sets, slices.Clone(outputs)), n
+	}
+	return n
+}
+
+func SetKey(outputs []string) string { return strings.Join(outputs, "\x00") }
+
+// indexFormat is that of a sealed segment's index. An index whose chunks an older program must not overlook makes its number
+// the oldest.
+func indexFormat() format.Format {
+	return format.Format{Name: "index of a segment", Number: 2, Since: 1, Alone: 1}
+}
+
+// Encode returns c as the index of a sealed segment.
+func (c *Contents) Encode() []byte {
+	b := indexFormat().Append(nil)
+	b = boltfile.AppendStrings(b, c.Clusters)
+	b = binary.AppendUvarint(b, uint64(len(c.Sets)))
+	for _, set := range c.Sets {
+		b = boltfile.AppendStrings(b, set)
+	}
+	b = binary.AppendUvarint(b, uint64(len(c.Entries)))
+	var seq uint32
+	var received int64
+	for i := range c.Entries {
+		e := &c.Entries[i]
+		b = binary.AppendUvarint(b, uint64(e.Seq-seq))
+		for _, n := range [...]uint32{e.Off, e.Size, e.Raw, e.Events, e.Cluster, e.Set} {
+			b = binary.AppendUvarint(b, uint64(n))
+		}
+		b = binary.AppendVarint(b, e.Received-received)
+		seq, received = e.Seq, e.Received
+	}
+	b = binary.AppendUvarint(b, uint64(len(c.Tails)))
+	for conn, t := range c.Tails {
+		b = binary.LittleEndian.AppendUint64(b, conn)
+		b = binary.AppendUvarint(b, t.Commit)
+		b = binary.LittleEndian.AppendUint64(b, uint64(t.Stored))
+		b = binary.AppendUvarint(b, uint64(len(t.Keys)))
+		for _, id := range t.Keys {
+			b = append(b, id.Chunk[:]...)
+			b = binary.AppendUvarint(b, uint64(id.Events))
+		}
+	}
+	return binary.LittleEndian.AppendUint32(b, boltfile.Checksum(b))
+}
+
+// decodeIndex is the reverse of encode.
+func decodeIndex(first uint64, b []byte) (*Contents, error) {
+	if len(b) < 5 || boltfile.Checksum(b[:len(b)-4]) != binary.LittleEndian.Uint32(b[len(b)-4:]) {
+		return nil, fmt.Errorf("segment's index has a wrong checksum: %w", boltfile.ErrDamaged)
+	}
+	_, rest, err := indexFormat().Cut(b[:len(b)-4])
+	if err != nil {
+		return nil, err
+	}
+	d := boltfile.Decoder{B: rest}
+	c := &Contents{First: first, Tails: resend.Tails{}}
+	c.Clusters = d.Strings()
+	for i := d.Count(1); i > 0; i-- {
+		c.Sets = append(c.Sets, d.Strings())
+	}
+	n := d.Count(8)
+	c.Entries = make([]Entry, 0, n)
+	var seq uint32
+	var received int64
+	for ; n > 0 && !d.Bad; n-- {
+		var e Entry
+		seq += uint32(d.Int())
+		e.Seq = seq
+		for _, p := range [...]*uint32{&e.Off, &e.Size, &e.Raw, &e.Events, &e.Cluster, &e.Set} {
+			*p = uint32(d.Int())
+		}
+		received += d.Varint()
+		e.Received = received
+		if int(e.Cluster) >= len(c.Clusters) || int(e.Set) >= len(c.Sets) {
+			d.Bad = true
+		}
+		c.Entries = append(c.Entries, e)
+	}
+	for i := d.Count(18); i > 0 && !d.Bad; i-- {
+		conn := d.Uint64()
+		t := &resend.Tail{Commit: d.Uvarint(), Stored: int64(d.Uint64())}
+		for j := d.Count(17); j > 0 && !d.Bad; j-- {
+			var id resend.Key
+			copy(id.Chunk[:], d.Bytes(len(id.Chunk)))
+			id.Events = d.Int()
+			t.Keys = append(t.Keys, id)
+		}
+		c.Tails[conn] = t
+	}
+	if d.Bad || len(d.B) > 0 {
+		return nil, fmt.Errorf("segment's index makes no sense: %w", boltfile.ErrDamaged)
+	}
+	return c, nil
+}

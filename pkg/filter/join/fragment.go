@@ -1,0 +1,107 @@
+package join
+
+import (
+	"bytes"
+	"strconv"
+
+	"github.com/seed-afc6a195/aggregator/pkg/event"
+	"github.com/seed-afc6a195/aggregator/pkg/filter"
+)
+
+// kind is who says that an event is a fragment, and how.
+type kind uint8
+
+const (
+	unmarked kind = iota // nobody does: what comes after fragments of Docker's driver of old, which marked all but the last one, is their end
+	marked               // Docker's driver of old: partial_message alone
+	numbered             // Docker's driver: partial_id and partial_ordinal
+	tagged               // the container runtime interface: P or F in logtag or _p
+	jsonFile             // Docker's files, which have stream: a text without a line feed at its end
+)
+
+// The names of the marks.
+const (
+	partialMessage = "partial_message"
+	partialID      = "partial_id"
+	partialOrdinal = "partial_ordinal"
+	partialLast    = "partial_last"
+	logTag         = "logtag"
+	shortTag       = "_p"
+)
+
+// dockerBuffer is where Docker cuts lines, in bytes. A character that was cut there may take more in JSON.
+const (
+	dockerBuffer = 16 << 10
+	dockerSlack  = 16
+)
+
+// fragment is what an event says of itself.
+type fragment struct {
+	kind    kind
+	more    bool     // of its line follows
+	path    []string // of the text
+	text    []byte   // valid until the event changes
+	id      []byte   // numbered: of the line
+	ordinal int      // numbered: from 1; 0: not said
+}
+
+// read returns what ev is a fragment of; false: it has no text.
+func (j *Joiner) read(ev *filter.Event) (f fragment, ok bool) {
+	var message, last, stream bool
+	var tag []byte
+	for name, value := range ev.Fields() {
+		switch string(name) {
+		case partialMessage:
+			message = j.isTrue(value)
+		case partialID:
+			f.id, _, _ = event.ReadBytes(value)
+		case partialOrdinal:
+			j.text = event.AppendText(j.text[:0], value)
+			f.ordinal, _ = strconv.Atoi(string(j.text))
+		case partialLast:
+			last = j.isTrue(value)
+		case logTag, shortTag:
+			tag, _, _ = event.ReadBytes(value)
+		case "stream":
+			text, _, _ := event.ReadBytes(value)
+			stream = string(text) == "stdout" || string(text) == "stderr"
+		}
+	}
+	if f.path, f.text = j.textOf(ev); f.path == nil {
+		return f, false
+	}
+	switch {
+	case message && len(f.id) > 0:
+		f.kind, f.more = numbered, !last
+	case message:
+		f.kind, f.more = marked, true
+	case isTag(tag):
+		f.kind, f.more = tagged, tag[0] == 'P'
+	case stream:
+		f.kind, f.more = jsonFile, !bytes.HasSuffix(f.text, []byte{'\n'})
+	}
+	return f, true
+}
+
+// textOf returns the text of ev and where it is; without one path is nil.
+func (j *Joiner) textOf(ev *filter.Event) (path []string, text []byte) {
+	for _, path := range j.paths {
+		if value, ok := ev.Get(path...); ok {
+			if text, _, err := event.ReadBytes(value); err == nil {
+				return path, text
+			}
+		}
+	}
+	return nil, nil
+}
+
+// isTrue says whether value is true, as such or as a text.
+func (j *Joiner) isTrue(value []byte) bool {
+	j.text = event.AppendText(j.text[:0], value)
+	return string(j.text) == "true"
+}
+
+// isTag says whether text is a tag of the container runtime interface: P or F, and perhaps more after a colon.
+func isTag(text []byte) bool {
+	return len(text) > 0 && (text[0] == 'P' || text[0] == 'F') && (len(text) == 1 || text[1] == ':')
+}

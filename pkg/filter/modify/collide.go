@@ -1,0 +1,105 @@
+package modify
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/seed-afc6a195/aggregator/pkg/event"
+	"github.com/seed-afc6a195/aggregator/pkg/filter"
+)
+
+// moveField gives the value at from the place to. A place that is taken by something else is an error, and
+// both stay as they are: no value is lost without a word. nil takes no place, and an equal value is no loss.
+func moveField(ev *filter.Event, from, to []string) error {
+	ev.ReadFields() // it is not the only look-up
+	value, ok := ev.Get(from...)
+	if !ok || slices.Equal(from, to) {
+		return nil
+	}
+	if taken(ev, value, from, to) {
+		return fmt.Errorf("give %s the name %s: there is another value, and both stay as they are",
+			strings.Join(from, "."), strings.Join(to, "."))
+	}
+	ev.Rename(from, to)
+	return nil
+}
+
+// taken says whether a value would be lost if the one at from took the place to.
+func taken(ev *filter.Event, value []byte, from, to []string) bool {
+	for n := 1; n <= len(to); n++ {
+		there, ok := ev.Get(to[:n]...)
+		switch {
+		case !ok || isNil(there) || slices.Equal(from, to[:n]): // it is the one that leaves
+			return false
+		case n < len(to):
+			if event.TypeOf(there[0]) != event.TypeMap {
+				return true
+			}
+		case len(from) > n && slices.Equal(from[:n], to): // out of the map that it replaces
+			return !alone(there, from[n:])
+		default:
+			return !bytes.Equal(there, value)
+		}
+	}
+	return false
+}
+
+// alone says whether the map m holds nothing but what path leads to.
+func alone(m []byte, path []string) bool {
+	for n := range path {
+		if size, _, err := event.ReadMapHeader(m); err != nil || size != 1 {
+			return false
+		}
+		m, _ = event.Lookup(m, path[n])
+	}
+	return true
+}
+
+// member is a member of a map that is being made: where its name and its value are in the map's bytes.
+type member struct {
+	name, value, end int
+	moved            bool // it had another name
+}
+
+// few is for how many members a comparison of each with each is faster than sorting.
+const few = 32
+
+// clash returns the name that two members of a map in b have whose values are not equal, one of them moved;
+// nil where there is none. It may change the order of members.
+func clash(b []byte, members []member) []byte {
+	name := func(m member) []byte { return b[m.name:m.value] }
+	differ := func(one, other member) bool {
+		return (one.moved || other.moved) && !bytes.Equal(b[one.value:one.end], b[other.value:other.end])
+	}
+	if len(members) <= few {
+		var mask uint64
+		for i, one := range members {
+			text := name(one)
+			bit := uint64(1)
+			if n := len(text); n > 0 {
+				bit <<= (7*n + int(text[n/2]) + 3*int(text[n-1])) & 63
+			}
+			if mask&bit != 0 {
+				for _, other := range members[:i] {
+					if bytes.Equal(text, name(other)) && differ(one, other) {
+						return text
+					}
+				}
+			}
+			mask |= bit
+		}
+		return nil
+	}
+	slices.SortFunc(members, func(one, other member) int {
+		return cmp.Or(bytes.Compare(name(one), name(other)), cmp.Compare(one.name, other.name))
+	})
+	for i := 1; i < len(members); i++ {
+		if one, other := members[i-1], members[i]; bytes.Equal(name(one), name(other)) && differ(one, other) {
+			return name(one)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,62 @@
+package parse
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"unicode/utf8"
+)
+
+// CSV says what stands in the columns of a line.
+type CSV struct {
+	Columns   []string `yaml:"columns" help:"the fields that the columns become, in order; an empty name leaves its column out"`
+	Delimiter string   `yaml:"delimiter" help:"between columns, one character; empty: a comma"`
+}
+
+// The reasons why a text is no line of CSV.
+const (
+	errCSV        = reason("not a line of CSV: a quote is not closed, or stands within a column without quotes")
+	errCSVColumns = reason("the line has not as many columns as csv.columns has names")
+	errCSVLines   = reason("there is more than one line")
+)
+
+// csvFormat reads a line of CSV (RFC 4180) with a name for each column.
+type csvFormat struct {
+	columns   []string
+	delimiter rune
+}
+
+func newCSV(cfg CSV) (*csvFormat, error) {
+	if len(cfg.Columns) == 0 {
+		return nil, &settingError{"csv.columns", errors.New("format csv needs the names of the columns")}
+	}
+	cfg.Delimiter = cmp.Or(cfg.Delimiter, ",")
+	delimiter, n := utf8.DecodeRuneInString(cfg.Delimiter)
+	if n != len(cfg.Delimiter) || delimiter == utf8.RuneError || delimiter == '"' || delimiter == '\r' || delimiter == '\n' {
+		return nil, &settingError{"csv.delimiter", fmt.Errorf("%q is not one character that can stand between columns", cfg.Delimiter)}
+	}
+	return &csvFormat{cfg.Columns, delimiter}, nil
+}
+
+func (f *csvFormat) parse(dst *fields, text []byte) error {
+	r := csv.NewReader(bytes.NewReader(text))
+	r.Comma, r.FieldsPerRecord, r.ReuseRecord = f.delimiter, -1, true
+	record, err := r.Read()
+	switch {
+	case err != nil:
+		return errCSV
+	case len(record) != len(f.columns):
+		return errCSVColumns
+	}
+	for i, name := range f.columns {
+		if name != "" {
+			dst.text(name, []byte(record[i]))
+		}
+	}
+	if r.InputOffset() < int64(len(text)) {
+		return errCSVLines
+	}
+	return nil
+}

@@ -1,0 +1,77 @@
+package filter
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/seed-afc6a195/aggregator/pkg/config/setting"
+)
+
+func TestCheckPattern(t *testing.T) {
+	for text, want := range map[string]string{
+		`^ERROR`:           "",
+		`done$`:            "",
+		`^/healthcheck`:    "",
+		`a/b/c`:            "",
+		`/`:                "",
+		`//`:               "",
+		`\n?$`:             "",
+		`a\nb`:             "",
+		`(?s)a.b`:          "",
+		`(?i)a`:            "",
+		`\(?m`:             "",
+		`a&&b`:             "",
+		`^(?<a>\w+) (.*)$`: "",
+
+		`/^(?<level>\w+) (?<message>.*)$/`: `stands in slashes, which would be part of it (write "^(?<level>\\w+) (?<message>.*)$")`,
+		`/^\/orders/`:                      `in slashes`,
+		`/healthcheck$/`:                   `in slashes`,
+		`/^a$/i`:                           `(write "(?i)^a$")`,
+		`/^a.b\z/mi`:                       `(write "(?is)^a.b\\z")`,
+		`/(?=x)/`:                          `in slashes`,
+		`/error/`:                          `warning: the slashes around the expression are part of what it matches`,
+		`/error/i`:                         `warning: the slashes`,
+
+		`\h+`:             `write [0-9a-fA-F]`,
+		`[\h]+`:           `write [0-9a-fA-F]`,
+		`\H`:              `write [^0-9a-fA-F]`,
+		`a\Z`:             `write $ for \Z`,
+		`\R`:              `write (?:\r\n|\n|\r)`,
+		`\e[31m`:          `write \x1b`,
+		`\u00e9`:          `write \x{00e9}`,
+		`(a)\1`:           `no references`,
+		`(?<a>.)\k<a>`:    `no references`,
+		`a(?=b)`:          `no look-around`,
+		`a(?!b)`:          `no look-around`,
+		`(?<=a)b`:         `no look-around`,
+		`(?<!a)b`:         `no look-around`,
+		`(?>a)b`:          `leave (?> ) out`,
+		`a++`:             `without the second +`,
+		`a*+b`:            `without the second +`,
+		`(?x) a`:          `leave out the flag x`,
+		`(?#x)a`:          `leave the comment out`,
+		`(`:               `missing closing )`,
+		`(?m)^a`:          `warning: (?m) has ^ and $ match at every line`,
+		`a(?im:b)`:        `warning: (?m)`,
+		`[a-z&&[^aeiou]]`: `warning: && in a class`,
+		`done\n$`:         `warning: it can't match at the end`,
+		`\r?\n\z`:         `warning: it can't match at the end`,
+		`[\r\n]+$`:        `warning: it can't match at the end`,
+		`(?<a>.*\n)`:      `warning: it can't match at the end`,
+		`a\n{1,2}$`:       `warning: it can't match at the end`,
+		`(?:a\n|b\r\n)$`:  `warning: it can't match at the end`,
+	} {
+		var r setting.Report
+		CheckPattern(&r, "key", text)
+		got := ""
+		for _, p := range r.Problems {
+			if p.Warning {
+				got += "warning: "
+			}
+			got += p.Reason + " "
+		}
+		if want == "" && got != "" || !strings.Contains(got, want) {
+			t.Errorf("%s: %q, want %q", text, got, want)
+		}
+	}
+}

@@ -1,0 +1,19 @@
+package file
+
+import (
+	"fmt"
+
+	"github.com/seed-afc6a195/aggregator/pkg/event"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs"
+)
+
+// Offers implements outputs.Offerer.
+func (c *Config) Offers(added map[string]map[string]string) (func(ev *event.Event) (outputs.Offer, error), error) {
+	path, err := event.ParseTemplate(c.Path)
+	if err != nil {
+		return nil, fmt.Errorf("path: %w", err)
+	}
+	return outputs.OffersJSON(c.Fields, added, func(ev *event.Event) string {
+		return "file " + finalPath(string(path.Append(nil, ev, appendClean)), ext(c.Compression))
+	}), nil
+}

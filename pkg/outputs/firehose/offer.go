@@ -1,0 +1,20 @@
+package firehose
+
+import (
+	"fmt"
+
+	"github.com/seed-afc6a195/aggregator/pkg/event"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs/awsclient"
+)
+
+// Offers implements outputs.Offerer.
+func (c *Config) Offers(added map[string]map[string]string) (func(ev *event.Event) (outputs.Offer, error), error) {
+	name, err := event.ParseTemplate(c.DeliveryStream)
+	if err != nil {
+		return nil, fmt.Errorf("delivery_stream: %w", err)
+	}
+	return outputs.OffersJSON(c.Fields, added, func(ev *event.Event) string {
+		return "delivery stream " + awsclient.StreamName(ev, name, limits().Name)
+	}), nil
+}

@@ -1,0 +1,24 @@
+package forward
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/seed-afc6a195/aggregator/pkg/event"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs"
+)
+
+// Offers implements outputs.Offerer. Records go as they are, with nothing added.
+func (c *Config) Offers(map[string]map[string]string) (func(ev *event.Event) (outputs.Offer, error), error) {
+	tag, err := event.ParseTemplate(c.Tag)
+	if err != nil {
+		return nil, fmt.Errorf("tag: %w", err)
+	}
+	servers := make([]string, len(c.Servers))
+	for i := range c.Servers {
+		servers[i] = c.Servers[i].Address
+	}
+	return outputs.OffersJSON(event.Fields{}, nil, func(ev *event.Event) string {
+		return fmt.Sprintf("tag %s at %s", tag.Append(nil, ev, nil), strings.Join(servers, ", "))
+	}), nil
+}

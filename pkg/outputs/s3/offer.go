@@ -1,0 +1,19 @@
+package s3
+
+import (
+	"fmt"
+
+	"github.com/seed-afc6a195/aggregator/pkg/event"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs"
+)
+
+// Offers implements outputs.Offerer.
+func (c *Config) Offers(added map[string]map[string]string) (func(ev *event.Event) (outputs.Offer, error), error) {
+	path, err := event.ParseTemplate(c.Key)
+	if err != nil {
+		return nil, fmt.Errorf("key: %w", err)
+	}
+	return outputs.OffersJSON(c.Fields, added, func(ev *event.Event) string {
+		return "s3://" + c.Bucket + "/" + finalPrefix(path.Append(nil, ev, appendClean)) + "…"
+	}), nil
+}

@@ -1,0 +1,91 @@
+package client
+
+import "time"
+
+// Queue is what is pending: GET /queue, and the command queue.
+type Queue struct {
+	Time    time.Time     `json:"time"`
+	Events  int64         `json:"events"` // each counts once for every output that wants it
+	Chunks  int64         `json:"chunks"`
+	Bytes   int64         `json:"bytes"`
+	Full    string        `json:"full,omitempty"` // why nothing can be stored
+	Outputs []OutputQueue `json:"outputs"`        // ascending by name
+	Oldest  float64       `json:"oldest_seconds"` // age of the oldest chunk; 0: none
+}
+
+// OutputQueue is what is pending for one output.
+type OutputQueue struct {
+	Output   string         `json:"output"`
+	State    string         `json:"state"` // "offline" where no server runs
+	Clusters []ClusterQueue `json:"clusters"`
+	Pending
+}
+
+// ClusterQueue is what one cluster has of an OutputQueue.
+type ClusterQueue struct {
+	Cluster string `json:"cluster"`
+	Pending
+}
+
+// Pending is what waits, and how fast that goes. Rates are events per second, the average of the last ten seconds; 0 where
+// no server runs.
+type Pending struct {
+	Events    int64   `json:"events"`
+	Chunks    int64   `json:"chunks"`
+	Bytes     int64   `json:"bytes"`
+	Oldest    float64 `json:"oldest_seconds"` // age of the oldest chunk; 0: none
+	Delivered float64 `json:"delivered_per_second"`
+	Queued    float64 `json:"queued_per_second"`
+	// Done is in how many seconds nothing is pending if it goes on like this; nil: never, or that can't be told.
+	Done *float64 `json:"done_in_seconds"`
+}
+
+// Add adds what another has, but for Done.
+func (p *Pending) Add(o *Pending) {
+	p.Events += o.Events
+	p.Chunks += o.Chunks
+	p.Bytes += o.Bytes
+	p.Oldest = max(p.Oldest, o.Oldest)
+	p.Delivered += o.Delivered
+	p.Queued += o.Queued
+}
+
+// Foresee fills in Done: what is pending goes at the rate by which more is delivered than comes.
+func (p *Pending) Foresee() {
+	p.Done = nil
+	left := 0.0
+	switch gain := p.Delivered - p.Queued; {
+	case p.Events == 0:
+	case gain > 0:
+		left = float64(p.Events) / gain
+	default:
+		return
+	}
+	p.Done = &left
+}
+
+// Severity says how much something matters.
+type Severity string
+
+// The severities, the worst first.
+const (
+	Critical Severity = "critical" // events can't come in, or can't get out
+	Warning  Severity = "warning"  // somebody should look, events flow
+	OK       Severity = "ok"
+)
+
+// Verdict answers whether all is well: the command status, and a part of GET /status.
+type Verdict struct {
+	Severity Severity  `json:"severity"` // the worst of Findings; OK without any
+	Text     string    `json:"text"`     // a sentence
+	Findings []Finding `json:"findings"` // what it rests on, the worst first
+}
+
+// Finding is something that is not as it should be.
+type Finding struct {
+	Severity Severity  `json:"severity"`
+	Subject  string    `json:"subject"` // "output es", "queue"
+	Text     string    `json:"text"`
+	Since    time.Time `json:"since,omitzero"`
+	Remedy   string    `json:"remedy,omitempty"`
+}

@@ -1,0 +1,110 @@
+// Command strict runs go test with the arguments that it is given, from the repository's root, and fails also where a
+// test was skipped: what is not there is not proved. It shows a line for each package, all that a failed or skipped test
+// printed, and at the end which packages took longest.
+//
+//	go run ./test/strict -race ./...
+package main
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"slices"
+	"strings"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	err := run(ctx, os.Args[1:])
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string) error {
+	cmd := exec.CommandContext(ctx, "go", append(append([]string{"test"}, args...), "-json")...)
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	skipped, err := report(os.Stdout, out)
+	if err != nil {
+		_, _ = io.Copy(io.Discard, out) // so that it can end, which Wait tells of
+	}
+	err = errors.Join(err, cmd.Wait())
+	if len(skipped) > 0 {
+		err = errors.Join(err, fmt.Errorf("%d tests were skipped, and prove nothing: %s", len(skipped), strings.Join(skipped, ", ")))
+	}
+	return err
+}
+
+// event is a line of go test -json, as go doc test2json tells.
+type event struct {
+	Action, Package, Test, Output string
+	ImportPath                    string // of build output
+	Elapsed                       float64
+}
+
+// report writes to w what somebody wants to read of the events in r, and returns the names of skipped tests.
+func report(w io.Writer, r io.Reader) (skipped []string, err error) {
+	printed := map[string][]string{} // by package and test, until it has passed
+	var packages []event
+	lines := bufio.NewReader(r)
+	for {
+		line, err := lines.ReadBytes('\n')
+		if errors.Is(err, io.EOF) && len(line) == 0 {
+			break
+		}
+		if err != nil && !errors.Is(err, io.EOF) {
+			return skipped, fmt.Errorf("read what go test writes: %w", err)
+		}
+		var e event
+		if json.Unmarshal(line, &e) != nil || e.Action == "" { // of the go command itself
+			fmt.Fprintf(w, "%s", line)
+			continue
+		}
+		name := e.Package + " " + e.Test
+		switch e.Action {
+		case "build-output":
+			fmt.Fprint(w, e.Output)
+		case "output":
+			printed[name] = append(printed[name], e.Output)
+		case "pass":
+			if e.Test == "" {
+				packages = append(packages, e)
+				fmt.Fprintf(w, "ok    %s %.1fs\n", e.Package, e.Elapsed)
+			}
+			delete(printed, name)
+		case "fail", "skip":
+			if e.Action == "skip" && e.Test != "" {
+				skipped = append(skipped, name)
+			}
+			if e.Action == "fail" || e.Test != "" { // a package without tests is skipped too
+				fmt.Fprint(w, strings.Join(printed[name], ""))
+			}
+			delete(printed, name)
+		}
+	}
+	slices.SortFunc(packages, func(a, b event) int { return cmp.Compare(b.Elapsed, a.Elapsed) })
+	for i, p := range packages[:min(len(packages), 10)] {
+		if i == 0 {
+			fmt.Fprintln(w, "the slowest:")
+		}
+		fmt.Fprintf(w, "%6.1fs %s\n", p.Elapsed, p.Package)
+	}
+	return skipped, nil
+}
