@@ -55,6 +55,7 @@ func TestAskAServer(t *testing.T) {
 		{"output list --json", exitOK, `"state": "idle"`, "", "GET /queue Bearer t0ken"},
 		{"output pause es f", exitOK, "done /outputs/es/pause\ndone /outputs/f/pause\n", "", "POST /outputs/f/pause Bearer t0ken"},
 		{"output resume none es", exitFailed, "done /outputs/es/resume", `no output is named "none"`, "POST /outputs/es/resume Bearer t0ken"},
+		{"output retry es", exitOK, "done /outputs/es/retry\n", "", "POST /outputs/es/retry Bearer t0ken"},
 		{"output pause", exitUsage, "", "pause needs the name of an output", ""},
 		{"output purge es", exitUsage, "", "with --yes, since nobody can be asked here", ""},
 		{"output purge es --yes", exitOK, "done /outputs/es/purge", "", "POST /outputs/es/purge?all=true Bearer t0ken"},

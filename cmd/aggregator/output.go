@@ -17,11 +17,12 @@ import (
 func newOutputCommand() *cobra.Command {
 	var f serverFlags
 	cmd := &cobra.Command{
-		Use: "output", Short: "List, pause, resume or purge outputs of the running server",
+		Use: "output", Short: "List, pause, resume, retry or purge outputs of the running server",
 		Long: "Steers the outputs of the running server. Who asked for a change stands in its log.\n\n" + askHelp,
 		Example: `  aggregator output list
   aggregator output pause es
   aggregator output resume es
+  aggregator output retry es              # waits no longer: the destination works again
   aggregator output purge gone --yes      # forgets what waits for it: those events are lost`,
 		Args: onlyCommands,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
@@ -35,6 +36,7 @@ func newOutputCommand() *cobra.Command {
 	cmd.AddCommand(list,
 		f.steerCommand("pause", "Stop delivering to outputs: what comes waits in the queue", "Pauses outputs until they are resumed or the server starts again. What comes for them waits in the queue."),
 		f.steerCommand("resume", "Deliver to paused outputs again", "Resumes outputs that are paused. What waits to be sent again is sent at once."),
+		f.steerCommand("retry", "Try again at once what waits to be sent again", "Ends every wait of outputs before their next try, also that of servers that rest, whoever wished for it."),
 		f.purgeOutputs())
 	return cmd
 }

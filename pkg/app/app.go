@@ -19,6 +19,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/cluster"
 	"github.com/seed-afc6a195/aggregator/pkg/config"
 	"github.com/seed-afc6a195/aggregator/pkg/forward"
+	"github.com/seed-afc6a195/aggregator/pkg/ingest"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs/awsclient"
 	"github.com/seed-afc6a195/aggregator/pkg/route"
 	"github.com/seed-afc6a195/aggregator/pkg/status"
@@ -56,9 +57,9 @@ type App struct {
 	ready   atomic.Bool
 
 	queue       buffer.Queue
-	ingest      *ingest
+	ingest      *router
 	clusters    *cluster.Holder
-	budget      *forward.Budget
+	budget      *ingest.Budget
 	places      *forward.Places
 	peers       *forward.Peers
 	files       openFiles
@@ -128,7 +129,7 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *App, err error)
 		}
 		a.outputs[name] = out
 	}
-	a.ingest = newIngest(a.queue, routes, registry, cfg.Unrouted == "dead_letter", o.Now, o.Log)
+	a.ingest = newRouter(a.queue, routes, registry, cfg.Unrouted == "dead_letter", o.Now, o.Log)
 	if err := a.listen(ctx); err != nil {
 		return nil, err
 	}
@@ -164,7 +165,7 @@ func part(log zerolog.Logger, name string) zerolog.Logger {
 
 func (a *App) listen(ctx context.Context) error {
 	share := ingestBudget(a.initial)
-	a.budget, a.peers = forward.NewSharedBudget(share+spareMemory, share), forward.NewPeers()
+	a.budget, a.peers = ingest.NewSharedBudget(share+spareMemory, share), forward.NewPeers()
 	if a.files.limit > 0 {
 		a.places = forward.NewPlaces(a.files.connections)
 	}

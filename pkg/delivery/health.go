@@ -138,7 +138,11 @@ func (l *Loop) failed(se *outputs.SendError, some bool) {
 func (l *Loop) tries(n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.stats.trying += n
+	s := &l.stats
+	s.trying += n
+	if s.trying == 0 && s.ofSome && s.lastErrorOver.IsZero() {
+		s.lastErrorOver = time.Now() // the last of the events that it was about is settled
+	}
 }
 
 // backsOff is why events wait, and for how long.

@@ -86,10 +86,6 @@ func TestErrorsEnd(t *testing.T) {
 					return tc.answer(try)
 				}, outputtest.Chunk(1, "a", "t", 2, 0, 10))
 				time.Sleep(time.Hour)
-				r.source.Put(outputtest.Chunk(2, "a", "t", 1, 2, 10))
-				time.Sleep(time.Minute)
-				r.source.Put(outputtest.Chunk(3, "a", "t", 1, 3, 10))
-				time.Sleep(time.Minute)
 				synctest.Wait()
 				if s := r.Stats(); s.LastError == "" || s.LastErrorOver.IsZero() || s.LastErrorOver.Before(s.LastErrorAt) || s.Failing != "" {
 					t.Errorf("%+v", s)

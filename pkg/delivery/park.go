@@ -131,6 +131,10 @@ func (s *sender) park(w *work) bool {
 	}
 	for i := range lots {
 		lot := lots[i].detach()
+		if lot.reason != outputs.ReasonPaced { // counted here, so that nothing seems settled while the goroutine begins
+			lot.trying = true
+			s.loop.tries(1)
+		}
 		s.loop.parts.Go(func() {
 			l := sender{loop: s.loop, soft: s.soft, hard: s.hard, parked: true}
 			l.deliver(lot)

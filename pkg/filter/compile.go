@@ -86,6 +86,8 @@ func own() map[string]expr.Option {
 	}
 	add("join", join, new(func([]any, string) string), new(func([]string, string) string))
 	add("replace", replace, new(func(string, string, string) string))
+	add(funcReplacePattern, patternReplacer(), new(func(string, string, string) string))
+	add(funcStrftime, timeFormatter(), new(func(time.Time, string) string), new(func(time.Time, string, string) string))
 	add("toJSON", toJSON, new(func(any) string))
 	add("fromJSON", fromJSON, new(func(string) any))
 	add(funcBase64, toBase64, new(func(any) any))
@@ -286,6 +288,7 @@ func (c *checker) call(n *ast.CallNode) {
 			c.fail(n, fmt.Sprintf("a field has no method %s: %s", name, hint))
 		}
 	case *ast.IdentifierNode:
+		c.compiled(callee.Value, n.Arguments)
 		if callee.Value != funcBase64 || len(n.Arguments) != 1 {
 			return
 		}

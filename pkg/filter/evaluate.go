@@ -46,8 +46,8 @@ func newEvaluator(x *Expression) *evaluator {
 
 func (ev *evaluator) value(x *Expression, e *Event) (any, error) {
 	same := ev.known && x.constant
-	if ev.cluster != e.Chunk.Cluster || ev.tag != e.Chunk.Tag {
-		ev.cluster, ev.tag, same = e.Chunk.Cluster, e.Chunk.Tag, false
+	if tag := e.DeliveredTag(); ev.cluster != e.Chunk.Cluster || ev.tag != tag {
+		ev.cluster, ev.tag, same = e.Chunk.Cluster, tag, false
 		ev.env[varCluster], ev.env[varTag] = ev.cluster, ev.tag
 	}
 	left := maxDecoded

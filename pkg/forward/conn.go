@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/seed-afc6a195/aggregator/internal/failpoint"
+	"github.com/seed-afc6a195/aggregator/pkg/ingest"
 	"github.com/seed-afc6a195/aggregator/pkg/resend"
 )
 
@@ -70,12 +71,12 @@ type conn struct {
 	came  time.Time
 	late  bool  // what is read may have waited for it for longer than goneAfter
 	frame frame // what is known of the message at r
-	mem   *account
+	mem   *ingest.Reservation
 
-	batch    Batch  // nil while idle
-	held     int64  // charged for batch
-	letters  int    // dead letters of the message begun last
-	group    []byte // the group start that its next entries belong to, nil outside a group
+	batch    ingest.Batch // nil while idle
+	held     int64        // charged for batch
+	letters  int          // dead letters of the message begun last
+	group    []byte       // the group start that its next entries belong to, nil outside a group
 	acks     []string
 	tracker  *resend.Tracker // of which acks the client has
 	anything bool            // a byte ever came
@@ -155,7 +156,7 @@ func (c *conn) parse(ctx context.Context) (more bool, err error) {
 		if len(c.acks) > wanted {
 			c.tracker.Asked(c.w - c.r)
 		}
-		c.mem.progressed(c.came)
+		c.mem.Progressed(c.came)
 		c.tally.bytes += uint64(c.frame.pos)
 		c.r += c.frame.pos
 		if c.r < c.w {
@@ -251,9 +252,9 @@ func (c *conn) sendAcks() error {
 	failpoint.Pass("ack.before")
 	c.tracker.Writing(unread(c.raw))
 	now := time.Now()
-	c.mem.progressed(now)
-	c.mem.dependOnPeer()
-	defer c.mem.dependOnNobody()
+	c.mem.Progressed(now)
+	c.mem.DependOnPeer()
+	defer c.mem.DependOnNobody()
 	_ = c.raw.SetWriteDeadline(now.Add(ackTimeout)) // fails on a closed connection, as will Write
 	var out []byte
 	for i, first := 0, 0; i < len(c.acks); i++ {
@@ -300,7 +301,7 @@ func (c *conn) read(ctx context.Context) error {
 	c.late = c.late || !c.came.IsZero() && now.Sub(c.came) >= goneAfter
 	switch {
 	case partial:
-		c.mem.dependOnPeer()
+		c.mem.DependOnPeer()
 		c.wait(now.Add(stallTimeout), false)
 	case c.parting:
 		c.wait(c.partedAt.Add(partFor), false)
@@ -311,21 +312,21 @@ func (c *conn) read(ctx context.Context) error {
 	}
 	n, err := c.net.Read(c.buf[c.w:])
 	c.came = time.Now()
-	c.mem.dependOnNobody()
+	c.mem.DependOnNobody()
 	if n > 0 {
 		c.w += n
 		c.tracker.Came(n, !partial)
 		c.anything = true
 		if partial {
-			c.mem.receive(c.came, n)
+			c.mem.Receive(c.came, n)
 		} else {
-			c.mem.progressed(c.came)
+			c.mem.Progressed(c.came)
 		}
 		return nil // an error comes again
 	}
 	switch {
-	case c.mem.isEvicted():
-		return &refusal{reason: reasonMemory, err: errEvicted}
+	case c.mem.IsEvicted():
+		return &refusal{reason: reasonMemory, err: ingest.ErrEvicted}
 	case errors.Is(err, os.ErrDeadlineExceeded) && partial:
 		return refuse(reasonStalled, "it stopped within a message for %v", stallTimeout)
 	case errors.Is(err, os.ErrDeadlineExceeded) && c.leaving():

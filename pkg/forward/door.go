@@ -59,7 +59,7 @@ func (c *conn) open(ctx context.Context) error {
 	if c.cluster, err = s.login(within, c.net, Peer{Addr: c.source, TLS: state, Listener: s.opts.Name, Clusters: s.limits().Clusters}); err != nil {
 		return c.doorFault(err)
 	}
-	c.mem.cluster = c.cluster
+	c.mem.Cluster = c.cluster
 	if s.opts.Clusters != nil {
 		if c.admitted, err = s.opts.Clusters.Admit(c.cluster); err != nil {
 			return &refusal{reason: reasonClusterFull, err: err}

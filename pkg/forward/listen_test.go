@@ -21,6 +21,7 @@ import (
 
 	"github.com/seed-afc6a195/aggregator/pkg/forward"
 	ft "github.com/seed-afc6a195/aggregator/pkg/forward/forwardtest"
+	"github.com/seed-afc6a195/aggregator/pkg/ingest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -44,7 +45,7 @@ func listen(t *testing.T, address string, change func(*forward.Options)) *listen
 			Name: "test", Address: address, UDPHeartbeat: true, MaxConnections: 2000, IdleTimeout: time.Hour, HandshakeTimeout: 10 * time.Second,
 			MaxMessageSize: 16 << 20, MaxDecompressedSize: 32 << 20,
 		},
-		Sink: l.sink, Budget: forward.NewBudget(64 << 20), Log: zerolog.New(l.log),
+		Sink: l.sink, Budget: ingest.NewBudget(64 << 20), Log: zerolog.New(l.log),
 	}
 	if change != nil {
 		change(&opts)
@@ -182,7 +183,7 @@ func TestUnixSocket(t *testing.T) {
 	l := listen(t, "unix:"+path, nil)
 	ft.Run(t, l.dial(t), ft.Send(packed("a")), ft.ExpectAcks("a"))
 
-	opts := forward.Options{Config: forward.Config{Address: "unix:" + path}, Sink: l.sink, Budget: forward.NewBudget(1)}
+	opts := forward.Options{Config: forward.Config{Address: "unix:" + path}, Sink: l.sink, Budget: ingest.NewBudget(1)}
 	if _, err = forward.Listen(t.Context(), opts); err == nil || !strings.Contains(err.Error(), "another process") {
 		t.Errorf("a second server: %v", err)
 	}

@@ -1,6 +1,10 @@
 package forward
 
-import "sync"
+import (
+	"sync"
+
+	"github.com/seed-afc6a195/aggregator/pkg/ingest"
+)
 
 // Peers are the connections of servers that share a Sink: what a client has sent over one of them it may send again over
 // another. Safe for concurrent use.
@@ -26,7 +30,7 @@ func (p *Peers) remove(c *conn) {
 
 // tell tells the Sink which of the connections were closed by their clients, so that acks are lost. Their own goroutines may
 // notice that later than what the client sends again arrives here.
-func (p *Peers) tell(conns []uint64, sink Sink) {
+func (p *Peers) tell(conns []uint64, sink ingest.Sink) {
 	for _, id := range conns {
 		p.mu.Lock()
 		c := p.conns[id]

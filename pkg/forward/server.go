@@ -22,6 +22,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/seed-afc6a195/aggregator/internal/heartbeat"
+	"github.com/seed-afc6a195/aggregator/pkg/ingest"
 	"github.com/seed-afc6a195/aggregator/pkg/resend"
 )
 
@@ -41,10 +42,10 @@ type Options struct {
 	Hostname string      // what PONG says; "": aggregator
 	Clusters Clusters    // may be shared by several servers; nil: everything belongs to the cluster "default"
 	TLS      *tls.Config // is asked for the certificates of each connection; never changed
-	Sink     Sink
-	Budget   *Budget // may be shared by several servers
-	Places   *Places // shared by the servers of a process; nil: max_connections alone bounds connections
-	Peers    *Peers  // shared by servers whose clients may send again to one what they sent to another; nil: its own
+	Sink     ingest.Sink
+	Budget   *ingest.Budget // may be shared by several servers
+	Places   *Places        // shared by the servers of a process; nil: max_connections alone bounds connections
+	Peers    *Peers         // shared by servers whose clients may send again to one what they sent to another; nil: its own
 	Log      zerolog.Logger
 }
 
@@ -303,7 +304,7 @@ func (s *Server) admit(nc net.Conn) *conn {
 		s.running.Go(func() { s.report(c, err) }) // beside this: nobody may read the log
 		return nil
 	}
-	c.mem = s.opts.Budget.open(func() { _ = nc.Close() })
+	c.mem = s.opts.Budget.Reserve(func() { _ = nc.Close() })
 	return c
 }
 

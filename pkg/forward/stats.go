@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/seed-afc6a195/aggregator/pkg/ingest"
 	"github.com/seed-afc6a195/aggregator/pkg/metric"
 )
 
@@ -31,7 +32,7 @@ type Stats struct {
 	LastErrorAt time.Time
 	// LastErrorOver is when messages from the host that it was about were stored again; zero: not since.
 	LastErrorOver time.Time
-	Budget        BudgetStats // of all listeners that share it
+	Budget        ingest.BudgetStats // of all listeners that share it
 }
 
 // ClusterStats is what came from one cluster.

@@ -97,10 +97,10 @@ func (o *Output) judge(found finder) {
 	switch o.State {
 	case StateRefused:
 		found(client.Critical, subject, "set its credentials or privileges right, there or in the configuration; events are kept", o.LastError.Time,
-			"the destination refuses its login or privileges; %d events wait: %s", pending, o.LastError.Text)
+			"the destination refuses its login or privileges; %d events wait%s: %s", pending, o.waitingUntil(), o.LastError.Text)
 	case StateRetrying:
 		found(client.Critical, subject, "see what is wrong with the destination; events are kept and sent again", o.LastError.Time,
-			"nothing gets through; %d events wait, the oldest for %v: %s", pending, lag, o.LastError.Text)
+			"nothing gets through; %d events wait, the oldest for %v%s: %s", pending, lag, o.waitingUntil(), o.LastError.Text)
 	case StatePaused:
 		found(client.Warning, subject, "aggregator output resume "+o.Name, time.Time{}, "it is paused; %d events wait", pending)
 	case StateUnconfigured:
@@ -149,4 +149,12 @@ func (s *Snapshot) pendingOf() client.Queue {
 		q.Oldest = max(q.Oldest, out.Oldest)
 	}
 	return q
+}
+
+// waitingUntil says when o tries again, "" where it does not wait.
+func (o *Output) waitingUntil() string {
+	if o.BackoffUntil.IsZero() {
+		return ""
+	}
+	return ", waiting until " + o.BackoffUntil.UTC().Format(time.RFC3339)
 }

@@ -258,6 +258,7 @@ func (g *grouping) write() error {
 		}
 		g.where = seg.first
 		g.publish(seg, where)
+		g.c.limits.stored(len(g.values))
 		s.counts.latency.Observe(time.Since(start), 1)
 	}
 	return nil

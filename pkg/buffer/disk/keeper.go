@@ -69,6 +69,7 @@ func (k *keeper) run() {
 			k.s.tidy()
 			k.s.dead.Tidy()
 			k.s.checkDir()
+			k.s.commit.limits.refresh()
 			k.beat.Rest()
 			tidy.Reset(tidyEvery)
 			continue

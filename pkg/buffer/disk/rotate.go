@@ -67,14 +67,37 @@ func (c *committer) segmentFor(seq uint64, n int) (*segmentState, error) {
 	return seg, nil
 }
 
-// seal ends the current segment, if there is one. If its index can't be written, the next start
-// will look through it.
+// seal hands the current segment, if there is one, to the sealer, so that commits go on in the next one while its index is
+// written. At most one is being sealed: with a disk that hangs, commits wait here for the one before.
 func (c *committer) seal() {
-	s, seg := c.s, c.current
+	seg := c.current
 	if seg == nil {
 		return
 	}
 	c.current = nil
+	c.awaitSealed()
+	done := make(chan struct{})
+	c.sealing = done
+	go func() {
+		defer close(done)
+		c.sealBeat.Disk("the end of a segment in " + c.s.dir)
+		defer c.sealBeat.Rest()
+		c.s.sealSegment(seg)
+		c.closed(seg)
+		failpoint.Pass("segment.sealed")
+	}()
+}
+
+// awaitSealed waits until no segment is being sealed.
+func (c *committer) awaitSealed() {
+	if c.sealing != nil {
+		<-c.sealing
+		c.sealing = nil
+	}
+}
+
+// sealSegment writes the segment's index. If that can't be done, the next start will look through it.
+func (s *Queue) sealSegment(seg *segmentState) {
 	s.mu.Lock()
 	index := s.externed(seg)
 	s.mu.Unlock()
@@ -88,8 +111,6 @@ func (c *committer) seal() {
 	if err != nil {
 		s.log.Warn().Err(err).Str("segment", seg.path).Msg("can't write a segment's index: the next start will look through all of it")
 	}
-	c.closed(seg)
-	failpoint.Pass("segment.sealed")
 }
 
 // abandon ends the current segment after an error: what reached the disk is not known, so nothing
@@ -113,6 +134,7 @@ func (c *committer) closed(seg *segmentState) {
 		seg.disk = boltfile.Allocated(st)
 	}
 	s.keep.kick()
+	c.kick() // it can be dropped now, if that is what a batch waits for
 }
 
 // failing returns the error that a test wants of the disk operation: of this package by Options, of the program by a fail

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -42,7 +43,9 @@ type Store struct {
 
 	working sync.Mutex // one requeue or purge at a time
 
-	mu      sync.Mutex // guards what follows, and the files
+	stats atomic.Pointer[deadletter.Stats] // as of the last change
+
+	mu      sync.Mutex // guards what follows, and the files; it is held while the disk is written and read
 	files   []*file
 	db      *bbolt.DB // of the last file; nil: the next letters begin a new one
 	known   known
@@ -101,6 +104,7 @@ func Open(dir string, cfg deadletter.Config, log zerolog.Logger, now func() time
 			}
 		}
 	}
+	d.publish()
 	return d, nil
 }
 
@@ -135,7 +139,7 @@ func (d *Store) bound(cfg deadletter.Config) {
 // SetLimits changes the limits; what is over them goes.
 func (d *Store) SetLimits(cfg deadletter.Config) {
 	d.mu.Lock()
-	defer d.mu.Unlock()
+	defer d.unlock()
 	d.bound(cfg)
 	if !d.closed {
 		d.evict()
@@ -206,7 +210,7 @@ func (d *Store) add(letters []deadletter.Letter) error {
 			b.done <- err
 		}
 	}
-	d.mu.Unlock()
+	d.unlock()
 	return <-b.done
 }
 
@@ -405,7 +409,7 @@ func (d *Store) evict() {
 // Tidy evicts letters that have become too old.
 func (d *Store) Tidy() {
 	d.mu.Lock()
-	defer d.mu.Unlock()
+	defer d.unlock()
 	d.evict()
 }
 
@@ -429,7 +433,7 @@ func (d *Store) discard(f *file) bool {
 // Close closes the files. The store of chunks does it.
 func (d *Store) Close() error {
 	d.mu.Lock()
-	defer d.mu.Unlock()
+	defer d.unlock()
 	d.closed = true
 	if err := d.end(); err != nil {
 		return fmt.Errorf("close dead letters: %w", err)

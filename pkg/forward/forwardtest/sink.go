@@ -9,7 +9,7 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/seed-afc6a195/aggregator/pkg/forward"
+	"github.com/seed-afc6a195/aggregator/pkg/ingest"
 )
 
 // Message is what a Sink was given of one message.
@@ -56,7 +56,7 @@ type Sink struct {
 }
 
 // NewBatch implements forward.Sink.
-func (s *Sink) NewBatch(conn uint64) forward.Batch { return &batch{sink: s, conn: conn} }
+func (s *Sink) NewBatch(conn uint64) ingest.Batch { return &batch{sink: s, conn: conn} }
 
 // Settle implements forward.Sink.
 func (s *Sink) Settle(conn uint64, commits int, received bool) {

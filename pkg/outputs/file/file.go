@@ -257,7 +257,7 @@ func (o *Output) assign(events []event.Event, found []presence) {
 
 // moves says whether ev may belong to another file than the event before it.
 func (o *Output) moves(before, ev *event.Event) bool {
-	return o.perRecord || before.Chunk != ev.Chunk || !o.perChunk && before.Time.Sec != ev.Time.Sec
+	return o.perRecord || !before.SameOrigin(ev) || !o.perChunk && before.Time.Sec != ev.Time.Sec
 }
 
 // target returns the index of the target for the filled-in path.

@@ -138,7 +138,7 @@ func (o *Output) Send(ctx context.Context, b *outputs.Batch) error {
 func (o *Output) lanes(events []event.Event) int {
 	chunks := 1
 	for i := 1; i < len(events) && chunks < o.cfg.Connections; i++ {
-		if events[i].Chunk != events[i-1].Chunk {
+		if !events[i].SameOrigin(&events[i-1]) {
 			chunks++
 		}
 	}
@@ -186,12 +186,12 @@ func (s *sending) lane(ctx context.Context) {
 	}
 }
 
-// take returns the next events of one chunk, none at the end, and why not to try them.
+// take returns the next events of one chunk and tag, none at the end, and why not to try them.
 func (s *sending) take() (from, to int, stopped *fault) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	from = s.next
-	for s.next < len(s.events) && s.events[s.next].Chunk == s.events[from].Chunk {
+	for s.next < len(s.events) && s.events[s.next].SameOrigin(&s.events[from]) {
 		s.next++
 	}
 	return from, s.next, s.stopped
@@ -229,7 +229,7 @@ func (s *sending) result() error {
 	return se
 }
 
-// chunk sends events, which are of one chunk, and returns how many were delivered before a message failed.
+// chunk sends events, which are of one chunk and tag, and returns how many were delivered before a message failed.
 func (o *Output) chunk(ctx context.Context, m *message, events []event.Event) (delivered int, f *fault) {
 	m.tag = o.tag.Append(m.tag[:0], &events[0], nil)
 	for delivered < len(events) {

@@ -1,4 +1,6 @@
-package forward
+// Package ingest is what any listener needs to store what it receives: the sink that takes it, and the budget of memory
+// between the sockets and the queue.
+package ingest
 
 import "context"
 
