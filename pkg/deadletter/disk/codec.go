@@ -15,7 +15,9 @@ func letterKey(id uint64) []byte { return binary.BigEndian.AppendUint64(nil, id)
 
 // letterFormat is that of letters. Number 1 has no salt; up to number 2 checksums may not cover the letter's number, and
 // there is no number of the oldest program.
-func letterFormat() format.Format { return format.Format{Name: "dead letter", Number: 3, Since: 1, Alone: 2} }
+func letterFormat() format.Format {
+	return format.Format{Name: "dead letter", Number: 3, Since: 1, Alone: 2}
+}
 
 // summaryFormat is that of a file's summary. Number 1 was written without the oldest program's number. A file with a letter
 // that an older program must not overlook has that program's successor as the oldest.
