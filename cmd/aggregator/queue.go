@@ -44,7 +44,7 @@ func (f *serverFlags) register(cmd *cobra.Command) {
 
 // ask returns what asks the server.
 func (f *serverFlags) ask(cmd *cobra.Command) (*client.Client, error) {
-	if err := f.endpoint.check(); err != nil {
+	if err := f.check(); err != nil {
 		return nil, err
 	}
 	cfg, err := f.load(&f.config, cmd.ErrOrStderr())
