@@ -104,6 +104,15 @@ func (x *Expectation) compare(o *Outcome) (differs []string) {
 	if x.Contains != nil {
 		fields("record", diff(nil, "", x.Contains, o.Record), false)
 	}
+	if x.Targets != nil {
+		var got []string
+		for _, d := range o.Documents {
+			got = append(got, d.Targets...)
+		}
+		if !slices.Equal(got, x.Targets) {
+			differs = append(differs, fmt.Sprintf("  - targets: %s", strings.Join(x.Targets, "; ")), fmt.Sprintf("  + targets: %s", strings.Join(got, "; ")))
+		}
+	}
 	if x.Document != nil {
 		for _, d := range o.Documents {
 			fields("document for "+strings.Join(d.Outputs, ", ")+":", diff(nil, "", x.Document, d.Document), false)

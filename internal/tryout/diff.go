@@ -16,9 +16,12 @@ import (
 // eventTime stands for the event's time among fields; no path begins so.
 const eventTime = "(time)"
 
+// eventTag likewise stands for the tag that it is delivered with.
+const eventTag = "(tag)"
+
 // Change is a field that a step added (only To), removed (only From) or changed.
 type Change struct {
-	Field string          `json:"field"` // a path, kubernetes.pod_name, or eventTime
+	Field string          `json:"field"` // a path, kubernetes.pod_name, eventTime or eventTag
 	From  json.RawMessage `json:"from,omitempty"`
 	To    json.RawMessage `json:"to,omitempty"`
 }
@@ -29,11 +32,19 @@ func (r *Run) changes(s *filter.Seen) []Change {
 	if s.Time != s.Event.Time {
 		all = append(all, Change{Field: eventTime, From: timeJSON(s.Time), To: timeJSON(s.Event.Time)})
 	}
+	if tag := s.Event.DeliveredTag(); s.Tag != tag {
+		all = append(all, Change{Field: eventTag, From: textJSON(s.Tag), To: textJSON(tag)})
+	}
 	after := s.Event.Rendered()
 	if bytes.Equal(s.Before, after) {
 		return all
 	}
 	return diff(all, "", r.json(s.Before), r.json(after))
+}
+
+func textJSON(text string) json.RawMessage {
+	quoted, _ := json.Marshal(text) // of a string, which never fails
+	return quoted
 }
 
 func timeJSON(t event.Time) json.RawMessage {

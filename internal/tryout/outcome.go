@@ -40,7 +40,19 @@ type Outcome struct {
 // Document is an event as some outputs get it.
 type Document struct {
 	Outputs  []string        `json:"outputs"`
+	Targets  []string        `json:"targets,omitempty"` // where in each of the outputs, in their order: "index logs-seoul-2026.11.30"
 	Document json.RawMessage `json:"document"`
+}
+
+// places returns the outputs, each with where in it.
+func (d *Document) places() []string {
+	all := slices.Clone(d.Outputs)
+	for i, target := range d.Targets {
+		if target != "" {
+			all[i] += " (" + target + ")"
+		}
+	}
+	return all
 }
 
 // Step is what a step did with an event.
@@ -88,6 +100,7 @@ func grouped(fates []*fate, refused []string) (all []Outcome) {
 		for _, d := range f.Documents {
 			if j := slices.IndexFunc(a.Documents, func(x Document) bool { return bytes.Equal(x.Document, d.Document) }); j >= 0 {
 				a.Documents[j].Outputs = append(a.Documents[j].Outputs, d.Outputs...)
+				a.Documents[j].Targets = append(a.Documents[j].Targets, d.Targets...)
 			} else {
 				a.Documents = append(a.Documents, d)
 			}

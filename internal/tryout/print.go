@@ -70,7 +70,7 @@ func (p printer) text(o *Outcome) error {
 	switch o.Result {
 	case Delivered:
 		for _, d := range o.Documents {
-			p.line(green, "  → %s", strings.Join(d.Outputs, ", "))
+			p.line(green, "  → %s", strings.Join(d.places(), "; "))
 			p.line("", "    %s", d.Document)
 		}
 	case Joined:

@@ -29,8 +29,9 @@ type destination struct {
 	name    string
 	rules   Rules
 	encoder *event.Encoder
-	making  *fate  // an event that a step made, on its way
-	dropper string // the step that dropped the last event
+	target  func(*event.Event) string // "": where the output is says it all
+	making  *fate                     // an event that a step made, on its way
+	dropper string                    // the step that dropped the last event
 }
 
 // given is an event that was given to a Run.
@@ -55,7 +56,11 @@ func (c *Configuration) Start() (*Run, error) {
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("output %s: %w", name, err), r.Close())
 		}
-		d := &destination{run: r, name: name, rules: rules, encoder: c.encoder(name)}
+		target, err := c.targets(name)
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("output %s: %w", name, err), rules.Close(), r.Close())
+		}
+		d := &destination{run: r, name: name, rules: rules, encoder: c.encoder(name), target: target}
 		rules.Trace(d.see)
 		r.outputs[name] = d
 	}
@@ -270,7 +275,7 @@ func (d *destination) Emit(e *filter.Event) {
 		if doc, err := d.encoder.AppendEvent(nil, &ev); err != nil {
 			f.Result, f.Reason = DeadLetter, err.Error()
 		} else {
-			f.Documents = []Document{{Outputs: f.Outputs, Document: doc}}
+			f.Documents = []Document{{Outputs: f.Outputs, Targets: []string{d.target(&ev)}, Document: doc}}
 		}
 		if len(e.Origins) > 1 {
 			for _, o := range e.Origins {

@@ -39,6 +39,7 @@ type Expectation struct {
 	Record   json.RawMessage // the whole record
 	Contains json.RawMessage // fields that the record has, among others
 	Document json.RawMessage // fields that the delivered document has, among others
+	Targets  []string        // where in its outputs it goes: "index logs-seoul-2026.11.30"
 }
 
 // TestsFile returns the name of the tests of a configuration file: x.tests.yaml for x.yaml.
@@ -223,6 +224,11 @@ func (r *testReader) expectation(n *yaml.Node) Expectation {
 		"outputs": func(n *yaml.Node) {
 			for _, n := range items(n) {
 				x.Outputs = append(x.Outputs, n.Value)
+			}
+		},
+		"targets": func(n *yaml.Node) {
+			for _, n := range items(n) {
+				x.Targets = append(x.Targets, n.Value)
 			}
 		},
 		"record": value(&x.Record), "contains": value(&x.Contains), "document": value(&x.Document),

@@ -13,6 +13,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/config"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/filter"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 	"github.com/seed-afc6a195/aggregator/pkg/route"
 )
 
@@ -192,4 +193,12 @@ func (c *Configuration) encoder(output string) *event.Encoder {
 	}
 	enc.SetClusterFields(fields)
 	return enc
+}
+
+// targets returns what names where in an output an event goes.
+func (c *Configuration) targets(output string) (func(*event.Event) string, error) {
+	if t, ok := c.cfg.Outputs[output].Settings.(outputs.Targeter); ok {
+		return t.Targets()
+	}
+	return func(*event.Event) string { return "" }, nil
 }

@@ -16,8 +16,9 @@ import (
 type Queue interface {
 	// NewBatch returns an empty batch for the connection conn; one goroutine at a time may use it.
 	NewBatch(conn uint64) Batch
-	// Settle: see forward.Sink.
+	// Settle and Gone: see forward.Sink.
 	Settle(conn uint64, commits int, received bool)
+	Gone(conn uint64)
 	// Source returns what waits for the output. One Source per output name; the same one again for
 	// the same name. Names that were never asked for keep their backlog.
 	Source(output string) Source
@@ -65,6 +66,8 @@ type Batch interface {
 	Reject(raw []byte, events int, reason string)
 	Abandon()
 	Size() int
+	// Doubts is to be asked once all messages are there; see forward.Batch. Who doesn't ask may see resends stored twice.
+	Doubts() []uint64
 	// Commit returns nil once all is on disk: it survives SIGKILL and power loss. ErrFull with
 	// when_full: reject; ctx's error when it ends while waiting for room (nothing was stored);
 	// ErrClosed after Close. After another error, and after any of a batch larger than a transaction,

@@ -27,7 +27,7 @@ func Conflicts(configs []Config) (all []Conflict) {
 			switch same := sameLogin(a, b); same {
 			case "":
 			case "key":
-				add("shared_key", "a key decides which cluster an agent belongs to: give each its own", same)
+				add("shared_key", "a key decides which cluster an agent belongs to: give each its own, or users of its own beside it", same)
 			default:
 				add("users", "a user decides which cluster an agent belongs to: give each its own", same)
 			}
@@ -55,7 +55,7 @@ func sameLogin(a, b *Config) string {
 			if !k.Equal(l) {
 				continue
 			}
-			if k.Reveal() != "" || len(a.Users) == 0 || len(b.Users) == 0 {
+			if len(a.Users) == 0 || len(b.Users) == 0 { // else the users decide
 				return "key"
 			}
 		}

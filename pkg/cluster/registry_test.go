@@ -123,7 +123,9 @@ func TestConflicts(t *testing.T) {
 	}{
 		{"nothing in common", Config{SharedKey: keys("k")}, Config{SharedKey: keys("l")}, ""},
 		{"key", Config{SharedKey: keys("k", "l")}, Config{SharedKey: keys("m", "l")}, "key"},
-		{"key, though users differ", Config{SharedKey: keys("k"), Users: []User{user("u", "p")}}, Config{SharedKey: keys("k"), Users: []User{user("v", "p")}}, "key"},
+		{"key, and other users", Config{SharedKey: keys("k"), Users: []User{user("u", "p")}}, Config{SharedKey: keys("k"), Users: []User{user("v", "p")}}, ""},
+		{"key and user", Config{SharedKey: keys("k"), Users: []User{user("u", "p")}}, Config{SharedKey: keys("k"), Users: []User{user("v", "p"), user("u", "p")}}, "user and password"},
+		{"key, one with users", Config{SharedKey: keys("k"), Users: []User{user("u", "p")}}, Config{SharedKey: keys("k")}, "key"},
 		{"users without a key", Config{Users: []User{user("u", "p")}}, Config{Users: []User{user("v", "p")}}, ""},
 		{"same name, other password", Config{Users: []User{user("u", "p")}}, Config{Users: []User{user("u", "q")}}, ""},
 		{"same user", Config{Users: []User{user("u", "p")}}, Config{Users: []User{user("u", "p")}}, "user and password"},

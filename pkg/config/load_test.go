@@ -65,7 +65,7 @@ func TestDefinedTwice(t *testing.T) {
 		},
 		"key": {
 			"clusters: [{name: x, shared_key: k}]\n", "clusters: [{name: y, shared_key: k}]\n",
-			"b.yaml:1:34: clusters[1].shared_key: clusters[0] (a.yaml:1) has the same key (a key decides which cluster an agent belongs to: give each its own)",
+			"b.yaml:1:34: clusters[1].shared_key: clusters[0] (a.yaml:1) has the same key (a key decides which cluster an agent belongs to: give each its own, or users of its own beside it)",
 		},
 		"listener": {
 			"listeners: [{name: x, address: '127.0.0.1:1'}]\n", "listeners: [{name: x, address: '127.0.0.1:2'}]\n",

@@ -21,10 +21,22 @@ type Event struct {
 	Metadata []byte // a msgpack map, nil where the entry had none
 	Group    []byte // the group-start entry in force (Fluent Bit's OTLP groups), nil outside a group
 	Record   []byte // a msgpack map
+	Tag      string // as it is delivered, where a filter has changed it; "": the chunk's
 	Joined   uint64 // tells one that stands for several from others that begin with the same; 0: it stands for itself
 
 	part place // where Iterator found the event's part: a hint for AppendID
 }
+
+// DeliveredTag returns the tag that documents, names and messages have: the chunk's, unless a filter has changed it.
+func (ev *Event) DeliveredTag() string {
+	if ev.Tag != "" {
+		return ev.Tag
+	}
+	return ev.Chunk.Tag
+}
+
+// SameOrigin reports whether what depends on no more than cluster and tag is the same for both events.
+func (ev *Event) SameOrigin(other *Event) bool { return ev.Chunk == other.Chunk && ev.Tag == other.Tag }
 
 // Chunk is entries of one cluster and one tag as the queue hands them to an output: the unit of
 // storage and of delivery. Entries holds Events well-formed events, uncompressed, and possibly
@@ -46,6 +58,7 @@ type Chunk struct {
 // Part is the piece of a chunk that came in one message of an agent. Event ids are made of it.
 type Part struct {
 	Key    [16]byte // see PartKeyOfChunk and PartKeyOfSeq; equal for a message and its resend
+	Chunk  [16]byte // PartKeyOfChunk's, whatever Key is; zero where the message had no chunk id
 	First  int      // position of the part's first event within the agent's message
 	Events int
 }

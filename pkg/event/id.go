@@ -42,6 +42,39 @@ func partKey(b []byte) (key [16]byte) {
 // base64url characters of its part's key, "-", and its position in the agent's message; where it is
 // Joined also "-" and that in hexadecimal. An event of a chunk without parts has none.
 func (ev *Event) AppendID(dst []byte) []byte {
+	part, at := ev.whichPart()
+	if part == nil {
+		return dst
+	}
+	return ev.appendID(dst, &part.Key, at)
+}
+
+// AppendChunkID appends AppendID's id made of the agent's chunk id: the same for every message with that id, to
+// whatever server, also where it does not tell one message from another; see PartKeyOfChunk. Of an event that came
+// without a chunk id it is AppendID's.
+func (ev *Event) AppendChunkID(dst []byte) []byte {
+	part, at := ev.whichPart()
+	switch {
+	case part == nil:
+		return dst
+	case part.Chunk == [16]byte{}:
+		return ev.appendID(dst, &part.Key, at)
+	}
+	return ev.appendID(dst, &part.Chunk, at)
+}
+
+func (ev *Event) appendID(dst []byte, key *[16]byte, at int) []byte {
+	dst = base64.RawURLEncoding.AppendEncode(dst, key[:])
+	dst = append(dst, '-')
+	dst = strconv.AppendInt(dst, int64(at), 10)
+	if ev.Joined != 0 {
+		dst = strconv.AppendUint(append(dst, '-'), ev.Joined, 16)
+	}
+	return dst
+}
+
+// whichPart returns the event's part, and its position in the agent's message; nil where it has none.
+func (ev *Event) whichPart() (part *Part, at int) {
 	parts := ev.Chunk.Parts
 	p := ev.part
 	if p.index >= len(parts) || ev.Pos < p.first {
@@ -52,14 +85,8 @@ func (ev *Event) AppendID(dst []byte) []byte {
 		p.index++
 	}
 	if p.index >= len(parts) {
-		return dst
+		return nil, 0
 	}
-	part := &parts[p.index]
-	dst = base64.RawURLEncoding.AppendEncode(dst, part.Key[:])
-	dst = append(dst, '-')
-	dst = strconv.AppendInt(dst, int64(part.First+ev.Pos-p.first), 10)
-	if ev.Joined != 0 {
-		dst = strconv.AppendUint(append(dst, '-'), ev.Joined, 16)
-	}
-	return dst
+	part = &parts[p.index]
+	return part, part.First + ev.Pos - p.first
 }

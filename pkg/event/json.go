@@ -75,9 +75,9 @@ func (e *Encoder) SetClusterFields(fields map[string]map[string]string) {
 func (e *Encoder) AppendEvent(dst []byte, ev *Event) ([]byte, error) {
 	if c := ev.Chunk; !e.cluster.known || e.cluster.name != c.Cluster {
 		e.useCluster(c.Cluster)
-		e.renderOrigin(c.Tag)
-	} else if e.origin.tag != c.Tag {
-		e.renderOrigin(c.Tag)
+		e.renderOrigin(ev.DeliveredTag())
+	} else if tag := ev.DeliveredTag(); e.origin.tag != tag {
+		e.renderOrigin(tag)
 	}
 	start := len(dst)
 	out, err := e.appendEvent(dst, ev)

@@ -217,9 +217,9 @@ func (seg *segment) appendValue(dst []byte, ev *Event) []byte {
 	case clusterName:
 		return append(dst, ev.Chunk.Cluster...)
 	case tagName:
-		return append(dst, ev.Chunk.Tag...)
+		return append(dst, ev.DeliveredTag()...)
 	case tagPart:
-		return append(dst, part(ev.Chunk.Tag, seg.index)...)
+		return append(dst, part(ev.DeliveredTag(), seg.index)...)
 	case recordField:
 		if value, ok := Lookup(ev.Record, seg.path...); ok {
 			return AppendText(dst, value)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"strings"
 	"testing"
 )
 
@@ -243,6 +244,31 @@ func TestAppendID(t *testing.T) {
 		if id := ev.AppendID(nil); len(id) > 0 {
 			t.Errorf("%s: id %s", name, id)
 		}
+	}
+}
+
+// TestAppendChunkID: the id is of the agent's chunk where there is one, whatever the part's own key is.
+func TestAppendChunkID(t *testing.T) {
+	key := PartKeyOfSeq([16]byte{1}, 2, 0)
+	with := Part{Key: key, Chunk: PartKeyOfChunk("c", "t", "agent's"), First: 5, Events: 3}
+	resent := Part{Key: PartKeyOfSeq([16]byte{9}, 9, 0), Chunk: with.Chunk, First: 5, Events: 3}
+	without := Part{Key: key, First: 5, Events: 3}
+	id := func(p Part, joined uint64) string {
+		ev := Event{Chunk: &Chunk{Parts: []Part{{Events: 1}, p}}, Pos: 2, Joined: joined}
+		return string(ev.AppendChunkID(nil))
+	}
+	switch {
+	case id(with, 0) != id(resent, 0) || !strings.HasSuffix(id(with, 0), "-6"):
+		t.Errorf("to two servers: %s and %s", id(with, 0), id(resent, 0))
+	case id(with, 0) == id(without, 0) || id(with, 0) == id(with, 1):
+		t.Errorf("not told apart: %s, %s, %s", id(with, 0), id(without, 0), id(with, 1))
+	}
+	ev := Event{Chunk: &Chunk{Parts: []Part{without}}}
+	if got, want := string(ev.AppendChunkID(nil)), string(ev.AppendID(nil)); got != want {
+		t.Errorf("without a chunk id: %s, want %s", got, want)
+	}
+	if got := (&Event{Chunk: &Chunk{}}).AppendChunkID(nil); len(got) > 0 {
+		t.Errorf("without parts: %s", got)
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -86,6 +85,8 @@ func own() map[string]expr.Option {
 	}
 	add("join", join, new(func([]any, string) string), new(func([]string, string) string))
 	add("replace", replace, new(func(string, string, string) string))
+	add(funcReplacePattern, patternReplacer(), new(func(string, string, string) string))
+	add(funcStrftime, timeFormatter(), new(func(time.Time, string) string), new(func(time.Time, string, string) string))
 	add("toJSON", toJSON, new(func(any) string))
 	add("fromJSON", fromJSON, new(func(string) any))
 	add(funcBase64, toBase64, new(func(any) any))
@@ -193,127 +194,6 @@ func compileError(text string, err error) error {
 	return fmt.Errorf("expression %.200q: line %d, column %d: %s%s", text, at.Line, at.Column+1, message, hint)
 }
 
-// checker finds what is not allowed in an expression, and which fields are used.
-type checker struct {
-	variables types.Map // gets a variable for each field
-	known     map[string]bool
-	names     []*ast.IdentifierNode
-	doubts    []doubt
-	err       error
-}
-
-// settle reports a name that nothing has: expr looks at no more than the types of what it knows, and the
-// arguments of a method are not among it.
-func (c *checker) settle() {
-	for _, n := range c.names {
-		if !c.known[n.Value] {
-			c.fail(n, "unknown name "+n.Value)
-		}
-	}
-}
-
-// Visit implements ast.Visitor.
-func (c *checker) Visit(node *ast.Node) {
-	switch n := (*node).(type) {
-	case *ast.IdentifierNode:
-		c.names = append(c.names, n)
-	case *ast.VariableDeclaratorNode:
-		c.known[n.Name] = true
-	case *ast.BuiltinNode:
-		if n.Name == "fromBase64" && len(n.Arguments) == 1 && isField(n.Arguments[0]) {
-			c.doubts = append(c.doubts, doubt{
-				"binary values are no base64 any more in expressions: they are text, with U+FFFD for each byte that is not UTF-8",
-				"write base64(record.…) for their bytes; right where the agent itself sends base64",
-			})
-		}
-	case *ast.CallNode:
-		c.call(n)
-	case *ast.MemberNode:
-		if u, ok := fieldOf(n); ok {
-			for _, form := range []form{formPlain, formLine, formBytes} {
-				c.variables[fieldName(u.root, u.path, form)] = types.Any
-			}
-		}
-	case *ast.BinaryNode:
-		c.literals(n)
-		switch n.Operator {
-		case "matches":
-			pattern, ok := n.Right.(*ast.StringNode)
-			if !ok {
-				c.fail(n, "a regular expression is written in quotes")
-				return
-			}
-			if _, err := CompilePattern(pattern.Value); err != nil {
-				c.fail(n.Right, err.Error())
-			}
-			c.doubts = append(c.doubts, doubts(pattern.Value)...)
-		case "..":
-			from, ok := n.Left.(*ast.IntegerNode)
-			to, also := n.Right.(*ast.IntegerNode)
-			if !ok || !also || to.Value-from.Value >= maxRange {
-				c.fail(n, fmt.Sprintf("a range is between two numbers, with at most %d in it", maxRange))
-			}
-		}
-	}
-}
-
-// literals calculates with what is written down, for a result that can't be.
-func (c *checker) literals(n *ast.BinaryNode) {
-	left, first := n.Left.(*ast.IntegerNode)
-	right, second := n.Right.(*ast.IntegerNode)
-	operator := arithmetic()[n.Operator]
-	if operator == nil || !first || !second {
-		return
-	}
-	defer func() {
-		if err, failed := recover().(error); failed {
-			c.fail(n, err.Error())
-		}
-	}()
-	operator(left.Value, right.Value)
-}
-
-// call looks at what is called: a field has no methods, and base64 is for fields.
-func (c *checker) call(n *ast.CallNode) {
-	switch callee := n.Callee.(type) {
-	case *ast.MemberNode:
-		if name, ok := callee.Property.(*ast.StringNode); ok && isField(callee.Node) {
-			field, name := callee.Node.String(), name.Value
-			hint := fmt.Sprintf("write a function, such as len(%s)", field)
-			if slices.Contains([]string{"contains", "startsWith", "endsWith", "matches"}, name) {
-				hint = fmt.Sprintf(`write %s %s "…"`, field, name)
-			}
-			c.fail(n, fmt.Sprintf("a field has no method %s: %s", name, hint))
-		}
-	case *ast.IdentifierNode:
-		if callee.Value != funcBase64 || len(n.Arguments) != 1 {
-			return
-		}
-		if _, whole := n.Arguments[0].(*ast.IdentifierNode); !whole && isField(n.Arguments[0]) {
-			return
-		}
-		c.fail(n, "base64 is of a field's bytes, such as base64(record.payload); toBase64 takes a text")
-	}
-}
-
-// isField says whether n is a field, or all of record or metadata.
-func isField(n ast.Node) bool {
-	switch n := n.(type) {
-	case *ast.IdentifierNode:
-		return n.Value == varRecord || n.Value == varMetadata
-	case *ast.MemberNode:
-		_, ok := fieldOf(n)
-		return ok
-	}
-	return false
-}
-
-func (c *checker) fail(n ast.Node, message string) {
-	if c.err == nil {
-		c.err = &file.Error{Location: n.Location(), Line: 1, Column: n.Location().From, Message: message}
-	}
-}
-
 // fieldOf returns which field a chain of members is, such as record.a["b"].
 func fieldOf(n *ast.MemberNode) (u used, ok bool) {
 	name, ok := n.Property.(*ast.StringNode)
@@ -340,154 +220,6 @@ func fieldOf(n *ast.MemberNode) (u used, ok bool) {
 
 func fieldName(root string, path []string, f form) string {
 	return fmt.Sprintf("%s%s%q%d", hidden, root, path, f)
-}
-
-// patcher rewrites a checked expression: fields become variables of their own; what is fetched from
-// what may be nil is nil; closures spend from a budget; texts are added within a limit; operators on
-// what may be integers are exact; what is matched has no line end.
-type patcher struct{ fields map[string]used }
-
-// Visit implements ast.Visitor.
-func (p *patcher) Visit(node *ast.Node) {
-	switch n := (*node).(type) {
-	case *ast.MemberNode:
-		p.member(node, n)
-	case *ast.PredicateNode:
-		n.Node = &ast.SequenceNode{Nodes: []ast.Node{newCall(spend, &ast.IdentifierNode{Value: varBudget}), n.Node}}
-	case *ast.BinaryNode:
-		switch {
-		case n.Operator == "matches":
-			n.Left = p.reshaped(n.Left, formLine)
-		case !exact(n):
-		case comparisons()[n.Operator] != nil:
-			ast.Patch(node, newCall(comparisons()[n.Operator], n.Left, n.Right))
-		default:
-			ast.Patch(node, newCall(arithmetic()[n.Operator], n.Left, n.Right))
-		}
-	case *ast.UnaryNode:
-		if _, literal := n.Node.(*ast.IntegerNode); n.Operator == "-" && !literal && mayBeInteger(n.Node) {
-			ast.Patch(node, newCall(negative, n.Node))
-		}
-	case *ast.BuiltinNode:
-		if n.Name != "sum" {
-			return
-		}
-		list := n.Arguments[0]
-		if len(n.Arguments) == 2 {
-			list = &ast.BuiltinNode{Name: "map", Arguments: n.Arguments}
-			list.SetType(reflect.TypeFor[[]any]())
-		}
-		ast.Patch(node, newCall(sum, list))
-	case *ast.CallNode:
-		if id, ok := n.Callee.(*ast.IdentifierNode); ok && id.Value == funcBase64 {
-			n.Arguments[0] = p.reshaped(n.Arguments[0], formBytes)
-		}
-	}
-}
-
-// newCall calls a function of a type that the machine knows, so that nothing is allocated.
-func newCall(function any, arguments ...ast.Node) *ast.CallNode {
-	callee := &ast.ConstantNode{Value: function}
-	callee.SetType(reflect.TypeOf(function))
-	return &ast.CallNode{Callee: callee, Arguments: arguments}
-}
-
-// reshaped returns the field n in another form, or a call that does the same to another text.
-func (p *patcher) reshaped(n ast.Node, f form) ast.Node {
-	if id, ok := n.(*ast.IdentifierNode); ok {
-		if u, ok := p.fields[id.Value]; ok {
-			u.form, u.name = f, fieldName(u.root, u.path, f)
-			p.fields[u.name] = u
-			shaped := &ast.IdentifierNode{Value: u.name}
-			ast.Patch(&n, shaped)
-			return shaped
-		}
-	}
-	if _, literal := n.(*ast.StringNode); literal || f != formLine {
-		return n
-	}
-	call := newCall(line, n)
-	ast.Patch(&n, call)
-	return call
-}
-
-// exact says whether a function must stand for an operator, as both operands may be integers. Two that
-// are known to be int are compared well enough.
-func exact(n *ast.BinaryNode) bool {
-	calculates := arithmetic()[n.Operator] != nil
-	if !calculates && comparisons()[n.Operator] == nil {
-		return false
-	}
-	if n.Operator == "in" {
-		return mayBeInteger(n.Left) && !allTexts(n.Right) && !isRange(n.Right)
-	}
-	if left, right := mayBeInteger(n.Left), mayBeInteger(n.Right); !left || !right {
-		if !calculates && (left && isNumber(n.Right) || right && isNumber(n.Left)) {
-			return true // with a float
-		}
-		return n.Operator == "+" && !isNumber(n.Left) && !isNumber(n.Right) // of texts, within the limit
-	}
-	_, first := n.Left.(*ast.IntegerNode)
-	_, second := n.Right.(*ast.IntegerNode)
-	return !(first && second) && (calculates || !isNumber(n.Left) || !isNumber(n.Right))
-}
-
-// allTexts says whether n is a list of texts.
-func allTexts(n ast.Node) bool {
-	list, ok := n.(*ast.ArrayNode)
-	return ok && !slices.ContainsFunc(list.Nodes, func(item ast.Node) bool {
-		_, text := item.(*ast.StringNode)
-		return !text
-	})
-}
-
-func isRange(n ast.Node) bool {
-	b, ok := n.(*ast.BinaryNode)
-	return ok && b.Operator == ".."
-}
-
-// mayBeInteger says whether n may be an integer, as far as its type is known.
-func mayBeInteger(n ast.Node) bool {
-	switch n.(type) {
-	case *ast.StringNode, *ast.BoolNode, *ast.NilNode, *ast.FloatNode:
-		return false
-	}
-	t := n.Type()
-	if t == nil || t.Kind() == reflect.Interface {
-		return true
-	}
-	switch t.Kind() {
-	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64,
-		reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
-		return t.PkgPath() == "" // a duration has rules of its own
-	default:
-		return false
-	}
-}
-
-func (p *patcher) member(node *ast.Node, n *ast.MemberNode) {
-	if id, ok := n.Node.(*ast.IdentifierNode); ok {
-		u, known := p.fields[id.Value]
-		if id.Value == varRecord || id.Value == varMetadata {
-			u, known = used{root: id.Value}, true
-		}
-		if name, ok := n.Property.(*ast.StringNode); known && ok {
-			u.path = append(slices.Clip(u.path), name.Value)
-			u.name = fieldName(u.root, u.path, formPlain)
-			p.fields[u.name] = u
-			ast.Patch(node, &ast.IdentifierNode{Value: u.name})
-			return
-		}
-	}
-	if t := n.Node.Type(); t == nil || t.Kind() == reflect.Interface || t.Kind() == reflect.Map {
-		n.Optional = true
-		ast.Patch(node, &ast.ChainNode{Node: n})
-	}
-}
-
-func isNumber(n ast.Node) bool {
-	t := n.Type()
-	return t != nil && (t.Kind() == reflect.Int || t.Kind() == reflect.Float64)
 }
 
 // lister finds what a compiled expression uses.

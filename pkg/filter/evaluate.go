@@ -46,8 +46,8 @@ func newEvaluator(x *Expression) *evaluator {
 
 func (ev *evaluator) value(x *Expression, e *Event) (any, error) {
 	same := ev.known && x.constant
-	if ev.cluster != e.Chunk.Cluster || ev.tag != e.Chunk.Tag {
-		ev.cluster, ev.tag, same = e.Chunk.Cluster, e.Chunk.Tag, false
+	if tag := e.DeliveredTag(); ev.cluster != e.Chunk.Cluster || ev.tag != tag {
+		ev.cluster, ev.tag, same = e.Chunk.Cluster, tag, false
 		ev.env[varCluster], ev.env[varTag] = ev.cluster, ev.tag
 	}
 	left := maxDecoded
@@ -137,9 +137,9 @@ func add(a, b any) any {
 	case first && second:
 		return left + right
 	case first != second:
-		panic(fmt.Errorf("%T and %T can't be added", a, b))
+		panic(fmt.Errorf("%s and %s can't be added", kindOf(a), kindOf(b)))
 	}
-	return runtime.Add(a, b)
+	return attempt("added", runtime.Add, a, b)
 }
 
 // join puts the texts of a list together, with a separator.
@@ -149,7 +149,7 @@ func join(params ...any) (any, error) {
 		for _, item := range list {
 			text, ok := item.(string)
 			if !ok {
-				return nil, fmt.Errorf("%T in a list of texts to join", item)
+				return nil, fmt.Errorf("%s in a list of texts to join", kindOf(item))
 			}
 			texts = append(texts, text)
 		}
@@ -188,7 +188,7 @@ func toBase64(params ...any) (any, error) {
 	case string:
 		return base64.StdEncoding.EncodeToString([]byte(v)), nil
 	}
-	return nil, fmt.Errorf("%T has no bytes", params[0])
+	return nil, fmt.Errorf("%s has no bytes", kindOf(params[0]))
 }
 
 // toJSON renders a value as it is delivered.
@@ -204,7 +204,10 @@ func toJSON(params ...any) (any, error) {
 
 // fromJSON reads a text as parse's json does.
 func fromJSON(params ...any) (any, error) {
-	text := params[0].(string)
+	text, ok := params[0].(string)
+	if !ok {
+		return nil, fmt.Errorf("%s is no text of JSON", kindOf(params[0]))
+	}
 	var r jsontext.Reader
 	r.Reset([]byte(text), maxValueDepth)
 	value, err := r.AppendValue(nil)

@@ -14,6 +14,7 @@ type Seen struct {
 	Event  *Event     // as it leaves the stage; valid until the call returns
 	Before []byte     // its record as it came in: a copy, nil for an event that the stage made
 	Time   event.Time // its time as it came in
+	Tag    string     // likewise, as it would have been delivered
 
 	Verdict Verdict
 	Held    bool // the stage keeps it, to join it with others or until it is due
@@ -80,7 +81,7 @@ type traced struct {
 }
 
 func (t *traced) enter(e *Event) Seen {
-	return Seen{Route: t.route, Stage: &t.stage, Event: e, Before: append([]byte{}, e.Rendered()...), Time: e.Time}
+	return Seen{Route: t.route, Stage: &t.stage, Event: e, Before: append([]byte{}, e.Rendered()...), Time: e.Time, Tag: e.DeliveredTag()}
 }
 
 // skip says whether the stage is not for e, having told so.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/seed-afc6a195/aggregator/pkg/forward"
 	ft "github.com/seed-afc6a195/aggregator/pkg/forward/forwardtest"
+	"github.com/seed-afc6a195/aggregator/pkg/ingest"
 )
 
 // stream is a connection whose peer sends one message again and again, as fast as it is read.
@@ -58,7 +59,7 @@ func BenchmarkMessages(b *testing.B) {
 		{"message_acked", message("kube.web", when, record, ft.Map{"chunk": "c"}), 1},
 	} {
 		b.Run(bc.name, func(b *testing.B) {
-			r := newRig(func(o *forward.Options) { o.Budget = forward.NewBudget(64 << 20) })
+			r := newRig(func(o *forward.Options) { o.Budget = ingest.NewBudget(64 << 20) })
 			r.sink.Discard = true
 			b.ReportAllocs()
 			b.SetBytes(int64(bc.events * len(entry)))

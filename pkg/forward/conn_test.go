@@ -16,6 +16,7 @@ import (
 
 	"github.com/seed-afc6a195/aggregator/pkg/forward"
 	ft "github.com/seed-afc6a195/aggregator/pkg/forward/forwardtest"
+	"github.com/seed-afc6a195/aggregator/pkg/ingest"
 )
 
 // agent runs steps against r over a pipe, inside a synctest bubble, and returns when both ends are done.
@@ -140,7 +141,7 @@ func TestAckFollowsCommit(t *testing.T) {
 // TestSlowSendersMakeRoom fills the budget with connections that stop within a message: another one is served.
 func TestSlowSendersMakeRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(func(o *forward.Options) { o.Budget = forward.NewBudget(1 << 20) })
+		r := newRig(func(o *forward.Options) { o.Budget = ingest.NewBudget(1 << 20) })
 		stuck := message("t", ft.Bin(dup(e1, 20<<10)))[:300<<10]
 		var wg sync.WaitGroup
 		for range 4 {
@@ -168,7 +169,7 @@ func TestSlowSendersMakeRoom(t *testing.T) {
 // TestQueueFull holds all memory in batches that wait for the queue: nobody is closed for that, and all goes on when there is room.
 func TestQueueFull(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(func(o *forward.Options) { o.Budget = forward.NewBudget(4 << 20) })
+		r := newRig(func(o *forward.Options) { o.Budget = ingest.NewBudget(4 << 20) })
 		full := make(chan struct{})
 		r.sink.OnCommit = func(context.Context) error { <-full; return nil }
 		var wg sync.WaitGroup

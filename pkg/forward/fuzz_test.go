@@ -12,10 +12,11 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/forward"
 	ft "github.com/seed-afc6a195/aggregator/pkg/forward/forwardtest"
+	"github.com/seed-afc6a195/aggregator/pkg/ingest"
 )
 
 func small(o *forward.Options) {
-	o.MaxMessageSize, o.MaxDecompressedSize, o.Budget = 64<<10, 256<<10, forward.NewBudget(16<<20)
+	o.MaxMessageSize, o.MaxDecompressedSize, o.Budget = 64<<10, 256<<10, ingest.NewBudget(16<<20)
 }
 
 // FuzzFrames has the same bytes in one piece and cut at random: what is stored and acked must be the same, and well-formed.

@@ -21,6 +21,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/config/setting"
 	"github.com/seed-afc6a195/aggregator/pkg/forward"
 	ft "github.com/seed-afc6a195/aggregator/pkg/forward/forwardtest"
+	"github.com/seed-afc6a195/aggregator/pkg/ingest"
 )
 
 // registry joins a server to clusters as the program does.
@@ -429,7 +430,7 @@ func TestHandshakeWithClient(t *testing.T) {
 	sink := &ft.Sink{}
 	s, err := forward.Listen(t.Context(), forward.Options{
 		Config:   forward.Config{Name: "test", Address: "127.0.0.1:0", MaxConnections: 10, IdleTimeout: time.Minute, HandshakeTimeout: 10 * time.Second, MaxMessageSize: 1 << 20, MaxDecompressedSize: 1 << 20},
-		Clusters: tenants(t), Hostname: "srv", Sink: sink, Budget: forward.NewBudget(64 << 20),
+		Clusters: tenants(t), Hostname: "srv", Sink: sink, Budget: ingest.NewBudget(64 << 20),
 	})
 	if err != nil {
 		t.Fatal(err)

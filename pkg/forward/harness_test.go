@@ -14,6 +14,7 @@ import (
 
 	"github.com/seed-afc6a195/aggregator/pkg/forward"
 	ft "github.com/seed-afc6a195/aggregator/pkg/forward/forwardtest"
+	"github.com/seed-afc6a195/aggregator/pkg/ingest"
 )
 
 // feed is a connection whose peer sends pieces and then closes, and reads whatever it gets.
@@ -71,7 +72,7 @@ func (l *logs) String() string {
 type rig struct {
 	*forward.Server
 	sink   *ft.Sink
-	budget *forward.Budget
+	budget *ingest.Budget
 	log    *logs
 }
 
@@ -82,7 +83,7 @@ func newRig(change func(*forward.Options)) *rig {
 			Name: "test", MaxConnections: 100, IdleTimeout: 10 * time.Minute, HandshakeTimeout: 10 * time.Second,
 			MaxMessageSize: 16 << 20, MaxDecompressedSize: 32 << 20,
 		},
-		Sink: r.sink, Budget: forward.NewBudget(64 << 20), Log: zerolog.New(r.log),
+		Sink: r.sink, Budget: ingest.NewBudget(64 << 20), Log: zerolog.New(r.log),
 	}
 	if change != nil {
 		change(&opts)

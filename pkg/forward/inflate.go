@@ -10,6 +10,8 @@ import (
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/seed-afc6a195/aggregator/pkg/ingest"
 )
 
 const (
@@ -60,17 +62,17 @@ func (c *conn) inflate(ctx context.Context, payload []byte, with *codec) error {
 	if err := c.acquire(ctx, with.memory); err != nil {
 		return err
 	}
-	defer c.mem.release(with.memory)
+	defer c.mem.Release(with.memory)
 	from, err := with.open(with.pool.Get(), bytes.NewReader(payload))
 	if err != nil {
 		return corrupt(err)
 	}
 	defer with.pool.Put(from)
-	window, err := c.buffer(ctx, toStore, windowSize)
+	window, err := c.buffer(ctx, ingest.ToStore, windowSize)
 	if err != nil {
 		return err
 	}
-	defer func() { c.mem.free(window) }()
+	defer func() { c.mem.Free(window) }()
 
 	limit, total, have := int64(c.server.limits().MaxDecompressedSize), int64(0), 0
 	for {
@@ -98,12 +100,12 @@ func (c *conn) inflate(ctx context.Context, payload []byte, with *codec) error {
 		if len(window) >= maxInflated {
 			return refuse(reasonTooLarge, "one of its events has more than %d bytes when decompressed", maxInflated)
 		}
-		grown, err := c.buffer(ctx, toStore, 2*len(window)) // one entry is larger than half of it
+		grown, err := c.buffer(ctx, ingest.ToStore, 2*len(window)) // one entry is larger than half of it
 		if err != nil {
 			return err
 		}
 		copy(grown, rest)
-		c.mem.free(window)
+		c.mem.Free(window)
 		window = grown
 	}
 }

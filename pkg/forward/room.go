@@ -5,6 +5,8 @@ import (
 	"crypto/tls"
 	"errors"
 	"time"
+
+	"github.com/seed-afc6a195/aggregator/pkg/ingest"
 )
 
 // What a connection holds of the Budget: its buffer once it is larger than its own, the scratch of Messages, and the
@@ -12,17 +14,17 @@ import (
 
 // acquire charges n bytes for a complete message, waiting for room.
 func (c *conn) acquire(ctx context.Context, n int64) error {
-	return memoryError(c.mem.acquire(ctx, toStore, n))
+	return memoryError(c.mem.Acquire(ctx, ingest.ToStore, n))
 }
 
 // buffer returns a buffer of the Budget, of at least size bytes.
-func (c *conn) buffer(ctx context.Context, p purpose, size int) ([]byte, error) {
-	buf, err := c.mem.buffer(ctx, p, size)
+func (c *conn) buffer(ctx context.Context, p ingest.Purpose, size int) ([]byte, error) {
+	buf, err := c.mem.Buffer(ctx, p, size)
 	return buf, memoryError(err)
 }
 
 func memoryError(err error) error {
-	if errors.Is(err, errOverBudget) || errors.Is(err, errEvicted) {
+	if errors.Is(err, ingest.ErrOverBudget) || errors.Is(err, ingest.ErrEvicted) {
 		return &refusal{reason: reasonMemory, err: err}
 	}
 	return err
@@ -53,10 +55,10 @@ func (c *conn) resize(ctx context.Context, size int) error {
 	old, buf := c.buf, c.own
 	if size > len(c.own) {
 		var err error
-		if buf, err = c.buffer(ctx, toReceive, size); err != nil {
+		if buf, err = c.buffer(ctx, ingest.ToReceive, size); err != nil {
 			return err
 		}
-		c.mem.progressed(time.Now()) // it could not be read while it waited
+		c.mem.Progressed(time.Now()) // it could not be read while it waited
 	}
 	c.w = copy(buf, old[c.r:c.w])
 	c.buf, c.r = buf, 0
@@ -66,21 +68,21 @@ func (c *conn) resize(ctx context.Context, size int) error {
 
 func (c *conn) freeBuffer(buf []byte) {
 	if len(buf) > len(c.own) {
-		c.mem.free(buf)
+		c.mem.Free(buf)
 	}
 }
 
 // tidy gives back a buffer that is larger than what is in it deserves: after a large message, or where others wait.
 func (c *conn) tidy(ctx context.Context) error {
 	if len(c.scratch) > keepBuffer {
-		c.mem.free(c.scratch)
+		c.mem.Free(c.scratch)
 		c.scratch = nil
 	}
 	size := c.w - c.r
 	switch {
 	case len(c.buf) == len(c.own) || size > len(c.buf)/8:
 		return nil
-	case size <= len(c.own)/2 && (len(c.buf) > keepBuffer || c.mem.budget.tight()):
+	case size <= len(c.own)/2 && (len(c.buf) > keepBuffer || c.mem.Tight()):
 		return c.resize(ctx, len(c.own))
 	case len(c.buf) > keepBuffer:
 		return c.resize(ctx, 2*size)
@@ -113,13 +115,13 @@ func (c *conn) rest() {
 }
 
 func (c *conn) restBatch() {
-	c.mem.free(c.scratch)
+	c.mem.Free(c.scratch)
 	c.scratch, c.gathered = nil, nil
 	if c.batch != nil {
 		c.batch.Reset()
 		c.batch = nil
 	}
-	c.mem.release(c.held)
+	c.mem.Release(c.held)
 	c.held = 0
 }
 
@@ -129,9 +131,9 @@ func (c *conn) needScratch(ctx context.Context, size int) error {
 		return nil
 	}
 	// Only an event larger than the scratch comes here with one, and then nothing is gathered.
-	c.mem.free(c.scratch)
+	c.mem.Free(c.scratch)
 	c.scratch = nil
-	buf, err := c.buffer(ctx, toStore, max(size, scratchSize))
+	buf, err := c.buffer(ctx, ingest.ToStore, max(size, scratchSize))
 	c.scratch = buf
 	return err
 }
@@ -153,10 +155,10 @@ func (c *conn) makeRoom(ctx context.Context, n int) error {
 func (c *conn) settleRoom() {
 	switch over := c.held - int64(c.batch.Size()); {
 	case over < 0:
-		c.mem.overdraw(-over)
+		c.mem.Overdraw(-over)
 		c.held -= over
 	case over > pieceSize:
-		c.mem.release(over)
+		c.mem.Release(over)
 		c.held -= over
 	}
 }

@@ -22,6 +22,7 @@ import (
 
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/forward"
+	"github.com/seed-afc6a195/aggregator/pkg/ingest"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs/awsclient/awstest"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs/elasticsearch/elastictest"
 	"github.com/seed-afc6a195/aggregator/test/harness"
@@ -232,7 +233,7 @@ func newReceiver(t *testing.T, seed uint64) *receiver {
 			Name: "up", Address: "127.0.0.1:0", MaxConnections: 1000, HandshakeTimeout: 10 * time.Second, IdleTimeout: time.Minute,
 			MaxMessageSize: 64 << 20, MaxDecompressedSize: 256 << 20,
 		},
-		Sink: r, Budget: forward.NewBudget(256 << 20), Log: zerolog.Nop(),
+		Sink: r, Budget: ingest.NewBudget(256 << 20), Log: zerolog.Nop(),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -256,10 +257,11 @@ func (r *receiver) set(w weather) {
 }
 
 // NewBatch implements forward.Sink.
-func (r *receiver) NewBatch(uint64) forward.Batch { return &received{r: r} }
+func (r *receiver) NewBatch(uint64) ingest.Batch { return &received{r: r} }
 
 // Settle implements forward.Sink.
 func (r *receiver) Settle(uint64, int, bool) {}
+func (r *receiver) Gone(uint64)              {}
 
 // received is what came with one read.
 type received struct {
@@ -327,7 +329,8 @@ func (b *received) Drop(events int, rule string) {
 
 func (b *received) Abandon() { b.events = nil }
 
-func (b *received) Size() int { return b.size }
+func (b *received) Size() int        { return b.size }
+func (b *received) Doubts() []uint64 { return nil }
 
 func (b *received) Reset() { *b = received{r: b.r} }
 

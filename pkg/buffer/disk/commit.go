@@ -50,7 +50,8 @@ type committer struct {
 	lastTook time.Duration
 	complaint
 
-	beat heartbeat.Loop
+	beat, sealBeat heartbeat.Loop
+	sealing        chan struct{} // closed when the segment before the current one is sealed; nil: none is being sealed
 }
 
 func newCommitter(s *Queue) *committer {
@@ -74,7 +75,7 @@ func (c *committer) enter(b *batch) error {
 	}
 	c.turn++
 	b.turn = c.turn
-	c.s.dedupe.enter(b)
+	c.s.resends.Enter(&b.resends)
 	l := c.line(b)
 	l.waiting = append(l.waiting, b)
 	c.count++
@@ -114,6 +115,7 @@ func (c *committer) run() {
 		if group == nil {
 			c.beat.Disk("the end of a segment in " + c.s.dir)
 			c.seal()
+			c.awaitSealed()
 			c.beat.Rest()
 			return
 		}
@@ -131,6 +133,7 @@ func (c *committer) run() {
 // gather returns the batches of the next commit, taken out of the queue; nil at the end.
 func (c *committer) gather() []*batch {
 	patient := false
+	ad := &admission{}
 	for {
 		c.mu.Lock()
 		n, closing := c.count, c.closing
@@ -140,7 +143,12 @@ func (c *committer) gather() []*batch {
 			c.await(c.lastSize, min(patience, c.lastTook))
 			continue
 		}
-		group := c.choose()
+		group := c.decide(ad)
+		if len(group) == 0 && ad.act != nil {
+			c.mu.Unlock()
+			c.execute(ad)
+			continue
+		}
 		if closing && len(group) == 0 {
 			for _, l := range c.ring {
 				for _, b := range l.waiting {
@@ -158,10 +166,12 @@ func (c *committer) gather() []*batch {
 		case closing:
 			return nil
 		case n == 0:
+			ad = &admission{}
 			c.beat.Rest()
 			<-c.wake
 			c.beat.Turn()
 		default: // all that waits, waits for room
+			ad = &admission{}
 			c.beat.Rest()
 			t := time.NewTimer(pollFull)
 			select {
@@ -172,6 +182,13 @@ func (c *committer) gather() []*batch {
 			c.beat.Turn()
 		}
 	}
+}
+
+// execute does what a decision needs of the disk. No lock is held: whoever enters, leaves or asks for the state goes on.
+func (c *committer) execute(ad *admission) {
+	c.beat.Disk("making room in " + c.s.dir)
+	ad.act()
+	c.beat.Turn()
 }
 
 // await returns when n batches wait or after d.
@@ -195,9 +212,6 @@ func (c *committer) await(n int, d time.Duration) {
 
 // putBack queues batches again, before all others of their clusters.
 func (c *committer) putBack(group []*batch) {
-	for _, b := range group {
-		c.s.dedupe.release(b)
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, b := range slices.Backward(group) {

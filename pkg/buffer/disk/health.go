@@ -11,11 +11,12 @@ import (
 	"github.com/seed-afc6a195/aggregator/internal/heartbeat"
 )
 
-// Beats returns what the queue's loops are at, in the order committer, cleaner, and what reads for each output. It waits
+// Beats returns what the queue's loops are at, in the order committer, sealer, cleaner, and what reads for each output. It waits
 // for no disk.
 func (s *Queue) Beats() []heartbeat.Beat {
 	all := []heartbeat.Beat{
 		{Loop: "committer", State: s.commit.beat.State()},
+		{Loop: "sealer", State: s.commit.sealBeat.State()},
 		{Loop: "cleaner", State: s.keep.beat.State()},
 	}
 	s.mu.Lock()
@@ -37,7 +38,10 @@ func (s *Queue) Ready() error {
 	if err := commit.Slow(time.Now()); err != nil {
 		return err
 	}
-	if full := s.Stats().Full; full != "" {
+	s.commit.mu.Lock()
+	waiting := s.commit.count
+	s.commit.mu.Unlock()
+	if full := s.commit.limits.why(waiting); full != "" {
 		return errors.New(full)
 	}
 	return nil

@@ -77,6 +77,65 @@ func TestHangingDisk(t *testing.T) {
 	}
 }
 
+// TestHangingSeal has the disk hang while a segment is ended: commits go on in the next one, what the queue is asked for
+// answers at once, and what waits for room may give up.
+func TestHangingSeal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hang, hanging := make(chan struct{}), make(chan struct{}, 10)
+		cfg := testConfig(t.TempDir())
+		cfg.Compression = "none"
+		s := mustOpen(t, cfg, buffer.Options{Fault: func(op string) error {
+			if op == "seal" {
+				hanging <- struct{}{}
+				<-hang
+			}
+			return nil
+		}})
+		store := func(ctx context.Context, size int) error {
+			return message1{text: text(size, 1)}.begin(s).Commit(ctx)
+		}
+		atOnce := func(what string, full bool) {
+			t.Helper()
+			start := time.Now()
+			if err := s.Ready(); (err != nil) != full {
+				t.Errorf("%s: ready: %v", what, err)
+			}
+			if st := s.Stats(); (st.Full != "") != full || st.Waits[0].Pending.Chunks == 0 {
+				t.Errorf("%s: %+v", what, st)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+			defer cancel()
+			if err := store(ctx, 1000); (err != nil) != full {
+				t.Errorf("%s: a commit: %v", what, err)
+			}
+			if passed := time.Since(start); passed > time.Millisecond {
+				t.Errorf("%s: it took %v", what, passed)
+			}
+		}
+		for range 2 { // the second doesn't fit the segment of 1 MiB
+			if err := store(t.Context(), 900<<10); err != nil {
+				t.Fatal(err)
+			}
+		}
+		<-hanging
+		atOnce("a full segment", false)
+		close(hang)
+		synctest.Wait()
+
+		hang = make(chan struct{})
+		s.SetLimits(buffer.Limits{MaxSize: 1, WhenFull: "drop_oldest"}) // which ends the segment to give its disk back
+		stored := make(chan error, 1)
+		go func() { stored <- store(context.Background(), 1000) }()
+		<-hanging
+		atOnce("a full queue", true)
+		close(hang)
+		if err := <-stored; err != nil {
+			t.Errorf("in the end: %v", err)
+		}
+		mustClose(t, s)
+	})
+}
+
 // TestReplacedDirectory stores nothing more in a directory that is not the one that was opened.
 func TestReplacedDirectory(t *testing.T) {
 	for _, tc := range []struct {

@@ -69,6 +69,7 @@ func (k *keeper) run() {
 			k.s.tidy()
 			k.s.dead.Tidy()
 			k.s.checkDir()
+			k.s.commit.limits.refresh()
 			k.beat.Rest()
 			tidy.Reset(tidyEvery)
 			continue
@@ -133,7 +134,7 @@ func (k *keeper) save(last bool) error {
 		}
 	}
 	if len(doomed) > 0 || last || whole {
-		changes.ids, changes.hasIDs = s.dedupe.unconfirmed(func(segment uint64) bool { return live[segment] && !last }), true
+		changes.ids, changes.hasIDs = s.resends.Unconfirmed(func(segment uint64) bool { return live[segment] && !last }), true
 	}
 	failpoint.Pass("state.save.before")
 	err := s.failing("save")

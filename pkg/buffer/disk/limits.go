@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -56,7 +57,7 @@ type limits struct {
 	since     int64 // bytes stored since
 	failure   error // of the last write, until retry
 	retry     time.Time
-	reason    string // why nothing that waits could be stored when it was looked at last
+	reason    atomic.Pointer[string] // why nothing that waits could be stored when it was looked at last
 }
 
 func newLimits(s *Queue) (*limits, error) {
@@ -66,6 +67,7 @@ func newLimits(s *Queue) (*limits, error) {
 	}
 	l := &limits{s: s, auto: (free + s.disk) / 10 * 8, total: total, free: free, asked: s.now()}
 	l.set(s.limitsOf)
+	l.note("")
 	return l, nil
 }
 
@@ -106,19 +108,15 @@ func (l *limits) policyOf(cluster string) string {
 
 // note notes why nothing that waits could be stored; "": it could.
 func (l *limits) note(why string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.reason = why
+	l.reason.Store(&why)
 }
 
 // why returns why nothing can be stored, "" where it can.
 func (l *limits) why(waiting int) string {
-	if why := l.full(0); why != "" || waiting == 0 {
+	if why, _ := l.full(0); why != "" || waiting == 0 {
 		return why
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.reason
+	return *l.reason.Load()
 }
 
 // failed notes that a write failed.
@@ -129,8 +127,9 @@ func (l *limits) failed(err error) {
 	l.asked = time.Time{}
 }
 
-// full returns why there is no room for n bytes at all.
-func (l *limits) full(n int64) string {
+// full returns why there is no room for n bytes at all, as far as memory tells. old: the disk has to be asked again, by
+// refresh, before that can be relied on.
+func (l *limits) full(n int64) (why string, old bool) {
 	l.s.mu.Lock()
 	used, pending := l.s.disk, l.s.pending
 	l.s.mu.Unlock()
@@ -139,43 +138,46 @@ func (l *limits) full(n int64) string {
 	now := l.s.now()
 	switch gone := l.s.gone.Load(); {
 	case gone != nil:
-		return (*gone).Error()
+		return (*gone).Error(), false
 	case l.failure != nil && now.Before(l.retry):
-		return l.failure.Error()
+		return l.failure.Error(), false
 	case used+n > l.max && pending > 0:
-		return fmt.Sprintf("%d bytes are used, buffer.max_size is %d", used, l.max)
-	default:
-		l.ask(now, n)
-		if l.silent != nil {
-			return l.silent.Error()
-		}
-		if l.free-l.since < l.minFree {
-			l.asked = time.Time{}
-			l.ask(now, n) // not from memory
-			if l.free-n < l.minFree {
-				return fmt.Sprintf("%d bytes of the disk are free, buffer.min_free_disk keeps %d", l.free, l.minFree)
-			}
-		}
+		return fmt.Sprintf("%d bytes are used, buffer.max_size is %d", used, l.max), false
 	}
-	return ""
+	old = now.Sub(l.asked) >= pollFull || l.since >= pollBytes || now.Before(l.asked)
+	switch {
+	case l.silent != nil:
+		return l.silent.Error(), old
+	case l.free-l.since-n < l.minFree:
+		return fmt.Sprintf("%d bytes of the disk are free, buffer.min_free_disk keeps %d", l.free, l.minFree), old || l.since > 0
+	}
+	return "", old
 }
 
-// ask refreshes free where it is old or much was stored since. l.mu is held.
-func (l *limits) ask(now time.Time, n int64) {
-	if now.Sub(l.asked) < pollFull && l.since+n < pollBytes && !now.Before(l.asked) {
-		l.since += n
-		return
+// refresh asks the disk for its free space. It waits for the disk, so no lock that others wait for may be held.
+func (l *limits) refresh() {
+	now := l.s.now()
+	free, _, err := boltfile.FreeDisk(l.s.dir)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.silent = err; err == nil {
+		l.free = free
 	}
-	l.free, _, l.silent = boltfile.FreeDisk(l.s.dir)
 	l.asked, l.since = now, 0
+}
+
+// stored notes that n bytes were written since the disk was asked.
+func (l *limits) stored(n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.since += int64(n)
 }
 
 // giveBack ends the current segment when there is no room, so that its disk comes back as soon as
 // it is read. It runs in the committer's goroutine.
-func (c *committer) giveBack() {
-	if c.current != nil {
-		c.seal()
-	}
+func (c *committer) giveBack() bool {
+	c.seal()
+	return true
 }
 
 // dropSegment drops the oldest segment; false: there is nothing to drop.

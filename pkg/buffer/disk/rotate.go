@@ -12,6 +12,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/internal/boltfile"
 	"github.com/seed-afc6a195/aggregator/internal/failpoint"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/segment"
+	"github.com/seed-afc6a195/aggregator/pkg/resend"
 )
 
 // txBytes is how many bytes of chunks a transaction takes.
@@ -32,7 +33,7 @@ func (c *committer) segmentFor(seq uint64, n int) (*segmentState, error) {
 		return nil, err
 	}
 	seg := newSegment(filepath.Join(s.dir, segmentName(seq)), seq)
-	seg.turns = map[uint64]*segment.LastCommit{}
+	seg.tails = resend.Tails{}
 	var err error
 	tmp := seg.path + ".tmp" // a segment that was only begun must not pass for a damaged one after a crash
 	if seg.w, err = segment.Create(tmp, size+int64(n), s.cfg.Sync); err != nil {
@@ -66,14 +67,37 @@ func (c *committer) segmentFor(seq uint64, n int) (*segmentState, error) {
 	return seg, nil
 }
 
-// seal ends the current segment, if there is one. If its index can't be written, the next start
-// will look through it.
+// seal hands the current segment, if there is one, to the sealer, so that commits go on in the next one while its index is
+// written. At most one is being sealed: with a disk that hangs, commits wait here for the one before.
 func (c *committer) seal() {
-	s, seg := c.s, c.current
+	seg := c.current
 	if seg == nil {
 		return
 	}
 	c.current = nil
+	c.awaitSealed()
+	done := make(chan struct{})
+	c.sealing = done
+	go func() {
+		defer close(done)
+		c.sealBeat.Disk("the end of a segment in " + c.s.dir)
+		defer c.sealBeat.Rest()
+		c.s.sealSegment(seg)
+		c.closed(seg)
+		failpoint.Pass("segment.sealed")
+	}()
+}
+
+// awaitSealed waits until no segment is being sealed.
+func (c *committer) awaitSealed() {
+	if c.sealing != nil {
+		<-c.sealing
+		c.sealing = nil
+	}
+}
+
+// sealSegment writes the segment's index. If that can't be done, the next start will look through it.
+func (s *Queue) sealSegment(seg *segmentState) {
 	s.mu.Lock()
 	index := s.externed(seg)
 	s.mu.Unlock()
@@ -87,8 +111,6 @@ func (c *committer) seal() {
 	if err != nil {
 		s.log.Warn().Err(err).Str("segment", seg.path).Msg("can't write a segment's index: the next start will look through all of it")
 	}
-	c.closed(seg)
-	failpoint.Pass("segment.sealed")
 }
 
 // abandon ends the current segment after an error: what reached the disk is not known, so nothing
@@ -106,12 +128,13 @@ func (c *committer) closed(seg *segmentState) {
 	st, err := os.Stat(seg.path)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	seg.w, seg.turns, seg.sealed = nil, nil, true
+	seg.w, seg.tails, seg.sealed = nil, nil, true
 	if err == nil {
 		s.disk += boltfile.Allocated(st) - seg.disk
 		seg.disk = boltfile.Allocated(st)
 	}
 	s.keep.kick()
+	c.kick() // it can be dropped now, if that is what a batch waits for
 }
 
 // failing returns the error that a test wants of the disk operation: of this package by Options, of the program by a fail

@@ -314,6 +314,9 @@ func (s *Queue) fill(o *lease, h *handle, e *segment.Entry) error {
 			key = event.PartKeyOfSeq(s.queueID, head.Seq, i)
 		}
 		o.chunk.Parts[i] = event.Part{Key: key, First: p.First, Events: p.Events}
+		if p.Flags&chunk.PartKeyed != 0 {
+			o.chunk.Parts[i].Chunk = p.Key
+		}
 	}
 	return nil
 }

@@ -242,10 +242,10 @@ func TestParts(t *testing.T) {
 	c := take(t, s, "o")
 	key := event.PartKeyOfChunk("c", "t", "id")
 	want := []event.Part{
-		{Key: key, First: 0, Events: 2},
-		{Key: key, First: 3, Events: 1},
+		{Key: key, Chunk: key, First: 0, Events: 2},
+		{Key: key, Chunk: key, First: 3, Events: 1},
 		{Key: event.PartKeyOfSeq(s.queueID, c.Seq, 2), Events: 2},
-		{Key: event.PartKeyOfSeq(s.queueID, c.Seq, 3), Events: 1},
+		{Key: event.PartKeyOfSeq(s.queueID, c.Seq, 3), Chunk: event.PartKeyOfChunk("c", "t", "id2"), Events: 1},
 	}
 	if string(c.Entries) != "abdefg" || !slices.Equal(c.Parts, want) {
 		t.Errorf("got %q in %+v,\nwant %+v", c.Entries, c.Parts, want)

@@ -103,7 +103,7 @@ func (d *Store) Recall() {
 // is refused after that is a letter of its own.
 func (d *Store) forget(numbers []uint64) {
 	d.mu.Lock()
-	defer d.mu.Unlock()
+	defer d.unlock()
 	for _, n := range numbers {
 		d.known.forget(n)
 	}

@@ -30,7 +30,7 @@ func (d *Store) Purge(ctx context.Context, filter deadletter.Filter, progress fu
 		done.Letters, done.Events = done.Letters+n.Letters, done.Events+n.Events
 		d.mu.Lock()
 		d.purged += n.Events
-		d.mu.Unlock()
+		d.unlock()
 		progress(done)
 	}
 	if filter.ByKeyOnly() {
@@ -76,7 +76,7 @@ func (d *Store) Requeue(ctx context.Context, ids []uint64, put func() error) (n 
 	failpoint.Pass("retry.letters.removed")
 	d.mu.Lock()
 	d.retried += n.Events
-	d.mu.Unlock()
+	d.unlock()
 	if err != nil {
 		return n, fmt.Errorf("dead letters are in the queue again, but can't be deleted until the next start: %w", err)
 	}
@@ -86,7 +86,7 @@ func (d *Store) Requeue(ctx context.Context, ids []uint64, put func() error) (n 
 // purgeFiles removes the files of which the filter chooses every letter.
 func (d *Store) purgeFiles(filter *deadletter.Filter) (n deadletter.Count) {
 	d.mu.Lock()
-	defer d.mu.Unlock()
+	defer d.unlock()
 	for _, f := range slices.Clone(d.files) {
 		whole := f.last <= filter.UpTo && !d.closed
 		var events int64
@@ -104,7 +104,7 @@ func (d *Store) purgeFiles(filter *deadletter.Filter) (n deadletter.Count) {
 // lastID returns the number of the newest letter, 0 where there is none.
 func (d *Store) lastID() uint64 {
 	d.mu.Lock()
-	defer d.mu.Unlock()
+	defer d.unlock()
 	id := uint64(0)
 	for _, f := range d.files {
 		id = max(id, f.last)
@@ -133,7 +133,7 @@ func (d *Store) Delete(ctx context.Context, ids ...uint64) (int, error) {
 // remove is Delete. Numbers that no letter has are passed over.
 func (d *Store) remove(ctx context.Context, ids []uint64) (n deadletter.Count, err error) {
 	d.mu.Lock()
-	defer d.mu.Unlock()
+	defer d.unlock()
 	if d.closed {
 		return n, deadletter.ErrClosed
 	}

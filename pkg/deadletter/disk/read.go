@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sort"
 	"syscall"
@@ -82,7 +83,7 @@ func (d *Store) each(ctx context.Context, filter *deadletter.Filter, p deadlette
 // the order of p, and whether to go on.
 func (d *Store) eachOfNext(ctx context.Context, filter *deadletter.Filter, p deadletter.Page, at uint64, fn func(*deadletter.Letter) bool) (uint64, bool, error) {
 	d.mu.Lock()
-	defer d.mu.Unlock()
+	defer d.unlock()
 	if d.closed {
 		return 0, false, deadletter.ErrClosed
 	}
@@ -187,10 +188,21 @@ func (d *Store) Get(ctx context.Context, id uint64) (deadletter.Letter, error) {
 	return found[0], nil
 }
 
-// Stats returns a snapshot.
+// Stats implements deadletter.Store: it returns what the last change has left, and waits for none that is under way.
 func (d *Store) Stats() deadletter.Stats {
-	d.mu.Lock()
-	defer d.mu.Unlock()
+	s := *d.stats.Load()
+	s.Events = maps.Clone(s.Events)
+	return s
+}
+
+// unlock ends what d.mu was taken for, and makes the state known.
+func (d *Store) unlock() {
+	d.publish()
+	d.mu.Unlock()
+}
+
+// publish makes the state known. d.mu is held.
+func (d *Store) publish() {
 	s := deadletter.Stats{Events: map[deadletter.Key]int64{}, Evicted: d.evicted, Retried: d.retried, Purged: d.purged, SetAside: d.aside, Lost: d.lost}
 	for _, f := range d.files {
 		s.Letters += int64(f.letters)
@@ -202,5 +214,5 @@ func (d *Store) Stats() deadletter.Stats {
 			s.Oldest = time.UnixMicro(int64(f.first))
 		}
 	}
-	return s
+	d.stats.Store(&s)
 }

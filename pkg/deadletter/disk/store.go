@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -20,6 +21,7 @@ import (
 
 	"github.com/seed-afc6a195/aggregator/internal/boltfile"
 	"github.com/seed-afc6a195/aggregator/internal/failpoint"
+	"github.com/seed-afc6a195/aggregator/internal/format"
 	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
 )
 
@@ -41,7 +43,9 @@ type Store struct {
 
 	working sync.Mutex // one requeue or purge at a time
 
-	mu      sync.Mutex // guards what follows, and the files
+	stats atomic.Pointer[deadletter.Stats] // as of the last change
+
+	mu      sync.Mutex // guards what follows, and the files; it is held while the disk is written and read
 	files   []*file
 	db      *bbolt.DB // of the last file; nil: the next letters begin a new one
 	known   known
@@ -91,18 +95,21 @@ func Open(dir string, cfg deadletter.Config, log zerolog.Logger, now func() time
 		path := filepath.Join(dir, n.Name())
 		switch filepath.Ext(path) {
 		case ".db":
-			d.found(path)
+			if err := d.found(path); err != nil {
+				return nil, err
+			}
 		case ".tmp": // of an interrupted rewrite
 			if err := os.Remove(path); err != nil {
 				log.Warn().Err(err).Msg("can't remove what an interrupted rewrite left")
 			}
 		}
 	}
+	d.publish()
 	return d, nil
 }
 
-// found takes the file at path, which an earlier run has left.
-func (d *Store) found(path string) {
+// found takes the file at path, which an earlier run has left. An error says that it is not to be touched.
+func (d *Store) found(path string) error {
 	f := &file{path: path, count: map[deadletter.Key]int64{}}
 	d.files = append(d.files, f)
 	err := d.look(f)
@@ -110,12 +117,15 @@ func (d *Store) found(path string) {
 		err = d.repair(f, err, false)
 	}
 	switch {
+	case errors.Is(err, format.ErrUnknown):
+		return fmt.Errorf("read dead letters in %s: %w", path, err)
 	case err != nil:
 		d.files = slices.DeleteFunc(d.files, func(o *file) bool { return o == f })
 		d.log.Error().Err(err).Str("file", path).Msg("can't read a file of dead letters: what it holds waits for the next start")
 	case f.letters == 0 && slices.Contains(d.files, f):
 		d.discard(f)
 	}
+	return nil
 }
 
 // bound sets the limits.
@@ -129,7 +139,7 @@ func (d *Store) bound(cfg deadletter.Config) {
 // SetLimits changes the limits; what is over them goes.
 func (d *Store) SetLimits(cfg deadletter.Config) {
 	d.mu.Lock()
-	defer d.mu.Unlock()
+	defer d.unlock()
 	d.bound(cfg)
 	if !d.closed {
 		d.evict()
@@ -200,7 +210,7 @@ func (d *Store) add(letters []deadletter.Letter) error {
 			b.done <- err
 		}
 	}
-	d.mu.Unlock()
+	d.unlock()
 	return <-b.done
 }
 
@@ -399,7 +409,7 @@ func (d *Store) evict() {
 // Tidy evicts letters that have become too old.
 func (d *Store) Tidy() {
 	d.mu.Lock()
-	defer d.mu.Unlock()
+	defer d.unlock()
 	d.evict()
 }
 
@@ -423,7 +433,7 @@ func (d *Store) discard(f *file) bool {
 // Close closes the files. The store of chunks does it.
 func (d *Store) Close() error {
 	d.mu.Lock()
-	defer d.mu.Unlock()
+	defer d.unlock()
 	d.closed = true
 	if err := d.end(); err != nil {
 		return fmt.Errorf("close dead letters: %w", err)

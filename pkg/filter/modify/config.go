@@ -15,7 +15,7 @@ import (
 
 // Config is the settings of a modify step. Whatever the order in the file, the changes are made in
 // this order: rename, remove, keep, set, set_if_missing, convert, move_under, flatten; the texts of
-// set and set_if_missing are made before, of the record as it came.
+// set and set_if_missing, and the tag, are made before, of the record as it came.
 //
 // A text that is nothing but {record.field} is a copy of that field, of whatever type, and no field
 // is set where that one is missing. In remove, keep and move_under, * and ? in a name stand for any
@@ -28,6 +28,7 @@ type Config struct {
 	SetIfMissing map[string]any      `yaml:"set_if_missing" help:"as set, where there is no such field, or nil"`
 	Convert      map[string]string   `yaml:"convert" help:"field: int, float, bool or string"`
 	MoveUnder    map[string][]string `yaml:"move_under" help:"field: fields that become members of it, as in remove"`
+	Tag          string              `yaml:"tag" help:"the tag that the event is delivered with, with placeholders: web.{record.service}; routes are not asked again"`
 	Flatten      *Flatten            `yaml:"flatten" help:"maps in maps become fields with joined names"`
 }
 
@@ -52,7 +53,7 @@ func (c *DedotConfig) Check(r *setting.Report) {
 
 // Check reports settings that can't work.
 func (c *Config) Check(r *setting.Report) {
-	if len(c.Rename)+len(c.Remove)+len(c.Keep)+len(c.Set)+len(c.SetIfMissing)+len(c.Convert)+len(c.MoveUnder) == 0 && c.Flatten == nil {
+	if len(c.Rename)+len(c.Remove)+len(c.Keep)+len(c.Set)+len(c.SetIfMissing)+len(c.Convert)+len(c.MoveUnder) == 0 && c.Flatten == nil && c.Tag == "" {
 		r.Add("", "write set, rename, remove, …", "there is nothing to change")
 	}
 	_ = c.build(func(key string, err error) {
@@ -114,6 +115,12 @@ func (c *Config) build(wrong func(key string, err error)) *step {
 				wrong("move_under."+target, fmt.Errorf("%q: only the last name may have * and ?", text))
 			}
 			s.move = append(s.move, newMove(from, under))
+		}
+	}
+	if c.Tag != "" {
+		var err error
+		if s.tag, err = event.ParseTemplate(c.Tag); err != nil {
+			wrong("tag", err)
 		}
 	}
 	if c.Flatten != nil {

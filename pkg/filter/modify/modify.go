@@ -18,8 +18,10 @@ type step struct {
 	convert     []conversion
 	move        []move
 	flatten     *flatten
+	tag         *event.Template // nil: it stays
 
 	text, scratch []byte
+	tags          map[string]string // those made lately
 }
 
 type rename struct{ from, to []string }
@@ -51,6 +53,9 @@ func (s *step) Apply(ev *filter.Event) (filter.Verdict, error) {
 	s.evaluate(s.set, ev)
 	s.evaluate(s.missing, ev)
 	var failed error
+	if s.tag != nil {
+		failed = s.retag(ev)
+	}
 	for i := range s.rename {
 		if err := moveField(ev, s.rename[i].from, s.rename[i].to); err != nil {
 			failed = errors.Join(failed, err)
@@ -90,6 +95,33 @@ func (s *step) Apply(ev *filter.Event) (filter.Verdict, error) {
 		failed = errors.Join(failed, s.flatten.apply(ev))
 	}
 	return filter.Keep, failed
+}
+
+const (
+	// maxTags is how many tags are kept, so that one that comes again takes no memory.
+	maxTags = 1024
+	// maxTag is how long a tag may be, in bytes: it may come out of a record.
+	maxTag = 1024
+)
+
+var errTag = errors.New("the tag would be empty or over 1024 bytes: it stays as it is")
+
+// retag changes the tag that ev is delivered with.
+func (s *step) retag(ev *filter.Event) error {
+	s.text = ev.AppendTemplate(s.text[:0], s.tag)
+	if len(s.text) == 0 || len(s.text) > maxTag {
+		return errTag
+	}
+	tag, known := s.tags[string(s.text)]
+	if !known {
+		if s.tags == nil || len(s.tags) >= maxTags {
+			s.tags = map[string]string{}
+		}
+		tag = string(s.text)
+		s.tags[tag] = tag
+	}
+	ev.Tag = tag
+	return nil
 }
 
 // evaluate gets ready what fields are set to.

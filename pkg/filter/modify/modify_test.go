@@ -35,6 +35,51 @@ func show(tb testing.TB, e *filter.Event) string {
 	return string(text)
 }
 
+// A tag is changed as it is delivered: in documents, placeholders and expressions of what follows, not in the chunk.
+func TestTag(t *testing.T) {
+	for _, tc := range []struct{ name, tag, service, want, fail string }{
+		{"of a field", "web.{record.service}", "shop", "web.shop", ""},
+		{"of the old one", "{tag[0]}.{record.service|none}.{cluster}", "", "kube.none.seoul", ""},
+		{"empty", "{record.none}", "shop", "kube.web.app", "would be empty"},
+		{"too long", "{record.service}", strings.Repeat("x", 1025), "kube.web.app", "over 1024 bytes"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			s, err := New(Config{Tag: tc.tag, Set: values{"was": "{tag}"}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			record := values{"service": tc.service}
+			if tc.service == "" {
+				record = values{}
+			}
+			for range 2 {
+				e := newEvent(t, record)
+				_, err = s.Apply(e)
+				if (err == nil) != (tc.fail == "") || err != nil && !strings.Contains(err.Error(), tc.fail) {
+					t.Errorf("failed with %v", err)
+				}
+				if e.DeliveredTag() != tc.want || e.Chunk.Tag != "kube.web.app" {
+					t.Errorf("tags %q and %q, want %q", e.DeliveredTag(), e.Chunk.Tag, tc.want)
+				}
+				if was, _ := e.Get("was"); string(was[1:]) != "kube.web.app" {
+					t.Errorf("the old tag was %q", was)
+				}
+				text, err := filter.NewExpression("tag + '!'")
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got, err := text.Append(nil, e); err != nil || string(got[1:]) != tc.want+"!" {
+					t.Errorf("an expression sees %q, %v", got, err)
+				}
+				document, err := event.NewEncoder(event.Fields{Tag: "tag"}).AppendEvent(nil, &e.Event)
+				if err != nil || !strings.Contains(string(document), `"tag":"`+tc.want+`"`) {
+					t.Errorf("the document is %s, %v", document, err)
+				}
+			}
+		})
+	}
+}
+
 func TestApply(t *testing.T) {
 	for _, tc := range []struct {
 		name   string

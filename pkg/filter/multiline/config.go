@@ -36,8 +36,8 @@ func (c *Config) Check(r *setting.Report) {
 		r.Add("field", "write a field's name, such as log", "%v", err)
 	}
 	if c.Key == "" {
-		r.Warn("key", `name what tells them apart in key; "{tag}" joins as earlier versions did`,
-			"without it streams are told apart by namespace, pod, container, and stdout or stderr, where records say so, and no more by the tag alone")
+		r.Warn("key", `write "{tag}" to join all lines of a tag as earlier versions did, or what else tells streams apart`,
+			"without it lines are told apart by namespace, pod, container and stdout or stderr, where records say so, and no longer by the tag alone")
 	}
 	if _, err := filter.NewStreamKey(c.Key); err != nil {
 		r.Add("key", "see the example in the documentation", "%v", err)

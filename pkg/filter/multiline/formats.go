@@ -14,8 +14,9 @@ const (
 		`|[\s:(\[;>](?:[A-Z][\w$]*)?(?:Exception|Error|Throwable)(?: \[[\w.-]+\])?(?:: |\[)`
 	goroutine = `^goroutine \d+ (?:[a-z]+=\S+ )*\[[^\]]+\]:$`
 	traceback = `Traceback \(most recent call last\):\s*$`
-	// rubyTags is what Rails puts before every line of a request.
-	rubyTags  = `^(?:\[[^\]]*\] ?)*\s*`
+	// rubyTags is what Rails and its logger put before every line of a request.
+	rubyTags  = `^(?:` + rubyEntry + `)?(?:\[[^\]]*\] ?)*\s*`
+	rubyEntry = `[DIWEF], \[[^\]]*\] +[A-Z]+ -- [^:]*: `
 	rubyFrame = rubyTags + "(?:from )?(?:[\\w.-]+ \\([^)]*\\) )?\\S+:\\d+:in [`'].*'$"
 	dartFrame = ` \(.+\)$`
 )
@@ -148,8 +149,9 @@ func ruby() []rule {
 		{"", "reversed", "^Traceback", `^Traceback \(most recent call last\):$`},
 		{"reversed", "reversed", "from ", `^\s+\d+: from `},
 		{"reversed from", "head!", ":in ", "^\\S.*:\\d+:in [`'][^']*': "}, // after frames: what caused it
+		{"head space?", "space?", "", rubyTags + "$"},
 		{"head text? from frames", "from", "from ", `^\s+from \S.*:\d+`},
-		{"head text? from frames", "frames", ":in ", rubyFrame},
+		{"head text? space? from frames", "frames", ":in ", rubyFrame},
 		{"head text?", "head", "", `^\s+\d+: |^Did you mean\?|^\s*[~^]*\^[~^]*$`},
 		{"head text?", "text?", "", ""},
 		{"from frames gap?", "gap?", "", rubyTags + "$"},
@@ -157,7 +159,7 @@ func ruby() []rule {
 		{"causes", "causes", "", rubyTags + "$"},
 		{"causes", "head", "", rubyTags + `\S`},
 		// Rails begins a trace with an entry that has no text.
-		{"", "lead?", "^D, [|^I, [|^W, [|^E, [|^F, [", `^[DIWEF], \[[^\]]*\] +[A-Z]+ -- [^:]*: (?:\[[^\]]*\] ?)*\s*$`},
+		{"", "lead?", "^D, [|^I, [|^W, [|^E, [|^F, [", `^` + rubyEntry + `(?:\[[^\]]*\] ?)*\s*$`},
 		{"lead?", "head", " (", rubyTags + `(?:[A-Z]\w*::)*[A-Z]\w* \(`},
 	}
 }

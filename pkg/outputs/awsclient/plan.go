@@ -46,7 +46,7 @@ func (p *plan) assign(events []event.Event, stream, key *event.Template) {
 	perChunk := stream.PerChunk() && (key == nil || key.PerChunk())
 	g := int32(-1)
 	for i := range events {
-		if i == 0 || !perChunk || events[i].Chunk != events[i-1].Chunk {
+		if i == 0 || !perChunk || !events[i].SameOrigin(&events[i-1]) {
 			g = p.group(&events[i], stream, key)
 		}
 		p.groupOf[i] = g

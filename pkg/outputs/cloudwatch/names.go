@@ -91,7 +91,7 @@ func newNamer(cfg *Config) (*namer, error) {
 
 // same says whether the names of ev are surely those of the event before it.
 func (n *namer) same(before, ev *event.Event) bool {
-	return before.Chunk == ev.Chunk && (n.perChunk || n.perSecond && before.Time.Sec == ev.Time.Sec)
+	return before.SameOrigin(ev) && (n.perChunk || n.perSecond && before.Time.Sec == ev.Time.Sec)
 }
 
 // appendGroup and appendStream append a name of ev that CloudWatch Logs takes.
@@ -118,7 +118,7 @@ func finish(dst, out []byte) []byte {
 // other returns where ev goes when its own names can't be made: the values of the placeholders but
 // the cluster's are otherValue, and times are those of its arrival, which no agent chooses.
 func (n *namer) other(ev *event.Event) name {
-	known := event.Event{Chunk: ev.Chunk, Time: event.Time{Sec: ev.Chunk.Received.Unix()}}
+	known := event.Event{Chunk: ev.Chunk, Tag: ev.Tag, Time: event.Time{Sec: ev.Chunk.Received.Unix()}}
 	clean := func(valid func(r rune) bool) func(dst, value []byte) []byte {
 		return func(dst, value []byte) []byte {
 			if string(value) == ev.Chunk.Cluster {

@@ -15,8 +15,9 @@ import (
 
 // Sources of a document's id.
 const (
-	idAuto = "auto"
-	idNone = "none"
+	idAuto  = "auto"
+	idNone  = "none"
+	idChunk = "chunk"
 )
 
 // maxID is how many bytes an id may have. A longer one would have the whole request refused.
@@ -26,8 +27,9 @@ const maxID = 512
 type format struct {
 	names *namer
 	op    string
-	id    string          // idAuto, idNone; otherwise the template's
-	ids   *event.Template // nil for idAuto and idNone
+	id    string          // idAuto, idNone, idChunk; otherwise the template's
+	ids   *event.Template // nil for idAuto, idNone and idChunk
+	tail  *event.Template // what follows a chunk's id, idPlaceholder, in ids; nil: there is none in it
 }
 
 // bulk is the body of a request, and the memory that it takes to make it. Not safe for concurrent use.
@@ -194,25 +196,60 @@ func (b *bulk) describe(from, to int) string {
 	return fmt.Sprintf("bulk request of %d events, %d bytes, to [%s]%s", to-from, len(b.slice(from, to)), strings.Join(names, ", "), more)
 }
 
+// idPlaceholder stands for the id of a chunk's event in a template of ids.
+const idPlaceholder = "{chunk}"
+
+// parseID reads the setting id: templates of what stands before the id of a chunk's event and behind it, tail nil where
+// that is not in it, and both nil where there is no template.
+func parseID(text string) (head, tail *event.Template, err error) {
+	if text == "" || text == idAuto || text == idNone || text == idChunk {
+		return nil, nil, nil
+	}
+	before, behind, chunk := strings.Cut(text, idPlaceholder)
+	if head, err = event.ParseTemplate(before); err != nil || !chunk {
+		return head, nil, err
+	}
+	tail, err = event.ParseTemplate(behind)
+	return head, tail, err
+}
+
 // appendID appends ev's id to the action where it has one.
 func (b *bulk) appendID(ev *event.Event) bool {
 	const name = `,"_id":`
-	if b.ids != nil {
-		if b.id = b.ids.Append(b.id[:0], ev, nil); len(b.id) > 0 {
-			b.text = appendString(append(b.text, name...), b.id)
-			return true
-		}
-	} else if b.format.id == idNone {
+	if b.ids != nil && b.fillID(ev) {
+		b.text = appendString(append(b.text, name...), b.id)
+		return true
+	}
+	if b.format.id == idNone {
 		return false
 	}
 	start := len(b.text)
 	b.text = append(append(b.text, name...), '"')
 	n := len(b.text)
-	if b.text = ev.AppendID(b.text); len(b.text) == n { // it has none
+	if b.format.id == idChunk {
+		b.text = ev.AppendChunkID(b.text)
+	} else {
+		b.text = ev.AppendID(b.text)
+	}
+	if len(b.text) == n { // it has none
 		b.text = b.text[:start]
 		return false
 	}
 	b.text = append(b.text, '"') // its characters need no escapes
+	return true
+}
+
+// fillID makes b.id of the template, and reports whether ev has what is in it.
+func (b *bulk) fillID(ev *event.Event) bool {
+	b.id = b.ids.Append(b.id[:0], ev, nil)
+	if b.tail == nil {
+		return len(b.id) > 0
+	}
+	n := len(b.id)
+	if b.id = ev.AppendChunkID(b.id); len(b.id) == n {
+		return false
+	}
+	b.id = b.tail.Append(b.id, ev, nil)
 	return true
 }
 

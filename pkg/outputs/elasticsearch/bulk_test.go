@@ -37,7 +37,7 @@ func newBulk(tb testing.TB, change func(*Config)) *bulk {
 func TestBody(t *testing.T) {
 	const doc = `{"n":7,"log":"xxx","@timestamp":"2025-11-21T10:15:00Z","tag":"t","cluster":"a"}` + "\n"
 	id := func(s string) string { return `","_id":"` + s }
-	const auto = "AAAAAAAAAAEAAAAAAAAAAA-0"
+	const auto, chunk = "AAAAAAAAAAEAAAAAAAAAAA-0", "ZdH9R1oeHrId225liEemBQ-0"
 	for _, tc := range []struct {
 		name   string
 		config func(*Config)
@@ -49,6 +49,8 @@ func TestBody(t *testing.T) {
 		{"no id", func(c *Config) { c.ID = idNone }, false, `{"create":{"_index":"logs-a-2025.11.21"}}`},
 		{"a field's id", func(c *Config) { c.ID = `{record.n}-"\` }, false, `{"create":{"_index":"logs-a-2025.11.21` + id(`7-\"\\`) + `"}}`},
 		{"a field's id where there is none", func(c *Config) { c.ID = "{record.none}" }, false, `{"create":{"_index":"logs-a-2025.11.21` + id(auto) + `"}}`},
+		{"the agent's chunk", func(c *Config) { c.ID = idChunk }, false, `{"create":{"_index":"logs-a-2025.11.21` + id(chunk) + `"}}`},
+		{"the agent's chunk and a field", func(c *Config) { c.ID = "{cluster}-{chunk}-{record.n}" }, false, `{"create":{"_index":"logs-a-2025.11.21` + id("a-"+chunk+"-7") + `"}}`},
 		{"with a type", nil, true, `{"create":{"_index":"logs-a-2025.11.21","_type":"_doc","_id":"` + auto + `"}}`},
 		{"with a type, no id", func(c *Config) { c.ID = idNone }, true, `{"create":{"_index":"logs-a-2025.11.21","_type":"_doc"}}`},
 	} {
@@ -56,7 +58,9 @@ func TestBody(t *testing.T) {
 			b := newBulk(t, tc.config)
 			b.reset(1, 100, maxRequest, !tc.typed) // as of another server before
 			b.reset(1, 100, maxRequest, tc.typed)
-			batch := outputtest.Batch(outputtest.Chunk(1, "a", "t", 1, 7, 3))
+			c := outputtest.Chunk(1, "a", "t", 1, 7, 3)
+			c.Parts[0].Chunk = event.PartKeyOfChunk("a", "t", "the agent's")
+			batch := outputtest.Batch(c)
 			if next, refused := b.fill(batch.Events, 0, maxRequest, nil); next != 1 || len(refused) != 0 {
 				t.Fatal(next, refused)
 			}

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/seed-afc6a195/aggregator/pkg/config/setting"
-	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 )
 
@@ -24,7 +23,7 @@ type Config struct {
 	MaxIndicesPerHour int                `yaml:"max_indices_per_hour" default:"200" help:"different names of a cluster in an hour; events beyond go to the name with \"other\" in place of what is neither cluster nor time; 0: no limit"`
 	DataStream        bool               `yaml:"data_stream" default:"false" help:"true: index names a data stream"`
 	OpType            string             `yaml:"op_type" default:"create" enum:"create|index" help:"of the bulk request"`
-	ID                string             `yaml:"id" default:"auto" help:"auto, none, or a placeholder"`
+	ID                string             `yaml:"id" default:"auto" help:"auto; chunk: of the agent's chunk id, the same after a resend to another replica; none; or placeholders, among them {chunk}"`
 	OnConflict        string             `yaml:"on_conflict" default:"count" enum:"count|dead_letter" help:"what becomes of an event whose id the server has already at its first attempt: counted as delivered, or a dead letter"`
 	Pipeline          string             `yaml:"pipeline" help:"an ingest pipeline"`
 	Flavor            string             `yaml:"flavor" default:"auto" enum:"auto|elasticsearch|opensearch|legacy" help:"legacy: 6.x and 7.x before 7.14"`
@@ -61,9 +60,7 @@ func (c *Config) Check(r *setting.Report) {
 	} else if first := leading(pieces[0]); first != "" {
 		r.Add("index", "begin it with a letter", "the name of an index can't begin with %q", first)
 	}
-	if _, err := event.ParseTemplate(c.ID); err != nil {
-		r.Add("id", "write auto, none, or a placeholder such as {record.uuid}", "%v", err)
-	}
+	c.checkID(r)
 	if c.DataStream && c.OpType == "index" {
 		r.Add("op_type", "leave it out", "a data stream takes create only")
 	}
@@ -88,6 +85,19 @@ func (c *Config) Check(r *setting.Report) {
 	}
 	if c.OnConflict == onConflictDeadLetter && c.OpType == "index" {
 		r.Add("on_conflict", "leave one of them out", "op_type: index replaces what has the same id, so that there is no conflict")
+	}
+}
+
+// checkID holds that ids can be made, and that those of chunks tell agents apart: Fluent Bit's chunk ids are hashes of what
+// is in them.
+func (c *Config) checkID(r *setting.Report) {
+	if _, _, err := parseID(c.ID); err != nil {
+		r.Add("id", "write auto, chunk, none, or placeholders such as {record.uuid}", "%v", err)
+		return
+	}
+	if c.ID == idChunk || strings.Contains(c.ID, idPlaceholder) && !strings.Contains(c.ID, "{record") {
+		r.Warn("id", `write id: "{chunk}-{record.kubernetes.host}", with a field that tells agents apart, unless each agent's tags are its own`,
+			"equal lines that two Fluent Bit agents send in one second under one tag become one document: their chunk ids are hashes of the content")
 	}
 }
 

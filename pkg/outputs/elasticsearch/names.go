@@ -106,7 +106,7 @@ func (n *namer) append(dst []byte, ev *event.Event) []byte {
 	if c.uses++; c.uses >= checkClock {
 		n.look(c)
 	}
-	hit := ev.Time.Sec >= c.from && ev.Time.Sec < c.to && c.cluster == ev.Chunk.Cluster && c.tag == ev.Chunk.Tag
+	hit := ev.Time.Sec >= c.from && ev.Time.Sec < c.to && c.cluster == ev.Chunk.Cluster && c.tag == ev.DeliveredTag()
 	if n.varies {
 		before := len(c.raw)
 		c.raw = n.template.Append(c.raw, ev, appendValue)
@@ -116,7 +116,7 @@ func (n *namer) append(dst []byte, ev *event.Event) []byte {
 	if !hit {
 		n.look(c)
 		n.fill(c, ev)
-		c.cluster, c.tag = strings.Clone(ev.Chunk.Cluster), strings.Clone(ev.Chunk.Tag)
+		c.cluster, c.tag = strings.Clone(ev.Chunk.Cluster), strings.Clone(ev.DeliveredTag())
 		c.from, c.to = math.MinInt64, math.MaxInt64
 		if n.unit < math.MaxInt64 {
 			c.from = floorDiv(ev.Time.Sec, n.unit) * n.unit

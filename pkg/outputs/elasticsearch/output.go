@@ -69,10 +69,8 @@ func New(cfg Config, opts Options) (*Output, error) {
 		cfg: cfg, client: c, names: names, limit: newLimit(), now: opts.Now,
 		format: format{names: names, op: cmp.Or(cfg.OpType, opCreate), id: cmp.Or(cfg.ID, idAuto)},
 	}
-	if o.format.id != idAuto && o.format.id != idNone {
-		if o.format.ids, err = event.ParseTemplate(cfg.ID); err != nil {
-			return nil, fmt.Errorf("id: %w", err)
-		}
+	if o.format.ids, o.format.tail, err = parseID(o.format.id); err != nil {
+		return nil, fmt.Errorf("id: %w", err)
 	}
 	o.slow = &slowTargets{max: cfg.Retry.Max, now: opts.Now, all: map[string]*slowTarget{}}
 	o.serverWait = serverWait(cfg.Timeout)

@@ -67,8 +67,11 @@ const (
 	noticeLog     = "the log of batches can't be written: events may be doubled by a crash; the program's log says why"
 )
 
-// New returns an output. It touches no file before the first Send.
+// New returns an output. It looks at the log, and touches no other file before the first Send.
 func New(cfg Config, opts Options) (*Output, error) {
+	if err := intent.CheckFormat(opts.StateFile, format()); err != nil {
+		return nil, fmt.Errorf("output %s: %w", opts.Name, err)
+	}
 	path, err := event.ParseTemplate(cfg.Path)
 	if err != nil {
 		return nil, fmt.Errorf("output %s: path: %w", opts.Name, err)
@@ -254,7 +257,7 @@ func (o *Output) assign(events []event.Event, found []presence) {
 
 // moves says whether ev may belong to another file than the event before it.
 func (o *Output) moves(before, ev *event.Event) bool {
-	return o.perRecord || before.Chunk != ev.Chunk || !o.perChunk && before.Time.Sec != ev.Time.Sec
+	return o.perRecord || !before.SameOrigin(ev) || !o.perChunk && before.Time.Sec != ev.Time.Sec
 }
 
 // target returns the index of the target for the filled-in path.

@@ -157,6 +157,11 @@ func (f *fullFile) Truncate(size int64) error {
 // Stat unwraps, so that os.SameFile knows the file.
 func (f *fullFile) Stat() (fs.FileInfo, error) { return f.handle.Stat() }
 
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
 func TestContract(t *testing.T) {
 	for _, tc := range []struct {
 		name, compression, ext string
@@ -180,7 +185,13 @@ func TestContract(t *testing.T) {
 					Output: o,
 					Numbers: func(t *testing.T) []int {
 						t.Helper()
-						return read(t, strings.Replace(path, "{tag}", "t", 1)+tc.ext)
+						var all []int
+						for _, tag := range []string{"t", "web.b", "web.c"} {
+							if file := strings.Replace(path, "{tag}", tag, 1) + tc.ext; tag == "t" || exists(file) {
+								all = append(all, read(t, file)...)
+							}
+						}
+						return all
 					},
 					Break: func(after int) {
 						disk = tc.disk
@@ -287,6 +298,22 @@ func TestOpenFilesAreBounded(t *testing.T) {
 	o.closeIdle()
 	if n := o.files.recent.Len(); n != 0 {
 		t.Errorf("%d files open after a minute", n)
+	}
+}
+
+// Files whose path has the tag follow a tag that a filter has changed, also where a chunk has several.
+func TestPathFollowsChangedTag(t *testing.T) {
+	dir := t.TempDir()
+	o := open(t, Config{Path: filepath.Join(dir, "{tag}.ndjson")}, newClock())
+	b := outputtest.Batch(outputtest.Chunk(1, "a", "t", 4, 0, 5))
+	b.Events[1].Tag, b.Events[2].Tag = "web", "web"
+	if err := o.Send(t.Context(), b); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]int{"t.ndjson": 2, "web.ndjson": 2} {
+		if got := read(t, filepath.Join(dir, name)); len(got) != want {
+			t.Errorf("%s has %v", name, got)
+		}
 	}
 }
 

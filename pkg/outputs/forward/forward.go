@@ -38,6 +38,8 @@ import (
 	"net"
 	"os"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -138,7 +140,7 @@ func (o *Output) Send(ctx context.Context, b *outputs.Batch) error {
 func (o *Output) lanes(events []event.Event) int {
 	chunks := 1
 	for i := 1; i < len(events) && chunks < o.cfg.Connections; i++ {
-		if events[i].Chunk != events[i-1].Chunk {
+		if !events[i].SameOrigin(&events[i-1]) {
 			chunks++
 		}
 	}
@@ -186,12 +188,12 @@ func (s *sending) lane(ctx context.Context) {
 	}
 }
 
-// take returns the next events of one chunk, none at the end, and why not to try them.
+// take returns the next events of one chunk and tag, none at the end, and why not to try them.
 func (s *sending) take() (from, to int, stopped *fault) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	from = s.next
-	for s.next < len(s.events) && s.events[s.next].Chunk == s.events[from].Chunk {
+	for s.next < len(s.events) && s.events[s.next].SameOrigin(&s.events[from]) {
 		s.next++
 	}
 	return from, s.next, s.stopped
@@ -229,7 +231,7 @@ func (s *sending) result() error {
 	return se
 }
 
-// chunk sends events, which are of one chunk, and returns how many were delivered before a message failed.
+// chunk sends events, which are of one chunk and tag, and returns how many were delivered before a message failed.
 func (o *Output) chunk(ctx context.Context, m *message, events []event.Event) (delivered int, f *fault) {
 	m.tag = o.tag.Append(m.tag[:0], &events[0], nil)
 	for delivered < len(events) {
@@ -298,7 +300,7 @@ func (o *Output) lost(ctx context.Context, to *server, err error) *fault {
 	} else {
 		o.servers.failed(to, err)
 	}
-	return &fault{reason: reasonOf(err), err: err}
+	return &fault{reason: reasonOf(err), err: &saidError{err}}
 }
 
 // exchange returns nil once the server at the other end of conn has the frame, by its ack of chunk or, without
@@ -322,6 +324,31 @@ func (o *Output) exchange(ctx context.Context, conn *connection, frame []byte, c
 	}
 	return err
 }
+
+// saidError is err with the server's words marked as such.
+type saidError struct{ err error }
+
+func (e *saidError) Error() string { return said(e.err.Error()) }
+func (e *saidError) Unwrap() error { return e.err }
+
+// said marks in the text of an error what the server said when it refused the login: everybody may see the reasons that
+// fluentd, Fluent Bit and this program give, and none of another's words.
+func said(text string) string {
+	i := strings.Index(text, saysWords)
+	if i < 0 {
+		return text
+	}
+	words, public := text[i:], ""
+	for _, known := range []string{"shared_key mismatch", "username/password mismatch", "shared key mismatch"} {
+		if strings.HasPrefix(words, saysWords+strconv.Quote(known)) {
+			public = words
+		}
+	}
+	return strings.TrimSuffix(text[:i], ": ") + outputs.Words(": "+words, strings.TrimSuffix(": "+public, ": "))
+}
+
+// saysWords is what the Forward client puts before the words of a server that refuses it.
+const saysWords = "the server says "
 
 // reasonOf tells what time can heal from what needs the operator: keys, users and certificates.
 func reasonOf(err error) outputs.Reason {

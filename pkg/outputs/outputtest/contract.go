@@ -3,6 +3,7 @@ package outputtest
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -40,6 +41,18 @@ func Contract(t *testing.T, setup func(t *testing.T) *Destination) {
 		send(t, d, Batch(Chunk(1, "a", "t", 3, 0, 10), Chunk(2, "a", "t", 2, 3, 10)))
 		send(t, d, Batch(Chunk(3, "a", "t", 5, 5, 10)))
 		wantNumbers(t, d, 10)
+	})
+	run("tags that filters have changed", func(t *testing.T, d *Destination) {
+		t.Helper()
+		b := Batch(Chunk(1, "a", "t", 6, 0, 10))
+		for i := range b.Events {
+			b.Events[i].Tag = []string{"", "web.b", "web.c"}[i%3]
+		}
+		send(t, d, b)
+		got := d.Numbers(t)
+		if slices.Sort(got); !slices.Equal(got, []int{0, 1, 2, 3, 4, 5}) {
+			t.Errorf("the destination has %v", got)
+		}
 	})
 	run("empty batch", func(t *testing.T, d *Destination) {
 		t.Helper()

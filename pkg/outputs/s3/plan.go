@@ -32,7 +32,7 @@ func assign(path *event.Template, events []event.Event, skip []bool) *plan {
 	at := -1
 	for i := range events {
 		ev := &events[i]
-		if at < 0 || perRecord || events[i-1].Chunk != ev.Chunk || events[i-1].Time.Sec != ev.Time.Sec {
+		if at < 0 || perRecord || !events[i-1].SameOrigin(ev) || events[i-1].Time.Sec != ev.Time.Sec {
 			filled = path.Append(filled[:0], ev, appendClean)
 			at = p.target(filled)
 		}

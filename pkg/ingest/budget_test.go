@@ -1,4 +1,4 @@
-package forward
+package ingest
 
 import (
 	"context"
@@ -13,15 +13,15 @@ import (
 func TestBudgetWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := NewBudget(100)
-		holder, first, second := b.open(func() {}), b.open(func() {}), b.open(func() {})
-		if err := holder.acquire(t.Context(), toStore, 80); err != nil {
+		holder, first, second := b.Reserve(func() {}), b.Reserve(func() {}), b.Reserve(func() {})
+		if err := holder.Acquire(t.Context(), ToStore, 80); err != nil {
 			t.Fatal(err)
 		}
 		var order []string
 		var mu sync.Mutex
 		var wg sync.WaitGroup
-		take := func(name string, a *account, n int64) {
-			_ = a.acquire(t.Context(), toStore, n)
+		take := func(name string, a *Reservation, n int64) {
+			_ = a.Acquire(t.Context(), ToStore, n)
 			mu.Lock()
 			defer mu.Unlock()
 			order = append(order, name)
@@ -34,7 +34,7 @@ func TestBudgetWaits(t *testing.T) {
 		if len(order) != 0 || b.Stats().Waiting != 2 || b.Stats().Evicted != 0 {
 			t.Errorf("granted %v, %+v", order, b.Stats())
 		}
-		holder.release(80)
+		holder.Release(80)
 		wg.Wait()
 		if st := b.Stats(); len(order) != 2 || st.Used != 60 || st.Peak != 80 || st.Waiting != 0 {
 			t.Errorf("granted %v, %+v", order, st)
@@ -45,17 +45,17 @@ func TestBudgetWaits(t *testing.T) {
 func TestBudgetGivesUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := NewBudget(100)
-		a := b.open(func() {})
-		if err := a.acquire(t.Context(), toStore, 101); !errors.Is(err, errOverBudget) {
+		a := b.Reserve(func() {})
+		if err := a.Acquire(t.Context(), ToStore, 101); !errors.Is(err, ErrOverBudget) {
 			t.Errorf("more than all: %v", err)
 		}
-		_ = a.acquire(t.Context(), toStore, 60)
-		if err := a.acquire(t.Context(), toStore, 41); !errors.Is(err, errOverBudget) {
+		_ = a.Acquire(t.Context(), ToStore, 60)
+		if err := a.Acquire(t.Context(), ToStore, 41); !errors.Is(err, ErrOverBudget) {
 			t.Errorf("more than all in two steps: %v", err)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
-		if err := b.open(func() {}).acquire(ctx, toStore, 50); !errors.Is(err, context.DeadlineExceeded) {
+		if err := b.Reserve(func() {}).Acquire(ctx, ToStore, 50); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("until ctx ends: %v", err)
 		}
 		if st := b.Stats(); st.Waiting != 0 || st.Used != 60 {
@@ -69,27 +69,27 @@ func TestBudgetEvicts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := NewBudget(100)
 		var closed []int
-		accounts := make([]*account, 4)
+		accounts := make([]*Reservation, 4)
 		for i := range accounts {
-			accounts[i] = b.open(func() {
+			accounts[i] = b.Reserve(func() {
 				closed = append(closed, i)
-				go accounts[i].release(25) // as its goroutine does when its read fails
+				go accounts[i].Release(25) // as its goroutine does when its read fails
 			})
-			_ = accounts[i].acquire(t.Context(), toStore, 25)
-			accounts[i].progressed(time.Now())
-			accounts[i].dependOnPeer()
+			_ = accounts[i].Acquire(t.Context(), ToStore, 25)
+			accounts[i].Progressed(time.Now())
+			accounts[i].DependOnPeer()
 			time.Sleep(time.Minute)
 		}
-		accounts[3].dependOnNobody()
+		accounts[3].DependOnNobody()
 		began := time.Now()
-		time.AfterFunc(10*time.Second, func() { accounts[3].release(25) })
-		if err := b.open(func() {}).acquire(t.Context(), toStore, 60); err != nil {
+		time.AfterFunc(10*time.Second, func() { accounts[3].Release(25) })
+		if err := b.Reserve(func() {}).Acquire(t.Context(), ToStore, 60); err != nil {
 			t.Fatal(err)
 		}
 		if len(closed) != 2 || closed[0] != 0 || closed[1] != 1 || time.Since(began) != 10*time.Second {
 			t.Errorf("closed %v after %v", closed, time.Since(began))
 		}
-		if accounts[2].isEvicted() || !accounts[0].isEvicted() || b.Stats().Evicted != 2 {
+		if accounts[2].IsEvicted() || !accounts[0].IsEvicted() || b.Stats().Evicted != 2 {
 			t.Errorf("evicted: %+v", b.Stats())
 		}
 	})
@@ -104,18 +104,18 @@ func TestBudgetWithoutDeadlock(t *testing.T) {
 		var wg sync.WaitGroup
 		for range 10 {
 			wg.Go(func() {
-				a := b.open(func() {})
-				_ = a.acquire(t.Context(), toStore, 10)
+				a := b.Reserve(func() {})
+				_ = a.Acquire(t.Context(), ToStore, 10)
 				time.Sleep(time.Second)
-				err := a.acquire(t.Context(), toStore, 10)
+				err := a.Acquire(t.Context(), ToStore, 10)
 				mu.Lock()
 				if err == nil {
 					done++
-				} else if errors.Is(err, errEvicted) {
+				} else if errors.Is(err, ErrEvicted) {
 					evicted++
 				}
 				mu.Unlock()
-				a.release(a.held)
+				a.Release(a.held)
 			})
 		}
 		wg.Wait()
@@ -129,18 +129,18 @@ func TestBudgetWithoutDeadlock(t *testing.T) {
 func TestBudgetStoresFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := NewBudget(100)
-		receiver, waiting, storer := b.open(func() {}), b.open(func() {}), b.open(func() {})
-		if err := receiver.acquire(t.Context(), toReceive, 76); !errors.Is(err, errOverBudget) {
+		receiver, waiting, storer := b.Reserve(func() {}), b.Reserve(func() {}), b.Reserve(func() {})
+		if err := receiver.Acquire(t.Context(), ToReceive, 76); !errors.Is(err, ErrOverBudget) {
 			t.Errorf("more than three quarters: %v", err)
 		}
-		_ = receiver.acquire(t.Context(), toReceive, 70)
+		_ = receiver.Acquire(t.Context(), ToReceive, 70)
 		var wg sync.WaitGroup
-		wg.Go(func() { _ = waiting.acquire(t.Context(), toReceive, 10) })
+		wg.Go(func() { _ = waiting.Acquire(t.Context(), ToReceive, 10) })
 		synctest.Wait()
-		if err := storer.acquire(t.Context(), toStore, 25); err != nil || b.Stats().Waiting != 1 {
+		if err := storer.Acquire(t.Context(), ToStore, 25); err != nil || b.Stats().Waiting != 1 {
 			t.Errorf("%v, %+v", err, b.Stats())
 		}
-		receiver.release(70)
+		receiver.Release(70)
 		wg.Wait()
 	})
 }
@@ -148,45 +148,23 @@ func TestBudgetStoresFirst(t *testing.T) {
 // TestPool reuses buffers and keeps no more than its bound.
 func TestPool(t *testing.T) {
 	b := NewBudget(1 << 30)
-	a := b.open(func() {})
+	a := b.Reserve(func() {})
 	var bufs [][]byte
 	for range 40 {
-		buf, err := a.buffer(t.Context(), toReceive, 1<<20-5)
+		buf, err := a.Buffer(t.Context(), ToReceive, 1<<20-5)
 		if err != nil || len(buf) != 1<<20 {
 			t.Fatalf("%d bytes, %v", len(buf), err)
 		}
 		bufs = append(bufs, buf)
 	}
 	for _, buf := range bufs {
-		a.free(buf)
+		a.Free(buf)
 	}
 	if b.pooled != maxPooled || b.used != 0 {
 		t.Errorf("%d pooled, %d used", b.pooled, b.used)
 	}
-	buf, _ := a.buffer(t.Context(), toReceive, 1<<20)
+	buf, _ := a.Buffer(t.Context(), ToReceive, 1<<20)
 	if b.pooled != maxPooled-1<<20 || &buf[0] != &bufs[15][0] {
 		t.Errorf("the pool was not used: %d", b.pooled)
-	}
-}
-
-func TestLogLimit(t *testing.T) {
-	l := logLimit{seen: map[[2]string]*logged{}}
-	now := time.Unix(0, 0)
-	for i, want := range []bool{true, false, false} {
-		if ok, _ := l.allow("r", "h", now.Add(time.Duration(i)*time.Second)); ok != want {
-			t.Errorf("line %d: %v", i, ok)
-		}
-	}
-	if ok, leftOut := l.allow("r", "h", now.Add(logEvery)); !ok || leftOut != 2 {
-		t.Errorf("after a while: %v, %d left out", ok, leftOut)
-	}
-	if ok, _ := l.allow("r2", "h", now); !ok {
-		t.Error("another reason was left out")
-	}
-	for i := range 3 * maxLogged {
-		l.allow("r", time.Duration(i).String(), now.Add(logEvery))
-	}
-	if n := len(l.seen); n > maxLogged+1 {
-		t.Errorf("it remembers %d", n)
 	}
 }

@@ -48,7 +48,7 @@ func waiting(cluster string, pieces, size int) func(*Queue) *batch {
 // round chooses a group as the committer would, and says what it stores of each cluster, in KiB.
 func round(c *committer) map[string]int {
 	c.mu.Lock()
-	group := c.choose()
+	group := c.decide(&admission{})
 	c.mu.Unlock()
 	took := map[string]int{}
 	var rest []*batch

@@ -12,7 +12,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/cluster"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
-	"github.com/seed-afc6a195/aggregator/pkg/forward"
+	"github.com/seed-afc6a195/aggregator/pkg/ingest"
 	"github.com/seed-afc6a195/aggregator/pkg/route"
 )
 
@@ -28,9 +28,9 @@ const (
 	reasonTag      = "tag_not_allowed" // their cluster may not send such a tag: dead
 )
 
-// ingest joins the listeners to the queue: it asks the routes who wants a message and counts what becomes of its
+// router joins the listeners to the queue: it asks the routes who wants a message and counts what becomes of its
 // events. It is the listeners' forward.Sink.
-type ingest struct {
+type router struct {
 	queue buffer.Queue
 	rules atomic.Pointer[rules]
 	now   func() time.Time
@@ -104,27 +104,29 @@ func (t *tally) reset() {
 	clear(t.dead)
 }
 
-func newIngest(queue buffer.Queue, routes *route.Table, clusters *cluster.Registry, keepUnrouted bool, now func() time.Time, log zerolog.Logger) *ingest {
-	in := &ingest{queue: queue, now: now, log: log, quiet: logevery.Limit{Every: refusedEvery}, clusters: map[string]*tally{}}
+func newRouter(queue buffer.Queue, routes *route.Table, clusters *cluster.Registry, keepUnrouted bool, now func() time.Time, log zerolog.Logger) *router {
+	in := &router{queue: queue, now: now, log: log, quiet: logevery.Limit{Every: refusedEvery}, clusters: map[string]*tally{}}
 	in.setRules(routes, clusters, keepUnrouted)
 	return in
 }
 
 // setRules puts rules in force, from the next message of each connection on.
-func (in *ingest) setRules(routes *route.Table, clusters *cluster.Registry, keepUnrouted bool) {
+func (in *router) setRules(routes *route.Table, clusters *cluster.Registry, keepUnrouted bool) {
 	in.rules.Store(&rules{routes, clusters, keepUnrouted})
 }
 
-func (in *ingest) NewBatch(conn uint64) forward.Batch {
-	return &ingestBatch{in: in, out: in.queue.NewBatch(conn), stored: newTally(""), current: newTally("")}
+func (in *router) NewBatch(conn uint64) ingest.Batch {
+	return &routedBatch{in: in, out: in.queue.NewBatch(conn), stored: newTally(""), current: newTally("")}
 }
 
-func (in *ingest) Settle(conn uint64, commits int, received bool) {
+func (in *router) Settle(conn uint64, commits int, received bool) {
 	in.queue.Settle(conn, commits, received)
 }
 
+func (in *router) Gone(conn uint64) { in.queue.Gone(conn) }
+
 // count adds what a batch has stored to its cluster.
-func (in *ingest) count(t *tally) {
+func (in *router) count(t *tally) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	c := in.clusters[t.cluster]
@@ -137,7 +139,7 @@ func (in *ingest) count(t *tally) {
 }
 
 // tell logs, now and then, which events of t are dead letters since they arrived, and why.
-func (in *ingest) tell(t *tally) {
+func (in *router) tell(t *tally) {
 	for reason, n := range t.dead {
 		ok, before := in.quiet.Allow(t.cluster+"\x00"+reason, n, in.now())
 		if ok {
@@ -148,7 +150,7 @@ func (in *ingest) tell(t *tally) {
 }
 
 // snapshot returns a copy of every cluster's tally.
-func (in *ingest) snapshot() map[string]*tally {
+func (in *router) snapshot() map[string]*tally {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	all := make(map[string]*tally, len(in.clusters))
@@ -161,9 +163,9 @@ func (in *ingest) snapshot() map[string]*tally {
 	return all
 }
 
-// ingestBatch is a queue's batch that knows the routes. All its messages are of one cluster: that of its connection.
-type ingestBatch struct {
-	in      *ingest
+// routedBatch is a queue's batch that knows the routes. All its messages are of one cluster: that of its connection.
+type routedBatch struct {
+	in      *router
 	out     buffer.Batch
 	stored  *tally // messages before the current one; counted by Commit
 	current *tally // the message begun last; Abandon forgets it
@@ -173,7 +175,7 @@ type ingestBatch struct {
 	tagFits bool
 }
 
-func (b *ingestBatch) Begin(cluster, tag, chunk string) {
+func (b *routedBatch) Begin(cluster, tag, chunk string) {
 	b.fold()
 	b.stored.cluster = cluster
 	b.current.messages = 1
@@ -189,12 +191,12 @@ func (b *ingestBatch) Begin(cluster, tag, chunk string) {
 }
 
 // fold counts the current message among those that Commit stores.
-func (b *ingestBatch) fold() {
+func (b *routedBatch) fold() {
 	b.stored.add(b.current)
 	b.current.reset()
 }
 
-func (b *ingestBatch) Add(entries []byte, events int, nanos bool) {
+func (b *routedBatch) Add(entries []byte, events int, nanos bool) {
 	b.current.events += uint64(events)
 	b.current.bytes += uint64(len(entries))
 	switch {
@@ -215,7 +217,7 @@ func (b *ingestBatch) Add(entries []byte, events int, nanos bool) {
 }
 
 // rejectAll makes dead letters of well-formed entries.
-func (b *ingestBatch) rejectAll(entries []byte, reason string) {
+func (b *routedBatch) rejectAll(entries []byte, reason string) {
 	var e event.Entry
 	letter, rest, events := entries, entries, 0
 	for len(rest) > 0 {
@@ -234,7 +236,7 @@ func (b *ingestBatch) rejectAll(entries []byte, reason string) {
 	}
 }
 
-func (b *ingestBatch) Reject(raw []byte, events int, reason string) {
+func (b *routedBatch) Reject(raw []byte, events int, reason string) {
 	b.current.events += uint64(events)
 	b.current.bytes += uint64(len(raw))
 	b.current.dead[reason] += uint64(events)
@@ -242,19 +244,21 @@ func (b *ingestBatch) Reject(raw []byte, events int, reason string) {
 	b.out.Reject(raw, events, reason)
 }
 
-func (b *ingestBatch) Drop(events int, rule string) {
+func (b *routedBatch) Drop(events int, rule string) {
 	b.current.events += uint64(events)
 	b.current.dropped[rule] += uint64(events)
 }
 
-func (b *ingestBatch) Abandon() {
+func (b *routedBatch) Abandon() {
 	b.current.reset()
 	b.out.Abandon()
 }
 
-func (b *ingestBatch) Size() int { return b.out.Size() }
+func (b *routedBatch) Size() int { return b.out.Size() }
 
-func (b *ingestBatch) Commit(ctx context.Context) error {
+func (b *routedBatch) Doubts() []uint64 { return b.out.Doubts() }
+
+func (b *routedBatch) Commit(ctx context.Context) error {
 	b.fold()
 	if err := b.out.Commit(ctx); err != nil {
 		b.stored.reset()
@@ -269,7 +273,7 @@ func (b *ingestBatch) Commit(ctx context.Context) error {
 	return nil
 }
 
-func (b *ingestBatch) Reset() {
+func (b *routedBatch) Reset() {
 	b.current.reset()
 	b.stored.reset()
 	b.out.Reset()

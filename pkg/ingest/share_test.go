@@ -1,4 +1,4 @@
-package forward
+package ingest
 
 import (
 	"errors"
@@ -10,9 +10,9 @@ import (
 )
 
 // of returns an account of a cluster.
-func (b *Budget) of(cluster string, closeConn func()) *account {
-	a := b.open(closeConn)
-	a.cluster = cluster
+func (b *Budget) of(cluster string, closeConn func()) *Reservation {
+	a := b.Reserve(closeConn)
+	a.Cluster = cluster
 	return a
 }
 
@@ -24,11 +24,11 @@ func TestShareLeavesRoom(t *testing.T) {
 		var wg sync.WaitGroup
 		var mu sync.Mutex
 		var order []string
-		var held []*account
+		var held []*Reservation
 		for _, name := range []string{"a", "b", "c", "d"} {
 			wg.Go(func() {
 				a := b.of("flood", func() {})
-				if err := a.acquire(t.Context(), toStore, 25); err != nil {
+				if err := a.Acquire(t.Context(), ToStore, 25); err != nil {
 					t.Error(err)
 				}
 				mu.Lock()
@@ -44,26 +44,26 @@ func TestShareLeavesRoom(t *testing.T) {
 		began := time.Now()
 		calm := b.of("calm", func() {})
 		for range 5 {
-			if err := calm.acquire(t.Context(), toStore, 50); err != nil {
+			if err := calm.Acquire(t.Context(), ToStore, 50); err != nil {
 				t.Fatal(err)
 			}
-			calm.release(50)
+			calm.Release(50)
 		}
 		if took := time.Since(began); took != 0 {
 			t.Errorf("the calm one waited %v", took)
 		}
-		if err := calm.acquire(t.Context(), toStore, 51); !errors.Is(err, errOverBudget) {
+		if err := calm.Acquire(t.Context(), ToStore, 51); !errors.Is(err, ErrOverBudget) {
 			t.Errorf("more than a share: %v", err)
 		}
 		for _, a := range held {
-			a.release(25)
+			a.Release(25)
 		}
 		wg.Wait()
 		if len(order) != 4 || order[2] == "d" && order[3] != "c" {
 			t.Errorf("granted %v", order)
 		}
 		for _, a := range held[2:] {
-			a.release(25)
+			a.Release(25)
 		}
 		if st := b.Stats(); st.Used != 0 || st.Waiting != 0 || len(b.shares) != 0 {
 			t.Errorf("left: %+v, %v", st, b.shares)
@@ -77,21 +77,21 @@ func TestShareEvictsWithin(t *testing.T) {
 		b := NewSharedBudget(100, 50)
 		var closed []string
 		hold := func(cluster string, n int64) {
-			var a *account
+			var a *Reservation
 			a = b.of(cluster, func() {
 				closed = append(closed, cluster)
-				go a.release(n) // as its goroutine does when its read fails
+				go a.Release(n) // as its goroutine does when its read fails
 			})
-			if err := a.acquire(t.Context(), toStore, n); err != nil {
+			if err := a.Acquire(t.Context(), ToStore, n); err != nil {
 				t.Fatal(err)
 			}
-			a.dependOnPeer()
+			a.DependOnPeer()
 		}
 		hold("other", 40)
 		time.Sleep(time.Minute)
 		hold("flood", 20)
 		hold("flood", 20)
-		if err := b.of("flood", func() {}).acquire(t.Context(), toStore, 25); err != nil {
+		if err := b.of("flood", func() {}).Acquire(t.Context(), ToStore, 25); err != nil {
 			t.Fatal(err)
 		}
 		if !slices.Equal(closed, []string{"flood"}) {
@@ -105,22 +105,22 @@ func TestShareKeepsTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := NewSharedBudget(100, 50)
 		holder := b.of("x", func() {})
-		_ = holder.acquire(t.Context(), toStore, 30)
+		_ = holder.Acquire(t.Context(), ToStore, 30)
 		var wg sync.WaitGroup
 		large, small := b.of("x", func() {}), b.of("x", func() {})
-		wg.Go(func() { _ = large.acquire(t.Context(), toStore, 40) })
+		wg.Go(func() { _ = large.Acquire(t.Context(), ToStore, 40) })
 		synctest.Wait()
-		wg.Go(func() { _ = small.acquire(t.Context(), toStore, 15) })
+		wg.Go(func() { _ = small.Acquire(t.Context(), ToStore, 15) })
 		synctest.Wait()
 		if st := b.Stats(); st.Waiting != 2 || st.Used != 30 {
 			t.Errorf("%+v", st)
 		}
-		holder.release(30)
+		holder.Release(30)
 		synctest.Wait()
 		if st := b.Stats(); st.Used != 40 || st.Waiting != 1 {
 			t.Errorf("%+v", st)
 		}
-		large.release(40)
+		large.Release(40)
 		wg.Wait()
 	})
 }

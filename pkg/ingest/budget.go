@@ -1,4 +1,4 @@
-package forward
+package ingest
 
 import (
 	"context"
@@ -22,8 +22,8 @@ const (
 )
 
 var (
-	errOverBudget = errors.New("it needs more memory than the whole budget")
-	errEvicted    = errors.New("its memory was needed by others that waited for it, and it had made no progress for a while")
+	ErrOverBudget = errors.New("it needs more memory than the whole budget")
+	ErrEvicted    = errors.New("its memory was needed by others that waited for it, and it had made no progress for a while")
 )
 
 // Budget bounds the memory of everything between the sockets and the queue, of all listeners together: receive
@@ -53,17 +53,17 @@ type Budget struct {
 	peak    int64
 	evicted uint64
 	waiting [purposes][]*waiter // first come, first served
-	holders map[*account]struct{}
+	holders map[*Reservation]struct{}
 	pooled  int64
 	pool    map[int][][]byte // by size
 }
 
-// purpose is what memory is taken for.
-type purpose uint8
+// Purpose is what memory is taken for.
+type Purpose uint8
 
 const (
-	toStore   purpose = iota // a complete message
-	toReceive                // the next bytes of one
+	ToStore   Purpose = iota // a complete message
+	ToReceive                // the next bytes of one
 	purposes
 )
 
@@ -75,7 +75,7 @@ func NewBudget(maximum int64) *Budget { return NewSharedBudget(maximum, maximum)
 // NewSharedBudget returns a budget of maximum bytes, of which one cluster may use share, which has to be as large as
 // NewBudget says.
 func NewSharedBudget(maximum, share int64) *Budget {
-	return &Budget{max: maximum, share: min(share, maximum), shares: map[string]int64{}, holders: map[*account]struct{}{}, pool: map[int][][]byte{}}
+	return &Budget{max: maximum, share: min(share, maximum), shares: map[string]int64{}, holders: map[*Reservation]struct{}{}, pool: map[int][][]byte{}}
 }
 
 // BudgetStats is a budget's state, in bytes but for the last two.
@@ -99,20 +99,20 @@ func (b *Budget) tight() bool {
 	return b.inLine() > 0
 }
 
-func (b *Budget) inLine() int { return len(b.waiting[toStore]) + len(b.waiting[toReceive]) }
+func (b *Budget) inLine() int { return len(b.waiting[ToStore]) + len(b.waiting[ToReceive]) }
 
 // limit is how much of maximum may be used after memory was taken for p.
-func limit(maximum int64, p purpose) int64 {
-	if p == toReceive {
+func limit(maximum int64, p Purpose) int64 {
+	if p == ToReceive {
 		return maximum - maximum/4
 	}
 	return maximum
 }
 
-// account is what one connection holds of a Budget. Its methods are for the connection's goroutine.
-type account struct {
+// Reservation is what one connection holds of a Budget. Its methods are for the connection's goroutine.
+type Reservation struct {
 	budget  *Budget
-	cluster string        // set before anything is held
+	Cluster string        // set before anything is held
 	close   func()        // ends the connection: whatever waits for its peer fails
 	gone    chan struct{} // closed when the account was chosen to make room
 
@@ -125,19 +125,19 @@ type account struct {
 }
 
 type waiter struct {
-	account *account
-	purpose purpose
-	bytes   int64
-	since   time.Time
-	granted chan struct{}
+	reservation *Reservation
+	purpose     Purpose
+	bytes       int64
+	since       time.Time
+	granted     chan struct{}
 }
 
-func (b *Budget) open(closeConn func()) *account {
-	return &account{budget: b, close: closeConn, gone: make(chan struct{}), progress: time.Now()}
+func (b *Budget) Reserve(closeConn func()) *Reservation {
+	return &Reservation{budget: b, close: closeConn, gone: make(chan struct{}), progress: time.Now()}
 }
 
-// isEvicted says whether the connection was closed to make room.
-func (a *account) isEvicted() bool {
+// IsEvicted says whether the connection was closed to make room.
+func (a *Reservation) IsEvicted() bool {
 	select {
 	case <-a.gone:
 		return true
@@ -146,25 +146,28 @@ func (a *account) isEvicted() bool {
 	}
 }
 
-// dependOnPeer notes that what a holds will not be given back before the peer has done something.
-func (a *account) dependOnPeer() { a.idleSince.Store(a.progress.UnixNano()) }
+// Tight reports whether somebody waits for memory of the budget, so that none should be kept for later.
+func (a *Reservation) Tight() bool { return a.budget.tight() }
 
-// dependOnNobody ends what dependOnPeer began.
-func (a *account) dependOnNobody() { a.idleSince.Store(0) }
+// DependOnPeer notes that what a holds will not be given back before the peer has done something.
+func (a *Reservation) DependOnPeer() { a.idleSince.Store(a.progress.UnixNano()) }
 
-// progressed notes that the peer got further.
-func (a *account) progressed(now time.Time) { a.progress, a.received = now, 0 }
+// DependOnNobody ends what dependOnPeer began.
+func (a *Reservation) DependOnNobody() { a.idleSince.Store(0) }
 
-// receive notes that n bytes of a message came.
-func (a *account) receive(now time.Time, n int) {
+// Progressed notes that the peer got further.
+func (a *Reservation) Progressed(now time.Time) { a.progress, a.received = now, 0 }
+
+// Receive notes that n bytes of a message came.
+func (a *Reservation) Receive(now time.Time, n int) {
 	if a.received += n; a.received >= progressStep {
-		a.progressed(now)
+		a.Progressed(now)
 	}
 }
 
-// acquire charges n bytes. It waits until there is room and returns errOverBudget if there never will be, errEvicted
+// Acquire charges n bytes. It waits until there is room and returns errOverBudget if there never will be, errEvicted
 // if a was chosen to make room for others, or ctx's error.
-func (a *account) acquire(ctx context.Context, p purpose, n int64) error {
+func (a *Reservation) Acquire(ctx context.Context, p Purpose, n int64) error {
 	if n <= 0 {
 		return nil
 	}
@@ -172,14 +175,14 @@ func (a *account) acquire(ctx context.Context, p purpose, n int64) error {
 	b.mu.Lock()
 	if a.held+n > limit(b.share, p) {
 		b.mu.Unlock()
-		return errOverBudget
+		return ErrOverBudget
 	}
-	if ok := b.shares[a.cluster]+n <= limit(b.share, p) && b.used+n <= limit(b.max, p); ok && b.inLine() == 0 {
+	if ok := b.shares[a.Cluster]+n <= limit(b.share, p) && b.used+n <= limit(b.max, p); ok && b.inLine() == 0 {
 		b.grant(a, n)
 		b.mu.Unlock()
 		return nil
 	}
-	w := &waiter{account: a, purpose: p, bytes: n, since: time.Now(), granted: make(chan struct{})}
+	w := &waiter{reservation: a, purpose: p, bytes: n, since: time.Now(), granted: make(chan struct{})}
 	b.waiting[p] = append(b.waiting[p], w)
 	b.serve() // it may be ahead of those who wait
 	b.mu.Unlock()
@@ -191,7 +194,7 @@ func (a *account) acquire(ctx context.Context, p purpose, n int64) error {
 		case <-w.granted:
 			return nil
 		case <-a.gone:
-			return b.leave(w, errEvicted)
+			return b.leave(w, ErrEvicted)
 		case <-ctx.Done():
 			return b.leave(w, context.Cause(ctx))
 		case now := <-tick.C:
@@ -201,16 +204,16 @@ func (a *account) acquire(ctx context.Context, p purpose, n int64) error {
 }
 
 // grant charges n bytes to a. The caller holds b.mu.
-func (b *Budget) grant(a *account, n int64) {
+func (b *Budget) grant(a *Reservation, n int64) {
 	a.held += n
 	b.used += n
-	b.shares[a.cluster] += n
+	b.shares[a.Cluster] += n
 	b.peak = max(b.peak, b.used)
 	b.holders[a] = struct{}{}
 }
 
-// overdraw charges n bytes that are taken already, whether there is room or not.
-func (a *account) overdraw(n int64) {
+// Overdraw charges n bytes that are taken already, whether there is room or not.
+func (a *Reservation) Overdraw(n int64) {
 	a.budget.mu.Lock()
 	defer a.budget.mu.Unlock()
 	a.budget.grant(a, n)
@@ -222,7 +225,7 @@ func (b *Budget) turns(yield func(w *waiter, inShare bool) bool) {
 	var without map[string]bool // clusters without room; one is not passed over by those behind it of its own cluster
 	for _, line := range b.waiting {
 		for _, w := range line {
-			cluster := w.account.cluster
+			cluster := w.reservation.Cluster
 			switch {
 			case without[cluster]:
 				continue
@@ -254,7 +257,7 @@ func (b *Budget) first() *waiter {
 func (b *Budget) serve() {
 	for w := b.first(); w != nil; w = b.first() {
 		b.remove(w)
-		b.grant(w.account, w.bytes)
+		b.grant(w.reservation, w.bytes)
 		close(w.granted)
 	}
 }
@@ -279,8 +282,8 @@ func (b *Budget) leave(w *waiter, err error) error {
 	return err
 }
 
-// release gives n bytes back.
-func (a *account) release(n int64) {
+// Release gives n bytes back.
+func (a *Reservation) Release(n int64) {
 	if n <= 0 {
 		return
 	}
@@ -289,8 +292,8 @@ func (a *account) release(n int64) {
 	defer b.mu.Unlock()
 	a.held -= n
 	b.used -= n
-	if b.shares[a.cluster] -= n; b.shares[a.cluster] == 0 {
-		delete(b.shares, a.cluster)
+	if b.shares[a.Cluster] -= n; b.shares[a.Cluster] == 0 {
+		delete(b.shares, a.Cluster)
 	}
 	if a.held == 0 {
 		delete(b.holders, a)
@@ -302,7 +305,7 @@ func (a *account) release(n int64) {
 func (b *Budget) makeRoom(w *waiter, now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	turn, missing, within := false, int64(0), func(*account) bool { return true }
+	turn, missing, within := false, int64(0), func(*Reservation) bool { return true }
 	for x, inShare := range b.turns {
 		switch {
 		case x != w:
@@ -310,19 +313,19 @@ func (b *Budget) makeRoom(w *waiter, now time.Time) {
 		case inShare:
 			missing = b.used + w.bytes - limit(b.max, w.purpose)
 		default:
-			missing = b.shares[w.account.cluster] + w.bytes - limit(b.share, w.purpose)
-			within = func(a *account) bool { return a.cluster == w.account.cluster }
+			missing = b.shares[w.reservation.Cluster] + w.bytes - limit(b.share, w.purpose)
+			within = func(a *Reservation) bool { return a.Cluster == w.reservation.Cluster }
 		}
 		turn = true
 	}
 	if !turn {
 		return
 	}
-	idle := map[*account]int64{} // since when
+	idle := map[*Reservation]int64{} // since when
 	for _, line := range b.waiting {
 		for _, o := range line {
-			if o != w && within(o.account) {
-				idle[o.account] = o.since.UnixNano()
+			if o != w && within(o.reservation) {
+				idle[o.reservation] = o.since.UnixNano()
 			}
 		}
 	}
@@ -330,20 +333,20 @@ func (b *Budget) makeRoom(w *waiter, now time.Time) {
 		if !within(a) {
 			continue
 		}
-		if since := a.idleSince.Load(); since != 0 && a != w.account {
+		if since := a.idleSince.Load(); since != 0 && a != w.reservation {
 			idle[a] = since
 		}
-		if _, depends := idle[a]; a.evicted || !depends && a != w.account {
+		if _, depends := idle[a]; a.evicted || !depends && a != w.reservation {
 			missing -= a.held // given back without our doing
 		}
 	}
-	var victims []*account
+	var victims []*Reservation
 	for a, since := range idle {
 		if !a.evicted && a.held > 0 && since <= now.Add(-patience).UnixNano() {
 			victims = append(victims, a)
 		}
 	}
-	slices.SortFunc(victims, func(x, y *account) int { return int(min(1, max(-1, idle[x]-idle[y]))) })
+	slices.SortFunc(victims, func(x, y *Reservation) int { return int(min(1, max(-1, idle[x]-idle[y]))) })
 	for _, a := range victims {
 		if missing <= 0 {
 			return
@@ -356,10 +359,10 @@ func (b *Budget) makeRoom(w *waiter, now time.Time) {
 	}
 }
 
-// buffer returns a buffer of at least size bytes, a power of two, charged to a.
-func (a *account) buffer(ctx context.Context, p purpose, size int) ([]byte, error) {
+// Buffer returns a buffer of at least size bytes, a power of two, charged to a.
+func (a *Reservation) Buffer(ctx context.Context, p Purpose, size int) ([]byte, error) {
 	size = max(minBuffer, 1<<bits.Len(uint(size-1)))
-	if err := a.acquire(ctx, p, int64(size)); err != nil {
+	if err := a.Acquire(ctx, p, int64(size)); err != nil {
 		return nil, err
 	}
 	b := a.budget
@@ -374,8 +377,8 @@ func (a *account) buffer(ctx context.Context, p purpose, size int) ([]byte, erro
 	return make([]byte, size), nil
 }
 
-// free takes back what buffer returned.
-func (a *account) free(buf []byte) {
+// Free takes back what buffer returned.
+func (a *Reservation) Free(buf []byte) {
 	if len(buf) == 0 {
 		return
 	}
@@ -386,5 +389,5 @@ func (a *account) free(buf []byte) {
 		b.pooled += int64(size)
 	}
 	b.mu.Unlock()
-	a.release(int64(size))
+	a.Release(int64(size))
 }
