@@ -75,7 +75,7 @@ func TestMessages(t *testing.T) {
 	broken := bytes.Clone(gzipped)
 	broken[len(broken)-8] ^= 1 // its checksum
 	half := len(all) / 2
-	letter := []ft.Rejected{{Raw: bad, Events: 1, Reason: "time is not a time"}}
+	letter := []ft.Rejected{{Raw: bad, Events: 1, Reason: "time is neither a number nor an EventTime"}}
 	long := strings.Repeat("é", 150)
 
 	for _, tc := range []struct {
@@ -150,7 +150,7 @@ func TestMessages(t *testing.T) {
 			"Packed, bad ones in a row", message("t", ft.Bin(slices.Concat(e1, bad, bad, []byte{0xc0}, e2))),
 			[]ft.Message{{
 				Cluster: "default", Tag: "t", Entries: slices.Concat(e1, e2), Events: 2, Nanos: true,
-				Rejected: []ft.Rejected{{Raw: dup(bad, 2), Events: 2, Reason: "time is not a time"}, {Raw: []byte{0xc0}, Events: 1, Reason: "entry is not an array"}},
+				Rejected: []ft.Rejected{{Raw: dup(bad, 2), Events: 2, Reason: "time is neither a number nor an EventTime"}, {Raw: []byte{0xc0}, Events: 1, Reason: "entry is not an array"}},
 			}},
 			nil, "",
 		},
