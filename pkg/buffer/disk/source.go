@@ -79,6 +79,7 @@ type lane struct {
 	lost     tally // damaged on disk
 	found    tally // pending at the start
 	returned tally // of appended: dead letters that are sent again
+	rest     tally // of appended: left of chunks that were settled in part
 }
 
 // lease is a chunk that was handed out.
@@ -287,6 +288,7 @@ func (s *Queue) fill(o *lease, h *handle, e *segment.Entry) error {
 		Seq: head.Seq, Cluster: head.Cluster, Tag: head.Tag, Received: time.Unix(0, head.Received),
 		Events: head.Events, Entries: o.memory, Parts: make([]event.Part, len(head.Parts)),
 		Returned: len(head.Parts) > 0 && head.Parts[0].Flags&chunk.PartUnrouted != 0,
+		Filtered: len(head.Parts) > 0 && head.Parts[0].Flags&chunk.PartFiltered != 0,
 	}
 	for i := range head.Parts {
 		p := &head.Parts[i]
