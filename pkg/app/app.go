@@ -61,6 +61,7 @@ type App struct {
 	clusters    *cluster.Holder
 	budget      *ingest.Budget
 	places      *forward.Places
+	peers       *forward.Peers
 	files       openFiles
 	listeners   []*forward.Server
 	listenerTLS []*tls.Server // by listener; nil without TLS
@@ -116,7 +117,7 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *App, err error)
 	limits := queueLimits(cfg)
 	a.queue, err = openQueue(cfg.Buffer, buffer.Options{
 		Log: part(o.Log, "queue"), Now: o.Now, OutputLimits: limits.Outputs, ClusterLimits: limits.Clusters, ClusterWhenFull: limits.ClusterWhenFull,
-		Lost: a.lost, Interrupted: ctx.Err,
+		Interrupted: ctx.Err,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open the queue in %s: %w", cfg.Buffer.Path, err)
@@ -158,24 +159,19 @@ func (a *App) listenStatus() error {
 	return nil
 }
 
-// lost says whether a connection's acks are known to be lost, of whichever listener it is.
-func (a *App) lost(conn uint64) bool {
-	return slices.ContainsFunc(a.listeners, func(l *forward.Server) bool { return l.Lost(conn) })
-}
-
 func part(log zerolog.Logger, name string) zerolog.Logger {
 	return log.With().Str("part", name).Logger()
 }
 
 func (a *App) listen(ctx context.Context) error {
 	share := ingestBudget(a.initial)
-	a.budget = ingest.NewSharedBudget(share+spareMemory, share)
+	a.budget, a.peers = ingest.NewSharedBudget(share+spareMemory, share), forward.NewPeers()
 	if a.files.limit > 0 {
 		a.places = forward.NewPlaces(a.files.connections)
 	}
 	for _, l := range a.listenerConfigs() {
 		o := forward.Options{
-			Config: l, Hostname: a.initial.Hostname, Clusters: doorkeeper{a.clusters}, Sink: a.ingest, Budget: a.budget, Places: a.places, Log: a.opts.Log,
+			Config: l, Hostname: a.initial.Hostname, Clusters: doorkeeper{a.clusters}, Sink: a.ingest, Budget: a.budget, Places: a.places, Peers: a.peers, Log: a.opts.Log,
 		}
 		var certificates *tls.Server
 		if l.TLS != nil {

@@ -325,7 +325,7 @@ func TestReload(t *testing.T) {
 	if c := s.Config; c.Reloads != 1 || c.Hash != text || strings.Join(c.Restart, " ") != "buffer listeners[0]" {
 		t.Errorf("state of the configuration: %+v", c)
 	}
-	if o := s.Outputs[2]; o.Name != "pods" || o.State != status.StateRemoved || o.Clusters[0].Delivered != 1 {
+	if o := s.Outputs[2]; o.Name != "pods" || o.State != status.StateRemoved || o.Clusters[0].Delivered != 1 || o.Requests == 0 || o.DeliveredBytes == 0 || o.Type != "file" {
 		t.Errorf("the output that went: %+v", o)
 	}
 

@@ -31,6 +31,7 @@ type output struct {
 type past struct {
 	loop   *delivery.Loop
 	report outputs.Report
+	common outputs.Common
 }
 
 // newOutput makes an output that does nothing until launch.
@@ -107,7 +108,7 @@ func (a *App) retireOne(out *output) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	delete(a.outputs, out.name)
-	a.retired[out.name] = past{out.loop, out.report()}
+	a.retired[out.name] = past{out.loop, out.report(), out.common}
 	return hung
 }
 

@@ -123,6 +123,8 @@ func (in *router) Settle(conn uint64, commits int, received bool) {
 	in.queue.Settle(conn, commits, received)
 }
 
+func (in *router) Gone(conn uint64) { in.queue.Gone(conn) }
+
 // count adds what a batch has stored to its cluster.
 func (in *router) count(t *tally) {
 	in.mu.Lock()
@@ -253,6 +255,8 @@ func (b *routedBatch) Abandon() {
 }
 
 func (b *routedBatch) Size() int { return b.out.Size() }
+
+func (b *routedBatch) Doubts() []uint64 { return b.out.Doubts() }
 
 func (b *routedBatch) Commit(ctx context.Context) error {
 	b.fold()

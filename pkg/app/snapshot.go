@@ -143,19 +143,7 @@ func (a *App) outputStates(waits []buffer.Wait) []status.Output {
 	current, retired := a.loops()
 	for _, out := range current {
 		st := out.loop.Stats()
-		s := status.Output{
-			Name: out.name, Type: out.common.Type, Workers: out.common.Workers, Concurrency: st.Concurrency, InFlight: st.InFlight,
-			HeldClusters: st.Held, Retries: st.Retried,
-			Requests: st.Sends, FailedRequests: st.Failures, RequestLatency: status.Latency{Snapshot: st.Latency},
-			LastError: status.Failure{Text: st.LastError, Detail: st.LastDetail, Time: st.LastErrorAt, Ended: st.LastErrorOver}, LastSuccess: st.LastSuccess, BackoffUntil: st.BackoffUntil,
-		}
-		s.Clusters, s.Lag = outputClusters(byOutput[out.name], st.Clusters, now)
-		if !st.Oldest.IsZero() {
-			s.OldestRequest = max(0, time.Since(st.Oldest).Seconds())
-		}
-		for _, c := range st.Clusters {
-			s.DeliveredBytes += c.Bytes
-		}
+		s := outputOf(out.name, &out.common, st, byOutput[out.name], now)
 		s.State = outputState(&s, st)
 		if w, ok := out.Output.(outputs.DiskWriter); ok {
 			b := writeBeat(out.name, w.WritesTo(), st)
@@ -174,18 +162,43 @@ func (a *App) outputStates(waits []buffer.Wait) []status.Output {
 		delete(byOutput, out.name)
 	}
 	for _, name := range slices.Sorted(maps.Keys(byOutput)) {
-		s := status.Output{Name: name, State: status.StateUnconfigured}
-		var done []delivery.ClusterStats
-		if was, known := retired[name]; known {
-			done = was.loop.Stats().Clusters
+		was, known := retired[name]
+		var st delivery.Stats
+		if known {
+			st = was.loop.Stats()
 		}
-		s.Clusters, s.Lag = outputClusters(byOutput[name], done, now)
-		if pending(&s) == 0 {
+		s := outputOf(name, &was.common, st, byOutput[name], now)
+		s.Destination = destination(was.report)
+		switch _, stays := a.config().Outputs[name]; {
+		case stays: // a reload is putting another in its place
+			s.State = outputState(&s, st)
+		case pending(&s) > 0:
+			s.State = status.StateUnconfigured
+		default:
 			s.State = status.StateRemoved
 		}
 		all = append(all, s)
 	}
 	return all
+}
+
+// outputOf returns what a loop has done, and what waits for it.
+func outputOf(name string, common *outputs.Common, st delivery.Stats, waits []buffer.Wait, now time.Time) status.Output {
+	s := status.Output{
+		Name: name, Type: common.Type, Workers: common.Workers, Concurrency: st.Concurrency, InFlight: st.InFlight,
+		HeldClusters: st.Held, Retries: st.Retried,
+		Requests: st.Sends, FailedRequests: st.Failures, RequestLatency: status.Latency{Snapshot: st.Latency},
+		LastError:   status.Failure{Text: st.LastError, Detail: st.LastDetail, Time: st.LastErrorAt, Ended: st.LastErrorOver},
+		LastSuccess: st.LastSuccess, BackoffUntil: st.BackoffUntil,
+	}
+	s.Clusters, s.Lag = outputClusters(waits, st.Clusters, now)
+	if !st.Oldest.IsZero() {
+		s.OldestRequest = max(0, time.Since(st.Oldest).Seconds())
+	}
+	for _, c := range st.Clusters {
+		s.DeliveredBytes += c.Bytes
+	}
+	return s
 }
 
 func destination(r outputs.Report) status.Destination {

@@ -15,8 +15,9 @@ import (
 type Queue interface {
 	// NewBatch returns an empty batch for the connection conn; one goroutine at a time may use it.
 	NewBatch(conn uint64) Batch
-	// Settle: see ingest.Sink.
+	// Settle and Gone: see ingest.Sink.
 	Settle(conn uint64, commits int, received bool)
+	Gone(conn uint64)
 	// MaxChunk is how many bytes of entries one call of Batch.Add may have, at most.
 	MaxChunk() int
 
@@ -93,6 +94,8 @@ type Batch interface {
 	Abandon()
 	// Size returns the bytes of memory that the batch holds.
 	Size() int
+	// Doubts is to be asked once all messages are there: see ingest.Batch. Who doesn't ask may see resends stored twice.
+	Doubts() []uint64
 	// Commit returns nil once all is stored, and empties the batch in any case. ErrFull with when_full: reject; ErrTooLarge;
 	// ctx's error when it ends while waiting for room (nothing was stored); ErrClosed after Close. After another error, and
 	// after any of a batch larger than a transaction, part of it may have been stored, so a resend may double events, never

@@ -126,7 +126,7 @@ func (n *node) within() string {
 	if n == nil || n.line == 0 {
 		return ""
 	}
-	return " (" + n.place.String() + ")"
+	return " (" + n.String() + ")"
 }
 
 // madeUp reports whether n, or an item of the list n, was made up.

@@ -137,9 +137,9 @@ func add(a, b any) any {
 	case first && second:
 		return left + right
 	case first != second:
-		panic(fmt.Errorf("%T and %T can't be added", a, b))
+		panic(fmt.Errorf("%s and %s can't be added", kindOf(a), kindOf(b)))
 	}
-	return runtime.Add(a, b)
+	return attempt("added", runtime.Add, a, b)
 }
 
 // join puts the texts of a list together, with a separator.
@@ -149,7 +149,7 @@ func join(params ...any) (any, error) {
 		for _, item := range list {
 			text, ok := item.(string)
 			if !ok {
-				return nil, fmt.Errorf("%T in a list of texts to join", item)
+				return nil, fmt.Errorf("%s in a list of texts to join", kindOf(item))
 			}
 			texts = append(texts, text)
 		}
@@ -188,7 +188,7 @@ func toBase64(params ...any) (any, error) {
 	case string:
 		return base64.StdEncoding.EncodeToString([]byte(v)), nil
 	}
-	return nil, fmt.Errorf("%T has no bytes", params[0])
+	return nil, fmt.Errorf("%s has no bytes", kindOf(params[0]))
 }
 
 // toJSON renders a value as it is delivered.
@@ -204,7 +204,10 @@ func toJSON(params ...any) (any, error) {
 
 // fromJSON reads a text as parse's json does.
 func fromJSON(params ...any) (any, error) {
-	text := params[0].(string)
+	text, ok := params[0].(string)
+	if !ok {
+		return nil, fmt.Errorf("%s is no text of JSON", kindOf(params[0]))
+	}
 	var r jsontext.Reader
 	r.Reset([]byte(text), maxValueDepth)
 	value, err := r.AppendValue(nil)

@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/expr-lang/expr/vm/runtime"
 )
@@ -132,7 +133,7 @@ func lessThan(a, b any) bool {
 	if order, ok := compare(a, b); ok {
 		return order < 0
 	}
-	return runtime.Less(a, b)
+	return attempt("compared", runtime.Less, a, b)
 }
 
 func lessOrEqual(a, b any) bool {
@@ -144,7 +145,7 @@ func lessOrEqual(a, b any) bool {
 	if order, ok := compare(a, b); ok {
 		return order <= 0
 	}
-	return runtime.LessOrEqual(a, b)
+	return attempt("compared", runtime.LessOrEqual, a, b)
 }
 
 func notEqual(a, b any) bool { return !equalValues(a, b) }
@@ -156,13 +157,14 @@ func times(a, b any) any     { return calculate(a, b, integer.times, runtime.Mul
 func minus(a, b any) any     { return calculate(a, b, integer.minus, runtime.Subtract) }
 func remainder(a, b any) any { return calculate(a, b, integer.remainder, modulo) }
 func modulo(a, b any) any    { return runtime.Modulo(a, b) }
+func negate(_, v any) any    { return runtime.Negate(v) }
 
 // negative is the operator - with one operand.
 func negative(v any) any {
 	if i, ok := integerOf(v); ok {
 		return must(i.opposite().value())
 	}
-	return runtime.Negate(v)
+	return attempt("calculated with", negate, nil, v)
 }
 
 func (i integer) opposite() integer            { return integer{!i.negative && i.size > 0, i.size} }
@@ -197,7 +199,44 @@ func calculate(a, b any, whole func(i, j integer) (any, error), other func(a, b 
 	if first && second {
 		return must(whole(i, j))
 	}
-	return other(a, b)
+	return attempt("calculated with", other, a, b)
+}
+
+// attempt is an operator of expr, whose panics name types as Go does, and values.
+func attempt[T any](what string, operator func(a, b any) T, a, b any) T {
+	defer func() {
+		if recover() != nil {
+			panic(fmt.Errorf("%s and %s can't be %s", kindOf(a), kindOf(b), what))
+		}
+	}()
+	return operator(a, b)
+}
+
+// kindOf returns what a value is, in the words of the guide.
+func kindOf(v any) string {
+	switch v.(type) {
+	case nil:
+		return "nil"
+	case string:
+		return "a text"
+	case bool:
+		return "a truth value"
+	case time.Time:
+		return "a time"
+	case time.Duration:
+		return "a duration"
+	}
+	switch r := reflect.ValueOf(v); {
+	case r.CanInt() || r.CanUint():
+		return "an integer"
+	case r.CanFloat():
+		return "a float"
+	case r.Kind() == reflect.Slice:
+		return "a list"
+	case r.Kind() == reflect.Map:
+		return "a map"
+	}
+	return "another value"
 }
 
 func (i integer) plus(j integer) (any, error) {
@@ -235,7 +274,7 @@ func (i integer) remainder(j integer) (any, error) {
 func sum(list any) (total any) {
 	items := reflect.ValueOf(list)
 	if items.Kind() != reflect.Slice {
-		panic(fmt.Errorf("%T is no list to add up", list))
+		panic(fmt.Errorf("%s is no list to add up", kindOf(list)))
 	}
 	total = 0
 	for k := range items.Len() {
@@ -252,7 +291,7 @@ func absolute(params ...any) (any, error) {
 	if f, ok := params[0].(float64); ok {
 		return math.Abs(f), nil
 	}
-	return nil, fmt.Errorf("%T is no number", params[0])
+	return nil, fmt.Errorf("%s is no number", kindOf(params[0]))
 }
 
 // toInteger is the function int: of a number without its fraction, or of the digits of a text.
@@ -280,7 +319,7 @@ func toInteger(params ...any) (any, error) {
 	if r := reflect.ValueOf(params[0]); r.CanInt() { // a duration, a month
 		return int(r.Int()), nil
 	}
-	return nil, fmt.Errorf("%T is no number", params[0])
+	return nil, fmt.Errorf("%s is no number", kindOf(params[0]))
 }
 
 // largest is the function max, of numbers and lists of them.
@@ -304,7 +343,7 @@ func extreme(params []any, before func(a, b any) bool) (best any, err error) {
 			}
 		}
 		if r := reflect.ValueOf(v); !r.CanInt() && !r.CanUint() && !r.CanFloat() {
-			return nil, fmt.Errorf("%T is no number", v)
+			return nil, fmt.Errorf("%s is no number", kindOf(v))
 		}
 		if best == nil || before(v, best) {
 			best = v

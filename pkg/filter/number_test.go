@@ -1,6 +1,9 @@
 package filter
 
 import (
+	"fmt"
+	"math"
+	"math/big"
 	"strings"
 	"testing"
 )
@@ -67,6 +70,11 @@ func TestNumbersAreExact(t *testing.T) {
 		`string(duration("90m"))`:        `"1h30m0s"`,
 		`float("0.5")`:                   "0.5",
 		`date("2026-03-01").Year()`:      "2026",
+		`record.none > 5`:                "an integer and nil can't be compared",
+		`record.list <= record.body`:     "a list and a text can't be compared",
+		`record.list - 1`:                "a list and an integer can't be calculated with",
+		`record.digits + 1`:              "a text and an integer can't be added",
+		`fromJSON(record.n)`:             "an integer is no text of JSON",
 		`int(record.none)`:               "is no number",
 		`fromJSON(record.body).more + 1`: "can't be added",
 		`fromJSON("{")`:                  "the JSON is cut off",
@@ -94,8 +102,8 @@ func TestNumbersAreExact(t *testing.T) {
 func TestExpressionMistakes(t *testing.T) {
 	for text, want := range map[string]string{
 		`time.In(timezone("Asia/Seoul")).Hour()`: "column 9: unknown name timezone; known are cluster, tag",
-		`time.After(date(recrod.deadline))`:      "column 17: unknown name recrod",
-		`time.Format(recrod.layout)`:             "unknown name recrod",
+		`time.After(date(rekord.deadline))`:      "column 17: unknown name rekord",
+		`time.Format(rekord.layout)`:             "unknown name rekord",
 		`now().Sub(nosuch).Hours()`:              "unknown name nosuch",
 		`map(record.list, time.Format(what))`:    "unknown name what",
 		`$env`:                                   "unknown name $env",
@@ -145,4 +153,50 @@ func TestTextIsText(t *testing.T) {
 			}
 		}
 	}
+}
+
+// FuzzNumbers holds that what is calculated and compared is what package big has, or an error where that
+// does not fit.
+func FuzzNumbers(f *testing.F) {
+	f.Add(int64(math.MaxInt64), uint64(math.MaxUint64), false, true)
+	f.Add(int64(math.MinInt64), uint64(1), true, false)
+	f.Add(int64(-7), uint64(5), true, true)
+	f.Fuzz(func(t *testing.T, i int64, u uint64, swapped, negated bool) {
+		var a, b any = int(i), u
+		x, y := big.NewInt(i), new(big.Int).SetUint64(u)
+		if negated && u <= math.MaxInt64 {
+			b = -int(u)
+			y.Neg(y)
+		}
+		if swapped {
+			a, b, x, y = b, a, y, x
+		}
+		least, most := big.NewInt(math.MinInt64), new(big.Int).SetUint64(math.MaxUint64)
+		for operator, want := range map[string]*big.Int{
+			"+": new(big.Int).Add(x, y), "-": new(big.Int).Sub(x, y), "*": new(big.Int).Mul(x, y), "%": nil,
+		} {
+			if operator == "%" {
+				if y.Sign() == 0 {
+					continue
+				}
+				want = new(big.Int).Rem(x, y)
+			}
+			fits := want.Cmp(least) >= 0 && want.Cmp(most) <= 0
+			got, err := func() (got any, err error) {
+				defer func() { err, _ = recover().(error) }()
+				return arithmetic()[operator](a, b), nil
+			}()
+			if fits != (err == nil) || fits && fmt.Sprint(got) != want.String() {
+				t.Errorf("%v %s %v: %v, %v, want %s", a, operator, b, got, err, want)
+			}
+		}
+		order := x.Cmp(y)
+		for operator, want := range map[string]bool{
+			"==": order == 0, "!=": order != 0, "<": order < 0, ">": order > 0, "<=": order <= 0, ">=": order >= 0,
+		} {
+			if got := comparisons()[operator](a, b); got != want {
+				t.Errorf("%v %s %v: %v", a, operator, b, got)
+			}
+		}
+	})
 }

@@ -1,6 +1,7 @@
 package filter
 
 import (
+	"regexp"
 	"strings"
 	"testing"
 
@@ -63,15 +64,37 @@ func TestCheckPattern(t *testing.T) {
 	} {
 		var r setting.Report
 		CheckPattern(&r, "key", text)
-		got := ""
+		var told []string
 		for _, p := range r.Problems {
 			if p.Warning {
-				got += "warning: "
+				p.Reason = "warning: " + p.Reason
 			}
-			got += p.Reason + " "
+			told = append(told, p.Reason)
 		}
+		got := strings.Join(told, " ")
 		if want == "" && got != "" || !strings.Contains(got, want) {
 			t.Errorf("%s: %q, want %q", text, got, want)
 		}
 	}
+}
+
+// FuzzCheckPattern holds that whatever compiles as Go has it is only doubted, but for anchors in slashes, and
+// that what does not compile is an error.
+func FuzzCheckPattern(f *testing.F) {
+	for _, seed := range []string{`/^a$/im`, `a++\h(?=b)`, `(?m)^a\n$`, `[a&&b]`, `(?:a\n|b){2}\z`, "\\", "/", "(?"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		var r setting.Report
+		CheckPattern(&r, "key", text)
+		failed := false
+		for _, p := range r.Problems {
+			failed = failed || !p.Warning
+		}
+		_, err := regexp.Compile(text)
+		inner, _, slashes := inSlashes(text)
+		if failed != (err != nil || slashes && anchored(inner)) {
+			t.Errorf("%q: %+v, compiled: %v", text, r.Problems, err)
+		}
+	})
 }

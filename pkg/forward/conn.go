@@ -7,16 +7,15 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
-	"math"
 	"net"
 	"net/netip"
 	"os"
-	"slices"
 	"sync"
 	"time"
 
 	"github.com/seed-afc6a195/aggregator/internal/failpoint"
 	"github.com/seed-afc6a195/aggregator/pkg/ingest"
+	"github.com/seed-afc6a195/aggregator/pkg/resend"
 )
 
 const (
@@ -42,17 +41,7 @@ const (
 	// maxBatch and maxAcks are when a batch is stored though the buffer holds more messages.
 	maxBatch = 8 << 20
 	maxAcks  = 1024
-	// maxUnsettled bounds how many acks are in doubt, but for those of the last commit: with a client that sends far ahead
-	// of them, the earliest count as received.
-	maxUnsettled = maxAcks
 )
-
-// unsettled is a commit whose acks are not settled with the Sink.
-type unsettled struct {
-	acks int
-	last uint64 // conn.asked, of its last message
-	sent uint64 // conn.total, with what had come and was not read, when its acks were about to be written
-}
 
 // How a connection ends in good order.
 var (
@@ -84,22 +73,16 @@ type conn struct {
 	frame frame // what is known of the message at r
 	mem   *ingest.Reservation
 
-	batch     ingest.Batch // nil while idle
-	held      int64        // charged for batch
-	letters   int          // dead letters of the message begun last
-	group     []byte       // the group start that its next entries belong to, nil outside a group
-	acks      []string
-	unsettled []unsettled
-	doubtful  int    // acks of unsettled
-	total     uint64 // bytes of messages that came, ever
-	begun     uint64 // of these, those before the newest message
-	asked     uint64 // messages that want an ack, ever
-	newest    uint64 // asked, with the newest message
-	ahead     uint64 // the most of them that the client was seen to send without the ack of the first; 1: it waits
-	anything  bool   // a byte ever came
-	tally     tally
-	messages  int   // ever, as far as they are stored
-	unpaid    int64 // bytes of messages that are stored and not charged to the cluster's rate yet
+	batch    ingest.Batch // nil while idle
+	held     int64        // charged for batch
+	letters  int          // dead letters of the message begun last
+	group    []byte       // the group start that its next entries belong to, nil outside a group
+	acks     []string
+	tracker  *resend.Tracker // of which acks the client has
+	anything bool            // a byte ever came
+	tally    tally
+	messages int   // ever, as far as they are stored
+	unpaid   int64 // bytes of messages that are stored and not charged to the cluster's rate yet
 
 	scratch      []byte // room for entries made of Messages; nil while idle
 	gathered     []byte // the first part of scratch: events of Messages of gatherTag that are not in the batch yet
@@ -171,14 +154,13 @@ func (c *conn) parse(ctx context.Context) (more bool, err error) {
 			break
 		}
 		if len(c.acks) > wanted {
-			c.asked++
-			c.lookAhead(c.total - uint64(c.w-c.r))
+			c.tracker.Asked(c.w - c.r)
 		}
 		c.mem.Progressed(c.came)
 		c.tally.bytes += uint64(c.frame.pos)
 		c.r += c.frame.pos
 		if c.r < c.w {
-			c.begun, c.newest = c.total-uint64(c.w-c.r), c.asked+1
+			c.tracker.Begun(c.w - c.r)
 		}
 		c.frame = newFrame()
 		if len(c.acks) >= maxAcks || c.held >= maxBatch {
@@ -197,22 +179,18 @@ func (c *conn) store(ctx context.Context) error {
 	if c.batch == nil || c.tally.empty() {
 		return nil
 	}
-	c.confirm()
+	c.tracker.Confirm(c.left)
 	if len(c.acks) > 0 {
-		c.door.acks.Store(acksUnwritten)
+		c.tracker.Storing(len(c.acks))
 	}
-	if c.late && len(c.acks) == c.tally.count() && acksLost(&c.door) {
+	if c.late && len(c.acks) == c.tally.count() && c.acksLost() {
 		// It has sent them again since, over another connection: that they are stored there may be settled already.
 		c.batch.Reset()
 		return refuse(reasonStore, "its messages are not stored and not acked: %w", errLeft)
 	}
 	c.late = false
 	if len(c.acks) > 0 {
-		for c.doubtful > maxUnsettled {
-			c.settle(1, true)
-		}
-		c.unsettled = append(c.unsettled, unsettled{acks: len(c.acks), last: c.asked, sent: math.MaxUint64})
-		c.doubtful += len(c.acks)
+		c.server.peers.tell(c.batch.Doubts(), c.server.opts.Sink)
 	}
 	if err := c.commit(ctx); err != nil {
 		c.batch.Reset()
@@ -256,7 +234,7 @@ func (c *conn) commit(ctx context.Context) error {
 func (c *conn) watch(ctx context.Context, gone context.CancelCauseFunc) {
 	tick := time.NewTicker(goneAfter)
 	defer tick.Stop()
-	for !acksLost(&c.door) {
+	for !c.acksLost() {
 		select {
 		case <-ctx.Done():
 			return
@@ -272,8 +250,7 @@ func (c *conn) sendAcks() error {
 		return nil
 	}
 	failpoint.Pass("ack.before")
-	c.ahead = max(c.ahead, uint64(len(c.acks)))
-	c.unsettled[len(c.unsettled)-1].sent = c.total + unread(c.raw)
+	c.tracker.Writing(unread(c.raw))
 	now := time.Now()
 	c.mem.Progressed(now)
 	c.mem.DependOnPeer()
@@ -338,10 +315,7 @@ func (c *conn) read(ctx context.Context) error {
 	c.mem.DependOnNobody()
 	if n > 0 {
 		c.w += n
-		if !partial {
-			c.begun, c.newest = c.total, c.asked+1
-		}
-		c.total += uint64(n)
+		c.tracker.Came(n, !partial)
 		c.anything = true
 		if partial {
 			c.mem.Receive(c.came, n)
@@ -380,23 +354,37 @@ func (c *conn) lastTag() string {
 	return c.tag
 }
 
-// end tells the Sink what became of the acks, and gives back what the connection holds.
+// end tells what became of the acks, and gives back what the connection holds.
 func (c *conn) end(cause error) {
 	c.rest()
 	if errors.Is(cause, errDrained) || errors.Is(cause, net.ErrClosed) {
-		return // the server stops: the Sink has to take them for unconfirmed
+		return // the server stops: after its next start what is not settled is unconfirmed
 	}
-	c.confirm()
-	switch {
-	case len(c.unsettled) == 0:
-	case errors.Is(cause, io.EOF):
-		c.settle(len(c.unsettled), c.closedWell() && acksArrived(c.raw))
-	case errors.Is(cause, errSpread):
-		c.settle(len(c.unsettled), acksArrived(c.raw))
-	default:
-		c.settle(len(c.unsettled), errors.Is(cause, errIdle))
+	c.tracker.Confirm(c.left)
+	if c.tracker.Unsettled() {
+		c.tracker.End(c.endOf(cause))
 	}
 }
+
+// endOf says what kind of end the connection came to.
+func (c *conn) endOf(cause error) resend.End {
+	switch {
+	case errors.Is(cause, errIdle):
+		return resend.Idle
+	case errors.Is(cause, io.EOF) && c.closedWell() && acksArrived(c.raw), errors.Is(cause, errSpread) && acksArrived(c.raw):
+		return resend.Closed
+	case errors.Is(cause, io.EOF), errors.Is(cause, errSpread):
+		return resend.Left
+	}
+	return resend.Broken
+}
+
+// acksLost says whether the client can't have the acks that are not settled, as it has closed the connection. It is safe for
+// concurrent use.
+func (c *conn) acksLost() bool { return acksLost(&c.door, c.tracker.Written()) }
+
+// left says whether the client may have closed the connection with acks unread: nobody can tell which, or its end will.
+func (c *conn) left() bool { return c.parting || c.acksLost() }
 
 // closedWell says whether the peer, which has ended its side, did so in good order below TLS as well: one that closes with
 // an ack unread first says the end of TLS, and then resets the connection, a moment later.
@@ -407,42 +395,4 @@ func (c *conn) closedWell() bool {
 	_ = c.raw.SetReadDeadline(time.Now().Add(partFor)) // an error: the read has it too
 	n, err := c.raw.Read(make([]byte, 1))
 	return n > 0 || errors.Is(err, io.EOF) || errors.Is(err, os.ErrDeadlineExceeded)
-}
-
-// lookAhead notes how far the client is ahead of its acks, when a message that wants one began after so many bytes.
-func (c *conn) lookAhead(begun uint64) {
-	for _, u := range slices.Backward(c.unsettled) {
-		if u.sent <= begun {
-			return
-		}
-		c.ahead = max(c.ahead, c.asked-u.last+uint64(u.acks))
-	}
-}
-
-// confirm settles the acks that the client had when it began its newest message. A client that doesn't wait for its acks
-// may have sent that, and closed, long before they were written or read: the message must be farther behind them than it
-// was ever ahead, twice as far as it was seen to be, since it may send faster than it is read.
-func (c *conn) confirm() {
-	behind := c.ahead
-	if c.ahead > 1 {
-		if c.parting || acksLost(&c.door) {
-			return // it has left acks unread: nobody can tell which; or its end will tell
-		}
-		behind *= 2
-	}
-	n := 0
-	for n < len(c.unsettled) && c.unsettled[n].sent <= c.begun && c.unsettled[n].last+behind <= c.newest {
-		n++
-	}
-	if n > 0 {
-		c.settle(n, true)
-	}
-}
-
-func (c *conn) settle(commits int, received bool) {
-	c.server.opts.Sink.Settle(c.id, commits, received)
-	for _, u := range c.unsettled[:commits] {
-		c.doubtful -= u.acks
-	}
-	c.unsettled = slices.Delete(c.unsettled, 0, commits)
 }

@@ -17,22 +17,13 @@ type door struct {
 	head []byte // read next
 	came bool   // the client has sent something
 
-	acks  atomic.Int32  // acksSettled and so on, for Lost
 	wrote atomic.Uint64 // bytes that the kernel was given, or is about to be
 }
-
-// What others may know of the acks that a connection's client has not confirmed.
-const (
-	acksSettled   int32 = iota // there are none, or the connection ends as the server wants it to
-	acksUnwritten              // none of them is written yet
-	acksWritten                // some of them are, or are just being
-)
 
 // Write notes what it writes before it does: a client may have its ack, close, and send the next chunk elsewhere before
 // Write returns here.
 func (d *door) Write(p []byte) (int, error) {
 	d.wrote.Add(uint64(len(p)))
-	d.acks.CompareAndSwap(acksUnwritten, acksWritten)
 	return d.Conn.Write(p)
 }
 

@@ -89,7 +89,7 @@ func (c *conn) part() error {
 		return c.farewell()
 	}
 	c.parting, c.partedAt = true, time.Now()
-	c.door.acks.Store(acksSettled)
+	c.tracker.Parting()
 	if t, ok := c.net.(*tls.Conn); ok {
 		_ = c.raw.SetWriteDeadline(c.partedAt.Add(partFor)) // as below
 		_ = t.CloseWrite()                                  // as below

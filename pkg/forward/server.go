@@ -23,6 +23,7 @@ import (
 
 	"github.com/seed-afc6a195/aggregator/internal/heartbeat"
 	"github.com/seed-afc6a195/aggregator/pkg/ingest"
+	"github.com/seed-afc6a195/aggregator/pkg/resend"
 )
 
 const (
@@ -44,6 +45,7 @@ type Options struct {
 	Sink     ingest.Sink
 	Budget   *ingest.Budget // may be shared by several servers
 	Places   *Places        // shared by the servers of a process; nil: max_connections alone bounds connections
+	Peers    *Peers         // shared by servers whose clients may send again to one what they sent to another; nil: its own
 	Log      zerolog.Logger
 }
 
@@ -55,6 +57,7 @@ type Server struct {
 	listener   net.Listener
 	udp        net.PacketConn // nil without heartbeats
 	codecs     *codecs
+	peers      *Peers
 	counters   counters
 	logs       logLimit
 	slow       atomic.Int32   // refused logins that wait for their answer
@@ -79,6 +82,9 @@ func newServer(ctx context.Context, opts Options) *Server {
 		opts: opts, codecs: newCodecs(), conns: map[uint64]*conn{}, atDoor: list.New(), sources: map[netip.Addr]int{}, served: make(chan struct{}), firstID: rand.Uint64(),
 		logs:     logLimit{seen: map[[2]string]*logged{}},
 		counters: counters{refused: map[string]uint64{}, clusters: map[string]*ClusterStats{}, noAckPeers: map[netip.Addr]*NoAckPeer{}},
+	}
+	if s.peers = opts.Peers; s.peers == nil {
+		s.peers = NewPeers()
 	}
 	s.configured = opts.Config
 	s.current.Store(&opts.Config)
@@ -292,6 +298,7 @@ func (s *Server) admit(nc net.Conn) *conn {
 	id := s.firstID + s.counters.connections.Add(1)
 	c := &conn{server: s, raw: nc, door: door{Conn: nc}, source: sourceOf(nc.RemoteAddr()), id: id, frame: newFrame()}
 	c.net = &c.door
+	c.tracker = resend.NewTracker(func(commits int, received bool) { s.opts.Sink.Settle(id, commits, received) })
 	if err := s.enter(c); err != nil {
 		_ = nc.Close()                            // nothing was said on it
 		s.running.Go(func() { s.report(c, err) }) // beside this: nobody may read the log
@@ -305,6 +312,8 @@ func (s *Server) admit(nc net.Conn) *conn {
 func (s *Server) handle(c *conn) {
 	defer func() { _ = c.net.Close() }()
 	defer s.exit(c)
+	s.peers.add(c)
+	defer s.peers.remove(c)
 	defer c.close()
 	err := c.open(s.ctx)
 	if !s.leaveDoor(c) {
@@ -380,16 +389,6 @@ func (s *Server) exit(c *conn) {
 		delete(s.conns, c.id)
 		s.opts.Places.give()
 	}
-}
-
-// Lost says whether the acks of what the connection has committed last can't have reached its client, which has closed
-// it or is gone, though Settle has not been called yet: the connection's own goroutine may notice later than what the
-// client sends again over another connection arrives. Safe for concurrent use, also within calls of the Sink.
-func (s *Server) Lost(conn uint64) bool {
-	s.mu.Lock()
-	c := s.conns[conn]
-	s.mu.Unlock()
-	return c != nil && acksLost(&c.door)
 }
 
 // report counts and logs why a connection ended, where that is worth it.

@@ -6,6 +6,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/seed-afc6a195/aggregator/pkg/resend"
 )
 
 // States of a connection (include/net/tcp_states.h).
@@ -52,9 +54,9 @@ func acksArrived(nc net.Conn) bool {
 
 // acksLost says whether the peer can't have the acks that were stored last, or those of them that are written, because it
 // has closed the connection in whichever way.
-func acksLost(d *door) bool {
+func acksLost(d *door, acks resend.Written) bool {
 	tcp, ok := d.Conn.(*net.TCPConn)
-	if !ok || d.acks.Load() == acksSettled {
+	if !ok || acks == resend.Nothing {
 		return false
 	}
 	raw, err := tcp.SyscallConn()
@@ -69,7 +71,7 @@ func acksLost(d *door) bool {
 	}
 	// A peer that has closed resets the connection when more comes, and doesn't acknowledge it. So what is written after
 	// this look at the connection is lost too.
-	return info.State == tcpClose || info.State == tcpCloseWait && (d.acks.Load() == acksUnwritten || info.Bytes_acked < d.wrote.Load())
+	return info.State == tcpClose || info.State == tcpCloseWait && (acks == resend.Pending || info.Bytes_acked < d.wrote.Load())
 }
 
 // unread returns how many bytes of the peer's have come and are not read yet, within TLS with its wrapping; 0 where it is

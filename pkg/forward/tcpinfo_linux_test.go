@@ -3,6 +3,8 @@ package forward
 import (
 	"net"
 	"testing"
+
+	"github.com/seed-afc6a195/aggregator/pkg/resend"
 )
 
 // TestAckLostWhileWritten has a client close at each moment between the commit and the ack's arrival.
@@ -10,19 +12,16 @@ func TestAckLostWhileWritten(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
 		name    string
+		acks    resend.Written
 		before  func(*testing.T, *door, net.Conn) // the client closes
 		lost    bool
 		writing uint64 // bytes that are about to be given to the kernel when the client has closed
 	}{
-		{"before its ack is made", func(_ *testing.T, d *door, _ net.Conn) { d.acks.Store(acksUnwritten) }, true, 0},
-		{"just before the kernel has its ack", func(_ *testing.T, d *door, _ net.Conn) { d.acks.Store(acksWritten) }, true, 3},
-		{"just before the kernel has its second ack", ackAndRead, true, 3},
-		{"with its ack read", ackAndRead, false, 0},
-		{"when the server has closed too", func(t *testing.T, d *door, client net.Conn) {
-			t.Helper()
-			ackAndRead(t, d, client)
-			d.acks.Store(acksSettled)
-		}, false, 3},
+		{"before its ack is made", resend.Pending, nothing, true, 0},
+		{"just before the kernel has its ack", resend.Some, nothing, true, 3},
+		{"just before the kernel has its second ack", resend.Some, ackAndRead, true, 3},
+		{"with its ack read", resend.Some, ackAndRead, false, 0},
+		{"when the server has closed too", resend.Nothing, ackAndRead, false, 3},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -42,7 +41,7 @@ func TestAckLostWhileWritten(t *testing.T) {
 			defer server.Close()
 			d := &door{Conn: server}
 			tc.before(t, d, client)
-			if acksLost(d) {
+			if acksLost(d, tc.acks) {
 				t.Error("lost, though the client is there")
 			}
 			if err := client.Close(); err != nil {
@@ -52,17 +51,18 @@ func TestAckLostWhileWritten(t *testing.T) {
 				t.Fatalf("the client sent %d bytes", n)
 			}
 			d.wrote.Add(tc.writing)
-			if got := acksLost(d); got != tc.lost {
+			if got := acksLost(d, tc.acks); got != tc.lost {
 				t.Errorf("lost: %t, want %t", got, tc.lost)
 			}
 		})
 	}
 }
 
+func nothing(*testing.T, *door, net.Conn) {}
+
 // ackAndRead is an ack that arrives.
 func ackAndRead(t *testing.T, d *door, client net.Conn) {
 	t.Helper()
-	d.acks.Store(acksUnwritten)
 	if _, err := d.Write([]byte("ack")); err != nil {
 		t.Fatal(err)
 	}

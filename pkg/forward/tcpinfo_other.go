@@ -2,13 +2,17 @@
 
 package forward
 
-import "net"
+import (
+	"net"
+
+	"github.com/seed-afc6a195/aggregator/pkg/resend"
+)
 
 // acksArrived takes a peer that closes in good order for one that has its acks.
 func acksArrived(net.Conn) bool { return true }
 
 // acksLost leaves it to the connection to find out.
-func acksLost(*door) bool { return false }
+func acksLost(*door, resend.Written) bool { return false }
 
 // unread knows of nothing.
 func unread(net.Conn) uint64 { return 0 }

@@ -12,12 +12,17 @@ import (
 	"testing"
 )
 
-// kubectl stands for the real one in commands of the documents: what `kubectl exec` runs in a pod it runs here.
+// kubectl stands for the real one in commands of the documents: what `kubectl exec` runs in a pod it runs here. PODS holds
+// NAME=ADDRESS of each pod's status endpoint.
 const kubectl = `#!/bin/sh
 case " $* " in
 *" exec "*) while [ "$1" != -- ]; do shift; done; shift; exec "$@" ;;
 *" create secret generic "*" --from-file="*) for a; do case $a in --from-file=*) test -s "${a#--from-file=}" || exit 1 ;; esac; done ;;
 *" port-forward pod/"*" 9880 "*) ;;
+*" get pods "*" -o name "*) for pod in $PODS; do echo "pod/${pod%%=*}"; done ;;
+*" get --raw /api/v1/namespaces/"*/proxy/*) for pod in $PODS; do
+    case $3 in */pods/${pod%%=*}:9880/proxy/*) exec curl -sf "http://${pod#*=}/${3#*/proxy/}" ;; esac
+  done; exit 1 ;;
 *) echo "kubectl $*: not to be had here" >&2; exit 1 ;;
 esac
 `
@@ -135,7 +140,8 @@ func wantOutput(t *testing.T, what, out string, want ...string) {
 	}
 }
 
-// TestDocumentsRun: a block that is marked as run is run by some test of this package, under its name.
+// TestDocumentsRun: a block that is marked as run is run by some test of this package, under its name. In the guides every
+// other block is looked at by some test, or says why it is not run.
 func TestDocumentsRun(t *testing.T) {
 	var tests strings.Builder
 	files, err := filepath.Glob("*_test.go")
@@ -160,9 +166,19 @@ func TestDocumentsRun(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			guide := regexp.MustCompile(`/migrate/|/operations\.md$|/sizing\.md$`).MatchString(document)
+			inside, before := false, ""
 			for line := range strings.Lines(string(b)) {
-				name, ok := strings.CutPrefix(strings.TrimSpace(line), "```sh run ")
-				if !ok {
+				info, fence := strings.CutPrefix(strings.TrimSpace(line), "```")
+				begins := fence && !inside
+				example := strings.HasPrefix(before, "<!-- begin example") // the tests of the command itself run it
+				inside, before = inside != fence, line
+				name, ok := strings.CutPrefix(info, "sh run ")
+				if !begins || !ok {
+					if begins && guide && !example && !regexp.MustCompile(`not run: \w`).MatchString(info) &&
+						!regexp.MustCompile(`Block\(t, (doc|guide|"[^"]*"), "`+regexp.QuoteMeta(info)+`"`).MatchString(tests.String()) {
+						t.Errorf("%s: no test looks at the block %q, and it does not say why", document, info)
+					}
 					continue
 				}
 				found++

@@ -164,7 +164,8 @@ log: {format: json}
 	if err != nil {
 		t.Fatal(err)
 	}
-	const old, both = `["${file:/etc/aggregator/secrets/agents-keys/seoul}"]`, `["${file:/etc/aggregator/secrets/agents-keys/seoul}", "${file:/etc/aggregator/secrets/agents-keys/seoul-next}"]`
+	const old = `["${file:/etc/aggregator/secrets/agents-keys/seoul}"]`
+	_, both, _ := strings.Cut(strings.TrimSpace(mustBlock(t, doc, "yaml two keys")), "shared_key: ")
 	o.configure(strings.Replace(config, old, both, 1))
 	forgotten.progress("events under the old key, while both are good", 500)
 	first.rest()

@@ -261,6 +261,7 @@ func (r *receiver) NewBatch(uint64) ingest.Batch { return &received{r: r} }
 
 // Settle implements forward.Sink.
 func (r *receiver) Settle(uint64, int, bool) {}
+func (r *receiver) Gone(uint64)              {}
 
 // received is what came with one read.
 type received struct {
@@ -328,7 +329,8 @@ func (b *received) Drop(events int, rule string) {
 
 func (b *received) Abandon() { b.events = nil }
 
-func (b *received) Size() int { return b.size }
+func (b *received) Size() int        { return b.size }
+func (b *received) Doubts() []uint64 { return nil }
 
 func (b *received) Reset() { *b = received{r: b.r} }
 

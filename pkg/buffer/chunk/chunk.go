@@ -7,15 +7,17 @@ import (
 	"math"
 
 	"github.com/seed-afc6a195/aggregator/internal/boltfile"
+	"github.com/seed-afc6a195/aggregator/internal/format"
 )
 
 // A chunk on disk is one value:
 //
 //	 0  4  magic
 //	 4  4  CRC-32C of everything from byte 8 to the end
-//	 8  1  version
+//	 8  1  number of the format
 //	 9  1  codec of the payload
-//	10  2  zero
+//	10  1  number of the oldest program that may read it; 0: the same
+//	11  1  zero
 //	12  4  length of the whole
 //	16  4  length of the header: where the payload begins
 //	20  4  length of the entries before compression
@@ -29,10 +31,12 @@ import (
 // file finds every whole chunk even where bbolt's tree is broken. The salt is random and never
 // leaves the disk: without it, bytes that an agent sent could pass for a chunk in such a scan.
 const (
-	Magic        = "\xa9gQ\xc7"
-	chunkVersion = 1
-	FixedSize    = 48
+	Magic     = "\xa9gQ\xc7"
+	FixedSize = 48
 )
+
+// Format is that of chunks. Magic, length and checksum stay where they are in every format.
+func Format() format.Format { return format.Format{Name: "chunk", Number: 1, Since: 1} }
 
 // Flags of a part.
 const (
@@ -77,7 +81,7 @@ type Part struct {
 func AppendHeader(b []byte, h *Header) []byte {
 	at := len(b)
 	b = append(b, Magic...)
-	b = append(b, 0, 0, 0, 0, chunkVersion, byte(h.Codec), 0, 0)
+	b = append(b, 0, 0, 0, 0, byte(Format().Number), byte(h.Codec), 0, 0)
 	b = append(b, 0, 0, 0, 0, 0, 0, 0, 0)
 	b = binary.LittleEndian.AppendUint32(b, uint32(h.Raw))
 	b = binary.LittleEndian.AppendUint64(b, h.Seq)
@@ -126,9 +130,6 @@ func Length(b []byte) (size, head int, err error) {
 	if len(b) < FixedSize || string(b[:4]) != Magic {
 		return 0, 0, fmt.Errorf("chunk without its magic number: %w", boltfile.ErrDamaged)
 	}
-	if b[8] != chunkVersion {
-		return 0, 0, fmt.Errorf("chunk of version %d, this program knows %d: %w", b[8], chunkVersion, boltfile.ErrDamaged)
-	}
 	n, h := binary.LittleEndian.Uint32(b[12:]), binary.LittleEndian.Uint32(b[16:])
 	if n > math.MaxInt32 || h < FixedSize || h > n {
 		return 0, 0, fmt.Errorf("chunk with a header of %d of %d bytes: %w", h, n, boltfile.ErrDamaged)
@@ -136,7 +137,7 @@ func Length(b []byte) (size, head int, err error) {
 	return int(n), int(h), nil
 }
 
-// Verify returns nil where b is one whole chunk that is as it was written.
+// Verify returns nil where b is one whole chunk that is as it was written, and that the program may read.
 func Verify(b []byte) error {
 	n, _, err := Length(b)
 	if err != nil {
@@ -148,7 +149,7 @@ func Verify(b []byte) error {
 	if got, want := boltfile.Checksum(b[8:]), binary.LittleEndian.Uint32(b[4:]); got != want {
 		return fmt.Errorf("chunk's checksum is %08x, not %08x: %w", got, want, boltfile.ErrDamaged)
 	}
-	return nil
+	return Format().Check(int(b[8]), int(b[10]))
 }
 
 // DecodeHeader reads the header that b begins with; b may end where the header does. parts is
@@ -156,6 +157,9 @@ func Verify(b []byte) error {
 func DecodeHeader(b []byte, parts []Part) (Header, error) {
 	n, head, err := Length(b)
 	if err != nil {
+		return Header{}, err
+	}
+	if err := Format().Check(int(b[8]), int(b[10])); err != nil {
 		return Header{}, err
 	}
 	if head > len(b) {
@@ -195,10 +199,4 @@ func DecodeHeader(b []byte, parts []Part) (Header, error) {
 		return Header{}, fmt.Errorf("chunk %d's header makes no sense: %w", h.Seq, boltfile.ErrDamaged)
 	}
 	return h, nil
-}
-
-// ID is what must be equal for two messages to be the same: key holds cluster, tag and id.
-type ID struct {
-	Key    [16]byte
-	Events int
 }

@@ -115,7 +115,7 @@ func (ad *admission) admit(l *line) bool {
 			rest = append(rest, l.waiting[i:]...)
 			break
 		}
-		if b.repeats && ad.c.s.dedupe.behind(b) {
+		if b.resends.Waiting() {
 			rest = append(rest, b)
 			continue
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
 	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
+	"github.com/seed-afc6a195/aggregator/pkg/resend"
 )
 
 const (
@@ -28,18 +29,14 @@ const (
 // message is one message of a batch.
 type message struct {
 	buffer.Message
-	key      [16]byte // of cluster, tag and chunk id
-	events   int      // well-formed and rejected ones
-	nanos    bool
-	piece    int // its first in batch.pieces
-	letter   int // its first in batch.letters
-	arena    int // len(batch.arena) when it began
-	id       *chunkID
-	original *chunkID     // what it seems to repeat; decided by dedupe.enter
-	parts    []chunk.Part // of what was stored before: what its only piece is made of
-	rest     bool         // of a chunk settled in part
-
-	overtaken bool // original came later from the agent: its ack is the one that counts
+	key    [16]byte // of cluster, tag and chunk id
+	events int      // well-formed and rejected ones
+	nanos  bool
+	piece  int          // its first in batch.pieces
+	letter int          // its first in batch.letters
+	arena  int          // len(batch.arena) when it began
+	parts  []chunk.Part // of what was stored before: what its only piece is made of
+	rest   bool         // of a chunk settled in part
 }
 
 // piece is entries of a message that lie together in the arena.
@@ -70,13 +67,12 @@ type batch struct {
 	bytes    int64 // that what is left of it takes on disk, at most
 	at       int   // msgs and pieces stored so far, by transactions that succeeded
 	atPiece  int
-	took     int64 // bytes of it in the transaction that is being made, at most
-	until    int   // pieces that the transaction which is being made takes it to
-	next     int   // at after that transaction
-	buried   bool  // letters are stored
-	repeats  bool  // a message has an original
+	took     int64        // bytes of it in the transaction that is being made, at most
+	until    int          // pieces that the transaction which is being made takes it to
+	next     int          // at after that transaction
+	buried   bool         // letters are stored
+	resends  resend.Batch // of its messages; empty where none wants an ack
 	claims   []claim
-	ahead    bool // its client did not wait for the acks of what it sent before; decided by dedupe.enter
 	tooLarge bool // an Add was over maxChunk
 	eager    bool // it fails rather than wait for room, drops nothing to make some, and goes with one transaction
 }
@@ -167,7 +163,7 @@ func (b *batch) Abandon() {
 }
 
 func (b *batch) Size() int {
-	n := len(b.arena) + len(b.msgs)*int(unsafe.Sizeof(message{})) + len(b.pieces)*int(unsafe.Sizeof(piece{}))
+	n := len(b.arena) + len(b.msgs)*int(unsafe.Sizeof(message{})+resend.MessageSize) + len(b.pieces)*int(unsafe.Sizeof(piece{}))
 	for i := range b.letters {
 		n += len(b.letters[i].Entry) + int(unsafe.Sizeof(deadletter.Letter{}))
 	}
@@ -182,7 +178,8 @@ func (b *batch) Reset() {
 	b.msgs, b.pieces, b.letters = b.msgs[:0], b.pieces[:0], b.letters[:0]
 	b.s.arenas.Put(b.arena)
 	b.arena = nil
-	b.at, b.atPiece, b.until, b.next, b.buried, b.repeats, b.ahead, b.tooLarge = 0, 0, 0, 0, false, false, false, false
+	b.at, b.atPiece, b.until, b.next, b.buried, b.tooLarge = 0, 0, 0, 0, false, false
+	b.resends.Of(b.conn)
 	if cap(b.msgs)*int(unsafe.Sizeof(message{})) > keepArena {
 		b.msgs = nil
 	}
@@ -200,7 +197,10 @@ func (b *batch) Commit(ctx context.Context) error {
 	if len(b.pieces) == 0 && len(b.letters) == 0 {
 		b.repeated = buffer.Duplicates{}
 		err := ctx.Err() // nothing of it is wanted: what is to be stored is stored
-		b.s.dedupe.left(b, err == nil)
+		if err == nil {
+			b.identify()
+			b.s.resends.Stored(nil, 0, []*resend.Batch{&b.resends})
+		}
 		b.Reset()
 		return err
 	}
@@ -219,13 +219,13 @@ func (b *batch) Commit(ctx context.Context) error {
 			err = <-b.answer // it is being written: the answer is near, and only it tells the truth
 		}
 	}
-	b.s.dedupe.left(b, err == nil)
 	if err != nil {
+		b.s.resends.Withdrawn(&b.resends)
 		b.s.commit.kick() // what repeats it has to be stored now
 	}
 	b.repeated = buffer.Duplicates{}
 	for i := range b.msgs {
-		if b.msgs[i].original != nil && err == nil {
+		if b.resends.Duplicate(i) && err == nil {
 			b.repeat(&b.repeated, i)
 		}
 	}
@@ -242,12 +242,36 @@ func (b *batch) prepare() {
 	for i := range b.pieces {
 		b.bytes += b.pieces[i].cost()
 	}
-	for i := range b.msgs {
-		if m := &b.msgs[i]; m.Chunk != "" {
-			m.key = event.PartKeyOfChunk(m.Cluster, m.Tag, m.Chunk)
-		}
-	}
+	b.identify()
 	b.s.claim(b)
+}
+
+// identify works out what b's messages' ids are, once all of them are there.
+func (b *batch) identify() {
+	keyed := func(m message) bool { return m.Chunk != "" }
+	if b.resends.Len() > 0 || !slices.ContainsFunc(b.msgs, keyed) {
+		return
+	}
+	b.resends.Of(b.conn)
+	for i := range b.msgs {
+		m := &b.msgs[i]
+		if m.Chunk == "" {
+			b.resends.Add(resend.Key{})
+			continue
+		}
+		m.key = event.PartKeyOfChunk(m.Cluster, m.Tag, m.Chunk)
+		b.resends.Add(resend.Key{Chunk: m.key, Events: m.events})
+	}
+}
+
+// Doubts implements Batch.
+func (b *batch) Doubts() []uint64 {
+	b.identify()
+	conns := b.s.resends.Doubts(&b.resends)
+	for i := range conns {
+		conns[i] -= b.s.connEpoch
+	}
+	return conns
 }
 
 // cost returns the bytes that p takes on disk, at most.

@@ -75,7 +75,7 @@ func (c *committer) enter(b *batch) error {
 	}
 	c.turn++
 	b.turn = c.turn
-	c.s.dedupe.enter(b)
+	c.s.resends.Enter(&b.resends)
 	l := c.line(b)
 	l.waiting = append(l.waiting, b)
 	c.count++
@@ -212,9 +212,6 @@ func (c *committer) await(n int, d time.Duration) {
 
 // putBack queues batches again, before all others of their clusters.
 func (c *committer) putBack(group []*batch) {
-	for _, b := range group {
-		c.s.dedupe.release(b)
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, b := range slices.Backward(group) {

@@ -11,7 +11,7 @@ import (
 
 	"github.com/seed-afc6a195/aggregator/internal/boltfile/boltfiletest"
 
-	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
+	"github.com/seed-afc6a195/aggregator/pkg/resend"
 )
 
 // FuzzState lets any bytes pass for state.db, with this of chunk ids and that of what is finished: what is read of it
@@ -19,7 +19,7 @@ import (
 func FuzzState(f *testing.F) {
 	dir := f.TempDir()
 	state := &snapshot{
-		queue: [16]byte{1, 2}, next: 9, hasIDs: true, ids: []savedID{{ID: chunk.ID{Key: [16]byte{3}, Events: 4}, until: time.Unix(5, 6)}},
+		queue: [16]byte{1, 2}, next: 9, hasIDs: true, ids: []resend.Saved{{Key: resend.Key{Chunk: [16]byte{3}, Events: 4}, Until: time.Unix(5, 6)}},
 		done: map[doneKey][]byte{{1, "es"}: {0xff, 1}, {1, "s3"}: nil, {8, ""}: {}},
 	}
 	db := stateDB{dir: dir}
@@ -63,7 +63,7 @@ func FuzzState(f *testing.F) {
 
 // FuzzIDs reads the chunk ids of state.db.
 func FuzzIDs(f *testing.F) {
-	f.Add(encodeIDs([]savedID{{ID: chunk.ID{Key: [16]byte{3}, Events: 4}, until: time.Unix(5, 6)}, {until: time.Unix(0, -1)}}))
+	f.Add(encodeIDs([]resend.Saved{{Key: resend.Key{Chunk: [16]byte{3}, Events: 4}, Until: time.Unix(5, 6)}, {Until: time.Unix(0, -1)}}))
 	f.Add([]byte{0xff, 0xff, 0xff, 0xff, 0x0f})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		ids, err := decodeIDs(b)

@@ -13,6 +13,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/segment"
 	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
+	"github.com/seed-afc6a195/aggregator/pkg/resend"
 )
 
 // store stores the group and answers every batch of it. This is where an ack becomes safe: a batch
@@ -33,13 +34,17 @@ func (c *committer) store(group []*batch) {
 	}
 	if err == nil {
 		c.recovered(s.log, "the queue stores again")
-		var rest []*batch
+		var done, rest []*batch
 		for _, b := range group {
 			if b.partial() {
 				b.advance()
 				rest = append(rest, b)
-				continue
+			} else {
+				done = append(done, b)
 			}
+		}
+		g.confirm(done)
+		for _, b := range done {
 			c.stored(b)
 			failpoint.Pass("batch.answer.before")
 			b.answer <- nil
@@ -59,7 +64,6 @@ func (c *committer) store(group []*batch) {
 			kept = append(kept, b)
 			continue
 		}
-		s.dedupe.release(b) // what repeats it must wait for its end
 		b.answer <- fmt.Errorf("%w: %w", buffer.ErrFull, err)
 	}
 	c.putBack(kept)
@@ -70,9 +74,11 @@ type grouping struct {
 	c      *committer
 	group  []*batch
 	now    time.Time
-	values []byte    // of the transaction's chunks, one after the other
-	chunks []txChunk // of the transaction, in order of sequence
-	whole  []*stored // messages whose last piece is in the transaction
+	values []byte         // of the transaction's chunks, one after the other
+	chunks []txChunk      // of the transaction, in order of sequence
+	whole  []resend.Piece // messages whose last piece is in the transaction
+	turns  []uint64       // the number of each one's commit
+	where  uint64         // the segment that they went to; 0: there is nothing to write
 	merges map[mergeKey]*merge
 	order  []*merge // of merges, so that it is the messages' order
 }
@@ -82,13 +88,6 @@ type txChunk struct {
 	chunk.Header
 	from, to int  // in grouping.values
 	rest     bool // of a chunk settled in part
-}
-
-// stored is a message whose last piece was added.
-type stored struct {
-	conn, turn uint64
-	ahead      bool
-	id         *chunkID
 }
 
 // mergeKey says which messages share a chunk. The outputs are compared by address: they come from a
@@ -112,12 +111,11 @@ type merge struct {
 func (g *grouping) bury() error {
 	var letters []deadletter.Letter
 	for _, b := range g.group {
-		g.c.s.dedupe.take(b)
 		if b.buried {
 			continue
 		}
 		for i := range b.msgs {
-			if b.msgs[i].original == nil {
+			if !b.resends.Duplicate(i) {
 				letters = append(letters, b.letters[b.msgs[i].letter:b.lettersEnd(i)]...)
 			}
 		}
@@ -137,7 +135,8 @@ func (g *grouping) bury() error {
 func (g *grouping) add(b *batch) {
 	for m := b.at; m < len(b.msgs); m++ {
 		msg, end := &b.msgs[m], b.piecesEnd(m)
-		if msg.original == nil {
+		duplicate := b.resends.Duplicate(m)
+		if !duplicate {
 			for p := max(msg.piece, b.atPiece); p < min(end, b.until); p++ {
 				g.piece(b, msg, &b.pieces[p], p == end-1)
 			}
@@ -146,8 +145,9 @@ func (g *grouping) add(b *batch) {
 			b.next = m
 			return
 		}
-		if msg.original == nil && msg.id != nil {
-			g.whole = append(g.whole, &stored{b.conn, b.turn, b.ahead, msg.id})
+		if !duplicate && msg.Chunk != "" {
+			g.whole = append(g.whole, resend.Piece{Batch: &b.resends, Index: m})
+			g.turns = append(g.turns, b.turn)
 		}
 	}
 }
@@ -162,7 +162,7 @@ func (g *grouping) piece(b *batch, m *message, p *piece, last bool) {
 		if last {
 			pt.Flags |= chunk.PartLast
 		}
-		if b.ahead {
+		if b.resends.Ahead() {
 			pt.Flags |= chunk.PartAhead
 		}
 	}
@@ -239,7 +239,6 @@ func (g *grouping) write() error {
 		}
 	}
 	s := g.c.s
-	var lastSegment uint64
 	if len(g.chunks) > 0 {
 		items, where := make([]segment.Item, len(g.chunks)), make([]uint32, len(g.chunks))
 		for i := range g.chunks {
@@ -259,17 +258,21 @@ func (g *grouping) write() error {
 			err = fmt.Errorf("write segment %s: %w", seg.path, err)
 			return errors.Join(err, g.c.abandon(seg))
 		}
-		lastSegment = seg.first
+		g.where = seg.first
 		g.publish(seg, where)
 		g.c.limits.stored(len(g.values))
 		s.counts.latency.Observe(time.Since(start), 1)
 	}
-	ids := make([]*chunkID, len(g.whole))
-	for i, w := range g.whole {
-		ids[i] = w.id
-	}
-	s.dedupe.stored(ids, lastSegment)
 	return nil
+}
+
+// confirm tells the table of resends what is on disk.
+func (g *grouping) confirm(done []*batch) {
+	batches := make([]*resend.Batch, len(done))
+	for i, b := range done {
+		batches[i] = &b.resends
+	}
+	g.c.s.resends.Stored(g.whole, g.where, batches)
 }
 
 // publish makes the stored chunks known to the outputs.
@@ -298,8 +301,8 @@ func (g *grouping) publish(seg *segmentState, where []uint32) {
 			}
 		}
 	}
-	for _, w := range g.whole {
-		segment.AddCommit(seg.turns, w.conn, w.turn, w.ahead, g.now.UnixNano(), w.id.ID)
+	for i, w := range g.whole {
+		seg.tails.Add(w.Batch.Conn(), g.turns[i], w.Batch.Ahead(), g.now.UnixNano(), w.Batch.Key(w.Index))
 	}
 	s.disk += disk - seg.disk
 	seg.disk = disk
@@ -313,11 +316,8 @@ func (c *committer) stored(b *batch) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.counts.batches++
-	if !b.repeats {
-		return
-	}
-	for i := range b.msgs {
-		if m := &b.msgs[i]; m.original != nil {
+	for i := range b.resends.Len() {
+		if m := &b.msgs[i]; b.resends.Duplicate(i) {
 			d := s.counts.duplicates[m.Cluster]
 			b.repeat(&d, i)
 			s.counts.duplicates[m.Cluster] = d

@@ -134,7 +134,7 @@ func (k *keeper) save(last bool) error {
 		}
 	}
 	if len(doomed) > 0 || last || whole {
-		changes.ids, changes.hasIDs = s.dedupe.unconfirmed(func(segment uint64) bool { return live[segment] && !last }), true
+		changes.ids, changes.hasIDs = s.resends.Unconfirmed(func(segment uint64) bool { return live[segment] && !last }), true
 	}
 	failpoint.Pass("state.save.before")
 	err := s.failing("save")

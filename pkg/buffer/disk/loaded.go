@@ -8,6 +8,7 @@ import (
 
 	"github.com/seed-afc6a195/aggregator/internal/boltfile"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/segment"
+	"github.com/seed-afc6a195/aggregator/pkg/resend"
 )
 
 // Indexes of segments stay in memory for as many chunks and as many files as this, the one that is
@@ -38,8 +39,8 @@ type segmentState struct {
 	newest  int64            // when its last chunk was stored
 	touched time.Time        // when an output last finished something of it
 
-	w     *segment.Writer                // nil: sealed, or not written to any more
-	turns map[uint64]*segment.LastCommit // while it is written
+	w     *segment.Writer // nil: sealed, or not written to any more
+	tails resend.Tails    // while it is written
 
 	loaded  bool
 	loading chan struct{} // closed when somebody's load or rewrite ends; nil: nobody's
@@ -243,7 +244,7 @@ func (s *Queue) setNumber(names []string) uint32 {
 
 // externed returns contents for the index of the segment: entries with names of their own. s.mu is held.
 func (s *Queue) externed(seg *segmentState) *segment.Contents {
-	c := &segment.Contents{First: seg.first, LastCommits: seg.turns, Entries: slices.Clone(seg.entries)}
+	c := &segment.Contents{First: seg.first, Tails: seg.tails, Entries: slices.Clone(seg.entries)}
 	clusters, sets := map[uint32]uint32{}, map[uint32]uint32{}
 	for i := range c.Entries {
 		e := &c.Entries[i]

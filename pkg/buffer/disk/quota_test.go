@@ -236,25 +236,3 @@ func TestPurgeFreesClusters(t *testing.T) {
 		t.Errorf("nothing is wanted, but %+v", u)
 	}
 }
-
-// A message whose original failed is stored itself: what came after it may fail too.
-func TestRepeatOfFailedStoresItself(t *testing.T) {
-	s := mustOpen(t, testConfig(t.TempDir()), buffer.Options{})
-	begin := func(conn uint64) *batch {
-		b := message1{conn: conn, chunk: "id", text: "x"}.begin(s).(*batch)
-		b.prepare()
-		return b
-	}
-	first, second, third := begin(1), begin(2), begin(3)
-	d := s.dedupe
-	d.enter(first)
-	d.enter(second)
-	d.left(first, false)
-	d.enter(third) // remembered now, and not stored
-	d.take(second)
-	if second.msgs[0].original != nil {
-		t.Error("stands for a message that may never be stored")
-	}
-	d.left(second, false)
-	d.left(third, false)
-}

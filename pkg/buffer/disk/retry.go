@@ -14,6 +14,7 @@ import (
 
 	"github.com/seed-afc6a195/aggregator/internal/boltfile"
 	"github.com/seed-afc6a195/aggregator/internal/failpoint"
+	"github.com/seed-afc6a195/aggregator/internal/format"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/segment"
@@ -155,7 +156,7 @@ func (r *requeuer) note(next uint64) error {
 	if r.sticky {
 		return nil
 	}
-	err := boltfile.WriteSynced(r.path+".tmp", boltfile.WithSum(binary.LittleEndian.AppendUint64(nil, next)))
+	err := boltfile.WriteSynced(r.path+".tmp", boltfile.WithSum(encodeNote(next)))
 	failpoint.Pass("retry.note.written")
 	if err == nil {
 		err = os.Rename(r.path+".tmp", r.path)
@@ -183,6 +184,28 @@ func (r *requeuer) removeNote() error {
 	return nil
 }
 
+// noteFormat is that of the note. Number 1 is a sequence number alone.
+func noteFormat() format.Format {
+	return format.Format{Name: "note of a requeue", Number: 2, Since: 1, Alone: 1}
+}
+
+func encodeNote(next uint64) []byte {
+	return binary.LittleEndian.AppendUint64(noteFormat().Append(nil), next)
+}
+
+// decodeNote returns the sequence number of a note, and the first of all where it is of a format that the program may not
+// read: to look through all chunks is always right.
+func decodeNote(b []byte) uint64 {
+	if len(b) == 8 {
+		return binary.LittleEndian.Uint64(b)
+	}
+	_, rest, err := noteFormat().Cut(b)
+	if err != nil || len(rest) != 8 {
+		return 0
+	}
+	return binary.LittleEndian.Uint64(rest)
+}
+
 // settle deletes the letters that an interrupted requeue has put into the queue. It runs at the
 // start, before anything is stored. What goes wrong is logged, and tried again at the next start.
 func (r *requeuer) settle(letters *deaddisk.Store) {
@@ -192,8 +215,8 @@ func (r *requeuer) settle(letters *deaddisk.Store) {
 	}
 	from := uint64(0) // where the note can't be read: all chunks are looked through
 	if err == nil {
-		if b, err = boltfile.VerifySum(b); err == nil && len(b) == 8 {
-			from = binary.LittleEndian.Uint64(b)
+		if b, err = boltfile.VerifySum(b); err == nil {
+			from = decodeNote(b)
 		}
 	}
 	ids, err := r.s.lettersFrom(from)

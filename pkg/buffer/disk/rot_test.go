@@ -16,6 +16,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/segment"
 	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
+	"github.com/seed-afc6a195/aggregator/pkg/resend"
 )
 
 // Whatever rots in a segment, sealed or not, each chunk that is not touched is found, and none is made up.
@@ -86,7 +87,7 @@ func TestRottenState(t *testing.T) {
 	for i := range 30 {
 		all.done[doneKey{uint64(1 + 100*i), "archive"}] = bytes.Repeat([]byte{byte(i)}, 10*i)
 		all.done[doneKey{uint64(1 + 100*i), "es"}] = bytes.Repeat([]byte{byte(i + 1)}, 20*i)
-		all.ids = append(all.ids, savedID{chunk.ID{Key: [16]byte{byte(i)}, Events: i}, newClock().now()})
+		all.ids = append(all.ids, resend.Saved{Key: resend.Key{Chunk: [16]byte{byte(i)}, Events: i}, Until: newClock().now()})
 	}
 	if err := db.renew(all); err != nil {
 		t.Fatal(err)

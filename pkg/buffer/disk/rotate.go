@@ -12,6 +12,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/internal/boltfile"
 	"github.com/seed-afc6a195/aggregator/internal/failpoint"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/segment"
+	"github.com/seed-afc6a195/aggregator/pkg/resend"
 )
 
 // txBytes is how many bytes of chunks a transaction takes.
@@ -32,7 +33,7 @@ func (c *committer) segmentFor(seq uint64, n int) (*segmentState, error) {
 		return nil, err
 	}
 	seg := newSegment(filepath.Join(s.dir, segmentName(seq)), seq)
-	seg.turns = map[uint64]*segment.LastCommit{}
+	seg.tails = resend.Tails{}
 	var err error
 	tmp := seg.path + ".tmp" // a segment that was only begun must not pass for a damaged one after a crash
 	if seg.w, err = segment.Create(tmp, size+int64(n), s.cfg.Sync); err != nil {
@@ -127,7 +128,7 @@ func (c *committer) closed(seg *segmentState) {
 	st, err := os.Stat(seg.path)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	seg.w, seg.turns, seg.sealed = nil, nil, true
+	seg.w, seg.tails, seg.sealed = nil, nil, true
 	if err == nil {
 		s.disk += boltfile.Allocated(st) - seg.disk
 		seg.disk = boltfile.Allocated(st)

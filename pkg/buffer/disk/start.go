@@ -5,19 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"iter"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
-	"time"
 
 	"github.com/seed-afc6a195/aggregator/internal/boltfile"
 	"github.com/seed-afc6a195/aggregator/internal/failpoint"
+	"github.com/seed-afc6a195/aggregator/internal/format"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
-	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/segment"
+	"github.com/seed-afc6a195/aggregator/pkg/resend"
 )
 
 // recover reads the directory: what waits, and for whom. Whatever is damaged is set aside.
@@ -31,8 +29,8 @@ func (s *Queue) recover() error {
 		return err
 	}
 	s.queueID, s.next = state.queue, max(1, state.next)
-	last := map[uint64]*segment.LastCommit{} // by connection
-	for _, n := range names {                // sorted by name, so by first sequence number
+	tails := resend.Tails{}
+	for _, n := range names { // sorted by name, so by first sequence number
 		if s.opts.Interrupted != nil {
 			if err := s.opts.Interrupted(); err != nil {
 				return fmt.Errorf("interrupted while reading what waits in %s: %w", s.dir, err)
@@ -46,13 +44,13 @@ func (s *Queue) recover() error {
 			continue
 		}
 		if first, ok := segmentSeq(n.Name()); ok {
-			s.recoverSegment(path, first, state, last)
+			if err := s.recoverSegment(path, first, state, tails); err != nil {
+				return err
+			}
 		}
 	}
 	s.began = s.next
-	for id, until := range s.remembered(state.ids, last) {
-		s.dedupe.restore(id, 0, until)
-	}
+	s.resends.Restore(append(state.ids, tails.Unconfirmed(s.cfg.DedupeWindow)...))
 	if s.pending > 0 {
 		s.log.Info().Int("segments", len(s.segs)).Int64("chunks", s.pending).Msg("found chunks that wait for outputs")
 	}
@@ -66,7 +64,7 @@ func (s *Queue) recoverState() (*snapshot, error) {
 	switch {
 	case err == nil:
 		return state, nil
-	case errors.Is(err, errFormat):
+	case errors.Is(err, format.ErrUnknown):
 		return nil, err
 	case errors.Is(err, os.ErrPermission): // whole, perhaps: whoever changed its rights can change them back
 		return nil, fmt.Errorf("read what outputs have finished: %w", err)
@@ -81,8 +79,8 @@ func (s *Queue) recoverState() (*snapshot, error) {
 	return state, nil
 }
 
-// recoverSegment counts what waits in the segment at path, and notes each connection's last turn.
-func (s *Queue) recoverSegment(path string, first uint64, state *snapshot, last map[uint64]*segment.LastCommit) {
+// recoverSegment counts what waits in the segment at path, and notes how each connection ends in it.
+func (s *Queue) recoverSegment(path string, first uint64, state *snapshot, tails resend.Tails) error {
 	seg := newSegment(path, first)
 	seg.sealed = true
 	s.segs = append(s.segs, seg)
@@ -92,12 +90,15 @@ func (s *Queue) recoverSegment(path string, first uint64, state *snapshot, last 
 		}
 	}
 	c, hurt, err := segment.Read(path, first)
+	if errors.Is(err, format.ErrUnknown) {
+		return err
+	}
 	if err != nil {
 		seg.broken = true
 		s.counts.setAside++
 		s.next = max(s.next, first+1<<32)
 		s.log.Error().Err(err).Str("segment", path).Msg("can't read a segment: what it holds waits for the next start")
-		return
+		return nil
 	}
 	if hurt != nil {
 		s.counts.setAside++
@@ -106,17 +107,7 @@ func (s *Queue) recoverSegment(path string, first uint64, state *snapshot, last 
 			seg.unread = true
 		}
 	}
-	for conn, t := range c.LastCommits {
-		switch l := last[conn]; {
-		case l == nil || l.CommitSeq < t.CommitSeq:
-			if l != nil && t.Pipelined {
-				t.IDs = slices.Concat(l.IDs[max(0, len(l.IDs)-segment.MaxAhead):], t.IDs)
-			}
-			last[conn] = t
-		case l.CommitSeq == t.CommitSeq:
-			l.IDs = append(l.IDs, t.IDs...)
-		}
-	}
+	tails.Join(c.Tails)
 	s.intern(c)
 	s.adopt(seg, c.Entries, false)
 	s.next = max(s.next, seg.end())
@@ -124,6 +115,7 @@ func (s *Queue) recoverSegment(path string, first uint64, state *snapshot, last 
 		seg.disk = boltfile.Allocated(st)
 		s.disk += seg.disk
 	}
+	return nil
 }
 
 // rescue sets a damaged segment aside and puts one with its whole chunks in its place. Where that
@@ -153,29 +145,6 @@ func (s *Queue) rescue(path string, c *segment.Contents, hurt *segment.Damage) *
 	}
 	log.AnErr("replace", err).Msg("segment is damaged: read where it is, as far as it can be")
 	return c
-}
-
-// remembered returns the ids that are unconfirmed after a restart, the first to end first.
-func (s *Queue) remembered(saved []savedID, last map[uint64]*segment.LastCommit) iter.Seq2[chunk.ID, time.Time] {
-	window := s.dedupe.window
-	if window == 0 {
-		saved = nil
-	}
-	for _, t := range last {
-		for _, id := range t.IDs {
-			if window > 0 {
-				saved = append(saved, savedID{id, time.Unix(0, t.Received).Add(window)})
-			}
-		}
-	}
-	slices.SortFunc(saved, func(a, b savedID) int { return a.until.Compare(b.until) })
-	return func(yield func(chunk.ID, time.Time) bool) {
-		for _, id := range saved {
-			if s.now().Before(id.until) && !yield(id.ID, id.until) {
-				return
-			}
-		}
-	}
 }
 
 // advise adds to an error with the queue's directory what to do about it.

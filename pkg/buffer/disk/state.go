@@ -7,35 +7,38 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"go.etcd.io/bbolt"
 
 	"github.com/seed-afc6a195/aggregator/internal/boltfile"
 	"github.com/seed-afc6a195/aggregator/internal/failpoint"
+	"github.com/seed-afc6a195/aggregator/internal/format"
+	"github.com/seed-afc6a195/aggregator/pkg/resend"
 )
 
 // state.db keeps what is not in the segments: the queue's own id, a bound of the sequence numbers
 // given out, what each output has finished, and chunk ids whose segments are gone. The file is
 // small and written anew at each start from what could be read of the old one, so that damage in
 // it never travels and bbolt never has to repair it. Losing all of it repeats deliveries.
-const (
-	stateFile     = "state.db"
-	formatVersion = 1
-)
+const stateFile = "state.db"
+
+// stateFormat is that of state.db. Number 1 was written without the oldest program's number, and at first with checksums that
+// did not cover the keys. What is finished, and what a restart has to remember, must not be overlooked: an entry of a new
+// kind that holds such makes its number the oldest.
+func stateFormat() format.Format { return format.Format{Name: "state.db", Number: 2, Since: 1} }
 
 // Names in state.db.
 const (
 	metaBucket = "meta"
-	doneBucket = "done" // segment's first (8 bytes, big-endian), output → bitmap by seq - first, CRC-32C
-	formatKey  = "format"
+	doneBucket = "done"   // segment's first (8 bytes, big-endian), output → bitmap by seq - first, CRC-32C
+	formatKey  = "format" // the number, 4 bytes; its own form never changes
+	oldestKey  = "oldest" // the same number, and the oldest program's that may read it, 4 bytes each; missing: the number
 	queueKey   = "queue"
 	nextKey    = "next"
 	idsKey     = "ids"
 )
-
-// errFormat is returned for a directory that another version of the program has written.
-var errFormat = errors.New("unknown format")
 
 // doneKey names what an output has finished of a segment.
 type doneKey struct {
@@ -52,11 +55,11 @@ type snapshot struct {
 	queue  [16]byte
 	next   uint64
 	done   map[doneKey][]byte // nil value: forget it
-	ids    []savedID
+	ids    []resend.Saved
 	hasIDs bool // ids is to be written
 }
 
-// loadState reads state.db in dir. os.ErrNotExist: there is none; errFormat: not ours to touch;
+// loadState reads state.db in dir. os.ErrNotExist: there is none; format.ErrUnknown: not ours to touch;
 // another error: it is damaged.
 func loadState(dir string) (*snapshot, error) {
 	path := filepath.Join(dir, stateFile)
@@ -77,12 +80,20 @@ func (s *snapshot) read(p *boltfile.File) error {
 	if err != nil || meta == nil {
 		return errors.Join(err, fmt.Errorf("no bucket %q: %w", metaBucket, boltfile.ErrDamaged))
 	}
+	number, err := checkFormat(meta)
+	if err != nil {
+		return err
+	}
+	verify := boltfile.VerifySum
+	if number == 1 {
+		verify = verifyEither
+	}
 	values := map[string][]byte{}
 	if err := meta.Each(func(e boltfile.Element) error {
-		if string(e.Key) == formatKey { // the first of them
-			return checkFormat(e.Value)
+		if string(e.Key) == formatKey {
+			return nil
 		}
-		v, err := boltfile.VerifySum(e.Value, e.Key...)
+		v, err := verify(e.Value, e.Key...)
 		values[string(e.Key)] = v
 		return err
 	}); err != nil {
@@ -104,7 +115,7 @@ func (s *snapshot) read(p *boltfile.File) error {
 		return errors.Join(err, fmt.Errorf("no bucket %q: %w", doneBucket, boltfile.ErrDamaged))
 	}
 	return done.Each(func(e boltfile.Element) error {
-		bits, err := boltfile.VerifySum(e.Value, e.Key...)
+		bits, err := verify(e.Value, e.Key...)
 		if err != nil || len(e.Key) < 8 {
 			return errors.Join(err, fmt.Errorf("key %x: %w", e.Key, boltfile.ErrDamaged))
 		}
@@ -113,14 +124,44 @@ func (s *snapshot) read(p *boltfile.File) error {
 	})
 }
 
-// checkFormat reads the format version, whose own format never changes.
-func checkFormat(value []byte) error {
-	format, err := boltfile.VerifySum(value)
-	if err != nil || len(format) != 4 {
-		return errors.Join(err, fmt.Errorf("no format version: %w", boltfile.ErrDamaged))
+// checkFormat returns the number of state.db's format, and an error where it is none that the program may read.
+func checkFormat(meta *boltfile.Tree) (int, error) {
+	numbers := func(name string, n int, key ...byte) ([]byte, error) {
+		e, found, err := meta.Find(name)
+		if err != nil || !found {
+			return nil, err
+		}
+		v, err := boltfile.VerifySum(e.Value, key...)
+		if err == nil && len(v) != n {
+			err = fmt.Errorf("%d bytes under %q: %w", len(v), name, boltfile.ErrDamaged)
+		}
+		return v, err
 	}
-	if v := binary.BigEndian.Uint32(format); v != formatVersion {
-		return fmt.Errorf("format version %d, this program knows %d; use the program that wrote it, or an empty directory: %w", v, formatVersion, errFormat)
+	v, err := numbers(formatKey, 4)
+	if err != nil || v == nil {
+		return 0, errors.Join(err, fmt.Errorf("no format version: %w", boltfile.ErrDamaged))
+	}
+	number, oldest := int(binary.BigEndian.Uint32(v)), 0
+	both, err := numbers(oldestKey, 8, []byte(oldestKey)...)
+	if err == nil && both != nil && bytes.Equal(both[:4], v) {
+		oldest = int(binary.BigEndian.Uint32(both[4:]))
+	}
+	return number, errors.Join(stateFormat().Check(number, oldest), err)
+}
+
+// verifyEither is boltfile.VerifySum for values whose checksums may not cover their keys.
+func verifyEither(b []byte, key ...byte) ([]byte, error) {
+	if v, err := boltfile.VerifySum(b, key...); err == nil {
+		return v, nil
+	}
+	return boltfile.VerifySum(b)
+}
+
+// refuseUnknown returns an error where state.db in dir is of a format that the program may not read, so that nothing is
+// touched. All else of it is told later.
+func refuseUnknown(dir string) error {
+	if _, err := loadState(dir); errors.Is(err, format.ErrUnknown) {
+		return err
 	}
 	return nil
 }
@@ -138,10 +179,12 @@ func (s *snapshot) write(tx *bbolt.Tx) error {
 		k string
 		v []byte
 	}
-	if err := meta.Put([]byte(formatKey), boltfile.WithSum(binary.BigEndian.AppendUint32(nil, formatVersion))); err != nil {
+	number := binary.BigEndian.AppendUint32(nil, uint32(stateFormat().Number))
+	if err := meta.Put([]byte(formatKey), boltfile.WithSum(number)); err != nil {
 		return err
 	}
 	puts := []put{
+		{oldestKey, slices.Concat(number, number)},
 		{queueKey, s.queue[:]},
 		{nextKey, binary.BigEndian.AppendUint64(nil, s.next)},
 	}
@@ -250,24 +293,24 @@ func (s *stateDB) close() error {
 	return nil
 }
 
-func encodeIDs(ids []savedID) []byte {
+func encodeIDs(ids []resend.Saved) []byte {
 	b := binary.AppendUvarint(nil, uint64(len(ids)))
 	for i := range ids {
-		b = append(b, ids[i].Key[:]...)
+		b = append(b, ids[i].Chunk[:]...)
 		b = binary.AppendUvarint(b, uint64(ids[i].Events))
-		b = binary.LittleEndian.AppendUint64(b, uint64(ids[i].until.UnixNano()))
+		b = binary.LittleEndian.AppendUint64(b, uint64(ids[i].Until.UnixNano()))
 	}
 	return b
 }
 
-func decodeIDs(b []byte) ([]savedID, error) {
+func decodeIDs(b []byte) ([]resend.Saved, error) {
 	d := boltfile.Decoder{B: b}
-	var ids []savedID
+	var ids []resend.Saved
 	for n := d.Count(25); n > 0 && !d.Bad; n-- {
-		var id savedID
-		copy(id.Key[:], d.Bytes(len(id.Key)))
+		var id resend.Saved
+		copy(id.Chunk[:], d.Bytes(len(id.Chunk)))
 		id.Events = d.Int()
-		id.until = time.Unix(0, int64(d.Uint64()))
+		id.Until = time.Unix(0, int64(d.Uint64()))
 		ids = append(ids, id)
 	}
 	if d.Bad || len(d.B) > 0 {

@@ -23,6 +23,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
 	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
 	deaddisk "github.com/seed-afc6a195/aggregator/pkg/deadletter/disk"
+	"github.com/seed-afc6a195/aggregator/pkg/resend"
 )
 
 // Queue is a Queue in segments of bbolt. See docs for how a directory looks; in short:
@@ -46,7 +47,7 @@ type Queue struct {
 	arenas    chunk.Pool // of batches
 	values    chunk.Pool // chunks as on disk
 	entries   chunk.Pool // chunks' entries
-	dedupe    *dedupe
+	resends   *resend.Window
 	dead      *deaddisk.Store
 	requeue   *requeuer
 	commit    *committer
@@ -91,15 +92,12 @@ func Open(cfg buffer.Config, o buffer.Options) (_ *Queue, err error) {
 		cfg: cfg, opts: o, dir: cfg.Path, log: o.Log, now: o.Now,
 		arenas: chunk.Pool{Keep: keepArena}, values: chunk.Pool{Keep: keepArena}, entries: chunk.Pool{Keep: 4 * keepArena},
 		numbers: map[string]uint32{}, setOf: map[string]uint32{}, sources: map[string]*source{},
-		keepFrom: math.MaxUint64, dedupe: newDedupe(cfg.DedupeWindow, o.Now), counts: counts{duplicates: map[string]buffer.Duplicates{}},
+		keepFrom: math.MaxUint64, resends: resend.NewWindow(cfg.DedupeWindow, o.Now), counts: counts{duplicates: map[string]buffer.Duplicates{}},
 	}
 	var random [16]byte
 	_, _ = rand.Read(random[:]) // never fails
 	s.limitsOf = cfg.Limits(o.OutputLimits, o.ClusterLimits, o.ClusterWhenFull)
 	s.connEpoch, s.salt = binary.LittleEndian.Uint64(random[:]), binary.LittleEndian.Uint64(random[8:])
-	if o.Lost != nil {
-		s.dedupe.lost = func(conn uint64) bool { return o.Lost(conn - s.connEpoch) }
-	}
 	if s.packer, err = chunk.NewPacker(cfg.Compression); err != nil {
 		return nil, err
 	}
@@ -117,6 +115,9 @@ func Open(cfg buffer.Config, o buffer.Options) (_ *Queue, err error) {
 			_ = s.lock.Close() // nothing was written through it
 		}
 	}()
+	if err := refuseUnknown(s.dir); err != nil {
+		return nil, err
+	}
 	if s.dead, err = deaddisk.Open(filepath.Join(s.dir, "dead"), cfg.DeadLetters, s.log, s.now); err != nil {
 		return nil, advise(err)
 	}
@@ -158,8 +159,11 @@ func (s *Queue) MaxChunk() int { return maxChunk }
 
 // Settle implements Queue.
 func (s *Queue) Settle(conn uint64, commits int, received bool) {
-	s.dedupe.settle(s.connEpoch+conn, commits, received)
+	s.resends.Settle(s.connEpoch+conn, commits, received)
 }
+
+// Gone implements Queue.
+func (s *Queue) Gone(conn uint64) { s.resends.Gone(s.connEpoch + conn) }
 
 // Close implements Queue. Chunks still handed out are handed out again after the next Open.
 func (s *Queue) Close() error {

@@ -60,6 +60,9 @@ func (b *batch) Size() int { return b.size }
 // Repeated implements buffer.Batch.
 func (*batch) Repeated() buffer.Duplicates { return buffer.Duplicates{} }
 
+// Doubts implements buffer.Batch.
+func (*batch) Doubts() []uint64 { return nil }
+
 // Reset implements buffer.Batch.
 func (b *batch) Reset() { b.msgs, b.size = nil, 0 }
 

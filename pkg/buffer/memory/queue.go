@@ -82,6 +82,9 @@ func (q *Queue) NewBatch(uint64) buffer.Batch { return &batch{q: q} }
 // Settle implements buffer.Queue.
 func (*Queue) Settle(uint64, int, bool) {}
 
+// Gone implements buffer.Queue.
+func (*Queue) Gone(uint64) {}
+
 // MaxChunk implements buffer.Queue.
 func (*Queue) MaxChunk() int { return math.MaxInt32 }
 

@@ -86,7 +86,7 @@ func FuzzDeadFile(f *testing.F) {
 func FuzzDeadSummary(f *testing.F) {
 	whole := &file{first: 3, last: 9, newest: time.Unix(1, 2), letters: 2, count: map[deadletter.Key]int64{{Output: "es", Cluster: "c", Reason: "r"}: 4, {}: -1}}
 	f.Add(whole.encode()[:len(whole.encode())-4])
-	f.Add([]byte{summaryVersion})
+	f.Add([]byte{byte(summaryFormat().Number)})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		read := file{count: map[deadletter.Key]int64{}}
 		if err := read.decode(boltfile.WithSum(b)); err != nil {

@@ -267,8 +267,8 @@ func scanLetters(f *os.File, found map[uint64][]byte) error {
 		}
 		key, value := b[from:from+8], b[from+8:end:end]
 		work -= len(value)
-		if _, err := decodeLetter(key, value, false); err != nil {
-			continue
+		if _, err := decodeLetter(key, value, false); err != nil || value[0] == 1 {
+			continue // one without a salt may be bytes that an agent sent
 		}
 		weight[letterSalt(value)] += len(value)
 		all = append(all, letter{rawLetter{binary.BigEndian.Uint64(key), value}, letterSalt(value)})

@@ -21,6 +21,7 @@ import (
 
 	"github.com/seed-afc6a195/aggregator/internal/boltfile"
 	"github.com/seed-afc6a195/aggregator/internal/failpoint"
+	"github.com/seed-afc6a195/aggregator/internal/format"
 	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
 )
 
@@ -94,7 +95,9 @@ func Open(dir string, cfg deadletter.Config, log zerolog.Logger, now func() time
 		path := filepath.Join(dir, n.Name())
 		switch filepath.Ext(path) {
 		case ".db":
-			d.found(path)
+			if err := d.found(path); err != nil {
+				return nil, err
+			}
 		case ".tmp": // of an interrupted rewrite
 			if err := os.Remove(path); err != nil {
 				log.Warn().Err(err).Msg("can't remove what an interrupted rewrite left")
@@ -105,8 +108,8 @@ func Open(dir string, cfg deadletter.Config, log zerolog.Logger, now func() time
 	return d, nil
 }
 
-// found takes the file at path, which an earlier run has left.
-func (d *Store) found(path string) {
+// found takes the file at path, which an earlier run has left. An error says that it is not to be touched.
+func (d *Store) found(path string) error {
 	f := &file{path: path, count: map[deadletter.Key]int64{}}
 	d.files = append(d.files, f)
 	err := d.look(f)
@@ -114,12 +117,15 @@ func (d *Store) found(path string) {
 		err = d.repair(f, err, false)
 	}
 	switch {
+	case errors.Is(err, format.ErrUnknown):
+		return fmt.Errorf("read dead letters in %s: %w", path, err)
 	case err != nil:
 		d.files = slices.DeleteFunc(d.files, func(o *file) bool { return o == f })
 		d.log.Error().Err(err).Str("file", path).Msg("can't read a file of dead letters: what it holds waits for the next start")
 	case f.letters == 0 && slices.Contains(d.files, f):
 		d.discard(f)
 	}
+	return nil
 }
 
 // bound sets the limits.

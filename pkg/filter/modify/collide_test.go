@@ -11,10 +11,11 @@ import (
 
 // Two values that would get one name both stay, and an error tells so.
 func TestCollisions(t *testing.T) {
-	many := ""
+	var members strings.Builder
 	for i := range 40 {
-		many += fmt.Sprintf(`"k%d":%d,`, i, i)
+		fmt.Fprintf(&members, `"k%d":%d,`, i, i)
 	}
+	many := members.String()
 	flat := func(field string) Config { return Config{Flatten: &Flatten{Field: field, Separator: "_"}} }
 	for _, tc := range []struct {
 		name          string

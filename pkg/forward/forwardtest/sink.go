@@ -43,12 +43,15 @@ type Settled struct {
 type Sink struct {
 	// OnCommit, if set, is called by Commit, which returns its error.
 	OnCommit func(ctx context.Context) error
+	// OnDoubts, if set, is Batch.Doubts.
+	OnDoubts func() []uint64
 	// Discard forgets what is committed.
 	Discard bool
 
 	mu       sync.Mutex
 	messages []Message
 	settled  []Settled
+	gone     []uint64
 	commits  int
 }
 
@@ -60,6 +63,22 @@ func (s *Sink) Settle(conn uint64, commits int, received bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.settled = append(s.settled, Settled{Conn: conn, Commits: commits, Received: received})
+}
+
+// Gone implements forward.Sink.
+func (s *Sink) Gone(conn uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.gone = append(s.gone, conn)
+}
+
+// TakeGone returns the connections that Gone has told of since the last call.
+func (s *Sink) TakeGone() []uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	gone := s.gone
+	s.gone = nil
+	return gone
 }
 
 // Messages returns what was committed so far, in order.
@@ -95,6 +114,13 @@ type batch struct {
 	conn     uint64
 	messages []Message
 	size     int
+}
+
+func (b *batch) Doubts() []uint64 {
+	if b.sink.OnDoubts == nil {
+		return nil
+	}
+	return b.sink.OnDoubts()
 }
 
 func (b *batch) Begin(cluster, tag, chunk string) {

@@ -17,6 +17,8 @@ type fact struct {
 
 // known are the facts in Elasticsearch's reasons: the field that could not be indexed and its types, blocks, limits, what
 // does not exist. What stands for a name must begin the reason, since a value may hold the same words.
+//
+//nolint:gochecknoglobals // a table, never written
 var known = sync.OnceValue(func() []fact {
 	const at = `^(?:\[\d+:\d+\] )?`
 	return []fact{

@@ -67,8 +67,11 @@ const (
 	noticeLog     = "the log of batches can't be written: events may be doubled by a crash; the program's log says why"
 )
 
-// New returns an output. It touches no file before the first Send.
+// New returns an output. It looks at the log, and touches no other file before the first Send.
 func New(cfg Config, opts Options) (*Output, error) {
+	if err := intent.CheckFormat(opts.StateFile, format()); err != nil {
+		return nil, fmt.Errorf("output %s: %w", opts.Name, err)
+	}
 	path, err := event.ParseTemplate(cfg.Path)
 	if err != nil {
 		return nil, fmt.Errorf("output %s: path: %w", opts.Name, err)

@@ -52,7 +52,7 @@ const (
 
 func format() intent.Format[step] {
 	return intent.Format[step]{
-		What: "batches", Magic: "aggregator file batches 1\n", Append: appendStep, Parse: parseStep, Whole: true,
+		What: "batches", Name: "aggregator file batches", Append: appendStep, Parse: parseStep, Whole: true,
 		Fold: func(steps []step) []step { return replay(steps, nil) },
 	}
 }

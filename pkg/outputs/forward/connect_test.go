@@ -11,6 +11,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/seed-afc6a195/aggregator/pkg/config/setting"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 	"github.com/seed-afc6a195/aggregator/pkg/tls/tlstest"
 )
 
@@ -114,5 +115,18 @@ func TestConnect(t *testing.T) {
 				t.Errorf("error %q names the server more than once", err)
 			}
 		})
+	}
+}
+
+// TestSaid: of a refused login everybody sees the reasons that are known, and no other words of a server.
+func TestSaid(t *testing.T) {
+	for text, want := range map[string]string{
+		`login refused: the server says "shared_key mismatch" (check shared_key)`: `login refused: the server says "shared_key mismatch" (check shared_key)`,
+		`login refused: the server says "hunter2"`:                                `login refused`,
+		"connection refused": "connection refused",
+	} {
+		if got := outputs.Public(said(text)); got != want || outputs.Whole(said(text)) != text {
+			t.Errorf("%s: %q, %q", text, got, outputs.Whole(said(text)))
+		}
 	}
 }

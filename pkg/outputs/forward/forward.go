@@ -38,6 +38,8 @@ import (
 	"net"
 	"os"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -298,7 +300,7 @@ func (o *Output) lost(ctx context.Context, to *server, err error) *fault {
 	} else {
 		o.servers.failed(to, err)
 	}
-	return &fault{reason: reasonOf(err), err: err}
+	return &fault{reason: reasonOf(err), err: &saidError{err}}
 }
 
 // exchange returns nil once the server at the other end of conn has the frame, by its ack of chunk or, without
@@ -322,6 +324,31 @@ func (o *Output) exchange(ctx context.Context, conn *connection, frame []byte, c
 	}
 	return err
 }
+
+// saidError is err with the server's words marked as such.
+type saidError struct{ err error }
+
+func (e *saidError) Error() string { return said(e.err.Error()) }
+func (e *saidError) Unwrap() error { return e.err }
+
+// said marks in the text of an error what the server said when it refused the login: everybody may see the reasons that
+// fluentd, Fluent Bit and this program give, and none of another's words.
+func said(text string) string {
+	i := strings.Index(text, saysWords)
+	if i < 0 {
+		return text
+	}
+	words, public := text[i:], ""
+	for _, known := range []string{"shared_key mismatch", "username/password mismatch", "shared key mismatch"} {
+		if strings.HasPrefix(words, saysWords+strconv.Quote(known)) {
+			public = words
+		}
+	}
+	return strings.TrimSuffix(text[:i], ": ") + outputs.Words(": "+words, strings.TrimSuffix(": "+public, ": "))
+}
+
+// saysWords is what the Forward client puts before the words of a server that refuses it.
+const saysWords = "the server says "
 
 // reasonOf tells what time can heal from what needs the operator: keys, users and certificates.
 func reasonOf(err error) outputs.Reason {

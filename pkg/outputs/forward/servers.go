@@ -9,6 +9,7 @@ import (
 	"github.com/rs/zerolog"
 
 	client "github.com/seed-afc6a195/aggregator/pkg/forward"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 )
 
 const (
@@ -176,7 +177,7 @@ func (s *servers) failed(c *server, err error) {
 		if c.fails == 1 {
 			level = zerolog.WarnLevel
 		}
-		s.log.WithLevel(level).Str("error", diagnose(err)).Str("server", c.Address).Int("failures", c.fails).Stringer("rests", rest.Round(time.Millisecond)).
+		s.log.WithLevel(level).Str("error", outputs.Public(said(diagnose(err)))).Str("server", c.Address).Int("failures", c.fails).Stringer("rests", rest.Round(time.Millisecond)).
 			Msg("the server failed: others are used while it rests, where there are any")
 	}
 	stale := c.idle

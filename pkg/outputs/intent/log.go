@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 
 	"github.com/seed-afc6a195/aggregator/internal/failpoint"
+	"github.com/seed-afc6a195/aggregator/internal/format"
 )
 
 // The newest records are kept, within limits that let a log reach back over many Sends.
@@ -28,13 +29,58 @@ var errDamaged = errors.New("it is damaged")
 // Format says how records are written.
 type Format[T any] struct {
 	What   string // the records, in errors: "S3 objects"
-	Magic  string // what a file begins with
+	Name   string // what a file begins with, before the number of its format: "aggregator s3 objects"
 	Append func(b []byte, record *T) []byte
 	Parse  func(payload []byte) (record T, ok bool)
 	// Fold returns what of all records still counts when the log begins anew, which Add has it do. nil: all.
 	Fold func(records []T) []T
 	// Whole says that the records before a damage tell nothing without those behind it.
 	Whole bool
+}
+
+// formatNumber is that of the format of all logs. Number 1 has only its number in the first line; since number 2 that of the oldest
+// program that may read the log follows, and a checksum of the line. A new kind of record makes its number the oldest.
+const formatNumber = 2
+
+// beginning returns what a file of the format begins with: its first line.
+func (f *Format[T]) beginning() string {
+	line := fmt.Sprintf("%s %d %d", f.Name, formatNumber, formatNumber)
+	return fmt.Sprintf("%s %08x\n", line, crc32.Checksum([]byte(line), crc32.MakeTable(crc32.Castagnoli)))
+}
+
+// cut cuts the first line off data. errDamaged: it has none; format.ErrUnknown: the program may not read the rest. A first
+// line that is cut short leaves nothing, and is no error: there was nothing behind it.
+func (f *Format[T]) cut(data []byte) (rest []byte, err error) {
+	line, rest, whole := bytes.Cut(data[:min(len(data), len(f.Name)+64)], []byte("\n"))
+	switch {
+	case !whole && (bytes.HasPrefix(line, []byte(f.Name+" ")) || bytes.HasPrefix([]byte(f.Name+" "), line)) && len(line) == len(data):
+		return nil, nil
+	case string(line) == f.Name+" 1":
+		return data[len(line)+1:], nil
+	}
+	var number, oldest int
+	var sum uint32
+	numbers, ok := bytes.CutPrefix(line, []byte(f.Name+" "))
+	at := bytes.LastIndexByte(line, ' ')
+	if n, err := fmt.Sscanf(string(numbers), "%d %d %08x", &number, &oldest, &sum); !whole || !ok || err != nil || n != 3 ||
+		sum != crc32.Checksum(line[:at], crc32.MakeTable(crc32.Castagnoli)) {
+		return nil, errDamaged
+	}
+	known := format.Format{Name: "log of " + f.What, Number: formatNumber, Since: 1}
+	return data[len(line)+1:], known.Check(number, oldest)
+}
+
+// CheckFormat returns a format.ErrUnknown where the log at path is of a format that the program may not read. What else may be
+// wrong with it, Open tells.
+func CheckFormat[T any](path string, f Format[T]) error {
+	data, err := readLog(path)
+	if err == nil {
+		_, err = f.cut(data)
+	}
+	if errors.Is(err, format.ErrUnknown) {
+		return fmt.Errorf("read the log of %s %s: %w", f.What, path, err)
+	}
+	return nil
 }
 
 // Log is a file of records: for each its length and the CRC-32C of its payload, 4 bytes each, and the payload. The
@@ -49,10 +95,10 @@ type Log[T any] struct {
 }
 
 // Open reads the log at path, where there is one, and returns its records, oldest first. A log that is damaged is
-// renamed to path.damaged, and what could be read of it goes on: err says so, and is no reason not to use the log. A log
-// of no path keeps nothing.
-func Open[T any](path string, format Format[T]) (l *Log[T], records []T, err error) {
-	l = &Log[T]{format: format, path: path}
+// renamed to path.damaged, and what could be read of it goes on: err says so, and is no reason not to use the log. One of an
+// unknown format, which CheckFormat tells of before, is left as it is. A log of no path keeps nothing.
+func Open[T any](path string, f Format[T]) (l *Log[T], records []T, err error) {
+	l = &Log[T]{format: f, path: path}
 	if path == "" {
 		return l, nil, nil
 	}
@@ -65,8 +111,12 @@ func Open[T any](path string, format Format[T]) (l *Log[T], records []T, err err
 			return l, records, err
 		}
 	}
+	if errors.Is(err, format.ErrUnknown) {
+		l.path = ""
+		return l, nil, fmt.Errorf("read the log of %s %s: %w", f.What, path, err)
+	}
 	if err != nil {
-		err = fmt.Errorf("read the log of %s %s: %w", format.What, path, err)
+		err = fmt.Errorf("read the log of %s %s: %w", f.What, path, err)
 		if renameErr := os.Rename(path, path+".damaged"); renameErr != nil {
 			err = errors.Join(err, renameErr)
 		}
@@ -90,12 +140,9 @@ func readLog(path string) ([]byte, error) {
 // parse reads records and returns how many bytes hold them. A last one that is cut short is left out: what it speaks
 // of had not begun. errDamaged: there is more behind kept, but nothing to rely on.
 func (l *Log[T]) parse(data []byte) (records []T, kept int, err error) {
-	rest, ok := bytes.CutPrefix(data, []byte(l.format.Magic))
-	if !ok {
-		if bytes.HasPrefix([]byte(l.format.Magic), data) {
-			return nil, 0, nil
-		}
-		return nil, 0, errDamaged
+	rest, err := l.format.cut(data)
+	if err != nil || rest == nil {
+		return nil, 0, err
 	}
 	for len(rest) >= 8 {
 		n, sum := binary.BigEndian.Uint32(rest), binary.BigEndian.Uint32(rest[4:])
@@ -147,7 +194,7 @@ func (l *Log[T]) Rewrite(records []T) error {
 	}
 	l.close()
 	records = l.newest(records)
-	data := []byte(l.format.Magic)
+	data := []byte(l.format.beginning())
 	for i := range records {
 		data = l.frame(data, &records[i])
 	}

@@ -5,19 +5,22 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 
+	"github.com/seed-afc6a195/aggregator/internal/format"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs/outputtest"
 )
 
-const magic = "aggregator s3 objects 1\n"
+const logName = "aggregator s3 objects"
 
 // thing is what an output would keep.
 type thing struct {
@@ -25,9 +28,9 @@ type thing struct {
 	spans []Span
 }
 
-func format(fold func([]thing) []thing) Format[thing] {
+func formatOf(fold func([]thing) []thing) Format[thing] {
 	return Format[thing]{
-		What: "things", Magic: magic, Fold: fold,
+		What: "things", Name: logName, Fold: fold,
 		Append: func(b []byte, o *thing) []byte {
 			b = binary.AppendUvarint(AppendText(b, o.name), uint64(Events(o.spans)))
 			return AppendSpans(b, o.spans)
@@ -61,7 +64,7 @@ func TestLog(t *testing.T) {
 	folded := 0
 	fold := func(things []thing) []thing { folded++; return things }
 	for n := 0; n < len(all); { // several lives of the program
-		l, got, err := Open(path, format(fold))
+		l, got, err := Open(path, formatOf(fold))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -89,7 +92,7 @@ func TestLog(t *testing.T) {
 // Records of much more than the limit leave the newest ones.
 func TestLogOfLargeRecords(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "log")
-	l, _, err := Open(path, format(nil))
+	l, _, err := Open(path, formatOf(nil))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,7 +102,7 @@ func TestLogOfLargeRecords(t *testing.T) {
 		}
 	}
 	l.Close()
-	_, got, err := Open(path, format(nil))
+	_, got, err := Open(path, formatOf(nil))
 	if err != nil || len(got) < 4 || len(got) > 10 || got[len(got)-1].name[999_998:] != "29" {
 		t.Errorf("%d records, %v", len(got), err)
 	}
@@ -107,8 +110,9 @@ func TestLogOfLargeRecords(t *testing.T) {
 
 func TestLogDamaged(t *testing.T) {
 	var l Log[thing]
-	l.format = format(nil)
+	l.format = formatOf(nil)
 	things := someThings(3)
+	magic := l.format.beginning()
 	whole := []byte(magic)
 	var ends []int
 	for i := range things {
@@ -133,7 +137,9 @@ func TestLogDamaged(t *testing.T) {
 		{"cut in a length", whole[:ends[1]+3], 2, false},
 		{"cut in a payload", whole[:ends[2]-1], 2, false},
 		{"another file", []byte("{}"), 0, true},
-		{"bit in the magic", flip(3), 0, true},
+		{"bit in the name", flip(3), 0, true},
+		{"bit in the number of the format", flip(len(logName) + 1), 0, true},
+		{"bit in the oldest program's number", flip(len(logName) + 3), 0, true},
 		{"bit in the second", flip(ends[0] + 12), 1, true},
 		{"bit in a checksum", flip(ends[1] + 5), 2, true},
 		{"wrong payload", l.frame(bytes.Clone(whole), &thing{name: "x", spans: []Span{{Runs: []Run{{First: 1 << 31, Count: 9}}}}}), 3, true},
@@ -145,7 +151,7 @@ func TestLogDamaged(t *testing.T) {
 				if err := os.WriteFile(path, tc.data, 0o600); err != nil {
 					t.Fatal(err)
 				}
-				f := format(nil)
+				f := formatOf(nil)
 				f.Whole = all
 				want := tc.records
 				if all && tc.damaged {
@@ -171,6 +177,60 @@ func TestLogDamaged(t *testing.T) {
 	}
 }
 
+// A log of the first format goes on. One that the program may not read is left as it is, whoever opens it.
+func TestLogFormats(t *testing.T) {
+	things := someThings(3)
+	for _, tc := range []struct {
+		name, line string
+		unknown    bool
+	}{
+		{"the first", logName + " 1", false},
+		{"a newer one that this program may read", withSum(logName + " 7 2"), false},
+		{"a newer one", withSum(logName + " 7 3"), true},
+		{"an older one", withSum(logName + " 0 0"), true},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "log")
+			l := Log[thing]{format: formatOf(nil)}
+			data := []byte(tc.line + "\n")
+			for i := range things {
+				data = l.frame(data, &things[i])
+			}
+			if err := os.WriteFile(path, data, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if err := CheckFormat(path, formatOf(nil)); errors.Is(err, format.ErrUnknown) != tc.unknown {
+				t.Errorf("it may be read: %v", err)
+			}
+			opened, got, err := Open(path, formatOf(nil))
+			if errors.Is(err, format.ErrUnknown) != tc.unknown || tc.unknown && !strings.Contains(err.Error(), path) {
+				t.Fatalf("error %v", err)
+			}
+			if err := opened.Add(true, someThings(1)...); err != nil {
+				t.Fatal(err)
+			}
+			opened.Close()
+			if tc.unknown {
+				if after, err := os.ReadFile(path); err != nil || !bytes.Equal(after, data) {
+					t.Errorf("the log is not as it was: %v", err)
+				}
+				return
+			}
+			if !reflect.DeepEqual(got, things) {
+				t.Errorf("%d records", len(got))
+			}
+			if _, got, err := Open(path, formatOf(nil)); err != nil || len(got) != 4 {
+				t.Errorf("then %d records, %v", len(got), err)
+			}
+		})
+	}
+}
+
+// withSum returns the first line of a log with its checksum.
+func withSum(line string) string {
+	return fmt.Sprintf("%s %08x", line, crc32.Checksum([]byte(line), crc32.MakeTable(crc32.Castagnoli)))
+}
+
 // After an error a log can be emptied, and goes on.
 func TestLogDiscarded(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "state")
@@ -178,7 +238,7 @@ func TestLogDiscarded(t *testing.T) {
 	if err := os.Mkdir(dir, 0o750); err != nil {
 		t.Fatal(err)
 	}
-	l, _, err := Open(path, format(nil))
+	l, _, err := Open(path, formatOf(nil))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -213,15 +273,15 @@ func TestLogDiscarded(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.Close()
-	if _, got, err := Open(path, format(nil)); err != nil || len(got) != 2 {
+	if _, got, err := Open(path, formatOf(nil)); err != nil || len(got) != 2 {
 		t.Errorf("%d records, %v", len(got), err)
 	}
 }
 
 func FuzzParseLog(f *testing.F) {
 	var l Log[thing]
-	l.format = format(nil)
-	data := []byte(magic)
+	l.format = formatOf(nil)
+	data := []byte(l.format.beginning())
 	for _, o := range someThings(3) {
 		data = l.frame(data, &o)
 	}
@@ -233,7 +293,7 @@ func FuzzParseLog(f *testing.F) {
 		if err != nil || n != kept || !reflect.DeepEqual(things, again) {
 			t.Fatalf("what is kept can't be read: %v", err)
 		}
-		b := []byte(magic)
+		b := []byte(l.format.beginning())
 		for i := range things {
 			b = l.frame(b, &things[i])
 		}

@@ -14,13 +14,17 @@ type intents struct {
 	records map[string]bool // keys that are in the log
 }
 
+func format() intent.Format[object] {
+	return intent.Format[object]{What: "S3 objects", Name: "aggregator s3 objects", Append: appendObject, Parse: parseObject}
+}
+
 // openIntents reads the log at path, where there is one, and returns its objects, oldest first. An error is no reason
 // not to use the log; see intent.Open.
 func openIntents(path string) (l *intents, objects []object, err error) {
 	l = &intents{}
-	l.log, objects, err = intent.Open(path, intent.Format[object]{
-		What: "S3 objects", Magic: "aggregator s3 objects 1\n", Append: appendObject, Parse: parseObject, Fold: l.know,
-	})
+	f := format()
+	f.Fold = l.know
+	l.log, objects, err = intent.Open(path, f)
 	l.know(objects)
 	return l, objects, err
 }

@@ -69,8 +69,11 @@ const (
 	noticeHidden  = "the credentials may not look for objects, so events may be doubled after a failed upload or a crash: allow s3:GetObject and s3:ListBucket"
 )
 
-// New returns an output. It reads the SDK's settings, and makes no request.
+// New returns an output. It reads the SDK's settings, looks at the log, and makes no request.
 func New(cfg Config, opts Options) (*Output, error) {
+	if err := intent.CheckFormat(opts.StateFile, format()); err != nil {
+		return nil, fmt.Errorf("output %s: %w", opts.Name, err)
+	}
 	path, err := event.ParseTemplate(cfg.Key)
 	if err != nil {
 		return nil, fmt.Errorf("output %s: key: %w", opts.Name, err)

@@ -7,7 +7,9 @@ import (
 	"strings"
 
 	"github.com/seed-afc6a195/aggregator/internal/boltfile"
+	"github.com/seed-afc6a195/aggregator/internal/format"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
+	"github.com/seed-afc6a195/aggregator/pkg/resend"
 )
 
 // Entry is what is known of a chunk without reading it. It has no pointers: there are many.
@@ -24,46 +26,11 @@ type Entry struct {
 
 // Contents is all that a segment holds, apart from the entries themselves.
 type Contents struct {
-	First       uint64
-	Clusters    []string
-	Sets        [][]string // of outputs
-	Entries     []Entry    // ascending by seq
-	LastCommits map[uint64]*LastCommit
-}
-
-// MaxAhead bounds how many messages of a connection's turns before the last are unconfirmed after a restart.
-const MaxAhead = 256
-
-// LastCommit is what a connection committed last in a segment: after a restart these messages are
-// unconfirmed, and where its client sent ahead of its acks, those before them.
-type LastCommit struct {
-	CommitSeq uint64
-	Pipelined bool // so are those of the segments before; known while the segment is not sealed
-	Received  int64
-	IDs       []chunk.ID
-}
-
-// AddCommit notes that the connection stored a whole message in the turn, ahead of the acks of the turn before or not.
-func AddCommit(turns map[uint64]*LastCommit, conn, number uint64, ahead bool, received int64, id chunk.ID) {
-	t := turns[conn]
-	if t == nil {
-		t = &LastCommit{Pipelined: ahead}
-		turns[conn] = t
-	}
-	switch {
-	case number < t.CommitSeq:
-		return
-	case number > t.CommitSeq:
-		keep := 0
-		if ahead {
-			keep = min(len(t.IDs), MaxAhead)
-		} else {
-			t.Pipelined = false
-		}
-		t.CommitSeq, t.IDs = number, slices.Delete(t.IDs, 0, len(t.IDs)-keep)
-	}
-	t.Received = received
-	t.IDs = append(t.IDs, id)
+	First    uint64
+	Clusters []string
+	Sets     [][]string // of outputs
+	Entries  []Entry    // ascending by seq
+	Tails    resend.Tails
 }
 
 // builder makes contents of chunks' headers.
@@ -75,7 +42,7 @@ type builder struct {
 
 func newBuilder(first uint64) *builder {
 	return &builder{
-		Contents:      Contents{First: first, LastCommits: map[uint64]*LastCommit{}},
+		Contents:      Contents{First: first, Tails: resend.Tails{}},
 		clusterNumber: map[string]uint32{}, setNumber: map[string]uint32{},
 	}
 }
@@ -87,7 +54,7 @@ func (b *builder) add(h *chunk.Header, off uint32) {
 	})
 	for i := range h.Parts {
 		if p := &h.Parts[i]; p.Flags&chunk.PartLast != 0 {
-			AddCommit(b.LastCommits, p.Conn, p.CommitSeq, p.Flags&chunk.PartAhead != 0, h.Received, chunk.ID{Key: p.Key, Events: p.Total})
+			b.Tails.Add(p.Conn, p.CommitSeq, p.Flags&chunk.PartAhead != 0, h.Received, resend.Key{Chunk: p.Key, Events: p.Total})
 		}
 	}
 }
@@ -113,11 +80,15 @@ func (b *builder) set(outputs []string) uint32 {
 
 func SetKey(outputs []string) string { return strings.Join(outputs, "\x00") }
 
-const indexVersion = 1
+// indexFormat is that of a sealed segment's index. An index whose chunks an older program must not overlook makes its number
+// the oldest.
+func indexFormat() format.Format {
+	return format.Format{Name: "index of a segment", Number: 2, Since: 1, Alone: 1}
+}
 
 // Encode returns c as the index of a sealed segment.
 func (c *Contents) Encode() []byte {
-	b := []byte{indexVersion}
+	b := indexFormat().Append(nil)
 	b = boltfile.AppendStrings(b, c.Clusters)
 	b = binary.AppendUvarint(b, uint64(len(c.Sets)))
 	for _, set := range c.Sets {
@@ -135,14 +106,14 @@ func (c *Contents) Encode() []byte {
 		b = binary.AppendVarint(b, e.Received-received)
 		seq, received = e.Seq, e.Received
 	}
-	b = binary.AppendUvarint(b, uint64(len(c.LastCommits)))
-	for conn, t := range c.LastCommits {
+	b = binary.AppendUvarint(b, uint64(len(c.Tails)))
+	for conn, t := range c.Tails {
 		b = binary.LittleEndian.AppendUint64(b, conn)
-		b = binary.AppendUvarint(b, t.CommitSeq)
-		b = binary.LittleEndian.AppendUint64(b, uint64(t.Received))
-		b = binary.AppendUvarint(b, uint64(len(t.IDs)))
-		for _, id := range t.IDs {
-			b = append(b, id.Key[:]...)
+		b = binary.AppendUvarint(b, t.Commit)
+		b = binary.LittleEndian.AppendUint64(b, uint64(t.Stored))
+		b = binary.AppendUvarint(b, uint64(len(t.Keys)))
+		for _, id := range t.Keys {
+			b = append(b, id.Chunk[:]...)
 			b = binary.AppendUvarint(b, uint64(id.Events))
 		}
 	}
@@ -154,11 +125,12 @@ func decodeIndex(first uint64, b []byte) (*Contents, error) {
 	if len(b) < 5 || boltfile.Checksum(b[:len(b)-4]) != binary.LittleEndian.Uint32(b[len(b)-4:]) {
 		return nil, fmt.Errorf("segment's index has a wrong checksum: %w", boltfile.ErrDamaged)
 	}
-	d := boltfile.Decoder{B: b[:len(b)-4]}
-	if v := d.Byte(); v != indexVersion {
-		return nil, fmt.Errorf("segment's index has version %d, this program knows %d: %w", v, indexVersion, boltfile.ErrDamaged)
+	_, rest, err := indexFormat().Cut(b[:len(b)-4])
+	if err != nil {
+		return nil, err
 	}
-	c := &Contents{First: first, LastCommits: map[uint64]*LastCommit{}}
+	d := boltfile.Decoder{B: rest}
+	c := &Contents{First: first, Tails: resend.Tails{}}
 	c.Clusters = d.Strings()
 	for i := d.Count(1); i > 0; i-- {
 		c.Sets = append(c.Sets, d.Strings())
@@ -183,14 +155,14 @@ func decodeIndex(first uint64, b []byte) (*Contents, error) {
 	}
 	for i := d.Count(18); i > 0 && !d.Bad; i-- {
 		conn := d.Uint64()
-		t := &LastCommit{CommitSeq: d.Uvarint(), Received: int64(d.Uint64())}
+		t := &resend.Tail{Commit: d.Uvarint(), Stored: int64(d.Uint64())}
 		for j := d.Count(17); j > 0 && !d.Bad; j-- {
-			var id chunk.ID
-			copy(id.Key[:], d.Bytes(len(id.Key)))
+			var id resend.Key
+			copy(id.Chunk[:], d.Bytes(len(id.Chunk)))
 			id.Events = d.Int()
-			t.IDs = append(t.IDs, id)
+			t.Keys = append(t.Keys, id)
 		}
-		c.LastCommits[conn] = t
+		c.Tails[conn] = t
 	}
 	if d.Bad || len(d.B) > 0 {
 		return nil, fmt.Errorf("segment's index makes no sense: %w", boltfile.ErrDamaged)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/seed-afc6a195/aggregator/internal/boltfile"
 	"github.com/seed-afc6a195/aggregator/internal/failpoint"
+	"github.com/seed-afc6a195/aggregator/internal/format"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
 )
 
@@ -51,11 +52,11 @@ func (h *Damage) LostEvents() (n int64) {
 
 // Read returns what the closed segment at path holds: from its index where it was sealed,
 // by walking its buckets where it was not. If either fails the file is scanned for whole chunks,
-// and salvaged tells of it. An error means that the file can't be read at all.
+// and Damage tells of it. An error means that the file can't be read at all, or may not: format.ErrUnknown.
 func Read(path string, first uint64) (*Contents, *Damage, error) {
 	c, err := ReadIndex(path, first)
-	if err == nil {
-		return c, nil, nil
+	if err == nil || errors.Is(err, format.ErrUnknown) {
+		return c, nil, err
 	}
 	c, lost, serr := salvage(path, first)
 	if serr != nil {
@@ -238,6 +239,9 @@ func scan(f *os.File, found func(off int64, value []byte, whole bool)) error {
 			}
 			work -= int64(size)
 			value, err = ReadChunk(f, &Entry{Off: uint32(off), Size: uint32(size)}, value)
+			if errors.Is(err, format.ErrUnknown) {
+				return err
+			}
 			if err != nil {
 				found(off, value, false)
 				continue
@@ -269,7 +273,7 @@ func Rewrite(path string, src *os.File, c *Contents, keep func(*Entry) bool) (*C
 	if err != nil {
 		return nil, err
 	}
-	out := &Contents{First: c.First, Clusters: c.Clusters, Sets: c.Sets, LastCommits: c.LastCommits}
+	out := &Contents{First: c.First, Clusters: c.Clusters, Sets: c.Sets, Tails: c.Tails}
 	const group = 4 << 20
 	var items []Item
 	var bytes int

@@ -2,6 +2,8 @@ package disk
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"math"
 	"os"
 	"slices"
@@ -10,7 +12,7 @@ import (
 	"time"
 
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
-	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
+	"github.com/seed-afc6a195/aggregator/pkg/resend"
 )
 
 // Each case is what agents do with one chunk, "x"; at the end so many copies of it must be stored.
@@ -18,9 +20,21 @@ func TestDuplicates(t *testing.T) {
 	x := func(conn uint64) message1 { return message1{conn: conn, chunk: "x", text: "x", events: 3, nanos: true} }
 	y := func(conn uint64) message1 { return message1{conn: conn, chunk: "y", text: "y"} }
 	unwanted := func(conn uint64) message1 { return message1{conn: conn, chunk: "z", outputs: []string{}, text: "z"} }
+	gone := map[uint64]bool{} // connections that are broken without a Settle so far
 	type step func(t *testing.T, s **Queue, c *clock)
 	send := func(m message1) step {
-		return func(t *testing.T, s **Queue, _ *clock) { t.Helper(); put(t, *s, m) }
+		return func(t *testing.T, s **Queue, _ *clock) {
+			t.Helper()
+			b := m.begin(*s)
+			for _, conn := range b.Doubts() {
+				if gone[conn] {
+					(*s).Gone(conn)
+				}
+			}
+			if err := b.Commit(context.Background()); err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
 	settle := func(conn uint64, received bool) step {
 		return func(_ *testing.T, s **Queue, _ *clock) { (*s).Settle(conn, math.MaxInt, received) }
@@ -43,16 +57,16 @@ func TestDuplicates(t *testing.T) {
 			t.Fatalf("%d segments are left, want the current one", n)
 		}
 	}
-	gone := map[uint64]bool{} // connections that are broken without a Settle so far
 	breaks := func(conn uint64) step { return func(*testing.T, **Queue, *clock) { gone[conn] = true } }
 	many := func(t *testing.T, s **Queue, _ *clock) {
 		t.Helper()
-		for i := range uint32(maxConfirmed) {
-			(*s).dedupe.mu.Lock()
-			id := &chunkID{ID: chunk.ID{Events: int(i)}}
-			(*s).dedupe.ids[id.ID] = id
-			(*s).dedupe.confirm(id, time.Time{})
-			(*s).dedupe.mu.Unlock()
+		w, b := (*s).resends, &resend.Batch{}
+		for i := range 1 << 14 {
+			b.Of(100)
+			b.Add(resend.Key{Events: i + 1})
+			w.Enter(b)
+			w.Stored([]resend.Piece{{Batch: b}}, 0, []*resend.Batch{b})
+			w.Settle(100, 1, true)
 		}
 	}
 	restart := func(t *testing.T, s **Queue, c *clock) {
@@ -125,7 +139,7 @@ func TestDuplicates(t *testing.T) {
 			delivered = 0
 			clear(gone)
 			clock := newClock()
-			s := mustOpen(t, testConfig(t.TempDir()), buffer.Options{Now: clock.now, Lost: func(conn uint64) bool { return gone[conn] }})
+			s := mustOpen(t, testConfig(t.TempDir()), buffer.Options{Now: clock.now})
 			for _, step := range tc.steps {
 				step(t, &s, clock)
 			}
@@ -196,24 +210,48 @@ func TestResendWhileWaiting(t *testing.T) {
 	}
 }
 
-func TestBoundedIDs(t *testing.T) {
-	clock := newClock()
-	d := newDedupe(time.Minute, clock.now)
-	for i := range maxIDs + 10 {
-		d.restore(chunk.ID{Events: i}, 0, clock.now().Add(time.Minute))
-	}
-	d.settle(1, 1, true)
-	d.mu.Lock()
-	d.expire()
-	d.mu.Unlock()
-	if n := len(d.ids); n != maxIDs {
-		t.Errorf("%d ids are remembered, want %d", n, maxIDs)
-	}
-	clock.move(2 * time.Minute)
-	d.mu.Lock()
-	d.expire()
-	d.mu.Unlock()
-	if n := len(d.ids) + len(d.old); n != 0 {
-		t.Errorf("%d ids are remembered after the window", n)
+// An agent gives up twice while the full queue makes its chunk wait: the first copy is withdrawn after the second came, and
+// before the third did. Whichever copies are withdrawn, one of the others is stored, and what is left repeats it.
+func TestResendTwiceWhileWaiting(t *testing.T) {
+	for _, withdrawn := range [][]int{nil, {0}, {1}, {0, 1}, {1, 0}} {
+		t.Run(fmt.Sprint(withdrawn), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := mustOpen(t, testConfig(t.TempDir()), buffer.Options{OutputLimits: map[string]int64{"o": 100}})
+				put(t, s, message1{text: text(200, 1)})
+				var cancels []context.CancelFunc
+				commits := make(chan error, 3)
+				send := func(conn uint64) {
+					ctx, cancel := context.WithCancel(context.Background())
+					cancels = append(cancels, cancel)
+					go func() { commits <- message1{conn: conn, chunk: "x", text: "x"}.begin(s).Commit(ctx) }()
+					synctest.Wait()
+				}
+				send(1)
+				send(2)
+				for _, i := range withdrawn {
+					cancels[i]()
+					if err := <-commits; !errors.Is(err, context.Canceled) {
+						t.Fatalf("withdrawn with %v", err)
+					}
+				}
+				send(3)
+				got := drain(t, s, "o")
+				for range 3 - len(withdrawn) {
+					if err := <-commits; err != nil {
+						t.Fatal(err)
+					}
+				}
+				got = append(got, drain(t, s, "o")...)
+				if !slices.Equal(got[1:], []string{"x"}) {
+					t.Errorf("got %.10q, want x once", got[1:])
+				}
+				if d := s.Stats().Duplicates["c"].Messages; d != int64(2-len(withdrawn)) {
+					t.Errorf("%d duplicates", d)
+				}
+				for _, cancel := range cancels {
+					cancel()
+				}
+			})
+		})
 	}
 }
