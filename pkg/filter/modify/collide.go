@@ -79,7 +79,10 @@ func (f *nameFilter) add(name []byte) (set bool) {
 	h := uint32(len(name))
 	if h >= 4 {
 		h += binary.LittleEndian.Uint32(name[h-4:])*0x85ebca6b + binary.LittleEndian.Uint32(name[h/2-2:])
+	} else if h > 0 {
+		h += uint32(name[0])<<8 + uint32(name[h/2])<<16 + uint32(name[h-1])<<24
 	}
+	h ^= h >> 15
 	h = h * 0x9e3779b1 >> 22
 	bit := uint64(1) << (h & 63)
 	set = f[h>>6]&bit != 0
