@@ -116,6 +116,26 @@ func TestWhichConfiguration(t *testing.T) {
 	}
 }
 
+// TestAskAroundMistakes: a spoiled file does not keep anybody from asking the server, unless the mistake is about where it is.
+func TestAskAroundMistakes(t *testing.T) {
+	t.Chdir(t.TempDir())
+	var asked []string
+	address := strings.TrimPrefix(server(t, &asked), "http://")
+	for text, want := range map[string]int{
+		"outputs: {es: {type: nothing}}\nlog: {level: loud}\nstatus: {address: '" + address + "'}\n": exitOK,
+		"status: {address: '" + address + "', tokn: x}\n":                                            exitUsage,
+		"status: {address: '" + address + "'}\noutputs: [\n":                                         exitUsage,
+	} {
+		if err := os.WriteFile("aggregator.yaml", []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var out bytes.Buffer
+		if code := run(t.Context(), []string{"queue"}, strings.NewReader(""), &out, &out); code != want {
+			t.Errorf("%s: exit code %d\n%s", text, code, out.String())
+		}
+	}
+}
+
 func TestCompletions(t *testing.T) {
 	t.Chdir(t.TempDir())
 	const text = "clusters: [{name: seoul, shared_key: '${env:NOT_HERE}'}]\nroutes: [{match: 'kube.**', outputs: [es]}]\noutputs: {es: {type: stdout}}\n"

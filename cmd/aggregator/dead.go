@@ -196,7 +196,7 @@ func (f *deadFlags) with(cmd *cobra.Command, do func(app.DeadStore) error) (err 
 	if err := f.check(); err != nil {
 		return err
 	}
-	cfg, err := f.load(&f.config, cmd.ErrOrStderr())
+	cfg, err := f.load(&f.config, f.dataDir != "", cmd.ErrOrStderr())
 	if err != nil {
 		return err
 	}

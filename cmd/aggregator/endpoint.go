@@ -48,12 +48,17 @@ func (e *endpoint) set() bool {
 }
 
 // load reads the configuration of the server, which says where its status endpoint is, and tells which one it took. It
-// returns nil where there is none, or where --status says it all. Only the endpoint's part of it has to be whole here.
-func (e *endpoint) load(c *configFlag, notes io.Writer) (*config.Config, error) {
+// returns nil where there is none, or where --status says it all. Unless all of it is needed, mistakes elsewhere than in
+// status don't matter: a server is asked also while somebody has spoiled its file.
+func (e *endpoint) load(c *configFlag, all bool, notes io.Writer) (*config.Config, error) {
 	if len(c.paths()) == 0 || e.status != "" && len(c.given) == 0 {
 		return nil, nil //nolint:nilnil // nil: none
 	}
-	loaded, err := c.load(config.Options{StandIn: true})
+	o := config.Options{StandIn: true}
+	if !all {
+		o.Only = "status"
+	}
+	loaded, err := c.load(o)
 	if err == nil {
 		c.tell(notes)
 	}

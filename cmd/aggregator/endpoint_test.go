@@ -43,7 +43,7 @@ func TestEndpointClient(t *testing.T) {
 		{deadFlags{config: configFlag{[]string{everywhere}}, endpoint: endpoint{user: "me", passwordFile: token}}, "http://me:fromfile@127.0.0.1:9999", "", ""},
 	} {
 		tc.f.getenv = func(string) (string, bool) { return "fromenv", true }
-		cfg, err := tc.f.load(&tc.f.config, io.Discard)
+		cfg, err := tc.f.load(&tc.f.config, false, io.Discard)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -131,7 +131,7 @@ func TestEndpointTLS(t *testing.T) {
 		if tc.config != "" {
 			f.config.given = []string{configured(tc.config)}
 		}
-		cfg, err := f.load(&f.config, t.Output())
+		cfg, err := f.load(&f.config, false, t.Output())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -47,7 +47,7 @@ func (f *serverFlags) ask(cmd *cobra.Command) (*client.Client, error) {
 	if err := f.check(); err != nil {
 		return nil, err
 	}
-	cfg, err := f.load(&f.config, cmd.ErrOrStderr())
+	cfg, err := f.load(&f.config, false, cmd.ErrOrStderr())
 	if err != nil {
 		return nil, err
 	}
@@ -106,7 +106,7 @@ func (f *serverFlags) pending(cmd *cobra.Command, dir string) (q client.Queue, e
 	if f.set() {
 		return q, usageError{errors.New("--data-dir asks no server: leave out --status and what goes with it, such as --token, or --data-dir")}
 	}
-	cfg, err := f.load(&f.config, cmd.ErrOrStderr())
+	cfg, err := f.load(&f.config, true, cmd.ErrOrStderr())
 	if err == nil && cfg == nil {
 		cfg, err = config.Defaults(config.Options{})
 	}

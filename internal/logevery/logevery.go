@@ -1,4 +1,5 @@
-// Package logevery lets the first of equal log lines through, and then one each while with the number of those left out.
+// Package logevery lets the first of equal log lines through, and then one each while, with the number of those left
+// out.
 package logevery
 
 import (
@@ -22,8 +23,8 @@ type kind struct {
 	leftOut uint64
 }
 
-// Allow reports whether to log a line of the kind now, which is about n things, and how many things were left out of the log
-// since the last one.
+// Allow reports whether to log a line of the kind now, which is about n things, and how many things were left out of the
+// log since the last one.
 func (l *Limit) Allow(what string, n uint64, now time.Time) (ok bool, leftOut uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -343,7 +343,8 @@ func (d deadStore) noneFit() string {
 	if n == 0 {
 		return "there are no dead letters"
 	}
-	return fmt.Sprintf("none of the %d dead letters fits what was asked for; the summary (aggregator dead, GET /dead-letters/summary) has their outputs, clusters and reasons", n)
+	return fmt.Sprintf("none of the %d dead letters fits what was asked for; "+
+		"the summary (aggregator dead, GET /dead-letters/summary) has their outputs, clusters and reasons", n)
 }
 
 // there holds that an output or a cluster that a filter names is one that is configured or has letters: what is only
@@ -397,6 +398,9 @@ func (d deadStore) known(ctx context.Context, cfg *config.Config, filter deadlet
 	return nil
 }
 
+// orChoose ends the reasons why letters stay that another output helps.
+const orChoose = "or choose an output to send them to (to=, --to)"
+
 // returner says where letters go. The lists are shared by letters that go the same way.
 type returner struct {
 	rules *rules
@@ -410,12 +414,12 @@ func (r *returner) route(l *deadletter.Letter) buffer.RequeueTarget {
 	if name == "" {
 		switch {
 		case !r.rules.clusters.Allows(l.Cluster, l.Tag):
-			return buffer.RequeueTarget{Skip: "their cluster may not send their tag: add it to the cluster's tags, or choose an output to send them to (to=, --to)"}
+			return buffer.RequeueTarget{Skip: "their cluster may not send their tag: add it to the cluster's tags, " + orChoose}
 		default:
 			if m := r.rules.routes.Match(l.Cluster, l.Tag); m != nil && len(m.Outputs) > 0 {
 				return buffer.RequeueTarget{Outputs: m.Outputs, Routed: true}
 			}
-			return buffer.RequeueTarget{Skip: "no route wants them: give their tag and cluster a route, or choose an output to send them to (to=, --to)"}
+			return buffer.RequeueTarget{Skip: "no route wants them: give their tag and cluster a route, " + orChoose}
 		}
 	}
 	if _, ok := r.cfg.Outputs[name]; !ok {

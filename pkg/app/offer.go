@@ -14,8 +14,8 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/status"
 )
 
-// offerer says what an output would make of events, as a configuration has it: filters, target, document. It is the rules'
-// filter.Sink. For one goroutine.
+// offerer says what an output would make of events, as a configuration has it: filters, target, document. It is the
+// rules' filter.Sink. One goroutine uses it.
 type offerer struct {
 	name   string
 	rules  *Rules // nil: there are none

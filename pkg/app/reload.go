@@ -100,8 +100,8 @@ func (a *App) reload(asked bool) error {
 func orphans(cfg *config.Config, backlogs []Backlog) (texts []string) {
 	for _, b := range backlogs {
 		if _, there := cfg.Outputs[b.Output]; !there {
-			texts = append(texts, fmt.Sprintf("output %s is not configured any more, and %d events wait for it: put it back under its name to deliver them, or purge it (POST /outputs/%s/purge?all=true) to lose them",
-				b.Output, b.Events, b.Output))
+			texts = append(texts, fmt.Sprintf("output %s is not configured any more, and %d events wait for it: "+
+				"put it back under its name to deliver them, or lose them with aggregator output purge %s", b.Output, b.Events, b.Output))
 		}
 	}
 	return texts

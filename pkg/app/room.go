@@ -16,8 +16,8 @@ const (
 	flowing = 5 * time.Second
 )
 
-// roomLog has the log say when acks stop since there is no room, of everything or of one cluster, and when they go on. For one
-// goroutine.
+// roomLog has the log say when acks stop since there is no room, of everything or of one cluster, and when they go on.
+// One goroutine uses it.
 type roomLog struct {
 	log     zerolog.Logger
 	stopped map[string]*stopped // by cluster; "": all of them
@@ -30,11 +30,14 @@ type stopped struct {
 }
 
 const (
-	remedyAll   = "see in /status which output lags, and why; raise buffer.max_size or give the disk more room, which needs no restart"
-	remedyShare = "see in /status why that output lags, or what the cluster sends; raise the max_queue_size that the reason names, which needs no restart"
+	remedyAll = "see in /status which output lags, and why; " +
+		"raise buffer.max_size or give the disk more room, which needs no restart"
+	remedyShare = "see in /status why that output lags, or what the cluster sends; " +
+		"raise the max_queue_size that the reason names, which needs no restart"
 )
 
-// look compares what waits for room with what did before. Only what waited when it looked last is told: a moment is no news.
+// look compares what waits for room with what did before. Only what waited when it looked last is told: a moment is no
+// news.
 func (r *roomLog) look(st buffer.Stats, now time.Time) {
 	waits := map[string]string{}
 	if st.Full != "" {

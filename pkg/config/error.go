@@ -56,6 +56,16 @@ func (es Errors) Error() string {
 	return strings.Join(lines, "\n")
 }
 
+// in returns the mistakes in a section, and those that no section is known of.
+func (es Errors) in(section string) (some Errors) {
+	for _, e := range es {
+		if e.Key == "" || e.Key == section || strings.HasPrefix(e.Key, section+".") {
+			some = append(some, e)
+		}
+	}
+	return some
+}
+
 // Unwrap gives errors.As each mistake.
 func (es Errors) Unwrap() []error {
 	errs := make([]error, len(es))

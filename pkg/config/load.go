@@ -28,6 +28,9 @@ type Options struct {
 	// StandIn has values made up for variables that are not set and files that are not there or not readable, for
 	// whoever only wants to see what a configuration does. What is made up is no mistake, whatever is expected there.
 	StandIn bool
+	// Only names the one section that matters, "" for all: of mistakes elsewhere nothing is said, and what else is in the
+	// configuration can't be relied on.
+	Only string
 	// Verify returns what is wrong although the files themselves are right, by keys from the root. It is called with
 	// whole false where a mistake was found already: then settings may be missing, and only some of it can be looked at.
 	Verify func(c *Config, whole bool) []setting.Problem
@@ -189,7 +192,13 @@ func read(files []document, o Options) (*Config, error) {
 	ch := &checker{c, root, found, warnings}
 	ch.check()
 	ch.verify(o.Verify)
-	if errs := found.sorted(); len(errs) > 0 {
+	errs := found.sorted()
+	if o.Only != "" {
+		if errs = errs.in(o.Only); len(errs) == 0 {
+			return c, nil
+		}
+	}
+	if len(errs) > 0 {
 		for i := range errs {
 			errs[i].Reason, errs[i].Hint = d.redact.Replace(errs[i].Reason), d.redact.Replace(errs[i].Hint)
 		}

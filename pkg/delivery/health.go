@@ -183,7 +183,8 @@ func (l *Loop) backsOff(b backsOff) {
 	case outputs.CertificateTrouble(b.err) != "":
 		level, text = zerolog.ErrorLevel, "the destination's certificate is not taken: events are kept and sent again"
 	case b.reason == outputs.ReasonAuth:
-		level, text = zerolog.ErrorLevel, "the destination refuses the output's login or privileges: set them right, there or in the configuration; events are kept and sent again"
+		level, text = zerolog.ErrorLevel, "the destination refuses the output's login or privileges: "+
+			"set them right, there or in the configuration; events are kept and sent again"
 	case b.ofSome:
 		text = "the destination does not take some events: they are kept and sent again"
 	}

@@ -91,4 +91,6 @@ func (w *Waiting[T]) Overdue(now time.Time, everything bool) *Held[T] {
 	return nil
 }
 
-func heldAt[T any](e *list.Element) *Held[T] { return e.Value.(*Held[T]) } //nolint:forcetypeassert // there are no others
+func heldAt[T any](e *list.Element) *Held[T] {
+	return e.Value.(*Held[T]) //nolint:forcetypeassert // there are no others
+}

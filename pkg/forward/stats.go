@@ -24,7 +24,7 @@ type Stats struct {
 	Refused     map[string]uint64 // connections that the server closed for a fault, by reason
 	Messages    map[string]uint64 // by mode: message, forward, packed, gzip, zstd
 	Clusters    map[string]ClusterStats
-	NoAck       uint64      // of Messages: those that want no ack, and are lost with the connection that they are sent over
+	NoAck       uint64      // of Messages: those that want no ack, and so are lost where their connection breaks
 	NoAckPeers  []NoAckPeer // who sent such, the last first; maxNoAckPeers at most
 	Acks        uint64
 	AckLatency  metric.Snapshot // from a message's last byte to its ack written
@@ -188,7 +188,9 @@ func (s *Server) Stats() Stats {
 	for _, p := range s.counters.noAckPeers {
 		st.NoAckPeers = append(st.NoAckPeers, *p)
 	}
-	slices.SortFunc(st.NoAckPeers, func(a, b NoAckPeer) int { return cmp.Or(b.LastSeen.Compare(a.LastSeen), a.Host.Compare(b.Host)) })
+	slices.SortFunc(st.NoAckPeers, func(a, b NoAckPeer) int {
+		return cmp.Or(b.LastSeen.Compare(a.LastSeen), a.Host.Compare(b.Host))
+	})
 	st.LastError, st.LastErrorAt, st.LastErrorOver = s.counters.lastError, s.counters.lastErrorAt, s.counters.errorOver
 	return st
 }

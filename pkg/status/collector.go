@@ -16,7 +16,7 @@ import (
 type family struct {
 	name, help string
 	labels     []string
-	restarts   bool // a counter that begins anew when a reload makes what it counts for anew, so not when the program started
+	restarts   bool // a counter that begins anew when a reload makes what it counts for anew
 	counter    func(s *Snapshot, add func(value uint64, labels ...string))
 	seconds    func(s *Snapshot, add func(value float64, labels ...string)) // a counter of time
 	gauge      func(s *Snapshot, add func(value float64, labels ...string))

@@ -305,8 +305,8 @@ func (s *Server) reload(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusUnprocessableEntity)
 		text = "the old configuration stays in force:\n" + strings.Join(reasons(err), "\n")
 	}
-	for _, warning := range warnings {
-		text += "\nwarning: " + warning
+	if len(warnings) > 0 {
+		text += "\nwarning: " + strings.Join(warnings, "\nwarning: ")
 	}
 	_, _ = io.WriteString(w, text+"\n") // the client is gone; nothing to do
 }

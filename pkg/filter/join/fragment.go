@@ -12,11 +12,12 @@ import (
 type kind uint8
 
 const (
-	unmarked kind = iota // nobody does: what comes after fragments of Docker's driver of old, which marked all but the last one, is their end
-	marked               // Docker's driver of old: partial_message alone
-	numbered             // Docker's driver: partial_id and partial_ordinal
-	tagged               // the container runtime interface: P or F in logtag or _p
-	jsonFile             // Docker's files, which have stream: a text without a line feed at its end
+	// Nobody does. After fragments of Docker's driver of old, which marked all but the last one, it is their end.
+	unmarked kind = iota
+	marked        // Docker's driver of old: partial_message alone
+	numbered      // Docker's driver: partial_id and partial_ordinal
+	tagged        // the container runtime interface: P or F in logtag or _p
+	jsonFile      // Docker's files, which have stream: a text without a line feed at its end
 )
 
 // The names of the marks.

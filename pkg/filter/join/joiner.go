@@ -80,7 +80,11 @@ func (j *Joiner) Join(ev *filter.Event, now time.Time, emit func(*filter.Event))
 		j.release(h, emit)
 		h = nil
 	}
-	if f.kind == jsonFile && !j.isFragment(&f, stream) || h == nil && !f.more && f.kind != numbered {
+	isFragment := f.kind == numbered || f.more
+	if f.kind == jsonFile && !j.endsInLineFeeds(&f, j.scratch[:stream]) {
+		isFragment = false
+	}
+	if h == nil && !isFragment {
 		emit(ev)
 		return nil
 	}
@@ -97,10 +101,9 @@ func belongs(l *line, f *fragment) bool {
 	return l.kind == f.kind || l.kind == marked && !f.more && f.kind != tagged
 }
 
-// isFragment says whether a text of Docker's files is a fragment, or the end of some, as far as is
-// known of its stream, whose key scratch begins with.
-func (j *Joiner) isFragment(f *fragment, stream int) bool {
-	key := j.scratch[:stream]
+// endsInLineFeeds says whether the lines of a stream with that key do so, as far as is known now that
+// there is f, one of Docker's files.
+func (j *Joiner) endsInLineFeeds(f *fragment, key []byte) bool {
 	ends := j.ends[string(key)]
 	if ends == unknown && !f.more {
 		ends = fed

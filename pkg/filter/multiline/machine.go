@@ -82,7 +82,9 @@ type words struct {
 
 // bit returns the bit of w, which it adds.
 func (ws *words) bit(w word) uint64 {
-	at := slices.IndexFunc(ws.list, func(known word) bool { return known.place == w.place && bytes.Equal(known.text, w.text) })
+	at := slices.IndexFunc(ws.list, func(known word) bool {
+		return known.place == w.place && bytes.Equal(known.text, w.text)
+	})
 	if at >= 0 {
 		return 1 << at
 	}
@@ -173,14 +175,15 @@ func patternMachine(first, further, last string) (*machine, error) {
 type rule struct {
 	from string // states, "" for none: the line may be a first one
 	to   string // a state, see above; "!" behind it: not if the line is the first one once more
-	has  string // words of which one is in the line, separated by "|"; those with ^ in front begin it, those with $ at the end end it
+	has  string // words of which one is in the line, separated by "|": with ^ in front at its beginning, with $ at its end
 	re   string // "": any line
 }
 
-// The ends of states' names.
+// The ends of states' names: of those where the event does not end, and among these of those that any
+// line leads to which does not look like the beginning of another entry or event.
 const (
-	softState = "?"     // where the event does not end
-	textState = "text?" // a soft one that any line leads to, unless it looks like the beginning of another entry or event
+	softState = "?"
+	textState = "text?"
 )
 
 // formatMachine returns the machine for one format, or for all together.
@@ -222,7 +225,8 @@ func formatMachine(format string) (*machine, error) {
 		m.kinds = append(m.kinds, all)
 	}
 	if !known {
-		return nil, fmt.Errorf("format %q is not known (write java, js, python, go, ruby, dotnet, php, dart, rust or all)", format)
+		const formats = "java, js, python, go, ruby, dotnet, php, dart, rust or all"
+		return nil, fmt.Errorf("format %q is not known (write %s)", format, formats)
 	}
 	return m, nil
 }

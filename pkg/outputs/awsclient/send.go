@@ -20,6 +20,7 @@ type delivery struct {
 	s        *Streams
 	c        *cutter
 	events   []event.Event
+	name     string        // of the stream that is sent to
 	patience time.Duration // that is left
 	taken    bool          // something was stored, or refused for good
 	ended    *failure      // nothing more can be sent
@@ -40,6 +41,7 @@ type failure struct {
 // send delivers the events that order names to one stream.
 func (d *delivery) send(ctx context.Context, name string, order []int32) {
 	st, refused := d.s.stream(name), 0
+	d.name = name
 	for len(order) > 0 {
 		if d.ended != nil {
 			d.fail(order, d.ended)
@@ -136,7 +138,7 @@ func (e *answerError) Error() string {
 // whole says what became of a request that failed as a whole, and when the service wants it again.
 func (d *delivery) whole(err error) (f *failure, wish time.Duration) {
 	reason, status, unknown, wish := Classify(err)
-	f = &failure{reason, status, Describe(err), err}
+	f = &failure{reason, status, d.place() + Describe(err), err}
 	var answer *answerError
 	if errors.As(err, &answer) {
 		f.reason, unknown = outputs.ReasonServer, true
@@ -149,6 +151,9 @@ func (d *delivery) whole(err error) (f *failure, wish time.Duration) {
 	}
 	return f, wish
 }
+
+// place says where events go, in front of what is wrong.
+func (d *delivery) place() string { return "[" + d.name + "] " }
 
 // refusesRecords says whether err may be about what is in the request.
 func refusesRecords(err error) bool {
@@ -174,7 +179,7 @@ func (d *delivery) settle(st *stream, turn Turn, order []int32, outcomes []Outco
 			continue
 		}
 		failed++
-		f := &failure{reason: outputs.ReasonServer, detail: out.Code + outputs.Words(": "+oneLine(out.Message), "") + hint(out.Code)}
+		f := &failure{reason: outputs.ReasonServer, detail: d.place() + out.Code + outputs.Words(": "+oneLine(out.Message), "") + hint(out.Code)}
 		switch {
 		case out.Code == unproved:
 			d.s.doubtful.Add(uint64(record.n))
@@ -198,9 +203,12 @@ func (d *delivery) settle(st *stream, turn Turn, order []int32, outcomes []Outco
 // refuse notes the events of the last cut that can never be sent.
 func (d *delivery) refuse() {
 	if len(d.c.refused) > 0 {
-		d.failed = append(d.failed, d.c.refused...)
+		for _, f := range d.c.refused {
+			f.Target, f.Detail = d.name, d.place()+f.Detail
+			d.failed = append(d.failed, f)
+		}
 		d.taken = true
-		d.note(&failure{reason: d.c.refused[0].Reason, detail: d.c.refused[0].Detail})
+		d.note(&failure{reason: d.c.refused[0].Reason, detail: d.place() + d.c.refused[0].Detail})
 	}
 }
 
@@ -230,7 +238,7 @@ func (d *delivery) fail(order []int32, f *failure) {
 		return
 	}
 	for _, i := range order {
-		d.failed = append(d.failed, outputs.Failure{Index: int(i), Reason: f.reason, Status: f.status, Detail: f.detail})
+		d.failed = append(d.failed, outputs.Failure{Index: int(i), Reason: f.reason, Status: f.status, Detail: f.detail, Target: d.name})
 	}
 	d.note(f)
 }

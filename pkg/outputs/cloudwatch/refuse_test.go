@@ -51,7 +51,7 @@ func TestRefused(t *testing.T) {
 			s.w.lines = append(s.w.lines, line{ms: now().Add(d).UnixMilli()})
 			events = append(events, int32(i))
 		}
-		s.refuse(events, tc.info)
+		s.refuse(&target{}, events, tc.info)
 		var got []int
 		for _, f := range s.failed {
 			got = append(got, f.Index)

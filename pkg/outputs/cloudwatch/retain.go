@@ -67,7 +67,7 @@ func (m *maker) hasRetention(ctx context.Context, group string) (bool, *cause) {
 			m.mu.Lock()
 			defer m.mu.Unlock()
 			if !m.blind {
-				m.log.Warn().Str("error", c.text).Msg(noticeBlind)
+				m.log.Warn().Str("error", outputs.Public(c.text)).Msg(noticeBlind)
 			}
 			m.blind = true
 			return true, nil
@@ -98,7 +98,7 @@ func (m *maker) retainFlowing(ctx context.Context, group string) {
 	}
 	if c := m.retain(ctx, group); c != nil {
 		m.tend(group, m.now().Add(tendAgain))
-		m.log.Warn().Str("group", group).Str("error", c.text).Msg("a log group that events go to has no retention, and it can't be set: it keeps them for ever")
+		m.log.Warn().Str("group", group).Str("error", outputs.Public(c.text)).Msg("a log group that events go to has no retention, and it can't be set: it keeps them for ever")
 	}
 }
 

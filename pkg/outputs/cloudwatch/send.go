@@ -276,7 +276,7 @@ func (s *sending) put(ctx context.Context, t *target, events []int32) *cause {
 		}
 		return c
 	}
-	s.refuse(events, out.RejectedLogEventsInfo)
+	s.refuse(t, events, out.RejectedLogEventsInfo)
 	s.o.maker.accepted(t.name)
 	s.o.maker.retainFlowing(ctx, t.group)
 	s.o.truncated.Add(uint64(cut))
@@ -297,7 +297,7 @@ func (s *sending) ended(ctx context.Context) *cause {
 }
 
 // refuse notes the events of a request that the service did not store because of their time.
-func (s *sending) refuse(events []int32, info *types.RejectedLogEventsInfo) {
+func (s *sending) refuse(t *target, events []int32, info *types.RejectedLogEventsInfo) {
 	if info == nil {
 		return
 	}
@@ -329,7 +329,7 @@ func (s *sending) refuse(events []int32, info *types.RejectedLogEventsInfo) {
 			continue
 		}
 		at := time.UnixMilli(ms).UTC().Format(time.RFC3339)
-		s.fail(events[n:n+1], &cause{reason: outputs.ReasonRejected, text: "CloudWatch Logs refused the event's time, " + at + ": " + why})
+		s.fail(events[n:n+1], &cause{reason: outputs.ReasonRejected, text: "[" + t.String() + "] CloudWatch Logs refused the event's time, " + at + ": " + why})
 	}
 }
 

@@ -183,3 +183,30 @@ func TestTemplateRefused(t *testing.T) {
 		}
 	}
 }
+
+// What is absent is the server's to decide, and Elastic Serverless takes neither shards nor replicas.
+func TestShardsAndReplicas(t *testing.T) {
+	for _, tc := range []struct {
+		name             string
+		shards, replicas *int
+		serverless       bool
+		want             string
+	}{
+		{"absent", nil, nil, false, `{}`},
+		{"both", new(2), new(0), false, `{"number_of_replicas":0,"number_of_shards":2}`},
+		{"replicas alone", nil, new(0), false, `{"number_of_replicas":0}`},
+		{"absent, on Serverless", nil, nil, true, `{}`},
+		{"both, on Serverless", new(2), new(0), true, `{}`},
+	} {
+		c := &client{cfg: Config{Template: Template{Shards: tc.shards, Replicas: tc.replicas}}}
+		inner := (&template{client: c}).inner(server{flavor: elasticsearch, major: 8, serverless: tc.serverless}, "")
+		text, err := json.Marshal(inner["settings"].(object)["index"])
+		if err != nil || string(text) != tc.want {
+			t.Errorf("%s: %s (%v), want %s", tc.name, text, err, tc.want)
+		}
+	}
+	s, _, _, err := decide(auto, true, "application/json", []byte(`{"version":{"number":"8.11.0","build_flavor":"serverless"},"tagline":"x"}`))
+	if err != nil || !s.serverless {
+		t.Errorf("Serverless is taken for %+v (%v)", s, err)
+	}
+}
