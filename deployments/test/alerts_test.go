@@ -81,7 +81,7 @@ func TestAlerts(t *testing.T) {
 					continue
 				}
 				labels := map[string]string{}
-				for _, l := range []string{"instance", "job", "output", "cluster", "listener", "owner", "state"} {
+				for _, l := range []string{"instance", "job", "output", "cluster", "listener", "loop", "owner", "state"} {
 					labels[l] = "x"
 				}
 				if err := parsed.Execute(&strings.Builder{}, map[string]any{"Labels": labels, "Value": 1.0}); err != nil {

@@ -176,6 +176,7 @@ func (l *Loop) RetryNow() {
 	defer l.mu.Unlock()
 	close(l.retryNow)
 	l.retryNow = make(chan struct{})
+	l.stats.until = time.Time{} // of waits that have ended
 }
 
 // unpaused waits while the loop is paused. It returns false when ctx ends meanwhile.

@@ -100,6 +100,24 @@ func TestRetryNowEndsEveryWait(t *testing.T) {
 	}
 }
 
+// What waits again after RetryNow is told with its own end, not with that of the wait before.
+func TestWaitingUntilIsTheNextTry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, outputs.Common{Workers: 1, Batch: outputs.BatchConfig{MaxWait: 1}, Retry: outputs.RetryConfig{Max: time.Hour}},
+			func(context.Context, []int) error { return later(whole(outputs.ReasonServer), 3600_000) }, outputtest.Chunk(1, "a", "t", 1, 0, 10))
+		for range 3 {
+			time.Sleep(10 * time.Minute)
+			begin := time.Now()
+			r.RetryNow()
+			synctest.Wait()
+			if d := r.Stats().BackoffUntil.Sub(begin); d != time.Hour {
+				t.Errorf("it waits for %s, told are %s", time.Hour, d)
+			}
+		}
+		r.stop()
+	})
+}
+
 // A rate limit is no wait for another try: RetryNow leaves it.
 func TestRetryNowKeepsTheRateLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

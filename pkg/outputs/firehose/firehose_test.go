@@ -197,7 +197,7 @@ func TestErrors(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			cfg := Config{DeliveryStream: "logs", Aggregate: true}
 			if tc.fault.Hang {
-				cfg.Timeout = 200 * time.Millisecond
+				cfg.Timeout = time.Second
 			}
 			o, s := open(t, cfg, time.Now)
 			s.Firehose().Create("logs", awstest.Quota{})

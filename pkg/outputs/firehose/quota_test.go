@@ -71,13 +71,14 @@ func offer(t *testing.T, o *Output, s *awstest.Server, perSecond, seconds int) (
 }
 
 func TestAStreamAtItsQuotaTakesEverythingOnce(t *testing.T) {
+	environment(t)
 	for _, aggregate := range []bool{true, false} {
 		for _, perRecord := range []bool{false, true} {
 			t.Run(fmt.Sprint("aggregate ", aggregate, ", per record ", perRecord), func(t *testing.T) {
-				environment(t)
+				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {
 					s := awstest.New(time.Now)
-					quota := awstest.Quota{Bytes: 1 << 20, Records: 1000, Requests: 1000, PerRecord: perRecord}
+					quota := awstest.Quota{Bytes: 1 << 19, Records: 500, Requests: 1000, PerRecord: perRecord}
 					if aggregate {
 						quota.Bytes /= 2 // so that there is a backlog
 					}
@@ -89,7 +90,7 @@ func TestAStreamAtItsQuotaTakesEverythingOnce(t *testing.T) {
 						t.Fatal(err)
 					}
 					o.client = firehose.NewFromConfig(o.aws.AWS, func(o *firehose.Options) { o.HTTPClient = direct{s} })
-					const perSecond, seconds = 3000, 30
+					const perSecond, seconds = 1500, 30
 					took := offer(t, o, s, perSecond, seconds)
 					got := map[int]bool{}
 					for _, n := range numbers(t, s, "logs", false) {

@@ -57,7 +57,7 @@ func TestCrash(t *testing.T) {
 		// Events of an hour and the next, so that a batch has several objects.
 		var chunks []*event.Chunk
 		for i := range 6 {
-			chunks = append(chunks, outputtest.Chunk(uint64(i), string(rune('a'+i%2)), "t", 3000, 3000*i, 10))
+			chunks = append(chunks, outputtest.Chunk(uint64(i), string(rune('a'+i%2)), "t", 1000, 1000*i, 10))
 		}
 		b := outputtest.Batch(chunks...)
 		for range 1 + rnd.IntN(3) { // crashes
@@ -65,19 +65,19 @@ func TestCrash(t *testing.T) {
 			s.SetFault(func(target string) awstest.Fault {
 				return awstest.Fault{Cut: target == "PutObject" && rnd.IntN(3) == 0, Stored: rnd.IntN(2) == 0}
 			})
-			sizes := []int{1 + rnd.IntN(5000), 1 + rnd.IntN(5000)}
+			sizes := []int{1 + rnd.IntN(1700), 1 + rnd.IntN(1700)}
 			for _, part := range cut(b, sizes...)[:1+rnd.IntN(3)] {
 				_ = o.Send(t.Context(), part) // what it returns is lost in the crash
 			}
 		}
 		s.SetFault(nil)
 		o := newOutput(t, s.config(), state)
-		for _, part := range cut(b, 1+rnd.IntN(9000), rnd.IntN(9000)) {
+		for _, part := range cut(b, 1+rnd.IntN(3000), rnd.IntN(3000)) {
 			if err := o.Send(t.Context(), part); err != nil {
 				t.Fatal(err)
 			}
 		}
-		s.wantOnce(t, 18_000)
+		s.wantOnce(t, 6_000)
 		if t.Failed() {
 			t.Fatalf("seed %d", seed)
 		}
