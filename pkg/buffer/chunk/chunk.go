@@ -24,7 +24,7 @@ import (
 //	24  8  sequence number
 //	32  8  when it was stored, nanoseconds since 1970
 //	40  8  salt of the segment
-//	48     cluster, tag, outputs, events, parts: see appendHeader
+//	48     cluster, tag, since number 2 the source, outputs, events, parts: see AppendHeader
 //	       payload: the entries
 //
 // All numbers are little-endian. Magic, length and checksum come first so that a plain scan of a
@@ -35,8 +35,9 @@ const (
 	FixedSize = 48
 )
 
-// Format is that of chunks. Magic, length and checksum stay where they are in every format.
-func Format() format.Format { return format.Format{Name: "chunk", Number: 1, Since: 1} }
+// Format is that of chunks. Magic, length and checksum stay where they are in every format. Number 2 has who sent it behind
+// the tag; a chunk of which that is not kept is of number 1 still.
+func Format() format.Format { return format.Format{Name: "chunk", Number: 2, Since: 1} }
 
 // Flags of a part.
 const (
@@ -62,6 +63,7 @@ type Header struct {
 	Events   int
 	Cluster  string
 	Tag      string
+	Source   string // see event.Source; "": not kept
 	Outputs  []string
 	Parts    []Part
 }
@@ -81,7 +83,11 @@ type Part struct {
 func AppendHeader(b []byte, h *Header) []byte {
 	at := len(b)
 	b = append(b, Magic...)
-	b = append(b, 0, 0, 0, 0, byte(Format().Number), byte(h.Codec), 0, 0)
+	number := Format().Number
+	if h.Source == "" {
+		number = 1
+	}
+	b = append(b, 0, 0, 0, 0, byte(number), byte(h.Codec), 0, 0)
 	b = append(b, 0, 0, 0, 0, 0, 0, 0, 0)
 	b = binary.LittleEndian.AppendUint32(b, uint32(h.Raw))
 	b = binary.LittleEndian.AppendUint64(b, h.Seq)
@@ -89,6 +95,9 @@ func AppendHeader(b []byte, h *Header) []byte {
 	b = binary.LittleEndian.AppendUint64(b, h.Salt)
 	b = boltfile.AppendString(b, h.Cluster)
 	b = boltfile.AppendString(b, h.Tag)
+	if h.Source != "" {
+		b = boltfile.AppendString(b, h.Source)
+	}
 	b = boltfile.AppendStrings(b, h.Outputs)
 	b = binary.AppendUvarint(b, uint64(h.Events))
 	b = binary.AppendUvarint(b, uint64(len(h.Parts)))
@@ -174,7 +183,11 @@ func DecodeHeader(b []byte, parts []Part) (Header, error) {
 		Parts:    parts[:0],
 	}
 	d := boltfile.Decoder{B: b[FixedSize:head]}
-	h.Cluster, h.Tag, h.Outputs = d.String(), d.String(), d.Strings()
+	h.Cluster, h.Tag = d.String(), d.String()
+	if b[8] > 1 {
+		h.Source = d.String()
+	}
+	h.Outputs = d.Strings()
 	h.Events = d.Int()
 	var conn, turn uint64
 	sum := 0
