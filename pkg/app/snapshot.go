@@ -49,9 +49,11 @@ func (a *App) snapshot() status.Snapshot {
 
 func queueState(q buffer.Stats, now time.Time) status.Queue {
 	s := status.Queue{
-		Segments: q.Segments, SetAsideSegments: q.SetAside, DiskBytes: q.DiskBytes, MaxBytes: q.MaxBytes, FreeDiskBytes: q.FreeDisk,
-		MinFreeDiskBytes: q.MinFree, DamagedEvents: uint64(q.LostEvents),
+		DiskBytes: q.Bytes, MaxBytes: q.MaxBytes, DamagedEvents: uint64(q.LostEvents),
 		Full: q.Full != "", FullReason: q.Full, Commits: q.Commits, CommitLatency: status.Latency{Snapshot: q.CommitLatency},
+	}
+	if d := q.Disk; d != nil {
+		s.Segments, s.SetAsideSegments, s.FreeDiskBytes, s.MinFreeDiskBytes = d.Segments, d.SetAside, d.Free, d.MinFree
 	}
 	for _, w := range q.Waits {
 		s.PendingChunks += int(w.Pending.Chunks)

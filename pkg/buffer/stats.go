@@ -15,22 +15,27 @@ type Stats struct {
 	Waits      []Wait // per output and cluster, sorted
 	Duplicates map[string]Duplicates
 
-	Segments  int
-	DiskBytes int64 // of segments
-	MaxBytes  int64 // buffer.max_size in force
-	FreeDisk  int64
-	MinFree   int64        // buffer.min_free_disk in force
-	Full      string       // why nothing can be stored, "" where it can
-	Clusters  []ClusterUse // sorted by name
+	Bytes    int64        // what the queue takes where it is kept
+	MaxBytes int64        // buffer.max_size in force
+	Full     string       // why nothing can be stored, "" where it can
+	Clusters []ClusterUse // sorted by name
+	Disk     *DiskStats   // details of an engine on a disk of its own; nil: it has none
 
 	Batches       uint64 // commits that connections made
 	Commits       uint64 // transactions that held them
 	CommitLatency metric.Snapshot
 	Waiting       int // batches that are not stored yet
 
-	SetAside   int   // segments, chunks and state found damaged
 	LostEvents int64 // in chunks found damaged, each counted once
 	Dead       deadletter.Stats
+}
+
+// DiskStats is what only an engine on a disk of its own can tell.
+type DiskStats struct {
+	Segments int
+	SetAside int   // segments, chunks and state found damaged
+	Free     int64 // bytes of the disk when it was last asked
+	MinFree  int64 // buffer.min_free_disk in force
 }
 
 // ClusterUse is what the queue holds of one cluster.
@@ -45,6 +50,7 @@ type ClusterUse struct {
 // Wait is what one output has of one cluster. Found + Appended = Done + Dropped + Purged + Lost + Pending.
 type Wait struct {
 	Output     string
+	Target     string // what waits aside for this target of the output; "": what waits for the output itself
 	Cluster    string
 	Configured bool      // Source was asked for the output
 	Pending    Count     // not finished, with what is handed out
@@ -52,6 +58,7 @@ type Wait struct {
 	Found      Count     // pending at the start
 	Appended   Count
 	Returned   Count // of Appended: dead letters that are sent again
+	Rest       Count // of Appended: what SettlePart has put in a chunk's place
 	Done       Count
 	Dropped    Count // by when_full: drop_oldest
 	Purged     Count

@@ -50,6 +50,7 @@ type Chunk struct {
 	Entries  []byte
 	Parts    []Part // what the chunk was made of, in order; their Events add up to Chunk.Events
 	Returned bool   // dead letters that somebody sends again to this output, whatever the routes say
+	Filtered bool   // its entries are as the filters have left them, which are not asked again
 	// Again is true of a chunk whose events may have been sent before: it was found at the start of the program, or
 	// somebody gave it back.
 	Again bool

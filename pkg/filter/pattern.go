@@ -94,7 +94,7 @@ func foreign(text string) string {
 				return hint
 			}
 		case strings.IndexByte("*+?}", c) >= 0 && text[i+1] == '+':
-			return fmt.Sprintf("write %q without the second +: nothing here goes back to try another way", text[i:i+2])
+			return fmt.Sprintf("leave the second sign of %q out: nothing here goes back to try another way", text[i:i+2])
 		}
 	}
 	return ""

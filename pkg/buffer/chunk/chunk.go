@@ -47,6 +47,7 @@ const (
 	PartRequeued             // it was a dead letter: in the connection's place stands its number, see retry.go
 	PartUnrouted             // of a dead letter: it goes to its output whatever the routes say
 	PartAhead                // it was sent ahead of acks: those of the connection's turns before are unconfirmed too
+	PartFiltered             // it is as the filters have left it: of a chunk that was settled in part
 )
 
 // Header is what a chunk tells of itself.

@@ -2,6 +2,7 @@ package disk
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"unsafe"
 
@@ -21,6 +22,8 @@ const (
 	packSmall = 256 << 10
 	// keepArena is how large a batch's memory may be to be used again.
 	keepArena = 1 << 20
+	// maxChunk is the most that one Add may have: bbolt's lengths are of 31 bits.
+	maxChunk = 1 << 30
 )
 
 // message is one message of a batch.
@@ -32,7 +35,8 @@ type message struct {
 	piece  int          // its first in batch.pieces
 	letter int          // its first in batch.letters
 	arena  int          // len(batch.arena) when it began
-	parts  []chunk.Part // of dead letters that are sent again: what its only piece is made of
+	parts  []chunk.Part // of what was stored before: what its only piece is made of
+	rest   bool         // of a chunk settled in part
 }
 
 // piece is entries of a message that lie together in the arena.
@@ -59,17 +63,18 @@ type batch struct {
 	repeated buffer.Duplicates // see Repeated
 
 	// While the committer has it:
-	turn    uint64
-	bytes   int64 // that what is left of it takes on disk, at most
-	at      int   // msgs and pieces stored so far, by transactions that succeeded
-	atPiece int
-	took    int64        // bytes of it in the transaction that is being made, at most
-	until   int          // pieces that the transaction which is being made takes it to
-	next    int          // at after that transaction
-	buried  bool         // letters are stored
-	resends resend.Batch // of its messages; empty where none wants an ack
-	claims  []claim
-	eager   bool // it fails rather than wait for room, drops nothing to make some, and goes with one transaction
+	turn     uint64
+	bytes    int64 // that what is left of it takes on disk, at most
+	at       int   // msgs and pieces stored so far, by transactions that succeeded
+	atPiece  int
+	took     int64        // bytes of it in the transaction that is being made, at most
+	until    int          // pieces that the transaction which is being made takes it to
+	next     int          // at after that transaction
+	buried   bool         // letters are stored
+	resends  resend.Batch // of its messages; empty where none wants an ack
+	claims   []claim
+	tooLarge bool // an Add was over maxChunk
+	eager    bool // it fails rather than wait for room, drops nothing to make some, and goes with one transaction
 }
 
 // NewBatch implements Queue.
@@ -89,6 +94,10 @@ func (b *batch) Add(entries []byte, events int, nanos bool) {
 	first := m.events
 	m.events += events
 	m.nanos = m.nanos || nanos
+	if len(entries) > maxChunk {
+		b.tooLarge = true
+		return
+	}
 	if len(m.Outputs) == 0 || len(entries) == 0 {
 		return // nobody wants it
 	}
@@ -122,8 +131,8 @@ func (b *batch) repack(p *piece) {
 	b.arena = b.arena[:p.off+n]
 }
 
-// addLetters adds entries that were dead letters as a message, and so as a chunk, of their own.
-func (b *batch) addLetters(m buffer.Message, entries []byte, parts []chunk.Part) {
+// addStored adds entries that were stored before, as dead letters or in a chunk settled in part, as a message, and so as a chunk, of their own.
+func (b *batch) addStored(m buffer.Message, entries []byte, parts []chunk.Part) {
 	b.Begin(m)
 	msg := &b.msgs[len(b.msgs)-1]
 	msg.parts = parts
@@ -169,7 +178,7 @@ func (b *batch) Reset() {
 	b.msgs, b.pieces, b.letters = b.msgs[:0], b.pieces[:0], b.letters[:0]
 	b.s.arenas.Put(b.arena)
 	b.arena = nil
-	b.at, b.atPiece, b.until, b.next, b.buried = 0, 0, 0, 0, false
+	b.at, b.atPiece, b.until, b.next, b.buried, b.tooLarge = 0, 0, 0, 0, false, false
 	b.resends.Of(b.conn)
 	if cap(b.msgs)*int(unsafe.Sizeof(message{})) > keepArena {
 		b.msgs = nil
@@ -181,6 +190,10 @@ func (b *batch) Reset() {
 
 // Commit hands the batch to the committer and waits for its answer.
 func (b *batch) Commit(ctx context.Context) error {
+	if b.tooLarge {
+		b.Reset()
+		return fmt.Errorf("%w: %d bytes", buffer.ErrTooLarge, maxChunk)
+	}
 	if len(b.pieces) == 0 && len(b.letters) == 0 {
 		b.repeated = buffer.Duplicates{}
 		err := ctx.Err() // nothing of it is wanted: what is to be stored is stored

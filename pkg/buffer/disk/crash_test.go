@@ -71,7 +71,7 @@ func TestCrash(t *testing.T) {
 	if missing > 0 {
 		t.Errorf("%d of %d acknowledged events are lost", missing, len(acked))
 	}
-	if st := s.Stats(); st.SetAside > 0 {
+	if st := s.Stats(); st.Disk.SetAside > 0 {
 		t.Errorf("a killed process left damage: %+v", st)
 	}
 	t.Logf("%d acknowledged", len(acked))

@@ -123,8 +123,8 @@ func TestDamage(t *testing.T) {
 			s := mustOpen(t, testConfig(dir), buffer.Options{})
 			got := drain(t, s, "o")
 			checkSubsequence(t, got, texts, tc.lost)
-			if st := s.Stats(); (st.SetAside > 0) != tc.setAside {
-				t.Errorf("%d set aside, want some: %t", st.SetAside, tc.setAside)
+			if st := s.Stats(); (st.Disk.SetAside > 0) != tc.setAside {
+				t.Errorf("%d set aside, want some: %t", st.Disk.SetAside, tc.setAside)
 			}
 			if tc.setAside && len(corruptFiles(t, dir)) == 0 {
 				t.Error("nothing is left to look at")
@@ -203,8 +203,8 @@ func TestLossIsNamed(t *testing.T) {
 			checkSubsequence(t, got, []string{text(100_000, 1)}, 0)
 			st := s.Stats()
 			mustClose(t, s)
-			if st.LostEvents != 3 || st.SetAside != 1 {
-				t.Errorf("%d events are counted as lost, %d files or chunks as set aside", st.LostEvents, st.SetAside)
+			if st.LostEvents != 3 || st.Disk.SetAside != 1 {
+				t.Errorf("%d events are counted as lost, %d files or chunks as set aside", st.LostEvents, st.Disk.SetAside)
 			}
 			for _, want := range tc.want {
 				if want = strings.ReplaceAll(want, "PATH", path); !strings.Contains(log.String(), want) {

@@ -64,7 +64,7 @@ func TestFormats(t *testing.T) {
 				if err != nil || events != 5 || letters[0].Tag != "nobody.wants" || letters[0].Reason != "unrouted" {
 					t.Errorf("%s start: dead letters %+v, %v", start, letters, err)
 				}
-				if n := s.Stats().SetAside + s.DeadLetters().Stats().SetAside; n != 0 {
+				if n := s.Stats().Disk.SetAside + s.DeadLetters().Stats().SetAside; n != 0 {
 					t.Errorf("%s start: %d files were taken for damaged", start, n)
 				}
 				mustClose(t, s)
@@ -162,7 +162,7 @@ func TestOtherFormat(t *testing.T) {
 				if got := drain(t, s, "o"); !slices.Equal(got, []string{"sealed", "open"}) {
 					t.Errorf("found %q", got)
 				}
-				if n := s.Stats().SetAside + s.DeadLetters().Stats().SetAside; n != 0 {
+				if n := s.Stats().Disk.SetAside + s.DeadLetters().Stats().SetAside; n != 0 {
 					t.Errorf("%d files were taken for damaged", n)
 				}
 				mustClose(t, s)

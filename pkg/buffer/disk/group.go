@@ -86,7 +86,8 @@ type grouping struct {
 // txChunk is a chunk of the transaction that is being made.
 type txChunk struct {
 	chunk.Header
-	from, to int // in grouping.values
+	from, to int  // in grouping.values
+	rest     bool // of a chunk settled in part
 }
 
 // mergeKey says which messages share a chunk. The outputs are compared by address: they come from a
@@ -177,6 +178,7 @@ func (g *grouping) piece(b *batch, m *message, p *piece, last bool) {
 			parts = []chunk.Part{pt}
 		}
 		g.chunk(key, m.Outputs, p.events, p.raw, parts, data, p.codec, true)
+		g.chunks[len(g.chunks)-1].rest = m.rest
 		return
 	}
 	if open != nil && len(open.raw)+len(data) > mergeBytes {
@@ -290,8 +292,13 @@ func (g *grouping) publish(seg *segmentState, where []uint32) {
 	s.loadedN += len(g.chunks)
 	s.adopt(seg, seg.entries[from:], true)
 	for i := range g.chunks {
-		if ch := &g.chunks[i]; ch.Parts[0].Flags&chunk.PartRequeued != 0 {
-			s.returned(seg.entries[from+i])
+		e := &seg.entries[from+i]
+		for _, src := range s.sets[e.Set].sources {
+			if l := src.lane(e.Cluster); g.chunks[i].Parts[0].Flags&chunk.PartRequeued != 0 {
+				l.returned.add(e.Events, e.Size)
+			} else if g.chunks[i].rest {
+				l.rest.add(e.Events, e.Size)
+			}
 		}
 	}
 	for i, w := range g.whole {

@@ -1,8 +1,6 @@
 package disk
 
 import (
-	"slices"
-
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 )
 
@@ -15,14 +13,7 @@ func (src *source) Hold(cluster string) {
 		return
 	}
 	l.held = true
-	if l.inRing {
-		l.inRing = false
-		at := slices.Index(src.ring, l)
-		src.ring = slices.Delete(src.ring, at, at+1)
-		if at < src.turn {
-			src.turn--
-		}
-	}
+	src.ring.Remove(&l.turn)
 }
 
 // Release implements Source.

@@ -27,8 +27,8 @@ func TestWhenFull(t *testing.T) {
 	}
 	bounded := func(t *testing.T, s *Queue) {
 		t.Helper()
-		if st := s.Stats(); st.DiskBytes > 8<<20+1<<19 {
-			t.Errorf("%d bytes are used, max_size is 8 MiB", st.DiskBytes)
+		if st := s.Stats(); st.Bytes > 8<<20+1<<19 {
+			t.Errorf("%d bytes are used, max_size is 8 MiB", st.Bytes)
 		}
 	}
 	t.Run("reject", func(t *testing.T) {

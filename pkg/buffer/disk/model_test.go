@@ -233,7 +233,7 @@ func (m *model) end() {
 	mustClose(m.t, m.s)
 	m.s = mustOpen(m.t, m.cfg, buffer.Options{})
 	st := m.s.Stats()
-	if st.Segments != 0 {
-		m.t.Errorf("%d segments are left though all is delivered: %+v", st.Segments, st.Waits)
+	if st.Disk.Segments != 0 {
+		m.t.Errorf("%d segments are left though all is delivered: %+v", st.Disk.Segments, st.Waits)
 	}
 }

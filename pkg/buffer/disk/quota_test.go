@@ -212,8 +212,8 @@ func TestSetLimitsOfFiles(t *testing.T) {
 	for i := range 10 {
 		put(t, s, message1{text: text(400<<10, uint64(i))})
 	}
-	if st := s.Stats(); st.Segments != 1 {
-		t.Errorf("4 MiB are in %d segments of 8 MiB", st.Segments)
+	if st := s.Stats(); st.Disk.Segments != 1 {
+		t.Errorf("4 MiB are in %d segments of 8 MiB", st.Disk.Segments)
 	}
 }
 

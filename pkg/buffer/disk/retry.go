@@ -131,7 +131,7 @@ func (b *batch) addItems(items []buffer.RequeueItem) {
 		c.parts = append(c.parts, chunk.Part{Flags: flags, Key: item.Part.Key, Conn: item.ID, First: item.Part.First, Events: item.Part.Events})
 	}
 	for _, c := range all {
-		b.addLetters(c.message, c.entries, c.parts)
+		b.addStored(c.message, c.entries, c.parts)
 	}
 }
 
@@ -271,11 +271,4 @@ func (s *Queue) lettersFrom(from uint64) (letters []uint64, err error) {
 		}
 	}
 	return letters, nil
-}
-
-// returned counts a stored chunk of dead letters. s.mu is held.
-func (s *Queue) returned(e segment.Entry) {
-	for _, src := range s.sets[e.Set].sources {
-		src.lane(e.Cluster).returned.add(e.Events, e.Size)
-	}
 }

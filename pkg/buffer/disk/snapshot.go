@@ -1,6 +1,7 @@
 package disk
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -24,10 +25,10 @@ func (s *Queue) Stats() buffer.Stats {
 	l := s.commit.limits
 	st := buffer.Stats{
 		CommitLatency: s.counts.latency.Snapshot(),
-		Duplicates:    map[string]buffer.Duplicates{}, Dead: s.dead.Stats(),
+		Duplicates:    map[string]buffer.Duplicates{}, Dead: s.dead.Stats(), Disk: &buffer.DiskStats{},
 	}
 	l.mu.Lock()
-	st.FreeDisk, st.MaxBytes, st.MinFree = l.free, l.max, l.minFree
+	st.Disk.Free, st.MaxBytes, st.Disk.MinFree = l.free, l.max, l.minFree
 	l.mu.Unlock()
 	s.commit.mu.Lock()
 	st.Waiting = s.commit.count
@@ -44,9 +45,9 @@ func (s *Queue) Stats() buffer.Stats {
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	st.Segments, st.DiskBytes = len(s.segs), s.disk
+	st.Disk.Segments, st.Bytes = len(s.segs), s.disk
 	st.Batches, st.Commits = s.counts.batches, s.counts.commits
-	st.SetAside, st.LostEvents = s.counts.setAside, s.counts.lostEvents
+	st.Disk.SetAside, st.LostEvents = s.counts.setAside, s.counts.lostEvents
 	for _, t := range s.clusters {
 		u := uses[t.name]
 		u.Cluster, u.Bytes, u.Limit = t.name, t.used, t.quota.limit
@@ -61,8 +62,9 @@ func (s *Queue) Stats() buffer.Stats {
 	}
 	for _, src := range s.sources {
 		for _, l := range src.lanes {
+			output, target := src.names()
 			w := buffer.Wait{
-				Output: src.name, Cluster: l.cluster, Configured: src.asked, Pending: l.pending.count(), Found: l.found.count(),
+				Output: output, Target: target, Rest: l.rest.count(), Cluster: l.cluster, Configured: src.asked, Pending: l.pending.count(), Found: l.found.count(),
 				Appended: l.appended.count(), Returned: l.returned.count(), Done: l.done.count(), Dropped: l.dropped.count(), Purged: l.purged.count(), Lost: l.lost.count(),
 			}
 			if t := l.oldest(); t != 0 {
@@ -72,10 +74,7 @@ func (s *Queue) Stats() buffer.Stats {
 		}
 	}
 	slices.SortFunc(st.Waits, func(a, b buffer.Wait) int {
-		if c := strings.Compare(a.Output, b.Output); c != 0 {
-			return c
-		}
-		return strings.Compare(a.Cluster, b.Cluster)
+		return cmp.Or(strings.Compare(a.Output, b.Output), strings.Compare(a.Target, b.Target), strings.Compare(a.Cluster, b.Cluster))
 	})
 	return st
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/segment"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/fair"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 )
 
@@ -52,8 +53,7 @@ type source struct {
 	pending tally
 	quota   quota
 	lanes   map[string]*lane // by cluster
-	ring    []*lane          // those with something to hand out, in turn
-	turn    int              // in ring
+	ring    fair.Ring[*lane] // those with something to hand out
 	wake    chan struct{}    // closed when there is something new; nil: nobody waits
 	reading string           // names a read for beat
 	beat    heartbeat.Loop   // of whom Next reads for
@@ -69,8 +69,7 @@ type lane struct {
 	back     []*lease // returned, ascending; without their memory
 	next     uint64   // of the chunks before it only flying and returned ones are left
 	passed   int64    // when the chunk before next was stored
-	credit   int64    // bytes left of its turn
-	inRing   bool
+	turn     fair.Turn[*lane]
 	held     bool // by Hold: not in the ring
 	again    bool // what first has returned last was given back before
 	appended tally
@@ -80,6 +79,7 @@ type lane struct {
 	lost     tally // damaged on disk
 	found    tally // pending at the start
 	returned tally // of appended: dead letters that are sent again
+	rest     tally // of appended: left of chunks that were settled in part
 }
 
 // lease is a chunk that was handed out.
@@ -107,7 +107,7 @@ func (s *Queue) Source(output string) buffer.Source {
 func (s *Queue) source(output string) *source {
 	src := s.sources[output]
 	if src == nil {
-		src = &source{s: s, name: output, lanes: map[string]*lane{}, reading: "a read for output " + output + " from " + s.dir}
+		src = &source{s: s, name: output, lanes: map[string]*lane{}, ring: fair.NewRing[*lane](turnBytes), reading: "a read for output " + output + " from " + s.dir}
 		src.quota = quota{what: "output " + output, limit: s.limitsOf.Outputs[output], used: &src.pending.bytes}
 		src.quota.drop = func() bool { return s.dropChunk(src) }
 		s.sources[output] = src
@@ -120,6 +120,7 @@ func (src *source) lane(cluster uint32) *lane {
 	l := src.lanes[name]
 	if l == nil {
 		l = &lane{src: src, cluster: name, number: cluster, flying: map[uint64]*lease{}}
+		l.turn.Value = l
 		src.lanes[name] = l
 	}
 	return l
@@ -130,10 +131,7 @@ func (l *lane) list() {
 	if l.held {
 		return
 	}
-	if !l.inRing {
-		l.inRing, l.credit = true, 0
-		l.src.ring = append(l.src.ring, l)
-	}
+	l.src.ring.Add(&l.turn)
 	if l.src.wake != nil {
 		close(l.src.wake)
 		l.src.wake = nil
@@ -176,7 +174,6 @@ func (src *source) Next(ctx context.Context) (*event.Chunk, error) {
 		e := seg.entries[i]
 		o := &lease{seg: seg, seq: seg.first + uint64(e.Seq), size: e.Size, events: e.Events, set: e.Set, received: e.Received}
 		l.flying[o.seq] = o
-		l.credit -= int64(e.Raw)
 		again := l.again || o.seq < s.began
 		h := seg.file
 		h.refs++
@@ -201,32 +198,17 @@ func (src *source) Next(ctx context.Context) (*event.Chunk, error) {
 // pick chooses the next chunk by deficit round robin: entry i of the segment, for lane l. l is nil
 // where the segment's index must be loaded first; seg is nil where nothing is to be handed out.
 func (src *source) pick() (l *lane, seg *segmentState, i int) {
-	for len(src.ring) > 0 {
-		if src.turn >= len(src.ring) {
-			src.turn = 0
-		}
-		l := src.ring[src.turn]
-		if len(src.ring) == 1 {
-			l.credit = turnBytes // nobody else waits
-		} else if l.credit <= 0 {
-			l.credit += turnBytes
-			if l.credit <= 0 {
-				src.turn++
-				continue
-			}
-		}
+	for turn := src.ring.Current(); turn != nil; turn = src.ring.Current() {
+		l := turn.Value
 		seg, i := l.first()
 		if seg == nil { // nothing left
-			l.inRing = false
-			src.ring = slices.Delete(src.ring, src.turn, src.turn+1)
+			src.ring.Remove(turn)
 			continue
 		}
 		if !seg.loaded {
 			return nil, seg, 0
 		}
-		if l.credit <= int64(seg.entries[i].Raw) {
-			src.turn++ // it has used its turn up with this one
-		}
+		src.ring.Take(turn, int64(seg.entries[i].Raw))
 		src.s.clock++
 		seg.used = src.s.clock
 		return l, seg, i
@@ -306,6 +288,7 @@ func (s *Queue) fill(o *lease, h *handle, e *segment.Entry) error {
 		Seq: head.Seq, Cluster: head.Cluster, Tag: head.Tag, Received: time.Unix(0, head.Received),
 		Events: head.Events, Entries: o.memory, Parts: make([]event.Part, len(head.Parts)),
 		Returned: len(head.Parts) > 0 && head.Parts[0].Flags&chunk.PartUnrouted != 0,
+		Filtered: len(head.Parts) > 0 && head.Parts[0].Flags&chunk.PartFiltered != 0,
 	}
 	for i := range head.Parts {
 		p := &head.Parts[i]

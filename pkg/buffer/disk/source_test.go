@@ -195,14 +195,14 @@ func TestCompaction(t *testing.T) {
 	put(t, s, message1{text: text(8<<20, 1), outputs: []string{"quick"}}) // the next segment
 	drain(t, s, "quick")
 	held := take(t, s, "slow")
-	before := s.Stats().DiskBytes
+	before := s.Stats().Bytes
 	s.tidy()
-	if s.Stats().DiskBytes < before/2 {
+	if s.Stats().Bytes < before/2 {
 		t.Error("made smaller at once, though the output may be about to finish it")
 	}
 	clock.move(compactAfter)
 	s.tidy()
-	if after := s.Stats().DiskBytes; after > 9<<20 {
+	if after := s.Stats().Bytes; after > 9<<20 {
 		t.Errorf("takes %d bytes of the disk after, %d before", after, before)
 	}
 	s.Source("slow").Return(held)

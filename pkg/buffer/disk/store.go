@@ -149,6 +149,14 @@ func (s *Queue) DeadLetters() deadletter.Store { return s.dead }
 // ID returns the number of the queue's directory, which names events that came without a chunk id.
 func (s *Queue) ID() [16]byte { return s.queueID }
 
+// Capabilities implements buffer.Queue.
+func (s *Queue) Capabilities() buffer.Capabilities {
+	return buffer.Capabilities{Durable: true, ReturnsInOrder: true}
+}
+
+// MaxChunk implements buffer.Queue.
+func (s *Queue) MaxChunk() int { return maxChunk }
+
 // Settle implements Queue.
 func (s *Queue) Settle(conn uint64, commits int, received bool) {
 	s.resends.Settle(s.connEpoch+conn, commits, received)

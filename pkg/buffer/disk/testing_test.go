@@ -15,11 +15,15 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/buffertest"
 	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	buffertest.RunChild(openForSuite)
+	goleak.VerifyTestMain(m)
+}
 
 // clock is a clock that tests move.
 type clock struct {

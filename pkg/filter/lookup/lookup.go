@@ -12,7 +12,6 @@ import (
 	"slices"
 	"sync/atomic"
 	"time"
-	"unicode/utf8"
 
 	"github.com/rs/zerolog"
 
@@ -180,9 +179,8 @@ func (s *Step) Apply(ev *filter.Event) (filter.Verdict, error) {
 	t := s.current.Load()
 	var row [][]byte
 	if value, ok := ev.Get(s.field...); ok {
-		if text, _, err := event.ReadBytes(value); err == nil && utf8.Valid(text) {
-			row = t.rows[string(text)]
-		} else {
+		text, _, err := event.ReadBytes(value)
+		if row = t.rows[string(text)]; row == nil && (err != nil || t.replaced) {
 			s.text = event.AppendText(s.text[:0], value)
 			row = t.rows[string(s.text)]
 		}

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/filter"
@@ -20,6 +21,8 @@ import (
 type table struct {
 	targets []target
 	rows    map[string][][]byte // by key: a msgpack value for each of the first targets, nil where there is none
+
+	replaced bool // some key has U+FFFD, as texts have it that are not UTF-8; all keys are
 }
 
 // target is a field that is added.
@@ -101,6 +104,7 @@ func (b *builder) unique(key string) error {
 	if _, twice := b.rows[key]; twice {
 		return fmt.Errorf("the key %.100q is there twice", key)
 	}
+	b.replaced = b.replaced || strings.ContainsRune(key, utf8.RuneError)
 	return nil
 }
 

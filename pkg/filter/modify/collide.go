@@ -3,6 +3,7 @@ package modify
 import (
 	"bytes"
 	"cmp"
+	"encoding/binary"
 	"fmt"
 	"slices"
 	"strings"
@@ -15,6 +16,12 @@ import (
 // both stay as they are: no value is lost without a word. nil takes no place, and an equal value is no loss.
 func moveField(ev *filter.Event, from, to []string) error {
 	ev.ReadFields() // it is not the only look-up
+	if len(to) == 1 {
+		if _, there := ev.Get(to[0]); !there {
+			ev.Rename(from, to)
+			return nil
+		}
+	}
 	value, ok := ev.Get(from...)
 	if !ok || slices.Equal(from, to) {
 		return nil
@@ -60,8 +67,51 @@ func alone(m []byte, path []string) bool {
 
 // member is a member of a map that is being made: where its name and its value are in the map's bytes.
 type member struct {
-	name, value, end int
+	name, value, end int32
 	moved            bool // it had another name
+}
+
+// nameFilter holds 1024 bits of names: one whose bit is not set yet is no other's.
+type nameFilter [16]uint64
+
+// add sets the bit of a name, and says whether it was set.
+func (f *nameFilter) add(name []byte) (set bool) {
+	h := uint32(len(name))
+	if h >= 4 {
+		h += binary.LittleEndian.Uint32(name[h-4:])*0x85ebca6b + binary.LittleEndian.Uint32(name[h/2-2:])
+	} else if h > 0 {
+		h += uint32(name[0])<<8 + uint32(name[h/2])<<16 + uint32(name[h-1])<<24
+	}
+	h ^= h >> 15
+	h = h * 0x9e3779b1 >> 22
+	bit := uint64(1) << (h & 63)
+	set = f[h>>6]&bit != 0
+	f[h>>6] |= bit
+	return set
+}
+
+// membersOf appends to dst where the members of the map m, whose names are str, are behind its head.
+func membersOf(dst []member, m []byte) []member {
+	at := 0
+	for name, value := range filter.Members(m) {
+		from := at + headBytes(len(name))
+		at = from + len(name) + len(value)
+		dst = append(dst, member{int32(from), int32(from + len(name)), int32(at), true})
+	}
+	return dst
+}
+
+// headBytes is how many bytes stand before a str of n bytes.
+func headBytes(n int) int {
+	switch {
+	case n < 32:
+		return 1
+	case n < 1<<8:
+		return 2
+	case n < 1<<16:
+		return 3
+	}
+	return 5
 }
 
 // few is for how many members a comparison of each with each is faster than sorting.

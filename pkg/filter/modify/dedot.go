@@ -88,7 +88,7 @@ func (d *dedot) append(dst, value []byte, deep bool) []byte {
 			dst = filter.AppendString(dst, name)
 			at := len(dst)
 			dst = d.append(dst, inner, d.nested)
-			d.members = append(d.members, member{at - len(name), at, len(dst), dotted})
+			d.members = append(d.members, member{int32(at - len(name)), int32(at), int32(len(dst)), dotted})
 		}
 		if renamed && d.clash == nil {
 			d.clash = bytes.Clone(clash(dst, d.members[base:]))

@@ -13,7 +13,9 @@ type flatten struct {
 
 	name, body, result []byte
 	members            []member
-	limit              int
+	names              nameFilter
+	alike              bool // two names may be equal
+	n, limit           int
 }
 
 // apply moves the members of the map at f.path, and of maps within it, to where the map is, under
@@ -28,7 +30,8 @@ func (f *flatten) apply(ev *filter.Event) error {
 	}
 	m, _ := ev.Get(parent...)
 	// Names are repeated for each member: a hostile record could grow with the square of its size.
-	f.members, f.body, f.limit = f.members[:0], f.body[:0], 4*len(m)+64<<10
+	f.names, f.alike = nameFilter{}, false
+	f.n, f.body, f.limit = 0, f.body[:0], 4*len(m)+64<<10
 	for name, value := range filter.Members(m) {
 		if filled(value) && (len(f.path) == 0 || string(name) == last) {
 			f.name = append(f.name[:0], name...)
@@ -36,14 +39,16 @@ func (f *flatten) apply(ev *filter.Event) error {
 				return err
 			}
 		} else {
-			f.append(name, value, false)
+			f.append(name, value)
 		}
 	}
-	count := len(f.members)
-	if name := clash(f.body, f.members); name != nil {
-		return fmt.Errorf("flatten a record: two values would get the name %.100s, and it stays as it is", name)
+	f.result = append(filter.AppendMapHeader(f.result[:0], f.n), f.body...)
+	if f.alike {
+		f.members = membersOf(f.members[:0], f.result)
+		if name := clash(f.body, f.members); name != nil {
+			return fmt.Errorf("flatten a record: two values would get the name %.100s, and it stays as it is", name)
+		}
 	}
-	f.result = append(filter.AppendMapHeader(f.result[:0], count), f.body...)
 	ev.Set(f.result, parent...)
 	return nil
 }
@@ -67,11 +72,10 @@ func filled(value []byte) bool {
 	return err == nil && n > 0
 }
 
-func (f *flatten) append(name, value []byte, moved bool) {
-	f.body = filter.AppendString(f.body, name)
-	at := len(f.body)
-	f.body = append(f.body, value...)
-	f.members = append(f.members, member{at - len(name), at, len(f.body), moved})
+func (f *flatten) append(name, value []byte) {
+	f.body = append(filter.AppendString(f.body, name), value...)
+	f.n++
+	f.alike = f.names.add(name) || f.alike
 }
 
 // walk appends what the map m, whose name is f.name, holds.
@@ -89,7 +93,7 @@ func (f *flatten) walk(m []byte) error {
 		if len(f.body)+len(f.name)+len(value) > f.limit {
 			return fmt.Errorf("flatten a record: it would have more than %d bytes, and stays as it is", f.limit)
 		}
-		f.append(f.name, value, true)
+		f.append(f.name, value)
 	}
 	return nil
 }

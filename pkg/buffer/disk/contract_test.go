@@ -1,0 +1,12 @@
+package disk
+
+import (
+	"testing"
+
+	"github.com/seed-afc6a195/aggregator/pkg/buffer"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/buffertest"
+)
+
+func openForSuite(cfg buffer.Config, o buffer.Options) (buffer.Queue, error) { return Open(cfg, o) }
+
+func TestContract(t *testing.T) { buffertest.Run(t, openForSuite) }

@@ -1,0 +1,81 @@
+package disk
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/seed-afc6a195/aggregator/pkg/buffer"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
+	"github.com/seed-afc6a195/aggregator/pkg/event"
+)
+
+// targetMark stands between an output and a target in the name of what waits aside. No output has it in its name.
+const targetMark = "\x1f"
+
+func waitingName(output, target string) string {
+	if target == "" {
+		return output
+	}
+	return output + targetMark + target
+}
+
+// names returns the output and the target that the source is of.
+func (src *source) names() (output, target string) {
+	output, target, _ = strings.Cut(src.name, targetMark)
+	return output, target
+}
+
+// Waiting implements buffer.Queue.
+func (s *Queue) Waiting(output, target string) buffer.Source {
+	return s.Source(waitingName(output, target))
+}
+
+// PurgeWaiting implements buffer.Queue.
+func (s *Queue) PurgeWaiting(output, target string) buffer.Count {
+	return s.Purge(waitingName(output, target))
+}
+
+// KeepAlive implements buffer.Source. What is handed out is this process's until Close.
+func (*source) KeepAlive(*event.Chunk) {}
+
+// SettlePart implements buffer.Source.
+func (src *source) SettlePart(ctx context.Context, c *event.Chunk, rests []buffer.Rest) error {
+	s := src.s
+	if !src.holds(c) {
+		return nil
+	}
+	output, _ := src.names()
+	b := &batch{s: s, conn: s.connEpoch, answer: make(chan error, 1), eager: true}
+	for i := range rests {
+		r := &rests[i]
+		flags := byte(chunk.PartKeyed | chunk.PartNanos)
+		if c.Returned {
+			flags |= chunk.PartUnrouted
+		}
+		if r.Filtered {
+			flags |= chunk.PartFiltered
+		}
+		parts := make([]chunk.Part, len(r.Parts))
+		for j, p := range r.Parts {
+			parts[j] = chunk.Part{Flags: flags, Key: p.Key, First: p.First, Events: p.Events}
+		}
+		b.addStored(buffer.Message{Cluster: c.Cluster, Tag: c.Tag, Outputs: []string{waitingName(output, r.Target)}}, r.Entries, parts)
+		b.msgs[len(b.msgs)-1].rest = true
+	}
+	if len(rests) > 0 {
+		if err := b.Commit(ctx); err != nil {
+			return fmt.Errorf("store what is left of chunk %d: %w", c.Seq, err)
+		}
+	}
+	src.Done(c)
+	return nil
+}
+
+// holds reports whether c is handed out.
+func (src *source) holds(c *event.Chunk) bool {
+	src.s.mu.Lock()
+	defer src.s.mu.Unlock()
+	l := src.lanes[c.Cluster]
+	return l != nil && l.flying[c.Seq] != nil && &l.flying[c.Seq].chunk == c
+}
