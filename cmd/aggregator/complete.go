@@ -62,9 +62,15 @@ func completeFlags(cmd *cobra.Command) {
 	}
 	outputs := named((*config.Config).OutputNames)
 	for flag, values := range map[string]cobra.CompletionFunc{
-		"output": outputs, "to": outputs, "cluster": named((*config.Config).ClusterNames), "route": named((*config.Config).Matches),
-		"outputs": fixed(sizing.OutputTypes()...), "reason": fixed("rejected", "too_large", "unrouted", "tag_not_allowed", "max_attempts", "max_age", "damaged"),
-		"mode": fixed("packed", "forward", "message"), "compress": fixed("none", "gzip", "zstd"), "format": fixed("auto", "json", "text"),
+		"output":   outputs,
+		"to":       outputs,
+		"outputs":  fixed(sizing.OutputTypes()...),
+		"cluster":  named((*config.Config).ClusterNames),
+		"route":    named((*config.Config).Matches),
+		"reason":   fixed("rejected", "too_large", "unrouted", "tag_not_allowed", "max_attempts", "max_age", "damaged"),
+		"mode":     fixed("packed", "forward", "message"),
+		"compress": fixed("none", "gzip", "zstd"),
+		"format":   fixed("auto", "json", "text"),
 	} {
 		if cmd.Name() == "send" && flag == "output" { // there it is the result's form
 			values = fixed("text", "json")

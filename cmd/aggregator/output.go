@@ -34,9 +34,12 @@ func newOutputCommand() *cobra.Command {
 	}
 	list.Flags().BoolVar(&f.json, "json", false, "as JSON")
 	cmd.AddCommand(list,
-		f.steerCommand("pause", "Stop delivering to outputs: what comes waits in the queue", "Pauses outputs until they are resumed or the server starts again. What comes for them waits in the queue."),
-		f.steerCommand("resume", "Deliver to paused outputs again", "Resumes outputs that are paused. What waits to be sent again is sent at once."),
-		f.steerCommand("retry", "Try again at once what waits to be sent again", "Ends every wait of outputs before their next try, also that of servers that rest, whoever wished for it."),
+		f.steerCommand("pause", "Stop delivering to outputs: what comes waits in the queue",
+			"Pauses outputs until they are resumed or the server starts again. What comes for them waits in the queue."),
+		f.steerCommand("resume", "Deliver to paused outputs again",
+			"Resumes outputs that are paused. What waits to be sent again is sent at once."),
+		f.steerCommand("retry", "Try again at once what waits to be sent again",
+			"Ends every wait of outputs before their next try, also that of servers that rest, whoever wished for it."),
 		f.purgeOutputs())
 	return cmd
 }
@@ -65,7 +68,8 @@ func (f *serverFlags) listOutputs(cmd *cobra.Command) error {
 	_, _ = fmt.Fprintln(w, "output\tstate\tpending\toldest\tout/s\tdone in") // Flush says what went wrong
 	for i := range q.Outputs {
 		o := &q.Outputs[i]
-		_, _ = fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%.0f\t%s\n", printable(o.Output), printable(o.State), o.Events, seconds(o.Oldest), o.Delivered, doneIn(&o.Pending, o.State)) // as above
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%.0f\t%s\n", printable(o.Output), printable(o.State), o.Events,
+			seconds(o.Oldest), o.Delivered, doneIn(&o.Pending, o.State)) // as above
 	}
 	return w.Flush()
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/seed-afc6a195/aggregator/pkg/config"
 	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
@@ -19,6 +20,7 @@ import (
 type output struct {
 	*sender
 	name   string
+	made   time.Time
 	cfg    *config.Config // that it was made for
 	rules  *Rules         // nil: all events as they were stored
 	before outputs.Report // counters of earlier outputs of that name
@@ -42,7 +44,7 @@ func (a *App) newOutput(name string, cfg *config.Config) (*output, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &output{sender: s, name: name, cfg: cfg}
+	out := &output{sender: s, name: name, made: a.opts.Now(), cfg: cfg}
 	if asksEvents(cfg) {
 		if out.rules, err = NewRules(cfg, name, a.opts.Log); err != nil {
 			return nil, errors.Join(err, s.Close())

@@ -144,6 +144,7 @@ func (a *App) outputStates(waits []buffer.Wait) []status.Output {
 	for _, out := range current {
 		st := out.loop.Stats()
 		s := outputOf(out.name, &out.common, st, byOutput[out.name], now)
+		s.Since = out.made
 		s.State = outputState(&s, st)
 		if w, ok := out.Output.(outputs.DiskWriter); ok {
 			b := writeBeat(out.name, w.WritesTo(), st)

@@ -17,8 +17,12 @@ func Words(text, public string) string {
 	if text == "" {
 		return public
 	}
-	clean := strings.NewReplacer(beginWords, "", beginPublic, "", endWords, "")
-	return beginWords + clean.Replace(text) + beginPublic + clean.Replace(public) + endWords
+	return beginWords + unmarkable(text) + beginPublic + unmarkable(public) + endWords
+}
+
+// unmarkable returns text without marks, nor halves of characters that could become one beside other text.
+func unmarkable(text string) string {
+	return strings.NewReplacer(beginWords, "", beginPublic, "", endWords, "").Replace(strings.ToValidUTF8(text, "\uFFFD"))
 }
 
 // Public returns of text what everybody may see.

@@ -16,7 +16,7 @@ import (
 type family struct {
 	name, help string
 	labels     []string
-	restarts   bool // a counter that begins anew when a reload makes what it counts for anew
+	began      func(s *Snapshot, labels []string) time.Time // when a counter began; nil: when the program started
 	counter    func(s *Snapshot, add func(value uint64, labels ...string))
 	seconds    func(s *Snapshot, add func(value float64, labels ...string)) // a counter of time
 	gauge      func(s *Snapshot, add func(value float64, labels ...string))
@@ -101,11 +101,13 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	s := c.snapshot()
 	for i := range c.families {
 		f, desc := &c.families[i], c.descs[i]
-		var created time.Time // zero: not told
-		if !f.restarts {
-			created = s.Started
+		count := func(v float64, labels ...string) {
+			created := s.Started
+			if f.began != nil {
+				created = f.began(&s, labels)
+			}
+			out <- counter(desc, created, v, labels)
 		}
-		count := func(v float64, labels ...string) { out <- counter(desc, created, v, labels) }
 		switch {
 		case f.counter != nil:
 			f.counter(&s, func(v uint64, labels ...string) { count(float64(v), labels...) })
@@ -117,7 +119,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 			})
 		default:
 			f.histogram(&s, func(v metric.Snapshot, labels ...string) {
-				out <- histogram(desc, created, v, labels)
+				out <- histogram(desc, s.Started, v, labels)
 			})
 		}
 	}

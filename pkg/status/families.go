@@ -1,6 +1,7 @@
 package status
 
 import (
+	"strings"
 	"time"
 
 	"github.com/seed-afc6a195/aggregator/pkg/metric"
@@ -16,10 +17,18 @@ func families() []family {
 	return all
 }
 
-// anew returns families as counters that begin anew with a reload.
-func anew(families ...family) []family {
+// anew returns families whose counters begin anew when a reload makes an output anew. name returns that output's name from
+// the labels.
+func anew(name func(labels []string) string, families ...family) []family {
 	for i := range families {
-		families[i].restarts = true
+		families[i].began = func(s *Snapshot, labels []string) time.Time {
+			for o := range s.Outputs {
+				if s.Outputs[o].Name == name(labels) && !s.Outputs[o].Since.IsZero() {
+					return s.Outputs[o].Since
+				}
+			}
+			return s.Started
+		}
 	}
 	return families
 }
@@ -162,6 +171,7 @@ func certificateFamilies() []family {
 	const label = "owner"
 	list := func(s *Snapshot) []Certificate { return s.Certificates }
 	return anew(
+		func(labels []string) string { return strings.TrimPrefix(labels[0], "output ") },
 		eachGauge("aggregator_tls_certificate_remaining_seconds", "Time until the certificate expires; below 0 once it has, 0 where there is only a CA file.", label, list, func(c *Certificate) (string, float64) { return c.Owner, c.DaysLeft * 24 * 3600 }),
 		eachGauge("aggregator_tls_loaded_timestamp_seconds", "When the files in force were loaded.", label, list, func(c *Certificate) (string, float64) { return c.Owner, unix(c.LoadedAt) }),
 		eachCounter("aggregator_tls_reloads_total", "How often changed files came into force.", label, list, func(c *Certificate) (string, uint64) { return c.Owner, c.Reloads }),

@@ -226,6 +226,7 @@ type Output struct {
 	Name            string          `json:"name"`
 	Type            string          `json:"type"`
 	State           State           `json:"state"`
+	Since           time.Time       `json:"since,omitzero"` // when it was made: at the start, or by the last reload that changed it
 	Workers         int             `json:"workers"`
 	Concurrency     int             `json:"concurrency"`            // of the workers, how many may send now: fewer after the destination has throttled
 	InFlight        int             `json:"in_flight"`              // requests under way

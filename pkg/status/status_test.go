@@ -71,7 +71,7 @@ func fixture(started time.Time, n uint64) Snapshot {
 		},
 		Outputs: []Output{
 			{
-				Name: "es", Type: "elasticsearch", State: StateRetrying, Workers: 2, Concurrency: 1, InFlight: 1, HeldClusters: []string{"osaka"},
+				Name: "es", Type: "elasticsearch", State: StateRetrying, Since: started.Add(time.Minute), Workers: 2, Concurrency: 1, InFlight: 1, HeldClusters: []string{"osaka"},
 				Clusters: []OutputCluster{
 					{Cluster: "seoul", Queued: n, Delivered: n / 2, Pending: n - n/2},
 					{Cluster: "osaka", Queued: 57, Returned: 3, Recovered: 6, Delivered: 50, Dropped: Counts{"rejected": 0, "full": 1}, Dead: Counts{"rejected": 2}, Pending: 12},

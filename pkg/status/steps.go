@@ -32,6 +32,7 @@ func stepFamilies() []family {
 		}}
 	}
 	return anew(
+		func(labels []string) string { return labels[0] },
 		counter("aggregator_filter_step_in_events_total", "Events given to the step.", func(st *Step) uint64 { return st.In }),
 		counter("aggregator_filter_step_out_events_total", "Events that went on from the step.", func(st *Step) uint64 { return st.Out }),
 		counter("aggregator_filter_step_dropped_events_total", "Events that the step dropped or made dead letters.", func(st *Step) uint64 { return st.Dropped }),

@@ -1,4 +1,3 @@
-// Package disk is the queue in bbolt files of bounded size, segments, on a disk of its own.
 package disk
 
 import (
@@ -34,44 +33,69 @@ import (
 //	dead/      dead letters: see deadletter.go
 //	*.corrupt  what was found damaged, as it was found; never read again
 type Queue struct {
-	cfg       buffer.Config
-	opts      buffer.Options
-	dir       string
-	log       zerolog.Logger
-	now       func() time.Time
-	packer    *chunk.Packer
-	lock      *os.File
-	queueID   [16]byte   // of this directory, for event ids
-	connEpoch uint64     // makes connections' numbers unique over restarts
-	salt      uint64     // see chunk.go
-	arenas    chunk.Pool // of batches
-	values    chunk.Pool // chunks as on disk
-	entries   chunk.Pool // chunks' entries
-	resends   *resend.Window
-	dead      *deaddisk.Store
-	requeue   *requeuer
-	commit    *committer
-	keep      *keeper
-	gone      atomic.Pointer[error] // why the directory is not this queue's any more; nil: it is
+	cfg  buffer.Config
+	opts buffer.Options
+	log  zerolog.Logger
+	now  func() time.Time
+	directory
+	identity
+	memory
+	resends *resend.Window
+	dead    *deaddisk.Store
+	requeue *requeuer
+	commit  *committer
+	keep    *keeper
 
-	mu       sync.Mutex      // guards what follows; no disk is touched under it
-	segs     []*segmentState // ascending
-	next     uint64          // sequence number; only the committer changes it
-	began    uint64          // what next was at the start: chunks before it are of earlier runs
-	clusters []*tenant       // by number
-	limitsOf buffer.Limits   // in force
+	mu      sync.Mutex // guards what follows; no disk is touched under it: see the package's documentation
+	pending int64      // chunks, each counted for every output that wants it
+	closed  bool
+	names
+	segmentTable
+	counts counts
+}
+
+// directory is the queue's directory.
+type directory struct {
+	dir  string
+	lock *os.File
+	gone atomic.Pointer[error] // why the directory is not this queue's any more; nil: it is
+}
+
+// identity is what tells this queue, and this run of it, from others.
+type identity struct {
+	queueID   [16]byte // of this directory, for event ids
+	connEpoch uint64   // makes connections' numbers unique over restarts
+	salt      uint64   // see package chunk
+}
+
+// memory is what is used again.
+type memory struct {
+	packer  *chunk.Packer
+	arenas  chunk.Pool // of batches
+	values  chunk.Pool // chunks as on disk
+	entries chunk.Pool // chunks' entries
+}
+
+// names are the clusters and outputs that the queue has seen, which never leave.
+type names struct {
+	limitsOf buffer.Limits // in force
+	clusters []*tenant     // by number
 	numbers  map[string]uint32
 	sets     []*outputSet // by number
 	setOf    map[string]uint32
 	sources  map[string]*source
-	pending  int64 // chunks, each counted for every output that wants it
-	clock    uint64
-	loadedN  int
-	closed   bool
-	disk     int64  // bytes that segments take
-	keepFrom uint64 // segments with chunks from here on stay though nobody wants them: see keepSegments
-	forget   []doneKey
-	counts   counts
+}
+
+// segmentTable is the queue's files.
+type segmentTable struct {
+	segs     []*segmentState // ascending
+	next     uint64          // sequence number; only the committer changes it
+	began    uint64          // what next was at the start: chunks before it are of earlier runs
+	clock    uint64          // ascends with each use of a segment
+	loadedN  int             // entries of indexes in memory
+	disk     int64           // bytes that segments take
+	keepFrom uint64          // segments with chunks from here on stay though nobody wants them: see keepSegments
+	forget   []doneKey       // of segments that are gone
 }
 
 // outputSet is who wants a chunk.
@@ -89,10 +113,11 @@ func Open(cfg buffer.Config, o buffer.Options) (_ *Queue, err error) {
 		o.Now = time.Now
 	}
 	s := &Queue{
-		cfg: cfg, opts: o, dir: cfg.Path, log: o.Log, now: o.Now,
-		arenas: chunk.Pool{Keep: keepArena}, values: chunk.Pool{Keep: keepArena}, entries: chunk.Pool{Keep: 4 * keepArena},
-		numbers: map[string]uint32{}, setOf: map[string]uint32{}, sources: map[string]*source{},
-		keepFrom: math.MaxUint64, resends: resend.NewWindow(cfg.DedupeWindow, o.Now), counts: counts{duplicates: map[string]buffer.Duplicates{}},
+		cfg: cfg, opts: o, log: o.Log, now: o.Now, directory: directory{dir: cfg.Path},
+		memory:       memory{arenas: chunk.Pool{Keep: keepArena}, values: chunk.Pool{Keep: keepArena}, entries: chunk.Pool{Keep: 4 * keepArena}},
+		names:        names{numbers: map[string]uint32{}, setOf: map[string]uint32{}, sources: map[string]*source{}},
+		segmentTable: segmentTable{keepFrom: math.MaxUint64},
+		resends:      resend.NewWindow(cfg.DedupeWindow, o.Now), counts: counts{duplicates: map[string]buffer.Duplicates{}},
 	}
 	var random [16]byte
 	_, _ = rand.Read(random[:]) // never fails

@@ -159,7 +159,9 @@ func (c *client) wishes(h *host, wish time.Duration) bool {
 	defer c.mu.Unlock()
 	now := c.now()
 	h.wish = now.Add(min(wish, c.cfg.Settings().Retry.Max))
-	return slices.ContainsFunc(c.hosts, func(other *host) bool { return other != h && other.ready && !now.Before(other.wish) })
+	return slices.ContainsFunc(c.hosts, func(other *host) bool {
+		return other != h && other.ready && !now.Before(other.wish)
+	})
 }
 
 // tryNow ends the rests of all hosts.

@@ -127,7 +127,8 @@ func (s *send) post(ctx context.Context, from, to int) {
 		s.hung(from, to, out.err)
 	}
 	one := outputs.Failure{
-		Index: s.b.lines[from].event, Status: out.err.Status, Detail: out.err.Err.Error(), Target: s.b.targets[s.b.lines[from].target],
+		Index: s.b.lines[from].event, Status: out.err.Status, Detail: out.err.Err.Error(),
+		Target: s.b.targets[s.b.lines[from].target],
 	}
 	switch {
 	case out.err.Reason == outputs.ReasonTooLarge || out.alone:
@@ -168,7 +169,8 @@ func (s *send) time(out *outcome, from, to int) {
 	slow := map[int]bool{}
 	for i := range out.failed {
 		f := &out.failed[i]
-		if target := s.b.lines[from+f.Index].target; out.waited && f.Status >= http.StatusInternalServerError && !slow[target] {
+		target := s.b.lines[from+f.Index].target
+		if out.waited && f.Status >= http.StatusInternalServerError && !slow[target] {
 			slow[target], s.apart = true, true
 			s.slow.slow(f.Target, outputs.Failure{Reason: f.Reason, Status: f.Status, Detail: f.Detail})
 		}
@@ -177,7 +179,8 @@ func (s *send) time(out *outcome, from, to int) {
 		return
 	}
 	for target, name := range s.b.targets {
-		if s.slow.has(name) && !slow[target] && slices.ContainsFunc(s.b.lines[from:to], func(l line) bool { return l.target == target }) {
+		sent := func(l line) bool { return l.target == target }
+		if s.slow.has(name) && !slow[target] && slices.ContainsFunc(s.b.lines[from:to], sent) {
 			s.slow.works(name)
 		}
 	}
@@ -198,7 +201,9 @@ func (s *send) hung(from, to int, err *outputs.SendError) {
 func (s *send) there(f *outputs.Failure) {
 	s.alreadyThere.Add(1)
 	ev := &s.batch.Events[f.Index]
-	s.example.Store(&outputs.Example{Time: s.now(), Cluster: ev.Chunk.Cluster, Tag: ev.Chunk.Tag, Target: f.Target, Detail: f.Detail})
+	s.example.Store(&outputs.Example{
+		Time: s.now(), Cluster: ev.Chunk.Cluster, Tag: ev.Chunk.Tag, Target: f.Target, Detail: f.Detail,
+	})
 	const text = "the server said to events that were sent for the first time that it has their ids already (409): other events may have the same ids. " +
 		"%s; already_there counts them, and docs/elasticsearch.md says more under \"Duplicates and ids\""
 	if s.cfg.OnConflict != onConflictDeadLetter {
