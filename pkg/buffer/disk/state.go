@@ -24,9 +24,9 @@ import (
 // it never travels and bbolt never has to repair it. Losing all of it repeats deliveries.
 const stateFile = "state.db"
 
-// stateFormat is that of state.db. Number 1 was written without the oldest program's number, and at first with checksums that
-// did not cover the keys. What is finished, and what a restart has to remember, must not be overlooked: an entry of a new
-// kind that holds such makes its number the oldest.
+// stateFormat is that of state.db. Number 1 was written without the oldest program's number, and at first with
+// checksums that did not cover the keys. What is finished, and what a restart has to remember, must not be overlooked:
+// an entry of a new kind that holds such makes its number the oldest.
 func stateFormat() format.Format { return format.Format{Name: "state.db", Number: 2, Since: 1} }
 
 // Names in state.db.

@@ -13,14 +13,14 @@ import (
 
 func letterKey(id uint64) []byte { return binary.BigEndian.AppendUint64(nil, id) }
 
-// letterFormat is that of letters. Number 1 has no salt; up to number 2 checksums may not cover the letter's number, and
-// there is no number of the oldest program.
+// letterFormat is that of letters. Number 1 has no salt; up to number 2 checksums may not cover the letter's number,
+// and there is no number of the oldest program.
 func letterFormat() format.Format {
 	return format.Format{Name: "dead letter", Number: 3, Since: 1, Alone: 2}
 }
 
-// summaryFormat is that of a file's summary. Number 1 was written without the oldest program's number. A file with a letter
-// that an older program must not overlook has that program's successor as the oldest.
+// summaryFormat is that of a file's summary. Number 1 was written without the oldest program's number. A file with a
+// letter that an older program must not overlook has that program's successor as the oldest.
 func summaryFormat() format.Format {
 	return format.Format{Name: "summary of dead letters", Number: 2, Since: 1, Alone: 1}
 }
