@@ -332,7 +332,7 @@ func TestOtherFormat(t *testing.T) {
 		t.Fatal(err)
 	}
 	err = db.Update(func(tx *bbolt.Tx) error {
-		return tx.Bucket([]byte("meta")).Put([]byte("format"), formatTwo())
+		return tx.Bucket([]byte("meta")).Put([]byte("format"), formatThree())
 	})
 	if err := errors.Join(err, db.Close()); err != nil {
 		t.Fatal(err)
@@ -356,8 +356,8 @@ func TestOtherFormat(t *testing.T) {
 	}
 }
 
-// formatTwo is the store's format version 2 as state.db has it: the number and its checksum.
-func formatTwo() []byte {
-	b := []byte{0, 0, 0, 2}
+// formatThree is the number of a later format as state.db has it: with its checksum.
+func formatThree() []byte {
+	b := []byte{0, 0, 0, 3}
 	return encoding.LittleEndian.AppendUint32(b, crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli)))
 }

@@ -319,3 +319,19 @@ func (b *batch) lettersEnd(m int) int {
 	}
 	return len(b.letters)
 }
+
+// repeat adds message i to d.
+func (b *batch) repeat(d *buffer.Duplicates, i int) {
+	m := &b.msgs[i]
+	d.Messages++
+	d.Events += int64(m.events)
+	for _, l := range b.letters[m.letter:b.lettersEnd(i)] {
+		if d.Rejected == nil {
+			d.Rejected = map[string]int64{}
+		}
+		d.Rejected[l.Reason] += int64(l.Events)
+	}
+}
+
+// MaxChunk implements buffer.Queue.
+func (s *Queue) MaxChunk() int { return maxChunk }

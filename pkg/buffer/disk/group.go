@@ -324,16 +324,3 @@ func (c *committer) stored(b *batch) {
 		}
 	}
 }
-
-// repeat adds message i to d.
-func (b *batch) repeat(d *buffer.Duplicates, i int) {
-	m := &b.msgs[i]
-	d.Messages++
-	d.Events += int64(m.events)
-	for _, l := range b.letters[m.letter:b.lettersEnd(i)] {
-		if d.Rejected == nil {
-			d.Rejected = map[string]int64{}
-		}
-		d.Rejected[l.Reason] += int64(l.Events)
-	}
-}

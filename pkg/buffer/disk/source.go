@@ -20,31 +20,6 @@ import (
 // turnBytes is what a cluster may take of an output before the next one's turn.
 const turnBytes = 1 << 20
 
-// tally sums up chunks. Bytes are those on disk.
-type tally struct {
-	chunks, events, bytes int64
-}
-
-func (t *tally) add(events, size uint32) {
-	t.chunks++
-	t.events += int64(events)
-	t.bytes += int64(size)
-}
-
-func (t *tally) sub(events, size uint32) {
-	t.chunks--
-	t.events -= int64(events)
-	t.bytes -= int64(size)
-}
-
-func (t *tally) plus(o tally) {
-	t.chunks, t.events, t.bytes = t.chunks+o.chunks, t.events+o.events, t.bytes+o.bytes
-}
-
-func (t *tally) minus(o tally) {
-	t.chunks, t.events, t.bytes = t.chunks-o.chunks, t.events-o.events, t.bytes-o.bytes
-}
-
 // source is what waits for one output, whether or not anybody asks for it. Guarded by Queue.mu.
 type source struct {
 	s       *Queue

@@ -4,16 +4,13 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 
 	"github.com/seed-afc6a195/aggregator/internal/boltfile"
 	"github.com/seed-afc6a195/aggregator/internal/failpoint"
 	"github.com/seed-afc6a195/aggregator/internal/format"
-	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/segment"
 	"github.com/seed-afc6a195/aggregator/pkg/resend"
 )
@@ -145,31 +142,4 @@ func (s *Queue) rescue(path string, c *segment.Contents, hurt *segment.Damage) *
 	}
 	log.AnErr("replace", err).Msg("segment is damaged: read where it is, as far as it can be")
 	return c
-}
-
-// advise adds to an error with the queue's directory what to do about it.
-func advise(err error) error {
-	var hint string
-	switch {
-	case errors.Is(err, syscall.EROFS):
-		hint = "mount its file system for writing"
-	case errors.Is(err, fs.ErrPermission):
-		hint = fmt.Sprintf("let user %d, which this runs as, write there", os.Getuid())
-	case errors.Is(err, syscall.ENOTDIR):
-		hint = "a file is in the way: move it"
-	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		hint = "free space or inodes there"
-	default:
-		return err
-	}
-	return fmt.Errorf("%w: %s, or set another buffer.path", err, hint)
-}
-
-// takeDir locks the directory for this process.
-func takeDir(dir string) (*os.File, error) {
-	f, holder, err := boltfile.Lock(dir)
-	if errors.Is(err, boltfile.ErrLocked) {
-		return nil, fmt.Errorf("queue directory %s %w by process %s: stop that one, or set another buffer.path", dir, buffer.ErrInUse, holder)
-	}
-	return f, err
 }
