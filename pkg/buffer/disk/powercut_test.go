@@ -34,7 +34,7 @@ func TestPowerCut(t *testing.T) {
 	if os.Getenv(lifeDir) != "" {
 		liveOnce()
 	}
-	states := 700
+	states := 200
 	if n, err := strconv.Atoi(os.Getenv("AGG_POWERCUTS")); err == nil {
 		states = n
 	}
