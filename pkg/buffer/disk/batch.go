@@ -131,7 +131,8 @@ func (b *batch) repack(p *piece) {
 	b.arena = b.arena[:p.off+n]
 }
 
-// addStored adds entries that were stored before, as dead letters or in a chunk settled in part, as a message, and so as a chunk, of their own.
+// addStored adds entries that were stored before, as dead letters or in a chunk settled in part, as a message, and so
+// as a chunk, of their own.
 func (b *batch) addStored(m buffer.Message, entries []byte, parts []chunk.Part) {
 	b.Begin(m)
 	msg := &b.msgs[len(b.msgs)-1]
@@ -292,10 +293,10 @@ func (b *batch) part(limit int64) {
 	b.took = n
 }
 
-// partial says whether something of b is left after the transaction that is being made.
+// partial reports whether something of b is left after the transaction that is being made.
 func (b *batch) partial() bool { return b.until < len(b.pieces) }
 
-// begun says whether a transaction has stored a part of b, but not all.
+// begun reports whether a transaction has stored a part of b, but not all.
 func (b *batch) begun() bool { return b.atPiece > 0 }
 
 // advance notes that the transaction which took b up to b.until is on disk.

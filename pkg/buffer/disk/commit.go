@@ -184,7 +184,8 @@ func (c *committer) gather() []*batch {
 	}
 }
 
-// execute does what a decision needs of the disk. No lock is held: whoever enters, leaves or asks for the state goes on.
+// execute does what a decision needs of the disk. No lock is held: whoever enters, leaves or asks for the state goes
+// on.
 func (c *committer) execute(ad *admission) {
 	c.beat.Disk("making room in " + c.s.dir)
 	ad.act()

@@ -65,7 +65,7 @@ func (s *Queue) dropIn(t *tenant, seg *segmentState) bool {
 	return false
 }
 
-// flies says whether an output has been handed the chunk.
+// flies reports whether an output has been handed the chunk.
 func (s *Queue) flies(t *tenant, o *lease) bool {
 	for _, src := range s.sets[o.set].sources {
 		if l := src.lanes[t.name]; l != nil && l.flying[o.seq] != nil {
@@ -159,8 +159,8 @@ func (s *Queue) Purge(output string) (gone buffer.Count) {
 	return purged.count()
 }
 
-// uncount takes what waits for l in the segment out of all sums, but for what is handed out, and adds it to fate. It returns
-// what that was. s.mu is held.
+// uncount takes what waits for l in the segment out of all sums, but for what is handed out, and adds it to fate. It
+// returns what that was. s.mu is held.
 func (s *Queue) uncount(l *lane, seg *segmentState, fate *tally) tally {
 	t, left := seg.sum[l].tally, tally{}
 	for _, o := range l.flying {

@@ -11,8 +11,8 @@ import (
 	"github.com/seed-afc6a195/aggregator/internal/heartbeat"
 )
 
-// Beats returns what the queue's loops are at, in the order committer, sealer, cleaner, and what reads for each output. It waits
-// for no disk.
+// Beats returns what the queue's loops are at, in the order committer, sealer, cleaner, and what reads for each output.
+// It waits for no disk.
 func (s *Queue) Beats() []heartbeat.Beat {
 	all := []heartbeat.Beat{
 		{Loop: "committer", State: s.commit.beat.State()},

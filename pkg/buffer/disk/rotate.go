@@ -61,8 +61,8 @@ func (c *committer) segmentFor(seq uint64, n int) (*segmentState, error) {
 	return seg, nil
 }
 
-// seal hands the current segment, if there is one, to the sealer, so that commits go on in the next one while its index is
-// written. At most one is being sealed: with a disk that hangs, commits wait here for the one before.
+// seal hands the current segment, if there is one, to the sealer, so that commits go on in the next one while its index
+// is written. At most one is being sealed: with a disk that hangs, commits wait here for the one before.
 func (c *committer) seal() {
 	seg := c.current
 	if seg == nil {
