@@ -80,6 +80,8 @@ type Message struct {
 	Tag     string
 	Chunk   string   // the agent's chunk option; "" where it asked for no ack
 	Outputs []string // who wants it; kept, not copied, and never changed
+	// Source is who sent it, see event.Source; "": that is not kept.
+	Source string
 }
 
 // Batch gathers messages for one commit. See ingest.Batch, which it satisfies but for Begin.

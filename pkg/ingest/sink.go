@@ -21,6 +21,9 @@ type Sink interface {
 
 // Batch is what one connection stores with one commit: the complete messages of one read.
 type Batch interface {
+	// From tells who sends, before the first Begin: the peer's address, "" where it has none, and the hostname that it
+	// claims, "" where it claimed none.
+	From(address, hostname string)
 	// Begin starts a message. chunk is the agent's chunk option, "" where it asked for no ack.
 	Begin(cluster, tag, chunk string)
 	// Add appends well-formed entries to the message: events counts them without group markers;

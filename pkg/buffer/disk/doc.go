@@ -22,7 +22,7 @@
 // No disk is touched while committer.mu, Queue.mu or limits.mu is held: connections, outputs and the status endpoint
 // wait for these. So what is stored next is decided from memory (admission.decide), and what that needs of the disk (a
 // segment ended or dropped, an index loaded, the free space) is done between two decisions (committer.execute).
-// requeuer.mu, cleaner.mu and the dead letters' are held over disk calls; for them wait other requeues, other saves, and
+// requeuer.mu, cleaner.mu and the dead letters' are held over disk calls; for them wait other requeues, other saves and
 // who adds or reads dead letters.
 //
 // A segment whose index is loaded or rewritten is kept by exclusively, which no lock is held with.

@@ -129,9 +129,9 @@ func TestOtherFormat(t *testing.T) {
 		}, ""},
 		{"newer index", changeIndex(9, 3), "seg-"},
 		{"newer index that this program may read", changeIndex(9, 2), ""},
-		{"newer chunk", changeChunk(9, 2), "seg-"},
-		{"newer chunk, with one number", changeChunk(2, 0), "seg-"},
-		{"newer chunk that this program may read", changeChunk(9, 1), ""},
+		{"newer chunk", changeChunk(9, 3), "seg-"},
+		{"newer chunk, with one number", changeChunk(3, 0), "seg-"},
+		{"newer chunk that this program may read", changeChunk(9, 2), ""},
 		{"newer dead letters", changeSummary(9, 2), "dead-"},
 		{"newer dead letters that this program may read", changeSummary(9, 1), ""},
 	} {

@@ -94,6 +94,7 @@ type txChunk struct {
 // table of the routes, and the same in another place only makes two chunks.
 type builderKey struct {
 	cluster, tag string
+	source       string
 	outputs      *string
 	n            int
 }
@@ -166,7 +167,7 @@ func (g *txBuilder) piece(b *batch, m *message, p *piece, last bool) {
 			pt.Flags |= chunk.PartAhead
 		}
 	}
-	key := builderKey{m.Cluster, m.Tag, unsafe.SliceData(m.Outputs), len(m.Outputs)} //nolint:gosec // an address to compare, not to follow
+	key := builderKey{m.Cluster, m.Tag, m.Source, unsafe.SliceData(m.Outputs), len(m.Outputs)} //nolint:gosec // an address to compare, not to follow
 	open := g.merges[key]
 	data := b.arena[p.off : p.off+p.n]
 	if p.packed {
@@ -216,7 +217,7 @@ func (g *txBuilder) chunk(key builderKey, outputs []string, events, raw int, par
 	s := g.c.s
 	ch := txChunk{from: len(g.values), Header: chunk.Header{
 		Seq: g.c.next, Received: g.now.UnixNano(), Salt: s.salt, Codec: how, Raw: raw, Events: events,
-		Cluster: key.cluster, Tag: key.tag, Outputs: outputs, Parts: parts,
+		Cluster: key.cluster, Tag: key.tag, Source: key.source, Outputs: outputs, Parts: parts,
 	}}
 	g.c.next++
 	g.values = chunk.AppendHeader(g.values, &ch.Header)

@@ -60,7 +60,7 @@ func (src *source) SettlePart(ctx context.Context, c *event.Chunk, rests []buffe
 		for j, p := range r.Parts {
 			parts[j] = chunk.Part{Flags: flags, Key: p.Key, First: p.First, Events: p.Events}
 		}
-		b.addStored(buffer.Message{Cluster: c.Cluster, Tag: c.Tag, Outputs: []string{waitingName(output, r.Target)}}, r.Entries, parts)
+		b.addStored(buffer.Message{Cluster: c.Cluster, Tag: c.Tag, Source: c.Source, Outputs: []string{waitingName(output, r.Target)}}, r.Entries, parts)
 		b.msgs[len(b.msgs)-1].rest = true
 	}
 	if len(rests) > 0 {

@@ -260,7 +260,7 @@ func (s *Queue) fill(o *lease, h *handle, e *segment.Entry) error {
 		return err
 	}
 	o.chunk = event.Chunk{
-		Seq: head.Seq, Cluster: head.Cluster, Tag: head.Tag, Received: time.Unix(0, head.Received),
+		Seq: head.Seq, Cluster: head.Cluster, Tag: head.Tag, Source: head.Source, Received: time.Unix(0, head.Received),
 		Events: head.Events, Entries: o.memory, Parts: make([]event.Part, len(head.Parts)),
 		Returned: len(head.Parts) > 0 && head.Parts[0].Flags&chunk.PartUnrouted != 0,
 		Filtered: len(head.Parts) > 0 && head.Parts[0].Flags&chunk.PartFiltered != 0,
