@@ -25,9 +25,9 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
 )
 
-// TestFormats opens a directory of each format there has been: testdata/formats has what the programs of their time left when
-// they were killed. In each, 50 events of app.web wait for the output "waits" and are finished for "done", in a sealed segment
-// and one that is not, and five events that no route wanted are dead letters.
+// TestFormats opens a directory of each format there has been: testdata/formats has what the programs of their time
+// left when they were killed. In each, 50 events of app.web wait for the output "waits" and are finished for "done", in
+// a sealed segment and one that is not, and five events that no route wanted are dead letters.
 func TestFormats(t *testing.T) {
 	var want []string
 	for i := range 50 {
@@ -108,8 +108,8 @@ func unpacked(t *testing.T, dir string) string {
 	return to
 }
 
-// TestOtherFormat opens directories of which one file is of another format. One that this program may not read is refused with
-// what to do, and every file is left as it was, so that the right program goes on from there.
+// TestOtherFormat opens directories of which one file is of another format. One that this program may not read is
+// refused with what to do, and every file is left as it was, so that the right program goes on from there.
 func TestOtherFormat(t *testing.T) {
 	numbers := func(number, oldest byte) []byte { return []byte{0, 0, 0, number, 0, 0, 0, oldest} }
 	for _, tc := range []struct {
@@ -129,9 +129,9 @@ func TestOtherFormat(t *testing.T) {
 		}, ""},
 		{"newer index", changeIndex(9, 3), "seg-"},
 		{"newer index that this program may read", changeIndex(9, 2), ""},
-		{"newer chunk", changeChunk(9, 2), "seg-"},
-		{"newer chunk, with one number", changeChunk(2, 0), "seg-"},
-		{"newer chunk that this program may read", changeChunk(9, 1), ""},
+		{"newer chunk", changeChunk(9, 3), "seg-"},
+		{"newer chunk, with one number", changeChunk(3, 0), "seg-"},
+		{"newer chunk that this program may read", changeChunk(9, 2), ""},
 		{"newer dead letters", changeSummary(9, 2), "dead-"},
 		{"newer dead letters that this program may read", changeSummary(9, 1), ""},
 	} {

@@ -154,7 +154,7 @@ func (l *limits) stored(n int) {
 	l.since += int64(n)
 }
 
-// dropHelps says whether more room is what is missing, and lets a write that failed for want of it
+// dropHelps reports whether more room is what is missing, and lets a write that failed for want of it
 // be tried again.
 func (l *limits) dropHelps() bool {
 	l.mu.Lock()

@@ -24,11 +24,11 @@ import (
 // it never travels and bbolt never has to repair it. Losing all of it repeats deliveries.
 const stateFile = "state.db"
 
-// stateFormat is that of state.db. Number 1 was written without the oldest program's number, with all but what is finished
-// beside the number, and at first with checksums that did not cover the keys. Programs of that time verified all that is
-// beside the number before they looked at it, each in the way of its own: so nothing else is there any more. What is
-// finished, and what a restart has to remember, must not be overlooked: an entry of a new kind that holds such makes its
-// number the oldest.
+// stateFormat is that of state.db. Number 1 was written without the oldest program's number, with all but what is
+// finished beside the number, and at first with checksums that did not cover the keys. Programs of that time verified
+// all that is beside the number before they looked at it, each in the way of its own: so nothing else is there any
+// more. What is finished, and what a restart has to remember, must not be overlooked: an entry of a new kind that holds
+// such makes its number the oldest.
 func stateFormat() format.Format { return format.Format{Name: "state.db", Number: 2, Since: 1} }
 
 // Names in state.db.
@@ -131,8 +131,8 @@ func (s *snapshot) read(p *boltfile.File) error {
 	})
 }
 
-// checkFormat returns the number of state.db's format, and an error where it is none that the program may read. The second
-// bucket may be missing.
+// checkFormat returns the number of state.db's format, and an error where it is none that the program may read. The
+// second bucket may be missing.
 func checkFormat(meta, rest *boltfile.Tree) (int, error) {
 	v, err := numbersIn(meta, formatKey, 4)
 	if err != nil || v == nil {

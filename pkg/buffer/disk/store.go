@@ -36,7 +36,7 @@ type Queue struct {
 	dead    *deaddisk.Store
 	requeue *requeuer
 	commit  *committer
-	keep    *keeper
+	clean   *cleaner
 
 	mu      sync.Mutex // guards what follows; no disk is touched under it: see the package's documentation
 	pending int64      // chunks, each counted for every output that wants it
@@ -119,8 +119,8 @@ func (s *Queue) Gone(conn uint64) { s.resends.Gone(s.connEpoch + conn) }
 
 var _ buffer.Queue = (*Queue)(nil)
 
-// failing returns the error that a test wants of the disk operation: of this package by Options, of the program by a fail
-// point of that name.
+// failing returns the error that a test wants of the disk operation: of this package by Options, of the program by a
+// fail point of that name.
 func (s *Queue) failing(op string) error {
 	if s.opts.Fault == nil {
 		return failpoint.Error(op)

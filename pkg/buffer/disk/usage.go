@@ -43,7 +43,7 @@ func (s *Queue) use(seg *segmentState, cluster uint32, n int64) {
 	}
 }
 
-// wanted says whether an output is not done with the chunk. s.mu is held.
+// wanted reports whether an output is not done with the chunk. s.mu is held.
 func (s *Queue) wanted(seg *segmentState, seq uint64, set uint32) bool {
 	for _, src := range s.sets[set].sources {
 		if !seg.done[src].has(uint32(seq - seg.first)) {
