@@ -123,7 +123,7 @@ func TestClientCapturedHandshakes(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			capture := func(side string) []byte {
-				b, err := os.ReadFile(filepath.Join("..", "..", "testdata", "captures", name+"."+side))
+				b, err := os.ReadFile(filepath.Join("..", "..", "..", "testdata", "captures", name+"."+side))
 				if err != nil {
 					t.Fatal(err)
 				}
