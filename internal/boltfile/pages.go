@@ -1,5 +1,6 @@
-// Package boltfile reads and guards bbolt files that may be damaged, and holds what every file beside them needs: checksums,
-// the directory's lock, names that survive a power loss, and quarantine for what can't be read. It knows nobody.
+// Package boltfile reads and guards bbolt files that may be damaged, and holds what every file beside them needs:
+// checksums, the directory's lock, names that survive a power loss, and quarantine for what can't be read. It knows
+// nobody.
 package boltfile
 
 import (

@@ -28,8 +28,13 @@ type Format struct {
 	Alone  int    // the last number that was written without that of the oldest program, where Append and Cut are used
 }
 
-// Append appends both numbers of what is written now, a byte each; every program of its format may read it, and no older one.
-func (f Format) Append(b []byte) []byte { return append(b, byte(f.Number), byte(f.Number)) }
+// Append appends the numbers of what is written now, a byte each; every program of its format may read it, and no older one.
+func (f Format) Append(b []byte) []byte {
+	if f.Number <= f.Alone {
+		return append(b, byte(f.Number))
+	}
+	return append(b, byte(f.Number), byte(f.Number))
+}
 
 // Cut cuts off what Append wrote, and returns the number. The error is Check's; no number at all is number 0.
 func (f Format) Cut(b []byte) (number int, rest []byte, err error) {

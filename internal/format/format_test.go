@@ -6,6 +6,19 @@ import (
 	"testing"
 )
 
+// What is written begins with the numbers, and is read by the program that wrote it.
+func TestAppend(t *testing.T) {
+	for _, f := range []Format{{Name: "first", Number: 1, Since: 1, Alone: 1}, {Name: "third", Number: 3, Since: 1, Alone: 2}} {
+		number, rest, err := f.Cut(append(f.Append(nil), "rest"...))
+		if number != f.Number || string(rest) != "rest" || err != nil {
+			t.Errorf("%s: number %d, rest %q, %v", f.Name, number, rest, err)
+		}
+		if _, _, err := f.Cut(nil); !errors.Is(err, ErrUnknown) {
+			t.Errorf("%s: no number at all: %v", f.Name, err)
+		}
+	}
+}
+
 func TestCheck(t *testing.T) {
 	f := Format{Name: "state.db", Number: 5, Since: 3}
 	for _, tc := range []struct {

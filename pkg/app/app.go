@@ -129,7 +129,7 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *App, err error)
 		}
 		a.outputs[name] = out
 	}
-	a.ingest = newRouter(a.queue, routes, registry, cfg.Unrouted == "dead_letter", o.Now, o.Log)
+	a.ingest = newRouter(a.queue, routes, registry, cfg.Unrouted == "dead_letter", wantsSources(cfg), o.Now, o.Log)
 	if err := a.listen(ctx); err != nil {
 		return nil, err
 	}

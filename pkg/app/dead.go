@@ -98,7 +98,7 @@ func OpenDeadLetters(cfg *config.Config, configured bool, log zerolog.Logger) (*
 	if err != nil {
 		return nil, err
 	}
-	r := &rules{routes, registry, true}
+	r := &rules{routes: routes, clusters: registry, keepUnrouted: true}
 	return &OfflineDeadLetters{deadStore{!configured, queue, func() *config.Config { return cfg }, func() *rules { return r }, time.Now, log}}, nil
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/memory"
 	"github.com/seed-afc6a195/aggregator/pkg/delivery"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs/outputtest"
@@ -44,7 +45,7 @@ func (r *refusing) Send(ctx context.Context, b *outputs.Batch) error {
 func TestHeldCluster(t *testing.T) { synctest.Test(t, testHeldCluster) }
 
 func testHeldCluster(t *testing.T) {
-	queue, err := openQueue(buffer.Config{Path: t.TempDir(), SegmentSize: 1 << 20, MaxSize: 1 << 30, WhenFull: "block", Compression: "s2"}, buffer.Options{})
+	queue, err := memory.Open(buffer.Config{Path: t.TempDir(), SegmentSize: 1 << 20, MaxSize: 1 << 30, WhenFull: "block", Compression: "s2"}, buffer.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -40,7 +40,7 @@ type past struct {
 // newOutput makes an output that does nothing until launch.
 func (a *App) newOutput(name string, cfg *config.Config) (*output, error) {
 	s, err := newSender(name, cfg, surroundings{
-		log: a.opts.Log, now: a.opts.Now, hostname: a.initial.Hostname, stateDir: a.initial.Buffer.Path, credentials: a.credentials,
+		log: a.opts.Log, now: a.opts.Now, hostname: a.initial.Hostname, stateDir: a.initial.Buffer.OwnDir(), credentials: a.credentials,
 	})
 	if err != nil {
 		return nil, err

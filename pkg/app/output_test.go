@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/memory"
 	"github.com/seed-afc6a195/aggregator/pkg/config"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 )
@@ -43,7 +44,7 @@ func (told) Close() error { return nil }
 
 // What an output has counted is handed on to the next one of its name.
 func TestRelaunch(t *testing.T) {
-	queue, err := openQueue(buffer.Config{Path: t.TempDir(), SegmentSize: 1 << 20, MaxSize: 1 << 30, WhenFull: "block", Compression: "s2"}, buffer.Options{})
+	queue, err := memory.Open(buffer.Config{Path: t.TempDir(), SegmentSize: 1 << 20, MaxSize: 1 << 30, WhenFull: "block", Compression: "s2"}, buffer.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

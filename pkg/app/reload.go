@@ -148,7 +148,7 @@ func (a *App) apply(cfg *config.Config) (restart []string, err error) {
 			}
 		}
 	}
-	a.ingest.setRules(routes, registry, cfg.Unrouted == "dead_letter")
+	a.ingest.setRules(routes, registry, cfg.Unrouted == "dead_letter", wantsSources(cfg))
 	var old []*output
 	for _, out := range a.currentOutputs() {
 		_, stays := cfg.Outputs[out.name]

@@ -11,6 +11,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/internal/logevery"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/cluster"
+	"github.com/seed-afc6a195/aggregator/pkg/config"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/ingest"
 	"github.com/seed-afc6a195/aggregator/pkg/route"
@@ -46,6 +47,7 @@ type rules struct {
 	routes       *route.Table
 	clusters     *cluster.Registry
 	keepUnrouted bool // as dead letters; otherwise they are dropped and counted
+	sources      bool // an output adds who sent an event
 }
 
 // tally counts what arrived from one cluster, in events unless it says otherwise. Every event is in events, and in
@@ -104,15 +106,15 @@ func (t *tally) reset() {
 	clear(t.dead)
 }
 
-func newRouter(queue buffer.Queue, routes *route.Table, clusters *cluster.Registry, keepUnrouted bool, now func() time.Time, log zerolog.Logger) *router {
+func newRouter(queue buffer.Queue, routes *route.Table, clusters *cluster.Registry, keepUnrouted, sources bool, now func() time.Time, log zerolog.Logger) *router {
 	in := &router{queue: queue, now: now, log: log, quiet: logevery.Limit{Every: refusedEvery}, clusters: map[string]*tally{}}
-	in.setRules(routes, clusters, keepUnrouted)
+	in.setRules(routes, clusters, keepUnrouted, sources)
 	return in
 }
 
 // setRules puts rules in force, from the next message of each connection on.
-func (in *router) setRules(routes *route.Table, clusters *cluster.Registry, keepUnrouted bool) {
-	in.rules.Store(&rules{routes, clusters, keepUnrouted})
+func (in *router) setRules(routes *route.Table, clusters *cluster.Registry, keepUnrouted, sources bool) {
+	in.rules.Store(&rules{routes, clusters, keepUnrouted, sources})
 }
 
 func (in *router) NewBatch(conn uint64) ingest.Batch {
@@ -173,7 +175,10 @@ type routedBatch struct {
 	routed  bool   // the current message has outputs
 	tag     string // the one before, which is allowed where tagFits says so
 	tagFits bool
+	source  string // who sends, see event.Source
 }
+
+func (b *routedBatch) From(address, hostname string) { b.source = event.Source(address, hostname) }
 
 func (b *routedBatch) Begin(cluster, tag, chunk string) {
 	b.fold()
@@ -187,6 +192,9 @@ func (b *routedBatch) Begin(cluster, tag, chunk string) {
 		m.Outputs = r.Outputs
 	}
 	b.routed = len(m.Outputs) > 0
+	if b.rules.sources {
+		m.Source = b.source
+	}
 	b.out.Begin(m)
 }
 
@@ -277,4 +285,15 @@ func (b *routedBatch) Reset() {
 	b.current.reset()
 	b.stored.reset()
 	b.out.Reset()
+}
+
+// wantsSources reports whether an output adds who sent an event, which is kept with the chunks only then: small messages
+// of different agents don't share one otherwise.
+func wantsSources(cfg *config.Config) bool {
+	for _, out := range cfg.Outputs {
+		if out.Common.Fields.Source != "" {
+			return true
+		}
+	}
+	return false
 }

@@ -52,7 +52,7 @@ func TestIngestCountersOnlyGrow(t *testing.T) {
 		t.Fatal(err)
 	}
 	q := &fakeQueue{}
-	in := newRouter(q, routes, registry, true, time.Now, zerolog.Nop())
+	in := newRouter(q, routes, registry, true, false, time.Now, zerolog.Nop())
 	b := in.NewBatch(1)
 	var before tally
 	for _, tc := range []struct {

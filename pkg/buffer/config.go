@@ -33,6 +33,10 @@ func (c *Config) Check(r *setting.Report) {
 	}
 }
 
+// OwnDir is the program's own directory, where outputs note what they are about to deliver, whatever the engine. The
+// engine on disk keeps its files there too; another has a place of its own.
+func (c *Config) OwnDir() string { return c.Path }
+
 // JetStreamConfig is a queue that NATS servers hold.
 type JetStreamConfig struct {
 	URL             string             `yaml:"url" required:"true" help:"nats://host:port, several with commas"`

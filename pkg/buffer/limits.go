@@ -20,8 +20,8 @@ type Limits struct {
 	// Clusters bounds the same of a cluster, each chunk counted once until its last output is done with
 	// it. At the limit only batches of that cluster wait or are rejected, and only its chunks dropped.
 	Clusters map[string]int64
-	// ClusterWhenFull is WhenFull for single clusters, also when the whole queue is full; but then only WhenFull decides
-	// whether the oldest segment goes, which may hold chunks of others.
+	// ClusterWhenFull is WhenFull for single clusters, also when the whole queue is full; but then only WhenFull
+	// decides whether the oldest segment goes, which may hold chunks of others.
 	ClusterWhenFull map[string]string
 	DeadLetters     deadletter.Config
 }

@@ -21,22 +21,22 @@ type Queue interface {
 	// MaxChunk is how many bytes of entries one call of Batch.Add may have, at most.
 	MaxChunk() int
 
-	// Source returns what waits for the output. One Source per output name; the same one again for the same name. Names that
-	// were never asked for keep their backlog.
+	// Source returns what waits for the output. One Source per output name; the same one again for the same name. Names
+	// that were never asked for keep their backlog.
 	Source(output string) Source
-	// Waiting returns what waits aside for a target of the output: see Source.SettlePart. It is a source like others, with
-	// turns, holds and a place in Stats of its own.
+	// Waiting returns what waits aside for a target of the output: see Source.SettlePart. It is a source like others,
+	// with turns, holds and a place in Stats of its own.
 	Waiting(output, target string) Source
-	// Purge forgets all that waits for the output, such as one that left the configuration, but not what waits aside for its
-	// targets, and returns how much that was. What is handed out at the moment is left to its holder.
+	// Purge forgets all that waits for the output, such as one that left the configuration, but not what waits aside
+	// for its targets, and returns how much that was. What is handed out at the moment is left to its holder.
 	Purge(output string) Count
 	// PurgeWaiting does the same with what waits aside for a target.
 	PurgeWaiting(output, target string) Count
 
-	// Requeue stores events again that were dead letters, all of one cluster and all or none of them. It is idempotent by ID:
-	// what is in the queue under an ID already is passed over, until ForgetRequeued. Between the two calls the letters are
-	// deleted. A crash at any moment leaves each event in the queue or among the dead letters: the letters of what Requeue
-	// had stored by then are deleted when the queue opens again.
+	// Requeue stores events again that were dead letters, all of one cluster and all or none of them. It is idempotent
+	// by ID: what is in the queue under an ID already is passed over, until ForgetRequeued. Between the two calls the
+	// letters are deleted. A crash at any moment leaves each event in the queue or among the dead letters: the letters
+	// of what Requeue had stored by then are deleted when the queue opens again.
 	//
 	// It never waits for room and drops nothing to make some: ErrFull.
 	Requeue(ctx context.Context, items []RequeueItem) error
@@ -57,8 +57,8 @@ type Queue interface {
 	Ready() error
 	// Beats returns what the queue's loops are at.
 	Beats() []heartbeat.Beat
-	// Close waits for commits under way, saves what outputs have finished and closes the files. What is handed out is handed
-	// out again after the next opening. A second Close does nothing.
+	// Close waits for commits under way, saves what outputs have finished and closes the files. What is handed out is
+	// handed out again after the next opening. A second Close does nothing.
 	Close() error
 }
 
@@ -66,10 +66,11 @@ type Queue interface {
 type Capabilities struct {
 	// Durable engines keep what Commit has returned nil for over the end of the process.
 	Durable bool
-	// ReturnsInOrder engines hand out a returned chunk before later ones of its cluster. Others hand it out again at any time.
+	// ReturnsInOrder engines hand out a returned chunk before later ones of its cluster. Others hand it out again at
+	// any time.
 	ReturnsInOrder bool
-	// Lease is how long a chunk may be held without KeepAlive before it is handed out again, perhaps by another process.
-	// 0: until Close.
+	// Lease is how long a chunk may be held without KeepAlive before it is handed out again, perhaps by another
+	// process. 0: until Close.
 	Lease time.Duration
 }
 
@@ -79,14 +80,16 @@ type Message struct {
 	Tag     string
 	Chunk   string   // the agent's chunk option; "" where it asked for no ack
 	Outputs []string // who wants it; kept, not copied, and never changed
+	// Source is who sent it, see event.Source; "": that is not kept.
+	Source string
 }
 
 // Batch gathers messages for one commit. See ingest.Batch, which it satisfies but for Begin.
 type Batch interface {
 	// Begin starts a message.
 	Begin(m Message)
-	// Add appends well-formed entries to the message begun last: events counts them without group markers; nanos says that
-	// at least one has a time with nanoseconds. entries may be reused after Add.
+	// Add appends well-formed entries to the message begun last: events counts them without group markers; nanos says
+	// that at least one has a time with nanoseconds. entries may be reused after Add.
 	Add(entries []byte, events int, nanos bool)
 	// Reject keeps the bytes as a dead letter of no output, durable with the batch. raw may be reused after.
 	Reject(raw []byte, events int, reason string)
@@ -94,12 +97,13 @@ type Batch interface {
 	Abandon()
 	// Size returns the bytes of memory that the batch holds.
 	Size() int
-	// Doubts is to be asked once all messages are there: see ingest.Batch. Who doesn't ask may see resends stored twice.
+	// Doubts is to be asked once all messages are there: see ingest.Batch. Who doesn't ask may see resends stored
+	// twice.
 	Doubts() []uint64
-	// Commit returns nil once all is stored, and empties the batch in any case. ErrFull with when_full: reject; ErrTooLarge;
-	// ctx's error when it ends while waiting for room (nothing was stored); ErrClosed after Close. After another error, and
-	// after any of a batch larger than a transaction, part of it may have been stored, so a resend may double events, never
-	// lose any.
+	// Commit returns nil once all is stored, and empties the batch in any case. ErrFull with when_full: reject;
+	// ErrTooLarge; ctx's error when it ends while waiting for room (nothing was stored); ErrClosed after Close. After
+	// another error, and after any of a batch larger than a transaction, part of it may have been stored, so a resend
+	// may double events, never lose any.
 	Commit(ctx context.Context) error
 	// Repeated returns what of the batch that Commit has stored last was sent again, and so was not stored again.
 	Repeated() Duplicates
@@ -109,37 +113,39 @@ type Batch interface {
 
 // Source hands out the chunks that wait for one output, or aside for one of its targets. Safe for concurrent use.
 //
-// A chunk that Next has returned is the caller's until Done, Return or SettlePart, which take its memory back: neither it nor
-// what it points to may be read after that. Called again for the same chunk they do nothing.
+// A chunk that Next has returned is the caller's until Done, Return or SettlePart, which take its memory back: neither
+// it nor what it points to may be read after that. Called again for the same chunk they do nothing.
 type Source interface {
-	// Next returns the next chunk: clusters take turns by bytes, one cluster's chunks come in the order in which they were
-	// stored. It blocks until there is one or ctx ends; ErrClosed after Close.
+	// Next returns the next chunk: clusters take turns by bytes, one cluster's chunks come in the order in which they
+	// were stored. It blocks until there is one or ctx ends; ErrClosed after Close.
 	Next(ctx context.Context) (*event.Chunk, error)
 	// Done forgets c for this source. It is saved a moment later: a crash repeats c, with the same event ids.
 	Done(c *event.Chunk)
 	// Return gives c back unfinished: Next will hand it out again, with Again set; see Capabilities.ReturnsInOrder.
 	Return(c *event.Chunk)
-	// SettlePart forgets c for this source but for the rests, which it has stored first, in one transaction, in c's place: a
-	// crash between repeats c, and loses none of it. The rests are handed out as chunks of their own, after what waits
-	// already. After an error nothing was settled, and c is still the caller's; ErrFull: it never waits for room.
+	// SettlePart forgets c for this source but for the rests, which it has stored first, in one transaction, in c's
+	// place: a crash between repeats c, and loses none of it. The rests are handed out as chunks of their own, after
+	// what waits already. After an error nothing was settled, and c is still the caller's; ErrFull: it never waits for
+	// room.
 	SettlePart(ctx context.Context, c *event.Chunk, rests []Rest) error
 	// KeepAlive says that the caller still works on c: see Capabilities.Lease.
 	KeepAlive(c *event.Chunk)
-	// Hold makes Next pass the cluster over until Release; its chunks stay pending. Both may be called any number of times.
-	// A hold is not stored.
+	// Hold makes Next pass the cluster over until Release; its chunks stay pending. Both may be called any number of
+	// times. A hold is not stored.
 	Hold(cluster string)
 	Release(cluster string)
-	// Shed takes the memory of c's Entries back, which are nil then. Nobody may read them meanwhile. c stays the caller's.
+	// Shed takes the memory of c's Entries back, which are nil then. Nobody may read them meanwhile. c stays the
+	// caller's.
 	Shed(c *event.Chunk)
 }
 
 // Rest is events of a chunk that an output is not done with.
 type Rest struct {
-	// Target is whom they wait for aside, until somebody takes them from Queue.Waiting; "": they go back to the output. A
-	// chunk that waits aside goes back to its output, too, by SettlePart with a rest without a target.
+	// Target is whom they wait for aside, until somebody takes them from Queue.Waiting; "": they go back to the output.
+	// A chunk that waits aside goes back to its output, too, by SettlePart with a rest without a target.
 	Target string
-	// Entries are well-formed, with as many events as Parts have together: as they were stored or, with Filtered, as the
-	// filters have left them. They may be reused after the call.
+	// Entries are well-formed, with as many events as Parts have together: as they were stored or, with Filtered, as
+	// the filters have left them. They may be reused after the call.
 	Entries  []byte
 	Filtered bool
 	Parts    []event.Part // which events they are, in order, so that their ids stay the same

@@ -38,9 +38,9 @@ type RequeueProgress struct {
 	Skipped          map[string]int64 // letters that stayed, by the reason
 }
 
-// Requeue puts the letters that fit the filter and are there at its start back into the queue, for the outputs that target
-// names; where it says Skip, the letter stays. Bytes that are no events stay too. It tells after each portion what it has
-// done so far, which stays so after an error.
+// Requeue puts the letters that fit the filter and are there at its start back into the queue, for the outputs that
+// target names; where it says Skip, the letter stays. Bytes that are no events stay too. It tells after each portion
+// what it has done so far, which stays so after an error.
 //
 // It never waits for room: ErrFull says that a limit of the queue is reached. ErrBusy: another requeue or purge runs.
 // Letters refused again while it runs are new letters, which it leaves alone.

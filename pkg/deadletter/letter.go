@@ -1,6 +1,6 @@
-// Package deadletter is the contract of dead letters: events that will not be delivered, kept with the reason until somebody
-// looks at them, sends them again or deletes them. Store is the specification; what keeps it is a package below, and passes
-// deadlettertest.
+// Package deadletter is the contract of dead letters: events that will not be delivered, kept with the reason until
+// somebody looks at them, sends them again or deletes them. Store is the specification; what keeps it is a package
+// below, and passes deadlettertest.
 package deadletter
 
 import (
@@ -43,7 +43,7 @@ func (l *Letter) Read() (events int, open bool, err error) {
 	return events, open, nil
 }
 
-// Readable says whether the letter's bytes are events, and not something that could not be read.
+// Readable reports whether the letter's bytes are events, and not something that could not be read.
 func (l *Letter) Readable() bool {
 	_, _, err := l.Read()
 	return err == nil

@@ -9,16 +9,17 @@ import (
 
 // Store keeps dead letters. It lives where its queue lives, and closes with it. Safe for concurrent use.
 //
-// Numbers ascend in the order of Add, also over restarts and when the clock is set back, and none is used twice. What Add or
-// Delete has returned nil for survives SIGKILL and, where the engine syncs, power loss. The oldest letters go by themselves
-// when they are over Config's limits, and are counted. What is damaged is set aside, named and counted, and never handed out.
+// Numbers ascend in the order of Add, also over restarts and when the clock is set back, and none is used twice. What
+// Add or Delete has returned nil for survives SIGKILL and, where the engine syncs, power loss. The oldest letters go by
+// themselves when they are over Config's limits, and are counted. What is damaged is set aside, named and counted, and
+// never handed out.
 type Store interface {
-	// Add returns nil once the letters are stored; after an error none or some of them are. It sets IDs, and times where they
-	// are zero, but not in the caller's slice. An event that is a letter of its output already, by EventID and Entry, stays
-	// the letter that it is, as far as that is remembered. It copies what it keeps.
+	// Add returns nil once the letters are stored; after an error none or some of them are. It sets IDs, and times
+	// where they are zero, but not in the caller's slice. An event that is a letter of its output already, by EventID
+	// and Entry, stays the letter that it is, as far as that is remembered. It copies what it keeps.
 	Add(ctx context.Context, letters []Letter) error
-	// Page returns letters that fit the filter and whether more may follow: pass the last one's ID to go on. They are the
-	// caller's.
+	// Page returns letters that fit the filter and whether more may follow: pass the last one's ID to go on. They are
+	// the caller's.
 	Page(ctx context.Context, filter Filter, p Page) (letters []Letter, more bool, err error)
 	// Get returns the letter of that number, or ErrNotFound.
 	Get(ctx context.Context, id uint64) (Letter, error)
@@ -26,14 +27,14 @@ type Store interface {
 	Count(ctx context.Context, filter Filter) (by map[Key]Count, oldest, newest time.Time, err error)
 	// Delete removes the letters of these numbers and returns how many there were. Others are passed over.
 	Delete(ctx context.Context, ids ...uint64) (int, error)
-	// Purge deletes the letters that fit the filter and are there at its start. It tells after each step how many it has
-	// deleted so far; what is deleted stays so after an error. ErrBusy: another purge or requeue is under way.
+	// Purge deletes the letters that fit the filter and are there at its start. It tells after each step how many it
+	// has deleted so far; what is deleted stays so after an error. ErrBusy: another purge or requeue is under way.
 	Purge(ctx context.Context, filter Filter, progress func(Count)) (Count, error)
-	// Exclusive keeps other purges and requeues from the store until release is called, and returns the number of the newest
-	// letter, 0 where there is none. ErrBusy: one is under way.
+	// Exclusive keeps other purges and requeues from the store until release is called, and returns the number of the
+	// newest letter, 0 where there is none. ErrBusy: one is under way.
 	Exclusive() (upTo uint64, release func(), err error)
-	// Requeue lets put bring the letters' events back into the queue, and then deletes the letters. From its call on, an
-	// event of theirs that is refused again is a letter of its own. After an error of put no letter is deleted.
+	// Requeue lets put bring the letters' events back into the queue, and then deletes the letters. From its call on,
+	// an event of theirs that is refused again is a letter of its own. After an error of put no letter is deleted.
 	Requeue(ctx context.Context, ids []uint64, put func() error) (Count, error)
 	// SetLimits changes the limits; what is over them goes.
 	SetLimits(to Config)
@@ -68,7 +69,7 @@ type Filter struct {
 	UpTo                    uint64 // number; 0: all
 }
 
-// ByKeyOnly says whether f chooses by what letters are counted by alone.
+// ByKeyOnly reports whether f chooses by what letters are counted by alone.
 func (f *Filter) ByKeyOnly() bool {
 	return f.Tag == nil && f.Since.IsZero() && f.Until.IsZero() && len(f.IDs) == 0
 }

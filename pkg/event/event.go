@@ -45,6 +45,7 @@ type Chunk struct {
 	Seq      uint64 // the queue's number, ascending within a cluster
 	Cluster  string
 	Tag      string
+	Source   string    // who sent it, see Source; "" where that was not to be kept
 	Received time.Time // when it was stored
 	Events   int
 	Entries  []byte

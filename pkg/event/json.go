@@ -2,6 +2,7 @@ package event
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"sort"
@@ -32,9 +33,10 @@ type Encoder struct {
 		static []byte   // the rendered static fields
 		known  bool
 	}
-	origin struct { // tag and cluster of the last event, rendered
-		tag  string
-		text []byte
+	origin struct { // tag, cluster and source of the last event, rendered
+		source string
+		tag    string
+		text   []byte
 	}
 	second struct { // of the last time rendered
 		sec  int64
@@ -47,7 +49,7 @@ type Encoder struct {
 // first in the order of Fields is added.
 func NewEncoder(f Fields) *Encoder {
 	seen := map[string]bool{}
-	for _, name := range []*string{&f.Time, &f.Tag, &f.Cluster, &f.Metadata, &f.ID} {
+	for _, name := range []*string{&f.Time, &f.Tag, &f.Cluster, &f.Metadata, &f.ID, &f.Source} {
 		if seen[*name] {
 			*name = ""
 		}
@@ -75,9 +77,9 @@ func (e *Encoder) SetClusterFields(fields map[string]map[string]string) {
 func (e *Encoder) AppendEvent(dst []byte, ev *Event) ([]byte, error) {
 	if c := ev.Chunk; !e.cluster.known || e.cluster.name != c.Cluster {
 		e.useCluster(c.Cluster)
-		e.renderOrigin(ev.DeliveredTag())
-	} else if tag := ev.DeliveredTag(); e.origin.tag != tag {
-		e.renderOrigin(tag)
+		e.renderOrigin(ev.DeliveredTag(), c.Source)
+	} else if tag := ev.DeliveredTag(); e.origin.tag != tag || e.origin.source != c.Source {
+		e.renderOrigin(tag, c.Source)
 	}
 	start := len(dst)
 	out, err := e.appendEvent(dst, ev)
@@ -163,7 +165,7 @@ func (e *Encoder) useCluster(cluster string) {
 		c.names = append(c.names, appendString(nil, name))
 	}
 	own := map[string]bool{"": true}
-	for _, name := range []string{e.fields.Time, e.fields.Tag, e.fields.Cluster, e.fields.ID, e.fields.Metadata} {
+	for _, name := range []string{e.fields.Time, e.fields.Tag, e.fields.Cluster, e.fields.ID, e.fields.Source, e.fields.Metadata} {
 		if !own[name] && name != e.fields.Metadata {
 			add(name)
 		}
@@ -189,14 +191,18 @@ func (e *Encoder) useCluster(cluster string) {
 	}
 }
 
-func (e *Encoder) renderOrigin(tag string) {
+func (e *Encoder) renderOrigin(tag, source string) {
 	o := &e.origin
-	o.tag, o.text = tag, o.text[:0]
+	o.tag, o.source, o.text = tag, source, o.text[:0]
 	if e.fields.Tag != "" {
 		o.text = append(appendString(appendName(o.text, e.fields.Tag), tag), ',')
 	}
 	if e.fields.Cluster != "" {
 		o.text = append(appendString(appendName(o.text, e.fields.Cluster), e.cluster.name), ',')
+	}
+	if e.fields.Source != "" {
+		// A record's own field of that name never stands for it, also where it is not known.
+		o.text = append(append(appendName(o.text, e.fields.Source), cmp.Or(source, "null")...), ',')
 	}
 }
 

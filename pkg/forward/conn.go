@@ -55,15 +55,16 @@ var (
 
 // conn is one client's connection. All but leave is for its goroutine.
 type conn struct {
-	server  *Server
-	raw     net.Conn       // as it was accepted
-	door    door           // raw, and what is known of its beginning
-	net     net.Conn       // door, or TLS over it
-	source  netip.AddrPort // of the client, not valid for a Unix socket
-	proxy   net.Addr       // of who stands between, if anybody has told so
-	id      uint64
-	cluster string
-	tag     string // of the last message
+	server   *Server
+	raw      net.Conn       // as it was accepted
+	door     door           // raw, and what is known of its beginning
+	net      net.Conn       // door, or TLS over it
+	source   netip.AddrPort // of the client, not valid for a Unix socket
+	hostname string         // that the client claims; "": none
+	proxy    net.Addr       // of who stands between, if anybody has told so
+	id       uint64
+	cluster  string
+	tag      string // of the last message
 
 	own   []byte
 	buf   []byte // own, or from the Budget
@@ -190,6 +191,9 @@ func (c *conn) store(ctx context.Context) error {
 	}
 	c.late = false
 	if len(c.acks) > 0 {
+		if c.acksLost() {
+			c.server.opts.Sink.Gone(c.id)
+		}
 		c.server.peers.tell(c.batch.Doubts(), c.server.opts.Sink)
 	}
 	if err := c.commit(ctx); err != nil {

@@ -56,7 +56,7 @@ func (c *conn) open(ctx context.Context) error {
 	}
 	within, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
-	if c.cluster, err = s.login(within, c.net, Peer{Addr: c.source, TLS: state, Listener: s.opts.Name, Clusters: s.limits().Clusters}); err != nil {
+	if c.cluster, c.hostname, err = s.login(within, c.net, Peer{Addr: c.source, TLS: state, Listener: s.opts.Name, Clusters: s.limits().Clusters}); err != nil {
 		return c.doorFault(err)
 	}
 	c.mem.Cluster = c.cluster

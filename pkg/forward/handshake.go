@@ -31,32 +31,32 @@ const (
 	pongBadLogin = "shared_key or user mismatch"
 )
 
-// login says whose connection nc is: by what is known of p where that is enough, else by HELO, PING and PONG. The caller
+// login says whose connection nc is, and what hostname its client claims: by what is known of p where that is enough, else by HELO, PING and PONG. The caller
 // has set nc's deadline, which is ctx's too, and has to close nc at once on an error: clients take a connection that
 // stays open for a good one. What follows a refused PING is never looked at.
-func (s *Server) login(ctx context.Context, nc net.Conn, p Peer) (cluster string, err error) {
+func (s *Server) login(ctx context.Context, nc net.Conn, p Peer) (cluster, hostname string, err error) {
 	if s.opts.Clusters == nil {
-		return "default", nil
+		return "default", "", nil
 	}
 	p.Listener, p.Clusters = s.opts.Name, s.limits().Clusters
 	cluster, needed, err := s.opts.Clusters.Identify(p)
 	if err != nil {
-		return "", loginRefused(err)
+		return "", "", loginRefused(err)
 	}
 	if !needed {
-		return cluster, nil
+		return cluster, "", nil
 	}
 	l := Login{Nonce: make([]byte, 16), Auth: make([]byte, 16)}
 	_, _ = rand.Read(l.Nonce) // never fails
 	_, _ = rand.Read(l.Auth)
 	if _, err = nc.Write(appendHelo(nil, l.Nonce, l.Auth)); err != nil {
-		return "", err
+		return "", "", err
 	}
 	if err = readPing(nc, &l); err != nil {
 		if errors.Is(err, errPing) {
 			refusePing(nc, pongBadPing)
 		}
-		return "", err
+		return "", "", err
 	}
 	l.ServerHostname = s.hostnameFor(l.Hostname, p)
 	cluster, proof, err := s.opts.Clusters.Login(p, l)
@@ -65,10 +65,10 @@ func (s *Server) login(ctx context.Context, nc net.Conn, p Peer) (cluster string
 		refusePing(nc, pongBadLogin)
 		r := loginRefused(err)
 		r.err = fmt.Errorf(`%w (it says it is "%s")`, r.err, shown(l.Hostname))
-		return "", r
+		return "", "", r
 	}
 	_, err = nc.Write(appendPong(nil, true, "", l.ServerHostname, proof))
-	return cluster, err
+	return cluster, l.Hostname, err
 }
 
 // refusePing says no. Whether the client gets to read it does not matter.

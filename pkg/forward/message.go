@@ -348,6 +348,11 @@ func (c *conn) flush(ctx context.Context) error {
 func (c *conn) begin(tag, chunk string) {
 	if c.batch == nil {
 		c.batch = c.server.opts.Sink.NewBatch(c.id)
+		address := ""
+		if c.source.IsValid() {
+			address = c.source.Addr().Unmap().String()
+		}
+		c.batch.From(address, c.hostname)
 	}
 	c.batch.Begin(c.cluster, tag, chunk)
 	c.letters, c.group = 0, nil

@@ -67,9 +67,9 @@ const (
 	purposes
 )
 
-// NewBudget returns a budget of maximum bytes for one cluster. With less than twice max_message_size, rounded up to a power
-// of two, the largest messages are refused: while a buffer grows there are two of them, and a batch holds the message once
-// more.
+// NewBudget returns a budget of maximum bytes for one cluster. With less than twice max_message_size, rounded up to a
+// power of two, the largest messages are refused: while a buffer grows there are two of them, and a batch holds the
+// message once more.
 func NewBudget(maximum int64) *Budget { return NewSharedBudget(maximum, maximum) }
 
 // NewSharedBudget returns a budget of maximum bytes, of which one cluster may use share, which has to be as large as
@@ -92,7 +92,7 @@ func (b *Budget) Stats() BudgetStats {
 	return BudgetStats{Used: b.used, Peak: b.peak, Max: b.max, Waiting: b.inLine(), Evicted: b.evicted}
 }
 
-// tight says whether somebody waits for memory, so that none should be kept for later.
+// tight reports whether somebody waits for memory, so that none should be kept for later.
 func (b *Budget) tight() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -136,7 +136,7 @@ func (b *Budget) Reserve(closeConn func()) *Reservation {
 	return &Reservation{budget: b, close: closeConn, gone: make(chan struct{}), progress: time.Now()}
 }
 
-// IsEvicted says whether the connection was closed to make room.
+// IsEvicted reports whether the connection was closed to make room.
 func (a *Reservation) IsEvicted() bool {
 	select {
 	case <-a.gone:
@@ -262,7 +262,7 @@ func (b *Budget) serve() {
 	}
 }
 
-// remove takes w out of the line and says whether it was there.
+// remove takes w out of the line and reports whether it was there.
 func (b *Budget) remove(w *waiter) bool {
 	i := slices.Index(b.waiting[w.purpose], w)
 	if i >= 0 {

@@ -64,7 +64,8 @@ func TestBudgetGivesUp(t *testing.T) {
 	})
 }
 
-// TestBudgetEvicts closes those that hold memory and do nothing with it, the longest idle first, and no more than it takes.
+// TestBudgetEvicts closes those that hold memory and do nothing with it, the longest idle first, and no more than it
+// takes.
 func TestBudgetEvicts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := NewBudget(100)

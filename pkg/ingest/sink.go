@@ -14,13 +14,16 @@ type Sink interface {
 	// again is a new chunk. Not received: an ack could not be written or the connection broke, so the
 	// agent may send the same chunks again.
 	Settle(conn uint64, commits int, received bool)
-	// Gone tells that conn's client has closed the connection: it can't have the acks that are not settled yet. A Settle
-	// follows.
+	// Gone tells that conn's client has closed the connection: it can't have the acks that are not settled yet. A
+	// Settle follows.
 	Gone(conn uint64)
 }
 
 // Batch is what one connection stores with one commit: the complete messages of one read.
 type Batch interface {
+	// From tells who sends, before the first Begin: the peer's address, "" where it has none, and the hostname that it
+	// claims, "" where it claimed none.
+	From(address, hostname string)
 	// Begin starts a message. chunk is the agent's chunk option, "" where it asked for no ack.
 	Begin(cluster, tag, chunk string)
 	// Add appends well-formed entries to the message: events counts them without group markers;
@@ -36,8 +39,8 @@ type Batch interface {
 	Abandon()
 	// Size returns the bytes of memory that the batch holds.
 	Size() int
-	// Doubts returns the connections of which the Sink has to hear, by Gone and before Commit, if their clients have closed
-	// them, to tell what agents send again from what is new: mostly none.
+	// Doubts returns other connections of which the Sink has to hear, by Gone and before Commit, if their clients have closed
+	// them, to tell what agents send again from what is new: mostly none. Of the batch's own it has to hear before Doubts.
 	Doubts() []uint64
 	// Commit returns nil once every message of the batch is stored for good, and so may be acked,
 	// and empties the batch. After an error no ack may be sent. It blocks while the queue is full and

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,17 +15,18 @@ import (
 func TestHangingSnapshot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hang := make(chan struct{})
-		hanging, taken := false, 0
+		var hanging atomic.Bool
+		var taken atomic.Int32
 		s := New(Options{
 			Snapshot: func() Snapshot {
-				taken++
-				if hanging {
+				taken.Add(1)
+				if hanging.Load() {
 					<-hang
 				}
 				return Snapshot{Version: "1", Started: time.Now()}
 			},
 			Ready: func() error {
-				if hanging {
+				if hanging.Load() {
 					return errors.New("a commit has waited for 12 s")
 				}
 				return nil
@@ -33,7 +35,7 @@ func TestHangingSnapshot(t *testing.T) {
 		})
 		first := s.snapshot()
 		s.samples.keep(&first)
-		hanging = true
+		hanging.Store(true)
 		for range 3 {
 			began := time.Now()
 			reply := get(s, "/status")
@@ -53,13 +55,13 @@ func TestHangingSnapshot(t *testing.T) {
 			}
 			time.Sleep(10 * time.Second)
 		}
-		if taken != 2 {
-			t.Errorf("%d snapshots were begun: one that hangs is enough", taken)
+		if n := taken.Load(); n != 2 {
+			t.Errorf("%d snapshots were begun: one that hangs is enough", n)
 		}
 		if reply := get(s, "/metrics"); reply.Code != http.StatusOK {
 			t.Errorf("metrics: %d %s", reply.Code, reply.Body)
 		}
-		hanging = false
+		hanging.Store(false)
 		close(hang)
 		synctest.Wait()
 		if now := s.snapshot(); now.Stale != 0 || !now.Ready {

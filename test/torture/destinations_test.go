@@ -329,7 +329,9 @@ func (b *received) Drop(events int, rule string) {
 
 func (b *received) Abandon() { b.events = nil }
 
-func (b *received) Size() int        { return b.size }
+func (b *received) Size() int           { return b.size }
+func (b *received) From(string, string) {}
+
 func (b *received) Doubts() []uint64 { return nil }
 
 func (b *received) Reset() { *b = received{r: b.r} }

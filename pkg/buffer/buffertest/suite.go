@@ -31,6 +31,7 @@ func Run(t *testing.T, open Open) {
 		{"what was refused is stored again once, however often that is tried", (*suite).requeue},
 		{"what is held is held until it is given back", (*suite).leases},
 		{"a chunk is settled in part", (*suite).settlePart},
+		{"who sent a chunk is kept with it", (*suite).sources},
 		{"events wait for a target", (*suite).waiting},
 		{"what waits for an output is purged", (*suite).purge},
 		{"a held cluster is passed over", (*suite).hold},
@@ -357,6 +358,40 @@ func (s *suite) settlePart() {
 	s.none(src)
 	s.take(s.q.Source("p"), "abc")
 	s.balance()
+}
+
+func (s *suite) sources() {
+	b := s.q.NewBatch(1)
+	for _, source := range []string{`{"address":"10.0.0.1"}`, `{"address":"10.0.0.2"}`, ""} {
+		b.Begin(buffer.Message{Cluster: "c", Tag: "t", Outputs: []string{"o"}, Source: source})
+		b.Add([]byte("abc"), 3, true)
+	}
+	if err := b.Commit(context.Background()); err != nil {
+		s.Fatal(err)
+	}
+	if s.q.Capabilities().Durable {
+		s.close()
+		s.start()
+	}
+	src := s.q.Source("o")
+	for _, want := range []string{`{"address":"10.0.0.1"}`, `{"address":"10.0.0.2"}`, ""} {
+		c := s.take(src, "abc")
+		if c.Source != want {
+			s.Errorf("it came from %q, want %q", c.Source, want)
+		}
+		rests := []buffer.Rest{{Entries: []byte("b"), Parts: []event.Part{{Key: c.Parts[0].Key, First: 1, Events: 1}}}}
+		if err := src.SettlePart(context.Background(), c, rests); err != nil {
+			s.Fatal(err)
+		}
+	}
+	for _, want := range []string{`{"address":"10.0.0.1"}`, `{"address":"10.0.0.2"}`, ""} {
+		c := s.take(src, "b")
+		if c.Source != want {
+			s.Errorf("the rest came from %q, want %q", c.Source, want)
+		}
+		src.Done(c)
+	}
+	s.none(src)
 }
 
 func (s *suite) waiting() {

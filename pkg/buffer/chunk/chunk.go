@@ -17,14 +17,14 @@ import (
 //	 8  1  number of the format
 //	 9  1  codec of the payload
 //	10  1  number of the oldest program that may read it; 0: the same
-//	11  1  zero
+//	11  1  1: it has a source
 //	12  4  length of the whole
 //	16  4  length of the header: where the payload begins
 //	20  4  length of the entries before compression
 //	24  8  sequence number
 //	32  8  when it was stored, nanoseconds since 1970
 //	40  8  salt of the segment
-//	48     cluster, tag, outputs, events, parts: see appendHeader
+//	48     cluster, tag, where it has one the source, outputs, events, parts: see AppendHeader
 //	       payload: the entries
 //
 // All numbers are little-endian. Magic, length and checksum come first so that a plain scan of a
@@ -35,8 +35,12 @@ const (
 	FixedSize = 48
 )
 
-// Format is that of chunks. Magic, length and checksum stay where they are in every format.
-func Format() format.Format { return format.Format{Name: "chunk", Number: 1, Since: 1} }
+// Format is that of chunks. Magic, length and checksum stay where they are in every format. Since number 2 a chunk may
+// have who sent it, behind the tag.
+func Format() format.Format { return format.Format{Name: "chunk", Number: 2, Since: 1} }
+
+// flagSource is of a chunk that has who sent it.
+const flagSource = 1
 
 // Flags of a part.
 const (
@@ -62,6 +66,7 @@ type Header struct {
 	Events   int
 	Cluster  string
 	Tag      string
+	Source   string // see event.Source; "": not kept
 	Outputs  []string
 	Parts    []Part
 }
@@ -81,7 +86,11 @@ type Part struct {
 func AppendHeader(b []byte, h *Header) []byte {
 	at := len(b)
 	b = append(b, Magic...)
-	b = append(b, 0, 0, 0, 0, byte(Format().Number), byte(h.Codec), 0, 0)
+	oldest, flags := byte(1), byte(0)
+	if h.Source != "" {
+		oldest, flags = 2, flagSource
+	}
+	b = append(b, 0, 0, 0, 0, byte(Format().Number), byte(h.Codec), oldest, flags)
 	b = append(b, 0, 0, 0, 0, 0, 0, 0, 0)
 	b = binary.LittleEndian.AppendUint32(b, uint32(h.Raw))
 	b = binary.LittleEndian.AppendUint64(b, h.Seq)
@@ -89,6 +98,9 @@ func AppendHeader(b []byte, h *Header) []byte {
 	b = binary.LittleEndian.AppendUint64(b, h.Salt)
 	b = boltfile.AppendString(b, h.Cluster)
 	b = boltfile.AppendString(b, h.Tag)
+	if h.Source != "" {
+		b = boltfile.AppendString(b, h.Source)
+	}
 	b = boltfile.AppendStrings(b, h.Outputs)
 	b = binary.AppendUvarint(b, uint64(h.Events))
 	b = binary.AppendUvarint(b, uint64(len(h.Parts)))
@@ -174,7 +186,11 @@ func DecodeHeader(b []byte, parts []Part) (Header, error) {
 		Parts:    parts[:0],
 	}
 	d := boltfile.Decoder{B: b[FixedSize:head]}
-	h.Cluster, h.Tag, h.Outputs = d.String(), d.String(), d.Strings()
+	h.Cluster, h.Tag = d.String(), d.String()
+	if b[11]&flagSource != 0 {
+		h.Source = d.String()
+	}
+	h.Outputs = d.Strings()
 	h.Events = d.Int()
 	var conn, turn uint64
 	sum := 0

@@ -32,8 +32,8 @@ func (c *committer) line(b *batch) *line {
 	return l
 }
 
-// admission decides which batches go into the next group. It looks at what is in memory only: what needs the disk is an action
-// that the committer carries out between two decisions, with no lock held.
+// admission decides which batches go into the next group. It looks at what is in memory only: what needs the disk is an
+// action that the committer carries out between two decisions, with no lock held.
 type admission struct {
 	c      *committer
 	group  []*batch
@@ -47,9 +47,9 @@ type admission struct {
 	inert map[*quota]bool // limits that nothing can be dropped for; nil stands for the whole queue's
 }
 
-// decide takes the batches of the next group out of their lines: one transaction's worth, by deficit round robin over the
-// clusters. Those that must not wait are answered. Where it needs the disk first, ad.act says for what, and the group ends
-// there. c.mu is held, so that no batch leaves, and is used anew, while it is looked at.
+// decide takes the batches of the next group out of their lines: one transaction's worth, by deficit round robin over
+// the clusters. Those that must not wait are answered. Where it needs the disk first, ad.act says for what, and the
+// group ends there. c.mu is held, so that no batch leaves, and is used anew, while it is looked at.
 func (c *committer) decide(ad *admission) []*batch {
 	ad.c, ad.group, ad.left, ad.bytes, ad.full, ad.quotas, ad.act = c, nil, int64(c.s.txBytes()), 0, "", nil, nil
 	for {
@@ -132,7 +132,7 @@ func (ad *admission) admit(l *line) bool {
 			l.why = why
 		}
 		// What is stored in part waits in any case: sent again, that part would be stored twice.
-		if (b.eager || ad.c.limits.policyOf(l.cluster) == "reject") && !b.begun() {
+		if (b.nonBlocking || ad.c.limits.policyOf(l.cluster) == "reject") && !b.begun() {
 			b.answer <- fmt.Errorf("%w: %s", buffer.ErrFull, why)
 			continue
 		}
@@ -166,15 +166,15 @@ func (ad *admission) add(l *line, b *batch) {
 	}
 }
 
-// verdict returns why there is no room for b, of the named cluster's line, beside the group; "": there is. cluster: the limit is
-// that of its cluster. Where the disk has to be asked, or something may be dropped, it sets ad.act instead.
+// verdict returns why there is no room for b, of the named cluster's line, beside the group; "": there is. cluster: the
+// limit is that of its cluster. Where the disk has to be asked, or something may be dropped, it sets ad.act instead.
 func (ad *admission) verdict(name string, b *batch) (why string, cluster bool) {
 	if ad.full != "" {
 		return ad.full, false
 	}
 	c, l := ad.c, ad.c.limits
 	policy, own := l.policy(), l.policyOf(name)
-	if b.eager {
+	if b.nonBlocking {
 		policy, own = "reject", "reject"
 	}
 	why, old := l.full(b.bytes + ad.bytes)
@@ -214,7 +214,8 @@ func (ad *admission) verdict(name string, b *batch) (why string, cluster bool) {
 	return fmt.Sprintf("%d bytes wait for or of %s, whose max_queue_size is %d", *q.used, q.what, q.limit), q.tenant
 }
 
-// drop has drop make room under the limit q before more is decided. Where there is nothing to drop, it is not tried again.
+// drop has drop make room under the limit q before more is decided. Where there is nothing to drop, it is not tried
+// again.
 func (ad *admission) drop(q *quota, drop func() bool) {
 	ad.act = func() bool {
 		dropped := drop()

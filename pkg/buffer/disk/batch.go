@@ -63,18 +63,18 @@ type batch struct {
 	repeated buffer.Duplicates // see Repeated
 
 	// While the committer has it:
-	turn     uint64
-	bytes    int64 // that what is left of it takes on disk, at most
-	at       int   // msgs and pieces stored so far, by transactions that succeeded
-	atPiece  int
-	took     int64        // bytes of it in the transaction that is being made, at most
-	until    int          // pieces that the transaction which is being made takes it to
-	next     int          // at after that transaction
-	buried   bool         // letters are stored
-	resends  resend.Batch // of its messages; empty where none wants an ack
-	claims   []claim
-	tooLarge bool // an Add was over maxChunk
-	eager    bool // it fails rather than wait for room, drops nothing to make some, and goes with one transaction
+	turn        uint64
+	bytes       int64 // that what is left of it takes on disk, at most
+	at          int   // msgs and pieces stored so far, by transactions that succeeded
+	atPiece     int
+	took        int64        // bytes of it in the transaction that is being made, at most
+	until       int          // pieces that the transaction which is being made takes it to
+	next        int          // at after that transaction
+	buried      bool         // letters are stored
+	resends     resend.Batch // of its messages; empty where none wants an ack
+	claims      []claim
+	tooLarge    bool // an Add was over maxChunk
+	nonBlocking bool // it fails rather than wait for room, drops nothing to make some, and goes with one transaction
 }
 
 // NewBatch implements Queue.
@@ -131,7 +131,8 @@ func (b *batch) repack(p *piece) {
 	b.arena = b.arena[:p.off+n]
 }
 
-// addStored adds entries that were stored before, as dead letters or in a chunk settled in part, as a message, and so as a chunk, of their own.
+// addStored adds entries that were stored before, as dead letters or in a chunk settled in part, as a message, and so
+// as a chunk, of their own.
 func (b *batch) addStored(m buffer.Message, entries []byte, parts []chunk.Part) {
 	b.Begin(m)
 	msg := &b.msgs[len(b.msgs)-1]
@@ -286,16 +287,16 @@ func (b *batch) part(limit int64) {
 			n += int64(len(b.letters[i].Entry))
 		}
 	}
-	for b.until = b.atPiece; b.until < len(b.pieces) && (n < limit || b.until == b.atPiece || b.eager); b.until++ {
+	for b.until = b.atPiece; b.until < len(b.pieces) && (n < limit || b.until == b.atPiece || b.nonBlocking); b.until++ {
 		n += b.pieces[b.until].cost()
 	}
 	b.took = n
 }
 
-// partial says whether something of b is left after the transaction that is being made.
+// partial reports whether something of b is left after the transaction that is being made.
 func (b *batch) partial() bool { return b.until < len(b.pieces) }
 
-// begun says whether a transaction has stored a part of b, but not all.
+// begun reports whether a transaction has stored a part of b, but not all.
 func (b *batch) begun() bool { return b.atPiece > 0 }
 
 // advance notes that the transaction which took b up to b.until is on disk.
@@ -319,3 +320,19 @@ func (b *batch) lettersEnd(m int) int {
 	}
 	return len(b.letters)
 }
+
+// repeat adds message i to d.
+func (b *batch) repeat(d *buffer.Duplicates, i int) {
+	m := &b.msgs[i]
+	d.Messages++
+	d.Events += int64(m.events)
+	for _, l := range b.letters[m.letter:b.lettersEnd(i)] {
+		if d.Rejected == nil {
+			d.Rejected = map[string]int64{}
+		}
+		d.Rejected[l.Reason] += int64(l.Events)
+	}
+}
+
+// MaxChunk implements buffer.Queue.
+func (s *Queue) MaxChunk() int { return maxChunk }

@@ -143,8 +143,8 @@ func BenchmarkNext(b *testing.B) {
 	}
 }
 
-// BenchmarkReturn gives back chunks of one event, the last first, and takes them again: what an output has in hand when it
-// stops may be tens of thousands.
+// BenchmarkReturn gives back chunks of one event, the last first, and takes them again: what an output has in hand when
+// it stops may be tens of thousands.
 func BenchmarkReturn(b *testing.B) {
 	const chunks = 20_000
 	s := mustOpen(b, testConfig(b.TempDir()), buffer.Options{})

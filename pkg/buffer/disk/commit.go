@@ -44,7 +44,7 @@ type committer struct {
 	// Of the goroutine:
 	next     uint64        // sequence number
 	current  *segmentState // being written; nil: none
-	values   []byte        // memory of grouping.values
+	values   []byte        // memory of txBuilder.values
 	lastSize int
 	lastEnd  time.Time
 	lastTook time.Duration
@@ -184,7 +184,8 @@ func (c *committer) gather() []*batch {
 	}
 }
 
-// execute does what a decision needs of the disk. No lock is held: whoever enters, leaves or asks for the state goes on.
+// execute does what a decision needs of the disk. No lock is held: whoever enters, leaves or asks for the state goes
+// on.
 func (c *committer) execute(ad *admission) {
 	c.beat.Disk("making room in " + c.s.dir)
 	ad.act()

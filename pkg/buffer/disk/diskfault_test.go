@@ -12,8 +12,8 @@ import (
 
 // TestFailingCalls lets the disk fail under a process that uses a queue, at each of its calls in turn
 // until a run has fewer: nothing that was acknowledged is lost, even where a failed sync means that
-// what was written before it is gone, whatever later syncs say. AGG_FAULTS=all tries every call; else
-// the first ones and then fewer and fewer.
+// what was written before it is gone, whatever later syncs say. AGG_FAULTS=all tries every call, else
+// the first ones and then fewer and fewer, but more of them with AGG_FAULTS=more.
 func TestFailingCalls(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct{ call, fault string }{
@@ -37,8 +37,12 @@ func TestFailingCalls(t *testing.T) {
 					break
 				}
 				hit += injected
-				if os.Getenv("AGG_FAULTS") != "all" {
+				switch os.Getenv("AGG_FAULTS") {
+				case "all":
+				case "more":
 					n += n / 2
+				default:
+					n += n
 				}
 			}
 			t.Logf("%d calls failed", hit)

@@ -25,9 +25,9 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
 )
 
-// TestFormats opens a directory of each format there has been: testdata/formats has what the programs of their time left when
-// they were killed. In each, 50 events of app.web wait for the output "waits" and are finished for "done", in a sealed segment
-// and one that is not, and five events that no route wanted are dead letters.
+// TestFormats opens a directory of each format there has been: testdata/formats has what the programs of their time
+// left when they were killed. In each, 50 events of app.web wait for the output "waits" and are finished for "done", in
+// a sealed segment and one that is not, and five events that no route wanted are dead letters.
 func TestFormats(t *testing.T) {
 	var want []string
 	for i := range 50 {
@@ -108,8 +108,8 @@ func unpacked(t *testing.T, dir string) string {
 	return to
 }
 
-// TestOtherFormat opens directories of which one file is of another format. One that this program may not read is refused with
-// what to do, and every file is left as it was, so that the right program goes on from there.
+// TestOtherFormat opens directories of which one file is of another format. One that this program may not read is
+// refused with what to do, and every file is left as it was, so that the right program goes on from there.
 func TestOtherFormat(t *testing.T) {
 	numbers := func(number, oldest byte) []byte { return []byte{0, 0, 0, number, 0, 0, 0, oldest} }
 	for _, tc := range []struct {
@@ -121,19 +121,19 @@ func TestOtherFormat(t *testing.T) {
 		{"newer state.db", put1(stateFile, metaBucket, formatKey, boltfile.WithSum(numbers(3, 0)[:4])), stateFile},
 		{"newer state.db, with the oldest program", func(t *testing.T, dir string) {
 			put1(stateFile, metaBucket, formatKey, boltfile.WithSum(numbers(9, 0)[:4]))(t, dir)
-			put1(stateFile, metaBucket, oldestKey, boltfile.WithSum(numbers(9, 3), []byte(oldestKey)...))(t, dir)
+			put1(stateFile, restBucket, oldestKey, boltfile.WithSum(numbers(9, 3), []byte(oldestKey)...))(t, dir)
 		}, stateFile},
 		{"newer state.db that this program may read", func(t *testing.T, dir string) {
 			put1(stateFile, metaBucket, formatKey, boltfile.WithSum(numbers(9, 0)[:4]))(t, dir)
-			put1(stateFile, metaBucket, oldestKey, boltfile.WithSum(numbers(9, 2), []byte(oldestKey)...))(t, dir)
+			put1(stateFile, restBucket, oldestKey, boltfile.WithSum(numbers(9, 2), []byte(oldestKey)...))(t, dir)
 		}, ""},
 		{"newer index", changeIndex(9, 3), "seg-"},
 		{"newer index that this program may read", changeIndex(9, 2), ""},
-		{"newer chunk", changeChunk(9, 2), "seg-"},
-		{"newer chunk, with one number", changeChunk(2, 0), "seg-"},
-		{"newer chunk that this program may read", changeChunk(9, 1), ""},
-		{"newer dead letters", changeSummary(9, 3), "dead-"},
-		{"newer dead letters that this program may read", changeSummary(9, 2), ""},
+		{"newer chunk", changeChunk(9, 3), "seg-"},
+		{"newer chunk, with one number", changeChunk(3, 0), "seg-"},
+		{"newer chunk that this program may read", changeChunk(9, 2), ""},
+		{"newer dead letters", changeSummary(9, 2), "dead-"},
+		{"newer dead letters that this program may read", changeSummary(9, 1), ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			cfg := testConfig(t.TempDir())
@@ -214,7 +214,7 @@ func changeSummary(number, oldest byte) func(t *testing.T, dir string) {
 			t.Fatalf("files of dead letters: %v, %v", paths, err)
 		}
 		b := bytes.Clone(valueIn(t, paths[0], "summary", "summary"))
-		b[0], b[1] = number, oldest
+		b = slices.Concat([]byte{number, oldest}, b[1:])
 		put1("dead/"+filepath.Base(paths[0]), "summary", "summary", boltfile.WithSum(b[:len(b)-4]))(t, dir)
 	}
 }

@@ -11,13 +11,13 @@ import (
 	"github.com/seed-afc6a195/aggregator/internal/heartbeat"
 )
 
-// Beats returns what the queue's loops are at, in the order committer, sealer, cleaner, and what reads for each output. It waits
-// for no disk.
+// Beats returns what the queue's loops are at, in the order committer, sealer, cleaner, and what reads for each output.
+// It waits for no disk.
 func (s *Queue) Beats() []heartbeat.Beat {
 	all := []heartbeat.Beat{
 		{Loop: "committer", State: s.commit.beat.State()},
 		{Loop: "sealer", State: s.commit.sealBeat.State()},
-		{Loop: "cleaner", State: s.keep.beat.State()},
+		{Loop: "cleaner", State: s.clean.beat.State()},
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -77,8 +77,8 @@ func TestHangingDisk(t *testing.T) {
 	}
 }
 
-// TestHangingSeal has the disk hang while a segment is ended: commits go on in the next one, what the queue is asked for
-// answers at once, and what waits for room may give up.
+// TestHangingSeal has the disk hang while a segment is ended: commits go on in the next one, what the queue is asked
+// for answers at once, and what waits for room may give up.
 func TestHangingSeal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hang, hanging := make(chan struct{}), make(chan struct{}, 10)

@@ -20,25 +20,6 @@ const (
 	pollBytes = 8 << 20
 )
 
-// SetLimits replaces all limits, for what waits already too. The maps are kept.
-func (s *Queue) SetLimits(to buffer.Limits) {
-	s.dead.SetLimits(to.DeadLetters)
-	c := s.commit
-	c.mu.Lock() // so that a group is chosen by the old limits or the new
-	s.mu.Lock()
-	s.limitsOf = to
-	for _, src := range s.sources {
-		src.quota.limit = to.Outputs[src.name]
-	}
-	for _, t := range s.clusters {
-		t.quota.limit = to.Clusters[t.name]
-	}
-	s.mu.Unlock()
-	c.limits.set(to)
-	c.mu.Unlock()
-	c.kick()
-}
-
 // limits decides whether there is room. Sizes are measured on the disk.
 type limits struct {
 	s     *Queue
@@ -173,32 +154,7 @@ func (l *limits) stored(n int) {
 	l.since += int64(n)
 }
 
-// giveBack ends the current segment when there is no room, so that its disk comes back as soon as
-// it is read. It runs in the committer's goroutine.
-func (c *committer) giveBack() bool {
-	c.seal()
-	return true
-}
-
-// dropSegment drops the oldest segment; false: there is nothing to drop.
-func (s *Queue) dropSegment() bool {
-	s.mu.Lock()
-	if len(s.segs) == 0 || !s.segs[0].sealed {
-		s.mu.Unlock()
-		return false
-	}
-	seg := s.segs[0]
-	var n int64
-	for lane := range seg.sum {
-		n += s.uncount(lane, seg, &lane.dropped).chunks
-	}
-	s.mu.Unlock()
-	s.remove([]*segmentState{seg})
-	s.log.Warn().Str("segment", seg.path).Int64("chunks", n).Msg("queue is full: dropped the oldest segment")
-	return true
-}
-
-// dropHelps says whether more room is what is missing, and lets a write that failed for want of it
+// dropHelps reports whether more room is what is missing, and lets a write that failed for want of it
 // be tried again.
 func (l *limits) dropHelps() bool {
 	l.mu.Lock()
@@ -212,34 +168,5 @@ func (l *limits) dropHelps() bool {
 	return true
 }
 
-// dropChunk drops the oldest chunk of the output's largest cluster.
-func (s *Queue) dropChunk(src *source) bool {
-	for {
-		s.mu.Lock()
-		var l *lane
-		for _, o := range src.lanes {
-			if int64(len(o.flying)) < o.pending.chunks && (l == nil || o.pending.bytes > l.pending.bytes) {
-				l = o
-			}
-		}
-		if l == nil || s.closed {
-			s.mu.Unlock()
-			return false
-		}
-		seg, i := l.first()
-		switch {
-		case seg == nil:
-			s.mu.Unlock()
-			return false
-		case !seg.loaded:
-			s.mu.Unlock()
-			s.load(seg)
-			continue
-		}
-		e := seg.entries[i]
-		l.dropped.add(e.Events, e.Size)
-		s.finish(l, &lease{seg: seg, seq: seg.first + uint64(e.Seq), size: e.Size, events: e.Events, set: e.Set})
-		s.mu.Unlock()
-		return true
-	}
-}
+// txBytes is how many bytes of chunks a transaction takes.
+func (s *Queue) txBytes() int { return int(min(groupBytes, s.commit.limits.segmentSize())) }

@@ -34,7 +34,7 @@ func TestPowerCut(t *testing.T) {
 	if os.Getenv(lifeDir) != "" {
 		liveOnce()
 	}
-	states := 700
+	states := 200
 	if n, err := strconv.Atoi(os.Getenv("AGG_POWERCUTS")); err == nil {
 		states = n
 	}
@@ -481,7 +481,7 @@ func (l *ledger) check(s *Queue) error {
 	return errors.Join(append(wrong, l.checkLetters(s, found)...)...)
 }
 
-// large says whether a message takes several transactions, so that a resend may double a part of it.
+// large reports whether a message takes several transactions, so that a resend may double a part of it.
 func (l *ledger) large(id string) bool { return len(l.messages[id]) >= 7 }
 
 func (l *ledger) checkLetters(s *Queue, found map[[2]string]int) (wrong []error) {

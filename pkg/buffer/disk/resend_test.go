@@ -26,6 +26,9 @@ func TestDuplicates(t *testing.T) {
 		return func(t *testing.T, s **Queue, _ *clock) {
 			t.Helper()
 			b := m.begin(*s)
+			if gone[m.conn] {
+				(*s).Gone(m.conn)
+			}
 			for _, conn := range b.Doubts() {
 				if gone[conn] {
 					(*s).Gone(conn)
@@ -210,8 +213,8 @@ func TestResendWhileWaiting(t *testing.T) {
 	}
 }
 
-// An agent gives up twice while the full queue makes its chunk wait: the first copy is withdrawn after the second came, and
-// before the third did. Whichever copies are withdrawn, one of the others is stored, and what is left repeats it.
+// An agent gives up twice while the full queue makes its chunk wait: the first copy is withdrawn after the second came,
+// and before the third did. Whichever copies are withdrawn, one of the others is stored, and what is left repeats it.
 func TestResendTwiceWhileWaiting(t *testing.T) {
 	for _, withdrawn := range [][]int{nil, {0}, {1}, {0, 1}, {1, 0}} {
 		t.Run(fmt.Sprint(withdrawn), func(t *testing.T) {

@@ -21,10 +21,10 @@ import (
 	deaddisk "github.com/seed-afc6a195/aggregator/pkg/deadletter/disk"
 )
 
-// Requeuing moves a dead letter in two steps: first its chunk is on disk, then the letter goes. Each part of the chunk names
-// its letter, and before the first step a note says from which sequence number on such chunks will lie. So a start after a
-// crash between the two finds the letters that are in the queue already and deletes them. The segments of these chunks stay
-// until then.
+// Requeuing moves a dead letter in two steps: first its chunk is on disk, then the letter goes. Each part of the chunk
+// names its letter, and before the first step a note says from which sequence number on such chunks will lie. So a
+// start after a crash between the two finds the letters that are in the queue already and deletes them. The segments of
+// these chunks stay until then.
 const (
 	requeueNote  = "dead/retry" // in the queue's directory: sequence number, CRC-32C
 	requeueChunk = 256 << 10    // of a chunk's entries, about
@@ -66,7 +66,7 @@ func (s *Queue) Requeue(ctx context.Context, items []buffer.RequeueItem) error {
 			return err
 		}
 	}
-	b := &batch{s: s, conn: s.connEpoch, answer: make(chan error, 1), eager: true}
+	b := &batch{s: s, conn: s.connEpoch, answer: make(chan error, 1), nonBlocking: true}
 	b.addItems(items)
 	err := b.Commit(ctx)
 	if err == nil {
@@ -135,13 +135,13 @@ func (b *batch) addItems(items []buffer.RequeueItem) {
 	}
 }
 
-// keepSegments has the segments with chunks from next on stay though nobody wants them any more. While a requeue's letters
-// are not deleted, its chunks must be there: after a crash they say which letters these are.
+// keepSegments has the segments with chunks from next on stay though nobody wants them any more. While a requeue's
+// letters are not deleted, its chunks must be there: after a crash they say which letters these are.
 func (s *Queue) keepSegments(next uint64) {
 	s.mu.Lock()
 	s.keepFrom = next
 	s.mu.Unlock()
-	s.keep.kick()
+	s.clean.kick()
 }
 
 // noted reports whether an earlier run was ended within a requeue.
@@ -193,8 +193,8 @@ func encodeNote(next uint64) []byte {
 	return binary.LittleEndian.AppendUint64(noteFormat().Append(nil), next)
 }
 
-// decodeNote returns the sequence number of a note, and the first of all where it is of a format that the program may not
-// read: to look through all chunks is always right.
+// decodeNote returns the sequence number of a note, and the first of all where it is of a format that the program may
+// not read: to look through all chunks is always right.
 func decodeNote(b []byte) uint64 {
 	if len(b) == 8 {
 		return binary.LittleEndian.Uint64(b)

@@ -67,8 +67,8 @@ func delivered(tb testing.TB, s *Queue, output string) map[string]byte {
 	return got
 }
 
-// The chunks of a retry stay on disk until their letters are deleted, though they are delivered and their segment is full:
-// after a crash they tell which letters these are.
+// The chunks of a retry stay on disk until their letters are deleted, though they are delivered and their segment is
+// full: after a crash they tell which letters these are.
 func TestRetryKeepsItsSegments(t *testing.T) {
 	dir := t.TempDir()
 	var s *Queue
@@ -367,7 +367,8 @@ func TestDamagedNote(t *testing.T) {
 	}
 }
 
-// A letter that somebody sends to an output goes there; one that the routes are asked for again is an event like others.
+// A letter that somebody sends to an output goes there; one that the routes are asked for again is an event like
+// others.
 func TestReturned(t *testing.T) {
 	for _, routed := range []bool{false, true} {
 		s := mustOpen(t, testConfig(t.TempDir()), buffer.Options{})

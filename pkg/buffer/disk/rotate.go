@@ -5,18 +5,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
-
-	"github.com/rs/zerolog"
 
 	"github.com/seed-afc6a195/aggregator/internal/boltfile"
 	"github.com/seed-afc6a195/aggregator/internal/failpoint"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/segment"
 	"github.com/seed-afc6a195/aggregator/pkg/resend"
 )
-
-// txBytes is how many bytes of chunks a transaction takes.
-func (s *Queue) txBytes() int { return int(min(groupBytes, s.commit.limits.segmentSize())) }
 
 // segmentFor returns the segment to write n bytes to, which begin with chunk seq: a new one where
 // there is none or the last is full.
@@ -67,8 +61,8 @@ func (c *committer) segmentFor(seq uint64, n int) (*segmentState, error) {
 	return seg, nil
 }
 
-// seal hands the current segment, if there is one, to the sealer, so that commits go on in the next one while its index is
-// written. At most one is being sealed: with a disk that hangs, commits wait here for the one before.
+// seal hands the current segment, if there is one, to the sealer, so that commits go on in the next one while its index
+// is written. At most one is being sealed: with a disk that hangs, commits wait here for the one before.
 func (c *committer) seal() {
 	seg := c.current
 	if seg == nil {
@@ -99,7 +93,7 @@ func (c *committer) awaitSealed() {
 // sealSegment writes the segment's index. If that can't be done, the next start will look through it.
 func (s *Queue) sealSegment(seg *segmentState) {
 	s.mu.Lock()
-	index := s.externed(seg)
+	index := s.remapOut(seg)
 	s.mu.Unlock()
 	failpoint.Pass("segment.seal.before")
 	err := s.failing("seal")
@@ -133,36 +127,13 @@ func (c *committer) closed(seg *segmentState) {
 		s.disk += boltfile.Allocated(st) - seg.disk
 		seg.disk = boltfile.Allocated(st)
 	}
-	s.keep.kick()
+	s.clean.kick()
 	c.kick() // it can be dropped now, if that is what a batch waits for
 }
 
-// failing returns the error that a test wants of the disk operation: of this package by Options, of the program by a fail
-// point of that name.
-func (s *Queue) failing(op string) error {
-	if s.opts.Fault == nil {
-		return failpoint.Error(op)
-	}
-	return s.opts.Fault(op)
-}
-
-// complaint logs a failure that repeats only once, also where each attempt is at a segment of its own, and its end.
-type complaint struct{ last string }
-
-func (c *complaint) failed(log zerolog.Logger, err error, msg string) {
-	parts := strings.Split(err.Error(), segmentPrefix)
-	for i := 1; i < len(parts); i++ {
-		parts[i] = parts[i][min(segmentDigits, len(parts[i])):]
-	}
-	if text := strings.Join(parts, segmentPrefix); text != c.last {
-		c.last = text
-		log.Error().Err(err).Msg(msg)
-	}
-}
-
-func (c *complaint) recovered(log zerolog.Logger, msg string) {
-	if c.last != "" {
-		c.last = ""
-		log.Info().Msg(msg)
-	}
+// giveBack ends the current segment when there is no room, so that its disk comes back as soon as
+// it is read. It runs in the committer's goroutine.
+func (c *committer) giveBack() bool {
+	c.seal()
+	return true
 }

@@ -8,17 +8,7 @@ import (
 	"time"
 
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
-	"github.com/seed-afc6a195/aggregator/pkg/metric"
 )
-
-// counts is what the queue counts since its start; guarded by Queue.mu, but for latency.
-type counts struct {
-	commits, batches uint64
-	latency          metric.Histogram
-	setAside         int
-	lostEvents       int64
-	duplicates       map[string]buffer.Duplicates
-}
 
 // Stats implements Queue.
 func (s *Queue) Stats() buffer.Stats {
@@ -61,7 +51,7 @@ func (s *Queue) Stats() buffer.Stats {
 		st.Duplicates[cluster] = d
 	}
 	for _, src := range s.sources {
-		for _, l := range src.lanes {
+		for _, l := range src.partitions {
 			output, target := src.names()
 			w := buffer.Wait{
 				Output: output, Target: target, Rest: l.rest.count(), Cluster: l.cluster, Configured: src.asked, Pending: l.pending.count(), Found: l.found.count(),
@@ -77,8 +67,4 @@ func (s *Queue) Stats() buffer.Stats {
 		return cmp.Or(strings.Compare(a.Output, b.Output), strings.Compare(a.Target, b.Target), strings.Compare(a.Cluster, b.Cluster))
 	})
 	return st
-}
-
-func (t tally) count() buffer.Count {
-	return buffer.Count{Chunks: t.chunks, Events: t.events, Bytes: t.bytes}
 }

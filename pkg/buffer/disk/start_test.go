@@ -12,8 +12,8 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/segment"
 )
 
-// manySegments makes a directory with n chunks of 100 KiB, of which a segment of 1 MiB holds about ten, and returns its sealed
-// segments.
+// manySegments makes a directory with n chunks of 100 KiB, of which a segment of 1 MiB holds about ten, and returns its
+// sealed segments.
 func manySegments(t *testing.T, cfg buffer.Config, n int) []string {
 	t.Helper()
 	s := mustOpen(t, cfg, buffer.Options{})
@@ -34,8 +34,8 @@ func manySegments(t *testing.T, cfg buffer.Config, n int) []string {
 	return segments
 }
 
-// TestStartReadsNoChunks zeroes all chunks of a directory: a start, which must not take long with many of them, does not
-// notice, since it reads what the segments' indices say.
+// TestStartReadsNoChunks zeroes all chunks of a directory: a start, which must not take long with many of them, does
+// not notice, since it reads what the segments' indices say.
 func TestStartReadsNoChunks(t *testing.T) {
 	cfg := testConfig(t.TempDir())
 	cfg.Compression = "none"

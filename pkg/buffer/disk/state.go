@@ -24,14 +24,17 @@ import (
 // it never travels and bbolt never has to repair it. Losing all of it repeats deliveries.
 const stateFile = "state.db"
 
-// stateFormat is that of state.db. Number 1 was written without the oldest program's number, and at first with checksums that
-// did not cover the keys. What is finished, and what a restart has to remember, must not be overlooked: an entry of a new
-// kind that holds such makes its number the oldest.
+// stateFormat is that of state.db. Number 1 was written without the oldest program's number, with all but what is
+// finished beside the number, and at first with checksums that did not cover the keys. Programs of that time verified
+// all that is beside the number before they looked at it, each in the way of its own: so nothing else is there any
+// more. What is finished, and what a restart has to remember, must not be overlooked: an entry of a new kind that holds
+// such makes its number the oldest.
 func stateFormat() format.Format { return format.Format{Name: "state.db", Number: 2, Since: 1} }
 
 // Names in state.db.
 const (
-	metaBucket = "meta"
+	metaBucket = "meta"   // the format's number alone
+	restBucket = "queue"  // the rest of what is one value each
 	doneBucket = "done"   // segment's first (8 bytes, big-endian), output → bitmap by seq - first, CRC-32C
 	formatKey  = "format" // the number, 4 bytes; its own form never changes
 	oldestKey  = "oldest" // the same number, and the oldest program's that may read it, 4 bytes each; missing: the number
@@ -80,19 +83,23 @@ func (s *snapshot) read(p *boltfile.File) error {
 	if err != nil || meta == nil {
 		return errors.Join(err, fmt.Errorf("no bucket %q: %w", metaBucket, boltfile.ErrDamaged))
 	}
-	number, err := checkFormat(meta)
+	rest, err := p.Bucket(restBucket)
+	if err != nil {
+		return err
+	}
+	number, err := checkFormat(meta, rest)
 	if err != nil {
 		return err
 	}
 	verify := boltfile.VerifySum
 	if number == 1 {
-		verify = verifyEither
+		verify, rest = verifyEither, meta
+	}
+	if rest == nil {
+		return fmt.Errorf("no bucket %q: %w", restBucket, boltfile.ErrDamaged)
 	}
 	values := map[string][]byte{}
-	if err := meta.Each(func(e boltfile.Element) error {
-		if string(e.Key) == formatKey {
-			return nil
-		}
+	if err := rest.Each(func(e boltfile.Element) error {
 		v, err := verify(e.Value, e.Key...)
 		values[string(e.Key)] = v
 		return err
@@ -124,29 +131,37 @@ func (s *snapshot) read(p *boltfile.File) error {
 	})
 }
 
-// checkFormat returns the number of state.db's format, and an error where it is none that the program may read.
-func checkFormat(meta *boltfile.Tree) (int, error) {
-	numbers := func(name string, n int, key ...byte) ([]byte, error) {
-		e, found, err := meta.Find(name)
-		if err != nil || !found {
-			return nil, err
-		}
-		v, err := boltfile.VerifySum(e.Value, key...)
-		if err == nil && len(v) != n {
-			err = fmt.Errorf("%d bytes under %q: %w", len(v), name, boltfile.ErrDamaged)
-		}
-		return v, err
-	}
-	v, err := numbers(formatKey, 4)
+// checkFormat returns the number of state.db's format, and an error where it is none that the program may read. The
+// second bucket may be missing.
+func checkFormat(meta, rest *boltfile.Tree) (int, error) {
+	v, err := numbersIn(meta, formatKey, 4)
 	if err != nil || v == nil {
 		return 0, errors.Join(err, fmt.Errorf("no format version: %w", boltfile.ErrDamaged))
 	}
 	number, oldest := int(binary.BigEndian.Uint32(v)), 0
-	both, err := numbers(oldestKey, 8, []byte(oldestKey)...)
-	if err == nil && both != nil && bytes.Equal(both[:4], v) {
-		oldest = int(binary.BigEndian.Uint32(both[4:]))
+	if rest != nil {
+		var both []byte
+		if both, err = numbersIn(rest, oldestKey, 8); both != nil && bytes.Equal(both[:4], v) {
+			oldest = int(binary.BigEndian.Uint32(both[4:]))
+		}
 	}
 	return number, errors.Join(stateFormat().Check(number, oldest), err)
+}
+
+// numbersIn returns the n bytes under the name; nil: there is nothing, or something else, of which the error tells.
+func numbersIn(bucket *boltfile.Tree, name string, n int) ([]byte, error) {
+	e, found, err := bucket.Find(name)
+	if err != nil || !found {
+		return nil, err
+	}
+	v, err := verifyEither(e.Value, []byte(name)...)
+	if err == nil && len(v) != n {
+		err = fmt.Errorf("%d bytes under %q: %w", len(v), name, boltfile.ErrDamaged)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return v, nil
 }
 
 // verifyEither is boltfile.VerifySum for values whose checksums may not cover their keys.
@@ -171,6 +186,10 @@ func (s *snapshot) write(tx *bbolt.Tx) error {
 	if err != nil {
 		return err
 	}
+	rest, err := tx.CreateBucketIfNotExists([]byte(restBucket))
+	if err != nil {
+		return err
+	}
 	done, err := tx.CreateBucketIfNotExists([]byte(doneBucket))
 	if err != nil {
 		return err
@@ -192,7 +211,7 @@ func (s *snapshot) write(tx *bbolt.Tx) error {
 		puts = append(puts, put{idsKey, encodeIDs(s.ids)})
 	}
 	for _, p := range puts {
-		if err := meta.Put([]byte(p.k), boltfile.WithSum(p.v, []byte(p.k)...)); err != nil {
+		if err := rest.Put([]byte(p.k), boltfile.WithSum(p.v, []byte(p.k)...)); err != nil {
 			return err
 		}
 	}

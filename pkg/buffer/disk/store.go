@@ -1,23 +1,15 @@
 package disk
 
 import (
-	"crypto/rand"
-	"encoding/binary"
-	"errors"
-	"fmt"
-	"math"
 	"os"
-	"path/filepath"
 	"slices"
-	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
 
-	"github.com/seed-afc6a195/aggregator/internal/boltfile"
+	"github.com/seed-afc6a195/aggregator/internal/failpoint"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
 	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
@@ -44,7 +36,7 @@ type Queue struct {
 	dead    *deaddisk.Store
 	requeue *requeuer
 	commit  *committer
-	keep    *keeper
+	clean   *cleaner
 
 	mu      sync.Mutex // guards what follows; no disk is touched under it: see the package's documentation
 	pending int64      // chunks, each counted for every output that wants it
@@ -106,68 +98,6 @@ type outputSet struct {
 
 func (o *outputSet) has(src *source) bool { return slices.Contains(o.sources, src) }
 
-// Open opens or makes the queue in cfg.Path. Whatever it finds there, it starts, unless another
-// process uses the directory, another version of the program wrote it, or it can't be written to.
-func Open(cfg buffer.Config, o buffer.Options) (_ *Queue, err error) {
-	if o.Now == nil {
-		o.Now = time.Now
-	}
-	s := &Queue{
-		cfg: cfg, opts: o, log: o.Log, now: o.Now, directory: directory{dir: cfg.Path},
-		memory:       memory{arenas: chunk.Pool{Keep: keepArena}, values: chunk.Pool{Keep: keepArena}, entries: chunk.Pool{Keep: 4 * keepArena}},
-		names:        names{numbers: map[string]uint32{}, setOf: map[string]uint32{}, sources: map[string]*source{}},
-		segmentTable: segmentTable{keepFrom: math.MaxUint64},
-		resends:      resend.NewWindow(cfg.DedupeWindow, o.Now), counts: counts{duplicates: map[string]buffer.Duplicates{}},
-	}
-	var random [16]byte
-	_, _ = rand.Read(random[:]) // never fails
-	s.limitsOf = cfg.Limits(o.OutputLimits, o.ClusterLimits, o.ClusterWhenFull)
-	s.connEpoch, s.salt = binary.LittleEndian.Uint64(random[:]), binary.LittleEndian.Uint64(random[8:])
-	if s.packer, err = chunk.NewPacker(cfg.Compression); err != nil {
-		return nil, err
-	}
-	if err := boltfile.MakeDir(s.dir); err != nil {
-		s.packer.Close()
-		return nil, advise(fmt.Errorf("make queue directory: %w", err))
-	}
-	if s.lock, err = takeDir(s.dir); err != nil {
-		s.packer.Close()
-		return nil, advise(err)
-	}
-	defer func() {
-		if err != nil {
-			s.packer.Close()
-			_ = s.lock.Close() // nothing was written through it
-		}
-	}()
-	if err := refuseUnknown(s.dir); err != nil {
-		return nil, err
-	}
-	if s.dead, err = deaddisk.Open(filepath.Join(s.dir, "dead"), cfg.DeadLetters, s.log, s.now); err != nil {
-		return nil, advise(err)
-	}
-	s.keep, s.commit = newKeeper(s), newCommitter(s)
-	s.requeue = newRequeuer(s)
-	if s.requeue.noted() {
-		s.keepFrom = 0
-	}
-	if err := s.recover(); err != nil {
-		return nil, errors.Join(advise(err), s.keep.state.close(), s.dead.Close())
-	}
-	s.requeue.settle(s.dead)
-	s.keepSegments(math.MaxUint64)
-	if s.pending > 0 && !s.requeue.sticky {
-		s.dead.Recall()
-	}
-	s.commit.next = s.next
-	if s.commit.limits, err = newLimits(s); err != nil {
-		return nil, errors.Join(err, s.keep.state.close(), s.dead.Close())
-	}
-	go s.keep.run()
-	go s.commit.run()
-	return s, nil
-}
-
 // DeadLetters returns the store of dead letters, which closes with s.
 func (s *Queue) DeadLetters() deadletter.Store { return s.dead }
 
@@ -179,9 +109,6 @@ func (s *Queue) Capabilities() buffer.Capabilities {
 	return buffer.Capabilities{Durable: true, ReturnsInOrder: true}
 }
 
-// MaxChunk implements buffer.Queue.
-func (s *Queue) MaxChunk() int { return maxChunk }
-
 // Settle implements Queue.
 func (s *Queue) Settle(conn uint64, commits int, received bool) {
 	s.resends.Settle(s.connEpoch+conn, commits, received)
@@ -190,108 +117,13 @@ func (s *Queue) Settle(conn uint64, commits int, received bool) {
 // Gone implements Queue.
 func (s *Queue) Gone(conn uint64) { s.resends.Gone(s.connEpoch + conn) }
 
-// Close implements Queue. Chunks still handed out are handed out again after the next Open.
-func (s *Queue) Close() error {
-	s.mu.Lock()
-	again := s.closed
-	s.closed = true
-	for _, src := range s.sources {
-		if src.wake != nil {
-			close(src.wake)
-			src.wake = nil
-		}
-	}
-	s.mu.Unlock()
-	if again {
-		return nil
-	}
-	s.commit.close()
-	err := s.keep.close()
-	s.mu.Lock()
-	for _, seg := range s.segs {
-		seg.unload(s)
-	}
-	s.mu.Unlock()
-	s.packer.Close()
-	return errors.Join(err, s.dead.Close(), s.lock.Close())
-}
-
-// Purge forgets all that waits for the output, such as one that left the configuration, and returns
-// how much that was. What is handed out at the moment is left to its holder.
-func (s *Queue) Purge(output string) (gone buffer.Count) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	src := s.sources[output]
-	if src == nil {
-		return gone
-	}
-	var purged tally
-	for _, seg := range s.segs {
-		bits := seg.bits(src)
-		for i := range seg.n {
-			bits.set(i)
-		}
-		for l := range seg.sum {
-			if l.src == src {
-				purged.plus(s.uncount(l, seg, &l.purged))
-			}
-		}
-		for _, l := range src.lanes {
-			for seq, o := range l.flying {
-				if o.seg == seg {
-					bits.clear(uint32(seq - seg.first))
-				}
-			}
-		}
-		s.recount(seg)
-	}
-	s.keep.kick()
-	s.commit.kick()
-	return purged.count()
-}
-
-// uncount takes what waits for l in the segment out of all sums, but for what is handed out, and adds it to fate. It returns
-// what that was. s.mu is held.
-func (s *Queue) uncount(l *lane, seg *segmentState, fate *tally) tally {
-	t, left := seg.sum[l].tally, tally{}
-	for _, o := range l.flying {
-		if o.seg == seg {
-			left.add(o.events, o.size)
-			t.sub(o.events, o.size)
-		}
-	}
-	if left.chunks == 0 {
-		delete(seg.sum, l)
-	} else {
-		seg.sum[l].tally = left
-	}
-	l.back = slices.DeleteFunc(l.back, func(b *lease) bool { return b.seg == seg })
-	l.pending.minus(t)
-	l.src.pending.minus(t)
-	fate.plus(t)
-	s.pending -= t.chunks
-	return t
-}
-
-// segmentName returns the file name of the segment that begins with seq.
-const (
-	segmentPrefix = "seg-"
-	segmentDigits = 16
-)
-
-func segmentName(seq uint64) string {
-	return fmt.Sprintf("%s%0*x.db", segmentPrefix, segmentDigits, seq)
-}
-
-// segmentSeq is the reverse of segmentName.
-func segmentSeq(name string) (uint64, bool) {
-	hex, prefix := strings.CutPrefix(name, segmentPrefix)
-	hex, suffix := strings.CutSuffix(hex, ".db")
-	if !prefix || !suffix || len(hex) != 16 {
-		return 0, false
-	}
-	seq, err := strconv.ParseUint(hex, 16, 64)
-	return seq, err == nil
-}
-
 var _ buffer.Queue = (*Queue)(nil)
+
+// failing returns the error that a test wants of the disk operation: of this package by Options, of the program by a
+// fail point of that name.
+func (s *Queue) failing(op string) error {
+	if s.opts.Fault == nil {
+		return failpoint.Error(op)
+	}
+	return s.opts.Fault(op)
+}

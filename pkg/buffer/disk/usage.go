@@ -43,7 +43,7 @@ func (s *Queue) use(seg *segmentState, cluster uint32, n int64) {
 	}
 }
 
-// wanted says whether an output is not done with the chunk. s.mu is held.
+// wanted reports whether an output is not done with the chunk. s.mu is held.
 func (s *Queue) wanted(seg *segmentState, seq uint64, set uint32) bool {
 	for _, src := range s.sets[set].sources {
 		if !seg.done[src].has(uint32(seq - seg.first)) {
@@ -78,73 +78,4 @@ func (s *Queue) recount(seg *segmentState) {
 	for cluster, n := range now {
 		s.use(seg, cluster, n)
 	}
-}
-
-// dropOf drops the cluster's oldest chunk that nobody has been handed, for all outputs that want it.
-func (s *Queue) dropOf(t *tenant) bool {
-	for {
-		s.mu.Lock()
-		seg := s.oldestOf(t)
-		if seg == nil {
-			s.mu.Unlock()
-			return false
-		}
-		if seg.loaded {
-			dropped := s.dropIn(t, seg)
-			s.mu.Unlock()
-			if dropped {
-				return true
-			}
-			continue
-		}
-		s.mu.Unlock()
-		s.load(seg)
-	}
-}
-
-// oldestOf returns the first segment that may hold a chunk of t to drop. s.mu is held.
-func (s *Queue) oldestOf(t *tenant) *segmentState {
-	for _, seg := range s.segs {
-		if seg.end() > t.from && seg.use[t.number] > 0 && !seg.broken && !s.closed {
-			return seg
-		}
-	}
-	return nil
-}
-
-// dropIn drops the first chunk of t in the loaded segment, and moves t.from past it. s.mu is held.
-func (s *Queue) dropIn(t *tenant, seg *segmentState) bool {
-	for i := range seg.entries {
-		e := &seg.entries[i]
-		o := &lease{seg: seg, seq: seg.first + uint64(e.Seq), size: e.Size, events: e.Events, set: e.Set}
-		if o.seq < t.from || e.Cluster != t.number {
-			continue
-		}
-		t.from = o.seq + 1
-		if s.flies(t, o) || !s.wanted(seg, o.seq, e.Set) {
-			continue
-		}
-		for _, src := range s.sets[e.Set].sources {
-			if seg.done[src].has(e.Seq) {
-				continue
-			}
-			l := src.lane(e.Cluster)
-			l.dropped.add(e.Events, e.Size)
-			l.forget(o.seq)
-			s.finish(l, o)
-		}
-		return true
-	}
-	t.from = seg.end()
-	return false
-}
-
-// flies says whether an output has been handed the chunk.
-func (s *Queue) flies(t *tenant, o *lease) bool {
-	for _, src := range s.sets[o.set].sources {
-		if l := src.lanes[t.name]; l != nil && l.flying[o.seq] != nil {
-			return true
-		}
-	}
-	return false
 }

@@ -1,5 +1,5 @@
-// Package fair shares a thing among several by deficit round robin: each may take a quantum of bytes in its turn, and what it
-// takes beyond that is missing in its next one.
+// Package fair shares a thing among several by deficit round robin: each may take a quantum of bytes in its turn, and
+// what it takes beyond that is missing in its next one.
 package fair
 
 import "slices"

@@ -83,7 +83,7 @@ func (b *batch) Commit(ctx context.Context) error {
 		if len(m.entries) == 0 {
 			continue
 		}
-		c := event.Chunk{Cluster: m.Cluster, Tag: m.Tag, Entries: m.entries, Parts: m.parts}
+		c := event.Chunk{Cluster: m.Cluster, Tag: m.Tag, Source: m.Source, Entries: m.entries, Parts: m.parts}
 		for j := range m.parts {
 			c.Events += m.parts[j].Events
 			if m.Chunk != "" {

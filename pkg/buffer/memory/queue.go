@@ -1,5 +1,5 @@
-// Package memory is a queue that ends with the process, for tests of what stores into a queue and delivers from one. It keeps
-// the contract but for what outlives a process, compresses nothing, and remembers no resends.
+// Package memory is a queue that ends with the process, for tests of what stores into a queue and delivers from one. It
+// keeps the contract but for what outlives a process, compresses nothing, and remembers no resends.
 package memory
 
 import (

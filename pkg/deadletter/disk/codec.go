@@ -13,16 +13,17 @@ import (
 
 func letterKey(id uint64) []byte { return binary.BigEndian.AppendUint64(nil, id) }
 
-// letterFormat is that of letters. Number 1 has no salt; up to number 2 checksums may not cover the letter's number, and
-// there is no number of the oldest program.
+// letterFormat is that of letters. Number 1 has no salt; up to number 2 checksums may not cover the letter's number,
+// and there is no number of the oldest program.
 func letterFormat() format.Format {
 	return format.Format{Name: "dead letter", Number: 3, Since: 1, Alone: 2}
 }
 
-// summaryFormat is that of a file's summary. Number 1 was written without the oldest program's number. A file with a letter
-// that an older program must not overlook has that program's successor as the oldest.
+// summaryFormat is that of a file's summary. Programs open it before they look at the number of the queue's format: an
+// older one would take another number for damage, so it stays while it can. A file with a letter that an older program
+// must not overlook has a summary of a new number, which names it as the oldest.
 func summaryFormat() format.Format {
-	return format.Format{Name: "summary of dead letters", Number: 2, Since: 1, Alone: 1}
+	return format.Format{Name: "summary of dead letters", Number: 1, Since: 1, Alone: 1}
 }
 
 // encodeLetter returns l as it lies on disk, its number left out. The salt is random and never leaves

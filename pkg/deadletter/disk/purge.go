@@ -52,8 +52,8 @@ func (d *Store) Purge(ctx context.Context, filter deadletter.Filter, progress fu
 	return done, nil
 }
 
-// Exclusive keeps other purges and requeues from d until release is called, and returns the number of the newest letter, 0
-// where there is none. ErrBusy: one is under way.
+// Exclusive keeps other purges and requeues from d until release is called, and returns the number of the newest
+// letter, 0 where there is none. ErrBusy: one is under way.
 func (d *Store) Exclusive() (upTo uint64, release func(), err error) {
 	if !d.working.TryLock() {
 		return 0, nil, deadletter.ErrBusy
@@ -61,9 +61,9 @@ func (d *Store) Exclusive() (upTo uint64, release func(), err error) {
 	return d.lastID(), d.working.Unlock, nil
 }
 
-// Requeue lets put bring the letters' events back into the queue, and then deletes the letters. From its call on, an event of
-// theirs that is refused again is a letter of its own. After an error of put no letter is deleted. What is deleted stays so
-// after a power loss.
+// Requeue lets put bring the letters' events back into the queue, and then deletes the letters. From its call on, an
+// event of theirs that is refused again is a letter of its own. After an error of put no letter is deleted. What is
+// deleted stays so after a power loss.
 func (d *Store) Requeue(ctx context.Context, ids []uint64, put func() error) (n deadletter.Count, err error) {
 	d.forget(ids)
 	if err := put(); err != nil {

@@ -30,7 +30,7 @@ func (d *file) mayHold(f *deadletter.Filter) bool {
 	return false
 }
 
-// Page returns letters that fit the filter and says whether more may follow: pass the last one's ID
+// Page returns letters that fit the filter and reports whether more may follow: pass the last one's ID
 // to go on. Adding letters waits no longer than it takes to look through one file.
 func (d *Store) Page(ctx context.Context, filter deadletter.Filter, p deadletter.Page) (letters []deadletter.Letter, more bool, err error) {
 	bytes := 0

@@ -48,10 +48,10 @@ func readLetters(f *file) (letters []rawLetter, err error) {
 	return letters, err
 }
 
-// replace puts a file with the letters in f's place, on disk when it returns. After an error f is as it
-// was, unless that is errUnsynced. Nothing is ever changed within a file that was written before: bbolt would work with its list of
-// free pages, which has no checksum, and with pages that a failed sync may have left in memory only. It
-// also gives the disk back, and leaves no copy of a letter that is gone.
+// replace puts a file with the letters in f's place, on disk when it returns. After an error f is as it was, unless
+// that is errUnsynced. Nothing is ever changed within a file that was written before: bbolt would work with its list of
+// free pages, which has no checksum, and with pages that a failed sync may have left in memory only. It also gives the
+// disk back, and leaves no copy of a letter that is gone.
 func (d *Store) replace(f *file, letters []rawLetter) error {
 	if d.db != nil && d.files[len(d.files)-1] == f {
 		if err := d.end(); err != nil {

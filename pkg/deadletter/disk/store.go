@@ -373,8 +373,8 @@ func (d *Store) end() error {
 	return boltfile.RecoverPanics(db.Close)
 }
 
-// steady returns the time by the clock as it was at the start and what has passed since: letters are not pushed out because
-// somebody sets the clock ahead.
+// steady returns the time by the clock as it was at the start and what has passed since: letters are not pushed out
+// because somebody sets the clock ahead.
 func (d *Store) steady() time.Time {
 	return d.opened.Add(d.now().Sub(d.opened)).Round(0) // the difference is by the monotonic clock, where there is one
 }

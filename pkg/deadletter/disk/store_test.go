@@ -35,7 +35,8 @@ func openDeadForTest(t *testing.T, dir string, cfg deadletter.Config, c *fakeClo
 	return d
 }
 
-// An event that is refused again while its letter is being retried, when the process ends, is one letter after the next start.
+// An event that is refused again while its letter is being retried, when the process ends, is one letter after the next
+// start.
 func TestLetterTwice(t *testing.T) {
 	dir, clock := t.TempDir(), newFakeClock()
 	d := openDeadForTest(t, dir, deadletter.Config{}, clock)

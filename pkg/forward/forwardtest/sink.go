@@ -116,6 +116,8 @@ type batch struct {
 	size     int
 }
 
+func (b *batch) From(string, string) {}
+
 func (b *batch) Doubts() []uint64 {
 	if b.sink.OnDoubts == nil {
 		return nil

@@ -80,8 +80,8 @@ func (b *builder) set(outputs []string) uint32 {
 
 func SetKey(outputs []string) string { return strings.Join(outputs, "\x00") }
 
-// indexFormat is that of a sealed segment's index. An index whose chunks an older program must not overlook makes its number
-// the oldest.
+// indexFormat is that of a sealed segment's index. An index whose chunks an older program must not overlook makes its
+// number the oldest.
 func indexFormat() format.Format {
 	return format.Format{Name: "index of a segment", Number: 2, Since: 1, Alone: 1}
 }

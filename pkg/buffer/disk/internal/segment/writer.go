@@ -1,5 +1,5 @@
-// Package segment is one file of chunks: how it is written, indexed, read and salvaged. It knows chunks and bbolt, and nothing of
-// who wants them.
+// Package segment is one file of chunks: how it is written, indexed, read and salvaged. It knows chunks and bbolt, and
+// nothing of who wants them.
 package segment
 
 import (

@@ -1,0 +1,183 @@
+package disk
+
+import (
+	"slices"
+
+	"github.com/seed-afc6a195/aggregator/pkg/buffer"
+)
+
+// dropOf drops the cluster's oldest chunk that nobody has been handed, for all outputs that want it.
+func (s *Queue) dropOf(t *tenant) bool {
+	for {
+		s.mu.Lock()
+		seg := s.oldestOf(t)
+		if seg == nil {
+			s.mu.Unlock()
+			return false
+		}
+		if seg.loaded {
+			dropped := s.dropIn(t, seg)
+			s.mu.Unlock()
+			if dropped {
+				return true
+			}
+			continue
+		}
+		s.mu.Unlock()
+		s.load(seg)
+	}
+}
+
+// oldestOf returns the first segment that may hold a chunk of t to drop. s.mu is held.
+func (s *Queue) oldestOf(t *tenant) *segmentState {
+	for _, seg := range s.segs {
+		if seg.end() > t.from && seg.use[t.number] > 0 && !seg.broken && !s.closed {
+			return seg
+		}
+	}
+	return nil
+}
+
+// dropIn drops the first chunk of t in the loaded segment, and moves t.from past it. s.mu is held.
+func (s *Queue) dropIn(t *tenant, seg *segmentState) bool {
+	for i := range seg.entries {
+		e := &seg.entries[i]
+		o := &lease{seg: seg, seq: seg.first + uint64(e.Seq), size: e.Size, events: e.Events, set: e.Set}
+		if o.seq < t.from || e.Cluster != t.number {
+			continue
+		}
+		t.from = o.seq + 1
+		if s.flies(t, o) || !s.wanted(seg, o.seq, e.Set) {
+			continue
+		}
+		for _, src := range s.sets[e.Set].sources {
+			if seg.done[src].has(e.Seq) {
+				continue
+			}
+			l := src.partition(e.Cluster)
+			l.dropped.add(e.Events, e.Size)
+			l.forget(o.seq)
+			s.finish(l, o)
+		}
+		return true
+	}
+	t.from = seg.end()
+	return false
+}
+
+// flies reports whether an output has been handed the chunk.
+func (s *Queue) flies(t *tenant, o *lease) bool {
+	for _, src := range s.sets[o.set].sources {
+		if l := src.partitions[t.name]; l != nil && l.inFlight[o.seq] != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// dropSegment drops the oldest segment; false: there is nothing to drop.
+func (s *Queue) dropSegment() bool {
+	s.mu.Lock()
+	if len(s.segs) == 0 || !s.segs[0].sealed {
+		s.mu.Unlock()
+		return false
+	}
+	seg := s.segs[0]
+	var n int64
+	for partition := range seg.sum {
+		n += s.untrack(partition, seg, &partition.dropped).chunks
+	}
+	s.mu.Unlock()
+	s.remove([]*segmentState{seg})
+	s.log.Warn().Str("segment", seg.path).Int64("chunks", n).Msg("queue is full: dropped the oldest segment")
+	return true
+}
+
+// dropChunk drops the oldest chunk of the output's largest cluster.
+func (s *Queue) dropChunk(src *source) bool {
+	for {
+		s.mu.Lock()
+		var l *partition
+		for _, o := range src.partitions {
+			if int64(len(o.inFlight)) < o.pending.chunks && (l == nil || o.pending.bytes > l.pending.bytes) {
+				l = o
+			}
+		}
+		if l == nil || s.closed {
+			s.mu.Unlock()
+			return false
+		}
+		seg, i := l.first()
+		switch {
+		case seg == nil:
+			s.mu.Unlock()
+			return false
+		case !seg.loaded:
+			s.mu.Unlock()
+			s.load(seg)
+			continue
+		}
+		e := seg.entries[i]
+		l.dropped.add(e.Events, e.Size)
+		s.finish(l, &lease{seg: seg, seq: seg.first + uint64(e.Seq), size: e.Size, events: e.Events, set: e.Set})
+		s.mu.Unlock()
+		return true
+	}
+}
+
+// Purge forgets all that waits for the output, such as one that left the configuration, and returns
+// how much that was. What is handed out at the moment is left to its holder.
+func (s *Queue) Purge(output string) (gone buffer.Count) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	src := s.sources[output]
+	if src == nil {
+		return gone
+	}
+	var purged tally
+	for _, seg := range s.segs {
+		bits := seg.bits(src)
+		for i := range seg.n {
+			bits.set(i)
+		}
+		for l := range seg.sum {
+			if l.src == src {
+				purged.plus(s.untrack(l, seg, &l.purged))
+			}
+		}
+		for _, l := range src.partitions {
+			for seq, o := range l.inFlight {
+				if o.seg == seg {
+					bits.clear(uint32(seq - seg.first))
+				}
+			}
+		}
+		s.recount(seg)
+	}
+	s.clean.kick()
+	s.commit.kick()
+	return purged.count()
+}
+
+// untrack takes what waits for l in the segment out of all sums, but for what is handed out, and adds it to fate. It
+// returns what that was. s.mu is held.
+func (s *Queue) untrack(l *partition, seg *segmentState, fate *tally) tally {
+	t, left := seg.sum[l].tally, tally{}
+	for _, o := range l.inFlight {
+		if o.seg == seg {
+			left.add(o.events, o.size)
+			t.sub(o.events, o.size)
+		}
+	}
+	if left.chunks == 0 {
+		delete(seg.sum, l)
+	} else {
+		seg.sum[l].tally = left
+	}
+	l.back = slices.DeleteFunc(l.back, func(b *lease) bool { return b.seg == seg })
+	l.pending.minus(t)
+	l.src.pending.minus(t)
+	fate.plus(t)
+	s.pending -= t.chunks
+	return t
+}
