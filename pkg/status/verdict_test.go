@@ -37,10 +37,16 @@ func TestVerdict(t *testing.T) {
 			{Owner: "listener w", CertFile: "w.pem", DaysLeft: 80, Failing: Failure{Text: "half of a key"}},
 		}}, []string{"critical status: y.pem has expired", "warning listener x: x.pem expires in 3.0 days", "warning listener w: half of a key"}},
 		{"stalled", Snapshot{Outputs: []Output{{Name: "f", State: StateStalled, Lag: 61, Clusters: waits, LastError: failure}}}, []string{"critical output f: its disk does not answer; 7 events wait"}},
-		{"dead letters", Snapshot{Time: since, DeadLetters: DeadLetters{Events: 9, Newest: since.Add(-59 * time.Minute), By: letters}},
-			[]string{"warning dead letters: 9 events were refused for good and are kept: rejected by output es (7), and others"}},
-		{"dead letters, of the reception", Snapshot{Time: since, DeadLetters: DeadLetters{Events: 2, Newest: since, By: letters[1:]}},
-			[]string{"warning dead letters: 2 events were refused for good and are kept: unrouted"}},
+		{
+			"dead letters",
+			Snapshot{Time: since, DeadLetters: DeadLetters{Events: 9, Newest: since.Add(-59 * time.Minute), By: letters}},
+			[]string{"warning dead letters: 9 events were refused for good and are kept: rejected by output es (7), and others"},
+		},
+		{
+			"dead letters, of the reception",
+			Snapshot{Time: since, DeadLetters: DeadLetters{Events: 2, Newest: since, By: letters[1:]}},
+			[]string{"warning dead letters: 2 events were refused for good and are kept: unrouted"},
+		},
 		{"dead letters of yesterday", Snapshot{Time: since, DeadLetters: DeadLetters{Events: 9, Newest: since.Add(-time.Hour), By: letters}}, nil},
 		{"configuration", Snapshot{Config: ConfigState{Failing: Failure{Text: "line 3", Time: since}}}, []string{"warning configuration: line 3"}},
 	} {
