@@ -139,3 +139,12 @@ func TestDependencies(t *testing.T) {
 	}
 	differ(t, "the binary", slices.Sorted(maps.Keys(linked)), all)
 }
+
+// TestPackages holds the number of packages that a first `go run ./cmd/aggregator` compiles, the standard library's among
+// them: a module whose root package brings along hundreds makes that take minutes.
+func TestPackages(t *testing.T) {
+	const most = 600
+	if n := len(strings.Fields(goTool(t, "list", "-deps", "./cmd/aggregator"))); n > most {
+		t.Errorf("%d packages are compiled, more than %d: which import brought them?", n, most)
+	}
+}

@@ -132,7 +132,7 @@ func (ad *admission) admit(l *line) bool {
 			l.why = why
 		}
 		// What is stored in part waits in any case: sent again, that part would be stored twice.
-		if (b.eager || ad.c.limits.policyOf(l.cluster) == "reject") && !b.begun() {
+		if (b.nonBlocking || ad.c.limits.policyOf(l.cluster) == "reject") && !b.begun() {
 			b.answer <- fmt.Errorf("%w: %s", buffer.ErrFull, why)
 			continue
 		}
@@ -174,7 +174,7 @@ func (ad *admission) verdict(name string, b *batch) (why string, cluster bool) {
 	}
 	c, l := ad.c, ad.c.limits
 	policy, own := l.policy(), l.policyOf(name)
-	if b.eager {
+	if b.nonBlocking {
 		policy, own = "reject", "reject"
 	}
 	why, old := l.full(b.bytes + ad.bytes)

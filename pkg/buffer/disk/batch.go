@@ -63,18 +63,18 @@ type batch struct {
 	repeated buffer.Duplicates // see Repeated
 
 	// While the committer has it:
-	turn     uint64
-	bytes    int64 // that what is left of it takes on disk, at most
-	at       int   // msgs and pieces stored so far, by transactions that succeeded
-	atPiece  int
-	took     int64        // bytes of it in the transaction that is being made, at most
-	until    int          // pieces that the transaction which is being made takes it to
-	next     int          // at after that transaction
-	buried   bool         // letters are stored
-	resends  resend.Batch // of its messages; empty where none wants an ack
-	claims   []claim
-	tooLarge bool // an Add was over maxChunk
-	eager    bool // it fails rather than wait for room, drops nothing to make some, and goes with one transaction
+	turn        uint64
+	bytes       int64 // that what is left of it takes on disk, at most
+	at          int   // msgs and pieces stored so far, by transactions that succeeded
+	atPiece     int
+	took        int64        // bytes of it in the transaction that is being made, at most
+	until       int          // pieces that the transaction which is being made takes it to
+	next        int          // at after that transaction
+	buried      bool         // letters are stored
+	resends     resend.Batch // of its messages; empty where none wants an ack
+	claims      []claim
+	tooLarge    bool // an Add was over maxChunk
+	nonBlocking bool // it fails rather than wait for room, drops nothing to make some, and goes with one transaction
 }
 
 // NewBatch implements Queue.
@@ -287,7 +287,7 @@ func (b *batch) part(limit int64) {
 			n += int64(len(b.letters[i].Entry))
 		}
 	}
-	for b.until = b.atPiece; b.until < len(b.pieces) && (n < limit || b.until == b.atPiece || b.eager); b.until++ {
+	for b.until = b.atPiece; b.until < len(b.pieces) && (n < limit || b.until == b.atPiece || b.nonBlocking); b.until++ {
 		n += b.pieces[b.until].cost()
 	}
 	b.took = n

@@ -44,7 +44,7 @@ type committer struct {
 	// Of the goroutine:
 	next     uint64        // sequence number
 	current  *segmentState // being written; nil: none
-	values   []byte        // memory of grouping.values
+	values   []byte        // memory of txBuilder.values
 	lastSize int
 	lastEnd  time.Time
 	lastTook time.Duration

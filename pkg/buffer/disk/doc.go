@@ -4,7 +4,7 @@
 //
 // The committer takes what all connections have ready and stores it, one transaction after the other (commit.go,
 // admit.go, group.go). The sealer ends the segment before the one that is written (rotate.go). The cleaner saves what
-// outputs have finished, removes segments and makes them small (keeper.go). Connections compress their batches, and
+// outputs have finished, removes segments and makes them small (cleaner.go). Connections compress their batches, and
 // outputs read their chunks, in goroutines of their own. Each says what it is at: see health.go.
 //
 // # Locks
@@ -14,7 +14,7 @@
 //	requeuer.mu → committer.mu → Queue.mu
 //	              committer.mu → limits.mu
 //	              committer.mu → resend.Window's
-//	keeper.mu   → Queue.mu
+//	cleaner.mu  → Queue.mu
 //	Store.mu of the dead letters → nothing of the queue
 //
 // Queue.mu and limits.mu are never held together, nor is one of them held by who calls another package.
@@ -22,7 +22,7 @@
 // No disk is touched while committer.mu, Queue.mu or limits.mu is held: connections, outputs and the status endpoint
 // wait for these. So what is stored next is decided from memory (admission.decide), and what that needs of the disk (a
 // segment ended or dropped, an index loaded, the free space) is done between two decisions (committer.execute).
-// requeuer.mu, keeper.mu and the dead letters' are held over disk calls; for them wait other requeues, other saves, and
+// requeuer.mu, cleaner.mu and the dead letters' are held over disk calls; for them wait other requeues, other saves and
 // who adds or reads dead letters.
 //
 // A segment whose index is loaded or rewritten is kept by exclusively, which no lock is held with.

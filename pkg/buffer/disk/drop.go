@@ -54,7 +54,7 @@ func (s *Queue) dropIn(t *tenant, seg *segmentState) bool {
 			if seg.done[src].has(e.Seq) {
 				continue
 			}
-			l := src.lane(e.Cluster)
+			l := src.partition(e.Cluster)
 			l.dropped.add(e.Events, e.Size)
 			l.forget(o.seq)
 			s.finish(l, o)
@@ -68,7 +68,7 @@ func (s *Queue) dropIn(t *tenant, seg *segmentState) bool {
 // flies reports whether an output has been handed the chunk.
 func (s *Queue) flies(t *tenant, o *lease) bool {
 	for _, src := range s.sets[o.set].sources {
-		if l := src.lanes[t.name]; l != nil && l.flying[o.seq] != nil {
+		if l := src.partitions[t.name]; l != nil && l.inFlight[o.seq] != nil {
 			return true
 		}
 	}
@@ -84,8 +84,8 @@ func (s *Queue) dropSegment() bool {
 	}
 	seg := s.segs[0]
 	var n int64
-	for lane := range seg.sum {
-		n += s.uncount(lane, seg, &lane.dropped).chunks
+	for partition := range seg.sum {
+		n += s.untrack(partition, seg, &partition.dropped).chunks
 	}
 	s.mu.Unlock()
 	s.remove([]*segmentState{seg})
@@ -97,9 +97,9 @@ func (s *Queue) dropSegment() bool {
 func (s *Queue) dropChunk(src *source) bool {
 	for {
 		s.mu.Lock()
-		var l *lane
-		for _, o := range src.lanes {
-			if int64(len(o.flying)) < o.pending.chunks && (l == nil || o.pending.bytes > l.pending.bytes) {
+		var l *partition
+		for _, o := range src.partitions {
+			if int64(len(o.inFlight)) < o.pending.chunks && (l == nil || o.pending.bytes > l.pending.bytes) {
 				l = o
 			}
 		}
@@ -142,11 +142,11 @@ func (s *Queue) Purge(output string) (gone buffer.Count) {
 		}
 		for l := range seg.sum {
 			if l.src == src {
-				purged.plus(s.uncount(l, seg, &l.purged))
+				purged.plus(s.untrack(l, seg, &l.purged))
 			}
 		}
-		for _, l := range src.lanes {
-			for seq, o := range l.flying {
+		for _, l := range src.partitions {
+			for seq, o := range l.inFlight {
 				if o.seg == seg {
 					bits.clear(uint32(seq - seg.first))
 				}
@@ -154,16 +154,16 @@ func (s *Queue) Purge(output string) (gone buffer.Count) {
 		}
 		s.recount(seg)
 	}
-	s.keep.kick()
+	s.clean.kick()
 	s.commit.kick()
 	return purged.count()
 }
 
-// uncount takes what waits for l in the segment out of all sums, but for what is handed out, and adds it to fate. It
+// untrack takes what waits for l in the segment out of all sums, but for what is handed out, and adds it to fate. It
 // returns what that was. s.mu is held.
-func (s *Queue) uncount(l *lane, seg *segmentState, fate *tally) tally {
+func (s *Queue) untrack(l *partition, seg *segmentState, fate *tally) tally {
 	t, left := seg.sum[l].tally, tally{}
-	for _, o := range l.flying {
+	for _, o := range l.inFlight {
 		if o.seg == seg {
 			left.add(o.events, o.size)
 			t.sub(o.events, o.size)

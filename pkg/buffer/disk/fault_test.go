@@ -306,8 +306,8 @@ func countedFault(t *testing.T, whenFull string, i int64) (failed bool) {
 		}
 		acked = append(acked, m.text)
 	}
-	_ = s.keep.save(false) // may be the one that fails
-	_ = s.Close()          // so may this one
+	_ = s.clean.save(false) // may be the one that fails
+	_ = s.Close()           // so may this one
 	s = mustOpen(t, cfg, buffer.Options{})
 	checkSubsequence(t, drain(t, s, "o"), acked, 0)
 	mustClose(t, s)

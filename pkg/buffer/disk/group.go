@@ -20,8 +20,8 @@ import (
 // is answered nil only after the transaction with its last piece has returned, fdatasync included.
 func (c *committer) store(group []*batch) {
 	s := c.s
-	g := &grouping{c: c, group: group, values: c.values[:0], merges: map[mergeKey]*merge{}, now: s.now()}
-	err := g.bury()
+	g := &txBuilder{c: c, group: group, values: c.values[:0], merges: map[builderKey]*merge{}, now: s.now()}
+	err := g.storeRejected()
 	failpoint.Pass("batch.buried")
 	if err == nil {
 		for _, b := range group {
@@ -56,7 +56,7 @@ func (c *committer) store(group []*batch) {
 	c.limits.failed(err)
 	var kept []*batch
 	for _, b := range group {
-		if b.eager {
+		if b.nonBlocking {
 			b.answer <- fmt.Errorf("write the queue: %w", err)
 			continue
 		}
@@ -69,8 +69,8 @@ func (c *committer) store(group []*batch) {
 	c.putBack(kept)
 }
 
-// grouping makes chunks of a group of batches, and a transaction of these.
-type grouping struct {
+// txBuilder makes chunks of a group of batches, and a transaction of these.
+type txBuilder struct {
 	c      *committer
 	group  []*batch
 	now    time.Time
@@ -79,20 +79,20 @@ type grouping struct {
 	whole  []resend.Piece // messages whose last piece is in the transaction
 	turns  []uint64       // the number of each one's commit
 	where  uint64         // the segment that they went to; 0: there is nothing to write
-	merges map[mergeKey]*merge
+	merges map[builderKey]*merge
 	order  []*merge // of merges, so that it is the messages' order
 }
 
 // txChunk is a chunk of the transaction that is being made.
 type txChunk struct {
 	chunk.Header
-	from, to int  // in grouping.values
+	from, to int  // in txBuilder.values
 	rest     bool // of a chunk settled in part
 }
 
-// mergeKey says which messages share a chunk. The outputs are compared by address: they come from a
+// builderKey says which messages share a chunk. The outputs are compared by address: they come from a
 // table of the routes, and the same in another place only makes two chunks.
-type mergeKey struct {
+type builderKey struct {
 	cluster, tag string
 	source       string
 	outputs      *string
@@ -100,16 +100,16 @@ type mergeKey struct {
 }
 
 type merge struct {
-	key     mergeKey
+	key     builderKey
 	outputs []string
 	raw     []byte
 	events  int
 	parts   []chunk.Part
 }
 
-// bury stores the group's dead letters, before anything else: if the rest fails, the resend stores
+// storeRejected stores the group's dead letters, before anything else: if the rest fails, the resend stores
 // them again, but none is missing.
-func (g *grouping) bury() error {
+func (g *txBuilder) storeRejected() error {
 	var letters []deadletter.Letter
 	for _, b := range g.group {
 		if b.buried {
@@ -133,7 +133,7 @@ func (g *grouping) bury() error {
 }
 
 // add makes chunks of b, up to piece b.until.
-func (g *grouping) add(b *batch) {
+func (g *txBuilder) add(b *batch) {
 	for m := b.at; m < len(b.msgs); m++ {
 		msg, end := &b.msgs[m], b.piecesEnd(m)
 		duplicate := b.resends.Duplicate(m)
@@ -153,7 +153,7 @@ func (g *grouping) add(b *batch) {
 	}
 }
 
-func (g *grouping) piece(b *batch, m *message, p *piece, last bool) {
+func (g *txBuilder) piece(b *batch, m *message, p *piece, last bool) {
 	pt := chunk.Part{First: p.first, Events: p.events}
 	if m.Chunk != "" { // else the queue's own number makes the events' ids
 		pt.Flags, pt.Key, pt.Conn, pt.CommitSeq, pt.Total = chunk.PartKeyed, m.key, b.conn, b.turn, m.events
@@ -167,7 +167,7 @@ func (g *grouping) piece(b *batch, m *message, p *piece, last bool) {
 			pt.Flags |= chunk.PartAhead
 		}
 	}
-	key := mergeKey{m.Cluster, m.Tag, m.Source, unsafe.SliceData(m.Outputs), len(m.Outputs)} //nolint:gosec // an address to compare, not to follow
+	key := builderKey{m.Cluster, m.Tag, m.Source, unsafe.SliceData(m.Outputs), len(m.Outputs)} //nolint:gosec // an address to compare, not to follow
 	open := g.merges[key]
 	data := b.arena[p.off : p.off+p.n]
 	if p.packed {
@@ -205,7 +205,7 @@ func (g *grouping) piece(b *batch, m *message, p *piece, last bool) {
 }
 
 // flush makes a chunk of m.
-func (g *grouping) flush(m *merge) {
+func (g *txBuilder) flush(m *merge) {
 	delete(g.merges, m.key)
 	g.chunk(m.key, m.outputs, m.events, len(m.raw), m.parts, m.raw, chunk.CodecNone, false)
 	g.c.s.entries.Put(m.raw)
@@ -213,7 +213,7 @@ func (g *grouping) flush(m *merge) {
 }
 
 // chunk appends a chunk to the transaction.
-func (g *grouping) chunk(key mergeKey, outputs []string, events, raw int, parts []chunk.Part, data []byte, how chunk.Codec, packed bool) {
+func (g *txBuilder) chunk(key builderKey, outputs []string, events, raw int, parts []chunk.Part, data []byte, how chunk.Codec, packed bool) {
 	s := g.c.s
 	ch := txChunk{from: len(g.values), Header: chunk.Header{
 		Seq: g.c.next, Received: g.now.UnixNano(), Salt: s.salt, Codec: how, Raw: raw, Events: events,
@@ -233,7 +233,7 @@ func (g *grouping) chunk(key mergeKey, outputs []string, events, raw int, parts 
 }
 
 // write stores all that was added.
-func (g *grouping) write() error {
+func (g *txBuilder) write() error {
 	for _, m := range g.order {
 		if m.raw != nil {
 			g.flush(m)
@@ -268,7 +268,7 @@ func (g *grouping) write() error {
 }
 
 // confirm tells the table of resends what is on disk.
-func (g *grouping) confirm(done []*batch) {
+func (g *txBuilder) confirm(done []*batch) {
 	batches := make([]*resend.Batch, len(done))
 	for i, b := range done {
 		batches[i] = &b.resends
@@ -277,7 +277,7 @@ func (g *grouping) confirm(done []*batch) {
 }
 
 // publish makes the stored chunks known to the outputs.
-func (g *grouping) publish(seg *segmentState, where []uint32) {
+func (g *txBuilder) publish(seg *segmentState, where []uint32) {
 	s := g.c.s
 	disk := boltfile.AllocatedBy(seg.w.File)
 	s.mu.Lock()
@@ -291,11 +291,11 @@ func (g *grouping) publish(seg *segmentState, where []uint32) {
 		})
 	}
 	s.loadedN += len(g.chunks)
-	s.adopt(seg, seg.entries[from:], true)
+	s.track(seg, seg.entries[from:], true)
 	for i := range g.chunks {
 		e := &seg.entries[from+i]
 		for _, src := range s.sets[e.Set].sources {
-			if l := src.lane(e.Cluster); g.chunks[i].Parts[0].Flags&chunk.PartRequeued != 0 {
+			if l := src.partition(e.Cluster); g.chunks[i].Parts[0].Flags&chunk.PartRequeued != 0 {
 				l.returned.add(e.Events, e.Size)
 			} else if g.chunks[i].rest {
 				l.rest.add(e.Events, e.Size)

@@ -17,7 +17,7 @@ func (s *Queue) Beats() []heartbeat.Beat {
 	all := []heartbeat.Beat{
 		{Loop: "committer", State: s.commit.beat.State()},
 		{Loop: "sealer", State: s.commit.sealBeat.State()},
-		{Loop: "cleaner", State: s.keep.beat.State()},
+		{Loop: "cleaner", State: s.clean.beat.State()},
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -8,7 +8,7 @@ import (
 func (src *source) Hold(cluster string) {
 	src.s.mu.Lock()
 	defer src.s.mu.Unlock()
-	l := src.lanes[cluster]
+	l := src.partitions[cluster]
 	if l == nil || l.held {
 		return
 	}
@@ -20,7 +20,7 @@ func (src *source) Hold(cluster string) {
 func (src *source) Release(cluster string) {
 	src.s.mu.Lock()
 	defer src.s.mu.Unlock()
-	if l := src.lanes[cluster]; l != nil && l.held {
+	if l := src.partitions[cluster]; l != nil && l.held {
 		l.held = false
 		l.list()
 	}
@@ -30,11 +30,11 @@ func (src *source) Release(cluster string) {
 func (src *source) Shed(c *event.Chunk) {
 	src.s.mu.Lock()
 	defer src.s.mu.Unlock()
-	l := src.lanes[c.Cluster]
+	l := src.partitions[c.Cluster]
 	if l == nil {
 		return
 	}
-	if o := l.flying[c.Seq]; o != nil && &o.chunk == c {
+	if o := l.inFlight[c.Seq]; o != nil && &o.chunk == c {
 		src.s.entries.Put(o.memory)
 		o.memory, c.Entries = nil, nil
 	}

@@ -31,9 +31,9 @@ type segmentState struct {
 	lost    map[uint64]bool // chunks found damaged, by sequence number; nil: none
 	unread  bool            // the disk refused to read some of it: its file stays for the next start
 	disk    int64
-	bytes   int64            // of its chunks
-	sum     map[*lane]*share // what is wanted of it
-	use     map[uint32]int64 // bytes of it that are wanted, by cluster; see tenant
+	bytes   int64                 // of its chunks
+	sum     map[*partition]*share // what is wanted of it
+	use     map[uint32]int64      // bytes of it that are wanted, by cluster; see tenant
 	done    map[*source]bitmap
 	dirty   map[*source]bool // done is not in state.db yet
 	newest  int64            // when its last chunk was stored
@@ -174,13 +174,13 @@ func (s *Queue) load(seg *segmentState) {
 	if skip {
 		return
 	}
-	c, hurt, err := segment.Read(seg.path, seg.first)
+	c, damage, err := segment.Read(seg.path, seg.first)
 	var f *os.File
 	if err == nil {
 		f, err = os.Open(seg.path) //nolint:gosec // in the directory that the operator named
 	}
-	if hurt != nil {
-		s.log.Error().Str("segment", seg.path).Fields(hurt.Fields()).Msg("segment is damaged: going on with the chunks that can be read")
+	if damage != nil {
+		s.log.Error().Str("segment", seg.path).Fields(damage.Fields()).Msg("segment is damaged: going on with the chunks that can be read")
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -193,19 +193,19 @@ func (s *Queue) load(seg *segmentState) {
 	case seg.gone || s.closed:
 		_ = f.Close() // only read from
 	default:
-		s.intern(c)
-		if hurt != nil {
+		s.remapIn(c)
+		if damage != nil {
 			s.counts.setAside++
-			s.counts.lostEvents += hurt.LostEvents()
-			seg.unread = seg.unread || !errors.Is(hurt.Cause, boltfile.ErrDamaged)
-			s.missing(seg, c.Entries)
+			s.counts.lostEvents += damage.LostEvents()
+			seg.unread = seg.unread || !errors.Is(damage.Cause, boltfile.ErrDamaged)
+			s.untrackMissing(seg, c.Entries)
 		}
 		s.install(seg, c.Entries, f)
 	}
 }
 
-// intern changes the numbers of names in c's entries from c's to the store's. s.mu is held.
-func (s *Queue) intern(c *segment.Contents) {
+// remapIn changes the numbers of names in c's entries from c's to the store's. s.mu is held.
+func (s *Queue) remapIn(c *segment.Contents) {
 	clusters, sets := make([]uint32, len(c.Clusters)), make([]uint32, len(c.Sets))
 	for i, name := range c.Clusters {
 		clusters[i] = s.clusterNumber(name)
@@ -242,8 +242,8 @@ func (s *Queue) setNumber(names []string) uint32 {
 	return n
 }
 
-// externed returns contents for the index of the segment: entries with names of their own. s.mu is held.
-func (s *Queue) externed(seg *segmentState) *segment.Contents {
+// remapOut returns contents for the index of the segment: entries with names of their own. s.mu is held.
+func (s *Queue) remapOut(seg *segmentState) *segment.Contents {
 	c := &segment.Contents{First: seg.first, Tails: seg.tails, Entries: slices.Clone(seg.entries)}
 	clusters, sets := map[uint32]uint32{}, map[uint32]uint32{}
 	for i := range c.Entries {
@@ -263,9 +263,9 @@ func (s *Queue) externed(seg *segmentState) *segment.Contents {
 	return c
 }
 
-// adopt counts the entries, which nothing of the segment is counted of yet, for everyone who wants
+// track counts the entries, which nothing of the segment is counted of yet, for everyone who wants
 // them. s.mu is held.
-func (s *Queue) adopt(seg *segmentState, entries []segment.Entry, appended bool) {
+func (s *Queue) track(seg *segmentState, entries []segment.Entry, appended bool) {
 	for i := range entries {
 		e := &entries[i]
 		seg.bytes += int64(e.Size)
@@ -275,7 +275,7 @@ func (s *Queue) adopt(seg *segmentState, entries []segment.Entry, appended bool)
 			if seg.done[src].has(e.Seq) {
 				continue
 			}
-			l := src.lane(e.Cluster)
+			l := src.partition(e.Cluster)
 			t := seg.sum[l]
 			if t == nil {
 				t = &share{oldest: e.Received}
@@ -298,16 +298,16 @@ func (s *Queue) adopt(seg *segmentState, entries []segment.Entry, appended bool)
 	}
 }
 
-// missing takes chunks out of the sums that were counted at the start and are not among entries, all
+// untrackMissing takes chunks out of the sums that were counted at the start and are not among entries, all
 // that can be read of the segment now. s.mu is held.
-func (s *Queue) missing(seg *segmentState, entries []segment.Entry) {
-	have, seqs := map[*lane]tally{}, map[uint64]bool{}
+func (s *Queue) untrackMissing(seg *segmentState, entries []segment.Entry) {
+	have, seqs := map[*partition]tally{}, map[uint64]bool{}
 	for i := range entries {
 		e := &entries[i]
 		seqs[seg.first+uint64(e.Seq)] = true
 		for _, src := range s.sets[e.Set].sources {
 			if !seg.done[src].has(e.Seq) {
-				l := src.lane(e.Cluster)
+				l := src.partition(e.Cluster)
 				t := have[l]
 				t.add(e.Events, e.Size)
 				have[l] = t
@@ -317,7 +317,7 @@ func (s *Queue) missing(seg *segmentState, entries []segment.Entry) {
 	for l, t := range seg.sum {
 		lost := t.tally
 		lost.minus(have[l])
-		for seq, o := range l.flying {
+		for seq, o := range l.inFlight {
 			if o.seg == seg && !seqs[seq] {
 				lost.sub(o.events, o.size)
 			}
@@ -331,12 +331,12 @@ func (s *Queue) missing(seg *segmentState, entries []segment.Entry) {
 			delete(seg.sum, l)
 		}
 	}
-	s.keep.kick()
+	s.clean.kick()
 }
 
 // newSegment returns a segment that holds nothing yet.
 func newSegment(dirPath string, first uint64) *segmentState {
 	return &segmentState{
-		first: first, path: dirPath, sum: map[*lane]*share{}, use: map[uint32]int64{}, done: map[*source]bitmap{}, dirty: map[*source]bool{},
+		first: first, path: dirPath, sum: map[*partition]*share{}, use: map[uint32]int64{}, done: map[*source]bitmap{}, dirty: map[*source]bool{},
 	}
 }

@@ -15,14 +15,14 @@ import (
 // model is the queue as a slice of records for each output, cluster and tag, in the order in which
 // they were appended.
 type model struct {
-	t      *testing.T
-	r      *rand.Rand
-	s      *Queue
-	cfg    buffer.Config
-	waits  map[string][]string // output/cluster/tag → records
-	flying map[string]map[string]bool
-	held   []heldChunk
-	n      int
+	t        *testing.T
+	r        *rand.Rand
+	s        *Queue
+	cfg      buffer.Config
+	waits    map[string][]string // output/cluster/tag → records
+	inFlight map[string]map[string]bool
+	held     []heldChunk
+	n        int
 }
 
 type heldChunk struct {
@@ -41,7 +41,7 @@ func TestModel(t *testing.T) {
 			cfg.Compression = []string{"none", "s2", "zstd"}[i%3]
 			cfg.Sync = i%2 == 0
 			m := &model{
-				t: t, r: rand.New(rand.NewPCG(seed, 0)), cfg: cfg, waits: map[string][]string{}, flying: map[string]map[string]bool{},
+				t: t, r: rand.New(rand.NewPCG(seed, 0)), cfg: cfg, waits: map[string][]string{}, inFlight: map[string]map[string]bool{},
 			}
 			m.s = mustOpen(t, cfg, buffer.Options{})
 			for range 200 {
@@ -116,8 +116,8 @@ func (m *model) next() {
 	c := take(m.t, m.s, output)
 	if c == nil {
 		for k, records := range m.waits {
-			if strings.HasPrefix(k, output+"/") && len(records) > len(m.flying[k]) {
-				m.t.Fatalf("%s: nothing to deliver, but %d records wait", k, len(records)-len(m.flying[k]))
+			if strings.HasPrefix(k, output+"/") && len(records) > len(m.inFlight[k]) {
+				m.t.Fatalf("%s: nothing to deliver, but %d records wait", k, len(records)-len(m.inFlight[k]))
 			}
 		}
 		return
@@ -125,8 +125,8 @@ func (m *model) next() {
 	h := heldChunk{output: output, chunk: c, records: strings.SplitAfter(strings.TrimSuffix(string(c.Entries), "\n"), "\n")}
 	h.records[len(h.records)-1] += "\n"
 	k := h.key()
-	if m.flying[k] == nil {
-		m.flying[k] = map[string]bool{}
+	if m.inFlight[k] == nil {
+		m.inFlight[k] = map[string]bool{}
 	}
 	if c.Events != len(h.records) {
 		m.t.Fatalf("%s: chunk %d has %d events, says %d", k, c.Seq, len(h.records), c.Events)
@@ -140,7 +140,7 @@ func (m *model) next() {
 	}
 	i := 0
 	for _, r := range m.waits[k] {
-		if m.flying[k][r] {
+		if m.inFlight[k][r] {
 			continue
 		}
 		if i == len(h.records) {
@@ -155,7 +155,7 @@ func (m *model) next() {
 		m.t.Fatalf("%s: chunk %d has %d records, only %d wait", k, c.Seq, len(h.records), i)
 	}
 	for _, r := range h.records {
-		m.flying[k][r] = true
+		m.inFlight[k][r] = true
 	}
 	m.held = append(m.held, h)
 }
@@ -169,7 +169,7 @@ func (m *model) release(done bool) {
 	m.held = append(m.held[:i], m.held[i+1:]...)
 	k := h.key()
 	for _, r := range h.records {
-		delete(m.flying[k], r)
+		delete(m.inFlight[k], r)
 	}
 	src := m.s.Source(h.output)
 	if !done {
@@ -192,7 +192,7 @@ func (m *model) release(done bool) {
 
 func (m *model) reopen() {
 	mustClose(m.t, m.s)
-	m.held, m.flying = nil, map[string]map[string]bool{}
+	m.held, m.inFlight = nil, map[string]map[string]bool{}
 	m.s = mustOpen(m.t, m.cfg, buffer.Options{})
 	m.check()
 }

@@ -59,13 +59,13 @@ func Open(cfg buffer.Config, o buffer.Options) (_ *Queue, err error) {
 	if s.dead, err = deaddisk.Open(filepath.Join(s.dir, "dead"), cfg.DeadLetters, s.log, s.now); err != nil {
 		return nil, advise(err)
 	}
-	s.keep, s.commit = newKeeper(s), newCommitter(s)
+	s.clean, s.commit = newCleaner(s), newCommitter(s)
 	s.requeue = newRequeuer(s)
 	if s.requeue.noted() {
 		s.keepFrom = 0
 	}
 	if err := s.recover(); err != nil {
-		return nil, errors.Join(advise(err), s.keep.state.close(), s.dead.Close())
+		return nil, errors.Join(advise(err), s.clean.state.close(), s.dead.Close())
 	}
 	s.requeue.settle(s.dead)
 	s.keepSegments(math.MaxUint64)
@@ -74,9 +74,9 @@ func Open(cfg buffer.Config, o buffer.Options) (_ *Queue, err error) {
 	}
 	s.commit.next = s.next
 	if s.commit.limits, err = newLimits(s); err != nil {
-		return nil, errors.Join(err, s.keep.state.close(), s.dead.Close())
+		return nil, errors.Join(err, s.clean.state.close(), s.dead.Close())
 	}
-	go s.keep.run()
+	go s.clean.run()
 	go s.commit.run()
 	return s, nil
 }
@@ -97,7 +97,7 @@ func (s *Queue) Close() error {
 		return nil
 	}
 	s.commit.close()
-	err := s.keep.close()
+	err := s.clean.close()
 	s.mu.Lock()
 	for _, seg := range s.segs {
 		seg.unload(s)

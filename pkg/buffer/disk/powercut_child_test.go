@@ -371,7 +371,7 @@ func (l *life) buryAndRetry() {
 		_, err := buffer.Requeue(context.Background(), l.s, l.s.dead, filter, home, nothing)
 		return err
 	})
-	l.try("save", func() error { return l.s.keep.save(false) })
+	l.try("save", func() error { return l.s.clean.save(false) })
 }
 
 // letters returns the names of the letters that fit.
@@ -399,7 +399,7 @@ func (l *life) compact() {
 	for range 4 {
 		l.s.tidy()
 	}
-	l.try("save", func() error { return l.s.keep.save(false) })
+	l.try("save", func() error { return l.s.clean.save(false) })
 }
 
 func (l *life) forgetLetters() {

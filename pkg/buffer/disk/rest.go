@@ -46,7 +46,7 @@ func (src *source) SettlePart(ctx context.Context, c *event.Chunk, rests []buffe
 		return nil
 	}
 	output, _ := src.names()
-	b := &batch{s: s, conn: s.connEpoch, answer: make(chan error, 1), eager: true}
+	b := &batch{s: s, conn: s.connEpoch, answer: make(chan error, 1), nonBlocking: true}
 	for i := range rests {
 		r := &rests[i]
 		flags := byte(chunk.PartKeyed | chunk.PartNanos)
@@ -76,6 +76,6 @@ func (src *source) SettlePart(ctx context.Context, c *event.Chunk, rests []buffe
 func (src *source) holds(c *event.Chunk) bool {
 	src.s.mu.Lock()
 	defer src.s.mu.Unlock()
-	l := src.lanes[c.Cluster]
-	return l != nil && l.flying[c.Seq] != nil && &l.flying[c.Seq].chunk == c
+	l := src.partitions[c.Cluster]
+	return l != nil && l.inFlight[c.Seq] != nil && &l.inFlight[c.Seq].chunk == c
 }

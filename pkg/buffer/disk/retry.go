@@ -66,7 +66,7 @@ func (s *Queue) Requeue(ctx context.Context, items []buffer.RequeueItem) error {
 			return err
 		}
 	}
-	b := &batch{s: s, conn: s.connEpoch, answer: make(chan error, 1), eager: true}
+	b := &batch{s: s, conn: s.connEpoch, answer: make(chan error, 1), nonBlocking: true}
 	b.addItems(items)
 	err := b.Commit(ctx)
 	if err == nil {
@@ -141,7 +141,7 @@ func (s *Queue) keepSegments(next uint64) {
 	s.mu.Lock()
 	s.keepFrom = next
 	s.mu.Unlock()
-	s.keep.kick()
+	s.clean.kick()
 }
 
 // noted reports whether an earlier run was ended within a requeue.

@@ -207,7 +207,7 @@ func TestRotWhileRunning(t *testing.T) {
 			if _, err := buffer.Requeue(t.Context(), s, s.dead, deadletter.Filter{}, home, nothing); err != nil {
 				t.Error(err)
 			}
-			_ = s.keep.save(false) // tells of the damage, and makes state.db anew with the next
+			_ = s.clean.save(false) // tells of the damage, and makes state.db anew with the next
 			saved(t, s)
 			drain(t, s, "o")
 			mustClose(t, s)

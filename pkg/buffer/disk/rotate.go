@@ -93,7 +93,7 @@ func (c *committer) awaitSealed() {
 // sealSegment writes the segment's index. If that can't be done, the next start will look through it.
 func (s *Queue) sealSegment(seg *segmentState) {
 	s.mu.Lock()
-	index := s.externed(seg)
+	index := s.remapOut(seg)
 	s.mu.Unlock()
 	failpoint.Pass("segment.seal.before")
 	err := s.failing("seal")
@@ -127,7 +127,7 @@ func (c *committer) closed(seg *segmentState) {
 		s.disk += boltfile.Allocated(st) - seg.disk
 		seg.disk = boltfile.Allocated(st)
 	}
-	s.keep.kick()
+	s.clean.kick()
 	c.kick() // it can be dropped now, if that is what a batch waits for
 }
 

@@ -51,7 +51,7 @@ func (s *Queue) Stats() buffer.Stats {
 		st.Duplicates[cluster] = d
 	}
 	for _, src := range s.sources {
-		for _, l := range src.lanes {
+		for _, l := range src.partitions {
 			output, target := src.names()
 			w := buffer.Wait{
 				Output: output, Target: target, Rest: l.rest.count(), Cluster: l.cluster, Configured: src.asked, Pending: l.pending.count(), Found: l.found.count(),

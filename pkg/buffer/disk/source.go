@@ -22,29 +22,29 @@ const turnBytes = 1 << 20
 
 // source is what waits for one output, whether or not anybody asks for it. Guarded by Queue.mu.
 type source struct {
-	s       *Queue
-	name    string
-	asked   bool // Source was called: the output is configured
-	pending tally
-	quota   quota
-	lanes   map[string]*lane // by cluster
-	ring    fair.Ring[*lane] // those with something to hand out
-	wake    chan struct{}    // closed when there is something new; nil: nobody waits
-	reading string           // names a read for beat
-	beat    heartbeat.Loop   // of whom Next reads for
+	s          *Queue
+	name       string
+	asked      bool // Source was called: the output is configured
+	pending    tally
+	quota      quota
+	partitions map[string]*partition // by cluster
+	ring       fair.Ring[*partition] // those with something to hand out
+	wake       chan struct{}         // closed when there is something new; nil: nobody waits
+	reading    string                // names a read for beat
+	beat       heartbeat.Loop        // of whom Next reads for
 }
 
-// lane is what waits for one output from one cluster: a queue in order of sequence.
-type lane struct {
+// partition is what waits for one output from one cluster: a queue in order of sequence.
+type partition struct {
 	src      *source
 	cluster  string
 	number   uint32 // of the cluster
 	pending  tally  // with what is handed out
-	flying   map[uint64]*lease
+	inFlight map[uint64]*lease
 	back     []*lease // returned, ascending; without their memory
-	next     uint64   // of the chunks before it only flying and returned ones are left
+	next     uint64   // of the chunks before it only inFlight and returned ones are left
 	passed   int64    // when the chunk before next was stored
-	turn     fair.Turn[*lane]
+	turn     fair.Turn[*partition]
 	held     bool // by Hold: not in the ring
 	again    bool // what first has returned last was given back before
 	appended tally
@@ -82,7 +82,7 @@ func (s *Queue) Source(output string) buffer.Source {
 func (s *Queue) source(output string) *source {
 	src := s.sources[output]
 	if src == nil {
-		src = &source{s: s, name: output, lanes: map[string]*lane{}, ring: fair.NewRing[*lane](turnBytes), reading: "a read for output " + output + " from " + s.dir}
+		src = &source{s: s, name: output, partitions: map[string]*partition{}, ring: fair.NewRing[*partition](turnBytes), reading: "a read for output " + output + " from " + s.dir}
 		src.quota = quota{what: "output " + output, limit: s.limitsOf.Outputs[output], used: &src.pending.bytes}
 		src.quota.drop = func() bool { return s.dropChunk(src) }
 		s.sources[output] = src
@@ -90,19 +90,19 @@ func (s *Queue) source(output string) *source {
 	return src
 }
 
-func (src *source) lane(cluster uint32) *lane {
+func (src *source) partition(cluster uint32) *partition {
 	name := src.s.clusters[cluster].name
-	l := src.lanes[name]
+	l := src.partitions[name]
 	if l == nil {
-		l = &lane{src: src, cluster: name, number: cluster, flying: map[uint64]*lease{}}
+		l = &partition{src: src, cluster: name, number: cluster, inFlight: map[uint64]*lease{}}
 		l.turn.Value = l
-		src.lanes[name] = l
+		src.partitions[name] = l
 	}
 	return l
 }
 
 // list puts l, unless it is held, among those that take turns and wakes who waits for a chunk.
-func (l *lane) list() {
+func (l *partition) list() {
 	if l.held {
 		return
 	}
@@ -148,7 +148,7 @@ func (src *source) Next(ctx context.Context) (*event.Chunk, error) {
 		}
 		e := seg.entries[i]
 		o := &lease{seg: seg, seq: seg.first + uint64(e.Seq), size: e.Size, events: e.Events, set: e.Set, received: e.Received}
-		l.flying[o.seq] = o
+		l.inFlight[o.seq] = o
 		again := l.again || o.seq < s.began
 		h := seg.file
 		h.refs++
@@ -170,9 +170,9 @@ func (src *source) Next(ctx context.Context) (*event.Chunk, error) {
 	}
 }
 
-// pick chooses the next chunk by deficit round robin: entry i of the segment, for lane l. l is nil
+// pick chooses the next chunk by deficit round robin: entry i of the segment, for partition l. l is nil
 // where the segment's index must be loaded first; seg is nil where nothing is to be handed out.
-func (src *source) pick() (l *lane, seg *segmentState, i int) {
+func (src *source) pick() (l *partition, seg *segmentState, i int) {
 	for turn := src.ring.Current(); turn != nil; turn = src.ring.Current() {
 		l := turn.Value
 		seg, i := l.first()
@@ -191,8 +191,8 @@ func (src *source) pick() (l *lane, seg *segmentState, i int) {
 	return nil, nil, 0
 }
 
-// first returns where the lane's first chunk to hand out lies, and takes it off.
-func (l *lane) first() (*segmentState, int) {
+// first returns where the partition's first chunk to hand out lies, and takes it off.
+func (l *partition) first() (*segmentState, int) {
 	s := l.src.s
 	for len(l.back) > 0 {
 		seg := l.back[0].seg
@@ -227,8 +227,8 @@ func (l *lane) first() (*segmentState, int) {
 	return nil, 0
 }
 
-// peek returns the first entry of the loaded segment that the lane has not come to.
-func (l *lane) peek(seg *segmentState) (int, bool) {
+// peek returns the first entry of the loaded segment that the partition has not come to.
+func (l *partition) peek(seg *segmentState) (int, bool) {
 	from := uint64(0)
 	if l.next > seg.first {
 		from = l.next - seg.first
@@ -280,16 +280,16 @@ func (s *Queue) fill(o *lease, h *handle, e *segment.Entry) error {
 }
 
 // take ends the lease of c and returns it; nil where c is not handed out.
-func (src *source) take(c *event.Chunk) (*lane, *lease) {
-	l := src.lanes[c.Cluster]
+func (src *source) take(c *event.Chunk) (*partition, *lease) {
+	l := src.partitions[c.Cluster]
 	if l == nil {
 		return nil, nil
 	}
-	o := l.flying[c.Seq]
+	o := l.inFlight[c.Seq]
 	if o == nil || &o.chunk != c {
 		return nil, nil
 	}
-	delete(l.flying, c.Seq)
+	delete(l.inFlight, c.Seq)
 	src.s.entries.Put(o.memory)
 	o.memory, o.chunk = nil, event.Chunk{}
 	return l, o
@@ -334,12 +334,12 @@ func (src *source) Return(c *event.Chunk) {
 }
 
 // forget takes a chunk out of those that were returned.
-func (l *lane) forget(seq uint64) {
+func (l *partition) forget(seq uint64) {
 	l.back = slices.DeleteFunc(l.back, func(b *lease) bool { return b.seq == seq })
 }
 
 // finish notes that l is done with a chunk. s.mu is held.
-func (s *Queue) finish(l *lane, o *lease) {
+func (s *Queue) finish(l *partition, o *lease) {
 	seg := o.seg
 	l.pending.sub(o.events, o.size)
 	l.src.pending.sub(o.events, o.size)
@@ -354,7 +354,7 @@ func (s *Queue) finish(l *lane, o *lease) {
 			s.use(seg, l.number, -int64(o.size))
 		}
 		seg.touched = s.now()
-		s.keep.kick()
+		s.clean.kick()
 	}
 	if l.src.quota.limit > 0 {
 		s.commit.kick()
@@ -364,7 +364,7 @@ func (s *Queue) finish(l *lane, o *lease) {
 // unreadable deals with a chunk that could not be read. What is damaged is copied to a file of its
 // own, counted and forgotten. What the disk refuses to read stays where it is, handed out to nobody
 // until the next start.
-func (s *Queue) unreadable(l *lane, o *lease, e *segment.Entry, f *os.File, err error) {
+func (s *Queue) unreadable(l *partition, o *lease, e *segment.Entry, f *os.File, err error) {
 	log := s.log.Error().Err(err).Str("output", l.src.name).Str("cluster", l.cluster).Uint64("chunk", o.seq).
 		Uint32("events", e.Events)
 	if !errors.Is(err, boltfile.ErrDamaged) {
@@ -387,27 +387,27 @@ func (s *Queue) unreadable(l *lane, o *lease, e *segment.Entry, f *os.File, err 
 		s.counts.setAside++
 		s.counts.lostEvents += int64(e.Events)
 	}
-	delete(l.flying, o.seq)
+	delete(l.inFlight, o.seq)
 	l.lost.add(o.events, o.size)
 	s.finish(l, o)
 }
 
-// oldest returns when the lane's oldest chunk was stored, 0 where it has none. Where the index that
+// oldest returns when the partition's oldest chunk was stored, 0 where it has none. Where the index that
 // tells is not loaded, it is a time not later than that.
-func (l *lane) oldest() int64 {
+func (l *partition) oldest() int64 {
 	var t int64
 	see := func(received int64) {
 		if received != 0 && (t == 0 || received < t) {
 			t = received
 		}
 	}
-	for _, o := range l.flying {
+	for _, o := range l.inFlight {
 		see(o.received)
 	}
 	if len(l.back) > 0 {
 		see(l.back[0].received)
 	}
-	if l.pending.chunks > int64(len(l.flying)+len(l.back)) {
+	if l.pending.chunks > int64(len(l.inFlight)+len(l.back)) {
 		for _, seg := range l.src.s.segs {
 			p := seg.sum[l]
 			if p == nil || seg.end() <= l.next {

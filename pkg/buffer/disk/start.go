@@ -51,7 +51,7 @@ func (s *Queue) recover() error {
 	if s.pending > 0 {
 		s.log.Info().Int("segments", len(s.segs)).Int64("chunks", s.pending).Msg("found chunks that wait for outputs")
 	}
-	_ = s.keep.save(false) // it has logged what went wrong, and tries again
+	_ = s.clean.save(false) // it has logged what went wrong, and tries again
 	return nil
 }
 
@@ -86,7 +86,7 @@ func (s *Queue) recoverSegment(path string, first uint64, state *snapshot, tails
 			seg.done[s.source(k.output)] = bits
 		}
 	}
-	c, hurt, err := segment.Read(path, first)
+	c, damage, err := segment.Read(path, first)
 	if errors.Is(err, format.ErrUnknown) {
 		return err
 	}
@@ -97,16 +97,16 @@ func (s *Queue) recoverSegment(path string, first uint64, state *snapshot, tails
 		s.log.Error().Err(err).Str("segment", path).Msg("can't read a segment: what it holds waits for the next start")
 		return nil
 	}
-	if hurt != nil {
+	if damage != nil {
 		s.counts.setAside++
-		s.counts.lostEvents += hurt.LostEvents()
-		if c = s.rescue(path, c, hurt); !errors.Is(hurt.Cause, boltfile.ErrDamaged) {
+		s.counts.lostEvents += damage.LostEvents()
+		if c = s.rescue(path, c, damage); !errors.Is(damage.Cause, boltfile.ErrDamaged) {
 			seg.unread = true
 		}
 	}
 	tails.Join(c.Tails)
-	s.intern(c)
-	s.adopt(seg, c.Entries, false)
+	s.remapIn(c)
+	s.track(seg, c.Entries, false)
 	s.next = max(s.next, seg.end())
 	if st, err := os.Stat(path); err == nil {
 		seg.disk = boltfile.Allocated(st)
@@ -117,9 +117,9 @@ func (s *Queue) recoverSegment(path string, first uint64, state *snapshot, tails
 
 // rescue sets a damaged segment aside and puts one with its whole chunks in its place. Where that
 // fails, on a full disk perhaps, the damaged file stays and is read as far as it can be.
-func (s *Queue) rescue(path string, c *segment.Contents, hurt *segment.Damage) *segment.Contents {
-	log := s.log.Error().Str("segment", path).Fields(hurt.Fields())
-	if !errors.Is(hurt.Cause, boltfile.ErrDamaged) {
+func (s *Queue) rescue(path string, c *segment.Contents, damage *segment.Damage) *segment.Contents {
+	log := s.log.Error().Str("segment", path).Fields(damage.Fields())
+	if !errors.Is(damage.Cause, boltfile.ErrDamaged) {
 		log.Msg("segment can't be read in full: the chunks that can be read are handed out, the file stays for the next start")
 		return c
 	}

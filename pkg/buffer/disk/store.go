@@ -36,7 +36,7 @@ type Queue struct {
 	dead    *deaddisk.Store
 	requeue *requeuer
 	commit  *committer
-	keep    *keeper
+	clean   *cleaner
 
 	mu      sync.Mutex // guards what follows; no disk is touched under it: see the package's documentation
 	pending int64      // chunks, each counted for every output that wants it

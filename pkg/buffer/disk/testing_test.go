@@ -133,8 +133,8 @@ func next(s *Queue, output string) (*event.Chunk, error) {
 	ready := func() bool {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		for _, l := range src.lanes {
-			if l.pending.chunks > int64(len(l.flying)) {
+		for _, l := range src.partitions {
+			if l.pending.chunks > int64(len(l.inFlight)) {
 				return true
 			}
 		}
@@ -178,7 +178,7 @@ func drain(tb testing.TB, s *Queue, output string) (texts []string) {
 // saved waits until what is finished is saved and segments that nobody wants are gone.
 func saved(tb testing.TB, s *Queue) {
 	tb.Helper()
-	if err := s.keep.save(false); err != nil {
+	if err := s.clean.save(false); err != nil {
 		tb.Fatal(err)
 	}
 }

@@ -24,12 +24,12 @@ const (
 	reserve = 1 << 20
 )
 
-// keeper saves what outputs have finished, removes segments that nobody wants and makes small those
+// cleaner saves what outputs have finished, removes segments that nobody wants and makes small those
 // of which little is wanted. One goroutine.
 //
 // The order: first the finished bits are saved, then the file goes, and its bits with a later save.
 // A crash between finds a segment of which all is finished, or bits without a segment.
-type keeper struct {
+type cleaner struct {
 	s     *Queue
 	mu    sync.Mutex // one save at a time
 	state stateDB
@@ -41,22 +41,22 @@ type keeper struct {
 	beat heartbeat.Loop
 }
 
-func newKeeper(s *Queue) *keeper {
-	return &keeper{
+func newCleaner(s *Queue) *cleaner {
+	return &cleaner{
 		s: s, state: stateDB{dir: s.dir, sync: s.cfg.Sync},
 		wake: make(chan struct{}, 1), stop: make(chan struct{}), ended: make(chan struct{}),
 	}
 }
 
 // kick says that there is something to save. It is safe with any lock held.
-func (k *keeper) kick() {
+func (k *cleaner) kick() {
 	select {
 	case k.wake <- struct{}{}:
 	default:
 	}
 }
 
-func (k *keeper) run() {
+func (k *cleaner) run() {
 	defer close(k.ended)
 	tidy := time.NewTimer(tidyEvery)
 	defer tidy.Stop()
@@ -89,14 +89,14 @@ func (k *keeper) run() {
 }
 
 // close saves everything for the last time.
-func (k *keeper) close() error {
+func (k *cleaner) close() error {
 	close(k.stop)
 	<-k.ended
 	return errors.Join(k.save(true), k.state.close())
 }
 
 // save writes state.db and removes the segments that nobody wants. last: no more follow.
-func (k *keeper) save(last bool) error {
+func (k *cleaner) save(last bool) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	s := k.s
@@ -104,7 +104,7 @@ func (k *keeper) save(last bool) error {
 	changes := &snapshot{queue: s.queueID, done: map[doneKey][]byte{}}
 	s.mu.Lock()
 	changes.next = s.next + reserve
-	var doomed []*segmentState
+	var unwanted []*segmentState
 	live := map[uint64]bool{}
 	type saved struct {
 		seg *segmentState
@@ -113,7 +113,7 @@ func (k *keeper) save(last bool) error {
 	var clean []saved
 	for _, seg := range s.segs {
 		if seg.sealed && !seg.broken && !seg.unread && len(seg.sum) == 0 && seg.end() <= s.keepFrom {
-			doomed = append(doomed, seg)
+			unwanted = append(unwanted, seg)
 		} else {
 			live[seg.first] = true
 		}
@@ -133,7 +133,7 @@ func (k *keeper) save(last bool) error {
 			changes.done[key] = nil
 		}
 	}
-	if len(doomed) > 0 || last || whole {
+	if len(unwanted) > 0 || last || whole {
 		changes.ids, changes.hasIDs = s.resends.Unconfirmed(func(segment uint64) bool { return live[segment] && !last }), true
 	}
 	failpoint.Pass("state.save.before")
@@ -159,16 +159,16 @@ func (k *keeper) save(last bool) error {
 	}
 	failpoint.Pass("state.saved")
 	// Even after an error the files go: on a full disk that is what makes room.
-	s.remove(doomed)
+	s.remove(unwanted)
 	return err
 }
 
 // remove removes the segments' files. Nothing of them is counted any more, but for what is handed out.
-func (s *Queue) remove(doomed []*segmentState) {
-	if len(doomed) == 0 {
+func (s *Queue) remove(unwanted []*segmentState) {
+	if len(unwanted) == 0 {
 		return
 	}
-	for _, seg := range doomed {
+	for _, seg := range unwanted {
 		free := s.exclusively(seg)
 		s.mu.Lock()
 		again := seg.gone
@@ -263,9 +263,9 @@ func (seg *segmentState) sparse(now time.Time) bool {
 // leaves the old file or the new one, and a .tmp that the next start removes.
 func (s *Queue) compact(seg *segmentState) error {
 	defer s.exclusively(seg)()
-	c, hurt, err := segment.Read(seg.path, seg.first)
-	if err == nil && hurt != nil {
-		err = hurt.Cause // whoever reads it next will tell
+	c, damage, err := segment.Read(seg.path, seg.first)
+	if err == nil && damage != nil {
+		err = damage.Cause // whoever reads it next will tell
 	}
 	var src *os.File
 	if err == nil {
@@ -305,7 +305,7 @@ func (s *Queue) swap(seg *segmentState, c *segment.Contents, src *os.File) error
 	defer s.mu.Unlock()
 	s.log.Info().Str("segment", seg.path).Int("chunks", len(out.Entries)).Int64("before", seg.disk).Int64("after", disk).
 		Msg("made a segment smaller of which little is wanted")
-	s.intern(out)
+	s.remapIn(out)
 	seg.unload(s)
 	s.install(seg, out.Entries, f)
 	s.disk += disk - seg.disk
