@@ -29,5 +29,5 @@ if [ -z "$binary" ]; then
     binary=$work/aggregator
     GOTOOLCHAIN=$toolchain CGO_ENABLED=0 GOFLAGS=-buildvcs=false go build -trimpath -ldflags '-s -w' -o "$binary" ./cmd/aggregator
 fi
-go version -m "$binary" | head -n 1
+go version "$binary"
 GOTOOLCHAIN=$toolchain go run "$govulncheck" "${db[@]}" -mode=binary "$binary"

@@ -17,7 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/seed-afc6a195/aggregator/internal/sender"
-	"github.com/seed-afc6a195/aggregator/pkg/forward"
+	"github.com/seed-afc6a195/aggregator/pkg/forward/client"
 )
 
 func newSendCommand() *cobra.Command {
@@ -127,7 +127,7 @@ func (f *sendFlags) check() error {
 	wrong(f.size < sender.MinSize() || f.size > 1<<20, "--size %d: must be %d to %d bytes", f.size, sender.MinSize(), 1<<20)
 	wrong(f.rate < 0, "--rate %g: must not be negative", f.rate)
 	wrong(f.duration < 0 || f.timeout <= 0 || f.retryTimeout < 0, "--duration, --timeout and --retry-timeout: must not be negative, nor --timeout 0")
-	if err := (forward.ClientConfig{Address: f.address}).Check(); err != nil {
+	if err := (client.Config{Address: f.address}).Check(); err != nil {
 		errs = append(errs, fmt.Errorf("--address: %w", err))
 	}
 	made := f.generates()
@@ -145,8 +145,8 @@ func (f *sendFlags) check() error {
 // config returns what the flags ask for.
 func (f *sendFlags) config() (sender.Config, error) {
 	cfg := sender.Config{
-		Client: forward.ClientConfig{Address: f.address, Timeout: f.timeout},
-		Tag:    f.tag, Mode: forward.ClientMode(f.mode), Ack: f.ack, Connections: f.connections, Pipeline: f.pipeline,
+		Client: client.Config{Address: f.address, Timeout: f.timeout},
+		Tag:    f.tag, Mode: client.Mode(f.mode), Ack: f.ack, Connections: f.connections, Pipeline: f.pipeline,
 		RetryTimeout: f.retryTimeout, StopGrace: 5 * time.Second,
 	}
 	if f.compress != "none" {
@@ -169,7 +169,7 @@ func (f *sendFlags) config() (sender.Config, error) {
 			host, _ := os.Hostname() // a host without a name is "localhost"
 			name = cmp.Or(host, "localhost") + "-send"
 		}
-		cfg.Client.Login = &forward.ClientLogin{SharedKey: key, Hostname: name, User: f.user, Password: password}
+		cfg.Client.Login = &client.Login{SharedKey: key, Hostname: name, User: f.user, Password: password}
 	}
 	if f.tls || f.caFile != "" || f.serverName != "" || f.insecure {
 		cfg.Client.TLS = &tls.Config{MinVersion: tls.VersionTLS12, ServerName: f.serverName, InsecureSkipVerify: f.insecure} //nolint:gosec // the user's explicit wish

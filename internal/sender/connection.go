@@ -12,7 +12,7 @@ import (
 
 	"github.com/tinylib/msgp/msgp"
 
-	"github.com/seed-afc6a195/aggregator/pkg/forward"
+	"github.com/seed-afc6a195/aggregator/pkg/forward/client"
 )
 
 // errStopped ends the wait for acks after StopGrace.
@@ -26,7 +26,7 @@ var errUnsure = errors.New("what was sent may not have arrived")
 type connection struct {
 	*Sender
 	reader    Reader
-	encoder   forward.ClientEncoder
+	encoder   client.Encoder
 	free      chan *chunk
 	ready     chan *chunk
 	progress  uint64 // chunks done: an outage ends when it grows
@@ -100,9 +100,9 @@ func (c *connection) produce(ctx context.Context) error {
 // fill encodes entries into ch.
 func (c *connection) fill(ch *chunk, entries []byte, events int) error {
 	*ch = chunk{frames: ch.frames[:0], parts: ch.parts[:0], events: events}
-	m := forward.ClientMessage{Tag: c.cfg.Tag, Entries: entries, Events: events, Mode: c.cfg.Mode, Compress: c.cfg.Compress}
+	m := client.Message{Tag: c.cfg.Tag, Entries: entries, Events: events, Mode: c.cfg.Mode, Compress: c.cfg.Compress}
 	for len(entries) > 0 {
-		if m.Mode == forward.ClientMessageMode {
+		if m.Mode == client.MessageMode {
 			rest, err := msgp.Skip(entries)
 			if err != nil {
 				return fmt.Errorf("splitting a chunk into messages: %w", err)
@@ -110,7 +110,7 @@ func (c *connection) fill(ch *chunk, entries []byte, events int) error {
 			m.Entries, m.Events = entries[:len(entries)-len(rest)], 1
 		}
 		if c.cfg.Ack {
-			m.Chunk = forward.NewClientChunk()
+			m.Chunk = client.NewChunk()
 		}
 		var err error
 		if ch.frames, err = c.encoder.Append(ch.frames, &m); err != nil {
@@ -139,9 +139,9 @@ func (c *connection) deliver(ctx context.Context) error {
 		reached uint64 // c.progress at that time: more means that this is another outage
 	)
 	for {
-		client, err := forward.Dial(ctx, c.cfg.Client)
+		agent, err := client.Dial(ctx, c.cfg.Client)
 		if err == nil {
-			if again, err = c.session(hard, client, again); err == nil {
+			if again, err = c.session(hard, agent, again); err == nil {
 				return nil
 			}
 		}
@@ -164,12 +164,12 @@ func (c *connection) deliver(ctx context.Context) error {
 func (c *connection) retries(err error) bool {
 	var certificate *tls.CertificateVerificationError
 	var plain tls.RecordHeaderError
-	return c.cfg.RetryTimeout > 0 && !errors.Is(err, forward.ErrClientLogin) && !errors.Is(err, errUnsure) && !errors.As(err, &certificate) && !errors.As(err, &plain)
+	return c.cfg.RetryTimeout > 0 && !errors.Is(err, client.ErrLogin) && !errors.Is(err, errUnsure) && !errors.As(err, &certificate) && !errors.As(err, &plain)
 }
 
 // session sends again, then what is ready, and returns nil when all of it is acked, or else what
 // has to be sent once more. It closes client.
-func (c *connection) session(ctx context.Context, client *forward.Client, again []*chunk) (left []*chunk, err error) {
+func (c *connection) session(ctx context.Context, agent *client.Client, again []*chunk) (left []*chunk, err error) {
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 	window := make(chan struct{}, max(1, c.cfg.Pipeline))
@@ -179,7 +179,7 @@ func (c *connection) session(ctx context.Context, client *forward.Client, again 
 		defer close(settled)
 		for ch := range inflight {
 			if ctx.Err() == nil {
-				if err := c.settle(ctx, client, ch); err != nil {
+				if err := c.settle(ctx, agent, ch); err != nil {
 					fail(err)
 				}
 			}
@@ -191,24 +191,24 @@ func (c *connection) session(ctx context.Context, client *forward.Client, again 
 			<-window
 		}
 	}()
-	unwritten := c.writeAll(ctx, client, &again, window, inflight)
+	unwritten := c.writeAll(ctx, agent, &again, window, inflight)
 	close(inflight)
 	<-settled
 	left = append(left, again...)
 	err = cmp.Or(context.Cause(ctx), unwritten)
 	if err == nil && !c.cfg.Ack {
-		err = c.finish(ctx, client)
+		err = c.finish(ctx, agent)
 	}
-	_ = client.Close() // what matters was acked, or will be sent again
+	_ = agent.Close() // what matters was acked, or will be sent again
 	return left, err
 }
 
 // finish finds out, as far as that goes without acks, whether the server has read everything. One
 // that just doesn't close is not held against it.
-func (c *connection) finish(ctx context.Context, client *forward.Client) error {
+func (c *connection) finish(ctx context.Context, agent *client.Client) error {
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.StopGrace)
 	defer cancel()
-	if err := client.Finish(ctx); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+	if err := agent.Finish(ctx); err != nil && !errors.Is(err, context.DeadlineExceeded) {
 		return fmt.Errorf("%w: %w", errUnsure, err)
 	}
 	return nil
@@ -216,7 +216,7 @@ func (c *connection) finish(ctx context.Context, client *forward.Client) error {
 
 // writeAll writes what is ready, with room in window, and passes it to inflight, until ready is
 // closed, a write fails or ctx ends. What it took but did not write stays in again.
-func (c *connection) writeAll(ctx context.Context, client *forward.Client, again *[]*chunk, window chan<- struct{}, inflight chan<- *chunk) error {
+func (c *connection) writeAll(ctx context.Context, agent *client.Client, again *[]*chunk, window chan<- struct{}, inflight chan<- *chunk) error {
 	for {
 		select {
 		case window <- struct{}{}:
@@ -235,7 +235,7 @@ func (c *connection) writeAll(ctx context.Context, client *forward.Client, again
 			}
 		}
 		ch := (*again)[0]
-		if err := c.write(ctx, client, ch); err != nil {
+		if err := c.write(ctx, agent, ch); err != nil {
 			return err // acks may still be on their way: they are read until the connection's end
 		}
 		*again = (*again)[1:]
@@ -244,7 +244,7 @@ func (c *connection) writeAll(ctx context.Context, client *forward.Client, again
 }
 
 // write writes what of ch was not acked yet.
-func (c *connection) write(ctx context.Context, client *forward.Client, ch *chunk) error {
+func (c *connection) write(ctx context.Context, agent *client.Client, ch *chunk) error {
 	if !ch.sent.IsZero() {
 		c.counts.resent.Add(1)
 	}
@@ -253,7 +253,7 @@ func (c *connection) write(ctx context.Context, client *forward.Client, ch *chun
 		from = ch.parts[ch.done-1].end
 	}
 	ch.sent = time.Now()
-	if err := client.Write(ctx, ch.frames[from:]); err != nil {
+	if err := agent.Write(ctx, ch.frames[from:]); err != nil {
 		return err
 	}
 	if !ch.written {
@@ -264,10 +264,10 @@ func (c *connection) write(ctx context.Context, client *forward.Client, ch *chun
 }
 
 // settle waits for ch's acks.
-func (c *connection) settle(ctx context.Context, client *forward.Client, ch *chunk) error {
+func (c *connection) settle(ctx context.Context, agent *client.Client, ch *chunk) error {
 	for _, p := range ch.parts[ch.done:] {
 		if p.id != "" {
-			if err := client.ReadAck(ctx, p.id); err != nil {
+			if err := agent.ReadAck(ctx, p.id); err != nil {
 				return err
 			}
 			c.latencies.add(time.Since(ch.sent))

@@ -12,7 +12,7 @@ import (
 
 	"github.com/tinylib/msgp/msgp"
 
-	"github.com/seed-afc6a195/aggregator/pkg/forward"
+	"github.com/seed-afc6a195/aggregator/pkg/forward/client"
 )
 
 // Generator makes events that look like a web server's log lines from Kubernetes. Each has a number
@@ -144,7 +144,7 @@ func newTemplate(kind, size int, cri bool) template {
 	}
 	pad := ""
 	for {
-		b := forward.AppendClientTime([]byte{0x92}, 0, 0)
+		b := client.AppendTime([]byte{0x92}, 0, 0)
 		t := template{time: 3}
 		b = msgp.AppendMapHeader(b, 4)
 		b = msgp.AppendString(b, "seq")

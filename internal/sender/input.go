@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/seed-afc6a195/aggregator/internal/ndjson"
-	"github.com/seed-afc6a195/aggregator/pkg/forward"
+	"github.com/seed-afc6a195/aggregator/pkg/forward/client"
 )
 
 // Format says what a line is.
@@ -246,7 +246,7 @@ func (in *Input) nextBlock(ctx context.Context, late <-chan time.Time) (bool, er
 func (in *Input) appendEvent(dst, line []byte) ([]byte, error) {
 	at := time.Now()
 	start := len(dst)
-	dst = forward.AppendClientTime(append(dst, 0x92), 0, 0)
+	dst = client.AppendTime(append(dst, 0x92), 0, 0)
 	isJSON := in.cfg.Format == FormatJSON || in.cfg.Format != FormatText && ndjson.IsObject(line)
 	if isJSON {
 		out, when, err := ndjson.AppendObject(dst, line, in.cfg.TimeKey)
@@ -267,6 +267,6 @@ func (in *Input) appendEvent(dst, line []byte) ([]byte, error) {
 	if !isJSON {
 		dst = ndjson.AppendText(dst, line)
 	}
-	forward.AppendClientTime(dst[:start+1], uint32(at.Unix()), uint32(at.Nanosecond()))
+	client.AppendTime(dst[:start+1], uint32(at.Unix()), uint32(at.Nanosecond()))
 	return dst, nil
 }

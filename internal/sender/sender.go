@@ -12,7 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/seed-afc6a195/aggregator/pkg/forward"
+	"github.com/seed-afc6a195/aggregator/pkg/forward/client"
 )
 
 // Source is where events come from.
@@ -33,9 +33,9 @@ type Reader interface {
 
 // Config says where to send, and how.
 type Config struct {
-	Client       forward.ClientConfig
+	Client       client.Config
 	Tag          string
-	Mode         forward.ClientMode
+	Mode         client.Mode
 	Compress     string // "", "gzip" or "zstd"
 	Ack          bool
 	Connections  int

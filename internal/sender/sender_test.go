@@ -14,7 +14,7 @@ import (
 	"github.com/tinylib/msgp/msgp"
 	"go.uber.org/goleak"
 
-	"github.com/seed-afc6a195/aggregator/pkg/forward"
+	"github.com/seed-afc6a195/aggregator/pkg/forward/client"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -30,18 +30,18 @@ func numbered(n int) (text string, records []string) {
 func TestSendEveryForm(t *testing.T) {
 	text, want := numbered(25)
 	for _, tc := range []struct {
-		mode     forward.ClientMode
+		mode     client.Mode
 		compress string
 		ack      bool
 		frames   int
 	}{
-		{forward.ClientPacked, "", true, 3},
-		{forward.ClientPacked, "", false, 3},
-		{forward.ClientPacked, "gzip", true, 3},
-		{forward.ClientPacked, "zstd", false, 3},
-		{forward.ClientForward, "", true, 3},
-		{forward.ClientMessageMode, "", true, 25},
-		{forward.ClientMessageMode, "", false, 25},
+		{client.PackedMode, "", true, 3},
+		{client.PackedMode, "", false, 3},
+		{client.PackedMode, "gzip", true, 3},
+		{client.PackedMode, "zstd", false, 3},
+		{client.ForwardMode, "", true, 3},
+		{client.MessageMode, "", true, 25},
+		{client.MessageMode, "", false, 25},
 	} {
 		t.Run(fmt.Sprint(tc), func(t *testing.T) {
 			srv := newServer(t, ack)
@@ -65,7 +65,7 @@ func TestSendEveryForm(t *testing.T) {
 			for _, f := range srv.frames {
 				bytes += len(f.raw)
 				ids[f.chunk] = true
-				if f.tag != "t" || (f.chunk != "") != tc.ack || tc.mode != forward.ClientMessageMode && f.events != len(jsonOf(t, f.entries)) {
+				if f.tag != "t" || (f.chunk != "") != tc.ack || tc.mode != client.MessageMode && f.events != len(jsonOf(t, f.entries)) {
 					t.Errorf("tag %q, chunk %q, size %d", f.tag, f.chunk, f.events)
 				}
 			}
@@ -138,7 +138,7 @@ func TestSendAgainOnlyMessagesWithoutAck(t *testing.T) {
 		return ack(conn, f)
 	})
 	cfg := srv.config()
-	cfg.Mode = forward.ClientMessageMode
+	cfg.Mode = client.MessageMode
 	r, err := New(cfg, lines(t, InputConfig{ChunkEvents: 10}, text)).Run(t.Context())
 	if err != nil || r.Acked != 5 || r.Resent != 1 {
 		t.Fatalf("error %v, result %+v", err, r)
@@ -199,7 +199,7 @@ func TestSendFailures(t *testing.T) {
 	}{
 		{"never acked", refuse, func(c *Config) { c.RetryTimeout = 200e6 }, nil, "were not acknowledged"},
 		{"no retry", refuse, func(c *Config) { c.RetryTimeout = 0 }, nil, "were not acknowledged"},
-		{"a key is wanted", helo, func(*Config) {}, forward.ErrClientLogin, "wants a shared key"},
+		{"a key is wanted", helo, func(*Config) {}, client.ErrLogin, "wants a shared key"},
 		{"nobody there", nil, func(c *Config) { c.RetryTimeout = 100e6 }, nil, "refused"},
 		{"bad mode", ack, func(c *Config) { c.Mode = "odd" }, nil, `no mode "odd"`},
 	} {
@@ -249,7 +249,7 @@ func TestSendWithoutAcksNoticesAServerThatReadNothing(t *testing.T) {
 	srv := newServer(t, func(int, frame) []byte { return []byte("\x92\xa4HELO\x80") })
 	cfg := srv.config()
 	cfg.Ack, cfg.StopGrace = false, time.Minute
-	if r, err := New(cfg, lines(t, InputConfig{}, "a")).Run(t.Context()); !errors.Is(err, forward.ErrClientLogin) || r.Sent != 1 {
+	if r, err := New(cfg, lines(t, InputConfig{}, "a")).Run(t.Context()); !errors.Is(err, client.ErrLogin) || r.Sent != 1 {
 		t.Errorf("error %v, result %+v", err, r)
 	}
 }
@@ -264,7 +264,7 @@ func TestSendKeepsWhatCameBeforeABadLine(t *testing.T) {
 
 // BenchmarkSend measures generator and client together; the server only looks for the chunk id.
 func BenchmarkSend(b *testing.B) {
-	for _, mode := range []forward.ClientMode{forward.ClientPacked, forward.ClientMessageMode} {
+	for _, mode := range []client.Mode{client.PackedMode, client.MessageMode} {
 		b.Run(string(mode), func(b *testing.B) {
 			s := New(Config{Mode: mode, Tag: "t", Ack: true, Pipeline: 1}, &Generator{Size: 300, ChunkEvents: 500})
 			c := newConnection(s)

@@ -14,7 +14,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 	"github.com/tinylib/msgp/msgp"
 
-	"github.com/seed-afc6a195/aggregator/pkg/forward"
+	"github.com/seed-afc6a195/aggregator/pkg/forward/client"
 )
 
 // server is a Forward server that does as the test says with each frame.
@@ -91,7 +91,7 @@ func (s *server) serve(n int, conn net.Conn) {
 // config returns a Config for the server.
 func (s *server) config() Config {
 	return Config{
-		Client: forward.ClientConfig{Address: s.l.Addr().String()}, Tag: "t", Mode: forward.ClientPacked, Ack: true, Connections: 1, Pipeline: 1,
+		Client: client.Config{Address: s.l.Addr().String()}, Tag: "t", Mode: client.PackedMode, Ack: true, Connections: 1, Pipeline: 1,
 		RetryTimeout: time.Minute, StopGrace: time.Millisecond, Notice: func(format string, args ...any) { s.t.Logf(format, args...) },
 	}
 }

@@ -20,7 +20,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/config"
 	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
-	"github.com/seed-afc6a195/aggregator/pkg/forward"
+	"github.com/seed-afc6a195/aggregator/pkg/forward/client"
 	"github.com/seed-afc6a195/aggregator/pkg/status"
 )
 
@@ -78,7 +78,7 @@ func (p *program) end() {
 // send sends entries of tag in one chunk and waits for the ack.
 func (p *program) send(tag, chunk string, records ...string) {
 	p.t.Helper()
-	client, err := forward.Dial(p.t.Context(), forward.ClientConfig{Address: p.ListenerAddrs()[0].String(), Timeout: patience})
+	agent, err := client.Dial(p.t.Context(), client.Config{Address: p.ListenerAddrs()[0].String(), Timeout: patience})
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -87,10 +87,10 @@ func (p *program) send(tag, chunk string, records ...string) {
 		record := append([]byte{0x81, 0xa3, 'l', 'o', 'g', 0xa0 | byte(len(text))}, text...)
 		entries = event.AppendEntry(entries, event.AppendTime(nil, event.Time{Sec: 1_700_000_000, Nsec: uint32(i + 1)}), nil, record)
 	}
-	if err := client.Send(p.t.Context(), &forward.ClientMessage{Tag: tag, Entries: entries, Events: len(records), Chunk: chunk}); err != nil {
+	if err := agent.Send(p.t.Context(), &client.Message{Tag: tag, Entries: entries, Events: len(records), Chunk: chunk}); err != nil {
 		p.t.Fatal(err)
 	}
-	if err := client.Close(); err != nil {
+	if err := agent.Close(); err != nil {
 		p.t.Fatal(err)
 	}
 }
@@ -300,15 +300,15 @@ func TestReload(t *testing.T) {
 		t.Fatal(err)
 	}
 	p = startWith(t, first.Config, Options{Load: load, ConfigHash: text, Log: zerolog.New(zerolog.NewTestWriter(t))})
-	client, err := forward.Dial(t.Context(), forward.ClientConfig{Address: p.ListenerAddrs()[0].String(), Timeout: patience})
+	agent, err := client.Dial(t.Context(), client.Config{Address: p.ListenerAddrs()[0].String(), Timeout: patience})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { client.Close() })
+	t.Cleanup(func() { agent.Close() })
 	one := event.AppendEntry(nil, event.AppendTime(nil, event.Time{Sec: 1}), nil, []byte{0x80})
 	send := func(tag string) {
 		t.Helper()
-		if err := client.Send(t.Context(), &forward.ClientMessage{Tag: tag, Entries: one, Events: 1, Chunk: "c"}); err != nil {
+		if err := agent.Send(t.Context(), &client.Message{Tag: tag, Entries: one, Events: 1, Chunk: "c"}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -353,8 +353,8 @@ func TestReload(t *testing.T) {
 	if s := p.snapshot(); s.Config.Failing.Text == "" || s.Config.Hash != good {
 		t.Errorf("state after a wrong configuration: %+v", s.Config)
 	}
-	large := forward.ClientMessage{Tag: "kube.l", Entries: bytes.Repeat(one, 64<<10/len(one)+1), Events: 64<<10/len(one) + 1, Chunk: "l"}
-	big, err := forward.Dial(t.Context(), forward.ClientConfig{Address: p.ListenerAddrs()[0].String(), Timeout: patience})
+	large := client.Message{Tag: "kube.l", Entries: bytes.Repeat(one, 64<<10/len(one)+1), Events: 64<<10/len(one) + 1, Chunk: "l"}
+	big, err := client.Dial(t.Context(), client.Config{Address: p.ListenerAddrs()[0].String(), Timeout: patience})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -392,27 +392,27 @@ status: {address: "127.0.0.1:0"}
 func TestClusters(t *testing.T) {
 	dir := t.TempDir()
 	p := start(t, dir, twoClusters)
-	send := func(login *forward.ClientLogin, tag string) error {
-		client, err := forward.Dial(t.Context(), forward.ClientConfig{Address: p.ListenerAddrs()[0].String(), Login: login, Timeout: patience})
+	send := func(login *client.Login, tag string) error {
+		agent, err := client.Dial(t.Context(), client.Config{Address: p.ListenerAddrs()[0].String(), Login: login, Timeout: patience})
 		if err != nil {
 			return err
 		}
 		one := event.AppendEntry(nil, event.AppendTime(nil, event.Time{Sec: 1}), nil, []byte{0x80})
-		err = client.Send(t.Context(), &forward.ClientMessage{Tag: tag, Entries: one, Events: 1, Chunk: "c"})
-		return errors.Join(err, client.Close())
+		err = agent.Send(t.Context(), &client.Message{Tag: tag, Entries: one, Events: 1, Chunk: "c"})
+		return errors.Join(err, agent.Close())
 	}
 	for _, tc := range []struct {
 		name  string
-		login *forward.ClientLogin
+		login *client.Login
 		tag   string
 		fails bool
 	}{
-		{"first key", &forward.ClientLogin{SharedKey: "new", Hostname: "a"}, "kube.a", false},
-		{"second key", &forward.ClientLogin{SharedKey: "old", Hostname: "a"}, "kube.a", false},
-		{"tag of nobody", &forward.ClientLogin{SharedKey: "old", Hostname: "a"}, "host.a", false},
-		{"key and user", &forward.ClientLogin{SharedKey: "other", Hostname: "a", User: "agent", Password: "secret"}, "host.a", false},
-		{"key without user", &forward.ClientLogin{SharedKey: "other", Hostname: "a"}, "host.a", true},
-		{"wrong key", &forward.ClientLogin{SharedKey: "wrong", Hostname: "a"}, "kube.a", true},
+		{"first key", &client.Login{SharedKey: "new", Hostname: "a"}, "kube.a", false},
+		{"second key", &client.Login{SharedKey: "old", Hostname: "a"}, "kube.a", false},
+		{"tag of nobody", &client.Login{SharedKey: "old", Hostname: "a"}, "host.a", false},
+		{"key and user", &client.Login{SharedKey: "other", Hostname: "a", User: "agent", Password: "secret"}, "host.a", false},
+		{"key without user", &client.Login{SharedKey: "other", Hostname: "a"}, "host.a", true},
+		{"wrong key", &client.Login{SharedKey: "wrong", Hostname: "a"}, "kube.a", true},
 		{"no key", nil, "kube.a", true},
 	} {
 		if err := send(tc.login, tc.tag); (err != nil) != tc.fails {

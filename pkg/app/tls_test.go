@@ -10,7 +10,7 @@ import (
 
 	"github.com/seed-afc6a195/aggregator/pkg/config"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
-	"github.com/seed-afc6a195/aggregator/pkg/forward"
+	"github.com/seed-afc6a195/aggregator/pkg/forward/client"
 	"github.com/seed-afc6a195/aggregator/pkg/status"
 	"github.com/seed-afc6a195/aggregator/pkg/tls/tlstest"
 )
@@ -36,10 +36,10 @@ status: {address: "127.0.0.1:0"}
 	p := startWith(t, cfg, Options{
 		Log: zerolog.Nop(), Load: func() (Loaded, error) { return Loaded{Config: cfg}, nil },
 	})
-	connect := func() (*forward.Client, string) {
+	connect := func() (*client.Client, string) {
 		t.Helper()
 		var shown string
-		client, err := forward.Dial(t.Context(), forward.ClientConfig{
+		agent, err := client.Dial(t.Context(), client.Config{
 			Address: p.ListenerAddrs()[0].String(), Timeout: patience,
 			TLS: &stdtls.Config{RootCAs: ca.Pool(), ServerName: "localhost", VerifyConnection: func(s stdtls.ConnectionState) error {
 				shown = s.PeerCertificates[0].SerialNumber.String()
@@ -49,23 +49,23 @@ status: {address: "127.0.0.1:0"}
 		if err != nil {
 			t.Fatal(err)
 		}
-		return client, shown
+		return agent, shown
 	}
 	const agents, perSwap, swaps = 3, 10, 20
 	one := event.AppendEntry(nil, event.AppendTime(nil, event.Time{Sec: 1, Nsec: 1}), nil, []byte{0x80})
-	var clients []*forward.Client
+	var clients []*client.Client
 	for range agents {
-		client, _ := connect()
-		t.Cleanup(func() { client.Close() })
-		clients = append(clients, client)
+		agent, _ := connect()
+		t.Cleanup(func() { agent.Close() })
+		clients = append(clients, agent)
 	}
 	for swap := range swaps {
 		var wg sync.WaitGroup
-		for i, client := range clients {
+		for i, agent := range clients {
 			wg.Go(func() {
 				for n := range perSwap {
-					m := forward.ClientMessage{Tag: "t", Entries: one, Events: 1, Chunk: fmt.Sprint(i, swap, n)}
-					if err := client.Send(t.Context(), &m); err != nil {
+					m := client.Message{Tag: "t", Entries: one, Events: 1, Chunk: fmt.Sprint(i, swap, n)}
+					if err := agent.Send(t.Context(), &m); err != nil {
 						t.Errorf("agent %d: %v", i, err)
 						return
 					}
@@ -84,11 +84,11 @@ status: {address: "127.0.0.1:0"}
 		if _, err := p.Reload(); err != nil {
 			t.Error(err)
 		}
-		client, shown := connect()
+		agent, shown := connect()
 		if shown != pair.Leaf.SerialNumber.String() {
 			t.Error("a new connection was shown an old certificate")
 		}
-		if err := client.Close(); err != nil {
+		if err := agent.Close(); err != nil {
 			t.Error(err)
 		}
 		wg.Wait()

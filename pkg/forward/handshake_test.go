@@ -20,6 +20,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/cluster"
 	"github.com/seed-afc6a195/aggregator/pkg/config/setting"
 	"github.com/seed-afc6a195/aggregator/pkg/forward"
+	"github.com/seed-afc6a195/aggregator/pkg/forward/client"
 	ft "github.com/seed-afc6a195/aggregator/pkg/forward/forwardtest"
 	"github.com/seed-afc6a195/aggregator/pkg/ingest"
 )
@@ -300,7 +301,7 @@ func TestSecretsAreRandom(t *testing.T) {
 		cryptotest.SetGlobalRandom(t, seed)
 		r := newRig(func(o *forward.Options) { o.Clusters = tenants(t) })
 		agentFrom(t, r, "192.0.2.1", k.helo)
-		return k, forward.NewClientChunk()
+		return k, client.NewChunk()
 	}
 	first, chunk := said(1)
 	again, sameChunk := said(1)
@@ -371,7 +372,7 @@ func TestSilentFlood(t *testing.T) {
 			}
 			synctest.Wait()
 		}
-		client := func(then ft.Step) {
+		agent := func(then ft.Step) {
 			k := talk{key: "new", hostname: "good"}
 			wg.Go(func() {
 				agentFrom(t, r, "192.0.2.1", k.helo, func(tb testing.TB, nc net.Conn) {
@@ -388,10 +389,10 @@ func TestSilentFlood(t *testing.T) {
 			<-leave
 			ft.Run(tb, nc, ft.Send(packed("b")), ft.ExpectAcks("b"))
 		}
-		client(stay)
+		agent(stay)
 		silent(3 * most)
 		for range most - 1 {
-			client(stay)
+			agent(stay)
 			silent(1)
 		}
 		if open, stored := r.Stats().Open, len(r.sink.Messages()); open != most || stored != most || time.Since(start) != 0 {
@@ -440,18 +441,18 @@ func TestHandshakeWithClient(t *testing.T) {
 	defer wg.Wait()
 	defer s.Shutdown(t.Context())
 	for _, tc := range []struct {
-		login forward.ClientLogin
+		login client.Login
 		want  string
 	}{
-		{forward.ClientLogin{SharedKey: "old"}, "one"},
-		{forward.ClientLogin{SharedKey: "k2", User: "alice", Password: "s3cret"}, "two"},
-		{forward.ClientLogin{SharedKey: "k2", User: "alice", Password: "wrong"}, ""},
-		{forward.ClientLogin{SharedKey: "srv"}, ""},
+		{client.Login{SharedKey: "old"}, "one"},
+		{client.Login{SharedKey: "k2", User: "alice", Password: "s3cret"}, "two"},
+		{client.Login{SharedKey: "k2", User: "alice", Password: "wrong"}, ""},
+		{client.Login{SharedKey: "srv"}, ""},
 	} {
 		sink.Forget()
-		c, err := forward.Dial(t.Context(), forward.ClientConfig{Address: s.Addr().String(), Login: &tc.login})
+		c, err := client.Dial(t.Context(), client.Config{Address: s.Addr().String(), Login: &tc.login})
 		if tc.want == "" {
-			if !errors.Is(err, forward.ErrClientLogin) || !strings.Contains(fmt.Sprint(err), badLogin) {
+			if !errors.Is(err, client.ErrLogin) || !strings.Contains(fmt.Sprint(err), badLogin) {
 				t.Errorf("got %v", err)
 			}
 			continue

@@ -22,7 +22,7 @@ import (
 	"github.com/vmihailenco/msgpack/v5"
 
 	"github.com/seed-afc6a195/aggregator/pkg/event"
-	"github.com/seed-afc6a195/aggregator/pkg/forward"
+	"github.com/seed-afc6a195/aggregator/pkg/forward/client"
 )
 
 // said is a field's text and how JSON has it.
@@ -42,11 +42,11 @@ func sayings() []said {
 // sentTo sends count events under each tag, and returns them as the JSON lines that are to arrive.
 func sentTo(t *testing.T, address string, tags []string, count int) (lines []string) {
 	t.Helper()
-	client, err := forward.Dial(t.Context(), forward.ClientConfig{Address: address, Timeout: patience})
+	agent, err := client.Dial(t.Context(), client.Config{Address: address, Timeout: patience})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer client.Close()
+	defer agent.Close()
 	start := time.Now().Truncate(time.Second)
 	for _, tag := range tags {
 		for n := 0; n < count; {
@@ -69,8 +69,8 @@ func sentTo(t *testing.T, address string, tags []string, count int) (lines []str
 				lines = append(lines, fmt.Sprintf(`{"n":%d,"log":%s,"rate":0.5,"tags":["a","b"],"@timestamp":"%s.%09dZ","tag":"%s","cluster":"default"}`,
 					n, says.json, at.Format("2006-01-02T15:04:05"), nanos, tag))
 			}
-			m := forward.ClientMessage{Tag: tag, Entries: entries, Events: n - first, Chunk: forward.NewClientChunk()}
-			if err := client.Send(t.Context(), &m); err != nil {
+			m := client.Message{Tag: tag, Entries: entries, Events: n - first, Chunk: client.NewChunk()}
+			if err := agent.Send(t.Context(), &m); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -17,7 +17,7 @@ import (
 	"time"
 
 	"github.com/seed-afc6a195/aggregator/pkg/event"
-	"github.com/seed-afc6a195/aggregator/pkg/forward"
+	"github.com/seed-afc6a195/aggregator/pkg/forward/client"
 	"github.com/seed-afc6a195/aggregator/pkg/status"
 )
 
@@ -51,23 +51,23 @@ const perChunk = 20
 // run sends chunks to address until ctx ends or there are total events acknowledged (0: no end).
 func (a *agent) run(ctx context.Context, address string, total int) {
 	for ctx.Err() == nil && (total == 0 || a.next < total) {
-		client, err := forward.Dial(ctx, forward.ClientConfig{Address: address, Timeout: patience})
+		agent, err := client.Dial(ctx, client.Config{Address: address, Timeout: patience})
 		if err != nil {
 			return // the server is down; whoever starts it runs us again
 		}
 		for ctx.Err() == nil && (total == 0 || a.next < total) {
 			if a.sent == nil {
-				a.sent, a.chunk = numbered(a.next, perChunk, 600), forward.NewClientChunk()
+				a.sent, a.chunk = numbered(a.next, perChunk, 600), client.NewChunk()
 			}
-			m := forward.ClientMessage{Tag: a.tag, Entries: a.sent, Events: perChunk, Chunk: a.chunk}
-			if client.Send(ctx, &m) != nil {
+			m := client.Message{Tag: a.tag, Entries: a.sent, Events: perChunk, Chunk: a.chunk}
+			if agent.Send(ctx, &m) != nil {
 				break
 			}
 			a.sent = nil
 			a.next += perChunk
 			a.acked.Store(int64(a.next))
 		}
-		_ = client.Close()
+		_ = agent.Close()
 	}
 }
 
@@ -144,18 +144,18 @@ func TestKill(t *testing.T) {
 func TestResentLetters(t *testing.T) {
 	dir := t.TempDir()
 	const bad = 3
-	m := forward.ClientMessage{Tag: "letters", Entries: append(numbered(0, perChunk, 10), make([]byte, bad)...), Events: perChunk + bad, Chunk: "letters-1"}
+	m := client.Message{Tag: "letters", Entries: append(numbered(0, perChunk, 10), make([]byte, bad)...), Events: perChunk + bad, Chunk: "letters-1"}
 	for life, want := range []status.IngestFigures{
 		{Received: perChunk + bad, Stored: perChunk, Dead: bad},
 		{Received: perChunk + bad, Duplicates: perChunk + bad},
 	} {
 		s := start(t, dir, defaultConfig)
-		client, err := forward.Dial(t.Context(), forward.ClientConfig{Address: s.Forward, Timeout: patience})
+		agent, err := client.Dial(t.Context(), client.Config{Address: s.Forward, Timeout: patience})
 		if err != nil {
 			t.Fatal(err)
 		}
-		err = client.Send(t.Context(), &m)
-		if err := errors.Join(err, client.Close()); err != nil {
+		err = agent.Send(t.Context(), &m)
+		if err := errors.Join(err, agent.Close()); err != nil {
 			t.Fatal(err)
 		}
 		ledger := s.Balanced()

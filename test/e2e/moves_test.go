@@ -21,7 +21,7 @@ import (
 
 	"github.com/seed-afc6a195/aggregator/internal/ndjson"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
-	"github.com/seed-afc6a195/aggregator/pkg/forward"
+	"github.com/seed-afc6a195/aggregator/pkg/forward/client"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs/awsclient/awstest"
 	"github.com/seed-afc6a195/aggregator/pkg/tls/tlstest"
 )
@@ -95,17 +95,17 @@ func (m *move) start(dir string, env ...string) *server {
 }
 
 // agent connects as an agent of the cluster does, with its key, over TLS.
-func (m *move) agent(s *server, cluster string) *forward.Client {
+func (m *move) agent(s *server, cluster string) *client.Client {
 	m.t.Helper()
-	client, err := forward.Dial(m.t.Context(), forward.ClientConfig{
+	agent, err := client.Dial(m.t.Context(), client.Config{
 		Address: s.Forward, TLS: &stdtls.Config{RootCAs: m.ca.Pool()}, Timeout: patience,
-		Login: &forward.ClientLogin{SharedKey: strings.TrimSpace(keyOf(cluster)), Hostname: "agent-of-" + cluster},
+		Login: &client.Login{SharedKey: strings.TrimSpace(keyOf(cluster)), Hostname: "agent-of-" + cluster},
 	})
 	if err != nil {
 		m.t.Fatal(err)
 	}
-	m.t.Cleanup(func() { client.Close() })
-	return client
+	m.t.Cleanup(func() { agent.Close() })
+	return agent
 }
 
 // sendInput sends input/CLUSTER/TAG.ndjson as the clusters' agents do, a file after the other to the servers in turn,
@@ -121,7 +121,7 @@ func (m *move) sendInput(servers ...*server) {
 		if err != nil {
 			m.t.Fatal(err)
 		}
-		message := forward.ClientMessage{Tag: strings.TrimSuffix(filepath.Base(file), ".ndjson"), Chunk: forward.NewClientChunk()}
+		message := client.Message{Tag: strings.TrimSuffix(filepath.Base(file), ".ndjson"), Chunk: client.NewChunk()}
 		for line := range strings.Lines(m.shifted(string(text))) {
 			m.add(&message, line, 0)
 		}
@@ -133,7 +133,7 @@ func (m *move) sendInput(servers ...*server) {
 }
 
 // add adds a record to a message, at so many nanoseconds of m.day.
-func (m *move) add(message *forward.ClientMessage, line string, nanoseconds uint32) {
+func (m *move) add(message *client.Message, line string, nanoseconds uint32) {
 	m.t.Helper()
 	record, _, err := ndjson.AppendObject(nil, []byte(line), "")
 	if err != nil {
@@ -283,7 +283,7 @@ func testMoveLoadBalancer(t *testing.T, es *node) {
 		}
 		m.wantDocuments(es, prefix+"logs-*", "es", indexOf(prefix))
 		before := es.count(prefix + "logs-tokyo-" + day)
-		message := forward.ClientMessage{Tag: "kube.again", Chunk: forward.NewClientChunk()}
+		message := client.Message{Tag: "kube.again", Chunk: client.NewChunk()}
 		m.add(&message, `{"message":"acknowledged too late"}`, 7)
 		for _, replica := range replicas[:2] {
 			if err := m.agent(replica, "tokyo").Send(t.Context(), &message); err != nil {

@@ -22,7 +22,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
-	"github.com/seed-afc6a195/aggregator/pkg/forward"
+	"github.com/seed-afc6a195/aggregator/pkg/forward/client"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs/elasticsearch/elastictest"
 	"github.com/seed-afc6a195/aggregator/test/harness"
 )
@@ -149,7 +149,7 @@ log: {format: json}
 	agent := func(name, key string) *agentAtWork {
 		return &agentAtWork{t: t, server: o.server, Agent: &harness.Agent{
 			Name: name, Tag: "kube." + name, Address: o.Address, Events: 5,
-			Login: &forward.ClientLogin{SharedKey: key, Hostname: name}, TLS: trusting(t, sh.read("ca.crt")),
+			Login: &client.Login{SharedKey: key, Hostname: name}, TLS: trusting(t, sh.read("ca.crt")),
 		}}
 	}
 	first, forgotten := agent("first", "the old key"), agent("forgotten", "the old key")
@@ -169,7 +169,7 @@ log: {format: json}
 	o.configure(strings.Replace(config, old, both, 1))
 	forgotten.progress("events under the old key, while both are good", 500)
 	first.rest()
-	first.Login = &forward.ClientLogin{SharedKey: strings.TrimSpace(string(fresh)), Hostname: "first"}
+	first.Login = &client.Login{SharedKey: strings.TrimSpace(string(fresh)), Hostname: "first"}
 	first.work()
 	first.progress("events under the new key, while both are good", 500)
 	o.configure(strings.Replace(config, old, `["${file:/etc/aggregator/secrets/agents-keys/seoul-next}"]`, 1))

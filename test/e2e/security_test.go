@@ -31,7 +31,7 @@ import (
 	"github.com/vmihailenco/msgpack/v5"
 
 	"github.com/seed-afc6a195/aggregator/pkg/event"
-	"github.com/seed-afc6a195/aggregator/pkg/forward"
+	"github.com/seed-afc6a195/aggregator/pkg/forward/client"
 	"github.com/seed-afc6a195/aggregator/pkg/tls/tlstest"
 	"github.com/seed-afc6a195/aggregator/test/harness"
 )
@@ -153,15 +153,15 @@ status: {address: "127.0.0.1:0", token: "` + variable("status token", "STATUS_TO
 log: {level: debug, format: json}
 `
 	s := start(t, dir, strings.Replace(text, dir+"/data", "%[1]s/data", 1), env...)
-	client, err := forward.Dial(t.Context(), forward.ClientConfig{
-		Address: s.Forward, Timeout: patience, Login: &forward.ClientLogin{SharedKey: secrets["cluster key"], User: "agent", Password: secrets["agent's password"], Hostname: "agent"},
+	agent, err := client.Dial(t.Context(), client.Config{
+		Address: s.Forward, Timeout: patience, Login: &client.Login{SharedKey: secrets["cluster key"], User: "agent", Password: secrets["agent's password"], Hostname: "agent"},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer client.Close()
-	send(t, client, "app", map[string]any{"message": "hello someone@example.com"})
-	_, err = forward.Dial(t.Context(), forward.ClientConfig{Address: s.Forward, Timeout: patience, Login: &forward.ClientLogin{SharedKey: secrets["osaka key"] + "wrong", Hostname: "agent"}})
+	defer agent.Close()
+	send(t, agent, "app", map[string]any{"message": "hello someone@example.com"})
+	_, err = client.Dial(t.Context(), client.Config{Address: s.Forward, Timeout: patience, Login: &client.Login{SharedKey: secrets["osaka key"] + "wrong", Hostname: "agent"}})
 	if err == nil {
 		t.Error("a wrong key was accepted")
 	}
@@ -281,14 +281,14 @@ func (s *server) page(path, authorization string) string {
 }
 
 // send sends one event.
-func send(t *testing.T, client *forward.Client, tag string, record map[string]any) {
+func send(t *testing.T, agent *client.Client, tag string, record map[string]any) {
 	t.Helper()
 	body, err := msgpack.Marshal(record)
 	if err != nil {
 		t.Fatal(err)
 	}
 	entries := event.AppendEntry(nil, event.AppendTime(nil, event.Time{Sec: 1_800_000_000, Nsec: 5}), nil, body)
-	if err := client.Send(t.Context(), &forward.ClientMessage{Tag: tag, Entries: entries, Events: 1, Chunk: forward.NewClientChunk()}); err != nil {
+	if err := agent.Send(t.Context(), &client.Message{Tag: tag, Entries: entries, Events: 1, Chunk: client.NewChunk()}); err != nil {
 		t.Fatalf("tag %.100q: %v", tag, err)
 	}
 }
@@ -310,7 +310,7 @@ func fakeUpstream(t *testing.T) (address string) {
 			go func() {
 				defer conn.Close()
 				helo, _ := msgpack.Marshal([]any{"HELO", map[string]any{"nonce": []byte("nonce"), "auth": []byte("auth"), "keepalive": true}})
-				_, _ = conn.Write(helo) // the client may have gone
+				_, _ = conn.Write(helo) // the agent may have gone
 				ping := make([]byte, 4096)
 				n, _ := conn.Read(ping)
 				pong, _ := msgpack.Marshal([]any{"PONG", false, "refused: " + string(ping[:n]), "", ""})
@@ -357,14 +357,14 @@ outputs:
 status: {address: "127.0.0.1:0"}
 log: {format: json}
 `)
-	client, err := forward.Dial(t.Context(), forward.ClientConfig{Address: s.Forward, Timeout: patience})
+	agent, err := client.Dial(t.Context(), client.Config{Address: s.Forward, Timeout: patience})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer client.Close()
+	defer agent.Close()
 	names := hostileNames()
 	for _, name := range names {
-		send(t, client, name, map[string]any{"name": name, "secret": "../../escaped"})
+		send(t, agent, name, map[string]any{"name": name, "secret": "../../escaped"})
 	}
 	s.eventually("all events in files", func() bool {
 		delivered := 0
@@ -451,7 +451,7 @@ log: {level: debug, format: json}
 			}
 			s := startAt(t, t.TempDir(), config, format == "console")
 			for _, key := range []string{"key", "wrong"} {
-				client, err := forward.Dial(t.Context(), forward.ClientConfig{Address: s.Forward, Timeout: patience, Login: &forward.ClientLogin{SharedKey: key, Hostname: hostile, User: hostile}})
+				agent, err := client.Dial(t.Context(), client.Config{Address: s.Forward, Timeout: patience, Login: &client.Login{SharedKey: key, Hostname: hostile, User: hostile}})
 				if key == "wrong" {
 					if err == nil {
 						t.Error("a wrong key was accepted")
@@ -461,9 +461,9 @@ log: {level: debug, format: json}
 				if err != nil {
 					t.Fatal(err)
 				}
-				send(t, client, "app."+hostile, map[string]any{hostile: hostile})
-				send(t, client, hostile, map[string]any{hostile: hostile}) // unrouted
-				client.Close()
+				send(t, agent, "app."+hostile, map[string]any{hostile: hostile})
+				send(t, agent, hostile, map[string]any{hostile: hostile}) // unrouted
+				agent.Close()
 			}
 			for _, raw := range []string{hostile, "GET /" + hostile + " HTTP/1.1\r\n\r\n", "\x93\xa3a\x1bb\x01\x80", "PROXY TCP4 " + hostile + "\r\n", "\x16\x03\x01\x00\x05" + hostile} {
 				if conn, err := net.Dial("tcp", s.Forward); err == nil {
@@ -583,7 +583,7 @@ status: {address: "127.0.0.1:`+strings.TrimPrefix(freeAddress(t), "127.0.0.1:")+
 log: {format: json}
 `)
 	shown := ""
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{
+	agent := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{
 		RootCAs: ca.Pool(), ServerName: "localhost", MinVersion: tls.VersionTLS12,
 		VerifyConnection: func(state tls.ConnectionState) error {
 			shown = state.PeerCertificates[0].SerialNumber.String()
@@ -592,7 +592,7 @@ log: {format: json}
 	}}}
 	status := func() (all struct{ Certificates []struct{ Owner string } }) {
 		t.Helper()
-		reply, err := client.Get("https://" + s.Status + "/status")
+		reply, err := agent.Get("https://" + s.Status + "/status")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -14,7 +14,7 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/seed-afc6a195/aggregator/pkg/forward"
+	"github.com/seed-afc6a195/aggregator/pkg/forward/client"
 	"github.com/seed-afc6a195/aggregator/test/harness"
 )
 
@@ -64,7 +64,7 @@ func TestStopUnderLoad(t *testing.T) {
 	for i := range 6 {
 		a := &harness.Agent{
 			Name: fmt.Sprint("a", i), Tag: fmt.Sprint("load.", i), Address: func() string { return address }, Padding: 100, Seed: uint64(i),
-			InFlight: 1 + i%3, Mode: []forward.ClientMode{forward.ClientPacked, forward.ClientMessageMode}[i/5],
+			InFlight: 1 + i%3, Mode: []client.Mode{client.PackedMode, client.MessageMode}[i/5],
 			OnAck: func(int) {
 				if acks.Add(1)%200 == 0 {
 					select {

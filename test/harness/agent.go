@@ -11,7 +11,7 @@ import (
 	"github.com/tinylib/msgp/msgp"
 
 	"github.com/seed-afc6a195/aggregator/pkg/event"
-	"github.com/seed-afc6a195/aggregator/pkg/forward"
+	"github.com/seed-afc6a195/aggregator/pkg/forward/client"
 )
 
 // PoisonText is in the field "poison" of an Agent's poisonous events, and nowhere else.
@@ -25,23 +25,23 @@ type Agent struct {
 	Name     string
 	Tag      string
 	Address  func() string // asked before each connection, by Run's goroutine
-	Login    *forward.ClientLogin
-	TLS      *tls.Config        // nil: plain
-	Mode     forward.ClientMode // "": packed
-	Compress string             // "", gzip or zstd; packed only
-	Events   int                // of a chunk; 0: 20; in message mode always 1
-	Padding  int                // bytes of text in an event, at most 64 KiB
-	InFlight int                // chunks that are sent before the first one's ack is awaited; 0: 1
-	Poison   int                // one event in so many has the field "poison"; 0: none
-	Seconds  bool               // times have no nanoseconds, so that nothing but the chunk's id tells what was sent twice
-	LoseAcks float64            // share of the connections' turns that end without the acks being read
-	Seed     uint64             // of Padding and LoseAcks
-	Limit    int                // Run returns once so many events are acknowledged; 0: when ctx ends
-	OnAck    func(events int)   // is called by Run's goroutine after each ack
+	Login    *client.Login
+	TLS      *tls.Config      // nil: plain
+	Mode     client.Mode      // "": packed
+	Compress string           // "", gzip or zstd; packed only
+	Events   int              // of a chunk; 0: 20; in message mode always 1
+	Padding  int              // bytes of text in an event, at most 64 KiB
+	InFlight int              // chunks that are sent before the first one's ack is awaited; 0: 1
+	Poison   int              // one event in so many has the field "poison"; 0: none
+	Seconds  bool             // times have no nanoseconds, so that nothing but the chunk's id tells what was sent twice
+	LoseAcks float64          // share of the connections' turns that end without the acks being read
+	Seed     uint64           // of Padding and LoseAcks
+	Limit    int              // Run returns once so many events are acknowledged; 0: when ctx ends
+	OnAck    func(events int) // is called by Run's goroutine after each ack
 
 	rng     *rand.Rand
 	text    []byte
-	pending []forward.ClientMessage // without ack, in order
+	pending []client.Message // without ack, in order
 
 	mu           sync.Mutex
 	sent, acked  int
@@ -78,7 +78,7 @@ func (a *Agent) run(ctx context.Context, finish bool) {
 		}
 	}
 	for ctx.Err() == nil && !a.done(finish) {
-		c, err := forward.Dial(ctx, forward.ClientConfig{Address: a.Address(), Login: a.Login, TLS: a.TLS, Timeout: Patience})
+		c, err := client.Dial(ctx, client.Config{Address: a.Address(), Login: a.Login, TLS: a.TLS, Timeout: Patience})
 		if err != nil { // the server is away
 			rest(ctx, 5*time.Millisecond)
 			continue
@@ -119,12 +119,12 @@ func (a *Agent) done(finish bool) bool {
 
 // turn sends what is pending and not sent over this connection, sent chunks of it being so already, and new chunks as
 // far as InFlight allows.
-func (a *Agent) turn(ctx context.Context, c *forward.Client, sent int, finish bool) (int, error) {
+func (a *Agent) turn(ctx context.Context, c *client.Client, sent int, finish bool) (int, error) {
 	for !finish && len(a.pending) < max(1, a.InFlight) {
 		a.pending = append(a.pending, a.make())
 	}
 	var frames []byte
-	var encoder forward.ClientEncoder
+	var encoder client.Encoder
 	var err error
 	for ; sent < len(a.pending); sent++ {
 		if frames, err = encoder.Append(frames, &a.pending[sent]); err != nil {
@@ -137,7 +137,7 @@ func (a *Agent) turn(ctx context.Context, c *forward.Client, sent int, finish bo
 	return sent, c.Write(ctx, frames)
 }
 
-func (a *Agent) readAck(ctx context.Context, c *forward.Client) error {
+func (a *Agent) readAck(ctx context.Context, c *client.Client) error {
 	if err := c.ReadAck(ctx, a.pending[0].Chunk); err != nil {
 		return err
 	}
@@ -153,9 +153,9 @@ func (a *Agent) readAck(ctx context.Context, c *forward.Client) error {
 }
 
 // make returns the next chunk.
-func (a *Agent) make() forward.ClientMessage {
-	m := forward.ClientMessage{Tag: a.Tag, Events: cmp.Or(a.Events, 20), Mode: a.Mode, Compress: a.Compress, Chunk: forward.NewClientChunk()}
-	if a.Mode == forward.ClientMessageMode {
+func (a *Agent) make() client.Message {
+	m := client.Message{Tag: a.Tag, Events: cmp.Or(a.Events, 20), Mode: a.Mode, Compress: a.Compress, Chunk: client.NewChunk()}
+	if a.Mode == client.MessageMode {
 		m.Events = 1
 	}
 	now := time.Now()

@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/seed-afc6a195/aggregator/pkg/event"
-	"github.com/seed-afc6a195/aggregator/pkg/forward"
+	"github.com/seed-afc6a195/aggregator/pkg/forward/client"
 	"github.com/seed-afc6a195/aggregator/test/harness"
 )
 
@@ -29,17 +29,17 @@ func TestIdle(t *testing.T) {
 			r := newRig(t, false)
 			empty := r.resident("RssAnon:")
 			for i := range connections {
-				c := forward.ClientConfig{Address: r.Forward, Timeout: harness.Patience, Login: &forward.ClientLogin{SharedKey: fmt.Sprint("key-", i%clusters), Hostname: "idle"}}
+				c := client.Config{Address: r.Forward, Timeout: harness.Patience, Login: &client.Login{SharedKey: fmt.Sprint("key-", i%clusters), Hostname: "idle"}}
 				if tc.tls {
 					c.Address, c.TLS = r.secure, &tls.Config{RootCAs: r.client.RootCAs, ServerName: "localhost"}
 				}
-				client, err := forward.Dial(t.Context(), c)
+				agent, err := client.Dial(t.Context(), c)
 				if err != nil {
 					t.Fatal(err)
 				}
-				defer client.Close()
+				defer agent.Close()
 				entries := event.AppendEntry(nil, event.AppendTime(nil, event.Time{Sec: 1}), nil, []byte{0x80})
-				if err := client.Send(t.Context(), &forward.ClientMessage{Tag: "idle", Entries: entries, Events: 1, Chunk: strconv.Itoa(i)}); err != nil {
+				if err := agent.Send(t.Context(), &client.Message{Tag: "idle", Entries: entries, Events: 1, Chunk: strconv.Itoa(i)}); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/seed-afc6a195/aggregator/pkg/forward"
+	"github.com/seed-afc6a195/aggregator/pkg/forward/client"
 	"github.com/seed-afc6a195/aggregator/test/harness"
 )
 
@@ -102,8 +102,8 @@ const connectionCost = 50 << 10
 
 // awkward is a client that is slow: one that sends a byte each 100 ms, or one that never reads its acks.
 func (r *rig) awkward(ctx context.Context, i int) {
-	c, err := forward.Dial(ctx, forward.ClientConfig{
-		Address: r.Forward, Login: &forward.ClientLogin{SharedKey: fmt.Sprint("key-", i%clusters), Hostname: "awkward"}, Timeout: harness.Patience,
+	c, err := client.Dial(ctx, client.Config{
+		Address: r.Forward, Login: &client.Login{SharedKey: fmt.Sprint("key-", i%clusters), Hostname: "awkward"}, Timeout: harness.Patience,
 	})
 	if err != nil {
 		if ctx.Err() == nil {
@@ -112,8 +112,8 @@ func (r *rig) awkward(ctx context.Context, i int) {
 		return
 	}
 	defer c.Close()
-	var encoder forward.ClientEncoder
-	message := forward.ClientMessage{Tag: "awkward", Entries: []byte("\x92\x01\x81\xa1a\x01"), Events: 1, Chunk: "awkward"}
+	var encoder client.Encoder
+	message := client.Message{Tag: "awkward", Entries: []byte("\x92\x01\x81\xa1a\x01"), Events: 1, Chunk: "awkward"}
 	frame, err := encoder.Append(nil, &message)
 	if err != nil {
 		r.t.Error(err)

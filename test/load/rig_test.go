@@ -20,7 +20,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/seed-afc6a195/aggregator/pkg/forward"
+	"github.com/seed-afc6a195/aggregator/pkg/forward/client"
 	"github.com/seed-afc6a195/aggregator/pkg/tls/tlstest"
 	"github.com/seed-afc6a195/aggregator/test/harness"
 )
@@ -210,7 +210,7 @@ clusters:
 func (r *rig) agent(i int) *harness.Agent {
 	a := &harness.Agent{
 		Name: fmt.Sprintf("a%04d", i), Tag: fmt.Sprintf("load.%03d", i%tags), Address: r.Address, Seed: uint64(i), Padding: 200,
-		Login: &forward.ClientLogin{SharedKey: fmt.Sprint("key-", i%clusters), Hostname: fmt.Sprint("node-", i)},
+		Login: &client.Login{SharedKey: fmt.Sprint("key-", i%clusters), Hostname: fmt.Sprint("node-", i)},
 	}
 	if i/clusters%2 == 1 {
 		a.TLS, a.Address = r.client, func() string { return r.secure }

@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/seed-afc6a195/aggregator/pkg/forward"
+	"github.com/seed-afc6a195/aggregator/pkg/forward/client"
 	"github.com/seed-afc6a195/aggregator/test/harness"
 )
 
@@ -80,14 +80,14 @@ func newCampaign(t *testing.T, o options) *campaign {
 		ends: map[string]int{},
 	}
 	c.address.Store(new(string))
-	red, blue := &forward.ClientLogin{SharedKey: o.key + "-red", Hostname: "agent"}, &forward.ClientLogin{SharedKey: o.key + "-blue", Hostname: "agent"}
+	red, blue := &client.Login{SharedKey: o.key + "-red", Hostname: "agent"}, &client.Login{SharedKey: o.key + "-blue", Hostname: "agent"}
 	c.agents = []*agent{
 		{Agent: &harness.Agent{Name: "fluent-bit", Tag: "app.a", Login: red, Padding: 600, Poison: 37}},
 		{Agent: &harness.Agent{Name: "gzip", Tag: "app.b", Login: red, Padding: 600, Compress: "gzip", Seconds: true, LoseAcks: 0.02}},
 		{Agent: &harness.Agent{Name: "pipelined", Tag: "app.c", Login: blue, Padding: 300, InFlight: 8}, doubled: true},
 		{Agent: &harness.Agent{Name: "fluentd", Tag: "app.f", Login: blue, Padding: 300, Poison: 23, LoseAcks: 0.05}},
-		{Agent: &harness.Agent{Name: "messages", Tag: "app.d", Login: blue, Padding: 100, Mode: forward.ClientMessageMode, Seconds: true}},
-		{Agent: &harness.Agent{Name: "large", Tag: "app.e", Login: blue, Padding: 3000, Events: 100, Mode: forward.ClientForward, LoseAcks: 0.05}},
+		{Agent: &harness.Agent{Name: "messages", Tag: "app.d", Login: blue, Padding: 100, Mode: client.MessageMode, Seconds: true}},
+		{Agent: &harness.Agent{Name: "large", Tag: "app.e", Login: blue, Padding: 3000, Events: 100, Mode: client.ForwardMode, LoseAcks: 0.05}},
 		{Agent: &harness.Agent{Name: "poison", Tag: "purge.p", Login: red, Padding: 500, Events: 5, Poison: 1}, purged: true},
 		{Agent: &harness.Agent{Name: "stranger", Tag: "not.allowed", Login: red, Padding: 50, Events: 3}, refused: true},
 	}

@@ -6,7 +6,7 @@ import (
 
 	"github.com/seed-afc6a195/aggregator/pkg/config/setting"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
-	client "github.com/seed-afc6a195/aggregator/pkg/forward"
+	"github.com/seed-afc6a195/aggregator/pkg/forward/client"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 )
 
@@ -76,7 +76,7 @@ func (c *Config) Check(r *setting.Report) {
 		if s.Address == "" {
 			continue // reported as missing
 		}
-		if err := (client.ClientConfig{Address: s.Address}).Check(); err != nil {
+		if err := (client.Config{Address: s.Address}).Check(); err != nil {
 			r.Add(key+".address", "", "%v", err)
 		}
 		if seen[s.Address] {

@@ -11,7 +11,7 @@ import (
 	"sync"
 	"time"
 
-	client "github.com/seed-afc6a195/aggregator/pkg/forward"
+	"github.com/seed-afc6a195/aggregator/pkg/forward/client"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 )
 
@@ -46,7 +46,7 @@ func (o *Output) Connect(ctx context.Context, _ []string) (found string, err err
 }
 
 // reach returns what is wrong with a server, "" for nothing.
-func (o *Output) reach(ctx context.Context, cfg client.ClientConfig) string {
+func (o *Output) reach(ctx context.Context, cfg client.Config) string {
 	if o.tls != nil {
 		cfg.TLS = o.tls(cfg.Host())
 	}
@@ -54,7 +54,7 @@ func (o *Output) reach(ctx context.Context, cfg client.ClientConfig) string {
 	if err == nil {
 		leaving, cancel := context.WithTimeout(ctx, lastWord)
 		err = conn.Finish(leaving)
-		if refused := errors.Is(err, client.ErrClientLogin) || reasonOf(err) == outputs.ReasonAuth; !refused {
+		if refused := errors.Is(err, client.ErrLogin) || reasonOf(err) == outputs.ReasonAuth; !refused {
 			err = nil // it has let the client in
 		}
 		cancel()
@@ -68,7 +68,7 @@ func (o *Output) reach(ctx context.Context, cfg client.ClientConfig) string {
 		line = strings.TrimPrefix(line, fmt.Sprintf(known, cfg.Address))
 	}
 	switch {
-	case errors.Is(err, client.ErrClientLogin):
+	case errors.Is(err, client.ErrLogin):
 		line += " (check shared_key, username and password)"
 	case o.tls == nil && cfg.Login != nil && (errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded)):
 		line += " (a server with TLS waits too: is tls missing?)"

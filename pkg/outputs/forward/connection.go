@@ -8,7 +8,7 @@ import (
 	"slices"
 	"time"
 
-	client "github.com/seed-afc6a195/aggregator/pkg/forward"
+	"github.com/seed-afc6a195/aggregator/pkg/forward/client"
 )
 
 // connection is an open connection with no message under way, or in the hands of one lane.

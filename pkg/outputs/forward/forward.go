@@ -46,7 +46,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/seed-afc6a195/aggregator/pkg/event"
-	client "github.com/seed-afc6a195/aggregator/pkg/forward"
+	"github.com/seed-afc6a195/aggregator/pkg/forward/client"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 )
 
@@ -90,9 +90,9 @@ func New(cfg Config, opts Options) (*Output, error) {
 		o.compress = ""
 	}
 	o.flights = newFlights(cfg.Settings().Workers * max(cfg.Connections, 1))
-	var login *client.ClientLogin
+	var login *client.Login
 	if cfg.SharedKey.IsSet() {
-		login = &client.ClientLogin{
+		login = &client.Login{
 			SharedKey: cfg.SharedKey.Reveal(), Hostname: cfg.SelfHostname, User: cfg.Username, Password: cfg.Password.Reveal(),
 		}
 		if login.Hostname == "" {
@@ -100,7 +100,7 @@ func New(cfg Config, opts Options) (*Output, error) {
 		}
 	}
 	for _, s := range cfg.Servers {
-		to := client.ClientConfig{Address: s.Address, Login: login, DialTimeout: cfg.ConnectTimeout, Timeout: cfg.ackTimeout(), Connect: opts.connect}
+		to := client.Config{Address: s.Address, Login: login, DialTimeout: cfg.ConnectTimeout, Timeout: cfg.ackTimeout(), Connect: opts.connect}
 		if err := to.Check(); err != nil {
 			return nil, fmt.Errorf("servers: %w", err)
 		}
@@ -236,7 +236,7 @@ func (o *Output) chunk(ctx context.Context, m *message, events []event.Event) (d
 	m.tag = o.tag.Append(m.tag[:0], &events[0], nil)
 	for delivered < len(events) {
 		n := m.fill(events[delivered:], int(o.cfg.MaxMessageSize), o.cfg.Metadata == metadataKeep)
-		wire := client.ClientMessage{Tag: string(m.tag), Entries: m.entries, Events: n, Compress: o.compress}
+		wire := client.Message{Tag: string(m.tag), Entries: m.entries, Events: n, Compress: o.compress}
 		id := m.chunkID(n)
 		if o.cfg.Ack {
 			wire.Chunk = id
@@ -355,7 +355,7 @@ func reasonOf(err error) outputs.Reason {
 	_, untrusted := errors.AsType[*tls.CertificateVerificationError](err)
 	op, ok := errors.AsType[*net.OpError](err)
 	refused := ok && op.Op == "remote error" // how crypto/tls says that the other side sent an alert
-	if untrusted || refused || errors.Is(err, client.ErrClientLogin) {
+	if untrusted || refused || errors.Is(err, client.ErrLogin) {
 		return outputs.ReasonAuth
 	}
 	return outputs.ReasonNetwork

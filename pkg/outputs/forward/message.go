@@ -5,12 +5,12 @@ import (
 	"encoding/base64"
 
 	"github.com/seed-afc6a195/aggregator/pkg/event"
-	client "github.com/seed-afc6a195/aggregator/pkg/forward"
+	"github.com/seed-afc6a195/aggregator/pkg/forward/client"
 )
 
 // message is the memory in which messages are made, one after the other.
 type message struct {
-	encoder client.ClientEncoder
+	encoder client.Encoder
 	tag     []byte
 	entries []byte
 	ids     []byte

@@ -8,7 +8,7 @@ import (
 
 	"github.com/rs/zerolog"
 
-	client "github.com/seed-afc6a195/aggregator/pkg/forward"
+	"github.com/seed-afc6a195/aggregator/pkg/forward/client"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 )
 
@@ -20,7 +20,7 @@ const (
 // server is one destination. Its fields below cfg are guarded by servers.mu.
 type server struct {
 	Server
-	cfg client.ClientConfig
+	cfg client.Config
 
 	credit  int // of smooth weighted turns
 	fails   int // in a row; 0: it works

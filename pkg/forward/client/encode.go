@@ -1,4 +1,4 @@
-package forward
+package client
 
 import (
 	"crypto/rand"
@@ -12,45 +12,45 @@ import (
 	"github.com/tinylib/msgp/msgp"
 )
 
-// ClientMode is the form in which a message carries its entries.
-type ClientMode string
+// Mode is the form in which a message carries its entries.
+type Mode string
 
 // The forms of the Forward protocol. Compression makes a packed message a compressed one.
 const (
-	ClientPacked      ClientMode = "packed"  // [tag, bin, option]; the default
-	ClientForward     ClientMode = "forward" // [tag, [entry…], option]
-	ClientMessageMode ClientMode = "message" // [tag, time, record, option]: one entry
+	PackedMode  Mode = "packed"  // [tag, bin, option]; the default
+	ForwardMode Mode = "forward" // [tag, [entry…], option]
+	MessageMode Mode = "message" // [tag, time, record, option]: one entry
 )
 
-// ClientMessage is entries of one tag on their way to a server.
-type ClientMessage struct {
+// Message is entries of one tag on their way to a server.
+type Message struct {
 	Tag      string
 	Entries  []byte // Events well-formed entries one after another; see package event
 	Events   int
-	Chunk    string // asks for an ack by this name; "": none. See NewClientChunk
-	Mode     ClientMode
+	Chunk    string // asks for an ack by this name; "": none. See NewChunk
+	Mode     Mode
 	Compress string // "", "gzip" or "zstd"; packed only
 }
 
-// ClientEncoder turns messages into frames. Its zero value is ready; it keeps its compressors for the
+// Encoder turns messages into frames. Its zero value is ready; it keeps its compressors for the
 // next message. Not for concurrent use.
-type ClientEncoder struct {
+type Encoder struct {
 	gzip   *gzip.Writer
 	zstd   *zstd.Encoder
-	packed clientBuffer
+	packed buffer
 }
 
-type clientBuffer []byte
+type buffer []byte
 
-func (b *clientBuffer) Write(p []byte) (int, error) {
+func (b *buffer) Write(p []byte) (int, error) {
 	*b = append(*b, p...)
 	return len(p), nil
 }
 
 // Append appends m's frame to dst. It fails on what the protocol can't say: compressed entries
 // outside a packed message, a message of other than one entry in message mode.
-func (e *ClientEncoder) Append(dst []byte, m *ClientMessage) ([]byte, error) {
-	if m.Compress != "" && m.Mode != ClientPacked && m.Mode != "" {
+func (e *Encoder) Append(dst []byte, m *Message) ([]byte, error) {
+	if m.Compress != "" && m.Mode != PackedMode && m.Mode != "" {
 		return dst, fmt.Errorf("mode %s can't be compressed with %s: only packed can", m.Mode, m.Compress)
 	}
 	dst = msgp.AppendArrayHeader(dst, 3)
@@ -58,16 +58,16 @@ func (e *ClientEncoder) Append(dst []byte, m *ClientMessage) ([]byte, error) {
 	dst = msgp.AppendString(dst, m.Tag)
 	var metadata []byte
 	switch m.Mode {
-	case ClientPacked, "":
+	case PackedMode, "":
 		payload, err := e.compress(m)
 		if err != nil {
 			return dst, err
 		}
 		dst = msgp.AppendBytes(dst, payload)
-	case ClientForward:
+	case ForwardMode:
 		dst = append(msgp.AppendArrayHeader(dst, uint32(m.Events)), m.Entries...)
-	case ClientMessageMode:
-		eventTime, meta, record, err := splitClientEntry(m.Entries)
+	case MessageMode:
+		eventTime, meta, record, err := splitEntry(m.Entries)
 		if err != nil {
 			return dst, fmt.Errorf("mode message: %w", err)
 		}
@@ -76,11 +76,11 @@ func (e *ClientEncoder) Append(dst []byte, m *ClientMessage) ([]byte, error) {
 	default:
 		return dst, fmt.Errorf("no mode %q", m.Mode)
 	}
-	return appendClientOption(dst, m, metadata), nil
+	return appendOption(dst, m, metadata), nil
 }
 
 // compress returns m's entries as m.Compress wants them, valid until the next call.
-func (e *ClientEncoder) compress(m *ClientMessage) ([]byte, error) {
+func (e *Encoder) compress(m *Message) ([]byte, error) {
 	switch m.Compress {
 	case "":
 		return m.Entries, nil
@@ -111,17 +111,17 @@ func (e *ClientEncoder) compress(m *ClientMessage) ([]byte, error) {
 	return e.packed, nil
 }
 
-// splitClientEntry takes the one entry of a message apart; metadata is nil where it has none.
-func splitClientEntry(entry []byte) (eventTime, metadata, record []byte, err error) {
-	eventTime, record, err = splitClientPair(entry)
+// splitEntry takes the one entry of a message apart; metadata is nil where it has none.
+func splitEntry(entry []byte) (eventTime, metadata, record []byte, err error) {
+	eventTime, record, err = splitPair(entry)
 	if err == nil && msgp.NextType(eventTime) == msgp.ArrayType {
-		eventTime, metadata, err = splitClientPair(eventTime)
+		eventTime, metadata, err = splitPair(eventTime)
 	}
 	return eventTime, metadata, record, err
 }
 
-// splitClientPair splits an array of two values that fills b.
-func splitClientPair(b []byte) (first, second []byte, err error) {
+// splitPair splits an array of two values that fills b.
+func splitPair(b []byte) (first, second []byte, err error) {
 	if n, body, err := msgp.ReadArrayHeaderBytes(b); err == nil && n == 2 {
 		if second, err = msgp.Skip(body); err == nil {
 			if rest, err := msgp.Skip(second); err == nil && len(rest) == 0 {
@@ -132,9 +132,9 @@ func splitClientPair(b []byte) (first, second []byte, err error) {
 	return nil, nil, errors.New("not one entry of time and record")
 }
 
-// appendClientOption appends the option map, in the order of fluentd's: size, compressed, chunk.
-func appendClientOption(dst []byte, m *ClientMessage, metadata []byte) []byte {
-	size, n := m.Mode != ClientMessageMode, uint32(0)
+// appendOption appends the option map, in the order of fluentd's: size, compressed, chunk.
+func appendOption(dst []byte, m *Message, metadata []byte) []byte {
+	size, n := m.Mode != MessageMode, uint32(0)
 	for _, there := range [...]bool{size, m.Compress != "", m.Chunk != "", len(metadata) > 0} {
 		if there {
 			n++
@@ -156,14 +156,14 @@ func appendClientOption(dst []byte, m *ClientMessage, metadata []byte) []byte {
 	return dst
 }
 
-// NewClientChunk returns a new chunk id as other clients make them: 16 random bytes in base64.
-func NewClientChunk() string {
+// NewChunk returns a new chunk id as other clients make them: 16 random bytes in base64.
+func NewChunk() string {
 	var random [16]byte
 	_, _ = rand.Read(random[:]) // never fails
 	return base64.StdEncoding.EncodeToString(random[:])
 }
 
-// AppendClientTime appends an EventTime of seconds since 1970 and nanoseconds below 1e9.
-func AppendClientTime(dst []byte, sec, nsec uint32) []byte {
+// AppendTime appends an EventTime of seconds since 1970 and nanoseconds below 1e9.
+func AppendTime(dst []byte, sec, nsec uint32) []byte {
 	return binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(append(dst, 0xd7, 0x00), sec), nsec)
 }

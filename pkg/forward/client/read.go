@@ -1,4 +1,4 @@
-package forward
+package client
 
 import (
 	"errors"
@@ -8,19 +8,19 @@ import (
 	"github.com/tinylib/msgp/msgp"
 )
 
-// maxClientValue is the most that a client reads for one HELO, PONG or ack, in bytes; real ones have
+// maxValue is the most that a client reads for one HELO, PONG or ack, in bytes; real ones have
 // less than 512.
-const maxClientValue = 16 << 10
+const maxValue = 16 << 10
 
-// clientReader cuts what a server sends into msgpack values, however the network split or joined them.
-type clientReader struct {
+// reader cuts what a server sends into msgpack values, however the network split or joined them.
+type reader struct {
 	from io.Reader
-	buf  []byte // room of maxClientValue, made with the first read
+	buf  []byte // room of maxValue, made with the first read
 	pos  int    // where the next value begins
 }
 
 // buffered returns the next value's bytes if it has arrived, else nil; valid until the next call.
-func (r *clientReader) buffered() ([]byte, error) {
+func (r *reader) buffered() ([]byte, error) {
 	pending := r.buf[r.pos:]
 	if len(pending) == 0 {
 		return nil, nil
@@ -32,21 +32,21 @@ func (r *clientReader) buffered() ([]byte, error) {
 		return pending[:len(pending)-len(rest)], nil
 	case !errors.Is(err, msgp.ErrShortBytes):
 		return nil, fmt.Errorf("the server sent something else than msgpack: %w", err)
-	case len(pending) == maxClientValue:
-		return nil, fmt.Errorf("the server sent a value of more than %d bytes", maxClientValue)
+	case len(pending) == maxValue:
+		return nil, fmt.Errorf("the server sent a value of more than %d bytes", maxValue)
 	}
 	return nil, nil
 }
 
 // next returns the next value's bytes, valid until the next call. A stream that ends within a value
 // is io.ErrUnexpectedEOF.
-func (r *clientReader) next() ([]byte, error) {
+func (r *reader) next() ([]byte, error) {
 	for {
 		if value, err := r.buffered(); value != nil || err != nil {
 			return value, err
 		}
 		if r.buf == nil {
-			r.buf = make([]byte, 0, maxClientValue)
+			r.buf = make([]byte, 0, maxValue)
 		}
 		r.buf, r.pos = append(r.buf[:0], r.buf[r.pos:]...), 0
 		n, err := r.from.Read(r.buf[len(r.buf):cap(r.buf)])
@@ -63,12 +63,12 @@ func (r *clientReader) next() ([]byte, error) {
 	}
 }
 
-// clientAck reads {"ack": chunk}; chunk points into value.
-func clientAck(value []byte) (chunk []byte, err error) {
+// readAck reads {"ack": chunk}; chunk points into value.
+func readAck(value []byte) (chunk []byte, err error) {
 	n, rest, err := msgp.ReadMapHeaderBytes(value)
 	if err != nil {
-		if _, helo := parseClientHelo(value); helo == nil {
-			return nil, fmt.Errorf("%w: the server wants a shared key", ErrClientLogin)
+		if _, helo := parseHelo(value); helo == nil {
+			return nil, fmt.Errorf("%w: the server wants a shared key", ErrLogin)
 		}
 		return nil, fmt.Errorf("the server sent something else than an ack: %w", err)
 	}

@@ -1,4 +1,4 @@
-package forward
+package client
 
 import (
 	"cmp"
@@ -14,14 +14,14 @@ import (
 	"github.com/tinylib/msgp/msgp"
 )
 
-// clientHandshake answers the server's HELO with PING and checks its PONG (Forward protocol v1,
+// handshake answers the server's HELO with PING and checks its PONG (Forward protocol v1,
 // handshake phase). The caller has set a deadline.
-func clientHandshake(to io.Writer, from *clientReader, login ClientLogin) error {
+func handshake(to io.Writer, from *reader, login Login) error {
 	value, err := from.next()
 	if err != nil {
 		return fmt.Errorf("waiting for HELO, which a server with a shared key sends first: %w", err)
 	}
-	helo, err := parseClientHelo(value)
+	helo, err := parseHelo(value)
 	if err != nil {
 		return err
 	}
@@ -33,26 +33,26 @@ func clientHandshake(to io.Writer, from *clientReader, login ClientLogin) error 
 	var random [16]byte
 	_, _ = rand.Read(random[:]) // never fails
 	salt := hex.EncodeToString(random[:])
-	if _, err = to.Write(appendClientPing(nil, salt, helo, login)); err != nil {
+	if _, err = to.Write(appendPing(nil, salt, helo, login)); err != nil {
 		return fmt.Errorf("sending PING: %w", err)
 	}
 	if value, err = from.next(); err != nil {
 		return fmt.Errorf("waiting for PONG (is the shared key right?): %w", err)
 	}
-	return checkClientPong(value, salt, helo.nonce, login)
+	return checkPong(value, salt, helo.nonce, login)
 }
 
-// clientHelo is what of HELO matters to a client; auth is empty where no user is asked for.
-type clientHelo struct{ nonce, auth string }
+// helo is what of HELO matters to a client; auth is empty where no user is asked for.
+type helo struct{ nonce, auth string }
 
-// parseClientHelo reads ["HELO", {nonce, auth, …}], where either may be str or bin.
-func parseClientHelo(value []byte) (h clientHelo, err error) {
-	broken := func(err error) (clientHelo, error) { return h, fmt.Errorf("%w: HELO: %w", ErrClientLogin, err) }
+// parseHelo reads ["HELO", {nonce, auth, …}], where either may be str or bin.
+func parseHelo(value []byte) (h helo, err error) {
+	broken := func(err error) (helo, error) { return h, fmt.Errorf("%w: HELO: %w", ErrLogin, err) }
 	n, rest, err := msgp.ReadArrayHeaderBytes(value)
 	if err != nil || n < 2 {
 		return broken(errors.New("not an array of two"))
 	}
-	word, rest, err := clientText(rest)
+	word, rest, err := text(rest)
 	if err != nil || word != "HELO" {
 		return broken(fmt.Errorf("it begins with %.40q", word))
 	}
@@ -61,14 +61,14 @@ func parseClientHelo(value []byte) (h clientHelo, err error) {
 	}
 	for range n {
 		var key string
-		if key, rest, err = clientText(rest); err != nil {
+		if key, rest, err = text(rest); err != nil {
 			return broken(fmt.Errorf("a key: %w", err))
 		}
 		switch key {
 		case "nonce":
-			h.nonce, rest, err = clientText(rest)
+			h.nonce, rest, err = text(rest)
 		case "auth":
-			h.auth, rest, err = clientText(rest)
+			h.auth, rest, err = text(rest)
 		default:
 			rest, err = msgp.Skip(rest)
 		}
@@ -79,28 +79,28 @@ func parseClientHelo(value []byte) (h clientHelo, err error) {
 	return h, nil
 }
 
-// appendClientPing appends ["PING", hostname, salt, key digest, user, password digest].
-func appendClientPing(b []byte, salt string, helo clientHelo, login ClientLogin) []byte {
+// appendPing appends ["PING", hostname, salt, key digest, user, password digest].
+func appendPing(b []byte, salt string, helo helo, login Login) []byte {
 	user, password := "", ""
 	if helo.auth != "" {
-		user, password = login.User, clientDigest(helo.auth, login.User, login.Password)
+		user, password = login.User, digestOf(helo.auth, login.User, login.Password)
 	}
 	b = msgp.AppendArrayHeader(b, 6)
-	for _, s := range [...]string{"PING", login.Hostname, salt, clientDigest(salt, login.Hostname, helo.nonce, login.SharedKey), user, password} {
+	for _, s := range [...]string{"PING", login.Hostname, salt, digestOf(salt, login.Hostname, helo.nonce, login.SharedKey), user, password} {
 		b = msgp.AppendString(b, s)
 	}
 	return b
 }
 
-// checkClientPong reads ["PONG", ok, reason, hostname, digest] and has the server prove that it
+// checkPong reads ["PONG", ok, reason, hostname, digest] and has the server prove that it
 // knows the key too.
-func checkClientPong(value []byte, salt, nonce string, login ClientLogin) error {
-	broken := func(err error) error { return fmt.Errorf("%w: PONG: %w", ErrClientLogin, err) }
+func checkPong(value []byte, salt, nonce string, login Login) error {
+	broken := func(err error) error { return fmt.Errorf("%w: PONG: %w", ErrLogin, err) }
 	n, rest, err := msgp.ReadArrayHeaderBytes(value)
 	if err != nil || n < 3 {
 		return broken(errors.New("not an array of five"))
 	}
-	word, rest, err := clientText(rest)
+	word, rest, err := text(rest)
 	if err != nil || word != "PONG" {
 		return broken(fmt.Errorf("it begins with %.40q", word))
 	}
@@ -108,36 +108,36 @@ func checkClientPong(value []byte, salt, nonce string, login ClientLogin) error 
 	if err != nil {
 		return broken(err)
 	}
-	reason, rest, err := clientText(rest)
+	reason, rest, err := text(rest)
 	if err != nil {
 		return broken(fmt.Errorf("reason: %w", err))
 	}
 	if !ok {
-		return fmt.Errorf("%w: the server says %q", ErrClientLogin, login.conceal(reason))
+		return fmt.Errorf("%w: the server says %q", ErrLogin, login.conceal(reason))
 	}
 	if n < 5 {
 		return broken(errors.New("not an array of five"))
 	}
-	hostname, rest, err := clientText(rest)
+	hostname, rest, err := text(rest)
 	if err != nil {
 		return broken(fmt.Errorf("hostname: %w", err))
 	}
-	digest, _, err := clientText(rest)
+	digest, _, err := text(rest)
 	if err != nil {
 		return broken(fmt.Errorf("digest: %w", err))
 	}
 	if hostname == login.Hostname {
-		return fmt.Errorf("%w: the server has the client's own hostname, %q: set another one", ErrClientLogin, hostname)
+		return fmt.Errorf("%w: the server has the client's own hostname, %q: set another one", ErrLogin, hostname)
 	}
-	want := clientDigest(salt, hostname, nonce, login.SharedKey)
+	want := digestOf(salt, hostname, nonce, login.SharedKey)
 	if subtle.ConstantTimeCompare([]byte(digest), []byte(want)) != 1 {
-		return fmt.Errorf("%w: the server %q does not know the shared key", ErrClientLogin, hostname)
+		return fmt.Errorf("%w: the server %q does not know the shared key", ErrLogin, hostname)
 	}
 	return nil
 }
 
-// clientDigest is SHA-512 over parts without separators, in lower-case hex.
-func clientDigest(parts ...string) string {
+// digest is SHA-512 over parts without separators, in lower-case hex.
+func digestOf(parts ...string) string {
 	h := sha512.New()
 	for _, p := range parts {
 		_, _ = io.WriteString(h, p) // a hash takes everything
@@ -145,8 +145,8 @@ func clientDigest(parts ...string) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// clientText reads a str or a bin, copied: servers differ in which one they send.
-func clientText(b []byte) (text string, rest []byte, err error) {
+// text reads a str or a bin, copied: servers differ in which one they send.
+func text(b []byte) (text string, rest []byte, err error) {
 	read := msgp.ReadStringZC
 	if msgp.NextType(b) == msgp.BinType {
 		read = msgp.ReadBytesZC

@@ -1,4 +1,6 @@
-package forward
+// Package client is the other side of the Forward protocol: it logs in, sends messages of every form and awaits their acks,
+// for the forward output, for aggregator send and for tests.
+package client
 
 import (
 	"cmp"
@@ -14,11 +16,11 @@ import (
 	"time"
 )
 
-// ClientConfig says how to reach a Forward server.
-type ClientConfig struct {
+// Config says how to reach a Forward server.
+type Config struct {
 	Address     string        // host, host:port or unix:/path; the port is 24224 where none is given
 	TLS         *tls.Config   // nil: plain; its ServerName is Address's host where empty
-	Login       *ClientLogin  // nil: the server has no shared key
+	Login       *Login        // nil: the server has no shared key
 	DialTimeout time.Duration // for connecting, TLS and login together; 0: 10 s
 	Timeout     time.Duration // for each write, and for each ack once it is waited for; 0: 60 s
 
@@ -27,20 +29,20 @@ type ClientConfig struct {
 }
 
 // Check returns what is wrong with the address, so that nobody tries it again and again.
-func (c ClientConfig) Check() error {
-	_, _, _, err := clientAddress(c.Address)
+func (c Config) Check() error {
+	_, _, _, err := splitAddress(c.Address)
 	return err
 }
 
 // Host returns the name or IP address in Address, which a server's certificate must be for; "localhost" for a Unix
 // socket, "" for an address that Check refuses.
-func (c ClientConfig) Host() string {
-	_, _, host, _ := clientAddress(c.Address)
+func (c Config) Host() string {
+	_, _, host, _ := splitAddress(c.Address)
 	return host
 }
 
-// ClientLogin is what a server with a shared key wants to know.
-type ClientLogin struct {
+// Login is what a server with a shared key wants to know.
+type Login struct {
 	SharedKey string // "" is a key too
 	Hostname  string // the client's own name, which must differ from the server's; "": the host's name
 	User      string // told only to a server that asks for users
@@ -48,14 +50,14 @@ type ClientLogin struct {
 }
 
 // Format keeps the secrets out of whatever prints a configuration.
-func (*ClientLogin) Format(s fmt.State, _ rune) { _, _ = s.Write([]byte("<secret>")) }
+func (*Login) Format(s fmt.State, _ rune) { _, _ = s.Write([]byte("<secret>")) }
 
 // minConcealed is the length from which on a secret is searched in a server's words: a shorter one would be found in plain
 // words.
 const minConcealed = 6
 
 // conceal puts stars in place of the secrets in a server's words, which are logged and shown.
-func (l *ClientLogin) conceal(text string) string {
+func (l *Login) conceal(text string) string {
 	for _, secret := range []string{l.SharedKey, l.Password} {
 		if len(secret) >= minConcealed {
 			text = strings.ReplaceAll(text, secret, strings.Repeat("*", len(secret)))
@@ -67,11 +69,11 @@ func (l *ClientLogin) conceal(text string) string {
 // Errors that a caller decides on; all others are faults of the network or of the server, after
 // which a new connection may do better.
 var (
-	// ErrClientLogin is returned when server and client can't agree on who they are: a wrong key,
+	// ErrLogin is returned when server and client can't agree on who they are: a wrong key,
 	// user or password, a PONG that proves nothing, a server that wants a key where none is set.
-	ErrClientLogin = errors.New("login failed")
-	// ErrClientAck is returned when the server acknowledges another chunk than the one sent.
-	ErrClientAck = errors.New("the server acknowledged another chunk")
+	ErrLogin = errors.New("login failed")
+	// ErrAck is returned when the server acknowledges another chunk than the one sent.
+	ErrAck = errors.New("the server acknowledged another chunk")
 )
 
 // Client is one connection to a Forward server. After an error it is of no use but to Close: a
@@ -79,16 +81,16 @@ var (
 // reads acks; Send does both. Making a new connection and sending again what was not
 // acknowledged, under the same chunk id, is the caller's business.
 type Client struct {
-	cfg     ClientConfig
+	cfg     Config
 	conn    net.Conn
-	read    clientReader
-	encoder ClientEncoder
+	read    reader
+	encoder Encoder
 	frame   []byte
 }
 
-// Dial connects to a server and, with cfg.Login, logs in. See ErrClientLogin.
-func Dial(ctx context.Context, cfg ClientConfig) (*Client, error) {
-	network, address, host, err := clientAddress(cfg.Address)
+// Dial connects to a server and, with cfg.Login, logs in. See ErrLogin.
+func Dial(ctx context.Context, cfg Config) (*Client, error) {
+	network, address, host, err := splitAddress(cfg.Address)
 	if err != nil {
 		return nil, err
 	}
@@ -105,10 +107,10 @@ func Dial(ctx context.Context, cfg ClientConfig) (*Client, error) {
 		if op, ok := errors.AsType[*net.OpError](err); ok {
 			err = op.Err // which doesn't say the address once more
 		}
-		return nil, fmt.Errorf("connecting to %s: %w", cfg.Address, clientCause(ctx, err))
+		return nil, fmt.Errorf("connecting to %s: %w", cfg.Address, cause(ctx, err))
 	}
 	if cfg.TLS != nil {
-		conn = tls.Client(conn, clientTLS(cfg.TLS, host))
+		conn = tls.Client(conn, tlsFor(cfg.TLS, host))
 	}
 	c, err := newClient(ctx, conn, cfg)
 	if err != nil {
@@ -118,27 +120,27 @@ func Dial(ctx context.Context, cfg ClientConfig) (*Client, error) {
 }
 
 // newClient does the TLS handshake and the login on conn, as far as cfg asks for them.
-func newClient(ctx context.Context, conn net.Conn, cfg ClientConfig) (*Client, error) {
-	c := &Client{cfg: cfg, conn: conn, read: clientReader{from: conn}}
+func newClient(ctx context.Context, conn net.Conn, cfg Config) (*Client, error) {
+	c := &Client{cfg: cfg, conn: conn, read: reader{from: conn}}
 	c.cfg.Timeout = cmp.Or(cfg.Timeout, time.Minute)
 	if secure, ok := conn.(*tls.Conn); ok {
 		if err := secure.HandshakeContext(ctx); err != nil {
-			return nil, fmt.Errorf("TLS handshake: %w", clientCause(ctx, err))
+			return nil, fmt.Errorf("TLS handshake: %w", cause(ctx, err))
 		}
 	}
 	if cfg.Login == nil {
 		return c, nil
 	}
-	defer clientGuard(ctx, 0, conn.SetDeadline)()
-	if err := clientHandshake(conn, &c.read, *cfg.Login); err != nil {
-		return nil, clientCause(ctx, err)
+	defer guard(ctx, 0, conn.SetDeadline)()
+	if err := handshake(conn, &c.read, *cfg.Login); err != nil {
+		return nil, cause(ctx, err)
 	}
 	return c, nil
 }
 
 // Send writes m in one frame and, where m.Chunk is set, returns nil only once the server has
-// acknowledged it. See ErrClientAck.
-func (c *Client) Send(ctx context.Context, m *ClientMessage) error {
+// acknowledged it. See ErrAck.
+func (c *Client) Send(ctx context.Context, m *Message) error {
 	var err error
 	if c.frame, err = c.encoder.Append(c.frame[:0], m); err != nil {
 		return err
@@ -149,12 +151,12 @@ func (c *Client) Send(ctx context.Context, m *ClientMessage) error {
 	return c.ReadAck(ctx, m.Chunk)
 }
 
-// Write sends frames that ClientEncoder made: whole ones, one or many. nil means that they are on
+// Write sends frames that Encoder made: whole ones, one or many. nil means that they are on
 // their way, not that they arrived.
 func (c *Client) Write(ctx context.Context, frames []byte) error {
-	defer clientGuard(ctx, c.cfg.Timeout, c.conn.SetWriteDeadline)()
+	defer guard(ctx, c.cfg.Timeout, c.conn.SetWriteDeadline)()
 	if _, err := c.conn.Write(frames); err != nil {
-		return fmt.Errorf("sending %d bytes to %s: %w", len(frames), c.cfg.Address, clientCause(ctx, err))
+		return fmt.Errorf("sending %d bytes to %s: %w", len(frames), c.cfg.Address, cause(ctx, err))
 	}
 	return nil
 }
@@ -164,28 +166,28 @@ func (c *Client) Write(ctx context.Context, frames []byte) error {
 func (c *Client) ReadAck(ctx context.Context, chunk string) error {
 	value, err := c.read.buffered()
 	if value == nil && err == nil {
-		stop := clientGuard(ctx, c.cfg.Timeout, c.conn.SetReadDeadline)
+		stop := guard(ctx, c.cfg.Timeout, c.conn.SetReadDeadline)
 		value, err = c.read.next()
 		stop()
 	}
 	if err != nil {
-		return fmt.Errorf("waiting for an ack from %s: %w", c.cfg.Address, clientCause(ctx, err))
+		return fmt.Errorf("waiting for an ack from %s: %w", c.cfg.Address, cause(ctx, err))
 	}
-	got, err := clientAck(value)
+	got, err := readAck(value)
 	if err != nil {
 		return fmt.Errorf("waiting for an ack from %s: %w", c.cfg.Address, err)
 	}
 	if string(got) != chunk {
-		return fmt.Errorf("%w: got %.40q, expected %q", ErrClientAck, got, chunk)
+		return fmt.Errorf("%w: got %.40q, expected %q", ErrAck, got, chunk)
 	}
 	return nil
 }
 
 // Finish tells the server that nothing more comes and waits until it closes too. Without acks that
 // is the best sign there is that it has read everything; an error says that it may not have, as does
-// ErrClientLogin. Then only Close is left to do.
+// ErrLogin. Then only Close is left to do.
 func (c *Client) Finish(ctx context.Context) error {
-	defer clientGuard(ctx, c.cfg.Timeout, c.conn.SetDeadline)()
+	defer guard(ctx, c.cfg.Timeout, c.conn.SetDeadline)()
 	half, ok := c.conn.(interface{ CloseWrite() error })
 	if !ok {
 		return fmt.Errorf("%T can't be closed by half", c.conn)
@@ -194,7 +196,7 @@ func (c *Client) Finish(ctx context.Context) error {
 	var value []byte
 	for err == nil {
 		if value, err = c.read.next(); err == nil {
-			if _, err = clientAck(value); !errors.Is(err, ErrClientLogin) {
+			if _, err = readAck(value); !errors.Is(err, ErrLogin) {
 				err = nil // an ack that nobody asked for, or whatever else, does no harm
 			}
 		}
@@ -202,7 +204,7 @@ func (c *Client) Finish(ctx context.Context) error {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) { // the latter is TLS without a goodbye
 		return nil
 	}
-	return fmt.Errorf("waiting for %s to have read everything: %w", c.cfg.Address, clientCause(ctx, err))
+	return fmt.Errorf("waiting for %s to have read everything: %w", c.cfg.Address, cause(ctx, err))
 }
 
 // Close ends the connection and whatever waits on it.
@@ -216,8 +218,8 @@ func ignoreClosed(err error) error {
 	return err
 }
 
-// clientGuard limits what follows to timeout (0: none) and to ctx, until the returned function is called.
-func clientGuard(ctx context.Context, timeout time.Duration, setDeadline func(time.Time) error) func() {
+// guard limits what follows to timeout (0: none) and to ctx, until the returned function is called.
+func guard(ctx context.Context, timeout time.Duration, setDeadline func(time.Time) error) func() {
 	var deadline time.Time
 	if timeout > 0 {
 		deadline = time.Now().Add(timeout)
@@ -227,16 +229,16 @@ func clientGuard(ctx context.Context, timeout time.Duration, setDeadline func(ti
 	return func() { stop() }
 }
 
-// clientCause puts the reason why ctx ended in place of the timeout that its end looks like.
-func clientCause(ctx context.Context, err error) error {
+// cause puts the reason why ctx ended in place of the timeout that its end looks like.
+func cause(ctx context.Context, err error) error {
 	if cause := context.Cause(ctx); cause != nil && !errors.Is(err, cause) && (errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.Canceled)) {
 		return fmt.Errorf("%w (%w)", cause, err)
 	}
 	return err
 }
 
-// clientAddress splits an address as users write it; host is for TLS.
-func clientAddress(s string) (network, address, host string, err error) {
+// splitAddress splits an address as users write it; host is for TLS.
+func splitAddress(s string) (network, address, host string, err error) {
 	if path, ok := strings.CutPrefix(s, "unix:"); ok {
 		if path == "" {
 			return "", "", "", fmt.Errorf("address %q: no path (write unix:/path)", s)
@@ -256,8 +258,8 @@ func clientAddress(s string) (network, address, host string, err error) {
 	return "tcp", net.JoinHostPort(host, port), host, nil
 }
 
-// clientTLS fills in the name that the server's certificate must have.
-func clientTLS(cfg *tls.Config, host string) *tls.Config {
+// tlsFor fills in the name that the server's certificate must have.
+func tlsFor(cfg *tls.Config, host string) *tls.Config {
 	cfg = cfg.Clone()
 	cfg.ServerName = cmp.Or(cfg.ServerName, host)
 	return cfg

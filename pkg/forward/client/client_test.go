@@ -1,4 +1,4 @@
-package forward
+package client
 
 import (
 	"bytes"
@@ -21,21 +21,21 @@ import (
 	"github.com/tinylib/msgp/msgp"
 )
 
-// A clientPeer is the server's side of a connection, as a test plays it.
-type clientPeer struct {
+// A peer is the server's side of a connection, as a test plays it.
+type peer struct {
 	t    *testing.T
 	conn net.Conn
-	read clientReader
+	read reader
 }
 
-func (p *clientPeer) send(b []byte) {
+func (p *peer) send(b []byte) {
 	if _, err := p.conn.Write(b); err != nil && !errors.Is(err, io.ErrClosedPipe) {
 		p.t.Errorf("server: %v", err)
 	}
 }
 
 // next returns a copy of the next value that the client sent, nil at the end.
-func (p *clientPeer) next() []byte {
+func (p *peer) next() []byte {
 	value, err := p.read.next()
 	if err != nil {
 		return nil
@@ -44,7 +44,7 @@ func (p *clientPeer) next() []byte {
 }
 
 // playClient runs server against a Client over a pipe; use gets the client, or Dial's error.
-func playClient(t *testing.T, cfg ClientConfig, server func(*clientPeer), use func(context.Context, *Client, error)) {
+func playClient(t *testing.T, cfg Config, server func(*peer), use func(context.Context, *Client, error)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		ours, theirs := net.Pipe()
@@ -52,7 +52,7 @@ func playClient(t *testing.T, cfg ClientConfig, server func(*clientPeer), use fu
 		go func() {
 			defer close(ended)
 			defer theirs.Close()
-			server(&clientPeer{t: t, conn: theirs, read: clientReader{from: theirs}})
+			server(&peer{t: t, conn: theirs, read: reader{from: theirs}})
 		}()
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
@@ -77,43 +77,43 @@ func chunkOf(frame []byte) string {
 	return chunk
 }
 
-var oneEvent = append(AppendClientTime([]byte{0x92}, 1, 2), 0x81, 0xa1, 'a', 1)
+var oneEvent = append(AppendTime([]byte{0x92}, 1, 2), 0x81, 0xa1, 'a', 1)
 
 func TestClientSend(t *testing.T) {
 	for _, tc := range []struct {
 		name   string
-		server func(*clientPeer)
+		server func(*peer)
 		want   error
 		text   string
 	}{
-		{"acked", func(p *clientPeer) { p.send(ackOf(chunkOf(p.next()))) }, nil, ""},
-		{"ack byte by byte", func(p *clientPeer) {
+		{"acked", func(p *peer) { p.send(ackOf(chunkOf(p.next()))) }, nil, ""},
+		{"ack byte by byte", func(p *peer) {
 			for _, b := range ackOf(chunkOf(p.next())) {
 				p.send([]byte{b})
 			}
 		}, nil, ""},
-		{"ack after another key", func(p *clientPeer) {
+		{"ack after another key", func(p *peer) {
 			p.send(append(append([]byte{0x82, 0xa1, 'x', 0xc0}, "\xa3ack"...), ackOf(chunkOf(p.next()))[5:]...))
 		}, nil, ""},
-		{"another ack", func(p *clientPeer) { p.next(); p.send(ackOf("stale")) }, ErrClientAck, `got "stale"`},
-		{"map without ack", func(p *clientPeer) { p.next(); p.send([]byte{0x80}) }, nil, "without an ack"},
-		{"ack that is nil", func(p *clientPeer) { p.next(); p.send([]byte("\x81\xa3ack\xc0")) }, nil, "broken ack"},
-		{"a number", func(p *clientPeer) { p.next(); p.send([]byte{7}) }, nil, "something else than an ack"},
-		{"no msgpack", func(p *clientPeer) { p.next(); p.send([]byte{0xc1}) }, nil, "something else than msgpack"},
-		{"HELO", func(p *clientPeer) { p.next(); p.send(heloBytes("nonce", "", true)) }, ErrClientLogin, "wants a shared key"},
-		{"closed", func(p *clientPeer) { p.next() }, io.EOF, ""},
-		{"closed in the ack", func(p *clientPeer) { p.send(ackOf(chunkOf(p.next()))[:9]) }, io.ErrUnexpectedEOF, ""},
-		{"endless value", func(p *clientPeer) {
+		{"another ack", func(p *peer) { p.next(); p.send(ackOf("stale")) }, ErrAck, `got "stale"`},
+		{"map without ack", func(p *peer) { p.next(); p.send([]byte{0x80}) }, nil, "without an ack"},
+		{"ack that is nil", func(p *peer) { p.next(); p.send([]byte("\x81\xa3ack\xc0")) }, nil, "broken ack"},
+		{"a number", func(p *peer) { p.next(); p.send([]byte{7}) }, nil, "something else than an ack"},
+		{"no msgpack", func(p *peer) { p.next(); p.send([]byte{0xc1}) }, nil, "something else than msgpack"},
+		{"HELO", func(p *peer) { p.next(); p.send(heloBytes("nonce", "", true)) }, ErrLogin, "wants a shared key"},
+		{"closed", func(p *peer) { p.next() }, io.EOF, ""},
+		{"closed in the ack", func(p *peer) { p.send(ackOf(chunkOf(p.next()))[:9]) }, io.ErrUnexpectedEOF, ""},
+		{"endless value", func(p *peer) {
 			p.next()
-			p.send(append([]byte("\x81\xa3ack\xdb\xff\xff\xff\xff"), make([]byte, maxClientValue)...))
+			p.send(append([]byte("\x81\xa3ack\xdb\xff\xff\xff\xff"), make([]byte, maxValue)...))
 		}, nil, "more than 16384 bytes"},
-		{"silence", func(p *clientPeer) { p.next(); p.next() }, os.ErrDeadlineExceeded, ""},
-		{"nothing read", func(p *clientPeer) { time.Sleep(2 * time.Minute) }, os.ErrDeadlineExceeded, "sending"},
+		{"silence", func(p *peer) { p.next(); p.next() }, os.ErrDeadlineExceeded, ""},
+		{"nothing read", func(p *peer) { time.Sleep(2 * time.Minute) }, os.ErrDeadlineExceeded, "sending"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			playClient(t, ClientConfig{Address: "test"}, tc.server, func(ctx context.Context, c *Client, err error) {
+			playClient(t, Config{Address: "test"}, tc.server, func(ctx context.Context, c *Client, err error) {
 				if err == nil {
-					err = c.Send(ctx, &ClientMessage{Tag: "t", Entries: oneEvent, Events: 1, Chunk: NewClientChunk()})
+					err = c.Send(ctx, &Message{Tag: "t", Entries: oneEvent, Events: 1, Chunk: NewChunk()})
 				}
 				checkClientError(t, err, tc.want, tc.text)
 			})
@@ -133,18 +133,18 @@ func checkClientError(t *testing.T, err, want error, text string) {
 }
 
 func TestClientPipelinesAcks(t *testing.T) {
-	server := func(p *clientPeer) {
+	server := func(p *peer) {
 		var acks []byte
 		for range 3 {
 			acks = append(acks, ackOf(chunkOf(p.next()))...)
 		}
 		p.send(acks)
 	}
-	playClient(t, ClientConfig{}, server, func(ctx context.Context, c *Client, err error) {
-		var e ClientEncoder
+	playClient(t, Config{}, server, func(ctx context.Context, c *Client, err error) {
+		var e Encoder
 		for i := 0; i < 3 && err == nil; i++ {
 			var frame []byte
-			if frame, err = e.Append(nil, &ClientMessage{Tag: "t", Entries: oneEvent, Events: 1, Chunk: strconv.Itoa(i)}); err == nil {
+			if frame, err = e.Append(nil, &Message{Tag: "t", Entries: oneEvent, Events: 1, Chunk: strconv.Itoa(i)}); err == nil {
 				err = c.Write(ctx, frame)
 			}
 		}
@@ -158,20 +158,20 @@ func TestClientPipelinesAcks(t *testing.T) {
 }
 
 func TestClientWithoutAckWaitsForNothing(t *testing.T) {
-	playClient(t, ClientConfig{}, func(p *clientPeer) { p.next() }, func(ctx context.Context, c *Client, err error) {
-		if err := errors.Join(err, c.Send(ctx, &ClientMessage{Tag: "t", Entries: oneEvent, Events: 1})); err != nil {
+	playClient(t, Config{}, func(p *peer) { p.next() }, func(ctx context.Context, c *Client, err error) {
+		if err := errors.Join(err, c.Send(ctx, &Message{Tag: "t", Entries: oneEvent, Events: 1})); err != nil {
 			t.Error(err)
 		}
 	})
 }
 
 func TestClientEndsWithItsContext(t *testing.T) {
-	playClient(t, ClientConfig{}, func(p *clientPeer) { p.next(); p.next() }, func(ctx context.Context, c *Client, err error) {
+	playClient(t, Config{}, func(p *peer) { p.next(); p.next() }, func(ctx context.Context, c *Client, err error) {
 		stop := errors.New("enough")
 		ctx, cancel := context.WithCancelCause(ctx)
 		time.AfterFunc(time.Second, func() { cancel(stop) })
 		start := time.Now()
-		err = errors.Join(err, c.Send(ctx, &ClientMessage{Tag: "t", Entries: oneEvent, Events: 1, Chunk: "c"}))
+		err = errors.Join(err, c.Send(ctx, &Message{Tag: "t", Entries: oneEvent, Events: 1, Chunk: "c"}))
 		if !errors.Is(err, stop) || time.Since(start) != time.Second {
 			t.Errorf("error %v after %v", err, time.Since(start))
 		}
@@ -184,7 +184,7 @@ func TestClientAddress(t *testing.T) {
 		"::1": "tcp [::1]:24224 ::1", "[::1]": "tcp [::1]:24224 ::1", "unix:/run/a.sock": "unix /run/a.sock localhost",
 		"": "no host", ":24224": "no host", "unix:": "no path", "a:b:c": "write host:port",
 	} {
-		network, address, host, err := clientAddress(in)
+		network, address, host, err := splitAddress(in)
 		got := strings.Join([]string{network, address, host}, " ")
 		if err != nil {
 			got = err.Error()
@@ -226,7 +226,7 @@ func TestDial(t *testing.T) {
 				if err != nil {
 					return
 				}
-				p := &clientPeer{t: t, conn: conn, read: clientReader{from: conn}}
+				p := &peer{t: t, conn: conn, read: reader{from: conn}}
 				if frame := p.next(); frame != nil {
 					p.send(ackOf(chunkOf(frame)))
 				}
@@ -237,7 +237,7 @@ func TestDial(t *testing.T) {
 			if tc.network == "unix" {
 				address = "unix:" + address
 			}
-			c, err := Dial(t.Context(), ClientConfig{Address: address, TLS: tc.client})
+			c, err := Dial(t.Context(), Config{Address: address, TLS: tc.client})
 			if tc.unknown {
 				if _, ok := errors.AsType[*tls.CertificateVerificationError](err); !ok {
 					t.Errorf("error %v", err)
@@ -247,7 +247,7 @@ func TestDial(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := c.Send(t.Context(), &ClientMessage{Tag: "t", Entries: oneEvent, Events: 1, Chunk: "c"}); err != nil {
+			if err := c.Send(t.Context(), &Message{Tag: "t", Entries: oneEvent, Events: 1, Chunk: "c"}); err != nil {
 				t.Error(err)
 			}
 			if err := c.Close(); err != nil {
@@ -260,7 +260,7 @@ func TestDial(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.Close()
-	if _, err := Dial(t.Context(), ClientConfig{Address: l.Addr().String()}); err == nil || !strings.Contains(err.Error(), "refused") {
+	if _, err := Dial(t.Context(), Config{Address: l.Addr().String()}); err == nil || !strings.Contains(err.Error(), "refused") {
 		t.Errorf("nobody listens: error %v", err)
 	}
 }
@@ -268,14 +268,14 @@ func TestDial(t *testing.T) {
 func TestClientFinish(t *testing.T) {
 	for _, tc := range []struct {
 		name   string
-		server func(p *clientPeer)
+		server func(p *peer)
 		want   error
 		text   string
 	}{
-		{"read whole", func(p *clientPeer) { p.next(); p.next() }, nil, ""},
-		{"read whole, with an ack", func(p *clientPeer) { p.next(); p.send(ackOf("x")); p.next() }, nil, ""},
-		{"a key is wanted", func(p *clientPeer) { p.send(heloBytes("nonce", "", true)); p.next(); p.next() }, ErrClientLogin, ""},
-		{"reset", func(p *clientPeer) { p.next(); _ = p.conn.(*net.TCPConn).SetLinger(0) }, nil, "to have read everything"},
+		{"read whole", func(p *peer) { p.next(); p.next() }, nil, ""},
+		{"read whole, with an ack", func(p *peer) { p.next(); p.send(ackOf("x")); p.next() }, nil, ""},
+		{"a key is wanted", func(p *peer) { p.send(heloBytes("nonce", "", true)); p.next(); p.next() }, ErrLogin, ""},
+		{"reset", func(p *peer) { p.next(); _ = p.conn.(*net.TCPConn).SetLinger(0) }, nil, "to have read everything"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -291,13 +291,13 @@ func TestClientFinish(t *testing.T) {
 					return
 				}
 				defer conn.Close()
-				tc.server(&clientPeer{t: t, conn: conn, read: clientReader{from: conn}})
+				tc.server(&peer{t: t, conn: conn, read: reader{from: conn}})
 			}()
-			c, err := Dial(t.Context(), ClientConfig{Address: l.Addr().String()})
+			c, err := Dial(t.Context(), Config{Address: l.Addr().String()})
 			if err != nil {
 				t.Fatal(err)
 			}
-			err = c.Send(t.Context(), &ClientMessage{Tag: "t", Entries: oneEvent, Events: 1})
+			err = c.Send(t.Context(), &Message{Tag: "t", Entries: oneEvent, Events: 1})
 			err = errors.Join(err, c.Finish(t.Context()))
 			checkClientError(t, err, tc.want, tc.text)
 			<-ended
@@ -313,7 +313,7 @@ func TestClientFinish(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	c, err := Dial(t.Context(), ClientConfig{Address: l.Addr().String()})
+	c, err := Dial(t.Context(), Config{Address: l.Addr().String()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -322,7 +322,7 @@ func TestClientFinish(t *testing.T) {
 }
 
 func TestClientLoginDoesNotPrint(t *testing.T) {
-	cfg := ClientConfig{Login: &ClientLogin{SharedKey: "k3y", Password: "s3cret"}}
+	cfg := Config{Login: &Login{SharedKey: "k3y", Password: "s3cret"}}
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s"} {
 		if text := fmt.Sprintf(verb, cfg.Login); text != "<secret>" {
 			t.Errorf("%s: %s", verb, text)

@@ -1,4 +1,4 @@
-package forward
+package client
 
 import (
 	"bytes"
@@ -31,20 +31,20 @@ func unhex(t *testing.T, s string) []byte {
 func TestClientEncoder(t *testing.T) {
 	for _, tc := range []struct {
 		name    string
-		message ClientMessage
+		message Message
 		entries string
 		want    string
 	}{
-		{"packed", ClientMessage{Events: 2}, entryHex + entryHex, "93 a174 c41e" + entryHex + entryHex + "81 a473697a65 02"},
-		{"packed with ack", ClientMessage{Mode: ClientPacked, Events: 1, Chunk: "id"}, entryHex, "93 a174 c40f" + entryHex + "82 a473697a65 01 a56368756e6b a26964"},
-		{"packed and empty", ClientMessage{}, "", "93 a174 c400 81 a473697a65 00"},
-		{"forward", ClientMessage{Mode: ClientForward, Events: 2}, entryHex + metaHex, "93 a174 92" + entryHex + metaHex + "81 a473697a65 02"},
-		{"message", ClientMessage{Mode: ClientMessageMode, Events: 1}, entryHex, "94 a174 d700 00000001 00000002 81 a161 01 80"},
-		{"message with ack", ClientMessage{Mode: ClientMessageMode, Events: 1, Chunk: "id"}, entryHex, "94 a174 d700 00000001 00000002 81 a161 01 81 a56368756e6b a26964"},
-		{"message with metadata", ClientMessage{Mode: ClientMessageMode, Events: 1}, metaHex, "94 a174 d700 00000001 00000002 81 a161 01 81 a86d65746164617461 81 a16d c0"},
+		{"packed", Message{Events: 2}, entryHex + entryHex, "93 a174 c41e" + entryHex + entryHex + "81 a473697a65 02"},
+		{"packed with ack", Message{Mode: PackedMode, Events: 1, Chunk: "id"}, entryHex, "93 a174 c40f" + entryHex + "82 a473697a65 01 a56368756e6b a26964"},
+		{"packed and empty", Message{}, "", "93 a174 c400 81 a473697a65 00"},
+		{"forward", Message{Mode: ForwardMode, Events: 2}, entryHex + metaHex, "93 a174 92" + entryHex + metaHex + "81 a473697a65 02"},
+		{"message", Message{Mode: MessageMode, Events: 1}, entryHex, "94 a174 d700 00000001 00000002 81 a161 01 80"},
+		{"message with ack", Message{Mode: MessageMode, Events: 1, Chunk: "id"}, entryHex, "94 a174 d700 00000001 00000002 81 a161 01 81 a56368756e6b a26964"},
+		{"message with metadata", Message{Mode: MessageMode, Events: 1}, metaHex, "94 a174 d700 00000001 00000002 81 a161 01 81 a86d65746164617461 81 a16d c0"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			var e ClientEncoder
+			var e Encoder
 			tc.message.Tag, tc.message.Entries = "t", unhex(t, tc.entries)
 			before := []byte("before")
 			got, err := e.Append(before, &tc.message)
@@ -57,24 +57,24 @@ func TestClientEncoder(t *testing.T) {
 
 func TestClientEncoder_Failure(t *testing.T) {
 	one := unhex(t, entryHex)
-	for text, m := range map[string]ClientMessage{
-		"can't be compressed": {Mode: ClientForward, Compress: "gzip", Entries: one},
+	for text, m := range map[string]Message{
+		"can't be compressed": {Mode: ForwardMode, Compress: "gzip", Entries: one},
 		"no compression":      {Compress: "lz4", Entries: one},
 		"no mode":             {Mode: "odd", Entries: one},
-		"not one entry":       {Mode: ClientMessageMode, Entries: append(one, one...)},
-		"mode message: not":   {Mode: ClientMessageMode, Entries: one[:12]},
-		"mode message":        {Mode: ClientMessageMode},
+		"not one entry":       {Mode: MessageMode, Entries: append(one, one...)},
+		"mode message: not":   {Mode: MessageMode, Entries: one[:12]},
+		"mode message":        {Mode: MessageMode},
 	} {
-		_, err := new(ClientEncoder).Append(nil, &m)
+		_, err := new(Encoder).Append(nil, &m)
 		checkClientError(t, err, nil, text)
 	}
 }
 
 func TestClientEncoderCompresses(t *testing.T) {
 	entries := bytes.Repeat(unhex(t, entryHex), 1000)
-	var e ClientEncoder
+	var e Encoder
 	for _, compress := range []string{"gzip", "zstd", "gzip", "zstd"} { // twice: compressors are kept
-		frame, err := e.Append(nil, &ClientMessage{Tag: "t", Entries: entries, Events: 1000, Compress: compress, Chunk: "id"})
+		frame, err := e.Append(nil, &Message{Tag: "t", Entries: entries, Events: 1000, Compress: compress, Chunk: "id"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -118,7 +118,7 @@ func TestClientEncoderCompresses(t *testing.T) {
 }
 
 func TestNewClientChunk(t *testing.T) {
-	if a, b := NewClientChunk(), NewClientChunk(); a == b || len(a) != 24 {
+	if a, b := NewChunk(), NewChunk(); a == b || len(a) != 24 {
 		t.Errorf("%q, %q", a, b)
 	}
 }
@@ -130,7 +130,7 @@ func FuzzClientReader(f *testing.F) {
 	f.Add(append(pongBytes(true, "", "server", strings.Repeat("0", 128)), ackOf("chunk")...))
 	f.Add([]byte("\xdd\xff\xff\xff\xff\x91\x91\x91"))
 	f.Fuzz(func(t *testing.T, stream []byte) {
-		whole, split := clientReader{from: bytes.NewReader(stream)}, clientReader{from: iotest.OneByteReader(bytes.NewReader(stream))}
+		whole, split := reader{from: bytes.NewReader(stream)}, reader{from: iotest.OneByteReader(bytes.NewReader(stream))}
 		for at := 0; ; {
 			a, err := whole.next()
 			b, err2 := split.next()
@@ -144,9 +144,9 @@ func FuzzClientReader(f *testing.F) {
 				t.Fatalf("%x, %x, stream %x", a, b, stream[at:])
 			}
 			at += len(a)
-			_, _ = parseClientHelo(a)
-			_, _ = clientAck(a)
-			_ = checkClientPong(a, "salt", "nonce", ClientLogin{Hostname: "agent"})
+			_, _ = parseHelo(a)
+			_, _ = readAck(a)
+			_ = checkPong(a, "salt", "nonce", Login{Hostname: "agent"})
 		}
 	})
 }
@@ -158,8 +158,8 @@ func FuzzClientHandshake(f *testing.F) {
 	f.Add(append(heloBytes("", "", false), pongBytes(false, "no", "", "")...))
 	f.Fuzz(func(t *testing.T, stream []byte) {
 		var sent bytes.Buffer
-		login := ClientLogin{Hostname: "agent", SharedKey: "SharedKey", User: "alice", Password: "PassWord"}
-		err := clientHandshake(&sent, &clientReader{from: bytes.NewReader(stream)}, login)
+		login := Login{Hostname: "agent", SharedKey: "SharedKey", User: "alice", Password: "PassWord"}
+		err := handshake(&sent, &reader{from: bytes.NewReader(stream)}, login)
 		if err == nil {
 			t.Fatal("it lets the server in")
 		}
