@@ -171,7 +171,7 @@ func TestDeadUsage(t *testing.T) {
 		{[]string{"list", "--limit", "-1"}, 2, "--limit -1"},
 		{[]string{"list", "--older-than", "-1h"}, 2, "--older-than"},
 		{[]string{"list", "--older-than", "5"}, 2, "invalid argument"},
-		{[]string{"list", "extra"}, 2, "unknown command"},
+		{[]string{"list", "extra"}, 2, "takes no arguments but flags"},
 		{[]string{"show"}, 2, "needs the number of one letter"},
 		{[]string{"show", "x"}, 2, `"x" is no letter's number`},
 		{[]string{"show", "5"}, 1, "no such dead letter: 5"},

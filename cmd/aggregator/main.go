@@ -97,10 +97,10 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.`,
 	return root
 }
 
-// noArgs is cobra.NoArgs with the exit code of wrong usage.
+// noArgs refuses arguments, with the exit code of wrong usage: most likely they are files of the configuration.
 func noArgs(cmd *cobra.Command, args []string) error {
-	if err := cobra.NoArgs(cmd, args); err != nil {
-		return usageError{err}
+	if len(args) > 0 {
+		return usageError{fmt.Errorf("%q: '%s' takes no arguments but flags; -c names a configuration", args[0], cmd.CommandPath())}
 	}
 	return nil
 }

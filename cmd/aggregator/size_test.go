@@ -110,7 +110,7 @@ func TestSizeUsage(t *testing.T) {
 		{"--events-per-second 5 --replicas=-1 --clusters 0 --cores 0 --compression 0.5 --connections=-1", "--replicas -1: must be 0 (as many as needed) to 10,000"},
 		{"--events-per-second 5 -c " + broken, "the configuration has a mistake"},
 		{"--events-per-second 5 -c " + broken + " --outputs file", "both name the outputs"},
-		{"--events-per-second 5 more", "unknown command"},
+		{"--events-per-second 5 more", "takes no arguments but flags"},
 	} {
 		var out, errOut bytes.Buffer
 		code := run(t.Context(), append([]string{"size"}, strings.Fields(tc.args)...), strings.NewReader(""), &out, &errOut)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -153,7 +154,7 @@ func (a *App) steer(name, what string) (done string, err error) {
 	out := a.output(name)
 	switch {
 	case what == "purge" && out != nil:
-		return "", fmt.Errorf("output %s is configured: only what waits for an output that is not can be purged", name)
+		return "", fmt.Errorf("output %s is configured: take it out of outputs and routes, and reload; then what waits for it can be purged", name)
 	case what == "purge":
 		gone := a.queue.Purge(name)
 		if gone.Chunks == 0 {
@@ -162,7 +163,7 @@ func (a *App) steer(name, what string) (done string, err error) {
 		a.opts.Log.Warn().Str("output", name).Int64("events", gone.Events).Int64("chunks", gone.Chunks).Msg("purged what waited for an output that is not configured")
 		return fmt.Sprintf("purged %d events that waited for output %s", gone.Events, name), nil
 	case out == nil:
-		return "", fmt.Errorf("no output is named %q", name)
+		return "", fmt.Errorf("no output is named %q, there are %s", name, strings.Join(a.config().OutputNames(), ", "))
 	case what == "pause":
 		out.loop.Pause()
 		return fmt.Sprintf("output %s is paused, until it is resumed or the program starts again", name), nil

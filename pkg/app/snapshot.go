@@ -189,8 +189,8 @@ func outputOf(name string, common *outputs.Common, st delivery.Stats, waits []bu
 		Name: name, Type: common.Type, Workers: common.Workers, Concurrency: st.Concurrency, InFlight: st.InFlight,
 		HeldClusters: st.Held, Retries: st.Retried,
 		Requests: st.Sends, FailedRequests: st.Failures, RequestLatency: status.Latency{Snapshot: st.Latency},
-		LastError:   status.Failure{Text: st.LastError, Detail: st.LastDetail, Time: st.LastErrorAt, Ended: st.LastErrorOver},
-		LastSuccess: st.LastSuccess, BackoffUntil: st.BackoffUntil,
+		LastError:    status.Failure{Text: st.LastError, Detail: st.LastDetail, Time: st.LastErrorAt, Ended: st.LastErrorOver},
+		FailingSince: st.FailingSince, LastSuccess: st.LastSuccess, BackoffUntil: st.BackoffUntil,
 	}
 	s.Clusters, s.Lag = outputClusters(waits, st.Clusters, now)
 	if !st.Oldest.IsZero() {
@@ -313,7 +313,7 @@ func outputClusters(waits []buffer.Wait, done []delivery.ClusterStats, now time.
 func deadLetters(d deadletter.Stats) status.DeadLetters {
 	s := status.DeadLetters{
 		Count: int(d.Letters), Bytes: d.Bytes, EvictedEvents: uint64(d.Evicted), RetriedEvents: uint64(d.Retried), PurgedEvents: uint64(d.Purged),
-		DamagedEvents: uint64(d.Lost), SetAsideFiles: d.SetAside,
+		DamagedEvents: uint64(d.Lost), SetAsideFiles: d.SetAside, Newest: d.Newest,
 	}
 	for k, n := range d.Events {
 		s.Events += n

@@ -164,7 +164,7 @@ func (d *decoder) structure(v reflect.Value, n *node, path string) {
 		}
 		d.value(v.FieldByIndex(f.index), e.value, key, f)
 		if f.required && e.value != nil && !d.within(key) && empty(v.FieldByIndex(f.index)) {
-			d.at(e.value, key, "", "is empty")
+			d.at(e.value, key, f.help, "is empty")
 		}
 	}
 	for _, f := range fields {

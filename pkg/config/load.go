@@ -139,6 +139,9 @@ func expand(path string) ([]string, error) {
 	}
 	var names []string
 	for _, e := range entries {
+		if strings.HasSuffix(e.Name(), ".yml") && e.Name()[0] != '.' {
+			return nil, fmt.Errorf("%s would not be read: its name does not end in .yaml", e.Name())
+		}
 		if strings.HasSuffix(e.Name(), ".yaml") && !strings.HasSuffix(e.Name(), ".tests.yaml") && e.Name()[0] != '.' && !e.IsDir() {
 			names = append(names, filepath.Join(path, e.Name()))
 		}

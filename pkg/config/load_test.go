@@ -109,9 +109,10 @@ func TestPaths(t *testing.T) {
 }
 
 func TestLoadRefusesPaths(t *testing.T) {
-	dir := put(t, map[string]string{"a.yaml": "hostname: a\n", "none/x.yml": "hostname: b\n"})
+	dir := put(t, map[string]string{"a.yaml": "hostname: a\n", "none/x.txt": "", "both/a.yaml": "hostname: a\n", "both/b.yml": "hostname: b\n"})
 	for _, tc := range []struct{ paths, want string }{
 		{"none", "none: the directory has no *.yaml file (-c takes files, or directories of *.yaml files)"},
+		{"both", "both: b.yml would not be read: its name does not end in .yaml (-c takes files, or directories of *.yaml files)"},
 		{"a.yaml a.yaml", "a.yaml: is given twice (name it once)"},
 		{"missing nowhere", "missing: can't be read: no such file or directory\nnowhere: can't be read: no such file or directory"},
 	} {

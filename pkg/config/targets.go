@@ -49,9 +49,10 @@ func (d *decoder) became(root *node) (lines []string) {
 	return lines
 }
 
-// foreign finds how other programs write placeholders.
+// foreign finds how other programs write placeholders. Doubled braces around a name alone would be the name in braces here,
+// which nobody means.
 func foreign() *regexp.Regexp {
-	return regexp.MustCompile(`\$\{?(?i:tag|tag_parts|tag_prefix|tag_suffix|time|chunk_id|uuid|hostname|record|kubernetes)\b(?:\[[^\]]*\])*\}?|%\{[^}]*\}|\$\w+\[`)
+	return regexp.MustCompile(`\$\{?(?i:tag|tag_parts|tag_prefix|tag_suffix|time|chunk_id|uuid|hostname|record|kubernetes)\b(?:\[[^\]]*\])*\}?|%\{[^}]*\}|\$\w+\[|\$\(|\{\{ *[\w.$]+ *\}\}`)
 }
 
 // placeholders holds that no name of a target has another program's placeholders, which would stand for themselves.

@@ -51,6 +51,7 @@ type Stats struct {
 	Events   map[Key]int64
 	Bytes    int64     // on disk
 	Oldest   time.Time // not later than the oldest letter; zero: there is none
+	Newest   time.Time // not earlier than the newest letter was refused; zero: there is none
 	Evicted  int64     // events that went because they were too old or too many
 	Retried  int64     // events that went back into the queue
 	Purged   int64     // events that somebody deleted

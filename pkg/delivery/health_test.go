@@ -30,9 +30,10 @@ func TestAnOutputThatDeliversDoesNotFail(t *testing.T) {
 					}
 					return nil
 				}, outputtest.Chunk(1, "a", "t", 5, 0, 10))
+				began := time.Now()
 				time.Sleep(time.Minute)
 				synctest.Wait()
-				if s := r.Stats(); s.Failing != string(reason) || !s.LastErrorOver.IsZero() || s.LastError == "" {
+				if s := r.Stats(); s.Failing != string(reason) || s.FailingSince.Sub(began) > 2*time.Second || !s.LastErrorOver.IsZero() || s.LastError == "" {
 					t.Errorf("while the destination is away: %+v", s)
 				}
 				away = false
@@ -40,7 +41,7 @@ func TestAnOutputThatDeliversDoesNotFail(t *testing.T) {
 					r.source.Put(outputtest.Chunk(uint64(2+i), "a", "t", 1, 5+i, 10))
 					time.Sleep(time.Second)
 					synctest.Wait()
-					if s := r.Stats(); i > 70 && s.Failing != "" {
+					if s := r.Stats(); i > 70 && (s.Failing != "" || !s.FailingSince.IsZero()) {
 						t.Fatalf("after %d s it fails for %s, though it delivers", i, s.Failing)
 					}
 				}

@@ -28,6 +28,7 @@ type Stats struct {
 	// Failing is the reason why nothing is delivered: events wait to be sent again, and for steady none got through. "" where
 	// any does: then what waits is the destination's trouble with these events.
 	Failing       string
+	FailingSince  time.Time // zero where Failing is ""
 	BackoffUntil  time.Time // when a batch is sent again; zero when none waits
 	LastError     string    // for everybody
 	LastDetail    string    // the same with the destination's words, for who may see records
@@ -110,6 +111,9 @@ func (l *Loop) Stats() Stats {
 		Output: l.name, Sends: s.sends, Failures: s.failures, Retried: maps.Clone(s.retried),
 		Held: l.yard.held(), Latency: l.latency.Snapshot(), Paused: l.resumed != nil,
 		Failing: s.reason(now), LastError: s.lastError, LastDetail: s.lastDetail, LastErrorAt: s.lastErrorAt, LastErrorOver: s.lastErrorOver, LastSuccess: s.lastSuccess,
+	}
+	if out.Failing != "" {
+		out.FailingSince = s.failingSince
 	}
 	out.InFlight, out.Concurrency = l.gate.state()
 	out.Oldest = l.gate.oldest()

@@ -191,6 +191,9 @@ func (c *conn) store(ctx context.Context) error {
 	}
 	c.late = false
 	if len(c.acks) > 0 {
+		if c.acksLost() {
+			c.server.opts.Sink.Gone(c.id)
+		}
 		c.server.peers.tell(c.batch.Doubts(), c.server.opts.Sink)
 	}
 	if err := c.commit(ctx); err != nil {

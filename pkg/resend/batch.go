@@ -13,6 +13,8 @@ const MessageSize = unsafe.Sizeof(claim{})
 type Batch struct {
 	conn    uint64
 	ahead   bool
+	order   uint64 // in which batches came; 0: not yet
+	came    uint64 // Window.acks when it came
 	claims  []claim
 	waiting atomic.Int32 // claims that wait
 }
@@ -24,14 +26,21 @@ type claim struct {
 	message   *message // nil: nothing is remembered of it
 	next      *claim   // behind it in the message's line
 	duplicate bool     // it is not to be stored
-	order     uint64   // in which it was entered
 	late      bool     // its client was gone when it came
+}
+
+// order returns in which order what sends the same counts: the last counts, but for what was read late.
+func (c *claim) order() uint64 {
+	if c.late {
+		return 0
+	}
+	return c.batch.order
 }
 
 // Of empties b and makes it one of the connection.
 func (b *Batch) Of(conn uint64) {
 	clear(b.claims)
-	b.claims, b.conn, b.ahead = b.claims[:0], conn, false
+	b.claims, b.conn, b.ahead, b.order = b.claims[:0], conn, false, 0
 	b.waiting.Store(0)
 }
 
@@ -76,7 +85,7 @@ func (m *message) remove(c *claim) {
 			m.last = nil
 			return
 		}
-		m.conn, m.order = m.first.batch.conn, m.first.order
+		m.conn, m.order = m.first.batch.conn, m.first.order()
 		m.first.batch.waiting.Add(-1)
 		return
 	}

@@ -27,6 +27,9 @@
 //	confirmed     there        store       the first one's client has its ack: another chunk
 //	confirmed     gone         duplicate   as above
 //
+// What is remembered is what was when the listener was asked for doubts: a message whose ack is written between that and its
+// entry counts as unconfirmed, as the client of the one that comes in could not know of it.
+//
 // The same connection never repeats a message: what it sends under a key of its own is another chunk. Unconfirmed and
 // confirmed messages are forgotten after the window's length, and the oldest of too many before.
 //

@@ -69,6 +69,9 @@ func (s *world) steps() []step {
 		if !a.read && !a.withdrawn {
 			add("read", i, (*world).read)
 		}
+		if a.read && !a.entered {
+			add("enter", i, (*world).enter)
+		}
 		if a.entered && !a.stored && !a.withdrawn {
 			add("withdraw", i, (*world).withdraw)
 			if !a.batch.Waiting() {
@@ -105,19 +108,27 @@ func (s *world) send() {
 // giveUp has the agent close the connection: without the ack, or with it.
 func (s *world) giveUp(a *attempt) { a.closed = true }
 
-// read has the server enter what it reads. What it has to know of clients it is told before.
+// read has the server read a message. What the window has to know of clients it is told.
 func (s *world) read(a *attempt) {
 	conn := uint64(slices.Index(s.attempts, a)) + 1
 	a.batch = &Batch{}
 	a.batch.Of(conn)
 	a.batch.Add(modelKey())
+	if a.closed {
+		s.w.Gone(conn)
+	}
 	for _, other := range s.w.Doubts(a.batch) {
 		if o := s.attempts[other-1]; o.closed && !o.acked {
 			s.w.Gone(other)
 		}
 	}
+	a.read = true
+}
+
+// enter puts what was read into the queue.
+func (s *world) enter(a *attempt) {
 	s.w.Enter(a.batch)
-	a.read, a.entered = true, true
+	a.entered = true
 }
 
 // withdraw ends the attempt unstored: the agent has left, or the queue refuses it and the server closes the connection.
@@ -182,9 +193,9 @@ func (s *world) state() string {
 	for i, a := range s.attempts {
 		conn := uint64(i) + 1
 		b = append(b, byte(a.chunk), byte(len(s.w.conns[conn])))
-		flags(a.closed, a.entered, a.stored, a.withdrawn, a.acked, a.settled, s.w.gone[conn])
+		flags(a.closed, a.read, a.entered, a.stored, a.withdrawn, a.acked, a.settled, s.w.gone[conn])
 		if a.batch != nil {
-			flags(a.batch.Waiting(), a.batch.Duplicate(0), a.batch.claims[0].late, a.batch.claims[0].message == m)
+			flags(a.batch.Waiting(), a.batch.Duplicate(0), a.batch.claims[0].late, a.batch.claims[0].message == m, m != nil && m.acked > a.batch.came)
 		}
 	}
 	b = append(b, byte(s.copies))

@@ -59,6 +59,7 @@ type message struct {
 	stored  bool      // on disk; its batch may not be, as a whole
 	conn    uint64    // whose ack counts: that of the last that sent it, of those that are committed
 	order   uint64    // claim.order of that
+	acked   uint64    // Window.acks when its ack was about to be written last
 	segment uint64    // where its last piece lies; 0: nowhere
 	until   time.Time // when it is forgotten, in the states Unconfirmed and Confirmed
 	// first is the claim that is to be stored, last the one that waits longest behind it.
@@ -72,7 +73,8 @@ type Window struct {
 	now    func() time.Time
 
 	mu          sync.Mutex
-	entered     uint64 // messages, ever
+	batches     uint64 // that came, ever
+	acks        uint64 // batches whose acks were about to be written, ever
 	messages    map[Key]*message
 	conns       map[uint64][][]*message // of the connection's commits that are not settled, in order
 	gone        map[uint64]bool         // connections that ended before they were settled
@@ -86,30 +88,20 @@ func NewWindow(length time.Duration, now func() time.Time) *Window {
 	return &Window{length: length, now: now, messages: map[Key]*message{}, conns: map[uint64][][]*message{}, gone: map[uint64]bool{}}
 }
 
-// Doubts returns the connections of which the window has to know whether their clients are gone before b is entered: mostly
-// none, and never one that was told with Gone. b's own may be among them.
+// Doubts returns the other connections of which the window has to know whether their clients are gone before b is entered:
+// mostly none, and never one that was told with Gone. Of b's own client it must know in any case.
 func (w *Window) Doubts(b *Batch) (conns []uint64) {
 	if w.length == 0 {
 		return nil
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	add := func(conn uint64) {
-		if !w.gone[conn] && !slices.Contains(conns, conn) {
-			conns = append(conns, conn)
-		}
-	}
+	w.batches++
+	b.came, b.order = w.acks, w.batches
 	for i := range b.claims {
 		m := w.messages[b.claims[i].key]
-		if m == nil || m.conn == b.conn {
-			continue
-		}
-		state := w.stateOf(m)
-		if state == Acked {
-			add(m.conn)
-		}
-		if state != Unknown {
-			add(b.conn)
+		if m != nil && m.conn != b.conn && m.state == Acked && !w.gone[m.conn] && !slices.Contains(conns, m.conn) {
+			conns = append(conns, m.conn)
 		}
 	}
 	return conns
@@ -142,6 +134,10 @@ func (w *Window) Enter(b *Batch) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.expire()
+	if b.order == 0 { // nobody has asked
+		w.batches++
+		b.came, b.order = w.acks, w.batches
+	}
 	b.ahead = len(w.conns[b.conn]) > 0
 	for i := range b.claims {
 		if c := &b.claims[i]; c.key != (Key{}) {
@@ -154,13 +150,16 @@ func (w *Window) enter(b *Batch, c *claim) {
 	verdict := Store
 	m := w.messages[c.key]
 	if m != nil && m.conn != b.conn {
-		verdict = judge(w.stateOf(m), w.gone[b.conn])
+		state := w.stateOf(m)
+		if (state == Acked || state == Confirmed) && m.acked > b.came {
+			state = Unconfirmed // b was there before the ack was written: no need to know whether that client is
+		}
+		verdict = judge(state, w.gone[b.conn])
 	}
-	w.entered++
-	c.batch, c.order, c.late = b, w.entered, w.gone[b.conn]
+	c.batch, c.late = b, w.gone[b.conn]
 	switch verdict {
 	case Store:
-		c.message = &message{key: c.key, state: Queued, conn: b.conn, order: c.order, first: c, last: c}
+		c.message = &message{key: c.key, state: Queued, conn: b.conn, order: c.order(), first: c, last: c}
 		w.messages[c.key] = c.message
 	case Wait:
 		c.message = m
@@ -198,6 +197,7 @@ func (w *Window) Stored(whole []Piece, segment uint64, done []*Batch) {
 
 // acked notes that the acks of b are about to be written.
 func (w *Window) acked(b *Batch) {
+	w.acks++
 	var messages []*message
 	keyed := false
 	for i := range b.claims {
@@ -207,13 +207,14 @@ func (w *Window) acked(b *Batch) {
 		switch {
 		case m == nil, c.duplicate && c.late:
 			continue
-		case c.duplicate && c.order < m.order:
+		case c.duplicate && b.order < m.order:
 			continue // what was sent later is acked already
 		case c.duplicate:
-			m.conn, m.order = b.conn, c.order
+			m.conn, m.order = b.conn, b.order
 		case m.conn != b.conn:
 			continue // another connection has repeated it since
 		}
+		m.acked = w.acks
 		if m.state = Acked; w.gone[b.conn] {
 			w.unconfirm(m, w.now().Add(w.length))
 		}

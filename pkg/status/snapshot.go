@@ -240,6 +240,7 @@ type Output struct {
 	FailedRequests  uint64          `json:"failed_requests"`
 	RequestLatency  Latency         `json:"request_latency"`
 	LastError       Failure         `json:"last_error,omitzero"`
+	FailingSince    time.Time       `json:"failing_since,omitzero"` // since when nothing gets through: retrying, refused
 	LastSuccess     time.Time       `json:"last_success,omitzero"`
 	BackoffUntil    time.Time       `json:"backoff_until,omitzero"`
 	EventsPerSecond float64         `json:"events_per_second"` // derived: delivered, of the last seconds
@@ -271,6 +272,7 @@ type OutputCluster struct {
 type DeadLetters struct {
 	Count         int               `json:"count"`
 	Events        int64             `json:"events"`
+	Newest        time.Time         `json:"newest,omitzero"` // when the last of them was refused
 	Bytes         int64             `json:"bytes"`           // on disk
 	EvictedEvents uint64            `json:"evicted_events"`  // pushed out by max_size or max_age, since the start
 	RetriedEvents uint64            `json:"retried_events"`  // put back into the queue, since the start

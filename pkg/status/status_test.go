@@ -77,7 +77,7 @@ func fixture(started time.Time, n uint64) Snapshot {
 					{Cluster: "osaka", Queued: 57, Returned: 3, Recovered: 6, Delivered: 50, Dropped: Counts{"rejected": 0, "full": 1}, Dead: Counts{"rejected": 2}, Pending: 12},
 				},
 				DeliveredBytes: 150 * n, Retries: Counts{"throttled": 3}, Lag: 1.5, Requests: 20, FailedRequests: 2, RequestLatency: latency(0.3, 20),
-				LastError: Failure{Text: "429 \x1b[31mslow\u009b down", Time: started, Ended: started.Add(3 * time.Second)}, LastSuccess: started, BackoffUntil: started.Add(time.Minute),
+				LastError: Failure{Text: "429 \x1b[31mslow\u009b down", Time: started, Ended: started.Add(3 * time.Second)}, FailingSince: started.Add(time.Second), LastSuccess: started, BackoffUntil: started.Add(time.Minute),
 				Destination: Destination{
 					Server: "Elasticsearch 8.14.3", Notices: []string{"the template <logs> is someone else's"}, RequestLimit: 1 << 20,
 					Hosts:              []Host{{Address: "https://es-0:9200"}, {Address: "https://es-1:9200", Down: true, Error: "connection refused"}},

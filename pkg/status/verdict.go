@@ -16,6 +16,8 @@ const (
 	fewDays = 14
 	// nearlyFull is the part of a queue's limit from which on it is told.
 	nearlyFull = 0.8
+	// newLetters is for how long dead letters are news: who knows of them may leave them where they are.
+	newLetters = time.Hour
 )
 
 // judge says whether all is well, and if not what is wrong. It looks at s alone.
@@ -52,6 +54,10 @@ func (s *Snapshot) judge() client.Verdict {
 			found(client.Warning, "cluster "+c.Name, "raise the limit that it names, or see why its output does not deliver", time.Time{}, "its messages wait: %s", c.Waiting)
 		}
 	}
+	if d := &s.DeadLetters; d.Events > 0 && s.Time.Sub(d.Newest) < newLetters {
+		found(client.Warning, "dead letters", "aggregator dead list says why; once that is put right, aggregator dead retry", d.Newest,
+			"%d events were refused for good and are kept: %s", d.Events, d.most())
+	}
 	for i := range s.Certificates {
 		s.Certificates[i].judge(found)
 	}
@@ -68,6 +74,9 @@ func sum(v *client.Verdict, s *Snapshot) {
 	v.Severity = client.OK
 	if len(v.Findings) == 0 {
 		v.Text = fmt.Sprintf("All is well: %d events wait, no output fails.", s.Queue.PendingEvents)
+		if n := s.DeadLetters.Events; n > 0 {
+			v.Text += fmt.Sprintf(" Older dead letters: %d events.", n)
+		}
 		v.Findings = []client.Finding{}
 		return
 	}
@@ -96,11 +105,14 @@ func (o *Output) judge(found finder) {
 	lag := time.Duration(o.Lag * float64(time.Second)).Round(time.Second)
 	switch o.State {
 	case StateRefused:
-		found(client.Critical, subject, "set its credentials or privileges right, there or in the configuration; events are kept", o.LastError.Time,
+		found(client.Critical, subject, "set its credentials or privileges right, there or in the configuration; events are kept", o.FailingSince,
 			"the destination refuses its login or privileges; %d events wait%s: %s", pending, o.waitingUntil(), o.LastError.Text)
 	case StateRetrying:
-		found(client.Critical, subject, "see what is wrong with the destination; events are kept and sent again", o.LastError.Time,
+		found(client.Critical, subject, "see what is wrong with the destination; events are kept and sent again", o.FailingSince,
 			"nothing gets through; %d events wait, the oldest for %v%s: %s", pending, lag, o.waitingUntil(), o.LastError.Text)
+	case StateStalled:
+		found(client.Critical, subject, "look at the disk and its node: dmesg, the storage class's events", o.LastError.Time,
+			"its disk does not answer; %d events wait, the oldest for %v: %s", pending, lag, o.LastError.Text)
 	case StatePaused:
 		found(client.Warning, subject, "aggregator output resume "+o.Name, time.Time{}, "it is paused; %d events wait", pending)
 	case StateUnconfigured:
@@ -113,6 +125,22 @@ func (o *Output) judge(found finder) {
 		}
 	default: // idle, or gone
 	}
+}
+
+// most says of which output and for which reason most dead letters are.
+func (d *DeadLetters) most() string {
+	if len(d.By) == 0 {
+		return "see the list"
+	}
+	most := slices.MaxFunc(d.By, func(a, b DeadLetterCount) int { return cmp.Compare(a.Events, b.Events) })
+	text := most.Reason
+	if most.Output != "" {
+		text += " by output " + most.Output
+	}
+	if len(d.By) > 1 {
+		text += fmt.Sprintf(" (%d), and others", most.Events)
+	}
+	return text
 }
 
 // judge tells what is wrong with a certificate.

@@ -12,6 +12,7 @@ func TestVerdict(t *testing.T) {
 	since := time.Unix(1_800_000_000, 0)
 	waits := []OutputCluster{{Cluster: "a", Pending: 5}, {Cluster: "b", Pending: 2}}
 	failure := Failure{Text: "connection refused", Time: since}
+	letters := []DeadLetterCount{{Output: "es", Reason: "rejected", Events: 7}, {Reason: "unrouted", Events: 2}}
 	for _, tc := range []struct {
 		name string
 		s    Snapshot
@@ -19,7 +20,7 @@ func TestVerdict(t *testing.T) {
 	}{
 		{"well", Snapshot{Outputs: []Output{{Name: "es", State: StateRunning, Lag: 3, Clusters: waits}, {Name: "f", State: StateIdle}}}, nil},
 		{"refused and paused", Snapshot{Outputs: []Output{
-			{Name: "p", State: StatePaused, Clusters: waits}, {Name: "es", State: StateRefused, Clusters: waits, LastError: failure},
+			{Name: "p", State: StatePaused, Clusters: waits}, {Name: "es", State: StateRefused, Clusters: waits, LastError: failure, FailingSince: since},
 		}}, []string{"critical output es: refuses its login or privileges; 7 events wait: connection refused", "warning output p: it is paused; 7 events wait"}},
 		{"retrying", Snapshot{Outputs: []Output{{Name: "es", State: StateRetrying, Lag: 61, Clusters: waits, LastError: failure}}}, []string{"critical output es: the oldest for 1m1s: connection refused"}},
 		{"lagging", Snapshot{Outputs: []Output{{Name: "es", State: StateRunning, Lag: 3600}}}, []string{"warning output es: it lags"}},
@@ -35,6 +36,18 @@ func TestVerdict(t *testing.T) {
 			{Owner: "output z", CAFile: "ca.pem"},
 			{Owner: "listener w", CertFile: "w.pem", DaysLeft: 80, Failing: Failure{Text: "half of a key"}},
 		}}, []string{"critical status: y.pem has expired", "warning listener x: x.pem expires in 3.0 days", "warning listener w: half of a key"}},
+		{"stalled", Snapshot{Outputs: []Output{{Name: "f", State: StateStalled, Lag: 61, Clusters: waits, LastError: failure}}}, []string{"critical output f: its disk does not answer; 7 events wait"}},
+		{
+			"dead letters",
+			Snapshot{Time: since, DeadLetters: DeadLetters{Events: 9, Newest: since.Add(-59 * time.Minute), By: letters}},
+			[]string{"warning dead letters: 9 events were refused for good and are kept: rejected by output es (7), and others"},
+		},
+		{
+			"dead letters, of the reception",
+			Snapshot{Time: since, DeadLetters: DeadLetters{Events: 2, Newest: since, By: letters[1:]}},
+			[]string{"warning dead letters: 2 events were refused for good and are kept: unrouted"},
+		},
+		{"dead letters of yesterday", Snapshot{Time: since, DeadLetters: DeadLetters{Events: 9, Newest: since.Add(-time.Hour), By: letters}}, nil},
 		{"configuration", Snapshot{Config: ConfigState{Failing: Failure{Text: "line 3", Time: since}}}, []string{"warning configuration: line 3"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -26,6 +26,9 @@ func TestDuplicates(t *testing.T) {
 		return func(t *testing.T, s **Queue, _ *clock) {
 			t.Helper()
 			b := m.begin(*s)
+			if gone[m.conn] {
+				(*s).Gone(m.conn)
+			}
 			for _, conn := range b.Doubts() {
 				if gone[conn] {
 					(*s).Gone(conn)

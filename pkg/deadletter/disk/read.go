@@ -213,6 +213,9 @@ func (d *Store) publish() {
 		if s.Oldest.IsZero() && f.letters > 0 {
 			s.Oldest = time.UnixMicro(int64(f.first))
 		}
+		if f.letters > 0 && f.newest.After(s.Newest) {
+			s.Newest = f.newest
+		}
 	}
 	d.stats.Store(&s)
 }

@@ -212,6 +212,9 @@ func (s *Store) Stats() deadletter.Stats {
 		if st.Oldest.IsZero() || l.Time.Before(st.Oldest) {
 			st.Oldest = l.Time
 		}
+		if l.Time.After(st.Newest) {
+			st.Newest = l.Time
+		}
 	}
 	return st
 }

@@ -130,11 +130,12 @@ func (c *Config) checkLogin(r *setting.Report) {
 	for _, way := range []struct {
 		key   string
 		given bool
+		from  string
 		text  setting.Secret
 	}{
-		{"username", c.Username != "" || c.Password.IsSet(), c.Password},
-		{"api_key", c.APIKey.IsSet(), c.APIKey},
-		{"bearer_token", c.BearerToken.IsSet(), c.BearerToken},
+		{"username", c.Username != "" || c.Password.IsSet(), "password", c.Password},
+		{"api_key", c.APIKey.IsSet(), "api_key", c.APIKey},
+		{"bearer_token", c.BearerToken.IsSet(), "bearer_token", c.BearerToken},
 	} {
 		if !way.given {
 			continue
@@ -142,7 +143,7 @@ func (c *Config) checkLogin(r *setting.Report) {
 		ways = append(ways, way.key)
 		text := strings.TrimSpace(way.text.Reveal())
 		if way.text.IsSet() && text == "" {
-			r.Add(way.key, "check where it comes from, or leave it out", "the secret is empty")
+			r.Add(way.from, "check where it comes from, or leave it out", "the secret is empty")
 		}
 		if way.key != "username" && strings.ContainsFunc(text, func(c rune) bool { return c <= ' ' || c > '~' }) {
 			r.Add(way.key, "check where it comes from", "it holds a space, a line break or a character that can't be sent")
