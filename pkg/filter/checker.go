@@ -36,6 +36,9 @@ func (c *checker) Visit(node *ast.Node) {
 	case *ast.VariableDeclaratorNode:
 		c.known[n.Name] = true
 	case *ast.BuiltinNode:
+		if !c.known[n.Name] { // with a closure, which can't be disabled
+			c.fail(n, "unknown name "+n.Name)
+		}
 		if n.Name == "fromBase64" && len(n.Arguments) == 1 && isField(n.Arguments[0]) {
 			c.doubts = append(c.doubts, doubt{
 				"binary values are no base64 any more in expressions: they are text, with U+FFFD for each byte that is not UTF-8",

@@ -68,7 +68,7 @@ func variables() types.Map {
 // functions are those of expr that do no more work than their input is long.
 func functions() []string {
 	return []string{
-		"all", "none", "any", "one", "filter", "map", "find", "findIndex", "count", "sum",
+		"all", "none", "any", "one", "filter", "map", "find", "findIndex", "findLast", "findLastIndex", "count", "groupBy", "sum",
 		"len", "type", "ceil", "floor", "round", "string",
 		"trim", "trimPrefix", "trimSuffix", "upper", "lower", "split", "hasPrefix", "hasSuffix", "indexOf", "lastIndexOf",
 		"first", "last", "get", "keys", "values", "now", "toBase64", "fromBase64",
@@ -182,9 +182,9 @@ func compile(text string, options ...expr.Option) (*Expression, error) {
 func compileError(text string, err error) error {
 	var at *file.Error
 	if !errors.As(err, &at) {
-		return fmt.Errorf("expression %.200q: %w", text, firstLine(err))
+		return fmt.Errorf("expression %.200q: %s", text, plain(err))
 	}
-	message, hint := at.Message, ""
+	message, hint := inPlainWords(at.Message), ""
 	switch {
 	case strings.HasPrefix(message, "unknown name"):
 		hint = "; known are " + strings.Join(knownNames(), ", ")

@@ -1,7 +1,6 @@
 package filter
 
 import (
-	"errors"
 	"fmt"
 	"sync"
 
@@ -84,7 +83,7 @@ func (x *Expression) Value(e *Event) (any, error) {
 	v, err := ev.value(x, e)
 	x.evaluators.Put(ev)
 	if err != nil {
-		return nil, fmt.Errorf("evaluate %.200q: %w", x.text, firstLine(err))
+		return nil, &failure{x.text, err}
 	}
 	return v, nil
 }
@@ -101,15 +100,4 @@ func (x *Expression) Append(dst []byte, e *Event) ([]byte, error) {
 		return dst, fmt.Errorf("evaluate %.200q: %w", x.text, err)
 	}
 	return out, nil
-}
-
-// firstLine leaves out the copy of the expression that is in expr's errors.
-func firstLine(err error) error {
-	text := err.Error()
-	for i := range len(text) {
-		if text[i] == '\n' {
-			return errors.New(text[:i])
-		}
-	}
-	return err
 }

@@ -21,6 +21,8 @@ import (
 
 var errTooLarge = errors.New("the result does not fit into 64 bits")
 
+var errPlace = errors.New("no list or text is so long")
+
 // integer is a sign and a magnitude.
 type integer struct {
 	negative bool
@@ -157,14 +159,18 @@ func times(a, b any) any     { return calculate(a, b, integer.times, runtime.Mul
 func minus(a, b any) any     { return calculate(a, b, integer.minus, runtime.Subtract) }
 func remainder(a, b any) any { return calculate(a, b, integer.remainder, modulo) }
 func modulo(a, b any) any    { return runtime.Modulo(a, b) }
-func negate(_, v any) any    { return runtime.Negate(v) }
 
 // negative is the operator - with one operand.
 func negative(v any) any {
 	if i, ok := integerOf(v); ok {
 		return must(i.opposite().value())
 	}
-	return attempt("calculated with", negate, nil, v)
+	defer func() {
+		if recover() != nil {
+			panic(fmt.Errorf("%s can't be calculated with", kindOf(v)))
+		}
+	}()
+	return runtime.Negate(v)
 }
 
 func (i integer) opposite() integer            { return integer{!i.negative && i.size > 0, i.size} }
@@ -174,6 +180,14 @@ func (i integer) minus(j integer) (any, error) { return i.plus(j.opposite()) }
 func must(v any, err error) any {
 	if err != nil {
 		panic(err)
+	}
+	return v
+}
+
+// place is a place in a list or text, or a field's name.
+func place(v any) any {
+	if u, ok := v.(uint64); ok && u > math.MaxInt64 {
+		panic(errPlace)
 	}
 	return v
 }

@@ -33,7 +33,12 @@ func (p *patcher) Visit(node *ast.Node) {
 		if _, literal := n.Node.(*ast.IntegerNode); n.Operator == "-" && !literal && mayBeInteger(n.Node) {
 			ast.Patch(node, newCall(negative, n.Node))
 		}
+	case *ast.SliceNode:
+		n.From, n.To = placed(n.From), placed(n.To)
 	case *ast.BuiltinNode:
+		if n.Name == "get" && len(n.Arguments) == 2 {
+			n.Arguments[1] = placed(n.Arguments[1])
+		}
 		if n.Name != "sum" {
 			return
 		}
@@ -92,9 +97,26 @@ func exact(n *ast.BinaryNode) bool {
 		}
 		return n.Operator == "+" && !isNumber(n.Left) && !isNumber(n.Right) // of texts, within the limit
 	}
-	_, first := n.Left.(*ast.IntegerNode)
-	_, second := n.Right.(*ast.IntegerNode)
-	return (!first || !second) && (calculates || !isNumber(n.Left) || !isNumber(n.Right))
+	if !calculates {
+		return !isNumber(n.Left) || !isNumber(n.Right)
+	}
+	left, first := n.Left.(*ast.IntegerNode)
+	right, second := n.Right.(*ast.IntegerNode)
+	if first && second { // the compiler calculates with these, and wraps around
+		_, fits := arithmetic()[n.Operator](left.Value, right.Value).(int)
+		return !fits
+	}
+	return true
+}
+
+// placed returns n, which is a place in a list or text, so that a number over 2⁶³-1 is not taken for a negative one.
+func placed(n ast.Node) ast.Node {
+	if _, literal := n.(*ast.IntegerNode); literal || n == nil || !mayBeInteger(n) {
+		return n
+	}
+	call := newCall(place, n)
+	ast.Patch(&n, call)
+	return call
 }
 
 // allTexts says whether n is a list of texts.
@@ -143,6 +165,9 @@ func (p *patcher) member(node *ast.Node, n *ast.MemberNode) {
 			ast.Patch(node, &ast.IdentifierNode{Value: u.name})
 			return
 		}
+	}
+	if !n.Method {
+		n.Property = placed(n.Property)
 	}
 	if t := n.Node.Type(); t == nil || t.Kind() == reflect.Interface || t.Kind() == reflect.Map {
 		n.Optional = true

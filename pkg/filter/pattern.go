@@ -80,11 +80,15 @@ func foreign(text string) string {
 		{`(?#`, "leave the comment out"},
 		{`(?(`, "there are no conditions: write both ways with |"},
 		{`(?~`, "there is no absent operator"},
+		{`(?'`, "write (?<name>…) for (?'name'…)"},
 		{`(?x`, "leave out the flag x and the blanks that it allows"},
 	} {
 		if hasUnescaped(text, f.part) {
 			return f.hint
 		}
+	}
+	if class := regexp.MustCompile(`\\p\{\^?(?i:alnum|alpha|blank|cntrl|digit|graph|lower|print|punct|space|upper|word|xdigit)\}`).FindString(text); class != "" {
+		return fmt.Sprintf("write [[:alpha:]] and the like for Ruby's %s, or \\p{L}, \\p{N} for any alphabet", class)
 	}
 	for i := 0; i+1 < len(text); i++ {
 		switch c := text[i]; {

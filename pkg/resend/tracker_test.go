@@ -87,9 +87,9 @@ func track(facts string) string {
 			tr.Writing(size)
 		case 'l':
 			left = true
+		case ' ':
 		default:
 			end(map[rune]End{'c': Closed, 'i': Idle, 'x': Left, 'b': Broken}[fact])
-		case ' ':
 		}
 	}
 	return strings.Join(told, " ")

@@ -120,10 +120,12 @@ func TestOtherFormat(t *testing.T) {
 		{"older state.db", put1(stateFile, metaBucket, formatKey, boltfile.WithSum(numbers(0, 0)[:4])), stateFile},
 		{"newer state.db", put1(stateFile, metaBucket, formatKey, boltfile.WithSum(numbers(3, 0)[:4])), stateFile},
 		{"newer state.db, with the oldest program", func(t *testing.T, dir string) {
+			t.Helper()
 			put1(stateFile, metaBucket, formatKey, boltfile.WithSum(numbers(9, 0)[:4]))(t, dir)
 			put1(stateFile, restBucket, oldestKey, boltfile.WithSum(numbers(9, 3), []byte(oldestKey)...))(t, dir)
 		}, stateFile},
 		{"newer state.db that this program may read", func(t *testing.T, dir string) {
+			t.Helper()
 			put1(stateFile, metaBucket, formatKey, boltfile.WithSum(numbers(9, 0)[:4]))(t, dir)
 			put1(stateFile, restBucket, oldestKey, boltfile.WithSum(numbers(9, 2), []byte(oldestKey)...))(t, dir)
 		}, ""},

@@ -54,6 +54,20 @@ func taken(ev *filter.Event, value []byte, from, to []string) bool {
 	return false
 }
 
+// blocked says whether path leads through a value that is no map.
+func blocked(ev *filter.Event, path []string) bool {
+	for n := 1; n < len(path); n++ {
+		there, ok := ev.Get(path[:n]...)
+		if !ok || isNil(there) {
+			return false
+		}
+		if event.TypeOf(there[0]) != event.TypeMap {
+			return true
+		}
+	}
+	return false
+}
+
 // alone says whether the map m holds nothing but what path leads to.
 func alone(m []byte, path []string) bool {
 	for n := range path {

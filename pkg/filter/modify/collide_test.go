@@ -36,6 +36,8 @@ func TestCollisions(t *testing.T) {
 		{"move by a pattern", Config{MoveUnder: map[string][]string{"m": {"a*"}}}, `{"a1":1,"a2":2,"m":{"a1":3}}`, `{"a1":1,"m":{"a1":3,"a2":2}}`, "give a1 the name m.a1"},
 		{"move under what is no map", Config{MoveUnder: map[string][]string{"m": {"a"}}}, `{"a":1,"m":"text"}`, "", "give a the name m.a"},
 		{"move under nil", Config{MoveUnder: map[string][]string{"m": {"a"}}}, `{"a":1,"m":null}`, `{"m":{"a":1}}`, ""},
+		{"set what is missing in what is no map", Config{SetIfMissing: map[string]any{"a.b": "v"}}, `{"a":"text"}`, "", "set a.b: what it would be in is no map"},
+		{"set what is missing in nil", Config{SetIfMissing: map[string]any{"a.b": "v"}}, `{"a":null}`, `{"a":{"b":"v"}}`, ""},
 		{"flatten", flat(""), `{"a":{"b":"first"},"a_b":"second"}`, "", "two values would get the name a_b"},
 		{"flatten, the other way round", flat(""), `{"a_b":"second","a":{"b":"first"}}`, "", "two values would get the name a_b"},
 		{"flatten two maps", flat(""), `{"a":{"b_c":1},"a_b":{"c":2}}`, "", "the name a_b_c"},

@@ -3,6 +3,7 @@ package modify
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/filter"
@@ -77,9 +78,14 @@ func (s *step) Apply(ev *filter.Event) (filter.Verdict, error) {
 	}
 	for i := range s.missing {
 		a := &s.missing[i]
-		if v, ok := ev.Get(a.path...); len(a.value) > 0 && (!ok || isNil(v)) {
-			ev.Set(a.value, a.path...)
+		if v, ok := ev.Get(a.path...); len(a.value) == 0 || ok && !isNil(v) {
+			continue
 		}
+		if blocked(ev, a.path) {
+			failed = errors.Join(failed, fmt.Errorf("set %s: what it would be in is no map, and stays as it is", strings.Join(a.path, ".")))
+			continue
+		}
+		ev.Set(a.value, a.path...)
 	}
 	for i := range s.convert {
 		if err := s.converted(&s.convert[i], ev); err != nil {

@@ -97,6 +97,8 @@ func python() []rule {
 		{"error text? gap?", "chain", "above exception", `^(?:During handling of the above exception, another exception occurred|The above exception was the direct cause of the following exception):`},
 		{"chain", "chain", "", blank},
 		{"chain", "frames", "Traceback (most recent call last):", traceback},
+		{"", "lead?", "^Exception in thread |^Exception ignored in", `^Exception (?:in thread \S.*|ignored in.*):\s*$|^Exception ignored in: `},
+		{"lead?", "frames", "Traceback (most recent call last):", traceback},
 		{"", "fatal", "^Fatal Python error: ", `^Fatal Python error: `},
 		{"fatal", "fatal", "", `^\S`},
 		{"fatal frames gap?", "gap?", "", blank},
@@ -133,6 +135,7 @@ func dotnet() []rule {
 		{"trace gap?", "trace", "", `^(?: {2,}|\t)\S`},
 		{"head text? trace gap?", "head", "---> ", `^\s*---> `},
 		{"head text? trace gap?", "trace", "--- End of ", `^\s*--- End of `},
+		{"trace", "trace", "^ClientConnectionId:|^Error Number:", `^(?:ClientConnectionId|Error Number):`}, // SQL Server's
 		{"trace gap?", "gap?", "", blank},
 	}
 }
@@ -144,6 +147,7 @@ func ruby() []rule {
 		{"", "head", ":$", `\s(?:[A-Z]\w*::)*[A-Z]\w*(?:Error|Exception) - .*:$`},
 		{"", "head", ">$", `#<[A-Z][\w:]*(?:Error|Exception): .*>$`},
 		{"", "head", "):$", `(?:^|[\s\]])(?:[A-Z]\w*::)*[A-Z]\w* \(.*\):$`},
+		{"", "head", "Error: |xception: ", `(?:^|[\s\]])(?:[A-Z]\w*::)*[A-Z]\w*(?:Error|Exception): \S`},
 		{"", "head", "Error|xception|::", `(?:^|[\s\]])(?:(?:[A-Z]\w*::)+[A-Z]\w*|[A-Z]\w*(?:Error|Exception)) \(`},
 		{"", "frames", ":in ", rubyFrame},
 		{"", "reversed", "^Traceback", `^Traceback \(most recent call last\):$`},

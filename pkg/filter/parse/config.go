@@ -83,6 +83,11 @@ func (c *Config) Check(r *setting.Report) {
 	if _, err := filter.CompilePattern(c.Regex); err == nil && c.Format == formatRegex {
 		filter.CheckPattern(r, "regex", c.Regex)
 	}
+	if pattern := c.LTSV.DelimiterPattern; pattern != "" && c.Format == formatLTSV {
+		if _, err := filter.CompilePattern(pattern); err == nil {
+			filter.CheckPattern(r, "ltsv.delimiter_pattern", pattern)
+		}
+	}
 	if d, err := newDecoder(c.Encoding); c.Format == formatCRI && err == nil && d != nil {
 		r.Add("encoding", `write a step after it: {field: message, format: text, encoding: `+c.Encoding+`}`,
 			"lines of containers are cut between the bytes of a character: they are decoded once they are joined")

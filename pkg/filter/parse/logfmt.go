@@ -30,8 +30,8 @@ const errFields = reason("more than 10000 fields")
 // "=" at least.
 //
 // Prose with a "=" somewhere would become a field for each word, and its order would be lost. So, without
-// bareKeys, a key alone must look like a name, have a pair before it and no other key alone, and the pairs
-// must be more.
+// bareKeys, a key alone must look like a name and be no word that only joins others, have a pair before it and
+// no other key alone, and the pairs must be more.
 type logfmt struct {
 	bareKeys bool
 	memory   []byte // of the last value whose escapes were resolved
@@ -62,7 +62,7 @@ func (f *logfmt) parse(dst *fields, text []byte) error {
 			return errLogfmtKey
 		}
 		if len(text) == 0 || text[0] != '=' {
-			if !f.bareKeys && (last || !looksLikeName(key)) {
+			if !f.bareKeys && (last || !looksLikeName(key) || joinsWords(key)) {
 				return errLogfmtProse
 			}
 			dst.keyBytes(key)
@@ -98,6 +98,17 @@ func looksLikeName(key []byte) bool {
 		}
 	}
 	return true
+}
+
+// joinsWords says whether a key is one of the words without which there is hardly a sentence, and that no one calls a
+// field.
+func joinsWords(key []byte) bool {
+	switch string(key) {
+	case "a", "an", "and", "are", "as", "at", "but", "by", "for", "from", "has", "in", "into", "is", "not", "of", "on",
+		"or", "than", "that", "the", "to", "was", "were", "while", "with", "without":
+		return true
+	}
+	return false
 }
 
 // value reads the value at the start of text. It is valid until the next call.

@@ -59,6 +59,8 @@ func TestLogfmtLeavesProse(t *testing.T) {
 		{"a word first", "panic: a=b in c", errLogfmtProse.Error(), ""},
 		{"words after", "user=kim logged in", errLogfmtProse.Error(), ""},
 		{"one word after one pair", "retry=3 failed", errLogfmtProse.Error(), ""},
+		{"a word between pairs", "rate=5 of limit=10", errLogfmtProse.Error(), ""},
+		{"words between pairs", "x=1 and y=2 or z=3", errLogfmtProse.Error(), ""},
 		{"a word with a comma", "a=1 b=2 failed, c=3", errLogfmtProse.Error(), ""},
 		{"a number", "took=5 s=1 17 t=2", errLogfmtProse.Error(), ""},
 		{"two words", "a=1 b=2 c=3 that was", errLogfmtProse.Error(), ""},
