@@ -10,6 +10,7 @@ import (
 
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/filter"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 )
 
 // Run is a configuration at work on events, one after the other. What its steps remember, such as
@@ -29,9 +30,9 @@ type destination struct {
 	name    string
 	rules   Rules
 	encoder *event.Encoder
-	target  func(*event.Event) string // "": where the output is says it all
-	making  *fate                     // an event that a step made, on its way
-	dropper string                    // the step that dropped the last event
+	offer   func(*event.Event) (outputs.Offer, error)
+	making  *fate  // an event that a step made, on its way
+	dropper string // the step that dropped the last event
 }
 
 // given is an event that was given to a Run.
@@ -56,11 +57,11 @@ func (c *Configuration) Start() (*Run, error) {
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("output %s: %w", name, err), r.Close())
 		}
-		target, err := c.targets(name)
+		offer, err := c.offers(name)
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("output %s: %w", name, err), rules.Close(), r.Close())
 		}
-		d := &destination{run: r, name: name, rules: rules, encoder: c.encoder(name), target: target}
+		d := &destination{run: r, name: name, rules: rules, encoder: c.encoder(name), offer: offer}
 		rules.Trace(d.see)
 		r.outputs[name] = d
 	}
@@ -275,7 +276,8 @@ func (d *destination) Emit(e *filter.Event) {
 		if doc, err := d.encoder.AppendEvent(nil, &ev); err != nil {
 			f.Result, f.Reason = DeadLetter, err.Error()
 		} else {
-			f.Documents = []Document{{Outputs: f.Outputs, Targets: []string{d.target(&ev)}, Document: doc}}
+			offered, _ := d.offer(&ev) // it fails where the encoder does
+			f.Documents = []Document{{Outputs: f.Outputs, Targets: []string{offered.Target}, Document: doc}}
 		}
 		if len(e.Origins) > 1 {
 			for _, o := range e.Origins {

@@ -195,10 +195,10 @@ func (c *Configuration) encoder(output string) *event.Encoder {
 	return enc
 }
 
-// targets returns what names where in an output an event goes.
-func (c *Configuration) targets(output string) (func(*event.Event) string, error) {
-	if t, ok := c.cfg.Outputs[output].Settings.(outputs.Targeter); ok {
-		return t.Targets()
+// offers returns what says where in an output an event goes.
+func (c *Configuration) offers(output string) (func(*event.Event) (outputs.Offer, error), error) {
+	if o, ok := c.cfg.Outputs[output].Settings.(outputs.Offerer); ok {
+		return o.Offers(nil)
 	}
-	return func(*event.Event) string { return "" }, nil
+	return func(*event.Event) (outputs.Offer, error) { return outputs.Offer{}, nil }, nil
 }

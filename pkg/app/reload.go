@@ -7,6 +7,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
@@ -49,7 +50,11 @@ func (a *App) Reload() (warnings []string, err error) {
 	if err := a.reload(true); err != nil {
 		return nil, err
 	}
-	return a.configState().Warnings, nil
+	state := a.configState()
+	if len(state.Restart) > 0 {
+		warnings = []string{strings.Join(state.Restart, ", ") + " can't change while the program runs: what was there before stays in force until a restart"}
+	}
+	return append(warnings, state.Warnings...), nil
 }
 
 // reload is Reload; unless asked for it does nothing where what was tried last has not changed.

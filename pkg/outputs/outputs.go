@@ -49,12 +49,6 @@ type DiskWriter interface {
 	WritesTo() string
 }
 
-// Targeter is settings of an output that tell where it would put an event, for who wants to know without delivering.
-type Targeter interface {
-	// Targets returns a function that names it in words, such as "index logs-seoul-2026.11.30". One goroutine uses it.
-	Targets() (func(ev *event.Event) string, error)
-}
-
 // Connector is an Output that can tell whether its destination would take events.
 type Connector interface {
 	// Connect reaches the destination without delivering anything: names, TCP, TLS, credentials,

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/seed-afc6a195/aggregator/pkg/status/client"
@@ -18,6 +19,8 @@ const (
 	nearlyFull = 0.8
 	// newLetters is for how long dead letters are news: who knows of them may leave them where they are.
 	newLetters = time.Hour
+	// fewAcks is for how long a message that wants no ack is told.
+	fewAcks = 10 * time.Minute
 )
 
 // judge says whether all is well, and if not what is wrong. It looks at s alone.
@@ -54,6 +57,12 @@ func (s *Snapshot) judge() client.Verdict {
 			found(client.Warning, "cluster "+c.Name, "raise the limit that it names, or see why its output does not deliver", time.Time{}, "its messages wait: %s", c.Waiting)
 		}
 	}
+	for i := range s.Listeners {
+		if peers := s.Listeners[i].NoAckPeers; len(peers) > 0 && s.Time.Sub(peers[0].LastSeen) < fewAcks {
+			found(client.Warning, "listener "+s.Listeners[i].Name, "have them ask for acks, fluentd by require_ack_response true, Fluent Bit by Require_ack_response On", peers[0].LastSeen,
+				"agents ask for no acks, so that what their connections lose is lost: %s of %s last", cmp.Or(peers[0].Peer, "one on a socket"), peers[0].Cluster)
+		}
+	}
 	if d := &s.DeadLetters; d.Events > 0 && s.Time.Sub(d.Newest) < newLetters {
 		found(client.Warning, "dead letters", "aggregator dead list says why; once that is put right, aggregator dead retry", d.Newest,
 			"%d events were refused for good and are kept: %s", d.Events, d.most())
@@ -63,6 +72,9 @@ func (s *Snapshot) judge() client.Verdict {
 	}
 	if f := s.Config.Failing; f.Text != "" {
 		found(client.Warning, "configuration", "correct the file: aggregator check names every mistake", f.Time, "the newest is refused, the one before stays in force: %s", f.Text)
+	}
+	if restart := s.Config.Restart; len(restart) > 0 {
+		found(client.Warning, "configuration", "restart it", s.Config.LoadedAt, "what has changed of %s is not in force before a restart", strings.Join(restart, ", "))
 	}
 	slices.SortStableFunc(v.Findings, func(a, b client.Finding) int { return cmp.Compare(rank(a.Severity), rank(b.Severity)) })
 	sum(&v, s)

@@ -36,6 +36,13 @@ func TestVerdict(t *testing.T) {
 			{Owner: "output z", CAFile: "ca.pem"},
 			{Owner: "listener w", CertFile: "w.pem", DaysLeft: 80, Failing: Failure{Text: "half of a key"}},
 		}}, []string{"critical status: y.pem has expired", "warning listener x: x.pem expires in 3.0 days", "warning listener w: half of a key"}},
+		{"settings that need a restart", Snapshot{Config: ConfigState{Restart: []string{"buffer", "status"}}}, []string{"warning configuration: of buffer, status is not in force"}},
+		{
+			"no acks",
+			Snapshot{Time: since, Listeners: []Listener{{Name: "l", NoAckPeers: []NoAck{{Peer: "10.0.0.7", Cluster: "a", LastSeen: since}}}}},
+			[]string{"warning listener l: 10.0.0.7 of a last"},
+		},
+		{"no acks, long ago", Snapshot{Time: since, Listeners: []Listener{{Name: "l", NoAckPeers: []NoAck{{LastSeen: since.Add(-time.Hour)}}}}}, nil},
 		{"stalled", Snapshot{Outputs: []Output{{Name: "f", State: StateStalled, Lag: 61, Clusters: waits, LastError: failure}}}, []string{"critical output f: its disk does not answer; 7 events wait"}},
 		{
 			"dead letters",

@@ -63,7 +63,7 @@ func TestPoisonedConfigurations(t *testing.T) {
 		"too many secrets":           {"clusters:\n" + strings.Repeat(`- {name: a, shared_key: "`+strings.Repeat("${file:"+put("big", strings.Repeat("s", 3<<20))+"}", 10)+"\"}\n", 3), "more than 16 MiB"},
 		"a reference within another": {key("${file:${env:HOME}}"), "can't be read"},
 		"a reference without an end": {key("${env:HOME"), "a ${ has no }"},
-		"a regular expression":       {`{filters: {f: [{grep: {include: {a: "((a{1,1000}){1,1000}){1,1000}"}}}]}, routes: [{match: "**", filters: [f], outputs: [archive]}]}`, "expression"},
+		"a regular expression":       {`{filters: {f: [{grep: {include: {a: "((a{1,1000}){1,1000}){1,1000}"}}}]}, routes: [{match: "**", filters: [f], outputs: [archive]}]}`, "parsing regexp"},
 		"a huge condition":           {`{routes: [{match: "**", when: "` + strings.Repeat("1 + ", 100_000) + `1 > 0", outputs: [archive]}]}`, "routes[0].when"},
 		"a deep condition":           {`{routes: [{match: "**", when: "` + strings.Repeat("(", 50_000) + "true" + strings.Repeat(")", 50_000) + `", outputs: [archive]}]}`, "routes[0].when"},
 	} {

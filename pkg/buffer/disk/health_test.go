@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -82,6 +83,7 @@ func TestHangingDisk(t *testing.T) {
 func TestHangingSeal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hang, hanging := make(chan struct{}), make(chan struct{}, 10)
+		goOn := sync.OnceFunc(func() { close(hang) })
 		cfg := testConfig(t.TempDir())
 		cfg.Compression = "none"
 		s := mustOpen(t, cfg, buffer.Options{Fault: func(op string) error {
@@ -91,6 +93,7 @@ func TestHangingSeal(t *testing.T) {
 			}
 			return nil
 		}})
+		t.Cleanup(goOn) // before the queue is closed
 		store := func(ctx context.Context, size int) error {
 			return message1{text: text(size, 1)}.begin(s).Commit(ctx)
 		}
@@ -113,22 +116,29 @@ func TestHangingSeal(t *testing.T) {
 			}
 		}
 		for range 2 { // the second doesn't fit the segment of 1 MiB
-			if err := store(t.Context(), 900<<10); err != nil {
-				t.Fatal(err)
+			stored := make(chan error, 1)
+			go func() { stored <- store(context.Background(), 900<<10) }()
+			time.Sleep(time.Second)
+			select {
+			case err := <-stored:
+				if err != nil {
+					t.Fatal(err)
+				}
+			default:
+				t.Fatal("a commit waits for the end of a segment that it doesn't go to")
 			}
 		}
 		<-hanging
 		atOnce("a full segment", false)
-		close(hang)
+		hang <- struct{}{}
 		synctest.Wait()
 
-		hang = make(chan struct{})
 		s.SetLimits(buffer.Limits{MaxSize: 1, WhenFull: "drop_oldest"}) // which ends the segment to give its disk back
 		stored := make(chan error, 1)
 		go func() { stored <- store(context.Background(), 1000) }()
 		<-hanging
 		atOnce("a full queue", true)
-		close(hang)
+		goOn()
 		if err := <-stored; err != nil {
 			t.Errorf("in the end: %v", err)
 		}

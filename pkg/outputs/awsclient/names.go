@@ -41,12 +41,3 @@ func (l *Limits) names(t *event.Template, clusters []string) (names []string, ok
 	}
 	return names, true
 }
-
-// Targets returns a function that names the stream that an event goes to.
-func (l *Limits) Targets(text string) (func(ev *event.Event) string, error) {
-	t, err := event.ParseTemplate(text)
-	if err != nil {
-		return nil, err
-	}
-	return func(ev *event.Event) string { return "stream " + string(appendName(nil, ev, t, l.Name)) }, nil
-}

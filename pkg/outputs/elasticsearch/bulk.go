@@ -11,6 +11,7 @@ import (
 
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs/elasticsearch/internal/indexname"
 )
 
 // Sources of a document's id.
@@ -25,7 +26,7 @@ const maxID = 512
 
 // format is what all bodies of an output have in common.
 type format struct {
-	names *namer
+	names *indexname.Namer
 	op    string
 	id    string          // idAuto, idNone, idChunk; otherwise the template's
 	ids   *event.Template // nil for idAuto, idNone and idChunk
@@ -140,7 +141,7 @@ func (b *bulk) fill(events []event.Event, from, limit int, refused []outputs.Fai
 // action appends the action line of ev. It returns whether that has an id.
 func (b *bulk) action(ev *event.Event) (hasID bool, err error) {
 	n := len(b.name)
-	b.name = b.names.append(b.name, ev) // behind the last one, to compare them
+	b.name = b.names.Append(b.name, ev) // behind the last one, to compare them
 	if fresh := b.name[n:]; len(b.prefix) == 0 || !bytes.Equal(fresh, b.name[:n]) {
 		b.name = append(b.name[:0], fresh...)
 		b.prefix = append(append(append(b.prefix[:0], `{"`...), b.op...), `":{"_index":`...)
@@ -154,7 +155,7 @@ func (b *bulk) action(ev *event.Event) (hasID bool, err error) {
 	}
 	b.text = append(b.text, b.prefix...)
 	if hasID = b.appendID(ev); len(b.id) > maxID {
-		return false, fmt.Errorf("its id %q… has %d bytes, and %d are the most that a document's may have", b.id[:boundary(b.id, 64)], len(b.id), maxID)
+		return false, fmt.Errorf("its id %q… has %d bytes, and %d are the most that a document's may have", cut(b.id, 64), len(b.id), maxID)
 	}
 	b.text = append(b.text, '}', '}', '\n')
 	return hasID, nil
@@ -283,4 +284,15 @@ func appendString(dst, s []byte) []byte {
 		s = s[n:]
 	}
 	return append(dst, '"')
+}
+
+// cut returns the first n bytes of b, or fewer, so that no character is cut.
+func cut(b []byte, n int) []byte {
+	if len(b) <= n {
+		return b
+	}
+	for n > 0 && !utf8.RuneStart(b[n]) {
+		n--
+	}
+	return b[:n]
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/seed-afc6a195/aggregator/pkg/config/setting"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs/elasticsearch/internal/indexname"
 )
 
 // Config is the settings of an output of type elasticsearch.
@@ -55,9 +56,9 @@ func (c *Config) Check(r *setting.Report) {
 	c.Common.Check(r)
 	c.checkHosts(r)
 	c.checkLogin(r)
-	if pieces, err := parseIndex(c.Index); err != nil {
+	if pieces, err := indexname.Parse(c.Index); err != nil {
 		r.Add("index", "see the example in the documentation", "%v", err)
-	} else if first := leading(pieces[0]); first != "" {
+	} else if first := pieces.Leading(); first != "" {
 		r.Add("index", "begin it with a letter", "the name of an index can't begin with %q", first)
 	}
 	c.checkID(r)

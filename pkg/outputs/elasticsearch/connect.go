@@ -14,6 +14,7 @@ import (
 	"github.com/klauspost/compress/gzip"
 
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs/elasticsearch/internal/indexname"
 )
 
 // Connect asks every host what it is, and where there is security whether the user may write the indices
@@ -118,7 +119,7 @@ func (c *client) advise(refused error) error {
 // privileges asks h whether the user may write the indices of the clusters, and returns what follows
 // "product at address". A server without security has nothing to ask.
 func (c *client) privileges(ctx context.Context, id identity, h *host, clusters []string) (string, error) {
-	pieces, err := parseIndex(c.cfg.Index)
+	pieces, err := indexname.Parse(c.cfg.Index)
 	if err != nil {
 		return "", fmt.Errorf("index: %w", err)
 	}
@@ -127,7 +128,7 @@ func (c *client) privileges(ctx context.Context, id identity, h *host, clusters 
 	}
 	var names []string
 	for _, cluster := range clusters {
-		names = append(names, pattern(pieces, cluster))
+		names = append(names, pieces.Pattern(cluster))
 	}
 	slices.Sort(names)
 	names = slices.Compact(names)

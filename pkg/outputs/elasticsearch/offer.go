@@ -1,20 +1,23 @@
 package elasticsearch
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs/elasticsearch/internal/indexname"
 )
 
 // Offers implements outputs.Offerer.
 func (c *Config) Offers(added map[string]map[string]string) (func(ev *event.Event) (outputs.Offer, error), error) {
-	cfg := *c
-	cfg.MaxIndicesPerHour = 0 // what is only asked for takes no name from others
-	names, err := newNamer(cfg, time.Now)
+	// How many names there have been is the running output's to know: here there is no limit.
+	names, err := indexname.New(indexname.Options{Index: c.Index, DataStream: c.DataStream, Now: time.Now})
 	if err != nil {
-		return nil, fmt.Errorf("index: %w", err)
+		return nil, err
 	}
-	return outputs.OffersJSON(c.Fields, added, func(ev *event.Event) string { return "index " + string(names.append(nil, ev)) }), nil
+	what := "index "
+	if c.DataStream {
+		what = "data stream "
+	}
+	return outputs.OffersJSON(c.Fields, added, func(ev *event.Event) string { return what + string(names.Append(nil, ev)) }), nil
 }

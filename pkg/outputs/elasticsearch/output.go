@@ -13,6 +13,7 @@ import (
 
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs/elasticsearch/internal/indexname"
 )
 
 const (
@@ -28,7 +29,7 @@ const gzipLevel = gzip.BestSpeed
 type Output struct {
 	cfg    Config
 	client *client
-	names  *namer
+	names  *indexname.Namer
 	limit  *limit
 	path   string // of requests, with their query
 	usual  string // what an item of a reply begins with, up to its index
@@ -57,13 +58,16 @@ func New(cfg Config, opts Options) (*Output, error) {
 	if err != nil {
 		return nil, err
 	}
-	names, err := newNamer(cfg, opts.Now)
+	names, err := indexname.New(indexname.Options{
+		Index: cfg.Index, DataStream: cfg.DataStream, MaxPerHour: cfg.MaxIndicesPerHour, Now: opts.Now,
+		OnLimit: func(cluster string) {
+			opts.Log.Warn().Str("cluster", cluster).Int("max_indices_per_hour", cfg.MaxIndicesPerHour).
+				Msg("the cluster's events have more names of indices than max_indices_per_hour: those with further names go to the index with \"other\" in the name, " +
+					"until the hour is over; look for a field in index whose values never end")
+		},
+	})
 	if err != nil {
-		return nil, fmt.Errorf("index: %w", err)
-	}
-	names.onLimit = func(cluster string) {
-		opts.Log.Warn().Str("cluster", cluster).Int("max_indices_per_hour", names.limit).
-			Msg("the cluster's events have more names of indices than max_indices_per_hour: those with further names go to the index with \"other\" in the name, until the hour is over; look for a field in index whose values never end")
+		return nil, err
 	}
 	o := &Output{
 		cfg: cfg, client: c, names: names, limit: newLimit(), now: opts.Now,
@@ -126,11 +130,11 @@ func (o *Output) Close() error {
 func (o *Output) Report() outputs.Report {
 	r := outputs.Report{
 		RequestLimit: o.limit.report(), PossibleDuplicates: o.duplicates.Load(),
-		FailureStore: o.failureStore.Load(), Redirected: o.names.redirected(), AlreadyThere: o.alreadyThere.Load(),
+		FailureStore: o.failureStore.Load(), Redirected: o.names.Redirected(), AlreadyThere: o.alreadyThere.Load(),
 		AlreadyThereExample: o.example.Load(),
 	}
 	o.client.report(&r)
-	if text := o.names.notice(); text != "" {
+	if text := o.names.Notice(); text != "" {
 		r.Notices = append(r.Notices, text)
 	}
 	return r

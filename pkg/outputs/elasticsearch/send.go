@@ -250,7 +250,7 @@ func (s *send) result() error {
 		}
 		detail := s.stop.Err.Error()
 		for i := s.stopAt; i < n; i++ {
-			s.b.name = s.names.append(s.b.name[:0], &s.batch.Events[i])
+			s.b.name = s.names.Append(s.b.name[:0], &s.batch.Events[i])
 			s.failed = append(s.failed, outputs.Failure{
 				Index: i, Reason: s.stop.Reason, Status: s.stop.Status, Detail: detail, Target: s.b.targets[s.b.targetOf(s.b.name)],
 			})

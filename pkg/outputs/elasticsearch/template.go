@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs/elasticsearch/internal/indexname"
 )
 
 const (
@@ -36,12 +37,12 @@ func (c *client) makeTemplate(ctx context.Context) error {
 	if !c.cfg.Template.Manage {
 		return nil
 	}
-	pieces, err := parseIndex(c.cfg.Index)
+	pieces, err := indexname.Parse(c.cfg.Index)
 	if err != nil {
-		return fmt.Errorf("index: %w", err) // newNamer has found it before
+		return fmt.Errorf("index: %w", err) // New has found it before
 	}
-	matches := pattern(pieces, "")
-	prefix, _, _ := strings.Cut(matches, anything)
+	matches := pieces.Pattern("")
+	prefix, _, _ := strings.Cut(matches, indexname.Anything)
 	if prefix = strings.Trim(prefix, "-_.+"); prefix == "" {
 		c.notice("no index template is made, because index does not begin with a literal: it would be for everybody's indices; " +
 			"begin index with a word, or set template.manage to false")

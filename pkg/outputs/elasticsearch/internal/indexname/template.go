@@ -1,4 +1,4 @@
-package elasticsearch
+package indexname
 
 import (
 	"math"
@@ -16,7 +16,7 @@ const (
 	maxStreamName = maxName - len(".ds-"+"-2025.11.21-000001")
 	hashLength    = len("-00000000")
 	unknown       = "unknown" // in place of a value that is not there
-	anything      = "*"
+	Anything      = "*"
 )
 
 // piece is a part of the text of index, as it is written there.
@@ -34,12 +34,15 @@ const (
 	pieceTime
 )
 
-// parseIndex splits a template into its pieces, of which there is at least one.
-func parseIndex(text string) ([]piece, error) {
+// Template is the text of index in its pieces.
+type Template []piece
+
+// Parse splits a template into its pieces, of which there is at least one.
+func Parse(text string) (Template, error) {
 	if _, err := event.ParseTemplate(text); err != nil {
 		return nil, err
 	}
-	var pieces []piece
+	var pieces Template
 	for i := 0; i < len(text); {
 		p := piece{kind: pieceLiteral, text: text[i : i+1]}
 		c := text[i]
@@ -71,7 +74,7 @@ func parseIndex(text string) ([]piece, error) {
 func placeholder(text string) string {
 	for i := 1; i < len(text); i++ {
 		switch text[i] {
-		case '"': // a field's name, which may hold anything
+		case '"': // a field's name, which may hold Anything
 			if quoted, err := strconv.QuotedPrefix(text[i:]); err == nil {
 				i += len(quoted) - 1
 			}
@@ -102,25 +105,26 @@ func unitOf(conversion byte) int64 {
 	}
 }
 
-// pattern returns what the names of index have in common, as a wildcard pattern: with "*" for times and
+// Pattern returns what the names of index have in common, as a wildcard pattern: with "*" for times and
 // values, and for the cluster where it is "".
-func pattern(pieces []piece, cluster string) string {
+func (t Template) Pattern(cluster string) string {
 	var b []byte
-	for _, p := range pieces {
+	for _, p := range t {
 		switch {
 		case p.kind == pieceLiteral:
 			b = appendLegal(b, []byte(unescape(p.text)))
 		case p.kind == pieceCluster && cluster != "":
 			b = appendLegal(b, []byte(cluster))
-		case len(b) == 0 || b[len(b)-1] != anything[0]:
-			b = append(b, anything...)
+		case len(b) == 0 || b[len(b)-1] != Anything[0]:
+			b = append(b, Anything...)
 		}
 	}
 	return string(b)
 }
 
-// leading returns the first character of p where no name can begin with it, or "".
-func leading(p piece) string {
+// Leading returns the first character of t where no name can begin with it, or "".
+func (t Template) Leading() string {
+	p := t[0]
 	if p.kind != pieceLiteral || p.text == "" {
 		return ""
 	}
@@ -143,9 +147,9 @@ type rules struct {
 	dot bool // it may begin with a dot, as the names of hidden indices do: the operator's own text does
 }
 
-func rulesOf(cfg *Config, pieces []piece) rules {
+func rulesOf(dataStream bool, pieces Template) rules {
 	r := rules{max: maxName, dot: strings.HasPrefix(pieces[0].text, ".")}
-	if cfg.DataStream {
+	if dataStream {
 		r.max = maxStreamName
 	}
 	return r

@@ -1,4 +1,6 @@
-package elasticsearch
+// Package indexname makes the names of indices and data streams: of a template and an event, within what Elasticsearch
+// takes, and bounded in number.
+package indexname
 
 import (
 	"fmt"
@@ -18,12 +20,12 @@ const (
 	checkClock = 1024 // names between two looks at the clock
 )
 
-// namer makes the names of indices. Safe for concurrent use.
+// Namer makes the names of indices. Safe for concurrent use.
 //
 // The names of a cluster are bounded in each hour of the clock: above the limit, an event goes to the
 // name with "other" in place of what is neither cluster nor time; and where even these are too many,
 // because the events' times are, to that of the time at which the event was stored.
-type namer struct {
+type Namer struct {
 	rules    rules
 	template *event.Template
 	other    *event.Template // nil where it would be the same
@@ -61,13 +63,24 @@ type cursor struct {
 	uses         int   // since then
 }
 
-// newNamer returns a namer for cfg. now is the clock of the limit of names in an hour.
-func newNamer(cfg Config, now func() time.Time) (*namer, error) {
-	pieces, err := parseIndex(cfg.Index)
+// Options is what a Namer is made of.
+type Options struct {
+	Index      string // the template
+	DataStream bool   // it names data streams, whose names may be shorter
+	MaxPerHour int    // names of a cluster in an hour; 0: no limit
+	Now        func() time.Time
+	// OnLimit is called once an hour for each cluster that has reached the limit. It must not call the Namer; nil: nobody
+	// asks.
+	OnLimit func(cluster string)
+}
+
+// New returns a Namer.
+func New(o Options) (*Namer, error) {
+	pieces, err := Parse(o.Index)
 	if err != nil {
 		return nil, fmt.Errorf("index: %w", err)
 	}
-	n := &namer{rules: rulesOf(&cfg, pieces), unit: math.MaxInt64, limit: cfg.MaxIndicesPerHour, now: now}
+	n := &Namer{rules: rulesOf(o.DataStream, pieces), unit: math.MaxInt64, limit: o.MaxPerHour, now: o.Now, onLimit: o.OnLimit}
 	var fewer strings.Builder
 	for _, p := range pieces {
 		text := p.text
@@ -83,10 +96,10 @@ func newNamer(cfg Config, now func() time.Time) (*namer, error) {
 		}
 		fewer.WriteString(text)
 	}
-	if n.template, err = event.ParseTemplate(cfg.Index); err != nil {
+	if n.template, err = event.ParseTemplate(o.Index); err != nil {
 		return nil, fmt.Errorf("index: %w", err)
 	}
-	if fewer.String() != cfg.Index {
+	if fewer.String() != o.Index {
 		if n.other, err = event.ParseTemplate(fewer.String()); err != nil {
 			return nil, fmt.Errorf("index: %w", err)
 		}
@@ -96,8 +109,8 @@ func newNamer(cfg Config, now func() time.Time) (*namer, error) {
 	return n, nil
 }
 
-// append appends the name of ev's index, which Elasticsearch takes whatever the event holds.
-func (n *namer) append(dst []byte, ev *event.Event) []byte {
+// Append appends the name of ev's index, which Elasticsearch takes whatever the event holds.
+func (n *Namer) Append(dst []byte, ev *event.Event) []byte {
 	slot := &n.slots[ev.Chunk.Seq%uint64(len(n.slots))]
 	c := slot.cursor.Swap(nil)
 	if c == nil {
@@ -133,11 +146,11 @@ func (n *namer) append(dst []byte, ev *event.Event) []byte {
 	return dst
 }
 
-// redirected returns how many events were given another name than their own so far.
-func (n *namer) redirected() uint64 { return n.others.Load() }
+// Redirected returns how many events were given another name than their own so far.
+func (n *Namer) Redirected() uint64 { return n.others.Load() }
 
 // look has c find its name again where another hour has begun.
-func (n *namer) look(c *cursor) {
+func (n *Namer) look(c *cursor) {
 	c.uses = 0
 	if hour := floorDiv(n.now().Unix(), 3600); hour != c.hour {
 		c.hour, c.to = hour, c.from // no time is between
@@ -145,7 +158,7 @@ func (n *namer) look(c *cursor) {
 }
 
 // fill gives c the name of ev's index.
-func (n *namer) fill(c *cursor, ev *event.Event) {
+func (n *Namer) fill(c *cursor, ev *event.Event) {
 	cluster := ev.Chunk.Cluster
 	if n.varies {
 		c.name = n.rules.append(c.name[:0], c.raw)
@@ -167,13 +180,13 @@ func (n *namer) fill(c *cursor, ev *event.Event) {
 	c.name = n.fillIn(c.name[:0], t, &stored)
 }
 
-func (n *namer) fillIn(dst []byte, t *event.Template, ev *event.Event) []byte {
+func (n *Namer) fillIn(dst []byte, t *event.Template, ev *event.Event) []byte {
 	return n.rules.append(dst, t.Append(nil, ev, appendValue))
 }
 
 // admit says whether the cluster may have the name in the hour. which is the kind of name: 0, or 1 for
 // one with "other".
-func (n *namer) admit(hour int64, which int, cluster string, name []byte) bool {
+func (n *Namer) admit(hour int64, which int, cluster string, name []byte) bool {
 	if n.limit <= 0 {
 		return true
 	}
@@ -204,14 +217,14 @@ func (n *namer) admit(hour int64, which int, cluster string, name []byte) bool {
 }
 
 // forget begins an hour.
-func (n *namer) forget(hour int64) {
+func (n *Namer) forget(hour int64) {
 	n.hour = hour
 	n.known = [2]map[string]map[string]struct{}{{}, {}}
 	n.over = nil
 }
 
 // notice says which clusters have reached the limit in this hour; "" where none has.
-func (n *namer) notice() string {
+func (n *Namer) Notice() string {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if len(n.over) == 0 || floorDiv(n.now().Unix(), 3600) > n.hour {

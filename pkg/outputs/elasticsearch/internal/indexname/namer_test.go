@@ -1,4 +1,4 @@
-package elasticsearch
+package indexname
 
 import (
 	"fmt"
@@ -24,12 +24,13 @@ func named(cluster, tag, app string) *event.Event {
 	return &event.Event{Chunk: chunk, Time: event.Time{Sec: 1763720100, Nsec: 123456789}, Record: record}
 }
 
-func newTestNamer(tb testing.TB, cfg Config, now func() time.Time) *namer {
+func newTestNamer(tb testing.TB, o Options, now func() time.Time) *Namer {
 	tb.Helper()
 	if now == nil {
 		now = func() time.Time { return time.Unix(1763720100, 0) }
 	}
-	n, err := newNamer(cfg, now)
+	o.Now = now
+	n, err := New(o)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -66,24 +67,24 @@ func TestNames(t *testing.T) {
 		{"logs-{record.app}", "c", "t", long, "logs-" + long[:241] + "-"},
 		{`logs-{record["a}b|c"]|other}-{cluster}`, "c", "t", "", "logs-other-c"},
 	} {
-		n := newTestNamer(t, Config{Index: tc.index, MaxIndicesPerHour: 10}, nil)
+		n := newTestNamer(t, Options{Index: tc.index, MaxPerHour: 10}, nil)
 		for range 2 { // the second comes from what is remembered
-			got := string(n.append([]byte("x"), named(tc.cluster, tc.tag, tc.app)))[1:]
+			got := string(n.Append([]byte("x"), named(tc.cluster, tc.tag, tc.app)))[1:]
 			if cut := len(tc.want) > 200 && len(got) == maxName; got != tc.want && (!cut || !strings.HasPrefix(got, tc.want)) {
 				t.Errorf("%s with %s, %s, %q: %q, want %q", tc.index, tc.cluster, tc.tag, tc.app, got, tc.want)
 			}
 		}
-		if n.redirected() != 0 {
-			t.Errorf("%s: %d redirected", tc.index, n.redirected())
+		if n.Redirected() != 0 {
+			t.Errorf("%s: %d redirected", tc.index, n.Redirected())
 		}
 	}
 }
 
 func TestLongNamesStayApart(t *testing.T) {
-	n := newTestNamer(t, Config{Index: "logs-{record.app}-{tag}", DataStream: true}, nil)
+	n := newTestNamer(t, Options{Index: "logs-{record.app}-{tag}", DataStream: true}, nil)
 	seen := map[string]bool{}
 	for i := range 50 {
-		name := string(n.append(nil, named("c", strings.Repeat("서", 60), strings.Repeat("울", 100+i))))
+		name := string(n.Append(nil, named("c", strings.Repeat("서", 60), strings.Repeat("울", 100+i))))
 		if len(name) > maxStreamName || !utf8.ValidString(name) {
 			t.Fatalf("%d bytes: %q", len(name), name)
 		}
@@ -100,7 +101,7 @@ func TestNamesChange(t *testing.T) {
 		index string
 		step  int64
 	}{{"l-%Y.%m.%d", 24 * 3600}, {"l-%H", 3600}, {"l-%M", 60}, {"l-%S", 1}, {"l-%s", 1}, {"l-%F-{cluster}-{tag}", 24 * 3600}} {
-		n := newTestNamer(t, Config{Index: tc.index}, nil)
+		n := newTestNamer(t, Options{Index: tc.index}, nil)
 		want, err := event.ParseTemplate(tc.index)
 		if err != nil {
 			t.Fatal(err)
@@ -109,7 +110,7 @@ func TestNamesChange(t *testing.T) {
 			for _, cluster := range []string{"a", "b"} {
 				ev := named(cluster, cluster+cluster, "")
 				ev.Time.Sec = at
-				if got, want := string(n.append(nil, ev)), string(want.Append(nil, ev, nil)); got != want {
+				if got, want := string(n.Append(nil, ev)), string(want.Append(nil, ev, nil)); got != want {
 					t.Errorf("%s at %d: %s, want %s", tc.index, at, got, want)
 				}
 			}
@@ -119,8 +120,8 @@ func TestNamesChange(t *testing.T) {
 
 func TestNamesAreBounded(t *testing.T) {
 	now := time.Unix(1763720100, 0)
-	n := newTestNamer(t, Config{Index: "l-{cluster}-{tag}-{record.app}-%Y", MaxIndicesPerHour: 3}, func() time.Time { return now })
-	name := func(cluster, tag string) string { return string(n.append(nil, named(cluster, tag, "x"))) }
+	n := newTestNamer(t, Options{Index: "l-{cluster}-{tag}-{record.app}-%Y", MaxPerHour: 3}, func() time.Time { return now })
+	name := func(cluster, tag string) string { return string(n.Append(nil, named(cluster, tag, "x"))) }
 	var told []string
 	n.onLimit = func(cluster string) { told = append(told, cluster) }
 	for range 2 {
@@ -134,18 +135,18 @@ func TestNamesAreBounded(t *testing.T) {
 			}
 		}
 	}
-	if n.redirected() != 4 {
-		t.Errorf("%d redirected, want 4", n.redirected())
+	if n.Redirected() != 4 {
+		t.Errorf("%d redirected, want 4", n.Redirected())
 	}
 	if got := name("b", "t9"); got != "l-b-t9-x-2025" {
 		t.Errorf("another cluster has a limit of its own: %s", got)
 	}
 	name("a", "t4")
-	if notice := n.notice(); !strings.Contains(notice, "max_indices_per_hour (3) is reached for cluster a:") || !slices.Equal(told, []string{"a"}) {
+	if notice := n.Notice(); !strings.Contains(notice, "max_indices_per_hour (3) is reached for cluster a:") || !slices.Equal(told, []string{"a"}) {
 		t.Errorf("told %v, notice %q", told, notice)
 	}
 	now = now.Add(time.Hour)
-	if notice := n.notice(); notice != "" {
+	if notice := n.Notice(); notice != "" {
 		t.Errorf("an hour later there is still the notice %q", notice)
 	}
 	for range checkClock { // what is remembered notices the hour within as many names
@@ -159,12 +160,12 @@ func TestNamesAreBounded(t *testing.T) {
 // Times come from agents too: an agent with a wild clock must not make an index for each year.
 func TestTimesAreBounded(t *testing.T) {
 	for _, index := range []string{"l-{cluster}-%Y.%m.%d", "l-{cluster}-{tag}-%Y.%m.%d"} {
-		n := newTestNamer(t, Config{Index: index, MaxIndicesPerHour: 3}, nil)
+		n := newTestNamer(t, Options{Index: index, MaxPerHour: 3}, nil)
 		seen := map[string]int{}
 		for day := range int64(1000) {
 			ev := named("a", "t", "")
 			ev.Time.Sec = day * 24 * 3600
-			seen[string(n.append(nil, ev))]++
+			seen[string(n.Append(nil, ev))]++
 		}
 		if len(seen) > 7 {
 			t.Errorf("%s: %d names: %v", index, len(seen), seen)
@@ -178,13 +179,13 @@ func TestTimesAreBounded(t *testing.T) {
 }
 
 func TestNamesConcurrently(t *testing.T) {
-	n := newTestNamer(t, Config{Index: "l-{cluster}-{tag}", MaxIndicesPerHour: 50}, nil)
+	n := newTestNamer(t, Options{Index: "l-{cluster}-{tag}", MaxPerHour: 50}, nil)
 	var wg sync.WaitGroup
 	for range 4 {
 		wg.Go(func() {
 			for i := range 2000 {
 				tag := strconv.Itoa(i / 100)
-				if got := string(n.append(nil, named("c", tag, ""))); got != "l-c-"+tag {
+				if got := string(n.Append(nil, named("c", tag, ""))); got != "l-c-"+tag {
 					t.Errorf("%s for %s", got, tag)
 				}
 			}
@@ -203,11 +204,11 @@ func TestPattern(t *testing.T) {
 		{"plain", "", "plain"},
 		{"a%%b{{", "", "a%b{"},
 	} {
-		pieces, err := parseIndex(tc.index)
+		pieces, err := Parse(tc.index)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := pattern(pieces, tc.cluster); got != tc.want {
+		if got := pieces.Pattern(tc.cluster); got != tc.want {
 			t.Errorf("%s for %q: %s, want %s", tc.index, tc.cluster, got, tc.want)
 		}
 	}
@@ -223,7 +224,7 @@ func FuzzName(f *testing.F) {
 	f.Add("{tag}{record.app}", "c", "../_all", "x,y?*\x00\x1b[2J\u202e", int64(0))
 	f.Add("{record.app}{tag[-1]}%T", "", "Ⱥİ\xff", "*", int64(-1))
 	f.Fuzz(func(t *testing.T, index, cluster, tag, app string, sec int64) {
-		pieces, err := parseIndex(index)
+		pieces, err := Parse(index)
 		if err != nil || len(app) > 60000 {
 			return
 		}
@@ -234,17 +235,17 @@ func FuzzName(f *testing.F) {
 		if joined.String() != index {
 			t.Fatalf("pieces of %q: %q", index, pieces)
 		}
-		n := newTestNamer(t, Config{Index: index, MaxIndicesPerHour: 1}, nil)
-		within := newTestNamer(t, Config{Index: "logs-" + index, MaxIndicesPerHour: 1}, nil)
+		n := newTestNamer(t, Options{Index: index, MaxPerHour: 1}, nil)
+		within := newTestNamer(t, Options{Index: "logs-" + index, MaxPerHour: 1}, nil)
 		for _, tag := range []string{tag, tag + "x"} {
 			ev := named(cluster, tag, app)
 			ev.Time.Sec = sec % (1 << 40)
-			name := string(n.append(nil, ev))
+			name := string(n.Append(nil, ev))
 			checkName(t, name)
 			if name[0] == '.' && index[0] != '.' {
 				t.Errorf("%s is hidden: %q", index, name)
 			}
-			if name := string(within.append(nil, ev)); !strings.HasPrefix(name, "logs-") {
+			if name := string(within.Append(nil, ev)); !strings.HasPrefix(name, "logs-") {
 				t.Errorf("%s: %q", "logs-"+index, name)
 			}
 		}
@@ -265,13 +266,13 @@ func checkName(t *testing.T, name string) {
 func BenchmarkName(b *testing.B) {
 	for _, index := range []string{"logs-{cluster}-%Y.%m.%d", "logs-{cluster}-{tag[1]}", "logs-{cluster}-{record.app}-%Y.%m.%d"} {
 		b.Run(index, func(b *testing.B) {
-			n := newTestNamer(b, Config{Index: index, MaxIndicesPerHour: 200}, time.Now)
+			n := newTestNamer(b, Options{Index: index, MaxPerHour: 200}, time.Now)
 			ev := named("seoul-prod", "kube.var.log.containers.payments", "payments")
 			var buf []byte
 			b.ReportAllocs()
 			for i := range b.N {
 				ev.Time.Sec = 1763720100 + int64(i)/500
-				buf = n.append(buf[:0], ev)
+				buf = n.Append(buf[:0], ev)
 			}
 		})
 	}
