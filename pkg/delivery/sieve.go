@@ -177,7 +177,7 @@ func (f *filler) put(e *filter.Event, stored *event.Event, h *held) bool {
 		return false
 	}
 	ev := *stored
-	ev.Time = e.Time
+	ev.Time, ev.Tag = e.Time, e.Tag
 	ev.Record, ev.Metadata, ev.Group = f.copy(record, stored.Record), f.copy(e.Metadata, stored.Metadata), f.copy(e.Group, stored.Group)
 	if h == nil {
 		f.in++

@@ -94,6 +94,7 @@ type sifted struct {
 	mu   sync.Mutex
 	got  []string
 	ids  []string
+	tags []string
 	stop func()
 }
 
@@ -140,6 +141,7 @@ func (s *sifted) Send(_ context.Context, b *outputs.Batch) error {
 		}
 		s.got = append(s.got, logOf(ev))
 		s.ids = append(s.ids, string(ev.AppendID(nil)))
+		s.tags = append(s.tags, ev.DeliveredTag())
 	}
 	if len(se.Failed) > 0 {
 		return se

@@ -32,6 +32,33 @@ func TestRules(t *testing.T) {
 	})
 }
 
+// The tag that a step gives is the one that the output sees: of an event that goes on at once, that is joined or
+// kept apart after a refusal. Dead letters and the queue have the one that came.
+func TestTagOfSteps(t *testing.T) {
+	retag := step(func(e *filter.Event, log string) filter.Verdict {
+		if !strings.Contains(log, "plain") {
+			e.Tag = "web." + log
+		}
+		return filter.Keep
+	})
+	synctest.Test(t, func(t *testing.T) {
+		s := sift(t, rules(joining(t, time.Second), retag), outputs.Common{Workers: 1})
+		tries := 0
+		s.refuse = func(log string) outputs.Reason {
+			if log == "later" && tries < 2 {
+				tries++
+				return outputs.ReasonServer
+			}
+			return ""
+		}
+		s.source.Put(lines(1, "t", "a", "plain", "later", "+b", "-c"))
+		time.Sleep(20 * time.Second)
+		slices.Sort(s.tags)
+		equal(t, "tags", s.tags, []string{"t", "web.+b -c", "web.a", "web.later"})
+		s.stop()
+	})
+}
+
 // After a crash other lines may be joined to a first one than before: that is another event, which a
 // destination must not take for the one that it has. The same lines make the same event.
 func TestIDOfJoined(t *testing.T) {

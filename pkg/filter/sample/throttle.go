@@ -54,9 +54,9 @@ type id struct {
 // window counts one key's events of one interval.
 type window struct {
 	id
-	seconds         []uint32 // that went on
-	passed, dropped uint64   // dropped ones since the last summary
-	tag             string
+	seconds         []uint32   // that went on
+	passed, dropped uint64     // dropped ones since the last summary
+	tag, newTag     string     // newTag: of a step before
 	first, last     event.Time // of the dropped ones since the last summary
 	due             time.Time
 	place           *list.Element // in waiting, while dropped is not 0
@@ -106,7 +106,7 @@ func (t *Throttle) Apply(ev *filter.Event) (filter.Verdict, error) {
 		return filter.Keep, nil
 	}
 	if w.dropped == 0 {
-		w.first, w.tag, w.due = ev.Time, ev.Chunk.Tag, t.now().Add(t.interval)
+		w.first, w.tag, w.newTag, w.due = ev.Time, ev.Chunk.Tag, ev.Tag, t.now().Add(t.interval)
 		w.place = t.waiting.PushBack(w)
 	}
 	w.dropped++
@@ -215,6 +215,6 @@ func (t *Throttle) summary(w *window) *filter.Event {
 			Cluster: w.cluster, Tag: w.tag, Received: t.now(), Events: 1,
 			Parts: []event.Part{{Key: event.PartKeyOfSeq(t.seed, t.serial, 0), Events: 1}},
 		},
-		Time: w.last, Record: record,
+		Tag: w.newTag, Time: w.last, Record: record,
 	}}
 }
