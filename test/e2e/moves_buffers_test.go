@@ -57,6 +57,6 @@ func TestWaiting(t *testing.T) {
 	sendMade(t, busy.Forward, 25)
 	idle.drained()
 	sh := newShell(t, "PODS=aggregator-0="+idle.Status+" aggregator-1="+busy.Status+" aggregator-2=127.0.0.1:1")
-	wantOutput(t, "waiting", strings.Replace(sh.run("migrate/README.md", "waiting"), "\t", " ", -1),
+	wantOutput(t, "waiting", strings.ReplaceAll(sh.run("migrate/README.md", "waiting"), "\t", " "),
 		"pod/aggregator-0: 0 events wait\n", "pod/aggregator-1: 25 events wait\n", "pod/aggregator-2 does not answer\n")
 }

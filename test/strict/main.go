@@ -31,7 +31,7 @@ func main() {
 }
 
 func run(ctx context.Context, args []string) error {
-	cmd := exec.CommandContext(ctx, "go", append(append([]string{"test"}, args...), "-json")...)
+	cmd := exec.CommandContext(ctx, "go", append(append([]string{"test"}, args...), "-json")...) //nolint:gosec // who runs the tests chooses them
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
@@ -63,6 +63,12 @@ type event struct {
 func report(w io.Writer, r io.Reader) (skipped []string, err error) {
 	printed := map[string][]string{} // by package and test, until it has passed
 	var packages []event
+	var unseen error
+	show := func(format string, args ...any) {
+		if _, err := fmt.Fprintf(w, format, args...); err != nil {
+			unseen = err
+		}
+	}
 	lines := bufio.NewReader(r)
 	for {
 		line, err := lines.ReadBytes('\n')
@@ -74,19 +80,19 @@ func report(w io.Writer, r io.Reader) (skipped []string, err error) {
 		}
 		var e event
 		if json.Unmarshal(line, &e) != nil || e.Action == "" { // of the go command itself
-			fmt.Fprintf(w, "%s", line)
+			show("%s", line)
 			continue
 		}
 		name := e.Package + " " + e.Test
 		switch e.Action {
 		case "build-output":
-			fmt.Fprint(w, e.Output)
+			show("%s", e.Output)
 		case "output":
 			printed[name] = append(printed[name], e.Output)
 		case "pass":
 			if e.Test == "" {
 				packages = append(packages, e)
-				fmt.Fprintf(w, "ok    %s %.1fs\n", e.Package, e.Elapsed)
+				show("ok    %s %.1fs\n", e.Package, e.Elapsed)
 			}
 			delete(printed, name)
 		case "fail", "skip":
@@ -94,7 +100,7 @@ func report(w io.Writer, r io.Reader) (skipped []string, err error) {
 				skipped = append(skipped, name)
 			}
 			if e.Action == "fail" || e.Test != "" { // a package without tests is skipped too
-				fmt.Fprint(w, strings.Join(printed[name], ""))
+				show("%s", strings.Join(printed[name], ""))
 			}
 			delete(printed, name)
 		}
@@ -102,9 +108,9 @@ func report(w io.Writer, r io.Reader) (skipped []string, err error) {
 	slices.SortFunc(packages, func(a, b event) int { return cmp.Compare(b.Elapsed, a.Elapsed) })
 	for i, p := range packages[:min(len(packages), 10)] {
 		if i == 0 {
-			fmt.Fprintln(w, "the slowest:")
+			show("the slowest:\n")
 		}
-		fmt.Fprintf(w, "%6.1fs %s\n", p.Elapsed, p.Package)
+		show("%6.1fs %s\n", p.Elapsed, p.Package)
 	}
-	return skipped, nil
+	return skipped, unseen
 }
