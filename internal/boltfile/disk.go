@@ -75,6 +75,7 @@ func AllocatedBy(f *os.File) int64 {
 	return Allocated(st)
 }
 
+// WriteSynced writes a file that is on disk when it returns; the entry in its directory is not synced.
 func WriteSynced(path string, b []byte) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {

@@ -14,6 +14,7 @@ type Decoder struct {
 	Bad bool
 }
 
+// Bytes reads n bytes, which are not copied.
 func (d *Decoder) Bytes(n int) []byte {
 	if n < 0 || n > len(d.B) {
 		d.Bad, d.B = true, nil
@@ -24,6 +25,7 @@ func (d *Decoder) Bytes(n int) []byte {
 	return v
 }
 
+// Byte reads one byte.
 func (d *Decoder) Byte() byte {
 	if v := d.Bytes(1); v != nil {
 		return v[0]
@@ -31,6 +33,7 @@ func (d *Decoder) Byte() byte {
 	return 0
 }
 
+// Uint64 reads eight bytes, the lowest first.
 func (d *Decoder) Uint64() uint64 {
 	if v := d.Bytes(8); v != nil {
 		return binary.LittleEndian.Uint64(v)
@@ -38,6 +41,7 @@ func (d *Decoder) Uint64() uint64 {
 	return 0
 }
 
+// Uvarint reads what binary.AppendUvarint wrote.
 func (d *Decoder) Uvarint() uint64 {
 	v, n := binary.Uvarint(d.B)
 	if n <= 0 {
@@ -70,6 +74,7 @@ func (d *Decoder) Count(size int) int {
 
 func (d *Decoder) String() string { return string(d.Bytes(d.Int())) }
 
+// Strings reads what AppendStrings wrote.
 func (d *Decoder) Strings() []string {
 	n := d.Count(1)
 	if n == 0 {
@@ -82,6 +87,7 @@ func (d *Decoder) Strings() []string {
 	return v
 }
 
+// Varint reads what binary.AppendVarint wrote.
 func (d *Decoder) Varint() int64 {
 	v, n := binary.Varint(d.B)
 	if n <= 0 {
@@ -92,10 +98,12 @@ func (d *Decoder) Varint() int64 {
 	return v
 }
 
+// AppendString appends the length of s, and s.
 func AppendString(b []byte, s string) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
 }
 
+// AppendStrings appends the number of texts, and each as AppendString does.
 func AppendStrings(b []byte, s []string) []byte {
 	b = binary.AppendUvarint(b, uint64(len(s)))
 	for _, v := range s {
@@ -104,6 +112,7 @@ func AppendStrings(b []byte, s []string) []byte {
 	return b
 }
 
+// Checksum returns the CRC-32C of b.
 func Checksum(b []byte) uint32 { return crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli)) }
 
 // WithSum returns b with its checksum, which is of the key that it lies under, too.
@@ -111,6 +120,7 @@ func WithSum(b []byte, key ...byte) []byte {
 	return binary.LittleEndian.AppendUint32(bytes.Clone(b), sumUnder(key, b))
 }
 
+// VerifySum returns what WithSum was given with the same key, or an error that is ErrDamaged. It shares b.
 func VerifySum(b []byte, key ...byte) ([]byte, error) {
 	n := len(b) - 4
 	if n < 0 || sumUnder(key, b[:n]) != binary.LittleEndian.Uint32(b[n:]) {

@@ -14,6 +14,7 @@ import (
 )
 
 const (
+	// LockFile is the name of the file that the owner of a directory has locked.
 	LockFile = "lock"
 	lockWait = time.Second // for a predecessor that is about to end
 )

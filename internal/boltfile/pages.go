@@ -35,6 +35,7 @@ type File struct {
 // PageSize is bbolt's, everywhere alike.
 const PageSize = 4096
 
+// What bbolt writes of a page.
 const (
 	PageHead   = 16
 	BranchFlag = 1
@@ -45,7 +46,7 @@ const (
 
 // Open opens the file at path. It must be as long as its newest meta page says.
 func Open(path string) (*File, error) {
-	f, err := os.Open(path) //nolint:gosec // in the directory that the operator named
+	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
@@ -75,6 +76,7 @@ func (p *File) Allocated() (int64, error) {
 	return Allocated(st), nil
 }
 
+// Close closes the file.
 func (p *File) Close() { _ = p.f.Close() } // only read from
 
 // readMeta reads the newest meta page. The one before it must be whole too: where the newest was
@@ -133,6 +135,7 @@ type Tree struct {
 	Sequence uint64
 }
 
+// Top returns the tree of the buckets.
 func (p *File) Top() *Tree { return &Tree{file: p, root: p.root} }
 
 // walk is a walk through a tree.

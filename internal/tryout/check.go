@@ -110,7 +110,7 @@ func (x *Expectation) compare(o *Outcome) (differs []string) {
 			got = append(got, d.Targets...)
 		}
 		if !slices.Equal(got, x.Targets) {
-			differs = append(differs, fmt.Sprintf("  - targets: %s", strings.Join(x.Targets, "; ")), fmt.Sprintf("  + targets: %s", strings.Join(got, "; ")))
+			differs = append(differs, "  - targets: "+strings.Join(x.Targets, "; "), "  + targets: "+strings.Join(got, "; "))
 		}
 	}
 	if x.Document != nil {

@@ -43,7 +43,10 @@ func (r *Run) changes(s *filter.Seen) []Change {
 }
 
 func textJSON(text string) json.RawMessage {
-	quoted, _ := json.Marshal(text) // of a string, which never fails
+	quoted, err := json.Marshal(text)
+	if err != nil {
+		panic(err) // a string is always JSON
+	}
 	return quoted
 }
 

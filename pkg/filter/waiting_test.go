@@ -1,6 +1,7 @@
 package filter_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -23,12 +24,12 @@ func TestWaiting(t *testing.T) {
 	if w.Overdue(at(0), false) != nil || !w.Due().Equal(at(1)) {
 		t.Errorf("due at %v, want 1", w.Due())
 	}
-	var order string
+	var order strings.Builder
 	for h := w.Overdue(at(3), false); h != nil; h = w.Overdue(at(3), false) {
-		order += h.Key()
+		order.WriteString(h.Key())
 		w.Remove(h)
 	}
-	if order != "ba" || w.Len() != 1 || w.Overdue(at(0), true) != c {
-		t.Errorf("%q were due, and %d are left", order, w.Len())
+	if order.String() != "ba" || w.Len() != 1 || w.Overdue(at(0), true) != c {
+		t.Errorf("%q were due, and %d are left", order.String(), w.Len())
 	}
 }

@@ -141,6 +141,7 @@ func EachRot(t *testing.T, path string, check func(t *testing.T, r Rot)) {
 	t.Logf("%d kinds of damage", n)
 }
 
+// Glob returns the files of dir whose names match pattern.
 func Glob(t *testing.T, dir, pattern string) []string {
 	t.Helper()
 	names, err := filepath.Glob(filepath.Join(dir, pattern))

@@ -6,6 +6,7 @@ import (
 	"encoding/csv"
 	"errors"
 	"fmt"
+	"slices"
 	"unicode/utf8"
 )
 
@@ -31,6 +32,11 @@ type csvFormat struct {
 func newCSV(cfg CSV) (*csvFormat, error) {
 	if len(cfg.Columns) == 0 {
 		return nil, &settingError{"csv.columns", errors.New("format csv needs the names of the columns")}
+	}
+	for i, name := range cfg.Columns {
+		if name != "" && slices.Contains(cfg.Columns[:i], name) {
+			return nil, &settingError{"csv.columns", fmt.Errorf("two columns have the name %q, and one would be lost", name)}
+		}
 	}
 	cfg.Delimiter = cmp.Or(cfg.Delimiter, ",")
 	delimiter, n := utf8.DecodeRuneInString(cfg.Delimiter)

@@ -147,14 +147,14 @@ func (l *line) list(name string) {
 	l.rest = l.rest[end:]
 }
 
-// split reads a part without spaces into fields that sep stands between.
-func (l *line) split(sep byte, names ...string) {
+// split reads a part without spaces into fields that slashes stand between.
+func (l *line) split(names ...string) {
 	word := l.cut(names[0])
 	for i, name := range names {
 		if l.err != nil {
 			return
 		}
-		value, after, more := bytes.Cut(word, []byte{sep})
+		value, after, more := bytes.Cut(word, []byte{'/'})
 		if more != (i < len(names)-1) {
 			l.missing(name)
 			return

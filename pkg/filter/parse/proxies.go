@@ -39,11 +39,11 @@ func (haproxy) parse(dst *fields, text []byte) error {
 	l.address("client_ip", "client_port")
 	l.between('[', ']', timeField)
 	l.word("frontend_name")
-	l.split('/', "backend_name", "server_name")
-	l.split('/', "TR", "Tw", "Tc", "Tr", "Ta")
+	l.split("backend_name", "server_name")
+	l.split("TR", "Tw", "Tc", "Tr", "Ta")
 	l.word("status_code", "bytes_read", "captured_request_cookie", "captured_response_cookie", "termination_state")
-	l.split('/', "actconn", "feconn", "beconn", "srv_conn", "retries")
-	l.split('/', "srv_queue", "backend_queue")
+	l.split("actconn", "feconn", "beconn", "srv_conn", "retries")
+	l.split("srv_queue", "backend_queue")
 	for _, name := range []string{"captured_request_headers", "captured_response_headers"} {
 		if bytes.HasPrefix(l.rest, []byte(" {")) {
 			l.between('{', '}', name)
