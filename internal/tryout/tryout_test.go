@@ -56,6 +56,29 @@ func try(t *testing.T, c *tryout.Configuration, o tryout.Options, lines ...strin
 	return out.String(), n
 }
 
+// Where an event goes is expected of each output, in their order.
+func TestTargets(t *testing.T) {
+	c := load(t, "targets", []byte(`
+routes: [{match: "**", outputs: [console, es, archive]}]
+outputs:
+  console: {type: stdout}
+  es: {type: elasticsearch, hosts: ["http://127.0.0.1:9200"], index: "logs-{tag}-%Y.%m.%d"}
+  archive: {type: file, path: "archive/{tag}"}
+`), "")
+	tests, err := c.ReadTests("x.tests.yaml", []byte(`
+- {name: right, tag: web, input: x, expect: {targets: [standard output, "index logs-web-2026.01.01", file archive/web]}}
+- {name: wrong, tag: web, input: x, expect: {targets: [standard output, "index logs-web", file archive/web]}}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	failed, err := c.RunTests(tests, &out, false)
+	if failed != 1 || err != nil || !strings.Contains(out.String(), "+ targets: standard output; index logs-web-2026.01.01; file archive/web\n") {
+		t.Errorf("%d failed, %v\n%s", failed, err, out.String())
+	}
+}
+
 // TestTry compares what is shown with golden files: text, JSON, and text with colours.
 func TestTry(t *testing.T) {
 	c := load(t, "everything", []byte(everything), "")

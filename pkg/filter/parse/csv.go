@@ -1,6 +1,7 @@
 package parse
 
 import (
+	"bufio"
 	"bytes"
 	"cmp"
 	"encoding/csv"
@@ -27,6 +28,8 @@ const (
 type csvFormat struct {
 	columns   []string
 	delimiter rune
+	text      bytes.Reader
+	buffer    *bufio.Reader // of text, as large as csv.Reader wants it
 }
 
 func newCSV(cfg CSV) (*csvFormat, error) {
@@ -43,11 +46,13 @@ func newCSV(cfg CSV) (*csvFormat, error) {
 	if n != len(cfg.Delimiter) || delimiter == utf8.RuneError || delimiter == '"' || delimiter == '\r' || delimiter == '\n' {
 		return nil, &settingError{"csv.delimiter", fmt.Errorf("%q is not one character that can stand between columns", cfg.Delimiter)}
 	}
-	return &csvFormat{cfg.Columns, delimiter}, nil
+	return &csvFormat{columns: cfg.Columns, delimiter: delimiter, buffer: bufio.NewReader(nil)}, nil
 }
 
 func (f *csvFormat) parse(dst *fields, text []byte) error {
-	r := csv.NewReader(bytes.NewReader(text))
+	f.text.Reset(text)
+	f.buffer.Reset(&f.text)
+	r := csv.NewReader(f.buffer)
 	r.Comma, r.FieldsPerRecord, r.ReuseRecord = f.delimiter, -1, true
 	record, err := r.Read()
 	switch {

@@ -214,6 +214,9 @@ func TestCheck(t *testing.T) {
 		"no layout":       {func(c *Config) { c.Format = "json"; c.Time.Format = []string{"YYYY"} }, "time.format", "no format of times"},
 		"format, no key":  {func(c *Config) { c.Format = "json"; c.Time.Key = ""; c.Time.Format = []string{"unix"} }, "time.format", "no field"},
 		"regex and time":  {func(c *Config) { c.Format = "regex"; c.Regex = "("; c.Time.Zone = "x"; c.Time.Format = []string{"%q"} }, "time.zone time.format regex", ""},
+		"columns":         {func(c *Config) { c.Format = "csv"; c.CSV.Columns = []string{"a", "", "", "a"} }, "csv.columns", "two columns have the name"},
+		"columns left":    {func(c *Config) { c.Format = "csv"; c.CSV.Columns = []string{"a", "", ""} }, "-", ""},
+		"slashes":         {func(c *Config) { c.Format = "ltsv"; c.LTSV.DelimiterPattern = `/\s+/` }, "ltsv.delimiter_pattern", "slashes around the expression"},
 		"join key":        {func(c *Config) { c.Format = "cri"; c.Join.Key = "{what}" }, "join.key", "unknown placeholder"},
 	} {
 		c := with(tc.config)
