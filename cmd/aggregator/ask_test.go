@@ -173,7 +173,8 @@ func TestAskTellsWhatItTook(t *testing.T) {
 		want   string
 	}{
 		{want: "configuration: the defaults (no -c, no AGGREGATOR_CONFIG, no aggregator.yaml here)\n"},
-		{status: "http://127.0.0.1:1"}, {all: true}, // a directory of its own
+		{status: "http://127.0.0.1:1"},
+		{all: true}, // a directory of its own
 	} {
 		var notes bytes.Buffer
 		f.status = tc.status
