@@ -357,11 +357,11 @@ func TestComplaintOnce(t *testing.T) {
 	var out bytes.Buffer
 	log, c := zerolog.New(&out), complaint{}
 	for seq := range uint64(3) {
-		c.failed(log, fmt.Errorf("write segment /d/%s: no space left on device", segmentName(seq)), "full")
+		c.failed(log, fmt.Errorf("write segment /d/%s: no space left on device", segment.Name(seq)), "full")
 	}
-	c.failed(log, errors.New("write segment /d/"+segmentPrefix), "other")
+	c.failed(log, errors.New("write segment /d/"+segment.Prefix), "other")
 	c.recovered(log, "again")
-	c.failed(log, errors.New("write segment /d/"+segmentName(9)+": no space left on device"), "full")
+	c.failed(log, errors.New("write segment /d/"+segment.Name(9)+": no space left on device"), "full")
 	want := `"error":"write segment /d/seg-0000000000000000.db: no space left on device"`
 	if got := out.String(); strings.Count(got, "\n") != 4 || !strings.Contains(got, want) {
 		t.Errorf("it logged\n%swant four lines, with %s", got, want)

@@ -22,6 +22,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/internal/format"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/segment"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/statefile"
 	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
 )
@@ -200,11 +201,11 @@ func put1(file, bucket, key string, value []byte) func(t *testing.T, dir string)
 func changeIndex(number, oldest byte) func(t *testing.T, dir string) {
 	return func(t *testing.T, dir string) {
 		t.Helper()
-		path := filepath.Join(dir, segmentName(1))
+		path := filepath.Join(dir, segment.Name(1))
 		b := bytes.Clone(valueIn(t, path, "index", "index"))
 		b[0], b[1] = number, oldest
 		b = binary.LittleEndian.AppendUint32(b[:len(b)-4], boltfile.Checksum(b[:len(b)-4]))
-		put1(segmentName(1), "index", "index", b)(t, dir)
+		put1(segment.Name(1), "index", "index", b)(t, dir)
 	}
 }
 

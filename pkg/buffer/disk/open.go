@@ -62,7 +62,7 @@ func Open(cfg buffer.Config, o buffer.Options) (_ *Queue, err error) {
 	}
 	s.clean, s.commit = newCleaner(s), newCommitter(s)
 	s.requeue = newRequeuer(s)
-	if s.requeue.noted() {
+	if s.requeue.note.Exists() {
 		s.keepFrom = 0
 	}
 	if err := s.recover(); err != nil {
@@ -70,7 +70,7 @@ func Open(cfg buffer.Config, o buffer.Options) (_ *Queue, err error) {
 	}
 	s.requeue.settle(s.dead)
 	s.keepSegments(math.MaxUint64)
-	if s.pending > 0 && !s.requeue.sticky {
+	if s.pending > 0 && !s.requeue.note.Stays {
 		s.dead.Recall()
 	}
 	s.commit.next = s.next

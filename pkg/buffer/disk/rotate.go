@@ -26,7 +26,7 @@ func (c *committer) segmentFor(seq uint64, n int) (*segmentState, error) {
 	if err := s.failing("create"); err != nil {
 		return nil, err
 	}
-	seg := newSegment(filepath.Join(s.dir, segmentName(seq)), seq)
+	seg := newSegment(filepath.Join(s.dir, segment.Name(seq)), seq)
 	seg.tails = resend.Tails{}
 	var err error
 	tmp := seg.path + ".tmp" // a segment that was only begun must not pass for a damaged one after a crash

@@ -41,7 +41,7 @@ func (s *Queue) recover() error {
 			}
 			continue
 		}
-		if first, ok := segmentSeq(n.Name()); ok {
+		if first, ok := segment.First(n.Name()); ok {
 			if err := s.recoverSegment(path, first, state, tails); err != nil {
 				return err
 			}

@@ -1,7 +1,8 @@
-// Package statefile is state.db: what the queue keeps beside its segments. It has the queue's own id, a bound of the
-// sequence numbers given out, what each output has finished, and chunk ids whose segments are gone. The file is small
-// and written anew at each start from what could be read of the old one, so that damage in it never travels and bbolt
-// never has to repair it. Losing all of it repeats deliveries.
+// Package statefile is what the queue keeps beside its segments: state.db, and the note of a requeue.
+//
+// state.db has the queue's own id, a bound of the sequence numbers given out, what each output has finished, and chunk
+// ids whose segments are gone. The file is small and written anew at each start from what could be read of the old one,
+// so that damage in it never travels and bbolt never has to repair it. Losing all of it repeats deliveries.
 package statefile
 
 import (
