@@ -51,7 +51,7 @@ type admission struct {
 // the clusters. Those that must not wait are answered. Where it needs the disk first, ad.act says for what, and the
 // group ends there. c.mu is held, so that no batch leaves, and is used anew, while it is looked at.
 func (c *committer) decide(ad *admission) []*batch {
-	ad.c, ad.group, ad.left, ad.bytes, ad.full, ad.quotas, ad.act = c, nil, int64(c.s.txBytes()), 0, "", nil, nil
+	ad.c, ad.group, ad.left, ad.bytes, ad.full, ad.quotas, ad.act = c, nil, int64(c.txBytes()), 0, "", nil, nil
 	for {
 		var ready *line // has something to store now, or has to make up for what it took before
 		several := false
@@ -83,7 +83,7 @@ func (c *committer) decide(ad *admission) []*batch {
 	}
 	c.s.mu.Unlock()
 	if ad.act == nil {
-		c.limits.note(ad.full)
+		c.limits.Note(ad.full)
 	} else {
 		c.at = (c.at + len(c.ring) - 1) % len(c.ring) // the turn is still that line's
 	}
@@ -132,7 +132,7 @@ func (ad *admission) admit(l *line) bool {
 			l.why = why
 		}
 		// What is stored in part waits in any case: sent again, that part would be stored twice.
-		if (b.nonBlocking || ad.c.limits.policyOf(l.cluster) == "reject") && !b.begun() {
+		if (b.nonBlocking || ad.c.limits.PolicyOf(l.cluster) == "reject") && !b.begun() {
 			b.answer <- fmt.Errorf("%w: %s", buffer.ErrFull, why)
 			continue
 		}
@@ -173,19 +173,19 @@ func (ad *admission) verdict(name string, b *batch) (why string, cluster bool) {
 		return ad.full, false
 	}
 	c, l := ad.c, ad.c.limits
-	policy, own := l.policy(), l.policyOf(name)
+	policy, own := l.Policy(), l.PolicyOf(name)
 	if b.nonBlocking {
 		policy, own = "reject", "reject"
 	}
-	why, old := l.full(b.bytes + ad.bytes)
+	why, old := l.Full(b.bytes + ad.bytes)
 	switch {
 	case old && !ad.asked:
-		ad.act = func() bool { ad.asked = true; l.refresh(); return true }
+		ad.act = func() bool { ad.asked = true; l.Refresh(); return true }
 		return "", false
 	case why != "" && c.current != nil:
 		ad.act = c.giveBack
 		return "", false
-	case why != "" && policy == "drop_oldest" && !ad.inert[nil] && l.dropHelps():
+	case why != "" && policy == "drop_oldest" && !ad.inert[nil] && l.DropHelps():
 		ad.drop(nil, c.s.dropSegment)
 		return "", false
 	case why != "":

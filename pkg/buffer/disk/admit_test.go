@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/limits"
 )
 
 // lined returns a committer that nobody runs, with the batches waiting.
@@ -137,7 +138,7 @@ func TestLargeBatchFails(t *testing.T) {
 		cfg := testConfig(t.TempDir())
 		clock := newClock()
 		now := func() time.Time { // a failed write is let be for some time, but not here
-			clock.move(pollFull)
+			clock.move(limits.PollFull)
 			return clock.now()
 		}
 		s := mustOpen(t, cfg, buffer.Options{Now: now, Fault: func(op string) error {

@@ -11,6 +11,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/internal/boltfile"
 	"github.com/seed-afc6a195/aggregator/internal/failpoint"
 	"github.com/seed-afc6a195/aggregator/internal/heartbeat"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/limits"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/segment"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/statefile"
 )
@@ -70,7 +71,7 @@ func (k *cleaner) run() {
 			k.s.tidy()
 			k.s.dead.Tidy()
 			k.s.checkDir()
-			k.s.commit.limits.refresh()
+			k.s.commit.limits.Refresh()
 			k.beat.Rest()
 			tidy.Reset(tidyEvery)
 			continue
@@ -154,7 +155,7 @@ func (k *cleaner) save(last bool) error {
 		}
 		s.forget = append(s.forget, forget...)
 		s.mu.Unlock()
-		time.AfterFunc(pollFull, k.kick)
+		time.AfterFunc(limits.PollFull, k.kick)
 	} else {
 		k.recovered(s.log, "what outputs have finished is saved again")
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/seed-afc6a195/aggregator/internal/heartbeat"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/limits"
 )
 
 const (
@@ -29,7 +30,7 @@ const (
 // waits for as many batches as were about then, at most as long as a commit takes.
 type committer struct {
 	s      *Queue
-	limits *limits
+	limits *limits.Limits
 	wake   chan struct{} // something has changed: a batch came, room came, close
 
 	mu      sync.Mutex
@@ -173,7 +174,7 @@ func (c *committer) gather() []*batch {
 		default: // all that waits, waits for room
 			ad = &admission{}
 			c.beat.Rest()
-			t := time.NewTimer(pollFull)
+			t := time.NewTimer(limits.PollFull)
 			select {
 			case <-c.wake:
 			case <-t.C:
@@ -221,3 +222,6 @@ func (c *committer) putBack(group []*batch) {
 		c.count++
 	}
 }
+
+// txBytes returns how many bytes of chunks a transaction takes.
+func (c *committer) txBytes() int { return int(min(groupBytes, c.limits.SegmentSize())) }

@@ -23,6 +23,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/internal/boltfile/boltfiletest"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/limits"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/segment"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/statefile"
 )
@@ -299,7 +300,7 @@ func countedFault(t *testing.T, whenFull string, i int64) (failed bool) {
 		m := message1{text: text(400<<10, uint64(j)), conn: uint64(j), chunk: strconv.Itoa(j)}
 		err := m.begin(s).Commit(context.Background())
 		for errors.Is(err, buffer.ErrFull) && whenFull == "reject" {
-			time.Sleep(pollFull)
+			time.Sleep(limits.PollFull)
 			err = m.begin(s).Commit(context.Background())
 		}
 		if err != nil {
@@ -336,7 +337,7 @@ func TestNoSpaceLeft(t *testing.T) {
 	if st := s.Stats(); st.Full == "" {
 		t.Error("the queue does not say that it is full")
 	}
-	clock.move(pollFull)
+	clock.move(limits.PollFull)
 	put(t, s, message1{text: "after"})
 	if got := drain(t, s, "o"); !slices.Equal(got, []string{"before", "after"}) {
 		t.Errorf("got %q", got)

@@ -53,14 +53,14 @@ func (c *committer) store(group []*batch) {
 		return
 	}
 	c.failed(s.log, err, "can't store: no ack is sent until it works again")
-	c.limits.failed(err)
+	c.limits.Failed(err)
 	var kept []*batch
 	for _, b := range group {
 		if b.nonBlocking {
 			b.answer <- fmt.Errorf("write the queue: %w", err)
 			continue
 		}
-		if c.limits.policyOf(b.msgs[0].Cluster) != "reject" {
+		if c.limits.PolicyOf(b.msgs[0].Cluster) != "reject" {
 			kept = append(kept, b)
 			continue
 		}
@@ -261,7 +261,7 @@ func (g *txBuilder) write() error {
 		}
 		g.where = seg.first
 		g.publish(seg, where)
-		g.c.limits.stored(len(g.values))
+		g.c.limits.Stored(len(g.values))
 		s.counts.latency.Observe(time.Since(start), 1)
 	}
 	return nil

@@ -15,6 +15,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/internal/boltfile"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/limits"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/statefile"
 	deaddisk "github.com/seed-afc6a195/aggregator/pkg/deadletter/disk"
 	"github.com/seed-afc6a195/aggregator/pkg/resend"
@@ -74,12 +75,21 @@ func Open(cfg buffer.Config, o buffer.Options) (_ *Queue, err error) {
 		s.dead.Recall()
 	}
 	s.commit.next = s.next
-	if s.commit.limits, err = newLimits(s); err != nil {
+	if s.commit.limits, err = s.newLimits(); err != nil {
 		return nil, errors.Join(err, s.clean.state.Close(), s.dead.Close())
 	}
 	go s.clean.run()
 	go s.commit.run()
 	return s, nil
+}
+
+// newLimits returns the limits in force, of what the queue holds.
+func (s *Queue) newLimits() (*limits.Limits, error) {
+	return limits.New(limits.Queue{Dir: s.dir, Now: s.now, Gone: s.goneErr, Used: func() (bytes, chunks int64) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.disk, s.pending
+	}}, s.disk, s.limitsOf)
 }
 
 // Close implements Queue. Chunks still handed out are handed out again after the next Open.
@@ -149,7 +159,7 @@ func (s *Queue) SetLimits(to buffer.Limits) {
 		t.quota.limit = to.Clusters[t.name]
 	}
 	s.mu.Unlock()
-	c.limits.set(to)
+	c.limits.Set(to)
 	c.mu.Unlock()
 	c.kick()
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/internal/boltfile/boltfiletest"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/limits"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/segment"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/statefile"
 	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
@@ -146,7 +147,7 @@ func TestRotWhileRunning(t *testing.T) {
 					acked++
 				}
 				_ = s.dead.Add(t.Context(), []deadletter.Letter{letter1(byte(10 + i))}) // the same
-				clock.move(pollFull)
+				clock.move(limits.PollFull)
 			}
 			if acked < 2 {
 				t.Errorf("%d of 3 were stored", acked)

@@ -16,7 +16,7 @@ import (
 // there is none or the last is full.
 func (c *committer) segmentFor(seq uint64, n int) (*segmentState, error) {
 	s := c.s
-	size := c.limits.segmentSize()
+	size := c.limits.SegmentSize()
 	if seg := c.current; seg != nil {
 		if seg.bytes+int64(n) <= size {
 			return seg, nil
