@@ -18,7 +18,7 @@ func (r *reader) syntax(err error, data []byte) {
 		text = m[2]
 	}
 	lines := strings.Split(string(data), "\n")
-	hint := ""
+	var hint string
 	switch opens, quote := openQuote(lines); {
 	case strings.HasPrefix(text, "unknown anchor '"):
 		name, _, _ := strings.Cut(strings.TrimPrefix(text, "unknown anchor '"), "'")
