@@ -24,6 +24,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/segment"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/statefile"
 )
 
 // filled returns a directory with three sealed segments of two chunks each, and the chunks' entries.
@@ -71,17 +72,17 @@ func TestDamage(t *testing.T) {
 		{"nothing", func(*testing.T, string) {}, 0, false},
 		{"state.db deleted", func(t *testing.T, dir string) {
 			t.Helper()
-			if err := os.Remove(filepath.Join(dir, stateFile)); err != nil {
+			if err := os.Remove(filepath.Join(dir, statefile.Name)); err != nil {
 				t.Fatal(err)
 			}
 		}, 0, false},
 		{"state.db of garbage", func(t *testing.T, dir string) {
 			t.Helper()
-			boltfiletest.Change(t, filepath.Join(dir, stateFile), func(b []byte) []byte { return []byte(text(len(b), 9)) })
+			boltfiletest.Change(t, filepath.Join(dir, statefile.Name), func(b []byte) []byte { return []byte(text(len(b), 9)) })
 		}, 0, true},
 		{"state.db empty", func(t *testing.T, dir string) {
 			t.Helper()
-			boltfiletest.Change(t, filepath.Join(dir, stateFile), func([]byte) []byte { return nil })
+			boltfiletest.Change(t, filepath.Join(dir, statefile.Name), func([]byte) []byte { return nil })
 		}, 0, true},
 		{"segment empty", func(t *testing.T, dir string) {
 			t.Helper()

@@ -22,6 +22,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/internal/format"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/statefile"
 	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
 )
 
@@ -72,7 +73,7 @@ func TestFormats(t *testing.T) {
 			}
 		})
 	}
-	if now := fmt.Sprint(stateFormat().Number); last != now {
+	if now := fmt.Sprint(statefile.Format().Number); last != now {
 		t.Errorf("the newest directory in testdata/formats is %s: keep one of format %s", last, now)
 	}
 }
@@ -117,17 +118,17 @@ func TestOtherFormat(t *testing.T) {
 		change  func(t *testing.T, dir string)
 		refused string // the file that the error names; "": none
 	}{
-		{"older state.db", put1(stateFile, metaBucket, formatKey, boltfile.WithSum(numbers(0, 0)[:4])), stateFile},
-		{"newer state.db", put1(stateFile, metaBucket, formatKey, boltfile.WithSum(numbers(3, 0)[:4])), stateFile},
+		{"older state.db", put1(statefile.Name, "meta", "format", boltfile.WithSum(numbers(0, 0)[:4])), statefile.Name},
+		{"newer state.db", put1(statefile.Name, "meta", "format", boltfile.WithSum(numbers(3, 0)[:4])), statefile.Name},
 		{"newer state.db, with the oldest program", func(t *testing.T, dir string) {
 			t.Helper()
-			put1(stateFile, metaBucket, formatKey, boltfile.WithSum(numbers(9, 0)[:4]))(t, dir)
-			put1(stateFile, restBucket, oldestKey, boltfile.WithSum(numbers(9, 3), []byte(oldestKey)...))(t, dir)
-		}, stateFile},
+			put1(statefile.Name, "meta", "format", boltfile.WithSum(numbers(9, 0)[:4]))(t, dir)
+			put1(statefile.Name, "queue", "oldest", boltfile.WithSum(numbers(9, 3), []byte("oldest")...))(t, dir)
+		}, statefile.Name},
 		{"newer state.db that this program may read", func(t *testing.T, dir string) {
 			t.Helper()
-			put1(stateFile, metaBucket, formatKey, boltfile.WithSum(numbers(9, 0)[:4]))(t, dir)
-			put1(stateFile, restBucket, oldestKey, boltfile.WithSum(numbers(9, 2), []byte(oldestKey)...))(t, dir)
+			put1(statefile.Name, "meta", "format", boltfile.WithSum(numbers(9, 0)[:4]))(t, dir)
+			put1(statefile.Name, "queue", "oldest", boltfile.WithSum(numbers(9, 2), []byte("oldest")...))(t, dir)
 		}, ""},
 		{"newer index", changeIndex(9, 3), "seg-"},
 		{"newer index that this program may read", changeIndex(9, 2), ""},

@@ -15,6 +15,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/internal/boltfile"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/statefile"
 	deaddisk "github.com/seed-afc6a195/aggregator/pkg/deadletter/disk"
 	"github.com/seed-afc6a195/aggregator/pkg/resend"
 )
@@ -53,7 +54,7 @@ func Open(cfg buffer.Config, o buffer.Options) (_ *Queue, err error) {
 			_ = s.lock.Close() // nothing was written through it
 		}
 	}()
-	if err := refuseUnknown(s.dir); err != nil {
+	if err := statefile.RefuseUnknown(s.dir); err != nil {
 		return nil, err
 	}
 	if s.dead, err = deaddisk.Open(filepath.Join(s.dir, "dead"), cfg.DeadLetters, s.log, s.now); err != nil {
@@ -65,7 +66,7 @@ func Open(cfg buffer.Config, o buffer.Options) (_ *Queue, err error) {
 		s.keepFrom = 0
 	}
 	if err := s.recover(); err != nil {
-		return nil, errors.Join(advise(err), s.clean.state.close(), s.dead.Close())
+		return nil, errors.Join(advise(err), s.clean.state.Close(), s.dead.Close())
 	}
 	s.requeue.settle(s.dead)
 	s.keepSegments(math.MaxUint64)
@@ -74,7 +75,7 @@ func Open(cfg buffer.Config, o buffer.Options) (_ *Queue, err error) {
 	}
 	s.commit.next = s.next
 	if s.commit.limits, err = newLimits(s); err != nil {
-		return nil, errors.Join(err, s.clean.state.close(), s.dead.Close())
+		return nil, errors.Join(err, s.clean.state.Close(), s.dead.Close())
 	}
 	go s.clean.run()
 	go s.commit.run()

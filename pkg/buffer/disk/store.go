@@ -12,6 +12,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/internal/failpoint"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/statefile"
 	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
 	deaddisk "github.com/seed-afc6a195/aggregator/pkg/deadletter/disk"
 	"github.com/seed-afc6a195/aggregator/pkg/resend"
@@ -20,7 +21,7 @@ import (
 // Queue is a Queue in segments of bbolt. See docs for how a directory looks; in short:
 //
 //	lock       held while a process uses the directory
-//	state.db   what outputs have finished: see state.go
+//	state.db   what outputs have finished: see package statefile
 //	seg-*.db   chunks, named by their first sequence number: see segment.go
 //	dead/      dead letters: see deadletter.go
 //	*.corrupt  what was found damaged, as it was found; never read again
@@ -87,7 +88,7 @@ type segmentTable struct {
 	loadedN  int             // entries of indexes in memory
 	disk     int64           // bytes that segments take
 	keepFrom uint64          // segments with chunks from here on stay though nobody wants them: see keepSegments
-	forget   []doneKey       // of segments that are gone
+	forget   []statefile.Key // of segments that are gone
 }
 
 // outputSet is who wants a chunk.
