@@ -115,6 +115,7 @@ func pages(t *testing.T, s deadletter.Store) {
 }
 
 func once(t *testing.T, s deadletter.Store) {
+	t.Helper()
 	add(t, s, 3)
 	add(t, s, 3)
 	if n := s.Stats().Letters; n != 3 {
@@ -130,6 +131,7 @@ func once(t *testing.T, s deadletter.Store) {
 }
 
 func gone(t *testing.T, s deadletter.Store) {
+	t.Helper()
 	add(t, s, 12)
 	all := ids(list(t, s, deadletter.Filter{}, false))
 	if n, err := s.Delete(context.Background(), all[0], all[11], 1); n != 2 || err != nil {
@@ -157,6 +159,7 @@ func gone(t *testing.T, s deadletter.Store) {
 }
 
 func requeue(t *testing.T, s deadletter.Store) {
+	t.Helper()
 	add(t, s, 6)
 	all := ids(list(t, s, deadletter.Filter{}, false))
 	fault := errors.New("full")
@@ -173,8 +176,9 @@ func requeue(t *testing.T, s deadletter.Store) {
 }
 
 func bounds(t *testing.T, s deadletter.Store) {
+	t.Helper()
 	for i := range 12 {
-		l := deadletter.Letter{Detail: fmt.Sprint(i), Events: 1, Entry: make([]byte, 1<<20)}
+		l := deadletter.Letter{Detail: strconv.Itoa(i), Events: 1, Entry: make([]byte, 1<<20)}
 		for j := range l.Entry {
 			l.Entry[j] = byte(i * j)
 		}
