@@ -37,7 +37,8 @@ func (r *reader) syntax(err error, data []byte) {
 			hint = fmt.Sprintf(`put a text that begins with %s in quotes, as in match: "**"`, first)
 			break
 		}
-		line, hint = likely(text, lines, line)
+		at, likely := likely(text, lines, line)
+		line, hint = at, likely
 	}
 	r.add(r.at(line, 0), "", hint, "not valid YAML: "+text)
 }

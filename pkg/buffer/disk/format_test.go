@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -74,8 +75,8 @@ func TestFormats(t *testing.T) {
 			}
 		})
 	}
-	if now := fmt.Sprint(statefile.Format().Number); last != now {
-		t.Errorf("the newest directory in testdata/formats is %s: keep one of format %s", last, now)
+	if now := statefile.Format().Number; last != strconv.Itoa(now) {
+		t.Errorf("the newest directory in testdata/formats is %s: keep one of format %d", last, now)
 	}
 }
 
