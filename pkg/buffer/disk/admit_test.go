@@ -54,11 +54,9 @@ func round(c *committer) map[string]int {
 	took := map[string]int{}
 	var rest []*batch
 	for _, b := range group {
-		for _, p := range b.pieces[b.atPiece:b.until] {
-			took[b.msgs[0].Cluster] += p.n >> 10
-		}
-		if b.partial() {
-			b.advance()
+		took[b.Cluster()] += int(b.Took >> 10)
+		if b.Partial() {
+			b.Advance()
 			rest = append(rest, b)
 		}
 	}

@@ -14,8 +14,6 @@ const (
 	// groupBytes is where a group of batches, which one transaction stores, is full: beyond, more bytes
 	// to one fdatasync gain little, bbolt holds a copy of them, and who comes next waits longer.
 	groupBytes = 2 << 20
-	// mergeBytes bounds a chunk merged of small messages.
-	mergeBytes = 256 << 10
 	// patience bounds how long a commit waits for more batches to share its fdatasync with.
 	patience = 2 * time.Millisecond
 	// staleGroup is after how long the size of the last group says nothing about the next.
@@ -45,7 +43,7 @@ type committer struct {
 	// Of the goroutine:
 	next     uint64        // sequence number
 	current  *segmentState // being written; nil: none
-	values   []byte        // memory of txBuilder.values
+	values   []byte        // memory of txBuilder.Values
 	lastSize int
 	lastEnd  time.Time
 	lastTook time.Duration
@@ -75,8 +73,8 @@ func (c *committer) enter(b *batch) error {
 		return buffer.ErrClosed
 	}
 	c.turn++
-	b.turn = c.turn
-	c.s.resends.Enter(&b.resends)
+	b.CommitSeq = c.turn
+	c.s.resends.Enter(&b.Resends)
 	l := c.line(b)
 	l.waiting = append(l.waiting, b)
 	c.count++

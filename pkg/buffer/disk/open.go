@@ -16,6 +16,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/limits"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/pack"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/statefile"
 	deaddisk "github.com/seed-afc6a195/aggregator/pkg/deadletter/disk"
 	"github.com/seed-afc6a195/aggregator/pkg/resend"
@@ -29,7 +30,7 @@ func Open(cfg buffer.Config, o buffer.Options) (_ *Queue, err error) {
 	}
 	s := &Queue{
 		cfg: cfg, opts: o, log: o.Log, now: o.Now, directory: directory{dir: cfg.Path},
-		memory:       memory{arenas: chunk.Pool{Keep: keepArena}, values: chunk.Pool{Keep: keepArena}, entries: chunk.Pool{Keep: 4 * keepArena}},
+		memory:       pack.Memory{Arenas: chunk.Pool{Keep: pack.KeepArena}, Values: chunk.Pool{Keep: pack.KeepArena}, Entries: chunk.Pool{Keep: 4 * pack.KeepArena}},
 		names:        names{numbers: map[string]uint32{}, setOf: map[string]uint32{}, sources: map[string]*source{}},
 		segmentTable: segmentTable{keepFrom: math.MaxUint64},
 		resends:      resend.NewWindow(cfg.DedupeWindow, o.Now), counts: counts{duplicates: map[string]buffer.Duplicates{}},
@@ -38,20 +39,20 @@ func Open(cfg buffer.Config, o buffer.Options) (_ *Queue, err error) {
 	_, _ = rand.Read(random[:]) // never fails
 	s.limitsOf = cfg.Limits(o.OutputLimits, o.ClusterLimits, o.ClusterWhenFull)
 	s.connEpoch, s.salt = binary.LittleEndian.Uint64(random[:]), binary.LittleEndian.Uint64(random[8:])
-	if s.packer, err = chunk.NewPacker(cfg.Compression); err != nil {
+	if s.memory.Packer, err = chunk.NewPacker(cfg.Compression); err != nil {
 		return nil, err
 	}
 	if err := boltfile.MakeDir(s.dir); err != nil {
-		s.packer.Close()
+		s.memory.Packer.Close()
 		return nil, advise(fmt.Errorf("make queue directory: %w", err))
 	}
 	if s.lock, err = takeDir(s.dir); err != nil {
-		s.packer.Close()
+		s.memory.Packer.Close()
 		return nil, advise(err)
 	}
 	defer func() {
 		if err != nil {
-			s.packer.Close()
+			s.memory.Packer.Close()
 			_ = s.lock.Close() // nothing was written through it
 		}
 	}()
@@ -114,7 +115,7 @@ func (s *Queue) Close() error {
 		seg.unload(s)
 	}
 	s.mu.Unlock()
-	s.packer.Close()
+	s.memory.Packer.Close()
 	return errors.Join(err, s.dead.Close(), s.lock.Close())
 }
 

@@ -63,7 +63,8 @@ func (s *Queue) Requeue(ctx context.Context, items []buffer.RequeueItem) error {
 			return err
 		}
 	}
-	b := &batch{s: s, conn: s.connEpoch, answer: make(chan error, 1), nonBlocking: true}
+	b := s.newBatch(0)
+	b.NonBlocking = true
 	b.addItems(items)
 	err := b.Commit(ctx)
 	if err == nil {
@@ -128,7 +129,7 @@ func (b *batch) addItems(items []buffer.RequeueItem) {
 		c.parts = append(c.parts, chunk.Part{Flags: flags, Key: item.Part.Key, Conn: item.ID, First: item.Part.First, Events: item.Part.Events})
 	}
 	for _, c := range all {
-		b.addStored(c.message, c.entries, c.parts)
+		b.AddStored(c.message, c.entries, c.parts)
 	}
 }
 
@@ -178,14 +179,14 @@ func (s *Queue) lettersFrom(from uint64) (letters []uint64, err error) {
 			if seg.first+uint64(e.Seq) < from {
 				continue
 			}
-			value, err := segment.ReadChunk(seg.file.f, e, s.values.Get())
+			value, err := segment.ReadChunk(seg.file.f, e, s.memory.Values.Get())
 			if err == nil {
 				var h chunk.Header
 				if h, err = chunk.DecodeHeader(value, parts); err == nil {
 					parts = h.Parts
 				}
 			}
-			s.values.Put(value)
+			s.memory.Values.Put(value)
 			if errors.Is(err, boltfile.ErrDamaged) {
 				parts = nil
 				continue // whoever is handed it will tell

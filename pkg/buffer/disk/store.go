@@ -11,7 +11,7 @@ import (
 
 	"github.com/seed-afc6a195/aggregator/internal/failpoint"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
-	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/pack"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/statefile"
 	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
 	deaddisk "github.com/seed-afc6a195/aggregator/pkg/deadletter/disk"
@@ -32,7 +32,7 @@ type Queue struct {
 	now  func() time.Time
 	directory
 	identity
-	memory
+	memory  pack.Memory
 	resends *resend.Window
 	dead    *deaddisk.Store
 	requeue *requeuer
@@ -59,14 +59,6 @@ type identity struct {
 	queueID   [16]byte // of this directory, for event ids
 	connEpoch uint64   // makes connections' numbers unique over restarts
 	salt      uint64   // see package chunk
-}
-
-// memory is what is used again.
-type memory struct {
-	packer  *chunk.Packer
-	arenas  chunk.Pool // of batches
-	values  chunk.Pool // chunks as on disk
-	entries chunk.Pool // chunks' entries
 }
 
 // names are the clusters and outputs that the queue has seen, which never leave.
