@@ -22,8 +22,8 @@ import (
 //
 //	lock       held while a process uses the directory
 //	state.db   what outputs have finished: see package statefile
-//	seg-*.db   chunks, named by their first sequence number: see segment.go
-//	dead/      dead letters: see deadletter.go
+//	seg-*.db   chunks, named by their first sequence number: see package segment
+//	dead/      dead letters: see package deadletter/disk
 //	*.corrupt  what was found damaged, as it was found; never read again
 type Queue struct {
 	cfg  buffer.Config
