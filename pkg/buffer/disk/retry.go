@@ -37,7 +37,8 @@ type requeuer struct {
 
 	mu     sync.Mutex // one requeue at a time; it is held while the disk is written
 	ids    map[uint64]struct{}
-	sticky bool // the note stays until the next start
+	from   uint64 // in the note, where there is one
+	sticky bool   // the note stays until the next start
 }
 
 func newRequeuer(s *Queue) *requeuer {
@@ -151,10 +152,10 @@ func (r *requeuer) noted() bool {
 }
 
 // note writes down that chunks of dead letters may follow from the sequence number next on.
-// Where an earlier note must stay, it stays.
+// What an earlier note says that must stay, the new one says too.
 func (r *requeuer) note(next uint64) error {
 	if r.sticky {
-		return nil
+		next = r.from // written again, as a failed sync may have left the note in memory only
 	}
 	err := boltfile.WriteSynced(r.path+".tmp", boltfile.WithSum(encodeNote(next)))
 	failpoint.Pass("retry.note.written")
@@ -169,6 +170,7 @@ func (r *requeuer) note(next uint64) error {
 	if err != nil {
 		return fmt.Errorf("note the retry of dead letters: %w", err)
 	}
+	r.from = next
 	return nil
 }
 
@@ -229,7 +231,7 @@ func (r *requeuer) settle(letters *deaddisk.Store) {
 		err = r.removeNote()
 	}
 	if err != nil {
-		r.sticky = true
+		r.from, r.sticky = from, true
 		r.s.log.Error().Err(err).Msg("can't end an interrupted retry of dead letters: some of them may be in the queue too")
 		return
 	}
