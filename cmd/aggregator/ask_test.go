@@ -161,3 +161,25 @@ func TestVersionFlag(t *testing.T) {
 		t.Errorf("%q and %q", flag.String(), command.String())
 	}
 }
+
+// TestAskTellsWhatItTook: without a configuration it is the defaults' address that is asked, and that is said.
+func TestAskTellsWhatItTook(t *testing.T) {
+	t.Chdir(t.TempDir())
+	t.Setenv("AGGREGATOR_CONFIG", "")
+	var f endpoint
+	for _, tc := range []struct {
+		status string
+		all    bool
+		want   string
+	}{
+		{want: "configuration: the defaults (no -c, no AGGREGATOR_CONFIG, no aggregator.yaml here)\n"},
+		{status: "http://127.0.0.1:1"},
+		{all: true}, // a directory of its own
+	} {
+		var notes bytes.Buffer
+		f.status = tc.status
+		if cfg, err := f.load(&configFlag{}, tc.all, &notes); cfg != nil || err != nil || notes.String() != tc.want {
+			t.Errorf("%+v: %v, %v, %q", tc, cfg, err, notes.String())
+		}
+	}
+}

@@ -51,6 +51,9 @@ func (e *endpoint) set() bool {
 // returns nil where there is none, or where --status says it all. Unless all of it is needed, mistakes elsewhere than in
 // status don't matter: a server is asked also while somebody has spoiled its file.
 func (e *endpoint) load(c *configFlag, all bool, notes io.Writer) (*config.Config, error) {
+	if len(c.paths()) == 0 && e.status == "" && !all {
+		c.tell(notes)
+	}
 	if len(c.paths()) == 0 || e.status != "" && len(c.given) == 0 {
 		return nil, nil //nolint:nilnil // nil: none
 	}

@@ -35,7 +35,7 @@ outputs: {out: {type: stdout}}
 		code  int
 		want  string // in what is printed
 	}{
-		{"try", []string{"try", "-c", config}, `{"path":"/"}`, exitOK, "event 1: cluster default, tag app.example\n  routes[0] app.**\n    web[0] grep: unchanged\n  → out\n"},
+		{"try", []string{"try", "-c", config}, `{"path":"/"}`, exitOK, "event 1: cluster default, tag app.example\n  routes[0] app.**\n    web[0] grep: unchanged\n  → out (standard output)\n"},
 		{"try as JSON", []string{"try", "-c", config, "--json"}, `{"path":"/healthcheck"}`, exitOK, `"result":"dropped","reason":"web[0] grep"`},
 		{"try as JSON, hostile", []string{"try", "-c", config, "--json"}, "{\"a\":\"\u009b31m\u202e\u2028\"}\n\u0085", exitOK, `{"a":"\u009b31m\u202e\u2028"`},
 		{"try with the defaults", []string{"try"}, "x", exitOK, `{"log":"x","@timestamp":`},

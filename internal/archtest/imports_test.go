@@ -41,7 +41,10 @@ func table() []row {
 		{"pkg/resend", nil, "what tells resends from new chunks knows nobody"},
 		{"pkg/buffer", with("pkg/deadletter"), "the contract knows shared values and what a dead letter is"},
 		{"pkg/buffer/buffertest", with("pkg/buffer", "pkg/deadletter"), "the suite knows the contract, not the engines"},
-		{"pkg/buffer/disk", with("internal/boltfile", "pkg/buffer", "pkg/buffer/chunk", "pkg/buffer/fair", "pkg/buffer/disk/internal/segment", "pkg/deadletter", "pkg/deadletter/disk", "pkg/resend", "internal/format"), "an engine knows its contract, its files, its dead letters and what resends are"},
+		{"pkg/buffer/disk", with("internal/boltfile", "pkg/buffer", "pkg/buffer/chunk", "pkg/buffer/fair", "pkg/buffer/disk/internal/*", "pkg/deadletter", "pkg/deadletter/disk", "pkg/resend", "internal/format"), "an engine knows its contract, its files, its dead letters and what resends are"},
+		{"pkg/buffer/disk/internal/statefile", with("internal/boltfile", "internal/format", "pkg/resend"), "what is kept beside the segments knows files, and which resends a restart has to know"},
+		{"pkg/buffer/disk/internal/limits", with("internal/boltfile", "pkg/buffer"), "whether there is room is a matter of the contract's limits and the disk"},
+		{"pkg/buffer/disk/internal/pack", with("pkg/buffer", "pkg/buffer/chunk", "pkg/deadletter", "pkg/resend"), "a batch on its way to chunks knows the contract, chunks and whose resend it may be, and no file"},
 		{"pkg/buffer/disk/internal/segment", with("internal/boltfile", "internal/format", "pkg/buffer/chunk", "pkg/resend"), "a segment knows chunks and files, and how connections end in it"},
 		{"pkg/buffer/memory", with("pkg/buffer", "pkg/buffer/fair", "pkg/deadletter", "pkg/deadletter/memory"), "an engine knows its contract"},
 		{"pkg/buffer/fair", nil, "turns know nobody"},
@@ -100,7 +103,7 @@ func table() []row {
 // third says where a dependency may show, so that it can be replaced.
 func third() map[string][]string {
 	return map[string][]string{
-		"go.etcd.io/bbolt":                           {"pkg/buffer/disk", "pkg/buffer/disk/internal/segment", "pkg/deadletter/disk"},
+		"go.etcd.io/bbolt":                           {"pkg/buffer/disk/internal/segment", "pkg/buffer/disk/internal/statefile", "pkg/deadletter/disk"},
 		"github.com/prometheus/client_golang":        {"pkg/status"},
 		"github.com/spf13/cobra":                     {"cmd/*"},
 		"github.com/elastic/elastic-transport-go/v8": {"pkg/outputs/elasticsearch"},
@@ -208,9 +211,9 @@ func TestCheck(t *testing.T) {
 		{"cmd/aggregator", module + "/pkg/buffer", "commands hold no logic"},
 		{"pkg/app", module + "/pkg/forward/forwardtest", "only _test.go files"},
 		{"pkg/forward/forwardtest", module + "/pkg/forward", ""},
-		{"pkg/app", "go.etcd.io/bbolt", "only [pkg/buffer/disk pkg/buffer/disk/internal/segment pkg/deadletter/disk] may"},
-		{"pkg/app", "go.etcd.io/bbolt/errors", "only [pkg/buffer/disk pkg/buffer/disk/internal/segment pkg/deadletter/disk] may"},
-		{"pkg/buffer/disk", "go.etcd.io/bbolt", ""},
+		{"pkg/app", "go.etcd.io/bbolt", "only [pkg/buffer/disk/internal/segment pkg/buffer/disk/internal/statefile pkg/deadletter/disk] may"},
+		{"pkg/app", "go.etcd.io/bbolt/errors", "only [pkg/buffer/disk/internal/segment pkg/buffer/disk/internal/statefile pkg/deadletter/disk] may"},
+		{"pkg/buffer/disk/internal/statefile", "go.etcd.io/bbolt", ""},
 		{"pkg/buffer", module + "/pkg/buffer/disk", "the contract knows"},
 		{"pkg/newcomer", "strings", "no row"},
 		{"pkg/util", "strings", "named after what it is for"},

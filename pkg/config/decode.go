@@ -259,7 +259,11 @@ func (d *decoder) list(v reflect.Value, n *node, path string, f field) {
 		return
 	}
 	if n.kind != list {
-		d.at(n, path, "", "expected a list, got %s", n.shown())
+		hint := "write - before each entry"
+		if element.Kind() == reflect.String {
+			hint = `put a pattern that begins with { in quotes, as in "{a,b}.**"; or write a list, [a, b]`
+		}
+		d.at(n, path, hint, "expected a list, got %s", n.shown())
 		return
 	}
 	out := reflect.MakeSlice(v.Type(), len(n.items), len(n.items))
@@ -277,7 +281,7 @@ func (d *decoder) list(v reflect.Value, n *node, path string, f field) {
 
 func (d *decoder) mapping(v reflect.Value, n *node, path string) {
 	if n.kind != mapping {
-		d.at(n, path, "", "expected a mapping of names, got %s", n.shown())
+		d.at(n, path, "write each under its name, as in a: {…}, without -", "expected a mapping of names, got %s", n.shown())
 		return
 	}
 	out := reflect.MakeMapWithSize(v.Type(), len(n.entries))

@@ -175,6 +175,10 @@ func (r *reader) read(file string, data []byte) *node {
 		r.add(r.at(0, 0), "", "save it as UTF-8", "the file is UTF-16 without a byte order mark, as some Windows programs write it")
 		return nil
 	}
+	if program := otherProgram(data); program != "" {
+		r.add(r.at(0, 0), "", "write it in YAML: docs/migrate has what is called what", "this is a configuration of "+program)
+		return nil
+	}
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
 	var doc, next yaml.Node
 	switch err := decoder.Decode(&doc); {

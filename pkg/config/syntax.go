@@ -18,7 +18,7 @@ func (r *reader) syntax(err error, data []byte) {
 		text = m[2]
 	}
 	lines := strings.Split(string(data), "\n")
-	hint := ""
+	var hint string
 	switch opens, quote := openQuote(lines); {
 	case strings.HasPrefix(text, "unknown anchor '"):
 		name, _, _ := strings.Cut(strings.TrimPrefix(text, "unknown anchor '"), "'")
@@ -32,13 +32,49 @@ func (r *reader) syntax(err error, data []byte) {
 		line, text = opens, "the quote "+quote+" that opens here is not closed in its line"
 		hint = "close it; a " + quote + " inside such a text is written " + map[string]string{`"`: `\"`, "'": "''"}[quote]
 	default:
-		at, first := special(lines, line)
-		if first != "" {
+		if at, first := special(lines, line); first != "" {
 			line, text = at, "a text that begins with "+first+" means something else here: "+text
 			hint = fmt.Sprintf(`put a text that begins with %s in quotes, as in match: "**"`, first)
+			break
 		}
+		at, likely := likely(text, lines, line)
+		line, hint = at, likely
 	}
 	r.add(r.at(line, 0), "", hint, "not valid YAML: "+text)
+}
+
+// likely returns what is most likely meant by an error of the parser, and the line that it is about.
+func likely(text string, lines []string, line int) (at int, hint string) {
+	switch {
+	case strings.HasPrefix(text, "mapping values are not allowed"):
+		colons := regexp.MustCompile(`^[\s\-]*[\w.]+:\s+[^"'{\[#|>\s][^#]*:(\s|$)`)
+		if i := slices.IndexFunc(lines, colons.MatchString); i >= 0 {
+			line = i + 1
+		}
+		return line, "put a text with a colon and a space in quotes; or indent what follows like what it belongs to"
+	case strings.HasPrefix(text, "did not find expected ',' or"):
+		return line, "close the { or [ that opens in this line or before it"
+	case strings.HasPrefix(text, "did not find expected"):
+		return line, "begin what belongs together in the same column, and close each { and [ once"
+	}
+	return line, ""
+}
+
+// otherProgram returns the name of the program whose own format data has, "" where it may be YAML.
+func otherProgram(data []byte) string {
+	first := ""
+	for line := range strings.Lines(string(data)) {
+		if first = strings.TrimSpace(line); first != "" && first[0] != '#' {
+			break
+		}
+	}
+	switch {
+	case regexp.MustCompile(`^<(source|match|filter|label|system|worker)\b|^@include\b`).MatchString(first):
+		return "fluentd"
+	case regexp.MustCompile(`^\[(?i:service|input|output|filter|parser|custom|multiline_parser)\]`).MatchString(first):
+		return "Fluent Bit"
+	}
+	return ""
 }
 
 // utf16 reports whether data is text of two bytes a character, without the mark that would say so.
@@ -86,13 +122,20 @@ func closing(s string, quote byte) int {
 // special returns the line nearest to the one that the parser stopped at, or before it, in which a value begins with a
 // character that YAML takes for something else, and that character.
 func special(lines []string, line int) (at int, first string) {
-	value := regexp.MustCompile(`(?:^|[:\-,\[]\s+|\[)([*{%@&!` + "`" + `|>])`)
-	for _, at := range []int{line, line + 1, line - 1} {
-		if line < 1 || at < 1 || at > len(lines) {
+	value := regexp.MustCompile(`(?:^|[:\-,\[]\s+|\[)(?:([*%@&!` + "`" + `|>])|({)[^}]*}[^\s,}\]])`)
+	near := []int{line, line + 1, line - 1}
+	if line < 1 { // the parser did not say
+		near = nil
+		for i := range lines {
+			near = append(near, i+1)
+		}
+	}
+	for _, at := range near {
+		if at < 1 || at > len(lines) {
 			continue
 		}
 		if m := value.FindStringSubmatch(strings.TrimSpace(lines[at-1])); m != nil {
-			return at, m[1]
+			return at, m[1] + m[2]
 		}
 	}
 	return line, ""

@@ -14,6 +14,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 )
 
+// Why a letter can't go back into a queue.
 var (
 	ErrNoEvents = errors.New("their bytes can't be read as events: export them to see what came, and purge them")
 	ErrEmpty    = errors.New("they hold no event")

@@ -74,15 +74,18 @@ func (f *Filter) ByKeyOnly() bool {
 	return f.Tag == nil && f.Since.IsZero() && f.Until.IsZero() && len(f.IDs) == 0
 }
 
+// FitsKey reports whether letters that are counted under k may fit.
 func (f *Filter) FitsKey(k Key) bool {
 	return (f.Output == "" || f.Output == k.Output) && (!f.NoOutput || k.Output == "") &&
 		(f.Cluster == "" || f.Cluster == k.Cluster) && (f.Reason == "" || f.Reason == k.Reason)
 }
 
+// FitsID reports whether a letter of that number may fit.
 func (f *Filter) FitsID(id uint64) bool {
 	return (f.UpTo == 0 || id <= f.UpTo) && (len(f.IDs) == 0 || slices.Contains(f.IDs, id))
 }
 
+// Fits reports whether l fits, whatever its number.
 func (f *Filter) Fits(l *Letter) bool {
 	return f.FitsKey(Key{l.Output, l.Cluster, l.Reason}) && (f.Tag == nil || f.Tag(l.Tag)) &&
 		(f.Since.IsZero() || !l.Time.Before(f.Since)) && (f.Until.IsZero() || l.Time.Before(f.Until))

@@ -1,7 +1,7 @@
 package delivery_test
 
 import (
-	"fmt"
+	"strconv"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,7 +16,7 @@ import (
 func fragment(t *testing.T, seq uint64, ordinal int) *event.Chunk {
 	t.Helper()
 	record, err := filter.AppendValue(nil, map[string]any{
-		"log": fmt.Sprint(ordinal), "partial_message": "true", "partial_id": "x", "partial_ordinal": fmt.Sprint(ordinal), "partial_last": fmt.Sprint(ordinal == 3),
+		"log": strconv.Itoa(ordinal), "partial_message": "true", "partial_id": "x", "partial_ordinal": strconv.Itoa(ordinal), "partial_last": strconv.FormatBool(ordinal == 3),
 	})
 	if err != nil {
 		t.Fatal(err)

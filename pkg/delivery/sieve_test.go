@@ -33,7 +33,7 @@ func TestRules(t *testing.T) {
 }
 
 // The tag that a step gives is the one that the output sees: of an event that goes on at once, that is joined or
-// kept apart after a refusal. Dead letters and the queue have the one that came.
+// that is sent again after a refusal.
 func TestTagOfSteps(t *testing.T) {
 	retag := step(func(e *filter.Event, log string) filter.Verdict {
 		if !strings.Contains(log, "plain") {
@@ -53,9 +53,9 @@ func TestTagOfSteps(t *testing.T) {
 		}
 		s.source.Put(lines(1, "t", "a", "plain", "later", "+b", "-c"))
 		time.Sleep(20 * time.Second)
+		s.stop()
 		slices.Sort(s.tags)
 		equal(t, "tags", s.tags, []string{"t", "web.+b -c", "web.a", "web.later"})
-		s.stop()
 	})
 }
 

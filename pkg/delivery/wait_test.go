@@ -19,8 +19,8 @@ import (
 // waiting is an output that refuses everything until it is told to work, and knows when it was told not to wait.
 type waiting struct {
 	preparing
-	works, prepared atomic.Bool
-	told            atomic.Int32
+	works atomic.Bool
+	told  atomic.Int32
 }
 
 func (w *waiting) RetryNow() { w.told.Add(1) }

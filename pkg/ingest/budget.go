@@ -21,6 +21,7 @@ const (
 	progressStep = 16 << 10
 )
 
+// Why memory can't be had.
 var (
 	ErrOverBudget = errors.New("it needs more memory than the whole budget")
 	ErrEvicted    = errors.New("its memory was needed by others that waited for it, and it had made no progress for a while")
@@ -61,6 +62,7 @@ type Budget struct {
 // Purpose is what memory is taken for.
 type Purpose uint8
 
+// The purposes. What is complete comes first: it is what gives memory back.
 const (
 	ToStore   Purpose = iota // a complete message
 	ToReceive                // the next bytes of one
@@ -132,6 +134,7 @@ type waiter struct {
 	granted     chan struct{}
 }
 
+// Reserve returns the account of a connection, which takes nothing yet. closeConn is called where its memory is needed by others.
 func (b *Budget) Reserve(closeConn func()) *Reservation {
 	return &Reservation{budget: b, close: closeConn, gone: make(chan struct{}), progress: time.Now()}
 }

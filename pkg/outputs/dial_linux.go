@@ -16,7 +16,7 @@ func boundSilence(_ context.Context, network, _ string, conn syscall.RawConn) er
 	}
 	var failure error
 	if err := conn.Control(func(fd uintptr) {
-		failure = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(deadAfter.Milliseconds())) //nolint:gosec // a descriptor
+		failure = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(deadAfter.Milliseconds()))
 	}); err != nil {
 		return fmt.Errorf("reach the socket: %w", err)
 	}

@@ -212,14 +212,14 @@ func TestTails(t *testing.T) {
 				all.Join(maps.Clone(segments[0]))
 				all.Join(segments[1])
 				delete(all, 2)
-				got := ""
+				var got []byte
 				for _, s := range all.Unconfirmed(time.Minute) {
-					got += string(s.Chunk[0])
+					got = append(got, s.Chunk[0])
 					if !s.Until.Equal(time.Unix(0, 0).Add(time.Hour + time.Minute)) {
 						t.Errorf("remembered until %v", s.Until)
 					}
 				}
-				if got != tc.want {
+				if string(got) != tc.want {
 					t.Errorf("unconfirmed: %q, want %q", got, tc.want)
 				}
 			})

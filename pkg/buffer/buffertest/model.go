@@ -175,7 +175,7 @@ func (s *suite) kill() {
 		return
 	}
 	for round := range 3 {
-		cmd := exec.Command(os.Args[0], "-test.run=^$")
+		cmd := exec.CommandContext(s.Context(), os.Args[0], "-test.run=^$") //nolint:gosec // the test itself
 		cmd.Env = append(os.Environ(), childDir+"="+s.cfg.Path)
 		var stderr bytes.Buffer
 		cmd.Stderr = &stderr

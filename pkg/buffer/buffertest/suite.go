@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -21,6 +22,7 @@ type Open func(cfg buffer.Config, o buffer.Options) (buffer.Queue, error)
 
 // Run runs the suite. Beside it, an engine that is durable calls RunChild in its TestMain: see there.
 func Run(t *testing.T, open Open) {
+	t.Helper()
 	for _, tc := range []struct {
 		name string
 		test func(*suite)
@@ -207,7 +209,7 @@ func (s *suite) full() {
 	} {
 		name := fmt.Sprintf("%s of %v", tc.policy, tc.whole)
 		output, cluster := "o"+name, "c"+name
-		text := func(n int) string { return fmt.Sprint(n) + strings.Repeat("x", 10<<10) }
+		text := func(n int) string { return strconv.Itoa(n) + strings.Repeat("x", 10<<10) }
 		s.mustStore(cluster, []string{output}, text(1))
 		limits := buffer.Limits{MaxSize: 1 << 30, SegmentSize: 1 << 20, WhenFull: tc.policy}
 		if tc.whole {

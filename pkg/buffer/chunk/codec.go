@@ -14,6 +14,7 @@ import (
 // Codec is how a chunk's payload is compressed. The values are on disk.
 type Codec byte
 
+// The codecs.
 const (
 	CodecNone Codec = 0
 	CodecS2   Codec = 1
@@ -27,6 +28,7 @@ type Packer struct {
 	zdec  *zstd.Decoder
 }
 
+// NewPacker returns a Packer that compresses as buffer.compression says: none, s2 or zstd. The caller closes it.
 func NewPacker(name string) (*Packer, error) {
 	p := &Packer{}
 	var err error
@@ -51,6 +53,7 @@ func NewPacker(name string) (*Packer, error) {
 	return p, nil
 }
 
+// Close gives back what p holds.
 func (p *Packer) Close() {
 	p.zdec.Close()
 	if p.zenc != nil {

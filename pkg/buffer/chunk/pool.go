@@ -11,6 +11,7 @@ type Pool struct {
 	Keep int
 }
 
+// Get returns an empty slice, nil where none is spare.
 func (p *Pool) Get() []byte {
 	if b, ok := p.pool.Get().(*[]byte); ok {
 		return (*b)[:0]
@@ -18,6 +19,7 @@ func (p *Pool) Get() []byte {
 	return nil
 }
 
+// Put takes b back: the caller must not use it any more.
 func (p *Pool) Put(b []byte) {
 	if cap(b) > 0 && cap(b) <= p.Keep {
 		p.pool.Put(&b)

@@ -22,7 +22,7 @@ type line struct {
 // line returns the line of the batch: its cluster's, since a connection has one cluster. Should it
 // have several, the first message's turn is the batch's. c.mu is held.
 func (c *committer) line(b *batch) *line {
-	name := b.msgs[0].Cluster
+	name := b.Cluster()
 	l := c.lines[name]
 	if l == nil {
 		l = &line{cluster: name}
@@ -51,7 +51,7 @@ type admission struct {
 // the clusters. Those that must not wait are answered. Where it needs the disk first, ad.act says for what, and the
 // group ends there. c.mu is held, so that no batch leaves, and is used anew, while it is looked at.
 func (c *committer) decide(ad *admission) []*batch {
-	ad.c, ad.group, ad.left, ad.bytes, ad.full, ad.quotas, ad.act = c, nil, int64(c.s.txBytes()), 0, "", nil, nil
+	ad.c, ad.group, ad.left, ad.bytes, ad.full, ad.quotas, ad.act = c, nil, int64(c.txBytes()), 0, "", nil, nil
 	for {
 		var ready *line // has something to store now, or has to make up for what it took before
 		several := false
@@ -83,7 +83,7 @@ func (c *committer) decide(ad *admission) []*batch {
 	}
 	c.s.mu.Unlock()
 	if ad.act == nil {
-		c.limits.note(ad.full)
+		c.limits.Note(ad.full)
 	} else {
 		c.at = (c.at + len(c.ring) - 1) % len(c.ring) // the turn is still that line's
 	}
@@ -92,11 +92,11 @@ func (c *committer) decide(ad *admission) []*batch {
 
 // fill gives l, which alone has something to store, what is left of the group.
 func (ad *admission) fill(l *line) {
-	if n := len(ad.group); n > 0 && ad.group[n-1].partial() {
+	if n := len(ad.group); n > 0 && ad.group[n-1].Partial() {
 		b := ad.group[n-1]
-		ad.left += b.took
-		b.part(ad.left)
-		if ad.left -= b.took; b.partial() {
+		ad.left += b.Took
+		b.Part(ad.left)
+		if ad.left -= b.Took; b.Partial() {
 			return
 		}
 	}
@@ -115,7 +115,7 @@ func (ad *admission) admit(l *line) bool {
 			rest = append(rest, l.waiting[i:]...)
 			break
 		}
-		if b.resends.Waiting() {
+		if b.Resends.Waiting() {
 			rest = append(rest, b)
 			continue
 		}
@@ -132,7 +132,7 @@ func (ad *admission) admit(l *line) bool {
 			l.why = why
 		}
 		// What is stored in part waits in any case: sent again, that part would be stored twice.
-		if (b.nonBlocking || ad.c.limits.policyOf(l.cluster) == "reject") && !b.begun() {
+		if (b.NonBlocking || ad.c.limits.PolicyOf(l.cluster) == "reject") && !b.Begun() {
 			b.answer <- fmt.Errorf("%w: %s", buffer.ErrFull, why)
 			continue
 		}
@@ -150,10 +150,10 @@ func (ad *admission) admit(l *line) bool {
 
 // add adds b, or as much of it as there is credit for, to the group.
 func (ad *admission) add(l *line, b *batch) {
-	b.part(min(l.credit, ad.left))
-	l.credit -= b.took
-	ad.left -= b.took
-	ad.bytes += b.bytes
+	b.Part(min(l.credit, ad.left))
+	l.credit -= b.Took
+	ad.left -= b.Took
+	ad.bytes += b.Bytes
 	ad.group = append(ad.group, b)
 	ad.c.s.mu.Lock()
 	for _, cl := range b.claims {
@@ -161,7 +161,7 @@ func (ad *admission) add(l *line, b *batch) {
 		ad.quotas = append(ad.quotas, cl.quota)
 	}
 	ad.c.s.mu.Unlock()
-	if b.partial() {
+	if b.Partial() {
 		l.credit = min(l.credit, 0) // what comes after it stays after it
 	}
 }
@@ -173,19 +173,19 @@ func (ad *admission) verdict(name string, b *batch) (why string, cluster bool) {
 		return ad.full, false
 	}
 	c, l := ad.c, ad.c.limits
-	policy, own := l.policy(), l.policyOf(name)
-	if b.nonBlocking {
+	policy, own := l.Policy(), l.PolicyOf(name)
+	if b.NonBlocking {
 		policy, own = "reject", "reject"
 	}
-	why, old := l.full(b.bytes + ad.bytes)
+	why, old := l.Full(b.Bytes + ad.bytes)
 	switch {
 	case old && !ad.asked:
-		ad.act = func() bool { ad.asked = true; l.refresh(); return true }
+		ad.act = func() bool { ad.asked = true; l.Refresh(); return true }
 		return "", false
 	case why != "" && c.current != nil:
 		ad.act = c.giveBack
 		return "", false
-	case why != "" && policy == "drop_oldest" && !ad.inert[nil] && l.dropHelps():
+	case why != "" && policy == "drop_oldest" && !ad.inert[nil] && l.DropHelps():
 		ad.drop(nil, c.s.dropSegment)
 		return "", false
 	case why != "":
@@ -232,7 +232,7 @@ func (ad *admission) drop(q *quota, drop func() bool) {
 // over returns a limit that b beside the group would exceed. What is larger than the limit by itself
 // must pass some time, and what is stored in part has been let in.
 func (ad *admission) over(b *batch) *quota {
-	if b.begun() {
+	if b.Begun() {
 		return nil
 	}
 	ad.c.s.mu.Lock()
@@ -263,16 +263,13 @@ func (s *Queue) claim(b *batch) {
 		}
 		b.claims[i].bytes += n
 	}
-	for i := range b.msgs {
-		var n int64
-		for p := b.msgs[i].piece; p < b.piecesEnd(i); p++ {
-			n += b.pieces[p].cost()
-		}
+	for i := range b.Len() {
+		m, n := b.Message(i)
 		if n == 0 {
 			continue
 		}
-		add(&s.clusters[s.clusterNumber(b.msgs[i].Cluster)].quota, n)
-		for _, name := range b.msgs[i].Outputs {
+		add(&s.clusters[s.clusterNumber(m.Cluster)].quota, n)
+		for _, name := range m.Outputs {
 			add(&s.source(name).quota, n)
 		}
 	}

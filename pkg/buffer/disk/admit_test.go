@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/limits"
 )
 
 // lined returns a committer that nobody runs, with the batches waiting.
@@ -53,11 +54,9 @@ func round(c *committer) map[string]int {
 	took := map[string]int{}
 	var rest []*batch
 	for _, b := range group {
-		for _, p := range b.pieces[b.atPiece:b.until] {
-			took[b.msgs[0].Cluster] += p.n >> 10
-		}
-		if b.partial() {
-			b.advance()
+		took[b.Cluster()] += int(b.Took >> 10)
+		if b.Partial() {
+			b.Advance()
 			rest = append(rest, b)
 		}
 	}
@@ -137,7 +136,7 @@ func TestLargeBatchFails(t *testing.T) {
 		cfg := testConfig(t.TempDir())
 		clock := newClock()
 		now := func() time.Time { // a failed write is let be for some time, but not here
-			clock.move(pollFull)
+			clock.move(limits.PollFull)
 			return clock.now()
 		}
 		s := mustOpen(t, cfg, buffer.Options{Now: now, Fault: func(op string) error {

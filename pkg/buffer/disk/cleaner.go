@@ -11,7 +11,9 @@ import (
 	"github.com/seed-afc6a195/aggregator/internal/boltfile"
 	"github.com/seed-afc6a195/aggregator/internal/failpoint"
 	"github.com/seed-afc6a195/aggregator/internal/heartbeat"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/limits"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/segment"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/statefile"
 )
 
 const (
@@ -32,7 +34,7 @@ const (
 type cleaner struct {
 	s     *Queue
 	mu    sync.Mutex // one save at a time
-	state stateDB
+	state statefile.DB
 	wake  chan struct{}
 	stop  chan struct{}
 	ended chan struct{}
@@ -43,7 +45,7 @@ type cleaner struct {
 
 func newCleaner(s *Queue) *cleaner {
 	return &cleaner{
-		s: s, state: stateDB{dir: s.dir, sync: s.cfg.Sync},
+		s: s, state: statefile.DB{Dir: s.dir, Sync: s.cfg.Sync},
 		wake: make(chan struct{}, 1), stop: make(chan struct{}), ended: make(chan struct{}),
 	}
 }
@@ -69,7 +71,7 @@ func (k *cleaner) run() {
 			k.s.tidy()
 			k.s.dead.Tidy()
 			k.s.checkDir()
-			k.s.commit.limits.refresh()
+			k.s.commit.limits.Refresh()
 			k.beat.Rest()
 			tidy.Reset(tidyEvery)
 			continue
@@ -92,7 +94,7 @@ func (k *cleaner) run() {
 func (k *cleaner) close() error {
 	close(k.stop)
 	<-k.ended
-	return errors.Join(k.save(true), k.state.close())
+	return errors.Join(k.save(true), k.state.Close())
 }
 
 // save writes state.db and removes the segments that nobody wants. last: no more follow.
@@ -100,10 +102,10 @@ func (k *cleaner) save(last bool) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	s := k.s
-	whole := k.state.db == nil
-	changes := &snapshot{queue: s.queueID, done: map[doneKey][]byte{}}
+	whole := !k.state.IsOpen()
+	changes := &statefile.Snapshot{Queue: s.queueID, Done: map[statefile.Key][]byte{}}
 	s.mu.Lock()
-	changes.next = s.next + reserve
+	changes.Next = s.next + reserve
 	var unwanted []*segmentState
 	live := map[uint64]bool{}
 	type saved struct {
@@ -119,7 +121,7 @@ func (k *cleaner) save(last bool) error {
 		}
 		for src, bits := range seg.done {
 			if whole || seg.dirty[src] {
-				changes.done[doneKey{seg.first, src.name}] = slices.Clone(bits)
+				changes.Done[statefile.Key{Segment: seg.first, Output: src.name}] = slices.Clone(bits)
 				clean = append(clean, saved{seg, src})
 			}
 		}
@@ -130,20 +132,20 @@ func (k *cleaner) save(last bool) error {
 	s.mu.Unlock()
 	if !whole {
 		for _, key := range forget {
-			changes.done[key] = nil
+			changes.Done[key] = nil
 		}
 	}
 	if len(unwanted) > 0 || last || whole {
-		changes.ids, changes.hasIDs = s.resends.Unconfirmed(func(segment uint64) bool { return live[segment] && !last }), true
+		changes.IDs, changes.HasIDs = s.resends.Unconfirmed(func(segment uint64) bool { return live[segment] && !last }), true
 	}
 	failpoint.Pass("state.save.before")
 	err := s.failing("save")
 	switch {
 	case err != nil:
 	case whole:
-		err = k.state.renew(changes)
+		err = k.state.Renew(changes)
 	default:
-		err = k.state.save(changes)
+		err = k.state.Save(changes)
 	}
 	if err != nil {
 		k.failed(s.log, err, "can't save what outputs have finished: a crash now would repeat deliveries")
@@ -153,7 +155,7 @@ func (k *cleaner) save(last bool) error {
 		}
 		s.forget = append(s.forget, forget...)
 		s.mu.Unlock()
-		time.AfterFunc(pollFull, k.kick)
+		time.AfterFunc(limits.PollFull, k.kick)
 	} else {
 		k.recovered(s.log, "what outputs have finished is saved again")
 	}
@@ -189,7 +191,7 @@ func (s *Queue) remove(unwanted []*segmentState) {
 		}
 		s.disk -= seg.disk
 		for src := range seg.done {
-			s.forget = append(s.forget, doneKey{seg.first, src.name})
+			s.forget = append(s.forget, statefile.Key{Segment: seg.first, Output: src.name})
 		}
 		s.segs = slices.DeleteFunc(s.segs, func(o *segmentState) bool { return o == seg })
 		s.mu.Unlock()

@@ -7,14 +7,13 @@ import (
 
 	"github.com/seed-afc6a195/aggregator/internal/heartbeat"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/limits"
 )
 
 const (
 	// groupBytes is where a group of batches, which one transaction stores, is full: beyond, more bytes
 	// to one fdatasync gain little, bbolt holds a copy of them, and who comes next waits longer.
 	groupBytes = 2 << 20
-	// mergeBytes bounds a chunk merged of small messages.
-	mergeBytes = 256 << 10
 	// patience bounds how long a commit waits for more batches to share its fdatasync with.
 	patience = 2 * time.Millisecond
 	// staleGroup is after how long the size of the last group says nothing about the next.
@@ -29,7 +28,7 @@ const (
 // waits for as many batches as were about then, at most as long as a commit takes.
 type committer struct {
 	s      *Queue
-	limits *limits
+	limits *limits.Limits
 	wake   chan struct{} // something has changed: a batch came, room came, close
 
 	mu      sync.Mutex
@@ -44,7 +43,7 @@ type committer struct {
 	// Of the goroutine:
 	next     uint64        // sequence number
 	current  *segmentState // being written; nil: none
-	values   []byte        // memory of txBuilder.values
+	values   []byte        // memory of txBuilder.Values
 	lastSize int
 	lastEnd  time.Time
 	lastTook time.Duration
@@ -74,8 +73,8 @@ func (c *committer) enter(b *batch) error {
 		return buffer.ErrClosed
 	}
 	c.turn++
-	b.turn = c.turn
-	c.s.resends.Enter(&b.resends)
+	b.CommitSeq = c.turn
+	c.s.resends.Enter(&b.Resends)
 	l := c.line(b)
 	l.waiting = append(l.waiting, b)
 	c.count++
@@ -173,7 +172,7 @@ func (c *committer) gather() []*batch {
 		default: // all that waits, waits for room
 			ad = &admission{}
 			c.beat.Rest()
-			t := time.NewTimer(pollFull)
+			t := time.NewTimer(limits.PollFull)
 			select {
 			case <-c.wake:
 			case <-t.C:
@@ -221,3 +220,6 @@ func (c *committer) putBack(group []*batch) {
 		c.count++
 	}
 }
+
+// txBytes returns how many bytes of chunks a transaction takes.
+func (c *committer) txBytes() int { return int(min(groupBytes, c.limits.SegmentSize())) }

@@ -12,14 +12,14 @@
 // In this list A → B means that B may be locked while A is held, and never the other way round.
 //
 //	requeuer.mu → committer.mu → Queue.mu
-//	              committer.mu → limits.mu
+//	              committer.mu → limits.Limits's
 //	              committer.mu → resend.Window's
 //	cleaner.mu  → Queue.mu
 //	Store.mu of the dead letters → nothing of the queue
 //
-// Queue.mu and limits.mu are never held together, nor is one of them held by who calls another package.
+// Queue.mu and that of limits.Limits are never held together, nor is one of them held by who calls another package.
 //
-// No disk is touched while committer.mu, Queue.mu or limits.mu is held: connections, outputs and the status endpoint
+// No disk is touched while committer.mu, Queue.mu or the limits' is held: connections, outputs and the status endpoint
 // wait for these. So what is stored next is decided from memory (admission.decide), and what that needs of the disk (a
 // segment ended or dropped, an index loaded, the free space) is done between two decisions (committer.execute).
 // requeuer.mu, cleaner.mu and the dead letters' are held over disk calls; for them wait other requeues, other saves and

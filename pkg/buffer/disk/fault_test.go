@@ -23,7 +23,9 @@ import (
 	"github.com/seed-afc6a195/aggregator/internal/boltfile/boltfiletest"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/limits"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/segment"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/statefile"
 )
 
 // filled returns a directory with three sealed segments of two chunks each, and the chunks' entries.
@@ -71,17 +73,17 @@ func TestDamage(t *testing.T) {
 		{"nothing", func(*testing.T, string) {}, 0, false},
 		{"state.db deleted", func(t *testing.T, dir string) {
 			t.Helper()
-			if err := os.Remove(filepath.Join(dir, stateFile)); err != nil {
+			if err := os.Remove(filepath.Join(dir, statefile.Name)); err != nil {
 				t.Fatal(err)
 			}
 		}, 0, false},
 		{"state.db of garbage", func(t *testing.T, dir string) {
 			t.Helper()
-			boltfiletest.Change(t, filepath.Join(dir, stateFile), func(b []byte) []byte { return []byte(text(len(b), 9)) })
+			boltfiletest.Change(t, filepath.Join(dir, statefile.Name), func(b []byte) []byte { return []byte(text(len(b), 9)) })
 		}, 0, true},
 		{"state.db empty", func(t *testing.T, dir string) {
 			t.Helper()
-			boltfiletest.Change(t, filepath.Join(dir, stateFile), func([]byte) []byte { return nil })
+			boltfiletest.Change(t, filepath.Join(dir, statefile.Name), func([]byte) []byte { return nil })
 		}, 0, true},
 		{"segment empty", func(t *testing.T, dir string) {
 			t.Helper()
@@ -298,7 +300,7 @@ func countedFault(t *testing.T, whenFull string, i int64) (failed bool) {
 		m := message1{text: text(400<<10, uint64(j)), conn: uint64(j), chunk: strconv.Itoa(j)}
 		err := m.begin(s).Commit(context.Background())
 		for errors.Is(err, buffer.ErrFull) && whenFull == "reject" {
-			time.Sleep(pollFull)
+			time.Sleep(limits.PollFull)
 			err = m.begin(s).Commit(context.Background())
 		}
 		if err != nil {
@@ -335,7 +337,7 @@ func TestNoSpaceLeft(t *testing.T) {
 	if st := s.Stats(); st.Full == "" {
 		t.Error("the queue does not say that it is full")
 	}
-	clock.move(pollFull)
+	clock.move(limits.PollFull)
 	put(t, s, message1{text: "after"})
 	if got := drain(t, s, "o"); !slices.Equal(got, []string{"before", "after"}) {
 		t.Errorf("got %q", got)
@@ -356,11 +358,11 @@ func TestComplaintOnce(t *testing.T) {
 	var out bytes.Buffer
 	log, c := zerolog.New(&out), complaint{}
 	for seq := range uint64(3) {
-		c.failed(log, fmt.Errorf("write segment /d/%s: no space left on device", segmentName(seq)), "full")
+		c.failed(log, fmt.Errorf("write segment /d/%s: no space left on device", segment.Name(seq)), "full")
 	}
-	c.failed(log, errors.New("write segment /d/"+segmentPrefix), "other")
+	c.failed(log, errors.New("write segment /d/"+segment.Prefix), "other")
 	c.recovered(log, "again")
-	c.failed(log, errors.New("write segment /d/"+segmentName(9)+": no space left on device"), "full")
+	c.failed(log, errors.New("write segment /d/"+segment.Name(9)+": no space left on device"), "full")
 	want := `"error":"write segment /d/seg-0000000000000000.db: no space left on device"`
 	if got := out.String(); strings.Count(got, "\n") != 4 || !strings.Contains(got, want) {
 		t.Errorf("it logged\n%swant four lines, with %s", got, want)

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -22,6 +23,8 @@ import (
 	"github.com/seed-afc6a195/aggregator/internal/format"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/segment"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/statefile"
 	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
 )
 
@@ -72,8 +75,8 @@ func TestFormats(t *testing.T) {
 			}
 		})
 	}
-	if now := fmt.Sprint(stateFormat().Number); last != now {
-		t.Errorf("the newest directory in testdata/formats is %s: keep one of format %s", last, now)
+	if now := statefile.Format().Number; last != strconv.Itoa(now) {
+		t.Errorf("the newest directory in testdata/formats is %s: keep one of format %d", last, now)
 	}
 }
 
@@ -117,17 +120,17 @@ func TestOtherFormat(t *testing.T) {
 		change  func(t *testing.T, dir string)
 		refused string // the file that the error names; "": none
 	}{
-		{"older state.db", put1(stateFile, metaBucket, formatKey, boltfile.WithSum(numbers(0, 0)[:4])), stateFile},
-		{"newer state.db", put1(stateFile, metaBucket, formatKey, boltfile.WithSum(numbers(3, 0)[:4])), stateFile},
+		{"older state.db", put1(statefile.Name, "meta", "format", boltfile.WithSum(numbers(0, 0)[:4])), statefile.Name},
+		{"newer state.db", put1(statefile.Name, "meta", "format", boltfile.WithSum(numbers(3, 0)[:4])), statefile.Name},
 		{"newer state.db, with the oldest program", func(t *testing.T, dir string) {
 			t.Helper()
-			put1(stateFile, metaBucket, formatKey, boltfile.WithSum(numbers(9, 0)[:4]))(t, dir)
-			put1(stateFile, restBucket, oldestKey, boltfile.WithSum(numbers(9, 3), []byte(oldestKey)...))(t, dir)
-		}, stateFile},
+			put1(statefile.Name, "meta", "format", boltfile.WithSum(numbers(9, 0)[:4]))(t, dir)
+			put1(statefile.Name, "queue", "oldest", boltfile.WithSum(numbers(9, 3), []byte("oldest")...))(t, dir)
+		}, statefile.Name},
 		{"newer state.db that this program may read", func(t *testing.T, dir string) {
 			t.Helper()
-			put1(stateFile, metaBucket, formatKey, boltfile.WithSum(numbers(9, 0)[:4]))(t, dir)
-			put1(stateFile, restBucket, oldestKey, boltfile.WithSum(numbers(9, 2), []byte(oldestKey)...))(t, dir)
+			put1(statefile.Name, "meta", "format", boltfile.WithSum(numbers(9, 0)[:4]))(t, dir)
+			put1(statefile.Name, "queue", "oldest", boltfile.WithSum(numbers(9, 2), []byte("oldest")...))(t, dir)
 		}, ""},
 		{"newer index", changeIndex(9, 3), "seg-"},
 		{"newer index that this program may read", changeIndex(9, 2), ""},
@@ -199,11 +202,11 @@ func put1(file, bucket, key string, value []byte) func(t *testing.T, dir string)
 func changeIndex(number, oldest byte) func(t *testing.T, dir string) {
 	return func(t *testing.T, dir string) {
 		t.Helper()
-		path := filepath.Join(dir, segmentName(1))
+		path := filepath.Join(dir, segment.Name(1))
 		b := bytes.Clone(valueIn(t, path, "index", "index"))
 		b[0], b[1] = number, oldest
 		b = binary.LittleEndian.AppendUint32(b[:len(b)-4], boltfile.Checksum(b[:len(b)-4]))
-		put1(segmentName(1), "index", "index", b)(t, dir)
+		put1(segment.Name(1), "index", "index", b)(t, dir)
 	}
 }
 

@@ -31,8 +31,8 @@ func (s *Queue) Beats() []heartbeat.Beat {
 
 // Ready returns why nothing can be stored now, nil where something can. It waits for no disk.
 func (s *Queue) Ready() error {
-	if gone := s.gone.Load(); gone != nil {
-		return *gone
+	if err := s.goneErr(); err != nil {
+		return err
 	}
 	commit := heartbeat.Beat{State: s.commit.beat.State()}
 	if err := commit.Slow(time.Now()); err != nil {
@@ -41,8 +41,16 @@ func (s *Queue) Ready() error {
 	s.commit.mu.Lock()
 	waiting := s.commit.count
 	s.commit.mu.Unlock()
-	if full := s.commit.limits.why(waiting); full != "" {
+	if full := s.commit.limits.Why(waiting); full != "" {
 		return errors.New(full)
+	}
+	return nil
+}
+
+// goneErr returns why the directory is not this queue's any more; nil: it is.
+func (s *Queue) goneErr() error {
+	if gone := s.gone.Load(); gone != nil {
+		return *gone
 	}
 	return nil
 }

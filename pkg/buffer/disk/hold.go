@@ -35,7 +35,7 @@ func (src *source) Shed(c *event.Chunk) {
 		return
 	}
 	if o := l.inFlight[c.Seq]; o != nil && &o.chunk == c {
-		src.s.entries.Put(o.memory)
+		src.s.memory.Entries.Put(o.memory)
 		o.memory, c.Entries = nil, nil
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/limits"
 )
 
 // A queue of 8 MiB gets 20 MiB while nobody reads.
@@ -222,7 +223,7 @@ func TestSmallDisk(t *testing.T) {
 		}
 		checkSubsequence(t, drain(t, s, "o"), stored, 0)
 		saved(t, s)
-		clock.move(pollFull)
+		clock.move(limits.PollFull)
 		put(t, s, message1{text: "goes on"})
 		mustClose(t, s)
 	}

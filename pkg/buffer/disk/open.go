@@ -15,6 +15,9 @@ import (
 	"github.com/seed-afc6a195/aggregator/internal/boltfile"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/limits"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/pack"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/statefile"
 	deaddisk "github.com/seed-afc6a195/aggregator/pkg/deadletter/disk"
 	"github.com/seed-afc6a195/aggregator/pkg/resend"
 )
@@ -27,7 +30,7 @@ func Open(cfg buffer.Config, o buffer.Options) (_ *Queue, err error) {
 	}
 	s := &Queue{
 		cfg: cfg, opts: o, log: o.Log, now: o.Now, directory: directory{dir: cfg.Path},
-		memory:       memory{arenas: chunk.Pool{Keep: keepArena}, values: chunk.Pool{Keep: keepArena}, entries: chunk.Pool{Keep: 4 * keepArena}},
+		memory:       pack.Memory{Arenas: chunk.Pool{Keep: pack.KeepArena}, Values: chunk.Pool{Keep: pack.KeepArena}, Entries: chunk.Pool{Keep: 4 * pack.KeepArena}},
 		names:        names{numbers: map[string]uint32{}, setOf: map[string]uint32{}, sources: map[string]*source{}},
 		segmentTable: segmentTable{keepFrom: math.MaxUint64},
 		resends:      resend.NewWindow(cfg.DedupeWindow, o.Now), counts: counts{duplicates: map[string]buffer.Duplicates{}},
@@ -36,24 +39,24 @@ func Open(cfg buffer.Config, o buffer.Options) (_ *Queue, err error) {
 	_, _ = rand.Read(random[:]) // never fails
 	s.limitsOf = cfg.Limits(o.OutputLimits, o.ClusterLimits, o.ClusterWhenFull)
 	s.connEpoch, s.salt = binary.LittleEndian.Uint64(random[:]), binary.LittleEndian.Uint64(random[8:])
-	if s.packer, err = chunk.NewPacker(cfg.Compression); err != nil {
+	if s.memory.Packer, err = chunk.NewPacker(cfg.Compression); err != nil {
 		return nil, err
 	}
 	if err := boltfile.MakeDir(s.dir); err != nil {
-		s.packer.Close()
+		s.memory.Packer.Close()
 		return nil, advise(fmt.Errorf("make queue directory: %w", err))
 	}
 	if s.lock, err = takeDir(s.dir); err != nil {
-		s.packer.Close()
+		s.memory.Packer.Close()
 		return nil, advise(err)
 	}
 	defer func() {
 		if err != nil {
-			s.packer.Close()
+			s.memory.Packer.Close()
 			_ = s.lock.Close() // nothing was written through it
 		}
 	}()
-	if err := refuseUnknown(s.dir); err != nil {
+	if err := statefile.RefuseUnknown(s.dir); err != nil {
 		return nil, err
 	}
 	if s.dead, err = deaddisk.Open(filepath.Join(s.dir, "dead"), cfg.DeadLetters, s.log, s.now); err != nil {
@@ -61,24 +64,33 @@ func Open(cfg buffer.Config, o buffer.Options) (_ *Queue, err error) {
 	}
 	s.clean, s.commit = newCleaner(s), newCommitter(s)
 	s.requeue = newRequeuer(s)
-	if s.requeue.noted() {
+	if s.requeue.note.Exists() {
 		s.keepFrom = 0
 	}
 	if err := s.recover(); err != nil {
-		return nil, errors.Join(advise(err), s.clean.state.close(), s.dead.Close())
+		return nil, errors.Join(advise(err), s.clean.state.Close(), s.dead.Close())
 	}
 	s.requeue.settle(s.dead)
 	s.keepSegments(math.MaxUint64)
-	if s.pending > 0 && !s.requeue.sticky {
+	if s.pending > 0 && !s.requeue.note.Stays {
 		s.dead.Recall()
 	}
 	s.commit.next = s.next
-	if s.commit.limits, err = newLimits(s); err != nil {
-		return nil, errors.Join(err, s.clean.state.close(), s.dead.Close())
+	if s.commit.limits, err = s.newLimits(); err != nil {
+		return nil, errors.Join(err, s.clean.state.Close(), s.dead.Close())
 	}
 	go s.clean.run()
 	go s.commit.run()
 	return s, nil
+}
+
+// newLimits returns the limits in force, of what the queue holds.
+func (s *Queue) newLimits() (*limits.Limits, error) {
+	return limits.New(limits.Queue{Dir: s.dir, Now: s.now, Gone: s.goneErr, Used: func() (bytes, chunks int64) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.disk, s.pending
+	}}, s.disk, s.limitsOf)
 }
 
 // Close implements Queue. Chunks still handed out are handed out again after the next Open.
@@ -103,7 +115,7 @@ func (s *Queue) Close() error {
 		seg.unload(s)
 	}
 	s.mu.Unlock()
-	s.packer.Close()
+	s.memory.Packer.Close()
 	return errors.Join(err, s.dead.Close(), s.lock.Close())
 }
 
@@ -148,7 +160,7 @@ func (s *Queue) SetLimits(to buffer.Limits) {
 		t.quota.limit = to.Clusters[t.name]
 	}
 	s.mu.Unlock()
-	c.limits.set(to)
+	c.limits.Set(to)
 	c.mu.Unlock()
 	c.kick()
 }

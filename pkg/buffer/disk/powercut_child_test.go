@@ -21,6 +21,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/limits"
 	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 )
@@ -240,7 +241,7 @@ func (l *life) try(what string, f func() error) bool {
 		if err = f(); err == nil {
 			return true
 		}
-		l.late.Add(int64(pollFull)) // it is time for the next try
+		l.late.Add(int64(limits.PollFull)) // it is time for the next try
 	}
 	fmt.Fprintln(os.Stderr, what+":", err)
 	return false

@@ -46,7 +46,8 @@ func (src *source) SettlePart(ctx context.Context, c *event.Chunk, rests []buffe
 		return nil
 	}
 	output, _ := src.names()
-	b := &batch{s: s, conn: s.connEpoch, answer: make(chan error, 1), nonBlocking: true}
+	b := s.newBatch(0)
+	b.NonBlocking = true
 	for i := range rests {
 		r := &rests[i]
 		flags := byte(chunk.PartKeyed | chunk.PartNanos)
@@ -60,8 +61,7 @@ func (src *source) SettlePart(ctx context.Context, c *event.Chunk, rests []buffe
 		for j, p := range r.Parts {
 			parts[j] = chunk.Part{Flags: flags, Key: p.Key, First: p.First, Events: p.Events}
 		}
-		b.addStored(buffer.Message{Cluster: c.Cluster, Tag: c.Tag, Source: c.Source, Outputs: []string{waitingName(output, r.Target)}}, r.Entries, parts)
-		b.msgs[len(b.msgs)-1].rest = true
+		b.AddRest(buffer.Message{Cluster: c.Cluster, Tag: c.Tag, Source: c.Source, Outputs: []string{waitingName(output, r.Target)}}, r.Entries, parts)
 	}
 	if len(rests) > 0 {
 		if err := b.Commit(ctx); err != nil {

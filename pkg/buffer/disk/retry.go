@@ -2,11 +2,9 @@ package disk
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -14,10 +12,10 @@ import (
 
 	"github.com/seed-afc6a195/aggregator/internal/boltfile"
 	"github.com/seed-afc6a195/aggregator/internal/failpoint"
-	"github.com/seed-afc6a195/aggregator/internal/format"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/segment"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/statefile"
 	deaddisk "github.com/seed-afc6a195/aggregator/pkg/deadletter/disk"
 )
 
@@ -26,23 +24,21 @@ import (
 // start after a crash between the two finds the letters that are in the queue already and deletes them. The segments of
 // these chunks stay until then.
 const (
-	requeueNote  = "dead/retry" // in the queue's directory: sequence number, CRC-32C
+	requeueNote  = "dead/retry" // in the queue's directory
 	requeueChunk = 256 << 10    // of a chunk's entries, about
 )
 
 // requeuer is what the queue knows of dead letters that are in it again.
 type requeuer struct {
 	s    *Queue
-	path string // of the note
+	note statefile.Note
 
-	mu     sync.Mutex // one requeue at a time; it is held while the disk is written
-	ids    map[uint64]struct{}
-	from   uint64 // in the note, where there is one
-	sticky bool   // the note stays until the next start
+	mu  sync.Mutex // one requeue at a time; it is held while the disk is written
+	ids map[uint64]struct{}
 }
 
 func newRequeuer(s *Queue) *requeuer {
-	return &requeuer{s: s, path: filepath.Join(s.dir, requeueNote), ids: map[uint64]struct{}{}}
+	return &requeuer{s: s, note: statefile.Note{Path: filepath.Join(s.dir, requeueNote)}, ids: map[uint64]struct{}{}}
 }
 
 // Requeue implements Queue.
@@ -62,12 +58,13 @@ func (s *Queue) Requeue(ctx context.Context, items []buffer.RequeueItem) error {
 	s.mu.Unlock()
 	if len(r.ids) == 0 {
 		s.keepSegments(next)
-		if err := r.note(next); err != nil {
+		if err := r.note.Write(next); err != nil {
 			s.keepSegments(math.MaxUint64)
 			return err
 		}
 	}
-	b := &batch{s: s, conn: s.connEpoch, answer: make(chan error, 1), nonBlocking: true}
+	b := s.newBatch(0)
+	b.NonBlocking = true
 	b.addItems(items)
 	err := b.Commit(ctx)
 	if err == nil {
@@ -83,7 +80,7 @@ func (s *Queue) Requeue(ctx context.Context, items []buffer.RequeueItem) error {
 	}
 	// After a failed write it may be stored nevertheless: then the note stays for the next start.
 	if err != nil && !errors.Is(err, buffer.ErrFull) && !errors.Is(err, buffer.ErrClosed) && ctx.Err() == nil {
-		r.sticky = true
+		r.note.Stays = true
 	}
 	if len(r.ids) == 0 {
 		s.keepSegments(math.MaxUint64)
@@ -103,7 +100,7 @@ func (s *Queue) ForgetRequeued(ids []uint64) error {
 		return nil
 	}
 	s.keepSegments(math.MaxUint64)
-	return r.removeNote()
+	return r.note.Remove()
 }
 
 // addItems adds the items as chunks of their own, those that go the same way together.
@@ -132,7 +129,7 @@ func (b *batch) addItems(items []buffer.RequeueItem) {
 		c.parts = append(c.parts, chunk.Part{Flags: flags, Key: item.Part.Key, Conn: item.ID, First: item.Part.First, Events: item.Part.Events})
 	}
 	for _, c := range all {
-		b.addStored(c.message, c.entries, c.parts)
+		b.AddStored(c.message, c.entries, c.parts)
 	}
 }
 
@@ -145,81 +142,12 @@ func (s *Queue) keepSegments(next uint64) {
 	s.clean.kick()
 }
 
-// noted reports whether an earlier run was ended within a requeue.
-func (r *requeuer) noted() bool {
-	_, err := os.Stat(r.path)
-	return err == nil
-}
-
-// note writes down that chunks of dead letters may follow from the sequence number next on.
-// What an earlier note says that must stay, the new one says too.
-func (r *requeuer) note(next uint64) error {
-	if r.sticky {
-		next = r.from // written again, as a failed sync may have left the note in memory only
-	}
-	err := boltfile.WriteSynced(r.path+".tmp", boltfile.WithSum(encodeNote(next)))
-	failpoint.Pass("retry.note.written")
-	if err == nil {
-		err = os.Rename(r.path+".tmp", r.path)
-	}
-	failpoint.Pass("retry.note.renamed")
-	if err == nil {
-		err = boltfile.SyncDir(filepath.Dir(r.path))
-	}
-	failpoint.Pass("retry.noted")
-	if err != nil {
-		return fmt.Errorf("note the retry of dead letters: %w", err)
-	}
-	r.from = next
-	return nil
-}
-
-// removeNote removes the note, if it need not stay.
-func (r *requeuer) removeNote() error {
-	if r.sticky {
-		return nil
-	}
-	if err := os.Remove(r.path); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("end the retry of dead letters: %w", err)
-	}
-	failpoint.Pass("retry.ended")
-	return nil
-}
-
-// noteFormat is that of the note. Number 1 is a sequence number alone.
-func noteFormat() format.Format {
-	return format.Format{Name: "note of a requeue", Number: 2, Since: 1, Alone: 1}
-}
-
-func encodeNote(next uint64) []byte {
-	return binary.LittleEndian.AppendUint64(noteFormat().Append(nil), next)
-}
-
-// decodeNote returns the sequence number of a note, and the first of all where it is of a format that the program may
-// not read: to look through all chunks is always right.
-func decodeNote(b []byte) uint64 {
-	if len(b) == 8 {
-		return binary.LittleEndian.Uint64(b)
-	}
-	_, rest, err := noteFormat().Cut(b)
-	if err != nil || len(rest) != 8 {
-		return 0
-	}
-	return binary.LittleEndian.Uint64(rest)
-}
-
 // settle deletes the letters that an interrupted requeue has put into the queue. It runs at the
 // start, before anything is stored. What goes wrong is logged, and tried again at the next start.
 func (r *requeuer) settle(letters *deaddisk.Store) {
-	b, err := os.ReadFile(r.path)
-	if errors.Is(err, os.ErrNotExist) {
+	from, found := r.note.Read()
+	if !found {
 		return
-	}
-	from := uint64(0) // where the note can't be read: all chunks are looked through
-	if err == nil {
-		if b, err = boltfile.VerifySum(b); err == nil {
-			from = decodeNote(b)
-		}
 	}
 	ids, err := r.s.lettersFrom(from)
 	n := 0
@@ -228,10 +156,10 @@ func (r *requeuer) settle(letters *deaddisk.Store) {
 		failpoint.Pass("retry.settled")
 	}
 	if err == nil {
-		err = r.removeNote()
+		err = r.note.Remove()
 	}
 	if err != nil {
-		r.from, r.sticky = from, true
+		r.note.Stays = true
 		r.s.log.Error().Err(err).Msg("can't end an interrupted retry of dead letters: some of them may be in the queue too")
 		return
 	}
@@ -251,14 +179,14 @@ func (s *Queue) lettersFrom(from uint64) (letters []uint64, err error) {
 			if seg.first+uint64(e.Seq) < from {
 				continue
 			}
-			value, err := segment.ReadChunk(seg.file.f, e, s.values.Get())
+			value, err := segment.ReadChunk(seg.file.f, e, s.memory.Values.Get())
 			if err == nil {
 				var h chunk.Header
 				if h, err = chunk.DecodeHeader(value, parts); err == nil {
 					parts = h.Parts
 				}
 			}
-			s.values.Put(value)
+			s.memory.Values.Put(value)
 			if errors.Is(err, boltfile.ErrDamaged) {
 				parts = nil
 				continue // whoever is handed it will tell

@@ -159,7 +159,7 @@ func TestRetry(t *testing.T) {
 	if both := delivered(t, s, "p"); len(both) != 3 || both[other.EventID] != 101 {
 		t.Errorf("the other output got %v", both)
 	}
-	if _, err := os.Stat(s.requeue.path); !errors.Is(err, os.ErrNotExist) {
+	if _, err := os.Stat(s.requeue.note.Path); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the note stays: %v", err)
 	}
 }

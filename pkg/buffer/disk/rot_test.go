@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"testing"
@@ -14,9 +13,10 @@ import (
 	"github.com/seed-afc6a195/aggregator/internal/boltfile/boltfiletest"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/limits"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/segment"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/statefile"
 	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
-	"github.com/seed-afc6a195/aggregator/pkg/resend"
 )
 
 // Whatever rots in a segment, sealed or not, each chunk that is not touched is found, and none is made up.
@@ -79,46 +79,6 @@ func TestRottenSegment(t *testing.T) {
 	}
 }
 
-// Whatever rots in state.db, it is read as it was or not at all: nothing counts as finished that is not.
-func TestRottenState(t *testing.T) {
-	dir := boltfiletest.MemoryDir(t)
-	db := stateDB{dir: dir, sync: true}
-	all := &snapshot{queue: [16]byte{1, 2}, next: 77, done: map[doneKey][]byte{}, hasIDs: true}
-	for i := range 30 {
-		all.done[doneKey{uint64(1 + 100*i), "archive"}] = bytes.Repeat([]byte{byte(i)}, 10*i)
-		all.done[doneKey{uint64(1 + 100*i), "es"}] = bytes.Repeat([]byte{byte(i + 1)}, 20*i)
-		all.ids = append(all.ids, resend.Saved{Key: resend.Key{Chunk: [16]byte{byte(i)}, Events: i}, Until: newClock().now()})
-	}
-	if err := db.renew(all); err != nil {
-		t.Fatal(err)
-	}
-	if err := db.save(&snapshot{queue: all.queue, next: 78, done: map[doneKey][]byte{{1, "es"}: nil}}); err != nil {
-		t.Fatal(err)
-	}
-	if err := db.close(); err != nil {
-		t.Fatal(err)
-	}
-	want, err := loadState(dir)
-	if err != nil || len(want.done) != 59 || want.next != 78 {
-		t.Fatal(want, err)
-	}
-	boltfiletest.EachRot(t, filepath.Join(dir, stateFile), func(t *testing.T, r boltfiletest.Rot) {
-		t.Helper()
-		got, err := loadState(dir)
-		if err != nil {
-			return
-		}
-		for k, bits := range got.done {
-			if !bytes.Equal(bits, want.done[k]) && !bytes.Equal(bits, all.done[k]) {
-				t.Errorf("finished of %v is %x, not %x", k, bits, want.done[k])
-			}
-		}
-		if got.queue != want.queue || got.next != want.next && got.next != all.next {
-			t.Errorf("queue %x, next %d", got.queue, got.next)
-		}
-	})
-}
-
 // Files rot under a running process: it goes on, hands out what is whole and takes what comes.
 func TestRotWhileRunning(t *testing.T) {
 	garbage := func(b []byte) []byte { return []byte(text(len(b), 1)) }
@@ -140,8 +100,8 @@ func TestRotWhileRunning(t *testing.T) {
 			}
 			return b
 		}},
-		{"state.db becomes garbage", stateFile, garbage},
-		{"state.db leads to itself", stateFile, func(b []byte) []byte {
+		{"state.db becomes garbage", statefile.Name, garbage},
+		{"state.db leads to itself", statefile.Name, func(b []byte) []byte {
 			for id := uint64(2); id < uint64(len(b)/boltfile.PageSize); id++ {
 				p := b[id*boltfile.PageSize:]
 				p[8] = boltfile.BranchFlag
@@ -187,7 +147,7 @@ func TestRotWhileRunning(t *testing.T) {
 					acked++
 				}
 				_ = s.dead.Add(t.Context(), []deadletter.Letter{letter1(byte(10 + i))}) // the same
-				clock.move(pollFull)
+				clock.move(limits.PollFull)
 			}
 			if acked < 2 {
 				t.Errorf("%d of 3 were stored", acked)

@@ -16,7 +16,7 @@ import (
 // there is none or the last is full.
 func (c *committer) segmentFor(seq uint64, n int) (*segmentState, error) {
 	s := c.s
-	size := c.limits.segmentSize()
+	size := c.limits.SegmentSize()
 	if seg := c.current; seg != nil {
 		if seg.bytes+int64(n) <= size {
 			return seg, nil
@@ -26,7 +26,7 @@ func (c *committer) segmentFor(seq uint64, n int) (*segmentState, error) {
 	if err := s.failing("create"); err != nil {
 		return nil, err
 	}
-	seg := newSegment(filepath.Join(s.dir, segmentName(seq)), seq)
+	seg := newSegment(filepath.Join(s.dir, segment.Name(seq)), seq)
 	seg.tails = resend.Tails{}
 	var err error
 	tmp := seg.path + ".tmp" // a segment that was only begun must not pass for a damaged one after a crash

@@ -17,9 +17,7 @@ func (s *Queue) Stats() buffer.Stats {
 		CommitLatency: s.counts.latency.Snapshot(),
 		Duplicates:    map[string]buffer.Duplicates{}, Dead: s.dead.Stats(), Disk: &buffer.DiskStats{},
 	}
-	l.mu.Lock()
-	st.Disk.Free, st.MaxBytes, st.Disk.MinFree = l.free, l.max, l.minFree
-	l.mu.Unlock()
+	st.Disk.Free, st.Disk.MinFree, st.MaxBytes = l.Disk()
 	s.commit.mu.Lock()
 	st.Waiting = s.commit.count
 	uses := map[string]buffer.ClusterUse{}
@@ -31,7 +29,7 @@ func (s *Queue) Stats() buffer.Stats {
 		uses[l.cluster] = u
 	}
 	s.commit.mu.Unlock()
-	st.Full = l.why(st.Waiting)
+	st.Full = l.Why(st.Waiting)
 
 	s.mu.Lock()
 	defer s.mu.Unlock()

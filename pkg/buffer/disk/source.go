@@ -246,8 +246,8 @@ func (l *partition) peek(seg *segmentState) (int, bool) {
 
 // fill reads the chunk of e into o.
 func (s *Queue) fill(o *lease, h *handle, e *segment.Entry) error {
-	value, err := segment.ReadChunk(h.f, e, s.values.Get())
-	defer func() { s.values.Put(value) }()
+	value, err := segment.ReadChunk(h.f, e, s.memory.Values.Get())
+	defer func() { s.memory.Values.Put(value) }()
 	if err != nil {
 		return err
 	}
@@ -255,7 +255,7 @@ func (s *Queue) fill(o *lease, h *handle, e *segment.Entry) error {
 	if err != nil {
 		return err
 	}
-	o.memory, err = s.packer.Unpack(s.entries.Get(), value[head.Payload:head.Size], head.Codec, head.Raw)
+	o.memory, err = s.memory.Packer.Unpack(s.memory.Entries.Get(), value[head.Payload:head.Size], head.Codec, head.Raw)
 	if err != nil {
 		return err
 	}
@@ -290,7 +290,7 @@ func (src *source) take(c *event.Chunk) (*partition, *lease) {
 		return nil, nil
 	}
 	delete(l.inFlight, c.Seq)
-	src.s.entries.Put(o.memory)
+	src.s.memory.Entries.Put(o.memory)
 	o.memory, o.chunk = nil, event.Chunk{}
 	return l, o
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/internal/failpoint"
 	"github.com/seed-afc6a195/aggregator/internal/format"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/segment"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/statefile"
 	"github.com/seed-afc6a195/aggregator/pkg/resend"
 )
 
@@ -25,7 +26,7 @@ func (s *Queue) recover() error {
 	if err != nil {
 		return err
 	}
-	s.queueID, s.next = state.queue, max(1, state.next)
+	s.queueID, s.next = state.Queue, max(1, state.Next)
 	tails := resend.Tails{}
 	for _, n := range names { // sorted by name, so by first sequence number
 		if s.opts.Interrupted != nil {
@@ -40,14 +41,14 @@ func (s *Queue) recover() error {
 			}
 			continue
 		}
-		if first, ok := segmentSeq(n.Name()); ok {
+		if first, ok := segment.First(n.Name()); ok {
 			if err := s.recoverSegment(path, first, state, tails); err != nil {
 				return err
 			}
 		}
 	}
 	s.began = s.next
-	s.resends.Restore(append(state.ids, tails.Unconfirmed(s.cfg.DedupeWindow)...))
+	s.resends.Restore(append(state.IDs, tails.Unconfirmed(s.cfg.DedupeWindow)...))
 	if s.pending > 0 {
 		s.log.Info().Int("segments", len(s.segs)).Int64("chunks", s.pending).Msg("found chunks that wait for outputs")
 	}
@@ -56,8 +57,8 @@ func (s *Queue) recover() error {
 }
 
 // recoverState reads state.db, or starts a new one.
-func (s *Queue) recoverState() (*snapshot, error) {
-	state, err := loadState(s.dir)
+func (s *Queue) recoverState() (*statefile.Snapshot, error) {
+	state, err := statefile.Load(s.dir)
 	switch {
 	case err == nil:
 		return state, nil
@@ -66,24 +67,24 @@ func (s *Queue) recoverState() (*snapshot, error) {
 	case errors.Is(err, os.ErrPermission): // whole, perhaps: whoever changed its rights can change them back
 		return nil, fmt.Errorf("read what outputs have finished: %w", err)
 	case !errors.Is(err, os.ErrNotExist):
-		name, aerr := boltfile.Quarantine(filepath.Join(s.dir, stateFile))
+		name, aerr := boltfile.Quarantine(filepath.Join(s.dir, statefile.Name))
 		s.counts.setAside++
 		s.log.Error().Err(err).Str("file", name).AnErr("set_aside", aerr).
 			Msg("state.db is damaged: starting without it, so all that is in the segments is delivered again")
 	}
-	state = &snapshot{}
-	_, _ = rand.Read(state.queue[:]) // never fails
+	state = &statefile.Snapshot{}
+	_, _ = rand.Read(state.Queue[:]) // never fails
 	return state, nil
 }
 
 // recoverSegment counts what waits in the segment at path, and notes how each connection ends in it.
-func (s *Queue) recoverSegment(path string, first uint64, state *snapshot, tails resend.Tails) error {
+func (s *Queue) recoverSegment(path string, first uint64, state *statefile.Snapshot, tails resend.Tails) error {
 	seg := newSegment(path, first)
 	seg.sealed = true
 	s.segs = append(s.segs, seg)
-	for k, bits := range state.done {
-		if k.segment == first {
-			seg.done[s.source(k.output)] = bits
+	for k, bits := range state.Done {
+		if k.Segment == first {
+			seg.done[s.source(k.Output)] = bits
 		}
 	}
 	c, damage, err := segment.Read(path, first)

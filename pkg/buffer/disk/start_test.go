@@ -27,7 +27,7 @@ func manySegments(t *testing.T, cfg buffer.Config, n int) []string {
 	}
 	var segments []string
 	for _, name := range names {
-		if _, ok := segmentSeq(name.Name()); ok {
+		if _, ok := segment.First(name.Name()); ok {
 			segments = append(segments, cfg.Path+"/"+name.Name())
 		}
 	}
@@ -44,7 +44,7 @@ func TestStartReadsNoChunks(t *testing.T) {
 		t.Fatalf("%d segments", len(segments))
 	}
 	for _, path := range segments {
-		first, _ := segmentSeq(path[len(cfg.Path)+1:])
+		first, _ := segment.First(path[len(cfg.Path)+1:])
 		c, err := segment.ReadIndex(path, first)
 		if err != nil {
 			t.Fatal(err)

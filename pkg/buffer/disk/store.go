@@ -11,7 +11,8 @@ import (
 
 	"github.com/seed-afc6a195/aggregator/internal/failpoint"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
-	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/pack"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/statefile"
 	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
 	deaddisk "github.com/seed-afc6a195/aggregator/pkg/deadletter/disk"
 	"github.com/seed-afc6a195/aggregator/pkg/resend"
@@ -20,9 +21,9 @@ import (
 // Queue is a Queue in segments of bbolt. See docs for how a directory looks; in short:
 //
 //	lock       held while a process uses the directory
-//	state.db   what outputs have finished: see state.go
-//	seg-*.db   chunks, named by their first sequence number: see segment.go
-//	dead/      dead letters: see deadletter.go
+//	state.db   what outputs have finished: see package statefile
+//	seg-*.db   chunks, named by their first sequence number: see package segment
+//	dead/      dead letters: see package deadletter/disk
 //	*.corrupt  what was found damaged, as it was found; never read again
 type Queue struct {
 	cfg  buffer.Config
@@ -31,7 +32,7 @@ type Queue struct {
 	now  func() time.Time
 	directory
 	identity
-	memory
+	memory  pack.Memory
 	resends *resend.Window
 	dead    *deaddisk.Store
 	requeue *requeuer
@@ -60,14 +61,6 @@ type identity struct {
 	salt      uint64   // see package chunk
 }
 
-// memory is what is used again.
-type memory struct {
-	packer  *chunk.Packer
-	arenas  chunk.Pool // of batches
-	values  chunk.Pool // chunks as on disk
-	entries chunk.Pool // chunks' entries
-}
-
 // names are the clusters and outputs that the queue has seen, which never leave.
 type names struct {
 	limitsOf buffer.Limits // in force
@@ -87,7 +80,7 @@ type segmentTable struct {
 	loadedN  int             // entries of indexes in memory
 	disk     int64           // bytes that segments take
 	keepFrom uint64          // segments with chunks from here on stay though nobody wants them: see keepSegments
-	forget   []doneKey       // of segments that are gone
+	forget   []statefile.Key // of segments that are gone
 }
 
 // outputSet is who wants a chunk.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 
 // Run runs the suite. open returns an empty store.
 func Run(t *testing.T, open func(t *testing.T, cfg deadletter.Config) deadletter.Store) {
+	t.Helper()
 	for _, tc := range []struct {
 		name string
 		cfg  deadletter.Config
@@ -34,7 +36,7 @@ func add(t *testing.T, s deadletter.Store, n int) {
 	t.Helper()
 	for i := range n {
 		l := deadletter.Letter{
-			Output: fmt.Sprint("o", i%2), Cluster: fmt.Sprint("c", i%3), Tag: "t", Reason: "rejected", Detail: fmt.Sprint(i), EventID: fmt.Sprint("id-", i),
+			Output: fmt.Sprint("o", i%2), Cluster: fmt.Sprint("c", i%3), Tag: "t", Reason: "rejected", Detail: strconv.Itoa(i), EventID: fmt.Sprint("id-", i),
 			Events: 1 + i%2, Entry: []byte{byte(i)},
 		}
 		if err := s.Add(context.Background(), []deadletter.Letter{l}); err != nil {
@@ -70,6 +72,7 @@ func ids(letters []deadletter.Letter) (all []uint64) {
 }
 
 func pages(t *testing.T, s deadletter.Store) {
+	t.Helper()
 	add(t, s, 12)
 	all := list(t, s, deadletter.Filter{}, false)
 	if len(all) != 12 || !slices.IsSorted(ids(all)) || all[3].Detail != "3" || all[3].Time.IsZero() || all[3].Entry[0] != 3 {
@@ -112,6 +115,7 @@ func pages(t *testing.T, s deadletter.Store) {
 }
 
 func once(t *testing.T, s deadletter.Store) {
+	t.Helper()
 	add(t, s, 3)
 	add(t, s, 3)
 	if n := s.Stats().Letters; n != 3 {
@@ -127,6 +131,7 @@ func once(t *testing.T, s deadletter.Store) {
 }
 
 func gone(t *testing.T, s deadletter.Store) {
+	t.Helper()
 	add(t, s, 12)
 	all := ids(list(t, s, deadletter.Filter{}, false))
 	if n, err := s.Delete(context.Background(), all[0], all[11], 1); n != 2 || err != nil {
@@ -154,6 +159,7 @@ func gone(t *testing.T, s deadletter.Store) {
 }
 
 func requeue(t *testing.T, s deadletter.Store) {
+	t.Helper()
 	add(t, s, 6)
 	all := ids(list(t, s, deadletter.Filter{}, false))
 	fault := errors.New("full")
@@ -170,8 +176,9 @@ func requeue(t *testing.T, s deadletter.Store) {
 }
 
 func bounds(t *testing.T, s deadletter.Store) {
+	t.Helper()
 	for i := range 12 {
-		l := deadletter.Letter{Detail: fmt.Sprint(i), Events: 1, Entry: make([]byte, 1<<20)}
+		l := deadletter.Letter{Detail: strconv.Itoa(i), Events: 1, Entry: make([]byte, 1<<20)}
 		for j := range l.Entry {
 			l.Entry[j] = byte(i * j)
 		}

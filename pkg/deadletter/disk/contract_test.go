@@ -11,6 +11,7 @@ import (
 
 func TestContract(t *testing.T) {
 	deadlettertest.Run(t, func(t *testing.T, cfg deadletter.Config) deadletter.Store {
+		t.Helper()
 		s, err := Open(t.TempDir(), cfg, zerolog.Nop(), time.Now)
 		if err != nil {
 			t.Fatal(err)

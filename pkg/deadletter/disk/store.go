@@ -79,6 +79,7 @@ const (
 	summaryBucket = "summary" // itself → what deadFile.encode says
 )
 
+// Open opens or makes the store in dir, whatever it finds there. now is the clock of the letters' age.
 func Open(dir string, cfg deadletter.Config, log zerolog.Logger, now func() time.Time) (*Store, error) {
 	var salt [8]byte
 	_, _ = rand.Read(salt[:]) // never fails

@@ -110,12 +110,14 @@ func TestContract(t *testing.T) {
 			Output: r.out, Secret: secret,
 			Numbers: func(t *testing.T) (numbers []int) {
 				t.Helper()
-				for _, text := range r.messages("/k8s/a", "t") {
-					var record struct{ N int }
-					if err := json.Unmarshal([]byte(text), &record); err != nil {
-						t.Fatal(err)
+				for _, stream := range []string{"t", "web.b", "web.c"} {
+					for _, text := range r.messages("/k8s/a", stream) {
+						var record struct{ N int }
+						if err := json.Unmarshal([]byte(text), &record); err != nil {
+							t.Fatal(err)
+						}
+						numbers = append(numbers, record.N)
 					}
-					numbers = append(numbers, record.N)
 				}
 				slices.Sort(numbers) // a stream is in order of time
 				return numbers

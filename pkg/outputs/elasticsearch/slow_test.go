@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -163,7 +164,7 @@ func TestSlowTargets(t *testing.T) {
 	now := time.Now()
 	s := &slowTargets{max: time.Minute, now: func() time.Time { return now }, all: map[string]*slowTarget{}}
 	for i := range 2 * maxSlow {
-		s.slow(fmt.Sprint(i), outputs.Failure{})
+		s.slow(strconv.Itoa(i), outputs.Failure{})
 	}
 	if n := s.n.Load(); n != maxSlow {
 		t.Errorf("%d targets are known", n)

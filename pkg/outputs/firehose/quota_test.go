@@ -70,7 +70,7 @@ func offer(t *testing.T, o *Output, s *awstest.Server, perSecond, seconds int) (
 	return took
 }
 
-func TestAStreamAtItsQuotaTakesEverythingOnce(t *testing.T) {
+func TestAStreamAtItsQuotaTakesEverythingOnce(t *testing.T) { //nolint:tparallel // it sets the environment
 	environment(t)
 	for _, aggregate := range []bool{true, false} {
 		for _, perRecord := range []bool{false, true} {

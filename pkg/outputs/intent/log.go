@@ -50,8 +50,8 @@ func (f *Format[T]) beginning() string {
 
 // cut cuts the first line off data. errDamaged: it has none; format.ErrUnknown: the program may not read the rest. A first
 // line that is cut short leaves nothing, and is no error: there was nothing behind it.
-func (f *Format[T]) cut(data []byte) (rest []byte, err error) {
-	line, rest, whole := bytes.Cut(data[:min(len(data), len(f.Name)+64)], []byte("\n"))
+func (f *Format[T]) cut(data []byte) ([]byte, error) {
+	line, _, whole := bytes.Cut(data[:min(len(data), len(f.Name)+64)], []byte("\n"))
 	switch {
 	case !whole && (bytes.HasPrefix(line, []byte(f.Name+" ")) || bytes.HasPrefix([]byte(f.Name+" "), line)) && len(line) == len(data):
 		return nil, nil

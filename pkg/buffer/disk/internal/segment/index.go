@@ -78,6 +78,7 @@ func (b *builder) set(outputs []string) uint32 {
 	return n
 }
 
+// SetKey returns what tells sets of outputs apart, as a key of maps.
 func SetKey(outputs []string) string { return strings.Join(outputs, "\x00") }
 
 // indexFormat is that of a sealed segment's index. An index whose chunks an older program must not overlook makes its

@@ -36,6 +36,7 @@ import (
 // memory; and a bad sector in it is a signal instead of an error. bbolt decides what is stored.
 const inlineMax = boltfile.PageSize / 4
 
+// IndexName is the key of a sealed segment's index.
 const IndexName = "index"
 
 // Item is a chunk to be stored.
@@ -55,6 +56,7 @@ type Writer struct {
 // just written, and the kernel then maps the pages around: without this, a segment ends up in memory whole.
 const residentMax = 4 << 20
 
+// Create makes the file of a segment of about size bytes. With sync, a commit is on disk when it returns.
 func Create(path string, size int64, sync bool) (*Writer, error) {
 	w := &Writer{}
 	err := boltfile.RecoverPanics(func() (err error) {
@@ -185,6 +187,7 @@ func (w *Writer) Seal(index []byte) error {
 	return errors.Join(err, w.Close())
 }
 
+// Close ends the writing without an index.
 func (w *Writer) Close() error { return boltfile.RecoverPanics(w.db.Close) }
 
 // ReadChunk reads the chunk that e names from f into buf and checks it.

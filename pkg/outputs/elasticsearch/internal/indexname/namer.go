@@ -223,7 +223,7 @@ func (n *Namer) forget(hour int64) {
 	n.over = nil
 }
 
-// notice says which clusters have reached the limit in this hour; "" where none has.
+// Notice says which clusters have reached the limit in this hour; "" where none has.
 func (n *Namer) Notice() string {
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -16,8 +16,10 @@ const (
 	maxStreamName = maxName - len(".ds-"+"-2025.11.21-000001")
 	hashLength    = len("-00000000")
 	unknown       = "unknown" // in place of a value that is not there
-	Anything      = "*"
 )
+
+// Anything stands for times and values in a Pattern.
+const Anything = "*"
 
 // piece is a part of the text of index, as it is written there.
 type piece struct {

@@ -1,4 +1,9 @@
-package disk
+// Package statefile is what the queue keeps beside its segments: state.db, and the note of a requeue.
+//
+// state.db has the queue's own id, a bound of the sequence numbers given out, what each output has finished, and chunk
+// ids whose segments are gone. The file is small and written anew at each start from what could be read of the old one,
+// so that damage in it never travels and bbolt never has to repair it. Losing all of it repeats deliveries.
+package statefile
 
 import (
 	"bytes"
@@ -18,18 +23,15 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/resend"
 )
 
-// state.db keeps what is not in the segments: the queue's own id, a bound of the sequence numbers
-// given out, what each output has finished, and chunk ids whose segments are gone. The file is
-// small and written anew at each start from what could be read of the old one, so that damage in
-// it never travels and bbolt never has to repair it. Losing all of it repeats deliveries.
-const stateFile = "state.db"
+// Name is the file's, in the queue's directory.
+const Name = "state.db"
 
-// stateFormat is that of state.db. Number 1 was written without the oldest program's number, with all but what is
+// Format is that of state.db. Number 1 was written without the oldest program's number, with all but what is
 // finished beside the number, and at first with checksums that did not cover the keys. Programs of that time verified
 // all that is beside the number before they looked at it, each in the way of its own: so nothing else is there any
 // more. What is finished, and what a restart has to remember, must not be overlooked: an entry of a new kind that holds
 // such makes its number the oldest.
-func stateFormat() format.Format { return format.Format{Name: "state.db", Number: 2, Since: 1} }
+func Format() format.Format { return format.Format{Name: "state.db", Number: 2, Since: 1} }
 
 // Names in state.db.
 const (
@@ -43,42 +45,42 @@ const (
 	idsKey     = "ids"
 )
 
-// doneKey names what an output has finished of a segment.
-type doneKey struct {
-	segment uint64
-	output  string
+// Key names what an output has finished of a segment.
+type Key struct {
+	Segment uint64 // its first sequence number
+	Output  string
 }
 
-func (k doneKey) bytes() []byte {
-	return append(binary.BigEndian.AppendUint64(nil, k.segment), k.output...)
+func (k Key) bytes() []byte {
+	return append(binary.BigEndian.AppendUint64(nil, k.Segment), k.Output...)
 }
 
-// snapshot is the contents of state.db, or what has changed of them.
-type snapshot struct {
-	queue  [16]byte
-	next   uint64
-	done   map[doneKey][]byte // nil value: forget it
-	ids    []resend.Saved
-	hasIDs bool // ids is to be written
+// Snapshot is the contents of state.db, or what has changed of them.
+type Snapshot struct {
+	Queue  [16]byte       // its id
+	Next   uint64         // above all sequence numbers given out
+	Done   map[Key][]byte // bitmaps by sequence number less the segment's first; nil value: forget it
+	IDs    []resend.Saved
+	HasIDs bool // IDs is to be written
 }
 
-// loadState reads state.db in dir. os.ErrNotExist: there is none; format.ErrUnknown: not ours to touch;
+// Load reads state.db in dir. os.ErrNotExist: there is none; format.ErrUnknown: not ours to touch;
 // another error: it is damaged.
-func loadState(dir string) (*snapshot, error) {
-	path := filepath.Join(dir, stateFile)
+func Load(dir string) (*Snapshot, error) {
+	path := filepath.Join(dir, Name)
 	p, err := boltfile.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer p.Close()
-	s := &snapshot{done: map[doneKey][]byte{}}
+	s := &Snapshot{Done: map[Key][]byte{}}
 	if err := s.read(p); err != nil {
 		return nil, fmt.Errorf("read %s: %w", path, err)
 	}
 	return s, nil
 }
 
-func (s *snapshot) read(p *boltfile.File) error {
+func (s *Snapshot) read(p *boltfile.File) error {
 	meta, err := p.Bucket(metaBucket)
 	if err != nil || meta == nil {
 		return errors.Join(err, fmt.Errorf("no bucket %q: %w", metaBucket, boltfile.ErrDamaged))
@@ -107,13 +109,13 @@ func (s *snapshot) read(p *boltfile.File) error {
 		return err
 	}
 	queue, next := values[queueKey], values[nextKey]
-	if len(queue) != len(s.queue) || len(next) != 8 {
+	if len(queue) != len(s.Queue) || len(next) != 8 {
 		return fmt.Errorf("no queue id: %w", boltfile.ErrDamaged)
 	}
-	copy(s.queue[:], queue)
-	s.next = binary.BigEndian.Uint64(next)
+	copy(s.Queue[:], queue)
+	s.Next = binary.BigEndian.Uint64(next)
 	if ids, ok := values[idsKey]; ok {
-		if s.ids, err = decodeIDs(ids); err != nil {
+		if s.IDs, err = decodeIDs(ids); err != nil {
 			return err
 		}
 	}
@@ -126,7 +128,7 @@ func (s *snapshot) read(p *boltfile.File) error {
 		if err != nil || len(e.Key) < 8 {
 			return errors.Join(err, fmt.Errorf("key %x: %w", e.Key, boltfile.ErrDamaged))
 		}
-		s.done[doneKey{binary.BigEndian.Uint64(e.Key), string(e.Key[8:])}] = bytes.Clone(bits)
+		s.Done[Key{binary.BigEndian.Uint64(e.Key), string(e.Key[8:])}] = bytes.Clone(bits)
 		return nil
 	})
 }
@@ -145,7 +147,7 @@ func checkFormat(meta, rest *boltfile.Tree) (int, error) {
 			oldest = int(binary.BigEndian.Uint32(both[4:]))
 		}
 	}
-	return number, errors.Join(stateFormat().Check(number, oldest), err)
+	return number, errors.Join(Format().Check(number, oldest), err)
 }
 
 // numbersIn returns the n bytes under the name; nil: there is nothing, or something else, of which the error tells.
@@ -172,16 +174,16 @@ func verifyEither(b []byte, key ...byte) ([]byte, error) {
 	return boltfile.VerifySum(b)
 }
 
-// refuseUnknown returns an error where state.db in dir is of a format that the program may not read, so that nothing is
+// RefuseUnknown returns an error where state.db in dir is of a format that the program may not read, so that nothing is
 // touched. All else of it is told later.
-func refuseUnknown(dir string) error {
-	if _, err := loadState(dir); errors.Is(err, format.ErrUnknown) {
+func RefuseUnknown(dir string) error {
+	if _, err := Load(dir); errors.Is(err, format.ErrUnknown) {
 		return err
 	}
 	return nil
 }
 
-func (s *snapshot) write(tx *bbolt.Tx) error {
+func (s *Snapshot) write(tx *bbolt.Tx) error {
 	meta, err := tx.CreateBucketIfNotExists([]byte(metaBucket))
 	if err != nil {
 		return err
@@ -198,24 +200,24 @@ func (s *snapshot) write(tx *bbolt.Tx) error {
 		k string
 		v []byte
 	}
-	number := binary.BigEndian.AppendUint32(nil, uint32(stateFormat().Number))
+	number := binary.BigEndian.AppendUint32(nil, uint32(Format().Number))
 	if err := meta.Put([]byte(formatKey), boltfile.WithSum(number)); err != nil {
 		return err
 	}
 	puts := []put{
 		{oldestKey, slices.Concat(number, number)},
-		{queueKey, s.queue[:]},
-		{nextKey, binary.BigEndian.AppendUint64(nil, s.next)},
+		{queueKey, s.Queue[:]},
+		{nextKey, binary.BigEndian.AppendUint64(nil, s.Next)},
 	}
-	if s.hasIDs {
-		puts = append(puts, put{idsKey, encodeIDs(s.ids)})
+	if s.HasIDs {
+		puts = append(puts, put{idsKey, encodeIDs(s.IDs)})
 	}
 	for _, p := range puts {
 		if err := rest.Put([]byte(p.k), boltfile.WithSum(p.v, []byte(p.k)...)); err != nil {
 			return err
 		}
 	}
-	for k, bits := range s.done {
+	for k, bits := range s.Done {
 		if bits == nil {
 			err = done.Delete(k.bytes())
 		} else {
@@ -228,30 +230,33 @@ func (s *snapshot) write(tx *bbolt.Tx) error {
 	return nil
 }
 
-// stateDB is the open state.db; nil db: it could not be written and is to be made anew.
-type stateDB struct {
-	dir  string
-	sync bool
-	db   *bbolt.DB
+// DB is state.db in Dir, to be written. It begins closed. Not safe for concurrent use.
+type DB struct {
+	Dir  string
+	Sync bool
+	db   *bbolt.DB // nil: it could not be written and is to be made anew
 }
 
-// save writes the changes. After an error the file is as it was before, and the next save must be a
-// whole one: see renew.
-func (s *stateDB) save(changes *snapshot) error {
+// IsOpen reports whether Save can work; otherwise it takes Renew.
+func (s *DB) IsOpen() bool { return s.db != nil }
+
+// Save writes the changes. After an error the file is as it was before, the DB is closed, and what comes next must be
+// Renew.
+func (s *DB) Save(changes *Snapshot) error {
 	err := s.sound()
 	if err == nil {
 		err = boltfile.RecoverPanics(func() error { return s.db.Update(changes.write) })
 	}
 	if err != nil {
-		err = fmt.Errorf("write %s: %w", filepath.Join(s.dir, stateFile), err)
-		return errors.Join(err, s.close())
+		err = fmt.Errorf("write %s: %w", filepath.Join(s.Dir, Name), err)
+		return errors.Join(err, s.Close())
 	}
 	return nil
 }
 
 // sound returns nil where bbolt can work with the open file.
-func (s *stateDB) sound() error {
-	p, err := boltfile.Open(filepath.Join(s.dir, stateFile))
+func (s *DB) sound() error {
+	p, err := boltfile.Open(filepath.Join(s.Dir, Name))
 	if err != nil {
 		return err
 	}
@@ -259,18 +264,18 @@ func (s *stateDB) sound() error {
 	return p.Verify()
 }
 
-// renew replaces state.db by a file that holds what all says.
-func (s *stateDB) renew(all *snapshot) error {
-	path := filepath.Join(s.dir, stateFile)
+// Renew opens the DB: it replaces state.db by a file that holds what all says.
+func (s *DB) Renew(all *Snapshot) error {
+	path := filepath.Join(s.Dir, Name)
 	tmp := path + ".tmp"
-	if err := s.close(); err != nil {
+	if err := s.Close(); err != nil {
 		return err
 	}
 	_ = os.Remove(tmp) // of an earlier attempt
 	var db *bbolt.DB
 	err := boltfile.RecoverPanics(func() (err error) {
 		db, err = bbolt.Open(tmp, 0o600, &bbolt.Options{
-			Timeout: time.Second, NoSync: !s.sync, FreelistType: bbolt.FreelistMapType, PageSize: boltfile.PageSize, NoStatistics: true,
+			Timeout: time.Second, NoSync: !s.Sync, FreelistType: bbolt.FreelistMapType, PageSize: boltfile.PageSize, NoStatistics: true,
 		})
 		if err != nil {
 			return err
@@ -286,7 +291,7 @@ func (s *stateDB) renew(all *snapshot) error {
 	}
 	failpoint.Pass("state.renew.renamed")
 	if err == nil {
-		err = boltfile.SyncDir(s.dir)
+		err = boltfile.SyncDir(s.Dir)
 	}
 	failpoint.Pass("state.renewed")
 	if err != nil {
@@ -300,14 +305,15 @@ func (s *stateDB) renew(all *snapshot) error {
 	return nil
 }
 
-func (s *stateDB) close() error {
+// Close closes the DB, if it is open.
+func (s *DB) Close() error {
 	if s.db == nil {
 		return nil
 	}
 	db := s.db
 	s.db = nil
 	if err := boltfile.RecoverPanics(db.Close); err != nil {
-		return fmt.Errorf("close %s: %w", filepath.Join(s.dir, stateFile), err)
+		return fmt.Errorf("close %s: %w", filepath.Join(s.Dir, Name), err)
 	}
 	return nil
 }

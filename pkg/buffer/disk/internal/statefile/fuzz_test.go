@@ -1,4 +1,4 @@
-package disk
+package statefile
 
 import (
 	"errors"
@@ -18,42 +18,42 @@ import (
 // is the same when it is written and read again.
 func FuzzState(f *testing.F) {
 	dir := f.TempDir()
-	state := &snapshot{
-		queue: [16]byte{1, 2}, next: 9, hasIDs: true, ids: []resend.Saved{{Key: resend.Key{Chunk: [16]byte{3}, Events: 4}, Until: time.Unix(5, 6)}},
-		done: map[doneKey][]byte{{1, "es"}: {0xff, 1}, {1, "s3"}: nil, {8, ""}: {}},
+	state := &Snapshot{
+		Queue: [16]byte{1, 2}, Next: 9, HasIDs: true, IDs: []resend.Saved{{Key: resend.Key{Chunk: [16]byte{3}, Events: 4}, Until: time.Unix(5, 6)}},
+		Done: map[Key][]byte{{1, "es"}: {0xff, 1}, {1, "s3"}: nil, {8, ""}: {}},
 	}
-	db := stateDB{dir: dir}
-	if err := errors.Join(db.renew(state), db.close()); err != nil {
+	db := DB{Dir: dir}
+	if err := errors.Join(db.Renew(state), db.Close()); err != nil {
 		f.Fatal(err)
 	}
-	boltfiletest.Seed(f, filepath.Join(dir, stateFile))
+	boltfiletest.Seed(f, filepath.Join(dir, Name))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		boltfiletest.FixMeta(b)
-		if err := os.WriteFile(filepath.Join(dir, stateFile), b, 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, Name), b, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		first, err := loadState(dir)
+		first, err := Load(dir)
 		if err != nil {
 			if errors.Is(err, fs.ErrNotExist) {
 				t.Fatal(err)
 			}
 			return
 		}
-		first.hasIDs = true
-		db := stateDB{dir: dir}
-		if err := errors.Join(db.renew(first), db.close()); err != nil {
+		first.HasIDs = true
+		db := DB{Dir: dir}
+		if err := errors.Join(db.Renew(first), db.Close()); err != nil {
 			t.Fatalf("%+v can't be written: %v", first, err)
 		}
-		again, err := loadState(dir)
+		again, err := Load(dir)
 		if err != nil {
 			t.Fatalf("%+v can't be read: %v", first, err)
 		}
-		again.hasIDs = true
-		for k, bits := range again.done {
-			again.done[k] = append([]byte{}, bits...) // empty and nil are one on disk
+		again.HasIDs = true
+		for k, bits := range again.Done {
+			again.Done[k] = append([]byte{}, bits...) // empty and nil are one on disk
 		}
-		for k, bits := range first.done {
-			first.done[k] = append([]byte{}, bits...)
+		for k, bits := range first.Done {
+			first.Done[k] = append([]byte{}, bits...)
 		}
 		if !reflect.DeepEqual(again, first) {
 			t.Fatalf("got  %+v\nwant %+v", again, first)

@@ -1,0 +1,164 @@
+package pack
+
+import (
+	"time"
+	"unsafe"
+
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
+	"github.com/seed-afc6a195/aggregator/pkg/resend"
+)
+
+// mergeBytes bounds a chunk merged of small messages.
+const mergeBytes = 256 << 10
+
+// Builder makes chunks of batches, for one transaction. The fields up to Values must be set; Next counts up with each
+// chunk.
+type Builder struct {
+	Memory *Memory
+	Salt   uint64 // see package chunk
+	Now    time.Time
+	Next   uint64 // sequence number of the next chunk
+	Values []byte // of the chunks, one after the other
+
+	Chunks     []Chunk        // in order of sequence
+	Whole      []resend.Piece // messages whose last piece is in the transaction
+	CommitSeqs []uint64       // the number of each one's commit
+
+	merges map[builderKey]*merge
+	order  []*merge // of merges, so that it is the messages' order
+}
+
+// Chunk is a chunk of the transaction that is being made.
+type Chunk struct {
+	chunk.Header
+	From, To int  // in Builder.Values
+	Rest     bool // of a chunk settled in part
+}
+
+// builderKey says which messages share a chunk. The outputs are compared by address: they come from a
+// table of the routes, and the same in another place only makes two chunks.
+type builderKey struct {
+	cluster, tag string
+	source       string
+	outputs      *string
+	n            int
+}
+
+type merge struct {
+	key     builderKey
+	outputs []string
+	raw     []byte
+	events  int
+	parts   []chunk.Part
+}
+
+// Add makes chunks of b, as much as Part said.
+func (g *Builder) Add(b *Batch) {
+	for m := b.at; m < len(b.msgs); m++ {
+		msg, end := &b.msgs[m], b.piecesEnd(m)
+		duplicate := b.Resends.Duplicate(m)
+		if !duplicate {
+			for p := max(msg.piece, b.atPiece); p < min(end, b.until); p++ {
+				g.piece(b, msg, &b.pieces[p], p == end-1)
+			}
+		}
+		if end > b.until {
+			b.next = m
+			return
+		}
+		if !duplicate && msg.Chunk != "" {
+			g.Whole = append(g.Whole, resend.Piece{Batch: &b.Resends, Index: m})
+			g.CommitSeqs = append(g.CommitSeqs, b.CommitSeq)
+		}
+	}
+}
+
+func (g *Builder) piece(b *Batch, m *message, p *piece, last bool) {
+	pt := chunk.Part{First: p.first, Events: p.events}
+	if m.Chunk != "" { // else the queue's own number makes the events' ids
+		pt.Flags, pt.Key, pt.Conn, pt.CommitSeq, pt.Total = chunk.PartKeyed, m.key, b.Conn, b.CommitSeq, m.events
+		if m.nanos {
+			pt.Flags |= chunk.PartNanos
+		}
+		if last {
+			pt.Flags |= chunk.PartLast
+		}
+		if b.Resends.Ahead() {
+			pt.Flags |= chunk.PartAhead
+		}
+	}
+	key := builderKey{m.Cluster, m.Tag, m.Source, unsafe.SliceData(m.Outputs), len(m.Outputs)} //nolint:gosec // an address to compare, not to follow
+	open := g.merges[key]
+	data := b.arena[p.off : p.off+p.n]
+	if p.packed {
+		if open != nil {
+			g.flush(open) // what came before stays before
+		}
+		parts := m.parts
+		if parts == nil {
+			parts = []chunk.Part{pt}
+		}
+		g.chunk(key, m.Outputs, p.events, p.raw, parts, data, p.codec, true)
+		g.Chunks[len(g.Chunks)-1].Rest = m.rest
+		return
+	}
+	if open != nil && len(open.raw)+len(data) > mergeBytes {
+		g.flush(open)
+		open = nil
+	}
+	if open == nil {
+		if g.merges == nil {
+			g.merges = map[builderKey]*merge{}
+		}
+		open = &merge{key: key, outputs: m.Outputs, raw: g.Memory.Entries.Get()}
+		g.merges[key] = open
+		g.order = append(g.order, open)
+	}
+	open.raw = append(open.raw, data...)
+	open.events += p.events
+	// Parts without an id have nothing of their own, so they are one.
+	if n := len(open.parts); n > 0 && pt.Flags == 0 && open.parts[n-1].Flags == 0 {
+		open.parts[n-1].Events += pt.Events
+		return
+	}
+	if pt.Flags == 0 {
+		pt.First = 0
+	}
+	open.parts = append(open.parts, pt)
+}
+
+// Flush makes chunks of all that is left.
+func (g *Builder) Flush() {
+	for _, m := range g.order {
+		if m.raw != nil {
+			g.flush(m)
+		}
+	}
+}
+
+// flush makes a chunk of m.
+func (g *Builder) flush(m *merge) {
+	delete(g.merges, m.key)
+	g.chunk(m.key, m.outputs, m.events, len(m.raw), m.parts, m.raw, chunk.CodecNone, false)
+	g.Memory.Entries.Put(m.raw)
+	m.raw = nil
+}
+
+// chunk appends a chunk to the transaction.
+func (g *Builder) chunk(key builderKey, outputs []string, events, raw int, parts []chunk.Part, data []byte, how chunk.Codec, packed bool) {
+	ch := Chunk{From: len(g.Values), Header: chunk.Header{
+		Seq: g.Next, Received: g.Now.UnixNano(), Salt: g.Salt, Codec: how, Raw: raw, Events: events,
+		Cluster: key.cluster, Tag: key.tag, Source: key.source, Outputs: outputs, Parts: parts,
+	}}
+	g.Next++
+	g.Values = chunk.AppendHeader(g.Values, &ch.Header)
+	if packed {
+		g.Values = append(g.Values, data...)
+	} else {
+		g.Values, how = g.Memory.Packer.Pack(g.Values, data)
+		g.Values[ch.From+9] = byte(how)
+	}
+	ch.To = len(g.Values)
+	chunk.Seal(g.Values[ch.From:ch.To])
+	g.Chunks = append(g.Chunks, ch)
+}

@@ -1,0 +1,78 @@
+package pack
+
+import (
+	"bytes"
+	"fmt"
+	"math"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/seed-afc6a195/aggregator/pkg/buffer"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
+)
+
+// Small messages of one cluster, tag and outputs share a chunk, large ones have their own, and no message's events
+// change their order.
+func TestBuilder(t *testing.T) {
+	outputs := []string{"es"}
+	type message struct {
+		tag  string
+		size int // bytes, of one event
+	}
+	for _, tc := range []struct {
+		name     string
+		messages []message
+		want     []string // tag and events of each chunk
+	}{
+		{"small ones together", []message{{"a", 10}, {"a", 20}, {"a", 30}}, []string{"a 3"}},
+		{"by tag", []message{{"a", 10}, {"b", 20}, {"a", 30}}, []string{"a 2", "b 1"}},
+		{"a large one alone, after what came before", []message{{"a", 10}, {"a", packAlone}, {"a", 30}}, []string{"a 1", "a 1", "a 1"}},
+		{"up to the bound", slices.Repeat([]message{{"a", packAlone - 1}}, 20), []string{"a 16", "a 4"}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			packer, err := chunk.NewPacker("s2")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer packer.Close()
+			b := &Batch{Memory: &Memory{Packer: packer}, Conn: 1}
+			var sent, stored bytes.Buffer // of tag a
+			for i, m := range tc.messages {
+				entries := bytes.Repeat([]byte{byte(i)}, m.size)
+				b.Begin(buffer.Message{Cluster: "c", Tag: m.tag, Outputs: outputs})
+				b.Add(entries, 1, true)
+				if m.tag == "a" {
+					sent.Write(entries)
+				}
+			}
+			b.Prepare()
+			b.Part(math.MaxInt64)
+			g := &Builder{Memory: b.Memory, Now: time.Unix(1, 0), Next: 7}
+			g.Add(b)
+			g.Flush()
+			var got []string
+			for i, ch := range g.Chunks {
+				value := g.Values[ch.From:ch.To]
+				h, err := chunk.DecodeHeader(value, nil)
+				if err != nil || chunk.Verify(value) != nil || h.Seq != uint64(7+i) {
+					t.Fatalf("chunk %d: %+v, %v", i, h, err)
+				}
+				entries, err := packer.Unpack(nil, value[h.Payload:], h.Codec, h.Raw)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if h.Tag == "a" {
+					stored.Write(entries)
+				}
+				got = append(got, fmt.Sprint(h.Tag, " ", h.Events))
+			}
+			if !slices.Equal(got, tc.want) || b.Partial() || g.Next != uint64(7+len(got)) {
+				t.Errorf("chunks %q, next %d; want %q", got, g.Next, tc.want)
+			}
+			if !bytes.Equal(stored.Bytes(), sent.Bytes()) {
+				t.Error("the events of tag a are not stored as they came")
+			}
+		})
+	}
+}
