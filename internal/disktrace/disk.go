@@ -217,6 +217,22 @@ func (d *Disk) Lost() *State {
 	return d.state(&choice{name: func(int) bool { return false }, piece: func(int, int) bool { return false }})
 }
 
+// Deceived returns the state after a cut that takes what failed syncs should have made certain, and nothing else: what a
+// process takes for written that finds it in memory when it starts again.
+func (d *Disk) Deceived() *State {
+	doubts := map[int]bool{}
+	note := func(changes []change) {
+		for _, c := range changes {
+			doubts[c.op] = doubts[c.op] || c.fate == doubted
+		}
+	}
+	note(d.names)
+	for i := range d.nodes {
+		note(d.nodes[i].changes)
+	}
+	return d.state(&choice{name: func(op int) bool { return !doubts[op] }, piece: func(op, _ int) bool { return !doubts[op] }})
+}
+
 // Kept returns the state after a cut that takes nothing, as when only the process is killed.
 func (d *Disk) Kept() *State {
 	return d.state(&choice{name: func(int) bool { return true }, piece: func(int, int) bool { return true }})

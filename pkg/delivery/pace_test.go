@@ -1,9 +1,11 @@
 package delivery_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"reflect"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -30,7 +32,7 @@ func TestPaced(t *testing.T) {
 		name     string
 		answers  []error
 		sends    [][]int
-		waits    []time.Duration // between the sends; below 0: at most that long
+		after    []time.Duration // the first send, when the others begin; below 0: at most that long
 		failures uint64
 		counted  uint64 // of the sends
 		retried  map[string]uint64
@@ -39,7 +41,7 @@ func TestPaced(t *testing.T) {
 			"the whole batch",
 			[]error{paced(3 * second), paced(20 * time.Millisecond), paced(2 * second)},
 			[][]int{{0, 1, 2}, {0, 1, 2}, {0, 1, 2}, {0, 1, 2}},
-			[]time.Duration{3 * second, 20 * time.Millisecond, 2 * second},
+			[]time.Duration{3 * second, 3020 * time.Millisecond, 5020 * time.Millisecond},
 			0, 1, nil,
 		},
 		{
@@ -53,7 +55,7 @@ func TestPaced(t *testing.T) {
 			"some events",
 			[]error{paced(3*second, at(outputs.ReasonPaced, 1, 2)...), paced(second, at(outputs.ReasonPaced, 1)...)},
 			[][]int{{0, 1, 2}, {1, 2}, {2}},
-			[]time.Duration{3 * second, second},
+			[]time.Duration{3 * second, 4 * second},
 			0, 3, nil,
 		},
 		{
@@ -83,14 +85,17 @@ func TestPaced(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				answers := tc.answers
-				var when []time.Time
+				type send struct {
+					events []int
+					at     time.Time
+				}
+				answers, sends := tc.answers, []send(nil)
 				set := outputs.Common{
 					Workers: 1, Batch: outputs.BatchConfig{MaxWait: second},
 					Retry: outputs.RetryConfig{MaxAttempts: 2, Initial: 10 * second, Max: 10 * second},
 				}
-				r := start(t, set, func(context.Context, []int) error {
-					when = append(when, time.Now())
+				r := start(t, set, func(_ context.Context, ns []int) error {
+					sends = append(sends, send{slices.Clone(ns), time.Now()})
 					if len(answers) == 0 {
 						return nil
 					}
@@ -101,13 +106,21 @@ func TestPaced(t *testing.T) {
 				time.Sleep(time.Minute)
 				synctest.Wait()
 				r.stop()
-				if got := r.output.Sends(); !reflect.DeepEqual(got, tc.sends) {
+				// What is sent apart from each other comes in any order, as the waits for what failed are random.
+				slices.SortStableFunc(sends, func(a, b send) int {
+					return cmp.Or(cmp.Compare(len(b.events), len(a.events)), slices.Compare(a.events, b.events))
+				})
+				var got [][]int
+				for _, s := range sends {
+					got = append(got, s.events)
+				}
+				if !reflect.DeepEqual(got, tc.sends) {
 					t.Fatalf("sent %v, want %v", got, tc.sends)
 				}
-				for i, want := range tc.waits {
-					got := when[i+1].Sub(when[i])
+				for i, want := range tc.after {
+					got := sends[i+1].at.Sub(sends[0].at)
 					if want < 0 && got > -want || want >= 0 && got != want {
-						t.Errorf("wait %d is %v, want %v", i, got, want)
+						t.Errorf("send %d begins after %v, want %v", i+1, got, want)
 					}
 				}
 				s := r.Stats()

@@ -59,11 +59,27 @@ func TestFailingCalls(t *testing.T) {
 	}
 }
 
-// failingCall runs a process with the fault, and returns how many calls failed.
-func failingCall(t *testing.T, fault string) int {
+// A process that puts dead letters back into the queue goes on after each of its syncs in turn has failed, and starts
+// again without a reboot: what it finds then may be in memory only, and after a power cut no letter is there besides its
+// event.
+func TestFailingSyncsOfRequeue(t *testing.T) {
+	t.Parallel()
+	for _, what := range []string{"some", "all"} { // letters of a file, which is replaced or goes
+		n := 8 // those before are of the start and of the letters' file: TestFailingCalls has them fail
+		for failingCall(t, fmt.Sprintf("inject=fsync:error=EIO:when=%d", n), "-E", lifeRequeue+"="+what) > 0 {
+			n++
+		}
+		if n < 13 && !t.Failed() {
+			t.Errorf("%s: only %d calls", what, n-1)
+		}
+	}
+}
+
+// failingCall runs a process with the fault and more arguments of strace, and returns how many calls failed.
+func failingCall(t *testing.T, fault string, args ...string) int {
 	t.Helper()
 	seed := boltfiletest.Seeds(t, 1)[0]
-	run := newLifeRun(t, seed, 0, true, &disktrace.State{Dir: map[string]*disktrace.State{}}, nil, "-e", fault)
+	run := newLifeRun(t, seed, 0, true, &disktrace.State{Dir: map[string]*disktrace.State{}}, nil, append(args, "-e", fault)...)
 	if run == nil {
 		return 0
 	}
@@ -86,6 +102,7 @@ func failingCall(t *testing.T, fault string) int {
 	all := run.marksBefore(len(run.trace.Ops))
 	check("end", run.end, all)
 	check("end, without what was in doubt", disk.Lost(), all)
+	check("end, without what failed syncs should have kept", disk.Deceived(), all)
 	check("end, with some of it", disk.Random(r), all)
 	return run.trace.Injected
 }

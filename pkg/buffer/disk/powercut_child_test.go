@@ -10,6 +10,7 @@ import (
 	"hash/fnv"
 	"math/rand/v2"
 	"os"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -174,10 +175,11 @@ type life struct {
 }
 
 const (
-	lifeDir   = "AGG_LIFE_DIR"
-	lifeRound = "AGG_LIFE_ROUND"
-	lifeSeed  = "AGG_LIFE_SEED"
-	lifeSync  = "AGG_LIFE_SYNC"
+	lifeDir     = "AGG_LIFE_DIR"
+	lifeRound   = "AGG_LIFE_ROUND"
+	lifeSeed    = "AGG_LIFE_SEED"
+	lifeSync    = "AGG_LIFE_SYNC"
+	lifeRequeue = "AGG_LIFE_REQUEUE" // "some" or "all": it does nothing but life.requeue
 )
 
 // lifeConfig is small, so that every kind of file is begun, ended and removed within seconds.
@@ -200,6 +202,10 @@ func liveOnce() {
 	}
 	l := &life{cfg: lifeConfig(os.Getenv(lifeDir)), round: round, random: rand.New(rand.NewPCG(seed, uint64(round)))}
 	l.cfg.Sync = os.Getenv(lifeSync) != "false"
+	if what := os.Getenv(lifeRequeue); what != "" {
+		l.requeue(what == "all")
+		os.Exit(0)
+	}
 	if l.open() {
 		l.storeAndDeliver()
 		l.buryAndRetry()
@@ -345,34 +351,66 @@ func (l *life) deliver(output string, want func(names []string) bool) {
 	}
 }
 
+// requeue puts some letters of a file back into the queue, or in the end all, and starts again twice. It does so in one
+// thread, so that strace counts the same calls each time.
+func (l *life) requeue(all bool) {
+	runtime.LockOSThread()
+	if !l.open() {
+		return
+	}
+	for conn := range 2 {
+		l.bury(conn, 0)
+	}
+	l.retry("t0")
+	if all {
+		l.retry("t1")
+	}
+	l.try("close", l.s.Close)
+	for range 2 {
+		if l.open() {
+			l.try("close", l.s.Close)
+		}
+	}
+}
+
 func (l *life) buryAndRetry() {
 	var wg sync.WaitGroup
 	for conn := range 2 {
 		wg.Go(func() {
 			for i := range 3 {
-				var names []string
-				var letters []deadletter.Letter
-				for pos := range 3 {
-					n := eventName{"l", l.round, conn, i, pos, 28_000}
-					names, letters = append(names, n.String()), append(letters, namedLetter(n))
-				}
-				if l.try("bury", func() error {
-					l.say(mark{Kind: markBury, Names: names})
-					return l.s.dead.Add(context.Background(), letters)
-				}) {
-					l.say(mark{Kind: markBuried, Names: names})
-				}
+				l.bury(conn, i)
 			}
 		})
 	}
 	wg.Wait()
-	filter := deadletter.Filter{Output: "o", Tag: func(tag string) bool { return tag == "t0" }}
+	l.retry("t0")
+	l.try("save", func() error { return l.s.clean.save(false) })
+}
+
+// bury has the letters of a message stored.
+func (l *life) bury(conn, msg int) {
+	var names []string
+	var letters []deadletter.Letter
+	for pos := range 3 {
+		n := eventName{"l", l.round, conn, msg, pos, 28_000}
+		names, letters = append(names, n.String()), append(letters, namedLetter(n))
+	}
+	if l.try("bury", func() error {
+		l.say(mark{Kind: markBury, Names: names})
+		return l.s.dead.Add(context.Background(), letters)
+	}) {
+		l.say(mark{Kind: markBuried, Names: names})
+	}
+}
+
+// retry puts the letters with the tag back into the queue.
+func (l *life) retry(tag string) {
+	filter := deadletter.Filter{Output: "o", Tag: func(t string) bool { return t == tag }}
 	l.say(mark{Kind: markRetry, Names: l.letters(filter)})
 	l.try("retry", func() error {
 		_, err := buffer.Requeue(context.Background(), l.s, l.s.dead, filter, home, nothing)
 		return err
 	})
-	l.try("save", func() error { return l.s.clean.save(false) })
 }
 
 // letters returns the names of the letters that fit.

@@ -92,7 +92,7 @@ func (d *Store) Recall() {
 		return n < maxKnown
 	})
 	if err == nil && len(twice) > 0 {
-		_, err = d.remove(context.Background(), twice)
+		_, err = d.remove(context.Background(), twice, false)
 	}
 	if err != nil {
 		d.log.Warn().Err(err).Msg("can't read the dead letters that are there: events that come again may become second letters")

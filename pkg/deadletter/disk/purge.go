@@ -42,7 +42,7 @@ func (d *Store) Purge(ctx context.Context, filter deadletter.Filter, progress fu
 		if letters, more, err = d.Page(ctx, filter, page); err != nil || len(letters) == 0 {
 			return done, err
 		}
-		n, err := d.remove(ctx, numbers(letters))
+		n, err := d.remove(ctx, numbers(letters), false)
 		step(n)
 		if err != nil {
 			return done, err
@@ -69,7 +69,7 @@ func (d *Store) Requeue(ctx context.Context, ids []uint64, put func() error) (n 
 	if err := put(); err != nil {
 		return n, err
 	}
-	n, err = d.remove(context.WithoutCancel(ctx), ids)
+	n, err = d.remove(context.WithoutCancel(ctx), ids, true)
 	if err == nil {
 		err = boltfile.SyncDir(d.dir)
 	}
@@ -120,33 +120,39 @@ func numbers(letters []deadletter.Letter) []uint64 {
 	return ids
 }
 
-// Delete removes the letters of these numbers and returns how many there were. It is on disk when
-// it returns.
+// Delete removes the letters of these numbers and returns how many there were. They stay deleted after a power loss, also
+// those that an earlier run has deleted when a sync failed.
 func (d *Store) Delete(ctx context.Context, ids ...uint64) (int, error) {
-	n, err := d.remove(ctx, ids)
+	n, err := d.remove(ctx, ids, true)
 	if err == nil {
 		err = boltfile.SyncDir(d.dir)
 	}
 	return int(n.Letters), err
 }
 
-// remove is Delete. Numbers that no letter has are passed over.
-func (d *Store) remove(ctx context.Context, ids []uint64) (n deadletter.Count, err error) {
+// remove deletes letters. Numbers that no letter has are passed over. lasting: no file comes back with them after a power
+// loss. After a failed sync of the directory the next run sees what was not written, and its own sync says nothing of
+// that. So the file that such a letter may lie in is written anew, whether the letter is seen there or not, and a file's
+// name goes only once a file without letters is on disk under it.
+func (d *Store) remove(ctx context.Context, ids []uint64, lasting bool) (n deadletter.Count, err error) {
 	d.mu.Lock()
 	defer d.unlock()
 	if d.closed {
 		return n, deadletter.ErrClosed
 	}
 	ids = slices.Sorted(slices.Values(ids))
-	for _, f := range slices.Clone(d.files) {
+	files := slices.Clone(d.files)
+	for i, f := range files {
 		if err := ctx.Err(); err != nil {
 			return n, err
 		}
-		mine := slices.DeleteFunc(slices.Clone(ids), func(id uint64) bool { return id < f.first || id > f.last })
+		mine := slices.DeleteFunc(slices.Clone(ids), func(id uint64) bool {
+			return id < f.first || i+1 < len(files) && id >= files[i+1].first
+		})
 		if len(mine) == 0 {
 			continue
 		}
-		gone, err := d.deleteIn(f, mine)
+		gone, err := d.deleteIn(f, mine, lasting)
 		if err != nil {
 			return n, fmt.Errorf("delete dead letters in %s: %w", f.path, err)
 		}
@@ -155,7 +161,7 @@ func (d *Store) remove(ctx context.Context, ids []uint64) (n deadletter.Count, e
 	return n, nil
 }
 
-func (d *Store) deleteIn(f *file, ids []uint64) (gone deadletter.Count, err error) {
+func (d *Store) deleteIn(f *file, ids []uint64, lasting bool) (gone deadletter.Count, err error) {
 	var rest []rawLetter
 	var found []uint64
 	err = d.read(f, func(letters []rawLetter) error {
@@ -174,20 +180,19 @@ func (d *Store) deleteIn(f *file, ids []uint64) (gone deadletter.Count, err erro
 		}
 		return nil
 	})
-	if err != nil || gone.Letters == 0 {
+	if err != nil || gone.Letters == 0 && !lasting {
 		return deadletter.Count{}, err
 	}
-	if len(rest) == 0 {
-		if !d.discard(f) {
-			return deadletter.Count{}, errors.New("its file can't be removed")
+	if len(rest) > 0 || lasting {
+		if err := d.replace(f, rest); err != nil {
+			return deadletter.Count{}, err
 		}
-		return gone, nil
+		for _, id := range found {
+			d.known.forget(id)
+		}
 	}
-	if err := d.replace(f, rest); err != nil {
-		return deadletter.Count{}, err
-	}
-	for _, id := range found {
-		d.known.forget(id)
+	if len(rest) == 0 && !d.discard(f) && !lasting {
+		return deadletter.Count{}, errors.New("its file can't be removed")
 	}
 	return gone, nil
 }

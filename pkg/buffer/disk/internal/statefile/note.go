@@ -17,6 +17,8 @@ import (
 type Note struct {
 	Path  string
 	Stays bool // what is noted stays as it is until the next start
+
+	from uint64 // in the file, as far as it was read or written
 }
 
 // Exists reports whether an earlier run was ended within a requeue.
@@ -26,10 +28,10 @@ func (n *Note) Exists() bool {
 }
 
 // Write writes down that chunks of dead letters may follow from the sequence number next on.
-// Where an earlier note must stay, it stays.
+// What an earlier note says that must stay, the new one says too.
 func (n *Note) Write(next uint64) error {
 	if n.Stays {
-		return nil
+		next = n.from // written again, as a failed sync may have left the earlier note in memory only
 	}
 	err := boltfile.WriteSynced(n.Path+".tmp", boltfile.WithSum(encodeNote(next)))
 	failpoint.Pass("retry.note.written")
@@ -44,6 +46,7 @@ func (n *Note) Write(next uint64) error {
 	if err != nil {
 		return fmt.Errorf("note the retry of dead letters: %w", err)
 	}
+	n.from = next
 	return nil
 }
 
@@ -68,6 +71,7 @@ func (n *Note) Read() (from uint64, found bool) {
 			from = decodeNote(b)
 		}
 	}
+	n.from = from
 	return from, !errors.Is(err, os.ErrNotExist)
 }
 
