@@ -401,7 +401,7 @@ func (s *suite) waiting() {
 	s.mustStore("c", []string{"o"}, "abc")
 	s.mustStore("c", []string{"o"}, "other")
 	c := s.take(src, "abc")
-	rest := buffer.Rest{Target: "index-7", Entries: []byte("filtered"), Filtered: true, Parts: c.Parts}
+	rest := buffer.Rest{Target: "index-7", Entries: []byte("filtered"), Filtered: true, Parts: slices.Clone(c.Parts)}
 	if err := src.SettlePart(context.Background(), c, []buffer.Rest{rest}); err != nil {
 		s.Fatal(err)
 	}

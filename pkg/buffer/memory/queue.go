@@ -1,5 +1,6 @@
 // Package memory is a queue that ends with the process, for tests of what stores into a queue and delivers from one. It
-// keeps the contract but for what outlives a process, compresses nothing, and remembers no resends.
+// keeps the contract but for what outlives a process, compresses nothing, and remembers no resends. A chunk's memory is
+// destroyed when it is given back, so that a test shows who reads it after that.
 package memory
 
 import (
@@ -48,6 +49,7 @@ type name struct{ output, target string }
 type stored struct {
 	chunk  event.Chunk
 	wanted map[*source]bool
+	out    map[*source]*event.Chunk // what is handed out of it
 	again  map[*source]bool
 }
 
@@ -55,6 +57,16 @@ func (c *stored) size() int64 { return int64(len(c.chunk.Entries)) }
 
 func (c *stored) count() buffer.Count {
 	return buffer.Count{Chunks: 1, Events: int64(c.chunk.Events), Bytes: c.size()}
+}
+
+// takeBack ends that a chunk is handed out to src, and destroys it.
+func (c *stored) takeBack(src *source) {
+	if out := c.out[src]; out != nil {
+		delete(c.out, src)
+		clear(out.Entries)
+		clear(out.Parts)
+		*out = event.Chunk{}
+	}
 }
 
 // Open returns an empty queue. Of cfg it heeds the limits.
@@ -137,7 +149,7 @@ func (q *Queue) append(c event.Chunk, kind func(*partition) *buffer.Count, names
 			c.Parts[i].Key = event.PartKeyOfSeq(q.ID(), c.Seq, i)
 		}
 	}
-	s := &stored{chunk: c, wanted: map[*source]bool{}, again: map[*source]bool{}}
+	s := &stored{chunk: c, wanted: map[*source]bool{}, out: map[*source]*event.Chunk{}, again: map[*source]bool{}}
 	for _, n := range names {
 		src := q.source(n)
 		s.wanted[src] = true
@@ -159,7 +171,7 @@ func (q *Queue) append(c event.Chunk, kind func(*partition) *buffer.Count, names
 func (q *Queue) forget(s *stored, src *source, fate *buffer.Count) {
 	add(fate, s.count())
 	delete(s.wanted, src)
-	delete(src.partition(s.chunk.Cluster).inFlight, s.chunk.Seq)
+	s.takeBack(src)
 	if len(s.wanted) == 0 {
 		i, _ := slices.BinarySearchFunc(q.stored, s.chunk.Seq, func(o *stored, seq uint64) int { return int(int64(o.chunk.Seq) - int64(seq)) })
 		q.stored = slices.Delete(q.stored, i, i+1)
@@ -185,9 +197,9 @@ func (q *Queue) purge(n name) (gone buffer.Count) {
 	defer q.mu.Unlock()
 	src := q.source(n)
 	for _, s := range slices.Clone(q.stored) {
-		if p := src.partition(s.chunk.Cluster); s.wanted[src] && p.inFlight[s.chunk.Seq] == nil {
+		if s.wanted[src] && s.out[src] == nil {
 			add(&gone, s.count())
-			q.forget(s, src, &p.purged)
+			q.forget(s, src, &src.partition(s.chunk.Cluster).purged)
 		}
 	}
 	return gone
@@ -258,11 +270,7 @@ func (q *Queue) full(cluster string, outputs []string, n int64) (why string, who
 // drop drops the oldest chunk that nobody has been handed and whose chooses; false: there is none. q.mu is held.
 func (q *Queue) drop(whose func(*stored) bool) bool {
 	for _, s := range q.stored {
-		free := whose(s)
-		for src := range s.wanted {
-			free = free && src.partition(s.chunk.Cluster).inFlight[s.chunk.Seq] == nil
-		}
-		if free {
+		if whose(s) && len(s.out) == 0 {
 			for src := range s.wanted {
 				q.forget(s, src, &src.partition(s.chunk.Cluster).dropped)
 			}

@@ -23,7 +23,6 @@ type partition struct {
 	cluster  string
 	turn     fair.Turn[*partition]
 	held     bool
-	inFlight map[uint64]*event.Chunk // by sequence number
 	appended buffer.Count
 	returned buffer.Count
 	rest     buffer.Count
@@ -35,7 +34,7 @@ type partition struct {
 func (src *source) partition(cluster string) *partition {
 	p := src.partitions[cluster]
 	if p == nil {
-		p = &partition{cluster: cluster, inFlight: map[uint64]*event.Chunk{}}
+		p = &partition{cluster: cluster}
 		p.turn.Value = p
 		src.partitions[cluster] = p
 	}
@@ -58,17 +57,13 @@ func (src *source) pending() (n buffer.Count) {
 }
 
 // find returns the stored chunk that c was handed out of; nil: c is not handed out.
-func (src *source) find(c *event.Chunk) (*stored, *partition) {
-	p := src.partition(c.Cluster)
-	if p.inFlight[c.Seq] != c {
-		return nil, p
-	}
+func (src *source) find(c *event.Chunk) *stored {
 	for _, s := range src.q.stored {
-		if s.chunk.Seq == c.Seq {
-			return s, p
+		if s.out[src] == c {
+			return s
 		}
 	}
-	return nil, p
+	return nil
 }
 
 // Next implements buffer.Source.
@@ -100,10 +95,10 @@ func (src *source) pick() *event.Chunk {
 	for t := src.ring.Current(); t != nil; t = src.ring.Current() {
 		p := t.Value
 		for _, s := range src.q.stored {
-			if s.wanted[src] && s.chunk.Cluster == p.cluster && p.inFlight[s.chunk.Seq] == nil {
+			if s.wanted[src] && s.chunk.Cluster == p.cluster && s.out[src] == nil {
 				c := s.chunk
 				c.Entries, c.Parts, c.Again = slices.Clone(c.Entries), slices.Clone(c.Parts), s.again[src]
-				p.inFlight[c.Seq] = &c
+				s.out[src] = &c
 				src.ring.Take(t, s.size())
 				return &c
 			}
@@ -117,8 +112,8 @@ func (src *source) pick() *event.Chunk {
 func (src *source) Done(c *event.Chunk) {
 	src.q.mu.Lock()
 	defer src.q.mu.Unlock()
-	if s, p := src.find(c); s != nil {
-		src.q.forget(s, src, &p.done)
+	if s := src.find(c); s != nil {
+		src.q.forget(s, src, &src.partition(s.chunk.Cluster).done)
 	}
 }
 
@@ -126,10 +121,10 @@ func (src *source) Done(c *event.Chunk) {
 func (src *source) Return(c *event.Chunk) {
 	src.q.mu.Lock()
 	defer src.q.mu.Unlock()
-	if s, p := src.find(c); s != nil {
-		delete(p.inFlight, c.Seq)
+	if s := src.find(c); s != nil {
+		s.takeBack(src)
 		s.again[src] = true
-		src.enlist(p)
+		src.enlist(src.partition(s.chunk.Cluster))
 		src.q.wake()
 	}
 }
@@ -139,7 +134,7 @@ func (src *source) SettlePart(ctx context.Context, c *event.Chunk, rests []buffe
 	q := src.q
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	s, p := src.find(c)
+	s := src.find(c)
 	switch {
 	case s == nil:
 		return nil
@@ -156,7 +151,7 @@ func (src *source) SettlePart(ctx context.Context, c *event.Chunk, rests []buffe
 		}
 		q.append(rest, func(p *partition) *buffer.Count { return &p.rest }, name{src.name.output, r.Target})
 	}
-	q.forget(s, src, &p.done)
+	q.forget(s, src, &src.partition(s.chunk.Cluster).done)
 	return nil
 }
 
@@ -186,7 +181,8 @@ func (src *source) Release(cluster string) {
 func (src *source) Shed(c *event.Chunk) {
 	src.q.mu.Lock()
 	defer src.q.mu.Unlock()
-	if s, _ := src.find(c); s != nil {
+	if src.find(c) != nil {
+		clear(c.Entries)
 		c.Entries = nil
 	}
 }
