@@ -61,7 +61,7 @@ func table() []row {
 		{"pkg/status/client", shared, "who asks knows what both sides say, not the server"},
 		{"pkg/delivery", with("pkg/outputs", "pkg/filter"), "the delivery loop knows what outputs and steps are"},
 		{"pkg/outputs", shared, "a part knows shared values only"},
-		{"pkg/outputs/outputtest", with("pkg/outputs"), "test helpers know their part"},
+		{"pkg/outputs/outputtest", with("pkg/outputs", "pkg/buffer", "pkg/buffer/memory"), "test helpers know their part, and a queue to deliver from"},
 		{"pkg/outputs/forward", with("pkg/outputs", "pkg/forward/client"), "the forward output is a client of the Forward protocol"},
 		{"pkg/outputs/awsclient", with("pkg/outputs"), "what the outputs to AWS share knows what an output is"},
 		{"pkg/outputs/awsclient/awstest", nil, "a made-up AWS knows nobody"},

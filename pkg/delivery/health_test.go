@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -20,9 +21,10 @@ func TestAnOutputThatDeliversDoesNotFail(t *testing.T) {
 	for _, reason := range []outputs.Reason{outputs.ReasonThrottled, outputs.ReasonServer, outputs.ReasonNetwork, outputs.ReasonAuth} {
 		t.Run(string(reason), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				away := true
+				var away atomic.Bool
+				away.Store(true)
 				r := start(t, outputs.Common{Workers: 1, Batch: outputs.BatchConfig{MaxWait: time.Second}}, func(_ context.Context, ns []int) error {
-					if away {
+					if away.Load() {
 						return whole(reason)
 					}
 					if i := slices.Index(ns, 0); i >= 0 {
@@ -36,7 +38,7 @@ func TestAnOutputThatDeliversDoesNotFail(t *testing.T) {
 				if s := r.Stats(); s.Failing != string(reason) || s.FailingSince.Sub(began) > 2*time.Second || !s.LastErrorOver.IsZero() || s.LastError == "" {
 					t.Errorf("while the destination is away: %+v", s)
 				}
-				away = false
+				away.Store(false)
 				for i := range 300 {
 					r.source.Put(outputtest.Chunk(uint64(2+i), "a", "t", 1, 5+i, 10))
 					time.Sleep(time.Second)

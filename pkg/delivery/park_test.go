@@ -61,7 +61,7 @@ func TestRefusedClusterStopsOnlyItself(t *testing.T) {
 				const events, pad, chunksOfA, chunksOfB, first = 20, 1500, 300, 720, 300 * 20
 				var mu sync.Mutex
 				refusing, sends := true, 0
-				r := &rig{source: outputtest.NewSource(), graves: &graves{}}
+				r := &rig{source: outputtest.NewBacklog(), graves: &graves{}}
 				answer := refuse(tc.reason, func(n int) bool { return refusing && n < first })
 				r.output = &outputtest.Output{OnSend: func(ctx context.Context, ns []int) error {
 					time.Sleep(20 * time.Millisecond)
@@ -120,7 +120,7 @@ func TestRandomRefusalsSlowNothing(t *testing.T) {
 			tried := make([]bool, chunks*events)
 			rnd := rand.New(rand.NewPCG(1, 2))
 			answer := refuse(reason, func(int) bool { return rnd.IntN(100) < percent })
-			r := &rig{source: outputtest.NewSource(), graves: &graves{}}
+			r := &rig{source: outputtest.NewBacklog(), graves: &graves{}}
 			r.output = &outputtest.Output{OnSend: func(ctx context.Context, ns []int) error {
 				time.Sleep(20*time.Millisecond + time.Duration(len(ns))*50*time.Microsecond)
 				mu.Lock()
@@ -227,13 +227,13 @@ func TestParkedEventsAreWhole(t *testing.T) {
 			for i := range b.Events {
 				ev := &b.Events[i]
 				again = append(again, clone(ev))
-				if want := ids[ev.Pos]; string(ev.AppendID(nil)) != want || ev.Chunk != c || ev.Chunk.Entries != nil {
+				if want := ids[ev.Pos]; string(ev.AppendID(nil)) != want || ev.Chunk != first[0].Chunk || ev.Chunk.Entries != nil {
 					t.Errorf("event %d: id %s, want %s; chunk %+v", ev.Pos, ev.AppendID(nil), want, ev.Chunk)
 				}
 			}
 			return nil
 		}}
-		r := &rig{source: outputtest.NewSource(c), graves: &graves{}}
+		r := &rig{source: outputtest.NewBacklog(c), graves: &graves{}}
 		r.startWith(t, out, outputs.Common{Batch: outputs.BatchConfig{MaxWait: time.Second}})
 		time.Sleep(time.Minute)
 		synctest.Wait()

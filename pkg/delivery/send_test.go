@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -157,7 +158,7 @@ func TestLetterTellsAll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		calls, failures := 0, 3
 		r := &rig{
-			source: outputtest.NewSource(outputtest.Chunk(7, "a", "app.x", 3, 0, 10)),
+			source: outputtest.NewBacklog(outputtest.Chunk(7, "a", "app.x", 3, 0, 10)),
 			output: &outputtest.Output{OnSend: func(context.Context, []int) error {
 				if calls++; calls == 1 {
 					return whole(outputs.ReasonServer)
@@ -178,7 +179,8 @@ func TestLetterTellsAll(t *testing.T) {
 			t.Fatalf("%d letters, want 1", len(r.graves.letters))
 		}
 		l := r.graves.letters[0]
-		if l.Output != "test" || l.Status != 400 || l.Reason != "rejected" || l.Detail != "bad date" || l.Attempts != 2 || l.Events != 1 || l.Chunk.Seq != 7 {
+		if l.Output != "test" || l.Status != 400 || l.Reason != "rejected" || l.Detail != "bad date" || l.Attempts != 2 || l.Events != 1 ||
+			l.Chunk.Cluster != "a" || l.Chunk.Tag != "app.x" || !slices.Equal(r.source.Finished(), []uint64{l.Chunk.Seq}) {
 			t.Errorf("letter %+v", l)
 		}
 		if s := r.Stats(); s.LastError != "store dead letters: no" {
@@ -191,7 +193,7 @@ func TestLetterTellsAll(t *testing.T) {
 
 func TestNothingIsSettledBeforeItsLetterIsStored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := &rig{source: outputtest.NewSource(outputtest.Chunk(1, "a", "t", 3, 0, 10)), graves: &graves{fail: func() error { return errTest }}}
+		r := &rig{source: outputtest.NewBacklog(outputtest.Chunk(1, "a", "t", 3, 0, 10)), graves: &graves{fail: func() error { return errTest }}}
 		r.output = &outputtest.Output{OnSend: func(context.Context, []int) error { return whole(outputs.ReasonRejected) }}
 		r.start(t, outputs.Common{})
 		time.Sleep(time.Hour)

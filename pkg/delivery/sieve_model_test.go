@@ -36,7 +36,7 @@ func TestRulesAtRandom(t *testing.T) {
 				var mu sync.Mutex
 				refusals := rand.New(rand.NewPCG(seed, 8))
 				reasons := []outputs.Reason{outputs.ReasonServer, outputs.ReasonThrottled, outputs.ReasonServer, outputs.ReasonRejected}
-				s := &sifted{source: outputtest.NewSource(), graves: &texts{}}
+				s := &sifted{source: outputtest.NewBacklog(), graves: &texts{}}
 				s.refuse = func(string) outputs.Reason {
 					mu.Lock()
 					defer mu.Unlock()

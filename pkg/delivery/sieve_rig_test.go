@@ -22,12 +22,11 @@ import (
 
 // lines returns a chunk of events whose log is one of the texts each.
 func lines(seq uint64, tag string, texts ...string) *event.Chunk {
-	c := &event.Chunk{Seq: seq, Cluster: "a", Tag: tag, Received: time.Now(), Events: len(texts)}
+	c := &event.Chunk{Seq: seq, Cluster: "a", Tag: tag, Events: len(texts)}
 	for i, text := range texts {
 		record := filter.AppendString(filter.AppendString(filter.AppendMapHeader(nil, 1), "log"), text)
 		c.Entries = event.AppendEntry(c.Entries, event.AppendTime(nil, event.Time{Sec: outputtest.Start + int64(i)}), nil, record)
 	}
-	c.Parts = []event.Part{{Key: event.PartKeyOfSeq([16]byte{}, seq, 0), Events: len(texts)}}
 	return c
 }
 
@@ -87,7 +86,7 @@ func rules(stages ...any) *filter.Rules {
 // sifted is a loop with rules whose destination keeps logs.
 type sifted struct {
 	*delivery.Loop
-	source *outputtest.Source
+	source *outputtest.Backlog
 	graves *texts
 	refuse func(log string) outputs.Reason // nil: it takes all
 
@@ -183,7 +182,7 @@ func (s *sifted) run(t *testing.T, r *filter.Rules, set outputs.Common) {
 
 func sift(t *testing.T, r *filter.Rules, set outputs.Common, chunks ...*event.Chunk) *sifted {
 	t.Helper()
-	s := &sifted{source: outputtest.NewSource(chunks...), graves: &texts{}}
+	s := &sifted{source: outputtest.NewBacklog(chunks...), graves: &texts{}}
 	s.run(t, r, set)
 	return s
 }

@@ -186,7 +186,7 @@ func TestFateOfJoined(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := &sifted{source: outputtest.NewSource(lines(1, "t", tc.lines...)), graves: &texts{}}
+				s := &sifted{source: outputtest.NewBacklog(lines(1, "t", tc.lines...)), graves: &texts{}}
 				s.refuse = func(log string) outputs.Reason {
 					if strings.HasSuffix(log, "!") || strings.HasPrefix(log, "change") {
 						return tc.refuse
@@ -211,7 +211,7 @@ func TestFateOfJoined(t *testing.T) {
 func TestChangedEventsAreParked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		until := time.Now().Add(30 * time.Second)
-		s := &sifted{source: outputtest.NewSource(), graves: &texts{}}
+		s := &sifted{source: outputtest.NewBacklog(), graves: &texts{}}
 		s.refuse = func(log string) outputs.Reason {
 			if strings.Contains(log, "7") && time.Now().Before(until) {
 				return outputs.ReasonServer
@@ -239,7 +239,7 @@ func TestChangedEventsAreParked(t *testing.T) {
 // What is held back at the end is delivered, or its chunks go back, all of them.
 func TestStopWithJoined(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &sifted{source: outputtest.NewSource(lines(1, "t", "+a"), lines(2, "t", "-b", "kill c"), lines(3, "t", "+d", "e", "+f")), graves: &texts{}}
+		s := &sifted{source: outputtest.NewBacklog(lines(1, "t", "+a"), lines(2, "t", "-b", "kill c"), lines(3, "t", "+d", "e", "+f")), graves: &texts{}}
 		down := true
 		s.refuse = func(string) outputs.Reason {
 			if down {
@@ -266,7 +266,7 @@ func TestStopWithJoined(t *testing.T) {
 // An outage does not tear apart what came before and after it.
 func TestOutageTearsNothingApart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &sifted{source: outputtest.NewSource(lines(1, "plain", "x"), lines(2, "plain", "y"), lines(3, "t", "z", "+a"), lines(4, "t", "-b", "c")), graves: &texts{}}
+		s := &sifted{source: outputtest.NewBacklog(lines(1, "plain", "x"), lines(2, "plain", "y"), lines(3, "t", "z", "+a"), lines(4, "t", "-b", "c")), graves: &texts{}}
 		release := make(chan struct{})
 		blocked := &recorder{send: func(b *outputs.Batch) error {
 			<-release
@@ -293,7 +293,7 @@ func TestOutageTearsNothingApart(t *testing.T) {
 // Letters that can't be stored hold up what waits for them, and nothing else.
 func TestBuryOfFiltered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &sifted{source: outputtest.NewSource(lines(1, "t", "a", "kill b")), graves: &texts{}}
+		s := &sifted{source: outputtest.NewBacklog(lines(1, "t", "a", "kill b")), graves: &texts{}}
 		until := time.Now().Add(10 * time.Second)
 		s.graves.fail = func() error {
 			if time.Now().Before(until) {
@@ -329,7 +329,7 @@ func (summing) Flush(time.Time, bool, func(*filter.Event)) {}
 // Events that a step made are delivered with ids of their own, and not counted.
 func TestMadeEvents(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &sifted{source: outputtest.NewSource(lines(1, "t", "a", "b"), lines(2, "t", "c")), graves: &texts{}}
+		s := &sifted{source: outputtest.NewBacklog(lines(1, "t", "a", "b"), lines(2, "t", "c")), graves: &texts{}}
 		refused := map[string]bool{}
 		s.refuse = func(log string) outputs.Reason {
 			switch {

@@ -69,7 +69,7 @@ func TestRetryNowEndsEveryWait(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					o := &waiting{}
 					o.prepare = func(context.Context) error { return nil }
-					r := &rig{source: outputtest.NewSource(outputtest.Chunk(1, "a", "t", 1, 0, 10)), graves: &graves{}}
+					r := &rig{source: outputtest.NewBacklog(outputtest.Chunk(1, "a", "t", 1, 0, 10)), graves: &graves{}}
 					r.output = &o.Output
 					answer := refuse(o, r)
 					o.OnSend = func(ctx context.Context, ns []int) error {
@@ -142,7 +142,7 @@ func TestApart(t *testing.T) {
 		targets := []string{"good", "slow", "good", "other", "slow"}
 		var sends [][]int
 		var first []bool
-		r := &rig{source: outputtest.NewSource(outputtest.Chunk(1, "a", "t", len(targets), 0, 10)), graves: &graves{}}
+		r := &rig{source: outputtest.NewBacklog(outputtest.Chunk(1, "a", "t", len(targets), 0, 10)), graves: &graves{}}
 		out := &recorder{send: func(b *outputs.Batch) error {
 			var ns []int
 			for i := range b.Events {
@@ -182,12 +182,10 @@ func TestApart(t *testing.T) {
 // What is not tried because others of its target fail is no attempt of its own, but grows old.
 func TestUntried(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := outputtest.Chunk(1, "a", "t", 1, 0, 10)
-		c.Received = time.Now()
 		r := start(t, outputs.Common{Batch: outputs.BatchConfig{MaxWait: 1}, Retry: outputs.RetryConfig{MaxAttempts: 2, MaxAge: time.Hour}},
 			func(context.Context, []int) error {
 				return partly(outputs.Failure{Reason: outputs.ReasonServer, Untried: true})
-			}, c)
+			}, outputtest.Chunk(1, "a", "t", 1, 0, 10))
 		time.Sleep(50 * time.Minute)
 		synctest.Wait()
 		if len(r.graves.letters) > 0 || r.Stats().Failing == "" {

@@ -77,12 +77,12 @@ func (d noDead) Bury(_ context.Context, letters []delivery.Letter) error {
 
 // drySource ends a test when all its chunks are done.
 type drySource struct {
-	*outputtest.Source
+	*outputtest.Backlog
 	dry func()
 }
 
 func (s *drySource) Done(c *event.Chunk) {
-	if s.Source.Done(c); s.Pending() == 0 {
+	if s.Backlog.Done(c); s.Pending() == 0 {
 		s.dry()
 	}
 }
@@ -109,10 +109,10 @@ func TestDelivery(t *testing.T) {
 	for i := range 12 {
 		chunks = append(chunks, outputtest.Chunk(uint64(i+1), "a", fmt.Sprint("tag", i%4), 50, 50*i, 10))
 	}
-	source := outputtest.NewSource(chunks...)
+	source := outputtest.NewBacklog(chunks...)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	dry := &drySource{Source: source, dry: cancel}
+	dry := &drySource{Backlog: source, dry: cancel}
 	loop := delivery.New(delivery.Options{Name: "cw", Source: dry, Output: r.out, DeadLetters: noDead{t}, Common: cfg.Settings(), Log: zerolog.Nop()})
 	if err := loop.Run(ctx); err != nil {
 		t.Fatal(err)

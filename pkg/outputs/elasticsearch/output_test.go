@@ -50,7 +50,7 @@ func TestFaultMix(t *testing.T) {
 		MaxBody: 64 << 10, Poison: `"n":77`, // 77, 770 to 779, 7700 to 7799
 	})
 	o := newOutput(t, s.Handler(), func(c *Config) { c.Compression = compressionGzip })
-	source := &countdown{Source: outputtest.NewSource(), left: chunks, empty: make(chan struct{})}
+	source := &countdown{Backlog: outputtest.NewBacklog(), left: chunks, empty: make(chan struct{})}
 	for i := range chunks {
 		source.Put(outputtest.Chunk(uint64(i+1), fmt.Sprintf("c%d", i%3), "t", perChunk, i*perChunk, 100))
 	}
@@ -97,14 +97,14 @@ func TestFaultMix(t *testing.T) {
 
 // countdown is a source that says when left chunks are done.
 type countdown struct {
-	*outputtest.Source
+	*outputtest.Backlog
 	mu    sync.Mutex
 	left  int
 	empty chan struct{}
 }
 
 func (c *countdown) Done(chunk *event.Chunk) {
-	c.Source.Done(chunk)
+	c.Backlog.Done(chunk)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.left--; c.left == 0 {

@@ -40,7 +40,7 @@ func (n noLetters) Bury(_ context.Context, letters []delivery.Letter) error {
 // have arrived, and returns how many bytes and records the stream took in each second.
 func offer(t *testing.T, o *Output, s *awstest.Server, perSecond, seconds int) (took [][2]int) {
 	t.Helper()
-	source := outputtest.NewSource()
+	source := outputtest.NewBacklog()
 	cfg := Config{Aggregate: true}
 	loop := delivery.New(delivery.Options{
 		Name: "fh", Source: source, Output: o, DeadLetters: noLetters{t}, Common: cfg.Settings(), Log: zerolog.Nop(),

@@ -164,7 +164,7 @@ func TestHungServerHoldsNoCluster(t *testing.T) {
 		cfg := settings("a", "b")
 		cfg.Batch = outputs.BatchConfig{MaxBytes: 4 << 10, MaxEvents: 1000, MaxWait: time.Millisecond}
 		o := n.output(cfg)
-		source := outputtest.NewSource()
+		source := outputtest.NewBacklog()
 		for i := range 20 {
 			source.Put(outputtest.Chunk(uint64(i+1), "c", "t", 10, 10*i, 200))
 		}

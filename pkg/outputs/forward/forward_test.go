@@ -288,7 +288,7 @@ func TestLedger(t *testing.T) {
 		}
 		cfg := settings(addresses...)
 		cfg.Connections, cfg.MaxMessageSize, cfg.Servers[2].Standby = 3, 2<<10, true
-		source := outputtest.NewSource()
+		source := outputtest.NewBacklog()
 		const chunks, each = 150, 40
 		for i := range chunks {
 			source.Put(outputtest.Chunk(uint64(i+1), "c", fmt.Sprint("t", i%7), each, i*each, 100))

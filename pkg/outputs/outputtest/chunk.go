@@ -1,5 +1,5 @@
 // Package outputtest holds what the tests of outputs and of their delivery need: chunks of events, a
-// scripted Output, a Source, and the contract that every output must keep.
+// scripted Output, a Backlog, and the contract that every output must keep.
 package outputtest
 
 import (
