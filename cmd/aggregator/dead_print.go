@@ -26,7 +26,7 @@ import (
 // Widths of columns that hold what a client or a destination says.
 const (
 	tagWidth    = 40
-	detailWidth = 80
+	detailWidth = 120
 )
 
 // parseLetter reads a letter's number.
