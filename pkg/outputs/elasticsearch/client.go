@@ -49,7 +49,6 @@ type client struct {
 	secrets       [][]byte // what no reply may show
 	http          *http.Transport
 	prepared      bool // prepare's own
-	watchEvery    time.Duration
 
 	probes sync.WaitGroup // of hosts that no request waits for
 	alive  context.Context
@@ -64,7 +63,7 @@ type client struct {
 
 // newClient returns a client of the hosts of cfg. It does not reach them.
 func newClient(cfg Config, o Options) (*client, error) {
-	c := &client{cfg: cfg, log: o.Log, now: o.Now, authorization: authorization(&cfg), secrets: secrets(&cfg), http: newTransport(&cfg, o.TLS), watchEvery: watchEvery}
+	c := &client{cfg: cfg, log: o.Log, now: o.Now, authorization: authorization(&cfg), secrets: secrets(&cfg), http: newTransport(&cfg, o.TLS)}
 	c.alive, c.end = context.WithCancel(context.Background())
 	if c.now == nil {
 		c.now = time.Now

@@ -14,12 +14,12 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/rs/zerolog"
 
 	"github.com/seed-afc6a195/aggregator/pkg/config/setting"
-	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs/elasticsearch/elastictest"
 	"github.com/seed-afc6a195/aggregator/pkg/tls/tlstest"
@@ -202,53 +202,45 @@ func TestRetryAfterIsTheHosts(t *testing.T) {
 
 // A host that takes requests and answers none any more is given up where there is another, well before the time-out.
 func TestHungHostIsGivenUp(t *testing.T) {
-	node := elastictest.New(elastictest.Options{}).Handler()
-	var hangs atomic.Bool
-	a := newNode(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if hangs.Load() {
-			_, _ = io.Copy(io.Discard, r.Body)
-			<-r.Context().Done()
-			return
-		}
-		node.ServeHTTP(w, r)
-	}))
-	b := newNode(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != "/" {
-			time.Sleep(200 * time.Millisecond) // it is slow, but it lives
-		}
-		node.ServeHTTP(w, r)
-	}))
-	cfg := Config{
-		Common: outputs.Common{Timeout: 2 * time.Second, Fields: event.Fields{Time: "@timestamp"}},
-		Hosts:  []string{a.url, b.url}, Index: "logs-{cluster}", OpType: "create", ID: idAuto,
-	}
-	o, err := New(cfg, Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer o.Close()
-	o.client.watchEvery = 50 * time.Millisecond
-	if err := o.Prepare(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	for range 2 {
-		if err := o.Send(t.Context(), batchOf("a")); err != nil {
-			t.Fatal(err)
-		}
-	}
-	hangs.Store(true)
-	failed := 0
-	for range 4 {
-		if err := o.Send(t.Context(), batchOf("a")); err != nil {
-			failed++
-			if !strings.Contains(err.Error(), "answers neither the request nor another one beside it") {
-				t.Error(err)
+	synctest.Test(t, func(t *testing.T) {
+		node := elastictest.New(elastictest.Options{}).Handler()
+		var hangs atomic.Bool
+		o := newPipedOutput(t, 10*time.Minute, map[string]http.Handler{
+			"a": http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if hangs.Load() {
+					_, _ = io.Copy(io.Discard, r.Body)
+					<-r.Context().Done()
+					return
+				}
+				node.ServeHTTP(w, r)
+			}),
+			"b": http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.URL.Path != "/" {
+					time.Sleep(5 * watchEvery) // it is slow, but it lives
+				}
+				node.ServeHTTP(w, r)
+			}),
+		})
+		for range 2 {
+			if err := o.Send(t.Context(), batchOf("a")); err != nil {
+				t.Fatal(err)
 			}
 		}
-	}
-	if failed != 1 {
-		t.Errorf("%d of 4 requests failed, want the one that hung", failed)
-	}
+		hangs.Store(true)
+		failed := 0
+		for range 4 {
+			begin := time.Now()
+			if err := o.Send(t.Context(), batchOf("a")); err != nil {
+				failed++
+				if took := time.Since(begin); took != watchEvery+probeTimeout || !strings.Contains(err.Error(), "answers neither the request nor another one beside it") {
+					t.Errorf("after %s: %v", took, err)
+				}
+			}
+		}
+		if failed != 1 {
+			t.Errorf("%d of 4 requests failed, want the one that hung", failed)
+		}
+	})
 }
 
 func TestAllHostsRest(t *testing.T) {

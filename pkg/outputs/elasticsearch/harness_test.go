@@ -1,11 +1,15 @@
 package elasticsearch
 
 import (
+	"context"
+	"maps"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -40,6 +44,70 @@ func newOutput(tb testing.TB, h http.Handler, change func(*Config)) *Output {
 	}
 	return o
 }
+
+// newPipedOutput is newOutput for a bubble of synctest: its hosts are the names in handlers, which it reaches through
+// pipes, so that waits cost no time and nothing else takes any.
+func newPipedOutput(t *testing.T, timeout time.Duration, handlers map[string]http.Handler) *Output {
+	t.Helper()
+	cfg := Config{
+		Common: outputs.Common{Timeout: timeout, Fields: event.Fields{Time: "@timestamp"}},
+		Index:  "logs-{cluster}", OpType: "create", ID: idAuto,
+	}
+	listeners := map[string]pipeListener{}
+	for _, name := range slices.Sorted(maps.Keys(handlers)) {
+		cfg.Hosts = append(cfg.Hosts, "http://"+name)
+		l := pipeListener{make(chan net.Conn), make(chan struct{}), new(sync.Once)}
+		listeners[name+":80"] = l
+		server := &http.Server{Handler: handlers[name]}
+		var serving sync.WaitGroup
+		serving.Go(func() { _ = server.Serve(l) }) // until it is closed
+		t.Cleanup(func() {
+			_ = server.Close()
+			serving.Wait()
+		})
+	}
+	o, err := New(cfg, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = o.Close() })
+	o.client.http.Proxy = nil
+	o.client.http.DialContext = func(ctx context.Context, _, address string) (net.Conn, error) {
+		ours, theirs := net.Pipe()
+		select {
+		case listeners[address].conns <- theirs:
+			return ours, nil
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	if err := o.Prepare(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return o
+}
+
+type pipeListener struct {
+	conns  chan net.Conn
+	closed chan struct{}
+	once   *sync.Once // to close it
+}
+
+func (l pipeListener) Accept() (net.Conn, error) {
+	select {
+	case conn := <-l.conns:
+		return conn, nil
+	case <-l.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (l pipeListener) Close() error {
+	l.once.Do(func() { close(l.closed) })
+	return nil
+}
+
+func (l pipeListener) Addr() net.Addr { return &net.TCPAddr{} }
 
 // numbers returns the n of each document that the server has.
 func numbers(t *testing.T, s *elastictest.Server) []int {

@@ -191,7 +191,7 @@ func (c *client) watch(ctx context.Context, h *host) (watched context.Context, s
 	}
 	watched, cancel := context.WithCancelCause(ctx)
 	ended := make(chan struct{})
-	timer := time.AfterFunc(c.watchEvery, func() {
+	timer := time.AfterFunc(watchEvery, func() {
 		defer close(ended)
 		for watched.Err() == nil {
 			asking, done := context.WithTimeout(watched, c.probeTimeout())
@@ -202,7 +202,7 @@ func (c *client) watch(ctx context.Context, h *host) (watched context.Context, s
 				cancel(&hungError{err})
 			}
 			select {
-			case <-time.After(c.watchEvery):
+			case <-time.After(watchEvery):
 			case <-watched.Done():
 			}
 		}

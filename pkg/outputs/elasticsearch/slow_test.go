@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/seed-afc6a195/aggregator/pkg/event"
@@ -96,67 +97,71 @@ func batchOf(clusters ...string) *outputs.Batch {
 // The server's own time-out goes along, well below ours, so that the others' results arrive; afterwards the slow index
 // holds up no other, is asked for a shorter time and not for every event, and is as others again once it answers.
 func TestSlowIndexIsAlone(t *testing.T) {
-	s := &red{next: elastictest.New(elastictest.Options{}).Handler(), index: "logs-b"}
-	o := newOutput(t, s, func(c *Config) { c.Timeout = 600 * time.Millisecond })
-	se := outputs.AsSendError(o.Send(t.Context(), batchOf("a", "b")))
-	if se == nil || len(se.Failed) != 2 || se.Failed[0].Target != "logs-b" || se.Failed[0].Untried || !se.Apart || se.Failed[0].Status != 503 {
-		t.Fatalf("a first batch: %+v", se)
-	}
-	if s.waits[0] != 200*time.Millisecond {
-		t.Errorf("the server was to wait %s of 600ms", s.waits[0])
-	}
-	for range 3 {
+	synctest.Test(t, func(t *testing.T) {
+		s := &red{next: elastictest.New(elastictest.Options{}).Handler(), index: "logs-b"}
+		o := newPipedOutput(t, 60*time.Second, map[string]http.Handler{"es": s})
 		se := outputs.AsSendError(o.Send(t.Context(), batchOf("a", "b")))
-		if se == nil || len(se.Failed) != 2 || !se.Failed[0].Untried || se.Failed[0].Target != "logs-b" || !strings.Contains(se.Failed[0].Detail, "unavailable_shards") {
-			t.Fatalf("a batch behind it: %+v", se)
+		if se == nil || len(se.Failed) != 2 || se.Failed[0].Target != "logs-b" || se.Failed[0].Untried || !se.Apart || se.Failed[0].Status != 503 {
+			t.Fatalf("a first batch: %+v", se)
 		}
-	}
-	if se := outputs.AsSendError(o.Send(t.Context(), batchOf("b"))); !se.Failed[0].Untried || se.RetryAfter <= 0 {
-		t.Errorf("its own events, before it is due: %+v", se)
-	}
-	o.RetryNow()
-	if se := outputs.AsSendError(o.Send(t.Context(), batchOf("b"))); se == nil || se.Failed[0].Untried {
-		t.Errorf("its own events, when it is due: %+v", se)
-	}
-	for i, got := range s.requests()[1:] {
-		if len(got) != 1 {
-			t.Errorf("request %d mixes %v", i+1, got)
+		if s.waits[0] != 20*time.Second {
+			t.Errorf("the server was to wait %s of a minute", s.waits[0])
 		}
-	}
-	s.heal()
-	o.RetryNow()
-	for range 2 {
-		if err := o.Send(t.Context(), batchOf("b")); err != nil {
-			t.Fatal(err)
+		for range 3 {
+			se := outputs.AsSendError(o.Send(t.Context(), batchOf("a", "b")))
+			if se == nil || len(se.Failed) != 2 || !se.Failed[0].Untried || se.Failed[0].Target != "logs-b" || !strings.Contains(se.Failed[0].Detail, "unavailable_shards") {
+				t.Fatalf("a batch behind it: %+v", se)
+			}
 		}
-	}
-	if err := o.Send(t.Context(), batchOf("a", "b")); err != nil || len(s.requests()[2]) != 2 {
-		t.Errorf("when it works again: %v, requests %v", err, s.requests())
-	}
+		if se := outputs.AsSendError(o.Send(t.Context(), batchOf("b"))); !se.Failed[0].Untried || se.RetryAfter <= 0 {
+			t.Errorf("its own events, before it is due: %+v", se)
+		}
+		o.RetryNow()
+		if se := outputs.AsSendError(o.Send(t.Context(), batchOf("b"))); se == nil || se.Failed[0].Untried {
+			t.Errorf("its own events, when it is due: %+v", se)
+		}
+		for i, got := range s.requests()[1:] {
+			if len(got) != 1 {
+				t.Errorf("request %d mixes %v", i+1, got)
+			}
+		}
+		s.heal()
+		o.RetryNow()
+		for range 2 {
+			if err := o.Send(t.Context(), batchOf("b")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := o.Send(t.Context(), batchOf("a", "b")); err != nil || len(s.requests()[2]) != 2 {
+			t.Errorf("when it works again: %v, requests %v", err, s.requests())
+		}
+	})
 }
 
 // A request that no reply came to is sent again target by target, so that the one that it hangs for is alone.
 func TestHungRequestIsSentByTarget(t *testing.T) {
-	s := &red{next: elastictest.New(elastictest.Options{}).Handler(), index: "logs-b", hangs: true}
-	o := newOutput(t, s, func(c *Config) { c.Timeout = 200 * time.Millisecond })
-	se := outputs.AsSendError(o.Send(t.Context(), batchOf("a", "b", "c")))
-	if se == nil || !se.Apart || len(se.Failed) != 6 || se.Failed[0].Target != "logs-a" || se.Failed[5].Target != "logs-c" || se.Failed[0].Reason != outputs.ReasonNetwork {
-		t.Fatalf("a first batch: %+v", se)
-	}
-	for _, good := range []string{"a", "c"} {
-		if err := o.Send(t.Context(), batchOf(good)); err != nil {
-			t.Errorf("the events for %s: %v", good, err)
+	synctest.Test(t, func(t *testing.T) {
+		s := &red{next: elastictest.New(elastictest.Options{}).Handler(), index: "logs-b", hangs: true}
+		o := newPipedOutput(t, 60*time.Second, map[string]http.Handler{"es": s})
+		se := outputs.AsSendError(o.Send(t.Context(), batchOf("a", "b", "c")))
+		if se == nil || !se.Apart || len(se.Failed) != 6 || se.Failed[0].Target != "logs-a" || se.Failed[5].Target != "logs-c" || se.Failed[0].Reason != outputs.ReasonNetwork {
+			t.Fatalf("a first batch: %+v", se)
 		}
-	}
-	if se := outputs.AsSendError(o.Send(t.Context(), batchOf("b"))); se == nil || se.Failed[0].Untried || se.Failed[0].Target != "logs-b" {
-		t.Errorf("the slow one's: %+v", se)
-	}
-	if se := outputs.AsSendError(o.Send(t.Context(), batchOf("a", "b", "c"))); se == nil || len(se.Failed) != 2 || !se.Failed[0].Untried {
-		t.Errorf("a batch behind it: %+v", se)
-	}
-	if got, want := fmt.Sprint(s.requests()), "[[logs-a logs-b logs-c] [logs-a] [logs-c] [logs-b] [logs-a logs-c]]"; got != want {
-		t.Errorf("requests %s, want %s", got, want)
-	}
+		for _, good := range []string{"a", "c"} {
+			if err := o.Send(t.Context(), batchOf(good)); err != nil {
+				t.Errorf("the events for %s: %v", good, err)
+			}
+		}
+		if se := outputs.AsSendError(o.Send(t.Context(), batchOf("b"))); se == nil || se.Failed[0].Untried || se.Failed[0].Target != "logs-b" {
+			t.Errorf("the slow one's: %+v", se)
+		}
+		if se := outputs.AsSendError(o.Send(t.Context(), batchOf("a", "b", "c"))); se == nil || len(se.Failed) != 2 || !se.Failed[0].Untried {
+			t.Errorf("a batch behind it: %+v", se)
+		}
+		if got, want := fmt.Sprint(s.requests()), "[[logs-a logs-b logs-c] [logs-a] [logs-c] [logs-b] [logs-a logs-c]]"; got != want {
+			t.Errorf("requests %s, want %s", got, want)
+		}
+	})
 }
 
 // What bounds how much is known of slow targets, and how many of them are tried at once.
