@@ -105,6 +105,13 @@ func (s *Queue) recoverSegment(path string, first uint64, state *statefile.Snaps
 			seg.unread = true
 		}
 	}
+	switch {
+	case c.Sealed || !s.cfg.Sync || len(c.Entries) == 0:
+	case damage == nil:
+		c = s.settleOnDisk(path, first, c)
+	default: // it stays as it was found
+		c.Tails = nil
+	}
 	tails.Join(c.Tails)
 	s.remapIn(c)
 	s.track(seg, c.Entries, false)
@@ -114,6 +121,30 @@ func (s *Queue) recoverSegment(path string, first uint64, state *statefile.Snaps
 		s.disk += seg.disk
 	}
 	return nil
+}
+
+// settleOnDisk writes a segment anew that was being written when the process before ended: its last commit's sync may have
+// failed, and then what is read of it may be in memory alone, which no later sync says. An agent that sends such a chunk
+// again must not be told that it is stored. Where the segment can't be written, on a full disk perhaps, it stays as it is,
+// and what agents send again of it is stored again.
+func (s *Queue) settleOnDisk(path string, first uint64, c *segment.Contents) *segment.Contents {
+	src, err := os.Open(path)
+	if err == nil {
+		defer func() { _ = src.Close() }() // only read from
+		var out *segment.Contents
+		var f *os.File
+		if out, f, _, err = s.replace(path, src, c, func(*segment.Entry) bool { return true }); err == nil {
+			_ = f.Close() // only read from
+			return out
+		}
+	}
+	s.log.Warn().Err(err).Str("segment", path).
+		Msg("can't write anew the segment that was being written last: what agents send again of it is stored again")
+	if again, damage, err := segment.Read(path, first); err == nil && damage == nil { // its new name may have come before the error
+		c = again
+	}
+	c.Tails = nil
+	return c
 }
 
 // rescue sets a damaged segment aside and puts one with its whole chunks in its place. Where that

@@ -99,3 +99,48 @@ func TestInterruptedStart(t *testing.T) {
 	}
 	mustClose(t, s)
 }
+
+// A segment that was being written when the process ended may be in memory alone, as after a sync that failed: a start
+// writes it anew before it tells an agent that what it sends again is stored. Where it can't, it is stored again.
+func TestSegmentBeingWrittenIsSettled(t *testing.T) {
+	for _, tc := range []struct {
+		name  string
+		fault error // of the rewriting
+		want  int64 // chunks, after the last message has come again
+	}{
+		{"written anew", nil, 2},
+		{"the disk refuses", errors.New("no space"), 3},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			cfg := testConfig(t.TempDir())
+			before := mustOpen(t, cfg, buffer.Options{})
+			put(t, before, message1{conn: 1, chunk: "first", text: "a"})
+			put(t, before, message1{conn: 1, chunk: "last", text: "b"})
+			cfg.Path = t.TempDir()
+			if err := os.CopyFS(cfg.Path, os.DirFS(before.dir)); err != nil {
+				t.Fatal(err)
+			}
+			s := mustOpen(t, cfg, buffer.Options{Fault: func(op string) error {
+				if op == "replace" {
+					return tc.fault
+				}
+				return nil
+			}})
+			c, err := segment.ReadIndex(s.segs[0].path, s.segs[0].first)
+			if err != nil || c.Sealed != (tc.fault == nil) || len(c.Entries) != 2 {
+				t.Errorf("the segment is %+v, %v", c, err)
+			}
+			put(t, s, message1{conn: 2, chunk: "last", text: "b"})
+			if got := s.Stats().Waits[0].Pending.Chunks; got != tc.want {
+				t.Errorf("%d chunks wait, want %d", got, tc.want)
+			}
+			texts := 0
+			for c := take(t, s, "o"); c != nil; c = take(t, s, "o") {
+				texts++
+			}
+			if int64(texts) != tc.want {
+				t.Errorf("%d chunks can be read", texts)
+			}
+		})
+	}
+}

@@ -31,6 +31,7 @@ type Contents struct {
 	Sets     [][]string // of outputs
 	Entries  []Entry    // ascending by seq
 	Tails    resend.Tails
+	Sealed   bool // it was read from its index: all of its commits had ended well
 }
 
 // builder makes contents of chunks' headers.

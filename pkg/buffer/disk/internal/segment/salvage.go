@@ -84,7 +84,9 @@ func ReadIndex(path string, first uint64) (c *Contents, err error) {
 	default:
 		var e boltfile.Element
 		if e, _, err = index.Find(IndexName); err == nil {
-			c, err = decodeIndex(first, e.Value)
+			if c, err = decodeIndex(first, e.Value); err == nil {
+				c.Sealed = true
+			}
 		}
 	}
 	if err != nil {
@@ -273,7 +275,7 @@ func Rewrite(path string, src *os.File, c *Contents, keep func(*Entry) bool) (*C
 	if err != nil {
 		return nil, err
 	}
-	out := &Contents{First: c.First, Clusters: c.Clusters, Sets: c.Sets, Tails: c.Tails}
+	out := &Contents{First: c.First, Clusters: c.Clusters, Sets: c.Sets, Tails: c.Tails, Sealed: true}
 	const group = 4 << 20
 	var items []Item
 	var bytes int
