@@ -15,7 +15,7 @@ const (
 // the colon or space before them.
 func Words(text, public string) string {
 	if text == "" {
-		return public
+		return unmarkable(public)
 	}
 	return beginWords + unmarkable(text) + beginPublic + unmarkable(public) + endWords
 }
