@@ -2,7 +2,6 @@ package event
 
 import (
 	"bytes"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -227,11 +226,8 @@ func expressible(v any) (any, bool) {
 			out = append(out, x)
 		}
 		return out, true
-	case []byte:
-		if utf8.Valid(v) {
-			return string(v), true
-		}
-		return base64.StdEncoding.EncodeToString(v), true
+	case []byte: // text as a str is, each byte that is not UTF-8 as U+FFFD
+		return string([]rune(string(v))), true
 	case string:
 		b, err := json.Marshal(v) // encoding/json's way with bytes that are not UTF-8
 		if err != nil || json.Unmarshal(b, &v) != nil {
