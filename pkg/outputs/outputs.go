@@ -20,7 +20,7 @@ type Output interface {
 	// Send returns nil once every event of b is where the destination keeps it for good (a file:
 	// fsynced). A *SendError tells what became of the others; any other error counts as ReasonNetwork
 	// for all of them. b and all that it points to belong to the caller, are reused after Send
-	// returns, and are not changed by it. Send ends soon after ctx does, with an error unless all
+	// returns, and are not changed by it, but for what Batch says that Send fills in. Send ends soon after ctx does, with an error unless all
 	// was delivered. Its error is shown to everybody, but for what is marked as Words: it holds no secret. ctx has no deadline: each
 	// request that Send makes takes Common.Timeout at most, and Send makes each once: what failed is the
 	// caller's to repeat.
@@ -123,6 +123,12 @@ type Batch struct {
 	Events []event.Event
 	Bytes  int  // of msgpack
 	Again  bool // the caller has tried to send the events before
+
+	// Sent is where the events go, which Send appends: each event of a batch that was delivered, or of which Send names
+	// those that were not, is in it once. Targets come as they are met, and may come again.
+	Sent []TargetCount
+	// Host is who answered last, which Send sets where something did: see SendError.Host.
+	Host string
 }
 
 // First reports whether the i-th event was surely never sent before by this program: what the destination has
@@ -135,7 +141,7 @@ func (b *Batch) First(i int) bool {
 // Reason says why an event was not delivered, and so what follows. It is a metric label.
 type Reason string
 
-// The reasons. ReasonRejected and ReasonTooLarge are final: on_reject decides. All others are retried.
+// The reasons. ReasonRejected and ReasonTooLarge are final: on_reject decides. All others are retried, ReasonTarget aside.
 const (
 	// ReasonPaced is no failure: the output itself holds events back, so that the destination need not
 	// throttle. They are sent again after exactly RetryAfter, or retry.max if that is less, which must not be 0, or, where they have to
@@ -147,6 +153,10 @@ const (
 	ReasonAuth      Reason = "auth" // retried slowly and shown loudly
 	ReasonRejected  Reason = "rejected"
 	ReasonTooLarge  Reason = "too_large"
+	// ReasonTarget is the state of the event's Target, which takes none: an index without a write index, closed, blocked or
+	// full, a stream that was deleted, a bucket that denies. It is about neither the event nor the destination as a whole, so the
+	// event waits until its target takes events again, and keeps no others from theirs.
+	ReasonTarget Reason = "target"
 )
 
 // Final says whether an event refused for r is never sent again.
@@ -158,7 +168,13 @@ type Failure struct {
 	Reason Reason
 	Status int    // the destination's status code, 0 where it has none
 	Detail string // what the destination said, marked as Words; kept with a dead letter
-	Target string // where the event goes, such as an index or a stream; "" where it was not told
+	Target string // where the event goes, as Targeter names it
+	// Kind is the refusal's type in the destination's terms, such as index_closed_exception or AccessDeniedException: bounded,
+	// and free of anything of the event's or of a secret. "" where it has none. Everybody sees it.
+	Kind string
+	// Unlisted says of an event that is rejected that the output's table of refusals does not know this one, so that it
+	// may be about the target's state after all: where many different events are refused alike, it is.
+	Unlisted bool
 	// Untried says that the event was not sent, because others for its target have just failed for Reason. It counts
 	// as no attempt, and its age goes on.
 	Untried bool
@@ -182,7 +198,11 @@ type SendError struct {
 	// Apart says that those failed are to be sent again target by target, each apart from the others: one of them may
 	// be what keeps the destination from answering for all.
 	Apart bool
-	Err   error
+	// Suspect says of a batch that was refused as a whole that something in it may be why, although the destination takes
+	// others: the answer came in good time, is no wish to wait, and is not about a login, a quota or a host that is away.
+	Suspect bool
+	Host    string // who answered, where the destination has several servers, else its one; "" where none did
+	Err     error
 }
 
 func (e *SendError) Error() string {
