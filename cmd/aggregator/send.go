@@ -40,6 +40,7 @@ show among the processes.`,
   aggregator send --tag nginx.access /var/log/nginx/access.log
   tail -F app.ndjson | aggregator send --time-key ts --address logs.example:24224 --tls --shared-key-file key
   aggregator send --count 1000000 --connections 4 --pipeline 4     # how fast is it?
+  aggregator send --duration 1m --rate 20000 --connections 256 --tags 256 --chunk-events 10    # like a fleet of agents
   aggregator send --duration 1m --rate 5000 --compress gzip --output json
   aggregator send --count 100000 --mode message --connections 16   # like agents that send each event alone`,
 		Args: func(cmd *cobra.Command, args []string) error {
@@ -64,7 +65,7 @@ type sendFlags struct {
 	caFile, serverName, compress, mode, format, timeKey, output                    string
 	count                                                                          uint64
 	rate                                                                           float64
-	connections, chunkEvents, size, pipeline                                       int
+	connections, tags, chunkEvents, size, pipeline                                 int
 	duration, timeout, retryTimeout                                                time.Duration
 }
 
@@ -94,6 +95,7 @@ func (f *sendFlags) register(cmd *cobra.Command) {
 	fs.IntVar(&f.size, "size", 300, "bytes of msgpack of a made-up event")
 	fs.BoolVar(&f.cri, "cri", false, "made-up log lines are as container runtimes write them: TIME stdout F LINE")
 	fs.IntVar(&f.connections, "connections", 1, "connections at once; with more than one, events get out of order")
+	fs.IntVar(&f.tags, "tags", 1, "so many tags, TAG.0, TAG.1, …, shared out among the connections")
 	fs.IntVar(&f.chunkEvents, "chunk-events", 500, "events of a chunk at most; in mode message, messages of one write")
 	fs.IntVar(&f.pipeline, "pipeline", 1, "chunks that may wait for their ack on each connection")
 	fs.DurationVar(&f.timeout, "timeout", time.Minute, "longest wait for an ack")
@@ -122,6 +124,7 @@ func (f *sendFlags) check() error {
 	wrong(f.compress != "none" && f.mode != "packed", "--compress %s needs --mode packed", f.compress)
 	wrong(f.tag == "", "--tag: must not be empty")
 	wrong(f.connections < 1 || f.connections > 10000, "--connections %d: must be 1 to 10000", f.connections)
+	wrong(f.tags < 1 || f.tags > 1e6, "--tags %d: must be 1 to 1000000", f.tags)
 	wrong(f.chunkEvents < 1 || f.chunkEvents > 1e6, "--chunk-events %d: must be 1 to 1000000", f.chunkEvents)
 	wrong(f.pipeline < 1 || f.pipeline > 1000, "--pipeline %d: must be 1 to 1000", f.pipeline)
 	wrong(f.size < sender.MinSize() || f.size > 1<<20, "--size %d: must be %d to %d bytes", f.size, sender.MinSize(), 1<<20)
@@ -146,7 +149,7 @@ func (f *sendFlags) check() error {
 func (f *sendFlags) config() (sender.Config, error) {
 	cfg := sender.Config{
 		Client: client.Config{Address: f.address, Timeout: f.timeout},
-		Tag:    f.tag, Mode: client.Mode(f.mode), Ack: f.ack, Connections: f.connections, Pipeline: f.pipeline,
+		Tag:    f.tag, Tags: f.tags, Mode: client.Mode(f.mode), Ack: f.ack, Connections: f.connections, Pipeline: f.pipeline,
 		RetryTimeout: f.retryTimeout, StopGrace: 5 * time.Second,
 	}
 	if f.compress != "none" {

@@ -43,6 +43,7 @@ func TestSendUsage(t *testing.T) {
 		{"--address :24224", `--address: address ":24224": no host`},
 		{"--tag=", "--tag: must not be empty"},
 		{"--connections 0 --pipeline 0 --chunk-events 0", "--pipeline 0: must be 1 to 1000"},
+		{"--tags 0", "--tags 0: must be 1 to 1000000"},
 		{"--count 1 --size 10", "--size 10: must be"},
 		{"--count 0", "give --count or --duration"},
 		{"--rate 5", "--rate and --size need --count or --duration"},

@@ -27,6 +27,8 @@ type connection struct {
 	*Sender
 	reader    Reader
 	encoder   client.Encoder
+	tags      []string // of its chunks, in turn
+	nextTag   int      // in tags
 	free      chan *chunk
 	ready     chan *chunk
 	progress  uint64 // chunks done: an outage ends when it grows
@@ -49,13 +51,30 @@ type part struct {
 	id          string
 }
 
-func newConnection(s *Sender) *connection {
+// newConnection returns the connection of that number, from 0 on.
+func newConnection(s *Sender, number int) *connection {
 	n := max(1, s.cfg.Pipeline) + 1 // one is filled while the others are in flight
-	c := &connection{Sender: s, reader: s.source.Reader(), free: make(chan *chunk, n), ready: make(chan *chunk, n)}
+	c := &connection{
+		Sender: s, reader: s.source.Reader(), tags: s.cfg.tags(number),
+		free: make(chan *chunk, n), ready: make(chan *chunk, n),
+	}
 	for range n {
 		c.free <- &chunk{}
 	}
 	return c
+}
+
+// tags returns the tags of the connection of that number: as in a fleet of agents, each has its own, or a few of its
+// own where there are more tags than connections.
+func (cfg *Config) tags(connection int) []string {
+	if cfg.Tags <= 1 {
+		return []string{cfg.Tag}
+	}
+	var tags []string
+	for i := connection % cfg.Tags; i < cfg.Tags; i += max(1, cfg.Connections) {
+		tags = append(tags, fmt.Sprintf("%s.%d", cfg.Tag, i))
+	}
+	return tags
 }
 
 // run returns when the source is at its end and all is acked, or nothing more can be done.
@@ -100,7 +119,8 @@ func (c *connection) produce(ctx context.Context) error {
 // fill encodes entries into ch.
 func (c *connection) fill(ch *chunk, entries []byte, events int) error {
 	*ch = chunk{frames: ch.frames[:0], parts: ch.parts[:0], events: events}
-	m := client.Message{Tag: c.cfg.Tag, Entries: entries, Events: events, Mode: c.cfg.Mode, Compress: c.cfg.Compress}
+	m := client.Message{Tag: c.tags[c.nextTag], Entries: entries, Events: events, Mode: c.cfg.Mode, Compress: c.cfg.Compress}
+	c.nextTag = (c.nextTag + 1) % len(c.tags)
 	for len(entries) > 0 {
 		if m.Mode == client.MessageMode {
 			rest, err := msgp.Skip(entries)

@@ -35,6 +35,7 @@ type Reader interface {
 type Config struct {
 	Client       client.Config
 	Tag          string
+	Tags         int // how many tags: TAG.0, TAG.1, …; 0 and 1: Tag itself. See tags
 	Mode         client.Mode
 	Compress     string // "", "gzip" or "zstd"
 	Ack          bool
@@ -108,8 +109,8 @@ func (s *Sender) Run(ctx context.Context) (Result, error) {
 		failed  []error
 		total   latencies
 	)
-	for range s.cfg.Connections {
-		c := newConnection(s)
+	for i := range s.cfg.Connections {
+		c := newConnection(s, i)
 		running.Go(func() {
 			err := c.run(ctx)
 			mu.Lock()

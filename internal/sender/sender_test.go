@@ -262,12 +262,45 @@ func TestSendKeepsWhatCameBeforeABadLine(t *testing.T) {
 	}
 }
 
+// TestSendTags sends as a fleet does: no connection has a tag of another's, and each of its own in turn.
+func TestSendTags(t *testing.T) {
+	for _, tc := range []struct {
+		tags, connections int
+		want              [][]string // of each connection
+	}{
+		{0, 2, [][]string{{"t"}, {"t"}}},
+		{1, 1, [][]string{{"t"}}},
+		{2, 3, [][]string{{"t.0"}, {"t.1"}, {"t.0"}}},
+		{5, 2, [][]string{{"t.0", "t.2", "t.4"}, {"t.1", "t.3"}}},
+	} {
+		cfg := Config{Tag: "t", Tags: tc.tags, Connections: tc.connections}
+		for i, want := range tc.want {
+			if got := cfg.tags(i); !slices.Equal(got, want) {
+				t.Errorf("%d tags: connection %d of %d has %v, want %v", tc.tags, i, tc.connections, got, want)
+			}
+		}
+	}
+	srv := newServer(t, ack)
+	cfg := srv.config()
+	cfg.Tags, cfg.Connections = 3, 1
+	if _, err := New(cfg, lines(t, InputConfig{ChunkEvents: 1}, "a\nb\nc\nd\n")).Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, f := range srv.frames {
+		got = append(got, f.tag)
+	}
+	if want := []string{"t.0", "t.1", "t.2", "t.0"}; !slices.Equal(got, want) {
+		t.Errorf("chunks have the tags %v, want %v", got, want)
+	}
+}
+
 // BenchmarkSend measures generator and client together; the server only looks for the chunk id.
 func BenchmarkSend(b *testing.B) {
 	for _, mode := range []client.Mode{client.PackedMode, client.MessageMode} {
 		b.Run(string(mode), func(b *testing.B) {
 			s := New(Config{Mode: mode, Tag: "t", Ack: true, Pipeline: 1}, &Generator{Size: 300, ChunkEvents: 500})
-			c := newConnection(s)
+			c := newConnection(s, 0)
 			b.SetBytes(300)
 			var ch chunk
 			for range b.N/500 + 1 {

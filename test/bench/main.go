@@ -26,39 +26,6 @@ import (
 	"time"
 )
 
-// scenario is one way of sending made-up events of 300 bytes, and where they go.
-type scenario struct {
-	name    string
-	send    []string // flags of aggregator send
-	part    int      // of the events asked for, in percent: slow forms need fewer
-	filters string   // settings of the filters and routes; "": none
-	share   bool     // print what is kept of the rates of the scenario before, which has no filters
-	sink    string   // what runs beside it, see sinks; "": nothing
-	output  string   // settings of the output, with the sink's URL for SINK; "": a file
-}
-
-func scenarios() []scenario {
-	fast := []string{"--connections", "4"}
-	cri := []string{"--connections", "4", "--cri"}
-	elastic := func(more string) string {
-		return `{type: elasticsearch, hosts: [SINK], index: "logs-{cluster}-%Y.%m.%d", ` + more + `}`
-	}
-	return []scenario{
-		{name: "packed, 500 a chunk, 4 connections", send: fast, part: 100},
-		{name: "the same, gzip", send: []string{"--connections", "4", "--compress", "gzip"}, part: 100},
-		{name: "the same, zstd", send: []string{"--connections", "4", "--compress", "zstd"}, part: 100},
-		{name: "forward mode, 500 a chunk, 4 connections", send: []string{"--connections", "4", "--mode", "forward"}, part: 100},
-		{name: "message mode, 16 connections, 500 in flight", send: []string{"--connections", "16", "--mode", "message"}, part: 30},
-		{name: "message mode, 16 connections, no acks", send: []string{"--connections", "16", "--mode", "message", "--ack=false"}, part: 30},
-		{name: "message mode, 16 connections, 1 in flight", send: []string{"--connections", "16", "--mode", "message", "--chunk-events", "1"}, part: 3},
-		{name: "to Elasticsearch, not compressed", send: fast, part: 100, sink: "elasticsearch", output: elastic("compression: none")},
-		{name: "to Elasticsearch, gzip", send: fast, part: 100, sink: "elasticsearch", output: elastic("compression: gzip")},
-		{name: "to Firehose, aggregated", send: fast, part: 50, sink: "firehose", output: "{type: firehose, region: eu-central-1, endpoint: SINK, delivery_stream: bench}"},
-		{name: "CRI lines, without filters", send: cri, part: 100},
-		{name: "CRI lines, filters: grep, cri, modify", send: cri, part: 100, filters: steps, share: true},
-	}
-}
-
 func main() {
 	events := flag.Int("events", 3_000_000, "events to send in the fastest scenario")
 	only := flag.String("only", "", "run only scenarios whose name contains this")
@@ -88,7 +55,7 @@ func run(ctx context.Context, events int, only string, out io.Writer) error {
 	if b, err := exec.CommandContext(ctx, "go", "build", "-o", binary, "./cmd/aggregator").CombinedOutput(); err != nil {
 		return fmt.Errorf("build: %w\n%s", err, b)
 	}
-	_, _ = fmt.Fprintf(out, "%-46s %13s %11s %9s %9s %9s\n", "", "events/CPU-s", "events/s", "ack p50", "ack p99", "peak RSS")
+	_, _ = fmt.Fprintf(out, "%-46s %13s %8s %11s %9s %9s %9s %10s\n", "", "events/CPU-s", "CPU-s/M", "events/s", "ack p50", "ack p99", "peak RSS", "to disk")
 	var before result
 	for _, s := range scenarios() {
 		if !strings.Contains(s.name, only) {
@@ -98,7 +65,8 @@ func run(ctx context.Context, events int, only string, out io.Writer) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", s.name, err)
 		}
-		_, _ = fmt.Fprintf(out, "%-46s %13.0f %11.0f %7.1fms %7.1fms %5.0f MiB\n", s.name, r.perCPU, r.perSecond, r.p50, r.p99, r.peak)
+		_, _ = fmt.Fprintf(out, "%-46s %13.0f %8.2f %11.0f %7.1fms %7.1fms %5.0f MiB %8.0f B\n",
+			s.name, r.perCPU, 1e6/r.perCPU, r.perSecond, r.p50, r.p99, r.peak, r.written)
 		if s.share && before.perCPU > 0 {
 			_, _ = fmt.Fprintf(out, "    %-42s %11.0f %% %9.0f %%\n", "kept", 100*r.perCPU/before.perCPU, 100*r.perSecond/before.perSecond)
 		}
@@ -116,11 +84,12 @@ type result struct {
 	perSecond float64 // acknowledged events per second of time
 	p50, p99  float64 // of acks, milliseconds
 	peak      float64 // resident memory, MiB
+	written   float64 // bytes an event that the server had the kernel write to disk
 	stages    []share // of the server's time; nil where no profile was taken
 }
 
 const config = `
-listeners: [{name: tcp, address: "127.0.0.1:0"}]
+listeners: [{name: tcp, address: "127.0.0.1:0"%[4]s}]
 buffer: {path: %[1]s/data}
 outputs: {bench: %[2]s}
 status: {address: "127.0.0.1:0", pprof: true}
@@ -157,7 +126,13 @@ func measure(ctx context.Context, binary, dir string, s scenario, events int) (r
 		defer func() { err = errors.Join(err, stop()) }()
 		output = strings.ReplaceAll(s.output, "SINK", strconv.Quote(url))
 	}
-	if err := os.WriteFile(file, fmt.Appendf(nil, config, dir, output, s.filters), 0o600); err != nil {
+	secure := ""
+	if s.tls {
+		if secure, err = writeCertificate(dir); err != nil {
+			return r, err
+		}
+	}
+	if err := os.WriteFile(file, fmt.Appendf(nil, config, dir, output, s.filters, secure), 0o600); err != nil {
 		return r, err
 	}
 	server := exec.CommandContext(ctx, binary, "run", "-c", file)
@@ -189,11 +164,24 @@ func measure(ctx context.Context, binary, dir string, s scenario, events int) (r
 	}
 	err = r.load(ctx, binary, forward, status, s, events)
 	err = errors.Join(err, <-profiled)
-	err = errors.Join(err, server.Process.Signal(syscall.SIGTERM), server.Wait())
+	written, werr := writtenBytes(server.Process.Pid)
+	r.written = float64(written) / float64(events)
+	err = errors.Join(err, werr, server.Process.Signal(syscall.SIGTERM), server.Wait())
 	usage := server.ProcessState.SysUsage().(*syscall.Rusage)
 	r.perCPU = float64(events) / (server.ProcessState.UserTime() + server.ProcessState.SystemTime()).Seconds()
 	r.peak = float64(usage.Maxrss) / 1024
 	return r, err
+}
+
+// writtenBytes returns how many bytes the process has had the kernel write to disk so far.
+func writtenBytes(pid int) (n int64, err error) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/io", pid))
+	if err != nil {
+		return 0, err
+	}
+	_, after, _ := strings.Cut(string(b), "\nwrite_bytes: ")
+	_, err = fmt.Sscan(after, &n)
+	return n, err
 }
 
 // addresses reads the server's log until it says where it listens.

@@ -1,0 +1,47 @@
+package main
+
+// scenario is one way of sending made-up events of 300 bytes, and where they go.
+type scenario struct {
+	name    string
+	send    []string // flags of aggregator send
+	part    int      // of the events asked for, in percent: slow forms need fewer
+	filters string   // settings of the filters and routes; "": none
+	share   bool     // print what is kept of the rates of the scenario before, which has no filters
+	sink    string   // what runs beside it, see sinks; "": nothing
+	output  string   // settings of the output, with the sink's URL for SINK; "": a file
+	tls     bool     // the listener has a certificate
+}
+
+func scenarios() []scenario {
+	elastic := func(more string) string {
+		return `{type: elasticsearch, hosts: [SINK], index: "logs-{cluster}-%Y.%m.%d", ` + more + `}`
+	}
+	plain, firehose := elastic("compression: none"), "{type: firehose, region: eu-central-1, endpoint: SINK, delivery_stream: bench}"
+	flags := func(base []string, more ...string) []string { return append(base[:len(base):len(base)], more...) }
+	fast, message := []string{"--connections", "4"}, []string{"--connections", "16", "--mode", "message"}
+	cri, gzip, forward := flags(fast, "--cri"), flags(fast, "--compress", "gzip"), flags(fast, "--mode", "forward")
+	single := flags(message, "--chunk-events", "1")
+	// A fleet of agents: each connection has a tag of its own and waits for the ack of a small chunk.
+	fleet := []string{"--connections", "256", "--tags", "256", "--chunk-events", "10"}
+	return []scenario{
+		{name: "packed, 500 a chunk, 4 connections", send: fast, part: 100},
+		{name: "the same, gzip", send: gzip, part: 100},
+		{name: "the same, zstd", send: flags(fast, "--compress", "zstd"), part: 100},
+		{name: "forward mode, 500 a chunk, 4 connections", send: forward, part: 100},
+		{name: "message mode, 16 connections, 500 in flight", send: message, part: 30},
+		{name: "message mode, 16 connections, no acks", send: flags(message, "--ack=false"), part: 30},
+		{name: "message mode, 16 connections, 1 in flight", send: single, part: 3},
+		{name: "to Elasticsearch, not compressed", send: fast, part: 100, sink: "elasticsearch", output: plain},
+		{name: "to Elasticsearch, gzip", send: fast, part: 100, sink: "elasticsearch", output: elastic("compression: gzip")},
+		{name: "to Elasticsearch, forward mode", send: forward, part: 100, sink: "elasticsearch", output: plain},
+		{name: "to Elasticsearch, gzip in", send: gzip, part: 100, sink: "elasticsearch", output: plain},
+		{name: "to Elasticsearch, TLS in", send: flags(fast, "--insecure"), part: 100, sink: "elasticsearch", output: plain, tls: true},
+		{name: "to Elasticsearch, message mode, 1 in flight", send: single, part: 5, sink: "elasticsearch", output: plain},
+		{name: "to Elasticsearch, 10,000 events/s", send: flags(fast, "--rate", "10000"), part: 5, sink: "elasticsearch", output: plain},
+		{name: "fleet: 256 connections and tags, 10 a chunk", send: fleet, part: 50, sink: "elasticsearch", output: plain},
+		{name: "the same fleet at 20,000 events/s", send: flags(fleet, "--rate", "20000"), part: 10, sink: "elasticsearch", output: plain},
+		{name: "to Firehose, aggregated", send: fast, part: 50, sink: "firehose", output: firehose},
+		{name: "CRI lines, without filters", send: cri, part: 100},
+		{name: "CRI lines, filters: grep, cri, modify", send: cri, part: 100, filters: steps, share: true},
+	}
+}
