@@ -29,11 +29,14 @@ type Format struct {
 }
 
 // Append appends the numbers of what is written now, a byte each; every program of its format may read it, and no older one.
-func (f Format) Append(b []byte) []byte {
+func (f Format) Append(b []byte) []byte { return f.AppendOldest(b, f.Number) }
+
+// AppendOldest is Append for what programs of the format oldest and later may read.
+func (f Format) AppendOldest(b []byte, oldest int) []byte {
 	if f.Number <= f.Alone {
 		return append(b, byte(f.Number))
 	}
-	return append(b, byte(f.Number), byte(f.Number))
+	return append(b, byte(f.Number), byte(oldest))
 }
 
 // Cut cuts off what Append wrote, and returns the number. The error is Check's; no number at all is number 0.

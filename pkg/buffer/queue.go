@@ -125,8 +125,8 @@ type Source interface {
 	Return(c *event.Chunk)
 	// SettlePart forgets c for this source but for the rests, which it has stored first, in one transaction, in c's
 	// place: a crash between repeats c, and loses none of it. The rests are handed out as chunks of their own, after
-	// what waits already. After an error nothing was settled, and c is still the caller's; ErrFull: it never waits for
-	// room.
+	// what waits already, with c's time of receipt. After an error nothing was settled, and c is still the caller's;
+	// ErrFull: it never waits for room.
 	SettlePart(ctx context.Context, c *event.Chunk, rests []Rest) error
 	// KeepAlive says that the caller still works on c: see Capabilities.Lease.
 	KeepAlive(c *event.Chunk)
@@ -148,7 +148,11 @@ type Rest struct {
 	// the filters have left them. They may be reused after the call.
 	Entries  []byte
 	Filtered bool
-	Parts    []event.Part // which events they are, in order, so that their ids stay the same
+	// NewTag is the tag of Filtered entries, where the filters have changed it: see event.Chunk.
+	NewTag string
+	// Parts are which events they are, in order, so that their ids stay the same. An event that stands for several has
+	// a part of its own.
+	Parts []event.Part
 }
 
 // Errors that a caller decides on.

@@ -5,7 +5,10 @@
 // the socket to the destination: nothing here decodes a record into Go maps.
 package event
 
-import "time"
+import (
+	"cmp"
+	"time"
+)
 
 // Time is an event's time: seconds since 1970 UTC and nanoseconds in [0, 1e9).
 type Time struct {
@@ -27,13 +30,9 @@ type Event struct {
 	part place // where Iterator found the event's part: a hint for AppendID
 }
 
-// DeliveredTag returns the tag that documents, names and messages have: the chunk's, unless a filter has changed it.
-func (ev *Event) DeliveredTag() string {
-	if ev.Tag != "" {
-		return ev.Tag
-	}
-	return ev.Chunk.Tag
-}
+// DeliveredTag returns the tag that documents, names and messages have: the chunk's, unless a filter has changed it, now
+// or before the event was stored again.
+func (ev *Event) DeliveredTag() string { return cmp.Or(ev.Tag, ev.Chunk.NewTag, ev.Chunk.Tag) }
 
 // SameOrigin reports whether what depends on no more than cluster and tag is the same for both events.
 func (ev *Event) SameOrigin(other *Event) bool { return ev.Chunk == other.Chunk && ev.Tag == other.Tag }
@@ -52,6 +51,7 @@ type Chunk struct {
 	Parts    []Part // what the chunk was made of, in order; their Events add up to Chunk.Events
 	Returned bool   // dead letters that somebody sends again to this output, whatever the routes say
 	Filtered bool   // its entries are as the filters have left them, which are not asked again
+	NewTag   string // of Filtered entries: the tag that the filters have left, where that is another; see DeliveredTag
 	// Again is true of a chunk whose events may have been sent before: it was found at the start of the program, or
 	// somebody gave it back.
 	Again bool
@@ -63,4 +63,5 @@ type Part struct {
 	Chunk  [16]byte // PartKeyOfChunk's, whatever Key is; zero where the message had no chunk id
 	First  int      // position of the part's first event within the agent's message
 	Events int
+	Joined uint64 // see Event.Joined: of a part whose events were stored again as the filters have left them
 }

@@ -43,6 +43,9 @@ func (it *Iterator) Next(ev *Event) bool {
 				Chunk: it.c, Pos: it.pos, Time: e.Time,
 				Metadata: e.Metadata, Group: it.group, Record: e.Record, part: it.part,
 			}
+			if it.c.Filtered && it.part.index < len(it.c.Parts) {
+				ev.Joined = it.c.Parts[it.part.index].Joined
+			}
 			it.at = end
 			it.pos++
 			return true

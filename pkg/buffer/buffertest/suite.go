@@ -34,6 +34,7 @@ func Run(t *testing.T, open Open) {
 		{"what is held is held until it is given back", (*suite).leases},
 		{"a chunk is settled in part", (*suite).settlePart},
 		{"who sent a chunk is kept with it", (*suite).sources},
+		{"what is left of a chunk keeps ids, tag and time", (*suite).restKeeps},
 		{"events wait for a target", (*suite).waiting},
 		{"what waits for an output is purged", (*suite).purge},
 		{"a held cluster is passed over", (*suite).hold},
@@ -326,122 +327,6 @@ func (s *suite) leases() {
 	s.close()
 	s.start()
 	s.take(s.q.Source("o"), "4")
-}
-
-func (s *suite) settlePart() {
-	src := s.q.Source("o")
-	b := s.q.NewBatch(1)
-	b.Begin(buffer.Message{Cluster: "c", Tag: "t", Chunk: "id", Outputs: []string{"o", "p"}})
-	b.Add([]byte("abc"), 3, true)
-	if err := b.Commit(context.Background()); err != nil {
-		s.Fatal(err)
-	}
-	c := s.take(src, "abc")
-	key := c.Parts[0].Key
-	rests := []buffer.Rest{{Entries: []byte("ac"), Parts: []event.Part{{Key: key, First: 0, Events: 1}, {Key: key, First: 2, Events: 1}}}}
-	if err := src.SettlePart(context.Background(), c, rests); err != nil {
-		s.Fatal(err)
-	}
-	if err := src.SettlePart(context.Background(), c, rests); err != nil { // it is settled
-		s.Fatal(err)
-	}
-	if s.q.Capabilities().Durable {
-		s.close()
-		s.start()
-		src = s.q.Source("o")
-	}
-	c = s.take(src, "ac")
-	if c.Events != 2 || len(c.Parts) != 2 || c.Parts[1].Key != key || c.Parts[1].First != 2 || c.Filtered {
-		s.Errorf("%+v", c)
-	}
-	if err := src.SettlePart(context.Background(), c, nil); err != nil {
-		s.Fatal(err)
-	}
-	s.none(src)
-	s.take(s.q.Source("p"), "abc")
-	s.balance()
-}
-
-func (s *suite) sources() {
-	b := s.q.NewBatch(1)
-	for _, source := range []string{`{"address":"10.0.0.1"}`, `{"address":"10.0.0.2"}`, ""} {
-		b.Begin(buffer.Message{Cluster: "c", Tag: "t", Outputs: []string{"o"}, Source: source})
-		b.Add([]byte("abc"), 3, true)
-	}
-	if err := b.Commit(context.Background()); err != nil {
-		s.Fatal(err)
-	}
-	if s.q.Capabilities().Durable {
-		s.close()
-		s.start()
-	}
-	src := s.q.Source("o")
-	for _, want := range []string{`{"address":"10.0.0.1"}`, `{"address":"10.0.0.2"}`, ""} {
-		c := s.take(src, "abc")
-		if c.Source != want {
-			s.Errorf("it came from %q, want %q", c.Source, want)
-		}
-		rests := []buffer.Rest{{Entries: []byte("b"), Parts: []event.Part{{Key: c.Parts[0].Key, First: 1, Events: 1}}}}
-		if err := src.SettlePart(context.Background(), c, rests); err != nil {
-			s.Fatal(err)
-		}
-	}
-	for _, want := range []string{`{"address":"10.0.0.1"}`, `{"address":"10.0.0.2"}`, ""} {
-		c := s.take(src, "b")
-		if c.Source != want {
-			s.Errorf("the rest came from %q, want %q", c.Source, want)
-		}
-		src.Done(c)
-	}
-	s.none(src)
-}
-
-func (s *suite) waiting() {
-	src := s.q.Source("o")
-	s.mustStore("c", []string{"o"}, "abc")
-	s.mustStore("c", []string{"o"}, "other")
-	c := s.take(src, "abc")
-	rest := buffer.Rest{Target: "index-7", Entries: []byte("filtered"), Filtered: true, Parts: slices.Clone(c.Parts)}
-	if err := src.SettlePart(context.Background(), c, []buffer.Rest{rest}); err != nil {
-		s.Fatal(err)
-	}
-	src.Done(s.take(src, "other"))
-	s.none(src)
-	if s.q.Capabilities().Durable {
-		s.close()
-		s.start()
-		src = s.q.Source("o")
-	}
-	targets := map[string]int64{}
-	for _, w := range s.q.Stats().Waits {
-		if w.Output == "o" && w.Pending.Events > 0 {
-			targets[w.Target] = w.Pending.Events
-		}
-	}
-	if len(targets) != 1 || targets["index-7"] != 1 {
-		s.Errorf("by target: %v", targets)
-	}
-	if n := s.q.Purge("o"); n.Chunks != 0 {
-		s.Errorf("purging the output took %+v of its targets", n)
-	}
-	aside := s.q.Waiting("o", "index-7")
-	c = s.take(aside, "filtered")
-	if !c.Filtered {
-		s.Error("it is not said that the filters are not to be asked again")
-	}
-	// It goes back to the output, and from there aside again, where it is purged.
-	if err := aside.SettlePart(context.Background(), c, []buffer.Rest{{Entries: []byte("back"), Filtered: true, Parts: c.Parts}}); err != nil {
-		s.Fatal(err)
-	}
-	c = s.take(src, "back")
-	if err := src.SettlePart(context.Background(), c, []buffer.Rest{rest}); err != nil {
-		s.Fatal(err)
-	}
-	if n := s.q.PurgeWaiting("o", "index-7"); n.Events != 1 {
-		s.Errorf("purged %+v", n)
-	}
-	s.none(aside)
-	s.balance()
 }
 
 func (s *suite) purge() {

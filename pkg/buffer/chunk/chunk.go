@@ -17,14 +17,14 @@ import (
 //	 8  1  number of the format
 //	 9  1  codec of the payload
 //	10  1  number of the oldest program that may read it; 0: the same
-//	11  1  1: it has a source
+//	11  1  flags: what the header has besides
 //	12  4  length of the whole
 //	16  4  length of the header: where the payload begins
 //	20  4  length of the entries before compression
 //	24  8  sequence number
 //	32  8  when it was stored, nanoseconds since 1970
 //	40  8  salt of the segment
-//	48     cluster, tag, where it has one the source, outputs, events, parts: see AppendHeader
+//	48     cluster, tag, as flagged the source and the new tag, outputs, events, parts: see AppendHeader
 //	       payload: the entries
 //
 // All numbers are little-endian. Magic, length and checksum come first so that a plain scan of a
@@ -36,11 +36,15 @@ const (
 )
 
 // Format is that of chunks. Magic, length and checksum stay where they are in every format. Since number 2 a chunk may
-// have who sent it, behind the tag.
-func Format() format.Format { return format.Format{Name: "chunk", Number: 2, Since: 1} }
+// have who sent it, behind the tag; since number 3 a new tag, and parts with more of their events' ids.
+func Format() format.Format { return format.Format{Name: "chunk", Number: 3, Since: 1} }
 
-// flagSource is of a chunk that has who sent it.
-const flagSource = 1
+// Flags of a header.
+const (
+	flagSource = 1 << iota // who sent it stands behind the tag
+	flagNewTag             // the tag that filters have left stands behind that
+	flagIDs                // keyed parts have Chunk and Joined
+)
 
 // Flags of a part.
 const (
@@ -67,6 +71,7 @@ type Header struct {
 	Cluster  string
 	Tag      string
 	Source   string // see event.Source; "": not kept
+	NewTag   string // see event.Chunk
 	Outputs  []string
 	Parts    []Part
 }
@@ -80,17 +85,45 @@ type Part struct {
 	First     int      // position of the first event in the message
 	Events    int
 	Total     int // events of the whole message, where partLast
+
+	// Of a part that was stored before, where the key is not what they are made of:
+	Chunk  [16]byte // the agent's chunk id: see event.Part; zero: Key's
+	Joined uint64   // see event.Part
+}
+
+// flags returns what h has besides what every header has.
+func (h *Header) flags() (flags byte) {
+	if h.Source != "" {
+		flags |= flagSource
+	}
+	if h.NewTag != "" {
+		flags |= flagNewTag
+	}
+	for i := range h.Parts {
+		if p := &h.Parts[i]; p.Joined != 0 || p.Chunk != [16]byte{} {
+			return flags | flagIDs
+		}
+	}
+	return flags
+}
+
+// Oldest returns the number of the oldest program that may read a chunk with such a header.
+func (h *Header) Oldest() int {
+	switch flags := h.flags(); {
+	case flags&(flagNewTag|flagIDs) != 0:
+		return 3
+	case flags&flagSource != 0:
+		return 2
+	}
+	return 1
 }
 
 // AppendHeader appends h to b, with room for what seal writes once the payload follows.
 func AppendHeader(b []byte, h *Header) []byte {
 	at := len(b)
 	b = append(b, Magic...)
-	oldest, flags := byte(1), byte(0)
-	if h.Source != "" {
-		oldest, flags = 2, flagSource
-	}
-	b = append(b, 0, 0, 0, 0, byte(Format().Number), byte(h.Codec), oldest, flags)
+	has := h.flags()
+	b = append(b, 0, 0, 0, 0, byte(Format().Number), byte(h.Codec), byte(h.Oldest()), has)
 	b = append(b, 0, 0, 0, 0, 0, 0, 0, 0)
 	b = binary.LittleEndian.AppendUint32(b, uint32(h.Raw))
 	b = binary.LittleEndian.AppendUint64(b, h.Seq)
@@ -100,6 +133,9 @@ func AppendHeader(b []byte, h *Header) []byte {
 	b = boltfile.AppendString(b, h.Tag)
 	if h.Source != "" {
 		b = boltfile.AppendString(b, h.Source)
+	}
+	if h.NewTag != "" {
+		b = boltfile.AppendString(b, h.NewTag)
 	}
 	b = boltfile.AppendStrings(b, h.Outputs)
 	b = binary.AppendUvarint(b, uint64(h.Events))
@@ -117,6 +153,10 @@ func AppendHeader(b []byte, h *Header) []byte {
 			continue
 		}
 		b = append(b, p.Key[:]...)
+		if has&flagIDs != 0 {
+			b = append(b, p.Chunk[:]...)
+			b = binary.AppendUvarint(b, p.Joined)
+		}
 		b = binary.AppendUvarint(b, uint64(p.First))
 		if flags&partSame == 0 {
 			b = binary.LittleEndian.AppendUint64(b, p.Conn)
@@ -190,6 +230,9 @@ func DecodeHeader(b []byte, parts []Part) (Header, error) {
 	if b[11]&flagSource != 0 {
 		h.Source = d.String()
 	}
+	if b[11]&flagNewTag != 0 {
+		h.NewTag = d.String()
+	}
 	h.Outputs = d.Strings()
 	h.Events = d.Int()
 	var conn, turn uint64
@@ -200,6 +243,10 @@ func DecodeHeader(b []byte, parts []Part) (Header, error) {
 		sum += p.Events
 		if p.Flags&PartKeyed != 0 {
 			copy(p.Key[:], d.Bytes(len(p.Key)))
+			if b[11]&flagIDs != 0 {
+				copy(p.Chunk[:], d.Bytes(len(p.Chunk)))
+				p.Joined = d.Uvarint()
+			}
 			p.First = d.Int()
 			if p.Flags&partSame == 0 {
 				conn, turn = d.Uint64(), d.Uvarint()

@@ -20,6 +20,47 @@ func fullHeader() Header {
 	}
 }
 
+// TestOldest: a chunk names the format from which on programs may read it, so that a program before passes over nothing
+// that it has.
+func TestOldest(t *testing.T) {
+	key := Part{Flags: PartKeyed, Key: [16]byte{1}, Events: 1}
+	joined, own := key, key
+	joined.Joined, own.Chunk = 5, [16]byte{2}
+	for _, tc := range []struct {
+		name   string
+		header Header
+		want   int
+	}{
+		{"plain", Header{Parts: []Part{key, {Events: 1}}}, 1},
+		{"source", Header{Source: "s", Parts: []Part{key}}, 2},
+		{"new tag", Header{NewTag: "t", Parts: []Part{key}}, 3},
+		{"an agent's chunk id that the key is not made of", Header{Source: "s", Parts: []Part{key, own}}, 3},
+		{"one that stands for several", Header{Parts: []Part{joined, key}}, 3},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			for _, p := range tc.header.Parts {
+				tc.header.Events += p.Events
+			}
+			b := AppendHeader(nil, &tc.header)
+			Seal(b)
+			if got := int(b[10]); got != tc.want || tc.header.Oldest() != tc.want {
+				t.Errorf("readable from format %d on, want %d", got, tc.want)
+			}
+			got, err := DecodeHeader(b, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got.Payload, got.Size = 0, 0
+			for i := range got.Parts {
+				got.Parts[i].Flags &^= partSame
+			}
+			if !reflect.DeepEqual(got, tc.header) {
+				t.Errorf("got  %+v\nwant %+v", got, tc.header)
+			}
+		})
+	}
+}
+
 func TestChunkHeader(t *testing.T) {
 	want := fullHeader()
 	b := append(AppendHeader([]byte("before"), &want), "payload"...)[len("before"):]

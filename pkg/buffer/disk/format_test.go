@@ -132,11 +132,11 @@ func TestOtherFormat(t *testing.T) {
 			put1(statefile.Name, "meta", "format", boltfile.WithSum(numbers(9, 0)[:4]))(t, dir)
 			put1(statefile.Name, "queue", "oldest", boltfile.WithSum(numbers(9, 2), []byte("oldest")...))(t, dir)
 		}, ""},
-		{"newer index", changeIndex(9, 3), "seg-"},
-		{"newer index that this program may read", changeIndex(9, 2), ""},
-		{"newer chunk", changeChunk(9, 3), "seg-"},
-		{"newer chunk, with one number", changeChunk(3, 0), "seg-"},
-		{"newer chunk that this program may read", changeChunk(9, 2), ""},
+		{"newer index", changeIndex(9, 4), "seg-"},
+		{"newer index that this program may read", changeIndex(9, 3), ""},
+		{"newer chunk", changeChunk(9, 4), "seg-"},
+		{"newer chunk, with one number", changeChunk(4, 0), "seg-"},
+		{"newer chunk that this program may read", changeChunk(9, 3), ""},
 		{"newer dead letters", changeSummary(9, 2), "dead-"},
 		{"newer dead letters that this program may read", changeSummary(9, 1), ""},
 	} {
@@ -282,4 +282,41 @@ func filesOf(t *testing.T, dir string) map[string]string {
 		t.Fatal(err)
 	}
 	return files
+}
+
+// TestOldestOfIndex: a sealed segment whose chunks the program before can't read says so in its index, which that program
+// reads at its start. Others don't.
+func TestOldestOfIndex(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		rest buffer.Rest
+		want byte
+	}{
+		{"what is left as it was stored", buffer.Rest{}, 2},
+		{"what is left with another tag", buffer.Rest{Filtered: true, NewTag: "new"}, 3},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			cfg := testConfig(t.TempDir())
+			s := mustOpen(t, cfg, buffer.Options{})
+			put(t, s, message1{text: "a"})
+			src := s.Source("o")
+			c, err := src.Next(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			tc.rest.Entries, tc.rest.Parts = bytes.Clone(c.Entries), slices.Clone(c.Parts)
+			if err := src.SettlePart(t.Context(), c, []buffer.Rest{tc.rest}); err != nil {
+				t.Fatal(err)
+			}
+			mustClose(t, s)
+			if b := valueIn(t, filepath.Join(cfg.Path, segment.Name(1)), "index", "index"); b[1] != tc.want {
+				t.Errorf("readable from format %d on, want %d", b[1], tc.want)
+			}
+			s = mustOpen(t, cfg, buffer.Options{}) // what is not sealed is written anew
+			mustClose(t, s)
+			if b := valueIn(t, filepath.Join(cfg.Path, segment.Name(1)), "index", "index"); b[1] != tc.want {
+				t.Errorf("readable from format %d on after another start, want %d", b[1], tc.want)
+			}
+		})
+	}
 }

@@ -39,8 +39,9 @@ type segmentState struct {
 	newest  int64            // when its last chunk was stored
 	touched time.Time        // when an output last finished something of it
 
-	w     *segment.Writer // nil: sealed, or not written to any more
-	tails resend.Tails    // while it is written
+	w      *segment.Writer // nil: sealed, or not written to any more
+	tails  resend.Tails    // while it is written
+	oldest int             // see segment.Contents; while it is written
 
 	loaded  bool
 	loading chan struct{} // closed when somebody's load or rewrite ends; nil: nobody's
@@ -244,7 +245,7 @@ func (s *Queue) setNumber(names []string) uint32 {
 
 // remapOut returns contents for the index of the segment: entries with names of their own. s.mu is held.
 func (s *Queue) remapOut(seg *segmentState) *segment.Contents {
-	c := &segment.Contents{First: seg.first, Tails: seg.tails, Entries: slices.Clone(seg.entries)}
+	c := &segment.Contents{First: seg.first, Tails: seg.tails, Entries: slices.Clone(seg.entries), Oldest: seg.oldest}
 	clusters, sets := map[uint32]uint32{}, map[uint32]uint32{}
 	for i := range c.Entries {
 		e := &c.Entries[i]

@@ -59,9 +59,13 @@ func (src *source) SettlePart(ctx context.Context, c *event.Chunk, rests []buffe
 		}
 		parts := make([]chunk.Part, len(r.Parts))
 		for j, p := range r.Parts {
-			parts[j] = chunk.Part{Flags: flags, Key: p.Key, First: p.First, Events: p.Events}
+			parts[j] = chunk.Part{Flags: flags, Key: p.Key, First: p.First, Events: p.Events, Joined: p.Joined}
+			if p.Chunk != p.Key {
+				parts[j].Chunk = p.Chunk
+			}
 		}
-		b.AddRest(buffer.Message{Cluster: c.Cluster, Tag: c.Tag, Source: c.Source, Outputs: []string{waitingName(output, r.Target)}}, r.Entries, parts)
+		m := buffer.Message{Cluster: c.Cluster, Tag: c.Tag, Source: c.Source, Outputs: []string{waitingName(output, r.Target)}}
+		b.AddRest(m, r.Entries, parts, c.Received, r.NewTag)
 	}
 	if len(rests) > 0 {
 		if err := b.Commit(ctx); err != nil {

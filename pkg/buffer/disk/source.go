@@ -263,7 +263,7 @@ func (s *Queue) fill(o *lease, h *handle, e *segment.Entry) error {
 		Seq: head.Seq, Cluster: head.Cluster, Tag: head.Tag, Source: head.Source, Received: time.Unix(0, head.Received),
 		Events: head.Events, Entries: o.memory, Parts: make([]event.Part, len(head.Parts)),
 		Returned: len(head.Parts) > 0 && head.Parts[0].Flags&chunk.PartUnrouted != 0,
-		Filtered: len(head.Parts) > 0 && head.Parts[0].Flags&chunk.PartFiltered != 0,
+		Filtered: len(head.Parts) > 0 && head.Parts[0].Flags&chunk.PartFiltered != 0, NewTag: head.NewTag,
 	}
 	for i := range head.Parts {
 		p := &head.Parts[i]
@@ -271,8 +271,8 @@ func (s *Queue) fill(o *lease, h *handle, e *segment.Entry) error {
 		if p.Flags&(chunk.PartKeyed|chunk.PartNanos) != chunk.PartKeyed|chunk.PartNanos {
 			key = event.PartKeyOfSeq(s.queueID, head.Seq, i)
 		}
-		o.chunk.Parts[i] = event.Part{Key: key, First: p.First, Events: p.Events}
-		if p.Flags&chunk.PartKeyed != 0 {
+		o.chunk.Parts[i] = event.Part{Key: key, Chunk: p.Chunk, First: p.First, Events: p.Events, Joined: p.Joined}
+		if p.Flags&chunk.PartKeyed != 0 && p.Chunk == [16]byte{} {
 			o.chunk.Parts[i].Chunk = p.Key
 		}
 	}

@@ -143,7 +143,10 @@ func (q *Queue) Close() error {
 // append stores a chunk for the sources. q.mu is held.
 func (q *Queue) append(c event.Chunk, kind func(*partition) *buffer.Count, names ...name) {
 	q.seq++
-	c.Seq, c.Received = q.seq, q.now()
+	c.Seq = q.seq
+	if c.Received.IsZero() {
+		c.Received = q.now()
+	}
 	for i := range c.Parts {
 		if c.Parts[i].Key == ([16]byte{}) {
 			c.Parts[i].Key = event.PartKeyOfSeq(q.ID(), c.Seq, i)

@@ -145,7 +145,10 @@ func (src *source) SettlePart(ctx context.Context, c *event.Chunk, rests []buffe
 	}
 	for i := range rests {
 		r := &rests[i]
-		rest := event.Chunk{Cluster: c.Cluster, Tag: c.Tag, Source: c.Source, Entries: slices.Clone(r.Entries), Parts: slices.Clone(r.Parts), Returned: c.Returned, Filtered: r.Filtered}
+		rest := event.Chunk{
+			Cluster: c.Cluster, Tag: c.Tag, Source: c.Source, Received: c.Received, Entries: slices.Clone(r.Entries),
+			Parts: slices.Clone(r.Parts), Returned: c.Returned, Filtered: r.Filtered, NewTag: r.NewTag,
+		}
 		for _, part := range r.Parts {
 			rest.Events += part.Events
 		}

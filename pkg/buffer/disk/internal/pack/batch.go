@@ -4,6 +4,7 @@ package pack
 
 import (
 	"slices"
+	"time"
 	"unsafe"
 
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
@@ -36,7 +37,13 @@ type message struct {
 	letter int          // its first in batch.letters
 	arena  int          // len(batch.arena) when it began
 	parts  []chunk.Part // of what was stored before: what its only piece is made of
-	rest   bool         // of a chunk settled in part
+	rest   *rest        // of a chunk settled in part; nil: it is none
+}
+
+// rest is what a message has of the chunk that was settled in part.
+type rest struct {
+	received time.Time
+	newTag   string
 }
 
 // piece is entries of a message that lie together in the arena.
@@ -196,10 +203,10 @@ func (b *Batch) Reset() {
 	}
 }
 
-// AddRest is AddStored for what is left of a chunk settled in part.
-func (b *Batch) AddRest(m buffer.Message, entries []byte, parts []chunk.Part) {
+// AddRest is AddStored for what is left of a chunk settled in part, which was received then; newTag: see buffer.Rest.
+func (b *Batch) AddRest(m buffer.Message, entries []byte, parts []chunk.Part, received time.Time, newTag string) {
 	b.AddStored(m, entries, parts)
-	b.msgs[len(b.msgs)-1].rest = true
+	b.msgs[len(b.msgs)-1].rest = &rest{received: received, newTag: newTag}
 }
 
 // TooLarge reports whether an Add was over MaxChunk, so that the batch can't be stored.

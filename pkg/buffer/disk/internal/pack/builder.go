@@ -98,8 +98,12 @@ func (g *Builder) piece(b *Batch, m *message, p *piece, last bool) {
 		if parts == nil {
 			parts = []chunk.Part{pt}
 		}
-		g.chunk(key, m.Outputs, p.events, p.raw, parts, data, p.codec, true)
-		g.Chunks[len(g.Chunks)-1].Rest = m.rest
+		h := g.header(&key, m.Outputs, p.events, p.raw, parts)
+		if m.rest != nil {
+			h.Received, h.NewTag = m.rest.received.UnixNano(), m.rest.newTag
+		}
+		h.Codec = p.codec
+		g.chunk(Chunk{Header: h, Rest: m.rest != nil}, data, true)
 		return
 	}
 	if open != nil && len(open.raw)+len(data) > mergeBytes {
@@ -139,22 +143,28 @@ func (g *Builder) Flush() {
 // flush makes a chunk of m.
 func (g *Builder) flush(m *merge) {
 	delete(g.merges, m.key)
-	g.chunk(m.key, m.outputs, m.events, len(m.raw), m.parts, m.raw, chunk.CodecNone, false)
+	g.chunk(Chunk{Header: g.header(&m.key, m.outputs, m.events, len(m.raw), m.parts)}, m.raw, false)
 	g.Memory.Entries.Put(m.raw)
 	m.raw = nil
 }
 
-// chunk appends a chunk to the transaction.
-func (g *Builder) chunk(key builderKey, outputs []string, events, raw int, parts []chunk.Part, data []byte, how chunk.Codec, packed bool) {
-	ch := Chunk{From: len(g.Values), Header: chunk.Header{
-		Seq: g.Next, Received: g.Now.UnixNano(), Salt: g.Salt, Codec: how, Raw: raw, Events: events,
+// header returns that of the next chunk.
+func (g *Builder) header(key *builderKey, outputs []string, events, raw int, parts []chunk.Part) chunk.Header {
+	return chunk.Header{
+		Received: g.Now.UnixNano(), Salt: g.Salt, Raw: raw, Events: events,
 		Cluster: key.cluster, Tag: key.tag, Source: key.source, Outputs: outputs, Parts: parts,
-	}}
+	}
+}
+
+// chunk appends a chunk to the transaction. data is its entries, packed by its codec or else to be.
+func (g *Builder) chunk(ch Chunk, data []byte, packed bool) {
+	ch.From, ch.Seq = len(g.Values), g.Next
 	g.Next++
 	g.Values = chunk.AppendHeader(g.Values, &ch.Header)
 	if packed {
 		g.Values = append(g.Values, data...)
 	} else {
+		var how chunk.Codec
 		g.Values, how = g.Memory.Packer.Pack(g.Values, data)
 		g.Values[ch.From+9] = byte(how)
 	}

@@ -32,6 +32,7 @@ type Contents struct {
 	Entries  []Entry    // ascending by seq
 	Tails    resend.Tails
 	Sealed   bool // it was read from its index: all of its commits had ended well
+	Oldest   int  // the number of the oldest program that may read all of it: see package chunk
 }
 
 // builder makes contents of chunks' headers.
@@ -49,6 +50,7 @@ func newBuilder(first uint64) *builder {
 }
 
 func (b *builder) add(h *chunk.Header, off uint32) {
+	b.Oldest = max(b.Oldest, h.Oldest())
 	b.Entries = append(b.Entries, Entry{
 		Seq: uint32(h.Seq - b.First), Off: off, Size: uint32(h.Size), Raw: uint32(h.Raw), Events: uint32(h.Events),
 		Cluster: b.cluster(h.Cluster), Set: b.set(h.Outputs), Received: h.Received,
@@ -82,15 +84,18 @@ func (b *builder) set(outputs []string) uint32 {
 // SetKey returns what tells sets of outputs apart, as a key of maps.
 func SetKey(outputs []string) string { return strings.Join(outputs, "\x00") }
 
-// indexFormat is that of a sealed segment's index. An index whose chunks an older program must not overlook makes its
-// number the oldest.
+// indexFormat is that of a sealed segment's index. Since number 3 there are indexes that an older program may not read, as
+// it would find out with each of their chunks.
 func indexFormat() format.Format {
-	return format.Format{Name: "index of a segment", Number: 2, Since: 1, Alone: 1}
+	return format.Format{Name: "index of a segment", Number: 3, Since: 1, Alone: 1}
 }
+
+// oldestIndex is the number of the oldest program that may read an index whose chunks it may read.
+const oldestIndex = 2
 
 // Encode returns c as the index of a sealed segment.
 func (c *Contents) Encode() []byte {
-	b := indexFormat().Append(nil)
+	b := indexFormat().AppendOldest(nil, max(oldestIndex, c.Oldest))
 	b = boltfile.AppendStrings(b, c.Clusters)
 	b = binary.AppendUvarint(b, uint64(len(c.Sets)))
 	for _, set := range c.Sets {
@@ -127,12 +132,15 @@ func decodeIndex(first uint64, b []byte) (*Contents, error) {
 	if len(b) < 5 || boltfile.Checksum(b[:len(b)-4]) != binary.LittleEndian.Uint32(b[len(b)-4:]) {
 		return nil, fmt.Errorf("segment's index has a wrong checksum: %w", boltfile.ErrDamaged)
 	}
-	_, rest, err := indexFormat().Cut(b[:len(b)-4])
+	number, rest, err := indexFormat().Cut(b[:len(b)-4])
 	if err != nil {
 		return nil, err
 	}
 	d := boltfile.Decoder{B: rest}
 	c := &Contents{First: first, Tails: resend.Tails{}}
+	if number > oldestIndex {
+		c.Oldest = int(b[1])
+	}
 	c.Clusters = d.Strings()
 	for i := d.Count(1); i > 0; i-- {
 		c.Sets = append(c.Sets, d.Strings())

@@ -275,7 +275,7 @@ func Rewrite(path string, src *os.File, c *Contents, keep func(*Entry) bool) (*C
 	if err != nil {
 		return nil, err
 	}
-	out := &Contents{First: c.First, Clusters: c.Clusters, Sets: c.Sets, Tails: c.Tails, Sealed: true}
+	out := &Contents{First: c.First, Clusters: c.Clusters, Sets: c.Sets, Tails: c.Tails, Sealed: true, Oldest: c.Oldest}
 	const group = 4 << 20
 	var items []Item
 	var bytes int
