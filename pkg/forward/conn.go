@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"sync"
 	"time"
 
 	"github.com/seed-afc6a195/aggregator/internal/failpoint"
@@ -19,12 +18,6 @@ import (
 )
 
 const (
-	// ownBuffer is what a connection has of its own, in bytes: an idle one takes nothing from the Budget. With TLS it is
-	// less, as there is a whole record before it.
-	ownBuffer    = 4 << 10
-	ownBufferTLS = 1 << 10
-	// keepBuffer is the largest buffer that a busy connection keeps between two messages, in bytes.
-	keepBuffer = 1 << 20
 	// busyFor is how long after its last message a connection keeps buffer and batch.
 	busyFor = 100 * time.Millisecond
 	// stallTimeout is how long a peer may send nothing within a message.
@@ -53,53 +46,48 @@ var (
 	errSpread  = errors.New("max_connection_age or max_messages_per_connection")
 )
 
-// conn is one client's connection. All but leave is for its goroutine.
+// conn is one client's connection. All but drain.end, peerGone and the socket's end is for its goroutine.
 type conn struct {
-	server   *Server
-	raw      net.Conn       // as it was accepted
-	door     door           // raw, and what is known of its beginning
-	net      net.Conn       // door, or TLS over it
-	source   netip.AddrPort // of the client, not valid for a Unix socket
-	hostname string         // that the client claims; "": none
-	proxy    net.Addr       // of who stands between, if anybody has told so
-	id       uint64
-	cluster  string
-	tag      string // of the last message
+	server *Server
+	id     uint64
+	socket socket   // as it was accepted
+	net    net.Conn // socket, or TLS over it
+	client client
+	place  place
 
-	own   []byte
-	buf   []byte // own, or from the Budget
-	r, w  int    // buf[r:w] came and is not taken yet
-	came  time.Time
-	late  bool  // what is read may have waited for it for longer than goneAfter
-	frame frame // what is known of the message at r
-	mem   *ingest.Reservation
+	mem     *ingest.Reservation
+	in      receiveBuffer
+	frame   frame     // what is known of the message at the beginning of in
+	came    time.Time // when something was read last
+	late    bool      // what is read may have waited for it for longer than goneAfter
+	anyByte bool      // a byte ever came
 
-	batch    ingest.Batch // nil while idle
-	held     int64        // charged for batch
-	letters  int          // dead letters of the message begun last
-	group    []byte       // the group start that its next entries belong to, nil outside a group
-	acks     []string
+	batch    assembler
 	tracker  *resend.Tracker // of which acks the client has
-	anything bool            // a byte ever came
-	tally    tally
-	messages int   // ever, as far as they are stored
-	unpaid   int64 // bytes of messages that are stored and not charged to the cluster's rate yet
+	messages int             // ever, as far as they are stored
+	unpaid   int64           // bytes of messages that are stored and not charged to the cluster's rate yet
+	drain    drainState
+}
 
-	scratch      []byte // room for entries made of Messages; nil while idle
-	gathered     []byte // the first part of scratch: events of Messages of gatherTag that are not in the batch yet
-	gatherTag    string
-	gatherEvents int
-	gatherNanos  bool
+// client is who a connection comes from.
+type client struct {
+	source   netip.AddrPort // not valid for a Unix socket
+	proxy    net.Addr       // of who stands between, if anybody has told so
+	hostname string         // that the client claims; "": none
+	cluster  string
+}
 
-	mu      sync.Mutex
-	between bool          // it waits for a next message
-	leaveAt time.Time     // when it shall end, between messages; zero: not yet
-	wake    chan struct{} // not nil while it sleeps: closed by leave
+// address returns the client's address as text, "" for a Unix socket.
+func (c *client) address() string {
+	if !c.source.IsValid() {
+		return ""
+	}
+	return c.source.Addr().Unmap().String()
+}
 
-	parting  bool // it has told the client that it ends; see part
-	partedAt time.Time
-
-	place    *list.Element // among the server's atDoor, under its mutex; nil: not there any more
+// place is what a connection takes of what there is for all.
+type place struct {
+	preAuth  *list.Element // among the server's, under its mutex; nil: not there any more
 	madeRoom string        // why it had to end for another that has come, a reason of refusals
 	admitted func()        // lets it out of its cluster
 	counted  bool          // among its cluster's connections
@@ -110,11 +98,14 @@ type conn struct {
 // only ever sent by store, after Batch.Commit has returned nil. The error says why it ended and is never nil.
 func (c *conn) serve(ctx context.Context) error {
 	size := ownBuffer
-	if c.net != &c.door {
+	if c.net != &c.socket {
 		size = ownBufferTLS
 	}
-	c.own = make([]byte, size)
-	c.buf = c.own
+	c.in = newReceiveBuffer(c.mem, size)
+	c.batch = assembler{
+		from: origin{c.id, c.client.cluster, c.client.address(), c.client.hostname}, sink: c.server.opts.Sink, mem: c.mem,
+		codecs: c.server.codecs, maxDecompressed: func() int64 { return int64(c.server.limits().MaxDecompressedSize) },
+	}
 	for {
 		err := c.read(ctx)
 		if err != nil {
@@ -132,7 +123,8 @@ func (c *conn) serve(ctx context.Context) error {
 		if err = c.pay(ctx); err != nil {
 			return err
 		}
-		if err = c.tidy(ctx); err != nil {
+		c.batch.trim()
+		if err = c.in.trim(ctx); err != nil {
 			return err
 		}
 	}
@@ -140,82 +132,98 @@ func (c *conn) serve(ctx context.Context) error {
 
 // parse takes the whole messages of the buffer into the batch. more: the batch has to be stored before the next.
 func (c *conn) parse(ctx context.Context) (more bool, err error) {
-	for c.r < c.w && err == nil {
-		if !c.frame.begun() && c.buf[c.r] == 0xc0 {
-			c.r++ // nil is a heartbeat
+	for c.in.size() > 0 && err == nil {
+		b := c.in.bytes()
+		if !c.frame.begun() && b[0] == 0xc0 {
+			c.in.take(1) // nil is a heartbeat
 			continue
 		}
 		var done bool
-		b := c.buf[c.r:c.w]
 		if done, err = c.frame.scan(b, int(c.server.limits().MaxMessageSize)); err != nil || !done {
 			break
 		}
-		wanted := len(c.acks)
-		if err = c.take(ctx, &c.frame, b[:c.frame.pos]); err != nil {
+		if err = c.take(ctx, b[:c.frame.pos]); err != nil {
 			break
 		}
-		if len(c.acks) > wanted {
-			c.tracker.Asked(c.w - c.r)
-		}
-		c.mem.Progressed(c.came)
-		c.tally.bytes += uint64(c.frame.pos)
-		c.r += c.frame.pos
-		if c.r < c.w {
-			c.tracker.Begun(c.w - c.r)
-		}
-		c.frame = newFrame()
-		if len(c.acks) >= maxAcks || c.held >= maxBatch {
-			more = c.r < c.w
+		if c.batch.full() {
+			more = c.in.size() > 0
 			break
 		}
 	}
-	if e := c.flush(ctx); err == nil {
+	if e := c.batch.flush(ctx); err == nil {
 		err = e
 	}
 	return more, err
 }
 
+// take takes the complete message b, which the frame has read, out of the buffer and into the batch.
+func (c *conn) take(ctx context.Context, b []byte) error {
+	m, err := newMessage(&c.frame, b)
+	if err != nil {
+		return err
+	}
+	if c.drain.told && m.wantsAck() {
+		return c.endCause() // its ack could not be sent any more, so the client will send it again elsewhere
+	}
+	wanted := len(c.batch.acks)
+	if err := c.batch.add(ctx, &m); err != nil {
+		return err
+	}
+	if len(c.batch.acks) > wanted {
+		c.tracker.Asked(c.in.size())
+	}
+	c.mem.Progressed(c.came)
+	c.batch.tally.bytes += uint64(len(b))
+	c.in.take(len(b))
+	if rest := c.in.size(); rest > 0 {
+		c.tracker.Begun(rest)
+	}
+	c.frame = newFrame()
+	return nil
+}
+
 // store makes the batch durable, and then sends the acks, in order and each whole within one Write.
 func (c *conn) store(ctx context.Context) error {
-	if c.batch == nil || c.tally.empty() {
+	if c.batch.empty() {
 		return nil
 	}
+	acks, messages := len(c.batch.acks), c.batch.tally.count()
 	c.tracker.Confirm(c.left)
-	if len(c.acks) > 0 {
-		c.tracker.Storing(len(c.acks))
+	if acks > 0 {
+		c.tracker.Storing(acks)
 	}
-	if c.late && len(c.acks) == c.tally.count() && c.acksLost() {
+	if c.late && acks == messages && c.peerGone() {
 		// It has sent them again since, over another connection: that they are stored there may be settled already.
-		c.batch.Reset()
+		c.batch.batch.Reset()
 		return refuse(reasonStore, "its messages are not stored and not acked: %w", errLeft)
 	}
 	c.late = false
-	if len(c.acks) > 0 {
-		if c.acksLost() {
+	if acks > 0 {
+		if c.peerGone() {
 			c.server.opts.Sink.Gone(c.id)
 		}
-		c.server.peers.tell(c.batch.Doubts(), c.server.opts.Sink)
+		c.server.peers.tell(c.batch.batch.Doubts(), c.server.opts.Sink)
 	}
 	if err := c.commit(ctx); err != nil {
-		c.batch.Reset()
+		c.batch.batch.Reset()
 		return refuse(reasonStore, "its messages could not be stored, so they are not acked: %w", err)
 	}
-	c.settleRoom()
-	c.unpaid += int64(c.tally.bytes)
-	c.messages += c.tally.count()
+	c.batch.settleRoom()
+	c.unpaid += int64(c.batch.tally.bytes)
+	c.messages += messages
 	c.server.count(c)
 	if err := c.sendAcks(); err != nil {
 		return err
 	}
-	return c.leaveBusy()
+	return c.drainBusy()
 }
 
 // commit makes the batch durable. While the queue is full that takes as long as it takes. A client that has closed
 // meanwhile sends again what it has no ack for, over another connection: its old ones end, or they would pile up until
 // max_connections keeps out everybody.
 func (c *conn) commit(ctx context.Context) error {
-	if len(c.acks) < c.tally.count() {
-		return c.batch.Commit(ctx) // what wants no ack is never sent again
+	if len(c.batch.acks) < c.batch.tally.count() {
+		return c.batch.batch.Commit(ctx) // what wants no ack is never sent again
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	ended := make(chan struct{})
@@ -223,7 +231,7 @@ func (c *conn) commit(ctx context.Context) error {
 		defer close(ended)
 		c.watch(ctx, cancel)
 	})
-	err := c.batch.Commit(ctx)
+	err := c.batch.batch.Commit(ctx)
 	if err != nil && errors.Is(context.Cause(ctx), errGone) {
 		err = errGone
 	}
@@ -238,7 +246,7 @@ func (c *conn) commit(ctx context.Context) error {
 func (c *conn) watch(ctx context.Context, gone context.CancelCauseFunc) {
 	tick := time.NewTicker(goneAfter)
 	defer tick.Stop()
-	for !c.acksLost() {
+	for !c.peerGone() {
 		select {
 		case <-ctx.Done():
 			return
@@ -250,20 +258,20 @@ func (c *conn) watch(ctx context.Context, gone context.CancelCauseFunc) {
 
 // sendAcks sends the acks of what was just stored.
 func (c *conn) sendAcks() error {
-	if len(c.acks) == 0 {
+	if len(c.batch.acks) == 0 {
 		return nil
 	}
 	failpoint.Pass("ack.before")
-	c.tracker.Writing(unread(c.raw))
+	c.tracker.Writing(unread(c.socket.Conn))
 	now := time.Now()
 	c.mem.Progressed(now)
 	c.mem.DependOnPeer()
 	defer c.mem.DependOnNobody()
-	_ = c.raw.SetWriteDeadline(now.Add(ackTimeout)) // fails on a closed connection, as will Write
+	_ = c.socket.SetWriteDeadline(now.Add(ackTimeout)) // fails on a closed connection, as will Write
 	var out []byte
-	for i, first := 0, 0; i < len(c.acks); i++ {
-		out = appendAck(out, c.acks[i])
-		if len(out) < ackWrite && i+1 < len(c.acks) {
+	for i, first := 0, 0; i < len(c.batch.acks); i++ {
+		out = appendAck(out, c.batch.acks[i])
+		if len(out) < ackWrite && i+1 < len(c.batch.acks) {
 			continue
 		}
 		if _, err := c.net.Write(out); err != nil {
@@ -273,7 +281,7 @@ func (c *conn) sendAcks() error {
 		c.server.counters.latency.Observe(time.Since(c.came), i+1-first)
 		out, first = out[:0], i+1
 	}
-	c.acks = c.acks[:0]
+	c.batch.acks = c.batch.acks[:0]
 	failpoint.Pass("ack.sent")
 	return nil
 }
@@ -296,31 +304,31 @@ func appendAck(dst []byte, chunk string) []byte {
 
 // read waits for more bytes. It returns without any when a connection that was busy turns idle.
 func (c *conn) read(ctx context.Context) error {
-	if err := c.fit(ctx); err != nil {
+	if err := c.in.prepare(ctx); err != nil {
 		return err
 	}
-	partial := c.w > c.r
-	idle := c.batch == nil && len(c.buf) == len(c.own)
+	partial := c.in.size() > 0
+	idle := c.batch.idle() && !c.in.borrows()
 	now := time.Now()
 	c.late = c.late || !c.came.IsZero() && now.Sub(c.came) >= goneAfter
 	switch {
 	case partial:
 		c.mem.DependOnPeer()
-		c.wait(now.Add(stallTimeout), false)
-	case c.parting:
-		c.wait(c.partedAt.Add(partFor), false)
+		c.drain.wait(now.Add(stallTimeout), false)
+	case c.drain.told:
+		c.drain.wait(c.drain.toldAt.Add(drainFor), false)
 	case idle:
-		c.wait(now.Add(c.server.limits().IdleTimeout), true)
+		c.drain.wait(now.Add(c.server.limits().IdleTimeout), true)
 	default:
-		c.wait(now.Add(busyFor), true)
+		c.drain.wait(now.Add(busyFor), true)
 	}
-	n, err := c.net.Read(c.buf[c.w:])
+	n, err := c.net.Read(c.in.free())
 	c.came = time.Now()
 	c.mem.DependOnNobody()
 	if n > 0 {
-		c.w += n
+		c.in.filled(n)
 		c.tracker.Came(n, !partial)
-		c.anything = true
+		c.anyByte = true
 		if partial {
 			c.mem.Receive(c.came, n)
 		} else {
@@ -328,21 +336,28 @@ func (c *conn) read(ctx context.Context) error {
 		}
 		return nil // an error comes again
 	}
+	return c.readFault(err, partial, idle)
+}
+
+// readFault returns why the connection ends when a read has brought err instead of bytes; nil: it doesn't. partial: it was
+// within a message; idle: nothing was held for it.
+func (c *conn) readFault(err error, partial, idle bool) error {
+	late := errors.Is(err, os.ErrDeadlineExceeded)
 	switch {
 	case c.mem.IsEvicted():
 		return &refusal{reason: reasonMemory, err: ingest.ErrEvicted}
-	case errors.Is(err, os.ErrDeadlineExceeded) && partial:
+	case late && partial:
 		return refuse(reasonStalled, "it stopped within a message for %v", stallTimeout)
-	case errors.Is(err, os.ErrDeadlineExceeded) && c.leaving():
-		return c.part()
-	case errors.Is(err, io.EOF) && c.parting && !partial:
-		return c.farewell()
-	case errors.Is(err, os.ErrDeadlineExceeded) && !idle:
+	case late && c.drain.due():
+		return c.tellEnd()
+	case errors.Is(err, io.EOF) && c.drain.told && !partial:
+		return c.endCause()
+	case late && !idle:
 		c.rest()
 		return nil
-	case errors.Is(err, os.ErrDeadlineExceeded):
+	case late:
 		return errIdle
-	case !c.anything && tlsFault(err) == nil:
+	case !c.anyByte && tlsFault(err) == nil:
 		return errProbe
 	case errors.Is(err, io.EOF) && partial:
 		return io.ErrUnexpectedEOF
@@ -350,12 +365,31 @@ func (c *conn) read(ctx context.Context) error {
 	return cmp.Or(tlsFault(err), err)
 }
 
+// shrink gives back what is not needed while the connection does nothing.
+func (c *conn) shrink(ctx context.Context) error {
+	c.batch.reset()
+	if c.in.size() == 0 {
+		c.rest()
+		return nil
+	}
+	return c.in.shrink(ctx)
+}
+
+// rest gives everything back, for the time until the next message.
+func (c *conn) rest() {
+	c.in.reset()
+	c.batch.reset()
+	if t, ok := c.net.(*tls.Conn); ok {
+		slimTLS(t)
+	}
+}
+
 // lastTag is the tag of the message in hand, or of the last one.
 func (c *conn) lastTag() string {
-	if f := &c.frame; f.tag.to > 0 && c.r+f.tag.to <= c.w {
-		return string(f.tag.of(c.buf[c.r:]))
+	if f := &c.frame; f.tag.to > 0 && f.tag.to <= c.in.size() {
+		return string(f.tag.of(c.in.bytes()))
 	}
-	return c.tag
+	return c.batch.tag
 }
 
 // end tells what became of the acks, and gives back what the connection holds.
@@ -375,7 +409,7 @@ func (c *conn) endOf(cause error) resend.End {
 	switch {
 	case errors.Is(cause, errIdle):
 		return resend.Idle
-	case errors.Is(cause, io.EOF) && c.closedWell() && acksArrived(c.raw), errors.Is(cause, errSpread) && acksArrived(c.raw):
+	case errors.Is(cause, io.EOF) && c.closedWell() && acksArrived(c.socket.Conn), errors.Is(cause, errSpread) && acksArrived(c.socket.Conn):
 		return resend.Closed
 	case errors.Is(cause, io.EOF), errors.Is(cause, errSpread):
 		return resend.Left
@@ -383,20 +417,20 @@ func (c *conn) endOf(cause error) resend.End {
 	return resend.Broken
 }
 
-// acksLost says whether the client can't have the acks that are not settled, as it has closed the connection. It is safe for
+// peerGone reports whether the client can't have the acks that are not settled, as it has closed the connection. It is safe for
 // concurrent use.
-func (c *conn) acksLost() bool { return acksLost(&c.door, c.tracker.Written()) }
+func (c *conn) peerGone() bool { return peerGone(&c.socket, c.tracker.Written()) }
 
-// left says whether the client may have closed the connection with acks unread: nobody can tell which, or its end will.
-func (c *conn) left() bool { return c.parting || c.acksLost() }
+// left reports whether the client may have closed the connection with acks unread: nobody can tell which, or its end will.
+func (c *conn) left() bool { return c.drain.told || c.peerGone() }
 
-// closedWell says whether the peer, which has ended its side, did so in good order below TLS as well: one that closes with
+// closedWell reports whether the peer, which has ended its side, did so in good order below TLS as well: one that closes with
 // an ack unread first says the end of TLS, and then resets the connection, a moment later.
 func (c *conn) closedWell() bool {
 	if _, secure := c.net.(*tls.Conn); !secure {
 		return true
 	}
-	_ = c.raw.SetReadDeadline(time.Now().Add(partFor)) // an error: the read has it too
-	n, err := c.raw.Read(make([]byte, 1))
+	_ = c.socket.SetReadDeadline(time.Now().Add(drainFor)) // an error: the read has it too
+	n, err := c.socket.Read(make([]byte, 1))
 	return n > 0 || errors.Is(err, io.EOF) || errors.Is(err, os.ErrDeadlineExceeded)
 }

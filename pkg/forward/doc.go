@@ -21,7 +21,7 @@
 //
 // Each has one goroutine, which reads, parses, stores and acks in turn (conn.serve). A message's bytes are looked at
 // where they lie in the receive buffer: frame finds where messages end, without looking at a byte twice however they
-// are cut; conn.take hands runs of good entries to the batch as they are. All whole messages of a read are stored with
+// are cut; assembler hands runs of good entries to the batch as they are. All whole messages of a read are stored with
 // one commit.
 //
 // # Who comes
@@ -32,7 +32,7 @@
 //
 // # How a connection ends
 //
-// By the client, for a fault, for idleness, or because the server wants it to (leave.go): between two messages, best
+// By the client, for a fault, for idleness, or because the server wants it to (drain.go): between two messages, best
 // when nothing is on its way, and so that what was written before the client saw the end is still stored.
 //
 // # Limits

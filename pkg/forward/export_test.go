@@ -16,7 +16,7 @@ func (s *Server) Handle(nc net.Conn) {
 }
 
 // Drain tells all connections to end, as Shutdown does.
-func (s *Server) Drain() { s.drain(drainSpread) }
+func (s *Server) Drain() { s.conns.drain(drainSpread) }
 
 // Cut takes the server for stopped.
 func (s *Server) Cut() { s.cancel() }

@@ -51,15 +51,15 @@ type frame struct {
 	nanos      bool // of formForward: one of them has a fraction of a second
 	hasInvalid bool // of formForward: one of the entries is no event
 
-	cut skipper // finds the end of the value at pos, of which only a part was there last time
+	cut valueScanner // finds the end of the value at pos, of which only a part was there last time
 }
 
 func newFrame() frame { return frame{elements: -1} }
 
-// begun says whether bytes of the message were read.
+// begun reports whether bytes of the message were read.
 func (f *frame) begun() bool { return f.elements >= 0 }
 
-// scan reads on in b, which begins with the message and holds what has come so far, and says whether the message is
+// scan reads on in b, which begins with the message and holds what has come so far, and reports whether the message is
 // complete. limit is the largest that it may be. Errors are refusals.
 func (f *frame) scan(b []byte, limit int) (done bool, err error) {
 	done, err = f.read(b)
@@ -185,7 +185,7 @@ func (f *frame) skip(b []byte) (done bool, err error) {
 	if done, err = f.cut.run(b); !done || err != nil {
 		return false, err
 	}
-	// The skipper is blind to nesting.
+	// The scanner is blind to nesting.
 	if _, err = event.Skip(b[f.pos:f.cut.pos]); err != nil {
 		return false, err
 	}

@@ -64,7 +64,7 @@ func (s *Server) login(ctx context.Context, nc net.Conn, p Peer) (cluster, hostn
 		s.delay(ctx)
 		refusePing(nc, pongBadLogin)
 		r := loginRefused(err)
-		r.err = fmt.Errorf(`%w (it says it is "%s")`, r.err, shown(l.Hostname))
+		r.err = fmt.Errorf(`%w (it says it is "%s")`, r.err, sanitize(l.Hostname))
 		return "", "", r
 	}
 	_, err = nc.Write(appendPong(nil, true, "", l.ServerHostname, proof))
@@ -102,7 +102,7 @@ func (s *Server) hostnameFor(client string, p Peer) string {
 	}
 	host := p.Addr.Addr().String()
 	if ok, leftOut := s.logs.allow("hostname", host, time.Now()); ok {
-		s.opts.Log.Info().Str("listener", s.opts.Name).Str("peer", host).Str("hostname", shown(client)).Int("left_out", leftOut).
+		s.opts.Log.Info().Str("listener", s.opts.Name).Str("peer", host).Str("hostname", sanitize(client)).Int("left_out", leftOut).
 			Msg("a client has this server's hostname, which clients refuse, so it is told another one: set hostname here, or self_hostname there")
 	}
 	return name + "-aggregator"
@@ -130,7 +130,7 @@ func loginRefused(err error) *refusal {
 }
 
 // shown makes a stranger's text fit for a log line.
-func shown(text string) string {
+func sanitize(text string) string {
 	text = strings.ToValidUTF8(text[:min(len(text), 64)], "?")
 	return strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) || r == '"' || r == '\\' {

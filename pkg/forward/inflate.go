@@ -55,26 +55,26 @@ func newCodecs() *codecs {
 
 // inflate gives the entries of a compressed payload to the batch, piece by piece, so that no more of it than a window
 // is in memory, whatever it says of its size. Any fault of the stream is a refusal.
-func (c *conn) inflate(ctx context.Context, payload []byte, with *codec) error {
+func (a *assembler) inflate(ctx context.Context, payload []byte, with *codec) error {
 	if len(payload) == 0 {
 		return nil
 	}
-	if err := c.acquire(ctx, with.memory); err != nil {
+	if err := a.acquire(ctx, with.memory); err != nil {
 		return err
 	}
-	defer c.mem.Release(with.memory)
+	defer a.mem.Release(with.memory)
 	from, err := with.open(with.pool.Get(), bytes.NewReader(payload))
 	if err != nil {
 		return corrupt(err)
 	}
 	defer with.pool.Put(from)
-	window, err := c.buffer(ctx, ingest.ToStore, windowSize)
+	window, err := takeBuffer(ctx, a.mem, ingest.ToStore, windowSize)
 	if err != nil {
 		return err
 	}
-	defer func() { c.mem.Free(window) }()
+	defer func() { a.mem.Free(window) }()
 
-	limit, total, have := int64(c.server.limits().MaxDecompressedSize), int64(0), 0
+	limit, total, have := a.maxDecompressed(), int64(0), 0
 	for {
 		n, err := fill(from, window[have:])
 		end := errors.Is(err, io.EOF)
@@ -84,7 +84,7 @@ func (c *conn) inflate(ctx context.Context, payload []byte, with *codec) error {
 		if total += int64(n); total > limit {
 			return refuse(reasonTooLarge, "the message has more than %d bytes when decompressed, which is max_decompressed_size", limit)
 		}
-		rest, err := c.entries(ctx, window[:have+n])
+		rest, err := a.entries(ctx, window[:have+n])
 		switch {
 		case err != nil:
 			return err
@@ -100,12 +100,12 @@ func (c *conn) inflate(ctx context.Context, payload []byte, with *codec) error {
 		if len(window) >= maxInflated {
 			return refuse(reasonTooLarge, "one of its events has more than %d bytes when decompressed", maxInflated)
 		}
-		grown, err := c.buffer(ctx, ingest.ToStore, 2*len(window)) // one entry is larger than half of it
+		grown, err := takeBuffer(ctx, a.mem, ingest.ToStore, 2*len(window)) // one entry is larger than half of it
 		if err != nil {
 			return err
 		}
 		copy(grown, rest)
-		c.mem.Free(window)
+		a.mem.Free(window)
 		window = grown
 	}
 }

@@ -34,7 +34,7 @@ func logPause(reason string) time.Duration {
 	return logEvery
 }
 
-// allow says whether to log now, and how many lines were left out since the last time.
+// allow reports whether to log now, and how many lines were left out since the last time.
 func (l *logLimit) allow(reason, host string, now time.Time) (ok bool, leftOut int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -69,7 +69,7 @@ func notPing(b []byte) error {
 	}
 	_, rest, _ := msgp.ReadArrayHeaderBytes(b)
 	if tag, _, err := pingText(rest); err == nil {
-		return refuse(reasonHandshake, `it sent messages, tag "%s", without a login: give it the shared_key of its cluster`, shown(tag))
+		return refuse(reasonHandshake, `it sent messages, tag "%s", without a login: give it the shared_key of its cluster`, sanitize(tag))
 	}
 	return refuse(reasonHandshake, "it sent an array that is no PING")
 }

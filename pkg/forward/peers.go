@@ -35,7 +35,7 @@ func (p *Peers) tell(conns []uint64, sink ingest.Sink) {
 		p.mu.Lock()
 		c := p.conns[id]
 		p.mu.Unlock()
-		if c != nil && c.acksLost() {
+		if c != nil && c.peerGone() {
 			sink.Gone(id)
 		}
 	}

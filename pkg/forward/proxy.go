@@ -172,39 +172,39 @@ func parseNetworks(texts []string) ([]netip.Prefix, error) {
 // takeProxyHeader finds out whose connection it is where a proxy may stand between. deadline is that of the handshake.
 func (c *conn) takeProxyHeader(deadline time.Time) error {
 	opts := &c.server.opts
-	trusted := c.source.IsValid() && slices.ContainsFunc(c.server.proxies, func(p netip.Prefix) bool { return p.Contains(c.source.Addr()) })
+	trusted := c.client.source.IsValid() && slices.ContainsFunc(c.server.proxies, func(p netip.Prefix) bool { return p.Contains(c.client.source.Addr()) })
 	switch {
 	case opts.ProxyProtocol != "optional" && opts.ProxyProtocol != "required":
 		return nil
 	case !trusted && opts.ProxyProtocol == "optional":
 		return nil
 	case !trusted:
-		if _, err := io.ReadFull(&c.door, make([]byte, 1)); err != nil {
+		if _, err := io.ReadFull(&c.socket, make([]byte, 1)); err != nil {
 			return err // it did not try: a probe
 		}
-		return refuse(reasonProxy, "a PROXY header is required here, and %v is not among the trusted_proxies: send through the load balancer, or name it there", c.source.Addr())
+		return refuse(reasonProxy, "a PROXY header is required here, and %v is not among the trusted_proxies: send through the load balancer, or name it there", c.client.source.Addr())
 	}
 	if opts.ProxyProtocol == "optional" {
-		_ = c.raw.SetReadDeadline(time.Now().Add(min(proxyPatience, time.Until(deadline)))) // fails on a closed connection, as will Read
+		_ = c.socket.SetReadDeadline(time.Now().Add(min(proxyPatience, time.Until(deadline)))) // fails on a closed connection, as will Read
 		first := make([]byte, 1)
-		_, err := io.ReadFull(&c.door, first)
-		_ = c.raw.SetReadDeadline(deadline)
+		_, err := io.ReadFull(&c.socket, first)
+		_ = c.socket.SetReadDeadline(deadline)
 		switch {
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			return nil
 		case err != nil:
 			return err
 		}
-		c.door.head = first
+		c.socket.head = first
 	}
-	source, err := readProxyHeader(&c.door)
+	source, err := readProxyHeader(&c.socket)
 	var none *noProxyHeader
 	switch {
 	case errors.As(err, &none) && opts.ProxyProtocol == "optional":
-		c.door.head = none.read
+		c.socket.head = none.read
 		return nil
 	case errors.As(err, &none):
-		return refuse(reasonProxy, "%w, which is required here: turn the PROXY protocol on in the load balancer, or take %v out of trusted_proxies", err, c.source.Addr())
+		return refuse(reasonProxy, "%w, which is required here: turn the PROXY protocol on in the load balancer, or take %v out of trusted_proxies", err, c.client.source.Addr())
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return refuse(reasonProxy, "no PROXY header came within handshake_timeout, %v; a load balancer that sends it only with the client's first bytes can't be used with a shared key without TLS, as the server has to speak first", c.server.limits().HandshakeTimeout)
 	case isProbe(err): // as long as not a byte came
@@ -212,9 +212,9 @@ func (c *conn) takeProxyHeader(deadline time.Time) error {
 	case err != nil:
 		return refuse(reasonProxy, "its PROXY header can't be used: %w", err)
 	}
-	c.door.came = false // what the proxy says is not from the client: it may still be a probe
+	c.socket.came = false // what the proxy says is not from the client: it may still be a probe
 	if source.IsValid() {
-		c.source, c.proxy = source, c.raw.RemoteAddr()
+		c.client.source, c.client.proxy = source, c.socket.RemoteAddr()
 		c.server.counters.proxied.Add(1)
 	}
 	return nil

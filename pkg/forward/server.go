@@ -1,7 +1,6 @@
 package forward
 
 import (
-	"container/list"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -65,23 +64,18 @@ type Server struct {
 	beat       heartbeat.Loop // of the goroutine that accepts
 	firstID    uint64         // of connections, random: ids are told apart over several servers and restarts
 
-	mu       sync.Mutex
-	conns    map[uint64]*conn   // by id
-	atDoor   *list.List         // of *conn: those that have not logged in yet, the first longest
-	sources  map[netip.Addr]int // connections, where their number is limited
-	draining time.Time          // when the last connection shall begin to end; zero: it serves
-	running  sync.WaitGroup
-	ctx      context.Context // ends when connections are cut
-	cancel   context.CancelFunc
-	served   chan struct{} // closed when Serve returns
-	serving  bool
+	conns   connections
+	running sync.WaitGroup
+	ctx     context.Context // ends when connections are cut
+	cancel  context.CancelFunc
+	serving atomic.Bool   // Serve was called
+	served  chan struct{} // closed when Serve returns
 }
 
 func newServer(ctx context.Context, opts Options) *Server {
 	s := &Server{
-		opts: opts, codecs: newCodecs(), conns: map[uint64]*conn{}, atDoor: list.New(), sources: map[netip.Addr]int{}, served: make(chan struct{}), firstID: rand.Uint64(),
-		logs:     logLimit{seen: map[[2]string]*logged{}},
-		counters: counters{refused: map[string]uint64{}, clusters: map[string]*ClusterStats{}, noAckPeers: map[netip.Addr]*NoAckPeer{}},
+		opts: opts, codecs: newCodecs(), conns: newConnections(), served: make(chan struct{}), firstID: rand.Uint64(),
+		logs: logLimit{seen: map[[2]string]*logged{}}, counters: newCounters(),
 	}
 	if s.peers = opts.Peers; s.peers == nil {
 		s.peers = NewPeers()
@@ -192,9 +186,7 @@ func (s *Server) Addr() net.Addr { return s.listener.Addr() }
 // Serve accepts connections until Shutdown, or until ctx ends, which cuts all connections. It returns once all its
 // goroutines have, nil after either.
 func (s *Server) Serve(ctx context.Context) error {
-	s.mu.Lock()
-	s.serving = true
-	s.mu.Unlock()
+	s.serving.Store(true)
 	defer close(s.served)
 	defer s.cancel()
 	stop := context.AfterFunc(ctx, s.cut)
@@ -216,9 +208,9 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	if deadline, ok := ctx.Deadline(); ok {
 		spread = min(spread, time.Until(deadline)/2)
 	}
-	serving := s.drain(spread)
+	s.conns.drain(spread)
 	s.closeListeners()
-	if !serving {
+	if !s.serving.Load() {
 		return nil
 	}
 	select {
@@ -229,17 +221,6 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.cut()
 	<-s.served
 	return fmt.Errorf("listener %s: connections were cut: %w", s.opts.Name, context.Cause(ctx))
-}
-
-// drain has all connections end within spread, those that are still coming at once. It says whether Serve was called.
-func (s *Server) drain(spread time.Duration) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.draining = time.Now()
-	for _, c := range s.conns {
-		c.leave(s.draining.Add(rand.N(max(spread, 1))))
-	}
-	return s.serving
 }
 
 func (s *Server) closeListeners() {
@@ -253,11 +234,7 @@ func (s *Server) closeListeners() {
 func (s *Server) cut() {
 	s.cancel()
 	s.closeListeners()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, c := range s.conns {
-		_ = c.raw.Close()
-	}
+	s.conns.cut()
 }
 
 // accept takes connections until the listener is closed.
@@ -296,13 +273,18 @@ func (s *Server) accept() error {
 // admit makes a connection of nc; nil: there was no place for it, which is reported, and nc is closed.
 func (s *Server) admit(nc net.Conn) *conn {
 	id := s.firstID + s.counters.connections.Add(1)
-	c := &conn{server: s, raw: nc, door: door{Conn: nc}, source: sourceOf(nc.RemoteAddr()), id: id, frame: newFrame()}
-	c.net = &c.door
+	c := &conn{server: s, id: id, socket: socket{Conn: nc}, client: client{source: sourceOf(nc.RemoteAddr())}, frame: newFrame()}
+	c.net = &c.socket
+	c.drain.setReadDeadline = nc.SetReadDeadline
 	c.tracker = resend.NewTracker(func(commits int, received bool) { s.opts.Sink.Settle(id, commits, received) })
-	if err := s.enter(c); err != nil {
+	if reason := s.conns.enter(c, s.limits(), s.opts.Places); reason != "" {
+		err := refuse(reason, "%s", s.full(reason))
 		_ = nc.Close()                            // nothing was said on it
 		s.running.Go(func() { s.report(c, err) }) // beside this: nobody may read the log
 		return nil
+	}
+	if s.ctx.Err() != nil {
+		_ = nc.Close() // cut was called before it was among the connections
 	}
 	c.mem = s.opts.Budget.Reserve(func() { _ = nc.Close() })
 	return c
@@ -311,13 +293,14 @@ func (s *Server) admit(nc net.Conn) *conn {
 // handle serves one connection to its end.
 func (s *Server) handle(c *conn) {
 	defer func() { _ = c.net.Close() }()
-	defer s.exit(c)
+	defer s.conns.exit(c, s.opts.Places)
 	s.peers.add(c)
 	defer s.peers.remove(c)
 	defer c.close()
 	err := c.open(s.ctx)
-	if !s.leaveDoor(c) {
-		err = refuse(c.madeRoom, "it was the one longest without a login when there was no room for another: %s", s.full(c.madeRoom))
+	if !s.conns.loggedIn(c) {
+		err = refuse(c.place.madeRoom,
+			"it was the one longest without a login when there was no room for another: %s", s.full(c.place.madeRoom))
 	}
 	if err == nil {
 		err = c.serve(s.ctx)
@@ -334,63 +317,6 @@ func (s *Server) full(reason string) string {
 	return fmt.Sprintf("there are %d already, which is max_connections", s.limits().MaxConnections)
 }
 
-// enter takes c among the connections. Where there are as many as may be, the one that has been longest without a login
-// makes room, so that strangers who say nothing keep nobody out. An error: all have logged in.
-func (s *Server) enter(c *conn) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	reason := ""
-	if most := s.limits().MaxConnections; most > 0 && len(s.conns) >= most {
-		reason = reasonConnections
-	} else if !s.opts.Places.take() {
-		reason = reasonFiles
-	}
-	if reason != "" {
-		first := s.atDoor.Front()
-		if first == nil {
-			return refuse(reason, "%s", s.full(reason))
-		}
-		oldest := s.atDoor.Remove(first).(*conn)
-		oldest.place, oldest.madeRoom = nil, reason
-		delete(s.conns, oldest.id) // its place among Places is c's from here on
-		_ = oldest.raw.Close()
-	}
-	s.conns[c.id] = c
-	c.place = s.atDoor.PushBack(c)
-	switch age := s.limits().MaxConnectionAge; {
-	case !s.draining.IsZero():
-		c.leaveAt = s.draining
-	case age > 0:
-		jitter := 1 - ageJitter + 2*ageJitter*rand.Float64()
-		c.leaveAt = time.Now().Add(time.Duration(float64(age) * jitter))
-	}
-	if s.ctx.Err() != nil {
-		_ = c.raw.Close()
-	}
-	return nil
-}
-
-// leaveDoor ends c's time without a login; false: it had to make room for another.
-func (s *Server) leaveDoor(c *conn) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if c.place == nil {
-		return false
-	}
-	s.atDoor.Remove(c.place)
-	c.place = nil
-	return true
-}
-
-func (s *Server) exit(c *conn) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.conns[c.id] == c { // else it had to make room, and its place is another's
-		delete(s.conns, c.id)
-		s.opts.Places.give()
-	}
-}
-
 // report counts and logs why a connection ended, where that is worth it.
 func (s *Server) report(c *conn, err error) {
 	var r *refusal
@@ -401,27 +327,27 @@ func (s *Server) report(c *conn, err error) {
 	case s.ctx.Err() != nil || errors.Is(err, errDrained) || errors.Is(err, errSpread) || errors.Is(err, errIdle) || err == io.EOF: //nolint:errorlint // a bare EOF is an end between two messages
 		return
 	case !errors.As(err, &r):
-		if c.w == c.r {
+		if c.in.size() == 0 {
 			return // a reset between two messages
 		}
 		r = &refusal{reason: reasonLost, err: fmt.Errorf("the connection broke within a message: %w", err)}
 	}
-	s.countRefused(r.reason, c.source.Addr(), r)
-	peer := c.raw.RemoteAddr().String()
+	s.countRefused(r.reason, c.client.source.Addr(), r)
+	peer := c.socket.RemoteAddr().String()
 	host := peer // a Unix socket
-	if c.source.IsValid() {
-		peer, host = c.source.String(), c.source.Addr().String()
+	if c.client.source.IsValid() {
+		peer, host = c.client.source.String(), c.client.source.Addr().String()
 	}
 	ok, leftOut := s.logs.allow(r.reason, host, time.Now())
 	if !ok {
 		return
 	}
 	e := s.opts.Log.Warn().Str("listener", s.opts.Name).Str("peer", peer).Str("reason", r.reason)
-	if c.proxy != nil {
-		e = e.Stringer("proxy", c.proxy)
+	if c.client.proxy != nil {
+		e = e.Stringer("proxy", c.client.proxy)
 	}
-	if c.cluster != "" {
-		e = e.Str("cluster", c.cluster)
+	if c.client.cluster != "" {
+		e = e.Str("cluster", c.client.cluster)
 	}
 	if tag := c.lastTag(); tag != "" {
 		e = e.Str("tag", tag[:min(len(tag), maxTagLogged)])

@@ -246,7 +246,7 @@ func TestMessages(t *testing.T) {
 	}
 }
 
-// wholeAcks says whether the writes are the acks in their order, each of them within one write.
+// wholeAcks reports whether the writes are the acks in their order, each of them within one write.
 func wholeAcks(writes, acks [][]byte) bool {
 	for _, w := range writes {
 		for len(w) > 0 {

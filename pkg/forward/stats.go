@@ -71,6 +71,12 @@ type counters struct {
 	errorOver   time.Time  // see Stats.LastErrorOver
 }
 
+func newCounters() counters {
+	return counters{
+		refused: map[string]uint64{}, clusters: map[string]*ClusterStats{}, noAckPeers: map[netip.Addr]*NoAckPeer{},
+	}
+}
+
 // tally is what a connection's batch holds, counted once it is stored.
 type tally struct {
 	messages      [modeCount]uint64
@@ -89,22 +95,22 @@ func (t *tally) count() (n int) {
 
 // count adds what c has stored.
 func (s *Server) count(c *conn) {
-	for m, n := range c.tally.messages {
+	for m, n := range c.batch.tally.messages {
 		if n > 0 {
 			s.counters.messages[m].Add(n)
 		}
 	}
 	s.counters.mu.Lock()
 	defer s.counters.mu.Unlock()
-	cluster := s.counters.cluster(c.cluster)
-	cluster.Events += c.tally.events
-	cluster.Bytes += c.tally.bytes
+	cluster := s.counters.cluster(c.client.cluster)
+	cluster.Events += c.batch.tally.events
+	cluster.Bytes += c.batch.tally.bytes
 	cluster.LastSeen = c.came
-	if n := c.tally.count() - len(c.acks); n > 0 {
-		s.counters.countNoAck(c.source.Addr(), c.cluster, uint64(n), c.came)
+	if n := c.batch.tally.count() - len(c.batch.acks); n > 0 {
+		s.counters.countNoAck(c.client.source.Addr(), c.client.cluster, uint64(n), c.came)
 	}
-	c.tally = tally{}
-	s.counters.over(c.source.Addr(), c.came)
+	c.batch.tally = tally{}
+	s.counters.over(c.client.source.Addr(), c.came)
 }
 
 // countNoAck counts n messages of host that want no ack. The caller holds mu.
@@ -173,9 +179,7 @@ func (s *Server) Stats() Stats {
 	for _, reason := range reasons() {
 		st.Refused[reason] = 0
 	}
-	s.mu.Lock()
-	st.Open = len(s.conns)
-	s.mu.Unlock()
+	st.Open = s.conns.count()
 	s.counters.mu.Lock()
 	defer s.counters.mu.Unlock()
 	for reason, n := range s.counters.refused {

@@ -19,7 +19,7 @@ const (
 	tcpCloseWait   = 8 // closed by the peer in good order
 )
 
-// acksArrived says whether all that was written to a connection is in the hands of the peer's kernel, after one of the
+// acksArrived reports whether all that was written to a connection is in the hands of the peer's kernel, after one of the
 // two has closed it in good order.
 func acksArrived(nc net.Conn) bool {
 	tcp, ok := nc.(*net.TCPConn)
@@ -52,9 +52,9 @@ func acksArrived(nc net.Conn) bool {
 	return false
 }
 
-// acksLost says whether the peer can't have the acks that were stored last, or those of them that are written, because it
+// peerGone reports whether the peer can't have the acks that were stored last, or those of them that are written, because it
 // has closed the connection in whichever way.
-func acksLost(d *door, acks resend.Written) bool {
+func peerGone(d *socket, acks resend.Written) bool {
 	tcp, ok := d.Conn.(*net.TCPConn)
 	if !ok || acks == resend.Nothing {
 		return false

@@ -13,7 +13,7 @@ func TestAckLostWhileWritten(t *testing.T) {
 	for _, tc := range []struct {
 		name    string
 		acks    resend.Written
-		before  func(*testing.T, *door, net.Conn) // the client closes
+		before  func(*testing.T, *socket, net.Conn) // the client closes
 		lost    bool
 		writing uint64 // bytes that are about to be given to the kernel when the client has closed
 	}{
@@ -39,9 +39,9 @@ func TestAckLostWhileWritten(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer server.Close()
-			d := &door{Conn: server}
+			d := &socket{Conn: server}
 			tc.before(t, d, client)
-			if acksLost(d, tc.acks) {
+			if peerGone(d, tc.acks) {
 				t.Error("lost, though the client is there")
 			}
 			if err := client.Close(); err != nil {
@@ -51,17 +51,17 @@ func TestAckLostWhileWritten(t *testing.T) {
 				t.Fatalf("the client sent %d bytes", n)
 			}
 			d.wrote.Add(tc.writing)
-			if got := acksLost(d, tc.acks); got != tc.lost {
+			if got := peerGone(d, tc.acks); got != tc.lost {
 				t.Errorf("lost: %t, want %t", got, tc.lost)
 			}
 		})
 	}
 }
 
-func nothing(*testing.T, *door, net.Conn) {}
+func nothing(*testing.T, *socket, net.Conn) {}
 
 // ackAndRead is an ack that arrives.
-func ackAndRead(t *testing.T, d *door, client net.Conn) {
+func ackAndRead(t *testing.T, d *socket, client net.Conn) {
 	t.Helper()
 	if _, err := d.Write([]byte("ack")); err != nil {
 		t.Fatal(err)

@@ -11,8 +11,8 @@ import (
 // acksArrived takes a peer that closes in good order for one that has its acks.
 func acksArrived(net.Conn) bool { return true }
 
-// acksLost leaves it to the connection to find out.
-func acksLost(*door, resend.Written) bool { return false }
+// peerGone leaves it to the connection to find out.
+func peerGone(*socket, resend.Written) bool { return false }
 
 // unread knows of nothing.
 func unread(net.Conn) uint64 { return 0 }

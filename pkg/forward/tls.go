@@ -17,10 +17,10 @@ func (c *conn) startTLS(deadline time.Time) (*tls.ConnectionState, error) {
 	if c.server.opts.Config.TLS == nil {
 		return nil, nil //nolint:nilnil // no TLS is no fault
 	}
-	t := tls.Server(&c.door, c.server.opts.TLS)
-	_ = c.raw.SetDeadline(deadline)       // fails on a closed connection, as will the handshake
+	t := tls.Server(&c.socket, c.server.opts.TLS)
+	_ = c.socket.SetDeadline(deadline)    // fails on a closed connection, as will the handshake
 	if err := t.Handshake(); err != nil { //nolint:noctx // the deadline ends it, as does closing the connection
-		return nil, c.handshakeFault(err)
+		return nil, c.tlsHandshakeFault(err)
 	}
 	c.server.counters.tls.Add(1)
 	c.net = t
@@ -29,12 +29,12 @@ func (c *conn) startTLS(deadline time.Time) (*tls.ConnectionState, error) {
 	return &state, nil
 }
 
-func (c *conn) handshakeFault(err error) error {
+func (c *conn) tlsHandshakeFault(err error) error {
 	var record tls.RecordHeaderError
 	switch {
 	case errors.As(err, &record):
 		return refuse(reasonNotTLS, "%s", notTLS(record.RecordHeader[:]))
-	case !c.door.came:
+	case !c.socket.came:
 		return err // a probe, or one that said nothing until the deadline
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return refuse(reasonHandshake, "its TLS handshake took longer than handshake_timeout, %v", c.server.limits().HandshakeTimeout)

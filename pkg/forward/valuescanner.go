@@ -6,26 +6,26 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 )
 
-// skipper finds the end of one msgpack value that comes in pieces. It looks at each byte once, however small the
+// valueScanner finds the end of one msgpack value that comes in pieces. It looks at each byte once, however small the
 // pieces are, and takes no memory whatever the value claims. It does not know how deep it is.
-type skipper struct {
+type valueScanner struct {
 	active bool
 	pos    int    // of the next value to look at; may lie behind what has come
 	values uint64 // that must follow from pos on
 }
 
-func (s *skipper) start(pos int) { *s = skipper{active: true, pos: pos, values: 1} }
+func (s *valueScanner) start(pos int) { *s = valueScanner{active: true, pos: pos, values: 1} }
 
 // want is the least length that the bytes will have at the value's end, by what its headers claim.
-func (s *skipper) want() uint64 {
+func (s *valueScanner) want() uint64 {
 	if !s.active {
 		return 0
 	}
 	return uint64(s.pos) + s.values
 }
 
-// run goes on in b, of which all before s.pos is known, and says whether the value ends there, at s.pos.
-func (s *skipper) run(b []byte) (done bool, err error) {
+// run goes on in b, of which all before s.pos is known, and reports whether the value ends there, at s.pos.
+func (s *valueScanner) run(b []byte) (done bool, err error) {
 	for s.values > 0 {
 		if s.pos >= len(b) {
 			return false, nil
