@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/seed-afc6a195/aggregator/internal/safetext"
 	"github.com/seed-afc6a195/aggregator/pkg/app"
 	"github.com/seed-afc6a195/aggregator/pkg/config"
 )
@@ -49,7 +50,7 @@ func (c *configFlag) tell(w io.Writer) {
 	if len(c.paths()) == 0 {
 		text = "the defaults (no -c, no AGGREGATOR_CONFIG, no aggregator.yaml here)"
 	}
-	_, _ = fmt.Fprintln(w, printable("configuration: "+text)) // there is nowhere else to say it
+	_, _ = fmt.Fprintln(w, safetext.Lines("configuration: "+text)) // there is nowhere else to say it
 }
 
 // load reads the configuration. The hash is of all files that were read.

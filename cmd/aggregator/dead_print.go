@@ -15,10 +15,10 @@ import (
 	"sync/atomic"
 	"text/tabwriter"
 	"time"
-	"unicode"
 
 	"github.com/spf13/cobra"
 
+	"github.com/seed-afc6a195/aggregator/internal/safetext"
 	"github.com/seed-afc6a195/aggregator/internal/sender"
 	"github.com/seed-afc6a195/aggregator/pkg/app"
 )
@@ -189,11 +189,11 @@ func printOffers(w io.Writer, offers []app.DeadOffer) error {
 		var err error
 		switch to := fmt.Sprintf("%s, to output %s", now, orNone(o.Output)); {
 		case o.Reason != "":
-			_, err = fmt.Fprintf(w, "\n%s: nothing, since %s\n", printable(to), printable(o.Reason))
+			_, err = fmt.Fprintf(w, "\n%s: nothing, since %s\n", safetext.Lines(to), safetext.Lines(o.Reason))
 		case o.Document != nil:
 			err = printDocument(w, to+", "+o.Target, o.Document)
 		default:
-			_, err = fmt.Fprintf(w, "\n%s, %s:\n%s\n", printable(to), printable(o.Target), printable(o.Text))
+			_, err = fmt.Fprintf(w, "\n%s, %s:\n%s\n", safetext.Lines(to), safetext.Lines(o.Target), safetext.Lines(o.Text))
 		}
 		if err != nil {
 			return err
@@ -208,7 +208,7 @@ func printDocument(w io.Writer, head string, document []byte) error {
 	if err := json.Indent(&b, document, "", "  "); err != nil {
 		return fmt.Errorf("read what the server says: %w", err)
 	}
-	_, err := fmt.Fprintf(w, "\n%s:\n%s\n", printable(head), printable(b.String()))
+	_, err := fmt.Fprintf(w, "\n%s:\n%s\n", safetext.Lines(head), safetext.Lines(b.String()))
 	return err
 }
 
@@ -260,7 +260,7 @@ func printResult(w io.Writer, did string, r app.DeadResult) error {
 	}
 	for _, why := range slices.Sorted(maps.Keys(r.Skipped)) {
 		if err == nil {
-			_, err = fmt.Fprintf(w, "left %s: %s\n", plural(r.Skipped[why], "dead letter"), printable(why))
+			_, err = fmt.Fprintf(w, "left %s: %s\n", plural(r.Skipped[why], "dead letter"), safetext.Lines(why))
 		}
 	}
 	return err
@@ -279,16 +279,6 @@ func (f *deadFlags) age(t time.Time) string {
 	default:
 		return fmt.Sprintf("%dd", int(d.Hours()/24))
 	}
-}
-
-// printable replaces what a terminal may obey, or shows as something else, but for line breaks.
-func printable(text string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) || r == '\n' {
-			return r
-		}
-		return unicode.ReplacementChar
-	}, text)
 }
 
 // cut shortens text to one line of at most n characters.
@@ -313,7 +303,7 @@ func newTable(w io.Writer, head ...string) *table {
 
 func (t *table) row(cells ...string) {
 	for i, c := range cells {
-		cells[i] = strings.ReplaceAll(printable(c), "\n", " ")
+		cells[i] = strings.ReplaceAll(safetext.Lines(c), "\n", " ")
 	}
 	_, _ = fmt.Fprintln(t.w, strings.Join(cells, "\t")) // end says what went wrong
 }

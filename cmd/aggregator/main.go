@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/seed-afc6a195/aggregator/internal/safetext"
 )
 
 // Stamped in by the linker, see Taskfile.yml; versionInfo falls back to what the Go toolchain recorded.
@@ -55,7 +57,7 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 	said := make(chan struct{})
 	go func() { // left alone where nobody reads it, which the exit must not wait for
 		defer close(said)
-		_, _ = fmt.Fprintln(errOut, "aggregator:", printable(err.Error())) // there is nowhere else to say it
+		_, _ = fmt.Fprintln(errOut, "aggregator:", safetext.Lines(err.Error())) // there is nowhere else to say it
 	}()
 	select {
 	case <-said:

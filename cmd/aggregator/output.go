@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/seed-afc6a195/aggregator/internal/safetext"
 	"github.com/seed-afc6a195/aggregator/pkg/status/client"
 )
 
@@ -68,7 +69,7 @@ func (f *serverFlags) listOutputs(cmd *cobra.Command) error {
 	_, _ = fmt.Fprintln(w, "output\tstate\tpending\toldest\tout/s\tdone in") // Flush says what went wrong
 	for i := range q.Outputs {
 		o := &q.Outputs[i]
-		_, _ = fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%.0f\t%s\n", printable(o.Output), printable(o.State), o.Events,
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%.0f\t%s\n", safetext.Lines(o.Output), safetext.Lines(o.State), o.Events,
 			seconds(o.Oldest), o.Delivered, doneIn(&o.Pending, o.State)) // as above
 	}
 	return w.Flush()
@@ -105,7 +106,7 @@ func (f *serverFlags) steer(cmd *cobra.Command, what string, names []string, que
 		case err != nil:
 			wrong = append(wrong, explained(err))
 		default:
-			if _, err := fmt.Fprintln(cmd.OutOrStdout(), printable(said)); err != nil {
+			if _, err := fmt.Fprintln(cmd.OutOrStdout(), safetext.Lines(said)); err != nil {
 				return err
 			}
 		}
@@ -148,11 +149,11 @@ func (f *serverFlags) sure(cmd *cobra.Command, names []string) error {
 	for i := range q.Outputs {
 		for _, name := range names {
 			if o := &q.Outputs[i]; o.Output == name {
-				cmd.PrintErrf("%d events in %d chunks wait for output %s\n", o.Events, o.Chunks, printable(o.Output))
+				cmd.PrintErrf("%d events in %d chunks wait for output %s\n", o.Events, o.Chunks, safetext.Lines(o.Output))
 			}
 		}
 	}
-	cmd.PrintErrf("Forget what waits for %s? [y/N] ", printable(strings.Join(names, ", ")))
+	cmd.PrintErrf("Forget what waits for %s? [y/N] ", safetext.Lines(strings.Join(names, ", ")))
 	answer, _ := bufio.NewReader(cmd.InOrStdin()).ReadString('\n') // without an answer: no
 	switch strings.ToLower(strings.TrimSpace(answer)) {
 	case "y", "yes":

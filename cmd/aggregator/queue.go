@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/seed-afc6a195/aggregator/internal/safetext"
 	"github.com/seed-afc6a195/aggregator/pkg/app"
 	"github.com/seed-afc6a195/aggregator/pkg/config"
 	"github.com/seed-afc6a195/aggregator/pkg/status/client"
@@ -130,7 +131,7 @@ func writeQueue(out io.Writer, q *client.Queue) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	row := func(cells ...string) {
 		for _, cell := range cells {
-			_, _ = fmt.Fprint(w, printable(cell), "\t") // Flush says what went wrong
+			_, _ = fmt.Fprint(w, safetext.Lines(cell), "\t") // Flush says what went wrong
 		}
 		_, _ = fmt.Fprintln(w)
 	}
@@ -152,7 +153,7 @@ func writeQueue(out io.Writer, q *client.Queue) error {
 		return err
 	}
 	if q.Full != "" {
-		_, err := fmt.Fprintln(out, printable("nothing can be stored: "+q.Full))
+		_, err := fmt.Fprintln(out, safetext.Lines("nothing can be stored: "+q.Full))
 		return err
 	}
 	return nil

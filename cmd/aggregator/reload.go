@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/seed-afc6a195/aggregator/internal/safetext"
 	"github.com/seed-afc6a195/aggregator/pkg/status/client"
 )
 
@@ -31,7 +32,7 @@ whole, and the one before stays in force (exit code 2).
 			if err != nil {
 				return explained(err)
 			}
-			_, err = fmt.Fprintln(cmd.OutOrStdout(), printable(said))
+			_, err = fmt.Fprintln(cmd.OutOrStdout(), safetext.Lines(said))
 			return err
 		},
 	}

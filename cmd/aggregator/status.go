@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/seed-afc6a195/aggregator/internal/safetext"
 	"github.com/seed-afc6a195/aggregator/pkg/status/client"
 )
 
@@ -61,7 +62,7 @@ func writeVerdict(out io.Writer, v *client.Verdict) error {
 		}
 	}
 	for line := range strings.Lines(b.String()) {
-		if _, err := fmt.Fprintln(out, printable(strings.TrimSuffix(line, "\n"))); err != nil {
+		if _, err := fmt.Fprintln(out, safetext.Lines(strings.TrimSuffix(line, "\n"))); err != nil {
 			return err
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
+	"github.com/seed-afc6a195/aggregator/internal/safetext"
 	"github.com/seed-afc6a195/aggregator/internal/tryout"
 	"github.com/seed-afc6a195/aggregator/pkg/app"
 	"github.com/seed-afc6a195/aggregator/pkg/config"
@@ -80,10 +81,10 @@ func loadTryout(c *configFlag, only string, notes io.Writer) (*tryout.Configurat
 	}
 	c.tell(notes)
 	if names := loaded.Config.StandIns; len(names) > 0 {
-		_, _ = fmt.Fprintln(notes, printable("made up, since it is not here: "+strings.Join(names, ", "))) // as tell
+		_, _ = fmt.Fprintln(notes, safetext.Lines("made up, since it is not here: "+strings.Join(names, ", "))) // as tell
 	}
 	for _, text := range loaded.Config.Became {
-		_, _ = fmt.Fprintln(notes, printable(text)) // as tell
+		_, _ = fmt.Fprintln(notes, safetext.Lines(text)) // as tell
 	}
 	t, err := tryout.New(loaded.Config, func(cfg *config.Config, output string) (tryout.Rules, error) {
 		return app.NewRules(cfg, output, zerolog.Nop())

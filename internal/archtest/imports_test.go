@@ -27,7 +27,7 @@ type row struct {
 // table is the order of the packages: commands, the program, configuration, parts, shared values.
 // Parts meet through small interfaces that the using side declares, and package app joins them.
 func table() []row {
-	shared := []string{"pkg/event", "pkg/config/setting", "pkg/metric", "internal/failpoint", "internal/heartbeat"}
+	shared := []string{"pkg/event", "pkg/config/setting", "pkg/metric", "internal/failpoint", "internal/heartbeat", "internal/logevery", "internal/rate", "internal/safetext"}
 	with := func(more ...string) []string { return append(more, shared...) }
 	return []row{
 		{"pkg/event", nil, "shared values know nobody"},
@@ -54,7 +54,7 @@ func table() []row {
 		{"pkg/deadletter/memory", with("pkg/deadletter"), "a store knows its contract"},
 		{"pkg/deadletter/disk", with("pkg/deadletter", "internal/boltfile", "internal/format"), "a store knows its contract and its files"},
 		{"pkg/route", shared, "a part knows shared values only"},
-		{"pkg/tls", []string{"pkg/config/setting"}, "certificates know their settings only"},
+		{"pkg/tls", []string{"pkg/config/setting", "internal/logevery"}, "certificates know their settings only"},
 		{"pkg/tls/tlstest", nil, "whoever needs a certificate may use it"},
 		{"pkg/cluster", shared, "a part knows shared values only"},
 		{"pkg/status", with("pkg/status/client"), "a part knows shared values only, and the words that it shares with who asks it"},
@@ -73,7 +73,7 @@ func table() []row {
 		{"pkg/outputs/intent", with("internal/format"), "a log of events knows events only"},
 		{"pkg/outputs/file", with("pkg/outputs", "pkg/outputs/intent"), "an output with a log of what it delivers, which knows not other outputs"},
 		{"pkg/outputs/elasticsearch", with("pkg/outputs", "pkg/outputs/elasticsearch/internal/*"), "an output with names of its own"},
-		{"pkg/outputs/elasticsearch/internal/*", []string{"pkg/event"}, "names know events only"},
+		{"pkg/outputs/elasticsearch/internal/*", []string{"pkg/event", "internal/safetext"}, "names know events only"},
 		{"pkg/outputs/*", with("pkg/outputs"), "an output knows what an output is, not other outputs"},
 
 		{"internal/jsontext", nil, "a reader knows nobody"},
@@ -86,15 +86,17 @@ func table() []row {
 		{"internal/failpoint", nil, "a point knows nobody"},
 		{"internal/heartbeat", nil, "what a loop tells knows nobody"},
 		{"internal/cgroup", nil, "what Linux allows knows nobody"},
+		{"internal/rate", nil, "amounts over time know nobody"},
+		{"internal/safetext", nil, "texts know nobody"},
 		{"internal/logevery", nil, "how often a line is logged knows nobody"},
-		{"pkg/app", with("internal/cgroup", "internal/logevery", "pkg/*", "pkg/buffer/disk", "pkg/status/client", "pkg/outputs/*", "pkg/filter/*"), "the program joins all parts"},
+		{"pkg/app", with("internal/cgroup", "pkg/*", "pkg/buffer/disk", "pkg/status/client", "pkg/outputs/*", "pkg/filter/*"), "the program joins all parts"},
 		{"internal/ndjson", []string{"internal/jsontext"}, "lines know the one reader of JSON"},
 		{"internal/disktrace", nil, "a disk knows nobody"},
 		{"internal/sender", with("pkg/forward/client", "internal/ndjson"), "the load generator is a Forward client"},
 		{"internal/sizing", nil, "a calculator knows nobody"},
 		{"deployments/*", nil, "what is deployed looks at the program from outside"},
 		{"internal/tryout", with("pkg/config", "pkg/cluster", "pkg/route", "pkg/filter", "pkg/outputs", "internal/ndjson"), "trying a configuration needs what decides on events, and none of what moves them"},
-		{"cmd/*", []string{"pkg/app", "pkg/config", "pkg/config/setting", "pkg/status/client", "pkg/forward/client", "internal/sender", "internal/sizing", "internal/tryout"}, "commands hold no logic"},
+		{"cmd/*", []string{"pkg/app", "pkg/config", "pkg/config/setting", "pkg/status/client", "pkg/forward/client", "internal/safetext", "internal/sender", "internal/sizing", "internal/tryout"}, "commands hold no logic"},
 		{"internal/archtest", nil, "it looks from outside"},
 		{"test/*", []string{"*/*", "*/*/*", "*/*/*/*"}, "tests of the whole may know all"},
 	}

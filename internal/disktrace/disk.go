@@ -275,9 +275,6 @@ func (d *Disk) uncertain() (ops []int) {
 	return ops
 }
 
-// Uncertain returns how many operations a cut may take.
-func (d *Disk) Uncertain() int { return len(d.uncertain()) }
-
 // state returns what c keeps.
 func (d *Disk) state(c *choice) *State {
 	dirs := map[int]map[string]int{}

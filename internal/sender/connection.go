@@ -12,6 +12,7 @@ import (
 
 	"github.com/tinylib/msgp/msgp"
 
+	"github.com/seed-afc6a195/aggregator/internal/rate"
 	"github.com/seed-afc6a195/aggregator/pkg/forward/client"
 )
 
@@ -148,7 +149,7 @@ func (c *connection) deliver(ctx context.Context) error {
 	hard, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cancel(nil)
 	defer context.AfterFunc(ctx, func() {
-		if sleep(hard, c.cfg.StopGrace) == nil {
+		if rate.Wait(hard, c.cfg.StopGrace) == nil {
 			cancel(errStopped)
 		}
 	})()
@@ -173,7 +174,7 @@ func (c *connection) deliver(ctx context.Context) error {
 			}
 		}
 		wait := delay/2 + rand.N(delay)
-		if !retries || time.Since(since)+wait > c.cfg.RetryTimeout || sleep(ctx, wait) != nil {
+		if !retries || time.Since(since)+wait > c.cfg.RetryTimeout || rate.Wait(ctx, wait) != nil {
 			return err
 		}
 		delay = min(2*delay, 2*time.Second)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/tinylib/msgp/msgp"
 
+	"github.com/seed-afc6a195/aggregator/internal/rate"
 	"github.com/seed-afc6a195/aggregator/pkg/forward/client"
 )
 
@@ -98,7 +99,7 @@ func (r *generatorReader) Next(ctx context.Context) (entries []byte, events int,
 	if n == 0 {
 		return nil, 0, io.EOF
 	}
-	if err := sleep(ctx, time.Until(due)); err != nil {
+	if err := rate.Wait(ctx, time.Until(due)); err != nil {
 		return nil, 0, err
 	}
 	size := len(r.templates[0].entry)
@@ -176,20 +177,5 @@ func putHex(b []byte, x uint64) {
 	for i := range b {
 		b[i] = "0123456789abcdef"[x&15]
 		x >>= 4
-	}
-}
-
-// sleep waits for d, or for the end of ctx, whose error it returns then.
-func sleep(ctx context.Context, d time.Duration) error {
-	if d <= 0 {
-		return ctx.Err()
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
 	}
 }

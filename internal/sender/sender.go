@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/seed-afc6a195/aggregator/internal/logevery"
 	"github.com/seed-afc6a195/aggregator/pkg/forward/client"
 )
 
@@ -72,16 +73,17 @@ type Sender struct {
 	cfg     Config
 	source  Source
 	counts  struct{ events, sent, acked, chunks, resent, bytes atomic.Uint64 }
-	noticed atomic.Int64 // when an outage was told last, in seconds since 1970
+	notices logevery.Limit // of outages
 }
 
 // New returns a Sender; see Run.
-func New(cfg Config, source Source) *Sender { return &Sender{cfg: cfg, source: source} }
+func New(cfg Config, source Source) *Sender {
+	return &Sender{cfg: cfg, source: source, notices: logevery.Limit{Every: time.Second}}
+}
 
 // outage tells a person, at most once a second: connections fail together.
 func (s *Sender) outage(err error) {
-	now := time.Now().Unix()
-	if last := s.noticed.Load(); now > last && s.noticed.CompareAndSwap(last, now) {
+	if ok, _ := s.notices.Allow("", "", 1, time.Now()); ok {
 		s.cfg.Notice("%v; trying again for %v", err, s.cfg.RetryTimeout)
 	}
 }

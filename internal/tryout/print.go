@@ -6,7 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
-	"unicode/utf8"
+
+	"github.com/seed-afc6a195/aggregator/internal/safetext"
 )
 
 // Escapes of a terminal.
@@ -41,7 +42,7 @@ func (c *Configuration) patterns() map[string]string {
 // line writes a line, painted where there are colours. What it says of events can't do anything to a
 // terminal.
 func (p printer) line(paint, format string, args ...any) {
-	text := printable(fmt.Sprintf(format, args...))
+	text := safetext.Line(fmt.Sprintf(format, args...), unicode.ReplacementChar)
 	if p.color && paint != "" {
 		text = paint + text + plain
 	}
@@ -139,31 +140,10 @@ func (p printer) step(s *Step) {
 func (p printer) change(indent string, c *Change) {
 	switch {
 	case c.To == nil:
-		p.line(red, "%s- %s: %s", indent, c.Field, shown(c.From))
+		p.line(red, "%s- %s: %s", indent, c.Field, safetext.Clip(string(c.From), maxShown))
 	case c.From == nil:
-		p.line(green, "%s+ %s: %s", indent, c.Field, shown(c.To))
+		p.line(green, "%s+ %s: %s", indent, c.Field, safetext.Clip(string(c.To), maxShown))
 	default:
-		p.line(yellow, "%s~ %s: %s → %s", indent, c.Field, shown(c.From), shown(c.To))
+		p.line(yellow, "%s~ %s: %s → %s", indent, c.Field, safetext.Clip(string(c.From), maxShown), safetext.Clip(string(c.To), maxShown))
 	}
-}
-
-func shown(value []byte) string {
-	if len(value) <= maxShown {
-		return string(value)
-	}
-	end := maxShown
-	for end > 0 && !utf8.RuneStart(value[end]) {
-		end--
-	}
-	return string(value[:end]) + "…"
-}
-
-// printable is a line without what can do something to a terminal.
-func printable(line string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return unicode.ReplacementChar
-	}, line)
 }

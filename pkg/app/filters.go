@@ -94,7 +94,7 @@ func logErrors(log zerolog.Logger) func(*filter.Stage, error) {
 			}
 			names[s] = name
 		}
-		if ok, leftOut := limit.Allow(name, 1, time.Now()); ok {
+		if ok, leftOut := limit.Allow(name, "", 1, time.Now()); ok {
 			log.Warn().Err(err).Str("step", name).Uint64("left_out", leftOut).Msg("a step failed on an event")
 		}
 	}

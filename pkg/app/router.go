@@ -143,7 +143,7 @@ func (in *router) count(t *tally) {
 // tell logs, now and then, which events of t are dead letters since they arrived, and why.
 func (in *router) tell(t *tally) {
 	for reason, n := range t.dead {
-		ok, before := in.quiet.Allow(t.cluster+"\x00"+reason, n, in.now())
+		ok, before := in.quiet.Allow(reason, t.cluster, n, in.now())
 		if ok {
 			in.log.Warn().Str("cluster", t.cluster).Str("tag", t.tag).Str("reason", reason).Uint64("events", n+before).
 				Msg("events can't be delivered: they are kept as dead letters, see aggregator dead list --output -")

@@ -5,7 +5,12 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/seed-afc6a195/aggregator/internal/rate"
 )
+
+// burst is what may come at once after a pause, as the time that the rate takes for it.
+const burst = 250 * time.Millisecond
 
 // Holder is the clusters in force, and what has to outlive a change of the configuration: how many connections each has,
 // and what it may send now. Safe for concurrent use.
@@ -20,7 +25,7 @@ type Holder struct {
 type live struct {
 	connections int
 	refused     uint64
-	bucket      bucket
+	limiter     rate.Limiter
 	slowed      time.Duration
 }
 
@@ -94,7 +99,7 @@ func (h *Holder) Charge(cluster string, bytes int64) time.Duration {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	l, c := h.of(cluster)
-	wait := l.bucket.take(now, bytes, int64(c.RateLimit))
+	_, wait := l.limiter.Charge(now, bytes, int64(c.RateLimit), burst)
 	l.slowed += wait
 	return wait
 }

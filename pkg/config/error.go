@@ -6,7 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf8"
+
+	"github.com/seed-afc6a195/aggregator/internal/safetext"
 )
 
 // Error is one mistake in a configuration. Line and Column count from 1 and point at the value, or
@@ -168,14 +169,7 @@ const namePattern = `^[0-9A-Za-z_][0-9A-Za-z_.-]{0,62}$`
 // quote shows a text of any length and content in one short line.
 func quote(s string) string {
 	const most = 60
-	if len(s) <= most {
-		return strconv.Quote(s)
-	}
-	end := most
-	for end > 0 && !utf8.RuneStart(s[end]) {
-		end--
-	}
-	return strconv.Quote(s[:end] + "…")
+	return strconv.Quote(safetext.Clip(s, most))
 }
 
 // nearest returns the name that s is most likely a mistyped or shortened form of, "" if none is near.

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/seed-afc6a195/aggregator/internal/rate"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 )
 
@@ -61,8 +62,8 @@ func waitFor(ctx context.Context, d time.Duration, early <-chan struct{}) bool {
 type pacer struct {
 	rate int64
 
-	mu   sync.Mutex
-	next time.Time // when the bytes reserved so far are through
+	mu      sync.Mutex
+	limiter rate.Limiter
 }
 
 // refund gives back what was booked for n bytes that were not sent.
@@ -70,16 +71,8 @@ func (p *pacer) refund(n int) { p.reserve(-n) }
 
 // reserve books n bytes and returns how long to wait before they are sent.
 func (p *pacer) reserve(n int) time.Duration {
-	if p.rate <= 0 {
-		return 0
-	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	now := time.Now()
-	if p.next.Before(now) {
-		p.next = now
-	}
-	d := p.next.Sub(now)
-	p.next = p.next.Add(time.Duration(float64(n) / float64(p.rate) * float64(time.Second)))
-	return d
+	wait, _ := p.limiter.Charge(time.Now(), int64(n), p.rate, 0)
+	return wait
 }

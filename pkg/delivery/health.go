@@ -8,6 +8,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/seed-afc6a195/aggregator/internal/logevery"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 )
 
@@ -16,8 +17,6 @@ const (
 	quiet = time.Hour
 	// steady is how long nothing must have been delivered for refusals of single events to be a failure of the output.
 	steady = 10 * time.Second
-	// maxKinds bounds how many kinds of errors are told apart.
-	maxKinds = 64
 	// kindLetters is how much of an error's text tells its kind.
 	kindLetters = 120
 )
@@ -37,7 +36,7 @@ type health struct {
 	lastErrorOver time.Time
 	ofSome        bool // lastError is of single events, not of the destination
 	lastSuccess   time.Time
-	logged        map[string]time.Time // by kind
+	lines         *logevery.Limit
 }
 
 // reason returns why nothing is delivered, "" where anything is.
@@ -56,14 +55,8 @@ func (h *health) wrong(text string, ofSome bool, now time.Time) {
 
 // shout reports whether a line about what may be logged now, and notes that it is.
 func (h *health) shout(what string, now time.Time) bool {
-	if _, known := h.logged[what]; !known && len(h.logged) >= maxKinds {
-		what = ""
-	}
-	if last, ok := h.logged[what]; ok && now.Sub(last) < quiet {
-		return false
-	}
-	h.logged[what] = now
-	return true
+	ok, _ := h.lines.Allow(what, "", 1, now)
+	return ok
 }
 
 // kindOf returns the text of an error without what differs among errors of one kind: numbers, and what stands in quotes or

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/seed-afc6a195/aggregator/internal/logevery"
 	"github.com/seed-afc6a195/aggregator/pkg/metric"
 )
 
@@ -85,7 +86,7 @@ type counters struct {
 }
 
 func newCounters() counters {
-	return counters{clusters: map[string]*tally{}, retried: map[string]uint64{}, health: health{logged: map[string]time.Time{}}}
+	return counters{clusters: map[string]*tally{}, retried: map[string]uint64{}, health: health{lines: &logevery.Limit{Every: quiet}}}
 }
 
 // settled counts a chunk that is done.

@@ -9,9 +9,10 @@ import (
 	"net"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/tinylib/msgp/msgp"
+
+	"github.com/seed-afc6a195/aggregator/internal/safetext"
 )
 
 const (
@@ -102,7 +103,7 @@ func (s *Server) hostnameFor(client string, p Peer) string {
 	}
 	host := p.Addr.Addr().String()
 	if ok, leftOut := s.logs.allow("hostname", host, time.Now()); ok {
-		s.opts.Log.Info().Str("listener", s.opts.Name).Str("peer", host).Str("hostname", sanitize(client)).Int("left_out", leftOut).
+		s.opts.Log.Info().Str("listener", s.opts.Name).Str("peer", host).Str("hostname", sanitize(client)).Uint64("left_out", leftOut).
 			Msg("a client has this server's hostname, which clients refuse, so it is told another one: set hostname here, or self_hostname there")
 	}
 	return name + "-aggregator"
@@ -129,13 +130,8 @@ func loginRefused(err error) *refusal {
 	return &refusal{reason: reasonLogin, err: err}
 }
 
-// shown makes a stranger's text fit for a log line.
+// sanitize makes a stranger's text fit for a log line.
 func sanitize(text string) string {
-	text = strings.ToValidUTF8(text[:min(len(text), 64)], "?")
-	return strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) || r == '"' || r == '\\' {
-			return '?'
-		}
-		return r
-	}, text)
+	text = safetext.Line(strings.ToValidUTF8(safetext.Cut(text, 64), "?"), '?')
+	return strings.NewReplacer(`"`, "?", `\`, "?").Replace(text)
 }

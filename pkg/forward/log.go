@@ -1,8 +1,9 @@
 package forward
 
 import (
-	"sync"
 	"time"
+
+	"github.com/seed-afc6a195/aggregator/internal/logevery"
 )
 
 const (
@@ -10,54 +11,20 @@ const (
 	logEvery = 30 * time.Second
 	// logMistakeEvery is the same for what only a change of somebody's configuration ends.
 	logMistakeEvery = time.Hour
-	// maxLogged is how many pairs of reason and host are told apart.
-	maxLogged = 1024
 )
 
-// logLimit lets the first of equal log lines through, and after that one each logPause with the number of those left out.
-type logLimit struct {
-	mu   sync.Mutex
-	seen map[[2]string]*logged
+// logLimits lets the first of equal log lines through, and after that one each while, with the number of those left out.
+type logLimits struct{ mistakes, others logevery.Limit }
+
+func newLogLimits() *logLimits {
+	return &logLimits{mistakes: logevery.Limit{Every: logMistakeEvery}, others: logevery.Limit{Every: logEvery}}
 }
 
-type logged struct {
-	last    time.Time
-	leftOut int
-}
-
-// logPause is how long a reason is not logged again for one host.
-func logPause(reason string) time.Duration {
+// allow reports whether to log the reason for the host now, and how many lines were left out since the last time.
+func (l *logLimits) allow(reason, host string, now time.Time) (ok bool, leftOut uint64) {
 	switch reason {
 	case reasonNotForward, reasonNotTLS, reasonTLS, reasonProxy:
-		return logMistakeEvery
+		return l.mistakes.Allow(reason, host, 1, now)
 	}
-	return logEvery
-}
-
-// allow reports whether to log now, and how many lines were left out since the last time.
-func (l *logLimit) allow(reason, host string, now time.Time) (ok bool, leftOut int) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	key := [2]string{reason, host}
-	if l.seen[key] == nil && len(l.seen) >= maxLogged {
-		for k, e := range l.seen {
-			if now.Sub(e.last) >= logPause(k[0]) {
-				delete(l.seen, k)
-			}
-		}
-		if len(l.seen) >= maxLogged {
-			key[1] = "" // too many hosts at once share a line
-		}
-	}
-	e := l.seen[key]
-	if e == nil {
-		l.seen[key] = &logged{last: now}
-		return true, 0
-	}
-	if now.Sub(e.last) < logPause(reason) {
-		e.leftOut++
-		return false, 0
-	}
-	leftOut, e.last, e.leftOut = e.leftOut, now, 0
-	return true, leftOut
+	return l.others.Allow(reason, host, 1, now)
 }

@@ -5,24 +5,27 @@ import (
 	"time"
 )
 
-func TestLogLimit(t *testing.T) {
-	l := logLimit{seen: map[[2]string]*logged{}}
-	now := time.Unix(0, 0)
-	for i, want := range []bool{true, false, false} {
-		if ok, _ := l.allow("r", "h", now.Add(time.Duration(i)*time.Second)); ok != want {
-			t.Errorf("line %d: %v", i, ok)
+// What only a change of configuration ends is logged once an hour, everything else twice a minute, for each host.
+func TestLogLimits(t *testing.T) {
+	l := newLogLimits()
+	start := time.Unix(1_700_000_000, 0)
+	for _, tc := range []struct {
+		reason, host string
+		after        time.Duration
+		ok           bool
+		leftOut      uint64
+	}{
+		{reasonLost, "h", 0, true, 0},
+		{reasonLost, "h", time.Second, false, 0},
+		{reasonLost, "h2", time.Second, true, 0},
+		{reasonLogin, "h", time.Second, true, 0},
+		{reasonLost, "h", logEvery, true, 1},
+		{reasonTLS, "h", 0, true, 0},
+		{reasonTLS, "h", logEvery, false, 0},
+		{reasonTLS, "h", logMistakeEvery, true, 1},
+	} {
+		if ok, leftOut := l.allow(tc.reason, tc.host, start.Add(tc.after)); ok != tc.ok || leftOut != tc.leftOut {
+			t.Errorf("%s of %s after %v: %v, %d left out; want %v, %d", tc.reason, tc.host, tc.after, ok, leftOut, tc.ok, tc.leftOut)
 		}
-	}
-	if ok, leftOut := l.allow("r", "h", now.Add(logEvery)); !ok || leftOut != 2 {
-		t.Errorf("after a while: %v, %d left out", ok, leftOut)
-	}
-	if ok, _ := l.allow("r2", "h", now); !ok {
-		t.Error("another reason was left out")
-	}
-	for i := range 3 * maxLogged {
-		l.allow("r", time.Duration(i).String(), now.Add(logEvery))
-	}
-	if n := len(l.seen); n > maxLogged+1 {
-		t.Errorf("it remembers %d", n)
 	}
 }

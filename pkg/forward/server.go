@@ -58,7 +58,7 @@ type Server struct {
 	codecs     *codecs
 	peers      *Peers
 	counters   counters
-	logs       logLimit
+	logs       *logLimits
 	slow       atomic.Int32   // refused logins that wait for their answer
 	proxies    []netip.Prefix // whose PROXY headers are believed
 	beat       heartbeat.Loop // of the goroutine that accepts
@@ -75,7 +75,7 @@ type Server struct {
 func newServer(ctx context.Context, opts Options) *Server {
 	s := &Server{
 		opts: opts, codecs: newCodecs(), conns: newConnections(), served: make(chan struct{}), firstID: rand.Uint64(),
-		logs: logLimit{seen: map[[2]string]*logged{}}, counters: newCounters(),
+		logs: newLogLimits(), counters: newCounters(),
 	}
 	if s.peers = opts.Peers; s.peers == nil {
 		s.peers = NewPeers()
@@ -252,7 +252,7 @@ func (s *Server) accept() error {
 			pause = min(max(2*pause, 5*time.Millisecond), maxAcceptPause)
 			s.countRefused(reasonAccept, netip.Addr{}, err)
 			if ok, leftOut := s.logs.allow(reasonAccept, "", time.Now()); ok {
-				s.opts.Log.Error().Err(err).Str("listener", s.opts.Name).Int("left_out", leftOut).Msg("can't accept connections")
+				s.opts.Log.Error().Err(err).Str("listener", s.opts.Name).Uint64("left_out", leftOut).Msg("can't accept connections")
 			}
 			s.beat.Rest()
 			select {
@@ -353,7 +353,7 @@ func (s *Server) report(c *conn, err error) {
 		e = e.Str("tag", tag[:min(len(tag), maxTagLogged)])
 	}
 	if leftOut > 0 {
-		e = e.Int("left_out", leftOut)
+		e = e.Uint64("left_out", leftOut)
 	}
 	e.Msg("connection closed: " + r.Error())
 }

@@ -98,7 +98,7 @@ func (s *Server) who(r *http.Request) string {
 
 // complain logs that a request was refused, now and then.
 func (s *Server) complain(r *http.Request, what string) {
-	if now, last := time.Now().UnixNano(), s.complained.Load(); (now-last > int64(complainEvery) || now < last) && s.complained.CompareAndSwap(last, now) {
+	if ok, _ := s.complaints.Allow("refused", "", 1, time.Now()); ok {
 		s.options.Log.Warn().Str("from", r.RemoteAddr).Str("path", r.URL.Path).Msg(what)
 	}
 }

@@ -3,6 +3,8 @@ package status
 import (
 	"cmp"
 	"net/http"
+
+	"github.com/seed-afc6a195/aggregator/internal/safetext"
 )
 
 // codeWriter remembers the code of a reply.
@@ -25,10 +27,7 @@ const maxAudit = 300
 
 // audit logs who asked for a change, from where, and whether it was done.
 func (s *Server) audit(r *http.Request, reply *codeWriter) {
-	what := r.URL.RequestURI()
-	if len(what) > maxAudit {
-		what = what[:maxAudit] + "…"
-	}
+	what := safetext.Clip(r.URL.RequestURI(), maxAudit)
 	text := "a change was asked for at the status endpoint"
 	if reply.code >= http.StatusBadRequest {
 		text += ", and refused"

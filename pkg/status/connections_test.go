@@ -195,7 +195,7 @@ func TestGuessing(t *testing.T) {
 func TestQuiet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
-		w := &logWriter{log: zerolog.New(&log)}
+		w := newLogWriter(zerolog.New(&log))
 		for range 3 {
 			for range 100 {
 				fmt.Fprintln(w, "http: TLS handshake error")

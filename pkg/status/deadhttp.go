@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"github.com/seed-afc6a195/aggregator/internal/safetext"
 )
 
 // deadStep is a line of the reply to a retry or a purge: one after each portion, and a last one that
@@ -41,7 +43,7 @@ func deadCode(err error) int {
 }
 
 func deadError(w http.ResponseWriter, err error) {
-	http.Error(w, string(escapeControls([]byte(err.Error()))), deadCode(err))
+	http.Error(w, string(safetext.Escaped([]byte(err.Error()))), deadCode(err))
 }
 
 // reply writes v as JSON, or the error.
@@ -55,7 +57,7 @@ func reply(w http.ResponseWriter, v any, err error) {
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
-	_, _ = w.Write(append(escapeControls(text), '\n')) // the client is gone; nothing to do
+	_, _ = w.Write(append(safetext.Escaped(text), '\n')) // the client is gone; nothing to do
 }
 
 func (s *Server) deadSummary(w http.ResponseWriter, r *http.Request) {
@@ -149,7 +151,7 @@ func unhurried(w http.ResponseWriter) *http.ResponseController {
 func writeLine(w http.ResponseWriter, v any) error {
 	text, err := json.Marshal(v)
 	if err == nil {
-		_, err = w.Write(append(escapeControls(text), '\n'))
+		_, err = w.Write(append(safetext.Escaped(text), '\n'))
 	}
 	return err
 }

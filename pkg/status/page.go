@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/seed-afc6a195/aggregator/internal/safetext"
 )
 
 // page is the state of the program for people: what /status has, without scripts or anything from outside.
@@ -192,5 +194,5 @@ func (s *Server) index(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	_, _ = w.Write(escapeControls(b.Bytes())) // the client is gone; nothing to do
+	_, _ = w.Write(safetext.Escaped(b.Bytes())) // the client is gone; nothing to do
 }

@@ -3,7 +3,6 @@
 package status
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -21,16 +20,15 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
-	"unicode"
-	"unicode/utf16"
-	"unicode/utf8"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/rs/zerolog"
+
+	"github.com/seed-afc6a195/aggregator/internal/logevery"
+	"github.com/seed-afc6a195/aggregator/internal/safetext"
 )
 
 // Limits on what a client may cost.
@@ -81,13 +79,12 @@ type Server struct {
 	page           *template.Template
 	policy         string // the page's Content-Security-Policy
 	attempts       attempts
-	complained     atomic.Int64 // when refused credentials were logged last, nanoseconds since 1970
-	crowded        quiet
+	complaints     *logevery.Limit // of what clients do wrong
 }
 
 // New returns a Server that does not listen yet.
 func New(o Options) *Server {
-	s := &Server{options: o, page: newPage(o.Config.Pprof), policy: pagePolicy(), maxConnections: maxConnections}
+	s := &Server{options: o, page: newPage(o.Config.Pprof), policy: pagePolicy(), maxConnections: maxConnections, complaints: &logevery.Limit{Every: complainEvery}}
 	if o.MaxConnections > 0 {
 		s.maxConnections = min(maxConnections, o.MaxConnections)
 	}
@@ -99,7 +96,7 @@ func New(o Options) *Server {
 		WriteTimeout:      replyTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
-		ErrorLog:          log.New(&logWriter{log: o.Log}, "", 0),
+		ErrorLog:          log.New(newLogWriter(o.Log), "", 0),
 	}
 	return s
 }
@@ -184,7 +181,7 @@ func (s *Server) handler(metrics *prometheus.Registry) http.Handler {
 	s.deadHandlers(mux)
 	// The reply is made before it is sent: who reads it slowly takes no place among maxScrapes.
 	mux.Handle("GET /metrics", http.TimeoutHandler(promhttp.HandlerFor(metrics, promhttp.HandlerOpts{
-		ErrorLog: log.New(&logWriter{log: s.options.Log}, "", 0), ErrorHandling: promhttp.ContinueOnError, MaxRequestsInFlight: maxScrapes,
+		ErrorLog: log.New(newLogWriter(s.options.Log), "", 0), ErrorHandling: promhttp.ContinueOnError, MaxRequestsInFlight: maxScrapes,
 		EnableOpenMetrics: true, EnableOpenMetricsTextCreatedSamples: true,
 	}), requestTimeout, "the metrics took too long"))
 	if s.options.Config.Pprof {
@@ -302,7 +299,7 @@ func probe(check func() error) http.HandlerFunc {
 		text := "ok"
 		if why := reasons(check()); len(why) > 0 {
 			w.WriteHeader(http.StatusServiceUnavailable)
-			text = string(escapeControls([]byte(strings.Join(why, "\n"))))
+			text = string(safetext.Escaped([]byte(strings.Join(why, "\n"))))
 		}
 		_, _ = io.WriteString(w, text+"\n") // the client is gone; nothing to do
 	}
@@ -337,74 +334,31 @@ func (s *Server) status(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
-	_, _ = w.Write(append(escapeControls(text), '\n')) // the client is gone; nothing to do
-}
-
-// escapeControls writes what is no letter but that JSON allows in strings, as \u00xx: control characters,
-// which a terminal may obey, and marks that turn text around or break lines. Line breaks stay.
-func escapeControls(text []byte) []byte {
-	if bytes.IndexFunc(text, needsEscape) < 0 {
-		return text
-	}
-	out := make([]byte, 0, len(text)+16)
-	for len(text) > 0 {
-		r, n := utf8.DecodeRune(text)
-		if high, low := utf16.EncodeRune(r); !needsEscape(r) {
-			out = append(out, text[:n]...)
-		} else if high != unicode.ReplacementChar {
-			out = fmt.Appendf(out, `\u%04x\u%04x`, high, low)
-		} else {
-			out = fmt.Appendf(out, `\u%04x`, r)
-		}
-		text = text[n:]
-	}
-	return out
-}
-
-// needsEscape is true for bytes that are no UTF-8 too.
-func needsEscape(r rune) bool {
-	return r == utf8.RuneError || !unicode.IsPrint(r) && !unicode.Is(unicode.Zs, r) && r != '\n'
+	_, _ = w.Write(append(safetext.Escaped(text), '\n')) // the client is gone; nothing to do
 }
 
 // crowd notes that a connection was over the limits.
 func (s *Server) crowd(source netip.Prefix) {
-	if n := s.crowded.count(); n > 0 {
-		s.options.Log.Warn().Stringer("from", source.Addr()).Uint64("refused", n).Msgf(
+	if ok, leftOut := s.complaints.Allow("crowd", "", 1, time.Now()); ok {
+		s.options.Log.Warn().Stringer("from", source.Addr()).Uint64("refused", leftOut+1).Msgf(
 			"closed connections to the status endpoint: at most %d are open, and %d of one address", s.maxConnections, maxConnectionsPerSource)
 	}
-}
-
-// quiet has something that happens often logged now and then, with how often it happened.
-type quiet struct {
-	mu    sync.Mutex
-	last  time.Time
-	times uint64
-}
-
-// count returns how often it was called since it last returned that; 0: too soon to say it again.
-func (q *quiet) count() uint64 {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.times++
-	now := time.Now()
-	if now.Sub(q.last) < complainEvery {
-		return 0
-	}
-	n := q.times
-	q.last, q.times = now, 0
-	return n
 }
 
 // logWriter takes lines from packages that know the standard logger only. What clients do wrong makes
 // such, so that not each is logged.
 type logWriter struct {
 	log   zerolog.Logger
-	lines quiet
+	limit *logevery.Limit
+}
+
+func newLogWriter(log zerolog.Logger) *logWriter {
+	return &logWriter{log: log, limit: &logevery.Limit{Every: complainEvery}}
 }
 
 func (w *logWriter) Write(line []byte) (int, error) {
-	if n := w.lines.count(); n > 0 {
-		w.log.Warn().Str("part", "status").Uint64("lines", n).Msg(strings.TrimSpace(string(line)))
+	if ok, leftOut := w.limit.Allow("", "", 1, time.Now()); ok {
+		w.log.Warn().Str("part", "status").Uint64("lines", leftOut+1).Msg(strings.TrimSpace(string(line)))
 	}
 	return len(line), nil
 }

@@ -262,24 +262,6 @@ func TestProbes(t *testing.T) {
 	}
 }
 
-func TestEscapeControls(t *testing.T) {
-	for in, want := range map[string]string{
-		"":                      "",
-		"plain 한글\nnext":        "plain 한글\nnext",
-		"\x00\a\r\t\x7f":        `\u0000\u0007\u000d\u0009\u007f`,
-		"a\u0080b\u009fc\u00a0": "a\\u0080b\\u009fc\u00a0",
-		"\xff\xfe":              `\ufffd\ufffd`,
-	} {
-		if got := string(escapeControls([]byte(in))); got != want {
-			t.Errorf("%q: %q, want %q", in, got, want)
-		}
-	}
-	text, err := json.Marshal("\x7f\u0085\"" + strings.Repeat("x", 10))
-	if err != nil || !json.Valid(escapeControls(text)) {
-		t.Errorf("%s is no JSON any more (%v)", escapeControls(text), err)
-	}
-}
-
 func BenchmarkStatus(b *testing.B) {
 	s := testServer(func() Snapshot { return fixture(time.Unix(0, 0), 1000) })
 	for _, path := range []string{"/status", "/metrics"} {

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"github.com/seed-afc6a195/aggregator/internal/logevery"
 )
 
 const (
@@ -42,8 +44,8 @@ type store struct {
 	now     func() time.Time
 	current atomic.Pointer[material]
 
-	reloading sync.Mutex // one Reload at a time; held while files are read
-	warned    time.Time  // when the last warning about expiry was logged; under reloading
+	reloading sync.Mutex     // one Reload at a time; held while files are read
+	expiry    logevery.Limit // of warnings about each certificate that was loaded
 
 	mu    sync.Mutex // never held while files are read: a hanging volume must not hang the status
 	state State
@@ -54,7 +56,7 @@ func newStore(f files, o Options) (*store, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	s := &store{files: f, log: o.Log, now: o.Now, state: State{CertFile: f.cert, KeyFile: f.key, CAFile: f.authorities}}
+	s := &store{files: f, log: o.Log, now: o.Now, expiry: logevery.Limit{Every: warnEvery}, state: State{CertFile: f.cert, KeyFile: f.key, CAFile: f.authorities}}
 	now := s.now()
 	if _, err := s.take(now); err != nil {
 		return nil, err
@@ -80,7 +82,6 @@ func (s *store) Reload() (changed bool, err error) {
 	case err != nil && failed != err.Error():
 		s.log.Error().Err(err).Msg("TLS files can't be used; those loaded before stay in force")
 	case changed:
-		s.warned = time.Time{}
 		s.log.Info().EmbedObject(s.State()).Msg("changed TLS files loaded")
 	case err == nil && failed != "":
 		s.log.Info().Msg("TLS files are again those in force")
@@ -139,10 +140,12 @@ func (s *store) record(err error, now time.Time) (before string) {
 // warn logs that the certificate expires soon or has expired.
 func (s *store) warn(now time.Time) {
 	st := s.State()
-	if st.NotAfter.IsZero() || st.NotAfter.Sub(now) >= warnBefore || now.Sub(s.warned) < warnEvery {
+	if st.NotAfter.IsZero() || st.NotAfter.Sub(now) >= warnBefore {
 		return
 	}
-	s.warned = now
+	if ok, _ := s.expiry.Allow("expiry", st.LoadedAt.String(), 1, now); !ok {
+		return
+	}
 	if now.After(st.NotAfter) {
 		s.log.Error().EmbedObject(st).Msg("the certificate has expired: peers that verify it turn it down; put a new one in its place")
 		return

@@ -11,6 +11,7 @@ import (
 
 	"github.com/aws/smithy-go"
 
+	"github.com/seed-afc6a195/aggregator/internal/rate"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 )
@@ -61,7 +62,7 @@ func (d *delivery) send(ctx context.Context, name string, order []int32) {
 			continue
 		}
 		d.patience -= wait
-		if err := sleep(ctx, wait); err != nil {
+		if err := rate.Wait(ctx, wait); err != nil {
 			d.ended = &failure{reason: outputs.ReasonNetwork, detail: "the delivery was ended", err: err}
 			continue
 		}
@@ -290,19 +291,4 @@ func (c *cutter) contained() (n int) {
 		n += c.records[i].n
 	}
 	return n
-}
-
-// sleep waits for d, or until ctx ends.
-func sleep(ctx context.Context, d time.Duration) error {
-	if d <= 0 {
-		return ctx.Err()
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/seed-afc6a195/aggregator/internal/safetext"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 )
@@ -105,11 +106,8 @@ func (o *Output) appendMessage(w *work, ev *event.Event) ([]byte, error) {
 // much as CloudWatch Logs takes.
 func truncated(message []byte) []byte {
 	const before, after = "…[truncated ", " bytes]"
-	cut := maxMessage - len(before) - len(after) - len(strconv.Itoa(len(message)))
-	for !utf8.RuneStart(message[cut]) {
-		cut--
-	}
-	return fmt.Appendf(message[:cut:cut], "%s%d%s", before, len(message)-cut, after)
+	kept := safetext.Cut(message, maxMessage-len(before)-len(after)-len(strconv.Itoa(len(message))))
+	return fmt.Appendf(kept[:len(kept):len(kept)], "%s%d%s", before, len(message)-len(kept), after)
 }
 
 // millis returns t in milliseconds, or the nearest time that CloudWatch Logs can be told.

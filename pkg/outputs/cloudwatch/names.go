@@ -7,6 +7,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/seed-afc6a195/aggregator/internal/safetext"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 )
 
@@ -50,21 +51,6 @@ func cleaner(valid func(r rune) bool) func(dst, value []byte) []byte {
 		}
 		return dst
 	}
-}
-
-// shorten returns name, or where it is too long, its beginning and a checksum.
-func shorten(name []byte) []byte {
-	if len(name) <= maxName {
-		return name
-	}
-	h := fnv.New32a()
-	h.Write(name)
-	sum := fmt.Sprintf("-%08x", h.Sum32())
-	cut := maxName - len(sum)
-	for cut > 0 && !utf8.RuneStart(name[cut]) {
-		cut--
-	}
-	return append(name[:cut:cut], sum...)
 }
 
 // namer fills in the names of groups and streams. It is immutable.
@@ -112,7 +98,7 @@ func finish(dst, out []byte) []byte {
 	case strings.HasPrefix(string(added[:min(len(added), len(reservedPrefix))]), reservedPrefix):
 		added = append([]byte{'_'}, added...)
 	}
-	return append(dst, shorten(added)...)
+	return append(dst, safetext.Shorten(added, maxName, '-', fnv.New32a())...)
 }
 
 // other returns where ev goes when its own names can't be made: the values of the placeholders but

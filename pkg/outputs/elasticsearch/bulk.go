@@ -9,6 +9,7 @@ import (
 
 	"github.com/klauspost/compress/gzip"
 
+	"github.com/seed-afc6a195/aggregator/internal/safetext"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs/elasticsearch/internal/indexname"
@@ -155,7 +156,7 @@ func (b *bulk) action(ev *event.Event) (hasID bool, err error) {
 	}
 	b.text = append(b.text, b.prefix...)
 	if hasID = b.appendID(ev); len(b.id) > maxID {
-		return false, fmt.Errorf("its id %q… has %d bytes, and %d are the most that a document's may have", cut(b.id, 64), len(b.id), maxID)
+		return false, fmt.Errorf("its id %q… has %d bytes, and %d are the most that a document's may have", safetext.Cut(b.id, 64), len(b.id), maxID)
 	}
 	b.text = append(b.text, '}', '}', '\n')
 	return hasID, nil
@@ -284,15 +285,4 @@ func appendString(dst, s []byte) []byte {
 		s = s[n:]
 	}
 	return append(dst, '"')
-}
-
-// cut returns the first n bytes of b, or fewer, so that no character is cut.
-func cut(b []byte, n int) []byte {
-	if len(b) <= n {
-		return b
-	}
-	for n > 0 && !utf8.RuneStart(b[n]) {
-		n--
-	}
-	return b[:n]
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/klauspost/compress/gzip"
 	"github.com/rs/zerolog"
 
+	"github.com/seed-afc6a195/aggregator/internal/logevery"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 )
 
@@ -59,11 +60,16 @@ type client struct {
 	next    int     // the host whose turn is next
 	known   server
 	notices []string
+
+	warnings logevery.Limit // that hosts fail
 }
 
 // newClient returns a client of the hosts of cfg. It does not reach them.
 func newClient(cfg Config, o Options) (*client, error) {
-	c := &client{cfg: cfg, log: o.Log, now: o.Now, authorization: authorization(&cfg), secrets: secrets(&cfg), http: newTransport(&cfg, o.TLS)}
+	c := &client{
+		cfg: cfg, log: o.Log, now: o.Now, authorization: authorization(&cfg), secrets: secrets(&cfg), http: newTransport(&cfg, o.TLS),
+		warnings: logevery.Limit{Every: quiet},
+	}
 	c.alive, c.end = context.WithCancel(context.Background())
 	if c.now == nil {
 		c.now = time.Now

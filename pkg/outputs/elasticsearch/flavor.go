@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/seed-afc6a195/aggregator/internal/safetext"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 )
 
@@ -295,15 +296,5 @@ func kind(mediaType string) string {
 	return clip(name, maxQuote)
 }
 
-// clip returns at most n bytes of s in one line, with a mark where it was cut.
-func clip(s string, n int) string {
-	if len(s) > n {
-		s = strings.ToValidUTF8(s[:n], "") + "…"
-	}
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
-			return ' '
-		}
-		return r
-	}, s)
-}
+// clip returns at most n bytes of s on one line, with a mark where it was cut.
+func clip(s string, n int) string { return safetext.Line(safetext.Clip(s, n), ' ') }

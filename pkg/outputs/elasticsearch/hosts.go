@@ -35,7 +35,6 @@ type host struct {
 	until   time.Time     // it rests until then
 	wish    time.Time     // it wants no request before, though it works
 	last    string        // error
-	warned  time.Time     // when its failing was last logged as a warning
 	told    bool          // the log says that it fails
 	found   server        // by the last probe
 	refused error         // why the last probe learned nothing although the host works; a *outputs.SendError
@@ -278,8 +277,10 @@ func (c *client) failed(h *host, err error) {
 	rest = rest/2 + rand.N(rest/2+1)
 	h.until = c.now().Add(rest)
 	level := zerolog.DebugLevel
-	if now := c.now(); !h.told && now.Sub(h.warned) >= quiet {
-		level, h.warned, h.told = zerolog.WarnLevel, now, true
+	if !h.told {
+		if h.told, _ = c.warnings.Allow("", h.address, 1, c.now()); h.told {
+			level = zerolog.WarnLevel
+		}
 	}
 	text := "the host failed and rests"
 	if len(c.hosts) > 1 {

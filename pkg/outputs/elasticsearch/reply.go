@@ -9,8 +9,8 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"unicode"
 
+	"github.com/seed-afc6a195/aggregator/internal/safetext"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 )
 
@@ -173,7 +173,7 @@ func (p *reply) indexName() string {
 	if string(p.scan.key) == p.index {
 		return p.index
 	}
-	p.index = readable(string(p.scan.key))
+	p.index = safetext.Line(string(p.scan.key), ' ')
 	return p.index
 }
 
@@ -239,16 +239,7 @@ func (s *scanner) cause(level int) (c cause) {
 
 // words reads a string to be shown to people: its control characters become spaces.
 func (s *scanner) words() string {
-	return readable(string(s.text(nil, maxReason)))
-}
-
-func readable(text string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return ' '
-		}
-		return r
-	}, strings.ToValidUTF8(text, "\uFFFD"))
+	return safetext.Line(string(s.text(nil, maxReason)), ' ')
 }
 
 // verdict says what becomes of an event whose item has the status, "" where it is delivered.

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/seed-afc6a195/aggregator/internal/safetext"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 )
 
@@ -216,7 +217,7 @@ func mediaType(h http.Header) string {
 	if kind == "" {
 		return ""
 	}
-	return "text of type " + readable(kind)
+	return "text of type " + safetext.Line(kind, ' ')
 }
 
 // payload is a request's body. net/http may read it after the request has ended: not any more after end,

@@ -1,12 +1,13 @@
 package file
 
 import (
-	"fmt"
 	"hash/fnv"
 	"path/filepath"
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/seed-afc6a195/aggregator/internal/safetext"
 )
 
 const (
@@ -40,19 +41,7 @@ func appendClean(dst, value []byte) []byte {
 }
 
 // shorten returns name, or where it has more than limit bytes, its beginning and a checksum.
-func shorten(name []byte, limit int) []byte {
-	if len(name) <= limit {
-		return name
-	}
-	h := fnv.New32a()
-	h.Write(name)
-	sum := fmt.Sprintf("~%08x", h.Sum32())
-	cut := limit - len(sum)
-	for cut > 0 && !utf8.RuneStart(name[cut]) {
-		cut--
-	}
-	return append(name[:cut:cut], sum...)
-}
+func shorten(name []byte, limit int) []byte { return safetext.Shorten(name, limit, '~', fnv.New32a()) }
 
 // finalPath returns the path of the file from the filled-in template: its components are short
 // enough, even with what a finished file's name has more, and it does not look like a finished file,

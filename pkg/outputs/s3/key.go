@@ -3,12 +3,12 @@ package s3
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"fmt"
 	"hash/fnv"
 	"time"
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/seed-afc6a195/aggregator/internal/safetext"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs/intent"
 )
@@ -44,19 +44,7 @@ func appendClean(dst, value []byte) []byte {
 }
 
 // shorten returns text, or where it has more than limit bytes, its beginning and a checksum.
-func shorten(text []byte, limit int) []byte {
-	if len(text) <= limit {
-		return text
-	}
-	h := fnv.New64a()
-	h.Write(text)
-	sum := fmt.Sprintf("~%016x", h.Sum64())
-	cut := limit - len(sum)
-	for cut > 0 && !utf8.RuneStart(text[cut]) {
-		cut--
-	}
-	return append(text[:cut:cut], sum...)
-}
+func shorten(text []byte, limit int) []byte { return safetext.Shorten(text, limit, '~', fnv.New64a()) }
 
 // finalPrefix returns the filled-in prefix, short enough for an object's name to follow.
 func finalPrefix(filled []byte) string {

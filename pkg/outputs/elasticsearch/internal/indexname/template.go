@@ -1,12 +1,14 @@
 package indexname
 
 import (
+	"hash/fnv"
 	"math"
 	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/seed-afc6a195/aggregator/internal/safetext"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 )
 
@@ -173,8 +175,7 @@ func (r rules) append(dst, raw []byte) []byte {
 		return append(dst[:from], unknown...)
 	}
 	if len(name) > r.max {
-		hash := shortHash(name)
-		dst = append(dst[:from+boundary(name, r.max-hashLength)], hash...)
+		dst = append(dst[:from], safetext.Shorten(name, r.max, '-', fnv.New32a())...)
 	}
 	return dst
 }
@@ -185,19 +186,11 @@ func appendValue(dst, value []byte) []byte {
 	case len(value) == 0:
 		return append(dst, unknown...)
 	case len(value) > maxName:
-		dst = append(dst, value[:boundary(value, maxName)]...)
+		dst = append(dst, safetext.Cut(value, maxName)...)
 		return append(dst, shortHash(value)...)
 	default:
 		return append(dst, value...)
 	}
-}
-
-// boundary returns the largest index up to n at which b can be cut without breaking a character.
-func boundary(b []byte, n int) int {
-	for n > 0 && !utf8.RuneStart(b[n]) {
-		n--
-	}
-	return n
 }
 
 // appendLegal appends s in lower case, with "_" for each character that a name may not have.
