@@ -36,8 +36,6 @@ type Stats struct {
 	LastErrorAt   time.Time
 	LastErrorOver time.Time // when it was past; zero while it is not
 	LastSuccess   time.Time // of a send that delivered anything
-	EventRate     float64   // delivered per second, over the last ten seconds
-	ByteRate      float64
 }
 
 // ClusterStats counts the events of one cluster. Bytes are msgpack.
@@ -82,7 +80,6 @@ type counters struct {
 	sends, failures uint64
 	retried         map[string]uint64
 	health
-	rate meter
 }
 
 func newCounters() counters {
@@ -99,7 +96,6 @@ func (l *Loop) settled(cluster string, t *tally) {
 		l.stats.clusters[strings.Clone(cluster)] = sum
 	}
 	sum.add(t)
-	l.stats.rate.add(time.Now(), t.delivered, t.bytes)
 }
 
 // Stats returns a snapshot.
@@ -121,7 +117,6 @@ func (l *Loop) Stats() Stats {
 	if s.waiting > 0 && s.until.After(now) {
 		out.BackoffUntil = s.until
 	}
-	out.EventRate, out.ByteRate = s.rate.perSecond(now)
 	for _, name := range slices.Sorted(maps.Keys(s.clusters)) {
 		t := s.clusters[name]
 		out.Clusters = append(out.Clusters, ClusterStats{
@@ -129,33 +124,4 @@ func (l *Loop) Stats() Stats {
 		})
 	}
 	return out
-}
-
-// window is how many seconds a meter looks back.
-const window = 10
-
-// meter adds up what was delivered in each of the last seconds.
-type meter struct {
-	second        [window]int64 // of 1970, that the slot is about
-	events, bytes [window]uint64
-}
-
-func (m *meter) add(now time.Time, events, bytes uint64) {
-	sec := now.Unix()
-	i := sec % window
-	if m.second[i] != sec {
-		m.second[i], m.events[i], m.bytes[i] = sec, 0, 0
-	}
-	m.events[i] += events
-	m.bytes[i] += bytes
-}
-
-func (m *meter) perSecond(now time.Time) (events, bytes float64) {
-	for i, sec := range m.second {
-		if now.Unix()-sec < window {
-			events += float64(m.events[i])
-			bytes += float64(m.bytes[i])
-		}
-	}
-	return events / window, bytes / window
 }
