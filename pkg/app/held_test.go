@@ -67,7 +67,7 @@ func testHeldCluster(t *testing.T) {
 	run := func(until func(s delivery.Stats) bool) {
 		t.Helper()
 		l := delivery.New(delivery.Options{
-			Name: "es", Source: queue.Source("es"), Output: out, DeadLetters: graveyard{queue.DeadLetters()}, Log: zerolog.Nop(),
+			Name: "es", Source: queue.Source("es"), Output: out, DeadLetters: deadLetterSink{queue.DeadLetters()}, Log: zerolog.Nop(),
 			Grace: time.Millisecond, Common: outputs.Common{
 				Batch: outputs.BatchConfig{MaxBytes: 256 << 10, MaxWait: 10 * time.Millisecond},
 				Retry: outputs.RetryConfig{Initial: 20 * time.Millisecond, Max: 20 * time.Millisecond},

@@ -67,8 +67,8 @@ func (a *App) launch(out *output) {
 		common.Batch.MaxWait = min(common.Batch.MaxWait, drainWait)
 	}
 	options := delivery.Options{
-		Name: out.name, Source: source, Output: out.Output, DeadLetters: graveyard{a.queue.DeadLetters()},
-		Common: common, Grace: out.cfg.ShutdownTimeout, Hurry: a.hurry, Log: a.opts.Log, Previous: was.loop,
+		Name: out.name, Source: source, Output: out.Output, DeadLetters: deadLetterSink{a.queue.DeadLetters()},
+		Common: common, Grace: out.cfg.ShutdownTimeout, Force: a.hurry, Log: a.opts.Log, Previous: was.loop,
 	}
 	if out.rules != nil {
 		options.Rules = out.rules.Rules
@@ -178,10 +178,10 @@ func (a *App) steer(name, what string) (done string, err error) {
 	}
 }
 
-// graveyard stores what outputs refused in the queue's dead letters.
-type graveyard struct{ letters deadletter.Store }
+// deadLetterSink stores what outputs refused in the queue's dead letters.
+type deadLetterSink struct{ letters deadletter.Store }
 
-func (g graveyard) Bury(ctx context.Context, refused []delivery.Letter) error {
+func (g deadLetterSink) Add(ctx context.Context, refused []delivery.DeadLetter) error {
 	letters := make([]deadletter.Letter, len(refused))
 	for i := range refused {
 		r := &refused[i]

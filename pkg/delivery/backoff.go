@@ -27,14 +27,6 @@ func backoff(set outputs.RetryConfig, n int, reason outputs.Reason, wish time.Du
 	return max(d, min(wish, set.Max))
 }
 
-// retryWait sleeps for d before another try, or until RetryNow. It returns false when ctx ends first.
-func (l *Loop) retryWait(ctx context.Context, d time.Duration) bool {
-	l.mu.Lock()
-	now := l.retryNow
-	l.mu.Unlock()
-	return waitFor(ctx, d, now)
-}
-
 // wait sleeps for d. It returns false when ctx ends first.
 func wait(ctx context.Context, d time.Duration) bool { return waitFor(ctx, d, nil) }
 

@@ -92,7 +92,7 @@ func carry(b *testing.B, r *filter.Rules) {
 	source.next.Store(n)
 	source.left.Store(n)
 	l := delivery.New(delivery.Options{
-		Name: "discard", Source: source, Output: discard{}, DeadLetters: &graves{}, Rules: r, Log: zerolog.Nop(),
+		Name: "discard", Source: source, Output: discard{}, DeadLetters: &letterStore{}, Rules: r, Log: zerolog.Nop(),
 		Common: outputs.Common{Batch: outputs.BatchConfig{MaxWait: 10 * time.Millisecond}},
 	})
 	b.SetBytes(int64(len(chunk.Entries) / events))

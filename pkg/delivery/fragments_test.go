@@ -36,7 +36,7 @@ func TestFragmentsOverChunks(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			s := sift(t, rules(j), outputs.Common{Workers: 1})
+			s := filtered(t, rules(j), outputs.Common{Workers: 1})
 			for i, seq := range order {
 				equal(t, "chunks done", len(s.source.Finished()), 0)
 				s.source.Put(fragment(t, seq, int(seq)))

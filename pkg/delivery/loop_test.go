@@ -19,16 +19,16 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/outputs/outputtest"
 )
 
-// graves is dead letters in memory.
-type graves struct {
-	fail func() error // decides what Bury returns; nil: it works
+// letterStore is dead letters in memory.
+type letterStore struct {
+	fail func() error // decides what Add returns; nil: it works
 
 	mu      sync.Mutex
-	letters []delivery.Letter
-	dead    map[int]int // how often each event was buried
+	letters []delivery.DeadLetter
+	dead    map[int]int // how often each event was added
 }
 
-func (g *graves) Bury(_ context.Context, letters []delivery.Letter) error {
+func (g *letterStore) Add(_ context.Context, letters []delivery.DeadLetter) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.fail != nil {
@@ -52,16 +52,16 @@ func (g *graves) Bury(_ context.Context, letters []delivery.Letter) error {
 // rig is a loop with fakes all around.
 type rig struct {
 	*delivery.Loop
-	source *outputtest.Backlog
-	output *outputtest.Output
-	graves *graves
-	log    bytes.Buffer // to be read after stop
-	stop   func()       // ends the loop and waits for it
+	source      *outputtest.Backlog
+	output      *outputtest.Output
+	letterStore *letterStore
+	log         bytes.Buffer // to be read after stop
+	stop        func()       // ends the loop and waits for it
 }
 
 func start(t *testing.T, set outputs.Common, onSend func(context.Context, []int) error, chunks ...*event.Chunk) *rig {
 	t.Helper()
-	r := &rig{source: outputtest.NewBacklog(chunks...), output: &outputtest.Output{OnSend: onSend}, graves: &graves{}}
+	r := &rig{source: outputtest.NewBacklog(chunks...), output: &outputtest.Output{OnSend: onSend}, letterStore: &letterStore{}}
 	return r.start(t, set)
 }
 
@@ -73,7 +73,7 @@ func (r *rig) start(t *testing.T, set outputs.Common) *rig {
 func (r *rig) startWith(t *testing.T, output outputs.Output, set outputs.Common) *rig {
 	t.Helper()
 	r.Loop = delivery.New(delivery.Options{
-		Name: "test", Source: r.source, Output: output, DeadLetters: r.graves, Common: set, Log: zerolog.New(&r.log),
+		Name: "test", Source: r.source, Output: output, DeadLetters: r.letterStore, Common: set, Log: zerolog.New(&r.log),
 	})
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
@@ -168,7 +168,7 @@ func TestWholeChunks(t *testing.T) {
 		{outputs.BatchConfig{MaxBytes: 3000, MaxWait: time.Second}, [][]int{numbers(0, 3), numbers(3, 10)}},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			r := &rig{source: outputtest.NewBacklog(outputtest.Chunk(1, "a", "t", 3, 0, 300), outputtest.Chunk(2, "b", "t", 7, 3, 300)), output: &outputtest.Output{}, graves: &graves{}}
+			r := &rig{source: outputtest.NewBacklog(outputtest.Chunk(1, "a", "t", 3, 0, 300), outputtest.Chunk(2, "b", "t", 7, 3, 300)), output: &outputtest.Output{}, letterStore: &letterStore{}}
 			r.startWith(t, wholeOutput{r.output}, outputs.Common{Workers: 1, Batch: tc.set})
 			time.Sleep(2 * time.Second)
 			synctest.Wait()
@@ -335,7 +335,7 @@ func TestHurry(t *testing.T) {
 		source := outputtest.NewBacklog(outputtest.Chunk(1, "a", "t", 3, 0, 10))
 		output := &outputtest.Output{OnSend: func(ctx context.Context, _ []int) error { <-ctx.Done(); return ctx.Err() }}
 		l := delivery.New(delivery.Options{
-			Name: "test", Source: source, Output: output, DeadLetters: &graves{}, Grace: time.Hour, Hurry: hurry,
+			Name: "test", Source: source, Output: output, DeadLetters: &letterStore{}, Grace: time.Hour, Force: hurry,
 			Common: outputs.Common{Batch: outputs.BatchConfig{MaxWait: time.Millisecond}},
 		})
 		ctx, stop := context.WithCancel(t.Context())

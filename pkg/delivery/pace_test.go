@@ -199,7 +199,7 @@ func TestPrepare(t *testing.T) {
 			}
 			return nil
 		}
-		r := &rig{source: outputtest.NewBacklog(outputtest.Chunk(1, "a", "t", 3, 0, 10)), graves: &graves{}}
+		r := &rig{source: outputtest.NewBacklog(outputtest.Chunk(1, "a", "t", 3, 0, 10)), letterStore: &letterStore{}}
 		r.startWith(t, out, outputs.Common{Timeout: 7 * time.Second, Retry: outputs.RetryConfig{Initial: time.Millisecond}})
 		time.Sleep(6 * time.Second)
 		synctest.Wait()
@@ -232,7 +232,7 @@ func TestStopWhilePreparing(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				r := &rig{source: outputtest.NewBacklog(outputtest.Chunk(1, "a", "t", 3, 0, 10)), graves: &graves{}}
+				r := &rig{source: outputtest.NewBacklog(outputtest.Chunk(1, "a", "t", 3, 0, 10)), letterStore: &letterStore{}}
 				r.startWith(t, &preparing{prepare: prepare}, outputs.Common{})
 				time.Sleep(time.Second)
 				synctest.Wait()

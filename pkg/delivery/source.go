@@ -1,5 +1,12 @@
 // Package delivery carries chunks from the queue to an output: it fills batches, repeats what
 // failed, and settles every event as delivered, dropped or dead.
+//
+// An event's way, file by file: loop.go starts the goroutines; feeder.go takes chunks from the source; filterstage.go
+// brings their events through the rules; batcher.go cuts batches; sender.go sends them, and classify.go reads what the
+// destination says; retrypool.go keeps what is sent again apart from its batch; deadlettersink.go what is never; and
+// chunkref.go tells the source when the last event of a chunk has its outcome. What they share lies below: work.go,
+// run.go, outcome.go, control.go, limiter.go, backoff.go, and recorder.go, which counts. No file calls one that stands
+// above it.
 package delivery
 
 import (
@@ -26,12 +33,12 @@ type Source interface {
 
 // DeadLetters keeps events that will never be delivered. Safe for concurrent use.
 type DeadLetters interface {
-	// Bury returns nil once the events are on disk. After an error none or some of them are.
-	Bury(ctx context.Context, letters []Letter) error
+	// Add returns nil once the events are on disk. After an error none or some of them are.
+	Add(ctx context.Context, letters []DeadLetter) error
 }
 
-// Letter is an event that was refused for good, or bytes of a chunk that can't be read.
-type Letter struct {
+// DeadLetter is an event that was refused for good, or bytes of a chunk that can't be read.
+type DeadLetter struct {
 	Event    *event.Event // nil for bytes that can't be read
 	Chunk    *event.Chunk // where the event came from
 	Raw      []byte       // without an Event: the unreadable bytes

@@ -25,7 +25,7 @@ type waiting struct {
 
 func (w *waiting) RetryNow() { w.told.Add(1) }
 
-// Whatever a loop waits for before another try, RetryNow and Resume end it: the wait of a batch, of parked events, of
+// Whatever a loop waits for before another try, RetryNow and Resume end it: the wait of a batch, of pooled events, of
 // what is paced, of the destination to be prepared, and of the dead letters.
 func TestRetryNowEndsEveryWait(t *testing.T) {
 	ends := map[string]func(r *rig){
@@ -36,7 +36,7 @@ func TestRetryNowEndsEveryWait(t *testing.T) {
 		"a batch": func(o *waiting, _ *rig) func(context.Context, []int) error {
 			return func(context.Context, []int) error { return later(whole(outputs.ReasonServer), 3600_000) }
 		},
-		"parked events": func(o *waiting, _ *rig) func(context.Context, []int) error {
+		"pooled events": func(o *waiting, _ *rig) func(context.Context, []int) error {
 			return func(context.Context, []int) error {
 				return later(partly(outputs.Failure{Reason: outputs.ReasonThrottled}), 3600_000)
 			}
@@ -54,7 +54,7 @@ func TestRetryNowEndsEveryWait(t *testing.T) {
 			return nil
 		},
 		"dead letters": func(o *waiting, r *rig) func(context.Context, []int) error {
-			r.graves.fail = func() error {
+			r.letterStore.fail = func() error {
 				if o.works.Load() {
 					return nil
 				}
@@ -69,7 +69,7 @@ func TestRetryNowEndsEveryWait(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					o := &waiting{}
 					o.prepare = func(context.Context) error { return nil }
-					r := &rig{source: outputtest.NewBacklog(outputtest.Chunk(1, "a", "t", 1, 0, 10)), graves: &graves{}}
+					r := &rig{source: outputtest.NewBacklog(outputtest.Chunk(1, "a", "t", 1, 0, 10)), letterStore: &letterStore{}}
 					r.output = &o.Output
 					answer := refuse(o, r)
 					o.OnSend = func(ctx context.Context, ns []int) error {
@@ -142,7 +142,7 @@ func TestApart(t *testing.T) {
 		targets := []string{"good", "slow", "good", "other", "slow"}
 		var sends [][]int
 		var first []bool
-		r := &rig{source: outputtest.NewBacklog(outputtest.Chunk(1, "a", "t", len(targets), 0, 10)), graves: &graves{}}
+		r := &rig{source: outputtest.NewBacklog(outputtest.Chunk(1, "a", "t", len(targets), 0, 10)), letterStore: &letterStore{}}
 		out := &recorder{send: func(b *outputs.Batch) error {
 			var ns []int
 			for i := range b.Events {
@@ -188,14 +188,14 @@ func TestUntried(t *testing.T) {
 			}, outputtest.Chunk(1, "a", "t", 1, 0, 10))
 		time.Sleep(50 * time.Minute)
 		synctest.Wait()
-		if len(r.graves.letters) > 0 || r.Stats().Failing == "" {
-			t.Fatalf("after 50 minutes: dead %+v, failing %q", r.graves.letters, r.Stats().Failing)
+		if len(r.letterStore.letters) > 0 || r.Stats().Failing == "" {
+			t.Fatalf("after 50 minutes: dead %+v, failing %q", r.letterStore.letters, r.Stats().Failing)
 		}
 		time.Sleep(12 * time.Minute)
 		synctest.Wait()
 		r.stop()
-		if len(r.graves.letters) != 1 || r.graves.letters[0].Reason != delivery.ReasonMaxAge || r.graves.letters[0].Attempts != 0 {
-			t.Errorf("after an hour: %+v", r.graves.letters)
+		if len(r.letterStore.letters) != 1 || r.letterStore.letters[0].Reason != delivery.ReasonMaxAge || r.letterStore.letters[0].Attempts != 0 {
+			t.Errorf("after an hour: %+v", r.letterStore.letters)
 		}
 	})
 }

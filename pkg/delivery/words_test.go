@@ -33,7 +33,7 @@ func TestADestinationsWordsAreForDeadLetters(t *testing.T) {
 		if log := r.log.String(); strings.Contains(log, "hunter2") || !strings.Contains(log, `"error":"`) || !strings.Contains(log, `"detail":"a_type"`) {
 			t.Errorf("the log says\n%s", log)
 		}
-		if letters := r.graves.letters; len(letters) != 1 || letters[0].Detail != "a_type: hunter2" {
+		if letters := r.letterStore.letters; len(letters) != 1 || letters[0].Detail != "a_type: hunter2" {
 			t.Errorf("dead letters: %+v", letters)
 		}
 	})

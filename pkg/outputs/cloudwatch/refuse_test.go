@@ -68,7 +68,7 @@ func TestRefused(t *testing.T) {
 // noDead fails when an event is given up.
 type noDead struct{ t *testing.T }
 
-func (d noDead) Bury(_ context.Context, letters []delivery.Letter) error {
+func (d noDead) Add(_ context.Context, letters []delivery.DeadLetter) error {
 	for _, l := range letters {
 		d.t.Errorf("given up: %s %s", l.Reason, l.Detail)
 	}

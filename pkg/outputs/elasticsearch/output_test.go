@@ -54,7 +54,7 @@ func TestFaultMix(t *testing.T) {
 	for i := range chunks {
 		source.Put(outputtest.Chunk(uint64(i+1), fmt.Sprintf("c%d", i%3), "t", perChunk, i*perChunk, 100))
 	}
-	dead := &cemetery{}
+	dead := &letterStore{}
 	common := outputs.Common{
 		Workers: 4, Batch: outputs.BatchConfig{MaxBytes: 300_000, MaxEvents: 10_000, MaxWait: time.Millisecond},
 		Retry: outputs.RetryConfig{Initial: time.Millisecond, Max: 5 * time.Millisecond},
@@ -112,14 +112,14 @@ func (c *countdown) Done(chunk *event.Chunk) {
 	}
 }
 
-// cemetery keeps the numbers of events that are dead letters.
-type cemetery struct {
+// letterStore keeps the numbers of events that are dead letters.
+type letterStore struct {
 	mu      sync.Mutex
 	numbers []int
 	detail  string
 }
 
-func (c *cemetery) Bury(_ context.Context, letters []delivery.Letter) error {
+func (c *letterStore) Add(_ context.Context, letters []delivery.DeadLetter) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, l := range letters {

@@ -31,7 +31,7 @@ func (d direct) Do(r *http.Request) (*http.Response, error) {
 // noLetters takes no dead letter.
 type noLetters struct{ t *testing.T }
 
-func (n noLetters) Bury(_ context.Context, letters []delivery.Letter) error {
+func (n noLetters) Add(_ context.Context, letters []delivery.DeadLetter) error {
 	n.t.Errorf("%d dead letters, the first for %s: %s", len(letters), letters[0].Reason, letters[0].Detail)
 	return nil
 }

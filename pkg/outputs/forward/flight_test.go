@@ -192,6 +192,6 @@ func TestHungServerHoldsNoCluster(t *testing.T) {
 // nobody takes no dead letters.
 type nobody struct{}
 
-func (nobody) Bury(context.Context, []delivery.Letter) error {
+func (nobody) Add(context.Context, []delivery.DeadLetter) error {
 	return errors.New("there should be none")
 }

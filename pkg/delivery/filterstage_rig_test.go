@@ -83,12 +83,12 @@ func rules(stages ...any) *filter.Rules {
 	return filter.NewRules("test", []filter.Route{route, all}, false)
 }
 
-// sifted is a loop with rules whose destination keeps logs.
-type sifted struct {
+// filterRig is a loop with rules whose destination keeps logs.
+type filterRig struct {
 	*delivery.Loop
-	source *outputtest.Backlog
-	graves *texts
-	refuse func(log string) outputs.Reason // nil: it takes all
+	source      *outputtest.Backlog
+	letterStore *texts
+	refuse      func(log string) outputs.Reason // nil: it takes all
 
 	mu   sync.Mutex
 	got  []string
@@ -104,7 +104,7 @@ type texts struct {
 	all  []string
 }
 
-func (g *texts) Bury(_ context.Context, letters []delivery.Letter) error {
+func (g *texts) Add(_ context.Context, letters []delivery.DeadLetter) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.fail != nil {
@@ -118,15 +118,15 @@ func (g *texts) Bury(_ context.Context, letters []delivery.Letter) error {
 	return nil
 }
 
-func (g *texts) buried() []string {
+func (g *texts) kept() []string {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return slices.Clone(g.all)
 }
 
-func (s *sifted) Close() error { return nil }
+func (s *filterRig) Close() error { return nil }
 
-func (s *sifted) Send(_ context.Context, b *outputs.Batch) error {
+func (s *filterRig) Send(_ context.Context, b *outputs.Batch) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	se := &outputs.SendError{Reason: outputs.ReasonServer, Err: errTest}
@@ -149,7 +149,7 @@ func (s *sifted) Send(_ context.Context, b *outputs.Batch) error {
 }
 
 // taken returns what was delivered since the last call.
-func (s *sifted) taken() []string {
+func (s *filterRig) taken() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	got := s.got
@@ -157,13 +157,13 @@ func (s *sifted) taken() []string {
 	return got
 }
 
-func (s *sifted) run(t *testing.T, r *filter.Rules, set outputs.Common) {
+func (s *filterRig) run(t *testing.T, r *filter.Rules, set outputs.Common) {
 	t.Helper()
 	if set.Batch.MaxWait == 0 {
 		set.Batch.MaxWait = 100 * time.Millisecond
 	}
 	s.Loop = delivery.New(delivery.Options{
-		Name: "test", Source: s.source, Output: s, DeadLetters: s.graves, Rules: r, Common: set, Log: zerolog.Nop(), Previous: s.Loop,
+		Name: "test", Source: s.source, Output: s, DeadLetters: s.letterStore, Rules: r, Common: set, Log: zerolog.Nop(), Previous: s.Loop,
 	})
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
@@ -180,15 +180,15 @@ func (s *sifted) run(t *testing.T, r *filter.Rules, set outputs.Common) {
 	}
 }
 
-func sift(t *testing.T, r *filter.Rules, set outputs.Common, chunks ...*event.Chunk) *sifted {
+func filtered(t *testing.T, r *filter.Rules, set outputs.Common, chunks ...*event.Chunk) *filterRig {
 	t.Helper()
-	s := &sifted{source: outputtest.NewBacklog(chunks...), graves: &texts{}}
+	s := &filterRig{source: outputtest.NewBacklog(chunks...), letterStore: &texts{}}
 	s.run(t, r, set)
 	return s
 }
 
 // fate returns what Stats says became of events.
-func (s *sifted) fate() map[string]int {
+func (s *filterRig) fate() map[string]int {
 	all := map[string]int{}
 	for _, c := range s.Stats().Clusters {
 		all["delivered"] += int(c.Delivered)

@@ -36,7 +36,7 @@ func TestRulesAtRandom(t *testing.T) {
 				var mu sync.Mutex
 				refusals := rand.New(rand.NewPCG(seed, 8))
 				reasons := []outputs.Reason{outputs.ReasonServer, outputs.ReasonThrottled, outputs.ReasonServer, outputs.ReasonRejected}
-				s := &sifted{source: outputtest.NewBacklog(), graves: &texts{}}
+				s := &filterRig{source: outputtest.NewBacklog(), letterStore: &texts{}}
 				s.refuse = func(string) outputs.Reason {
 					mu.Lock()
 					defer mu.Unlock()
@@ -81,7 +81,7 @@ func TestRulesAtRandom(t *testing.T) {
 					t.Errorf("%d of %d lines are accounted for, %d are pending: %v", sum, total, s.source.Pending(), fate)
 				}
 				found := map[string]bool{}
-				for _, log := range append(s.taken(), s.graves.all...) {
+				for _, log := range append(s.taken(), s.letterStore.all...) {
 					for _, n := range number.FindAllString(log, -1) {
 						found[n] = true
 					}

@@ -61,7 +61,7 @@ func TestRefusedClusterStopsOnlyItself(t *testing.T) {
 				const events, pad, chunksOfA, chunksOfB, first = 20, 1500, 300, 720, 300 * 20
 				var mu sync.Mutex
 				refusing, sends := true, 0
-				r := &rig{source: outputtest.NewBacklog(), graves: &graves{}}
+				r := &rig{source: outputtest.NewBacklog(), letterStore: &letterStore{}}
 				answer := refuse(tc.reason, func(n int) bool { return refusing && n < first })
 				r.output = &outputtest.Output{OnSend: func(ctx context.Context, ns []int) error {
 					time.Sleep(20 * time.Millisecond)
@@ -120,7 +120,7 @@ func TestRandomRefusalsSlowNothing(t *testing.T) {
 			tried := make([]bool, chunks*events)
 			rnd := rand.New(rand.NewPCG(1, 2))
 			answer := refuse(reason, func(int) bool { return rnd.IntN(100) < percent })
-			r := &rig{source: outputtest.NewBacklog(), graves: &graves{}}
+			r := &rig{source: outputtest.NewBacklog(), letterStore: &letterStore{}}
 			r.output = &outputtest.Output{OnSend: func(ctx context.Context, ns []int) error {
 				time.Sleep(20*time.Millisecond + time.Duration(len(ns))*50*time.Microsecond)
 				mu.Lock()
@@ -156,9 +156,9 @@ func TestRandomRefusalsSlowNothing(t *testing.T) {
 	}
 }
 
-// What is parked when the loop ends is sent within the grace time or given back, and every event is
+// What is in the pool when the loop ends is sent within the grace time or given back, and every event is
 // delivered in the end.
-func TestStopWithParkedEvents(t *testing.T) {
+func TestStopWithPooledEvents(t *testing.T) {
 	for _, tc := range []struct {
 		name     string
 		wish     time.Duration
@@ -209,7 +209,7 @@ func TestStopWithParkedEvents(t *testing.T) {
 }
 
 // Parked events have all that the output may ask for, though their chunk's memory is given back.
-func TestParkedEventsAreWhole(t *testing.T) {
+func TestPooledEventsAreWhole(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := outputtest.Chunk(1, "a", "t", 4, 0, 10)
 		group := []byte("\x92\xd7\x00\xff\xff\xff\xff\x00\x00\x00\x00\x81\xa1g\x01")
@@ -233,7 +233,7 @@ func TestParkedEventsAreWhole(t *testing.T) {
 			}
 			return nil
 		}}
-		r := &rig{source: outputtest.NewBacklog(c), graves: &graves{}}
+		r := &rig{source: outputtest.NewBacklog(c), letterStore: &letterStore{}}
 		r.startWith(t, out, outputs.Common{Batch: outputs.BatchConfig{MaxWait: time.Second}})
 		time.Sleep(time.Minute)
 		synctest.Wait()

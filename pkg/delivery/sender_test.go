@@ -165,7 +165,7 @@ func TestLetterTellsAll(t *testing.T) {
 				}
 				return partly(outputs.Failure{Index: 1, Reason: outputs.ReasonRejected, Status: 400, Detail: "bad date"})
 			}},
-			graves: &graves{fail: func() error {
+			letterStore: &letterStore{fail: func() error {
 				if failures--; failures >= 0 {
 					return errTest
 				}
@@ -175,10 +175,10 @@ func TestLetterTellsAll(t *testing.T) {
 		r.start(t, outputs.Common{Workers: 1, Batch: outputs.BatchConfig{MaxWait: 1}})
 		time.Sleep(time.Hour)
 		synctest.Wait()
-		if len(r.graves.letters) != 1 {
-			t.Fatalf("%d letters, want 1", len(r.graves.letters))
+		if len(r.letterStore.letters) != 1 {
+			t.Fatalf("%d letters, want 1", len(r.letterStore.letters))
 		}
-		l := r.graves.letters[0]
+		l := r.letterStore.letters[0]
 		if l.Output != "test" || l.Status != 400 || l.Reason != "rejected" || l.Detail != "bad date" || l.Attempts != 2 || l.Events != 1 ||
 			l.Chunk.Cluster != "a" || l.Chunk.Tag != "app.x" || !slices.Equal(r.source.Finished(), []uint64{l.Chunk.Seq}) {
 			t.Errorf("letter %+v", l)
@@ -193,7 +193,7 @@ func TestLetterTellsAll(t *testing.T) {
 
 func TestNothingIsSettledBeforeItsLetterIsStored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := &rig{source: outputtest.NewBacklog(outputtest.Chunk(1, "a", "t", 3, 0, 10)), graves: &graves{fail: func() error { return errTest }}}
+		r := &rig{source: outputtest.NewBacklog(outputtest.Chunk(1, "a", "t", 3, 0, 10)), letterStore: &letterStore{fail: func() error { return errTest }}}
 		r.output = &outputtest.Output{OnSend: func(context.Context, []int) error { return whole(outputs.ReasonRejected) }}
 		r.start(t, outputs.Common{})
 		time.Sleep(time.Hour)
@@ -219,8 +219,8 @@ func TestDamagedChunk(t *testing.T) {
 		if n := len(r.output.Got()); n != 3 {
 			t.Errorf("%d events delivered, want the 3 before the damage", n)
 		}
-		if len(r.graves.letters) != 1 || r.graves.letters[0].Events != 2 || len(r.graves.letters[0].Raw) != 2*size || r.graves.letters[0].Reason != delivery.ReasonDamaged {
-			t.Errorf("letters %+v", r.graves.letters)
+		if len(r.letterStore.letters) != 1 || r.letterStore.letters[0].Events != 2 || len(r.letterStore.letters[0].Raw) != 2*size || r.letterStore.letters[0].Reason != delivery.ReasonDamaged {
+			t.Errorf("letters %+v", r.letterStore.letters)
 		}
 	})
 }
@@ -304,7 +304,7 @@ func TestEveryEventOnce(t *testing.T) {
 				return later(partly(failed...), pick.IntN(2000))
 			}
 			set := outputs.Common{Workers: 1 + rnd.IntN(4), Batch: outputs.BatchConfig{MaxEvents: 1 + rnd.IntN(60), MaxWait: time.Second}}
-			if seed%3 > 0 { // little is parked, or nothing
+			if seed%3 > 0 { // little is pooled, or nothing
 				set.Batch.MaxBytes = setting.Size(1 + rnd.IntN(2000))
 			}
 			r := start(t, set, onSend, chunks...)
@@ -329,9 +329,9 @@ func TestEveryEventOnce(t *testing.T) {
 			}
 			got := r.output.Got()
 			for n := range total {
-				times := got[n] + r.graves.dead[n]
+				times := got[n] + r.letterStore.dead[n]
 				if times == 0 || times > 1 && !restarted {
-					t.Errorf("seed %d: event %d was delivered %d times and buried %d times", seed, n, got[n], r.graves.dead[n])
+					t.Errorf("seed %d: event %d was delivered %d times and added %d times", seed, n, got[n], r.letterStore.dead[n])
 				}
 			}
 		})

@@ -21,11 +21,11 @@ import (
 
 func TestRules(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := sift(t, rules(step(byWord)), outputs.Common{Workers: 1},
+		s := filtered(t, rules(step(byWord)), outputs.Common{Workers: 1},
 			lines(1, "t", "a", "drop b", "change c", "kill d", "e"), lines(2, "plain", "drop", "kill"), lines(3, "t", "drop", "drop"))
 		time.Sleep(time.Second)
 		equal(t, "delivered", s.taken(), []string{"a", "change c!", "e", "drop", "kill"})
-		equal(t, "dead letters", s.graves.buried(), []string{"filter: kill d"})
+		equal(t, "dead letters", s.letterStore.kept(), []string{"filter: kill d"})
 		equal(t, "counts", s.fate(), map[string]int{"delivered": 5, "dropped: filter": 3, "dead: filter": 1})
 		equal(t, "chunks done", len(s.source.Finished()), 3)
 		s.stop()
@@ -42,7 +42,7 @@ func TestTagOfSteps(t *testing.T) {
 		return filter.Keep
 	})
 	synctest.Test(t, func(t *testing.T) {
-		s := sift(t, rules(joining(t, time.Second), retag), outputs.Common{Workers: 1})
+		s := filtered(t, rules(joining(t, time.Second), retag), outputs.Common{Workers: 1})
 		tries := 0
 		s.refuse = func(log string) outputs.Reason {
 			if log == "later" && tries < 2 {
@@ -71,7 +71,7 @@ func TestIDOfJoined(t *testing.T) {
 		{lines(1, "t", "+a", "-b"), lines(2, "t", "c")},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			s := sift(t, rules(joining(t, time.Second)), outputs.Common{Workers: 1}, given...)
+			s := filtered(t, rules(joining(t, time.Second)), outputs.Common{Workers: 1}, given...)
 			time.Sleep(3 * time.Second)
 			got := s.taken()
 			if was, ok := seen[s.ids[0]]; ok && was != got[0] {
@@ -88,7 +88,7 @@ func TestIDOfJoined(t *testing.T) {
 // it has to.
 func TestJoinedOverChunks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := sift(t, rules(joining(t, 3*time.Second)), outputs.Common{Workers: 1}, lines(1, "t", "a", "+b", "-c"))
+		s := filtered(t, rules(joining(t, 3*time.Second)), outputs.Common{Workers: 1}, lines(1, "t", "a", "+b", "-c"))
 		time.Sleep(time.Second)
 		equal(t, "delivered", s.taken(), []string{"a"})
 		equal(t, "chunks done", s.source.Finished(), []uint64(nil))
@@ -148,7 +148,7 @@ func TestFateOfJoined(t *testing.T) {
 			map[string]int{"delivered": 1, "dropped: rejected": 2},
 		},
 		{
-			"given up after it was parked",
+			"given up after it was pooled",
 			[]string{"+a", "-change", "b"},
 			outputs.ReasonServer,
 			outputs.Common{Retry: outputs.RetryConfig{MaxAttempts: 3}},
@@ -157,7 +157,7 @@ func TestFateOfJoined(t *testing.T) {
 			map[string]int{"delivered": 1, "dead: max_attempts": 2},
 		},
 		{
-			"a changed event is given up after it was parked",
+			"a changed event is given up after it was pooled",
 			[]string{"+change", "b"},
 			outputs.ReasonServer,
 			outputs.Common{Retry: outputs.RetryConfig{MaxAttempts: 3}},
@@ -166,7 +166,7 @@ func TestFateOfJoined(t *testing.T) {
 			map[string]int{"delivered": 1, "dead: max_attempts": 1},
 		},
 		{
-			"a changed event that was not held back is given up after it was parked",
+			"a changed event that was not held back is given up after it was pooled",
 			[]string{"change a", "b"},
 			outputs.ReasonServer,
 			outputs.Common{Retry: outputs.RetryConfig{MaxAttempts: 3}},
@@ -186,7 +186,7 @@ func TestFateOfJoined(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := &sifted{source: outputtest.NewBacklog(lines(1, "t", tc.lines...)), graves: &texts{}}
+				s := &filterRig{source: outputtest.NewBacklog(lines(1, "t", tc.lines...)), letterStore: &texts{}}
 				s.refuse = func(log string) outputs.Reason {
 					if strings.HasSuffix(log, "!") || strings.HasPrefix(log, "change") {
 						return tc.refuse
@@ -198,7 +198,7 @@ func TestFateOfJoined(t *testing.T) {
 				synctest.Wait()
 				s.stop()
 				equal(t, "delivered", s.taken(), tc.got)
-				equal(t, "dead letters", s.graves.buried(), tc.dead)
+				equal(t, "dead letters", s.letterStore.kept(), tc.dead)
 				equal(t, "counts", s.fate(), tc.counts)
 				equal(t, "pending", s.source.Pending(), 0)
 			})
@@ -208,10 +208,10 @@ func TestFateOfJoined(t *testing.T) {
 
 // A changed event that the destination refuses for a while arrives as it was changed, though the
 // memory of its chunk and of its batch is used again meanwhile.
-func TestChangedEventsAreParked(t *testing.T) {
+func TestChangedEventsAreSentAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		until := time.Now().Add(30 * time.Second)
-		s := &sifted{source: outputtest.NewBacklog(), graves: &texts{}}
+		s := &filterRig{source: outputtest.NewBacklog(), letterStore: &texts{}}
 		s.refuse = func(log string) outputs.Reason {
 			if strings.Contains(log, "7") && time.Now().Before(until) {
 				return outputs.ReasonServer
@@ -239,7 +239,7 @@ func TestChangedEventsAreParked(t *testing.T) {
 // What is held back at the end is delivered, or its chunks go back, all of them.
 func TestStopWithJoined(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &sifted{source: outputtest.NewBacklog(lines(1, "t", "+a"), lines(2, "t", "-b", "kill c"), lines(3, "t", "+d", "e", "+f")), graves: &texts{}}
+		s := &filterRig{source: outputtest.NewBacklog(lines(1, "t", "+a"), lines(2, "t", "-b", "kill c"), lines(3, "t", "+d", "e", "+f")), letterStore: &texts{}}
 		down := true
 		s.refuse = func(string) outputs.Reason {
 			if down {
@@ -266,14 +266,14 @@ func TestStopWithJoined(t *testing.T) {
 // An outage does not tear apart what came before and after it.
 func TestOutageTearsNothingApart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &sifted{source: outputtest.NewBacklog(lines(1, "plain", "x"), lines(2, "plain", "y"), lines(3, "t", "z", "+a"), lines(4, "t", "-b", "c")), graves: &texts{}}
+		s := &filterRig{source: outputtest.NewBacklog(lines(1, "plain", "x"), lines(2, "plain", "y"), lines(3, "t", "z", "+a"), lines(4, "t", "-b", "c")), letterStore: &texts{}}
 		release := make(chan struct{})
 		blocked := &recorder{send: func(b *outputs.Batch) error {
 			<-release
 			return s.Send(t.Context(), b)
 		}}
 		s.Loop = delivery.New(delivery.Options{
-			Name: "test", Source: s.source, Output: blocked, DeadLetters: s.graves, Rules: rules(joining(t, 3*time.Second)), Log: zerolog.Nop(),
+			Name: "test", Source: s.source, Output: blocked, DeadLetters: s.letterStore, Rules: rules(joining(t, 3*time.Second)), Log: zerolog.Nop(),
 			Common: outputs.Common{Workers: 1, Batch: outputs.BatchConfig{MaxEvents: 1}},
 		})
 		ctx, cancel := context.WithCancel(t.Context())
@@ -291,11 +291,11 @@ func TestOutageTearsNothingApart(t *testing.T) {
 }
 
 // Letters that can't be stored hold up what waits for them, and nothing else.
-func TestBuryOfFiltered(t *testing.T) {
+func TestDeadLettersOfFiltered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &sifted{source: outputtest.NewBacklog(lines(1, "t", "a", "kill b")), graves: &texts{}}
+		s := &filterRig{source: outputtest.NewBacklog(lines(1, "t", "a", "kill b")), letterStore: &texts{}}
 		until := time.Now().Add(10 * time.Second)
-		s.graves.fail = func() error {
+		s.letterStore.fail = func() error {
 			if time.Now().Before(until) {
 				return errors.New("disk full")
 			}
@@ -306,7 +306,7 @@ func TestBuryOfFiltered(t *testing.T) {
 		equal(t, "delivered", s.taken(), []string{"a"})
 		equal(t, "chunks done", len(s.source.Finished()), 0)
 		time.Sleep(2 * time.Minute)
-		equal(t, "dead letters", s.graves.buried(), []string{"filter: kill b"})
+		equal(t, "dead letters", s.letterStore.kept(), []string{"filter: kill b"})
 		s.stop()
 		equal(t, "counts", s.fate(), map[string]int{"delivered": 1, "dead: filter": 1})
 	})
@@ -329,7 +329,7 @@ func (summing) Flush(time.Time, bool, func(*filter.Event)) {}
 // Events that a step made are delivered with ids of their own, and not counted.
 func TestMadeEvents(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &sifted{source: outputtest.NewBacklog(lines(1, "t", "a", "b"), lines(2, "t", "c")), graves: &texts{}}
+		s := &filterRig{source: outputtest.NewBacklog(lines(1, "t", "a", "b"), lines(2, "t", "c")), letterStore: &texts{}}
 		refused := map[string]bool{}
 		s.refuse = func(log string) outputs.Reason {
 			switch {
@@ -347,7 +347,7 @@ func TestMadeEvents(t *testing.T) {
 		equal(t, "delivered", s.taken(), []string{"a", "about a", "b", "c", "about c"})
 		slices.Sort(s.ids)
 		equal(t, "different ids", len(slices.Compact(s.ids)), 5)
-		equal(t, "dead letters", s.graves.buried(), []string(nil))
+		equal(t, "dead letters", s.letterStore.kept(), []string(nil))
 		s.stop()
 		equal(t, "counts", s.fate(), map[string]int{"delivered": 3})
 		equal(t, "pending", s.source.Pending(), 0)
@@ -357,7 +357,7 @@ func TestMadeEvents(t *testing.T) {
 // What has gone on does not count as held back any more: of far more than the bound, one after the other, nothing is torn apart.
 func TestHeldBackIsGivenBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := sift(t, rules(joining(t, time.Hour)), outputs.Common{})
+		s := filtered(t, rules(joining(t, time.Hour)), outputs.Common{})
 		filler := strings.Repeat("x", 1<<20)
 		for i := range 60 {
 			s.source.Put(lines(uint64(2*i), "t", "+"+filler))
@@ -378,7 +378,7 @@ func TestHeldBackIsGivenBack(t *testing.T) {
 // What is held back is bounded: all goes on when it is too much.
 func TestHeldBackIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := sift(t, rules(joining(t, time.Hour)), outputs.Common{})
+		s := filtered(t, rules(joining(t, time.Hour)), outputs.Common{})
 		filler := strings.Repeat("x", 1<<20)
 		for i := range 40 {
 			s.source.Put(lines(uint64(i), fmt.Sprint("t", i), "+"+filler))

@@ -1,0 +1,83 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+	"reflect"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/seed-afc6a195/aggregator/pkg/event"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs"
+)
+
+// letterBox keeps letters after so many failures.
+type letterBox struct {
+	fails   int
+	letters []DeadLetter
+}
+
+func (b *letterBox) Add(_ context.Context, letters []DeadLetter) error {
+	if b.fails--; b.fails >= 0 {
+		return errors.New("no space left on device")
+	}
+	b.letters = append(b.letters, letters...)
+	return nil
+}
+
+func TestDeadLetterSink(t *testing.T) {
+	for _, tc := range []struct {
+		name     string
+		onReject string
+		reasons  []string
+		fails    int
+		end      bool
+		kept     int
+		want     counts
+		said     string
+	}{
+		{"kept", "", []string{"rejected", ReasonMaxAge}, 0, false, 2, counts{
+			dead: map[string]uint64{"rejected": 1, ReasonMaxAge: 1},
+		}, "done a"},
+		{"kept once the disk works", "", []string{"rejected", "rejected"}, 3, false, 2, counts{
+			dead: map[string]uint64{"rejected": 2},
+		}, "done a"},
+		{"on_reject drops only what was refused", "drop", []string{"rejected", ReasonMaxAge}, 0, false, 1, counts{
+			dropped: map[string]uint64{"rejected": 1}, dead: map[string]uint64{ReasonMaxAge: 1},
+		}, "done a"},
+		{"given back at the end", "", []string{"rejected", "rejected"}, 1000, true, 0, counts{}, "returned a"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				source, box := &sourceLog{}, &letterBox{fails: tc.fails}
+				ref := source.ref("a", 2)
+				ref.acquire(2, 0)
+				ref.walked(delivered(), 0)
+				set := outputs.Common{OnReject: tc.onReject}.Or(outputs.Defaults())
+				c := newControl(time.Hour)
+				force, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				c.force = force
+				if tc.end {
+					time.AfterFunc(time.Minute, cancel)
+				}
+				d := &deadLetterSink{letters: box, set: &set, control: c, rec: newRecorder("es", zerolog.Nop())}
+				var letters []DeadLetter
+				for i, reason := range tc.reasons {
+					ev := &event.Event{Chunk: ref.chunk, Pos: i}
+					letters = append(letters, DeadLetter{Event: ev, Chunk: ref.chunk, Events: 1, Reason: reason})
+				}
+				if ok := d.refuse(letters, []*chunkRef{ref}); ok == tc.end {
+					t.Errorf("refuse: %v", ok)
+				}
+				last := source.said[len(source.said)-1]
+				if len(box.letters) != tc.kept || !reflect.DeepEqual(source.counts, tc.want) || last != tc.said {
+					t.Errorf("%d letters, %+v, %s", len(box.letters), source.counts, last)
+				}
+			})
+		})
+	}
+}

@@ -1,0 +1,276 @@
+package delivery
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/seed-afc6a195/aggregator/internal/failpoint"
+	"github.com/seed-afc6a195/aggregator/pkg/event"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs"
+)
+
+// sender carries batches, and what of them is sent again apart, to their end. Safe for concurrent use.
+type sender struct {
+	name    string
+	output  outputs.Output
+	set     *outputs.Common
+	control *control
+	limiter *concurrencyLimiter
+	pace    *pacer
+	pool    *retryPool
+	dead    *deadLetterSink
+	rec     *recorder
+	spawn   func(func()) // runs it beside the caller; whoever owns the sender waits for its end
+}
+
+// deliver sends events until each is settled or apart from its batch, or gives back what is not when it must end.
+func (s *sender) deliver(w *work) {
+	for len(w.events) > 0 && s.waited(w) {
+		se, sent := s.send(w)
+		if !sent || !s.settle(w, se) {
+			break
+		}
+	}
+	w.settle(returned())
+	if w.trying {
+		s.rec.tries(-1)
+	}
+}
+
+// waited waits as long as w has to before the next send. It returns false when the loop ends before.
+func (s *sender) waited(w *work) bool {
+	last := &w.last
+	d, reason, began := last.wait, last.reason, time.Now()
+	last.wait, last.reason = 0, ""
+	if reason == "" || reason == outputs.ReasonPaced {
+		return s.control.rest(d, s.control.retryWait)
+	}
+	if !w.trying {
+		w.trying = true
+		s.rec.tries(1)
+	}
+	s.rec.backsOff(backsOff{
+		reason: reason, err: last.err, events: last.failed, ofSome: last.some || w.pooled, whole: last.whole, pause: d,
+	})
+	defer s.rec.waited()
+	if s.control.retryWait(s.control.drain, d) {
+		return true
+	}
+	if !w.begun() && s.limiter.idle() {
+		return false // the destination has none of it, so nothing is doubled by giving it back: that ends a stop soon
+	}
+	return s.control.rest(max(0, d-time.Since(began)), s.control.retryWait)
+}
+
+// send sends w's events once it may: not paused, within the rate limit, and no more sends at once than the limiter
+// lets. It returns nil when all are delivered; sent is false when the loop ends before.
+func (s *sender) send(w *work) (se *outputs.SendError, sent bool) {
+	size := bytesOf(w.events)
+	if !s.control.unpaused(s.control.drain) || !s.control.rest(s.pace.reserve(size), wait) {
+		return nil, false
+	}
+	ticket, ok := s.limiter.acquire(s.control.force)
+	if !ok {
+		return nil, false
+	}
+	return s.sendNow(ticket, &outputs.Batch{Events: w.events, Bytes: size, Again: w.tries > 0}), true
+}
+
+func (s *sender) sendNow(ticket uint64, b *outputs.Batch) *outputs.SendError {
+	events := b.Events
+	start := time.Now()
+	err := s.output.Send(s.control.force, b)
+	took := time.Since(start)
+	failpoint.Pass("delivery.sent")
+	if err == nil {
+		s.limiter.release(ticket, taken)
+		s.rec.latency.Observe(took, 1)
+		return nil
+	}
+	se := checkFailures(outputs.AsSendError(err), len(events))
+	s.limiter.release(ticket, sendResultOf(se, len(events)))
+	if paced(se, len(events)) < len(events) {
+		s.rec.latency.Observe(took, 1)
+	}
+	return se
+}
+
+// settle does what follows from the answer to a send: it settles the events that have an outcome, and leaves in w those
+// to be sent again by the caller. It returns false when the loop must end before.
+func (s *sender) settle(w *work, se *outputs.SendError) bool {
+	switch {
+	case se == nil:
+		s.rec.succeeded()
+		w.settle(delivered())
+	case len(se.Failed) > 0:
+		ok := s.settleSome(w, se)
+		if ok && !w.pooled {
+			s.retryApart(w)
+		}
+		return ok
+	case s.control.force.Err() != nil:
+		return false // it failed because it was ended
+	case se.Reason == outputs.ReasonPaced:
+		s.pace.refund(bytesOf(w.events))
+		w.last.wait, w.last.reason = paceOf(se, s.set.Retry.Max), outputs.ReasonPaced
+	case se.Reason == outputs.ReasonTooLarge && len(w.events) > 1:
+		s.split(w, se)
+	default:
+		return s.settleSome(w, se)
+	}
+	return true
+}
+
+// split sends the events of w, which are too large together, in halves.
+func (s *sender) split(w *work, se *outputs.SendError) {
+	s.rec.failed(se, false)
+	s.rec.split(len(w.events))
+	half := len(w.events) / 2
+	s.deliver(&work{events: w.events[:half], refs: w.refs, tries: w.tries + 1, pooled: w.pooled})
+	s.deliver(&work{events: w.events[half:], refs: w.refs, tries: w.tries + 1, pooled: w.pooled})
+	w.events = nil
+}
+
+// retryApart has the events of w sent again apart from what else the caller delivers, as far as the pool has room.
+func (s *sender) retryApart(w *work) {
+	for _, item := range s.pool.take(w) {
+		// It is counted here, so that nothing seems settled while the goroutine begins.
+		if item.last.reason != outputs.ReasonPaced {
+			item.trying = true
+			s.rec.tries(1)
+		}
+		s.spawn(func() { s.deliver(item) })
+	}
+}
+
+// settleSome settles the events of w that se says were delivered or refused for good, and leaves in w those
+// to be sent again, with how long they wait. It returns false when the loop must end before.
+func (s *sender) settleSome(w *work, se *outputs.SendError) bool {
+	all, failed := len(w.events), se.Failed
+	if len(failed) == 0 {
+		failed = allFailed(se, all)
+	} else {
+		settleOthers(w, failed)
+	}
+	some := len(failed) < all // the destination works
+	if some {
+		w.fails = 0
+	}
+	w.last = lastSend{
+		before: attempts{w.tries, w.fails}, reason: outputs.ReasonPaced, err: se, some: some,
+		whole: len(se.Failed) == 0 && se.Reason != outputs.ReasonThrottled,
+	}
+	held := paced(se, all)
+	switch waits := held + untried(se); {
+	case waits == all: // nothing was tried
+	case waits == len(failed):
+		s.rec.succeeded()
+	default:
+		w.tries++
+		w.fails++
+		s.rec.failed(se, some)
+	}
+	letters := s.pick(w, failed, se.Apart)
+	last := &w.last
+	if slices.ContainsFunc(last.why, func(f fate) bool { return f.reason != outputs.ReasonPaced }) {
+		last.reason = dominantReason(se.Reason, last.why)
+		last.backoff = backoff(s.set.Retry, max(w.fails, 1), last.reason, se.RetryAfter)
+	}
+	if held > 0 {
+		last.pace = paceOf(se, s.set.Retry.Max)
+	}
+	last.wait = max(last.pace, last.backoff)
+	return s.dead.refuse(letters, w.refs)
+}
+
+// settleOthers settles the events that are not among the failed as delivered.
+func settleOthers(w *work, failed []outputs.Failure) {
+	c, next := cursor{refs: w.refs}, 0
+	for i := range w.events {
+		if next < len(failed) && failed[next].Index == i {
+			next++
+			continue
+		}
+		c.add(&w.events[i], delivered())
+	}
+	c.flush(delivered())
+}
+
+// pick leaves in w the failed events that are to be sent again, and returns letters for the others.
+func (s *sender) pick(w *work, failed []outputs.Failure, apart bool) (letters []DeadLetter) {
+	now := time.Now()
+	w.last.failed, w.last.why = map[outputs.Reason]int{}, make([]fate, 0, len(failed))
+	n := 0
+	for i := range failed {
+		f, ev := &failed[i], &w.events[failed[i].Index]
+		so := attempts{w.tries, w.fails}
+		if f.Untried {
+			so = w.last.before
+		}
+		if reason := deadReason(f, ev, so.fails, &s.set.Retry, now); reason != "" {
+			letters = append(letters, s.letter(ev, f, reason, so.tries))
+			continue
+		}
+		if f.Reason == outputs.ReasonPaced || f.Untried {
+			s.pace.refund(sizeOfEvent(ev))
+		} else {
+			w.last.failed[f.Reason]++
+		}
+		again := fate{reason: f.Reason, untried: f.Untried, flight: f.InFlight}
+		if apart {
+			again.target = f.Target
+		}
+		w.last.why = append(w.last.why, again)
+		if n != f.Index {
+			w.events[n] = *ev
+		}
+		n++
+	}
+	if w.pooled {
+		clear(w.events[n:]) // so that their memory goes
+	}
+	w.events = w.events[:n]
+	return letters
+}
+
+// letter returns a dead letter of ev, of which f came at the tries-th try.
+func (s *sender) letter(ev *event.Event, f *outputs.Failure, reason string, tries int) DeadLetter {
+	dead := *ev
+	return DeadLetter{
+		Event: &dead, Chunk: ev.Chunk, Events: 1, Output: s.name,
+		Status: f.Status, Reason: reason, Detail: f.Detail, Attempts: tries,
+	}
+}
+
+// prepare has the output set up what it needs at its destination, for as long as that takes. It
+// returns false when ctx ends before.
+func (s *sender) prepare(ctx context.Context) bool {
+	p, ok := s.output.(outputs.Preparer)
+	if !ok {
+		return true
+	}
+	s.rec.tries(1)
+	defer s.rec.tries(-1)
+	for n := 1; s.control.unpaused(ctx); n++ {
+		bounded, cancel := context.WithTimeout(ctx, s.set.Timeout)
+		err := p.Prepare(bounded)
+		cancel()
+		if ctx.Err() != nil {
+			return false
+		}
+		if err == nil {
+			s.rec.prepared()
+			return true
+		}
+		se := outputs.AsSendError(err)
+		d := backoff(s.set.Retry, n, se.Reason, se.RetryAfter)
+		s.rec.stuck("prepare the destination", se.Reason, err, d)
+		ok := s.control.retryWait(ctx, d)
+		s.rec.waited()
+		if !ok {
+			return false
+		}
+	}
+	return false
+}
