@@ -126,21 +126,14 @@ func (f *sizeFlags) configuration(outputsGiven bool, notes io.Writer) (cfg *conf
 		}
 		return loaded.Config, true, err
 	}
-	settings := map[string]string{
-		"elasticsearch": `hosts: ["http://es.example:9200"], index: logs`, "file": "path: logs", "stdout": "format: json",
-		"forward": `servers: ["logs.example:24224"]`, "firehose": "region: eu-central-1, delivery_stream: logs", "kinesis": "region: eu-central-1, stream: logs",
-		"cloudwatch_logs": "region: eu-central-1, log_group: logs, log_stream: logs", "s3": "region: eu-central-1, bucket: logs, key: logs/",
-	}
 	if len(f.outputs) == 0 {
 		return nil, false, fmt.Errorf("--outputs: must be at least one of %s", strings.Join(sizing.OutputTypes(), ", "))
 	}
-	text := []byte("outputs:\n")
-	for i, t := range f.outputs {
+	for _, t := range f.outputs {
 		if !slices.Contains(sizing.OutputTypes(), t) {
 			return nil, false, fmt.Errorf("--outputs %q: must be one of %s", t, strings.Join(sizing.OutputTypes(), ", "))
 		}
-		text = fmt.Appendf(text, "  o%d: {type: %s, %s}\n", i, t, settings[t])
 	}
-	cfg, err = config.Parse("outputs", text, config.Options{})
+	cfg, err = config.Example(f.outputs...)
 	return cfg, false, err
 }

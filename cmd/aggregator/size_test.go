@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/seed-afc6a195/aggregator/internal/humanize"
 	"github.com/seed-afc6a195/aggregator/internal/sizing"
 )
 
@@ -77,9 +78,9 @@ func sizingTable(t *testing.T) string {
 				t.Fatal(err)
 			}
 			if i == 0 {
-				fmt.Fprintf(&table, "| %s | %d | %.2f | %s |", rate, p.Replicas, p.CoresInUse, sizing.Bytes(float64(p.Memory)))
+				fmt.Fprintf(&table, "| %s | %d | %.2f | %s |", rate, p.Replicas, p.CoresInUse, humanize.Bytes(float64(p.Memory)))
 			}
-			fmt.Fprintf(&table, " %s |", sizing.Bytes(float64(p.Volume)))
+			fmt.Fprintf(&table, " %s |", humanize.Bytes(float64(p.Volume)))
 		}
 		table.WriteString("\n")
 	}

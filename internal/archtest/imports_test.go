@@ -27,7 +27,7 @@ type row struct {
 // table is the order of the packages: commands, the program, configuration, parts, shared values.
 // Parts meet through small interfaces that the using side declares, and package app joins them.
 func table() []row {
-	shared := []string{"pkg/event", "pkg/config/setting", "pkg/metric", "internal/failpoint", "internal/heartbeat", "internal/logevery", "internal/rate", "internal/safetext"}
+	shared := []string{"pkg/event", "pkg/config/setting", "pkg/metric", "internal/failpoint", "internal/heartbeat", "internal/humanize", "internal/logevery", "internal/rate", "internal/safetext"}
 	with := func(more ...string) []string { return append(more, shared...) }
 	return []row{
 		{"pkg/event", nil, "shared values know nobody"},
@@ -74,12 +74,14 @@ func table() []row {
 		{"pkg/outputs/file", with("pkg/outputs", "pkg/outputs/intent"), "an output with a log of what it delivers, which knows not other outputs"},
 		{"pkg/outputs/elasticsearch", with("pkg/outputs", "pkg/outputs/elasticsearch/internal/*"), "an output with names of its own"},
 		{"pkg/outputs/elasticsearch/internal/*", []string{"pkg/event", "internal/safetext"}, "names know events only"},
+		{"pkg/outputs/all", with("pkg/outputs", "pkg/outputs/*"), "the one place that knows every type of output"},
 		{"pkg/outputs/*", with("pkg/outputs"), "an output knows what an output is, not other outputs"},
 
 		{"internal/jsontext", nil, "a reader knows nobody"},
 		{"pkg/filter", with("internal/jsontext"), "a part knows shared values only, and the one reader of JSON"},
+		{"pkg/filter/all", with("pkg/filter", "pkg/filter/*"), "the one place that knows every kind of step"},
 		{"pkg/filter/*", with("pkg/filter", "internal/jsontext"), "a step knows what a step is, not other steps"},
-		{"pkg/config", with("pkg/filter", "pkg/filter/*", "pkg/forward", "pkg/buffer", "pkg/route", "pkg/cluster", "pkg/status", "pkg/delivery", "pkg/outputs", "pkg/outputs/*"), "the configuration gathers the parts' own"},
+		{"pkg/config", with("pkg/filter", "pkg/filter/all", "pkg/forward", "pkg/buffer", "pkg/route", "pkg/cluster", "pkg/status", "pkg/delivery", "pkg/outputs", "pkg/outputs/all"), "the configuration gathers the parts' own, and knows no output or step by name"},
 		{"internal/boltfile", nil, "a file knows nobody"},
 		{"internal/boltfile/boltfiletest", []string{"internal/boltfile"}, "test helpers know their part"},
 		{"internal/format", nil, "numbers know nobody"},
@@ -89,11 +91,12 @@ func table() []row {
 		{"internal/rate", nil, "amounts over time know nobody"},
 		{"internal/safetext", nil, "texts know nobody"},
 		{"internal/logevery", nil, "how often a line is logged knows nobody"},
-		{"pkg/app", with("internal/cgroup", "pkg/*", "pkg/buffer/disk", "pkg/status/client", "pkg/outputs/*", "pkg/filter/*"), "the program joins all parts"},
+		{"pkg/app", with("internal/cgroup", "pkg/*", "pkg/buffer/disk", "pkg/status/client", "pkg/outputs/all", "pkg/outputs/awsclient"), "the program joins all parts, and knows no output or step by name"},
 		{"internal/ndjson", []string{"internal/jsontext"}, "lines know the one reader of JSON"},
 		{"internal/disktrace", nil, "a disk knows nobody"},
 		{"internal/sender", with("pkg/forward/client", "internal/ndjson"), "the load generator is a Forward client"},
-		{"internal/sizing", nil, "a calculator knows nobody"},
+		{"internal/humanize", nil, "words for numbers know nobody"},
+		{"internal/sizing", with("pkg/outputs", "pkg/outputs/all"), "a calculator knows what each type of output costs"},
 		{"deployments/*", nil, "what is deployed looks at the program from outside"},
 		{"internal/tryout", with("pkg/config", "pkg/cluster", "pkg/route", "pkg/filter", "pkg/outputs", "internal/ndjson"), "trying a configuration needs what decides on events, and none of what moves them"},
 		{"cmd/*", []string{"pkg/app", "pkg/config", "pkg/config/setting", "pkg/status/client", "pkg/forward/client", "internal/safetext", "internal/sender", "internal/sizing", "internal/tryout"}, "commands hold no logic"},
@@ -198,7 +201,11 @@ func TestCheck(t *testing.T) {
 		{"pkg/delivery", module + "/pkg/outputs/file", "what outputs and steps are"},
 		{"pkg/outputs/file", module + "/pkg/outputs", ""},
 		{"pkg/outputs/file", module + "/pkg/outputs/stdout", "not other outputs"},
-		{"pkg/config", module + "/pkg/outputs/file", ""},
+		{"pkg/config", module + "/pkg/outputs/all", ""},
+		{"pkg/config", module + "/pkg/outputs/file", "knows no output or step by name"},
+		{"pkg/app", module + "/pkg/outputs/file", "knows no output or step by name"},
+		{"pkg/outputs/all", module + "/pkg/outputs/file", ""},
+		{"pkg/outputs/file", module + "/pkg/outputs/all", "not other outputs"},
 		{"pkg/config", module + "/pkg/app", "gathers the parts' own"},
 		{"pkg/tls", module + "/pkg/config/setting", ""},
 		{"pkg/tls", module + "/pkg/event", "know their settings only"},
@@ -206,7 +213,8 @@ func TestCheck(t *testing.T) {
 		{"pkg/filter/grep", module + "/pkg/filter/parse", "not other steps"},
 		{"pkg/filter", module + "/pkg/filter/grep", "a part knows shared values only"},
 		{"pkg/filter/expression", "github.com/expr-lang/expr", "only [pkg/filter] may"},
-		{"pkg/config", module + "/pkg/filter/grep", ""},
+		{"pkg/config", module + "/pkg/filter/grep", "knows no output or step by name"},
+		{"pkg/filter/all", module + "/pkg/filter/grep", ""},
 		{"pkg/app", module + "/pkg/status", ""},
 		{"pkg/app", module + "/internal/sender", "joins all parts"},
 		{"cmd/aggregator", module + "/pkg/app", ""},

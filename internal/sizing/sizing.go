@@ -8,6 +8,10 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/seed-afc6a195/aggregator/internal/humanize"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs/all"
 )
 
 // What is assumed, and where it comes from.
@@ -36,33 +40,12 @@ const (
 // DefaultCompression is how many bytes of events a stored byte stands for: logs come to 4 to 6 with s2.
 const DefaultCompression = 4
 
-// microseconds returns the processor time that an event of 300 bytes takes from socket to queue, fdatasync and ack
-// included, and from the queue to each type of output. The measured ones, together with ingest, are the rows of
-// docs/performance.md. All others are taken for the measured one that they are most like.
-func microseconds() (ingest float64, outputs map[string]float64) {
-	const (
-		file          = 1e6 / 637_000
-		elasticsearch = 1e6 / 524_000
-		firehose      = 1e6 / 414_000
-	)
-	ingest = 0.6
-	return ingest, map[string]float64{
-		"file": file - ingest, "elasticsearch": elasticsearch - ingest, "firehose": firehose - ingest,
-		"stdout": file - ingest, "forward": elasticsearch - ingest, "s3": elasticsearch - ingest,
-		"kinesis": firehose - ingest, "cloudwatch_logs": firehose - ingest,
-	}
-}
+// ingestMicros is the processor time that an event of 300 bytes takes from socket to queue, fdatasync and ack included. What it
+// takes from there to an output is the rest of the time that the output's kind tells.
+const ingestMicros = 0.6
 
 // OutputTypes returns the types of output that are known, ascending.
-func OutputTypes() []string {
-	_, known := microseconds()
-	var types []string
-	for t := range known {
-		types = append(types, t)
-	}
-	slices.Sort(types)
-	return types
-}
+func OutputTypes() []string { return slices.Sorted(slices.Values(outputs.Names(all.Kinds(nil)))) }
 
 // Load is what is to be carried.
 type Load struct {
@@ -146,11 +129,12 @@ func For(l Load) (Plan, error) {
 	p.Stored = p.Received / l.Compression
 	p.Delivered = p.Received * delivered
 	files := 0.0
-	ingest, types := microseconds()
-	cost := ingest // µs an event
+	kinds := all.Kinds(nil)
+	cost := ingestMicros // for each event
 	for _, o := range l.Outputs {
-		cost += types[o]
-		if o == "file" {
+		kind, _ := outputs.Find(kinds, o)
+		cost += kind.CPUMicros - ingestMicros
+		if kind.Files > 0 {
 			files += p.Delivered
 		}
 	}
@@ -197,17 +181,17 @@ func (p *Plan) judge(l Load, files float64) {
 	case p.Replicas == 1 && p.Needed > 2:
 		warn("1 replica can't carry the load: it needs %d, one of which may be lost.", p.Needed)
 	case p.Replicas > 1 && p.Replicas < p.Needed:
-		warn("%s can't carry the load when one is lost: it needs %d.", Count(p.Replicas, "replica"), p.Needed)
+		warn("%s can't carry the load when one is lost: it needs %d.", humanize.Count(p.Replicas, "replica"), p.Needed)
 	}
 	if p.CatchUp == "" {
 		warn("There is no processor time left to catch up after the outage: more cores or replicas.")
 	}
 	if l.QueueLimit > 0 && l.QueueLimit < p.Queue {
 		warn("The configuration's buffer.max_size is %s: agents would have to wait after %s.",
-			Bytes(float64(l.QueueLimit)), short(time.Duration(float64(l.Outage)*float64(l.QueueLimit)/float64(p.Queue))))
+			humanize.Bytes(float64(l.QueueLimit)), short(time.Duration(float64(l.Outage)*float64(l.QueueLimit)/float64(p.Queue))))
 	}
 	if files > 0 {
-		warn("A file output needs room of its own, %s a day at all replicas before compression, and keeps for as long as its rotate.keep says.", Bytes(files*86400))
+		warn("A file output needs room of its own, %s a day at all replicas before compression, and keeps for as long as its rotate.keep says.", humanize.Bytes(files*86400))
 	}
 }
 
@@ -217,22 +201,11 @@ func (p *Plan) note(l Load) {
 	if p.Replicas > 1 {
 		note("What a lost replica had acknowledged is on its volume, and is delivered when that is attached again. The others take its agents.")
 	}
-	perCluster := p.Delivered / float64(l.Clusters)
+	kinds := all.Kinds(nil)
+	load := outputs.Load{EventsPerSecond: l.EventsPerSecond, BytesPerSecond: p.Delivered, Clusters: l.Clusters, Outage: l.Outage}
 	for _, o := range slices.Compact(slices.Sorted(slices.Values(l.Outputs))) {
-		switch o {
-		case "elasticsearch":
-			note("Elasticsearch gets %s a day of JSON. To catch up in as long as the outage took, it has to index at twice that rate.", Bytes(p.Delivered*86400))
-		case "firehose":
-			note("Firehose: %s/s for each of %s with a stream of its own. A stream takes 1 MiB/s in most regions, and 5 MiB/s in N. Virginia, Oregon and Ireland, unless you ask for more; ask for twice the rate, so that it can catch up.",
-				Bytes(perCluster), Count(l.Clusters, "cluster"))
-		case "kinesis":
-			note("Kinesis: %s of 1 MiB/s each, for all clusters together, without room to catch up.", Count(ceil(max(p.Delivered/(1<<20), 1)), "shard"))
-		case "cloudwatch_logs":
-			note("CloudWatch Logs: %s/s, so at least %s of 1 MiB a second, and more with many log streams; the account's quota of PutLogEvents counts.",
-				Bytes(p.Delivered), Count(ceil(max((p.Delivered+26*l.EventsPerSecond)/(1<<20), 1)), "request"))
-			if l.Outage > 13*24*time.Hour {
-				note("CloudWatch Logs refuses events older than 14 days: they would become dead letters.")
-			}
+		if kind, _ := outputs.Find(kinds, o); kind.Needs != nil {
+			p.Notes = append(p.Notes, kind.Needs(load)...)
 		}
 	}
 	note("Agents need to bridge only the time that no replica answers, minutes, and not the outage of a destination.")
@@ -240,10 +213,11 @@ func (p *Plan) note(l Load) {
 
 // assume says what the figures rest on.
 func (p *Plan) assume(l Load) {
-	ingest, types := microseconds()
+	kinds := all.Kinds(nil)
 	var costs []string
 	for _, o := range slices.Compact(slices.Sorted(slices.Values(l.Outputs))) {
-		costs = append(costs, fmt.Sprintf("%.1f µs to %s", types[o], o))
+		kind, _ := outputs.Find(kinds, o)
+		costs = append(costs, fmt.Sprintf("%.1f µs to %s", kind.CPUMicros-ingestMicros, o))
 	}
 	lost := "One replica is lost, and the others carry all of the load."
 	if p.Replicas == 1 {
@@ -251,13 +225,13 @@ func (p *Plan) assume(l Load) {
 	}
 	p.Assumed = []string{
 		fmt.Sprintf("Processor time for an event of 300 bytes: %.1f µs to receive, store, sync and acknowledge, %s (docs/performance.md); larger events in proportion.",
-			ingest, strings.Join(costs, ", ")),
+			ingestMicros, strings.Join(costs, ", ")),
 		fmt.Sprintf("%.0f %% of that rate is planned with: filters, TLS, real events, slower processors, and catching up take the rest.", usable*100),
 		fmt.Sprintf("Stored events take 1/%g of their size; a chunk is stored once for all outputs.", l.Compression),
 		lost,
 		fmt.Sprintf("Agents spread by chance: a replica may get %.0f %% more than its share.", (unevenness-1)*100),
-		fmt.Sprintf("A volume carries %s/s, half of which is planned with.", Bytes(diskRate)),
-		fmt.Sprintf("The volume also holds %s of dead letters and %s that stay free.", Bytes(float64(l.DeadLetters)), Bytes(float64(l.MinFreeDisk))),
+		fmt.Sprintf("A volume carries %s/s, half of which is planned with.", humanize.Bytes(diskRate)),
+		fmt.Sprintf("The volume also holds %s of dead letters and %s that stay free.", humanize.Bytes(float64(l.DeadLetters)), humanize.Bytes(float64(l.MinFreeDisk))),
 		fmt.Sprintf("JSON with the added fields is %g times as long as an event.", delivered),
 	}
 }

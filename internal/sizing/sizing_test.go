@@ -7,6 +7,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/seed-afc6a195/aggregator/pkg/outputs"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs/all"
 )
 
 // usual is a load that tests change.
@@ -124,21 +127,22 @@ func TestMeasured(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ingest, costs := microseconds()
+	kinds := all.Kinds(nil)
 	for output, row := range map[string]string{
 		"file": "PackedForward, 500 a chunk, 4 connections, acks", "elasticsearch": "Elasticsearch, `compression: gzip`", "firehose": "Firehose, aggregated",
 	} {
-		want := grouped(1e6 / (ingest + costs[output]))
+		kind, _ := outputs.Find(kinds, output)
+		want := grouped(1e6 / kind.CPUMicros)
 		if !strings.Contains(string(text), "| "+row+" | "+want+" |") {
 			t.Errorf("docs/performance.md has no row %q with %s events per CPU-second", row, want)
 		}
 	}
-	for output, cost := range costs {
-		if cost <= 0 {
-			t.Errorf("%s costs %v", output, cost)
+	for _, kind := range kinds {
+		if kind.CPUMicros <= ingestMicros {
+			t.Errorf("%s costs %v", kind.Name, kind.CPUMicros-ingestMicros)
 		}
 	}
-	if !slices.IsSorted(OutputTypes()) || len(OutputTypes()) != len(costs) {
+	if !slices.IsSorted(OutputTypes()) || len(OutputTypes()) != len(kinds) {
 		t.Errorf("types %v", OutputTypes())
 	}
 }
@@ -150,14 +154,6 @@ func TestShort(t *testing.T) {
 	} {
 		if got := short(d); got != want {
 			t.Errorf("short(%v) = %q, want %q", d, got, want)
-		}
-	}
-}
-
-func TestBytes(t *testing.T) {
-	for n, want := range map[float64]string{0: "0 B", 300: "300 B", 1024: "1 KiB", 1 << 20: "1 MiB", 1536: "1.5 KiB", 1<<30 - 1: "1 GiB", 189 << 30: "189 GiB", 1 << 60: "1024 PiB"} {
-		if got := Bytes(n); got != want {
-			t.Errorf("Bytes(%v) = %q, want %q", n, got, want)
 		}
 	}
 }

@@ -7,13 +7,15 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"github.com/seed-afc6a195/aggregator/internal/humanize"
 )
 
 // WriteText writes p for people.
 func (p Plan) WriteText(out io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s events/s of %s, destinations away for %s: %s/s received, %s/s stored, to %s\n\n",
-		grouped(p.EventsPerSecond), Bytes(float64(p.EventSize)), p.Outage, Bytes(p.Received), Bytes(p.Stored), strings.Join(p.Outputs, " and "))
+		grouped(p.EventsPerSecond), humanize.Bytes(float64(p.EventSize)), p.Outage, humanize.Bytes(p.Received), humanize.Bytes(p.Stored), strings.Join(p.Outputs, " and "))
 	table := tabwriter.NewWriter(&b, 0, 0, 3, ' ', 0)
 	n := float64(p.Replicas)
 	row := func(cells ...string) { _, _ = io.WriteString(table, strings.Join(cells, "\t")+"\n") } // into memory
@@ -23,11 +25,11 @@ func (p Plan) WriteText(out io.Writer) error {
 		busy = "%.2f of them busy"
 	}
 	row("cores", number(p.Cores), number(p.Cores*n), fmt.Sprintf(busy, p.CoresInUse))
-	row("memory limit", Bytes(float64(p.Memory)), Bytes(float64(p.Memory)*n), "")
-	row("volume", Bytes(float64(p.Volume)), Bytes(float64(p.Volume)*n), Bytes(p.DiskTraffic)+"/s written and read")
-	row("queue", Bytes(float64(p.Queue)), Bytes(float64(p.Queue)*n), fmt.Sprintf("buffer: {max_size: %dGiB}", p.Queue>>30))
+	row("memory limit", humanize.Bytes(float64(p.Memory)), humanize.Bytes(float64(p.Memory)*n), "")
+	row("volume", humanize.Bytes(float64(p.Volume)), humanize.Bytes(float64(p.Volume)*n), humanize.Bytes(p.DiskTraffic)+"/s written and read")
+	row("queue", humanize.Bytes(float64(p.Queue)), humanize.Bytes(float64(p.Queue)*n), fmt.Sprintf("buffer: {max_size: %dGiB}", p.Queue>>30))
 	if p.Clusters > 1 {
-		row("each cluster's", Bytes(float64(p.ClusterSize)), Bytes(float64(p.ClusterSize)*n), fmt.Sprintf("max_queue_size: %dGiB, twice its share", p.ClusterSize>>30))
+		row("each cluster's", humanize.Bytes(float64(p.ClusterSize)), humanize.Bytes(float64(p.ClusterSize)*n), fmt.Sprintf("max_queue_size: %dGiB, twice its share", p.ClusterSize>>30))
 	}
 	_ = table.Flush() // into memory
 	if p.CatchUp != "" {
@@ -50,25 +52,6 @@ func (p Plan) WriteText(out io.Writer) error {
 	}
 	_, err := io.WriteString(out, strings.Join(lines, "\n"))
 	return err
-}
-
-// Bytes writes a size with at most one decimal: 14.3 MiB.
-func Bytes(n float64) string {
-	units := []string{"B", "KiB", "MiB", "GiB", "TiB", "PiB"}
-	i := 0
-	for n >= 1023.95 && i < len(units)-1 {
-		n /= 1024
-		i++
-	}
-	return strings.TrimSuffix(strconv.FormatFloat(n, 'f', 1, 64), ".0") + " " + units[i]
-}
-
-// Count writes n of something, which takes an s unless there is one.
-func Count(n int, what string) string {
-	if n != 1 {
-		what += "s"
-	}
-	return strconv.Itoa(n) + " " + what
 }
 
 // grouped writes a number with commas between thousands, without decimals above 100.

@@ -197,8 +197,5 @@ func (c *Configuration) encoder(output string) *event.Encoder {
 
 // offers returns what says where in an output an event goes.
 func (c *Configuration) offers(output string) (func(*event.Event) (outputs.Offer, error), error) {
-	if o, ok := c.cfg.Outputs[output].Settings.(outputs.Offerer); ok {
-		return o.Offers(nil)
-	}
-	return func(*event.Event) (outputs.Offer, error) { return outputs.Offer{}, nil }, nil
+	return c.cfg.Outputs[output].Settings.Offers(nil)
 }

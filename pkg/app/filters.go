@@ -3,7 +3,6 @@ package app
 import (
 	"errors"
 	"fmt"
-	"io"
 	"reflect"
 	"slices"
 	"time"
@@ -13,29 +12,20 @@ import (
 	"github.com/seed-afc6a195/aggregator/internal/logevery"
 	"github.com/seed-afc6a195/aggregator/pkg/config"
 	"github.com/seed-afc6a195/aggregator/pkg/filter"
-	"github.com/seed-afc6a195/aggregator/pkg/filter/expression"
-	"github.com/seed-afc6a195/aggregator/pkg/filter/grep"
-	"github.com/seed-afc6a195/aggregator/pkg/filter/join"
-	"github.com/seed-afc6a195/aggregator/pkg/filter/lookup"
-	"github.com/seed-afc6a195/aggregator/pkg/filter/modify"
-	"github.com/seed-afc6a195/aggregator/pkg/filter/multiline"
-	"github.com/seed-afc6a195/aggregator/pkg/filter/parse"
-	"github.com/seed-afc6a195/aggregator/pkg/filter/redact"
-	"github.com/seed-afc6a195/aggregator/pkg/filter/sample"
 	"github.com/seed-afc6a195/aggregator/pkg/route"
 )
 
 // Rules are what the routes to one output do with its events, and the files that their steps hold open.
 type Rules struct {
 	*filter.Rules
-	open []io.Closer
+	open []func() error // ends what a step holds open
 }
 
 // Close ends what the steps hold open. The rules are not used afterwards.
 func (r *Rules) Close() error {
 	var errs []error
-	for _, c := range r.open {
-		errs = append(errs, c.Close())
+	for _, end := range r.open {
+		errs = append(errs, end())
 	}
 	return errors.Join(errs...)
 }
@@ -120,55 +110,23 @@ func (r *Rules) stages(cfg *config.Config, filters []string, log zerolog.Logger)
 			if s.When, err = condition(step.When); err != nil {
 				wrong = append(wrong, fmt.Errorf("%s.when: %w", where, err))
 			}
-			var settings any
-			s.Kind, settings = step.Step()
-			if s.Step, s.Joiner, err = newStep(settings, log.With().Str("filter", name).Int("step", i).Logger()); err != nil {
-				wrong = append(wrong, fmt.Errorf("%s.%s: %w", where, s.Kind, err))
+			made, err := step.Settings.New(filter.Deps{Log: log.With().Str("filter", name).Int("step", i).Logger(), Now: time.Now})
+			if err != nil {
+				wrong = append(wrong, fmt.Errorf("%s.%s: %w", where, step.Kind, err))
 				continue
 			}
-			for _, part := range []any{s.Step, s.Joiner} {
-				if c, ok := part.(io.Closer); ok {
-					r.open = append(r.open, c)
-				}
+			if made.Close != nil {
+				r.open = append(r.open, made.Close)
 			}
+			s.Kind, s.Step, s.Joiner = step.Kind, made.Step, made.Joiner
 			all = append(all, s)
-			if t, ok := s.Step.(*sample.Throttle); ok {
-				all = append(all, filter.Stage{Filter: name, Index: i, Kind: "throttle_summary", Joiner: t.Summaries()})
+			if then := made.Then; then != nil {
+				then.Filter, then.Index = name, i
+				all = append(all, *then)
 			}
 		}
 	}
 	return all, errors.Join(wrong...)
-}
-
-// newStep makes the step that settings, a pointer to its Config, are for.
-func newStep(settings any, log zerolog.Logger) (step filter.Step, joiner filter.Joiner, err error) {
-	switch c := settings.(type) {
-	case *parse.Config:
-		return parse.New(*c)
-	case *grep.Config:
-		step, err = grep.New(*c)
-	case *modify.Config:
-		step, err = modify.New(*c)
-	case *modify.DedotConfig:
-		step, err = modify.NewDedot(*c)
-	case *redact.Config:
-		step, err = redact.New(*c)
-	case *sample.Config:
-		step, err = sample.New(*c)
-	case *sample.ThrottleConfig:
-		step, err = sample.NewThrottle(*c, time.Now)
-	case *join.Config:
-		joiner, err = join.New(*c)
-	case *multiline.Config:
-		joiner, err = multiline.New(*c)
-	case *lookup.Config:
-		step, err = lookup.New(*c, log)
-	case *expression.Config:
-		step, err = expression.New(*c)
-	default:
-		err = fmt.Errorf("steps of %T can't be made", settings)
-	}
-	return step, joiner, err
 }
 
 // sameRules says whether events go the same ways in both.

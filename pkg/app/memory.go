@@ -65,7 +65,7 @@ func planMemory(need, group int64, fixed bool, inForce int64) status.Memory {
 func MemoryNeed(cfg *config.Config) int64 {
 	need := ingestBudget(cfg) + spareMemory + baseMemory
 	for _, out := range cfg.Outputs {
-		common := commonOf(out)
+		common := out.Settings.Settings()
 		need += int64(2*common.Workers+1) * int64(common.Batch.MaxBytes) // batches, and what each worker makes of one
 	}
 	return need

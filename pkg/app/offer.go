@@ -27,13 +27,8 @@ type offerer struct {
 // newOfferer returns one for the output of that name. The caller closes it.
 func newOfferer(cfg *config.Config, name string) *offerer {
 	o := &offerer{name: name}
-	settings, able := cfg.Outputs[name].Settings.(outputs.Offerer)
-	if !able {
-		o.broken = "an output of its type can't say what it would send"
-		return o
-	}
 	var err error
-	if o.offer, err = settings.Offers(clusterFields(cfg)); err == nil && asksEvents(cfg) {
+	if o.offer, err = cfg.Outputs[name].Settings.Offers(clusterFields(cfg)); err == nil && asksEvents(cfg) {
 		o.rules, err = NewRules(cfg, name, zerolog.Nop())
 	}
 	if err != nil {

@@ -7,7 +7,8 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/seed-afc6a195/aggregator/pkg/config"
-	"github.com/seed-afc6a195/aggregator/pkg/outputs/file"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs/all"
 )
 
 const (
@@ -45,10 +46,11 @@ func shareFiles(limit int, cfg *config.Config) openFiles {
 	}
 	f := openFiles{limit: limit, status: limit / statusShare}
 	need := queueFiles + f.status + len(cfg.Listeners)
+	kinds := all.Kinds(nil)
 	for _, out := range cfg.Outputs {
-		need += spareFiles * (commonOf(out).Workers + 1)
-		if out.Common.Type == "file" {
-			need += file.MaxOpen
+		need += spareFiles * (out.Settings.Settings().Workers + 1)
+		if kind, known := outputs.Find(kinds, out.Common.Type); known {
+			need += kind.Files
 		}
 	}
 	f.connections = max(limit-need, limit/2)

@@ -3,8 +3,6 @@ package app
 import (
 	stdtls "crypto/tls"
 	"fmt"
-	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -12,15 +10,8 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/config"
 	"github.com/seed-afc6a195/aggregator/pkg/config/setting"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs/all"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs/awsclient"
-	"github.com/seed-afc6a195/aggregator/pkg/outputs/cloudwatch"
-	"github.com/seed-afc6a195/aggregator/pkg/outputs/elasticsearch"
-	"github.com/seed-afc6a195/aggregator/pkg/outputs/file"
-	"github.com/seed-afc6a195/aggregator/pkg/outputs/firehose"
-	forwardoutput "github.com/seed-afc6a195/aggregator/pkg/outputs/forward"
-	"github.com/seed-afc6a195/aggregator/pkg/outputs/kinesis"
-	"github.com/seed-afc6a195/aggregator/pkg/outputs/s3"
-	"github.com/seed-afc6a195/aggregator/pkg/outputs/stdout"
 	"github.com/seed-afc6a195/aggregator/pkg/tls"
 )
 
@@ -44,51 +35,23 @@ type sender struct {
 // newSender makes the destination that cfg calls name. It reaches for nothing outside but files of certificates.
 func newSender(name string, cfg *config.Config, in surroundings) (*sender, error) {
 	settings := cfg.Outputs[name].Settings
-	s := &sender{fields: clusterFields(cfg), common: commonOf(cfg.Outputs[name])}
-	log := in.log.With().Str("output", name).Logger()
-	var err error
-	switch c := settings.(type) {
-	case *file.Config:
-		state := filepath.Join(in.stateDir, "file-"+name+".log")
-		s.Output, err = file.New(*c, file.Options{Name: name, Log: in.log, Now: in.now, StateFile: state})
-	case *stdout.Config:
-		s.Output = stdout.New(*c, os.Stdout)
-	case *forwardoutput.Config:
-		var secure func(host string) *stdtls.Config
-		if secure, err = s.secure(c.TLS, log, in.now); err == nil {
-			s.Output, err = forwardoutput.New(*c, forwardoutput.Options{Hostname: in.hostname, TLS: secure, Log: log})
-		}
-	case *elasticsearch.Config:
-		var secure func(host string) *stdtls.Config
-		if secure, err = s.secure(c.TLS, log, in.now); err == nil {
-			s.Output, err = elasticsearch.New(*c, elasticsearch.Options{TLS: secure, Log: log, Now: in.now})
-		}
-	case *firehose.Config:
-		s.Output, err = firehose.New(*c, firehose.Options{Log: log, Credentials: in.credentials})
-	case *kinesis.Config:
-		s.Output, err = kinesis.New(*c, kinesis.Options{Log: log, Credentials: in.credentials})
-	case *cloudwatch.Config:
-		s.Output, err = cloudwatch.New(*c, cloudwatch.Options{Name: name, Log: log, Credentials: in.credentials, Now: in.now})
-	case *s3.Config:
-		state := filepath.Join(in.stateDir, "s3-"+name+".log")
-		s.Output, err = s3.New(*c, s3.Options{Name: name, Log: log, Credentials: in.credentials, StateFile: state})
-	default:
+	s := &sender{fields: clusterFields(cfg), common: settings.Settings()}
+	kind, known := outputs.Find(all.Kinds(in.credentials), s.common.Type)
+	if !known {
 		return nil, fmt.Errorf("outputs of type %s can't be made", s.common.Type)
 	}
+	log := in.log.With().Str("output", name).Logger()
+	var err error
+	s.Output, err = kind.New(settings, outputs.Deps{
+		Name: name, Log: log, Now: in.now, Hostname: in.hostname, StateDir: in.stateDir, Fields: s.fields,
+		TLS: func(set *setting.ClientTLS) (func(host string) *stdtls.Config, error) {
+			return s.secure(set, log, in.now)
+		},
+	})
 	if err != nil {
 		return nil, err
 	}
-	if o, ok := s.Output.(interface {
-		SetClusterFields(fields map[string]map[string]string)
-	}); ok {
-		o.SetClusterFields(s.fields)
-	}
 	return s, nil
-}
-
-// commonOf returns what all outputs have, with the defaults of the destination.
-func commonOf(out config.Output) outputs.Common {
-	return out.Settings.(interface{ Settings() outputs.Common }).Settings()
 }
 
 // secure reads the certificates of a client. It returns nil where set is.

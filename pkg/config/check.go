@@ -11,7 +11,7 @@ import (
 
 	"github.com/seed-afc6a195/aggregator/pkg/cluster"
 	"github.com/seed-afc6a195/aggregator/pkg/config/setting"
-	"github.com/seed-afc6a195/aggregator/pkg/outputs/file"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 )
 
 // OutputNames returns the names of the outputs, sorted.
@@ -83,9 +83,9 @@ func (c *checker) check() {
 func (c *checker) files() {
 	taken := map[string]string{}
 	for _, name := range c.OutputNames() {
-		settings, ok := c.Outputs[name].Settings.(*file.Config)
+		settings, ok := c.Outputs[name].Settings.(outputs.FileWriter)
 		key := join("outputs", name) + ".path"
-		if !ok || settings.Path == "" || c.errors.within(key) {
+		if !ok || c.errors.within(key) {
 			continue
 		}
 		path := settings.Files()

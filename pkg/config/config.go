@@ -13,14 +13,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/cluster"
 	"github.com/seed-afc6a195/aggregator/pkg/forward"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
-	"github.com/seed-afc6a195/aggregator/pkg/outputs/cloudwatch"
-	"github.com/seed-afc6a195/aggregator/pkg/outputs/elasticsearch"
-	"github.com/seed-afc6a195/aggregator/pkg/outputs/file"
-	"github.com/seed-afc6a195/aggregator/pkg/outputs/firehose"
-	forwardoutput "github.com/seed-afc6a195/aggregator/pkg/outputs/forward"
-	"github.com/seed-afc6a195/aggregator/pkg/outputs/kinesis"
-	"github.com/seed-afc6a195/aggregator/pkg/outputs/s3"
-	"github.com/seed-afc6a195/aggregator/pkg/outputs/stdout"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs/all"
 	"github.com/seed-afc6a195/aggregator/pkg/route"
 	"github.com/seed-afc6a195/aggregator/pkg/status"
 )
@@ -63,28 +56,12 @@ type Log struct {
 
 // Output is one destination.
 type Output struct {
-	Settings any             // of its type: *file.Config, *stdout.Config, …
+	Settings outputs.Config  // of its type's own kind; nil where the type is not known
 	Common   *outputs.Common // the part of Settings that all types have
 }
 
-// outputKind is a value of an output's key type.
-type outputKind struct {
-	name  string
-	fresh func() (settings any, common *outputs.Common)
-}
-
-func outputKinds() []outputKind {
-	return []outputKind{
-		{"file", func() (any, *outputs.Common) { c := new(file.Config); return c, &c.Common }},
-		{"stdout", func() (any, *outputs.Common) { c := new(stdout.Config); return c, &c.Common }},
-		{"elasticsearch", func() (any, *outputs.Common) { c := new(elasticsearch.Config); return c, &c.Common }},
-		{"firehose", func() (any, *outputs.Common) { c := new(firehose.Config); return c, &c.Common }},
-		{"cloudwatch_logs", func() (any, *outputs.Common) { c := new(cloudwatch.Config); return c, &c.Common }},
-		{"forward", func() (any, *outputs.Common) { c := new(forwardoutput.Config); return c, &c.Common }},
-		{"kinesis", func() (any, *outputs.Common) { c := new(kinesis.Config); return c, &c.Common }},
-		{"s3", func() (any, *outputs.Common) { c := new(s3.Config); return c, &c.Common }},
-	}
-}
+// outputKinds returns the types of outputs that a configuration can have.
+func outputKinds() []outputs.Kind { return all.Kinds(nil) }
 
 // complete fills in the defaults that are more than a value.
 func (d *decoder) complete(c *Config, o Options) {
@@ -102,11 +79,12 @@ func (d *decoder) complete(c *Config, o Options) {
 		c.Listeners = []forward.Config{l}
 	}
 	if len(c.Outputs) == 0 && !d.within("outputs") {
-		archive := &file.Config{}
-		d.presets(reflect.ValueOf(archive).Elem())
-		archive.Type = "file"
-		archive.Path = path.Join(c.Buffer.Path, "archive/{cluster}/%Y-%m-%d.ndjson")
-		c.Outputs = map[string]Output{"archive": {archive, &archive.Common}}
+		var archive Output
+		d.output(&archive, &node{kind: mapping, entries: []entry{
+			{key: "type", value: textNode("file")},
+			{key: "path", value: textNode(path.Join(c.Buffer.Path, "archive/{cluster}/%Y-%m-%d.ndjson"))},
+		}}, "outputs.archive")
+		c.Outputs = map[string]Output{"archive": archive}
 	}
 	if len(c.Routes) == 0 && !d.within("routes") {
 		c.Routes = []route.Config{{Match: []string{"**"}, Outputs: c.OutputNames()}}

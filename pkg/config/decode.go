@@ -12,6 +12,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/seed-afc6a195/aggregator/pkg/config/setting"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 )
 
 // decoder fills settings from nodes by the tags that package setting describes. It goes on after a
@@ -32,7 +33,8 @@ type field struct {
 	preset, least, help string
 	enum                []string
 	required, later     bool
-	short               bool // a scalar may stand for a mapping of this key alone
+	holds               string // of a text with placeholders: target or other
+	short               bool   // a scalar may stand for a mapping of this key alone
 }
 
 func fieldsOf(t reflect.Type) []field {
@@ -54,7 +56,7 @@ func fieldsOf(t reflect.Type) []field {
 			name: name, index: []int{i}, typ: f.Type,
 			preset: f.Tag.Get("default"), least: f.Tag.Get("min"), help: f.Tag.Get("help"),
 			required: f.Tag.Get("required") == "true", later: f.Tag.Get("later") == "true",
-			short: f.Tag.Get("short") == "true",
+			short: f.Tag.Get("short") == "true", holds: f.Tag.Get("placeholders"),
 		}
 		if enum := f.Tag.Get("enum"); enum != "" {
 			out.enum = strings.Split(enum, "|")
@@ -106,10 +108,11 @@ var (
 	rateType     = reflect.TypeFor[setting.Rate]()
 	durationType = reflect.TypeFor[time.Duration]()
 	outputType   = reflect.TypeFor[Output]()
+	stepType     = reflect.TypeFor[FilterStep]()
 )
 
 // leaf says whether a struct type is written as something else than a mapping of its fields.
-func leaf(t reflect.Type) bool { return t == secretType || t == outputType }
+func leaf(t reflect.Type) bool { return t == secretType || t == outputType || t == stepType }
 
 // value decodes n into v.
 func (d *decoder) value(v reflect.Value, n *node, path string, f field) {
@@ -124,6 +127,8 @@ func (d *decoder) value(v reflect.Value, n *node, path string, f field) {
 	switch {
 	case t == outputType:
 		d.output(v.Addr().Interface().(*Output), n, path)
+	case t == stepType:
+		d.step(v.Addr().Interface().(*FilterStep), n, path)
 	case t.Kind() == reflect.Pointer:
 		fresh := reflect.New(t.Elem())
 		if t.Elem().Kind() == reflect.Struct {
@@ -302,10 +307,8 @@ func (d *decoder) output(out *Output, n *node, path string) {
 		d.at(n, path, "", "expected a mapping with the key type, got %s", n.shown())
 		return
 	}
-	var known []string
-	for _, k := range outputKinds() {
-		known = append(known, k.name)
-	}
+	kinds := outputKinds()
+	known := outputs.Names(kinds)
 	t := n.get("type")
 	if t == nil {
 		if !d.within(join(path, "type")) {
@@ -317,17 +320,15 @@ func (d *decoder) output(out *Output, n *node, path string) {
 		d.add(t.place, join(path, "type"), "set it", "it is not known without "+strings.Join(t.refs, " and "))
 		return
 	}
-	for _, k := range outputKinds() {
-		if t.kind != scalar || t.text != k.name {
-			continue
-		}
-		out.Settings, out.Common = k.fresh()
+	if k, found := outputs.Find(kinds, t.text); found && t.kind == scalar {
+		out.Settings = k.NewConfig()
+		out.Common = out.Settings.Base()
 		v := reflect.ValueOf(out.Settings).Elem()
 		d.presets(v)
 		d.structure(v, n, path)
 		return
 	}
-	if meant := outputNamed(t.text); t.kind == scalar && t.refs == nil && meant != "" {
+	if meant := outputNamed(kinds, t.text); t.kind == scalar && t.refs == nil && meant != "" {
 		d.at(t, join(path, "type"), "write "+meant, "%s is not a valid value", t.shown())
 		return
 	}
@@ -335,15 +336,11 @@ func (d *decoder) output(out *Output, n *node, path string) {
 }
 
 // outputNamed returns what to write for a kind of output that goes by another name elsewhere, "" where name is none.
-func outputNamed(name string) string {
-	const elasticsearch, opensearch = "elasticsearch", "elasticsearch with flavor: opensearch"
-	return map[string]string{
-		"es": elasticsearch, "elastic": elasticsearch, "elasticsearch_data_stream": elasticsearch, "opensearch": opensearch, "aws_opensearch": opensearch, "aos": opensearch,
-		"kinesis_firehose": "firehose", "aws_firehose": "firehose", "data_firehose": "firehose", "amazon_data_firehose": "firehose",
-		"kinesis_streams": "kinesis", "kinesis_data_streams": "kinesis", "aws_kinesis": "kinesis", "aws_kinesis_streams": "kinesis",
-		"cloudwatch": "cloudwatch_logs", "aws_cloudwatch_logs": "cloudwatch_logs", "cloudwatch_log": "cloudwatch_logs", "cwl": "cloudwatch_logs",
-		"aws_s3": "s3", "amazon_s3": "s3", "bucket": "s3",
-		"fluentd": "forward", "fluent": "forward", "fluentbit": "forward", "fluent-bit": "forward", "fluent_bit": "forward", "secure_forward": "forward", "aggregator": "forward",
-		"console": "stdout", "print": "stdout", "files": "file", "disk": "file",
-	}[strings.ToLower(name)]
+func outputNamed(kinds []outputs.Kind, name string) string {
+	for _, k := range kinds {
+		if meant := k.Aliases[strings.ToLower(name)]; meant != "" {
+			return meant
+		}
+	}
+	return ""
 }

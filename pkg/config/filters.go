@@ -2,79 +2,65 @@ package config
 
 import (
 	"maps"
+	"reflect"
 	"slices"
+	"strings"
 
 	"github.com/seed-afc6a195/aggregator/pkg/config/setting"
 	"github.com/seed-afc6a195/aggregator/pkg/filter"
-	"github.com/seed-afc6a195/aggregator/pkg/filter/expression"
-	"github.com/seed-afc6a195/aggregator/pkg/filter/grep"
-	joinfilter "github.com/seed-afc6a195/aggregator/pkg/filter/join"
-	"github.com/seed-afc6a195/aggregator/pkg/filter/lookup"
-	"github.com/seed-afc6a195/aggregator/pkg/filter/modify"
-	"github.com/seed-afc6a195/aggregator/pkg/filter/multiline"
-	"github.com/seed-afc6a195/aggregator/pkg/filter/parse"
-	"github.com/seed-afc6a195/aggregator/pkg/filter/redact"
-	"github.com/seed-afc6a195/aggregator/pkg/filter/sample"
+	filters "github.com/seed-afc6a195/aggregator/pkg/filter/all"
 )
 
-// FilterStep is one step of a filter: exactly one of its keys, and perhaps when.
+// FilterStep is one step of a filter: in the file exactly one key, its kind, with the settings, and perhaps when.
 type FilterStep struct {
-	Parse     *parse.Config          `yaml:"parse" help:"read structure out of a field"`
-	Grep      *grep.Config           `yaml:"grep" help:"keep or drop events"`
-	Modify    *modify.Config         `yaml:"modify" help:"set, rename, remove and convert fields"`
-	Dedot     *modify.DedotConfig    `yaml:"dedot" help:"replace dots in the names of fields"`
-	Redact    *redact.Config         `yaml:"redact" help:"mask secrets and personal data"`
-	Sample    *sample.Config         `yaml:"sample" help:"keep a share of the events"`
-	Throttle  *sample.ThrottleConfig `yaml:"throttle" help:"keep so many events a second"`
-	Join      *joinfilter.Config     `yaml:"join" help:"put together the fragments that container runtimes cut long lines into"`
-	Multiline *multiline.Config      `yaml:"multiline" help:"join lines that belong together, such as stack traces"`
-	Lookup    *lookup.Config         `yaml:"lookup" help:"add fields from a table in a file"`
-	Expr      *expression.Config     `yaml:"expr" help:"drop events or set fields by an expression"`
-	When      string                 `yaml:"when" help:"an expression: the step is only for events for which it is true"`
+	Kind     string
+	Settings filter.Config // of that kind; nil where none was given
+	When     string        // an expression: the step is only for events for which it is true; "" always is
+
+	given []string // the kinds that the file has, in their order there
 }
 
-// Step returns the step's settings, a pointer to a Config, and the key that they were given under.
-func (s *FilterStep) Step() (kind string, settings any) {
-	for _, k := range s.kinds() {
-		if k.given {
-			return k.key, k.settings
+const whenHelp = "an expression: the step is only for events for which it is true"
+
+// step decodes a step by its key.
+func (d *decoder) step(out *FilterStep, n *node, path string) {
+	kinds := filters.Kinds()
+	known := make([]string, len(kinds))
+	for i := range kinds {
+		known[i] = kinds[i].Name
+	}
+	keys := append(slices.Clone(known), "when")
+	if n.kind != mapping {
+		d.at(n, path, "", "expected a mapping with keys like %s, got %s", strings.Join(keys[:3], ", "), n.shown())
+		return
+	}
+	for _, e := range n.entries {
+		key := join(path, e.key)
+		i := slices.Index(keys, e.key)
+		switch {
+		case i < 0:
+			d.add(e.place, key, hintName(e.key, keys), "unknown key")
+		case e.value == nil: // reported already
+		case e.key == "when" || e.value.kind == scalar && e.value.tag == "!!null": // which is reported, and nothing set
+			d.value(reflect.ValueOf(&out.When).Elem(), e.value, key, field{})
+		default:
+			settings := kinds[i].NewConfig()
+			v := reflect.ValueOf(settings).Elem()
+			d.presets(v)
+			d.value(v, e.value, key, field{})
+			out.Kind, out.Settings, out.given = e.key, settings, append(out.given, e.key)
 		}
 	}
-	return "", nil
-}
-
-type stepKind struct {
-	key      string
-	given    bool
-	settings any
-}
-
-func (s *FilterStep) kinds() []stepKind {
-	return []stepKind{
-		{"parse", s.Parse != nil, s.Parse},
-		{"grep", s.Grep != nil, s.Grep},
-		{"modify", s.Modify != nil, s.Modify},
-		{"dedot", s.Dedot != nil, s.Dedot},
-		{"redact", s.Redact != nil, s.Redact},
-		{"sample", s.Sample != nil, s.Sample},
-		{"throttle", s.Throttle != nil, s.Throttle},
-		{"join", s.Join != nil, s.Join},
-		{"multiline", s.Multiline != nil, s.Multiline},
-		{"lookup", s.Lookup != nil, s.Lookup},
-		{"expr", s.Expr != nil, s.Expr},
-	}
+	d.check(reflect.ValueOf(out).Elem(), n, path)
 }
 
 // Check holds that a step is one thing, and that its condition can be read.
 func (s *FilterStep) Check(r *setting.Report) {
-	var given, known []string
-	for _, k := range s.kinds() {
-		known = append(known, k.key)
-		if k.given {
-			given = append(given, k.key)
+	if len(s.given) != 1 {
+		var known []string
+		for _, k := range filters.Kinds() {
+			known = append(known, k.Name)
 		}
-	}
-	if len(given) != 1 {
 		r.Add("", "one of "+listed(known)+"; make a list item of each", "a step has exactly one of these keys, and perhaps when")
 	}
 	if s.When != "" {

@@ -17,6 +17,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/seed-afc6a195/aggregator/pkg/config/setting"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 )
 
 // Options is what the configuration depends on besides its files. Nil fields stand for the process's
@@ -167,6 +168,19 @@ func Defaults(o Options) (*Config, error) { return read([]document{{}}, o) }
 // Errors.
 func Parse(name string, data []byte, o Options) (*Config, error) {
 	return read([]document{{name, data}}, o)
+}
+
+// Example returns a configuration that has the smallest output of each of the types, with its defaults.
+func Example(types ...string) (*Config, error) {
+	text := []byte("outputs:\n")
+	for i, name := range types {
+		kind, known := outputs.Find(outputKinds(), name)
+		if !known {
+			return nil, fmt.Errorf("no type of output is named %q", name)
+		}
+		text = fmt.Appendf(text, "  o%d: {type: %s, %s}\n", i, name, kind.Example)
+	}
+	return Parse("outputs", text, Options{})
 }
 
 // read makes a configuration of its files.

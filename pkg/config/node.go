@@ -46,6 +46,9 @@ type entry struct {
 	value *node
 }
 
+// textNode returns a string that stands in no file.
+func textNode(text string) *node { return &node{kind: scalar, text: text, tag: "!!str"} }
+
 // The look-ups below are for n == nil too, so that they can be chained.
 
 func (n *node) where() place {

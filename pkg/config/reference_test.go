@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/seed-afc6a195/aggregator/pkg/config/setting"
+	filters "github.com/seed-afc6a195/aggregator/pkg/filter/all"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 )
 
@@ -26,13 +27,12 @@ func TestReference(t *testing.T) {
 	fmt.Fprint(&b, "\n### Every output\n\n| key | default | meaning |\n|---|---|---|\n")
 	rows(&b, reflect.TypeFor[outputs.Common](), "")
 	for _, kind := range outputKinds() {
-		settings, _ := kind.fresh()
-		fmt.Fprintf(&b, "\n### Outputs of type %s\n\n| key | default | meaning |\n|---|---|---|\n", kind.name)
-		rows(&b, reflect.TypeOf(settings).Elem(), "", reflect.TypeFor[outputs.Common]())
+		fmt.Fprintf(&b, "\n### Outputs of type %s\n\nTo %s.\n\n| key | default | meaning |\n|---|---|---|\n", kind.Name, kind.Summary)
+		rows(&b, reflect.TypeOf(kind.NewConfig()).Elem(), "", reflect.TypeFor[outputs.Common]())
 	}
-	for _, kind := range new(FilterStep).kinds() {
-		fmt.Fprintf(&b, "\n### Step %s of a filter\n\n| key | default | meaning |\n|---|---|---|\n", kind.key)
-		rows(&b, reflect.TypeOf(kind.settings).Elem(), "")
+	for _, kind := range filters.Kinds() {
+		fmt.Fprintf(&b, "\n### Step %s of a filter\n\n| key | default | meaning |\n|---|---|---|\n", kind.Name)
+		rows(&b, reflect.TypeOf(kind.NewConfig()).Elem(), "")
 	}
 	file, err := os.ReadFile(referenceFile)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/seed-afc6a195/aggregator/pkg/config/setting"
+	filters "github.com/seed-afc6a195/aggregator/pkg/filter/all"
 )
 
 // schema is a part of a JSON Schema.
@@ -72,6 +73,8 @@ func typeSchema(t reflect.Type, f field) (schema, error) {
 	switch {
 	case t == outputType:
 		return schema{"$ref": "#/$defs/output"}, nil
+	case t == stepType:
+		return stepSchema()
 	case t == sizeType:
 		return numberSchema(setting.SizePattern, true), nil
 	case t == rateType:
@@ -151,14 +154,13 @@ func numberSchema(pattern string, integers bool) schema {
 func outputSchema() (schema, error) {
 	var types, cases []any
 	for _, k := range outputKinds() {
-		settings, _ := k.fresh()
-		s, err := objectSchema(reflect.TypeOf(settings).Elem())
+		s, err := objectSchema(reflect.TypeOf(k.NewConfig()).Elem())
 		if err != nil {
 			return nil, err
 		}
-		types = append(types, k.name)
+		types = append(types, k.Name)
 		cases = append(cases, schema{
-			"if":   schema{"properties": schema{"type": schema{"const": k.name}}, "required": []string{"type"}},
+			"if":   schema{"properties": schema{"type": schema{"const": k.Name}}, "required": []string{"type"}},
 			"then": s,
 		})
 	}
@@ -168,4 +170,18 @@ func outputSchema() (schema, error) {
 		"properties": schema{"type": schema{"anyOf": []any{schema{"enum": types}, interpolated()}}},
 		"allOf":      cases,
 	}, nil
+}
+
+// stepSchema is for a step of a filter, whose settings stand under the name of its kind.
+func stepSchema() (schema, error) {
+	properties := schema{"when": schema{"type": "string", "description": whenHelp}}
+	for _, k := range filters.Kinds() {
+		s, err := typeSchema(reflect.TypeOf(k.NewConfig()).Elem(), field{})
+		if err != nil {
+			return nil, err
+		}
+		s["description"] = k.Summary
+		properties[k.Name] = s
+	}
+	return schema{"type": "object", "properties": properties, "additionalProperties": false}, nil
 }

@@ -5,14 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-
-	"github.com/seed-afc6a195/aggregator/pkg/outputs/cloudwatch"
-	"github.com/seed-afc6a195/aggregator/pkg/outputs/elasticsearch"
-	"github.com/seed-afc6a195/aggregator/pkg/outputs/file"
-	"github.com/seed-afc6a195/aggregator/pkg/outputs/firehose"
-	"github.com/seed-afc6a195/aggregator/pkg/outputs/forward"
-	"github.com/seed-afc6a195/aggregator/pkg/outputs/kinesis"
-	"github.com/seed-afc6a195/aggregator/pkg/outputs/s3"
 )
 
 // Summary says in some lines what the configuration does. It contains no secrets, and what an
@@ -75,22 +67,9 @@ func (c *Config) summarize() string {
 	line("unrouted", "%s", c.Unrouted)
 	for _, name := range c.OutputNames() {
 		o := c.Outputs[name]
-		where := ""
-		switch s := o.Settings.(type) {
-		case *file.Config:
-			where = " to " + s.Path
-		case *forward.Config:
-			where = " to " + strings.Join(s.Addresses(), ", ")
-		case *elasticsearch.Config:
-			where = " to " + s.Index + " at " + strings.Join(s.Hosts, ", ")
-		case *firehose.Config:
-			where = " to " + s.DeliveryStream + " in " + s.Region
-		case *kinesis.Config:
-			where = " to " + s.Stream + " in " + s.Region
-		case *cloudwatch.Config:
-			where = " to " + s.LogGroup + ", " + s.LogStream + " in " + s.Region
-		case *s3.Config:
-			where = " to " + s.Bucket + ", " + s.Key + " in " + s.Region
+		where := o.Settings.Destination()
+		if where != "" {
+			where = " to " + where
 		}
 		line("output", "%s: %s%s", name, o.Common.Type, where)
 	}

@@ -3,41 +3,48 @@ package config
 import (
 	"cmp"
 	"fmt"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 )
 
-// targetKeys are the keys of outputs that name where events go.
-func targetKeys() []string {
-	return []string{
-		"index", "alias", "delivery_stream", "stream", "log_group", "log_stream", "bucket", "topic",
-	}
-}
-
-// templateKeys are the keys of outputs in which placeholders stand.
-func templateKeys() []string {
-	return append(targetKeys(), "id", "pipeline", "partition_key", "key", "path")
-}
-
-// eachOf calls do for each single value that outputs have under one of the keys.
-func eachOf(root *node, keys []string, do func(key string, n *node)) {
-	outputs := root.get("outputs")
-	if outputs == nil {
+// eachName calls do for each single value of outputs in which placeholders stand, as its field's tag says; with targets only for
+// names of where events go.
+func eachName(root *node, targets bool, do func(key string, n *node)) {
+	all := root.get("outputs")
+	if all == nil {
 		return
 	}
-	for _, o := range outputs.entries {
-		for _, key := range keys {
-			if n := o.value.get(key); n != nil && n.kind == scalar {
-				do(join("outputs", o.key)+"."+key, n)
+	kinds := outputKinds()
+	for _, o := range all.entries {
+		t := o.value.get("type")
+		if t == nil {
+			continue
+		}
+		kind, known := outputs.Find(kinds, t.text)
+		if !known {
+			continue
+		}
+		for _, f := range fieldsOf(reflect.TypeOf(kind.NewConfig()).Elem()) {
+			if f.holds == "" || targets && f.holds != holdsTarget {
+				continue
+			}
+			if n := o.value.get(f.name); n != nil && n.kind == scalar {
+				do(join("outputs", o.key)+"."+f.name, n)
 			}
 		}
 	}
 }
 
+// holdsTarget is the tag of a field that names where events go.
+const holdsTarget = "target"
+
 // became says what environment variables made of the names of targets. What a secret is made of too is not shown.
 func (d *decoder) became(root *node) (lines []string) {
-	eachOf(root, targetKeys(), func(key string, n *node) {
+	eachName(root, true, func(key string, n *node) {
 		secret := slices.ContainsFunc(d.secrets, func(s *node) bool {
 			return strings.Contains(n.text, s.text) || slices.ContainsFunc(s.refs, func(ref string) bool { return slices.Contains(n.refs, ref) })
 		})
@@ -58,7 +65,7 @@ func foreign() *regexp.Regexp {
 // placeholders holds that no name of a target has another program's placeholders, which would stand for themselves.
 func (c *checker) placeholders() {
 	find := foreign()
-	eachOf(c.root, templateKeys(), func(key string, n *node) {
+	eachName(c.root, false, func(key string, n *node) {
 		if found := find.FindString(n.text); found != "" && n.refs == nil && !c.errors.within(key) {
 			c.errors.at(n, key, "write {tag}, {tag[1]}, {cluster}, {record.field} or, for the time, %Y.%m.%d",
 				"%s is another program's placeholder, and would stand for itself", quote(found))

@@ -10,13 +10,6 @@ type Offer struct {
 	Document []byte // what would be sent of it: a JSON object, or another text
 }
 
-// Offerer is the Config of an output that can say what it would make of an event, without being made and without
-// reaching for anything.
-type Offerer interface {
-	// Offers returns what says so, for one goroutine. added is what is added to the events of each cluster.
-	Offers(added map[string]map[string]string) (func(ev *event.Event) (Offer, error), error)
-}
-
 // OffersJSON returns what Offers of an output does whose documents are whole events as JSON.
 func OffersJSON(
 	fields event.Fields, added map[string]map[string]string, target func(ev *event.Event) string,

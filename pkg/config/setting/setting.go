@@ -9,6 +9,7 @@
 //	min:"1"          the least value of a number, size, rate or duration, in YAML; 0 where not given
 //	required:"true"  the key must be there, and not empty
 //	help:"…"         one line for the JSON Schema
+//	placeholders:"…" the text has placeholders, and is the name of where events go (target) or another (other)
 //	short:"true"     a text in place of the struct stands for this key alone
 //	later:"true"     part of the contract but not built yet: its presence is an error
 package setting

@@ -15,8 +15,8 @@ import (
 type Config struct {
 	outputs.Common    `yaml:",inline"`
 	awsclient.Config  `yaml:",inline"`
-	LogGroup          string            `yaml:"log_group" required:"true" help:"with placeholders"`
-	LogStream         string            `yaml:"log_stream" required:"true" help:"with placeholders"`
+	LogGroup          string            `yaml:"log_group" required:"true" placeholders:"target" help:"with placeholders"`
+	LogStream         string            `yaml:"log_stream" required:"true" placeholders:"target" help:"with placeholders"`
 	AutoCreate        bool              `yaml:"auto_create" default:"true" help:"make missing groups and streams"`
 	RetentionDays     int               `yaml:"retention_days" default:"0" help:"of groups that have none; 0: for ever"`
 	LogGroupTags      map[string]string `yaml:"log_group_tags" help:"of groups that are made"`

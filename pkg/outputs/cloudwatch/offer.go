@@ -7,7 +7,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 )
 
-// Offers implements outputs.Offerer.
+// Offers implements outputs.Config.
 func (c *Config) Offers(added map[string]map[string]string) (func(ev *event.Event) (outputs.Offer, error), error) {
 	names, err := newNamer(c)
 	if err != nil {

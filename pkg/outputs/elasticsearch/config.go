@@ -20,13 +20,13 @@ type Config struct {
 	APIKey            setting.Secret     `yaml:"api_key" help:"instead of username and password"`
 	BearerToken       setting.Secret     `yaml:"bearer_token" help:"instead of username and password"`
 	TLS               *setting.ClientTLS `yaml:"tls" help:"how the hosts are trusted"`
-	Index             string             `yaml:"index" required:"true" help:"with placeholders, e.g. logs-{cluster}-%Y.%m.%d"`
+	Index             string             `yaml:"index" required:"true" placeholders:"target" help:"with placeholders, e.g. logs-{cluster}-%Y.%m.%d"`
 	MaxIndicesPerHour int                `yaml:"max_indices_per_hour" default:"200" help:"different names of a cluster in an hour; events beyond go to the name with \"other\" in place of what is neither cluster nor time; 0: no limit"`
 	DataStream        bool               `yaml:"data_stream" default:"false" help:"true: index names a data stream"`
 	OpType            string             `yaml:"op_type" default:"create" enum:"create|index" help:"of the bulk request"`
-	ID                string             `yaml:"id" default:"auto" help:"auto; chunk: of the agent's chunk id, the same after a resend to another replica; none; or placeholders, among them {chunk}"`
+	ID                string             `yaml:"id" default:"auto" placeholders:"other" help:"auto; chunk: of the agent's chunk id, the same after a resend to another replica; none; or placeholders, among them {chunk}"`
 	OnConflict        string             `yaml:"on_conflict" default:"count" enum:"count|dead_letter" help:"what becomes of an event whose id the server has already at its first attempt: counted as delivered, or a dead letter"`
-	Pipeline          string             `yaml:"pipeline" help:"an ingest pipeline"`
+	Pipeline          string             `yaml:"pipeline" placeholders:"other" help:"an ingest pipeline"`
 	Flavor            string             `yaml:"flavor" default:"auto" enum:"auto|elasticsearch|opensearch|legacy" help:"legacy: 6.x and 7.x before 7.14"`
 	Template          Template           `yaml:"template" help:"the index template for the names of index"`
 	Compression       string             `yaml:"compression" default:"gzip" enum:"none|gzip" help:"of requests"`

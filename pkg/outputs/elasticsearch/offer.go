@@ -8,7 +8,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/outputs/elasticsearch/internal/indexname"
 )
 
-// Offers implements outputs.Offerer.
+// Offers implements outputs.Config.
 func (c *Config) Offers(added map[string]map[string]string) (func(ev *event.Event) (outputs.Offer, error), error) {
 	// How many names there have been is the running output's to know: here there is no limit.
 	names, err := indexname.New(indexname.Options{Index: c.Index, DataStream: c.DataStream, Now: time.Now})

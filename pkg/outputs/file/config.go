@@ -13,7 +13,7 @@ import (
 // Config is the settings of an output of type file.
 type Config struct {
 	outputs.Common `yaml:",inline"`
-	Path           string `yaml:"path" required:"true" help:"with placeholders, e.g. data/archive/{cluster}/%Y-%m-%d.ndjson"`
+	Path           string `yaml:"path" required:"true" placeholders:"other" help:"with placeholders, e.g. data/archive/{cluster}/%Y-%m-%d.ndjson"`
 	Compression    string `yaml:"compression" default:"none" enum:"none|gzip|zstd" help:"of the written files"`
 	Rotate         Rotate `yaml:"rotate" help:"when a file is finished and the next one begins"`
 }

@@ -76,14 +76,13 @@ func New(cfg Config, opts Options) (*Output, error) {
 	if err != nil {
 		return nil, fmt.Errorf("output %s: path: %w", opts.Name, err)
 	}
-	log := opts.Log.With().Str("output", opts.Name).Logger()
-	f, err := newFiles(cfg, log, opts.Now)
+	f, err := newFiles(cfg, opts.Log, opts.Now)
 	if err != nil {
 		return nil, fmt.Errorf("output %s: %w", opts.Name, err)
 	}
 	o := &Output{
 		name: opts.Name, path: path, perRecord: strings.Contains(cfg.Path, "{record"), perChunk: path.PerChunk(), timeout: cfg.Settings().Timeout,
-		enc: event.NewEncoder(cfg.Fields), files: f, log: log, turn: make(chan struct{}, 1), state: opts.StateFile, keys: intent.Keys{},
+		enc: event.NewEncoder(cfg.Fields), files: f, log: opts.Log, turn: make(chan struct{}, 1), state: opts.StateFile, keys: intent.Keys{},
 	}
 	o.plan.byPath = map[string]int{}
 	o.stale = time.AfterFunc(idle, o.closeIdle)

@@ -286,8 +286,8 @@ func TestOpenFilesAreBounded(t *testing.T) {
 	c := newClock()
 	o := open(t, Config{Path: filepath.Join(dir, "{record.n}")}, c)
 	for range 2 {
-		send(t, o, outputtest.Chunk(1, "a", "t", 3*MaxOpen, 0, 5))
-		if n := o.files.recent.Len(); n != MaxOpen || len(o.files.byPath) != n {
+		send(t, o, outputtest.Chunk(1, "a", "t", 3*maxOpen, 0, 5))
+		if n := o.files.recent.Len(); n != maxOpen || len(o.files.byPath) != n {
 			t.Errorf("%d files open", n)
 		}
 	}

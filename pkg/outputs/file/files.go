@@ -20,8 +20,8 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/outputs/intent"
 )
 
-// MaxOpen is how many files an output has open at most.
-const MaxOpen = 64
+// maxOpen is how many files an output has open at most.
+const maxOpen = 64
 
 const (
 	bufferSize = 256 << 10   // bytes of JSON that are written or compressed at once
@@ -234,7 +234,7 @@ func (f *files) file(ctx context.Context, path string) (*openFile, error) {
 		f.close(file) // it was moved, removed or changed by someone else
 		delete(f.closed, path)
 	}
-	for f.recent.Len() >= MaxOpen {
+	for f.recent.Len() >= maxOpen {
 		f.close(f.recent.Back().Value.(*openFile))
 	}
 	file, err := f.openAt(ctx, path)

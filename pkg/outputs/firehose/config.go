@@ -10,7 +10,7 @@ import (
 type Config struct {
 	outputs.Common   `yaml:",inline"`
 	awsclient.Config `yaml:",inline"`
-	DeliveryStream   string               `yaml:"delivery_stream" required:"true" help:"with placeholders, e.g. logs-{cluster}"`
+	DeliveryStream   string               `yaml:"delivery_stream" required:"true" placeholders:"target" help:"with placeholders, e.g. logs-{cluster}"`
 	Aggregate        bool                 `yaml:"aggregate" default:"true" help:"many lines per record, up to 1000 KiB: fewer records of the quota. false: one"`
 	Compression      string               `yaml:"compression" default:"none" enum:"none|gzip" help:"of each record"`
 	Pace             awsclient.PaceConfig `yaml:"pace" help:"what is sent to a stream at most"`

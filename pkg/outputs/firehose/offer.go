@@ -8,7 +8,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/outputs/awsclient"
 )
 
-// Offers implements outputs.Offerer.
+// Offers implements outputs.Config.
 func (c *Config) Offers(added map[string]map[string]string) (func(ev *event.Event) (outputs.Offer, error), error) {
 	name, err := event.ParseTemplate(c.DeliveryStream)
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 )
 
-// Offers implements outputs.Offerer. Records go as they are, with nothing added.
+// Offers implements outputs.Config. Records go as they are, with nothing added.
 func (c *Config) Offers(map[string]map[string]string) (func(ev *event.Event) (outputs.Offer, error), error) {
 	tag, err := event.ParseTemplate(c.Tag)
 	if err != nil {

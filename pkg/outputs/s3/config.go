@@ -18,8 +18,8 @@ import (
 type Config struct {
 	outputs.Common   `yaml:",inline"`
 	awsclient.Config `yaml:",inline"`
-	Bucket           string       `yaml:"bucket" required:"true" help:"the bucket's name, or the ARN of an access point"`
-	Key              string       `yaml:"key" required:"true" help:"prefix of objects' names, with placeholders, e.g. {cluster}/%Y/%m/%d/%H/"`
+	Bucket           string       `yaml:"bucket" required:"true" placeholders:"target" help:"the bucket's name, or the ARN of an access point"`
+	Key              string       `yaml:"key" required:"true" placeholders:"other" help:"prefix of objects' names, with placeholders, e.g. {cluster}/%Y/%m/%d/%H/"`
 	Compression      string       `yaml:"compression" default:"zstd" enum:"none|gzip|zstd" help:"of objects"`
 	Rotate           Rotate       `yaml:"rotate" help:"when an object is finished"`
 	PartSize         setting.Size `yaml:"part_size" default:"8MiB" help:"bytes of a part; a larger object is uploaded in parts. 5MiB to 256MiB"`
