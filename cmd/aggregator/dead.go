@@ -17,6 +17,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/internal/sender"
 	"github.com/seed-afc6a195/aggregator/pkg/app"
 	"github.com/seed-afc6a195/aggregator/pkg/config"
+	"github.com/seed-afc6a195/aggregator/pkg/status/client"
 )
 
 const (
@@ -44,7 +45,7 @@ type deadFlags struct {
 
 	config                          configFlag
 	dataDir                         string
-	filter                          app.DeadFilter
+	filter                          client.DeadFilter
 	ids                             []uint
 	json, summary, oldest, all, yes bool
 	limit                           int
@@ -60,7 +61,7 @@ func (f *deadFlags) command() *cobra.Command {
 		Use: "dead", Short: "Look at dead letters, send them again or delete them", Long: deadLong, Example: deadExample,
 		Args: onlyCommands,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return f.with(cmd, func(s app.DeadStore) error { return f.printSummary(cmd, s) })
+			return f.with(cmd, func(s client.DeadStore) error { return f.printSummary(cmd, s) })
 		},
 	}
 	p := dead.PersistentFlags()
@@ -78,7 +79,7 @@ func (f *deadFlags) command() *cobra.Command {
 func (f *deadFlags) filters(cmd *cobra.Command) {
 	fs := cmd.Flags()
 	fs.SortFlags = false
-	fs.StringVar(&f.filter.Output, "output", "", "only of this output; "+app.NoOutput+": refused before any")
+	fs.StringVar(&f.filter.Output, "output", "", "only of this output; "+client.NoOutput+": refused before any")
 	fs.StringVar(&f.filter.Cluster, "cluster", "", "only of this cluster")
 	fs.StringVar(&f.filter.Tag, "tag", "", "only of tags that fit this `pattern`, as in routes: kube.**")
 	fs.StringVar(&f.filter.Reason, "reason", "", "only with this reason: rejected, too_large, unrouted, …")
@@ -96,7 +97,7 @@ which output, of which cluster and tag, the reason, the destination's status and
 			if f.limit < 0 {
 				return usageError{fmt.Errorf("--limit %d: must not be negative", f.limit)}
 			}
-			return f.with(cmd, func(s app.DeadStore) error {
+			return f.with(cmd, func(s client.DeadStore) error {
 				if f.summary {
 					return f.printSummary(cmd, s)
 				}
@@ -128,7 +129,7 @@ would offer it to a destination, with its target, such as the index. With --data
 			if err != nil {
 				return err
 			}
-			return f.with(cmd, func(s app.DeadStore) error { return f.printLetter(cmd, s, id) })
+			return f.with(cmd, func(s client.DeadStore) error { return f.printLetter(cmd, s, id) })
 		},
 	}
 	cmd.Flags().BoolVar(&f.json, "json", false, "as JSON")
@@ -143,7 +144,7 @@ func (f *deadFlags) exportCommand() *cobra.Command {
 to a destination, with its target. Where a letter has several events they are in the list "records", and bytes that are no
 event are in "raw", as base64. The letters stay.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return f.with(cmd, func(s app.DeadStore) error { return f.export(cmd, s) })
+			return f.with(cmd, func(s client.DeadStore) error { return f.export(cmd, s) })
 		},
 	}
 	f.filters(cmd)
@@ -161,7 +162,7 @@ route wanted are routed again. What is refused again becomes a new dead letter.`
 			if f.dataDir != "" && len(f.config.paths()) == 0 {
 				return usageError{errors.New("retry with --data-dir needs -c too: the configuration says which outputs there are")}
 			}
-			return f.change(cmd, "send %s again", "put %s back into the queue", func(ctx context.Context, s app.DeadStore, progress func(app.DeadResult)) (app.DeadResult, error) {
+			return f.change(cmd, "send %s again", "put %s back into the queue", func(ctx context.Context, s client.DeadStore, progress func(client.DeadResult)) (client.DeadResult, error) {
 				return s.Retry(ctx, f.filter, f.to, progress)
 			})
 		},
@@ -176,7 +177,7 @@ func (f *deadFlags) purgeCommand() *cobra.Command {
 		Use: "purge", Short: "Delete dead letters for good", Args: noArgs,
 		Long: "Deletes dead letters. Their events are lost then.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return f.change(cmd, "delete %s for good", "deleted %s", func(ctx context.Context, s app.DeadStore, progress func(app.DeadResult)) (app.DeadResult, error) {
+			return f.change(cmd, "delete %s for good", "deleted %s", func(ctx context.Context, s client.DeadStore, progress func(client.DeadResult)) (client.DeadResult, error) {
 				return s.Purge(ctx, f.filter, progress)
 			})
 		},
@@ -192,7 +193,7 @@ func (f *deadFlags) changes(cmd *cobra.Command) {
 }
 
 // with runs do with the dead letters that the flags say.
-func (f *deadFlags) with(cmd *cobra.Command, do func(app.DeadStore) error) (err error) {
+func (f *deadFlags) with(cmd *cobra.Command, do func(client.DeadStore) error) (err error) {
 	if err := f.check(); err != nil {
 		return err
 	}
@@ -201,11 +202,11 @@ func (f *deadFlags) with(cmd *cobra.Command, do func(app.DeadStore) error) (err 
 		return err
 	}
 	if f.dataDir == "" {
-		client, err := f.client(cfg, cmd.ErrOrStderr())
+		c, err := f.client(cfg, cmd.ErrOrStderr())
 		if err != nil {
 			return err
 		}
-		if err = do(client); errors.Is(err, syscall.ECONNREFUSED) {
+		if err = do(client.DeadLetters{Client: c}); errors.Is(err, syscall.ECONNREFUSED) {
 			err = fmt.Errorf("%w: no server listens there; -c or --status say where it does, --data-dir opens the directory of one that is stopped", err)
 		}
 		return asUsage(err)
@@ -228,7 +229,7 @@ func (f *deadFlags) with(cmd *cobra.Command, do func(app.DeadStore) error) (err 
 
 // asUsage gives what made no sense the exit code of wrong usage.
 func asUsage(err error) error {
-	if errors.Is(err, app.ErrDeadRequest) {
+	if errors.Is(err, client.ErrDeadRequest) {
 		return usageError{err}
 	}
 	return err
@@ -254,9 +255,9 @@ func (f *deadFlags) check() error {
 
 // change asks, if need be, and then does what changes letters. what and did are formats of what that is and was.
 func (f *deadFlags) change(cmd *cobra.Command, what, did string,
-	do func(context.Context, app.DeadStore, func(app.DeadResult)) (app.DeadResult, error),
+	do func(context.Context, client.DeadStore, func(client.DeadResult)) (client.DeadResult, error),
 ) error {
-	return f.with(cmd, func(s app.DeadStore) error {
+	return f.with(cmd, func(s client.DeadStore) error {
 		if err := f.filter.CheckChange(); err != nil {
 			return usageError{errors.New("choose the dead letters with a filter, or with --all and none")}
 		}
@@ -284,7 +285,7 @@ func (f *deadFlags) change(cmd *cobra.Command, what, did string,
 			n := events.Load()
 			return sender.Progress{Done: uint64(n), Fraction: min(1, float64(n)/float64(max(1, total.Events)))}
 		})
-		result, err := do(cmd.Context(), s, func(r app.DeadResult) { events.Store(r.Events) })
+		result, err := do(cmd.Context(), s, func(r client.DeadResult) { events.Store(r.Events) })
 		stop()
 		if err != nil && result.Letters == 0 {
 			return err
@@ -298,8 +299,8 @@ func (f *deadFlags) change(cmd *cobra.Command, what, did string,
 }
 
 // printNoneFits says that the filter chooses no letter, and what there is.
-func (f *deadFlags) printNoneFits(cmd *cobra.Command, s app.DeadStore) error {
-	all, err := s.Summary(cmd.Context(), app.DeadFilter{})
+func (f *deadFlags) printNoneFits(cmd *cobra.Command, s client.DeadStore) error {
+	all, err := s.Summary(cmd.Context(), client.DeadFilter{})
 	if err != nil {
 		return err
 	}
@@ -312,7 +313,7 @@ func (f *deadFlags) printNoneFits(cmd *cobra.Command, s app.DeadStore) error {
 }
 
 // ask shows what is about to change and waits for an answer.
-func (f *deadFlags) ask(cmd *cobra.Command, total app.DeadSummary, what string) (sure bool, err error) {
+func (f *deadFlags) ask(cmd *cobra.Command, total client.DeadSummary, what string) (sure bool, err error) {
 	if err := f.writeSummary(cmd.ErrOrStderr(), total); err != nil {
 		return false, err
 	}
@@ -335,4 +336,4 @@ func plural(n int64, what string) string {
 }
 
 // orNone is how a letter's output is shown.
-func orNone(output string) string { return cmp.Or(output, app.NoOutput) }
+func orNone(output string) string { return cmp.Or(output, client.NoOutput) }

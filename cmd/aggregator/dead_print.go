@@ -20,7 +20,7 @@ import (
 
 	"github.com/seed-afc6a195/aggregator/internal/safetext"
 	"github.com/seed-afc6a195/aggregator/internal/sender"
-	"github.com/seed-afc6a195/aggregator/pkg/app"
+	"github.com/seed-afc6a195/aggregator/pkg/status/client"
 )
 
 // Widths of columns that hold what a client or a destination says.
@@ -38,7 +38,7 @@ func parseLetter(text string) (uint64, error) {
 	return id, nil
 }
 
-func (f *deadFlags) printSummary(cmd *cobra.Command, s app.DeadStore) error {
+func (f *deadFlags) printSummary(cmd *cobra.Command, s client.DeadStore) error {
 	total, err := s.Summary(cmd.Context(), f.filter)
 	if err != nil {
 		return err
@@ -49,7 +49,7 @@ func (f *deadFlags) printSummary(cmd *cobra.Command, s app.DeadStore) error {
 	return f.writeSummary(cmd.OutOrStdout(), total)
 }
 
-func (f *deadFlags) writeSummary(w io.Writer, s app.DeadSummary) error {
+func (f *deadFlags) writeSummary(w io.Writer, s client.DeadSummary) error {
 	if s.Letters == 0 {
 		_, err := fmt.Fprintln(w, "no dead letters")
 		return err
@@ -65,11 +65,11 @@ func (f *deadFlags) writeSummary(w io.Writer, s app.DeadSummary) error {
 	return t.end()
 }
 
-func (f *deadFlags) printList(cmd *cobra.Command, s app.DeadStore) error {
+func (f *deadFlags) printList(cmd *cobra.Command, s client.DeadStore) error {
 	w := cmd.OutOrStdout()
 	t := newTable(w, "ID", "AGE", "OUTPUT", "CLUSTER", "TAG", "REASON", "STATUS", "EVENTS", "DETAIL")
 	n := 0
-	more, err := f.pages(cmd, s, app.DeadPage{Newest: !f.oldest}, f.limit, func(l *app.DeadLetter) error {
+	more, err := f.pages(cmd, s, client.DeadPage{Newest: !f.oldest}, f.limit, func(l *client.DeadLetter) error {
 		n++
 		if f.json {
 			return json.NewEncoder(printableJSON{w}).Encode(l)
@@ -97,9 +97,9 @@ func (f *deadFlags) printList(cmd *cobra.Command, s app.DeadStore) error {
 }
 
 // pages calls fn for the letters that fit, at most limit, and says whether there are more.
-func (f *deadFlags) pages(cmd *cobra.Command, s app.DeadStore, page app.DeadPage, limit int, fn func(*app.DeadLetter) error) (more bool, err error) {
+func (f *deadFlags) pages(cmd *cobra.Command, s client.DeadStore, page client.DeadPage, limit int, fn func(*client.DeadLetter) error) (more bool, err error) {
 	for left := limit; limit == 0 || left > 0; {
-		page.Limit = app.MaxDeadLimit
+		page.Limit = client.MaxDeadLimit
 		if limit > 0 {
 			page.Limit = min(left, page.Limit)
 		}
@@ -119,7 +119,7 @@ func (f *deadFlags) pages(cmd *cobra.Command, s app.DeadStore, page app.DeadPage
 	return true, nil
 }
 
-func (f *deadFlags) printLetter(cmd *cobra.Command, s app.DeadStore, id uint64) error {
+func (f *deadFlags) printLetter(cmd *cobra.Command, s client.DeadStore, id uint64) error {
 	l, err := s.Get(cmd.Context(), id)
 	if err != nil {
 		return err
@@ -162,7 +162,7 @@ func (f *deadFlags) printLetter(cmd *cobra.Command, s app.DeadStore, id uint64) 
 }
 
 // printCame writes the events of l as they came.
-func printCame(w io.Writer, l *app.DeadLetter) error {
+func printCame(w io.Writer, l *client.DeadLetter) error {
 	records := l.Records
 	if l.Record != nil {
 		records = append(records, l.Record)
@@ -183,7 +183,7 @@ func printCame(w io.Writer, l *app.DeadLetter) error {
 }
 
 // printOffers writes what a retry would offer.
-func printOffers(w io.Writer, offers []app.DeadOffer) error {
+func printOffers(w io.Writer, offers []client.DeadOffer) error {
 	const now = "as the configuration in force would offer it"
 	for _, o := range offers {
 		var err error
@@ -212,7 +212,7 @@ func printDocument(w io.Writer, head string, document []byte) error {
 	return err
 }
 
-func (f *deadFlags) export(cmd *cobra.Command, s app.DeadStore) (err error) {
+func (f *deadFlags) export(cmd *cobra.Command, s client.DeadStore) (err error) {
 	w := cmd.OutOrStdout()
 	if f.file != "" {
 		file, err := os.OpenFile(f.file, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
@@ -230,7 +230,7 @@ func (f *deadFlags) export(cmd *cobra.Command, s app.DeadStore) (err error) {
 	return err
 }
 
-func (f *deadFlags) exportTo(cmd *cobra.Command, s app.DeadStore, w io.Writer) (letters int64, err error) {
+func (f *deadFlags) exportTo(cmd *cobra.Command, s client.DeadStore, w io.Writer) (letters int64, err error) {
 	var events atomic.Int64
 	bar := newProgress(cmd.ErrOrStderr(), time.Now())
 	bar.live = bar.live && !isTerminal(w) // the lines and it would overwrite each other
@@ -240,7 +240,7 @@ func (f *deadFlags) exportTo(cmd *cobra.Command, s app.DeadStore, w io.Writer) (
 	defer stop()
 	out := json.NewEncoder(printableJSON{w})
 	out.SetEscapeHTML(false)
-	_, err = f.pages(cmd, s, app.DeadPage{Records: true}, 0, func(l *app.DeadLetter) error {
+	_, err = f.pages(cmd, s, client.DeadPage{Records: true}, 0, func(l *client.DeadLetter) error {
 		letters++
 		events.Add(int64(l.Events))
 		return out.Encode(l)
@@ -249,7 +249,7 @@ func (f *deadFlags) exportTo(cmd *cobra.Command, s app.DeadStore, w io.Writer) (
 }
 
 // printResult says what a change did, in the words of the format did.
-func printResult(w io.Writer, did string, r app.DeadResult) error {
+func printResult(w io.Writer, did string, r client.DeadResult) error {
 	what := plural(r.Letters, "dead letter") + " with " + plural(r.Events, "event")
 	if r.Letters == 0 {
 		what = "no dead letter"

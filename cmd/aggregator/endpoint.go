@@ -16,9 +16,9 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"github.com/seed-afc6a195/aggregator/pkg/app"
 	"github.com/seed-afc6a195/aggregator/pkg/config"
 	"github.com/seed-afc6a195/aggregator/pkg/config/setting"
+	"github.com/seed-afc6a195/aggregator/pkg/status/client"
 )
 
 // endpoint is where a running server's status endpoint is, and who asks it.
@@ -87,9 +87,9 @@ func (e *endpoint) check() error {
 }
 
 // client returns what asks the server. cfg is the server's configuration, nil where it is not known.
-func (e *endpoint) client(cfg *config.Config, warnings io.Writer) (*app.DeadClient, error) {
+func (e *endpoint) client(cfg *config.Config, warnings io.Writer) (*client.Client, error) {
 	u := &url.URL{Scheme: "http", Host: "127.0.0.1:9880"}
-	c := &app.DeadClient{}
+	c := &client.Client{}
 	if cfg != nil {
 		u.Host = reachable(cfg.Status.Address)
 		if cfg.Status.TLS != nil {

@@ -12,7 +12,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/seed-afc6a195/aggregator/pkg/app"
+	"github.com/seed-afc6a195/aggregator/pkg/status/client"
 	"github.com/seed-afc6a195/aggregator/pkg/tls/tlstest"
 )
 
@@ -139,7 +139,7 @@ func TestEndpointTLS(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err = c.Summary(t.Context(), app.DeadFilter{}); err == nil || !strings.Contains(err.Error(), tc.want) {
+		if err = c.Get(t.Context(), "queue", nil, new(client.Queue)); err == nil || !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("%s: %v, want %s", tc.name, err, tc.want)
 		}
 	}

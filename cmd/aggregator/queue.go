@@ -52,11 +52,7 @@ func (f *serverFlags) ask(cmd *cobra.Command) (*client.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := f.client(cfg, cmd.ErrOrStderr())
-	if err != nil {
-		return nil, err
-	}
-	return &client.Client{Address: c.Address, Token: c.Token, HTTP: c.HTTP}, nil
+	return f.client(cfg, cmd.ErrOrStderr())
 }
 
 // explained adds what to do where no server answers.

@@ -21,36 +21,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/route"
-	"github.com/seed-afc6a195/aggregator/pkg/status"
-)
-
-// Names of package status for commands.
-type (
-	// DeadStore is status.DeadStore.
-	DeadStore = status.DeadStore
-	// DeadClient is status.DeadClient.
-	DeadClient = status.DeadClient
-	// DeadFilter is status.DeadFilter.
-	DeadFilter = status.DeadFilter
-	// DeadPage is status.DeadPage.
-	DeadPage = status.DeadPage
-	// DeadLetter is status.DeadLetter.
-	DeadLetter = status.DeadLetter
-	// DeadOffer is status.DeadOffer.
-	DeadOffer = status.DeadOffer
-	// DeadSummary is status.DeadSummary.
-	DeadSummary = status.DeadSummary
-	// DeadResult is status.DeadResult.
-	DeadResult = status.DeadResult
-)
-
-// ErrDeadRequest is status.ErrDeadRequest.
-var ErrDeadRequest = status.ErrDeadRequest
-
-// Constants of package status for commands.
-const (
-	NoOutput     = status.NoOutput
-	MaxDeadLimit = status.MaxDeadLimit
+	"github.com/seed-afc6a195/aggregator/pkg/status/client"
 )
 
 // pageBytes is how many bytes of entries a part of a listing holds, about.
@@ -106,18 +77,18 @@ func OpenDeadLetters(cfg *config.Config, configured bool, log zerolog.Logger) (*
 func (d *OfflineDeadLetters) Close() error { return d.queue.Close() }
 
 // filter returns f in the queue's terms.
-func (d deadStore) filter(f *status.DeadFilter) (deadletter.Filter, error) {
+func (d deadStore) filter(f *client.DeadFilter) (deadletter.Filter, error) {
 	if err := d.there(f); err != nil {
 		return deadletter.Filter{}, err
 	}
 	to := deadletter.Filter{Output: f.Output, Cluster: f.Cluster, Reason: f.Reason, IDs: f.IDs}
-	if f.Output == status.NoOutput {
+	if f.Output == client.NoOutput {
 		to.Output, to.NoOutput = "", true
 	}
 	if f.Tag != "" {
 		p, err := route.Compile(f.Tag)
 		if err != nil {
-			return to, fmt.Errorf("%w: tag: %w", status.ErrDeadRequest, err)
+			return to, fmt.Errorf("%w: tag: %w", client.ErrDeadRequest, err)
 		}
 		to.Tag = p.Match
 	}
@@ -131,8 +102,8 @@ func (d deadStore) filter(f *status.DeadFilter) (deadletter.Filter, error) {
 	return to, nil
 }
 
-// Summary implements status.DeadStore.
-func (d deadStore) Summary(ctx context.Context, f status.DeadFilter) (s status.DeadSummary, err error) {
+// Summary implements client.DeadStore.
+func (d deadStore) Summary(ctx context.Context, f client.DeadFilter) (s client.DeadSummary, err error) {
 	filter, err := d.filter(&f)
 	if err != nil {
 		return s, err
@@ -145,22 +116,22 @@ func (d deadStore) Summary(ctx context.Context, f status.DeadFilter) (s status.D
 	s.Oldest, s.Newest, s.Bytes = oldest, newest, letters.Stats().Bytes
 	for k, n := range by {
 		s.Letters, s.Events = s.Letters+n.Letters, s.Events+n.Events
-		s.By = append(s.By, status.DeadCount{Output: k.Output, Cluster: k.Cluster, Reason: k.Reason, Letters: n.Letters, Events: n.Events})
+		s.By = append(s.By, client.DeadCount{Output: k.Output, Cluster: k.Cluster, Reason: k.Reason, Letters: n.Letters, Events: n.Events})
 	}
-	slices.SortFunc(s.By, func(a, b status.DeadCount) int {
+	slices.SortFunc(s.By, func(a, b client.DeadCount) int {
 		return cmp.Or(cmp.Compare(b.Events, a.Events), cmp.Compare(a.Output, b.Output), cmp.Compare(a.Cluster, b.Cluster), cmp.Compare(a.Reason, b.Reason))
 	})
 	return s, nil
 }
 
-// List implements status.DeadStore.
-func (d deadStore) List(ctx context.Context, f status.DeadFilter, p status.DeadPage) (list status.DeadList, err error) {
+// List implements client.DeadStore.
+func (d deadStore) List(ctx context.Context, f client.DeadFilter, p client.DeadPage) (list client.DeadList, err error) {
 	filter, err := d.filter(&f)
 	if err != nil {
 		return list, err
 	}
 	letters, more, err := d.queue.DeadLetters().Page(ctx, filter, deadletter.Page{
-		After: p.After, Newest: p.Newest, Limit: min(p.Limit, status.MaxDeadLimit), Bytes: pageBytes, Bare: !p.Records,
+		After: p.After, Newest: p.Newest, Limit: min(p.Limit, client.MaxDeadLimit), Bytes: pageBytes, Bare: !p.Records,
 	})
 	if err != nil {
 		return list, err
@@ -176,14 +147,14 @@ func (d deadStore) List(ctx context.Context, f status.DeadFilter, p status.DeadP
 	return list, nil
 }
 
-// Get implements status.DeadStore.
-func (d deadStore) Get(ctx context.Context, id uint64) (status.DeadLetter, error) {
+// Get implements client.DeadStore.
+func (d deadStore) Get(ctx context.Context, id uint64) (client.DeadLetter, error) {
 	l, err := d.queue.DeadLetters().Get(ctx, id)
 	if errors.Is(err, deadletter.ErrNotFound) {
-		err = fmt.Errorf("%w: %d", status.ErrDeadUnknown, id)
+		err = fmt.Errorf("%w: %d", client.ErrDeadUnknown, id)
 	}
 	if err != nil {
-		return status.DeadLetter{}, err
+		return client.DeadLetter{}, err
 	}
 	s := d.shower()
 	defer s.close()
@@ -214,8 +185,8 @@ func (s *shower) close() {
 }
 
 // show returns l, with its events where asked for.
-func (s *shower) show(l *deadletter.Letter, records bool) status.DeadLetter {
-	to := status.DeadLetter{
+func (s *shower) show(l *deadletter.Letter, records bool) client.DeadLetter {
+	to := client.DeadLetter{
 		ID: l.ID, Time: l.Time.UTC(), Output: l.Output, Cluster: l.Cluster, Tag: l.Tag, Status: l.Status, Reason: l.Reason, Detail: l.Detail,
 		Attempts: l.Attempts, EventID: l.EventID, Events: l.Events,
 	}
@@ -234,7 +205,7 @@ func (s *shower) show(l *deadletter.Letter, records bool) status.DeadLetter {
 }
 
 // addEvents adds the events of l to to; false: it is not all events.
-func (s *shower) addEvents(l *deadletter.Letter, to *status.DeadLetter) bool {
+func (s *shower) addEvents(l *deadletter.Letter, to *client.DeadLetter) bool {
 	if !l.Readable() {
 		return false
 	}
@@ -247,7 +218,7 @@ func (s *shower) addEvents(l *deadletter.Letter, to *status.DeadLetter) bool {
 		target = s.route(l)
 	}
 	if target.Skip != "" {
-		to.WouldOffer = append(to.WouldOffer, status.DeadOffer{Output: l.Output, Reason: target.Skip})
+		to.WouldOffer = append(to.WouldOffer, client.DeadOffer{Output: l.Output, Reason: target.Skip})
 	}
 	described := false
 	var ev event.Event
@@ -278,23 +249,23 @@ func (s *shower) addEvents(l *deadletter.Letter, to *status.DeadLetter) bool {
 	return len(to.Records) > 0
 }
 
-// Purge implements status.DeadStore.
-func (d deadStore) Purge(ctx context.Context, f status.DeadFilter, progress func(status.DeadResult)) (result status.DeadResult, err error) {
+// Purge implements client.DeadStore.
+func (d deadStore) Purge(ctx context.Context, f client.DeadFilter, progress func(client.DeadResult)) (result client.DeadResult, err error) {
 	filter, err := d.changing(&f)
 	if err != nil {
 		return result, err
 	}
 	n, err := d.queue.DeadLetters().Purge(ctx, filter, func(n deadletter.Count) {
-		progress(status.DeadResult{Letters: n.Letters, Events: n.Events})
+		progress(client.DeadResult{Letters: n.Letters, Events: n.Events})
 	})
 	if n.Letters > 0 {
 		d.log.Info().Int64("letters", n.Letters).Int64("events", n.Events).Msg("dead letters were purged as asked")
 	}
-	return status.DeadResult{Letters: n.Letters, Events: n.Events}, asked(err)
+	return client.DeadResult{Letters: n.Letters, Events: n.Events}, asked(err)
 }
 
 // changing is filter for what changes something.
-func (d deadStore) changing(f *status.DeadFilter) (deadletter.Filter, error) {
+func (d deadStore) changing(f *client.DeadFilter) (deadletter.Filter, error) {
 	if err := f.CheckChange(); err != nil {
 		return deadletter.Filter{}, err
 	}
@@ -304,13 +275,13 @@ func (d deadStore) changing(f *status.DeadFilter) (deadletter.Filter, error) {
 // asked returns the queue's error in the endpoint's terms.
 func asked(err error) error {
 	if errors.Is(err, deadletter.ErrBusy) {
-		return status.ErrDeadBusy
+		return client.ErrDeadBusy
 	}
 	return err
 }
 
-// Retry implements status.DeadStore.
-func (d deadStore) Retry(ctx context.Context, f status.DeadFilter, to string, progress func(status.DeadResult)) (result status.DeadResult, err error) {
+// Retry implements client.DeadStore.
+func (d deadStore) Retry(ctx context.Context, f client.DeadFilter, to string, progress func(client.DeadResult)) (result client.DeadResult, err error) {
 	filter, err := d.changing(&f)
 	if err != nil {
 		return result, err
@@ -320,8 +291,8 @@ func (d deadStore) Retry(ctx context.Context, f status.DeadFilter, to string, pr
 		return result, err
 	}
 	r := returner{rules: d.rules(), cfg: cfg, to: to, lists: map[string][]string{}}
-	show := func(r buffer.RequeueProgress) status.DeadResult {
-		return status.DeadResult{Letters: r.Letters, Events: r.Events, Skipped: r.Skipped}
+	show := func(r buffer.RequeueProgress) client.DeadResult {
+		return client.DeadResult{Letters: r.Letters, Events: r.Events, Skipped: r.Skipped}
 	}
 	done, err := buffer.Requeue(ctx, d.queue, d.queue.DeadLetters(), filter, r.route, func(r buffer.RequeueProgress) { progress(show(r)) })
 	if done.Letters > 0 {
@@ -349,7 +320,7 @@ func (d deadStore) noneFit() string {
 
 // there holds that an output or a cluster that a filter names is one that is configured or has letters: what is only
 // written wrong would seem to have none.
-func (d deadStore) there(f *status.DeadFilter) error {
+func (d deadStore) there(f *client.DeadFilter) error {
 	cfg := d.config()
 	outputs, clusters := map[string]bool{}, map[string]bool{cluster.Default: true}
 	for _, name := range cfg.OutputNames() {
@@ -368,9 +339,9 @@ func (d deadStore) there(f *status.DeadFilter) error {
 		kind, name string
 		known      map[string]bool
 	}{{"output", f.Output, outputs}, {"cluster", f.Cluster, clusters}} {
-		if named.name != "" && named.name != status.NoOutput && !named.known[named.name] {
+		if named.name != "" && named.name != client.NoOutput && !named.known[named.name] {
 			return fmt.Errorf("%w: there is no %s named %q, and no dead letter of such a one; there are %s",
-				status.ErrDeadRequest, named.kind, named.name, strings.Join(slices.Sorted(maps.Keys(named.known)), ", "))
+				client.ErrDeadRequest, named.kind, named.name, strings.Join(slices.Sorted(maps.Keys(named.known)), ", "))
 		}
 	}
 	return nil
@@ -381,7 +352,7 @@ func (d deadStore) known(ctx context.Context, cfg *config.Config, filter deadlet
 	names := strings.Join(cfg.OutputNames(), ", ")
 	if to != "" {
 		if _, ok := cfg.Outputs[to]; !ok {
-			return fmt.Errorf("%w: no output is named %q, there are %s", status.ErrDeadRequest, to, names)
+			return fmt.Errorf("%w: no output is named %q, there are %s", client.ErrDeadRequest, to, names)
 		}
 		return nil
 	}
@@ -392,7 +363,7 @@ func (d deadStore) known(ctx context.Context, cfg *config.Config, filter deadlet
 	for k := range by {
 		if _, ok := cfg.Outputs[k.Output]; !ok && k.Output != "" {
 			return fmt.Errorf("%w: output %s, which refused some of these, is not configured any more: choose one of %s to send them to (to=, --to)",
-				status.ErrDeadRequest, k.Output, names)
+				client.ErrDeadRequest, k.Output, names)
 		}
 	}
 	return nil

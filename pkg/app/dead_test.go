@@ -20,6 +20,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/status"
+	"github.com/seed-afc6a195/aggregator/pkg/status/client"
 )
 
 // deadConfig has a route for kube.** only, so that other tags are unrouted.
@@ -71,8 +72,8 @@ func lines(t *testing.T, path string) string {
 func TestDeadLettersOverHTTP(t *testing.T) {
 	dir := t.TempDir()
 	p := start(t, dir, deadConfig)
-	store := &DeadClient{Address: "http://" + p.StatusAddr().String()}
-	none := func(DeadResult) {}
+	store := client.DeadLetters{Client: &client.Client{Address: "http://" + p.StatusAddr().String()}}
+	none := func(client.DeadResult) {}
 	p.send("unknown.tag", "1", "lost")
 	unreadable := dead("pods", "kube.a", "")
 	unreadable.Entry = []byte{0xc1, 1}
@@ -80,11 +81,11 @@ func TestDeadLettersOverHTTP(t *testing.T) {
 	forbidden.Cluster, forbidden.Reason = "picky", "tag_not_allowed"
 	addLetters(t, p.queue, dead("pods", "kube.a", "one"), dead("other", "kube.b", "two2"), unreadable, forbidden)
 
-	summary, err := store.Summary(t.Context(), DeadFilter{Tag: "kube.**"})
+	summary, err := store.Summary(t.Context(), client.DeadFilter{Tag: "kube.**"})
 	if err != nil || summary.Letters != 3 || len(summary.By) != 2 || summary.By[0].Events+summary.By[1].Events != 3 {
 		t.Errorf("%+v: %v", summary, err)
 	}
-	list, err := store.List(t.Context(), DeadFilter{}, DeadPage{Limit: 100, Records: true})
+	list, err := store.List(t.Context(), client.DeadFilter{}, client.DeadPage{Limit: 100, Records: true})
 	if err != nil || len(list.Letters) != 5 || list.Next != 0 {
 		t.Fatalf("%+v: %v", list, err)
 	}
@@ -118,20 +119,20 @@ func TestDeadLettersOverHTTP(t *testing.T) {
 	}
 
 	for name, tc := range map[string]struct {
-		filter DeadFilter
+		filter client.DeadFilter
 		to     string
 		want   string
 	}{
-		"pattern":   {DeadFilter{Tag: "{a"}, "", "tag"},
-		"to nobody": {DeadFilter{Output: "pods"}, "nobody", `no output is named "nobody", there are other, pods`},
-		"no filter": {DeadFilter{}, "", "filter"},
+		"pattern":   {client.DeadFilter{Tag: "{a"}, "", "tag"},
+		"to nobody": {client.DeadFilter{Output: "pods"}, "nobody", `no output is named "nobody", there are other, pods`},
+		"no filter": {client.DeadFilter{}, "", "filter"},
 	} {
-		if _, err := store.Retry(t.Context(), tc.filter, tc.to, none); !errors.Is(err, ErrDeadRequest) || !strings.Contains(err.Error(), tc.want) {
+		if _, err := store.Retry(t.Context(), tc.filter, tc.to, none); !errors.Is(err, client.ErrDeadRequest) || !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 
-	result, err := store.Retry(t.Context(), DeadFilter{Output: "pods"}, "", none)
+	result, err := store.Retry(t.Context(), client.DeadFilter{Output: "pods"}, "", none)
 	if err != nil || result.Letters != 1 || result.Events != 1 || len(result.Skipped) != 1 {
 		t.Errorf("to the same output: %+v: %v", result, err)
 	}
@@ -139,7 +140,7 @@ func TestDeadLettersOverHTTP(t *testing.T) {
 	if got := lines(t, dir+"/pods.ndjson"); !strings.Contains(got, `"log":"one"`) || !strings.Contains(got, id+"-3") {
 		t.Errorf("delivered: %s", got)
 	}
-	if result, err = store.Retry(t.Context(), DeadFilter{Output: "other"}, "pods", none); err != nil || result.Letters != 1 {
+	if result, err = store.Retry(t.Context(), client.DeadFilter{Output: "other"}, "pods", none); err != nil || result.Letters != 1 {
 		t.Errorf("to another output: %+v: %v", result, err)
 	}
 	s := p.await("the event in the other output", func(s status.Snapshot) bool { return delivered(s, "pods") == 2 })
@@ -152,7 +153,7 @@ func TestDeadLettersOverHTTP(t *testing.T) {
 		}
 	}
 
-	result, err = store.Retry(t.Context(), DeadFilter{Output: NoOutput}, "", none)
+	result, err = store.Retry(t.Context(), client.DeadFilter{Output: client.NoOutput}, "", none)
 	want := map[string]int64{
 		"no route wants them: give their tag and cluster a route, or choose an output to send them to (to=, --to)":            1,
 		"their cluster may not send their tag: add it to the cluster's tags, or choose an output to send them to (to=, --to)": 1,
@@ -160,19 +161,19 @@ func TestDeadLettersOverHTTP(t *testing.T) {
 	if err != nil || result.Letters != 0 || !maps.Equal(result.Skipped, want) {
 		t.Errorf("unrouted: %+v: %v", result, err)
 	}
-	if result, err = store.Retry(t.Context(), DeadFilter{Reason: "slow"}, "", none); err != nil || !strings.HasPrefix(result.Why, "none of the ") {
+	if result, err = store.Retry(t.Context(), client.DeadFilter{Reason: "slow"}, "", none); err != nil || !strings.HasPrefix(result.Why, "none of the ") {
 		t.Errorf("a reason that none has: %+v: %v", result, err)
 	}
-	for _, wrong := range []DeadFilter{{Output: "nope"}, {Cluster: "nope"}} {
-		if _, err := store.List(t.Context(), wrong, DeadPage{Limit: 10}); !errors.Is(err, ErrDeadRequest) || !strings.Contains(err.Error(), `named "nope"`) || !strings.Contains(err.Error(), "there are ") {
+	for _, wrong := range []client.DeadFilter{{Output: "nope"}, {Cluster: "nope"}} {
+		if _, err := store.List(t.Context(), wrong, client.DeadPage{Limit: 10}); !errors.Is(err, client.ErrDeadRequest) || !strings.Contains(err.Error(), `named "nope"`) || !strings.Contains(err.Error(), "there are ") {
 			t.Errorf("%+v: %v", wrong, err)
 		}
 	}
-	if result, err = store.Retry(t.Context(), DeadFilter{Reason: "unrouted"}, "other", none); err != nil || result.Letters != 1 {
+	if result, err = store.Retry(t.Context(), client.DeadFilter{Reason: "unrouted"}, "other", none); err != nil || result.Letters != 1 {
 		t.Errorf("unrouted to an output: %+v: %v", result, err)
 	}
 	p.await("the unrouted event", func(s status.Snapshot) bool { return delivered(s, "other") == 1 })
-	if result, err = store.Purge(t.Context(), DeadFilter{All: true}, none); err != nil || result.Letters != 2 {
+	if result, err = store.Purge(t.Context(), client.DeadFilter{All: true}, none); err != nil || result.Letters != 2 {
 		t.Errorf("purged %+v: %v", result, err)
 	}
 	if d := p.queue.Stats().Dead; d.Letters != 0 || d.Purged != 2 || d.Retried != 3 {
@@ -213,17 +214,17 @@ func TestDeadLettersOffline(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	none := func(DeadResult) {}
-	if _, err := store.Retry(t.Context(), DeadFilter{All: true}, "", none); !errors.Is(err, ErrDeadRequest) || !strings.Contains(err.Error(), "output gone") {
+	none := func(client.DeadResult) {}
+	if _, err := store.Retry(t.Context(), client.DeadFilter{All: true}, "", none); !errors.Is(err, client.ErrDeadRequest) || !strings.Contains(err.Error(), "output gone") {
 		t.Errorf("an output that left: %v", err)
 	}
-	if list, err := store.List(t.Context(), DeadFilter{OlderThan: 24 * time.Hour}, DeadPage{Limit: 9}); err != nil || len(list.Letters) != 1 {
+	if list, err := store.List(t.Context(), client.DeadFilter{OlderThan: 24 * time.Hour}, client.DeadPage{Limit: 9}); err != nil || len(list.Letters) != 1 {
 		t.Errorf("%+v: %v", list, err)
 	}
-	if r, err := store.Retry(t.Context(), DeadFilter{NewerThan: time.Hour, Output: NoOutput}, "", none); err != nil || r.Letters != 1 {
+	if r, err := store.Retry(t.Context(), client.DeadFilter{NewerThan: time.Hour, Output: client.NoOutput}, "", none); err != nil || r.Letters != 1 {
 		t.Errorf("%+v: %v", r, err)
 	}
-	if r, err := store.Retry(t.Context(), DeadFilter{Output: "gone"}, "other", none); err != nil || r.Letters != 1 {
+	if r, err := store.Retry(t.Context(), client.DeadFilter{Output: "gone"}, "other", none); err != nil || r.Letters != 1 {
 		t.Errorf("%+v: %v", r, err)
 	}
 	if err := store.Close(); err != nil {

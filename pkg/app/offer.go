@@ -11,7 +11,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/filter"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
-	"github.com/seed-afc6a195/aggregator/pkg/status"
+	"github.com/seed-afc6a195/aggregator/pkg/status/client"
 )
 
 // offerer says what an output would make of events, as a configuration has it: filters, target, document. It is the
@@ -21,7 +21,7 @@ type offerer struct {
 	rules  *Rules // nil: there are none
 	offer  func(ev *event.Event) (outputs.Offer, error)
 	broken string             // why nothing can be said
-	made   []status.DeadOffer // of the event at hand
+	made   []client.DeadOffer // of the event at hand
 }
 
 // newOfferer returns one for the output of that name. The caller closes it.
@@ -44,7 +44,7 @@ func (o *offerer) close() {
 }
 
 // of returns what would be made of ev, which is one event unless a filter makes several of it.
-func (o *offerer) of(ev *event.Event, now time.Time) []status.DeadOffer {
+func (o *offerer) of(ev *event.Event, now time.Time) []client.DeadOffer {
 	o.made = nil
 	switch {
 	case o.broken != "":
@@ -61,7 +61,7 @@ func (o *offerer) of(ev *event.Event, now time.Time) []status.DeadOffer {
 }
 
 func (o *offerer) nothing(why string) {
-	o.made = append(o.made, status.DeadOffer{Output: o.name, Reason: why})
+	o.made = append(o.made, client.DeadOffer{Output: o.name, Reason: why})
 }
 
 func (o *offerer) add(ev *event.Event) {
@@ -70,7 +70,7 @@ func (o *offerer) add(ev *event.Event) {
 		o.nothing(err.Error())
 		return
 	}
-	made := status.DeadOffer{Output: o.name, Target: offer.Target}
+	made := client.DeadOffer{Output: o.name, Target: offer.Target}
 	if json.Valid(offer.Document) {
 		made.Document = offer.Document
 	} else {

@@ -18,25 +18,26 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/seed-afc6a195/aggregator/pkg/config/setting"
+	"github.com/seed-afc6a195/aggregator/pkg/status/client"
 )
 
-// letters is a DeadStore with letters 1 to n that notes what it is asked for.
+// letters is a client.DeadStore with letters 1 to n that notes what it is asked for.
 type letters struct {
 	n     uint64
 	asked []string
 	err   error
 }
 
-func (l *letters) note(what string, f DeadFilter, more ...any) {
+func (l *letters) note(what string, f client.DeadFilter, more ...any) {
 	l.asked = append(l.asked, fmt.Sprintf("%s %+v %v", what, f, more))
 }
 
-func (l *letters) Summary(_ context.Context, f DeadFilter) (DeadSummary, error) {
+func (l *letters) Summary(_ context.Context, f client.DeadFilter) (client.DeadSummary, error) {
 	l.note("summary", f)
-	return DeadSummary{Letters: int64(l.n), Events: 2 * int64(l.n), Oldest: time.Unix(1, 0).UTC()}, l.err
+	return client.DeadSummary{Letters: int64(l.n), Events: 2 * int64(l.n), Oldest: time.Unix(1, 0).UTC()}, l.err
 }
 
-func (l *letters) List(_ context.Context, f DeadFilter, p DeadPage) (list DeadList, err error) {
+func (l *letters) List(_ context.Context, f client.DeadFilter, p client.DeadPage) (list client.DeadList, err error) {
 	l.note("list", f, p)
 	for id := p.After + 1; id <= l.n && len(list.Letters) < p.Limit; id++ {
 		list.Letters = append(list.Letters, letter(id, p.Records))
@@ -47,37 +48,37 @@ func (l *letters) List(_ context.Context, f DeadFilter, p DeadPage) (list DeadLi
 	return list, l.err
 }
 
-func letter(id uint64, record bool) DeadLetter {
-	l := DeadLetter{ID: id, Time: time.Unix(int64(id), 5).UTC(), Output: "es", Cluster: "c", Tag: "t", Status: 400, Reason: "rejected", Detail: "no\u009bt so", Attempts: 1, Events: 1}
+func letter(id uint64, record bool) client.DeadLetter {
+	l := client.DeadLetter{ID: id, Time: time.Unix(int64(id), 5).UTC(), Output: "es", Cluster: "c", Tag: "t", Status: 400, Reason: "rejected", Detail: "no\u009bt so", Attempts: 1, Events: 1}
 	if record {
 		l.Record = json.RawMessage(`{"a":1}`)
 	}
 	return l
 }
 
-func (l *letters) Get(_ context.Context, id uint64) (DeadLetter, error) {
+func (l *letters) Get(_ context.Context, id uint64) (client.DeadLetter, error) {
 	if id > l.n {
-		return DeadLetter{}, fmt.Errorf("%w: %d", ErrDeadUnknown, id)
+		return client.DeadLetter{}, fmt.Errorf("%w: %d", client.ErrDeadUnknown, id)
 	}
 	return letter(id, true), nil
 }
 
-func (l *letters) Retry(_ context.Context, f DeadFilter, to string, progress func(DeadResult)) (DeadResult, error) {
+func (l *letters) Retry(_ context.Context, f client.DeadFilter, to string, progress func(client.DeadResult)) (client.DeadResult, error) {
 	l.note("retry", f, to)
 	return l.change(progress)
 }
 
-func (l *letters) Purge(_ context.Context, f DeadFilter, progress func(DeadResult)) (DeadResult, error) {
+func (l *letters) Purge(_ context.Context, f client.DeadFilter, progress func(client.DeadResult)) (client.DeadResult, error) {
 	l.note("purge", f)
 	return l.change(progress)
 }
 
-func (l *letters) change(progress func(DeadResult)) (DeadResult, error) {
-	if errors.Is(l.err, ErrDeadBusy) {
-		return DeadResult{}, l.err
+func (l *letters) change(progress func(client.DeadResult)) (client.DeadResult, error) {
+	if errors.Is(l.err, client.ErrDeadBusy) {
+		return client.DeadResult{}, l.err
 	}
-	progress(DeadResult{Letters: 1, Events: 2})
-	return DeadResult{Letters: 3, Events: 6, Skipped: map[string]int64{"no route wants them": 1}}, l.err
+	progress(client.DeadResult{Letters: 1, Events: 2})
+	return client.DeadResult{Letters: 3, Events: 6, Skipped: map[string]int64{"no route wants them": 1}}, l.err
 }
 
 // deadServer serves the letters.
@@ -93,55 +94,55 @@ func deadServer(t *testing.T, store *letters, config Config) (*Server, string) {
 func TestDeadClient(t *testing.T) {
 	store := &letters{n: 5}
 	_, address := deadServer(t, store, Config{})
-	c := &DeadClient{Address: address + "/"}
-	filter := DeadFilter{
+	c := client.DeadLetters{Client: &client.Client{Address: address + "/"}}
+	filter := client.DeadFilter{
 		Output: "es", Cluster: "c 1", Reason: "r&d", Tag: "kube.**", OlderThan: time.Minute, NewerThan: time.Hour, IDs: []uint64{7, 1 << 60},
 	}
 	summary, err := c.Summary(t.Context(), filter)
 	if err != nil || summary.Letters != 5 || summary.Events != 10 || !summary.Oldest.Equal(time.Unix(1, 0)) {
 		t.Errorf("%+v: %v", summary, err)
 	}
-	list, err := c.List(t.Context(), filter, DeadPage{After: 1, Limit: 2, Newest: true, Records: true})
-	if want := []DeadLetter{letter(2, true), letter(3, true)}; err != nil || list.Next != 3 || len(list.Letters) != 2 || list.Letters[1].Detail != want[1].Detail {
+	list, err := c.List(t.Context(), filter, client.DeadPage{After: 1, Limit: 2, Newest: true, Records: true})
+	if want := []client.DeadLetter{letter(2, true), letter(3, true)}; err != nil || list.Next != 3 || len(list.Letters) != 2 || list.Letters[1].Detail != want[1].Detail {
 		t.Errorf("%+v: %v", list, err)
 	}
 	if l, err := c.Get(t.Context(), 4); err != nil || l.ID != 4 || len(l.Record) == 0 {
 		t.Errorf("%+v: %v", l, err)
 	}
-	if _, err := c.Get(t.Context(), 6); !errors.Is(err, ErrDeadUnknown) || strings.Count(err.Error(), "no such") != 1 {
+	if _, err := c.Get(t.Context(), 6); !errors.Is(err, client.ErrDeadUnknown) || strings.Count(err.Error(), "no such") != 1 {
 		t.Errorf("unknown: %v", err)
 	}
-	var steps []DeadResult
-	step := func(r DeadResult) { steps = append(steps, r) }
+	var steps []client.DeadResult
+	step := func(r client.DeadResult) { steps = append(steps, r) }
 	result, err := c.Retry(t.Context(), filter, "es2", step)
-	if err != nil || result.Letters != 3 || result.Skipped["no route wants them"] != 1 || !reflect.DeepEqual(steps, []DeadResult{{Letters: 1, Events: 2}}) {
+	if err != nil || result.Letters != 3 || result.Skipped["no route wants them"] != 1 || !reflect.DeepEqual(steps, []client.DeadResult{{Letters: 1, Events: 2}}) {
 		t.Errorf("%+v after %+v: %v", result, steps, err)
 	}
-	if result, err = c.Purge(t.Context(), DeadFilter{All: true}, step); err != nil || result.Events != 6 {
+	if result, err = c.Purge(t.Context(), client.DeadFilter{All: true}, step); err != nil || result.Events != 6 {
 		t.Errorf("%+v: %v", result, err)
 	}
-	if _, err := c.Purge(t.Context(), DeadFilter{}, step); !errors.Is(err, ErrDeadRequest) {
+	if _, err := c.Purge(t.Context(), client.DeadFilter{}, step); !errors.Is(err, client.ErrDeadRequest) {
 		t.Errorf("without a filter: %v", err)
 	}
 	want := []string{
 		fmt.Sprintf("summary %+v []", filter),
-		fmt.Sprintf("list %+v [%v]", filter, DeadPage{After: 1, Limit: 2, Newest: true, Records: true}),
+		fmt.Sprintf("list %+v [%v]", filter, client.DeadPage{After: 1, Limit: 2, Newest: true, Records: true}),
 		fmt.Sprintf("retry %+v [es2]", filter),
-		fmt.Sprintf("purge %+v []", DeadFilter{All: true}),
+		fmt.Sprintf("purge %+v []", client.DeadFilter{All: true}),
 	}
 	if !slices.Equal(store.asked, want) {
 		t.Errorf("asked:\n%s\nwant:\n%s", strings.Join(store.asked, "\n"), strings.Join(want, "\n"))
 	}
 
 	store.err = errors.New("the disk is broken")
-	if _, err := c.List(t.Context(), filter, DeadPage{Limit: 1}); err == nil || !strings.Contains(err.Error(), "the disk is broken") {
+	if _, err := c.List(t.Context(), filter, client.DeadPage{Limit: 1}); err == nil || !strings.Contains(err.Error(), "the disk is broken") {
 		t.Errorf("list: %v", err)
 	}
 	if result, err := c.Retry(t.Context(), filter, "", step); err == nil || err.Error() != "the disk is broken" || result.Letters != 3 {
 		t.Errorf("retry: %+v %v", result, err)
 	}
-	store.err = ErrDeadBusy
-	if _, err := c.Retry(t.Context(), filter, "", step); !errors.Is(err, ErrDeadBusy) {
+	store.err = client.ErrDeadBusy
+	if _, err := c.Retry(t.Context(), filter, "", step); !errors.Is(err, client.ErrDeadBusy) {
 		t.Errorf("busy: %v", err)
 	}
 }
@@ -164,15 +165,17 @@ func TestDeadClientFailures(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { tc.reply(w) }))
 			defer srv.Close()
-			c := &DeadClient{Address: strings.Replace(srv.URL, "//", "//user:s3cr3t@", 1), Token: setting.NewSecret("s3cr3t")}
-			_, err := c.Purge(t.Context(), DeadFilter{All: true}, func(DeadResult) {})
+			c := client.DeadLetters{Client: &client.Client{
+				Address: strings.Replace(srv.URL, "//", "//user:s3cr3t@", 1), Token: setting.NewSecret("s3cr3t"),
+			}}
+			_, err := c.Purge(t.Context(), client.DeadFilter{All: true}, func(client.DeadResult) {})
 			if err == nil || !strings.Contains(err.Error(), tc.want) || strings.Contains(err.Error(), "s3cr3t") {
 				t.Errorf("%v, want %s", err, tc.want)
 			}
 		})
 	}
 	for _, address := range []string{"http://user:s3cr3t@127.0.0.1:1", "http://user:s3cr3t@[::", "http://user:s3cr3t@a b"} {
-		if _, err := (&DeadClient{Address: address}).Get(t.Context(), 1); err == nil || strings.Contains(err.Error(), "s3cr3t") {
+		if _, err := (client.DeadLetters{Client: &client.Client{Address: address}}).Get(t.Context(), 1); err == nil || strings.Contains(err.Error(), "s3cr3t") {
 			t.Errorf("%s: %v", address, err)
 		}
 	}
@@ -241,7 +244,7 @@ func do(t *testing.T, r *http.Request) (code int, body string) {
 
 // TestExportPages writes every letter once, over several pages, and is cut where it fails.
 func TestExportPages(t *testing.T) {
-	store := &letters{n: 2*MaxDeadLimit + 10}
+	store := &letters{n: 2*client.MaxDeadLimit + 10}
 	_, address := deadServer(t, store, Config{})
 	reply, err := http.Get(address + "/dead-letters/export?cluster=c")
 	if err != nil {
@@ -250,7 +253,7 @@ func TestExportPages(t *testing.T) {
 	defer reply.Body.Close()
 	d, n := json.NewDecoder(reply.Body), uint64(0)
 	for d.More() {
-		var l DeadLetter
+		var l client.DeadLetter
 		if err := d.Decode(&l); err != nil {
 			t.Fatal(err)
 		}
@@ -468,7 +471,7 @@ func FuzzDeadQuery(f *testing.F) {
 		if q.end() != nil {
 			return
 		}
-		again := queryReader{values: filter.query()}
+		again := queryReader{values: filter.Query()}
 		if got := again.filter(); again.end() != nil || !reflect.DeepEqual(got, filter) {
 			t.Fatalf("%+v becomes %+v: %v", filter, got, again.err)
 		}

@@ -9,15 +9,8 @@ import (
 	"time"
 
 	"github.com/seed-afc6a195/aggregator/internal/safetext"
+	"github.com/seed-afc6a195/aggregator/pkg/status/client"
 )
-
-// deadStep is a line of the reply to a retry or a purge: one after each portion, and a last one that
-// is done or has the error.
-type deadStep struct {
-	DeadResult
-	Done  bool   `json:"done"`
-	Error string `json:"error,omitempty"`
-}
 
 func (s *Server) deadHandlers(mux *http.ServeMux) {
 	mux.HandleFunc("GET /dead-letters", s.deadList)
@@ -31,11 +24,11 @@ func (s *Server) deadHandlers(mux *http.ServeMux) {
 // deadCode returns the HTTP status of an error.
 func deadCode(err error) int {
 	switch {
-	case errors.Is(err, ErrDeadRequest):
+	case errors.Is(err, client.ErrDeadRequest):
 		return http.StatusBadRequest
-	case errors.Is(err, ErrDeadUnknown):
+	case errors.Is(err, client.ErrDeadUnknown):
 		return http.StatusNotFound
-	case errors.Is(err, ErrDeadBusy):
+	case errors.Is(err, client.ErrDeadBusy):
 		return http.StatusConflict
 	default:
 		return http.StatusInternalServerError
@@ -75,9 +68,11 @@ func (s *Server) deadSummary(w http.ResponseWriter, r *http.Request) {
 func (s *Server) deadList(w http.ResponseWriter, r *http.Request) {
 	q := queryReader{values: r.URL.Query()}
 	filter := q.filter()
-	page := DeadPage{After: q.number("after"), Limit: defaultDeadLimit, Newest: q.flag("newest"), Records: q.flag("records")}
-	if limit := q.number("limit"); limit > MaxDeadLimit {
-		q.fail("limit", strconv.FormatUint(limit, 10), fmt.Sprintf("%d at most", MaxDeadLimit))
+	page := client.DeadPage{
+		After: q.number("after"), Limit: defaultDeadLimit, Newest: q.flag("newest"), Records: q.flag("records"),
+	}
+	if limit := q.number("limit"); limit > client.MaxDeadLimit {
+		q.fail("limit", strconv.FormatUint(limit, 10), fmt.Sprintf("%d at most", client.MaxDeadLimit))
 	} else if limit > 0 {
 		page.Limit = int(limit)
 	}
@@ -93,7 +88,7 @@ func (s *Server) deadList(w http.ResponseWriter, r *http.Request) {
 func (s *Server) deadGet(w http.ResponseWriter, r *http.Request) {
 	id, err := strconv.ParseUint(r.PathValue("id"), 10, 63)
 	if err != nil {
-		deadError(w, fmt.Errorf("%w: %.100q is no letter's number", ErrDeadRequest, r.PathValue("id")))
+		deadError(w, fmt.Errorf("%w: %.100q is no letter's number", client.ErrDeadRequest, r.PathValue("id")))
 		return
 	}
 	letter, err := s.options.DeadLetters.Get(r.Context(), id)
@@ -110,7 +105,7 @@ func (s *Server) deadExport(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	out := unhurried(w)
-	page := DeadPage{Limit: MaxDeadLimit, Records: true}
+	page := client.DeadPage{Limit: client.MaxDeadLimit, Records: true}
 	for first := true; first || page.After != 0; first = false {
 		list, err := s.options.DeadLetters.List(r.Context(), filter, page)
 		if err != nil && first {
@@ -159,21 +154,24 @@ func writeLine(w http.ResponseWriter, v any) error {
 func (s *Server) deadRetry(w http.ResponseWriter, r *http.Request) {
 	q := queryReader{values: r.URL.Query()}
 	to := q.text("to")
-	s.deadChange(w, &q, func(filter DeadFilter, progress func(DeadResult)) (DeadResult, error) {
+	s.deadChange(w, &q, func(filter client.DeadFilter, progress func(client.DeadResult)) (client.DeadResult, error) {
 		return s.options.DeadLetters.Retry(r.Context(), filter, to, progress)
 	})
 }
 
 func (s *Server) deadPurge(w http.ResponseWriter, r *http.Request) {
 	q := queryReader{values: r.URL.Query()}
-	s.deadChange(w, &q, func(filter DeadFilter, progress func(DeadResult)) (DeadResult, error) {
+	s.deadChange(w, &q, func(filter client.DeadFilter, progress func(client.DeadResult)) (client.DeadResult, error) {
 		return s.options.DeadLetters.Purge(r.Context(), filter, progress)
 	})
 }
 
 // deadChange makes a change and tells its steps while it goes on. It ends, between two portions, when
 // the client has gone.
-func (s *Server) deadChange(w http.ResponseWriter, q *queryReader, change func(DeadFilter, func(DeadResult)) (DeadResult, error)) {
+func (s *Server) deadChange(
+	w http.ResponseWriter, q *queryReader,
+	change func(client.DeadFilter, func(client.DeadResult)) (client.DeadResult, error),
+) {
 	filter := q.filter()
 	err := q.end()
 	if err == nil {
@@ -185,7 +183,7 @@ func (s *Server) deadChange(w http.ResponseWriter, q *queryReader, change func(D
 	}
 	out := unhurried(w)
 	began := false
-	tell := func(step deadStep) {
+	tell := func(step client.DeadStep) {
 		w.Header().Set("Content-Type", "application/x-ndjson")
 		began = true
 		_ = out.SetWriteDeadline(time.Now().Add(replyTimeout)) // a writer that has none needs none
@@ -193,13 +191,13 @@ func (s *Server) deadChange(w http.ResponseWriter, q *queryReader, change func(D
 			_ = out.Flush() // a client that is gone ends the request's context
 		}
 	}
-	result, err := change(filter, func(r DeadResult) { tell(deadStep{DeadResult: r}) })
+	result, err := change(filter, func(r client.DeadResult) { tell(client.DeadStep{DeadResult: r}) })
 	switch {
 	case err == nil:
-		tell(deadStep{DeadResult: result, Done: true})
+		tell(client.DeadStep{DeadResult: result, Done: true})
 	case !began:
 		deadError(w, err)
 	default:
-		tell(deadStep{DeadResult: result, Error: err.Error()})
+		tell(client.DeadStep{DeadResult: result, Error: err.Error()})
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/seed-afc6a195/aggregator/internal/safetext"
+	"github.com/seed-afc6a195/aggregator/pkg/status/client"
 )
 
 // page is the state of the program for people: what /status has, without scripts or anything from outside.
@@ -169,14 +170,14 @@ const pageLetters = 10
 // pageData is what the page is made from.
 type pageData struct {
 	Snapshot
-	Letters []DeadLetter // the newest; only for who may see them
+	Letters []client.DeadLetter // the newest; only for who may see them
 }
 
 func (s *Server) index(w http.ResponseWriter, r *http.Request) {
 	records, words := s.mayRead(r)
 	data := pageData{Snapshot: s.shown(words)}
 	if records && s.options.DeadLetters != nil && data.DeadLetters.Count > 0 {
-		list, err := s.options.DeadLetters.List(r.Context(), DeadFilter{}, DeadPage{Limit: pageLetters, Newest: true})
+		list, err := s.options.DeadLetters.List(r.Context(), client.DeadFilter{}, client.DeadPage{Limit: pageLetters, Newest: true})
 		if err != nil {
 			s.options.Log.Warn().Err(err).Msg("the page shows no dead letters")
 		}

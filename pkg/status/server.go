@@ -29,6 +29,7 @@ import (
 
 	"github.com/seed-afc6a195/aggregator/internal/logevery"
 	"github.com/seed-afc6a195/aggregator/internal/safetext"
+	"github.com/seed-afc6a195/aggregator/pkg/status/client"
 )
 
 // Limits on what a client may cost.
@@ -59,7 +60,7 @@ type Options struct {
 	// Steer does what was asked of an output, pause, resume, retry or purge, and says what it did. The error says why not.
 	Steer func(output, what string) (done string, err error)
 	// DeadLetters are the program's.
-	DeadLetters DeadStore
+	DeadLetters client.DeadStore
 	// MaxConnections is how many connections may be open, where the process may not have more; 0: 512.
 	MaxConnections int
 	Log            zerolog.Logger

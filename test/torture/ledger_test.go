@@ -9,7 +9,7 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/seed-afc6a195/aggregator/pkg/status"
+	"github.com/seed-afc6a195/aggregator/pkg/status/client"
 	"github.com/seed-afc6a195/aggregator/test/harness"
 )
 
@@ -154,7 +154,7 @@ func readLetters(s *harness.Server, into map[string]book) error {
 	lines := bufio.NewScanner(bytes.NewReader(text))
 	lines.Buffer(nil, 64<<20)
 	for lines.Scan() {
-		var letter status.DeadLetter
+		var letter client.DeadLetter
 		if err := json.Unmarshal(lines.Bytes(), &letter); err != nil {
 			return err
 		}

@@ -34,7 +34,8 @@ type RefusedError struct {
 }
 
 func (e *RefusedError) Error() string {
-	return strings.TrimSuffix(fmt.Sprintf("the status endpoint %s refused: %d %s: %s", e.Address, e.Code, http.StatusText(e.Code), e.Words), ": ")
+	code := fmt.Sprintf("%d %s", e.Code, http.StatusText(e.Code))
+	return strings.TrimSuffix(fmt.Sprintf("the status endpoint %s refused: %s: %s", e.Address, code, e.Words), ": ")
 }
 
 // Do sends a request and returns the body of a reply that is no refusal, which the caller closes. A refusal is a
@@ -81,8 +82,13 @@ func (c *Client) Get(ctx context.Context, path string, query url.Values, v any) 
 	if err != nil {
 		return err
 	}
+	return decode(body, maxReply, v)
+}
+
+// decode reads the JSON of body, of which at most limit bytes, into v, and closes body.
+func decode(body io.ReadCloser, limit int64, v any) error {
 	defer func() { _ = body.Close() }() // only read from
-	if err := json.NewDecoder(io.LimitReader(body, maxReply)).Decode(v); err != nil {
+	if err := json.NewDecoder(io.LimitReader(body, limit)).Decode(v); err != nil {
 		return fmt.Errorf("read the status endpoint's reply: %w", err)
 	}
 	return nil

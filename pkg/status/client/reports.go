@@ -27,8 +27,8 @@ type ClusterQueue struct {
 	Pending
 }
 
-// Pending is what waits, and how fast that goes. Rates are events per second, the average of the last ten seconds; 0 where
-// no server runs.
+// Pending is what waits, and how fast that goes. Rates are events per second, the average of the last ten seconds; 0
+// where no server runs.
 type Pending struct {
 	Events    int64   `json:"events"`
 	Chunks    int64   `json:"chunks"`

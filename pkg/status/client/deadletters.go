@@ -1,4 +1,4 @@
-package status
+package client
 
 import (
 	"context"
@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// DeadStore is what the endpoint does with dead letters. A DeadClient does the same over HTTP.
+// DeadStore is what the endpoint does with dead letters. DeadLetters does the same over HTTP.
 //
 // Errors: ErrDeadRequest where what was asked makes no sense, ErrDeadUnknown for a number that no
 // letter has, ErrDeadBusy while another retry or purge runs; others say what went wrong. What a retry
@@ -34,9 +34,6 @@ var (
 // NoOutput as a filter's output chooses the letters that were refused before any output.
 const NoOutput = "-"
 
-// maxDeadIDs is how many letters a filter may choose by number.
-const maxDeadIDs = 500
-
 // DeadFilter chooses letters; what is empty chooses all. All says that this is meant.
 type DeadFilter struct {
 	Output, Cluster, Reason string
@@ -46,9 +43,9 @@ type DeadFilter struct {
 	All                     bool
 }
 
-// empty says whether f chooses everything.
+// empty reports whether f chooses everything.
 func (f *DeadFilter) empty() bool {
-	return f.Output == "" && f.Cluster == "" && f.Reason == "" && f.Tag == "" && f.OlderThan == 0 && f.NewerThan == 0 && len(f.IDs) == 0
+	return f.Output+f.Cluster+f.Reason+f.Tag == "" && f.OlderThan == 0 && f.NewerThan == 0 && len(f.IDs) == 0
 }
 
 // CheckChange holds that a change names what it is for.
@@ -62,10 +59,11 @@ func (f *DeadFilter) CheckChange() error {
 	return nil
 }
 
-// query is f as a URL has it.
-func (f *DeadFilter) query() url.Values {
+// Query returns f as a URL has it.
+func (f *DeadFilter) Query() url.Values {
 	q := url.Values{}
-	for key, value := range map[string]string{"output": f.Output, "cluster": f.Cluster, "reason": f.Reason, "tag": f.Tag} {
+	texts := map[string]string{"output": f.Output, "cluster": f.Cluster, "reason": f.Reason, "tag": f.Tag}
+	for key, value := range texts {
 		if value != "" {
 			q.Set(key, value)
 		}
@@ -84,90 +82,6 @@ func (f *DeadFilter) query() url.Values {
 	return q
 }
 
-// queryReader takes a URL's query apart. Errors are the user's; the first counts.
-type queryReader struct {
-	values url.Values
-	err    error
-}
-
-func (q *queryReader) fail(key, value, want string) {
-	if q.err == nil {
-		q.err = fmt.Errorf("%w: %s=%.100q: must be %s", ErrDeadRequest, key, value, want)
-	}
-}
-
-func (q *queryReader) text(key string) string {
-	v := q.values.Get(key)
-	delete(q.values, key)
-	return v
-}
-
-func (q *queryReader) number(key string) uint64 {
-	v := q.text(key)
-	if v == "" {
-		return 0
-	}
-	n, err := strconv.ParseUint(v, 10, 63)
-	if err != nil {
-		q.fail(key, v, "a number")
-	}
-	return n
-}
-
-func (q *queryReader) flag(key string) bool {
-	v := q.text(key)
-	if v == "" {
-		return false
-	}
-	is, err := strconv.ParseBool(v)
-	if err != nil {
-		q.fail(key, v, "true or false")
-	}
-	return is
-}
-
-func (q *queryReader) age(key string) time.Duration {
-	v := q.text(key)
-	if v == "" {
-		return 0
-	}
-	d, err := time.ParseDuration(v)
-	if err != nil || d < 0 {
-		q.fail(key, v, "a duration like 90m or 24h")
-	}
-	return d
-}
-
-func (q *queryReader) filter() DeadFilter {
-	f := DeadFilter{
-		Output: q.text("output"), Cluster: q.text("cluster"), Reason: q.text("reason"), Tag: q.text("tag"),
-		OlderThan: q.age("older_than"), NewerThan: q.age("newer_than"), All: q.flag("all"),
-	}
-	ids := q.values["id"]
-	delete(q.values, "id")
-	if len(ids) > maxDeadIDs {
-		q.fail("id", strconv.Itoa(len(ids))+" of them", fmt.Sprintf("%d at most", maxDeadIDs))
-		return f
-	}
-	for _, v := range ids {
-		id, err := strconv.ParseUint(v, 10, 63)
-		if err != nil || id == 0 {
-			q.fail("id", v, "a letter's number")
-		}
-		f.IDs = append(f.IDs, id)
-	}
-	return f
-}
-
-// end returns the first mistake. What nobody asked for is one too: a filter with a slip of the pen
-// would choose everything.
-func (q *queryReader) end() error {
-	for key := range q.values {
-		q.fail(key, q.values.Get(key), "left out: it is unknown here")
-	}
-	return q.err
-}
-
 // DeadPage is a part of a listing.
 type DeadPage struct {
 	After   uint64 // the last number of the part before; 0: this is the first
@@ -176,11 +90,8 @@ type DeadPage struct {
 	Records bool   // with Record, Records or Raw
 }
 
-// Bounds of DeadPage.Limit.
-const (
-	defaultDeadLimit = 100
-	MaxDeadLimit     = 1000
-)
+// MaxDeadLimit bounds DeadPage.Limit.
+const MaxDeadLimit = 1000
 
 // DeadList is letters, and in Next what DeadPage.After has to be to go on; 0: there are no more.
 type DeadList struct {
@@ -212,8 +123,8 @@ type DeadLetter struct {
 	Raw        []byte      `json:"raw,omitempty"` // what is no readable event, base64
 }
 
-// DeadOffer is what one output would make of an event: Document, or Text where that is no JSON, for Target. Where it would
-// get nothing, Reason says why.
+// DeadOffer is what one output would make of an event: Document, or Text where that is no JSON, for Target. Where it
+// would get nothing, Reason says why.
 type DeadOffer struct {
 	Output   string          `json:"output,omitempty"`
 	Target   string          `json:"target,omitempty"`
@@ -247,4 +158,12 @@ type DeadResult struct {
 	Events  int64            `json:"events"`
 	Skipped map[string]int64 `json:"skipped,omitempty"` // letters that stayed, by reason, which says what to do
 	Why     string           `json:"why,omitempty"`     // no letter was there to be sent again
+}
+
+// DeadStep is a line of the reply to a retry or a purge: one after each portion, and a last one that is done or has the
+// error.
+type DeadStep struct {
+	DeadResult
+	Done  bool   `json:"done"`
+	Error string `json:"error,omitempty"`
 }

@@ -1,4 +1,4 @@
-package status
+package client
 
 import (
 	"bufio"
@@ -11,27 +11,20 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-
-	"github.com/seed-afc6a195/aggregator/pkg/config/setting"
-	"github.com/seed-afc6a195/aggregator/pkg/status/client"
 )
-
-// DeadClient asks a running server for its dead letters.
-type DeadClient struct {
-	Address string         // of the status endpoint: a URL, with user and password where it has such
-	Token   setting.Secret // bearer token; not set: none
-	HTTP    *http.Client   // nil: http.DefaultClient
-}
 
 const (
 	maxDeadReply = 256 << 20 // bytes of a reply
 	maxDeadStep  = 1 << 20   // bytes of a line of progress
 )
 
+// DeadLetters asks a running server for its dead letters. It is a DeadStore.
+type DeadLetters struct{ Client *Client }
+
 // do sends a request and returns the body of a reply that is no refusal.
-func (c *DeadClient) do(ctx context.Context, method, path string, query url.Values) (io.ReadCloser, error) {
-	body, err := (&client.Client{Address: c.Address, Token: c.Token, HTTP: c.HTTP}).Do(ctx, method, strings.TrimSuffix("dead-letters/"+path, "/"), query)
-	var refused *client.RefusedError
+func (c DeadLetters) do(ctx context.Context, method, path string, query url.Values) (io.ReadCloser, error) {
+	body, err := c.Client.Do(ctx, method, strings.TrimSuffix("dead-letters/"+path, "/"), query)
+	var refused *RefusedError
 	if !errors.As(err, &refused) {
 		return body, err
 	}
@@ -58,26 +51,22 @@ func said(kind error, words string) error {
 }
 
 // get reads a reply into v.
-func (c *DeadClient) get(ctx context.Context, path string, query url.Values, v any) error {
+func (c DeadLetters) get(ctx context.Context, path string, query url.Values, v any) error {
 	body, err := c.do(ctx, http.MethodGet, path, query)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = body.Close() }() // only read from
-	if err := json.NewDecoder(io.LimitReader(body, maxDeadReply)).Decode(v); err != nil {
-		return fmt.Errorf("read the status endpoint's reply: %w", err)
-	}
-	return nil
+	return decode(body, maxDeadReply, v)
 }
 
 // Summary implements DeadStore.
-func (c *DeadClient) Summary(ctx context.Context, filter DeadFilter) (summary DeadSummary, err error) {
-	return summary, c.get(ctx, "summary", filter.query(), &summary)
+func (c DeadLetters) Summary(ctx context.Context, filter DeadFilter) (summary DeadSummary, err error) {
+	return summary, c.get(ctx, "summary", filter.Query(), &summary)
 }
 
 // List implements DeadStore.
-func (c *DeadClient) List(ctx context.Context, filter DeadFilter, page DeadPage) (list DeadList, err error) {
-	q := filter.query()
+func (c DeadLetters) List(ctx context.Context, filter DeadFilter, page DeadPage) (list DeadList, err error) {
+	q := filter.Query()
 	q.Set("after", strconv.FormatUint(page.After, 10))
 	q.Set("limit", strconv.Itoa(page.Limit))
 	q.Set("newest", strconv.FormatBool(page.Newest))
@@ -86,13 +75,15 @@ func (c *DeadClient) List(ctx context.Context, filter DeadFilter, page DeadPage)
 }
 
 // Get implements DeadStore.
-func (c *DeadClient) Get(ctx context.Context, id uint64) (letter DeadLetter, err error) {
+func (c DeadLetters) Get(ctx context.Context, id uint64) (letter DeadLetter, err error) {
 	return letter, c.get(ctx, strconv.FormatUint(id, 10), nil, &letter)
 }
 
 // Retry implements DeadStore.
-func (c *DeadClient) Retry(ctx context.Context, filter DeadFilter, to string, progress func(DeadResult)) (DeadResult, error) {
-	q := filter.query()
+func (c DeadLetters) Retry(
+	ctx context.Context, filter DeadFilter, to string, progress func(DeadResult),
+) (DeadResult, error) {
+	q := filter.Query()
 	if to != "" {
 		q.Set("to", to)
 	}
@@ -100,12 +91,14 @@ func (c *DeadClient) Retry(ctx context.Context, filter DeadFilter, to string, pr
 }
 
 // Purge implements DeadStore.
-func (c *DeadClient) Purge(ctx context.Context, filter DeadFilter, progress func(DeadResult)) (DeadResult, error) {
-	return c.change(ctx, "purge", filter.query(), progress)
+func (c DeadLetters) Purge(ctx context.Context, filter DeadFilter, progress func(DeadResult)) (DeadResult, error) {
+	return c.change(ctx, "purge", filter.Query(), progress)
 }
 
 // change asks for a change and follows its steps.
-func (c *DeadClient) change(ctx context.Context, path string, query url.Values, progress func(DeadResult)) (result DeadResult, err error) {
+func (c DeadLetters) change(
+	ctx context.Context, path string, query url.Values, progress func(DeadResult),
+) (result DeadResult, err error) {
 	body, err := c.do(ctx, http.MethodPost, path, query)
 	if err != nil {
 		return result, err
@@ -114,7 +107,7 @@ func (c *DeadClient) change(ctx context.Context, path string, query url.Values, 
 	lines := bufio.NewScanner(body)
 	lines.Buffer(nil, maxDeadStep)
 	for lines.Scan() {
-		var step deadStep
+		var step DeadStep
 		if err := json.Unmarshal(lines.Bytes(), &step); err != nil {
 			return result, fmt.Errorf("read the status endpoint's reply: %w", err)
 		}
@@ -134,4 +127,4 @@ func (c *DeadClient) change(ctx context.Context, path string, query url.Values, 
 	return result, fmt.Errorf("the status endpoint's reply ended early, what was done so far stays done: %w", err)
 }
 
-var _ DeadStore = (*DeadClient)(nil)
+var _ DeadStore = DeadLetters{}
