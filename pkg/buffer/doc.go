@@ -10,8 +10,8 @@
 // and told, and stops nothing else.
 //
 // A chunk is forgotten when every output that wanted it has called Done, when it was purged or dropped (drop_oldest),
-// or found damaged: each is counted, and Found + Appended = Done + Dropped + Purged + Lost + Pending holds for each
-// output and cluster.
+// or found damaged: each is counted, and Found + Appended = Done + Dropped + Purged + Lost + Given + Pending holds
+// for each output and cluster; Given is what was handed over to another queue (Giver).
 //
 // # Who owns which bytes
 //

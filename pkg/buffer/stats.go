@@ -47,7 +47,7 @@ type ClusterUse struct {
 	Why     string // why the first of these waits for room, "" where it doesn't
 }
 
-// Wait is what one output has of one cluster. Found + Appended = Done + Dropped + Purged + Lost + Pending.
+// Wait is what one output has of one cluster. Found + Appended = Done + Dropped + Purged + Lost + Given + Pending.
 type Wait struct {
 	Output     string
 	Target     string // what waits aside for this target of the output; "": what waits for the output itself
@@ -59,6 +59,8 @@ type Wait struct {
 	Appended   Count
 	Returned   Count // of Appended: dead letters that are sent again
 	Rest       Count // of Appended: what SettlePart has put in a chunk's place
+	Adopted    Count // of Appended: what another queue has handed over
+	Given      Count // handed over to another queue
 	Done       Count
 	Dropped    Count // by when_full: drop_oldest
 	Purged     Count

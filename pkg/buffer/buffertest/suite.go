@@ -149,7 +149,7 @@ func (s *suite) drain(src buffer.Source) (texts []string) {
 func (s *suite) balance() {
 	s.Helper()
 	for _, w := range s.q.Stats().Waits {
-		got := w.Done.Events + w.Dropped.Events + w.Purged.Events + w.Lost.Events + w.Pending.Events
+		got := w.Done.Events + w.Dropped.Events + w.Purged.Events + w.Lost.Events + w.Given.Events + w.Pending.Events
 		if want := w.Found.Events + w.Appended.Events; got != want {
 			s.Errorf("%+v adds up to %d events, want %d", w, got, want)
 		}

@@ -36,7 +36,8 @@ const (
 )
 
 // Format is that of chunks. Magic, length and checksum stay where they are in every format. Since number 2 a chunk may
-// have who sent it, behind the tag; since number 3 a new tag, and parts with more of their events' ids.
+// have who sent it, behind the tag; since number 3 a new tag, parts with more of their events' ids, and the queue that it
+// comes from.
 func Format() format.Format { return format.Format{Name: "chunk", Number: 3, Since: 1} }
 
 // Flags of a header.
@@ -44,6 +45,7 @@ const (
 	flagSource = 1 << iota // who sent it stands behind the tag
 	flagNewTag             // the tag that filters have left stands behind that
 	flagIDs                // keyed parts have Chunk and Joined
+	flagOrigin             // the queue that handed it over stands behind these
 )
 
 // Flags of a part.
@@ -72,8 +74,15 @@ type Header struct {
 	Tag      string
 	Source   string // see event.Source; "": not kept
 	NewTag   string // see event.Chunk
+	Origin   Origin // of a chunk that was handed over; else zero
 	Outputs  []string
 	Parts    []Part
+}
+
+// Origin is where a chunk was that another queue has handed over.
+type Origin struct {
+	Queue [16]byte // that queue's own number
+	Seq   uint64   // in it, from 1
 }
 
 // Part is the piece of a chunk that came in one message.
@@ -99,6 +108,9 @@ func (h *Header) flags() (flags byte) {
 	if h.NewTag != "" {
 		flags |= flagNewTag
 	}
+	if h.Origin.Seq != 0 {
+		flags |= flagOrigin
+	}
 	for i := range h.Parts {
 		if p := &h.Parts[i]; p.Joined != 0 || p.Chunk != [16]byte{} {
 			return flags | flagIDs
@@ -110,7 +122,7 @@ func (h *Header) flags() (flags byte) {
 // Oldest returns the number of the oldest program that may read a chunk with such a header.
 func (h *Header) Oldest() int {
 	switch flags := h.flags(); {
-	case flags&(flagNewTag|flagIDs) != 0:
+	case flags&(flagNewTag|flagIDs|flagOrigin) != 0:
 		return 3
 	case flags&flagSource != 0:
 		return 2
@@ -136,6 +148,9 @@ func AppendHeader(b []byte, h *Header) []byte {
 	}
 	if h.NewTag != "" {
 		b = boltfile.AppendString(b, h.NewTag)
+	}
+	if h.Origin.Seq != 0 {
+		b = binary.LittleEndian.AppendUint64(append(b, h.Origin.Queue[:]...), h.Origin.Seq)
 	}
 	b = boltfile.AppendStrings(b, h.Outputs)
 	b = binary.AppendUvarint(b, uint64(h.Events))
@@ -232,6 +247,10 @@ func DecodeHeader(b []byte, parts []Part) (Header, error) {
 	}
 	if b[11]&flagNewTag != 0 {
 		h.NewTag = d.String()
+	}
+	if b[11]&flagOrigin != 0 {
+		copy(h.Origin.Queue[:], d.Bytes(len(h.Origin.Queue)))
+		h.Origin.Seq = d.Uint64()
 	}
 	h.Outputs = d.Strings()
 	h.Events = d.Int()

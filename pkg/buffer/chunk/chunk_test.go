@@ -33,6 +33,7 @@ func TestOldest(t *testing.T) {
 	}{
 		{"plain", Header{Parts: []Part{key, {Events: 1}}}, 1},
 		{"source", Header{Source: "s", Parts: []Part{key}}, 2},
+		{"handed over", Header{Source: "s", Origin: Origin{Queue: [16]byte{7}, Seq: 8}, Parts: []Part{key}}, 3},
 		{"new tag", Header{NewTag: "t", Parts: []Part{key}}, 3},
 		{"an agent's chunk id that the key is not made of", Header{Source: "s", Parts: []Part{key, own}}, 3},
 		{"one that stands for several", Header{Parts: []Part{joined, key}}, 3},

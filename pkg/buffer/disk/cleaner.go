@@ -114,7 +114,7 @@ func (k *cleaner) save(last bool) error {
 	}
 	var clean []saved
 	for _, seg := range s.segs {
-		if seg.sealed && !seg.broken && !seg.unread && len(seg.sum) == 0 && seg.end() <= s.keepFrom {
+		if seg.sealed && !seg.broken && !seg.unread && len(seg.sum) == 0 && seg.end() <= s.keep.from() {
 			unwanted = append(unwanted, seg)
 		} else {
 			live[seg.first] = true

@@ -161,6 +161,8 @@ func (g *txBuilder) publish(seg *segmentState, where []uint32) {
 				l.returned.add(e.Events, e.Size)
 			} else if g.Chunks[i].Rest {
 				l.rest.add(e.Events, e.Size)
+			} else if g.Chunks[i].Origin.Seq != 0 {
+				l.adopted.add(e.Events, e.Size)
 			}
 		}
 	}

@@ -32,7 +32,7 @@ func Open(cfg buffer.Config, o buffer.Options) (_ *Queue, err error) {
 		cfg: cfg, opts: o, log: o.Log, now: o.Now, directory: directory{dir: cfg.Path},
 		memory:       pack.Memory{Arenas: chunk.Pool{Keep: pack.KeepArena}, Values: chunk.Pool{Keep: pack.KeepArena}, Entries: chunk.Pool{Keep: 4 * pack.KeepArena}},
 		names:        names{numbers: map[string]uint32{}, setOf: map[string]uint32{}, sources: map[string]*source{}},
-		segmentTable: segmentTable{keepFrom: math.MaxUint64},
+		segmentTable: segmentTable{keep: keep{requeued: math.MaxUint64, adopted: math.MaxUint64}},
 		resends:      resend.NewWindow(cfg.DedupeWindow, o.Now), counts: counts{duplicates: map[string]buffer.Duplicates{}},
 	}
 	var random [16]byte
@@ -65,13 +65,20 @@ func Open(cfg buffer.Config, o buffer.Options) (_ *Queue, err error) {
 	s.clean, s.commit = newCleaner(s), newCommitter(s)
 	s.requeue = newRequeuer(s)
 	if s.requeue.note.Exists() {
-		s.keepFrom = 0
+		s.keep.requeued = 0
+	}
+	if s.adopter, err = newAdopter(s); err != nil {
+		return nil, errors.Join(err, s.dead.Close())
+	}
+	if s.adopter.pending() {
+		s.keep.adopted = 0
 	}
 	if err := s.recover(); err != nil {
 		return nil, errors.Join(advise(err), s.clean.state.Close(), s.dead.Close())
 	}
 	s.requeue.settle(s.dead)
-	s.keepSegments(math.MaxUint64)
+	s.keepSegments(&s.keep.requeued, math.MaxUint64)
+	s.adopter.recover()
 	if s.pending > 0 && !s.requeue.note.Stays {
 		s.dead.Recall()
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/pack"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 )
 
@@ -57,15 +58,8 @@ func (src *source) SettlePart(ctx context.Context, c *event.Chunk, rests []buffe
 		if r.Filtered {
 			flags |= chunk.PartFiltered
 		}
-		parts := make([]chunk.Part, len(r.Parts))
-		for j, p := range r.Parts {
-			parts[j] = chunk.Part{Flags: flags, Key: p.Key, First: p.First, Events: p.Events, Joined: p.Joined}
-			if p.Chunk != p.Key {
-				parts[j].Chunk = p.Chunk
-			}
-		}
 		m := buffer.Message{Cluster: c.Cluster, Tag: c.Tag, Source: c.Source, Outputs: []string{waitingName(output, r.Target)}}
-		b.AddRest(m, r.Entries, parts, c.Received, r.NewTag)
+		b.AddKept(m, r.Entries, keptParts(r.Parts, flags), pack.Kept{Received: c.Received, NewTag: r.NewTag})
 	}
 	if len(rests) > 0 {
 		if err := b.Commit(ctx); err != nil {
@@ -74,6 +68,18 @@ func (src *source) SettlePart(ctx context.Context, c *event.Chunk, rests []buffe
 	}
 	src.Done(c)
 	return nil
+}
+
+// keptParts returns how parts lie on disk whose events keep the ids that they have.
+func keptParts(parts []event.Part, flags byte) []chunk.Part {
+	kept := make([]chunk.Part, len(parts))
+	for i, p := range parts {
+		kept[i] = chunk.Part{Flags: flags, Key: p.Key, First: p.First, Events: p.Events, Joined: p.Joined}
+		if p.Chunk != p.Key {
+			kept[i].Chunk = p.Chunk
+		}
+	}
+	return kept
 }
 
 // holds reports whether c is handed out.

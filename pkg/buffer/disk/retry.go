@@ -57,9 +57,9 @@ func (s *Queue) Requeue(ctx context.Context, items []buffer.RequeueItem) error {
 	next := s.next
 	s.mu.Unlock()
 	if len(r.ids) == 0 {
-		s.keepSegments(next)
+		s.keepSegments(&s.keep.requeued, next)
 		if err := r.note.Write(next); err != nil {
-			s.keepSegments(math.MaxUint64)
+			s.keepSegments(&s.keep.requeued, math.MaxUint64)
 			return err
 		}
 	}
@@ -83,7 +83,7 @@ func (s *Queue) Requeue(ctx context.Context, items []buffer.RequeueItem) error {
 		r.note.Stays = true
 	}
 	if len(r.ids) == 0 {
-		s.keepSegments(math.MaxUint64)
+		s.keepSegments(&s.keep.requeued, math.MaxUint64)
 	}
 	return err
 }
@@ -99,7 +99,7 @@ func (s *Queue) ForgetRequeued(ids []uint64) error {
 	if len(r.ids) > 0 {
 		return nil
 	}
-	s.keepSegments(math.MaxUint64)
+	s.keepSegments(&s.keep.requeued, math.MaxUint64)
 	return r.note.Remove()
 }
 
@@ -134,10 +134,11 @@ func (b *batch) addItems(items []buffer.RequeueItem) {
 }
 
 // keepSegments has the segments with chunks from next on stay though nobody wants them any more. While a requeue's
-// letters are not deleted, its chunks must be there: after a crash they say which letters these are.
-func (s *Queue) keepSegments(next uint64) {
+// letters are not deleted, its chunks must be there: after a crash they say which letters these are. which is a field of
+// Queue.keep.
+func (s *Queue) keepSegments(which *uint64, next uint64) {
 	s.mu.Lock()
-	s.keepFrom = next
+	*which = next
 	s.mu.Unlock()
 	s.clean.kick()
 }
@@ -168,6 +169,19 @@ func (r *requeuer) settle(letters *deaddisk.Store) {
 
 // lettersFrom returns the numbers of the letters that are in chunks from the sequence number on.
 func (s *Queue) lettersFrom(from uint64) (letters []uint64, err error) {
+	err = s.headersFrom(from, func(h *chunk.Header) {
+		for i := range h.Parts {
+			if h.Parts[i].Flags&chunk.PartRequeued != 0 {
+				letters = append(letters, h.Parts[i].Conn)
+			}
+		}
+	})
+	return letters, err
+}
+
+// headersFrom calls see for the header of each chunk from the sequence number on that can be read. It is for the start,
+// before anything is stored.
+func (s *Queue) headersFrom(from uint64, see func(*chunk.Header)) error {
 	var parts []chunk.Part
 	for _, seg := range s.segs {
 		if seg.end() <= from || seg.broken {
@@ -184,6 +198,7 @@ func (s *Queue) lettersFrom(from uint64) (letters []uint64, err error) {
 				var h chunk.Header
 				if h, err = chunk.DecodeHeader(value, parts); err == nil {
 					parts = h.Parts
+					see(&h)
 				}
 			}
 			s.memory.Values.Put(value)
@@ -191,14 +206,9 @@ func (s *Queue) lettersFrom(from uint64) (letters []uint64, err error) {
 				parts = nil
 				continue // whoever is handed it will tell
 			} else if err != nil {
-				return nil, err
-			}
-			for i := range parts {
-				if parts[i].Flags&chunk.PartRequeued != 0 {
-					letters = append(letters, parts[i].Conn)
-				}
+				return err
 			}
 		}
 	}
-	return letters, nil
+	return nil
 }

@@ -54,6 +54,7 @@ func (s *Queue) Stats() buffer.Stats {
 			w := buffer.Wait{
 				Output: output, Target: target, Rest: l.rest.count(), Cluster: l.cluster, Configured: src.asked, Pending: l.pending.count(), Found: l.found.count(),
 				Appended: l.appended.count(), Returned: l.returned.count(), Done: l.done.count(), Dropped: l.dropped.count(), Purged: l.purged.count(), Lost: l.lost.count(),
+				Adopted: l.adopted.count(), Given: l.given.count(),
 			}
 			if t := l.oldest(); t != 0 {
 				w.Oldest = time.Unix(0, t)

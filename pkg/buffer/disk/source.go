@@ -55,6 +55,8 @@ type partition struct {
 	found    tally // pending at the start
 	returned tally // of appended: dead letters that are sent again
 	rest     tally // of appended: left of chunks that were settled in part
+	adopted  tally // of appended: handed over by another queue
+	given    tally // handed over to another queue
 }
 
 // lease is a chunk that was handed out.
@@ -147,7 +149,7 @@ func (src *source) Next(ctx context.Context) (*event.Chunk, error) {
 			continue
 		}
 		e := seg.entries[i]
-		o := &lease{seg: seg, seq: seg.first + uint64(e.Seq), size: e.Size, events: e.Events, set: e.Set, received: e.Received}
+		o := newLease(seg, &e)
 		l.inFlight[o.seq] = o
 		again := l.again || o.seq < s.began
 		h := seg.file

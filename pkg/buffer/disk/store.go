@@ -36,6 +36,7 @@ type Queue struct {
 	resends *resend.Window
 	dead    *deaddisk.Store
 	requeue *requeuer
+	adopter *adopter
 	commit  *committer
 	clean   *cleaner
 
@@ -73,15 +74,21 @@ type names struct {
 
 // segmentTable is the queue's files.
 type segmentTable struct {
-	segs     []*segmentState // ascending
-	next     uint64          // sequence number; only the committer changes it
-	began    uint64          // what next was at the start: chunks before it are of earlier runs
-	clock    uint64          // ascends with each use of a segment
-	loadedN  int             // entries of indexes in memory
-	disk     int64           // bytes that segments take
-	keepFrom uint64          // segments with chunks from here on stay though nobody wants them: see keepSegments
-	forget   []statefile.Key // of segments that are gone
+	segs    []*segmentState // ascending
+	next    uint64          // sequence number; only the committer changes it
+	began   uint64          // what next was at the start: chunks before it are of earlier runs
+	clock   uint64          // ascends with each use of a segment
+	loadedN int             // entries of indexes in memory
+	disk    int64           // bytes that segments take
+	keep    keep
+	forget  []statefile.Key // of segments that are gone
 }
+
+// keep is from which sequence numbers on segments stay though nobody wants what they hold, as a start after a crash has to
+// find it there: for requeued letters, and for chunks that were adopted.
+type keep struct{ requeued, adopted uint64 }
+
+func (k *keep) from() uint64 { return min(k.requeued, k.adopted) }
 
 // outputSet is who wants a chunk.
 type outputSet struct {

@@ -37,13 +37,14 @@ type message struct {
 	letter int          // its first in batch.letters
 	arena  int          // len(batch.arena) when it began
 	parts  []chunk.Part // of what was stored before: what its only piece is made of
-	rest   *rest        // of a chunk settled in part; nil: it is none
+	kept   *Kept        // of what was in a chunk before; nil: it was in none
 }
 
-// rest is what a message has of the chunk that was settled in part.
-type rest struct {
-	received time.Time
-	newTag   string
+// Kept is what entries have of the chunk that they were in before.
+type Kept struct {
+	Received time.Time
+	NewTag   string       // see event.Chunk
+	Origin   chunk.Origin // of what another queue has handed over; else zero: it is left of a chunk settled in part
 }
 
 // piece is entries of a message that lie together in the arena.
@@ -203,10 +204,10 @@ func (b *Batch) Reset() {
 	}
 }
 
-// AddRest is AddStored for what is left of a chunk settled in part, which was received then; newTag: see buffer.Rest.
-func (b *Batch) AddRest(m buffer.Message, entries []byte, parts []chunk.Part, received time.Time, newTag string) {
+// AddKept is AddStored for what was in a chunk before, of this queue or of another.
+func (b *Batch) AddKept(m buffer.Message, entries []byte, parts []chunk.Part, kept Kept) {
 	b.AddStored(m, entries, parts)
-	b.msgs[len(b.msgs)-1].rest = &rest{received: received, newTag: newTag}
+	b.msgs[len(b.msgs)-1].kept = &kept
 }
 
 // TooLarge reports whether an Add was over MaxChunk, so that the batch can't be stored.

@@ -99,11 +99,11 @@ func (g *Builder) piece(b *Batch, m *message, p *piece, last bool) {
 			parts = []chunk.Part{pt}
 		}
 		h := g.header(&key, m.Outputs, p.events, p.raw, parts)
-		if m.rest != nil {
-			h.Received, h.NewTag = m.rest.received.UnixNano(), m.rest.newTag
+		if m.kept != nil {
+			h.Received, h.NewTag, h.Origin = m.kept.Received.UnixNano(), m.kept.NewTag, m.kept.Origin
 		}
 		h.Codec = p.codec
-		g.chunk(Chunk{Header: h, Rest: m.rest != nil}, data, true)
+		g.chunk(Chunk{Header: h, Rest: m.kept != nil && m.kept.Origin.Seq == 0}, data, true)
 		return
 	}
 	if open != nil && len(open.raw)+len(data) > mergeBytes {
