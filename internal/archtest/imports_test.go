@@ -45,6 +45,7 @@ func table() []row {
 		{"pkg/buffer/disk/internal/statefile", with("internal/boltfile", "internal/format", "pkg/resend"), "what is kept beside the segments knows files, and which resends a restart has to know"},
 		{"pkg/buffer/disk/internal/limits", with("internal/boltfile", "pkg/buffer"), "whether there is room is a matter of the contract's limits and the disk"},
 		{"pkg/buffer/disk/internal/pack", with("pkg/buffer", "pkg/buffer/chunk", "pkg/deadletter", "pkg/resend"), "a batch on its way to chunks knows the contract, chunks and whose resend it may be, and no file"},
+		{"pkg/buffer/disk/internal/pace", with(), "when a commit goes is a matter of times and counts alone"},
 		{"pkg/buffer/disk/internal/segment", with("internal/boltfile", "internal/format", "pkg/buffer/chunk", "pkg/resend"), "a segment knows chunks and files, and how connections end in it"},
 		{"pkg/buffer/memory", with("pkg/buffer", "pkg/buffer/fair", "pkg/deadletter", "pkg/deadletter/memory"), "an engine knows its contract"},
 		{"pkg/buffer/fair", nil, "turns know nobody"},

@@ -51,6 +51,7 @@ func queueState(q buffer.Stats, now time.Time) status.Queue {
 	s := status.Queue{
 		DiskBytes: q.Bytes, MaxBytes: q.MaxBytes, DamagedEvents: uint64(q.LostEvents),
 		Full: q.Full != "", FullReason: q.Full, Commits: q.Commits, CommitLatency: status.Latency{Snapshot: q.CommitLatency},
+		CommitWait: status.Latency{Snapshot: q.CommitWait}, CommitCauses: q.CommitCauses,
 	}
 	if d := q.Disk; d != nil {
 		s.Segments, s.SetAsideSegments, s.FreeDiskBytes, s.MinFreeDiskBytes = d.Segments, d.SetAside, d.Free, d.MinFree

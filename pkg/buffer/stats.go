@@ -24,7 +24,9 @@ type Stats struct {
 	Batches       uint64 // commits that connections made
 	Commits       uint64 // transactions that held them
 	CommitLatency metric.Snapshot
-	Waiting       int // batches that are not stored yet
+	CommitWait    metric.Snapshot   // how long each transaction waited for more batches
+	CommitCauses  map[string]uint64 // transactions by why they waited no longer; nil: the engine does not wait
+	Waiting       int               // batches that are not stored yet
 
 	LostEvents int64 // in chunks found damaged, each counted once
 	Dead       deadletter.Stats

@@ -201,9 +201,27 @@ func queueFamilies() []family {
 		{name: "aggregator_queue_commit_latency_seconds", help: "Time of a commit with its sync.", histogram: func(s *Snapshot, add func(metric.Snapshot, ...string)) {
 			add(s.Queue.CommitLatency.Snapshot)
 		}},
+		{name: "aggregator_queue_commit_wait_seconds", help: "Time that a commit waited for more to store with it.", histogram: func(s *Snapshot, add func(metric.Snapshot, ...string)) {
+			add(s.Queue.CommitWait.Snapshot)
+		}},
+		commitCauses(),
 		whole("aggregator_memory_used_bytes", "Memory held between socket and queue.", func(s *Snapshot) float64 { return float64(s.Queue.MemoryBytes) }),
 		total("aggregator_evicted_connections_total", "Connections closed to give the memory that they held to others.", func(s *Snapshot) uint64 { return s.Queue.EvictedConnections }),
 		whole("aggregator_memory_max_bytes", "Memory that may be held between socket and queue.", func(s *Snapshot) float64 { return float64(s.Queue.MemoryMaxBytes) }),
+	}
+}
+
+// commitCauses returns the family that counts commits by why they waited no longer.
+func commitCauses() family {
+	const help = "Commits by why they waited no longer for more to store with them: idle and share (commits are a small share " +
+		"of the time), complete (nobody else was about to come), full (its bytes are enough), limit (longer would hold up acks), closing."
+	return family{
+		name: "aggregator_queue_commits_by_cause_total", help: help, labels: []string{"cause"},
+		counter: func(s *Snapshot, add func(uint64, ...string)) {
+			for cause, n := range s.Queue.CommitCauses {
+				add(n, cause)
+			}
+		},
 	}
 }
 

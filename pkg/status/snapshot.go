@@ -196,8 +196,11 @@ type Queue struct {
 	RecoveredEvents  uint64  `json:"recovered_events"` // found waiting at the start
 	Commits          uint64  `json:"commits"`
 	CommitLatency    Latency `json:"commit_latency"`
-	MemoryBytes      int64   `json:"memory_bytes"` // between socket and queue
-	MemoryMaxBytes   int64   `json:"memory_max_bytes"`
+	CommitWait       Latency `json:"commit_wait"` // for more batches to come
+	// CommitCauses counts commits by why they waited no longer.
+	CommitCauses   map[string]uint64 `json:"commit_causes,omitempty"`
+	MemoryBytes    int64             `json:"memory_bytes"` // between socket and queue
+	MemoryMaxBytes int64             `json:"memory_max_bytes"`
 	// EvictedConnections were closed, since the start, to give the memory that they held to others.
 	EvictedConnections uint64 `json:"evicted_connections"`
 }

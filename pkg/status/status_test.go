@@ -67,7 +67,7 @@ func fixture(started time.Time, n uint64) Snapshot {
 		Queue: Queue{
 			Segments: 2, SetAsideSegments: 1, DamagedEvents: 15, DiskBytes: 1 << 20, MaxBytes: 1 << 30, FreeDiskBytes: 1 << 31, MinFreeDiskBytes: 1 << 29, Full: true, FullReason: "max_size",
 			PendingChunks: 4, PendingEvents: 5, PendingBytes: 6, OldestAge: 7.5, AppendedChunks: 8, AppendedEvents: 9, AppendedBytes: 10,
-			RecoveredEvents: 11, Commits: 12, CommitLatency: latency(0.002, 12), MemoryBytes: 13, MemoryMaxBytes: 14, EvictedConnections: 15,
+			RecoveredEvents: 11, Commits: 12, CommitLatency: latency(0.002, 12), CommitWait: latency(0.003, 12), CommitCauses: map[string]uint64{"limit": 12, "full": 0}, MemoryBytes: 13, MemoryMaxBytes: 14, EvictedConnections: 15,
 		},
 		Outputs: []Output{
 			{

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/pace"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/pack"
 	"github.com/seed-afc6a195/aggregator/pkg/resend"
 )
@@ -16,6 +17,7 @@ type batch struct {
 	answer   chan error        // of the committer, buffered
 	repeated buffer.Duplicates // see Repeated
 	claims   []claim           // while the committer has it
+	member   pace.Member       // of its connection; guarded by committer.mu
 }
 
 // NewBatch implements Queue.

@@ -8,24 +8,22 @@ import (
 	"github.com/seed-afc6a195/aggregator/internal/heartbeat"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/limits"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/pace"
+	"github.com/seed-afc6a195/aggregator/pkg/metric"
 )
 
 const (
 	// groupBytes is where a group of batches, which one transaction stores, is full: beyond, more bytes
 	// to one fdatasync gain little, bbolt holds a copy of them, and who comes next waits longer.
 	groupBytes = 2 << 20
-	// patience bounds how long a commit waits for more batches to share its fdatasync with.
-	patience = 2 * time.Millisecond
-	// staleGroup is after how long the size of the last group says nothing about the next.
-	staleGroup = 20 * time.Millisecond
+	// worthBytes is from where on a group waits for no more: what a commit costs beside its bytes is little then.
+	worthBytes = groupBytes / 4
 )
 
 // committer gathers what all connections have ready and stores it with one transaction. One
 // goroutine does it all: the order in which it takes batches is the order of sequence.
 //
-// The delay adapts: a commit takes what is there when the last one has ended. Only while several
-// connections are busy, and so answer an ack with their next message at about the same time, it
-// waits for as many batches as were about then, at most as long as a commit takes.
+// A commit takes what is there when the last one has ended, or waits a few milliseconds for more: see package pace.
 type committer struct {
 	s      *Queue
 	limits *limits.Limits
@@ -38,15 +36,16 @@ type committer struct {
 	count   int              // batches that wait
 	turn    uint64
 	closing bool
+	pace    pace.Pacer
+	pacing  bool // the goroutine waits for more to come, until pace says that it is enough
+	causes  [pace.Causes]uint64
+	waited  metric.Histogram // how long commits waited for company
 	ended   chan struct{}
 
 	// Of the goroutine:
-	next     uint64        // sequence number
-	current  *segmentState // being written; nil: none
-	values   []byte        // memory of txBuilder.Values
-	lastSize int
-	lastEnd  time.Time
-	lastTook time.Duration
+	next    uint64        // sequence number
+	current *segmentState // being written; nil: none
+	values  []byte        // memory of txBuilder.Values
 	complaint
 
 	beat, sealBeat heartbeat.Loop
@@ -54,7 +53,10 @@ type committer struct {
 }
 
 func newCommitter(s *Queue) *committer {
-	return &committer{s: s, lines: map[string]*line{}, wake: make(chan struct{}, 1), ended: make(chan struct{})}
+	return &committer{
+		s: s, lines: map[string]*line{}, wake: make(chan struct{}, 1), ended: make(chan struct{}),
+		pace: pace.Pacer{FullBytes: worthBytes},
+	}
 }
 
 // kick makes the goroutine look again. It is safe with any lock held.
@@ -78,6 +80,13 @@ func (c *committer) enter(b *batch) error {
 	l := c.line(b)
 	l.waiting = append(l.waiting, b)
 	c.count++
+	now := time.Now()
+	c.pace.Enter(&b.member, b.Bytes, now)
+	if c.pacing {
+		if more, _ := c.pace.Wait(now); more > 0 {
+			return nil // the goroutine sleeps on
+		}
+	}
 	c.kick()
 	return nil
 }
@@ -118,30 +127,24 @@ func (c *committer) run() {
 			c.beat.Rest()
 			return
 		}
-		start := time.Now()
 		c.beat.Disk("a commit to " + c.s.dir)
 		c.store(group)
 		c.beat.Turn()
-		c.lastEnd = time.Now()
-		c.mu.Lock()
-		c.lastSize, c.lastTook = len(group)+c.count, c.lastEnd.Sub(start)
-		c.mu.Unlock()
 	}
 }
 
 // gather returns the batches of the next commit, taken out of the queue; nil at the end.
 func (c *committer) gather() []*batch {
-	patient := false
 	ad := &admission{}
 	for {
 		c.mu.Lock()
-		n, closing := c.count, c.closing
-		if n > 0 && n < c.lastSize && !patient && !closing && time.Since(c.lastEnd) < staleGroup {
+		wait, cause := c.company()
+		if c.pacing = wait > 0; c.pacing {
 			c.mu.Unlock()
-			patient = true
-			c.await(c.lastSize, min(patience, c.lastTook))
+			c.await(wait)
 			continue
 		}
+		closing := c.closing
 		group := c.decide(ad)
 		if len(group) == 0 && ad.act != nil {
 			c.mu.Unlock()
@@ -157,7 +160,11 @@ func (c *committer) gather() []*batch {
 			}
 			c.count = 0
 		}
-		n = c.count
+		n := c.count
+		if len(group) > 0 {
+			c.causes[cause]++
+			c.waited.Observe(c.pace.Taken(time.Now(), ad.left <= 0), 1)
+		}
 		c.mu.Unlock()
 		switch {
 		case len(group) > 0:
@@ -171,16 +178,20 @@ func (c *committer) gather() []*batch {
 			c.beat.Turn()
 		default: // all that waits, waits for room
 			ad = &admission{}
-			c.beat.Rest()
-			t := time.NewTimer(limits.PollFull)
-			select {
-			case <-c.wake:
-			case <-t.C:
-			}
-			t.Stop()
-			c.beat.Turn()
+			c.await(limits.PollFull)
 		}
 	}
+}
+
+// company returns how long what has come waits for more; 0: the next commit goes, for that cause. c.mu is held.
+func (c *committer) company() (time.Duration, pace.Cause) {
+	switch {
+	case c.closing:
+		return 0, pace.Closing
+	case !c.pace.Waiting():
+		return 0, pace.Idle // what waits has waited for room
+	}
+	return c.pace.Wait(time.Now())
 }
 
 // execute does what a decision needs of the disk. No lock is held: whoever enters, leaves or asks for the state goes
@@ -191,22 +202,15 @@ func (c *committer) execute(ad *admission) {
 	c.beat.Turn()
 }
 
-// await returns when n batches wait or after d.
-func (c *committer) await(n int, d time.Duration) {
+// await returns when something has changed, or after d.
+func (c *committer) await(d time.Duration) {
+	c.beat.Rest()
+	defer c.beat.Turn()
 	t := time.NewTimer(d)
 	defer t.Stop()
-	for {
-		select {
-		case <-t.C:
-			return
-		case <-c.wake:
-		}
-		c.mu.Lock()
-		enough := c.count >= n || c.closing
-		c.mu.Unlock()
-		if enough {
-			return
-		}
+	select {
+	case <-c.wake:
+	case <-t.C:
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/internal/failpoint"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/pace"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/pack"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/segment"
 	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
@@ -20,6 +21,7 @@ import (
 // is answered nil only after the transaction with its last piece has returned, fdatasync included.
 func (c *committer) store(group []*batch) {
 	s := c.s
+	start := time.Now()
 	g := &txBuilder{c: c, group: group, Builder: pack.Builder{Memory: &s.memory, Salt: s.salt, Now: s.now(), Next: c.next, Values: c.values[:0]}}
 	err := g.storeRejected()
 	failpoint.Pass("batch.buried")
@@ -46,6 +48,7 @@ func (c *committer) store(group []*batch) {
 			}
 		}
 		g.confirm(done)
+		c.answering(start, done, len(rest) > 0)
 		for _, b := range done {
 			c.stored(b)
 			failpoint.Pass("batch.answer.before")
@@ -69,6 +72,20 @@ func (c *committer) store(group []*batch) {
 		b.answer <- fmt.Errorf("%w: %w", buffer.ErrFull, err)
 	}
 	c.putBack(kept)
+}
+
+// answering notes, for the pace of the next commits, how long the one took that began at start, and who is answered.
+// cut: a batch is stored in part.
+func (c *committer) answering(start time.Time, done []*batch, cut bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.pace.Committed(start, time.Now(), cut, func(yield func(*pace.Member) bool) {
+		for _, b := range done {
+			if !yield(&b.member) {
+				return
+			}
+		}
+	})
 }
 
 // txBuilder makes chunks of a group of batches, and a transaction of these.

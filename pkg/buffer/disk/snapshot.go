@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/pace"
 )
 
 // Stats implements Queue.
@@ -20,6 +21,10 @@ func (s *Queue) Stats() buffer.Stats {
 	st.Disk.Free, st.Disk.MinFree, st.MaxBytes = l.Disk()
 	s.commit.mu.Lock()
 	st.Waiting = s.commit.count
+	st.CommitWait, st.CommitCauses = s.commit.waited.Snapshot(), map[string]uint64{}
+	for cause, n := range s.commit.causes {
+		st.CommitCauses[pace.Cause(cause).String()] = n
+	}
 	uses := map[string]buffer.ClusterUse{}
 	for _, l := range s.commit.ring {
 		u := buffer.ClusterUse{Cluster: l.cluster, Waiting: len(l.waiting)}

@@ -1,0 +1,225 @@
+// Package pace decides how long a commit waits for company. A commit of three small chunks costs about what one of three
+// hundred does, so that under many small chunks it pays to wait for more of them, as long as it takes for commits to stay
+// a small share of the time. It never pays where nobody else can come: clients that wait for their ack before they send
+// again would only be slowed down.
+//
+// It knows neither files nor goroutines, and no clock but the times that it is given.
+package pace
+
+import (
+	"iter"
+	"time"
+)
+
+const (
+	// maxWait bounds how long a batch waits for others, so that no ack takes 10 ms longer for it: what a timer and a
+	// processor are late comes on top.
+	maxWait = 6 * time.Millisecond
+	// restFactor is how many times as long as a commit takes there is none after it, under load: commits are a twentieth of
+	// the time.
+	restFactor = 19
+	// returning is how soon after its ack a connection comes again that is told to wait for nothing but its acks. When it
+	// comes can be foretold.
+	returning = 3 * time.Millisecond
+	// recent is how long after its ack a connection counts as one that may come again.
+	recent = 100 * time.Millisecond
+	// leastCompany is how many batches must be about to come for it to pay to wait for those that nobody can foretell.
+	leastCompany = 3
+	// heldFor is how many of these each returning connection in the group is worth: it would be held up for them.
+	heldFor = 4
+	// lull is after how many times the mean time between two arrivals nobody is expected any more.
+	lull = 8
+)
+
+// Cause is why a commit went when it did.
+type Cause int
+
+// The causes.
+const (
+	Idle     Cause = iota // commits are a small share of the time even so
+	Complete              // nobody else was about to come
+	Full                  // its bytes are enough
+	Limit                 // its first batch had waited as long as one may
+	Share                 // it had rested long enough after the one before
+	Closing               // the queue closes
+	Causes                // how many there are
+)
+
+// String returns the cause as metrics name it.
+func (c Cause) String() string {
+	return [...]string{"idle", "complete", "full", "limit", "share", "closing"}[c]
+}
+
+// Member is what is remembered of a connection. The zero value is that of one that was never seen.
+type Member struct {
+	answered time.Time
+	think    time.Duration // mean time from its ack to its next batch; 0: not known
+	cohort   *cohort       // it was answered with, if it has not come again since
+}
+
+// returns reports whether the connection comes again right after its acks.
+func (m *Member) returns() bool { return m.think > 0 && m.think <= returning }
+
+// cohort is the connections that were answered with one commit.
+type cohort struct {
+	at        time.Time
+	away      int           // have not come again
+	returning int           // of these, are about to
+	think     time.Duration // the longest of those that return
+	old       bool          // nobody counts on them any more
+}
+
+// Pacer decides about one queue's commits. Not safe for concurrent use.
+type Pacer struct {
+	FullBytes int64 // of which no commit waits for more
+
+	// What has come since the last commit took what there was:
+	came      int
+	returning int
+	bytes     int64
+	since     time.Time
+	cut       bool // and what that commit had to leave
+
+	cohorts  []*cohort // ascending by time
+	away     int       // in all of them
+	gap      time.Duration
+	lastOpen time.Time // when somebody came whom nobody could foretell; gap is the mean time between two of them
+	took     time.Duration
+	ended    time.Time // of the last commit
+	waited   bool      // for the commit that is decided about
+}
+
+// Enter notes that a batch of m with so many bytes waits.
+func (p *Pacer) Enter(m *Member, bytes int64, now time.Time) {
+	if p.came == 0 {
+		p.since = now
+	}
+	p.came++
+	p.bytes += bytes
+	if !m.answered.IsZero() {
+		think := max(1, min(now.Sub(m.answered), 4*returning)) // so that one pause is soon forgotten
+		if m.think == 0 {
+			m.think = think
+		}
+		foretold := m.returns()
+		m.think += (think - m.think) / 4
+		m.answered = time.Time{}
+		if c := m.cohort; c != nil && !c.old {
+			c.away--
+			p.away--
+			if foretold {
+				c.returning--
+			}
+		}
+	}
+	m.cohort = nil
+	if m.returns() {
+		p.returning++
+		return
+	}
+	between := min(now.Sub(p.lastOpen), 4*maxWait) // so that a fleet that wakes up is soon known
+	if p.gap == 0 {
+		p.gap = between
+	}
+	p.gap += (between - p.gap) / 8
+	p.lastOpen = now
+}
+
+// Waiting reports whether something has come since the last commit took what there was.
+func (p *Pacer) Waiting() bool { return p.came > 0 }
+
+// Taken notes that a commit has taken what waits, and returns how long it had waited for company. cut: it had no room
+// for all of it.
+func (p *Pacer) Taken(now time.Time, cut bool) (waited time.Duration) {
+	if p.waited {
+		waited = min(now.Sub(p.since), now.Sub(p.ended))
+	}
+	p.came, p.returning, p.bytes, p.cut, p.waited = 0, 0, 0, cut, false
+	return waited
+}
+
+// Committed notes that a commit has ended, and which connections are answered now. cut: it had no room for all of a
+// batch.
+func (p *Pacer) Committed(start, end time.Time, cut bool, answered iter.Seq[*Member]) {
+	p.cut = p.cut || cut
+	took := max(1, end.Sub(start))
+	if p.took == 0 {
+		p.took = took
+	}
+	p.took += (took - p.took) / 8
+	p.ended = end
+	c := &cohort{at: end}
+	for m := range answered {
+		m.answered, m.cohort = end, c
+		c.away++
+		if m.returns() {
+			c.returning++
+			c.think = max(c.think, m.think)
+		}
+	}
+	p.away += c.away
+	p.cohorts = append(p.cohorts, c)
+	p.forget(end)
+}
+
+// forget lets go of connections that were answered long ago.
+func (p *Pacer) forget(now time.Time) {
+	n := 0
+	for n < len(p.cohorts) && (p.cohorts[n].away == 0 || now.Sub(p.cohorts[n].at) > recent) {
+		p.away -= p.cohorts[n].away
+		p.cohorts[n].old = true
+		n++
+	}
+	clear(p.cohorts[:n])
+	p.cohorts = p.cohorts[n:]
+}
+
+// Wait returns how long the next commit waits at most before it is asked again; 0: it goes, for that cause.
+func (p *Pacer) Wait(now time.Time) (time.Duration, Cause) {
+	rest := restFactor * p.took
+	byShare, byLimit := rest-now.Sub(p.ended), maxWait-now.Sub(p.since)
+	switch {
+	case p.cut || p.bytes >= p.FullBytes:
+		return 0, Full
+	case byShare <= 0 && p.waited:
+		return 0, Share
+	case byShare <= 0:
+		return 0, Idle
+	case byLimit <= 0:
+		return 0, Limit
+	}
+	p.forget(now)
+	wait := max(p.foretold(now), p.unforeseen(now, min(rest, maxWait)))
+	if wait <= 0 {
+		return 0, Complete
+	}
+	p.waited = true
+	return min(wait, byShare, byLimit), 0
+}
+
+// foretold returns how long it may take until a connection is here that is about to come: one that does within the time
+// of a commit, which it would have to sit out otherwise.
+func (p *Pacer) foretold(now time.Time) (wait time.Duration) {
+	for i := len(p.cohorts) - 1; i >= 0; i-- {
+		c := p.cohorts[i]
+		age := now.Sub(c.at)
+		if age > 2*returning {
+			break
+		}
+		slack := c.think/2 + returning/10
+		if c.returning > 0 && c.think-age <= p.took && age < c.think+slack {
+			wait = max(wait, c.think+slack-age)
+		}
+	}
+	return wait
+}
+
+// unforeseen returns how long to wait for others: not at all where too few come within the window, or everybody who was
+// about lately is here.
+func (p *Pacer) unforeseen(now time.Time, window time.Duration) time.Duration {
+	company := max(leastCompany, heldFor*p.returning)
+	if p.away == 0 || p.gap <= 0 || int(window/p.gap) < company {
+		return 0
+	}
+	return lull*p.gap - now.Sub(p.lastOpen)
+}
