@@ -37,7 +37,7 @@ func (a *App) snapshot() status.Snapshot {
 		st := l.Stats()
 		s.Listeners = append(s.Listeners, listenerState(st))
 		for name, c := range st.Clusters {
-			open[name] += c.Open
+			open[name] += c
 		}
 	}
 	s.Clusters = a.clusterStates(queue, open)

@@ -87,11 +87,9 @@ func (a *assembler) add(ctx context.Context, m *message) error {
 	}
 	chunk := string(m.chunk)
 	a.begin(tag, chunk)
-	before := a.tally.events
 	mode, err := a.fill(ctx, m)
 	if err != nil {
 		a.batch.Abandon()
-		a.tally.events = before
 		return err
 	}
 	a.tally.messages[mode]++
@@ -106,7 +104,6 @@ func (a *assembler) fill(ctx context.Context, m *message) (mode, error) {
 	switch {
 	case m.signal != 0:
 		// What it carries is not looked at: one message counts as one event, as there is no telling how many it holds.
-		a.tally.events++
 		a.batch.Drop(1, signalName(m.signal))
 		return m.mode(), nil
 	case m.form == formMessage:
@@ -224,14 +221,12 @@ func (a *assembler) addEntries(ctx context.Context, entries []byte, events int, 
 		return err
 	}
 	a.batch.Add(entries, events, nanos)
-	a.tally.events += uint64(events)
 	a.settleRoom()
 	return nil
 }
 
 // reject gives entries that are no events to the dead letters, as one of them.
 func (a *assembler) reject(ctx context.Context, raw []byte, events int, reason string) error {
-	a.tally.events += uint64(events)
 	if a.letters++; a.letters > maxLetters {
 		a.batch.Drop(events, ruleInvalid)
 		return nil

@@ -352,9 +352,6 @@ func TestInvalidAreCounted(t *testing.T) {
 	if l := ms[1].Rejected[0]; len(ms[1].Rejected) != 1 || l.Events != 10_000 || len(l.Raw) > 64<<10 || len(l.Raw)%len(bad) != 0 || !strings.Contains(l.Reason, "only the first") {
 		t.Errorf("letter of %d events, %d bytes, %s", l.Events, len(l.Raw), l.Reason)
 	}
-	if got := r.Stats().Clusters["default"].Events; got != 12_000 {
-		t.Errorf("%d events counted", got)
-	}
 }
 
 // TestCutCompression refuses every beginning of a compressed payload but those that end with a member or frame and an entry.
@@ -373,8 +370,10 @@ func TestCutCompression(t *testing.T) {
 
 func TestStats(t *testing.T) {
 	r := newRig(nil)
-	in := slices.Concat(message("t", ft.Bin(all), ft.Map{"chunk": "c"}), message("t", forwardOf(e1)), message("t", when, ft.Map{}), message("t", ft.Bin(gz(e1)), ft.Map{"compressed": "gzip"}))
-	r.run(in)
+	r.run(slices.Concat(
+		message("t", ft.Bin(all), ft.Map{"chunk": "c"}), message("t", forwardOf(e1)), message("t", when, ft.Map{}),
+		message("t", ft.Bin(gz(e1)), ft.Map{"compressed": "gzip"}),
+	))
 	r.run()
 	r.run([]byte{0xc1})
 	st := r.Stats()
@@ -382,8 +381,8 @@ func TestStats(t *testing.T) {
 	if !reflect.DeepEqual(st.Messages, want) || st.Acks != 1 || st.AckLatency.Count != 1 || st.Connections != 3 || st.Probes != 1 || st.Open != 0 || st.Refused["broken"] != 1 {
 		t.Errorf("stats are %+v", st)
 	}
-	if c := st.Clusters["default"]; c.Events != 6 || c.Bytes != uint64(len(in)) || c.LastSeen.IsZero() {
-		t.Errorf("cluster is %+v, want %d bytes", c, len(in))
+	if open, known := st.Clusters["default"]; open != 0 || !known {
+		t.Errorf("%d connections of the cluster are open: %v", open, st.Clusters)
 	}
 	if st.LastError == "" || !st.LastErrorOver.IsZero() || !strings.Contains(r.log.String(), `"peer":"192.0.2.1:4711"`) {
 		t.Errorf("last error %q, over %v, log %s", st.LastError, st.LastErrorOver, r.log)

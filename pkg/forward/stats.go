@@ -2,6 +2,7 @@ package forward
 
 import (
 	"cmp"
+	"maps"
 	"net/netip"
 	"slices"
 	"sync"
@@ -12,7 +13,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/metric"
 )
 
-// Stats is what a listener has done since it started. Messages, events and bytes count once they are stored.
+// Stats is what a listener has done since it started. Messages count once they are stored.
 type Stats struct {
 	Name        string
 	Address     string
@@ -23,9 +24,9 @@ type Stats struct {
 	Probes      uint64            // connections that closed before their first message
 	Refused     map[string]uint64 // connections that the server closed for a fault, by reason
 	Messages    map[string]uint64 // by mode: message, forward, packed, gzip, zstd
-	Clusters    map[string]ClusterStats
-	NoAck       uint64      // of Messages: those that want no ack, and so are lost where their connection breaks
-	NoAckPeers  []NoAckPeer // who sent such, the last first; maxNoAckPeers at most
+	Clusters    map[string]int    // of Open, by cluster
+	NoAck       uint64            // of Messages: those that want no ack, and so are lost where their connection breaks
+	NoAckPeers  []NoAckPeer       // who sent such, the last first; maxNoAckPeers at most
 	Acks        uint64
 	AckLatency  metric.Snapshot // from a message's last byte to its ack written
 	LastError   string          // of the last connection refused or of accepting one; "" if there was none
@@ -33,14 +34,6 @@ type Stats struct {
 	// LastErrorOver is when messages from the host that it was about were stored again; zero: not since.
 	LastErrorOver time.Time
 	Budget        ingest.BudgetStats // of all listeners that share it
-}
-
-// ClusterStats is what came from one cluster.
-type ClusterStats struct {
-	Open     int    // connections
-	Events   uint64 // those that are dead letters, dropped or sent again too
-	Bytes    uint64 // of messages, as sent
-	LastSeen time.Time
 }
 
 // NoAckPeer is a host whose messages want no ack.
@@ -62,7 +55,7 @@ type counters struct {
 
 	mu          sync.Mutex
 	refused     map[string]uint64
-	clusters    map[string]*ClusterStats
+	open        map[string]int // connections by cluster
 	noAck       uint64
 	noAckPeers  map[netip.Addr]*NoAckPeer
 	lastError   string
@@ -73,14 +66,14 @@ type counters struct {
 
 func newCounters() counters {
 	return counters{
-		refused: map[string]uint64{}, clusters: map[string]*ClusterStats{}, noAckPeers: map[netip.Addr]*NoAckPeer{},
+		refused: map[string]uint64{}, open: map[string]int{}, noAckPeers: map[netip.Addr]*NoAckPeer{},
 	}
 }
 
 // tally is what a connection's batch holds, counted once it is stored.
 type tally struct {
-	messages      [modeCount]uint64
-	events, bytes uint64
+	messages [modeCount]uint64
+	bytes    uint64
 }
 
 func (t *tally) empty() bool { return t.count() == 0 }
@@ -102,10 +95,6 @@ func (s *Server) count(c *conn) {
 	}
 	s.counters.mu.Lock()
 	defer s.counters.mu.Unlock()
-	cluster := s.counters.cluster(c.client.cluster)
-	cluster.Events += c.batch.tally.events
-	cluster.Bytes += c.batch.tally.bytes
-	cluster.LastSeen = c.came
 	if n := c.batch.tally.count() - len(c.batch.acks); n > 0 {
 		s.counters.countNoAck(c.client.source.Addr(), c.client.cluster, uint64(n), c.came)
 	}
@@ -141,19 +130,11 @@ func (c *counters) over(host netip.Addr, now time.Time) {
 	}
 }
 
-// cluster returns the counters of a cluster. The caller holds mu.
-func (c *counters) cluster(name string) *ClusterStats {
-	if c.clusters[name] == nil {
-		c.clusters[name] = &ClusterStats{}
-	}
-	return c.clusters[name]
-}
-
 // countOpen counts a connection of a cluster that begins, 1, or ends, -1.
 func (s *Server) countOpen(cluster string, n int) {
 	s.counters.mu.Lock()
 	defer s.counters.mu.Unlock()
-	s.counters.cluster(cluster).Open += n
+	s.counters.open[cluster] += n
 }
 
 // countRefused counts a connection of host closed for err.
@@ -170,7 +151,7 @@ func (s *Server) Stats() Stats {
 	st := Stats{
 		Name: s.opts.Name, Address: s.opts.Address,
 		Connections: s.counters.connections.Load(), TLS: s.counters.tls.Load(), Proxied: s.counters.proxied.Load(), Probes: s.counters.probes.Load(), Acks: s.counters.acks.Load(),
-		Refused: map[string]uint64{}, Messages: map[string]uint64{}, Clusters: map[string]ClusterStats{},
+		Refused: map[string]uint64{}, Messages: map[string]uint64{},
 		AckLatency: s.counters.latency.Snapshot(), Budget: s.opts.Budget.Stats(),
 	}
 	for m := range modeCount {
@@ -185,9 +166,7 @@ func (s *Server) Stats() Stats {
 	for reason, n := range s.counters.refused {
 		st.Refused[reason] = n
 	}
-	for name, cluster := range s.counters.clusters {
-		st.Clusters[name] = *cluster
-	}
+	st.Clusters = maps.Clone(s.counters.open)
 	st.NoAck = s.counters.noAck
 	for _, p := range s.counters.noAckPeers {
 		st.NoAckPeers = append(st.NoAckPeers, *p)
