@@ -54,13 +54,9 @@ func onlyCommands(cmd *cobra.Command, args []string) error {
 }
 
 func (f *serverFlags) listOutputs(cmd *cobra.Command) error {
-	c, err := f.ask(cmd)
+	q, err := f.pending(cmd, "")
 	if err != nil {
 		return err
-	}
-	var q client.Queue
-	if err := c.Get(cmd.Context(), "queue", nil, &q); err != nil {
-		return explained(err)
 	}
 	if f.json {
 		return writeJSON(cmd.OutOrStdout(), q.Outputs)
@@ -138,13 +134,9 @@ func (f *serverFlags) sure(cmd *cobra.Command, names []string) error {
 	if !isTerminal(cmd.InOrStdin()) {
 		return usageError{errors.New("purge loses what waits: with --yes, since nobody can be asked here")}
 	}
-	c, err := f.ask(cmd)
+	q, err := f.pending(cmd, "")
 	if err != nil {
 		return err
-	}
-	var q client.Queue
-	if err := c.Get(cmd.Context(), "queue", nil, &q); err != nil {
-		return explained(err)
 	}
 	for i := range q.Outputs {
 		for _, name := range names {

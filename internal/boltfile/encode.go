@@ -17,7 +17,7 @@ type Decoder struct {
 // Bytes reads n bytes, which are not copied.
 func (d *Decoder) Bytes(n int) []byte {
 	if n < 0 || n > len(d.B) {
-		d.Bad, d.B = true, nil
+		d.fail()
 		return nil
 	}
 	v := d.B[:n]
@@ -41,11 +41,14 @@ func (d *Decoder) Uint64() uint64 {
 	return 0
 }
 
+// fail has nothing more read.
+func (d *Decoder) fail() { d.Bad, d.B = true, nil }
+
 // Uvarint reads what binary.AppendUvarint wrote.
 func (d *Decoder) Uvarint() uint64 {
 	v, n := binary.Uvarint(d.B)
 	if n <= 0 {
-		d.Bad, d.B = true, nil
+		d.fail()
 		return 0
 	}
 	d.B = d.B[n:]
@@ -56,7 +59,7 @@ func (d *Decoder) Uvarint() uint64 {
 func (d *Decoder) Int() int {
 	v := d.Uvarint()
 	if v > math.MaxUint32 {
-		d.Bad, d.B = true, nil
+		d.fail()
 		return 0
 	}
 	return int(v)
@@ -66,7 +69,7 @@ func (d *Decoder) Int() int {
 func (d *Decoder) Count(size int) int {
 	n := d.Int()
 	if n > len(d.B)/size {
-		d.Bad, d.B = true, nil
+		d.fail()
 		return 0
 	}
 	return n
@@ -91,7 +94,7 @@ func (d *Decoder) Strings() []string {
 func (d *Decoder) Varint() int64 {
 	v, n := binary.Varint(d.B)
 	if n <= 0 {
-		d.Bad, d.B = true, nil
+		d.fail()
 		return 0
 	}
 	d.B = d.B[n:]

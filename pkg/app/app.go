@@ -21,7 +21,6 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/forward"
 	"github.com/seed-afc6a195/aggregator/pkg/ingest"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs/awsclient"
-	"github.com/seed-afc6a195/aggregator/pkg/route"
 	"github.com/seed-afc6a195/aggregator/pkg/status"
 	"github.com/seed-afc6a195/aggregator/pkg/tls"
 )
@@ -105,11 +104,7 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *App, err error)
 	}
 	a.files = shareFiles(processFiles(), cfg)
 	a.files.warn(cfg, o.Log)
-	routes, err := route.New(cfg.Routes)
-	if err != nil {
-		return nil, err
-	}
-	registry, err := newRegistry(cfg)
+	routes, registry, err := newRules(cfg)
 	if err != nil {
 		return nil, err
 	}

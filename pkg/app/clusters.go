@@ -25,6 +25,16 @@ func clusterPeer(p forward.Peer) cluster.Peer {
 	return cluster.Peer{Source: p.Addr.Addr(), TLSNames: tls.Names(p.TLS), Allowed: p.Clusters}
 }
 
+// newRules returns what cfg says of which events go where, and of who may send them.
+func newRules(cfg *config.Config) (*route.Table, *cluster.Registry, error) {
+	routes, err := route.New(cfg.Routes)
+	if err != nil {
+		return nil, nil, err
+	}
+	registry, err := newRegistry(cfg)
+	return routes, registry, err
+}
+
 // newRegistry makes the clusters of a configuration.
 func newRegistry(cfg *config.Config) (*cluster.Registry, error) {
 	return cluster.New(cfg.Clusters, func(pattern string) (func(tag string) bool, error) {

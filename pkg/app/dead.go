@@ -57,11 +57,7 @@ func OpenDeadLetters(cfg *config.Config, configured bool, log zerolog.Logger) (*
 	if _, err := os.Stat(filepath.Join(dir, "dead")); err != nil {
 		return nil, fmt.Errorf("%s is no data directory with dead letters: %w", dir, err)
 	}
-	routes, err := route.New(cfg.Routes)
-	if err != nil {
-		return nil, err
-	}
-	registry, err := newRegistry(cfg)
+	routes, registry, err := newRules(cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -109,12 +105,12 @@ func (d deadStore) Summary(ctx context.Context, f client.DeadFilter) (s client.D
 		return s, err
 	}
 	letters := d.queue.DeadLetters()
-	by, oldest, newest, err := letters.Count(ctx, filter)
+	counts, err := letters.Count(ctx, filter)
 	if err != nil {
 		return s, err
 	}
-	s.Oldest, s.Newest, s.Bytes = oldest, newest, letters.Stats().Bytes
-	for k, n := range by {
+	s.Oldest, s.Newest, s.Bytes = counts.Oldest, counts.Newest, letters.Stats().Bytes
+	for k, n := range counts.By {
 		s.Letters, s.Events = s.Letters+n.Letters, s.Events+n.Events
 		s.By = append(s.By, client.DeadCount{Output: k.Output, Cluster: k.Cluster, Reason: k.Reason, Letters: n.Letters, Events: n.Events})
 	}
@@ -356,11 +352,11 @@ func (d deadStore) known(ctx context.Context, cfg *config.Config, filter deadlet
 		}
 		return nil
 	}
-	by, _, _, err := d.queue.DeadLetters().Count(ctx, filter)
+	counts, err := d.queue.DeadLetters().Count(ctx, filter)
 	if err != nil {
 		return err
 	}
-	for k := range by {
+	for k := range counts.By {
 		if _, ok := cfg.Outputs[k.Output]; !ok && k.Output != "" {
 			return fmt.Errorf("%w: output %s, which refused some of these, is not configured any more: choose one of %s to send them to (to=, --to)",
 				client.ErrDeadRequest, k.Output, names)

@@ -13,7 +13,6 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/config"
 	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
-	"github.com/seed-afc6a195/aggregator/pkg/route"
 	"github.com/seed-afc6a195/aggregator/pkg/status"
 )
 
@@ -115,11 +114,7 @@ func orphans(cfg *config.Config, backlogs []Backlog) (texts []string) {
 // apply puts cfg in force: all that can fail comes first and changes nothing. It returns the settings that differ but
 // stay as they are until a restart.
 func (a *App) apply(cfg *config.Config) (restart []string, err error) {
-	routes, err := route.New(cfg.Routes)
-	if err != nil {
-		return nil, err
-	}
-	registry, err := newRegistry(cfg)
+	routes, registry, err := newRules(cfg)
 	if err != nil {
 		return nil, err
 	}

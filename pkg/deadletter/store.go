@@ -23,8 +23,8 @@ type Store interface {
 	Page(ctx context.Context, filter Filter, p Page) (letters []Letter, more bool, err error)
 	// Get returns the letter of that number, or ErrNotFound.
 	Get(ctx context.Context, id uint64) (Letter, error)
-	// Count returns how many letters fit the filter, and when the first and the last of them were refused.
-	Count(ctx context.Context, filter Filter) (by map[Key]Count, oldest, newest time.Time, err error)
+	// Count counts the letters that fit the filter.
+	Count(ctx context.Context, filter Filter) (Counts, error)
 	// Delete removes the letters of these numbers and returns how many there were. Others are passed over.
 	Delete(ctx context.Context, ids ...uint64) (int, error)
 	// Purge deletes the letters that fit the filter and are there at its start. It tells after each step how many it
@@ -102,6 +102,29 @@ type Page struct {
 
 // Count is a number of letters and of their events.
 type Count struct{ Letters, Events int64 }
+
+// Counts is what some dead letters are: how many of each key, and when the first and the last of them were refused. The
+// zero value is that of none.
+type Counts struct {
+	By             map[Key]Count
+	Oldest, Newest time.Time
+}
+
+// Add counts one more letter.
+func (c *Counts) Add(l *Letter) {
+	if c.By == nil {
+		c.By = map[Key]Count{}
+	}
+	k := Key{Output: l.Output, Cluster: l.Cluster, Reason: l.Reason}
+	n := c.By[k]
+	c.By[k] = Count{Letters: n.Letters + 1, Events: n.Events + int64(l.Events)}
+	if c.Oldest.IsZero() || l.Time.Before(c.Oldest) {
+		c.Oldest = l.Time
+	}
+	if l.Time.After(c.Newest) {
+		c.Newest = l.Time
+	}
+}
 
 // ErrNotFound is returned for a number that no dead letter has.
 var ErrNotFound = errors.New("no such dead letter")

@@ -39,7 +39,7 @@ func (s *Server) login(ctx context.Context, nc net.Conn, p Peer) (cluster, hostn
 	if s.opts.Clusters == nil {
 		return "default", "", nil
 	}
-	p.Listener, p.Clusters = s.opts.Name, s.limits().Clusters
+	p.Clusters = s.limits().Clusters
 	cluster, needed, err := s.opts.Clusters.Identify(p)
 	if err != nil {
 		return "", "", loginRefused(err)

@@ -10,7 +10,6 @@ import (
 type Peer struct {
 	Addr     netip.AddrPort       // its own, also behind a proxy that tells it; not valid for a Unix socket
 	TLS      *tls.ConnectionState // nil without TLS
-	Listener string               // the name of the listener that it came to
 	Clusters []string             // which may come in there; none: all
 }
 

@@ -56,7 +56,7 @@ func (c *conn) open(ctx context.Context) error {
 	}
 	within, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
-	peer := Peer{Addr: c.client.source, TLS: state, Listener: s.opts.Name, Clusters: s.limits().Clusters}
+	peer := Peer{Addr: c.client.source, TLS: state, Clusters: s.limits().Clusters}
 	if c.client.cluster, c.client.hostname, err = s.login(within, c.net, peer); err != nil {
 		return c.handshakeFault(err)
 	}

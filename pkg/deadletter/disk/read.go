@@ -50,22 +50,13 @@ func (d *Store) List(ctx context.Context, filter deadletter.Filter, after uint64
 	return letters, err
 }
 
-// Count returns how many letters fit the filter, and when the first and the last of them were refused.
-func (d *Store) Count(ctx context.Context, filter deadletter.Filter) (by map[deadletter.Key]deadletter.Count, oldest, newest time.Time, err error) {
-	by = map[deadletter.Key]deadletter.Count{}
+// Count implements deadletter.Store.
+func (d *Store) Count(ctx context.Context, filter deadletter.Filter) (counts deadletter.Counts, err error) {
 	err = d.each(ctx, &filter, deadletter.Page{Bare: true}, func(l *deadletter.Letter) bool {
-		k := deadletter.Key{Output: l.Output, Cluster: l.Cluster, Reason: l.Reason}
-		n := by[k]
-		by[k] = deadletter.Count{Letters: n.Letters + 1, Events: n.Events + int64(l.Events)}
-		if oldest.IsZero() || l.Time.Before(oldest) {
-			oldest = l.Time
-		}
-		if l.Time.After(newest) {
-			newest = l.Time
-		}
+		counts.Add(l)
 		return true
 	})
-	return by, oldest, newest, err
+	return counts, err
 }
 
 // each calls fn for every letter that fits until fn returns false. fn must not use d.

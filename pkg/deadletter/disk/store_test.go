@@ -348,13 +348,13 @@ func TestPurgeAndPages(t *testing.T) {
 				}
 			}
 		}
-		by, oldest, newest, err := d.Count(t.Context(), tc.filter)
+		counts, err := d.Count(t.Context(), tc.filter)
 		n := int64(0)
-		for _, c := range by {
+		for _, c := range counts.By {
 			n += c.Letters
 		}
-		if err != nil || n != int64(tc.want) || oldest.After(newest) {
-			t.Errorf("%s: counted %d from %v to %v: %v", name, n, oldest, newest, err)
+		if err != nil || n != int64(tc.want) || counts.Oldest.After(counts.Newest) {
+			t.Errorf("%s: counted %d from %v to %v: %v", name, n, counts.Oldest, counts.Newest, err)
 		}
 	}
 	if letters, more, err := d.Page(t.Context(), deadletter.Filter{}, deadletter.Page{Limit: 100, Bytes: 500 << 10}); err != nil || len(letters) != 3 || !more {

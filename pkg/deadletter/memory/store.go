@@ -105,26 +105,15 @@ func (s *Store) Get(ctx context.Context, id uint64) (deadletter.Letter, error) {
 }
 
 // Count implements deadletter.Store.
-func (s *Store) Count(_ context.Context, filter deadletter.Filter) (by map[deadletter.Key]deadletter.Count, oldest, newest time.Time, err error) {
+func (s *Store) Count(_ context.Context, filter deadletter.Filter) (counts deadletter.Counts, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	by = map[deadletter.Key]deadletter.Count{}
 	for i := range s.letters {
-		l := &s.letters[i]
-		if !filter.FitsID(l.ID) || !filter.Fits(l) {
-			continue
-		}
-		k := deadletter.Key{Output: l.Output, Cluster: l.Cluster, Reason: l.Reason}
-		n := by[k]
-		by[k] = deadletter.Count{Letters: n.Letters + 1, Events: n.Events + int64(l.Events)}
-		if oldest.IsZero() || l.Time.Before(oldest) {
-			oldest = l.Time
-		}
-		if l.Time.After(newest) {
-			newest = l.Time
+		if l := &s.letters[i]; filter.FitsID(l.ID) && filter.Fits(l) {
+			counts.Add(l)
 		}
 	}
-	return by, oldest, newest, nil
+	return counts, nil
 }
 
 // remove deletes the letters that gone chooses.

@@ -35,7 +35,7 @@ type Output struct {
 	enc       *event.Encoder
 	files     *files
 	log       zerolog.Logger
-	turn      chan struct{} // holds a token while a Send runs: batches are written one after the other
+	turn      outputs.Turn
 
 	// What follows belongs to the holder of the token.
 	state   string
@@ -82,7 +82,7 @@ func New(cfg Config, opts Options) (*Output, error) {
 	}
 	o := &Output{
 		name: opts.Name, path: path, perRecord: strings.Contains(cfg.Path, "{record"), perChunk: path.PerChunk(), timeout: cfg.Settings().Timeout,
-		enc: event.NewEncoder(cfg.Fields), files: f, log: opts.Log, turn: make(chan struct{}, 1), state: opts.StateFile, keys: intent.Keys{},
+		enc: event.NewEncoder(cfg.Fields), files: f, log: opts.Log, turn: outputs.NewTurn(), state: opts.StateFile, keys: intent.Keys{},
 	}
 	o.plan.byPath = map[string]int{}
 	o.stale = time.AfterFunc(idle, o.closeIdle)
@@ -164,12 +164,10 @@ type target struct {
 func (o *Output) Send(ctx context.Context, b *outputs.Batch) error {
 	ctx, cancel := context.WithTimeout(ctx, o.timeout)
 	defer cancel()
-	select {
-	case o.turn <- struct{}{}:
-		defer func() { <-o.turn }()
-	case <-ctx.Done():
-		return outputs.AsSendError(fmt.Errorf("wait for the batch before: %w", ctx.Err()))
+	if err := o.turn.Take(ctx); err != nil {
+		return err
 	}
+	defer o.turn.Give()
 	defer o.stale.Reset(idle)
 	if err := o.begin(); err != nil {
 		return &outputs.SendError{Reason: outputs.ReasonServer, Err: err}

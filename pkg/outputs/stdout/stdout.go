@@ -28,14 +28,14 @@ type Output struct {
 	w       io.Writer
 	enc     *event.Encoder
 	timeout time.Duration
-	turn    chan struct{} // holds a token while a Send runs
+	turn    outputs.Turn
 	buf     []byte
 	torn    bool // what was written last ends in the middle of a line
 }
 
 // New returns an output that writes to w, with one Write per batch.
 func New(cfg Config, w io.Writer) *Output {
-	return &Output{w: w, enc: event.NewEncoder(cfg.Fields), timeout: cfg.Settings().Timeout, turn: make(chan struct{}, 1)}
+	return &Output{w: w, enc: event.NewEncoder(cfg.Fields), timeout: cfg.Settings().Timeout, turn: outputs.NewTurn()}
 }
 
 // SetClusterFields sets what is added to the events of each cluster. Call it before the first Send.
@@ -52,12 +52,10 @@ func (o *Output) Close() error { return nil }
 func (o *Output) Send(ctx context.Context, b *outputs.Batch) error {
 	ctx, cancel := context.WithTimeout(ctx, o.timeout)
 	defer cancel()
-	select {
-	case o.turn <- struct{}{}:
-		defer func() { <-o.turn }()
-	case <-ctx.Done():
-		return outputs.AsSendError(fmt.Errorf("wait for the batch before: %w", ctx.Err()))
+	if err := o.turn.Take(ctx); err != nil {
+		return err
 	}
+	defer o.turn.Give()
 	if err := ctx.Err(); err != nil {
 		return outputs.AsSendError(fmt.Errorf("write to the standard output: %w", err))
 	}

@@ -1,7 +1,6 @@
 package awstest
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
@@ -95,8 +94,7 @@ func (f *Firehose) putRecordBatch(w http.ResponseWriter, _ *http.Request, body [
 		DeliveryStreamName string
 		Records            []struct{ Data []byte }
 	}
-	if err := json.Unmarshal(body, &in); err != nil {
-		failJSON(w, http.StatusBadRequest, "SerializationException", err.Error())
+	if !decode(w, body, &in) {
 		return
 	}
 	if n := len(in.Records); n == 0 || n > firehoseRecords {
@@ -117,9 +115,8 @@ func (f *Firehose) putRecordBatch(w http.ResponseWriter, _ *http.Request, body [
 	}
 	f.s.mu.Lock()
 	defer f.s.mu.Unlock()
-	d, ok := f.streams[in.DeliveryStreamName]
+	d, ok := find(w, f.streams, "Firehose", in.DeliveryStreamName)
 	if !ok {
-		failJSON(w, http.StatusBadRequest, "ResourceNotFoundException", "Firehose "+in.DeliveryStreamName+" under account 123456789012 not found.")
 		return
 	}
 	d.bucket.refill(f.s.now())
@@ -154,15 +151,13 @@ func (f *Firehose) putRecordBatch(w http.ResponseWriter, _ *http.Request, body [
 
 func (f *Firehose) describe(w http.ResponseWriter, _ *http.Request, body []byte) {
 	var in struct{ DeliveryStreamName string }
-	if err := json.Unmarshal(body, &in); err != nil {
-		failJSON(w, http.StatusBadRequest, "SerializationException", err.Error())
+	if !decode(w, body, &in) {
 		return
 	}
 	f.s.mu.Lock()
 	defer f.s.mu.Unlock()
-	d, ok := f.streams[in.DeliveryStreamName]
+	d, ok := find(w, f.streams, "Firehose", in.DeliveryStreamName)
 	if !ok {
-		failJSON(w, http.StatusBadRequest, "ResourceNotFoundException", "Firehose "+in.DeliveryStreamName+" under account 123456789012 not found.")
 		return
 	}
 	reply(w, http.StatusOK, map[string]any{"DeliveryStreamDescription": map[string]any{

@@ -2,7 +2,6 @@ package awstest
 
 import (
 	"crypto/md5" //nolint:gosec // as Kinesis has it
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
@@ -84,15 +83,13 @@ func (k *Kinesis) putRecords(w http.ResponseWriter, _ *http.Request, body []byte
 			PartitionKey string
 		}
 	}
-	if err := json.Unmarshal(body, &in); err != nil {
-		failJSON(w, http.StatusBadRequest, "SerializationException", err.Error())
+	if !decode(w, body, &in) {
 		return
 	}
 	k.s.mu.Lock()
 	defer k.s.mu.Unlock()
-	d, ok := k.streams[in.StreamName]
+	d, ok := find(w, k.streams, "Stream", in.StreamName)
 	if !ok {
-		failJSON(w, http.StatusBadRequest, "ResourceNotFoundException", "Stream "+in.StreamName+" under account 123456789012 not found.")
 		return
 	}
 	if n := len(in.Records); n == 0 || n > kinesisRecords {
@@ -134,15 +131,13 @@ func (k *Kinesis) putRecords(w http.ResponseWriter, _ *http.Request, body []byte
 
 func (k *Kinesis) describe(w http.ResponseWriter, _ *http.Request, body []byte) {
 	var in struct{ StreamName string }
-	if err := json.Unmarshal(body, &in); err != nil {
-		failJSON(w, http.StatusBadRequest, "SerializationException", err.Error())
+	if !decode(w, body, &in) {
 		return
 	}
 	k.s.mu.Lock()
 	defer k.s.mu.Unlock()
-	d, ok := k.streams[in.StreamName]
+	d, ok := find(w, k.streams, "Stream", in.StreamName)
 	if !ok {
-		failJSON(w, http.StatusBadRequest, "ResourceNotFoundException", "Stream "+in.StreamName+" under account 123456789012 not found.")
 		return
 	}
 	reply(w, http.StatusOK, map[string]any{"StreamDescriptionSummary": map[string]any{

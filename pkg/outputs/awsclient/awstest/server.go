@@ -213,6 +213,24 @@ func failJSON(w http.ResponseWriter, status int, code, message string) {
 	reply(w, status, map[string]string{"__type": code, "message": message})
 }
 
+// decode reads body into v, and answers where it can't.
+func decode(w http.ResponseWriter, body []byte, v any) bool {
+	err := json.Unmarshal(body, v)
+	if err != nil {
+		failJSON(w, http.StatusBadRequest, "SerializationException", err.Error())
+	}
+	return err == nil
+}
+
+// find returns the stream of that name, and answers where there is none. kind is what the service calls it.
+func find[S any](w http.ResponseWriter, streams map[string]S, kind, name string) (S, bool) {
+	d, ok := streams[name]
+	if !ok {
+		failJSON(w, http.StatusBadRequest, "ResourceNotFoundException", kind+" "+name+" under account 123456789012 not found.")
+	}
+	return d, ok
+}
+
 // reply answers with v as JSON.
 func reply(w http.ResponseWriter, status int, v any) {
 	b, err := json.Marshal(v)
