@@ -23,7 +23,7 @@ func server(t *testing.T, asked *[]string) (address string) {
   "clusters":[{"cluster":"seoul","events":2,"chunks":1,"bytes":1000,"done_in_seconds":null},{"cluster":"osaka","events":10,"chunks":2,"bytes":1048,"done_in_seconds":0.5}]},
  {"output":"f\u001b[31m","state":"idle","clusters":[]}]}`)
 		case r.URL.Path == "/status":
-			_, _ = io.WriteString(w, `{"version":"v1","verdict":{"severity":"critical","text":"output es: refused.","findings":[{"severity":"critical","subject":"output es","text":"refused","since":"2026-01-01T00:00:00Z","remedy":"set its password"}]}}`)
+			_, _ = io.WriteString(w, `{"version":"v1","verdict":{"severity":"critical","text":"output es: refused.","findings":[{"severity":"critical","subject":"output es","text":"refused","since":"2026-01-01T00:00:00Z","remedy":"set its password","chapter":"docs/operations.md#aggregatoroutputstopped"}]}}`)
 		case strings.Contains(r.URL.Path, "/none/"):
 			http.Error(w, `no output is named "none"`, http.StatusUnprocessableEntity)
 		case r.URL.Path == "/reload":
@@ -61,7 +61,7 @@ func TestAskAServer(t *testing.T) {
 		{"output purge es --yes", exitOK, "done /outputs/es/purge", "", "POST /outputs/es/purge?all=true Bearer t0ken"},
 		{"output puase es", exitUsage, "", `unknown command "puase"; did you mean 'aggregator output pause'?`, ""},
 		{"reload", exitUsage, "", "the old configuration stays in force:\na.yaml:3: wrong", "POST /reload Bearer t0ken"},
-		{"status", exitFailed, "output es: refused.\ncritical: output es: refused (since 2026-01-01T00:00:00Z)\n  what to do: set its password\n", "not all is well", "GET /status Bearer t0ken"},
+		{"status", exitFailed, "output es: refused.\ncritical: output es: refused (since 2026-01-01T00:00:00Z)\n  what to do: set its password\n  more: docs/operations.md#aggregatoroutputstopped\n", "not all is well", "GET /status Bearer t0ken"},
 		{"status --json", exitFailed, `"severity": "critical"`, "", "GET /status Bearer t0ken"},
 	} {
 		t.Run(tc.args, func(t *testing.T) {

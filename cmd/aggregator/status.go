@@ -60,6 +60,9 @@ func writeVerdict(out io.Writer, v *client.Verdict) error {
 		if f.Remedy != "" {
 			fmt.Fprintf(&b, "  what to do: %s\n", f.Remedy)
 		}
+		if f.Chapter != "" {
+			fmt.Fprintf(&b, "  more: %s\n", f.Chapter)
+		}
 	}
 	for line := range strings.Lines(b.String()) {
 		if _, err := fmt.Fprintln(out, safetext.Lines(strings.TrimSuffix(line, "\n"))); err != nil {

@@ -58,7 +58,12 @@ func table() []row {
 		{"pkg/tls", []string{"pkg/config/setting", "internal/logevery"}, "certificates know their settings only"},
 		{"pkg/tls/tlstest", nil, "whoever needs a certificate may use it"},
 		{"pkg/cluster", shared, "a part knows shared values only"},
-		{"pkg/status", with("pkg/status/client"), "a part knows shared values only, and the words that it shares with who asks it"},
+		{"pkg/status", with("pkg/status/client", "pkg/status/*"), "a part knows shared values only, and the words that it shares with who asks it"},
+		{"pkg/status/snapshot", with("pkg/status/client"), "the state of the program knows shared values, and what both sides say"},
+		{"pkg/status/snapshot/snapshottest", with("pkg/status/snapshot"), "test helpers know their part"},
+		{"pkg/status/metrics", with("pkg/status/snapshot"), "metrics are made of the state"},
+		{"pkg/status/verdict", with("pkg/status/snapshot", "pkg/status/client"), "the verdict is made of the state, in words that both sides know"},
+		{"pkg/status/history", with("pkg/status/snapshot"), "what was is a sequence of states"},
 		{"pkg/status/client", shared, "who asks knows what both sides say, not the server"},
 		{"pkg/delivery", with("pkg/outputs", "pkg/filter"), "the delivery loop knows what outputs and steps are"},
 		{"pkg/outputs", shared, "a part knows shared values only"},
@@ -110,7 +115,7 @@ func table() []row {
 func third() map[string][]string {
 	return map[string][]string{
 		"go.etcd.io/bbolt":                           {"pkg/buffer/disk/internal/segment", "pkg/buffer/disk/internal/statefile", "pkg/deadletter/disk"},
-		"github.com/prometheus/client_golang":        {"pkg/status"},
+		"github.com/prometheus/client_golang":        {"pkg/status", "pkg/status/metrics"},
 		"github.com/spf13/cobra":                     {"cmd/*"},
 		"github.com/elastic/elastic-transport-go/v8": {"pkg/outputs/elasticsearch"},
 		"github.com/aws/aws-sdk-go-v2":               {"pkg/outputs/awsclient", "pkg/outputs/firehose", "pkg/outputs/kinesis", "pkg/outputs/cloudwatch", "pkg/outputs/s3"},

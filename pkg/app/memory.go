@@ -5,6 +5,7 @@ import (
 	"math"
 	"os"
 	"runtime/debug"
+	"runtime/metrics"
 
 	"github.com/rs/zerolog"
 
@@ -69,6 +70,17 @@ func MemoryNeed(cfg *config.Config) int64 {
 		need += int64(2*common.Workers+1) * int64(common.Batch.MaxBytes) // batches, and what each worker makes of one
 	}
 	return need
+}
+
+// usedMemory returns the bytes that the runtime holds of the system, which its limit is about.
+func usedMemory() int64 {
+	samples := []metrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
+	metrics.Read(samples)
+	total, released := samples[0].Value, samples[1].Value
+	if total.Kind() != metrics.KindUint64 || released.Kind() != metrics.KindUint64 {
+		return 0
+	}
+	return int64(total.Uint64() - released.Uint64())
 }
 
 func mebibytes(n int64) string { return fmt.Sprintf("%.0f MiB", float64(n)/(1<<20)) }

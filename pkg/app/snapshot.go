@@ -3,6 +3,7 @@ package app
 import (
 	"cmp"
 	"maps"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -30,6 +31,7 @@ func (a *App) snapshot() status.Snapshot {
 	a.mu.Lock()
 	s.Memory = a.memory
 	a.mu.Unlock()
+	s.Memory.UsedBytes = usedMemory()
 	budget := a.budget.Stats()
 	s.Queue.MemoryBytes, s.Queue.MemoryMaxBytes, s.Queue.EvictedConnections = budget.Used, budget.Max, budget.Evicted
 	open := map[string]int{}
@@ -85,14 +87,31 @@ func listenerState(l forward.Stats) status.Listener {
 		LastError:  status.Failure{Text: l.LastError, Time: l.LastErrorAt, Ended: l.LastErrorOver},
 		NoAckTotal: l.NoAck,
 	}
+	for i := range l.Agents {
+		a := &l.Agents[i]
+		s.Agents = append(s.Agents, status.Agent{
+			Peer: hostText(a.Host), Hostname: a.Hostname, Cluster: a.Cluster, Connections: a.Open, Messages: a.Messages, NoAck: a.NoAck,
+			AsksAcks: a.AsksAcks, LastSeen: a.LastSeen.UTC(),
+		})
+	}
+	for i := range l.RefusedPeers {
+		r := &l.RefusedPeers[i]
+		s.RefusedPeers = append(s.RefusedPeers, status.RefusedPeer{
+			Peer: hostText(r.Host), Hostname: r.Hostname, Reason: r.Reason, Text: r.Text, Times: r.Times, LastSeen: r.LastSeen.UTC(),
+		})
+	}
 	for _, p := range l.NoAckPeers {
-		peer := status.NoAck{Cluster: p.Cluster, Messages: p.Messages, LastSeen: p.LastSeen.UTC()}
-		if p.Host.IsValid() {
-			peer.Peer = p.Host.String()
-		}
-		s.NoAckPeers = append(s.NoAckPeers, peer)
+		s.NoAckPeers = append(s.NoAckPeers, status.NoAck{Peer: hostText(p.Host), Cluster: p.Cluster, Messages: p.Messages, LastSeen: p.LastSeen.UTC()})
 	}
 	return s
+}
+
+// hostText returns a host's address, "" for a Unix socket.
+func hostText(host netip.Addr) string {
+	if !host.IsValid() {
+		return ""
+	}
+	return host.String()
 }
 
 func certificateState(owner string, c tls.State) status.Certificate {
@@ -118,7 +137,10 @@ func (a *App) clusterStates(queue buffer.Stats, open map[string]int) []status.Cl
 			tallies[name] = newTally(name)
 		}
 	}
-	limits := a.clusters.Stats()
+	limits, configured := a.clusters.Stats(), map[string]cluster.Config{}
+	for _, c := range a.config().Clusters {
+		configured[c.Name] = c
+	}
 	var all []status.Cluster
 	for _, name := range slices.Sorted(maps.Keys(tallies)) {
 		t, c := tallies[name], status.Cluster{Name: name}
@@ -127,6 +149,7 @@ func (a *App) clusterStates(queue buffer.Stats, open map[string]int) []status.Cl
 		c.QueueBytes, c.QueueMaxBytes, c.Waiting = uses[name].Bytes, uses[name].Limit, uses[name].Why
 		c.Connections, c.RefusedConnections, c.Slowed = open[name], limits[name].Refused, limits[name].Slowed.Seconds()
 		c.StoredEvents, c.DuplicateEvents = t.routed, t.repeated
+		c.MaxConnections, c.RateLimit = configured[name].MaxConnections, int64(configured[name].RateLimit)
 		all = append(all, c)
 	}
 	return all

@@ -92,6 +92,7 @@ type place struct {
 	admitted func()        // lets it out of its cluster
 	counted  bool          // among its cluster's connections
 	ofSource bool          // likewise, among its source's
+	agent    *Agent        // under the server's counters' mutex; nil: not remembered
 }
 
 // serve reads messages, has them stored, and sends their acks, in this order, until the connection ends. An ack is

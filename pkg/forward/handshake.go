@@ -32,7 +32,7 @@ const (
 	pongBadLogin = "shared_key or user mismatch"
 )
 
-// login says whose connection nc is, and what hostname its client claims: by what is known of p where that is enough, else by HELO, PING and PONG. The caller
+// login says whose connection nc is, and what hostname its client claims, also where it is refused: by what is known of p where that is enough, else by HELO, PING and PONG. The caller
 // has set nc's deadline, which is ctx's too, and has to close nc at once on an error: clients take a connection that
 // stays open for a good one. What follows a refused PING is never looked at.
 func (s *Server) login(ctx context.Context, nc net.Conn, p Peer) (cluster, hostname string, err error) {
@@ -66,7 +66,7 @@ func (s *Server) login(ctx context.Context, nc net.Conn, p Peer) (cluster, hostn
 		refusePing(nc, pongBadLogin)
 		r := loginRefused(err)
 		r.err = fmt.Errorf(`%w (it says it is "%s")`, r.err, sanitize(l.Hostname))
-		return "", "", r
+		return "", l.Hostname, r
 	}
 	_, err = nc.Write(appendPong(nil, true, "", l.ServerHostname, proof))
 	return cluster, l.Hostname, err

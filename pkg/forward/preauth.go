@@ -66,7 +66,7 @@ func (c *conn) open(ctx context.Context) error {
 			return &refusal{reason: reasonClusterFull, err: err}
 		}
 	}
-	s.countOpen(c.client.cluster, 1)
+	s.countOpen(c, 1)
 	c.place.counted = true
 	_ = c.socket.SetDeadline(time.Time{}) // as above
 	return nil
@@ -75,7 +75,7 @@ func (c *conn) open(ctx context.Context) error {
 // close undoes open, as far as it came.
 func (c *conn) close() {
 	if c.place.counted {
-		c.server.countOpen(c.client.cluster, -1)
+		c.server.countOpen(c, -1)
 	}
 	if c.place.admitted != nil {
 		c.place.admitted()

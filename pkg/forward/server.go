@@ -250,7 +250,7 @@ func (s *Server) accept() error {
 			return nil
 		case err != nil: // files run out, for instance: it passes
 			pause = min(max(2*pause, 5*time.Millisecond), maxAcceptPause)
-			s.countRefused(reasonAccept, netip.Addr{}, err)
+			s.countRefused(reasonAccept, netip.Addr{}, "", err)
 			if ok, leftOut := s.logs.allow(reasonAccept, "", time.Now()); ok {
 				s.opts.Log.Error().Err(err).Str("listener", s.opts.Name).Uint64("left_out", leftOut).Msg("can't accept connections")
 			}
@@ -332,7 +332,7 @@ func (s *Server) report(c *conn, err error) {
 		}
 		r = &refusal{reason: reasonLost, err: fmt.Errorf("the connection broke within a message: %w", err)}
 	}
-	s.countRefused(r.reason, c.client.source.Addr(), r)
+	s.countRefused(r.reason, c.client.source.Addr(), c.client.hostname, r)
 	peer := c.socket.RemoteAddr().String()
 	host := peer // a Unix socket
 	if c.client.source.IsValid() {

@@ -15,22 +15,24 @@ import (
 
 // Stats is what a listener has done since it started. Messages count once they are stored.
 type Stats struct {
-	Name        string
-	Address     string
-	Open        int               // connections
-	Connections uint64            // ever
-	TLS         uint64            // of these, with a finished TLS handshake
-	Proxied     uint64            // of these, whose source a PROXY header told
-	Probes      uint64            // connections that closed before their first message
-	Refused     map[string]uint64 // connections that the server closed for a fault, by reason
-	Messages    map[string]uint64 // by mode: message, forward, packed, gzip, zstd
-	Clusters    map[string]int    // of Open, by cluster
-	NoAck       uint64            // of Messages: those that want no ack, and so are lost where their connection breaks
-	NoAckPeers  []NoAckPeer       // who sent such, the last first; maxNoAckPeers at most
-	Acks        uint64
-	AckLatency  metric.Snapshot // from a message's last byte to its ack written
-	LastError   string          // of the last connection refused or of accepting one; "" if there was none
-	LastErrorAt time.Time
+	Name         string
+	Address      string
+	Open         int               // connections
+	Connections  uint64            // ever
+	TLS          uint64            // of these, with a finished TLS handshake
+	Proxied      uint64            // of these, whose source a PROXY header told
+	Probes       uint64            // connections that closed before their first message
+	Refused      map[string]uint64 // connections that the server closed for a fault, by reason
+	Messages     map[string]uint64 // by mode: message, forward, packed, gzip, zstd
+	Clusters     map[string]int    // of Open, by cluster
+	NoAck        uint64            // of Messages: those that want no ack, and so are lost where their connection breaks
+	NoAckPeers   []NoAckPeer       // who sent such, the last first; maxNoAckPeers at most
+	Agents       []Agent           // who sends, the last seen first; maxAgents at most
+	RefusedPeers []RefusedPeer     // of Refused, whose connections, the last first; maxRefusedPeers at most
+	Acks         uint64
+	AckLatency   metric.Snapshot // from a message's last byte to its ack written
+	LastError    string          // of the last connection refused or of accepting one; "" if there was none
+	LastErrorAt  time.Time
 	// LastErrorOver is when messages from the host that it was about were stored again; zero: not since.
 	LastErrorOver time.Time
 	Budget        ingest.BudgetStats // of all listeners that share it
@@ -60,6 +62,7 @@ type counters struct {
 	noAckPeers  map[netip.Addr]*NoAckPeer
 	lastError   string
 	lastErrorAt time.Time
+	people      people
 	lastErrorOf netip.Addr // the client's; not valid where it was about none, or a Unix socket's
 	errorOver   time.Time  // see Stats.LastErrorOver
 }
@@ -95,9 +98,11 @@ func (s *Server) count(c *conn) {
 	}
 	s.counters.mu.Lock()
 	defer s.counters.mu.Unlock()
-	if n := c.batch.tally.count() - len(c.batch.acks); n > 0 {
-		s.counters.countNoAck(c.client.source.Addr(), c.client.cluster, uint64(n), c.came)
+	messages, unacked := c.batch.tally.count(), c.batch.tally.count()-len(c.batch.acks)
+	if unacked > 0 {
+		s.counters.countNoAck(c.client.source.Addr(), c.client.cluster, uint64(unacked), c.came)
 	}
+	c.place.agent.count(messages, unacked, c.came)
 	c.batch.tally = tally{}
 	s.counters.over(c.client.source.Addr(), c.came)
 }
@@ -130,19 +135,24 @@ func (c *counters) over(host netip.Addr, now time.Time) {
 	}
 }
 
-// countOpen counts a connection of a cluster that begins, 1, or ends, -1.
-func (s *Server) countOpen(cluster string, n int) {
+// countOpen counts a connection that begins, 1, or ends, -1. Its cluster is known.
+func (s *Server) countOpen(c *conn, n int) {
 	s.counters.mu.Lock()
 	defer s.counters.mu.Unlock()
-	s.counters.open[cluster] += n
+	s.counters.open[c.client.cluster] += n
+	if n > 0 {
+		c.place.agent = s.counters.people.agent(c.client.source.Addr(), sanitize(c.client.hostname), c.client.cluster, time.Now())
+	}
+	c.place.agent.open(n)
 }
 
-// countRefused counts a connection of host closed for err.
-func (s *Server) countRefused(reason string, host netip.Addr, err error) {
+// countRefused counts a connection of host, which claimed hostname, closed for err.
+func (s *Server) countRefused(reason string, host netip.Addr, hostname string, err error) {
 	s.counters.mu.Lock()
 	defer s.counters.mu.Unlock()
 	c := &s.counters
 	c.refused[reason]++
+	c.people.refuse(RefusedPeer{Host: host, Hostname: sanitize(hostname), Reason: reason, Text: err.Error(), LastSeen: time.Now()})
 	c.lastError, c.lastErrorAt, c.lastErrorOf, c.errorOver = err.Error(), time.Now(), host, time.Time{}
 }
 

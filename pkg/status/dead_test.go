@@ -19,6 +19,8 @@ import (
 
 	"github.com/seed-afc6a195/aggregator/pkg/config/setting"
 	"github.com/seed-afc6a195/aggregator/pkg/status/client"
+
+	"github.com/seed-afc6a195/aggregator/pkg/status/snapshot/snapshottest"
 )
 
 // letters is a client.DeadStore with letters 1 to n that notes what it is asked for.
@@ -282,7 +284,7 @@ func TestRecordsInOpenReplies(t *testing.T) {
 		{"elsewhere without", "10.1.2.3:9880", "", token, false},
 		{"elsewhere with it", "10.1.2.3:9880", "Bearer t0ken", token, true},
 	} {
-		s := testServer(func() Snapshot { return fixture(time.Now(), 10) })
+		s := testServer(func() Snapshot { return snapshottest.Program(time.Now(), 10) })
 		s.options.Config, s.options.Log = tc.config, zerolog.Nop()
 		local, err := net.ResolveTCPAddr("tcp", tc.local)
 		if err != nil {

@@ -201,3 +201,10 @@ func (s *Server) deadChange(
 		tell(client.DeadStep{DeadResult: result, Error: err.Error()})
 	}
 }
+
+// notNil makes JSON show an empty list, not null.
+func notNil[T any](list *[]T) {
+	if *list == nil {
+		*list = []T{}
+	}
+}

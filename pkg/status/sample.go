@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"github.com/seed-afc6a195/aggregator/pkg/status/verdict"
 )
 
 const (
@@ -45,7 +47,7 @@ func (x *samples) before(now time.Time) (oldest, second *Snapshot) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	for _, s := range x.kept {
-		if now.Sub(s.at) >= sampleEvery {
+		if now.Sub(s.At) >= sampleEvery {
 			second = s
 		}
 	}
@@ -55,6 +57,21 @@ func (x *samples) before(now time.Time) (oldest, second *Snapshot) {
 	return oldest, second
 }
 
+// longestLag returns the longest lag of any output, now and in the samples.
+func (x *samples) longestLag(now *Snapshot) (seconds float64) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for i := range now.Outputs {
+		seconds = max(seconds, now.Outputs[i].Lag)
+	}
+	for _, s := range x.kept {
+		for i := range s.Outputs {
+			seconds = max(seconds, s.Outputs[i].Lag)
+		}
+	}
+	return seconds
+}
+
 // sample keeps a snapshot a second until ctx ends.
 func (s *Server) sample(ctx context.Context) {
 	ticker := time.NewTicker(sampleEvery)
@@ -62,6 +79,8 @@ func (s *Server) sample(ctx context.Context) {
 	for {
 		if snapshot := s.snapshot(); snapshot.Stale == 0 {
 			s.samples.keep(&snapshot)
+			s.recent.Keep(&snapshot)
+			s.series.Keep(&snapshot)
 		}
 		select {
 		case <-ctx.Done():
@@ -78,35 +97,16 @@ func (s *Server) snapshot() Snapshot {
 	if !ok {
 		return s.stale()
 	}
-	now.at = time.Now()
-	now.Time = now.at.UTC()
-	now.Uptime = now.at.Sub(now.Started).Seconds()
+	now.At = time.Now()
+	now.Time = now.At.UTC()
+	now.Uptime = now.At.Sub(now.Started).Seconds()
 	s.probes(&now)
-	notNil(&now.Config.Warnings)
-	notNil(&now.Loops)
-	notNil(&now.Listeners)
-	notNil(&now.Clusters)
-	notNil(&now.Outputs)
-	notNil(&now.DeadLetters.By)
-	for i := range now.Listeners {
-		notNil(&now.Listeners[i].NoAckPeers)
-	}
-	for i := range now.Outputs {
-		o := &now.Outputs[i]
-		notNil(&o.Clusters)
-		notNil(&o.HeldClusters)
-		notNil(&o.Notices)
-		notNil(&o.Hosts)
-		notNil(&o.Paces)
-		notNil(&o.Steps)
-	}
-	now.ages()
-	oldest, second := s.samples.before(now.at)
-	now.settle(second)
-	if oldest != nil {
-		now.rates(oldest)
-	}
-	now.Verdict = now.judge()
+	oldest, second := s.samples.before(now.At)
+	now.Derive(oldest, second)
+	s.recent.Fill(&now)
+	s.series.Fill(&now)
+	now.DeliveredWithin = s.samples.longestLag(&now)
+	verdict.Fill(&now)
 	return now
 }
 
@@ -121,80 +121,9 @@ func (s *Server) stale() Snapshot {
 	var old Snapshot
 	if youngest := s.samples.youngest(); youngest != nil {
 		old = *youngest
-		old.Stale = time.Since(old.at).Seconds()
+		old.Stale = time.Since(old.At).Seconds()
 	}
 	s.probes(&old)
-	old.Verdict = old.judge()
+	old.Verdict = verdict.Of(&old)
 	return old
-}
-
-// ages fills how old errors are.
-func (s *Snapshot) ages() {
-	age := func(f *Failure) {
-		if !f.Time.IsZero() {
-			f.Age = max(0, s.Time.Sub(f.Time).Seconds())
-		}
-	}
-	age(&s.Config.Failing)
-	for i := range s.Listeners {
-		age(&s.Listeners[i].LastError)
-	}
-	for i := range s.Certificates {
-		age(&s.Certificates[i].Failing)
-	}
-	for i := range s.Outputs {
-		age(&s.Outputs[i].LastError)
-	}
-}
-
-// notNil makes JSON show an empty list, not null.
-func notNil[T any](list *[]T) {
-	if *list == nil {
-		*list = []T{}
-	}
-}
-
-// rates fills what is per second: the average since before.
-func (s *Snapshot) rates(before *Snapshot) {
-	seconds := s.at.Sub(before.at).Seconds()
-	per := func(now, then uint64) float64 {
-		if now < then {
-			return 0
-		}
-		return float64(now-then) / seconds
-	}
-	clusters := map[string]Cluster{}
-	for _, c := range before.Clusters {
-		clusters[c.Name] = c
-	}
-	for i := range s.Clusters {
-		c := &s.Clusters[i]
-		then := clusters[c.Name]
-		c.EventsPerSecond = per(c.ReceivedEvents, then.ReceivedEvents)
-		c.BytesPerSecond = per(c.ReceivedBytes, then.ReceivedBytes)
-	}
-	delivered, parts := map[string]uint64{}, map[[2]string]OutputCluster{}
-	for _, o := range before.Outputs {
-		delivered[o.Name] = o.delivered()
-		for _, c := range o.Clusters {
-			parts[[2]string{o.Name, c.Cluster}] = c
-		}
-	}
-	for i := range s.Outputs {
-		o := &s.Outputs[i]
-		o.EventsPerSecond = per(o.delivered(), delivered[o.Name])
-		for j := range o.Clusters {
-			c := &o.Clusters[j]
-			then := parts[[2]string{o.Name, c.Cluster}]
-			c.DeliveredPerSecond = per(c.Delivered, then.Delivered)
-			c.QueuedPerSecond = per(c.Queued+c.Returned, then.Queued+then.Returned)
-		}
-	}
-}
-
-func (o *Output) delivered() (events uint64) {
-	for _, c := range o.Clusters {
-		events += c.Delivered
-	}
-	return events
 }

@@ -30,6 +30,8 @@ import (
 	"github.com/seed-afc6a195/aggregator/internal/logevery"
 	"github.com/seed-afc6a195/aggregator/internal/safetext"
 	"github.com/seed-afc6a195/aggregator/pkg/status/client"
+	"github.com/seed-afc6a195/aggregator/pkg/status/history"
+	"github.com/seed-afc6a195/aggregator/pkg/status/metrics"
 )
 
 // Limits on what a client may cost.
@@ -76,6 +78,8 @@ type Server struct {
 	loopback       bool   // the listener is on a loopback address
 	hostname       string // of this machine
 	samples        samples
+	recent         history.Recent
+	series         history.Series
 	taker          taker
 	page           *template.Template
 	policy         string // the page's Content-Security-Policy
@@ -165,11 +169,11 @@ func (s *Server) Shutdown(ctx context.Context) error {
 
 func (s *Server) registry() *prometheus.Registry {
 	r := prometheus.NewRegistry()
-	r.MustRegister(newCollectors(s.snapshot)...)
+	r.MustRegister(metrics.Collectors(s.snapshot)...)
 	return r
 }
 
-func (s *Server) handler(metrics *prometheus.Registry) http.Handler {
+func (s *Server) handler(registry *prometheus.Registry) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", s.index)
 	mux.HandleFunc("GET /healthz", probe(s.options.Healthy))
@@ -181,7 +185,7 @@ func (s *Server) handler(metrics *prometheus.Registry) http.Handler {
 	mux.HandleFunc("POST /outputs/{name}/{what}", s.steer)
 	s.deadHandlers(mux)
 	// The reply is made before it is sent: who reads it slowly takes no place among maxScrapes.
-	mux.Handle("GET /metrics", http.TimeoutHandler(promhttp.HandlerFor(metrics, promhttp.HandlerOpts{
+	mux.Handle("GET /metrics", http.TimeoutHandler(promhttp.HandlerFor(registry, promhttp.HandlerOpts{
 		ErrorLog: log.New(newLogWriter(s.options.Log), "", 0), ErrorHandling: promhttp.ContinueOnError, MaxRequestsInFlight: maxScrapes,
 		EnableOpenMetrics: true, EnableOpenMetricsTextCreatedSamples: true,
 	}), requestTimeout, "the metrics took too long"))
@@ -239,7 +243,7 @@ func (s *Server) guard(next http.Handler) http.Handler {
 
 func (s *Server) queue(w http.ResponseWriter, _ *http.Request) {
 	now := s.snapshot()
-	reply(w, now.pendingOf(), nil)
+	reply(w, now.Pending(), nil)
 }
 
 // login is where a browser gets after it has shown credentials, which it sends from then on.

@@ -15,6 +15,8 @@ import (
 
 	"github.com/rs/zerolog"
 	"go.uber.org/goleak"
+
+	"github.com/seed-afc6a195/aggregator/pkg/status/snapshot/snapshottest"
 )
 
 // start runs a server on a free loopback port and returns its address; the test's end stops it.
@@ -22,7 +24,7 @@ func start(t *testing.T, config Config) (s *Server, address string) {
 	t.Helper()
 	ok := func() error { return nil }
 	config.Address = "127.0.0.1:0"
-	s = New(Options{Config: config, Snapshot: func() Snapshot { return fixture(time.Now(), 10) }, Ready: ok, Healthy: ok, Log: zerolog.Nop()})
+	s = New(Options{Config: config, Snapshot: func() Snapshot { return snapshottest.Program(time.Now(), 10) }, Ready: ok, Healthy: ok, Log: zerolog.Nop()})
 	if err := s.Listen(); err != nil {
 		t.Fatal(err)
 	}
@@ -216,4 +218,45 @@ func withPath(r *http.Request, path string) *http.Request {
 	r.SetPathValue("name", parts[2])
 	r.SetPathValue("what", parts[3])
 	return r
+}
+
+// Who asks for OpenMetrics is told when counters began, and those that a reload begins anew, when that was.
+func TestOpenMetrics(t *testing.T) {
+	s := testServer(func() Snapshot { return snapshottest.Program(time.Unix(1_000_000_000, 0), 3000) })
+	ask := func(accept string) (kind, text string) {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", http.NoBody)
+		r.Header.Set("Accept", accept)
+		w := httptest.NewRecorder()
+		s.http.Handler.ServeHTTP(w, r)
+		return w.Header().Get("Content-Type"), w.Body.String()
+	}
+	kind, text := ask("application/openmetrics-text;version=1.0.0,text/plain;q=0.5")
+	if !strings.HasPrefix(kind, "application/openmetrics-text; version=1.0.0") || !strings.HasSuffix(text, "# EOF\n") {
+		t.Errorf("%s, ends with %q", kind, text[len(text)-20:])
+	}
+	names := map[string]bool{} // of families, that a parser must not find twice
+	for _, line := range strings.Split(text, "\n") {
+		if name, found := strings.CutPrefix(line, "# TYPE "); found {
+			name, _, _ = strings.Cut(name, " ")
+			if names[name] {
+				t.Errorf("%s is there twice", name)
+			}
+			names[name] = true
+		}
+	}
+	for line, want := range map[string]bool{
+		`aggregator_received_events_created{cluster="seoul"} 1e+09`:                                                                  true,
+		`aggregator_queue_commit_latency_seconds_created 1e+09`:                                                                      true,
+		`aggregator_cluster_rate_limited_seconds_created{cluster="seoul"} 1e+09`:                                                     true,
+		`aggregator_tls_reloads_total{owner="listener public"} 2.0`:                                                                  true,
+		`aggregator_tls_reloads_created{owner="listener public"} 1e+09`:                                                              true,
+		`aggregator_filter_step_in_events_created{filter="nginx",kind="grep",output="es",route="routes[0]",step="1"} 1.00000006e+09`: true,
+	} {
+		if strings.Contains(text, line) != want {
+			t.Errorf("%s: found %v, want %v", line, !want, want)
+		}
+	}
+	if kind, text = ask("text/plain"); !strings.HasPrefix(kind, "text/plain") || strings.Contains(text, "_created") {
+		t.Errorf("who asks for text gets %s", kind)
+	}
 }

@@ -85,7 +85,12 @@ type Verdict struct {
 type Finding struct {
 	Severity Severity  `json:"severity"`
 	Subject  string    `json:"subject"` // "output es", "queue"
+	Row      string    `json:"row"`     // where the page shows it: "output/es", "cluster/seoul", "queue"
 	Text     string    `json:"text"`
 	Since    time.Time `json:"since,omitzero"`
 	Remedy   string    `json:"remedy,omitempty"`
+	Whose    []string  `json:"whose,omitempty"`         // clusters whose events it concerns, those with the most first
+	Waiting  uint64    `json:"waiting_events,omitzero"` // how many events wait because of it
+	Alert    string    `json:"alert,omitempty"`         // the alert that goes by the same figures
+	Chapter  string    `json:"chapter,omitempty"`       // of the documentation, on what to do: docs/operations.md#aggregatordiskhangs
 }

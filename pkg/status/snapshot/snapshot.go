@@ -1,4 +1,6 @@
-package status
+// Package snapshot holds the state of the whole program at one moment, from which /status, /metrics, the verdict and the
+// page are made, and what is reckoned from two of them.
+package snapshot
 
 import (
 	"encoding/json"
@@ -24,6 +26,9 @@ type Snapshot struct {
 	Healthy   bool      `json:"healthy"`        // derived
 	Unhealthy []string  `json:"unhealthy"`      // derived: why
 
+	// DeliveredWithin is the longest that an event waited for an output in the last seconds, in seconds. Derived.
+	DeliveredWithin float64 `json:"delivered_within_seconds"`
+
 	Memory       Memory         `json:"memory"`
 	Config       ConfigState    `json:"config"`
 	Listeners    []Listener     `json:"listeners"`
@@ -33,13 +38,14 @@ type Snapshot struct {
 	Certificates []Certificate  `json:"certificates"`
 	DeadLetters  DeadLetters    `json:"dead_letters"`
 	Ledger       Ledger         `json:"ledger"`  // derived
-	Verdict      client.Verdict `json:"verdict"` // derived: see judge
+	Verdict      client.Verdict `json:"verdict"` // derived: see package verdict
 	Loops        []Loop         `json:"loops"`
 	// Stale is how old everything but the probes' answers is, in seconds: more than 0 while taking a snapshot hangs.
 	// Derived.
 	Stale float64 `json:"stale_seconds"`
 
-	at time.Time // derived: Time with the monotonic clock, so that rates don't care when the other is set
+	// At is Time with the monotonic clock, so that rates don't care when the other is set. Derived.
+	At time.Time `json:"-"`
 }
 
 // Loop is what one of the program's loops is at.
@@ -111,6 +117,7 @@ type Memory struct {
 	Source     string `json:"source"`      // of the limit: GOMEMLIMIT, control group or configuration
 	NeedBytes  int64  `json:"need_bytes"`  // what the configuration has use for at full load
 	GroupBytes int64  `json:"group_bytes"` // what the control group allows, with all that the kernel counts; 0: no limit
+	UsedBytes  int64  `json:"used_bytes"`  // of LimitBytes, what the runtime holds now
 }
 
 // Listener is one listener of the Forward protocol.
@@ -129,6 +136,34 @@ type Listener struct {
 	NoAckPeers       []NoAck `json:"no_ack_peers"` // who sends such, the last first
 	AckLatency       Latency `json:"ack_latency"`  // from a message's last byte to its ack
 	LastError        Failure `json:"last_error,omitzero"`
+	// Agents are those of which the listener knows most recently, the last seen first, a bounded number.
+	Agents []Agent `json:"agents"`
+	// RefusedPeers are whom it has turned away most recently, the last first, a bounded number.
+	RefusedPeers []RefusedPeer `json:"refused_peers"`
+	// LoginsRefusedLately is how many logins it has refused in the last ten minutes. Derived.
+	LoginsRefusedLately uint64 `json:"logins_refused_lately"`
+}
+
+// Agent is one sender: what comes from one host under one name for one cluster.
+type Agent struct {
+	Peer        string    `json:"peer"`     // its address; "": a Unix socket's
+	Hostname    string    `json:"hostname"` // that it claims; "": it claims none
+	Cluster     string    `json:"cluster"`
+	Connections int       `json:"connections"` // open
+	Messages    uint64    `json:"messages"`    // stored
+	NoAck       uint64    `json:"no_ack"`      // of Messages, that wanted no ack
+	AsksAcks    bool      `json:"asks_acks"`   // its last messages wanted acks
+	LastSeen    time.Time `json:"last_seen,omitzero"`
+}
+
+// RefusedPeer is a host that connections were closed of, for one reason.
+type RefusedPeer struct {
+	Peer     string    `json:"peer"`     // its address; "": a Unix socket's
+	Hostname string    `json:"hostname"` // that it claimed; "": it came to none
+	Reason   string    `json:"reason"`
+	Text     string    `json:"text"` // of the last
+	Times    uint64    `json:"times"`
+	LastSeen time.Time `json:"last_seen"`
 }
 
 // NoAck is a host whose agent asks for no acks.
@@ -159,6 +194,9 @@ type Cluster struct {
 	LastSeen           time.Time `json:"last_seen,omitzero"`
 	EventsPerSecond    float64   `json:"events_per_second"` // derived: received, of the last seconds
 	BytesPerSecond     float64   `json:"bytes_per_second"`  // derived
+	MaxConnections     int       `json:"max_connections"`   // 0: no limit
+	RateLimit          int64     `json:"rate_limit_bytes"`  // a second; 0: no limit
+	DroppedLately      uint64    `json:"dropped_lately"`    // derived: events dropped on arrival in the last 15 minutes
 }
 
 // Certificate is what a listener or an output shows to others, or trusts them by.
@@ -203,6 +241,10 @@ type Queue struct {
 	MemoryMaxBytes int64             `json:"memory_max_bytes"`
 	// EvictedConnections were closed, since the start, to give the memory that they held to others.
 	EvictedConnections uint64 `json:"evicted_connections"`
+	// CommitAge is how long ago the last commit was, in seconds; 0: there was none. Derived.
+	CommitAge float64 `json:"commit_age_seconds"`
+	// FullIn is in how many seconds the queue is full if it goes on growing like this; nil: it does not grow. Derived.
+	FullIn *float64 `json:"full_in_seconds"`
 }
 
 // State is what an output is doing.
@@ -248,7 +290,35 @@ type Output struct {
 	BackoffUntil    time.Time       `json:"backoff_until,omitzero"`
 	EventsPerSecond float64         `json:"events_per_second"` // derived: delivered, of the last seconds
 	Steps           []Step          `json:"steps"`             // of filters, in order
+	StateText       string          `json:"state_text"`        // derived: State in words, with what explains it
+	// DoneIn is in how many seconds nothing is pending if it goes on like this; nil: never, or that can't be told. Derived.
+	DoneIn *float64 `json:"done_in_seconds"`
+	// WaitingTargets are the targets whose events wait aside, those with the most events first, a bounded number.
+	WaitingTargets []WaitingTarget `json:"waiting_targets"`
+	// WaitingTargetsMore is how many more there are.
+	WaitingTargetsMore int `json:"waiting_targets_more"`
+	// What happened lately, derived: events dropped but by filters in the last 15 minutes, what the destination throttled
+	// in these (requests, or events), and events redirected in the last hour.
+	DroppedLately    uint64 `json:"dropped_lately"`
+	ThrottledLately  uint64 `json:"throttled_lately"`
+	RedirectedLately uint64 `json:"redirected_lately"`
 	Destination
+}
+
+// WaitingTarget is a place of a destination (an index, a stream, a group) that takes no events for now, so that those that
+// go there wait aside while the others are delivered. What it holds is fit for everybody's eyes.
+type WaitingTarget struct {
+	Target  string    `json:"target"`
+	Since   time.Time `json:"since"` // when it was refused first
+	Events  uint64    `json:"events"`
+	Bytes   int64     `json:"bytes"`              // on disk
+	Oldest  float64   `json:"oldest_age_seconds"` // of its oldest chunk
+	Status  int       `json:"status,omitzero"`    // the destination's last answer
+	Kind    string    `json:"kind"`               // the answer's type: index_closed_exception
+	NextTry time.Time `json:"next_try,omitzero"`
+	Remedy  string    `json:"remedy"` // what to do, in a sentence's part
+	// Clusters are whose events wait, ascending.
+	Clusters []string `json:"clusters"`
 }
 
 // OutputCluster counts the events of one cluster for one output. Queued, Returned and Recovered together are
@@ -283,6 +353,7 @@ type DeadLetters struct {
 	DamagedEvents uint64            `json:"damaged_events"`  // lost in damaged files, as far as known, since the start
 	SetAsideFiles int               `json:"set_aside_files"` // damaged files that were kept under another name, since the start
 	By            []DeadLetterCount `json:"by"`
+	EvictedLately uint64            `json:"evicted_lately"` // derived: of EvictedEvents, those of the last hour
 }
 
 // DeadLetterCount is how many events are kept as dead letters for one reason.

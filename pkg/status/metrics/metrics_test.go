@@ -1,6 +1,7 @@
-package status
+package metrics
 
 import (
+	"bytes"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -13,18 +14,38 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"github.com/seed-afc6a195/aggregator/pkg/status/snapshot"
+	"github.com/seed-afc6a195/aggregator/pkg/status/snapshot/snapshottest"
 )
 
+// golden compares got with a file; with UPDATE_GOLDEN=1 it writes the file.
+func golden(t *testing.T, path string, got []byte) {
+	t.Helper()
+	if os.Getenv("UPDATE_GOLDEN") != "" {
+		if err := os.WriteFile(path, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, want) {
+		t.Errorf("%s differs (UPDATE_GOLDEN=1 writes it); got:\n%s", path, got)
+	}
+}
+
 // A registry with the program's own metrics.
-func ownMetrics(s Snapshot) *prometheus.Registry {
-	s.settle(nil)
+func ownMetrics(s snapshot.Snapshot) *prometheus.Registry {
+	s.Derive(nil, nil)
 	r := prometheus.NewRegistry()
-	r.MustRegister(newCollectors(func() Snapshot { return s })[0])
+	r.MustRegister(Collectors(func() snapshot.Snapshot { return s })[0])
 	return r
 }
 
 func TestMetrics(t *testing.T) {
-	s := fixture(time.Unix(1_000_000_000, 0), 3000)
+	s := snapshottest.Program(time.Unix(1_000_000_000, 0), 3000)
 	s.Ready, s.Healthy = true, true
 	r := ownMetrics(s)
 	problems, err := testutil.GatherAndLint(r)
@@ -37,47 +58,6 @@ func TestMetrics(t *testing.T) {
 	w := httptest.NewRecorder()
 	promhttp.HandlerFor(r, promhttp.HandlerOpts{}).ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", http.NoBody))
 	golden(t, filepath.Join("testdata", "metrics.txt"), w.Body.Bytes())
-}
-
-// Who asks for OpenMetrics is told when counters began, and those that a reload begins anew, when that was.
-func TestOpenMetrics(t *testing.T) {
-	s := testServer(func() Snapshot { return fixture(time.Unix(1_000_000_000, 0), 3000) })
-	ask := func(accept string) (kind, text string) {
-		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", http.NoBody)
-		r.Header.Set("Accept", accept)
-		w := httptest.NewRecorder()
-		s.http.Handler.ServeHTTP(w, r)
-		return w.Header().Get("Content-Type"), w.Body.String()
-	}
-	kind, text := ask("application/openmetrics-text;version=1.0.0,text/plain;q=0.5")
-	if !strings.HasPrefix(kind, "application/openmetrics-text; version=1.0.0") || !strings.HasSuffix(text, "# EOF\n") {
-		t.Errorf("%s, ends with %q", kind, text[len(text)-20:])
-	}
-	names := map[string]bool{} // of families, that a parser must not find twice
-	for _, line := range strings.Split(text, "\n") {
-		if name, found := strings.CutPrefix(line, "# TYPE "); found {
-			name, _, _ = strings.Cut(name, " ")
-			if names[name] {
-				t.Errorf("%s is there twice", name)
-			}
-			names[name] = true
-		}
-	}
-	for line, want := range map[string]bool{
-		`aggregator_received_events_created{cluster="seoul"} 1e+09`:                                                                  true,
-		`aggregator_queue_commit_latency_seconds_created 1e+09`:                                                                      true,
-		`aggregator_cluster_rate_limited_seconds_created{cluster="seoul"} 1e+09`:                                                     true,
-		`aggregator_tls_reloads_total{owner="listener public"} 2.0`:                                                                  true,
-		`aggregator_tls_reloads_created{owner="listener public"} 1e+09`:                                                              true,
-		`aggregator_filter_step_in_events_created{filter="nginx",kind="grep",output="es",route="routes[0]",step="1"} 1.00000006e+09`: true,
-	} {
-		if strings.Contains(text, line) != want {
-			t.Errorf("%s: found %v, want %v", line, !want, want)
-		}
-	}
-	if kind, text = ask("text/plain"); !strings.HasPrefix(kind, "text/plain") || strings.Contains(text, "_created") {
-		t.Errorf("who asks for text gets %s", kind)
-	}
 }
 
 // No name stands for two families once OpenMetrics has taken _total off.
@@ -97,8 +77,8 @@ func TestNamesDoNotClash(t *testing.T) {
 
 // Every metric is in docs/metrics.md and the other way round. UPDATE_GOLDEN=1 writes the table.
 func TestMetricsAreDocumented(t *testing.T) {
-	const path, begin, end = "../../docs/metrics.md", "<!-- begin table -->\n", "<!-- end table -->\n"
-	gathered, err := ownMetrics(fixture(time.Unix(0, 0), 10)).Gather()
+	const path, begin, end = "../../../docs/metrics.md", "<!-- begin table -->\n", "<!-- end table -->\n"
+	gathered, err := ownMetrics(snapshottest.Program(time.Unix(0, 0), 10)).Gather()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -132,7 +112,7 @@ func TestMetricsAreDocumented(t *testing.T) {
 
 // Every output has every state, and every label value of the snapshot is there although it is 0.
 func TestZerosArePresent(t *testing.T) {
-	r := ownMetrics(fixture(time.Unix(0, 0), 0))
+	r := ownMetrics(snapshottest.Program(time.Unix(0, 0), 0))
 	for name, want := range map[string]int{
 		"aggregator_output_state":                    16,
 		"aggregator_listener_refused_total":          2,
@@ -150,23 +130,23 @@ func TestZerosArePresent(t *testing.T) {
 
 // Streams can be as many as tags: those past the limit share one label, and nothing is left out.
 func TestStreamsAreBounded(t *testing.T) {
-	var d Destination
+	var d snapshot.Destination
 	for i := range maxStreams + 50 {
-		d.Paces = append(d.Paces, Pace{Stream: fmt.Sprintf("s%03d", i), BytesPerSecond: 2, RecordsPerSecond: 3, RequestsPerSecond: 4, Throttled: 5})
+		d.Paces = append(d.Paces, snapshot.Pace{Stream: fmt.Sprintf("s%03d", i), BytesPerSecond: 2, RecordsPerSecond: 3, RequestsPerSecond: 4, Throttled: 5})
 	}
-	got := d.bounded()
-	want := Pace{Stream: otherStreams, BytesPerSecond: 100, RecordsPerSecond: 150, RequestsPerSecond: 200, Throttled: 250}
+	got := bounded(&d)
+	want := snapshot.Pace{Stream: otherStreams, BytesPerSecond: 100, RecordsPerSecond: 150, RequestsPerSecond: 200, Throttled: 250}
 	if len(got) != maxStreams+1 || got[maxStreams] != want || len(d.Paces) != maxStreams+50 {
 		t.Errorf("%d streams, the last is %+v", len(got), got[len(got)-1])
 	}
-	r := ownMetrics(Snapshot{Outputs: []Output{{Name: "es", Destination: d}}})
+	r := ownMetrics(snapshot.Snapshot{Outputs: []snapshot.Output{{Name: "es", Destination: d}}})
 	if n, err := testutil.GatherAndCount(r, "aggregator_output_throttled_total"); err != nil || n != maxStreams+1 {
 		t.Errorf("%d streams have a metric: %v", n, err)
 	}
 }
 
 func TestLabelsThatAreNoUTF8(t *testing.T) {
-	if _, err := ownMetrics(Snapshot{Clusters: []Cluster{{Name: "a\xff"}}}).Gather(); err != nil {
+	if _, err := ownMetrics(snapshot.Snapshot{Clusters: []snapshot.Cluster{{Name: "a\xff"}}}).Gather(); err != nil {
 		t.Error(err)
 	}
 }

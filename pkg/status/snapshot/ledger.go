@@ -1,4 +1,4 @@
-package status
+package snapshot
 
 // Ledger is the proof that no event is lost: what went in, what became of it, and what is left over,
 // which is 0 unless something is wrong or just moving. See the doc comments of Cluster and

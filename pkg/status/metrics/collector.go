@@ -1,4 +1,5 @@
-package status
+// Package metrics makes Prometheus' metrics of snapshots.
+package metrics
 
 import (
 	"regexp"
@@ -9,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/seed-afc6a195/aggregator/pkg/metric"
+	"github.com/seed-afc6a195/aggregator/pkg/status/snapshot"
 )
 
 // family is one metric: how its values are read from a Snapshot. Exactly one of counter, seconds, gauge and
@@ -16,11 +18,11 @@ import (
 type family struct {
 	name, help string
 	labels     []string
-	began      func(s *Snapshot, labels []string) time.Time // when a counter began; nil: when the program started
-	counter    func(s *Snapshot, add func(value uint64, labels ...string))
-	seconds    func(s *Snapshot, add func(value float64, labels ...string)) // a counter of time
-	gauge      func(s *Snapshot, add func(value float64, labels ...string))
-	histogram  func(s *Snapshot, add func(value metric.Snapshot, labels ...string))
+	began      func(s *snapshot.Snapshot, labels []string) time.Time // when a counter began; nil: when the program started
+	counter    func(s *snapshot.Snapshot, add func(value uint64, labels ...string))
+	seconds    func(s *snapshot.Snapshot, add func(value float64, labels ...string)) // a counter of time
+	gauge      func(s *snapshot.Snapshot, add func(value float64, labels ...string))
+	histogram  func(s *snapshot.Snapshot, add func(value metric.Snapshot, labels ...string))
 }
 
 func (f *family) kind() string {
@@ -36,13 +38,15 @@ func (f *family) kind() string {
 
 // collector gives Prometheus one Snapshot a scrape.
 type collector struct {
-	snapshot func() Snapshot
+	take     func() snapshot.Snapshot
 	families []family
 	descs    []*prometheus.Desc // of families
 }
 
-func newCollectors(snapshot func() Snapshot) []prometheus.Collector {
-	c := &collector{snapshot: snapshot, families: families()}
+// Collectors returns what gives a registry the metrics of the snapshots that take takes, one a scrape, and those of the Go
+// runtime and the process.
+func Collectors(take func() snapshot.Snapshot) []prometheus.Collector {
+	c := &collector{take: take, families: families()}
 	for _, f := range c.families {
 		c.descs = append(c.descs, prometheus.NewDesc(f.name, f.help, f.labels, nil))
 	}
@@ -98,7 +102,7 @@ func (c *collector) Describe(out chan<- *prometheus.Desc) {
 }
 
 func (c *collector) Collect(out chan<- prometheus.Metric) {
-	s := c.snapshot()
+	s := c.take()
 	for i := range c.families {
 		f, desc := &c.families[i], c.descs[i]
 		count := func(v float64, labels ...string) {

@@ -1,0 +1,45 @@
+package snapshot
+
+import "time"
+
+// Destination is what the kind of an output has to tell besides what all outputs have; zero where it
+// does not apply.
+type Destination struct {
+	Server             string   `json:"server"`              // product and version, once known
+	Notices            []string `json:"notices"`             // what the operator should know although events flow
+	Hosts              []Host   `json:"hosts"`               // where there can be several
+	RequestLimit       int64    `json:"request_limit_bytes"` // of a request, learned from refusals; 0: none refused
+	PossibleDuplicates uint64   `json:"possible_duplicates"` // events sent again that the destination may have stored before
+	AlreadyThere       uint64   `json:"already_there"`       // events at their first attempt that the destination said it has already
+	// AlreadyThereExample is one of these. It is shown only to who shows the token or a password.
+	AlreadyThereExample *Example `json:"already_there_example,omitempty"`
+	FailureStore        uint64   `json:"failure_store"` // events that Elasticsearch took into its failure store
+	Redirected          uint64   `json:"redirected"`    // events for names beyond the limit, sent to the one for others
+	Truncated           uint64   `json:"truncated"`     // events shortened to what the destination takes
+	Paces               []Pace   `json:"paces"`         // ascending by stream
+}
+
+// Example is an event that something happened to, with the destination's words.
+type Example struct {
+	Time    time.Time `json:"time"`
+	Cluster string    `json:"cluster"`
+	Tag     string    `json:"tag"`
+	Target  string    `json:"target"`
+	Detail  string    `json:"detail"`
+}
+
+// Host is one of several servers of a destination.
+type Host struct {
+	Address string `json:"address"`
+	Down    bool   `json:"down"`            // it rests, after Error
+	Error   string `json:"error,omitempty"` // why; "" where it is not down
+}
+
+// Pace is how fast events are sent to one stream of a destination. Rates of 0: no limit.
+type Pace struct {
+	Stream            string  `json:"stream"`
+	BytesPerSecond    float64 `json:"bytes_per_second"`
+	RecordsPerSecond  float64 `json:"records_per_second"`
+	RequestsPerSecond float64 `json:"requests_per_second"`
+	Throttled         uint64  `json:"throttled"` // requests, or parts of them, that the destination has throttled
+}

@@ -1,0 +1,52 @@
+package status
+
+import "github.com/seed-afc6a195/aggregator/pkg/status/snapshot"
+
+// These are package snapshot's, under the names by which the program fills them.
+//
+//nolint:revive // each would say the same
+type (
+	Snapshot        = snapshot.Snapshot
+	Loop            = snapshot.Loop
+	Counts          = snapshot.Counts
+	Latency         = snapshot.Latency
+	Failure         = snapshot.Failure
+	ConfigState     = snapshot.ConfigState
+	Memory          = snapshot.Memory
+	Listener        = snapshot.Listener
+	Agent           = snapshot.Agent
+	RefusedPeer     = snapshot.RefusedPeer
+	NoAck           = snapshot.NoAck
+	Cluster         = snapshot.Cluster
+	Certificate     = snapshot.Certificate
+	Queue           = snapshot.Queue
+	State           = snapshot.State
+	Output          = snapshot.Output
+	OutputCluster   = snapshot.OutputCluster
+	WaitingTarget   = snapshot.WaitingTarget
+	Step            = snapshot.Step
+	Destination     = snapshot.Destination
+	Example         = snapshot.Example
+	Host            = snapshot.Host
+	Pace            = snapshot.Pace
+	DeadLetters     = snapshot.DeadLetters
+	DeadLetterCount = snapshot.DeadLetterCount
+	Ledger          = snapshot.Ledger
+	Balance         = snapshot.Balance
+	IngestAccount   = snapshot.IngestAccount
+	IngestFigures   = snapshot.IngestFigures
+	OutputAccount   = snapshot.OutputAccount
+	OutputFigures   = snapshot.OutputFigures
+)
+
+// The states of an output.
+const (
+	StateRunning      = snapshot.StateRunning
+	StateIdle         = snapshot.StateIdle
+	StateRetrying     = snapshot.StateRetrying
+	StatePaused       = snapshot.StatePaused
+	StateRefused      = snapshot.StateRefused
+	StateUnconfigured = snapshot.StateUnconfigured
+	StateStalled      = snapshot.StateStalled
+	StateRemoved      = snapshot.StateRemoved
+)

@@ -1,0 +1,225 @@
+package verdict
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/seed-afc6a195/aggregator/pkg/status/client"
+	"github.com/seed-afc6a195/aggregator/pkg/status/snapshot"
+)
+
+const (
+	// longLag is for how long events may wait for an output that nothing is known to be wrong with, in seconds.
+	longLag = 600
+	// throttledLag is the same for one whose destination throttles.
+	throttledLag = 300
+	// shortLag is a lag that nobody has to hear of.
+	shortLag = 5
+	// maxWhose is how many clusters a finding names.
+	maxWhose = 20
+)
+
+// The alerts that are about outputs.
+const (
+	alertLag        = "AggregatorOutputLag"
+	alertStopped    = "AggregatorOutputStopped"
+	alertThrottled  = "AggregatorThrottled"
+	alertDiskHangs  = "AggregatorDiskHangs"
+	alertDropped    = "AggregatorEventsDropped"
+	alertRedirected = "AggregatorRedirected"
+)
+
+// output tells what is wrong with an output.
+func output(o *snapshot.Output, now time.Time, found finder) {
+	pending, whose := o.Pending(), whose(o)
+	f := client.Finding{Severity: client.Critical, Subject: "output " + o.Name, Row: "output/" + o.Name, Whose: whose, Waiting: pending}
+	waits := wait(pending)
+	if len(whose) > 0 {
+		waits += " (of " + some(whose) + ")"
+	}
+	oldest := waits
+	if o.Lag > 0 {
+		oldest += ", the oldest for " + Span(o.Lag)
+	}
+	switch o.State {
+	case snapshot.StateRefused:
+		f.Alert, f.Since = alertStopped, o.FailingSince
+		f.Remedy = "set its credentials or privileges right, there or in the configuration; events are kept"
+		found(f, "%s refuses its login or privileges; %s%s: %s", product(o), oldest, nextTry(o, now), o.LastError.Text)
+	case snapshot.StateRetrying:
+		f.Alert, f.Since, f.Remedy = alertLag, o.FailingSince, "see what is wrong with the destination; events are kept and sent again"
+		found(f, "nothing gets through; %s%s: %s", oldest, nextTry(o, now), o.LastError.Text)
+	case snapshot.StateStalled:
+		f.Alert, f.Since, f.Remedy = alertDiskHangs, o.LastError.Time, "look at the disk and its node: dmesg, the storage class's events"
+		found(f, "its disk does not answer; %s: %s", oldest, o.LastError.Text)
+	case snapshot.StatePaused:
+		f.Alert, f.Remedy = alertStopped, "resume it: aggregator output resume "+o.Name
+		if pending == 0 {
+			f.Severity = client.Warning
+		}
+		found(f, "it is paused; %s", oldest)
+	case snapshot.StateUnconfigured:
+		f.Alert, f.Remedy = alertStopped, "configure it again, or forget them: aggregator output purge "+o.Name
+		found(f, "it is not configured any more; %s", oldest)
+	case snapshot.StateRunning:
+		f.Severity = client.Warning
+		switch {
+		case o.ThrottledLately > 0 && o.Lag > throttledLag:
+			f.Alert, f.Remedy = alertThrottled, "raise its quota or send it less; nothing is lost meanwhile"
+			found(f, "%s throttles it, %s%s; %s", product(o), workers(o), caughtUp(o), oldest)
+		case o.Lag > longLag:
+			f.Alert, f.Remedy = alertLag, "see whether the destination is slow; more workers, or a larger batch, may help"
+			found(f, "it lags%s; %s", caughtUp(o), oldest)
+		}
+	default: // idle, or gone
+	}
+	besides(o, found)
+}
+
+// besides tells what may be wrong whatever the output's state.
+func besides(o *snapshot.Output, found finder) {
+	f := client.Finding{Severity: client.Warning, Subject: "output " + o.Name, Row: "output/" + o.Name}
+	if len(o.WaitingTargets) > 0 {
+		t := &o.WaitingTargets[0]
+		aside := f
+		aside.Waiting, aside.Since, aside.Whose = o.Waiting(), t.Since, t.Clusters
+		aside.Remedy = cmp.Or(t.Remedy, "set the target right at the destination; its events are tried again by themselves")
+		targets := t.Target
+		if more := len(o.WaitingTargets) - 1 + o.WaitingTargetsMore; more > 0 {
+			targets += fmt.Sprintf(" and %d more", more)
+		}
+		found(aside, "%s aside for %s: %s; all others are delivered", wait(aside.Waiting), targets, answer(t))
+	}
+	if len(o.HeldClusters) > 0 && (o.State == snapshot.StateRunning || o.State == snapshot.StateIdle) && o.Lag > throttledLag {
+		held := f
+		held.Whose, held.Remedy = o.HeldClusters, "see the last error; what was refused is tried again"
+		found(held, "the events of %s wait until what was refused of them is taken: %s", some(o.HeldClusters), o.LastError.Text)
+	}
+	for i := range o.Hosts {
+		if h := &o.Hosts[i]; h.Down {
+			down := f
+			down.Remedy = "see why that server does not answer; the others take its share"
+			found(down, "its server %s is down: %s", h.Address, h.Error)
+		}
+	}
+	if o.DroppedLately > 0 {
+		lost := f
+		lost.Alert, lost.Remedy = alertDropped, "if that is not meant, set on_reject, when_full or max_age to what keeps"
+		found(lost, "%s dropped in 15 minutes, as a rule of the configuration says", counted(o.DroppedLately, "event"))
+	}
+	if o.RedirectedLately > 0 {
+		other := f
+		other.Alert, other.Remedy = alertRedirected, "see its notices: a placeholder has too many values"
+		found(other, "%s went to the index or stream for others in an hour", counted(o.RedirectedLately, "event"))
+	}
+}
+
+// answer is what a target's destination says of it, for everybody.
+func answer(t *snapshot.WaitingTarget) string {
+	kind := cmp.Or(t.Kind, "it is refused")
+	if t.Status > 0 {
+		return fmt.Sprintf("%d %s", t.Status, kind)
+	}
+	return kind
+}
+
+// whose returns the clusters whose events wait for o, those with the most first.
+func whose(o *snapshot.Output) []string {
+	waiting := slices.DeleteFunc(slices.Clone(o.Clusters), func(c snapshot.OutputCluster) bool { return c.Pending == 0 })
+	slices.SortStableFunc(waiting, func(a, b snapshot.OutputCluster) int { return cmp.Compare(b.Pending, a.Pending) })
+	var names []string
+	for i := range min(len(waiting), maxWhose) {
+		names = append(names, waiting[i].Cluster)
+	}
+	return names
+}
+
+// StateText says what an output does: "throttled by Elasticsearch, 3 of 8 workers, 41 s behind, catching up in about 2 min".
+func StateText(o *snapshot.Output, now time.Time) string {
+	var text string
+	switch o.State {
+	case snapshot.StateRunning:
+		text = "delivering"
+		if o.Concurrency > 0 && o.Concurrency < o.Workers && o.ThrottledLately > 0 {
+			text = fmt.Sprintf("throttled by %s, %s", product(o), workers(o))
+		}
+		if o.Lag > shortLag {
+			text += fmt.Sprintf(", %s behind%s", Span(o.Lag), caughtUp(o))
+		}
+	case snapshot.StateIdle:
+		text = "nothing waits"
+	case snapshot.StateRetrying:
+		text = "nothing gets through" + since(o, now) + nextTry(o, now)
+	case snapshot.StateRefused:
+		text = "login or privileges refused" + since(o, now) + nextTry(o, now)
+	case snapshot.StatePaused:
+		text = "paused by somebody, " + wait(o.Pending())
+	case snapshot.StateUnconfigured:
+		text = "not configured any more, " + wait(o.Pending())
+	case snapshot.StateStalled:
+		text = "its disk does not answer, " + wait(o.Pending())
+	case snapshot.StateRemoved:
+		text = "not configured any more, nothing waits"
+	default:
+		text = string(o.State)
+	}
+	if n := len(o.WaitingTargets) + o.WaitingTargetsMore; n > 0 {
+		text += fmt.Sprintf(", %s wait aside for %s", Number(o.Waiting()), counted(n, "target"))
+	}
+	return text
+}
+
+// product names what o delivers to.
+func product(o *snapshot.Output) string {
+	name, _, _ := strings.Cut(o.Server, " ")
+	switch o.Type {
+	case "elasticsearch":
+		return cmp.Or(name, "Elasticsearch")
+	case "firehose":
+		return "Firehose"
+	case "kinesis":
+		return "Kinesis"
+	case "cloudwatch_logs":
+		return "CloudWatch Logs"
+	case "s3":
+		return "S3"
+	}
+	return "the destination"
+}
+
+func workers(o *snapshot.Output) string {
+	return fmt.Sprintf("%d of %d workers", o.Concurrency, o.Workers)
+}
+
+// caughtUp says when o will have caught up, where that can be told.
+func caughtUp(o *snapshot.Output) string {
+	if o.DoneIn != nil {
+		return ", catching up in about " + Span(*o.DoneIn)
+	}
+	queued := 0.0
+	for i := range o.Clusters {
+		queued += o.Clusters[i].QueuedPerSecond
+	}
+	if queued > o.EventsPerSecond {
+		return ", falling behind"
+	}
+	return ""
+}
+
+func since(o *snapshot.Output, now time.Time) string {
+	if o.FailingSince.IsZero() {
+		return ""
+	}
+	return " for " + ago(o.FailingSince, now)
+}
+
+// nextTry says when o tries again, "" where it does not wait.
+func nextTry(o *snapshot.Output, now time.Time) string {
+	if o.BackoffUntil.IsZero() || !o.BackoffUntil.After(now) {
+		return ""
+	}
+	return ", next try in " + Span(o.BackoffUntil.Sub(now).Seconds())
+}
