@@ -78,7 +78,7 @@ func table() []row {
 		{"pkg/outputs/s3", with("pkg/outputs", "pkg/outputs/awsclient", "pkg/outputs/intent"), "an output to AWS, with a log of what it delivers"},
 		{"pkg/outputs/intent", with("internal/format"), "a log of events knows events only"},
 		{"pkg/outputs/file", with("pkg/outputs", "pkg/outputs/intent"), "an output with a log of what it delivers, which knows not other outputs"},
-		{"pkg/outputs/elasticsearch", with("pkg/outputs", "pkg/outputs/elasticsearch/internal/*"), "an output with names of its own"},
+		{"pkg/outputs/elasticsearch", with("pkg/outputs", "pkg/outputs/awsclient", "pkg/outputs/elasticsearch/internal/*"), "an output with names of its own, which Amazon offers too"},
 		{"pkg/outputs/elasticsearch/internal/*", []string{"pkg/event", "internal/safetext"}, "names know events only"},
 		{"pkg/outputs/all", with("pkg/outputs", "pkg/outputs/*"), "the one place that knows every type of output"},
 		{"pkg/outputs/*", with("pkg/outputs"), "an output knows what an output is, not other outputs"},

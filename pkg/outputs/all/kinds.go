@@ -20,7 +20,7 @@ func Kinds(keys *awsclient.Credentials) []outputs.Kind {
 	return []outputs.Kind{
 		file.Kind(),
 		stdout.Kind(),
-		elasticsearch.Kind(),
+		elasticsearch.Kind(keys),
 		firehose.Kind(keys),
 		cloudwatch.Kind(keys),
 		forward.Kind(),

@@ -20,6 +20,7 @@ import (
 
 	"github.com/seed-afc6a195/aggregator/internal/logevery"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs/awsclient"
 )
 
 const (
@@ -39,6 +40,8 @@ type Options struct {
 	TLS func(host string) *stdtls.Config
 	Log zerolog.Logger
 	Now func() time.Time // nil: time.Now
+	// Credentials are those of AWS, shared by all outputs of the process; nil: the output's own.
+	Credentials *awsclient.Credentials
 }
 
 // client sends requests to the hosts in turn. Safe for concurrent use.
@@ -49,7 +52,8 @@ type client struct {
 	authorization string   // the header; "" for none
 	secrets       [][]byte // what no reply may show
 	http          *http.Transport
-	prepared      bool // prepare's own
+	signer        *awsclient.Signer // nil: requests are not signed
+	prepared      bool              // prepare's own
 
 	probes sync.WaitGroup // of hosts that no request waits for
 	alive  context.Context
@@ -74,17 +78,26 @@ func newClient(cfg Config, o Options) (*client, error) {
 	if c.now == nil {
 		c.now = time.Now
 	}
+	through := http.RoundTripper(c.http)
+	if cfg.AWS != nil {
+		c.signer = awsclient.NewSigner(cfg.AWS.identity(), cfg.AWS.Service, awsclient.Options{Log: o.Log, Credentials: o.Credentials}, c.now)
+		through = c.signer.Transport(c.http)
+	}
+	hosts, err := cfg.addresses()
+	if err != nil {
+		return nil, err
+	}
 	c.known = assumed(flavor(cfg.Flavor))
-	for _, text := range cfg.Hosts {
+	for _, text := range hosts {
 		u, err := parseHost(text)
 		if err != nil {
 			return nil, fmt.Errorf("hosts: %w", err)
 		}
-		h, err := newHost(u, c.http)
+		h, err := newHost(u, through)
 		if err != nil {
 			return nil, fmt.Errorf("hosts: %w", err)
 		}
-		if u.Scheme == "http" && c.authorization != "" {
+		if u.Scheme == "http" && (c.authorization != "" || c.signer != nil) {
 			c.notice("the credentials go to %s unencrypted: use https", h.address)
 		}
 		c.hosts = append(c.hosts, h)
@@ -181,6 +194,8 @@ func (c *client) perform(req *http.Request) (*http.Response, error) {
 func (c *client) performAt(h *host, req *http.Request) (*http.Response, error) {
 	res, err := c.do(h, req)
 	switch {
+	case err != nil && awsclient.Unsigned(err): // that says nothing about the host
+		return nil, unsigned(err)
 	case err != nil && req.Context().Err() == context.Canceled:
 		if hung, ok := errors.AsType[*hungError](context.Cause(req.Context())); ok {
 			err = hung // watch has noted it
@@ -204,6 +219,9 @@ func (c *client) performAt(h *host, req *http.Request) (*http.Response, error) {
 func (c *client) do(h *host, req *http.Request) (*http.Response, error) {
 	if c.authorization != "" {
 		req.Header.Set("Authorization", c.authorization)
+	}
+	for name, value := range c.cfg.Headers {
+		req.Header.Set(name, value.Reveal())
 	}
 	res, err := h.transport.Perform(req)
 	if err == nil && strings.EqualFold(res.Header.Get("Content-Encoding"), "gzip") {
@@ -272,8 +290,10 @@ func (c *client) prepare(ctx context.Context) error {
 	if refused != nil {
 		return refused
 	}
-	if err := c.makeTemplate(ctx); err != nil {
-		return err
+	if c.cfg.Alias == "" { // each alias has a template of its own
+		if err := c.makeTemplate(ctx); err != nil {
+			return err
+		}
 	}
 	c.prepared = true
 	return nil

@@ -32,6 +32,9 @@ func secrets(cfg *Config) (words [][]byte) {
 	for _, s := range []string{cfg.Password.Reveal(), cfg.APIKey.Reveal(), cfg.BearerToken.Reveal()} {
 		add(s)
 	}
+	for _, value := range cfg.Headers {
+		add(value.Reveal())
+	}
 	if _, key, isPair := strings.Cut(cfg.APIKey.Reveal(), ":"); isPair {
 		add(key)
 	}

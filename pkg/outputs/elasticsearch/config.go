@@ -3,7 +3,10 @@ package elasticsearch
 
 import (
 	"fmt"
+	"maps"
+	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/seed-afc6a195/aggregator/pkg/config/setting"
@@ -14,22 +17,26 @@ import (
 // Config is the settings of an output of type elasticsearch.
 type Config struct {
 	outputs.Common    `yaml:",inline"`
-	Hosts             []string           `yaml:"hosts" required:"true" help:"URLs, tried in turn; a dead one rests"`
-	Username          string             `yaml:"username" help:"for basic authentication"`
-	Password          setting.Secret     `yaml:"password" help:"for basic authentication"`
-	APIKey            setting.Secret     `yaml:"api_key" help:"instead of username and password"`
-	BearerToken       setting.Secret     `yaml:"bearer_token" help:"instead of username and password"`
-	TLS               *setting.ClientTLS `yaml:"tls" help:"how the hosts are trusted"`
-	Index             string             `yaml:"index" required:"true" placeholders:"target" help:"with placeholders, e.g. logs-{cluster}-%Y.%m.%d"`
-	MaxIndicesPerHour int                `yaml:"max_indices_per_hour" default:"200" help:"different names of a cluster in an hour; events beyond go to the name with \"other\" in place of what is neither cluster nor time; 0: no limit"`
-	DataStream        bool               `yaml:"data_stream" default:"false" help:"true: index names a data stream"`
-	OpType            string             `yaml:"op_type" default:"create" enum:"create|index" help:"of the bulk request"`
-	ID                string             `yaml:"id" default:"auto" placeholders:"other" help:"auto; chunk: of the agent's chunk id, the same after a resend to another replica; none; or placeholders, among them {chunk}"`
-	OnConflict        string             `yaml:"on_conflict" default:"count" enum:"count|dead_letter" help:"what becomes of an event whose id the server has already at its first attempt: counted as delivered, or a dead letter"`
-	Pipeline          string             `yaml:"pipeline" placeholders:"other" help:"an ingest pipeline"`
-	Flavor            string             `yaml:"flavor" default:"auto" enum:"auto|elasticsearch|opensearch|legacy" help:"legacy: 6.x and 7.x before 7.14"`
-	Template          Template           `yaml:"template" help:"the index template for the names of index"`
-	Compression       string             `yaml:"compression" default:"gzip" enum:"none|gzip" help:"of requests"`
+	Hosts             []string                  `yaml:"hosts" help:"URLs, tried in turn; a dead one rests. Or cloud_id"`
+	CloudID           string                    `yaml:"cloud_id" help:"of a deployment of Elastic Cloud, instead of hosts"`
+	AWS               *AWS                      `yaml:"aws" help:"sign requests for Amazon OpenSearch Service or Serverless, instead of a login"`
+	Headers           map[string]setting.Secret `yaml:"headers" help:"name: value, added to every request"`
+	Username          string                    `yaml:"username" help:"for basic authentication"`
+	Password          setting.Secret            `yaml:"password" help:"for basic authentication"`
+	APIKey            setting.Secret            `yaml:"api_key" help:"instead of username and password"`
+	BearerToken       setting.Secret            `yaml:"bearer_token" help:"instead of username and password"`
+	TLS               *setting.ClientTLS        `yaml:"tls" help:"how the hosts are trusted"`
+	Index             string                    `yaml:"index" placeholders:"target" help:"with placeholders, e.g. logs-{cluster}-%Y.%m.%d. Or alias"`
+	Alias             string                    `yaml:"alias" placeholders:"target" help:"instead of index: a write alias with rollover, with placeholders but no time; its first index, ending in -000001, is made once"`
+	MaxIndicesPerHour int                       `yaml:"max_indices_per_hour" default:"200" help:"different names of a cluster in an hour; events beyond go to the name with \"other\" in place of what is neither cluster nor time; 0: no limit"`
+	DataStream        bool                      `yaml:"data_stream" default:"false" help:"true: index names a data stream"`
+	OpType            string                    `yaml:"op_type" default:"create" enum:"create|index" help:"of the bulk request"`
+	ID                string                    `yaml:"id" default:"auto" placeholders:"other" help:"auto; chunk: of the agent's chunk id, the same after a resend to another replica; none; or placeholders, among them {chunk}"`
+	OnConflict        string                    `yaml:"on_conflict" default:"count" enum:"count|dead_letter" help:"what becomes of an event whose id the server has already at its first attempt: counted as delivered, or a dead letter"`
+	Pipeline          string                    `yaml:"pipeline" placeholders:"other" help:"an ingest pipeline"`
+	Flavor            string                    `yaml:"flavor" default:"auto" enum:"auto|elasticsearch|opensearch|legacy" help:"legacy: 6.x and 7.x before 7.14"`
+	Template          Template                  `yaml:"template" help:"the index template for the names of index"`
+	Compression       string                    `yaml:"compression" default:"gzip" enum:"none|gzip" help:"of requests"`
 }
 
 const onConflictDeadLetter = "dead_letter"
@@ -56,11 +63,9 @@ func (c *Config) Check(r *setting.Report) {
 	c.Common.Check(r)
 	c.checkHosts(r)
 	c.checkLogin(r)
-	if pieces, err := indexname.Parse(c.Index); err != nil {
-		r.Add("index", "see the example in the documentation", "%v", err)
-	} else if first := pieces.Leading(); first != "" {
-		r.Add("index", "begin it with a letter", "the name of an index can't begin with %q", first)
-	}
+	c.checkHeaders(r)
+	c.checkAWS(r)
+	c.checkNames(r)
 	c.checkID(r)
 	if c.DataStream && c.OpType == "index" {
 		r.Add("op_type", "leave it out", "a data stream takes create only")
@@ -68,7 +73,7 @@ func (c *Config) Check(r *setting.Report) {
 	if c.DataStream && c.Fields.Time != "@timestamp" {
 		r.Add("fields.time", "leave it out", "each document of a data stream needs the field @timestamp")
 	}
-	if date := regexp.MustCompile(`%[A-Za-z]`).FindString(strings.ReplaceAll(c.Index, "%%", "")); c.DataStream && date != "" {
+	if date := dateIn(c.Index); c.DataStream && date != "" {
 		r.Warn("index", "leave the date out: a data stream begins a new backing index by itself, as its lifecycle says",
 			"%s makes another data stream of each date", date)
 	}
@@ -89,6 +94,40 @@ func (c *Config) Check(r *setting.Report) {
 	}
 }
 
+// dateIn returns the first part of text that stands for time, "" where there is none.
+func dateIn(text string) string {
+	return regexp.MustCompile(`%[A-Za-z]`).FindString(strings.ReplaceAll(text, "%%", ""))
+}
+
+// checkNames holds that events have an index or an alias to go to.
+func (c *Config) checkNames(r *setting.Report) {
+	key, text := "index", c.Index
+	switch {
+	case c.Index == "" && c.Alias == "":
+		r.Add("index", "with placeholders, e.g. logs-{cluster}-%Y.%m.%d. Or alias", "the key is missing")
+		return
+	case c.Index != "" && c.Alias != "":
+		r.Add("alias", "remove it, or index", "events go to the one or to the other")
+		return
+	case c.Alias != "":
+		key, text = "alias", c.Alias
+	}
+	if pieces, err := indexname.Parse(text); err != nil {
+		r.Add(key, "see the example in the documentation", "%v", err)
+	} else if first := pieces.Leading(); first != "" {
+		r.Add(key, "begin it with a letter", "the name of an index can't begin with %q", first)
+	}
+	if c.Alias == "" {
+		return
+	}
+	if date := dateIn(c.Alias); date != "" {
+		r.Add("alias", "leave the date out", "%s would make an alias of each date, and an alias rolls over by itself", date)
+	}
+	if c.DataStream {
+		r.Add("data_stream", "leave it out, or write index in place of alias", "a data stream rolls over without an alias")
+	}
+}
+
 // checkID holds that ids can be made, and that those of chunks tell agents apart: Fluent Bit's chunk ids are hashes of what
 // is in them.
 func (c *Config) checkID(r *setting.Report) {
@@ -102,7 +141,48 @@ func (c *Config) checkID(r *setting.Report) {
 	}
 }
 
+// addresses returns the URLs of the hosts.
+func (c *Config) addresses() ([]string, error) {
+	if c.CloudID == "" {
+		return c.Hosts, nil
+	}
+	host, err := parseCloudID(c.CloudID)
+	if err != nil {
+		return nil, fmt.Errorf("cloud_id: %w", err)
+	}
+	return []string{host}, nil
+}
+
+// checkHeaders holds that headers can be sent, and are not this program's own.
+func (c *Config) checkHeaders(r *setting.Report) {
+	for _, name := range slices.Sorted(maps.Keys(c.Headers)) {
+		key := "headers." + name
+		value := c.Headers[name].Reveal()
+		switch canonical := http.CanonicalHeaderKey(name); {
+		case !regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]+$").MatchString(name):
+			r.Add(key, "write letters, digits and -", "it is no name of a header")
+		case slices.Contains([]string{"Host", "Content-Type", "Content-Encoding", "Content-Length", "Transfer-Encoding", "Connection", "User-Agent"}, canonical),
+			strings.HasPrefix(canonical, "X-Amz-"):
+			r.Add(key, "remove it", "this program sets it itself")
+		case canonical == "Authorization" && (c.AWS != nil || authorization(c) != ""):
+			r.Add(key, "remove it, or the login", "the login sets it")
+		case strings.ContainsFunc(value, func(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f }) || value != strings.TrimSpace(value):
+			r.Add(key, "check where it comes from", "its value holds a line break, or a space at an end")
+		}
+	}
+}
+
 func (c *Config) checkHosts(r *setting.Report) {
+	switch {
+	case c.CloudID != "" && len(c.Hosts) > 0:
+		r.Add("cloud_id", "remove it, or hosts", "both say where the servers are")
+	case c.CloudID != "":
+		if _, err := parseCloudID(c.CloudID); err != nil {
+			r.Add("cloud_id", "copy it from the deployment's page: name:text", "%v", err)
+		}
+	case len(c.Hosts) == 0:
+		r.Add("hosts", "URLs, tried in turn; a dead one rests. Or cloud_id", "the key is missing")
+	}
 	seen := map[string]bool{}
 	schemes := map[string]bool{}
 	for i, text := range c.Hosts {

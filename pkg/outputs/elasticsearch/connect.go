@@ -102,6 +102,13 @@ func (c *client) advise(refused error) error {
 	switch {
 	case !errors.As(refused, &se):
 		return refused
+	case c.cfg.AWS != nil && se.Status == 0: // there were no credentials
+		return fmt.Errorf("%w: check the environment, the profile or the role that they come from", se.Err)
+	case c.cfg.AWS != nil && (se.Status == http.StatusForbidden || se.Status == http.StatusUnauthorized):
+		if advice := adviseAWS(c.cfg.AWS, se.Status, se.Err.Error()); advice != "" {
+			return fmt.Errorf("%w: %s%w", se.Err, advice, outputs.ErrDenied)
+		}
+		return fmt.Errorf("%w%w", se.Err, outputs.ErrDenied)
 	case se.Status == http.StatusForbidden:
 		return fmt.Errorf("%w%w", se.Err, outputs.ErrDenied)
 	case se.Status != http.StatusUnauthorized:
@@ -128,7 +135,11 @@ func (c *client) privileges(ctx context.Context, id identity, h *host, clusters 
 	}
 	var names []string
 	for _, cluster := range clusters {
-		names = append(names, pieces.Pattern(cluster))
+		name := pieces.Pattern(cluster)
+		names = append(names, name)
+		if c.cfg.Alias != "" {
+			names = append(names, name+ofAlias) // what is behind it
+		}
 	}
 	slices.Sort(names)
 	names = slices.Compact(names)

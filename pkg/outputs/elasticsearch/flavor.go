@@ -15,6 +15,7 @@ import (
 
 	"github.com/seed-afc6a195/aggregator/internal/safetext"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs/awsclient"
 )
 
 // flavor is a family of servers that are talked to in the same way.
@@ -93,8 +94,14 @@ type identity struct {
 
 // identify asks h what it is. An error says that no request should go there.
 func (c *client) identify(ctx context.Context, h *host) (identity, error) {
+	if c.cfg.serverless() {
+		return c.identifyServerless(ctx, h)
+	}
 	res, body, err := c.ask(ctx, h, http.MethodGet, "/", nil)
-	if err != nil {
+	switch {
+	case awsclient.Unsigned(err):
+		return identity{server: assumed(flavor(c.cfg.Flavor)), refused: unsigned(err)}, nil
+	case err != nil:
 		return identity{}, err
 	}
 	want := flavor(c.cfg.Flavor)
@@ -110,8 +117,11 @@ func (c *client) identify(ctx context.Context, h *host) (identity, error) {
 		if notice != "" {
 			c.notice("%s: %s", h.address, notice)
 		}
-	case code == http.StatusUnauthorized || code == http.StatusTooManyRequests:
+	case code == http.StatusUnauthorized || code == http.StatusTooManyRequests || code == http.StatusForbidden && c.signer != nil && !lacksMonitor(body):
 		id.refused = refusal(h.address+": GET /", res, body)
+	case code == http.StatusForbidden && c.signer != nil:
+		id.server.flavor = opensearch
+		c.notice("%s: its version is not known, and it is taken for OpenSearch: %s", h.address, adviseAWS(c.cfg.AWS, code, string(body)))
 	case code == http.StatusForbidden:
 		c.notice("%s: its version is not known, because the user lacks the cluster privilege monitor: it is taken for %s", h.address, id.server.flavor)
 	case code >= 500 && code != http.StatusNotImplemented:

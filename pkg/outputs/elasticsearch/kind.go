@@ -1,15 +1,17 @@
 package elasticsearch
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
 	"github.com/seed-afc6a195/aggregator/internal/humanize"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs/awsclient"
 )
 
-// Kind is what the program knows of outputs of type elasticsearch.
-func Kind() outputs.Kind {
+// Kind is what the program knows of outputs of type elasticsearch. keys are shared by all outputs to AWS; nil: each has its own.
+func Kind(keys *awsclient.Credentials) outputs.Kind {
 	const own, opensearch = "elasticsearch", "elasticsearch with flavor: opensearch"
 	return outputs.Kind{
 		Name: own, Summary: "Elasticsearch and OpenSearch", Example: `hosts: ["http://es.example:9200"], index: logs`, CPUMicros: 1e6 / 524_000,
@@ -19,7 +21,7 @@ func Kind() outputs.Kind {
 			if err != nil {
 				return nil, err
 			}
-			out, err := New(*c, Options{TLS: secure, Log: d.Log, Now: d.Now})
+			out, err := New(*c, Options{TLS: secure, Log: d.Log, Now: d.Now, Credentials: keys})
 			if err != nil {
 				return nil, err
 			}
@@ -38,4 +40,10 @@ func Kind() outputs.Kind {
 }
 
 // Destination implements outputs.Config.
-func (c *Config) Destination() string { return c.Index + " at " + strings.Join(c.Hosts, ", ") }
+func (c *Config) Destination() string {
+	hosts, err := c.addresses()
+	if err != nil {
+		hosts = []string{"cloud_id"} // reported already
+	}
+	return cmp.Or(c.Alias, c.Index) + " at " + strings.Join(hosts, ", ")
+}

@@ -34,6 +34,8 @@ type Output struct {
 	path   string // of requests, with their query
 	usual  string // what an item of a reply begins with, up to its index
 	slow   *slowTargets
+	// aliases is nil where events go to indices and data streams by their own names.
+	aliases *aliases
 	// serverWait is how long a server may wait for what a request needs, such as a shard, before it answers for the
 	// events that can do without. probePath is path with probeWait in its place.
 	serverWait time.Duration
@@ -54,12 +56,15 @@ func New(cfg Config, opts Options) (*Output, error) {
 		opts.Now = time.Now
 	}
 	cfg.Common = cfg.Settings()
+	if cfg.Alias != "" {
+		cfg.Index = cfg.Alias
+	}
 	c, err := newClient(cfg, opts)
 	if err != nil {
 		return nil, err
 	}
 	names, err := indexname.New(indexname.Options{
-		Index: cfg.Index, DataStream: cfg.DataStream, MaxPerHour: cfg.MaxIndicesPerHour, Now: opts.Now,
+		Index: cfg.Index, DataStream: cfg.DataStream || cfg.Alias != "", MaxPerHour: cfg.MaxIndicesPerHour, Now: opts.Now,
 		OnLimit: func(cluster string) {
 			opts.Log.Warn().Str("cluster", cluster).Int("max_indices_per_hour", cfg.MaxIndicesPerHour).
 				Msg("the cluster's events have more names of indices than max_indices_per_hour: those with further names go to the index with \"other\" in the name, " +
@@ -80,6 +85,9 @@ func New(cfg Config, opts Options) (*Output, error) {
 	o.serverWait = serverWait(cfg.Timeout)
 	o.path, o.probePath = bulkPath(&cfg, o.serverWait), bulkPath(&cfg, probeWait)
 	o.usual = `{"` + o.format.op + `":{"_index":"`
+	if cfg.Alias != "" {
+		o.aliases = newAliases(c)
+	}
 	o.bulks.New = func() any { return o.newBulk() }
 	return o, nil
 }
@@ -99,6 +107,9 @@ func serverWait(timeout time.Duration) time.Duration {
 // bulkPath returns path and query of bulk requests in which a server may wait as long as that.
 func bulkPath(cfg *Config, wait time.Duration) string {
 	query := url.Values{"filter_path": {filterPath}, "timeout": {fmt.Sprintf("%dms", wait.Milliseconds())}}
+	if cfg.Alias != "" {
+		query.Set("require_alias", "true")
+	}
 	if cfg.Pipeline != "" {
 		query.Set("pipeline", cfg.Pipeline)
 	}

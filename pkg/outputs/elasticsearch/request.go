@@ -65,6 +65,9 @@ func (o *Output) request(ctx context.Context, b *bulk, from, to int, most time.D
 	if o.cfg.Compression == compressionGzip {
 		req.Header.Set("Content-Encoding", "gzip")
 	}
+	if o.client.signer != nil {
+		o.client.signer.Hash(req, text)
+	}
 	began := time.Now()
 	resp, err := o.client.performAt(host, req)
 	if err != nil {

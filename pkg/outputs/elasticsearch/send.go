@@ -35,6 +35,7 @@ func (s *send) all(ctx context.Context) {
 		next, s.failed = s.b.fill(s.batch.Events, next, s.limit.get(), s.failed)
 		if len(s.b.lines) > 0 {
 			s.posted = true
+			s.ensureAliases(ctx)
 			s.post(ctx, 0, len(s.b.lines))
 		}
 	}
@@ -115,6 +116,7 @@ func (s *send) post(ctx context.Context, from, to int) {
 		s.time(&out, from, to)
 		for _, f := range out.failed {
 			f.Index = s.b.lines[from+f.Index].event
+			s.settle(&f)
 			s.failed = append(s.failed, f)
 		}
 		for _, f := range out.there {
@@ -282,7 +284,7 @@ func (s *send) result() error {
 // worst returns the reason that the operator should know first.
 func worst(failed []outputs.Failure) outputs.Reason {
 	order := []outputs.Reason{
-		outputs.ReasonRejected, outputs.ReasonTooLarge, outputs.ReasonNetwork, outputs.ReasonServer,
+		outputs.ReasonRejected, outputs.ReasonTooLarge, outputs.ReasonTarget, outputs.ReasonNetwork, outputs.ReasonServer,
 		outputs.ReasonThrottled, outputs.ReasonAuth,
 	}
 	rank := -1

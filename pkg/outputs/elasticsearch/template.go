@@ -49,11 +49,10 @@ func (c *client) makeTemplate(ctx context.Context) error {
 		return nil
 	}
 	s := c.server()
-	composable := s.flavor != legacy || s.least(7, 8)
-	t := &template{client: c, name: "aggregator-" + prefix, api: "/_index_template/", composable: composable}
-	if !composable {
-		t.api = "/_template/"
+	if s.flavor == opensearch && s.serverless {
+		return nil // a collection has none
 	}
+	t := c.newTemplate("aggregator-"+prefix, s)
 	if c.cfg.DataStream && s.flavor == legacy && !s.least(7, 9) {
 		c.notice("%s has no data streams: set data_stream to false", s.name())
 		return nil
@@ -72,10 +71,20 @@ func (c *client) makeTemplate(ctx context.Context) error {
 	return t.put(ctx, old, matches, s, policy)
 }
 
+// newTemplate begins the making of the template of that name.
+func (c *client) newTemplate(name string, s server) *template {
+	t := &template{client: c, name: name, api: "/_index_template/", composable: s.flavor != legacy || s.least(7, 8)}
+	if !t.composable {
+		t.api = "/_template/"
+	}
+	return t
+}
+
 // template is the making of one index template.
 type template struct {
 	*client
 	name, api  string
+	rolls      string // the alias that indices roll over behind; "": none
 	composable bool
 	given      bool // up: a notice says why
 }
@@ -190,8 +199,13 @@ func (t *template) inner(s server, policy string) object {
 	if cfg.Template.Replicas != nil && !s.serverless {
 		index["number_of_replicas"] = *cfg.Template.Replicas
 	}
-	if policy != "" {
+	switch {
+	case policy != "" && t.rolls != "":
+		index["lifecycle"] = object{"name": policy, "rollover_alias": t.rolls}
+	case policy != "":
 		index["lifecycle"] = object{"name": policy}
+	case s.flavor == opensearch && t.rolls != "":
+		index["plugins"] = object{"index_state_management": object{"rollover_alias": t.rolls}}
 	}
 	properties := object{}
 	keyword := object{"type": "keyword", "ignore_above": maxKeyword}

@@ -29,6 +29,7 @@ type body struct {
 type item struct {
 	op, index, id string
 	typed         bool
+	missing       bool // an alias is required, and its index is none
 	doc           []byte
 }
 
@@ -182,6 +183,11 @@ func (s *Server) store(b *body, r *http.Request, f *Faults) (kind, reason string
 	errs := false
 	for i := range items {
 		it := &items[i]
+		if alias := s.aliases[it.index]; alias != "" {
+			it.index = alias
+		} else if r.URL.Query().Get("require_alias") == "true" {
+			it.missing = true
+		}
 		status, extra := s.write(it, f)
 		reply := map[string]any{"status": status}
 		if status >= 300 {
@@ -258,6 +264,11 @@ func (s *Server) write(it *item, f *Faults) (status int, extra map[string]any) {
 		return status, map[string]any{"error": e}
 	}
 	switch {
+	case it.missing:
+		return refuse(http.StatusNotFound, "index_not_found_exception",
+			"no such index ["+it.index+"] and [require_alias] request flag is [true] and ["+it.index+"] is not an alias", nil)
+	case f.NoIDs && it.id != "":
+		return refuse(http.StatusBadRequest, "illegal_argument_exception", "Document ID is not supported in create/index operation request", nil)
 	case f.Blocked != "" && it.index == f.Blocked:
 		return refuse(http.StatusForbidden, "cluster_block_exception", "index ["+it.index+"] blocked by: [FORBIDDEN/8/index write (api)];", nil)
 	case f.Denied != "" && it.index == f.Denied:

@@ -50,6 +50,7 @@ type Faults struct {
 	Authorization string        // what the header must say; "": anything
 	RetryAfter    time.Duration // sent with 429 and 503, in whole seconds
 	FailureStore  bool          // poison is taken into the failure store
+	NoIDs         bool          // documents with an id are refused, as by collections for time series
 }
 
 // Counters is what a Server has seen.
@@ -80,6 +81,7 @@ type Server struct {
 	docs      map[string]map[string]*Document // by index and id
 	generated int                             // ids
 	templates map[string]json.RawMessage      // by path
+	aliases   map[string]string               // their write indices
 }
 
 // New returns a Server without faults.
@@ -93,7 +95,7 @@ func New(o Options) *Server {
 	s := &Server{
 		opts: o, bodies: sync.Pool{New: func() any { return new(body) }},
 		rng:  rand.New(rand.NewPCG(o.Seed, 1)),
-		docs: map[string]map[string]*Document{}, templates: map[string]json.RawMessage{},
+		docs: map[string]map[string]*Document{}, templates: map[string]json.RawMessage{}, aliases: map[string]string{},
 	}
 	s.faults.Store(&Faults{})
 	return s
@@ -173,6 +175,10 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		s.identify(w)
 	case strings.HasPrefix(path, "/_index_template/"), strings.HasPrefix(path, "/_template/"):
 		s.template(w, r)
+	case strings.HasPrefix(path, "/_alias/") && r.Method == http.MethodGet:
+		s.alias(w, r)
+	case r.Method == http.MethodPut && strings.Count(path, "/") == 1 && !strings.HasPrefix(path, "/_"):
+		s.makeIndex(w, r, f)
 	case path == "/_security/user/_has_privileges" && s.opts.Product == Elasticsearch:
 		s.privileges(w, r, f)
 	default:
