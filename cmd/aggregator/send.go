@@ -60,13 +60,37 @@ type sendFlags struct {
 	getenv func(string) (string, bool)
 	given  func(flag string) bool
 
-	address, tag, sharedKey, sharedKeyFile, user, password, passwordFile, hostname string
-	tls, insecure, ack, cri                                                        bool
-	caFile, serverName, compress, mode, format, timeKey, output                    string
-	count                                                                          uint64
-	rate                                                                           float64
-	connections, tags, chunkEvents, size, pipeline                                 int
-	duration, timeout, retryTimeout                                                time.Duration
+	serverOptions
+	eventOptions
+	loadOptions
+
+	output string
+}
+
+// serverOptions say where events are sent, and how the client logs in there.
+type serverOptions struct {
+	address                                                          string
+	sharedKey, sharedKeyFile, user, password, passwordFile, hostname string
+	tls, insecure                                                    bool
+	caFile, serverName                                               string
+	timeout, retryTimeout                                            time.Duration
+}
+
+// eventOptions say what lines are, and in which messages they are sent.
+type eventOptions struct {
+	tag, compress, mode, format, timeKey string
+	ack                                  bool
+	chunkEvents, pipeline                int
+}
+
+// loadOptions say what is made up, and how fast.
+type loadOptions struct {
+	count             uint64
+	rate              float64
+	duration          time.Duration
+	connections, tags int
+	size              int
+	cri               bool
 }
 
 func (f *sendFlags) register(cmd *cobra.Command) {

@@ -4,12 +4,9 @@ package app
 
 import (
 	"context"
-	stdtls "crypto/tls"
 	"errors"
 	"fmt"
 	"net"
-	"slices"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -19,10 +16,8 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/cluster"
 	"github.com/seed-afc6a195/aggregator/pkg/config"
 	"github.com/seed-afc6a195/aggregator/pkg/forward"
-	"github.com/seed-afc6a195/aggregator/pkg/ingest"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs/awsclient"
 	"github.com/seed-afc6a195/aggregator/pkg/status"
-	"github.com/seed-afc6a195/aggregator/pkg/tls"
 )
 
 const (
@@ -50,36 +45,19 @@ type Options struct {
 
 // App is the program. Make one with New, then Run it once.
 type App struct {
-	initial *config.Config // what can't change while running is as it says
 	opts    Options
+	initial *config.Config // what can't change while running is as it says
 	started time.Time
 	ready   atomic.Bool
 
-	queue       buffer.Queue
-	ingest      *router
-	clusters    *cluster.Holder
-	budget      *ingest.Budget
-	places      *forward.Places
-	peers       *forward.Peers
-	files       openFiles
-	listeners   []*forward.Server
-	listenerTLS []*tls.Server // by listener; nil without TLS
-	credentials *awsclient.Credentials
-	status      *status.Server // nil: none
-	statusTLS   *tls.Server    // nil without TLS
-
-	hurry, late       context.Context // end during a stop: outputs give back what they hold; they are not waited for any more
-	hurryNow, lateNow context.CancelFunc
-
-	reloading sync.Mutex // one reload at a time
-	tried     string     // hash or error of what was loaded last; guarded by reloading
-
-	mu      sync.Mutex
-	cfg     *config.Config // in force
-	memory  status.Memory
-	state   status.ConfigState
-	outputs map[string]*output
-	retired map[string]past // outputs that are not configured any more
+	settings  settings
+	queue     buffer.Queue
+	clusters  *cluster.Holder
+	router    *router
+	listeners listeners
+	outputs   outputSet
+	status    endpoint
+	stopping  stopSignals
 }
 
 // New opens the queue and the outputs and binds all addresses, unless ctx ends before. After an error nothing stays open.
@@ -87,23 +65,20 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *App, err error)
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	a := &App{
-		initial: cfg, cfg: cfg, opts: o, started: o.Now(), tried: o.ConfigHash,
-		outputs: map[string]*output{}, retired: map[string]past{}, credentials: awsclient.NewCredentials(),
-	}
-	a.hurry, a.hurryNow = context.WithCancel(context.Background())
-	a.late, a.lateNow = context.WithCancel(context.Background())
-	a.state = status.ConfigState{Source: o.ConfigSource, Hash: o.ConfigHash, LoadedAt: a.started, Warnings: slices.Clone(cfg.Warnings), Restart: []string{}}
+	a := &App{initial: cfg, opts: o, started: o.Now(), stopping: newStopSignals()}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.close())
 		}
 	}()
+	var memory status.Memory
 	if o.LimitMemory {
-		a.memory = limitMemory(cfg, o.Log)
+		memory = limitMemory(cfg, o.Log)
 	}
-	a.files = shareFiles(processFiles(), cfg)
-	a.files.warn(cfg, o.Log)
+	a.settings.begin(cfg, &o, memory, a.started)
+	files := shareFiles(processFiles(), cfg)
+	files.warn(cfg, o.Log)
+	a.listeners = newListeners(cfg, files)
 	routes, registry, err := newRules(cfg)
 	if err != nil {
 		return nil, err
@@ -111,101 +86,82 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *App, err error)
 	a.clusters = cluster.NewHolder(registry)
 	limits := queueLimits(cfg)
 	a.queue, err = openQueue(cfg.Buffer, buffer.Options{
-		Log: part(o.Log, "queue"), Now: o.Now, OutputLimits: limits.Outputs, ClusterLimits: limits.Clusters, ClusterWhenFull: limits.ClusterWhenFull,
-		Interrupted: ctx.Err,
+		Log: part(o.Log, "queue"), Now: o.Now, OutputLimits: limits.Outputs, ClusterLimits: limits.Clusters,
+		ClusterWhenFull: limits.ClusterWhenFull, Interrupted: ctx.Err,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open the queue in %s: %w", cfg.Buffer.Path, err)
 	}
-	for _, name := range cfg.OutputNames() {
-		out, err := a.newOutput(name, cfg)
-		if err != nil {
-			return nil, fmt.Errorf("outputs.%s: %w", name, err)
-		}
-		a.outputs[name] = out
+	if err := a.makeOutputs(); err != nil {
+		return nil, err
 	}
-	a.ingest = newRouter(a.queue, routes, registry, cfg.Unrouted == "dead_letter", wantsSources(cfg), o.Now, o.Log)
+	a.router = newRouter(a.queue, routes, registry, cfg.Unrouted == "dead_letter", wantsSources(cfg), o.Now, o.Log)
 	if err := a.listen(ctx); err != nil {
 		return nil, err
 	}
 	return a, a.listenStatus()
 }
 
+// makeOutputs makes the outputs of the first configuration. They do nothing yet.
+func (a *App) makeOutputs() error {
+	a.outputs.queue, a.outputs.log, a.outputs.brief = a.queue, a.opts.Log, a.opts.Drain
+	a.outputs.force, a.outputs.abandon = a.stopping.force, a.stopping.abandon
+	a.outputs.current, a.outputs.retired = map[string]*output{}, map[string]retiredOutput{}
+	a.outputs.deps = senderDeps{
+		log: a.opts.Log, now: a.opts.Now, hostname: a.initial.Hostname, stateDir: a.initial.Buffer.OwnDir(),
+		credentials: awsclient.NewCredentials(),
+	}
+	for _, name := range a.initial.OutputNames() {
+		out, err := newOutput(name, a.initial, a.outputs.deps)
+		if err != nil {
+			return fmt.Errorf("outputs.%s: %w", name, err)
+		}
+		a.outputs.add(out)
+	}
+	return nil
+}
+
+// listen binds the listeners. For a drain there are none.
+func (a *App) listen(ctx context.Context) error {
+	if a.opts.Drain {
+		return nil
+	}
+	o := forward.Options{
+		Hostname: a.initial.Hostname, Clusters: authenticator{a.clusters}, Sink: a.router, Log: a.opts.Log,
+	}
+	for _, set := range a.initial.Listeners {
+		if err := a.listeners.bind(ctx, set, o, a.opts.Now); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (a *App) listenStatus() error {
 	if a.opts.NoStatus {
 		return nil
 	}
-	statusTLS, err := a.newStatusTLS()
-	if err != nil {
-		return err
-	}
-	s := status.New(status.Options{
-		Config: a.initial.Status, TLS: statusTLS, Snapshot: a.snapshot, Ready: a.readiness, Healthy: a.healthy, Reload: a.Reload, Steer: a.steer,
-		DeadLetters: a.deadStore(), MaxConnections: a.files.status, Log: part(a.opts.Log, "status"),
-	})
-	switch err := s.Listen(); {
-	case err != nil && !a.opts.Drain:
-		return err
-	case err != nil:
+	err := a.status.listen(status.Options{
+		Config: a.initial.Status, Snapshot: a.snapshot, Ready: a.readiness, Healthy: a.healthy, Reload: a.Reload,
+		Steer: a.controlOutput, DeadLetters: a.deadStore(), MaxConnections: a.listeners.files.status,
+		Log: part(a.opts.Log, "status"),
+	}, a.opts.Now)
+	if err != nil && a.opts.Drain {
 		a.opts.Log.Warn().Err(err).Msg("there is no status endpoint, and the drain goes on without it")
-	default:
-		a.status = s
+		err = nil
 	}
-	return nil
+	return err
+}
+
+// controlOutput does what was asked of an output at the status endpoint.
+func (a *App) controlOutput(name, what string) (done string, err error) {
+	a.settings.reloading.Lock() // outputs neither come nor go meanwhile
+	defer a.settings.reloading.Unlock()
+	return a.outputs.control(a.settings.current(), name, what)
 }
 
 func part(log zerolog.Logger, name string) zerolog.Logger {
 	return log.With().Str("part", name).Logger()
-}
-
-func (a *App) listen(ctx context.Context) error {
-	share := ingestBudget(a.initial)
-	a.budget, a.peers = ingest.NewSharedBudget(share+spareMemory, share), forward.NewPeers()
-	if a.files.limit > 0 {
-		a.places = forward.NewPlaces(a.files.connections)
-	}
-	for _, l := range a.listenerConfigs() {
-		o := forward.Options{
-			Config: l, Hostname: a.initial.Hostname, Clusters: doorkeeper{a.clusters}, Sink: a.ingest, Budget: a.budget, Places: a.places, Peers: a.peers, Log: a.opts.Log,
-		}
-		var certificates *tls.Server
-		if l.TLS != nil {
-			var err error
-			if certificates, err = tls.NewServer(*l.TLS, tls.Options{Log: a.opts.Log.With().Str("listener", l.Name).Logger(), Now: a.opts.Now}); err != nil {
-				return fmt.Errorf("listener %s: %w", l.Name, err)
-			}
-			o.TLS = certificates.Config()
-		}
-		a.listenerTLS = append(a.listenerTLS, certificates)
-		s, err := forward.Listen(ctx, o)
-		if err != nil {
-			return err
-		}
-		a.listeners = append(a.listeners, s)
-	}
-	return nil
-}
-
-// listenerConfigs returns the settings of the listeners that there are.
-func (a *App) listenerConfigs() []forward.Config {
-	if a.opts.Drain {
-		return nil
-	}
-	return a.initial.Listeners
-}
-
-// newStatusTLS loads the status endpoint's certificate; nil where it has none.
-func (a *App) newStatusTLS() (*stdtls.Config, error) {
-	set := a.initial.Status.TLS
-	if set == nil {
-		return nil, nil
-	}
-	certificates, err := tls.NewServer(*set, tls.Options{Log: part(a.opts.Log, "status"), Now: a.opts.Now})
-	if err != nil {
-		return nil, fmt.Errorf("status.tls: %w", err)
-	}
-	a.statusTLS = certificates
-	return certificates.Config(), nil
 }
 
 // queueLimits returns the limits of the queue, with those of its outputs and clusters.
@@ -233,44 +189,21 @@ func ingestBudget(cfg *config.Config) int64 {
 }
 
 // ListenerAddrs returns what the listeners are bound to, in the order of the configuration.
-func (a *App) ListenerAddrs() []net.Addr {
-	addrs := make([]net.Addr, len(a.listeners))
-	for i, l := range a.listeners {
-		addrs[i] = l.Addr()
-	}
-	return addrs
-}
+func (a *App) ListenerAddrs() []net.Addr { return a.listeners.addrs() }
 
 // StatusAddr returns what the status endpoint is bound to, nil where there is none.
-func (a *App) StatusAddr() net.Addr {
-	if a.status == nil {
-		return nil
-	}
-	return a.status.Addr()
-}
+func (a *App) StatusAddr() net.Addr { return a.status.addr() }
 
 // StatusURL returns where the status endpoint is reached from this machine, without a path.
-func (a *App) StatusURL() string {
-	scheme := "http"
-	if a.statusTLS != nil {
-		scheme = "https"
-	}
-	return scheme + "://" + a.StatusAddr().String()
-}
+func (a *App) StatusURL() string { return a.status.url() }
 
 // close undoes New.
 func (a *App) close() error {
 	now, cancel := context.WithCancel(context.Background())
 	cancel()
-	var errs []error
-	for _, l := range a.listeners {
-		errs = append(errs, l.Shutdown(now))
-	}
-	for _, out := range a.outputs {
-		errs = append(errs, out.close())
-	}
+	err := errors.Join(a.listeners.shutdown(now), a.outputs.close())
 	if a.queue != nil {
-		errs = append(errs, a.queue.Close())
+		err = errors.Join(err, a.queue.Close())
 	}
-	return errors.Join(errs...)
+	return err
 }

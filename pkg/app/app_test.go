@@ -260,7 +260,7 @@ func TestDuplicateWithLetters(t *testing.T) {
 	p := start(t, t.TempDir(), twoOutputs)
 	entry := event.AppendEntry(nil, event.AppendTime(nil, event.Time{Sec: 1_700_000_000}), nil, []byte{0x80})
 	for conn := range uint64(3) {
-		b := p.ingest.NewBatch(conn)
+		b := p.router.NewBatch(conn)
 		b.Begin("default", "host.a", "x")
 		b.Add(entry, 1, false)
 		b.Reject([]byte{0xc0}, 1, "invalid")
@@ -269,7 +269,7 @@ func TestDuplicateWithLetters(t *testing.T) {
 		if err := b.Commit(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		p.ingest.Settle(conn, 1, false)
+		p.router.Settle(conn, 1, false)
 	}
 	s := p.snapshot()
 	c := s.Clusters[0]
@@ -330,19 +330,19 @@ func TestReload(t *testing.T) {
 		t.Errorf("the output that went: %+v", o)
 	}
 
-	if _, err := p.steer("all", "purge"); err == nil {
+	if _, err := p.controlOutput("all", "purge"); err == nil {
 		t.Error("purged an output that is configured")
 	}
-	if _, err := p.steer("nobody", "pause"); err == nil {
+	if _, err := p.controlOutput("nobody", "pause"); err == nil {
 		t.Error("paused an output that is not there")
 	}
-	if _, err := p.steer("all", "pause"); err != nil || p.snapshot().Outputs[0].State != status.StatePaused {
+	if _, err := p.controlOutput("all", "pause"); err != nil || p.snapshot().Outputs[0].State != status.StatePaused {
 		t.Errorf("pause: %v", err)
 	}
-	if _, err := p.steer("all", "resume"); err != nil || p.snapshot().Outputs[0].State == status.StatePaused {
+	if _, err := p.controlOutput("all", "resume"); err != nil || p.snapshot().Outputs[0].State == status.StatePaused {
 		t.Errorf("resume: %v", err)
 	}
-	if _, err := p.steer("all", "retry"); err != nil {
+	if _, err := p.controlOutput("all", "retry"); err != nil {
 		t.Errorf("retry: %v", err)
 	}
 

@@ -29,7 +29,7 @@ func Verify(cfg *config.Config, whole bool) []setting.Problem {
 		return r.Problems
 	}
 	for _, name := range cfg.OutputNames() {
-		out, err := newSender(name, cfg, surroundings{log: zerolog.Nop(), now: time.Now, hostname: cfg.Hostname, stateDir: cfg.Buffer.OwnDir()})
+		out, err := newSender(name, cfg, senderDeps{log: zerolog.Nop(), now: time.Now, hostname: cfg.Hostname, stateDir: cfg.Buffer.OwnDir()})
 		if err == nil {
 			err = out.Close()
 		}

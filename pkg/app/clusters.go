@@ -10,15 +10,15 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/tls"
 )
 
-// doorkeeper tells the listeners whose a connection is. It is their forward.Clusters.
-type doorkeeper struct{ *cluster.Holder }
+// authenticator tells the listeners whose a connection is. It is their forward.Clusters.
+type authenticator struct{ *cluster.Holder }
 
-func (d doorkeeper) Identify(p forward.Peer) (name string, login bool, err error) {
-	return d.Current().Identify(clusterPeer(p))
+func (a authenticator) Identify(p forward.Peer) (name string, login bool, err error) {
+	return a.Current().Identify(clusterPeer(p))
 }
 
-func (d doorkeeper) Login(p forward.Peer, l forward.Login) (name, proof string, err error) {
-	return d.Current().Login(clusterPeer(p), cluster.Login(l))
+func (a authenticator) Login(p forward.Peer, l forward.Login) (name, proof string, err error) {
+	return a.Current().Login(clusterPeer(p), cluster.Login(l))
 }
 
 func clusterPeer(p forward.Peer) cluster.Peer {
@@ -54,7 +54,7 @@ func clusterFields(cfg *config.Config) map[string]map[string]string {
 	return fields
 }
 
-// sameOutput says whether out is what cfg wants under its name.
+// sameOutput reports whether out is what cfg wants under its name.
 func sameOutput(out *output, cfg *config.Config) bool {
 	return reflect.DeepEqual(out.cfg.Outputs[out.name], cfg.Outputs[out.name]) &&
 		reflect.DeepEqual(out.fields, clusterFields(cfg)) && sameRules(out.cfg, cfg)
@@ -80,15 +80,15 @@ type certificate struct {
 
 func (a *App) allCertificates() []certificate {
 	var all []certificate
-	for i, s := range a.listenerTLS {
+	for i, s := range a.listeners.certificates {
 		if s != nil {
 			all = append(all, certificate{"listener " + a.initial.Listeners[i].Name, s})
 		}
 	}
-	if a.statusTLS != nil {
-		all = append(all, certificate{"status", a.statusTLS})
+	if s := a.status.certificates; s != nil {
+		all = append(all, certificate{"status", s})
 	}
-	for _, out := range a.currentOutputs() {
+	for _, out := range a.outputs.all() {
 		if out.certificates != nil {
 			all = append(all, certificate{"output " + out.name, out.certificates})
 		}

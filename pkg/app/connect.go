@@ -71,7 +71,7 @@ func clustersOf(cfg *config.Config, output string) (clusters []string) {
 }
 
 func connect(ctx context.Context, name string, cfg *config.Config, clusters []string) (found string, err error) {
-	out, err := newSender(name, cfg, surroundings{log: zerolog.Nop(), now: time.Now, hostname: cfg.Hostname, stateDir: cfg.Buffer.OwnDir()})
+	out, err := newSender(name, cfg, senderDeps{log: zerolog.Nop(), now: time.Now, hostname: cfg.Hostname, stateDir: cfg.Buffer.OwnDir()})
 	if err != nil {
 		return "", err
 	}

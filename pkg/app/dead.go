@@ -39,12 +39,7 @@ type deadStore struct {
 }
 
 func (a *App) deadStore() deadStore {
-	current := func() *config.Config {
-		a.mu.Lock()
-		defer a.mu.Unlock()
-		return a.cfg
-	}
-	return deadStore{false, a.queue, current, func() *rules { return a.ingest.rules.Load() }, a.opts.Now, a.opts.Log}
+	return deadStore{false, a.queue, a.settings.current, a.router.rules.Load, a.opts.Now, a.opts.Log}
 }
 
 // OfflineDeadLetters are the dead letters of a data directory that no server uses.
@@ -159,7 +154,7 @@ func (d deadStore) Get(ctx context.Context, id uint64) (client.DeadLetter, error
 
 // shower shows letters: their events as they came, and what a retry would offer of them. For one goroutine.
 type shower struct {
-	returner
+	requeueRouter
 	plain   *event.Encoder
 	outputs map[string]*offerer
 	now     time.Time
@@ -169,8 +164,8 @@ type shower struct {
 // shower returns one that the caller closes.
 func (d deadStore) shower() *shower {
 	return &shower{
-		returner: returner{rules: d.rules(), cfg: d.config(), lists: map[string][]string{}},
-		plain:    event.NewEncoder(event.Fields{}), outputs: map[string]*offerer{}, now: d.now(), silent: d.unconfigured,
+		requeueRouter: requeueRouter{rules: d.rules(), cfg: d.config(), lists: map[string][]string{}},
+		plain:         event.NewEncoder(event.Fields{}), outputs: map[string]*offerer{}, now: d.now(), silent: d.unconfigured,
 	}
 }
 
@@ -286,7 +281,7 @@ func (d deadStore) Retry(ctx context.Context, f client.DeadFilter, to string, pr
 	if err := d.known(ctx, cfg, filter, to); err != nil {
 		return result, err
 	}
-	r := returner{rules: d.rules(), cfg: cfg, to: to, lists: map[string][]string{}}
+	r := requeueRouter{rules: d.rules(), cfg: cfg, to: to, lists: map[string][]string{}}
 	show := func(r buffer.RequeueProgress) client.DeadResult {
 		return client.DeadResult{Letters: r.Letters, Events: r.Events, Skipped: r.Skipped}
 	}
@@ -368,15 +363,15 @@ func (d deadStore) known(ctx context.Context, cfg *config.Config, filter deadlet
 // orChoose ends the reasons why letters stay that another output helps.
 const orChoose = "or choose an output to send them to (to=, --to)"
 
-// returner says where letters go. The lists are shared by letters that go the same way.
-type returner struct {
+// requeueRouter says where letters go. The lists are shared by letters that go the same way.
+type requeueRouter struct {
 	rules *rules
 	cfg   *config.Config
 	to    string
 	lists map[string][]string
 }
 
-func (r *returner) route(l *deadletter.Letter) buffer.RequeueTarget {
+func (r *requeueRouter) route(l *deadletter.Letter) buffer.RequeueTarget {
 	name := cmp.Or(r.to, l.Output)
 	if name == "" {
 		switch {

@@ -69,7 +69,7 @@ func (a *App) Drain(ctx context.Context, progress func(Drained)) (Drained, error
 		}
 	}
 	lastErrors := map[string]string{}
-	current, _ := a.loops()
+	current, _ := a.outputs.loops()
 	for _, out := range current {
 		lastErrors[out.name] = out.loop.Stats().LastError
 	}
@@ -77,7 +77,7 @@ func (a *App) Drain(ctx context.Context, progress func(Drained)) (Drained, error
 	return a.drained(lastErrors), errors.Join(cause, err)
 }
 
-// deliverable says whether anything waits for an output that is configured.
+// deliverable reports whether anything waits for an output that is configured.
 func (a *App) deliverable() bool {
 	return slices.ContainsFunc(a.queue.Stats().Waits, func(w buffer.Wait) bool { return w.Configured && w.Pending.Chunks > 0 })
 }
@@ -93,7 +93,7 @@ func (a *App) drained(lastErrors map[string]string) Drained {
 	for _, n := range st.Dead.Events {
 		d.DeadLetters += n
 	}
-	current, retired := a.loops()
+	current, retired := a.outputs.loops()
 	add := func(l *delivery.Loop) {
 		for _, c := range l.Stats().Clusters {
 			d.Delivered += int64(c.Delivered)

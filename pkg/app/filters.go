@@ -129,10 +129,10 @@ func (r *Rules) stages(cfg *config.Config, filters []string, log zerolog.Logger)
 	return all, errors.Join(wrong...)
 }
 
-// sameRules says whether events go the same ways in both.
+// sameRules reports whether events go the same ways in both.
 func sameRules(a, b *config.Config) bool { return !asksEvents(a) && !asksEvents(b) || equalRules(a, b) }
 
-// asksEvents says whether any route looks at events, and not only at clusters and tags.
+// asksEvents reports whether any route looks at events, and not only at clusters and tags.
 func asksEvents(cfg *config.Config) bool {
 	return slices.ContainsFunc(cfg.Routes, func(r route.Config) bool { return r.When != "" || len(r.Filters) > 0 })
 }

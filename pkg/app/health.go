@@ -18,10 +18,10 @@ const lookEvery = time.Second
 // beats returns what every loop is at: those of the listeners, the queue and the outputs. It waits for no disk.
 func (a *App) beats() []heartbeat.Beat {
 	all := a.queue.Beats()
-	for _, l := range a.listeners {
+	for _, l := range a.listeners.servers {
 		all = append(all, l.Beat())
 	}
-	current, _ := a.loops()
+	current, _ := a.outputs.loops()
 	for _, out := range current {
 		all = append(all, out.loop.Beat())
 		if w, ok := out.Output.(outputs.DiskWriter); ok {

@@ -48,14 +48,16 @@ func TestRelaunch(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := &App{queue: queue, outputs: map[string]*output{}, retired: map[string]past{}, hurry: t.Context(), late: t.Context()}
+	outs := &outputSet{
+		queue: queue, force: t.Context(), abandon: t.Context(), current: map[string]*output{}, retired: map[string]retiredOutput{},
+	}
 	for want := range uint64(3) {
 		out := &output{name: "es", cfg: &config.Config{}, sender: &sender{Output: told{report: outputs.Report{Truncated: 1}}}}
-		a.launch(out)
+		outs.launch(out)
 		if got := out.report().Truncated; got != want+1 {
 			t.Errorf("output %d has counted %d", want, got)
 		}
-		if err := a.retire(out); err != nil {
+		if err := outs.retire(out); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -19,12 +18,6 @@ import (
 // WatchEvery is how often the configuration and the files that it names are read again. Looking at what they say sees
 // every way of changing them, also the swapped links of a Kubernetes secret, which change no watched file.
 const WatchEvery = 5 * time.Second
-
-// Loaded is a configuration with the hash of all that it was made of.
-type Loaded struct {
-	Config *config.Config
-	Hash   string
-}
 
 // watch puts a changed configuration in force until ctx ends.
 func (a *App) watch(ctx context.Context) error {
@@ -58,37 +51,33 @@ func (a *App) Reload() (warnings []string, err error) {
 
 // reload is Reload; unless asked for it does nothing where what was tried last has not changed.
 func (a *App) reload(asked bool) error {
-	a.reloading.Lock()
-	defer a.reloading.Unlock()
-	if a.opts.Load == nil {
+	s := &a.settings
+	s.reloading.Lock()
+	defer s.reloading.Unlock()
+	if s.load == nil {
 		return errors.New("there is no configuration file to read again, or the program stops")
 	}
-	next, err := a.opts.Load()
-	if !asked && (err == nil && next.Hash == a.tried || err != nil && err.Error() == a.tried) {
+	next, err := s.load()
+	if !asked && s.triedAlready(next, err) {
 		return nil
 	}
-	a.tried = next.Hash
 	var restart []string
+	tried := next.Hash
 	if err == nil {
 		restart, err = a.apply(next.Config)
 	} else {
-		a.tried = err.Error()
+		tried = err.Error()
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
 	if err != nil {
-		a.state.Failing = status.Failure{Text: err.Error(), Time: a.opts.Now()}
+		s.refused(tried, err, a.opts.Now())
 		a.opts.Log.Error().Err(err).Msg("the new configuration is refused: the old one stays in force")
 		return err
 	}
-	a.cfg = next.Config
+	var memory status.Memory
 	if a.opts.LimitMemory {
-		a.memory = limitMemory(a.cfg, a.opts.Log)
+		memory = limitMemory(next.Config, a.opts.Log)
 	}
-	a.state = status.ConfigState{
-		Source: a.state.Source, Hash: next.Hash, LoadedAt: a.opts.Now(), Warnings: slices.Clone(next.Config.Warnings),
-		Reloads: a.state.Reloads + 1, Restart: restart,
-	}
+	s.accepted(next, memory, restart, a.opts.Now())
 	log := a.opts.Log.Info().Str("hash", next.Hash)
 	if len(restart) > 0 {
 		log = a.opts.Log.Warn().Str("hash", next.Hash).Strs("needs_restart", restart)
@@ -98,6 +87,13 @@ func (a *App) reload(asked bool) error {
 		a.opts.Log.Warn().Msg(w)
 	}
 	return nil
+}
+
+// configState has among its warnings what waits now for outputs that are not configured.
+func (a *App) configState() status.ConfigState {
+	state, cfg := a.settings.report()
+	state.Warnings = slices.Concat(state.Warnings, orphans(cfg, a.backlogs(nil)))
+	return state
 }
 
 // orphans says of each output that is not in cfg what waits for it.
@@ -120,10 +116,10 @@ func (a *App) apply(cfg *config.Config) (restart []string, err error) {
 	}
 	var fresh []*output // of outputs that are new or have changed
 	for _, name := range cfg.OutputNames() {
-		if old := a.output(name); old != nil && sameOutput(old, cfg) {
+		if old := a.outputs.get(name); old != nil && sameOutput(old, cfg) {
 			continue
 		}
-		out, err := a.newOutput(name, cfg)
+		out, err := newOutput(name, cfg, a.outputs.deps)
 		if err != nil {
 			for _, out := range fresh {
 				err = errors.Join(err, out.close())
@@ -135,35 +131,23 @@ func (a *App) apply(cfg *config.Config) (restart []string, err error) {
 	// From here on nothing fails. What the old routes still send to an output that goes is kept in the queue.
 	a.clusters.Swap(registry)
 	a.queue.SetLimits(queueLimits(cfg))
-	if a.places != nil {
-		files := shareFiles(a.files.limit, cfg)
-		a.places.SetLimit(files.connections)
-		files.warn(cfg, a.opts.Log)
-	}
-	restart = needsRestart(a.initial, cfg)
-	if len(cfg.Listeners) == len(a.listeners) {
-		for i, l := range a.listeners {
-			if l.SetLimits(cfg.Listeners[i]) {
-				restart = append(restart, fmt.Sprintf("listeners[%d]", i))
-			}
-		}
-	}
-	a.ingest.setRules(routes, registry, cfg.Unrouted == "dead_letter", wantsSources(cfg))
+	restart = append(needsRestart(a.initial, cfg), a.listeners.setLimits(cfg, a.opts.Log)...)
+	a.router.setRules(routes, registry, cfg.Unrouted == "dead_letter", wantsSources(cfg))
 	var old []*output
-	for _, out := range a.currentOutputs() {
+	for _, out := range a.outputs.all() {
 		_, stays := cfg.Outputs[out.name]
 		if !stays || slices.ContainsFunc(fresh, func(f *output) bool { return f.name == out.name }) {
 			old = append(old, out)
 		}
 	}
-	if err := a.retire(old...); err != nil { // only during a stop
+	if err := a.outputs.retire(old...); err != nil { // only during a stop
 		a.opts.Log.Error().Err(err).Msg("a reload is cut short, since the program stops")
 	}
-	for _, out := range a.currentOutputs() {
+	for _, out := range a.outputs.all() {
 		out.loop.RetryNow() // what keeps it waiting may just have been put right
 	}
 	for _, out := range fresh {
-		a.launch(out)
+		a.outputs.launch(out)
 	}
 	return restart, nil
 }
@@ -190,22 +174,4 @@ func fixedBuffer(cfg *config.Config) buffer.Config {
 	b := cfg.Buffer
 	b.MaxSize, b.MinFreeDisk, b.SegmentSize, b.WhenFull, b.DeadLetters = 0, 0, 0, "", deadletter.Config{}
 	return b
-}
-
-// output returns the running output of that name, nil where there is none.
-func (a *App) output(name string) *output {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.outputs[name]
-}
-
-// currentOutputs returns the running outputs, ascending by name.
-func (a *App) currentOutputs() []*output {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	var all []*output
-	for _, name := range slices.Sorted(maps.Keys(a.outputs)) {
-		all = append(all, a.outputs[name])
-	}
-	return all
 }

@@ -53,7 +53,7 @@ func TestAnOutputThatGoesWithABacklogIsWarnedOf(t *testing.T) {
 	warned := func(warnings []string) bool { return strings.Contains(strings.Join(warnings, "\n"), warning) }
 	p := begin()
 	p.await("the outputs", func(s status.Snapshot) bool { return len(s.Outputs) == 2 })
-	if _, err := p.steer("pods", "pause"); err != nil {
+	if _, err := p.controlOutput("pods", "pause"); err != nil {
 		t.Fatal(err)
 	}
 	p.send("kube.a", "c", "one", "two", "three")
@@ -75,7 +75,7 @@ func TestAnOutputThatGoesWithABacklogIsWarnedOf(t *testing.T) {
 		t.Errorf("after a start the status warns of %q", s.Config.Warnings)
 	}
 	p.await("the log", func(status.Snapshot) bool { return strings.Contains(log.String(), warning) })
-	if _, err := p.steer("nobody", "purge"); err == nil {
+	if _, err := p.controlOutput("nobody", "purge"); err == nil {
 		t.Error("purged what waits for nobody")
 	}
 	text = twoOutputs
@@ -98,7 +98,7 @@ func TestPurgedIsCounted(t *testing.T) {
 	}
 	p := startWith(t, loaded.Config, Options{Load: load, ConfigHash: text, Log: zerolog.Nop()})
 	p.await("the outputs", func(s status.Snapshot) bool { return len(s.Outputs) == 2 })
-	if _, err := p.steer("pods", "pause"); err != nil {
+	if _, err := p.controlOutput("pods", "pause"); err != nil {
 		t.Fatal(err)
 	}
 	p.send("kube.a", "c", "one", "two", "three")
@@ -107,7 +107,7 @@ func TestPurgedIsCounted(t *testing.T) {
 	if _, err := p.Reload(); err != nil {
 		t.Fatal(err)
 	}
-	if done, err := p.steer("pods", "purge"); err != nil || done != "purged 3 events that waited for output pods" {
+	if done, err := p.controlOutput("pods", "purge"); err != nil || done != "purged 3 events that waited for output pods" {
 		t.Errorf("%q, %v", done, err)
 	}
 	s := p.snapshot()

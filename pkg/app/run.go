@@ -8,7 +8,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/seed-afc6a195/aggregator/pkg/config"
 	"github.com/seed-afc6a195/aggregator/pkg/tls"
 )
 
@@ -26,7 +25,7 @@ type running struct {
 	*App
 	failed chan error // the first failure of a part
 
-	listeners, showing, watching    sync.WaitGroup
+	serving, showing, watching      sync.WaitGroup
 	cutConnections, endWatch, close context.CancelFunc // close ends the status endpoint
 
 	step atomic.Value // what a stop is at
@@ -41,7 +40,7 @@ func (a *App) Run(ctx context.Context) error {
 	var cause error
 	select {
 	case <-ctx.Done():
-		cause = r.linger()
+		cause = r.waitShutdownDelay()
 	case cause = <-r.failed:
 	}
 	a.ready.Store(false)
@@ -64,23 +63,23 @@ func (a *App) begin(ctx context.Context) *running {
 	serving, r.cutConnections = context.WithCancel(context.WithoutCancel(ctx))
 	showing, r.close = context.WithCancel(context.WithoutCancel(ctx))
 	watched, r.endWatch = context.WithCancel(ctx)
-	for _, out := range a.currentOutputs() {
-		a.launch(out)
+	for _, out := range a.outputs.all() {
+		a.outputs.launch(out)
 	}
-	if a.status != nil { // after the outputs, which it steers
-		r.start(showing, &r.showing, a.status.Run)
+	if s := a.status.server; s != nil { // after the outputs, which it controls
+		r.start(showing, &r.showing, s.Run)
 	}
-	for _, l := range a.listeners {
-		r.start(serving, &r.listeners, l.Serve)
+	for _, s := range a.listeners.servers {
+		r.start(serving, &r.serving, s.Serve)
 	}
 	if a.opts.Load != nil {
 		r.start(watched, &r.watching, a.watch)
 	}
 	r.watching.Go(func() { tls.Watch(watched, tls.WatchEvery, a.certificates) })
-	for _, w := range orphans(a.config(), a.backlogs(nil)) {
+	for _, w := range orphans(a.settings.current(), a.backlogs(nil)) {
 		a.opts.Log.Warn().Msg(w)
 	}
-	r.watching.Go(func() { a.tidy(watched) })
+	r.watching.Go(func() { a.releaseIdleMemory(watched) })
 	// Beyond the end of the watched context, so that a disk that hangs during a stop is told too.
 	r.showing.Go(func() { a.watchLoops(showing) })
 	r.watching.Go(func() { a.watchRoom(watched) })
@@ -98,11 +97,11 @@ func (r *running) start(ctx context.Context, group *sync.WaitGroup, run func(con
 	})
 }
 
-// linger waits for shutdown_delay while listeners still accept but /readyz says no. It returns early with the error of
+// waitShutdownDelay waits for shutdown_delay while listeners still accept but /readyz says no. It returns early with the error of
 // a part that fails.
-func (r *running) linger() error {
+func (r *running) waitShutdownDelay() error {
 	r.ready.Store(false)
-	delay := r.config().ShutdownDelay
+	delay := r.settings.current().ShutdownDelay
 	if delay <= 0 {
 		return nil
 	}
@@ -124,9 +123,9 @@ func (r *running) linger() error {
 // endpoint, which shows all this, ends last. Where the disk, an output, or who reads the log does not react, the error says
 // so: the process can only end then, which loses nothing that was acknowledged. tell comes first, and logs why.
 func (r *running) stop(tell func()) error {
-	limit := r.config().ShutdownTimeout
+	limit := r.settings.current().ShutdownTimeout
 	part := func(of float64) time.Duration { return time.Duration(of * float64(limit)) }
-	for of, end := range map[float64]func(){endOutputs: r.hurryNow, leaveOutputs: r.lateNow} {
+	for of, end := range map[float64]func(){endOutputs: r.stopping.forceNow, leaveOutputs: r.stopping.abandonNow} {
 		defer time.AfterFunc(part(of), end).Stop()
 	}
 	r.step.Store("writing to the log")
@@ -152,45 +151,36 @@ func (r *running) stopParts(connections, requests time.Duration) error {
 	var first sync.WaitGroup
 	first.Go(func() { // a reload may be under way
 		r.watching.Wait()
-		r.reloading.Lock()
-		defer r.reloading.Unlock()
-		r.opts.Load = nil // nothing is put in force any more
+		r.settings.freeze()
 	})
 	first.Go(func() {
 		drain, done := context.WithTimeout(context.Background(), connections)
 		defer done()
 		r.shutdownListeners(drain)
 		r.cutConnections()
-		r.listeners.Wait()
+		r.serving.Wait()
 	})
 	first.Wait()
 	r.step.Store("outputs")
-	err := r.retire(r.currentOutputs()...)
-	r.tellWhatWaits()
+	err := r.outputs.retire(r.outputs.all()...)
+	r.logBacklog()
 	r.step.Store("the queue")
 	err = errors.Join(err, r.queue.Close())
 	r.step.Store("the status endpoint")
 	r.endStatus(requests)
-	r.hurryNow()
-	r.lateNow()
+	r.stopping.end()
 	return err
 }
 
 // shutdownListeners ends all connections, between two messages as long as ctx lasts.
 func (a *App) shutdownListeners(ctx context.Context) {
-	errs := make([]error, len(a.listeners))
-	var wg sync.WaitGroup
-	for i, l := range a.listeners {
-		wg.Go(func() { errs[i] = l.Shutdown(ctx) })
-	}
-	wg.Wait()
-	if err := errors.Join(errs...); err != nil { // their agents send again what was not acknowledged
+	if err := a.listeners.shutdown(ctx); err != nil { // their agents send again what was not acknowledged
 		a.opts.Log.Warn().Err(err).Msg("not every connection could be ended in good order")
 	}
 }
 
-// tellWhatWaits logs what the next start finds.
-func (a *App) tellWhatWaits() {
+// logBacklog logs what the next start finds.
+func (a *App) logBacklog() {
 	for _, b := range a.backlogs(nil) {
 		a.opts.Log.Info().Str("output", b.Output).Int64("events", b.Events).Stringer("lag", b.Lag.Round(time.Second)).
 			Msg("not delivered yet: the next start goes on with it")
@@ -199,20 +189,28 @@ func (a *App) tellWhatWaits() {
 
 // endStatus ends the status endpoint. Who does not read its replies is cut off.
 func (r *running) endStatus(grace time.Duration) {
-	if r.status != nil {
-		brief, done := context.WithTimeout(context.Background(), grace)
-		defer done()
-		if err := r.status.Shutdown(brief); err != nil {
-			r.opts.Log.Warn().Err(err).Msg("a request to the status endpoint was cut off")
-		}
+	if err := r.status.shutdown(grace); err != nil {
+		r.opts.Log.Warn().Err(err).Msg("a request to the status endpoint was cut off")
 	}
 	r.close()
 	r.showing.Wait()
 }
 
-// config returns the configuration in force.
-func (a *App) config() *config.Config {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.cfg
+// stopSignals tell outputs how far a stop has come.
+type stopSignals struct {
+	force, abandon       context.Context // they give back what they hold; they are not waited for any more
+	forceNow, abandonNow context.CancelFunc
+}
+
+func newStopSignals() stopSignals {
+	var s stopSignals
+	s.force, s.forceNow = context.WithCancel(context.Background())
+	s.abandon, s.abandonNow = context.WithCancel(context.Background())
+	return s
+}
+
+// end ends both, after a stop.
+func (s *stopSignals) end() {
+	s.forceNow()
+	s.abandonNow()
 }

@@ -15,8 +15,8 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/tls"
 )
 
-// surroundings is what destinations need of the program besides their settings.
-type surroundings struct {
+// senderDeps is what destinations need of the program besides their settings.
+type senderDeps struct {
 	log         zerolog.Logger
 	now         func() time.Time
 	hostname    string
@@ -33,7 +33,7 @@ type sender struct {
 }
 
 // newSender makes the destination that cfg calls name. It reaches for nothing outside but files of certificates.
-func newSender(name string, cfg *config.Config, in surroundings) (*sender, error) {
+func newSender(name string, cfg *config.Config, in senderDeps) (*sender, error) {
 	settings := cfg.Outputs[name].Settings
 	s := &sender{fields: clusterFields(cfg), common: settings.Settings()}
 	kind, known := outputs.Find(all.Kinds(in.credentials), s.common.Type)

@@ -28,14 +28,12 @@ func (a *App) snapshot() status.Snapshot {
 		DeadLetters: deadLetters(queue.Dead),
 	}
 	s.Loops = loopStates(a.beats(), time.Now())
-	a.mu.Lock()
-	s.Memory = a.memory
-	a.mu.Unlock()
+	s.Memory = a.settings.memoryLimit()
 	s.Memory.UsedBytes = usedMemory()
-	budget := a.budget.Stats()
+	budget := a.listeners.budget.Stats()
 	s.Queue.MemoryBytes, s.Queue.MemoryMaxBytes, s.Queue.EvictedConnections = budget.Used, budget.Max, budget.Evicted
 	open := map[string]int{}
-	for _, l := range a.listeners {
+	for _, l := range a.listeners.servers {
 		st := l.Stats()
 		s.Listeners = append(s.Listeners, listenerState(st))
 		for name, c := range st.Clusters {
@@ -52,7 +50,8 @@ func (a *App) snapshot() status.Snapshot {
 func queueState(q buffer.Stats, now time.Time) status.Queue {
 	s := status.Queue{
 		DiskBytes: q.Bytes, MaxBytes: q.MaxBytes, DamagedEvents: uint64(q.LostEvents),
-		Full: q.Full != "", FullReason: q.Full, Commits: q.Commits, CommitLatency: status.Latency{Snapshot: q.CommitLatency},
+		Full: q.Full != "", FullReason: q.Full,
+		Commits: q.Commits, CommitLatency: status.Latency{Snapshot: q.CommitLatency},
 		CommitWait: status.Latency{Snapshot: q.CommitWait}, CommitCauses: q.CommitCauses,
 	}
 	if d := q.Disk; d != nil {
@@ -127,7 +126,7 @@ func (a *App) clusterStates(queue buffer.Stats, open map[string]int) []status.Cl
 	for _, u := range queue.Clusters {
 		uses[u.Cluster] = u
 	}
-	tallies := a.ingest.snapshot()
+	tallies := a.router.snapshot()
 	names := a.clusters.Current().Names()
 	if len(names) == 0 {
 		names = []string{cluster.Default}
@@ -138,7 +137,7 @@ func (a *App) clusterStates(queue buffer.Stats, open map[string]int) []status.Cl
 		}
 	}
 	limits, configured := a.clusters.Stats(), map[string]cluster.Config{}
-	for _, c := range a.config().Clusters {
+	for _, c := range a.settings.current().Clusters {
 		configured[c.Name] = c
 	}
 	var all []status.Cluster
@@ -164,7 +163,7 @@ func (a *App) outputStates(waits []buffer.Wait) []status.Output {
 		byOutput[w.Output] = append(byOutput[w.Output], w)
 	}
 	var all []status.Output
-	current, retired := a.loops()
+	current, retired := a.outputs.loops()
 	for _, out := range current {
 		st := out.loop.Stats()
 		s := outputOf(out.name, &out.common, st, byOutput[out.name], now)
@@ -194,7 +193,7 @@ func (a *App) outputStates(waits []buffer.Wait) []status.Output {
 		}
 		s := outputOf(name, &was.common, st, byOutput[name], now)
 		s.Destination = destination(was.report)
-		switch _, stays := a.config().Outputs[name]; {
+		switch _, stays := a.settings.current().Outputs[name]; {
 		case stays: // a reload is putting another in its place
 			s.State = outputState(&s, st)
 		case pending(&s) > 0:
@@ -210,9 +209,9 @@ func (a *App) outputStates(waits []buffer.Wait) []status.Output {
 // outputOf returns what a loop has done, and what waits for it.
 func outputOf(name string, common *outputs.Common, st delivery.Stats, waits []buffer.Wait, now time.Time) status.Output {
 	s := status.Output{
-		Name: name, Type: common.Type, Workers: common.Workers, Concurrency: st.Concurrency, InFlight: st.InFlight,
-		HeldClusters: st.Held, Retries: st.Retried,
-		Requests: st.Sends, FailedRequests: st.Failures, RequestLatency: status.Latency{Snapshot: st.Latency},
+		Name: name, Type: common.Type, HeldClusters: st.Held, Retries: st.Retried,
+		Workers: common.Workers, Concurrency: st.Concurrency, InFlight: st.InFlight,
+		Requests:      st.Sends, FailedRequests: st.Failures, RequestLatency: status.Latency{Snapshot: st.Latency},
 		LastError:    status.Failure{Text: st.LastError, Detail: st.LastDetail, Time: st.LastErrorAt, Ended: st.LastErrorOver},
 		FailingSince: st.FailingSince, LastSuccess: st.LastSuccess, BackoffUntil: st.BackoffUntil,
 	}
@@ -247,28 +246,6 @@ func destination(r outputs.Report) status.Destination {
 		d.Paces = append(d.Paces, status.Pace(p))
 	}
 	return d
-}
-
-// loops returns the running outputs, ascending by name, and the loops of those that are not configured any more.
-func (a *App) loops() (current []*output, retired map[string]past) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for _, name := range slices.Sorted(maps.Keys(a.outputs)) {
-		if out := a.outputs[name]; out.loop != nil { // else Run has not begun
-			current = append(current, out)
-		}
-	}
-	return current, maps.Clone(a.retired)
-}
-
-// configState has among its warnings what waits now for outputs that are not configured.
-func (a *App) configState() status.ConfigState {
-	backlogs := a.backlogs(nil)
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	s := a.state
-	s.Warnings, s.Restart = slices.Concat(s.Warnings, orphans(a.cfg, backlogs)), slices.Clone(s.Restart)
-	return s
 }
 
 // pending returns how many events wait for an output.
