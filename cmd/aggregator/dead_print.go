@@ -18,6 +18,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/seed-afc6a195/aggregator/internal/msgview"
 	"github.com/seed-afc6a195/aggregator/internal/safetext"
 	"github.com/seed-afc6a195/aggregator/internal/sender"
 	"github.com/seed-afc6a195/aggregator/pkg/status/client"
@@ -155,9 +156,20 @@ func (f *deadFlags) printLetter(cmd *cobra.Command, s client.DeadStore, id uint6
 	if err := printOffers(w, l.WouldOffer); err != nil {
 		return err
 	}
-	if len(l.Raw) > 0 {
-		_, err = fmt.Fprintf(w, "\nwhat came can't be read as an event; as base64:\n%s\n", base64.StdEncoding.EncodeToString(l.Raw))
+	if len(l.Raw) == 0 {
+		return nil
 	}
+	return printRaw(w, l.Raw)
+}
+
+// maxRawShown is about how many bytes of what is no event are shown as values.
+const maxRawShown = 16 << 10
+
+// printRaw writes what is no event: as far as it is msgpack, and whole.
+func printRaw(w io.Writer, raw []byte) error {
+	values := strings.TrimSuffix(msgview.Text(raw, maxRawShown), "\n")
+	_, err := fmt.Fprintf(w, "\nwhat came can't be read as an event; its values:\n%s\nas base64:\n%s\n",
+		safetext.Lines(values), base64.StdEncoding.EncodeToString(raw))
 	return err
 }
 

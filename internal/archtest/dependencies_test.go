@@ -32,8 +32,8 @@ func required() map[string]string {
 		"github.com/santhosh-tekuri/jsonschema/v6":                "tests: aggregator schema is valid and fits the documentation",
 		"github.com/spf13/cobra":                                  "the commands",
 		"github.com/spf13/pflag":                                  "their flags; cobra's own",
-		"github.com/tinylib/msgp":                                 "msgpack",
-		"github.com/vmihailenco/msgpack/v5":                       "tests: a codec that is not ours",
+		"github.com/tinylib/msgp":                                 "msgpack where events flow",
+		"github.com/vmihailenco/msgpack/v5":                       "msgpack on cold paths: the handshake, what send makes up, what dead shows; and tests",
 		"go.etcd.io/bbolt":                                        "the queue's files",
 		"go.uber.org/goleak":                                      "tests: no goroutine is left behind",
 		"go.yaml.in/yaml/v3":                                      "the configuration",
@@ -74,6 +74,7 @@ func brought() map[string]string {
 		"github.com/mattn/go-colorable":                                 "zerolog",
 		"github.com/mattn/go-isatty":                                    "zerolog",
 		"github.com/philhofer/fwd":                                      "msgp",
+		"github.com/vmihailenco/tagparser/v2":                           "msgpack",
 	}
 }
 

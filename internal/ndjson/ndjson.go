@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tinylib/msgp/msgp"
+	"github.com/vmihailenco/msgpack/v5"
 
 	"github.com/seed-afc6a195/aggregator/internal/jsontext"
 )
@@ -27,8 +28,14 @@ func IsObject(line []byte) bool {
 
 // AppendText appends {"log": line} as a msgpack map. Bytes that are not UTF-8 stay.
 func AppendText(dst, line []byte) []byte {
-	dst = msgp.AppendMapHeader(dst, 1)
-	return msgp.AppendStringFromBytes(msgp.AppendString(dst, "log"), line)
+	to := bytes.NewBuffer(dst)
+	e := msgpack.GetEncoder()
+	defer msgpack.PutEncoder(e)
+	e.Reset(to)
+	if err := errors.Join(e.EncodeMapLen(1), e.EncodeString("log"), e.EncodeString(string(line))); err != nil {
+		panic("writing msgpack to memory, which takes everything: " + err.Error())
+	}
+	return to.Bytes()
 }
 
 // AppendObject appends the JSON object line as a msgpack map, see jsontext.Reader. when is the time under

@@ -4,13 +4,15 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"sync"
 	"time"
 
-	"github.com/tinylib/msgp/msgp"
+	"github.com/vmihailenco/msgpack/v5"
+	"github.com/vmihailenco/msgpack/v5/msgpcode"
 
 	"github.com/seed-afc6a195/aggregator/internal/rate"
 	"github.com/seed-afc6a195/aggregator/pkg/forward/client"
@@ -145,22 +147,8 @@ func newTemplate(kind, size int, cri bool) template {
 	}
 	pad := ""
 	for {
-		b := client.AppendTime([]byte{0x92}, 0, 0)
-		t := template{time: 3}
-		b = msgp.AppendMapHeader(b, 4)
-		b = msgp.AppendString(b, "seq")
-		t.seq = len(b) + 1
-		b = append(b, 0xcf, 0, 0, 0, 0, 0, 0, 0, 0)
-		b = msgp.AppendString(msgp.AppendString(b, "stream"), "stdout")
-		b = append(msgp.AppendString(b, "log"), 0xdb) // str32, so that any length costs the same
-		b = binary.BigEndian.AppendUint32(b, uint32(len(line)+len(pad)))
-		b = append(append(b, line...), pad...)
-		b = msgp.AppendMapHeader(msgp.AppendString(b, "kubernetes"), 4)
-		for _, s := range [...]string{
-			"pod_name", fmt.Sprintf("web-5d8f7c-x2x%d", kind%8), "namespace_name", "shop", "container_name", "nginx", "host", "ip-10-0-1-12",
-		} {
-			b = msgp.AppendString(b, s)
-		}
+		b, seq := madeUpEntry(line+pad, fmt.Sprintf("web-5d8f7c-x2x%d", kind%8))
+		t := template{time: 3, seq: seq}
 		if missing := size - len(b); missing > 0 {
 			const agent = ` "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0 Safari/537.36"`
 			pad = string(bytes.Repeat([]byte(agent), missing/len(agent)+1)[:missing])
@@ -170,6 +158,28 @@ func newTemplate(kind, size int, cri bool) template {
 		t.written = bytes.Index(b, []byte(criTime))
 		return t
 	}
+}
+
+// madeUpEntry returns an entry with that line and pod, and where the number after its seq's header is.
+func madeUpEntry(line, pod string) (entry []byte, seq int) {
+	to := bytes.NewBuffer(client.AppendTime([]byte{0x92}, 0, 0))
+	e := msgpack.NewEncoder(to)
+	err := errors.Join(e.EncodeMapLen(4), e.EncodeString("seq"))
+	seq = to.Len() + 1
+	err = errors.Join(err, e.EncodeUint64(0), e.EncodeString("stream"), e.EncodeString("stdout"), e.EncodeString("log"))
+	// A str32, so that any length costs the same.
+	to.Write(binary.BigEndian.AppendUint32([]byte{msgpcode.Str32}, uint32(len(line))))
+	to.WriteString(line)
+	err = errors.Join(err, e.EncodeString("kubernetes"), e.EncodeMapLen(4))
+	for _, s := range [...]string{
+		"pod_name", pod, "namespace_name", "shop", "container_name", "nginx", "host", "ip-10-0-1-12",
+	} {
+		err = errors.Join(err, e.EncodeString(s))
+	}
+	if err != nil {
+		panic("writing msgpack to memory, which takes everything: " + err.Error())
+	}
+	return to.Bytes(), seq
 }
 
 // putHex fills b, of up to 16 bytes, with x's lowest hexadecimal digits.

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/seed-afc6a195/aggregator/internal/msgview"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/filter"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
@@ -324,11 +325,14 @@ func (d *destination) Dead(e *filter.Event, reason string) {
 	d.join(e)
 }
 
-// json returns a msgpack value as JSON.
+// maxUnsayable is about how many bytes of a value that JSON can't say are shown.
+const maxUnsayable = 16 << 10
+
+// json returns a msgpack value as JSON: where that can't say it, what it is like as a text.
 func (r *Run) json(value []byte) json.RawMessage {
 	text, err := r.plain.AppendValue(nil, value)
 	if err != nil {
-		return json.RawMessage(fmt.Sprintf("%q", err.Error()))
+		text, _ = json.Marshal(msgview.Text(value, maxUnsayable)) // a string always becomes JSON
 	}
 	return text
 }

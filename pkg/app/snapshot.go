@@ -211,7 +211,7 @@ func outputOf(name string, common *outputs.Common, st delivery.Stats, waits []bu
 	s := status.Output{
 		Name: name, Type: common.Type, HeldClusters: st.Held, Retries: st.Retried,
 		Workers: common.Workers, Concurrency: st.Concurrency, InFlight: st.InFlight,
-		Requests:      st.Sends, FailedRequests: st.Failures, RequestLatency: status.Latency{Snapshot: st.Latency},
+		Requests: st.Sends, FailedRequests: st.Failures, RequestLatency: status.Latency{Snapshot: st.Latency},
 		LastError:    status.Failure{Text: st.LastError, Detail: st.LastDetail, Time: st.LastErrorAt, Ended: st.LastErrorOver},
 		FailingSince: st.FailingSince, LastSuccess: st.LastSuccess, BackoffUntil: st.BackoffUntil,
 	}

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tinylib/msgp/msgp"
+	"github.com/seed-afc6a195/aggregator/pkg/forward/internal/handshake"
 
 	"github.com/seed-afc6a195/aggregator/internal/safetext"
 )
@@ -50,11 +50,12 @@ func (s *Server) login(ctx context.Context, nc net.Conn, p Peer) (cluster, hostn
 	l := Login{Nonce: make([]byte, 16), Auth: make([]byte, 16)}
 	_, _ = rand.Read(l.Nonce) // never fails
 	_, _ = rand.Read(l.Auth)
-	if _, err = nc.Write(appendHelo(nil, l.Nonce, l.Auth)); err != nil {
+	helo := handshake.Helo{Nonce: string(l.Nonce), Auth: string(l.Auth)}
+	if _, err = nc.Write(helo.Append(nil)); err != nil {
 		return "", "", err
 	}
 	if err = readPing(nc, &l); err != nil {
-		if errors.Is(err, errPing) {
+		if errors.Is(err, handshake.ErrPing) {
 			refusePing(nc, pongBadPing)
 		}
 		return "", "", err
@@ -68,12 +69,16 @@ func (s *Server) login(ctx context.Context, nc net.Conn, p Peer) (cluster, hostn
 		r.err = fmt.Errorf(`%w (it says it is "%s")`, r.err, sanitize(l.Hostname))
 		return "", l.Hostname, r
 	}
-	_, err = nc.Write(appendPong(nil, true, "", l.ServerHostname, proof))
+	pong := handshake.Pong{OK: true, Hostname: l.ServerHostname, Digest: proof}
+	_, err = nc.Write(pong.Append(nil))
 	return cluster, l.Hostname, err
 }
 
 // refusePing says no. Whether the client gets to read it does not matter.
-func refusePing(nc net.Conn, reason string) { _, _ = nc.Write(appendPong(nil, false, reason, "", "")) }
+func refusePing(nc net.Conn, reason string) {
+	pong := handshake.Pong{Reason: reason}
+	_, _ = nc.Write(pong.Append(nil))
+}
 
 // delay makes the answer to a wrong login wait, this one's alone, and never beyond half of the time that is left.
 func (s *Server) delay(ctx context.Context) {
@@ -107,18 +112,6 @@ func (s *Server) hostnameFor(client string, p Peer) string {
 			Msg("a client has this server's hostname, which clients refuse, so it is told another one: set hostname here, or self_hostname there")
 	}
 	return name + "-aggregator"
-}
-
-func appendHelo(b, nonce, auth []byte) []byte {
-	b = msgp.AppendString(append(b, 0x92), "HELO")
-	b = msgp.AppendBytes(msgp.AppendString(append(b, 0x83), "nonce"), nonce)
-	b = msgp.AppendBytes(msgp.AppendString(b, "auth"), auth)
-	return msgp.AppendBool(msgp.AppendString(b, "keepalive"), true)
-}
-
-func appendPong(b []byte, ok bool, reason, hostname, digest string) []byte {
-	b = msgp.AppendBool(msgp.AppendString(append(b, 0x95), "PONG"), ok)
-	return msgp.AppendString(msgp.AppendString(msgp.AppendString(b, reason), hostname), digest)
 }
 
 // loginRefused gives err its label.

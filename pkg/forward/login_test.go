@@ -7,6 +7,8 @@ import (
 	"io"
 	"testing"
 	"testing/iotest"
+
+	"github.com/seed-afc6a195/aggregator/pkg/forward/internal/handshake"
 )
 
 // FuzzPing reads PINGs whole and byte by byte: both must say the same, and only what is well-formed may pass.
@@ -25,11 +27,11 @@ func FuzzPing(f *testing.F) {
 			if errBytewise != nil || fmt.Sprint(whole) != fmt.Sprint(bytewise) {
 				t.Errorf("whole: %+v, byte by byte: %+v, %v", whole, bytewise, errBytewise)
 			}
-			if _, err := parsePing(in[:len(in)-1], &Login{}); !errors.Is(err, errShort) {
+			if _, _, err := handshake.ParsePing(in[:len(in)-1]); !errors.Is(err, handshake.ErrShort) {
 				t.Errorf("it is complete before its end: %v", err)
 			}
 		}
-		if errors.Is(err, errPing) && !bytes.Contains(in, []byte("PING")) {
+		if errors.Is(err, handshake.ErrPing) && !bytes.Contains(in, []byte("PING")) {
 			t.Errorf("% x is no PING at all", in)
 		}
 		if err == nil || isRefusal(err) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {

@@ -132,7 +132,7 @@ func newClient(ctx context.Context, conn net.Conn, cfg Config) (*Client, error) 
 		return c, nil
 	}
 	defer guard(ctx, 0, conn.SetDeadline)()
-	if err := handshake(conn, &c.read, *cfg.Login); err != nil {
+	if err := logIn(conn, &c.read, *cfg.Login); err != nil {
 		return nil, cause(ctx, err)
 	}
 	return c, nil

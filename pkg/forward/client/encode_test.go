@@ -11,6 +11,8 @@ import (
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 	"github.com/tinylib/msgp/msgp"
+
+	"github.com/seed-afc6a195/aggregator/pkg/forward/internal/handshake"
 )
 
 // The hexadecimal forms are written by hand from the protocol's description.
@@ -144,7 +146,7 @@ func FuzzClientReader(f *testing.F) {
 				t.Fatalf("%x, %x, stream %x", a, b, stream[at:])
 			}
 			at += len(a)
-			_, _ = parseHelo(a)
+			_, _ = handshake.ParseHelo(a)
 			_, _ = readAck(a)
 			_ = checkPong(a, "salt", "nonce", Login{Hostname: "agent"})
 		}
@@ -159,7 +161,7 @@ func FuzzClientHandshake(f *testing.F) {
 	f.Fuzz(func(t *testing.T, stream []byte) {
 		var sent bytes.Buffer
 		login := Login{Hostname: "agent", SharedKey: "SharedKey", User: "alice", Password: "PassWord"}
-		err := handshake(&sent, &reader{from: bytes.NewReader(stream)}, login)
+		err := logIn(&sent, &reader{from: bytes.NewReader(stream)}, login)
 		if err == nil {
 			t.Fatal("it lets the server in")
 		}

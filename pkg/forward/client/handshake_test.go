@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/tinylib/msgp/msgp"
+
+	"github.com/seed-afc6a195/aggregator/pkg/forward/internal/handshake"
 )
 
 func heloBytes(nonce, auth string, bin bool) []byte {
@@ -35,7 +37,7 @@ func pongBytes(ok bool, reason, hostname, digest string) []byte {
 func pingOf(value []byte) (fields [6]string) {
 	_, value, _ = msgp.ReadArrayHeaderBytes(value)
 	for i := range fields {
-		fields[i], value, _ = text(value)
+		fields[i], value, _ = msgp.ReadStringBytes(value)
 	}
 	return fields
 }
@@ -51,12 +53,12 @@ func TestClientHandshake(t *testing.T) {
 		}
 	}
 	proves := func(ping [6]string, key string) []byte {
-		return pongBytes(true, "", "server", digestOf(ping[2], "server", nonce, key))
+		return pongBytes(true, "", "server", handshake.Digest(ping[2], "server", nonce, key))
 	}
 	// checks is a server that refuses whatever is not as a fluentd would send it.
 	checks := func(user, password string) func(ping [6]string) []byte {
 		return func(ping [6]string) []byte {
-			want := [6]string{"PING", "agent", ping[2], digestOf(ping[2], "agent", nonce, "k3y"), user, password}
+			want := [6]string{"PING", "agent", ping[2], handshake.Digest(ping[2], "agent", nonce, "k3y"), user, password}
 			if ping != want || len(ping[2]) != 32 {
 				return pongBytes(false, "shared_key mismatch", "", "")
 			}
@@ -82,12 +84,12 @@ func TestClientHandshake(t *testing.T) {
 	}{
 		{"right key", answers("", true, checks("", "")), nil, ""},
 		{"nonce as str", answers("", false, checks("", "")), nil, ""},
-		{"user asked for", answers("salt", true, checks("alice", digestOf("salt", "alice", "s3cret"))), nil, ""},
+		{"user asked for", answers("salt", true, checks("alice", handshake.Digest("salt", "alice", "s3cret"))), nil, ""},
 		{"split everywhere", split, nil, ""},
 		{"HELO with unknown and missing keys", func(p *peer) {
 			p.send([]byte("\x92\xa4HELO\x81\xa1x\x93\x01\x02\x03"))
 			ping := pingOf(p.next())
-			p.send(pongBytes(true, "", "server", digestOf(ping[2], "server", "", "k3y")))
+			p.send(pongBytes(true, "", "server", handshake.Digest(ping[2], "server", "", "k3y")))
 		}, nil, ""},
 		{"refused", answers("", true, func([6]string) []byte { return pongBytes(false, "shared_key mismatch", "", "") }), ErrLogin, `says "shared_key mismatch"`},
 		{"server without the key", answers("", true, func(ping [6]string) []byte { return proves(ping, "other") }), ErrLogin, "does not know"},
@@ -140,21 +142,21 @@ func TestClientCapturedHandshakes(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			helo, err := parseHelo(value)
+			helo, err := handshake.ParseHelo(value)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if want := appendPing(nil, ping[2], helo, login); !bytes.HasPrefix(sent, want) {
+			if want := appendPing(nil, ping[2], &helo, login); !bytes.HasPrefix(sent, want) {
 				t.Errorf("PING %q, want %q", sent[:min(len(want), len(sent))], want)
 			}
 			if value, err = server.next(); err != nil {
 				t.Fatal(err)
 			}
-			if err := checkPong(value, ping[2], helo.nonce, login); err != nil {
+			if err := checkPong(value, ping[2], helo.Nonce, login); err != nil {
 				t.Error(err)
 			}
 			login.SharedKey = "other"
-			checkClientError(t, checkPong(value, ping[2], helo.nonce, login), ErrLogin, "does not know")
+			checkClientError(t, checkPong(value, ping[2], helo.Nonce, login), ErrLogin, "does not know")
 			client := reader{from: strings.NewReader(string(sent))}
 			_, _ = client.next() // PING
 			for acks := 0; ; acks++ {

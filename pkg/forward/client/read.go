@@ -6,6 +6,8 @@ import (
 	"io"
 
 	"github.com/tinylib/msgp/msgp"
+
+	"github.com/seed-afc6a195/aggregator/pkg/forward/internal/handshake"
 )
 
 // maxValue is the most that a client reads for one HELO, PONG or ack, in bytes; real ones have
@@ -67,7 +69,7 @@ func (r *reader) next() ([]byte, error) {
 func readAck(value []byte) (chunk []byte, err error) {
 	n, rest, err := msgp.ReadMapHeaderBytes(value)
 	if err != nil {
-		if _, helo := parseHelo(value); helo == nil {
+		if _, err := handshake.ParseHelo(value); err == nil {
 			return nil, fmt.Errorf("%w: the server wants a shared key", ErrLogin)
 		}
 		return nil, fmt.Errorf("the server sent something else than an ack: %w", err)
