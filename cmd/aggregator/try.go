@@ -15,7 +15,7 @@ import (
 
 	"github.com/seed-afc6a195/aggregator/internal/safetext"
 	"github.com/seed-afc6a195/aggregator/internal/tryout"
-	"github.com/seed-afc6a195/aggregator/pkg/app"
+	"github.com/seed-afc6a195/aggregator/pkg/app/routing"
 	"github.com/seed-afc6a195/aggregator/pkg/config"
 )
 
@@ -87,7 +87,7 @@ func loadTryout(c *configFlag, only string, notes io.Writer) (*tryout.Configurat
 		_, _ = fmt.Fprintln(notes, safetext.Lines(text)) // as tell
 	}
 	t, err := tryout.New(loaded.Config, func(cfg *config.Config, output string) (tryout.Rules, error) {
-		return app.NewRules(cfg, output, zerolog.Nop())
+		return routing.NewRules(cfg, output, zerolog.Nop())
 	}, only)
 	if err != nil {
 		return nil, usageError{err}

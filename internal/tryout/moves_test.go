@@ -18,7 +18,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/seed-afc6a195/aggregator/internal/tryout"
-	"github.com/seed-afc6a195/aggregator/pkg/app"
+	"github.com/seed-afc6a195/aggregator/pkg/app/routing"
 	"github.com/seed-afc6a195/aggregator/pkg/config"
 )
 
@@ -40,7 +40,7 @@ func load(t *testing.T, name string, data []byte, route string) *tryout.Configur
 		t.Fatal(err)
 	}
 	c, err := tryout.New(cfg, func(cfg *config.Config, output string) (tryout.Rules, error) {
-		return app.NewRules(cfg, output, zerolog.Nop())
+		return routing.NewRules(cfg, output, zerolog.Nop())
 	}, route)
 	if err != nil {
 		t.Fatal(err)

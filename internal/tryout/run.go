@@ -331,8 +331,12 @@ const maxUnsayable = 16 << 10
 // json returns a msgpack value as JSON: where that can't say it, what it is like as a text.
 func (r *Run) json(value []byte) json.RawMessage {
 	text, err := r.plain.AppendValue(nil, value)
+	if err == nil {
+		return text
+	}
+	text, err = json.Marshal(msgview.Text(value, maxUnsayable))
 	if err != nil {
-		text, _ = json.Marshal(msgview.Text(value, maxUnsayable)) // a string always becomes JSON
+		return json.RawMessage("null") // never: a string always becomes JSON
 	}
 	return text
 }

@@ -12,6 +12,8 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/seed-afc6a195/aggregator/pkg/app/deadletters"
+	"github.com/seed-afc6a195/aggregator/pkg/app/routing"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/cluster"
 	"github.com/seed-afc6a195/aggregator/pkg/config"
@@ -79,7 +81,7 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *App, err error)
 	files := shareFiles(processFiles(), cfg)
 	files.warn(cfg, o.Log)
 	a.listeners = newListeners(cfg, files)
-	routes, registry, err := newRules(cfg)
+	routes, registry, err := routing.Arrival(cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -143,7 +145,7 @@ func (a *App) listenStatus() error {
 	}
 	err := a.status.listen(status.Options{
 		Config: a.initial.Status, Snapshot: a.snapshot, Ready: a.readiness, Healthy: a.healthy, Reload: a.Reload,
-		Steer: a.controlOutput, DeadLetters: a.deadStore(), MaxConnections: a.listeners.files.status,
+		Steer: a.controlOutput, DeadLetters: a.deadLetters(), MaxConnections: a.listeners.files.status,
 		Log: part(a.opts.Log, "status"),
 	}, a.opts.Now)
 	if err != nil && a.opts.Drain {
@@ -151,6 +153,17 @@ func (a *App) listenStatus() error {
 		err = nil
 	}
 	return err
+}
+
+// deadLetters returns what the status endpoint does with the queue's dead letters.
+func (a *App) deadLetters() deadletters.Store {
+	return deadletters.Store{
+		Queue: a.queue, Config: a.settings.current, Now: a.opts.Now, Log: a.opts.Log,
+		Rules: func() deadletters.Rules {
+			r := a.router.rules.Load()
+			return deadletters.Rules{Routes: r.routes, Clusters: r.clusters}
+		},
+	}
 }
 
 // controlOutput does what was asked of an output at the status endpoint.

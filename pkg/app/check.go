@@ -14,6 +14,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/seed-afc6a195/aggregator/pkg/app/routing"
 	"github.com/seed-afc6a195/aggregator/pkg/config"
 	"github.com/seed-afc6a195/aggregator/pkg/config/setting"
 	"github.com/seed-afc6a195/aggregator/pkg/tls"
@@ -39,7 +40,7 @@ func Verify(cfg *config.Config, whole bool) []setting.Problem {
 	}
 	seen := make(map[string]bool) // outputs share filters: what is wrong with one is said once
 	for _, name := range cfg.OutputNames() {
-		rules, err := NewRules(cfg, name, zerolog.Nop())
+		rules, err := routing.NewRules(cfg, name, zerolog.Nop())
 		if err == nil {
 			err = rules.Close()
 		}

@@ -3,10 +3,10 @@ package app
 import (
 	"reflect"
 
+	"github.com/seed-afc6a195/aggregator/pkg/app/routing"
 	"github.com/seed-afc6a195/aggregator/pkg/cluster"
 	"github.com/seed-afc6a195/aggregator/pkg/config"
 	"github.com/seed-afc6a195/aggregator/pkg/forward"
-	"github.com/seed-afc6a195/aggregator/pkg/route"
 	"github.com/seed-afc6a195/aggregator/pkg/tls"
 )
 
@@ -25,39 +25,10 @@ func clusterPeer(p forward.Peer) cluster.Peer {
 	return cluster.Peer{Source: p.Addr.Addr(), TLSNames: tls.Names(p.TLS), Allowed: p.Clusters}
 }
 
-// newRules returns what cfg says of which events go where, and of who may send them.
-func newRules(cfg *config.Config) (*route.Table, *cluster.Registry, error) {
-	routes, err := route.New(cfg.Routes)
-	if err != nil {
-		return nil, nil, err
-	}
-	registry, err := newRegistry(cfg)
-	return routes, registry, err
-}
-
-// newRegistry makes the clusters of a configuration.
-func newRegistry(cfg *config.Config) (*cluster.Registry, error) {
-	return cluster.New(cfg.Clusters, func(pattern string) (func(tag string) bool, error) {
-		p, err := route.Compile(pattern)
-		return p.Match, err
-	})
-}
-
-// clusterFields returns what is added to the events of each cluster.
-func clusterFields(cfg *config.Config) map[string]map[string]string {
-	fields := map[string]map[string]string{}
-	for _, c := range cfg.Clusters {
-		if len(c.Fields) > 0 {
-			fields[c.Name] = c.Fields
-		}
-	}
-	return fields
-}
-
 // sameOutput reports whether out is what cfg wants under its name.
 func sameOutput(out *output, cfg *config.Config) bool {
 	return reflect.DeepEqual(out.cfg.Outputs[out.name], cfg.Outputs[out.name]) &&
-		reflect.DeepEqual(out.fields, clusterFields(cfg)) && sameRules(out.cfg, cfg)
+		reflect.DeepEqual(out.fields, routing.ClusterFields(cfg)) && routing.Same(out.cfg, cfg)
 }
 
 // certificates returns all that is read again when it changes.

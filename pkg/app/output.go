@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/seed-afc6a195/aggregator/pkg/app/routing"
 	"github.com/seed-afc6a195/aggregator/pkg/config"
 	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
 	"github.com/seed-afc6a195/aggregator/pkg/delivery"
@@ -20,7 +21,7 @@ type output struct {
 	name   string
 	made   time.Time
 	cfg    *config.Config // that it was made for
-	rules  *Rules         // nil: all events as they were stored
+	rules  *routing.Rules // nil: all events as they were stored
 	before outputs.Report // counters of earlier outputs of that name
 	loop   *delivery.Loop
 	stop   context.CancelFunc
@@ -41,8 +42,8 @@ func newOutput(name string, cfg *config.Config, deps senderDeps) (*output, error
 		return nil, err
 	}
 	out := &output{sender: s, name: name, made: deps.now(), cfg: cfg}
-	if asksEvents(cfg) {
-		if out.rules, err = NewRules(cfg, name, deps.log); err != nil {
+	if routing.LooksAtEvents(cfg) {
+		if out.rules, err = routing.NewRules(cfg, name, deps.log); err != nil {
 			return nil, errors.Join(err, s.Close())
 		}
 	}

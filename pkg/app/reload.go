@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/seed-afc6a195/aggregator/pkg/app/routing"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/config"
 	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
@@ -110,7 +111,7 @@ func orphans(cfg *config.Config, backlogs []Backlog) (texts []string) {
 // apply puts cfg in force: all that can fail comes first and changes nothing. It returns the settings that differ but
 // stay as they are until a restart.
 func (a *App) apply(cfg *config.Config) (restart []string, err error) {
-	routes, registry, err := newRules(cfg)
+	routes, registry, err := routing.Arrival(cfg)
 	if err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/seed-afc6a195/aggregator/pkg/app/routing"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/cluster"
 	"github.com/seed-afc6a195/aggregator/pkg/config"
@@ -47,7 +48,7 @@ func TestIngestCountersOnlyGrow(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	registry, err := newRegistry(cfg)
+	registry, err := routing.NewRegistry(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/seed-afc6a195/aggregator/internal/idlememory"
 	"github.com/seed-afc6a195/aggregator/pkg/tls"
 )
 
@@ -79,7 +80,7 @@ func (a *App) begin(ctx context.Context) *running {
 	for _, w := range orphans(a.settings.current(), a.backlogs(nil)) {
 		a.opts.Log.Warn().Msg(w)
 	}
-	r.watching.Go(func() { a.releaseIdleMemory(watched) })
+	r.watching.Go(func() { idlememory.Release(watched, a.activity) })
 	// Beyond the end of the watched context, so that a disk that hangs during a stop is told too.
 	r.showing.Go(func() { a.watchLoops(showing) })
 	r.watching.Go(func() { a.watchRoom(watched) })
@@ -214,3 +215,6 @@ func (s *stopSignals) end() {
 	s.forceNow()
 	s.abandonNow()
 }
+
+// activity is a number that grows as long as anything happens.
+func (a *App) activity() uint64 { return a.listeners.activity() + a.outputs.sends() }

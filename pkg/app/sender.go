@@ -7,6 +7,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/seed-afc6a195/aggregator/pkg/app/routing"
 	"github.com/seed-afc6a195/aggregator/pkg/config"
 	"github.com/seed-afc6a195/aggregator/pkg/config/setting"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
@@ -35,7 +36,7 @@ type sender struct {
 // newSender makes the destination that cfg calls name. It reaches for nothing outside but files of certificates.
 func newSender(name string, cfg *config.Config, in senderDeps) (*sender, error) {
 	settings := cfg.Outputs[name].Settings
-	s := &sender{fields: clusterFields(cfg), common: settings.Settings()}
+	s := &sender{fields: routing.ClusterFields(cfg), common: settings.Settings()}
 	kind, known := outputs.Find(all.Kinds(in.credentials), s.common.Type)
 	if !known {
 		return nil, fmt.Errorf("outputs of type %s can't be made", s.common.Type)

@@ -1,4 +1,4 @@
-package app
+package deadletters
 
 import (
 	"encoding/json"
@@ -7,6 +7,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/seed-afc6a195/aggregator/pkg/app/routing"
 	"github.com/seed-afc6a195/aggregator/pkg/config"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/filter"
@@ -18,7 +19,7 @@ import (
 // rules' filter.Sink. One goroutine uses it.
 type offerer struct {
 	name   string
-	rules  *Rules // nil: there are none
+	rules  *routing.Rules // nil: there are none
 	offer  func(ev *event.Event) (outputs.Offer, error)
 	broken string             // why nothing can be said
 	made   []client.DeadOffer // of the event at hand
@@ -28,8 +29,8 @@ type offerer struct {
 func newOfferer(cfg *config.Config, name string) *offerer {
 	o := &offerer{name: name}
 	var err error
-	if o.offer, err = cfg.Outputs[name].Settings.Offers(clusterFields(cfg)); err == nil && asksEvents(cfg) {
-		o.rules, err = NewRules(cfg, name, zerolog.Nop())
+	if o.offer, err = cfg.Outputs[name].Settings.Offers(routing.ClusterFields(cfg)); err == nil && routing.LooksAtEvents(cfg) {
+		o.rules, err = routing.NewRules(cfg, name, zerolog.Nop())
 	}
 	if err != nil {
 		o.broken = err.Error()

@@ -1,4 +1,5 @@
-package app
+// Package idlememory gives memory back to the system while a program rests.
+package idlememory
 
 import (
 	"context"
@@ -9,9 +10,10 @@ import (
 // quietFor is how long nothing must happen before memory goes back to the system.
 const quietFor = 5 * time.Second
 
-// releaseIdleMemory gives memory that a burst or the start has left behind back to the system once the program rests, until ctx ends.
-// The runtime would collect every two minutes then and give back more slowly still.
-func (a *App) releaseIdleMemory(ctx context.Context) {
+// Release gives memory that a burst or the start has left behind back to the system once the program rests, until ctx
+// ends. The program rests while activity, a number that grows as long as anything happens, stays the same. The runtime
+// would collect every two minutes then and give back more slowly still.
+func Release(ctx context.Context, activity func() uint64) {
 	tick := time.NewTicker(quietFor)
 	defer tick.Stop()
 	var before uint64
@@ -22,7 +24,7 @@ func (a *App) releaseIdleMemory(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
-		now := a.listeners.activity() + a.outputs.sends()
+		now := activity()
 		if now != before {
 			before, released = now, false
 			continue

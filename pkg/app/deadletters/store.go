@@ -1,4 +1,5 @@
-package app
+// Package deadletters is what operators do with dead letters: count them, look at them, send them again, delete them.
+package deadletters
 
 import (
 	"cmp"
@@ -7,8 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -27,48 +26,27 @@ import (
 // pageBytes is how many bytes of entries a part of a listing holds, about.
 const pageBytes = 1 << 20
 
-// deadStore is the status endpoint's view of the queue's dead letters.
-type deadStore struct {
-	unconfigured bool // the configuration is not that of a server: what it would offer says nothing
-
-	queue  buffer.Queue
-	config func() *config.Config // in force
-	rules  func() *rules         // in force
-	now    func() time.Time
-	log    zerolog.Logger
+// Rules say where events would go if they came now.
+type Rules struct {
+	Routes   *route.Table
+	Clusters *cluster.Registry
 }
 
-func (a *App) deadStore() deadStore {
-	return deadStore{false, a.queue, a.settings.current, a.router.rules.Load, a.opts.Now, a.opts.Log}
+// Store is what the status endpoint and the commands do with a queue's dead letters. It is a client.DeadStore.
+type Store struct {
+	Queue  buffer.Queue
+	Config func() *config.Config // in force
+	Rules  func() Rules          // in force
+	Now    func() time.Time
+	Log    zerolog.Logger
+	// Unconfigured says that Config is not that of a server: what it would offer says nothing.
+	Unconfigured bool
 }
 
-// OfflineDeadLetters are the dead letters of a data directory that no server uses.
-type OfflineDeadLetters struct{ deadStore }
-
-// OpenDeadLetters opens the queue in cfg.Buffer.Path, which must be there and not in use, for its dead
-// letters; what a retry puts into the queue is delivered after the next start. Nothing is evicted.
-func OpenDeadLetters(cfg *config.Config, configured bool, log zerolog.Logger) (*OfflineDeadLetters, error) {
-	dir := cfg.Buffer.Path
-	if _, err := os.Stat(filepath.Join(dir, "dead")); err != nil {
-		return nil, fmt.Errorf("%s is no data directory with dead letters: %w", dir, err)
-	}
-	routes, registry, err := newRules(cfg)
-	if err != nil {
-		return nil, err
-	}
-	queue, err := openStopped(cfg, log)
-	if err != nil {
-		return nil, err
-	}
-	r := &rules{routes: routes, clusters: registry, keepUnrouted: true}
-	return &OfflineDeadLetters{deadStore{!configured, queue, func() *config.Config { return cfg }, func() *rules { return r }, time.Now, log}}, nil
-}
-
-// Close gives the directory back.
-func (d *OfflineDeadLetters) Close() error { return d.queue.Close() }
+var _ client.DeadStore = Store{}
 
 // filter returns f in the queue's terms.
-func (d deadStore) filter(f *client.DeadFilter) (deadletter.Filter, error) {
+func (d Store) filter(f *client.DeadFilter) (deadletter.Filter, error) {
 	if err := d.there(f); err != nil {
 		return deadletter.Filter{}, err
 	}
@@ -83,7 +61,7 @@ func (d deadStore) filter(f *client.DeadFilter) (deadletter.Filter, error) {
 		}
 		to.Tag = p.Match
 	}
-	now := d.now()
+	now := d.Now()
 	if f.OlderThan > 0 {
 		to.Until = now.Add(-f.OlderThan)
 	}
@@ -94,12 +72,12 @@ func (d deadStore) filter(f *client.DeadFilter) (deadletter.Filter, error) {
 }
 
 // Summary implements client.DeadStore.
-func (d deadStore) Summary(ctx context.Context, f client.DeadFilter) (s client.DeadSummary, err error) {
+func (d Store) Summary(ctx context.Context, f client.DeadFilter) (s client.DeadSummary, err error) {
 	filter, err := d.filter(&f)
 	if err != nil {
 		return s, err
 	}
-	letters := d.queue.DeadLetters()
+	letters := d.Queue.DeadLetters()
 	counts, err := letters.Count(ctx, filter)
 	if err != nil {
 		return s, err
@@ -116,12 +94,12 @@ func (d deadStore) Summary(ctx context.Context, f client.DeadFilter) (s client.D
 }
 
 // List implements client.DeadStore.
-func (d deadStore) List(ctx context.Context, f client.DeadFilter, p client.DeadPage) (list client.DeadList, err error) {
+func (d Store) List(ctx context.Context, f client.DeadFilter, p client.DeadPage) (list client.DeadList, err error) {
 	filter, err := d.filter(&f)
 	if err != nil {
 		return list, err
 	}
-	letters, more, err := d.queue.DeadLetters().Page(ctx, filter, deadletter.Page{
+	letters, more, err := d.Queue.DeadLetters().Page(ctx, filter, deadletter.Page{
 		After: p.After, Newest: p.Newest, Limit: min(p.Limit, client.MaxDeadLimit), Bytes: pageBytes, Bare: !p.Records,
 	})
 	if err != nil {
@@ -139,8 +117,8 @@ func (d deadStore) List(ctx context.Context, f client.DeadFilter, p client.DeadP
 }
 
 // Get implements client.DeadStore.
-func (d deadStore) Get(ctx context.Context, id uint64) (client.DeadLetter, error) {
-	l, err := d.queue.DeadLetters().Get(ctx, id)
+func (d Store) Get(ctx context.Context, id uint64) (client.DeadLetter, error) {
+	l, err := d.Queue.DeadLetters().Get(ctx, id)
 	if errors.Is(err, deadletter.ErrNotFound) {
 		err = fmt.Errorf("%w: %d", client.ErrDeadUnknown, id)
 	}
@@ -162,10 +140,10 @@ type shower struct {
 }
 
 // shower returns one that the caller closes.
-func (d deadStore) shower() *shower {
+func (d Store) shower() *shower {
 	return &shower{
-		requeueRouter: requeueRouter{rules: d.rules(), cfg: d.config(), lists: map[string][]string{}},
-		plain:         event.NewEncoder(event.Fields{}), outputs: map[string]*offerer{}, now: d.now(), silent: d.unconfigured,
+		requeueRouter: requeueRouter{rules: d.Rules(), cfg: d.Config(), lists: map[string][]string{}},
+		plain:         event.NewEncoder(event.Fields{}), outputs: map[string]*offerer{}, now: d.Now(), silent: d.Unconfigured,
 	}
 }
 
@@ -241,22 +219,22 @@ func (s *shower) addEvents(l *deadletter.Letter, to *client.DeadLetter) bool {
 }
 
 // Purge implements client.DeadStore.
-func (d deadStore) Purge(ctx context.Context, f client.DeadFilter, progress func(client.DeadResult)) (result client.DeadResult, err error) {
+func (d Store) Purge(ctx context.Context, f client.DeadFilter, progress func(client.DeadResult)) (result client.DeadResult, err error) {
 	filter, err := d.changing(&f)
 	if err != nil {
 		return result, err
 	}
-	n, err := d.queue.DeadLetters().Purge(ctx, filter, func(n deadletter.Count) {
+	n, err := d.Queue.DeadLetters().Purge(ctx, filter, func(n deadletter.Count) {
 		progress(client.DeadResult{Letters: n.Letters, Events: n.Events})
 	})
 	if n.Letters > 0 {
-		d.log.Info().Int64("letters", n.Letters).Int64("events", n.Events).Msg("dead letters were purged as asked")
+		d.Log.Info().Int64("letters", n.Letters).Int64("events", n.Events).Msg("dead letters were purged as asked")
 	}
 	return client.DeadResult{Letters: n.Letters, Events: n.Events}, asked(err)
 }
 
 // changing is filter for what changes something.
-func (d deadStore) changing(f *client.DeadFilter) (deadletter.Filter, error) {
+func (d Store) changing(f *client.DeadFilter) (deadletter.Filter, error) {
 	if err := f.CheckChange(); err != nil {
 		return deadletter.Filter{}, err
 	}
@@ -272,22 +250,22 @@ func asked(err error) error {
 }
 
 // Retry implements client.DeadStore.
-func (d deadStore) Retry(ctx context.Context, f client.DeadFilter, to string, progress func(client.DeadResult)) (result client.DeadResult, err error) {
+func (d Store) Retry(ctx context.Context, f client.DeadFilter, to string, progress func(client.DeadResult)) (result client.DeadResult, err error) {
 	filter, err := d.changing(&f)
 	if err != nil {
 		return result, err
 	}
-	cfg := d.config()
+	cfg := d.Config()
 	if err := d.known(ctx, cfg, filter, to); err != nil {
 		return result, err
 	}
-	r := requeueRouter{rules: d.rules(), cfg: cfg, to: to, lists: map[string][]string{}}
+	r := requeueRouter{rules: d.Rules(), cfg: cfg, to: to, lists: map[string][]string{}}
 	show := func(r buffer.RequeueProgress) client.DeadResult {
 		return client.DeadResult{Letters: r.Letters, Events: r.Events, Skipped: r.Skipped}
 	}
-	done, err := buffer.Requeue(ctx, d.queue, d.queue.DeadLetters(), filter, r.route, func(r buffer.RequeueProgress) { progress(show(r)) })
+	done, err := buffer.Requeue(ctx, d.Queue, d.Queue.DeadLetters(), filter, r.route, func(r buffer.RequeueProgress) { progress(show(r)) })
 	if done.Letters > 0 {
-		d.log.Info().Int64("letters", done.Letters).Int64("events", done.Events).Msg("dead letters were put back into the queue as asked")
+		d.Log.Info().Int64("letters", done.Letters).Int64("events", done.Events).Msg("dead letters were put back into the queue as asked")
 	}
 	if errors.Is(err, buffer.ErrFull) {
 		err = fmt.Errorf("stopped: there is no room in the queue for more; try again when it has drained: %w", err)
@@ -300,8 +278,8 @@ func (d deadStore) Retry(ctx context.Context, f client.DeadFilter, to string, pr
 }
 
 // noneFit says that a filter chooses nothing, and what there is.
-func (d deadStore) noneFit() string {
-	n := d.queue.DeadLetters().Stats().Letters
+func (d Store) noneFit() string {
+	n := d.Queue.DeadLetters().Stats().Letters
 	if n == 0 {
 		return "there are no dead letters"
 	}
@@ -311,8 +289,8 @@ func (d deadStore) noneFit() string {
 
 // there holds that an output or a cluster that a filter names is one that is configured or has letters: what is only
 // written wrong would seem to have none.
-func (d deadStore) there(f *client.DeadFilter) error {
-	cfg := d.config()
+func (d Store) there(f *client.DeadFilter) error {
+	cfg := d.Config()
 	outputs, clusters := map[string]bool{}, map[string]bool{cluster.Default: true}
 	for _, name := range cfg.OutputNames() {
 		outputs[name] = true
@@ -320,7 +298,7 @@ func (d deadStore) there(f *client.DeadFilter) error {
 	for _, c := range cfg.Clusters {
 		clusters[c.Name] = true
 	}
-	for k := range d.queue.DeadLetters().Stats().Events {
+	for k := range d.Queue.DeadLetters().Stats().Events {
 		clusters[k.Cluster] = true
 		if k.Output != "" {
 			outputs[k.Output] = true
@@ -339,7 +317,7 @@ func (d deadStore) there(f *client.DeadFilter) error {
 }
 
 // known holds that the letters can go somewhere: to the output named, or each to its own.
-func (d deadStore) known(ctx context.Context, cfg *config.Config, filter deadletter.Filter, to string) error {
+func (d Store) known(ctx context.Context, cfg *config.Config, filter deadletter.Filter, to string) error {
 	names := strings.Join(cfg.OutputNames(), ", ")
 	if to != "" {
 		if _, ok := cfg.Outputs[to]; !ok {
@@ -347,7 +325,7 @@ func (d deadStore) known(ctx context.Context, cfg *config.Config, filter deadlet
 		}
 		return nil
 	}
-	counts, err := d.queue.DeadLetters().Count(ctx, filter)
+	counts, err := d.Queue.DeadLetters().Count(ctx, filter)
 	if err != nil {
 		return err
 	}
@@ -365,7 +343,7 @@ const orChoose = "or choose an output to send them to (to=, --to)"
 
 // requeueRouter says where letters go. The lists are shared by letters that go the same way.
 type requeueRouter struct {
-	rules *rules
+	rules Rules
 	cfg   *config.Config
 	to    string
 	lists map[string][]string
@@ -375,10 +353,10 @@ func (r *requeueRouter) route(l *deadletter.Letter) buffer.RequeueTarget {
 	name := cmp.Or(r.to, l.Output)
 	if name == "" {
 		switch {
-		case !r.rules.clusters.Allows(l.Cluster, l.Tag):
+		case !r.rules.Clusters.Allows(l.Cluster, l.Tag):
 			return buffer.RequeueTarget{Skip: "their cluster may not send their tag: add it to the cluster's tags, " + orChoose}
 		default:
-			if m := r.rules.routes.Match(l.Cluster, l.Tag); m != nil && len(m.Outputs) > 0 {
+			if m := r.rules.Routes.Match(l.Cluster, l.Tag); m != nil && len(m.Outputs) > 0 {
 				return buffer.RequeueTarget{Outputs: m.Outputs, Routed: true}
 			}
 			return buffer.RequeueTarget{Skip: "no route wants them: give their tag and cluster a route, " + orChoose}

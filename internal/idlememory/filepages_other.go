@@ -1,6 +1,6 @@
 //go:build !linux
 
-package app
+package idlememory
 
 // releaseFilePages does nothing: what it is for is seen on Linux alone.
 func releaseFilePages() error { return nil }

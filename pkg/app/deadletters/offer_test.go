@@ -1,4 +1,4 @@
-package app
+package deadletters
 
 import (
 	"encoding/json"
@@ -93,6 +93,12 @@ outputs:
 			o.close()
 		}
 	}
+}
+
+// entryOf returns an entry whose record is {"log": text}.
+func entryOf(text string) []byte {
+	record := append([]byte{0x81, 0xa3, 'l', 'o', 'g', 0xa0 | byte(len(text))}, text...)
+	return event.AppendEntry(nil, event.AppendTime(nil, event.Time{Sec: 1_700_000_000, Nsec: 5}), nil, record)
 }
 
 func must(text []byte, err error) string {

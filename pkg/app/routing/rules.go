@@ -1,4 +1,6 @@
-package app
+// Package routing makes of a configuration what becomes of events: which may come, which outputs want them, and what the
+// routes to an output do with them.
+package routing
 
 import (
 	"errors"
@@ -129,14 +131,14 @@ func (r *Rules) stages(cfg *config.Config, filters []string, log zerolog.Logger)
 	return all, errors.Join(wrong...)
 }
 
-// sameRules reports whether events go the same ways in both.
-func sameRules(a, b *config.Config) bool { return !asksEvents(a) && !asksEvents(b) || equalRules(a, b) }
+// Same reports whether events go the same ways, and are changed alike, in both.
+func Same(a, b *config.Config) bool { return !LooksAtEvents(a) && !LooksAtEvents(b) || equal(a, b) }
 
-// asksEvents reports whether any route looks at events, and not only at clusters and tags.
-func asksEvents(cfg *config.Config) bool {
+// LooksAtEvents reports whether any route looks at events, and not only at clusters and tags.
+func LooksAtEvents(cfg *config.Config) bool {
 	return slices.ContainsFunc(cfg.Routes, func(r route.Config) bool { return r.When != "" || len(r.Filters) > 0 })
 }
 
-func equalRules(a, b *config.Config) bool {
+func equal(a, b *config.Config) bool {
 	return reflect.DeepEqual(a.Routes, b.Routes) && reflect.DeepEqual(a.Filters, b.Filters) && a.Unrouted == b.Unrouted
 }
