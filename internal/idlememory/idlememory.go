@@ -14,6 +14,14 @@ const quietFor = 5 * time.Second
 // ends. The program rests while activity, a number that grows as long as anything happens, stays the same. The runtime
 // would collect every two minutes then and give back more slowly still.
 func Release(ctx context.Context, activity func() uint64) {
+	release(ctx, activity, func() {
+		debug.FreeOSMemory()
+		_ = releaseFilePages() // a saving, no more
+	})
+}
+
+// release calls giveBack once for each time that the program rests.
+func release(ctx context.Context, activity func() uint64, giveBack func()) {
 	tick := time.NewTicker(quietFor)
 	defer tick.Stop()
 	var before uint64
@@ -30,8 +38,7 @@ func Release(ctx context.Context, activity func() uint64) {
 			continue
 		}
 		if !released {
-			debug.FreeOSMemory()
-			_ = releaseFilePages() // a saving, no more
+			giveBack()
 			released = true
 		}
 	}
