@@ -1,5 +1,5 @@
-// Package agents checks the agents' files without the agents: that they parse, hold only settings that exist, agree with
-// each other, keep the promises and are explained. What the agents themselves say to them is in test/e2e.
+// Package agents checks the agents' files without the agents: that they parse, hold only settings that exist, agree
+// with each other, keep the promises and are explained. What the agents themselves say to them is in test/e2e.
 package agents
 
 import (
@@ -111,18 +111,28 @@ func chart(t *testing.T, text string) []section {
 func settings() map[string]string {
 	const input = "name tag storage.type mem_buf_limit storage.pause_on_chunks_overlimit threaded "
 	return map[string]string{
-		"service": "flush grace log_level daemon parsers_file http_server http_listen http_port health_check storage.path storage.sync " +
-			"storage.checksum storage.max_chunks_up storage.backlog.mem_limit storage.metrics storage.delete_irrecoverable_chunks scheduler.base scheduler.cap",
-		"input tail": input + "path exclude_path multiline.parser parser db db.sync db.locking read_from_head refresh_interval rotate_wait " +
+		"service": "flush grace log_level daemon parsers_file http_server http_listen http_port health_check " +
+			"storage.path storage.sync " +
+			"storage.checksum storage.max_chunks_up storage.backlog.mem_limit storage.metrics " +
+			"storage.delete_irrecoverable_chunks scheduler.base scheduler.cap",
+		"input tail": input +
+			"path exclude_path multiline.parser parser db db.sync db.locking read_from_head refresh_interval " +
+			"rotate_wait " +
 			"buffer_chunk_size buffer_max_size skip_long_lines path_key offset_key ignore_older",
-		"input forward":       input + "listen port buffer_chunk_size buffer_max_size shared_key self_hostname tag_prefix",
-		"input opentelemetry": input + "listen port tag_key tag_from_uri successful_response_code logs_metadata_key logs_body_key buffer_max_size",
-		"filter kubernetes": "name match merge_log keep_log k8s-logging.parser k8s-logging.exclude buffer_size labels annotations " +
+		"input forward": input +
+			"listen port buffer_chunk_size buffer_max_size shared_key self_hostname tag_prefix",
+		"input opentelemetry": input +
+			"listen port tag_key tag_from_uri successful_response_code logs_metadata_key logs_body_key buffer_max_size",
+		"filter kubernetes": "name match merge_log keep_log k8s-logging.parser k8s-logging.exclude buffer_size " +
+			"labels annotations " +
 			"kube_url kube_tag_prefix use_kubelet kubelet_port merge_log_key",
-		"output forward": "name match host port shared_key self_hostname username password require_ack_response retry_limit compress workers " +
-			"storage.total_limit_size time_as_integer retain_metadata_in_forward_mode empty_shared_key send_options unix_path upstream tag " +
+		"output forward": "name match host port shared_key self_hostname username password require_ack_response " +
+			"retry_limit compress workers " +
+			"storage.total_limit_size time_as_integer retain_metadata_in_forward_mode empty_shared_key send_options " +
+			"unix_path upstream tag " +
 			"tls tls.verify tls.verify_hostname tls.vhost tls.ca_file tls.crt_file tls.key_file tls.min_version " +
-			"net.connect_timeout net.io_timeout net.tcp_keepalive net.tcp_keepalive_time net.keepalive net.keepalive_idle_timeout " +
+			"net.connect_timeout net.io_timeout net.tcp_keepalive net.tcp_keepalive_time net.keepalive " +
+			"net.keepalive_idle_timeout " +
 			"net.keepalive_max_recycle net.max_worker_connections net.source_address",
 	}
 }
@@ -171,10 +181,14 @@ func promises(t *testing.T, s section) {
 		"service": {"storage.path": "/var/lib/fluent-bit/chunks", "scheduler.cap": "30"},
 		"input":   {"storage.type": "filesystem"},
 		"output": {
-			"name": "forward", "require_ack_response": "true", "retry_limit": "no_limits", "tls": "true", "tls.verify": "true", "tls.verify_hostname": "true",
-			"shared_key": "${AGGREGATOR_SHARED_KEY}", "self_hostname": "${NODE_NAME}", "net.io_timeout": "60", "net.keepalive_max_recycle": "200",
+			"name": "forward", "require_ack_response": "true", "retry_limit": "no_limits", "tls": "true",
+			"tls.verify": "true", "tls.verify_hostname": "true",
+			"shared_key": "${AGGREGATOR_SHARED_KEY}", "self_hostname": "${NODE_NAME}", "net.io_timeout": "60",
+			"net.keepalive_max_recycle": "200",
 		},
-		"tail": {"db": "/var/lib/fluent-bit/tail.db", "read_from_head": "true", "skip_long_lines": "true", "tag": "kube.*"},
+		"tail": {
+			"db": "/var/lib/fluent-bit/tail.db", "read_from_head": "true", "skip_long_lines": "true", "tag": "kube.*",
+		},
 	} {
 		if s.kind != kind && s.settings["name"] != kind {
 			continue
@@ -218,7 +232,8 @@ func TestComposeAgrees(t *testing.T) {
 	}
 }
 
-// TestChartValues: what the sections take from the environment and from files is there, from Secrets where it is secret.
+// TestChartValues: what the sections take from the environment and from files is there, from Secrets where it is
+// secret.
 func TestChartValues(t *testing.T) {
 	text := read(t, "fluent-bit/values.yaml")
 	var values struct {
@@ -304,9 +319,12 @@ func directives(t *testing.T, text string) map[string]string {
 func TestFluentd(t *testing.T) {
 	got := directives(t, read(t, "fluentd/fluent.conf"))
 	for key, want := range map[string]string{
-		"match/@type": "forward", "match/require_ack_response": "true", "match/transport": "tls", "match/tls_verify_hostname": "true",
-		"match/heartbeat_type": "none", "match/keepalive": "true", "match/security/shared_key": `"#{ENV['AGGREGATOR_SHARED_KEY']}"`,
-		"match/buffer/@type": "file", "match/buffer/retry_forever": "true", "match/buffer/overflow_action": "block", "match/buffer/chunk_limit_size": "8MB",
+		"match/@type": "forward", "match/require_ack_response": "true", "match/transport": "tls",
+		"match/tls_verify_hostname": "true",
+		"match/heartbeat_type":      "none", "match/keepalive": "true",
+		"match/security/shared_key": `"#{ENV['AGGREGATOR_SHARED_KEY']}"`,
+		"match/buffer/@type":        "file", "match/buffer/retry_forever": "true",
+		"match/buffer/overflow_action": "block", "match/buffer/chunk_limit_size": "8MB",
 		"source/pos_file": "/var/lib/fluentd/tail.pos", "source/read_from_head": "true",
 	} {
 		if got[key] != want {
@@ -333,11 +351,14 @@ func TestDocker(t *testing.T) {
 	if err := json.Unmarshal([]byte(read(t, "docker/daemon.json")), &daemon); err != nil {
 		t.Fatal(err)
 	}
-	if daemon.Driver != "fluentd" || daemon.Opts["fluentd-async"] != "false" || daemon.Opts["fluentd-request-ack"] != "true" {
+	if daemon.Driver != "fluentd" || daemon.Opts["fluentd-async"] != "false" ||
+		daemon.Opts["fluentd-request-ack"] != "true" {
 		t.Errorf("%+v", daemon)
 	}
-	known := strings.Fields("env env-regex labels labels-regex tag fluentd-address fluentd-async fluentd-async-reconnect-interval " +
-		"fluentd-buffer-limit fluentd-max-retries fluentd-request-ack fluentd-retry-wait fluentd-sub-second-precision fluentd-write-timeout")
+	known := strings.Fields("env env-regex labels labels-regex tag fluentd-address fluentd-async " +
+		"fluentd-async-reconnect-interval " +
+		"fluentd-buffer-limit fluentd-max-retries fluentd-request-ack fluentd-retry-wait " +
+		"fluentd-sub-second-precision fluentd-write-timeout")
 	readme := read(t, "README.md")
 	for key := range daemon.Opts {
 		if !slices.Contains(known, key) {

@@ -1,5 +1,5 @@
-// Command demo shows the aggregator at work with nothing but Go: a server, two clusters that send with a key each, a file
-// for each, and the status page. Ctrl-C ends all of it and removes what it made. `task demo` runs it.
+// Command demo shows the aggregator at work with nothing but Go: a server, two clusters that send with a key each, a
+// file for each, and the status page. Ctrl-C ends all of it and removes what it made. `task demo` runs it.
 package main
 
 import (
@@ -113,14 +113,17 @@ func (d *demo) prepare(ctx context.Context) error {
 	for _, cluster := range clusters() {
 		key := make([]byte, 32)
 		_, _ = rand.Read(key) // never fails
-		if err := os.WriteFile(filepath.Join(d.dir, "keys", cluster), []byte(hex.EncodeToString(key)), 0o600); err != nil {
+		if err := os.WriteFile(
+			filepath.Join(d.dir, "keys", cluster), []byte(hex.EncodeToString(key)), 0o600,
+		); err != nil {
 			return err
 		}
 	}
 	if err := os.WriteFile(filepath.Join(d.dir, "aggregator.yaml"), []byte(configuration), 0o600); err != nil {
 		return err
 	}
-	if out, err := exec.CommandContext(ctx, "go", "build", "-o", d.path("aggregator"), program).CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(ctx, "go", "build", "-o", d.path("aggregator"), program).
+		CombinedOutput(); err != nil {
 		return fmt.Errorf("build the program: %w\n%s", err, out)
 	}
 	return nil
@@ -128,8 +131,8 @@ func (d *demo) prepare(ctx context.Context) error {
 
 func (d *demo) path(name string) string { return filepath.Join(d.dir, name) }
 
-// command is the program with args, in a process group of its own, so that a terminal's Ctrl-C does not reach it. It gets
-// SIGTERM when ctx ends.
+// command is the program with args, in a process group of its own, so that a terminal's Ctrl-C does not reach it. It
+// gets SIGTERM when ctx ends.
 func (d *demo) command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, d.path("aggregator"), args...)
 	cmd.Dir = d.dir
@@ -180,7 +183,10 @@ func (d *demo) serve(ctx context.Context, ended chan error) (forward, status str
 		if err := cmd.Wait(); ctx.Err() == nil {
 			err = fmt.Errorf("the server ended (%w):\n%s", err, &text)
 			if strings.Contains(text.String(), "address already in use") {
-				err = fmt.Errorf("%w\nOr let the demo find free ones: go run ./deployments/demo -listen 127.0.0.1:0 -status 127.0.0.1:0", err)
+				err = fmt.Errorf(
+					"%w\nOr let the demo find free ones: go run ./deployments/demo -listen 127.0.0.1:0 -status "+
+						"127.0.0.1:0", err,
+				)
 			}
 			ended <- err
 			return
@@ -195,8 +201,10 @@ func (d *demo) serve(ctx context.Context, ended chan error) (forward, status str
 
 // send starts a cluster's agent.
 func (d *demo) send(ctx context.Context, cluster, address string, ended chan<- error) error {
-	cmd := d.command(ctx, "send", "--address", address, "--shared-key-file", d.path("keys/"+cluster), "--hostname", "node-1."+cluster,
-		"--tag", "kube.shop.web", "--duration", "240h", "--rate", strconv.FormatFloat(d.rate, 'f', -1, 64), "--chunk-events", "10")
+	cmd := d.command(ctx, "send", "--address", address, "--shared-key-file", d.path("keys/"+cluster), "--hostname",
+		"node-1."+cluster,
+		"--tag", "kube.shop.web", "--duration", "240h", "--rate", strconv.FormatFloat(d.rate, 'f', -1, 64),
+		"--chunk-events", "10")
 	log, err := os.Create(d.path(cluster + ".log"))
 	if err != nil {
 		return err

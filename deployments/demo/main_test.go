@@ -16,8 +16,8 @@ import (
 	"time"
 )
 
-// TestDemo runs it in a pipe as a user would: it says where to look, both clusters' events are there, and one signal ends
-// it and leaves nothing behind.
+// TestDemo runs it in a pipe as a user would: it says where to look, both clusters' events are there, and one signal
+// ends it and leaves nothing behind.
 func TestDemo(t *testing.T) {
 	binary := filepath.Join(t.TempDir(), "demo")
 	if out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
@@ -97,7 +97,8 @@ func TestDemoFails(t *testing.T) {
 	defer busy.Close()
 	var out strings.Builder
 	err = (&demo{listen: busy.Addr().String(), status: "127.0.0.1:0", rate: 1, out: &out}).run(t.Context())
-	if err == nil || !strings.Contains(err.Error(), "another listeners[].address") || !strings.Contains(err.Error(), "-listen 127.0.0.1:0") || out.Len() > 0 {
+	if err == nil || !strings.Contains(err.Error(), "another listeners[].address") ||
+		!strings.Contains(err.Error(), "-listen 127.0.0.1:0") || out.Len() > 0 {
 		t.Errorf("said %q and %v", &out, err)
 	}
 	if left, err := os.ReadDir(temp); err != nil || len(left) > 0 {

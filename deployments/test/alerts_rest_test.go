@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// TestAlertsAtRest scrapes the program, with two clusters and outputs and nothing to do, takes two hours of the same figures,
-// and holds that no alert fires on them.
+// TestAlertsAtRest scrapes the program, with two clusters and outputs and nothing to do, takes two hours of the same
+// figures, and holds that no alert fires on them.
 func TestAlertsAtRest(t *testing.T) {
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "c.yaml"), `
@@ -71,7 +71,8 @@ buffer: {path: queue, max_size: 64MiB, min_free_disk: 1MiB}
 			value = "1e11" // this machine's disk is no matter of the program's
 		}
 		if !strings.HasSuffix(m[1], "_bucket") {
-			series = append(series, m[1]+`{`+strings.TrimPrefix(m[2]+`,job="aggregator-status",instance="a"`, ",")+`} `+value+`x120`)
+			series = append(series,
+				m[1]+`{`+strings.TrimPrefix(m[2]+`,job="aggregator-status",instance="a"`, ",")+`} `+value+`x120`)
 		}
 	}
 	if len(series) < 100 {

@@ -74,17 +74,24 @@ func TestAlerts(t *testing.T) {
 			for _, key := range []string{"summary", "description"} {
 				// Prometheus puts these variables before each template.
 				text := "{{$labels := .Labels}}{{$value := .Value}}" + a.Annotations[key]
-				functions := template.FuncMap{"humanize": func(any) string { return "" }, "humanizeDuration": func(any) string { return "" }, "humanizePercentage": func(any) string { return "" }}
+				functions := template.FuncMap{
+					"humanize": func(any) string { return "" }, "humanizeDuration": func(any) string { return "" },
+					"humanizePercentage": func(any) string { return "" },
+				}
 				parsed, err := template.New(key).Option("missingkey=error").Funcs(functions).Parse(text)
 				if err != nil || a.Annotations[key] == "" {
 					t.Errorf("%s: %q: %v", key, a.Annotations[key], err)
 					continue
 				}
 				labels := map[string]string{}
-				for _, l := range []string{"instance", "job", "output", "cluster", "listener", "loop", "owner", "state"} {
+				for _, l := range []string{
+					"instance", "job", "output", "cluster", "listener", "loop", "owner", "state",
+				} {
 					labels[l] = "x"
 				}
-				if err := parsed.Execute(&strings.Builder{}, map[string]any{"Labels": labels, "Value": 1.0}); err != nil {
+				if err := parsed.Execute(
+					&strings.Builder{}, map[string]any{"Labels": labels, "Value": 1.0},
+				); err != nil {
 					t.Errorf("%s: %v", key, err)
 				}
 			}
@@ -92,7 +99,8 @@ func TestAlerts(t *testing.T) {
 	}
 }
 
-// checkExpr parses an expression as Prometheus does, and holds that the program has the metrics in it, with their labels.
+// checkExpr parses an expression as Prometheus does, and holds that the program has the metrics in it, with their
+// labels.
 func checkExpr(t *testing.T, text string, metrics map[string]map[string]bool) {
 	t.Helper()
 	expr, err := parser.NewParser(parser.Options{}).ParseExpr(text)
@@ -150,7 +158,8 @@ func documentedMetrics(t *testing.T) map[string]map[string]bool {
 		t.Fatal(err)
 	}
 	all := map[string]map[string]bool{}
-	for _, m := range regexp.MustCompile("(?m)^\\| `(aggregator_\\w+)` \\| \\w+ \\| ([^|]*) \\|").FindAllStringSubmatch(string(text), -1) {
+	for _, m := range regexp.MustCompile("(?m)^\\| `(aggregator_\\w+)` \\| \\w+ \\| ([^|]*) \\|").
+		FindAllStringSubmatch(string(text), -1) {
 		all[m[1]] = map[string]bool{}
 		for _, l := range strings.Split(m[2], ",") {
 			all[m[1]][strings.TrimSpace(l)] = true

@@ -52,7 +52,9 @@ func TestChart(t *testing.T) {
 
 // TestLongName renders a release with the longest name that Helm takes.
 func TestLongName(t *testing.T) {
-	values := parseValues(t, "drain: {enabled: true, ordinals: [10]}\nfiles: {a: b}\ntls: {enabled: true, certManager: {enabled: true, issuerRef: {name: a}}}")
+	values := parseValues(t,
+		"drain: {enabled: true, ordinals: [10]}\nfiles: {a: b}\ntls: {enabled: true, certManager: {enabled: true, "+
+			"issuerRef: {name: a}}}")
 	files, err := templatesOf(t, strings.Repeat("long.release-", 5)[:53], values)
 	if err != nil {
 		t.Fatal(err)
@@ -99,12 +101,15 @@ func TestOwnLimits(t *testing.T) {
 	}
 }
 
-// TestSpace holds that a queue on the node's disk stays below what the pod is evicted for, and that a small volume has room for
-// one, unless the values say how large it is.
+// TestSpace holds that a queue on the node's disk stays below what the pod is evicted for, and that a small volume has
+// room for one, unless the values say how large it is.
 func TestSpace(t *testing.T) {
 	for _, tc := range []struct{ values, queue, letters, free string }{
 		{"persistence: {enabled: false, size: 8Gi}", "4294967296B", "1073741824B", ""},
-		{"persistence: {enabled: false, size: 8Gi}\nconfig: {buffer: {max_size: 1GiB, dead_letters: {max_age: 1h}}}", "1GiB", "1073741824B", ""},
+		{
+			"persistence: {enabled: false, size: 8Gi}\nconfig: {buffer: {max_size: 1GiB, dead_letters: {max_age: 1h}}}",
+			"1GiB", "1073741824B", "",
+		},
 		{"persistence: {size: 1Gi}", "", "134217728B", "134217728B"},
 		{"persistence: {size: 1Gi}\nconfig: {buffer: {min_free_disk: 100MiB}}", "", "134217728B", "100MiB"},
 		{"persistence: {size: 4Gi}", "", "", ""},
@@ -122,36 +127,112 @@ func TestSpace(t *testing.T) {
 		if err := yaml.Unmarshal([]byte(configuration(t, parseValues(t, tc.values))), &config); err != nil {
 			t.Fatal(err)
 		}
-		if b := config.Buffer; b.MaxSize != tc.queue || b.DeadLetters.MaxSize != tc.letters || b.MinFreeDisk != tc.free {
-			t.Errorf("%s: the queue may be %q, dead letters %q, and %q stays free", tc.values, b.MaxSize, b.DeadLetters.MaxSize, b.MinFreeDisk)
+		if b := config.Buffer; b.MaxSize != tc.queue || b.DeadLetters.MaxSize != tc.letters ||
+			b.MinFreeDisk != tc.free {
+			t.Errorf("%s: the queue may be %q, dead letters %q, and %q stays free", tc.values, b.MaxSize,
+				b.DeadLetters.MaxSize, b.MinFreeDisk)
 		}
 	}
 }
 
 // TestNotes holds that what Helm prints has the agents' settings that fit the values, and no template's leftovers.
 func TestNotes(t *testing.T) {
-	const key = "config: {clusters: [{name: a, shared_key: \"${env:KEY}\"}]}\nenv: [{name: KEY, valueFrom: {secretKeyRef: {name: keys, key: a}}}]\n"
+	const key = "config: {clusters: [{name: a, shared_key: \"${env:KEY}\"}]}\nenv: [{name: KEY, valueFrom: " +
+		"{secretKeyRef: {name: keys, key: a}}}]\n"
 	for _, tc := range []struct {
 		name, values  string
 		with, without []string
 	}{
-		{"defaults", "", []string{"Host                      aggregator.logging.svc", "Require_ack_response      true", "Retry_Limit               no_limits", "Anybody who reaches", "set service.type to LoadBalancer"}, []string{"Shared_Key", "tls", "WARNING"}},
-		{"a key", key, []string{"Shared_Key                ${AGGREGATOR_SHARED_KEY}"}, []string{"tls.verify", "Anybody", "Username"}},
-		{"certificates", "tls: {enabled: true, existingSecret: a, clientCA: {existingSecret: b}}", []string{"tls.verify_hostname       on", "tls.crt_file"}, []string{"Anybody", "Shared_Key"}},
+		{
+			"defaults", "",
+			[]string{
+				"Host                      aggregator.logging.svc", "Require_ack_response      true",
+				"Retry_Limit               no_limits", "Anybody who reaches", "set service.type to LoadBalancer",
+			},
+			[]string{"Shared_Key", "tls", "WARNING"},
+		},
+		{
+			"a key", key,
+			[]string{"Shared_Key                ${AGGREGATOR_SHARED_KEY}"},
+			[]string{"tls.verify", "Anybody", "Username"},
+		},
+		{
+			"certificates", "tls: {enabled: true, existingSecret: a, clientCA: {existingSecret: b}}",
+			[]string{"tls.verify_hostname       on", "tls.crt_file"},
+			[]string{"Anybody", "Shared_Key"},
+		},
 		{"no volume", "persistence: {enabled: false}", []string{"WARNING: persistence is off"}, nil},
-		{"an NLB that would wait for the agent", key + "service: {type: LoadBalancer, provider: aws, proxyProtocol: required, trustedProxies: [10.0.0.0/8]}", []string{"WARNING: an AWS NLB", "get service aggregator"}, nil},
-		{"users alone", "config: {clusters: [{name: a, users: [{name: u, password: \"${env:KEY}\"}]}]}", []string{"Empty_Shared_Key", "Username                  ${AGGREGATOR_USER}"}, []string{" Shared_Key", "Anybody"}},
-		{"a load balancer", key + "service: {type: LoadBalancer}\ntls: {enabled: true, existingSecret: a}", []string{"logs.example.com", "service.provider is not set", "get service aggregator"}, []string{"aggregator.logging.svc", "WARNING", "set service.type"}},
-		{"over the Internet in the clear", key + "service: {type: LoadBalancer, internal: false, provider: gcp}", []string{"WARNING: agents come over the Internet"}, []string{"service.provider"}},
-		{"names of a certificate", key + "service: {type: LoadBalancer, provider: aws}\ntls: {enabled: true, certManager: {enabled: true, issuerRef: {name: i}, dnsNames: [logs.corp]}}", []string{"Host                      logs.corp"}, []string{"logs.example.com"}},
-		{"another listener", "listeners: {forward: null, agents: {port: 24300, expose: true, tls: false}}\ntls: {enabled: true, existingSecret: a}", []string{"Port                      24300"}, []string{"tls.verify"}},
-		{"status over TLS, on another port", "tls: {enabled: true, existingSecret: a}\nstatus: {port: 8080}\nconfig: {status: {tls: {cert_file: /etc/aggregator/tls/tls.crt, key_file: /etc/aggregator/tls/tls.key}}}", []string{"https://localhost:8080/", "dead list -c /etc/aggregator/config/aggregator.yaml"}, nil},
+		{
+			"an NLB that would wait for the agent",
+			key + "service: {type: LoadBalancer, provider: aws, proxyProtocol: required, trustedProxies: [10.0.0.0/8]}",
+			[]string{"WARNING: an AWS NLB", "get service aggregator"},
+			nil,
+		},
+		{
+			"users alone", "config: {clusters: [{name: a, users: [{name: u, password: \"${env:KEY}\"}]}]}", []string{
+				"Empty_Shared_Key", "Username                  ${AGGREGATOR_USER}",
+			}, []string{" Shared_Key", "Anybody"},
+		},
+		{
+			"a load balancer", key + "service: {type: LoadBalancer}\ntls: {enabled: true, existingSecret: a}", []string{
+				"logs.example.com", "service.provider is not set", "get service aggregator",
+			}, []string{"aggregator.logging.svc", "WARNING", "set service.type"},
+		},
+		{
+			"over the Internet in the clear", key + "service: {type: LoadBalancer, internal: false, provider: gcp}",
+			[]string{"WARNING: agents come over the Internet"},
+			[]string{"service.provider"},
+		},
+		{
+			"names of a certificate",
+			key +
+				"service: {type: LoadBalancer, provider: aws}\ntls: {enabled: true, certManager: {enabled: true, " +
+				"issuerRef: {name: i}, dnsNames: [logs.corp]}}",
+			[]string{"Host                      logs.corp"},
+			[]string{"logs.example.com"},
+		},
+		{
+			"another listener",
+			"listeners: {forward: null, agents: {port: 24300, expose: true, tls: false}}\ntls: {enabled: true, " +
+				"existingSecret: a}",
+			[]string{"Port                      24300"},
+			[]string{"tls.verify"},
+		},
+		{
+			"status over TLS, on another port",
+			"tls: {enabled: true, existingSecret: a}\nstatus: {port: 8080}\nconfig: {status: {tls: {cert_file: " +
+				"/etc/aggregator/tls/tls.crt, key_file: /etc/aggregator/tls/tls.key}}}",
+			[]string{"https://localhost:8080/", "dead list -c /etc/aggregator/config/aggregator.yaml"},
+			nil,
+		},
 		{"a scaler", "autoscaling: {enabled: true}", []string{"2 to 6 pods"}, nil},
 		{"one pod", "replicas: 1", []string{": 1 pod in"}, nil},
-		{"a port of the nodes", key + "service: {type: NodePort}\nlisteners: {forward: {nodePort: 30224}}", []string{"Port                      30224", "any node that has one of the pods", ", port 30224:"}, []string{"Put the node's port", "3xxxx"}},
-		{"a port that Kubernetes chooses", key + "service: {type: NodePort, externalTrafficPolicy: Cluster}", []string{"# Put the node's port here.", "at any node:", "3xxxx"}, []string{"24224"}},
-		{"a certificate for any name", "tls: {enabled: true, certManager: {enabled: true, issuerRef: {name: i}, dnsNames: ['*.corp', logs.corp, b.corp]}}", []string{"Host                      logs.corp", "/fluent-bit/tls is"}, []string{"AGGREGATOR_SHARED_KEY", "the agent's own"}},
-		{"a user and a certificate", "config: {clusters: [{name: a, users: [{name: u, password: \"${env:KEY}\"}]}]}\ntls: {enabled: true, existingSecret: a, clientCA: {existingSecret: b}}", []string{"AGGREGATOR_USER and AGGREGATOR_PASSWORD", "the agent's own certificate"}, []string{"AGGREGATOR_SHARED_KEY is"}},
+		{
+			"a port of the nodes", key + "service: {type: NodePort}\nlisteners: {forward: {nodePort: 30224}}", []string{
+				"Port                      30224", "any node that has one of the pods", ", port 30224:",
+			}, []string{"Put the node's port", "3xxxx"},
+		},
+		{
+			"a port that Kubernetes chooses", key + "service: {type: NodePort, externalTrafficPolicy: Cluster}",
+			[]string{"# Put the node's port here.", "at any node:", "3xxxx"},
+			[]string{"24224"},
+		},
+		{
+			"a certificate for any name",
+			"tls: {enabled: true, certManager: {enabled: true, issuerRef: {name: i}, dnsNames: ['*.corp', " +
+				"logs.corp, b.corp]}}",
+			[]string{"Host                      logs.corp", "/fluent-bit/tls is"},
+			[]string{"AGGREGATOR_SHARED_KEY", "the agent's own"},
+		},
+		{
+			"a user and a certificate",
+			"config: {clusters: [{name: a, users: [{name: u, password: \"${env:KEY}\"}]}]}\ntls: {enabled: true, " +
+				"existingSecret: a, clientCA: {existingSecret: b}}",
+			[]string{
+				"AGGREGATOR_USER and AGGREGATOR_PASSWORD", "the agent's own certificate",
+			},
+			[]string{"AGGREGATOR_SHARED_KEY is"},
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			files, err := templates(t, parseValues(t, tc.values))
@@ -183,11 +264,13 @@ func fluentBit(t *testing.T, notes string) {
 	}
 	_, settings, _ := strings.Cut(notes, "\n[OUTPUT]\n")
 	settings, _, _ = strings.Cut(settings, "\n\n")
-	settings = regexp.MustCompile(`(?m)^\s*tls\.\w+_file .*$`).ReplaceAllString(settings, "") // there are no such files here
+	// There are no such files here.
+	settings = regexp.MustCompile(`(?m)^\s*tls\.\w+_file .*$`).ReplaceAllString(settings, "")
 	path := t.TempDir() + "/fluent-bit.conf"
 	write(t, path, "[INPUT]\n    Name dummy\n[OUTPUT]\n"+settings+"\n")
 	cmd := exec.CommandContext(t.Context(), binary, "--dry-run", "-c", path)
-	cmd.Env = append(os.Environ(), "AGGREGATOR_SHARED_KEY=made-up", "AGGREGATOR_USER=agent", "AGGREGATOR_PASSWORD=made-up", "HOSTNAME=node-1")
+	cmd.Env = append(os.Environ(), "AGGREGATOR_SHARED_KEY=made-up", "AGGREGATOR_USER=agent",
+		"AGGREGATOR_PASSWORD=made-up", "HOSTNAME=node-1")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("%s --dry-run: %v\n%s\n%s", binary, err, out, settings)
 	}
@@ -251,7 +334,8 @@ func checkObjects(t *testing.T, o *objects, secrets map[string]bool) {
 		for _, p := range s.Spec.Ports {
 			checkPort(t, "service "+s.Name, &pod.Spec, p.TargetPort)
 		}
-		if s.Spec.Type == core.ServiceTypeLoadBalancer && slices.ContainsFunc(s.Spec.Ports, func(p core.ServicePort) bool { return p.Name == "status" }) {
+		if s.Spec.Type == core.ServiceTypeLoadBalancer &&
+			slices.ContainsFunc(s.Spec.Ports, func(p core.ServicePort) bool { return p.Name == "status" }) {
 			t.Errorf("service %s shows the status to the world", s.Name)
 		}
 	}
@@ -348,13 +432,16 @@ func checkSecurity(t *testing.T, what string, pod *core.PodTemplateSpec) {
 }
 
 // checkPod holds that all that the pod names exists, and that nothing is there in vain.
-func checkPod(t *testing.T, o *objects, m *meta.ObjectMeta, spec *core.PodSpec, claims []string, secrets map[string]bool) {
+func checkPod(
+	t *testing.T, o *objects, m *meta.ObjectMeta, spec *core.PodSpec, claims []string, secrets map[string]bool,
+) {
 	t.Helper()
 	if len(spec.Containers) != 1 {
 		t.Fatalf("%d containers", len(spec.Containers))
 	}
 	c := spec.Containers[0]
-	if m.Annotations["kubectl.kubernetes.io/default-container"] != "" && m.Annotations["kubectl.kubernetes.io/default-container"] != c.Name {
+	if m.Annotations["kubectl.kubernetes.io/default-container"] != "" &&
+		m.Annotations["kubectl.kubernetes.io/default-container"] != c.Name {
 		t.Errorf("the default container is not %s", c.Name)
 	}
 	sources := maps.Collect(func(yield func(string, bool) bool) {
@@ -434,7 +521,9 @@ func checkPod(t *testing.T, o *objects, m *meta.ObjectMeta, spec *core.PodSpec, 
 func checkProbes(t *testing.T, spec *core.PodSpec) {
 	t.Helper()
 	c := spec.Containers[0]
-	for what, probe := range map[string]*core.Probe{"startup": c.StartupProbe, "liveness": c.LivenessProbe, "readiness": c.ReadinessProbe} {
+	for what, probe := range map[string]*core.Probe{
+		"startup": c.StartupProbe, "liveness": c.LivenessProbe, "readiness": c.ReadinessProbe,
+	} {
 		if probe == nil || probe.HTTPGet == nil {
 			t.Errorf("no %s probe", what)
 			continue
@@ -443,7 +532,8 @@ func checkProbes(t *testing.T, spec *core.PodSpec) {
 	}
 }
 
-// checkGrace holds that the pod is killed only after preStop and the program's own shutdown_timeout, with five seconds to spare.
+// checkGrace holds that the pod is killed only after preStop and the program's own shutdown_timeout, with five seconds
+// to spare.
 func checkGrace(t *testing.T, o *objects, spec *core.PodSpec) {
 	t.Helper()
 	c := spec.Containers[0]
@@ -452,7 +542,9 @@ func checkGrace(t *testing.T, o *objects, spec *core.PodSpec) {
 	}
 	for _, v := range spec.Volumes {
 		if v.Name == "config" {
-			if err := yaml.Unmarshal([]byte(o.configMaps[v.ConfigMap.Name].Data["aggregator.yaml"]), &config); err != nil {
+			if err := yaml.Unmarshal(
+				[]byte(o.configMaps[v.ConfigMap.Name].Data["aggregator.yaml"]), &config,
+			); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -472,7 +564,8 @@ func checkGrace(t *testing.T, o *objects, spec *core.PodSpec) {
 func checkPort(t *testing.T, who string, spec *core.PodSpec, port intstr.IntOrString) {
 	t.Helper()
 	for _, p := range spec.Containers[0].Ports {
-		if port.Type == intstr.String && p.Name == port.StrVal || port.Type == intstr.Int && p.ContainerPort == port.IntVal {
+		if port.Type == intstr.String && p.Name == port.StrVal ||
+			port.Type == intstr.Int && p.ContainerPort == port.IntVal {
 			return
 		}
 	}

@@ -71,7 +71,8 @@ func layOut(t *testing.T, o *objects, spec *core.PodSpec) *pod {
 	for _, m := range regexp.MustCompile(`\$\{file:([^}]+)\}`).FindAllStringSubmatch(string(text), -1) {
 		paths[m[1]] = "made up for " + m[1]
 	}
-	for _, m := range regexp.MustCompile(`(ca|cert|key|client_ca)_file: (\S+)`).FindAllStringSubmatch(string(text), -1) {
+	for _, m := range regexp.MustCompile(`(ca|cert|key|client_ca)_file: (\S+)`).
+		FindAllStringSubmatch(string(text), -1) {
 		paths[m[2]] = map[string]string{"ca": cert, "client_ca": cert, "cert": cert, "key": key}[m[1]]
 	}
 	for path, content := range paths {
@@ -97,7 +98,8 @@ func layOut(t *testing.T, o *objects, spec *core.PodSpec) *pod {
 			t.Errorf("the configuration wants ${env:%s}, which the container doesn't have", m[1])
 		}
 	}
-	moved := strings.NewReplacer("/etc/aggregator/", root+"/etc/aggregator/", "/var/lib/aggregator/", root+"/var/lib/aggregator/").Replace(string(text))
+	moved := strings.NewReplacer("/etc/aggregator/", root+"/etc/aggregator/", "/var/lib/aggregator/",
+		root+"/var/lib/aggregator/").Replace(string(text))
 	write(t, p.config, moved)
 	return p
 }
@@ -120,8 +122,9 @@ func selfSigned(t *testing.T) (cert, key string) {
 		t.Fatal(err)
 	}
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "logs"}, DNSNames: []string{"logs"}, IsCA: true, BasicConstraintsValid: true,
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(365 * 24 * time.Hour),
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "logs"}, DNSNames: []string{"logs"}, IsCA: true,
+		BasicConstraintsValid: true,
+		NotBefore:             time.Now().Add(-time.Hour), NotAfter: time.Now().Add(365 * 24 * time.Hour),
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
 	if err != nil {
@@ -157,7 +160,8 @@ func TestConfig(t *testing.T) {
 			for _, j := range o.jobs {
 				p := layOut(t, o, &j.Spec.Template.Spec)
 				args := j.Spec.Template.Spec.Containers[0].Args
-				if out, err := p.command(args[0], "--help").CombinedOutput(); err != nil || !strings.Contains(string(out), "aggregator "+args[0]) {
+				if out, err := p.command(args[0], "--help").CombinedOutput(); err != nil ||
+					!strings.Contains(string(out), "aggregator "+args[0]) {
 					t.Errorf("the program has no command %q: %v\n%s", args[0], err, out)
 				}
 			}
@@ -165,8 +169,8 @@ func TestConfig(t *testing.T) {
 	}
 }
 
-// TestRun starts the program as the pod does and asks it what the probes ask; then it swaps the config map as the kubelet
-// does, and the program takes the new one up.
+// TestRun starts the program as the pod does and asks it what the probes ask; then it swaps the config map as the
+// kubelet does, and the program takes the new one up.
 func TestRun(t *testing.T) {
 	o := render(t, parseValues(t, "config: {log: {format: json}}\npersistence: {size: 1Gi}"))
 	spec := &only(t, o.statefulSets).Spec.Template.Spec
@@ -176,7 +180,8 @@ func TestRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	text = []byte(regexp.MustCompile(`address: :\d+`).ReplaceAllString(string(text), "address: 127.0.0.1:0"))
-	// A config map's volume: the file is a link into ..data, which is a link to a directory that is never written again.
+	// A config map's volume: the file is a link into ..data, which is a link to a directory that is never written
+	// again.
 	dir := filepath.Dir(p.config)
 	if err := os.Remove(p.config); err != nil {
 		t.Fatal(err)
@@ -242,7 +247,9 @@ func TestRun(t *testing.T) {
 	started := await("the status", func(line map[string]any) bool { return line["status"] != nil })
 	base := "http://" + started["address"].(string)
 	c := spec.Containers[0]
-	for what, probe := range map[string]*core.Probe{"startup": c.StartupProbe, "liveness": c.LivenessProbe, "readiness": c.ReadinessProbe} {
+	for what, probe := range map[string]*core.Probe{
+		"startup": c.StartupProbe, "liveness": c.LivenessProbe, "readiness": c.ReadinessProbe,
+	} {
 		if code, body := get(ctx, t, base+probe.HTTPGet.Path); code != http.StatusOK {
 			t.Errorf("%s probe: %d %s", what, code, body)
 		}

@@ -25,15 +25,19 @@ func TestKustomizeFiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"serviceaccount.yaml", "service.yaml", "statefulset.yaml", "poddisruptionbudget.yaml"} {
+	for _, name := range []string{
+		"serviceaccount.yaml", "service.yaml", "statefulset.yaml", "poddisruptionbudget.yaml",
+	} {
 		golden(t, kustomizeDir+"/base/"+name, plain(files["aggregator/templates/"+name]))
 	}
 	golden(t, kustomizeDir+"/base/aggregator.yaml", configuration(t, nil))
-	files, err = templates(t, parseValues(t, "monitoring: {serviceMonitor: {enabled: true}, prometheusRule: {enabled: true}}"))
+	files, err = templates(t,
+		parseValues(t, "monitoring: {serviceMonitor: {enabled: true}, prometheusRule: {enabled: true}}"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	golden(t, kustomizeDir+"/components/monitoring/monitoring.yaml", plain(files["aggregator/templates/monitoring.yaml"]))
+	golden(t, kustomizeDir+"/components/monitoring/monitoring.yaml",
+		plain(files["aggregator/templates/monitoring.yaml"]))
 	for _, move := range moves(t) {
 		golden(t, kustomizeDir+"/overlays/"+move+"/aggregator.yaml", configuration(t, moveValues(t, move)))
 	}
@@ -43,7 +47,8 @@ func TestKustomizeFiles(t *testing.T) {
 func plain(text string) string {
 	var out strings.Builder
 	for line := range strings.Lines(strings.TrimLeft(text, "\n")) {
-		if label := strings.TrimSpace(line); !strings.HasPrefix(label, "helm.sh/chart:") && !strings.HasPrefix(label, "app.kubernetes.io/managed-by:") {
+		if label := strings.TrimSpace(line); !strings.HasPrefix(label, "helm.sh/chart:") &&
+			!strings.HasPrefix(label, "app.kubernetes.io/managed-by:") {
 			out.WriteString(line)
 		}
 	}
@@ -86,7 +91,8 @@ func TestKustomize(t *testing.T) {
 	}
 	for dir, values := range cases {
 		t.Run(dir, func(t *testing.T) {
-			built, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), kustomizeDir+"/"+dir)
+			built, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).
+				Run(filesys.MakeFsOnDisk(), kustomizeDir+"/"+dir)
 			if err != nil {
 				t.Fatal(err)
 			}

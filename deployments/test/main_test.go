@@ -9,7 +9,8 @@ import (
 	"testing"
 )
 
-var update = flag.Bool("update", false, "write the files that are made of others: values.schema.json, the table of values, kustomize/base")
+var update = flag.Bool("update", false,
+	"write the files that are made of others: values.schema.json, the table of values, kustomize/base")
 
 const (
 	repository = "../.."
@@ -31,7 +32,8 @@ func TestMain(m *testing.M) {
 		}
 		defer os.RemoveAll(dir)
 		program = filepath.Join(dir, "aggregator")
-		build := exec.Command("go", "build", "-trimpath", "-o", program, "./cmd/aggregator") // as the image, which is tested with what this has compiled
+		// As the image, which is tested with what this has compiled.
+		build := exec.Command("go", "build", "-trimpath", "-o", program, "./cmd/aggregator")
 		build.Dir, build.Env = repository, append(os.Environ(), "CGO_ENABLED=0")
 		if out, err := build.CombinedOutput(); err != nil {
 			fmt.Fprintf(os.Stderr, "build the program: %v\n%s", err, out)

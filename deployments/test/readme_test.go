@@ -14,8 +14,9 @@ const (
 	tableEnd   = "<!-- end values -->\n"
 )
 
-// TestReadme keeps the table of values in the chart's README true to values.yaml. As with helm-docs, a comment that begins
-// with "# --" describes the key below it. A key without one, and with nothing below it that has one, fails the test.
+// TestReadme keeps the table of values in the chart's README true to values.yaml. As with helm-docs, a comment that
+// begins with "# --" describes the key below it. A key without one, and with nothing below it that has one, fails the
+// test.
 func TestReadme(t *testing.T) {
 	text, err := os.ReadFile(chartDir + "/values.yaml")
 	if err != nil {

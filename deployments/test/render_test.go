@@ -53,7 +53,8 @@ type objects struct {
 func decode(manifests []byte) (*objects, error) {
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{
-		apps.AddToScheme, autoscaling.AddToScheme, batch.AddToScheme, core.AddToScheme, networking.AddToScheme, policy.AddToScheme,
+		apps.AddToScheme, autoscaling.AddToScheme, batch.AddToScheme, core.AddToScheme, networking.AddToScheme,
+		policy.AddToScheme,
 		certmanager.AddToScheme, monitoring.AddToScheme,
 	} {
 		utilruntime.Must(add(scheme))
@@ -225,8 +226,8 @@ func parseValues(t *testing.T, text string) chartutil.Values {
 	return values
 }
 
-// matrix returns the values that the chart is tested with: none, the files of ci/, those of the moves and of the documents,
-// and each load balancer.
+// matrix returns the values that the chart is tested with: none, the files of ci/, those of the moves and of the
+// documents, and each load balancer.
 func matrix(t *testing.T) map[string]chartutil.Values {
 	t.Helper()
 	cases := map[string]string{"defaults": ""}
@@ -261,13 +262,17 @@ func matrix(t *testing.T) map[string]chartutil.Values {
 	if len(cases) < 5 {
 		t.Fatalf("few values files were found: %v", slices.Sorted(maps.Keys(cases)))
 	}
-	const key = "config: {clusters: [{name: a, shared_key: \"${file:/etc/aggregator/secrets/keys/a}\"}]}\nsecrets: [keys]\n"
+	const key = "config: {clusters: [{name: a, shared_key: " +
+		"\"${file:/etc/aggregator/secrets/keys/a}\"}]}\nsecrets: [keys]\n"
 	for _, provider := range []string{"aws", "azure", "gcp", "digitalocean", "hetzner"} {
 		cases["balancer of "+provider] = key + "service: {type: LoadBalancer, provider: " + provider + "}\n"
-		cases["public balancer of "+provider] = key + "service: {type: LoadBalancer, internal: false, provider: " + provider + "}\n"
+		cases["public balancer of "+provider] = key + "service: {type: LoadBalancer, internal: false, provider: " +
+			provider + "}\n"
 	}
 	for _, provider := range []string{"aws", "digitalocean", "hetzner"} {
-		cases["PROXY protocol of "+provider] = key + "service: {type: LoadBalancer, proxyProtocol: optional, trustedProxies: [10.0.0.0/8], provider: " + provider + "}\n"
+		cases["PROXY protocol of "+provider] = key +
+			"service: {type: LoadBalancer, proxyProtocol: optional, trustedProxies: [10.0.0.0/8], provider: " +
+			provider + "}\n"
 	}
 	cases["a port of the nodes"] = key + "service: {type: NodePort}\nlisteners: {forward: {nodePort: 30224}}\n"
 	values := make(map[string]chartutil.Values, len(cases))

@@ -43,8 +43,9 @@ func TestSchema(t *testing.T) {
 	defs := own["$defs"].(map[string]any)
 	defs["listenerSettings"] = listener
 	defs["reference"] = map[string]any{
-		"$comment": "twice not, because what is said of a pattern that doesn't match shows the text, which may be a secret",
-		"type":     "string", "not": map[string]any{"not": map[string]any{"pattern": reference}},
+		"$comment": "twice not, because what is said of a pattern that doesn't match shows the text, which may " +
+			"be a secret",
+		"type": "string", "not": map[string]any{"not": map[string]any{"pattern": reference}},
 	}
 	values["$defs"] = defs
 	values["properties"].(map[string]any)["config"] = map[string]any{
@@ -108,18 +109,38 @@ func TestValuesRefused(t *testing.T) {
 		{"a key", "config: {clusters: [{name: a, shared_key: s3cr3t}]}", "shared_key"},
 		{"a key in a list", "config: {clusters: [{name: a, shared_key: [s3cr3t]}]}", "shared_key"},
 		{"a key as a default", "config: {clusters: [{name: a, shared_key: \"${env:KEY:-s3cr3t}\"}]}", "shared_key"},
-		{"a key with a reference in it", "config: {clusters: [{name: a, shared_key: \"s3cr3t${env:KEY}\"}]}", "shared_key"},
+		{
+			"a key with a reference in it", "config: {clusters: [{name: a, shared_key: \"s3cr3t${env:KEY}\"}]}",
+			"shared_key",
+		},
 		{"a user's password", "config: {clusters: [{name: a, users: [{name: u, password: s3cr3t}]}]}", "password"},
-		{"a password", "config: {outputs: {es: {type: elasticsearch, hosts: ['http://es'], index: a, password: s3cr3t}}}", "password"},
-		{"an API key", "config: {outputs: {es: {type: elasticsearch, hosts: ['http://es'], index: a, api_key: s3cr3t}}}", "api_key"},
-		{"a password in an address", "config: {outputs: {es: {type: elasticsearch, hosts: ['http://u:s3cr3t@es'], index: a}}}", "hosts"},
-		{"an upstream's key", "config: {outputs: {up: {type: forward, servers: [a], shared_key: s3cr3t}}}", "shared_key"},
+		{
+			"a password",
+			"config: {outputs: {es: {type: elasticsearch, hosts: ['http://es'], index: a, password: s3cr3t}}}",
+			"password",
+		},
+		{
+			"an API key",
+			"config: {outputs: {es: {type: elasticsearch, hosts: ['http://es'], index: a, api_key: s3cr3t}}}",
+			"api_key",
+		},
+		{
+			"a password in an address",
+			"config: {outputs: {es: {type: elasticsearch, hosts: ['http://u:s3cr3t@es'], index: a}}}", "hosts",
+		},
+		{
+			"an upstream's key", "config: {outputs: {up: {type: forward, servers: [a], shared_key: s3cr3t}}}",
+			"shared_key",
+		},
 		{"a password of the status", "config: {status: {users: [{name: u, password: s3cr3t}]}}", "password"},
 		{"a redaction's key", "config: {filters: {r: [{redact: {builtin: [email], key: s3cr3t}}]}}", "key"},
 		{"a secret in the environment", "env: [{name: AWS_SECRET_ACCESS_KEY, value: s3cr3t}]", "env"},
 		{"a typo", "replica: 3", "replica"},
 		{"a typo below", "service: {typ: LoadBalancer}", "typ"},
-		{"a typo in the configuration", "config: {outputs: {es: {type: elasticsearch, hosts: ['http://es'], indx: a}}}", "indx"},
+		{
+			"a typo in the configuration",
+			"config: {outputs: {es: {type: elasticsearch, hosts: ['http://es'], indx: a}}}", "indx",
+		},
 		{"a listener's typo", "listeners: {forward: {settings: {max_conections: 1}}}", "max_conections"},
 		{"an unknown output", "config: {outputs: {es: {type: elastic}}}", "type"},
 		{"a wrong type", "replicas: many", "replicas"},
@@ -130,13 +151,22 @@ func TestValuesRefused(t *testing.T) {
 		{"two certificates", "tls: {enabled: true, existingSecret: a, certManager: {enabled: true}}", "choose one"},
 		{"a certificate of nobody", "tls: {enabled: true, certManager: {enabled: true}}", "issuerRef.name"},
 		{"headers of anybody", "service: {proxyProtocol: required}", "trustedProxies"},
-		{"PROXY where there is none", "service: {provider: gcp, proxyProtocol: required, trustedProxies: [10.0.0.0/8]}", "gcp"},
+		{
+			"PROXY where there is none",
+			"service: {provider: gcp, proxyProtocol: required, trustedProxies: [10.0.0.0/8]}", "gcp",
+		},
 		{"drain of a volume in use", "drain: {enabled: true, ordinals: [1]}", "pod 1 is one of the 2 replicas"},
-		{"drain of a volume that a scaler may use", "drain: {enabled: true, ordinals: [5]}\nautoscaling: {enabled: true}", "pod 5 is one of the 6 replicas"},
+		{
+			"drain of a volume that a scaler may use",
+			"drain: {enabled: true, ordinals: [5]}\nautoscaling: {enabled: true}", "pod 5 is one of the 6 replicas",
+		},
 		{"drain of nothing", "drain: {enabled: true}", "drain.ordinals"},
 		{"a certificate that nothing uses", "tls: {existingSecret: a}", "tls.enabled"},
 		{"an authority that nothing asks", "tls: {clientCA: {existingSecret: a}}", "tls.enabled"},
-		{"probes without a certificate", "config: {status: {tls: {cert_file: a, key_file: b, client_ca_file: c}}}", "client_auth: request"},
+		{
+			"probes without a certificate", "config: {status: {tls: {cert_file: a, key_file: b, client_ca_file: c}}}",
+			"client_auth: request",
+		},
 		{"no way in", "listeners: {forward: {expose: false}}", "expose: true"},
 		{"two listeners at one port", "listeners: {plain: {port: 24224}}", "24224 is listeners.forward.port already"},
 		{"a listener at the status's port", "listeners: {forward: {port: 9880}}", "9880 is status.port already"},
@@ -144,10 +174,26 @@ func TestValuesRefused(t *testing.T) {
 		{"a name that no Service can have", "fullnameOverride: Log_Aggregator", "fullnameOverride"},
 		{"a volume that is no size", "persistence: {enabled: false, size: 1000m}", "persistence.size"},
 		{"a scaler upside down", "autoscaling: {enabled: true, minReplicas: 9}", "maxReplicas"},
-		{"a Secret that isn't mounted", "config: {clusters: [{name: a, shared_key: \"${file:/etc/aggregator/secrets/keys/a}\"}]}", "secrets doesn't list keys"},
-		{"a Secret's name misspelt", "secrets: [keys]\nconfig: {clusters: [{name: a, shared_key: \"${file:/etc/aggregator/secrets/key/a}\"}]}", "secrets doesn't list key"},
-		{"a file that isn't mounted", "config: {filters: {f: [{lookup: {field: a, file: /etc/aggregator/files/a.csv}}]}}", "files doesn't list a.csv"},
-		{"a certificate that isn't mounted", "config: {status: {tls: {cert_file: /etc/aggregator/tls/tls.crt, key_file: /etc/aggregator/tls/tls.key}}}", "tls.enabled"},
+		{
+			"a Secret that isn't mounted",
+			"config: {clusters: [{name: a, shared_key: \"${file:/etc/aggregator/secrets/keys/a}\"}]}",
+			"secrets doesn't list keys",
+		},
+		{
+			"a Secret's name misspelt",
+			"secrets: [keys]\nconfig: {clusters: [{name: a, shared_key: \"${file:/etc/aggregator/secrets/key/a}\"}]}",
+			"secrets doesn't list key",
+		},
+		{
+			"a file that isn't mounted",
+			"config: {filters: {f: [{lookup: {field: a, file: /etc/aggregator/files/a.csv}}]}}",
+			"files doesn't list a.csv",
+		},
+		{
+			"a certificate that isn't mounted",
+			"config: {status: {tls: {cert_file: /etc/aggregator/tls/tls.crt, key_file: /etc/aggregator/tls/tls.key}}}",
+			"tls.enabled",
+		},
 		{"memory that is no size", "resources: {limits: {memory: 1Gib}}", "memory"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -37,7 +37,9 @@ func TestGoVersion(t *testing.T) {
 // TestKubeVersion holds that the chart refuses a Kubernetes that lacks what it uses, and takes those of clouds.
 func TestKubeVersion(t *testing.T) {
 	constraint := loadChart(t).Metadata.KubeVersion
-	for version, want := range map[string]bool{"v1.30.0": true, "v1.30.5-eks-1de2ab1": true, "v1.37.1-gke.100": true, "v1.29.9": false} {
+	for version, want := range map[string]bool{
+		"v1.30.0": true, "v1.30.5-eks-1de2ab1": true, "v1.37.1-gke.100": true, "v1.29.9": false,
+	} {
 		if got := chartutil.IsCompatibleRange(constraint, version); got != want {
 			t.Errorf("%s with Kubernetes %s: %t", constraint, version, got)
 		}

@@ -9,11 +9,12 @@ import (
 	"testing"
 )
 
-// required is every module that go.mod asks for itself, and what for. A new one is a decision: it is code that runs with
-// this program's rights, and somebody else's releases to follow.
+// required is every module that go.mod asks for itself, and what for. A new one is a decision: it is code that runs
+// with this program's rights, and somebody else's releases to follow.
 func required() map[string]string {
 	return map[string]string{
-		"github.com/aws/aws-sdk-go-v2":                            "the outputs to AWS: signing, retries, the chain of credentials",
+		"github.com/aws/aws-sdk-go-v2": "the outputs to AWS: signing, retries, the chain " +
+			"of credentials",
 		"github.com/aws/aws-sdk-go-v2/config":                     "the same: environment and profiles",
 		"github.com/aws/aws-sdk-go-v2/credentials":                "the same: roles",
 		"github.com/aws/aws-sdk-go-v2/feature/s3/transfermanager": "uploads to S3 in parts",
@@ -26,20 +27,22 @@ func required() map[string]string {
 		"github.com/elastic/elastic-transport-go/v8":              "connections to Elasticsearch",
 		"github.com/expr-lang/expr":                               "conditions and expressions",
 		"github.com/fluent/fluent-logger-golang":                  "tests: a client that is not ours",
-		"github.com/klauspost/compress":                           "gzip, zstd and s2 at the speed that docs/performance.md promises",
-		"github.com/prometheus/client_golang":                     "/metrics",
-		"github.com/rs/zerolog":                                   "the program's log",
-		"github.com/santhosh-tekuri/jsonschema/v6":                "tests: aggregator schema is valid and fits the documentation",
-		"github.com/spf13/cobra":                                  "the commands",
-		"github.com/spf13/pflag":                                  "their flags; cobra's own",
-		"github.com/tinylib/msgp":                                 "msgpack where events flow",
-		"github.com/vmihailenco/msgpack/v5":                       "msgpack on cold paths: the handshake, what send makes up, what dead shows; and tests",
-		"go.etcd.io/bbolt":                                        "the queue's files",
-		"go.uber.org/goleak":                                      "tests: no goroutine is left behind",
-		"go.yaml.in/yaml/v3":                                      "the configuration",
-		"golang.org/x/sys":                                        "locks and free space of the queue's disk",
-		"golang.org/x/term":                                       "whether a person watches",
-		"golang.org/x/text":                                       "lines in other encodings than UTF-8",
+		"github.com/klauspost/compress": "gzip, zstd and s2 at the speed that " +
+			"docs/performance.md promises",
+		"github.com/prometheus/client_golang":      "/metrics",
+		"github.com/rs/zerolog":                    "the program's log",
+		"github.com/santhosh-tekuri/jsonschema/v6": "tests: aggregator schema is valid and fits the documentation",
+		"github.com/spf13/cobra":                   "the commands",
+		"github.com/spf13/pflag":                   "their flags; cobra's own",
+		"github.com/tinylib/msgp":                  "msgpack where events flow",
+		"github.com/vmihailenco/msgpack/v5": "msgpack on cold paths: the handshake, what send makes up, what " +
+			"dead shows; and tests",
+		"go.etcd.io/bbolt":   "the queue's files",
+		"go.uber.org/goleak": "tests: no goroutine is left behind",
+		"go.yaml.in/yaml/v3": "the configuration",
+		"golang.org/x/sys":   "locks and free space of the queue's disk",
+		"golang.org/x/term":  "whether a person watches",
+		"golang.org/x/text":  "lines in other encodings than UTF-8",
 	}
 }
 
@@ -66,15 +69,16 @@ func brought() map[string]string {
 		"github.com/prometheus/common":                                  prometheus,
 		"github.com/prometheus/procfs":                                  prometheus,
 		"google.golang.org/protobuf":                                    prometheus,
-		"github.com/go-logr/logr":                                       "the Elasticsearch transport, by way of OpenTelemetry",
-		"github.com/go-logr/stdr":                                       "the Elasticsearch transport, by way of OpenTelemetry",
-		"go.opentelemetry.io/otel":                                      "the Elasticsearch transport",
-		"go.opentelemetry.io/otel/metric":                               "the Elasticsearch transport",
-		"go.opentelemetry.io/otel/trace":                                "the Elasticsearch transport",
-		"github.com/mattn/go-colorable":                                 "zerolog",
-		"github.com/mattn/go-isatty":                                    "zerolog",
-		"github.com/philhofer/fwd":                                      "msgp",
-		"github.com/vmihailenco/tagparser/v2":                           "msgpack",
+		"github.com/go-logr/logr": "the Elasticsearch transport, by way of " +
+			"OpenTelemetry",
+		"github.com/go-logr/stdr":             "the Elasticsearch transport, by way of OpenTelemetry",
+		"go.opentelemetry.io/otel":            "the Elasticsearch transport",
+		"go.opentelemetry.io/otel/metric":     "the Elasticsearch transport",
+		"go.opentelemetry.io/otel/trace":      "the Elasticsearch transport",
+		"github.com/mattn/go-colorable":       "zerolog",
+		"github.com/mattn/go-isatty":          "zerolog",
+		"github.com/philhofer/fwd":            "msgp",
+		"github.com/vmihailenco/tagparser/v2": "msgpack",
 	}
 }
 
@@ -129,7 +133,9 @@ func TestDependencies(t *testing.T) {
 		t.Error("go.mod replaces or excludes modules: nobody who imports this one would")
 	}
 	linked := map[string]bool{}
-	for path := range strings.FieldsSeq(goTool(t, "list", "-deps", "-f", "{{with .Module}}{{if not .Main}}{{.Path}}{{end}}{{end}}", "./cmd/aggregator")) {
+	for path := range strings.FieldsSeq(
+		goTool(t, "list", "-deps", "-f", "{{with .Module}}{{if not .Main}}{{.Path}}{{end}}{{end}}", "./cmd/aggregator"),
+	) {
 		linked[path] = true
 	}
 	all := maps.Clone(brought())
@@ -141,8 +147,8 @@ func TestDependencies(t *testing.T) {
 	differ(t, "the binary", slices.Sorted(maps.Keys(linked)), all)
 }
 
-// TestPackages holds the number of packages that a first `go run ./cmd/aggregator` compiles, the standard library's among
-// them: a module whose root package brings along hundreds makes that take minutes.
+// TestPackages holds the number of packages that a first `go run ./cmd/aggregator` compiles, the standard library's
+// among them: a module whose root package brings along hundreds makes that take minutes.
 func TestPackages(t *testing.T) {
 	const most = 600
 	if n := len(strings.Fields(goTool(t, "list", "-deps", "./cmd/aggregator"))); n > most {

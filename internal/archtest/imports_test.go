@@ -27,7 +27,10 @@ type row struct {
 // table is the order of the packages: commands, the program, configuration, parts, shared values.
 // Parts meet through small interfaces that the using side declares, and package app joins them.
 func table() []row {
-	shared := []string{"pkg/event", "pkg/config/setting", "pkg/metric", "internal/failpoint", "internal/heartbeat", "internal/humanize", "internal/logevery", "internal/rate", "internal/safetext"}
+	shared := []string{
+		"pkg/event", "pkg/config/setting", "pkg/metric", "internal/failpoint", "internal/heartbeat",
+		"internal/humanize", "internal/logevery", "internal/rate", "internal/safetext",
+	}
 	with := func(more ...string) []string { return append(more, shared...) }
 	return []row{
 		{"pkg/event", nil, "shared values know nobody"},
@@ -35,51 +38,108 @@ func table() []row {
 		{"pkg/metric", nil, "shared values know nobody"},
 
 		{"pkg/ingest", shared, "what listeners need knows shared values only"},
-		{"pkg/forward", with("pkg/ingest", "pkg/resend", "pkg/forward/internal/handshake"), "a listener knows where it stores, and whom it tells of acks"},
-		{"pkg/forward/client", []string{"pkg/event", "pkg/forward/internal/handshake"}, "a client knows what it sends, and how one logs in"},
+		{
+			"pkg/forward", with("pkg/ingest", "pkg/resend", "pkg/forward/internal/handshake"),
+			"a listener knows where it stores, and whom it tells of acks",
+		},
+		{
+			"pkg/forward/client",
+			[]string{"pkg/event", "pkg/forward/internal/handshake"},
+			"a client knows what it sends, and how one logs in",
+		},
 		{"pkg/forward/internal/handshake", nil, "the messages of the handshake know nobody"},
 		{"pkg/forward/forwardtest", with("pkg/forward", "pkg/ingest"), "test helpers know their part"},
 		{"pkg/resend", nil, "what tells resends from new chunks knows nobody"},
 		{"pkg/buffer", with("pkg/deadletter"), "the contract knows shared values and what a dead letter is"},
-		{"pkg/buffer/buffertest", with("pkg/buffer", "pkg/deadletter"), "the suite knows the contract, not the engines"},
-		{"pkg/buffer/disk", with("internal/boltfile", "pkg/buffer", "pkg/buffer/chunk", "pkg/buffer/fair", "pkg/buffer/disk/internal/*", "pkg/deadletter", "pkg/deadletter/disk", "pkg/resend", "internal/format"), "an engine knows its contract, its files, its dead letters and what resends are"},
-		{"pkg/buffer/disk/internal/statefile", with("internal/boltfile", "internal/format", "pkg/resend"), "what is kept beside the segments knows files, and which resends a restart has to know"},
-		{"pkg/buffer/disk/internal/limits", with("internal/boltfile", "pkg/buffer"), "whether there is room is a matter of the contract's limits and the disk"},
-		{"pkg/buffer/disk/internal/pack", with("pkg/buffer", "pkg/buffer/chunk", "pkg/deadletter", "pkg/resend"), "a batch on its way to chunks knows the contract, chunks and whose resend it may be, and no file"},
+		{
+			"pkg/buffer/buffertest", with("pkg/buffer", "pkg/deadletter"),
+			"the suite knows the contract, not the engines",
+		},
+		{
+			"pkg/buffer/disk",
+			with("internal/boltfile", "pkg/buffer", "pkg/buffer/chunk", "pkg/buffer/fair", "pkg/buffer/disk/internal/*",
+				"pkg/deadletter", "pkg/deadletter/disk", "pkg/resend", "internal/format"),
+			"an engine knows its contract, its files, its dead letters and what resends are",
+		},
+		{
+			"pkg/buffer/disk/internal/statefile", with("internal/boltfile", "internal/format", "pkg/resend"),
+			"what is kept beside the segments knows files, and which resends a restart has to know",
+		},
+		{
+			"pkg/buffer/disk/internal/limits", with("internal/boltfile", "pkg/buffer"),
+			"whether there is room is a matter of the contract's limits and the disk",
+		},
+		{
+			"pkg/buffer/disk/internal/pack", with("pkg/buffer", "pkg/buffer/chunk", "pkg/deadletter", "pkg/resend"),
+			"a batch on its way to chunks knows the contract, chunks and whose resend it may be, and no file",
+		},
 		{"pkg/buffer/disk/internal/pace", with(), "when a commit goes is a matter of times and counts alone"},
-		{"pkg/buffer/disk/internal/segment", with("internal/boltfile", "internal/format", "pkg/buffer/chunk", "pkg/resend"), "a segment knows chunks and files, and how connections end in it"},
-		{"pkg/buffer/memory", with("pkg/buffer", "pkg/buffer/fair", "pkg/deadletter", "pkg/deadletter/memory"), "an engine knows its contract"},
+		{
+			"pkg/buffer/disk/internal/segment", with("internal/boltfile", "internal/format", "pkg/buffer/chunk",
+				"pkg/resend"), "a segment knows chunks and files, and how connections end in it",
+		},
+		{
+			"pkg/buffer/memory", with("pkg/buffer", "pkg/buffer/fair", "pkg/deadletter", "pkg/deadletter/memory"),
+			"an engine knows its contract",
+		},
 		{"pkg/buffer/fair", nil, "turns know nobody"},
 		{"pkg/buffer/chunk", with("internal/boltfile", "internal/format"), "a chunk knows its bytes only"},
 		{"pkg/deadletter", shared, "the contract knows shared values only"},
 		{"pkg/deadletter/deadlettertest", with("pkg/deadletter"), "the suite knows the contract, not the stores"},
 		{"pkg/deadletter/memory", with("pkg/deadletter"), "a store knows its contract"},
-		{"pkg/deadletter/disk", with("pkg/deadletter", "internal/boltfile", "internal/format"), "a store knows its contract and its files"},
+		{
+			"pkg/deadletter/disk", with("pkg/deadletter", "internal/boltfile", "internal/format"),
+			"a store knows its contract and its files",
+		},
 		{"pkg/route", shared, "a part knows shared values only"},
 		{"pkg/tls", []string{"pkg/config/setting", "internal/logevery"}, "certificates know their settings only"},
 		{"pkg/tls/tlstest", nil, "whoever needs a certificate may use it"},
 		{"pkg/cluster", shared, "a part knows shared values only"},
-		{"pkg/status", with("pkg/status/client", "pkg/status/*"), "a part knows shared values only, and the words that it shares with who asks it"},
-		{"pkg/status/snapshot", with("pkg/status/client"), "the state of the program knows shared values, and what both sides say"},
+		{
+			"pkg/status", with("pkg/status/client", "pkg/status/*"),
+			"a part knows shared values only, and the words that it shares with who asks it",
+		},
+		{
+			"pkg/status/snapshot", with("pkg/status/client"),
+			"the state of the program knows shared values, and what both sides say",
+		},
 		{"pkg/status/snapshot/snapshottest", with("pkg/status/snapshot"), "test helpers know their part"},
 		{"pkg/status/metrics", with("pkg/status/snapshot"), "metrics are made of the state"},
-		{"pkg/status/verdict", with("pkg/status/snapshot", "pkg/status/client"), "the verdict is made of the state, in words that both sides know"},
+		{
+			"pkg/status/verdict", with("pkg/status/snapshot", "pkg/status/client"),
+			"the verdict is made of the state, in words that both sides know",
+		},
 		{"pkg/status/history", with("pkg/status/snapshot"), "what was is a sequence of states"},
 		{"pkg/status/client", shared, "who asks knows what both sides say, not the server"},
 		{"pkg/delivery", with("pkg/outputs", "pkg/filter"), "the delivery loop knows what outputs and steps are"},
 		{"pkg/outputs", shared, "a part knows shared values only"},
-		{"pkg/outputs/outputtest", with("pkg/outputs", "pkg/buffer", "pkg/buffer/memory"), "test helpers know their part, and a queue to deliver from"},
-		{"pkg/outputs/forward", with("pkg/outputs", "pkg/forward/client"), "the forward output is a client of the Forward protocol"},
+		{
+			"pkg/outputs/outputtest", with("pkg/outputs", "pkg/buffer", "pkg/buffer/memory"),
+			"test helpers know their part, and a queue to deliver from",
+		},
+		{
+			"pkg/outputs/forward", with("pkg/outputs", "pkg/forward/client"),
+			"the forward output is a client of the Forward protocol",
+		},
 		{"pkg/outputs/awsclient", with("pkg/outputs"), "what the outputs to AWS share knows what an output is"},
 		{"pkg/outputs/awsclient/awstest", nil, "a made-up AWS knows nobody"},
 		{"pkg/outputs/elasticsearch/elastictest", nil, "a made-up Elasticsearch knows nobody"},
 		{"pkg/outputs/firehose", with("pkg/outputs", "pkg/outputs/awsclient"), "an output to AWS"},
 		{"pkg/outputs/kinesis", with("pkg/outputs", "pkg/outputs/awsclient"), "an output to AWS"},
 		{"pkg/outputs/cloudwatch", with("pkg/outputs", "pkg/outputs/awsclient"), "an output to AWS"},
-		{"pkg/outputs/s3", with("pkg/outputs", "pkg/outputs/awsclient", "pkg/outputs/intent"), "an output to AWS, with a log of what it delivers"},
+		{
+			"pkg/outputs/s3", with("pkg/outputs", "pkg/outputs/awsclient", "pkg/outputs/intent"),
+			"an output to AWS, with a log of what it delivers",
+		},
 		{"pkg/outputs/intent", with("internal/format"), "a log of events knows events only"},
-		{"pkg/outputs/file", with("pkg/outputs", "pkg/outputs/intent"), "an output with a log of what it delivers, which knows not other outputs"},
-		{"pkg/outputs/elasticsearch", with("pkg/outputs", "pkg/outputs/awsclient", "pkg/outputs/elasticsearch/internal/*"), "an output with names of its own, which Amazon offers too"},
+		{
+			"pkg/outputs/file", with("pkg/outputs", "pkg/outputs/intent"),
+			"an output with a log of what it delivers, which knows not other outputs",
+		},
+		{
+			"pkg/outputs/elasticsearch", with("pkg/outputs", "pkg/outputs/awsclient",
+				"pkg/outputs/elasticsearch/internal/*"), "an output with names of its own, which Amazon offers too",
+		},
 		{"pkg/outputs/elasticsearch/internal/*", []string{"pkg/event", "internal/safetext"}, "names know events only"},
 		{"pkg/outputs/all", with("pkg/outputs", "pkg/outputs/*"), "the one place that knows every type of output"},
 		{"pkg/outputs/*", with("pkg/outputs"), "an output knows what an output is, not other outputs"},
@@ -88,7 +148,12 @@ func table() []row {
 		{"pkg/filter", with("internal/jsontext"), "a part knows shared values only, and the one reader of JSON"},
 		{"pkg/filter/all", with("pkg/filter", "pkg/filter/*"), "the one place that knows every kind of step"},
 		{"pkg/filter/*", with("pkg/filter", "internal/jsontext"), "a step knows what a step is, not other steps"},
-		{"pkg/config", with("pkg/filter", "pkg/filter/all", "pkg/forward", "pkg/buffer", "pkg/route", "pkg/cluster", "pkg/status", "pkg/delivery", "pkg/outputs", "pkg/outputs/all"), "the configuration gathers the parts' own, and knows no output or step by name"},
+		{
+			"pkg/config",
+			with("pkg/filter", "pkg/filter/all", "pkg/forward", "pkg/buffer", "pkg/route", "pkg/cluster", "pkg/status",
+				"pkg/delivery", "pkg/outputs", "pkg/outputs/all"),
+			"the configuration gathers the parts' own, and knows no output or step by name",
+		},
 		{"internal/boltfile", nil, "a file knows nobody"},
 		{"internal/boltfile/boltfiletest", []string{"internal/boltfile"}, "test helpers know their part"},
 		{"internal/format", nil, "numbers know nobody"},
@@ -100,17 +165,45 @@ func table() []row {
 		{"internal/idlememory", nil, "memory knows nobody"},
 		{"internal/msgview", nil, "who shows msgpack knows nobody"},
 		{"internal/logevery", nil, "how often a line is logged knows nobody"},
-		{"pkg/app", with("internal/cgroup", "pkg/*", "pkg/buffer/disk", "pkg/status/client", "pkg/outputs/all", "pkg/outputs/awsclient", "pkg/app/routing", "pkg/app/deadletters", "internal/idlememory"), "the program joins all parts, and knows no output or step by name"},
-		{"pkg/app/routing", with("pkg/cluster", "pkg/config", "pkg/filter", "pkg/route"), "what becomes of events is made of a configuration, and moves none"},
-		{"pkg/app/deadletters", with("pkg/app/routing", "pkg/buffer", "pkg/cluster", "pkg/config", "pkg/deadletter", "pkg/filter", "pkg/outputs", "pkg/route", "pkg/status/client"), "what operators do with dead letters knows where they are, and where they would go"},
+		{
+			"pkg/app",
+			with("internal/cgroup", "pkg/*", "pkg/buffer/disk", "pkg/status/client", "pkg/outputs/all",
+				"pkg/outputs/awsclient", "pkg/app/routing", "pkg/app/deadletters", "internal/idlememory"),
+			"the program joins all parts, and knows no output or step by name",
+		},
+		{
+			"pkg/app/routing", with("pkg/cluster", "pkg/config", "pkg/filter", "pkg/route"),
+			"what becomes of events is made of a configuration, and moves none",
+		},
+		{
+			"pkg/app/deadletters",
+			with("pkg/app/routing", "pkg/buffer", "pkg/cluster", "pkg/config", "pkg/deadletter", "pkg/filter",
+				"pkg/outputs", "pkg/route", "pkg/status/client"),
+			"what operators do with dead letters knows where they are, and where they would go",
+		},
 		{"internal/ndjson", []string{"internal/jsontext"}, "lines know the one reader of JSON"},
 		{"internal/disktrace", nil, "a disk knows nobody"},
 		{"internal/sender", with("pkg/forward/client", "internal/ndjson"), "the load generator is a Forward client"},
 		{"internal/humanize", nil, "words for numbers know nobody"},
-		{"internal/sizing", with("pkg/outputs", "pkg/outputs/all"), "a calculator knows what each type of output costs"},
+		{
+			"internal/sizing", with("pkg/outputs", "pkg/outputs/all"),
+			"a calculator knows what each type of output costs",
+		},
 		{"deployments/*", nil, "what is deployed looks at the program from outside"},
-		{"internal/tryout", with("pkg/config", "pkg/cluster", "pkg/route", "pkg/filter", "pkg/outputs", "internal/msgview", "internal/ndjson"), "trying a configuration needs what decides on events, and none of what moves them"},
-		{"cmd/*", []string{"pkg/app", "pkg/app/routing", "pkg/config", "pkg/config/setting", "pkg/status/client", "pkg/forward/client", "internal/msgview", "internal/safetext", "internal/sender", "internal/sizing", "internal/tryout"}, "commands hold no logic"},
+		{
+			"internal/tryout",
+			with("pkg/config", "pkg/cluster", "pkg/route", "pkg/filter", "pkg/outputs", "internal/msgview",
+				"internal/ndjson"), "trying a configuration needs what decides on events, and none of what moves them",
+		},
+		{
+			"cmd/*",
+			[]string{
+				"pkg/app", "pkg/app/routing", "pkg/config", "pkg/config/setting", "pkg/status/client",
+				"pkg/forward/client", "internal/msgview", "internal/safetext", "internal/sender", "internal/sizing",
+				"internal/tryout",
+			},
+			"commands hold no logic",
+		},
 		{"internal/archtest", nil, "it looks from outside"},
 		{"test/*", []string{"*/*", "*/*/*", "*/*/*/*"}, "tests of the whole may know all"},
 	}
@@ -119,15 +212,22 @@ func table() []row {
 // third says where a dependency may show, so that it can be replaced.
 func third() map[string][]string {
 	return map[string][]string{
-		"go.etcd.io/bbolt":                           {"pkg/buffer/disk/internal/segment", "pkg/buffer/disk/internal/statefile", "pkg/deadletter/disk"},
+		"go.etcd.io/bbolt": {
+			"pkg/buffer/disk/internal/segment", "pkg/buffer/disk/internal/statefile", "pkg/deadletter/disk",
+		},
 		"github.com/prometheus/client_golang":        {"pkg/status", "pkg/status/metrics"},
 		"github.com/spf13/cobra":                     {"cmd/*"},
 		"github.com/elastic/elastic-transport-go/v8": {"pkg/outputs/elasticsearch"},
-		"github.com/aws/aws-sdk-go-v2":               {"pkg/outputs/awsclient", "pkg/outputs/firehose", "pkg/outputs/kinesis", "pkg/outputs/cloudwatch", "pkg/outputs/s3"},
-		"github.com/expr-lang/expr":                  {"pkg/filter"},
+		"github.com/aws/aws-sdk-go-v2": {
+			"pkg/outputs/awsclient", "pkg/outputs/firehose", "pkg/outputs/kinesis", "pkg/outputs/cloudwatch",
+			"pkg/outputs/s3",
+		},
+		"github.com/expr-lang/expr": {"pkg/filter"},
 		// Not where events flow: there tinylib's functions read bytes where they lie.
-		"github.com/vmihailenco/msgpack/v5": {"pkg/forward/internal/handshake", "internal/msgview", "internal/ndjson", "internal/sender"},
-		"go.yaml.in/yaml/v3":                {"pkg/config", "pkg/config/setting", "internal/tryout"},
+		"github.com/vmihailenco/msgpack/v5": {
+			"pkg/forward/internal/handshake", "internal/msgview", "internal/ndjson", "internal/sender",
+		},
+		"go.yaml.in/yaml/v3": {"pkg/config", "pkg/config/setting", "internal/tryout"},
 	}
 }
 
@@ -171,7 +271,8 @@ func check(p pkg) (wrong []string) {
 		case isTestPackage(ours) && !isTestPackage(name) && !strings.HasPrefix(name, "test/"):
 			wrong = append(wrong, fmt.Sprintf("%s imports %s: only _test.go files may import test helpers", name, ours))
 		case !fits(rows[i].may, ours):
-			wrong = append(wrong, fmt.Sprintf("%s imports %s: %s (it may import %v)", name, ours, rows[i].why, rows[i].may))
+			wrong = append(wrong,
+				fmt.Sprintf("%s imports %s: %s (it may import %v)", name, ours, rows[i].why, rows[i].may))
 		}
 	}
 	return wrong
@@ -234,8 +335,14 @@ func TestCheck(t *testing.T) {
 		{"cmd/aggregator", module + "/pkg/buffer", "commands hold no logic"},
 		{"pkg/app", module + "/pkg/forward/forwardtest", "only _test.go files"},
 		{"pkg/forward/forwardtest", module + "/pkg/forward", ""},
-		{"pkg/app", "go.etcd.io/bbolt", "only [pkg/buffer/disk/internal/segment pkg/buffer/disk/internal/statefile pkg/deadletter/disk] may"},
-		{"pkg/app", "go.etcd.io/bbolt/errors", "only [pkg/buffer/disk/internal/segment pkg/buffer/disk/internal/statefile pkg/deadletter/disk] may"},
+		{
+			"pkg/app", "go.etcd.io/bbolt",
+			"only [pkg/buffer/disk/internal/segment pkg/buffer/disk/internal/statefile pkg/deadletter/disk] may",
+		},
+		{
+			"pkg/app", "go.etcd.io/bbolt/errors",
+			"only [pkg/buffer/disk/internal/segment pkg/buffer/disk/internal/statefile pkg/deadletter/disk] may",
+		},
 		{"pkg/buffer/disk/internal/statefile", "go.etcd.io/bbolt", ""},
 		{"pkg/buffer", module + "/pkg/buffer/disk", "the contract knows"},
 		{"pkg/newcomer", "strings", "no row"},

@@ -106,7 +106,8 @@ func (p *File) readMeta() error {
 			return fmt.Errorf("meta page %d makes no sense: %w", page, ErrDamaged)
 		}
 		if txids[page] = binary.LittleEndian.Uint64(m[txidAt:]); page == 0 || txids[1] > txids[0] {
-			p.root, p.high, p.TxID = binary.LittleEndian.Uint64(m[rootAt:]), binary.LittleEndian.Uint64(m[highAt:]), txids[page]
+			p.root, p.high, p.TxID = binary.LittleEndian.Uint64(m[rootAt:]), binary.LittleEndian.Uint64(m[highAt:]),
+				txids[page]
 		}
 	}
 	if txids[0] != txids[1]+1 && txids[1] != txids[0]+1 {
@@ -238,7 +239,8 @@ func (w *walk) branch(b []byte, id uint64, depth int) error {
 	}
 	var before []byte
 	for i := range n {
-		at, k := uint64(PageHead+16*i)+uint64(binary.LittleEndian.Uint32(e[16*i:])), uint64(binary.LittleEndian.Uint32(e[16*i+4:]))
+		at, k := uint64(PageHead+16*i)+uint64(binary.LittleEndian.Uint32(e[16*i:])),
+			uint64(binary.LittleEndian.Uint32(e[16*i+4:]))
 		if at+k > uint64(len(b)) || i > 0 && bytes.Compare(b[at:at+k], before) <= 0 {
 			if err := w.check(damagedPage(id, "has a key %d that makes no sense", i)); err != nil {
 				return err
@@ -285,14 +287,18 @@ func (w *walk) leaf(b []byte, off int64) error {
 // leafElement returns element i of a page; off is that of the value in the page.
 func leafElement(b, e []byte, i int) (Element, error) {
 	at := PageHead + 16*i
-	pos, k, v := binary.LittleEndian.Uint32(e[16*i+4:]), binary.LittleEndian.Uint32(e[16*i+8:]), binary.LittleEndian.Uint32(e[16*i+12:])
+	pos, k, v := binary.LittleEndian.Uint32(e[16*i+4:]), binary.LittleEndian.Uint32(e[16*i+8:]),
+		binary.LittleEndian.Uint32(e[16*i+12:])
 	from := uint64(at) + uint64(pos)
 	mid := from + uint64(k)
 	end := mid + uint64(v)
 	if end > uint64(len(b)) {
 		return Element{}, ErrDamaged
 	}
-	return Element{bucket: binary.LittleEndian.Uint32(e[16*i:])&bucketFlag != 0, Key: b[from:mid:mid], Value: b[mid:end:end], Off: int64(mid)}, nil
+	return Element{
+		bucket: binary.LittleEndian.Uint32(e[16*i:])&bucketFlag != 0, Key: b[from:mid:mid], Value: b[mid:end:end],
+		Off: int64(mid),
+	}, nil
 }
 
 // Tree returns the bucket that e is.

@@ -1,4 +1,5 @@
-// Package cgroup reads what Linux lets a process have: the limits of the control groups that it is in, of both versions.
+// Package cgroup reads what Linux lets a process have: the limits of the control groups that it is in, of both
+// versions.
 package cgroup
 
 import (
@@ -16,8 +17,8 @@ import (
 // Unlimited is the memory of a process that no group limits.
 const Unlimited = math.MaxInt64
 
-// Memory returns how many bytes the groups of this process, and those that these are in, let it have, or Unlimited. root is
-// the file system's, os.DirFS("/"). Where there are no control groups, as on other systems, that is no error.
+// Memory returns how many bytes the groups of this process, and those that these are in, let it have, or Unlimited.
+// root is the file system's, os.DirFS("/"). Where there are no control groups, as on other systems, that is no error.
 func Memory(root fs.FS) (int64, error) {
 	groups, err := memoryGroups(root)
 	if err != nil {
@@ -85,7 +86,8 @@ func mountOf(mounts []byte, kind string) (top, base string, ok bool) {
 	for line := range lines(mounts) { // 36 35 98:0 /base /mount/point rw,noatime shared:1 - cgroup cgroup rw,memory
 		front, back, found := strings.Cut(line, " - ")
 		fields, rest := strings.Fields(front), strings.Fields(back)
-		if !found || len(fields) < 5 || len(rest) < 3 || rest[0] != kind || kind == "cgroup" && !has(rest[2], "memory") {
+		if !found || len(fields) < 5 || len(rest) < 3 || rest[0] != kind ||
+			kind == "cgroup" && !has(rest[2], "memory") {
 			continue
 		}
 		return strings.TrimPrefix(path.Clean("/"+unescape(fields[4])), "/"), unescape(fields[3]), true

@@ -153,7 +153,11 @@ func (d *Disk) Step() *Op {
 	case Sync:
 		n := &d.nodes[op.Node]
 		n.changes = d.sync(n.changes, op, func(*Op) bool { return true }, func(o *Op) { n.data = apply(n.data, o) })
-		d.names = d.sync(d.names, op, func(o *Op) bool { return o.Links[0].Dir == op.Node }, func(o *Op) { rename(d.dirOf, o) })
+		d.names = d.sync(d.names, op, func(o *Op) bool { return o.Links[0].Dir == op.Node }, func(
+			o *Op,
+		) {
+			rename(d.dirOf, o)
+		})
 	case None, Mark: // no change
 	}
 	d.at++
@@ -217,8 +221,8 @@ func (d *Disk) Lost() *State {
 	return d.state(&choice{name: func(int) bool { return false }, piece: func(int, int) bool { return false }})
 }
 
-// Deceived returns the state after a cut that takes what failed syncs should have made certain, and nothing else: what a
-// process takes for written that finds it in memory when it starts again.
+// Deceived returns the state after a cut that takes what failed syncs should have made certain, and nothing else: what
+// a process takes for written that finds it in memory when it starts again.
 func (d *Disk) Deceived() *State {
 	doubts := map[int]bool{}
 	note := func(changes []change) {
@@ -230,7 +234,9 @@ func (d *Disk) Deceived() *State {
 	for i := range d.nodes {
 		note(d.nodes[i].changes)
 	}
-	return d.state(&choice{name: func(op int) bool { return !doubts[op] }, piece: func(op, _ int) bool { return !doubts[op] }})
+	return d.state(&choice{
+		name: func(op int) bool { return !doubts[op] }, piece: func(op, _ int) bool { return !doubts[op] },
+	})
 }
 
 // Kept returns the state after a cut that takes nothing, as when only the process is killed.

@@ -73,22 +73,44 @@ func TestDisk(t *testing.T) {
 		},
 		{
 			"emptied when opened", dir("a", "12345"),
-			[]string{`1 openat(AT_FDCWD, "/q/a", O_WRONLY|O_CREAT|O_TRUNC, 0600) = 3`, `1 write(3, "x", 1) = 1`, `1 write(3, "y", 1) = 1`},
+			[]string{
+				`1 openat(AT_FDCWD, "/q/a", O_WRONLY|O_CREAT|O_TRUNC, 0600) = 3`, `1 write(3, "x", 1) = 1`,
+				`1 write(3, "y", 1) = 1`,
+			},
 			dir("a", "12345"), dir("a", "xy"),
 		},
-		{"appended", dir("a", "12"), []string{`1 openat(AT_FDCWD, "/q/a", O_WRONLY|O_APPEND) = 3`, `1 write(3, "x", 1) = 1`}, dir("a", "12"), dir("a", "12x")},
 		{
-			"renamed", dir("a", "new", "b", "old"), []string{`1 renameat(AT_FDCWD, "/q/a", AT_FDCWD, "/q/b") = 0`}, dir("a", "new", "b", "old"), dir("b", "new"),
+			"appended", dir("a", "12"), []string{
+				`1 openat(AT_FDCWD, "/q/a", O_WRONLY|O_APPEND) = 3`, `1 write(3, "x", 1) = 1`,
+			}, dir("a", "12"), dir("a", "12x"),
+		},
+		{
+			"renamed", dir("a", "new", "b", "old"),
+			[]string{`1 renameat(AT_FDCWD, "/q/a", AT_FDCWD, "/q/b") = 0`},
+			dir("a", "new", "b", "old"), dir("b", "new"),
 		},
 		{"removed", dir("a", "1"), []string{`1 unlinkat(AT_FDCWD, "/q/a", 0) = 0`}, dir("a", "1"), dir()},
-		{"linked", dir("a", "1"), []string{`1 linkat(AT_FDCWD, "/q/a", AT_FDCWD, "/q/b", 0) = 0`, openDir, syncTop}, dir("a", "1", "b", "1"), dir("a", "1", "b", "1")},
-		{"a call that failed", dir("a", "1"), []string{`1 unlinkat(AT_FDCWD, "/q/a", 0) = -1 EIO (Input/output error) (INJECTED)`}, dir("a", "1"), dir("a", "1")},
 		{
-			"a write that was not whole", dir(), []string{create, `1 pwrite64(3, "abc", 3, 0) = 2`, sync, openDir, syncTop}, dir("a", "ab"), dir("a", "ab"),
+			"linked", dir("a", "1"),
+			[]string{`1 linkat(AT_FDCWD, "/q/a", AT_FDCWD, "/q/b", 0) = 0`, openDir, syncTop},
+			dir("a", "1", "b", "1"), dir("a", "1", "b", "1"),
+		},
+		{
+			"a call that failed", dir("a", "1"), []string{
+				`1 unlinkat(AT_FDCWD, "/q/a", 0) = -1 EIO (Input/output error) (INJECTED)`,
+			}, dir("a", "1"), dir("a", "1"),
+		},
+		{
+			"a write that was not whole", dir(),
+			[]string{create, `1 pwrite64(3, "abc", 3, 0) = 2`, sync, openDir, syncTop},
+			dir("a", "ab"), dir("a", "ab"),
 		},
 		{
 			"a sync that failed, and then works", dir("a", ""),
-			[]string{create, write, `1 fdatasync(3) = -1 EIO (Input/output error) (INJECTED)`, `1 pwrite64(3, "d", 1, 3) = 1`, sync},
+			[]string{
+				create, write, `1 fdatasync(3) = -1 EIO (Input/output error) (INJECTED)`,
+				`1 pwrite64(3, "d", 1, 3) = 1`, sync,
+			},
 			dir("a", "\x00\x00\x00d"), dir("a", "abcd"),
 		},
 		{
@@ -98,10 +120,17 @@ func TestDisk(t *testing.T) {
 		},
 		{
 			"a write that began before a sync and ended after it", dir("a", ""),
-			[]string{create, `1 fdatasync(3 <unfinished ...>`, `2 pwrite64(3, "abc", 3, 0 <unfinished ...>`, `1 <... fdatasync resumed>) = 0`, `2 <... pwrite64 resumed>) = 3`},
+			[]string{
+				create, `1 fdatasync(3 <unfinished ...>`, `2 pwrite64(3, "abc", 3, 0 <unfinished ...>`,
+				`1 <... fdatasync resumed>) = 0`, `2 <... pwrite64 resumed>) = 3`,
+			},
 			dir("a", ""), dir("a", "abc"),
 		},
-		{"a descriptor used again", dir("a", "", "b", ""), []string{create, `1 close(3) = 0`, `1 openat(AT_FDCWD, "/q/b", O_RDWR) = 3`, write, sync}, dir("a", "", "b", "abc"), dir("a", "", "b", "abc")},
+		{
+			"a descriptor used again", dir("a", "", "b", ""), []string{
+				create, `1 close(3) = 0`, `1 openat(AT_FDCWD, "/q/b", O_RDWR) = 3`, write, sync,
+			}, dir("a", "", "b", "abc"), dir("a", "", "b", "abc"),
+		},
 		{
 			"a directory", dir(),
 			[]string{`1 mkdirat(AT_FDCWD, "/q/d", 0750) = 0`, `1 openat(AT_FDCWD, "/q/d/a", O_RDWR|O_CREAT, 0600) = 3`},
@@ -119,7 +148,8 @@ func TestDisk(t *testing.T) {
 				t.Errorf("all kept: %s", diff)
 			}
 			for i := range uint64(50) { // between these two lies all that can be
-				if got := d.Random(rand.New(rand.NewPCG(i, 0))); tc.lost.Diff(tc.kept) == "" && got.Diff(tc.kept) != "" {
+				if got := d.Random(rand.New(rand.NewPCG(i, 0))); tc.lost.Diff(tc.kept) == "" &&
+					got.Diff(tc.kept) != "" {
 					t.Errorf("nothing is uncertain, and yet %s", got.Diff(tc.kept))
 				}
 			}
@@ -129,7 +159,10 @@ func TestDisk(t *testing.T) {
 
 // Of a write, sectors are kept and lost one by one, in any order.
 func TestTornWrite(t *testing.T) {
-	d := NewDisk(trace(t, dir("a", strings.Repeat("-", 2048)), create, `1 pwrite64(3, "`+strings.Repeat("x", 2048)+`", 2048, 0) = 2048`))
+	d := NewDisk(
+		trace(t, dir("a", strings.Repeat("-", 2048)), create,
+			`1 pwrite64(3, "`+strings.Repeat("x", 2048)+`", 2048, 0) = 2048`),
+	)
 	for d.Step() != nil {
 	}
 	seen := map[string]bool{}
@@ -188,7 +221,9 @@ func TestStateOnDisk(t *testing.T) {
 	if d := got.Diff(want); d != "" {
 		t.Error(d)
 	}
-	for _, other := range []*State{dir("a", "1"), {Data: []byte("x")}, {Dir: map[string]*State{"empty": {}, "holes": {}, "d": dir("a", "b")}}} {
+	for _, other := range []*State{
+		dir("a", "1"), {Data: []byte("x")}, {Dir: map[string]*State{"empty": {}, "holes": {}, "d": dir("a", "b")}},
+	} {
 		if got.Diff(other) == "" || other.Diff(got) == "" {
 			t.Errorf("no difference to %v", other)
 		}

@@ -21,7 +21,9 @@ import (
 func Args(log string) []string {
 	return []string{
 		"-f", "-qq", "-xx", "-s", strconv.Itoa(maxString), "-o", log, "-e", "signal=none",
-		"-e", "trace=openat,close,write,pwrite64,fsync,fdatasync,ftruncate,rename,renameat,renameat2,unlink,unlinkat,rmdir,link,linkat,mkdir,mkdirat",
+		"-e",
+		"trace=openat,close,write,pwrite64,fsync,fdatasync,ftruncate,rename,renameat,renameat2,unlink,unlinkat,rmdir," +
+			"link,linkat,mkdir,mkdirat",
 	}
 }
 

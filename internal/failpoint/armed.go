@@ -58,7 +58,11 @@ func (p *point) reached() bool {
 	return p.left == 0 || p.left < 0 && p.onward
 }
 
-var armed = sync.OnceValues(func() (map[string]*point, error) { return parse(os.Getenv(Variable)) }) //nolint:gochecknoglobals // the process's environment
+var armed = sync.OnceValues(func() (
+	map[string]*point, error,
+) {
+	return parse(os.Getenv(Variable))
+}) //nolint:gochecknoglobals // the process's environment
 
 // parse reads settings name=action@n.
 func parse(text string) (map[string]*point, error) {

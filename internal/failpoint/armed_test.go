@@ -72,7 +72,8 @@ func TestPass(t *testing.T) {
 		out, err := cmd.CombinedOutput()
 		status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus)
 		killed := ok && status.Signaled() && status.Signal() == syscall.SIGKILL
-		if killed != tc.kill || !killed && err != nil || killed != strings.Contains(string(out), "killed at fail point here") {
+		if killed != tc.kill || !killed && err != nil ||
+			killed != strings.Contains(string(out), "killed at fail point here") {
 			t.Errorf("%s: %v\n%s", tc.arm, err, out)
 		}
 	}

@@ -8,7 +8,9 @@ import (
 
 // What is written begins with the numbers, and is read by the program that wrote it.
 func TestAppend(t *testing.T) {
-	for _, f := range []Format{{Name: "first", Number: 1, Since: 1, Alone: 1}, {Name: "third", Number: 3, Since: 1, Alone: 2}} {
+	for _, f := range []Format{
+		{Name: "first", Number: 1, Since: 1, Alone: 1}, {Name: "third", Number: 3, Since: 1, Alone: 2},
+	} {
 		number, rest, err := f.Cut(append(f.Append(nil), "rest"...))
 		if number != f.Number || string(rest) != "rest" || err != nil {
 			t.Errorf("%s: number %d, rest %q, %v", f.Name, number, rest, err)

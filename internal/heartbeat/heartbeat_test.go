@@ -48,10 +48,24 @@ func TestJudgement(t *testing.T) {
 	}{
 		{"it rests for a day", State{Resting, "", since(24 * time.Hour)}, "", ""},
 		{"it turns", State{Turning, "", since(59 * time.Second)}, "", ""},
-		{"it has not come round", State{Turning, "", since(75 * time.Second)}, `the loop "committer" has not turned for 75 s`, ""},
+		{
+			"it has not come round",
+			State{Turning, "", since(75 * time.Second)},
+			`the loop "committer" has not turned for 75 s`, "",
+		},
 		{"a short call", State{InDiskCall, "a commit to data", since(9 * time.Second)}, "", ""},
-		{"a long call", State{InDiskCall, "a commit to data", since(12 * time.Second)}, "", "a commit to data has waited for 12 s"},
-		{"a very long call", State{InDiskCall, "a commit to data", since(time.Hour)}, "", "a commit to data has waited for 3600 s"},
+		{
+			"a long call",
+			State{InDiskCall, "a commit to data", since(12 * time.Second)},
+			"",
+			"a commit to data has waited for 12 s",
+		},
+		{
+			"a very long call",
+			State{InDiskCall, "a commit to data", since(time.Hour)},
+			"",
+			"a commit to data has waited for 3600 s",
+		},
 		{"a new loop", State{}, "", ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

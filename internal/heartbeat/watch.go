@@ -59,7 +59,8 @@ func (w *Watcher) Look(beats []Beat, now time.Time) {
 		}
 		if err := b.Slow(now); err != nil && !noted {
 			w.noted[b.Loop] = b.State
-			w.Log.Error().Str("loop", b.Loop).Msg(err.Error() + ": the disk does not answer; look at the volume, and at the kernel's log")
+			w.Log.Error().Str("loop", b.Loop).
+				Msg(err.Error() + ": the disk does not answer; look at the volume, and at the kernel's log")
 		}
 	}
 	for loop, was := range w.noted {

@@ -40,8 +40,10 @@ func TestReader(t *testing.T) {
 
 func TestReader_Failure(t *testing.T) {
 	for text, want := range map[string]error{
-		"": ErrCut, "{": ErrCut, `{"a`: ErrCut, `{"a"`: ErrCut, `{"a":`: ErrCut, `[1,`: ErrCut, "tru": ErrCut, "-": ErrCut, `"\u00`: ErrSyntax,
-		"{]": ErrSyntax, "1 2": ErrSyntax, "01": ErrSyntax, "nil": ErrSyntax, "\"\n\"": ErrSyntax, `{1:2}`: ErrSyntax, "\xff": ErrSyntax,
+		"": ErrCut, "{": ErrCut, `{"a`: ErrCut, `{"a"`: ErrCut, `{"a":`: ErrCut, `[1,`: ErrCut, "tru": ErrCut,
+		"-": ErrCut, `"\u00`: ErrSyntax,
+		"{]": ErrSyntax, "1 2": ErrSyntax, "01": ErrSyntax, "nil": ErrSyntax, "\"\n\"": ErrSyntax, `{1:2}`: ErrSyntax,
+		"\xff":                  ErrSyntax,
 		strings.Repeat("[", 11): ErrDepth,
 	} {
 		if _, err := read(text); err != want { //nolint:errorlint // returned as they are
@@ -52,7 +54,9 @@ func TestReader_Failure(t *testing.T) {
 
 // FuzzReader holds that what is read is JSON for encoding/json too, and one msgpack value.
 func FuzzReader(f *testing.F) {
-	for _, seed := range []string{`{"a":[1,-2.5e3,"\ud83d\ude00",null,true,{}]}`, "18446744073709551616", `[[]`, `"\x"`, "\ufeff1"} {
+	for _, seed := range []string{
+		`{"a":[1,-2.5e3,"\ud83d\ude00",null,true,{}]}`, "18446744073709551616", `[[]`, `"\x"`, "\ufeff1",
+	} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

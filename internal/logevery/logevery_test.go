@@ -30,7 +30,8 @@ func TestAllow(t *testing.T) {
 	} {
 		ok, leftOut := l.Allow(tc.kind, tc.of, tc.n, start.Add(tc.after))
 		if ok != tc.ok || leftOut != tc.leftOut {
-			t.Errorf("%s of %q after %v: %v, %d left out; want %v, %d", tc.kind, tc.of, tc.after, ok, leftOut, tc.ok, tc.leftOut)
+			t.Errorf("%s of %q after %v: %v, %d left out; want %v, %d", tc.kind, tc.of, tc.after, ok, leftOut, tc.ok,
+				tc.leftOut)
 		}
 	}
 }

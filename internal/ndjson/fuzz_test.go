@@ -73,7 +73,8 @@ func shape(v any) any {
 		}
 		return v
 	case string:
-		if json.Valid([]byte(v)) && v != "true" && v != "false" && v != "null" && v[0] != '"' && v[0] != '{' && v[0] != '[' {
+		if json.Valid([]byte(v)) && v != "true" && v != "false" && v != "null" && v[0] != '"' && v[0] != '{' &&
+			v[0] != '[' {
 			return "number"
 		}
 		return v

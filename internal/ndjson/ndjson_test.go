@@ -41,7 +41,10 @@ func TestAppendObject(t *testing.T) {
 }
 
 func TestAppendObject_Failure(t *testing.T) {
-	for _, text := range []string{``, `[]`, `1`, `{`, `{"a"`, `{"a":`, `{"a":1`, `{"a":[1}`, `{"a":1}}`, `{"a":1} {}`, `{a:1}`, `{"a":01}`, `{1:2}`, `{"a":1,}`, strings.Repeat(`{"a":`, maxDepth+1) + "1"} {
+	for _, text := range []string{
+		``, `[]`, `1`, `{`, `{"a"`, `{"a":`, `{"a":1`, `{"a":[1}`, `{"a":1}}`, `{"a":1} {}`, `{a:1}`, `{"a":01}`,
+		`{1:2}`, `{"a":1,}`, strings.Repeat(`{"a":`, maxDepth+1) + "1",
+	} {
 		if out, _, err := AppendObject([]byte("x"), []byte(text), ""); err == nil || string(out) != "x" {
 			t.Errorf("%.20s: %x, error %v", text, out, err)
 		}

@@ -1,6 +1,6 @@
 // Package rate spreads amounts over time. golang.org/x/time/rate refuses an amount beyond its burst; here the amount is
-// there already, a message that was received or a batch that was made, and its size is not for the limiter to choose. So
-// a Limiter may be overdrawn, and who overdraws it waits, which keeps the mean exact whatever the sizes are.
+// there already, a message that was received or a batch that was made, and its size is not for the limiter to choose.
+// So a Limiter may be overdrawn, and who overdraws it waits, which keeps the mean exact whatever the sizes are.
 package rate
 
 import (
@@ -10,8 +10,9 @@ import (
 
 // Limiter is a token bucket that may be overdrawn. The zero value is full. It is not safe for concurrent use.
 type Limiter struct {
-	paid      time.Time // when what was charged so far has come at the rate
-	perSecond int64     // of the last charge: debts at another rate are forgotten, so that a mistaken limit can be mended
+	paid time.Time // when what was charged so far has come at the rate
+	// Of the last charge: debts at another rate are forgotten, so that a mistaken limit can be mended.
+	perSecond int64
 }
 
 // Charge books amount at now. It returns how long it takes at the rate until what was booked before is through, and

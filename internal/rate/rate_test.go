@@ -31,7 +31,9 @@ func TestLimiter(t *testing.T) {
 			{time.Hour, 25, 100, 250 * ms, 0, 0},
 			{time.Hour, 25, 100, 250 * ms, 0, 250 * ms},
 		},
-		"given back":   {{0, 100, 100, 0, 0, time.Second}, {0, -100, 100, 0, time.Second, 0}, {0, 100, 100, 0, 0, time.Second}},
+		"given back": {
+			{0, 100, 100, 0, 0, time.Second}, {0, -100, 100, 0, time.Second, 0}, {0, 100, 100, 0, 0, time.Second},
+		},
 		"another rate": {{0, 1000, 1, 0, 0, 1000 * time.Second}, {0, 1000, 1000, 0, 0, time.Second}},
 	} {
 		var l Limiter

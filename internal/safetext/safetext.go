@@ -1,6 +1,6 @@
-// Package safetext makes texts that strangers chose fit to be shown: in a terminal, in a log, on one line, or as a part of
-// a name. Clients and destinations choose what stands in tags, hostnames, certificates and replies, and so in the log and
-// in errors. What is hidden in them could rewrite what a terminal shows, or make one line look like two.
+// Package safetext makes texts that strangers chose fit to be shown: in a terminal, in a log, on one line, or as a part
+// of a name. Clients and destinations choose what stands in tags, hostnames, certificates and replies, and so in the
+// log and in errors. What is hidden in them could rewrite what a terminal shows, or make one line look like two.
 package safetext
 
 import (
@@ -18,8 +18,8 @@ import (
 // terminal may obey, and marks that turn text around, break lines or take no room.
 func Hidden(r rune) bool { return !unicode.IsPrint(r) && r != '\n' }
 
-// AppendEscaped appends text to dst, with the escapes that JSON and Go have, as \u001b, in place of what is hidden. Bytes
-// that are not UTF-8 become \ufffd. JSON says the same afterwards, as such characters are in strings only.
+// AppendEscaped appends text to dst, with the escapes that JSON and Go have, as \u001b, in place of what is hidden.
+// Bytes that are not UTF-8 become \ufffd. JSON says the same afterwards, as such characters are in strings only.
 func AppendEscaped(dst, text []byte) []byte {
 	for len(text) > 0 {
 		r, n := utf8.DecodeRune(text)
@@ -85,8 +85,8 @@ func Clip(text string, n int) string {
 }
 
 // Shorten returns name, or where it has more than limit bytes, its beginning, a mark and its checksum in hexadecimal
-// digits, together limit bytes at most where limit has room for the mark and the checksum. So long names that begin alike
-// stay apart. name itself is not changed.
+// digits, together limit bytes at most where limit has room for the mark and the checksum. So long names that begin
+// alike stay apart. name itself is not changed.
 func Shorten(name []byte, limit int, mark byte, sum hash.Hash) []byte {
 	if len(name) <= limit {
 		return name

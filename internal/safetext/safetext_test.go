@@ -98,13 +98,17 @@ func FuzzEscaped(f *testing.F) {
 		if err := json.Unmarshal(shown, &got); err != nil || got != want {
 			t.Fatalf("%q became %q: %v", want, got, err)
 		}
-		for _, safe := range []string{string(shown), Line(text, '?'), string(Escaped([]byte(Line(text, ' ')))), strings.ReplaceAll(Lines(text), "\n", "")} {
+		for _, safe := range []string{
+			string(shown), Line(text, '?'), string(Escaped([]byte(Line(text, ' ')))),
+			strings.ReplaceAll(Lines(text), "\n", ""),
+		} {
 			if !utf8.ValidString(safe) || strings.ContainsFunc(safe, func(r rune) bool { return !unicode.IsPrint(r) }) {
 				t.Fatalf("%q is shown as %q", text, safe)
 			}
 		}
 		for n := range min(len(text), 40) {
-			if cut := Cut(text, n); len(cut) > n || !strings.HasPrefix(text, cut) || utf8.ValidString(text) && !utf8.ValidString(cut) {
+			if cut := Cut(text, n); len(cut) > n || !strings.HasPrefix(text, cut) ||
+				utf8.ValidString(text) && !utf8.ValidString(cut) {
 				t.Fatalf("%q cut to %d bytes: %q", text, n, cut)
 			}
 		}

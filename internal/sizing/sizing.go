@@ -1,4 +1,5 @@
-// Package sizing tells what a load needs: replicas, disk, memory and processor time, each with the assumption behind it.
+// Package sizing tells what a load needs: replicas, disk, memory and processor time, each with the assumption behind
+// it.
 package sizing
 
 import (
@@ -40,8 +41,8 @@ const (
 // DefaultCompression is how many bytes of events a stored byte stands for: logs come to 4 to 6 with s2.
 const DefaultCompression = 4
 
-// ingestMicros is the processor time that an event of 300 bytes takes from socket to queue, fdatasync and ack included. What it
-// takes from there to an output is the rest of the time that the output's kind tells.
+// ingestMicros is the processor time that an event of 300 bytes takes from socket to queue, fdatasync and ack included.
+// What it takes from there to an output is the rest of the time that the output's kind tells.
 const ingestMicros = 0.6
 
 // OutputTypes returns the types of output that are known, ascending.
@@ -86,7 +87,8 @@ type Plan struct {
 	Stored      float64 `json:"stored_bytes_per_second"`
 	Delivered   float64 `json:"delivered_bytes_per_second"` // to each output, before compression
 	DiskTraffic float64 `json:"disk_bytes_per_second_per_replica"`
-	CatchUp     string  `json:"catch_up"` // how long the backlog takes to drain if only this side limits it; "" when it never does
+	// How long the backlog takes to drain if only this side limits it; "" when it never does.
+	CatchUp string `json:"catch_up"`
 
 	Warnings []string `json:"warnings"`
 	Notes    []string `json:"notes"`
@@ -101,9 +103,11 @@ func (l Load) check() error {
 			wrong = append(wrong, fmt.Errorf(format, args...))
 		}
 	}
-	bad(!(l.EventsPerSecond > 0 && l.EventsPerSecond <= 1e9), "--events-per-second %v: must be above 0, and at most 1,000,000,000", l.EventsPerSecond)
+	bad(!(l.EventsPerSecond > 0 && l.EventsPerSecond <= 1e9),
+		"--events-per-second %v: must be above 0, and at most 1,000,000,000", l.EventsPerSecond)
 	bad(l.EventSize < 1 || l.EventSize > 64<<20, "--event-size %d: must be 1 byte to 64MiB", l.EventSize)
-	bad(l.Outage <= 0 || l.Outage > 90*24*time.Hour, "--outage %v: must be above 0, and at most 2160h, which is 90 days", l.Outage)
+	bad(l.Outage <= 0 || l.Outage > 90*24*time.Hour,
+		"--outage %v: must be above 0, and at most 2160h, which is 90 days", l.Outage)
 	bad(l.Clusters < 1 || l.Clusters > 1e6, "--clusters %d: must be 1 to 1,000,000", l.Clusters)
 	bad(l.Connections < 0 || l.Connections > 1e7, "--connections %d: must be 0 to 10,000,000", l.Connections)
 	bad(l.Replicas < 0 || l.Replicas > 1e4, "--replicas %d: must be 0 (as many as needed) to 10,000", l.Replicas)
@@ -122,8 +126,9 @@ func For(l Load) (Plan, error) {
 		return Plan{}, err
 	}
 	p := Plan{
-		EventsPerSecond: l.EventsPerSecond, EventSize: l.EventSize, Outage: short(l.Outage), Clusters: l.Clusters, Outputs: l.Outputs,
-		Cores: l.Cores, Warnings: []string{}, Notes: []string{},
+		EventsPerSecond: l.EventsPerSecond, EventSize: l.EventSize, Outage: short(l.Outage), Clusters: l.Clusters,
+		Outputs: l.Outputs,
+		Cores:   l.Cores, Warnings: []string{}, Notes: []string{},
 	}
 	p.Received = l.EventsPerSecond * float64(l.EventSize)
 	p.Stored = p.Received / l.Compression
@@ -188,10 +193,14 @@ func (p *Plan) judge(l Load, files float64) {
 	}
 	if l.QueueLimit > 0 && l.QueueLimit < p.Queue {
 		warn("The configuration's buffer.max_size is %s: agents would have to wait after %s.",
-			humanize.Bytes(float64(l.QueueLimit)), short(time.Duration(float64(l.Outage)*float64(l.QueueLimit)/float64(p.Queue))))
+			humanize.Bytes(float64(l.QueueLimit)),
+			short(time.Duration(float64(l.Outage)*float64(l.QueueLimit)/float64(p.Queue))))
 	}
 	if files > 0 {
-		warn("A file output needs room of its own, %s a day at all replicas before compression, and keeps for as long as its rotate.keep says.", humanize.Bytes(files*86400))
+		warn(
+			"A file output needs room of its own, %s a day at all replicas before compression, and keeps for as long "+
+				"as its rotate.keep says.", humanize.Bytes(files*86400),
+		)
 	}
 }
 
@@ -199,10 +208,15 @@ func (p *Plan) judge(l Load, files float64) {
 func (p *Plan) note(l Load) {
 	note := func(format string, args ...any) { p.Notes = append(p.Notes, fmt.Sprintf(format, args...)) }
 	if p.Replicas > 1 {
-		note("What a lost replica had acknowledged is on its volume, and is delivered when that is attached again. The others take its agents.")
+		note(
+			"What a lost replica had acknowledged is on its volume, and is delivered when that is attached again. " +
+				"The others take its agents.",
+		)
 	}
 	kinds := all.Kinds(nil)
-	load := outputs.Load{EventsPerSecond: l.EventsPerSecond, BytesPerSecond: p.Delivered, Clusters: l.Clusters, Outage: l.Outage}
+	load := outputs.Load{
+		EventsPerSecond: l.EventsPerSecond, BytesPerSecond: p.Delivered, Clusters: l.Clusters, Outage: l.Outage,
+	}
 	for _, o := range slices.Compact(slices.Sorted(slices.Values(l.Outputs))) {
 		if kind, _ := outputs.Find(kinds, o); kind.Needs != nil {
 			p.Notes = append(p.Notes, kind.Needs(load)...)
@@ -224,14 +238,19 @@ func (p *Plan) assume(l Load) {
 		lost = "The one replica carries all of the load, and is not lost."
 	}
 	p.Assumed = []string{
-		fmt.Sprintf("Processor time for an event of 300 bytes: %.1f µs to receive, store, sync and acknowledge, %s (docs/performance.md); larger events in proportion.",
+		fmt.Sprintf("Processor time for an event of 300 bytes: %.1f µs to receive, store, sync and acknowledge, %s "+
+			"(docs/performance.md); larger events in proportion.",
 			ingestMicros, strings.Join(costs, ", ")),
-		fmt.Sprintf("%.0f %% of that rate is planned with: filters, TLS, real events, slower processors, and catching up take the rest.", usable*100),
+		fmt.Sprintf(
+			"%.0f %% of that rate is planned with: filters, TLS, real events, slower processors, and catching up "+
+				"take the rest.", usable*100,
+		),
 		fmt.Sprintf("Stored events take 1/%g of their size; a chunk is stored once for all outputs.", l.Compression),
 		lost,
 		fmt.Sprintf("Agents spread by chance: a replica may get %.0f %% more than its share.", (unevenness-1)*100),
 		fmt.Sprintf("A volume carries %s/s, half of which is planned with.", humanize.Bytes(diskRate)),
-		fmt.Sprintf("The volume also holds %s of dead letters and %s that stay free.", humanize.Bytes(float64(l.DeadLetters)), humanize.Bytes(float64(l.MinFreeDisk))),
+		fmt.Sprintf("The volume also holds %s of dead letters and %s that stay free.",
+			humanize.Bytes(float64(l.DeadLetters)), humanize.Bytes(float64(l.MinFreeDisk))),
 		fmt.Sprintf("JSON with the added fields is %g times as long as an event.", delivered),
 	}
 }

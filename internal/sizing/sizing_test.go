@@ -15,8 +15,9 @@ import (
 // usual is a load that tests change.
 func usual(change ...func(*Load)) Load {
 	l := Load{
-		EventsPerSecond: 10_000, EventSize: 300, Outage: 12 * time.Hour, Clusters: 1, Connections: 1000, Outputs: []string{"elasticsearch"},
-		Cores: 2, Compression: 4, ProgramMemory: 160 << 20, DeadLetters: 1 << 30, MinFreeDisk: 1 << 30,
+		EventsPerSecond: 10_000, EventSize: 300, Outage: 12 * time.Hour, Clusters: 1, Connections: 1000,
+		Outputs: []string{"elasticsearch"},
+		Cores:   2, Compression: 4, ProgramMemory: 160 << 20, DeadLetters: 1 << 30, MinFreeDisk: 1 << 30,
 	}
 	for _, c := range change {
 		c(&l)
@@ -35,18 +36,45 @@ func TestFor(t *testing.T) {
 		{"one carries it, and one more", func(*Load) {}, func(p Plan) any { return p.Replicas }, 2},
 		// 10,000 × 300 B × 43,200 s ÷ 4 = 30.2 GiB, and a quarter more.
 		{"a queue for the outage", func(*Load) {}, func(p Plan) any { return p.Queue }, int64(38 * gib)},
-		{"a volume for queue, segments, dead letters, free space, file system", func(*Load) {}, func(p Plan) any { return p.Volume }, int64(43 * gib)},
-		{"stored once for several outputs", func(l *Load) { l.Outputs = []string{"elasticsearch", "firehose"} }, func(p Plan) any { return p.Queue }, int64(38 * gib)},
-		{"4 replicas, 3 of them carry", func(l *Load) { l.Replicas = 4 }, func(p Plan) any { return p.Queue }, int64(13 * gib)},
-		{"each cluster twice its share", func(l *Load) { l.Clusters = 4 }, func(p Plan) any { return p.ClusterSize }, int64(19 * gib)},
-		{"160 MiB, 26 MiB for connections, a tenth more", func(*Load) {}, func(p Plan) any { return p.Memory }, int64(256 << 20)},
+		{
+			"a volume for queue, segments, dead letters, free space, file system", func(*Load) {},
+			func(p Plan) any { return p.Volume }, int64(43 * gib),
+		},
+		{
+			"stored once for several outputs", func(l *Load) { l.Outputs = []string{"elasticsearch", "firehose"} },
+			func(p Plan) any { return p.Queue }, int64(38 * gib),
+		},
+		{
+			"4 replicas, 3 of them carry", func(l *Load) { l.Replicas = 4 }, func(p Plan) any { return p.Queue },
+			int64(13 * gib),
+		},
+		{
+			"each cluster twice its share", func(l *Load) { l.Clusters = 4 }, func(p Plan) any { return p.ClusterSize },
+			int64(19 * gib),
+		},
+		{
+			"160 MiB, 26 MiB for connections, a tenth more", func(*Load) {}, func(p Plan) any { return p.Memory },
+			int64(256 << 20),
+		},
 		// 1,000,000 × 1.91 µs = 1.91 cores; of 2 cores a quarter is planned with.
 		{"processor decides", func(l *Load) { l.EventsPerSecond = 1e6 }, func(p Plan) any { return p.Needed }, 5},
-		{"larger events", func(l *Load) { l.EventsPerSecond, l.EventSize = 1e6, 600 }, func(p Plan) any { return p.Needed }, 9},
-		{"smaller events cost no less", func(l *Load) { l.EventsPerSecond, l.EventSize = 1e6, 10 }, func(p Plan) any { return p.Needed }, 5},
-		{"disk decides", func(l *Load) { l.EventsPerSecond, l.Cores, l.Compression = 1e6, 64, 1 }, func(p Plan) any { return p.Needed }, 11},
+		{
+			"larger events", func(l *Load) { l.EventsPerSecond, l.EventSize = 1e6, 600 },
+			func(p Plan) any { return p.Needed }, 9,
+		},
+		{
+			"smaller events cost no less", func(l *Load) { l.EventsPerSecond, l.EventSize = 1e6, 10 },
+			func(p Plan) any { return p.Needed }, 5,
+		},
+		{
+			"disk decides", func(l *Load) { l.EventsPerSecond, l.Cores, l.Compression = 1e6, 64, 1 },
+			func(p Plan) any { return p.Needed }, 11,
+		},
 		{"catching up takes half the cores", func(*Load) {}, func(p Plan) any { return p.CatchUp }, "7m"},
-		{"at least a little", func(l *Load) { l.EventsPerSecond = 0.001 }, func(p Plan) any { return fmt.Sprint(p.Replicas, p.Queue/gib, p.Memory>>20) }, "2 1 256"},
+		{
+			"at least a little", func(l *Load) { l.EventsPerSecond = 0.001 },
+			func(p Plan) any { return fmt.Sprint(p.Replicas, p.Queue/gib, p.Memory>>20) }, "2 1 256",
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			p, err := For(usual(tc.change))
@@ -68,16 +96,40 @@ func TestWarningsAndNotes(t *testing.T) {
 	}{
 		{"all is well", func(*Load) {}, ""},
 		{"alone", func(l *Load) { l.Replicas = 1 }, "With one replica, agents keep their events while it restarts."},
-		{"alone with too much", func(l *Load) { l.EventsPerSecond, l.Replicas = 4e5, 1 }, "1 replica can't carry the load: it needs 3, one of which may be lost."},
-		{"too few", func(l *Load) { l.EventsPerSecond, l.Replicas = 1e6, 3 }, "3 replicas can't carry the load when one is lost: it needs 5."},
-		{"no time to catch up", func(l *Load) { l.EventsPerSecond, l.Replicas = 1e6, 1 }, "no processor time left to catch up"},
-		{"a small queue", func(l *Load) { l.QueueLimit = 19 << 30 }, "buffer.max_size is 19 GiB: agents would have to wait after 6h."},
+		{
+			"alone with too much", func(l *Load) { l.EventsPerSecond, l.Replicas = 4e5, 1 },
+			"1 replica can't carry the load: it needs 3, one of which may be lost.",
+		},
+		{
+			"too few", func(l *Load) { l.EventsPerSecond, l.Replicas = 1e6, 3 },
+			"3 replicas can't carry the load when one is lost: it needs 5.",
+		},
+		{
+			"no time to catch up", func(l *Load) { l.EventsPerSecond, l.Replicas = 1e6, 1 },
+			"no processor time left to catch up",
+		},
+		{
+			"a small queue", func(l *Load) { l.QueueLimit = 19 << 30 },
+			"buffer.max_size is 19 GiB: agents would have to wait after 6h.",
+		},
 		{"a large one", func(l *Load) { l.QueueLimit = 1 << 40 }, ""},
-		{"files", func(l *Load) { l.Outputs = []string{"file"} }, "A file output needs room of its own, 362.1 GiB a day"},
-		{"note: firehose", func(l *Load) { l.Outputs, l.Clusters = []string{"firehose"}, 3 }, "Firehose: 1.4 MiB/s for each of 3 clusters"},
+		{
+			"files", func(l *Load) { l.Outputs = []string{"file"} },
+			"A file output needs room of its own, 362.1 GiB a day",
+		},
+		{
+			"note: firehose", func(l *Load) { l.Outputs, l.Clusters = []string{"firehose"}, 3 },
+			"Firehose: 1.4 MiB/s for each of 3 clusters",
+		},
 		{"note: kinesis", func(l *Load) { l.Outputs = []string{"kinesis"} }, "Kinesis: 5 shards"},
 		{"note: cloudwatch", func(l *Load) { l.Outputs = []string{"cloudwatch_logs"} }, "at least 5 requests of 1 MiB"},
-		{"note: cloudwatch, too late", func(l *Load) { l.Outputs, l.Outage = []string{"cloudwatch_logs"}, 15*24*time.Hour }, "refuses events older than 14 days"},
+		{
+			"note: cloudwatch, too late", func(
+				l *Load,
+			) {
+				l.Outputs, l.Outage = []string{"cloudwatch_logs"}, 15*24*time.Hour
+			}, "refuses events older than 14 days",
+		},
 		{"note: elasticsearch", func(*Load) {}, "Elasticsearch gets 362.1 GiB a day"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -113,7 +165,8 @@ func TestMoreNeedsMore(t *testing.T) {
 				t.Fatal(err)
 			}
 			all := func(p Plan, each int64) int64 { return int64(p.Replicas-1) * each }
-			if after.Replicas < before.Replicas || all(after, after.Volume) < all(before, before.Volume) || all(after, after.Memory) < all(before, before.Memory) {
+			if after.Replicas < before.Replicas || all(after, after.Volume) < all(before, before.Volume) ||
+				all(after, after.Memory) < all(before, before.Memory) {
 				t.Errorf("%s × %.1f needs less than before:\n%+v\n%+v", name, by, before, after)
 			}
 			before = after
@@ -129,7 +182,8 @@ func TestMeasured(t *testing.T) {
 	}
 	kinds := all.Kinds(nil)
 	for output, row := range map[string]string{
-		"file": "PackedForward, 500 a chunk, 4 connections, acks", "elasticsearch": "Elasticsearch, `compression: gzip`", "firehose": "Firehose, aggregated",
+		"file":          "PackedForward, 500 a chunk, 4 connections, acks",
+		"elasticsearch": "Elasticsearch, `compression: gzip`", "firehose": "Firehose, aggregated",
 	} {
 		kind, _ := outputs.Find(kinds, output)
 		want := grouped(1e6 / kind.CPUMicros)
@@ -149,7 +203,8 @@ func TestMeasured(t *testing.T) {
 
 func TestShort(t *testing.T) {
 	for d, want := range map[time.Duration]string{
-		12 * time.Hour: "12h", 90 * time.Minute: "1h30m", 100*time.Hour + time.Minute: "100h1m", 5 * time.Second: "5s", time.Millisecond: "1s",
+		12 * time.Hour: "12h", 90 * time.Minute: "1h30m", 100*time.Hour + time.Minute: "100h1m", 5 * time.Second: "5s",
+		time.Millisecond:                  "1s",
 		61*time.Second + time.Millisecond: "1m", 10 * time.Minute: "10m", 20 * time.Hour: "20h",
 	} {
 		if got := short(d); got != want {

@@ -15,7 +15,8 @@ import (
 func (p Plan) WriteText(out io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s events/s of %s, destinations away for %s: %s/s received, %s/s stored, to %s\n\n",
-		grouped(p.EventsPerSecond), humanize.Bytes(float64(p.EventSize)), p.Outage, humanize.Bytes(p.Received), humanize.Bytes(p.Stored), strings.Join(p.Outputs, " and "))
+		grouped(p.EventsPerSecond), humanize.Bytes(float64(p.EventSize)), p.Outage, humanize.Bytes(p.Received),
+		humanize.Bytes(p.Stored), strings.Join(p.Outputs, " and "))
 	table := tabwriter.NewWriter(&b, 0, 0, 3, ' ', 0)
 	n := float64(p.Replicas)
 	row := func(cells ...string) { _, _ = io.WriteString(table, strings.Join(cells, "\t")+"\n") } // into memory
@@ -26,14 +27,18 @@ func (p Plan) WriteText(out io.Writer) error {
 	}
 	row("cores", number(p.Cores), number(p.Cores*n), fmt.Sprintf(busy, p.CoresInUse))
 	row("memory limit", humanize.Bytes(float64(p.Memory)), humanize.Bytes(float64(p.Memory)*n), "")
-	row("volume", humanize.Bytes(float64(p.Volume)), humanize.Bytes(float64(p.Volume)*n), humanize.Bytes(p.DiskTraffic)+"/s written and read")
-	row("queue", humanize.Bytes(float64(p.Queue)), humanize.Bytes(float64(p.Queue)*n), fmt.Sprintf("buffer: {max_size: %dGiB}", p.Queue>>30))
+	row("volume", humanize.Bytes(float64(p.Volume)), humanize.Bytes(float64(p.Volume)*n),
+		humanize.Bytes(p.DiskTraffic)+"/s written and read")
+	row("queue", humanize.Bytes(float64(p.Queue)), humanize.Bytes(float64(p.Queue)*n),
+		fmt.Sprintf("buffer: {max_size: %dGiB}", p.Queue>>30))
 	if p.Clusters > 1 {
-		row("each cluster's", humanize.Bytes(float64(p.ClusterSize)), humanize.Bytes(float64(p.ClusterSize)*n), fmt.Sprintf("max_queue_size: %dGiB, twice its share", p.ClusterSize>>30))
+		row("each cluster's", humanize.Bytes(float64(p.ClusterSize)), humanize.Bytes(float64(p.ClusterSize)*n),
+			fmt.Sprintf("max_queue_size: %dGiB, twice its share", p.ClusterSize>>30))
 	}
 	_ = table.Flush() // into memory
 	if p.CatchUp != "" {
-		fmt.Fprintf(&b, "\nAfterwards the backlog drains within %s, if the destinations take it that fast.\n", p.CatchUp)
+		fmt.Fprintf(&b, "\nAfterwards the backlog drains within %s, if the destinations take it that fast.\n",
+			p.CatchUp)
 	}
 	list := func(title string, lines []string) {
 		if len(lines) > 0 {

@@ -34,7 +34,8 @@ func (c *Configuration) Check(t *Test) (wrong []string, err error) {
 		}
 	}
 	for _, x := range t.Expect[min(len(all), len(t.Expect)):] {
-		wrong = append(wrong, fmt.Sprintf("line %d expects one more event (%s), but nothing more came out", x.Line, x.Result))
+		wrong = append(wrong,
+			fmt.Sprintf("line %d expects one more event (%s), but nothing more came out", x.Line, x.Result))
 	}
 	for i := range all[min(len(all), len(t.Expect)):] {
 		o := &all[len(t.Expect)+i]
@@ -79,7 +80,8 @@ func (x *Expectation) compare(o *Outcome) (differs []string) {
 	if x.Route != "" && x.Route != o.Route {
 		add("route", x.Route, o.Route)
 	}
-	if x.Outputs != nil && !slices.Equal(slices.Sorted(slices.Values(x.Outputs)), slices.Sorted(slices.Values(o.Outputs))) {
+	if x.Outputs != nil &&
+		!slices.Equal(slices.Sorted(slices.Values(x.Outputs)), slices.Sorted(slices.Values(o.Outputs))) {
 		add("outputs", strings.Join(x.Outputs, ", "), strings.Join(o.Outputs, ", "))
 	}
 	if !x.Time.IsZero() {
@@ -110,7 +112,8 @@ func (x *Expectation) compare(o *Outcome) (differs []string) {
 			got = append(got, d.Targets...)
 		}
 		if !slices.Equal(got, x.Targets) {
-			differs = append(differs, "  - targets: "+strings.Join(x.Targets, "; "), "  + targets: "+strings.Join(got, "; "))
+			differs = append(differs, "  - targets: "+strings.Join(x.Targets, "; "),
+				"  + targets: "+strings.Join(got, "; "))
 		}
 	}
 	if x.Document != nil {

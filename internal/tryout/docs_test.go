@@ -64,7 +64,8 @@ func TestDocs(t *testing.T) {
 				if want := text(b); got != want && !*update {
 					t.Errorf("%s:%d: want\n%s\ngot\n%s", name, b.line, want, got)
 				}
-				changes = append(changes, func() { lines = slices.Replace(lines, b.from, b.to, strings.Split(got, "\n")...) })
+				changes = append(changes,
+					func() { lines = slices.Replace(lines, b.from, b.to, strings.Split(got, "\n")...) })
 			})
 		}
 	}

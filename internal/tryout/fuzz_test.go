@@ -11,8 +11,11 @@ import (
 // FuzzReadTests reads any file of tests: its mistakes are named with a place, and what has none runs to an end.
 func FuzzReadTests(f *testing.F) {
 	for _, file := range []string{
-		"- {name: a, input: {log: x}, expect: dropped}", "- {name: a, tag: app.x, input: [{a: 1}, text], expect: {record: {a: 1}}}", "[]", "- 1",
-		"- &a {name: a, input: *a, expect: *a}", "- {name: a, metadata: {b: !!binary aGk=}, time: 2026-11-28T00:00:00Z, input: {c: .nan}, expect: [{output: es}]}", "\xff",
+		"- {name: a, input: {log: x}, expect: dropped}",
+		"- {name: a, tag: app.x, input: [{a: 1}, text], expect: {record: {a: 1}}}", "[]", "- 1",
+		"- &a {name: a, input: *a, expect: *a}",
+		"- {name: a, metadata: {b: !!binary aGk=}, time: 2026-11-28T00:00:00Z, input: {c: .nan}, expect: " +
+			"[{output: es}]}", "\xff",
 	} {
 		f.Add([]byte(file))
 	}
@@ -26,7 +29,8 @@ func FuzzReadTests(f *testing.F) {
 			return
 		}
 		var out strings.Builder
-		if failed, err := c.RunTests(tests, &out, false); err != nil || failed > len(tests) || failed > 0 && out.Len() == 0 {
+		if failed, err := c.RunTests(tests, &out, false); err != nil || failed > len(tests) ||
+			failed > 0 && out.Len() == 0 {
 			t.Errorf("%d of %d failed, %v: %s", failed, len(tests), err, &out)
 		}
 	})
@@ -40,7 +44,9 @@ func FuzzTry(f *testing.F) {
 		c := load(t, "x.yaml", []byte(everything), "")
 		for _, asJSON := range []bool{false, true} {
 			var out strings.Builder
-			n, err := c.Try(t.Context(), strings.NewReader(lines), &out, tryout.Options{Tag: tag, TimeKey: timeKey, JSON: asJSON, Now: time.Now})
+			n, err := c.Try(t.Context(), strings.NewReader(lines), &out, tryout.Options{
+				Tag: tag, TimeKey: timeKey, JSON: asJSON, Now: time.Now,
+			})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -53,7 +59,11 @@ func FuzzTry(f *testing.F) {
 			if n.Events != want {
 				t.Errorf("%d events of %d lines", n.Events, want)
 			}
-			if strings.ContainsFunc(out.String(), func(r rune) bool { return r < ' ' && r != '\n' || !asJSON && r >= 0x7f && r < 0xa0 }) {
+			if strings.ContainsFunc(out.String(), func(
+				r rune,
+			) bool {
+				return r < ' ' && r != '\n' || !asJSON && r >= 0x7f && r < 0xa0
+			}) {
 				t.Errorf("%q", &out)
 			}
 		}

@@ -99,7 +99,8 @@ func runTests(t *testing.T, c *tryout.Configuration, file string) {
 	}
 }
 
-// TestMoveValues: the chart's values of each move have the configuration of its aggregator.yaml, but for what the chart sets.
+// TestMoveValues: the chart's values of each move have the configuration of its aggregator.yaml, but for what the chart
+// sets.
 func TestMoveValues(t *testing.T) {
 	files, err := filepath.Glob("../../deployments/moves/*/values.yaml")
 	if err != nil || len(files) < 4 {
@@ -147,7 +148,8 @@ func documents(t *testing.T, c *tryout.Configuration, input string) map[string][
 		for lines := bufio.NewScanner(bytes.NewReader(data)); lines.Scan(); {
 			record, at := tryout.Record(lines.Bytes(), "", start())
 			all = append(all, run.Give(tryout.Event{
-				Cluster: filepath.Base(filepath.Dir(file)), Tag: strings.TrimSuffix(filepath.Base(file), ".ndjson"), Time: at, Record: record,
+				Cluster: filepath.Base(filepath.Dir(file)), Tag: strings.TrimSuffix(filepath.Base(file), ".ndjson"),
+				Time: at, Record: record,
 			}, start())...)
 		}
 	}
@@ -160,7 +162,9 @@ func documents(t *testing.T, c *tryout.Configuration, input string) map[string][
 			}
 		}
 		if o.Result == tryout.Dropped || o.Result == tryout.DeadLetter {
-			line, err := json.Marshal(map[string]any{"cluster": o.Cluster, "tag": o.Tag, "event": o.Event, o.Result: o.Reason})
+			line, err := json.Marshal(map[string]any{
+				"cluster": o.Cluster, "tag": o.Tag, "event": o.Event, o.Result: o.Reason,
+			})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -39,8 +39,9 @@ type Outcome struct {
 
 // Document is an event as some outputs get it.
 type Document struct {
-	Outputs  []string        `json:"outputs"`
-	Targets  []string        `json:"targets,omitempty"` // where in each of the outputs, in their order: "index logs-seoul-2026.11.30"
+	Outputs []string `json:"outputs"`
+	// Where in each of the outputs, in their order: "index logs-seoul-2026.11.30".
+	Targets  []string        `json:"targets,omitempty"`
 	Document json.RawMessage `json:"document"`
 }
 
@@ -98,7 +99,11 @@ func grouped(fates []*fate, refused []string) (all []Outcome) {
 		a := &all[i]
 		a.Outputs = append(a.Outputs, f.Outputs...)
 		for _, d := range f.Documents {
-			if j := slices.IndexFunc(a.Documents, func(x Document) bool { return bytes.Equal(x.Document, d.Document) }); j >= 0 {
+			if j := slices.IndexFunc(a.Documents, func(
+				x Document,
+			) bool {
+				return bytes.Equal(x.Document, d.Document)
+			}); j >= 0 {
 				a.Documents[j].Outputs = append(a.Documents[j].Outputs, d.Outputs...)
 				a.Documents[j].Targets = append(a.Documents[j].Targets, d.Targets...)
 			} else {

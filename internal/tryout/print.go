@@ -114,7 +114,8 @@ func numbers(all []int) string {
 
 func (p printer) step(s *Step) {
 	words := map[string]string{
-		kept: "unchanged", changed: "", dropped: "dropped", dead: "dead letter", held: "held back", skipped: "skipped: when is false", made: "made it",
+		kept: "unchanged", changed: "", dropped: "dropped", dead: "dead letter", held: "held back",
+		skipped: "skipped: when is false", made: "made it",
 	}[s.Effect]
 	paint := dim
 	switch {
@@ -144,6 +145,7 @@ func (p printer) change(indent string, c *Change) {
 	case c.From == nil:
 		p.line(green, "%s+ %s: %s", indent, c.Field, safetext.Clip(string(c.To), maxShown))
 	default:
-		p.line(yellow, "%s~ %s: %s → %s", indent, c.Field, safetext.Clip(string(c.From), maxShown), safetext.Clip(string(c.To), maxShown))
+		p.line(yellow, "%s~ %s: %s → %s", indent, c.Field, safetext.Clip(string(c.From), maxShown),
+			safetext.Clip(string(c.To), maxShown))
 	}
 }

@@ -215,7 +215,8 @@ func (r *testReader) expectation(n *yaml.Node) Expectation {
 	}
 	if n.Kind == yaml.ScalarNode {
 		if x.Result = n.Value; x.Result != Dropped && x.Result != DeadLetter && x.Result != Delivered {
-			r.wrong(n, "expect %q: write %s, %s, %s or a mapping with record or contains", n.Value, Delivered, Dropped, DeadLetter)
+			r.wrong(n, "expect %q: write %s, %s, %s or a mapping with record or contains", n.Value, Delivered, Dropped,
+				DeadLetter)
 		}
 		return x
 	}

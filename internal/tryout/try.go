@@ -70,7 +70,8 @@ func (c *Configuration) Try(ctx context.Context, in io.Reader, out io.Writer, o 
 			continue
 		case l := <-lines:
 			if l.err != nil {
-				return n, errors.Join(fmt.Errorf("read events after event %d: %w", n.Events, l.err), write(run.Flush(o.Now(), true)))
+				return n, errors.Join(fmt.Errorf("read events after event %d: %w", n.Events, l.err),
+					write(run.Flush(o.Now(), true)))
 			}
 			line = l.text
 		}
@@ -141,7 +142,8 @@ func (n *Counts) count(o *Outcome) {
 
 // String says the counts in words.
 func (n Counts) String() string {
-	text := fmt.Sprintf("events: %d; delivered: %d, dropped: %d, dead letters: %d", n.Events, n.Delivered, n.Dropped, n.Dead)
+	text := fmt.Sprintf("events: %d; delivered: %d, dropped: %d, dead letters: %d", n.Events, n.Delivered, n.Dropped,
+		n.Dead)
 	if n.Joined > 0 {
 		text += fmt.Sprintf(", joined to others: %d", n.Joined)
 	}

@@ -106,7 +106,8 @@ func findRoute(routes []route.Config, name string) (int, error) {
 	case 1:
 		return found[0], nil
 	default:
-		return 0, fmt.Errorf("%d routes have the pattern %q; name one by its position: %s", len(found), name, strings.Join(patterns, ", "))
+		return 0, fmt.Errorf("%d routes have the pattern %q; name one by its position: %s", len(found), name,
+			strings.Join(patterns, ", "))
 	}
 }
 

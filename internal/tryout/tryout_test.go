@@ -74,7 +74,8 @@ outputs:
 	}
 	var out strings.Builder
 	failed, err := c.RunTests(tests, &out, false)
-	if failed != 1 || err != nil || !strings.Contains(out.String(), "+ targets: standard output; index logs-web-2026.01.01; file archive/web\n") {
+	if failed != 1 || err != nil ||
+		!strings.Contains(out.String(), "+ targets: standard output; index logs-web-2026.01.01; file archive/web\n") {
 		t.Errorf("%d failed, %v\n%s", failed, err, out.String())
 	}
 }
@@ -114,7 +115,8 @@ func TestTry(t *testing.T) {
 			if err != nil || got != string(want) {
 				t.Errorf("%v: want\n%s\ngot\n%s", err, want, got)
 			}
-			if escapes := strings.Contains(got, "\x1b"); escapes != tc.o.Color || strings.Contains(got, "\u009b") && !tc.o.JSON {
+			if escapes := strings.Contains(got, "\x1b"); escapes != tc.o.Color ||
+				strings.Contains(got, "\u009b") && !tc.o.JSON {
 				t.Errorf("escapes of a terminal: %q", got)
 			}
 		})
@@ -153,7 +155,8 @@ routes: [{match: "**", filters: [f], outputs: [o]}]
 outputs: {o: {type: stdout}}
 `), "")
 	for _, line := range []string{"ERROR caf\xe9", `{"log":"ERROR caf` + "\xe9" + `\n"}`} {
-		if got, n := try(t, c, tryout.Options{JSON: true}, line); n.Delivered != 1 || !strings.Contains(got, "\"ERROR caf\ufffd") || !strings.Contains(got, `"RVJST1IgY2Fm6`) {
+		if got, n := try(t, c, tryout.Options{JSON: true}, line); n.Delivered != 1 ||
+			!strings.Contains(got, "\"ERROR caf\ufffd") || !strings.Contains(got, `"RVJST1IgY2Fm6`) {
 			t.Errorf("%q: %v\n%s", line, n, got)
 		}
 	}
@@ -264,17 +267,21 @@ func TestReadTests_Failure(t *testing.T) {
 		"- 1":           "x:1: a test should be a mapping",
 		"- {name: a}":   "x:1: a test needs input: a record, a text or a list of them\nx:1: a test needs expect",
 		"- {inputs: 1}": `x:1: a test has no key "inputs"`,
-		"- {name: [], input: 1, expect: dropped}":                         "x:1: should be a text",
-		"- {name: a, name: b, input: 1, expect: dropped}":                 "the key name is given twice",
-		"- {name: a, time: noon, input: 1, expect: dropped}":              `x:1: time "noon"`,
-		"- {name: a, cluster: soul, input: 1, expect: dropped}":           `x:1: there is no cluster "soul": the configuration has seoul, tokyo`,
-		"- name: a\n  input: [[1]]\n  expect: dropped":                    "x:2: input should be a record, a text",
-		"- name: a\n  input: 1\n  expect: gone":                           `x:3: expect "gone"`,
-		"- name: a\n  input: 1\n  expect: {record: 1}":                    "x:3: a record should be a mapping",
-		"- name: a\n  input: 1\n  expect: {route: 9}":                     "x:3: there is no route 9: the configuration has 3, counted from 0",
-		"- name: a\n  input: 1\n  expect: {route: nginx}":                 `x:3: no route has the pattern "nginx"; routes are 0 (kube.**), 1`,
-		"- name: a\n  input: &a {b: *a}\n  expect: dropped":               "values in one file",
-		"- name: a\n  input: {a: .inf, b: 1}\n  expect: {x: 1}\n- {y: 1}": "x:3: an expectation has no key \"x\"\nx:4: a test has no key \"y\"",
+		"- {name: [], input: 1, expect: dropped}":            "x:1: should be a text",
+		"- {name: a, name: b, input: 1, expect: dropped}":    "the key name is given twice",
+		"- {name: a, time: noon, input: 1, expect: dropped}": `x:1: time "noon"`,
+		"- {name: a, cluster: soul, input: 1, expect: dropped}": `x:1: there is no cluster "soul": the ` +
+			`configuration has seoul, tokyo`,
+		"- name: a\n  input: [[1]]\n  expect: dropped": "x:2: input should be a record, a text",
+		"- name: a\n  input: 1\n  expect: gone":        `x:3: expect "gone"`,
+		"- name: a\n  input: 1\n  expect: {record: 1}": "x:3: a record should be a mapping",
+		"- name: a\n  input: 1\n  expect: {route: 9}": "x:3: there is no route 9: the " +
+			"configuration has 3, counted from 0",
+		"- name: a\n  input: 1\n  expect: {route: nginx}": `x:3: no route has the pattern "nginx"; ` +
+			`routes are 0 (kube.**), 1`,
+		"- name: a\n  input: &a {b: *a}\n  expect: dropped": "values in one file",
+		"- name: a\n  input: {a: .inf, b: 1}\n  expect: {x: 1}\n- {y: 1}": "x:3: an expectation has no key " +
+			"\"x\"\nx:4: a test has no key \"y\"",
 	} {
 		if _, err := c.ReadTests("x", []byte(text)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %s", text, err, want)
@@ -291,7 +298,8 @@ outputs: {out: {type: stdout}}
 `), "")
 	lines := slices.Repeat([]string{"{}"}, 12) // 10 in an interval, but one in a second
 	got, n := try(t, c, tryout.Options{}, lines...)
-	if want := (tryout.Counts{Events: 12, Delivered: 1, Dropped: 11, Made: 1}); n != want || !strings.Contains(got, "11 events dropped") {
+	if want := (tryout.Counts{Events: 12, Delivered: 1, Dropped: 11, Made: 1}); n != want ||
+		!strings.Contains(got, "11 events dropped") {
 		t.Errorf("%s: %v, want %v", got, n, want)
 	}
 	if !strings.HasSuffix(n.String(), ", made by steps: 1") {
@@ -303,7 +311,8 @@ outputs: {out: {type: stdout}}
 func TestTime(t *testing.T) {
 	c := load(t, "everything", []byte(everything), "")
 	got, _ := try(t, c, tryout.Options{Tag: "app.x", TimeKey: "ts"}, `{"ts":"2026-02-03T04:05:06Z"}`, `{"ts":"x"}`)
-	if !strings.Contains(got, `"@timestamp":"2026-02-03T04:05:06Z"`) || !strings.Contains(got, `"@timestamp":"`+start().Format(time.RFC3339)) {
+	if !strings.Contains(got, `"@timestamp":"2026-02-03T04:05:06Z"`) ||
+		!strings.Contains(got, `"@timestamp":"`+start().Format(time.RFC3339)) {
 		t.Error(got)
 	}
 }
@@ -367,7 +376,8 @@ func TestTryFailure(t *testing.T) {
 		t.Errorf("%v, %v", n, err)
 	}
 	long := io.LimitReader(zeros{}, 20<<20)
-	if _, err := c.Try(t.Context(), long, &out, tryout.Options{Now: start}); err == nil || !strings.Contains(err.Error(), "a line of more than 16777216 bytes") {
+	if _, err := c.Try(t.Context(), long, &out, tryout.Options{Now: start}); err == nil ||
+		!strings.Contains(err.Error(), "a line of more than 16777216 bytes") {
 		t.Error(err)
 	}
 }

@@ -34,7 +34,8 @@ type User struct {
 // Check reports names that can't stand in paths and networks that are none.
 func (c *Config) Check(r *setting.Report) {
 	if !regexp.MustCompile(`^[0-9A-Za-z_][0-9A-Za-z_.-]{0,62}$`).MatchString(c.Name) {
-		r.Add("name", "up to 63 of the letters a-z and A-Z, digits, _, - and ., the first no - or .", "not a valid name")
+		r.Add("name", "up to 63 of the letters a-z and A-Z, digits, _, - and ., the first no - or .",
+			"not a valid name")
 	}
 	for _, text := range c.Sources {
 		if _, err := parseNetwork(text); err != nil {

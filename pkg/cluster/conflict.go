@@ -27,13 +27,16 @@ func Conflicts(configs []Config) (all []Conflict) {
 			switch same := sameLogin(a, b); same {
 			case "":
 			case "key":
-				add("shared_key", "a key decides which cluster an agent belongs to: give each its own, or users of its own beside it", same)
+				add("shared_key",
+					"a key decides which cluster an agent belongs to: give each its own, or users of its own beside it",
+					same)
 			default:
 				add("users", "a user decides which cluster an agent belongs to: give each its own", same)
 			}
 			for _, name := range b.TLSNames {
 				if slices.ContainsFunc(a.TLSNames, func(n string) bool { return strings.EqualFold(n, name) }) {
-					add("tls_names", "a name decides which cluster an agent belongs to: give each its own", "certificate name")
+					add("tls_names", "a name decides which cluster an agent belongs to: give each its own",
+						"certificate name")
 				}
 			}
 			if a.Open() || b.Open() {

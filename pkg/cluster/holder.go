@@ -12,8 +12,8 @@ import (
 // burst is what may come at once after a pause, as the time that the rate takes for it.
 const burst = 250 * time.Millisecond
 
-// Holder is the clusters in force, and what has to outlive a change of the configuration: how many connections each has,
-// and what it may send now. Safe for concurrent use.
+// Holder is the clusters in force, and what has to outlive a change of the configuration: how many connections each
+// has, and what it may send now. Safe for concurrent use.
 type Holder struct {
 	current atomic.Pointer[Registry]
 
@@ -78,7 +78,8 @@ func (h *Holder) Admit(cluster string) (leave func(), err error) {
 	l, c := h.of(cluster)
 	if c.MaxConnections > 0 && l.connections >= c.MaxConnections {
 		l.refused++
-		return nil, fmt.Errorf("cluster %s has %d connections already, which is its max_connections", cluster, l.connections)
+		return nil, fmt.Errorf("cluster %s has %d connections already, which is its max_connections", cluster,
+			l.connections)
 	}
 	l.connections++
 	return sync.OnceFunc(func() {
@@ -91,9 +92,9 @@ func (h *Holder) Admit(cluster string) (leave func(), err error) {
 	}), nil
 }
 
-// Charge charges bytes that came from cluster to its rate, and returns how long their connection must not be read: until
-// what was charged so far is within the rate. Who charges first is through first, so each connection that sends on as
-// it may gets one message in turn.
+// Charge charges bytes that came from cluster to its rate, and returns how long their connection must not be read:
+// until what was charged so far is within the rate. Who charges first is through first, so each connection that sends
+// on as it may gets one message in turn.
 func (h *Holder) Charge(cluster string, bytes int64) time.Duration {
 	now := time.Now()
 	h.mu.Lock()

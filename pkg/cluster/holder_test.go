@@ -10,7 +10,8 @@ import (
 
 func limited(tb testing.TB, rate setting.Rate, connections int) *Registry {
 	tb.Helper()
-	return registry(tb, Config{Name: "a", SharedKey: keys("k"), RateLimit: rate, MaxConnections: connections}, Config{Name: "b", SharedKey: keys("l")})
+	return registry(tb, Config{Name: "a", SharedKey: keys("k"), RateLimit: rate, MaxConnections: connections},
+		Config{Name: "b", SharedKey: keys("l")})
 }
 
 // The rate holds within 5 % and is shared fairly, whatever the number of connections and the size of messages.
@@ -62,7 +63,8 @@ func TestRate(t *testing.T) {
 					}
 				}
 				// What is charged last is paid for after the end.
-				if least, most := int64(seconds*rate*95/100), int64(seconds*rate*105/100)+largest; sum < least || sum > most {
+				if least, most := int64(seconds*rate*95/100), int64(seconds*rate*105/100)+largest; sum < least ||
+					sum > most {
 					t.Errorf("%d bytes in %d s, want %d to %d", sum, seconds, least, most)
 				}
 				if s := h.Stats()["a"]; s.Slowed == 0 {

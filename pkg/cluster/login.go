@@ -63,7 +63,8 @@ func (r *Registry) login(p Peer, l Login, equal func(x, y []byte) int) (cluster,
 		return "", "", err
 	}
 	if named, err := certified(allowed, p); err != nil || named != nil && named != found {
-		return "", "", refuse(reasonCertificate, "it has the shared_key of cluster %s, but the certificate of another", found.Name)
+		return "", "", refuse(reasonCertificate, "it has the shared_key of cluster %s, but the certificate of another",
+			found.Name)
 	}
 	return found.Name, proof, nil
 }

@@ -11,7 +11,10 @@ import (
 
 // ping is what an agent with that key, user and password claims.
 func ping(key, name, password string) Login {
-	l := Login{Nonce: []byte("nonce\x00\xff"), Auth: []byte("auth\x00\xff"), ServerHostname: "server", Hostname: "agent", Salt: "salt\x00\xff", User: name}
+	l := Login{
+		Nonce: []byte("nonce\x00\xff"), Auth: []byte("auth\x00\xff"), ServerHostname: "server", Hostname: "agent",
+		Salt: "salt\x00\xff", User: name,
+	}
 	l.KeyDigest = digest(l.Salt, l.Hostname, string(l.Nonce), key)
 	if name != "" {
 		l.PasswordDigest = digest(string(l.Auth), name, password)
@@ -23,7 +26,10 @@ func TestLogin(t *testing.T) {
 	r := registry(
 		t,
 		Config{Name: "one", SharedKey: keys("old", "new")},
-		Config{Name: "both", SharedKey: keys("k"), Users: []User{user("a", "pa"), user("b", "pb")}, TLSNames: []string{"both.example"}},
+		Config{
+			Name: "both", SharedKey: keys("k"), Users: []User{user("a", "pa"), user("b", "pb")},
+			TLSNames: []string{"both.example"},
+		},
 		Config{Name: "users", Users: []User{user("c", "pc")}},
 		Config{Name: "near", SharedKey: keys("n"), Sources: []string{"10.0.0.0/8"}},
 		Config{Name: "cert", TLSNames: []string{"cert.example"}},
@@ -45,29 +51,65 @@ func TestLogin(t *testing.T) {
 		{"wrong key", near, ping("other", "", ""), "", reasonKey},
 		{"empty key", near, ping("", "", ""), "", reasonUser},
 		{"digest empty", near, with(ping("old", "", ""), func(l *Login) { l.KeyDigest = "" }), "", reasonKey},
-		{"digest half", near, with(ping("old", "", ""), func(l *Login) { l.KeyDigest = l.KeyDigest[:64] }), "", reasonKey},
+		{
+			"digest half", near, with(ping("old", "", ""), func(l *Login) { l.KeyDigest = l.KeyDigest[:64] }), "",
+			reasonKey,
+		},
 		{"digest longer", near, with(ping("old", "", ""), func(l *Login) { l.KeyDigest += "0" }), "", reasonKey},
-		{"replayed on another connection", near, with(ping("old", "", ""), func(l *Login) { l.Nonce = []byte("another") }), "", reasonKey},
-		{"without nonce", near, with(ping("old", "", ""), func(l *Login) { l.KeyDigest = digest(l.Salt, l.Hostname, "old") }), "", reasonKey},
+		{
+			"replayed on another connection", near,
+			with(ping("old", "", ""), func(l *Login) { l.Nonce = []byte("another") }), "", reasonKey,
+		},
+		{
+			"without nonce", near, with(ping("old", "", ""), func(
+				l *Login,
+			) {
+				l.KeyDigest = digest(l.Salt, l.Hostname, "old")
+			}), "", reasonKey,
+		},
 		{"key in plain", near, with(ping("old", "", ""), func(l *Login) { l.KeyDigest = "old" }), "", reasonKey},
 		{"key and user", near, ping("k", "b", "pb"), "both", ""},
 		{"key without user", near, ping("k", "", ""), "", reasonUser},
 		{"unknown user", near, ping("k", "x", "pb"), "", reasonUser},
 		{"wrong password", near, ping("k", "a", "pb"), "", reasonUser},
-		{"password in plain", near, with(ping("k", "a", "pa"), func(l *Login) { l.PasswordDigest = "pa" }), "", reasonUser},
-		{"password without salt", near, with(ping("k", "a", "pa"), func(l *Login) { l.PasswordDigest = digest("a", "pa") }), "", reasonUser},
-		{"password digest of another connection", near, with(ping("k", "a", "pa"), func(l *Login) { l.Auth = []byte("x") }), "", reasonUser},
+		{
+			"password in plain", near, with(ping("k", "a", "pa"), func(l *Login) { l.PasswordDigest = "pa" }), "",
+			reasonUser,
+		},
+		{
+			"password without salt", near,
+			with(ping("k", "a", "pa"), func(l *Login) { l.PasswordDigest = digest("a", "pa") }), "", reasonUser,
+		},
+		{
+			"password digest of another connection", near,
+			with(ping("k", "a", "pa"), func(l *Login) { l.Auth = []byte("x") }), "", reasonUser,
+		},
 		{"user of another cluster", near, ping("k", "c", "pc"), "", reasonUser},
 		{"right user, wrong key", near, ping("x", "a", "pa"), "", reasonKey},
 		{"user alone", near, ping("", "c", "pc"), "users", ""},
 		{"user alone, with a key", near, ping("x", "c", "pc"), "", reasonKey},
-		{"key of a cluster that may not come in here", Peer{Allowed: []string{"one"}}, ping("k", "a", "pa"), "", reasonKey},
+		{
+			"key of a cluster that may not come in here",
+			Peer{Allowed: []string{"one"}},
+			ping("k", "a", "pa"), "",
+			reasonKey,
+		},
 		{"network", near, ping("n", "", ""), "near", ""},
 		{"other network", Peer{Source: source("11.0.0.1")}, ping("n", "", ""), "", reasonSource},
 		{"Unix socket", Peer{}, ping("n", "", ""), "", reasonSource},
 		{"its certificate", Peer{TLSNames: []string{"both.example"}}, ping("k", "a", "pa"), "both", ""},
-		{"certificate of another", Peer{TLSNames: []string{"both.example"}}, ping("old", "", ""), "", reasonCertificate},
-		{"certificate of two", Peer{TLSNames: []string{"both.example", "cert.example"}}, ping("k", "a", "pa"), "", reasonCertificate},
+		{
+			"certificate of another",
+			Peer{TLSNames: []string{"both.example"}},
+			ping("old", "", ""), "",
+			reasonCertificate,
+		},
+		{
+			"certificate of two",
+			Peer{TLSNames: []string{"both.example", "cert.example"}},
+			ping("k", "a", "pa"), "",
+			reasonCertificate,
+		},
 		{"certificate of nobody", Peer{TLSNames: []string{"other.example"}}, ping("old", "", ""), "one", ""},
 	} {
 		got, proof, err := r.Login(tc.peer, tc.login)
@@ -90,7 +132,9 @@ func TestLoginHasNoEarlyExit(t *testing.T) {
 		Config{Name: "three", Users: []User{user("w", "r")}},
 	)
 	const want = 2 + 1 + 2*2 + 1 + 2
-	for _, l := range []Login{ping("a", "", ""), ping("c", "v", "q"), ping("c", "u", "x"), ping("", "w", "r"), ping("x", "y", "z"), {}} {
+	for _, l := range []Login{
+		ping("a", "", ""), ping("c", "v", "q"), ping("c", "u", "x"), ping("", "w", "r"), ping("x", "y", "z"), {},
+	} {
 		n := 0
 		_, _, _ = r.login(Peer{}, l, func(x, y []byte) int {
 			n++
@@ -115,10 +159,13 @@ func text(b []byte) (string, []byte) {
 // What real clients and a real server told each other.
 func TestCaptures(t *testing.T) {
 	r := registry(t, Config{Name: "key", SharedKey: keys("k", "k3y")})
-	withUser := registry(t, Config{Name: "key", SharedKey: keys("k", "k3y"), Users: []User{user("bob", "x"), user("alice", "s3cret")}})
+	withUser := registry(t, Config{
+		Name: "key", SharedKey: keys("k", "k3y"), Users: []User{user("bob", "x"), user("alice", "s3cret")},
+	})
 	wrong := registry(t, Config{Name: "key", SharedKey: keys("k3y"), Users: []User{user("alice", "other")}})
 	for name, users := range map[string]bool{
-		"flb-shared-key.1": false, "flb-shared-key.2": false, "flb-user.1": true, "flb-user.2": true, "fluentd-shared-key-user.1": true,
+		"flb-shared-key.1": false, "flb-shared-key.2": false, "flb-user.1": true, "flb-user.2": true,
+		"fluentd-shared-key-user.1": true,
 	} {
 		client, err := os.ReadFile(filepath.Join("../../testdata/captures", name+".client"))
 		if err != nil {

@@ -32,7 +32,9 @@ type entry struct {
 func New(configs []Config, compile Compile) (*Registry, error) {
 	var errs []error
 	for _, c := range Conflicts(configs) {
-		errs = append(errs, fmt.Errorf("clusters %s and %s have the same %s (%s)", configs[c.Other].Name, configs[c.Cluster].Name, c.Same, c.Hint))
+		errs = append(errs,
+			fmt.Errorf("clusters %s and %s have the same %s (%s)", configs[c.Other].Name, configs[c.Cluster].Name,
+				c.Same, c.Hint))
 	}
 	r := &Registry{byName: make(map[string]*entry, len(configs))}
 	for _, c := range configs {
@@ -125,9 +127,12 @@ func (r *Registry) Identify(p Peer) (cluster string, login bool, err error) {
 		return allowed[0].Name, false, allowed[0].from(p)
 	}
 	if len(p.TLSNames) > 0 {
-		return "", false, refuse(reasonCertificate, "no cluster that may come in here has one of the names of its certificate, %.200q, among its tls_names", p.TLSNames)
+		return "", false, refuse(reasonCertificate,
+			"no cluster that may come in here has one of the names of its certificate, %.200q, among its tls_names",
+			p.TLSNames)
 	}
-	return "", false, refuse(reasonUnknown, "neither a client certificate nor its network says which cluster it belongs to")
+	return "", false, refuse(reasonUnknown,
+		"neither a client certificate nor its network says which cluster it belongs to")
 }
 
 // certified returns the cluster that p's certificate names, nil if it names none.
@@ -137,7 +142,8 @@ func certified(allowed []*entry, p Peer) (named *entry, err error) {
 			continue
 		}
 		if named != nil {
-			return nil, refuse(reasonCertificate, "its certificate has names of the clusters %s and %s", named.Name, e.Name)
+			return nil, refuse(reasonCertificate, "its certificate has names of the clusters %s and %s", named.Name,
+				e.Name)
 		}
 		named = e
 	}
@@ -166,7 +172,8 @@ func nearest(allowed []*entry, source netip.Addr) (best *entry) {
 
 // from returns an error unless p may be e's as far as its network goes.
 func (e *entry) from(p Peer) error {
-	if len(e.networks) == 0 || slices.ContainsFunc(e.networks, func(n netip.Prefix) bool { return n.Contains(p.Source) }) {
+	if len(e.networks) == 0 ||
+		slices.ContainsFunc(e.networks, func(n netip.Prefix) bool { return n.Contains(p.Source) }) {
 		return nil
 	}
 	where := "a Unix socket"
@@ -179,7 +186,8 @@ func (e *entry) from(p Peer) error {
 // Allows says whether cluster may send events of that tag. What a cluster sends that is not configured has no limits.
 func (r *Registry) Allows(cluster, tag string) bool {
 	e := r.byName[cluster]
-	return e == nil || len(e.tags) == 0 || slices.ContainsFunc(e.tags, func(match func(string) bool) bool { return match(tag) })
+	return e == nil || len(e.tags) == 0 ||
+		slices.ContainsFunc(e.tags, func(match func(string) bool) bool { return match(tag) })
 }
 
 // Fields returns what is added to every event of cluster. It is not to be changed.

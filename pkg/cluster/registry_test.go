@@ -75,7 +75,10 @@ func TestIdentify(t *testing.T) {
 		{"certificate wins over network", "10.1.0.1", "cert.example", "", "cert", ""},
 		{"certificate of a cluster with a key", "10.1.0.1", "keyed.example", "", "login", ""},
 		{"certificate that names two", "192.0.2.1", "cert.example keyed.example", "", "", reasonCertificate},
-		{"certificate of one that may not come in here", "192.0.2.1", "cert.example", "narrow users2 certnet", "", reasonCertificate},
+		{
+			"certificate of one that may not come in here", "192.0.2.1", "cert.example", "narrow users2 certnet", "",
+			reasonCertificate,
+		},
 		{"certificate from elsewhere", "10.8.0.1", "certnet.example", "", "", reasonSource},
 		{"certificate and network", "10.9.0.1", "certnet.example", "", "certnet", ""},
 		{"network of a certificate without it", "10.9.0.1", "", "cert certnet", "", reasonUnknown},
@@ -95,7 +98,9 @@ func TestIdentify(t *testing.T) {
 		{"bare beside a key", "192.0.2.1", "", "bare keyed", "login", ""},
 		{"listener of clusters that are gone", "192.0.2.1", "", "removed", "", reasonUnknown},
 	} {
-		p := Peer{Source: source(tc.source), TLSNames: strings.Fields(tc.certificate), Allowed: strings.Fields(tc.allowed)}
+		p := Peer{
+			Source: source(tc.source), TLSNames: strings.Fields(tc.certificate), Allowed: strings.Fields(tc.allowed),
+		}
 		got, login, err := r.Identify(p)
 		if login {
 			got += "login"
@@ -107,7 +112,8 @@ func TestIdentify(t *testing.T) {
 			t.Errorf("%s: got %q, %v, want %q, %q", tc.name, got, err, tc.want, tc.refused)
 		}
 	}
-	if got, login, err := registry(t).Identify(Peer{Source: source("192.0.2.1")}); got != Default || login || err != nil {
+	if got, login, err := registry(t).Identify(Peer{Source: source("192.0.2.1")}); got != Default || login ||
+		err != nil {
 		t.Errorf("without clusters: got %q, %v, %v", got, login, err)
 	}
 	if got, login, err := registry(t, Config{Name: "one"}).Identify(Peer{}); got != "one" || login || err != nil {
@@ -123,20 +129,75 @@ func TestConflicts(t *testing.T) {
 	}{
 		{"nothing in common", Config{SharedKey: keys("k")}, Config{SharedKey: keys("l")}, ""},
 		{"key", Config{SharedKey: keys("k", "l")}, Config{SharedKey: keys("m", "l")}, "key"},
-		{"key, and other users", Config{SharedKey: keys("k"), Users: []User{user("u", "p")}}, Config{SharedKey: keys("k"), Users: []User{user("v", "p")}}, ""},
-		{"key and user", Config{SharedKey: keys("k"), Users: []User{user("u", "p")}}, Config{SharedKey: keys("k"), Users: []User{user("v", "p"), user("u", "p")}}, "user and password"},
-		{"key, one with users", Config{SharedKey: keys("k"), Users: []User{user("u", "p")}}, Config{SharedKey: keys("k")}, "key"},
+		{
+			"key, and other users",
+			Config{SharedKey: keys("k"), Users: []User{user("u", "p")}},
+			Config{SharedKey: keys("k"), Users: []User{user("v", "p")}},
+			"",
+		},
+		{
+			"key and user",
+			Config{SharedKey: keys("k"), Users: []User{user("u", "p")}},
+			Config{SharedKey: keys("k"), Users: []User{user("v", "p"), user("u", "p")}},
+			"user and password",
+		},
+		{
+			"key, one with users",
+			Config{SharedKey: keys("k"), Users: []User{user("u", "p")}},
+			Config{SharedKey: keys("k")},
+			"key",
+		},
 		{"users without a key", Config{Users: []User{user("u", "p")}}, Config{Users: []User{user("v", "p")}}, ""},
 		{"same name, other password", Config{Users: []User{user("u", "p")}}, Config{Users: []User{user("u", "q")}}, ""},
-		{"same user", Config{Users: []User{user("u", "p")}}, Config{Users: []User{user("u", "p")}}, "user and password"},
-		{"same user, other keys", Config{SharedKey: keys("k"), Users: []User{user("u", "p")}}, Config{SharedKey: keys("l"), Users: []User{user("u", "p")}}, "user and password"},
-		{"empty key and users without a key", Config{SharedKey: keys("")}, Config{Users: []User{user("u", "p")}}, "key"},
-		{"certificate name", Config{TLSNames: []string{"a.example"}}, Config{TLSNames: []string{"b", "A.example"}}, "certificate name"},
+		{
+			"same user",
+			Config{Users: []User{user("u", "p")}},
+			Config{Users: []User{user("u", "p")}},
+			"user and password",
+		},
+		{
+			"same user, other keys",
+			Config{SharedKey: keys("k"), Users: []User{user("u", "p")}},
+			Config{SharedKey: keys("l"), Users: []User{user("u", "p")}},
+			"user and password",
+		},
+		{
+			"empty key and users without a key",
+			Config{SharedKey: keys("")},
+			Config{Users: []User{user("u", "p")}},
+			"key",
+		},
+		{
+			"certificate name",
+			Config{TLSNames: []string{"a.example"}},
+			Config{TLSNames: []string{"b", "A.example"}},
+			"certificate name",
+		},
 		{"network", Config{Sources: []string{"10.0.0.0/8"}}, Config{Sources: []string{"10.1.1.1/8"}}, "network"},
-		{"single address", Config{Sources: []string{"10.0.0.1"}}, Config{Sources: []string{"::ffff:10.0.0.1"}}, "network"},
-		{"network within another", Config{Sources: []string{"10.0.0.0/8"}}, Config{Sources: []string{"10.1.0.0/16"}}, ""},
-		{"network, both with keys", Config{SharedKey: keys("k"), Sources: []string{"10.0.0.0/8"}}, Config{SharedKey: keys("l"), Sources: []string{"10.0.0.0/8"}}, ""},
-		{"network, one with a key", Config{SharedKey: keys("k"), Sources: []string{"10.0.0.0/8"}}, Config{Sources: []string{"10.0.0.0/8"}}, "network"},
+		{
+			"single address",
+			Config{Sources: []string{"10.0.0.1"}},
+			Config{Sources: []string{"::ffff:10.0.0.1"}},
+			"network",
+		},
+		{
+			"network within another",
+			Config{Sources: []string{"10.0.0.0/8"}},
+			Config{Sources: []string{"10.1.0.0/16"}},
+			"",
+		},
+		{
+			"network, both with keys",
+			Config{SharedKey: keys("k"), Sources: []string{"10.0.0.0/8"}},
+			Config{SharedKey: keys("l"), Sources: []string{"10.0.0.0/8"}},
+			"",
+		},
+		{
+			"network, one with a key",
+			Config{SharedKey: keys("k"), Sources: []string{"10.0.0.0/8"}},
+			Config{Sources: []string{"10.0.0.0/8"}},
+			"network",
+		},
 		{"name", Config{Name: "first", SharedKey: keys("k")}, Config{Name: "first", SharedKey: keys("l")}, "name"},
 	} {
 		if tc.a.Name == "" {
@@ -149,7 +210,8 @@ func TestConflicts(t *testing.T) {
 			}
 			continue
 		}
-		if want := "clusters first and " + tc.b.Name + " have the same " + tc.want + " ("; err == nil || !strings.HasPrefix(err.Error(), want) {
+		if want := "clusters first and " + tc.b.Name + " have the same " + tc.want + " ("; err == nil ||
+			!strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%s: got %v, want %s", tc.name, err, want)
 		}
 	}
@@ -157,17 +219,25 @@ func TestConflicts(t *testing.T) {
 
 func TestNewRefuses(t *testing.T) {
 	_, err := New([]Config{{Name: "a", Tags: []string{"x"}, Sources: []string{"10.0.0.0/33"}}}, prefixes)
-	if err == nil || !strings.Contains(err.Error(), "cluster a, tags: no pattern") || !strings.Contains(err.Error(), "cluster a, sources: ") {
+	if err == nil || !strings.Contains(err.Error(), "cluster a, tags: no pattern") ||
+		!strings.Contains(err.Error(), "cluster a, sources: ") {
 		t.Errorf("got %v", err)
 	}
 }
 
 func TestAllows(t *testing.T) {
-	r := registry(t, Config{Name: "a", Tags: []string{"kube*", "host*"}}, Config{Name: "b", SharedKey: keys("k"), Fields: map[string]string{"x": "y"}})
+	r := registry(t, Config{Name: "a", Tags: []string{"kube*", "host*"}},
+		Config{Name: "b", SharedKey: keys("k"), Fields: map[string]string{"x": "y"}})
 	for _, tc := range []struct {
 		cluster, tag string
 		want         bool
-	}{{"a", "kube.x", true}, {"a", "host", true}, {"a", "other", false}, {"b", "other", true}, {"gone", "other", true}} {
+	}{
+		{"a", "kube.x", true},
+		{"a", "host", true},
+		{"a", "other", false},
+		{"b", "other", true},
+		{"gone", "other", true},
+	} {
 		if got := r.Allows(tc.cluster, tc.tag); got != tc.want {
 			t.Errorf("%s, %s: %v", tc.cluster, tc.tag, got)
 		}

@@ -13,7 +13,10 @@ func TestLetterPart(t *testing.T) {
 	if p, ok := l.Part(); !ok || p.Key != key || p.First != 7 || p.Events != 1 {
 		t.Errorf("%+v %v", p, ok)
 	}
-	for _, id := range []string{"", "-", "x-1", l.EventID + "x", l.EventID[:22], l.EventID[:22] + "-", l.EventID[:21] + "-7", l.EventID[:22] + "--7"} {
+	for _, id := range []string{
+		"", "-", "x-1", l.EventID + "x", l.EventID[:22], l.EventID[:22] + "-", l.EventID[:21] + "-7",
+		l.EventID[:22] + "--7",
+	} {
 		if p, ok := (&Letter{EventID: id}).Part(); ok {
 			t.Errorf("%q is %+v", id, p)
 		}

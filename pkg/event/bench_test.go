@@ -18,18 +18,21 @@ func benchRecords(tb testing.TB) map[string][]byte {
 		},
 	}
 	large := m{
-		"time": "2026-03-01T09:12:44.120338991Z", "stream": "stderr", "_p": "F", "level": "warn", "status": 503, "took": 0.3125,
+		"time": "2026-03-01T09:12:44.120338991Z", "stream": "stderr", "_p": "F", "level": "warn", "status": 503,
+		"took": 0.3125,
 		"log": "{\"msg\":\"결제 요청이 시간 초과되었습니다\",\"order\":\"A-20260301-000817\",\"재시도\":3}\n" +
 			"注文の処理に失敗しました。しばらくしてからもう一度お試しください。\tcaused by: java.net.SocketTimeoutException: Read timed out\n" +
 			"\tat com.example.pay.Client.call(Client.java:218)\n\tat com.example.pay.Gateway.charge(Gateway.java:91)",
 		"kubernetes": m{
 			"pod_name": "payment-gateway-6c9d8b7f4d-9zq8k", "namespace_name": "payments", "container_name": "gateway",
 			"pod_id": "0b1f6f0e-6a0e-4c6e-9b57-3c1c1f2d9a11", "host": "ip-10-20-3-44.ap-northeast-2.compute.internal",
-			"docker_id":       "6f1c2f8b8b5c4d0fa2b4cf2a6f0b7f4f8d0a2b6c1f3e5d7a9b8c7d6e5f4a3b2c",
-			"container_hash":  "registry.example.com/payments/gateway@sha256:4bcff63911fcb4448bd4fdacec207030997caf25e9bea4045fa6c8c44de311d1",
+			"docker_id": "6f1c2f8b8b5c4d0fa2b4cf2a6f0b7f4f8d0a2b6c1f3e5d7a9b8c7d6e5f4a3b2c",
+			"container_hash": "registry.example.com/payments/" +
+				"gateway@sha256:4bcff63911fcb4448bd4fdacec207030997caf25e9bea4045fa6c8c44de311d1",
 			"container_image": "registry.example.com/payments/gateway:2026.02.4",
 			"labels": m{
-				"app.kubernetes.io/name": "gateway", "app.kubernetes.io/part-of": "payments", "pod-template-hash": "6c9d8b7f4d",
+				"app.kubernetes.io/name": "gateway", "app.kubernetes.io/part-of": "payments",
+				"pod-template-hash":         "6c9d8b7f4d",
 				"app.kubernetes.io/version": "2026.02.4", "team": "payments",
 			},
 			"annotations": m{"prometheus.io/scrape": "true", "prometheus.io/port": "9102"},
@@ -41,7 +44,9 @@ func benchRecords(tb testing.TB) map[string][]byte {
 // benchChunk has 500 events.
 func benchChunk(tb testing.TB, record []byte) *Chunk {
 	tb.Helper()
-	c := &Chunk{Seq: 1, Cluster: "seoul-prod", Tag: "kube.var.log.containers.web", Parts: []Part{{Events: 500}}, Events: 500}
+	c := &Chunk{
+		Seq: 1, Cluster: "seoul-prod", Tag: "kube.var.log.containers.web", Parts: []Part{{Events: 500}}, Events: 500,
+	}
 	for i := range 500 {
 		at := AppendTime(nil, Time{Sec: 1772356364 + int64(i/100), Nsec: uint32(120338991 + i)})
 		c.Entries = AppendEntry(c.Entries, at, []byte{0x80}, record)

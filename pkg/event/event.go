@@ -30,8 +30,8 @@ type Event struct {
 	part place // where Iterator found the event's part: a hint for AppendID
 }
 
-// DeliveredTag returns the tag that documents, names and messages have: the chunk's, unless a filter has changed it, now
-// or before the event was stored again.
+// DeliveredTag returns the tag that documents, names and messages have: the chunk's, unless a filter has changed it,
+// now or before the event was stored again.
 func (ev *Event) DeliveredTag() string { return cmp.Or(ev.Tag, ev.Chunk.NewTag, ev.Chunk.Tag) }
 
 // SameOrigin reports whether what depends on no more than cluster and tag is the same for both events.

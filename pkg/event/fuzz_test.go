@@ -38,7 +38,8 @@ func FuzzReadEntry(f *testing.F) {
 		// Beyond its length the slice goes on, so that reading past the end is seen as a difference.
 		var e, exact Entry
 		rest, err := ReadEntry(append(b[:len(b):len(b)], 0xc1, 0xc1)[:len(b)], &e)
-		if _, again := ReadEntry(b[:len(b):len(b)], &exact); !errors.Is(again, err) || e.Kind != exact.Kind || e.Time != exact.Time {
+		if _, again := ReadEntry(b[:len(b):len(b)], &exact); !errors.Is(again, err) || e.Kind != exact.Kind ||
+			e.Time != exact.Time {
 			t.Fatalf("%v and %v, %+v and %+v", err, again, e, exact)
 		}
 		skipped, skipErr := Skip(b)
@@ -66,7 +67,8 @@ func FuzzReadEntry(f *testing.F) {
 		if it.Next(&ev) != (e.Kind == KindEvent) || (it.Err() != nil) != (e.Kind == KindInvalid) {
 			t.Fatalf("iterated: %+v, error %v; read: %+v", ev, it.Err(), e)
 		}
-		if e.Kind == KindEvent && (ev.Time != e.Time || !bytes.Equal(ev.Record, e.Record) || !bytes.Equal(ev.Metadata, e.Metadata)) {
+		if e.Kind == KindEvent &&
+			(ev.Time != e.Time || !bytes.Equal(ev.Record, e.Record) || !bytes.Equal(ev.Metadata, e.Metadata)) {
 			t.Fatalf("iterated: %+v; read: %+v", ev, e)
 		}
 	})
@@ -103,7 +105,9 @@ func FuzzAppendEvent(f *testing.F) {
 		if _, err := ReadEntry(b, &entry); err != nil || entry.Kind != KindEvent {
 			return
 		}
-		ev := Event{Chunk: &Chunk{Cluster: "c", Tag: "\xfft"}, Time: entry.Time, Metadata: entry.Metadata, Record: entry.Record}
+		ev := Event{
+			Chunk: &Chunk{Cluster: "c", Tag: "\xfft"}, Time: entry.Time, Metadata: entry.Metadata, Record: entry.Record,
+		}
 		e := NewEncoder(Fields{Time: "@timestamp", Tag: "tag", Cluster: "cluster", Metadata: "metadata"})
 		got, err := e.AppendEvent(nil, &ev)
 		if err != nil {
@@ -291,7 +295,9 @@ func same(have, want any) error {
 }
 
 func FuzzTemplate(f *testing.F) {
-	for _, s := range []string{"{cluster}-{tag[1]}-%Y", `{record["a.b"].c|d}`, "{{}}%%", "{tag[-1]|}", "{record.a.b}", "%", "{"} {
+	for _, s := range []string{
+		"{cluster}-{tag[1]}-%Y", `{record["a.b"].c|d}`, "{{}}%%", "{tag[-1]|}", "{record.a.b}", "%", "{",
+	} {
 		f.Add(s, "kube.a", []byte{0x81, 0xa1, 'a', 1})
 	}
 	f.Fuzz(func(t *testing.T, s, tag string, record []byte) {

@@ -19,8 +19,8 @@ var (
 //
 // msgpack becomes JSON so: integers are exact; floats are the shortest text that reads back as the
 // same float and is still one (2.0, 1e+21), NaN and infinities null; a str or a bin is a string, with
-// U+FFFD for each byte that is not UTF-8; an EventTime is an RFC 3339 string, another ext {"type":n,"data":base64}. A key that is no str or
-// bin is its JSON text. Keys are unique in every object: of members whose keys render alike the
+// U+FFFD for each byte that is not UTF-8; an EventTime is an RFC 3339 string, another ext {"type":n,"data":base64}. A
+// key that is no str or bin is its JSON text. Keys are unique in every object: of members whose keys render alike the
 // last one stays.
 type Encoder struct {
 	fields  Fields
@@ -165,7 +165,9 @@ func (e *Encoder) useCluster(cluster string) {
 		c.names = append(c.names, appendString(nil, name))
 	}
 	own := map[string]bool{"": true}
-	for _, name := range []string{e.fields.Time, e.fields.Tag, e.fields.Cluster, e.fields.ID, e.fields.Source, e.fields.Metadata} {
+	for _, name := range []string{
+		e.fields.Time, e.fields.Tag, e.fields.Cluster, e.fields.ID, e.fields.Source, e.fields.Metadata,
+	} {
 		if !own[name] && name != e.fields.Metadata {
 			add(name)
 		}

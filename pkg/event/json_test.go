@@ -177,8 +177,9 @@ func TestAppendEvent(t *testing.T) {
 		want   string
 	}{
 		"by default": {
-			fields: plainFields, ev: Event{Time: Time{1700000000, 0}, Record: raw(t, "81 a161 01"), Metadata: raw(t, "81 a161 01")},
-			want: `{"a":1,"@timestamp":"2023-11-14T22:13:20Z","tag":"kube.a\"b","cluster":"seoul"}`,
+			fields: plainFields,
+			ev:     Event{Time: Time{1700000000, 0}, Record: raw(t, "81 a161 01"), Metadata: raw(t, "81 a161 01")},
+			want:   `{"a":1,"@timestamp":"2023-11-14T22:13:20Z","tag":"kube.a\"b","cluster":"seoul"}`,
 		},
 		"nothing": {ev: Event{Record: raw(t, "80")}, want: `{}`},
 		"empty record": {
@@ -187,9 +188,13 @@ func TestAppendEvent(t *testing.T) {
 		},
 		"what is added wins": {
 			fields: plainFields, static: static, ev: Event{
-				Record: pack(t, m{"cluster": "other", "tag": 1, "@timestamp": nil, "region": m{"a": m{}}, "id": 1, "meta": m{"cluster": 2}}),
+				Record: pack(t, m{
+					"cluster": "other", "tag": 1, "@timestamp": nil, "region": m{"a": m{}}, "id": 1,
+					"meta": m{"cluster": 2},
+				}),
 			},
-			want: `{"id":1,"meta":{"cluster":2},"@timestamp":"1970-01-01T00:00:00Z","tag":"kube.a\"b","cluster":"seoul","env":"p\n","region":"ap"}`,
+			want: `{"id":1,"meta":{"cluster":2},"@timestamp":"1970-01-01T00:00:00Z","tag":"kube.a\"b",` +
+				`"cluster":"seoul","env":"p\n","region":"ap"}`,
 		},
 		"also over keys in bin, twice": {
 			fields: plainFields, ev: Event{Record: raw(t, "83 c4 03 746167 01 a3 746167 02 a161 03")},
@@ -200,8 +205,10 @@ func TestAppendEvent(t *testing.T) {
 			want: `{"a":3,"tag":"kube.a\"b"}`,
 		},
 		"metadata": {
-			fields: all, ev: Event{Pos: 2, Metadata: pack(t, m{"x": 3, "y": 4}), Record: pack(t, m{"id": 0, "meta": 0})},
-			want: `{"@timestamp":"1970-01-01T00:00:00Z","tag":"kube.a\"b","cluster":"seoul","meta":{"x":3,"y":4},"id":"AQAAAAAAAAAAAAAAAAAAAA-7"}`,
+			fields: all,
+			ev:     Event{Pos: 2, Metadata: pack(t, m{"x": 3, "y": 4}), Record: pack(t, m{"id": 0, "meta": 0})},
+			want: `{"@timestamp":"1970-01-01T00:00:00Z","tag":"kube.a\"b","cluster":"seoul","meta":{"x":3,"y":4},` +
+				`"id":"AQAAAAAAAAAAAAAAAAAAAA-7"}`,
 		},
 		"no metadata": {
 			fields: Fields{Metadata: "meta"}, ev: Event{Metadata: raw(t, "80"), Record: pack(t, m{"meta": 0})},
@@ -216,12 +223,14 @@ func TestAppendEvent(t *testing.T) {
 			want: `{"meta":{"schema":"otlp","resource":{"host":"h"},"x":2}}`,
 		},
 		"group and metadata": {
-			fields: Fields{Metadata: "meta"}, ev: Event{Group: group, Metadata: pack(t, m{"x": 3}), Record: raw(t, "80")},
-			want: `{"meta":{"schema":"otlp","resource":{"host":"h"},"x":3}}`,
+			fields: Fields{Metadata: "meta"},
+			ev:     Event{Group: group, Metadata: pack(t, m{"x": 3}), Record: raw(t, "80")},
+			want:   `{"meta":{"schema":"otlp","resource":{"host":"h"},"x":3}}`,
 		},
 		"names that clash": {
-			fields: Fields{Time: "t", Tag: "t", Cluster: "c", ID: "c"}, static: map[string]map[string]string{"seoul": {"t": "x", "d": "y"}},
-			ev: Event{Record: raw(t, "80")}, want: `{"t":"1970-01-01T00:00:00Z","c":"seoul","d":"y"}`,
+			fields: Fields{Time: "t", Tag: "t", Cluster: "c", ID: "c"},
+			static: map[string]map[string]string{"seoul": {"t": "x", "d": "y"}},
+			ev:     Event{Record: raw(t, "80")}, want: `{"t":"1970-01-01T00:00:00Z","c":"seoul","d":"y"}`,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -243,7 +252,9 @@ func TestEncoderRemembers(t *testing.T) {
 	e := NewEncoder(plainFields)
 	e.SetClusterFields(map[string]map[string]string{"a": {"region": "x"}})
 	render := func(cluster, tag string, sec int64, record string) string {
-		got, err := e.AppendEvent(nil, &Event{Chunk: &Chunk{Cluster: cluster, Tag: tag}, Time: Time{Sec: sec}, Record: raw(t, record)})
+		got, err := e.AppendEvent(nil, &Event{
+			Chunk: &Chunk{Cluster: cluster, Tag: tag}, Time: Time{Sec: sec}, Record: raw(t, record),
+		})
 		if err != nil {
 			return err.Error()
 		}
@@ -256,7 +267,10 @@ func TestEncoderRemembers(t *testing.T) {
 		{render("b", "u", 1, "80"), `{"@timestamp":"1970-01-01T00:00:01Z","tag":"u","cluster":"b"}`},
 		{render("b", "u", 1, "81 a161"), "render event 0 of chunk 0 as JSON: " + ErrTruncated.Error()},
 		{render("b", "u", 1, "90"), "render event 0 of chunk 0 as JSON: not a map"},
-		{render("a", "u", 1, "82 a161 01 a161 02"), `{"a":2,"@timestamp":"1970-01-01T00:00:01Z","tag":"u","cluster":"a","region":"x"}`},
+		{
+			render("a", "u", 1, "82 a161 01 a161 02"),
+			`{"a":2,"@timestamp":"1970-01-01T00:00:01Z","tag":"u","cluster":"a","region":"x"}`,
+		},
 		{render("a", "u", 1, "80"), `{"@timestamp":"1970-01-01T00:00:01Z","tag":"u","cluster":"a","region":"x"}`},
 	} {
 		if tc.got != tc.want {
@@ -273,7 +287,8 @@ func TestTimes(t *testing.T) {
 		}
 		year, week := want.ISOWeek()
 		c := civilOf(sec)
-		if y, w := c.isoWeek(); y != year || w != week || c.yearday != want.YearDay() || c.weekday != int(want.Weekday()) {
+		if y, w := c.isoWeek(); y != year || w != week || c.yearday != want.YearDay() ||
+			c.weekday != int(want.Weekday()) {
 			t.Fatalf("%s: ISO week %d of %d, day %d, weekday %d", want, w, y, c.yearday, c.weekday)
 		}
 	}

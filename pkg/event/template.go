@@ -44,7 +44,8 @@ const (
 	timeText
 )
 
-const knownPlaceholders = `{cluster}, {tag}, {tag[1]}, {record.field}, {record["dotted.field"]}, each with |default, and {{ }} for braces`
+const knownPlaceholders = `{cluster}, {tag}, {tag[1]}, {record.field}, {record["dotted.field"]}, each with |default, ` +
+	`and {{ }} for braces`
 
 // ParseTemplate reads a template. Errors name the position, in bytes from 1, and what is possible.
 func ParseTemplate(s string) (*Template, error) {
@@ -114,7 +115,8 @@ func parsePlaceholder(s string, at int) (seg segment, end int, err error) {
 				return seg, 0, templateError(s, i, "'[' is not closed (write {tag[1]})")
 			}
 			if seg.index, err = strconv.Atoi(s[i+1 : i+closing]); err != nil {
-				return seg, 0, templateError(s, i+1, "%q is no number of a tag's part (write {tag[1]}, {tag[-1]})", s[i+1:i+closing])
+				return seg, 0, templateError(s, i+1, "%q is no number of a tag's part (write {tag[1]}, {tag[-1]})",
+					s[i+1:i+closing])
 			}
 			i += closing + 1
 		}
@@ -161,7 +163,8 @@ func parsePath(s string, i int) (path []string, end int, err error) {
 		case '[':
 			quoted, err := strconv.QuotedPrefix(s[i+1:])
 			if err != nil {
-				return nil, 0, templateError(s, i+1, `a field's name in quotes should follow '[' (write {record["a.b"]})`)
+				return nil, 0, templateError(s, i+1,
+					`a field's name in quotes should follow '[' (write {record["a.b"]})`)
 			}
 			name, _ := strconv.Unquote(quoted) // QuotedPrefix has checked it
 			i += 1 + len(quoted)

@@ -109,7 +109,9 @@ func TestTemplateErrors(t *testing.T) {
 
 func TestTemplateClean(t *testing.T) {
 	var tmpl Template
-	if err := tmpl.UnmarshalText([]byte("/a/{cluster}/{tag[0]}/{record.u}/{record.no}/{record.no|d/e}/%Y/")); err != nil {
+	if err := tmpl.UnmarshalText(
+		[]byte("/a/{cluster}/{tag[0]}/{record.u}/{record.no}/{record.no|d/e}/%Y/"),
+	); err != nil {
 		t.Fatal(err)
 	}
 	clean := func(dst, value []byte) []byte {

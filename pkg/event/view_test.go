@@ -40,7 +40,8 @@ func TestLookup(t *testing.T) {
 func TestAppendText(t *testing.T) {
 	for b, want := range map[string]string{
 		"": "", "c0": "", "c3": "true", "ff": "-1", "cf ffffffffffffffff": "18446744073709551615",
-		"cb 3ff8000000000000": "1.5", "a2 220a": "\"\n", "a1 ff": "\ufffd", "c4 01 61": "a", "c4 02 ff61": "\ufffda", "a2 ed95": "\ufffd\ufffd",
+		"cb 3ff8000000000000": "1.5", "a2 220a": "\"\n", "a1 ff": "\ufffd", "c4 01 61": "a", "c4 02 ff61": "\ufffda",
+		"a2 ed95":                 "\ufffd\ufffd",
 		"d7 00 00000001 00000000": "1970-01-01T00:00:01Z", "d4 05 ff": `{"type":5,"data":"/w=="}`,
 		"92 01 a161": `[1,"a"]`, "82 a161 01 a161 c0": `{"a":null}`, "92 01": "", "c1": "", "a2 61": "",
 	} {

@@ -41,7 +41,8 @@ func (c *checker) Visit(node *ast.Node) {
 		}
 		if n.Name == "fromBase64" && len(n.Arguments) == 1 && isField(n.Arguments[0]) {
 			c.doubts = append(c.doubts, doubt{
-				"binary values are no base64 any more in expressions: they are text, with U+FFFD for each byte that is not UTF-8",
+				"binary values are no base64 any more in expressions: they are text, with U+FFFD for each byte that " +
+					"is not UTF-8",
 				"write base64(record.…) for their bytes; right where the agent itself sends base64",
 			})
 		}

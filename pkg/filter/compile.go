@@ -68,9 +68,11 @@ func variables() types.Map {
 // functions are those of expr that do no more work than their input is long.
 func functions() []string {
 	return []string{
-		"all", "none", "any", "one", "filter", "map", "find", "findIndex", "findLast", "findLastIndex", "count", "groupBy", "sum",
+		"all", "none", "any", "one", "filter", "map", "find", "findIndex", "findLast", "findLastIndex", "count",
+		"groupBy", "sum",
 		"len", "type", "ceil", "floor", "round", "string",
-		"trim", "trimPrefix", "trimSuffix", "upper", "lower", "split", "hasPrefix", "hasSuffix", "indexOf", "lastIndexOf",
+		"trim", "trimPrefix", "trimSuffix", "upper", "lower", "split", "hasPrefix", "hasSuffix", "indexOf",
+		"lastIndexOf",
 		"first", "last", "get", "keys", "values", "now", "toBase64", "fromBase64",
 	}
 }
@@ -92,7 +94,8 @@ func own() map[string]expr.Option {
 	add(funcBase64, toBase64, new(func(any) any))
 	add("float", discreet("float"), new(func(any) float64))
 	add("duration", discreet("duration"), new(func(string) time.Duration))
-	add("date", discreet("date"), new(func(string) time.Time), new(func(string, string) time.Time), new(func(string, string, string) time.Time))
+	add("date", discreet("date"), new(func(string) time.Time), new(func(string, string) time.Time),
+		new(func(string, string, string) time.Time))
 	add("int", toInteger, number)
 	add("abs", absolute, number)
 	add("max", largest, numbers)
@@ -132,13 +135,15 @@ func arithmetic() map[string]func(a, b any) any {
 // comparisons are the others.
 func comparisons() map[string]func(a, b any) bool {
 	return map[string]func(a, b any) bool{
-		"==": equalValues, "!=": notEqual, "<": lessThan, ">": moreThan, "<=": lessOrEqual, ">=": moreOrEqual, "in": memberOf,
+		"==": equalValues, "!=": notEqual, "<": lessThan, ">": moreThan, "<=": lessOrEqual, ">=": moreOrEqual,
+		"in": memberOf,
 	}
 }
 
 // knownNames are what an expression may name.
 func knownNames() []string {
-	return slices.Concat([]string{varCluster, varTag, varTime, varRecord, varMetadata}, functions(), slices.Sorted(maps.Keys(own())))
+	return slices.Concat([]string{varCluster, varTag, varTime, varRecord, varMetadata}, functions(),
+		slices.Sorted(maps.Keys(own())))
 }
 
 func compile(text string, options ...expr.Option) (*Expression, error) {

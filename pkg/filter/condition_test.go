@@ -7,8 +7,10 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 )
 
-const conditionRecord = `{"level":"warn","status":404,"took":1.5,"ok":true,"nothing":null,"list":[1,2,3],"words":["a","b"],` +
-	`"big":18446744073709551615,"kubernetes":{"ns":"shop","labels":{"app.name":"web"}},"items":[{"n":1},{"n":2},{"m":3}],"a.b":7}`
+const conditionRecord = `{"level":"warn","status":404,"took":1.5,"ok":true,"nothing":null,"list":[1,2,3],` +
+	`"words":["a","b"],` +
+	`"big":18446744073709551615,"kubernetes":{"ns":"shop","labels":{"app.name":"web"}},"items":[{"n":1},{"n":2},` +
+	`{"m":3}],"a.b":7}`
 
 func TestConditionTrue(t *testing.T) {
 	for _, tc := range []struct {
@@ -69,10 +71,17 @@ func TestConditionTrue(t *testing.T) {
 		{`any(1..5000, any(1..5000, # < 0))`, false, "too much to do"},
 		{`all(1..9999, len(filter(1..9999, # > 0)) > 0)`, false, "memory budget exceeded"},
 		{`any(map(1..4096, record.list), all(#, # > 0))`, false, "too much to do"},
-		{`let a = record.level + record.level; let b = a+a+a+a+a+a+a+a; let c = b+b+b+b+b+b+b+b; let d = c+c+c+c+c+c+c+c; ` +
-			`let e = d+d+d+d+d+d+d+d; let f = e+e+e+e+e+e+e+e; let g = f+f+f+f+f+f+f+f; g+g+g+g+g+g+g+g == ""`, false, "more than"},
-		{`replace(replace(replace("aaaaaaaaaaaaaaaa", "a", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"), "a", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"), "a", "` +
-			strings.Repeat("a", 200) + `") == ""`, false, "more than"},
+		{
+			`let a = record.level + record.level; let b = a+a+a+a+a+a+a+a; let c = b+b+b+b+b+b+b+b; let d = ` +
+				`c+c+c+c+c+c+c+c; ` +
+				`let e = d+d+d+d+d+d+d+d; let f = e+e+e+e+e+e+e+e; let g = f+f+f+f+f+f+f+f; g+g+g+g+g+g+g+g == ""`,
+			false, "more than",
+		},
+		{
+			`replace(replace(replace("aaaaaaaaaaaaaaaa", "a", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"), "a", ` +
+				`"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"), "a", "` +
+				strings.Repeat("a", 200) + `") == ""`, false, "more than",
+		},
 		{`1 % int(record.took - 1.5) == 0`, false, "evaluate"},
 	} {
 		c, err := NewCondition(tc.text)
@@ -83,7 +92,8 @@ func TestConditionTrue(t *testing.T) {
 		for range 2 { // the second time from what is remembered
 			e := newEvent(t, conditionRecord)
 			got, err := c.True(e)
-			if got != tc.want || (err == nil) != (tc.fail == "") || err != nil && !strings.Contains(err.Error(), tc.fail) {
+			if got != tc.want || (err == nil) != (tc.fail == "") ||
+				err != nil && !strings.Contains(err.Error(), tc.fail) {
 				t.Errorf("%s: %v, %v; want %v, %q", tc.text, got, err, tc.want, tc.fail)
 			}
 			if err != nil && strings.Contains(err.Error(), "\n") {
@@ -181,7 +191,9 @@ func TestExpressionAppend(t *testing.T) {
 // A record with very many values costs an expression that uses them an error, and others nothing.
 func TestConditionOfHugeRecord(t *testing.T) {
 	e := newEvent(t, `{"n":1,"list":[`+strings.Repeat("1,", 9999)+`1]}`)
-	for text, fails := range map[string]bool{`record.n == 1`: false, `any(record.list, # == 2)`: true, `len(record) == 2`: true} {
+	for text, fails := range map[string]bool{
+		`record.n == 1`: false, `any(record.list, # == 2)`: true, `len(record) == 2`: true,
+	} {
 		c, err := NewCondition(text)
 		if err != nil {
 			t.Fatal(err)
@@ -193,7 +205,10 @@ func TestConditionOfHugeRecord(t *testing.T) {
 }
 
 func FuzzCondition(f *testing.F) {
-	for _, text := range []string{`record.a.b == 1`, `any(record.list, # in record.list)`, `record.level matches "a+"`, `record?.a[0].b`, `let x = record; x.y`, `map(1..3, {#: time})`} {
+	for _, text := range []string{
+		`record.a.b == 1`, `any(record.list, # in record.list)`, `record.level matches "a+"`, `record?.a[0].b`,
+		`let x = record; x.y`, `map(1..3, {#: time})`,
+	} {
 		f.Add(text, []byte("\x82\xa1a\x81\xa1b\x01\xa4list\x93\x01\xa1x\xc0"))
 	}
 	f.Fuzz(func(t *testing.T, text string, record []byte) {
@@ -217,7 +232,10 @@ func FuzzCondition(f *testing.F) {
 }
 
 func BenchmarkCondition(b *testing.B) {
-	for _, text := range []string{`cluster == "seoul"`, `record.level != "debug"`, `record.status >= 500 || record.path startsWith "/api"`, `record.kubernetes.labels.app in ["web", "api"]`, `time.Hour() > 3`} {
+	for _, text := range []string{
+		`cluster == "seoul"`, `record.level != "debug"`, `record.status >= 500 || record.path startsWith "/api"`,
+		`record.kubernetes.labels.app in ["web", "api"]`, `time.Hour() > 3`,
+	} {
 		c, err := NewCondition(text)
 		if err != nil {
 			b.Fatal(err)

@@ -13,15 +13,15 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 )
 
-// Functions that expr has not. What they compile is written in quotes, so that check finds what is wrong with it, and so
-// that it is compiled once.
+// Functions that expr has not. What they compile is written in quotes, so that check finds what is wrong with it, and
+// so that it is compiled once.
 const (
 	funcReplacePattern = "replacePattern"
 	funcStrftime       = "strftime"
 )
 
-// patternReplacer is the function replacePattern(text, pattern, with): each match of the regular expression becomes with,
-// in which $1 and ${name} stand for groups.
+// patternReplacer is the function replacePattern(text, pattern, with): each match of the regular expression becomes
+// with, in which $1 and ${name} stand for groups.
 func patternReplacer() func(...any) (any, error) {
 	var known sync.Map // *regexp.Regexp by pattern: as many as an expression has
 	return func(params ...any) (any, error) {
@@ -85,7 +85,9 @@ func timeFormatter() func(...any) (any, error) {
 func timeFormat(text string) (*event.Template, error) {
 	t, err := event.ParseTemplate(text)
 	if err == nil && strings.Contains(text, "{") {
-		err = errors.New("the format of a time has no placeholders: add texts up, as in strftime(time, \"%Y\") + record.x")
+		err = errors.New(
+			"the format of a time has no placeholders: add texts up, as in strftime(time, \"%Y\") + record.x",
+		)
 	}
 	return t, err
 }

@@ -39,7 +39,8 @@ func TestFunctions(t *testing.T) {
 			got, err = x.Append(nil, e)
 		}
 		text, _, _ := event.ReadBytes(got)
-		if (err == nil) != (tc.fail == "") || err != nil && !strings.Contains(err.Error(), tc.fail) || err == nil && string(text) != tc.want {
+		if (err == nil) != (tc.fail == "") || err != nil && !strings.Contains(err.Error(), tc.fail) ||
+			err == nil && string(text) != tc.want {
 			t.Errorf("%.80s: %q, %v; want %q, %q", tc.expression, text, err, tc.want, tc.fail)
 		}
 	}

@@ -72,7 +72,8 @@ func newEvent(tb testing.TB, record string) *Event {
 	return e
 }
 
-const kubernetesRecord = `{"log":"2024-05-01T10:00:00.123456789Z stdout F GET /api/v1/items?page=3 200 12ms","stream":"stdout",` +
+const kubernetesRecord = `{"log":"2024-05-01T10:00:00.123456789Z stdout F GET /api/v1/items?page=3 200 ` +
+	`12ms","stream":"stdout",` +
 	`"time":"2024-05-01T10:00:00.123456789Z","path":"/api/v1/items","status":200,"level":"info","msg":"served",` +
 	`"kubernetes":{"pod_name":"web-7d4b9c6f5-x2x8p","namespace_name":"shop","container_name":"web",` +
 	`"labels":{"app":"web","pod-template-hash":"7d4b9c6f5"},"host":"node-1"}}`

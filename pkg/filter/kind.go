@@ -8,8 +8,9 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/config/setting"
 )
 
-// Kind is a kind of step: what the program knows of all steps of that kind. Each package of steps has one, or several, and
-// package all lists them. The configuration, its schema and the documentation take what they know of a kind from here.
+// Kind is a kind of step: what the program knows of all steps of that kind. Each package of steps has one, or several,
+// and package all lists them. The configuration, its schema and the documentation take what they know of a kind from
+// here.
 type Kind struct {
 	Name    string // the key that its settings are given under
 	Summary string // one line for people: what it does
@@ -20,8 +21,8 @@ type Kind struct {
 // Config is the settings of a step. Its fields have the tags that package config decodes by.
 type Config interface {
 	setting.Checker
-	// New makes a step of settings that have their defaults. It shares nothing with others. The caller closes it, where it
-	// holds something open.
+	// New makes a step of settings that have their defaults. It shares nothing with others. The caller closes it, where
+	// it holds something open.
 	New(d Deps) (Made, error)
 }
 
@@ -35,7 +36,8 @@ type Deps struct {
 type Made struct {
 	Step   Step   // either this
 	Joiner Joiner // or this
-	// Then is the stage right behind the step, of a Kind and with a Joiner of its own; nil: there is none. One goroutine uses both.
+	// Then is the stage right behind the step, of a Kind and with a Joiner of its own; nil: there is none. One
+	// goroutine uses both.
 	Then *Stage
 	// Close ends what the step holds open; nil: nothing. The step is not used afterwards.
 	Close func() error

@@ -31,7 +31,8 @@ func TestAppendNumbers(t *testing.T) {
 			t.Errorf("an array of %d is read as %d, %v", n, got, err)
 		}
 	}
-	if got := show(t, AppendFloat(nil, 1.5)) + show(t, AppendBool(nil, true)) + show(t, AppendBool(nil, false)) + show(t, AppendNil(nil)); got != "1.5truefalsenull" {
+	if got := show(t, AppendFloat(nil, 1.5)) + show(t, AppendBool(nil, true)) + show(t, AppendBool(nil, false)) +
+		show(t, AppendNil(nil)); got != "1.5truefalsenull" {
 		t.Error(got)
 	}
 }
@@ -46,7 +47,10 @@ func TestAppendValue(t *testing.T) {
 		value      any
 		want, fail string
 	}{
-		{map[string]any{"b": 1, "a": []any{nil, "x", true, 1.5, uint64(math.MaxUint64)}}, `{"a":[null,"x",true,1.5,18446744073709551615],"b":1}`, ""},
+		{
+			map[string]any{"b": 1, "a": []any{nil, "x", true, 1.5, uint64(math.MaxUint64)}},
+			`{"a":[null,"x",true,1.5,18446744073709551615],"b":1}`, "",
+		},
 		{[]string{"a", "b"}, `["a","b"]`, ""},
 		{map[any]any{1: int8(-3), "x": float32(0.5)}, `{"1":-3,"x":0.5}`, ""},
 		{text("x"), `"x"`, ""},
@@ -90,7 +94,8 @@ func TestParsePath(t *testing.T) {
 		{strings.Repeat("a.", 100) + "a", "", "at most 100 names"},
 	} {
 		got, err := ParsePath(tc.text)
-		if (err == nil) != (tc.fail == "") || err != nil && !strings.Contains(err.Error(), tc.fail) || strings.Join(got, "|") != tc.want {
+		if (err == nil) != (tc.fail == "") || err != nil && !strings.Contains(err.Error(), tc.fail) ||
+			strings.Join(got, "|") != tc.want {
 			t.Errorf("%q: %q, %v; want %s, %q", tc.text, got, err, tc.want, tc.fail)
 		}
 	}
@@ -107,7 +112,8 @@ func FuzzParsePath(f *testing.F) {
 		if err == nil && text[0] != '[' {
 			text = "." + text
 		}
-		if _, also := event.ParseTemplate("{record" + text + "}"); err == nil && also != nil && !strings.ContainsAny(text, "[") {
+		if _, also := event.ParseTemplate("{record" + text + "}"); err == nil && also != nil &&
+			!strings.ContainsAny(text, "[") {
 			t.Fatalf("%q: %v", text, also)
 		}
 	})

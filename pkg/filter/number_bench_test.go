@@ -19,7 +19,8 @@ func BenchmarkOperators(b *testing.B) {
 		b.Run(text, func(b *testing.B) {
 			var events []*Event
 			for i := range 64 {
-				events = append(events, newEvent(b, `{"status":`+strconv.Itoa(300+i)+`,"path":"/api/v1/items/`+strconv.Itoa(i)+`"}`))
+				events = append(events,
+					newEvent(b, `{"status":`+strconv.Itoa(300+i)+`,"path":"/api/v1/items/`+strconv.Itoa(i)+`"}`))
 			}
 			b.ReportAllocs()
 			for i := 0; b.Loop(); i++ {

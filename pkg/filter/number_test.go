@@ -9,50 +9,52 @@ import (
 )
 
 func TestNumbersAreExact(t *testing.T) {
-	const record = `{"id":9007199254740993,"max":9223372036854775807,"min":-9223372036854775808,"big":18446744073709551615,` +
+	const record = `{"id":9007199254740993,"max":9223372036854775807,"min":-9223372036854775808,` +
+		`"big":18446744073709551615,` +
 		`"over":9223372036854775808,"f":1.5,"n":5,"digits":"18446744073709551615","list":[9223372036854775807,-1],` +
 		`"body":"\ufeff{\"id\":9007199254740993,\"u\":18446744073709551615,\"more\":18446744073709551616,\"f\":0.5}"}`
 	for text, want := range map[string]string{
-		`record.big > 0`:                                 "true",
-		`record.big > record.max`:                        "true",
-		`record.min < record.big`:                        "true",
-		`record.big >= record.big`:                       "true",
-		`record.big == -1`:                               "false",
-		`record.big != -1`:                               "true",
-		`-1 in [record.big]`:                             "false",
-		`record.big in [-1, 1]`:                          "false",
-		`record.max in record.list`:                      "true",
-		`record.n in 1..9`:                               "true",
-		`record.id == 9007199254740992.0`:                "false",
-		`record.id > 9007199254740992.0`:                 "true",
-		`record.big < 1e30`:                              "true",
-		`record.f < record.n`:                            "true",
-		`record.f > record.n`:                            "false",
-		`record.n == 5.0`:                                "true",
-		`record.max + 1`:                                 "9223372036854775808",
-		`record.big - record.max`:                        "9223372036854775808",
-		`record.over - 9223372036854775808.0`:            "0.0",
-		`record.min + record.big`:                        "9223372036854775807",
-		`record.max - record.big`:                        "-9223372036854775808",
-		`-record.over`:                                   "-9223372036854775808",
-		`-record.min`:                                    "9223372036854775808",
-		`record.big % 10`:                                "5",
-		`-7 % record.n`:                                  "-2",
-		`record.n * record.f`:                            "7.5",
-		`record.n / 2`:                                   "2.5",
-		`abs(record.min)`:                                "9223372036854775808",
-		`max(record.n, record.big, [7])`:                 "18446744073709551615",
-		`min(record.list)`:                               "-1",
-		`sum(record.list)`:                               "9223372036854775806",
-		`sum([record.max, 1])`:                           "9223372036854775808",
-		`sum(record.list, # - 1)`:                        "9223372036854775804",
-		`int(record.digits)`:                             "18446744073709551615",
-		`int(-2.9)`:                                      "-2",
-		`string(record.big)`:                             `"18446744073709551615"`,
-		`fromJSON(record.body).id`:                       "9007199254740993",
-		`fromJSON(record.body).u`:                        "18446744073709551615",
-		`fromJSON(record.body).more`:                     `"18446744073709551616"`,
-		`fromJSON(record.body)`:                          `{"f":0.5,"id":9007199254740993,"more":"18446744073709551616","u":18446744073709551615}`,
+		`record.big > 0`:                      "true",
+		`record.big > record.max`:             "true",
+		`record.min < record.big`:             "true",
+		`record.big >= record.big`:            "true",
+		`record.big == -1`:                    "false",
+		`record.big != -1`:                    "true",
+		`-1 in [record.big]`:                  "false",
+		`record.big in [-1, 1]`:               "false",
+		`record.max in record.list`:           "true",
+		`record.n in 1..9`:                    "true",
+		`record.id == 9007199254740992.0`:     "false",
+		`record.id > 9007199254740992.0`:      "true",
+		`record.big < 1e30`:                   "true",
+		`record.f < record.n`:                 "true",
+		`record.f > record.n`:                 "false",
+		`record.n == 5.0`:                     "true",
+		`record.max + 1`:                      "9223372036854775808",
+		`record.big - record.max`:             "9223372036854775808",
+		`record.over - 9223372036854775808.0`: "0.0",
+		`record.min + record.big`:             "9223372036854775807",
+		`record.max - record.big`:             "-9223372036854775808",
+		`-record.over`:                        "-9223372036854775808",
+		`-record.min`:                         "9223372036854775808",
+		`record.big % 10`:                     "5",
+		`-7 % record.n`:                       "-2",
+		`record.n * record.f`:                 "7.5",
+		`record.n / 2`:                        "2.5",
+		`abs(record.min)`:                     "9223372036854775808",
+		`max(record.n, record.big, [7])`:      "18446744073709551615",
+		`min(record.list)`:                    "-1",
+		`sum(record.list)`:                    "9223372036854775806",
+		`sum([record.max, 1])`:                "9223372036854775808",
+		`sum(record.list, # - 1)`:             "9223372036854775804",
+		`int(record.digits)`:                  "18446744073709551615",
+		`int(-2.9)`:                           "-2",
+		`string(record.big)`:                  `"18446744073709551615"`,
+		`fromJSON(record.body).id`:            "9007199254740993",
+		`fromJSON(record.body).u`:             "18446744073709551615",
+		`fromJSON(record.body).more`:          `"18446744073709551616"`,
+		`fromJSON(record.body)`: `{"f":0.5,"id":9007199254740993,` +
+			`"more":"18446744073709551616","u":18446744073709551615}`,
 		`"order-" + string(fromJSON("12345678"))`:        `"order-12345678"`,
 		`fromJSON("18446744073709551615") == record.big`: "true",
 
@@ -163,7 +165,9 @@ func TestTextIsText(t *testing.T) {
 			continue
 		}
 		const line = "ERROR caf\xe9 closed\r\n"
-		for kind, value := range map[string][]byte{"str": AppendString(nil, line), "bin": append([]byte{0xc4, byte(len(line))}, line...)} {
+		for kind, value := range map[string][]byte{
+			"str": AppendString(nil, line), "bin": append([]byte{0xc4, byte(len(line))}, line...),
+		} {
 			e := newEvent(t, `{}`)
 			e.Set(value, "log")
 			got, err := x.Append(nil, e)

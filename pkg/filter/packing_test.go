@@ -31,7 +31,9 @@ type (
 // packingSteps are the settings of steps of every kind that look at the field log.
 func packingSteps(table string) (all []any) {
 	for _, format := range []string{"cri", "json", "nginx", "apache2", "logfmt", "ltsv", "syslog", "regex"} {
-		c := parse.Config{Field: "log", Format: format, ReserveData: true, OnError: "tag", Time: parse.Time{Key: "time"}}
+		c := parse.Config{
+			Field: "log", Format: format, ReserveData: true, OnError: "tag", Time: parse.Time{Key: "time"},
+		}
 		c.Join = parse.Join{Enabled: true, MaxLines: 10, MaxBytes: 1 << 10, MaxWait: time.Second}
 		c.Syslog.StructuredData = true
 		if format == "regex" {
@@ -50,7 +52,9 @@ func packingSteps(table string) (all []any) {
 		grep.Config{Include: patterns{"log": {"^ERROR"}}},
 		grep.Config{Exclude: patterns{"log": {"done$", "\ufffd"}}},
 		grep.Config{Include: patterns{"log": {"^$"}, "in.log": {"^$"}}},
-		modify.Config{Set: map[string]any{"copy": "{record.log}", "text": "{tag}: {record.log}", "none": "{record.log|none}"}},
+		modify.Config{
+			Set: map[string]any{"copy": "{record.log}", "text": "{tag}: {record.log}", "none": "{record.log|none}"},
+		},
 		modify.Config{Convert: texts{"log": "string"}},
 		modify.Config{Convert: texts{"log": "int"}},
 		modify.Config{Convert: texts{"log": "float"}},
@@ -66,12 +70,15 @@ func packingSteps(table string) (all []any) {
 		redact.Config{Patterns: []redact.Pattern{{Regex: "[a-z]+$"}}, With: "hash", Key: setting.NewSecret("k")},
 		sample.Config{Rate: 0.5, Key: "{record.log}"},
 		sample.ThrottleConfig{Rate: 1, Interval: time.Second, Key: "{record.log}", MaxKeys: 10},
-		lookup.Config{File: table, Field: "log", Format: "csv", Key: "key", Add: texts{"found": "value"}, MaxSize: 1 << 20},
+		lookup.Config{
+			File: table, Field: "log", Format: "csv", Key: "key", Add: texts{"found": "value"}, MaxSize: 1 << 20,
+		},
 		expression.Config{Drop: `record.log matches "done$"`},
 		expression.Config{Drop: `record.log contains "ERROR" and record["in"].log == record.log`},
 		expression.Config{Drop: `not (record.log startsWith "ERROR")`},
 		expression.Config{Set: texts{
-			"a": "record.log", "b": "len(record.log)", "c": "lower(record.log)", "d": "toJSON(record)", "e": "base64(record.log)",
+			"a": "record.log", "b": "len(record.log)", "c": "lower(record.log)", "d": "toJSON(record)",
+			"e": "base64(record.log)",
 			"f": `split(record.log, " ")`, "g": "fromJSON(record.log)", "h": "int(record.log) * 2",
 		}},
 	)
@@ -120,7 +127,8 @@ func packingRules(tb testing.TB, all []any) (rules []*filter.Rules) {
 			tb.Cleanup(func() { _ = l.Close() })
 		}
 		rules = append(rules, filter.NewRules("o", []filter.Route{{
-			Match: func(string, string) bool { return true }, When: when, Steps: []filter.Stage{s}, Outputs: []string{"o"},
+			Match: func(string, string) bool { return true }, When: when, Steps: []filter.Stage{s},
+			Outputs: []string{"o"},
 		}}, false))
 	}
 	return rules
@@ -153,9 +161,12 @@ func FuzzPacking(f *testing.F) {
 	steps := packingSteps(table)
 	asStr, asBin := packingRules(f, steps), packingRules(f, steps) // a step may remember what it saw
 	for _, seed := range []string{
-		"ERROR caf\xe9 closed\n", "token=s3cret caf\xe9", "2026-03-01T09:15:02Z stdout F na\xefve\n", `{"a":"caf` + "\xe9" + `"}`,
-		"a=1 b=\"\xff\"", "a:1\tb:\xff", "<34>1 2026-03-01T09:15:02.003Z h a 1 - [x y=\"\xe9\"] m", "caf\xe9", "ERROR", "odd",
-		"skip\r\n", "\xe6\x97", "kim@ex\xe4mple.com 4111 1111 1111 1111", "java.lang.Error: \xe9\n", "18446744073709551615", "", "\n",
+		"ERROR caf\xe9 closed\n", "token=s3cret caf\xe9", "2026-03-01T09:15:02Z stdout F na\xefve\n",
+		`{"a":"caf` + "\xe9" + `"}`,
+		"a=1 b=\"\xff\"", "a:1\tb:\xff", "<34>1 2026-03-01T09:15:02.003Z h a 1 - [x y=\"\xe9\"] m", "caf\xe9", "ERROR",
+		"odd",
+		"skip\r\n", "\xe6\x97", "kim@ex\xe4mple.com 4111 1111 1111 1111", "java.lang.Error: \xe9\n",
+		"18446744073709551615", "", "\n",
 	} {
 		f.Add([]byte(seed))
 	}

@@ -13,7 +13,8 @@ import (
 // along from fluentd and Fluent Bit, whose dialects are Ruby's and Onigmo's, and says what to write.
 func CheckPattern(r *setting.Report, key, text string) {
 	if _, err := CompilePattern(text); err != nil {
-		r.Add(key, "the syntax is https://golang.org/s/re2syntax, differences to Ruby's are in docs/filters.md", "%v", err)
+		r.Add(key, "the syntax is https://golang.org/s/re2syntax, differences to Ruby's are in docs/filters.md", "%v",
+			err)
 		return
 	}
 	for _, w := range doubts(text) {
@@ -28,7 +29,8 @@ func CompilePattern(text string) (*regexp.Regexp, error) {
 	inner, flags, slashes := inSlashes(text)
 	switch {
 	case slashes && (err != nil || anchored(inner)):
-		return nil, fmt.Errorf("%.200q stands in slashes, which would be part of it (write %.200q)", text, withFlags(inner, flags))
+		return nil, fmt.Errorf("%.200q stands in slashes, which would be part of it (write %.200q)", text,
+			withFlags(inner, flags))
 	case err != nil:
 		if hint := foreign(text); hint != "" {
 			return nil, fmt.Errorf("%w: %s", err, hint)
@@ -87,7 +89,9 @@ func foreign(text string) string {
 			return f.hint
 		}
 	}
-	if class := regexp.MustCompile(`\\p\{\^?(?i:alnum|alpha|blank|cntrl|digit|graph|lower|print|punct|space|upper|word|xdigit)\}`).FindString(text); class != "" {
+	if class := regexp.MustCompile(
+		`\\p\{\^?(?i:alnum|alpha|blank|cntrl|digit|graph|lower|print|punct|space|upper|word|xdigit)\}`,
+	).FindString(text); class != "" {
 		return fmt.Sprintf("write [[:alpha:]] and the like for Ruby's %s, or \\p{L}, \\p{N} for any alphabet", class)
 	}
 	for i := 0; i+1 < len(text); i++ {
@@ -98,13 +102,15 @@ func foreign(text string) string {
 				return hint
 			}
 		case strings.IndexByte("*+?}", c) >= 0 && text[i+1] == '+':
-			return fmt.Sprintf("leave the second sign of %q out: nothing here goes back to try another way", text[i:i+2])
+			return fmt.Sprintf("leave the second sign of %q out: nothing here goes back to try another way",
+				text[i:i+2])
 		}
 	}
 	return ""
 }
 
-const lookAround = "there is no look-around: match what is around too and put what is wanted in a group, or leave it to a second step"
+const lookAround = "there is no look-around: match what is around too and put what is wanted in a group, or leave it " +
+	"to a second step"
 
 func escapeHint(c byte) string {
 	switch c {
@@ -164,7 +170,9 @@ func doubts(text string) (all []doubt) {
 		})
 	}
 	if regexp.MustCompile(`\[[^\]]*&&`).MatchString(text) {
-		all = append(all, doubt{"&& in a class stands for the character &: there is no intersection", "write the class out"})
+		all = append(all, doubt{
+			"&& in a class stands for the character &: there is no intersection", "write the class out",
+		})
 	}
 	if needsLineEnd(tree) {
 		all = append(all, doubt{

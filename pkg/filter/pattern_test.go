@@ -24,14 +24,15 @@ func TestCheckPattern(t *testing.T) {
 		`a&&b`:             "",
 		`^(?<a>\w+) (.*)$`: "",
 
-		`/^(?<level>\w+) (?<message>.*)$/`: `stands in slashes, which would be part of it (write "^(?<level>\\w+) (?<message>.*)$")`,
-		`/^\/orders/`:                      `in slashes`,
-		`/healthcheck$/`:                   `in slashes`,
-		`/^a$/i`:                           `(write "(?i)^a$")`,
-		`/^a.b\z/mi`:                       `(write "(?is)^a.b\\z")`,
-		`/(?=x)/`:                          `in slashes`,
-		`/error/`:                          `warning: the slashes around the expression are part of what it matches`,
-		`/error/i`:                         `warning: the slashes`,
+		`/^(?<level>\w+) (?<message>.*)$/`: `stands in slashes, which would be part of it (write "^(?<level>\\w+) ` +
+			`(?<message>.*)$")`,
+		`/^\/orders/`:    `in slashes`,
+		`/healthcheck$/`: `in slashes`,
+		`/^a$/i`:         `(write "(?i)^a$")`,
+		`/^a.b\z/mi`:     `(write "(?is)^a.b\\z")`,
+		`/(?=x)/`:        `in slashes`,
+		`/error/`:        `warning: the slashes around the expression are part of what it matches`,
+		`/error/i`:       `warning: the slashes`,
 
 		`\h+`:             `write [0-9a-fA-F]`,
 		`[\h]+`:           `write [0-9a-fA-F]`,

@@ -20,14 +20,35 @@ func TestEventEdits(t *testing.T) {
 		want         string
 	}{
 		{"set a new one", `{"a":1}`, func(e *Event) bool { e.Set(str("x"), "b"); return true }, `{"a":1,"b":"x"}`},
-		{"set one that is there", `{"a":1,"b":2,"c":3}`, func(e *Event) bool { e.Set(str("x"), "b"); return true }, `{"a":1,"b":"x","c":3}`},
+		{
+			"set one that is there", `{"a":1,"b":2,"c":3}`, func(e *Event) bool { e.Set(str("x"), "b"); return true },
+			`{"a":1,"b":"x","c":3}`,
+		},
 		{"set in an empty record", `{}`, func(e *Event) bool { e.Set(str("x"), "b"); return true }, `{"b":"x"}`},
-		{"set makes maps", `{"a":1}`, func(e *Event) bool { e.Set(str("x"), "b", "c", "d"); return true }, `{"a":1,"b":{"c":{"d":"x"}}}`},
-		{"set within", `{"a":{"b":1,"c":{"d":2}},"z":0}`, func(e *Event) bool { e.Set(str("x"), "a", "c", "d"); return true }, `{"a":{"b":1,"c":{"d":"x"}},"z":0}`},
-		{"set one more within", `{"a":{"b":1}}`, func(e *Event) bool { e.Set(str("x"), "a", "c"); return true }, `{"a":{"b":1,"c":"x"}}`},
-		{"set within an empty map", `{"a":{}}`, func(e *Event) bool { e.Set(str("x"), "a", "c"); return true }, `{"a":{"c":"x"}}`},
-		{"set replaces what is no map", `{"a":{"b":1}}`, func(e *Event) bool { e.Set(str("x"), "a", "b", "c"); return true }, `{"a":{"b":{"c":"x"}}}`},
-		{"set of equal keys the last", `{"a":1,"a":2}`, func(e *Event) bool { e.Set(str("x"), "a"); return true }, `{"a":"x"}`},
+		{
+			"set makes maps", `{"a":1}`, func(e *Event) bool { e.Set(str("x"), "b", "c", "d"); return true },
+			`{"a":1,"b":{"c":{"d":"x"}}}`,
+		},
+		{
+			"set within", `{"a":{"b":1,"c":{"d":2}},"z":0}`,
+			func(e *Event) bool { e.Set(str("x"), "a", "c", "d"); return true }, `{"a":{"b":1,"c":{"d":"x"}},"z":0}`,
+		},
+		{
+			"set one more within", `{"a":{"b":1}}`, func(e *Event) bool { e.Set(str("x"), "a", "c"); return true },
+			`{"a":{"b":1,"c":"x"}}`,
+		},
+		{
+			"set within an empty map", `{"a":{}}`, func(e *Event) bool { e.Set(str("x"), "a", "c"); return true },
+			`{"a":{"c":"x"}}`,
+		},
+		{
+			"set replaces what is no map", `{"a":{"b":1}}`,
+			func(e *Event) bool { e.Set(str("x"), "a", "b", "c"); return true }, `{"a":{"b":{"c":"x"}}}`,
+		},
+		{
+			"set of equal keys the last", `{"a":1,"a":2}`, func(e *Event) bool { e.Set(str("x"), "a"); return true },
+			`{"a":"x"}`,
+		},
 		{"set the record", `{"a":1}`, func(e *Event) bool { e.Set(AppendMapHeader(nil, 0)); return true }, `{}`},
 		{"set what was got", `{"a":{"b":1}}`, func(e *Event) bool {
 			e.Set(str("x"), "c")
@@ -42,30 +63,65 @@ func TestEventEdits(t *testing.T) {
 			e.Set(v, "all")
 			return ok
 		}, `{"a":1,"b":"x","all":{"a":1,"b":"x"}}`},
-		{"sixteen fields and more", `{"1":1,"2":1,"3":1,"4":1,"5":1,"6":1,"7":1,"8":1,"9":1,"10":1,"11":1,"12":1,"13":1,"14":1,"15":1}`, func(e *Event) bool {
-			e.Set(str("x"), "16")
-			e.Set(str("y"), "17")
-			return e.Remove("1")
-		}, `{"2":1,"3":1,"4":1,"5":1,"6":1,"7":1,"8":1,"9":1,"10":1,"11":1,"12":1,"13":1,"14":1,"15":1,"16":"x","17":"y"}`},
+		{
+			"sixteen fields and more",
+			`{"1":1,"2":1,"3":1,"4":1,"5":1,"6":1,"7":1,"8":1,"9":1,"10":1,"11":1,"12":1,"13":1,"14":1,"15":1}`,
+			func(e *Event) bool {
+				e.Set(str("x"), "16")
+				e.Set(str("y"), "17")
+				return e.Remove("1")
+			},
+			`{"2":1,"3":1,"4":1,"5":1,"6":1,"7":1,"8":1,"9":1,"10":1,"11":1,"12":1,"13":1,"14":1,"15":1,"16":"x",` +
+				`"17":"y"}`,
+		},
 
 		{"remove", `{"a":1,"b":2,"c":3}`, func(e *Event) bool { return e.Remove("b") }, `{"a":1,"c":3}`},
 		{"remove equal ones", `{"a":1,"b":2,"a":3}`, func(e *Event) bool { return e.Remove("a") }, `{"b":2}`},
 		{"remove within", `{"a":{"b":1,"c":2}}`, func(e *Event) bool { return e.Remove("a", "b") }, `{"a":{"c":2}}`},
-		{"remove equal ones within", `{"a":{"b":1,"c":2,"b":3}}`, func(e *Event) bool { return e.Remove("a", "b") }, `{"a":{"c":2}}`},
-		{"remove deep within", `{"a":{"b":{"c":1},"d":2}}`, func(e *Event) bool { return e.Remove("a", "b", "c") }, `{"a":{"b":{},"d":2}}`},
+		{
+			"remove equal ones within", `{"a":{"b":1,"c":2,"b":3}}`, func(e *Event) bool { return e.Remove("a", "b") },
+			`{"a":{"c":2}}`,
+		},
+		{
+			"remove deep within", `{"a":{"b":{"c":1},"d":2}}`, func(e *Event) bool { return e.Remove("a", "b", "c") },
+			`{"a":{"b":{},"d":2}}`,
+		},
 		{"remove nothing", `{"a":{"b":1}}`, func(e *Event) bool {
-			return !e.Remove("b") && !e.Remove("a", "c") && !e.Remove("a", "b", "c") && !e.Remove("c", "d") && !e.Remove()
+			return !e.Remove("b") && !e.Remove("a", "c") && !e.Remove("a", "b", "c") && !e.Remove("c", "d") &&
+				!e.Remove()
 		}, `{"a":{"b":1}}`},
 
-		{"rename", `{"a":1,"b":2}`, func(e *Event) bool { return e.Rename([]string{"a"}, []string{"c"}) }, `{"c":1,"b":2}`},
-		{"rename over another", `{"a":1,"b":2,"c":3}`, func(e *Event) bool { return e.Rename([]string{"c"}, []string{"a"}) }, `{"b":2,"a":3}`},
-		{"rename to itself", `{"a":1}`, func(e *Event) bool { return e.Rename([]string{"a"}, []string{"a"}) }, `{"a":1}`},
-		{"rename of equal keys the last", `{"a":1,"b":2,"a":3}`, func(e *Event) bool { return e.Rename([]string{"a"}, []string{"c"}) }, `{"b":2,"c":3}`},
-		{"rename into a map", `{"a":1,"b":2}`, func(e *Event) bool { return e.Rename([]string{"a"}, []string{"m", "x"}) }, `{"b":2,"m":{"x":1}}`},
-		{"rename out of a map", `{"m":{"x":1,"y":2}}`, func(e *Event) bool { return e.Rename([]string{"m", "x"}, []string{"x"}) }, `{"m":{"y":2},"x":1}`},
-		{"rename a map into itself", `{"m":{"x":1}}`, func(e *Event) bool { return e.Rename([]string{"m"}, []string{"m", "m"}) }, `{"m":{"m":{"x":1}}}`},
+		{
+			"rename", `{"a":1,"b":2}`, func(e *Event) bool { return e.Rename([]string{"a"}, []string{"c"}) },
+			`{"c":1,"b":2}`,
+		},
+		{
+			"rename over another", `{"a":1,"b":2,"c":3}`,
+			func(e *Event) bool { return e.Rename([]string{"c"}, []string{"a"}) }, `{"b":2,"a":3}`,
+		},
+		{
+			"rename to itself", `{"a":1}`, func(e *Event) bool { return e.Rename([]string{"a"}, []string{"a"}) },
+			`{"a":1}`,
+		},
+		{
+			"rename of equal keys the last", `{"a":1,"b":2,"a":3}`,
+			func(e *Event) bool { return e.Rename([]string{"a"}, []string{"c"}) }, `{"b":2,"c":3}`,
+		},
+		{
+			"rename into a map", `{"a":1,"b":2}`,
+			func(e *Event) bool { return e.Rename([]string{"a"}, []string{"m", "x"}) }, `{"b":2,"m":{"x":1}}`,
+		},
+		{
+			"rename out of a map", `{"m":{"x":1,"y":2}}`,
+			func(e *Event) bool { return e.Rename([]string{"m", "x"}, []string{"x"}) }, `{"m":{"y":2},"x":1}`,
+		},
+		{
+			"rename a map into itself", `{"m":{"x":1}}`,
+			func(e *Event) bool { return e.Rename([]string{"m"}, []string{"m", "m"}) }, `{"m":{"m":{"x":1}}}`,
+		},
 		{"rename nothing", `{"a":1}`, func(e *Event) bool {
-			return !e.Rename([]string{"b"}, []string{"c"}) && !e.Rename(nil, []string{"c"}) && !e.Rename([]string{"a", "b"}, []string{"c"})
+			return !e.Rename([]string{"b"}, []string{"c"}) && !e.Rename(nil, []string{"c"}) &&
+				!e.Rename([]string{"a", "b"}, []string{"c"})
 		}, `{"a":1}`},
 
 		{"replace and go on", `{"a":1}`, func(e *Event) bool {
@@ -159,7 +215,8 @@ func TestEventKeepsToItsMemory(t *testing.T) {
 			_ = append(v, "overwritten"...)
 		}
 		got := show(t, e.Rendered())
-		if !strings.Contains(got, `"app":"x"`) || strings.Contains(got, "overwritten") || strings.Contains(got, `"host"`) {
+		if !strings.Contains(got, `"app":"x"`) || strings.Contains(got, "overwritten") ||
+			strings.Contains(got, `"host"`) {
 			t.Errorf("rendered %s", got)
 		}
 	}

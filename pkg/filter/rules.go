@@ -102,7 +102,10 @@ type figures struct {
 func NewRules(output string, routes []Route, dropUnrouted bool) *Rules {
 	r := &Rules{output: output, dropUnrouted: dropUnrouted, plans: map[origin]*plan{}}
 	for _, given := range routes {
-		rt := &route{Route: given, here: slices.Contains(given.Outputs, output), condition: Stage{Filter: given.Name, Kind: KindWhen}}
+		rt := &route{
+			Route: given, here: slices.Contains(given.Outputs, output),
+			condition: Stage{Filter: given.Name, Kind: KindWhen},
+		}
 		for _, s := range given.Steps {
 			rt.stages = append(rt.stages, &stage{Stage: s})
 		}

@@ -127,27 +127,141 @@ func TestRules(t *testing.T) {
 	}{
 		{"no routes", nil, false, `{}`, true, `emit [1] {}`},
 		{"a plain route", []Route{{Match: always, Outputs: []string{"es"}}}, false, `{}`, true, `emit [1] {}`},
-		{"other tags' filters", []Route{{Match: tagged("other"), Outputs: []string{"es"}, Steps: stages(setStep("s"))}, {Match: always, Outputs: []string{"es"}}}, false, `{}`, true, `emit [1] {}`},
-		{"other outputs' filters", []Route{{Match: always, Outputs: []string{"s3"}, Continue: true}, {Match: always, Outputs: []string{"es"}}}, false, `{}`, true, `emit [1] {}`},
-		{"steps", []Route{{Match: always, Outputs: []string{"es"}, Steps: stages(setStep("s"), setStep("t"))}}, false, `{}`, false, `emit [1] {"s":"x","t":"x"}`},
-		{"a step drops", []Route{{Match: always, Outputs: []string{"es"}, Steps: stages(verdictStep(Drop, nil), setStep("t"))}}, false, `{}`, false, `drop 1 filter`},
-		{"a step finds it dead", []Route{{Match: always, Outputs: []string{"es"}, Steps: stages(verdictStep(Dead, nil), setStep("t"))}}, false, `{}`, false, `dead [1] filter because`},
-		{"a step fails", []Route{{Match: always, Outputs: []string{"es"}, Steps: stages(verdictStep(Keep, errors.New("no")), setStep("t"))}}, false, `{}`, false, `emit [1] {"t":"x"}`},
-		{"a step's condition", []Route{{Match: always, Outputs: []string{"es"}, Steps: conditional}}, false, `{"n":1}`, false, `emit [1] {"n":1,"s":"x"}`},
-		{"a step's condition is false", []Route{{Match: always, Outputs: []string{"es"}, Steps: conditional}}, false, `{"n":2}`, false, `emit [1] {"n":2}`},
-		{"a step's condition fails", []Route{{Match: always, Outputs: []string{"es"}, Steps: failing}}, false, `{"n":2}`, false, `emit [1] {"n":2}`},
-		{"a route's condition", []Route{{Match: always, When: debug, Outputs: []string{"es"}}}, false, `{"level":"debug"}`, false, `emit [1] {"level":"debug"}`},
-		{"unrouted", []Route{{Match: always, When: debug, Outputs: []string{"es"}}}, false, `{}`, false, `dead [1] unrouted`},
-		{"unrouted, dropped", []Route{{Match: always, When: debug, Outputs: []string{"es"}}}, true, `{}`, false, `drop 1 unrouted`},
-		{"unrouted, another's", []Route{{Match: always, When: debug, Outputs: []string{"s3", "es"}}}, false, `{}`, false, `drop 1 when`},
-		{"unrouted, the first of two", []Route{{Match: tagged("x"), Outputs: []string{"s3"}}, {Match: always, When: debug, Outputs: []string{"es", "s3"}}, {Match: always, When: debug, Outputs: []string{"s3"}}}, false, `{}`, false, `dead [1] unrouted`},
-		{"another route takes it", []Route{{Match: always, When: debug, Outputs: []string{"s3"}}, {Match: always, Outputs: []string{"es"}}}, false, `{"level":"debug"}`, false, `drop 1 when`},
-		{"another route does not", []Route{{Match: always, When: debug, Outputs: []string{"s3"}}, {Match: always, Outputs: []string{"es"}}}, false, `{}`, false, `emit [1] {}`},
-		{"another route continues", []Route{{Match: always, When: debug, Outputs: []string{"s3"}, Continue: true}, {Match: always, Outputs: []string{"es"}}}, false, `{"level":"debug"}`, false, `emit [1] {"level":"debug"}`},
-		{"another route continues, no more take it", []Route{{Match: always, Outputs: []string{"s3"}, Continue: true}, {Match: always, When: debug, Outputs: []string{"es"}}}, false, `{}`, false, `drop 1 when`},
-		{"twice to the output: the first", []Route{{Match: always, Outputs: []string{"es"}, Continue: true, Steps: stages(setStep("s"))}, {Match: always, Outputs: []string{"es"}, Steps: stages(setStep("t"))}}, false, `{}`, false, `emit [1] {"s":"x"}`},
-		{"stored before the routes changed", []Route{{Match: always, When: debug, Outputs: []string{"s3"}}}, false, `{}`, true, `emit [1] {}`},
-		{"held back", []Route{{Match: always, Outputs: []string{"es"}, Steps: stages(&pair{}, setStep("s"))}}, false, `{}`, false, ``},
+		{
+			"other tags' filters",
+			[]Route{
+				{Match: tagged("other"), Outputs: []string{"es"}, Steps: stages(setStep("s"))},
+				{Match: always, Outputs: []string{"es"}},
+			},
+			false, `{}`, true, `emit [1] {}`,
+		},
+		{
+			"other outputs' filters", []Route{
+				{Match: always, Outputs: []string{"s3"}, Continue: true}, {Match: always, Outputs: []string{"es"}},
+			}, false, `{}`, true, `emit [1] {}`,
+		},
+		{
+			"steps",
+			[]Route{{Match: always, Outputs: []string{"es"}, Steps: stages(setStep("s"), setStep("t"))}},
+			false, `{}`, false, `emit [1] {"s":"x","t":"x"}`,
+		},
+		{
+			"a step drops", []Route{
+				{Match: always, Outputs: []string{"es"}, Steps: stages(verdictStep(Drop, nil), setStep("t"))},
+			}, false, `{}`, false, `drop 1 filter`,
+		},
+		{
+			"a step finds it dead", []Route{
+				{Match: always, Outputs: []string{"es"}, Steps: stages(verdictStep(Dead, nil), setStep("t"))},
+			}, false, `{}`, false, `dead [1] filter because`,
+		},
+		{
+			"a step fails",
+			[]Route{
+				{
+					Match: always, Outputs: []string{"es"},
+					Steps: stages(verdictStep(Keep, errors.New("no")), setStep("t")),
+				},
+			},
+			false, `{}`, false, `emit [1] {"t":"x"}`,
+		},
+		{
+			"a step's condition",
+			[]Route{{Match: always, Outputs: []string{"es"}, Steps: conditional}},
+			false,
+			`{"n":1}`, false, `emit [1] {"n":1,"s":"x"}`,
+		},
+		{
+			"a step's condition is false",
+			[]Route{{Match: always, Outputs: []string{"es"}, Steps: conditional}},
+			false,
+			`{"n":2}`, false, `emit [1] {"n":2}`,
+		},
+		{
+			"a step's condition fails",
+			[]Route{{Match: always, Outputs: []string{"es"}, Steps: failing}},
+			false,
+			`{"n":2}`, false, `emit [1] {"n":2}`,
+		},
+		{
+			"a route's condition",
+			[]Route{{Match: always, When: debug, Outputs: []string{"es"}}},
+			false,
+			`{"level":"debug"}`, false, `emit [1] {"level":"debug"}`,
+		},
+		{
+			"unrouted",
+			[]Route{{Match: always, When: debug, Outputs: []string{"es"}}},
+			false, `{}`, false,
+			`dead [1] unrouted`,
+		},
+		{
+			"unrouted, dropped",
+			[]Route{{Match: always, When: debug, Outputs: []string{"es"}}},
+			true, `{}`, false,
+			`drop 1 unrouted`,
+		},
+		{
+			"unrouted, another's",
+			[]Route{{Match: always, When: debug, Outputs: []string{"s3", "es"}}},
+			false, `{}`,
+			false, `drop 1 when`,
+		},
+		{
+			"unrouted, the first of two",
+			[]Route{
+				{Match: tagged("x"), Outputs: []string{"s3"}}, {
+					Match: always, When: debug, Outputs: []string{"es", "s3"},
+				}, {Match: always, When: debug, Outputs: []string{"s3"}},
+			},
+			false, `{}`, false, `dead [1] unrouted`,
+		},
+		{
+			"another route takes it", []Route{
+				{Match: always, When: debug, Outputs: []string{"s3"}}, {Match: always, Outputs: []string{"es"}},
+			}, false, `{"level":"debug"}`, false, `drop 1 when`,
+		},
+		{
+			"another route does not", []Route{
+				{Match: always, When: debug, Outputs: []string{"s3"}}, {Match: always, Outputs: []string{"es"}},
+			}, false, `{}`, false, `emit [1] {}`,
+		},
+		{
+			"another route continues",
+			[]Route{
+				{Match: always, When: debug, Outputs: []string{"s3"}, Continue: true},
+				{Match: always, Outputs: []string{"es"}},
+			},
+			false, `{"level":"debug"}`, false, `emit [1] {"level":"debug"}`,
+		},
+		{
+			"another route continues, no more take it",
+			[]Route{
+				{Match: always, Outputs: []string{"s3"}, Continue: true},
+				{Match: always, When: debug, Outputs: []string{"es"}},
+			},
+			false, `{}`, false, `drop 1 when`,
+		},
+		{
+			"twice to the output: the first",
+			[]Route{
+				{Match: always, Outputs: []string{"es"}, Continue: true, Steps: stages(setStep("s"))},
+				{Match: always, Outputs: []string{"es"}, Steps: stages(setStep("t"))},
+			},
+			false, `{}`, false, `emit [1] {"s":"x"}`,
+		},
+		{
+			"stored before the routes changed",
+			[]Route{{Match: always, When: debug, Outputs: []string{"s3"}}},
+			false,
+			`{}`, true, `emit [1] {}`,
+		},
+		{
+			"held back",
+			[]Route{{Match: always, Outputs: []string{"es"}, Steps: stages(&pair{}, setStep("s"))}},
+			false,
+			`{}`, false, ``,
+		},
 	} {
 		r := NewRules("es", tc.routes, tc.drop)
 		if got := r.Plain("seoul", "kube.web"); got != tc.plain {
@@ -165,8 +279,18 @@ func TestRules(t *testing.T) {
 
 func TestRulesJoin(t *testing.T) {
 	r := NewRules("es", []Route{
-		{Name: "first", Match: tagged("a"), Outputs: []string{"es"}, Steps: []Stage{{Filter: "f", Kind: "pair", Joiner: &pair{}}, {Filter: "f", Index: 1, Kind: "pair", Joiner: &pair{}}, {Filter: "f", Index: 2, Kind: "set", Step: setStep("s")}}},
-		{Name: "second", Match: tagged("b"), Outputs: []string{"es"}, Steps: []Stage{{Filter: "g", Kind: "pair", Joiner: &pair{}}}},
+		{
+			Name: "first", Match: tagged("a"), Outputs: []string{"es"},
+			Steps: []Stage{
+				{Filter: "f", Kind: "pair", Joiner: &pair{}},
+				{Filter: "f", Index: 1, Kind: "pair", Joiner: &pair{}},
+				{Filter: "f", Index: 2, Kind: "set", Step: setStep("s")},
+			},
+		},
+		{
+			Name: "second", Match: tagged("b"), Outputs: []string{"es"},
+			Steps: []Stage{{Filter: "g", Kind: "pair", Joiner: &pair{}}},
+		},
 	}, false)
 	out := &sink{tb: t}
 	process := func(origin int, tag string, at int64) {
@@ -221,12 +345,20 @@ func (refuser) Flush(_ time.Time, _ bool, _ func(*Event)) {}
 
 func TestRulesOfReturnedEvents(t *testing.T) {
 	r := NewRules("es", []Route{
-		{Name: "first", Match: tagged("a"), When: when(t, "false"), Outputs: []string{"es"}, Steps: []Stage{{Kind: "set", Step: setStep("s")}}},
+		{
+			Name: "first", Match: tagged("a"), When: when(t, "false"), Outputs: []string{"es"},
+			Steps: []Stage{{Kind: "set", Step: setStep("s")}},
+		},
 		{Name: "second", Match: always, When: when(t, "false"), Outputs: []string{"other"}},
-		{Name: "third", Match: tagged("b"), Outputs: []string{"es"}, Steps: []Stage{{Kind: "refuser", Joiner: refuser{}}}},
+		{
+			Name: "third", Match: tagged("b"), Outputs: []string{"es"},
+			Steps: []Stage{{Kind: "refuser", Joiner: refuser{}}},
+		},
 	}, false)
 	s := &sink{tb: t}
-	for _, c := range []*event.Chunk{{Tag: "a", Returned: true}, {Tag: "a"}, {Tag: "c", Returned: true}, {Tag: "b", Returned: true}} {
+	for _, c := range []*event.Chunk{
+		{Tag: "a", Returned: true}, {Tag: "a"}, {Tag: "c", Returned: true}, {Tag: "b", Returned: true},
+	} {
 		var e Event
 		e.Reset(&event.Event{Chunk: c, Record: []byte{0x80}}, len(s.got))
 		r.Process(&e, time.Time{}, s)
@@ -244,21 +376,25 @@ func TestRulesOfReturnedEvents(t *testing.T) {
 
 func TestRulesStats(t *testing.T) {
 	n := 0
-	r := NewRules("es", []Route{{Name: "other", Match: tagged("x"), Outputs: []string{"s3"}, When: when(t, `true`)}, {Name: "r", Match: always, When: when(t, `record.n < 290`), Outputs: []string{"es"}, Steps: []Stage{
-		{Kind: "a", When: when(t, `record.n < 200`), Step: stepFunc(func(*Event) (Verdict, error) {
-			n++
-			switch {
-			case n%10 == 0:
-				return Drop, nil
-			case n%10 == 1:
-				return Dead, nil
-			case n%10 < 4:
-				return Keep, errors.New("no")
-			}
-			return Keep, nil
-		})},
-		{Kind: "b", Step: setStep("x")},
-	}}}, false)
+	r := NewRules("es",
+		[]Route{
+			{Name: "other", Match: tagged("x"), Outputs: []string{"s3"}, When: when(t, `true`)},
+			{Name: "r", Match: always, When: when(t, `record.n < 290`), Outputs: []string{"es"}, Steps: []Stage{
+				{Kind: "a", When: when(t, `record.n < 200`), Step: stepFunc(func(*Event) (Verdict, error) {
+					n++
+					switch {
+					case n%10 == 0:
+						return Drop, nil
+					case n%10 == 1:
+						return Dead, nil
+					case n%10 < 4:
+						return Keep, errors.New("no")
+					}
+					return Keep, nil
+				})},
+				{Kind: "b", Step: setStep("x")},
+			}},
+		}, false)
 	out := &sink{tb: t}
 	for i := range 300 {
 		r.Process(newEvent(t, fmt.Sprintf(`{"n":%d}`, i)), time.Time{}, out)
@@ -297,9 +433,10 @@ func (s *nowhere) Dropped(any, string) { s.n++ }
 func (s *nowhere) Dead(*Event, string) { s.n++ }
 
 func BenchmarkProcess(b *testing.B) {
-	r := NewRules("es", []Route{{Match: always, When: when(b, `record.level != "debug"`), Outputs: []string{"es"}, Steps: []Stage{
-		{Step: verdictStep(Keep, nil)}, {Step: verdictStep(Keep, nil)}, {Step: verdictStep(Keep, nil)},
-	}}}, false)
+	r := NewRules("es",
+		[]Route{{Match: always, When: when(b, `record.level != "debug"`), Outputs: []string{"es"}, Steps: []Stage{
+			{Step: verdictStep(Keep, nil)}, {Step: verdictStep(Keep, nil)}, {Step: verdictStep(Keep, nil)},
+		}}}, false)
 	e := newEvent(b, kubernetesRecord)
 	ev := e.Event
 	out := &nowhere{}
@@ -320,10 +457,14 @@ func TestOnError(t *testing.T) {
 	}
 	failing := stepFunc(func(*Event) (Verdict, error) { return Keep, errors.New("no") })
 	r := NewRules("o", []Route{{
-		Name: "routes[0]", Match: func(string, string) bool { return true }, Outputs: []string{"o"}, When: when("record.n * 9223372036854775807 > 0"), Continue: true,
+		Name: "routes[0]", Match: func(string, string) bool { return true }, Outputs: []string{"o"},
+		When: when("record.n * 9223372036854775807 > 0"), Continue: true,
 	}, {
 		Name: "routes[1]", Match: func(string, string) bool { return true }, Outputs: []string{"o"},
-		Steps: []Stage{{Filter: "f", Kind: "grep", Step: failing}, {Filter: "f", Index: 1, Kind: "parse", When: when("record.n > record.text"), Step: failing}},
+		Steps: []Stage{
+			{Filter: "f", Kind: "grep", Step: failing},
+			{Filter: "f", Index: 1, Kind: "parse", When: when("record.n > record.text"), Step: failing},
+		},
 	}}, false)
 	var told []string
 	r.OnError(func(s *Stage, err error) {

@@ -81,7 +81,10 @@ type traced struct {
 }
 
 func (t *traced) enter(e *Event) Seen {
-	return Seen{Route: t.route, Stage: &t.stage, Event: e, Before: append([]byte{}, e.Rendered()...), Time: e.Time, Tag: e.DeliveredTag()}
+	return Seen{
+		Route: t.route, Stage: &t.stage, Event: e, Before: append([]byte{}, e.Rendered()...), Time: e.Time,
+		Tag: e.DeliveredTag(),
+	}
 }
 
 // skip says whether the stage is not for e, having told so.

@@ -102,13 +102,29 @@ func condition(t *testing.T, text string) *Condition {
 func TestTrace(t *testing.T) {
 	rules := func() *Rules {
 		return NewRules("out", []Route{
-			{Name: "first", Match: func(string, string) bool { return true }, When: condition(t, "record.first == true"), Outputs: []string{"other"}},
-			{Name: "second", Match: func(string, string) bool { return true }, When: condition(t, "record.second != false"), Outputs: []string{"out"}, Steps: []Stage{
-				{Kind: "drop", When: condition(t, "record.drop"), Step: act{func(*Event) (Verdict, error) { return Drop, nil }}},
-				{Kind: "join", Joiner: &joinUpTo{}},
-				{Kind: "set", Step: act{func(e *Event) (Verdict, error) { e.Set(AppendInt(nil, 7), "set"); return Keep, nil }}},
-				{Kind: "kill", When: condition(t, "record.kill == true"), Step: act{func(*Event) (Verdict, error) { return Dead, errors.New("why") }}},
-			}},
+			{
+				Name: "first", Match: func(string, string) bool { return true },
+				When: condition(t, "record.first == true"), Outputs: []string{"other"},
+			},
+			{
+				Name: "second", Match: func(string, string) bool { return true },
+				When: condition(t, "record.second != false"), Outputs: []string{"out"}, Steps: []Stage{
+					{
+						Kind: "drop", When: condition(t, "record.drop"),
+						Step: act{func(*Event) (Verdict, error) { return Drop, nil }},
+					},
+					{Kind: "join", Joiner: &joinUpTo{}},
+					{
+						Kind: "set", Step: act{
+							func(e *Event) (Verdict, error) { e.Set(AppendInt(nil, 7), "set"); return Keep, nil },
+						},
+					},
+					{
+						Kind: "kill", When: condition(t, "record.kill == true"),
+						Step: act{func(*Event) (Verdict, error) { return Dead, errors.New("why") }},
+					},
+				},
+			},
 		}, false)
 	}
 	records := []map[string]any{
@@ -142,7 +158,8 @@ func TestTrace(t *testing.T) {
 	want := []string{
 		"second [0]", "second [0] drop skipped", "second [0] join held",
 		"second [1]", "second [1] drop drop", "dropped 1 filter",
-		"second [2]", "second [2] drop skipped", "second [2] join", "second [2] set changed", "second [2] kill skipped", "emit [2]", "second [2] join late no n changed",
+		"second [2]", "second [2] drop skipped", "second [2] join", "second [2] set changed", "second [2] kill skipped",
+		"emit [2]", "second [2] join late no n changed",
 		"second [3]", "second [3] drop skipped",
 		"second [0 3] join changed", "second [0 3] set changed", "second [0 3] kill skipped", "emit [0 3]",
 		"second [] join made", "second [] set", "second [] kill skipped", "emit []",

@@ -11,7 +11,8 @@ import (
 func TestWaiting(t *testing.T) {
 	at := func(second int) time.Time { return time.Unix(int64(second), 0) }
 	var w filter.Waiting[string]
-	if w.Len() != 0 || w.First() != nil || w.Get([]byte("a")) != nil || !w.Due().IsZero() || w.Overdue(at(9), true) != nil {
+	if w.Len() != 0 || w.First() != nil || w.Get([]byte("a")) != nil || !w.Due().IsZero() ||
+		w.Overdue(at(9), true) != nil {
 		t.Error("something waits in the zero value")
 	}
 	w.Add([]byte("a"), "first", at(3))

@@ -24,7 +24,9 @@ const (
 // Why memory can't be had.
 var (
 	ErrOverBudget = errors.New("it needs more memory than the whole budget")
-	ErrEvicted    = errors.New("its memory was needed by others that waited for it, and it had made no progress for a while")
+	ErrEvicted    = errors.New(
+		"its memory was needed by others that waited for it, and it had made no progress for a while",
+	)
 )
 
 // Budget bounds the memory of everything between the sockets and the queue, of all listeners together: receive
@@ -77,7 +79,10 @@ func NewBudget(maximum int64) *Budget { return NewSharedBudget(maximum, maximum)
 // NewSharedBudget returns a budget of maximum bytes, of which one cluster may use share, which has to be as large as
 // NewBudget says.
 func NewSharedBudget(maximum, share int64) *Budget {
-	return &Budget{max: maximum, share: min(share, maximum), shares: map[string]int64{}, holders: map[*Reservation]struct{}{}, pool: map[int][][]byte{}}
+	return &Budget{
+		max: maximum, share: min(share, maximum), shares: map[string]int64{}, holders: map[*Reservation]struct{}{},
+		pool: map[int][][]byte{},
+	}
 }
 
 // BudgetStats is a budget's state, in bytes but for the last two.
@@ -134,7 +139,8 @@ type waiter struct {
 	granted     chan struct{}
 }
 
-// Reserve returns the account of a connection, which takes nothing yet. closeConn is called where its memory is needed by others.
+// Reserve returns the account of a connection, which takes nothing yet. closeConn is called where its memory is needed
+// by others.
 func (b *Budget) Reserve(closeConn func()) *Reservation {
 	return &Reservation{budget: b, close: closeConn, gone: make(chan struct{}), progress: time.Now()}
 }

@@ -39,8 +39,9 @@ type Batch interface {
 	Abandon()
 	// Size returns the bytes of memory that the batch holds.
 	Size() int
-	// Doubts returns other connections of which the Sink has to hear, by Gone and before Commit, if their clients have closed
-	// them, to tell what agents send again from what is new: mostly none. Of the batch's own it has to hear before Doubts.
+	// Doubts returns other connections of which the Sink has to hear, by Gone and before Commit, if their clients have
+	// closed them, to tell what agents send again from what is new: mostly none. Of the batch's own it has to hear
+	// before Doubts.
 	Doubts() []uint64
 	// Commit returns nil once every message of the batch is stored for good, and so may be acked,
 	// and empties the batch. After an error no ack may be sent. It blocks while the queue is full and

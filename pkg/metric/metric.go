@@ -15,7 +15,9 @@ const buckets = 18
 
 // bounds returns the buckets' upper bounds in seconds: 100 µs to 60 s.
 func bounds() [buckets]float64 {
-	return [buckets]float64{0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60}
+	return [buckets]float64{
+		0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60,
+	}
 }
 
 // Histogram counts durations in fixed buckets. The zero value is ready; safe for concurrent use.

@@ -8,8 +8,8 @@ import (
 // MessageSize is what a message of a [Batch] takes, in bytes.
 const MessageSize = unsafe.Sizeof(claim{})
 
-// Batch is the messages of one commit, as the [Window] sees them. The zero value is empty. It is its connection's until Enter,
-// and then also who stores it may ask it, until Stored has named it as done or Withdrawn was called.
+// Batch is the messages of one commit, as the [Window] sees them. The zero value is empty. It is its connection's until
+// Enter, and then also who stores it may ask it, until Stored has named it as done or Withdrawn was called.
 type Batch struct {
 	conn    uint64
 	ahead   bool
@@ -56,8 +56,8 @@ func (b *Batch) Len() int { return len(b.claims) }
 // Key returns the key of the message at i.
 func (b *Batch) Key(i int) Key { return b.claims[i].key }
 
-// Waiting reports whether the batch has to wait for another one that is before it in the queue. It doesn't need the window's
-// lock. Once it is false it stays so, and what Duplicate says is final.
+// Waiting reports whether the batch has to wait for another one that is before it in the queue. It doesn't need the
+// window's lock. Once it is false it stays so, and what Duplicate says is final.
 func (b *Batch) Waiting() bool { return b.waiting.Load() > 0 }
 
 // Duplicate reports whether the message at i is not to be stored, because it is.

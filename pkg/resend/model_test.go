@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// The model is one agent, which sends the chunk x until it has the ack and then, over another connection, an equal chunk with
-// the same id; a server; and all orders of what the two may do. An attempt is a connection on which the agent sends the chunk
-// once: attempts 0 to 2 of the first chunk, or as many as it takes, then those of the second.
+// The model is one agent, which sends the chunk x until it has the ack and then, over another connection, an equal
+// chunk with the same id; a server; and all orders of what the two may do. An attempt is a connection on which the
+// agent sends the chunk once: attempts 0 to 2 of the first chunk, or as many as it takes, then those of the second.
 const (
 	maxAttempts = 4
 	maxSteps    = 16
@@ -195,7 +195,8 @@ func (s *world) state() string {
 		b = append(b, byte(a.chunk), byte(len(s.w.conns[conn])))
 		flags(a.closed, a.read, a.entered, a.stored, a.withdrawn, a.acked, a.settled, s.w.gone[conn])
 		if a.batch != nil {
-			flags(a.batch.Waiting(), a.batch.Duplicate(0), a.batch.claims[0].late, a.batch.claims[0].message == m, m != nil && m.acked > a.batch.came)
+			flags(a.batch.Waiting(), a.batch.Duplicate(0), a.batch.claims[0].late, a.batch.claims[0].message == m,
+				m != nil && m.acked > a.batch.came)
 		}
 	}
 	b = append(b, byte(s.copies))
@@ -209,8 +210,8 @@ func (s *world) state() string {
 	return string(b)
 }
 
-// TestModel looks at every state that the agent and the server can get into. From each, all is let come to its end: then each
-// of the two chunks must be stored once, and every other ack must be of a duplicate.
+// TestModel looks at every state that the agent and the server can get into. From each, all is let come to its end:
+// then each of the two chunks must be stored once, and every other ack must be of a duplicate.
 func TestModel(t *testing.T) {
 	type run []int // which of the steps was taken, one after the other
 	replay := func(r run, each func(step)) *world {
@@ -242,7 +243,8 @@ func TestModel(t *testing.T) {
 		if s.copies != 2 || s.counted != s.acks-2 {
 			var names []string
 			replay(r, func(st step) { names = append(names, fmt.Sprint(st.name, " ", st.attempt)) })
-			t.Fatalf("%d copies of two chunks, %d duplicates of %d acks: %s", s.copies, s.counted, s.acks, strings.Join(names, ", "))
+			t.Fatalf("%d copies of two chunks, %d duplicates of %d acks: %s", s.copies, s.counted, s.acks,
+				strings.Join(names, ", "))
 		}
 	}
 	t.Logf("%d states", len(seen))

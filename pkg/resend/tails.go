@@ -20,8 +20,8 @@ type Tail struct {
 // Tails is the ends of connections, by their numbers, which are unique over restarts.
 type Tails map[uint64]*Tail
 
-// Add notes that the connection stored a whole message in the commit. ahead: its client did not wait for the acks of the
-// commit before. What comes after later commits is passed over.
+// Add notes that the connection stored a whole message in the commit. ahead: its client did not wait for the acks of
+// the commit before. What comes after later commits is passed over.
 func (t Tails) Add(conn, commit uint64, ahead bool, stored int64, k Key) {
 	tail := t[conn]
 	if tail == nil {

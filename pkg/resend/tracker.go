@@ -6,8 +6,8 @@ import (
 	"sync/atomic"
 )
 
-// maxUnsettled bounds how many acks of a connection are in doubt, but for those of its last commit: with a client that sends
-// far ahead of them, the earliest count as received.
+// maxUnsettled bounds how many acks of a connection are in doubt, but for those of its last commit: with a client that
+// sends far ahead of them, the earliest count as received.
 const maxUnsettled = 1024
 
 // End is how a connection ended, as far as it matters to its acks.
@@ -17,11 +17,13 @@ type End uint8
 const (
 	// Broken connections lose them: a reset, a failed write, a fault of the client's, or the program's own end.
 	Broken End = iota
-	// Left connections were closed by one side in good order, but not all that was written has reached the client's kernel.
+	// Left connections were closed by one side in good order, but not all that was written has reached the client's
+	// kernel.
 	Left
 	// Closed ones were closed by one side in good order, when all that was written had reached it.
 	Closed
-	// Idle ones were closed because their clients had not sent anything for so long that they have no need to send again.
+	// Idle ones were closed because their clients had not sent anything for so long that they have no need to send
+	// again.
 	Idle
 )
 
@@ -38,12 +40,13 @@ const (
 	Some                   // some are written, or just being
 )
 
-// Tracker works out which acks of one connection its client has. It is the connection's goroutine's, but for Written. Facts
-// have to be told in their order. Positions are counted in bytes of messages since the connection's beginning.
+// Tracker works out which acks of one connection its client has. It is the connection's goroutine's, but for Written.
+// Facts have to be told in their order. Positions are counted in bytes of messages since the connection's beginning.
 //
-// An ack counts as received once the client has begun a message after it was written. A client that doesn't wait for its acks
-// may have sent that, and closed, long before they were written or read: then the message must be farther behind them than
-// the client was ever ahead, twice as far as it was seen to be, since it may send faster than it is read.
+// An ack counts as received once the client has begun a message after it was written. A client that doesn't wait for
+// its acks may have sent that, and closed, long before they were written or read: then the message must be farther
+// behind them than the client was ever ahead, twice as far as it was seen to be, since it may send faster than it is
+// read.
 type Tracker struct {
 	settle  func(commits int, received bool)
 	written atomic.Int32 // a Written
@@ -64,8 +67,8 @@ type commit struct {
 	sent uint64 // Tracker.came, with what had come and was not read, when its acks were about to be written
 }
 
-// NewTracker returns the Tracker of a new connection. settle is called with how many of the earliest commits that are not
-// settled yet are so now, and whether their acks were received; see [Window.Settle].
+// NewTracker returns the Tracker of a new connection. settle is called with how many of the earliest commits that are
+// not settled yet are so now, and whether their acks were received; see [Window.Settle].
 func NewTracker(settle func(commits int, received bool)) *Tracker { return &Tracker{settle: settle} }
 
 // Came tells that n bytes were read. begins: they begin a message.
@@ -91,8 +94,8 @@ func (t *Tracker) Asked(n int) {
 // Begun tells that another message begins where the last n bytes do.
 func (t *Tracker) Begun(n int) { t.begun, t.newest = t.came-uint64(n), t.asked+1 }
 
-// Confirm settles the acks that the client had when it began its newest message. left is asked where it matters whether the
-// client may have closed the connection with acks unread: then only the connection's end tells.
+// Confirm settles the acks that the client had when it began its newest message. left is asked where it matters whether
+// the client may have closed the connection with acks unread: then only the connection's end tells.
 func (t *Tracker) Confirm(left func() bool) {
 	behind := t.ahead
 	if t.ahead > 1 {
@@ -120,7 +123,8 @@ func (t *Tracker) Storing(acks int) {
 	t.acks += acks
 }
 
-// Writing tells that the acks of what was committed are about to be written, while so many bytes have come and are not read.
+// Writing tells that the acks of what was committed are about to be written, while so many bytes have come and are not
+// read.
 func (t *Tracker) Writing(unread uint64) {
 	c := &t.commits[len(t.commits)-1]
 	t.ahead = max(t.ahead, uint64(c.acks))
@@ -128,7 +132,8 @@ func (t *Tracker) Writing(unread uint64) {
 	t.written.Store(int32(Some))
 }
 
-// Parting tells that the server has said that it ends the connection: that the client closes it now says nothing of its acks.
+// Parting tells that the server has said that it ends the connection: that the client closes it now says nothing of its
+// acks.
 func (t *Tracker) Parting() { t.written.Store(int32(Nothing)) }
 
 // Written returns how far the acks have come that are not settled. It may be called by anybody at any time.

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// Each case is what a server sees of a connection, in order, and what is told of its acks: "+2" that those of the two earliest
-// commits were received, "-1" that those of one were not.
+// Each case is what a server sees of a connection, in order, and what is told of its acks: "+2" that those of the two
+// earliest commits were received, "-1" that those of one were not.
 //
 //	m     a message that wants an ack comes, whole, alone in its read
 //	[ ]   a message comes in two reads
@@ -99,7 +99,9 @@ func track(facts string) string {
 func TestWritten(t *testing.T) {
 	tr := NewTracker(func(int, bool) {})
 	got := []Written{tr.Written()}
-	for _, fact := range []func(){func() { tr.Storing(1) }, func() { tr.Writing(0) }, func() { tr.Storing(1) }, tr.Parting} {
+	for _, fact := range []func(){
+		func() { tr.Storing(1) }, func() { tr.Writing(0) }, func() { tr.Storing(1) }, tr.Parting,
+	} {
 		fact()
 		got = append(got, tr.Written())
 	}

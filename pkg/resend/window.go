@@ -66,8 +66,8 @@ type message struct {
 	first, last *claim
 }
 
-// Window remembers the messages whose acks are in doubt, for all connections of a queue. It is safe for concurrent use, never
-// calls out, and touches no disk.
+// Window remembers the messages whose acks are in doubt, for all connections of a queue. It is safe for concurrent use,
+// never calls out, and touches no disk.
 type Window struct {
 	length time.Duration // 0: nothing is remembered
 	now    func() time.Time
@@ -85,11 +85,14 @@ type Window struct {
 
 // NewWindow returns a Window that remembers messages for length after their connection's end. 0 turns it off.
 func NewWindow(length time.Duration, now func() time.Time) *Window {
-	return &Window{length: length, now: now, messages: map[Key]*message{}, conns: map[uint64][][]*message{}, gone: map[uint64]bool{}}
+	return &Window{
+		length: length, now: now, messages: map[Key]*message{}, conns: map[uint64][][]*message{},
+		gone: map[uint64]bool{},
+	}
 }
 
-// Doubts returns the other connections of which the window has to know whether their clients are gone before b is entered:
-// mostly none, and never one that was told with Gone. Of b's own client it must know in any case.
+// Doubts returns the other connections of which the window has to know whether their clients are gone before b is
+// entered: mostly none, and never one that was told with Gone. Of b's own client it must know in any case.
 func (w *Window) Doubts(b *Batch) (conns []uint64) {
 	if w.length == 0 {
 		return nil
@@ -107,8 +110,8 @@ func (w *Window) Doubts(b *Batch) (conns []uint64) {
 	return conns
 }
 
-// Gone tells that the client of the connection has closed it, so that it can't have the acks that are not settled yet. Settle
-// must follow.
+// Gone tells that the client of the connection has closed it, so that it can't have the acks that are not settled yet.
+// Settle must follow.
 func (w *Window) Gone(conn uint64) {
 	if w.length == 0 {
 		return
@@ -126,7 +129,8 @@ func (w *Window) Gone(conn uint64) {
 	}
 }
 
-// Enter judges the messages of b, which is about to be queued. It has to be called in the order in which batches are queued.
+// Enter judges the messages of b, which is about to be queued. It has to be called in the order in which batches are
+// queued.
 func (w *Window) Enter(b *Batch) {
 	if w.length == 0 {
 		return
@@ -176,8 +180,8 @@ type Piece struct {
 	Index int
 }
 
-// Stored tells that a transaction is on disk: whole are the messages of which it holds the last piece, segment is where they
-// lie, and done the batches of which nothing is left to store. The acks of these are about to be written.
+// Stored tells that a transaction is on disk: whole are the messages of which it holds the last piece, segment is where
+// they lie, and done the batches of which nothing is left to store. The acks of these are about to be written.
 func (w *Window) Stored(whole []Piece, segment uint64, done []*Batch) {
 	if w.length == 0 {
 		return
@@ -248,8 +252,8 @@ func (w *Window) Withdrawn(b *Batch) {
 	}
 }
 
-// Settle tells what became of the acks of conn's earliest commits that are not settled yet; more than there are means all.
-// received: the client has them. Commits without a message that wants an ack don't count.
+// Settle tells what became of the acks of conn's earliest commits that are not settled yet; more than there are means
+// all. received: the client has them. Commits without a message that wants an ack don't count.
 func (w *Window) Settle(conn uint64, commits int, received bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -342,8 +346,8 @@ type Saved struct {
 	Until time.Time
 }
 
-// Unconfirmed returns what a restart has to know and can't read from the segments for which kept returns true: the messages in
-// those are in their chunks. kept must not use the window.
+// Unconfirmed returns what a restart has to know and can't read from the segments for which kept returns true: the
+// messages in those are in their chunks. kept must not use the window.
 func (w *Window) Unconfirmed(kept func(segment uint64) bool) []Saved {
 	w.mu.Lock()
 	defer w.mu.Unlock()

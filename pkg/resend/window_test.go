@@ -176,8 +176,8 @@ func TestSaved(t *testing.T) {
 	}
 }
 
-// Each case is what a connection stored before a crash: in which commits, whether ahead of the acks of the one before, and in
-// which segment.
+// Each case is what a connection stored before a crash: in which commits, whether ahead of the acks of the one before,
+// and in which segment.
 func TestTails(t *testing.T) {
 	type stored struct {
 		segment int

@@ -24,7 +24,8 @@ func (c *Config) Check(r *setting.Report) {
 	check := func(name string, patterns []string, compile func(string) (Pattern, error)) {
 		for _, text := range patterns {
 			if _, err := compile(text); err != nil {
-				r.Add(name, "patterns are made of *, **, {a,b} and \\ before a character that stands for itself", "%v", err)
+				r.Add(name, "patterns are made of *, **, {a,b} and \\ before a character that stands for itself", "%v",
+					err)
 			}
 		}
 	}

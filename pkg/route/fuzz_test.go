@@ -135,7 +135,8 @@ func FuzzPattern(f *testing.F) {
 		if err == nil {
 			p.Match(tag)
 		}
-		if len(pattern) > 40 || len(tag) > 40 || strings.HasPrefix(pattern, "/") || len(strings.Fields(pattern)) != 1 || strings.Fields(pattern)[0] != pattern {
+		if len(pattern) > 40 || len(tag) > 40 || strings.HasPrefix(pattern, "/") || len(strings.Fields(pattern)) != 1 ||
+			strings.Fields(pattern)[0] != pattern {
 			return
 		}
 		seq, rest, ok := refParse(pattern, 0)

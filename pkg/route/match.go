@@ -59,7 +59,8 @@ func (prog program) match(text string) bool {
 	var small [4][smallProgram]int
 	now, next := places{index: small[0][:], list: small[1][:]}, places{index: small[2][:], list: small[3][:]}
 	if n := len(prog); n > smallProgram {
-		now, next = places{index: make([]int, n), list: make([]int, n)}, places{index: make([]int, n), list: make([]int, n)}
+		now, next = places{index: make([]int, n), list: make([]int, n)},
+			places{index: make([]int, n), list: make([]int, n)}
 	}
 	if prog.enter(&now, pc, text, pos) {
 		return true

@@ -74,7 +74,9 @@ type group struct {
 
 func (c *compiler) compile() *PatternError {
 	if c.text[0] == '/' {
-		return &PatternError{Column: 1, Reason: `regular expressions are not supported (write \/ for a tag that begins with a slash)`}
+		return &PatternError{
+			Column: 1, Reason: `regular expressions are not supported (write \/ for a tag that begins with a slash)`,
+		}
 	}
 	for i := 0; i < len(c.text); i++ {
 		if strings.HasPrefix(c.text[i:], "**") {
@@ -109,7 +111,10 @@ func (c *compiler) compile() *PatternError {
 		}
 	}
 	if n := len(c.groups); n > 0 {
-		return &PatternError{Column: c.groups[n-1].column, Reason: `{ without a } (no spaces between braces; write \{ for the character)`}
+		return &PatternError{
+			Column: c.groups[n-1].column,
+			Reason: `{ without a } (no spaces between braces; write \{ for the character)`,
+		}
 	}
 	c.emit(instruction{op: opMatch})
 	return nil

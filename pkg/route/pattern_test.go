@@ -124,7 +124,8 @@ func TestCompileErrors(t *testing.T) {
 	} {
 		_, err := Compile(tc.pattern)
 		var pe *PatternError
-		if !errors.As(err, &pe) || pe.Column != tc.column || !strings.Contains(pe.Reason, tc.reason) || pe.Pattern != tc.pattern {
+		if !errors.As(err, &pe) || pe.Column != tc.column || !strings.Contains(pe.Reason, tc.reason) ||
+			pe.Pattern != tc.pattern {
 			t.Errorf("Compile(%q): %v, want %q at column %d", tc.pattern, err, tc.reason, tc.column)
 		}
 	}
@@ -136,7 +137,8 @@ func TestGlob(t *testing.T) {
 		t.Fatal(err)
 	}
 	for cluster, want := range map[string]bool{
-		"seoul-prod": true, "seoul-prod.a": true, "seoul-": true, "seoul": false, "tokyo": true, "osaka": true, "osaka-1": false, "": false,
+		"seoul-prod": true, "seoul-prod.a": true, "seoul-": true, "seoul": false, "tokyo": true, "osaka": true,
+		"osaka-1": false, "": false,
 	} {
 		if p.Match(cluster) != want {
 			t.Errorf("%q: %v, want %v", cluster, !want, want)

@@ -61,7 +61,9 @@ func TestNewReportsEveryMistake(t *testing.T) {
 		{Match: []string{"a", "b.{c"}},
 		{Match: []string{"**"}, Clusters: []string{"x}"}},
 	})
-	for _, want := range []string{`routes[0].match: pattern "b.{c", column 3`, `routes[1].clusters: pattern "x}", column 2`} {
+	for _, want := range []string{
+		`routes[0].match: pattern "b.{c", column 3`, `routes[1].clusters: pattern "x}", column 2`,
+	} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("New: %v, want %q in it", err, want)
 		}
@@ -75,7 +77,10 @@ func TestCheck(t *testing.T) {
 	}{
 		{Config{Match: []string{"a.**", "*"}, Clusters: []string{"seoul-*"}, Outputs: []string{"x"}}, nil},
 		{Config{}, []string{"match", "outputs"}},
-		{Config{Match: []string{"{", "}", "a"}, Clusters: []string{`\`}, Outputs: []string{"x"}}, []string{"match", "match", "clusters"}},
+		{
+			Config{Match: []string{"{", "}", "a"}, Clusters: []string{`\`}, Outputs: []string{"x"}},
+			[]string{"match", "match", "clusters"},
+		},
 	} {
 		var r setting.Report
 		tc.config.Check(&r)
@@ -133,7 +138,8 @@ func TestTableConcurrently(t *testing.T) {
 	wg.Wait()
 }
 
-const podTag = "kube.var.log.containers.api-7d9c5b8f6d-x2x7q_production_api-5f0b1d8a3c4e5f60718293a4b5c6d7e8f90123456789abcdef0123456789abcd.log"
+const podTag = "kube.var.log.containers.api-7d9c5b8f6d-x2x7q_production_" +
+	"api-5f0b1d8a3c4e5f60718293a4b5c6d7e8f90123456789abcdef0123456789abcd.log"
 
 func benchTable(b *testing.B) *Table {
 	b.Helper()

@@ -109,7 +109,8 @@ func (f files) parse(c content) (*material, error) {
 	if f.authorities != "" {
 		trusted, err := certificates(c.authorities)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w; put one or more PEM certificates of authorities there", f.whatAuthorities(), err)
+			return nil, fmt.Errorf("%s: %w; put one or more PEM certificates of authorities there", f.whatAuthorities(),
+				err)
 		}
 		m.authorities, m.trusted = x509.NewCertPool(), len(trusted)
 		for _, cert := range trusted {

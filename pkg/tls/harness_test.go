@@ -19,7 +19,9 @@ import (
 )
 
 // handshake connects both sides and returns what each found. Without an error, a byte went both ways.
-func handshake(tb testing.TB, server, client *stdtls.Config) (atServer, atClient stdtls.ConnectionState, serverErr, clientErr error) {
+func handshake(
+	tb testing.TB, server, client *stdtls.Config,
+) (atServer, atClient stdtls.ConnectionState, serverErr, clientErr error) {
 	tb.Helper()
 	far, near := socketPair(tb)
 	var sides sync.WaitGroup

@@ -21,8 +21,14 @@ func TestSwapsUnderLoad(t *testing.T) {
 	ca := tlstest.NewCA(t, "authority")
 	issue := func() tlstest.Pair { return ca.Issue(t, tlstest.Spec{}) }
 	atServer, atClient, authorities := newSecret(t, pairFiles(issue())), newSecret(t, pairFiles(issue())), ca.File(t)
-	server := newServer(t, setting.ServerTLS{CertFile: atServer.path("tls.crt"), KeyFile: atServer.path("tls.key"), ClientCAFile: authorities}, Options{})
-	client, err := NewClient(setting.ClientTLS{CertFile: atClient.path("tls.crt"), KeyFile: atClient.path("tls.key"), CAFile: authorities}, Options{})
+	server := newServer(t,
+		setting.ServerTLS{
+			CertFile: atServer.path("tls.crt"), KeyFile: atServer.path("tls.key"), ClientCAFile: authorities,
+		}, Options{})
+	client, err := NewClient(
+		setting.ClientTLS{CertFile: atClient.path("tls.crt"), KeyFile: atClient.path("tls.key"), CAFile: authorities},
+		Options{},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,7 +81,8 @@ func TestSwapsUnderLoad(t *testing.T) {
 		})
 	}
 	for range swaps {
-		for before := connections.Load(); connections.Load() < before+dialers && !t.Failed(); { // some finish between two swaps
+		// Some finish between two swaps.
+		for before := connections.Load(); connections.Load() < before+dialers && !t.Failed(); {
 			dial().Close()
 		}
 		next, nextClient := issue(), issue()

@@ -56,7 +56,10 @@ func newStore(f files, o Options) (*store, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	s := &store{files: f, log: o.Log, now: o.Now, expiry: logevery.Limit{Every: warnEvery}, state: State{CertFile: f.cert, KeyFile: f.key, CAFile: f.authorities}}
+	s := &store{
+		files: f, log: o.Log, now: o.Now, expiry: logevery.Limit{Every: warnEvery},
+		state: State{CertFile: f.cert, KeyFile: f.key, CAFile: f.authorities},
+	}
 	now := s.now()
 	if _, err := s.take(now); err != nil {
 		return nil, err
@@ -105,7 +108,9 @@ func (s *store) take(now time.Time) (changed bool, err error) {
 		return false, err
 	}
 	if why := fresh.invalid(now); old != nil && why != "" && old.invalid(now) == "" {
-		return false, fmt.Errorf("%s: %s, and the one in force is valid; put a valid one there, or correct this host's clock", s.files.whatPair(), why)
+		return false,
+			fmt.Errorf("%s: %s, and the one in force is valid; put a valid one there, or correct this host's clock",
+				s.files.whatPair(), why)
 	}
 	s.current.Store(fresh)
 	s.mu.Lock()
@@ -117,7 +122,8 @@ func (s *store) take(now time.Time) (changed bool, err error) {
 	if fresh.certificate != nil {
 		leaf := fresh.certificate.Leaf
 		sum := sha256.Sum256(leaf.Raw)
-		s.state.Subject, s.state.Serial, s.state.Fingerprint = leaf.Subject.String(), leaf.SerialNumber.Text(16), hex.EncodeToString(sum[:])
+		s.state.Subject, s.state.Serial, s.state.Fingerprint = leaf.Subject.String(), leaf.SerialNumber.Text(16),
+			hex.EncodeToString(sum[:])
 		s.state.Names, s.state.NotAfter = addressed(leaf), leaf.NotAfter
 	}
 	return true, nil
@@ -147,7 +153,8 @@ func (s *store) warn(now time.Time) {
 		return
 	}
 	if now.After(st.NotAfter) {
-		s.log.Error().EmbedObject(st).Msg("the certificate has expired: peers that verify it turn it down; put a new one in its place")
+		s.log.Error().EmbedObject(st).
+			Msg("the certificate has expired: peers that verify it turn it down; put a new one in its place")
 		return
 	}
 	s.log.Warn().EmbedObject(st).Msg("the certificate expires soon: put a new one in its place")

@@ -29,7 +29,9 @@ const (
 func TestReload(t *testing.T) {
 	ca := tlstest.NewCA(t, "authority")
 	first, second := ca.Issue(t, tlstest.Spec{}), ca.Issue(t, tlstest.Spec{})
-	expired := ca.Issue(t, tlstest.Spec{NotBefore: time.Now().Add(-2 * time.Hour), NotAfter: time.Now().Add(-time.Hour)})
+	expired := ca.Issue(t, tlstest.Spec{
+		NotBefore: time.Now().Add(-2 * time.Hour), NotAfter: time.Now().Add(-time.Hour),
+	})
 	early := ca.Issue(t, tlstest.Spec{NotBefore: time.Now().Add(time.Hour)})
 	s := newSecret(t, pairFiles(first))
 	cert, key := s.path("tls.crt"), s.path("tls.key")
@@ -56,27 +58,53 @@ func TestReload(t *testing.T) {
 		{"nothing", func() {}, first, false, "", ""},
 		{"symbolic link swapped", func() { s.swap(t, pairFiles(second)) }, second, true, "", reloaded},
 		{"swapped to the same content", func() { s.swap(t, pairFiles(second)) }, second, false, "", ""},
-		{"certificate renamed over, key not yet", func() { rename(cert, first.CertPEM) }, second, false, "private key does not match", kept},
+		{
+			"certificate renamed over, key not yet", func() { rename(cert, first.CertPEM) }, second, false,
+			"private key does not match", kept,
+		},
 		{"still", func() {}, second, false, "private key does not match", ""},
 		{"key renamed over", func() { rename(key, first.KeyPEM) }, first, true, "", reloaded},
-		{"key written in place, certificate not yet", func() { tlstest.Write(t, key, second.KeyPEM) }, first, false, "private key does not match", kept},
-		{"certificate written by half", func() { tlstest.Write(t, cert, second.CertPEM[:len(second.CertPEM)/2]) }, first, false, "failed to find any PEM data", kept},
+		{
+			"key written in place, certificate not yet", func() { tlstest.Write(t, key, second.KeyPEM) }, first, false,
+			"private key does not match", kept,
+		},
+		{
+			"certificate written by half", func() { tlstest.Write(t, cert, second.CertPEM[:len(second.CertPEM)/2]) },
+			first, false, "failed to find any PEM data", kept,
+		},
 		{"certificate written", func() { tlstest.Write(t, cert, second.CertPEM) }, second, true, "", reloaded},
-		{"chain cut off", func() { tlstest.Write(t, cert, slices.Concat(second.CertPEM, ca.PEM[:len(ca.PEM)/2])) }, second, false, "1 of its 2 PEM blocks are cut off", kept},
-		{"chain whole", func() { tlstest.Write(t, cert, slices.Concat(second.CertPEM, ca.PEM)) }, second, true, "", reloaded},
-		{"certificate without its chain again", func() { tlstest.Write(t, cert, second.CertPEM) }, second, true, "", reloaded},
+		{
+			"chain cut off", func() { tlstest.Write(t, cert, slices.Concat(second.CertPEM, ca.PEM[:len(ca.PEM)/2])) },
+			second, false, "1 of its 2 PEM blocks are cut off", kept,
+		},
+		{
+			"chain whole", func() { tlstest.Write(t, cert, slices.Concat(second.CertPEM, ca.PEM)) }, second, true, "",
+			reloaded,
+		},
+		{
+			"certificate without its chain again", func() { tlstest.Write(t, cert, second.CertPEM) }, second, true, "",
+			reloaded,
+		},
 		{"garbage", func() { tlstest.Write(t, cert, []byte("garbage")) }, second, false, "must be in PEM", kept},
 		{"other fault", func() { os.Remove(cert) }, second, false, "check the name", kept},
 		{"as before", func() { tlstest.Write(t, cert, second.CertPEM) }, second, false, "", restored},
 		{"passphrase", func() {
-			tlstest.Write(t, key, []byte("-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n"))
+			tlstest.Write(t, key,
+				[]byte("-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n"))
 		}, second, false, "passphrase", kept},
-		{"expired", func() { tlstest.Write(t, cert, expired.CertPEM); tlstest.Write(t, key, expired.KeyPEM) }, second, false, "it expired at", kept},
-		{"not valid yet", func() { tlstest.Write(t, cert, early.CertPEM); tlstest.Write(t, key, early.KeyPEM) }, second, false, "not valid before", kept},
+		{
+			"expired", func() { tlstest.Write(t, cert, expired.CertPEM); tlstest.Write(t, key, expired.KeyPEM) },
+			second, false, "it expired at", kept,
+		},
+		{
+			"not valid yet", func() { tlstest.Write(t, cert, early.CertPEM); tlstest.Write(t, key, early.KeyPEM) },
+			second, false, "not valid before", kept,
+		},
 	} {
 		step.do()
 		changed, err := server.Reload()
-		if changed != step.changed || (err == nil) != (step.fail == "") || err != nil && !strings.Contains(err.Error(), step.fail) {
+		if changed != step.changed || (err == nil) != (step.fail == "") ||
+			err != nil && !strings.Contains(err.Error(), step.fail) {
 			t.Fatalf("%s: changed %v, %v", step.name, changed, err)
 		}
 		if err != nil && !strings.Contains(err.Error(), "load certificate "+cert+" and key "+key+": ") {
@@ -112,12 +140,21 @@ func TestFirstLoadFails(t *testing.T) {
 		set  setting.ServerTLS
 		want string
 	}{
-		{setting.ServerTLS{CertFile: missing, KeyFile: key}, "load certificate " + missing + " and key " + key + ": open " + missing + ": no such file or directory; check the name"},
+		{
+			setting.ServerTLS{CertFile: missing, KeyFile: key}, "load certificate " + missing + " and key " + key +
+				": open " + missing + ": no such file or directory; check the name",
+		},
 		{setting.ServerTLS{CertFile: cert, KeyFile: missing}, "open " + missing},
 		{setting.ServerTLS{CertFile: other, KeyFile: key}, "does not match public key; put a whole certificate"},
 		{setting.ServerTLS{CertFile: key, KeyFile: cert}, "PEM inputs may have been switched"},
-		{setting.ServerTLS{CertFile: cert, KeyFile: key, ClientCAFile: missing}, "load certificate authorities " + missing + ": open"},
-		{setting.ServerTLS{CertFile: cert, KeyFile: key, ClientCAFile: empty}, "load certificate authorities " + empty + ": it holds no PEM certificate; put"},
+		{
+			setting.ServerTLS{CertFile: cert, KeyFile: key, ClientCAFile: missing},
+			"load certificate authorities " + missing + ": open",
+		},
+		{
+			setting.ServerTLS{CertFile: cert, KeyFile: key, ClientCAFile: empty},
+			"load certificate authorities " + empty + ": it holds no PEM certificate; put",
+		},
 		{setting.ServerTLS{CertFile: cert, KeyFile: key, ClientCAFile: key}, "it holds no PEM certificate"},
 	} {
 		if s, err := NewServer(tc.set, Options{}); err == nil || s != nil || !strings.Contains(err.Error(), tc.want) {
@@ -164,7 +201,8 @@ func TestAuthoritiesReload(t *testing.T) {
 		if changed, err := agent.Reload(); err != nil || !changed {
 			t.Fatal(changed, err)
 		}
-		if _, _, _, err := handshake(t, server.Config(), agent.ConfigFor("localhost")); err == nil || !strings.Contains(err.Error(), "unknown authority") {
+		if _, _, _, err := handshake(t, server.Config(), agent.ConfigFor("localhost")); err == nil ||
+			!strings.Contains(err.Error(), "unknown authority") {
 			t.Errorf("%s agent trusts the new authority alone, but: %v", name, err)
 		}
 	}
@@ -173,14 +211,20 @@ func TestAuthoritiesReload(t *testing.T) {
 func TestState(t *testing.T) {
 	now := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
 	ca := tlstest.NewCA(t, "authority")
-	pair := ca.Issue(t, tlstest.Spec{CommonName: "logs", DNS: []string{"logs.example"}, IPs: []string{"10.0.0.1"}, NotBefore: now.AddDate(0, -1, 0), NotAfter: now.AddDate(0, 0, 30)})
+	pair := ca.Issue(t, tlstest.Spec{
+		CommonName: "logs", DNS: []string{"logs.example"}, IPs: []string{"10.0.0.1"}, NotBefore: now.AddDate(0, -1, 0),
+		NotAfter: now.AddDate(0, 0, 30),
+	})
 	cert, key := pair.Files(t)
 	authorities := ca.File(t)
-	s := newServer(t, setting.ServerTLS{CertFile: cert, KeyFile: key, ClientCAFile: authorities}, Options{Now: func() time.Time { return now }})
+	s := newServer(t, setting.ServerTLS{CertFile: cert, KeyFile: key, ClientCAFile: authorities},
+		Options{Now: func() time.Time { return now }})
 	now = now.Add(12 * time.Hour)
 	st := s.State()
-	if st.CertFile != cert || st.KeyFile != key || st.CAFile != authorities || st.Subject != "CN=logs" || st.Serial != serial(pair) || len(st.Fingerprint) != 64 ||
-		!slices.Equal(st.Names, []string{"logs.example", "10.0.0.1"}) || !st.NotAfter.Equal(pair.Leaf.NotAfter) || st.DaysLeft != 29.5 ||
+	if st.CertFile != cert || st.KeyFile != key || st.CAFile != authorities || st.Subject != "CN=logs" ||
+		st.Serial != serial(pair) || len(st.Fingerprint) != 64 ||
+		!slices.Equal(st.Names, []string{"logs.example", "10.0.0.1"}) || !st.NotAfter.Equal(pair.Leaf.NotAfter) ||
+		st.DaysLeft != 29.5 ||
 		!st.LoadedAt.Equal(now.Add(-12*time.Hour)) || st.Reloads != 0 || st.Failing != "" {
 		t.Errorf("state: %+v", st)
 	}

@@ -98,7 +98,8 @@ func NewClient(set setting.ClientTLS, o Options) (*Client, error) {
 		return nil, err
 	}
 	if (set.CertFile == "") != (set.KeyFile == "") {
-		return nil, errors.New("a client certificate and its key go together: set both cert_file and key_file, or neither")
+		return nil,
+			errors.New("a client certificate and its key go together: set both cert_file and key_file, or neither")
 	}
 	c := &Client{serverName: set.ServerName, version: version, insecure: set.InsecureSkipVerify}
 	c.store, err = newStore(files{cert: set.CertFile, key: set.KeyFile, authorities: set.CAFile}, o)
@@ -106,7 +107,11 @@ func NewClient(set setting.ClientTLS, o Options) (*Client, error) {
 		return nil, err
 	}
 	if c.insecure {
-		c.log.Warn().Msg("servers' certificates are not verified (insecure_skip_verify): anyone on the way can read and change what is sent")
+		c.log.Warn().
+			Msg(
+				"servers' certificates are not verified (insecure_skip_verify): anyone on the way can read and " +
+					"change what is sent",
+			)
 	}
 	return c, nil
 }
@@ -126,7 +131,11 @@ func (c *Client) ConfigFor(host string) *stdtls.Config {
 	if m.certificate != nil {
 		// Always shown: crypto/tls itself holds it back from a server that names other authorities,
 		// and then the server can't say what is wrong with it.
-		cfg.GetClientCertificate = func(*stdtls.CertificateRequestInfo) (*stdtls.Certificate, error) { return m.certificate, nil }
+		cfg.GetClientCertificate = func(
+			*stdtls.CertificateRequestInfo,
+		) (*stdtls.Certificate, error) {
+			return m.certificate, nil
+		}
 	}
 	return cfg
 }

@@ -32,17 +32,23 @@ func TestVersions(t *testing.T) {
 	} {
 		name := tc.min + " with " + stdtls.VersionName(tc.peer)
 		s := newServer(t, setting.ServerTLS{CertFile: cert, KeyFile: key, MinVersion: tc.min}, Options{})
-		_, st, serverErr, err := handshake(t, s.Config(), &stdtls.Config{RootCAs: ca.Pool(), ServerName: "localhost", MinVersion: tc.peer, MaxVersion: tc.peer})
-		if connected := err == nil && serverErr == nil; connected != tc.connected || connected && st.Version != tc.peer {
+		_, st, serverErr, err := handshake(t, s.Config(), &stdtls.Config{
+			RootCAs: ca.Pool(), ServerName: "localhost", MinVersion: tc.peer, MaxVersion: tc.peer,
+		})
+		if connected := err == nil && serverErr == nil; connected != tc.connected ||
+			connected && st.Version != tc.peer {
 			t.Errorf("server %s: %v, server's error %v", name, err, serverErr)
 		}
 		c, err := NewClient(setting.ClientTLS{CAFile: ca.File(t), MinVersion: tc.min}, Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		server := &stdtls.Config{Certificates: []stdtls.Certificate{pair.Certificate(t)}, MinVersion: tc.peer, MaxVersion: tc.peer}
+		server := &stdtls.Config{
+			Certificates: []stdtls.Certificate{pair.Certificate(t)}, MinVersion: tc.peer, MaxVersion: tc.peer,
+		}
 		_, st, serverErr, err = handshake(t, server, c.ConfigFor("localhost"))
-		if connected := err == nil && serverErr == nil; connected != tc.connected || connected && st.Version != tc.peer {
+		if connected := err == nil && serverErr == nil; connected != tc.connected ||
+			connected && st.Version != tc.peer {
 			t.Errorf("client %s: %v, server's error %v", name, err, serverErr)
 		}
 	}
@@ -95,7 +101,8 @@ func TestClientCertificates(t *testing.T) {
 				cfg := c.ConfigFor("127.0.0.1")
 				cfg.MaxVersion = cfg.MinVersion
 				atServer, _, err, clientErr := handshake(t, newServer(t, set, Options{}).Config(), cfg)
-				if (err == nil) != (tc.fail == "") || (clientErr == nil) != (tc.fail == "") || err != nil && !strings.Contains(err.Error(), tc.fail) {
+				if (err == nil) != (tc.fail == "") || (clientErr == nil) != (tc.fail == "") ||
+					err != nil && !strings.Contains(err.Error(), tc.fail) {
 					t.Errorf("TLS %s: server %v, client %v; want %q", version, err, clientErr, tc.fail)
 				}
 				if err == nil && !slices.Equal(Names(&atServer), tc.names) {
@@ -119,7 +126,14 @@ func TestNames(t *testing.T) {
 		spec tlstest.Spec
 		want []string
 	}{
-		{"all kinds", tlstest.Spec{CommonName: "agent", DNS: []string{"b.agents", "a.agents"}, URIs: []string{"spiffe://x/ns/logging"}, IPs: []string{"10.0.0.1"}}, []string{"b.agents", "a.agents", "spiffe://x/ns/logging", "agent"}},
+		{
+			"all kinds",
+			tlstest.Spec{
+				CommonName: "agent", DNS: []string{"b.agents", "a.agents"}, URIs: []string{"spiffe://x/ns/logging"},
+				IPs: []string{"10.0.0.1"},
+			},
+			[]string{"b.agents", "a.agents", "spiffe://x/ns/logging", "agent"},
+		},
 		{"common name alone", tlstest.Spec{CommonName: "agent", IPs: []string{"10.0.0.1"}}, []string{"agent"}},
 		{"common name repeated", tlstest.Spec{CommonName: "a.agents", DNS: []string{"a.agents"}}, []string{"a.agents"}},
 		{"no name", tlstest.Spec{IPs: []string{"10.0.0.1"}}, nil},
@@ -153,8 +167,16 @@ func TestClientVerifies(t *testing.T) {
 		{"address", "10.0.0.1", setting.ClientTLS{CAFile: trusted}, ""},
 		{"other name", "os.example", setting.ClientTLS{CAFile: trusted}, "not os.example"},
 		{"server_name", "10.9.9.9", setting.ClientTLS{CAFile: trusted, ServerName: "es.example"}, ""},
-		{"other server_name", "es.example", setting.ClientTLS{CAFile: trusted, ServerName: "os.example"}, "not os.example"},
-		{"other authority", "es.example", setting.ClientTLS{CAFile: tlstest.NewCA(t, "other").File(t)}, "unknown authority"},
+		{
+			"other server_name", "es.example",
+			setting.ClientTLS{CAFile: trusted, ServerName: "os.example"},
+			"not os.example",
+		},
+		{
+			"other authority", "es.example",
+			setting.ClientTLS{CAFile: tlstest.NewCA(t, "other").File(t)},
+			"unknown authority",
+		},
 		{"the system's authorities", "es.example", setting.ClientTLS{}, "unknown authority"},
 		{"insecure", "os.example", setting.ClientTLS{InsecureSkipVerify: true}, ""},
 	} {
@@ -186,21 +208,25 @@ func TestNoResumption(t *testing.T) {
 			t.Fatal(err)
 		}
 		client := &stdtls.Config{
-			RootCAs: old.Pool(), ServerName: "localhost", MaxVersion: version, ClientSessionCache: stdtls.NewLRUClientSessionCache(0),
-			Certificates: []stdtls.Certificate{old.Issue(t, tlstest.Spec{CommonName: "agent"}).Certificate(t)},
+			RootCAs: old.Pool(), ServerName: "localhost", MaxVersion: version,
+			ClientSessionCache: stdtls.NewLRUClientSessionCache(0),
+			Certificates:       []stdtls.Certificate{old.Issue(t, tlstest.Spec{CommonName: "agent"}).Certificate(t)},
 		}
 		listener := s.Config()
 		for range 2 {
 			st, _, err, clientErr := handshake(t, listener, client)
 			if err != nil || clientErr != nil || st.DidResume {
-				t.Fatalf("%s: server %v, client %v, resumed %v", stdtls.VersionName(version), err, clientErr, st.DidResume)
+				t.Fatalf("%s: server %v, client %v, resumed %v", stdtls.VersionName(version), err, clientErr,
+					st.DidResume)
 			}
 		}
 		tlstest.Write(t, authorities, fresh.PEM)
 		if changed, err := s.Reload(); err != nil || !changed {
 			t.Fatal(changed, err)
 		}
-		if _, _, err, _ := handshake(t, listener, client); err == nil || !strings.Contains(err.Error(), "provide a certificate") { // crypto/tls as a client holds it back
+		// crypto/tls as a client holds it back.
+		if _, _, err, _ := handshake(t, listener, client); err == nil ||
+			!strings.Contains(err.Error(), "provide a certificate") {
 			t.Errorf("%s: authority is gone, but: %v", stdtls.VersionName(version), err)
 		}
 	}
@@ -214,7 +240,10 @@ func TestSettingsRefused(t *testing.T) {
 		{setting.ServerTLS{CertFile: "c"}, "set cert_file and key_file"},
 		{setting.ServerTLS{KeyFile: "k"}, "set cert_file and key_file"},
 		{setting.ServerTLS{CertFile: "c", KeyFile: "k", MinVersion: "1.1"}, "write 1.2 or 1.3"},
-		{setting.ServerTLS{CertFile: "c", KeyFile: "k", ClientCAFile: "a", ClientAuth: "maybe"}, "write require or request"},
+		{
+			setting.ServerTLS{CertFile: "c", KeyFile: "k", ClientCAFile: "a", ClientAuth: "maybe"},
+			"write require or request",
+		},
 		{setting.ClientTLS{CertFile: "c"}, "set both"},
 		{setting.ClientTLS{KeyFile: "k"}, "set both"},
 		{setting.ClientTLS{MinVersion: "1"}, "write 1.2 or 1.3"},

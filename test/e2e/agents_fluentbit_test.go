@@ -36,16 +36,21 @@ func (s *site) shipped(name string, replace ...string) string {
 			s.t.Fatal(err)
 		}
 		_, port, _ := net.SplitHostPort(freeAddress(s.t))
-		replace = append(replace, "/var/log/containers", filepath.Join(s.dir, "containers"), "/fluent-bit/etc/parsers.conf", parsers, "2020", port)
+		replace = append(replace, "/var/log/containers", filepath.Join(s.dir, "containers"),
+			"/fluent-bit/etc/parsers.conf", parsers, "2020", port)
 	}
-	return s.file(name, append(replace, "/var/lib/fluent-bit", filepath.Join(s.dir, "state"), "/fluent-bit/tls/ca.crt", s.ca)...)
+	return s.file(name,
+		append(replace, "/var/lib/fluent-bit", filepath.Join(s.dir, "state"), "/fluent-bit/tls/ca.crt", s.ca)...)
 }
 
 // TestFluentBitAgentDryRun: Fluent Bit takes every file that is shipped for it.
 func TestFluentBitAgentDryRun(t *testing.T) {
 	binary := fluentBit(t)
 	s := newSite(t)
-	for _, name := range []string{"fluent-bit/fluent-bit.conf", "fluent-bit/fluent-bit.yaml", "docker/fluent-bit.conf", "opentelemetry/fluent-bit.conf"} {
+	for _, name := range []string{
+		"fluent-bit/fluent-bit.conf", "fluent-bit/fluent-bit.yaml", "docker/fluent-bit.conf",
+		"opentelemetry/fluent-bit.conf",
+	} {
 		s.dryRun(binary, "--dry-run", "-c", s.shipped(name))
 	}
 	data, err := os.ReadFile(filepath.Join(agentsDir, "fluent-bit/values.yaml"))
@@ -59,8 +64,11 @@ func TestFluentBitAgentDryRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	conf := filepath.Join(s.dir, "chart.conf")
-	text := strings.Join([]string{values.Config.Service, values.Config.Inputs, values.Config.Filters, values.Config.Outputs}, "\n")
-	text = strings.NewReplacer("/fluent-bit/etc/parsers.conf", filepath.Join(s.dir, "parsers.conf"), "/fluent-bit/tls/ca.crt", s.ca).Replace(text)
+	text := strings.Join(
+		[]string{values.Config.Service, values.Config.Inputs, values.Config.Filters, values.Config.Outputs}, "\n",
+	)
+	text = strings.NewReplacer("/fluent-bit/etc/parsers.conf", filepath.Join(s.dir, "parsers.conf"),
+		"/fluent-bit/tls/ca.crt", s.ca).Replace(text)
 	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +102,8 @@ func TestFluentBitBesideDocker(t *testing.T) {
 	s := newSite(t)
 	address := freeAddress(t)
 	_, port, _ := net.SplitHostPort(address)
-	s.startAgent(binary, "-c", s.shipped("docker/fluent-bit.conf", "Port                  24224", "Port                  "+port))
+	s.startAgent(binary, "-c",
+		s.shipped("docker/fluent-bit.conf", "Port                  24224", "Port                  "+port))
 	// As Docker 28 sets up its client from docker/daemon.json.
 	number, err := strconv.Atoi(port)
 	if err != nil {
@@ -103,7 +112,8 @@ func TestFluentBitBesideDocker(t *testing.T) {
 	var logger *fluent.Fluent
 	s.server.eventually("Fluent Bit", func() bool {
 		logger, err = fluent.New(fluent.Config{
-			FluentHost: "127.0.0.1", FluentPort: number, RequestAck: true, SubSecondPrecision: true, RetryWait: 1000, MaxRetry: math.MaxInt32, WriteTimeout: time.Minute,
+			FluentHost: "127.0.0.1", FluentPort: number, RequestAck: true, SubSecondPrecision: true, RetryWait: 1000,
+			MaxRetry: math.MaxInt32, WriteTimeout: time.Minute,
 		})
 		return err == nil
 	})
@@ -113,7 +123,9 @@ func TestFluentBitBesideDocker(t *testing.T) {
 		if n == lines/2 {
 			s.crash()
 		}
-		if err := logger.Post("docker.web", map[string]string{"container_name": "/web", "source": "stdout", "log": fmt.Sprintf(`{"n":%d}`, n)}); err != nil {
+		if err := logger.Post("docker.web", map[string]string{
+			"container_name": "/web", "source": "stdout", "log": fmt.Sprintf(`{"n":%d}`, n),
+		}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -129,7 +141,8 @@ func TestFluentBitBehindCollector(t *testing.T) {
 	_, port, _ := net.SplitHostPort(address)
 	s.startAgent(binary, "-c", s.shipped("opentelemetry/fluent-bit.conf", "4318", port))
 	for n := range 3 {
-		s.post("http://"+address+"/v1/logs", fmt.Sprintf(`{"resourceLogs":[{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"shop"}}]},
+		s.post("http://"+address+"/v1/logs",
+			fmt.Sprintf(`{"resourceLogs":[{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"shop"}}]},
 "scopeLogs":[{"scope":{"name":"test"},"logRecords":[{"timeUnixNano":"1764000000000000001","severityText":"INFO",
 "body":{"kvlistValue":{"values":[{"key":"n","value":{"intValue":"%d"}}]}},"attributes":[{"key":"http.route","value":{"stringValue":"/cart"}}]}]}]}]}`, n))
 	}
@@ -139,7 +152,10 @@ func TestFluentBitBehindCollector(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{`"tag":"otel.logs"`, `"cluster":"site"`, `"service.name":"shop"`, `"http.route":"/cart"`, `"severity_text":"INFO"`} {
+	for _, want := range []string{
+		`"tag":"otel.logs"`, `"cluster":"site"`, `"service.name":"shop"`, `"http.route":"/cart"`,
+		`"severity_text":"INFO"`,
+	} {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("the events have no %s:\n%s", want, text)
 		}

@@ -19,10 +19,16 @@ func TestFluentdAgent(t *testing.T) {
 		t.Fatal("FLUENTD must be the command that runs fluentd")
 	}
 	s := newSite(t)
-	config := s.file("fluentd/fluent.conf", "/var/log/containers", filepath.Join(s.dir, "containers"), "/var/lib/fluentd", filepath.Join(s.dir, "state"),
+	config := s.file("fluentd/fluent.conf", "/var/log/containers", filepath.Join(s.dir, "containers"),
+		"/var/lib/fluentd", filepath.Join(s.dir, "state"),
 		"/etc/fluentd/tls/ca.crt", s.ca, "retry_max_interval 30s", "retry_max_interval 2s")
 	arguments := func(more ...string) []string { return slices.Concat(command[1:], more) }
-	dry := slices.DeleteFunc(arguments("--dry-run", "-c", config), func(a string) bool { return a == "--no-supervisor" }) // with it, it would run
+	// With it, it would run.
+	dry := slices.DeleteFunc(arguments("--dry-run", "-c", config), func(
+		a string,
+	) bool {
+		return a == "--no-supervisor"
+	})
 	s.dryRun(command[0], dry...)
 	s.survive(func() *process { return s.startAgent(command[0], arguments("-c", config)...) })
 }

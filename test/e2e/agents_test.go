@@ -19,8 +19,8 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/tls/tlstest"
 )
 
-// The settings in deployments/agents, with a real agent: what it reads arrives, although the aggregator is killed and the
-// agent is stopped and started in between.
+// The settings in deployments/agents, with a real agent: what it reads arrives, although the aggregator is killed and
+// the agent is stopped and started in between.
 
 const agentsDir = "../../deployments/agents"
 
@@ -78,14 +78,16 @@ func (s *site) crash() {
 // write makes a container log some numbered lines, as the container runtime writes them.
 func (s *site) write(lines int) {
 	s.t.Helper()
-	name := filepath.Join(s.dir, "containers", "web-0_shop_web-0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef.log")
+	name := filepath.Join(s.dir, "containers",
+		"web-0_shop_web-0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef.log")
 	f, err := os.OpenFile(name, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	var text strings.Builder
 	for range lines {
-		fmt.Fprintf(&text, "%s stdout F {\"n\":%d,\"text\":\"이벤트\"}\n", time.Now().UTC().Format(time.RFC3339Nano), s.written)
+		fmt.Fprintf(&text, "%s stdout F {\"n\":%d,\"text\":\"이벤트\"}\n", time.Now().UTC().Format(time.RFC3339Nano),
+			s.written)
 		s.written++
 	}
 	if _, err := f.WriteString(text.String()); err != nil {
@@ -114,8 +116,8 @@ func (s *site) arrived() map[string]map[string]bool {
 	return got
 }
 
-// wantAll waits until every number that was written has arrived, and expects each under one id: what a crash repeats has
-// the id that it had.
+// wantAll waits until every number that was written has arrived, and expects each under one id: what a crash repeats
+// has the id that it had.
 func (s *site) wantAll() {
 	s.t.Helper()
 	var got map[string]map[string]bool
@@ -158,7 +160,8 @@ func (s *site) file(name string, replace ...string) string {
 // agentEnv is what the shipped files take from the environment.
 func (s *site) agentEnv() []string {
 	_, port, _ := strings.Cut(s.address, ":")
-	return append(os.Environ(), "AGGREGATOR_HOST=localhost", "AGGREGATOR_PORT="+port, "AGGREGATOR_SHARED_KEY="+siteKey, "NODE_NAME=node-1")
+	return append(os.Environ(), "AGGREGATOR_HOST=localhost", "AGGREGATOR_PORT="+port, "AGGREGATOR_SHARED_KEY="+siteKey,
+		"NODE_NAME=node-1")
 }
 
 // process is a running agent.

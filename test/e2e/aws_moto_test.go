@@ -89,7 +89,8 @@ func startMoto(t *testing.T) *cloud {
 		Credentials: credentials.NewStaticCredentialsProvider("AKIAE2E", "not-a-secret", ""),
 	}
 	c.s3 = s3.NewFromConfig(cfg, func(o *s3.Options) { o.UsePathStyle = true })
-	c.firehose, c.kinesis, c.logs = firehose.NewFromConfig(cfg), kinesis.NewFromConfig(cfg), cloudwatchlogs.NewFromConfig(cfg)
+	c.firehose, c.kinesis, c.logs = firehose.NewFromConfig(cfg), kinesis.NewFromConfig(cfg),
+		cloudwatchlogs.NewFromConfig(cfg)
 	return c
 }
 
@@ -115,7 +116,8 @@ func (c *cloud) stream(name string) {
 	_, err := c.firehose.CreateDeliveryStream(c.t.Context(), &firehose.CreateDeliveryStreamInput{
 		DeliveryStreamName: &name,
 		ExtendedS3DestinationConfiguration: &firehosetypes.ExtendedS3DestinationConfiguration{
-			BucketARN: aws.String("arn:aws:s3:::" + name), RoleARN: aws.String("arn:aws:iam::123456789012:role/firehose"),
+			BucketARN: aws.String("arn:aws:s3:::" + name),
+			RoleARN:   aws.String("arn:aws:iam::123456789012:role/firehose"),
 		},
 	})
 	c.must(err)
@@ -175,7 +177,8 @@ func (c *cloud) linesOfKinesis(stream string) (lines []string) {
 			got, err := c.kinesis.GetRecords(c.t.Context(), &kinesis.GetRecordsInput{ShardIterator: at})
 			c.must(err)
 			for i := range got.Records {
-				lines = append(lines, splitLines(c.t, append(bytes.TrimSuffix(got.Records[i].Data, []byte("\n")), '\n'))...)
+				lines = append(lines,
+					splitLines(c.t, append(bytes.TrimSuffix(got.Records[i].Data, []byte("\n")), '\n'))...)
 			}
 			if len(got.Records) == 0 {
 				break
@@ -198,7 +201,8 @@ func (c *cloud) linesOfLogs(group string) (lines, streams []string) {
 		var token *string
 		for {
 			got, err := c.logs.GetLogEvents(c.t.Context(), &cloudwatchlogs.GetLogEventsInput{
-				LogGroupName: &group, LogStreamName: stream.LogStreamName, StartFromHead: aws.Bool(true), NextToken: token,
+				LogGroupName: &group, LogStreamName: stream.LogStreamName, StartFromHead: aws.Bool(true),
+				NextToken: token,
 			})
 			c.must(err)
 			for _, e := range got.Events {

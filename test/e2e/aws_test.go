@@ -30,7 +30,10 @@ type said struct{ text, json string }
 
 func sayings() []said {
 	return []said{
-		{`10.0.0.1 - - [21/Nov/2026:10:15:00 +0000] "GET /a?b=c HTTP/1.1" 200 512 "-" "curl/8"`, `"10.0.0.1 - - [21/Nov/2026:10:15:00 +0000] \"GET /a?b=c HTTP/1.1\" 200 512 \"-\" \"curl/8\""`},
+		{
+			`10.0.0.1 - - [21/Nov/2026:10:15:00 +0000] "GET /a?b=c HTTP/1.1" 200 512 "-" "curl/8"`,
+			`"10.0.0.1 - - [21/Nov/2026:10:15:00 +0000] \"GET /a?b=c HTTP/1.1\" 200 512 \"-\" \"curl/8\""`,
+		},
 		{"이벤트 ☃ 𝄞", `"이벤트 ☃ 𝄞"`},
 		{"two\nlines\tand \\ \x01\x7f", "\"two\\nlines\\tand \\\\ \\u0001\x7f\""},
 		{"<b>&amp;</b>", `"<b>&amp;</b>"`},
@@ -65,9 +68,12 @@ func sentTo(t *testing.T, address string, tags []string, count int) (lines []str
 					t.Fatal(err)
 				}
 				nanos := uint32(at.Nanosecond() + 1)
-				entries = event.AppendEntry(entries, event.AppendTime(nil, event.Time{Sec: at.Unix(), Nsec: nanos}), nil, record)
-				lines = append(lines, fmt.Sprintf(`{"n":%d,"log":%s,"rate":0.5,"tags":["a","b"],"@timestamp":"%s.%09dZ","tag":"%s","cluster":"default"}`,
-					n, says.json, at.Format("2006-01-02T15:04:05"), nanos, tag))
+				entries = event.AppendEntry(entries, event.AppendTime(nil, event.Time{Sec: at.Unix(), Nsec: nanos}),
+					nil, record)
+				lines = append(lines,
+					fmt.Sprintf(`{"n":%d,"log":%s,"rate":0.5,"tags":["a","b"],"@timestamp":"%s.%09dZ","tag":"%s",`+
+						`"cluster":"default"}`,
+						n, says.json, at.Format("2006-01-02T15:04:05"), nanos, tag))
 			}
 			m := client.Message{Tag: tag, Entries: entries, Events: n - first, Chunk: client.NewChunk()}
 			if err := agent.Send(t.Context(), &m); err != nil {
@@ -107,7 +113,9 @@ func TestAWS(t *testing.T) {
 		c.bucket(name)
 	}
 	for _, name := range []string{"logs-default", "many-default"} {
-		_, err := c.kinesis.CreateStream(t.Context(), &kinesis.CreateStreamInput{StreamName: &name, ShardCount: aws.Int32(2)})
+		_, err := c.kinesis.CreateStream(t.Context(), &kinesis.CreateStreamInput{
+			StreamName: &name, ShardCount: aws.Int32(2),
+		})
 		c.must(err)
 	}
 	// One request at a time: moto loses records of a data stream that are put side by side.
@@ -140,20 +148,25 @@ log: {format: json}
 	for _, stream := range []string{"logs-default", "many-default"} {
 		wantLines(t, s, "data stream "+stream, want, func() []string { return c.linesOfKinesis(stream) })
 	}
-	wantLines(t, s, "log group /k8s/default", want, func() []string { lines, _ := c.linesOfLogs("/k8s/default"); return lines })
+	wantLines(t, s, "log group /k8s/default", want,
+		func() []string { lines, _ := c.linesOfLogs("/k8s/default"); return lines })
 	var numbers []string
 	for range tags {
 		for n := range count {
 			numbers = append(numbers, strconv.Itoa(n))
 		}
 	}
-	wantLines(t, s, "log group /raw/default", numbers, func() []string { lines, _ := c.linesOfLogs("/raw/default"); return lines })
-	if _, streams := c.linesOfLogs("/k8s/default"); !slices.Equal(slices.Sorted(slices.Values(streams)), slices.Sorted(slices.Values(tags))) {
+	wantLines(t, s, "log group /raw/default", numbers,
+		func() []string { lines, _ := c.linesOfLogs("/raw/default"); return lines })
+	if _, streams := c.linesOfLogs("/k8s/default"); !slices.Equal(
+		slices.Sorted(slices.Values(streams)), slices.Sorted(slices.Values(tags)),
+	) {
 		t.Errorf("log streams %q", streams)
 	}
 	_, keys := c.linesIn("plain")
 	for _, key := range keys {
-		if parts := strings.Split(key, "/"); len(parts) != 7 || parts[0] != "default" || !slices.Contains(tags, parts[1]) || !strings.HasSuffix(key, ".ndjson") {
+		if parts := strings.Split(key, "/"); len(parts) != 7 || parts[0] != "default" ||
+			!slices.Contains(tags, parts[1]) || !strings.HasSuffix(key, ".ndjson") {
 			t.Errorf("key %s", key)
 		}
 	}
@@ -179,7 +192,8 @@ func TestAWSConnect(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			dir := t.TempDir()
 			config := filepath.Join(dir, "aggregator.yaml")
-			text := "buffer: {path: " + dir + "/data}\noutputs:\n  out: " + tc.outputs + "\nroutes:\n  - {match: \"**\", outputs: [out]}\n"
+			text := "buffer: {path: " + dir + "/data}\noutputs:\n  out: " + tc.outputs +
+				"\nroutes:\n  - {match: \"**\", outputs: [out]}\n"
 			c.must(os.WriteFile(config, []byte(text), 0o600))
 			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			defer cancel()
@@ -220,7 +234,8 @@ listeners:
   - {name: test, address: "127.0.0.1:0"}
 buffer: {path: %[1]s/data, min_free_disk: 1MiB}
 outputs:
-  lake: {type: s3, bucket: lake, key: "{tag}/", path_style: true, batch: {max_wait: 100ms}, region: ` + awsRegion + `, endpoint: "` + proxy.URL + `"}
+  lake: {type: s3, bucket: lake, key: "{tag}/", path_style: true, batch: {max_wait: 100ms}, region: ` + awsRegion +
+		`, endpoint: "` + proxy.URL + `"}
 routes:
   - {match: "**", outputs: [lake]}
 status: {address: "127.0.0.1:0"}

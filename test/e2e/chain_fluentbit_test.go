@@ -26,7 +26,10 @@ func TestChainToFluentBit(t *testing.T) {
 		{"gzip and metadata", "", "metadata: keep"},
 		{"zstd", "", "compression: zstd"},
 		{"shared key", "Shared_Key k3y\n    Self_Hostname receiver", key},
-		{"user", "Shared_Key k3y\n    Self_Hostname receiver\n    Security.Users agent pa55", key + "\n    username: agent\n    password: pa55"},
+		{
+			"user", "Shared_Key k3y\n    Self_Hostname receiver\n    Security.Users agent pa55",
+			key + "\n    username: agent\n    password: pa55",
+		},
 		{"without acks", "", "ack: false"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -12,8 +12,9 @@ import (
 	"testing"
 )
 
-// TestComposeDemo runs what deployments/compose runs, without containers: its generator, its configurations of Fluent Bit and of the
-// aggregator, and Elasticsearch 8.14.3. Each cluster's events are in its own index, once, without those that the filter drops.
+// TestComposeDemo runs what deployments/compose runs, without containers: its generator, its configurations of Fluent
+// Bit and of the aggregator, and Elasticsearch 8.14.3. Each cluster's events are in its own index, once, without those
+// that the filter drops.
 func TestComposeDemo(t *testing.T) {
 	binary := fluentBit(t)
 	es := startNode(t, "elasticsearch")
@@ -28,7 +29,8 @@ func TestComposeDemo(t *testing.T) {
 	}
 	address := freeAddress(t)
 	home := t.TempDir()
-	config := strings.NewReplacer("0.0.0.0:24224", address, "/var/lib/aggregator", "%[1]s/data", "http://elasticsearch:9200", es.URL, "0.0.0.0:9880", "127.0.0.1:0",
+	config := strings.NewReplacer("0.0.0.0:24224", address, "/var/lib/aggregator", "%[1]s/data",
+		"http://elasticsearch:9200", es.URL, "0.0.0.0:9880", "127.0.0.1:0",
 		"%", "%%").Replace(read("config/aggregator.yaml")) + "log: {format: json}\n"
 	keys := map[string]string{"seoul": "key of seoul", "tokyo": "key of tokyo"}
 	s := start(t, home, config, "SEOUL_KEY="+keys["seoul"], "TOKYO_KEY="+keys["tokyo"], "STATUS_TOKEN=demo")
@@ -40,13 +42,16 @@ func TestComposeDemo(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		script := strings.NewReplacer("/var/log/containers", filepath.Join(node, "containers"), "sleep 0.2", "sleep 0", "while true", fmt.Sprintf("for round in $(seq %d)", rounds)).Replace(read("shop.sh"))
+		script := strings.NewReplacer("/var/log/containers", filepath.Join(node, "containers"), "sleep 0.2", "sleep 0",
+			"while true", fmt.Sprintf("for round in $(seq %d)", rounds)).Replace(read("shop.sh"))
 		if out, err := exec.Command("sh", "-c", script).CombinedOutput(); err != nil {
 			t.Fatalf("%v\n%s", err, out)
 		}
 		parsers, conf := filepath.Join(node, "parsers.conf"), filepath.Join(node, "fluent-bit.conf")
-		text := strings.NewReplacer("/var/log/containers", filepath.Join(node, "containers"), "/var/lib/fluent-bit", filepath.Join(node, "state"),
-			"/fluent-bit/etc/parsers.conf", parsers, "2020", freeAddress(t)[len("127.0.0.1:"):]).Replace(read("fluent-bit/fluent-bit.conf"))
+		text := strings.NewReplacer("/var/log/containers", filepath.Join(node, "containers"), "/var/lib/fluent-bit",
+			filepath.Join(node, "state"),
+			"/fluent-bit/etc/parsers.conf", parsers, "2020",
+			freeAddress(t)[len("127.0.0.1:"):]).Replace(read("fluent-bit/fluent-bit.conf"))
 		for name, data := range map[string]string{parsers: "[PARSER]\n    Name json\n    Format json\n", conf: text} {
 			if err := os.WriteFile(name, []byte(data), 0o600); err != nil {
 				t.Fatal(err)
@@ -54,7 +59,12 @@ func TestComposeDemo(t *testing.T) {
 		}
 		host, port, _ := strings.Cut(address, ":")
 		agent := &site{t: t, dir: node}
-		agent.startAgentWith([]string{"AGGREGATOR_HOST=" + host, "AGGREGATOR_PORT=" + port, "AGGREGATOR_SHARED_KEY=" + key, "NODE_NAME=node-1." + cluster}, binary, "-c", conf)
+		agent.startAgentWith(
+			[]string{
+				"AGGREGATOR_HOST=" + host, "AGGREGATOR_PORT=" + port, "AGGREGATOR_SHARED_KEY=" + key,
+				"NODE_NAME=node-1." + cluster,
+			}, binary, "-c", conf,
+		)
 	}
 	for cluster := range keys {
 		index := "logs-" + cluster + "-*"

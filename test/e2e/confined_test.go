@@ -13,9 +13,9 @@ import (
 	"github.com/seed-afc6a195/aggregator/test/harness"
 )
 
-// TestConfined runs the static binary as a container should have it: as nobody, without privileges and without a home, on
-// a file system of which only the data directory can be written, not even /tmp. It takes events, delivers them, shows its
-// dead letters and stops; and what it wrote is not for everybody's eyes.
+// TestConfined runs the static binary as a container should have it: as nobody, without privileges and without a home,
+// on a file system of which only the data directory can be written, not even /tmp. It takes events, delivers them,
+// shows its dead letters and stops; and what it wrote is not for everybody's eyes.
 func TestConfined(t *testing.T) {
 	if os.Geteuid() != 0 {
 		need(t, "root, to become nobody")

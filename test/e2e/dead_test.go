@@ -25,7 +25,8 @@ func exported(t *testing.T, args ...string) map[string]bool {
 			EventID string          `json:"event_id"`
 			Record  json.RawMessage `json:"record"`
 		}
-		if err := json.Unmarshal(lines.Bytes(), &l); err != nil || l.EventID == "" || ids[l.EventID] || len(l.Record) == 0 {
+		if err := json.Unmarshal(lines.Bytes(), &l); err != nil || l.EventID == "" || ids[l.EventID] ||
+			len(l.Record) == 0 {
 			t.Fatalf("%s: %v", lines.Bytes(), err)
 		}
 		ids[l.EventID] = true
@@ -33,8 +34,8 @@ func exported(t *testing.T, args ...string) map[string]bool {
 	return ids
 }
 
-// TestDeadRetryKilled kills the server in the middle of retries: in the end every event is there once, under the id that
-// it had as a dead letter, and none is a dead letter any more.
+// TestDeadRetryKilled kills the server in the middle of retries: in the end every event is there once, under the id
+// that it had as a dead letter, and none is a dead letter any more.
 func TestDeadRetryKilled(t *testing.T) {
 	const total, kills = 30_000, 4
 	made := elastictest.New(elastictest.Options{})
@@ -114,7 +115,9 @@ func TestDeadOffline(t *testing.T) {
 	s.stop()
 	made.SetFaults(elastictest.Faults{})
 	want := fmt.Sprintf("put %d dead letters with %d events back into the queue\n", total, total)
-	if out := command(t, nil, "dead", "retry", "--data-dir", dir+"/data", "-c", s.config, "--reason", "rejected", "--yes"); out != want {
+	if out := command(
+		t, nil, "dead", "retry", "--data-dir", dir+"/data", "-c", s.config, "--reason", "rejected", "--yes",
+	); out != want {
 		t.Errorf("said %q, want %q", out, want)
 	}
 	s = start(t, dir, config)

@@ -85,7 +85,8 @@ func (s *server) sending(a *agent) (stop func()) {
 // withBuffer returns the configuration with these settings of the buffer, and an output that looks
 // often whether it works again.
 func withBuffer(settings string) string {
-	return strings.NewReplacer("min_free_disk: 1MiB", settings, "batch: {max_wait: 50ms}", "batch: {max_wait: 50ms}\n    retry: {max: 500ms}").Replace(defaultConfig)
+	return strings.NewReplacer("min_free_disk: 1MiB", settings, "batch: {max_wait: 50ms}",
+		"batch: {max_wait: 50ms}\n    retry: {max: 500ms}").Replace(defaultConfig)
 }
 
 // blocked makes the archive's directory a file, so that nothing can be delivered, until the function
@@ -175,10 +176,13 @@ func TestDiskTrouble(t *testing.T) {
 					t.Fatal(err)
 				}
 				// What is open stays open; the queue's next file is one too many.
-				if err := unix.Prlimit(s.PID(), unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 3, Max: before.Max}, nil); err != nil {
+				if err := unix.Prlimit(
+					s.PID(), unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 3, Max: before.Max}, nil,
+				); err != nil {
 					t.Fatal(err)
 				}
-				s.eventually("acks to stop", func() bool { return strings.Contains(s.Log.String(), "too many open files") })
+				s.eventually("acks to stop",
+					func() bool { return strings.Contains(s.Log.String(), "too many open files") })
 				return func() {
 					if err := unix.Prlimit(s.PID(), unix.RLIMIT_NOFILE, &before, nil); err != nil {
 						t.Fatal(err)
@@ -201,7 +205,8 @@ func TestDiskTrouble(t *testing.T) {
 			if tc.why != "" {
 				s.notReady(tc.why)
 				queue, _ := s.get("/status")["queue"].(map[string]any)
-				if reason, _ := queue["full_reason"].(string); queue["full"] != true || !strings.Contains(reason, tc.why) {
+				if reason, _ := queue["full_reason"].(string); queue["full"] != true ||
+					!strings.Contains(reason, tc.why) {
 					t.Errorf("/status says %v", queue)
 				}
 			}
@@ -232,7 +237,8 @@ func TestDiskTrouble(t *testing.T) {
 func TestFileSystemFails(t *testing.T) {
 	dir := t.TempDir()
 	image := filepath.Join(dir, "image")
-	if out, err := exec.Command("sh", "-c", "truncate -s 128M "+image+" && mkfs.ext4 -q -F "+image).CombinedOutput(); err != nil {
+	if out, err := exec.Command("sh", "-c", "truncate -s 128M "+image+" && mkfs.ext4 -q -F "+image).
+		CombinedOutput(); err != nil {
 		need(t, fmt.Sprintf("mkfs.ext4: %v: %s", err, out))
 	}
 	data := mounted(t, dir, "-o", "loop,errors=remount-ro", image)
@@ -336,7 +342,10 @@ func TestDirectoryUnusable(t *testing.T) {
 		t.Fatal(err)
 	}
 	foreign := filepath.Join(dir, "foreign") // somebody ran it as root once
-	if err := errors.Join(os.Mkdir(foreign, 0o750), os.WriteFile(filepath.Join(foreign, "state.db"), nil, 0o600), os.Chown(foreign, 65534, 65534)); err != nil {
+	if err := errors.Join(
+		os.Mkdir(foreign, 0o750), os.WriteFile(filepath.Join(foreign, "state.db"), nil, 0o600),
+		os.Chown(foreign, 65534, 65534),
+	); err != nil {
 		t.Fatal(err)
 	}
 	running := start(t, t.TempDir(), defaultConfig)
@@ -345,13 +354,28 @@ func TestDirectoryUnusable(t *testing.T) {
 		root       bool
 		want       []string
 	}{
-		{"of another user", other, false, []string{other, "permission denied", "let user 65534, which this runs as, write there"}},
-		{"to be made in one of another user", other + "/sub/data", false, []string{other + "/sub", "permission denied", "let user 65534"}},
-		{"with a state.db of another user", foreign, false, []string{foreign + "/state.db: permission denied", "let user 65534, which this runs as, write there"}},
+		{
+			"of another user", other, false,
+			[]string{other, "permission denied", "let user 65534, which this runs as, write there"},
+		},
+		{
+			"to be made in one of another user", other + "/sub/data", false,
+			[]string{other + "/sub", "permission denied", "let user 65534"},
+		},
+		{
+			"with a state.db of another user", foreign, false,
+			[]string{foreign + "/state.db: permission denied", "let user 65534, which this runs as, write there"},
+		},
 		{"a file", file, false, []string{file, "not a directory", "a file is in the way"}},
 		{"below a file", file + "/data", false, []string{file, "not a directory", "a file is in the way"}},
-		{"read-only", readOnly, false, []string{readOnly, "read-only file system", "mount its file system for writing"}},
-		{"in use", filepath.Join(running.Dir, "data"), true, []string{fmt.Sprint("in use by process ", running.PID()), "stop that one, or set another buffer.path"}},
+		{
+			"read-only", readOnly, false,
+			[]string{readOnly, "read-only file system", "mount its file system for writing"},
+		},
+		{
+			"in use", filepath.Join(running.Dir, "data"), true,
+			[]string{fmt.Sprint("in use by process ", running.PID()), "stop that one, or set another buffer.path"},
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			config := filepath.Join(dir, "aggregator.yaml")
@@ -359,7 +383,8 @@ func TestDirectoryUnusable(t *testing.T) {
 			if err := os.WriteFile(config, []byte(text), 0o644); err != nil {
 				t.Fatal(err)
 			}
-			cmd := exec.Command("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", path, "run", "-c", config)
+			cmd := exec.Command("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", path, "run", "-c",
+				config)
 			if tc.root {
 				cmd = exec.Command(path, "run", "-c", config)
 			}
@@ -404,7 +429,8 @@ func TestFailingSyncOfOutput(t *testing.T) {
 	s.eventually("the first deliveries to be counted", func() bool { return delivered() == 5*perChunk })
 
 	trace := filepath.Join(dir, "trace")
-	tracer := exec.Command(strace, "-f", "-p", strconv.Itoa(s.PID()), "-o", trace, "-P", filepath.Join(dir, "out", "sync.ndjson"),
+	tracer := exec.Command(strace, "-f", "-p", strconv.Itoa(s.PID()), "-o", trace, "-P",
+		filepath.Join(dir, "out", "sync.ndjson"),
 		"-e", "trace=fsync,fdatasync", "-e", "inject=fsync,fdatasync:error=EIO")
 	attached, err := tracer.StderrPipe()
 	if err != nil {
@@ -490,9 +516,12 @@ func TestRottenFiles(t *testing.T) {
 	}
 	q := s.Snapshot().Queue
 	if q.DamagedEvents != uint64(missing) || q.SetAsideSegments == 0 {
-		t.Errorf("%d events are missing, %d count as damaged, %d files and chunks as set aside", missing, q.DamagedEvents, q.SetAsideSegments)
+		t.Errorf("%d events are missing, %d count as damaged, %d files and chunks as set aside", missing,
+			q.DamagedEvents, q.SetAsideSegments)
 	}
-	for _, want := range []string{"state.db is damaged", "segment is damaged", segments[0] + ".corrupt", "chunk is damaged", `tag \"rot\"`} {
+	for _, want := range []string{
+		"state.db is damaged", "segment is damaged", segments[0] + ".corrupt", "chunk is damaged", `tag \"rot\"`,
+	} {
 		if !strings.Contains(s.Log.String(), want) {
 			t.Errorf("%q is not in the log", want)
 		}

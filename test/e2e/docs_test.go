@@ -12,8 +12,8 @@ import (
 	"testing"
 )
 
-// kubectl stands for the real one in commands of the documents: what `kubectl exec` runs in a pod it runs here. PODS holds
-// NAME=ADDRESS of each pod's status endpoint.
+// kubectl stands for the real one in commands of the documents: what `kubectl exec` runs in a pod it runs here. PODS
+// holds NAME=ADDRESS of each pod's status endpoint.
 const kubectl = `#!/bin/sh
 case " $* " in
 *" exec "*) while [ "$1" != -- ]; do shift; done; shift; exec "$@" ;;
@@ -140,8 +140,8 @@ func wantOutput(t *testing.T, what, out string, want ...string) {
 	}
 }
 
-// TestDocumentsRun: a block that is marked as run is run by some test of this package, under its name. In the guides every
-// other block is looked at by some test, or says why it is not run.
+// TestDocumentsRun: a block that is marked as run is run by some test of this package, under its name. In the guides
+// every other block is looked at by some test, or says why it is not run.
 func TestDocumentsRun(t *testing.T) {
 	var tests strings.Builder
 	files, err := filepath.Glob("*_test.go")
@@ -176,13 +176,15 @@ func TestDocumentsRun(t *testing.T) {
 				name, ok := strings.CutPrefix(info, "sh run ")
 				if !begins || !ok {
 					if begins && guide && !example && !regexp.MustCompile(`not run: \w`).MatchString(info) &&
-						!regexp.MustCompile(`Block\(t, (doc|guide|"[^"]*"), "`+regexp.QuoteMeta(info)+`"`).MatchString(tests.String()) {
+						!regexp.MustCompile(`Block\(t, (doc|guide|"[^"]*"), "`+regexp.QuoteMeta(info)+`"`).
+							MatchString(tests.String()) {
 						t.Errorf("%s: no test looks at the block %q, and it does not say why", document, info)
 					}
 					continue
 				}
 				found++
-				if !regexp.MustCompile(`\.run\((doc|guide|"[^"]*"), "` + regexp.QuoteMeta(name) + `"`).MatchString(tests.String()) {
+				if !regexp.MustCompile(`\.run\((doc|guide|"[^"]*"), "` + regexp.QuoteMeta(name) + `"`).
+					MatchString(tests.String()) {
 					t.Errorf("%s: no test runs the block %q", document, name)
 				}
 			}
@@ -193,8 +195,8 @@ func TestDocumentsRun(t *testing.T) {
 	}
 }
 
-// TestAlerts: every alert that is shipped has a heading in docs/operations.md, to which its runbook_url leads, and every
-// such heading an alert.
+// TestAlerts: every alert that is shipped has a heading in docs/operations.md, to which its runbook_url leads, and
+// every such heading an alert.
 func TestAlerts(t *testing.T) {
 	rules, err := os.ReadFile("../../deployments/helm/aggregator/files/alerts.yaml")
 	if err != nil {
@@ -216,8 +218,8 @@ func TestAlerts(t *testing.T) {
 	}
 }
 
-// TestMetricNames: the metrics that these documents name are those that docs/metrics.md lists, which a test compares with
-// the program.
+// TestMetricNames: the metrics that these documents name are those that docs/metrics.md lists, which a test compares
+// with the program.
 func TestMetricNames(t *testing.T) {
 	listed, err := os.ReadFile("../../docs/metrics.md")
 	if err != nil {
@@ -243,7 +245,9 @@ func TestMetricNames(t *testing.T) {
 // TestLinks: what a document of this project links to in the repository is there, headings too.
 func TestLinks(t *testing.T) {
 	link := regexp.MustCompile(`\]\(([^)\s]*)\)`)
-	for _, pattern := range []string{"../../*.md", "../../docs/*.md", "../../docs/*/*.md", "../../deployments/*.md", "../../deployments/*/*.md"} {
+	for _, pattern := range []string{
+		"../../*.md", "../../docs/*.md", "../../docs/*/*.md", "../../deployments/*.md", "../../deployments/*/*.md",
+	} {
 		documents, err := filepath.Glob(pattern)
 		if err != nil {
 			t.Fatal(err)

@@ -57,11 +57,12 @@ func ended(t *testing.T, err error, out, log *strings.Builder) drained {
 	return d
 }
 
-// says fails the test unless the command ended with the code, said what out has, and complained of what err has. That it
-// says which configuration it took is no complaint, nor is what it logs.
+// says fails the test unless the command ended with the code, said what out has, and complained of what err has. That
+// it says which configuration it took is no complaint, nor is what it logs.
 func (d drained) says(t *testing.T, code int, out, err string) {
 	t.Helper()
-	if d.code != code || !strings.Contains(d.out, out) || !strings.Contains(d.err, err) || err == "" && strings.Contains(d.err, "aggregator: ") {
+	if d.code != code || !strings.Contains(d.out, out) || !strings.Contains(d.err, err) ||
+		err == "" && strings.Contains(d.err, "aggregator: ") {
 		t.Errorf("exit code %d, want %d, with %q and %q; it printed:\n%s\n%s", d.code, code, out, err, d.out, d.err)
 	}
 }
@@ -93,7 +94,8 @@ func TestDrain(t *testing.T) {
 	d.says(t, 1, "dead letters with 20 events stay there", "after 500ms (--timeout)")
 	d.says(t, 1, "", "output archive: 200 events in 10 chunks (200 of cluster default): ")
 	d.says(t, 1, "", "it is a device, a pipe or a directory, not a file")
-	d.says(t, 1, "", "output old: 200 events in 10 chunks (200 of cluster default): the configuration has no output of that name")
+	d.says(t, 1, "",
+		"output old: 200 events in 10 chunks (200 of cluster default): the configuration has no output of that name")
 
 	if err := os.Remove(obstacle); err != nil {
 		t.Fatal(err)
@@ -103,21 +105,24 @@ func TestDrain(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	busy := strings.Replace(defaultConfig, `status: {address: "127.0.0.1:0"}`, `status: {address: "`+taken.Addr().String()+`"}`, 1)
+	busy := strings.Replace(defaultConfig, `status: {address: "127.0.0.1:0"}`,
+		`status: {address: "`+taken.Addr().String()+`"}`, 1)
 	d = drain(t, dir, busy)
 	d.says(t, 1, "delivered 200 of the 400 events", "200 events are left in")
 	d.says(t, 1, "", "there is no status endpoint, and the drain goes on without it")
 	once(t, &server{t: t, Dir: dir}, agent)
 
 	drain(t, dir, defaultConfig).says(t, 1, "", "output old: 200 events")
-	drain(t, dir, busy, "--no-status", "--ignore-unconfigured").says(t, 0, "200 events for output old, which is not configured, stay there", "")
+	drain(t, dir, busy, "--no-status", "--ignore-unconfigured").says(t, 0,
+		"200 events for output old, which is not configured, stay there", "")
 	once(t, &server{t: t, Dir: dir}, agent)
 	segments, err := filepath.Glob(filepath.Join(dir, "data", "seg-*.db"))
 	if err != nil || len(segments) == 0 {
 		t.Errorf("segments %v, %v: those with what is left must stay", segments, err)
 	}
 
-	old := strings.Replace(defaultConfig, "outputs:\n", "outputs:\n  old: {type: file, path: \"%[1]s/out/old-{tag}.ndjson\"}\n", 1)
+	old := strings.Replace(defaultConfig, "outputs:\n",
+		"outputs:\n  old: {type: file, path: \"%[1]s/out/old-{tag}.ndjson\"}\n", 1)
 	drain(t, dir, old).says(t, 0, "delivered 200 of the 200 events", "")
 	drain(t, dir, old).says(t, 0, "nothing waited in "+filepath.Join(dir, "data"), "")
 	if segments, err = filepath.Glob(filepath.Join(dir, "data", "seg-*.db")); err != nil || len(segments) != 0 {
@@ -142,7 +147,8 @@ func TestDrainRefuses(t *testing.T) {
 func TestDrainIsStopped(t *testing.T) {
 	dir, obstacle, agent := backlog(t)
 	address := harness.FreeAddress(t)
-	cmd, out, log := drainCommand(t, dir, strings.Replace(defaultConfig, `status: {address: "127.0.0.1:0"}`, `status: {address: "`+address+`"}`, 1))
+	cmd, out, log := drainCommand(t, dir,
+		strings.Replace(defaultConfig, `status: {address: "127.0.0.1:0"}`, `status: {address: "`+address+`"}`, 1))
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -151,7 +157,8 @@ func TestDrainIsStopped(t *testing.T) {
 	defer tick.Stop()
 	deadline := time.After(patience)
 	for { // until the status endpoint shows that it is not ready, since it drains
-		if _, err := s.Request(t.Context(), "GET", "/readyz"); err != nil && strings.Contains(err.Error(), "draining: nothing is accepted") {
+		if _, err := s.Request(t.Context(), "GET", "/readyz"); err != nil &&
+			strings.Contains(err.Error(), "draining: nothing is accepted") {
 			break
 		}
 		select {

@@ -23,7 +23,9 @@ func testElasticFaults(t *testing.T, es *node) {
 	front := httptest.NewServer(proxy)
 	defer front.Close()
 	proxy.Set(faultproxy.Faults{Unavailable: 0.10, ItemRefused: 0.05, Reset: 0.03, Latency: 20 * time.Millisecond})
-	small := strings.Replace(elasticConfig("127.0.0.1:0", front.URL, "faults"), "batch: {", "batch: {max_bytes: 256KiB, ", 1) // many requests
+	// Many requests.
+	small := strings.Replace(elasticConfig("127.0.0.1:0", front.URL, "faults"), "batch: {",
+		"batch: {max_bytes: 256KiB, ", 1)
 	s := start(t, t.TempDir(), small)
 	sendMade(t, s.Forward, total, "--connections", "4")
 	s.drained()
@@ -66,10 +68,14 @@ func testElasticPoison(t *testing.T, es *node) {
 	if got := es.count("poison"); got != total-total/each {
 		t.Errorf("%d events in the index, want %d", got, total-total/each)
 	}
-	if list := command(t, nil, "dead", "list", "--status", "http://"+s.Status, "--output", "es", "--limit", "1"); !strings.Contains(list, "code") {
+	if list := command(
+		t, nil, "dead", "list", "--status", "http://"+s.Status, "--output", "es", "--limit", "1",
+	); !strings.Contains(list, "code") {
 		t.Errorf("the dead letters don't say which field it is:\n%s", list)
 	}
-	es.must(http.MethodPost, "/poison/_rollover", map[string]any{"mappings": mapped(map[string]any{"type": "object", "enabled": false})})
+	es.must(http.MethodPost, "/poison/_rollover", map[string]any{
+		"mappings": mapped(map[string]any{"type": "object", "enabled": false}),
+	})
 	command(t, nil, "dead", "retry", "--status", "http://"+s.Status, "--output", "es", "--yes")
 	s.drained()
 	s.eventually("no dead letters", func() bool { return s.deadLetters() == 0 })
@@ -140,7 +146,8 @@ func TestElasticsearchLimits(t *testing.T) {
 			counts := proxy.Counts()
 			t.Logf("%+v", counts)
 			if counts.Refused == 0 || counts.Bulks > tc.most {
-				t.Errorf("%d requests of which %d were refused; want some refused, and %d at most", counts.Bulks, counts.Refused, tc.most)
+				t.Errorf("%d requests of which %d were refused; want some refused, and %d at most", counts.Bulks,
+					counts.Refused, tc.most)
 			}
 			if n := s.deadLetters(); n != 0 {
 				t.Errorf("%d dead letters", n)

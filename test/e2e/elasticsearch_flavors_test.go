@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestElasticsearchFlavors delivers to what is no Elasticsearch of today: each event once, in its cluster's index, mapped
-// as the template says, and a node is known for what it is.
+// TestElasticsearchFlavors delivers to what is no Elasticsearch of today: each event once, in its cluster's index,
+// mapped as the template says, and a node is known for what it is.
 func TestElasticsearchFlavors(t *testing.T) {
 	for _, tc := range []struct{ flavor, server, time string }{
 		{"legacy6", "6.4.3", "date"}, // it has no date_nanos
@@ -26,7 +26,9 @@ func TestElasticsearchFlavors(t *testing.T) {
 				if properties == nil {
 					properties = at(index, "mappings", "_doc", "properties") // of 6.x
 				}
-				for field, want := range map[string]string{"@timestamp": tc.time, "tag": "keyword", "cluster": "keyword"} {
+				for field, want := range map[string]string{
+					"@timestamp": tc.time, "tag": "keyword", "cluster": "keyword",
+				} {
 					if got := at(properties, field, "type"); got != want {
 						t.Errorf("%s: %s is %v, want %s", name, field, got, want)
 					}
@@ -35,7 +37,8 @@ func TestElasticsearchFlavors(t *testing.T) {
 			if n := s.deadLetters(); n != 0 {
 				t.Errorf("%d dead letters", n)
 			}
-			if out := command(t, nil, "check", "--connect", "-c", s.config); !strings.Contains(out, "\nes: ok: ") || !strings.Contains(out, tc.server) {
+			if out := command(t, nil, "check", "--connect", "-c", s.config); !strings.Contains(out, "\nes: ok: ") ||
+				!strings.Contains(out, tc.server) {
 				t.Errorf("check --connect says:\n%s", out)
 			}
 			s.stop()

@@ -140,7 +140,8 @@ buffer:`, 1)
 		}
 	}
 	hit := at(es.must(http.MethodGet, "/logs-seoul-*/_search?size=1", nil), "hits", "hits").([]any)[0]
-	if tag, cluster := at(hit, "_source", "tag"), at(hit, "_source", "cluster"); tag != "kube.Web" || cluster != "Seoul" {
+	if tag, cluster := at(hit, "_source", "tag"), at(hit, "_source", "cluster"); tag != "kube.Web" ||
+		cluster != "Seoul" {
 		t.Errorf("tag %v, cluster %v; want kube.Web, Seoul", tag, cluster)
 	}
 	s.stop()

@@ -30,14 +30,18 @@ func numbered(first, count, padding int) []byte {
 	}
 	var entries []byte
 	for n := first; n < first+count; n++ {
-		record := []byte{0x82, 0xa1, 'n', 0xce, byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n), 0xa1, 't', 0xda, byte(padding >> 8), byte(padding)}
-		entries = event.AppendEntry(entries, event.AppendTime(nil, event.Time{Sec: now.Unix(), Nsec: uint32(n%999) + 1}), nil, append(record, text...))
+		record := []byte{
+			0x82, 0xa1, 'n', 0xce, byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n), 0xa1, 't', 0xda,
+			byte(padding >> 8), byte(padding),
+		}
+		entries = event.AppendEntry(entries,
+			event.AppendTime(nil, event.Time{Sec: now.Unix(), Nsec: uint32(n%999) + 1}), nil, append(record, text...))
 	}
 	return entries
 }
 
-// agent sends numbered events in chunks with acks, as Fluent Bit does: one chunk in flight, sent again under the same id
-// over a new connection until it is acknowledged.
+// agent sends numbered events in chunks with acks, as Fluent Bit does: one chunk in flight, sent again under the same
+// id over a new connection until it is acknowledged.
 type agent struct {
 	tag   string
 	next  int          // the number of the first event that is not acknowledged
@@ -139,12 +143,15 @@ func TestKill(t *testing.T) {
 	s.stop()
 }
 
-// TestResentLetters sends a chunk with entries that are no events again, after a kill that may have taken its ack: it is
-// a duplicate, its dead letters are there once, and the ledger adds up.
+// TestResentLetters sends a chunk with entries that are no events again, after a kill that may have taken its ack: it
+// is a duplicate, its dead letters are there once, and the ledger adds up.
 func TestResentLetters(t *testing.T) {
 	dir := t.TempDir()
 	const bad = 3
-	m := client.Message{Tag: "letters", Entries: append(numbered(0, perChunk, 10), make([]byte, bad)...), Events: perChunk + bad, Chunk: "letters-1"}
+	m := client.Message{
+		Tag: "letters", Entries: append(numbered(0, perChunk, 10), make([]byte, bad)...), Events: perChunk + bad,
+		Chunk: "letters-1",
+	}
 	for life, want := range []status.IngestFigures{
 		{Received: perChunk + bad, Stored: perChunk, Dead: bad},
 		{Received: perChunk + bad, Duplicates: perChunk + bad},

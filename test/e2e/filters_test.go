@@ -19,7 +19,9 @@ func TestTryCommands(t *testing.T) {
 	}
 	defer input.Close()
 	out := command(t, input, "try", "-c", config, "--route", "nginx.access.*")
-	for _, want := range []string{`+ path: "/orders?page=2"`, "dropped: access[1] grep (cw)", "→ cw", "events: 4; delivered: 3, dropped: 1"} {
+	for _, want := range []string{
+		`+ path: "/orders?page=2"`, "dropped: access[1] grep (cw)", "→ cw", "events: 4; delivered: 3, dropped: 1",
+	} {
 		if !strings.Contains(out, want) {
 			t.Errorf("try does not show %q:\n%s", want, out)
 		}

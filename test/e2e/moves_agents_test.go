@@ -19,9 +19,9 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/outputs/elasticsearch/elastictest"
 )
 
-// runAgent runs a real agent, with the command that the variable holds, with the agent.conf of a move until the test ends.
-// Its files are below dir, and hosts that it sends to are the servers: pairs of the shipped host and an address. The test
-// is skipped where the variable is not set.
+// runAgent runs a real agent, with the command that the variable holds, with the agent.conf of a move until the test
+// ends. Its files are below dir, and hosts that it sends to are the servers: pairs of the shipped host and an address.
+// The test is skipped where the variable is not set.
 func (m *move) runAgent(variable, dir string, hosts []string, env ...string) {
 	m.t.Helper()
 	command := strings.Fields(os.Getenv(variable))
@@ -30,7 +30,8 @@ func (m *move) runAgent(variable, dir string, hosts []string, env ...string) {
 	}
 	m.secret("agent/ca.crt", string(m.ca.PEM))
 	agent := filepath.Join(m.secrets, "agent")
-	text := strings.NewReplacer("/var/", dir+"/var/", "/fluent-bit/aggregator", agent, "/fluentd/aggregator", agent).Replace(m.read("agent.conf"))
+	text := strings.NewReplacer("/var/", dir+"/var/", "/fluent-bit/aggregator", agent, "/fluentd/aggregator", agent).
+		Replace(m.read("agent.conf"))
 	for pair := range slices.Chunk(hosts, 2) {
 		before, after, ok := strings.Cut(text, pair[0]+"\n")
 		if !ok {
@@ -82,8 +83,8 @@ func (m *move) writeLog(path string, input ...string) {
 	}
 }
 
-// TestMoveAgents runs the agents of moves, as they are shipped, with a real Fluent Bit (5 or later) and fluentd (1.11 or
-// later), which no package registry has.
+// TestMoveAgents runs the agents of moves, as they are shipped, with a real Fluent Bit (5 or later) and fluentd (1.11
+// or later), which no package registry has.
 //
 //	FLUENT_BIT=/usr/bin/fluent-bit FLUENTD="ruby -I/src/fluentd/lib /src/fluentd/bin/fluentd" \
 //	  go test -tags fluentbit,fluentd -run MoveAgents ./test/e2e
@@ -96,8 +97,10 @@ func TestMoveAgents(t *testing.T) {
 		dir := t.TempDir()
 		const pod = "nginx-7c5ddbdf54-abcde"
 		m.writeLog(filepath.Join(dir, "var/log/nginx/access.log"), "shop", "nginx.access."+pod+".ndjson")
-		m.runAgent("FLUENT_BIT", dir, []string{"aggregator.logging.svc", s.Forward}, "POD_NAME="+pod, "SHOP_KEY="+strings.TrimSpace(keyOf("shop")))
-		wantLines(t, s, "log group /nginx/shop", m.golden("cw"), func() []string { lines, _ := c.linesOfLogs("/nginx/shop"); return lines })
+		m.runAgent("FLUENT_BIT", dir, []string{"aggregator.logging.svc", s.Forward}, "POD_NAME="+pod,
+			"SHOP_KEY="+strings.TrimSpace(keyOf("shop")))
+		wantLines(t, s, "log group /nginx/shop", m.golden("cw"),
+			func() []string { lines, _ := c.linesOfLogs("/nginx/shop"); return lines })
 		if _, streams := c.linesOfLogs("/nginx/shop"); !slices.Equal(streams, []string{pod}) {
 			t.Errorf("streams %q, want the pod's", streams)
 		}
@@ -109,7 +112,9 @@ func TestMoveAgents(t *testing.T) {
 		m := newMove(t, "fluentd-loadbalancer", "seoul", "tokyo")
 		m.env = []string{"ELASTIC_URL=" + es.URL}
 		s := m.start(t.TempDir())
-		old := start(t, t.TempDir(), strings.NewReplacer("buffer:", "clusters: [{name: old, shared_key: the old key}]\nbuffer:", "{tag}.ndjson", "old.ndjson").Replace(defaultConfig))
+		old := start(t, t.TempDir(),
+			strings.NewReplacer("buffer:", "clusters: [{name: old, shared_key: the old key}]\nbuffer:", "{tag}.ndjson",
+				"old.ndjson").Replace(defaultConfig))
 		dir := t.TempDir()
 		m.writeLog(filepath.Join(dir, "var/log/containers/api.log"), "seoul", "kube.api.ndjson")
 		m.runAgent("FLUENT_BIT", dir, []string{"aggregator.example", s.Forward, "logs.example", old.Forward},
@@ -125,7 +130,9 @@ func TestMoveAgents(t *testing.T) {
 			got = append(got, strings.Join([]string{e.Message, e.Cluster, e.Region, d.Index}, " "))
 		}
 		index := " seoul ap-northeast-2 logs-seoul-" + m.day.Format("2006.01.02")
-		if want := []string{"GET /orders" + index, "GET /orders/1017" + index}; !slices.Equal(slices.Sorted(slices.Values(got)), want) {
+		if want := []string{"GET /orders" + index, "GET /orders/1017" + index}; !slices.Equal(
+			slices.Sorted(slices.Values(got)), want,
+		) {
 			t.Errorf("documents %q, want %q", got, want)
 		}
 	})
@@ -146,9 +153,11 @@ func TestMoveAgents(t *testing.T) {
 			t.Fatal(inputs, err)
 		}
 		tag := strings.TrimSuffix(filepath.Base(inputs[0]), ".ndjson")
-		m.writeLog(filepath.Join(dir, "var/log/containers", strings.TrimPrefix(tag, prefix)), "production", tag+".ndjson")
+		m.writeLog(filepath.Join(dir, "var/log/containers", strings.TrimPrefix(tag, prefix)), "production",
+			tag+".ndjson")
 		// The tag that the file would have in its place.
-		m.runAgent("FLUENTD", dir, []string{"tag kube.*", "tag " + tag, "aggregator.logging.svc", s.Forward}, "NODE_NAME=node-1", "PRODUCTION_KEY="+strings.TrimSpace(keyOf("production")))
+		m.runAgent("FLUENTD", dir, []string{"tag kube.*", "tag " + tag, "aggregator.logging.svc", s.Forward},
+			"NODE_NAME=node-1", "PRODUCTION_KEY="+strings.TrimSpace(keyOf("production")))
 		var got []string
 		want := m.golden("es")
 		s.eventually("documents", func() bool { return len(made.Documents()) >= len(want) })

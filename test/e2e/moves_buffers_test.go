@@ -19,8 +19,11 @@ func TestOldBuffers(t *testing.T) {
 			http.NotFound(w, r)
 			return
 		}
-		_, _ = io.WriteString(w, `{"storage_layer":{"chunks":{"total_chunks":17,"mem_chunks":2,"fs_chunks":15,"fs_chunks_up":15,"fs_chunks_down":0}},`+
-			`"input_chunks":{"tail.0":{"status":{"overlimit":false,"mem_size":"32.8K","mem_limit":"0b"},"chunks":{"total":17,"up":17,"down":0,"busy":16,"busy_size":"30.1K"}}}}`)
+		_, _ = io.WriteString(w,
+			`{"storage_layer":{"chunks":{"total_chunks":17,"mem_chunks":2,"fs_chunks":15,"fs_chunks_up":15,"fs_`+
+				`chunks_down":0}},`+
+				`"input_chunks":{"tail.0":{"status":{"overlimit":false,"mem_size":"32.8K","mem_limit":"0b"},`+
+				`"chunks":{"total":17,"up":17,"down":0,"busy":16,"busy_size":"30.1K"}}}}`)
 	}))
 	defer fluentBit.Close()
 	sh := newShell(t, "PODS=fluentd-0=nowhere fluentd-1=nowhere")

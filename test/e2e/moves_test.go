@@ -139,7 +139,8 @@ func (m *move) add(message *client.Message, line string, nanoseconds uint32) {
 	if err != nil {
 		m.t.Fatal(err)
 	}
-	message.Entries = event.AppendEntry(message.Entries, event.AppendTime(nil, event.Time{Sec: m.day.Unix(), Nsec: nanoseconds}), nil, record)
+	message.Entries = event.AppendEntry(message.Entries,
+		event.AppendTime(nil, event.Time{Sec: m.day.Unix(), Nsec: nanoseconds}), nil, record)
 	message.Events++
 }
 
@@ -241,8 +242,8 @@ func TestMoves(t *testing.T) {
 	t.Run("firehose-s3 throttled", testMoveThrottled)
 }
 
-// testMoveLoadBalancer: three replicas take the agents' events. In the parallel run they go to indices of their own, then
-// to those that fluentd has made, and a chunk that is sent again to another replica is there once.
+// testMoveLoadBalancer: three replicas take the agents' events. In the parallel run they go to indices of their own,
+// then to those that fluentd has made, and a chunk that is sent again to another replica is there once.
 func testMoveLoadBalancer(t *testing.T, es *node) {
 	t.Helper()
 	m := newMove(t, "fluentd-loadbalancer", "seoul", "tokyo")
@@ -257,7 +258,9 @@ func testMoveLoadBalancer(t *testing.T, es *node) {
 	es.must(http.MethodPut, "/logs-seoul-"+day, map[string]any{
 		"mappings": map[string]any{"properties": map[string]any{"@timestamp": map[string]any{"type": "date"}}},
 	})
-	es.must(http.MethodPut, "/logs-seoul-"+day+"/_create/old", map[string]any{"message": "by fluentd", "@timestamp": m.day.Format(time.RFC3339)})
+	es.must(http.MethodPut, "/logs-seoul-"+day+"/_create/old", map[string]any{
+		"message": "by fluentd", "@timestamp": m.day.Format(time.RFC3339),
+	})
 
 	var dirs []string
 	for _, prefix := range []string{"parallel-", ""} {
@@ -297,14 +300,16 @@ func testMoveLoadBalancer(t *testing.T, es *node) {
 		if prefix != "" {
 			const guide = "migrate/fluentd-loadbalancer.md"
 			sh := m.shell(replicas[0], m.hours()...)
-			wantOutput(t, "try", sh.run(guide, "try"), "tests passed: 4", `message: "login of kim@example.com" → "login of <email>"`)
+			wantOutput(t, "try", sh.run(guide, "try"), "tests passed: 4",
+				`message: "login of kim@example.com" → "login of <email>"`)
 			wantOutput(t, "connect", sh.run(guide, "connect"), "es: ok")
 			wantOutput(t, "first", sh.run(guide, "first"), "1 sent, 1 acknowledged")
 			replicas[0].drained()
 			if n := es.count("parallel-logs-seoul-" + time.Now().UTC().Format("2006.01.02")); n != 1 {
 				t.Errorf("the first event is there %d times", n)
 			}
-			wantOutput(t, "compare", sh.run(guide, "compare"), "seoul: fluentd 1, aggregator 3\n", "tokyo: fluentd 0, aggregator 2\n")
+			wantOutput(t, "compare", sh.run(guide, "compare"), "seoul: fluentd 1, aggregator 3\n",
+				"tokyo: fluentd 0, aggregator 2\n")
 			wantOutput(t, "where", sh.run(guide, "where"), `"name": "seoul"`, `"received_events"`)
 			sh.run("migrate/README.md", "keys")
 		}
@@ -344,7 +349,12 @@ func startECK(t *testing.T, es string, ca *tlstest.CA, password string) *eck {
 			w.Header().Set("X-Elastic-Product", "Elasticsearch")
 			w.Header().Set("Content-Type", "application/json")
 			w.WriteHeader(http.StatusUnauthorized)
-			_, _ = w.Write([]byte(`{"error":{"type":"security_exception","reason":"unable to authenticate user [elastic]"},"status":401}`))
+			_, _ = w.Write(
+				[]byte(
+					`{"error":{"type":"security_exception","reason":"unable to authenticate user ` +
+						`[elastic]"},"status":401}`,
+				),
+			)
 			return
 		}
 		proxy.ServeHTTP(w, r)
@@ -360,7 +370,8 @@ func startECK(t *testing.T, es string, ca *tlstest.CA, password string) *eck {
 	return e
 }
 
-// testMoveECK: over TLS, with the secrets that ECK makes. Both change while it runs, as an operator who rotates them does.
+// testMoveECK: over TLS, with the secrets that ECK makes. Both change while it runs, as an operator who rotates them
+// does.
 func testMoveECK(t *testing.T, es *node) {
 	t.Helper()
 	m := newMove(t, "eck", "production")
@@ -379,7 +390,9 @@ func testMoveECK(t *testing.T, es *node) {
 	s.drained()
 	m.wantDocuments(es, "parallel-logstash-*", "es", indexOf("parallel-"))
 	const guide = "migrate/eck.md"
-	sh := m.shell(s, append(m.hours(), "ES_PASSWORD=the first password", "ES_CA="+filepath.Join(m.secrets, "secrets", "logging-es-http-certs-public", "ca.crt"))...)
+	sh := m.shell(s,
+		append(m.hours(), "ES_PASSWORD=the first password",
+			"ES_CA="+filepath.Join(m.secrets, "secrets", "logging-es-http-certs-public", "ca.crt"))...)
 	wantOutput(t, "try", sh.run(guide, "try"), "tests passed: 3", `pod_name":"web-7d4b9c6f5-x2x1z`)
 	wantOutput(t, "connect", sh.run(guide, "connect"), "es: ok")
 	wantOutput(t, "compare", sh.run(guide, "compare"), fmt.Sprintf("daemonset 0, aggregator %d\n", len(m.golden("es"))))
@@ -436,7 +449,8 @@ func testMoveCloudWatch(t *testing.T, c *cloud) {
 		s := m.start(dir, "GROUP_PREFIX="+prefix)
 		m.sendInput(s)
 		group := prefix + "/nginx/shop"
-		wantLines(t, s, "log group "+group, m.golden("cw"), func() []string { lines, _ := c.linesOfLogs(group); return lines })
+		wantLines(t, s, "log group "+group, m.golden("cw"),
+			func() []string { lines, _ := c.linesOfLogs(group); return lines })
 		if _, streams := c.linesOfLogs(group); !slices.Equal(streams, []string{"nginx-7c5ddbdf54-abcde"}) {
 			t.Errorf("streams %q of %s, want the pod's", streams, group)
 		}
@@ -445,7 +459,8 @@ func testMoveCloudWatch(t *testing.T, c *cloud) {
 		}
 		if prefix == "" {
 			const guide = "migrate/nginx-cloudwatch.md"
-			sh := m.shell(s, fmt.Sprintf("FROM=%d", m.day.UnixMilli()), fmt.Sprintf("TO=%d", m.day.AddDate(0, 0, 1).UnixMilli()))
+			sh := m.shell(s, fmt.Sprintf("FROM=%d", m.day.UnixMilli()),
+				fmt.Sprintf("TO=%d", m.day.AddDate(0, 0, 1).UnixMilli()))
 			wantOutput(t, "try", sh.run(guide, "try"), "tests passed: 3", "dropped: access[1] grep")
 			wantOutput(t, "connect", sh.run(guide, "connect"), "cw: ok")
 			wantOutput(t, "compare", sh.run(guide, "compare"), "sidecars 3, aggregator 3\n")
@@ -465,8 +480,10 @@ func testMoveCloudWatch(t *testing.T, c *cloud) {
 func (m *move) irsa(c *cloud) []string {
 	m.secret("eks/token", "header.payload.signature")
 	return append([]string{
-		"AWS_ROLE_ARN=arn:aws:iam::123456789012:role/aggregator", "AWS_WEB_IDENTITY_TOKEN_FILE=" + filepath.Join(m.secrets, "eks", "token"),
-		"AWS_REGION=" + awsRegion, "AWS_DEFAULT_REGION=" + awsRegion, "AWS_ENDPOINT_URL=" + c.url, "AWS_ENDPOINT_URL_STS=" + c.url,
+		"AWS_ROLE_ARN=arn:aws:iam::123456789012:role/aggregator",
+		"AWS_WEB_IDENTITY_TOKEN_FILE=" + filepath.Join(m.secrets, "eks", "token"),
+		"AWS_REGION=" + awsRegion, "AWS_DEFAULT_REGION=" + awsRegion, "AWS_ENDPOINT_URL=" + c.url,
+		"AWS_ENDPOINT_URL_STS=" + c.url,
 	}, credentialsOf()[2:]...)
 }
 
@@ -483,7 +500,8 @@ func testMoveFirehose(t *testing.T, c *cloud) {
 		s := m.start(dir, "STREAM_PREFIX="+prefix)
 		m.sendInput(s)
 		bucket := prefix + "logs-production"
-		wantLines(t, s, "bucket "+bucket, m.golden("firehose"), func() []string { lines, _ := c.linesIn(bucket); return lines })
+		wantLines(t, s, "bucket "+bucket, m.golden("firehose"),
+			func() []string { lines, _ := c.linesIn(bucket); return lines })
 		if prefix == "" {
 			const guide = "migrate/firehose-s3.md"
 			sh := m.shell(s, "OLD_OBJECTS=logs-production/", "NEW_OBJECTS=parallel-logs-production/")
@@ -497,8 +515,8 @@ func testMoveFirehose(t *testing.T, c *cloud) {
 	}
 }
 
-// testMoveThrottled is what the old stack lost events by: more than the stream's quota. How often the stream has to say so
-// depends on how fast the program learns its pace.
+// testMoveThrottled is what the old stack lost events by: more than the stream's quota. How often the stream has to say
+// so depends on how fast the program learns its pace.
 func testMoveThrottled(t *testing.T) {
 	const events = 20_000
 	cloud := awstest.New(time.Now)
@@ -507,7 +525,8 @@ func testMoveThrottled(t *testing.T) {
 	m := newMove(t, "firehose-s3", "production")
 	m.env = append(credentialsOf(), "AWS_REGION="+awsRegion, "AWS_ENDPOINT_URL="+served.URL)
 	// As the smaller regions' 1 MiB/s, with the records of a batch refused one by one.
-	cloud.Firehose().Create("logs-production", awstest.Quota{Bytes: 1 << 20, Records: 5000, Requests: 1000, PerRecord: true})
+	cloud.Firehose().
+		Create("logs-production", awstest.Quota{Bytes: 1 << 20, Records: 5000, Requests: 1000, PerRecord: true})
 	s := m.start(t.TempDir())
 	wantOutput(t, "drill", m.shell(s).run("migrate/firehose-s3.md", "drill"), "20000")
 	s.drained()

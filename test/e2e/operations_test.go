@@ -231,13 +231,17 @@ func trusting(t *testing.T, pem string) *stdtls.Config {
 	return &stdtls.Config{RootCAs: pool, MinVersion: stdtls.VersionTLS12}
 }
 
-// TestBackup copies the queue of a running program, as docs/operations.md says, and delivers what the copy holds: all that was
-// acknowledged before the copy began is in it.
+// TestBackup copies the queue of a running program, as docs/operations.md says, and delivers what the copy holds: all
+// that was acknowledged before the copy began is in it.
 func TestBackup(t *testing.T) {
 	sh := newShell(t)
 	config := elasticConfig("127.0.0.1:0", "http://127.0.0.1:1", "logs-{cluster}") // nobody is there: all of it waits
-	o := operate(t, sh, t.TempDir(), strings.Replace(config, "min_free_disk: 1MiB", "min_free_disk: 1MiB, segment_size: 1MiB", 1))
-	agent := &agentAtWork{t: t, server: o.server, Agent: &harness.Agent{Name: "a", Tag: "kube.a", Address: o.Address, Padding: 2000, InFlight: 4}}
+	o := operate(t, sh, t.TempDir(),
+		strings.Replace(config, "min_free_disk: 1MiB", "min_free_disk: 1MiB, segment_size: 1MiB", 1))
+	agent := &agentAtWork{
+		t: t, server: o.server,
+		Agent: &harness.Agent{Name: "a", Tag: "kube.a", Address: o.Address, Padding: 2000, InFlight: 4},
+	}
 	agent.work()
 	for range 3 {
 		agent.progress("more events", 3000)
@@ -259,7 +263,8 @@ func TestBackup(t *testing.T) {
 		es.Close()
 		for n := range acked {
 			if there[strconv.Itoa(n)] != 1 {
-				t.Fatalf("event %d of %d that were acknowledged before the copy began is in it %d times", n, acked, there[strconv.Itoa(n)])
+				t.Fatalf("event %d of %d that were acknowledged before the copy began is in it %d times", n, acked,
+					there[strconv.Itoa(n)])
 			}
 		}
 	}
@@ -274,15 +279,20 @@ func TestOperations(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(etc, "secrets", "agents-keys"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(etc, "secrets", "agents-keys", "seoul"), []byte("the key"), 0o600); err != nil {
+	if err := os.WriteFile(
+		filepath.Join(etc, "secrets", "agents-keys", "seoul"), []byte("the key"), 0o600,
+	); err != nil {
 		t.Fatal(err)
 	}
 	made := elastictest.New(elastictest.Options{})
 	es := httptest.NewServer(made.Handler())
 	defer es.Close()
 	config := func(address, status, routes string) string {
-		text := strings.Replace(elasticConfig(address, es.URL, "logs-{cluster}"), "buffer:", "clusters:\n  - {name: seoul, shared_key: \"${file:/etc/aggregator/secrets/agents-keys/seoul}\"}\nbuffer:", 1)
-		return strings.NewReplacer(`match: "**"`, `match: "`+routes+`"`, `status: {address: "127.0.0.1:0"}`, `status: {address: "`+status+`"}`).Replace(text)
+		text := strings.Replace(elasticConfig(address, es.URL, "logs-{cluster}"), "buffer:",
+			"clusters:\n  - {name: seoul, shared_key: \"${file:/etc/aggregator/secrets/agents-keys/seoul}\"}\nbuffer:",
+			1)
+		return strings.NewReplacer(`match: "**"`, `match: "`+routes+`"`, `status: {address: "127.0.0.1:0"}`,
+			`status: {address: "`+status+`"}`).Replace(text)
 	}
 	sh := newShell(t)
 	address, status := freeAddress(t), freeAddress(t)

@@ -66,7 +66,8 @@ func (p planted) search(t *testing.T, where, text string) {
 	}
 }
 
-// echo answers as no server should: it says what it was sent, credentials and all, in every place where an answer has room.
+// echo answers as no server should: it says what it was sent, credentials and all, in every place where an answer has
+// room.
 func echo(code func(*http.Request) int) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var sent bytes.Buffer
@@ -80,17 +81,21 @@ func echo(code func(*http.Request) int) http.Handler {
 		w.Header().Set("Warning", `299 echo "`+strings.ReplaceAll(said, `"`, "'")+`"`)
 		w.Header().Set("X-Amzn-Errortype", "AccessDeniedException")
 		if status/100 == 3 {
-			w.Header().Set("Location", "http://"+url.QueryEscape(r.Header.Get("Authorization"))+"@127.0.0.1:1/?"+url.QueryEscape(said))
+			w.Header().Set("Location",
+				"http://"+url.QueryEscape(r.Header.Get("Authorization"))+"@127.0.0.1:1/?"+url.QueryEscape(said))
 		}
 		w.WriteHeader(status)
 		text, _ := json.Marshal(said) // a string
-		fmt.Fprintf(w, `{"__type":"AccessDeniedException","message":%s,"Message":%s,"error":{"type":"security_exception","reason":%s,"root_cause":[{"type":%s,"reason":%s}]},"status":%d}`,
+		fmt.Fprintf(w,
+			`{"__type":"AccessDeniedException","message":%s,"Message":%s,"error":{"type":"security_exception",`+
+				`"reason":%s,"root_cause":[{"type":%s,"reason":%s}]},"status":%d}`,
 			text, text, text, text, text, status)
 	})
 }
 
-// TestSecretsStayInside plants a secret in every place of a configuration that has room for one and looks for them in all
-// that the program says: every path of its endpoint, its log, its commands, what destinations make it say, and its end.
+// TestSecretsStayInside plants a secret in every place of a configuration that has room for one and looks for them in
+// all that the program says: every path of its endpoint, its log, its commands, what destinations make it say, and its
+// end.
 func TestSecretsStayInside(t *testing.T) {
 	secrets := planted{}
 	dir := t.TempDir()
@@ -128,40 +133,57 @@ listeners:
   - {name: test, address: "127.0.0.1:0"}
 clusters:
   - name: seoul
-    shared_key: ["` + file("cluster key") + `", "` + variable("older key", "OLD_KEY") + `", ` + secrets.secret("literal key") + `]
+    shared_key: ["` + file("cluster key") + `", "` + variable("older key", "OLD_KEY") + `", ` +
+		secrets.secret("literal key") + `]
     users: [{name: agent, password: "` + variable("agent's password", "AGENT_PASSWORD") + `"}]
   - name: osaka
     shared_key: "` + file("osaka key") + `"
 buffer: {path: ` + dir + `/data, min_free_disk: 1MiB}
 filters:
-  hide: [{redact: {fields: [message], with: hash, key: "` + variable("redaction key", "REDACT_KEY") + `", builtin: [email]}}]
+  hide: [{redact: {fields: [message], with: hash, key: "` + variable("redaction key", "REDACT_KEY") +
+		`", builtin: [email]}}]
 routes:
   - {match: "**", filters: [hide], outputs: [basic, apikey, bearer, tls, firehose, cw, kinesis, s3, role, up, files]}
 outputs:
-  basic: {type: elasticsearch, hosts: ["` + elastic.URL + `"], username: elastic, password: "` + file("Elasticsearch password") + `", index: logs, ` + common + `}
-  apikey: {type: elasticsearch, hosts: ["` + elastic.URL + `"], api_key: "` + file("API key") + `", index: logs, ` + common + `}
-  bearer: {type: elasticsearch, hosts: ["` + elastic.URL + `"], bearer_token: ` + secrets.secret("bearer token") + `, index: logs, ` + common + `}
-  tls: {type: elasticsearch, hosts: ["` + secure.URL + `"], username: elastic, password: "` + file("TLS password") + `", index: logs, ` + common + `}
+  basic: {type: elasticsearch, hosts: ["` + elastic.URL + `"], username: elastic, password: "` +
+		file("Elasticsearch password") + `", index: logs, ` + common + `}
+  apikey: {type: elasticsearch, hosts: ["` + elastic.URL + `"], api_key: "` + file("API key") + `", index: logs, ` +
+		common + `}
+  bearer: {type: elasticsearch, hosts: ["` + elastic.URL + `"], bearer_token: ` + secrets.secret("bearer token") +
+		`, index: logs, ` + common + `}
+  tls: {type: elasticsearch, hosts: ["` + secure.URL + `"], username: elastic, password: "` + file("TLS password") +
+		`", index: logs, ` + common + `}
   firehose: {type: firehose, region: us-east-1, endpoint: "` + aws.URL + `", delivery_stream: logs, ` + common + `}
-  cw: {type: cloudwatch_logs, region: us-east-1, endpoint: "` + aws.URL + `", log_group: g, log_stream: s, ` + common + `}
+  cw: {type: cloudwatch_logs, region: us-east-1, endpoint: "` + aws.URL + `", log_group: g, log_stream: s, ` + common +
+		`}
   kinesis: {type: kinesis, region: us-east-1, endpoint: "` + aws.URL + `", stream: logs, ` + common + `}
-  s3: {type: s3, region: us-east-1, endpoint: "` + aws.URL + `", bucket: logs, key: "k/", ` + common + `, rotate: {max_age: 1s}, path_style: true}
-  role: {type: firehose, region: us-east-1, endpoint: "` + aws.URL + `", delivery_stream: logs, role_arn: "arn:aws:iam::123456789012:role/x", external_id: "` + file("external id") + `", ` + common + `}
-  up: {type: forward, servers: ["` + upstream + `"], shared_key: "` + file("upstream key") + `", username: u, password: "` + file("upstream password") + `", ` + common + `}
+  s3: {type: s3, region: us-east-1, endpoint: "` + aws.URL + `", bucket: logs, key: "k/", ` + common +
+		`, rotate: {max_age: 1s}, path_style: true}
+  role: {type: firehose, region: us-east-1, endpoint: "` + aws.URL +
+		`", delivery_stream: logs, role_arn: "arn:aws:iam::123456789012:role/x", external_id: "` + file("external id") +
+		`", ` + common + `}
+  up: {type: forward, servers: ["` + upstream + `"], shared_key: "` + file("upstream key") +
+		`", username: u, password: "` + file("upstream password") + `", ` + common + `}
   files: {type: file, path: "` + dir + `/out.ndjson", ` + common + `}
-status: {address: "127.0.0.1:0", token: "` + variable("status token", "STATUS_TOKEN") + `", users: [{name: ops, password: "` + file("status password") + `"}], pprof: true}
+status: {address: "127.0.0.1:0", token: "` + variable("status token", "STATUS_TOKEN") +
+		`", users: [{name: ops, password: "` + file("status password") + `"}], pprof: true}
 log: {level: debug, format: json}
 `
 	s := start(t, dir, strings.Replace(text, dir+"/data", "%[1]s/data", 1), env...)
 	agent, err := client.Dial(t.Context(), client.Config{
-		Address: s.Forward, Timeout: patience, Login: &client.Login{SharedKey: secrets["cluster key"], User: "agent", Password: secrets["agent's password"], Hostname: "agent"},
+		Address: s.Forward, Timeout: patience, Login: &client.Login{
+			SharedKey: secrets["cluster key"], User: "agent", Password: secrets["agent's password"], Hostname: "agent",
+		},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer agent.Close()
 	send(t, agent, "app", map[string]any{"message": "hello someone@example.com"})
-	_, err = client.Dial(t.Context(), client.Config{Address: s.Forward, Timeout: patience, Login: &client.Login{SharedKey: secrets["osaka key"] + "wrong", Hostname: "agent"}})
+	_, err = client.Dial(t.Context(), client.Config{
+		Address: s.Forward, Timeout: patience,
+		Login: &client.Login{SharedKey: secrets["osaka key"] + "wrong", Hostname: "agent"},
+	})
 	if err == nil {
 		t.Error("a wrong key was accepted")
 	}
@@ -182,7 +204,8 @@ log: {level: debug, format: json}
 	})
 	look := func(when string) {
 		for _, path := range []string{
-			"/", "/status", "/metrics", "/healthz", "/readyz", "/dead-letters", "/dead-letters/summary", "/dead-letters/export", "/dead-letters/1",
+			"/", "/status", "/metrics", "/healthz", "/readyz", "/dead-letters", "/dead-letters/summary",
+			"/dead-letters/export", "/dead-letters/1",
 			"/nothing", "/dead-letters?limit=x", "/debug/pprof/cmdline", "/debug/pprof/goroutine?debug=2",
 		} {
 			for _, token := range []string{"", "Bearer wrong", "Bearer " + secrets["status token"]} {
@@ -211,7 +234,8 @@ log: {level: debug, format: json}
 	tool("dead", "list", "--status", "http://ops:"+secrets["status password"]+"@"+s.Status+"/%zz")
 	tool("dead", "list", "--status", "http://ops:"+secrets["status password"]+"@127.0.0.1:1")
 	tool("dead", "list", "--status", "http://"+s.Status, "--token", secrets["status token"], "--id", "x")
-	tool("send", "--address", s.Forward, "--shared-key-file", filepath.Join(dir, "secret-osaka-key"), "--user", "u", "--password-file", filepath.Join(dir, "secret-upstream-password"))
+	tool("send", "--address", s.Forward, "--shared-key-file", filepath.Join(dir, "secret-osaka-key"), "--user", "u",
+		"--password-file", filepath.Join(dir, "secret-upstream-password"))
 	wrong := filepath.Join(dir, "wrong.yaml")
 	written := func(change string) {
 		t.Helper()
@@ -221,18 +245,30 @@ log: {level: debug, format: json}
 	}
 	lit, ref := secrets["literal key"], file("cluster key")
 	for _, change := range []string{
-		"clusters: [{name: a, shared_keys: " + lit + "}]", "clusters: [{name: a, shared_key: {is: " + lit + "}}]", "clusters: [{name: a, shared_key: [[" + lit + "]]}]",
-		"clusters: [{name: a, users: [{name: u, pasword: " + lit + "}]}]", "clusters: [{name: a, users: [{name: u, password: [" + lit + "]}]}]",
+		"clusters: [{name: a, shared_keys: " + lit + "}]", "clusters: [{name: a, shared_key: {is: " + lit + "}}]",
+		"clusters: [{name: a, shared_key: [[" + lit + "]]}]",
+		"clusters: [{name: a, users: [{name: u, pasword: " + lit + "}]}]",
+		"clusters: [{name: a, users: [{name: u, password: [" + lit + "]}]}]",
 		"status: {token: {" + lit + ": 1}}", "status: {token: !!int " + lit + "}", "status: {tokn: " + lit + "}",
-		"buffer: {max_size: " + ref + "}", "buffer: {type: " + ref + "}", "buffer: " + ref, "buffer: {sync: " + ref + "}", "buffer: {dedupe_window: " + ref + "}",
-		"hostname: [" + ref + "]", "listeners: [{address: " + ref + "}]", "listeners: [{name: " + ref + "}]", "listeners: [{max_connections: " + ref + "}]",
-		"outputs: {o: {type: " + ref + "}}", "outputs: {o: {type: elasticsearch, hosts: [" + ref + "], index: i}}", "outputs: {o: {type: elasticsearch, hosts: ['http://u:" + lit + "@h'], index: i}}",
-		"outputs: {o: {type: elasticsearch, hosts: ['http://u:" + ref + "@h'], index: i}}", "outputs: {o: {type: forward, servers: [" + ref + "]}}",
-		"outputs: {o: {type: file, path: '{" + ref + "}'}}", "outputs: {o: {type: elasticsearch, hosts: ['http://h'], index: '{" + ref + "}'}}",
-		"outputs: {o: {type: s3, bucket: " + ref + "}}", "outputs: {o: {type: elasticsearch, hosts: ['http://h'], index: i, api_key: " + lit + ", password: " + lit + "}}",
-		"routes: [{match: '" + ref + "{', outputs: [a]}]", "routes: [{match: '**', when: '" + ref + " ==', outputs: [archive]}]", "routes: [{match: '**', outputs: ['" + ref + "']}]",
-		"routes: [{match: '**', clusters: ['" + ref + "'], outputs: [archive]}]", "filters: {f: [{grep: {include: {a: '(" + ref + "'}}}]}", "unrouted: " + ref, "log: {level: " + ref + "}",
-		"listeners: [{tls: {cert_file: '" + ref + "', key_file: '" + ref + "'}}]", "clusters: [{name: a, sources: ['" + ref + "']}]",
+		"buffer: {max_size: " + ref + "}", "buffer: {type: " + ref + "}", "buffer: " + ref,
+		"buffer: {sync: " + ref + "}", "buffer: {dedupe_window: " + ref + "}",
+		"hostname: [" + ref + "]", "listeners: [{address: " + ref + "}]", "listeners: [{name: " + ref + "}]",
+		"listeners: [{max_connections: " + ref + "}]",
+		"outputs: {o: {type: " + ref + "}}", "outputs: {o: {type: elasticsearch, hosts: [" + ref + "], index: i}}",
+		"outputs: {o: {type: elasticsearch, hosts: ['http://u:" + lit + "@h'], index: i}}",
+		"outputs: {o: {type: elasticsearch, hosts: ['http://u:" + ref + "@h'], index: i}}",
+		"outputs: {o: {type: forward, servers: [" + ref + "]}}",
+		"outputs: {o: {type: file, path: '{" + ref + "}'}}",
+		"outputs: {o: {type: elasticsearch, hosts: ['http://h'], index: '{" + ref + "}'}}",
+		"outputs: {o: {type: s3, bucket: " + ref + "}}",
+		"outputs: {o: {type: elasticsearch, hosts: ['http://h'], index: i, api_key: " + lit + ", password: " + lit +
+			"}}",
+		"routes: [{match: '" + ref + "{', outputs: [a]}]", "routes: [{match: '**', when: '" + ref +
+			" ==', outputs: [archive]}]", "routes: [{match: '**', outputs: ['" + ref + "']}]",
+		"routes: [{match: '**', clusters: ['" + ref + "'], outputs: [archive]}]",
+		"filters: {f: [{grep: {include: {a: '(" + ref + "'}}}]}", "unrouted: " + ref, "log: {level: " + ref + "}",
+		"listeners: [{tls: {cert_file: '" + ref + "', key_file: '" + ref + "'}}]",
+		"clusters: [{name: a, sources: ['" + ref + "']}]",
 	} {
 		written(change)
 		tool("check", "-c", wrong)
@@ -242,7 +278,8 @@ log: {level: debug, format: json}
 		t.Fatal(err)
 	}
 	_ = s.Signal(syscall.SIGHUP)
-	s.eventually("the refused configuration", func() bool { return strings.Contains(s.page("/status", ""), "unknown key") })
+	s.eventually("the refused configuration",
+		func() bool { return strings.Contains(s.page("/status", ""), "unknown key") })
 	look("after a refused reload")
 	_ = s.Signal(syscall.SIGQUIT)
 	<-s.Exited()
@@ -288,7 +325,9 @@ func send(t *testing.T, agent *client.Client, tag string, record map[string]any)
 		t.Fatal(err)
 	}
 	entries := event.AppendEntry(nil, event.AppendTime(nil, event.Time{Sec: 1_800_000_000, Nsec: 5}), nil, body)
-	if err := agent.Send(t.Context(), &client.Message{Tag: tag, Entries: entries, Events: 1, Chunk: client.NewChunk()}); err != nil {
+	if err := agent.Send(t.Context(), &client.Message{
+		Tag: tag, Entries: entries, Events: 1, Chunk: client.NewChunk(),
+	}); err != nil {
 		t.Fatalf("tag %.100q: %v", tag, err)
 	}
 }
@@ -309,7 +348,9 @@ func fakeUpstream(t *testing.T) (address string) {
 			}
 			go func() {
 				defer conn.Close()
-				helo, _ := msgpack.Marshal([]any{"HELO", map[string]any{"nonce": []byte("nonce"), "auth": []byte("auth"), "keepalive": true}})
+				helo, _ := msgpack.Marshal([]any{
+					"HELO", map[string]any{"nonce": []byte("nonce"), "auth": []byte("auth"), "keepalive": true},
+				})
 				_, _ = conn.Write(helo) // the agent may have gone
 				ping := make([]byte, 4096)
 				n, _ := conn.Read(ping)
@@ -324,10 +365,14 @@ func fakeUpstream(t *testing.T) (address string) {
 // hostileNames are tags that would lead somewhere else, if they could.
 func hostileNames() []string {
 	return []string{
-		"..", ".", "../../escaped", "../out/../escaped", "/etc/escaped", "a/../../escaped", "..\\..\\escaped", "C:\\escaped", "\\\\host\\share", "....//escaped",
-		"．．／escaped", "․․/escaped", "..%2f..%2fescaped", "%2e%2e/escaped", "..;/escaped", "a\x00b", "a\nb", "a\x1b[31mb", "a\u009bb", "\u202eb", "\xff\xfe", "\xc0\xae\xc0\xae\xc0\xafescaped",
-		"con", "nul", "aux.txt", "COM1", "~", "~root", "-rf", "$(touch escaped)", "`touch escaped`", "${file:/etc/passwd}", "{record.secret}", "%Y", "*", "?", "|", ";", " ", "a b", "'", `"`,
-		strings.Repeat("x", 300), strings.Repeat("é", 300), strings.Repeat("../", 1000) + "escaped", strings.Repeat("a/", 2000), ".hidden", "a..b", "link", "link/escaped", "dir", "dir/escaped",
+		"..", ".", "../../escaped", "../out/../escaped", "/etc/escaped", "a/../../escaped", "..\\..\\escaped",
+		"C:\\escaped", "\\\\host\\share", "....//escaped",
+		"．．／escaped", "․․/escaped", "..%2f..%2fescaped", "%2e%2e/escaped", "..;/escaped", "a\x00b", "a\nb",
+		"a\x1b[31mb", "a\u009bb", "\u202eb", "\xff\xfe", "\xc0\xae\xc0\xae\xc0\xafescaped",
+		"con", "nul", "aux.txt", "COM1", "~", "~root", "-rf", "$(touch escaped)", "`touch escaped`",
+		"${file:/etc/passwd}", "{record.secret}", "%Y", "*", "?", "|", ";", " ", "a b", "'", `"`,
+		strings.Repeat("x", 300), strings.Repeat("é", 300), strings.Repeat("../", 1000) + "escaped",
+		strings.Repeat("a/", 2000), ".hidden", "a..b", "link", "link/escaped", "dir", "dir/escaped",
 		"app.20260101T000000Z-0001", "NDJSON.gz", "é", "e\u0301", "ﬁ", "\u200b", "\u2028",
 	}
 }
@@ -395,7 +440,8 @@ log: {format: json}
 			return err
 		}
 		name := d.Name()
-		if !utf8.ValidString(name) || len(name) > 255 || strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }) || name[0] == '.' {
+		if !utf8.ValidString(name) || len(name) > 255 ||
+			strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }) || name[0] == '.' {
 			t.Errorf("a file is named %q", name)
 		}
 		if strings.HasSuffix(name, ".ndjson") {
@@ -422,7 +468,8 @@ func TestHostileWordsStayWords(t *testing.T) {
 		text, _ := json.Marshal(hostile) // a string
 		switch {
 		case strings.HasSuffix(r.URL.Path, "_bulk"):
-			fmt.Fprintf(w, `{"errors":true,"items":[{"create":{"status":400,"error":{"type":%s,"reason":%s}}}]}`, text, text)
+			fmt.Fprintf(w, `{"errors":true,"items":[{"create":{"status":400,"error":{"type":%s,"reason":%s}}}]}`, text,
+				text)
 		case r.URL.Path == "/":
 			fmt.Fprintf(w, `{"version":{"number":%s},"tagline":%s}`, text, text)
 		default:
@@ -440,7 +487,8 @@ clusters:
   - {name: known, shared_key: key}
 buffer: {path: %[1]s/data, min_free_disk: 1MiB}
 outputs:
-  es: {type: elasticsearch, hosts: ["` + elastic.URL + `"], index: logs, flavor: elasticsearch, template: {manage: false}, batch: {max_wait: 10ms}, retry: {initial: 10ms}}
+  es: {type: elasticsearch, hosts: ["` + elastic.URL +
+				`"], index: logs, flavor: elasticsearch, template: {manage: false}, batch: {max_wait: 10ms}, retry: {initial: 10ms}}
 routes:
   - {match: "app**", outputs: [es]}
 status: {address: "127.0.0.1:0"}
@@ -451,7 +499,10 @@ log: {level: debug, format: json}
 			}
 			s := startAt(t, t.TempDir(), config, format == "console")
 			for _, key := range []string{"key", "wrong"} {
-				agent, err := client.Dial(t.Context(), client.Config{Address: s.Forward, Timeout: patience, Login: &client.Login{SharedKey: key, Hostname: hostile, User: hostile}})
+				agent, err := client.Dial(t.Context(), client.Config{
+					Address: s.Forward, Timeout: patience,
+					Login: &client.Login{SharedKey: key, Hostname: hostile, User: hostile},
+				})
 				if key == "wrong" {
 					if err == nil {
 						t.Error("a wrong key was accepted")
@@ -465,7 +516,10 @@ log: {level: debug, format: json}
 				send(t, agent, hostile, map[string]any{hostile: hostile}) // unrouted
 				agent.Close()
 			}
-			for _, raw := range []string{hostile, "GET /" + hostile + " HTTP/1.1\r\n\r\n", "\x93\xa3a\x1bb\x01\x80", "PROXY TCP4 " + hostile + "\r\n", "\x16\x03\x01\x00\x05" + hostile} {
+			for _, raw := range []string{
+				hostile, "GET /" + hostile + " HTTP/1.1\r\n\r\n", "\x93\xa3a\x1bb\x01\x80",
+				"PROXY TCP4 " + hostile + "\r\n", "\x16\x03\x01\x00\x05" + hostile,
+			} {
 				if conn, err := net.Dial("tcp", s.Forward); err == nil {
 					_, _ = io.WriteString(conn, raw)
 					_, _ = io.Copy(io.Discard, conn)
@@ -482,7 +536,8 @@ log: {level: debug, format: json}
 			clean := func(where, text string) {
 				t.Helper()
 				if i := strings.IndexFunc(text, func(r rune) bool {
-					return r != '\n' && r != '\t' && r != '\r' && (unicode.IsControl(r) || r == '\u2028' || r == '\u202e')
+					return r != '\n' && r != '\t' && r != '\r' &&
+						(unicode.IsControl(r) || r == '\u2028' || r == '\u202e')
 				}); i >= 0 {
 					t.Errorf("%s has %q", where, text[max(0, i-80):min(len(text), i+80)])
 				}
@@ -493,12 +548,21 @@ log: {level: debug, format: json}
 					t.Errorf("%s has a forged line", where)
 				}
 			}
-			for _, path := range []string{"/", "/status", "/metrics", "/readyz", "/dead-letters?records=true", "/dead-letters/export", "/dead-letters/" + url.PathEscape(hostile), "/dead-letters?output=" + url.QueryEscape(hostile), "/x" + url.PathEscape(hostile)} {
+			for _, path := range []string{
+				"/", "/status", "/metrics", "/readyz", "/dead-letters?records=true", "/dead-letters/export",
+				"/dead-letters/" + url.PathEscape(hostile), "/dead-letters?output=" + url.QueryEscape(hostile),
+				"/x" + url.PathEscape(hostile),
+			} {
 				clean(path, s.page(path, ""))
 			}
 			clean("the log", s.Log.String())
 			for _, args := range [][]string{
-				{"dead", "list"}, {"dead", "list", "--json"}, {"dead", "--json"}, {"dead", "export"}, {"dead", "list", "--reason", hostile}, {"dead", "list", "--tag", hostile},
+				{"dead", "list"},
+				{"dead", "list", "--json"},
+				{"dead", "--json"},
+				{"dead", "export"},
+				{"dead", "list", "--reason", hostile},
+				{"dead", "list", "--tag", hostile},
 			} {
 				clean(strings.Join(args, " "), s.says(args...))
 			}
@@ -564,8 +628,8 @@ func startAt(t *testing.T, dir, config string, chosen bool) *server {
 	return &server{Server: s, t: t, Dir: dir, config: s.Config}
 }
 
-// TestStatusTLS asks the status endpoint over TLS by the commands, replaces its certificate while it runs, and shows that
-// nothing is said to those who come without TLS or without trust.
+// TestStatusTLS asks the status endpoint over TLS by the commands, replaces its certificate while it runs, and shows
+// that nothing is said to those who come without TLS or without trust.
 func TestStatusTLS(t *testing.T) {
 	dir := t.TempDir()
 	ca := tlstest.NewCA(t, "authority")
@@ -579,7 +643,8 @@ buffer: {path: %[1]s/data, min_free_disk: 1MiB}
 unrouted: dead_letter
 outputs: {files: {type: file, path: "%[1]s/out", batch: {max_wait: 10ms}}}
 routes: [{match: app, outputs: [files]}]
-status: {address: "127.0.0.1:`+strings.TrimPrefix(freeAddress(t), "127.0.0.1:")+`", token: t0ken, tls: {cert_file: `+certFile+`, key_file: `+keyFile+`}}
+status: {address: "127.0.0.1:`+strings.TrimPrefix(freeAddress(t), "127.0.0.1:")+`", token: t0ken, tls: {cert_file: `+
+		certFile+`, key_file: `+keyFile+`}}
 log: {format: json}
 `)
 	shown := ""
@@ -609,7 +674,10 @@ log: {format: json}
 	if list := command(t, nil, "dead", "list", "-c", s.config); !strings.Contains(list, "unrouted") {
 		t.Errorf("dead list -c: %s", list)
 	}
-	if list := command(t, nil, "dead", "list", "--status", "https://localhost:"+strings.TrimPrefix(s.Status, "127.0.0.1:"), "--ca-file", ca.File(t), "--token", "t0ken"); !strings.Contains(list, "unrouted") {
+	if list := command(
+		t, nil, "dead", "list", "--status", "https://localhost:"+strings.TrimPrefix(s.Status, "127.0.0.1:"),
+		"--ca-file", ca.File(t), "--token", "t0ken",
+	); !strings.Contains(list, "unrouted") {
 		t.Errorf("dead list --ca-file: %s", list)
 	}
 	for _, tc := range []struct{ address, want string }{

@@ -63,7 +63,8 @@ func TestStopUnderLoad(t *testing.T) {
 	var sending sync.WaitGroup
 	for i := range 6 {
 		a := &harness.Agent{
-			Name: fmt.Sprint("a", i), Tag: fmt.Sprint("load.", i), Address: func() string { return address }, Padding: 100, Seed: uint64(i),
+			Name: fmt.Sprint("a", i), Tag: fmt.Sprint("load.", i), Address: func() string { return address },
+			Padding: 100, Seed: uint64(i),
 			InFlight: 1 + i%3, Mode: []client.Mode{client.PackedMode, client.MessageMode}[i/5],
 			OnAck: func(int) {
 				if acks.Add(1)%200 == 0 {
@@ -113,8 +114,8 @@ log: {format: json}
 shutdown_timeout: 2s
 `
 
-// TestStopAmongWhatHangs stops the program while destinations don't answer, an agent is in the middle of a message and a
-// client of the status endpoint in the middle of a request.
+// TestStopAmongWhatHangs stops the program while destinations don't answer, an agent is in the middle of a message and
+// a client of the status endpoint in the middle of a request.
 func TestStopAmongWhatHangs(t *testing.T) {
 	dir := t.TempDir()
 	config := strings.ReplaceAll(hanging, "HANGS", endless(t))
@@ -122,7 +123,9 @@ func TestStopAmongWhatHangs(t *testing.T) {
 	a := &harness.Agent{Name: "a", Tag: "a", Address: s.Address, Limit: 100}
 	a.Run(t.Context())
 	s.await("a", 100)
-	for address, half := range map[string]string{s.Forward: "\x93\xa1a\xdb\x00\x00\x10\x00half", s.Status: "GET /status HTTP/1.1\r\nHost: localhost\r\n"} {
+	for address, half := range map[string]string{
+		s.Forward: "\x93\xa1a\xdb\x00\x00\x10\x00half", s.Status: "GET /status HTTP/1.1\r\nHost: localhost\r\n",
+	} {
 		c, err := net.Dial("tcp", address)
 		if err != nil {
 			t.Fatal(err)
@@ -133,7 +136,9 @@ func TestStopAmongWhatHangs(t *testing.T) {
 		}
 	}
 	s.stop()
-	for _, want := range []string{`"output":"hangs","events":100`, `"output":"silent","events":100`, `"output":"away","events":100`} {
+	for _, want := range []string{
+		`"output":"hangs","events":100`, `"output":"silent","events":100`, `"output":"away","events":100`,
+	} {
 		if !strings.Contains(s.Log.String(), want) {
 			t.Errorf("the log does not say %s", want)
 		}
@@ -159,7 +164,8 @@ func TestStopAmongWhatHangs(t *testing.T) {
 func TestStopWhileNothingCanBeStored(t *testing.T) {
 	dir := t.TempDir()
 	s := start(t, dir, strings.Replace(hanging, "HANGS", endless(t), 2)+"shutdown_delay: 50ms\n")
-	blocked := strings.Replace(strings.Replace(hanging, "HANGS", endless(t), 2), "min_free_disk: 1MiB", "max_size: 1MiB, segment_size: 1MiB", 1)
+	blocked := strings.Replace(strings.Replace(hanging, "HANGS", endless(t), 2), "min_free_disk: 1MiB",
+		"max_size: 1MiB, segment_size: 1MiB", 1)
 	if err := os.WriteFile(s.config, fmt.Appendf(nil, blocked, dir), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -211,7 +217,9 @@ func TestStopDuringReload(t *testing.T) {
 // balancers: agents are still served meanwhile.
 func TestSecondSignal(t *testing.T) {
 	dir := t.TempDir()
-	for name, more := range map[string]string{"stopping": "shutdown_timeout: 1h\n", "not ready any more": "shutdown_delay: 1h\n"} {
+	for name, more := range map[string]string{
+		"stopping": "shutdown_timeout: 1h\n", "not ready any more": "shutdown_delay: 1h\n",
+	} {
 		config := strings.ReplaceAll(hanging, "HANGS", endless(t))
 		s := start(t, dir, strings.Replace(config, "shutdown_timeout: 2s\n", more, 1))
 		a := &harness.Agent{Name: "a", Tag: "a", Address: s.Address, Limit: 100}
@@ -221,7 +229,8 @@ func TestSecondSignal(t *testing.T) {
 		}
 		s.eventually("the log to say "+name, func() bool { return strings.Contains(s.Log.String(), name) })
 		if strings.Contains(more, "delay") {
-			if _, err := s.Request(t.Context(), http.MethodGet, "/readyz"); err == nil || !strings.Contains(err.Error(), "503") {
+			if _, err := s.Request(t.Context(), http.MethodGet, "/readyz"); err == nil ||
+				!strings.Contains(err.Error(), "503") {
 				t.Errorf("/readyz: %v", err)
 			}
 			late := &harness.Agent{Name: "late", Tag: "late", Address: s.Address, Limit: 100}
@@ -236,8 +245,8 @@ func TestSecondSignal(t *testing.T) {
 	}
 }
 
-// TestStopWithoutReaction stops the program while an output hangs in a system call: it ends all the same, says so, and the
-// events are delivered after the next start.
+// TestStopWithoutReaction stops the program while an output hangs in a system call: it ends all the same, says so, and
+// the events are delivered after the next start.
 func TestStopWithoutReaction(t *testing.T) {
 	dir := t.TempDir()
 	path, err := binary()
@@ -250,7 +259,8 @@ func TestStopWithoutReaction(t *testing.T) {
 	}
 	defer unread.Close()
 	defer pipe.Close()
-	config := strings.Replace(defaultConfig, "outputs:\n", "outputs:\n  console: {type: stdout}\n", 1) + "shutdown_timeout: 2s\n"
+	config := strings.Replace(defaultConfig, "outputs:\n", "outputs:\n  console: {type: stdout}\n", 1) +
+		"shutdown_timeout: 2s\n"
 	config = fmt.Sprintf(strings.Replace(config, "[archive]", "[archive, console]", 1), dir)
 	s := harness.Start(t, harness.Options{Binary: path, Dir: dir, Config: config, Stdout: pipe})
 	a := &harness.Agent{Name: "a", Tag: "a", Address: s.Address, Limit: 100, Padding: 10000}

@@ -12,8 +12,8 @@ import (
 	"testing"
 )
 
-// TestStopWithUnreadLog stops a server while nobody reads the pipe that it logs to: it ends all the same, and says with its
-// exit code that the stop was not clean.
+// TestStopWithUnreadLog stops a server while nobody reads the pipe that it logs to: it ends all the same, and says with
+// its exit code that the stop was not clean.
 func TestStopWithUnreadLog(t *testing.T) {
 	built, err := binary()
 	if err != nil {
@@ -21,7 +21,10 @@ func TestStopWithUnreadLog(t *testing.T) {
 	}
 	dir := t.TempDir()
 	config, pipe := filepath.Join(dir, "aggregator.yaml"), filepath.Join(dir, "log")
-	if err := errors.Join(os.WriteFile(config, []byte(fmt.Sprintf(defaultConfig, dir)+"\nshutdown_timeout: 1s\n"), 0o600), syscall.Mkfifo(pipe, 0o600)); err != nil {
+	if err := errors.Join(
+		os.WriteFile(config, []byte(fmt.Sprintf(defaultConfig, dir)+"\nshutdown_timeout: 1s\n"), 0o600),
+		syscall.Mkfifo(pipe, 0o600),
+	); err != nil {
 		t.Fatal(err)
 	}
 	log, err := os.OpenFile(pipe, os.O_RDWR, 0) // a FIFO so opened waits for nobody

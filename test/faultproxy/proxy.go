@@ -1,5 +1,5 @@
-// Package faultproxy is a reverse proxy for tests that stands before a real Elasticsearch and does to bulk requests what
-// overloaded clusters, load balancers and networks do, at random from a seed.
+// Package faultproxy is a reverse proxy for tests that stands before a real Elasticsearch and does to bulk requests
+// what overloaded clusters, load balancers and networks do, at random from a seed.
 package faultproxy
 
 import (
@@ -20,16 +20,19 @@ import (
 
 // Faults are shares from 0 to 1 of what happens, and how long each request takes more.
 type Faults struct {
-	Unavailable float64       // requests answered with 503, nothing stored
-	ItemRefused float64       // events answered with 429 and not stored, among others that are
-	Reset       float64       // bulk requests whose connection is reset: one half in the middle of the body, nothing stored; the other half in the middle of the reply, all stored
-	Latency     time.Duration // before a request is passed on
+	Unavailable float64 // requests answered with 503, nothing stored
+	ItemRefused float64 // events answered with 429 and not stored, among others that are
+	// Bulk requests whose connection is reset: one half in the middle of the body, nothing stored; the other half in
+	// the middle of the reply, all stored.
+	Reset   float64
+	Latency time.Duration // before a request is passed on
 }
 
 // Counts is what has happened.
 type Counts struct {
 	Requests, Bulks, Unavailable, ItemsRefused, ResetBefore, ResetAfter uint64
-	Refused                                                             uint64 // bulk requests that Elasticsearch itself answered with 4xx or 5xx
+	// Bulk requests that Elasticsearch itself answered with 4xx or 5xx.
+	Refused uint64
 }
 
 // Proxy passes requests on. It is safe for concurrent use.
@@ -46,7 +49,10 @@ type Proxy struct {
 
 // New returns a proxy before target, an URL, without faults.
 func New(target string, seed uint64) *Proxy {
-	return &Proxy{target: target, random: rand.New(rand.NewPCG(seed, 0)), client: http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 32, DisableCompression: true}}}
+	return &Proxy{
+		target: target, random: rand.New(rand.NewPCG(seed, 0)),
+		client: http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 32, DisableCompression: true}},
+	}
 }
 
 // Set puts other faults in force.
@@ -59,8 +65,9 @@ func (p *Proxy) Set(f Faults) {
 // Counts returns what has happened so far.
 func (p *Proxy) Counts() Counts {
 	return Counts{
-		Requests: p.requests.Load(), Bulks: p.bulks.Load(), Unavailable: p.unavailable.Load(), ItemsRefused: p.itemsRefused.Load(),
-		ResetBefore: p.resetBefore.Load(), ResetAfter: p.resetAfter.Load(), Refused: p.refused.Load(),
+		Requests: p.requests.Load(), Bulks: p.bulks.Load(), Unavailable: p.unavailable.Load(),
+		ItemsRefused: p.itemsRefused.Load(),
+		ResetBefore:  p.resetBefore.Load(), ResetAfter: p.resetAfter.Load(), Refused: p.refused.Load(),
 	}
 }
 
@@ -96,7 +103,8 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Elastic-Product", "Elasticsearch")
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(http.StatusServiceUnavailable)
-		_, _ = io.WriteString(w, `{"error":{"type":"unavailable","reason":"by the proxy"},"status":503}`) // the client has gone
+		// The client has gone.
+		_, _ = io.WriteString(w, `{"error":{"type":"unavailable","reason":"by the proxy"},"status":503}`)
 		return
 	}
 	var kept []bool
@@ -127,7 +135,8 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(status)
 	if bulk && p.chance(f.Reset/2) {
 		p.resetAfter.Add(1)
-		_, _ = w.Write(reply[:len(reply)/2])      //nolint:gosec // the connection ends anyway; nobody shows it as a page
+		half := reply[:len(reply)/2]
+		_, _ = w.Write(half)                      //nolint:gosec // the connection ends; nobody shows it as a page
 		_ = http.NewResponseController(w).Flush() // as above
 		reset(w)
 		return
@@ -137,7 +146,9 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // forward asks Elasticsearch.
 func (p *Proxy) forward(r *http.Request, body []byte) (status int, header http.Header, reply []byte, err error) {
-	to, err := http.NewRequestWithContext(r.Context(), r.Method, p.target+r.URL.RequestURI(), bytes.NewReader(body)) //nolint:gosec // to what stands behind, whatever is asked
+	target := p.target + r.URL.RequestURI()
+	//nolint:gosec // It goes to what stands behind, whatever is asked.
+	to, err := http.NewRequestWithContext(r.Context(), r.Method, target, bytes.NewReader(body))
 	if err != nil {
 		return 0, nil, nil, err
 	}
@@ -183,7 +194,8 @@ func (p *Proxy) thin(r *http.Request, body []byte, share float64) (thinned []byt
 }
 
 // refusal is the reply to an event that was taken out.
-const refusal = `{"create":{"status":429,"error":{"type":"es_rejected_execution_exception","reason":"rejected by the proxy"}}}`
+const refusal = `{"create":{"status":429,"error":{"type":"es_rejected_execution_exception","reason":"rejected by ` +
+	`the proxy"}}}`
 
 // splice puts the replies to the events that were taken out where they belong.
 func splice(reply []byte, kept []bool) ([]byte, error) {

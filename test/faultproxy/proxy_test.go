@@ -55,7 +55,8 @@ func TestFaults(t *testing.T) {
 			t.Fatalf("document %s was written %d times", d.ID, d.Writes)
 		}
 	}
-	if c := p.Counts(); c.Unavailable == 0 || c.ItemsRefused == 0 || c.ResetBefore == 0 || c.ResetAfter == 0 || c.Bulks != c.Requests {
+	if c := p.Counts(); c.Unavailable == 0 || c.ItemsRefused == 0 || c.ResetBefore == 0 || c.ResetAfter == 0 ||
+		c.Bulks != c.Requests {
 		t.Errorf("not every fault happened: %+v", c)
 	}
 }

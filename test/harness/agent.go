@@ -17,10 +17,10 @@ import (
 // PoisonText is in the field "poison" of an Agent's poisonous events, and nowhere else.
 const PoisonText = "no-number"
 
-// Agent is a Forward client that keeps what it sends until it is acknowledged, as Fluent Bit and fluentd do: where no ack
-// came it sends the same chunk with the same id over a new connection. Its events are records with its name in the field
-// "agent" and a number, counted from 0, in "n". Chunks are sent and acknowledged in order, so that the events below Acked
-// are those that the server has promised to deliver. The fields are set before the first Run.
+// Agent is a Forward client that keeps what it sends until it is acknowledged, as Fluent Bit and fluentd do: where no
+// ack came it sends the same chunk with the same id over a new connection. Its events are records with its name in the
+// field "agent" and a number, counted from 0, in "n". Chunks are sent and acknowledged in order, so that the events
+// below Acked are those that the server has promised to deliver. The fields are set before the first Run.
 type Agent struct {
 	Name     string
 	Tag      string
@@ -154,7 +154,9 @@ func (a *Agent) readAck(ctx context.Context, c *client.Client) error {
 
 // make returns the next chunk.
 func (a *Agent) make() client.Message {
-	m := client.Message{Tag: a.Tag, Events: cmp.Or(a.Events, 20), Mode: a.Mode, Compress: a.Compress, Chunk: client.NewChunk()}
+	m := client.Message{
+		Tag: a.Tag, Events: cmp.Or(a.Events, 20), Mode: a.Mode, Compress: a.Compress, Chunk: client.NewChunk(),
+	}
 	if a.Mode == client.MessageMode {
 		m.Events = 1
 	}

@@ -1,5 +1,5 @@
-// Package harness runs the built program for tests of the whole: it builds it, starts it, ends it in every way, reads what
-// it says of itself, and sends to it as agents do, remembering what was acknowledged.
+// Package harness runs the built program for tests of the whole: it builds it, starts it, ends it in every way, reads
+// what it says of itself, and sends to it as agents do, remembering what was acknowledged.
 //
 //	path, err := harness.Build(dir)                        // or with build flags: harness.Build(dir, "-tags=failpoints")
 //	s := harness.Start(t, harness.Options{Binary: path, Dir: t.TempDir(), Config: yaml})
@@ -9,8 +9,8 @@
 //	a.Address = s.Address                                  // between two Runs; or give all of them an address that stays
 //	s.Drained(); s.Balanced(); s.Stop()                    // all delivered; /status's ledger adds up; SIGTERM, exit code 0
 //
-// The configuration must log JSON to stderr (log: {format: json}) and have a status endpoint: the addresses are read from
-// the log, so that ports may be 0.
+// The configuration must log JSON to stderr (log: {format: json}) and have a status endpoint: the addresses are read
+// from the log, so that ports may be 0.
 package harness
 
 import (
@@ -41,7 +41,8 @@ const Patience = 2 * time.Minute
 func Build(dir string, flags ...string) (string, error) {
 	path := filepath.Join(dir, "aggregator")
 	args := append([]string{"build", "-o", path}, flags...)
-	out, err := exec.CommandContext(context.Background(), "go", append(args, "github.com/seed-afc6a195/aggregator/cmd/aggregator")...).CombinedOutput()
+	out, err := exec.CommandContext(context.Background(), "go",
+		append(args, "github.com/seed-afc6a195/aggregator/cmd/aggregator")...).CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("build the program: %w\n%s", err, out)
 	}
@@ -70,7 +71,8 @@ type Server struct {
 	exit    error         // of Wait, once exited is closed
 }
 
-// Start runs the program and waits until it listens. It ends with the test at the latest; the log of a failed test is shown.
+// Start runs the program and waits until it listens. It ends with the test at the latest; the log of a failed test is
+// shown.
 func Start(tb testing.TB, o Options) *Server {
 	tb.Helper()
 	s := Launch(tb, o)
@@ -83,7 +85,10 @@ func Start(tb testing.TB, o Options) *Server {
 // Launch is Start without the wait: see Listening.
 func Launch(tb testing.TB, o Options) *Server {
 	tb.Helper()
-	s := &Server{T: tb, Options: o, Config: filepath.Join(o.Dir, "aggregator.yaml"), Log: &Log{listening: make(chan struct{})}, exited: make(chan struct{})}
+	s := &Server{
+		T: tb, Options: o, Config: filepath.Join(o.Dir, "aggregator.yaml"), Log: &Log{listening: make(chan struct{})},
+		exited: make(chan struct{}),
+	}
 	if err := os.WriteFile(s.Config, []byte(o.Config), 0o600); err != nil {
 		tb.Fatal(err)
 	}
@@ -125,8 +130,8 @@ func (s *Server) Listening() bool {
 	return true
 }
 
-// Restart starts the program again, once it has ended, with the same directory and configuration and with env instead of
-// what it had beside the test's own.
+// Restart starts the program again, once it has ended, with the same directory and configuration and with env instead
+// of what it had beside the test's own.
 func (s *Server) Restart(env ...string) *Server {
 	s.T.Helper()
 	<-s.exited
@@ -199,8 +204,8 @@ func (s *Server) wantNoPanic() {
 	}
 }
 
-// Request sends a request to the status endpoint and returns the reply's body, or an error where it is not 200. Safe for
-// concurrent use.
+// Request sends a request to the status endpoint and returns the reply's body, or an error where it is not 200. Safe
+// for concurrent use.
 func (s *Server) Request(ctx context.Context, method, path string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, Patience)
 	defer cancel()
@@ -253,7 +258,8 @@ func (s *Server) Drained() {
 }
 
 // Balanced waits until all figures of /status's ledger rest, and fails the test unless each account adds up:
-// received = stored + duplicates + dropped + dead, and queued + returned + recovered = delivered + dropped + dead + pending.
+// received = stored + duplicates + dropped + dead, and queued + returned + recovered = delivered + dropped + dead +
+// pending.
 func (s *Server) Balanced() status.Ledger {
 	s.T.Helper()
 	var ledger status.Ledger

@@ -1,5 +1,5 @@
-// Command licenses writes THIRD_PARTY_LICENSES, the licence texts and NOTICE files of everything that is linked into the
-// program, which go along with each archive and image. From the repository's root, whenever go.mod has changed:
+// Command licenses writes THIRD_PARTY_LICENSES, the licence texts and NOTICE files of everything that is linked into
+// the program, which go along with each archive and image. From the repository's root, whenever go.mod has changed:
 //
 //	go run ./test/licenses
 package main
@@ -67,7 +67,8 @@ func generate(ctx context.Context, root string) ([]byte, error) {
 		// The standard library and the runtime are linked too. Their licence is that of Go's other repositories; where
 		// Go is installed it may be missing.
 		if strings.HasPrefix(holder, "golang.org/x/sys ") {
-			byText[text].holders = append(byText[text].holders, "Go's standard library and runtime, "+filepath.Base(path))
+			byText[text].holders = append(byText[text].holders,
+				"Go's standard library and runtime, "+filepath.Base(path))
 		}
 	}
 	documents := make([]*document, 0, len(byText))
@@ -77,7 +78,9 @@ func generate(ctx context.Context, root string) ([]byte, error) {
 	}
 	slices.SortFunc(documents, func(a, b *document) int { return cmp.Compare(a.holders[0], b.holders[0]) })
 	var out bytes.Buffer
-	out.WriteString("The program is linked from the packages of the modules below. These are their licences and notices.\n")
+	out.WriteString(
+		"The program is linked from the packages of the modules below. These are their licences and notices.\n",
+	)
 	for _, d := range documents {
 		fmt.Fprintf(&out, "\n%s\n%s\n\n%s\n", strings.Repeat("=", 80), strings.Join(d.holders, "\n"), d.text)
 	}
@@ -138,7 +141,9 @@ func linked(ctx context.Context, root, goos, goarch string, files map[string]str
 	return nil
 }
 
-var legalName = regexp.MustCompile(`(?i)^(licen[cs]es?|copying|copyright|notice|patents|third[-_]party.*)([-_.][^/]*)?$`)
+var legalName = regexp.MustCompile(
+	`(?i)^(licen[cs]es?|copying|copyright|notice|patents|third[-_]party.*)([-_.][^/]*)?$`,
+)
 
 // legalFiles returns the names of the files in dir that say who has which rights.
 func legalFiles(dir string) (names []string, err error) {

@@ -21,7 +21,9 @@ func TestUpToDate(t *testing.T) {
 	if !bytes.Equal(got, want) {
 		t.Errorf("%s is not what go.mod asks for: go run ./test/licenses", fileName)
 	}
-	for _, text := range []string{"github.com/elastic/elastic-transport-go/v8 ", "NOTICE", "Apache License", "Go's standard library"} {
+	for _, text := range []string{
+		"github.com/elastic/elastic-transport-go/v8 ", "NOTICE", "Apache License", "Go's standard library",
+	} {
 		if !strings.Contains(string(want), text) {
 			t.Errorf("%q is not there", text)
 		}
@@ -30,7 +32,9 @@ func TestUpToDate(t *testing.T) {
 
 func TestLegalFiles(t *testing.T) {
 	dir := t.TempDir()
-	legal := []string{"COPYING", "LICENCE", "LICENSE-MIT", "LICENSE.txt", "NOTICE", "NOTICE.md", "PATENTS", "THIRD_PARTY_NOTICES"}
+	legal := []string{
+		"COPYING", "LICENCE", "LICENSE-MIT", "LICENSE.txt", "NOTICE", "NOTICE.md", "PATENTS", "THIRD_PARTY_NOTICES",
+	}
 	for _, name := range append([]string{"license.go", "README.md", "noticeboard"}, legal...) {
 		if err := os.WriteFile(dir+"/"+name, nil, 0o600); err != nil {
 			t.Fatal(err)

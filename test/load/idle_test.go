@@ -29,7 +29,10 @@ func TestIdle(t *testing.T) {
 			r := newRig(t, false)
 			empty := r.resident("RssAnon:")
 			for i := range connections {
-				c := client.Config{Address: r.Forward, Timeout: harness.Patience, Login: &client.Login{SharedKey: fmt.Sprint("key-", i%clusters), Hostname: "idle"}}
+				c := client.Config{
+					Address: r.Forward, Timeout: harness.Patience,
+					Login: &client.Login{SharedKey: fmt.Sprint("key-", i%clusters), Hostname: "idle"},
+				}
 				if tc.tls {
 					c.Address, c.TLS = r.secure, &tls.Config{RootCAs: r.client.RootCAs, ServerName: "localhost"}
 				}
@@ -39,13 +42,16 @@ func TestIdle(t *testing.T) {
 				}
 				defer agent.Close()
 				entries := event.AppendEntry(nil, event.AppendTime(nil, event.Time{Sec: 1}), nil, []byte{0x80})
-				if err := agent.Send(t.Context(), &client.Message{Tag: "idle", Entries: entries, Events: 1, Chunk: strconv.Itoa(i)}); err != nil {
+				if err := agent.Send(t.Context(), &client.Message{
+					Tag: "idle", Entries: entries, Events: 1, Chunk: strconv.Itoa(i),
+				}); err != nil {
 					t.Fatal(err)
 				}
 			}
 			// Seen from outside, since a profile would take some itself.
 			r.Eventually("the memory to be given back", func() bool { return r.resident("VmRSS:") < tc.most })
-			t.Logf("%d connections: %d KiB resident, %d KiB of it without the pages of files and %d KiB before them; at most %d KiB", connections,
+			t.Logf("%d connections: %d KiB resident, %d KiB of it without the pages of files and %d KiB before them; "+
+				"at most %d KiB", connections,
 				r.resident("VmRSS:")>>10, r.resident("RssAnon:")>>10, empty>>10, r.resident("VmHWM:")>>10)
 			r.Stop()
 		})

@@ -12,8 +12,8 @@ import (
 	"github.com/seed-afc6a195/aggregator/test/harness"
 )
 
-// TestLoad has 2000 agents, half of them over TLS, of 20 clusters and with 1000 tags, send to a destination that takes a
-// hundredth of what comes, while one cluster floods and some clients are slow in every way. What the others send is
+// TestLoad has 2000 agents, half of them over TLS, of 20 clusters and with 1000 tags, send to a destination that takes
+// a hundredth of what comes, while one cluster floods and some clients are slow in every way. What the others send is
 // acknowledged all the same, the memory stays within its budget, and when the clients are gone so is what they took.
 func TestLoad(t *testing.T) {
 	connections, chunks := number(t, "LOAD_CONNECTIONS", 2000), number(t, "LOAD_CHUNKS", 4)
@@ -62,12 +62,15 @@ func TestLoad(t *testing.T) {
 		}
 	}
 	for _, l := range r.latencies() {
-		t.Logf("listener %s: %d connections of %d ever, %d acks, p50 %.0f ms, p99 %.0f ms", l.Name, l.Connections, l.Total, l.Acks, 1000*l.Latency.P50, 1000*l.Latency.P99)
+		t.Logf("listener %s: %d connections of %d ever, %d acks, p50 %.0f ms, p99 %.0f ms", l.Name, l.Connections,
+			l.Total, l.Acks, 1000*l.Latency.P50, 1000*l.Latency.P99)
 	}
 	busy := r.cost()
 	came, _ := r.es.counts()
-	t.Logf("%d events of %d agents acknowledged in %v, %.0f a second; the destination has taken %d; %.0f goroutines, %.0f files, %.0f MiB resident",
-		events, len(agents), took.Round(time.Millisecond), float64(events)/took.Seconds(), came, busy.goroutines, busy.files, busy.resident/(1<<20))
+	t.Logf("%d events of %d agents acknowledged in %v, %.0f a second; the destination has taken %d; %.0f goroutines, "+
+		"%.0f files, %.0f MiB resident",
+		events, len(agents), took.Round(time.Millisecond), float64(events)/took.Seconds(), came, busy.goroutines,
+		busy.files, busy.resident/(1<<20))
 
 	endSlow()
 	slow.Wait()
@@ -103,7 +106,8 @@ const connectionCost = 50 << 10
 // awkward is a client that is slow: one that sends a byte each 100 ms, or one that never reads its acks.
 func (r *rig) awkward(ctx context.Context, i int) {
 	c, err := client.Dial(ctx, client.Config{
-		Address: r.Forward, Login: &client.Login{SharedKey: fmt.Sprint("key-", i%clusters), Hostname: "awkward"}, Timeout: harness.Patience,
+		Address: r.Forward, Login: &client.Login{SharedKey: fmt.Sprint("key-", i%clusters), Hostname: "awkward"},
+		Timeout: harness.Patience,
 	})
 	if err != nil {
 		if ctx.Err() == nil {

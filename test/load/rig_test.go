@@ -1,5 +1,5 @@
-// Package load runs the built program with as many clients as a busy place has, and looks at what it costs and whether it
-// all comes back.
+// Package load runs the built program with as many clients as a busy place has, and looks at what it costs and whether
+// it all comes back.
 package load
 
 import (
@@ -184,7 +184,10 @@ func newRig(t *testing.T, ids bool) *rig {
 	}
 	ca := tlstest.NewCA(t, "load")
 	cert, key := ca.Issue(t, tlstest.Spec{}).Files(t)
-	r := &rig{t: t, es: newDestination(t, ids), secure: harness.FreeAddress(t), client: &tls.Config{RootCAs: ca.Pool(), ServerName: "localhost"}}
+	r := &rig{
+		t: t, es: newDestination(t, ids), secure: harness.FreeAddress(t),
+		client: &tls.Config{RootCAs: ca.Pool(), ServerName: "localhost"},
+	}
 	dir := t.TempDir()
 	var config strings.Builder
 	fmt.Fprintf(&config, `
@@ -209,8 +212,9 @@ clusters:
 // agent returns one of cluster i%20, on the listener with TLS or the other one.
 func (r *rig) agent(i int) *harness.Agent {
 	a := &harness.Agent{
-		Name: fmt.Sprintf("a%04d", i), Tag: fmt.Sprintf("load.%03d", i%tags), Address: r.Address, Seed: uint64(i), Padding: 200,
-		Login: &client.Login{SharedKey: fmt.Sprint("key-", i%clusters), Hostname: fmt.Sprint("node-", i)},
+		Name: fmt.Sprintf("a%04d", i), Tag: fmt.Sprintf("load.%03d", i%tags), Address: r.Address, Seed: uint64(i),
+		Padding: 200,
+		Login:   &client.Login{SharedKey: fmt.Sprint("key-", i%clusters), Hostname: fmt.Sprint("node-", i)},
 	}
 	if i/clusters%2 == 1 {
 		a.TLS, a.Address = r.client, func() string { return r.secure }
@@ -239,7 +243,8 @@ func (r *rig) cost() (c cost) {
 	for line := range strings.Lines(string(text)) {
 		name, value, _ := strings.Cut(strings.TrimSpace(line), " ")
 		for want, to := range map[string]*float64{
-			"go_goroutines": &c.goroutines, "process_open_fds": &c.files, "go_memstats_heap_alloc_bytes": &c.heap, "process_resident_memory_bytes": &c.resident,
+			"go_goroutines": &c.goroutines, "process_open_fds": &c.files, "go_memstats_heap_alloc_bytes": &c.heap,
+			"process_resident_memory_bytes": &c.resident,
 		} {
 			if name == want {
 				if *to, err = strconv.ParseFloat(value, 64); err != nil {
@@ -307,7 +312,8 @@ func (r *rig) restsAt(base cost) {
 	r.t.Helper()
 	var now cost
 	defer func() {
-		r.t.Logf("goroutines %.0f, files %.0f; before: %.0f, %.0f", now.goroutines, now.files, base.goroutines, base.files)
+		r.t.Logf("goroutines %.0f, files %.0f; before: %.0f, %.0f", now.goroutines, now.files, base.goroutines,
+			base.files)
 	}()
 	r.Eventually("goroutines and descriptors to go back to what they were", func() bool {
 		now = r.cost()

@@ -37,7 +37,8 @@ func TestSoak(t *testing.T) {
 		samples = append(samples, c)
 		if n < 20 || n%100 == 0 {
 			t.Logf("round %d, %v: %.2f MiB of heap, %.1f MiB resident, %.0f goroutines, %.0f files, %d KiB on disk",
-				n, time.Since(began).Round(time.Second), c.heap/(1<<20), c.resident/(1<<20), c.goroutines, c.files, c.disk>>10)
+				n, time.Since(began).Round(time.Second), c.heap/(1<<20), c.resident/(1<<20), c.goroutines, c.files,
+				c.disk>>10)
 		}
 	}
 	if len(samples) < 4 {
@@ -57,7 +58,8 @@ func TestSoak(t *testing.T) {
 	} {
 		third := len(samples) / 3
 		first, last := mean(samples[:third], what.of), mean(samples[len(samples)-third:], what.of)
-		t.Logf("%s: %.4g %s at first, %.4g at last, %+.4g a round", what.name, first, what.unit, last, slope(samples, what.of))
+		t.Logf("%s: %.4g %s at first, %.4g at last, %+.4g a round", what.name, first, what.unit, last,
+			slope(samples, what.of))
 		if last > first+what.slack {
 			t.Errorf("%s grows: from %.0f to %.0f", what.name, first, last)
 		}

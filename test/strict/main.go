@@ -1,6 +1,6 @@
 // Command strict runs go test with the arguments that it is given, from the repository's root, and fails also where a
-// test was skipped: what is not there is not proved. It shows a line for each package, all that a failed or skipped test
-// printed, and at the end which packages took longest.
+// test was skipped: what is not there is not proved. It shows a line for each package, all that a failed or skipped
+// test printed, and at the end which packages took longest.
 //
 //	go run ./test/strict -race ./...
 package main
@@ -31,7 +31,8 @@ func main() {
 }
 
 func run(ctx context.Context, args []string) error {
-	cmd := exec.CommandContext(ctx, "go", append(append([]string{"test"}, args...), "-json")...) //nolint:gosec // who runs the tests chooses them
+	args = append(append([]string{"test"}, args...), "-json")
+	cmd := exec.CommandContext(ctx, "go", args...) //nolint:gosec // who runs the tests chooses them
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
@@ -47,7 +48,8 @@ func run(ctx context.Context, args []string) error {
 	}
 	err = errors.Join(err, cmd.Wait())
 	if len(skipped) > 0 {
-		err = errors.Join(err, fmt.Errorf("%d tests were skipped, and prove nothing: %s", len(skipped), strings.Join(skipped, ", ")))
+		err = errors.Join(err,
+			fmt.Errorf("%d tests were skipped, and prove nothing: %s", len(skipped), strings.Join(skipped, ", ")))
 	}
 	return err
 }

@@ -46,8 +46,11 @@ func TestRun(t *testing.T) {
 		}
 	}
 	write("go.mod", "module m\n\ngo 1.26\n")
-	write("m_test.go", "package m\n\nimport \"testing\"\n\nfunc TestDone(*testing.T) {}\n\nfunc TestNotDone(t *testing.T) { t.Skip(\"not today\") }\n")
-	if err := run(t.Context(), []string{"-C", dir, "."}); err == nil || !strings.Contains(err.Error(), "m TestNotDone") {
+	write("m_test.go",
+		"package m\n\nimport \"testing\"\n\nfunc TestDone(*testing.T) {}\n\nfunc TestNotDone(t *testing.T) { "+
+			"t.Skip(\"not today\") }\n")
+	if err := run(t.Context(), []string{"-C", dir, "."}); err == nil ||
+		!strings.Contains(err.Error(), "m TestNotDone") {
 		t.Errorf("a skipped test: %v", err)
 	}
 	if err := run(t.Context(), []string{"-C", dir, "-run", "TestDone", "."}); err != nil {

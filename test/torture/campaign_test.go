@@ -26,7 +26,8 @@ type options struct {
 	evicts  bool    // poison may be pushed out
 	only    string  // the tag whose events go to all outputs, while others go to files alone; "": all go everywhere
 	lost    float64 // share of acks that no agent waits for, beside its own
-	key     string  // clusters' keys begin with it: ports are used again, and no agent shall send to another campaign's server
+	// Clusters' keys begin with it: ports are used again, and no agent shall send to another campaign's server.
+	key string
 }
 
 // agent is one of a campaign's, with what is to become of its events.
@@ -34,16 +35,18 @@ type agent struct {
 	*harness.Agent
 	refused bool // its cluster may not use the tag
 	purged  bool // somebody deletes its dead letters
-	doubled bool // it doesn't wait for an ack before it sends on, so that nobody can tell which acks it has: what it sends again may be stored again
+	// It doesn't wait for an ack before it sends on, so that nobody can tell which acks it has: what it sends again may
+	// be stored again.
+	doubled bool
 }
 
-// lossy says whether the event n may be missing in Elasticsearch: it was a dead letter that somebody deleted, or that made
-// room for others.
+// lossy says whether the event n may be missing in Elasticsearch: it was a dead letter that somebody deleted, or that
+// made room for others.
 func (a *agent) lossy(o options, n int) bool { return a.Poisoned(n) && (a.purged || o.evicts) }
 
 // campaign is agents that send without end through a program that is ended and started again and again, to destinations
-// that fail. One life of the program follows another, all with the same data; in the end everything that was acknowledged
-// is looked for.
+// that fail. One life of the program follows another, all with the same data; in the end everything that was
+// acknowledged is looked for.
 type campaign struct {
 	t       *testing.T
 	o       options
@@ -76,20 +79,41 @@ func newCampaign(t *testing.T, o options) *campaign {
 		t.Fatal(err)
 	}
 	c := &campaign{
-		t: t, o: o, rng: rand.New(rand.NewPCG(o.seed, 1)), dir: dir, to: newDestinations(t, out, o.seed), reached: make(chan struct{}, 1),
-		ends: map[string]int{},
+		t: t, o: o, rng: rand.New(rand.NewPCG(o.seed, 1)), dir: dir, to: newDestinations(t, out, o.seed),
+		reached: make(chan struct{}, 1),
+		ends:    map[string]int{},
 	}
 	c.address.Store(new(string))
-	red, blue := &client.Login{SharedKey: o.key + "-red", Hostname: "agent"}, &client.Login{SharedKey: o.key + "-blue", Hostname: "agent"}
+	red, blue := &client.Login{SharedKey: o.key + "-red", Hostname: "agent"},
+		&client.Login{SharedKey: o.key + "-blue", Hostname: "agent"}
 	c.agents = []*agent{
 		{Agent: &harness.Agent{Name: "fluent-bit", Tag: "app.a", Login: red, Padding: 600, Poison: 37}},
-		{Agent: &harness.Agent{Name: "gzip", Tag: "app.b", Login: red, Padding: 600, Compress: "gzip", Seconds: true, LoseAcks: 0.02}},
+		{
+			Agent: &harness.Agent{
+				Name: "gzip", Tag: "app.b", Login: red, Padding: 600, Compress: "gzip", Seconds: true, LoseAcks: 0.02,
+			},
+		},
 		{Agent: &harness.Agent{Name: "pipelined", Tag: "app.c", Login: blue, Padding: 300, InFlight: 8}, doubled: true},
 		{Agent: &harness.Agent{Name: "fluentd", Tag: "app.f", Login: blue, Padding: 300, Poison: 23, LoseAcks: 0.05}},
-		{Agent: &harness.Agent{Name: "messages", Tag: "app.d", Login: blue, Padding: 100, Mode: client.MessageMode, Seconds: true}},
-		{Agent: &harness.Agent{Name: "large", Tag: "app.e", Login: blue, Padding: 3000, Events: 100, Mode: client.ForwardMode, LoseAcks: 0.05}},
-		{Agent: &harness.Agent{Name: "poison", Tag: "purge.p", Login: red, Padding: 500, Events: 5, Poison: 1}, purged: true},
-		{Agent: &harness.Agent{Name: "stranger", Tag: "not.allowed", Login: red, Padding: 50, Events: 3}, refused: true},
+		{
+			Agent: &harness.Agent{
+				Name: "messages", Tag: "app.d", Login: blue, Padding: 100, Mode: client.MessageMode, Seconds: true,
+			},
+		},
+		{
+			Agent: &harness.Agent{
+				Name: "large", Tag: "app.e", Login: blue, Padding: 3000, Events: 100, Mode: client.ForwardMode,
+				LoseAcks: 0.05,
+			},
+		},
+		{
+			Agent:  &harness.Agent{Name: "poison", Tag: "purge.p", Login: red, Padding: 500, Events: 5, Poison: 1},
+			purged: true,
+		},
+		{
+			Agent:   &harness.Agent{Name: "stranger", Tag: "not.allowed", Login: red, Padding: 50, Events: 3},
+			refused: true,
+		},
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	c.cancel = cancel
@@ -133,7 +157,9 @@ func (c *campaign) launch(env ...string) *harness.Server {
 	c.life++
 	c.born = time.Now()
 	env = append(env, "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test", "AWS_EC2_METADATA_DISABLED=true")
-	c.server = harness.Launch(c.t, harness.Options{Binary: c.o.binary, Dir: c.dir, Config: c.to.config(c.o, c.dir), Env: env})
+	c.server = harness.Launch(c.t, harness.Options{
+		Binary: c.o.binary, Dir: c.dir, Config: c.to.config(c.o, c.dir), Env: env,
+	})
 	return c.server
 }
 
@@ -186,7 +212,9 @@ func (c *campaign) operate() (stop func()) {
 	var done sync.WaitGroup
 	done.Go(func() {
 		for ctx.Err() == nil {
-			for _, path := range []string{"/dead-letters/retry?output=es", "/dead-letters/purge?tag=purge.**", "/dead-letters/retry?tag=app.**"} {
+			for _, path := range []string{
+				"/dead-letters/retry?output=es", "/dead-letters/purge?tag=purge.**", "/dead-letters/retry?tag=app.**",
+			} {
 				pause(ctx, 30*time.Millisecond)
 				_, _ = s.Request(ctx, "POST", path) // the program may be killed meanwhile, which is the point
 			}
@@ -211,15 +239,16 @@ func (c *campaign) kill() {
 func (c *campaign) ended(how string) {
 	c.address.Store(new(string))
 	c.ends[how]++
-	c.t.Logf("life %d ended by %s after %v, %d chunks acknowledged so far", c.life, how, time.Since(c.born).Round(time.Millisecond), c.acks.Load())
+	c.t.Logf("life %d ended by %s after %v, %d chunks acknowledged so far", c.life, how,
+		time.Since(c.born).Round(time.Millisecond), c.acks.Load())
 	if how == "SIGKILL" {
 		if !c.server.Killed() {
 			c.t.Errorf("life %d ended by itself:\n%s", c.life, c.server.Log)
 		}
 		c.kills++
 	}
-	// An upload that S3 ends after it was asked for the object is there twice, and nobody can tell. A killed program's may
-	// be on its way still.
+	// An upload that S3 ends after it was asked for the object is there twice, and nobody can tell. A killed program's
+	// may be on its way still.
 	c.to.s3Open.wait()
 	c.server = nil
 }
@@ -300,5 +329,6 @@ func (c *campaign) finish(healed bool) {
 	if !c.damaged {
 		wantNoDamage(c.t, filepath.Join(c.dir, "data"))
 	}
-	c.t.Logf("seed %d: %d lives (%v); %d events acknowledged, %d chunks sent again, %d connections", c.o.seed, c.life, c.ends, acked, again, dials)
+	c.t.Logf("seed %d: %d lives (%v); %d events acknowledged, %d chunks sent again, %d connections", c.o.seed, c.life,
+		c.ends, acked, again, dials)
 }

@@ -106,7 +106,8 @@ func (d *destinations) set(es, s3, up weather, healed bool) {
 	f := elastictest.Faults{Poison: poison}
 	switch es {
 	case rough:
-		f.Unavailable, f.TooMany, f.ItemTooMany, f.ResetBefore, f.ResetAfter, f.Truncated = 0.05, 0.05, 0.02, 0.05, 0.05, 0.03
+		f.Unavailable, f.TooMany, f.ItemTooMany, f.ResetBefore, f.ResetAfter, f.Truncated = 0.05, 0.05, 0.02, 0.05,
+			0.05, 0.03
 		f.Latency = 2 * time.Millisecond
 	case outage:
 		f.ResetBefore = 0.5
@@ -123,7 +124,9 @@ func (d *destinations) set(es, s3, up weather, healed bool) {
 		mu.Lock()
 		defer mu.Unlock()
 		roll := rng.Float64()
-		slow := awstest.Fault{Status: http.StatusServiceUnavailable, Code: "SlowDown", Message: "Please reduce your request rate."}
+		slow := awstest.Fault{
+			Status: http.StatusServiceUnavailable, Code: "SlowDown", Message: "Please reduce your request rate.",
+		}
 		switch {
 		case s3 == outage:
 			return slow
@@ -230,7 +233,8 @@ func newReceiver(t *testing.T, seed uint64) *receiver {
 	var err error
 	r.server, err = forward.Listen(t.Context(), forward.Options{
 		Config: forward.Config{
-			Name: "up", Address: "127.0.0.1:0", MaxConnections: 1000, HandshakeTimeout: 10 * time.Second, IdleTimeout: time.Minute,
+			Name: "up", Address: "127.0.0.1:0", MaxConnections: 1000, HandshakeTimeout: 10 * time.Second,
+			IdleTimeout:    time.Minute,
 			MaxMessageSize: 64 << 20, MaxDecompressedSize: 256 << 20,
 		},
 		Sink: r, Budget: ingest.NewBudget(256 << 20), Log: zerolog.Nop(),
@@ -375,7 +379,8 @@ func (d *destinations) config(o options, dir string) string {
   - {match: "` + o.only + `", outputs: [es, archive, up, lake]}
   - {match: "**", outputs: [archive]}`
 	}
-	return strings.NewReplacer("DIR", dir, "OUT", d.dir, "ES", d.esHTTP.URL, "S3", d.s3HTTP.URL, "UP", d.up.server.Addr().String(),
+	return strings.NewReplacer("DIR", dir, "OUT", d.dir, "ES", d.esHTTP.URL, "S3", d.s3HTTP.URL, "UP",
+		d.up.server.Addr().String(),
 		"LETTERS", o.letters, "KEY", o.key, "ROUTES", routes).Replace(`
 listeners:
   - {name: agents, address: "127.0.0.1:0"}

@@ -64,8 +64,9 @@ func (l *ledger) check(d *destinations, s *harness.Server, o options) {
 	l.t.Helper()
 	es, files, lake, letters := book{}, book{}, book{}, map[string]book{}
 	for what, err := range map[string]error{
-		"Elasticsearch": d.documents(es.see), "files": d.lines(files.see), "objects": d.objects(lake.see), "dead letters": readLetters(s, letters),
-		"receiver": d.up.fail,
+		"Elasticsearch": d.documents(es.see), "files": d.lines(files.see), "objects": d.objects(lake.see),
+		"dead letters": readLetters(s, letters),
+		"receiver":     d.up.fail,
 	} {
 		if err != nil {
 			l.errorf("%s: %v", what, err)
@@ -117,7 +118,9 @@ func (l *ledger) check(d *destinations, s *harness.Server, o options) {
 			l.errorf("%s: event %d came to the Forward server in %d chunks", a.Name, n, len(chunks))
 		}
 	})
-	for what, b := range map[string]book{"Elasticsearch": es, "files": files, "objects": lake, "dead letters": letters["es"]} {
+	for what, b := range map[string]book{
+		"Elasticsearch": es, "files": files, "objects": lake, "dead letters": letters["es"],
+	} {
 		for name, events := range b {
 			i := slices.IndexFunc(l.agents, func(a *agent) bool { return a.Name == name })
 			for n := range events {
@@ -163,7 +166,8 @@ func readLetters(s *harness.Server, into map[string]book) error {
 			records = append(records, letter.Record)
 		}
 		if len(records) != letter.Events {
-			return fmt.Errorf("a letter of %d events has %d records: %.200s", letter.Events, len(records), lines.Bytes())
+			return fmt.Errorf("a letter of %d events has %d records: %.200s", letter.Events, len(records),
+				lines.Bytes())
 		}
 		if into[letter.Output] == nil {
 			into[letter.Output] = book{}

@@ -143,7 +143,9 @@ func TestNoTrace(t *testing.T) {
 }
 
 // frequent are passed with every chunk or so: there the pass at which the program is killed is a matter of chance.
-var frequent = regexp.MustCompile(`^(ack|batch|delivery\.sent|segment\.commit|file\.(written|synced|intents\.written)|s3\.(uploaded|intents\.written)|dead\.add)`)
+var frequent = regexp.MustCompile(
+	`^(ack|batch|delivery\.sent|segment\.commit|file\.(written|synced|intents\.written)|s3\.(uploaded|intents\.written)|dead\.add)`,
+)
 
 // TestPoints kills the program at each fail point, twice in a row, under load.
 func TestPoints(t *testing.T) { //nolint:tparallel // rounds follow each other
@@ -213,8 +215,8 @@ func damage(c *campaign) {
 	c.damaged = true
 }
 
-// TestKills kills the program at random moments, with destinations that come and go. TORTURE_KILLS says how often before
-// everything is looked for.
+// TestKills kills the program at random moments, with destinations that come and go. TORTURE_KILLS says how often
+// before everything is looked for.
 func TestKills(t *testing.T) { //nolint:tparallel // rounds follow each other
 	t.Parallel()
 	base, kills := seed(t), 12
@@ -271,7 +273,8 @@ func TestFailures(t *testing.T) {
 	t.Parallel()
 	base := seed(t)
 	for i, arm := range []string{
-		"create=fail@1", "create=fail@2", "commit=fail@1", "commit=fail@20", "seal=fail@1+", "save=fail@2", "save=fail@2+", "forget=fail@1",
+		"create=fail@1", "create=fail@2", "commit=fail@1", "commit=fail@20", "seal=fail@1+", "save=fail@2",
+		"save=fail@2+", "forget=fail@1",
 		"commit=fail@5,save=fail@3,create=fail@3,seal=fail@1",
 	} {
 		t.Run(arm, func(t *testing.T) {
@@ -296,8 +299,8 @@ func TestFailures(t *testing.T) {
 	}
 }
 
-// TestCompaction kills the program while it makes segments smaller of which one slow output wants a little: that happens
-// half a minute after the others are done with them.
+// TestCompaction kills the program while it makes segments smaller of which one slow output wants a little: that
+// happens half a minute after the others are done with them.
 func TestCompaction(t *testing.T) {
 	t.Parallel()
 	c := newCampaign(t, options{binary: must(t, points), seed: seed(t), only: "app.d"})

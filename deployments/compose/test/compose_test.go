@@ -1,5 +1,5 @@
-// Package compose holds the tests of the Compose demo. It is a module of its own, so that the loader of Compose files stays
-// out of the program's go.mod. No Docker is needed.
+// Package compose holds the tests of the Compose demo. It is a module of its own, so that the loader of Compose files
+// stays out of the program's go.mod. No Docker is needed.
 package compose
 
 import (
@@ -48,7 +48,8 @@ func TestServices(t *testing.T) {
 	for name, service := range project.Services {
 		for on, dependency := range service.DependsOn {
 			if dependency.Condition != types.ServiceConditionHealthy || project.Services[on].HealthCheck == nil {
-				t.Errorf("%s waits for %s %q, which has a health check: %v", name, on, dependency.Condition, project.Services[on].HealthCheck != nil)
+				t.Errorf("%s waits for %s %q, which has a health check: %v", name, on, dependency.Condition,
+					project.Services[on].HealthCheck != nil)
 			}
 		}
 		for _, port := range service.Ports {
@@ -104,7 +105,8 @@ func TestImage(t *testing.T) {
 	for _, volume := range service.Volumes {
 		mounts[volume.Target] = volume.Source
 	}
-	if file := args[slices.Index(args, "-c")+1]; mounts[filepath.Dir(file)] == "" || filepath.Base(file) != "aggregator.yaml" {
+	if file := args[slices.Index(args, "-c")+1]; mounts[filepath.Dir(file)] == "" ||
+		filepath.Base(file) != "aggregator.yaml" {
 		t.Errorf("the image reads %s, mounted are %v", file, mounts)
 	}
 	if !strings.Contains(dockerfile, "VOLUME "+"/var/lib/aggregator") || mounts["/var/lib/aggregator"] == "" {
@@ -112,8 +114,8 @@ func TestImage(t *testing.T) {
 	}
 }
 
-// TestAgents: each agent finds the aggregator and has the key of a cluster of its own, and all that its configuration takes
-// from the environment.
+// TestAgents: each agent finds the aggregator and has the key of a cluster of its own, and all that its configuration
+// takes from the environment.
 func TestAgents(t *testing.T) {
 	project := load(t)
 	aggregator := project.Services["aggregator"]
@@ -126,7 +128,8 @@ func TestAgents(t *testing.T) {
 				t.Errorf("nothing gives agent-%s %s", cluster, name[1])
 			}
 		}
-		if host := *agent.Environment["AGGREGATOR_HOST"] + ":" + *agent.Environment["AGGREGATOR_PORT"]; host != "aggregator:24224" {
+		if host := *agent.Environment["AGGREGATOR_HOST"] + ":" +
+			*agent.Environment["AGGREGATOR_PORT"]; host != "aggregator:24224" {
 			t.Errorf("agent-%s sends to %s", cluster, host)
 		}
 		variable := strings.ToUpper(cluster) + "_KEY"
@@ -148,7 +151,8 @@ func TestAgents(t *testing.T) {
 			t.Errorf("agent-%s reads %q, shop-%s writes %q", cluster, logs(agent), cluster, logs(shop))
 		}
 	}
-	for _, host := range regexp.MustCompile(`http://([a-z]+):9200`).FindAllStringSubmatch(config+*project.Services["kibana"].Environment["ELASTICSEARCH_HOSTS"], -1) {
+	for _, host := range regexp.MustCompile(`http://([a-z]+):9200`).
+		FindAllStringSubmatch(config+*project.Services["kibana"].Environment["ELASTICSEARCH_HOSTS"], -1) {
 		if _, ok := project.Services[host[1]]; !ok {
 			t.Errorf("there is no service %s", host[1])
 		}
@@ -173,7 +177,8 @@ func TestCheck(t *testing.T) {
 	}
 	for line := range strings.Lines(string(out)) {
 		// Its port is published on this machine alone.
-		if strings.Contains(line, "warning") && !strings.Contains(line, "tokens and passwords come over the network unencrypted") {
+		if strings.Contains(line, "warning") &&
+			!strings.Contains(line, "tokens and passwords come over the network unencrypted") {
 			t.Errorf("it warns: %s", line)
 		}
 	}
@@ -182,7 +187,8 @@ func TestCheck(t *testing.T) {
 // TestShop: the generator writes lines as a container runtime does, with JSON in them.
 func TestShop(t *testing.T) {
 	dir := t.TempDir()
-	script := strings.NewReplacer("/var/log/containers", dir, "sleep 0.2", "sleep 0", "while true", "for once in 1").Replace(read(t, "../shop.sh"))
+	script := strings.NewReplacer("/var/log/containers", dir, "sleep 0.2", "sleep 0", "while true", "for once in 1").
+		Replace(read(t, "../shop.sh"))
 	if out, err := exec.CommandContext(t.Context(), "sh", "-c", script).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
@@ -197,7 +203,8 @@ func TestShop(t *testing.T) {
 	for i, line := range lines {
 		parts := strings.SplitN(line, " ", 4)
 		var record struct{ Seq int }
-		if len(parts) != 4 || parts[1] != "stdout" || parts[2] != "F" || json.Unmarshal([]byte(parts[3]), &record) != nil || record.Seq != i+1 {
+		if len(parts) != 4 || parts[1] != "stdout" || parts[2] != "F" ||
+			json.Unmarshal([]byte(parts[3]), &record) != nil || record.Seq != i+1 {
 			t.Errorf("line %d: %s", i, line)
 		}
 	}

@@ -1,10 +1,12 @@
-// Command image builds the container image without Docker, for amd64 and arm64, as an OCI layout, and lists what is in it:
+// Command image builds the container image without Docker, for amd64 and arm64, as an OCI layout, and lists what is in
+// it:
 //
 //	go run ./image -out ../../dist/image
 //
-// The last stage of deployments/docker/Dockerfile says what the image is; only how the files come about is told here again.
-// The same sources, Go and certificate authorities give the same bytes: the listing ends with the digest that stands for all
-// of it. Any tool that reads OCI layouts takes the result, e.g. skopeo copy oci:dist/image docker://registry.example/logs/aggregator
+// The last stage of deployments/docker/Dockerfile says what the image is; only how the files come about is told here
+// again. The same sources, Go and certificate authorities give the same bytes: the listing ends with the digest that
+// stands for all of it. Any tool that reads OCI layouts takes the result, e.g. skopeo copy oci:dist/image
+// docker://registry.example/logs/aggregator
 package main
 
 import (
@@ -54,7 +56,8 @@ func main() {
 	flag.StringVar(&o.authorities, "ca", "/etc/ssl/certs/ca-certificates.crt", "certificate authorities, PEM")
 	flag.StringVar(&o.version, "version", "dev", "stamped in")
 	flag.StringVar(&o.commit, "commit", "none", "stamped in")
-	flag.StringVar(&o.date, "date", "1970-01-01T00:00:00Z", "of the commit, RFC 3339: stamped in, and the time of all files")
+	flag.StringVar(&o.date, "date", "1970-01-01T00:00:00Z",
+		"of the commit, RFC 3339: stamped in, and the time of all files")
 	flag.Parse()
 	if err := run(context.Background(), o, *out, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "image:", err)
@@ -103,7 +106,9 @@ func build(ctx context.Context, o options) (v1.ImageIndex, error) {
 		if err != nil {
 			return nil, err
 		}
-		index = mutate.AppendManifests(index, mutate.IndexAddendum{Add: image, Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "linux", Architecture: arch}}})
+		index = mutate.AppendManifests(index, mutate.IndexAddendum{
+			Add: image, Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "linux", Architecture: arch}},
+		})
 	}
 	return index, nil
 }
@@ -163,10 +168,12 @@ func compile(ctx context.Context, o options, arch string) (binary []byte, err er
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	path := filepath.Join(dir, "aggregator")
 	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false",
-		"-ldflags", fmt.Sprintf("-s -w -X main.version=%s -X main.commit=%s -X main.date=%s", o.version, o.commit, o.date),
+		"-ldflags",
+		fmt.Sprintf("-s -w -X main.version=%s -X main.commit=%s -X main.date=%s", o.version, o.commit, o.date),
 		"-o", path, "./cmd/aggregator")
 	cmd.Dir = o.source
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+arch, "GOFLAGS=", "GOTOOLCHAIN="+o.toolchain, "GOAMD64=v1", "GOARM64=v8.0")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+arch, "GOFLAGS=",
+		"GOTOOLCHAIN="+o.toolchain, "GOAMD64=v1", "GOARM64=v8.0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("build the program for %s: %w\n%s", arch, err, out)
 	}
@@ -217,7 +224,9 @@ func dockerfile(path string) ([]instructions.Stage, []instructions.ArgCommand, e
 
 // assemble makes an image of the files, with the settings of the stage.
 func assemble(o options, stage []instructions.Command, arch string, files []file, created time.Time) (v1.Image, error) {
-	config := v1.Config{ExposedPorts: map[string]struct{}{}, Volumes: map[string]struct{}{}, Labels: map[string]string{}}
+	config := v1.Config{
+		ExposedPorts: map[string]struct{}{}, Volumes: map[string]struct{}{}, Labels: map[string]string{},
+	}
 	arguments := strings.NewReplacer("$VERSION", o.version, "$COMMIT", o.commit, "$DATE", o.date)
 	for _, command := range stage {
 		switch c := command.(type) {
@@ -254,7 +263,11 @@ func assemble(o options, stage []instructions.Command, arch string, files []file
 	if err := writeTar(&layerTar, files, created); err != nil {
 		return nil, err
 	}
-	layer, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(layerTar.Bytes())), nil },
+	layer, err := tarball.LayerFromOpener(func() (
+		io.ReadCloser, error,
+	) {
+		return io.NopCloser(bytes.NewReader(layerTar.Bytes())), nil
+	},
 		tarball.WithMediaType(types.OCILayer))
 	if err != nil {
 		return nil, err
@@ -268,7 +281,8 @@ func assemble(o options, stage []instructions.Command, arch string, files []file
 		return nil, err
 	}
 	settings = settings.DeepCopy()
-	settings.OS, settings.Architecture, settings.Created, settings.Config = "linux", arch, v1.Time{Time: created}, config
+	settings.OS, settings.Architecture, settings.Created, settings.Config = "linux", arch, v1.Time{Time: created},
+		config
 	return mutate.ConfigFile(image, settings)
 }
 
@@ -289,7 +303,10 @@ func writeTar(w io.Writer, files []file, modified time.Time) error {
 	t := tar.NewWriter(w)
 	for _, name := range names {
 		f := all[name]
-		header := &tar.Header{Name: name, Mode: f.mode, Uid: f.owner, Gid: f.owner, Size: int64(len(f.content)), ModTime: modified, Typeflag: tar.TypeReg, Format: tar.FormatPAX}
+		header := &tar.Header{
+			Name: name, Mode: f.mode, Uid: f.owner, Gid: f.owner, Size: int64(len(f.content)), ModTime: modified,
+			Typeflag: tar.TypeReg, Format: tar.FormatPAX,
+		}
 		if strings.HasSuffix(name, "/") {
 			header.Typeflag = tar.TypeDir
 		}
@@ -334,7 +351,8 @@ func list(index v1.ImageIndex, w io.Writer) error {
 			if header.Typeflag == tar.TypeDir {
 				hash = "-"
 			}
-			row("%s\t%d:%d\t%s\t/%s\t%s\n", header.FileInfo().Mode(), header.Uid, header.Gid, strconv.FormatInt(header.Size, 10), header.Name, hash)
+			row("%s\t%d:%d\t%s\t/%s\t%s\n", header.FileInfo().Mode(), header.Uid, header.Gid,
+				strconv.FormatInt(header.Size, 10), header.Name, hash)
 		}
 		if err := content.Close(); err != nil {
 			return err

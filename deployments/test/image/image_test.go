@@ -32,7 +32,8 @@ func TestDockerfile(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(stages) != 2 || stages[1].BaseName != "scratch" || stages[0].Platform != "$BUILDPLATFORM" {
-		t.Errorf("want a build stage on the builder's platform and a last stage of scratch, have %d, the last of %s", len(stages), stages[len(stages)-1].BaseName)
+		t.Errorf("want a build stage on the builder's platform and a last stage of scratch, have %d, the last of %s",
+			len(stages), stages[len(stages)-1].BaseName)
 	}
 	for _, command := range stages[0].Commands {
 		c, ok := command.(*instructions.CopyCommand)
@@ -66,8 +67,9 @@ func TestDockerfile(t *testing.T) {
 		t.Errorf("entry point in exec form: %t, numeric user that is not root: %t, ports: %t", entry, user, exposed)
 	}
 	for what, file := range map[string]string{
-		`-ldflags "-s -w -X main.version=$VERSION -X main.commit=$COMMIT -X main.date=$DATE"`:           dockerPath,
-		"LDFLAGS: -s -w -X main.version={{.VERSION}} -X main.commit={{.COMMIT}} -X main.date={{.DATE}}": repository + "/Taskfile.yml",
+		`-ldflags "-s -w -X main.version=$VERSION -X main.commit=$COMMIT -X main.date=$DATE"`: dockerPath,
+		"LDFLAGS: -s -w -X main.version={{.VERSION}} -X main.commit={{.COMMIT}} -X main.date={{.DATE}}": repository +
+			"/Taskfile.yml",
 	} {
 		b, err := os.ReadFile(file)
 		if err != nil || !strings.Contains(string(b), what) {
@@ -78,7 +80,10 @@ func TestDockerfile(t *testing.T) {
 
 // TestImage builds the image of two copies of the sources in different directories, and looks into it.
 func TestImage(t *testing.T) {
-	o := options{version: "v1.2.3", commit: "0123456789ab", date: "2026-11-28T12:00:00Z", authorities: filepath.Join(t.TempDir(), "ca.crt")}
+	o := options{
+		version: "v1.2.3", commit: "0123456789ab", date: "2026-11-28T12:00:00Z",
+		authorities: filepath.Join(t.TempDir(), "ca.crt"),
+	}
 	if err := os.WriteFile(o.authorities, []byte("made up\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +91,8 @@ func TestImage(t *testing.T) {
 	var index v1.ImageIndex
 	for range 2 {
 		o.source = t.TempDir()
-		if out, err := exec.CommandContext(t.Context(), "cp", "-r", repository+"/cmd", repository+"/internal", repository+"/pkg", repository+"/go.mod", repository+"/go.sum",
+		if out, err := exec.CommandContext(t.Context(), "cp", "-r", repository+"/cmd", repository+
+			"/internal", repository+"/pkg", repository+"/go.mod", repository+"/go.sum",
 			repository+"/LICENSE", repository+"/THIRD_PARTY_LICENSES", o.source).CombinedOutput(); err != nil {
 			t.Fatalf("copy the sources: %v\n%s", err, out)
 		}
@@ -126,7 +132,9 @@ func TestImage(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if c := settings.Config; c.User != "65532:65532" || !slices.Equal(c.Entrypoint, []string{"/usr/local/bin/aggregator"}) || c.Labels["org.opencontainers.image.version"] != "v1.2.3" || c.WorkingDir != "/var/lib/aggregator" {
+			if c := settings.Config; c.User != "65532:65532" || !slices.Equal(c.Entrypoint, []string{
+				"/usr/local/bin/aggregator",
+			}) || c.Labels["org.opencontainers.image.version"] != "v1.2.3" || c.WorkingDir != "/var/lib/aggregator" {
 				t.Errorf("settings are %+v", c)
 			}
 			root := unpack(t, image)
@@ -141,7 +149,10 @@ func TestImage(t *testing.T) {
 	if err := list(index, &listing); err != nil {
 		t.Fatal(err)
 	}
-	for _, line := range []string{"linux/amd64", "linux/arm64", "/usr/local/bin/aggregator", "/etc/ssl/certs/ca-certificates.crt", "/usr/share/zoneinfo.zip", "65532:65532", digests[0]} {
+	for _, line := range []string{
+		"linux/amd64", "linux/arm64", "/usr/local/bin/aggregator", "/etc/ssl/certs/ca-certificates.crt",
+		"/usr/share/zoneinfo.zip", "65532:65532", digests[0],
+	} {
 		if !strings.Contains(listing.String(), line) {
 			t.Errorf("the listing has no %s:\n%s", line, listing.String())
 		}
@@ -259,7 +270,9 @@ outputs: {out: {type: stdout}}
 	if err := os.WriteFile(filepath.Join(root, "var/lib/aggregator/c.yaml"), []byte(config), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if out := command(`{"log":"2026-11-28 09:30:00 hello"}`, "try", "-c", "c.yaml"); !strings.Contains(out, "2026-11-28T00:30:00") {
+	if out := command(`{"log":"2026-11-28 09:30:00 hello"}`, "try", "-c", "c.yaml"); !strings.Contains(
+		out, "2026-11-28T00:30:00",
+	) {
 		t.Errorf("half past nine in Seoul is not half past midnight in UTC:\n%s", out)
 	}
 }

@@ -27,7 +27,9 @@ type Rot struct {
 // but in the wrong place, pages that are their own ancestors, and counts as large as can be.
 func rots(b []byte) iter.Seq[Rot] {
 	put := func(name string, at int, v []byte) Rot {
-		return Rot{fmt.Sprintf("%s at %d", name, at), at, at + len(v), func(b []byte) []byte { copy(b[at:], v); return b }}
+		return Rot{
+			fmt.Sprintf("%s at %d", name, at), at, at + len(v), func(b []byte) []byte { copy(b[at:], v); return b },
+		}
 	}
 	flip := func(name string, at int, mask byte) Rot {
 		return put(fmt.Sprintf("%s flipped by %02x", name, mask), at, []byte{b[at] ^ mask})
@@ -73,7 +75,9 @@ func rots(b []byte) iter.Seq[Rot] {
 					emit(put(fmt.Sprint("length ", v), e+8, u32(v)))
 					emit(put(fmt.Sprint("length ", v), e+12, u32(v)))
 				}
-				for _, child := range []uint64{0, 1, 2, 3, 4, 5, id, id - 1, id + 1, pageCount - 1, pageCount, 1 << 40, 1<<64 - 1} {
+				for _, child := range []uint64{
+					0, 1, 2, 3, 4, 5, id, id - 1, id + 1, pageCount - 1, pageCount, 1 << 40, 1<<64 - 1,
+				} {
 					emit(put(fmt.Sprint("child ", child), e+8, u64(child)))
 				}
 			}
@@ -93,7 +97,9 @@ func rots(b []byte) iter.Seq[Rot] {
 			name string
 			at   int
 		}{{"root", 16}, {"free list", 32}, {"pages", 40}} {
-			for _, v := range []uint64{0, 1, 2, 3, 4, 5, 6, pageCount - 1, pageCount, pageCount + 1, 1 << 30, 1 << 52, 1<<64 - 1} {
+			for _, v := range []uint64{
+				0, 1, 2, 3, 4, 5, 6, pageCount - 1, pageCount, pageCount + 1, 1 << 30, 1 << 52, 1<<64 - 1,
+			} {
 				emit(Rot{fmt.Sprint("meta with ", field.name, " ", v), -1, -1, func(b []byte) []byte {
 					for page := range 2 {
 						m := b[page*boltfile.PageSize+boltfile.PageHead:]

@@ -36,7 +36,8 @@ func add(t *testing.T, s deadletter.Store, n int) {
 	t.Helper()
 	for i := range n {
 		l := deadletter.Letter{
-			Output: fmt.Sprint("o", i%2), Cluster: fmt.Sprint("c", i%3), Tag: "t", Reason: "rejected", Detail: strconv.Itoa(i), EventID: fmt.Sprint("id-", i),
+			Output: fmt.Sprint("o", i%2), Cluster: fmt.Sprint("c", i%3), Tag: "t", Reason: "rejected",
+			Detail: strconv.Itoa(i), EventID: fmt.Sprint("id-", i),
 			Events: 1 + i%2, Entry: []byte{byte(i)},
 		}
 		if err := s.Add(context.Background(), []deadletter.Letter{l}); err != nil {
@@ -75,7 +76,8 @@ func pages(t *testing.T, s deadletter.Store) {
 	t.Helper()
 	add(t, s, 12)
 	all := list(t, s, deadletter.Filter{}, false)
-	if len(all) != 12 || !slices.IsSorted(ids(all)) || all[3].Detail != "3" || all[3].Time.IsZero() || all[3].Entry[0] != 3 {
+	if len(all) != 12 || !slices.IsSorted(ids(all)) || all[3].Detail != "3" || all[3].Time.IsZero() ||
+		all[3].Entry[0] != 3 {
 		t.Fatalf("%+v", all)
 	}
 	newest := ids(list(t, s, deadletter.Filter{}, true))
@@ -109,7 +111,8 @@ func pages(t *testing.T, s deadletter.Store) {
 	if _, err := s.Get(context.Background(), 1); !errors.Is(err, deadletter.ErrNotFound) {
 		t.Errorf("no such letter: %v", err)
 	}
-	if st := s.Stats(); st.Letters != 12 || st.Newest.Before(all[0].Time) && st.Newest.Before(all[11].Time) || st.Events[deadletter.Key{Output: "o1", Cluster: "c1", Reason: "rejected"}] != 4 {
+	if st := s.Stats(); st.Letters != 12 || st.Newest.Before(all[0].Time) && st.Newest.Before(all[11].Time) ||
+		st.Events[deadletter.Key{Output: "o1", Cluster: "c1", Reason: "rejected"}] != 4 {
 		t.Errorf("%+v", st)
 	}
 }
@@ -141,7 +144,9 @@ func gone(t *testing.T, s deadletter.Store) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Purge(context.Background(), deadletter.Filter{}, func(deadletter.Count) {}); !errors.Is(err, deadletter.ErrBusy) {
+	if _, err := s.Purge(context.Background(), deadletter.Filter{}, func(deadletter.Count) {}); !errors.Is(
+		err, deadletter.ErrBusy,
+	) {
 		t.Errorf("a purge beside another: %v", err)
 	}
 	release()
@@ -149,7 +154,8 @@ func gone(t *testing.T, s deadletter.Store) {
 		filter deadletter.Filter
 		want   int64
 	}{{deadletter.Filter{Output: "o0"}, 5}, {deadletter.Filter{}, 5}, {deadletter.Filter{}, 0}} {
-		if n, err := s.Purge(context.Background(), tc.filter, func(deadletter.Count) {}); n.Letters != tc.want || err != nil {
+		if n, err := s.Purge(context.Background(), tc.filter, func(deadletter.Count) {}); n.Letters != tc.want ||
+			err != nil {
 			t.Errorf("%+v: purged %+v, want %d: %v", tc.filter, n, tc.want, err)
 		}
 	}
@@ -163,7 +169,8 @@ func requeue(t *testing.T, s deadletter.Store) {
 	add(t, s, 6)
 	all := ids(list(t, s, deadletter.Filter{}, false))
 	fault := errors.New("full")
-	if n, err := s.Requeue(context.Background(), all[:2], func() error { return fault }); n.Letters != 0 || !errors.Is(err, fault) {
+	if n, err := s.Requeue(context.Background(), all[:2], func() error { return fault }); n.Letters != 0 ||
+		!errors.Is(err, fault) {
 		t.Errorf("%+v: %v", n, err)
 	}
 	n, err := s.Requeue(context.Background(), all[:2], func() error { return nil })

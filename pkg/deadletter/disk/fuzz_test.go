@@ -20,7 +20,8 @@ import (
 func FuzzLetter(f *testing.F) {
 	f.Add(encodeLetter(&deadletter.Letter{Cluster: "c", Tag: "t", Detail: "d", Entry: []byte{1}}, 7))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if l, err := decodeLetter(letterKey(1), boltfile.WithSum(b, letterKey(1)...), true); err == nil && len(l.Entry) > len(b) {
+		if l, err := decodeLetter(letterKey(1), boltfile.WithSum(b, letterKey(1)...), true); err == nil &&
+			len(l.Entry) > len(b) {
 			t.Fatal("entry is longer than the letter")
 		}
 	})
@@ -44,7 +45,10 @@ func FuzzDeadFile(f *testing.F) {
 	}
 	d, _ := open(f)
 	for range 3 {
-		if err := d.Add(ctx, []deadletter.Letter{{Output: "es", Cluster: "c", Reason: "rejected", Events: 1, Entry: bytes.Repeat([]byte{0xc0}, 500)}, {Output: "s3", Events: 2}}); err != nil {
+		if err := d.Add(ctx, []deadletter.Letter{
+			{Output: "es", Cluster: "c", Reason: "rejected", Events: 1, Entry: bytes.Repeat([]byte{0xc0}, 500)},
+			{Output: "s3", Events: 2},
+		}); err != nil {
 			f.Fatal(err)
 		}
 	}
@@ -66,7 +70,11 @@ func FuzzDeadFile(f *testing.F) {
 		if n := d.Stats().Letters; n != int64(len(letters)) {
 			t.Errorf("%d letters, it says %d", len(letters), n)
 		}
-		if !slices.IsSortedFunc(letters, func(a, b deadletter.Letter) int { return int(min(max(int64(a.ID-b.ID), -1), 1)) }) {
+		if !slices.IsSortedFunc(letters, func(
+			a, b deadletter.Letter,
+		) int {
+			return int(min(max(int64(a.ID-b.ID), -1), 1))
+		}) {
 			t.Errorf("in the order of %v", numbers(letters))
 		}
 		if err := d.Close(); err != nil {
@@ -84,7 +92,10 @@ func FuzzDeadFile(f *testing.F) {
 
 // FuzzDeadSummary reads what stands beside the letters about them.
 func FuzzDeadSummary(f *testing.F) {
-	whole := &file{first: 3, last: 9, newest: time.Unix(1, 2), letters: 2, count: map[deadletter.Key]int64{{Output: "es", Cluster: "c", Reason: "r"}: 4, {}: -1}}
+	whole := &file{
+		first: 3, last: 9, newest: time.Unix(1, 2), letters: 2,
+		count: map[deadletter.Key]int64{{Output: "es", Cluster: "c", Reason: "r"}: 4, {}: -1},
+	}
 	f.Add(whole.encode()[:len(whole.encode())-4])
 	f.Add([]byte{byte(summaryFormat().Number)})
 	f.Fuzz(func(t *testing.T, b []byte) {

@@ -32,14 +32,19 @@ func (c *fakeClock) move(d time.Duration) {
 
 // entryOf is an entry whose record is {"n": n}.
 func entryOf(n byte) []byte {
-	return event.AppendEntry(nil, event.AppendTime(nil, event.Time{Sec: 1_700_000_000, Nsec: 5}), nil, []byte{0x81, 0xa1, 'n', n})
+	return event.AppendEntry(nil, event.AppendTime(nil, event.Time{Sec: 1_700_000_000, Nsec: 5}), nil, []byte{
+		0x81, 0xa1, 'n', n,
+	})
 }
 
 // letterOf is a letter of output "o" whose event has an id of its own.
 func letterOf(n byte) deadletter.Letter {
 	key := event.PartKeyOfChunk("c", "t", string(rune('a'+n)))
 	ev := event.Event{Chunk: &event.Chunk{Parts: []event.Part{{Key: key, First: int(n), Events: 1}}}}
-	return deadletter.Letter{Cluster: "c", Tag: "t", Output: "o", Reason: "rejected", Events: 1, EventID: string(ev.AppendID(nil)), Entry: entryOf(n)}
+	return deadletter.Letter{
+		Cluster: "c", Tag: "t", Output: "o", Reason: "rejected", Events: 1, EventID: string(ev.AppendID(nil)),
+		Entry: entryOf(n),
+	}
 }
 
 func mustAdd(tb testing.TB, d *Store, letters ...deadletter.Letter) {

@@ -82,20 +82,22 @@ func (k *known) forgetFile(f *file) {
 func (d *Store) Recall() {
 	n := 0
 	var twice []uint64 // of an event that was refused again within a retry of its letter, when the process ended
-	err := d.each(context.Background(), &deadletter.Filter{}, deadletter.Page{Newest: true}, func(l *deadletter.Letter) bool {
-		if d.known.has(l) { // each holds d.mu
-			twice = append(twice, l.ID)
-		} else {
-			d.known.add(l)
-		}
-		n++
-		return n < maxKnown
-	})
+	err := d.each(context.Background(), &deadletter.Filter{}, deadletter.Page{Newest: true},
+		func(l *deadletter.Letter) bool {
+			if d.known.has(l) { // each holds d.mu
+				twice = append(twice, l.ID)
+			} else {
+				d.known.add(l)
+			}
+			n++
+			return n < maxKnown
+		})
 	if err == nil && len(twice) > 0 {
 		_, err = d.remove(context.Background(), twice, false)
 	}
 	if err != nil {
-		d.log.Warn().Err(err).Msg("can't read the dead letters that are there: events that come again may become second letters")
+		d.log.Warn().Err(err).
+			Msg("can't read the dead letters that are there: events that come again may become second letters")
 	}
 }
 

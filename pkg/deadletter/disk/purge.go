@@ -16,7 +16,9 @@ const purgePage = 10_000
 
 // Purge deletes the letters that fit the filter and are there at its start. It tells after each step
 // how many it has deleted so far; what is deleted stays so after an error.
-func (d *Store) Purge(ctx context.Context, filter deadletter.Filter, progress func(deadletter.Count)) (done deadletter.Count, err error) {
+func (d *Store) Purge(
+	ctx context.Context, filter deadletter.Filter, progress func(deadletter.Count),
+) (done deadletter.Count, err error) {
 	upTo, release, err := d.Exclusive()
 	if err != nil {
 		return done, err
@@ -120,8 +122,8 @@ func numbers(letters []deadletter.Letter) []uint64 {
 	return ids
 }
 
-// Delete removes the letters of these numbers and returns how many there were. They stay deleted after a power loss, also
-// those that an earlier run has deleted when a sync failed.
+// Delete removes the letters of these numbers and returns how many there were. They stay deleted after a power loss,
+// also those that an earlier run has deleted when a sync failed.
 func (d *Store) Delete(ctx context.Context, ids ...uint64) (int, error) {
 	n, err := d.remove(ctx, ids, true)
 	if err == nil {
@@ -130,10 +132,10 @@ func (d *Store) Delete(ctx context.Context, ids ...uint64) (int, error) {
 	return int(n.Letters), err
 }
 
-// remove deletes letters. Numbers that no letter has are passed over. lasting: no file comes back with them after a power
-// loss. After a failed sync of the directory the next run sees what was not written, and its own sync says nothing of
-// that. So the file that such a letter may lie in is written anew, whether the letter is seen there or not, and a file's
-// name goes only once a file without letters is on disk under it.
+// remove deletes letters. Numbers that no letter has are passed over. lasting: no file comes back with them after a
+// power loss. After a failed sync of the directory the next run sees what was not written, and its own sync says
+// nothing of that. So the file that such a letter may lie in is written anew, whether the letter is seen there or not,
+// and a file's name goes only once a file without letters is on disk under it.
 func (d *Store) remove(ctx context.Context, ids []uint64, lasting bool) (n deadletter.Count, err error) {
 	d.mu.Lock()
 	defer d.unlock()

@@ -32,7 +32,9 @@ func (d *file) mayHold(f *deadletter.Filter) bool {
 
 // Page returns letters that fit the filter and reports whether more may follow: pass the last one's ID
 // to go on. Adding letters waits no longer than it takes to look through one file.
-func (d *Store) Page(ctx context.Context, filter deadletter.Filter, p deadletter.Page) (letters []deadletter.Letter, more bool, err error) {
+func (d *Store) Page(
+	ctx context.Context, filter deadletter.Filter, p deadletter.Page,
+) (letters []deadletter.Letter, more bool, err error) {
 	bytes := 0
 	err = d.each(ctx, &filter, p, func(l *deadletter.Letter) bool {
 		letters = append(letters, *l)
@@ -45,7 +47,9 @@ func (d *Store) Page(ctx context.Context, filter deadletter.Filter, p deadletter
 
 // List returns letters that fit the filter, at most limit, from the number after on: to page
 // through them, pass the last one's ID.
-func (d *Store) List(ctx context.Context, filter deadletter.Filter, after uint64, limit int) ([]deadletter.Letter, error) {
+func (d *Store) List(
+	ctx context.Context, filter deadletter.Filter, after uint64, limit int,
+) ([]deadletter.Letter, error) {
 	letters, _, err := d.Page(ctx, filter, deadletter.Page{After: after, Limit: limit})
 	return letters, err
 }
@@ -60,7 +64,9 @@ func (d *Store) Count(ctx context.Context, filter deadletter.Filter) (counts dea
 }
 
 // each calls fn for every letter that fits until fn returns false. fn must not use d.
-func (d *Store) each(ctx context.Context, filter *deadletter.Filter, p deadletter.Page, fn func(*deadletter.Letter) bool) error {
+func (d *Store) each(
+	ctx context.Context, filter *deadletter.Filter, p deadletter.Page, fn func(*deadletter.Letter) bool,
+) error {
 	for at, on := p.After, true; on; {
 		var err error
 		if at, on, err = d.eachOfNext(ctx, filter, p, at, fn); err != nil {
@@ -72,7 +78,9 @@ func (d *Store) each(ctx context.Context, filter *deadletter.Filter, p deadlette
 
 // eachOfNext is each for the next file behind the number at. It returns the file's last number in
 // the order of p, and whether to go on.
-func (d *Store) eachOfNext(ctx context.Context, filter *deadletter.Filter, p deadletter.Page, at uint64, fn func(*deadletter.Letter) bool) (uint64, bool, error) {
+func (d *Store) eachOfNext(
+	ctx context.Context, filter *deadletter.Filter, p deadletter.Page, at uint64, fn func(*deadletter.Letter) bool,
+) (uint64, bool, error) {
 	d.mu.Lock()
 	defer d.unlock()
 	if d.closed {
@@ -194,7 +202,10 @@ func (d *Store) unlock() {
 
 // publish makes the state known. d.mu is held.
 func (d *Store) publish() {
-	s := deadletter.Stats{Events: map[deadletter.Key]int64{}, Evicted: d.evicted, Retried: d.retried, Purged: d.purged, SetAside: d.aside, Lost: d.lost}
+	s := deadletter.Stats{
+		Events: map[deadletter.Key]int64{}, Evicted: d.evicted, Retried: d.retried, Purged: d.purged, SetAside: d.aside,
+		Lost: d.lost,
+	}
 	for _, f := range d.files {
 		s.Letters += int64(f.letters)
 		s.Bytes += f.disk

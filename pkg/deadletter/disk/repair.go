@@ -157,7 +157,9 @@ func (d *Store) repair(f *file, cause error, known bool) error {
 		for k, n := range before {
 			if n -= f.count[k]; n > 0 {
 				d.lost += n
-				log = log.Int64(fmt.Sprintf("lost_events{output=%q,cluster=%q,reason=%q}", k.Output, k.Cluster, k.Reason), n)
+				log = log.Int64(
+					fmt.Sprintf("lost_events{output=%q,cluster=%q,reason=%q}", k.Output, k.Cluster, k.Reason), n,
+				)
 			}
 		}
 	}

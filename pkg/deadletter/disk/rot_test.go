@@ -99,7 +99,8 @@ func TestRottenDeadLetters(t *testing.T) {
 		}
 		st := d.Stats()
 		corrupt := boltfiletest.Glob(t, dir, "*.corrupt*")
-		if len(got) < len(want) && r.From >= 0 && (st.SetAside == 0 || len(corrupt) == 0 || !strings.Contains(log.String(), "damaged")) {
+		if len(got) < len(want) && r.From >= 0 &&
+			(st.SetAside == 0 || len(corrupt) == 0 || !strings.Contains(log.String(), "damaged")) {
 			t.Errorf("%d letters are lost in silence: %+v, %v, log %s", len(want)-len(got), st, corrupt, log.String())
 		}
 		if int(st.Letters) != len(got) {

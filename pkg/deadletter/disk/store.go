@@ -83,7 +83,9 @@ const (
 func Open(dir string, cfg deadletter.Config, log zerolog.Logger, now func() time.Time) (*Store, error) {
 	var salt [8]byte
 	_, _ = rand.Read(salt[:]) // never fails
-	d := &Store{dir: dir, salt: binary.LittleEndian.Uint64(salt[:]), log: log, now: now, opened: now(), known: newKnown()}
+	d := &Store{
+		dir: dir, salt: binary.LittleEndian.Uint64(salt[:]), log: log, now: now, opened: now(), known: newKnown(),
+	}
 	d.bound(cfg)
 	if err := boltfile.MakeDir(dir); err != nil {
 		return nil, fmt.Errorf("make directory of dead letters: %w", err)
@@ -122,7 +124,8 @@ func (d *Store) found(path string) error {
 		return fmt.Errorf("read dead letters in %s: %w", path, err)
 	case err != nil:
 		d.files = slices.DeleteFunc(d.files, func(o *file) bool { return o == f })
-		d.log.Error().Err(err).Str("file", path).Msg("can't read a file of dead letters: what it holds waits for the next start")
+		d.log.Error().Err(err).Str("file", path).
+			Msg("can't read a file of dead letters: what it holds waits for the next start")
 	case f.letters == 0 && slices.Contains(d.files, f):
 		d.discard(f)
 	}
@@ -223,7 +226,8 @@ func (d *Store) store(all []*burial) error {
 	d.evict()
 	now := d.now()
 	var fresh []deadletter.Letter
-	here := map[letterEvent]bool{} // after a crash an event may be in the queue twice: as it came, and as a letter that was sent again
+	// After a crash an event may be in the queue twice: as it came, and as a letter that was sent again.
+	here := map[letterEvent]bool{}
 	for _, burial := range all {
 		for i := range burial.letters {
 			l := &burial.letters[i]
@@ -301,7 +305,10 @@ func (d *Store) begin(first uint64) error {
 	if d.db != nil {
 		return nil
 	}
-	f := &file{path: filepath.Join(d.dir, fmt.Sprintf("dead-%016x.db", first)), first: first, last: first, count: map[deadletter.Key]int64{}}
+	f := &file{
+		path: filepath.Join(d.dir, fmt.Sprintf("dead-%016x.db", first)), first: first, last: first,
+		count: map[deadletter.Key]int64{},
+	}
 	tmp := f.path + ".tmp" // a file that was only begun must not pass for a damaged one after a crash
 	err := boltfile.RecoverPanics(func() (err error) {
 		d.db, err = openDead(tmp)
@@ -398,7 +405,8 @@ func (d *Store) evict() {
 		}
 		d.evicted += events
 		if events > 0 {
-			d.log.Warn().Int64("events", events).Bool("too_old", old).Msg("dead letters are over buffer.dead_letters' limits: the oldest are gone")
+			d.log.Warn().Int64("events", events).Bool("too_old", old).
+				Msg("dead letters are over buffer.dead_letters' limits: the oldest are gone")
 		}
 		failpoint.Pass("dead.evict.before")
 		if !d.discard(f) {

@@ -70,7 +70,8 @@ func TestKnownLetters(t *testing.T) {
 	letters := []deadletter.Letter{
 		{Output: "es", EventID: "a-1", Events: 1, Entry: []byte{1}},
 		{Output: "up", EventID: "a-1", Events: 1, Entry: []byte{1}}, // another output's
-		{Output: "es", EventID: "a-1", Events: 1, Entry: []byte{2}}, // another event under a chunk id that was used again
+		// Another event under a chunk id that was used again.
+		{Output: "es", EventID: "a-1", Events: 1, Entry: []byte{2}},
 		{Output: "es", Events: 1, Entry: []byte{1}},
 	}
 	count := func(want int) (ids []uint64) {
@@ -115,16 +116,21 @@ func TestDeadLetters(t *testing.T) {
 	dir, clock, ctx := t.TempDir(), newFakeClock(), t.Context()
 	d := openDeadForTest(t, dir, deadletter.Config{}, clock)
 	full := deadletter.Letter{
-		Time: clock.now().Add(-time.Hour), Cluster: "c1", Tag: "kube.a", Output: "es", EventID: "k-7", Status: 400, Reason: "rejected",
+		Time: clock.now().Add(-time.Hour), Cluster: "c1", Tag: "kube.a", Output: "es", EventID: "k-7", Status: 400,
+		Reason: "rejected",
 		Detail: "mapper_parsing_exception", Attempts: 3, Events: 1, Entry: []byte{0x92, 1, 0x80},
 	}
-	if err := d.Add(ctx, []deadletter.Letter{full, {Cluster: "c2", Tag: "t", Reason: "invalid_entry", Events: 5, Entry: []byte{0xc1}}}); err != nil {
+	if err := d.Add(ctx, []deadletter.Letter{
+		full, {Cluster: "c2", Tag: "t", Reason: "invalid_entry", Events: 5, Entry: []byte{0xc1}},
+	}); err != nil {
 		t.Fatal(err)
 	}
 	var wg sync.WaitGroup
 	for i := range 8 {
 		wg.Go(func() {
-			if err := d.Add(ctx, []deadletter.Letter{{Cluster: "c1", Tag: "t", Output: "es", Reason: "too_large", Events: i, Entry: []byte{1}}}); err != nil {
+			if err := d.Add(ctx, []deadletter.Letter{
+				{Cluster: "c1", Tag: "t", Output: "es", Reason: "too_large", Events: i, Entry: []byte{1}},
+			}); err != nil {
 				t.Error(err)
 			}
 		})
@@ -171,7 +177,8 @@ func TestDeadLetters(t *testing.T) {
 		}
 	}
 	st := d.Stats()
-	if st.Letters != 10 || st.Events[deadletter.Key{Output: "es", Cluster: "c1", Reason: "too_large"}] != 28 || st.Events[deadletter.Key{Output: "", Cluster: "c2", Reason: "invalid_entry"}] != 5 {
+	if st.Letters != 10 || st.Events[deadletter.Key{Output: "es", Cluster: "c1", Reason: "too_large"}] != 28 ||
+		st.Events[deadletter.Key{Output: "", Cluster: "c2", Reason: "invalid_entry"}] != 5 {
 		t.Errorf("stats %+v", st)
 	}
 	if l, err := d.Get(ctx, all[4].ID); err != nil || l.ID != all[4].ID {
@@ -199,7 +206,9 @@ func TestDeadLettersBounds(t *testing.T) {
 	d := openDeadForTest(t, dir, cfg, clock)
 	add := func(i int) {
 		t.Helper()
-		if err := d.Add(ctx, []deadletter.Letter{{Cluster: "c", Reason: "r", Events: 1, Entry: []byte(noise(50<<10, byte(i)))}}); err != nil {
+		if err := d.Add(ctx, []deadletter.Letter{
+			{Cluster: "c", Reason: "r", Events: 1, Entry: []byte(noise(50<<10, byte(i)))},
+		}); err != nil {
 			t.Fatal(err)
 		}
 		clock.move(time.Second)
@@ -235,7 +244,9 @@ func TestDeadLettersDamage(t *testing.T) {
 			dir, clock, ctx := t.TempDir(), newFakeClock(), context.Background()
 			d := openDeadForTest(t, dir, deadletter.Config{}, clock)
 			for i := range 5 {
-				if err := d.Add(ctx, []deadletter.Letter{{Cluster: "c", Events: 1, Entry: []byte(noise(5<<20, byte(i)))}}); err != nil {
+				if err := d.Add(ctx, []deadletter.Letter{
+					{Cluster: "c", Events: 1, Entry: []byte(noise(5<<20, byte(i)))},
+				}); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -344,7 +355,8 @@ func TestPurgeAndPages(t *testing.T) {
 					slices.Reverse(ids)
 				}
 				if len(ids) != tc.want || !slices.IsSorted(ids) {
-					t.Errorf("%s, newest %v, pages of %d: %d letters, want %d: %v", name, newest, limit, len(ids), tc.want, ids)
+					t.Errorf("%s, newest %v, pages of %d: %d letters, want %d: %v", name, newest, limit, len(ids),
+						tc.want, ids)
 				}
 			}
 		}
@@ -357,21 +369,28 @@ func TestPurgeAndPages(t *testing.T) {
 			t.Errorf("%s: counted %d from %v to %v: %v", name, n, counts.Oldest, counts.Newest, err)
 		}
 	}
-	if letters, more, err := d.Page(t.Context(), deadletter.Filter{}, deadletter.Page{Limit: 100, Bytes: 500 << 10}); err != nil || len(letters) != 3 || !more {
+	if letters, more, err := d.Page(
+		t.Context(), deadletter.Filter{}, deadletter.Page{Limit: 100, Bytes: 500 << 10},
+	); err != nil || len(letters) != 3 || !more {
 		t.Errorf("500 KiB: %d letters, more %v: %v", len(letters), more, err)
 	}
 	all, err := d.List(t.Context(), deadletter.Filter{}, 0, 100)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if l, err := d.List(t.Context(), deadletter.Filter{IDs: []uint64{all[3].ID, all[20].ID, 1}}, 0, 10); err != nil || len(l) != 2 {
+	if l, err := d.List(t.Context(), deadletter.Filter{IDs: []uint64{all[3].ID, all[20].ID, 1}}, 0, 10); err != nil ||
+		len(l) != 2 {
 		t.Errorf("by number: %d: %v", len(l), err)
 	}
 	for _, step := range []struct {
 		filter deadletter.Filter
 		want   int64
 	}{
-		{deadletter.Filter{Tag: tagged, Cluster: "a"}, 2}, {deadletter.Filter{Cluster: "a"}, 8}, {deadletter.Filter{Until: begin.Add(20 * time.Minute)}, 13}, {deadletter.Filter{}, 7}, {deadletter.Filter{}, 0},
+		{deadletter.Filter{Tag: tagged, Cluster: "a"}, 2},
+		{deadletter.Filter{Cluster: "a"}, 8},
+		{deadletter.Filter{Until: begin.Add(20 * time.Minute)}, 13},
+		{deadletter.Filter{}, 7},
+		{deadletter.Filter{}, 0},
 	} {
 		var last deadletter.Count
 		n, err := d.Purge(t.Context(), step.filter, func(n deadletter.Count) { last = n })

@@ -67,7 +67,9 @@ func (s *Store) evict() {
 }
 
 // Page implements deadletter.Store.
-func (s *Store) Page(ctx context.Context, filter deadletter.Filter, p deadletter.Page) (found []deadletter.Letter, more bool, err error) {
+func (s *Store) Page(
+	ctx context.Context, filter deadletter.Filter, p deadletter.Page,
+) (found []deadletter.Letter, more bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	all := slices.Clone(s.letters)
@@ -137,7 +139,9 @@ func (s *Store) Delete(_ context.Context, ids ...uint64) (int, error) {
 }
 
 // Purge implements deadletter.Store.
-func (s *Store) Purge(_ context.Context, filter deadletter.Filter, progress func(deadletter.Count)) (n deadletter.Count, err error) {
+func (s *Store) Purge(
+	_ context.Context, filter deadletter.Filter, progress func(deadletter.Count),
+) (n deadletter.Count, err error) {
 	upTo, release, err := s.Exclusive()
 	if err != nil {
 		return n, err

@@ -15,9 +15,11 @@ import (
 // TestKinds: each kind is whole, and the configuration makes a step of it.
 func TestKinds(t *testing.T) {
 	settings := map[string]string{
-		"parse": "{field: log, format: json}", "grep": "{exclude: {path: x}}", "modify": "{set: {a: b}}", "dedot": "{}", "redact": "{builtin: [email]}",
-		"sample": "{rate: 0.5}", "throttle": "{rate: 5}", "join": "{}", "multiline": `{format: java, key: "{tag}"}`, "lookup": "{field: a, file: none.csv}",
-		"expr": "{drop: record.a == 1}",
+		"parse": "{field: log, format: json}", "grep": "{exclude: {path: x}}", "modify": "{set: {a: b}}", "dedot": "{}",
+		"redact": "{builtin: [email]}",
+		"sample": "{rate: 0.5}", "throttle": "{rate: 5}", "join": "{}", "multiline": `{format: java, key: "{tag}"}`,
+		"lookup": "{field: a, file: none.csv}",
+		"expr":   "{drop: record.a == 1}",
 	}
 	seen := map[string]bool{}
 	for _, k := range all.Kinds() {
@@ -26,7 +28,11 @@ func TestKinds(t *testing.T) {
 				t.Errorf("not whole, or there already: %+v", k)
 			}
 			seen[k.Name] = true
-			cfg, err := config.Parse("", []byte("filters: {f: [{"+k.Name+": "+settings[k.Name]+"}]}\nroutes: [{match: '**', filters: [f], outputs: [archive]}]"),
+			cfg, err := config.Parse("",
+				[]byte(
+					"filters: {f: [{"+k.Name+": "+settings[k.Name]+
+						"}]}\nroutes: [{match: '**', filters: [f], outputs: [archive]}]",
+				),
 				config.Options{Hostname: func() (string, error) { return "h", nil }})
 			if err != nil {
 				t.Fatal(err)

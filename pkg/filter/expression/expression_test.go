@@ -25,12 +25,36 @@ func TestApply(t *testing.T) {
 	}{
 		{"drop", Config{Drop: `record.n == 404`}, filter.Drop, `{"a":"x","m":{"k":1},"n":404}`, ""},
 		{"drop not", Config{Drop: `record.n == 500`}, filter.Keep, `{"a":"x","m":{"k":1},"n":404}`, ""},
-		{"drop fails", Config{Drop: `record.a > 500`, Set: texts{"n": "1"}}, filter.Keep, `{"a":"x","m":{"k":1},"n":1}`, "can't be compared"},
-		{"set", Config{Set: texts{"class": `string(int(record.n / 100)) + "xx"`, "m.l": `record.m.k + 1`}}, filter.Keep, `{"a":"x","m":{"k":1,"l":2},"n":404,"class":"4xx"}`, ""},
-		{"set of what came", Config{Set: texts{"a": `record.n`, "n": `record.a`}}, filter.Keep, `{"a":404,"m":{"k":1},"n":"x"}`, ""},
+		{
+			"drop fails",
+			Config{Drop: `record.a > 500`, Set: texts{"n": "1"}},
+			filter.Keep,
+			`{"a":"x","m":{"k":1},"n":1}`, "can't be compared",
+		},
+		{
+			"set",
+			Config{Set: texts{"class": `string(int(record.n / 100)) + "xx"`, "m.l": `record.m.k + 1`}},
+			filter.Keep, `{"a":"x","m":{"k":1,"l":2},"n":404,"class":"4xx"}`, "",
+		},
+		{
+			"set of what came",
+			Config{Set: texts{"a": `record.n`, "n": `record.a`}},
+			filter.Keep,
+			`{"a":404,"m":{"k":1},"n":"x"}`, "",
+		},
 		{"set to nil", Config{Set: texts{"a": `nil`, "m": `record.none`, "o": `nil`}}, filter.Keep, `{"n":404}`, ""},
-		{"set fails", Config{Set: texts{"a": `record.a % 2`, "n": `5`}}, filter.Keep, `{"a":"x","m":{"k":1},"n":5}`, "evaluate"},
-		{"set to what is none", Config{Set: texts{"a": `time.Location()`, "n": `5`}}, filter.Keep, `{"a":"x","m":{"k":1},"n":5}`, "no place"},
+		{
+			"set fails",
+			Config{Set: texts{"a": `record.a % 2`, "n": `5`}},
+			filter.Keep, `{"a":"x","m":{"k":1},"n":5}`,
+			"evaluate",
+		},
+		{
+			"set to what is none",
+			Config{Set: texts{"a": `time.Location()`, "n": `5`}},
+			filter.Keep,
+			`{"a":"x","m":{"k":1},"n":5}`, "no place",
+		},
 	} {
 		s, err := New(tc.c)
 		if err != nil {
@@ -41,7 +65,8 @@ func TestApply(t *testing.T) {
 			e := &filter.Event{}
 			e.Reset(&event.Event{Chunk: &event.Chunk{}, Record: record}, nil)
 			verdict, err := s.Apply(e)
-			if verdict != tc.verdict || (err == nil) != (tc.fail == "") || err != nil && !strings.Contains(err.Error(), tc.fail) {
+			if verdict != tc.verdict || (err == nil) != (tc.fail == "") ||
+				err != nil && !strings.Contains(err.Error(), tc.fail) {
 				t.Errorf("%s: %v, %v; want %v, %q", tc.name, verdict, err, tc.verdict, tc.fail)
 			}
 			var enc event.Encoder

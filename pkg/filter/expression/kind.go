@@ -4,7 +4,10 @@ import "github.com/seed-afc6a195/aggregator/pkg/filter"
 
 // Kind is what the program knows of steps of kind expr.
 func Kind() filter.Kind {
-	return filter.Kind{Name: "expr", Summary: "drop events or set fields by an expression", NewConfig: func() filter.Config { return new(Config) }}
+	return filter.Kind{
+		Name: "expr", Summary: "drop events or set fields by an expression",
+		NewConfig: func() filter.Config { return new(Config) },
+	}
 }
 
 // New implements filter.Config.

@@ -24,7 +24,9 @@ type named struct {
 }
 
 func (c *Config) all() []named {
-	return []named{{"include", c.Include}, {"include_any", c.IncludeAny}, {"exclude", c.Exclude}, {"exclude_all", c.ExcludeAll}}
+	return []named{
+		{"include", c.Include}, {"include_any", c.IncludeAny}, {"exclude", c.Exclude}, {"exclude_all", c.ExcludeAll},
+	}
 }
 
 // Check reports fields and expressions that can't be read, and a step without any.

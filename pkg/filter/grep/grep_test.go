@@ -25,7 +25,8 @@ type rules = map[string][]string
 func sample() map[string]any {
 	return map[string]any{
 		"path": "/healthcheck", "status": 404, "level": "info", "nothing": nil, "list": []any{1, 2},
-		"a.b": "dotted", "kubernetes": map[string]any{"labels": map[string]any{"app": "web", "app.kubernetes.io/name": "shop"}},
+		"a.b":        "dotted",
+		"kubernetes": map[string]any{"labels": map[string]any{"app": "web", "app.kubernetes.io/name": "shop"}},
 	}
 }
 
@@ -46,11 +47,19 @@ func TestApply(t *testing.T) {
 		{"include any of none", Config{IncludeAny: rules{"path": {"^/nothing"}, "level": {"debug"}}}, filter.Drop},
 		{"exclude all", Config{ExcludeAll: rules{"path": {"^/health"}, "level": {"info"}}}, filter.Drop},
 		{"exclude all but one", Config{ExcludeAll: rules{"path": {"^/health"}, "level": {"debug"}}}, filter.Keep},
-		{"include and exclude", Config{Include: rules{"level": {"info"}}, Exclude: rules{"path": {"health"}}}, filter.Drop},
+		{
+			"include and exclude",
+			Config{Include: rules{"level": {"info"}}, Exclude: rules{"path": {"health"}}},
+			filter.Drop,
+		},
 		{"a number", Config{Include: rules{"status": {"^4"}}}, filter.Keep},
 		{"a list", Config{Include: rules{"list": {`^\[1,2\]$`}}}, filter.Keep},
 		{"a name with dots", Config{Include: rules{`["a.b"]`: {"dotted"}}}, filter.Keep},
-		{"a nested name with dots", Config{Include: rules{`kubernetes.labels["app.kubernetes.io/name"]`: {"shop"}}}, filter.Keep},
+		{
+			"a nested name with dots",
+			Config{Include: rules{`kubernetes.labels["app.kubernetes.io/name"]`: {"shop"}}},
+			filter.Keep,
+		},
 		{"missing is empty", Config{Exclude: rules{"missing": {"^$"}}}, filter.Drop},
 		{"nil is empty", Config{Include: rules{"nothing": {"."}}}, filter.Drop},
 		{"through what is no map", Config{Include: rules{"path.x": {"."}}}, filter.Drop},
@@ -81,7 +90,11 @@ func TestCheck(t *testing.T) {
 	}{
 		{"nothing", Config{}, "there is no expression"},
 		{"no expression", Config{Exclude: rules{"path": {}}}, "there is no expression"},
-		{"a bad expression", Config{Exclude: rules{"path": {"("}}}, "exclude.path: error parsing regexp: missing closing )"},
+		{
+			"a bad expression",
+			Config{Exclude: rules{"path": {"("}}},
+			"exclude.path: error parsing regexp: missing closing )",
+		},
 		{"no RE2", Config{Include: rules{"path": {"(?!x)"}}}, "invalid or unsupported Perl syntax"},
 		{"a bad field", Config{Include: rules{"a..b": {"x"}}}, `include.a..b: field "a..b": position 3`},
 	} {
@@ -98,7 +111,12 @@ func TestCheck(t *testing.T) {
 
 // The short cuts agree with the regular expression.
 func FuzzMatcher(f *testing.F) {
-	for _, text := range []string{`^/health`, `check$`, `^abc$`, `abc`, ``, `^`, `$`, `^$`, `a.*bcd`, `(?i)abc`, `^a(b|c)`, `(?m)^b$`, `a|b`, `\babc`, `^abc+`, `abcd?`, `(abc)x*`, `x{2}abc`, `[a]bc`, `\Aabc\z`, `^abc.$`, `^/(health|ready)(check)?`, `GET|POST`, `[a-c]b`, `^/(health|ready)/.*x`, `a(b|c+)d`, `\x{FFFD}`, `[\x{FFF0}-\x{FFFF}]`, `(a|b)(c|d)(e|f)(g|h)(i|j)`} {
+	for _, text := range []string{
+		`^/health`, `check$`, `^abc$`, `abc`, ``, `^`, `$`, `^$`, `a.*bcd`, `(?i)abc`, `^a(b|c)`, `(?m)^b$`, `a|b`,
+		`\babc`, `^abc+`, `abcd?`, `(abc)x*`, `x{2}abc`, `[a]bc`, `\Aabc\z`, `^abc.$`, `^/(health|ready)(check)?`,
+		`GET|POST`, `[a-c]b`, `^/(health|ready)/.*x`, `a(b|c+)d`, `\x{FFFD}`, `[\x{FFF0}-\x{FFFF}]`,
+		`(a|b)(c|d)(e|f)(g|h)(i|j)`,
+	} {
 		for _, s := range []string{"", "abc", "/healthcheck", "xabc", "a\nb", "\xff", "abcc"} {
 			f.Add(text, []byte(s))
 		}
@@ -150,7 +168,10 @@ func BenchmarkGrep(b *testing.B) {
 
 func TestApplyAllocatesNothing(t *testing.T) {
 	s, err := New(Config{
-		Exclude:    rules{"path": {"^/ready", "^/(a|b)[0-9]+$"}, "status": {"^5"}, "kubernetes.labels.app": {"^db$"}, "missing": {"x"}},
+		Exclude: rules{
+			"path": {"^/ready", "^/(a|b)[0-9]+$"}, "status": {"^5"}, "kubernetes.labels.app": {"^db$"},
+			"missing": {"x"},
+		},
 		IncludeAny: rules{"level": {"(?i)INFO"}},
 	})
 	if err != nil {

@@ -12,7 +12,8 @@ import (
 // BenchmarkJoin takes a record per operation: whole lines as different agents send them, which hold
 // nothing back, and the fragments of a line of 64 KiB.
 func BenchmarkJoin(b *testing.B) {
-	const pod = `"kubernetes":{"namespace_name":"shop","pod_name":"web-7d4b9c6f5-x2x8p","container_name":"web","labels":{"app":"web"}}`
+	const pod = `"kubernetes":{"namespace_name":"shop","pod_name":"web-7d4b9c6f5-x2x8p","container_name":"web",` +
+		`"labels":{"app":"web"}}`
 	fragment := strings.Repeat("x", 16<<10)
 	for _, bc := range []struct {
 		name    string
@@ -21,7 +22,13 @@ func BenchmarkJoin(b *testing.B) {
 		{"unmarked", []string{`{"log":"GET /carts/4711 200",` + pod + `}`}},
 		{"logtag", []string{`{"log":"GET /carts/4711 200","stream":"stdout","logtag":"F",` + pod + `}`}},
 		{"json-file", []string{`{"log":"GET /carts/4711 200\n","stream":"stdout",` + pod + `}`}},
-		{"fragments", []string{docker("a", "1", 1, false, fragment), docker("a", "1", 2, false, fragment), docker("a", "1", 3, false, fragment), docker("a", "1", 4, true, fragment)}},
+		{
+			"fragments",
+			[]string{
+				docker("a", "1", 1, false, fragment), docker("a", "1", 2, false, fragment),
+				docker("a", "1", 3, false, fragment), docker("a", "1", 4, true, fragment),
+			},
+		},
 	} {
 		b.Run(bc.name, func(b *testing.B) {
 			j, err := join.New(defaults())

@@ -31,7 +31,10 @@ func (c *Config) Check(r *setting.Report) {
 
 // New returns the Joiner that c describes, with its defaults set.
 func New(c Config) (*Joiner, error) {
-	j := &Joiner{paths: [][]string{{"log"}, {"message"}}, maxBytes: int(c.MaxBytes), maxWait: c.MaxWait, ends: map[string]lineEnds{}}
+	j := &Joiner{
+		paths: [][]string{{"log"}, {"message"}}, maxBytes: int(c.MaxBytes), maxWait: c.MaxWait,
+		ends: map[string]lineEnds{},
+	}
 	var err error
 	if c.Field != "" {
 		var path []string

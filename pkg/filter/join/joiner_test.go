@@ -118,7 +118,8 @@ func (s *stream) want(records ...string) {
 
 // docker is a fragment as Docker's fluentd driver sends it.
 func docker(container, id string, ordinal int, last bool, log string) string {
-	return fmt.Sprintf(`{"container_id":%q,"source":"stdout","log":%q,"partial_message":"true","partial_id":%q,"partial_ordinal":"%d","partial_last":"%t"}`,
+	return fmt.Sprintf(`{"container_id":%q,"source":"stdout","log":%q,"partial_message":"true","partial_id":%q,`+
+		`"partial_ordinal":"%d","partial_last":"%t"}`,
 		container, log, id, ordinal, last)
 }
 
@@ -129,34 +130,62 @@ func TestFragments(t *testing.T) {
 	}{
 		{
 			"Docker's driver",
-			[]string{docker("a", "1", 1, false, "one,"), docker("a", "1", 2, false, "two,"), docker("a", "1", 3, true, "three"), `{"container_id":"a","source":"stdout","log":"next"}`},
-			[]string{`{"container_id":"a","source":"stdout","log":"one,two,three"}`, `{"container_id":"a","source":"stdout","log":"next"}`},
+			[]string{
+				docker("a", "1", 1, false, "one,"), docker("a", "1", 2, false, "two,"),
+				docker("a", "1", 3, true, "three"), `{"container_id":"a","source":"stdout","log":"next"}`,
+			},
+			[]string{
+				`{"container_id":"a","source":"stdout","log":"one,two,three"}`,
+				`{"container_id":"a","source":"stdout","log":"next"}`,
+			},
 		},
 		{
 			"fragments of two lines in turn",
-			[]string{docker("a", "1", 1, false, "one,"), docker("a", "2", 1, false, "three,"), docker("a", "1", 2, true, "two"), docker("a", "2", 2, true, "four")},
-			[]string{`{"container_id":"a","source":"stdout","log":"one,two"}`, `{"container_id":"a","source":"stdout","log":"three,four"}`},
+			[]string{
+				docker("a", "1", 1, false, "one,"), docker("a", "2", 1, false, "three,"),
+				docker("a", "1", 2, true, "two"), docker("a", "2", 2, true, "four"),
+			},
+			[]string{
+				`{"container_id":"a","source":"stdout","log":"one,two"}`,
+				`{"container_id":"a","source":"stdout","log":"three,four"}`,
+			},
 		},
 		{
 			"containers whose lines have the same id",
-			[]string{docker("a", "1", 1, false, "a1,"), docker("b", "1", 1, false, "b1,"), docker("b", "1", 2, true, "b2"), docker("a", "1", 2, true, "a2")},
-			[]string{`{"container_id":"b","source":"stdout","log":"b1,b2"}`, `{"container_id":"a","source":"stdout","log":"a1,a2"}`},
+			[]string{
+				docker("a", "1", 1, false, "a1,"), docker("b", "1", 1, false, "b1,"), docker("b", "1", 2, true, "b2"),
+				docker("a", "1", 2, true, "a2"),
+			},
+			[]string{
+				`{"container_id":"b","source":"stdout","log":"b1,b2"}`,
+				`{"container_id":"a","source":"stdout","log":"a1,a2"}`,
+			},
 		},
 		{
 			"ordinals out of order, the last one first",
-			[]string{docker("a", "1", 3, true, "three"), docker("a", "1", 1, false, "one,"), docker("a", "1", 2, false, "two,")},
+			[]string{
+				docker("a", "1", 3, true, "three"), docker("a", "1", 1, false, "one,"),
+				docker("a", "1", 2, false, "two,"),
+			},
 			[]string{`{"container_id":"a","source":"stdout","log":"one,two,three"}`},
 		},
 		{
 			"a fragment that was sent twice",
-			[]string{docker("a", "1", 1, false, "one,"), docker("a", "1", 1, false, "one,"), docker("a", "1", 2, true, "two")},
+			[]string{
+				docker("a", "1", 1, false, "one,"), docker("a", "1", 1, false, "one,"),
+				docker("a", "1", 2, true, "two"),
+			},
 			[]string{`{"container_id":"a","source":"stdout","log":"one,two"}`},
 		},
 		{
 			"another line with the id of one that has no end",
-			[]string{docker("a", "1", 1, false, "one,"), docker("a", "1", 1, false, "other,"), docker("a", "1", 2, true, "two")},
 			[]string{
-				`{"container_id":"a","source":"stdout","log":"one,","partial_message":"true","partial_id":"1","partial_ordinal":"1","partial_last":"false","_partial":true}`,
+				docker("a", "1", 1, false, "one,"), docker("a", "1", 1, false, "other,"),
+				docker("a", "1", 2, true, "two"),
+			},
+			[]string{
+				`{"container_id":"a","source":"stdout","log":"one,","partial_message":"true","partial_id":"1",` +
+					`"partial_ordinal":"1","partial_last":"false","_partial":true}`,
 				`{"container_id":"a","source":"stdout","log":"other,two"}`,
 			},
 		},
@@ -175,19 +204,26 @@ func TestFragments(t *testing.T) {
 		},
 		{
 			"no ordinals",
-			[]string{`{"log":"one,","partial_message":"true","partial_id":"1"}`, `{"log":"two","partial_message":"true","partial_id":"1","partial_last":"true"}`},
+			[]string{
+				`{"log":"one,","partial_message":"true","partial_id":"1"}`,
+				`{"log":"two","partial_message":"true","partial_id":"1","partial_last":"true"}`,
+			},
 			[]string{`{"log":"one,two"}`},
 		},
 		{
 			"Docker's driver of old",
 			[]string{
-				`{"container_id":"a","source":"stdout","log":"one,","partial_message":"true"}`, `{"container_id":"b","source":"stdout","log":"b"}`,
-				`{"container_id":"a","source":"stderr","log":"e"}`, `{"container_id":"a","source":"stdout","log":"two,","partial_message":"true"}`,
-				`{"container_id":"a","source":"stdout","log":"three"}`, `{"container_id":"a","source":"stdout","log":"next"}`,
+				`{"container_id":"a","source":"stdout","log":"one,","partial_message":"true"}`,
+				`{"container_id":"b","source":"stdout","log":"b"}`,
+				`{"container_id":"a","source":"stderr","log":"e"}`,
+				`{"container_id":"a","source":"stdout","log":"two,","partial_message":"true"}`,
+				`{"container_id":"a","source":"stdout","log":"three"}`,
+				`{"container_id":"a","source":"stdout","log":"next"}`,
 			},
 			[]string{
 				`{"container_id":"b","source":"stdout","log":"b"}`, `{"container_id":"a","source":"stderr","log":"e"}`,
-				`{"container_id":"a","source":"stdout","log":"one,two,three"}`, `{"container_id":"a","source":"stdout","log":"next"}`,
+				`{"container_id":"a","source":"stdout","log":"one,two,three"}`,
+				`{"container_id":"a","source":"stdout","log":"next"}`,
 			},
 		},
 		{
@@ -198,35 +234,55 @@ func TestFragments(t *testing.T) {
 		{
 			"logtag",
 			[]string{
-				`{"stream":"stdout","logtag":"P","message":"one,"}`, `{"stream":"stderr","logtag":"F","message":"e"}`, `{"stream":"stdout","logtag":"P","message":"two,"}`,
-				`{"stream":"stdout","logtag":"F","message":"three"}`, `{"stream":"stdout","logtag":"F","message":"next"}`,
+				`{"stream":"stdout","logtag":"P","message":"one,"}`, `{"stream":"stderr","logtag":"F","message":"e"}`,
+				`{"stream":"stdout","logtag":"P","message":"two,"}`,
+				`{"stream":"stdout","logtag":"F","message":"three"}`,
+				`{"stream":"stdout","logtag":"F","message":"next"}`,
 			},
-			[]string{`{"stream":"stderr","logtag":"F","message":"e"}`, `{"stream":"stdout","logtag":"F","message":"one,two,three"}`, `{"stream":"stdout","logtag":"F","message":"next"}`},
+			[]string{
+				`{"stream":"stderr","logtag":"F","message":"e"}`,
+				`{"stream":"stdout","logtag":"F","message":"one,two,three"}`,
+				`{"stream":"stdout","logtag":"F","message":"next"}`,
+			},
 		},
 		{
 			"_p, of two pods",
 			[]string{
-				`{"_p":"P","log":"a1,","stream":"stdout","kubernetes":{"pod_name":"a"}}`, `{"_p":"P","log":"b1,","stream":"stdout","kubernetes":{"pod_name":"b"}}`,
-				`{"_p":"F","log":"a2","stream":"stdout","kubernetes":{"pod_name":"a"}}`, `{"_p":"F","log":"b2","stream":"stdout","kubernetes":{"pod_name":"b"}}`,
+				`{"_p":"P","log":"a1,","stream":"stdout","kubernetes":{"pod_name":"a"}}`,
+				`{"_p":"P","log":"b1,","stream":"stdout","kubernetes":{"pod_name":"b"}}`,
+				`{"_p":"F","log":"a2","stream":"stdout","kubernetes":{"pod_name":"a"}}`,
+				`{"_p":"F","log":"b2","stream":"stdout","kubernetes":{"pod_name":"b"}}`,
 			},
-			[]string{`{"_p":"F","log":"a1,a2","stream":"stdout","kubernetes":{"pod_name":"a"}}`, `{"_p":"F","log":"b1,b2","stream":"stdout","kubernetes":{"pod_name":"b"}}`},
+			[]string{
+				`{"_p":"F","log":"a1,a2","stream":"stdout","kubernetes":{"pod_name":"a"}}`,
+				`{"_p":"F","log":"b1,b2","stream":"stdout","kubernetes":{"pod_name":"b"}}`,
+			},
 		},
 		{
 			"a tag with more words",
-			[]string{`{"logtag":"P:x","log":"one,"}`, `{"logtag":"F:x","log":"two"}`, `{"logtag":"Part","log":"three"}`},
+			[]string{
+				`{"logtag":"P:x","log":"one,"}`, `{"logtag":"F:x","log":"two"}`, `{"logtag":"Part","log":"three"}`,
+			},
 			[]string{`{"logtag":"F:x","log":"one,two"}`, `{"logtag":"Part","log":"three"}`},
 		},
 		{
 			"lines of Docker's files",
 			[]string{
-				`{"log":"aa\n","stream":"stdout"}`, `{"log":"aa\n","stream":"stderr"}`, `{"log":"bb","stream":"stdout"}`, `{"log":"cc\n","stream":"stdout"}`,
+				`{"log":"aa\n","stream":"stdout"}`, `{"log":"aa\n","stream":"stderr"}`,
+				`{"log":"bb","stream":"stdout"}`, `{"log":"cc\n","stream":"stdout"}`,
 				`{"log":"dd","stream":"stderr"}`, `{"log":"ee\n","stream":"stderr"}`,
 			},
-			[]string{`{"log":"aa\n","stream":"stdout"}`, `{"log":"aa\n","stream":"stderr"}`, `{"log":"bbcc\n","stream":"stdout"}`, `{"log":"ddee\n","stream":"stderr"}`},
+			[]string{
+				`{"log":"aa\n","stream":"stdout"}`, `{"log":"aa\n","stream":"stderr"}`,
+				`{"log":"bbcc\n","stream":"stdout"}`, `{"log":"ddee\n","stream":"stderr"}`,
+			},
 		},
 		{
 			"the first line of Docker's file is in fragments",
-			[]string{`{"log":"one,","stream":"stdout"}`, `{"log":"two,","stream":"stdout"}`, `{"log":"three\n","stream":"stdout"}`},
+			[]string{
+				`{"log":"one,","stream":"stdout"}`, `{"log":"two,","stream":"stdout"}`,
+				`{"log":"three\n","stream":"stdout"}`,
+			},
 			[]string{`{"log":"one,two,three\n","stream":"stdout"}`},
 		},
 		{
@@ -273,14 +329,19 @@ func TestMaxBytes(t *testing.T) {
 	c := defaults()
 	c.MaxBytes = 8
 	s := newStream(t, c)
-	s.send(start(), `{"logtag":"P","log":"1234"}`, `{"logtag":"P","log":"5678"}`, `{"logtag":"P","log":"90"}`, `{"logtag":"F","log":"."}`,
-		`{"logtag":"F","log":"a line that is long as it came"}`, `{"logtag":"P","log":"a fragment that is"}`, `{"logtag":"F","log":"!"}`, `{"logtag":"F","log":"ok"}`)
-	s.want(`{"logtag":"P","log":"12345678","_partial":true}`, `{"logtag":"P","log":"90.","_partial":true}`, `{"logtag":"F","log":"a line that is long as it came"}`,
-		`{"logtag":"P","log":"a fragment that is","_partial":true}`, `{"logtag":"F","log":"!","_partial":true}`, `{"logtag":"F","log":"ok"}`)
+	s.send(start(), `{"logtag":"P","log":"1234"}`, `{"logtag":"P","log":"5678"}`, `{"logtag":"P","log":"90"}`,
+		`{"logtag":"F","log":"."}`,
+		`{"logtag":"F","log":"a line that is long as it came"}`, `{"logtag":"P","log":"a fragment that is"}`,
+		`{"logtag":"F","log":"!"}`, `{"logtag":"F","log":"ok"}`)
+	s.want(`{"logtag":"P","log":"12345678","_partial":true}`, `{"logtag":"P","log":"90.","_partial":true}`,
+		`{"logtag":"F","log":"a line that is long as it came"}`,
+		`{"logtag":"P","log":"a fragment that is","_partial":true}`, `{"logtag":"F","log":"!","_partial":true}`,
+		`{"logtag":"F","log":"ok"}`)
 	s.end()
 
 	s = newStream(t, c)
-	s.send(start(), docker("a", "1", 1, false, "1234"), docker("a", "1", 3, false, "90ab"), docker("a", "1", 4, true, "cd"), docker("a", "1", 2, false, "5678"))
+	s.send(start(), docker("a", "1", 1, false, "1234"), docker("a", "1", 3, false, "90ab"),
+		docker("a", "1", 4, true, "cd"), docker("a", "1", 2, false, "5678"))
 	s.end()
 	for _, out := range s.out {
 		if !strings.Contains(out, `"_partial":true`) {

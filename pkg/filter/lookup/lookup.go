@@ -113,10 +113,12 @@ func (s *Step) watch(ctx context.Context) {
 			switch {
 			case err != nil && err.Error() != s.failed:
 				s.failed = err.Error()
-				s.log.Warn().Err(err).Str("file", s.cfg.File).Msg("the lookup file is refused, the one read before stays in force")
+				s.log.Warn().Err(err).Str("file", s.cfg.File).
+					Msg("the lookup file is refused, the one read before stays in force")
 			case changed:
 				s.failed = ""
-				s.log.Info().Str("file", s.cfg.File).Int("rows", len(s.current.Load().rows)).Msg("the lookup file has changed")
+				s.log.Info().Str("file", s.cfg.File).Int("rows", len(s.current.Load().rows)).
+					Msg("the lookup file has changed")
 			}
 		}
 	}
@@ -130,7 +132,8 @@ func (s *Step) reload() (changed bool, err error) {
 		s.seen = nil
 		return false, fmt.Errorf("look at the file: %w", err)
 	}
-	if s.seen != nil && os.SameFile(info, s.seen) && info.Size() == s.seen.Size() && info.ModTime().Equal(s.seen.ModTime()) {
+	if s.seen != nil && os.SameFile(info, s.seen) && info.Size() == s.seen.Size() &&
+		info.ModTime().Equal(s.seen.ModTime()) {
 		return false, nil
 	}
 	s.seen = nil

@@ -68,9 +68,10 @@ func apply(tb testing.TB, s *Step, record any) string {
 const (
 	teams = "namespace,team,on call\nshop,web,+82 10\npay,\"money, and more\",\n404,none,x\n"
 
-	teamsObject = `{"shop": {"team": "web", "tier": 1, "share": 0.5, "owners": ["a", {"b": null}], "gone": null}, "pay": {"team": "money"}}`
-	teamsArray  = `[{"ns": "shop", "team": "web"}, {"ns": 404, "team": true}]`
-	teamsLines  = `{"ns":"shop","team":"web","id":18446744073709551615}` + "\n\r\n" + `{"ns":true,"team":"yes","id":-3}`
+	teamsObject = `{"shop": {"team": "web", "tier": 1, "share": 0.5, "owners": ["a", {"b": null}], "gone": null}, ` +
+		`"pay": {"team": "money"}}`
+	teamsArray = `[{"ns": "shop", "team": "web"}, {"ns": 404, "team": true}]`
+	teamsLines = `{"ns":"shop","team":"web","id":18446744073709551615}` + "\n\r\n" + `{"ns":true,"team":"yes","id":-3}`
 )
 
 func TestLookup(t *testing.T) {
@@ -81,24 +82,81 @@ func TestLookup(t *testing.T) {
 		record              any
 		want                string
 	}{
-		{"csv, all columns", "t.csv", teams, Config{}, m{"ns": "shop"}, `{"ns":"shop","team":"web","on call":"+82 10"}`},
+		{
+			"csv, all columns", "t.csv", teams,
+			Config{},
+			m{"ns": "shop"},
+			`{"ns":"shop","team":"web","on call":"+82 10"}`,
+		},
 		{"csv, a missing value", "t.csv", teams, Config{}, m{"ns": "pay"}, `{"ns":"pay","team":"money, and more"}`},
-		{"csv, a number", "t.csv", teams, Config{Add: map[string]string{"team": "team"}}, m{"ns": 404}, `{"ns":404,"team":"none"}`},
+		{
+			"csv, a number", "t.csv", teams,
+			Config{Add: map[string]string{"team": "team"}},
+			m{"ns": 404},
+			`{"ns":404,"team":"none"}`,
+		},
 		{"csv, no such key", "t.csv", teams, Config{}, m{"ns": "none"}, `{"ns":"none"}`},
 		{"no such field", "t.csv", teams, Config{}, m{"a": 1}, `{"a":1}`},
-		{"csv by another column", "t.csv", teams, Config{Key: "team", Add: map[string]string{"k8s.ns": "namespace", `["a.b"]`: "team"}}, m{"ns": "web"}, `{"ns":"web","a.b":"web","k8s":{"ns":"shop"}}`},
-		{"a byte order mark, CRLF, a comma at the end", "t.csv", "\xef\xbb\xbfns, team,\r\nshop,web,\r\n", Config{Key: "ns"}, m{"ns": "shop"}, `{"ns":"shop","team":"web"}`},
-		{"default of a key", "t.csv", teams, Config{Add: map[string]string{"team": "team"}, Default: m{"team": "unknown"}}, m{"ns": "none"}, `{"ns":"none","team":"unknown"}`},
-		{"default of a value", "t.csv", teams, Config{Default: m{`["on call"]`: 119}}, m{"ns": "pay"}, `{"ns":"pay","on call":119,"team":"money, and more"}`},
-		{"default of nothing in the file", "t.csv", teams, Config{Default: m{"looked.up": true}}, m{"a": 1}, `{"a":1,"looked":{"up":true}}`},
-		{"it overwrites", "t.csv", teams, Config{Add: map[string]string{"team": "team"}}, m{"ns": "shop", "team": "old"}, `{"ns":"shop","team":"web"}`},
+		{
+			"csv by another column", "t.csv", teams, Config{
+				Key: "team", Add: map[string]string{"k8s.ns": "namespace", `["a.b"]`: "team"},
+			}, m{"ns": "web"}, `{"ns":"web","a.b":"web","k8s":{"ns":"shop"}}`,
+		},
+		{
+			"a byte order mark, CRLF, a comma at the end", "t.csv", "\xef\xbb\xbfns, team,\r\nshop,web,\r\n",
+			Config{Key: "ns"},
+			m{"ns": "shop"},
+			`{"ns":"shop","team":"web"}`,
+		},
+		{
+			"default of a key", "t.csv", teams, Config{
+				Add: map[string]string{"team": "team"}, Default: m{"team": "unknown"},
+			}, m{"ns": "none"}, `{"ns":"none","team":"unknown"}`,
+		},
+		{
+			"default of a value", "t.csv", teams,
+			Config{Default: m{`["on call"]`: 119}},
+			m{"ns": "pay"},
+			`{"ns":"pay","on call":119,"team":"money, and more"}`,
+		},
+		{
+			"default of nothing in the file", "t.csv", teams,
+			Config{Default: m{"looked.up": true}},
+			m{"a": 1},
+			`{"a":1,"looked":{"up":true}}`,
+		},
+		{
+			"it overwrites", "t.csv", teams,
+			Config{Add: map[string]string{"team": "team"}},
+			m{"ns": "shop", "team": "old"},
+			`{"ns":"shop","team":"web"}`,
+		},
 		{"only a header", "t.csv", "ns,team\n", Config{}, m{"ns": "shop"}, `{"ns":"shop"}`},
-		{"json, by names", "t.json", teamsObject, Config{}, m{"ns": "shop"}, `{"ns":"shop","owners":["a",{"b":null}],"share":0.5,"team":"web","tier":1}`},
-		{"json, texts by names", "t.json", `{"shop": "web", "pay": 7}`, Config{Add: map[string]string{"team": "value"}}, m{"ns": "pay"}, `{"ns":"pay","team":7}`},
+		{
+			"json, by names", "t.json", teamsObject,
+			Config{},
+			m{"ns": "shop"},
+			`{"ns":"shop","owners":["a",{"b":null}],"share":0.5,"team":"web","tier":1}`,
+		},
+		{
+			"json, texts by names", "t.json", `{"shop": "web", "pay": 7}`,
+			Config{Add: map[string]string{"team": "value"}},
+			m{"ns": "pay"},
+			`{"ns":"pay","team":7}`,
+		},
 		{"json, array", "t.json", teamsArray, Config{Key: "ns"}, m{"ns": 404}, `{"ns":404,"team":true}`},
-		{"ndjson", "t.ndjson", teamsLines, Config{Key: "ns"}, m{"ns": "shop"}, `{"ns":"shop","id":18446744073709551615,"team":"web"}`},
+		{
+			"ndjson", "t.ndjson", teamsLines,
+			Config{Key: "ns"},
+			m{"ns": "shop"},
+			`{"ns":"shop","id":18446744073709551615,"team":"web"}`,
+		},
 		{"ndjson, a bool", "t.jsonl", teamsLines, Config{Key: "ns"}, m{"ns": true}, `{"ns":true,"id":-3,"team":"yes"}`},
-		{"a format by setting", "teams", teamsLines, Config{Key: "ns", Format: "ndjson", Add: map[string]string{"t": "team"}}, m{"ns": "shop"}, `{"ns":"shop","t":"web"}`},
+		{
+			"a format by setting", "teams", teamsLines, Config{
+				Key: "ns", Format: "ndjson", Add: map[string]string{"t": "team"},
+			}, m{"ns": "shop"}, `{"ns":"shop","t":"web"}`,
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			tc.cfg.Field, tc.cfg.File = "ns", write(t, tc.file, tc.content)
@@ -139,7 +197,11 @@ func TestBadFiles(t *testing.T) {
 		{"t.json", `[{"k":"a"}]`, Config{}, "key must name the member"},
 		{"t.json", `[{"k":"a"},7]`, Config{Key: "k"}, "row 2 is no object"},
 		{"t.json", `[{"k":[1]}]`, Config{Key: "k"}, `row 1: it has no member "k" with a text or number`},
-		{"t.json", `{"a":` + strings.Repeat("[", 200) + strings.Repeat("]", 200) + `}`, Config{}, "more than 100 levels"},
+		{
+			"t.json", `{"a":` + strings.Repeat("[", 200) + strings.Repeat("]", 200) + `}`,
+			Config{},
+			"more than 100 levels",
+		},
 		{"t.json", `{"a":` + strings.Repeat("[", 200000), Config{}, "row 1"},
 		{"t.ndjson", "{\"k\":1}\n{\"k\":2} x\n", Config{Key: "k"}, "line 2: something follows"},
 		{"t.ndjson", "{\"k\":1}\n[1]\n", Config{Key: "k"}, "line 2: "},
@@ -154,8 +216,11 @@ func TestBadFiles(t *testing.T) {
 			t.Errorf("%s %.40q: %v, want %q", tc.file, tc.content, err, tc.want)
 		}
 	}
-	for file, want := range map[string]string{"/nowhere/t.csv": "no such file", t.TempDir(): "no regular file", "/dev/zero": "no regular file"} {
-		if _, err := New(Config{Field: "ns", File: file, Format: "csv", MaxSize: 1}, zerolog.Nop()); err == nil || !strings.Contains(err.Error(), want) {
+	for file, want := range map[string]string{
+		"/nowhere/t.csv": "no such file", t.TempDir(): "no regular file", "/dev/zero": "no regular file",
+	} {
+		if _, err := New(Config{Field: "ns", File: file, Format: "csv", MaxSize: 1}, zerolog.Nop()); err == nil ||
+			!strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", file, err, want)
 		}
 	}
@@ -173,7 +238,10 @@ func TestCheck(t *testing.T) {
 		{Config{Field: "a..b", File: "t.csv"}, "field: "},
 		{Config{Field: "a", File: "t.csv", Add: map[string]string{"": "c"}}, "add: "},
 		{Config{Field: "a", File: "t.csv", Default: map[string]any{"x.": 1}}, "default: "},
-		{Config{Field: "a", File: "t.csv", Add: map[string]string{"x": "c"}, Default: map[string]any{"y": 1}}, "default.y: no column leads"},
+		{
+			Config{Field: "a", File: "t.csv", Add: map[string]string{"x": "c"}, Default: map[string]any{"y": 1}},
+			"default.y: no column leads",
+		},
 	} {
 		var r setting.Report
 		tc.cfg.Check(&r)
@@ -222,26 +290,45 @@ func TestReload(t *testing.T) {
 			log    string // of warnings; "" none
 		}{
 			{"nothing", func() error { return nil }, "web", ""},
-			{"written in place", func() error { return os.WriteFile(file, []byte("ns,team\nshop,blue\n"), 0o600) }, "blue", ""},
-			{"bad", func() error { return os.WriteFile(file, []byte("ns,team\nshop\n"), 0o600) }, "blue", "wrong number of fields"},
+			{
+				"written in place", func() error { return os.WriteFile(file, []byte("ns,team\nshop,blue\n"), 0o600) },
+				"blue", "",
+			},
+			{
+				"bad", func() error { return os.WriteFile(file, []byte("ns,team\nshop\n"), 0o600) }, "blue",
+				"wrong number of fields",
+			},
 			{"still bad", func() error { return nil }, "blue", ""},
 			{"gone", func() error { return os.Remove(file) }, "blue", "no such file"},
-			{"too large", func() error { return os.WriteFile(file, make([]byte, 2<<10), 0o600) }, "blue", "larger than max_size"},
-			{"as it was", func() error { return os.WriteFile(file, []byte("ns,team\nshop,blue\n"), 0o600) }, "blue", ""},
-			{"too large again", func() error { return os.WriteFile(file, make([]byte, 2<<10), 0o600) }, "blue", "larger than max_size"},
+			{
+				"too large", func() error { return os.WriteFile(file, make([]byte, 2<<10), 0o600) }, "blue",
+				"larger than max_size",
+			},
+			{
+				"as it was", func() error { return os.WriteFile(file, []byte("ns,team\nshop,blue\n"), 0o600) }, "blue",
+				"",
+			},
+			{
+				"too large again", func() error { return os.WriteFile(file, make([]byte, 2<<10), 0o600) }, "blue",
+				"larger than max_size",
+			},
 			{"renamed over, of old", func() error {
 				other := write(t, "new.csv", "ns,team\nshop,red\n")
 				return os.Rename(other, file)
 			}, "red", ""},
 			{"long ago", func() error { return os.Chtimes(file, time.Time{}, time.Now().Add(-time.Hour)) }, "red", ""},
-			{"and changed since", func() error { return os.WriteFile(file, []byte("ns,team\nshop,sea\n"), 0o600) }, "sea", ""},
+			{
+				"and changed since", func() error { return os.WriteFile(file, []byte("ns,team\nshop,sea\n"), 0o600) },
+				"sea", "",
+			},
 		} {
 			if err := tc.change(); err != nil {
 				t.Fatal(err)
 			}
 			time.Sleep(2*lookEvery + time.Millisecond)
 			synctest.Wait()
-			if got, want := apply(t, s, map[string]any{"ns": "shop"}), `{"ns":"shop","team":"`+tc.want+`"}`; got != want {
+			if got, want := apply(t, s, map[string]any{"ns": "shop"}),
+				`{"ns":"shop","team":"`+tc.want+`"}`; got != want {
 				t.Errorf("%s: %s, want %s", tc.name, got, want)
 			}
 			lines := log.drain()
@@ -292,7 +379,9 @@ func BenchmarkApply(b *testing.B) {
 	defer s.Close()
 	for _, ns := range []string{"shop", "none"} {
 		b.Run(ns, func(b *testing.B) {
-			record, err := msgpack.Marshal(map[string]any{"log": strings.Repeat("x", 200), "ns": ns, "stream": "stdout"})
+			record, err := msgpack.Marshal(map[string]any{
+				"log": strings.Repeat("x", 200), "ns": ns, "stream": "stdout",
+			})
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -64,7 +64,8 @@ func (c *Config) read(content []byte, targets []target) (*table, error) {
 	}
 	for _, t := range b.targets {
 		if t.column != "" && !b.used[t.column] && len(b.rows) > 0 {
-			return nil, fmt.Errorf("there is no column %q; there are %s", t.column, strings.Join(slices.Sorted(maps.Keys(b.used)), ", "))
+			return nil, fmt.Errorf("there is no column %q; there are %s", t.column,
+				strings.Join(slices.Sorted(maps.Keys(b.used)), ", "))
 		}
 	}
 	return &b.table, nil

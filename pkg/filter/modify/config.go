@@ -53,7 +53,8 @@ func (c *DedotConfig) Check(r *setting.Report) {
 
 // Check reports settings that can't work.
 func (c *Config) Check(r *setting.Report) {
-	if len(c.Rename)+len(c.Remove)+len(c.Keep)+len(c.Set)+len(c.SetIfMissing)+len(c.Convert)+len(c.MoveUnder) == 0 && c.Flatten == nil && c.Tag == "" {
+	if len(c.Rename)+len(c.Remove)+len(c.Keep)+len(c.Set)+len(c.SetIfMissing)+len(c.Convert)+len(c.MoveUnder) == 0 &&
+		c.Flatten == nil && c.Tag == "" {
 		r.Add("", "write set, rename, remove, …", "there is nothing to change")
 	}
 	_ = c.build(func(key string, err error) {

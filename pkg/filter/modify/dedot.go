@@ -39,7 +39,8 @@ func (d *dedot) Apply(ev *filter.Event) (filter.Verdict, error) {
 		d.members, d.clash = d.members[:0], nil
 		d.record = d.append(d.record[:0], m, true)
 		if d.clash != nil {
-			return filter.Keep, fmt.Errorf("dedot a record: two values would get the name %.100s, and it stays as it is", d.clash)
+			return filter.Keep,
+				fmt.Errorf("dedot a record: two values would get the name %.100s, and it stays as it is", d.clash)
 		}
 		ev.Replace(d.record)
 	}

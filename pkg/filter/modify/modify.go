@@ -82,7 +82,8 @@ func (s *step) Apply(ev *filter.Event) (filter.Verdict, error) {
 			continue
 		}
 		if blocked(ev, a.path) {
-			failed = errors.Join(failed, fmt.Errorf("set %s: what it would be in is no map, and stays as it is", strings.Join(a.path, ".")))
+			failed = errors.Join(failed,
+				fmt.Errorf("set %s: what it would be in is no map, and stays as it is", strings.Join(a.path, ".")))
 			continue
 		}
 		ev.Set(a.value, a.path...)

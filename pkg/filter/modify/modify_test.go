@@ -21,7 +21,11 @@ func newEvent(tb testing.TB, record map[string]any) *filter.Event {
 		tb.Fatal(err)
 	}
 	e := &filter.Event{}
-	e.Reset(&event.Event{Chunk: &event.Chunk{Cluster: "seoul", Tag: "kube.web.app"}, Time: event.Time{Sec: 1700000000}, Record: b}, nil)
+	e.Reset(
+		&event.Event{
+			Chunk: &event.Chunk{Cluster: "seoul", Tag: "kube.web.app"}, Time: event.Time{Sec: 1700000000}, Record: b,
+		}, nil,
+	)
 	return e
 }
 
@@ -88,36 +92,155 @@ func TestApply(t *testing.T) {
 		want   string
 		fail   string
 	}{
-		{"set", Config{Set: values{"service": "web", "from": "{cluster}/{tag[1]}", "n": 5, "on": true}}, values{"msg": "m"}, `{"msg":"m","from":"seoul/web","n":5,"on":true,"service":"web"}`, ""},
-		{"set within", Config{Set: values{"kubernetes.cluster": "{cluster}"}}, values{"kubernetes": values{"pod": "p"}}, `{"kubernetes":{"pod":"p","cluster":"seoul"}}`, ""},
-		{"set with braces and a date", Config{Set: values{"a": "{{}} %Y-%m-%d 100%%"}}, values{}, `{"a":"{} 2023-11-14 100%"}`, ""},
-		{"set of the record as it came", Config{Set: values{"message": "<{record.msg}>"}, Remove: []string{"msg"}}, values{"msg": "m"}, `{"message":"<m>"}`, ""},
-		{"set swaps", Config{Set: values{"a": "{record.b}", "b": "{record.a}"}}, values{"a": 1, "b": "x"}, `{"a":"x","b":1}`, ""},
-		{"set copies", Config{Set: values{"ns": "{record.kubernetes.ns}", "k": `{record["kubernetes"]}`, "none": "{record.none}"}}, values{"kubernetes": values{"ns": 5}}, `{"kubernetes":{"ns":5},"k":{"ns":5},"ns":5}`, ""},
-		{"set with a default", Config{Set: values{"app": "{record.app|unknown}", "x": "{record.a}{record.b}"}}, values{"a": 1}, `{"a":1,"app":"unknown","x":"1"}`, ""},
-		{"set if missing", Config{SetIfMissing: values{"a": "x", "b": "x", "c": "x", "d": "x", "m.n": 1}}, values{"a": 1, "b": nil, "d": ""}, `{"a":1,"b":"x","d":"","c":"x","m":{"n":1}}`, ""},
+		{
+			"set",
+			Config{Set: values{"service": "web", "from": "{cluster}/{tag[1]}", "n": 5, "on": true}},
+			values{"msg": "m"},
+			`{"msg":"m","from":"seoul/web","n":5,"on":true,"service":"web"}`, "",
+		},
+		{
+			"set within",
+			Config{Set: values{"kubernetes.cluster": "{cluster}"}},
+			values{"kubernetes": values{"pod": "p"}},
+			`{"kubernetes":{"pod":"p","cluster":"seoul"}}`, "",
+		},
+		{
+			"set with braces and a date",
+			Config{Set: values{"a": "{{}} %Y-%m-%d 100%%"}},
+			values{},
+			`{"a":"{} 2023-11-14 100%"}`, "",
+		},
+		{
+			"set of the record as it came",
+			Config{Set: values{"message": "<{record.msg}>"}, Remove: []string{"msg"}},
+			values{"msg": "m"},
+			`{"message":"<m>"}`, "",
+		},
+		{
+			"set swaps",
+			Config{Set: values{"a": "{record.b}", "b": "{record.a}"}},
+			values{"a": 1, "b": "x"},
+			`{"a":"x","b":1}`, "",
+		},
+		{
+			"set copies", Config{
+				Set: values{"ns": "{record.kubernetes.ns}", "k": `{record["kubernetes"]}`, "none": "{record.none}"},
+			}, values{"kubernetes": values{"ns": 5}}, `{"kubernetes":{"ns":5},"k":{"ns":5},"ns":5}`, "",
+		},
+		{
+			"set with a default",
+			Config{Set: values{"app": "{record.app|unknown}", "x": "{record.a}{record.b}"}},
+			values{"a": 1},
+			`{"a":1,"app":"unknown","x":"1"}`, "",
+		},
+		{
+			"set if missing",
+			Config{SetIfMissing: values{"a": "x", "b": "x", "c": "x", "d": "x", "m.n": 1}},
+			values{"a": 1, "b": nil, "d": ""},
+			`{"a":1,"b":"x","d":"","c":"x","m":{"n":1}}`, "",
+		},
 
-		{"rename", Config{Rename: texts{"msg": "message", "none": "some"}}, values{"a": 1, "msg": "m"}, `{"a":1,"message":"m"}`, ""},
-		{"rename out of and into maps", Config{Rename: texts{"kubernetes.pod": "pod", "msg": "a.b"}}, values{"kubernetes": values{"pod": "p", "ns": "n"}, "msg": "m"}, `{"kubernetes":{"ns":"n"},"a":{"b":"m"},"pod":"p"}`, ""},
-		{"rename a map and what is in it", Config{Rename: texts{"k": "x", "k.a": "y"}}, values{"k": values{"a": 1, "b": 2}}, `{"x":{"b":2},"y":1}`, ""},
+		{
+			"rename",
+			Config{Rename: texts{"msg": "message", "none": "some"}},
+			values{"a": 1, "msg": "m"},
+			`{"a":1,"message":"m"}`, "",
+		},
+		{
+			"rename out of and into maps", Config{Rename: texts{"kubernetes.pod": "pod", "msg": "a.b"}}, values{
+				"kubernetes": values{"pod": "p", "ns": "n"}, "msg": "m",
+			}, `{"kubernetes":{"ns":"n"},"a":{"b":"m"},"pod":"p"}`, "",
+		},
+		{
+			"rename a map and what is in it",
+			Config{Rename: texts{"k": "x", "k.a": "y"}},
+			values{"k": values{"a": 1, "b": 2}},
+			`{"x":{"b":2},"y":1}`, "",
+		},
 
-		{"remove", Config{Remove: []string{"stream", "none", "k.a"}}, values{"stream": "s", "k": values{"a": 1, "b": 2}, "m": 1}, `{"k":{"b":2},"m":1}`, ""},
-		{"remove globs", Config{Remove: []string{"tmp_*", "?", "k.*_x"}}, values{"tmp_a": 1, "tmp_": 1, "x": 1, "xx": 1, "k": 1, "kk": 1}, `{"kk":1,"xx":1}`, ""},
-		{"remove globs within", Config{Remove: []string{"k.*_x", "*.b"}}, values{"k": values{"a_x": 1, "b": 1, "c": values{"b": 1}}, "l": values{"b": 1}, "m": []any{1}}, `{"k":{"c":{"b":1}},"l":{},"m":[1]}`, ""},
+		{
+			"remove",
+			Config{Remove: []string{"stream", "none", "k.a"}},
+			values{"stream": "s", "k": values{"a": 1, "b": 2}, "m": 1},
+			`{"k":{"b":2},"m":1}`, "",
+		},
+		{
+			"remove globs",
+			Config{Remove: []string{"tmp_*", "?", "k.*_x"}},
+			values{"tmp_a": 1, "tmp_": 1, "x": 1, "xx": 1, "k": 1, "kk": 1},
+			`{"kk":1,"xx":1}`, "",
+		},
+		{
+			"remove globs within", Config{Remove: []string{"k.*_x", "*.b"}}, values{
+				"k": values{"a_x": 1, "b": 1, "c": values{"b": 1}}, "l": values{"b": 1}, "m": []any{1},
+			}, `{"k":{"c":{"b":1}},"l":{},"m":[1]}`, "",
+		},
 		{"remove globs of nothing", Config{Remove: []string{"tmp_*"}}, values{"a": 1}, `{"a":1}`, ""},
-		{"keep", Config{Keep: []string{"msg", "k.pod", "k.l.*", "none", "m.n"}}, values{"msg": 1, "x": 1, "k": values{"pod": 1, "ns": 1, "l": values{"a": 1}}, "m": 1}, `{"k":{"l":{"a":1},"pod":1},"msg":1}`, ""},
+		{
+			"keep", Config{Keep: []string{"msg", "k.pod", "k.l.*", "none", "m.n"}}, values{
+				"msg": 1, "x": 1, "k": values{"pod": 1, "ns": 1, "l": values{"a": 1}}, "m": 1,
+			}, `{"k":{"l":{"a":1},"pod":1},"msg":1}`, "",
+		},
 		{"keep none", Config{Keep: []string{"none"}}, values{"a": 1}, `{}`, ""},
-		{"keep and set", Config{Keep: []string{"message"}, Rename: texts{"msg": "message"}, Set: values{"s": "{record.level}"}}, values{"msg": 1, "level": "info"}, `{"message":1,"s":"info"}`, ""},
+		{
+			"keep and set", Config{
+				Keep: []string{"message"}, Rename: texts{"msg": "message"}, Set: values{"s": "{record.level}"},
+			}, values{"msg": 1, "level": "info"}, `{"message":1,"s":"info"}`, "",
+		},
 
-		{"move under", Config{MoveUnder: map[string][]string{"kubernetes": {"pod", "ns", "none"}}}, values{"pod": "p", "ns": "n", "m": 1}, `{"m":1,"kubernetes":{"pod":"p","ns":"n"}}`, ""},
-		{"move under one that is there", Config{MoveUnder: map[string][]string{"k.in": {"a*"}}}, values{"k": values{"in": values{"z": 0}}, "a1": 1, "a2": 2}, `{"k":{"in":{"z":0,"a1":1,"a2":2}}}`, ""},
-		{"move all", Config{MoveUnder: map[string][]string{"log": {"*"}}}, values{"a": 1, "b": 2}, `{"log":{"a":1,"b":2}}`, ""},
-		{"move from within", Config{MoveUnder: map[string][]string{"k": {"k.l.*"}}}, values{"k": values{"l": values{"a": 1, "b": 2}}}, `{"k":{"l":{},"a":1,"b":2}}`, ""},
+		{
+			"move under",
+			Config{MoveUnder: map[string][]string{"kubernetes": {"pod", "ns", "none"}}},
+			values{"pod": "p", "ns": "n", "m": 1},
+			`{"m":1,"kubernetes":{"pod":"p","ns":"n"}}`, "",
+		},
+		{
+			"move under one that is there",
+			Config{MoveUnder: map[string][]string{"k.in": {"a*"}}},
+			values{"k": values{"in": values{"z": 0}}, "a1": 1, "a2": 2},
+			`{"k":{"in":{"z":0,"a1":1,"a2":2}}}`, "",
+		},
+		{
+			"move all",
+			Config{MoveUnder: map[string][]string{"log": {"*"}}},
+			values{"a": 1, "b": 2},
+			`{"log":{"a":1,"b":2}}`, "",
+		},
+		{
+			"move from within",
+			Config{MoveUnder: map[string][]string{"k": {"k.l.*"}}},
+			values{"k": values{"l": values{"a": 1, "b": 2}}},
+			`{"k":{"l":{},"a":1,"b":2}}`, "",
+		},
 
-		{"flatten", Config{Flatten: &Flatten{Field: "k", Separator: "."}}, values{"a": 1, "k": values{"l": values{"x": 1, "e": values{}}, "p": []any{values{"q": 1}}}, "o": values{"x": 1}}, `{"a":1,"k.l.e":{},"k.l.x":1,"k.p":[{"q":1}],"o":{"x":1}}`, ""},
-		{"flatten all", Config{Flatten: &Flatten{Separator: "_"}}, values{"a": 1, "k": values{"l": values{"x": 1}}, "o": values{"x": 1}}, `{"a":1,"k_l_x":1,"o_x":1}`, ""},
-		{"flatten within", Config{Flatten: &Flatten{Field: "k.l", Separator: "/"}}, values{"k": values{"l": values{"x": 1, "y": 2}, "m": 1}}, `{"k":{"l/x":1,"l/y":2,"m":1}}`, ""},
-		{"flatten what is no map", Config{Flatten: &Flatten{Field: "k", Separator: "."}}, values{"k": 1}, `{"k":1}`, ""},
+		{
+			"flatten",
+			Config{Flatten: &Flatten{Field: "k", Separator: "."}},
+			values{
+				"a": 1, "k": values{"l": values{"x": 1, "e": values{}}, "p": []any{values{"q": 1}}},
+				"o": values{"x": 1},
+			},
+			`{"a":1,"k.l.e":{},"k.l.x":1,"k.p":[{"q":1}],"o":{"x":1}}`, "",
+		},
+		{
+			"flatten all",
+			Config{Flatten: &Flatten{Separator: "_"}},
+			values{"a": 1, "k": values{"l": values{"x": 1}}, "o": values{"x": 1}},
+			`{"a":1,"k_l_x":1,"o_x":1}`, "",
+		},
+		{
+			"flatten within",
+			Config{Flatten: &Flatten{Field: "k.l", Separator: "/"}},
+			values{"k": values{"l": values{"x": 1, "y": 2}, "m": 1}},
+			`{"k":{"l/x":1,"l/y":2,"m":1}}`, "",
+		},
+		{
+			"flatten what is no map",
+			Config{Flatten: &Flatten{Field: "k", Separator: "."}},
+			values{"k": 1},
+			`{"k":1}`,
+			"",
+		},
 
 		{
 			"convert to int",
@@ -125,14 +248,57 @@ func TestApply(t *testing.T) {
 			values{"a": "404", "b": 4, "c": 1.9, "d": true, "e": "-7.5", "f": nil},
 			`{"a":404,"b":4,"c":1,"d":1,"e":-7,"f":null}`, "",
 		},
-		{"convert to float", Config{Convert: texts{"a": "float", "b": "float"}}, values{"a": "1.25", "b": 4}, `{"a":1.25,"b":4.0}`, ""},
-		{"convert to bool", Config{Convert: texts{"a": "bool", "b": "bool", "c": "bool"}}, values{"a": "True", "b": 0, "c": "off"}, `{"a":true,"b":false,"c":false}`, ""},
-		{"convert to string", Config{Convert: texts{"a": "string", "b": "string", "c": "string"}}, values{"a": 1.5, "b": values{"x": 1}, "c": false}, `{"a":"1.5","b":"{\"x\":1}","c":"false"}`, ""},
-		{"convert within", Config{Convert: texts{"http.status": "int"}}, values{"http": values{"status": "200"}}, `{"http":{"status":200}}`, ""},
-		{"convert what is none", Config{Convert: texts{"a": "int", "b": "int"}, Set: values{"s": 1}}, values{"a": "x", "b": "2"}, `{"a":"x","b":2,"s":1}`, `convert a to int: the value is none`},
-		{"convert what is too large", Config{Convert: texts{"a": "int"}}, values{"a": "1e30"}, `{"a":"1e30"}`, "is none"},
-		{"convert what is no number", Config{Convert: texts{"a": "float"}}, values{"a": "NaN"}, `{"a":"NaN"}`, "is none"},
-		{"convert what is neither", Config{Convert: texts{"a": "bool"}}, values{"a": "maybe"}, `{"a":"maybe"}`, "is none"},
+		{
+			"convert to float",
+			Config{Convert: texts{"a": "float", "b": "float"}},
+			values{"a": "1.25", "b": 4},
+			`{"a":1.25,"b":4.0}`, "",
+		},
+		{
+			"convert to bool",
+			Config{Convert: texts{"a": "bool", "b": "bool", "c": "bool"}},
+			values{"a": "True", "b": 0, "c": "off"},
+			`{"a":true,"b":false,"c":false}`, "",
+		},
+		{
+			"convert to string",
+			Config{Convert: texts{"a": "string", "b": "string", "c": "string"}},
+			values{"a": 1.5, "b": values{"x": 1}, "c": false},
+			`{"a":"1.5","b":"{\"x\":1}","c":"false"}`, "",
+		},
+		{
+			"convert within",
+			Config{Convert: texts{"http.status": "int"}},
+			values{"http": values{"status": "200"}},
+			`{"http":{"status":200}}`, "",
+		},
+		{
+			"convert what is none",
+			Config{Convert: texts{"a": "int", "b": "int"}, Set: values{"s": 1}},
+			values{"a": "x", "b": "2"},
+			`{"a":"x","b":2,"s":1}`, `convert a to int: the value is none`,
+		},
+		{
+			"convert what is too large",
+			Config{Convert: texts{"a": "int"}},
+			values{"a": "1e30"},
+			`{"a":"1e30"}`,
+			"is none",
+		},
+		{
+			"convert what is no number",
+			Config{Convert: texts{"a": "float"}},
+			values{"a": "NaN"},
+			`{"a":"NaN"}`,
+			"is none",
+		},
+		{
+			"convert what is neither",
+			Config{Convert: texts{"a": "bool"}},
+			values{"a": "maybe"},
+			`{"a":"maybe"}`,
+			"is none",
+		},
 	} {
 		s, err := New(tc.c)
 		if err != nil {
@@ -142,7 +308,8 @@ func TestApply(t *testing.T) {
 		for range 2 {
 			e := newEvent(t, tc.record)
 			verdict, err := s.Apply(e)
-			if verdict != filter.Keep || (err == nil) != (tc.fail == "") || err != nil && !strings.Contains(err.Error(), tc.fail) {
+			if verdict != filter.Keep || (err == nil) != (tc.fail == "") ||
+				err != nil && !strings.Contains(err.Error(), tc.fail) {
 				t.Errorf("%s: %v, %v; want %q", tc.name, verdict, err, tc.fail)
 			}
 			if got := show(t, e); got != tc.want {
@@ -168,8 +335,14 @@ func TestCheck(t *testing.T) {
 		{"rename to nothing", `rename.a: field ""`, Config{Rename: texts{"a": ""}}},
 		{"remove", `remove: field "["`, Config{Remove: []string{"["}}},
 		{"keep", `keep: field ""`, Config{Keep: []string{""}}},
-		{"convert", `convert.a: "number" is no type: write int, float, bool or string`, Config{Convert: texts{"a": "number"}}},
-		{"move under", `move_under.k: "a*.b": only the last name`, Config{MoveUnder: map[string][]string{"k": {"a*.b"}}}},
+		{
+			"convert", `convert.a: "number" is no type: write int, float, bool or string`,
+			Config{Convert: texts{"a": "number"}},
+		},
+		{
+			"move under", `move_under.k: "a*.b": only the last name`,
+			Config{MoveUnder: map[string][]string{"k": {"a*.b"}}},
+		},
 		{"flatten", `flatten.field: field "a."`, Config{Flatten: &Flatten{Field: "a."}}},
 	} {
 		var r setting.Report
@@ -190,7 +363,11 @@ func TestDedot(t *testing.T) {
 		record values
 		want   string
 	}{
-		{"nested", DedotConfig{"_", true}, values{"a.b": 1, "k": values{"l.m": values{"..": 1}, "n": "x.y"}, "l": []any{values{"o.p": 1}, 1}}, `{"a_b":1,"k":{"l_m":{"__":1},"n":"x.y"},"l":[{"o_p":1},1]}`},
+		{
+			"nested", DedotConfig{"_", true}, values{
+				"a.b": 1, "k": values{"l.m": values{"..": 1}, "n": "x.y"}, "l": []any{values{"o.p": 1}, 1},
+			}, `{"a_b":1,"k":{"l_m":{"__":1},"n":"x.y"},"l":[{"o_p":1},1]}`,
+		},
 		{"nested only", DedotConfig{"-", true}, values{"k": values{"l.m": 1}}, `{"k":{"l-m":1}}`},
 		{"in a list only", DedotConfig{"", true}, values{"k": []any{values{"l.m": 1}}}, `{"k":[{"lm":1}]}`},
 		{"not nested", DedotConfig{"_", false}, values{"a.b": 1, "k": values{"l.m": 1}}, `{"a_b":1,"k":{"l.m":1}}`},
@@ -248,8 +425,10 @@ func FuzzApply(f *testing.F) {
 	f.Add([]byte("\x82\xa1k\x81\xa3a.b\x01\xa4tmp_\xa3404"))
 	f.Add([]byte("\x81\xa1k\x81\xa1k\x81\xa1k\x80"))
 	c := Config{
-		Rename: texts{"a": "b", "k.x": "x"}, Remove: []string{"tmp_*", "k.*.z"}, Set: values{"s": "{record.k}{record.a}", "c": "{record.k}"},
-		Convert: texts{"b": "int", "x": "bool"}, MoveUnder: map[string][]string{"m": {"k.*", "s"}}, Flatten: &Flatten{Separator: "."},
+		Rename: texts{"a": "b", "k.x": "x"}, Remove: []string{"tmp_*", "k.*.z"},
+		Set:     values{"s": "{record.k}{record.a}", "c": "{record.k}"},
+		Convert: texts{"b": "int", "x": "bool"}, MoveUnder: map[string][]string{"m": {"k.*", "s"}},
+		Flatten: &Flatten{Separator: "."},
 	}
 	f.Fuzz(func(t *testing.T, record []byte) {
 		var entry event.Entry
@@ -275,7 +454,8 @@ func FuzzApply(f *testing.F) {
 
 func benchRecord() values {
 	return values{
-		"log": strings.Repeat("x", 90), "stream": "stdout", "time": "2024-05-01T10:00:00.123456789Z", "path": "/api/v1/items", "status": "200",
+		"log": strings.Repeat("x", 90), "stream": "stdout", "time": "2024-05-01T10:00:00.123456789Z",
+		"path": "/api/v1/items", "status": "200",
 		"level": "info", "msg": "served", "kubernetes": values{
 			"pod_name": "web-7d4b9c6f5-x2x8p", "namespace_name": "shop", "container_name": "web",
 			"labels": values{"app": "web", "hash": "7d4b9c6f5"}, "host": "node-1",
@@ -289,10 +469,17 @@ func BenchmarkModify(b *testing.B) {
 		c    Config
 	}{
 		{"three", Config{Set: values{"service": "web"}, Rename: texts{"msg": "message"}, Remove: []string{"stream"}}},
-		{"placeholders", Config{Set: values{"from": "{cluster}/{tag[1]}", "p": "{record.path}", "x": "{record.level}-{record.status}"}}},
+		{
+			"placeholders", Config{
+				Set: values{"from": "{cluster}/{tag[1]}", "p": "{record.path}", "x": "{record.level}-{record.status}"},
+			},
+		},
 		{"convert", Config{Convert: texts{"status": "int"}}},
 		{"glob", Config{Remove: []string{"tmp_*"}}},
-		{"nothing", Config{Remove: []string{"none"}, Rename: texts{"nothing": "x"}, SetIfMissing: values{"level": "info"}}},
+		{
+			"nothing",
+			Config{Remove: []string{"none"}, Rename: texts{"nothing": "x"}, SetIfMissing: values{"level": "info"}},
+		},
 		{"keep", Config{Keep: []string{"msg", "level", "kubernetes.pod_name"}}},
 		{"flatten", Config{Flatten: &Flatten{Field: "kubernetes", Separator: "."}}},
 		{"move", Config{MoveUnder: map[string][]string{"http": {"path", "status"}}}},
@@ -325,8 +512,10 @@ func run(b *testing.B, s filter.Step) {
 
 func TestApplyAllocatesNothing(t *testing.T) {
 	modify, err := New(Config{
-		Set: values{"service": "{cluster}-{record.path}", "copy": "{record.level}"}, SetIfMissing: values{"level": "x"}, Rename: texts{"msg": "message", "none": "x"},
-		Remove: []string{"stream", "tmp_*", "kubernetes.host"}, Convert: texts{"status": "int", "n": "int"}, MoveUnder: map[string][]string{"k": {"none", "x_*"}}, Flatten: &Flatten{Field: "none"},
+		Set: values{"service": "{cluster}-{record.path}", "copy": "{record.level}"}, SetIfMissing: values{"level": "x"},
+		Rename: texts{"msg": "message", "none": "x"},
+		Remove: []string{"stream", "tmp_*", "kubernetes.host"}, Convert: texts{"status": "int", "n": "int"},
+		MoveUnder: map[string][]string{"k": {"none", "x_*"}}, Flatten: &Flatten{Field: "none"},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -35,7 +35,8 @@ func (m *move) apply(ev *filter.Event) (failed error) {
 		}
 	}
 	for _, name := range names {
-		failed = errors.Join(failed, moveField(ev, append(m.from[:last:last], name), append(slices.Clip(m.under), name)))
+		failed = errors.Join(failed,
+			moveField(ev, append(m.from[:last:last], name), append(slices.Clip(m.under), name)))
 	}
 	return failed
 }

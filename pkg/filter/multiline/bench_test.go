@@ -12,7 +12,8 @@ import (
 // BenchmarkJoin takes a line per operation: ordinary ones, ordinary ones while another pod's trace is
 // held back, and those of a trace.
 func BenchmarkJoin(b *testing.B) {
-	plain := `2025-11-21 10:15:00.123  INFO 1 --- [nio-8080-exec-3] c.example.shop.CartController : GET /carts/4711 took 12 ms, returned 200`
+	plain := `2025-11-21 10:15:00.123  INFO 1 --- [nio-8080-exec-3] c.example.shop.CartController : GET /carts/4711 ` +
+		`took 12 ms, returned 200`
 	for _, bc := range []struct {
 		name, format string
 		held         bool

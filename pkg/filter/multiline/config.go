@@ -28,16 +28,20 @@ type Config struct {
 func (c *Config) Check(r *setting.Report) {
 	switch patterns := c.Start != "" || c.Continue != "" || c.End != ""; {
 	case c.Format == "" && !patterns:
-		r.Add("format", "write one such as java, or a regular expression in start", "nothing says which lines belong together")
+		r.Add("format", "write one such as java, or a regular expression in start",
+			"nothing says which lines belong together")
 	case c.Format != "" && patterns:
-		r.Add("format", "remove it, or start, continue and end", "format %s has its own rules for first and further lines", c.Format)
+		r.Add("format", "remove it, or start, continue and end",
+			"format %s has its own rules for first and further lines", c.Format)
 	}
 	if _, err := filter.ParsePath(c.Field); err != nil {
 		r.Add("field", "write a field's name, such as log", "%v", err)
 	}
 	if c.Key == "" {
-		r.Warn("key", `write "{tag}" to join all lines of a tag as earlier versions did, or what else tells streams apart`,
-			"without it lines are told apart by namespace, pod, container and stdout or stderr, where records say so, and no longer by the tag alone")
+		r.Warn("key",
+			`write "{tag}" to join all lines of a tag as earlier versions did, or what else tells streams apart`,
+			"without it lines are told apart by namespace, pod, container and stdout or stderr, where records say "+
+				"so, and no longer by the tag alone")
 	}
 	if _, err := filter.NewStreamKey(c.Key); err != nil {
 		r.Add("key", "see the example in the documentation", "%v", err)

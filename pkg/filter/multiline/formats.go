@@ -6,8 +6,10 @@ const (
 	months   = "^Jan |^Feb |^Mar |^Apr |^May |^Jun |^Jul |^Aug |^Sep |^Oct |^Nov |^Dec "
 	blank    = `^\s*$`
 	// entryBegins is how entries of logs begin, and hardly ever the lines of an exception's message.
-	entryBegins = `^(?:\[?\d{4}[-/.]\d\d[-/.]\d\d|\[?\d\d[-/:.](?:\d\d|[A-Z][a-z]{2})[-/:.]|[A-Z][a-z]{2} [ \d]?\d[, ]|\{"|[DIWEF], \[|[IWEF]\d{4} \d\d:` +
-		`|(?:time|ts|level)=|\[?(?:TRACE|DEBUG|INFO|NOTICE|WARN|WARNING)\b|(?:trce|dbug|info|warn|fail|crit): |\d+\.\d+\.\d+\.\d+ )`
+	entryBegins = `^(?:\[?\d{4}[-/.]\d\d[-/.]\d\d|\[?\d\d[-/:.](?:\d\d|[A-Z][a-z]{2})[-/:.]|[A-Z][a-z]{2} [ \d]?\d[, ` +
+		`]|\{"|[DIWEF], \[|[IWEF]\d{4} \d\d:` +
+		`|(?:time|ts|level)=|\[?(?:TRACE|DEBUG|INFO|NOTICE|WARN|WARNING)\b|(?:trce|dbug|info|warn|fail|crit): ` +
+		`|\d+\.\d+\.\d+\.\d+ )`
 	// javaHead is an exception's class with its package; jsHead one without, as a word of its own.
 	javaHead = `(?:^|[\s:(\[;])(?:[A-Za-z_$][\w$]*\.)+[\w$]*(?:Exception|Error|Throwable)[\w$]*(?::|\[|\s*$)`
 	jsHead   = `^(?:Uncaught )?(?:[A-Z][\w$]*)?(?:Exception|Error|Throwable)(?: \[[\w.-]+\])?(?::|\s*$)` +
@@ -27,7 +29,8 @@ const (
 func formats() map[string][]rule {
 	return map[string][]rule{
 		"java": append(java(), js()...), "js": js(),
-		"python": python(), "go": golang(), "dotnet": dotnet(), "ruby": ruby(), "php": php(), "dart": dart(), "rust": rust(),
+		"python": python(), "go": golang(), "dotnet": dotnet(), "ruby": ruby(), "php": php(), "dart": dart(),
+		"rust": rust(),
 	}
 }
 
@@ -36,7 +39,10 @@ func java() []rule {
 	return []rule{
 		{"", "head", "xception|Error|Throwable", javaHead},
 		{"", "head", "^Exception in ", `^Exception in thread ".*" \S`},
-		{"", "nested", "nested exception is:$|nested exception is: $", `(?:Exception|Error)\b.*nested exception is:\s*$`},
+		{
+			"", "nested", "nested exception is:$|nested exception is: $",
+			`(?:Exception|Error)\b.*nested exception is:\s*$`,
+		},
 		{"", "jul?", months, `^[A-Z][a-z]{2} \d{1,2}, \d{4},? \d{1,2}:\d\d:\d\d[\s\x{202f}][AP]M \S+(?: \S+)?$`},
 		{"jul?", "level?", ": ", `^\p{Lu}[\p{L} ]*: `},
 		{"level?", "head", "Exception|Error|Throwable", javaHead},
@@ -90,27 +96,47 @@ func python() []rule {
 		{"frames", "frames", "", `^\s+\S`},
 		{"frames", "error", "", `^(?:[^\s.():]+\.)*[^\s.():]+(?::|: .*)?$`},
 		{"error", "error", "", `^\s+\S`},
-		{"error text?", "error", "[SQL: |[parameters: |(Background", `^(?:\[SQL: |\[parameters: |\(Background on this error at: )`},
+		{
+			"error text?", "error", "[SQL: |[parameters: |(Background",
+			`^(?:\[SQL: |\[parameters: |\(Background on this error at: )`,
+		},
 		{"error", "error", ": ", `^(?:DETAIL|HINT|CONTEXT|QUERY|WHERE|LINE \d+): `}, // PostgreSQL's
 		{"text?", "error", "type=", `^\s+.*[\[(]type=\w`},                           // pydantic's
 		{"error text?", "text?", "", ""},
-		{"error text? gap?", "chain", "above exception", `^(?:During handling of the above exception, another exception occurred|The above exception was the direct cause of the following exception):`},
+		{
+			"error text? gap?", "chain", "above exception",
+			`^(?:During handling of the above exception, another exception occurred|The above exception was the ` +
+				`direct cause of the following exception):`,
+		},
 		{"chain", "chain", "", blank},
 		{"chain", "frames", "Traceback (most recent call last):", traceback},
-		{"", "lead?", "^Exception in thread |^Exception ignored in", `^Exception (?:in thread \S.*|ignored in.*):\s*$|^Exception ignored in: `},
+		{
+			"", "lead?", "^Exception in thread |^Exception ignored in",
+			`^Exception (?:in thread \S.*|ignored in.*):\s*$|^Exception ignored in: `,
+		},
 		{"lead?", "frames", "Traceback (most recent call last):", traceback},
 		{"", "fatal", "^Fatal Python error: ", `^Fatal Python error: `},
 		{"fatal", "fatal", "", `^\S`},
 		{"fatal frames gap?", "gap?", "", blank},
-		{"fatal gap?", "frames", "most recent call first", `^(?:Current thread|Thread) 0x[0-9a-f]+.*\(most recent call first\):$`},
+		{
+			"fatal gap?", "frames", "most recent call first",
+			`^(?:Current thread|Thread) 0x[0-9a-f]+.*\(most recent call first\):$`,
+		},
 	}
 }
 
 func golang() []rule {
 	return []rule{
-		{"", "panic", "panic|fatal error: |^runtime: |^SIG|^unexpected fault", `(?:^|[\s\]])(?:panic: |fatal error: |http: panic serving )|^(?:runtime: goroutine stack exceeds|unexpected fault address|SIG[A-Z]+: )`},
+		{
+			"", "panic", "panic|fatal error: |^runtime: |^SIG|^unexpected fault",
+			`(?:^|[\s\]])(?:panic: |fatal error: |http: panic serving )|^(?:runtime: goroutine stack ` +
+				`exceeds|unexpected fault address|SIG[A-Z]+: )`,
+		},
 		{"", "goroutine", "^goroutine ", goroutine},
-		{"panic text?", "panic", "", `^(?:\t|\[signal |\[originating |runtime: |fatal error: |PC=|panic: .*\[recovered)`},
+		{
+			"panic text?", "panic", "",
+			`^(?:\t|\[signal |\[originating |runtime: |fatal error: |PC=|panic: .*\[recovered)`,
+		},
 		{"panic text?", "text?", "", ""},
 		{"file gap?", "gap?", "", blank},
 		{"panic text? file gap?", "goroutine", "", goroutine + `|^runtime stack:$`},
@@ -125,7 +151,10 @@ func golang() []rule {
 
 func dotnet() []rule {
 	return []rule{
-		{"", "head", "xception|Error", `(?:^|[\s(>\]])(?:[A-Za-z_]\w*[.+])+\w*(?:Exception|Error)(?:` + "`" + `\d+)?(?: \(0x[0-9A-Fa-f]+\))?(?::|\s*$)|^Unhandled [Ee]xception[.:] `},
+		{
+			"", "head", "xception|Error", `(?:^|[\s(>\]])(?:[A-Za-z_]\w*[.+])+\w*(?:Exception|Error)(?:` + "`" +
+				`\d+)?(?: \(0x[0-9A-Fa-f]+\))?(?::|\s*$)|^Unhandled [Ee]xception[.:] `,
+		},
 		{"", "head", "xception", `(?:^|[\s(>\]:])[A-Z]\w*Exception: `},
 		{"", "trace", "^fail: |^crit: ", `^(?:fail|crit): \S.*\[\d+\]$`},
 		{"", "trace", indented, `^\s+at .+(?:\)|:line \d+)\s*$`},
@@ -135,7 +164,8 @@ func dotnet() []rule {
 		{"trace gap?", "trace", "", `^(?: {2,}|\t)\S`},
 		{"head text? trace gap?", "head", "---> ", `^\s*---> `},
 		{"head text? trace gap?", "trace", "--- End of ", `^\s*--- End of `},
-		{"trace", "trace", "^ClientConnectionId:|^Error Number:", `^(?:ClientConnectionId|Error Number):`}, // SQL Server's
+		// SQL Server's.
+		{"trace", "trace", "^ClientConnectionId:|^Error Number:", `^(?:ClientConnectionId|Error Number):`},
 		{"trace gap?", "gap?", "", blank},
 	}
 }
@@ -176,7 +206,10 @@ func php() []rule {
 		{"", "head", "xception|Error", `(?:^|[\s:])[\w\\]*(?:Exception|Error): .* in \S.*:\d+$`},
 		{"", "head", "[object] (", `"exception":"\[object\] \(`}, // Monolog's
 		{"head text?", "text?", "", ""},
-		{"head text?", "frames", "tack trace:|[stacktrace]|Call Stack:", `^(?:\[[^\]]*\] )?(?:PHP )?(?:Stack trace:|\[stacktrace\]|Call Stack:)\s*$`},
+		{
+			"head text?", "frames", "tack trace:|[stacktrace]|Call Stack:",
+			`^(?:\[[^\]]*\] )?(?:PHP )?(?:Stack trace:|\[stacktrace\]|Call Stack:)\s*$`,
+		},
 		{"frames", "frames", "", `^(?:\[[^\]]*\] )?(?:#\d+ \S|PHP +\d+\. |\s+\d+\. )`},
 		{"frames", "over", "thrown in ", `^\s+thrown in .* on line \d+`},
 		{"frames", "over", `"}`, `^"\}`},
@@ -209,7 +242,10 @@ func rust() []rule {
 		{"message text?", "frames", "stack backtrace:", `^stack backtrace:$`},
 		{"frames", "frames", "", `^\s+\S`},
 		{"message text? frames", "note", "note: ", `^note: `},
-		{"note frames message", "over", "thread ", `^thread (?:'.*' )?(?:caused non-unwinding panic|panicked while processing panic)`},
+		{
+			"note frames message", "over", "thread ",
+			`^thread (?:'.*' )?(?:caused non-unwinding panic|panicked while processing panic)`,
+		},
 		// What main returned, as anyhow and eyre print it.
 		{"", "error", "^Error: ", `^Error: `},
 		{"error error-text?", "error-text?", "", ""},

@@ -22,7 +22,8 @@ func start() time.Time { return time.Date(2025, 11, 21, 10, 15, 0, 0, time.UTC) 
 
 func defaults() multiline.Config {
 	return multiline.Config{
-		Field: "log", MaxLines: 500, MaxBytes: 1 << 20, MaxWait: 3 * time.Second, Separator: "\n", MaxMessageLines: 20, Key: "{record.pod}",
+		Field: "log", MaxLines: 500, MaxBytes: 1 << 20, MaxWait: 3 * time.Second, Separator: "\n", MaxMessageLines: 20,
+		Key: "{record.pod}",
 	}
 }
 
@@ -45,7 +46,9 @@ func newStream(tb testing.TB, c multiline.Config) *stream {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return &stream{t: tb, j: j, chunk: &event.Chunk{Cluster: "a", Tag: "t"}, byPod: map[string][]string{}, last: map[string]int{}}
+	return &stream{
+		t: tb, j: j, chunk: &event.Chunk{Cluster: "a", Tag: "t"}, byPod: map[string][]string{}, last: map[string]int{},
+	}
 }
 
 func text(e *filter.Event, name string) string {
@@ -136,7 +139,8 @@ func compare(t *testing.T, got, want []string) {
 	t.Helper()
 	for i := range max(len(got), len(want)) {
 		if i >= len(got) || i >= len(want) || got[i] != want[i] {
-			t.Fatalf("event %d and further:\n%s\nwant:\n%s", i, strings.Join(got[min(i, len(got)):], "\n-----\n"), strings.Join(want[min(i, len(want)):], "\n-----\n"))
+			t.Fatalf("event %d and further:\n%s\nwant:\n%s", i, strings.Join(got[min(i, len(got)):], "\n-----\n"),
+				strings.Join(want[min(i, len(want)):], "\n-----\n"))
 		}
 	}
 }
@@ -225,7 +229,10 @@ func TestPatterns(t *testing.T) {
 		{"both", `^\[`, `^\s`, "", "lost,[1], a, b,no,[2],[3], a, b,no, c", "lost|[1], a, b|no|[2]|[3], a, b|no| c"},
 		{"a line that fits both is a first one", `^a`, `a`, "", "a1,ba,a2,c", "a1,ba|a2|c"},
 		{"end", "", "", `;$`, "a,b;,c;,d,e", "a,b;|c;|d,e"},
-		{"start and end", `^BEGIN`, "", `^END`, "x,BEGIN,1,2,END,y,BEGIN,3,BEGIN,END,END", "x|BEGIN,1,2,END|y|BEGIN,3|BEGIN,END|END"},
+		{
+			"start and end", `^BEGIN`, "", `^END`, "x,BEGIN,1,2,END,y,BEGIN,3,BEGIN,END,END",
+			"x|BEGIN,1,2,END|y|BEGIN,3|BEGIN,END|END",
+		},
 		{"a first line that is the last", `^<`, "", `>$`, "<a>,<b,c>,d", "<a>|<b,c>|d"},
 		{"continue and end", "", `^\s`, `\.$`, "a, b., c, d,e", "a, b.| c, d|e"},
 		{"all three", `^a`, `^\s`, `\.$`, "a, b., c,a, d,e,a.", "a, b.| c|a, d|e|a."},
@@ -278,12 +285,27 @@ func TestMessageLinesWaitForAFrame(t *testing.T) {
 		want  []string
 	}{
 		{"as many as may wait", 20, append(append([]string{head}, message(20)...), frame), []string{joined(20)}},
-		{"one more", 20, append(append([]string{head}, message(21)...), frame), append(append([]string{head}, message(21)...), frame)},
+		{
+			"one more", 20, append(append([]string{head}, message(21)...), frame),
+			append(append([]string{head}, message(21)...), frame),
+		},
 		{"none may", 0, []string{head, "message 0", frame}, []string{head, "message 0", frame}},
 		{"no frame", 20, append([]string{head}, message(3)...), append([]string{head}, message(3)...)},
-		{"another entry", 20, []string{head, "message 0", "2026-01-01 INFO next", frame}, []string{head, "message 0", "2026-01-01 INFO next", frame}},
-		{"another trace", 20, []string{head, "message 0", "a.CException: 2", frame}, []string{head, "message 0", "a.CException: 2\n" + frame}},
-		{"the frame shows only the lines before it", 20, []string{head, "message 0", frame, "message 1"}, []string{joined(1), "message 1"}},
+		{
+			"another entry", 20,
+			[]string{head, "message 0", "2026-01-01 INFO next", frame},
+			[]string{head, "message 0", "2026-01-01 INFO next", frame},
+		},
+		{
+			"another trace", 20,
+			[]string{head, "message 0", "a.CException: 2", frame},
+			[]string{head, "message 0", "a.CException: 2\n" + frame},
+		},
+		{
+			"the frame shows only the lines before it", 20,
+			[]string{head, "message 0", frame, "message 1"},
+			[]string{joined(1), "message 1"},
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			c := defaults()
@@ -302,7 +324,8 @@ func TestMessageLinesWaitForAFrame(t *testing.T) {
 	s := newStream(t, c)
 	s.line("web", head, start())
 	s.line("web", "message 0", start().Add(time.Second))
-	s.line("web", "Traceback (most recent call last):", start().Add(2*time.Second)) // begins a trace if no frame shows that it is the first one's
+	// Begins a trace if no frame shows that it is the first one's.
+	s.line("web", "Traceback (most recent call last):", start().Add(2*time.Second))
 	s.line("web", `  File "a.py", line 1`, start().Add(2*time.Second))
 	s.j.Flush(start().Add(c.MaxWait), false, s.emit)
 	compare(t, s.out, []string{head, "message 0"})
@@ -320,11 +343,26 @@ func TestStreamsAreApartWithoutAKey(t *testing.T) {
 		name, a, b string // records
 		together   bool
 	}{
-		{"pods", `{"kubernetes":{"namespace_name":"shop","pod_name":"a"}}`, `{"kubernetes":{"namespace_name":"shop","pod_name":"b"}}`, false},
-		{"namespaces", `{"kubernetes":{"namespace_name":"shop","pod_name":"a"}}`, `{"kubernetes":{"namespace_name":"blog","pod_name":"a"}}`, false},
-		{"containers of a pod", `{"kubernetes":{"pod_name":"a","container_name":"app"}}`, `{"kubernetes":{"pod_name":"a","container_name":"proxy"}}`, false},
-		{"labels", `{"kubernetes":{"pod_name":"a","labels":{"v":"1"}}}`, `{"kubernetes":{"pod_name":"a","labels":{"v":"2"}}}`, true},
-		{"Docker's containers", `{"container_id":"a","source":"stdout"}`, `{"container_id":"b","source":"stdout"}`, false},
+		{
+			"pods", `{"kubernetes":{"namespace_name":"shop","pod_name":"a"}}`,
+			`{"kubernetes":{"namespace_name":"shop","pod_name":"b"}}`, false,
+		},
+		{
+			"namespaces", `{"kubernetes":{"namespace_name":"shop","pod_name":"a"}}`,
+			`{"kubernetes":{"namespace_name":"blog","pod_name":"a"}}`, false,
+		},
+		{
+			"containers of a pod", `{"kubernetes":{"pod_name":"a","container_name":"app"}}`,
+			`{"kubernetes":{"pod_name":"a","container_name":"proxy"}}`, false,
+		},
+		{
+			"labels", `{"kubernetes":{"pod_name":"a","labels":{"v":"1"}}}`,
+			`{"kubernetes":{"pod_name":"a","labels":{"v":"2"}}}`, true,
+		},
+		{
+			"Docker's containers", `{"container_id":"a","source":"stdout"}`, `{"container_id":"b","source":"stdout"}`,
+			false,
+		},
 		{"stdout and stderr", `{"stream":"stdout"}`, `{"stream":"stderr"}`, false},
 		{"Docker's stdout and stderr", `{"source":"stdout"}`, `{"source":"stderr"}`, false},
 		{"fields of other meaning", `{"stream":"events","source":"app"}`, `{"stream":"orders","source":"db"}`, true},
@@ -460,7 +498,8 @@ func TestCheck(t *testing.T) {
 		case tc.key == "" && len(r.Problems) > 0, tc.key != "" && (len(r.Problems) != 1 || r.Problems[0].Key != tc.key):
 			t.Errorf("%+v: problems %+v, want one at %q", tc.c, r.Problems, tc.key)
 		}
-		if _, err := multiline.New(tc.c); (err == nil) != (tc.key == "") && (tc.c.Start+tc.c.End == "" || tc.key != "format") && tc.c != (multiline.Config{Field: "log"}) {
+		if _, err := multiline.New(tc.c); (err == nil) != (tc.key == "") &&
+			(tc.c.Start+tc.c.End == "" || tc.key != "format") && tc.c != (multiline.Config{Field: "log"}) {
 			t.Errorf("%+v: New: %v", tc.c, err)
 		}
 	}

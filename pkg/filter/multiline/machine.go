@@ -175,8 +175,9 @@ func patternMachine(first, further, last string) (*machine, error) {
 type rule struct {
 	from string // states, "" for none: the line may be a first one
 	to   string // a state, see above; "!" behind it: not if the line is the first one once more
-	has  string // words of which one is in the line, separated by "|": with ^ in front at its beginning, with $ at its end
-	re   string // "": any line
+	// Words of which one is in the line, separated by "|": with ^ in front at its beginning, with $ at its end.
+	has string
+	re  string // "": any line
 }
 
 // The ends of states' names: of those where the event does not end, and among these of those that any

@@ -82,14 +82,18 @@ func BenchmarkCRIHolding(b *testing.B) {
 }
 
 func BenchmarkJSON(b *testing.B) {
-	benchmark(b, kubernetes(b, `{"level":"info","ts":1700000000.123,"msg":"request done","method":"GET","path":"/cart","status":200,"took_ms":12,"user":{"id":42,"roles":["a","b"]}}`),
+	benchmark(b,
+		kubernetes(b,
+			`{"level":"info","ts":1700000000.123,"msg":"request `+
+				`done","method":"GET","path":"/cart","status":200,"took_ms":12,"user":{"id":42,"roles":["a","b"]}}`),
 		func(c *Config) { c.Format = "json" })
 }
 
 func BenchmarkRegex(b *testing.B) {
 	benchmark(b, kubernetes(b, benchMessage), func(c *Config) {
 		c.Format = "regex"
-		c.Regex = `^(?<host>\S+) \S+ (?<user>\S+) \[(?<time>[^\]]+)\] "(?<method>\S+) (?<path>\S+) [^"]*" (?<code>\S+) (?<size>\S+)$`
+		c.Regex = `^(?<host>\S+) \S+ (?<user>\S+) \[(?<time>[^\]]+)\] "(?<method>\S+) (?<path>\S+) [^"]*" ` +
+			`(?<code>\S+) (?<size>\S+)$`
 		c.Types = []string{"code:integer,size:integer"}
 		c.Time.Format = []string{"%d/%b/%Y:%H:%M:%S %z"}
 	})

@@ -20,16 +20,31 @@ func TestCRI(t *testing.T) {
 	}{
 		"the documented one": {
 			"2016-10-06T00:17:09.669794202Z stdout F The content of the log entry 1",
-			`{"stream":"stdout","logtag":"F","message":"The content of the log entry 1"}`, "2016-10-06T00:17:09.669794202Z",
+			`{"stream":"stdout","logtag":"F","message":"The content of the log entry 1"}`,
+			"2016-10-06T00:17:09.669794202Z",
 		},
 		"stderr, an offset": {
-			"2023-01-02T03:04:05.1+09:00 stderr F x", `{"stream":"stderr","logtag":"F","message":"x"}`, "2023-01-01T18:04:05.1Z",
+			"2023-01-02T03:04:05.1+09:00 stderr F x", `{"stream":"stderr","logtag":"F","message":"x"}`,
+			"2023-01-01T18:04:05.1Z",
 		},
-		"no message":           {"2016-10-06T00:17:09Z stdout F ", `{"stream":"stdout","logtag":"F","message":""}`, "2016-10-06T00:17:09Z"},
-		"not even the space":   {"2016-10-06T00:17:09Z stdout F", `{"stream":"stdout","logtag":"F","message":""}`, "2016-10-06T00:17:09Z"},
-		"more tags":            {"2016-10-06T00:17:09Z stdout F:x:y m", `{"stream":"stdout","logtag":"F:x:y","message":"m"}`, "2016-10-06T00:17:09Z"},
-		"spaces in front":      {"2016-10-06T00:17:09Z stdout F   m ", `{"stream":"stdout","logtag":"F","message":"  m "}`, "2016-10-06T00:17:09Z"},
-		"the line's end":       {"2016-10-06T00:17:09Z stdout F m\n", `{"stream":"stdout","logtag":"F","message":"m"}`, "2016-10-06T00:17:09Z"},
+		"no message": {
+			"2016-10-06T00:17:09Z stdout F ", `{"stream":"stdout","logtag":"F","message":""}`, "2016-10-06T00:17:09Z",
+		},
+		"not even the space": {
+			"2016-10-06T00:17:09Z stdout F", `{"stream":"stdout","logtag":"F","message":""}`, "2016-10-06T00:17:09Z",
+		},
+		"more tags": {
+			"2016-10-06T00:17:09Z stdout F:x:y m", `{"stream":"stdout","logtag":"F:x:y","message":"m"}`,
+			"2016-10-06T00:17:09Z",
+		},
+		"spaces in front": {
+			"2016-10-06T00:17:09Z stdout F   m ", `{"stream":"stdout","logtag":"F","message":"  m "}`,
+			"2016-10-06T00:17:09Z",
+		},
+		"the line's end": {
+			"2016-10-06T00:17:09Z stdout F m\n", `{"stream":"stdout","logtag":"F","message":"m"}`,
+			"2016-10-06T00:17:09Z",
+		},
 		"another stream":       {"2016-10-06T00:17:09Z stdlog F m", "", ""},
 		"another tag":          {"2016-10-06T00:17:09Z stdout X m", "", ""},
 		"a longer tag":         {"2016-10-06T00:17:09Z stdout Full m", "", ""},
@@ -81,7 +96,8 @@ func newPlay(t *testing.T, change func(*Config)) *play {
 func (p *play) emit(e *filter.Event) {
 	message, _ := e.Get("message")
 	tag, _ := e.Get("logtag")
-	p.out = append(p.out, fmt.Sprintf("%s %s %v", event.AppendText(nil, tag), event.AppendText(nil, message), e.Origins))
+	p.out = append(p.out,
+		fmt.Sprintf("%s %s %v", event.AppendText(nil, tag), event.AppendText(nil, message), e.Origins))
 }
 
 func (p *play) line(pod, line string) {

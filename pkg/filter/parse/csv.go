@@ -38,13 +38,18 @@ func newCSV(cfg CSV) (*csvFormat, error) {
 	}
 	for i, name := range cfg.Columns {
 		if name != "" && slices.Contains(cfg.Columns[:i], name) {
-			return nil, &settingError{"csv.columns", fmt.Errorf("two columns have the name %q, and one would be lost", name)}
+			return nil, &settingError{
+				"csv.columns", fmt.Errorf("two columns have the name %q, and one would be lost", name),
+			}
 		}
 	}
 	cfg.Delimiter = cmp.Or(cfg.Delimiter, ",")
 	delimiter, n := utf8.DecodeRuneInString(cfg.Delimiter)
-	if n != len(cfg.Delimiter) || delimiter == utf8.RuneError || delimiter == '"' || delimiter == '\r' || delimiter == '\n' {
-		return nil, &settingError{"csv.delimiter", fmt.Errorf("%q is not one character that can stand between columns", cfg.Delimiter)}
+	if n != len(cfg.Delimiter) || delimiter == utf8.RuneError || delimiter == '"' || delimiter == '\r' ||
+		delimiter == '\n' {
+		return nil, &settingError{
+			"csv.delimiter", fmt.Errorf("%q is not one character that can stand between columns", cfg.Delimiter),
+		}
 	}
 	return &csvFormat{columns: cfg.Columns, delimiter: delimiter, buffer: bufio.NewReader(nil)}, nil
 }

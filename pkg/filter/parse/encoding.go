@@ -30,10 +30,23 @@ func newDecoder(name string) (*decoder, error) {
 		enc, err = htmlindex.Get(name)
 	}
 	if err != nil || enc == nil || enc == encoding.Replacement {
-		return nil, &settingError{"encoding", fmt.Errorf("%q is no encoding that is known: write its IANA name, such as euc-kr, shift_jis, iso-8859-1, gbk, big5 or windows-1252", name)}
+		return nil, &settingError{
+			"encoding",
+			fmt.Errorf(
+				"%q is no encoding that is known: write its IANA name, such as euc-kr, shift_jis, iso-8859-1, gbk, "+
+					"big5 or windows-1252", name,
+			),
+		}
 	}
-	if text, err := enc.NewDecoder().String("\x00a\x00b"); err == nil && utf8.RuneCountInString(text) < 4 || enc == unicode.UTF8BOM {
-		return nil, &settingError{"encoding", errors.New("text of two bytes a character has been cut at bytes that are no line ends before it comes here: have the agent read it as what it is")}
+	if text, err := enc.NewDecoder().String("\x00a\x00b"); err == nil && utf8.RuneCountInString(text) < 4 ||
+		enc == unicode.UTF8BOM {
+		return nil, &settingError{
+			"encoding",
+			errors.New(
+				"text of two bytes a character has been cut at bytes that are no line ends before it comes here: " +
+					"have the agent read it as what it is",
+			),
+		}
 	}
 	d := &decoder{from: enc.NewDecoder()}
 	var all [128]byte

@@ -4,7 +4,9 @@ import "github.com/seed-afc6a195/aggregator/pkg/filter"
 
 // Kind is what the program knows of steps of kind parse.
 func Kind() filter.Kind {
-	return filter.Kind{Name: "parse", Summary: "read structure out of a field", NewConfig: func() filter.Config { return new(Config) }}
+	return filter.Kind{
+		Name: "parse", Summary: "read structure out of a field", NewConfig: func() filter.Config { return new(Config) },
+	}
 }
 
 // New implements filter.Config.

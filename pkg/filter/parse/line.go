@@ -170,7 +170,8 @@ func (l *line) address(host, port string) {
 	if l.err != nil {
 		return
 	}
-	if n := bytes.LastIndexByte(word, ':'); n > 0 && isDigits(word[n+1:]) && bytes.Count(word, []byte{':'}) != 0 && hostEnds(word[:n]) {
+	if n := bytes.LastIndexByte(word, ':'); n > 0 && isDigits(word[n+1:]) && bytes.Count(word, []byte{':'}) != 0 &&
+		hostEnds(word[:n]) {
 		l.dst.text(host, bytes.Trim(word[:n], "[]"))
 		l.dst.text(port, word[n+1:])
 		return

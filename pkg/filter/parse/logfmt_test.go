@@ -14,7 +14,9 @@ func TestLogfmt(t *testing.T) {
 			`{"foo":"bar","a":"14","baz":"hello kitty","cool%story":"bro","f":true,"%^asdf":true}`, "",
 		},
 		{
-			"Heroku's router", `at=info method=GET path=/ host=mutelight.org fwd="124.133.52.161" dyno=web.2 connect=4ms service=8ms status=200 bytes=1653`,
+			"Heroku's router",
+			`at=info method=GET path=/ host=mutelight.org fwd="124.133.52.161" dyno=web.2 connect=4ms service=8ms ` +
+				`status=200 bytes=1653`,
 			`{"at":"info","method":"GET","path":"/","host":"mutelight.org","fwd":"124.133.52.161","dyno":"web.2",` +
 				`"connect":"4ms","service":"8ms","status":200,"bytes":"1653"}`, "",
 		},
@@ -50,8 +52,14 @@ func TestLogfmt(t *testing.T) {
 
 func TestLogfmtLeavesProse(t *testing.T) {
 	runLines(t, Config{Format: "logfmt"}, []lineTest{
-		{"a flag at the end", `level=info msg="order placed" cached`, `{"level":"info","msg":"order placed","cached":true}`, ""},
-		{"flags among pairs", `a=1 b=2 cached c=3 dry-run d=4`, `{"a":"1","b":"2","cached":true,"c":"3","dry-run":true,"d":"4"}`, ""},
+		{
+			"a flag at the end", `level=info msg="order placed" cached`,
+			`{"level":"info","msg":"order placed","cached":true}`, "",
+		},
+		{
+			"flags among pairs", `a=1 b=2 cached c=3 dry-run d=4`,
+			`{"a":"1","b":"2","cached":true,"c":"3","dry-run":true,"d":"4"}`, "",
+		},
 		{"pairs alone", `a=1 b="x y"`, `{"a":"1","b":"x y"}`, ""},
 
 		{"a time and a level", "12:00:00 INFO user=kim logged in", errLogfmtProse.Error(), ""},
@@ -70,7 +78,8 @@ func TestLogfmtLeavesProse(t *testing.T) {
 }
 
 func BenchmarkLogfmt(b *testing.B) {
-	benchmarkStep(b, Config{Format: "logfmt"}, `time=2026-11-20T10:00:00.123+09:00 level=INFO msg="a \"b\" done" method=GET path=/ status=200 bytes=1653`)
+	benchmarkStep(b, Config{Format: "logfmt"},
+		`time=2026-11-20T10:00:00.123+09:00 level=INFO msg="a \"b\" done" method=GET path=/ status=200 bytes=1653`)
 }
 
 func FuzzLogfmt(f *testing.F) {

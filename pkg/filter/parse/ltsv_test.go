@@ -32,7 +32,8 @@ func TestLTSV(t *testing.T) {
 	cfg.LTSV.Delimiter = " "
 	runLines(t, cfg, []lineTest{{
 		"what is no pair is passed over",
-		"A leading portion that is not LTSV    :  foo=bar baz=derp and a trailing portion", `{"foo":"bar","baz":"derp"}`, "",
+		"A leading portion that is not LTSV    :  foo=bar baz=derp and a trailing portion",
+		`{"foo":"bar","baz":"derp"}`, "",
 	}})
 
 	const want = `{"timestamp":"1362020400","host":"192.168.0.1","req_id":"111","user":"-"}`
@@ -44,8 +45,11 @@ func TestLTSV(t *testing.T) {
 
 	runLines(t, Config{Format: "ltsv", Types: []string{"status:integer size:integer"}}, []lineTest{
 		{
-			"Apache's, with types", "host:127.0.0.1\tident:-\tuser:-\ttime:[10/Jul/2018:13:27:05 +0200]\treq:GET / HTTP/1.1\tstatus:200\tsize:16218\n",
-			`{"host":"127.0.0.1","ident":"-","user":"-","time":"[10/Jul/2018:13:27:05 +0200]","req":"GET / HTTP/1.1","status":200,"size":16218}`, "",
+			"Apache's, with types",
+			"host:127.0.0.1\tident:-\tuser:-\ttime:[10/Jul/2018:13:27:05 +0200]\treq:GET / " +
+				"HTTP/1.1\tstatus:200\tsize:16218\n",
+			`{"host":"127.0.0.1","ident":"-","user":"-","time":"[10/Jul/2018:13:27:05 +0200]","req":"GET / ` +
+				`HTTP/1.1","status":200,"size":16218}`, "",
 		},
 		{"RFC 3339", "time:2026-11-20T10:00:00.5+09:00\ta:b:c\td:", `{"a":"b:c","d":""}`, "2026-11-20T01:00:00.5Z"},
 		{"twice", "a:1\ta:2", `{"a":"2"}`, ""},
@@ -70,9 +74,11 @@ func TestLTSVSettings(t *testing.T) {
 }
 
 func BenchmarkLTSV(b *testing.B) {
-	benchmarkStep(b, Config{Format: "ltsv"}, "time:2026-11-20T10:00:00.5+09:00\thost:192.168.0.1\tuser:-\treq:GET / HTTP/1.1\tstatus:200\tsize:16218")
+	benchmarkStep(b, Config{Format: "ltsv"},
+		"time:2026-11-20T10:00:00.5+09:00\thost:192.168.0.1\tuser:-\treq:GET / HTTP/1.1\tstatus:200\tsize:16218")
 }
 
 func FuzzLTSV(f *testing.F) {
-	fuzzStep(f, Config{Format: "ltsv"}, "time:2013-02-28 12:00:00\thost:192.168.0.1\treq_id:111\tuser:-", "a:b:c\t:\t\tb:\n")
+	fuzzStep(f, Config{Format: "ltsv"}, "time:2013-02-28 12:00:00\thost:192.168.0.1\treq_id:111\tuser:-",
+		"a:b:c\t:\t\tb:\n")
 }

@@ -106,7 +106,8 @@ func TestNginx(t *testing.T) {
 		},
 		{
 			"address and ratio", head + `"GET / HTTP/1.1" 200 777 "-" "Opera/12.0" "10.0.0.1" "2.43"`,
-			`{` + want + `,"method":"GET","path":"/",` + tail + `,"http_x_forwarded_for":"10.0.0.1","gzip_ratio":"2.43"}`, at,
+			`{` + want + `,"method":"GET","path":"/",` + tail +
+				`,"http_x_forwarded_for":"10.0.0.1","gzip_ratio":"2.43"}`, at,
 		},
 		{
 			"ratio and address", head + `"GET / HTTP/1.1" 200 777 "-" "Opera/12.0" "2.43" "-"`,
@@ -125,7 +126,9 @@ func TestNginx(t *testing.T) {
 			`{` + want + `,"method":"GET","path":"/","code":"200","size":"777"}`, at,
 		},
 		{
-			"user", `::1 - alice [09/Nov/2026:23:59:59 -0130] "POST /x?a=%20&b=1 HTTP/2.0" 201 0 "https://h/p?q" "curl/8 (\x22x\x22)"`,
+			"user",
+			`::1 - alice [09/Nov/2026:23:59:59 -0130] "POST /x?a=%20&b=1 HTTP/2.0" 201 0 "https://h/p?q" "curl/8 ` +
+				`(\x22x\x22)"`,
 			`{"remote":"::1","host":"-","user":"alice","method":"POST","path":"/x?a=%20&b=1","code":"201","size":"0",` +
 				`"referer":"https://h/p?q","agent":"curl/8 (\\x22x\\x22)"}`, "2026-11-10T01:29:59Z",
 		},
@@ -155,8 +158,10 @@ func TestNginx(t *testing.T) {
 			`{` + want + `,"method":"GET","path":"/",` + tail + `,"extra":"7f3a"}`, at,
 		},
 		{
-			"ports and words", head + `"GET / HTTP/1.1" 200 777 "-" "Opera/12.0" "[2001:db8::1]:4711, 10.0.0.1:80,unknown, _gw"`,
-			`{` + want + `,"method":"GET","path":"/",` + tail + `,"http_x_forwarded_for":"[2001:db8::1]:4711, 10.0.0.1:80,unknown, _gw"}`, at,
+			"ports and words",
+			head + `"GET / HTTP/1.1" 200 777 "-" "Opera/12.0" "[2001:db8::1]:4711, 10.0.0.1:80,unknown, _gw"`,
+			`{` + want + `,"method":"GET","path":"/",` + tail +
+				`,"http_x_forwarded_for":"[2001:db8::1]:4711, 10.0.0.1:80,unknown, _gw"}`, at,
 		},
 
 		{"empty", "", errAccessWords.Error(), ""},
@@ -181,13 +186,16 @@ func TestNginxTypes(t *testing.T) {
 	cfg := Config{Format: "nginx", Types: []string{"code:integer", "size:integer"}, Time: Time{Keep: true}}
 	runLines(t, cfg, []lineTest{{
 		"typed", `a b c [28/Feb/2013:12:00:00 +0900] "GET / HTTP/1.1" 200 777`,
-		`{"remote":"a","host":"b","user":"c","time":"28/Feb/2013:12:00:00 +0900","method":"GET","path":"/","code":200,"size":777}`,
+		`{"remote":"a","host":"b","user":"c","time":"28/Feb/2013:12:00:00 ` +
+			`+0900","method":"GET","path":"/","code":200,"size":777}`,
 		"2013-02-28T03:00:00Z",
 	}})
 }
 
-const nginxLine = `203.0.113.195 - - [12/Oct/2026:13:55:36 +0900] "GET /shop/items?page=2&sort=price HTTP/1.1" 200 5316 ` +
-	`"https://shop.example.com/" "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/128.0 Safari/537.36" "10.1.2.3"`
+const nginxLine = `203.0.113.195 - - [12/Oct/2026:13:55:36 +0900] "GET /shop/items?page=2&sort=price ` +
+	`HTTP/1.1" 200 5316 ` +
+	`"https://shop.example.com/" "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) ` +
+	`Chrome/128.0 Safari/537.36" "10.1.2.3"`
 
 func BenchmarkNginx(b *testing.B) { benchmarkStep(b, Config{Format: "nginx"}, nginxLine) }
 
@@ -208,7 +216,8 @@ func benchmarkStep(b *testing.B, cfg Config, text string) {
 }
 
 func FuzzNginx(f *testing.F) {
-	fuzzStep(f, Config{Format: "nginx"}, nginxLine, `a b c [28/Feb/2013:12:00:00 +0900] "GET / HTTP/1.1" 200 777 "-" "x" "2.43" "-"`)
+	fuzzStep(f, Config{Format: "nginx"}, nginxLine,
+		`a b c [28/Feb/2013:12:00:00 +0900] "GET / HTTP/1.1" 200 777 "-" "x" "2.43" "-"`)
 }
 
 // fuzzStep holds that whatever the text, the step neither panics nor makes a record that is broken or

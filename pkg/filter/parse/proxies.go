@@ -19,7 +19,9 @@ func (ingressNginx) parse(dst *fields, text []byte) error {
 	l.word("request_length", "request_time")
 	l.between('[', ']', "proxy_upstream_name")
 	l.between('[', ']', "proxy_alternative_upstream_name")
-	for _, name := range []string{"upstream_addr", "upstream_response_length", "upstream_response_time", "upstream_status"} {
+	for _, name := range []string{
+		"upstream_addr", "upstream_response_length", "upstream_response_time", "upstream_status",
+	} {
 		l.list(name)
 	}
 	l.word("req_id")
@@ -70,7 +72,8 @@ func (envoy) parse(dst *fields, text []byte) error {
 	l.word("bytes_received", "bytes_sent", "duration", "upstream_service_time")
 	l.quoted("x_forwarded_for", "user_agent", "request_id", "authority", "upstream_host")
 	if l.more() {
-		l.word("upstream_cluster", "upstream_local_address", "downstream_local_address", "downstream_remote_address", "requested_server_name", "route_name")
+		l.word("upstream_cluster", "upstream_local_address", "downstream_local_address", "downstream_remote_address",
+			"requested_server_name", "route_name")
 	}
 	return l.done()
 }
@@ -111,7 +114,8 @@ func (alb) parse(dst *fields, text []byte) error {
 	l.word("type", timeField, "elb")
 	l.address("client_ip", "client_port")
 	l.address("target_ip", "target_port")
-	l.word("request_processing_time", "target_processing_time", "response_processing_time", "elb_status_code", "target_status_code", "received_bytes", "sent_bytes")
+	l.word("request_processing_time", "target_processing_time", "response_processing_time", "elb_status_code",
+		"target_status_code", "received_bytes", "sent_bytes")
 	l.request("request_verb", "request_url", "request_proto")
 	l.quoted("user_agent")
 	l.word("ssl_cipher", "ssl_protocol", "target_group_arn")
@@ -119,7 +123,9 @@ func (alb) parse(dst *fields, text []byte) error {
 	l.word("matched_rule_priority", "request_creation_time")
 	l.quoted("actions_executed", "redirect_url", "error_reason")
 	// What older balancers lack.
-	for _, name := range []string{"target_port_list", "target_status_code_list", "classification", "classification_reason"} {
+	for _, name := range []string{
+		"target_port_list", "target_status_code_list", "classification", "classification_reason",
+	} {
 		if l.more() {
 			l.quoted(name)
 		}

@@ -81,13 +81,21 @@ func TestStep(t *testing.T) {
 			json, fieldsOf{"f7": "old", "log": manyFields(40)}, strings.ReplaceAll(manyFields(40), " ", ""), "", nil,
 		},
 		"keep": {
-			func(c *Config) { json(c); c.Keep = true }, fieldsOf{"log": `{"a":1}`}, `{"log":"{\"a\":1}","a":1}`, "", nil,
+			func(c *Config) { json(c); c.Keep = true },
+			fieldsOf{"log": `{"a":1}`},
+			`{"log":"{\"a\":1}","a":1}`, "",
+			nil,
 		},
 		"without reserve_data": {
-			func(c *Config) { json(c); c.ReserveData = false }, fieldsOf{"log": `{"a":1}`, "pod": "a"}, `{"a":1}`, "", nil,
+			func(c *Config) { json(c); c.ReserveData = false },
+			fieldsOf{"log": `{"a":1}`, "pod": "a"},
+			`{"a":1}`, "",
+			nil,
 		},
 		"into": {
-			func(c *Config) { json(c); c.Into = "app" }, fieldsOf{"app": 1, "log": `{"a":1,"b":{}}`, "pod": "a"}, `{"pod":"a","app":{"a":1,"b":{}}}`, "", nil,
+			func(c *Config) { json(c); c.Into = "app" },
+			fieldsOf{"app": 1, "log": `{"a":1,"b":{}}`, "pod": "a"},
+			`{"pod":"a","app":{"a":1,"b":{}}}`, "", nil,
 		},
 		"prefix": {
 			func(c *Config) { json(c); c.Prefix = "app_"; c.Types = []string{"n:string"} },
@@ -95,16 +103,25 @@ func TestStep(t *testing.T) {
 			`{"app_a":1,"app_n":"2"}`, "2023-11-14T22:13:20Z", nil,
 		},
 		"a nested text": {
-			func(c *Config) { json(c); c.Field = "k.log" }, fieldsOf{"k": fieldsOf{"log": `{"a":1}`, "pod": "a"}}, `{"k":{"pod":"a"},"a":1}`, "", nil,
+			func(c *Config) { json(c); c.Field = "k.log" },
+			fieldsOf{"k": fieldsOf{"log": `{"a":1}`, "pod": "a"}},
+			`{"k":{"pod":"a"},"a":1}`, "", nil,
 		},
 		"a nested text that is kept": {
-			func(c *Config) { json(c); c.Field = "k.log"; c.Keep = true }, fieldsOf{"k": fieldsOf{"log": `{}`}}, `{"k":{"log":"{}"}}`, "", nil,
+			func(c *Config) { json(c); c.Field = "k.log"; c.Keep = true },
+			fieldsOf{"k": fieldsOf{"log": `{}`}},
+			`{"k":{"log":"{}"}}`, "", nil,
 		},
 		"time": {
-			json, fieldsOf{"log": `{"time":"2024-05-06T07:08:09.5+02:00","a":1}`}, `{"a":1}`, "2024-05-06T05:08:09.5Z", nil,
+			json,
+			fieldsOf{"log": `{"time":"2024-05-06T07:08:09.5+02:00","a":1}`},
+			`{"a":1}`, "2024-05-06T05:08:09.5Z",
+			nil,
 		},
 		"time kept": {
-			func(c *Config) { json(c); c.Time.Keep = true }, fieldsOf{"log": `{"time":1700000000.25}`}, `{"time":1700000000.25}`, "2023-11-14T22:13:20.25Z", nil,
+			func(c *Config) { json(c); c.Time.Keep = true },
+			fieldsOf{"log": `{"time":1700000000.25}`},
+			`{"time":1700000000.25}`, "2023-11-14T22:13:20.25Z", nil,
 		},
 		"reserve_time": {
 			func(c *Config) { json(c); c.ReserveTime = true }, fieldsOf{"log": `{"time":1700000000}`}, `{}`, "", nil,
@@ -113,10 +130,15 @@ func TestStep(t *testing.T) {
 			json, fieldsOf{"log": `{"time":0.25}`}, `{"time":0.25}`, "", nil,
 		},
 		"a time that must be one": {
-			func(c *Config) { json(c); c.Time.Format = []string{"unix"} }, fieldsOf{"log": `{"time":"x"}`}, `{"log":"{\"time\":\"x\"}"}`, "", errTime,
+			func(c *Config) { json(c); c.Time.Format = []string{"unix"} },
+			fieldsOf{"log": `{"time":"x"}`},
+			`{"log":"{\"time\":\"x\"}"}`, "", errTime,
 		},
 		"no time key": {
-			func(c *Config) { json(c); c.Time.Key = "" }, fieldsOf{"log": `{"time":1700000000}`}, `{"time":1700000000}`, "", nil,
+			func(c *Config) { json(c); c.Time.Key = "" },
+			fieldsOf{"log": `{"time":1700000000}`},
+			`{"time":1700000000}`,
+			"", nil,
 		},
 		"formats in turn": {
 			func(c *Config) {
@@ -138,8 +160,10 @@ func TestStep(t *testing.T) {
 			fieldsOf{"log": "GET"},
 			`{"log":"GET","_parse_error":"the regular expression does not match"}`, "", errPattern,
 		},
-		"dead letter": {func(c *Config) { regex(c); c.OnError = "dead_letter" }, fieldsOf{"log": "GET"}, "dead", "", errPattern},
-		"no field":    {json, fieldsOf{"msg": "{}"}, `{"msg":"{}"}`, "", errMissing},
+		"dead letter": {
+			func(c *Config) { regex(c); c.OnError = "dead_letter" }, fieldsOf{"log": "GET"}, "dead", "", errPattern,
+		},
+		"no field": {json, fieldsOf{"msg": "{}"}, `{"msg":"{}"}`, "", errMissing},
 		"no field, after a step that failed": {
 			func(c *Config) { json(c); c.OnError = "tag" },
 			fieldsOf{"_parse_error": "no CRI line"},
@@ -201,23 +225,45 @@ func TestCheck(t *testing.T) {
 		key    string // of the problem, "-" where there is none
 		reason string
 	}{
-		"good":            {func(c *Config) { c.Format = "cri" }, "-", ""},
-		"field":           {func(c *Config) { c.Format = "cri"; c.Field = "a..b" }, "field", "name is missing"},
-		"no regex":        {func(c *Config) { c.Format = "regex" }, "regex", "needs an expression"},
-		"bad regex":       {func(c *Config) { c.Format = "regex"; c.Regex = "(?=a)" }, "regex", "no look-around"},
-		"no names":        {func(c *Config) { c.Format = "regex"; c.Regex = "(a)" }, "regex", "no group has a name"},
-		"a regex too far": {func(c *Config) { c.Format = "json"; c.Regex = "(?<a>b)" }, "regex", "no expression of its own"},
-		"type":            {func(c *Config) { c.Format = "json"; c.Types = []string{"a:number"} }, "types", "a:number"},
-		"type's argument": {func(c *Config) { c.Format = "json"; c.Types = []string{"a:float:x"} }, "types", "argument"},
-		"zone":            {func(c *Config) { c.Format = "json"; c.Time.Zone = "Mars/Olympus" }, "time.zone", "no zone"},
-		"conversion":      {func(c *Config) { c.Format = "json"; c.Time.Format = []string{"%Y-%q"} }, "time.format", `"%q" at position 4`},
-		"no layout":       {func(c *Config) { c.Format = "json"; c.Time.Format = []string{"YYYY"} }, "time.format", "no format of times"},
-		"format, no key":  {func(c *Config) { c.Format = "json"; c.Time.Key = ""; c.Time.Format = []string{"unix"} }, "time.format", "no field"},
-		"regex and time":  {func(c *Config) { c.Format = "regex"; c.Regex = "("; c.Time.Zone = "x"; c.Time.Format = []string{"%q"} }, "time.zone time.format regex", ""},
-		"columns":         {func(c *Config) { c.Format = "csv"; c.CSV.Columns = []string{"a", "", "", "a"} }, "csv.columns", "two columns have the name"},
-		"columns left":    {func(c *Config) { c.Format = "csv"; c.CSV.Columns = []string{"a", "", ""} }, "-", ""},
-		"slashes":         {func(c *Config) { c.Format = "ltsv"; c.LTSV.DelimiterPattern = `/\s+/` }, "ltsv.delimiter_pattern", "slashes around the expression"},
-		"join key":        {func(c *Config) { c.Format = "cri"; c.Join.Key = "{what}" }, "join.key", "unknown placeholder"},
+		"good":      {func(c *Config) { c.Format = "cri" }, "-", ""},
+		"field":     {func(c *Config) { c.Format = "cri"; c.Field = "a..b" }, "field", "name is missing"},
+		"no regex":  {func(c *Config) { c.Format = "regex" }, "regex", "needs an expression"},
+		"bad regex": {func(c *Config) { c.Format = "regex"; c.Regex = "(?=a)" }, "regex", "no look-around"},
+		"no names":  {func(c *Config) { c.Format = "regex"; c.Regex = "(a)" }, "regex", "no group has a name"},
+		"a regex too far": {
+			func(c *Config) { c.Format = "json"; c.Regex = "(?<a>b)" }, "regex", "no expression of its own",
+		},
+		"type": {func(c *Config) { c.Format = "json"; c.Types = []string{"a:number"} }, "types", "a:number"},
+		"type's argument": {
+			func(c *Config) { c.Format = "json"; c.Types = []string{"a:float:x"} }, "types", "argument",
+		},
+		"zone": {func(c *Config) { c.Format = "json"; c.Time.Zone = "Mars/Olympus" }, "time.zone", "no zone"},
+		"conversion": {
+			func(c *Config) { c.Format = "json"; c.Time.Format = []string{"%Y-%q"} }, "time.format",
+			`"%q" at position 4`,
+		},
+		"no layout": {
+			func(c *Config) { c.Format = "json"; c.Time.Format = []string{"YYYY"} }, "time.format",
+			"no format of times",
+		},
+		"format, no key": {
+			func(c *Config) { c.Format = "json"; c.Time.Key = ""; c.Time.Format = []string{"unix"} }, "time.format",
+			"no field",
+		},
+		"regex and time": {
+			func(c *Config) { c.Format = "regex"; c.Regex = "("; c.Time.Zone = "x"; c.Time.Format = []string{"%q"} },
+			"time.zone time.format regex", "",
+		},
+		"columns": {
+			func(c *Config) { c.Format = "csv"; c.CSV.Columns = []string{"a", "", "", "a"} }, "csv.columns",
+			"two columns have the name",
+		},
+		"columns left": {func(c *Config) { c.Format = "csv"; c.CSV.Columns = []string{"a", "", ""} }, "-", ""},
+		"slashes": {
+			func(c *Config) { c.Format = "ltsv"; c.LTSV.DelimiterPattern = `/\s+/` }, "ltsv.delimiter_pattern",
+			"slashes around the expression",
+		},
+		"join key": {func(c *Config) { c.Format = "cri"; c.Join.Key = "{what}" }, "join.key", "unknown placeholder"},
 	} {
 		c := with(tc.config)
 		var r setting.Report

@@ -11,7 +11,8 @@ type op struct{ conv, literal byte }
 
 const (
 	white      = ' ' // any number of spaces
-	knownConvs = "%Y %y %m %d %e %b %B %h %a %A %j %H %k %I %l %p %P %M %S %L %N %f %z %:z %Z %s %Q %T %F %D %R %r %c %n %t %%"
+	knownConvs = "%Y %y %m %d %e %b %B %h %a %A %j %H %k %I %l %p %P %M %S %L %N %f %z %:z %Z %s %Q %T %F %D %R %r " +
+		"%c %n %t %%"
 )
 
 // compileStrptime appends the ops of format: what C's and Ruby's strptime have in common, and
@@ -37,7 +38,8 @@ func compileStrptime(ops []op, format string) ([]op, error) {
 		}
 		var long string
 		switch conv {
-		case 'Y', 'y', 'm', 'd', 'e', 'b', 'B', 'h', 'a', 'A', 'j', 'H', 'k', 'I', 'l', 'p', 'P', 'M', 'S', 'L', 'N', 'f', 'z', 'Z', 's', 'Q':
+		case 'Y', 'y', 'm', 'd', 'e', 'b', 'B', 'h', 'a', 'A', 'j', 'H', 'k', 'I', 'l', 'p', 'P', 'M', 'S', 'L', 'N',
+			'f', 'z', 'Z', 's', 'Q':
 			ops = append(ops, op{conv: conv})
 			continue
 		case 'n', 't':

@@ -116,7 +116,10 @@ func (l *layout) parse(text []byte, received event.Time) (event.Time, bool) {
 			return event.Time{}, false
 		}
 		if t.Year() == 0 { // the layout has none
-			s := scanner{month: int(t.Month()), day: t.Day(), hour: t.Hour(), minute: t.Minute(), second: t.Second(), nsec: t.Nanosecond()}
+			s := scanner{
+				month: int(t.Month()), day: t.Day(), hour: t.Hour(), minute: t.Minute(), second: t.Second(),
+				nsec: t.Nanosecond(),
+			}
 			if l.clock {
 				s.month, s.day = 0, 0
 			}
@@ -154,7 +157,8 @@ func (l *layout) parse(text []byte, received event.Time) (event.Time, bool) {
 // Whatever else there is is left to a scanner.
 func containerTime(t []byte) (event.Time, bool) {
 	const date, point, end = len("2006-01-02T"), len("2006-01-02T15:04:05"), len("2006-01-02T15:04:05.999999999")
-	if len(t) != end+1 || t[end] != 'Z' || t[4] != '-' || t[7] != '-' || t[10] != 'T' || t[13] != ':' || t[16] != ':' || t[point] != '.' {
+	if len(t) != end+1 || t[end] != 'Z' || t[4] != '-' || t[7] != '-' || t[10] != 'T' || t[13] != ':' || t[16] != ':' ||
+		t[point] != '.' {
 		return event.Time{}, false
 	}
 	century, a := pair(t, 0)

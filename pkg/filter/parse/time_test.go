@@ -157,7 +157,8 @@ func FuzzLayout(f *testing.F) {
 		}
 		l = mustLayout(t, "rfc3339", "UTC")
 		want, err := time.Parse(time.RFC3339Nano, text)
-		if err != nil || want.Unix() < minSecond || want.Unix() > maxSecond || strings.HasPrefix(text, "0000") || !strict.MatchString(text) {
+		if err != nil || want.Unix() < minSecond || want.Unix() > maxSecond || strings.HasPrefix(text, "0000") ||
+			!strict.MatchString(text) {
 			return
 		}
 		got, ok = l.parse([]byte(text), event.Time{})
@@ -205,11 +206,25 @@ func TestTimeKeyIsAPath(t *testing.T) {
 		cfg        Config
 		want, when string
 	}{
-		{Config{Time: Time{Key: "instant.epochSecond"}}, `{"instant":{"nanoOfSecond":5},"a.b":"2026-03-01T09:15:02Z","m":1}`, "2026-02-03T04:05:06Z"},
+		{
+			Config{Time: Time{Key: "instant.epochSecond"}},
+			`{"instant":{"nanoOfSecond":5},"a.b":"2026-03-01T09:15:02Z","m":1}`, "2026-02-03T04:05:06Z",
+		},
 		{Config{Time: Time{Key: "instant.epochSecond", Keep: true}}, text, "2026-02-03T04:05:06Z"},
-		{Config{Time: Time{Key: "instant.epochSecond", Format: []string{"unix"}}, Into: "app", Prefix: "x_"}, `{"app":{"x_instant":{"nanoOfSecond":5},"x_a.b":"2026-03-01T09:15:02Z","x_m":1}}`, "2026-02-03T04:05:06Z"},
-		{Config{Time: Time{Key: "a.b"}}, `{"instant":{"epochSecond":1770091506,"nanoOfSecond":5},"m":1}`, "2026-03-01T09:15:02Z"},
-		{Config{Time: Time{Key: `["a.b"]`}}, `{"instant":{"epochSecond":1770091506,"nanoOfSecond":5},"m":1}`, "2026-03-01T09:15:02Z"},
+		{
+			Config{Time: Time{Key: "instant.epochSecond", Format: []string{"unix"}}, Into: "app", Prefix: "x_"},
+			`{"app":{"x_instant":{"nanoOfSecond":5},"x_a.b":"2026-03-01T09:15:02Z","x_m":1}}`, "2026-02-03T04:05:06Z",
+		},
+		{
+			Config{Time: Time{Key: "a.b"}},
+			`{"instant":{"epochSecond":1770091506,"nanoOfSecond":5},"m":1}`,
+			"2026-03-01T09:15:02Z",
+		},
+		{
+			Config{Time: Time{Key: `["a.b"]`}},
+			`{"instant":{"epochSecond":1770091506,"nanoOfSecond":5},"m":1}`,
+			"2026-03-01T09:15:02Z",
+		},
 		{Config{Time: Time{Key: "instant.none"}}, text, ""},
 	} {
 		step, _, err := New(with(func(c *Config) {

@@ -44,7 +44,8 @@ func begins(text []byte, i int) bool {
 	if i == 0 || !isAlnum(text[i-1]) || i >= 2 && text[i-2] == '\\' {
 		return true
 	}
-	if i >= 3 && text[i-3] == '%' && isHex(text[i-2]) && isHex(text[i-1]) || i >= 6 && text[i-6] == '\\' && text[i-5] == 'u' {
+	if i >= 3 && text[i-3] == '%' && isHex(text[i-2]) && isHex(text[i-1]) ||
+		i >= 6 && text[i-6] == '\\' && text[i-5] == 'u' {
 		return true
 	}
 	if text[i-1] != 'm' {
@@ -70,7 +71,8 @@ func findEmails(text []byte, spans []span) []span {
 				break
 			}
 			from := at
-			for from > floor && (isAlnum(text[from-1]) || text[from-1] >= 0x80 || strings.IndexByte("._%+-", text[from-1]) >= 0) {
+			for from > floor &&
+				(isAlnum(text[from-1]) || text[from-1] >= 0x80 || strings.IndexByte("._%+-", text[from-1]) >= 0) {
 				from--
 			}
 			for from < at && strings.IndexByte("._%+-", text[from]) >= 0 && text[from] != '_' {
@@ -145,7 +147,8 @@ func findIPv4(text []byte, spans []span) []span {
 		if !begins(text, from) || from > 0 && text[from-1] == '.' {
 			continue
 		}
-		if to, ok := quad(text, from); ok && ends(text, to) && (to+1 >= len(text) || text[to] != '.' || !isDigit(text[to+1])) {
+		if to, ok := quad(text, from); ok && ends(text, to) &&
+			(to+1 >= len(text) || text[to] != '.' || !isDigit(text[to+1])) {
 			spans = append(spans, span{from, to})
 			at = to
 		}

@@ -46,7 +46,8 @@ func (c *Config) Check(r *setting.Report) {
 	}
 	for i, name := range c.Builtin {
 		if builtin(name).find == nil {
-			r.Add(fmt.Sprintf("builtin[%d]", i), "one of credit_card, email, ipv4, ipv6, bearer, aws_key, jwt", "%q is not known", name)
+			r.Add(fmt.Sprintf("builtin[%d]", i), "one of credit_card, email, ipv4, ipv6, bearer, aws_key, jwt",
+				"%q is not known", name)
 		}
 	}
 	for i, text := range c.Fields {
@@ -55,7 +56,8 @@ func (c *Config) Check(r *setting.Report) {
 		}
 	}
 	if c.With == withHash && c.Key.Reveal() == "" {
-		r.Add("key", "write key: ${file:/run/secrets/redact}, the same on every replica", "a hash without a key can be reversed by trying texts")
+		r.Add("key", "write key: ${file:/run/secrets/redact}, the same on every replica",
+			"a hash without a key can be reversed by trying texts")
 	}
 	if len(c.Mask) > maxMask {
 		r.Add("mask", "", "longer than %d bytes", maxMask)

@@ -4,7 +4,10 @@ import "github.com/seed-afc6a195/aggregator/pkg/filter"
 
 // Kind is what the program knows of steps of kind redact.
 func Kind() filter.Kind {
-	return filter.Kind{Name: "redact", Summary: "mask secrets and personal data", NewConfig: func() filter.Config { return new(Config) }}
+	return filter.Kind{
+		Name: "redact", Summary: "mask secrets and personal data",
+		NewConfig: func() filter.Config { return new(Config) },
+	}
 }
 
 // New implements filter.Config.

@@ -30,7 +30,8 @@ func newPattern(re *regexp.Regexp) *pattern {
 func literal(re *syntax.Regexp) (longest []rune) {
 	switch re.Op {
 	case syntax.OpLiteral:
-		if re.Flags&syntax.FoldCase == 0 && !slices.Contains(re.Rune, utf8.RuneError) { // which matches bytes that are no UTF-8
+		// Which matches bytes that are no UTF-8.
+		if re.Flags&syntax.FoldCase == 0 && !slices.Contains(re.Rune, utf8.RuneError) {
 			return re.Rune
 		}
 	case syntax.OpCapture, syntax.OpPlus:

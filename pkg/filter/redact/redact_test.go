@@ -53,8 +53,9 @@ func asJSON(tb testing.TB, record []byte) string {
 
 const (
 	secretKey = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
-	jwt       = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U"
-	jwe       = "eyJhbGciOiJSU0EtT0FFUCJ9.OKOawDo13g.48V1_ALb6US04U3b.5eym8TW_c8SuK.XFBoMYUZodetZdvTiFvSkQ"
+	jwt       = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_" +
+		"XgL0n3I9PlFUP0THsR8U"
+	jwe = "eyJhbGciOiJSU0EtT0FFUCJ9.OKOawDo13g.48V1_ALb6US04U3b.5eym8TW_c8SuK.XFBoMYUZodetZdvTiFvSkQ"
 )
 
 // In want, what is hidden is #.
@@ -68,7 +69,10 @@ func TestBuiltins(t *testing.T) {
 		{"credit_card", "4111111111111112", "4111111111111112"},
 		{"credit_card", "status 200 4111111111111111 5500000000000004 12", "status 200 # # 12"},
 		{"credit_card", "1 5555 5555 5555 4444 2", "1 # 2"},
-		{"credit_card", "378282246310005 3782 822463 10005 30569309025904 6011111111111117 3530111333300000", "# # # # #"},
+		{
+			"credit_card", "378282246310005 3782 822463 10005 30569309025904 6011111111111117 3530111333300000",
+			"# # # # #",
+		},
 		{"credit_card", "4222222222222 2223003122003222 6304000000000000 6212345678901265", "# # # #"},
 		{"credit_card", `{"pan":"4111111111111111","exp":"12/29"}`, `{"pan":"#","exp":"12/29"}`},
 		{"credit_card", `a\n4111111111111111\u00264111111111111111`, `a\n#\u0026#`},
@@ -78,7 +82,10 @@ func TestBuiltins(t *testing.T) {
 		{"credit_card", "pan_4111111111111111_end", "pan_#_end"},
 		{"credit_card", "x4111111111111111 4111111111111111x", "x4111111111111111 4111111111111111x"},
 		{"credit_card", "41111111111111111111 0.4111111111111111", "41111111111111111111 0.4111111111111111"},
-		{"credit_card", "at 1700000000008 and 20261121170329 and 1763744605000000008", "at 1700000000008 and 20261121170329 and 1763744605000000008"},
+		{
+			"credit_card", "at 1700000000008 and 20261121170329 and 1763744605000000008",
+			"at 1700000000008 and 20261121170329 and 1763744605000000008",
+		},
 		{"credit_card", "550e8400-e29b-41d4-a716-446655440000", "550e8400-e29b-41d4-a716-446655440000"},
 		{"credit_card", "4111111111111111 4111111111111111", "# #"},
 		{"credit_card", "0000000000000000 1111-1111-1111-1117", "0000000000000000 1111-1111-1111-1117"},
@@ -90,7 +97,10 @@ func TestBuiltins(t *testing.T) {
 		{"email", "메일 user@example.com으로", "메일 #으로"},
 		{"email", "jörg@exämple.de 이름@예시.한국 x@xn--e1afmkfd.xn--p1ai", "# # #"},
 		{"email", "--a@b.com a@b@c.com", "--# a@#"},
-		{"email", "react@17.0.2 root@10.0.0.1 user@localhost @type a@ @b.com a@.com", "react@17.0.2 root@10.0.0.1 user@localhost @type a@ @b.com a@.com"},
+		{
+			"email", "react@17.0.2 root@10.0.0.1 user@localhost @type a@ @b.com a@.com",
+			"react@17.0.2 root@10.0.0.1 user@localhost @type a@ @b.com a@.com",
+		},
 		{"email", "a@example.com.1 a@example.com-x a@example.com/x", "#.1 #-x #/x"},
 
 		{"ipv4", "10.0.0.1 - - GET", "# - - GET"},
@@ -98,13 +108,19 @@ func TestBuiltins(t *testing.T) {
 		{"ipv4", "ip=1.2.3.4\n(5.6.7.8)[9.9.9.9]\"8.8.8.8\"", "ip=#\n(#)[#]\"#\""},
 		{"ipv4", `a\n10.0.0.1 x%3D10.0.0.1 y%2010.0.0.1`, `a\n# x%3D# y%20#`},
 		{"ipv4", "root@10.0.0.1. ip_10.0.0.1", "root@#. ip_#"},
-		{"ipv4", "1.2.3 1.2.3.4.5 256.1.1.1 1.2.3.1000 v1.2.3.4 1..2.3 1.2.3.4a", "1.2.3 1.2.3.4.5 256.1.1.1 1.2.3.1000 v1.2.3.4 1..2.3 1.2.3.4a"},
+		{
+			"ipv4", "1.2.3 1.2.3.4.5 256.1.1.1 1.2.3.1000 v1.2.3.4 1..2.3 1.2.3.4a",
+			"1.2.3 1.2.3.4.5 256.1.1.1 1.2.3.1000 v1.2.3.4 1..2.3 1.2.3.4a",
+		},
 
 		{"ipv6", "from 2001:db8::1, fe80::1%eth0: ::1", "from #, #%eth0: #"},
 		{"ipv6", "[2001:db8:0:0:0:0:2:1]:443 2001:DB8::/32", "[#]:443 #/32"},
 		{"ipv6", "::ffff:10.0.0.1 64:ff9b::192.0.2.33", "# #"},
 		{"ipv6", "client:2001:db8::1 peer=fe80::a:1: refused", "client:# peer=#: refused"},
-		{"ipv6", "10:20:30 2026-11-21T17:03:25Z 00:1b:44:11:3a:b7 std::vector A::B x::1 a:b", "10:20:30 2026-11-21T17:03:25Z 00:1b:44:11:3a:b7 std::vector A::B x::1 a:b"},
+		{
+			"ipv6", "10:20:30 2026-11-21T17:03:25Z 00:1b:44:11:3a:b7 std::vector A::B x::1 a:b",
+			"10:20:30 2026-11-21T17:03:25Z 00:1b:44:11:3a:b7 std::vector A::B x::1 a:b",
+		},
 		{"ipv6", "16:27:ac:a5:76:28:2d:36:63:1b:56:4d:eb:df:a6:48", "16:27:ac:a5:76:28:2d:36:63:1b:56:4d:eb:df:a6:48"},
 		{"ipv6", "1::2::3 12345::1 1:2:3:4:5:6:7", "1::2::3 12345::1 1:2:3:4:5:6:7"},
 
@@ -113,22 +129,37 @@ func TestBuiltins(t *testing.T) {
 		{"bearer", "auth BEARER abc123, then", "auth BEARER #, then"},
 		{"bearer", "curl -H 'Authorization: Bearer abcdefghijklmnopqrst'", "curl -H 'Authorization: Bearer #'"},
 		{"bearer", "?h=Bearer%20abc123", "?h=Bearer%20#"},
-		{"bearer", "the bearer of bad news; Bearer realm=\"x\"; bearer token expired; forbearer abc123", "the bearer of bad news; Bearer realm=\"x\"; bearer token expired; forbearer abc123"},
+		{
+			"bearer", "the bearer of bad news; Bearer realm=\"x\"; bearer token expired; forbearer abc123",
+			"the bearer of bad news; Bearer realm=\"x\"; bearer token expired; forbearer abc123",
+		},
 		{"bearer", "bearer", "bearer"},
 
 		{"aws_key", "id AKIAIOSFODNN7EXAMPLE and ASIAIOSFODNN7EXAMPLE.", "id # and #."},
 		{"aws_key", "aws_secret_access_key=" + secretKey + "\n", "aws_secret_access_key=#\n"},
 		{"aws_key", secretKey, "#"},
-		{"aws_key", `{"AccessKeyId":"ACCAIOSFODNN7EXAMPLE","SecretAccessKey":"` + secretKey + `"}`, `{"AccessKeyId":"#","SecretAccessKey":"#"}`},
-		{"aws_key", "AKIAIOSFODNN7EXAMPL AKIAIOSFODNN7EXAMPLEX AKIAiosfodnn7example AIIAIOSFODNN7EXAMPLE", "AKIAIOSFODNN7EXAMPL AKIAIOSFODNN7EXAMPLEX AKIAiosfodnn7example AIIAIOSFODNN7EXAMPLE"},
-		{"aws_key", "commit da39a3ee5e6b4b0d3255bfef95601890afd80709 /usr/local/Cellar/libFoo1/share/examples/a", "commit da39a3ee5e6b4b0d3255bfef95601890afd80709 /usr/local/Cellar/libFoo1/share/examples/a"},
+		{
+			"aws_key", `{"AccessKeyId":"ACCAIOSFODNN7EXAMPLE","SecretAccessKey":"` + secretKey + `"}`,
+			`{"AccessKeyId":"#","SecretAccessKey":"#"}`,
+		},
+		{
+			"aws_key", "AKIAIOSFODNN7EXAMPL AKIAIOSFODNN7EXAMPLEX AKIAiosfodnn7example AIIAIOSFODNN7EXAMPLE",
+			"AKIAIOSFODNN7EXAMPL AKIAIOSFODNN7EXAMPLEX AKIAiosfodnn7example AIIAIOSFODNN7EXAMPLE",
+		},
+		{
+			"aws_key", "commit da39a3ee5e6b4b0d3255bfef95601890afd80709 /usr/local/Cellar/libFoo1/share/examples/a",
+			"commit da39a3ee5e6b4b0d3255bfef95601890afd80709 /usr/local/Cellar/libFoo1/share/examples/a",
+		},
 		{"aws_key", secretKey + "x " + secretKey[1:], secretKey + "x " + secretKey[1:]},
 
 		{"jwt", "token=" + jwt + ";", "token=#;"},
 		{"jwt", jwe + " " + jwt, "# #"},
 		{"jwt", strings.TrimRight(jwt[:strings.LastIndex(jwt, ".")+1], ""), "#"},
 		{"jwt", jwt[:strings.LastIndex(jwt, ".")], "#"},
-		{"jwt", "eyJhbGciOiJIUzI1NiJ9 eyJ eyJ.eyJ.x xeyJhbGciOiJIUzI1NiJ9.e30.x eyJhbGciOiJIUzI1NiJ9.e30", "eyJhbGciOiJIUzI1NiJ9 eyJ eyJ.eyJ.x xeyJhbGciOiJIUzI1NiJ9.e30.x eyJhbGciOiJIUzI1NiJ9.e30"},
+		{
+			"jwt", "eyJhbGciOiJIUzI1NiJ9 eyJ eyJ.eyJ.x xeyJhbGciOiJIUzI1NiJ9.e30.x eyJhbGciOiJIUzI1NiJ9.e30",
+			"eyJhbGciOiJIUzI1NiJ9 eyJ eyJ.eyJ.x xeyJhbGciOiJIUzI1NiJ9.e30.x eyJhbGciOiJIUzI1NiJ9.e30",
+		},
 	} {
 		s := step(t, Config{Builtin: []string{tc.builtin}, Mask: "#"})
 		e := happening(pack(t, map[string]any{"m": tc.text}))
@@ -162,24 +193,58 @@ func TestFields(t *testing.T) {
 		fields []string
 		want   string
 	}{
-		{nil, `{"user":{"email":"#"},"list":["#",{"email":"#"},7,null,true,1.5],"card":4111111111111111,"1":"#","message":"# again"}`},
-		{[]string{"message"}, `{"user":{"email":"c@d.com"},"list":["e@f.com",{"email":"g@h.com"},7,null,true,1.5],"card":4111111111111111,"1":"i@j.com","message":"# again"}`},
-		{[]string{"user", "card"}, `{"user":{"email":"#"},"list":["e@f.com",{"email":"g@h.com"},7,null,true,1.5],"card":"#","1":"i@j.com","message":"k@l.com again"}`},
-		{[]string{"list.email", "user.e*l"}, `{"user":{"email":"#"},"list":["e@f.com",{"email":"#"},7,null,true,1.5],"card":4111111111111111,"1":"i@j.com","message":"k@l.com again"}`},
-		{[]string{"**.email"}, `{"user":{"email":"#"},"list":["e@f.com",{"email":"#"},7,null,true,1.5],"card":4111111111111111,"1":"i@j.com","message":"k@l.com again"}`},
-		{[]string{"m*", "user.mail", "email"}, `{"user":{"email":"c@d.com"},"list":["e@f.com",{"email":"g@h.com"},7,null,true,1.5],"card":4111111111111111,"1":"i@j.com","message":"# again"}`},
-		{[]string{"*"}, `{"user":{"email":"#"},"list":["#",{"email":"#"},7,null,true,1.5],"card":"#","1":"#","message":"# again"}`},
-		{[]string{"**"}, `{"user":{"email":"#"},"list":["#",{"email":"#"},7,null,true,1.5],"card":"#","1":"#","message":"# again"}`},
+		{
+			nil,
+			`{"user":{"email":"#"},"list":["#",{"email":"#"},7,null,true,1.5],"card":4111111111111111,"1":"#",` +
+				`"message":"# again"}`,
+		},
+		{
+			[]string{"message"},
+			`{"user":{"email":"c@d.com"},"list":["e@f.com",{"email":"g@h.com"},7,null,true,1.5],` +
+				`"card":4111111111111111,"1":"i@j.com","message":"# again"}`,
+		},
+		{
+			[]string{"user", "card"},
+			`{"user":{"email":"#"},"list":["e@f.com",{"email":"g@h.com"},7,null,true,1.5],"card":"#","1":"i@j.com",` +
+				`"message":"k@l.com again"}`,
+		},
+		{
+			[]string{"list.email", "user.e*l"},
+			`{"user":{"email":"#"},"list":["e@f.com",{"email":"#"},7,null,true,1.5],"card":4111111111111111,` +
+				`"1":"i@j.com","message":"k@l.com again"}`,
+		},
+		{
+			[]string{"**.email"},
+			`{"user":{"email":"#"},"list":["e@f.com",{"email":"#"},7,null,true,1.5],"card":4111111111111111,` +
+				`"1":"i@j.com","message":"k@l.com again"}`,
+		},
+		{
+			[]string{"m*", "user.mail", "email"},
+			`{"user":{"email":"c@d.com"},"list":["e@f.com",{"email":"g@h.com"},7,null,true,1.5],` +
+				`"card":4111111111111111,"1":"i@j.com","message":"# again"}`,
+		},
+		{
+			[]string{"*"},
+			`{"user":{"email":"#"},"list":["#",{"email":"#"},7,null,true,1.5],"card":"#","1":"#","message":"# again"}`,
+		},
+		{
+			[]string{"**"},
+			`{"user":{"email":"#"},"list":["#",{"email":"#"},7,null,true,1.5],"card":"#","1":"#","message":"# again"}`,
+		},
 	} {
 		e := happening(record)
-		if _, err := step(t, Config{Builtin: []string{"email", "credit_card"}, Fields: tc.fields, Mask: "#"}).Apply(e); err != nil {
+		if _, err := step(t, Config{
+			Builtin: []string{"email", "credit_card"}, Fields: tc.fields, Mask: "#",
+		}).Apply(e); err != nil {
 			t.Fatal(err)
 		}
 		if got := asJSON(t, e.Rendered()); got != tc.want {
 			t.Errorf("%v:\n got %s\nwant %s", tc.fields, got, tc.want)
 		}
 		// Of fields with one name the ones before the last count nowhere, but they are stored.
-		if hidden := !bytes.Contains(e.Rendered(), []byte("from a@b.com")); hidden != strings.Contains(tc.want, `"# again"`) {
+		if hidden := !bytes.Contains(e.Rendered(), []byte("from a@b.com")); hidden != strings.Contains(
+			tc.want, `"# again"`,
+		) {
 			t.Errorf("%v: first message hidden: %v", tc.fields, hidden)
 		}
 	}
@@ -245,7 +310,8 @@ func TestHash(t *testing.T) {
 	if got := apply("k1", "a@b.com"); got != want {
 		t.Errorf("hash is %s, want %s", got, want)
 	}
-	if got := apply("k1", "<a@b.com> a@b.com c@b.com"); !strings.HasPrefix(got, "<"+want+"> "+want+" ") || strings.Count(got, want) != 2 {
+	if got := apply("k1", "<a@b.com> a@b.com c@b.com"); !strings.HasPrefix(got, "<"+want+"> "+want+" ") ||
+		strings.Count(got, want) != 2 {
 		t.Errorf("in a text: %s", got)
 	}
 	if got := apply("k2", "a@b.com"); got == want || len(got) != 24 {
@@ -279,7 +345,8 @@ func TestCheck(t *testing.T) {
 		if (got == "") != (tc.want == "") || !strings.Contains(got, tc.want) {
 			t.Errorf("%+v: %q, want %q", tc.cfg, got, tc.want)
 		}
-		if _, err := New(tc.cfg); tc.want != "" && err == nil && len(tc.cfg.Mask) < 65 && (len(tc.cfg.Builtin) > 0 || len(tc.cfg.Patterns) > 0) {
+		if _, err := New(tc.cfg); tc.want != "" && err == nil && len(tc.cfg.Mask) < 65 &&
+			(len(tc.cfg.Builtin) > 0 || len(tc.cfg.Patterns) > 0) {
 			t.Errorf("%+v: New took it", tc.cfg)
 		}
 	}
@@ -310,7 +377,10 @@ func TestGlob(t *testing.T) {
 }
 
 func FuzzFinders(f *testing.F) {
-	for _, s := range []string{"4111 1111 1111 1111", "a@b.com", "10.0.0.1", "fe80::1", "Bearer abc123", "AKIAIOSFODNN7EXAMPLE", secretKey, jwt, "%40", "::", "\\u0026"} {
+	for _, s := range []string{
+		"4111 1111 1111 1111", "a@b.com", "10.0.0.1", "fe80::1", "Bearer abc123", "AKIAIOSFODNN7EXAMPLE", secretKey,
+		jwt, "%40", "::", "\\u0026",
+	} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
@@ -346,7 +416,9 @@ func FuzzApply(f *testing.F) {
 	f.Add([]byte("\x81\xa1m\xa7a@b.com"), "m")
 	f.Add([]byte("\x81\xa1m\x92\xa7a@b.com\x81\xa1x\xcf\x00\x0e\x9a\x0b\x0c\x00\x00\x00"), "**.x")
 	f.Fuzz(func(t *testing.T, record []byte, field string) {
-		cfg := Config{Builtin: []string{"credit_card", "email", "ipv4", "ipv6", "bearer", "aws_key", "jwt"}, Mask: "***"}
+		cfg := Config{
+			Builtin: []string{"credit_card", "email", "ipv4", "ipv6", "bearer", "aws_key", "jwt"}, Mask: "***",
+		}
 		if field != "" {
 			cfg.Fields = []string{field}
 		}
@@ -367,10 +439,16 @@ func FuzzApply(f *testing.F) {
 func BenchmarkApply(b *testing.B) {
 	all := []string{"credit_card", "email", "ipv4", "ipv6", "bearer", "aws_key", "jwt"}
 	quiet := map[string]any{
-		"log": `2026-11-21T17:03:25.123Z INFO [worker-7] Processed order 8841 for customer in 34 ms; queue depth now 12, next poll at 17:03:30`, "stream": "stdout",
-		"kubernetes": map[string]any{"pod_name": "web-5d9c7b8f6-abcde", "namespace_name": "shop", "container_name": "web", "host": "ip-node-7", "labels": map[string]any{"app": "web"}},
+		"log": `2026-11-21T17:03:25.123Z INFO [worker-7] Processed order 8841 for customer in 34 ms; queue depth now ` +
+			`12, next poll at 17:03:30`, "stream": "stdout",
+		"kubernetes": map[string]any{
+			"pod_name": "web-5d9c7b8f6-abcde", "namespace_name": "shop", "container_name": "web", "host": "ip-node-7",
+			"labels": map[string]any{"app": "web"},
+		},
 	}
-	hit := map[string]any{"log": `Authorization: Bearer mF_9.B5f-4.1JqM from jane@example.com at 10.0.0.1 paid with 4111 1111 1111 1111`}
+	hit := map[string]any{
+		"log": `Authorization: Bearer mF_9.B5f-4.1JqM from jane@example.com at 10.0.0.1 paid with 4111 1111 1111 1111`,
+	}
 	for _, bc := range []struct {
 		name   string
 		record map[string]any
@@ -380,8 +458,14 @@ func BenchmarkApply(b *testing.B) {
 		{"all builtins, all fields, no hit", quiet, Config{Builtin: all}},
 		{"credit_card, all fields, no hit", quiet, Config{Builtin: all[:1]}},
 		{"email, one field, no hit", quiet, Config{Builtin: all[1:2], Fields: []string{"log"}}},
-		{"regex with a literal, no hit", quiet, Config{Patterns: []Pattern{{Regex: `password=(\S+)`}}, Fields: []string{"log"}}},
-		{"regex without, no hit", quiet, Config{Patterns: []Pattern{{Regex: `\d{3}-\d{2}-\d{4}`}}, Fields: []string{"log"}}},
+		{
+			"regex with a literal, no hit", quiet,
+			Config{Patterns: []Pattern{{Regex: `password=(\S+)`}}, Fields: []string{"log"}},
+		},
+		{
+			"regex without, no hit", quiet,
+			Config{Patterns: []Pattern{{Regex: `\d{3}-\d{2}-\d{4}`}}, Fields: []string{"log"}},
+		},
 		{"four hits, mask", hit, Config{Builtin: all, Mask: "***"}},
 		{"four hits, hash", hit, Config{Builtin: all, With: "hash", Key: setting.NewSecret("k")}},
 	} {

@@ -100,7 +100,8 @@ func findSecrets(text []byte, spans []span) []span {
 		for to < len(text) && isBase64(text[to]) {
 			to++
 		}
-		if to-from == secretBytes && secret(text[from:to]) && (to == len(text) || strings.IndexByte("=-_", text[to]) < 0) &&
+		if to-from == secretBytes && secret(text[from:to]) &&
+			(to == len(text) || strings.IndexByte("=-_", text[to]) < 0) &&
 			(from == 0 || text[from-1] != '-' && text[from-1] != '_') {
 			spans = append(spans, span{from, to})
 		}

@@ -22,7 +22,8 @@ func (c *Config) Check(r *setting.Report) {
 	case (c.Rate != 0) == (c.OneIn != 0):
 		r.Add("", "write rate: 0.1 or one_in: 10", "a sample needs either rate or one_in")
 	case c.OneIn == 0 && !(c.Rate > 0 && c.Rate <= 1): // NaN is neither
-		r.Add("rate", "write 0.1 for a tenth; to drop everything use expr: {drop: \"true\"}", "%v is not over 0 and up to 1", c.Rate)
+		r.Add("rate", "write 0.1 for a tenth; to drop everything use expr: {drop: \"true\"}",
+			"%v is not over 0 and up to 1", c.Rate)
 	}
 	checkKey(r, c.Key)
 }
@@ -49,7 +50,8 @@ func (c *ThrottleConfig) Check(r *setting.Report) {
 	case perInterval(*c) < 1:
 		r.Add("rate", "make the interval longer", "%v a second is less than one event in %v", c.Rate, c.Interval)
 	case c.Burst != 0 && float64(c.Burst) < c.Rate:
-		r.Add("burst", "leave it out for as many as rate", "%d events of a second are fewer than the rate of %v", c.Burst, c.Rate)
+		r.Add("burst", "leave it out for as many as rate", "%d events of a second are fewer than the rate of %v",
+			c.Burst, c.Rate)
 	}
 	checkKey(r, c.Key)
 }

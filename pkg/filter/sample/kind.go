@@ -4,7 +4,9 @@ import "github.com/seed-afc6a195/aggregator/pkg/filter"
 
 // Kind is what the program knows of steps of kind sample.
 func Kind() filter.Kind {
-	return filter.Kind{Name: "sample", Summary: "keep a share of the events", NewConfig: func() filter.Config { return new(Config) }}
+	return filter.Kind{
+		Name: "sample", Summary: "keep a share of the events", NewConfig: func() filter.Config { return new(Config) },
+	}
 }
 
 // New implements filter.Config.
@@ -18,7 +20,10 @@ func (c *Config) New(filter.Deps) (filter.Made, error) {
 
 // ThrottleKind is what the program knows of steps of kind throttle.
 func ThrottleKind() filter.Kind {
-	return filter.Kind{Name: "throttle", Summary: "keep so many events a second", NewConfig: func() filter.Config { return new(ThrottleConfig) }}
+	return filter.Kind{
+		Name: "throttle", Summary: "keep so many events a second",
+		NewConfig: func() filter.Config { return new(ThrottleConfig) },
+	}
 }
 
 // New implements filter.Config.

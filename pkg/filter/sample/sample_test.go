@@ -26,8 +26,10 @@ func happening(tb testing.TB, cluster string, sec int64, pos int, record map[str
 	tb.Helper()
 	var e filter.Event
 	e.Reset(&event.Event{
-		Chunk: &event.Chunk{Cluster: cluster, Tag: "kube.web", Parts: []event.Part{{Key: [16]byte{1}, Events: 1 << 30}}},
-		Pos:   pos, Time: event.Time{Sec: sec, Nsec: uint32(pos)}, Record: pack(tb, record),
+		Chunk: &event.Chunk{
+			Cluster: cluster, Tag: "kube.web", Parts: []event.Part{{Key: [16]byte{1}, Events: 1 << 30}},
+		},
+		Pos: pos, Time: event.Time{Sec: sec, Nsec: uint32(pos)}, Record: pack(tb, record),
 	}, pos)
 	return &e
 }
@@ -71,7 +73,9 @@ func TestSample(t *testing.T) {
 			if keeps(t, replica, e) != yes {
 				t.Fatalf("%s: event %d: another replica disagrees", tc.name, i)
 			}
-			if again := happening(t, "tokyo", 99, i, map[string]any{"trace_id": fmt.Sprintf("trace-%d", i)}); tc.cfg.Key == "{record.trace_id}" && keeps(t, s, again) != yes {
+			if again := happening(t, "tokyo", 99, i, map[string]any{
+				"trace_id": fmt.Sprintf("trace-%d", i),
+			}); tc.cfg.Key == "{record.trace_id}" && keeps(t, s, again) != yes {
 				t.Fatalf("%s: trace %d is not whole", tc.name, i)
 			}
 		}
@@ -83,7 +87,9 @@ func TestSample(t *testing.T) {
 
 // What one version keeps the next one keeps: replicas of both run side by side in an update.
 func TestHashStays(t *testing.T) {
-	for text, want := range map[string]uint64{"": 0xefd01f60ba992926, "a": 0x82a2a958a9bece5b, "4bf92f3577b34da6a3ce929d0e0e4736": 0xe668f55d97f2d8a8} {
+	for text, want := range map[string]uint64{
+		"": 0xefd01f60ba992926, "a": 0x82a2a958a9bece5b, "4bf92f3577b34da6a3ce929d0e0e4736": 0xe668f55d97f2d8a8,
+	} {
 		if got := hash([]byte(text)); got != want {
 			t.Errorf("hash(%q) = %#x, want %#x", text, got, want)
 		}
@@ -158,7 +164,9 @@ func BenchmarkSample(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	in := happening(b, "seoul", 1, 1, map[string]any{"log": strings.Repeat("x", 200), "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736"}).Event
+	in := happening(b, "seoul", 1, 1, map[string]any{
+		"log": strings.Repeat("x", 200), "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736",
+	}).Event
 	var e filter.Event
 	var origin any = 1
 	b.ReportAllocs()

@@ -132,7 +132,8 @@ func TestThrottleBurst(t *testing.T) {
 		t.Errorf("0.29 a second for 100 s are %v, want 29", got)
 	}
 	slow := throttle(t, ThrottleConfig{Rate: 0.2})
-	if got := slow.give(t, "seoul", "web", base, 3) + slow.give(t, "seoul", "web", base+5, 3) + slow.give(t, "seoul", "web", base+9, 3); got != 2 {
+	if got := slow.give(t, "seoul", "web", base, 3) + slow.give(t, "seoul", "web", base+5, 3) +
+		slow.give(t, "seoul", "web", base+9, 3); got != 2 {
 		t.Errorf("0.2 a second for 10 s: %d go on, want 2", got)
 	}
 }
@@ -151,7 +152,9 @@ func TestThrottleNoTime(t *testing.T) {
 	if kept != 5 {
 		t.Errorf("%d of 5 go on, received a second apart", kept)
 	}
-	if keeps(t, f, &filter.Event{Event: event.Event{Chunk: &event.Chunk{}, Time: event.Time{Sec: -5}, Record: []byte{0x80}}}) != true {
+	if keeps(t, f, &filter.Event{
+		Event: event.Event{Chunk: &event.Chunk{}, Time: event.Time{Sec: -5}, Record: []byte{0x80}},
+	}) != true {
 		t.Error("an event without any time is dropped")
 	}
 }
@@ -218,7 +221,9 @@ func TestSummaryIDs(t *testing.T) {
 func BenchmarkThrottle(b *testing.B) {
 	for _, rate := range []float64{1, 1e9} {
 		b.Run(fmt.Sprintf("rate %v", rate), func(b *testing.B) {
-			th, err := NewThrottle(ThrottleConfig{Rate: rate, Key: "{record.app}", Interval: 10 * time.Second, MaxKeys: 100}, time.Now)
+			th, err := NewThrottle(
+				ThrottleConfig{Rate: rate, Key: "{record.app}", Interval: 10 * time.Second, MaxKeys: 100}, time.Now,
+			)
 			if err != nil {
 				b.Fatal(err)
 			}

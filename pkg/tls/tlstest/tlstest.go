@@ -148,7 +148,9 @@ func newKey(tb testing.TB) *ecdsa.PrivateKey {
 
 // sign gives the certificate for subject's public key a serial number and signer's signature; parent
 // nil means that it signs itself.
-func sign(tb testing.TB, template, parent *x509.Certificate, subject, signer *ecdsa.PrivateKey) (*x509.Certificate, []byte) {
+func sign(
+	tb testing.TB, template, parent *x509.Certificate, subject, signer *ecdsa.PrivateKey,
+) (*x509.Certificate, []byte) {
 	tb.Helper()
 	serial, err := rand.Int(rand.Reader, big.NewInt(1<<62))
 	if err != nil {
