@@ -172,6 +172,11 @@ type Failure struct {
 	// Kind is the refusal's type in the destination's terms, such as index_closed_exception or AccessDeniedException: bounded,
 	// and free of anything of the event's or of a secret. "" where it has none. Everybody sees it.
 	Kind string
+	// Remedy is what to do about it, for everybody to see; "" where nobody knows.
+	Remedy string
+	// Partial says with ReasonTarget that the target refuses some events only, such as those with a new field: others
+	// are not to be kept from it.
+	Partial bool
 	// Unlisted says of an event that is rejected that the output's table of refusals does not know this one, so that it
 	// may be about the target's state after all: where many different events are refused alike, it is.
 	Unlisted bool

@@ -32,7 +32,8 @@ func (o *Output) Send(ctx context.Context, batch *outputs.Batch) error {
 // all sends the events that are not held back.
 func (s *send) all(ctx context.Context) {
 	for next := 0; next < len(s.batch.Events) && s.stop == nil; {
-		next, s.failed = s.b.fill(s.batch.Events, next, s.limit.get(), s.failed)
+		next, s.failed = s.b.fill(s.batch, next, s.limit.get(), s.failed)
+		s.counted = max(s.counted, next)
 		if len(s.b.lines) > 0 {
 			s.posted = true
 			s.ensureAliases(ctx)
@@ -87,6 +88,7 @@ type send struct {
 	batch     *outputs.Batch
 	most      time.Duration      // that the server may wait; 0: its share of the time-out
 	posted    bool               // a request was made
+	counted   int                // of the batch's events, from the first on: they are in its Sent
 	apart     bool               // see outputs.SendError
 	holds     time.Duration      // how long what is held back waits at least
 	failed    []outputs.Failure  // those with no reason are the suspects: refused alone, with 400
@@ -110,6 +112,9 @@ func (s *send) post(ctx context.Context, from, to int) {
 	out := s.request(ctx, s.b, from, to, s.most, func(item int) bool {
 		return s.batch.First(s.b.lines[min(from+item, to-1)].event)
 	})
+	if out.host != "" {
+		s.batch.Host = out.host
+	}
 	if out.err == nil {
 		s.accepted = true
 		s.limit.accepted(size)
@@ -253,9 +258,11 @@ func (s *send) result() error {
 		detail := s.stop.Err.Error()
 		for i := s.stopAt; i < n; i++ {
 			s.b.name = s.names.Append(s.b.name[:0], &s.batch.Events[i])
-			s.failed = append(s.failed, outputs.Failure{
-				Index: i, Reason: s.stop.Reason, Status: s.stop.Status, Detail: detail, Target: s.b.targets[s.b.targetOf(s.b.name)],
-			})
+			target := s.b.targets[s.b.targetOf(s.b.name)]
+			if i >= s.counted {
+				s.batch.CountSent(target, &s.batch.Events[i])
+			}
+			s.failed = append(s.failed, outputs.Failure{Index: i, Reason: s.stop.Reason, Status: s.stop.Status, Detail: detail, Target: target})
 		}
 	}
 	if len(s.failed) == 0 {
