@@ -206,6 +206,7 @@ type SendError struct {
 	// Suspect says of a batch that was refused as a whole that something in it may be why, although the destination takes
 	// others: the answer came in good time, is no wish to wait, and is not about a login, a quota or a host that is away.
 	Suspect bool
+	Remedy  string // what to do about what all of the batch met, for everybody to see; "" where nobody knows
 	Host    string // who answered, where the destination has several servers, else its one; "" where none did
 	Err     error
 }

@@ -39,12 +39,12 @@ func TestRefusalsFind(t *testing.T) {
 func TestRefusalWordsAreNoValues(t *testing.T) {
 	const pattern = "[…] failed to parse: Limit of total fields […] exceeded"
 	for text, want := range map[string]bool{
-		"[1:31] failed to parse: Limit of total fields [3] exceeded": true,
-		"[1:31] failed to parse: Limit of total fields [3] exceeded by far":                                                    true,
+		"[1:31] failed to parse: Limit of total fields [3] exceeded":                                                          true,
+		"[1:31] failed to parse: Limit of total fields [3] exceeded by far":                                                   true,
 		"[1:31] failed to parse field [a]. Preview of field's value: '] failed to parse: Limit of total fields [3] exceeded'": false,
-		"[[1] failed to parse: Limit of total fields [3] exceeded":                                                             false,
-		"[1:31] failed to parse: Limit of total fields [3":                                                                     false,
-		"x [1:31] failed to parse: Limit of total fields [3] exceeded":                                                         false,
+		"[[1] failed to parse: Limit of total fields [3] exceeded":                                                            false,
+		"[1:31] failed to parse: Limit of total fields [3":                                                                    false,
+		"x [1:31] failed to parse: Limit of total fields [3] exceeded":                                                        false,
 		"": false,
 	} {
 		if got := begins(text, pattern); got != want {

@@ -122,10 +122,16 @@ func TestDelivered(t *testing.T) {
 		kind      string
 		delivered bool
 	}{
-		{yes, 200, "", yes}, {yes, 201, "", yes}, {no, 200, "", yes},
-		{yes, 409, "version_conflict_engine_exception", yes}, {yes, 409, "", yes},
-		{yes, 409, "something_else", no}, {no, 409, "version_conflict_engine_exception", no},
-		{yes, 300, "", no}, {yes, 0, "", no}, {yes, 199, "", no},
+		{yes, 200, "", yes},
+		{yes, 201, "", yes},
+		{no, 200, "", yes},
+		{yes, 409, "version_conflict_engine_exception", yes},
+		{yes, 409, "", yes},
+		{yes, 409, "something_else", no},
+		{no, 409, "version_conflict_engine_exception", no},
+		{yes, 300, "", no},
+		{yes, 0, "", no},
+		{yes, 199, "", no},
 	} {
 		if got := p.refusal(tc.create, tc.status, &cause{kind: tc.kind}); (got == nil) != tc.delivered {
 			t.Errorf("create %t, %d %s: %+v", tc.create, tc.status, tc.kind, got)

@@ -64,13 +64,13 @@ type reply struct {
 
 	scan     *scanner
 	refusals outputs.Refusals    // of items
-	first   func(item int) bool // whether an item is for an event's first attempt; nil: none is
-	usual   string              // most items begin with this and their index,
-	rest    string              // and end with that
-	names   func(item int) string
-	last    string // detail
-	index   string // the last one's
-	details int    // bytes kept
+	first    func(item int) bool // whether an item is for an event's first attempt; nil: none is
+	usual    string              // most items begin with this and their index,
+	rest     string              // and end with that
+	names    func(item int) string
+	last     string // detail
+	index    string // the last one's
+	details  int    // bytes kept
 }
 
 // parse reads the reply to a request of n events. An error of scanner's says that it is not a reply to

@@ -129,6 +129,7 @@ func (o *Output) judge(r *reply, err error, resp *http.Response, n int) outcome 
 	if unread {
 		se.Err = fmt.Errorf("%s: %w", adviseGzip, se.Err)
 	}
+	se.Remedy = refusal.Remedy
 	se.Suspect = refusal.Suspect && se.Reason != outputs.ReasonNetwork && se.RetryAfter == 0 && !unread
 	return outcome{unread: unread, err: se, kind: r.cause.kind, alone: resp.StatusCode == http.StatusTooManyRequests && tooLargeAlone(r.cause.reason)}
 }
