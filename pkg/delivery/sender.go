@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/seed-afc6a195/aggregator/internal/failpoint"
+	"github.com/seed-afc6a195/aggregator/pkg/delivery/suspicion"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 )
@@ -21,6 +22,7 @@ type sender struct {
 	pool    *retryPool
 	dead    *deadLetterSink
 	rec     *recorder
+	hosts   *suspicion.Hosts
 	spawn   func(func()) // runs it beside the caller; whoever owns the sender waits for its end
 }
 
@@ -40,6 +42,9 @@ func (s *sender) deliver(w *work) {
 
 // waited waits as long as w has to before the next send. It returns false when the loop ends before.
 func (s *sender) waited(w *work) bool {
+	if w.onTrial() {
+		return s.standsTrial(w)
+	}
 	last := &w.last
 	d, reason, began := last.wait, last.reason, time.Now()
 	last.wait, last.reason = 0, ""
@@ -74,7 +79,10 @@ func (s *sender) send(w *work) (se *outputs.SendError, sent bool) {
 	if !ok {
 		return nil, false
 	}
-	return s.sendNow(ticket, &outputs.Batch{Events: w.events, Bytes: size, Again: w.tries > 0}), true
+	b := &outputs.Batch{Events: w.events, Bytes: size, Again: w.tries > 0}
+	se = s.sendNow(ticket, b)
+	s.answered(w, b, se)
+	return se, true
 }
 
 func (s *sender) sendNow(ticket uint64, b *outputs.Batch) *outputs.SendError {
@@ -116,6 +124,8 @@ func (s *sender) settle(w *work, se *outputs.SendError) bool {
 		w.last.wait, w.last.reason = paceOf(se, s.set.Retry.Max), outputs.ReasonPaced
 	case se.Reason == outputs.ReasonTooLarge && len(w.events) > 1:
 		s.split(w, se)
+	case s.refuses(w, se) && len(w.events) > 1 && s.hosts.MaySearch(se.Host, time.Now()):
+		return s.search(w, se)
 	default:
 		return s.settleSome(w, se)
 	}

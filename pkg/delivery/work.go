@@ -3,6 +3,7 @@ package delivery
 import (
 	"time"
 
+	"github.com/seed-afc6a195/aggregator/pkg/delivery/suspicion"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 )
@@ -14,7 +15,11 @@ type work struct {
 	tries  int         // sends so far
 	fails  int         // of these, in a row, without any event getting through
 	pooled bool        // it is sent again apart from its batch: see retryPool
-	trying bool        // counted among what has failed and is not settled
+	// refused is how often the events were refused as they are, together, by an answer that may be about one of them; trial is
+	// the case of a single one that was refused alone: nil where it is none.
+	refused int
+	trial   *suspicion.Trial
+	trying  bool // counted among what has failed and is not settled
 
 	last lastSend // zero: there was none
 }
@@ -87,7 +92,7 @@ func (w *work) items() []*work {
 // item returns w without its events, for those of one kind.
 func (w *work) item(kind fate) *work {
 	item := *w
-	item.events, item.pooled, item.trying = nil, true, false
+	item.events, item.pooled, item.trying, item.refused = nil, true, false, 0
 	item.last.why = nil
 	item.last.wait, item.last.flight = w.last.backoff, kind.flight
 	if kind.reason == outputs.ReasonPaced {

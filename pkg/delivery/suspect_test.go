@@ -1,0 +1,225 @@
+package delivery_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/seed-afc6a195/aggregator/pkg/delivery"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs/outputtest"
+)
+
+// gateway is a destination behind one that refuses a whole request for what an event holds. Safe for concurrent use.
+type gateway struct {
+	mu      sync.Mutex
+	refuses func(n int) bool // an event
+	down    bool             // it refuses all
+	sends   [][]int
+	got     map[int]int
+}
+
+func (g *gateway) Close() error { return nil }
+
+func (g *gateway) Send(_ context.Context, b *outputs.Batch) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	var numbers []int
+	for i := range b.Events {
+		numbers = append(numbers, outputtest.Number(&b.Events[i]))
+	}
+	g.sends = append(g.sends, numbers)
+	b.Host = "http://es:9200"
+	if g.down || slices.ContainsFunc(numbers, g.refuses) {
+		return &outputs.SendError{Reason: outputs.ReasonAuth, Status: 403, Suspect: true, Host: b.Host, Err: errors.New("403 Forbidden")}
+	}
+	for _, n := range numbers {
+		g.got[n]++
+	}
+	return nil
+}
+
+func (g *gateway) set(change func()) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	change()
+}
+
+func (g *gateway) requests() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(g.sends)
+}
+
+// delivered returns how many events arrived, and fails where one arrived twice.
+func (g *gateway) delivered(t *testing.T) int {
+	t.Helper()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for n, times := range g.got {
+		if times != 1 {
+			t.Errorf("event %d arrived %d times", n, times)
+		}
+	}
+	return len(g.got)
+}
+
+// graveyard keeps dead letters.
+type graveyard struct {
+	mu      sync.Mutex
+	letters []string // number and detail
+}
+
+func (y *graveyard) Add(_ context.Context, letters []delivery.DeadLetter) error {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	for _, l := range letters {
+		y.letters = append(y.letters, fmt.Sprintf("%d %s %d %s", outputtest.Number(l.Event), l.Reason, l.Status, l.Detail))
+	}
+	return nil
+}
+
+func (y *graveyard) all() []string {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	return slices.Clone(y.letters)
+}
+
+// gatewayRig delivers chunks of 100 events, one every ten seconds, to g in a bubble of synctest.
+type gatewayRig struct {
+	*gateway
+	source *outputtest.Backlog
+	dead   *graveyard
+	put    int
+	end    func()
+}
+
+func newGatewayRig(t *testing.T, refuses func(n int) bool) *gatewayRig {
+	t.Helper()
+	r := &gatewayRig{gateway: &gateway{refuses: refuses, got: map[int]int{}}, source: outputtest.NewBacklog(), dead: &graveyard{}}
+	loop := delivery.New(delivery.Options{
+		Name: "es", Source: r.source, Output: r.gateway, DeadLetters: r.dead, Log: zerolog.Nop(),
+		Common: outputs.Common{Workers: 2, Retry: outputs.RetryConfig{Initial: 100 * time.Millisecond, Max: 2 * time.Second}},
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- loop.Run(ctx) }()
+	r.end = func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}
+	return r
+}
+
+// feed puts chunks for as long as that.
+func (r *gatewayRig) feed(d time.Duration) {
+	for range d / (10 * time.Second) {
+		r.source.Put(outputtest.Chunk(uint64(r.put+1), "a", "t", 100, 100*r.put, 10))
+		r.put++
+		time.Sleep(10 * time.Second)
+	}
+}
+
+// Two lines that a gateway refuses keep no others, and are given up when they were refused alone, again and again.
+func TestGatewayRefusesTwoLines(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newGatewayRig(t, func(n int) bool { return n == 150 || n == 390 })
+		r.feed(time.Minute)
+		if got := r.delivered(t); got != 598 {
+			t.Errorf("%d events arrived within a minute, want 598", got)
+		}
+		if sends := r.requests(); sends > 50 {
+			t.Errorf("that took %d requests", sends)
+		}
+		r.feed(10 * time.Minute)
+		if letters := r.dead.all(); letters != nil {
+			t.Errorf("given up too soon: %v", letters)
+		}
+		r.feed(10 * time.Minute)
+		letters := r.dead.all()
+		slices.Sort(letters)
+		for i, n := range []string{"150", "390"} {
+			want := n + " rejected 403 refused alone, 5 times over 15m0s or more, between others that http://es:9200 accepted: "
+			if len(letters) != 2 || !strings.HasPrefix(letters[i], want) {
+				t.Errorf("dead letters %q, want %q", letters, want)
+			}
+		}
+		if got, want := r.delivered(t), 100*r.put-2; got != want || r.source.Pending() != 0 {
+			t.Errorf("%d events arrived, want %d, %d are pending", got, want, r.source.Pending())
+		}
+		r.end()
+	})
+}
+
+// A gateway that refuses all for hours, and then nothing, has no event given up, and is asked seldom.
+func TestGatewayRefusesAll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newGatewayRig(t, func(int) bool { return false })
+		r.feed(time.Minute)
+		r.set(func() { r.down = true })
+		before := r.requests()
+		r.feed(time.Hour)
+		if sends := r.requests() - before; sends > 6000 {
+			t.Errorf("%d requests in an hour", sends)
+		}
+		r.set(func() { r.down = false })
+		r.feed(time.Minute)
+		time.Sleep(time.Hour)
+		if got, want := r.delivered(t), 100*r.put; got != want || r.dead.all() != nil {
+			t.Errorf("%d events arrived, want %d, dead letters %v", got, want, r.dead.all())
+		}
+		r.end()
+	})
+}
+
+// Where each request holds a line that is refused, all others are delivered all the same.
+func TestGatewayRefusesOneInFifty(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newGatewayRig(t, func(n int) bool { return n%50 == 7 })
+		r.feed(10 * time.Minute)
+		if got, want := r.delivered(t), 98*r.put; got != want {
+			t.Errorf("%d events arrived, want %d", got, want)
+		}
+		r.feed(30 * time.Minute)
+		if dead := len(r.dead.all()); dead < 2*6*20 {
+			t.Errorf("%d dead letters of %d that are refused, at least those of 20 minutes ago are due", dead, 2*r.put)
+		}
+		r.end()
+	})
+}
+
+// Lines that are refused no more are delivered, and none is given up.
+func TestGatewayChangesItsMind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newGatewayRig(t, func(n int) bool { return n == 150 })
+		r.feed(10 * time.Minute)
+		r.set(func() { r.refuses = func(int) bool { return false } })
+		r.feed(20 * time.Minute)
+		if got, want := r.delivered(t), 100*r.put; got != want || r.dead.all() != nil || r.source.Pending() != 0 {
+			t.Errorf("%d events arrived, want %d, dead letters %v", got, want, r.dead.all())
+		}
+		r.end()
+	})
+}
+
+// A loop that ends gives back what is on trial.
+func TestGatewayAndTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newGatewayRig(t, func(n int) bool { return n == 150 })
+		r.feed(time.Minute)
+		r.end()
+		if r.source.Out() != 0 || r.source.Pending() != 100 || r.dead.all() != nil {
+			t.Errorf("%d chunks are out, %d events are pending, dead letters %v", r.source.Out(), r.source.Pending(), r.dead.all())
+		}
+	})
+}
