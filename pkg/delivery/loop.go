@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"context"
+	"hash/maphash"
 	"sync"
 	"time"
 
@@ -83,7 +84,7 @@ func New(o Options) *Loop {
 	l.sender = &sender{
 		name: o.Name, output: o.Output, set: &l.set, control: l.control, limiter: l.limiter,
 		pace: &pacer{rate: int64(set.RateLimit)}, pool: l.pool, dead: sink, rec: l.rec, spawn: l.parts.Go,
-		hosts: suspicion.NewHosts(),
+		hosts: suspicion.NewHosts(), targets: suspicion.NewTargets(), seed: maphash.MakeSeed(),
 	}
 	clock := new(pauseClock)
 	free := make(chan *batch, set.Workers+1)

@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"context"
+	"hash/maphash"
 	"slices"
 	"time"
 
@@ -23,6 +24,8 @@ type sender struct {
 	dead    *deadLetterSink
 	rec     *recorder
 	hosts   *suspicion.Hosts
+	targets *suspicion.Targets
+	seed    maphash.Seed
 	spawn   func(func()) // runs it beside the caller; whoever owns the sender waits for its end
 }
 

@@ -3,6 +3,7 @@ package delivery
 import (
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"slices"
 	"time"
 
@@ -11,8 +12,10 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 )
 
-// answered notes what a host made of the request with the events of w: it accepted it where se is nil or names events.
+// answered notes what hosts and targets made of the request with the events of w, which was accepted where se is nil or names
+// events, and says what the refusals are about that no table knows.
 func (s *sender) answered(w *work, b *outputs.Batch, se *outputs.SendError) {
+	s.judgeUnlisted(w, b, se)
 	if b.Host == "" || se != nil && len(se.Failed) == 0 {
 		return
 	}
@@ -27,6 +30,55 @@ func (s *sender) answered(w *work, b *outputs.Batch, se *outputs.SendError) {
 	}
 	w.refused = 0
 }
+
+// judgeUnlisted corrects what se says of refusals that no table knows, by what becomes of others for the same targets.
+func (s *sender) judgeUnlisted(w *work, b *outputs.Batch, se *outputs.SendError) {
+	var failed []outputs.Failure
+	if se != nil {
+		if failed = se.Failed; len(failed) == 0 {
+			return
+		}
+	}
+	unlisted := slices.ContainsFunc(failed, func(f outputs.Failure) bool { return f.Unlisted })
+	if !unlisted && !s.targets.Watching() {
+		return
+	}
+	now, accepted := time.Now(), map[string]int{}
+	for _, sent := range b.Sent {
+		accepted[sent.Target] += sent.Events
+	}
+	for i := range failed {
+		accepted[failed[i].Target]--
+	}
+	for target, n := range accepted {
+		if n > 0 {
+			s.targets.Accepted(target)
+		}
+	}
+	undecided := w.undecided
+	for i := range failed {
+		f := &failed[i]
+		if !f.Unlisted || f.Reason != outputs.ReasonRejected {
+			continue
+		}
+		ev, held := &b.Events[f.Index], undecided
+		if ev.Chunk.Filtered { // it has waited aside since
+			held = ev.Chunk.Received
+		}
+		kind := fmt.Sprintf("%d %s", f.Status, f.Kind)
+		about := s.targets.Refused(f.Target, kind, maphash.Bytes(s.seed, ev.AppendID(nil)), held, accepted[f.Target] > 0, now)
+		if about == suspicion.Content {
+			continue
+		}
+		f.Reason, f.Partial, f.Remedy = outputs.ReasonTarget, about == suspicion.Undecided, unlistedRemedy
+		if w.undecided.IsZero() {
+			w.undecided = now
+		}
+	}
+}
+
+// unlistedRemedy is what to do about a refusal that no table knows.
+const unlistedRemedy = "look at what the target answers: no event for it is taken, so it is held to be the target's state"
 
 // refuses reports whether se is about a request that was refused as a whole by an answer that may be about its content,
 // and notes that.

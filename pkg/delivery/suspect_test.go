@@ -223,3 +223,77 @@ func TestGatewayAndTheEnd(t *testing.T) {
 		}
 	})
 }
+
+// unlisted is a destination with a target for each cluster, which refuses events for reasons that nobody knows. Safe for
+// concurrent use.
+type unlisted struct {
+	mu      sync.Mutex
+	refuses func(cluster string, n int) bool
+	got     map[int]int
+}
+
+func (u *unlisted) Close() error { return nil }
+
+func (u *unlisted) Send(_ context.Context, b *outputs.Batch) error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	var failed []outputs.Failure
+	for i := range b.Events {
+		ev := &b.Events[i]
+		target := "logs-" + ev.Chunk.Cluster
+		b.CountSent(target, ev)
+		if u.refuses(ev.Chunk.Cluster, outputtest.Number(ev)) {
+			failed = append(failed, outputs.Failure{
+				Index: i, Reason: outputs.ReasonRejected, Unlisted: true, Status: 400, Target: target, Kind: "brand_new_exception", Detail: "no",
+			})
+			continue
+		}
+		u.got[outputtest.Number(ev)]++
+	}
+	if failed == nil {
+		return nil
+	}
+	return &outputs.SendError{Reason: outputs.ReasonRejected, Failed: failed, Err: errors.New("no")}
+}
+
+// TestUnlistedRefusals: an event that is refused while its target takes others is a dead letter; where a target refuses all, none is.
+func TestUnlistedRefusals(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		events int // of cluster b
+		// refuses tells of cluster b's events before the end of half an hour, and after.
+		before, after func(n int) bool
+		dead, got     int
+	}{
+		{"one of many", 100, func(n int) bool { return n == 1007 }, func(n int) bool { return n == 1007 }, 1, 99},
+		{"all, until it is repaired", 100, func(int) bool { return true }, func(int) bool { return false }, 0, 100},
+		{"few, and no others", 3, func(int) bool { return true }, func(int) bool { return true }, 3, 0},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				repaired := false
+				dead := &graveyard{}
+				out := &unlisted{got: map[int]int{}, refuses: func(cluster string, n int) bool {
+					return cluster == "b" && (!repaired && tc.before(n) || repaired && tc.after(n))
+				}}
+				source := outputtest.NewBacklog(outputtest.Chunk(1, "a", "t", 10, 0, 10), outputtest.Chunk(2, "b", "t", tc.events, 1000, 10))
+				loop := delivery.New(delivery.Options{Name: "es", Source: source, Output: out, DeadLetters: dead, Log: zerolog.Nop()})
+				ctx, cancel := context.WithCancel(t.Context())
+				ended := make(chan error)
+				go func() { ended <- loop.Run(ctx) }()
+				time.Sleep(30 * time.Minute)
+				out.mu.Lock()
+				repaired = true
+				out.mu.Unlock()
+				time.Sleep(30 * time.Minute)
+				if len(dead.all()) != tc.dead || len(out.got) != 10+tc.got || source.Pending() != 0 {
+					t.Errorf("%d dead letters, %d delivered, %d pending", len(dead.all()), len(out.got), source.Pending())
+				}
+				cancel()
+				if err := <-ended; err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}

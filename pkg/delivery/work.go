@@ -19,7 +19,9 @@ type work struct {
 	// the case of a single one that was refused alone: nil where it is none.
 	refused int
 	trial   *suspicion.Trial
-	trying  bool // counted among what has failed and is not settled
+	// undecided is since when events of it were refused so that nobody knows what it is about; zero: none was.
+	undecided time.Time
+	trying    bool // counted among what has failed and is not settled
 
 	last lastSend // zero: there was none
 }

@@ -168,7 +168,7 @@ func (m *model) run(hours int, poison float64) {
 // it, or all for a while. No event dies but one that a whole host refuses; and where nothing but poison is refused, all of it
 // comes to its end.
 func TestNoInnocentEventDies(t *testing.T) {
-	seeds := 60
+	seeds := 30
 	if n, err := strconv.Atoi(os.Getenv("AGG_TRIALS")); err == nil {
 		seeds = n
 	}

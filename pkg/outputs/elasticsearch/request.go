@@ -24,7 +24,6 @@ type outcome struct {
 	alone  bool               // 429, but for the request's own size
 	there  []outputs.Failure  // as reply.there
 	waited bool               // the server answered only after the time that it may wait for a target
-	unread bool               // the server can't read gzip
 	host   string             // who answered, "" where none did
 	hung   bool               // all of the request was sent, and no reply came within the time-out
 }
@@ -131,7 +130,7 @@ func (o *Output) judge(r *reply, err error, resp *http.Response, n int) outcome 
 	}
 	se.Remedy = refusal.Remedy
 	se.Suspect = refusal.Suspect && se.Reason != outputs.ReasonNetwork && se.RetryAfter == 0 && !unread
-	return outcome{unread: unread, err: se, kind: r.cause.kind, alone: resp.StatusCode == http.StatusTooManyRequests && tooLargeAlone(r.cause.reason)}
+	return outcome{err: se, kind: r.cause.kind, alone: resp.StatusCode == http.StatusTooManyRequests && tooLargeAlone(r.cause.reason)}
 }
 
 // adviseGzip says what to do about a server that takes no compressed requests.
