@@ -12,17 +12,28 @@ const Default = "default"
 
 // Config is the settings of one cluster.
 type Config struct {
-	Name           string            `yaml:"name" required:"true" help:"a tenant: the agents that share a key, user or certificate name"`
+	Name           string            `yaml:"name" required:"true"`
 	SharedKey      []setting.Secret  `yaml:"shared_key" help:"one or a list"`
 	Users          []User            `yaml:"users" help:"agents' user names and passwords; when given, also required"`
 	TLSNames       []string          `yaml:"tls_names" help:"DNS or URI SAN, or CN, of the client certificate"`
 	Sources        []string          `yaml:"sources" help:"networks; when given, also required"`
 	Tags           []string          `yaml:"tags" help:"tag patterns; when given, other tags are refused"`
-	RateLimit      setting.Rate      `yaml:"rate_limit" default:"0" help:"bytes a second as sent; slows reading and acks, never drops"`
-	MaxConnections int               `yaml:"max_connections" default:"0" help:"open at once, at all listeners; 0: no limit"`
-	MaxQueueSize   setting.Size      `yaml:"max_queue_size" default:"0" help:"bytes on disk that may wait for any output; 0: the buffer's limit. Past it: when_full"`
-	WhenFull       string            `yaml:"when_full" enum:"block|drop_oldest|reject" help:"for this cluster; default: buffer.when_full"`
+	RateLimit      setting.Rate      `yaml:"rate_limit" default:"0"`
+	MaxConnections int               `yaml:"max_connections" default:"0"`
+	MaxQueueSize   setting.Size      `yaml:"max_queue_size" default:"0"`
+	WhenFull       string            `yaml:"when_full" enum:"block|drop_oldest|reject"`
 	Fields         map[string]string `yaml:"fields" help:"added to every event"`
+}
+
+// Help implements setting.Explained.
+func (Config) Help() map[string]string {
+	return map[string]string{
+		"name":            "a tenant: the agents that share a key, user or certificate name",
+		"rate_limit":      "bytes a second as sent; slows reading and acks, never drops",
+		"max_connections": "open at once, at all listeners; 0: no limit",
+		"max_queue_size":  "bytes on disk that may wait for any output; 0: the buffer's limit. Past it: when_full",
+		"when_full":       "for this cluster; default: buffer.when_full",
+	}
 }
 
 // User is an agent's user name and password.

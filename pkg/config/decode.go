@@ -39,6 +39,10 @@ type field struct {
 
 func fieldsOf(t reflect.Type) []field {
 	var fields []field
+	var help map[string]string
+	if e, ok := reflect.Zero(t).Interface().(setting.Explained); ok {
+		help = e.Help()
+	}
 	for i := range t.NumField() {
 		f := t.Field(i)
 		name, options, _ := strings.Cut(f.Tag.Get("yaml"), ",")
@@ -54,7 +58,7 @@ func fieldsOf(t reflect.Type) []field {
 		}
 		out := field{
 			name: name, index: []int{i}, typ: f.Type,
-			preset: f.Tag.Get("default"), least: f.Tag.Get("min"), help: f.Tag.Get("help"),
+			preset: f.Tag.Get("default"), least: f.Tag.Get("min"), help: cmp.Or(f.Tag.Get("help"), help[name]),
 			required: f.Tag.Get("required") == "true", later: f.Tag.Get("later") == "true",
 			short: f.Tag.Get("short") == "true", holds: f.Tag.Get("placeholders"),
 		}

@@ -1,7 +1,9 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"os"
 	"reflect"
 	"slices"
@@ -66,7 +68,7 @@ func describe(b *strings.Builder, root reflect.Type) {
 		if f.Name != "Outputs" && structOf(f.Type) != nil && f.Tag.Get("later") == "" {
 			parts = append(parts, f)
 		}
-		row(b, f, "")
+		row(b, root, f, "")
 	}
 	for _, f := range parts {
 		name := f.Tag.Get("yaml")
@@ -107,12 +109,12 @@ func rows(b *strings.Builder, t reflect.Type, path string, but ...reflect.Type) 
 			rows(b, inner, path+name+".")
 			continue
 		}
-		row(b, f, path)
+		row(b, t, f, path)
 	}
 }
 
-func row(b *strings.Builder, f reflect.StructField, path string) {
-	value, meaning := f.Tag.Get("default"), f.Tag.Get("help")
+func row(b *strings.Builder, of reflect.Type, f reflect.StructField, path string) {
+	value, meaning := f.Tag.Get("default"), cmp.Or(f.Tag.Get("help"), helpOf(of)[f.Tag.Get("yaml")])
 	if f.Tag.Get("required") != "" {
 		value = "required"
 	} else if value != "" {
@@ -125,4 +127,48 @@ func row(b *strings.Builder, f reflect.StructField, path string) {
 		meaning = "*not supported yet*: " + meaning
 	}
 	fmt.Fprintf(b, "| `%s%s` | %s | %s |\n", path, f.Tag.Get("yaml"), value, strings.ReplaceAll(meaning, "|", "\\|"))
+}
+
+func helpOf(t reflect.Type) map[string]string {
+	if e, ok := reflect.Zero(t).Interface().(setting.Explained); ok {
+		return e.Help()
+	}
+	return nil
+}
+
+// TestHelp holds that what a method Help explains are keys of its settings, which have no other help.
+func TestHelp(t *testing.T) {
+	all := []reflect.Type{reflect.TypeFor[Config](), reflect.TypeFor[outputs.Common]()}
+	for _, kind := range outputKinds() {
+		all = append(all, reflect.TypeOf(kind.NewConfig()).Elem())
+	}
+	for _, kind := range filters.Kinds() {
+		all = append(all, reflect.TypeOf(kind.NewConfig()).Elem())
+	}
+	explained := 0
+	for len(all) > 0 {
+		of := all[0]
+		all = all[1:]
+		help := maps.Clone(helpOf(of))
+		for i := range of.NumField() {
+			f := of.Field(i)
+			if inner := structOf(f.Type); inner != nil && f.IsExported() {
+				all = append(all, inner)
+			}
+			if f.Anonymous {
+				maps.DeleteFunc(help, func(key, text string) bool { return helpOf(f.Type)[key] == text })
+			}
+			name, _, _ := strings.Cut(f.Tag.Get("yaml"), ",")
+			if help[name] != "" && f.Tag.Get("help") == "" {
+				explained++
+				delete(help, name)
+			}
+		}
+		for key := range help {
+			t.Errorf("%v: Help explains %s, which is no key or has a help tag", of, key)
+		}
+	}
+	if explained == 0 {
+		t.Error("nothing is explained by a method Help")
+	}
 }

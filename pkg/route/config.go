@@ -7,10 +7,18 @@ import "github.com/seed-afc6a195/aggregator/pkg/config/setting"
 type Config struct {
 	Match    []string `yaml:"match" required:"true" help:"tag patterns: *, **, {a,b}; one or a list"`
 	Clusters []string `yaml:"clusters" help:"cluster names or globs; none: all"`
-	When     string   `yaml:"when" help:"an expression on cluster, tag, time, record and metadata: the route takes only events for which it is true"`
+	When     string   `yaml:"when"`
 	Filters  []string `yaml:"filters" help:"names of filters, in order"`
 	Outputs  []string `yaml:"outputs" required:"true" help:"names of outputs"`
 	Continue bool     `yaml:"continue" default:"false" help:"go on to the next route too"`
+}
+
+// Help implements setting.Explained.
+func (Config) Help() map[string]string {
+	return map[string]string{
+		"when": "an expression on cluster, tag, time, record and metadata: the route takes only events for " +
+			"which it is true",
+	}
 }
 
 // Check reports patterns that can't be read, and empty lists.

@@ -35,7 +35,9 @@ func TestSecretNeverPrints(t *testing.T) {
 	for _, verb := range "vsdxXqboOcUeEfFgGtTpw" {
 		for _, flag := range []string{"", "+", "#", "# ", "020."} {
 			format := "%" + flag + string(verb)
-			for name, v := range map[string]any{"secret": h.Exported, "pointer": h.Pointer, "struct": h, "struct pointer": &h, "list": h.List} {
+			for name, v := range map[string]any{
+				"secret": h.Exported, "pointer": h.Pointer, "struct": h, "struct pointer": &h, "list": h.List,
+			} {
 				printed[format+" "+name] = fmt.Sprintf(format, v)
 			}
 		}
@@ -62,18 +64,24 @@ func TestSecretNeverPrints(t *testing.T) {
 
 	for how, text := range printed {
 		bytesOf := strings.Trim(fmt.Sprintf("%d", []byte(hidden)), "[]")
-		for _, leak := range []string{hidden, hidden[:7], fmt.Sprintf("%x", hidden), fmt.Sprintf("%X", hidden), fmt.Sprintf("% x", hidden), bytesOf} {
+		for _, leak := range []string{
+			hidden, hidden[:7], fmt.Sprintf("%x", hidden), fmt.Sprintf("%X", hidden), fmt.Sprintf("% x", hidden),
+			bytesOf,
+		} {
 			if strings.Contains(text, leak) {
 				t.Errorf("%s: the secret shows: %s", how, text)
 			}
 		}
 	}
-	for how, want := range map[string]string{"%v secret": concealed, "%d secret": concealed, "%#v pointer": concealed, "%+v list": "[" + concealed + "]"} {
+	for how, want := range map[string]string{
+		"%v secret": concealed, "%d secret": concealed, "%#v pointer": concealed, "%+v list": "[" + concealed + "]",
+	} {
 		if printed[how] != want {
 			t.Errorf("%s printed %s, want %s", how, printed[how], want)
 		}
 	}
-	if !strings.Contains(printed["json"], `"Exported":"\u003csecret\u003e"`) || !strings.Contains(printed["yaml"], "exported: <secret>") {
+	if !strings.Contains(printed["json"], `"Exported":"\u003csecret\u003e"`) ||
+		!strings.Contains(printed["yaml"], "exported: <secret>") {
 		t.Errorf("marshalled as %s\n%s", printed["json"], printed["yaml"])
 	}
 }

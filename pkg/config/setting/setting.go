@@ -8,7 +8,7 @@
 //	enum:"a|b"       the only values that a string may have
 //	min:"1"          the least value of a number, size, rate or duration, in YAML; 0 where not given
 //	required:"true"  the key must be there, and not empty
-//	help:"…"         one line for the JSON Schema
+//	help:"…"         one line for the JSON Schema; longer ones are in a method, as Explained has it
 //	placeholders:"…" the text has placeholders, and is the name of where events go (target) or another (other)
 //	short:"true"     a text in place of the struct stands for this key alone
 //	later:"true"     part of the contract but not built yet: its presence is an error
@@ -19,6 +19,10 @@ import "fmt"
 // Checker is implemented by a Config (pointer receiver) that has rules beyond its fields' types.
 // Check reports every broken rule; it is called after defaults are set.
 type Checker interface{ Check(r *Report) }
+
+// Explained is implemented by a Config (value receiver) of which a tag has no room for all that is to be said of some
+// keys. Help returns that by key, for the keys without a help tag.
+type Explained interface{ Help() map[string]string }
 
 // Report collects broken rules.
 type Report struct{ Problems []Problem }

@@ -14,7 +14,15 @@ type ClientTLS struct {
 	CAFile             string `yaml:"ca_file" help:"PEM; default: the system's authorities"`
 	CertFile           string `yaml:"cert_file" help:"PEM; a client certificate"`
 	KeyFile            string `yaml:"key_file" help:"PEM; the client certificate's key"`
-	ServerName         string `yaml:"server_name" help:"the name that the server's certificate must have; default: the host"`
+	ServerName         string `yaml:"server_name"`
 	MinVersion         string `yaml:"min_version" default:"\"1.2\"" enum:"1.2|1.3" help:"of TLS"`
-	InsecureSkipVerify bool   `yaml:"insecure_skip_verify" default:"false" help:"accept any certificate: only for trying things out"`
+	InsecureSkipVerify bool   `yaml:"insecure_skip_verify" default:"false"`
+}
+
+// Help implements Explained.
+func (ClientTLS) Help() map[string]string {
+	return map[string]string{
+		"server_name":          "the name that the server's certificate must have; default: the host",
+		"insecure_skip_verify": "accept any certificate: only for trying things out",
+	}
 }

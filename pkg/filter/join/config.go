@@ -12,9 +12,19 @@ import (
 // Config is the settings of a join step.
 type Config struct {
 	Field    string        `yaml:"field" help:"whose text is a fragment; empty: log, or message where there is no log"`
-	Key      string        `yaml:"key" help:"what tells streams of one cluster and tag apart, e.g. {record.pod}; empty: namespace, pod and container in kubernetes, container_id, and stream or source where it is stdout or stderr"`
-	MaxBytes setting.Size  `yaml:"max_bytes" default:"1MiB" min:"1KiB" help:"of one line's text; what is longer goes on in pieces, with _partial: true"`
-	MaxWait  time.Duration `yaml:"max_wait" default:"5s" min:"1ms" help:"how long a fragment waits for the next; what there is then goes on, with _partial: true"`
+	Key      string        `yaml:"key"`
+	MaxBytes setting.Size  `yaml:"max_bytes" default:"1MiB" min:"1KiB"`
+	MaxWait  time.Duration `yaml:"max_wait" default:"5s" min:"1ms"`
+}
+
+// Help implements setting.Explained.
+func (Config) Help() map[string]string {
+	return map[string]string{
+		"key": "what tells streams of one cluster and tag apart, e.g. {record.pod}; empty: namespace, pod and " +
+			"container in kubernetes, container_id, and stream or source where it is stdout or stderr",
+		"max_bytes": "of one line's text; what is longer goes on in pieces, with _partial: true",
+		"max_wait":  "how long a fragment waits for the next; what there is then goes on, with _partial: true",
+	}
 }
 
 // Check reports settings that can't work.

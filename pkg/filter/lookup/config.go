@@ -13,13 +13,22 @@ import (
 
 // Config is the settings of a lookup step.
 type Config struct {
-	Field   string            `yaml:"field" required:"true" help:"whose text is looked up, e.g. kubernetes.namespace_name"`
-	File    string            `yaml:"file" required:"true" help:"read again when it changes; a bad new one is refused and the old one stays"`
+	Field   string            `yaml:"field" required:"true"`
+	File    string            `yaml:"file" required:"true"`
 	Format  string            `yaml:"format" default:"auto" enum:"auto|csv|json|ndjson" help:"auto: by the file's name"`
-	Key     string            `yaml:"key" help:"the column to look up in; empty: a CSV file's first; a JSON object has its names"`
+	Key     string            `yaml:"key"`
 	Add     map[string]string `yaml:"add" help:"field: column; empty: every column but the key, under its name"`
 	Default map[string]any    `yaml:"default" help:"field: value where the key, or its value, is missing"`
 	MaxSize setting.Size      `yaml:"max_size" default:"16MiB" min:"1" help:"of the file"`
+}
+
+// Help implements setting.Explained.
+func (Config) Help() map[string]string {
+	return map[string]string{
+		"field": "whose text is looked up, e.g. kubernetes.namespace_name",
+		"file":  "read again when it changes; a bad new one is refused and the old one stays",
+		"key":   "the column to look up in; empty: a CSV file's first; a JSON object has its names",
+	}
 }
 
 // The formats.

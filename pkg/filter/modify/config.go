@@ -21,15 +21,25 @@ import (
 // is set where that one is missing. In remove, keep and move_under, * and ? in a name stand for any
 // characters and for one.
 type Config struct {
-	Rename       map[string]string   `yaml:"rename" help:"old name: new name; where another field has the new name both stay, and an error is counted"`
+	Rename       map[string]string   `yaml:"rename"`
 	Remove       []string            `yaml:"remove" help:"fields; tmp_* stands for all that begin so"`
 	Keep         []string            `yaml:"keep" help:"fields, as in remove; all others are removed"`
-	Set          map[string]any      `yaml:"set" help:"field: value; texts with placeholders: {cluster} {tag[1]} {record.a.b}"`
+	Set          map[string]any      `yaml:"set"`
 	SetIfMissing map[string]any      `yaml:"set_if_missing" help:"as set, where there is no such field, or nil"`
 	Convert      map[string]string   `yaml:"convert" help:"field: int, float, bool or string"`
 	MoveUnder    map[string][]string `yaml:"move_under" help:"field: fields that become members of it, as in remove"`
-	Tag          string              `yaml:"tag" help:"the tag that the event is delivered with, with placeholders: web.{record.service}; routes are not asked again"`
+	Tag          string              `yaml:"tag"`
 	Flatten      *Flatten            `yaml:"flatten" help:"maps in maps become fields with joined names"`
+}
+
+// Help implements setting.Explained.
+func (Config) Help() map[string]string {
+	return map[string]string{
+		"rename": "old name: new name; where another field has the new name both stay, and an error is counted",
+		"set":    "field: value; texts with placeholders: {cluster} {tag[1]} {record.a.b}",
+		"tag": "the tag that the event is delivered with, with placeholders: web.{record.service}; routes are not " +
+			"asked again",
+	}
 }
 
 // Flatten says which map's members move up, to fields with names such as kubernetes.pod_name.

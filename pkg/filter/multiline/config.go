@@ -12,16 +12,36 @@ import (
 // Config is the settings of a multiline step.
 type Config struct {
 	Field           string        `yaml:"field" default:"log" help:"whose text is a line"`
-	Format          string        `yaml:"format" enum:"|java|js|python|go|ruby|dotnet|php|dart|rust|all" help:"whose stack traces are joined; empty: start, continue and end say"`
-	Start           string        `yaml:"start" help:"a regular expression for the first line of an event; without continue, all lines up to the next first one belong to it"`
-	Continue        string        `yaml:"continue" help:"a regular expression for the lines after the first; without start, any line may be the first"`
-	End             string        `yaml:"end" help:"a regular expression for the last line of an event, which need not wait for the next one; without start, any line may be the first"`
-	Key             string        `yaml:"key" help:"what tells streams of one cluster and tag apart, e.g. {record.pod}; empty: namespace, pod and container in kubernetes, container_id, and stream or source where it is stdout or stderr"`
-	MaxLines        int           `yaml:"max_lines" default:"500" min:"2" help:"of one event; what is longer goes on as several"`
-	MaxBytes        setting.Size  `yaml:"max_bytes" default:"1MiB" min:"1KiB" help:"of one event's text; what is longer goes on as several"`
-	MaxMessageLines int           `yaml:"max_message_lines" default:"20" min:"0" help:"with format: lines that may belong to a trace, or not, and wait for a frame to show it"`
-	MaxWait         time.Duration `yaml:"max_wait" default:"3s" min:"1ms" help:"how long a first line waits for the others"`
-	Separator       string        `yaml:"separator" default:"\"\\n\"" help:"put between the lines, instead of the line ends that they came with"`
+	Format          string        `yaml:"format" enum:"|java|js|python|go|ruby|dotnet|php|dart|rust|all"`
+	Start           string        `yaml:"start"`
+	Continue        string        `yaml:"continue"`
+	End             string        `yaml:"end"`
+	Key             string        `yaml:"key"`
+	MaxLines        int           `yaml:"max_lines" default:"500" min:"2"`
+	MaxBytes        setting.Size  `yaml:"max_bytes" default:"1MiB" min:"1KiB"`
+	MaxMessageLines int           `yaml:"max_message_lines" default:"20" min:"0"`
+	MaxWait         time.Duration `yaml:"max_wait" default:"3s" min:"1ms"`
+	Separator       string        `yaml:"separator" default:"\"\\n\""`
+}
+
+// Help implements setting.Explained.
+func (Config) Help() map[string]string {
+	return map[string]string{
+		"format": "whose stack traces are joined; empty: start, continue and end say",
+		"start": "a regular expression for the first line of an event; without continue, all lines up to " +
+			"the next first one belong to it",
+		"continue": "a regular expression for the lines after the first; without start, any line may " +
+			"be the first",
+		"end": "a regular expression for the last line of an event, which need not wait for the next " +
+			"one; without start, any line may be the first",
+		"key": "what tells streams of one cluster and tag apart, e.g. {record.pod}; empty: namespace, " +
+			"pod and container in kubernetes, container_id, and stream or source where it is stdout or stderr",
+		"max_lines":         "of one event; what is longer goes on as several",
+		"max_bytes":         "of one event's text; what is longer goes on as several",
+		"max_message_lines": "with format: lines that may belong to a trace, or not, and wait for a frame to show it",
+		"max_wait":          "how long a first line waits for the others",
+		"separator":         "put between the lines, instead of the line ends that they came with",
+	}
 }
 
 // Check reports settings that can't work.

@@ -13,8 +13,15 @@ import (
 
 // CSV says what stands in the columns of a line.
 type CSV struct {
-	Columns   []string `yaml:"columns" help:"the fields that the columns become, in order; an empty name leaves its column out"`
+	Columns   []string `yaml:"columns"`
 	Delimiter string   `yaml:"delimiter" help:"between columns, one character; empty: a comma"`
+}
+
+// Help implements setting.Explained.
+func (CSV) Help() map[string]string {
+	return map[string]string{
+		"columns": "the fields that the columns become, in order; an empty name leaves its column out",
+	}
 }
 
 // The reasons why a text is no line of CSV.

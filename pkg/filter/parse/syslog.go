@@ -16,8 +16,16 @@ const (
 
 // Syslog says how syslog is read.
 type Syslog struct {
-	Protocol       string `yaml:"protocol" default:"auto" enum:"auto|rfc3164|rfc5424" help:"auto: RFC 5424 where a version follows the priority"`
-	StructuredData bool   `yaml:"structured_data" default:"false" help:"RFC 5424's structured data also become maps, in the field structured_data"`
+	Protocol       string `yaml:"protocol" default:"auto" enum:"auto|rfc3164|rfc5424"`
+	StructuredData bool   `yaml:"structured_data" default:"false"`
+}
+
+// Help implements setting.Explained.
+func (Syslog) Help() map[string]string {
+	return map[string]string{
+		"protocol":        "auto: RFC 5424 where a version follows the priority",
+		"structured_data": "RFC 5424's structured data also become maps, in the field structured_data",
+	}
 }
 
 const (

@@ -13,12 +13,21 @@ import (
 
 // Config is the settings of a redact step.
 type Config struct {
-	Fields   []string       `yaml:"fields" help:"where to search, with all that is below: message, user.*, **.email; none: every text of the record"`
+	Fields   []string       `yaml:"fields"`
 	Patterns []Pattern      `yaml:"patterns" help:"regular expressions; of one with groups only these are hidden"`
-	Builtin  []string       `yaml:"builtin" enum:"credit_card|email|ipv4|ipv6|bearer|aws_key|jwt" help:"what is known without an expression"`
-	With     string         `yaml:"with" default:"mask" enum:"mask|hash" help:"what stands in its place; equal texts have equal hashes"`
+	Builtin  []string       `yaml:"builtin" enum:"credit_card|email|ipv4|ipv6|bearer|aws_key|jwt"`
+	With     string         `yaml:"with" default:"mask" enum:"mask|hash"`
 	Key      setting.Secret `yaml:"key" help:"of the hash (HMAC-SHA-256): who does not have it can't try texts"`
 	Mask     string         `yaml:"mask" default:"\"***\"" help:"the text that stands in its place"`
+}
+
+// Help implements setting.Explained.
+func (Config) Help() map[string]string {
+	return map[string]string{
+		"fields":  "where to search, with all that is below: message, user.*, **.email; none: every text of the record",
+		"builtin": "what is known without an expression",
+		"with":    "what stands in its place; equal texts have equal hashes",
+	}
 }
 
 // Pattern is one regular expression.

@@ -13,7 +13,14 @@ import (
 type Config struct {
 	Rate  float64 `yaml:"rate" help:"the share that goes on, over 0 and up to 1; or one_in"`
 	OneIn int     `yaml:"one_in" help:"one of so many goes on; or rate"`
-	Key   string  `yaml:"key" help:"all events with one text here go on, or none, e.g. {record.trace_id}; empty: each event by itself"`
+	Key   string  `yaml:"key"`
+}
+
+// Help implements setting.Explained.
+func (Config) Help() map[string]string {
+	return map[string]string{
+		"key": "all events with one text here go on, or none, e.g. {record.trace_id}; empty: each event by itself",
+	}
 }
 
 // Check reports settings that can't work.
@@ -30,11 +37,21 @@ func (c *Config) Check(r *setting.Report) {
 
 // ThrottleConfig is the settings of a throttle step.
 type ThrottleConfig struct {
-	Rate     float64       `yaml:"rate" required:"true" help:"events a second, of one cluster and key, that go on, on average over an interval"`
+	Rate     float64       `yaml:"rate" required:"true"`
 	Burst    int           `yaml:"burst" help:"events of one second that go on at most; 0: as many as rate"`
-	Key      string        `yaml:"key" help:"what is counted on its own, e.g. {record.app} or {tag}; empty: each cluster"`
-	Interval time.Duration `yaml:"interval" default:"10s" min:"1s" help:"whole seconds; one event for each key and interval sums up what was dropped"`
-	MaxKeys  int           `yaml:"max_keys" default:"10000" min:"1" help:"keys and intervals that are remembered; beyond, those not seen for longest are forgotten"`
+	Key      string        `yaml:"key"`
+	Interval time.Duration `yaml:"interval" default:"10s" min:"1s"`
+	MaxKeys  int           `yaml:"max_keys" default:"10000" min:"1"`
+}
+
+// Help implements setting.Explained.
+func (ThrottleConfig) Help() map[string]string {
+	return map[string]string{
+		"rate":     "events a second, of one cluster and key, that go on, on average over an interval",
+		"key":      "what is counted on its own, e.g. {record.app} or {tag}; empty: each cluster",
+		"interval": "whole seconds; one event for each key and interval sums up what was dropped",
+		"max_keys": "keys and intervals that are remembered; beyond, those not seen for longest are forgotten",
+	}
 }
 
 // maxInterval bounds what is remembered of a key: a counter for each second.
