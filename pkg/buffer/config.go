@@ -19,7 +19,13 @@ type Config struct {
 	Sync         bool              `yaml:"sync" default:"true" help:"false: ack before fdatasync"`
 	Compression  string            `yaml:"compression" default:"s2" enum:"none|s2|zstd" help:"of chunks on disk"`
 	DeadLetters  deadletter.Config `yaml:"dead_letters" help:"limits of the dead letters"`
+	Waiting      WaitingConfig     `yaml:"waiting" help:"what waits aside for a target, such as an index or a stream, that takes no events"`
 	JetStream    *JetStreamConfig  `yaml:"jetstream" later:"true" help:"a queue replicated over a network"`
+}
+
+// WaitingConfig is what may wait aside.
+type WaitingConfig struct {
+	MaxSize setting.Size `yaml:"max_size" default:"0" help:"bytes on disk; 0: a quarter of the queue's max_size. Past it, new events of such a target become dead letters"`
 }
 
 // maxSegment is how large a segment may be made. A segment's disk is given back as a whole, and a damaged page can cost

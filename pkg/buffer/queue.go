@@ -3,6 +3,7 @@ package buffer
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/seed-afc6a195/aggregator/internal/heartbeat"
@@ -124,10 +125,15 @@ type Source interface {
 	// Return gives c back unfinished: Next will hand it out again, with Again set; see Capabilities.ReturnsInOrder.
 	Return(c *event.Chunk)
 	// SettlePart forgets c for this source but for the rests, which it has stored first, in one transaction, in c's
-	// place: a crash between repeats c, and loses none of it. The rests are handed out as chunks of their own, after
-	// what waits already, with c's time of receipt. After an error nothing was settled, and c is still the caller's;
-	// ErrFull: it never waits for room.
+	// place: a crash loses nothing of either, and once the rests are stored, and Filtered, c is not repeated. The rests
+	// are handed out as chunks of their own, after what waits already, with c's time of receipt. After an error nothing
+	// was settled, and c is still the caller's. It never waits for room, and takes none of what max_size leaves to
+	// agents: ErrFull says that the disk has none, ErrWaitingFull that Limits.Waiting leaves none for a rest's target.
 	SettlePart(ctx context.Context, c *event.Chunk, rests []Rest) error
+	// SettleParts is SettlePart for several chunks, in one transaction: all of them are settled, or none is.
+	SettleParts(ctx context.Context, list []Settlement) error
+	// Pending returns what is not finished, with what is handed out.
+	Pending() Count
 	// KeepAlive says that the caller still works on c: see Capabilities.Lease.
 	KeepAlive(c *event.Chunk)
 	// Hold makes Next pass the cluster over until Release; its chunks stay pending. Both may be called any number of
@@ -139,8 +145,16 @@ type Source interface {
 	Shed(c *event.Chunk)
 }
 
+// Settlement is a chunk that is settled but for the rests.
+type Settlement struct {
+	Chunk *event.Chunk
+	Rests []Rest
+}
+
 // Rest is events of a chunk that an output is not done with.
 type Rest struct {
+	// Output is the output that they go to; "": the same as before. Another one counts them as Wait.Returned.
+	Output string
 	// Target is whom they wait for aside, until somebody takes them from Queue.Waiting; "": they go back to the output.
 	// A chunk that waits aside goes back to its output, too, by SettlePart with a rest without a target.
 	Target string
@@ -159,6 +173,9 @@ type Rest struct {
 var (
 	// ErrFull is returned when a limit is reached and when_full is reject.
 	ErrFull = errors.New("queue is full")
+	// ErrWaitingFull is wrapped by the WaitingFullError that SettlePart returns where what waits aside has reached its
+	// limit.
+	ErrWaitingFull = errors.New("no more may wait aside: buffer.waiting.max_size is reached")
 	// ErrTooLarge is returned by Commit for entries over MaxChunk. It will not fit later either.
 	ErrTooLarge = errors.New("larger than a chunk of the queue may be")
 	// ErrClosed is returned after Close.
@@ -166,3 +183,13 @@ var (
 	// ErrInUse is returned on opening where another process has the directory.
 	ErrInUse = errors.New("is in use")
 )
+
+// WaitingFullError is ErrWaitingFull, with the first target that may not have more.
+type WaitingFullError struct{ Output, Target string }
+
+func (e *WaitingFullError) Error() string {
+	return fmt.Sprintf("target %q of output %s: %v", e.Target, e.Output, ErrWaitingFull)
+}
+
+// Unwrap returns ErrWaitingFull.
+func (*WaitingFullError) Unwrap() error { return ErrWaitingFull }

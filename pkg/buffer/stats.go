@@ -15,11 +15,13 @@ type Stats struct {
 	Waits      []Wait // per output and cluster, sorted
 	Duplicates map[string]Duplicates
 
-	Bytes    int64        // what the queue takes where it is kept
-	MaxBytes int64        // buffer.max_size in force
-	Full     string       // why nothing can be stored, "" where it can
-	Clusters []ClusterUse // sorted by name
-	Disk     *DiskStats   // details of an engine on a disk of its own; nil: it has none
+	Bytes    int64 // what the queue takes where it is kept
+	MaxBytes int64 // buffer.max_size in force
+	// WaitingBytes is what waits aside for targets, of all outputs, and MaxWaiting buffer.waiting.max_size in force.
+	WaitingBytes, MaxWaiting int64
+	Full                     string       // why nothing can be stored, "" where it can
+	Clusters                 []ClusterUse // sorted by name
+	Disk                     *DiskStats   // details of an engine on a disk of its own; nil: it has none
 
 	Batches       uint64 // commits that connections made
 	Commits       uint64 // transactions that held them
@@ -59,11 +61,12 @@ type Wait struct {
 	Oldest     time.Time // when the oldest pending chunk was stored; zero: none is pending
 	Found      Count     // pending at the start
 	Appended   Count
-	Returned   Count // of Appended: dead letters that are sent again
+	Returned   Count // of Appended: dead letters that are sent again, and what came from another output by SettlePart
 	Rest       Count // of Appended: what SettlePart has put in a chunk's place
 	Adopted    Count // of Appended: what another queue has handed over
 	Given      Count // handed over to another queue
 	Done       Count
+	Moved      Count // of Done: what SettlePart has sent to another output
 	Dropped    Count // by when_full: drop_oldest
 	Purged     Count
 	Lost       Count // damaged on disk

@@ -73,6 +73,15 @@ func (ev *Event) appendID(dst []byte, key *[16]byte, at int) []byte {
 	return dst
 }
 
+// Part returns what makes the event's ids: its part of the chunk, cut to the event alone. false: it has none.
+func (ev *Event) Part() (p Part, ok bool) {
+	part, at := ev.whichPart()
+	if part == nil {
+		return p, false
+	}
+	return Part{Key: part.Key, Chunk: part.Chunk, First: at, Events: 1, Joined: ev.Joined}, true
+}
+
 // whichPart returns the event's part, and its position in the agent's message; nil where it has none.
 func (ev *Event) whichPart() (part *Part, at int) {
 	parts := ev.Chunk.Parts

@@ -2,6 +2,8 @@ package buffertest
 
 import (
 	"context"
+	"errors"
+	"math/rand/v2"
 	"slices"
 
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
@@ -161,4 +163,65 @@ func (s *suite) restKeeps() {
 	if !slices.Equal(c.Parts, want) || c.NewTag != "new" || c.Tag != "t" || !c.Received.Equal(received) {
 		s.Errorf("got %+v\nwant parts %+v, received %v", c, want, received)
 	}
+}
+
+// waitingIsBounded fills what may wait aside with one target: that one is refused more, another has room, and what waits
+// already may be settled in part and go to another output.
+func (s *suite) waitingIsBounded() {
+	limits := s.cfg.Limits(nil, nil, nil)
+	limits.Waiting = 40_000
+	s.q.SetLimits(limits)
+	src := s.q.Source("o")
+	aside := func(target string, bytes int) error {
+		s.mustStore("c", []string{"o"}, "abc")
+		c := s.take(src, "abc")
+		rest := buffer.Rest{Target: target, Entries: random(bytes), Filtered: true, Parts: slices.Clone(c.Parts)}
+		err := src.SettlePart(context.Background(), c, []buffer.Rest{rest})
+		if err != nil {
+			src.Done(c)
+		}
+		return err
+	}
+	if err := aside("a", 39_000); err != nil {
+		s.Fatal(err)
+	}
+	if err := aside("a", 20_000); !errors.Is(err, buffer.ErrWaitingFull) {
+		s.Errorf("above the limit: %v", err)
+	}
+	if err := aside("b", 10_000); err != nil {
+		s.Errorf("another target has no room: %v", err)
+	}
+	if st := s.q.Stats(); st.MaxWaiting != 40_000 || st.WaitingBytes < 49_000 || st.WaitingBytes > 50_000 {
+		s.Errorf("%d of %d bytes wait", st.WaitingBytes, st.MaxWaiting)
+	}
+	from := s.q.Waiting("o", "a")
+	c, err := from.Next(context.Background())
+	if err != nil {
+		s.Fatal(err)
+	}
+	if n := from.Pending(); n.Chunks != 1 || n.Events != int64(c.Events) {
+		s.Errorf("pending: %+v", n)
+	}
+	rests := []buffer.Rest{
+		{Target: "a", Entries: []byte("x"), Filtered: true, Parts: slices.Clone(c.Parts)},
+		{Output: "p", Entries: []byte("y"), Filtered: true, Parts: slices.Clone(c.Parts)},
+	}
+	if err := from.SettlePart(context.Background(), c, rests); err != nil {
+		s.Fatal(err)
+	}
+	from.Done(s.take(from, "x"))
+	s.q.Source("p").Done(s.take(s.q.Source("p"), "y"))
+	for _, w := range s.q.Stats().Waits {
+		if w.Output == "p" && (w.Returned != w.Appended || w.Appended.Chunks != 1 || w.Rest.Chunks != 0) {
+			s.Errorf("what came from another output: %+v", w)
+		}
+	}
+	s.balance()
+}
+
+// random returns bytes that do not compress.
+func random(n int) []byte {
+	b := make([]byte, n)
+	_, _ = rand.NewChaCha8([32]byte{1}).Read(b) // never fails
+	return b
 }

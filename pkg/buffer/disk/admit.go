@@ -169,10 +169,18 @@ func (ad *admission) add(l *line, b *batch) {
 // verdict returns why there is no room for b, of the named cluster's line, beside the group; "": there is. cluster: the
 // limit is that of its cluster. Where the disk has to be asked, or something may be dropped, it sets ad.act instead.
 func (ad *admission) verdict(name string, b *batch) (why string, cluster bool) {
+	c, l := ad.c, ad.c.limits
+	if b.rest {
+		why, old := l.DiskFull(b.Bytes + ad.bytes)
+		if old && !ad.asked {
+			ad.act = func() bool { ad.asked = true; l.Refresh(); return true }
+			return "", false
+		}
+		return why, false
+	}
 	if ad.full != "" {
 		return ad.full, false
 	}
-	c, l := ad.c, ad.c.limits
 	policy, own := l.Policy(), l.PolicyOf(name)
 	if b.NonBlocking {
 		policy, own = "reject", "reject"

@@ -18,6 +18,7 @@ type batch struct {
 	repeated buffer.Duplicates // see Repeated
 	claims   []claim           // while the committer has it
 	member   pace.Member       // of its connection; guarded by committer.mu
+	rest     bool              // of a chunk that is settled in part: limits do not hold for it
 }
 
 // NewBatch implements Queue.

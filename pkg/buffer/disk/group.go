@@ -174,7 +174,7 @@ func (g *txBuilder) publish(seg *segmentState, where []uint32) {
 	for i := range g.Chunks {
 		e := &seg.entries[from+i]
 		for _, src := range s.sets[e.Set].sources {
-			if l := src.partition(e.Cluster); g.Chunks[i].Parts[0].Flags&chunk.PartRequeued != 0 {
+			if l := src.partition(e.Cluster); g.Chunks[i].Moved || g.Chunks[i].Parts[0].Flags&chunk.PartRequeued != 0 {
 				l.returned.add(e.Events, e.Size)
 			} else if g.Chunks[i].Rest {
 				l.rest.add(e.Events, e.Size)

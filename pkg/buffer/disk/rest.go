@@ -1,13 +1,17 @@
 package disk
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
+	"sort"
 	"strings"
 
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/pack"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/segment"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 )
 
@@ -42,32 +46,196 @@ func (*source) KeepAlive(*event.Chunk) {}
 
 // SettlePart implements buffer.Source.
 func (src *source) SettlePart(ctx context.Context, c *event.Chunk, rests []buffer.Rest) error {
-	s := src.s
-	if !src.holds(c) {
+	return src.SettleParts(ctx, []buffer.Settlement{{Chunk: c, Rests: rests}})
+}
+
+// SettleParts implements buffer.Source.
+func (src *source) SettleParts(ctx context.Context, list []buffer.Settlement) error {
+	list = slices.DeleteFunc(slices.Clone(list), func(one buffer.Settlement) bool { return !src.holds(one.Chunk) })
+	if err := src.s.roomToWait(src, list); err != nil {
+		return err
+	}
+	b := src.s.newBatch(0)
+	b.NonBlocking, b.rest = true, true
+	for i := range list {
+		for j := range list[i].Rests {
+			src.addRest(b, list[i].Chunk, &list[i].Rests[j])
+		}
+	}
+	if b.Len() > 0 {
+		if err := b.Commit(ctx); err != nil {
+			return fmt.Errorf("store what is left of %d chunks: %w", len(list), err)
+		}
+	}
+	for i := range list {
+		src.countMoved(&list[i])
+		src.Done(list[i].Chunk)
+	}
+	return nil
+}
+
+// addRest adds what is left of c to b.
+func (src *source) addRest(b *batch, c *event.Chunk, r *buffer.Rest) {
+	output, _ := src.names()
+	flags := byte(chunk.PartKeyed | chunk.PartNanos)
+	if c.Returned {
+		flags |= chunk.PartUnrouted
+	}
+	if r.Filtered {
+		flags |= chunk.PartFiltered
+	}
+	parts := keptParts(r.Parts, flags)
+	for j := range parts {
+		if r.Filtered {
+			parts[j].Conn = c.Seq // see settleReplaced
+		}
+	}
+	to := waitingName(cmp.Or(r.Output, output), r.Target)
+	m := buffer.Message{Cluster: c.Cluster, Tag: c.Tag, Source: c.Source, Outputs: []string{to}}
+	moved := r.Output != "" && r.Output != output
+	b.AddKept(m, r.Entries, parts, pack.Kept{Received: c.Received, NewTag: r.NewTag, Moved: moved})
+}
+
+// countMoved counts what of a chunk goes to other outputs.
+func (src *source) countMoved(one *buffer.Settlement) {
+	output, _ := src.names()
+	src.s.mu.Lock()
+	defer src.s.mu.Unlock()
+	for i := range one.Rests {
+		r := &one.Rests[i]
+		if r.Output == "" || r.Output == output {
+			continue
+		}
+		moved := &src.partitions[one.Chunk.Cluster].moved
+		moved.plus(tally{chunks: 1, bytes: int64(len(r.Entries))})
+		for _, p := range r.Parts {
+			moved.events += int64(p.Events)
+		}
+	}
+}
+
+// holds reports whether c is handed out.
+func (src *source) holds(c *event.Chunk) bool {
+	src.s.mu.Lock()
+	defer src.s.mu.Unlock()
+	l := src.partitions[c.Cluster]
+	return l != nil && l.inFlight[c.Seq] != nil && &l.inFlight[c.Seq].chunk == c
+}
+
+// Pending implements buffer.Source.
+func (src *source) Pending() buffer.Count {
+	src.s.mu.Lock()
+	defer src.s.mu.Unlock()
+	return src.pending.count()
+}
+
+// waiting returns how much waits aside, and for how many targets. s.mu is held.
+func (s *Queue) waiting() (bytes int64, targets int) {
+	for name, src := range s.sources {
+		if src.pending.chunks > 0 && strings.Contains(name, targetMark) {
+			bytes += src.pending.bytes
+			targets++
+		}
+	}
+	return bytes, targets
+}
+
+// waitingLimit returns how much may wait aside.
+func (s *Queue) waitingLimit() int64 {
+	_, _, most := s.commit.limits.Disk()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return cmp.Or(s.limitsOf.Waiting, most/4)
+}
+
+// roomToWait returns an error where a target of the rests may not have more. What waits aside already may wait on.
+func (s *Queue) roomToWait(src *source, list []buffer.Settlement) error {
+	output, from := src.names()
+	if from != "" {
 		return nil
 	}
-	output, _ := src.names()
-	b := s.newBatch(0)
-	b.NonBlocking = true
-	for i := range rests {
-		r := &rests[i]
-		flags := byte(chunk.PartKeyed | chunk.PartNanos)
-		if c.Returned {
-			flags |= chunk.PartUnrouted
+	limit := s.waitingLimit()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	total, targets := s.waiting()
+	more := map[string]int64{}
+	for i := range list {
+		for j := range list[i].Rests {
+			r := &list[i].Rests[j]
+			if r.Target == "" {
+				continue
+			}
+			used, n := more[r.Target], int64(len(r.Entries))
+			if aside := s.sources[waitingName(cmp.Or(r.Output, output), r.Target)]; aside != nil {
+				used += aside.pending.bytes
+			}
+			if buffer.WaitingRefuses(limit, total, used, n, targets) {
+				return &buffer.WaitingFullError{Output: output, Target: r.Target}
+			}
+			more[r.Target] += n
+			total += n
 		}
-		if r.Filtered {
-			flags |= chunk.PartFiltered
-		}
-		m := buffer.Message{Cluster: c.Cluster, Tag: c.Tag, Source: c.Source, Outputs: []string{waitingName(output, r.Target)}}
-		b.AddKept(m, r.Entries, keptParts(r.Parts, flags), pack.Kept{Received: c.Received, NewTag: r.NewTag})
 	}
-	if len(rests) > 0 {
-		if err := b.Commit(ctx); err != nil {
-			return fmt.Errorf("store what is left of chunk %d: %w", c.Seq, err)
-		}
-	}
-	src.Done(c)
 	return nil
+}
+
+// settleReplaced forgets what the chunks from the sequence number on, which were stored after what sources have finished
+// was saved last, took the place of: see buffer.Source.SettlePart. It runs at the start, before anything is handed out.
+func (s *Queue) settleReplaced(from uint64) {
+	waits := func(name string) bool { return strings.Contains(name, targetMark) }
+	if !slices.ContainsFunc(s.sets, func(set *outputSet) bool { return slices.ContainsFunc(set.names, waits) }) {
+		return
+	}
+	var parts []chunk.Part
+	for _, seg := range slices.Clone(s.segs) {
+		if seg.end() <= from || seg.broken {
+			continue
+		}
+		s.load(seg)
+		for i := 0; seg.loaded && i < len(seg.entries); i++ {
+			e := seg.entries[i]
+			if seg.first+uint64(e.Seq) < from {
+				continue
+			}
+			value, err := segment.ReadChunk(seg.file.f, &e, s.memory.Values.Get())
+			var h chunk.Header
+			if err == nil {
+				h, err = chunk.DecodeHeader(value, parts)
+			}
+			s.memory.Values.Put(value)
+			if err != nil { // whoever is handed it will tell
+				continue
+			}
+			if parts = h.Parts; len(parts) > 0 && parts[0].Flags&chunk.PartFiltered != 0 && parts[0].Conn != 0 {
+				s.settleSeq(parts[0].Conn, e.Set)
+			}
+		}
+	}
+}
+
+// settleSeq forgets the chunk for the source of the same output that the set is of.
+func (s *Queue) settleSeq(seq uint64, set uint32) {
+	output, _, _ := strings.Cut(s.sets[set].names[0], targetMark)
+	i := sort.Search(len(s.segs), func(i int) bool { return s.segs[i].end() > seq })
+	if i == len(s.segs) || s.segs[i].first > seq || s.segs[i].broken {
+		return
+	}
+	seg := s.segs[i]
+	s.load(seg)
+	at, found := seg.find(seq)
+	if !found {
+		return
+	}
+	e := &seg.entries[at]
+	for _, src := range s.sets[e.Set].sources {
+		name, target := src.names()
+		if name != output && target == "" || seg.done[src].has(e.Seq) { // what waited aside may have gone to any output
+			continue
+		}
+		l := src.partition(e.Cluster)
+		l.found.sub(e.Events, e.Size)
+		s.finish(l, &lease{seg: seg, seq: seq, size: e.Size, events: e.Events, set: e.Set})
+	}
 }
 
 // keptParts returns how parts lie on disk whose events keep the ids that they have.
@@ -80,12 +248,4 @@ func keptParts(parts []event.Part, flags byte) []chunk.Part {
 		}
 	}
 	return kept
-}
-
-// holds reports whether c is handed out.
-func (src *source) holds(c *event.Chunk) bool {
-	src.s.mu.Lock()
-	defer src.s.mu.Unlock()
-	l := src.partitions[c.Cluster]
-	return l != nil && l.inFlight[c.Seq] != nil && &l.inFlight[c.Seq].chunk == c
 }

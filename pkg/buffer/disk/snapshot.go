@@ -19,6 +19,7 @@ func (s *Queue) Stats() buffer.Stats {
 		Duplicates:    map[string]buffer.Duplicates{}, Dead: s.dead.Stats(), Disk: &buffer.DiskStats{},
 	}
 	st.Disk.Free, st.Disk.MinFree, st.MaxBytes = l.Disk()
+	st.MaxWaiting = s.waitingLimit()
 	s.commit.mu.Lock()
 	st.Waiting = s.commit.count
 	st.CommitWait, st.CommitCauses = s.commit.waited.Snapshot(), map[string]uint64{}
@@ -39,6 +40,7 @@ func (s *Queue) Stats() buffer.Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st.Disk.Segments, st.Bytes = len(s.segs), s.disk
+	st.WaitingBytes, _ = s.waiting()
 	st.Batches, st.Commits = s.counts.batches, s.counts.commits
 	st.Disk.SetAside, st.LostEvents = s.counts.setAside, s.counts.lostEvents
 	for _, t := range s.clusters {
@@ -57,7 +59,7 @@ func (s *Queue) Stats() buffer.Stats {
 		for _, l := range src.partitions {
 			output, target := src.names()
 			w := buffer.Wait{
-				Output: output, Target: target, Rest: l.rest.count(), Cluster: l.cluster, Configured: src.asked, Pending: l.pending.count(), Found: l.found.count(),
+				Output: output, Target: target, Rest: l.rest.count(), Moved: l.moved.count(), Cluster: l.cluster, Configured: src.asked, Pending: l.pending.count(), Found: l.found.count(),
 				Appended: l.appended.count(), Returned: l.returned.count(), Done: l.done.count(), Dropped: l.dropped.count(), Purged: l.purged.count(), Lost: l.lost.count(),
 				Adopted: l.adopted.count(), Given: l.given.count(),
 			}

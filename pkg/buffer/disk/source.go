@@ -54,6 +54,7 @@ type partition struct {
 	lost     tally // damaged on disk
 	found    tally // pending at the start
 	returned tally // of appended: dead letters that are sent again
+	moved    tally // of done: sent to another output
 	rest     tally // of appended: left of chunks that were settled in part
 	adopted  tally // of appended: handed over by another queue
 	given    tally // handed over to another queue

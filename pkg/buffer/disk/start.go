@@ -47,6 +47,7 @@ func (s *Queue) recover() error {
 			}
 		}
 	}
+	s.settleReplaced(state.Next - min(state.Next, reserve))
 	s.began = s.next
 	s.resends.Restore(append(state.IDs, tails.Unconfirmed(s.cfg.DedupeWindow)...))
 	if s.pending > 0 {

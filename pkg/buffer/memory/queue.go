@@ -293,6 +293,8 @@ func (q *Queue) Stats() buffer.Stats {
 	if q.waiting > 0 {
 		st.Full = q.whyFull
 	}
+	st.WaitingBytes, _ = q.aside()
+	st.MaxWaiting = q.waitingLimit()
 	for cluster, bytes := range q.clusterOf {
 		st.Bytes += bytes
 		st.Clusters = append(st.Clusters, buffer.ClusterUse{Cluster: cluster, Bytes: bytes, Limit: q.limits.Clusters[cluster]})
@@ -302,7 +304,7 @@ func (q *Queue) Stats() buffer.Stats {
 		for cluster, p := range src.partitions {
 			w := buffer.Wait{
 				Output: src.name.output, Target: src.name.target, Cluster: cluster, Configured: src.asked, Appended: p.appended,
-				Returned: p.returned, Rest: p.rest, Done: p.done, Dropped: p.dropped, Purged: p.purged,
+				Returned: p.returned, Rest: p.rest, Moved: p.moved, Done: p.done, Dropped: p.dropped, Purged: p.purged,
 			}
 			for _, s := range q.stored {
 				if s.wanted[src] && s.chunk.Cluster == cluster {

@@ -1,7 +1,9 @@
 package memory
 
 import (
+	"cmp"
 	"context"
+	"math"
 	"slices"
 
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
@@ -25,6 +27,7 @@ type partition struct {
 	held     bool
 	appended buffer.Count
 	returned buffer.Count
+	moved    buffer.Count
 	rest     buffer.Count
 	done     buffer.Count
 	dropped  buffer.Count
@@ -131,31 +134,51 @@ func (src *source) Return(c *event.Chunk) {
 
 // SettlePart implements buffer.Source.
 func (src *source) SettlePart(ctx context.Context, c *event.Chunk, rests []buffer.Rest) error {
+	return src.SettleParts(ctx, []buffer.Settlement{{Chunk: c, Rests: rests}})
+}
+
+// SettleParts implements buffer.Source.
+func (src *source) SettleParts(ctx context.Context, list []buffer.Settlement) error {
 	q := src.q
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	s := src.find(c)
+	list = slices.DeleteFunc(slices.Clone(list), func(one buffer.Settlement) bool { return src.find(one.Chunk) == nil })
 	switch {
-	case s == nil:
+	case len(list) == 0:
 		return nil
 	case q.closed:
 		return buffer.ErrClosed
 	case ctx.Err() != nil:
 		return ctx.Err()
 	}
-	for i := range rests {
-		r := &rests[i]
-		rest := event.Chunk{
-			Cluster: c.Cluster, Tag: c.Tag, Source: c.Source, Received: c.Received, Entries: slices.Clone(r.Entries),
-			Parts: slices.Clone(r.Parts), Returned: c.Returned, Filtered: r.Filtered, NewTag: r.NewTag,
-		}
-		for _, part := range r.Parts {
-			rest.Events += part.Events
-		}
-		q.append(rest, func(p *partition) *buffer.Count { return &p.rest }, name{src.name.output, r.Target})
+	if err := q.roomToWait(src, list); err != nil {
+		return err
 	}
-	q.forget(s, src, &src.partition(s.chunk.Cluster).done)
+	for i := range list {
+		s := src.find(list[i].Chunk)
+		for j := range list[i].Rests {
+			src.appendRest(list[i].Chunk, &list[i].Rests[j])
+		}
+		q.forget(s, src, &src.partition(s.chunk.Cluster).done)
+	}
 	return nil
+}
+
+// appendRest stores what is left of c. q.mu is held.
+func (src *source) appendRest(c *event.Chunk, r *buffer.Rest) {
+	rest := event.Chunk{
+		Cluster: c.Cluster, Tag: c.Tag, Source: c.Source, Received: c.Received, Entries: slices.Clone(r.Entries),
+		Parts: slices.Clone(r.Parts), Returned: c.Returned, Filtered: r.Filtered, NewTag: r.NewTag,
+	}
+	for _, part := range r.Parts {
+		rest.Events += part.Events
+	}
+	to, kind := name{cmp.Or(r.Output, src.name.output), r.Target}, func(p *partition) *buffer.Count { return &p.rest }
+	if to.output != src.name.output {
+		kind = func(p *partition) *buffer.Count { return &p.returned }
+		add(&src.partition(c.Cluster).moved, buffer.Count{Chunks: 1, Events: int64(rest.Events), Bytes: int64(len(r.Entries))})
+	}
+	src.q.append(rest, kind, to)
 }
 
 // KeepAlive implements buffer.Source.
@@ -188,4 +211,51 @@ func (src *source) Shed(c *event.Chunk) {
 		clear(c.Entries)
 		c.Entries = nil
 	}
+}
+
+// Pending implements buffer.Source.
+func (src *source) Pending() buffer.Count {
+	src.q.mu.Lock()
+	defer src.q.mu.Unlock()
+	return src.pending()
+}
+
+// aside returns how much waits aside, and for how many targets. q.mu is held.
+func (q *Queue) aside() (bytes int64, targets int) {
+	for n, src := range q.sources {
+		if pending := src.pending(); n.target != "" && pending.Chunks > 0 {
+			bytes += pending.Bytes
+			targets++
+		}
+	}
+	return bytes, targets
+}
+
+func (q *Queue) waitingLimit() int64 {
+	return cmp.Or(q.limits.Waiting, q.limits.MaxSize/4, math.MaxInt64)
+}
+
+// roomToWait returns an error where a target of the rests may not have more. q.mu is held.
+func (q *Queue) roomToWait(src *source, list []buffer.Settlement) error {
+	if src.name.target != "" {
+		return nil
+	}
+	total, targets := q.aside()
+	more := map[string]int64{}
+	for i := range list {
+		for j := range list[i].Rests {
+			r := &list[i].Rests[j]
+			if r.Target == "" {
+				continue
+			}
+			used, n := more[r.Target], int64(len(r.Entries))
+			used += q.source(name{cmp.Or(r.Output, src.name.output), r.Target}).pending().Bytes
+			if buffer.WaitingRefuses(q.waitingLimit(), total, used, n, targets) {
+				return &buffer.WaitingFullError{Output: src.name.output, Target: r.Target}
+			}
+			more[r.Target] += n
+			total += n
+		}
+	}
+	return nil
 }

@@ -122,7 +122,12 @@ func (l *Limits) Failed(err error) {
 
 // Full returns why there is no room for n bytes at all, as far as memory tells. old: the disk has to be asked again, by
 // Refresh, before that can be relied on.
-func (l *Limits) Full(n int64) (why string, old bool) {
+func (l *Limits) Full(n int64) (why string, old bool) { return l.full(n, false) }
+
+// DiskFull is Full for what may be stored above max_size, since it takes the place of what is stored already.
+func (l *Limits) DiskFull(n int64) (why string, old bool) { return l.full(n, true) }
+
+func (l *Limits) full(n int64, above bool) (why string, old bool) {
 	used, pending := l.queue.Used()
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -132,7 +137,7 @@ func (l *Limits) Full(n int64) (why string, old bool) {
 		return gone.Error(), false
 	case l.failure != nil && now.Before(l.retry):
 		return l.failure.Error(), false
-	case used+n > l.max && pending > 0:
+	case used+n > l.max && pending > 0 && !above:
 		return fmt.Sprintf("%d bytes are used, buffer.max_size is %d", used, l.max), false
 	}
 	old = now.Sub(l.asked) >= PollFull || l.since >= pollBytes || now.Before(l.asked)

@@ -45,6 +45,7 @@ type Kept struct {
 	Received time.Time
 	NewTag   string       // see event.Chunk
 	Origin   chunk.Origin // of what another queue has handed over; else zero: it is left of a chunk settled in part
+	Moved    bool         // it comes from another output
 }
 
 // piece is entries of a message that lie together in the arena.

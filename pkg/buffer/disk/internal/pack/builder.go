@@ -33,6 +33,7 @@ type Chunk struct {
 	chunk.Header
 	From, To int  // in Builder.Values
 	Rest     bool // of a chunk settled in part
+	Moved    bool // of one that another output had
 }
 
 // builderKey says which messages share a chunk. The outputs are compared by address: they come from a
@@ -103,7 +104,8 @@ func (g *Builder) piece(b *Batch, m *message, p *piece, last bool) {
 			h.Received, h.NewTag, h.Origin = m.kept.Received.UnixNano(), m.kept.NewTag, m.kept.Origin
 		}
 		h.Codec = p.codec
-		g.chunk(Chunk{Header: h, Rest: m.kept != nil && m.kept.Origin.Seq == 0}, data, true)
+		rest := m.kept != nil && m.kept.Origin.Seq == 0
+		g.chunk(Chunk{Header: h, Rest: rest, Moved: rest && m.kept.Moved}, data, true)
 		return
 	}
 	if open != nil && len(open.raw)+len(data) > mergeBytes {
