@@ -145,7 +145,7 @@ func (a *App) listenStatus() error {
 	}
 	err := a.status.listen(status.Options{
 		Config: a.initial.Status, Snapshot: a.snapshot, Ready: a.readiness, Healthy: a.healthy, Reload: a.Reload,
-		Steer: a.controlOutput, DeadLetters: a.deadLetters(), MaxConnections: a.listeners.files.status,
+		Steer: a.controlOutput, SteerTarget: a.controlTarget, DeadLetters: a.deadLetters(), MaxConnections: a.listeners.files.status,
 		Log: part(a.opts.Log, "status"),
 	}, a.opts.Now)
 	if err != nil && a.opts.Drain {
@@ -171,6 +171,13 @@ func (a *App) controlOutput(name, what string) (done string, err error) {
 	a.settings.reloading.Lock() // outputs neither come nor go meanwhile
 	defer a.settings.reloading.Unlock()
 	return a.outputs.control(a.settings.current(), name, what)
+}
+
+// controlTarget does what was asked at the status endpoint with what waits aside for a target of an output.
+func (a *App) controlTarget(ctx context.Context, name, what, target, to string) (done string, err error) {
+	a.settings.reloading.Lock() // outputs neither come nor go meanwhile
+	defer a.settings.reloading.Unlock()
+	return a.outputs.controlTarget(ctx, a.settings.current(), name, what, target, to)
 }
 
 func part(log zerolog.Logger, name string) zerolog.Logger {

@@ -216,6 +216,7 @@ func outputOf(name string, common *outputs.Common, st delivery.Stats, waits []bu
 		FailingSince: st.FailingSince, LastSuccess: st.LastSuccess, BackoffUntil: st.BackoffUntil,
 	}
 	s.Clusters, s.Lag = outputClusters(waits, st.Clusters, now)
+	s.WaitingTargets, s.WaitingTargetsMore = waitingTargets(waits, st.Waiting, now)
 	if !st.Oldest.IsZero() {
 		s.OldestRequest = max(0, time.Since(st.Oldest).Seconds())
 	}
@@ -270,7 +271,7 @@ func outputState(s *status.Output, st delivery.Stats) status.State {
 	return status.StateRunning
 }
 
-// outputClusters returns the account of each cluster and the lag in seconds.
+// outputClusters returns the account of each cluster, with what waits aside, and the lag in seconds, without that.
 func outputClusters(waits []buffer.Wait, done []delivery.ClusterStats, now time.Time) (all []status.OutputCluster, lag float64) {
 	clusters := map[string]*status.OutputCluster{}
 	get := func(name string) *status.OutputCluster {
@@ -283,17 +284,24 @@ func outputClusters(waits []buffer.Wait, done []delivery.ClusterStats, now time.
 	}
 	for _, w := range waits {
 		c := get(w.Cluster)
-		c.Queued, c.Returned = uint64(w.Appended.Events-w.Returned.Events), uint64(w.Returned.Events)
-		c.Recovered, c.Pending = uint64(w.Found.Events), uint64(w.Pending.Events)
-		c.PendingChunks, c.PendingBytes, c.OldestAge = w.Pending.Chunks, w.Pending.Bytes, age(w.Oldest, now)
-		c.Purged = uint64(w.Purged.Events)
+		c.Queued += uint64(w.Appended.Events - w.Returned.Events - w.Rest.Events)
+		c.Returned += uint64(w.Returned.Events)
+		c.Recovered, c.Pending = c.Recovered+uint64(w.Found.Events), c.Pending+uint64(w.Pending.Events)
+		c.PendingChunks, c.PendingBytes = c.PendingChunks+w.Pending.Chunks, c.PendingBytes+w.Pending.Bytes
+		c.OldestAge = max(c.OldestAge, age(w.Oldest, now))
+		c.Purged += uint64(w.Purged.Events)
+		if w.Moved.Events > 0 {
+			c.Dropped["moved"] += uint64(w.Moved.Events)
+		}
 		if w.Dropped.Events > 0 {
 			c.Dropped["drop_oldest"] += uint64(w.Dropped.Events)
 		}
 		if w.Lost.Events > 0 {
 			c.Dropped[delivery.ReasonDamaged] += uint64(w.Lost.Events)
 		}
-		lag = max(lag, age(w.Oldest, now))
+		if w.Target == "" { // what waits aside keeps nothing else from being delivered
+			lag = max(lag, age(w.Oldest, now))
+		}
 	}
 	for _, d := range done {
 		c := get(d.Cluster)

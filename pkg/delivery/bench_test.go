@@ -2,12 +2,14 @@ package delivery_test
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/rs/zerolog"
 
+	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/delivery"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/filter"
@@ -35,6 +37,11 @@ func (e *endless) Next(ctx context.Context) (*event.Chunk, error) {
 	}
 	c := *e.chunk
 	return &c, nil
+}
+
+func (e *endless) Pending() buffer.Count { return buffer.Count{} }
+func (e *endless) SettleParts(context.Context, []buffer.Settlement) error {
+	return errors.ErrUnsupported // nothing waits aside
 }
 
 func (e *endless) Return(*event.Chunk) {}

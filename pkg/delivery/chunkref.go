@@ -7,6 +7,11 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 )
 
+// partSettler settles a chunk of which some events wait aside, and then finishes its reference.
+type partSettler interface {
+	settle(ref *chunkRef)
+}
+
 // counter is told what became of the events of a chunk that is done.
 type counter interface {
 	settled(cluster string, c *counts)
@@ -22,8 +27,10 @@ type counter interface {
 type chunkRef struct {
 	source   Source
 	counter  counter
+	parts    partSettler // nil: nothing may wait aside
 	chunk    *event.Chunk
-	filtered bool // the rules had its events
+	number   uint64 // ascending in the order in which chunks are walked
+	filtered bool   // the rules had its events
 	made     bool
 
 	trunk *chunkRef // of a branch: the chunk's own
@@ -37,6 +44,8 @@ type chunkRef struct {
 	returned bool // an event of it was
 	dropped  int  // events that the rules dropped while the chunk was walked
 	counts   counts
+	rests    *rests            // what waits aside; nil: nothing does
+	after    []func(bool)      // to be called once the rests are stored, or are not
 	origins  map[int][]*origin // of events that are not in the entries as they were stored, by position
 }
 
@@ -107,11 +116,62 @@ func (r *chunkRef) drop(n, kept int) {
 		r.freed()
 		r.trunk.join(r)
 	case r.made:
+	case r.rests != nil && !r.returned:
+		r.parts.settle(r)
 	case r.returned:
-		r.source.Return(r.chunk)
+		r.giveBack()
 	default:
 		r.counter.settled(r.chunk.Cluster, &r.counts)
 		r.source.Done(r.chunk)
+	}
+}
+
+// giveBack returns the chunk. r.mu is held.
+func (r *chunkRef) giveBack() {
+	r.source.Return(r.chunk)
+	r.tell(false)
+}
+
+// tell calls who waits for the rests. r.mu is held.
+func (r *chunkRef) tell(stored bool) {
+	for _, f := range r.after {
+		f(stored)
+	}
+	r.after = nil
+}
+
+// settledInPart ends a chunk, of the cluster, that the source has settled but for the rests.
+func (r *chunkRef) settledInPart(cluster string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.counter.settled(cluster, &r.counts)
+	r.tell(true)
+}
+
+// abandon returns a chunk that could not be settled in part.
+func (r *chunkRef) abandon() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.giveBack()
+}
+
+// count counts n events of which out became, whose references are given up already.
+func (r *chunkRef) count(out outcome, n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.counts.count(out, n, 0)
+}
+
+// setAside has ev, of which part makes the id, wait for the target. then is called once that is stored, or is not.
+func (r *chunkRef) setAside(target string, ev *event.Event, part event.Part, then func(stored bool)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.rests == nil {
+		r.rests = new(rests)
+	}
+	r.rests.add(target, ev, part)
+	if then != nil {
+		r.after = append(r.after, then)
 	}
 }
 
@@ -131,7 +191,7 @@ func (r *chunkRef) branch(n, kept int, freed func()) *chunkRef {
 	r.kept += n - kept
 	r.shedIfKept()
 	return &chunkRef{
-		source: r.source, counter: r.counter, chunk: r.chunk, filtered: r.filtered, made: r.made,
+		source: r.source, counter: r.counter, parts: r.parts, chunk: r.chunk, filtered: r.filtered, made: r.made,
 		trunk: r, size: n, freed: freed, refs: n,
 	}
 }
@@ -156,7 +216,7 @@ func (r *chunkRef) untouched(n int) bool {
 // begun reports whether an event of the chunk was delivered or became a dead letter.
 func (r *chunkRef) begun() bool {
 	r.mu.Lock()
-	begun := r.counts.delivered > 0 || len(r.counts.dead) > 0
+	begun := r.counts.delivered > 0 || len(r.counts.dead) > 0 || r.rests != nil
 	r.mu.Unlock()
 	return begun || r.trunk != nil && r.trunk.begun()
 }

@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"testing"
 
+	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 )
 
@@ -25,6 +26,14 @@ func (s *sourceLog) Shed(c *event.Chunk)                            { s.say("she
 func (s *sourceLog) Hold(cluster string)                            { s.said = append(s.said, "hold "+cluster) }
 
 func (s *sourceLog) Release(cluster string) { s.said = append(s.said, "release "+cluster) }
+
+func (s *sourceLog) Pending() buffer.Count { return buffer.Count{} }
+func (s *sourceLog) SettleParts(_ context.Context, list []buffer.Settlement) error {
+	for _, one := range list {
+		s.say("settled in part", one.Chunk)
+	}
+	return nil
+}
 
 func (s *sourceLog) settled(cluster string, c *counts) {
 	s.said = append(s.said, "counted "+cluster)

@@ -131,7 +131,7 @@ func deadReason(f *outputs.Failure, ev *event.Event, fails int, set *outputs.Ret
 		return string(f.Reason)
 	case f.Reason == outputs.ReasonPaced:
 		return "" // it was not tried
-	case !f.Untried && set.MaxAttempts > 0 && fails >= set.MaxAttempts:
+	case !f.Untried && f.Reason != outputs.ReasonTarget && set.MaxAttempts > 0 && fails >= set.MaxAttempts:
 		return ReasonMaxAttempts
 	case set.MaxAge > 0 && now.Sub(ev.Chunk.Received) >= set.MaxAge:
 		return ReasonMaxAge

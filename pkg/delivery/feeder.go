@@ -25,6 +25,8 @@ type feeder struct {
 	batcher *batcher
 	dead    *deadLetterSink
 	rec     *recorder
+	aside   partSettler
+	chunks  uint64 // taken so far
 }
 
 // run goes on until drain ends. A chunk that it has begun then is finished, so that it need not be
@@ -107,8 +109,11 @@ func (f *feeder) take(ctx context.Context) (*event.Chunk, error) {
 
 // chunk puts the events of c into batches.
 func (f *feeder) chunk(c *event.Chunk) {
-	filtered := f.stage != nil && f.stage.applies(c)
-	ref := &chunkRef{source: f.source, counter: f.rec, chunk: c, refs: 1, filtered: filtered}
+	filtered := f.stage != nil && !c.Filtered && f.stage.applies(c)
+	f.chunks++
+	ref := &chunkRef{
+		source: f.source, counter: f.rec, parts: f.aside, chunk: c, number: f.chunks, refs: 1, filtered: filtered,
+	}
 	if f.whole && !f.batcher.fits(c) {
 		f.batcher.flush()
 	}

@@ -77,8 +77,8 @@ func TestRulesAtRandom(t *testing.T) {
 				for _, n := range fate {
 					sum += n
 				}
-				if sum != total || s.source.Pending() > 0 {
-					t.Errorf("%d of %d lines are accounted for, %d are pending: %v", sum, total, s.source.Pending(), fate)
+				if sum != total || s.source.Events() > 0 {
+					t.Errorf("%d of %d lines are accounted for, %d are pending: %v", sum, total, s.source.Events(), fate)
 				}
 				found := map[string]bool{}
 				for _, log := range append(s.taken(), s.letterStore.all...) {

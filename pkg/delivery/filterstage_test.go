@@ -112,7 +112,7 @@ func TestJoinedOverChunks(t *testing.T) {
 		time.Sleep(time.Second)
 		s.stop()
 		equal(t, "delivered at the end", s.taken(), []string{"+h -i"})
-		equal(t, "chunks pending", s.source.Pending(), 0)
+		equal(t, "chunks pending", s.source.Events(), 0)
 	})
 }
 
@@ -200,7 +200,7 @@ func TestFateOfJoined(t *testing.T) {
 				equal(t, "delivered", s.taken(), tc.got)
 				equal(t, "dead letters", s.letterStore.kept(), tc.dead)
 				equal(t, "counts", s.fate(), tc.counts)
-				equal(t, "pending", s.source.Pending(), 0)
+				equal(t, "pending", s.source.Events(), 0)
 			})
 		})
 	}
@@ -251,7 +251,7 @@ func TestStopWithJoined(t *testing.T) {
 		time.Sleep(time.Second)
 		s.stop()
 		equal(t, "counts", s.fate(), map[string]int{})
-		equal(t, "pending", s.source.Pending(), 6)
+		equal(t, "pending", s.source.Events(), 6)
 		down = false
 		s.run(t, rules(joining(t, time.Hour), step(byWord)), outputs.Common{})
 		time.Sleep(time.Second)
@@ -350,7 +350,7 @@ func TestMadeEvents(t *testing.T) {
 		equal(t, "dead letters", s.letterStore.kept(), []string(nil))
 		s.stop()
 		equal(t, "counts", s.fate(), map[string]int{"delivered": 3})
-		equal(t, "pending", s.source.Pending(), 0)
+		equal(t, "pending", s.source.Events(), 0)
 	})
 }
 
@@ -389,6 +389,6 @@ func TestHeldBackIsBounded(t *testing.T) {
 			t.Errorf("%d of 40 MiB went on, want all but 16", n)
 		}
 		s.stop()
-		equal(t, "pending", s.source.Pending(), 0)
+		equal(t, "pending", s.source.Events(), 0)
 	})
 }

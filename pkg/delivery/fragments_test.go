@@ -51,7 +51,7 @@ func TestFragmentsOverChunks(t *testing.T) {
 			time.Sleep(time.Second)
 			s.stop()
 			equal(t, "delivered at the end, as far as it is there", s.taken(), []string{"1"})
-			equal(t, "chunks pending", s.source.Pending(), 0)
+			equal(t, "chunks pending", s.source.Events(), 0)
 		})
 	}
 	equal(t, "different events", len(ids), 1)

@@ -106,7 +106,7 @@ func TestGivenUpIsNotFailing(t *testing.T) {
 		r := start(t, set, func(context.Context, []int) error { return whole(outputs.ReasonServer) }, outputtest.Chunk(1, "a", "t", 2, 0, 10))
 		time.Sleep(time.Hour)
 		synctest.Wait()
-		if s := r.Stats(); s.Failing != "" || r.source.Pending() != 0 {
+		if s := r.Stats(); s.Failing != "" || r.source.Events() != 0 {
 			t.Errorf("%+v", s)
 		}
 		r.stop()

@@ -2,7 +2,6 @@ package delivery
 
 import (
 	"context"
-	"hash/maphash"
 	"sync"
 	"time"
 
@@ -10,7 +9,6 @@ import (
 
 	"github.com/seed-afc6a195/aggregator/internal/heartbeat"
 	"github.com/seed-afc6a195/aggregator/pkg/config/setting"
-	"github.com/seed-afc6a195/aggregator/pkg/delivery/suspicion"
 	"github.com/seed-afc6a195/aggregator/pkg/filter"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 )
@@ -21,6 +19,7 @@ type Options struct {
 	Source      Source
 	Output      outputs.Output // stays the caller's to close, after Run
 	DeadLetters DeadLetters
+	Aside       Aside           // where events wait for their targets; nil: they are sent again like others
 	Common      outputs.Common  // zeros stand for the common defaults
 	Grace       time.Duration   // for batches in hand when Run is told to end; 0: 10 s
 	Force       context.Context // its end ends the grace at once; nil: never
@@ -54,6 +53,8 @@ type Loop struct {
 	control *control
 	rec     *recorder
 	pool    *retryPool
+	targets *waitingTargets
+	prober  *prober
 	limiter *concurrencyLimiter
 	sender  *sender
 	feeder  *feeder
@@ -84,8 +85,14 @@ func New(o Options) *Loop {
 	l.sender = &sender{
 		name: o.Name, output: o.Output, set: &l.set, control: l.control, limiter: l.limiter,
 		pace: &pacer{rate: int64(set.RateLimit)}, pool: l.pool, dead: sink, rec: l.rec, spawn: l.parts.Go,
-		hosts: suspicion.NewHosts(), targets: suspicion.NewTargets(), seed: maphash.MakeSeed(),
 	}
+	l.targets = newWaitingTargets(o.Name, o.Aside, &l.set)
+	store := &asideStore{
+		control: l.control, set: &l.set, dead: sink, rec: l.rec, targets: l.targets, spawn: l.parts.Go,
+		limit: set.Workers * int(set.Batch.MaxBytes),
+	}
+	l.sender.aside, l.sender.targets = store, l.targets
+	l.prober = &prober{sender: l.sender, targets: l.targets, control: l.control, counter: l.rec, spawn: l.parts.Go}
 	clock := new(pauseClock)
 	free := make(chan *batch, set.Workers+1)
 	for range cap(free) {
@@ -93,7 +100,7 @@ func New(o Options) *Loop {
 	}
 	cut := &batcher{set: &l.set, control: l.control, clock: clock, free: free}
 	l.feeder = &feeder{
-		name: o.Name, source: o.Source, control: l.control, clock: clock, batcher: cut, dead: sink, rec: l.rec,
+		name: o.Name, source: o.Source, control: l.control, clock: clock, batcher: cut, dead: sink, rec: l.rec, aside: store,
 	}
 	if w, ok := o.Output.(outputs.WholeChunker); ok {
 		l.feeder.whole = w.WholeChunks()
@@ -120,6 +127,7 @@ func (l *Loop) Run(ctx context.Context) error {
 	l.parts.Go(func() {
 		defer close(ready)
 		if l.sender.prepare(ctx) {
+			l.parts.Go(l.prober.run)
 			l.feeder.run()
 		}
 	})
@@ -167,12 +175,16 @@ func (l *Loop) RetryNow() {
 		r.RetryNow()
 	}
 	l.control.retry()
+	l.targets.retry("")
 	l.rec.waitsEnded()
 }
 
+// RetryTarget tries at once a target that events wait for.
+func (l *Loop) RetryTarget(target string) { l.targets.retry(target) }
+
 // Stats returns a snapshot.
 func (l *Loop) Stats() Stats {
-	out := Stats{Held: l.pool.throttled(), Paused: l.control.paused(), Oldest: l.limiter.oldest()}
+	out := Stats{Waiting: l.targets.list(), Held: l.pool.throttled(), Paused: l.control.paused(), Oldest: l.limiter.oldest()}
 	out.InFlight, out.Concurrency = l.limiter.state()
 	l.rec.fill(&out)
 	return out

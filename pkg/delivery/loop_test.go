@@ -101,7 +101,7 @@ func numbers(from, to int) (ns []int) {
 // checkLedger compares what was put in with what Stats says became of it.
 func (r *rig) checkLedger(t *testing.T, queued int) {
 	t.Helper()
-	sum := r.source.Pending()
+	sum := r.source.Events()
 	for _, c := range r.Stats().Clusters {
 		if c.Cluster == "" {
 			t.Errorf("counted for no cluster, such as after the chunk was done: %+v", c)

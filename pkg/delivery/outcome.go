@@ -13,6 +13,7 @@ const (
 	kindDropped
 	kindDead
 	kindReturned
+	kindAside
 )
 
 // reasonJoined counts events that were delivered as a part of another one.
@@ -30,9 +31,12 @@ func dead(reason string) outcome { return outcome{kind: kindDead, reason: reason
 // returned: nothing became of it, and its chunk goes back to the source.
 func returned() outcome { return outcome{kind: kindReturned} }
 
+// aside: it is stored again, to wait for its target.
+func aside() outcome { return outcome{kind: kindAside} }
+
 // ofJoined returns what becomes of an event that was joined to one of which o became.
 func (o outcome) ofJoined() outcome {
-	if o.kind == kindDelivered {
+	if o.kind == kindDelivered || o.kind == kindAside {
 		return dropped(reasonJoined)
 	}
 	return o
@@ -54,7 +58,7 @@ func (c *counts) count(o outcome, n, bytes int) {
 		addTo(&c.dropped, o.reason, uint64(n))
 	case kindDead:
 		addTo(&c.dead, o.reason, uint64(n))
-	case kindReturned:
+	case kindReturned, kindAside:
 	}
 }
 

@@ -165,7 +165,7 @@ func TestPacedEventsAreNotRated(t *testing.T) {
 					}
 					return nil
 				}, outputtest.Chunk(1, "a", "t", events, 0, 974))
-				for r.source.Pending() > 0 {
+				for r.source.Events() > 0 {
 					time.Sleep(10 * time.Millisecond)
 				}
 				if d := time.Since(begin); d < 8900*time.Millisecond || d > 30*time.Second {

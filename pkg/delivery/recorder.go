@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"github.com/rs/zerolog"
 
@@ -20,6 +21,7 @@ type recorder struct {
 	name    string // of the output
 	log     zerolog.Logger
 	latency *metric.Histogram // of sends
+	targets *targetTable
 
 	mu              sync.Mutex
 	clusters        map[string]*counts
@@ -30,7 +32,7 @@ type recorder struct {
 
 func newRecorder(name string, log zerolog.Logger) *recorder {
 	return &recorder{
-		name: name, log: log.With().Str("output", name).Logger(), latency: new(metric.Histogram),
+		name: name, log: log.With().Str("output", name).Logger(), latency: new(metric.Histogram), targets: newTargetTable(),
 		clusters: map[string]*counts{}, retried: map[string]uint64{}, health: health{lines: &logevery.Limit{Every: quiet}},
 	}
 }
@@ -40,6 +42,7 @@ func (r *recorder) goOn(before *recorder) {
 	before.mu.Lock()
 	defer before.mu.Unlock()
 	r.latency = before.latency
+	r.targets.goOn(before.targets)
 	r.clusters, r.sends, r.failures, r.retried = before.clusters, before.sends, before.failures, before.retried
 	r.health = before.health
 }
@@ -162,6 +165,17 @@ func (r *recorder) backsOff(b backsOff) {
 		Stringer("again_in", b.pause.Round(time.Millisecond)).Str("error", shown).Msg(text)
 }
 
+// waits notes that events wait for their target from now on, which has refused one for its state.
+func (r *recorder) waits(f *outputs.Failure) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	target := ShownTarget(f.Target)
+	if r.shouldLog("target waits: "+target+f.Kind, time.Now()) {
+		r.log.Warn().Str("target", target).Int("status", f.Status).Str("kind", f.Kind).
+			Msg("a target of the output takes no events: those that go there wait aside, and others go on")
+	}
+}
+
 // waited ends a backsOff.
 func (r *recorder) waited() {
 	r.mu.Lock()
@@ -175,6 +189,9 @@ func (r *recorder) split(events int) {
 	defer r.mu.Unlock()
 	r.retried[string(outputs.ReasonTooLarge)] += uint64(events)
 }
+
+// reasonStoreAside labels the time that what waits aside can't be stored.
+const reasonStoreAside outputs.Reason = "waiting"
 
 // reasonAddDead labels the time that dead letters can't be stored.
 const reasonAddDead outputs.Reason = "dead_letters"
@@ -223,7 +240,7 @@ func (r *recorder) fill(out *Stats) {
 	defer r.mu.Unlock()
 	now := time.Now()
 	out.Output, out.Sends, out.Failures, out.Retried = r.name, r.sends, r.failures, maps.Clone(r.retried)
-	out.Latency = r.latency.Snapshot()
+	out.Latency, out.Targets = r.latency.Snapshot(), r.targets.list()
 	out.LastError, out.LastDetail = r.lastError, r.lastDetail
 	out.LastErrorAt, out.LastErrorOver, out.LastSuccess = r.lastErrorAt, r.lastErrorOver, r.lastSuccess
 	if out.Failing = r.reason(now); out.Failing != "" {
@@ -239,4 +256,76 @@ func (r *recorder) fill(out *Stats) {
 			Dropped: maps.Clone(c.dropped), Dead: maps.Clone(c.dead),
 		})
 	}
+}
+
+const (
+	// quiet is how long a kind of error is not logged again after it was.
+	quiet = time.Hour
+	// steady is how long nothing must have been delivered for refusals of single events to be a failure of the output.
+	steady = 10 * time.Second
+	// kindLetters is how much of an error's text tells its kind.
+	kindLetters = 120
+)
+
+// health is how an output does.
+type health struct {
+	failing       string // why the last send delivered nothing; "" since one delivered anything
+	failingSince  time.Time
+	whole         bool // it was the destination that failed, not each event by itself
+	told          bool // the log has its failing
+	trying        int  // batches and other work that has failed and is not settled
+	waiting       int  // of these, in backoff
+	until         time.Time
+	lastError     string // for everybody: outputs.Public
+	lastDetail    string // outputs.Whole, for who may see records
+	lastErrorAt   time.Time
+	lastErrorOver time.Time
+	ofSome        bool // lastError is of single events, not of the destination
+	lastSuccess   time.Time
+	lines         *logevery.Limit
+}
+
+// reason returns why nothing is delivered, "" where anything is.
+func (h *health) reason(now time.Time) string {
+	if h.trying == 0 || !h.whole && now.Sub(h.lastSuccess) < steady {
+		return ""
+	}
+	return h.failing
+}
+
+// wrong notes an error.
+func (h *health) wrong(text string, ofSome bool, now time.Time) {
+	h.lastError, h.lastDetail = outputs.Public(text), outputs.Whole(text)
+	h.lastErrorAt, h.lastErrorOver, h.ofSome = now, time.Time{}, ofSome
+}
+
+// shouldLog reports whether a line about what may be logged now, and notes that it is.
+func (h *health) shouldLog(what string, now time.Time) bool {
+	ok, _ := h.lines.Allow(what, "", 1, now)
+	return ok
+}
+
+// kindOf returns the text of an error without what differs among errors of one kind: numbers, and what stands in quotes
+// or brackets, as names of fields and values do.
+func kindOf(text string) string {
+	var kind strings.Builder
+	var closing rune
+	for _, r := range text {
+		switch {
+		case closing != 0:
+			if r == closing {
+				closing = 0
+			}
+		case r == '"' || r == '\'' || r == '`':
+			closing = r
+		case r == '[':
+			closing = ']'
+		case unicode.IsLetter(r):
+			kind.WriteRune(r)
+		}
+		if kind.Len() >= kindLetters {
+			break
+		}
+	}
+	return kind.String()
 }

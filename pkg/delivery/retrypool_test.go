@@ -137,7 +137,7 @@ func TestRandomRefusalsSlowNothing(t *testing.T) {
 			}
 			begin = time.Now()
 			r.start(t, outputs.Common{Workers: 2, Batch: outputs.BatchConfig{MaxBytes: 512 << 10}})
-			for r.source.Pending() > 0 {
+			for r.source.Events() > 0 {
 				time.Sleep(10 * time.Millisecond)
 			}
 			r.stop()
@@ -189,8 +189,8 @@ func TestStopWithPooledEvents(t *testing.T) {
 				if d := time.Since(begin); tc.atOnce && d > 0 || d > 10*time.Second {
 					t.Errorf("took %v to end", d)
 				}
-				if done := r.source.Pending() == 0; done != tc.finished {
-					t.Errorf("%d events are pending", r.source.Pending())
+				if done := r.source.Events() == 0; done != tc.finished {
+					t.Errorf("%d events are pending", r.source.Events())
 				}
 				r.checkLedger(t, 200)
 				if r.source.Held() > 0 {
@@ -200,8 +200,8 @@ func TestStopWithPooledEvents(t *testing.T) {
 				time.Sleep(2 * time.Minute)
 				synctest.Wait()
 				r.stop()
-				if n := len(r.output.Got()); n != 200 || r.source.Pending() != 0 {
-					t.Errorf("%d events arrived, %d are pending", n, r.source.Pending())
+				if n := len(r.output.Got()); n != 200 || r.source.Events() != 0 {
+					t.Errorf("%d events arrived, %d are pending", n, r.source.Events())
 				}
 			})
 		})

@@ -2,12 +2,10 @@ package delivery
 
 import (
 	"context"
-	"hash/maphash"
 	"slices"
 	"time"
 
 	"github.com/seed-afc6a195/aggregator/internal/failpoint"
-	"github.com/seed-afc6a195/aggregator/pkg/delivery/suspicion"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 )
@@ -22,22 +20,22 @@ type sender struct {
 	pace    *pacer
 	pool    *retryPool
 	dead    *deadLetterSink
+	aside   *asideStore
+	targets *waitingTargets
 	rec     *recorder
-	hosts   *suspicion.Hosts
-	targets *suspicion.Targets
-	seed    maphash.Seed
 	spawn   func(func()) // runs it beside the caller; whoever owns the sender waits for its end
 }
 
 // deliver sends events until each is settled or apart from its batch, or gives back what is not when it must end.
 func (s *sender) deliver(w *work) {
-	for len(w.events) > 0 && s.waited(w) {
+	for len(w.events) > 0 && s.waited(w) && s.setAside(w) {
 		se, sent := s.send(w)
 		if !sent || !s.settle(w, se) {
 			break
 		}
 	}
-	w.settle(returned())
+	s.giveBack(w.events, w.refs, w.target)
+	w.events = nil
 	if w.trying {
 		s.rec.tries(-1)
 	}
@@ -45,9 +43,6 @@ func (s *sender) deliver(w *work) {
 
 // waited waits as long as w has to before the next send. It returns false when the loop ends before.
 func (s *sender) waited(w *work) bool {
-	if w.onTrial() {
-		return s.standsTrial(w)
-	}
 	last := &w.last
 	d, reason, began := last.wait, last.reason, time.Now()
 	last.wait, last.reason = 0, ""
@@ -82,10 +77,7 @@ func (s *sender) send(w *work) (se *outputs.SendError, sent bool) {
 	if !ok {
 		return nil, false
 	}
-	b := &outputs.Batch{Events: w.events, Bytes: size, Again: w.tries > 0}
-	se = s.sendNow(ticket, b)
-	s.answered(w, b, se)
-	return se, true
+	return s.sendNow(ticket, &outputs.Batch{Events: w.events, Bytes: size, Again: w.tries > 0}), true
 }
 
 func (s *sender) sendNow(ticket uint64, b *outputs.Batch) *outputs.SendError {
@@ -97,10 +89,14 @@ func (s *sender) sendNow(ticket uint64, b *outputs.Batch) *outputs.SendError {
 	if err == nil {
 		s.limiter.release(ticket, taken)
 		s.rec.latency.Observe(took, 1)
+		s.rec.targets.sent(b.Sent, nil)
 		return nil
 	}
 	se := checkFailures(outputs.AsSendError(err), len(events))
 	s.limiter.release(ticket, sendResultOf(se, len(events)))
+	if len(se.Failed) > 0 {
+		s.rec.targets.sent(b.Sent, se.Failed)
+	}
 	if paced(se, len(events)) < len(events) {
 		s.rec.latency.Observe(took, 1)
 	}
@@ -127,8 +123,6 @@ func (s *sender) settle(w *work, se *outputs.SendError) bool {
 		w.last.wait, w.last.reason = paceOf(se, s.set.Retry.Max), outputs.ReasonPaced
 	case se.Reason == outputs.ReasonTooLarge && len(w.events) > 1:
 		s.split(w, se)
-	case s.refuses(w, se) && len(w.events) > 1 && s.hosts.MaySearch(se.Host, time.Now()):
-		return s.search(w, se)
 	default:
 		return s.settleSome(w, se)
 	}
@@ -184,7 +178,8 @@ func (s *sender) settleSome(w *work, se *outputs.SendError) bool {
 		w.fails++
 		s.rec.failed(se, some)
 	}
-	letters := s.pick(w, failed, se.Apart)
+	letters, refused := s.pick(w, failed, se.Apart)
+	tooMany := s.setAsideRefused(w, refused, all)
 	last := &w.last
 	if slices.ContainsFunc(last.why, func(f fate) bool { return f.reason != outputs.ReasonPaced }) {
 		last.reason = dominantReason(se.Reason, last.why)
@@ -194,7 +189,8 @@ func (s *sender) settleSome(w *work, se *outputs.SendError) bool {
 		last.pace = paceOf(se, s.set.Retry.Max)
 	}
 	last.wait = max(last.pace, last.backoff)
-	return s.dead.refuse(letters, w.refs)
+	ok := s.dead.refuse(letters, w.refs)
+	return s.dead.refuse(tooMany, w.refs) && ok
 }
 
 // settleOthers settles the events that are not among the failed as delivered.
@@ -210,8 +206,9 @@ func settleOthers(w *work, failed []outputs.Failure) {
 	c.flush(delivered())
 }
 
-// pick leaves in w the failed events that are to be sent again, and returns letters for the others.
-func (s *sender) pick(w *work, failed []outputs.Failure, apart bool) (letters []DeadLetter) {
+// pick leaves in w the failed events that are to be sent again, and returns letters for those that are not, and those
+// that are to wait for their target.
+func (s *sender) pick(w *work, failed []outputs.Failure, apart bool) (letters []DeadLetter, waiting []refusal) {
 	now := time.Now()
 	w.last.failed, w.last.why = map[outputs.Reason]int{}, make([]fate, 0, len(failed))
 	n := 0
@@ -223,6 +220,10 @@ func (s *sender) pick(w *work, failed []outputs.Failure, apart bool) (letters []
 		}
 		if reason := deadReason(f, ev, so.fails, &s.set.Retry, now); reason != "" {
 			letters = append(letters, s.letter(ev, f, reason, so.tries))
+			continue
+		}
+		if f.Reason == outputs.ReasonTarget && f.Target != "" && s.targets.enabled() {
+			waiting = append(waiting, refusal{*ev, f})
 			continue
 		}
 		if f.Reason == outputs.ReasonPaced || f.Untried {
@@ -244,7 +245,7 @@ func (s *sender) pick(w *work, failed []outputs.Failure, apart bool) (letters []
 		clear(w.events[n:]) // so that their memory goes
 	}
 	w.events = w.events[:n]
-	return letters
+	return letters, waiting
 }
 
 // letter returns a dead letter of ev, of which f came at the tries-th try.

@@ -144,8 +144,8 @@ func TestResults(t *testing.T) {
 				if len(tc.retried) > 0 && !reflect.DeepEqual(s.Retried, tc.retried) || len(tc.retried) != len(s.Retried) {
 					t.Errorf("retried %v, want %v", s.Retried, tc.retried)
 				}
-				if r.source.Pending() != 0 {
-					t.Errorf("%d events still pending", r.source.Pending())
+				if r.source.Events() != 0 {
+					t.Errorf("%d events still pending", r.source.Events())
 				}
 				r.checkLedger(t, 5)
 				r.stop()
@@ -198,7 +198,7 @@ func TestNothingIsSettledBeforeItsLetterIsStored(t *testing.T) {
 		r.start(t, outputs.Common{})
 		time.Sleep(time.Hour)
 		synctest.Wait()
-		if len(r.source.Finished()) != 0 || r.source.Pending() != 3 {
+		if len(r.source.Finished()) != 0 || r.source.Events() != 3 {
 			t.Error("a chunk is done whose dead letters are not stored")
 		}
 		r.stop()
@@ -312,13 +312,13 @@ func TestEveryEventOnce(t *testing.T) {
 			if restarted { // the counters of the first run are no longer asked
 				time.Sleep(20 * time.Second)
 				r.stop()
-				total0 := r.source.Pending()
+				total0 := r.source.Events()
 				r.start(t, set)
 				defer func() { r.checkLedger(t, total0) }()
 			}
-			for i := 0; r.source.Pending() > 0; i++ {
+			for i := 0; r.source.Events() > 0; i++ {
 				if i == 100_000 {
-					t.Fatalf("seed %d: %d events still pending", seed, r.source.Pending())
+					t.Fatalf("seed %d: %d events still pending", seed, r.source.Events())
 				}
 				time.Sleep(time.Second)
 			}

@@ -3,15 +3,16 @@
 //
 // An event's way, file by file: loop.go starts the goroutines; feeder.go takes chunks from the source; filterstage.go
 // brings their events through the rules; batcher.go cuts batches; sender.go sends them, and classify.go reads what the
-// destination says; retrypool.go keeps what is sent again apart from its batch; deadlettersink.go what is never; and
-// chunkref.go tells the source when the last event of a chunk has its outcome. What they share lies below: work.go,
-// run.go, outcome.go, control.go, limiter.go, backoff.go, and recorder.go, which counts. No file calls one that stands
-// above it.
+// destination says; retrypool.go keeps what is sent again apart from its batch; aside.go stores what
+// waits for a target that takes no events, and waiting.go sends it once that does; deadlettersink.go keeps what is never
+// delivered; and chunkref.go tells the source when the last event of a chunk has its outcome. What they share lies below:
+// work.go, outcome.go, control.go, limiter.go, and recorder.go, which counts. No file calls one that stands above it.
 package delivery
 
 import (
 	"context"
 
+	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 )
 
@@ -29,6 +30,17 @@ type Source interface {
 	// Shed takes the memory of c's Entries back, before Done or Return. c stays the caller's, who reads
 	// them no more.
 	Shed(c *event.Chunk)
+	// SettleParts and Pending: see buffer.Source.
+	SettleParts(ctx context.Context, list []buffer.Settlement) error
+	Pending() buffer.Count
+}
+
+// Aside is where events of the output wait for their targets. Safe for concurrent use.
+type Aside interface {
+	// Waiting returns what waits aside for the target.
+	Waiting(target string) Source
+	// Targets returns the targets that something waits for.
+	Targets() []string
 }
 
 // DeadLetters keeps events that will never be delivered. Safe for concurrent use.
@@ -54,5 +66,6 @@ type DeadLetter struct {
 const (
 	ReasonMaxAttempts = "max_attempts" // retry.max_attempts was reached
 	ReasonMaxAge      = "max_age"      // retry.max_age was reached
+	ReasonTargetWaits = "target_waits" // so much waits for the target already that it may not wait, too
 	ReasonDamaged     = "damaged"      // the stored bytes can't be read any more
 )

@@ -90,8 +90,8 @@ func TestRetryNowEndsEveryWait(t *testing.T) {
 					synctest.Wait()
 					time.Sleep(time.Millisecond) // a batch's max_wait
 					synctest.Wait()
-					if r.source.Pending() > 0 || o.told.Load() != 1 {
-						t.Errorf("pending after %s: %d; the output was told %d times", time.Since(begin), r.source.Pending(), o.told.Load())
+					if r.source.Events() > 0 || o.told.Load() != 1 {
+						t.Errorf("pending after %s: %d; the output was told %d times", time.Since(begin), r.source.Events(), o.told.Load())
 					}
 					r.stop()
 				})

@@ -1,27 +1,23 @@
 package delivery
 
 import (
+	"iter"
 	"time"
 
-	"github.com/seed-afc6a195/aggregator/pkg/delivery/suspicion"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 )
 
 // work is events that are to be sent, and what is known of them.
 type work struct {
-	events []event.Event
-	refs   []*chunkRef // the events' in order, and possibly others before and after
-	tries  int         // sends so far
-	fails  int         // of these, in a row, without any event getting through
-	pooled bool        // it is sent again apart from its batch: see retryPool
-	// refused is how often the events were refused as they are, together, by an answer that may be about one of them; trial is
-	// the case of a single one that was refused alone: nil where it is none.
-	refused int
-	trial   *suspicion.Trial
-	// undecided is since when events of it were refused so that nobody knows what it is about; zero: none was.
-	undecided time.Time
-	trying    bool // counted among what has failed and is not settled
+	events  []event.Event
+	refs    []*chunkRef    // the events' in order, and possibly others before and after
+	tries   int            // sends so far
+	fails   int            // of these, in a row, without any event getting through
+	pooled  bool           // it is sent again apart from its batch: see retryPool
+	target  *waitingTarget // whose waiting events they are; nil: they come from the output's own source
+	refused int            // events that it has refused
+	trying  bool           // counted among what has failed and is not settled
 
 	last lastSend // zero: there was none
 }
@@ -94,7 +90,7 @@ func (w *work) items() []*work {
 // item returns w without its events, for those of one kind.
 func (w *work) item(kind fate) *work {
 	item := *w
-	item.events, item.pooled, item.trying, item.refused = nil, true, false, 0
+	item.events, item.pooled, item.trying = nil, true, false
 	item.last.why = nil
 	item.last.wait, item.last.flight = w.last.backoff, kind.flight
 	if kind.reason == outputs.ReasonPaced {
@@ -104,4 +100,146 @@ func (w *work) item(kind fate) *work {
 		item.tries, item.fails, item.last.failed = w.last.before.tries, w.last.before.fails, nil
 	}
 	return &item
+}
+
+// entryOverhead is what an entry has besides metadata and record: its array and its time.
+const entryOverhead = 11
+
+func sizeOfEvent(ev *event.Event) int { return len(ev.Record) + len(ev.Metadata) + entryOverhead }
+
+func bytesOf(events []event.Event) (n int) {
+	for i := range events {
+		n += sizeOfEvent(&events[i])
+	}
+	return n
+}
+
+// byChunk yields events in runs that are of one chunk.
+func byChunk(events []event.Event) iter.Seq[[]event.Event] {
+	return func(yield func([]event.Event) bool) {
+		for from, i := 0, 1; i <= len(events); i++ {
+			if i == len(events) || events[i].Chunk != events[from].Chunk {
+				if !yield(events[from:i]) {
+					return
+				}
+				from = i
+			}
+		}
+	}
+}
+
+// run is events that come one after another and are of one chunk.
+type run struct {
+	ref     *chunkRef
+	n       int
+	bytes   int
+	origins [][]*origin // of those that have any apart from the entries
+}
+
+// settle gives up the references of all events, of which out became, and of those that were joined to them.
+func (r *run) settle(out outcome) {
+	r.settleJoined(out, func(*chunkRef) bool { return true })
+	r.ref.settle(out, r.n, len(r.origins), r.bytes)
+}
+
+// settleJoined gives up the references of the events that were joined to those of r, of which out became, as far as they
+// are of chunks that of chooses.
+func (r *run) settleJoined(out outcome, of func(*chunkRef) bool) {
+	for _, origins := range r.origins {
+		for _, o := range origins[1:] {
+			if of(o.ref) {
+				o.settle(out.ofJoined())
+			}
+		}
+	}
+}
+
+// setAside has the one event of r, which is ev, wait for the target. Where it stands for several events, their chunks
+// wait until it is stored: it is stored with the chunk of those that was walked last, so that none waits for itself.
+func (r *run) setAside(target string, ev *event.Event) {
+	part, ok := ev.Part()
+	owner := r.ref.own()
+	if owner.made || !ok {
+		r.settle(dead(string(outputs.ReasonTarget))) // it is counted nowhere
+		return
+	}
+	first := owner
+	if len(r.origins) > 0 {
+		for _, o := range r.origins[0] {
+			if o.ref.number > owner.number {
+				owner = o.ref
+			}
+		}
+	}
+	if owner == first {
+		owner.setAside(target, ev, part, nil)
+		r.settle(aside())
+		return
+	}
+	whole := *r
+	owner.setAside(target, ev, part, func(stored bool) {
+		out := aside()
+		if !stored {
+			out = returned()
+		}
+		whole.settleJoined(out, func(ref *chunkRef) bool { return ref != owner })
+		whole.ref.settle(out, whole.n, len(whole.origins), 0)
+	})
+	r.settleJoined(aside(), func(ref *chunkRef) bool { return ref == owner })
+}
+
+// cursor finds the chunks of events that come in order, and gathers those that are of one.
+type cursor struct {
+	refs []*chunkRef
+	run  run  // since the last flush
+	kept bool // run's chunk has origins
+}
+
+// find returns the reference to chunk, which is not before the one found last.
+func (c *cursor) find(chunk *event.Chunk) *chunkRef {
+	for c.refs[0].chunk != chunk {
+		c.refs = c.refs[1:]
+	}
+	return c.refs[0]
+}
+
+// add takes ev in. The events of one chunk are settled as out when the next begins.
+func (c *cursor) add(ev *event.Event, out outcome) {
+	if c.run.n > 0 && c.run.ref.chunk != ev.Chunk {
+		c.flush(out)
+	}
+	if c.run.n == 0 {
+		c.run.ref = c.find(ev.Chunk)
+		c.kept = c.run.ref.hasOrigins() // those of ev and what comes with it were noted before the batch was handed on
+	}
+	c.run.n++
+	c.run.bytes += sizeOfEvent(ev)
+	if c.kept {
+		if origins := c.run.ref.takeOrigins(ev.Pos); origins != nil {
+			c.run.origins = append(c.run.origins, origins)
+		}
+	}
+}
+
+func (c *cursor) flush(out outcome) {
+	if c.run.n > 0 {
+		c.run.settle(out)
+	}
+	c.run = run{}
+}
+
+// one returns ev alone. Nothing may have been added that is not flushed.
+func (c *cursor) one(ev *event.Event) (r run) {
+	c.add(ev, returned())
+	r, c.run = c.run, run{}
+	return r
+}
+
+// settleAll settles events as out. refs are their chunks', in order, and possibly others before and after.
+func settleAll(events []event.Event, refs []*chunkRef, out outcome) {
+	c := cursor{refs: refs}
+	for i := range events {
+		c.add(&events[i], out)
+	}
+	c.flush(out)
 }

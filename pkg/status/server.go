@@ -61,6 +61,9 @@ type Options struct {
 	Reload func() (warnings []string, err error)
 	// Steer does what was asked of an output, pause, resume, retry or purge, and says what it did. The error says why not.
 	Steer func(output, what string) (done string, err error)
+	// SteerTarget does what was asked, retry, move or purge, with what waits aside for a target of an output, and says what
+	// it did. to is where it is moved to; "": to the same output once more. The error says why not.
+	SteerTarget func(ctx context.Context, output, what, target, to string) (done string, err error)
 	// DeadLetters are the program's.
 	DeadLetters client.DeadStore
 	// MaxConnections is how many connections may be open, where the process may not have more; 0: 512.
@@ -183,6 +186,8 @@ func (s *Server) handler(registry *prometheus.Registry) http.Handler {
 	mux.HandleFunc("GET "+loginPath, s.login)
 	mux.HandleFunc("POST /reload", s.reload)
 	mux.HandleFunc("POST /outputs/{name}/{what}", s.steer)
+	mux.HandleFunc("GET /outputs/{name}/targets", s.targets)
+	mux.HandleFunc("POST /outputs/{name}/targets/{what}", s.steerTarget)
 	s.deadHandlers(mux)
 	// The reply is made before it is sent: who reads it slowly takes no place among maxScrapes.
 	mux.Handle("GET /metrics", http.TimeoutHandler(promhttp.HandlerFor(registry, promhttp.HandlerOpts{

@@ -82,7 +82,7 @@ type drySource struct {
 }
 
 func (s *drySource) Done(c *event.Chunk) {
-	if s.Backlog.Done(c); s.Pending() == 0 {
+	if s.Backlog.Done(c); s.Events() == 0 {
 		s.dry()
 	}
 }

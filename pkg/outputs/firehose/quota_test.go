@@ -50,9 +50,9 @@ func offer(t *testing.T, o *Output, s *awstest.Server, perSecond, seconds int) (
 	go func() { ended <- loop.Run(ctx) }()
 	const chunk = 300
 	n, seen := 0, 0
-	for second := 0; second < seconds || source.Pending() > 0; second++ {
+	for second := 0; second < seconds || source.Events() > 0; second++ {
 		if second == 20*seconds {
-			t.Fatalf("%d events have not arrived after %d s", source.Pending(), second)
+			t.Fatalf("%d events have not arrived after %d s", source.Events(), second)
 		}
 		for i := 0; second < seconds && i < perSecond; i += chunk {
 			source.Put(outputtest.Chunk(uint64(n/chunk), "a", "t", chunk, n, 270))

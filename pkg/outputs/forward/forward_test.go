@@ -302,7 +302,7 @@ func TestLedger(t *testing.T) {
 				t.Error(err)
 			}
 		})
-		for start := time.Now(); source.Pending() > 0; time.Sleep(time.Second) {
+		for start := time.Now(); source.Events() > 0; time.Sleep(time.Second) {
 			if time.Since(start) > 10*time.Hour {
 				t.Error("events are still waiting")
 				break

@@ -95,6 +95,37 @@ func (b *Backlog) Shed(c *event.Chunk) {
 	b.source.Shed(c)
 }
 
+// SettleParts forgets chunks but for the rests.
+func (b *Backlog) SettleParts(ctx context.Context, list []buffer.Settlement) error {
+	if err := b.source.SettleParts(ctx, list); err != nil {
+		return err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for i := range list {
+		b.done = append(b.done, b.back(list[i].Chunk))
+	}
+	return nil
+}
+
+// Waiting returns what waits aside for the target.
+func (b *Backlog) Waiting(target string) *Backlog {
+	return &Backlog{queue: b.queue, source: b.queue.Waiting("test", target), out: map[*event.Chunk]uint64{}, held: map[string]bool{}}
+}
+
+// Targets returns the targets that something waits for.
+func (b *Backlog) Targets() (targets []string) {
+	for _, w := range b.queue.Stats().Waits {
+		if w.Target != "" && w.Pending.Chunks > 0 && !slices.Contains(targets, w.Target) {
+			targets = append(targets, w.Target)
+		}
+	}
+	return targets
+}
+
+// SetLimits sets the queue's.
+func (b *Backlog) SetLimits(to buffer.Limits) { b.queue.SetLimits(to) }
+
 // Hold makes Next pass the cluster over until Release.
 func (b *Backlog) Hold(cluster string) {
 	b.mu.Lock()
@@ -132,8 +163,11 @@ func (b *Backlog) Out() int {
 	return len(b.out)
 }
 
-// Pending returns how many events are in chunks that are not Done.
-func (b *Backlog) Pending() (n int) {
+// Pending returns what is not Done of the source.
+func (b *Backlog) Pending() buffer.Count { return b.source.Pending() }
+
+// Events returns how many events are in chunks that are not Done, wherever they wait.
+func (b *Backlog) Events() (n int) {
 	for _, w := range b.queue.Stats().Waits {
 		n += int(w.Pending.Events)
 	}

@@ -1,0 +1,168 @@
+package app
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/seed-afc6a195/aggregator/pkg/buffer"
+	"github.com/seed-afc6a195/aggregator/pkg/config"
+	"github.com/seed-afc6a195/aggregator/pkg/delivery"
+	"github.com/seed-afc6a195/aggregator/pkg/status"
+)
+
+const (
+	// maxWaitingShown is how many targets that events wait for are shown of an output.
+	maxWaitingShown = 200
+	// moveTime is how long one request moves what waits; who wants more asks again.
+	moveTime = 20 * time.Second
+	// moveWait is how long a move waits for what is being tried at the moment.
+	moveWait = 2 * time.Second
+)
+
+// asideOf is where the events of an output wait for their targets.
+type asideOf struct {
+	queue  buffer.Queue
+	output string
+}
+
+// Waiting implements delivery.Aside.
+func (a asideOf) Waiting(target string) delivery.Source { return a.queue.Waiting(a.output, target) }
+
+// Targets implements delivery.Aside.
+func (a asideOf) Targets() (targets []string) {
+	for _, w := range a.queue.Stats().Waits { // sorted by target
+		if w.Output == a.output && w.Target != "" && w.Pending.Chunks > 0 {
+			targets = append(targets, w.Target)
+		}
+	}
+	return slices.Compact(targets)
+}
+
+// waitingTargets returns what waits aside, the targets with the most events first, and how many more there are. waiting
+// is what the loop knows of them.
+func waitingTargets(
+	waits []buffer.Wait, waiting []delivery.WaitingTarget, now time.Time,
+) (all []status.WaitingTarget, more int) {
+	byName := map[string]*status.WaitingTarget{}
+	of := func(target string) *status.WaitingTarget {
+		if byName[target] == nil {
+			byName[target] = &status.WaitingTarget{Target: delivery.ShownTarget(target), Clusters: []string{}}
+		}
+		return byName[target]
+	}
+	for _, w := range waits {
+		if w.Target == "" || w.Pending.Events == 0 {
+			continue
+		}
+		t := of(w.Target)
+		t.Events, t.Bytes = t.Events+uint64(w.Pending.Events), t.Bytes+w.Pending.Bytes
+		t.Oldest = max(t.Oldest, age(w.Oldest, now))
+		t.Clusters = append(t.Clusters, w.Cluster) // sorted
+		t.Since = w.Oldest
+	}
+	for i := range waiting {
+		w := &waiting[i]
+		t := of(w.Target)
+		if t.Since.IsZero() || w.Since.Before(t.Since) {
+			t.Since = w.Since
+		}
+		t.Status, t.Kind, t.NextTry, t.Remedy = w.Status, w.Kind, w.Next, remedyOf(w)
+	}
+	for _, t := range byName {
+		all = append(all, *t)
+	}
+	slices.SortFunc(all, func(a, b status.WaitingTarget) int {
+		return cmp.Or(cmp.Compare(b.Events, a.Events), cmp.Compare(a.Target, b.Target))
+	})
+	if more = len(all) - maxWaitingShown; more > 0 {
+		return all[:maxWaitingShown], more
+	}
+	return all, 0
+}
+
+func remedyOf(w *delivery.WaitingTarget) string {
+	switch {
+	case w.Full:
+		return "set the target right, move or purge what waits, or raise buffer.waiting.max_size: " +
+			"new events of it become dead letters"
+	case w.Flowing:
+		return "nothing: it takes events again, and what waited is being sent"
+	}
+	return ""
+}
+
+// controlTarget does what was asked with what waits aside for a target of an output: retry, move, to another output of
+// cfg or to the same one again, or purge. Outputs must neither come nor go meanwhile.
+func (s *outputSet) controlTarget(
+	ctx context.Context, cfg *config.Config, name, what, target, to string,
+) (done string, err error) {
+	aside := asideOf{s.queue, name}
+	shown, all := delivery.ShownTarget(target), aside.Targets()
+	i := slices.IndexFunc(all, func(t string) bool { return t == target || delivery.ShownTarget(t) == target })
+	if i < 0 {
+		return "", fmt.Errorf("no events of output %s wait for a target %q: aggregator output targets lists those that do",
+			name, shown)
+	}
+	target = all[i]
+	log := s.log.Warn().Str("output", name).Str("target", shown)
+	switch what {
+	case "retry":
+		out := s.get(name)
+		if out == nil {
+			return "", fmt.Errorf("output %s is not configured: configure it again, or move or purge what waits", name)
+		}
+		out.loop.RetryTarget(target)
+		return fmt.Sprintf("target %s of output %s is tried now", shown, name), nil
+	case "purge":
+		gone := s.queue.PurgeWaiting(name, target)
+		log.Int64("events", gone.Events).Msg("purged what waited for a target")
+		return fmt.Sprintf("purged %d events that waited for target %s of output %s", gone.Events, shown, name), nil
+	case "move":
+		to = cmp.Or(to, name)
+		if s.get(to) == nil {
+			return "", fmt.Errorf("no output is named %q: there are %s", to, strings.Join(cfg.OutputNames(), ", "))
+		}
+		moved, err := s.moveWaiting(ctx, aside, target, to)
+		log.Int64("events", moved).Str("to", to).Msg("moved what waited for a target")
+		left := s.queue.Waiting(name, target).Pending().Events
+		text := fmt.Sprintf("moved %d events that waited for target %s of output %s to output %s",
+			moved, shown, name, to)
+		if left > 0 {
+			text += fmt.Sprintf("; %d still wait", left)
+		}
+		return text, err
+	}
+	return "", fmt.Errorf("what to do with what waits for a target is retry, move or purge, not %q", what)
+}
+
+// moveWaiting has an output have what waits aside for a target, as far as that was there at the beginning and time is.
+func (s *outputSet) moveWaiting(ctx context.Context, from asideOf, target, to string) (moved int64, err error) {
+	ctx, cancel := context.WithTimeout(ctx, moveTime)
+	defer cancel()
+	source := s.queue.Waiting(from.output, target)
+	for chunks := source.Pending().Chunks; chunks > 0; chunks-- {
+		wait, stop := context.WithTimeout(ctx, moveWait)
+		c, err := source.Next(wait)
+		stop()
+		if errors.Is(err, context.DeadlineExceeded) {
+			return moved, nil // the rest is being tried, or there is no more time
+		} else if err != nil {
+			return moved, fmt.Errorf("read what waits for target %q of output %s: %w", target, from.output, err)
+		}
+		events := int64(c.Events)
+		rest := buffer.Rest{
+			Output: to, Entries: c.Entries, Filtered: true, NewTag: c.NewTag, Parts: slices.Clone(c.Parts),
+		}
+		if err := source.SettleParts(ctx, []buffer.Settlement{{Chunk: c, Rests: []buffer.Rest{rest}}}); err != nil {
+			source.Return(c)
+			return moved, fmt.Errorf("move what waits for target %q of output %s: %w", target, from.output, err)
+		}
+		moved += events
+	}
+	return moved, nil
+}

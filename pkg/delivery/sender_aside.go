@@ -1,0 +1,99 @@
+package delivery
+
+import (
+	"github.com/seed-afc6a195/aggregator/pkg/event"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs"
+)
+
+// refusal is an event that its target has refused for its state.
+type refusal struct {
+	ev event.Event
+	f  *outputs.Failure
+}
+
+// setAside has the events of w wait that go to targets for which others wait already. What waits itself is sent. It
+// returns false when the loop must end before.
+func (s *sender) setAside(w *work) bool {
+	if w.target != nil || !s.targets.some.Load() {
+		return true
+	}
+	if !s.aside.room() {
+		return false
+	}
+	targeter, ok := s.output.(outputs.Targeter)
+	if !ok {
+		return true
+	}
+	var letters []DeadLetter
+	var name []byte
+	c, n := cursor{refs: w.refs}, 0
+	for i := range w.events {
+		ev := &w.events[i]
+		name = targeter.AppendTarget(name[:0], ev)
+		switch wait, full := s.targets.holds(name); {
+		case full:
+			one := *ev
+			letters = append(letters, s.targets.letter(&one, string(name)))
+		case wait:
+			r := c.one(ev)
+			r.setAside(string(name), ev)
+		default:
+			if n != i {
+				w.events[n] = *ev
+			}
+			n++
+		}
+	}
+	if w.pooled {
+		clear(w.events[n:])
+	}
+	w.events = w.events[:n]
+	return s.dead.refuse(letters, w.refs)
+}
+
+// setAsideRefused has the events wait that their targets have refused for their state, of a send of so many. It returns
+// letters for those that may not. What has waited already goes back where nothing of its chunk was delivered, so that it
+// stays in order.
+func (s *sender) setAsideRefused(w *work, refused []refusal, all int) (letters []DeadLetter) {
+	c := cursor{refs: w.refs}
+	w.refused += len(refused)
+	for i := range refused {
+		r := &refused[i]
+		if s.targets.refused(r.f) {
+			s.rec.waits(r.f)
+		}
+		switch {
+		case w.target != nil && len(refused) == all && !c.find(r.ev.Chunk).begun():
+			run := c.one(&r.ev)
+			run.settle(returned())
+		case w.target == nil && s.targets.isFull(r.f.Target):
+			letters = append(letters, s.targets.letter(&r.ev, r.f.Target))
+		default:
+			run := c.one(&r.ev)
+			run.setAside(r.f.Target, &r.ev)
+		}
+	}
+	return letters
+}
+
+// giveBack ends with events that are not settled. Where nothing of their chunk was, that goes back to its source; else
+// they are stored again alone, so that what was delivered is not once more.
+func (s *sender) giveBack(events []event.Event, refs []*chunkRef, target *waitingTarget) {
+	to := ""
+	if target != nil {
+		to = target.Target
+	}
+	c := cursor{refs: refs}
+	for run := range byChunk(events) {
+		ref := c.find(run[0].Chunk)
+		again := s.targets.enabled() && !ref.made && ref.begun()
+		for i := range run {
+			one := c.one(&run[i])
+			if again {
+				one.setAside(to, &run[i])
+			} else {
+				one.settle(returned())
+			}
+		}
+	}
+}

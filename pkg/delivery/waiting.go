@@ -1,0 +1,367 @@
+package delivery
+
+import (
+	"cmp"
+	"context"
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/seed-afc6a195/aggregator/pkg/event"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs"
+)
+
+// fullFor is how long events of a target that may not have more waiting become dead letters before one is tried to be
+// stored again.
+const fullFor = 5 * time.Second
+
+// WaitingTarget is a target that takes no events at the moment, and for which some wait aside.
+type WaitingTarget struct {
+	Target  string
+	Since   time.Time // when it refused one first; or of the start, where it refused them before
+	Next    time.Time // when it is tried again; zero: it is being tried
+	Tries   int       // that failed in a row
+	Status  int       // of the last refusal; as in outputs.Failure, as the next are
+	Kind    string
+	Detail  string // for those who may see records
+	Flowing bool   // it takes events again: those that wait are being sent
+	Full    bool   // so much waits that new events become dead letters
+}
+
+// waitingTarget is what is known of a target that events wait for. Guarded by waitingTargets.mu, but for source.
+type waitingTarget struct {
+	WaitingTarget
+	source  Source
+	busy    bool // somebody tries it
+	fullTil time.Time
+}
+
+// waitingTargets knows which targets events wait for, and when each is tried next. Safe for concurrent use.
+type waitingTargets struct {
+	name  string // of the output
+	aside Aside
+	set   *outputs.Common
+	wake  chan struct{} // has one where the next time has changed
+
+	some atomic.Bool // there are some
+
+	mu  sync.Mutex
+	all map[string]*waitingTarget
+}
+
+func newWaitingTargets(name string, a Aside, set *outputs.Common) *waitingTargets {
+	t := &waitingTargets{name: name, aside: a, set: set, wake: make(chan struct{}, 1), all: map[string]*waitingTarget{}}
+	if a != nil {
+		for _, target := range a.Targets() {
+			t.arrived(target)
+		}
+	}
+	return t
+}
+
+// enabled reports whether anything may wait aside.
+func (t *waitingTargets) enabled() bool { return t.aside != nil }
+
+// of returns what is known of the target, from now on. t.mu is held.
+func (t *waitingTargets) of(target string) (one *waitingTarget, isNew bool) {
+	if one := t.all[target]; one != nil {
+		return one, false
+	}
+	one = &waitingTarget{source: t.aside.Waiting(target)}
+	one.Target, one.Since = target, time.Now()
+	t.all[target] = one
+	t.some.Store(true)
+	return one, true
+}
+
+// arrived notes that something waits for the target; it is tried soon.
+func (t *waitingTargets) arrived(target string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	one, isNew := t.of(target)
+	if one.Full = false; isNew {
+		one.Next = time.Now()
+		t.poke()
+	}
+}
+
+// refused notes that the target has refused an event for its state, so that it is tried again only after a while. It
+// reports whether that is new.
+func (t *waitingTargets) refused(f *outputs.Failure) (isNew bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	one, isNew := t.of(f.Target)
+	one.Status, one.Kind, one.Detail = f.Status, f.Kind, f.Detail
+	if isNew {
+		one.Next = time.Now().Add(backoff(t.set.Retry, 1, outputs.ReasonTarget, 0))
+		t.poke()
+	}
+	return isNew
+}
+
+// full notes that no more may wait for the target.
+func (t *waitingTargets) full(target string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	one, isNew := t.of(target)
+	if one.Full, one.fullTil = true, time.Now().Add(fullFor); isNew {
+		one.Next = time.Now()
+		t.poke()
+	}
+}
+
+// holds reports whether events of the target are to wait without being sent, and whether no more of them may wait.
+func (t *waitingTargets) holds(target []byte) (wait, full bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	one := t.all[string(target)]
+	return one != nil, one != nil && time.Now().Before(one.fullTil)
+}
+
+// isFull reports whether no more events may wait for the target.
+func (t *waitingTargets) isFull(target string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	one := t.all[target]
+	return one != nil && time.Now().Before(one.fullTil)
+}
+
+// letter returns a dead letter of ev, which may not wait for the target.
+func (t *waitingTargets) letter(ev *event.Event, target string) DeadLetter {
+	l := DeadLetter{Event: ev, Chunk: ev.Chunk, Events: 1, Output: t.name, Reason: ReasonTargetWaits}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if one := t.all[target]; one != nil {
+		l.Status = one.Status
+		l.Detail = cmp.Or(one.Detail, one.Kind)
+	}
+	return l
+}
+
+// due returns a target that is to be tried now, and is the caller's until done; nil: none is, and the next one is after
+// the wait, if that is not 0.
+func (t *waitingTargets) due() (one *waitingTarget, wait time.Duration) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	now := time.Now()
+	var first *waitingTarget
+	for _, one := range t.all {
+		if !one.busy && (first == nil || one.Next.Before(first.Next)) {
+			first = one
+		}
+	}
+	if first == nil {
+		return nil, 0
+	}
+	if wait := first.Next.Sub(now); wait > 0 {
+		return nil, wait
+	}
+	first.busy = true
+	return first, 0
+}
+
+// flows notes that the target takes events again.
+func (t *waitingTargets) flows(one *waitingTarget) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	one.Flowing, one.Full, one.Tries, one.fullTil = true, false, 0, time.Time{}
+}
+
+// done ends a try. Where nothing waits any more, the target is forgotten; else it is tried again after a while.
+func (t *waitingTargets) done(one *waitingTarget) {
+	empty := one.source.Pending().Chunks == 0
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	one.busy, one.Flowing = false, false
+	if empty {
+		delete(t.all, one.Target)
+		t.some.Store(len(t.all) > 0)
+		return
+	}
+	one.Tries++
+	one.Next = time.Now().Add(backoff(t.set.Retry, one.Tries, outputs.ReasonTarget, 0))
+	t.poke()
+}
+
+// retry has the target tried at once, or all of them where it is "".
+func (t *waitingTargets) retry(target string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for name, one := range t.all {
+		if target == "" || name == target {
+			one.Next = time.Now()
+		}
+	}
+	t.poke()
+}
+
+// poke wakes who waits for the next one that is due.
+func (t *waitingTargets) poke() {
+	select {
+	case t.wake <- struct{}{}:
+	default:
+	}
+}
+
+// list returns all targets that events wait for, ascending.
+func (t *waitingTargets) list() []WaitingTarget {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var list []WaitingTarget
+	for _, name := range slices.Sorted(maps.Keys(t.all)) {
+		one := t.all[name].WaitingTarget
+		if t.all[name].busy {
+			one.Next = time.Time{}
+		}
+		one.Detail = outputs.Whole(one.Detail)
+		list = append(list, one)
+	}
+	return list
+}
+
+const (
+	probeEvents = 100 // that a target is tried with, at most
+	probesOnce  = 4   // targets that are tried, or sent what waits for them, at once
+)
+
+// prober sends what waits aside once its target takes events again: it tries with a few of the events, and when these
+// are taken, all follow, in order.
+type prober struct {
+	sender  *sender
+	targets *waitingTargets
+	control *control
+	counter counter
+	spawn   func(func())
+}
+
+// run goes on until drain ends.
+func (p *prober) run() {
+	slots := make(chan struct{}, probesOnce)
+	drain := p.control.drain
+	for {
+		select {
+		case slots <- struct{}{}:
+		case <-drain.Done():
+			return
+		}
+		one := p.next(drain)
+		if one == nil {
+			return
+		}
+		p.spawn(func() {
+			p.send(one)
+			<-slots
+		})
+	}
+}
+
+// next waits until a target is due; nil: ctx has ended.
+func (p *prober) next(ctx context.Context) *waitingTarget {
+	for ctx.Err() == nil {
+		one, pause := p.targets.due()
+		if one != nil {
+			return one
+		}
+		if pause <= 0 {
+			pause = time.Hour
+		}
+		waitFor(ctx, pause, p.targets.wake)
+	}
+	return nil
+}
+
+// send tries the target, and sends it what waits for as long as it takes that.
+func (p *prober) send(one *waitingTarget) {
+	defer p.targets.done(one)
+	probe := true
+	for p.control.drain.Err() == nil && one.source.Pending().Chunks > 0 {
+		refs := p.take(one, probe)
+		if len(refs) == 0 {
+			return
+		}
+		if refs = p.expire(refs); len(refs) == 0 {
+			continue
+		}
+		if !p.sendChunks(one, refs, probe) {
+			return
+		}
+		probe = false
+	}
+}
+
+// expire makes dead letters of what has waited for retry.max_age, and returns the other chunks.
+func (p *prober) expire(refs []*chunkRef) (young []*chunkRef) {
+	age := p.sender.set.Retry.MaxAge
+	for _, ref := range refs {
+		if age <= 0 || time.Since(ref.chunk.Received) < age {
+			young = append(young, ref)
+			continue
+		}
+		var letters []DeadLetter
+		it, ev := ref.chunk.Iterator(), event.Event{}
+		for it.Next(&ev) {
+			letters = append(letters, p.sender.letter(&ev, &outputs.Failure{Reason: outputs.ReasonTarget}, ReasonMaxAge, 0))
+		}
+		p.sender.dead.refuse(letters, []*chunkRef{ref})
+	}
+	return young
+}
+
+// take takes chunks that fill a batch, or one where it is a probe.
+func (p *prober) take(one *waitingTarget, probe bool) (refs []*chunkRef) {
+	bytes, events := 0, 0
+	set := &p.sender.set.Batch
+	for len(refs) == 0 || !probe && one.source.Pending().Chunks > int64(len(refs)) &&
+		bytes < int(set.MaxBytes) && events < set.MaxEvents {
+		c, err := one.source.Next(p.control.drain)
+		if err != nil {
+			break
+		}
+		ref := &chunkRef{source: one.source, counter: p.counter, parts: p.sender.aside, chunk: c, refs: c.Events}
+		bytes, events = bytes+len(c.Entries), events+c.Events
+		refs = append(refs, ref)
+	}
+	return refs
+}
+
+// sendChunks sends the chunks' events. It returns false where the target refuses any, or the loop ends.
+func (p *prober) sendChunks(one *waitingTarget, refs []*chunkRef, probe bool) bool {
+	var all []event.Event
+	for _, ref := range refs {
+		it, ev, n := ref.chunk.Iterator(), event.Event{}, 0
+		for ; it.Next(&ev); n++ {
+			all = append(all, ev)
+		}
+		if n < ref.chunk.Events { // the checksum was right, so this was never stored
+			ref.settle(dead(ReasonDamaged), ref.chunk.Events-n, 0, 0)
+		}
+	}
+	for len(all) > 0 {
+		n := p.cut(all, probe)
+		w := &work{events: all[:n:n], refs: refs, pooled: true, target: one}
+		all, probe = all[n:], false
+		p.sender.deliver(w)
+		if w.refused > 0 || p.control.drain.Err() != nil {
+			p.sender.giveBack(all, refs, one)
+			return false
+		}
+		p.targets.flows(one)
+	}
+	return true
+}
+
+// cut returns how many of the events are sent together.
+func (p *prober) cut(events []event.Event, probe bool) int {
+	most, bytes := min(len(events), p.sender.set.Batch.MaxEvents), 0
+	if probe {
+		most = min(most, probeEvents)
+	}
+	for i := range most {
+		if bytes += sizeOfEvent(&events[i]); bytes > int(p.sender.set.Batch.MaxBytes) && i > 0 {
+			return i
+		}
+	}
+	return most
+}
