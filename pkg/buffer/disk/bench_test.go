@@ -6,7 +6,9 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
@@ -97,6 +99,51 @@ func benchmarkAppend(b *testing.B, size, perBatch, conns int) {
 			done.Wait()
 		})
 	}
+}
+
+// One operation is one chunk of ten events of 300 bytes, as agents send; 256 connections, each with a tag of its own. CPU-µs
+// is the whole process's time for it.
+func BenchmarkFleet(b *testing.B) {
+	const conns = 256
+	s := mustOpen(b, benchConfig(b), buffer.Options{})
+	ctx, cancel := context.WithCancel(context.Background())
+	done := deliver(ctx, s)
+	entries, outputs := entriesLike(3000), []string{"o"}
+	b.ReportAllocs()
+	b.ResetTimer()
+	before := processorTime(b)
+	var wg sync.WaitGroup
+	for conn := range uint64(conns) {
+		wg.Go(func() {
+			batch, tag := s.NewBatch(conn), fmt.Sprint("kube.var.log.", conn)
+			for i := int(conn); i < b.N; i += conns {
+				batch.Begin(buffer.Message{Cluster: "seoul", Tag: tag, Chunk: fmt.Sprintf("%d-%d", conn, i), Outputs: outputs})
+				batch.Add(entries, 10, true)
+				if err := batch.Commit(ctx); err != nil {
+					b.Error(err)
+					return
+				}
+				s.Settle(conn, 1, true)
+			}
+		})
+	}
+	wg.Wait()
+	b.StopTimer()
+	st := s.Stats()
+	b.ReportMetric(float64(st.Batches)/float64(max(st.Commits, 1)), "batches/commit")
+	b.ReportMetric(float64((processorTime(b)-before).Microseconds())/float64(b.N), "CPU-µs/op")
+	cancel()
+	done.Wait()
+}
+
+// processorTime returns the process's user and system time.
+func processorTime(b *testing.B) time.Duration {
+	b.Helper()
+	var r syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &r); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(r.Utime.Nano() + r.Stime.Nano())
 }
 
 // What a message costs in its connection's goroutine.

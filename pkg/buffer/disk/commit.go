@@ -9,6 +9,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/limits"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/pace"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/pack"
 	"github.com/seed-afc6a195/aggregator/pkg/metric"
 )
 
@@ -43,9 +44,8 @@ type committer struct {
 	ended   chan struct{}
 
 	// Of the goroutine:
-	next    uint64        // sequence number
 	current *segmentState // being written; nil: none
-	values  []byte        // memory of txBuilder.Values
+	builder pack.Builder  // of one group after the other
 	complaint
 
 	beat, sealBeat heartbeat.Loop
@@ -55,7 +55,7 @@ type committer struct {
 func newCommitter(s *Queue) *committer {
 	return &committer{
 		s: s, lines: map[string]*line{}, wake: make(chan struct{}, 1), ended: make(chan struct{}),
-		pace: pace.Pacer{FullBytes: worthBytes},
+		pace: pace.Pacer{FullBytes: worthBytes}, builder: pack.Builder{Memory: &s.memory, Salt: s.salt},
 	}
 }
 

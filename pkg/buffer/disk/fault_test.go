@@ -344,6 +344,44 @@ func TestNoSpaceLeft(t *testing.T) {
 	}
 }
 
+// TestFailedSync has a commit fail after all of it is written, as with a sync that fails. What it holds is stored again in
+// another segment, and must not come from the first one as well when that one is read again.
+func TestFailedSync(t *testing.T) {
+	var s *Queue
+	fail := false
+	s = mustOpen(t, testConfig(t.TempDir()), buffer.Options{Fault: func(op string) error {
+		if op != "commit" || !fail {
+			return nil
+		}
+		fail = false
+		h := chunk.Header{
+			Seq: s.commit.builder.Next, Cluster: "c", Tag: "t", Outputs: []string{"o"}, Events: 1, Raw: 5, Parts: []chunk.Part{{Events: 1}},
+		}
+		value := append(chunk.AppendHeader(nil, &h), "after"...)
+		chunk.Seal(value)
+		err := s.commit.current.w.Append([]segment.Item{{Seq: h.Seq, Value: value}}, make([]uint32, 1))
+		return errors.Join(err, errors.New("the sync failed"))
+	}})
+	put(t, s, message1{text: "before"})
+	put(t, s, message1{text: "of another", cluster: "d"})
+	fail = true
+	put(t, s, message1{text: "after"})
+	s.mu.Lock()
+	for _, seg := range s.segs {
+		if seg.sealed {
+			seg.unload(s)
+		}
+	}
+	last := s.segs[len(s.segs)-1].first
+	s.mu.Unlock()
+	for range 3 {
+		c := take(t, s, "o")
+		if again := string(c.Entries) == "after"; again != (c.Seq >= last) {
+			t.Errorf("%q comes as chunk %d: the last segment begins with %d", c.Entries, c.Seq, last)
+		}
+	}
+}
+
 func TestLockedDirectory(t *testing.T) {
 	dir := t.TempDir()
 	mustOpen(t, testConfig(dir), buffer.Options{})

@@ -22,7 +22,8 @@ import (
 func (c *committer) store(group []*batch) {
 	s := c.s
 	start := time.Now()
-	g := &txBuilder{c: c, group: group, Builder: pack.Builder{Memory: &s.memory, Salt: s.salt, Now: s.now(), Next: c.next, Values: c.values[:0]}}
+	g := &txBuilder{c: c, group: group, Builder: &c.builder}
+	g.Now = s.now()
 	err := g.storeRejected()
 	failpoint.Pass("batch.buried")
 	if err == nil {
@@ -31,11 +32,7 @@ func (c *committer) store(group []*batch) {
 		}
 		err = g.write()
 	}
-	// A number is given once, also where its chunk is not known to be on disk.
-	c.next = g.Next
-	if c.values = g.Values[:0]; cap(c.values) > 2*groupBytes {
-		c.values = nil
-	}
+	defer g.Clear(2 * groupBytes)
 	if err == nil {
 		c.recovered(s.log, "the queue stores again")
 		var done, rest []*batch
@@ -90,7 +87,7 @@ func (c *committer) answering(start time.Time, done []*batch, cut bool) {
 
 // txBuilder makes chunks of a group of batches, and a transaction of these.
 type txBuilder struct {
-	pack.Builder
+	*pack.Builder
 	c     *committer
 	group []*batch
 	where uint64 // the segment that they went to; 0: there is nothing to write

@@ -194,6 +194,8 @@ func (s *Queue) load(seg *segmentState) {
 	case seg.gone || s.closed:
 		_ = f.Close() // only read from
 	default:
+		// What a commit has left whose last sync failed was stored again, under other numbers.
+		c.Entries = slices.DeleteFunc(c.Entries, func(e segment.Entry) bool { return e.Seq >= seg.n })
 		s.remapIn(c)
 		if damage != nil {
 			s.counts.setAside++

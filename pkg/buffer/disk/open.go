@@ -82,7 +82,7 @@ func Open(cfg buffer.Config, o buffer.Options) (_ *Queue, err error) {
 	if s.pending > 0 && !s.requeue.note.Stays {
 		s.dead.Recall()
 	}
-	s.commit.next = s.next
+	s.commit.builder.Next = s.next
 	if s.commit.limits, err = s.newLimits(); err != nil {
 		return nil, errors.Join(err, s.clean.state.Close(), s.dead.Close())
 	}

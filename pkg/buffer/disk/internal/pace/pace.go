@@ -14,7 +14,7 @@ import (
 const (
 	// maxWait bounds how long a batch waits for others, so that no ack takes 10 ms longer for it: what a timer and a
 	// processor are late comes on top.
-	maxWait = 6 * time.Millisecond
+	maxWait = 7 * time.Millisecond
 	// restFactor is how many times as long as a commit takes there is none after it, under load: commits are a twentieth of
 	// the time.
 	restFactor = 19
@@ -27,7 +27,8 @@ const (
 	leastCompany = 3
 	// heldFor is how many of these each returning connection in the group is worth: it would be held up for them.
 	heldFor = 4
-	// lull is after how many times the mean time between two arrivals nobody is expected any more.
+	// lull is after how many times the mean time between two arrivals, and half the time of a commit at least, nobody is
+	// expected any more.
 	lull = 8
 )
 
@@ -221,5 +222,5 @@ func (p *Pacer) unforeseen(now time.Time, window time.Duration) time.Duration {
 	if p.away == 0 || p.gap <= 0 || int(window/p.gap) < company {
 		return 0
 	}
-	return lull*p.gap - now.Sub(p.lastOpen)
+	return max(lull*p.gap, p.took/2) - now.Sub(p.lastOpen)
 }

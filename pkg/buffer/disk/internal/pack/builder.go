@@ -8,11 +8,15 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/resend"
 )
 
-// mergeBytes bounds a chunk merged of small messages.
-const mergeBytes = 256 << 10
+const (
+	// mergeBytes bounds a chunk merged of small messages.
+	mergeBytes = 256 << 10
+	// keepChunks is for how many chunks a builder keeps memory.
+	keepChunks = 2048
+)
 
-// Builder makes chunks of batches, for one transaction. The fields up to Values must be set; Next counts up with each
-// chunk.
+// Builder makes chunks of batches, for one transaction after the other, with Clear between. The fields up to Next must be
+// set; Next counts up with each chunk, so that a number is given once, also where its chunk is not known to be on disk.
 type Builder struct {
 	Memory *Memory
 	Salt   uint64 // see package chunk
@@ -51,6 +55,21 @@ type merge struct {
 	raw     []byte
 	events  int
 	parts   []chunk.Part
+}
+
+// Clear forgets all but the next number, and keeps memory for the next transaction: of Values at most so many bytes.
+func (g *Builder) Clear(keep int) {
+	clear(g.Chunks)
+	clear(g.Whole)
+	clear(g.order)
+	clear(g.merges)
+	g.Chunks, g.Whole, g.CommitSeqs, g.order = g.Chunks[:0], g.Whole[:0], g.CommitSeqs[:0], g.order[:0]
+	if g.Values = g.Values[:0]; cap(g.Values) > keep {
+		g.Values = nil
+	}
+	if cap(g.Chunks) > keepChunks {
+		g.Chunks, g.Whole, g.CommitSeqs, g.order, g.merges = nil, nil, nil, nil, nil
+	}
 }
 
 // Add makes chunks of b, as much as Part said.

@@ -76,3 +76,32 @@ func TestBuilder(t *testing.T) {
 		})
 	}
 }
+
+// TestBuilderClear builds one transaction after the other with the same builder: the second has nothing of the first.
+func TestBuilderClear(t *testing.T) {
+	packer, err := chunk.NewPacker("s2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer packer.Close()
+	memory := &Memory{Packer: packer}
+	g := &Builder{Memory: memory, Now: time.Unix(1, 0), Next: 7}
+	for round, keep := range []int{1 << 20, 1 << 20, 0} {
+		b := &Batch{Memory: memory}
+		for _, tag := range []string{"a", "b"} {
+			b.Begin(buffer.Message{Cluster: "c", Tag: tag, Outputs: []string{"o"}})
+			b.Add(bytes.Repeat([]byte{byte(round)}, 100), 1, true)
+		}
+		b.Prepare()
+		b.Part(math.MaxInt64)
+		g.Add(b)
+		g.Flush()
+		if len(g.Chunks) != 2 || g.Chunks[0].Seq != uint64(7+2*round) || g.Chunks[0].From != 0 || g.Chunks[1].To != len(g.Values) {
+			t.Errorf("round %d: %d chunks, the first %d at %d", round, len(g.Chunks), g.Chunks[0].Seq, g.Chunks[0].From)
+		}
+		g.Clear(keep)
+		if len(g.Chunks)+len(g.Values)+len(g.Whole)+len(g.order)+len(g.merges) > 0 || cap(g.Values) > keep {
+			t.Errorf("round %d: %d chunks, %d bytes of room are left", round, len(g.Chunks), cap(g.Values))
+		}
+	}
+}

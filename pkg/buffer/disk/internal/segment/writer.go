@@ -117,9 +117,9 @@ func (w *Writer) Append(items []Item, where []uint32) error {
 		}
 		w.resident += total
 		return w.db.View(func(tx *bbolt.Tx) error {
-			c, i := tx.Bucket(name[:]).Cursor(), 0
+			c, i, from := tx.Bucket(name[:]).Cursor(), 0, w.db.Info().Data
 			for k, v := c.First(); k != nil; k, v = c.Next() {
-				off := offsetIn(w.db, v)
+				off := offsetIn(from, v)
 				if w.resident > residentMax {
 					w.resident = 0
 					defer letGo(v, off)
@@ -152,10 +152,10 @@ func (w *Writer) sound(name []byte) error {
 	return p.Top().VerifyRightmost(name)
 }
 
-// offsetIn returns where v, a value in bbolt's map of the file, lies in the file.
-func offsetIn(db *bbolt.DB, v []byte) uint64 {
+// offsetIn returns where v, a value in bbolt's map of the file, which begins at from, lies in the file.
+func offsetIn(from uintptr, v []byte) uint64 {
 	at := uintptr(unsafe.Pointer(unsafe.SliceData(v))) //nolint:gosec // an address to subtract from, not to follow
-	return uint64(at - db.Info().Data)
+	return uint64(at - from)
 }
 
 // letGo frees the memory of bbolt's map up to v, which lies at off in it. The pages are the file's: they come back when
