@@ -316,6 +316,9 @@ func (a *assembler) full() bool { return len(a.acks) >= maxAcks || a.held >= max
 // idle reports whether there is no batch, and so nothing is held for one.
 func (a *assembler) idle() bool { return a.batch == nil }
 
+// holds returns how many bytes of the Budget the batch and the scratch take.
+func (a *assembler) holds() int64 { return a.held + int64(len(a.gather.scratch)) }
+
 // trim gives back a scratch that a large event has left.
 func (a *assembler) trim() {
 	if len(a.gather.scratch) > keepBuffer {

@@ -50,6 +50,14 @@ func (b *receiveBuffer) filled(n int) { b.w += n }
 // borrows reports whether b holds memory of the Budget.
 func (b *receiveBuffer) borrows() bool { return len(b.buf) > len(b.own) }
 
+// holds returns how many bytes of the Budget that is.
+func (b *receiveBuffer) holds() int64 {
+	if !b.borrows() {
+		return 0
+	}
+	return int64(len(b.buf))
+}
+
 // prepare makes room behind what came. It waits for memory, and fails as Reservation.Buffer does.
 func (b *receiveBuffer) prepare(ctx context.Context) error {
 	size, factor := b.size(), 2

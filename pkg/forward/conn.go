@@ -18,15 +18,15 @@ import (
 )
 
 const (
-	// busyFor is how long after its last message a connection keeps buffer and batch.
-	busyFor = 100 * time.Millisecond
+	// busyFor is how long after its last message a connection keeps buffer and batch, and lingerFor how long where they
+	// are no more than lingerBytes and nobody lacks memory: agents that flush each second find them again.
+	busyFor     = 100 * time.Millisecond
+	lingerFor   = 2 * time.Second
+	lingerBytes = 48 << 10
 	// stallTimeout is how long a peer may send nothing within a message.
 	stallTimeout = 30 * time.Second
-	// ackTimeout is how long a peer may take to read its acks.
+	// ackTimeout is how long a peer may take at least to read its acks; it is twice as long at most.
 	ackTimeout = 10 * time.Second
-	// goneAfter is how long messages wait for room in the queue, or to be read while their cluster is over its rate, before
-	// it matters whether their client is still there. One that only closed its sending side has that long to get its acks.
-	goneAfter = 5 * time.Second
 	// ackWrite is about how many bytes of acks go into one Write. No ack is ever split over two: fluentd and Fluent Bit
 	// read once and do not put pieces together. They wait for an ack before they send the next message, so theirs is
 	// alone in its Write; only a client that sent several messages without waiting gets their acks together.
@@ -67,6 +67,10 @@ type conn struct {
 	messages int             // ever, as far as they are stored
 	unpaid   int64           // bytes of messages that are stored and not charged to the cluster's rate yet
 	drain    drainState
+
+	departure departure
+	ackBytes  []byte    // room for acks
+	writeBy   time.Time // the deadline of writes; it is set anew only once it is near
 }
 
 // client is who a connection comes from.
@@ -107,6 +111,10 @@ func (c *conn) serve(ctx context.Context) error {
 		from: origin{c.id, c.client.cluster, c.client.address(), c.client.hostname}, sink: c.server.opts.Sink, mem: c.mem,
 		codecs: c.server.codecs, maxDecompressed: func() int64 { return int64(c.server.limits().MaxDecompressedSize) },
 	}
+	ctx, leave := context.WithCancelCause(ctx)
+	defer leave(nil)
+	c.departure.gone, c.departure.leave = c.peerGone, func() { leave(errGone) }
+	defer c.departure.end()
 	for {
 		err := c.read(ctx)
 		if err != nil {
@@ -226,35 +234,13 @@ func (c *conn) commit(ctx context.Context) error {
 	if len(c.batch.acks) < c.batch.tally.count() {
 		return c.batch.batch.Commit(ctx) // what wants no ack is never sent again
 	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	ended := make(chan struct{})
-	watch := time.AfterFunc(goneAfter, func() {
-		defer close(ended)
-		c.watch(ctx, cancel)
-	})
+	c.departure.begin(time.Now())
+	defer c.departure.done()
 	err := c.batch.batch.Commit(ctx)
 	if err != nil && errors.Is(context.Cause(ctx), errGone) {
-		err = errGone
-	}
-	cancel(nil)
-	if !watch.Stop() {
-		<-ended
+		return errGone
 	}
 	return err
-}
-
-// watch calls gone once the client has closed the connection. It returns then, or when ctx ends.
-func (c *conn) watch(ctx context.Context, gone context.CancelCauseFunc) {
-	tick := time.NewTicker(goneAfter)
-	defer tick.Stop()
-	for !c.peerGone() {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-	}
-	gone(errGone)
 }
 
 // sendAcks sends the acks of what was just stored.
@@ -263,13 +249,16 @@ func (c *conn) sendAcks() error {
 		return nil
 	}
 	failpoint.Pass("ack.before")
-	c.tracker.Writing(unread(c.socket.Conn))
+	c.tracker.Writing(c.socket.unread())
 	now := time.Now()
 	c.mem.Progressed(now)
 	c.mem.DependOnPeer()
 	defer c.mem.DependOnNobody()
-	_ = c.socket.SetWriteDeadline(now.Add(ackTimeout)) // fails on a closed connection, as will Write
-	var out []byte
+	if now.Add(ackTimeout).After(c.writeBy) {
+		c.writeBy = now.Add(2 * ackTimeout)
+		_ = c.socket.SetWriteDeadline(c.writeBy) // fails on a closed connection, as will Write
+	}
+	out := c.ackBytes[:0]
 	for i, first := 0, 0; i < len(c.batch.acks); i++ {
 		out = appendAck(out, c.batch.acks[i])
 		if len(out) < ackWrite && i+1 < len(c.batch.acks) {
@@ -281,6 +270,9 @@ func (c *conn) sendAcks() error {
 		c.server.counters.acks.Add(uint64(i + 1 - first))
 		c.server.counters.latency.Observe(time.Since(c.came), i+1-first)
 		out, first = out[:0], i+1
+	}
+	if c.ackBytes = out; cap(out) > lingerBytes {
+		c.ackBytes = nil
 	}
 	c.batch.acks = c.batch.acks[:0]
 	failpoint.Pass("ack.sent")
@@ -312,18 +304,22 @@ func (c *conn) read(ctx context.Context) error {
 	idle := c.batch.idle() && !c.in.borrows()
 	now := time.Now()
 	c.late = c.late || !c.came.IsZero() && now.Sub(c.came) >= goneAfter
+	var deadline time.Time
+	between := true
 	switch {
 	case partial:
 		c.mem.DependOnPeer()
-		c.drain.wait(now.Add(stallTimeout), false)
+		between, deadline = false, now.Add(stallTimeout)
 	case c.drain.told:
-		c.drain.wait(c.drain.toldAt.Add(drainFor), false)
+		between, deadline = false, c.drain.toldAt.Add(drainFor)
 	case idle:
-		c.drain.wait(now.Add(c.server.limits().IdleTimeout), true)
+		deadline = now.Add(c.server.limits().IdleTimeout)
+	case c.holds() <= lingerBytes && c.mem.Roomy():
+		deadline = now.Add(lingerFor)
 	default:
-		c.drain.wait(now.Add(busyFor), true)
+		deadline = now.Add(busyFor)
 	}
-	n, err := c.net.Read(c.in.free())
+	n, err := c.drain.read(c.net, c.in.free(), deadline, between)
 	c.came = time.Now()
 	c.mem.DependOnNobody()
 	if n > 0 {
@@ -365,6 +361,9 @@ func (c *conn) readFault(err error, partial, idle bool) error {
 	}
 	return cmp.Or(tlsFault(err), err)
 }
+
+// holds returns how many bytes the connection has of the Budget.
+func (c *conn) holds() int64 { return c.in.holds() + c.batch.holds() }
 
 // shrink gives back what is not needed while the connection does nothing.
 func (c *conn) shrink(ctx context.Context) error {
@@ -420,7 +419,7 @@ func (c *conn) endOf(cause error) resend.End {
 
 // peerGone reports whether the client can't have the acks that are not settled, as it has closed the connection. It is safe for
 // concurrent use.
-func (c *conn) peerGone() bool { return peerGone(&c.socket, c.tracker.Written()) }
+func (c *conn) peerGone() bool { return c.socket.peerGone(c.tracker.Written()) }
 
 // left reports whether the client may have closed the connection with acks unread: nobody can tell which, or its end will.
 func (c *conn) left() bool { return c.drain.told || c.peerGone() }

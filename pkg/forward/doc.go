@@ -39,7 +39,7 @@
 //
 //   - max_message_size and max_decompressed_size, the latter counted while inflating.
 //   - 1000 levels of nesting, 64 KiB of tag, 64 KiB of chunk.
-//   - idle_timeout between messages, 30 s without a byte within one, 10 s for a client to take its acks.
+//   - idle_timeout between messages, 30 s without a byte within one, 10 to 20 s for a client to take its acks.
 //   - handshake_timeout for PROXY header, TLS and login together (conn.open): nothing is taken of a client before.
 //   - max_connections, of all, of a source (max_connections_per_source), and of a cluster ([Clusters]).
 //   - A cluster's rate: what was stored is charged to it, and the connection is not read until it is paid (conn.pay).

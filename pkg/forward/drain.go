@@ -3,6 +3,9 @@ package forward
 import (
 	"context"
 	"crypto/tls"
+	"errors"
+	"io"
+	"os"
 	"sync"
 	"time"
 )
@@ -27,6 +30,7 @@ type drainState struct {
 	setReadDeadline func(time.Time) error // the connection's; its error is left to the next read
 
 	mu      sync.Mutex
+	armed   time.Time     // the deadline that is set; zero: none was
 	between bool          // the connection waits for a message to begin
 	at      time.Time     // when it shall end, between messages; zero: not yet
 	wake    chan struct{} // not nil while it sleeps: closed by end
@@ -36,13 +40,27 @@ type drainState struct {
 	toldAt time.Time
 }
 
-// wait sets the deadline of the next read. between: it waits for a message to begin, so the connection may end there.
-func (d *drainState) wait(deadline time.Time, between bool) {
+// read reads from nc once, until deadline. between: it waits for a message to begin, so the connection may end there: then
+// the deadline is sooner. A deadline that was set for a read before stays where it is not later than this one's: when it
+// comes it is set anew, so that busy connections set theirs once in a while, not for each message.
+func (d *drainState) read(nc io.Reader, p []byte, deadline time.Time, between bool) (n int, err error) {
+	for {
+		until := d.wait(deadline, between)
+		n, err = nc.Read(p)
+		if n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) || !time.Now().Before(until) || between && d.due() {
+			return n, err
+		}
+	}
+}
+
+// wait has the next read end at the deadline at the latest, or sooner where the connection shall end. It returns when.
+func (d *drainState) wait(deadline time.Time, between bool) (until time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	now := time.Now()
 	d.between = between
 	if between && !d.at.IsZero() {
-		end, last := time.Now().Add(quiet), d.at.Add(drainGrace)
+		end, last := now.Add(quiet), d.at.Add(drainGrace)
 		if end.After(last) {
 			end = last
 		}
@@ -53,6 +71,15 @@ func (d *drainState) wait(deadline time.Time, between bool) {
 			deadline = end
 		}
 	}
+	if !d.armed.After(now) || d.armed.After(deadline) {
+		d.arm(deadline)
+	}
+	return deadline
+}
+
+// arm sets the connection's deadline.
+func (d *drainState) arm(deadline time.Time) {
+	d.armed = deadline
 	_ = d.setReadDeadline(deadline) // fails on a closed connection, as will Read
 }
 
@@ -65,7 +92,7 @@ func (d *drainState) end(at time.Time) {
 	}
 	d.at = at
 	if d.between {
-		_ = d.setReadDeadline(at) // as above
+		d.arm(at)
 	}
 	if d.wake != nil {
 		close(d.wake)

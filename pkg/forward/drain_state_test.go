@@ -3,6 +3,7 @@ package forward
 import (
 	"context"
 	"errors"
+	"os"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -120,6 +121,72 @@ func TestDrainStateSleep(t *testing.T) {
 				err := d.sleep(ctx, time.Minute)
 				if took := time.Since(began); took != tc.want || !errors.Is(err, tc.err) {
 					t.Errorf("it took %v and returned %v, want %v and %v", took, err, tc.want, tc.err)
+				}
+			})
+		})
+	}
+}
+
+// clockedConn is a connection on which a byte comes each period, and whose deadlines are counted.
+type clockedConn struct {
+	period   time.Duration
+	left     int // bytes that come
+	deadline time.Time
+	set      int
+}
+
+func (c *clockedConn) setReadDeadline(at time.Time) error {
+	c.deadline = at
+	c.set++
+	return nil
+}
+
+func (c *clockedConn) Read(p []byte) (int, error) {
+	if wait := time.Until(c.deadline); c.left == 0 || wait < c.period {
+		time.Sleep(wait)
+		return 0, os.ErrDeadlineExceeded
+	}
+	time.Sleep(c.period)
+	c.left--
+	return copy(p, "x"), nil
+}
+
+// TestDrainStateReadSetsFewDeadlines reads many times, each with a deadline of its own, and has few of them set. The last
+// one is kept to the moment.
+func TestDrainStateReadSetsFewDeadlines(t *testing.T) {
+	for _, tc := range []struct {
+		name     string
+		deadline time.Duration // after each read began
+		set      int           // at most, for 1000 bytes in 10 s
+	}{
+		{"seconds", 2 * time.Second, 8},
+		{"minutes", 10 * time.Minute, 2},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				nc := &clockedConn{period: 10 * time.Millisecond, left: 1000}
+				d := drainState{setReadDeadline: nc.setReadDeadline}
+				buf := make([]byte, 1)
+				for i := range 1000 {
+					if n, err := d.read(nc, buf, time.Now().Add(tc.deadline), true); n != 1 || err != nil {
+						t.Fatalf("read %d: %d bytes, %v", i, n, err)
+					}
+				}
+				if nc.set > tc.set {
+					t.Errorf("%d deadlines were set, at most %d should be", nc.set, tc.set)
+				}
+				began := time.Now()
+				if _, err := d.read(nc, buf, began.Add(tc.deadline), true); !errors.Is(err, os.ErrDeadlineExceeded) {
+					t.Errorf("got %v", err)
+				}
+				if took := time.Since(began); took != tc.deadline {
+					t.Errorf("the last deadline came after %v, not %v", took, tc.deadline)
+				}
+				soon := time.Now().Add(time.Second)
+				d.end(soon)
+				nc.period = time.Hour
+				if _, err := d.read(nc, buf, time.Now().Add(tc.deadline), true); !errors.Is(err, os.ErrDeadlineExceeded) || time.Now() != soon {
+					t.Errorf("it ended at %v, not at %v: %v", time.Now(), soon, err)
 				}
 			})
 		})

@@ -27,6 +27,7 @@ func TestPlaces(t *testing.T) {
 	// The first message of each is its login here.
 	other := two.dial(t)
 	exchange(t, other, "b")
+	defer other.Close() // kept until the end: one that nobody refers to any more is closed by the runtime
 	third := two.dial(t)
 	exchange(t, third, "c")
 	ft.Run(t, two.dial(t), ft.ExpectClose)

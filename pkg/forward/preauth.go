@@ -18,6 +18,7 @@ type socket struct {
 	came bool   // the client has sent something
 
 	wrote atomic.Uint64 // bytes that the kernel was given, or is about to be
+	look  look          // at the state that the kernel has of it
 }
 
 // Write notes what it writes before it does: a client may have its ack, close, and send the next chunk elsewhere before

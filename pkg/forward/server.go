@@ -276,6 +276,7 @@ func (s *Server) admit(nc net.Conn) *conn {
 	c := &conn{server: s, id: id, socket: socket{Conn: nc}, client: client{source: sourceOf(nc.RemoteAddr())}, frame: newFrame()}
 	c.net = &c.socket
 	c.drain.setReadDeadline = nc.SetReadDeadline
+	c.socket.look.begin(nc)
 	c.tracker = resend.NewTracker(func(commits int, received bool) { s.opts.Sink.Settle(id, commits, received) })
 	if reason := s.conns.enter(c, s.limits(), s.opts.Places); reason != "" {
 		err := refuse(reason, "%s", s.full(reason))

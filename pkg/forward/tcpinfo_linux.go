@@ -3,6 +3,7 @@ package forward
 import (
 	"errors"
 	"net"
+	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -52,44 +53,80 @@ func acksArrived(nc net.Conn) bool {
 	return false
 }
 
-// peerGone reports whether the peer can't have the acks that were stored last, or those of them that are written, because it
-// has closed the connection in whichever way.
-func peerGone(d *socket, acks resend.Written) bool {
-	tcp, ok := d.Conn.(*net.TCPConn)
-	if !ok || acks == resend.Nothing {
+// peerGone reports whether the peer can't have the acks that were stored last, or those of them that are written, because
+// it has closed the connection in whichever way. It is safe for concurrent use.
+func (s *socket) peerGone(acks resend.Written) bool {
+	if _, ok := s.Conn.(*net.TCPConn); !ok || acks == resend.Nothing || s.look.raw == nil {
 		return false
 	}
-	raw, err := tcp.SyscallConn()
-	if err != nil {
-		return false
+	if acks == resend.Pending {
+		return s.look.closed()
 	}
 	var info *unix.TCPInfo
 	var infoErr error
-	err = raw.Control(func(fd uintptr) { info, infoErr = unix.GetsockoptTCPInfo(int(fd), syscall.IPPROTO_TCP, unix.TCP_INFO) })
+	err := s.look.raw.Control(func(fd uintptr) {
+		info, infoErr = unix.GetsockoptTCPInfo(int(fd), syscall.IPPROTO_TCP, unix.TCP_INFO)
+	})
 	if err != nil || infoErr != nil {
 		return false
 	}
 	// A peer that has closed resets the connection when more comes, and doesn't acknowledge it. So what is written after
 	// this look at the connection is lost too.
-	return info.State == tcpClose || info.State == tcpCloseWait && (acks == resend.Pending || info.Bytes_acked < d.wrote.Load())
+	return info.State == tcpClose || info.State == tcpCloseWait && info.Bytes_acked < s.wrote.Load()
 }
 
 // unread returns how many bytes of the peer's have come and are not read yet, within TLS with its wrapping; 0 where it is
-// not known.
-func unread(nc net.Conn) uint64 {
+// not known. It is for the connection's goroutine.
+func (s *socket) unread() uint64 { return s.look.unread() }
+
+// look asks the kernel about a connection, without taking memory for each time.
+type look struct {
+	raw syscall.RawConn // nil: not a socket
+
+	count   func(fd uintptr)
+	waiting int
+	err     error
+
+	mu   sync.Mutex // for closed, which anybody may ask
+	poll func(fd uintptr)
+	fds  [1]unix.PollFd
+	end  bool
+}
+
+// begin gets ready to look at nc.
+func (l *look) begin(nc net.Conn) {
 	sc, ok := nc.(syscall.Conn)
 	if !ok {
-		return 0
+		return
 	}
 	raw, err := sc.SyscallConn()
 	if err != nil {
+		return // closed already
+	}
+	l.raw = raw
+	l.count = func(fd uintptr) { l.waiting, l.err = unix.IoctlGetInt(int(fd), unix.SIOCINQ) }
+	l.poll = func(fd uintptr) {
+		l.fds[0] = unix.PollFd{Fd: int32(fd), Events: unix.POLLRDHUP}
+		n, err := unix.Poll(l.fds[:], 0)
+		l.end = err == nil && n > 0
+	}
+}
+
+func (l *look) unread() uint64 {
+	if l.raw == nil {
 		return 0
 	}
-	n := 0
-	var inqErr error
-	err = raw.Control(func(fd uintptr) { n, inqErr = unix.IoctlGetInt(int(fd), unix.SIOCINQ) })
-	if err != nil || inqErr != nil {
+	l.waiting, l.err = 0, nil
+	if err := l.raw.Control(l.count); err != nil || l.err != nil {
 		return 0
 	}
-	return uint64(max(n, 0))
+	return uint64(max(l.waiting, 0))
+}
+
+// closed reports whether the peer has closed its side, or the connection is broken.
+func (l *look) closed() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.end = false
+	return l.raw.Control(l.poll) == nil && l.end
 }

@@ -40,8 +40,9 @@ func TestAckLostWhileWritten(t *testing.T) {
 			}
 			defer server.Close()
 			d := &socket{Conn: server}
+			d.look.begin(server)
 			tc.before(t, d, client)
-			if peerGone(d, tc.acks) {
+			if d.peerGone(tc.acks) {
 				t.Error("lost, though the client is there")
 			}
 			if err := client.Close(); err != nil {
@@ -51,7 +52,7 @@ func TestAckLostWhileWritten(t *testing.T) {
 				t.Fatalf("the client sent %d bytes", n)
 			}
 			d.wrote.Add(tc.writing)
-			if got := peerGone(d, tc.acks); got != tc.lost {
+			if got := d.peerGone(tc.acks); got != tc.lost {
 				t.Errorf("lost: %t, want %t", got, tc.lost)
 			}
 		})

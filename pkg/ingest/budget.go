@@ -158,6 +158,15 @@ func (a *Reservation) IsEvicted() bool {
 // Tight reports whether somebody waits for memory of the budget, so that none should be kept for later.
 func (a *Reservation) Tight() bool { return a.budget.tight() }
 
+// Roomy reports whether nobody waits for memory of the budget and most of it is free, so that a little may be kept for
+// later.
+func (a *Reservation) Roomy() bool {
+	b := a.budget
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.inLine() == 0 && b.used <= b.max/2
+}
+
 // DependOnPeer notes that what a holds will not be given back before the peer has done something.
 func (a *Reservation) DependOnPeer() { a.idleSince.Store(a.progress.UnixNano()) }
 
