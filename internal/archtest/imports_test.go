@@ -39,13 +39,21 @@ func table() []row {
 
 		{"pkg/ingest", shared, "what listeners need knows shared values only"},
 		{
-			"pkg/forward", with("pkg/ingest", "pkg/resend", "pkg/forward/internal/handshake"),
+			"pkg/forward", with("pkg/ingest", "pkg/resend", "pkg/forward/internal/*"),
 			"a listener knows where it stores, and whom it tells of acks",
 		},
 		{
 			"pkg/forward/client",
 			[]string{"pkg/event", "pkg/forward/internal/handshake"},
 			"a client knows what it sends, and how one logs in",
+		},
+		{"pkg/forward/internal/refusal", nil, "why connections are closed is said without knowing them"},
+		{"pkg/forward/internal/proxyheader", nil, "a header knows nobody"},
+		{"pkg/forward/internal/socket", []string{"pkg/resend"}, "a socket knows which acks matter, not whose they are"},
+		{
+			"pkg/forward/internal/wire",
+			[]string{"pkg/event", "pkg/forward/internal/proxyheader", "pkg/forward/internal/refusal"},
+			"what reads messages knows bytes, and stores nothing",
 		},
 		{"pkg/forward/internal/handshake", nil, "the messages of the handshake know nobody"},
 		{"pkg/forward/forwardtest", with("pkg/forward", "pkg/ingest"), "test helpers know their part"},

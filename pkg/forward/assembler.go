@@ -6,6 +6,8 @@ import (
 	"slices"
 
 	"github.com/seed-afc6a195/aggregator/pkg/event"
+	"github.com/seed-afc6a195/aggregator/pkg/forward/internal/refusal"
+	"github.com/seed-afc6a195/aggregator/pkg/forward/internal/wire"
 	"github.com/seed-afc6a195/aggregator/pkg/ingest"
 )
 
@@ -14,8 +16,6 @@ const (
 	pieceSize = 1 << 20
 	// maxGroup is the largest mark of a group, in bytes, that is repeated in the later pieces of its group.
 	maxGroup = 64 << 10
-	// entryHeader is what an entry has besides its parts, in bytes.
-	entryHeader = 2
 	// scratchSize is how many bytes of Message events of one tag are gathered before they go to the batch.
 	scratchSize = 64 << 10
 	// maxLetter is how many bytes of invalid entries that follow each other are kept in a dead letter; a single
@@ -27,10 +27,10 @@ const (
 
 const (
 	ruleInvalid = "invalid"                                                                // invalid entries beyond maxLetters
-	reasonCut   = "; more of them followed, only the first of these entries are kept here" // those beyond maxLetter
+	cutNote     = "; more of them followed, only the first of these entries are kept here" // those beyond maxLetter
 )
 
-var errCutEntry = refuse(reasonBroken, "the last of the message's entries is cut")
+var errCutEntry = refusal.New(refusal.Broken, "the last of the message's entries is cut")
 
 // origin is who sends what an assembler gets.
 type origin struct {
@@ -69,23 +69,23 @@ type gathering struct {
 
 // add puts m into the batch, and its chunk among the acks to be sent once that is stored. After an error the batch is
 // without m.
-func (a *assembler) add(ctx context.Context, m *message) error {
-	if m.form == formNone {
+func (a *assembler) add(ctx context.Context, m *wire.Message) error {
+	if m.Form == wire.FormNone {
 		return nil
 	}
-	tag := a.internTag(m.tag)
+	tag := a.internTag(m.Tag)
 	a.tag = tag
-	if m.form == formMessage && m.signal == 0 && !m.wantsAck() {
+	if m.Form == wire.FormMessage && m.Signal == 0 && !m.WantsAck() {
 		if err := a.addEvent(ctx, m, tag); err != nil {
 			return err
 		}
-		a.tally.messages[modeMessage]++
+		a.tally.messages[wire.ModeMessage]++
 		return nil
 	}
 	if err := a.flush(ctx); err != nil {
 		return err
 	}
-	chunk := string(m.chunk)
+	chunk := string(m.Chunk)
 	a.begin(tag, chunk)
 	mode, err := a.fill(ctx, m)
 	if err != nil {
@@ -100,40 +100,40 @@ func (a *assembler) add(ctx context.Context, m *message) error {
 }
 
 // fill gives what the message begun last carries to the batch.
-func (a *assembler) fill(ctx context.Context, m *message) (mode, error) {
+func (a *assembler) fill(ctx context.Context, m *wire.Message) (wire.Mode, error) {
 	switch {
-	case m.signal != 0:
+	case m.Signal != 0:
 		// What it carries is not looked at: one message counts as one event, as there is no telling how many it holds.
-		a.batch.Drop(1, signalName(m.signal))
-		return m.mode(), nil
-	case m.form == formMessage:
-		if err := a.needScratch(ctx, m.entrySize()); err != nil {
-			return m.mode(), err
+		a.batch.Drop(1, wire.SignalName(m.Signal))
+		return m.Mode(), nil
+	case m.Form == wire.FormMessage:
+		if err := a.needScratch(ctx, m.EntrySize()); err != nil {
+			return m.Mode(), err
 		}
-		entry := event.AppendEntry(a.gather.scratch[:0], m.second, m.metadata, m.third)
-		return m.mode(), a.wholeEntries(ctx, entry)
-	case m.form == formForward:
-		_, entries, err := event.ReadArrayHeader(m.second)
+		entry := event.AppendEntry(a.gather.scratch[:0], m.Second, m.Metadata, m.Third)
+		return m.Mode(), a.wholeEntries(ctx, entry)
+	case m.Form == wire.FormForward:
+		_, entries, err := event.ReadArrayHeader(m.Second)
 		switch {
 		case err != nil:
-			err = refuse(reasonBroken, "its entries: %w", err)
-		case !m.hasInvalid && len(m.second) <= pieceSize:
-			err = a.addEntries(ctx, entries, m.events, m.nanos)
+			err = refusal.New(refusal.Broken, "its entries: %w", err)
+		case !m.HasInvalid && len(m.Second) <= pieceSize:
+			err = a.addEntries(ctx, entries, m.Events, m.Nanos)
 		default:
 			err = a.wholeEntries(ctx, entries)
 		}
-		return m.mode(), err
+		return m.Mode(), err
 	}
-	switch string(m.compressed) {
+	switch string(m.Compressed) {
 	case "", "text":
-		return m.mode(), a.wholeEntries(ctx, m.second)
+		return m.Mode(), a.wholeEntries(ctx, m.Second)
 	case "gzip":
-		return modeGzip, a.inflate(ctx, m.second, &a.codecs.gzip)
+		return wire.ModeGzip, a.inflate(ctx, m.Second, &a.codecs.gzip)
 	case "zstd":
-		return modeZstd, a.inflate(ctx, m.second, &a.codecs.zstd)
+		return wire.ModeZstd, a.inflate(ctx, m.Second, &a.codecs.zstd)
 	default:
-		return m.mode(), refuse(reasonCompression,
-			"its compression %.20q is not known: gzip and zstd are", m.compressed)
+		return m.Mode(), refusal.New(refusal.Compression,
+			"its compression %.20q is not known: gzip and zstd are", m.Compressed)
 	}
 }
 
@@ -170,7 +170,7 @@ func (a *assembler) entries(ctx context.Context, b []byte) (rest []byte, err err
 			case reason == "":
 				return a.addEntries(ctx, entries, events, nanos)
 			case keep < len(entries):
-				return a.reject(ctx, entries[:keep], events, reason+reasonCut)
+				return a.reject(ctx, entries[:keep], events, reason+cutNote)
 			default:
 				return a.reject(ctx, entries, events, reason)
 			}
@@ -182,7 +182,7 @@ func (a *assembler) entries(ctx context.Context, b []byte) (rest []byte, err err
 			break
 		}
 		if err != nil {
-			return nil, refuse(reasonBroken, "its entries are not readable as msgpack: %w", err)
+			return nil, refusal.New(refusal.Broken, "its entries are not readable as msgpack: %w", err)
 		}
 		if e.Reason != reason || reason == "" && len(run)-len(b) >= pieceSize {
 			if err = flush(); err != nil {
@@ -241,8 +241,8 @@ func (a *assembler) reject(ctx context.Context, raw []byte, events int, reason s
 
 // addEvent gathers the event of a Message that wants no ack: many of one tag, as clients without batches send them,
 // become one message of the batch. What is no event goes there alone, to the dead letters.
-func (a *assembler) addEvent(ctx context.Context, m *message, tag string) error {
-	g, size := &a.gather, m.entrySize()
+func (a *assembler) addEvent(ctx context.Context, m *wire.Message, tag string) error {
+	g, size := &a.gather, m.EntrySize()
 	if len(g.bytes) > 0 && (g.tag != tag || len(g.bytes)+size > len(g.scratch)) {
 		if err := a.flush(ctx); err != nil {
 			return err
@@ -252,10 +252,10 @@ func (a *assembler) addEvent(ctx context.Context, m *message, tag string) error 
 		return err
 	}
 	start := len(g.bytes)
-	entry := event.AppendEntry(g.scratch[:start], m.second, m.metadata, m.third)[start:]
+	entry := event.AppendEntry(g.scratch[:start], m.Second, m.Metadata, m.Third)[start:]
 	var e event.Entry
 	if _, err := event.ReadEntry(entry, &e); err != nil {
-		return refuse(reasonBroken, "its event is not readable as msgpack: %w", err)
+		return refusal.New(refusal.Broken, "its event is not readable as msgpack: %w", err)
 	}
 	if e.Kind == event.KindEvent {
 		g.bytes, g.tag = g.scratch[:start+len(entry)], tag

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	ft "github.com/seed-afc6a195/aggregator/pkg/forward/forwardtest"
+	"github.com/seed-afc6a195/aggregator/pkg/forward/internal/refusal"
+	"github.com/seed-afc6a195/aggregator/pkg/forward/internal/wire"
 	"github.com/seed-afc6a195/aggregator/pkg/ingest"
 )
 
@@ -29,13 +31,13 @@ func newAssembling(budget int64) *assembling {
 }
 
 // parsed returns what b says, a whole message.
-func parsed(t *testing.T, b []byte) *message {
+func parsed(t *testing.T, b []byte) *wire.Message {
 	t.Helper()
-	f := newFrame()
-	if done, err := f.scan(b, 1<<30); err != nil || !done {
+	f := wire.NewFrame()
+	if done, err := f.Scan(b, 1<<30); err != nil || !done {
 		t.Fatalf("not a whole message: %v", err)
 	}
-	m, err := newMessage(&f, b)
+	m, err := wire.NewMessage(&f, b)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -167,17 +169,17 @@ func TestAssemblerRefuses(t *testing.T) {
 		name, reason, text string
 		message            []byte
 	}{
-		{"cut within its last entry", reasonBroken, "last of the message's entries is cut", ft.Array("a", ft.Bin(append(bytes.Clone(entry), entry[:5]...)))},
-		{"no msgpack", reasonBroken, "not readable", ft.Array("a", ft.Bin([]byte{0xc1}))},
-		{"unknown compression", reasonCompression, `"lz4"`, ft.Array("a", ft.Bin(entry), ft.Map{"compressed": "lz4"})},
-		{"gzip that is none", reasonCompression, "broken", ft.Array("a", ft.Bin(entry), ft.Map{"compressed": "gzip"})},
-		{"zstd that is none", reasonCompression, "broken", ft.Array("a", ft.Bin(entry), ft.Map{"compressed": "zstd"})},
+		{"cut within its last entry", refusal.Broken, "last of the message's entries is cut", ft.Array("a", ft.Bin(append(bytes.Clone(entry), entry[:5]...)))},
+		{"no msgpack", refusal.Broken, "not readable", ft.Array("a", ft.Bin([]byte{0xc1}))},
+		{"unknown compression", refusal.Compression, `"lz4"`, ft.Array("a", ft.Bin(entry), ft.Map{"compressed": "lz4"})},
+		{"gzip that is none", refusal.Compression, "broken", ft.Array("a", ft.Bin(entry), ft.Map{"compressed": "gzip"})},
+		{"zstd that is none", refusal.Compression, "broken", ft.Array("a", ft.Bin(entry), ft.Map{"compressed": "zstd"})},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			a := newAssembling(64 << 20)
 			err := a.addAll(t, good, tc.message)
-			var refused *refusal
-			if !errors.As(err, &refused) || refused.reason != tc.reason || !strings.Contains(err.Error(), tc.text) {
+			var refused *refusal.Error
+			if !errors.As(err, &refused) || refused.Reason != tc.reason || !strings.Contains(err.Error(), tc.text) {
 				t.Errorf("refused with %v, want %s: %s", err, tc.reason, tc.text)
 			}
 			if err := a.batch.Commit(t.Context()); err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/seed-afc6a195/aggregator/pkg/forward/internal/refusal"
 	"github.com/seed-afc6a195/aggregator/pkg/ingest"
 )
 
@@ -140,7 +141,7 @@ func takeBuffer(ctx context.Context, mem *ingest.Reservation, p ingest.Purpose, 
 
 func memoryError(err error) error {
 	if errors.Is(err, ingest.ErrOverBudget) || errors.Is(err, ingest.ErrEvicted) {
-		return &refusal{reason: reasonMemory, err: err}
+		return &refusal.Error{Reason: refusal.Memory, Err: err}
 	}
 	return err
 }

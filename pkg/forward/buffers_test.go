@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"github.com/seed-afc6a195/aggregator/pkg/forward/internal/refusal"
 	"github.com/seed-afc6a195/aggregator/pkg/ingest"
 )
 
@@ -166,8 +167,8 @@ func TestReceiveBufferOverBudget(t *testing.T) {
 	r := newReceiving(32 << 10)
 	r.come(t, 16<<10)
 	err := r.prepare(t.Context())
-	var refused *refusal
-	if !errors.Is(err, ingest.ErrOverBudget) || !errors.As(err, &refused) || refused.reason != reasonMemory {
+	var refused *refusal.Error
+	if !errors.Is(err, ingest.ErrOverBudget) || !errors.As(err, &refused) || refused.Reason != refusal.Memory {
 		t.Errorf("not refused for its memory: %v", err)
 	}
 	r.check(t)

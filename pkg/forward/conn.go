@@ -13,6 +13,9 @@ import (
 	"time"
 
 	"github.com/seed-afc6a195/aggregator/internal/failpoint"
+	"github.com/seed-afc6a195/aggregator/pkg/forward/internal/refusal"
+	"github.com/seed-afc6a195/aggregator/pkg/forward/internal/socket"
+	"github.com/seed-afc6a195/aggregator/pkg/forward/internal/wire"
 	"github.com/seed-afc6a195/aggregator/pkg/ingest"
 	"github.com/seed-afc6a195/aggregator/pkg/resend"
 )
@@ -50,17 +53,17 @@ var (
 type conn struct {
 	server *Server
 	id     uint64
-	socket socket   // as it was accepted
-	net    net.Conn // socket, or TLS over it
+	socket *socket.Socket // as it was accepted
+	net    net.Conn       // socket, or TLS over it
 	client client
 	place  place
 
 	mem     *ingest.Reservation
 	in      receiveBuffer
-	frame   frame     // what is known of the message at the beginning of in
-	came    time.Time // when something was read last
-	late    bool      // what is read may have waited for it for longer than goneAfter
-	anyByte bool      // a byte ever came
+	frame   wire.Frame // what is known of the message at the beginning of in
+	came    time.Time  // when something was read last
+	late    bool       // what is read may have waited for it for longer than goneAfter
+	anyByte bool       // a byte ever came
 
 	batch    assembler
 	tracker  *resend.Tracker // of which acks the client has
@@ -103,7 +106,7 @@ type place struct {
 // only ever sent by store, after Batch.Commit has returned nil. The error says why it ended and is never nil.
 func (c *conn) serve(ctx context.Context) error {
 	size := ownBuffer
-	if c.net != &c.socket {
+	if c.net != net.Conn(c.socket) {
 		size = ownBufferTLS
 	}
 	c.in = newReceiveBuffer(c.mem, size)
@@ -143,15 +146,15 @@ func (c *conn) serve(ctx context.Context) error {
 func (c *conn) parse(ctx context.Context) (more bool, err error) {
 	for c.in.size() > 0 && err == nil {
 		b := c.in.bytes()
-		if !c.frame.begun() && b[0] == 0xc0 {
+		if !c.frame.Begun() && b[0] == 0xc0 {
 			c.in.take(1) // nil is a heartbeat
 			continue
 		}
 		var done bool
-		if done, err = c.frame.scan(b, int(c.server.limits().MaxMessageSize)); err != nil || !done {
+		if done, err = c.frame.Scan(b, int(c.server.limits().MaxMessageSize)); err != nil || !done {
 			break
 		}
-		if err = c.take(ctx, b[:c.frame.pos]); err != nil {
+		if err = c.take(ctx, b[:c.frame.Len()]); err != nil {
 			break
 		}
 		if c.batch.full() {
@@ -167,11 +170,11 @@ func (c *conn) parse(ctx context.Context) (more bool, err error) {
 
 // take takes the complete message b, which the frame has read, out of the buffer and into the batch.
 func (c *conn) take(ctx context.Context, b []byte) error {
-	m, err := newMessage(&c.frame, b)
+	m, err := wire.NewMessage(&c.frame, b)
 	if err != nil {
 		return err
 	}
-	if c.drain.told && m.wantsAck() {
+	if c.drain.told && m.WantsAck() {
 		return c.endCause() // its ack could not be sent any more, so the client will send it again elsewhere
 	}
 	wanted := len(c.batch.acks)
@@ -187,7 +190,7 @@ func (c *conn) take(ctx context.Context, b []byte) error {
 	if rest := c.in.size(); rest > 0 {
 		c.tracker.Begun(rest)
 	}
-	c.frame = newFrame()
+	c.frame = wire.NewFrame()
 	return nil
 }
 
@@ -204,7 +207,7 @@ func (c *conn) store(ctx context.Context) error {
 	if c.late && acks == messages && c.peerGone() {
 		// It has sent them again since, over another connection: that they are stored there may be settled already.
 		c.batch.batch.Reset()
-		return refuse(reasonStore, "its messages are not stored and not acked: %w", errLeft)
+		return refusal.New(refusal.Store, "its messages are not stored and not acked: %w", errLeft)
 	}
 	c.late = false
 	if acks > 0 {
@@ -215,7 +218,7 @@ func (c *conn) store(ctx context.Context) error {
 	}
 	if err := c.commit(ctx); err != nil {
 		c.batch.batch.Reset()
-		return refuse(reasonStore, "its messages could not be stored, so they are not acked: %w", err)
+		return refusal.New(refusal.Store, "its messages could not be stored, so they are not acked: %w", err)
 	}
 	c.batch.settleRoom()
 	c.unpaid += int64(c.batch.tally.bytes)
@@ -249,7 +252,7 @@ func (c *conn) sendAcks() error {
 		return nil
 	}
 	failpoint.Pass("ack.before")
-	c.tracker.Writing(c.socket.unread())
+	c.tracker.Writing(c.socket.Unread())
 	now := time.Now()
 	c.mem.Progressed(now)
 	c.mem.DependOnPeer()
@@ -265,7 +268,7 @@ func (c *conn) sendAcks() error {
 			continue
 		}
 		if _, err := c.net.Write(out); err != nil {
-			return refuse(reasonAck, "its acks could not be sent: %w", err)
+			return refusal.New(refusal.Ack, "its acks could not be sent: %w", err)
 		}
 		c.server.counters.acks.Add(uint64(i + 1 - first))
 		c.server.counters.latency.Observe(time.Since(c.came), i+1-first)
@@ -342,9 +345,9 @@ func (c *conn) readFault(err error, partial, idle bool) error {
 	late := errors.Is(err, os.ErrDeadlineExceeded)
 	switch {
 	case c.mem.IsEvicted():
-		return &refusal{reason: reasonMemory, err: ingest.ErrEvicted}
+		return &refusal.Error{Reason: refusal.Memory, Err: ingest.ErrEvicted}
 	case late && partial:
-		return refuse(reasonStalled, "it stopped within a message for %v", stallTimeout)
+		return refusal.New(refusal.Stalled, "it stopped within a message for %v", stallTimeout)
 	case late && c.drain.due():
 		return c.tellEnd()
 	case errors.Is(err, io.EOF) && c.drain.told && !partial:
@@ -386,10 +389,7 @@ func (c *conn) rest() {
 
 // lastTag is the tag of the message in hand, or of the last one.
 func (c *conn) lastTag() string {
-	if f := &c.frame; f.tag.to > 0 && f.tag.to <= c.in.size() {
-		return string(f.tag.of(c.in.bytes()))
-	}
-	return c.batch.tag
+	return cmp.Or(c.frame.Tag(c.in.bytes()), c.batch.tag)
 }
 
 // end tells what became of the acks, and gives back what the connection holds.
@@ -409,7 +409,7 @@ func (c *conn) endOf(cause error) resend.End {
 	switch {
 	case errors.Is(cause, errIdle):
 		return resend.Idle
-	case errors.Is(cause, io.EOF) && c.closedWell() && acksArrived(c.socket.Conn), errors.Is(cause, errSpread) && acksArrived(c.socket.Conn):
+	case errors.Is(cause, io.EOF) && c.closedWell() && socket.AcksArrived(c.socket.Conn), errors.Is(cause, errSpread) && socket.AcksArrived(c.socket.Conn):
 		return resend.Closed
 	case errors.Is(cause, io.EOF), errors.Is(cause, errSpread):
 		return resend.Left
@@ -419,7 +419,7 @@ func (c *conn) endOf(cause error) resend.End {
 
 // peerGone reports whether the client can't have the acks that are not settled, as it has closed the connection. It is safe for
 // concurrent use.
-func (c *conn) peerGone() bool { return c.socket.peerGone(c.tracker.Written()) }
+func (c *conn) peerGone() bool { return c.socket.PeerGone(c.tracker.Written()) }
 
 // left reports whether the client may have closed the connection with acks unread: nobody can tell which, or its end will.
 func (c *conn) left() bool { return c.drain.told || c.peerGone() }

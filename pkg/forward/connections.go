@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"github.com/seed-afc6a195/aggregator/pkg/forward/internal/refusal"
 )
 
 // connections are those of a server. Safe for concurrent use.
@@ -28,9 +30,9 @@ func (t *connections) enter(c *conn, limits *Config, places *Places) (reason str
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if most := limits.MaxConnections; most > 0 && len(t.open) >= most {
-		reason = reasonConnections
+		reason = refusal.Connections
 	} else if !places.take() {
-		reason = reasonFiles
+		reason = refusal.Files
 	}
 	if reason != "" {
 		first := t.preAuth.Front()
@@ -118,7 +120,7 @@ func (t *connections) countSource(c *conn, most int) error {
 	defer t.mu.Unlock()
 	addr := c.client.source.Addr()
 	if t.sources[addr] >= most {
-		return refuse(reasonSourceFull, "%v has %d already, which is max_connections_per_source", addr, most)
+		return refusal.New(refusal.SourceFull, "%v has %d already, which is max_connections_per_source", addr, most)
 	}
 	t.sources[addr]++
 	c.place.ofSource = true

@@ -20,7 +20,7 @@
 // # How a connection runs
 //
 // Each has one goroutine, which reads, parses, stores and acks in turn (conn.serve). A message's bytes are looked at
-// where they lie in the receive buffer: frame finds where messages end, without looking at a byte twice however they
+// where they lie in the receive buffer: wire.Frame finds where messages end, without looking at a byte twice however they
 // are cut; assembler hands runs of good entries to the batch as they are. All whole messages of a read are stored with
 // one commit.
 //

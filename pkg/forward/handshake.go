@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/seed-afc6a195/aggregator/pkg/forward/internal/handshake"
+	"github.com/seed-afc6a195/aggregator/pkg/forward/internal/refusal"
 
 	"github.com/seed-afc6a195/aggregator/internal/safetext"
 )
@@ -66,7 +67,7 @@ func (s *Server) login(ctx context.Context, nc net.Conn, p Peer) (cluster, hostn
 		s.delay(ctx)
 		refusePing(nc, pongBadLogin)
 		r := loginRefused(err)
-		r.err = fmt.Errorf(`%w (it says it is "%s")`, r.err, sanitize(l.Hostname))
+		r.Err = fmt.Errorf(`%w (it says it is "%s")`, r.Err, sanitize(l.Hostname))
 		return "", l.Hostname, r
 	}
 	pong := handshake.Pong{OK: true, Hostname: l.ServerHostname, Digest: proof}
@@ -115,12 +116,12 @@ func (s *Server) hostnameFor(client string, p Peer) string {
 }
 
 // loginRefused gives err its label.
-func loginRefused(err error) *refusal {
+func loginRefused(err error) *refusal.Error {
 	var labeled interface{ Reason() string }
 	if errors.As(err, &labeled) {
-		return &refusal{reason: labeled.Reason(), err: err}
+		return &refusal.Error{Reason: labeled.Reason(), Err: err}
 	}
-	return &refusal{reason: reasonLogin, err: err}
+	return &refusal.Error{Reason: refusal.Login, Err: err}
 }
 
 // sanitize makes a stranger's text fit for a log line.

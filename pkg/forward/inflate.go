@@ -11,6 +11,7 @@ import (
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 
+	"github.com/seed-afc6a195/aggregator/pkg/forward/internal/refusal"
 	"github.com/seed-afc6a195/aggregator/pkg/ingest"
 )
 
@@ -82,7 +83,7 @@ func (a *assembler) inflate(ctx context.Context, payload []byte, with *codec) er
 			return corrupt(err)
 		}
 		if total += int64(n); total > limit {
-			return refuse(reasonTooLarge, "the message has more than %d bytes when decompressed, which is max_decompressed_size", limit)
+			return refusal.New(refusal.TooLarge, "the message has more than %d bytes when decompressed, which is max_decompressed_size", limit)
 		}
 		rest, err := a.entries(ctx, window[:have+n])
 		switch {
@@ -98,7 +99,7 @@ func (a *assembler) inflate(ctx context.Context, payload []byte, with *codec) er
 			continue
 		}
 		if len(window) >= maxInflated {
-			return refuse(reasonTooLarge, "one of its events has more than %d bytes when decompressed", maxInflated)
+			return refusal.New(refusal.TooLarge, "one of its events has more than %d bytes when decompressed", maxInflated)
 		}
 		grown, err := takeBuffer(ctx, a.mem, ingest.ToStore, 2*len(window)) // one entry is larger than half of it
 		if err != nil {
@@ -122,5 +123,5 @@ func fill(r io.Reader, p []byte) (n int, err error) {
 }
 
 func corrupt(err error) error {
-	return &refusal{reason: reasonCompression, err: fmt.Errorf("its compressed entries are broken: %w", err)}
+	return &refusal.Error{Reason: refusal.Compression, Err: fmt.Errorf("its compressed entries are broken: %w", err)}
 }

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/seed-afc6a195/aggregator/internal/logevery"
+	"github.com/seed-afc6a195/aggregator/pkg/forward/internal/refusal"
 )
 
 const (
@@ -23,7 +24,7 @@ func newLogLimits() *logLimits {
 // allow reports whether to log the reason for the host now, and how many lines were left out since the last time.
 func (l *logLimits) allow(reason, host string, now time.Time) (ok bool, leftOut uint64) {
 	switch reason {
-	case reasonNotForward, reasonNotTLS, reasonTLS, reasonProxy:
+	case refusal.NotForward, refusal.NotTLS, refusal.TLS, refusal.Proxy:
 		return l.mistakes.Allow(reason, host, 1, now)
 	}
 	return l.others.Allow(reason, host, 1, now)

@@ -3,6 +3,8 @@ package forward
 import (
 	"testing"
 	"time"
+
+	"github.com/seed-afc6a195/aggregator/pkg/forward/internal/refusal"
 )
 
 // What only a change of configuration ends is logged once an hour, everything else twice a minute, for each host.
@@ -15,14 +17,14 @@ func TestLogLimits(t *testing.T) {
 		ok           bool
 		leftOut      uint64
 	}{
-		{reasonLost, "h", 0, true, 0},
-		{reasonLost, "h", time.Second, false, 0},
-		{reasonLost, "h2", time.Second, true, 0},
-		{reasonLogin, "h", time.Second, true, 0},
-		{reasonLost, "h", logEvery, true, 1},
-		{reasonTLS, "h", 0, true, 0},
-		{reasonTLS, "h", logEvery, false, 0},
-		{reasonTLS, "h", logMistakeEvery, true, 1},
+		{refusal.Lost, "h", 0, true, 0},
+		{refusal.Lost, "h", time.Second, false, 0},
+		{refusal.Lost, "h2", time.Second, true, 0},
+		{refusal.Login, "h", time.Second, true, 0},
+		{refusal.Lost, "h", logEvery, true, 1},
+		{refusal.TLS, "h", 0, true, 0},
+		{refusal.TLS, "h", logEvery, false, 0},
+		{refusal.TLS, "h", logMistakeEvery, true, 1},
 	} {
 		if ok, leftOut := l.allow(tc.reason, tc.host, start.Add(tc.after)); ok != tc.ok || leftOut != tc.leftOut {
 			t.Errorf("%s of %s after %v: %v, %d left out; want %v, %d", tc.reason, tc.host, tc.after, ok, leftOut, tc.ok, tc.leftOut)

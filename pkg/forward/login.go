@@ -6,6 +6,8 @@ import (
 
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/forward/internal/handshake"
+	"github.com/seed-afc6a195/aggregator/pkg/forward/internal/refusal"
+	"github.com/seed-afc6a195/aggregator/pkg/forward/internal/wire"
 )
 
 const (
@@ -21,7 +23,7 @@ func readPing(from io.Reader, l *Login) error {
 	buf := make([]byte, 0, firstPing)
 	for {
 		if len(buf) == maxPing {
-			return refuse(reasonHandshake, "it sent %d KiB that are no PING", maxPing>>10)
+			return refusal.New(refusal.Handshake, "it sent %d KiB that are no PING", maxPing>>10)
 		}
 		if len(buf) == cap(buf) {
 			buf = append(make([]byte, 0, min(2*cap(buf), maxPing)), buf...)
@@ -40,7 +42,7 @@ func readPing(from io.Reader, l *Login) error {
 		ping, rest, err := handshake.ParsePing(buf)
 		switch {
 		case err == nil && len(rest) > 0:
-			return refuse(reasonHandshake, "%w: it sent more before it had an answer", handshake.ErrPing)
+			return refusal.New(refusal.Handshake, "%w: it sent more before it had an answer", handshake.ErrPing)
 		case err == nil:
 			l.Hostname, l.Salt, l.User = ping.Hostname, ping.Salt, ping.User
 			l.KeyDigest, l.PasswordDigest = ping.KeyDigest, ping.PasswordDigest
@@ -48,7 +50,7 @@ func readPing(from io.Reader, l *Login) error {
 		case errors.Is(err, handshake.ErrNotPing):
 			return notPing(buf)
 		case !errors.Is(err, handshake.ErrShort):
-			return &refusal{reason: reasonHandshake, err: err}
+			return &refusal.Error{Reason: refusal.Handshake, Err: err}
 		}
 	}
 }
@@ -56,13 +58,13 @@ func readPing(from io.Reader, l *Login) error {
 // notPing says what b, sent where a PING belongs, is likely to be.
 func notPing(b []byte) error {
 	if b[0] == 0xc0 {
-		return refuse(reasonHandshake, "it sent nil instead of a PING")
+		return refusal.New(refusal.Handshake, "it sent nil instead of a PING")
 	}
 	if event.TypeOf(b[0]) != event.TypeArray {
-		return notForward(b)
+		return wire.NotForward(b)
 	}
 	if tag, err := handshake.FirstText(b); err == nil {
-		return refuse(reasonHandshake, `it sent messages, tag "%s", without a login: give it the shared_key of its cluster`, sanitize(tag))
+		return refusal.New(refusal.Handshake, `it sent messages, tag "%s", without a login: give it the shared_key of its cluster`, sanitize(tag))
 	}
-	return refuse(reasonHandshake, "it sent an array that is no PING")
+	return refusal.New(refusal.Handshake, "it sent an array that is no PING")
 }

@@ -9,6 +9,7 @@ import (
 	"testing/iotest"
 
 	"github.com/seed-afc6a195/aggregator/pkg/forward/internal/handshake"
+	"github.com/seed-afc6a195/aggregator/pkg/forward/internal/refusal"
 )
 
 // FuzzPing reads PINGs whole and byte by byte: both must say the same, and only what is well-formed may pass.
@@ -34,7 +35,7 @@ func FuzzPing(f *testing.F) {
 		if errors.Is(err, handshake.ErrPing) && !bytes.Contains(in, []byte("PING")) {
 			t.Errorf("% x is no PING at all", in)
 		}
-		if err == nil || isRefusal(err) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		if err == nil || refusal.Is(err) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 			return
 		}
 		t.Errorf("got %v", err)

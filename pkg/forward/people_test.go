@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/seed-afc6a195/aggregator/pkg/forward/internal/refusal"
 )
 
 func TestAgents(t *testing.T) {
@@ -65,9 +67,9 @@ func TestRefusedPeers(t *testing.T) {
 	var p people
 	began := time.Unix(1_800_000_000, 0)
 	for i := range maxRefusedPeers + 50 {
-		p.refuse(RefusedPeer{Hostname: strconv.Itoa(i), Reason: reasonLogin, Text: strings.Repeat("x", i) + strings.Repeat("é", maxRefusedText), LastSeen: began.Add(time.Duration(i) * time.Second)})
+		p.refuse(RefusedPeer{Hostname: strconv.Itoa(i), Reason: refusal.Login, Text: strings.Repeat("x", i) + strings.Repeat("é", maxRefusedText), LastSeen: began.Add(time.Duration(i) * time.Second)})
 	}
-	p.refuse(RefusedPeer{Hostname: "100", Reason: reasonLogin, Text: "again", LastSeen: began.Add(time.Hour)})
+	p.refuse(RefusedPeer{Hostname: "100", Reason: refusal.Login, Text: "again", LastSeen: began.Add(time.Hour)})
 	_, refused := p.list()
 	if got := refused[0]; len(refused) != maxRefusedPeers || got.Hostname != "100" || got.Times != 2 || got.Text != "again" {
 		t.Errorf("%d are remembered, the last is %+v", len(refused), got)

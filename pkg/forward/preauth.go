@@ -3,41 +3,22 @@ package forward
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"os"
-	"sync/atomic"
+	"slices"
 	"syscall"
 	"time"
+
+	"github.com/seed-afc6a195/aggregator/pkg/forward/internal/proxyheader"
+	"github.com/seed-afc6a195/aggregator/pkg/forward/internal/refusal"
 )
 
-// socket is a connection as its listener accepted it. It knows whether anything came, and can take back what was read.
-type socket struct {
-	net.Conn
-	head []byte // read next
-	came bool   // the client has sent something
-
-	wrote atomic.Uint64 // bytes that the kernel was given, or is about to be
-	look  look          // at the state that the kernel has of it
-}
-
-// Write notes what it writes before it does: a client may have its ack, close, and send the next chunk elsewhere before
-// Write returns here.
-func (s *socket) Write(p []byte) (int, error) {
-	s.wrote.Add(uint64(len(p)))
-	return s.Conn.Write(p)
-}
-
-func (s *socket) Read(p []byte) (int, error) {
-	if len(s.head) > 0 {
-		n := copy(p, s.head)
-		s.head = s.head[n:]
-		return n, nil
-	}
-	n, err := s.Conn.Read(p)
-	s.came = s.came || n > 0
-	return n, err
-}
+// proxyPatience is how long a listener with an optional PROXY header waits for the first byte of a connection from
+// a trusted proxy, before it takes it for one that has none: clients with a shared key wait for the server to speak.
+const proxyPatience = time.Second
 
 // open does what comes before the first message, within handshake_timeout: the PROXY header, TLS, the login. It finds
 // out whose connection it is and whether there may be one more. Who was let in is let out by close.
@@ -64,7 +45,7 @@ func (c *conn) open(ctx context.Context) error {
 	c.mem.Cluster = c.client.cluster
 	if s.opts.Clusters != nil {
 		if c.place.admitted, err = s.opts.Clusters.Admit(c.client.cluster); err != nil {
-			return &refusal{reason: reasonClusterFull, err: err}
+			return &refusal.Error{Reason: refusal.ClusterFull, Err: err}
 		}
 	}
 	s.countOpen(c, 1)
@@ -88,21 +69,98 @@ func (c *conn) close() {
 // before they leave.
 func (c *conn) handshakeFault(err error) error {
 	switch {
-	case isRefusal(err):
+	case refusal.Is(err):
 		return err
-	case !c.socket.came && isProbe(err):
+	case !c.socket.Came() && isProbe(err):
 		return errProbe
-	case errors.Is(err, os.ErrDeadlineExceeded) && !c.socket.came && c.server.opts.TLS != nil:
-		return refuse(reasonNotTLS, "it said nothing for %v, like a client with a shared key and without TLS, which waits for the server to begin: turn TLS on in it", c.server.limits().HandshakeTimeout)
+	case errors.Is(err, os.ErrDeadlineExceeded) && !c.socket.Came() && c.server.opts.TLS != nil:
+		return refusal.New(refusal.NotTLS, "it said nothing for %v, like a client with a shared key and without TLS, which waits for the server to begin: turn TLS on in it", c.server.limits().HandshakeTimeout)
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return refuse(reasonHandshake, "it did not finish its handshake within handshake_timeout, %v", c.server.limits().HandshakeTimeout)
+		return refusal.New(refusal.Handshake, "it did not finish its handshake within handshake_timeout, %v", c.server.limits().HandshakeTimeout)
 	case isProbe(err) || errors.Is(err, io.ErrUnexpectedEOF):
-		return refuse(reasonHandshake, "it ended within its handshake: %w", err)
+		return refusal.New(refusal.Handshake, "it ended within its handshake: %w", err)
 	}
-	return refuse(reasonHandshake, "its handshake: %w", err)
+	return refusal.New(refusal.Handshake, "its handshake: %w", err)
 }
 
 // isProbe reports whether err is what a peer leaves behind that goes away without a word.
 func isProbe(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrClosedPipe) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+}
+
+// takeProxyHeader finds out whose connection it is where a proxy may stand between. deadline is that of the handshake.
+func (c *conn) takeProxyHeader(deadline time.Time) error {
+	opts := &c.server.opts
+	trusted := c.client.source.IsValid() && slices.ContainsFunc(c.server.proxies, func(p netip.Prefix) bool { return p.Contains(c.client.source.Addr()) })
+	switch {
+	case opts.ProxyProtocol != "optional" && opts.ProxyProtocol != "required":
+		return nil
+	case !trusted && opts.ProxyProtocol == "optional":
+		return nil
+	case !trusted:
+		if _, err := io.ReadFull(c.socket, make([]byte, 1)); err != nil {
+			return err // it did not try: a probe
+		}
+		return refusal.New(refusal.Proxy, "a PROXY header is required here, and %v is not among the trusted_proxies: send through the load balancer, or name it there", c.client.source.Addr())
+	}
+	if opts.ProxyProtocol == "optional" {
+		_ = c.socket.SetReadDeadline(time.Now().Add(min(proxyPatience, time.Until(deadline)))) // fails on a closed connection, as will Read
+		first := make([]byte, 1)
+		_, err := io.ReadFull(c.socket, first)
+		_ = c.socket.SetReadDeadline(deadline)
+		switch {
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			return nil
+		case err != nil:
+			return err
+		}
+		c.socket.TakeBack(first)
+	}
+	source, err := proxyheader.Read(c.socket)
+	var none *proxyheader.NotThereError
+	switch {
+	case errors.As(err, &none) && opts.ProxyProtocol == "optional":
+		c.socket.TakeBack(none.Bytes)
+		return nil
+	case errors.As(err, &none):
+		return refusal.New(refusal.Proxy, "%w, which is required here: turn the PROXY protocol on in the load balancer, or take %v out of trusted_proxies", err, c.client.source.Addr())
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return refusal.New(refusal.Proxy, "no PROXY header came within handshake_timeout, %v; a load balancer that sends it only with the client's first bytes can't be used with a shared key without TLS, as the server has to speak first", c.server.limits().HandshakeTimeout)
+	case isProbe(err): // as long as not a byte came
+		return err
+	case err != nil:
+		return refusal.New(refusal.Proxy, "its PROXY header can't be used: %w", err)
+	}
+	c.socket.Forget() // what the proxy says is not from the client: it may still be a probe
+	if source.IsValid() {
+		c.client.source, c.client.proxy = source, c.socket.RemoteAddr()
+		c.server.counters.proxied.Add(1)
+	}
+	return nil
+}
+
+// sourceOf is the address of a peer, not valid for a Unix socket.
+func sourceOf(addr net.Addr) netip.AddrPort {
+	tcp, ok := addr.(*net.TCPAddr)
+	if !ok {
+		return netip.AddrPort{}
+	}
+	at := tcp.AddrPort()
+	return netip.AddrPortFrom(at.Addr().Unmap().WithZone(""), at.Port())
+}
+
+// parseNetworks reads addresses and networks in CIDR form.
+func parseNetworks(texts []string) ([]netip.Prefix, error) {
+	var all []netip.Prefix
+	for _, text := range texts {
+		prefix, err := netip.ParsePrefix(text)
+		if addr, e := netip.ParseAddr(text); e == nil && addr.Zone() == "" {
+			prefix, err = netip.PrefixFrom(addr, addr.BitLen()), nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%q is neither an address nor a network such as 10.0.0.0/8", text)
+		}
+		all = append(all, prefix.Masked())
+	}
+	return all, nil
 }

@@ -21,6 +21,9 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/seed-afc6a195/aggregator/internal/heartbeat"
+	"github.com/seed-afc6a195/aggregator/pkg/forward/internal/refusal"
+	"github.com/seed-afc6a195/aggregator/pkg/forward/internal/socket"
+	"github.com/seed-afc6a195/aggregator/pkg/forward/internal/wire"
 	"github.com/seed-afc6a195/aggregator/pkg/ingest"
 	"github.com/seed-afc6a195/aggregator/pkg/resend"
 )
@@ -250,8 +253,8 @@ func (s *Server) accept() error {
 			return nil
 		case err != nil: // files run out, for instance: it passes
 			pause = min(max(2*pause, 5*time.Millisecond), maxAcceptPause)
-			s.countRefused(reasonAccept, netip.Addr{}, "", err)
-			if ok, leftOut := s.logs.allow(reasonAccept, "", time.Now()); ok {
+			s.countRefused(refusal.Accept, netip.Addr{}, "", err)
+			if ok, leftOut := s.logs.allow(refusal.Accept, "", time.Now()); ok {
 				s.opts.Log.Error().Err(err).Str("listener", s.opts.Name).Uint64("left_out", leftOut).Msg("can't accept connections")
 			}
 			s.beat.Rest()
@@ -273,13 +276,12 @@ func (s *Server) accept() error {
 // admit makes a connection of nc; nil: there was no place for it, which is reported, and nc is closed.
 func (s *Server) admit(nc net.Conn) *conn {
 	id := s.firstID + s.counters.connections.Add(1)
-	c := &conn{server: s, id: id, socket: socket{Conn: nc}, client: client{source: sourceOf(nc.RemoteAddr())}, frame: newFrame()}
-	c.net = &c.socket
+	c := &conn{server: s, id: id, socket: socket.New(nc), client: client{source: sourceOf(nc.RemoteAddr())}, frame: wire.NewFrame()}
+	c.net = c.socket
 	c.drain.setReadDeadline = nc.SetReadDeadline
-	c.socket.look.begin(nc)
 	c.tracker = resend.NewTracker(func(commits int, received bool) { s.opts.Sink.Settle(id, commits, received) })
 	if reason := s.conns.enter(c, s.limits(), s.opts.Places); reason != "" {
-		err := refuse(reason, "%s", s.full(reason))
+		err := refusal.New(reason, "%s", s.full(reason))
 		_ = nc.Close()                            // nothing was said on it
 		s.running.Go(func() { s.report(c, err) }) // beside this: nobody may read the log
 		return nil
@@ -300,7 +302,7 @@ func (s *Server) handle(c *conn) {
 	defer c.close()
 	err := c.open(s.ctx)
 	if !s.conns.loggedIn(c) {
-		err = refuse(c.place.madeRoom,
+		err = refusal.New(c.place.madeRoom,
 			"it was the one longest without a login when there was no room for another: %s", s.full(c.place.madeRoom))
 	}
 	if err == nil {
@@ -312,7 +314,7 @@ func (s *Server) handle(c *conn) {
 
 // full says which limit the reason of a refusal is about.
 func (s *Server) full(reason string) string {
-	if reason == reasonFiles {
+	if reason == refusal.Files {
 		return fmt.Sprintf("all listeners have %d connections, and the process may open no more files; raise its limit (LimitNOFILE=, ulimit -n)", s.opts.Places.Limit())
 	}
 	return fmt.Sprintf("there are %d already, which is max_connections", s.limits().MaxConnections)
@@ -320,7 +322,7 @@ func (s *Server) full(reason string) string {
 
 // report counts and logs why a connection ended, where that is worth it.
 func (s *Server) report(c *conn, err error) {
-	var r *refusal
+	var r *refusal.Error
 	switch {
 	case errors.Is(err, errProbe):
 		s.counters.probes.Add(1)
@@ -331,19 +333,19 @@ func (s *Server) report(c *conn, err error) {
 		if c.in.size() == 0 {
 			return // a reset between two messages
 		}
-		r = &refusal{reason: reasonLost, err: fmt.Errorf("the connection broke within a message: %w", err)}
+		r = &refusal.Error{Reason: refusal.Lost, Err: fmt.Errorf("the connection broke within a message: %w", err)}
 	}
-	s.countRefused(r.reason, c.client.source.Addr(), c.client.hostname, r)
+	s.countRefused(r.Reason, c.client.source.Addr(), c.client.hostname, r)
 	peer := c.socket.RemoteAddr().String()
 	host := peer // a Unix socket
 	if c.client.source.IsValid() {
 		peer, host = c.client.source.String(), c.client.source.Addr().String()
 	}
-	ok, leftOut := s.logs.allow(r.reason, host, time.Now())
+	ok, leftOut := s.logs.allow(r.Reason, host, time.Now())
 	if !ok {
 		return
 	}
-	e := s.opts.Log.Warn().Str("listener", s.opts.Name).Str("peer", peer).Str("reason", r.reason)
+	e := s.opts.Log.Warn().Str("listener", s.opts.Name).Str("peer", peer).Str("reason", r.Reason)
 	if c.client.proxy != nil {
 		e = e.Stringer("proxy", c.client.proxy)
 	}
@@ -357,4 +359,20 @@ func (s *Server) report(c *conn, err error) {
 		e = e.Uint64("left_out", leftOut)
 	}
 	e.Msg("connection closed: " + r.Error())
+}
+
+// answerHeartbeats answers fluentd's UDP heartbeats until pc is closed: a zero byte for each datagram, and nothing but
+// an empty datagram for an empty one, so that nobody gets more bytes than he sent.
+func answerHeartbeats(pc net.PacketConn) {
+	var buf [1]byte
+	for {
+		n, from, err := pc.ReadFrom(buf[:])
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		if err != nil || from == nil {
+			continue // one datagram's trouble, such as a refusal of the last answer
+		}
+		_, _ = pc.WriteTo(make([]byte, min(n, 1)), from) // as lossy as UDP itself
+	}
 }

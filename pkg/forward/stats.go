@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/seed-afc6a195/aggregator/pkg/forward/internal/refusal"
+	"github.com/seed-afc6a195/aggregator/pkg/forward/internal/wire"
 	"github.com/seed-afc6a195/aggregator/pkg/ingest"
 	"github.com/seed-afc6a195/aggregator/pkg/metric"
 )
@@ -52,7 +54,7 @@ const maxNoAckPeers = 100
 // counters are what a server keeps for its Stats.
 type counters struct {
 	connections, tls, proxied, probes, acks atomic.Uint64
-	messages                                [modeCount]atomic.Uint64
+	messages                                [wire.ModeCount]atomic.Uint64
 	latency                                 metric.Histogram
 
 	mu          sync.Mutex
@@ -75,7 +77,7 @@ func newCounters() counters {
 
 // tally is what a connection's batch holds, counted once it is stored.
 type tally struct {
-	messages [modeCount]uint64
+	messages [wire.ModeCount]uint64
 	bytes    uint64
 }
 
@@ -164,10 +166,10 @@ func (s *Server) Stats() Stats {
 		Refused: map[string]uint64{}, Messages: map[string]uint64{},
 		AckLatency: s.counters.latency.Snapshot(), Budget: s.opts.Budget.Stats(),
 	}
-	for m := range modeCount {
+	for m := range wire.ModeCount {
 		st.Messages[m.String()] = s.counters.messages[m].Load()
 	}
-	for _, reason := range reasons() {
+	for _, reason := range refusal.Reasons() {
 		st.Refused[reason] = 0
 	}
 	st.Open = s.conns.count()
@@ -191,7 +193,7 @@ func (s *Server) Stats() Stats {
 // Activity returns a number that grows with every connection and every message that was stored.
 func (s *Server) Activity() uint64 {
 	n := s.counters.connections.Load()
-	for m := range modeCount {
+	for m := range wire.ModeCount {
 		n += s.counters.messages[m].Load()
 	}
 	return n

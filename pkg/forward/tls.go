@@ -9,6 +9,9 @@ import (
 	"os"
 	"reflect"
 	"time"
+
+	"github.com/seed-afc6a195/aggregator/pkg/forward/internal/proxyheader"
+	"github.com/seed-afc6a195/aggregator/pkg/forward/internal/refusal"
 )
 
 // startTLS does the server's part of a TLS handshake, until deadline. On a connection that is not TLS it says what that
@@ -17,7 +20,7 @@ func (c *conn) startTLS(deadline time.Time) (*tls.ConnectionState, error) {
 	if c.server.opts.Config.TLS == nil {
 		return nil, nil //nolint:nilnil // no TLS is no fault
 	}
-	t := tls.Server(&c.socket, c.server.opts.TLS)
+	t := tls.Server(c.socket, c.server.opts.TLS)
 	_ = c.socket.SetDeadline(deadline)    // fails on a closed connection, as will the handshake
 	if err := t.Handshake(); err != nil { //nolint:noctx // the deadline ends it, as does closing the connection
 		return nil, c.tlsHandshakeFault(err)
@@ -33,15 +36,15 @@ func (c *conn) tlsHandshakeFault(err error) error {
 	var record tls.RecordHeaderError
 	switch {
 	case errors.As(err, &record):
-		return refuse(reasonNotTLS, "%s", notTLS(record.RecordHeader[:]))
-	case !c.socket.came:
+		return refusal.New(refusal.NotTLS, "%s", notTLS(record.RecordHeader[:]))
+	case !c.socket.Came():
 		return err // a probe, or one that said nothing until the deadline
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return refuse(reasonHandshake, "its TLS handshake took longer than handshake_timeout, %v", c.server.limits().HandshakeTimeout)
+		return refusal.New(refusal.Handshake, "its TLS handshake took longer than handshake_timeout, %v", c.server.limits().HandshakeTimeout)
 	case isProbe(err) || errors.Is(err, io.ErrUnexpectedEOF):
-		return refuse(reasonTLS, "it ended within the TLS handshake: it may not trust this server's certificate, or be no TLS client: %w", err)
+		return refusal.New(refusal.TLS, "it ended within the TLS handshake: it may not trust this server's certificate, or be no TLS client: %w", err)
 	}
-	return refuse(reasonTLS, "TLS handshake: %w", err)
+	return refusal.New(refusal.TLS, "TLS handshake: %w", err)
 }
 
 // slimTLS gives back what a TLS connection keeps of its handshake and of the largest record that it has read, which
@@ -65,7 +68,7 @@ func slimTLS(t *tls.Conn) {
 func tlsFault(err error) error {
 	var alert *net.OpError
 	if errors.As(err, &alert) && (alert.Op == "remote error" || alert.Op == "local error") {
-		return refuse(reasonTLS, "TLS: %w", err)
+		return refusal.New(refusal.TLS, "TLS: %w", err)
 	}
 	return nil
 }
@@ -74,8 +77,8 @@ func tlsFault(err error) error {
 func notTLS(b []byte) string {
 	const hint = "this listener speaks TLS only"
 	switch {
-	case bytes.HasPrefix(b, []byte("PROXY")) || bytes.HasPrefix([]byte(proxySignature), b):
-		return "it looks like a PROXY header, not TLS: " + proxyHint
+	case bytes.HasPrefix(b, []byte("PROXY")) || bytes.HasPrefix([]byte(proxyheader.Signature), b):
+		return "it looks like a PROXY header, not TLS: " + refusal.ProxyHint
 	case b[0]&0xf0 == 0x90 || b[0] == 0xdc || b[0] == 0xdd:
 		return "it looks like the Forward protocol without TLS: " + hint + ", turn TLS on in the client"
 	case b[0] >= 'A' && b[0] <= 'Z':

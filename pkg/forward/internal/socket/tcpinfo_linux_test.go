@@ -1,4 +1,4 @@
-package forward
+package socket
 
 import (
 	"net"
@@ -13,7 +13,7 @@ func TestAckLostWhileWritten(t *testing.T) {
 	for _, tc := range []struct {
 		name    string
 		acks    resend.Written
-		before  func(*testing.T, *socket, net.Conn) // the client closes
+		before  func(*testing.T, *Socket, net.Conn) // the client closes
 		lost    bool
 		writing uint64 // bytes that are about to be given to the kernel when the client has closed
 	}{
@@ -39,10 +39,9 @@ func TestAckLostWhileWritten(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer server.Close()
-			d := &socket{Conn: server}
-			d.look.begin(server)
+			d := New(server)
 			tc.before(t, d, client)
-			if d.peerGone(tc.acks) {
+			if d.PeerGone(tc.acks) {
 				t.Error("lost, though the client is there")
 			}
 			if err := client.Close(); err != nil {
@@ -52,17 +51,17 @@ func TestAckLostWhileWritten(t *testing.T) {
 				t.Fatalf("the client sent %d bytes", n)
 			}
 			d.wrote.Add(tc.writing)
-			if got := d.peerGone(tc.acks); got != tc.lost {
+			if got := d.PeerGone(tc.acks); got != tc.lost {
 				t.Errorf("lost: %t, want %t", got, tc.lost)
 			}
 		})
 	}
 }
 
-func nothing(*testing.T, *socket, net.Conn) {}
+func nothing(*testing.T, *Socket, net.Conn) {}
 
 // ackAndRead is an ack that arrives.
-func ackAndRead(t *testing.T, d *socket, client net.Conn) {
+func ackAndRead(t *testing.T, d *Socket, client net.Conn) {
 	t.Helper()
 	if _, err := d.Write([]byte("ack")); err != nil {
 		t.Fatal(err)

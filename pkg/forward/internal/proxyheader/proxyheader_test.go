@@ -1,10 +1,9 @@
-package forward
+package proxyheader
 
 import (
 	"bytes"
 	"errors"
 	"io"
-	"net/netip"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -12,7 +11,7 @@ import (
 
 // block returns a header of version 2.
 func block(command, family byte, body string) string {
-	return proxySignature + string([]byte{command, family, byte(len(body) >> 8), byte(len(body))}) + body
+	return Signature + string([]byte{command, family, byte(len(body) >> 8), byte(len(body))}) + body
 }
 
 const (
@@ -66,7 +65,7 @@ func TestProxyHeader(t *testing.T) {
 		{"v2, addresses too short", block(0x21, 0x21, four), "", "12 bytes, not 36"},
 		{"v2, cut in its addresses", block(0x21, 0x11, four)[:20], "", "unexpected EOF"},
 		{"v2, cut in its extensions", block(0x21, 0x11, four+extensions)[:40], "", "unexpected EOF"},
-		{"v2, cut in its signature", proxySignature[:6], "", "unexpected EOF"},
+		{"v2, cut in its signature", Signature[:6], "", "unexpected EOF"},
 		{"nothing", "", "", "EOF"},
 		{"Forward", "\x93\xa1t\x01\x80", "", "does not begin"},
 		{"PUT", "PUT / HTTP/1.1\r\n", "", "does not begin"},
@@ -79,7 +78,7 @@ func TestProxyHeader(t *testing.T) {
 			if strings.Contains(tc.err, "EOF") {
 				r = strings.NewReader(tc.in)
 			}
-			got, err := readProxyHeader(iotest.OneByteReader(r))
+			got, err := Read(iotest.OneByteReader(r))
 			switch {
 			case tc.err == "" && err != nil || tc.err != "" && (err == nil || !strings.Contains(err.Error(), tc.err)):
 				t.Fatalf("error %v, want %q", err, tc.err)
@@ -87,9 +86,9 @@ func TestProxyHeader(t *testing.T) {
 				t.Errorf("got %v, want %q", got, tc.want)
 			}
 			left, _ := io.ReadAll(r)
-			var none *noProxyHeader
-			if errors.As(err, &none) && string(none.read)+string(left) != tc.in+rest {
-				t.Errorf("%q were read and %q are left", none.read, left)
+			var none *NotThereError
+			if errors.As(err, &none) && string(none.Bytes)+string(left) != tc.in+rest {
+				t.Errorf("%q were read and %q are left", none.Bytes, left)
 			}
 			if err == nil && string(left) != rest {
 				t.Errorf("%q is left", left)
@@ -105,35 +104,17 @@ func FuzzProxyHeader(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, in []byte) {
 		r := bytes.NewReader(in)
-		source, err := readProxyHeader(r)
+		source, err := Read(r)
 		taken := len(in) - r.Len()
-		if taken > 16+65535 || taken > maxProxyLine && in[0] == 'P' {
+		if taken > 16+65535 || taken > maxLine && in[0] == 'P' {
 			t.Errorf("%d bytes were taken", taken)
 		}
-		var none *noProxyHeader
-		if errors.As(err, &none) && !bytes.Equal(none.read, in[:taken]) {
-			t.Errorf("%q were taken and %q come back", in[:taken], none.read)
+		var none *NotThereError
+		if errors.As(err, &none) && !bytes.Equal(none.Bytes, in[:taken]) {
+			t.Errorf("%q were taken and %q come back", in[:taken], none.Bytes)
 		}
 		if source.IsValid() && (err != nil || source.Addr().Zone() != "" || source.Addr().Is4In6()) {
 			t.Errorf("source %v, error %v", source, err)
 		}
 	})
-}
-
-func TestNetworks(t *testing.T) {
-	got, err := parseNetworks([]string{"10.1.2.3/8", "192.0.2.1", "2001:db8::/32", "::1"})
-	want := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.1/32"), netip.MustParsePrefix("2001:db8::/32"), netip.MustParsePrefix("::1/128")}
-	if err != nil || len(got) != len(want) {
-		t.Fatalf("got %v, %v", got, err)
-	}
-	for i := range want {
-		if got[i] != want[i] {
-			t.Errorf("got %v, want %v", got[i], want[i])
-		}
-	}
-	for _, text := range []string{"", "10.0.0.0/33", "fe80::1%eth0", "host", "10.0.0"} {
-		if _, err := parseNetworks([]string{text}); err == nil {
-			t.Errorf("%q is taken", text)
-		}
-	}
 }

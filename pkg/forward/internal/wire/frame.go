@@ -1,19 +1,23 @@
-package forward
+// Package wire reads messages of the Forward protocol out of bytes as they come, in pieces of any size, without decoding
+// what they carry.
+package wire
 
 import (
 	"errors"
 
 	"github.com/seed-afc6a195/aggregator/pkg/event"
+	"github.com/seed-afc6a195/aggregator/pkg/forward/internal/refusal"
 )
 
-// form is how a message carries its entries, which its second element decides.
-type form uint8
+// Form is how a message carries its entries, which its second element decides.
+type Form uint8
 
+// The forms of messages.
 const (
-	formNone    form = iota // too short to carry any
-	formMessage             // [tag, time, record, option?]
-	formForward             // [tag, [entry…], option?]
-	formPacked              // [tag, str or bin of entries, option?]
+	FormNone    Form = iota // too short to carry any
+	FormMessage             // [tag, time, record, option?]
+	FormForward             // [tag, [entry…], option?]
+	FormPacked              // [tag, str or bin of entries, option?]
 )
 
 const (
@@ -34,10 +38,10 @@ type span struct{ from, to int }
 
 func (s span) of(b []byte) []byte { return b[s.from:s.to] }
 
-// frame is a message as far as its bytes have come. It remembers where it stopped, so that no byte is looked at again
+// Frame is a message as far as its bytes have come. It remembers where it stopped, so that no byte is looked at again
 // for each piece in which a message arrives.
-type frame struct {
-	form     form
+type Frame struct {
+	form     Form
 	pos      int // what is before it has been read; in the end, the message's length
 	elements int // that the message claims to have, -1 before its header is there
 	index    int // of the element in hand
@@ -45,23 +49,24 @@ type frame struct {
 
 	tag, second, third, option span
 
-	entries    int // still to come, of formForward
+	entries    int // still to come, of FormForward
 	inEntries  bool
-	events     int  // of formForward: entries that are no group markers
-	nanos      bool // of formForward: one of them has a fraction of a second
-	hasInvalid bool // of formForward: one of the entries is no event
+	events     int  // of FormForward: entries that are no group markers
+	nanos      bool // of FormForward: one of them has a fraction of a second
+	hasInvalid bool // of FormForward: one of the entries is no event
 
 	cut valueScanner // finds the end of the value at pos, of which only a part was there last time
 }
 
-func newFrame() frame { return frame{elements: -1} }
+// NewFrame returns one of which no byte has come.
+func NewFrame() Frame { return Frame{elements: -1} }
 
-// begun reports whether bytes of the message were read.
-func (f *frame) begun() bool { return f.elements >= 0 }
+// Begun reports whether bytes of the message were read.
+func (f *Frame) Begun() bool { return f.elements >= 0 }
 
-// scan reads on in b, which begins with the message and holds what has come so far, and reports whether the message is
+// Scan reads on in b, which begins with the message and holds what has come so far, and reports whether the message is
 // complete. limit is the largest that it may be. Errors are refusals.
-func (f *frame) scan(b []byte, limit int) (done bool, err error) {
+func (f *Frame) Scan(b []byte, limit int) (done bool, err error) {
 	done, err = f.read(b)
 	switch {
 	case err == nil && done && f.pos > limit:
@@ -72,14 +77,14 @@ func (f *frame) scan(b []byte, limit int) (done bool, err error) {
 			return false, tooLarge(int(min(want, 1<<40)), limit)
 		}
 		return false, nil
-	case err != nil && !isRefusal(err):
-		return false, refuse(reasonBroken, "not readable as msgpack: %w", err)
+	case err != nil && !refusal.Is(err):
+		return false, refusal.New(refusal.Broken, "not readable as msgpack: %w", err)
 	}
 	return done, err
 }
 
 // want is the least that the message takes, in bytes, by what its headers claim.
-func (f *frame) want(have int) uint64 {
+func (f *Frame) want(have int) uint64 {
 	want := max(uint64(f.pos), f.cut.want(), uint64(have))
 	if f.inEntries {
 		want = max(want, uint64(f.pos)+uint64(f.entries))
@@ -87,14 +92,14 @@ func (f *frame) want(have int) uint64 {
 	return max(want, uint64(f.pos)+uint64(max(0, f.elements-f.index)))
 }
 
-func (f *frame) read(b []byte) (done bool, err error) {
+func (f *Frame) read(b []byte) (done bool, err error) {
 	if f.elements < 0 {
 		n, rest, err := event.ReadArrayHeader(b)
 		if errors.Is(err, event.ErrTruncated) {
 			return false, nil
 		}
 		if err != nil {
-			return false, notForward(b)
+			return false, NotForward(b)
 		}
 		f.elements, f.pos = n, len(b)-len(rest)
 		f.start = f.pos
@@ -109,7 +114,7 @@ func (f *frame) read(b []byte) (done bool, err error) {
 			}
 		} else if done, err = f.skip(b); !done || err != nil {
 			if f.index == elementTag && err == nil && f.cut.want() > uint64(f.start)+maxTag+5 {
-				err = refuse(reasonTag, "its tag is larger than %d bytes", maxTag)
+				err = refusal.New(refusal.Tag, "its tag is larger than %d bytes", maxTag)
 			}
 			return false, err
 		}
@@ -123,7 +128,7 @@ func (f *frame) read(b []byte) (done bool, err error) {
 }
 
 // note keeps what matters of the element s.
-func (f *frame) note(b []byte, s span) error {
+func (f *Frame) note(b []byte, s span) error {
 	switch f.index {
 	case elementTag:
 		if f.elements < 2 {
@@ -131,38 +136,38 @@ func (f *frame) note(b []byte, s span) error {
 		}
 		tag, rest, err := event.ReadBytes(b[s.from:s.to])
 		if err != nil || len(rest) > 0 {
-			return refuse(reasonTag, "its tag is not a string but %s", typeName(b[s.from]))
+			return refusal.New(refusal.Tag, "its tag is not a string but %s", typeName(b[s.from]))
 		}
 		if len(tag) > maxTag {
-			return refuse(reasonTag, "its tag has %d bytes; the most is %d", len(tag), maxTag)
+			return refusal.New(refusal.Tag, "its tag has %d bytes; the most is %d", len(tag), maxTag)
 		}
 		f.tag = span{s.to - len(tag), s.to}
 		if string(tag) == "PING" && f.elements >= 5 {
-			return refuse(reasonHandshake, "the client begins with a PING because it has a shared key set, and this listener has none: remove shared_key from the client")
+			return refusal.New(refusal.Handshake, "the client begins with a PING because it has a shared key set, and this listener has none: remove shared_key from the client")
 		}
 	case elementSecond:
 		switch event.TypeOf(b[s.from]) {
 		case event.TypeArray:
-			f.form = formForward
+			f.form = FormForward
 		case event.TypeStr, event.TypeBin:
 			payload, _, err := event.ReadBytes(b[s.from:s.to])
 			if err != nil {
 				return err
 			}
-			f.form, s.from = formPacked, s.to-len(payload)
+			f.form, s.from = FormPacked, s.to-len(payload)
 		default:
 			if f.elements > elementThird {
-				f.form = formMessage
+				f.form = FormMessage
 			}
 		}
 		f.second = s
 	case elementThird:
-		if f.form != formMessage {
+		if f.form != FormMessage {
 			f.option = s
 		}
 		f.third = s
 	case elementFourth:
-		if f.form == formMessage {
+		if f.form == FormMessage {
 			f.option = s
 		}
 	}
@@ -170,7 +175,7 @@ func (f *frame) note(b []byte, s span) error {
 }
 
 // skip moves pos behind the value there.
-func (f *frame) skip(b []byte) (done bool, err error) {
+func (f *Frame) skip(b []byte) (done bool, err error) {
 	if !f.cut.active {
 		rest, err := event.Skip(b[f.pos:])
 		if err == nil {
@@ -194,7 +199,7 @@ func (f *frame) skip(b []byte) (done bool, err error) {
 }
 
 // readEntries moves pos behind the array of entries there, checking each on the way.
-func (f *frame) readEntries(b []byte) (done bool, err error) {
+func (f *Frame) readEntries(b []byte) (done bool, err error) {
 	if !f.inEntries {
 		n, rest, err := event.ReadArrayHeader(b[f.pos:])
 		if errors.Is(err, event.ErrTruncated) {
@@ -230,7 +235,7 @@ func (f *frame) readEntries(b []byte) (done bool, err error) {
 	return true, nil
 }
 
-func (f *frame) count(e *event.Entry) {
+func (f *Frame) count(e *event.Entry) {
 	switch e.Kind {
 	case event.KindEvent:
 		f.events++
@@ -239,4 +244,19 @@ func (f *frame) count(e *event.Entry) {
 		f.hasInvalid = true
 	case event.KindGroupStart, event.KindGroupEnd:
 	}
+}
+
+// Len returns the message's length, once it is complete.
+func (f *Frame) Len() int { return f.pos }
+
+// Tag returns the tag of the message at the beginning of b, "" as long as it has not come.
+func (f *Frame) Tag(b []byte) string {
+	if f.tag.to == 0 || f.tag.to > len(b) {
+		return ""
+	}
+	return string(f.tag.of(b))
+}
+
+func tooLarge(size, limit int) error {
+	return refusal.New(refusal.TooLarge, "the message has at least %d bytes; max_message_size is %d", size, limit)
 }

@@ -1,4 +1,4 @@
-package forward
+package socket
 
 import (
 	"errors"
@@ -20,9 +20,9 @@ const (
 	tcpCloseWait   = 8 // closed by the peer in good order
 )
 
-// acksArrived reports whether all that was written to a connection is in the hands of the peer's kernel, after one of the
+// AcksArrived reports whether all that was written to a connection is in the hands of the peer's kernel, after one of the
 // two has closed it in good order.
-func acksArrived(nc net.Conn) bool {
+func AcksArrived(nc net.Conn) bool {
 	tcp, ok := nc.(*net.TCPConn)
 	if !ok {
 		return true // a Unix socket: written is arrived
@@ -53,9 +53,9 @@ func acksArrived(nc net.Conn) bool {
 	return false
 }
 
-// peerGone reports whether the peer can't have the acks that were stored last, or those of them that are written, because
+// PeerGone reports whether the peer can't have the acks that were stored last, or those of them that are written, because
 // it has closed the connection in whichever way. It is safe for concurrent use.
-func (s *socket) peerGone(acks resend.Written) bool {
+func (s *Socket) PeerGone(acks resend.Written) bool {
 	if _, ok := s.Conn.(*net.TCPConn); !ok || acks == resend.Nothing || s.look.raw == nil {
 		return false
 	}
@@ -75,9 +75,9 @@ func (s *socket) peerGone(acks resend.Written) bool {
 	return info.State == tcpClose || info.State == tcpCloseWait && info.Bytes_acked < s.wrote.Load()
 }
 
-// unread returns how many bytes of the peer's have come and are not read yet, within TLS with its wrapping; 0 where it is
+// Unread returns how many bytes of the peer's have come and are not read yet, within TLS with its wrapping; 0 where it is
 // not known. It is for the connection's goroutine.
-func (s *socket) unread() uint64 { return s.look.unread() }
+func (s *Socket) Unread() uint64 { return s.look.unread() }
 
 // look asks the kernel about a connection, without taking memory for each time.
 type look struct {

@@ -1,0 +1,52 @@
+// Package socket is a connection with what its kernel knows of it: whether the peer is still there, and has what was
+// written.
+package socket
+
+import (
+	"net"
+	"sync/atomic"
+)
+
+// Socket is a connection as its listener accepted it. It knows whether anything came, and can take back what was read.
+type Socket struct {
+	net.Conn
+	head []byte // read next
+	came bool   // the peer has sent something
+
+	wrote atomic.Uint64 // bytes that the kernel was given, or is about to be
+	look  look          // at the state that the kernel has of it
+}
+
+// Write notes what it writes before it does: a client may have its ack, close, and send the next chunk elsewhere before
+// Write returns here.
+func (s *Socket) Write(p []byte) (int, error) {
+	s.wrote.Add(uint64(len(p)))
+	return s.Conn.Write(p)
+}
+
+func (s *Socket) Read(p []byte) (int, error) {
+	if len(s.head) > 0 {
+		n := copy(p, s.head)
+		s.head = s.head[n:]
+		return n, nil
+	}
+	n, err := s.Conn.Read(p)
+	s.came = s.came || n > 0
+	return n, err
+}
+
+// New returns nc as a Socket.
+func New(nc net.Conn) *Socket {
+	s := &Socket{Conn: nc}
+	s.look.begin(nc)
+	return s
+}
+
+// Came reports whether the peer has sent something since the last Forget.
+func (s *Socket) Came() bool { return s.came }
+
+// Forget takes what came so far for nothing of the peer's own: a proxy's header.
+func (s *Socket) Forget() { s.came = false }
+
+// TakeBack has b, which was read, read again.
+func (s *Socket) TakeBack(b []byte) { s.head = b }
