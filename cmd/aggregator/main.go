@@ -93,7 +93,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.`,
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.AddCommand(
 		newRunCommand(), newCheckCommand(), newSendCommand(), newStatusCommand(), newQueueCommand(), newOutputCommand(), newReloadCommand(), newDeadCommand(),
-		newDrainCommand(), newTryCommand(), newTestCommand(), newSizeCommand(), newSchemaCommand(), newVersionCommand(),
+		newConvertCommand(), newDrainCommand(), newTryCommand(), newTestCommand(), newSizeCommand(), newSchemaCommand(), newVersionCommand(),
 	)
 	completeFlags(root)
 	return root

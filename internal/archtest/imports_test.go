@@ -198,6 +198,32 @@ func table() []row {
 			"a calculator knows what each type of output costs",
 		},
 		{"deployments/*", nil, "what is deployed looks at the program from outside"},
+		{"internal/convert", []string{"internal/convert/*"}, "a conversion joins its readers and its writer"},
+		{"internal/convert/syntax", nil, "places and sections know nobody"},
+		{"internal/convert/dialect", nil, "an expression knows nobody"},
+		{
+			"internal/convert/ruby",
+			[]string{"internal/convert/syntax", "internal/convert/dialect"},
+			"Ruby knows where it stands, and expressions",
+		},
+		{
+			"internal/convert/flow",
+			[]string{"internal/convert/syntax", "pkg/route"},
+			"what a configuration does knows places, and what tags a pattern matches",
+		},
+		{
+			"internal/convert/settings",
+			[]string{"internal/convert/syntax", "internal/convert/flow", "internal/convert/ruby"},
+			"settings are read from sections and written as a flow has them",
+		},
+		{
+			"internal/convert/*",
+			[]string{
+				"internal/convert/syntax", "internal/convert/flow", "internal/convert/ruby", "internal/convert/settings",
+				"internal/convert/dialect",
+			},
+			"a reader of one program knows none of the other",
+		},
 		{
 			"internal/tryout",
 			with("pkg/config", "pkg/cluster", "pkg/route", "pkg/filter", "pkg/outputs", "internal/msgview",
@@ -207,7 +233,7 @@ func table() []row {
 			"cmd/*",
 			[]string{
 				"pkg/app", "pkg/app/routing", "pkg/config", "pkg/config/setting", "pkg/status/client",
-				"pkg/forward/client", "internal/msgview", "internal/safetext", "internal/sender", "internal/sizing",
+				"pkg/forward/client", "internal/convert", "internal/convert/settings", "internal/msgview", "internal/safetext", "internal/sender", "internal/sizing",
 				"internal/tryout",
 			},
 			"commands hold no logic",
@@ -235,7 +261,9 @@ func third() map[string][]string {
 		"github.com/vmihailenco/msgpack/v5": {
 			"pkg/forward/internal/handshake", "internal/msgview", "internal/ndjson", "internal/sender",
 		},
-		"go.yaml.in/yaml/v3": {"pkg/config", "pkg/config/setting", "internal/tryout"},
+		"go.yaml.in/yaml/v3": {
+			"pkg/config", "pkg/config/setting", "internal/tryout", "internal/convert", "internal/convert/fluentbit",
+		},
 	}
 }
 

@@ -1,0 +1,213 @@
+// Package flow is what an old configuration does with events, whoever's it was: pipes of filters and matches in their
+// order, with labels, copies and rewritten tags. It says the same as routes, whose first that matches decides.
+package flow
+
+import (
+	"strings"
+
+	"github.com/seed-afc6a195/aggregator/internal/convert/syntax"
+)
+
+// Map is a mapping of the new configuration, in the order in which it is written. Values are texts as YAML has them before
+// variables are filled in, ints, bools, Maps and lists of these.
+type Map []Pair
+
+// Pair is a key with its value; Comment stands above it.
+type Pair struct {
+	Key     string
+	Value   any
+	Comment string
+}
+
+// With returns m with one more key, or with the key's new value.
+func (m Map) With(key string, value any) Map {
+	for i := range m {
+		if m[i].Key == key {
+			m[i].Value = value
+			return m
+		}
+	}
+	return append(m, Pair{Key: key, Value: value})
+}
+
+// Get returns a key's value, nil where it is not there.
+func (m Map) Get(key string) any {
+	for _, p := range m {
+		if p.Key == key {
+			return p.Value
+		}
+	}
+	return nil
+}
+
+// In returns m with a key of the map below another one set.
+func (m Map) In(outer, key string, value any) Map {
+	inner, _ := m.Get(outer).(Map)
+	return m.With(outer, inner.With(key, value))
+}
+
+// Literal writes text so that it stands for itself where variables are filled in.
+func Literal(text string) string { return strings.ReplaceAll(text, "${", "$${") }
+
+// LiteralTemplate writes text so that it stands for itself in a placeholder's place too.
+func LiteralTemplate(text string) string {
+	return Literal(strings.NewReplacer("{", "{{", "}", "}}", "%", "%%").Replace(text))
+}
+
+// Expression writes an expression so that only ${env:…} and ${file:…} are filled in.
+func Expression(code string) string {
+	return strings.NewReplacer("${env:", "${env:", "${file:", "${file:", "${", "$${").Replace(code)
+}
+
+// Step is one step of a filter.
+type Step struct {
+	Kind string // modify, parse, …
+	Body any    // its settings, a Map
+	When string
+	// Note stands above it, next to the old file's line.
+	Note string
+}
+
+// Filter is a piece of a pipe that changes or drops events whose tag is one of Tags.
+type Filter struct {
+	At    syntax.Place
+	Title string // as people know it, <filter kube.**> grep
+	Name  string // wished for, "" for one by its tags
+	Tags  Tags
+	Steps []Step
+	// AgentOnly says why only an agent can do this, "" where the aggregator can.
+	AgentOnly string
+	Raw       []string
+}
+
+// Match is where events of Tags leave a pipe, each to all Targets.
+type Match struct {
+	At      syntax.Place
+	Title   string
+	Tags    Tags
+	Targets []Target
+}
+
+// Target is one place where events go to; one of its fields is set.
+type Target struct {
+	Output *Output
+	Label  string  // another pipe of the flow
+	Retag  *Retag  // back to the beginning of a pipe, under another tag
+	Null   bool    // nowhere
+	Pass   *Filter // nowhere new: changed, and to the matches behind
+}
+
+// Retag gives events new tags, by the first of the rules that takes them.
+type Retag struct {
+	Rules []Rule
+	Label string // the pipe that they go to, "" for the one that they started in
+}
+
+// Rule is one way to get a tag.
+type Rule struct {
+	At syntax.Place
+	// When says which events the rule takes, "" for all, by the field Field of the record, which is a path. Take are steps
+	// that drop what it does not take; Leave those that drop what it does.
+	When, Field string
+	Take, Leave []Step
+	Set         []Step // what sets the tag
+	Tags        Tags   // what the new tag is like
+	Keep        bool   // the event goes on under its own tag as well
+}
+
+// Output is a destination.
+type Output struct {
+	At       syntax.Place
+	Title    string
+	Name     string // wished for
+	Type     string
+	Settings Map
+	// Steps are changes that events need for this output alone.
+	Steps []Step
+	Notes []string
+	// Copy is which copy of Original it is, for events that come to the same destination twice; 0 for no copy.
+	Copy     int
+	Original *Output
+}
+
+// Stage is a piece of a pipe; one of its fields is set.
+type Stage struct {
+	Filter *Filter
+	Match  *Match
+}
+
+// Pipe is stages in their order.
+type Pipe struct {
+	Stages []Stage
+	// All says that each match gets its events, whatever stands before it, and after all filters: Fluent Bit's way. Else
+	// the first that matches takes them.
+	All bool
+}
+
+// Flow is a whole configuration.
+type Flow struct {
+	Pipes map[string]*Pipe // by label, "" for where events start
+	Start string           // the pipe where what comes from agents starts
+}
+
+// Route is a route of the new configuration.
+type Route struct {
+	At       syntax.Place
+	Title    string
+	Match    []string
+	When     []string // all of them
+	Steps    []Use
+	Outputs  []*Output // none: what comes here is dropped
+	Continue bool
+}
+
+// Use is a filter as a route has it. When is a condition that its tags make necessary, "" for none.
+type Use struct {
+	Filter *Filter
+	When   string
+}
+
+// Listener is where an old program let agents come in.
+type Listener struct {
+	At       syntax.Place
+	Title    string
+	Settings Map
+	Clusters []Map
+}
+
+// Source is an input that stays with an agent, such as the reading of files.
+type Source struct {
+	At    syntax.Place
+	Title string
+	Raw   []string
+	Label string // the pipe that its events go to
+	// More is settings that it lacks so that what it reads is not lost, as lines of key and value.
+	More []string
+}
+
+// Old is one old configuration.
+type Old struct {
+	File      string
+	Flow      *Flow
+	Listeners []Listener
+	Sources   []Source
+	// Service is the raw lines of what an agent needs besides its sources, such as [SERVICE].
+	Service []string
+	// Bit says that it is Fluent Bit's, YAML that it is in that form.
+	Bit, YAML bool
+	// Status says that the old program served metrics.
+	Status bool
+	// WhenFull is what its buffers did when they were full, by output.
+	WhenFull []string
+}
+
+// Text is all texts of the settings, for a look at what is among them.
+func (o *Output) Text() string {
+	var b strings.Builder
+	for _, p := range o.Settings {
+		if text, ok := p.Value.(string); ok {
+			b.WriteString(text + "\n")
+		}
+	}
+	return b.String()
+}

@@ -1,0 +1,181 @@
+package fluentbit
+
+import (
+	"regexp"
+	"strings"
+
+	"github.com/seed-afc6a195/aggregator/internal/convert/flow"
+	"github.com/seed-afc6a195/aggregator/internal/convert/ruby"
+	"github.com/seed-afc6a195/aggregator/internal/convert/settings"
+)
+
+// aws reads what outputs to AWS share.
+func (c *converter) aws(r *settings.Reader, o *flow.Output) {
+	region, ok := r.Text("region")
+	if !ok {
+		region = "${env:AWS_REGION}"
+		r.Notes.NeedEnv("AWS_REGION", "the region of "+r.Title)
+	}
+	o.Settings = o.Settings.With("region", region)
+	if url, ok := r.Text("endpoint"); ok {
+		if !strings.Contains(url, "://") {
+			url = "https://" + url
+		}
+		o.Settings = o.Settings.With("endpoint", url)
+	}
+	if role, ok := r.Text("role_arn"); ok {
+		o.Settings = o.Settings.With("role_arn", role)
+	}
+	if id, ok := r.Text("external_id"); ok {
+		o.Settings = o.Settings.With("external_id", id)
+	}
+	if r.Has("log_key") && o.Type != "cloudwatch_logs" {
+		r.Lose("log_key", "records are whole events as JSON, not one field alone", "change what reads them")
+	}
+}
+
+func (c *converter) records(r *settings.Reader, o *flow.Output) {
+	c.aws(r, o)
+	time, _ := r.Text("time_key")
+	if format, ok := r.Plain("time_key_format"); ok && !strings.HasPrefix(format, "%Y-%m-%dT%H:%M:%S") {
+		r.Lose("time_key_format", "the time is written as RFC 3339", `set the field by expr: strftime(time, "`+format+`")`)
+	}
+	fields(o, time, "")
+	r.Ignore("simple_aggregation", "data_keys", "append_newline", "experimental_concurrency", "experimental_concurrency_retries")
+	if compress, ok := r.Plain("compression"); ok && compress == "gzip" && o.Type == "firehose" {
+		o.Settings = o.Settings.With("compression", "gzip")
+	} else if ok && compress != "" {
+		r.Lose("compression", "records have no compression "+compress, "use the stream's own")
+	}
+}
+
+func (c *converter) firehose(r *settings.Reader, o *flow.Output) {
+	o.Type = "firehose"
+	c.records(r, o)
+	name, _ := r.Text("delivery_stream")
+	o.Settings = o.Settings.With("delivery_stream", name)
+}
+
+func (c *converter) kinesis(r *settings.Reader, o *flow.Output) {
+	o.Type = "kinesis"
+	c.records(r, o)
+	name, _ := r.Text("stream")
+	o.Settings = o.Settings.With("stream", name)
+	key := "random"
+	if text, ok := r.Plain("partition_key"); ok {
+		if path, ok := accessor(text); ok {
+			key = "{record." + ruby.Path(path) + "}"
+		}
+	}
+	o.Settings = o.Settings.With("partition_key", key)
+	r.Ignore("aggregation", "port")
+}
+
+func (c *converter) cloudwatch(r *settings.Reader, o *flow.Output) {
+	o.Type = "cloudwatch_logs"
+	c.aws(r, o)
+	group, _ := c.named(r, "log_group_name")
+	if template, ok := c.named(r, "log_group_template"); ok {
+		group = withDefault(template, group)
+	}
+	o.Settings = o.Settings.With("log_group", group)
+	stream, ok := c.named(r, "log_stream_name")
+	if prefix, has := c.named(r, "log_stream_prefix"); has && !ok {
+		stream = prefix + "{tag}"
+	}
+	if template, ok := c.named(r, "log_stream_template"); ok {
+		stream = withDefault(template, stream)
+	}
+	o.Settings = o.Settings.With("log_stream", stream)
+	o.Settings = o.Settings.With("auto_create", r.Bool("auto_create_group", false))
+	if days, ok := r.Int("log_retention_days"); ok {
+		o.Settings = o.Settings.With("retention_days", days)
+	}
+	if class, ok := r.Plain("log_group_class"); ok {
+		o.Settings = o.Settings.With("log_group_class", class)
+	}
+	if key, ok := r.Plain("log_key"); ok {
+		path, _ := accessor(key)
+		o.Settings = o.Settings.With("message", ruby.Path(path))
+	}
+	if format, ok := r.Plain("log_format"); ok && format != "json" && format != "" {
+		r.Lose("log_format", "events are JSON", "let the application write "+format+" itself")
+	}
+	for _, key := range [...]string{"metric_namespace", "metric_dimensions"} {
+		if r.Has(key) {
+			r.Lose(key, "no metrics are made of events", "let the agents make them")
+		}
+	}
+	fields(o, "", "")
+}
+
+// withDefault is not known of templates whose fields may be missing: their names then stand for nothing.
+func withDefault(template, def string) string {
+	if m := regexp.MustCompile(`^\{(record\.[^}|]+)\}$`).FindStringSubmatch(template); m != nil && def != "" && !strings.ContainsAny(def, "{%") {
+		return "{" + m[1] + "|" + def + "}"
+	}
+	return template
+}
+
+func (c *converter) s3(r *settings.Reader, o *flow.Output) {
+	o.Type = "s3"
+	c.aws(r, o)
+	bucket, _ := r.Text("bucket")
+	o.Settings = o.Settings.With("bucket", bucket)
+	key, ok := r.Mapped("s3_key_format", func(text string) string {
+		text = regexp.MustCompile(`\$(?:UUID|INDEX)`).ReplaceAllString(text, "")
+		return nameTemplate(text)
+	})
+	if !ok {
+		key = "fluent-bit-logs/{tag}/%Y/%m/%d/%H_%M_%S"
+	}
+	key = strings.TrimPrefix(key, "/")
+	if i := strings.LastIndexByte(key, '/'); i >= 0 {
+		if i < len(key)-1 {
+			r.Notes.Say(r.At, r.Title+" s3_key_format", "what is behind the last / of an object's name, a time and a number, is the aggregator's own", "")
+		}
+		key = key[:i+1]
+	} else {
+		key = "{tag}/"
+	}
+	o.Settings = o.Settings.With("key", key)
+	compress, _ := r.Plain("compression")
+	switch compress {
+	case "gzip", "zstd":
+		o.Settings = o.Settings.With("compression", compress)
+	case "":
+		o.Settings = o.Settings.With("compression", "none")
+	default:
+		r.Lose("compression", "objects are not compressed by "+compress, "none, gzip and zstd are there")
+		o.Settings = o.Settings.With("compression", "none")
+	}
+	if size, ok := r.Size("total_file_size"); ok {
+		if n, _ := settings.ParseSize(size); n > 256<<20 {
+			r.Say("total_file_size", "objects have 256 MiB of events at most", "")
+			size = "256MiB"
+		}
+		o.Settings = o.Settings.In("rotate", "max_size", size)
+	}
+	if age, ok := r.Duration("upload_timeout"); ok {
+		o.Settings = o.Settings.In("rotate", "max_age", age)
+	} else {
+		o.Settings = o.Settings.In("rotate", "max_age", "10m")
+	}
+	for _, p := range [...]struct{ old, key string }{{"storage_class", "storage_class"}, {"canned_acl", "acl"}} {
+		if text, ok := r.Plain(p.old); ok {
+			o.Settings = o.Settings.With(p.key, text)
+		}
+	}
+	r.Ignore("use_put_object", "upload_chunk_size", "store_dir", "store_dir_limit_size", "s3_key_format_tag_delimiters", "static_file_path", "preserve_data_ordering", "send_content_md5", "content_type")
+	if d := r.Text0("s3_key_format_tag_delimiters"); d != "" && d != "." {
+		r.Lose("s3_key_format_tag_delimiters", "tags are cut at dots alone", "look at {tag[…]} in key")
+	}
+	time, ok := r.Text("json_date_key")
+	if !ok {
+		time = "date"
+	}
+	if strings.EqualFold(time, "false") {
+		time = ""
+	}
+	fields(o, time, "")
+}

@@ -1,0 +1,427 @@
+package fluentbit
+
+import (
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/seed-afc6a195/aggregator/internal/convert/dialect"
+	"github.com/seed-afc6a195/aggregator/internal/convert/flow"
+	"github.com/seed-afc6a195/aggregator/internal/convert/ruby"
+	"github.com/seed-afc6a195/aggregator/internal/convert/settings"
+	"github.com/seed-afc6a195/aggregator/internal/convert/syntax"
+)
+
+// filters is the types of filters that can be said.
+func filters() map[string]func(*converter, *settings.Reader) []flow.Step {
+	return map[string]func(*converter, *settings.Reader) []flow.Step{
+		"grep":            (*converter).grep,
+		"modify":          (*converter).modify,
+		"record_modifier": (*converter).recordModifier,
+		"nest":            (*converter).nest,
+		"parser":          (*converter).parser,
+		"multiline":       (*converter).multiline,
+		"throttle":        (*converter).throttle,
+		"type_converter":  (*converter).typeConverter,
+	}
+}
+
+// agentFilters is the filters that only an agent can run, by what they need.
+func agentFilters() map[string]string {
+	return map[string]string{
+		"kubernetes": "it asks the Kubernetes API about pods",
+		"aws":        "it asks the machine that the agent runs on",
+		"ecs":        "it asks the machine that the agent runs on",
+		"azure":      "it asks the machine that the agent runs on",
+		"sysinfo":    "it asks the machine that the agent runs on",
+		"lua":        "there is no Lua",
+		"wasm":       "there is no WebAssembly",
+		"geoip2":     "there is no database of addresses",
+		"checklist":  "there is no step for it; lookup does the like",
+		"nightfall":  "there is no step for it; redact does the like",
+		"tensorflow": "there is no step for it",
+	}
+}
+
+// filter reads [FILTER]; ok is false where nothing is to be done.
+func (c *converter) filter(s *syntax.Section) (flow.Stage, bool) {
+	tags := c.tags(s)
+	if tags.Patterns == nil {
+		return flow.Stage{}, false
+	}
+	switch kind(s) {
+	case "stdout", "expect", "alter_size":
+		c.notes.Say(s.At, title(s), "left out: aggregator try shows events, step by step", "")
+		return flow.Stage{}, false
+	case "log_to_metrics":
+		c.notes.Lose(s.At, title(s), "no metrics are made of events", "let the agents make them")
+		return flow.Stage{}, false
+	case "rewrite_tag":
+		return flow.Stage{Match: &flow.Match{At: s.At, Title: title(s), Tags: tags, Targets: []flow.Target{{Retag: c.rewriteTag(s, tags)}}}}, true
+	}
+	f := &flow.Filter{At: s.At, Title: title(s), Tags: tags, Raw: s.Raw, AgentOnly: agentFilters()[kind(s)]}
+	read := filters()[kind(s)]
+	if read == nil && f.AgentOnly == "" {
+		f.AgentOnly = "there is no step for it"
+	}
+	own := &settings.Notes{SecretsDir: c.notes.SecretsDir}
+	if f.AgentOnly == "" {
+		// What can't be said here an agent may go on doing itself.
+		r := settings.NewReader(s, own, title(s))
+		r.Ignore("name", "match", "match_regex", "alias", "log_level")
+		f.Steps = read(c, r)
+		r.Done()
+		if c.agent && len(own.Lost) > 0 {
+			f.AgentOnly = own.Lost[0].What + ": " + own.Lost[0].Why
+		} else if c.agent && len(own.Env) > 0 {
+			f.AgentOnly = "the variable " + own.Env[0].Name + " is the agent's"
+		}
+	}
+	if f.AgentOnly != "" {
+		f.Steps = nil
+		if !c.agent {
+			c.notes.Lose(s.At, title(s), f.AgentOnly, "let the agents do it before they send, or write steps by hand (docs/filters.md)")
+			return flow.Stage{}, false
+		}
+		return flow.Stage{Filter: f}, true
+	}
+	c.notes.Lost = append(c.notes.Lost, own.Lost...)
+	c.notes.Said = append(c.notes.Said, own.Said...)
+	for _, e := range own.Env {
+		c.notes.NeedEnv(e.Name, e.From)
+	}
+	return flow.Stage{Filter: f}, true
+}
+
+// accessor reads a field: name, $name, $a['b']['c'].
+func accessor(text string) (path []string, ok bool) {
+	text = strings.TrimSpace(text)
+	rest, dollar := strings.CutPrefix(text, "$")
+	if !dollar {
+		return []string{text}, text != ""
+	}
+	m := regexp.MustCompile(`^[^\[\]]+`).FindString(rest)
+	if m == "" {
+		return nil, false
+	}
+	path, rest = []string{m}, rest[len(m):]
+	for rest != "" {
+		m := regexp.MustCompile(`^\[\s*['"]([^'"]+)['"]\s*\]`).FindStringSubmatch(rest)
+		if m == nil {
+			return nil, false
+		}
+		path, rest = append(path, m[1]), rest[len(m[0]):]
+	}
+	return path, true
+}
+
+// keyAnd cuts a value at its first blank.
+func keyAnd(v syntax.Value) (key, rest string) {
+	key, rest, _ = strings.Cut(strings.TrimSpace(v.Shown()), " ")
+	return key, strings.TrimSpace(rest)
+}
+
+func (c *converter) pattern(r *settings.Reader, v syntax.Value, text string) (string, bool) {
+	re, err := dialect.Pattern(text)
+	if err != nil {
+		r.Notes.Lose(v.At, r.Title, err.Error(), "write it otherwise (docs/filters.md#regular-expressions)")
+		return "", false
+	}
+	return re, true
+}
+
+func addTo(m flow.Map, key string, value any) flow.Map {
+	switch had := m.Get(key).(type) {
+	case nil:
+		return m.With(key, value)
+	case []any:
+		return m.With(key, append(had, value))
+	default:
+		return m.With(key, []any{had, value})
+	}
+}
+
+func (c *converter) grep(r *settings.Reader) []flow.Step {
+	var include, exclude flow.Map
+	for _, e := range r.Entries {
+		if e.Key != "regex" && e.Key != "exclude" {
+			continue
+		}
+		r.Ignore(e.Key)
+		key, text := keyAnd(e.Value)
+		path, ok := accessor(key)
+		if !ok || text == "" {
+			r.Notes.Lose(e.At, r.Title+" "+e.Key, "it is not a field and an expression that can be read", "write a step grep by hand")
+			continue
+		}
+		to := &include
+		if e.Key == "exclude" {
+			to = &exclude
+		}
+		if inner, negative := dialect.Negative(text); negative {
+			text = inner
+			if to == &include {
+				to = &exclude
+			} else {
+				to = &include
+			}
+		}
+		if re, ok := c.pattern(r, e.Value, text); ok {
+			*to = addTo(*to, ruby.Path(path), flow.Literal(re))
+		}
+	}
+	op, _ := r.Plain("logical_op")
+	names := [2]string{"include", "exclude"}
+	switch strings.ToLower(op) {
+	case "or":
+		names[0] = "include_any"
+	case "and":
+		names[1] = "exclude_all"
+	}
+	var body flow.Map
+	if len(include) > 0 {
+		body = body.With(names[0], include)
+	}
+	if len(exclude) > 0 {
+		body = body.With(names[1], exclude)
+	}
+	if body == nil {
+		return nil
+	}
+	return []flow.Step{{Kind: "grep", Body: body}}
+}
+
+// texts writes a value with its variables as a template that has no placeholders.
+func text(r *settings.Reader, v syntax.Value, cut string) string {
+	var b strings.Builder
+	for i, p := range v.Parts {
+		switch {
+		case p.Env != "":
+			r.Notes.NeedEnv(p.Env, "as for the old program; "+v.At.String())
+			b.WriteString("${env:" + p.Env + "}")
+		case i == 0:
+			b.WriteString(flow.LiteralTemplate(strings.TrimLeft(strings.TrimPrefix(strings.TrimLeft(p.Text, " "), cut), " ")))
+		default:
+			b.WriteString(flow.LiteralTemplate(p.Text))
+		}
+	}
+	return b.String()
+}
+
+func (c *converter) recordModifier(r *settings.Reader) []flow.Step {
+	var set flow.Map
+	var remove, keep []any
+	for _, e := range r.Entries {
+		switch e.Key {
+		case "record":
+			key, _ := keyAnd(e.Value)
+			set = set.With(ruby.Path([]string{key}), text(r, e.Value, key))
+		case "remove_key":
+			remove = append(remove, ruby.Path([]string{e.Value.Shown()}))
+		case "allowlist_key", "whitelist_key":
+			keep = append(keep, ruby.Path([]string{e.Value.Shown()}))
+		default:
+			continue
+		}
+		r.Ignore(e.Key)
+	}
+	if r.Has("uuid_key") {
+		r.Say("uuid_key", "left out: fields: {id: …} of an output adds an id that is stable over retries", "")
+	}
+	var body flow.Map
+	if remove != nil {
+		body = body.With("remove", remove)
+	}
+	if keep != nil {
+		body = body.With("keep", keep)
+	}
+	if set != nil {
+		body = body.With("set", set)
+	}
+	if body == nil {
+		return nil
+	}
+	return []flow.Step{{Kind: "modify", Body: body}}
+}
+
+// nest reads nest and lift.
+func (c *converter) nest(r *settings.Reader) []flow.Step {
+	op, _ := r.Plain("operation")
+	var wildcards []any
+	for _, v := range r.All("wildcard") {
+		wildcards = append(wildcards, ruby.Path([]string{v.Shown()}))
+	}
+	prefix, _ := r.Text("add_prefix")
+	if r.Has("remove_prefix") {
+		r.Lose("remove_prefix", "names of fields are not shortened", "rename them by modify: {rename: …}")
+	}
+	switch strings.ToLower(op) {
+	case "nest":
+		under, _ := r.Plain("nest_under")
+		if prefix != "" {
+			r.Lose("add_prefix", "names of fields that move get no prefix", "rename them by modify: {rename: …}")
+		}
+		if wildcards == nil || under == "" {
+			r.Notes.Lose(r.At, r.Title, "it has no Wildcard and Nest_under", "write both")
+			return nil
+		}
+		return []flow.Step{{Kind: "modify", Body: flow.Map{{Key: "move_under", Value: flow.Map{{Key: ruby.Path([]string{under}), Value: wildcards}}}}}}
+	case "lift":
+		under, _ := r.Plain("nested_under")
+		if under == "" {
+			r.Notes.Lose(r.At, r.Title, "it has no Nested_under", "write it")
+			return nil
+		}
+		field, access := ruby.Path([]string{under}), ruby.Field([]string{under})
+		body := flow.Map{{Key: "field", Value: "_lifted"}, {Key: "format", Value: "json"}, {Key: "time", Value: flow.Map{{Key: "key", Value: ""}}}}
+		if prefix != "" {
+			body = body.With("prefix", prefix)
+		}
+		return []flow.Step{
+			{Kind: "expr", Body: flow.Map{{Key: "set", Value: flow.Map{{Key: "_lifted", Value: "toJSON(" + access + ")"}, {Key: field, Value: "nil"}}}}, When: access + " != nil", Note: "The members of " + under + " become fields."},
+			{Kind: "parse", Body: body, When: "record._lifted != nil"},
+		}
+	}
+	r.Notes.Lose(r.At, r.Title, "it has no Operation nest or lift", "write one")
+	return nil
+}
+
+func (c *converter) throttle(r *settings.Reader) []flow.Step {
+	r.Ignore("print_status")
+	rate, window, interval := 1, 5, "1s"
+	if n, ok := r.Int("rate"); ok && n > 0 {
+		rate = n
+	}
+	if n, ok := r.Int("window"); ok && n > 0 {
+		window = n
+	}
+	if text, ok := r.Duration("interval"); ok {
+		interval = text
+	}
+	if interval != "1s" {
+		r.Lose("interval", "rates are events a second", "divide Rate by the seconds of Interval")
+	}
+	return []flow.Step{{Kind: "throttle", Body: flow.Map{{Key: "rate", Value: rate}, {Key: "interval", Value: strconv.Itoa(window) + "s"}, {Key: "burst", Value: rate * window}}}}
+}
+
+func (c *converter) typeConverter(r *settings.Reader) []flow.Step {
+	var set flow.Map
+	for _, e := range r.Entries {
+		if !strings.HasSuffix(e.Key, "_key") {
+			continue
+		}
+		r.Ignore(e.Key)
+		words := strings.Fields(e.Value.Shown())
+		if len(words) != 3 {
+			r.Notes.Lose(e.At, r.Title+" "+e.Key, "it is not a field, a new field and a type", "write both")
+			continue
+		}
+		function := map[string]string{"string": "string", "int": "int", "uint": "int", "float": "float"}[words[2]]
+		if function == "" {
+			r.Notes.Lose(e.At, r.Title+" "+e.Key, "there is no type "+words[2], "int, float and string are there")
+			continue
+		}
+		set = set.With(ruby.Path([]string{words[1]}), function+"("+ruby.Field([]string{words[0]})+")")
+	}
+	if set == nil {
+		return nil
+	}
+	return []flow.Step{{Kind: "expr", Body: flow.Map{{Key: "set", Value: set}}}}
+}
+
+// rewriteTag reads the rules of rewrite_tag.
+func (c *converter) rewriteTag(s *syntax.Section, tags flow.Tags) *flow.Retag {
+	r := c.reader(s)
+	r.Ignore("emitter_name", "emitter_storage.type", "emitter_mem_buf_limit", "recursive_action")
+	retag := &flow.Retag{}
+	for _, v := range r.All("rule") {
+		words := strings.Fields(v.Shown())
+		if len(words) < 3 {
+			r.Notes.Lose(v.At, r.Title+" rule", "it is not a field, an expression, a tag and whether to keep", "write all four")
+			continue
+		}
+		keep := len(words) > 3 && strings.EqualFold(words[len(words)-1], "true")
+		path, ok := accessor(words[0])
+		if !ok {
+			r.Notes.Lose(v.At, r.Title+" rule", "the field "+words[0]+" can't be read", "write a route with when")
+			continue
+		}
+		re, ok := c.pattern(r, v, words[1])
+		if !ok {
+			continue
+		}
+		steps, like := newTag(words[2], ruby.Field(path), re, tags)
+		on := flow.Map{{Key: ruby.Path(path), Value: flow.Literal(re)}}
+		access := ruby.Field(path)
+		rule := flow.Rule{
+			At: v.At, Keep: keep, Set: steps, Tags: flow.Tags{Patterns: like}, Field: ruby.Path(path),
+			When:  access + " != nil and string(" + access + ") matches " + flow.Quote(re),
+			Take:  []flow.Step{{Kind: "grep", Body: flow.Map{{Key: "include", Value: on}}}},
+			Leave: []flow.Step{{Kind: "grep", Body: flow.Map{{Key: "exclude", Value: on}}}},
+		}
+		if empty, err := regexp.MatchString(re, ""); err == nil && empty {
+			rule.Take = append(rule.Take, flow.Step{Kind: "expr", Body: flow.Map{{Key: "drop", Value: access + " == nil"}}})
+			rule.Leave[0].When = access + " != nil"
+		}
+		retag.Rules = append(retag.Rules, rule)
+	}
+	r.Done()
+	if len(retag.Rules) == 0 {
+		c.notes.Lose(s.At, title(s), "it has no rule that can be said", "write routes by hand")
+	}
+	return retag
+}
+
+// newTag reads a tag with $TAG, $TAG[1], $0, $1 and $field['x'].
+func newTag(tag, access, re string, old flow.Tags) (steps []flow.Step, like []string) {
+	var parts []string
+	var template strings.Builder
+	simple := true
+	like = []string{""}
+	extend := func(endings ...string) {
+		var all []string
+		for _, l := range like {
+			for _, e := range endings {
+				all = append(all, strings.ReplaceAll(l+e, "****", "**"))
+			}
+		}
+		like = all[:min(len(all), 64)]
+	}
+	for rest := tag; rest != ""; {
+		m := regexp.MustCompile(`^(?:\$TAG\[(\d+)\]|\$(TAG)|\$(\d)|\$([A-Za-z_][A-Za-z0-9_]*(?:\['[^']+'\])*)|([^$]+))`).FindStringSubmatch(rest)
+		if m == nil {
+			m = []string{rest[:1], "", "", "", "", rest[:1]}
+		}
+		rest = rest[len(m[0]):]
+		switch {
+		case m[1] != "":
+			parts = append(parts, `split(tag, ".")[`+m[1]+"]")
+			template.WriteString("{tag[" + m[1] + "]}")
+			extend("**")
+		case m[2] != "":
+			parts = append(parts, "tag")
+			template.WriteString("{tag}")
+			extend(old.Patterns...)
+		case m[3] != "":
+			simple = false
+			parts = append(parts, "replacePattern(string("+access+"), "+flow.Quote("(?s)^.*?(?:"+re+").*$")+", "+flow.Quote("${"+m[3]+"}")+")")
+			extend("**")
+		case m[4] != "":
+			path, _ := accessor("$" + m[4])
+			parts = append(parts, "string("+ruby.Field(path)+` ?? "")`)
+			template.WriteString("{record." + ruby.Path(path) + "}")
+			extend("**")
+		default:
+			parts = append(parts, flow.Quote(m[5]))
+			template.WriteString(flow.LiteralTemplate(m[5]))
+			extend(strings.NewReplacer("*", `\*`, "{", `\{`, "}", `\}`).Replace(m[5]))
+		}
+	}
+	if simple {
+		return []flow.Step{{Kind: "modify", Body: flow.Map{{Key: "tag", Value: template.String()}}}}, like
+	}
+	return []flow.Step{
+		{Kind: "expr", Body: flow.Map{{Key: "set", Value: flow.Map{{Key: "_tag", Value: flow.Expression(strings.Join(parts, " + "))}}}}},
+		{Kind: "modify", Body: flow.Map{{Key: "tag", Value: "{record._tag}"}, {Key: "remove", Value: []any{"_tag"}}}},
+	}, like
+}

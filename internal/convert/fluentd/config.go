@@ -1,0 +1,343 @@
+package fluentd
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/seed-afc6a195/aggregator/internal/convert/dialect"
+	"github.com/seed-afc6a195/aggregator/internal/convert/flow"
+	"github.com/seed-afc6a195/aggregator/internal/convert/settings"
+	"github.com/seed-afc6a195/aggregator/internal/convert/syntax"
+)
+
+// converter makes a flow of a configuration.
+type converter struct {
+	old   *flow.Old
+	notes *settings.Notes
+	// agent says that the configuration reads files and the like, and takes no events from agents.
+	agent bool
+	names map[string]bool // of outputs
+}
+
+// Convert says what a configuration does. What can't be said goes to notes.
+func Convert(root *syntax.Section, notes *settings.Notes) *flow.Old {
+	c := &converter{
+		old:   &flow.Old{File: root.At.File, Flow: &flow.Flow{Pipes: map[string]*flow.Pipe{"": {}}}},
+		notes: notes, names: map[string]bool{},
+	}
+	sections := flatten(root)
+	c.sources(sections)
+	c.agent = len(c.old.Sources) > 0 && len(c.old.Listeners) == 0
+	for _, e := range root.Entries {
+		c.notes.Lose(e.At, e.Key, "it stands in no section", "move it into the one that it belongs to")
+	}
+	for _, s := range sections {
+		switch s.Name {
+		case "source":
+		case "filter", "match":
+			c.stage("", s)
+		case "label":
+			c.label(s)
+		case "system":
+			c.system(s)
+		default:
+			c.notes.Lose(s.At, "<"+s.Name+">", "fluentd has no such section", "write <source>, <filter>, <match> or <label>")
+		}
+	}
+	return c.old
+}
+
+// flatten returns the sections at the top, with those inside of <worker …> in its place: one aggregator uses all cores.
+func flatten(root *syntax.Section) (all []*syntax.Section) {
+	for _, s := range root.Sections {
+		if s.Name == "worker" {
+			all = append(all, flatten(s)...)
+		} else {
+			all = append(all, s)
+		}
+	}
+	return all
+}
+
+// kind returns what @type says, "" where it says nothing.
+func kind(s *syntax.Section) string {
+	if v, ok := s.Get("@type"); ok {
+		return v.Shown()
+	}
+	return s.Text("type")
+}
+
+func title(s *syntax.Section) string {
+	name := "<" + s.Name
+	if s.Arg != "" {
+		name += " " + s.Arg
+	}
+	return name + "> " + kind(s)
+}
+
+func (c *converter) reader(s *syntax.Section) *settings.Reader {
+	r := settings.NewReader(s, c.notes, title(s))
+	r.Ignore("@type", "type", "@id", "id", "@label", "@log_level", "log_level")
+	return r
+}
+
+// sources reads the inputs.
+func (c *converter) sources(sections []*syntax.Section) {
+	labels := map[string]bool{}
+	for _, s := range sections {
+		if s.Name != "source" {
+			continue
+		}
+		label := s.Text("@label")
+		switch kind(s) {
+		case "forward", "secure_forward", "unix":
+			c.forwardInput(s)
+			labels[label] = true
+		case "monitor_agent", "prometheus", "prometheus_monitor", "prometheus_output_monitor", "prometheus_tail_monitor", "debug_agent":
+			c.old.Status = true
+			c.notes.Say(s.At, title(s), "the aggregator serves metrics and its state by itself, at status.address", "")
+		case "":
+			c.notes.Lose(s.At, title(s), "it has no @type", "write one")
+		default:
+			c.old.Sources = append(c.old.Sources, flow.Source{At: s.At, Title: title(s), Raw: s.Raw, Label: label})
+		}
+	}
+	if len(c.old.Listeners) == 0 {
+		for _, s := range c.old.Sources {
+			labels[s.Label] = true
+		}
+	} else if len(c.old.Sources) > 0 {
+		for _, s := range c.old.Sources {
+			c.notes.Lose(s.At, s.Title, "the aggregator takes events from agents alone", "let an agent read this and send it to the aggregator, under the same tag")
+		}
+	}
+	all := slices.Sorted(maps.Keys(labels))
+	switch {
+	case len(all) == 1:
+		c.old.Flow.Start = all[0]
+	case len(all) > 1:
+		c.splitStart(all)
+	}
+}
+
+// splitStart says of inputs that lead to different labels which one is taken.
+func (c *converter) splitStart(labels []string) {
+	c.old.Flow.Start = labels[0]
+	if labels[0] == "" && len(c.old.Flow.Pipes[""].Stages) == 0 && len(labels) > 1 {
+		c.old.Flow.Start = labels[1]
+	}
+	for _, label := range labels {
+		if label != c.old.Flow.Start {
+			c.notes.Lose(syntax.Place{File: c.old.File}, "inputs with @label "+label, "inputs lead to different labels, and routes know tags and clusters alone: all events are taken for those of "+shownLabel(c.old.Flow.Start),
+				"convert a file for each, or give the agents of each input a cluster of its own and name it in the routes")
+		}
+	}
+}
+
+func shownLabel(label string) string {
+	if label == "" {
+		return "inputs without @label"
+	}
+	return label
+}
+
+// label reads <label @X>.
+func (c *converter) label(s *syntax.Section) {
+	switch s.Arg {
+	case "@ERROR":
+		c.notes.Say(s.At, "<label @ERROR>", "events that can't be read or are refused are dead letters here, with the reason: docs/dead-letters.md", "")
+		return
+	case "@FLUENT_LOG":
+		c.notes.Say(s.At, "<label @FLUENT_LOG>", "the aggregator writes its own log to its standard error, and sends it to no output", "")
+		return
+	}
+	if c.old.Flow.Pipes[s.Arg] == nil {
+		c.old.Flow.Pipes[s.Arg] = &flow.Pipe{}
+	}
+	for _, child := range s.Sections {
+		switch child.Name {
+		case "filter", "match":
+			c.stage(s.Arg, child)
+		default:
+			c.notes.Lose(child.At, "<"+child.Name+"> in <label "+s.Arg+">", "a label has filters and matches alone", "move it out")
+		}
+	}
+}
+
+func (c *converter) system(s *syntax.Section) {
+	r := settings.NewReader(s, c.notes, "<system>")
+	r.Ignore("log_level", "workers", "root_dir", "process_name", "rpc_endpoint", "enable_get_dump", "suppress_repeated_stacktrace", "emit_error_log_interval",
+		"suppress_config_dump", "without_source", "ignore_repeated_log_interval", "ignore_same_log_interval", "strict_config_value", "enable_msgpack_time_support",
+		"enable_size_metrics", "enable_input_metrics", "restart_worker_interval", "file_permission", "dir_permission", "disable_shared_socket", "enable_jit")
+	r.IgnoreSections("log", "metrics", "source_only_buffer", "counter_server", "counter_client")
+	r.Done()
+	if level := s.Text("log_level"); level == "debug" || level == "trace" {
+		c.notes.Say(s.At, "<system> log_level", "log: {level: debug} says the same", "")
+	}
+}
+
+// tags reads the patterns of <match …>.
+func (c *converter) tags(s *syntax.Section) flow.Tags {
+	arg := s.Arg
+	if arg == "" {
+		arg = "**"
+	}
+	if strings.HasPrefix(arg, "/") && strings.HasSuffix(arg, "/") && len(arg) > 1 {
+		re, err := dialect.Pattern(arg)
+		if err != nil {
+			c.notes.Lose(s.At, "<"+s.Name+" "+arg+">", err.Error(), "write a tag pattern; ** is taken")
+			return flow.Every()
+		}
+		return flow.Tags{Patterns: []string{"**"}, Regex: re}
+	}
+	if strings.Contains(arg, "#{") {
+		c.notes.Lose(s.At, "<"+s.Name+" "+arg+">", "the tag depends on Ruby", "write a tag pattern; the part is taken for any text")
+		for {
+			from := strings.Index(arg, "#{")
+			if from < 0 {
+				break
+			}
+			end := strings.IndexByte(arg[from:], '}')
+			if end < 0 {
+				arg = arg[:from] + "*"
+				break
+			}
+			arg = arg[:from] + "*" + arg[from+end+1:]
+		}
+	}
+	return flow.Tags{Patterns: strings.Fields(arg)}
+}
+
+// stage reads <filter> and <match> into the pipe of a label.
+func (c *converter) stage(label string, s *syntax.Section) {
+	pipe := c.old.Flow.Pipes[label]
+	if s.Name == "filter" {
+		if f := c.filter(label, s); f != nil {
+			pipe.Stages = append(pipe.Stages, flow.Stage{Filter: f})
+		}
+		return
+	}
+	m := &flow.Match{At: s.At, Title: title(s), Tags: c.tags(s)}
+	if kind(s) == "detect_exceptions" && s.Text("remove_tag_prefix") == "" {
+		r := c.reader(s)
+		pipe.Stages = append(pipe.Stages, flow.Stage{Filter: &flow.Filter{At: s.At, Title: title(s), Tags: m.Tags, Steps: c.detectExceptions(r), Raw: s.Raw}})
+		r.IgnoreSections("buffer")
+		r.Done()
+		return
+	}
+	m.Targets = c.matchTargets(label, s)
+	pipe.Stages = append(pipe.Stages, flow.Stage{Match: m})
+}
+
+// matchTargets reads where a match sends to.
+func (c *converter) matchTargets(label string, s *syntax.Section) []flow.Target {
+	switch kind(s) {
+	case "copy", "multi", "roundrobin", "weighted_round_robin":
+		if kind(s) != "copy" {
+			c.notes.Lose(s.At, title(s), "events go to each store in turn there, and to all of them here", "keep one store")
+		}
+		r := c.reader(s)
+		r.Ignore("copy_mode", "deep_copy", "ignore_error")
+		var all []flow.Target
+		for _, store := range s.Children("store") {
+			store.Name = "match " + s.Arg + "> <store"
+			all = append(all, c.matchTargets(label, store)...)
+		}
+		r.IgnoreSections("store")
+		for _, child := range s.Sections {
+			r.IgnoreSections(child.Name)
+		}
+		r.Done()
+		if len(all) == 0 {
+			c.notes.Lose(s.At, title(s), "it has no <store>", "write one")
+		}
+		return all
+	case "null":
+		return []flow.Target{{Null: true}}
+	case "relabel":
+		r := c.reader(s)
+		r.Ignore("@label")
+		r.Done()
+		to := s.Text("@label")
+		if to == "" {
+			to = s.Text("label")
+		}
+		if to == "@ROOT" {
+			to = ""
+		}
+		if to == "@ERROR" {
+			c.notes.Say(s.At, title(s), "@ERROR is the dead letters here; the events are dropped", "")
+			return []flow.Target{{Null: true}}
+		}
+		return []flow.Target{{Label: to}}
+	case "rewrite_tag_filter", "rewrite_tag":
+		return []flow.Target{{Retag: c.rewriteTag(label, s)}}
+	case "detect_exceptions":
+		return []flow.Target{{Retag: c.joined(label, s)}}
+	case "label_router":
+		return c.labelRouter(s)
+	case "record_reformer", "retag", "add_tag_prefix", "record_modifier":
+		return []flow.Target{{Retag: c.retagAll(label, s)}}
+	}
+	if o := c.output(s); o != nil {
+		return []flow.Target{{Output: o}}
+	}
+	return nil
+}
+
+// output reads a destination. One that can't be said becomes files, so that no event is lost until somebody has written it.
+func (c *converter) output(s *syntax.Section) *flow.Output {
+	o := &flow.Output{At: s.At, Title: title(s), Name: outputName(s)}
+	r := c.reader(s)
+	known := outputs()[kind(s)]
+	if known == nil {
+		c.notes.Lose(s.At, title(s), "there is no output of this type", "until you write another in its place, its events are kept in files, by the output "+o.Name)
+		o.Type = "file"
+		o.Settings = flow.Map{{Key: "path", Value: "data/not-converted/" + o.Name + "/%Y-%m-%d.ndjson"}}
+		o.Notes = []string{"Not converted: " + title(s) + ". Its events are kept here."}
+		return o
+	}
+	known(c, r, o)
+	c.common(r, o)
+	r.Done()
+	return o
+}
+
+// outputName is the name of a destination: its @id, or what it is.
+func outputName(s *syntax.Section) string {
+	name := kind(s)
+	if id := s.Text("@id"); id != "" {
+		name = id
+	}
+	name = strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '-' || r == '_' {
+			return r
+		}
+		if r >= 'A' && r <= 'Z' {
+			return r + 'a' - 'A'
+		}
+		return '_'
+	}, name)
+	return strings.Trim(name, "-_.")
+}
+
+// outputs is the types of outputs that can be said.
+func outputs() map[string]func(*converter, *settings.Reader, *flow.Output) {
+	return map[string]func(*converter, *settings.Reader, *flow.Output){
+		"elasticsearch":              (*converter).elasticsearch,
+		"elasticsearch_dynamic":      (*converter).elasticsearch,
+		"elasticsearch_data_stream":  (*converter).elasticsearch,
+		"opensearch":                 (*converter).elasticsearch,
+		"opensearch_data_stream":     (*converter).elasticsearch,
+		"kinesis_firehose":           (*converter).firehose,
+		"kinesis_streams":            (*converter).kinesis,
+		"kinesis_streams_aggregated": (*converter).kinesis,
+		"cloudwatch_logs":            (*converter).cloudwatch,
+		"s3":                         (*converter).s3,
+		"forward":                    (*converter).forward,
+		"secure_forward":             (*converter).forward,
+		"file":                       (*converter).file,
+		"stdout":                     (*converter).stdout,
+	}
+}

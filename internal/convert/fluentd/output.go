@@ -1,0 +1,194 @@
+package fluentd
+
+import (
+	"strings"
+
+	"github.com/seed-afc6a195/aggregator/internal/convert/flow"
+	"github.com/seed-afc6a195/aggregator/internal/convert/ruby"
+	"github.com/seed-afc6a195/aggregator/internal/convert/settings"
+)
+
+// common reads what all outputs have: <buffer>, <inject>, <format>, <secondary>.
+func (c *converter) common(r *settings.Reader, o *flow.Output) {
+	b := r
+	if section := r.Child("buffer"); section != nil {
+		b = settings.NewReader(section, r.Notes, r.Title+" <buffer>")
+	}
+	for _, old := range [...]string{
+		"buffer_type", "buffer_path", "buffer_chunk_limit", "buffer_queue_limit", "buffer_queue_full_action", "buffer_chunk_records_limit",
+		"num_threads", "max_retry_wait", "disable_retry_limit", "retry_limit", "flush_at_shutdown", "queued_chunk_flush_interval", "slow_flush_log_threshold", "time_slice_wait",
+	} {
+		r.Ignore(old)
+	}
+	// Where chunks are, how large they are and by which keys they are cut is the aggregator's own matter.
+	b.Ignore("@type", "path", "path_suffix", "symlink_path", "chunk_limit_size", "chunk_limit_records", "queue_limit_length", "queued_chunks_limit_size", "chunk_full_threshold",
+		"compress", "flush_at_shutdown", "flush_mode", "flush_thread_interval", "flush_thread_burst_interval", "delayed_commit_timeout", "retry_type",
+		"retry_exponential_backoff_base", "retry_randomize", "retry_secondary_threshold", "disable_chunk_backup", "timekey_wait", "time_zone", "chunk_limit_bytes", "retry_forever",
+		"optimistic_queue_limit", "file_permission", "dir_permission")
+	if kind(r.Section) != "s3" && kind(r.Section) != "file" {
+		b.Ignore("timekey")
+	}
+	if b.Has("timekey_zone") || b.Has("timekey_use_utc") {
+		zone := b.Text0("timekey_zone")
+		b.Ignore("timekey_zone", "timekey_use_utc")
+		if zone != "" && zone != "UTC" && zone != "+00:00" && zone != "+0000" && zone != "Etc/UTC" && strings.Contains(o.Text(), "%") {
+			b.Lose("timekey_zone", "%Y, %m, %d in names are UTC", `set a field by expr: {set: {day: 'strftime(time, "%Y.%m.%d", "`+zone+`")'}} and put {record.day} into the name (docs/filters.md#expr-and-when)`)
+		}
+	}
+	retry(b, o)
+	if wait, ok := b.Duration("flush_interval"); ok && wait != "0s" && b.Text0("flush_mode") != "immediate" {
+		o.Settings = o.Settings.In("batch", "max_wait", wait)
+	}
+	if n, ok := b.Int("flush_thread_count"); ok && n > 0 {
+		o.Settings = o.Settings.With("workers", n)
+	}
+	if size, ok := b.Size("total_limit_size"); ok {
+		o.Settings = o.Settings.With("max_queue_size", size)
+	}
+	if action, ok := b.Plain("overflow_action"); ok {
+		if action == "drop_oldest_chunk" {
+			c.old.WhenFull = append(c.old.WhenFull, "drop_oldest")
+		} else {
+			c.old.WhenFull = append(c.old.WhenFull, "block")
+		}
+	}
+	if b != r {
+		b.Done()
+	}
+	if s := r.Child("secondary"); s != nil {
+		r.Notes.Say(s.At, r.Title+" <secondary>", "what is refused, or has been tried too often, becomes dead letters, which can be sent again: docs/dead-letters.md", "")
+	}
+	c.inject(r, o)
+}
+
+// retry reads when a chunk is given up, and how long waits are.
+func retry(b *settings.Reader, o *flow.Output) {
+	if wait, ok := b.Duration("retry_wait"); ok {
+		o.Settings = o.Settings.In("retry", "initial", wait)
+	}
+	if wait, ok := b.Duration("retry_max_interval"); ok {
+		o.Settings = o.Settings.In("retry", "max", wait)
+	}
+	if b.Bool("retry_forever", false) {
+		b.Ignore("retry_timeout", "retry_max_times")
+		return
+	}
+	if n, ok := b.Int("retry_max_times"); ok {
+		o.Settings = o.Settings.In("retry", "max_attempts", n+1)
+	}
+	if age, ok := b.Duration("retry_timeout"); ok {
+		o.Settings = o.Settings.In("retry", "max_age", age)
+	}
+}
+
+// inject reads <inject>: which fields the time and the tag become.
+func (c *converter) inject(r *settings.Reader, o *flow.Output) {
+	section := r.Child("inject")
+	s := r
+	if section != nil {
+		s = settings.NewReader(section, r.Notes, r.Title+" <inject>")
+	}
+	if key, ok := s.Text("tag_key"); ok && (section != nil || s.Bool("include_tag_key", false)) {
+		o.Settings = o.Settings.In("fields", "tag", key)
+	}
+	if key, ok := s.Text("hostname_key"); ok {
+		host, has := s.Text("hostname")
+		if !has {
+			host = "${env:HOSTNAME}"
+			r.Notes.NeedEnv("HOSTNAME", "the name that events are to have in "+key)
+		}
+		o.Steps = append(o.Steps, flow.Step{Kind: "modify", Body: flow.Map{{Key: "set", Value: flow.Map{{Key: ruby.Path([]string{key}), Value: host}}}}})
+	}
+	if section == nil {
+		s.Ignore("include_tag_key", "include_time_key")
+		return
+	}
+	key, ok := s.Text("time_key")
+	format, hasFormat := s.Plain("time_format")
+	s.Ignore("time_type", "localtime", "utc", "timezone", "worker_id_key")
+	switch {
+	case !ok:
+	case s.Text0("time_type") == "unixtime" || s.Text0("time_type") == "float":
+		o.Steps = append(o.Steps, flow.Step{Kind: "expr", Body: flow.Map{{Key: "set", Value: flow.Map{{Key: ruby.Path([]string{key}), Value: "time.Unix()"}}}}})
+	case !hasFormat || rfc3339(format):
+		o.Settings = o.Settings.In("fields", "time", key)
+	default:
+		zone := s.Text0("timezone")
+		code := "strftime(time, " + flow.Quote(format)
+		if zone != "" {
+			code += ", " + flow.Quote(zone)
+		}
+		o.Steps = append(o.Steps, flow.Step{Kind: "expr", Body: flow.Map{{Key: "set", Value: flow.Map{{Key: ruby.Path([]string{key}), Value: code + ")"}}}}})
+	}
+	s.Done()
+}
+
+// rfc3339 says whether a format is one that the program writes by itself.
+func rfc3339(format string) bool {
+	rest, found := strings.CutPrefix(format, "%Y-%m-%dT%H:%M:%S")
+	if !found {
+		return strings.HasPrefix(format, "%FT%T") || strings.HasPrefix(format, "%iso8601")
+	}
+	switch rest {
+	case "Z", "%z", "%:z", ".%NZ", ".%LZ", ".%3NZ", ".%6NZ", ".%9NZ", ".%N%z", ".%L%z", ".%N%:z", ".%L%:z", ".%3N%:z", ".%6N%:z", ".%9N%:z", ".%3N%z", ".%6N%z", ".%9N%z":
+		return true
+	}
+	return false
+}
+
+// named reads the name of an index, a stream, a path, with placeholders.
+func (c *converter) named(r *settings.Reader, key string) (string, bool) {
+	return r.Mapped(key, func(text string) string {
+		out, lost := chunkTemplate(text)
+		for _, l := range lost {
+			r.Lose(key, "${"+l+"} is no placeholder here", "write the name by hand (docs/configuration.md#placeholders)")
+		}
+		return out
+	})
+}
+
+// fieldsOff says which fields the destination got from the old program; nothing else is added.
+func fieldsOff(o *flow.Output, time, tag string) {
+	fields, _ := o.Settings.Get("fields").(flow.Map)
+	out := flow.Map{{Key: "time", Value: time}, {Key: "tag", Value: tag}, {Key: "cluster", Value: ""}}
+	for _, p := range fields {
+		out = out.With(p.Key, p.Value)
+	}
+	o.Settings = o.Settings.With("fields", out)
+}
+
+// alone reads what of an event is sent alone, as plugins for AWS and files have it; ok is false where it is the whole.
+func (c *converter) alone(r *settings.Reader, o *flow.Output) (message string, ok bool) {
+	section := r.Child("format")
+	name, set := "", false
+	if section != nil {
+		name, set = kind(section), true
+	} else if text, has := r.Plain("format"); has {
+		name, set = text, true
+	}
+	if !set {
+		return "", false
+	}
+	switch name {
+	case "json", "":
+	case "single_value":
+		message = "message"
+		if section != nil {
+			if key := section.Text("message_key"); key != "" {
+				path, _ := accessor(key)
+				message = ruby.Path(path)
+			}
+		}
+		return message, true
+	case "ltsv", "csv", "msgpack", "out_file", "hash", "tsv":
+		at := r.At
+		if section != nil {
+			at = section.At
+		}
+		r.Notes.Lose(at, r.Title+" <format>", "events are written as one JSON object a line, not as "+name, "change what reads them, or leave it out")
+	default:
+		r.Notes.Lose(r.At, r.Title+" <format>", "there is no format "+name, "events are written as one JSON object a line")
+	}
+	_ = o
+	return "", false
+}

@@ -1,0 +1,199 @@
+package fluentd
+
+import (
+	"net"
+	"slices"
+	"strings"
+
+	"github.com/seed-afc6a195/aggregator/internal/convert/flow"
+	"github.com/seed-afc6a195/aggregator/internal/convert/settings"
+	"github.com/seed-afc6a195/aggregator/internal/convert/syntax"
+)
+
+func dropEntry(s *syntax.Section, key string) []syntax.Entry {
+	return slices.DeleteFunc(s.Entries, func(e syntax.Entry) bool { return e.Key == key })
+}
+
+// forward reads forward and secure_forward.
+func (c *converter) forward(r *settings.Reader, o *flow.Output) {
+	o.Type = "forward"
+	var servers []any
+	port := "24224"
+	if kind(r.Section) == "secure_forward" {
+		port = "24284"
+	}
+	user, password := "", ""
+	for _, s := range r.Children("server") {
+		sr := settings.NewReader(s, r.Notes, r.Title+" <server>")
+		host, ok := sr.Text("host")
+		if !ok {
+			r.Notes.Lose(s.At, r.Title+" <server>", "it has no host", "write one")
+			continue
+		}
+		p := port
+		if text, ok := sr.Text("port"); ok {
+			p = text
+		}
+		m := flow.Map{{Key: "address", Value: address(host, p)}}
+		if n, ok := sr.Int("weight"); ok && n != 60 {
+			m = m.With("weight", max(1, n))
+		}
+		if sr.Bool("standby", false) {
+			m = m.With("standby", true)
+		}
+		if text, ok := sr.Text("username"); ok {
+			user = text
+		}
+		if text, ok := sr.Secret("password", o.Name+"-password"); ok {
+			password = text
+		}
+		if sr.Has("shared_key") {
+			sr.Lose("shared_key", "all servers of an output have one key", "make an output for each key")
+		}
+		sr.Ignore("name", "proxy_uri", "hostlabel")
+		sr.Done()
+		if len(m) == 1 {
+			servers = append(servers, m[0].Value)
+		} else {
+			servers = append(servers, m)
+		}
+	}
+	r.IgnoreSections("server")
+	if s := r.Child("service_discovery"); s != nil {
+		r.Notes.Lose(s.At, r.Title+" <service_discovery>", "servers are named in the configuration", "name a DNS name that has all of them")
+	}
+	if len(servers) == 0 {
+		servers = []any{"127.0.0.1:" + port}
+		r.Notes.Lose(r.At, r.Title, "it names no server that can be read", "write servers")
+	}
+	o.Settings = o.Settings.With("servers", servers)
+	s := r
+	if section := r.Child("security"); section != nil {
+		s = settings.NewReader(section, r.Notes, r.Title+" <security>")
+	}
+	if key, ok := s.Secret("shared_key", o.Name+"-key"); ok {
+		o.Settings = o.Settings.With("shared_key", key)
+	}
+	if name, ok := s.Text("self_hostname"); ok && !strings.Contains(name, "env:HOSTNAME") {
+		o.Settings = o.Settings.With("self_hostname", name)
+	}
+	if s != r {
+		s.Done()
+	}
+	if user != "" {
+		o.Settings = o.Settings.With("username", user)
+	}
+	if password != "" {
+		o.Settings = o.Settings.With("password", password)
+	}
+	c.forwardTLS(r, o)
+	o.Settings = o.Settings.With("ack", r.Bool("require_ack_response", kind(r.Section) == "secure_forward" && false))
+	if wait, ok := r.Duration("ack_response_timeout"); ok {
+		o.Settings = o.Settings.With("ack_timeout", wait)
+	}
+	if compress, _ := r.Plain("compress"); compress == "" || compress == "text" {
+		o.Settings = o.Settings.With("compression", "none")
+	} else {
+		o.Settings = o.Settings.With("compression", compress)
+	}
+	r.Ignore("send_timeout", "connect_timeout", "recover_wait", "heartbeat_type", "heartbeat_interval", "phi_failure_detector", "phi_threshold", "hard_timeout", "expire_dns_cache", "dns_round_robin",
+		"ignore_network_errors_at_startup", "keepalive", "keepalive_timeout", "time_as_integer", "verify_connection_at_startup", "transport", "suspend_flush", "proxy_uri", "extend_internal_protocol", "linger_timeout", "enable_strict_verification", "secure", "read_length", "read_interval_msec", "socket_interval_msec")
+	if tag, ok := c.named(r, "tag"); ok {
+		o.Settings = o.Settings.With("tag", tag)
+	}
+}
+
+// address joins a host and a port, of which either may be a variable.
+func address(host, port string) string {
+	if strings.Contains(host, "${") || strings.Contains(port, "${") {
+		return host + ":" + port
+	}
+	return net.JoinHostPort(strings.Trim(host, "[]"), port)
+}
+
+func (c *converter) forwardTLS(r *settings.Reader, o *flow.Output) {
+	secure := kind(r.Section) == "secure_forward"
+	transport, _ := r.Plain("transport")
+	var m flow.Map
+	for _, p := range [...]struct{ old, key string }{{"tls_ca_cert_path", "ca_file"}, {"ca_cert_path", "ca_file"}, {"tls_cert_path", "ca_file"}, {"tls_client_cert_path", "cert_file"}, {"tls_client_private_key_path", "key_file"}} {
+		if text, ok := r.Text(p.old); ok {
+			if strings.HasPrefix(text, "[") {
+				names := list(text)
+				text = flow.Literal(names[0])
+			}
+			m = m.With(p.key, text)
+			r.Notes.NeedFile(text, "the file of that name that the old program had")
+		}
+	}
+	if r.Bool("tls_insecure_mode", false) || r.Bool("tls_allow_self_signed_cert", false) {
+		m = m.With("insecure_skip_verify", true)
+	}
+	if !r.Bool("tls_verify_hostname", true) && m.Get("insecure_skip_verify") == nil {
+		r.Lose("tls_verify_hostname", "the name in the server's certificate is always checked", "write the name that it has into tls.server_name")
+	}
+	r.Ignore("tls_version", "tls_ciphers", "tls_cert_thumbprint", "tls_cert_logical_store_name", "tls_cert_use_enterprise_store")
+	if r.Has("tls_client_private_key_passphrase") {
+		r.Lose("tls_client_private_key_passphrase", "keys are read without a passphrase", "write the key without one: openssl pkey -in old.key -out new.key")
+	}
+	if strings.EqualFold(transport, "tls") || secure {
+		if m == nil {
+			m = flow.Map{}
+		}
+		o.Settings = o.Settings.With("tls", m)
+	}
+}
+
+// file reads file.
+func (c *converter) file(r *settings.Reader, o *flow.Output) {
+	o.Type = "file"
+	path, ok := c.named(r, "path")
+	if !ok {
+		r.Notes.Lose(r.At, r.Title, "it has no path", "write one")
+		path = "data/missing"
+	}
+	slice := "%Y%m%d"
+	if text, ok := r.Text("time_slice_format"); ok {
+		slice = text
+	}
+	for _, s := range r.Children("buffer") {
+		b := settings.NewReader(s, &settings.Notes{}, "")
+		if age, ok := b.Duration("timekey"); ok && age == "1h" {
+			slice = "%Y%m%d%H"
+		}
+		s.Entries = dropEntry(s, "timekey")
+	}
+	switch {
+	case strings.Contains(path, "%"):
+	case strings.Contains(path, "*"):
+		path = strings.Replace(path, "*", slice, 1)
+	default:
+		path += "." + slice
+	}
+	if !strings.HasSuffix(path, ".log") && r.Bool("add_path_suffix", true) {
+		suffix := ".log"
+		if text, ok := r.Text("path_suffix"); ok {
+			suffix = text
+		}
+		path += suffix
+	}
+	r.Ignore("path_suffix", "append", "symlink_path", "symlink_path_use_relative", "recompress", "localtime", "utc", "time_format", "timezone", "output_type", "delimiter", "output_tag", "output_time", "include_tag_key", "include_time_key")
+	o.Settings = o.Settings.With("path", path)
+	if compress, _ := r.Plain("compress"); compress == "gzip" || compress == "gz" {
+		o.Settings = o.Settings.With("compression", "gzip")
+	}
+	section := r.Children("format")
+	if _, alone := c.alone(r, o); alone {
+		r.Notes.Lose(r.At, r.Title+" <format>", "lines are whole events as JSON, not one field alone", "change what reads them")
+	} else if len(section) == 0 && !r.Has("format") {
+		r.Notes.Say(r.At, r.Title, "a line is one JSON object with the time and the tag in it, not the time, the tag and JSON with tabs between", "")
+	} else {
+		fieldsOff(o, "", "")
+	}
+	r.Ignore("format")
+}
+
+func (c *converter) stdout(r *settings.Reader, o *flow.Output) {
+	o.Type = "stdout"
+	r.Ignore("output_type", "format", "use_logger", "utc", "localtime", "time_format", "timezone", "time_type")
+	r.IgnoreSections("format")
+}

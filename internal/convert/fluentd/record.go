@@ -1,0 +1,258 @@
+package fluentd
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+
+	"github.com/seed-afc6a195/aggregator/internal/convert/flow"
+	"github.com/seed-afc6a195/aggregator/internal/convert/ruby"
+	"github.com/seed-afc6a195/aggregator/internal/convert/settings"
+	"github.com/seed-afc6a195/aggregator/internal/convert/syntax"
+)
+
+// assignments is what a record_transformer sets: by templates, or by expressions where these can't say it.
+type assignments struct {
+	set, expr flow.Map
+	names     []string
+}
+
+// assign reads one field of <record>.
+func (a *assignments) assign(r *settings.Reader, e syntax.Entry) {
+	field := ruby.Path([]string{e.Key})
+	a.names = append(a.names, field)
+	if text, plain := e.Value.Plain(); plain && !strings.Contains(text, "${") {
+		var value any
+		if (strings.HasPrefix(text, "{") || strings.HasPrefix(text, "[")) && json.Unmarshal([]byte(text), &value) == nil {
+			a.set = append(a.set, flow.Pair{Key: field, Value: fromJSON(value)})
+			return
+		}
+		a.set = append(a.set, flow.Pair{Key: field, Value: flow.LiteralTemplate(text)})
+		return
+	}
+	if template, ok := valueTemplate(r, e.Value); ok {
+		a.set = append(a.set, flow.Pair{Key: field, Value: template})
+		return
+	}
+	code, err := valueExpr(r, e.Value)
+	if err != nil {
+		r.Notes.Lose(e.At, r.Title+" "+e.Key, err.Error()+" has no like that is known here", "write it as an expression (docs/filters.md#expr-and-when), or let the agent set it")
+		return
+	}
+	a.expr = append(a.expr, flow.Pair{Key: field, Value: flow.Expression(code)})
+}
+
+// fromJSON makes maps of the new configuration of JSON's.
+func fromJSON(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		var m flow.Map
+		keys := make([]string, 0, len(v))
+		for k := range v {
+			keys = append(keys, k)
+		}
+		slices.Sort(keys)
+		for _, k := range keys {
+			m = append(m, flow.Pair{Key: k, Value: fromJSON(v[k])})
+		}
+		return m
+	case []any:
+		all := make([]any, len(v))
+		for i := range v {
+			all[i] = fromJSON(v[i])
+		}
+		return all
+	case string:
+		return flow.LiteralTemplate(v)
+	case float64:
+		if v == float64(int(v)) {
+			return int(v)
+		}
+		return v
+	}
+	return v
+}
+
+// valueTemplate returns a value whose ${…} are plain placeholders.
+func valueTemplate(r *settings.Reader, v syntax.Value) (string, bool) {
+	var b strings.Builder
+	for _, part := range v.Parts {
+		switch {
+		case part.Code != "":
+			return "", false
+		case part.Env != "":
+			b.WriteString(variable(r, part, v.At))
+			continue
+		}
+		for _, p := range pieces(part.Text) {
+			if p.code == "" {
+				b.WriteString(flow.LiteralTemplate(p.text))
+				continue
+			}
+			placed, ok := placeholder(p.code)
+			if !ok {
+				return "", false
+			}
+			b.WriteString(placed)
+		}
+	}
+	return b.String(), true
+}
+
+// variable writes ${env:NAME:-default} into a template.
+func variable(r *settings.Reader, p syntax.Part, at syntax.Place) string {
+	switch {
+	case p.Default == nil || strings.HasPrefix(*p.Default, "${env:"):
+		r.Notes.NeedEnv(p.Env, "as for the old program; "+at.String())
+		return "${env:" + p.Env + "}"
+	case *p.Default == settings.UseDefault:
+		return "${env:" + p.Env + ":-}"
+	}
+	return "${env:" + p.Env + ":-" + *p.Default + "}"
+}
+
+// valueExpr returns a value as an expression.
+func valueExpr(r *settings.Reader, v syntax.Value) (string, error) {
+	var parts []string
+	only := ""
+	for _, part := range v.Parts {
+		switch {
+		case part.Code != "":
+			code, err := ruby.Expr(part.Code)
+			if err != nil {
+				return "", err
+			}
+			parts = append(parts, "string("+code+")")
+			continue
+		case part.Env != "":
+			parts = append(parts, `"`+variable(r, part, v.At)+`"`)
+			continue
+		}
+		for _, p := range pieces(part.Text) {
+			if p.code == "" {
+				parts = append(parts, flow.Quote(p.text))
+				continue
+			}
+			code, err := ruby.Expr(p.code)
+			if err != nil {
+				return "", err
+			}
+			only = code
+			if path, ok := recordPath(p.code); ok {
+				code = ruby.Field(path)
+			}
+			parts = append(parts, "string("+code+` ?? "")`)
+		}
+	}
+	if len(parts) == 1 && only != "" {
+		return only, nil
+	}
+	return strings.Join(parts, " + "), nil
+}
+
+// recordTransformer reads record_transformer.
+func (c *converter) recordTransformer(r *settings.Reader) (steps []flow.Step) {
+	r.Ignore("enable_ruby", "auto_typecast")
+	var a assignments
+	for _, s := range r.Children("record") {
+		for _, e := range s.Entries {
+			a.assign(r, e)
+		}
+	}
+	r.IgnoreSections("record")
+	remove := paths(r, "remove_keys")
+	keep := paths(r, "keep_keys")
+	if r.Bool("renew_record", false) {
+		keep = append(keep, a.names...)
+	} else if keep != nil {
+		keep = nil
+	}
+	if r.Has("renew_time_key") {
+		key, _ := r.Plain("renew_time_key")
+		path, _ := accessor(key)
+		steps = append(steps, flow.Step{Kind: "parse", Body: flow.Map{
+			{Key: "field", Value: ruby.Path(path)},
+			{Key: "format", Value: "regex"},
+			{Key: "regex", Value: "^(?<time>.+)$"},
+			{Key: "time", Value: flow.Map{{Key: "format", Value: "unix"}}},
+			{Key: "keep", Value: true},
+		}})
+	}
+	return append(recordSteps(a, remove, keep), steps...)
+}
+
+// recordSteps writes what is set, removed and kept as steps: expressions first, which see the record as it came.
+func recordSteps(a assignments, remove, keep []string) (steps []flow.Step) {
+	// A template that needs a field which an expression is about to change sees it as it came only in the same step.
+	if len(a.expr) > 0 && len(a.set) > 0 {
+		for _, p := range a.set {
+			text, isText := p.Value.(string)
+			if isText && strings.Contains(text, "{record.") && touches(text, a.expr) {
+				steps = append(steps, flow.Step{Kind: "modify", Body: flow.Map{{Key: "set", Value: flow.Map{p}}}, Note: ""})
+				a.set = without(a.set, p.Key)
+			}
+		}
+	}
+	if len(a.expr) > 0 {
+		steps = append(steps, flow.Step{Kind: "expr", Body: flow.Map{{Key: "set", Value: a.expr}}})
+	}
+	var body flow.Map
+	var late []string
+	for _, name := range remove {
+		if slices.Contains(a.names, name) {
+			late = append(late, name)
+		}
+	}
+	if len(keep) > 0 {
+		body = body.With("keep", texts(keep))
+	} else if early := slices.DeleteFunc(slices.Clone(remove), func(n string) bool { return slices.Contains(late, n) }); len(early) > 0 {
+		body = body.With("remove", texts(early))
+	}
+	if len(a.set) > 0 {
+		body = body.With("set", a.set)
+	}
+	if len(body) > 0 {
+		steps = append(steps, flow.Step{Kind: "modify", Body: body})
+	}
+	if len(late) > 0 {
+		steps = append(steps, flow.Step{Kind: "modify", Body: flow.Map{{Key: "remove", Value: texts(late)}}})
+	}
+	return steps
+}
+
+// touches says whether a template has a field that is among set.
+func touches(template string, set flow.Map) bool {
+	return slices.ContainsFunc(set, func(p flow.Pair) bool {
+		return strings.Contains(template, "{record."+p.Key+"}") || strings.Contains(template, "{record."+p.Key+".")
+	})
+}
+
+func without(m flow.Map, key string) flow.Map {
+	return slices.DeleteFunc(slices.Clone(m), func(p flow.Pair) bool { return p.Key == key })
+}
+
+// texts makes a list of the new configuration.
+func texts(names []string) []any {
+	all := make([]any, len(names))
+	for i, n := range names {
+		all[i] = flow.Literal(n)
+	}
+	return all
+}
+
+// paths reads a list of fields.
+func paths(r *settings.Reader, key string) (all []string) {
+	text, ok := r.Plain(key)
+	if !ok {
+		return nil
+	}
+	for _, name := range list(text) {
+		path, ok := accessor(name)
+		if !ok {
+			r.Lose(key, "the field "+name+" is within an array, or can't be read", "write an expression")
+			continue
+		}
+		all = append(all, ruby.Path(path))
+	}
+	return all
+}

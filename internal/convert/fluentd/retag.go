@@ -1,0 +1,321 @@
+package fluentd
+
+import (
+	"regexp"
+	"strings"
+
+	"github.com/seed-afc6a195/aggregator/internal/convert/flow"
+	"github.com/seed-afc6a195/aggregator/internal/convert/ruby"
+	"github.com/seed-afc6a195/aggregator/internal/convert/settings"
+	"github.com/seed-afc6a195/aggregator/internal/convert/syntax"
+)
+
+// joined reads detect_exceptions: lines are joined, and go back to the beginning under a tag without its prefix. Without a
+// prefix it is a filter.
+func (c *converter) joined(label string, s *syntax.Section) *flow.Retag {
+	r := c.reader(s)
+	prefix := strings.Trim(s.Text("remove_tag_prefix"), ".")
+	tags := c.tags(s)
+	steps := c.detectExceptions(r)
+	r.IgnoreSections("buffer")
+	r.Done()
+	rule := flow.Rule{At: s.At, Set: steps}
+	for _, p := range tags.Patterns {
+		for _, one := range flow.Expand(p) {
+			if rest, found := strings.CutPrefix(one, prefix+"."); found && prefix != "" {
+				rule.Tags.Patterns = append(rule.Tags.Patterns, rest)
+			}
+		}
+	}
+	if rule.Tags.Patterns == nil {
+		rule.Tags = flow.Every()
+	}
+	if prefix != "" {
+		rule.Set = append(rule.Set, setTag("trimPrefix(tag, "+flow.Quote(prefix+".")+")")...)
+	}
+	if to := s.Text("@label"); to != "" {
+		label = to
+	}
+	return &flow.Retag{Label: label, Rules: []flow.Rule{rule}}
+}
+
+// rewriteTag reads rewrite_tag_filter.
+func (c *converter) rewriteTag(label string, s *syntax.Section) *flow.Retag {
+	r := c.reader(s)
+	r.Ignore("capitalize_regex_backreference", "hostname_command", "emit_mode")
+	removePrefix, _ := r.Plain("remove_tag_prefix")
+	r.Ignore("remove_tag_regexp")
+	if r.Has("remove_tag_regexp") {
+		r.Lose("remove_tag_regexp", "tags are cut by no expression here", "write the tag by hand")
+	}
+	to := s.Text("@label")
+	if to == "" {
+		to = label
+		if label == c.old.Flow.Start {
+			to = label
+		}
+	}
+	retag := &flow.Retag{Label: to}
+	if s.Text("@label") == "@ROOT" {
+		retag.Label = ""
+	}
+	for _, rule := range s.Children("rule") {
+		c.rule(r, retag, rewrite{
+			at: rule.At, key: rule.Text("key"), pattern: rule.Text("pattern"), tag: rule.Text("tag"),
+			removePrefix: removePrefix, invert: strings.EqualFold(rule.Text("invert"), "true"),
+		})
+		if rule.Text("label") != "" {
+			r.Notes.Lose(rule.At, r.Title+" <rule> label", "rules go to the label of the match alone", "write a match for each label")
+		}
+	}
+	r.IgnoreSections("rule", "buffer")
+	for _, e := range s.Entries {
+		if !strings.HasPrefix(e.Key, "rewriterule") {
+			continue
+		}
+		r.Ignore(e.Key)
+		words := strings.Fields(e.Value.Shown())
+		if len(words) != 3 {
+			r.Notes.Lose(e.At, r.Title+" "+e.Key, "it is not a field, an expression and a tag", "write <rule>")
+			continue
+		}
+		re, invert := strings.CutPrefix(words[1], "!")
+		c.rule(r, retag, rewrite{at: e.At, key: words[0], pattern: re, tag: words[2], removePrefix: removePrefix, invert: invert})
+	}
+	r.Done()
+	if len(retag.Rules) == 0 {
+		c.notes.Lose(s.At, title(s), "it has no rule that can be said", "write routes by hand")
+	}
+	return retag
+}
+
+// rewrite is one rule of rewrite_tag_filter.
+type rewrite struct {
+	at                syntax.Place
+	key, pattern, tag string
+	removePrefix      string
+	invert            bool
+}
+
+// rule adds one rule of rewrite_tag_filter.
+func (c *converter) rule(r *settings.Reader, retag *flow.Retag, w rewrite) {
+	path, ok := accessor(w.key)
+	if !ok {
+		r.Notes.Lose(w.at, r.Title+" <rule>", "the field "+w.key+" can't be read", "write a route with when")
+		return
+	}
+	re, ok := pattern(r, w.at, "<rule> pattern", w.pattern)
+	if !ok {
+		return
+	}
+	access := ruby.Field(path)
+	tag, err := newTag(w, access, re, c.tags(r.Section))
+	if err != nil {
+		r.Notes.Lose(w.at, r.Title+" <rule> tag", "the tag "+w.tag+" can't be said: "+err.Error(), "write it by hand: modify: {tag: …}")
+		return
+	}
+	field := ruby.Path(path)
+	on := flow.Map{{Key: field, Value: flow.Literal(re)}}
+	take, leave := "include", "exclude"
+	if w.invert {
+		take, leave = leave, take
+	}
+	rule := flow.Rule{At: w.at, Tags: flow.Tags{Patterns: tag.like}, Set: tag.steps, Field: field}
+	rule.When = access + " != nil and string(" + access + ") matches " + flow.Quote(re)
+	if w.invert {
+		rule.When = access + " != nil and not (string(" + access + ") matches " + flow.Quote(re) + ")"
+	}
+	rule.Take = []flow.Step{{Kind: "grep", Body: flow.Map{{Key: take, Value: on}}}}
+	rule.Leave = []flow.Step{{Kind: "grep", Body: flow.Map{{Key: leave, Value: on}}}}
+	if empty, err := regexp.MatchString(re, ""); err == nil && empty != w.invert {
+		// There, a rule takes nothing of events without the field; here, the missing field is an empty text.
+		rule.Take = append(rule.Take, flow.Step{Kind: "expr", Body: flow.Map{{Key: "drop", Value: flow.Expression(access + " == nil")}}})
+		rule.Leave = []flow.Step{{Kind: "grep", Body: flow.Map{{Key: leave, Value: on}}, When: flow.Expression(access + " != nil")}}
+	}
+	retag.Rules = append(retag.Rules, rule)
+}
+
+// setTag writes the steps that set a tag to what an expression says.
+func setTag(code string) []flow.Step {
+	return []flow.Step{
+		{Kind: "expr", Body: flow.Map{{Key: "set", Value: flow.Map{{Key: "_tag", Value: flow.Expression(code)}}}}},
+		{Kind: "modify", Body: flow.Map{{Key: "tag", Value: "{record._tag}"}, {Key: "remove", Value: []any{"_tag"}}}},
+	}
+}
+
+// tagged is how a tag is set, and what tags it may be.
+type tagged struct {
+	steps []flow.Step
+	like  []string
+}
+
+// newTag reads a rule's tag, which may have ${tag}, ${tag_parts[1]}, $1 and the like.
+func newTag(w rewrite, access, re string, old flow.Tags) (t tagged, err error) {
+	tag := strings.NewReplacer("__TAG__", "${tag}", "__HOSTNAME__", "${hostname}").Replace(w.tag)
+	tag = regexp.MustCompile(`__TAG_PARTS\[(-?\d+)\]__`).ReplaceAllString(tag, "$${tag_parts[$1]}")
+	group := regexp.MustCompile(`\$(\d)`)
+	var template strings.Builder
+	var parts []string
+	simple := !group.MatchString(tag)
+	t.like = []string{""}
+	for _, p := range pieces(tag) {
+		switch {
+		case p.code == "" && !group.MatchString(p.text):
+			template.WriteString(flow.LiteralTemplate(p.text))
+			parts = append(parts, flow.Quote(p.text))
+			t.like = appended(t.like, []string{escapePattern(p.text)})
+		case p.code == "":
+			with := group.ReplaceAllString(p.text, "$${$1}")
+			parts = append(parts, "replacePattern(string("+access+"), "+flow.Quote("(?s)^.*?(?:"+re+").*$")+", "+flow.Quote(with)+")")
+			t.like = appended(t.like, []string{group.ReplaceAllString(escapePattern(p.text), "**")})
+		case p.code == "tag" && w.removePrefix == "":
+			template.WriteString("{tag}")
+			parts = append(parts, "tag")
+			t.like = appended(t.like, old.Patterns)
+		case p.code == "tag":
+			simple = false
+			parts = append(parts, "trimPrefix(tag, "+flow.Quote(strings.Trim(w.removePrefix, ".")+".")+")")
+			t.like = appended(t.like, []string{"**"})
+		default:
+			code, err := ruby.Expr(p.code)
+			if err != nil {
+				return tagged{}, err
+			}
+			placed, ok := placeholder(p.code)
+			simple = simple && ok
+			template.WriteString(placed)
+			parts = append(parts, "string("+code+")")
+			t.like = appended(t.like, []string{"**"})
+		}
+	}
+	t.steps = []flow.Step{{Kind: "modify", Body: flow.Map{{Key: "tag", Value: template.String()}}}}
+	if !simple {
+		t.steps = setTag(strings.Join(parts, " + "))
+	}
+	return t, nil
+}
+
+// appended returns every pattern with every ending.
+func appended(patterns, endings []string) (all []string) {
+	for _, p := range patterns {
+		for _, e := range endings {
+			one := p + e
+			for strings.Contains(one, "****") {
+				one = strings.ReplaceAll(one, "****", "**")
+			}
+			if all = append(all, one); len(all) > 64 {
+				return []string{"**"}
+			}
+		}
+	}
+	return all
+}
+
+// escapePattern writes text so that it stands for itself in a tag pattern.
+func escapePattern(text string) string {
+	return strings.NewReplacer("*", `\*`, "{", `\{`, "}", `\}`, ",", `\,`).Replace(text)
+}
+
+// retagAll reads matches that change events and send them on under another tag.
+func (c *converter) retagAll(label string, s *syntax.Section) *flow.Retag {
+	r := c.reader(s)
+	retag := &flow.Retag{Label: label}
+	if to := s.Text("@label"); to != "" {
+		retag.Label = to
+	}
+	tag, ok := r.Plain("tag")
+	if !ok {
+		c.notes.Lose(s.At, title(s), "it has no tag that can be said", "write a filter by hand")
+		return retag
+	}
+	to, err := newTag(rewrite{tag: tag}, "", "", c.tags(s))
+	if err != nil {
+		c.notes.Lose(s.At, title(s)+" tag", "the tag "+tag+" can't be said: "+err.Error(), "write it by hand: modify: {tag: …}")
+		return retag
+	}
+	r.Ignore("enable_ruby", "auto_typecast")
+	var steps []flow.Step
+	if kind(s) == "record_reformer" || kind(s) == "record_modifier" {
+		var a assignments
+		for _, rec := range s.Children("record") {
+			for _, e := range rec.Entries {
+				a.assign(r, e)
+			}
+		}
+		r.IgnoreSections("record")
+		steps = recordSteps(a, paths(r, "remove_keys"), nil)
+	}
+	steps = append(steps, to.steps...)
+	r.Done()
+	retag.Rules = []flow.Rule{{At: s.At, Set: steps, Tags: flow.Tags{Patterns: to.like}}}
+	return retag
+}
+
+// labelRouter reads the router of Kubernetes operators: routes by namespace, labels and the like to labels.
+func (c *converter) labelRouter(s *syntax.Section) []flow.Target {
+	r := c.reader(s)
+	r.Ignore("default_route", "default_tag", "metrics", "sticky_tags", "emit_mode")
+	var all []flow.Target
+	for _, route := range s.Children("route") {
+		to := route.Text("@label")
+		if to == "" {
+			c.notes.Lose(route.At, title(s)+" <route>", "it leads to no label", "write @label")
+			continue
+		}
+		c.old.Flow.Pipes[to+" by "+route.At.String()] = &flow.Pipe{Stages: append(c.routeConditions(route), flow.Stage{Match: &flow.Match{
+			At: route.At, Title: title(s), Tags: flow.Every(), Targets: []flow.Target{{Label: to}},
+		}})}
+		all = append(all, flow.Target{Label: to + " by " + route.At.String()})
+	}
+	r.IgnoreSections("route")
+	if to := s.Text("default_route"); to != "" {
+		c.notes.Lose(s.At, title(s)+" default_route", "what no route takes is not told apart", "add a route by hand")
+	}
+	r.Done()
+	return all
+}
+
+// routeConditions reads the <match>es of a route as filters that drop what it does not take.
+func (c *converter) routeConditions(route *syntax.Section) []flow.Stage {
+	var takes, denies []string
+	for _, m := range route.Children("match") {
+		var all []string
+		for _, key := range [...]struct{ old, field string }{{"namespaces", "namespace_name"}, {"hosts", "host"}, {"container_names", "container_name"}} {
+			names := list(m.Text(key.old))
+			if len(names) == 0 || names[0] == "" {
+				continue
+			}
+			quoted := make([]string, len(names))
+			for i, n := range names {
+				quoted[i] = flow.Quote(n)
+			}
+			all = append(all, "record.kubernetes?."+key.field+" in ["+strings.Join(quoted, ", ")+"]")
+		}
+		for _, pair := range list(m.Text("labels")) {
+			name, value, found := strings.Cut(pair, ":")
+			if found {
+				all = append(all, ruby.Field([]string{"kubernetes", "labels", strings.TrimSpace(name)})+" == "+flow.Quote(strings.TrimSpace(value)))
+			}
+		}
+		if len(all) == 0 {
+			continue
+		}
+		code := "(" + strings.Join(all, " and ") + ")"
+		if strings.EqualFold(m.Text("negate"), "true") {
+			denies = append(denies, code)
+		} else {
+			takes = append(takes, code)
+		}
+	}
+	var steps []flow.Step
+	if len(denies) > 0 {
+		steps = append(steps, flow.Step{Kind: "expr", Body: flow.Map{{Key: "drop", Value: flow.Expression(strings.Join(denies, " or "))}}})
+	}
+	if len(takes) > 0 {
+		steps = append(steps, flow.Step{Kind: "expr", Body: flow.Map{{Key: "drop", Value: flow.Expression("not (" + strings.Join(takes, " or ") + ")")}}})
+	}
+	if steps == nil {
+		return nil
+	}
+	return []flow.Stage{{Filter: &flow.Filter{At: route.At, Title: "<route>", Tags: flow.Every(), Steps: steps, Raw: route.Raw}}}
+}

@@ -1,0 +1,411 @@
+package ruby
+
+import (
+	"strconv"
+
+	"github.com/seed-afc6a195/aggregator/internal/convert/dialect"
+)
+
+// Expr returns Ruby of record_transformer and the like as an expression of the aggregator's. The error says what of it has
+// no like.
+func Expr(code string) (string, error) {
+	n, err := parse(code, 0)
+	if err != nil {
+		return "", err
+	}
+	return n.code, nil
+}
+
+// Condition is Expr for code of which only matters whether it is true.
+func Condition(code string) (string, error) {
+	n, err := parse(code, 0)
+	if err != nil {
+		return "", err
+	}
+	return truth(n).code, nil
+}
+
+// sort is what is known of a value.
+type sort uint8
+
+const (
+	anything sort = iota
+	textual
+	boolean
+	numeric
+	listed
+	timed
+)
+
+// node is an expression of the aggregator's, already written.
+type node struct {
+	code string
+	sort sort
+	// whole says that nothing around can tear it apart.
+	whole bool
+	// path is the field's names where it is a field of the record.
+	path []string
+	// maybe says that it may be nil.
+	maybe bool
+}
+
+func (n node) inner() string {
+	if n.whole {
+		return n.code
+	}
+	return "(" + n.code + ")"
+}
+
+// str is n as a text, as Ruby's to_s has it.
+func str(n node) string {
+	switch {
+	case n.sort == textual && !n.maybe:
+		return n.inner()
+	case n.sort == textual || !n.maybe:
+		return "string(" + n.code + ` ?? "")`
+	}
+	return "string(" + n.code + ` ?? "")`
+}
+
+// truth is whether Ruby takes n for true: all but nil and false.
+func truth(n node) node {
+	switch n.sort {
+	case boolean:
+		return n
+	case anything:
+		return node{code: n.inner() + " != nil and " + n.inner() + " != false", sort: boolean}
+	default:
+	}
+	if n.maybe {
+		return node{code: n.inner() + " != nil", sort: boolean}
+	}
+	return node{code: "true", sort: boolean, whole: true}
+}
+
+const maxDepth = 40
+
+func parse(code string, depth int) (node, error) {
+	if depth > maxDepth {
+		return node{}, unknown("expressions nested too deep")
+	}
+	tokens, err := lex(code)
+	if err != nil {
+		return node{}, err
+	}
+	p := &parser{tokens: tokens, depth: depth}
+	n, err := p.statement()
+	if err == nil && p.peek().kind != endOfCode {
+		err = unknown("%.40q", p.peek().text)
+	}
+	return n, err
+}
+
+type parser struct {
+	tokens []token
+	pos    int
+	depth  int
+}
+
+func (p *parser) peek() token { return p.tokens[p.pos] }
+
+func (p *parser) next() token {
+	t := p.tokens[p.pos]
+	if t.kind != endOfCode {
+		p.pos++
+	}
+	return t
+}
+
+// is says whether the next token is that operator or word.
+func (p *parser) is(text string) bool {
+	t := p.peek()
+	return (t.kind == operator || t.kind == name) && t.text == text
+}
+
+func (p *parser) take(text string) bool {
+	if p.is(text) {
+		p.pos++
+		return true
+	}
+	return false
+}
+
+func (p *parser) want(text string) error {
+	if !p.take(text) {
+		return unknown("%q is missing before %.40q", text, p.peek().text)
+	}
+	return nil
+}
+
+// statement is an expression with perhaps if or unless behind it.
+func (p *parser) statement() (node, error) {
+	p.depth++
+	defer func() { p.depth-- }()
+	if p.depth > maxDepth {
+		return node{}, unknown("expressions nested too deep")
+	}
+	if p.take("if") {
+		return p.ifThenElse()
+	}
+	n, err := p.ternary()
+	for err == nil && (p.is("if") || p.is("unless")) {
+		unless := p.next().text == "unless"
+		var c node
+		if c, err = p.ternary(); err != nil {
+			return node{}, err
+		}
+		yes, no := n.code, "nil"
+		if unless {
+			yes, no = no, yes
+		}
+		n = node{code: truth(c).inner() + " ? " + yes + " : " + no, sort: n.sort, maybe: true}
+	}
+	return n, err
+}
+
+// ifThenElse is if a then b else c end, on one line.
+func (p *parser) ifThenElse() (node, error) {
+	c, err := p.ternary()
+	if err != nil {
+		return node{}, err
+	}
+	_ = p.take("then") || p.take(";")
+	a, err := p.statement()
+	if err != nil {
+		return node{}, err
+	}
+	p.take(";")
+	b := node{code: "nil", whole: true, maybe: true}
+	switch {
+	case p.take("elsif"):
+		if b, err = p.ifThenElse(); err != nil {
+			return node{}, err
+		}
+		return either(c, a, b), nil
+	case p.take("else"):
+		if b, err = p.statement(); err != nil {
+			return node{}, err
+		}
+		p.take(";")
+	}
+	return either(c, a, b), p.want("end")
+}
+
+func either(c, a, b node) node {
+	n := node{code: truth(c).inner() + " ? " + a.inner() + " : " + b.inner(), maybe: a.maybe || b.maybe}
+	if a.sort == b.sort {
+		n.sort = a.sort
+	}
+	return n
+}
+
+func (p *parser) ternary() (node, error) {
+	c, err := p.or()
+	if err != nil || !p.take("?") {
+		return c, err
+	}
+	a, err := p.ternary()
+	if err != nil {
+		return node{}, err
+	}
+	if p.peek().kind == symbol { // a :b, written without the blank
+		p.tokens[p.pos] = token{kind: name, text: p.peek().text}
+	} else if err := p.want(":"); err != nil {
+		return node{}, err
+	}
+	b, err := p.ternary()
+	if err != nil {
+		return node{}, err
+	}
+	return either(c, a, b), nil
+}
+
+func (p *parser) or() (node, error) {
+	a, err := p.and()
+	for err == nil && (p.take("||") || p.take("or")) {
+		var b node
+		if b, err = p.and(); err != nil {
+			break
+		}
+		if a.sort == boolean {
+			a = node{code: a.inner() + " or " + truth(b).inner(), sort: boolean}
+			continue
+		}
+		n := node{code: a.inner() + " ?? " + b.inner(), maybe: b.maybe}
+		if a.sort == b.sort {
+			n.sort = a.sort
+		}
+		a = n
+	}
+	return a, err
+}
+
+func (p *parser) and() (node, error) {
+	a, err := p.not()
+	for err == nil && (p.take("&&") || p.take("and")) {
+		var b node
+		if b, err = p.not(); err != nil {
+			break
+		}
+		if b.sort != boolean { // a && b is b where a is true
+			a = node{code: truth(a).inner() + " ? " + b.inner() + " : nil", sort: b.sort, maybe: true}
+			continue
+		}
+		a = node{code: truth(a).inner() + " and " + b.inner(), sort: boolean}
+	}
+	return a, err
+}
+
+func (p *parser) not() (node, error) {
+	if p.take("!") || p.take("not") {
+		n, err := p.not()
+		return node{code: "not " + truth(n).inner(), sort: boolean}, err
+	}
+	return p.compare()
+}
+
+func (p *parser) compare() (node, error) {
+	a, err := p.sum()
+	for err == nil {
+		t := p.peek()
+		if t.kind != operator {
+			return a, nil
+		}
+		switch t.text {
+		case "==", "!=", "<", ">", "<=", ">=":
+			p.next()
+			b, err := p.sum()
+			if err != nil {
+				return node{}, err
+			}
+			a = node{code: a.inner() + " " + t.text + " " + b.inner(), sort: boolean}
+		case "=~", "!~":
+			p.next()
+			re := p.next()
+			if re.kind != pattern {
+				return node{}, unknown("%s without a regular expression", t.text)
+			}
+			if a, err = matches(a, re.text); err == nil && t.text == "!~" {
+				a = node{code: "not " + a.inner(), sort: boolean}
+			}
+		default:
+			return a, nil
+		}
+	}
+	return a, err
+}
+
+// matches is a =~ /…/.
+func matches(a node, re string) (node, error) {
+	translated, err := dialect.Pattern(re)
+	if err != nil {
+		return node{}, unknown("the regular expression %.60s: %v", re, err)
+	}
+	return node{code: str(a) + " matches " + strconv.Quote(translated), sort: boolean}, nil
+}
+
+func (p *parser) sum() (node, error) {
+	a, err := p.product()
+	for err == nil && (p.is("+") || p.is("-")) {
+		op := p.next().text
+		var b node
+		if b, err = p.product(); err != nil {
+			break
+		}
+		if op == "+" && (a.sort == textual || b.sort == textual) {
+			a = node{code: str(a) + " + " + str(b), sort: textual}
+			continue
+		}
+		a = node{code: a.inner() + " " + op + " " + b.inner(), sort: numeric}
+	}
+	return a, err
+}
+
+func (p *parser) product() (node, error) {
+	a, err := p.unary()
+	for err == nil && (p.is("*") || p.is("/") || p.is("%") || p.is("**")) {
+		op := p.next().text
+		var b node
+		if b, err = p.unary(); err != nil {
+			break
+		}
+		a = node{code: a.inner() + " " + op + " " + b.inner(), sort: numeric}
+	}
+	return a, err
+}
+
+func (p *parser) unary() (node, error) {
+	if p.take("-") {
+		n, err := p.unary()
+		return node{code: "-" + n.inner(), sort: numeric}, err
+	}
+	n, err := p.primary()
+	for err == nil {
+		switch {
+		case p.is(".") || p.is("&."):
+			p.next()
+			n, err = p.method(n)
+		case p.is("[") && !p.peek().spaced:
+			p.next()
+			n, err = p.index(n)
+		default:
+			return n, nil
+		}
+	}
+	return n, err
+}
+
+// index is n[…], behind the bracket.
+func (p *parser) index(n node) (node, error) {
+	if p.peek().kind == text && n.path != nil {
+		key := p.next().text
+		return field(append(n.path[:len(n.path):len(n.path)], key)), p.want("]")
+	}
+	from, err := p.ternary()
+	if err != nil {
+		return node{}, err
+	}
+	if p.is("..") || p.is("...") {
+		exclusive := p.next().text == "..."
+		to, err := p.ternary()
+		if err != nil {
+			return node{}, err
+		}
+		return slice(n, from.code, to.code, exclusive), p.want("]")
+	}
+	if p.take(",") {
+		length, err := p.ternary()
+		if err != nil {
+			return node{}, err
+		}
+		if from.code != "0" {
+			return node{}, unknown("a part [from, length] that does not begin at 0")
+		}
+		return slice(n, "0", length.code, true), p.want("]")
+	}
+	if n.sort == textual && from.sort == numeric {
+		return slice(n, from.code, from.code, false), p.want("]")
+	}
+	return node{code: "get(" + n.code + ", " + from.code + ")", whole: true, maybe: true}, p.want("]")
+}
+
+// slice is n[from..to]: of Go's kind, whose end is excluded.
+func slice(n node, from, to string, exclusive bool) node {
+	switch {
+	case exclusive:
+	case to == "-1":
+		to = ""
+	default:
+		if i, err := strconv.Atoi(to); err == nil {
+			to = strconv.Itoa(i + 1)
+		} else {
+			to = "(" + to + ") + 1"
+		}
+	}
+	value := n.inner()
+	if n.sort == anything && n.maybe {
+		value = str(n)
+		n.sort = textual
+	}
+	return node{code: value + "[" + from + ":" + to + "]", whole: true, sort: n.sort}
+}

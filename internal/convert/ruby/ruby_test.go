@@ -1,0 +1,110 @@
+package ruby_test
+
+import (
+	"testing"
+
+	"github.com/seed-afc6a195/aggregator/internal/convert/ruby"
+	"github.com/seed-afc6a195/aggregator/internal/convert/syntax"
+	"github.com/seed-afc6a195/aggregator/pkg/filter"
+)
+
+// TestExpr holds what Ruby becomes, and that it is an expression of the aggregator's.
+func TestExpr(t *testing.T) {
+	for code, want := range map[string]string{
+		`record["a"]`:                              `record.a`,
+		`record["a"]["b.c"]`:                       `record.a?.["b.c"]`,
+		`record['kubernetes']['labels']['app']`:    `record.kubernetes?.labels?.app`,
+		`record.dig("a", "b")`:                     `record.a?.b`,
+		`record["a"] || record["b"]`:               `record.a ?? record.b`,
+		`record["a"] || "none"`:                    `record.a ?? "none"`,
+		`record["a"].downcase`:                     `lower(string(record.a ?? ""))`,
+		`record["a"].to_i`:                         `int(record.a ?? 0)`,
+		`record["a"].to_f * 1000`:                  `float(record.a ?? 0) * 1000`,
+		`record["a"].gsub(/\d+/, "N")`:             `replacePattern(string(record.a ?? ""), "\\d+", "N")`,
+		`record["a"].gsub(/(\w+)=/, '\1:')`:        `replacePattern(string(record.a ?? ""), "(\\w+)=", "${1}:")`,
+		`record["a"].sub(/^x/, "")`:                `replacePattern(string(record.a ?? ""), "^x", "")`,
+		`record["a"].sub("a", "b").x`:              ``,
+		`record["a"].strip.split(",")[0]`:          `get(split(trim(string(record.a ?? "")), ","), 0)`,
+		`record["a"][0..9]`:                        `string(record.a ?? "")[0:10]`,
+		`record["a"] == "x" ? 1 : 2`:               `(record.a == "x") ? 1 : 2`,
+		`record["a"] && record["a"].include?("b")`: `(record.a != nil and record.a != false) and (string(record.a ?? "") contains "b")`,
+		`record["a"].nil? ? "b" : record["a"]`:     `(record.a == nil) ? "b" : record.a`,
+		`record["a"] =~ /^x/i`:                     `string(record.a ?? "") matches "(?i)^x"`,
+		`record.has_key?("a")`:                     `record.a != nil`,
+		`record.key?("a") && !record["b"].empty?`:  `(record.a != nil) and (not (string(record.b ?? "") == ""))`,
+		`tag_parts[1]`:                             `get(split(tag, "."), 1)`,
+		`tag_prefix[1]`:                            `join(split(tag, ".")[:2], ".")`,
+		`tag_suffix[-2]`:                           `join(split(tag, ".")[-2:], ".")`,
+		`"#{record["a"]}-#{tag}"`:                  `string(record.a ?? "") + "-" + tag`,
+		`time.to_i`:                                `time.Unix()`,
+		`Time.now.utc.iso8601`:                     `strftime(now(), "%Y-%m-%dT%H:%M:%SZ")`,
+		`Time.at(time).strftime("%Y")`:             `strftime(time, "%Y")`,
+		`time.strftime('%Y-%m-%dT%H:%M:%S.%L%z')`:  `strftime(time, "%Y-%m-%dT%H:%M:%S.%L%z")`,
+		`ENV["A"]`:                                 `"${env:A:-}"`,
+		`record["a"].to_json`:                      `toJSON(record.a)`,
+		`{"a" => record["b"], "c" => 1}`:           `{"a": record.b, "c": 1}`,
+		`record["n"].to_i >= 500 ? "error" : "ok"`: `(int(record.n ?? 0) >= 500) ? "error" : "ok"`,
+		`["a", "b"].include?(record["c"])`:         `record.c in ["a", "b"]`,
+		`record["a"] if record["b"]`:               `(record.b != nil and record.b != false) ? record.a : nil`,
+		`record["a"] unless record["b"].nil?`:      `(record.b == nil) ? nil : record.a`,
+		`if record["a"] then "x" else "y" end`:     `(record.a != nil and record.a != false) ? "x" : "y"`,
+		`record["a"]&.upcase`:                      `upper(string(record.a ?? ""))`,
+		`record["a"].map { |x| x }`:                ``,
+		"`date`":                                   ``,
+		`require 'json'; 1`:                        ``,
+		`record["a"].unknown_method`:               ``,
+		`record[`:                                  ``,
+		`SecureRandom.uuid`:                        ``,
+	} {
+		got, err := ruby.Expr(code)
+		if (err != nil) != (want == "") || got != want && err == nil {
+			t.Errorf("%s: %s %v, want %s", code, got, err, want)
+			continue
+		}
+		if err == nil {
+			if _, err := filter.NewExpression(got); err != nil {
+				t.Errorf("%s: %v", code, err)
+			}
+		}
+	}
+}
+
+func TestConstant(t *testing.T) {
+	def := func(text string) *string { return &text }
+	for code, want := range map[string]syntax.Part{
+		`ENV['A']`:                       {Env: "A"},
+		`ENV["A"]`:                       {Env: "A"},
+		`ENV.fetch('A')`:                 {Env: "A"},
+		`ENV.fetch('A', 'b')`:            {Env: "A", Default: def("b")},
+		`ENV['A'] || 'b'`:                {Env: "A", Default: def("b")},
+		`ENV['A'] || 5`:                  {Env: "A", Default: def("5")},
+		`ENV['A'] || use_default`:        {Env: "A", Default: def(ruby.UseDefault)},
+		`ENV['A'] || use_nil`:            {Env: "A", Default: def(ruby.UseDefault)},
+		`(ENV['A'] || 'b')`:              {Env: "A", Default: def("b")},
+		`ENV['A'].nil? ? 'b' : ENV['A']`: {Env: "A", Default: def("b")},
+		`Socket.gethostname`:             {Env: "HOSTNAME"},
+		`hostname`:                       {Env: "HOSTNAME"},
+		`'text'`:                         {Text: "text"},
+		`File.read('/x')`:                {Code: `File.read('/x')`},
+		`'https://' + ENV['A']`:          {Code: `'https://' + ENV['A']`},
+	} {
+		got := ruby.Constant(code)
+		same := got.Env == want.Env && got.Text == want.Text && got.Code == want.Code && (got.Default == nil) == (want.Default == nil)
+		if !same || got.Default != nil && *got.Default != *want.Default {
+			t.Errorf("%s: %+v, want %+v", code, got, want)
+		}
+	}
+}
+
+// FuzzExpr: no code panics, and what comes out is an expression or refused by the aggregator with a reason.
+func FuzzExpr(f *testing.F) {
+	for _, seed := range []string{`record["a"].gsub(/x/, "y")`, `a ? b : c`, `"#{record["a"]}"`, `{"a" => 1}`, `x[0..-1]`, `!a && b || c`, `/`, `"`, `if a then b end`} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, code string) {
+		if out, err := ruby.Expr(code); err == nil && out == "" {
+			t.Fatalf("%q becomes nothing", code)
+		}
+		_ = ruby.Constant(code)
+	})
+}

@@ -1,0 +1,104 @@
+// Package settings reads the settings of old plugins: texts with variables, sizes, durations, secrets. It keeps what can't be
+// said in the new configuration, and what has to be made for it.
+package settings
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/seed-afc6a195/aggregator/internal/convert/ruby"
+	"github.com/seed-afc6a195/aggregator/internal/convert/syntax"
+)
+
+// Note is something that somebody who converts a file should know.
+type Note struct {
+	At   syntax.Place
+	What string // what of the old file it is about
+	Why  string
+	Do   string // what to do, "" for nothing
+}
+
+func (n Note) String() string {
+	var b strings.Builder
+	b.WriteString(n.At.String() + ": " + n.What)
+	if n.Why != "" {
+		b.WriteString(": " + n.Why)
+	}
+	if n.Do != "" {
+		b.WriteString("; " + n.Do)
+	}
+	return b.String()
+}
+
+// Needed is a file or a variable that has to be there when the aggregator starts.
+type Needed struct {
+	Name string // the path, or the variable's name
+	From string // what is to be in it
+}
+
+// Notes gathers what a conversion finds.
+type Notes struct {
+	Lost  []Note // what can't be said
+	Said  []Note // what is said otherwise, or not needed
+	Files []Needed
+	Env   []Needed
+	// SecretsDir is where files with secrets are to be.
+	SecretsDir string
+	taken      map[string]string
+}
+
+// Lose adds what can't be said.
+func (n *Notes) Lose(at syntax.Place, what, why, do string) {
+	n.Lost = append(n.Lost, Note{at, what, why, do})
+}
+
+// Say adds what should be known.
+func (n *Notes) Say(at syntax.Place, what, why, do string) {
+	note := Note{at, what, why, do}
+	if !slices.Contains(n.Said, note) {
+		n.Said = append(n.Said, note)
+	}
+}
+
+// need adds to one of the lists, each name once.
+func need(list []Needed, name, from string) []Needed {
+	if slices.ContainsFunc(list, func(x Needed) bool { return x.Name == name }) {
+		return list
+	}
+	return append(list, Needed{name, from})
+}
+
+// NeedEnv says that a variable is looked at.
+func (n *Notes) NeedEnv(name, from string) { n.Env = need(n.Env, name, from) }
+
+// NeedFile says that a file is looked at.
+func (n *Notes) NeedFile(name, from string) { n.Files = need(n.Files, name, from) }
+
+// SecretFile returns ${file:…} for a secret that stood in an old file. Its name is name, or one like it where that is
+// taken by another secret.
+func (n *Notes) SecretFile(name string, v syntax.Value, from string) string {
+	if n.taken == nil {
+		n.taken = map[string]string{}
+	}
+	dir := n.SecretsDir
+	if dir == "" {
+		dir = "/etc/aggregator/secrets"
+	}
+	text := v.Shown()
+	for i := 1; ; i++ {
+		file := path.Join(dir, name)
+		if i > 1 {
+			file = path.Join(dir, fmt.Sprintf("%s-%d", name, i))
+		}
+		if was, there := n.taken[file]; !there || was == text {
+			n.taken[file] = text
+			n.NeedFile(file, from)
+			return "${file:" + file + "}"
+		}
+	}
+}
+
+// UseDefault says that a variable's default is that the setting is not there.
+const UseDefault = ruby.UseDefault
