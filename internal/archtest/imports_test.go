@@ -119,7 +119,11 @@ func table() []row {
 		},
 		{"pkg/status/history", with("pkg/status/snapshot"), "what was is a sequence of states"},
 		{"pkg/status/client", shared, "who asks knows what both sides say, not the server"},
-		{"pkg/delivery", with("pkg/outputs", "pkg/filter", "pkg/buffer"), "the delivery loop knows what outputs and steps are, and what a queue promises"},
+		{"pkg/delivery/suspicion", nil, "how hosts answer knows nobody"},
+		{
+			"pkg/delivery", with("pkg/outputs", "pkg/filter", "pkg/buffer", "pkg/delivery/suspicion"),
+			"the delivery loop knows what outputs and steps are, and what a queue promises",
+		},
 		{"pkg/outputs", shared, "a part knows shared values only"},
 		{
 			"pkg/outputs/outputtest", with("pkg/outputs", "pkg/buffer", "pkg/buffer/memory"),

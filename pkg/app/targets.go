@@ -93,7 +93,7 @@ func remedyOf(w *delivery.WaitingTarget) string {
 	case w.Flowing:
 		return "nothing: it takes events again, and what waited is being sent"
 	}
-	return ""
+	return w.Remedy
 }
 
 // controlTarget does what was asked with what waits aside for a target of an output: retry, move, to another output of

@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"context"
+	"hash/maphash"
 	"sync"
 	"time"
 
@@ -9,6 +10,7 @@ import (
 
 	"github.com/seed-afc6a195/aggregator/internal/heartbeat"
 	"github.com/seed-afc6a195/aggregator/pkg/config/setting"
+	"github.com/seed-afc6a195/aggregator/pkg/delivery/suspicion"
 	"github.com/seed-afc6a195/aggregator/pkg/filter"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 )
@@ -85,13 +87,14 @@ func New(o Options) *Loop {
 	l.sender = &sender{
 		name: o.Name, output: o.Output, set: &l.set, control: l.control, limiter: l.limiter,
 		pace: &pacer{rate: int64(set.RateLimit)}, pool: l.pool, dead: sink, rec: l.rec, spawn: l.parts.Go,
+		hosts: suspicion.NewHosts(), targets: suspicion.NewTargets(), seed: maphash.MakeSeed(),
 	}
 	l.targets = newWaitingTargets(o.Name, o.Aside, &l.set)
 	store := &asideStore{
 		control: l.control, set: &l.set, dead: sink, rec: l.rec, targets: l.targets, spawn: l.parts.Go,
 		limit: set.Workers * int(set.Batch.MaxBytes),
 	}
-	l.sender.aside, l.sender.targets = store, l.targets
+	l.sender.aside, l.sender.waiting = store, l.targets
 	l.prober = &prober{sender: l.sender, targets: l.targets, control: l.control, counter: l.rec, spawn: l.parts.Go}
 	clock := new(pauseClock)
 	free := make(chan *batch, set.Workers+1)

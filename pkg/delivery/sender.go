@@ -2,10 +2,12 @@ package delivery
 
 import (
 	"context"
+	"hash/maphash"
 	"slices"
 	"time"
 
 	"github.com/seed-afc6a195/aggregator/internal/failpoint"
+	"github.com/seed-afc6a195/aggregator/pkg/delivery/suspicion"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 )
@@ -21,8 +23,11 @@ type sender struct {
 	pool    *retryPool
 	dead    *deadLetterSink
 	aside   *asideStore
-	targets *waitingTargets
+	waiting *waitingTargets
 	rec     *recorder
+	hosts   *suspicion.Hosts
+	targets *suspicion.Targets
+	seed    maphash.Seed
 	spawn   func(func()) // runs it beside the caller; whoever owns the sender waits for its end
 }
 
@@ -43,6 +48,9 @@ func (s *sender) deliver(w *work) {
 
 // waited waits as long as w has to before the next send. It returns false when the loop ends before.
 func (s *sender) waited(w *work) bool {
+	if w.onTrial() {
+		return s.standsTrial(w)
+	}
 	last := &w.last
 	d, reason, began := last.wait, last.reason, time.Now()
 	last.wait, last.reason = 0, ""
@@ -77,7 +85,10 @@ func (s *sender) send(w *work) (se *outputs.SendError, sent bool) {
 	if !ok {
 		return nil, false
 	}
-	return s.sendNow(ticket, &outputs.Batch{Events: w.events, Bytes: size, Again: w.tries > 0}), true
+	b := &outputs.Batch{Events: w.events, Bytes: size, Again: w.tries > 0}
+	se = s.sendNow(ticket, b)
+	s.answered(w, b, se)
+	return se, true
 }
 
 func (s *sender) sendNow(ticket uint64, b *outputs.Batch) *outputs.SendError {
@@ -123,6 +134,8 @@ func (s *sender) settle(w *work, se *outputs.SendError) bool {
 		w.last.wait, w.last.reason = paceOf(se, s.set.Retry.Max), outputs.ReasonPaced
 	case se.Reason == outputs.ReasonTooLarge && len(w.events) > 1:
 		s.split(w, se)
+	case s.refuses(w, se) && len(w.events) > 1 && s.hosts.MaySearch(se.Host, time.Now()):
+		return s.search(w, se)
 	default:
 		return s.settleSome(w, se)
 	}
@@ -222,7 +235,7 @@ func (s *sender) pick(w *work, failed []outputs.Failure, apart bool) (letters []
 			letters = append(letters, s.letter(ev, f, reason, so.tries))
 			continue
 		}
-		if f.Reason == outputs.ReasonTarget && f.Target != "" && s.targets.enabled() {
+		if f.Reason == outputs.ReasonTarget && f.Target != "" && s.waiting.enabled() {
 			waiting = append(waiting, refusal{*ev, f})
 			continue
 		}

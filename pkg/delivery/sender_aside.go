@@ -14,7 +14,7 @@ type refusal struct {
 // setAside has the events of w wait that go to targets for which others wait already. What waits itself is sent. It
 // returns false when the loop must end before.
 func (s *sender) setAside(w *work) bool {
-	if w.target != nil || !s.targets.some.Load() {
+	if w.target != nil || !s.waiting.some.Load() {
 		return true
 	}
 	if !s.aside.room() {
@@ -30,10 +30,10 @@ func (s *sender) setAside(w *work) bool {
 	for i := range w.events {
 		ev := &w.events[i]
 		name = targeter.AppendTarget(name[:0], ev)
-		switch wait, full := s.targets.holds(name); {
+		switch wait, full := s.waiting.holds(name); {
 		case full:
 			one := *ev
-			letters = append(letters, s.targets.letter(&one, string(name)))
+			letters = append(letters, s.waiting.letter(&one, string(name)))
 		case wait:
 			r := c.one(ev)
 			r.setAside(string(name), ev)
@@ -56,18 +56,18 @@ func (s *sender) setAside(w *work) bool {
 // stays in order.
 func (s *sender) setAsideRefused(w *work, refused []refusal, all int) (letters []DeadLetter) {
 	c := cursor{refs: w.refs}
-	w.refused += len(refused)
+	w.turnedAway += len(refused)
 	for i := range refused {
 		r := &refused[i]
-		if s.targets.refused(r.f) {
+		if s.waiting.refused(r.f) {
 			s.rec.waits(r.f)
 		}
 		switch {
 		case w.target != nil && len(refused) == all && !c.find(r.ev.Chunk).begun():
 			run := c.one(&r.ev)
 			run.settle(returned())
-		case w.target == nil && s.targets.isFull(r.f.Target):
-			letters = append(letters, s.targets.letter(&r.ev, r.f.Target))
+		case w.target == nil && s.waiting.isFull(r.f.Target):
+			letters = append(letters, s.waiting.letter(&r.ev, r.f.Target))
 		default:
 			run := c.one(&r.ev)
 			run.setAside(r.f.Target, &r.ev)
@@ -86,7 +86,7 @@ func (s *sender) giveBack(events []event.Event, refs []*chunkRef, target *waitin
 	c := cursor{refs: refs}
 	for run := range byChunk(events) {
 		ref := c.find(run[0].Chunk)
-		again := s.targets.enabled() && !ref.made && ref.begun()
+		again := s.waiting.enabled() && !ref.made && ref.begun()
 		for i := range run {
 			one := c.one(&run[i])
 			if again {

@@ -26,6 +26,8 @@ type WaitingTarget struct {
 	Status  int       // of the last refusal; as in outputs.Failure, as the next are
 	Kind    string
 	Detail  string // for those who may see records
+	Remedy  string // what to do, for everybody; "": nothing is known
+	Partial bool   // it refuses some events only: others for it are sent
 	Flowing bool   // it takes events again: those that wait are being sent
 	Full    bool   // so much waits that new events become dead letters
 }
@@ -93,8 +95,8 @@ func (t *waitingTargets) refused(f *outputs.Failure) (isNew bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	one, isNew := t.of(f.Target)
-	one.Status, one.Kind, one.Detail = f.Status, f.Kind, f.Detail
-	if isNew {
+	one.Status, one.Kind, one.Detail, one.Remedy = f.Status, f.Kind, f.Detail, f.Remedy
+	if one.Partial = f.Partial && (isNew || one.Partial); isNew {
 		one.Next = time.Now().Add(backoff(t.set.Retry, 1, outputs.ReasonTarget, 0))
 		t.poke()
 	}
@@ -117,7 +119,8 @@ func (t *waitingTargets) holds(target []byte) (wait, full bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	one := t.all[string(target)]
-	return one != nil, one != nil && time.Now().Before(one.fullTil)
+	wait = one != nil && !one.Partial
+	return wait, wait && time.Now().Before(one.fullTil)
 }
 
 // isFull reports whether no more events may wait for the target.
@@ -343,7 +346,7 @@ func (p *prober) sendChunks(one *waitingTarget, refs []*chunkRef, probe bool) bo
 		w := &work{events: all[:n:n], refs: refs, pooled: true, target: one}
 		all, probe = all[n:], false
 		p.sender.deliver(w)
-		if w.refused > 0 || p.control.drain.Err() != nil {
+		if w.turnedAway > 0 || p.control.drain.Err() != nil {
 			p.sender.giveBack(all, refs, one)
 			return false
 		}

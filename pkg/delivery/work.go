@@ -4,20 +4,29 @@ import (
 	"iter"
 	"time"
 
+	"github.com/seed-afc6a195/aggregator/pkg/delivery/suspicion"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 )
 
 // work is events that are to be sent, and what is known of them.
 type work struct {
-	events  []event.Event
-	refs    []*chunkRef    // the events' in order, and possibly others before and after
-	tries   int            // sends so far
-	fails   int            // of these, in a row, without any event getting through
-	pooled  bool           // it is sent again apart from its batch: see retryPool
-	target  *waitingTarget // whose waiting events they are; nil: they come from the output's own source
-	refused int            // events that it has refused
-	trying  bool           // counted among what has failed and is not settled
+	events []event.Event
+	refs   []*chunkRef // the events' in order, and possibly others before and after
+	tries  int         // sends so far
+	fails  int         // of these, in a row, without any event getting through
+	pooled bool        // it is sent again apart from its batch: see retryPool
+	// target is the one whose waiting events they are, and turnedAway how many it has refused; nil: they come from the
+	// output's own source.
+	target     *waitingTarget
+	turnedAway int
+	// refused is how often the events were refused as they are, together, by an answer that may be about one of them; trial is
+	// the case of a single one that was refused alone: nil where it is none.
+	refused int
+	trial   *suspicion.Trial
+	// undecided is since when events of it were refused so that nobody knows what it is about; zero: none was.
+	undecided time.Time
+	trying    bool // counted among what has failed and is not settled
 
 	last lastSend // zero: there was none
 }
@@ -90,7 +99,7 @@ func (w *work) items() []*work {
 // item returns w without its events, for those of one kind.
 func (w *work) item(kind fate) *work {
 	item := *w
-	item.events, item.pooled, item.trying = nil, true, false
+	item.events, item.pooled, item.trying, item.refused = nil, true, false, 0
 	item.last.why = nil
 	item.last.wait, item.last.flight = w.last.backoff, kind.flight
 	if kind.reason == outputs.ReasonPaced {

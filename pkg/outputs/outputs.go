@@ -172,6 +172,11 @@ type Failure struct {
 	// Kind is the refusal's type in the destination's terms, such as index_closed_exception or AccessDeniedException: bounded,
 	// and free of anything of the event's or of a secret. "" where it has none. Everybody sees it.
 	Kind string
+	// Remedy is what to do about it, for everybody to see; "" where nobody knows.
+	Remedy string
+	// Partial says with ReasonTarget that the target refuses some events only, such as those with a new field: others
+	// are not to be kept from it.
+	Partial bool
 	// Unlisted says of an event that is rejected that the output's table of refusals does not know this one, so that it
 	// may be about the target's state after all: where many different events are refused alike, it is.
 	Unlisted bool
@@ -201,6 +206,7 @@ type SendError struct {
 	// Suspect says of a batch that was refused as a whole that something in it may be why, although the destination takes
 	// others: the answer came in good time, is no wish to wait, and is not about a login, a quota or a host that is away.
 	Suspect bool
+	Remedy  string // what to do about what all of the batch met, for everybody to see; "" where nobody knows
 	Host    string // who answered, where the destination has several servers, else its one; "" where none did
 	Err     error
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -35,26 +36,42 @@ func Classify(err error) (reason outputs.Reason, status int, unknown bool, retry
 	if errors.As(err, &keys) {
 		return outputs.ReasonAuth, status, false, retryAfter
 	}
-	var api smithy.APIError
-	code := ""
-	if errors.As(err, &api) {
-		code = api.ErrorCode()
-	}
+	r := refusalOf(err, status)
 	switch {
-	case IsThrottle(code) || status == http.StatusTooManyRequests:
-		return outputs.ReasonThrottled, status, false, retryAfter
-	case badKeys(code) || denied(code) || status == http.StatusUnauthorized || status == http.StatusForbidden:
-		return outputs.ReasonAuth, status, false, retryAfter
-	case strings.HasPrefix(code, "RequestTimeout"):
-		return outputs.ReasonNetwork, status, true, retryAfter
-	case status >= http.StatusInternalServerError:
-		return outputs.ReasonServer, status, true, retryAfter
-	case status == http.StatusRequestEntityTooLarge:
-		return outputs.ReasonTooLarge, status, false, retryAfter
-	case status >= http.StatusMultipleChoices || code != "":
-		return outputs.ReasonServer, status, false, retryAfter
+	case r == nil: // a 200 that broke off, or no answer at all
+		return outputs.ReasonNetwork, status, wasSent(err), retryAfter
+	case r.Reason == outputs.ReasonNetwork:
+		unknown = true
+	case r.Reason == outputs.ReasonServer:
+		unknown = status >= http.StatusInternalServerError
 	}
-	return outputs.ReasonNetwork, status, wasSent(err), retryAfter // also a 200 that broke off
+	return r.Reason, status, unknown, retryAfter
+}
+
+// Explain sets what else than the reason is known of a failure by err: its kind, for everybody to see, and what to do.
+func Explain(f *outputs.Failure, err error) {
+	f.Kind = outputs.KindOf(Code(err))
+	if r := refusalOf(err, f.Status); r != nil && err != nil {
+		f.Remedy = r.Remedy
+	}
+}
+
+// Code returns the error code that the service gave, "" for none.
+func Code(err error) string {
+	var api smithy.APIError
+	if errors.As(err, &api) {
+		return api.ErrorCode()
+	}
+	return ""
+}
+
+// refusalOf returns the line of Refusals for err, nil where no service has refused anything.
+func refusalOf(err error, status int) *outputs.Refusal {
+	code := Code(err)
+	if code == "" && status < http.StatusMultipleChoices {
+		return nil
+	}
+	return refusals().Find(status, code, "")
 }
 
 // Everywhere says whether the error of a call would be the same for whatever else the output sends: to other
@@ -105,53 +122,13 @@ func (e *UnprovedError) Error() string {
 	return fmt.Sprintf("the answer %d of type %s proves nothing, as it lacks %s: is this a proxy's page?", e.Status, oneLine(kind), e.Lacks)
 }
 
-// IsThrottle says whether the error code of a call, or of one of its records, asks for fewer of them.
-func IsThrottle(code string) bool {
-	switch code {
-	case "ThrottlingException", "Throttling", "ThrottledException", "RequestThrottled", "RequestThrottledException",
-		"TooManyRequestsException", "ProvisionedThroughputExceededException", "RequestLimitExceeded",
-		"BandwidthLimitExceeded", "LimitExceededException", "SlowDown", "PriorRequestNotComplete",
-		"KMSThrottlingException", "ServiceUnavailableException", "ServiceUnavailable":
-		return true
-	}
-	return false
-}
-
 // badKeys says whether the error code may be cured by fetching the credentials anew.
-func badKeys(code string) bool {
-	switch code {
-	case "ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "RequestExpired", "InvalidToken",
-		"InvalidClientTokenId", "InvalidAccessKeyId", "UnrecognizedClientException",
-		"SignatureDoesNotMatch", "InvalidSignatureException":
-		return true
-	}
-	return false
-}
+func badKeys(code string) bool { return slices.Contains(keyCodes(), code) }
 
 // Denied reports whether the error of a call is that a privilege is missing.
 func Denied(err error) bool {
-	var api smithy.APIError
-	if !errors.As(err, &api) {
-		return false
-	}
-	switch api.ErrorCode() {
-	case "AccessDenied", "AccessDeniedException", "NotAuthorized", "UnauthorizedOperation", "AllAccessDisabled", "KMSAccessDeniedException":
-		return true
-	}
-	return false
-}
-
-// denied says whether the error code is for somebody to change a permission, a key or a clock.
-func denied(code string) bool {
-	switch code {
-	case "AccessDenied", "AccessDeniedException", "AuthFailure", "NotAuthorized", "UnauthorizedOperation", "OptInRequired",
-		"MissingAuthenticationToken", "MissingAuthenticationTokenException", "IncompleteSignature", "IncompleteSignatureException",
-		"RequestTimeTooSkewed", "RequestInTheFuture", "AllAccessDisabled", "AccountProblem", "NotSignedUp",
-		"KMSAccessDeniedException", "KMSDisabledException", "KMSInvalidStateException", "KMSNotFoundException",
-		"KMSOptInRequired", "InvalidKMSResourceException":
-		return true
-	}
-	return false
+	code := Code(err)
+	return slices.Contains(deniedCodes(), code) || code == "AllAccessDisabled" || code == "KMSAccessDeniedException"
 }
 
 // Describe returns one line for operators: what was called, what came back, and what to do about it

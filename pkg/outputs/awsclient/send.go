@@ -37,6 +37,8 @@ type failure struct {
 	status int
 	detail string
 	err    error
+	kind   string // as outputs.Failure has it, and what follows
+	remedy string
 }
 
 // send delivers the events that order names to one stream.
@@ -100,7 +102,8 @@ func (d *delivery) send(ctx context.Context, name string, order []int32) {
 		}
 		ev := &d.events[order[0]]
 		if st.guilty(ev, time.Now()) {
-			f = &failure{outputs.ReasonRejected, f.status, f.detail, f.err}
+			guilty := *f
+			guilty.reason, f = outputs.ReasonRejected, &guilty
 			d.taken = true
 		}
 		d.fail(order[:1], f)
@@ -115,7 +118,9 @@ func (d *delivery) send(ctx context.Context, name string, order []int32) {
 
 // held returns f as the failure of events that were not looked at.
 func (f *failure) held() *failure {
-	return &failure{outputs.ReasonServer, f.status, f.detail, f.err}
+	held := *f
+	held.reason = outputs.ReasonServer
+	return &held
 }
 
 // put makes one request.
@@ -139,7 +144,10 @@ func (e *answerError) Error() string {
 // whole says what became of a request that failed as a whole, and when the service wants it again.
 func (d *delivery) whole(err error) (f *failure, wish time.Duration) {
 	reason, status, unknown, wish := Classify(err)
-	f = &failure{reason, status, d.place() + Describe(err), err}
+	f = &failure{reason: reason, status: status, detail: d.place() + Describe(err), err: err}
+	explained := outputs.Failure{Status: status}
+	Explain(&explained, err)
+	f.kind, f.remedy = explained.Kind, explained.Remedy
 	var answer *answerError
 	if errors.As(err, &answer) {
 		f.reason, unknown = outputs.ReasonServer, true
@@ -180,16 +188,19 @@ func (d *delivery) settle(st *stream, turn Turn, order []int32, outcomes []Outco
 			continue
 		}
 		failed++
-		f := &failure{reason: outputs.ReasonServer, detail: d.place() + out.Code + outputs.Words(": "+oneLine(out.Message), "") + hint(out.Code)}
+		line := refusals().Find(0, out.Code, "")
+		f := &failure{
+			reason: line.Reason, detail: d.place() + out.Code + outputs.Words(": "+oneLine(out.Message), "") + hint(out.Code),
+			kind: outputs.KindOf(out.Code), remedy: line.Remedy,
+		}
 		switch {
 		case out.Code == unproved:
 			d.s.doubtful.Add(uint64(record.n))
-		case IsThrottle(out.Code):
-			f.reason = outputs.ReasonThrottled
+		case f.reason == outputs.ReasonThrottled:
 			throttled++
 			throttledBytes += len(record.Data)
-		case denied(out.Code):
-			f.reason = outputs.ReasonAuth
+		case f.reason.Final():
+			f.reason = outputs.ReasonServer // it fits the request
 		}
 		d.fail(order[record.first:record.first+record.n], f)
 	}
@@ -239,7 +250,7 @@ func (d *delivery) fail(order []int32, f *failure) {
 		return
 	}
 	for _, i := range order {
-		d.failed = append(d.failed, outputs.Failure{Index: int(i), Reason: f.reason, Status: f.status, Detail: f.detail, Target: d.name})
+		d.failed = append(d.failed, outputs.Failure{Index: int(i), Reason: f.reason, Status: f.status, Detail: f.detail, Target: d.name, Kind: f.kind, Remedy: f.remedy})
 	}
 	d.note(f)
 }
@@ -253,7 +264,7 @@ func (d *delivery) note(f *failure) {
 
 func severity(r outputs.Reason) int {
 	return slices.Index([]outputs.Reason{
-		outputs.ReasonPaced, outputs.ReasonTooLarge, outputs.ReasonRejected, outputs.ReasonThrottled,
+		outputs.ReasonPaced, outputs.ReasonTooLarge, outputs.ReasonRejected, outputs.ReasonTarget, outputs.ReasonThrottled,
 		outputs.ReasonServer, outputs.ReasonNetwork, outputs.ReasonAuth,
 	}, r)
 }
@@ -263,7 +274,7 @@ func (d *delivery) result() error {
 	if len(d.failed) == 0 {
 		return nil
 	}
-	e := &outputs.SendError{Reason: d.worst.reason, RetryAfter: max(d.wish, d.pause), Err: &sendError{d.worst.detail, d.worst.err}}
+	e := &outputs.SendError{Reason: d.worst.reason, RetryAfter: max(d.wish, d.pause), Err: &sendError{d.worst.detail, d.worst.err}, Remedy: d.worst.remedy}
 	if d.ended != nil && !d.taken && len(d.failed) == len(d.events) {
 		e.Reason, e.Status = d.ended.reason, d.ended.status
 		return e

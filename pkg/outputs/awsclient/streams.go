@@ -28,7 +28,7 @@ const (
 
 	// A single event that is refused is the event's own fault after so many refusals with others being
 	// taken in between; in one Send no more than so many are tried in a row, and the last one.
-	refusals      = 3
+	refusedTimes  = 3
 	refusedInARow = 3
 	maxSuspects   = 64
 )
@@ -114,7 +114,7 @@ func (st *stream) guilty(ev *event.Event, now time.Time) bool {
 		s.times++
 	}
 	s.last = now
-	if s.times >= refusals {
+	if s.times >= refusedTimes {
 		delete(st.suspects, at)
 		return true
 	}
@@ -215,6 +215,11 @@ func (s *Streams) stream(name string) *stream {
 	return st
 }
 
+// AppendTarget satisfies outputs.Targeter: it is the name of ev's stream.
+func (s *Streams) AppendTarget(dst []byte, ev *event.Event) []byte {
+	return append(dst, StreamName(ev, s.o.Stream, s.o.Limits.Name)...)
+}
+
 // Send delivers the events of b.
 func (s *Streams) Send(ctx context.Context, b *outputs.Batch) error {
 	c := s.cutters.Get().(*cutter)
@@ -227,7 +232,11 @@ func (s *Streams) Send(ctx context.Context, b *outputs.Batch) error {
 	d := delivery{s: s, c: c, events: b.Events, patience: patience}
 	for i := range c.plan.streams {
 		to := &c.plan.streams[i]
-		d.send(ctx, to.name, c.plan.order[to.from:to.to])
+		order := c.plan.order[to.from:to.to]
+		for _, i := range order {
+			b.CountSent(to.name, &b.Events[i])
+		}
+		d.send(ctx, to.name, order)
 	}
 	return d.result()
 }

@@ -101,6 +101,12 @@ func (o *Output) Report() outputs.Report {
 	}
 }
 
+// AppendTarget satisfies outputs.Targeter: it is the log group and stream that ev asks for.
+func (o *Output) AppendTarget(dst []byte, ev *event.Event) []byte {
+	dst = o.names.appendGroup(dst, ev)
+	return o.names.appendStream(append(dst, ' '), ev)
+}
+
 // Send puts the events of b into their log streams.
 func (o *Output) Send(ctx context.Context, b *outputs.Batch) error {
 	w := o.works.Get().(*work)
@@ -109,7 +115,7 @@ func (o *Output) Send(ctx context.Context, b *outputs.Batch) error {
 			o.works.Put(w)
 		}
 	}()
-	s := &sending{o: o, w: w, events: b.Events}
+	s := &sending{o: o, w: w, batch: b, events: b.Events}
 	s.failed = o.render(w, b.Events)
 	targets := s.plan()
 	for round := own; len(targets) > 0; round++ {

@@ -110,8 +110,8 @@ func TestContract(t *testing.T) {
 			Output: r.out, Secret: secret,
 			Numbers: func(t *testing.T) (numbers []int) {
 				t.Helper()
-				for _, stream := range []string{"t", "web.b", "web.c"} {
-					for _, text := range r.messages("/k8s/a", stream) {
+				for _, stream := range []string{"t", "u", "web.b", "web.c"} {
+					for _, text := range append(r.messages("/k8s/a", stream), r.messages("/k8s/b", stream)...) {
 						var record struct{ N int }
 						if err := json.Unmarshal([]byte(text), &record); err != nil {
 							t.Fatal(err)
@@ -131,7 +131,8 @@ func TestContract(t *testing.T) {
 					return awstest.Fault{}
 				})
 			},
-			Repair: func() { r.aws.SetFault(nil) },
+			Repair:  func() { r.aws.SetFault(nil) },
+			Trouble: func(on bool) { r.aws.DenyOn("/k8s/b", on) },
 		}
 	})
 }
@@ -159,10 +160,10 @@ func TestMakingFails(t *testing.T) {
 		reason       outputs.Reason
 		text         string
 	}{
-		{"auto_create is off", "", func(c *Config) { c.AutoCreate = false }, outputs.ReasonServer, "auto_create is false"},
-		{"no CreateLogGroup", "CreateLogGroup", nil, outputs.ReasonAuth, "CreateLogGroup"},
-		{"no CreateLogStream", "CreateLogStream", nil, outputs.ReasonAuth, "CreateLogStream"},
-		{"no PutRetentionPolicy", "PutRetentionPolicy", func(c *Config) { c.RetentionDays = 7 }, outputs.ReasonAuth, "PutRetentionPolicy"},
+		{"auto_create is off", "", func(c *Config) { c.AutoCreate = false }, outputs.ReasonTarget, "auto_create is false"},
+		{"no CreateLogGroup", "CreateLogGroup", nil, outputs.ReasonTarget, "CreateLogGroup"},
+		{"no CreateLogStream", "CreateLogStream", nil, outputs.ReasonTarget, "CreateLogStream"},
+		{"no PutRetentionPolicy", "PutRetentionPolicy", func(c *Config) { c.RetentionDays = 7 }, outputs.ReasonTarget, "PutRetentionPolicy"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			cfg := basic()

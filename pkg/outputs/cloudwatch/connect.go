@@ -11,7 +11,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs/types"
 
 	"github.com/seed-afc6a195/aggregator/pkg/event"
-	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs/awsclient"
 )
 
@@ -23,7 +22,7 @@ func (o *Output) Connect(ctx context.Context, clusters []string) (string, error)
 	for _, group := range groups {
 		there, err := o.hasGroup(ctx, group, known)
 		if err != nil {
-			if reason, _, _, _ := awsclient.Classify(err); reason == outputs.ReasonAuth && isDenied(err) {
+			if isDenied(err) {
 				return o.found("logs:DescribeLogGroups is not allowed, so log groups could not be checked"), nil
 			}
 			return "", awsclient.Described(err)

@@ -194,7 +194,7 @@ func (m *maker) mayMake(cluster string, n name) bool {
 // make makes what n lacks, on the account of cluster. What exists by then is fine: others make it too.
 func (m *maker) make(ctx context.Context, cluster string, n name, r round) (over bool, c *cause) {
 	if !m.cfg.AutoCreate {
-		return false, &cause{reason: outputs.ReasonServer, text: fmt.Sprintf("log group %s or its stream %s is missing, and auto_create is false: create it, or set auto_create", n.group, n.stream)}
+		return false, &cause{reason: outputs.ReasonTarget, code: notFound, making: true, remedy: "create it, or set `auto_create`", text: fmt.Sprintf("log group %s or its stream %s is missing, and auto_create is false: create it, or set auto_create", n.group, n.stream)}
 	}
 	select {
 	case m.turn <- struct{}{}:

@@ -60,7 +60,7 @@ func (m *maker) hasRetention(ctx context.Context, group string) (bool, *cause) {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
 			c := problem("look at the retention of log group "+group, err)
-			if c.reason != outputs.ReasonAuth || c.wide() {
+			if c.reason != outputs.ReasonTarget || !isDenied(err) {
 				return false, c
 			}
 			m.tend(group, m.now().Add(tendAgain))

@@ -39,7 +39,7 @@ func TestRetentionOfHalfMadeGroups(t *testing.T) {
 			if (len(failed) == 0) != tc.delivered {
 				t.Errorf("failed: %+v", failed)
 			}
-			if f, ok := failed[0]; ok && f.Reason != outputs.ReasonAuth {
+			if f, ok := failed[0]; ok && f.Reason != outputs.ReasonTarget {
 				t.Errorf("it waits for %s", f.Reason)
 			}
 			g := r.cw.Groups()["/k8s/a"]

@@ -14,7 +14,6 @@ import (
 
 	logs "github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs/types"
-	"github.com/aws/smithy-go"
 
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
@@ -32,7 +31,8 @@ type target struct {
 type sending struct {
 	o      *Output
 	w      *work
-	events []event.Event
+	batch  *outputs.Batch
+	events []event.Event // its
 
 	mu         sync.Mutex
 	failed     []outputs.Failure // in any order
@@ -51,6 +51,7 @@ type cause struct {
 	retryAfter time.Duration
 	text       string
 	code       string // the service's
+	remedy     string // as outputs.Failure has it
 	making     bool   // of a group or a stream
 }
 
@@ -58,10 +59,10 @@ type cause struct {
 func causeOf(verb string, err error) *cause {
 	c := &cause{text: verb + ": " + awsclient.Describe(err)}
 	c.reason, c.status, c.unknown, c.retryAfter = awsclient.Classify(err)
-	var api smithy.APIError
-	if errors.As(err, &api) {
-		c.code = api.ErrorCode()
-	}
+	c.code = awsclient.Code(err)
+	f := outputs.Failure{Status: c.status}
+	awsclient.Explain(&f, err)
+	c.remedy = f.Remedy
 	return c
 }
 
@@ -85,20 +86,33 @@ func (c *cause) later() *cause {
 	return &l
 }
 
-// fail notes that events were not delivered, and in Report those that may have been all the same.
-func (s *sending) fail(events []int32, c *cause) {
+// fail notes that events for t were not delivered, and in Report those that may have been all the same.
+func (s *sending) fail(t *target, events []int32, c *cause) {
 	if c.unknown {
 		s.o.duplicates.Add(uint64(len(events)))
 	}
+	goes := t.String()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, i := range events {
-		s.failed = append(s.failed, outputs.Failure{Index: int(i), Reason: c.reason, Status: c.status, Detail: c.text})
+		s.failed = append(s.failed, outputs.Failure{
+			Index: int(i), Reason: c.reason, Status: c.status, Detail: c.text, Target: goes, Kind: outputs.KindOf(c.code), Remedy: c.remedy,
+		})
 	}
 	if s.cause == nil && !c.reason.Final() {
 		s.cause = c
 	}
 	s.retryAfter = max(s.retryAfter, c.retryAfter)
+}
+
+// count notes that events go to t.
+func (s *sending) count(t *target, events []int32) {
+	goes := t.String()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, i := range events {
+		s.batch.CountSent(goes, &s.events[i])
+	}
 }
 
 // result returns Send's error.
@@ -113,7 +127,7 @@ func (s *sending) result() error {
 		se.Reason, se.Err = f.Reason, errors.New(f.Detail)
 		return se
 	}
-	se.Reason, se.Status, se.Err = s.cause.reason, s.cause.status, errors.New(s.cause.text)
+	se.Reason, se.Status, se.Err, se.Remedy = s.cause.reason, s.cause.status, errors.New(s.cause.text), s.cause.remedy
 	other := func(f outputs.Failure) bool { return f.Reason != se.Reason }
 	if s.halted != nil && len(s.failed) == len(s.events) && !slices.ContainsFunc(s.failed, other) {
 		se.Failed = nil // events for other streams would not fare better
@@ -143,6 +157,8 @@ func (s *sending) plan() []*target {
 			}
 		}
 		if len(refused) > 0 && refused[0].Index == i {
+			refused[0].Target = t.String()
+			s.batch.CountSent(t.String(), ev)
 			refused = refused[1:]
 			continue
 		}
@@ -213,17 +229,22 @@ func (s *sending) stream(ctx context.Context, t *target, r round) {
 		rest = rest[len(part):]
 		switch {
 		case c == nil:
+			s.count(t, part)
 			refused = 0
 		case c.wrong():
-			s.fail(part, s.blame(t, c))
+			s.count(t, part)
+			s.fail(t, part, s.blame(t, c))
 			if refused++; refused >= refusedInARow && len(rest) > 1 {
 				last := len(rest) - 1 // which tells whether the stream takes anything
-				s.fail(rest[:last], c.held())
+				s.count(t, rest[:last])
+				s.fail(t, rest[:last], c.held())
 				rest = rest[last:]
 			}
 		default:
-			s.fail(part, c)
-			s.fail(rest, c.later())
+			s.count(t, part)
+			s.count(t, rest)
+			s.fail(t, part, c)
+			s.fail(t, rest, c.later())
 			return
 		}
 	}
@@ -329,7 +350,7 @@ func (s *sending) refuse(t *target, events []int32, info *types.RejectedLogEvent
 			continue
 		}
 		at := time.UnixMilli(ms).UTC().Format(time.RFC3339)
-		s.fail(events[n:n+1], &cause{reason: outputs.ReasonRejected, text: "[" + t.String() + "] CloudWatch Logs refused the event's time, " + at + ": " + why})
+		s.fail(t, events[n:n+1], &cause{reason: outputs.ReasonRejected, text: "[" + t.String() + "] CloudWatch Logs refused the event's time, " + at + ": " + why})
 	}
 }
 

@@ -172,15 +172,12 @@ func (s *send) ensureAliases(ctx context.Context) {
 
 // settle corrects what is known of an item that was refused by what the settings tell.
 func (s *send) settle(f *outputs.Failure) {
-	switch {
-	case s.aliases != nil && f.Status == http.StatusNotFound:
-		// No event is wrong: there is no alias, and so no index may be made under its name.
-		f.Reason = outputs.ReasonTarget
-		if why := s.aliases.missing(f.Target); why != "" {
-			f.Detail = why + "; " + f.Detail
-		}
-	case s.cfg.serverless() && f.Reason == outputs.ReasonRejected && strings.Contains(f.Detail, "Document ID is not supported"):
-		f.Reason = outputs.ReasonServer
-		f.Detail = "collections for time series and vectors take no ids: set id: none; " + f.Detail
+	if s.aliases == nil || f.Status != http.StatusNotFound {
+		return
+	}
+	// No event is wrong: there is no alias, and so no index may be made under its name.
+	f.Reason, f.Unlisted = outputs.ReasonTarget, false
+	if why := s.aliases.missing(f.Target); why != "" {
+		f.Detail = why + "; " + f.Detail
 	}
 }

@@ -126,6 +126,7 @@ func TestSignedRequests(t *testing.T) {
 						Numbers: func(t *testing.T) []int { t.Helper(); return numbers(t, d.Server) },
 						Break:   func(int) { d.SetFaults(elastictest.Faults{Unavailable: 1}) },
 						Repair:  func() { d.SetFaults(elastictest.Faults{}) },
+						Trouble: func(on bool) { d.SetFaults(map[bool]elastictest.Faults{true: {Blocked: "logs-b"}}[on]) },
 						Secret:  "the-secret",
 					}
 				})
@@ -231,7 +232,7 @@ func TestIDsThatACollectionRefuses(t *testing.T) {
 	d.SetFaults(elastictest.Faults{NoIDs: true})
 	batch := outputtest.Batch(outputtest.Chunk(1, "a", "t", 2, 0, 10))
 	se := outputs.AsSendError(newSigned(t, d, nil).Send(t.Context(), batch))
-	if len(se.Failed) != 2 || se.Failed[0].Reason != outputs.ReasonServer || !strings.Contains(se.Failed[0].Detail, "set id: none") {
+	if len(se.Failed) != 2 || se.Failed[0].Reason != outputs.ReasonTarget || !strings.Contains(se.Failed[0].Remedy, "`id: none`") {
 		t.Errorf("%+v", se)
 	}
 	if err := newSigned(t, d, func(c *Config) { c.ID = idNone }).Send(t.Context(), batch); err != nil {

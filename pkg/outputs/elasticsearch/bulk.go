@@ -105,16 +105,18 @@ func (b *bulk) reset(events, size, limit int, typed bool) {
 	b.lines = slices.Grow(b.lines, events)
 }
 
-// fill renders events from the index from on, up to limit bytes, but one at least. It returns the index
+// fill renders events of batch from the index from on, up to limit bytes, but one at least. It returns the index
 // of the first one that is left for the next request. Events that can't be rendered are added to refused.
-func (b *bulk) fill(events []event.Event, from, limit int, refused []outputs.Failure) (int, []outputs.Failure) {
+func (b *bulk) fill(batch *outputs.Batch, from, limit int, refused []outputs.Failure) (int, []outputs.Failure) {
 	b.text, b.lines = b.text[:0], b.lines[:0]
+	events := batch.Events
 	for i := from; i < len(events); i++ {
 		ev, start := &events[i], len(b.text)
 		hasID, err := b.action(ev)
 		switch {
 		case b.only == none && b.aside[b.target]:
 			b.text, b.held = b.text[:start], append(b.held, heldEvent{i, b.target})
+			batch.CountSent(b.targets[b.target], ev)
 			continue
 		case b.only != none && b.only != b.target:
 			b.text = b.text[:start]
@@ -126,6 +128,7 @@ func (b *bulk) fill(events []event.Event, from, limit int, refused []outputs.Fai
 		}
 		if err != nil {
 			b.text = b.text[:start]
+			b.count(batch, ev)
 			refused = append(refused, outputs.Failure{Index: i, Reason: outputs.ReasonRejected, Detail: err.Error(), Target: b.targets[b.target]})
 			continue
 		}
@@ -134,9 +137,17 @@ func (b *bulk) fill(events []event.Event, from, limit int, refused []outputs.Fai
 			b.text = b.text[:start]
 			return i, refused
 		}
+		b.count(batch, ev)
 		b.lines = append(b.lines, line{event: i, end: len(b.text), target: b.target, id: hasID})
 	}
 	return len(events), refused
+}
+
+// count notes that ev, the last one, is sent to its target, unless that was noted when it was held back.
+func (b *bulk) count(batch *outputs.Batch, ev *event.Event) {
+	if b.only == none {
+		batch.CountSent(b.targets[b.target], ev)
+	}
 }
 
 // action appends the action line of ev. It returns whether that has an id.

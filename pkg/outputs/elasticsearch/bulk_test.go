@@ -61,7 +61,7 @@ func TestBody(t *testing.T) {
 			c := outputtest.Chunk(1, "a", "t", 1, 7, 3)
 			c.Parts[0].Chunk = event.PartKeyOfChunk("a", "t", "the agent's")
 			batch := outputtest.Batch(c)
-			if next, refused := b.fill(batch.Events, 0, maxRequest, nil); next != 1 || len(refused) != 0 {
+			if next, refused := b.fill(batch, 0, maxRequest, nil); next != 1 || len(refused) != 0 {
 				t.Fatal(next, refused)
 			}
 			if got := string(b.slice(0, 1)); got != tc.want+"\n"+doc {
@@ -79,7 +79,7 @@ func TestLongID(t *testing.T) {
 	for _, n := range []int{maxID, maxID + 1} {
 		b := newBulk(t, func(c *Config) { c.ID = strings.Repeat("x", n-1) + "{record.n}" })
 		b.reset(1, 100, maxRequest, false)
-		_, refused := b.fill(outputtest.Batch(outputtest.Chunk(1, "a", "t", 1, 7, 3)).Events, 0, maxRequest, nil)
+		_, refused := b.fill(outputtest.Batch(outputtest.Chunk(1, "a", "t", 1, 7, 3)), 0, maxRequest, nil)
 		if long := n > maxID; (len(refused) == 1) != long || (len(b.lines) == 0) != long || len(b.text) == 0 != long {
 			t.Errorf("%d bytes: %d events, refused %v", n, len(b.lines), refused)
 		}
@@ -96,7 +96,7 @@ func TestFill(t *testing.T) {
 	var refused []outputs.Failure
 	var text []byte
 	for next, requests := 0, 0; next < len(batch.Events); requests++ {
-		next, refused = b.fill(batch.Events, next, 1000, refused)
+		next, refused = b.fill(batch, next, 1000, refused)
 		if n := len(b.text); n > 1000 || len(b.lines) == 0 || requests > 10 {
 			t.Fatalf("a request of %d bytes and %d events", n, len(b.lines))
 		}
@@ -168,7 +168,7 @@ func TestNoAllocations(t *testing.T) {
 	batch := outputtest.Batch(outputtest.Chunk(1, "a", "t", 1000, 0, 300))
 	if n := testing.AllocsPerRun(10, func() {
 		b.reset(len(batch.Events), batch.Bytes, maxRequest, false)
-		b.fill(batch.Events, 0, maxRequest, nil)
+		b.fill(batch, 0, maxRequest, nil)
 	}); n > 20 {
 		t.Errorf("%v allocations to render 1000 events", n)
 	}
@@ -229,7 +229,7 @@ func BenchmarkRender(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		body.reset(len(batch.Events), batch.Bytes, maxRequest, false)
-		body.fill(batch.Events, 0, maxRequest, nil)
+		body.fill(batch, 0, maxRequest, nil)
 	}
 	b.SetBytes(int64(len(body.text)))
 	perEvent(b, len(batch.Events))
@@ -237,7 +237,7 @@ func BenchmarkRender(b *testing.B) {
 
 func BenchmarkGzip(b *testing.B) {
 	body, batch := newBulk(b, nil), logs(20)
-	body.fill(batch.Events, 0, maxRequest, nil)
+	body.fill(batch, 0, maxRequest, nil)
 	b.SetBytes(int64(len(body.text)))
 	for b.Loop() {
 		if _, err := body.pack(body.text); err != nil {

@@ -44,6 +44,8 @@ type Output struct {
 	now        func() time.Time
 	bulks      sync.Pool // of *bulk
 
+	itemRefusals, requestRefusals outputs.Refusals
+
 	fields map[string]map[string]string
 
 	duplicates, failureStore, alreadyThere atomic.Uint64
@@ -75,7 +77,7 @@ func New(cfg Config, opts Options) (*Output, error) {
 		return nil, err
 	}
 	o := &Output{
-		cfg: cfg, client: c, names: names, limit: newLimit(), now: opts.Now,
+		cfg: cfg, client: c, names: names, limit: newLimit(), now: opts.Now, itemRefusals: itemRefusals(), requestRefusals: requestRefusals(),
 		format: format{names: names, op: cmp.Or(cfg.OpType, opCreate), id: cmp.Or(cfg.ID, idAuto)},
 	}
 	if o.format.ids, o.format.tail, err = parseID(o.format.id); err != nil {
@@ -127,6 +129,9 @@ func (o *Output) newBulk() *bulk {
 
 // SetClusterFields sets what is added to the events of each cluster. Call it before the first Send.
 func (o *Output) SetClusterFields(fields map[string]map[string]string) { o.fields = fields }
+
+// AppendTarget satisfies outputs.Targeter: it is the index, alias or data stream that ev is sent to.
+func (o *Output) AppendTarget(dst []byte, ev *event.Event) []byte { return o.names.Append(dst, ev) }
 
 // Prepare learns what the servers are and makes the index template.
 func (o *Output) Prepare(ctx context.Context) error { return o.client.prepare(ctx) }

@@ -34,6 +34,9 @@ func TestContract(t *testing.T) {
 						}[after])
 					},
 					Repair: func() { s.SetFaults(elastictest.Faults{}) },
+					Trouble: func(on bool) {
+						s.SetFaults(map[bool]elastictest.Faults{true: {Blocked: "logs-b"}}[on])
+					},
 					Secret: secret,
 				}
 			})

@@ -62,14 +62,15 @@ type reply struct {
 	stored uint64            // events that the failure store has taken
 	cause  cause             // of the whole request
 
-	scan    *scanner
-	first   func(item int) bool // whether an item is for an event's first attempt; nil: none is
-	usual   string              // most items begin with this and their index,
-	rest    string              // and end with that
-	names   func(item int) string
-	last    string // detail
-	index   string // the last one's
-	details int    // bytes kept
+	scan     *scanner
+	refusals outputs.Refusals    // of items
+	first    func(item int) bool // whether an item is for an event's first attempt; nil: none is
+	usual    string              // most items begin with this and their index,
+	rest     string              // and end with that
+	names    func(item int) string
+	last     string // detail
+	index    string // the last one's
+	details  int    // bytes kept
 }
 
 // parse reads the reply to a request of n events. An error of scanner's says that it is not a reply to
@@ -133,12 +134,12 @@ func (p *reply) item() {
 				s.skip(0)
 			}
 		})
-		switch reason := verdict(create, status, &c); {
+		switch refusal := p.refusal(create, status, &c); {
 		case s.err != nil:
-		case reason != "":
-			p.failed = append(p.failed, p.failure(reason, status, index, &c))
+		case refusal != nil:
+			p.failed = append(p.failed, p.failure(refusal, status, index, &c))
 		case status == http.StatusConflict && p.first != nil && p.first(p.items):
-			p.there = append(p.there, p.failure(outputs.ReasonRejected, status, index, &c))
+			p.there = append(p.there, p.failure(&outputs.Refusal{Reason: outputs.ReasonRejected}, status, index, &c))
 		}
 	})
 	if ops != 1 {
@@ -178,8 +179,9 @@ func (p *reply) indexName() string {
 }
 
 // failure returns what became of the event of the item that is read.
-func (p *reply) failure(reason outputs.Reason, status int, index string, c *cause) outputs.Failure {
-	f := outputs.Failure{Index: p.items, Reason: reason, Status: status}
+func (p *reply) failure(refusal *outputs.Refusal, status int, index string, c *cause) outputs.Failure {
+	f := outputs.Failure{Index: p.items, Status: status, Kind: outputs.KindOf(c.kind)}
+	refusal.Fill(&f)
 	if p.names != nil {
 		f.Target = p.names(p.items)
 	}
@@ -242,35 +244,15 @@ func (s *scanner) words() string {
 	return safetext.Line(string(s.text(nil, maxReason)), ' ')
 }
 
-// verdict says what becomes of an event whose item has the status, "" where it is delivered.
-func verdict(create bool, status int, c *cause) outputs.Reason {
+// refusal says what becomes of an event whose item has the status, nil where it is delivered.
+func (p *reply) refusal(create bool, status int, c *cause) *outputs.Refusal {
 	switch {
 	case status >= 200 && status < 300:
-		return ""
-	case status == 409 && create && (c.kind == "" || strings.Contains(c.kind, "version_conflict")):
-		return "" // it is there, since an earlier try or as another event
-	case status == 409, status == 408:
-		return outputs.ReasonServer
-	case blocked(c):
-		return outputs.ReasonServer // somebody lifts the block; fewer requests at once wouldn't help
-	case status == 429:
-		return outputs.ReasonThrottled
-	case status == 401, status == 403:
-		return outputs.ReasonAuth
-	case status == 413:
-		return outputs.ReasonTooLarge
-	case strings.HasPrefix(c.reason, "pipeline with id ["), strings.Contains(c.reason, "] maximum ") && strings.Contains(c.reason, "shards open"):
-		return outputs.ReasonServer // it is missing, or the cluster is full: the operator's fault, not the event's
-	case status >= 400 && status < 500:
-		return outputs.ReasonRejected
-	default:
-		return outputs.ReasonServer
+		return nil
+	case status == http.StatusConflict && create && (c.kind == "" || strings.Contains(c.kind, "version_conflict")):
+		return nil // it is there, since an earlier try or as another event
 	}
-}
-
-// blocked says whether c is a block on the index: read-only, full disk, closed, still being restored.
-func blocked(c *cause) bool {
-	return c.kind == "cluster_block_exception" || strings.Contains(c.reason, " blocked by: [")
+	return p.refusals.Find(status, c.kind, c.reason)
 }
 
 // notBulk returns why a reply can't be read: err of parse, with what the reply begins with.

@@ -14,7 +14,7 @@ import (
 )
 
 func parseReply(text io.Reader, n int) (*reply, error) {
-	p := &reply{scan: new(scanner), usual: `{"create":{"_index":"`, rest: usualRest}
+	p := &reply{scan: new(scanner), refusals: itemRefusals(), usual: `{"create":{"_index":"`, rest: usualRest}
 	return p, p.parse(text, n)
 }
 
@@ -30,7 +30,11 @@ const mixed = `{"took":3,"errors":true,"items":[
 
 func TestReply(t *testing.T) {
 	failure := func(i int, r outputs.Reason, status int, detail string) outputs.Failure {
-		return outputs.Failure{Index: i, Reason: r, Status: status, Detail: detail}
+		kind, _, named := strings.Cut(detail, ":")
+		if !named {
+			kind = ""
+		}
+		return outputs.Failure{Index: i, Reason: r, Status: status, Detail: detail, Kind: kind}
 	}
 	for _, tc := range []struct {
 		name, text string
@@ -59,7 +63,8 @@ func TestReply(t *testing.T) {
 					t.Fatalf("%s: %v", name, err)
 				}
 				for i := range p.failed {
-					p.failed[i].Detail = outputs.Whole(p.failed[i].Detail)
+					f := &p.failed[i]
+					f.Detail, f.Remedy = outputs.Whole(f.Detail), "" // TestItemRefusals looks at remedies
 				}
 				if p.items != tc.items || p.stored != tc.stored || outputs.Whole(p.cause.String()) != tc.cause || !slices.Equal(p.failed, tc.failed) {
 					t.Errorf("%s: %d items, %d in the failure store, cause %q, failed %+v", name, p.items, p.stored, p.cause.String(), p.failed)
@@ -132,50 +137,6 @@ func TestReplyIsBounded(t *testing.T) {
 	}
 	if size > maxDetails+n*10 {
 		t.Errorf("%d bytes of details were kept", size)
-	}
-}
-
-// A document's error decides whether it is sent again; a mistake here loses events or repeats them for ever.
-func TestVerdict(t *testing.T) {
-	const yes, no = true, false
-	for _, tc := range []struct {
-		create bool
-		status int
-		kind   string
-		reason string
-		want   outputs.Reason
-	}{
-		{yes, 200, "", "", ""},
-		{yes, 201, "", "", ""},
-		{no, 200, "", "", ""},
-		{yes, 409, "version_conflict_engine_exception", "", ""},
-		{yes, 409, "", "", ""},
-		{yes, 409, "something_else", "", outputs.ReasonServer},
-		{no, 409, "version_conflict_engine_exception", "", outputs.ReasonServer},
-		{yes, 429, "es_rejected_execution_exception", "", outputs.ReasonThrottled},
-		{yes, 429, "circuit_breaking_exception", "", outputs.ReasonThrottled},
-		{yes, 429, "cluster_block_exception", "index [a] blocked by: [TOO_MANY_REQUESTS/12/disk usage exceeded flood-stage watermark]", outputs.ReasonServer},
-		{yes, 403, "cluster_block_exception", "index [a] blocked by: [FORBIDDEN/8/index write (api)];", outputs.ReasonServer},
-		{yes, 403, "security_exception", "", outputs.ReasonAuth},
-		{yes, 401, "security_exception", "", outputs.ReasonAuth},
-		{yes, 400, "document_parsing_exception", "", outputs.ReasonRejected},
-		{yes, 400, "illegal_argument_exception", "Limit of total fields [1000] has been exceeded", outputs.ReasonRejected},
-		{yes, 400, "illegal_argument_exception", "pipeline with id [p] does not exist", outputs.ReasonServer},
-		{yes, 400, "validation_exception", "Validation Failed: 1: this action would add [2] shards, but this cluster currently has [1000]/[1000] maximum normal shards open;", outputs.ReasonServer},
-		{yes, 404, "index_not_found_exception", "", outputs.ReasonRejected},
-		{yes, 422, "", "", outputs.ReasonRejected},
-		{yes, 413, "", "", outputs.ReasonTooLarge},
-		{yes, 408, "", "", outputs.ReasonServer},
-		{yes, 500, "", "", outputs.ReasonServer},
-		{yes, 502, "", "", outputs.ReasonServer},
-		{yes, 503, "unavailable_shards_exception", "", outputs.ReasonServer},
-		{yes, 504, "", "", outputs.ReasonServer},
-		{yes, 0, "", "", outputs.ReasonServer},
-		{yes, 301, "", "", outputs.ReasonServer},
-	} {
-		if got := verdict(tc.create, tc.status, &cause{kind: tc.kind, reason: tc.reason}); got != tc.want {
-			t.Errorf("create %t, %d %s %q: %q, want %q", tc.create, tc.status, tc.kind, tc.reason, got, tc.want)
-		}
 	}
 }
 

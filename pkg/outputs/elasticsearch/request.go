@@ -24,7 +24,7 @@ type outcome struct {
 	alone  bool               // 429, but for the request's own size
 	there  []outputs.Failure  // as reply.there
 	waited bool               // the server answered only after the time that it may wait for a target
-	unread bool               // the server can't read gzip
+	host   string             // who answered, "" where none did
 	hung   bool               // all of the request was sent, and no reply came within the time-out
 }
 
@@ -84,17 +84,21 @@ func (o *Output) request(ctx context.Context, b *bulk, from, to int, most time.D
 	}
 	defer func() { _ = resp.Body.Close() }() // what matters of it has been read
 	r := reply{
-		scan: &b.scan, usual: o.usual, rest: usualRest, first: first,
+		scan: &b.scan, refusals: o.itemRefusals, usual: o.usual, rest: usualRest, first: first,
 		names: func(item int) string { return b.targets[b.lines[min(from+item, to-1)].target] },
 	}
 	err = r.parse(resp.Body, to-from)
 	out := o.judge(&r, err, resp, to-from)
+	out.host = host.address
 	out.waited = time.Since(began) >= may-may/10
 	if out.err == nil {
 		o.failureStore.Add(r.stored)
 		return out
 	}
-	out.hung = tooLate(ctx, limited)
+	if out.hung = tooLate(ctx, limited); out.hung {
+		out.err.Suspect = false
+	}
+	out.err.Host = out.host
 	if s := resp.StatusCode; s < 300 || s >= 500 { // it may have been carried out
 		o.uncertain(b, from, to)
 	}
@@ -116,14 +120,17 @@ func (o *Output) judge(r *reply, err error, resp *http.Response, n int) outcome 
 	default:
 		se.Err = fmt.Errorf("%s: %s", status, cmp.Or(r.cause.String(), outputs.Words(strconv.Quote(string(r.scan.head)), "")))
 	}
+	refusal := o.requestRefusals.Find(resp.StatusCode, r.cause.kind, r.cause.reason)
 	if resp.StatusCode >= 300 {
-		se.Reason = requestVerdict(resp.StatusCode, &r.cause)
+		se.Reason = refusal.Reason
 	}
 	unread := o.cfg.Compression == compressionGzip && gzipUnread(resp.StatusCode, r.cause.reason)
 	if unread {
 		se.Err = fmt.Errorf("%s: %w", adviseGzip, se.Err)
 	}
-	return outcome{unread: unread, err: se, kind: r.cause.kind, alone: resp.StatusCode == http.StatusTooManyRequests && tooLargeAlone(r.cause.reason)}
+	se.Remedy = refusal.Remedy
+	se.Suspect = refusal.Suspect && se.Reason != outputs.ReasonNetwork && se.RetryAfter == 0 && !unread
+	return outcome{err: se, kind: r.cause.kind, alone: resp.StatusCode == http.StatusTooManyRequests && tooLargeAlone(r.cause.reason)}
 }
 
 // adviseGzip says what to do about a server that takes no compressed requests.
@@ -138,22 +145,6 @@ func gzipUnread(status int, reason string) bool {
 	text := strings.ToLower(reason)
 	return status == http.StatusBadRequest &&
 		(strings.Contains(text, "code 31)") || strings.Contains(text, `\u001f`) || strings.Contains(text, "content-encoding") || strings.Contains(text, "gzip"))
-}
-
-// requestVerdict says why a whole request with the status was refused. Only 413 is the events' own fault.
-func requestVerdict(status int, c *cause) outputs.Reason {
-	switch {
-	case status == http.StatusRequestEntityTooLarge:
-		return outputs.ReasonTooLarge
-	case blocked(c):
-		return outputs.ReasonServer
-	case status == http.StatusTooManyRequests:
-		return outputs.ReasonThrottled
-	case status == http.StatusUnauthorized, status == http.StatusForbidden:
-		return outputs.ReasonAuth
-	default:
-		return outputs.ReasonServer
-	}
 }
 
 // tooLargeAlone says whether a request was refused because it is larger than all that the node takes at

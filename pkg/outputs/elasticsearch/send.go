@@ -13,8 +13,7 @@ import (
 )
 
 // Send sends the events of batch in as many requests as their size wants, each once, except that a
-// request refused for its size is cut in smaller ones at once, and one that the server can't make sense
-// of (400) is halved to find the event that is the cause. Events for targets that are slow are named as untried,
+// request refused for its size is cut in smaller ones at once. Events for targets that are slow are named as untried,
 // unless there are no others.
 func (o *Output) Send(ctx context.Context, batch *outputs.Batch) error {
 	b := o.bulks.Get().(*bulk)
@@ -32,7 +31,8 @@ func (o *Output) Send(ctx context.Context, batch *outputs.Batch) error {
 // all sends the events that are not held back.
 func (s *send) all(ctx context.Context) {
 	for next := 0; next < len(s.batch.Events) && s.stop == nil; {
-		next, s.failed = s.b.fill(s.batch.Events, next, s.limit.get(), s.failed)
+		next, s.failed = s.b.fill(s.batch, next, s.limit.get(), s.failed)
+		s.counted = max(s.counted, next)
 		if len(s.b.lines) > 0 {
 			s.posted = true
 			s.ensureAliases(ctx)
@@ -83,23 +83,17 @@ const leastHold = 100 * time.Millisecond
 // send is one Send.
 type send struct {
 	*Output
-	b         *bulk
-	batch     *outputs.Batch
-	most      time.Duration      // that the server may wait; 0: its share of the time-out
-	posted    bool               // a request was made
-	apart     bool               // see outputs.SendError
-	holds     time.Duration      // how long what is held back waits at least
-	failed    []outputs.Failure  // those with no reason are the suspects: refused alone, with 400
-	accepted  bool               // at least one request was carried out
-	senseless int                // requests refused with 400
-	stop      *outputs.SendError // why nothing more is sent
-	stopAt    int                // the first event that was not delivered because of it
-	last      *outputs.SendError // the last request refused with 400 or 413
+	b       *bulk
+	batch   *outputs.Batch
+	most    time.Duration // that the server may wait; 0: its share of the time-out
+	posted  bool          // a request was made
+	counted int           // of the batch's events, from the first on: they are in its Sent
+	apart   bool          // see outputs.SendError
+	holds   time.Duration // how long what is held back waits at least
+	failed  []outputs.Failure
+	stop    *outputs.SendError // why nothing more is sent
+	stopAt  int                // the first event that was not delivered because of it
 }
-
-// maxSenseless is how many requests may be refused with 400 before one is accepted. It is enough to
-// come down to single events.
-const maxSenseless = 64
 
 // post sends the events from … to-1 of the body.
 func (s *send) post(ctx context.Context, from, to int) {
@@ -110,8 +104,10 @@ func (s *send) post(ctx context.Context, from, to int) {
 	out := s.request(ctx, s.b, from, to, s.most, func(item int) bool {
 		return s.batch.First(s.b.lines[min(from+item, to-1)].event)
 	})
+	if out.host != "" {
+		s.batch.Host = out.host
+	}
 	if out.err == nil {
-		s.accepted = true
 		s.limit.accepted(size)
 		s.time(&out, from, to)
 		for _, f := range out.failed {
@@ -139,24 +135,10 @@ func (s *send) post(ctx context.Context, from, to int) {
 			s.split(ctx, from, to, min(size/2, s.limit.get()))
 			return
 		}
-		s.last = out.err
 		one.Reason = out.err.Reason // 429: the operator may give the node more room
 		s.failed = append(s.failed, one)
-	case out.unread:
-		s.halt(from, out.err) // it is about none of the events
-	case out.err.Status == http.StatusBadRequest && out.err.Reason == outputs.ReasonServer:
-		s.last = out.err
-		if s.senseless++; s.senseless >= maxSenseless && !s.accepted {
-			s.halt(from, out.err)
-			return
-		}
-		if to-from > 1 {
-			s.split(ctx, from, to, size/2)
-			return
-		}
-		if out.kind == "action_request_validation_exception" {
-			one.Reason = outputs.ReasonRejected // of the event's own id or name
-		}
+	case to-from == 1 && out.kind == "action_request_validation_exception":
+		one.Reason = outputs.ReasonRejected // of the event's own id or name
 		s.failed = append(s.failed, one)
 	default:
 		if out.err.Reason == outputs.ReasonThrottled {
@@ -233,17 +215,6 @@ func (s *send) halt(from int, err *outputs.SendError) {
 // result returns the error of the Send.
 func (s *send) result() error {
 	n := len(s.batch.Events)
-	suspects := 0
-	for i := range s.failed {
-		if s.failed[i].Reason != "" {
-			continue
-		}
-		suspects++
-		s.failed[i].Reason = outputs.ReasonServer // where all are refused, it is the configuration
-		if s.accepted {
-			s.failed[i].Reason = outputs.ReasonRejected
-		}
-	}
 	if s.stop != nil {
 		// Events behind that could not be rendered are found again the next time.
 		s.failed = slices.DeleteFunc(s.failed, func(f outputs.Failure) bool { return f.Index >= s.stopAt })
@@ -253,9 +224,11 @@ func (s *send) result() error {
 		detail := s.stop.Err.Error()
 		for i := s.stopAt; i < n; i++ {
 			s.b.name = s.names.Append(s.b.name[:0], &s.batch.Events[i])
-			s.failed = append(s.failed, outputs.Failure{
-				Index: i, Reason: s.stop.Reason, Status: s.stop.Status, Detail: detail, Target: s.b.targets[s.b.targetOf(s.b.name)],
-			})
+			target := s.b.targets[s.b.targetOf(s.b.name)]
+			if i >= s.counted {
+				s.batch.CountSent(target, &s.batch.Events[i])
+			}
+			s.failed = append(s.failed, outputs.Failure{Index: i, Reason: s.stop.Reason, Status: s.stop.Status, Detail: detail, Target: target})
 		}
 	}
 	if len(s.failed) == 0 {
@@ -269,8 +242,6 @@ func (s *send) result() error {
 	switch {
 	case s.stop != nil:
 		se.RetryAfter, se.Err = s.stop.RetryAfter, s.stop.Err
-	case suspects == n && s.last != nil:
-		se.Err = fmt.Errorf("every event is refused, so it must be a setting of this output or of the server: %w", s.last.Err)
 	default:
 		f := &s.failed[slices.IndexFunc(s.failed, func(f outputs.Failure) bool { return f.Reason == se.Reason })]
 		se.Err = errors.New(f.Detail)

@@ -31,6 +31,7 @@ type Output struct {
 	path      *event.Template
 	perRecord bool // the path depends on the record
 	perChunk  bool // the path depends on no more than cluster and tag
+	single    bool // all events go to one path
 	timeout   time.Duration
 	enc       *event.Encoder
 	files     *files
@@ -81,7 +82,8 @@ func New(cfg Config, opts Options) (*Output, error) {
 		return nil, fmt.Errorf("output %s: %w", opts.Name, err)
 	}
 	o := &Output{
-		name: opts.Name, path: path, perRecord: strings.Contains(cfg.Path, "{record"), perChunk: path.PerChunk(), timeout: cfg.Settings().Timeout,
+		name: opts.Name, path: path, perRecord: strings.Contains(cfg.Path, "{record"), perChunk: path.PerChunk(),
+		single: !strings.ContainsAny(cfg.Path, "{%"), timeout: cfg.Settings().Timeout,
 		enc: event.NewEncoder(cfg.Fields), files: f, log: opts.Log, turn: outputs.NewTurn(), state: opts.StateFile, keys: intent.Keys{},
 	}
 	o.plan.byPath = map[string]int{}
@@ -115,6 +117,11 @@ func (o *Output) Close() error {
 		o.journal.log.Close()
 	}
 	return o.files.closeAll()
+}
+
+// AppendTarget satisfies outputs.Targeter: it is the path of ev's file.
+func (o *Output) AppendTarget(dst []byte, ev *event.Event) []byte {
+	return append(dst, finalPath(string(o.path.Append(nil, ev, appendClean)), o.files.ext)...)
 }
 
 // WritesTo implements outputs.DiskWriter.
@@ -177,7 +184,7 @@ func (o *Output) Send(ctx context.Context, b *outputs.Batch) error {
 	if err != nil {
 		return outputs.AsSendError(fmt.Errorf("look for what is written already: %w", err))
 	}
-	o.assign(b.Events, found)
+	o.assign(b, found)
 	var failed []outputs.Failure
 	var first error
 	for i := range o.plan.targets {
@@ -194,15 +201,29 @@ func (o *Output) Send(ctx context.Context, b *outputs.Batch) error {
 			o.countDoubles(t, found)
 			continue
 		}
-		for e := t.first; e >= 0; e = o.plan.next[e] {
-			failed = append(failed, outputs.Failure{Index: int(e), Reason: outputs.ReasonServer, Detail: err.Error()})
-		}
+		failed = o.failed(failed, t, err)
 	}
 	o.files.closeIdle()
 	if len(failed) == 0 {
 		return nil
 	}
 	return sendError(failed, first)
+}
+
+// failed appends the failures of the events of t, whose file can't be written because of err.
+func (o *Output) failed(failed []outputs.Failure, t *target, err error) []outputs.Failure {
+	kind := errnoOf(err)
+	line := refusals().Find(0, kind, "")
+	f := outputs.Failure{Detail: err.Error(), Target: t.path, Kind: kind}
+	line.Fill(&f)
+	if o.single && f.Reason == outputs.ReasonTarget {
+		f.Reason = outputs.ReasonServer // it is the state of all that the output has
+	}
+	for e := t.first; e >= 0; e = o.plan.next[e] {
+		f.Index = int(e)
+		failed = append(failed, f)
+	}
+	return failed
 }
 
 // countDoubles counts the events of t that were written although a file may have held them.
@@ -221,9 +242,9 @@ func (o *Output) countDoubles(t *target, found []presence) {
 	o.report.PossibleDuplicates += n
 }
 
-// assign fills the plan with the events but those that were found.
-func (o *Output) assign(events []event.Event, found []presence) {
-	p := &o.plan
+// assign fills the plan with the events of b but those that were found.
+func (o *Output) assign(b *outputs.Batch, found []presence) {
+	p, events := &o.plan, b.Events
 	clear(p.byPath)
 	clear(p.targets)
 	p.targets = p.targets[:0]
@@ -239,6 +260,7 @@ func (o *Output) assign(events []event.Event, found []presence) {
 			at = p.target(o.key, o.files.ext)
 		}
 		p.next[i] = -1
+		b.CountSent(p.targets[at].path, ev)
 		if found != nil && found[i] == isThere {
 			continue
 		}
@@ -296,7 +318,7 @@ func (o *Output) write(ctx context.Context, t *target, events []event.Event) (re
 			return nil, w.rollback(ctx.Err())
 		}
 		if err := w.line(o.enc, &events[i]); err != nil {
-			refused = append(refused, outputs.Failure{Index: int(i), Reason: outputs.ReasonRejected, Detail: err.Error()})
+			refused = append(refused, outputs.Failure{Index: int(i), Reason: outputs.ReasonRejected, Detail: err.Error(), Target: t.path})
 			continue
 		}
 		if len(w.buf) >= bufferSize {

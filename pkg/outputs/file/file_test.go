@@ -186,7 +186,7 @@ func TestContract(t *testing.T) {
 					Numbers: func(t *testing.T) []int {
 						t.Helper()
 						var all []int
-						for _, tag := range []string{"t", "web.b", "web.c"} {
+						for _, tag := range []string{"t", "u", "web.b", "web.c"} {
 							if file := strings.Replace(path, "{tag}", tag, 1) + tc.ext; tag == "t" || exists(file) {
 								all = append(all, read(t, file)...)
 							}
@@ -200,6 +200,16 @@ func TestContract(t *testing.T) {
 						}
 					},
 					Repair: func() { disk = full{room: -1} },
+					Trouble: func(on bool) {
+						at := strings.Replace(path, "{tag}", "u", 1) + tc.ext
+						if on {
+							if err := os.MkdirAll(at, 0o750); err != nil {
+								t.Fatal(err)
+							}
+						} else if err := os.Remove(at); err != nil {
+							t.Fatal(err)
+						}
+					},
 				}
 			})
 		})
@@ -235,7 +245,7 @@ func TestOneBadFileStopsOnlyItself(t *testing.T) {
 	for _, f := range se.Failed {
 		got = append(got, outputs.Failure{Index: f.Index, Reason: f.Reason})
 	}
-	want := []outputs.Failure{{Index: 2, Reason: outputs.ReasonServer}, {Index: 3, Reason: outputs.ReasonServer}, {Index: 5, Reason: outputs.ReasonRejected}}
+	want := []outputs.Failure{{Index: 2, Reason: outputs.ReasonTarget}, {Index: 3, Reason: outputs.ReasonTarget}, {Index: 5, Reason: outputs.ReasonRejected}}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("failed %v, want %v", got, want)
 	}

@@ -114,6 +114,35 @@ func TestContract(t *testing.T) {
 	}
 }
 
+// A stream that is deleted and made again, and one that the role may not use and then may, keeps nobody else's events.
+func TestTargets(t *testing.T) {
+	for name, trouble := range map[string]func(s *awstest.Server, on bool){
+		"denied": func(s *awstest.Server, on bool) { s.DenyOn("logs-b", on) },
+		"deleted": func(s *awstest.Server, on bool) {
+			if s.Firehose().Delete("logs-b"); !on {
+				s.Firehose().Create("logs-b", awstest.Quota{})
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			outputtest.Targets(t, func(t *testing.T) *outputtest.Destination {
+				t.Helper()
+				o, s := open(t, Config{DeliveryStream: "logs-{cluster}", Aggregate: true}, time.Now)
+				s.Firehose().Create("logs-a", awstest.Quota{})
+				s.Firehose().Create("logs-b", awstest.Quota{})
+				return &outputtest.Destination{
+					Output: patient{o},
+					Numbers: func(t *testing.T) []int {
+						t.Helper()
+						return append(numbers(t, s, "logs-a", false), numbers(t, s, "logs-b", false)...)
+					},
+					Trouble: func(on bool) { trouble(s, on) },
+				}
+			})
+		})
+	}
+}
+
 // patient is an output whose events wait for the pace, as they do in the delivery loop.
 type patient struct{ *Output }
 
@@ -189,9 +218,9 @@ func TestErrors(t *testing.T) {
 		{"503 of a gateway", awstest.Fault{Status: 503}, outputs.ReasonServer, false, 4, "503", 0, 4},
 		{"slow down", awstest.Fault{Status: 503, Code: "ServiceUnavailableException", RetryAfter: "7"}, outputs.ReasonThrottled, false, 0, "ServiceUnavailable", 7 * time.Second, 4},
 		{"expired", awstest.Fault{Status: 400, Code: "ExpiredTokenException", Message: "expired"}, outputs.ReasonAuth, true, 0, "renew the credentials", 0, 4},
-		{"denied", awstest.Fault{Status: 400, Code: "AccessDeniedException", Message: "no"}, outputs.ReasonAuth, false, 0, "Firehose PutRecordBatch: AccessDeniedException: no", 0, 4},
-		{"no such stream", awstest.Fault{Status: 400, Code: "ResourceNotFoundException"}, outputs.ReasonServer, false, 0, "create it", 0, 4},
-		{"KMS", awstest.Fault{Status: 400, Code: "InvalidKMSResourceException"}, outputs.ReasonAuth, false, 0, "KMS key", 0, 4},
+		{"denied", awstest.Fault{Status: 400, Code: "AccessDeniedException", Message: "no"}, outputs.ReasonTarget, false, 0, "Firehose PutRecordBatch: AccessDeniedException: no", 0, 4},
+		{"no such stream", awstest.Fault{Status: 400, Code: "ResourceNotFoundException"}, outputs.ReasonTarget, false, 0, "create it", 0, 4},
+		{"KMS", awstest.Fault{Status: 400, Code: "InvalidKMSResourceException"}, outputs.ReasonTarget, false, 0, "KMS key", 0, 4},
 		{"unknown", awstest.Fault{Status: 400, Code: "NewException"}, outputs.ReasonServer, false, 0, "NewException", 0, 4},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -238,7 +267,7 @@ func TestOneStreamsFailureLeavesTheOthers(t *testing.T) {
 	err := o.Send(t.Context(), outputtest.Batch(
 		outputtest.Chunk(1, "a", "t", 2, 0, 5), outputtest.Chunk(2, "b", "t", 2, 2, 5),
 		outputtest.Chunk(3, "c/", "t", 2, 4, 5), outputtest.Chunk(4, "a", "u", 1, 6, 5)))
-	if got := failures(t, err); !slices.Equal(got[outputs.ReasonServer], []int{2, 3}) || len(got) != 1 {
+	if got := failures(t, err); !slices.Equal(got[outputs.ReasonTarget], []int{2, 3}) || len(got) != 1 {
 		t.Errorf("failed %v", got)
 	}
 	if a, c := numbers(t, s, "logs-a", false), numbers(t, s, "logs-c-", false); !slices.Equal(a, []int{0, 1, 6}) || !slices.Equal(c, []int{4, 5}) {

@@ -65,6 +65,7 @@ type Output struct {
 	cfg      Config
 	timeout  time.Duration // for one Send
 	compress string
+	target   string // the servers' names: which of them has an event is not the event's to say
 	tag      *event.Template
 	tls      func(host string) *tls.Config
 	servers  *servers
@@ -106,8 +107,28 @@ func New(cfg Config, opts Options) (*Output, error) {
 		}
 		o.servers.all = append(o.servers.all, &server{Server: s, cfg: to})
 	}
+	o.target = targetOf(&cfg)
 	return o, nil
 }
+
+// maxTarget bounds a target's name, in bytes.
+const maxTarget = 200
+
+// targetOf returns the name of the servers together, which is the output's one target.
+func targetOf(cfg *Config) string {
+	addresses := make([]string, len(cfg.Servers))
+	for i := range cfg.Servers {
+		addresses[i] = cfg.Servers[i].Address
+	}
+	name := strings.Join(addresses, ", ")
+	if len(name) > maxTarget {
+		name = fmt.Sprintf("%s and %d more", addresses[0], len(addresses)-1)
+	}
+	return name
+}
+
+// AppendTarget satisfies outputs.Targeter: events go to whichever server works.
+func (o *Output) AppendTarget(dst []byte, _ *event.Event) []byte { return append(dst, o.target...) }
 
 // WholeChunks implements outputs.WholeChunker: messages are named by their events.
 func (o *Output) WholeChunks() bool { return true }
@@ -126,7 +147,8 @@ func (o *Output) RetryNow() { o.servers.tryNow() }
 func (o *Output) Send(ctx context.Context, b *outputs.Batch) error {
 	ctx, cancel := context.WithTimeout(ctx, o.timeout)
 	defer cancel()
-	s := &sending{Output: o, events: b.Events}
+	s := &sending{Output: o, batch: b, events: b.Events}
+	b.CountAll(o.target)
 	var lanes sync.WaitGroup
 	for range o.lanes(b.Events) - 1 {
 		lanes.Go(func() { s.lane(ctx) })
@@ -150,7 +172,8 @@ func (o *Output) lanes(events []event.Event) int {
 // sending is one Send.
 type sending struct {
 	*Output
-	events []event.Event
+	batch  *outputs.Batch
+	events []event.Event // its
 
 	mu      sync.Mutex
 	next    int    // the first event that no lane has taken
@@ -204,7 +227,7 @@ func (s *sending) fail(from, to int, f *fault) {
 	defer s.mu.Unlock()
 	detail := f.err.Error()
 	for i := from; i < to; i++ {
-		s.failed = append(s.failed, outputs.Failure{Index: i, Reason: f.reason, Detail: detail, InFlight: f.inFlight()})
+		s.failed = append(s.failed, outputs.Failure{Index: i, Reason: f.reason, Detail: detail, Target: s.target, InFlight: f.inFlight()})
 	}
 	if f.unreachable {
 		s.stopped = f

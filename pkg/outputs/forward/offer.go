@@ -2,7 +2,6 @@ package forward
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
@@ -14,11 +13,8 @@ func (c *Config) Offers(map[string]map[string]string) (func(ev *event.Event) (ou
 	if err != nil {
 		return nil, fmt.Errorf("tag: %w", err)
 	}
-	servers := make([]string, len(c.Servers))
-	for i := range c.Servers {
-		servers[i] = c.Servers[i].Address
-	}
+	servers := targetOf(c)
 	return outputs.OffersJSON(event.Fields{}, nil, func(ev *event.Event) string {
-		return fmt.Sprintf("tag %s at %s", tag.Append(nil, ev, nil), strings.Join(servers, ", "))
+		return fmt.Sprintf("tag %s at %s", tag.Append(nil, ev, nil), servers)
 	}), nil
 }

@@ -72,6 +72,35 @@ func TestContract(t *testing.T) {
 	}
 }
 
+// A stream that is deleted and made again, and one that the role may not use and then may, keeps nobody else's events.
+func TestTargets(t *testing.T) {
+	for name, trouble := range map[string]func(s *awstest.Server, on bool){
+		"denied": func(s *awstest.Server, on bool) { s.DenyOn("logs-b", on) },
+		"deleted": func(s *awstest.Server, on bool) {
+			if s.Kinesis().Delete("logs-b"); !on {
+				s.Kinesis().Create("logs-b", 1, maxRecord, awstest.Quota{})
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			outputtest.Targets(t, func(t *testing.T) *outputtest.Destination {
+				t.Helper()
+				o, s := open(t, Config{Stream: "logs-{cluster}", PartitionKey: "{tag}"})
+				s.Kinesis().Create("logs-a", 1, maxRecord, awstest.Quota{})
+				s.Kinesis().Create("logs-b", 1, maxRecord, awstest.Quota{})
+				return &outputtest.Destination{
+					Output: o,
+					Numbers: func(t *testing.T) []int {
+						t.Helper()
+						return numbers(t, append(s.Kinesis().Records("logs-a"), s.Kinesis().Records("logs-b")...))
+					},
+					Trouble: func(on bool) { trouble(s, on) },
+				}
+			})
+		})
+	}
+}
+
 func TestPartitionKeys(t *testing.T) {
 	for _, tc := range []struct {
 		key       string

@@ -3,6 +3,7 @@ package outputtest
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -20,6 +21,9 @@ type Destination struct {
 	// that as it can, until Repair.
 	Break  func(after int)
 	Repair func()
+	// Trouble has the destination refuse, or take again, what goes to the target of cluster "b" and tag "u" for
+	// the target's state, and no others. nil: all events go to one target.
+	Trouble func(on bool)
 	// Secret is in the configuration of the output; no error may show it. "" where it has none.
 	Secret string
 }
@@ -92,6 +96,14 @@ func Contract(t *testing.T, setup func(t *testing.T) *Destination) {
 		send(t, d, again)
 		wantNumbers(t, d, 10)
 	})
+	run("one target refuses, then works", func(t *testing.T, d *Destination) {
+		t.Helper()
+		if d.Trouble == nil {
+			checkOneTarget(t, d)
+			return
+		}
+		checkTrouble(t, d)
+	})
 	for _, after := range []int{0, 1, 500, 300_000, 1_000_000} {
 		run("fails, then works", func(t *testing.T, d *Destination) {
 			t.Helper()
@@ -99,7 +111,11 @@ func Contract(t *testing.T, setup func(t *testing.T) *Destination) {
 			d.Break(after)
 			b := Batch(Chunk(2, "a", "t", 2500, 10, 500))
 			for range 3 {
+				b.Sent = nil
 				err := d.Output.Send(t.Context(), b)
+				if se := outputs.AsSendError(err); err == nil || len(se.Failed) > 0 {
+					checkSent(t, d, b)
+				}
 				if err == nil {
 					t.Fatalf("a destination that breaks after %d bytes took more", after)
 				}
@@ -114,8 +130,29 @@ func Contract(t *testing.T, setup func(t *testing.T) *Destination) {
 
 func send(t *testing.T, d *Destination, b *outputs.Batch) {
 	t.Helper()
+	b.Sent = nil
 	if err := d.Output.Send(t.Context(), b); err != nil {
 		t.Fatalf("Send: %v", err)
+	}
+	checkSent(t, d, b)
+}
+
+// checkSent checks that each event of b is said to go to its target, once.
+func checkSent(t *testing.T, d *Destination, b *outputs.Batch) {
+	t.Helper()
+	targeter, ok := d.Output.(outputs.Targeter)
+	if !ok {
+		t.Fatalf("%T does not name targets", d.Output)
+	}
+	want, got := map[string]int{}, map[string]int{}
+	for i := range b.Events {
+		want[string(targeter.AppendTarget(nil, &b.Events[i]))]++
+	}
+	for _, s := range b.Sent {
+		got[s.Target] += s.Events
+	}
+	if !maps.Equal(got, want) {
+		t.Errorf("the events went to %v, want %v", got, want)
 	}
 }
 
@@ -140,7 +177,11 @@ func failed(t *testing.T, d *Destination, err error, b *outputs.Batch) *outputs.
 	}
 	again := &outputs.Batch{}
 	last := -1
+	targeter, _ := d.Output.(outputs.Targeter)
 	for _, f := range se.Failed {
+		if want := string(targeter.AppendTarget(nil, &b.Events[f.Index])); f.Target != want {
+			t.Errorf("event %d failed for the target %q, want %q", f.Index, f.Target, want)
+		}
 		if f.Index <= last || f.Index >= len(b.Events) || f.Reason.Final() {
 			t.Fatalf("failure %+v after index %d of %d events", f, last, len(b.Events))
 		}

@@ -44,6 +44,7 @@ type Options struct {
 // Output is a bucket. It satisfies outputs.Output, Connector and Reporter. Safe for concurrent use.
 type Output struct {
 	cfg       Config
+	target    string // the bucket's name for others
 	state     string
 	timeout   time.Duration
 	path      *event.Template
@@ -83,7 +84,7 @@ func New(cfg Config, opts Options) (*Output, error) {
 		return nil, fmt.Errorf("output %s: %w", opts.Name, err)
 	}
 	o := &Output{
-		cfg: cfg, state: opts.StateFile, timeout: cfg.Settings().Timeout, path: path, aws: client,
+		cfg: cfg, target: "s3://" + cfg.Bucket, state: opts.StateFile, timeout: cfg.Settings().Timeout, path: path, aws: client,
 		log:       opts.Log,
 		checksums: client.AWS.RequestChecksumCalculation,
 		client: s3.NewFromConfig(client.AWS, func(s *s3.Options) {
@@ -164,8 +165,13 @@ func (o *Output) Send(ctx context.Context, b *outputs.Batch) error {
 			o.send(ctx, w, t, p, b.Events, about, &r)
 		}
 	}
-	return r.err(len(b.Events))
+	b.CountAll(o.target)
+	return r.err(len(b.Events), o.target)
 }
+
+// AppendTarget satisfies outputs.Targeter: it is the bucket. All events go there, so its state is the output's: they stay in
+// the queue, where there is more room than aside.
+func (o *Output) AppendTarget(dst []byte, _ *event.Event) []byte { return append(dst, o.target...) }
 
 // result is what became of a batch so far.
 type result struct {
@@ -211,7 +217,7 @@ func (o *Output) send(ctx context.Context, w *workshop, t *target, p *plan, even
 		}
 	}
 	for e := t.first; e != none; e = p.next[e] {
-		r.failed = append(r.failed, outputs.Failure{Index: int(e), Reason: se.Reason, Status: se.Status, Detail: se.Err.Error()})
+		r.failed = append(r.failed, outputs.Failure{Index: int(e), Reason: se.Reason, Status: se.Status, Detail: se.Err.Error(), Remedy: se.Remedy})
 	}
 }
 
@@ -231,13 +237,16 @@ func (o *Output) countDoubles(t *target, p *plan, about []*doubt) {
 	o.duplicates += n
 }
 
-// err returns Send's error, for a batch of so many events.
-func (r *result) err(events int) error {
+// err returns Send's error, for a batch of so many events to the target.
+func (r *result) err(events int, target string) error {
 	if len(r.refused)+len(r.failed) == 0 {
 		return nil
 	}
 	all := append(r.refused, r.failed...)
 	slices.SortFunc(all, func(a, b outputs.Failure) int { return a.Index - b.Index })
+	for i := range all {
+		all[i].Target = target
+	}
 	if r.worst == nil {
 		return &outputs.SendError{Reason: outputs.ReasonRejected, Failed: all, Err: errors.New(all[0].Detail)}
 	}
@@ -299,11 +308,16 @@ func (o *Output) put(w *workshop) {
 // so everything is sent again.
 func (o *Output) failure(err error) *outputs.SendError {
 	reason, status, _, retryAfter := awsclient.Classify(err)
-	if reason.Final() {
+	explained := outputs.Failure{Status: status}
+	awsclient.Explain(&explained, err)
+	switch {
+	case reason == outputs.ReasonTarget && awsclient.Denied(err):
+		reason = outputs.ReasonAuth
+	case reason == outputs.ReasonTarget, reason.Final():
 		reason = outputs.ReasonServer
 	}
 	return &outputs.SendError{
-		Reason: reason, Status: status, RetryAfter: retryAfter,
+		Reason: reason, Status: status, RetryAfter: retryAfter, Remedy: explained.Remedy,
 		Err: &bucketError{text: fmt.Sprintf("bucket %s: %s%s", o.cfg.Bucket, awsclient.Describe(err), o.advice(err)), err: err},
 	}
 }

@@ -7,5 +7,5 @@ import (
 
 // Offers implements outputs.Config.
 func (c *Config) Offers(added map[string]map[string]string) (func(ev *event.Event) (outputs.Offer, error), error) {
-	return outputs.OffersJSON(c.Fields, added, func(*event.Event) string { return "standard output" }), nil
+	return outputs.OffersJSON(c.Fields, added, func(*event.Event) string { return target }), nil
 }

@@ -43,6 +43,12 @@ func (o *Output) SetClusterFields(fields map[string]map[string]string) {
 	o.enc.SetClusterFields(fields)
 }
 
+// target names where all events go.
+const target = "standard output"
+
+// AppendTarget satisfies outputs.Targeter.
+func (o *Output) AppendTarget(dst []byte, _ *event.Event) []byte { return append(dst, target...) }
+
 // Close does nothing: the writer is its owner's.
 func (o *Output) Close() error { return nil }
 
@@ -59,6 +65,7 @@ func (o *Output) Send(ctx context.Context, b *outputs.Batch) error {
 	if err := ctx.Err(); err != nil {
 		return outputs.AsSendError(fmt.Errorf("write to the standard output: %w", err))
 	}
+	b.CountAll(target)
 	o.buf = o.buf[:0]
 	if o.torn {
 		o.buf = append(o.buf, '\n')
@@ -84,10 +91,10 @@ func (o *Output) Send(ctx context.Context, b *outputs.Batch) error {
 	}
 	for i, end := range ends {
 		if why := refused[i]; why != nil {
-			se.Failed = append(se.Failed, outputs.Failure{Index: i, Reason: outputs.ReasonRejected, Detail: why.Error()})
+			se.Failed = append(se.Failed, outputs.Failure{Index: i, Reason: outputs.ReasonRejected, Detail: why.Error(), Target: target})
 			se.Err = cmp.Or(se.Err, why)
 		} else if err != nil && end > n {
-			se.Failed = append(se.Failed, outputs.Failure{Index: i, Reason: outputs.ReasonServer, Detail: se.Err.Error()})
+			se.Failed = append(se.Failed, outputs.Failure{Index: i, Reason: outputs.ReasonServer, Detail: se.Err.Error(), Target: target})
 		}
 	}
 	if len(se.Failed) == 0 {

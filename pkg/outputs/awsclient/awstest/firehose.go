@@ -50,6 +50,13 @@ func (f *Firehose) Create(name string, q Quota) {
 	f.streams[name] = &deliveryStream{status: "ACTIVE", bucket: newBucket(q, f.s.now()), refuse: func([]byte) string { return "" }}
 }
 
+// Delete removes the stream.
+func (f *Firehose) Delete(name string) {
+	f.s.mu.Lock()
+	defer f.s.mu.Unlock()
+	delete(f.streams, name)
+}
+
 // SetStatus sets what DescribeDeliveryStream says of the stream.
 func (f *Firehose) SetStatus(name, status string) {
 	f.s.mu.Lock()

@@ -58,6 +58,13 @@ func (k *Kinesis) Create(name string, shards, maxRecord int, q Quota) {
 	k.streams[name] = d
 }
 
+// Delete removes the stream.
+func (k *Kinesis) Delete(name string) {
+	k.s.mu.Lock()
+	defer k.s.mu.Unlock()
+	delete(k.streams, name)
+}
+
 // Records returns what the stream has stored, in order.
 func (k *Kinesis) Records(name string) []KinesisRecord {
 	k.s.mu.Lock()

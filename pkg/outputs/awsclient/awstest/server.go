@@ -23,7 +23,7 @@ type Server struct {
 	fault    func(target string) Fault
 	expired  map[string]bool
 	expires  map[string]time.Time // access keys that STS has handed out
-	denied   map[string]bool
+	denied   map[string]bool      // targets, and names of what DenyOn denies
 	requests map[string]int
 	roles    []string
 
@@ -83,6 +83,20 @@ func (s *Server) Deny(target string, denied bool) {
 	s.denied[target] = denied
 }
 
+// DenyOn has calls denied, or allowed, that name the stream or log group.
+func (s *Server) DenyOn(name string, denied bool) { s.Deny("on "+name, denied) }
+
+// deniedOn reports whether a call is denied for what it names.
+func (s *Server) deniedOn(body []byte) bool {
+	var in struct{ DeliveryStreamName, StreamName, LogGroupName string }
+	if json.Unmarshal(body, &in) != nil {
+		return false // its service says so
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.denied["on "+in.DeliveryStreamName] || s.denied["on "+in.StreamName] || s.denied["on "+in.LogGroupName]
+}
+
 // Requests returns how many calls there were of the target.
 func (s *Server) Requests(target string) int {
 	s.mu.Lock()
@@ -114,6 +128,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		switch code, message := s.refusal(r, target); {
 		case code != "":
 			fail(w, http.StatusBadRequest, code, message)
+		case s.deniedOn(body):
+			fail(w, http.StatusBadRequest, "AccessDeniedException", "User: arn:aws:sts::123456789012:assumed-role/aggregator is not authorized")
 		case h == nil:
 			fail(w, http.StatusBadRequest, "UnknownOperationException", "")
 		default:

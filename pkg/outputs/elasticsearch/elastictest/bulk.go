@@ -116,6 +116,11 @@ func (s *Server) refuse(w http.ResponseWriter, b *body, f *Faults) bool {
 		fail(w, http.StatusTooManyRequests, "es_rejected_execution_exception", fmt.Sprintf(
 			"rejected execution of coordinating operation [coordinating_and_primary_bytes=0, replica_bytes=0, all_bytes=0, "+
 				"coordinating_operation_bytes=%d, max_coordinating_and_primary_bytes=%d]", size, f.MaxPressure))
+	case f.Gateway != "" && bytes.Contains(b.read.Bytes(), []byte(f.Gateway)):
+		w.Header().Del("X-Elastic-Product")
+		w.Header().Set("Content-Type", "text/html")
+		w.WriteHeader(http.StatusForbidden)
+		_, _ = io.WriteString(w, "<html><title>403 Forbidden</title></html>") // who asked has gone
 	case s.chance(f.Unavailable):
 		fail(w, http.StatusServiceUnavailable, "cluster_block_exception", "blocked by: [SERVICE_UNAVAILABLE/1/state not recovered / initialized];")
 	case s.chance(f.TooMany):
@@ -263,12 +268,15 @@ func (s *Server) write(it *item, f *Faults) (status int, extra map[string]any) {
 		}
 		return status, map[string]any{"error": e}
 	}
+	wrong, isRefused := f.Indices[it.index]
 	switch {
 	case it.missing:
 		return refuse(http.StatusNotFound, "index_not_found_exception",
 			"no such index ["+it.index+"] and [require_alias] request flag is [true] and ["+it.index+"] is not an alias", nil)
 	case f.NoIDs && it.id != "":
 		return refuse(http.StatusBadRequest, "illegal_argument_exception", "Document ID is not supported in create/index operation request", nil)
+	case isRefused:
+		return refuse(wrong.Status, wrong.Type, wrong.Reason, nil)
 	case f.Blocked != "" && it.index == f.Blocked:
 		return refuse(http.StatusForbidden, "cluster_block_exception", "index ["+it.index+"] blocked by: [FORBIDDEN/8/index write (api)];", nil)
 	case f.Denied != "" && it.index == f.Denied:

@@ -42,15 +42,23 @@ type Faults struct {
 	Truncated   float64       // the reply ends in its middle, all stored
 	Latency     time.Duration // before each reply
 
-	MaxBody       int64         // bytes, inflated: more is a 413 with nothing in it; 0: no limit
-	MaxPressure   int64         // bytes, inflated: more is a 429 as of a small indexing_pressure.memory.limit; 0: no limit
-	Poison        string        // documents that contain it are 400s of the mapping's; "": none
-	Blocked       string        // writes to this index are 403s of a read-only block
-	Denied        string        // writes to this index are 403s of the security's, as are privileges on it
-	Authorization string        // what the header must say; "": anything
-	RetryAfter    time.Duration // sent with 429 and 503, in whole seconds
-	FailureStore  bool          // poison is taken into the failure store
-	NoIDs         bool          // documents with an id are refused, as by collections for time series
+	MaxBody       int64                // bytes, inflated: more is a 413 with nothing in it; 0: no limit
+	MaxPressure   int64                // bytes, inflated: more is a 429 as of a small indexing_pressure.memory.limit; 0: no limit
+	Poison        string               // documents that contain it are 400s of the mapping's; "": none
+	Blocked       string               // writes to this index are 403s of a read-only block
+	Indices       map[string]ItemError // writes to the index are refused so
+	Gateway       string               // requests that contain it are 403s of a gateway, with a page; "": none
+	Denied        string               // writes to this index are 403s of the security's, as are privileges on it
+	Authorization string               // what the header must say; "": anything
+	RetryAfter    time.Duration        // sent with 429 and 503, in whole seconds
+	FailureStore  bool                 // poison is taken into the failure store
+	NoIDs         bool                 // documents with an id are refused, as by collections for time series
+}
+
+// ItemError is how an item of a bulk reply is refused.
+type ItemError struct {
+	Status       int
+	Type, Reason string
 }
 
 // Counters is what a Server has seen.

@@ -1,0 +1,226 @@
+package delivery
+
+import (
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"slices"
+	"time"
+
+	"github.com/seed-afc6a195/aggregator/pkg/delivery/suspicion"
+	"github.com/seed-afc6a195/aggregator/pkg/event"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs"
+)
+
+// answered notes what hosts and targets made of the request with the events of w, which was accepted where se is nil or names
+// events, and says what the refusals are about that no table knows.
+func (s *sender) answered(w *work, b *outputs.Batch, se *outputs.SendError) {
+	s.judgeUnlisted(w, b, se)
+	if b.Host == "" || se != nil && len(se.Failed) == 0 {
+		return
+	}
+	now := time.Now()
+	s.hosts.Accepted(b.Host, now)
+	switch {
+	case w.trial != nil:
+		s.hosts.Acquitted(w.trial, b.Host, now)
+		w.trial = nil
+	case w.refused > 0:
+		s.hosts.Flipped(b.Host, w.refused, now)
+	}
+	w.refused = 0
+}
+
+// judgeUnlisted corrects what se says of refusals that no table knows, by what becomes of others for the same targets.
+func (s *sender) judgeUnlisted(w *work, b *outputs.Batch, se *outputs.SendError) {
+	var failed []outputs.Failure
+	if se != nil {
+		if failed = se.Failed; len(failed) == 0 {
+			return
+		}
+	}
+	unlisted := slices.ContainsFunc(failed, func(f outputs.Failure) bool { return f.Unlisted })
+	if !unlisted && !s.targets.Watching() {
+		return
+	}
+	now, accepted := time.Now(), map[string]int{}
+	for _, sent := range b.Sent {
+		accepted[sent.Target] += sent.Events
+	}
+	for i := range failed {
+		accepted[failed[i].Target]--
+	}
+	for target, n := range accepted {
+		if n > 0 {
+			s.targets.Accepted(target)
+		}
+	}
+	undecided := w.undecided
+	for i := range failed {
+		f := &failed[i]
+		if !f.Unlisted || f.Reason != outputs.ReasonRejected {
+			continue
+		}
+		ev, held := &b.Events[f.Index], undecided
+		if ev.Chunk.Filtered { // it has waited aside since
+			held = ev.Chunk.Received
+		}
+		kind := fmt.Sprintf("%d %s", f.Status, f.Kind)
+		about := s.targets.Refused(f.Target, kind, maphash.Bytes(s.seed, ev.AppendID(nil)), held, accepted[f.Target] > 0, now)
+		if about == suspicion.Content {
+			continue
+		}
+		f.Reason, f.Partial, f.Remedy = outputs.ReasonTarget, about == suspicion.Undecided, unlistedRemedy
+		if w.undecided.IsZero() {
+			w.undecided = now
+		}
+	}
+}
+
+// unlistedRemedy is what to do about a refusal that no table knows.
+const unlistedRemedy = "look at what the target answers: no event for it is taken, so it is held to be the target's state"
+
+// refuses reports whether se is about a request that was refused as a whole by an answer that may be about its content,
+// and notes that.
+func (s *sender) refuses(w *work, se *outputs.SendError) bool {
+	if !se.Suspect || len(se.Failed) > 0 || s.control.force.Err() != nil {
+		return false
+	}
+	w.refused++
+	if w.trial != nil {
+		s.hosts.Refused(w.trial, se.Host, time.Now())
+	}
+	return true
+}
+
+// search sends the events of w, which se says were refused together, in halves, to find those for which they were. These are
+// tried again apart, for a while; what is not known of is left in w. It returns false when the loop must end before.
+func (s *sender) search(w *work, se *outputs.SendError) bool {
+	s.rec.failed(se, false)
+	halves, last := suspicion.NewSearch(len(w.events)), se
+	all, ok := w.events, true
+	for ok {
+		span, more := halves.Next()
+		if !more {
+			break
+		}
+		part := &work{events: all[span.From:span.To:span.To], refs: w.refs, tries: w.tries + 1, pooled: w.pooled}
+		got, sent := s.send(part)
+		switch {
+		case !sent, s.control.force.Err() != nil && got != nil:
+			halves.Stop()
+			ok = false
+		case got == nil || len(got.Failed) > 0:
+			halves.Accepted()
+			ok = s.settle(part, got)
+			s.deliver(part) // what is left of it
+		case got.Suspect:
+			s.rec.failed(got, false)
+			halves.Refused()
+			last = got
+		default:
+			s.rec.failed(got, false)
+			halves.Stop()
+			last = got
+		}
+	}
+	s.learn(halves, se.Host)
+	var left []int // in order, as their chunks are
+	for _, i := range halves.Guilty() {
+		if !ok || !s.try(w, all[i], last) {
+			left = append(left, i)
+		}
+	}
+	for _, span := range halves.Left() {
+		for i := span.From; i < span.To; i++ {
+			left = append(left, i)
+		}
+	}
+	slices.Sort(left)
+	w.events, w.refused = nil, 0
+	for _, i := range left {
+		w.events = append(w.events, all[i])
+	}
+	if !halves.Barren() {
+		w.fails = 0
+	}
+	return ok && (len(w.events) == 0 || s.settleSome(w, last))
+}
+
+// learn notes what the search tells of the host.
+func (s *sender) learn(halves *suspicion.Search, host string) {
+	now := time.Now()
+	if halves.Barren() {
+		s.hosts.Barren(host, now)
+	}
+	for range halves.Flipped() {
+		s.hosts.Flipped(host, 1, now)
+	}
+}
+
+// try has ev, an event of w that was refused alone, tried again by itself, between others that are accepted. It returns false
+// where there is no room for that.
+func (s *sender) try(w *work, ev event.Event, se *outputs.SendError) bool {
+	one := &work{events: []event.Event{ev}, refs: w.refs, tries: w.tries + 1, fails: 1, pooled: w.pooled}
+	one.last = lastSend{
+		before: attempts{w.tries, 0}, why: []fate{{reason: se.Reason}}, reason: se.Reason, err: se, some: true,
+		failed: map[outputs.Reason]int{se.Reason: 1},
+	}
+	if !w.pooled {
+		items := s.pool.take(one)
+		if len(items) == 0 {
+			return false
+		}
+		one = items[0]
+	}
+	one.trial, one.trying = s.hosts.Begin(se.Host, time.Now()), true
+	s.rec.tries(1)
+	s.spawn(func() { s.deliver(one) })
+	return true
+}
+
+// onTrial reports whether w waits for what follows from a refusal of its one event.
+func (w *work) onTrial() bool {
+	var se *outputs.SendError
+	return w.trial != nil && errors.As(w.last.err, &se) && se.Suspect
+}
+
+// standsTrial waits until the event of w is to be tried again. It returns false when the loop ends before, and when the event
+// is given up, which is settled then.
+func (s *sender) standsTrial(w *work) bool {
+	for {
+		verdict, pause := s.hosts.Judge(w.trial, time.Now())
+		switch verdict {
+		case suspicion.Guilty:
+			letter := s.letter(&w.events[0], w.last.failure(w.trial), string(outputs.ReasonRejected), w.tries)
+			w.events = nil
+			s.dead.refuse([]DeadLetter{letter}, w.refs)
+			return false
+		case suspicion.Try:
+			return true
+		case suspicion.Wait:
+		}
+		began := time.Now()
+		s.rec.backsOff(backsOff{reason: w.last.reason, err: w.last.err, events: w.last.failed, ofSome: true, pause: pause})
+		w.last.failed = nil // it is counted
+		ok := s.control.retryWait(s.control.drain, pause)
+		s.rec.waited()
+		if !ok {
+			return false
+		}
+		if time.Since(began) < pause {
+			return true // somebody wants it tried now
+		}
+	}
+}
+
+// failure returns what is said of an event that was refused alone, again and again.
+func (l *lastSend) failure(trial *suspicion.Trial) *outputs.Failure {
+	f := &outputs.Failure{Reason: outputs.ReasonRejected, Detail: fmt.Sprintf(
+		"refused alone, %d times over %s or more, between others that %s accepted: %v", trial.Refusals(), suspicion.Time, trial.Host(), l.err)}
+	var se *outputs.SendError
+	if errors.As(l.err, &se) {
+		f.Status = se.Status
+	}
+	return f
+}
