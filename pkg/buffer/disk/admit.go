@@ -11,23 +11,23 @@ import (
 // group. So who has much waiting waits long, and the others don't.
 const shareBytes = 512 << 10
 
-// line is what waits of one cluster, in order of arrival. Guarded by committer.mu.
-type line struct {
+// clusterPending is what waits of one cluster, in order of arrival. Guarded by committer.mu.
+type clusterPending struct {
 	cluster string
 	waiting []*batch
-	credit  int64  // bytes left of its turn; below 0 after a piece larger than that
+	deficit int64  // bytes left of its turn; below 0 after a piece larger than that
 	why     string // why its first batch has to wait for room; "": it has not
 }
 
-// line returns the line of the batch: its cluster's, since a connection has one cluster. Should it
+// pendingOf returns what waits of the batch's cluster, which a connection has one of. Should it
 // have several, the first message's turn is the batch's. c.mu is held.
-func (c *committer) line(b *batch) *line {
+func (c *committer) pendingOf(b *batch) *clusterPending {
 	name := b.Cluster()
-	l := c.lines[name]
+	l := c.pending[name]
 	if l == nil {
-		l = &line{cluster: name}
-		c.lines[name] = l
-		c.ring = append(c.ring, l)
+		l = &clusterPending{cluster: name}
+		c.pending[name] = l
+		c.clusters = append(c.clusters, l)
 	}
 	return l
 }
@@ -43,30 +43,30 @@ type admission struct {
 	quotas []*quota    // with something planned
 	act    func() bool // what has to be done before more can be decided; nil: nothing
 
-	asked bool            // the disk has just been asked for its free space
-	inert map[*quota]bool // limits that nothing can be dropped for; nil stands for the whole queue's
+	refreshed bool            // the disk has just been asked for its free space
+	inert     map[*quota]bool // limits that nothing can be dropped for; nil stands for the whole queue's
 }
 
-// decide takes the batches of the next group out of their lines: one transaction's worth, by deficit round robin over
+// decide takes the batches of the next group out of what waits: one transaction's worth, by deficit round robin over
 // the clusters. Those that must not wait are answered. Where it needs the disk first, ad.act says for what, and the
 // group ends there. c.mu is held, so that no batch leaves, and is used anew, while it is looked at.
 func (c *committer) decide(ad *admission) []*batch {
 	ad.c, ad.group, ad.left, ad.bytes, ad.full, ad.quotas, ad.act = c, nil, int64(c.txBytes()), 0, "", nil, nil
 	for {
-		var ready *line // has something to store now, or has to make up for what it took before
+		var ready *clusterPending // has something to store now, or has to make up for what it took before
 		several := false
-		for range c.ring {
+		for range c.clusters {
 			if ad.left <= 0 || ad.act != nil {
 				break
 			}
-			l := c.ring[c.at%len(c.ring)]
-			c.at = (c.at + 1) % len(c.ring)
+			l := c.clusters[c.next%len(c.clusters)]
+			c.next = (c.next + 1) % len(c.clusters)
 			if len(l.waiting) == 0 {
-				l.credit, l.why = min(l.credit, 0), ""
+				l.deficit, l.why = min(l.deficit, 0), ""
 				continue
 			}
-			l.credit = min(l.credit+shareBytes, shareBytes)
-			if l.credit <= 0 || ad.admit(l) {
+			l.deficit = min(l.deficit+shareBytes, shareBytes)
+			if l.deficit <= 0 || ad.admit(l) {
 				several, ready = ready != nil, l
 			}
 		}
@@ -85,13 +85,13 @@ func (c *committer) decide(ad *admission) []*batch {
 	if ad.act == nil {
 		c.limits.Note(ad.full)
 	} else {
-		c.at = (c.at + len(c.ring) - 1) % len(c.ring) // the turn is still that line's
+		c.next = (c.next + len(c.clusters) - 1) % len(c.clusters) // the turn is still that cluster's
 	}
 	return ad.group
 }
 
 // fill gives l, which alone has something to store, what is left of the group.
-func (ad *admission) fill(l *line) {
+func (ad *admission) fill(l *clusterPending) {
 	if n := len(ad.group); n > 0 && ad.group[n-1].Partial() {
 		b := ad.group[n-1]
 		ad.left += b.Took
@@ -100,18 +100,18 @@ func (ad *admission) fill(l *line) {
 			return
 		}
 	}
-	l.credit = ad.left
+	l.deficit = ad.left
 	ad.admit(l)
-	l.credit = 0
+	l.deficit = 0
 }
 
-// admit moves batches of l to the group while l has credit; false: there was nothing to take.
-func (ad *admission) admit(l *line) bool {
+// admit moves batches of l to the group while bytes of its turn are left; false: there was nothing to take.
+func (ad *admission) admit(l *clusterPending) bool {
 	before := len(ad.group)
 	l.why = ""
 	var rest []*batch
 	for i, b := range l.waiting {
-		if l.credit <= 0 || ad.left <= 0 {
+		if l.deficit <= 0 || ad.left <= 0 {
 			rest = append(rest, l.waiting[i:]...)
 			break
 		}
@@ -119,7 +119,7 @@ func (ad *admission) admit(l *line) bool {
 			rest = append(rest, b)
 			continue
 		}
-		why, cluster := ad.verdict(l.cluster, b)
+		why, cluster := ad.refusal(l.cluster, b)
 		if ad.act != nil {
 			rest = append(rest, l.waiting[i:]...)
 			break
@@ -148,10 +148,10 @@ func (ad *admission) admit(l *line) bool {
 	return len(ad.group) > before
 }
 
-// add adds b, or as much of it as there is credit for, to the group.
-func (ad *admission) add(l *line, b *batch) {
-	b.Part(min(l.credit, ad.left))
-	l.credit -= b.Took
+// add adds b, or as much of it as its cluster has bytes left for, to the group.
+func (ad *admission) add(l *clusterPending, b *batch) {
+	b.Part(min(l.deficit, ad.left))
+	l.deficit -= b.Took
 	ad.left -= b.Took
 	ad.bytes += b.Bytes
 	ad.group = append(ad.group, b)
@@ -162,18 +162,18 @@ func (ad *admission) add(l *line, b *batch) {
 	}
 	ad.c.s.mu.Unlock()
 	if b.Partial() {
-		l.credit = min(l.credit, 0) // what comes after it stays after it
+		l.deficit = min(l.deficit, 0) // what comes after it stays after it
 	}
 }
 
-// verdict returns why there is no room for b, of the named cluster's line, beside the group; "": there is. cluster: the
+// refusal returns why there is no room for b, of the named cluster, beside the group; "": there is. cluster: the
 // limit is that of its cluster. Where the disk has to be asked, or something may be dropped, it sets ad.act instead.
-func (ad *admission) verdict(name string, b *batch) (why string, cluster bool) {
+func (ad *admission) refusal(name string, b *batch) (why string, cluster bool) {
 	c, l := ad.c, ad.c.limits
 	if b.rest {
 		why, old := l.DiskFull(b.Bytes + ad.bytes)
-		if old && !ad.asked {
-			ad.act = func() bool { ad.asked = true; l.Refresh(); return true }
+		if old && !ad.refreshed {
+			ad.act = func() bool { ad.refreshed = true; l.Refresh(); return true }
 			return "", false
 		}
 		return why, false
@@ -187,8 +187,8 @@ func (ad *admission) verdict(name string, b *batch) (why string, cluster bool) {
 	}
 	why, old := l.Full(b.Bytes + ad.bytes)
 	switch {
-	case old && !ad.asked:
-		ad.act = func() bool { ad.asked = true; l.Refresh(); return true }
+	case old && !ad.refreshed:
+		ad.act = func() bool { ad.refreshed = true; l.Refresh(); return true }
 		return "", false
 	case why != "" && c.current != nil:
 		ad.act = c.giveBack

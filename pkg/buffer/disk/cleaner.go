@@ -186,8 +186,8 @@ func (s *Queue) remove(unwanted []*segmentState) {
 		s.mu.Lock()
 		seg.gone = true
 		seg.unload(s)
-		for cluster, n := range seg.use {
-			s.use(seg, cluster, -n)
+		for cluster, n := range seg.liveBytes {
+			s.addLive(seg, cluster, -n)
 		}
 		s.disk -= seg.disk
 		for src := range seg.done {

@@ -30,18 +30,15 @@ type committer struct {
 	limits *limits.Limits
 	wake   chan struct{} // something has changed: a batch came, room came, close
 
-	mu      sync.Mutex
-	lines   map[string]*line // of clusters
-	ring    []*line          // the same in turn: clusters are few, so none leaves
-	at      int              // in ring
-	count   int              // batches that wait
-	turn    uint64
-	closing bool
-	pace    pace.Pacer
-	pacing  bool // the goroutine waits for more to come, until pace says that it is enough
-	causes  [pace.Causes]uint64
-	waited  metric.Histogram // how long commits waited for company
-	ended   chan struct{}
+	mu sync.Mutex
+	pendingBatches
+	commitSeq uint64 // of the batch that came last
+	closing   bool
+	pace      pace.Pacer
+	pacing    bool // the goroutine waits for more to come, until pace says that it is enough
+	causes    [pace.Causes]uint64
+	waited    metric.Histogram // how long commits waited for company
+	ended     chan struct{}
 
 	// Of the goroutine:
 	current *segmentState // being written; nil: none
@@ -52,9 +49,18 @@ type committer struct {
 	sealing        chan struct{} // closed when the segment before the current one is sealed; nil: none is being sealed
 }
 
+// pendingBatches is what waits of all clusters.
+type pendingBatches struct {
+	pending  map[string]*clusterPending
+	clusters []*clusterPending // the same in turn: they are few, so none leaves
+	next     int               // in clusters
+	count    int               // batches
+}
+
 func newCommitter(s *Queue) *committer {
 	return &committer{
-		s: s, lines: map[string]*line{}, wake: make(chan struct{}, 1), ended: make(chan struct{}),
+		s: s, pendingBatches: pendingBatches{pending: map[string]*clusterPending{}},
+		wake: make(chan struct{}, 1), ended: make(chan struct{}),
 		pace: pace.Pacer{FullBytes: worthBytes}, builder: pack.Builder{Memory: &s.memory, Salt: s.salt},
 	}
 }
@@ -74,10 +80,10 @@ func (c *committer) enter(b *batch) error {
 	if c.closing {
 		return buffer.ErrClosed
 	}
-	c.turn++
-	b.CommitSeq = c.turn
+	c.commitSeq++
+	b.CommitSeq = c.commitSeq
 	c.s.resends.Enter(&b.Resends)
-	l := c.line(b)
+	l := c.pendingOf(b)
 	l.waiting = append(l.waiting, b)
 	c.count++
 	now := time.Now()
@@ -95,7 +101,7 @@ func (c *committer) enter(b *batch) error {
 func (c *committer) leave(b *batch) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	l := c.line(b)
+	l := c.pendingOf(b)
 	i := slices.Index(l.waiting, b)
 	if i < 0 {
 		return false
@@ -152,7 +158,7 @@ func (c *committer) gather() []*batch {
 			continue
 		}
 		if closing && len(group) == 0 {
-			for _, l := range c.ring {
+			for _, l := range c.clusters {
 				for _, b := range l.waiting {
 					b.answer <- buffer.ErrClosed
 				}
@@ -219,7 +225,7 @@ func (c *committer) putBack(group []*batch) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, b := range slices.Backward(group) {
-		l := c.line(b)
+		l := c.pendingOf(b)
 		l.waiting = slices.Insert(l.waiting, 0, b)
 		c.count++
 	}

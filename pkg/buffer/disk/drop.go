@@ -31,7 +31,7 @@ func (s *Queue) dropOf(t *tenant) bool {
 // oldestOf returns the first segment that may hold a chunk of t to drop. s.mu is held.
 func (s *Queue) oldestOf(t *tenant) *segmentState {
 	for _, seg := range s.segs {
-		if seg.end() > t.from && seg.use[t.number] > 0 && !seg.broken && !s.closed {
+		if seg.end() > t.from && seg.liveBytes[t.number] > 0 && !seg.broken && !s.closed {
 			return seg
 		}
 	}
@@ -47,7 +47,7 @@ func (s *Queue) dropIn(t *tenant, seg *segmentState) bool {
 			continue
 		}
 		t.from = o.seq + 1
-		if s.flies(t, o) || !s.wanted(seg, o.seq, e.Set) {
+		if s.isInFlight(t, o) || !s.wanted(seg, o.seq, e.Set) {
 			continue
 		}
 		for _, src := range s.sets[e.Set].sources {
@@ -65,8 +65,8 @@ func (s *Queue) dropIn(t *tenant, seg *segmentState) bool {
 	return false
 }
 
-// flies reports whether an output has been handed the chunk.
-func (s *Queue) flies(t *tenant, o *lease) bool {
+// isInFlight reports whether an output has been handed the chunk.
+func (s *Queue) isInFlight(t *tenant, o *lease) bool {
 	for _, src := range s.sets[o.set].sources {
 		if l := src.partitions[t.name]; l != nil && l.inFlight[o.seq] != nil {
 			return true
@@ -134,7 +134,7 @@ func (s *Queue) Purge(output string) (gone buffer.Count) {
 	if src == nil {
 		return gone
 	}
-	var purged tally
+	var purged counts
 	for _, seg := range s.segs {
 		bits := seg.bits(src)
 		for i := range seg.n {
@@ -161,8 +161,8 @@ func (s *Queue) Purge(output string) (gone buffer.Count) {
 
 // untrack takes what waits for l in the segment out of all sums, but for what is handed out, and adds it to fate. It
 // returns what that was. s.mu is held.
-func (s *Queue) untrack(l *partition, seg *segmentState, fate *tally) tally {
-	t, left := seg.sum[l].tally, tally{}
+func (s *Queue) untrack(l *partition, seg *segmentState, fate *counts) counts {
+	t, left := seg.sum[l].counts, counts{}
 	for _, o := range l.inFlight {
 		if o.seg == seg {
 			left.add(o.events, o.size)
@@ -172,9 +172,9 @@ func (s *Queue) untrack(l *partition, seg *segmentState, fate *tally) tally {
 	if left.chunks == 0 {
 		delete(seg.sum, l)
 	} else {
-		seg.sum[l].tally = left
+		seg.sum[l].counts = left
 	}
-	l.back = slices.DeleteFunc(l.back, func(b *lease) bool { return b.seg == seg })
+	l.returned = slices.DeleteFunc(l.returned, func(b *lease) bool { return b.seg == seg })
 	l.pending.minus(t)
 	l.src.pending.minus(t)
 	fate.plus(t)

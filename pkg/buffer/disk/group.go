@@ -137,7 +137,7 @@ func (g *txBuilder) write() error {
 		g.where = seg.first
 		g.publish(seg, where)
 		g.c.limits.Stored(len(g.Values))
-		s.counts.latency.Observe(time.Since(start), 1)
+		s.stats.latency.Observe(time.Since(start), 1)
 	}
 	return nil
 }
@@ -172,7 +172,7 @@ func (g *txBuilder) publish(seg *segmentState, where []uint32) {
 		e := &seg.entries[from+i]
 		for _, src := range s.sets[e.Set].sources {
 			if l := src.partition(e.Cluster); g.Chunks[i].Moved || g.Chunks[i].Parts[0].Flags&chunk.PartRequeued != 0 {
-				l.returned.add(e.Events, e.Size)
+				l.requeued.add(e.Events, e.Size)
 			} else if g.Chunks[i].Rest {
 				l.rest.add(e.Events, e.Size)
 			} else if g.Chunks[i].Origin.Seq != 0 {
@@ -186,7 +186,7 @@ func (g *txBuilder) publish(seg *segmentState, where []uint32) {
 	s.disk += disk - seg.disk
 	seg.disk = disk
 	s.next = g.Next
-	s.counts.commits++
+	s.stats.commits++
 }
 
 // stored counts a batch that is stored.
@@ -194,13 +194,13 @@ func (c *committer) stored(b *batch) {
 	s := c.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.counts.batches++
+	s.stats.batches++
 	for i := range b.Resends.Len() {
 		if b.Resends.Duplicate(i) {
 			m, _ := b.Message(i)
-			d := s.counts.duplicates[m.Cluster]
+			d := s.stats.duplicates[m.Cluster]
 			b.Repeat(&d, i)
-			s.counts.duplicates[m.Cluster] = d
+			s.stats.duplicates[m.Cluster] = d
 		}
 	}
 }

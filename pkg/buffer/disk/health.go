@@ -22,7 +22,7 @@ func (s *Queue) Beats() []heartbeat.Beat {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, src := range s.sources {
-		if src.asked {
+		if src.configured {
 			all = append(all, heartbeat.Beat{Loop: "output " + src.name + ": read", State: src.beat.State()})
 		}
 	}

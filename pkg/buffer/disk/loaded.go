@@ -22,27 +22,32 @@ const (
 // changes and w, which is the committer's. What stays in memory of a segment that nobody reads is
 // sum and done: some hundred bytes.
 type segmentState struct {
-	first   uint64
-	path    string
-	n       uint32          // sequence numbers from first on that it covers
-	sealed  bool            // nothing will be added
-	gone    bool            // its file is removed
-	broken  bool            // its index can't be read: what it holds waits for the next start
-	lost    map[uint64]bool // chunks found damaged, by sequence number; nil: none
-	unread  bool            // the disk refused to read some of it: its file stays for the next start
-	disk    int64
-	bytes   int64                 // of its chunks
-	sum     map[*partition]*share // what is wanted of it
-	use     map[uint32]int64      // bytes of it that are wanted, by cluster; see tenant
-	done    map[*source]bitmap
-	dirty   map[*source]bool // done is not in state.db yet
-	newest  int64            // when its last chunk was stored
-	touched time.Time        // when an output last finished something of it
+	first     uint64
+	path      string
+	n         uint32          // sequence numbers from first on that it covers
+	sealed    bool            // nothing will be added
+	gone      bool            // its file is removed
+	broken    bool            // its index can't be read: what it holds waits for the next start
+	lost      map[uint64]bool // chunks found damaged, by sequence number; nil: none
+	unread    bool            // the disk refused to read some of it: its file stays for the next start
+	disk      int64
+	bytes     int64                  // of its chunks
+	sum       map[*partition]*demand // what is wanted of it
+	liveBytes map[uint32]int64       // bytes of it that are wanted, by cluster; see tenant
+	done      map[*source]bitmap
+	dirty     map[*source]bool // done is not in state.db yet
+	newest    int64            // when its last chunk was stored
+	touched   time.Time        // when an output last finished something of it
 
 	w      *segment.Writer // nil: sealed, or not written to any more
 	tails  resend.Tails    // while it is written
 	oldest int             // see segment.Contents; while it is written
 
+	loadedIndex
+}
+
+// loadedIndex is what is in memory of a segment while it is written or read.
+type loadedIndex struct {
 	loaded  bool
 	loading chan struct{} // closed when somebody's load or rewrite ends; nil: nobody's
 	entries []segment.Entry
@@ -50,9 +55,9 @@ type segmentState struct {
 	used    uint64 // Queue.clock when it was last read
 }
 
-// share is what one output wants of one cluster's chunks in a segment.
-type share struct {
-	tally
+// demand is what one output wants of one cluster's chunks in a segment.
+type demand struct {
+	counts
 	oldest int64 // when the first was stored
 }
 
@@ -189,7 +194,7 @@ func (s *Queue) load(seg *segmentState) {
 	case err != nil && seg.gone:
 	case err != nil:
 		seg.broken = true
-		s.counts.setAside++
+		s.stats.setAside++
 		s.log.Error().Err(err).Str("segment", seg.path).Msg("can't read a segment: what it holds waits for the next start")
 	case seg.gone || s.closed:
 		_ = f.Close() // only read from
@@ -198,8 +203,8 @@ func (s *Queue) load(seg *segmentState) {
 		c.Entries = slices.DeleteFunc(c.Entries, func(e segment.Entry) bool { return e.Seq >= seg.n })
 		s.remapIn(c)
 		if damage != nil {
-			s.counts.setAside++
-			s.counts.lostEvents += damage.LostEvents()
+			s.stats.setAside++
+			s.stats.lostEvents += damage.LostEvents()
 			seg.unread = seg.unread || !errors.Is(damage.Cause, boltfile.ErrDamaged)
 			s.untrackMissing(seg, c.Entries)
 		}
@@ -281,7 +286,7 @@ func (s *Queue) track(seg *segmentState, entries []segment.Entry, appended bool)
 			l := src.partition(e.Cluster)
 			t := seg.sum[l]
 			if t == nil {
-				t = &share{oldest: e.Received}
+				t = &demand{oldest: e.Received}
 				seg.sum[l] = t
 			}
 			t.add(e.Events, e.Size)
@@ -296,7 +301,7 @@ func (s *Queue) track(seg *segmentState, entries []segment.Entry, appended bool)
 			l.list()
 		}
 		if s.wanted(seg, seg.first+uint64(e.Seq), e.Set) {
-			s.use(seg, e.Cluster, int64(e.Size))
+			s.addLive(seg, e.Cluster, int64(e.Size))
 		}
 	}
 }
@@ -304,7 +309,7 @@ func (s *Queue) track(seg *segmentState, entries []segment.Entry, appended bool)
 // untrackMissing takes chunks out of the sums that were counted at the start and are not among entries, all
 // that can be read of the segment now. s.mu is held.
 func (s *Queue) untrackMissing(seg *segmentState, entries []segment.Entry) {
-	have, seqs := map[*partition]tally{}, map[uint64]bool{}
+	have, seqs := map[*partition]counts{}, map[uint64]bool{}
 	for i := range entries {
 		e := &entries[i]
 		seqs[seg.first+uint64(e.Seq)] = true
@@ -318,7 +323,7 @@ func (s *Queue) untrackMissing(seg *segmentState, entries []segment.Entry) {
 		}
 	}
 	for l, t := range seg.sum {
-		lost := t.tally
+		lost := t.counts
 		lost.minus(have[l])
 		for seq, o := range l.inFlight {
 			if o.seg == seg && !seqs[seq] {
@@ -340,6 +345,6 @@ func (s *Queue) untrackMissing(seg *segmentState, entries []segment.Entry) {
 // newSegment returns a segment that holds nothing yet.
 func newSegment(dirPath string, first uint64) *segmentState {
 	return &segmentState{
-		first: first, path: dirPath, sum: map[*partition]*share{}, use: map[uint32]int64{}, done: map[*source]bitmap{}, dirty: map[*source]bool{},
+		first: first, path: dirPath, sum: map[*partition]*demand{}, liveBytes: map[uint32]int64{}, done: map[*source]bitmap{}, dirty: map[*source]bool{},
 	}
 }

@@ -33,7 +33,7 @@ func Open(cfg buffer.Config, o buffer.Options) (_ *Queue, err error) {
 		memory:       pack.Memory{Arenas: chunk.Pool{Keep: pack.KeepArena}, Values: chunk.Pool{Keep: pack.KeepArena}, Entries: chunk.Pool{Keep: 4 * pack.KeepArena}},
 		names:        names{numbers: map[string]uint32{}, setOf: map[string]uint32{}, sources: map[string]*source{}},
 		segmentTable: segmentTable{keep: keep{requeued: math.MaxUint64, adopted: math.MaxUint64}},
-		resends:      resend.NewWindow(cfg.DedupeWindow, o.Now), counts: counts{duplicates: map[string]buffer.Duplicates{}},
+		resends:      resend.NewWindow(cfg.DedupeWindow, o.Now), stats: statistics{duplicates: map[string]buffer.Duplicates{}},
 	}
 	var random [16]byte
 	_, _ = rand.Read(random[:]) // never fails

@@ -107,7 +107,7 @@ func (src *source) countMoved(one *buffer.Settlement) {
 			continue
 		}
 		moved := &src.partitions[one.Chunk.Cluster].moved
-		moved.plus(tally{chunks: 1, bytes: int64(len(r.Entries))})
+		moved.plus(counts{chunks: 1, bytes: int64(len(r.Entries))})
 		for _, p := range r.Parts {
 			moved.events += int64(p.Events)
 		}

@@ -15,7 +15,7 @@ import (
 func (s *Queue) Stats() buffer.Stats {
 	l := s.commit.limits
 	st := buffer.Stats{
-		CommitLatency: s.counts.latency.Snapshot(),
+		CommitLatency: s.stats.latency.Snapshot(),
 		Duplicates:    map[string]buffer.Duplicates{}, Dead: s.dead.Stats(), Disk: &buffer.DiskStats{},
 	}
 	st.Disk.Free, st.Disk.MinFree, st.MaxBytes = l.Disk()
@@ -27,7 +27,7 @@ func (s *Queue) Stats() buffer.Stats {
 		st.CommitCauses[pace.Cause(cause).String()] = n
 	}
 	uses := map[string]buffer.ClusterUse{}
-	for _, l := range s.commit.ring {
+	for _, l := range s.commit.clusters {
 		u := buffer.ClusterUse{Cluster: l.cluster, Waiting: len(l.waiting)}
 		if u.Waiting > 0 {
 			u.Why = l.why
@@ -41,8 +41,8 @@ func (s *Queue) Stats() buffer.Stats {
 	defer s.mu.Unlock()
 	st.Disk.Segments, st.Bytes = len(s.segs), s.disk
 	st.WaitingBytes, _ = s.waiting()
-	st.Batches, st.Commits = s.counts.batches, s.counts.commits
-	st.Disk.SetAside, st.LostEvents = s.counts.setAside, s.counts.lostEvents
+	st.Batches, st.Commits = s.stats.batches, s.stats.commits
+	st.Disk.SetAside, st.LostEvents = s.stats.setAside, s.stats.lostEvents
 	for _, t := range s.clusters {
 		u := uses[t.name]
 		u.Cluster, u.Bytes, u.Limit = t.name, t.used, t.quota.limit
@@ -51,7 +51,7 @@ func (s *Queue) Stats() buffer.Stats {
 	for _, name := range slices.Sorted(maps.Keys(uses)) {
 		st.Clusters = append(st.Clusters, uses[name])
 	}
-	for cluster, d := range s.counts.duplicates {
+	for cluster, d := range s.stats.duplicates {
 		d.Rejected = maps.Clone(d.Rejected)
 		st.Duplicates[cluster] = d
 	}
@@ -59,8 +59,8 @@ func (s *Queue) Stats() buffer.Stats {
 		for _, l := range src.partitions {
 			output, target := src.names()
 			w := buffer.Wait{
-				Output: output, Target: target, Rest: l.rest.count(), Moved: l.moved.count(), Cluster: l.cluster, Configured: src.asked, Pending: l.pending.count(), Found: l.found.count(),
-				Appended: l.appended.count(), Returned: l.returned.count(), Done: l.done.count(), Dropped: l.dropped.count(), Purged: l.purged.count(), Lost: l.lost.count(),
+				Output: output, Target: target, Rest: l.rest.count(), Moved: l.moved.count(), Cluster: l.cluster, Configured: src.configured, Pending: l.pending.count(), Found: l.found.count(),
+				Appended: l.appended.count(), Returned: l.requeued.count(), Done: l.done.count(), Dropped: l.dropped.count(), Purged: l.purged.count(), Lost: l.lost.count(),
 				Adopted: l.adopted.count(), Given: l.given.count(),
 			}
 			if t := l.oldest(); t != 0 {

@@ -24,8 +24,8 @@ const turnBytes = 1 << 20
 type source struct {
 	s          *Queue
 	name       string
-	asked      bool // Source was called: the output is configured
-	pending    tally
+	configured bool // Source was called: the output is configured
+	pending    counts
 	quota      quota
 	partitions map[string]*partition // by cluster
 	ring       fair.Ring[*partition] // those with something to hand out
@@ -39,25 +39,30 @@ type partition struct {
 	src      *source
 	cluster  string
 	number   uint32 // of the cluster
-	pending  tally  // with what is handed out
+	pending  counts // with what is handed out
 	inFlight map[uint64]*lease
-	back     []*lease // returned, ascending; without their memory
+	returned []*lease // given back, ascending; without their memory
 	next     uint64   // of the chunks before it only inFlight and returned ones are left
 	passed   int64    // when the chunk before next was stored
 	turn     fair.Turn[*partition]
 	held     bool // by Hold: not in the ring
 	again    bool // what first has returned last was given back before
-	appended tally
-	done     tally
-	dropped  tally // by drop_oldest
-	purged   tally
-	lost     tally // damaged on disk
-	found    tally // pending at the start
-	returned tally // of appended: dead letters that are sent again
-	moved    tally // of done: sent to another output
-	rest     tally // of appended: left of chunks that were settled in part
-	adopted  tally // of appended: handed over by another queue
-	given    tally // handed over to another queue
+	fates
+}
+
+// fates is what became of the chunks of a partition, since the start.
+type fates struct {
+	appended counts
+	done     counts
+	dropped  counts // by drop_oldest
+	purged   counts
+	lost     counts // damaged on disk
+	found    counts // pending at the start
+	requeued counts // of appended: dead letters that are sent again
+	moved    counts // of done: sent to another output
+	rest     counts // of appended: left of chunks that were settled in part
+	adopted  counts // of appended: handed over by another queue
+	given    counts // handed over to another queue
 }
 
 // lease is a chunk that was handed out.
@@ -77,7 +82,7 @@ func (s *Queue) Source(output string) buffer.Source {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	src := s.source(output)
-	src.asked = true
+	src.configured = true
 	return src
 }
 
@@ -197,14 +202,14 @@ func (src *source) pick() (l *partition, seg *segmentState, i int) {
 // first returns where the partition's first chunk to hand out lies, and takes it off.
 func (l *partition) first() (*segmentState, int) {
 	s := l.src.s
-	for len(l.back) > 0 {
-		seg := l.back[0].seg
+	for len(l.returned) > 0 {
+		seg := l.returned[0].seg
 		if !seg.loaded && !seg.broken && !seg.gone {
 			return seg, 0
 		}
-		seq := l.back[0].seq
-		l.back[0] = nil
-		l.back = l.back[1:]
+		seq := l.returned[0].seq
+		l.returned[0] = nil
+		l.returned = l.returned[1:]
 		if i, ok := seg.find(seq); ok {
 			l.again = true
 			return seg, i
@@ -321,7 +326,7 @@ func (src *source) Return(c *event.Chunk) {
 		l.dropped.add(o.events, o.size)
 		s.finish(l, o)
 	default:
-		i, _ := slices.BinarySearchFunc(l.back, o.seq, func(b *lease, seq uint64) int {
+		i, _ := slices.BinarySearchFunc(l.returned, o.seq, func(b *lease, seq uint64) int {
 			if b.seq < seq {
 				return -1
 			} else if b.seq > seq {
@@ -329,7 +334,7 @@ func (src *source) Return(c *event.Chunk) {
 			}
 			return 0
 		})
-		l.back = slices.Insert(l.back, i, o)
+		l.returned = slices.Insert(l.returned, i, o)
 		t := s.clusters[l.number]
 		t.from = min(t.from, o.seq)
 		l.list()
@@ -338,7 +343,7 @@ func (src *source) Return(c *event.Chunk) {
 
 // forget takes a chunk out of those that were returned.
 func (l *partition) forget(seq uint64) {
-	l.back = slices.DeleteFunc(l.back, func(b *lease) bool { return b.seq == seq })
+	l.returned = slices.DeleteFunc(l.returned, func(b *lease) bool { return b.seq == seq })
 }
 
 // finish notes that l is done with a chunk. s.mu is held.
@@ -354,7 +359,7 @@ func (s *Queue) finish(l *partition, o *lease) {
 		}
 		seg.bits(l.src).set(uint32(o.seq - seg.first))
 		if !s.wanted(seg, o.seq, o.set) {
-			s.use(seg, l.number, -int64(o.size))
+			s.addLive(seg, l.number, -int64(o.size))
 		}
 		seg.touched = s.now()
 		s.clean.kick()
@@ -387,8 +392,8 @@ func (s *Queue) unreadable(l *partition, o *lease, e *segment.Entry, f *os.File,
 			o.seg.lost = map[uint64]bool{}
 		}
 		o.seg.lost[o.seq] = true
-		s.counts.setAside++
-		s.counts.lostEvents += int64(e.Events)
+		s.stats.setAside++
+		s.stats.lostEvents += int64(e.Events)
 	}
 	delete(l.inFlight, o.seq)
 	l.lost.add(o.events, o.size)
@@ -407,10 +412,10 @@ func (l *partition) oldest() int64 {
 	for _, o := range l.inFlight {
 		see(o.received)
 	}
-	if len(l.back) > 0 {
-		see(l.back[0].received)
+	if len(l.returned) > 0 {
+		see(l.returned[0].received)
 	}
-	if l.pending.chunks > int64(len(l.inFlight)+len(l.back)) {
+	if l.pending.chunks > int64(len(l.inFlight)+len(l.returned)) {
 		for _, seg := range l.src.s.segs {
 			p := seg.sum[l]
 			if p == nil || seg.end() <= l.next {

@@ -69,7 +69,7 @@ func (s *Queue) recoverState() (*statefile.Snapshot, error) {
 		return nil, fmt.Errorf("read what outputs have finished: %w", err)
 	case !errors.Is(err, os.ErrNotExist):
 		name, aerr := boltfile.Quarantine(filepath.Join(s.dir, statefile.Name))
-		s.counts.setAside++
+		s.stats.setAside++
 		s.log.Error().Err(err).Str("file", name).AnErr("set_aside", aerr).
 			Msg("state.db is damaged: starting without it, so all that is in the segments is delivered again")
 	}
@@ -94,14 +94,14 @@ func (s *Queue) recoverSegment(path string, first uint64, state *statefile.Snaps
 	}
 	if err != nil {
 		seg.broken = true
-		s.counts.setAside++
+		s.stats.setAside++
 		s.next = max(s.next, first+1<<32)
 		s.log.Error().Err(err).Str("segment", path).Msg("can't read a segment: what it holds waits for the next start")
 		return nil
 	}
 	if damage != nil {
-		s.counts.setAside++
-		s.counts.lostEvents += damage.LostEvents()
+		s.stats.setAside++
+		s.stats.lostEvents += damage.LostEvents()
 		if c = s.rescue(path, c, damage); !errors.Is(damage.Cause, boltfile.ErrDamaged) {
 			seg.unread = true
 		}

@@ -45,7 +45,7 @@ type Queue struct {
 	closed  bool
 	names
 	segmentTable
-	counts counts
+	stats statistics
 }
 
 // directory is the queue's directory.

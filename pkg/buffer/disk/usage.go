@@ -30,11 +30,11 @@ func (s *Queue) newTenant(name string, number uint32) *tenant {
 	return t
 }
 
-// use adds n bytes to what the segment holds of the cluster. s.mu is held.
-func (s *Queue) use(seg *segmentState, cluster uint32, n int64) {
-	n = max(n, -seg.use[cluster])
-	if seg.use[cluster] += n; seg.use[cluster] == 0 {
-		delete(seg.use, cluster)
+// addLive adds n bytes to what the segment holds of the cluster. s.mu is held.
+func (s *Queue) addLive(seg *segmentState, cluster uint32, n int64) {
+	n = max(n, -seg.liveBytes[cluster])
+	if seg.liveBytes[cluster] += n; seg.liveBytes[cluster] == 0 {
+		delete(seg.liveBytes, cluster)
 	}
 	t := s.clusters[cluster]
 	t.used += n
@@ -68,14 +68,14 @@ func (s *Queue) recount(seg *segmentState) {
 			now[l.number] += t.bytes
 		}
 		for cluster := range now {
-			now[cluster] = min(now[cluster], seg.use[cluster])
+			now[cluster] = min(now[cluster], seg.liveBytes[cluster])
 		}
 	}
-	for cluster, n := range seg.use {
-		s.use(seg, cluster, now[cluster]-n)
+	for cluster, n := range seg.liveBytes {
+		s.addLive(seg, cluster, now[cluster]-n)
 		delete(now, cluster)
 	}
 	for cluster, n := range now {
-		s.use(seg, cluster, n)
+		s.addLive(seg, cluster, n)
 	}
 }

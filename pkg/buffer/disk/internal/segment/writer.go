@@ -92,7 +92,7 @@ func (w *Writer) Append(items []Item, where []uint32) error {
 	return boltfile.RecoverPanics(func() error {
 		var name [8]byte
 		binary.BigEndian.PutUint64(name[:], items[0].Seq)
-		if err := w.sound(name[:]); err != nil {
+		if err := w.verifyTail(name[:]); err != nil {
 			return err
 		}
 		err := w.db.Update(func(tx *bbolt.Tx) error {
@@ -122,7 +122,7 @@ func (w *Writer) Append(items []Item, where []uint32) error {
 				off := offsetIn(from, v)
 				if w.resident > residentMax {
 					w.resident = 0
-					defer letGo(v, off)
+					defer dropMapped(v, off)
 				}
 				if i >= len(items) || binary.BigEndian.Uint64(k) != items[i].Seq || off > math.MaxUint32 {
 					return fmt.Errorf("segment holds chunk %x at %d: %w", k, off, boltfile.ErrDamaged)
@@ -135,9 +135,9 @@ func (w *Writer) Append(items []Item, where []uint32) error {
 	})
 }
 
-// sound returns nil where bbolt can add a bucket of that name, which is behind all others, and the file
+// verifyTail returns nil where bbolt can add a bucket of that name, which is behind all others, and the file
 // is still in its directory: what is written to a removed one is gone with the process.
-func (w *Writer) sound(name []byte) error {
+func (w *Writer) verifyTail(name []byte) error {
 	st, err := w.File.Stat()
 	if err != nil {
 		return err
@@ -158,9 +158,9 @@ func offsetIn(from uintptr, v []byte) uint64 {
 	return uint64(at - from)
 }
 
-// letGo frees the memory of bbolt's map up to v, which lies at off in it. The pages are the file's: they come back when
+// dropMapped frees the memory of bbolt's map up to v, which lies at off in it. The pages are the file's: they come back when
 // they are looked at.
-func letGo(v []byte, off uint64) {
+func dropMapped(v []byte, off uint64) {
 	start := (*byte)(unsafe.Add(unsafe.Pointer(unsafe.SliceData(v)), -int(off))) //nolint:gosec // the map's first byte
 	pages := unsafe.Slice(start, off&^(boltfile.PageSize-1))                     //nolint:gosec // as much of the map
 	_ = unix.Madvise(pages, unix.MADV_DONTNEED)                                  // only saves memory
@@ -169,7 +169,7 @@ func letGo(v []byte, off uint64) {
 // Seal stores the index and closes the file. The file is closed after an error, too.
 func (w *Writer) Seal(index []byte) error {
 	err := boltfile.RecoverPanics(func() error {
-		if err := w.sound([]byte(IndexName)); err != nil {
+		if err := w.verifyTail([]byte(IndexName)); err != nil {
 			return err
 		}
 		return w.db.Update(func(tx *bbolt.Tx) error {

@@ -243,7 +243,7 @@ func (s *DB) IsOpen() bool { return s.db != nil }
 // Save writes the changes. After an error the file is as it was before, the DB is closed, and what comes next must be
 // Renew.
 func (s *DB) Save(changes *Snapshot) error {
-	err := s.sound()
+	err := s.verify()
 	if err == nil {
 		err = boltfile.RecoverPanics(func() error { return s.db.Update(changes.write) })
 	}
@@ -254,8 +254,8 @@ func (s *DB) Save(changes *Snapshot) error {
 	return nil
 }
 
-// sound returns nil where bbolt can work with the open file.
-func (s *DB) sound() error {
+// verify returns nil where bbolt can work with the open file.
+func (s *DB) verify() error {
 	p, err := boltfile.Open(filepath.Join(s.Dir, Name))
 	if err != nil {
 		return err
