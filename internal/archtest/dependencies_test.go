@@ -35,6 +35,9 @@ func required() map[string]string {
 		"github.com/spf13/cobra":                   "the commands",
 		"github.com/spf13/pflag":                   "their flags; cobra's own",
 		"github.com/tinylib/msgp":                  "msgpack where events flow",
+		"github.com/twmb/franz-go":                 "the output kafka",
+		"github.com/twmb/franz-go/pkg/kfake":       "tests: a made-up Kafka that is not ours",
+		"github.com/twmb/franz-go/pkg/kmsg":        "the output kafka: its requests by name",
 		"github.com/vmihailenco/msgpack/v5": "msgpack on cold paths: the handshake, what send makes up, what " +
 			"dead shows; and tests",
 		"go.etcd.io/bbolt":   "the queue's files",
@@ -75,6 +78,7 @@ func brought() map[string]string {
 		"go.opentelemetry.io/otel":            "the Elasticsearch transport",
 		"go.opentelemetry.io/otel/metric":     "the Elasticsearch transport",
 		"go.opentelemetry.io/otel/trace":      "the Elasticsearch transport",
+		"github.com/pierrec/lz4/v4":           "the Kafka client",
 		"github.com/mattn/go-colorable":       "zerolog",
 		"github.com/mattn/go-isatty":          "zerolog",
 		"github.com/philhofer/fwd":            "msgp",

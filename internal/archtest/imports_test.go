@@ -136,6 +136,7 @@ func table() []row {
 		{"pkg/outputs/awsclient", with("pkg/outputs"), "what the outputs to AWS share knows what an output is"},
 		{"pkg/outputs/awsclient/awstest", nil, "a made-up AWS knows nobody"},
 		{"pkg/outputs/elasticsearch/elastictest", nil, "a made-up Elasticsearch knows nobody"},
+		{"pkg/outputs/kafka", with("pkg/outputs", "pkg/outputs/awsclient"), "an output that may log in by AWS"},
 		{"pkg/outputs/firehose", with("pkg/outputs", "pkg/outputs/awsclient"), "an output to AWS"},
 		{"pkg/outputs/kinesis", with("pkg/outputs", "pkg/outputs/awsclient"), "an output to AWS"},
 		{"pkg/outputs/cloudwatch", with("pkg/outputs", "pkg/outputs/awsclient"), "an output to AWS"},
@@ -260,6 +261,7 @@ func third() map[string][]string {
 			"pkg/outputs/awsclient", "pkg/outputs/firehose", "pkg/outputs/kinesis", "pkg/outputs/cloudwatch",
 			"pkg/outputs/s3",
 		},
+		"github.com/twmb/franz-go":  {"pkg/outputs/kafka"},
 		"github.com/expr-lang/expr": {"pkg/filter"},
 		// Not where events flow: there tinylib's functions read bytes where they lie.
 		"github.com/vmihailenco/msgpack/v5": {

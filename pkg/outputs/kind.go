@@ -20,19 +20,21 @@ type Kind struct {
 	Summary string // one line for people: where events go
 	// NewConfig returns a pointer to settings without any default set.
 	NewConfig func() Config
-	// New makes an output of settings that NewConfig has made and that have their defaults. It reaches for nothing outside but
-	// the files that the settings name. The caller closes the output.
+	// New makes an output of settings that NewConfig has made and that have their defaults. It reaches for nothing
+	// outside but the files that the settings name. The caller closes the output.
 	New func(c Config, d Deps) (Output, error)
-	// Example is the settings of the smallest output of the type but for type, as the inside of a YAML mapping in flow style.
+	// Example is the settings of the smallest output of the type but for type, as the inside of a YAML mapping in flow
+	// style.
 	Example string
-	// CPUMicros is the processor time in microseconds that an event of 300 bytes takes from the socket to the destination,
-	// where the output is the only one; see docs/performance.md.
+	// CPUMicros is the processor time in microseconds that an event of 300 bytes takes from the socket to the
+	// destination, where the output is the only one; see docs/performance.md.
 	CPUMicros float64
 	// Needs says in whole sentences what the destination has to bear of a load; nil: nothing is known.
 	Needs func(l Load) []string
 	// Aliases are what other programs call the type, in lower case, with what to write here.
 	Aliases map[string]string
-	// Files is how many files on a disk of this machine an output has open at most; 0: it delivers to no disk of this machine.
+	// Files is how many files on a disk of this machine an output has open at most; 0: it delivers to no disk of this
+	// machine.
 	Files int
 }
 
@@ -52,11 +54,11 @@ type Config interface {
 	Base() *Common
 	// Settings returns those with the destination's defaults in place of zeros.
 	Settings() Common
-	// Destination says in some words where events go, for a summary of the configuration; "" where the type says it all. It holds
-	// no secret.
+	// Destination says in some words where events go, for a summary of the configuration; "" where the type says it
+	// all. It holds no secret.
 	Destination() string
-	// Offers returns what says what the output would make of an event, without being made and without reaching for anything.
-	// It is for one goroutine. added is what is added to the events of each cluster.
+	// Offers returns what says what the output would make of an event, without being made and without reaching for
+	// anything. It is for one goroutine. added is what is added to the events of each cluster.
 	Offers(added map[string]map[string]string) (func(ev *event.Event) (Offer, error), error)
 }
 

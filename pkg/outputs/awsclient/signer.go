@@ -2,6 +2,7 @@ package awsclient
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -25,9 +26,9 @@ const (
 	leastSkew = time.Minute
 )
 
-// Signer signs the requests to a service of AWS that is spoken to without the SDK's client of it (Signature Version 4). It
-// corrects signatures by the difference between the local clock and the service's, and has credentials that are refused
-// fetched anew. Safe for concurrent use.
+// Signer signs the requests to a service of AWS that is spoken to without the SDK's client of it (Signature Version 4).
+// It corrects signatures by the difference between the local clock and the service's, and has credentials that are
+// refused fetched anew. Safe for concurrent use.
 type Signer struct {
 	service, region string
 	keys            *aws.CredentialsCache
@@ -41,7 +42,13 @@ func NewSigner(cfg Config, service string, o Options, now func() time.Time) *Sig
 	if o.Credentials == nil {
 		o.Credentials = NewCredentials()
 	}
-	return &Signer{service: service, region: cfg.Region, keys: o.Credentials.cache(cfg, o.Log), v4: v4.NewSigner(), now: now}
+	return &Signer{
+		service: service,
+		region:  cfg.Region,
+		keys:    o.Credentials.cache(cfg, o.Log),
+		v4:      v4.NewSigner(),
+		now:     now,
+	}
 }
 
 // Hash sets on req what its body, which is all of it, is signed by. Without it the body is read once more for that.
@@ -50,8 +57,8 @@ func (s *Signer) Hash(req *http.Request, body []byte) {
 	req.Header.Set(hashHeader, hex.EncodeToString(sum[:]))
 }
 
-// Transport returns what signs requests and sends them by next. It changes them. Errors for lack of credentials are Unsigned.
-// What a request was signed with is not in the answers to it.
+// Transport returns what signs requests and sends them by next. It changes them. Errors for lack of credentials are
+// Unsigned. What a request was signed with is not in the answers to it.
 func (s *Signer) Transport(next http.RoundTripper) http.RoundTripper {
 	return &signedTransport{s, next}
 }
@@ -150,7 +157,8 @@ type failing struct{ err error }
 
 func (f failing) Read([]byte) (int, error) { return 0, f.err }
 
-// RefusesKeys reports whether the text of a refusal is about credentials or a signature, and not about what they may do.
+// RefusesKeys reports whether the text of a refusal is about credentials or a signature, and not about what they may
+// do.
 func RefusesKeys(text string) bool {
 	text = strings.ToLower(text)
 	for _, words := range []string{"security token", "credential should be scoped", "signature", "access key", "expiredtoken", "invalidclienttokenid", "unrecognizedclient"} {
@@ -160,3 +168,23 @@ func RefusesKeys(text string) bool {
 	}
 	return false
 }
+
+// Keys are credentials for what signs by itself. Safe for concurrent use.
+type Keys struct{ cache *aws.CredentialsCache }
+
+// NewKeys returns those of cfg. It makes no request.
+func NewKeys(cfg Config, o Options) *Keys {
+	if o.Credentials == nil {
+		o.Credentials = NewCredentials()
+	}
+	return &Keys{o.Credentials.cache(cfg, o.Log)}
+}
+
+// Retrieve returns them as they are at the moment; session is "" for those of no session. An error is Unsigned.
+func (k *Keys) Retrieve(ctx context.Context) (access, secret, session string, err error) {
+	keys, err := k.cache.Retrieve(ctx)
+	return keys.AccessKeyID, keys.SecretAccessKey, keys.SessionToken, err
+}
+
+// Refused has them fetched anew.
+func (k *Keys) Refused() { k.cache.Invalidate() }

@@ -10,7 +10,8 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/outputs/awsclient"
 )
 
-// Kind is what the program knows of outputs of type cloudwatch_logs. keys are shared by all outputs to AWS; nil: each has its own.
+// Kind is what the program knows of outputs of type cloudwatch_logs. keys are shared by all outputs to AWS; nil: each
+// has its own.
 func Kind(keys *awsclient.Credentials) outputs.Kind {
 	const own = "cloudwatch_logs"
 	return outputs.Kind{
@@ -34,7 +35,9 @@ func needs(l outputs.Load) []string {
 	requests := int(math.Ceil(max((l.BytesPerSecond+eventOverhead*l.EventsPerSecond)/maxRequestBytes, 1)))
 	all := []string{fmt.Sprintf(
 		"CloudWatch Logs: %s/s, so at least %s of 1 MiB a second, and more with many log streams; the account's quota of PutLogEvents counts.",
-		humanize.Bytes(l.BytesPerSecond), humanize.Count(requests, "request"))}
+		humanize.Bytes(l.BytesPerSecond),
+		humanize.Count(requests, "request"),
+	)}
 	if l.Outage > 13*24*time.Hour {
 		all = append(all, "CloudWatch Logs refuses events older than 14 days: they would become dead letters.")
 	}

@@ -22,8 +22,8 @@ const (
 	maxAliases = 10_000
 )
 
-// aliases makes the first index of each write alias that events go to. Safe for concurrent use; two that make the same one
-// at a time make one.
+// aliases makes the first index of each write alias that events go to. Safe for concurrent use; two that make the same
+// one at a time make one.
 type aliases struct {
 	*client
 
@@ -36,8 +36,8 @@ func newAliases(c *client) *aliases {
 	return &aliases{client: c, there: map[string]bool{}, failed: map[string]string{}}
 }
 
-// ensure makes what is missing of the aliases. One that can't be made stays missing, and why says so: what is sent there is
-// refused, since requests require an alias.
+// ensure makes what is missing of the aliases. One that can't be made stays missing, and why says so: what is sent
+// there is refused, since requests require an alias.
 func (a *aliases) ensure(ctx context.Context, names []string) {
 	for _, name := range names {
 		a.mu.Lock()
@@ -72,7 +72,9 @@ func (a *aliases) missing(name string) (why string) {
 func (a *aliases) makeAlias(ctx context.Context, name string) error {
 	s := a.server()
 	if s.flavor == legacy && !s.least(7, 10) {
-		return errors.New("an alias that events are held to needs Elasticsearch 7.10 or OpenSearch: write index in place of alias")
+		return errors.New(
+			"an alias that events are held to needs Elasticsearch 7.10 or OpenSearch: write index in place of alias",
+		)
 	}
 	is, err := a.isAlias(ctx, name)
 	if err != nil || is {
@@ -98,11 +100,25 @@ func (a *aliases) makeAlias(ctx context.Context, name string) error {
 		if is, err := a.isAlias(ctx, name); err != nil || is {
 			return err // another one has just made both
 		}
-		return fmt.Errorf("the index %s is there, and the alias %s is not: make it the alias's write index (POST /_aliases), or delete it if it is empty", name+firstIndex, name)
+		return fmt.Errorf(
+			"the index %s is there, and the alias %s is not: make it the alias's write index (POST /_aliases), or delete it if it is empty",
+			name+firstIndex,
+			name,
+		)
 	case res.status == http.StatusBadRequest && strings.Contains(words, "invalid_alias_name"):
-		return fmt.Errorf("an index has the name of the alias %s: reindex it to %s and delete it, or take another alias", name, name+firstIndex)
+		return fmt.Errorf(
+			"an index has the name of the alias %s: reindex it to %s and delete it, or take another alias",
+			name,
+			name+firstIndex,
+		)
 	case res.status == http.StatusForbidden:
-		return fmt.Errorf("make the index %s: the user may not: grant create_index and manage on %s*: it answered %s: %s", name+firstIndex, name, status(res.status), words)
+		return fmt.Errorf(
+			"make the index %s: the user may not: grant create_index and manage on %s*: it answered %s: %s",
+			name+firstIndex,
+			name,
+			status(res.status),
+			words,
+		)
 	default:
 		return refusal("make the index "+name+firstIndex, res, reply)
 	}

@@ -40,13 +40,15 @@ func TestAliasIsMadeOnceAndRollsOver(t *testing.T) {
 			for _, d := range s.Documents() {
 				counts[d.Index]++
 			}
-			if len(counts) != 3 || counts["app-a-000001"] != 10 || counts["app-a-000002"] != 5 || counts["app-b-000001"] != 5 {
+			if len(counts) != 3 || counts["app-a-000001"] != 10 || counts["app-a-000002"] != 5 ||
+				counts["app-b-000001"] != 5 {
 				t.Errorf("documents by index: %v", counts)
 			}
 			var template struct {
 				Patterns []string `json:"index_patterns"`
 			}
-			if err := json.Unmarshal(s.Template("/_index_template/aggregator-app-a"), &template); err != nil || !slices.Equal(template.Patterns, []string{"app-a-0*"}) {
+			if err := json.Unmarshal(s.Template("/_index_template/aggregator-app-a"), &template); err != nil ||
+				!slices.Equal(template.Patterns, []string{"app-a-0*"}) {
 				t.Errorf("the template is %s: %v", s.Template("/_index_template/aggregator-app-a"), err)
 			}
 			for _, o := range []*Output{first, second} {
@@ -58,7 +60,8 @@ func TestAliasIsMadeOnceAndRollsOver(t *testing.T) {
 	}
 }
 
-// TestNoAliasNoIndex: where the alias can't be had, no plain index is made under its name, its events wait, and others go on.
+// TestNoAliasNoIndex: where the alias can't be had, no plain index is made under its name, its events wait, and others
+// go on.
 func TestNoAliasNoIndex(t *testing.T) {
 	for _, tc := range []struct {
 		name    string
@@ -94,11 +97,15 @@ func TestNoAliasNoIndex(t *testing.T) {
 				t.Fatalf("%d events failed, want those of one alias: %v", len(se.Failed), se)
 			}
 			for _, f := range se.Failed {
-				if f.Index > 2 || f.Reason != outputs.ReasonTarget || f.Target != "app-a" || !strings.Contains(f.Detail, tc.want) {
+				if f.Index > 2 || f.Reason != outputs.ReasonTarget || f.Target != "app-a" ||
+					!strings.Contains(f.Detail, tc.want) {
 					t.Errorf("%+v", f)
 				}
 			}
-			if got := numbers(t, s); !slices.Equal(slices.DeleteFunc(got, func(n int) bool { return n == 100 }), []int{3, 4}) {
+			if got := numbers(t, s); !slices.Equal(
+				slices.DeleteFunc(got, func(n int) bool { return n == 100 }),
+				[]int{3, 4},
+			) {
 				t.Errorf("the server has %v", got)
 			}
 			if tc.mend == nil {

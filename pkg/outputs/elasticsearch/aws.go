@@ -32,8 +32,8 @@ func (a *AWS) Check(r *setting.Report) {
 	who.Check(r)
 }
 
-// serverless reports whether the hosts are a collection of OpenSearch Serverless: it tells nothing of itself, and has no
-// templates.
+// serverless reports whether the hosts are a collection of OpenSearch Serverless: it tells nothing of itself, and has
+// no templates.
 func (c *Config) serverless() bool { return c.AWS != nil && c.AWS.Service == serverless }
 
 // checkAWS holds that what Amazon's services can't do is not asked of them.
@@ -55,7 +55,11 @@ func (c *Config) checkAWS(r *setting.Report) {
 			"collections for time series and vectors take no ids of their own: they refuse every event that has one")
 	}
 	if c.Alias != "" || c.DataStream {
-		r.Add("aws.service", "write index, without alias and data_stream", "OpenSearch Serverless has neither rollover nor data streams")
+		r.Add(
+			"aws.service",
+			"write index, without alias and data_stream",
+			"OpenSearch Serverless has neither rollover nor data streams",
+		)
 	}
 	if c.Pipeline != "" {
 		r.Add("pipeline", "leave it out", "OpenSearch Serverless has no ingest pipelines of that kind")
@@ -87,7 +91,8 @@ func unsigned(err error) *outputs.SendError {
 	return &outputs.SendError{Reason: outputs.ReasonAuth, Err: fmt.Errorf("sign the request: %w", err)}
 }
 
-// lacksMonitor reports whether a refusal of GET / is fine-grained access control's, which may let events in all the same.
+// lacksMonitor reports whether a refusal of GET / is fine-grained access control's, which may let events in all the
+// same.
 func lacksMonitor(body []byte) bool { return strings.Contains(string(body), "no permissions for") }
 
 // identifyServerless asks a collection, which answers no GET /, whether it takes bulk requests: with one of no events.
@@ -101,8 +106,17 @@ func (c *client) identifyServerless(ctx context.Context, h *host) (identity, err
 		return identity{}, err
 	case res.status == http.StatusUnauthorized || res.status == http.StatusForbidden || res.status == http.StatusTooManyRequests:
 		id.refused = refusal(h.address+": POST /_bulk", res, body)
-	case res.status >= http.StatusInternalServerError, res.status/100 == 3, res.status == http.StatusNotFound, kind(res.header.Get("Content-Type")) == "text/html":
-		return identity{}, &answerError{fmt.Sprintf("it answered POST /_bulk with %s: %s: is it the endpoint of a collection?", status(res.status), words(body))}
+	case res.status >= http.StatusInternalServerError,
+		res.status/100 == 3,
+		res.status == http.StatusNotFound,
+		kind(res.header.Get("Content-Type")) == "text/html":
+		return identity{}, &answerError{
+			fmt.Sprintf(
+				"it answered POST /_bulk with %s: %s: is it the endpoint of a collection?",
+				status(res.status),
+				words(body),
+			),
+		}
 	}
 	return id, nil
 }

@@ -94,8 +94,13 @@ func newSigned(t *testing.T, d *domain, change func(*Config)) *Output {
 	server := httptest.NewServer(d)
 	t.Cleanup(server.Close)
 	cfg := Config{
-		Hosts: []string{server.URL}, Index: "logs-{cluster}", OpType: "create", ID: idAuto, Compression: compressionGzip,
-		AWS: &AWS{Region: "eu-central-1", Service: d.signature.Load().Service}, Headers: map[string]setting.Secret{"X-Tenant": setting.NewSecret("a  b")},
+		Hosts: []string{
+			server.URL,
+		}, Index: "logs-{cluster}", OpType: "create", ID: idAuto, Compression: compressionGzip,
+		AWS: &AWS{
+			Region:  "eu-central-1",
+			Service: d.signature.Load().Service,
+		}, Headers: map[string]setting.Secret{"X-Tenant": setting.NewSecret("a  b")},
 	}
 	if change != nil {
 		change(&cfg)
@@ -232,7 +237,8 @@ func TestIDsThatACollectionRefuses(t *testing.T) {
 	d.SetFaults(elastictest.Faults{NoIDs: true})
 	batch := outputtest.Batch(outputtest.Chunk(1, "a", "t", 2, 0, 10))
 	se := outputs.AsSendError(newSigned(t, d, nil).Send(t.Context(), batch))
-	if len(se.Failed) != 2 || se.Failed[0].Reason != outputs.ReasonTarget || !strings.Contains(se.Failed[0].Remedy, "`id: none`") {
+	if len(se.Failed) != 2 || se.Failed[0].Reason != outputs.ReasonTarget ||
+		!strings.Contains(se.Failed[0].Remedy, "`id: none`") {
 		t.Errorf("%+v", se)
 	}
 	if err := newSigned(t, d, func(c *Config) { c.ID = idNone }).Send(t.Context(), batch); err != nil {
@@ -288,7 +294,13 @@ func TestHeaders(t *testing.T) {
 		t.Errorf("sent %v", *got.Load())
 	}
 	for name, wrong := range map[string]bool{"X-Tenant": false, "content-type": true, "authorization": true, "a b": true, "X-Amz-Date": true} {
-		c := Config{Hosts: []string{"https://a"}, Index: "x", Username: "u", Password: setting.NewSecret("p"), Headers: map[string]setting.Secret{name: setting.NewSecret("v")}}
+		c := Config{
+			Hosts:    []string{"https://a"},
+			Index:    "x",
+			Username: "u",
+			Password: setting.NewSecret("p"),
+			Headers:  map[string]setting.Secret{name: setting.NewSecret("v")},
+		}
 		var r setting.Report
 		c.Check(&r)
 		found := false

@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// parseCloudID returns the URL of the Elasticsearch that a cloud id of Elastic Cloud stands for: NAME:BASE64, whose inside is
-// HOST[:PORT]$ELASTICSEARCH[:PORT]$KIBANA.
+// parseCloudID returns the URL of the Elasticsearch that a cloud id of Elastic Cloud stands for: NAME:BASE64, whose
+// inside is HOST[:PORT]$ELASTICSEARCH[:PORT]$KIBANA.
 func parseCloudID(id string) (string, error) {
 	_, text, found := strings.Cut(strings.TrimSpace(id), ":")
 	if !found {
@@ -32,7 +32,11 @@ func parseCloudID(id string) (string, error) {
 		name, port = n, p
 	}
 	u, err := parseHost("https://" + name + "." + host + ":" + port)
-	if err != nil || strings.ContainsFunc(name+host, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(`/\?#@%`, r) }) {
+	if err != nil ||
+		strings.ContainsFunc(
+			name+host,
+			func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(`/\?#@%`, r) },
+		) {
 		return "", errors.New("it names no host")
 	}
 	return u.String(), nil

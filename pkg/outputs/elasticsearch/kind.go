@@ -10,7 +10,8 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/outputs/awsclient"
 )
 
-// Kind is what the program knows of outputs of type elasticsearch. keys are shared by all outputs to AWS; nil: each has its own.
+// Kind is what the program knows of outputs of type elasticsearch. keys are shared by all outputs to AWS; nil: each has
+// its own.
 func Kind(keys *awsclient.Credentials) outputs.Kind {
 	const own, opensearch = "elasticsearch", "elasticsearch with flavor: opensearch"
 	return outputs.Kind{
@@ -31,7 +32,8 @@ func Kind(keys *awsclient.Credentials) outputs.Kind {
 		Needs: func(l outputs.Load) []string {
 			return []string{fmt.Sprintf(
 				"Elasticsearch gets %s a day of JSON. To catch up in as long as the outage took, it has to index at twice that rate.",
-				humanize.Bytes(l.BytesPerSecond*86400))}
+				humanize.Bytes(l.BytesPerSecond*86400),
+			)}
 		},
 		Aliases: map[string]string{
 			"es": own, "elastic": own, "elasticsearch_data_stream": own, "opensearch": opensearch, "aws_opensearch": opensearch, "aos": opensearch,

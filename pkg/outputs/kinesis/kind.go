@@ -9,7 +9,8 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/outputs/awsclient"
 )
 
-// Kind is what the program knows of outputs of type kinesis. keys are shared by all outputs to AWS; nil: each has its own.
+// Kind is what the program knows of outputs of type kinesis. keys are shared by all outputs to AWS; nil: each has its
+// own.
 func Kind(keys *awsclient.Credentials) outputs.Kind {
 	const own = "kinesis"
 	return outputs.Kind{
@@ -26,9 +27,19 @@ func Kind(keys *awsclient.Credentials) outputs.Kind {
 		}),
 		Needs: func(l outputs.Load) []string {
 			shards := int(math.Ceil(max(l.BytesPerSecond/(1<<20), 1)))
-			return []string{fmt.Sprintf("Kinesis: %s of 1 MiB/s each, for all clusters together, without room to catch up.", humanize.Count(shards, "shard"))}
+			return []string{
+				fmt.Sprintf(
+					"Kinesis: %s of 1 MiB/s each, for all clusters together, without room to catch up.",
+					humanize.Count(shards, "shard"),
+				),
+			}
 		},
-		Aliases: map[string]string{"kinesis_streams": own, "kinesis_data_streams": own, "aws_kinesis": own, "aws_kinesis_streams": own},
+		Aliases: map[string]string{
+			"kinesis_streams":      own,
+			"kinesis_data_streams": own,
+			"aws_kinesis":          own,
+			"aws_kinesis_streams":  own,
+		},
 	}
 }
 

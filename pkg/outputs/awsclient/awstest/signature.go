@@ -4,7 +4,6 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -22,6 +21,11 @@ type Signature struct {
 	Unsized bool
 }
 
+// refusal is an error in AWS's words.
+type refusal string
+
+func (r refusal) Error() string { return string(r) }
+
 // signedFor is how far a signature's time may be from the service's clock.
 const signedFor = 5 * time.Minute
 
@@ -29,7 +33,7 @@ const signedFor = 5 * time.Minute
 func (s *Signature) Verify(r *http.Request, body []byte, now time.Time) error {
 	scheme, rest, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	if scheme != "AWS4-HMAC-SHA256" {
-		return errors.New("Missing Authentication Token") //nolint:staticcheck // AWS's words
+		return refusal("Missing Authentication Token")
 	}
 	given := map[string]string{}
 	for _, part := range strings.Split(rest, ",") {
@@ -40,29 +44,35 @@ func (s *Signature) Verify(r *http.Request, body []byte, now time.Time) error {
 	at, err := time.Parse("20060102T150405Z", date)
 	switch {
 	case err != nil:
-		return errors.New("Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header") //nolint:staticcheck // AWS's words
+		return refusal("Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header")
 	case now.Sub(at).Abs() > signedFor:
-		return fmt.Errorf("Signature expired: %s is now earlier than %s", date, now.Format("20060102T150405Z"))
+		return refusal(fmt.Sprintf("Signature expired: %s is now earlier than %s", date, now.Format("20060102T150405Z")))
 	}
 	scope := strings.Join([]string{date[:8], s.Region, s.Service, "aws4_request"}, "/")
 	if given["Credential"] != s.AccessKey+"/"+scope {
-		return fmt.Errorf("Credential should be scoped to a valid region and service: '%s'", scope) //nolint:staticcheck // AWS's words
+		return refusal(fmt.Sprintf(
+			"Credential should be scoped to a valid region and service: '%s'",
+			scope,
+		))
 	}
 	if r.Header.Get("X-Amz-Security-Token") != s.Token {
-		return errors.New("The security token included in the request is expired") //nolint:staticcheck // AWS's words
+		return refusal("The security token included in the request is expired")
 	}
 	sum := sha256.Sum256(body)
 	hash := hex.EncodeToString(sum[:])
 	if r.Header.Get("X-Amz-Content-Sha256") != hash {
-		return errors.New("The provided 'x-amz-content-sha256' header does not match what was computed") //nolint:staticcheck // AWS's words
+		return refusal("The provided 'x-amz-content-sha256' header does not match what was computed")
 	}
 	names := strings.Split(given["SignedHeaders"], ";")
-	if s.Unsized && slices.Contains(names, "content-length") || !slices.Contains(names, "host") || !slices.Contains(names, "x-amz-content-sha256") {
-		return errors.New("The request signature we calculated does not match the signature you provided") //nolint:staticcheck // AWS's words
+	if s.Unsized && slices.Contains(names, "content-length") || !slices.Contains(names, "host") ||
+		!slices.Contains(names, "x-amz-content-sha256") {
+		return refusal("The request signature we calculated does not match the signature you provided")
 	}
 	if want := s.sign(canonical(r, names, hash), date, scope); !hmac.Equal([]byte(want), []byte(given["Signature"])) {
-		return fmt.Errorf("The request signature we calculated does not match the signature you provided. The Canonical String for this request should have been '%s'", //nolint:staticcheck // AWS's words
-			canonical(r, names, hash))
+		return refusal(fmt.Sprintf(
+			"The request signature we calculated does not match the signature you provided. The Canonical String for this request should have been '%s'",
+			canonical(r, names, hash),
+		))
 	}
 	return nil
 }
@@ -91,7 +101,17 @@ func canonical(r *http.Request, names []string, hash string) string {
 	for _, part := range strings.Split(r.URL.EscapedPath(), "/") {
 		path = append(path, escape(part)) // escaped twice, as all services but S3 want it
 	}
-	return strings.Join([]string{r.Method, strings.Join(path, "/"), strings.Join(query, "&"), headers.String(), strings.Join(names, ";"), hash}, "\n")
+	return strings.Join(
+		[]string{
+			r.Method,
+			strings.Join(path, "/"),
+			strings.Join(query, "&"),
+			headers.String(),
+			strings.Join(names, ";"),
+			hash,
+		},
+		"\n",
+	)
 }
 
 func escape(text string) string { return strings.ReplaceAll(url.QueryEscape(text), "+", "%20") }
@@ -102,7 +122,9 @@ func (s *Signature) sign(request, date, scope string) string {
 	for _, part := range strings.Split(scope, "/") {
 		key = mac(key, part)
 	}
-	return hex.EncodeToString(mac(key, strings.Join([]string{"AWS4-HMAC-SHA256", date, scope, hex.EncodeToString(sum[:])}, "\n")))
+	return hex.EncodeToString(
+		mac(key, strings.Join([]string{"AWS4-HMAC-SHA256", date, scope, hex.EncodeToString(sum[:])}, "\n")),
+	)
 }
 
 func mac(key []byte, text string) []byte {

@@ -1,0 +1,144 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/seed-afc6a195/aggregator/pkg/outputs"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs/awsclient"
+)
+
+// verdict is what an error of a record means.
+type verdict struct {
+	reason   outputs.Reason
+	kind     string // Kafka's name of the error
+	detail   string // "": the error's own
+	remedy   string
+	answered bool // brokers have answered, so that it was surely not stored
+	halve    bool // it may be about one of those that were refused together
+	unlisted bool
+}
+
+// verdictOf says what an error of a record means.
+func verdictOf(err error) verdict {
+	var known *kerr.Error
+	if !errors.As(err, &known) {
+		switch {
+		case errors.Is(err, kgo.ErrMaxBuffered):
+			return verdict{
+				reason: outputs.ReasonTarget, kind: "buffer_full", answered: true, remedy: "look at the topics that take nothing",
+				detail: "the client still holds as many records as it may: a topic has not taken them",
+			}
+		case awsclient.Unsigned(err):
+			return verdict{reason: outputs.ReasonAuth, answered: true}
+		default:
+			return verdict{
+				reason: outputs.ReasonTarget, kind: "no_answer", detail: "no answer came in time: " + outputs.Diagnose(err),
+				remedy: "look for a partition without a leader, or with fewer replicas in sync than min.insync.replicas",
+			}
+		}
+	}
+	v := verdict{
+		reason: outputs.ReasonServer, kind: known.Message, answered: true, detail: known.Message + ": " + known.Description,
+		remedy: "look at the brokers, and at the topic's settings",
+	}
+	switch known {
+	case kerr.MessageTooLarge, kerr.RecordListTooLarge:
+		v.reason, v.halve = outputs.ReasonTooLarge, true
+	case kerr.InvalidRecord, kerr.InvalidTimestamp, kerr.CorruptMessage:
+		v.reason, v.halve = outputs.ReasonRejected, true
+	case kerr.UnknownTopicOrPartition, kerr.UnknownTopicID:
+		v.reason = outputs.ReasonTarget
+		v.remedy = "make the topic, or set auto_create where the brokers have auto.create.topics.enable"
+	case kerr.TopicAuthorizationFailed:
+		v.reason = outputs.ReasonTarget
+		v.remedy = "grant this user WRITE and DESCRIBE on the topic"
+	case kerr.InvalidTopicException, kerr.PolicyViolation, kerr.NotEnoughReplicas, kerr.NotEnoughReplicasAfterAppend,
+		kerr.LeaderNotAvailable, kerr.NotLeaderForPartition, kerr.KafkaStorageError, kerr.InvalidRequiredAcks:
+		v.reason = outputs.ReasonTarget
+		v.answered = known != kerr.NotEnoughReplicasAfterAppend
+	case kerr.SaslAuthenticationFailed, kerr.IllegalSaslState, kerr.UnsupportedSaslMechanism:
+		v.reason = outputs.ReasonAuth
+		v.remedy = "check sasl"
+	case kerr.ClusterAuthorizationFailed:
+		v.reason = outputs.ReasonAuth
+		v.remedy = "grant this user IDEMPOTENT_WRITE on the cluster"
+	case kerr.ThrottlingQuotaExceeded:
+		v.reason = outputs.ReasonThrottled
+	case kerr.RequestTimedOut, kerr.NetworkException:
+		v.reason, v.answered = outputs.ReasonTarget, false
+	case kerr.UnsupportedCompressionType:
+		v.remedy = "set compression to what the topic's brokers know"
+	}
+	return v
+}
+
+// whole returns an error that is about no topic.
+func whole(err error) *outputs.SendError {
+	var known *kerr.Error
+	if errors.As(err, &known) || awsclient.Unsigned(err) {
+		v := verdictOf(err)
+		if v.detail == "" {
+			v.detail = outputs.Diagnose(err)
+		}
+		return &outputs.SendError{Reason: v.reason, Remedy: v.remedy, Err: errors.New(v.detail)}
+	}
+	var closed *kgo.ErrFirstReadEOF
+	if errors.As(err, &closed) || errors.Is(err, io.EOF) {
+		return &outputs.SendError{
+			Reason: outputs.ReasonNetwork,
+			Err: errors.New("a broker closes the connection without an answer: does it speak TLS where tls is set, " +
+				"and only there, and does it want a login (sasl)?"),
+		}
+	}
+	return &outputs.SendError{Reason: outputs.ReasonNetwork, Err: errors.New(outputs.Diagnose(err))}
+}
+
+// unreached says why no broker has answered for any topic of a batch.
+func (o *Output) unreached(ctx context.Context, g *group) error {
+	reason := errors.New("no broker answers")
+	if len(g.failed) > 0 {
+		reason = errors.New(g.failed[0].Detail)
+	}
+	if ctx.Err() != nil {
+		return outputs.AsSendError(fmt.Errorf("%w: %w", ctx.Err(), reason))
+	}
+	if err := o.reach(ctx); err != nil {
+		return whole(err)
+	}
+	return &outputs.SendError{
+		Reason: outputs.ReasonNetwork,
+		Err:    fmt.Errorf("brokers answer, but take no records: %w", reason),
+	}
+}
+
+// reachTimeout bounds how long a broker is waited for that is only asked whether it is there.
+const reachTimeout = 10 * time.Second
+
+// reach returns nil where a broker answers and lets this program in.
+func (o *Output) reach(ctx context.Context) error {
+	_, err := o.metadata(ctx)
+	return err
+}
+
+// metadata asks the brokers for what they know of the topics.
+func (o *Output) metadata(ctx context.Context, topics ...string) (*kmsg.MetadataResponse, error) {
+	ctx, cancel := context.WithTimeout(ctx, min(reachTimeout, o.timeout))
+	defer cancel()
+	req := kmsg.NewPtrMetadataRequest()
+	req.IncludeTopicAuthorizedOperations = true
+	req.Topics = []kmsg.MetadataRequestTopic{} // not nil, which is all of them
+	for _, name := range topics {
+		t := kmsg.NewMetadataRequestTopic()
+		t.Topic = kmsg.StringPtr(name)
+		req.Topics = append(req.Topics, t)
+	}
+	return req.RequestWith(ctx, o.client)
+}
