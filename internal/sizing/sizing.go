@@ -68,11 +68,7 @@ type Load struct {
 
 // Plan is what a Load needs. Sizes are bytes, rates are for each second.
 type Plan struct {
-	EventsPerSecond float64  `json:"events_per_second"`
-	EventSize       int64    `json:"event_size"`
-	Outage          string   `json:"outage"`
-	Clusters        int      `json:"clusters"`
-	Outputs         []string `json:"outputs"`
+	Given
 
 	Replicas    int     `json:"replicas"`
 	Needed      int     `json:"replicas_needed"` // to carry the load with one replica lost
@@ -93,6 +89,15 @@ type Plan struct {
 	Warnings []string `json:"warnings"`
 	Notes    []string `json:"notes"`
 	Assumed  []string `json:"assumed"`
+}
+
+// Given is what of a Load a Plan repeats.
+type Given struct {
+	EventsPerSecond float64  `json:"events_per_second"`
+	EventSize       int64    `json:"event_size"`
+	Outage          string   `json:"outage"`
+	Clusters        int      `json:"clusters"`
+	Outputs         []string `json:"outputs"`
 }
 
 // check names everything that is wrong with l, by the flags of aggregator size.
@@ -126,9 +131,11 @@ func For(l Load) (Plan, error) {
 		return Plan{}, err
 	}
 	p := Plan{
-		EventsPerSecond: l.EventsPerSecond, EventSize: l.EventSize, Outage: short(l.Outage), Clusters: l.Clusters,
-		Outputs: l.Outputs,
-		Cores:   l.Cores, Warnings: []string{}, Notes: []string{},
+		Given: Given{
+			EventsPerSecond: l.EventsPerSecond, EventSize: l.EventSize, Outage: short(l.Outage), Clusters: l.Clusters,
+			Outputs: l.Outputs,
+		},
+		Cores: l.Cores, Warnings: []string{}, Notes: []string{},
 	}
 	p.Received = l.EventsPerSecond * float64(l.EventSize)
 	p.Stored = p.Received / l.Compression

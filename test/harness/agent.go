@@ -39,6 +39,11 @@ type Agent struct {
 	Limit    int              // Run returns once so many events are acknowledged; 0: when ctx ends
 	OnAck    func(events int) // is called by Run's goroutine after each ack
 
+	progress
+}
+
+// progress is how far an agent is.
+type progress struct {
 	rng     *rand.Rand
 	text    []byte
 	pending []client.Message // without ack, in order

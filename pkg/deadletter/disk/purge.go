@@ -31,7 +31,7 @@ func (d *Store) Purge(
 		failpoint.Pass("dead.purged")
 		done.Letters, done.Events = done.Letters+n.Letters, done.Events+n.Events
 		d.mu.Lock()
-		d.purged += n.Events
+		d.gone.purged += n.Events
 		d.unlock()
 		progress(done)
 	}
@@ -77,7 +77,7 @@ func (d *Store) Requeue(ctx context.Context, ids []uint64, put func() error) (n 
 	}
 	failpoint.Pass("retry.letters.removed")
 	d.mu.Lock()
-	d.retried += n.Events
+	d.gone.retried += n.Events
 	d.unlock()
 	if err != nil {
 		return n, fmt.Errorf("dead letters are in the queue again, but can't be deleted until the next start: %w", err)

@@ -148,7 +148,7 @@ func (d *Store) repair(f *file, cause error, known bool) error {
 			return errors.Join(cause, err)
 		}
 	}
-	d.aside++
+	d.gone.aside++
 	log := d.log.Error().Err(cause).Str("file", f.path).Str("set_aside", name).Int("letters", len(letters))
 	if len(lost) > 0 {
 		log = log.Str("damaged_letters", numberList(lost))
@@ -156,7 +156,7 @@ func (d *Store) repair(f *file, cause error, known bool) error {
 	if known {
 		for k, n := range before {
 			if n -= f.count[k]; n > 0 {
-				d.lost += n
+				d.gone.lost += n
 				log = log.Int64(
 					fmt.Sprintf("lost_events{output=%q,cluster=%q,reason=%q}", k.Output, k.Cluster, k.Reason), n,
 				)

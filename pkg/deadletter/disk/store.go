@@ -7,7 +7,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -39,39 +38,30 @@ type Store struct {
 	opened   time.Time
 
 	queueMu sync.Mutex
-	queue   []*burial // who wait for mu
+	queue   []*addRequest // who wait for mu
 
 	working sync.Mutex // one requeue or purge at a time
 
 	stats atomic.Pointer[deadletter.Stats] // as of the last change
 
-	mu      sync.Mutex // guards what follows, and the files; it is held while the disk is written and read
-	files   []*file
-	db      *bbolt.DB // of the last file; nil: the next letters begin a new one
-	known   known
-	closed  bool
-	evicted int64 // events
-	retried int64 // events
-	purged  int64 // events
-	aside   int
-	lost    int64 // events
+	mu     sync.Mutex // guards what follows, and the files; it is held while the disk is written and read
+	files  []*file
+	db     *bbolt.DB // of the last file; nil: the next letters begin a new one
+	known  known
+	closed bool
+	gone   gone
 }
 
-type burial struct {
+// gone counts what is in the store no more since it was opened.
+type gone struct {
+	evicted, retried, purged int64 // events
+	aside                    int   // files
+	lost                     int64 // events
+}
+
+type addRequest struct {
 	letters []deadletter.Letter
 	done    chan error
-}
-
-// file is one file of letters.
-type file struct {
-	path    string
-	first   uint64
-	last    uint64
-	newest  time.Time
-	disk    int64
-	letters int
-	failed  bool                     // behind its last letter may lie what a failed write left
-	count   map[deadletter.Key]int64 // events
 }
 
 const (
@@ -172,21 +162,6 @@ func (d *Store) look(f *file) error {
 	return err
 }
 
-func (f *file) add(l *deadletter.Letter) {
-	f.last = l.ID
-	if l.Time.After(f.newest) {
-		f.newest = l.Time
-	}
-	f.letters++
-	f.count[deadletter.Key{Output: l.Output, Cluster: l.Cluster, Reason: l.Reason}] += int64(l.Events)
-}
-
-func (f *file) clone() *file {
-	c := *f
-	c.count = maps.Clone(f.count)
-	return &c
-}
-
 // Add stores the letters and returns nil once they are on disk, in one transaction with those of
 // other callers. It sets neither their IDs nor their times where these are given. An event that is a
 // letter of its output already stays the letter that it is, as far as that is known.
@@ -198,7 +173,7 @@ func (d *Store) add(letters []deadletter.Letter) error {
 	if len(letters) == 0 {
 		return nil
 	}
-	b := &burial{letters, make(chan error, 1)}
+	b := &addRequest{letters, make(chan error, 1)}
 	d.queueMu.Lock()
 	d.queue = append(d.queue, b)
 	d.queueMu.Unlock()
@@ -219,7 +194,7 @@ func (d *Store) add(letters []deadletter.Letter) error {
 }
 
 // store writes the letters. d.mu is held.
-func (d *Store) store(all []*burial) error {
+func (d *Store) store(all []*addRequest) error {
 	if d.closed {
 		return deadletter.ErrClosed
 	}
@@ -228,9 +203,9 @@ func (d *Store) store(all []*burial) error {
 	var fresh []deadletter.Letter
 	// After a crash an event may be in the queue twice: as it came, and as a letter that was sent again.
 	here := map[letterEvent]bool{}
-	for _, burial := range all {
-		for i := range burial.letters {
-			l := &burial.letters[i]
+	for _, addRequest := range all {
+		for i := range addRequest.letters {
+			l := &addRequest.letters[i]
 			if e := d.known.event(l); !d.known.has(l) && !here[e] {
 				here[e] = l.EventID != ""
 				fresh = append(fresh, *l)
@@ -300,87 +275,6 @@ func (d *Store) store(all []*burial) error {
 	return nil
 }
 
-// begin makes sure that there is a file to write to.
-func (d *Store) begin(first uint64) error {
-	if d.db != nil {
-		return nil
-	}
-	f := &file{
-		path: filepath.Join(d.dir, fmt.Sprintf("dead-%016x.db", first)), first: first, last: first,
-		count: map[deadletter.Key]int64{},
-	}
-	tmp := f.path + ".tmp" // a file that was only begun must not pass for a damaged one after a crash
-	err := boltfile.RecoverPanics(func() (err error) {
-		d.db, err = openDead(tmp)
-		if err != nil {
-			return err
-		}
-		return d.db.Update(func(tx *bbolt.Tx) error {
-			if _, err := tx.CreateBucket([]byte(lettersBucket)); err != nil {
-				return err
-			}
-			b, err := tx.CreateBucket([]byte(summaryBucket))
-			if err != nil {
-				return err
-			}
-			return b.Put([]byte(summaryBucket), f.encode())
-		})
-	})
-	failpoint.Pass("dead.file.made")
-	if err == nil {
-		err = os.Rename(tmp, f.path)
-	}
-	failpoint.Pass("dead.file.begun")
-	if err == nil {
-		err = boltfile.SyncDir(d.dir)
-	}
-	if err != nil {
-		err = errors.Join(fmt.Errorf("begin a file of dead letters: %w", err), d.end())
-		_ = os.Remove(tmp)    // it is empty
-		_ = os.Remove(f.path) // likewise
-		return err
-	}
-	d.files = append(d.files, f)
-	return nil
-}
-
-// sound returns nil where bbolt can add a letter with that key, which is behind all others.
-func (f *file) sound(key []byte) error {
-	p, err := boltfile.Open(f.path)
-	if err != nil {
-		return err
-	}
-	defer p.Close()
-	return p.Top().Each(func(e boltfile.Element) error {
-		t, err := p.Tree(e)
-		if err != nil {
-			return err
-		}
-		if string(e.Key) == lettersBucket {
-			return t.VerifyRightmost(key)
-		}
-		return t.Each(func(boltfile.Element) error { return nil })
-	})
-}
-
-// openDead opens a file for writing. Its list of free pages is on disk: then bbolt needs not walk
-// through all pages, in a goroutine of its own where a damaged one would end the process.
-func openDead(path string) (*bbolt.DB, error) {
-	return bbolt.Open(path, 0o600, &bbolt.Options{
-		Timeout: time.Second, FreelistType: bbolt.FreelistMapType, PageSize: boltfile.PageSize, NoStatistics: true,
-	})
-}
-
-// end closes the file that is written.
-func (d *Store) end() error {
-	db := d.db
-	d.db = nil
-	if db == nil {
-		return nil
-	}
-	return boltfile.RecoverPanics(db.Close)
-}
-
 // steady returns the time by the clock as it was at the start and what has passed since: letters are not pushed out
 // because somebody sets the clock ahead.
 func (d *Store) steady() time.Time {
@@ -403,7 +297,7 @@ func (d *Store) evict() {
 		for _, n := range f.count {
 			events += n
 		}
-		d.evicted += events
+		d.gone.evicted += events
 		if events > 0 {
 			d.log.Warn().Int64("events", events).Bool("too_old", old).
 				Msg("dead letters are over buffer.dead_letters' limits: the oldest are gone")
