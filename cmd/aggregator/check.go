@@ -38,7 +38,8 @@ Exit codes: 1 an output can't be reached or lacks a privilege, 2 the configurati
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: the configuration is right\n%s", c.source(), loaded.Config.Summary())
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: the configuration is right\n%s", c.source(),
+				loaded.Config.Summary())
 			if err != nil || !connect {
 				return err
 			}

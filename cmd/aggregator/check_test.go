@@ -76,7 +76,8 @@ func serveForward(t *testing.T) (address string) {
 
 func TestCheckConnect(t *testing.T) {
 	ca := tlstest.NewCA(t, "our authority")
-	right, wrong := ca.Issue(t, tlstest.Spec{}).Certificate(t), ca.Issue(t, tlstest.Spec{DNS: []string{"es.example"}}).Certificate(t)
+	right, wrong := ca.Issue(t, tlstest.Spec{}).Certificate(t),
+		ca.Issue(t, tlstest.Spec{DNS: []string{"es.example"}}).Certificate(t)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -100,20 +101,52 @@ func TestCheckConnect(t *testing.T) {
 		want         []string // parts of the line
 		wrong        bool
 	}{
-		{"file", `{type: file, path: "DIR/out/{tag}"}`, []string{"ok: may write to DIR/out, which the first event makes\n"}, false},
-		{"file, no directory", `{type: file, path: "DIR/aggregator.yaml/{tag}"}`, []string{"make a file in DIR/aggregator.yaml: not a directory (a file stands where"}, true},
+		{
+			"file", `{type: file, path: "DIR/out/{tag}"}`,
+			[]string{"ok: may write to DIR/out, which the first event makes\n"},
+			false,
+		},
+		{
+			"file, no directory", `{type: file, path: "DIR/aggregator.yaml/{tag}"}`,
+			[]string{"make a file in DIR/aggregator.yaml: not a directory (a file stands where"},
+			true,
+		},
 		{"stdout", `{type: stdout}`, []string{"ok: nothing to reach\n"}, false},
 		{"forward", `{type: forward, servers: ` + up + `}`, []string{"ok: connected to " + up + "\n"}, false},
-		{"forward, refused", `{type: forward, servers: ` + closed + `}`, []string{"server " + closed + ": the connection to", "was refused: nothing listens there"}, true},
-		{"forward, one of two", `{type: forward, servers: [` + up + `, ` + closed + `]}`, []string{"server " + closed + ": the connection to"}, true},
+		{
+			"forward, refused", `{type: forward, servers: ` + closed + `}`,
+			[]string{"server " + closed + ": the connection to", "was refused: nothing listens there"},
+			true,
+		},
+		{
+			"forward, one of two", `{type: forward, servers: [` + up + `, ` + closed + `]}`,
+			[]string{"server " + closed + ": the connection to"},
+			true,
+		},
 		{"Elasticsearch", elastic("http://"+plain, ""), []string{"ok: ", "Elasticsearch 8.14.3", plain}, false},
 		{"Elasticsearch, TLS", elastic("https://"+secure, trust), []string{"ok: ", "Elasticsearch 8.14.3"}, false},
 		{"Elasticsearch, no such host", elastic("http://es.invalid:9200", ""), []string{"es.invalid"}, true},
 		{"Elasticsearch, refused", elastic("http://"+closed, ""), []string{closed, "refused"}, true},
-		{"Elasticsearch, unknown authority", elastic("https://"+secure, ""), []string{"our authority", "tls.ca_file"}, true},
-		{"Elasticsearch, wrong name", elastic("https://"+serveElastic(t, &wrong, elastictest.Faults{}), trust), []string{"es.example", "tls.server_name"}, true},
+		{
+			"Elasticsearch, unknown authority", elastic("https://"+secure, ""),
+			[]string{"our authority", "tls.ca_file"},
+			true,
+		},
+		{
+			"Elasticsearch, wrong name", elastic("https://"+serveElastic(t, &wrong, elastictest.Faults{}), trust),
+			[]string{"es.example", "tls.server_name"},
+			true,
+		},
 		{"Elasticsearch, no TLS there", elastic("https://"+plain, trust), []string{"does not speak TLS"}, true},
-		{"Elasticsearch, 401", elastic("http://"+serveElastic(t, nil, elastictest.Faults{Authorization: "Basic other"}), ", username: elastic, password: sesame"), []string{"401"}, true},
+		{
+			"Elasticsearch, 401",
+			elastic(
+				"http://"+serveElastic(t, nil, elastictest.Faults{Authorization: "Basic other"}),
+				", username: elastic, password: sesame",
+			),
+			[]string{"401"},
+			true,
+		},
 		{"Elasticsearch, a page", elastic(page.URL, ""), []string{page.Listener.Addr().String()}, true},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -126,7 +159,8 @@ func TestCheckConnect(t *testing.T) {
 					t.Errorf("it says %q, want %q in it", line, part)
 				}
 			}
-			if strings.Count(line, "\n") != 1 || strings.HasPrefix(line, "it: ok: ") == tc.wrong || strings.Contains(line+errs, "sesame") {
+			if strings.Count(line, "\n") != 1 || strings.HasPrefix(line, "it: ok: ") == tc.wrong ||
+				strings.Contains(line+errs, "sesame") {
 				t.Errorf("it says %q and %q", line, errs)
 			}
 			if tc.wrong && !strings.Contains(errs, "1 of 1 outputs can't be reached") {
@@ -146,17 +180,25 @@ func TestMissingPrivileges(t *testing.T) {
 		w.Header().Set("Content-Type", "application/json")
 		switch {
 		case r.URL.Path == "/":
-			_, _ = io.WriteString(w, `{"version":{"number":"8.14.3","build_flavor":"default"},"tagline":"You Know, for Search"}`)
+			_, _ = io.WriteString(w,
+				`{"version":{"number":"8.14.3","build_flavor":"default"},"tagline":"You Know, for Search"}`)
 		case strings.HasSuffix(r.URL.Path, "_has_privileges"):
-			_, _ = io.WriteString(w, `{"username":"agent","has_all_requested":false,"cluster":{},"index":{"logs-default":{"create_doc":false}}}`)
+			_, _ = io.WriteString(w,
+				`{"username":"agent","has_all_requested":false,"cluster":{},"index":{"logs-default":{"create_`+
+					`doc":false}}}`)
 		default:
 			w.WriteHeader(http.StatusBadRequest)
-			_, _ = io.WriteString(w, `{"error":{"type":"action_request_validation_exception","reason":"Validation Failed: 1: no requests added;"}}`)
+			_, _ = io.WriteString(w,
+				`{"error":{"type":"action_request_validation_exception","reason":"Validation Failed: 1: no `+
+					`requests added;"}}`)
 		}
 	}))
 	t.Cleanup(server.Close)
-	code, line, errs := check(t, `{type: elasticsearch, hosts: ["`+server.URL+`"], index: "logs-{cluster}", username: agent, password: sesame}`)
-	if code != exitFailed || !strings.Contains(line, `user "agent" may not write logs-default: it lacks the privilege create_doc`) || errs != "aggregator: 1 of 1 outputs lack a privilege\n" {
+	code, line, errs := check(t,
+		`{type: elasticsearch, hosts: ["`+server.URL+`"], index: "logs-{cluster}", username: agent, password: sesame}`)
+	if code != exitFailed || !strings.Contains(
+		line, `user "agent" may not write logs-default: it lacks the privilege create_doc`,
+	) || errs != "aggregator: 1 of 1 outputs lack a privilege\n" {
 		t.Errorf("exit code %d: %s%s", code, line, errs)
 	}
 }

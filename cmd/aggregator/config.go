@@ -28,7 +28,9 @@ func (c *configFlag) register(cmd *cobra.Command, what string) {
 }
 
 // registerIn makes the flag by add, a method of the command's own or its persistent flags.
-func (c *configFlag) registerIn(cmd *cobra.Command, add func(p *[]string, name, short string, value []string, usage string), what string) {
+func (c *configFlag) registerIn(
+	cmd *cobra.Command, add func(p *[]string, name, short string, value []string, usage string), what string,
+) {
 	add(&c.given, "config", "c", nil, what)
 	_ = cmd.MarkFlagFilename("config", "yaml", "yml") // it is there
 }
@@ -57,7 +59,9 @@ func (c *configFlag) tell(w io.Writer) {
 func (c *configFlag) load(o config.Options) (app.Loaded, error) {
 	for _, path := range c.given {
 		if path == "" {
-			return app.Loaded{}, usageError{errors.New("-c: names nothing; leave it out for aggregator.yaml or the defaults")}
+			return app.Loaded{}, usageError{
+				errors.New("-c: names nothing; leave it out for aggregator.yaml or the defaults"),
+			}
 		}
 	}
 	return loadConfig(c.paths(), o)

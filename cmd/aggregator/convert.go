@@ -46,7 +46,9 @@ Exit codes: 1 something can't be said, 2 a file can't be read.`,
   aggregator convert agents/fluent-bit.conf aggregators/fluent.conf --output converted`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return usageError{fmt.Errorf("name files of fluentd or Fluent Bit; '%s --help' has examples", cmd.CommandPath())}
+				return usageError{
+					fmt.Errorf("name files of fluentd or Fluent Bit; '%s --help' has examples", cmd.CommandPath()),
+				}
 			}
 			return nil
 		},
@@ -59,8 +61,10 @@ Exit codes: 1 something can't be said, 2 a file can't be read.`,
 	flags.StringVarP(&c.dir, "output", "o", "", "write the files into this `directory`, which is made (default: print)")
 	flags.BoolVar(&c.force, "force", false, "with --output: write over files that are there")
 	flags.BoolVar(&c.lenient, "lenient", false, "exit with 0 although something can't be said")
-	flags.StringVar(&c.options.From, "from", "", "whose the files are, fluentd or fluent-bit (default: told by what is in them)")
-	flags.StringVar(&c.options.SecretsDir, "secrets-dir", "/etc/aggregator/secrets", "`directory` where the configuration is to look for secrets")
+	flags.StringVar(&c.options.From, "from", "",
+		"whose the files are, fluentd or fluent-bit (default: told by what is in them)")
+	flags.StringVar(&c.options.SecretsDir, "secrets-dir", "/etc/aggregator/secrets",
+		"`directory` where the configuration is to look for secrets")
 	_ = cmd.MarkFlagDirname("output") // it is there
 	return cmd
 }
@@ -87,7 +91,8 @@ func (c *conversion) run(paths []string, out, errOut io.Writer) error {
 		return err
 	}
 	if n := len(result.Notes.Lost); n > 0 && !c.lenient {
-		return fmt.Errorf("%d of the old settings can't be said: see above, and the comment at the top of the result", n)
+		return fmt.Errorf("%d of the old settings can't be said: see above, and the comment at the top of the result",
+			n)
 	}
 	return nil
 }

@@ -41,19 +41,50 @@ func TestConvertCommand(t *testing.T) {
 		code             int
 		out, errOut      string
 	}{
-		{"all said", "f.conf", convertible, []string{"f.conf"}, exitOK, "shared_key: ${file:/etc/aggregator/secrets/agents-key}", "the value of shared_key at f.conf:5"},
-		{"another directory", "f.conf", convertible, []string{"f.conf", "--secrets-dir", "/run/s"}, exitOK, "${file:/run/s/agents-key}", ""},
-		{"lost", "f.conf", lost, []string{"f.conf"}, exitFailed, "data/not-converted/slack", "f.conf:8: <match **> slack: there is no output of this type"},
-		{"lenient", "f.conf", lost, []string{"f.conf", "--lenient"}, exitOK, "data/not-converted/slack", "can't be said:"},
-		{"an agent", "f.conf", tail, []string{"f.conf"}, exitOK, "#   require_ack_response true", "AGGREGATOR_SHARED_KEY"},
+		{
+			"all said", "f.conf", convertible,
+			[]string{"f.conf"},
+			exitOK,
+			"shared_key: ${file:/etc/aggregator/secrets/agents-key}", "the value of shared_key at f.conf:5",
+		},
+		{
+			"another directory", "f.conf", convertible,
+			[]string{"f.conf", "--secrets-dir", "/run/s"},
+			exitOK,
+			"${file:/run/s/agents-key}", "",
+		},
+		{
+			"lost", "f.conf", lost,
+			[]string{"f.conf"},
+			exitFailed, "data/not-converted/slack",
+			"f.conf:8: <match **> slack: there is no output of this type",
+		},
+		{
+			"lenient", "f.conf", lost,
+			[]string{"f.conf", "--lenient"},
+			exitOK, "data/not-converted/slack",
+			"can't be said:",
+		},
+		{
+			"an agent", "f.conf", tail,
+			[]string{"f.conf"},
+			exitOK, "#   require_ack_response true",
+			"AGGREGATOR_SHARED_KEY",
+		},
 		{"unreadable", "f.conf", "<match **>\n", []string{"f.conf"}, exitUsage, "", "f.conf:1:1: <match> has no end"},
 		{"missing", "f.conf", "", []string{"g.conf"}, exitUsage, "", "g.conf: can't be read"},
 		{"none", "f.conf", "", nil, exitUsage, "", "name files of fluentd or Fluent Bit"},
-		{"a wrong dialect", "f.conf", "", []string{"f.conf", "--from", "syslog-ng"}, exitUsage, "", "write fluentd or fluent-bit"},
+		{
+			"a wrong dialect", "f.conf", "",
+			[]string{"f.conf", "--from", "syslog-ng"},
+			exitUsage, "",
+			"write fluentd or fluent-bit",
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			code, out, errOut := convertFile(t, tc.file, tc.text, tc.args...)
-			if code != tc.code || !strings.Contains(out, tc.out) || !strings.Contains(errOut, tc.errOut) || strings.Contains(out+errOut, "s3cr3t") {
+			if code != tc.code || !strings.Contains(out, tc.out) || !strings.Contains(errOut, tc.errOut) ||
+				strings.Contains(out+errOut, "s3cr3t") {
 				t.Errorf("%d, want %d\n%s\n%s", code, tc.code, out, errOut)
 			}
 		})
@@ -72,10 +103,14 @@ func TestConvertFiles(t *testing.T) {
 		}
 	}
 	var stdout, stderr bytes.Buffer
-	if code := run(t.Context(), []string{"convert", "f.conf", "-o", "new"}, strings.NewReader(""), &stdout, &stderr); code != exitFailed || !strings.Contains(stderr.String(), "--force") {
+	if code := run(
+		t.Context(), []string{"convert", "f.conf", "-o", "new"}, strings.NewReader(""), &stdout, &stderr,
+	); code != exitFailed || !strings.Contains(stderr.String(), "--force") {
 		t.Error(code, &stderr)
 	}
-	if code := run(t.Context(), []string{"convert", "f.conf", "-o", "new", "--force"}, strings.NewReader(""), &stdout, &stderr); code != exitOK {
+	if code := run(
+		t.Context(), []string{"convert", "f.conf", "-o", "new", "--force"}, strings.NewReader(""), &stdout, &stderr,
+	); code != exitOK {
 		t.Error(code, &stderr)
 	}
 }

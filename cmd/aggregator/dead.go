@@ -58,15 +58,18 @@ func newDeadCommand() *cobra.Command {
 
 func (f *deadFlags) command() *cobra.Command {
 	dead := &cobra.Command{
-		Use: "dead", Short: "Look at dead letters, send them again or delete them", Long: deadLong, Example: deadExample,
-		Args: onlyCommands,
+		Use: "dead", Short: "Look at dead letters, send them again or delete them", Long: deadLong,
+		Example: deadExample,
+		Args:    onlyCommands,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return f.with(cmd, func(s client.DeadStore) error { return f.printSummary(cmd, s) })
 		},
 	}
 	p := dead.PersistentFlags()
 	p.SortFlags = false
-	f.config.registerIn(dead, p.StringArrayVarP, "configuration `file` or directory of the server: where its status endpoint is, and the token; may come several times")
+	f.config.registerIn(dead, p.StringArrayVarP,
+		"configuration `file` or directory of the server: where its status endpoint is, and the token; may come "+
+			"several times")
 	f.flags(p)
 	p.StringVar(&f.dataDir, "data-dir", "", "open this data `directory`, which no server uses, instead of asking one")
 	f.filters(dead)
@@ -120,7 +123,9 @@ func (f *deadFlags) showCommand() *cobra.Command {
 would offer it to a destination, with its target, such as the index. With --data-dir that needs -c too.`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if err := cobra.ExactArgs(1)(cmd, args); err != nil {
-				return usageError{fmt.Errorf("show needs the number of one letter, which 'aggregator dead list' tells: %w", err)}
+				return usageError{
+					fmt.Errorf("show needs the number of one letter, which 'aggregator dead list' tells: %w", err),
+				}
 			}
 			return nil
 		},
@@ -160,9 +165,13 @@ time, tag, cluster and id; a letter is deleted once its event is in the queue, s
 route wanted are routed again. What is refused again becomes a new dead letter.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if f.dataDir != "" && len(f.config.paths()) == 0 {
-				return usageError{errors.New("retry with --data-dir needs -c too: the configuration says which outputs there are")}
+				return usageError{
+					errors.New("retry with --data-dir needs -c too: the configuration says which outputs there are"),
+				}
 			}
-			return f.change(cmd, "send %s again", "put %s back into the queue", func(ctx context.Context, s client.DeadStore, progress func(client.DeadResult)) (client.DeadResult, error) {
+			return f.change(cmd, "send %s again", "put %s back into the queue", func(
+				ctx context.Context, s client.DeadStore, progress func(client.DeadResult),
+			) (client.DeadResult, error) {
 				return s.Retry(ctx, f.filter, f.to, progress)
 			})
 		},
@@ -177,7 +186,9 @@ func (f *deadFlags) purgeCommand() *cobra.Command {
 		Use: "purge", Short: "Delete dead letters for good", Args: noArgs,
 		Long: "Deletes dead letters. Their events are lost then.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return f.change(cmd, "delete %s for good", "deleted %s", func(ctx context.Context, s client.DeadStore, progress func(client.DeadResult)) (client.DeadResult, error) {
+			return f.change(cmd, "delete %s for good", "deleted %s", func(
+				ctx context.Context, s client.DeadStore, progress func(client.DeadResult),
+			) (client.DeadResult, error) {
 				return s.Purge(ctx, f.filter, progress)
 			})
 		},
@@ -207,7 +218,10 @@ func (f *deadFlags) with(cmd *cobra.Command, do func(client.DeadStore) error) (e
 			return err
 		}
 		if err = do(client.DeadLetters{Client: c}); errors.Is(err, syscall.ECONNREFUSED) {
-			err = fmt.Errorf("%w: no server listens there; -c or --status say where it does, --data-dir opens the directory of one that is stopped", err)
+			err = fmt.Errorf(
+				"%w: no server listens there; -c or --status say where it does, --data-dir opens the directory of "+
+					"one that is stopped", err,
+			)
 		}
 		return asUsage(err)
 	}
@@ -238,7 +252,11 @@ func asUsage(err error) error {
 func (f *deadFlags) check() error {
 	switch {
 	case f.dataDir != "" && f.set():
-		return usageError{errors.New("--data-dir asks no server: leave out --status and what goes with it, such as --token, or --data-dir")}
+		return usageError{
+			errors.New(
+				"--data-dir asks no server: leave out --status and what goes with it, such as --token, or --data-dir",
+			),
+		}
 	case f.filter.OlderThan < 0 || f.filter.NewerThan < 0:
 		return usageError{errors.New("--older-than and --newer-than: must not be negative")}
 	}
@@ -273,7 +291,9 @@ func (f *deadFlags) change(cmd *cobra.Command, what, did string,
 		}
 		if !f.yes {
 			if !isTerminal(cmd.InOrStdin()) {
-				return usageError{fmt.Errorf("%s: with --yes, since nobody can be asked here", plural(total.Letters, "dead letter"))}
+				return usageError{
+					fmt.Errorf("%s: with --yes, since nobody can be asked here", plural(total.Letters, "dead letter")),
+				}
 			}
 			if sure, err := f.ask(cmd, total, what); !sure {
 				return err
@@ -306,7 +326,10 @@ func (f *deadFlags) printNoneFits(cmd *cobra.Command, s client.DeadStore) error 
 	}
 	text := "there are no dead letters"
 	if all.Letters > 0 {
-		text = fmt.Sprintf("no dead letter fits: there are %d, and 'aggregator dead' sums them up by output, cluster and reason", all.Letters)
+		text = fmt.Sprintf(
+			"no dead letter fits: there are %d, and 'aggregator dead' sums them up by output, cluster and reason",
+			all.Letters,
+		)
 	}
 	_, err = fmt.Fprintln(cmd.OutOrStdout(), text)
 	return err

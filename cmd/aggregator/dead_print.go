@@ -55,8 +55,10 @@ func (f *deadFlags) writeSummary(w io.Writer, s client.DeadSummary) error {
 		_, err := fmt.Fprintln(w, "no dead letters")
 		return err
 	}
-	if _, err := fmt.Fprintf(w, "%s with %s, refused between %s ago and %s ago; all dead letters take %.1f MiB on disk\n\n",
-		plural(s.Letters, "dead letter"), plural(s.Events, "event"), f.age(s.Oldest), f.age(s.Newest), float64(s.Bytes)/(1<<20)); err != nil {
+	if _, err := fmt.Fprintf(w, "%s with %s, refused between %s ago and %s ago; all dead letters take %.1f MiB "+
+		"on disk\n\n",
+		plural(s.Letters, "dead letter"), plural(s.Events, "event"), f.age(s.Oldest), f.age(s.Newest),
+		float64(s.Bytes)/(1<<20)); err != nil {
 		return err
 	}
 	t := newTable(w, "OUTPUT", "CLUSTER", "REASON", "LETTERS", "EVENTS")
@@ -79,7 +81,8 @@ func (f *deadFlags) printList(cmd *cobra.Command, s client.DeadStore) error {
 		if l.Status != 0 {
 			status = strconv.Itoa(l.Status)
 		}
-		t.row(strconv.FormatUint(l.ID, 10), f.age(l.Time), orNone(l.Output), l.Cluster, cut(l.Tag, tagWidth), l.Reason, status,
+		t.row(strconv.FormatUint(l.ID, 10), f.age(l.Time), orNone(l.Output), l.Cluster, cut(l.Tag, tagWidth), l.Reason,
+			status,
 			strconv.Itoa(l.Events), cut(l.Detail, detailWidth))
 		return nil
 	})
@@ -98,7 +101,9 @@ func (f *deadFlags) printList(cmd *cobra.Command, s client.DeadStore) error {
 }
 
 // pages calls fn for the letters that fit, at most limit, and says whether there are more.
-func (f *deadFlags) pages(cmd *cobra.Command, s client.DeadStore, page client.DeadPage, limit int, fn func(*client.DeadLetter) error) (more bool, err error) {
+func (f *deadFlags) pages(
+	cmd *cobra.Command, s client.DeadStore, page client.DeadPage, limit int, fn func(*client.DeadLetter) error,
+) (more bool, err error) {
 	for left := limit; limit == 0 || left > 0; {
 		page.Limit = client.MaxDeadLimit
 		if limit > 0 {
@@ -205,7 +210,8 @@ func printOffers(w io.Writer, offers []client.DeadOffer) error {
 		case o.Document != nil:
 			err = printDocument(w, to+", "+o.Target, o.Document)
 		default:
-			_, err = fmt.Fprintf(w, "\n%s, %s:\n%s\n", safetext.Lines(to), safetext.Lines(o.Target), safetext.Lines(o.Text))
+			_, err = fmt.Fprintf(w, "\n%s, %s:\n%s\n", safetext.Lines(to), safetext.Lines(o.Target),
+				safetext.Lines(o.Text))
 		}
 		if err != nil {
 			return err

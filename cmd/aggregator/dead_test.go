@@ -45,13 +45,27 @@ func deadDir(t *testing.T) string {
 	id := func(n int) string { return fmt.Sprint(strings.Repeat("A", 22), "-", n) }
 	for _, l := range []deadletter.Letter{
 		{
-			Cluster: "seoul", Tag: "kube.web", Output: "es", Status: 400, Reason: "rejected", Attempts: 1, Events: 1, EventID: id(1), Entry: record("one"),
-			Detail: "document_parsing_exception: failed to parse field [n] of type [long] in document with id 'AAAA': " + strings.Repeat("very ", 20) + "long",
+			Cluster: "seoul", Tag: "kube.web", Output: "es", Status: 400, Reason: "rejected", Attempts: 1, Events: 1,
+			EventID: id(1), Entry: record("one"),
+			Detail: "document_parsing_exception: failed to parse field [n] of type [long] in document with " +
+				"id 'AAAA': " + strings.Repeat("very ", 20) + "long",
 		},
-		{Cluster: "seoul", Tag: "kube." + strings.Repeat("x", 60), Output: "es", Status: 413, Reason: "too_large", Attempts: 12, Events: 1, EventID: id(2), Entry: record("two")},
-		{Cluster: "osaka", Tag: "host\x1b[31m", Reason: "unrouted", Events: 2, Entry: append(record("a"), record("b<>&")...)},
-		{Cluster: "osaka", Tag: "t", Reason: "invalid_entry", Detail: "line\n\x1b[2Jtwo", Events: 1, Entry: []byte{0xc1, 1, 2}},
-		{Cluster: "seoul", Tag: "kube.web", Output: "archive", Reason: "rejected", Attempts: 1, Events: 1, EventID: id(3), Entry: record("three")},
+		{
+			Cluster: "seoul", Tag: "kube." + strings.Repeat("x", 60), Output: "es", Status: 413, Reason: "too_large",
+			Attempts: 12, Events: 1, EventID: id(2), Entry: record("two"),
+		},
+		{
+			Cluster: "osaka", Tag: "host\x1b[31m", Reason: "unrouted", Events: 2,
+			Entry: append(record("a"), record("b<>&")...),
+		},
+		{
+			Cluster: "osaka", Tag: "t", Reason: "invalid_entry", Detail: "line\n\x1b[2Jtwo", Events: 1,
+			Entry: []byte{0xc1, 1, 2},
+		},
+		{
+			Cluster: "seoul", Tag: "kube.web", Output: "archive", Reason: "rejected", Attempts: 1, Events: 1,
+			EventID: id(3), Entry: record("three"),
+		},
 	} {
 		if err := queue.DeadLetters().Add(t.Context(), []deadletter.Letter{l}); err != nil {
 			t.Fatal(err)
@@ -103,7 +117,13 @@ func TestDeadGolden(t *testing.T) {
 	dir := deadDir(t)
 	const first = 1772352000000000 // deadBegin in microseconds
 	configured := filepath.Join(t.TempDir(), "c.yaml")
-	if err := os.WriteFile(configured, []byte("outputs: {es: {type: elasticsearch, hosts: ['http://127.0.0.1:9'], index: 'logs-{cluster}'}}\nroutes: [{match: '**', outputs: [es]}]\n"), 0o600); err != nil {
+	if err := os.WriteFile(
+		configured,
+		[]byte(
+			"outputs: {es: {type: elasticsearch, hosts: ['http://127.0.0.1:9'], index: 'logs-{cluster}'}}\nroutes: "+
+				"[{match: '**', outputs: [es]}]\n",
+		), 0o600,
+	); err != nil {
 		t.Fatal(err)
 	}
 	minute := func(n int64) string { return strconv.FormatInt(first+n*60_000_000, 10) }
@@ -157,7 +177,11 @@ func TestDeadGolden(t *testing.T) {
 func TestDeadUsage(t *testing.T) {
 	dir := deadDir(t)
 	file := filepath.Join(dir, "aggregator.yaml")
-	if err := os.WriteFile(file, []byte(`outputs: {es: {type: file, path: "`+dir+`/es.ndjson"}}`+"\n"+`routes: [{match: "kube.**", outputs: [es]}]`), 0o600); err != nil {
+	if err := os.WriteFile(
+		file, []byte(
+			`outputs: {es: {type: file, path: "`+dir+`/es.ndjson"}}`+"\n"+`routes: [{match: "kube.**", outputs: [es]}]`,
+		), 0o600,
+	); err != nil {
 		t.Fatal(err)
 	}
 	at := []string{"--data-dir", dir}
@@ -200,7 +224,12 @@ func TestDeadUsage(t *testing.T) {
 		{[]string{"list", "--status", "ftp://x"}, 2, "--status: must be a URL"},
 		{[]string{"list", "--token", "a", "--token-file", "b"}, 2, "give one of them"},
 		{[]string{"list", "--token-file", "nowhere"}, 2, "--token-file"},
-		{[]string{"list", "--status", "http://u:s3cr3t@127.0.0.1:1"}, 1, "ask the status endpoint http://127.0.0.1:1: dial tcp 127.0.0.1:1: connect: connection refused: no server listens there"},
+		{
+			[]string{"list", "--status", "http://u:s3cr3t@127.0.0.1:1"},
+			1,
+			"ask the status endpoint http://127.0.0.1:1: dial tcp 127.0.0.1:1: connect: connection refused: no " +
+				"server listens there",
+		},
 		{[]string{"list", "--data-dir", t.TempDir()}, 1, "no data directory"},
 	} {
 		code, _, errOut := runDead(t, tc.args...)
@@ -214,7 +243,10 @@ func TestDeadUsage(t *testing.T) {
 func TestDeadChanges(t *testing.T) {
 	dir := deadDir(t)
 	file := filepath.Join(t.TempDir(), "aggregator.yaml")
-	if err := os.WriteFile(file, []byte("outputs: {es: {type: file, path: out.ndjson}}\nroutes: [{match: 'kube.**', outputs: [es]}]\n"), 0o600); err != nil {
+	if err := os.WriteFile(
+		file, []byte("outputs: {es: {type: file, path: out.ndjson}}\nroutes: [{match: 'kube.**', outputs: [es]}]\n"),
+		0o600,
+	); err != nil {
 		t.Fatal(err)
 	}
 	exported := filepath.Join(t.TempDir(), "dead.ndjson")
@@ -223,12 +255,22 @@ func TestDeadChanges(t *testing.T) {
 		want string
 	}{
 		{[]string{"export", "--file", exported}, "wrote 5 dead letters to " + exported + "\n"},
-		{[]string{"retry", "-c", file, "--output", "es", "--yes"}, "put 2 dead letters with 2 events back into the queue\n"},
-		{[]string{"retry", "-c", file, "--output", "es", "--yes"}, "no dead letter fits: there are 3, and 'aggregator dead' sums them up by output, cluster and reason\n"},
+		{
+			[]string{"retry", "-c", file, "--output", "es", "--yes"},
+			"put 2 dead letters with 2 events back into the queue\n",
+		},
+		{
+			[]string{"retry", "-c", file, "--output", "es", "--yes"},
+			"no dead letter fits: there are 3, and 'aggregator dead' sums them up by output, cluster and reason\n",
+		},
 		{[]string{"retry", "-c", file, "--output", "-", "--yes"}, "put no dead letter back into the queue\n" +
-			"left 1 dead letter: no route wants them: give their tag and cluster a route, or choose an output to send them to (to=, --to)\n" +
+			"left 1 dead letter: no route wants them: give their tag and cluster a route, or choose an output to " +
+			"send them to (to=, --to)\n" +
 			"left 1 dead letter: their bytes can't be read as events: export them to see what came, and purge them\n"},
-		{[]string{"retry", "-c", file, "--output", "archive", "--to", "es", "--yes"}, "put 1 dead letter with 1 event back into the queue\n"},
+		{
+			[]string{"retry", "-c", file, "--output", "archive", "--to", "es", "--yes"},
+			"put 1 dead letter with 1 event back into the queue\n",
+		},
 		{[]string{"purge", "--cluster", "osaka", "--yes"}, "deleted 2 dead letters with 3 events\n"},
 		{nil, "no dead letters\n"},
 	} {

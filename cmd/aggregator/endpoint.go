@@ -35,11 +35,13 @@ func (e *endpoint) flags(fs *pflag.FlagSet) {
 	fs.StringVar(&e.token, "token", "", "token for the status endpoint; who lists this machine's processes can see it")
 	fs.StringVar(&e.tokenFile, "token-file", "", "… with the token in this `file`")
 	fs.StringVar(&e.user, "user", "", "user for the status endpoint, by `name`")
-	fs.StringVar(&e.passwordFile, "password-file", "", "… with the password in this `file` (default: AGGREGATOR_STATUS_PASSWORD)")
+	fs.StringVar(&e.passwordFile, "password-file", "",
+		"… with the password in this `file` (default: AGGREGATOR_STATUS_PASSWORD)")
 	fs.StringVar(&e.caFile, "ca-file", "", "PEM `file` of authorities to trust instead of the system's")
 	fs.StringVar(&e.certFile, "cert-file", "", "PEM `file` of a client certificate, where the endpoint wants one")
 	fs.StringVar(&e.keyFile, "key-file", "", "PEM `file` of its key")
-	fs.BoolVar(&e.insecure, "insecure", false, "don't verify the endpoint's certificate: who is on the way gets the token")
+	fs.BoolVar(&e.insecure, "insecure", false,
+		"don't verify the endpoint's certificate: who is on the way gets the token")
 }
 
 // set says whether anything was given.
@@ -48,8 +50,8 @@ func (e *endpoint) set() bool {
 }
 
 // load reads the configuration of the server, which says where its status endpoint is, and tells which one it took. It
-// returns nil where there is none, or where --status says it all. Unless all of it is needed, mistakes elsewhere than in
-// status don't matter: a server is asked also while somebody has spoiled its file.
+// returns nil where there is none, or where --status says it all. Unless all of it is needed, mistakes elsewhere than
+// in status don't matter: a server is asked also while somebody has spoiled its file.
 func (e *endpoint) load(c *configFlag, all bool, notes io.Writer) (*config.Config, error) {
 	if len(c.paths()) == 0 && e.status == "" && !all {
 		c.tell(notes)
@@ -98,7 +100,8 @@ func (e *endpoint) client(cfg *config.Config, warnings io.Writer) (*client.Clien
 		if !config.MadeUp(cfg.Status.Token.Reveal()) {
 			c.Token = cfg.Status.Token
 		}
-		if users := cfg.Status.Users; c.Token.Reveal() == "" && len(users) > 0 && !config.MadeUp(users[0].Password.Reveal()) {
+		if users := cfg.Status.Users; c.Token.Reveal() == "" && len(users) > 0 &&
+			!config.MadeUp(users[0].Password.Reveal()) {
 			u.User = url.UserPassword(users[0].Name, users[0].Password.Reveal())
 		}
 	}
@@ -131,7 +134,8 @@ func (e *endpoint) client(cfg *config.Config, warnings io.Writer) (*client.Clien
 		c.Token = setting.NewSecret(token)
 	}
 	if u.Scheme == "http" && !loopback(u.Hostname()) && (c.Token.Reveal() != "" || u.User != nil) {
-		_, _ = fmt.Fprintf(warnings, "warning: the token or password goes to %s unencrypted: set status.tls there and use https://\n", u.Host)
+		_, _ = fmt.Fprintf(warnings,
+			"warning: the token or password goes to %s unencrypted: set status.tls there and use https://\n", u.Host)
 	}
 	set, err := e.tls(cfg)
 	if err != nil {
@@ -140,7 +144,10 @@ func (e *endpoint) client(cfg *config.Config, warnings io.Writer) (*client.Clien
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.TLSClientConfig = set
 	// Never follow: the endpoint redirects nobody to elsewhere, and the token is meant for it alone.
-	c.HTTP = &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	c.HTTP = &http.Client{
+		Transport:     transport,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
 	c.Address = u.String()
 	return c, nil
 }
@@ -150,7 +157,11 @@ func (e *endpoint) password() (string, error) {
 		if password, ok := e.getenv("AGGREGATOR_STATUS_PASSWORD"); ok {
 			return password, nil
 		}
-		return "", usageError{errors.New("--user: the password must be in AGGREGATOR_STATUS_PASSWORD or in the file that --password-file names")}
+		return "", usageError{
+			errors.New(
+				"--user: the password must be in AGGREGATOR_STATUS_PASSWORD or in the file that --password-file names",
+			),
+		}
 	}
 	text, err := os.ReadFile(e.passwordFile)
 	if err != nil {
@@ -194,7 +205,8 @@ func (e *endpoint) tls(cfg *config.Config) (*tls.Config, error) {
 		set.InsecureSkipVerify = true // verified below
 		set.VerifyConnection = func(s tls.ConnectionState) error {
 			if !bytes.Equal(s.PeerCertificates[0].Raw, block.Bytes) {
-				return fmt.Errorf("the server shows another certificate than %s: --ca-file says whom else to trust", file)
+				return fmt.Errorf("the server shows another certificate than %s: --ca-file says whom else to trust",
+					file)
 			}
 			return nil
 		}

@@ -36,11 +36,18 @@ func TestEndpointClient(t *testing.T) {
 	}{
 		{deadFlags{}, "http://127.0.0.1:9880", "fromenv", ""},
 		{deadFlags{config: configFlag{[]string{everywhere}}}, "http://127.0.0.1:9999", "fromconfig", ""},
-		{deadFlags{config: configFlag{[]string{users}}}, "http://ops:p%40ss@10.0.0.7:9880", "", "10.0.0.7:9880 unencrypted"},
+		{
+			deadFlags{config: configFlag{[]string{users}}},
+			"http://ops:p%40ss@10.0.0.7:9880", "",
+			"10.0.0.7:9880 unencrypted",
+		},
 		{deadFlags{endpoint: endpoint{status: "agg:80", token: "t"}}, "http://agg:80", "t", "agg:80 unencrypted"},
 		{deadFlags{endpoint: endpoint{status: "https://agg/x", tokenFile: token}}, "https://agg/x", "fromfile", ""},
 		{deadFlags{endpoint: endpoint{status: "localhost:1", user: "me"}}, "http://me:fromenv@localhost:1", "", ""},
-		{deadFlags{config: configFlag{[]string{everywhere}}, endpoint: endpoint{user: "me", passwordFile: token}}, "http://me:fromfile@127.0.0.1:9999", "", ""},
+		{
+			deadFlags{config: configFlag{[]string{everywhere}}, endpoint: endpoint{user: "me", passwordFile: token}},
+			"http://me:fromfile@127.0.0.1:9999", "", "",
+		},
 	} {
 		tc.f.getenv = func(string) (string, bool) { return "fromenv", true }
 		cfg, err := tc.f.load(&tc.f.config, false, io.Discard)
@@ -52,12 +59,14 @@ func TestEndpointClient(t *testing.T) {
 		if err != nil || c.Address != tc.address || c.Token.Reveal() != tc.token {
 			t.Errorf("%s with %q: %v", c.Address, c.Token.Reveal(), err)
 		}
-		if got := warnings.String(); (got == "") != (tc.warning == "") || !strings.Contains(got, tc.warning) || strings.Contains(got, "from") {
+		if got := warnings.String(); (got == "") != (tc.warning == "") || !strings.Contains(got, tc.warning) ||
+			strings.Contains(got, "from") {
 			t.Errorf("%s: warned %q, want %q", c.Address, got, tc.warning)
 		}
 	}
 	for address, want := range map[string]string{
-		":9880": "127.0.0.1:9880", "[::]:1": "127.0.0.1:1", "[::1]:1": "[::1]:1", "agg:5": "agg:5", "10.0.0.1:6": "10.0.0.1:6",
+		":9880": "127.0.0.1:9880", "[::]:1": "127.0.0.1:1", "[::1]:1": "[::1]:1", "agg:5": "agg:5",
+		"10.0.0.1:6": "10.0.0.1:6",
 	} {
 		if got := reachable(address); got != want {
 			t.Errorf("%s is reached at %s, want %s", address, got, want)
@@ -112,7 +121,8 @@ func TestEndpointTLS(t *testing.T) {
 	}
 	address, other := serve(pair), serve(ca.Issue(t, tlstest.Spec{DNS: []string{"other.example"}}))
 	configured := func(address string) string {
-		return write(t, dir, "c.yaml", `{status: {address: "`+address+`", token: t, tls: {cert_file: "`+certFile+`", key_file: "`+keyFile+`"}}}`)
+		return write(t, dir, "c.yaml",
+			`{status: {address: "`+address+`", token: t, tls: {cert_file: "`+certFile+`", key_file: "`+keyFile+`"}}}`)
 	}
 	const redirected = "refused: 307"
 	for _, tc := range []struct {
@@ -123,7 +133,10 @@ func TestEndpointTLS(t *testing.T) {
 		{"the configuration's certificate", redirected, address, endpoint{}},
 		{"another's, at the configured address", "another certificate than", other, endpoint{}},
 		{"no authority is known", "x509: ", "", endpoint{status: "https://" + address, token: "t"}},
-		{"the authority, of another name", "127.0.0.1", "", endpoint{status: "https://" + address, token: "t", caFile: ca.File(t)}},
+		{
+			"the authority, of another name", "127.0.0.1", "",
+			endpoint{status: "https://" + address, token: "t", caFile: ca.File(t)},
+		},
 		{"not verified", redirected, "", endpoint{status: "https://" + address, token: "t", insecure: true}},
 	} {
 		f := deadFlags{endpoint: tc.e}
@@ -139,7 +152,8 @@ func TestEndpointTLS(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err = c.Get(t.Context(), "queue", nil, new(client.Queue)); err == nil || !strings.Contains(err.Error(), tc.want) {
+		if err = c.Get(t.Context(), "queue", nil, new(client.Queue)); err == nil ||
+			!strings.Contains(err.Error(), tc.want) {
 			t.Errorf("%s: %v, want %s", tc.name, err, tc.want)
 		}
 	}

@@ -16,7 +16,8 @@ import (
 
 func hostile() []string {
 	return []string{
-		"plain", "이벤트 ☃ 𝄞 é", "\x1b[2J\x1b[31mred", "a\nlevel=error msg=forged", "a\r\nb", "\x00\x07\x08", "\x7f\u009b31m\u0085", "u\u2028v\u2029",
+		"plain", "이벤트 ☃ 𝄞 é", "\x1b[2J\x1b[31mred", "a\nlevel=error msg=forged", "a\r\nb", "\x00\x07\x08",
+		"\x7f\u009b31m\u0085", "u\u2028v\u2029",
 		"\u202egnp.exe", "\ufeffbom", "\xff\xc0\xaf", "\U000e0041", `back\slash "quote"`, "tab\there",
 	}
 }
@@ -28,9 +29,11 @@ func TestLogsArePrintable(t *testing.T) {
 		for _, text := range hostile() {
 			var out bytes.Buffer
 			log, _ := newLogger(config.Log{Level: "info", Format: format}, &out)
-			log.Warn().Str("tag", text).Strs("names", []string{text}).Err(errors.New(text)).Interface("map", map[string]string{text: text}).Msg(text)
+			log.Warn().Str("tag", text).Strs("names", []string{text}).Err(errors.New(text)).
+				Interface("map", map[string]string{text: text}).Msg(text)
 			line, rest, _ := strings.Cut(out.String(), "\n")
-			if rest != "" || !utf8.ValidString(line) || strings.ContainsFunc(line, func(r rune) bool { return !unicode.IsPrint(r) }) {
+			if rest != "" || !utf8.ValidString(line) ||
+				strings.ContainsFunc(line, func(r rune) bool { return !unicode.IsPrint(r) }) {
 				t.Errorf("%s %q: %q", format, text, out.String())
 			}
 			if format != "json" {
@@ -43,7 +46,9 @@ func TestLogsArePrintable(t *testing.T) {
 			if err := json.Unmarshal([]byte(line), &got); err != nil {
 				t.Fatalf("%q: %v", line, err)
 			}
-			if utf8.ValidString(text) && (got.Tag != text || got.Message != text || got.Error != text || !reflect.DeepEqual(got.Names, []string{text})) {
+			if utf8.ValidString(text) &&
+				(got.Tag != text || got.Message != text || got.Error != text ||
+					!reflect.DeepEqual(got.Names, []string{text})) {
 				t.Errorf("%q became %+v", text, got)
 			}
 		}
@@ -53,7 +58,8 @@ func TestLogsArePrintable(t *testing.T) {
 // Lines of the log have their time to the millisecond.
 func TestLogTimes(t *testing.T) {
 	for format, want := range map[string]string{
-		"json": `"time":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}(Z|[+-]\d\d:\d\d)"`, "console": `^\d\d:\d\d:\d\d\.\d{3} WRN `,
+		"json":    `"time":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}(Z|[+-]\d\d:\d\d)"`,
+		"console": `^\d\d:\d\d:\d\d\.\d{3} WRN `,
 	} {
 		var out bytes.Buffer
 		log, _ := newLogger(config.Log{Level: "info", Format: format}, &out)
@@ -89,10 +95,15 @@ func FuzzPrintableJSON(f *testing.F) {
 			t.Fatalf("%d of %d: %v", n, line.Len(), err)
 		}
 		var want, got string
-		if err := errors.Join(json.Unmarshal(line.Bytes(), &want), json.Unmarshal(out.Bytes(), &got)); err != nil || got != want {
+		if err := errors.Join(json.Unmarshal(line.Bytes(), &want), json.Unmarshal(out.Bytes(), &got)); err != nil ||
+			got != want {
 			t.Fatalf("%q became %q: %v", want, got, err)
 		}
-		if shown := strings.TrimSuffix(out.String(), "\n"); strings.ContainsFunc(shown, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		if shown := strings.TrimSuffix(out.String(), "\n"); strings.ContainsFunc(shown, func(
+			r rune,
+		) bool {
+			return !unicode.IsPrint(r)
+		}) {
 			t.Fatalf("%q", shown)
 		}
 	})

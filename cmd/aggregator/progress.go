@@ -66,10 +66,12 @@ func (p *progress) draw(now time.Time, at sender.Progress) {
 	if at.Fraction >= 0 {
 		const width = 30
 		full := int(at.Fraction * width)
-		bar = fmt.Sprintf("[%s%s] %3.0f %%  ", strings.Repeat("=", full), strings.Repeat(" ", width-full), at.Fraction*100)
+		bar = fmt.Sprintf("[%s%s] %3.0f %%  ", strings.Repeat("=", full), strings.Repeat(" ", width-full),
+			at.Fraction*100)
 	}
 	p.drawn = true
-	_, _ = fmt.Fprintf(p.w, "\r\x1b[K%s%d events  %.0f/s  %v", bar, at.Done, float64(at.Done)/elapsed.Seconds(), elapsed.Round(time.Second))
+	_, _ = fmt.Fprintf(p.w, "\r\x1b[K%s%d events  %.0f/s  %v", bar, at.Done, float64(at.Done)/elapsed.Seconds(),
+		elapsed.Round(time.Second))
 }
 
 // clear removes the line.

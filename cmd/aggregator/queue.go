@@ -39,7 +39,8 @@ func (f *serverFlags) register(cmd *cobra.Command) {
 	f.getenv = os.LookupEnv
 	fs := cmd.PersistentFlags()
 	fs.SortFlags = false
-	f.config.registerIn(cmd, fs.StringArrayVarP, "configuration `file` or directory of the server; may come several times")
+	f.config.registerIn(cmd, fs.StringArrayVarP,
+		"configuration `file` or directory of the server; may come several times")
 	f.flags(fs)
 }
 
@@ -87,7 +88,8 @@ events a second are delivered and come in, and in how long nothing is pending an
 		},
 	}
 	f.register(cmd)
-	cmd.Flags().StringVar(&dir, "data-dir", "", "open this data `directory`, which no server uses, instead of asking one")
+	cmd.Flags().
+		StringVar(&dir, "data-dir", "", "open this data `directory`, which no server uses, instead of asking one")
 	cmd.Flags().BoolVar(&f.json, "json", false, "as JSON")
 	return cmd
 }
@@ -101,7 +103,11 @@ func (f *serverFlags) pending(cmd *cobra.Command, dir string) (q client.Queue, e
 		return q, explained(c.Get(cmd.Context(), "queue", nil, &q))
 	}
 	if f.set() {
-		return q, usageError{errors.New("--data-dir asks no server: leave out --status and what goes with it, such as --token, or --data-dir")}
+		return q, usageError{
+			errors.New(
+				"--data-dir asks no server: leave out --status and what goes with it, such as --token, or --data-dir",
+			),
+		}
 	}
 	cfg, err := f.load(&f.config, true, cmd.ErrOrStderr())
 	if err == nil && cfg == nil {
@@ -133,7 +139,8 @@ func writeQueue(out io.Writer, q *client.Queue) error {
 	}
 	row("output", "cluster", "events", "chunks", "bytes", "oldest", "out/s", "in/s", "done in", "state")
 	each := func(output, cluster, state string, p *client.Pending) {
-		row(output, cluster, strconv.FormatInt(p.Events, 10), strconv.FormatInt(p.Chunks, 10), sizeText(p.Bytes), seconds(p.Oldest),
+		row(output, cluster, strconv.FormatInt(p.Events, 10), strconv.FormatInt(p.Chunks, 10), sizeText(p.Bytes),
+			seconds(p.Oldest),
 			fmt.Sprintf("%.0f", p.Delivered), fmt.Sprintf("%.0f", p.Queued), doneIn(p, state), state)
 	}
 	for i := range q.Outputs {

@@ -70,28 +70,32 @@ func (f *sizeFlags) register(cmd *cobra.Command) {
 	fs.Float64Var(&f.rate, "events-per-second", 0, "events a second of all clusters, at the peak")
 	fs.DurationVar(&f.outage, "outage", 12*time.Hour, "how long all destinations may be away at once")
 	fs.StringVar(&f.eventSize, "event-size", "300B", "bytes of an event: about its line and its fields")
-	fs.StringSliceVar(&f.outputs, "outputs", []string{"elasticsearch"}, "types of the outputs that every event goes to: "+strings.Join(sizing.OutputTypes(), ", "))
+	fs.StringSliceVar(&f.outputs, "outputs", []string{"elasticsearch"},
+		"types of the outputs that every event goes to: "+strings.Join(sizing.OutputTypes(), ", "))
 	fs.IntVar(&f.clusters, "clusters", 1, "clusters that send")
 	fs.IntVar(&f.connections, "connections", 1000, "connections of agents, at all replicas together")
 	fs.IntVar(&f.replicas, "replicas", 0, "replicas that there are; 0: as many as needed")
 	fs.Float64Var(&f.cores, "cores", 2, "cores of each replica")
 	fs.Float64Var(&f.compression, "compression", sizing.DefaultCompression, "bytes of events for each byte on disk")
-	f.config.register(cmd, "take outputs, clusters and limits from this configuration `file` or directory; may come several times")
+	f.config.register(cmd,
+		"take outputs, clusters and limits from this configuration `file` or directory; may come several times")
 	fs.BoolVar(&f.json, "json", false, "as JSON")
 }
 
 // load returns what is to be carried. given says which flags were set.
 func (f *sizeFlags) load(given func(flag string) bool, notes io.Writer) (sizing.Load, error) {
 	if !given("events-per-second") {
-		return sizing.Load{}, errors.New("--events-per-second is missing: how many events come in a second, at the peak?")
+		return sizing.Load{},
+			errors.New("--events-per-second is missing: how many events come in a second, at the peak?")
 	}
 	size, err := setting.ParseSize(f.eventSize)
 	if err != nil {
 		return sizing.Load{}, fmt.Errorf("--event-size %q: %w", f.eventSize, err)
 	}
 	l := sizing.Load{
-		EventsPerSecond: f.rate, EventSize: int64(size), Outage: f.outage, Clusters: f.clusters, Connections: f.connections,
-		Outputs: f.outputs, Replicas: f.replicas, Cores: f.cores, Compression: f.compression,
+		EventsPerSecond: f.rate, EventSize: int64(size), Outage: f.outage, Clusters: f.clusters,
+		Connections: f.connections,
+		Outputs:     f.outputs, Replicas: f.replicas, Cores: f.cores, Compression: f.compression,
 	}
 	cfg, read, err := f.configuration(given("outputs"), notes)
 	if err != nil {
@@ -113,8 +117,8 @@ func (f *sizeFlags) load(given func(flag string) bool, notes io.Writer) (sizing.
 	return l, nil
 }
 
-// configuration reads the configuration that there is, unless outputs are given: then, or where there is none, it makes one
-// up that has the outputs with their defaults. It says on notes which one was read.
+// configuration reads the configuration that there is, unless outputs are given: then, or where there is none, it makes
+// one up that has the outputs with their defaults. It says on notes which one was read.
 func (f *sizeFlags) configuration(outputsGiven bool, notes io.Writer) (cfg *config.Config, read bool, err error) {
 	if len(f.config.given) > 0 && outputsGiven {
 		return nil, false, errors.New("--outputs and --config both name the outputs: give one of them")
@@ -131,7 +135,8 @@ func (f *sizeFlags) configuration(outputsGiven bool, notes io.Writer) (cfg *conf
 	}
 	for _, t := range f.outputs {
 		if !slices.Contains(sizing.OutputTypes(), t) {
-			return nil, false, fmt.Errorf("--outputs %q: must be one of %s", t, strings.Join(sizing.OutputTypes(), ", "))
+			return nil, false, fmt.Errorf("--outputs %q: must be one of %s", t,
+				strings.Join(sizing.OutputTypes(), ", "))
 		}
 	}
 	cfg, err = config.Example(f.outputs...)

@@ -20,7 +20,9 @@ var updateSizing = flag.Bool("update-sizing", false, "write the figures of docs/
 func size(t *testing.T, args ...string) string {
 	t.Helper()
 	var out, errOut bytes.Buffer
-	if code := run(t.Context(), append([]string{"size"}, args...), strings.NewReader(""), &out, &errOut); code != exitOK {
+	if code := run(
+		t.Context(), append([]string{"size"}, args...), strings.NewReader(""), &out, &errOut,
+	); code != exitOK {
 		t.Fatalf("size %v: exit code %d: %s", args, code, &errOut)
 	}
 	return out.String()
@@ -33,7 +35,11 @@ func TestSizeDocs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	doc := between(t, string(data), "<!-- begin table -->\n", "<!-- end table -->", func(string) string { return sizingTable(t) })
+	doc := between(t, string(data), "<!-- begin table -->\n", "<!-- end table -->", func(
+		string,
+	) string {
+		return sizingTable(t)
+	})
 	const begin = "<!-- begin example: "
 	at := strings.Index(doc, begin)
 	if at < 0 {
@@ -74,11 +80,14 @@ func sizingTable(t *testing.T) string {
 	for _, rate := range []string{"1000", "10000", "50000", "100000", "300000", "1000000"} {
 		for i, outage := range outages {
 			var p sizing.Plan
-			if err := json.Unmarshal([]byte(size(t, "--events-per-second", rate, "--outage", outage, "--json")), &p); err != nil {
+			if err := json.Unmarshal(
+				[]byte(size(t, "--events-per-second", rate, "--outage", outage, "--json")), &p,
+			); err != nil {
 				t.Fatal(err)
 			}
 			if i == 0 {
-				fmt.Fprintf(&table, "| %s | %d | %.2f | %s |", rate, p.Replicas, p.CoresInUse, humanize.Bytes(float64(p.Memory)))
+				fmt.Fprintf(&table, "| %s | %d | %.2f | %s |", rate, p.Replicas, p.CoresInUse,
+					humanize.Bytes(float64(p.Memory)))
 			}
 			fmt.Fprintf(&table, " %s |", humanize.Bytes(float64(p.Volume)))
 		}
@@ -108,13 +117,17 @@ func TestSizeUsage(t *testing.T) {
 		{"--events-per-second 5 --outage 9999h", "--outage 9999h0m0s: must be above 0, and at most 2160h"},
 		{"--events-per-second 5 --outputs kafka", `--outputs "kafka": must be one of cloudwatch_logs, elasticsearch,`},
 		{"--events-per-second 5 --outputs=", "--outputs: must be at least one"},
-		{"--events-per-second 5 --replicas=-1 --clusters 0 --cores 0 --compression 0.5 --connections=-1", "--replicas -1: must be 0 (as many as needed) to 10,000"},
+		{
+			"--events-per-second 5 --replicas=-1 --clusters 0 --cores 0 --compression 0.5 --connections=-1",
+			"--replicas -1: must be 0 (as many as needed) to 10,000",
+		},
 		{"--events-per-second 5 -c " + broken, "the configuration has a mistake"},
 		{"--events-per-second 5 -c " + broken + " --outputs file", "both name the outputs"},
 		{"--events-per-second 5 more", "takes no arguments but flags"},
 	} {
 		var out, errOut bytes.Buffer
-		code := run(t.Context(), append([]string{"size"}, strings.Fields(tc.args)...), strings.NewReader(""), &out, &errOut)
+		code := run(t.Context(), append([]string{"size"}, strings.Fields(tc.args)...), strings.NewReader(""), &out,
+			&errOut)
 		if code != exitUsage || !strings.Contains(errOut.String(), tc.want) || out.Len() > 0 {
 			t.Errorf("size %s: exit code %d, said %q and %q, want %q", tc.args, code, &errOut, &out, tc.want)
 		}
@@ -134,13 +147,16 @@ outputs:
 		t.Fatal(err)
 	}
 	plan := func(args ...string) (p sizing.Plan) {
-		if err := json.Unmarshal([]byte(size(t, append(args, "--events-per-second", "10000", "--outage", "24h", "--json")...)), &p); err != nil {
+		if err := json.Unmarshal(
+			[]byte(size(t, append(args, "--events-per-second", "10000", "--outage", "24h", "--json")...)), &p,
+		); err != nil {
 			t.Fatal(err)
 		}
 		return p
 	}
 	given, usual := plan("-c", path), plan("--outputs", "elasticsearch,firehose", "--clusters", "2")
-	if given.Clusters != 2 || strings.Join(given.Outputs, " ") != "elasticsearch firehose" || given.CoresInUse != usual.CoresInUse {
+	if given.Clusters != 2 || strings.Join(given.Outputs, " ") != "elasticsearch firehose" ||
+		given.CoresInUse != usual.CoresInUse {
 		t.Errorf("of the configuration: %+v", given)
 	}
 	if more := given.Memory - usual.Memory; more < 33*16<<20-64<<20 {

@@ -45,7 +45,9 @@ route takes part, whatever the tag: a position, counted from 0, or a pattern tha
 				return err
 			}
 			if names := t.Clusters(); o.Cluster != "" && !slices.Contains(names, o.Cluster) {
-				return usageError{fmt.Errorf("--cluster %q: the configuration has %s", o.Cluster, strings.Join(names, ", "))}
+				return usageError{
+					fmt.Errorf("--cluster %q: the configuration has %s", o.Cluster, strings.Join(names, ", ")),
+				}
 			}
 			o.Color = colored(cmd.OutOrStdout())
 			out := cmd.OutOrStdout()
@@ -66,14 +68,15 @@ route takes part, whatever the tag: a position, counted from 0, or a pattern tha
 	flags.StringVar(&only, "route", "", "only this route: its position, from 0, or a pattern of it")
 	flags.StringVar(&o.Cluster, "cluster", "", "cluster of the events (default: one that the first route takes)")
 	flags.StringVar(&o.Tag, "tag", "", "tag of the events (default: one that the first route takes)")
-	flags.StringVar(&o.TimeKey, "time-key", "", "key of JSON lines that holds the event's time: RFC 3339 or a number since 1970")
+	flags.StringVar(&o.TimeKey, "time-key", "",
+		"key of JSON lines that holds the event's time: RFC 3339 or a number since 1970")
 	flags.BoolVar(&o.JSON, "json", false, "print lines of JSON")
 	return cmd
 }
 
-// loadTryout reads the configuration to be tried, with only one of its routes if one is named, and says on notes where it
-// is and what became of it here. What is not here, as secrets on a laptop and in CI, is made up: nothing is sent to where
-// it would matter.
+// loadTryout reads the configuration to be tried, with only one of its routes if one is named, and says on notes where
+// it is and what became of it here. What is not here, as secrets on a laptop and in CI, is made up: nothing is sent to
+// where it would matter.
 func loadTryout(c *configFlag, only string, notes io.Writer) (*tryout.Configuration, error) {
 	loaded, err := c.load(config.Options{StandIn: true})
 	if err != nil {
@@ -81,7 +84,8 @@ func loadTryout(c *configFlag, only string, notes io.Writer) (*tryout.Configurat
 	}
 	c.tell(notes)
 	if names := loaded.Config.StandIns; len(names) > 0 {
-		_, _ = fmt.Fprintln(notes, safetext.Lines("made up, since it is not here: "+strings.Join(names, ", "))) // as tell
+		// As tell.
+		_, _ = fmt.Fprintln(notes, safetext.Lines("made up, since it is not here: "+strings.Join(names, ", ")))
 	}
 	for _, text := range loaded.Config.Became {
 		_, _ = fmt.Fprintln(notes, safetext.Lines(text)) // as tell
@@ -133,7 +137,8 @@ Exit codes: 1 tests failed, 2 a file is wrong.`,
 		},
 	}
 	c.register(cmd, "configuration `file` or directory; may come several times")
-	cmd.Flags().StringVar(&tests, "tests", "", "`file` of tests (default: the neighbour of the configuration, NAME.tests.yaml)")
+	cmd.Flags().
+		StringVar(&tests, "tests", "", "`file` of tests (default: the neighbour of the configuration, NAME.tests.yaml)")
 	return cmd
 }
 

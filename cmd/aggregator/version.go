@@ -23,7 +23,8 @@ func newVersionCommand() *cobra.Command {
 // versionLine is what the command version and --version print.
 func versionLine() string {
 	v, c, d := versionInfo()
-	return fmt.Sprintf("aggregator %s (commit %s, %s, %s %s/%s)", v, c, d, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	return fmt.Sprintf("aggregator %s (commit %s, %s, %s %s/%s)", v, c, d, runtime.Version(), runtime.GOOS,
+		runtime.GOARCH)
 }
 
 // versionInfo returns version, commit and commit date: what the linker stamped in, else what the Go toolchain knows.

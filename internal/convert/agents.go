@@ -16,8 +16,8 @@ func (b *builder) place() syntax.Place {
 	return syntax.Place{File: b.olds[0].File}
 }
 
-// agent makes the new configuration of an agent: what it reads stays, and it sends to the aggregator with the settings that
-// make acks hold. What an agent alone can do stays too, with all filters before it, so that their order does.
+// agent makes the new configuration of an agent: what it reads stays, and it sends to the aggregator with the settings
+// that make acks hold. What an agent alone can do stays too, with all filters before it, so that their order does.
 func (b *builder) agent(old *flow.Old, servers bool) {
 	kept := b.keepFilters(old, servers || forwardsOnly(old))
 	f := File{Name: "agent-" + filepath.Base(old.File)}
@@ -41,9 +41,12 @@ func (b *builder) agent(old *flow.Old, servers bool) {
 		return
 	}
 	old.Listeners = []flow.Listener{{
-		At: syntax.Place{File: old.File, Line: old.Sources[0].At.Line}, Title: "what the agents of " + filepath.Base(old.File) + " read",
+		At:       syntax.Place{File: old.File, Line: old.Sources[0].At.Line},
+		Title:    "what the agents of " + filepath.Base(old.File) + " read",
 		Settings: flow.Map{{Key: "address", Value: ":24224"}},
-		Clusters: []flow.Map{{{Key: "name", Value: "agents"}, {Key: "shared_key", Value: "${file:" + b.secret("agents-key") + "}"}}},
+		Clusters: []flow.Map{
+			{{Key: "name", Value: "agents"}, {Key: "shared_key", Value: "${file:" + b.secret("agents-key") + "}"}},
+		},
 	}}
 }
 
@@ -70,7 +73,8 @@ func (b *builder) keepFilters(old *flow.Old, all bool) (kept []*flow.Filter) {
 		}
 		if s.Match != nil && !pipe.All {
 			if last < i-1 || i > last {
-				// What a match takes does not reach filters behind it; those stay with the agent only if none was before.
+				// What a match takes does not reach filters behind it; those stay with the agent only if none was
+				// before.
 				continue
 			}
 		}
@@ -80,7 +84,8 @@ func (b *builder) keepFilters(old *flow.Old, all bool) (kept []*flow.Filter) {
 		if s.Filter != nil && i <= last {
 			kept = append(kept, s.Filter)
 			if s.Filter.AgentOnly != "" {
-				b.notes.Say(s.Filter.At, s.Filter.Title, "stays with the agents, with the filters before it: "+s.Filter.AgentOnly, "")
+				b.notes.Say(s.Filter.At, s.Filter.Title,
+					"stays with the agents, with the filters before it: "+s.Filter.AgentOnly, "")
 			}
 			continue
 		}
@@ -90,7 +95,8 @@ func (b *builder) keepFilters(old *flow.Old, all bool) (kept []*flow.Filter) {
 	return kept
 }
 
-// forwardsOnly says whether all that an agent does with events is to send them on: then its filters stay where they are.
+// forwardsOnly says whether all that an agent does with events is to send them on: then its filters stay where they
+// are.
 func forwardsOnly(old *flow.Old) bool {
 	some := false
 	for _, pipe := range old.Flow.Pipes {

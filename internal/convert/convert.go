@@ -1,5 +1,5 @@
-// Package convert writes an aggregator's configuration that does what old ones of fluentd or Fluent Bit do. It reads them
-// into a flow (package flow), and says of every piece from which line it comes, and of what can't be said why.
+// Package convert writes an aggregator's configuration that does what old ones of fluentd or Fluent Bit do. It reads
+// them into a flow (package flow), and says of every piece from which line it comes, and of what can't be said why.
 package convert
 
 import (
@@ -48,8 +48,8 @@ const (
 	FluentBit = "fluent-bit"
 )
 
-// Convert reads the files at paths. The error is about files that can't be read at all; what can't be said of them is in
-// the result's notes.
+// Convert reads the files at paths. The error is about files that can't be read at all; what can't be said of them is
+// in the result's notes.
 func Convert(paths []string, o Options) (*Result, error) {
 	notes := &settings.Notes{SecretsDir: o.SecretsDir}
 	files := &syntax.Files{Read: o.Read, Glob: o.Glob}
@@ -104,7 +104,10 @@ func dialectOf(files *syntax.Files, path string) (string, error) {
 	if !inside {
 		var err error
 		if data, err = files.Read(path); err != nil {
-			return "", &syntax.Error{At: syntax.Place{File: path}, Reason: "can't be read: " + err.Error(), Hint: "name a file of fluentd or Fluent Bit"}
+			return "", &syntax.Error{
+				At: syntax.Place{File: path}, Reason: "can't be read: " + err.Error(),
+				Hint: "name a file of fluentd or Fluent Bit",
+			}
 		}
 	}
 	if ext := filepath.Ext(path); ext == ".yaml" || ext == ".yml" {
@@ -120,7 +123,8 @@ func dialectOf(files *syntax.Files, path string) (string, error) {
 			return FluentBit, nil
 		case strings.HasPrefix(line, "@include") || strings.HasPrefix(line, "include "):
 			// Fluent Bit's is in capitals as a rule, but need not be.
-			if regexp.MustCompile(`(?m)^\s*\[[A-Za-z_]+\]\s*$`).Match(data) && !regexp.MustCompile(`(?m)^\s*</\w+>\s*$`).Match(data) {
+			if regexp.MustCompile(`(?m)^\s*\[[A-Za-z_]+\]\s*$`).Match(data) &&
+				!regexp.MustCompile(`(?m)^\s*</\w+>\s*$`).Match(data) {
 				return FluentBit, nil
 			}
 			return Fluentd, nil
@@ -129,14 +133,17 @@ func dialectOf(files *syntax.Files, path string) (string, error) {
 		case regexp.MustCompile(`(?m)^\s*<(source|match|filter|label|system)\b`).Match(data):
 			return Fluentd, nil
 		default:
-			return "", &syntax.Error{At: syntax.Place{File: path}, Reason: fmt.Sprintf("it is neither fluentd's nor Fluent Bit's: %.60q", line), Hint: "name a file with <source>, <match> or [INPUT], [OUTPUT], or say --from"}
+			return "", &syntax.Error{
+				At: syntax.Place{File: path}, Reason: fmt.Sprintf("it is neither fluentd's nor Fluent Bit's: %.60q",
+					line), Hint: "name a file with <source>, <match> or [INPUT], [OUTPUT], or say --from",
+			}
 		}
 	}
 	return Fluentd, nil
 }
 
-// readFluentd reads files of fluentd. Those that are whole, with inputs and outputs, are a configuration each; else all are
-// one.
+// readFluentd reads files of fluentd. Those that are whole, with inputs and outputs, are a configuration each; else all
+// are one.
 func readFluentd(files *syntax.Files, paths []string, notes *settings.Notes) (olds []*flow.Old, wrong []error) {
 	var roots []*syntax.Section
 	whole := 0
@@ -173,7 +180,11 @@ func readFluentd(files *syntax.Files, paths []string, notes *settings.Notes) (ol
 func notIncluded(files *syntax.Files, roots []*syntax.Section) []*syntax.Section {
 	included := files.Included()
 	return slices.DeleteFunc(slices.Clone(roots), func(r *syntax.Section) bool {
-		return slices.ContainsFunc(included, func(path string) bool { return filepath.Clean(path) == filepath.Clean(r.At.File) })
+		return slices.ContainsFunc(included, func(
+			path string,
+		) bool {
+			return filepath.Clean(path) == filepath.Clean(r.At.File)
+		})
 	})
 }
 

@@ -30,7 +30,8 @@ func old(t *testing.T, dir string) []string {
 			t.Fatal(err)
 		}
 		for _, path := range found {
-			if base := filepath.Base(path); !strings.HasPrefix(base, "aggregator.") && !strings.HasPrefix(base, "included") && !strings.HasPrefix(base, "golden-") {
+			if base := filepath.Base(path); !strings.HasPrefix(base, "aggregator.") &&
+				!strings.HasPrefix(base, "included") && !strings.HasPrefix(base, "golden-") {
 				paths = append(paths, path)
 			}
 		}
@@ -97,19 +98,22 @@ func convertCase(t *testing.T, paths []string) *convert.Result {
 // load holds that a configuration passes check.
 func load(t *testing.T, data []byte) *config.Config {
 	t.Helper()
-	cfg, err := config.Parse("aggregator.yaml", data, config.Options{StandIn: true, Verify: app.Verify, LookupEnv: func(name string) (string, bool) {
-		if name == "AWS_REGION" {
-			return "eu-west-1", true
-		}
-		return "", false
-	}})
+	cfg, err := config.Parse("aggregator.yaml", data, config.Options{
+		StandIn: true, Verify: app.Verify, LookupEnv: func(name string) (string, bool) {
+			if name == "AWS_REGION" {
+				return "eu-west-1", true
+			}
+			return "", false
+		},
+	})
 	if err != nil {
 		t.Fatalf("%v\n%s", err, data)
 	}
 	return cfg
 }
 
-// TestGolden converts each case, holds the result to its golden files, and to check, and runs the case's tests of events.
+// TestGolden converts each case, holds the result to its golden files, and to check, and runs the case's tests of
+// events.
 func TestGolden(t *testing.T) {
 	dirs, err := filepath.Glob("testdata/*/*")
 	if err != nil || len(dirs) == 0 {

@@ -25,7 +25,9 @@ func (b *builder) document() ([]byte, error) {
 		}
 		doc = append(doc, flow.Pair{Key: "clusters", Value: clusters})
 	}
-	doc = append(doc, flow.Pair{Key: "buffer", Value: b.buffer(), Comment: "The queue on disk of all outputs, in place of their buffers."})
+	doc = append(doc, flow.Pair{
+		Key: "buffer", Value: b.buffer(), Comment: "The queue on disk of all outputs, in place of their buffers.",
+	})
 	b.discard()
 	if len(b.filters) > 0 {
 		doc = append(doc, flow.Pair{Key: "filters", Value: b.filters})
@@ -34,13 +36,18 @@ func (b *builder) document() ([]byte, error) {
 		doc = append(doc, flow.Pair{Key: "routes", Value: b.routes})
 	}
 	if b.unrouted {
-		doc = append(doc, flow.Pair{Key: "unrouted", Value: "drop", Comment: "The old file dropped what nothing else took."})
+		doc = append(doc, flow.Pair{
+			Key: "unrouted", Value: "drop", Comment: "The old file dropped what nothing else took.",
+		})
 	}
 	if len(b.outputs) > 0 {
 		doc = append(doc, flow.Pair{Key: "outputs", Value: b.outputs})
 	}
 	if slices.ContainsFunc(b.olds, func(o *flow.Old) bool { return o.Status }) {
-		doc = append(doc, flow.Pair{Key: "status", Value: flow.Map{{Key: "address", Value: ":9880"}}, Comment: "/metrics, /status, /healthz, /readyz"})
+		doc = append(doc, flow.Pair{
+			Key: "status", Value: flow.Map{{Key: "address", Value: ":9880"}},
+			Comment: "/metrics, /status, /healthz, /readyz",
+		})
 	}
 	return write(doc, b.head())
 }
@@ -51,7 +58,9 @@ func (b *builder) buffer() flow.Map {
 	if len(b.whenFull) > 0 && !slices.Contains(b.whenFull, "block") {
 		m = m.With("when_full", "drop_oldest")
 	} else if slices.Contains(b.whenFull, "drop_oldest") {
-		b.notes.Say(b.place(), "overflow_action drop_oldest_chunk", "what happens when the queue is full is the same for all outputs: agents wait", "buffer: {when_full: drop_oldest}, if you would rather lose the oldest")
+		b.notes.Say(b.place(), "overflow_action drop_oldest_chunk",
+			"what happens when the queue is full is the same for all outputs: agents wait",
+			"buffer: {when_full: drop_oldest}, if you would rather lose the oldest")
 	}
 	return m
 }
@@ -64,7 +73,17 @@ func (b *builder) discard() {
 	if !b.drop {
 		return
 	}
-	b.filters = append(b.filters, flow.Pair{Key: "discard", Value: []any{flow.Map{{Key: "expr", Value: flow.Map{{Key: "drop", Value: "true"}}, Comment: "What routes to nowhere: dropped, and counted."}}}})
+	b.filters = append(b.filters, flow.Pair{
+		Key: "discard",
+		Value: []any{
+			flow.Map{
+				{
+					Key: "expr", Value: flow.Map{{Key: "drop", Value: "true"}},
+					Comment: "What routes to nowhere: dropped, and counted.",
+				},
+			},
+		},
+	})
 	for _, r := range b.routes {
 		m, _ := r.(flow.Map)
 		if names, _ := m.Get("outputs").([]any); len(names) == 1 && names[0] == "" {
@@ -80,7 +99,8 @@ func (b *builder) head() string {
 		names = append(names, filepath.Base(o.File))
 	}
 	var t strings.Builder
-	fmt.Fprintf(&t, "Made of %s by aggregator convert. Comments name the old files' lines.\n", strings.Join(names, ", "))
+	fmt.Fprintf(&t, "Made of %s by aggregator convert. Comments name the old files' lines.\n",
+		strings.Join(names, ", "))
 	t.WriteString("Next: make what is listed below, aggregator check, aggregator try.")
 	if n := len(b.notes.Files) + len(b.notes.Env); n > 0 {
 		t.WriteString("\n\nNeeded:")

@@ -9,11 +9,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// releaseFilePages gives up the pages of the program's own file, most of which only the start or a burst had use for: those
-// that are needed again come back from the page cache. They are a third of what an idle program has resident.
+// releaseFilePages gives up the pages of the program's own file, most of which only the start or a burst had use for:
+// those that are needed again come back from the page cache. They are a third of what an idle program has resident.
 func releaseFilePages() error { return adviseFilePages(unix.MADV_DONTNEED) }
 
-// adviseFilePages tells the kernel what to do with the parts of the program's file in memory that can't have been written to.
+// adviseFilePages tells the kernel what to do with the parts of the program's file in memory that can't have been
+// written to.
 func adviseFilePages(advice uintptr) error {
 	path, err := os.Executable()
 	if err != nil {

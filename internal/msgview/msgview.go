@@ -23,9 +23,9 @@ const (
 // errFull ends the rendering where there is no more room.
 var errFull = errors.New("as much as there is room for is shown")
 
-// Text returns the values of b, one a line, in a notation close to JSON: a str that is no UTF-8, a bin and an ext show as
-// base64, with what they are. It stops where b ends or is no msgpack, and says so, and after about limit bytes. No length
-// that b declares has memory taken for bytes that are not there.
+// Text returns the values of b, one a line, in a notation close to JSON: a str that is no UTF-8, a bin and an ext show
+// as base64, with what they are. It stops where b ends or is no msgpack, and says so, and after about limit bytes. No
+// length that b declares has memory taken for bytes that are not there.
 func Text(b []byte, limit int) string {
 	from := bytes.NewReader(b)
 	v := viewer{Decoder: msgpack.NewDecoder(from), from: from, limit: limit}

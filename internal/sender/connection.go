@@ -120,7 +120,9 @@ func (c *connection) produce(ctx context.Context) error {
 // fill encodes entries into ch.
 func (c *connection) fill(ch *chunk, entries []byte, events int) error {
 	*ch = chunk{frames: ch.frames[:0], parts: ch.parts[:0], events: events}
-	m := client.Message{Tag: c.tags[c.nextTag], Entries: entries, Events: events, Mode: c.cfg.Mode, Compress: c.cfg.Compress}
+	m := client.Message{
+		Tag: c.tags[c.nextTag], Entries: entries, Events: events, Mode: c.cfg.Mode, Compress: c.cfg.Compress,
+	}
 	c.nextTag = (c.nextTag + 1) % len(c.tags)
 	for len(entries) > 0 {
 		if m.Mode == client.MessageMode {
@@ -185,7 +187,8 @@ func (c *connection) deliver(ctx context.Context) error {
 func (c *connection) retries(err error) bool {
 	var certificate *tls.CertificateVerificationError
 	var plain tls.RecordHeaderError
-	return c.cfg.RetryTimeout > 0 && !errors.Is(err, client.ErrLogin) && !errors.Is(err, errUnsure) && !errors.As(err, &certificate) && !errors.As(err, &plain)
+	return c.cfg.RetryTimeout > 0 && !errors.Is(err, client.ErrLogin) && !errors.Is(err, errUnsure) &&
+		!errors.As(err, &certificate) && !errors.As(err, &plain)
 }
 
 // session sends again, then what is ready, and returns nil when all of it is acked, or else what
@@ -237,7 +240,9 @@ func (c *connection) finish(ctx context.Context, agent *client.Client) error {
 
 // writeAll writes what is ready, with room in window, and passes it to inflight, until ready is
 // closed, a write fails or ctx ends. What it took but did not write stays in again.
-func (c *connection) writeAll(ctx context.Context, agent *client.Client, again *[]*chunk, window chan<- struct{}, inflight chan<- *chunk) error {
+func (c *connection) writeAll(
+	ctx context.Context, agent *client.Client, again *[]*chunk, window chan<- struct{}, inflight chan<- *chunk,
+) error {
 	for {
 		select {
 		case window <- struct{}{}:

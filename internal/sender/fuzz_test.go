@@ -44,7 +44,8 @@ func FuzzInput(f *testing.F) {
 					t.Fatalf("entry %d is %v, %s, %v", got, e.Kind, e.Reason, err)
 				}
 			}
-			if got != said || err == nil && got != want || errors.Is(err, io.EOF) || err != nil && (cfg.Format != FormatJSON || got >= want) {
+			if got != said || err == nil && got != want || errors.Is(err, io.EOF) ||
+				err != nil && (cfg.Format != FormatJSON || got >= want) {
 				t.Fatalf("%d events, it says %d, want %d: %v", got, said, want, err)
 			}
 			if first == nil {

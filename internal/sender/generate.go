@@ -141,7 +141,8 @@ func newTemplate(kind, size int, cri bool) template {
 	const request, order = "@@@@@@@@@@@@@@@@", "########"
 	methods, paths := [...]string{"GET ", "POST", "PUT "}, [...]string{"orders", "basket", "search", "images"}
 	line := fmt.Sprintf(`10.2.%d.1%d "%s /api/v1/%s?id=%s HTTP/1.1" %d 51%d "https://shop.example/" request=%s`,
-		kind%8, kind%8, methods[kind%3], paths[kind%4], order, [...]int{200, 201, 200, 404, 200}[kind%5], kind%8, request)
+		kind%8, kind%8, methods[kind%3], paths[kind%4], order, [...]int{200, 201, 200, 404, 200}[kind%5], kind%8,
+		request)
 	if cri {
 		line = criTime + " stdout F " + line
 	}
@@ -150,7 +151,8 @@ func newTemplate(kind, size int, cri bool) template {
 		b, seq := madeUpEntry(line+pad, fmt.Sprintf("web-5d8f7c-x2x%d", kind%8))
 		t := template{time: 3, seq: seq}
 		if missing := size - len(b); missing > 0 {
-			const agent = ` "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0 Safari/537.36"`
+			const agent = ` "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0 ` +
+				`Safari/537.36"`
 			pad = string(bytes.Repeat([]byte(agent), missing/len(agent)+1)[:missing])
 			continue
 		}

@@ -50,7 +50,8 @@ func TestGeneratorNumbersAndSizes(t *testing.T) {
 func TestGeneratorCRI(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		entries, n, err := (&Generator{Count: 9, Size: 400, ChunkEvents: 9, CRI: true}).Reader().Next(t.Context())
-		if line := []byte("2000-01-01T00:00:00.000000000Z stdout F 10.2."); err != nil || n != 9 || bytes.Count(entries, line) != 9 || len(entries) != 9*400 {
+		if line := []byte("2000-01-01T00:00:00.000000000Z stdout F 10.2."); err != nil || n != 9 ||
+			bytes.Count(entries, line) != 9 || len(entries) != 9*400 {
 			t.Errorf("%d events of %d bytes, %v: %q", n, len(entries), err, entries)
 		}
 	})
@@ -65,9 +66,12 @@ func TestGeneratorTimesAscend(t *testing.T) {
 		}
 		var times []time.Time
 		for e := entries; len(e) > 0; e = e[300:] {
-			times = append(times, time.Unix(int64(uint32(e[3])<<24|uint32(e[4])<<16|uint32(e[5])<<8|uint32(e[6])), int64(uint32(e[7])<<24|uint32(e[8])<<16|uint32(e[9])<<8|uint32(e[10]))))
+			times = append(times,
+				time.Unix(int64(uint32(e[3])<<24|uint32(e[4])<<16|uint32(e[5])<<8|uint32(e[6])),
+					int64(uint32(e[7])<<24|uint32(e[8])<<16|uint32(e[9])<<8|uint32(e[10]))))
 		}
-		if !slices.IsSortedFunc(times, time.Time.Compare) || !times[0].Equal(time.Now()) || times[4].Sub(times[0]) != 4 {
+		if !slices.IsSortedFunc(times, time.Time.Compare) || !times[0].Equal(time.Now()) ||
+			times[4].Sub(times[0]) != 4 {
 			t.Errorf("times %v", times)
 		}
 	})
@@ -95,8 +99,10 @@ func TestGeneratorPace(t *testing.T) {
 			for _, n := range chunks {
 				sum += n
 			}
-			if took := time.Since(start); err != nil || sum != tc.events || took != tc.took || slices.Max(chunks) != tc.most {
-				t.Errorf("rate %v: error %v, %d events in %v, up to %d at once; want %d in %v, %d", g.Rate, err, sum, took, slices.Max(chunks), tc.events, tc.took, tc.most)
+			if took := time.Since(start); err != nil || sum != tc.events || took != tc.took ||
+				slices.Max(chunks) != tc.most {
+				t.Errorf("rate %v: error %v, %d events in %v, up to %d at once; want %d in %v, %d", g.Rate, err, sum,
+					took, slices.Max(chunks), tc.events, tc.took, tc.most)
 			}
 		})
 	}

@@ -27,11 +27,24 @@ func TestInputLines(t *testing.T) {
 		{"no last line end", InputConfig{}, "one\ntwo", []string{`{"log":"one"}`, `{"log":"two"}`}},
 		{"CRLF and empty lines", InputConfig{}, "\r\none\r\n\n  \ntwo\r\n", []string{`{"log":"one"}`, `{"log":"two"}`}},
 		{"JSON", InputConfig{}, ` {"a":[1,{"b":null}]}` + "\n{}", []string{`{"a":[1,{"b":null}]}`, `{}`}},
-		{"no JSON object", InputConfig{}, "{\"a\":1}x\n{oops\n[1]\n7", []string{`{"log":"{\"a\":1}x"}`, `{"log":"{oops"}`, `{"log":"[1]"}`, `{"log":"7"}`}},
+		{
+			"no JSON object",
+			InputConfig{},
+			"{\"a\":1}x\n{oops\n[1]\n7",
+			[]string{`{"log":"{\"a\":1}x"}`, `{"log":"{oops"}`, `{"log":"[1]"}`, `{"log":"7"}`},
+		},
 		{"text by force", InputConfig{Format: FormatText}, `{"a":1}`, []string{`{"log":"{\"a\":1}"}`}},
-		{"long lines", InputConfig{}, "a\n" + long + "\nb\n" + long, []string{`{"log":"a"}`, `{"log":"` + long + `"}`, `{"log":"b"}`, `{"log":"` + long + `"}`}},
+		{
+			"long lines",
+			InputConfig{},
+			"a\n" + long + "\nb\n" + long,
+			[]string{`{"log":"a"}`, `{"log":"` + long + `"}`, `{"log":"b"}`, `{"log":"` + long + `"}`},
+		},
 	} {
-		for reader, wrap := range map[string]func(io.Reader) io.Reader{"at once": func(r io.Reader) io.Reader { return r }, "halves": iotest.HalfReader, "end with data": iotest.DataErrReader} {
+		for reader, wrap := range map[string]func(io.Reader) io.Reader{
+			"at once": func(r io.Reader) io.Reader { return r }, "halves": iotest.HalfReader,
+			"end with data": iotest.DataErrReader,
+		} {
 			t.Run(tc.name+", "+reader, func(t *testing.T) {
 				in, err := OpenInput(tc.cfg, nil, wrap(strings.NewReader(tc.text)))
 				if err != nil {
@@ -62,7 +75,9 @@ func TestInputFiles(t *testing.T) {
 	}
 	defer in.Close()
 	entries, chunks, err := readAll(t.Context(), in.Reader())
-	if got := jsonOf(t, entries); err != nil || !slices.Equal(got, []string{`{"log":"a"}`, `{"log":"b"}`, `{"log":"c"}`}) || !slices.Equal(chunks, []int{2, 1}) || in.Fraction() != 1 {
+	if got := jsonOf(t, entries); err != nil || !slices.Equal(got, []string{
+		`{"log":"a"}`, `{"log":"b"}`, `{"log":"c"}`,
+	}) || !slices.Equal(chunks, []int{2, 1}) || in.Fraction() != 1 {
 		t.Errorf("error %v, records %v in %v, fraction %v", err, got, chunks, in.Fraction())
 	}
 	if _, err := OpenInput(InputConfig{}, append(names, "nowhere"), nil); !errors.Is(err, os.ErrNotExist) {
@@ -73,7 +88,8 @@ func TestInputFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer in.Close()
-	if entries, _, err = readAll(t.Context(), in.Reader()); err != nil || len(jsonOf(t, entries)) != 3 || in.Fraction() >= 0 {
+	if entries, _, err = readAll(t.Context(), in.Reader()); err != nil || len(jsonOf(t, entries)) != 3 ||
+		in.Fraction() >= 0 {
 		t.Errorf("error %v, entries %x, fraction %v", err, entries, in.Fraction())
 	}
 }
@@ -85,10 +101,23 @@ func TestInputFailures(t *testing.T) {
 		in         io.Reader
 		before     int // events that came before
 	}{
-		{name: "not JSON", cfg: InputConfig{Format: FormatJSON}, in: strings.NewReader("{}\n{}\n[]\n{}"), want: "standard input:3: not a JSON object", before: 2},
-		{name: "JSON that is cut off", cfg: InputConfig{Format: FormatJSON}, in: strings.NewReader("{}\n{\n{}"), want: "standard input:2: not a JSON object: the JSON is cut off", before: 1},
-		{name: "reading fails", in: io.MultiReader(strings.NewReader("a\nb\nha"), iotest.ErrReader(errors.New("disk on fire"))), want: "reading standard input: disk on fire", before: 2},
-		{name: "endless line", in: io.MultiReader(strings.NewReader("a\n"), io.LimitReader(zeros{}, maxLine+1<<17)), want: "a line of more than 16777216 bytes", before: 1},
+		{
+			name: "not JSON", cfg: InputConfig{Format: FormatJSON}, in: strings.NewReader("{}\n{}\n[]\n{}"),
+			want: "standard input:3: not a JSON object", before: 2,
+		},
+		{
+			name: "JSON that is cut off", cfg: InputConfig{Format: FormatJSON}, in: strings.NewReader("{}\n{\n{}"),
+			want: "standard input:2: not a JSON object: the JSON is cut off", before: 1,
+		},
+		{
+			name: "reading fails", in: io.MultiReader(
+				strings.NewReader("a\nb\nha"), iotest.ErrReader(errors.New("disk on fire")),
+			), want: "reading standard input: disk on fire", before: 2,
+		},
+		{
+			name: "endless line", in: io.MultiReader(strings.NewReader("a\n"), io.LimitReader(zeros{}, maxLine+1<<17)),
+			want: "a line of more than 16777216 bytes", before: 1,
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			in, err := OpenInput(tc.cfg, nil, tc.in)
@@ -123,8 +152,10 @@ func TestInputTimes(t *testing.T) {
 		`{"ts":1795255200123456789}`:                   now.Add(123456789),
 		`{"ts":4000000000}`:                            time.Unix(4000000000, 0),
 		// No times, so that the time is that of reading:
-		`{"ts":"yesterday"}`: {}, `{"ts":-1}`: {}, `{"ts":5000000000}`: {}, `{"ts":4294967295}`: {}, `{"ts":1e9}`: {}, `{"ts":1.5e3}`: {}, `{"ts":null}`: {},
-		`{"ts":{"ts":1795255200}}`: {}, `{"a":{"ts":1795255200}}`: {}, `{"ts":99999999999999999999}`: {}, `{"ts":""}`: {}, `text`: {},
+		`{"ts":"yesterday"}`: {}, `{"ts":-1}`: {}, `{"ts":5000000000}`: {}, `{"ts":4294967295}`: {}, `{"ts":1e9}`: {},
+		`{"ts":1.5e3}`: {}, `{"ts":null}`: {},
+		`{"ts":{"ts":1795255200}}`: {}, `{"a":{"ts":1795255200}}`: {}, `{"ts":99999999999999999999}`: {},
+		`{"ts":""}`: {}, `text`: {},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			in := &Input{cfg: InputConfig{TimeKey: "ts"}}
@@ -136,7 +167,8 @@ func TestInputTimes(t *testing.T) {
 			if want.IsZero() {
 				want = time.Now()
 			}
-			got := time.Unix(int64(uint32(entry[3])<<24|uint32(entry[4])<<16|uint32(entry[5])<<8|uint32(entry[6])), int64(uint32(entry[7])<<24|uint32(entry[8])<<16|uint32(entry[9])<<8|uint32(entry[10])))
+			got := time.Unix(int64(uint32(entry[3])<<24|uint32(entry[4])<<16|uint32(entry[5])<<8|uint32(entry[6])),
+				int64(uint32(entry[7])<<24|uint32(entry[8])<<16|uint32(entry[9])<<8|uint32(entry[10])))
 			if !got.Equal(want) || (in.NoTime() == 1) != unread {
 				t.Errorf("%s: time %v, want %v; %d without time", text, got.UTC(), want.UTC(), in.NoTime())
 			}

@@ -25,10 +25,12 @@ func (r Result) WriteText(w io.Writer) error {
 		acked = fmt.Sprintf("%d acknowledged", r.Acked)
 	}
 	text := fmt.Sprintf("events       %d sent, %s\n", r.Sent, acked)
-	text += fmt.Sprintf("rate         %.0f events/s, %.1f MB/s, over %v\n", r.rate(r.done()), r.rate(r.Bytes)/1e6, r.Elapsed.Round(time.Millisecond))
+	text += fmt.Sprintf("rate         %.0f events/s, %.1f MB/s, over %v\n", r.rate(r.done()), r.rate(r.Bytes)/1e6,
+		r.Elapsed.Round(time.Millisecond))
 	text += fmt.Sprintf("chunks       %d, %d sent again\n", r.Chunks, r.Resent)
 	if r.Acked > 0 { // else there is nothing to tell
-		text += fmt.Sprintf("ack latency  p50 %v, p90 %v, p99 %v, max %v\n", short(r.P50), short(r.P90), short(r.P99), short(r.Max))
+		text += fmt.Sprintf("ack latency  p50 %v, p90 %v, p99 %v, max %v\n", short(r.P50), short(r.P90), short(r.P99),
+			short(r.Max))
 	}
 	_, err := io.WriteString(w, text)
 	return err
@@ -62,7 +64,8 @@ func (r Result) MarshalJSON() ([]byte, error) {
 		ByteRate  float64            `json:"bytes_per_second"`
 		Latency   map[string]float64 `json:"ack_latency_ms"`
 	}{
-		r.Events, r.Sent, r.Acked, r.Unacked, r.Chunks, r.Resent, r.Bytes, r.Elapsed.Seconds(), r.rate(r.done()), r.rate(r.Bytes),
+		r.Events, r.Sent, r.Acked, r.Unacked, r.Chunks, r.Resent, r.Bytes, r.Elapsed.Seconds(), r.rate(r.done()),
+		r.rate(r.Bytes),
 		map[string]float64{"p50": ms(r.P50), "p90": ms(r.P90), "p99": ms(r.P99), "max": ms(r.Max)},
 	})
 }

@@ -38,8 +38,9 @@ func TestLatencies(t *testing.T) {
 
 func TestResultForms(t *testing.T) {
 	r := Result{
-		Events: 1000, Sent: 1000, Acks: true, Acked: 900, Unacked: 100, Chunks: 10, Resent: 1, Bytes: 2e6, Elapsed: 2 * time.Second,
-		P50: 1234567, P90: 2 * time.Millisecond, P99: 3500 * time.Millisecond, Max: 4 * time.Second,
+		Events: 1000, Sent: 1000, Acks: true, Acked: 900, Unacked: 100, Chunks: 10, Resent: 1, Bytes: 2e6,
+		Elapsed: 2 * time.Second,
+		P50:     1234567, P90: 2 * time.Millisecond, P99: 3500 * time.Millisecond, Max: 4 * time.Second,
 	}
 	var text bytes.Buffer
 	if err := r.WriteText(&text); err != nil {
@@ -54,13 +55,17 @@ ack latency  p50 1.23ms, p90 2ms, p99 3.5s, max 4s
 		t.Errorf("text\n%swant\n%s", &text, want)
 	}
 	data, err := json.Marshal(r)
-	want = `{"events":1000,"sent":1000,"acked":900,"unacked":100,"chunks":10,"chunks_resent":1,"bytes":2000000,"seconds":2,` +
-		`"events_per_second":450,"bytes_per_second":1000000,"ack_latency_ms":{"max":4000,"p50":1.234567,"p90":2,"p99":3500}}`
+	want = `{"events":1000,"sent":1000,"acked":900,"unacked":100,"chunks":10,"chunks_resent":1,"bytes":2000000,` +
+		`"seconds":2,` +
+		`"events_per_second":450,"bytes_per_second":1000000,"ack_latency_ms":{"max":4000,"p50":1.234567,"p90":2,` +
+		`"p99":3500}}`
 	if err != nil || string(data) != want {
 		t.Errorf("error %v, JSON\n%s want\n%s", err, data, want)
 	}
 	text.Reset()
-	if err := (Result{Events: 5, Sent: 5}).WriteText(&text); err != nil || !strings.HasPrefix(text.String(), "events       5 sent, no acks asked for\nrate         0 ") || strings.Contains(text.String(), "latency") {
+	if err := (Result{Events: 5, Sent: 5}).WriteText(&text); err != nil || !strings.HasPrefix(
+		text.String(), "events       5 sent, no acks asked for\nrate         0 ",
+	) || strings.Contains(text.String(), "latency") {
 		t.Errorf("error %v, text\n%s", err, &text)
 	}
 }

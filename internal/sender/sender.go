@@ -41,10 +41,11 @@ type Config struct {
 	Compress     string // "", "gzip" or "zstd"
 	Ack          bool
 	Connections  int
-	Pipeline     int                              // chunks that may wait for their ack on each connection, ≥ 1
-	RetryTimeout time.Duration                    // how long a connection may fail to make progress; 0: not at all
-	StopGrace    time.Duration                    // how long acks are waited for once ctx has ended, and without acks for the server to close
-	Notice       func(format string, args ...any) // tells a person of outages
+	Pipeline     int           // chunks that may wait for their ack on each connection, ≥ 1
+	RetryTimeout time.Duration // how long a connection may fail to make progress; 0: not at all
+	// How long acks are waited for once ctx has ended, and without acks for the server to close.
+	StopGrace time.Duration
+	Notice    func(format string, args ...any) // tells a person of outages
 }
 
 // Result is what became of the events.
@@ -126,7 +127,8 @@ func (s *Sender) Run(ctx context.Context) (Result, error) {
 	}
 	running.Wait()
 	r := Result{
-		Events: s.counts.events.Load(), Sent: s.counts.sent.Load(), Acked: s.counts.acked.Load(), Chunks: s.counts.chunks.Load(),
+		Events: s.counts.events.Load(), Sent: s.counts.sent.Load(), Acked: s.counts.acked.Load(),
+		Chunks: s.counts.chunks.Load(),
 		Resent: s.counts.resent.Load(), Bytes: s.counts.bytes.Load(), Acks: s.cfg.Ack, Elapsed: time.Since(start),
 		P50: total.quantile(0.5), P90: total.quantile(0.9), P99: total.quantile(0.99), Max: total.max,
 	}

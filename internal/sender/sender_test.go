@@ -58,14 +58,16 @@ func TestSendEveryForm(t *testing.T) {
 			if tc.ack {
 				acked = 25
 			}
-			if r.Events != 25 || r.Sent != 25 || r.Acked != acked || r.Unacked != 0 || r.Chunks != 3 || r.Resent != 0 || (r.Max > 0) != tc.ack {
+			if r.Events != 25 || r.Sent != 25 || r.Acked != acked || r.Unacked != 0 || r.Chunks != 3 || r.Resent != 0 ||
+				(r.Max > 0) != tc.ack {
 				t.Errorf("result %+v", r)
 			}
 			bytes, ids := 0, map[string]bool{}
 			for _, f := range srv.frames {
 				bytes += len(f.raw)
 				ids[f.chunk] = true
-				if f.tag != "t" || (f.chunk != "") != tc.ack || tc.mode != client.MessageMode && f.events != len(jsonOf(t, f.entries)) {
+				if f.tag != "t" || (f.chunk != "") != tc.ack ||
+					tc.mode != client.MessageMode && f.events != len(jsonOf(t, f.entries)) {
 					t.Errorf("tag %q, chunk %q, size %d", f.tag, f.chunk, f.events)
 				}
 			}
@@ -145,7 +147,8 @@ func TestSendAgainOnlyMessagesWithoutAck(t *testing.T) {
 	}
 	// The third message came twice; the acks of the first two may have been lost with the reset.
 	got := srv.received()
-	if tail := got[3:]; !slices.Equal(got[:3], want[:3]) || !slices.Equal(tail[len(tail)-3:], want[2:]) || len(got) > 8 {
+	if tail := got[3:]; !slices.Equal(got[:3], want[:3]) || !slices.Equal(tail[len(tail)-3:], want[2:]) ||
+		len(got) > 8 {
 		t.Errorf("received %v", got)
 	}
 }
@@ -181,7 +184,8 @@ func TestSendOverManyConnections(t *testing.T) {
 	r, err := New(cfg, &Generator{Count: 10_001, Size: 250, ChunkEvents: 100}).Run(t.Context())
 	got := srv.received()
 	slices.Sort(got)
-	if distinct := slices.Compact(slices.Clone(got)); err != nil || r.Acked != 10_001 || len(got) != 10_001 || len(distinct) != 10_001 {
+	if distinct := slices.Compact(slices.Clone(got)); err != nil || r.Acked != 10_001 || len(got) != 10_001 ||
+		len(distinct) != 10_001 {
 		t.Errorf("error %v, result %+v, received %d", err, r, len(got))
 	}
 }
@@ -211,7 +215,8 @@ func TestSendFailures(t *testing.T) {
 			cfg := srv.config()
 			tc.change(&cfg)
 			r, err := New(cfg, lines(t, InputConfig{ChunkEvents: 10}, text)).Run(t.Context())
-			if err == nil || tc.want != nil && !errors.Is(err, tc.want) || tc.text != "" && !strings.Contains(err.Error(), tc.text) {
+			if err == nil || tc.want != nil && !errors.Is(err, tc.want) ||
+				tc.text != "" && !strings.Contains(err.Error(), tc.text) {
 				t.Errorf("error %v", err)
 			}
 			if r.Acked != 0 || r.Unacked != r.Events || r.Events == 0 {
@@ -240,7 +245,8 @@ func TestSendStopsWithItsContext(t *testing.T) {
 	})
 	cfg := srv.config()
 	cfg.StopGrace = 1e10 // not waited for: the acks come
-	if r, err = New(cfg, &Generator{Size: 250, ChunkEvents: 10}).Run(ctx); err != nil || r.Unacked != 0 || r.Acked == 0 {
+	if r, err = New(cfg, &Generator{Size: 250, ChunkEvents: 10}).Run(ctx); err != nil || r.Unacked != 0 ||
+		r.Acked == 0 {
 		t.Errorf("error %v, result %+v", err, r)
 	}
 }
@@ -249,14 +255,17 @@ func TestSendWithoutAcksNoticesAServerThatReadNothing(t *testing.T) {
 	srv := newServer(t, func(int, frame) []byte { return []byte("\x92\xa4HELO\x80") })
 	cfg := srv.config()
 	cfg.Ack, cfg.StopGrace = false, time.Minute
-	if r, err := New(cfg, lines(t, InputConfig{}, "a")).Run(t.Context()); !errors.Is(err, client.ErrLogin) || r.Sent != 1 {
+	if r, err := New(cfg, lines(t, InputConfig{}, "a")).Run(t.Context()); !errors.Is(err, client.ErrLogin) ||
+		r.Sent != 1 {
 		t.Errorf("error %v, result %+v", err, r)
 	}
 }
 
 func TestSendKeepsWhatCameBeforeABadLine(t *testing.T) {
 	srv := newServer(t, ack)
-	r, err := New(srv.config(), lines(t, InputConfig{ChunkEvents: 10, Format: FormatJSON}, "{\"n\":1}\n\n{\"n\":2}\nno\n{\"n\":3}\n")).Run(t.Context())
+	r, err := New(srv.config(),
+		lines(t, InputConfig{ChunkEvents: 10, Format: FormatJSON},
+			"{\"n\":1}\n\n{\"n\":2}\nno\n{\"n\":3}\n")).Run(t.Context())
 	if err == nil || !strings.Contains(err.Error(), "standard input:4: not a JSON object") || r.Acked != 2 {
 		t.Errorf("error %v, result %+v", err, r)
 	}

@@ -91,8 +91,10 @@ func (s *server) serve(n int, conn net.Conn) {
 // config returns a Config for the server.
 func (s *server) config() Config {
 	return Config{
-		Client: client.Config{Address: s.l.Addr().String()}, Tag: "t", Mode: client.PackedMode, Ack: true, Connections: 1, Pipeline: 1,
-		RetryTimeout: time.Minute, StopGrace: time.Millisecond, Notice: func(format string, args ...any) { s.t.Logf(format, args...) },
+		Client: client.Config{Address: s.l.Addr().String()}, Tag: "t", Mode: client.PackedMode, Ack: true,
+		Connections: 1, Pipeline: 1,
+		RetryTimeout: time.Minute, StopGrace: time.Millisecond,
+		Notice: func(format string, args ...any) { s.t.Logf(format, args...) },
 	}
 }
 

@@ -43,7 +43,9 @@ func start(t *testing.T, dir, text string) *program {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return startWith(t, cfg, Options{ConfigSource: "test.yaml", Version: "test", Log: zerolog.New(zerolog.NewTestWriter(t))})
+	return startWith(t, cfg, Options{
+		ConfigSource: "test.yaml", Version: "test", Log: zerolog.New(zerolog.NewTestWriter(t)),
+	})
 }
 
 func startWith(t *testing.T, cfg *config.Config, o Options) *program {
@@ -85,9 +87,12 @@ func (p *program) send(tag, chunk string, records ...string) {
 	var entries []byte
 	for i, text := range records {
 		record := append([]byte{0x81, 0xa3, 'l', 'o', 'g', 0xa0 | byte(len(text))}, text...)
-		entries = event.AppendEntry(entries, event.AppendTime(nil, event.Time{Sec: 1_700_000_000, Nsec: uint32(i + 1)}), nil, record)
+		entries = event.AppendEntry(entries, event.AppendTime(nil, event.Time{Sec: 1_700_000_000, Nsec: uint32(i + 1)}),
+			nil, record)
 	}
-	if err := agent.Send(p.t.Context(), &client.Message{Tag: tag, Entries: entries, Events: len(records), Chunk: chunk}); err != nil {
+	if err := agent.Send(p.t.Context(), &client.Message{
+		Tag: tag, Entries: entries, Events: len(records), Chunk: chunk,
+	}); err != nil {
 		p.t.Fatal(err)
 	}
 	if err := agent.Close(); err != nil {
@@ -145,9 +150,14 @@ func TestProgram(t *testing.T) {
 	p.send("kube.a", "1", "one", "two")
 	p.send("host.a", "2", "three")
 	p.send("other", "3", "four")
-	s := p.await("all deliveries", func(s status.Snapshot) bool { return delivered(s, "pods") == 2 && delivered(s, "all") == 3 })
+	s := p.await("all deliveries", func(
+		s status.Snapshot,
+	) bool {
+		return delivered(s, "pods") == 2 && delivered(s, "all") == 3
+	})
 	c := s.Clusters[0]
-	if c.Name != "default" || c.ReceivedEvents != 4 || c.StoredEvents != 3 || c.Dead["unrouted"] != 1 || c.Messages != 3 {
+	if c.Name != "default" || c.ReceivedEvents != 4 || c.StoredEvents != 3 || c.Dead["unrouted"] != 1 ||
+		c.Messages != 3 {
 		t.Errorf("cluster: %+v", c)
 	}
 	if d := s.DeadLetters; d.Count != 1 || d.Events != 1 || len(d.By) != 1 || d.By[0].Reason != "unrouted" {
@@ -194,15 +204,21 @@ func TestRestart(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Without its output, the backlog is kept and shown.
-	gone := strings.NewReplacer("[pods]", "[all]", "  pods: {", "  other: {", "{match: \"host.*\", outputs: [all]}", "{match: \"x\", outputs: [other]}").Replace(twoOutputs)
+	gone := strings.NewReplacer("[pods]", "[all]", "  pods: {", "  other: {", "{match: \"host.*\", outputs: [all]}",
+		"{match: \"x\", outputs: [other]}").Replace(twoOutputs)
 	p = start(t, dir, gone)
 	s = p.snapshot()
-	if o := s.Outputs[len(s.Outputs)-1]; o.Name != "pods" || o.State != status.StateUnconfigured || o.Clusters[0].Pending != 1 {
+	if o := s.Outputs[len(s.Outputs)-1]; o.Name != "pods" || o.State != status.StateUnconfigured ||
+		o.Clusters[0].Pending != 1 {
 		t.Errorf("output without configuration: %+v", o)
 	}
 	p.end()
 	p = start(t, dir, twoOutputs)
-	s = p.await("what was left", func(s status.Snapshot) bool { return delivered(s, "pods") == 1 && s.Queue.PendingEvents == 0 })
+	s = p.await("what was left", func(
+		s status.Snapshot,
+	) bool {
+		return delivered(s, "pods") == 1 && s.Queue.PendingEvents == 0
+	})
 	if c := s.Outputs[1].Clusters[0]; c.Recovered != 1 || c.Queued != 0 || c.Pending != 0 {
 		t.Errorf("account: %+v", c)
 	}
@@ -214,13 +230,15 @@ func TestNewFails(t *testing.T) {
 	dir := t.TempDir()
 	taken := httptest.NewServer(http.NotFoundHandler())
 	defer taken.Close()
-	text := strings.ReplaceAll(twoOutputs, `status: {address: "127.0.0.1:0"}`, `status: {address: "`+taken.Listener.Addr().String()+`"}`)
+	text := strings.ReplaceAll(twoOutputs, `status: {address: "127.0.0.1:0"}`,
+		`status: {address: "`+taken.Listener.Addr().String()+`"}`)
 	cfg, err := config.Parse("test.yaml", fmt.Appendf(nil, text, dir), config.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for range 2 {
-		if _, err = New(t.Context(), cfg, Options{Log: zerolog.Nop()}); err == nil || !strings.Contains(err.Error(), "address already in use") {
+		if _, err = New(t.Context(), cfg, Options{Log: zerolog.Nop()}); err == nil ||
+			!strings.Contains(err.Error(), "address already in use") {
 			t.Fatalf("New with a taken address: %v", err)
 		}
 	}
@@ -273,7 +291,8 @@ func TestDuplicateWithLetters(t *testing.T) {
 	}
 	s := p.snapshot()
 	c := s.Clusters[0]
-	if c.ReceivedEvents != 9 || c.StoredEvents != 1 || c.DuplicateEvents != 6 || c.Dead["invalid"] != 1 || c.Dead["unrouted"] != 1 {
+	if c.ReceivedEvents != 9 || c.StoredEvents != 1 || c.DuplicateEvents != 6 || c.Dead["invalid"] != 1 ||
+		c.Dead["unrouted"] != 1 {
 		t.Errorf("%+v", c)
 	}
 	if s.DeadLetters.Events != 2 {
@@ -313,20 +332,31 @@ func TestReload(t *testing.T) {
 		}
 	}
 	send("kube.a")
-	p.await("both outputs", func(s status.Snapshot) bool { return delivered(s, "pods") == 1 && delivered(s, "all") == 1 })
+	p.await("both outputs", func(
+		s status.Snapshot,
+	) bool {
+		return delivered(s, "pods") == 1 && delivered(s, "all") == 1
+	})
 
-	text = strings.NewReplacer("pods: {type: file", "fresh: {type: file", "[pods]", "[fresh]", "min_free_disk: 1MiB", "dedupe_window: 1m, min_free_disk: 2MiB",
-		`address: "127.0.0.1:0"}]`, `address: "127.0.0.1:0", max_message_size: 64KiB, udp_heartbeat: false}]`).Replace(twoOutputs)
+	text = strings.NewReplacer("pods: {type: file", "fresh: {type: file", "[pods]", "[fresh]", "min_free_disk: 1MiB",
+		"dedupe_window: 1m, min_free_disk: 2MiB",
+		`address: "127.0.0.1:0"}]`,
+		`address: "127.0.0.1:0", max_message_size: 64KiB, udp_heartbeat: false}]`).Replace(twoOutputs)
 	warnings, err := p.Reload()
 	if err != nil || len(warnings) == 0 || !strings.HasPrefix(warnings[0], "buffer, listeners[0] can't change") {
 		t.Fatalf("%q, %v", warnings, err)
 	}
 	send("kube.b")
-	s := p.await("the new output", func(s status.Snapshot) bool { return delivered(s, "fresh") == 1 && delivered(s, "all") == 2 })
+	s := p.await("the new output", func(
+		s status.Snapshot,
+	) bool {
+		return delivered(s, "fresh") == 1 && delivered(s, "all") == 2
+	})
 	if c := s.Config; c.Reloads != 1 || c.Hash != text || strings.Join(c.Restart, " ") != "buffer listeners[0]" {
 		t.Errorf("state of the configuration: %+v", c)
 	}
-	if o := s.Outputs[2]; o.Name != "pods" || o.State != status.StateRemoved || o.Clusters[0].Delivered != 1 || o.Requests == 0 || o.DeliveredBytes == 0 || o.Type != "file" {
+	if o := s.Outputs[2]; o.Name != "pods" || o.State != status.StateRemoved || o.Clusters[0].Delivered != 1 ||
+		o.Requests == 0 || o.DeliveredBytes == 0 || o.Type != "file" {
 		t.Errorf("the output that went: %+v", o)
 	}
 
@@ -354,7 +384,9 @@ func TestReload(t *testing.T) {
 	if s := p.snapshot(); s.Config.Failing.Text == "" || s.Config.Hash != good {
 		t.Errorf("state after a wrong configuration: %+v", s.Config)
 	}
-	large := client.Message{Tag: "kube.l", Entries: bytes.Repeat(one, 64<<10/len(one)+1), Events: 64<<10/len(one) + 1, Chunk: "l"}
+	large := client.Message{
+		Tag: "kube.l", Entries: bytes.Repeat(one, 64<<10/len(one)+1), Events: 64<<10/len(one) + 1, Chunk: "l",
+	}
 	big, err := client.Dial(t.Context(), client.Config{Address: p.ListenerAddrs()[0].String(), Timeout: patience})
 	if err != nil {
 		t.Fatal(err)
@@ -394,7 +426,9 @@ func TestClusters(t *testing.T) {
 	dir := t.TempDir()
 	p := start(t, dir, twoClusters)
 	send := func(login *client.Login, tag string) error {
-		agent, err := client.Dial(t.Context(), client.Config{Address: p.ListenerAddrs()[0].String(), Login: login, Timeout: patience})
+		agent, err := client.Dial(t.Context(), client.Config{
+			Address: p.ListenerAddrs()[0].String(), Login: login, Timeout: patience,
+		})
 		if err != nil {
 			return err
 		}
@@ -411,7 +445,10 @@ func TestClusters(t *testing.T) {
 		{"first key", &client.Login{SharedKey: "new", Hostname: "a"}, "kube.a", false},
 		{"second key", &client.Login{SharedKey: "old", Hostname: "a"}, "kube.a", false},
 		{"tag of nobody", &client.Login{SharedKey: "old", Hostname: "a"}, "host.a", false},
-		{"key and user", &client.Login{SharedKey: "other", Hostname: "a", User: "agent", Password: "secret"}, "host.a", false},
+		{
+			"key and user", &client.Login{SharedKey: "other", Hostname: "a", User: "agent", Password: "secret"},
+			"host.a", false,
+		},
 		{"key without user", &client.Login{SharedKey: "other", Hostname: "a"}, "host.a", true},
 		{"wrong key", &client.Login{SharedKey: "wrong", Hostname: "a"}, "kube.a", true},
 		{"no key", nil, "kube.a", true},

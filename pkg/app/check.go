@@ -30,7 +30,9 @@ func Verify(cfg *config.Config, whole bool) []setting.Problem {
 		return r.Problems
 	}
 	for _, name := range cfg.OutputNames() {
-		out, err := newSender(name, cfg, senderDeps{log: zerolog.Nop(), now: time.Now, hostname: cfg.Hostname, stateDir: cfg.Buffer.OwnDir()})
+		out, err := newSender(name, cfg, senderDeps{
+			log: zerolog.Nop(), now: time.Now, hostname: cfg.Hostname, stateDir: cfg.Buffer.OwnDir(),
+		})
 		if err == nil {
 			err = out.Close()
 		}
@@ -69,7 +71,9 @@ func VerifyCertificates(cfg *config.Config, _ bool) []setting.Problem {
 	eachPart(reflect.ValueOf(cfg).Elem(), "", func(key string, part any) {
 		switch set := part.(type) {
 		case setting.ServerTLS:
-			files := [3]keyFile{{".cert_file", set.CertFile}, {".key_file", set.KeyFile}, {".client_ca_file", set.ClientCAFile}}
+			files := [3]keyFile{
+				{".cert_file", set.CertFile}, {".key_file", set.KeyFile}, {".client_ca_file", set.ClientCAFile},
+			}
 			verifyFiles(&r, key, files, func() error {
 				_, err := tls.NewServer(set, tls.Options{Log: zerolog.Nop()})
 				return err
@@ -105,7 +109,8 @@ func verifyFiles(r *setting.Report, at string, files [3]keyFile, load func() err
 	}
 	if err := load(); err != nil {
 		wrong := files[0]
-		if f := files[2]; f.name != "" && (files[0].name == "" || strings.Contains(err.Error(), "authorities "+f.name)) {
+		if f := files[2]; f.name != "" &&
+			(files[0].name == "" || strings.Contains(err.Error(), "authorities "+f.name)) {
 			wrong = f
 		}
 		r.Add(at+wrong.key, "", "%v", err)
@@ -125,7 +130,11 @@ func eachPart(v reflect.Value, key string, do func(key string, part any)) {
 			eachPart(v.Index(i), fmt.Sprintf("%s[%d]", key, i), do)
 		}
 	case reflect.Map:
-		for _, k := range slices.SortedFunc(slices.Values(v.MapKeys()), func(a, b reflect.Value) int { return strings.Compare(a.String(), b.String()) }) {
+		for _, k := range slices.SortedFunc(slices.Values(v.MapKeys()), func(
+			a, b reflect.Value,
+		) int {
+			return strings.Compare(a.String(), b.String())
+		}) {
 			eachPart(v.MapIndex(k), below(k.String()), do)
 		}
 	case reflect.Struct:
@@ -163,7 +172,8 @@ func verifyDirectory(r *setting.Report, dir string) {
 		return
 	case err == nil:
 		if err := writable(dir); err != nil {
-			r.Add(key, "give this user the right to write there, or name another directory", "nothing can be written to %s: %v", dir, err)
+			r.Add(key, "give this user the right to write there, or name another directory",
+				"nothing can be written to %s: %v", dir, err)
 		}
 		return
 	case !errors.Is(err, fs.ErrNotExist):
@@ -172,7 +182,8 @@ func verifyDirectory(r *setting.Report, dir string) {
 	}
 	parent := filepath.Dir(filepath.Clean(dir))
 	for {
-		if info, err = os.Stat(parent); err == nil || !errors.Is(err, fs.ErrNotExist) || parent == filepath.Dir(parent) {
+		if info, err = os.Stat(parent); err == nil || !errors.Is(err, fs.ErrNotExist) ||
+			parent == filepath.Dir(parent) {
 			break
 		}
 		parent = filepath.Dir(parent)

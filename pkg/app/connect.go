@@ -28,8 +28,8 @@ type Reached struct {
 }
 
 // Connect makes every output that a route leads to as New would and reaches its destination, all at once, without
-// delivering anything, for the clusters whose events the routes lead there. The results are in the order of the outputs'
-// names.
+// delivering anything, for the clusters whose events the routes lead there. The results are in the order of the
+// outputs' names.
 func Connect(ctx context.Context, cfg *config.Config) []Reached {
 	names := cfg.OutputNames()
 	reached := make([]Reached, len(names))
@@ -71,7 +71,9 @@ func clustersOf(cfg *config.Config, output string) (clusters []string) {
 }
 
 func connect(ctx context.Context, name string, cfg *config.Config, clusters []string) (found string, err error) {
-	out, err := newSender(name, cfg, senderDeps{log: zerolog.Nop(), now: time.Now, hostname: cfg.Hostname, stateDir: cfg.Buffer.OwnDir()})
+	out, err := newSender(name, cfg, senderDeps{
+		log: zerolog.Nop(), now: time.Now, hostname: cfg.Hostname, stateDir: cfg.Buffer.OwnDir(),
+	})
 	if err != nil {
 		return "", err
 	}

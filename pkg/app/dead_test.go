@@ -47,7 +47,8 @@ func entryOf(text string) []byte {
 // dead is a letter of one event.
 func dead(output, tag, text string) deadletter.Letter {
 	return deadletter.Letter{
-		Cluster: "default", Tag: tag, Output: output, Status: 400, Reason: "rejected", Detail: "mapper_parsing_exception", Attempts: 1, Events: 1,
+		Cluster: "default", Tag: tag, Output: output, Status: 400, Reason: "rejected",
+		Detail: "mapper_parsing_exception", Attempts: 1, Events: 1,
 		EventID: strings.Repeat("A", 22) + "-" + strconv.Itoa(len(text)), Entry: entryOf(text),
 	}
 }
@@ -92,12 +93,15 @@ func TestDeadLettersOverHTTP(t *testing.T) {
 	id := strings.Repeat("A", 22)
 	for i, want := range []string{
 		``,
-		`{"log":"one","@timestamp":"2023-11-14T22:13:20.000000005Z","tag":"kube.a","cluster":"default","id":"` + id + `-3","region":"here"}`,
+		`{"log":"one","@timestamp":"2023-11-14T22:13:20.000000005Z","tag":"kube.a","cluster":"default","id":"` + id +
+			`-3","region":"here"}`,
 		`{"log":"two2","ts":"2023-11-14T22:13:20.000000005Z","cluster":"default","id":"` + id + `-4","region":"here"}`,
 	} {
 		l := list.Letters[i]
 		var came, document bytes.Buffer
-		if err := json.Compact(&came, l.Record); err != nil || came.String() != `{"log":"`+[]string{"lost", "one", "two2"}[i]+`"}` || len(l.EventTimes) != 1 {
+		if err := json.Compact(&came, l.Record); err != nil || came.String() != `{"log":"`+[]string{
+			"lost", "one", "two2",
+		}[i]+`"}` || len(l.EventTimes) != 1 {
 			t.Errorf("letter %d came as %s at %v: %v", i, &came, l.EventTimes, err)
 		}
 		if len(l.WouldOffer) != 1 {
@@ -110,7 +114,8 @@ func TestDeadLettersOverHTTP(t *testing.T) {
 			}
 			continue
 		}
-		if err := json.Compact(&document, o.Document); err != nil || document.String() != want || o.Output != l.Output || !strings.HasSuffix(o.Target, o.Output+".ndjson") {
+		if err := json.Compact(&document, o.Document); err != nil || document.String() != want ||
+			o.Output != l.Output || !strings.HasSuffix(o.Target, o.Output+".ndjson") {
 			t.Errorf("letter %d: %v, %s for %s\nwant:\n%s", i, err, &document, o.Target, want)
 		}
 	}
@@ -123,11 +128,14 @@ func TestDeadLettersOverHTTP(t *testing.T) {
 		to     string
 		want   string
 	}{
-		"pattern":   {client.DeadFilter{Tag: "{a"}, "", "tag"},
-		"to nobody": {client.DeadFilter{Output: "pods"}, "nobody", `no output is named "nobody", there are other, pods`},
+		"pattern": {client.DeadFilter{Tag: "{a"}, "", "tag"},
+		"to nobody": {
+			client.DeadFilter{Output: "pods"}, "nobody", `no output is named "nobody", there are other, pods`,
+		},
 		"no filter": {client.DeadFilter{}, "", "filter"},
 	} {
-		if _, err := store.Retry(t.Context(), tc.filter, tc.to, none); !errors.Is(err, client.ErrDeadRequest) || !strings.Contains(err.Error(), tc.want) {
+		if _, err := store.Retry(t.Context(), tc.filter, tc.to, none); !errors.Is(err, client.ErrDeadRequest) ||
+			!strings.Contains(err.Error(), tc.want) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -140,7 +148,8 @@ func TestDeadLettersOverHTTP(t *testing.T) {
 	if got := lines(t, dir+"/pods.ndjson"); !strings.Contains(got, `"log":"one"`) || !strings.Contains(got, id+"-3") {
 		t.Errorf("delivered: %s", got)
 	}
-	if result, err = store.Retry(t.Context(), client.DeadFilter{Output: "other"}, "pods", none); err != nil || result.Letters != 1 {
+	if result, err = store.Retry(t.Context(), client.DeadFilter{Output: "other"}, "pods", none); err != nil ||
+		result.Letters != 1 {
 		t.Errorf("to another output: %+v: %v", result, err)
 	}
 	s := p.await("the event in the other output", func(s status.Snapshot) bool { return delivered(s, "pods") == 2 })
@@ -155,21 +164,27 @@ func TestDeadLettersOverHTTP(t *testing.T) {
 
 	result, err = store.Retry(t.Context(), client.DeadFilter{Output: client.NoOutput}, "", none)
 	want := map[string]int64{
-		"no route wants them: give their tag and cluster a route, or choose an output to send them to (to=, --to)":            1,
-		"their cluster may not send their tag: add it to the cluster's tags, or choose an output to send them to (to=, --to)": 1,
+		"no route wants them: give their tag and cluster a route, or choose an output to send them to " +
+			"(to=, --to)": 1,
+		"their cluster may not send their tag: add it to the cluster's tags, or choose an output to send them to " +
+			"(to=, --to)": 1,
 	}
 	if err != nil || result.Letters != 0 || !maps.Equal(result.Skipped, want) {
 		t.Errorf("unrouted: %+v: %v", result, err)
 	}
-	if result, err = store.Retry(t.Context(), client.DeadFilter{Reason: "slow"}, "", none); err != nil || !strings.HasPrefix(result.Why, "none of the ") {
+	if result, err = store.Retry(t.Context(), client.DeadFilter{Reason: "slow"}, "", none); err != nil ||
+		!strings.HasPrefix(result.Why, "none of the ") {
 		t.Errorf("a reason that none has: %+v: %v", result, err)
 	}
 	for _, wrong := range []client.DeadFilter{{Output: "nope"}, {Cluster: "nope"}} {
-		if _, err := store.List(t.Context(), wrong, client.DeadPage{Limit: 10}); !errors.Is(err, client.ErrDeadRequest) || !strings.Contains(err.Error(), `named "nope"`) || !strings.Contains(err.Error(), "there are ") {
+		if _, err := store.List(t.Context(), wrong, client.DeadPage{Limit: 10}); !errors.Is(
+			err, client.ErrDeadRequest,
+		) || !strings.Contains(err.Error(), `named "nope"`) || !strings.Contains(err.Error(), "there are ") {
 			t.Errorf("%+v: %v", wrong, err)
 		}
 	}
-	if result, err = store.Retry(t.Context(), client.DeadFilter{Reason: "unrouted"}, "other", none); err != nil || result.Letters != 1 {
+	if result, err = store.Retry(t.Context(), client.DeadFilter{Reason: "unrouted"}, "other", none); err != nil ||
+		result.Letters != 1 {
 		t.Errorf("unrouted to an output: %+v: %v", result, err)
 	}
 	p.await("the unrouted event", func(s status.Snapshot) bool { return delivered(s, "other") == 1 })
@@ -194,7 +209,8 @@ func parseConfig(t *testing.T, dir, text string) *config.Config {
 func TestDeadLettersOffline(t *testing.T) {
 	dir := t.TempDir()
 	cfg := parseConfig(t, dir, deadConfig)
-	if _, err := OpenDeadLetters(cfg, true, zerolog.Nop()); err == nil || !strings.Contains(err.Error(), "no data directory") {
+	if _, err := OpenDeadLetters(cfg, true, zerolog.Nop()); err == nil ||
+		!strings.Contains(err.Error(), "no data directory") {
 		t.Errorf("nothing there: %v", err)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "queue")); err == nil {
@@ -204,7 +220,8 @@ func TestDeadLettersOffline(t *testing.T) {
 	old := dead("pods", "kube.a", "old")
 	old.Time = time.Now().Add(-48 * time.Hour)
 	addLetters(t, p.queue, old, dead("gone", "kube.a", "gone"), dead("", "kube.c", "routed now"))
-	if _, err := OpenDeadLetters(cfg, true, zerolog.Nop()); err == nil || !strings.Contains(err.Error(), "leave out --data-dir") {
+	if _, err := OpenDeadLetters(cfg, true, zerolog.Nop()); err == nil ||
+		!strings.Contains(err.Error(), "leave out --data-dir") {
 		t.Errorf("a server runs: %v", err)
 	}
 	p.end()
@@ -215,21 +232,32 @@ func TestDeadLettersOffline(t *testing.T) {
 		t.Fatal(err)
 	}
 	none := func(client.DeadResult) {}
-	if _, err := store.Retry(t.Context(), client.DeadFilter{All: true}, "", none); !errors.Is(err, client.ErrDeadRequest) || !strings.Contains(err.Error(), "output gone") {
+	if _, err := store.Retry(t.Context(), client.DeadFilter{All: true}, "", none); !errors.Is(
+		err, client.ErrDeadRequest,
+	) || !strings.Contains(err.Error(), "output gone") {
 		t.Errorf("an output that left: %v", err)
 	}
-	if list, err := store.List(t.Context(), client.DeadFilter{OlderThan: 24 * time.Hour}, client.DeadPage{Limit: 9}); err != nil || len(list.Letters) != 1 {
+	if list, err := store.List(
+		t.Context(), client.DeadFilter{OlderThan: 24 * time.Hour}, client.DeadPage{Limit: 9},
+	); err != nil || len(list.Letters) != 1 {
 		t.Errorf("%+v: %v", list, err)
 	}
-	if r, err := store.Retry(t.Context(), client.DeadFilter{NewerThan: time.Hour, Output: client.NoOutput}, "", none); err != nil || r.Letters != 1 {
+	if r, err := store.Retry(
+		t.Context(), client.DeadFilter{NewerThan: time.Hour, Output: client.NoOutput}, "", none,
+	); err != nil || r.Letters != 1 {
 		t.Errorf("%+v: %v", r, err)
 	}
-	if r, err := store.Retry(t.Context(), client.DeadFilter{Output: "gone"}, "other", none); err != nil || r.Letters != 1 {
+	if r, err := store.Retry(t.Context(), client.DeadFilter{Output: "gone"}, "other", none); err != nil ||
+		r.Letters != 1 {
 		t.Errorf("%+v: %v", r, err)
 	}
 	if err := store.Close(); err != nil {
 		t.Fatal(err)
 	}
 	p = start(t, dir, deadConfig)
-	p.await("what was retried", func(s status.Snapshot) bool { return delivered(s, "pods") == 1 && delivered(s, "other") == 1 })
+	p.await("what was retried", func(
+		s status.Snapshot,
+	) bool {
+		return delivered(s, "pods") == 1 && delivered(s, "other") == 1
+	})
 }

@@ -79,7 +79,11 @@ func (a *App) Drain(ctx context.Context, progress func(Drained)) (Drained, error
 
 // deliverable reports whether anything waits for an output that is configured.
 func (a *App) deliverable() bool {
-	return slices.ContainsFunc(a.queue.Stats().Waits, func(w buffer.Wait) bool { return w.Configured && w.Pending.Chunks > 0 })
+	return slices.ContainsFunc(a.queue.Stats().Waits, func(
+		w buffer.Wait,
+	) bool {
+		return w.Configured && w.Pending.Chunks > 0
+	})
 }
 
 // drained sums up; lastErrors: see backlogs.

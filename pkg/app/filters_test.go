@@ -45,7 +45,12 @@ func TestFilters(t *testing.T) {
 		return status.OutputCluster{}
 	}
 	p.send("a", "1", records...)
-	s := p.await("all to be decided on", func(s status.Snapshot) bool { c := out(s); return c.Queued == 3 && c.Pending == 0 })
+	s := p.await("all to be decided on", func(
+		s status.Snapshot,
+	) bool {
+		c := out(s)
+		return c.Queued == 3 && c.Pending == 0
+	})
 	if c := out(s); c.Delivered != 1 || c.Dropped["filter"] != 1 || c.Dropped["unrouted"] != 1 {
 		t.Errorf("debug is dropped by the filter, the odd one unrouted: %+v", c)
 	}
@@ -54,8 +59,14 @@ func TestFilters(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.send("a", "2", append(records, records[0])...)
-	s = p.await("all to be decided on", func(s status.Snapshot) bool { c := out(s); return c.Queued == 7 && c.Pending == 0 })
-	if c := out(s); c.Delivered != 3 || c.Dropped["filter"] != 2 || c.Dropped["unrouted"] != 1 || c.Dead["unrouted"] != 1 {
+	s = p.await("all to be decided on", func(
+		s status.Snapshot,
+	) bool {
+		c := out(s)
+		return c.Queued == 7 && c.Pending == 0
+	})
+	if c := out(s); c.Delivered != 3 || c.Dropped["filter"] != 2 || c.Dropped["unrouted"] != 1 ||
+		c.Dead["unrouted"] != 1 {
 		t.Errorf("after the reload info is dropped by the filter, the odd one is a dead letter: %+v", c)
 	}
 	p.end()

@@ -40,12 +40,15 @@ func (r *refusing) Send(ctx context.Context, b *outputs.Batch) error {
 	return se
 }
 
-// TestHeldCluster puts a loop on a real queue: what the destination refuses of one cluster leaves the other alone, survives
-// the end of the loop, and arrives once when it is taken.
+// TestHeldCluster puts a loop on a real queue: what the destination refuses of one cluster leaves the other alone,
+// survives the end of the loop, and arrives once when it is taken.
 func TestHeldCluster(t *testing.T) { synctest.Test(t, testHeldCluster) }
 
 func testHeldCluster(t *testing.T) {
-	queue, err := memory.Open(buffer.Config{Path: t.TempDir(), SegmentSize: 1 << 20, MaxSize: 1 << 30, WhenFull: "block", Compression: "s2"}, buffer.Options{})
+	queue, err := memory.Open(
+		buffer.Config{Path: t.TempDir(), SegmentSize: 1 << 20, MaxSize: 1 << 30, WhenFull: "block", Compression: "s2"},
+		buffer.Options{},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +70,8 @@ func testHeldCluster(t *testing.T) {
 	run := func(until func(s delivery.Stats) bool) {
 		t.Helper()
 		l := delivery.New(delivery.Options{
-			Name: "es", Source: queue.Source("es"), Output: out, DeadLetters: deadLetterSink{queue.DeadLetters()}, Log: zerolog.Nop(),
+			Name: "es", Source: queue.Source("es"), Output: out, DeadLetters: deadLetterSink{queue.DeadLetters()},
+			Log:   zerolog.Nop(),
 			Grace: time.Millisecond, Common: outputs.Common{
 				Batch: outputs.BatchConfig{MaxBytes: 256 << 10, MaxWait: 10 * time.Millisecond},
 				Retry: outputs.RetryConfig{Initial: 20 * time.Millisecond, Max: 20 * time.Millisecond},

@@ -14,8 +14,8 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/status"
 )
 
-// groupShare is the part of a control group's memory that the runtime may have. The rest is for what it does not count: the
-// kernel's socket buffers and page cache, and the pages of the program itself.
+// groupShare is the part of a control group's memory that the runtime may have. The rest is for what it does not count:
+// the kernel's socket buffers and page cache, and the pages of the program itself.
 const groupShare = 0.9
 
 // Where a limit of memory comes from.
@@ -39,13 +39,16 @@ func limitMemory(cfg *config.Config, log zerolog.Logger) status.Memory {
 	}
 	if m.LimitBytes < m.NeedBytes {
 		log.Warn().Str("limit", mebibytes(m.LimitBytes)).Str("source", m.Source).Str("needed", mebibytes(m.NeedBytes)).
-			Msg("at full load this configuration can need more memory than there is: raise the limit, or lower the listeners' max_message_size or the outputs' workers and batch.max_bytes")
+			Msg(
+				"at full load this configuration can need more memory than there is: raise the limit, or lower the " +
+					"listeners' max_message_size or the outputs' workers and batch.max_bytes",
+			)
 	}
 	return m
 }
 
-// planMemory decides on the limit. group is cgroup.Unlimited where there is none; fixed says that the environment has set
-// inForce.
+// planMemory decides on the limit. group is cgroup.Unlimited where there is none; fixed says that the environment has
+// set inForce.
 func planMemory(need, group int64, fixed bool, inForce int64) status.Memory {
 	m := status.Memory{NeedBytes: need, LimitBytes: need, Source: fromConfiguration}
 	share := int64(math.MaxInt64)

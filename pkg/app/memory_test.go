@@ -20,12 +20,36 @@ func TestPlanMemory(t *testing.T) {
 		want        status.Memory
 		scarce      bool
 	}{
-		{"no group", 200 * MiB, cgroup.Unlimited, false, 0, status.Memory{LimitBytes: 200 * MiB, Source: "configuration", NeedBytes: 200 * MiB}, false},
-		{"a group with room", 200 * MiB, 1000 * MiB, false, 0, status.Memory{LimitBytes: 200 * MiB, Source: "configuration", NeedBytes: 200 * MiB, GroupBytes: 1000 * MiB}, false},
-		{"a group that is just large enough", 180 * MiB, 200 * MiB, false, 0, status.Memory{LimitBytes: 180 * MiB, Source: "configuration", NeedBytes: 180 * MiB, GroupBytes: 200 * MiB}, false},
-		{"a small group", 200 * MiB, 200 * MiB, false, 0, status.Memory{LimitBytes: 180 * MiB, Source: "control group", NeedBytes: 200 * MiB, GroupBytes: 200 * MiB}, true},
-		{"the environment has the last word", 200 * MiB, 100 * MiB, true, 150 * MiB, status.Memory{LimitBytes: 150 * MiB, Source: "GOMEMLIMIT", NeedBytes: 200 * MiB, GroupBytes: 100 * MiB}, true},
-		{"also when it turns the limit off", 200 * MiB, 100 * MiB, true, 1<<63 - 1, status.Memory{LimitBytes: 1<<63 - 1, Source: "GOMEMLIMIT", NeedBytes: 200 * MiB, GroupBytes: 100 * MiB}, false},
+		{
+			"no group", 200 * MiB, cgroup.Unlimited, false, 0,
+			status.Memory{LimitBytes: 200 * MiB, Source: "configuration", NeedBytes: 200 * MiB},
+			false,
+		},
+		{
+			"a group with room", 200 * MiB, 1000 * MiB, false, 0, status.Memory{
+				LimitBytes: 200 * MiB, Source: "configuration", NeedBytes: 200 * MiB, GroupBytes: 1000 * MiB,
+			}, false,
+		},
+		{
+			"a group that is just large enough", 180 * MiB, 200 * MiB, false, 0, status.Memory{
+				LimitBytes: 180 * MiB, Source: "configuration", NeedBytes: 180 * MiB, GroupBytes: 200 * MiB,
+			}, false,
+		},
+		{
+			"a small group", 200 * MiB, 200 * MiB, false, 0, status.Memory{
+				LimitBytes: 180 * MiB, Source: "control group", NeedBytes: 200 * MiB, GroupBytes: 200 * MiB,
+			}, true,
+		},
+		{
+			"the environment has the last word", 200 * MiB, 100 * MiB, true, 150 * MiB, status.Memory{
+				LimitBytes: 150 * MiB, Source: "GOMEMLIMIT", NeedBytes: 200 * MiB, GroupBytes: 100 * MiB,
+			}, true,
+		},
+		{
+			"also when it turns the limit off", 200 * MiB, 100 * MiB, true, 1<<63 - 1, status.Memory{
+				LimitBytes: 1<<63 - 1, Source: "GOMEMLIMIT", NeedBytes: 200 * MiB, GroupBytes: 100 * MiB,
+			}, false,
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			got := planMemory(tc.need, tc.group, tc.fixed, tc.inForce)

@@ -66,7 +66,10 @@ func (f openFiles) warn(cfg *config.Config, log zerolog.Logger) {
 	if f.limit == 0 || wanted <= f.connections {
 		return
 	}
-	log.Warn().Int("open_files", f.limit).Int("max_connections", wanted).Int("connections", f.connections).Msg(fmt.Sprintf(
-		"the process may open %d files, which is room for %d connections beside its queue and outputs, not for max_connections: raise the limit to %d (LimitNOFILE= of the service, ulimit -n), or lower max_connections",
-		f.limit, f.connections, f.limit-f.connections+wanted))
+	log.Warn().Int("open_files", f.limit).Int("max_connections", wanted).Int("connections", f.connections).
+		Msg(fmt.Sprintf(
+			"the process may open %d files, which is room for %d connections beside its queue and outputs, not for "+
+				"max_connections: raise the limit to %d (LimitNOFILE= of the service, ulimit -n), or lower "+
+				"max_connections",
+			f.limit, f.connections, f.limit-f.connections+wanted))
 }

@@ -24,7 +24,11 @@ func TestShareFiles(t *testing.T) {
 		{"as by hand", "{}", 1024, openFiles{1024, 128, 763}, "room for 763 connections"},
 		{"little", "{}", 256, openFiles{256, 32, 128}, "raise the limit to 10128"},
 		{"many files to write", three, 1024, openFiles{1024, 128, 627}, "max_connections"},
-		{"as many as there is room for", "listeners: [{address: '127.0.0.1:0', max_connections: 700}]\n", 1024, openFiles{1024, 128, 763}, ""},
+		{
+			"as many as there is room for", "listeners: [{address: '127.0.0.1:0', max_connections: 700}]\n", 1024,
+			openFiles{1024, 128, 763},
+			"",
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			cfg, err := config.Parse("test.yaml", []byte(tc.text), config.Options{})

@@ -66,7 +66,11 @@ func (out *output) report() outputs.Report {
 	r.Truncated += b.Truncated
 	for i := range r.Paces {
 		p := &r.Paces[i]
-		if at, found := slices.BinarySearchFunc(b.Paces, p.Stream, func(p outputs.Pace, name string) int { return cmp.Compare(p.Stream, name) }); found {
+		if at, found := slices.BinarySearchFunc(b.Paces, p.Stream, func(
+			p outputs.Pace, name string,
+		) int {
+			return cmp.Compare(p.Stream, name)
+		}); found {
 			p.Throttled += b.Paces[at].Throttled
 		}
 	}
@@ -90,12 +94,14 @@ func (s deadLetterSink) Add(ctx context.Context, refused []delivery.DeadLetter) 
 	for i := range refused {
 		r := &refused[i]
 		l := deadletter.Letter{
-			Cluster: r.Chunk.Cluster, Tag: r.Chunk.Tag, Output: r.Output, Status: r.Status, Reason: r.Reason, Detail: r.Detail,
+			Cluster: r.Chunk.Cluster, Tag: r.Chunk.Tag, Output: r.Output, Status: r.Status, Reason: r.Reason,
+			Detail:   r.Detail,
 			Attempts: r.Attempts, Events: r.Events, Entry: r.Raw,
 		}
 		if r.Event != nil {
 			l.EventID = string(r.Event.AppendID(nil))
-			l.Entry = event.AppendEntry(slices.Clone(r.Event.Group), event.AppendTime(nil, r.Event.Time), r.Event.Metadata, r.Event.Record)
+			l.Entry = event.AppendEntry(slices.Clone(r.Event.Group), event.AppendTime(nil, r.Event.Time),
+				r.Event.Metadata, r.Event.Record)
 			l.Events = 1
 		}
 		letters[i] = l

@@ -44,15 +44,21 @@ func (told) Close() error { return nil }
 
 // What an output has counted is handed on to the next one of its name.
 func TestRelaunch(t *testing.T) {
-	queue, err := memory.Open(buffer.Config{Path: t.TempDir(), SegmentSize: 1 << 20, MaxSize: 1 << 30, WhenFull: "block", Compression: "s2"}, buffer.Options{})
+	queue, err := memory.Open(
+		buffer.Config{Path: t.TempDir(), SegmentSize: 1 << 20, MaxSize: 1 << 30, WhenFull: "block", Compression: "s2"},
+		buffer.Options{},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
 	outs := &outputSet{
-		queue: queue, force: t.Context(), abandon: t.Context(), current: map[string]*output{}, retired: map[string]retiredOutput{},
+		queue: queue, force: t.Context(), abandon: t.Context(), current: map[string]*output{},
+		retired: map[string]retiredOutput{},
 	}
 	for want := range uint64(3) {
-		out := &output{name: "es", cfg: &config.Config{}, sender: &sender{Output: told{report: outputs.Report{Truncated: 1}}}}
+		out := &output{
+			name: "es", cfg: &config.Config{}, sender: &sender{Output: told{report: outputs.Report{Truncated: 1}}},
+		}
 		outs.launch(out)
 		if got := out.report().Truncated; got != want+1 {
 			t.Errorf("output %d has counted %d", want, got)

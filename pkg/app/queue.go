@@ -51,7 +51,9 @@ func OfflineQueue(cfg *config.Config, log zerolog.Logger) (q client.Queue, err e
 		if n := len(q.Outputs); n == 0 || q.Outputs[n-1].Output != w.Output {
 			q.Outputs = append(q.Outputs, client.OutputQueue{Output: w.Output, State: StateOffline})
 		}
-		p := client.Pending{Events: w.Pending.Events, Chunks: w.Pending.Chunks, Bytes: w.Pending.Bytes, Oldest: age(w.Oldest, now)}
+		p := client.Pending{
+			Events: w.Pending.Events, Chunks: w.Pending.Chunks, Bytes: w.Pending.Bytes, Oldest: age(w.Oldest, now),
+		}
 		out := &q.Outputs[len(q.Outputs)-1]
 		out.Clusters = append(out.Clusters, client.ClusterQueue{Cluster: w.Cluster, Pending: p})
 		out.Add(&p)
@@ -71,7 +73,11 @@ func openStopped(cfg *config.Config, log zerolog.Logger) (buffer.Queue, error) {
 		Log: log, OutputLimits: limits.Outputs, ClusterLimits: limits.Clusters, ClusterWhenFull: limits.ClusterWhenFull,
 	})
 	if errors.Is(err, buffer.ErrInUse) {
-		return nil, fmt.Errorf("a server uses the data directory %s: leave out --data-dir to ask that server, by --status or -c: %w", dir, err)
+		return nil,
+			fmt.Errorf(
+				"a server uses the data directory %s: leave out --data-dir to ask that server, by --status or -c: %w",
+				dir, err,
+			)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open the queue in %s: %w", dir, err)

@@ -34,8 +34,8 @@ func (a *App) watch(ctx context.Context) error {
 	}
 }
 
-// Reload reads the configuration again and puts it in force. After an error the old one stays in force, whole. warnings say
-// what the operator may not have meant.
+// Reload reads the configuration again and puts it in force. After an error the old one stays in force, whole. warnings
+// say what the operator may not have meant.
 func (a *App) Reload() (warnings []string, err error) {
 	for _, c := range a.certificates() {
 		_, _ = c.Reload() // it is logged and shown by the status
@@ -45,7 +45,10 @@ func (a *App) Reload() (warnings []string, err error) {
 	}
 	state := a.configState()
 	if len(state.Restart) > 0 {
-		warnings = []string{strings.Join(state.Restart, ", ") + " can't change while the program runs: what was there before stays in force until a restart"}
+		warnings = []string{
+			strings.Join(state.Restart, ", ") +
+				" can't change while the program runs: what was there before stays in force until a restart",
+		}
 	}
 	return append(warnings, state.Warnings...), nil
 }
@@ -102,7 +105,8 @@ func orphans(cfg *config.Config, backlogs []Backlog) (texts []string) {
 	for _, b := range backlogs {
 		if _, there := cfg.Outputs[b.Output]; !there {
 			texts = append(texts, fmt.Sprintf("output %s is not configured any more, and %d events wait for it: "+
-				"put it back under its name to deliver them, or lose them with aggregator output purge %s", b.Output, b.Events, b.Output))
+				"put it back under its name to deliver them, or lose them with aggregator output purge %s", b.Output,
+				b.Events, b.Output))
 		}
 	}
 	return texts
@@ -159,8 +163,9 @@ func needsRestart(old, next *config.Config) []string {
 	for key, differs := range map[string]bool{
 		"hostname": old.Hostname != next.Hostname, "listeners": len(old.Listeners) != len(next.Listeners),
 		"listeners[].max_message_size": ingestBudget(next) > ingestBudget(old),
-		"buffer":                       !reflect.DeepEqual(fixedBuffer(old), fixedBuffer(next)), "status": !reflect.DeepEqual(old.Status, next.Status),
-		"log": old.Log != next.Log,
+		"buffer":                       !reflect.DeepEqual(fixedBuffer(old), fixedBuffer(next)),
+		"status":                       !reflect.DeepEqual(old.Status, next.Status),
+		"log":                          old.Log != next.Log,
 	} {
 		if differs {
 			keys = append(keys, key)

@@ -31,8 +31,8 @@ func (l *lockedBuffer) String() string {
 	return l.b.String()
 }
 
-// Who takes an output with a backlog out of the configuration is told its name and how much waits: in the log, in the reply
-// and in the status, and again at the next start, until it is back or purged.
+// Who takes an output with a backlog out of the configuration is told its name and how much waits: in the log, in the
+// reply and in the status, and again at the next start, until it is back or purged.
 func TestAnOutputThatGoesWithABacklogIsWarnedOf(t *testing.T) {
 	const warning = "output pods is not configured any more, and 3 events wait for it"
 	dir, text := t.TempDir(), twoOutputs
@@ -82,7 +82,11 @@ func TestAnOutputThatGoesWithABacklogIsWarnedOf(t *testing.T) {
 	if warnings, err := p.Reload(); err != nil || warned(warnings) {
 		t.Errorf("back in the configuration, it is warned of: %q, %v", warnings, err)
 	}
-	p.await("its events", func(s status.Snapshot) bool { return delivered(s, "pods") == 3 && !warned(s.Config.Warnings) })
+	p.await("its events", func(
+		s status.Snapshot,
+	) bool {
+		return delivered(s, "pods") == 3 && !warned(s.Config.Warnings)
+	})
 }
 
 // What is purged has a place in the account of its output, which adds up.
@@ -107,12 +111,14 @@ func TestPurgedIsCounted(t *testing.T) {
 	if _, err := p.Reload(); err != nil {
 		t.Fatal(err)
 	}
-	if done, err := p.controlOutput("pods", "purge"); err != nil || done != "purged 3 events that waited for output pods" {
+	if done, err := p.controlOutput("pods", "purge"); err != nil ||
+		done != "purged 3 events that waited for output pods" {
 		t.Errorf("%q, %v", done, err)
 	}
 	s := p.snapshot()
 	o := s.Outputs[2]
-	if c := o.Clusters[0]; o.Name != "pods" || o.State != status.StateRemoved || c.Purged != 3 || c.Queued != 3 || c.Pending != 0 || len(c.Dropped) != 0 {
+	if c := o.Clusters[0]; o.Name != "pods" || o.State != status.StateRemoved || c.Purged != 3 || c.Queued != 3 ||
+		c.Pending != 0 || len(c.Dropped) != 0 {
 		t.Errorf("%+v", o)
 	}
 	if len(s.Config.Warnings) > 0 {

@@ -85,7 +85,10 @@ func (r *roomLog) warn(cluster, why string) {
 		return
 	}
 	r.log.Warn().Str("cluster", cluster).Str("reason", why).Str("remedy", remedyShare).
-		Msg("a limit is reached: events of the cluster are not acknowledged, its agents keep theirs and send them again")
+		Msg(
+			"a limit is reached: events of the cluster are not acknowledged, its agents keep theirs and " +
+				"send them again",
+		)
 }
 
 // watchRoom tells of a full queue until ctx ends.

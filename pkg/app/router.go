@@ -106,8 +106,13 @@ func (t *tally) reset() {
 	clear(t.dead)
 }
 
-func newRouter(queue buffer.Queue, routes *route.Table, clusters *cluster.Registry, keepUnrouted, sources bool, now func() time.Time, log zerolog.Logger) *router {
-	in := &router{queue: queue, now: now, log: log, quiet: logevery.Limit{Every: refusedEvery}, clusters: map[string]*tally{}}
+func newRouter(
+	queue buffer.Queue, routes *route.Table, clusters *cluster.Registry, keepUnrouted, sources bool,
+	now func() time.Time, log zerolog.Logger,
+) *router {
+	in := &router{
+		queue: queue, now: now, log: log, quiet: logevery.Limit{Every: refusedEvery}, clusters: map[string]*tally{},
+	}
 	in.setRules(routes, clusters, keepUnrouted, sources)
 	return in
 }
@@ -287,8 +292,8 @@ func (b *routedBatch) Reset() {
 	b.out.Reset()
 }
 
-// wantsSources reports whether an output adds who sent an event, which is kept with the chunks only then: small messages
-// of different agents don't share one otherwise.
+// wantsSources reports whether an output adds who sent an event, which is kept with the chunks only then: small
+// messages of different agents don't share one otherwise.
 func wantsSources(cfg *config.Config) bool {
 	for _, out := range cfg.Outputs {
 		if out.Common.Fields.Source != "" {

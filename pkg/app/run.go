@@ -12,8 +12,8 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/tls"
 )
 
-// Parts of shutdown_timeout, from the beginning of a stop. What is left after the last one is for the queue's files and the
-// status endpoint.
+// Parts of shutdown_timeout, from the beginning of a stop. What is left after the last one is for the queue's files and
+// the status endpoint.
 const (
 	endConnections = 0.5  // by then connections that are still busy are cut
 	endOutputs     = 0.7  // by then outputs give back what they have not delivered
@@ -54,7 +54,11 @@ func (r *running) tellWhy(cause error) {
 		r.opts.Log.Error().Err(cause).Msg("a part failed: stopping")
 		return
 	}
-	r.opts.Log.Info().Msg("stopping: messages in hand are stored and acknowledged, outputs finish what is in flight; a second signal ends at once")
+	r.opts.Log.Info().
+		Msg(
+			"stopping: messages in hand are stored and acknowledged, outputs finish what is in flight; a second " +
+				"signal ends at once",
+		)
 }
 
 // begin starts all parts.
@@ -98,8 +102,8 @@ func (r *running) start(ctx context.Context, group *sync.WaitGroup, run func(con
 	})
 }
 
-// waitShutdownDelay waits for shutdown_delay while listeners still accept but /readyz says no. It returns early with the error of
-// a part that fails.
+// waitShutdownDelay waits for shutdown_delay while listeners still accept but /readyz says no. It returns early with
+// the error of a part that fails.
 func (r *running) waitShutdownDelay() error {
 	r.ready.Store(false)
 	delay := r.settings.current().ShutdownDelay
@@ -107,7 +111,8 @@ func (r *running) waitShutdownDelay() error {
 		return nil
 	}
 	go func() { // left alone where nobody reads the log
-		r.opts.Log.Info().Stringer("shutdown_delay", delay).Msg("not ready any more: a stop follows, until then agents are still served")
+		r.opts.Log.Info().Stringer("shutdown_delay", delay).
+			Msg("not ready any more: a stop follows, until then agents are still served")
 	}()
 	timer := time.NewTimer(delay)
 	defer timer.Stop()
@@ -121,8 +126,8 @@ func (r *running) waitShutdownDelay() error {
 
 // stop ends everything within shutdown_timeout, in this order: the listeners close, and messages in hand are stored and
 // acknowledged; the outputs finish what is in flight or give it back; the queue saves its state and closes; the status
-// endpoint, which shows all this, ends last. Where the disk, an output, or who reads the log does not react, the error says
-// so: the process can only end then, which loses nothing that was acknowledged. tell comes first, and logs why.
+// endpoint, which shows all this, ends last. Where the disk, an output, or who reads the log does not react, the error
+// says so: the process can only end then, which loses nothing that was acknowledged. tell comes first, and logs why.
 func (r *running) stop(tell func()) error {
 	limit := r.settings.current().ShutdownTimeout
 	part := func(of float64) time.Duration { return time.Duration(of * float64(limit)) }

@@ -56,7 +56,9 @@ func newSender(name string, cfg *config.Config, in senderDeps) (*sender, error) 
 }
 
 // secure reads the certificates of a client. It returns nil where set is.
-func (s *sender) secure(set *setting.ClientTLS, log zerolog.Logger, now func() time.Time) (func(host string) *stdtls.Config, error) {
+func (s *sender) secure(
+	set *setting.ClientTLS, log zerolog.Logger, now func() time.Time,
+) (func(host string) *stdtls.Config, error) {
 	if set == nil {
 		return nil, nil //nolint:nilnil // nil: no TLS
 	}

@@ -34,7 +34,8 @@ type settings struct {
 func (s *settings) begin(cfg *config.Config, o *Options, memory status.Memory, now time.Time) {
 	s.load, s.tried, s.cfg, s.memory = o.Load, o.ConfigHash, cfg, memory
 	s.state = status.ConfigState{
-		Source: o.ConfigSource, Hash: o.ConfigHash, LoadedAt: now, Warnings: slices.Clone(cfg.Warnings), Restart: []string{},
+		Source: o.ConfigSource, Hash: o.ConfigHash, LoadedAt: now, Warnings: slices.Clone(cfg.Warnings),
+		Restart: []string{},
 	}
 }
 
@@ -69,7 +70,8 @@ func (s *settings) triedAlready(next Loaded, err error) bool {
 	return next.Hash == s.tried
 }
 
-// accepted notes that next is in force. restart names settings that are not, before a restart. The caller holds reloading.
+// accepted notes that next is in force. restart names settings that are not, before a restart. The caller holds
+// reloading.
 func (s *settings) accepted(next Loaded, memory status.Memory, restart []string, now time.Time) {
 	s.tried = next.Hash
 	s.mu.Lock()
@@ -81,8 +83,8 @@ func (s *settings) accepted(next Loaded, memory status.Memory, restart []string,
 	}
 }
 
-// refused notes that what was tried, a hash or why it could not be loaded, is not put in force for err. What is in force
-// stays. The caller holds reloading.
+// refused notes that what was tried, a hash or why it could not be loaded, is not put in force for err. What is in
+// force stays. The caller holds reloading.
 func (s *settings) refused(tried string, err error, now time.Time) {
 	s.tried = tried
 	s.mu.Lock()

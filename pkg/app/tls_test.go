@@ -15,8 +15,8 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/tls/tlstest"
 )
 
-// TestCertificates replaces the listener's certificate twenty times while agents send: no connection breaks, no event is
-// lost, and whoever connects anew sees the new one.
+// TestCertificates replaces the listener's certificate twenty times while agents send: no connection breaks, no event
+// is lost, and whoever connects anew sees the new one.
 func TestCertificates(t *testing.T) {
 	dir := t.TempDir()
 	ca := tlstest.NewCA(t, "test")
@@ -41,10 +41,12 @@ status: {address: "127.0.0.1:0"}
 		var shown string
 		agent, err := client.Dial(t.Context(), client.Config{
 			Address: p.ListenerAddrs()[0].String(), Timeout: patience,
-			TLS: &stdtls.Config{RootCAs: ca.Pool(), ServerName: "localhost", VerifyConnection: func(s stdtls.ConnectionState) error {
-				shown = s.PeerCertificates[0].SerialNumber.String()
-				return nil
-			}},
+			TLS: &stdtls.Config{
+				RootCAs: ca.Pool(), ServerName: "localhost", VerifyConnection: func(s stdtls.ConnectionState) error {
+					shown = s.PeerCertificates[0].SerialNumber.String()
+					return nil
+				},
+			},
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -11,21 +11,41 @@ import (
 type Config struct {
 	Type         string            `yaml:"type" default:"bbolt" enum:"bbolt|jetstream" help:"where chunks are kept"`
 	Path         string            `yaml:"path" default:"data" help:"a directory: queue segments, state, dead letters"`
-	SegmentSize  setting.Size      `yaml:"segment_size" default:"64MiB" min:"1MiB" help:"a segment file is sealed at this size"`
-	DedupeWindow time.Duration     `yaml:"dedupe_window" default:"10m" help:"how long unconfirmed chunk ids are remembered; 0: off"`
-	MaxSize      setting.Size      `yaml:"max_size" default:"0" help:"bytes on disk; 0: 80 % of what is free at the start"`
-	MinFreeDisk  setting.Size      `yaml:"min_free_disk" default:"1GiB" help:"the disk is treated as full when less than this is free"`
-	WhenFull     string            `yaml:"when_full" default:"block" enum:"block|drop_oldest|reject" help:"block: no ack, agents keep and retry; drop_oldest: counted; reject: close the connection"`
+	SegmentSize  setting.Size      `yaml:"segment_size" default:"64MiB" min:"1MiB"`
+	DedupeWindow time.Duration     `yaml:"dedupe_window" default:"10m"`
+	MaxSize      setting.Size      `yaml:"max_size" default:"0"`
+	MinFreeDisk  setting.Size      `yaml:"min_free_disk" default:"1GiB"`
+	WhenFull     string            `yaml:"when_full" default:"block" enum:"block|drop_oldest|reject"`
 	Sync         bool              `yaml:"sync" default:"true" help:"false: ack before fdatasync"`
 	Compression  string            `yaml:"compression" default:"s2" enum:"none|s2|zstd" help:"of chunks on disk"`
 	DeadLetters  deadletter.Config `yaml:"dead_letters" help:"limits of the dead letters"`
-	Waiting      WaitingConfig     `yaml:"waiting" help:"what waits aside for a target, such as an index or a stream, that takes no events"`
+	Waiting      WaitingConfig     `yaml:"waiting"`
 	JetStream    *JetStreamConfig  `yaml:"jetstream" later:"true" help:"a queue replicated over a network"`
+}
+
+// Help implements setting.Explained.
+func (Config) Help() map[string]string {
+	return map[string]string{
+		"segment_size":  "a segment file is sealed at this size",
+		"dedupe_window": "how long unconfirmed chunk ids are remembered; 0: off",
+		"max_size":      "bytes on disk; 0: 80 % of what is free at the start",
+		"min_free_disk": "the disk is treated as full when less than this is free",
+		"when_full":     "block: no ack, agents keep and retry; drop_oldest: counted; reject: close the connection",
+		"waiting":       "what waits aside for a target, such as an index or a stream, that takes no events",
+	}
 }
 
 // WaitingConfig is what may wait aside.
 type WaitingConfig struct {
-	MaxSize setting.Size `yaml:"max_size" default:"0" help:"bytes on disk; 0: a quarter of the queue's max_size. Past it, new events of such a target become dead letters"`
+	MaxSize setting.Size `yaml:"max_size" default:"0"`
+}
+
+// Help implements setting.Explained.
+func (WaitingConfig) Help() map[string]string {
+	return map[string]string{
+		"max_size": "bytes on disk; 0: a quarter of the queue's max_size. Past it, new events of such a target " +
+			"become dead letters",
+	}
 }
 
 // maxSegment is how large a segment may be made. A segment's disk is given back as a whole, and a damaged page can cost
@@ -35,7 +55,8 @@ const maxSegment = 4 << 30
 // Check implements setting.Checker.
 func (c *Config) Check(r *setting.Report) {
 	if c.SegmentSize > maxSegment {
-		r.Add("segment_size", "write 4GiB or less; 64MiB fits nearly everybody", "a segment of %s would give its disk back only as a whole", c.SegmentSize)
+		r.Add("segment_size", "write 4GiB or less; 64MiB fits nearly everybody",
+			"a segment of %s would give its disk back only as a whole", c.SegmentSize)
 	}
 }
 

@@ -17,9 +17,9 @@ type Limits struct {
 	// Outputs bounds what may wait for an output, in bytes on disk; 0 or missing: no bound but MaxSize.
 	// At the limit only batches with something for that output wait, are rejected, or make room.
 	Outputs map[string]int64
-	// Waiting bounds what waits aside for targets, in bytes on disk; 0: a quarter of MaxSize. At the limit, a target that
-	// has no less than half an equal share of it is refused more; one that has less is not, so that those that came first
-	// leave some.
+	// Waiting bounds what waits aside for targets, in bytes on disk; 0: a quarter of MaxSize. At the limit, a target
+	// that has no less than half an equal share of it is refused more; one that has less is not, so that those that
+	// came first leave some.
 	Waiting int64
 	// Clusters bounds the same of a cluster, each chunk counted once until its last output is done with
 	// it. At the limit only batches of that cluster wait or are rejected, and only its chunks dropped.
@@ -30,8 +30,8 @@ type Limits struct {
 	DeadLetters     deadletter.Config
 }
 
-// WaitingRefuses reports whether a target that has used bytes waiting may not have n more, of limit bytes for all targets,
-// which have total: see Limits.Waiting. targets is how many wait.
+// WaitingRefuses reports whether a target that has used bytes waiting may not have n more, of limit bytes for all
+// targets, which have total: see Limits.Waiting. targets is how many wait.
 func WaitingRefuses(limit, total, used, n int64, targets int) bool {
 	return total+n > limit && used+n > limit/int64(2*max(1, targets))
 }
@@ -39,8 +39,9 @@ func WaitingRefuses(limit, total, used, n int64, targets int) bool {
 // Limits returns the limits that c sets, with those of outputs and clusters.
 func (c *Config) Limits(outputs, clusters map[string]int64, clusterWhenFull map[string]string) Limits {
 	return Limits{
-		MaxSize: int64(c.MaxSize), MinFreeDisk: int64(c.MinFreeDisk), SegmentSize: int64(c.SegmentSize), WhenFull: c.WhenFull,
-		Outputs: outputs, Clusters: clusters, ClusterWhenFull: clusterWhenFull, DeadLetters: c.DeadLetters,
+		MaxSize: int64(c.MaxSize), MinFreeDisk: int64(c.MinFreeDisk), SegmentSize: int64(c.SegmentSize),
+		WhenFull: c.WhenFull,
+		Outputs:  outputs, Clusters: clusters, ClusterWhenFull: clusterWhenFull, DeadLetters: c.DeadLetters,
 		Waiting: int64(c.Waiting.MaxSize),
 	}
 }

@@ -47,7 +47,8 @@ type RequeueProgress struct {
 //
 // A crash at any moment leaves each event in the queue or among the dead letters, not in both: see Queue.Requeue.
 func Requeue(
-	ctx context.Context, q Queue, d deadletter.Store, filter deadletter.Filter, target func(*deadletter.Letter) RequeueTarget, progress func(RequeueProgress),
+	ctx context.Context, q Queue, d deadletter.Store, filter deadletter.Filter,
+	target func(*deadletter.Letter) RequeueTarget, progress func(RequeueProgress),
 ) (RequeueProgress, error) {
 	done := RequeueProgress{Skipped: map[string]int64{}}
 	upTo, release, err := d.Exclusive()
@@ -88,7 +89,9 @@ func Requeue(
 }
 
 // requeueItem returns what l is in the queue, or why it must stay a dead letter.
-func requeueItem(l *deadletter.Letter, queueID [16]byte, target func(*deadletter.Letter) RequeueTarget) (item RequeueItem, skip string) {
+func requeueItem(
+	l *deadletter.Letter, queueID [16]byte, target func(*deadletter.Letter) RequeueTarget,
+) (item RequeueItem, skip string) {
 	events, open, err := l.Read()
 	if err != nil {
 		return item, err.Error()
@@ -108,7 +111,8 @@ func requeueItem(l *deadletter.Letter, queueID [16]byte, target func(*deadletter
 		entries = append(slices.Clip(entries), event.GroupEnd...)
 	}
 	return RequeueItem{
-		ID: l.ID, Message: Message{Cluster: l.Cluster, Tag: l.Tag, Outputs: to.Outputs}, Routed: to.Routed, Entries: entries, Part: part,
+		ID: l.ID, Message: Message{Cluster: l.Cluster, Tag: l.Tag, Outputs: to.Outputs}, Routed: to.Routed,
+		Entries: entries, Part: part,
 	}, ""
 }
 

@@ -8,7 +8,10 @@ import (
 )
 
 func FuzzRetryLetter(f *testing.F) {
-	f.Add(event.AppendEntry(nil, event.AppendTime(nil, event.Time{Sec: 1_700_000_000}), nil, []byte{0x81, 0xa1, 'n', 1}), "x-1")
+	f.Add(
+		event.AppendEntry(nil, event.AppendTime(nil, event.Time{Sec: 1_700_000_000}), nil, []byte{0x81, 0xa1, 'n', 1}),
+		"x-1",
+	)
 	f.Add([]byte{0x92}, "")
 	home := func(l *deadletter.Letter) RequeueTarget { return RequeueTarget{Outputs: []string{l.Output}} }
 	f.Fuzz(func(t *testing.T, entry []byte, id string) {

@@ -19,7 +19,8 @@ func (c *checker) clusters() {
 			at = n
 		}
 		if key += "." + conflict.Key; !c.errors.within(key) {
-			c.errors.at(at, key, conflict.Hint, "clusters[%d]%s has the same %s", conflict.Other, section.item(conflict.Other).within(), conflict.Same)
+			c.errors.at(at, key, conflict.Hint, "clusters[%d]%s has the same %s", conflict.Other,
+				section.item(conflict.Other).within(), conflict.Same)
 		}
 	}
 	for i := range c.Clusters {
@@ -27,12 +28,15 @@ func (c *checker) clusters() {
 		for j, text := range k.Tags {
 			var mistake *route.PatternError
 			if _, err := route.Compile(text); errors.As(err, &mistake) {
-				c.errors.at(n.get("tags").item(j), index(key+".tags", j), "patterns are made of *, **, {a,b} and \\ before a character that stands for itself",
+				c.errors.at(n.get("tags").item(j), index(key+".tags", j),
+					"patterns are made of *, **, {a,b} and \\ before a character that stands for itself",
 					"column %d: %s", mistake.Column, mistake.Reason)
 			}
 		}
 		if !slices.ContainsFunc(c.Listeners, func(l forward.Config) bool { return c.reachable(&l, k) }) {
-			c.warnings.at(n, key, "give it a shared_key, users, sources, tls_names and a listener with client_ca_file, or a listener of its own",
+			c.warnings.at(n, key,
+				"give it a shared_key, users, sources, tls_names and a listener with client_ca_file, or a "+
+					"listener of its own",
 				"no agent can come in: nothing tells which ones are its")
 		}
 	}
@@ -71,7 +75,9 @@ func certified(l *forward.Config) bool {
 func (c *checker) strangers(n *node, key string, l *forward.Config) {
 	for i := range c.Clusters {
 		if k := &c.Clusters[i]; c.reachable(l, k) && !k.Proves() {
-			c.errors.at(n.get("address"), key+".address", "set allow_anonymous: true to accept everyone, or give the cluster a shared_key, users, tls_names or sources",
+			c.errors.at(n.get("address"), key+".address",
+				"set allow_anonymous: true to accept everyone, or give the cluster a shared_key, users, "+
+					"tls_names or sources",
 				"it can be reached from elsewhere, and agents of clusters[%d] have to prove nothing", i)
 		}
 	}

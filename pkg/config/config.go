@@ -30,17 +30,18 @@ type Config struct {
 	Buffer    buffer.Config           `yaml:"buffer" help:"the queue on disk"`
 	Filters   map[string][]FilterStep `yaml:"filters" help:"named lists of steps, used by routes"`
 	Routes    []route.Config          `yaml:"routes" help:"the first match wins; default: everything to every output"`
-	Unrouted  string                  `yaml:"unrouted" default:"dead_letter" enum:"dead_letter|drop" help:"what becomes of events that no route matches; drop is counted"`
-	Outputs   map[string]Output       `yaml:"outputs" help:"named destinations; default: archive, files below the buffer's path"`
+	Unrouted  string                  `yaml:"unrouted" default:"dead_letter" enum:"dead_letter|drop"`
+	Outputs   map[string]Output       `yaml:"outputs"`
 	Status    status.Config           `yaml:"status" help:"the HTTP endpoint"`
 	Log       Log                     `yaml:"log" help:"the program's own log"`
 
-	ShutdownDelay   time.Duration `yaml:"shutdown_delay" default:"0s" min:"0s" help:"how long a stop waits while /readyz already says no and listeners still accept, so that load balancers look elsewhere first"`
-	ShutdownTimeout time.Duration `yaml:"shutdown_timeout" default:"10s" min:"1s" help:"what a stop may take after that; what is not delivered by then is delivered after the next start"`
+	ShutdownDelay   time.Duration `yaml:"shutdown_delay" default:"0s" min:"0s"`
+	ShutdownTimeout time.Duration `yaml:"shutdown_timeout" default:"10s" min:"1s"`
 
 	// Warnings says what is allowed but hardly meant, in the order of the files.
 	Warnings []string `yaml:"-"`
-	// Became says of each name of a target that environment variables are in what it became, in the order of the outputs.
+	// Became says of each name of a target that environment variables are in what it became, in the order of the
+	// outputs.
 	Became []string `yaml:"-"`
 	// StandIns names what was made up, as Options.StandIn says, ascending.
 	StandIns []string `yaml:"-"`
@@ -48,10 +49,29 @@ type Config struct {
 	summary string
 }
 
+// Help implements setting.Explained.
+func (Config) Help() map[string]string {
+	return map[string]string{
+		"unrouted": "what becomes of events that no route matches; drop is counted",
+		"outputs":  "named destinations; default: archive, files below the buffer's path",
+		"shutdown_delay": "how long a stop waits while /readyz already says no and listeners still accept, so that " +
+			"load balancers look elsewhere first",
+		"shutdown_timeout": "what a stop may take after that; what is not delivered by then is delivered after " +
+			"the next start",
+	}
+}
+
 // Log is the settings of the program's own log.
 type Log struct {
 	Level  string `yaml:"level" default:"info" enum:"debug|info|warn|error" help:"the least level that is written"`
-	Format string `yaml:"format" default:"auto" enum:"auto|console|json" help:"auto: console on a terminal, JSON otherwise"`
+	Format string `yaml:"format" default:"auto" enum:"auto|console|json"`
+}
+
+// Help implements setting.Explained.
+func (Log) Help() map[string]string {
+	return map[string]string{
+		"format": "auto: console on a terminal, JSON otherwise",
+	}
 }
 
 // Output is one destination.

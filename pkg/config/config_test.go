@@ -22,8 +22,14 @@ const secretValue = "s3cr3t-value"
 
 // world is an environment in which the secrets of the tests are.
 func world() Options {
-	env := map[string]string{"SECRET": secretValue, "SEC_SIZE": "77secretunits", "BROKEN": "{s3cr3t-value", "N": "42", "EMPTY": "", "PASSWORD": "pass", "SPACE": " s3cr3t-value", "ON": "true"}
-	files := map[string]string{"/secret": secretValue + "\n", "/run/secrets/seoul": "key\n", "/run/secrets/es": "es", "/two": "a\n\n", "/empty": "\n", "/crlf": "a\r\n"}
+	env := map[string]string{
+		"SECRET": secretValue, "SEC_SIZE": "77secretunits", "BROKEN": "{s3cr3t-value", "N": "42", "EMPTY": "",
+		"PASSWORD": "pass", "SPACE": " s3cr3t-value", "ON": "true",
+	}
+	files := map[string]string{
+		"/secret": secretValue + "\n", "/run/secrets/seoul": "key\n", "/run/secrets/es": "es", "/two": "a\n\n",
+		"/empty": "\n", "/crlf": "a\r\n",
+	}
 	return Options{
 		LookupEnv: func(name string) (string, bool) { v, ok := env[name]; return v, ok },
 		ReadFile: func(name string) ([]byte, error) {
@@ -53,7 +59,8 @@ func TestErrors(t *testing.T) {
 				t.Fatal("accepted")
 			}
 			got := err.Error() + "\n"
-			if strings.Contains(got, "s3cr3t") || strings.Contains(got, "secretunits") || strings.Contains(got, "12345678") {
+			if strings.Contains(got, "s3cr3t") || strings.Contains(got, "secretunits") ||
+				strings.Contains(got, "12345678") {
 				t.Errorf("a secret shows:\n%s", got)
 			}
 			golden := strings.TrimSuffix(input, ".yaml") + ".err"
@@ -106,12 +113,17 @@ func TestDefaults(t *testing.T) {
 	}
 	l, archive := c.Listeners[0], c.Outputs["archive"].Settings.(*file.Config)
 	for what, is := range map[string]bool{
-		"hostname":    c.Hostname == "host-1",
-		"listener":    len(c.Listeners) == 1 && l.Name == "forward" && l.Address == "127.0.0.1:24224" && l.IdleTimeout == 10*time.Minute && l.MaxConnections == 10000,
-		"buffer":      c.Buffer.Path == "data" && c.Buffer.SegmentSize == 64<<20 && c.Buffer.Sync && c.Buffer.DeadLetters.MaxAge == 720*time.Hour,
-		"route":       len(c.Routes) == 1 && slices.Equal(c.Routes[0].Match, []string{"**"}) && slices.Equal(c.Routes[0].Outputs, []string{"archive"}),
-		"output":      len(c.Outputs) == 1 && archive.Path == "data/archive/{cluster}/%Y-%m-%d.ndjson" && archive.Type == "file" && archive.Rotate.MaxSize == 512<<20,
-		"common":      archive.Workers == 0 && archive.Fields.Time == "@timestamp" && archive.Fields.ID == "" && c.Outputs["archive"].Common == &archive.Common,
+		"hostname": c.Hostname == "host-1",
+		"listener": len(c.Listeners) == 1 && l.Name == "forward" && l.Address == "127.0.0.1:24224" &&
+			l.IdleTimeout == 10*time.Minute && l.MaxConnections == 10000,
+		"buffer": c.Buffer.Path == "data" && c.Buffer.SegmentSize == 64<<20 && c.Buffer.Sync &&
+			c.Buffer.DeadLetters.MaxAge == 720*time.Hour,
+		"route": len(c.Routes) == 1 && slices.Equal(c.Routes[0].Match, []string{"**"}) &&
+			slices.Equal(c.Routes[0].Outputs, []string{"archive"}),
+		"output": len(c.Outputs) == 1 && archive.Path == "data/archive/{cluster}/%Y-%m-%d.ndjson" &&
+			archive.Type == "file" && archive.Rotate.MaxSize == 512<<20,
+		"common": archive.Workers == 0 && archive.Fields.Time == "@timestamp" && archive.Fields.ID == "" &&
+			c.Outputs["archive"].Common == &archive.Common,
 		"status":      c.Status.Address == "127.0.0.1:9880" && !c.Status.Token.IsSet(),
 		"log":         c.Log == Log{"info", "auto"} && c.Unrouted == "dead_letter",
 		"no warnings": len(c.Warnings) == 0,
@@ -148,7 +160,8 @@ func TestInterpolation(t *testing.T) {
 		if fail := fmt.Sprint(err); got != tc.want || (tc.fail != "" || err != nil) && fail != tc.fail {
 			t.Errorf("%s: %q, %v; want %q, %s", tc.text, got, err, tc.want, tc.fail)
 		}
-		if brought := strings.Contains(strings.ReplaceAll(tc.text, "$${", ""), "${"); err == nil && (refs != nil) != brought {
+		if brought := strings.Contains(strings.ReplaceAll(tc.text, "$${", ""), "${"); err == nil &&
+			(refs != nil) != brought {
 			t.Errorf("%s: refs %q", tc.text, refs)
 		}
 	}
@@ -183,8 +196,10 @@ outputs:
 		"interpolated bool":   c.Buffer.Sync,
 		"interpolated number": c.Listeners[0].MaxConnections == 42,
 		"duration":            c.Listeners[0].IdleTimeout == 30*time.Minute,
-		"merge":               c.Listeners[1].MaxConnections == 42 && c.Listeners[1].Name == "b" && c.Listeners[1].Address == "127.0.0.1:2",
-		"scalar as list":      slices.Equal(c.Routes[0].Match, []string{"x"}) && slices.Equal(c.Routes[0].Outputs, []string{"out"}),
+		"merge": c.Listeners[1].MaxConnections == 42 && c.Listeners[1].Name == "b" &&
+			c.Listeners[1].Address == "127.0.0.1:2",
+		"scalar as list": slices.Equal(c.Routes[0].Match, []string{"x"}) &&
+			slices.Equal(c.Routes[0].Outputs, []string{"out"}),
 		"warnings": slices.Equal(c.Warnings, []string{
 			"x.yaml:15:5: routes[2]: never reached: routes[1] takes everything before it",
 			"x.yaml:18:11: outputs.unused: no route leads here (name it in a route)",
@@ -227,7 +242,8 @@ func TestDefaultsFollowWhatIsGiven(t *testing.T) {
 func TestLoad(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "a.yaml")
-	if _, err := Load([]string{path}, Options{}); err == nil || err.Error() != path+": can't be read: no such file or directory" {
+	if _, err := Load([]string{path}, Options{}); err == nil ||
+		err.Error() != path+": can't be read: no such file or directory" {
 		t.Errorf("missing file: %v", err)
 	}
 	if err := os.WriteFile(path, []byte("hostname: ${file:"+path+".host}\n"), 0o600); err != nil {
@@ -260,8 +276,10 @@ outputs:
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"a: elasticsearch to logs-{cluster} at https://es:9200, ${env:SECRET}\n", "b: firehose to logs-{cluster} in eu-west-1\n",
-		"c: kinesis to s in eu-west-1\n", "d: cloudwatch_logs to /k8s, {tag} in eu-west-1\n", "e: s3 to archive, {cluster}/ in eu-west-1\n",
+		"a: elasticsearch to logs-{cluster} at https://es:9200, ${env:SECRET}\n",
+		"b: firehose to logs-{cluster} in eu-west-1\n",
+		"c: kinesis to s in eu-west-1\n", "d: cloudwatch_logs to /k8s, {tag} in eu-west-1\n",
+		"e: s3 to archive, {cluster}/ in eu-west-1\n",
 	} {
 		if !strings.Contains(c.Summary(), want) {
 			t.Errorf("no %q in\n%s", want, c.Summary())

@@ -72,7 +72,8 @@ func fieldsOf(t reflect.Type) []field {
 
 // hasShort says whether a scalar may stand for a value of type t, a struct.
 func hasShort(t reflect.Type) bool {
-	return t.Kind() == reflect.Struct && !leaf(t) && slices.ContainsFunc(fieldsOf(t), func(f field) bool { return f.short })
+	return t.Kind() == reflect.Struct && !leaf(t) &&
+		slices.ContainsFunc(fieldsOf(t), func(f field) bool { return f.short })
 }
 
 func names(fields []field) []string {
@@ -157,7 +158,8 @@ func (d *decoder) structure(v reflect.Value, n *node, path string) {
 		n = &node{kind: mapping, place: n.place, entries: []entry{{fields[i].name, n.place, n}}}
 	}
 	if n.kind != mapping {
-		d.at(n, path, "", "expected a mapping with keys like %s, got %s", strings.Join(names(fields)[:min(3, len(fields))], ", "), n.shown())
+		d.at(n, path, "", "expected a mapping with keys like %s, got %s",
+			strings.Join(names(fields)[:min(3, len(fields))], ", "), n.shown())
 		return
 	}
 	for _, e := range n.entries {
@@ -281,7 +283,8 @@ func (d *decoder) list(v reflect.Value, n *node, path string, f field) {
 			d.presets(out.Index(i))
 		}
 		d.value(out.Index(i), item, index(path, i), field{enum: f.enum})
-		if s, ok := out.Index(i).Interface().(setting.Secret); ok && item != nil && !d.within(index(path, i)) && s.Reveal() == "" {
+		if s, ok := out.Index(i).Interface().(setting.Secret); ok && item != nil && !d.within(index(path, i)) &&
+			s.Reveal() == "" {
 			d.at(item, index(path, i), "write one, or remove the entry", "the secret is empty")
 		}
 	}
@@ -290,7 +293,8 @@ func (d *decoder) list(v reflect.Value, n *node, path string, f field) {
 
 func (d *decoder) mapping(v reflect.Value, n *node, path string) {
 	if n.kind != mapping {
-		d.at(n, path, "write each under its name, as in a: {…}, without -", "expected a mapping of names, got %s", n.shown())
+		d.at(n, path, "write each under its name, as in a: {…}, without -", "expected a mapping of names, got %s",
+			n.shown())
 		return
 	}
 	out := reflect.MakeMapWithSize(v.Type(), len(n.entries))

@@ -131,7 +131,8 @@ func (p *problems) sorted() Errors {
 		order[name] = i
 	}
 	slices.SortStableFunc(p.list, func(a, b *Error) int {
-		return cmp.Or(cmp.Compare(order[a.File], order[b.File]), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+		return cmp.Or(cmp.Compare(order[a.File], order[b.File]), cmp.Compare(a.Line, b.Line),
+			cmp.Compare(a.Column, b.Column))
 	})
 	return slices.CompactFunc(p.list, func(a, b *Error) bool { return *a == *b })
 }

@@ -61,7 +61,8 @@ func (s *FilterStep) Check(r *setting.Report) {
 		for _, k := range filters.Kinds() {
 			known = append(known, k.Name)
 		}
-		r.Add("", "one of "+listed(known)+"; make a list item of each", "a step has exactly one of these keys, and perhaps when")
+		r.Add("", "one of "+listed(known)+"; make a list item of each",
+			"a step has exactly one of these keys, and perhaps when")
 	}
 	if s.When != "" {
 		filter.CheckCondition(r, "when", s.When, conditionHint)

@@ -52,7 +52,8 @@ func TestFilters(t *testing.T) {
     - lookup: {field: ns, file: nowhere.csv, key: namespace, add: {team: team}}`, "true", ""},
 		{"empty", "    []", "true", "filters.f: the filter is empty"},
 	} {
-		text := strings.Replace(strings.Replace(filtered, "%s", strings.Trim(tc.steps, "\n"), 1), "%q", `"`+tc.when+`"`, 1)
+		text := strings.Replace(strings.Replace(filtered, "%s", strings.Trim(tc.steps, "\n"), 1), "%q", `"`+tc.when+`"`,
+			1)
 		_, err := Parse("a.yaml", []byte(text), world())
 		if got := errorText(err); (tc.wrong == "") != (err == nil) || !strings.Contains(got, tc.wrong) {
 			t.Errorf("%s: %s, want %q", tc.name, got, tc.wrong)

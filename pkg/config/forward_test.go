@@ -14,7 +14,9 @@ func TestForwardServers(t *testing.T) {
 	for text, want := range map[string][]forwardoutput.Server{
 		`logs:24224`:   {one},
 		`[logs:24224]`: {one},
-		`[logs:24224, {address: "unix:/run/x", weight: 3, standby: true}]`: {one, {Address: "unix:/run/x", Weight: 3, Standby: true}},
+		`[logs:24224, {address: "unix:/run/x", weight: 3, standby: true}]`: {
+			one, {Address: "unix:/run/x", Weight: 3, Standby: true},
+		},
 	} {
 		c, err := Parse("x.yaml", []byte("outputs: {up: {type: forward, servers: "+text+"}}\n"), world())
 		if err != nil {
@@ -28,8 +30,10 @@ func TestForwardServers(t *testing.T) {
 		if want := "output     up: forward to logs:24224"; !strings.Contains(c.Summary(), want) {
 			t.Errorf("summary without %q:\n%s", want, c.Summary())
 		}
-		if !up.Ack || up.Compression != "gzip" || up.Tag != "{tag}" || up.Metadata != "drop" || up.MaxMessageSize != 4<<20 ||
-			up.Connections != 4 || up.IdleTimeout != 30*time.Second || up.MaxConnectionAge != 10*time.Minute || up.SharedKey.IsSet() {
+		if !up.Ack || up.Compression != "gzip" || up.Tag != "{tag}" || up.Metadata != "drop" ||
+			up.MaxMessageSize != 4<<20 ||
+			up.Connections != 4 || up.IdleTimeout != 30*time.Second || up.MaxConnectionAge != 10*time.Minute ||
+			up.SharedKey.IsSet() {
 			t.Errorf("defaults: %+v", up)
 		}
 	}

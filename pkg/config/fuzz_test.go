@@ -54,7 +54,8 @@ func FuzzParse(f *testing.F) {
 // FuzzExpand interpolates any text: what may be shown and errors have no secret, and each ${ that is written $${ stays.
 func FuzzExpand(f *testing.F) {
 	for _, text := range []string{
-		"", "plain", "${env:SECRET}", "a${env:N}b${file:/secret}c", "${env:MISSING:-${env:N}}", "$${env:N}", "$$${env:SECRET}", "${", "${env:", "${file:/none}", "${x}}", "${env:SECRET:-",
+		"", "plain", "${env:SECRET}", "a${env:N}b${file:/secret}c", "${env:MISSING:-${env:N}}", "$${env:N}",
+		"$$${env:SECRET}", "${", "${env:", "${file:/none}", "${x}}", "${env:SECRET:-",
 	} {
 		f.Add(text)
 	}

@@ -66,7 +66,8 @@ func (ip *interpolator) expand(text string) (e expanded, err error) {
 			return expanded{hint: hint}, err
 		}
 		if ip.bytes += len(value); ip.bytes > maxInterpolated {
-			return expanded{}, fmt.Errorf("environment variables and files bring in more than %d MiB", maxInterpolated>>20)
+			return expanded{}, fmt.Errorf("environment variables and files bring in more than %d MiB",
+				maxInterpolated>>20)
 		}
 		b.WriteString(value)
 		m.WriteString("${" + ref + "}")
@@ -102,7 +103,8 @@ func (ip *interpolator) lookUp(inner string) (value, ref, hint string, err error
 		}
 		content, err := ip.options.ReadFile(path)
 		if err != nil {
-			return "", inner, "make it, readable for the user that runs this", fmt.Errorf("the file of ${file:} can't be read: %w", err)
+			return "", inner, "make it, readable for the user that runs this",
+				fmt.Errorf("the file of ${file:} can't be read: %w", err)
 		}
 		value := withoutLineEnd(string(content))
 		ip.known[inner] = value

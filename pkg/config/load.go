@@ -29,11 +29,12 @@ type Options struct {
 	// StandIn has values made up for variables that are not set and files that are not there or not readable, for
 	// whoever only wants to see what a configuration does. What is made up is no mistake, whatever is expected there.
 	StandIn bool
-	// Only names the one section that matters, "" for all: of mistakes elsewhere nothing is said, and what else is in the
-	// configuration can't be relied on.
+	// Only names the one section that matters, "" for all: of mistakes elsewhere nothing is said, and what else is in
+	// the configuration can't be relied on.
 	Only string
 	// Verify returns what is wrong although the files themselves are right, by keys from the root. It is called with
-	// whole false where a mistake was found already: then settings may be missing, and only some of it can be looked at.
+	// whole false where a mistake was found already: then settings may be missing, and only some of it can be looked
+	// at.
 	Verify func(c *Config, whole bool) []setting.Problem
 }
 
@@ -108,7 +109,9 @@ func Load(paths []string, o Options) (*Config, error) {
 	for _, path := range paths {
 		names, err := expand(path)
 		if err != nil {
-			wrong = append(wrong, &Error{File: path, Reason: err.Error(), Hint: "-c takes files, or directories of *.yaml files"})
+			wrong = append(wrong, &Error{
+				File: path, Reason: err.Error(), Hint: "-c takes files, or directories of *.yaml files",
+			})
 		}
 		for _, name := range names {
 			if slices.ContainsFunc(files, func(f document) bool { return f.name == name }) {
@@ -143,7 +146,8 @@ func expand(path string) ([]string, error) {
 		if strings.HasSuffix(e.Name(), ".yml") && e.Name()[0] != '.' {
 			return nil, fmt.Errorf("%s would not be read: its name does not end in .yaml", e.Name())
 		}
-		if strings.HasSuffix(e.Name(), ".yaml") && !strings.HasSuffix(e.Name(), ".tests.yaml") && e.Name()[0] != '.' && !e.IsDir() {
+		if strings.HasSuffix(e.Name(), ".yaml") && !strings.HasSuffix(e.Name(), ".tests.yaml") && e.Name()[0] != '.' &&
+			!e.IsDir() {
 			names = append(names, filepath.Join(path, e.Name()))
 		}
 	}
@@ -191,9 +195,11 @@ func read(files []document, o Options) (*Config, error) {
 	}
 	warnings.files = found.files
 	r := &reader{
-		problems:     found,
-		interpolator: interpolator{options: o.filled(), known: make(map[string]string), standIns: make(map[string]bool)},
-		active:       make(map[*yaml.Node]bool),
+		problems: found,
+		interpolator: interpolator{
+			options: o.filled(), known: make(map[string]string), standIns: make(map[string]bool),
+		},
+		active: make(map[*yaml.Node]bool),
 	}
 	var root *node
 	for _, f := range files {

@@ -175,11 +175,13 @@ func (r *reader) read(file string, data []byte) *node {
 		return nil
 	}
 	if utf16(data) {
-		r.add(r.at(0, 0), "", "save it as UTF-8", "the file is UTF-16 without a byte order mark, as some Windows programs write it")
+		r.add(r.at(0, 0), "", "save it as UTF-8",
+			"the file is UTF-16 without a byte order mark, as some Windows programs write it")
 		return nil
 	}
 	if program := otherProgram(data); program != "" {
-		r.add(r.at(0, 0), "", "write it in YAML: docs/migrate has what is called what", "this is a configuration of "+program)
+		r.add(r.at(0, 0), "", "write it in YAML: docs/migrate has what is called what",
+			"this is a configuration of "+program)
 		return nil
 	}
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
@@ -230,7 +232,8 @@ func (r *reader) resolve(n *yaml.Node, path string, depth int) *node {
 	if r.count++; r.count > maxNodes || depth > maxDepth {
 		r.stopped = true
 		r.add(r.at(n.Line, n.Column), "", "", fmt.Sprintf(
-			"the file has more than %d values, counted with what aliases repeat, or nests deeper than %d", maxNodes, maxDepth))
+			"the file has more than %d values, counted with what aliases repeat, or nests deeper than %d", maxNodes,
+			maxDepth))
 		return nil
 	}
 	out := &node{place: r.at(n.Line, n.Column), tag: n.ShortTag()}
@@ -267,7 +270,8 @@ func (r *reader) scalar(out *node, n *yaml.Node, path string) bool {
 	case "!!int", "!!float", "!!bool", "!!null", "!!timestamp":
 		return true
 	default:
-		r.add(r.at(n.Line, n.Column), path, "remove it", "the YAML tag "+strings.Trim(quote(n.Tag), `"`)+" is not known")
+		r.add(r.at(n.Line, n.Column), path, "remove it",
+			"the YAML tag "+strings.Trim(quote(n.Tag), `"`)+" is not known")
 		return false
 	}
 	e, err := r.expand(n.Value)
@@ -300,11 +304,14 @@ func (r *reader) mapping(out *node, n *yaml.Node, path string, depth int) {
 			merges = append(merges, v)
 			continue
 		case twice:
-			r.add(r.at(k.Line, k.Column), join(path, k.Value), "", fmt.Sprintf("the key is given on line %d already", line))
+			r.add(r.at(k.Line, k.Column), join(path, k.Value), "",
+				fmt.Sprintf("the key is given on line %d already", line))
 			continue
 		}
 		lines[k.Value] = k.Line
-		out.entries = append(out.entries, entry{k.Value, r.at(k.Line, k.Column), r.resolve(v, join(path, k.Value), depth+1)})
+		out.entries = append(out.entries, entry{
+			k.Value, r.at(k.Line, k.Column), r.resolve(v, join(path, k.Value), depth+1),
+		})
 	}
 	for _, m := range merges {
 		merged := r.resolve(m, path, depth+1)

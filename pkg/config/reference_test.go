@@ -29,7 +29,8 @@ func TestReference(t *testing.T) {
 	fmt.Fprint(&b, "\n### Every output\n\n| key | default | meaning |\n|---|---|---|\n")
 	rows(&b, reflect.TypeFor[outputs.Common](), "")
 	for _, kind := range outputKinds() {
-		fmt.Fprintf(&b, "\n### Outputs of type %s\n\nTo %s.\n\n| key | default | meaning |\n|---|---|---|\n", kind.Name, kind.Summary)
+		fmt.Fprintf(&b, "\n### Outputs of type %s\n\nTo %s.\n\n| key | default | meaning |\n|---|---|---|\n", kind.Name,
+			kind.Summary)
 		rows(&b, reflect.TypeOf(kind.NewConfig()).Elem(), "", reflect.TypeFor[outputs.Common]())
 	}
 	for _, kind := range filters.Kinds() {

@@ -115,7 +115,8 @@ func (d *decoder) secret(n *node, path string) {
 	case n.text == "":
 		d.at(n, path, "put the secret there, or leave the key out", "the secret is empty: %s holds nothing", from)
 	case strings.TrimFunc(n.text, unseen) != n.text:
-		d.at(n, path, "write it without; one line end behind it is cut", "the secret of %s begins or ends with white space", from)
+		d.at(n, path, "write it without; one line end behind it is cut",
+			"the secret of %s begins or ends with white space", from)
 	}
 }
 

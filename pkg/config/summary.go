@@ -27,7 +27,9 @@ func (c *Config) summarize() string {
 		if l.TLS != nil {
 			secure = " with TLS"
 			if l.TLS.ClientCAFile != "" {
-				secure += ", client certificates " + map[string]string{"require": "required", "request": "requested"}[l.TLS.ClientAuth]
+				secure += ", client certificates " + map[string]string{
+					"require": "required", "request": "requested",
+				}[l.TLS.ClientAuth]
 			}
 		}
 		anonymous := ""
@@ -38,7 +40,10 @@ func (c *Config) summarize() string {
 	}
 	for _, k := range c.Clusters {
 		var by []string
-		for how, given := range map[string]bool{"shared key": len(k.SharedKey) > 0, "user": len(k.Users) > 0, "certificate": len(k.TLSNames) > 0, "source": len(k.Sources) > 0} {
+		for how, given := range map[string]bool{
+			"shared key": len(k.SharedKey) > 0, "user": len(k.Users) > 0, "certificate": len(k.TLSNames) > 0,
+			"source": len(k.Sources) > 0,
+		} {
 			if given {
 				by = append(by, how)
 			}
@@ -62,7 +67,8 @@ func (c *Config) summarize() string {
 		if r.Continue {
 			next = ", then on"
 		}
-		line("route", "%s%s%s → %s%s", strings.Join(r.Match, ", "), from, conditions(r.When, r.Filters), strings.Join(r.Outputs, ", "), next)
+		line("route", "%s%s%s → %s%s", strings.Join(r.Match, ", "), from, conditions(r.When, r.Filters),
+			strings.Join(r.Outputs, ", "), next)
 	}
 	line("unrouted", "%s", c.Unrouted)
 	for _, name := range c.OutputNames() {

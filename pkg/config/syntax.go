@@ -30,7 +30,9 @@ func (r *reader) syntax(err error, data []byte) {
 		hint = "YAML is indented with spaces, not tabs"
 	case opens > 0:
 		line, text = opens, "the quote "+quote+" that opens here is not closed in its line"
-		hint = "close it; a " + quote + " inside such a text is written " + map[string]string{`"`: `\"`, "'": "''"}[quote]
+		hint = "close it; a " + quote + " inside such a text is written " + map[string]string{
+			`"`: `\"`, "'": "''",
+		}[quote]
 	default:
 		if at, first := special(lines, line); first != "" {
 			line, text = at, "a text that begins with "+first+" means something else here: "+text
@@ -79,14 +81,16 @@ func otherProgram(data []byte) string {
 
 // utf16 reports whether data is text of two bytes a character, without the mark that would say so.
 func utf16(data []byte) bool {
-	return len(data) >= 4 && (data[0] == 0 && data[2] == 0 && data[1] != 0 || data[1] == 0 && data[3] == 0 && data[0] != 0) &&
+	return len(data) >= 4 &&
+		(data[0] == 0 && data[2] == 0 && data[1] != 0 || data[1] == 0 && data[3] == 0 && data[0] != 0) &&
 		bytes.Count(data, []byte{0})*3 > len(data)
 }
 
 // opening is a quote where a text can begin.
 func opening() *regexp.Regexp { return regexp.MustCompile(`(?:^|[:\-,\[{]\s*)(["'])`) }
 
-// openQuote returns the line, from 1, of the first quoted text that is not closed in it, with the quote; 0: there is none.
+// openQuote returns the line, from 1, of the first quoted text that is not closed in it, with the quote; 0: there is
+// none.
 func openQuote(lines []string) (line int, quote string) {
 	begins := opening()
 	for i, text := range lines {

@@ -11,8 +11,8 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 )
 
-// eachName calls do for each single value of outputs in which placeholders stand, as its field's tag says; with targets only for
-// names of where events go.
+// eachName calls do for each single value of outputs in which placeholders stand, as its field's tag says; with targets
+// only for names of where events go.
 func eachName(root *node, targets bool, do func(key string, n *node)) {
 	all := root.get("outputs")
 	if all == nil {
@@ -46,7 +46,8 @@ const holdsTarget = "target"
 func (d *decoder) became(root *node) (lines []string) {
 	eachName(root, true, func(key string, n *node) {
 		secret := slices.ContainsFunc(d.secrets, func(s *node) bool {
-			return strings.Contains(n.text, s.text) || slices.ContainsFunc(s.refs, func(ref string) bool { return slices.Contains(n.refs, ref) })
+			return strings.Contains(n.text, s.text) ||
+				slices.ContainsFunc(s.refs, func(ref string) bool { return slices.Contains(n.refs, ref) })
 		})
 		file := func(ref string) bool { return strings.HasPrefix(ref, "${file:") }
 		if len(n.refs) > 0 && !secret && !slices.ContainsFunc(n.refs, file) {
@@ -56,10 +57,13 @@ func (d *decoder) became(root *node) (lines []string) {
 	return lines
 }
 
-// foreign finds how other programs write placeholders. Doubled braces around a name alone would be the name in braces here,
-// which nobody means.
+// foreign finds how other programs write placeholders. Doubled braces around a name alone would be the name in braces
+// here, which nobody means.
 func foreign() *regexp.Regexp {
-	return regexp.MustCompile(`\$\{?(?i:tag|tag_parts|tag_prefix|tag_suffix|time|chunk_id|uuid|hostname|record|kubernetes)\b(?:\[[^\]]*\])*\}?|%\{[^}]*\}|\$\w+\[|\$\(|\{\{ *[\w.$]+ *\}\}`)
+	return regexp.MustCompile(
+		`\$\{?(?i:tag|tag_parts|tag_prefix|tag_suffix|time|chunk_` +
+			`id|uuid|hostname|record|kubernetes)\b(?:\[[^\]]*\])*\}?|%\{[^}]*\}|\$\w+\[|\$\(|\{\{ *[\w.$]+ *\}\}`,
+	)
 }
 
 // placeholders holds that no name of a target has another program's placeholders, which would stand for themselves.
@@ -79,7 +83,8 @@ func (c *checker) tagPatterns() {
 		for i, text := range patterns {
 			n := list.item(i)
 			if char := expressionIn(text); char != "" && n != nil {
-				c.warnings.at(n, key, "patterns have *, ** and {a,b}; write \\"+char+" where the character itself is meant",
+				c.warnings.at(n, key,
+					"patterns have *, ** and {a,b}; write \\"+char+" where the character itself is meant",
 					"%s stands for itself in %s: this is no regular expression", char, n.shown())
 			}
 		}
@@ -92,7 +97,8 @@ func (c *checker) tagPatterns() {
 	}
 }
 
-// expressionIn returns the first character of a pattern that only regular expressions give a meaning, "" if there is none.
+// expressionIn returns the first character of a pattern that only regular expressions give a meaning, "" if there is
+// none.
 func expressionIn(pattern string) string {
 	for i := 0; i < len(pattern); i++ {
 		switch {

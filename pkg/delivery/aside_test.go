@@ -37,7 +37,10 @@ type indices struct {
 }
 
 func newIndices(n int) *indices {
-	return &indices{n: n, closed: map[int]bool{}, got: map[int]int{}, order: map[int][]int{}, tags: map[int]string{}, ids: map[int]string{}}
+	return &indices{
+		n: n, closed: map[int]bool{}, got: map[int]int{}, order: map[int][]int{}, tags: map[int]string{},
+		ids: map[int]string{},
+	}
 }
 
 func (o *indices) Close() error { return nil }
@@ -155,8 +158,8 @@ func (r *asideRig) check(t *testing.T, events, waiting int) {
 	}
 }
 
-// Whatever share of the events goes to a target that takes none, the others are delivered, and those of that one once it
-// takes them again, in order, without anybody's doing. It is asked with a few events now and then meanwhile.
+// Whatever share of the events goes to a target that takes none, the others are delivered, and those of that one once
+// it takes them again, in order, without anybody's doing. It is asked with a few events now and then meanwhile.
 func TestATargetStopsOnlyItself(t *testing.T) {
 	for _, tc := range []struct {
 		name    string
@@ -183,7 +186,8 @@ func TestATargetStopsOnlyItself(t *testing.T) {
 				healthy := chunks * each * (tc.indices - len(tc.closed)) / tc.indices
 				r.check(t, chunks*each, chunks*each-healthy)
 				s := r.Stats()
-				if len(s.Waiting) != len(tc.closed) || s.Waiting[0].Kind != "index_closed_exception" || len(s.Held) > 0 || s.Failing != "" {
+				if len(s.Waiting) != len(tc.closed) || s.Waiting[0].Kind != "index_closed_exception" ||
+					len(s.Held) > 0 || s.Failing != "" {
 					t.Errorf("waiting: %+v, held %v, failing %q", s.Waiting, s.Held, s.Failing)
 				}
 				r.output.mu.Lock()
@@ -300,8 +304,8 @@ func TestWaitingEndsWithMaxAge(t *testing.T) {
 	})
 }
 
-// What waits is as the filters have left it, with its tag and id, and passes no filter again; lines that were joined over
-// several chunks are whole, and none of these is done before they are stored.
+// What waits is as the filters have left it, with its tag and id, and passes no filter again; lines that were joined
+// over several chunks are whole, and none of these is done before they are stored.
 func TestWaitingIsAsFiltersLeftIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		calls := map[string]int{}
@@ -316,8 +320,10 @@ func TestWaitingIsAsFiltersLeftIt(t *testing.T) {
 		out.closed = true
 		run := func() (stop func()) {
 			l := delivery.New(delivery.Options{
-				Name: "test", Source: source, Aside: room{source}, Output: out, DeadLetters: &texts{}, Log: zerolog.Nop(),
-				Rules: rules(joining(t, time.Second), mark), Common: outputs.Common{Batch: outputs.BatchConfig{MaxWait: time.Millisecond}},
+				Name: "test", Source: source, Aside: room{source}, Output: out, DeadLetters: &texts{},
+				Log:    zerolog.Nop(),
+				Rules:  rules(joining(t, time.Second), mark),
+				Common: outputs.Common{Batch: outputs.BatchConfig{MaxWait: time.Millisecond}},
 			})
 			ctx, cancel := context.WithCancel(t.Context())
 			ended := make(chan error, 1)
@@ -388,7 +394,10 @@ func TestTargetsAtRandom(t *testing.T) {
 		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				random := rand.New(rand.NewPCG(seed, 7))
-				set := outputs.Common{Workers: 1 + random.IntN(3), Batch: outputs.BatchConfig{MaxEvents: 5 + random.IntN(50), MaxWait: time.Second}}
+				set := outputs.Common{
+					Workers: 1 + random.IntN(3),
+					Batch:   outputs.BatchConfig{MaxEvents: 5 + random.IntN(50), MaxWait: time.Second},
+				}
 				r := newAside(t, 1+random.IntN(5), set)
 				total := 0
 				for i := range 60 {

@@ -35,7 +35,9 @@ func TestRulesAtRandom(t *testing.T) {
 				rnd := rand.New(rand.NewPCG(seed, 7))
 				var mu sync.Mutex
 				refusals := rand.New(rand.NewPCG(seed, 8))
-				reasons := []outputs.Reason{outputs.ReasonServer, outputs.ReasonThrottled, outputs.ReasonServer, outputs.ReasonRejected}
+				reasons := []outputs.Reason{
+					outputs.ReasonServer, outputs.ReasonThrottled, outputs.ReasonServer, outputs.ReasonRejected,
+				}
 				s := &filterRig{source: outputtest.NewBacklog(), letterStore: &texts{}}
 				s.refuse = func(string) outputs.Reason {
 					mu.Lock()
@@ -47,8 +49,10 @@ func TestRulesAtRandom(t *testing.T) {
 				}
 				set := outputs.Common{
 					Workers: 1 + rnd.IntN(3),
-					Batch:   outputs.BatchConfig{MaxBytes: setting.Size(50 << rnd.IntN(8)), MaxEvents: 1 << rnd.IntN(6)},
-					Retry:   outputs.RetryConfig{Initial: time.Second, Max: 10 * time.Second, MaxAttempts: 8},
+					Batch: outputs.BatchConfig{
+						MaxBytes: setting.Size(50 << rnd.IntN(8)), MaxEvents: 1 << rnd.IntN(6),
+					},
+					Retry: outputs.RetryConfig{Initial: time.Second, Max: 10 * time.Second, MaxAttempts: 8},
 				}
 				launch := func() { s.run(t, rules(joining(t, time.Second), step(byWord)), set) }
 				launch()
@@ -56,7 +60,9 @@ func TestRulesAtRandom(t *testing.T) {
 				for i := range 150 {
 					var texts []string
 					for range 1 + rnd.IntN(8) {
-						text := []string{"+", "-", "-", "", "change ", "drop ", "kill ", "- kill ", "+change "}[rnd.IntN(9)]
+						text := []string{
+							"+", "-", "-", "", "change ", "drop ", "kill ", "- kill ", "+change ",
+						}[rnd.IntN(9)]
 						texts = append(texts, fmt.Sprint(text, "#", total))
 						total++
 					}
@@ -78,7 +84,8 @@ func TestRulesAtRandom(t *testing.T) {
 					sum += n
 				}
 				if sum != total || s.source.Events() > 0 {
-					t.Errorf("%d of %d lines are accounted for, %d are pending: %v", sum, total, s.source.Events(), fate)
+					t.Errorf("%d of %d lines are accounted for, %d are pending: %v", sum, total, s.source.Events(),
+						fate)
 				}
 				found := map[string]bool{}
 				for _, log := range append(s.taken(), s.letterStore.all...) {
@@ -103,7 +110,10 @@ func TestCrashInTheMiddleOfATrace(t *testing.T) {
 	dir := t.TempDir()
 	open := func(path string) buffer.Queue {
 		t.Helper()
-		q, err := disk.Open(buffer.Config{Path: path, SegmentSize: 1 << 20, MaxSize: 1 << 30, WhenFull: "block", Compression: "s2"}, buffer.Options{})
+		q, err := disk.Open(
+			buffer.Config{Path: path, SegmentSize: 1 << 20, MaxSize: 1 << 30, WhenFull: "block", Compression: "s2"},
+			buffer.Options{},
+		)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -130,7 +140,8 @@ func TestCrashInTheMiddleOfATrace(t *testing.T) {
 			return nil
 		}}
 		l := delivery.New(delivery.Options{
-			Name: "test", Source: q.Source("test"), Output: out, DeadLetters: &texts{}, Rules: rules(joining(t, time.Hour)), Log: zerolog.Nop(),
+			Name: "test", Source: q.Source("test"), Output: out, DeadLetters: &texts{},
+			Rules: rules(joining(t, time.Hour)), Log: zerolog.Nop(),
 			Common: outputs.Common{Batch: outputs.BatchConfig{MaxWait: time.Millisecond}},
 		})
 		ctx, cancel := context.WithCancel(t.Context())
@@ -151,7 +162,8 @@ func TestCrashInTheMiddleOfATrace(t *testing.T) {
 	put(q, "-e")
 	got, stop := run(q, "a")
 	equal(t, "delivered at first", got, []string{"a"})
-	if err := os.CopyFS(filepath.Join(dir, "crashed"), os.DirFS(filepath.Join(dir, "first"))); err != nil { // what is on disk now
+	// What is on disk now.
+	if err := os.CopyFS(filepath.Join(dir, "crashed"), os.DirFS(filepath.Join(dir, "first"))); err != nil {
 		t.Fatal(err)
 	}
 	stop()

@@ -25,7 +25,8 @@ func lines(seq uint64, tag string, texts ...string) *event.Chunk {
 	c := &event.Chunk{Seq: seq, Cluster: "a", Tag: tag, Events: len(texts)}
 	for i, text := range texts {
 		record := filter.AppendString(filter.AppendString(filter.AppendMapHeader(nil, 1), "log"), text)
-		c.Entries = event.AppendEntry(c.Entries, event.AppendTime(nil, event.Time{Sec: outputtest.Start + int64(i)}), nil, record)
+		c.Entries = event.AppendEntry(c.Entries, event.AppendTime(nil, event.Time{Sec: outputtest.Start + int64(i)}),
+			nil, record)
 	}
 	return c
 }
@@ -163,7 +164,8 @@ func (s *filterRig) run(t *testing.T, r *filter.Rules, set outputs.Common) {
 		set.Batch.MaxWait = 100 * time.Millisecond
 	}
 	s.Loop = delivery.New(delivery.Options{
-		Name: "test", Source: s.source, Output: s, DeadLetters: s.letterStore, Rules: r, Common: set, Log: zerolog.Nop(), Previous: s.Loop,
+		Name: "test", Source: s.source, Output: s, DeadLetters: s.letterStore, Rules: r, Common: set,
+		Log: zerolog.Nop(), Previous: s.Loop,
 	})
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)

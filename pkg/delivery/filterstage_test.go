@@ -22,7 +22,8 @@ import (
 func TestRules(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := filtered(t, rules(step(byWord)), outputs.Common{Workers: 1},
-			lines(1, "t", "a", "drop b", "change c", "kill d", "e"), lines(2, "plain", "drop", "kill"), lines(3, "t", "drop", "drop"))
+			lines(1, "t", "a", "drop b", "change c", "kill d", "e"), lines(2, "plain", "drop", "kill"),
+			lines(3, "t", "drop", "drop"))
 		time.Sleep(time.Second)
 		equal(t, "delivered", s.taken(), []string{"a", "change c!", "e", "drop", "kill"})
 		equal(t, "dead letters", s.letterStore.kept(), []string{"filter: kill d"})
@@ -127,8 +128,24 @@ func TestFateOfJoined(t *testing.T) {
 		dead   []string
 		counts map[string]int
 	}{
-		{"dropped", []string{"+a", "-drop", "b"}, "", outputs.Common{}, []string{"b"}, nil, map[string]int{"delivered": 1, "dropped: filter": 2}},
-		{"dead", []string{"+a", "-kill", "b"}, "", outputs.Common{}, []string{"b"}, []string{"filter: +a", "filter: -kill"}, map[string]int{"delivered": 1, "dead: filter": 2}},
+		{
+			"dropped",
+			[]string{"+a", "-drop", "b"},
+			"",
+			outputs.Common{},
+			[]string{"b"},
+			nil,
+			map[string]int{"delivered": 1, "dropped: filter": 2},
+		},
+		{
+			"dead",
+			[]string{"+a", "-kill", "b"},
+			"",
+			outputs.Common{},
+			[]string{"b"},
+			[]string{"filter: +a", "filter: -kill"},
+			map[string]int{"delivered": 1, "dead: filter": 2},
+		},
 		{
 			"rejected",
 			[]string{"+a", "-change", "b"},
@@ -221,8 +238,12 @@ func TestChangedEventsAreSentAgain(t *testing.T) {
 		s.run(t, rules(joining(t, time.Second), step(byWord)), outputs.Common{Workers: 2})
 		var want []string
 		for i := range 100 {
-			s.source.Put(lines(uint64(i), "t", fmt.Sprint("change ", i), fmt.Sprint("as it was ", i), fmt.Sprint("+x", i), fmt.Sprint("-y", i)))
-			want = append(want, fmt.Sprint("change ", i, "!"), fmt.Sprint("as it was ", i), fmt.Sprintf("+x%d -y%d", i, i))
+			s.source.Put(
+				lines(uint64(i), "t", fmt.Sprint("change ", i), fmt.Sprint("as it was ", i), fmt.Sprint("+x", i),
+					fmt.Sprint("-y", i)),
+			)
+			want = append(want, fmt.Sprint("change ", i, "!"), fmt.Sprint("as it was ", i),
+				fmt.Sprintf("+x%d -y%d", i, i))
 			time.Sleep(100 * time.Millisecond)
 		}
 		time.Sleep(2 * time.Minute)
@@ -239,7 +260,10 @@ func TestChangedEventsAreSentAgain(t *testing.T) {
 // What is held back at the end is delivered, or its chunks go back, all of them.
 func TestStopWithJoined(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &filterRig{source: outputtest.NewBacklog(lines(1, "t", "+a"), lines(2, "t", "-b", "kill c"), lines(3, "t", "+d", "e", "+f")), letterStore: &texts{}}
+		s := &filterRig{
+			source: outputtest.NewBacklog(lines(1, "t", "+a"), lines(2, "t", "-b", "kill c"),
+				lines(3, "t", "+d", "e", "+f")), letterStore: &texts{},
+		}
 		down := true
 		s.refuse = func(string) outputs.Reason {
 			if down {
@@ -266,14 +290,18 @@ func TestStopWithJoined(t *testing.T) {
 // An outage does not tear apart what came before and after it.
 func TestOutageTearsNothingApart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &filterRig{source: outputtest.NewBacklog(lines(1, "plain", "x"), lines(2, "plain", "y"), lines(3, "t", "z", "+a"), lines(4, "t", "-b", "c")), letterStore: &texts{}}
+		s := &filterRig{
+			source: outputtest.NewBacklog(lines(1, "plain", "x"), lines(2, "plain", "y"), lines(3, "t", "z", "+a"),
+				lines(4, "t", "-b", "c")), letterStore: &texts{},
+		}
 		release := make(chan struct{})
 		blocked := &recorder{send: func(b *outputs.Batch) error {
 			<-release
 			return s.Send(t.Context(), b)
 		}}
 		s.Loop = delivery.New(delivery.Options{
-			Name: "test", Source: s.source, Output: blocked, DeadLetters: s.letterStore, Rules: rules(joining(t, 3*time.Second)), Log: zerolog.Nop(),
+			Name: "test", Source: s.source, Output: blocked, DeadLetters: s.letterStore,
+			Rules: rules(joining(t, 3*time.Second)), Log: zerolog.Nop(),
 			Common: outputs.Common{Workers: 1, Batch: outputs.BatchConfig{MaxEvents: 1}},
 		})
 		ctx, cancel := context.WithCancel(t.Context())
@@ -329,7 +357,9 @@ func (summing) Flush(time.Time, bool, func(*filter.Event)) {}
 // Events that a step made are delivered with ids of their own, and not counted.
 func TestMadeEvents(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &filterRig{source: outputtest.NewBacklog(lines(1, "t", "a", "b"), lines(2, "t", "c")), letterStore: &texts{}}
+		s := &filterRig{
+			source: outputtest.NewBacklog(lines(1, "t", "a", "b"), lines(2, "t", "c")), letterStore: &texts{},
+		}
 		refused := map[string]bool{}
 		s.refuse = func(log string) outputs.Reason {
 			switch {
@@ -354,7 +384,8 @@ func TestMadeEvents(t *testing.T) {
 	})
 }
 
-// What has gone on does not count as held back any more: of far more than the bound, one after the other, nothing is torn apart.
+// What has gone on does not count as held back any more: of far more than the bound, one after the other, nothing is
+// torn apart.
 func TestHeldBackIsGivenBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := filtered(t, rules(joining(t, time.Hour)), outputs.Common{})

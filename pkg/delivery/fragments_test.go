@@ -16,7 +16,8 @@ import (
 func fragment(t *testing.T, seq uint64, ordinal int) *event.Chunk {
 	t.Helper()
 	record, err := filter.AppendValue(nil, map[string]any{
-		"log": strconv.Itoa(ordinal), "partial_message": "true", "partial_id": "x", "partial_ordinal": strconv.Itoa(ordinal), "partial_last": strconv.FormatBool(ordinal == 3),
+		"log": strconv.Itoa(ordinal), "partial_message": "true", "partial_id": "x",
+		"partial_ordinal": strconv.Itoa(ordinal), "partial_last": strconv.FormatBool(ordinal == 3),
 	})
 	if err != nil {
 		t.Fatal(err)

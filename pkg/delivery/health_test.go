@@ -15,27 +15,31 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/outputs/outputtest"
 )
 
-// A destination that was away and is back, and goes on refusing one event, takes events: the output does not fail any more,
-// and the log says so, for each reason that is not final.
+// A destination that was away and is back, and goes on refusing one event, takes events: the output does not fail any
+// more, and the log says so, for each reason that is not final.
 func TestAnOutputThatDeliversDoesNotFail(t *testing.T) {
-	for _, reason := range []outputs.Reason{outputs.ReasonThrottled, outputs.ReasonServer, outputs.ReasonNetwork, outputs.ReasonAuth} {
+	for _, reason := range []outputs.Reason{
+		outputs.ReasonThrottled, outputs.ReasonServer, outputs.ReasonNetwork, outputs.ReasonAuth,
+	} {
 		t.Run(string(reason), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var away atomic.Bool
 				away.Store(true)
-				r := start(t, outputs.Common{Workers: 1, Batch: outputs.BatchConfig{MaxWait: time.Second}}, func(_ context.Context, ns []int) error {
-					if away.Load() {
-						return whole(reason)
-					}
-					if i := slices.Index(ns, 0); i >= 0 {
-						return partly(outputs.Failure{Index: i, Reason: reason})
-					}
-					return nil
-				}, outputtest.Chunk(1, "a", "t", 5, 0, 10))
+				r := start(t, outputs.Common{Workers: 1, Batch: outputs.BatchConfig{MaxWait: time.Second}},
+					func(_ context.Context, ns []int) error {
+						if away.Load() {
+							return whole(reason)
+						}
+						if i := slices.Index(ns, 0); i >= 0 {
+							return partly(outputs.Failure{Index: i, Reason: reason})
+						}
+						return nil
+					}, outputtest.Chunk(1, "a", "t", 5, 0, 10))
 				began := time.Now()
 				time.Sleep(time.Minute)
 				synctest.Wait()
-				if s := r.Stats(); s.Failing != string(reason) || s.FailingSince.Sub(began) > 2*time.Second || !s.LastErrorOver.IsZero() || s.LastError == "" {
+				if s := r.Stats(); s.Failing != string(reason) || s.FailingSince.Sub(began) > 2*time.Second ||
+					!s.LastErrorOver.IsZero() || s.LastError == "" {
 					t.Errorf("while the destination is away: %+v", s)
 				}
 				away.Store(false)
@@ -56,7 +60,8 @@ func TestAnOutputThatDeliversDoesNotFail(t *testing.T) {
 	}
 }
 
-// An error of the destination is past with the next event that gets through, one of a single event when that is settled.
+// An error of the destination is past with the next event that gets through, one of a single event when that is
+// settled.
 func TestErrorsEnd(t *testing.T) {
 	for _, tc := range []struct {
 		name   string
@@ -84,13 +89,15 @@ func TestErrorsEnd(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				try := 0
-				r := start(t, outputs.Common{Workers: 1, Batch: outputs.BatchConfig{MaxWait: time.Second}}, func(context.Context, []int) error {
-					try++
-					return tc.answer(try)
-				}, outputtest.Chunk(1, "a", "t", 2, 0, 10))
+				r := start(t, outputs.Common{Workers: 1, Batch: outputs.BatchConfig{MaxWait: time.Second}},
+					func(context.Context, []int) error {
+						try++
+						return tc.answer(try)
+					}, outputtest.Chunk(1, "a", "t", 2, 0, 10))
 				time.Sleep(time.Hour)
 				synctest.Wait()
-				if s := r.Stats(); s.LastError == "" || s.LastErrorOver.IsZero() || s.LastErrorOver.Before(s.LastErrorAt) || s.Failing != "" {
+				if s := r.Stats(); s.LastError == "" || s.LastErrorOver.IsZero() ||
+					s.LastErrorOver.Before(s.LastErrorAt) || s.Failing != "" {
 					t.Errorf("%+v", s)
 				}
 				r.stop()
@@ -102,8 +109,11 @@ func TestErrorsEnd(t *testing.T) {
 // An output that has given its events up fails for nothing: none waits.
 func TestGivenUpIsNotFailing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		set := outputs.Common{Workers: 1, Batch: outputs.BatchConfig{MaxWait: time.Second}, Retry: outputs.RetryConfig{MaxAttempts: 3}}
-		r := start(t, set, func(context.Context, []int) error { return whole(outputs.ReasonServer) }, outputtest.Chunk(1, "a", "t", 2, 0, 10))
+		set := outputs.Common{
+			Workers: 1, Batch: outputs.BatchConfig{MaxWait: time.Second}, Retry: outputs.RetryConfig{MaxAttempts: 3},
+		}
+		r := start(t, set, func(context.Context, []int) error { return whole(outputs.ReasonServer) },
+			outputtest.Chunk(1, "a", "t", 2, 0, 10))
 		time.Sleep(time.Hour)
 		synctest.Wait()
 		if s := r.Stats(); s.Failing != "" || r.source.Events() != 0 {
@@ -117,17 +127,29 @@ func TestGivenUpIsNotFailing(t *testing.T) {
 func TestOneLineForEachKindOfErrorAnHour(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := 0
-		r := start(t, outputs.Common{Workers: 1, Batch: outputs.BatchConfig{MaxWait: time.Millisecond}}, func(context.Context, []int) error {
+		r := start(t, outputs.Common{Workers: 1, Batch: outputs.BatchConfig{MaxWait: time.Millisecond}}, func(
+			context.Context, []int,
+		) error {
 			n++
 			switch n % 4 {
 			case 0:
-				return &outputs.SendError{Reason: outputs.ReasonNetwork, Err: fmt.Errorf("https://es-%d:9200: the connection was refused", n)}
+				return &outputs.SendError{
+					Reason: outputs.ReasonNetwork, Err: fmt.Errorf("https://es-%d:9200: the connection was refused", n),
+				}
 			case 1:
-				return &outputs.SendError{Reason: outputs.ReasonNetwork, Err: errors.New("its certificate is signed by \"x\", which is not trusted")}
+				return &outputs.SendError{
+					Reason: outputs.ReasonNetwork,
+					Err:    errors.New("its certificate is signed by \"x\", which is not trusted"),
+				}
 			case 2:
-				return partly(outputs.Failure{Index: 0, Reason: outputs.ReasonRejected, Status: 400, Detail: fmt.Sprintf("failed to parse field [f%d] in document '%d'", n, n)})
+				return partly(outputs.Failure{
+					Index: 0, Reason: outputs.ReasonRejected, Status: 400,
+					Detail: fmt.Sprintf("failed to parse field [f%d] in document '%d'", n, n),
+				})
 			}
-			return partly(outputs.Failure{Index: 0, Reason: outputs.ReasonRejected, Status: 400, Detail: "strict_dynamic_mapping_exception"})
+			return partly(outputs.Failure{
+				Index: 0, Reason: outputs.ReasonRejected, Status: 400, Detail: "strict_dynamic_mapping_exception",
+			})
 		})
 		for i := range 130 {
 			r.source.Put(outputtest.Chunk(uint64(i), "a", "t", 1, i, 10))

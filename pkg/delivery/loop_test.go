@@ -43,7 +43,8 @@ func (g *letterStore) Add(_ context.Context, letters []delivery.DeadLetter) erro
 		if l.Event != nil {
 			g.dead[outputtest.Number(l.Event)]++
 		}
-		l.Chunk = &event.Chunk{Seq: l.Chunk.Seq, Cluster: l.Chunk.Cluster, Tag: l.Chunk.Tag} // for what is read when it is done
+		// For what is read when it is done.
+		l.Chunk = &event.Chunk{Seq: l.Chunk.Seq, Cluster: l.Chunk.Cluster, Tag: l.Chunk.Tag}
 		g.letters = append(g.letters, l)
 	}
 	return nil
@@ -61,7 +62,10 @@ type rig struct {
 
 func start(t *testing.T, set outputs.Common, onSend func(context.Context, []int) error, chunks ...*event.Chunk) *rig {
 	t.Helper()
-	r := &rig{source: outputtest.NewBacklog(chunks...), output: &outputtest.Output{OnSend: onSend}, letterStore: &letterStore{}}
+	r := &rig{
+		source: outputtest.NewBacklog(chunks...), output: &outputtest.Output{OnSend: onSend},
+		letterStore: &letterStore{},
+	}
 	return r.start(t, set)
 }
 
@@ -73,7 +77,8 @@ func (r *rig) start(t *testing.T, set outputs.Common) *rig {
 func (r *rig) startWith(t *testing.T, output outputs.Output, set outputs.Common) *rig {
 	t.Helper()
 	r.Loop = delivery.New(delivery.Options{
-		Name: "test", Source: r.source, Output: output, DeadLetters: r.letterStore, Common: set, Log: zerolog.New(&r.log),
+		Name: "test", Source: r.source, Output: output, DeadLetters: r.letterStore, Common: set,
+		Log: zerolog.New(&r.log),
 	})
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
@@ -115,7 +120,8 @@ func (r *rig) checkLedger(t *testing.T, queued int) {
 		}
 	}
 	if sum != queued {
-		t.Errorf("delivered, dropped, dead and pending are %d events, put in were %d; %+v", sum, queued, r.Stats().Clusters)
+		t.Errorf("delivered, dropped, dead and pending are %d events, put in were %d; %+v", sum, queued,
+			r.Stats().Clusters)
 	}
 }
 
@@ -126,10 +132,26 @@ func TestBatchesAreCutExactly(t *testing.T) {
 		set  outputs.BatchConfig
 		want [][]int
 	}{
-		{"by events, in the middle of chunks", outputs.BatchConfig{MaxEvents: 4, MaxWait: time.Second}, [][]int{numbers(0, 4), numbers(4, 8), numbers(8, 10)}},
-		{"by bytes", outputs.BatchConfig{MaxBytes: 3*size + size/2, MaxWait: time.Second}, [][]int{numbers(0, 3), numbers(3, 6), numbers(6, 9), numbers(9, 10)}},
-		{"full to the last byte", outputs.BatchConfig{MaxBytes: 5 * size, MaxWait: time.Second}, [][]int{numbers(0, 5), numbers(5, 10)}},
-		{"an event above the limit goes alone", outputs.BatchConfig{MaxBytes: 1, MaxEvents: 50, MaxWait: time.Second}, [][]int{{0}, {1}, {2}, {3}, {4}, {5}, {6}, {7}, {8}, {9}}},
+		{
+			"by events, in the middle of chunks",
+			outputs.BatchConfig{MaxEvents: 4, MaxWait: time.Second},
+			[][]int{numbers(0, 4), numbers(4, 8), numbers(8, 10)},
+		},
+		{
+			"by bytes",
+			outputs.BatchConfig{MaxBytes: 3*size + size/2, MaxWait: time.Second},
+			[][]int{numbers(0, 3), numbers(3, 6), numbers(6, 9), numbers(9, 10)},
+		},
+		{
+			"full to the last byte",
+			outputs.BatchConfig{MaxBytes: 5 * size, MaxWait: time.Second},
+			[][]int{numbers(0, 5), numbers(5, 10)},
+		},
+		{
+			"an event above the limit goes alone", outputs.BatchConfig{
+				MaxBytes: 1, MaxEvents: 50, MaxWait: time.Second,
+			}, [][]int{{0}, {1}, {2}, {3}, {4}, {5}, {6}, {7}, {8}, {9}},
+		},
 		{"all together", outputs.BatchConfig{MaxWait: time.Second}, [][]int{numbers(0, 10)}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -164,11 +186,18 @@ func TestWholeChunks(t *testing.T) {
 	}{
 		{outputs.BatchConfig{MaxWait: time.Second}, [][]int{numbers(0, 10)}},
 		{outputs.BatchConfig{MaxEvents: 9, MaxWait: time.Second}, [][]int{numbers(0, 3), numbers(3, 10)}},
-		{outputs.BatchConfig{MaxEvents: 5, MaxWait: time.Second}, [][]int{numbers(0, 3), numbers(3, 8), numbers(8, 10)}},
+		{
+			outputs.BatchConfig{MaxEvents: 5, MaxWait: time.Second},
+			[][]int{numbers(0, 3), numbers(3, 8), numbers(8, 10)},
+		},
 		{outputs.BatchConfig{MaxBytes: 3000, MaxWait: time.Second}, [][]int{numbers(0, 3), numbers(3, 10)}},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			r := &rig{source: outputtest.NewBacklog(outputtest.Chunk(1, "a", "t", 3, 0, 300), outputtest.Chunk(2, "b", "t", 7, 3, 300)), output: &outputtest.Output{}, letterStore: &letterStore{}}
+			r := &rig{
+				source: outputtest.NewBacklog(
+					outputtest.Chunk(1, "a", "t", 3, 0, 300), outputtest.Chunk(2, "b", "t", 7, 3, 300),
+				), output: &outputtest.Output{}, letterStore: &letterStore{},
+			}
 			r.startWith(t, wholeOutput{r.output}, outputs.Common{Workers: 1, Batch: tc.set})
 			time.Sleep(2 * time.Second)
 			synctest.Wait()
@@ -185,7 +214,9 @@ func TestMaxWaitCountsFromTheFirstEvent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		begin := time.Now()
 		var at []time.Duration
-		r := start(t, outputs.Common{Workers: 1, Batch: outputs.BatchConfig{MaxWait: time.Second}}, func(context.Context, []int) error {
+		r := start(t, outputs.Common{Workers: 1, Batch: outputs.BatchConfig{MaxWait: time.Second}}, func(
+			context.Context, []int,
+		) error {
 			at = append(at, time.Since(begin))
 			return nil
 		})
@@ -206,7 +237,9 @@ func TestMaxWaitCountsFromTheFirstEvent(t *testing.T) {
 func TestTheLogSaysAsOftenThatItDeliversAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tries := 0
-		r := start(t, outputs.Common{Workers: 1, Batch: outputs.BatchConfig{MaxWait: time.Millisecond}}, func(context.Context, []int) error {
+		r := start(t, outputs.Common{Workers: 1, Batch: outputs.BatchConfig{MaxWait: time.Millisecond}}, func(
+			context.Context, []int,
+		) error {
 			if tries++; tries%2 == 1 {
 				return &outputs.SendError{Reason: outputs.ReasonThrottled, Err: errTest}
 			}
@@ -218,7 +251,8 @@ func TestTheLogSaysAsOftenThatItDeliversAgain(t *testing.T) {
 		}
 		r.stop()
 		log := r.log.String()
-		if failed, again := strings.Count(log, "does not take events"), strings.Count(log, "delivers again"); failed != 1 || again != 1 {
+		if failed, again := strings.Count(log, "does not take events"),
+			strings.Count(log, "delivers again"); failed != 1 || again != 1 {
 			t.Errorf("told %d times that it fails, and %d times that it delivers again:\n%s", failed, again, log)
 		}
 	})
@@ -231,10 +265,11 @@ func TestMemoryIsBounded(t *testing.T) {
 		for i := range 20 {
 			chunks = append(chunks, outputtest.Chunk(uint64(i), "a", "t", 5, 5*i, 10))
 		}
-		r := start(t, outputs.Common{Workers: 3, Batch: outputs.BatchConfig{MaxEvents: 5}}, func(context.Context, []int) error {
-			<-block
-			return nil
-		}, chunks...)
+		r := start(t, outputs.Common{Workers: 3, Batch: outputs.BatchConfig{MaxEvents: 5}},
+			func(context.Context, []int) error {
+				<-block
+				return nil
+			}, chunks...)
 		time.Sleep(30 * time.Second)
 		synctest.Wait()
 		// Three batches in flight, one that is full, and the chunk that waits for a fifth.
@@ -300,7 +335,10 @@ func TestStop(t *testing.T) {
 				return ctx.Err()
 			}
 		}, 9 * time.Second, 9 * time.Second, 1},
-		{"one that hangs is ended", func(ctx context.Context, _ []int) error { <-ctx.Done(); return ctx.Err() }, 10 * time.Second, 10 * time.Second, 0},
+		{
+			"one that hangs is ended", func(ctx context.Context, _ []int) error { <-ctx.Done(); return ctx.Err() },
+			10 * time.Second, 10 * time.Second, 0,
+		},
 		{"one that fails is given back at once", func(context.Context, []int) error { return down }, 0, 0, 0},
 		{"but not where some of a chunk was taken", func(_ context.Context, n []int) error {
 			se := &outputs.SendError{Reason: outputs.ReasonServer, RetryAfter: 9 * time.Second, Err: errors.New("busy")}
@@ -312,7 +350,8 @@ func TestStop(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				r := start(t, outputs.Common{Batch: outputs.BatchConfig{MaxWait: time.Minute}}, tc.onSend, outputtest.Chunk(1, "a", "t", 3, 0, 10))
+				r := start(t, outputs.Common{Batch: outputs.BatchConfig{MaxWait: time.Minute}}, tc.onSend,
+					outputtest.Chunk(1, "a", "t", 3, 0, 10))
 				synctest.Wait()
 				begin := time.Now()
 				r.stop()
@@ -333,7 +372,9 @@ func TestHurry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hurry, now := context.WithCancel(t.Context())
 		source := outputtest.NewBacklog(outputtest.Chunk(1, "a", "t", 3, 0, 10))
-		output := &outputtest.Output{OnSend: func(ctx context.Context, _ []int) error { <-ctx.Done(); return ctx.Err() }}
+		output := &outputtest.Output{
+			OnSend: func(ctx context.Context, _ []int) error { <-ctx.Done(); return ctx.Err() },
+		}
 		l := delivery.New(delivery.Options{
 			Name: "test", Source: source, Output: output, DeadLetters: &letterStore{}, Grace: time.Hour, Force: hurry,
 			Common: outputs.Common{Batch: outputs.BatchConfig{MaxWait: time.Millisecond}},
@@ -359,7 +400,8 @@ func TestHurry(t *testing.T) {
 func TestRateLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const events, size = 100, 974 + 15 + 11
-		r := start(t, outputs.Common{RateLimit: 10 * size, Batch: outputs.BatchConfig{MaxWait: time.Second}}, nil, outputtest.Chunk(1, "a", "t", events, 0, 974))
+		r := start(t, outputs.Common{RateLimit: 10 * size, Batch: outputs.BatchConfig{MaxWait: time.Second}}, nil,
+			outputtest.Chunk(1, "a", "t", events, 0, 974))
 		begin := time.Now()
 		for len(r.output.Got()) < events {
 			time.Sleep(10 * time.Millisecond)

@@ -60,7 +60,9 @@ func TestPaced(t *testing.T) {
 		},
 		{
 			"apart from what failed",
-			[]error{paced(20*time.Millisecond, append(at(outputs.ReasonPaced, 0), at(outputs.ReasonThrottled, 2)...)...)},
+			[]error{
+				paced(20*time.Millisecond, append(at(outputs.ReasonPaced, 0), at(outputs.ReasonThrottled, 2)...)...),
+			},
 			[][]int{{0, 1, 2}, {0}, {2}},
 			[]time.Duration{20 * time.Millisecond, -10 * second},
 			1, 3,
@@ -124,10 +126,13 @@ func TestPaced(t *testing.T) {
 					}
 				}
 				s := r.Stats()
-				if s.Failures != tc.failures || s.Sends != tc.counted || s.Latency.Count != tc.counted || s.Failing != "" {
-					t.Errorf("%d failures of %d sends, %d timed, failing %q; want %d of %d", s.Failures, s.Sends, s.Latency.Count, s.Failing, tc.failures, tc.counted)
+				if s.Failures != tc.failures || s.Sends != tc.counted || s.Latency.Count != tc.counted ||
+					s.Failing != "" {
+					t.Errorf("%d failures of %d sends, %d timed, failing %q; want %d of %d", s.Failures, s.Sends,
+						s.Latency.Count, s.Failing, tc.failures, tc.counted)
 				}
-				if len(s.Retried) != len(tc.retried) || len(tc.retried) > 0 && !reflect.DeepEqual(s.Retried, tc.retried) {
+				if len(s.Retried) != len(tc.retried) ||
+					len(tc.retried) > 0 && !reflect.DeepEqual(s.Retried, tc.retried) {
 					t.Errorf("retried %v, want %v", s.Retried, tc.retried)
 				}
 				if tc.failures == 0 && (s.LastError != "" || r.log.Len() > 0) {
@@ -158,7 +163,8 @@ func TestPacedEventsAreNotRated(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				sends := 0
-				begin, set := time.Now(), outputs.Common{Workers: 1, RateLimit: 10 * size, Batch: outputs.BatchConfig{MaxWait: time.Second}}
+				begin, set := time.Now(),
+					outputs.Common{Workers: 1, RateLimit: 10 * size, Batch: outputs.BatchConfig{MaxWait: time.Second}}
 				r := start(t, set, func(_ context.Context, ns []int) error {
 					if sends++; sends%5 > 0 {
 						return answer(len(ns))
@@ -200,7 +206,9 @@ func TestPrepare(t *testing.T) {
 			return nil
 		}
 		r := &rig{source: outputtest.NewBacklog(outputtest.Chunk(1, "a", "t", 3, 0, 10)), letterStore: &letterStore{}}
-		r.startWith(t, out, outputs.Common{Timeout: 7 * time.Second, Retry: outputs.RetryConfig{Initial: time.Millisecond}})
+		r.startWith(t, out, outputs.Common{
+			Timeout: 7 * time.Second, Retry: outputs.RetryConfig{Initial: time.Millisecond},
+		})
 		time.Sleep(6 * time.Second)
 		synctest.Wait()
 		if n := calls.Load(); n != 1 {
@@ -227,12 +235,18 @@ func TestPrepare(t *testing.T) {
 
 func TestStopWhilePreparing(t *testing.T) {
 	for name, prepare := range map[string]func(ctx context.Context) error{
-		"in a call":   func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() },
-		"between two": func(context.Context) error { return &outputs.SendError{Reason: outputs.ReasonAuth, Err: errTest} },
+		"in a call": func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() },
+		"between two": func(
+			context.Context,
+		) error {
+			return &outputs.SendError{Reason: outputs.ReasonAuth, Err: errTest}
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				r := &rig{source: outputtest.NewBacklog(outputtest.Chunk(1, "a", "t", 3, 0, 10)), letterStore: &letterStore{}}
+				r := &rig{
+					source: outputtest.NewBacklog(outputtest.Chunk(1, "a", "t", 3, 0, 10)), letterStore: &letterStore{},
+				}
 				r.startWith(t, &preparing{prepare: prepare}, outputs.Common{})
 				time.Sleep(time.Second)
 				synctest.Wait()
@@ -258,7 +272,8 @@ func TestAuthIsLoud(t *testing.T) {
 		r.stop()
 		n := 0
 		for line := range strings.Lines(r.log.String()) {
-			if n++; !strings.Contains(line, `"level":"error"`) || !strings.Contains(line, "401") || !strings.Contains(line, "set them right") {
+			if n++; !strings.Contains(line, `"level":"error"`) || !strings.Contains(line, "401") ||
+				!strings.Contains(line, "set them right") {
 				t.Errorf("logged: %s", line)
 			}
 		}

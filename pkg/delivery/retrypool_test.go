@@ -75,7 +75,10 @@ func TestRefusedClusterStopsOnlyItself(t *testing.T) {
 				for i := range chunksOfA {
 					r.source.Put(outputtest.Chunk(uint64(i), "a", "t", events, i*events, pad))
 				}
-				r.start(t, outputs.Common{Workers: 2, Batch: outputs.BatchConfig{MaxBytes: setting.Size(tc.size), MaxWait: 50 * time.Millisecond}})
+				r.start(t, outputs.Common{
+					Workers: 2,
+					Batch:   outputs.BatchConfig{MaxBytes: setting.Size(tc.size), MaxWait: 50 * time.Millisecond},
+				})
 				for i := range chunksOfB {
 					r.source.Put(outputtest.Chunk(uint64(1000+i), "b", "t", events, first+i*events, pad))
 					time.Sleep(5 * time.Second)
@@ -84,8 +87,10 @@ func TestRefusedClusterStopsOnlyItself(t *testing.T) {
 					}
 				}
 				s := r.Stats()
-				if !reflect.DeepEqual(s.Held, []string{"a"}) || s.Failing != "" || s.LastError == "" || !s.LastErrorOver.IsZero() {
-					t.Errorf("held %v, failing %q though cluster b is delivered, last error %q", s.Held, s.Failing, s.LastError)
+				if !reflect.DeepEqual(s.Held, []string{"a"}) || s.Failing != "" || s.LastError == "" ||
+					!s.LastErrorOver.IsZero() {
+					t.Errorf("held %v, failing %q though cluster b is delivered, last error %q", s.Held, s.Failing,
+						s.LastError)
 				}
 				if out := r.source.Out(); out*events*pad > 5*max(tc.size, 100<<10) {
 					t.Errorf("%d chunks are out", out)
@@ -147,7 +152,8 @@ func TestRandomRefusalsSlowNothing(t *testing.T) {
 		return d
 	}
 	calm := took(t, outputs.ReasonServer, 0)
-	most := calm * 5 / 2 // the attempts at the refused ones take time too; where they hold the others up it is four times calm
+	// The attempts at the refused ones take time too; where they hold the others up it is four times calm.
+	most := calm * 5 / 2
 	if d := took(t, outputs.ReasonServer, 5); d > most {
 		t.Errorf("with 5 %% refused it took %v, without %v", d, calm)
 	}
@@ -171,14 +177,19 @@ func TestStopWithPooledEvents(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				until := time.Now().Add(4 * time.Second)
-				answer := refuse(outputs.ReasonThrottled, func(n int) bool { return n%3 == 0 && time.Now().Before(until) })
-				r := start(t, outputs.Common{Batch: outputs.BatchConfig{MaxWait: time.Second}}, func(ctx context.Context, ns []int) error {
-					err := answer(ctx, ns)
-					if se := (*outputs.SendError)(nil); errors.As(err, &se) {
-						se.RetryAfter = tc.wish
-					}
-					return err
-				}, outputtest.Chunk(1, "a", "t", 100, 0, 10), outputtest.Chunk(2, "b", "t", 100, 100, 10))
+				answer := refuse(outputs.ReasonThrottled, func(
+					n int,
+				) bool {
+					return n%3 == 0 && time.Now().Before(until)
+				})
+				r := start(t, outputs.Common{Batch: outputs.BatchConfig{MaxWait: time.Second}},
+					func(ctx context.Context, ns []int) error {
+						err := answer(ctx, ns)
+						if se := (*outputs.SendError)(nil); errors.As(err, &se) {
+							se.RetryAfter = tc.wish
+						}
+						return err
+					}, outputtest.Chunk(1, "a", "t", 100, 0, 10), outputtest.Chunk(2, "b", "t", 100, 100, 10))
 				time.Sleep(2 * time.Second)
 				synctest.Wait()
 				if n := len(r.output.Got()); n != 133 {
@@ -213,7 +224,8 @@ func TestPooledEventsAreWhole(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := outputtest.Chunk(1, "a", "t", 4, 0, 10)
 		group := []byte("\x92\xd7\x00\xff\xff\xff\xff\x00\x00\x00\x00\x81\xa1g\x01")
-		c.Entries = append(append(append([]byte(nil), c.Entries[:len(c.Entries)/2]...), group...), c.Entries[len(c.Entries)/2:]...)
+		c.Entries = append(append(append([]byte(nil), c.Entries[:len(c.Entries)/2]...), group...),
+			c.Entries[len(c.Entries)/2:]...)
 		var first, again []event.Event
 		var ids []string
 		out := &recorder{send: func(b *outputs.Batch) error {
@@ -222,12 +234,15 @@ func TestPooledEventsAreWhole(t *testing.T) {
 					first = append(first, clone(&b.Events[i]))
 					ids = append(ids, string(b.Events[i].AppendID(nil)))
 				}
-				return partly(outputs.Failure{Index: 1, Reason: outputs.ReasonServer}, outputs.Failure{Index: 2, Reason: outputs.ReasonServer}, outputs.Failure{Index: 3, Reason: outputs.ReasonServer})
+				return partly(outputs.Failure{Index: 1, Reason: outputs.ReasonServer},
+					outputs.Failure{Index: 2, Reason: outputs.ReasonServer},
+					outputs.Failure{Index: 3, Reason: outputs.ReasonServer})
 			}
 			for i := range b.Events {
 				ev := &b.Events[i]
 				again = append(again, clone(ev))
-				if want := ids[ev.Pos]; string(ev.AppendID(nil)) != want || ev.Chunk != first[0].Chunk || ev.Chunk.Entries != nil {
+				if want := ids[ev.Pos]; string(ev.AppendID(nil)) != want || ev.Chunk != first[0].Chunk ||
+					ev.Chunk.Entries != nil {
 					t.Errorf("event %d: id %s, want %s; chunk %+v", ev.Pos, ev.AppendID(nil), want, ev.Chunk)
 				}
 			}

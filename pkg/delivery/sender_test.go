@@ -56,16 +56,20 @@ func TestResults(t *testing.T) {
 			sends: [][]int{{0, 1, 2, 3, 4}}, dead: map[string]uint64{"rejected": 1},
 		},
 		{
-			name: "rejected and dropped", set: outputs.Common{OnReject: outputs.OnRejectDrop}, answers: []error{partly(at(0, rejected))},
-			sends: [][]int{{0, 1, 2, 3, 4}}, dropped: map[string]uint64{"rejected": 1},
+			name: "rejected and dropped", set: outputs.Common{OnReject: outputs.OnRejectDrop},
+			answers: []error{partly(at(0, rejected))},
+			sends:   [][]int{{0, 1, 2, 3, 4}}, dropped: map[string]uint64{"rejected": 1},
 		},
 		{
-			name: "mixed", answers: []error{partly(at(0, rejected), at(1, throttled), at(4, throttled)), partly(at(1, rejected))},
-			sends: [][]int{{0, 1, 2, 3, 4}, {1, 4}}, dead: map[string]uint64{"rejected": 2}, retried: map[string]uint64{"throttled": 2},
+			name:    "mixed",
+			answers: []error{partly(at(0, rejected), at(1, throttled), at(4, throttled)), partly(at(1, rejected))},
+			sends:   [][]int{{0, 1, 2, 3, 4}, {1, 4}}, dead: map[string]uint64{"rejected": 2},
+			retried: map[string]uint64{"throttled": 2},
 		},
 		{
 			name: "all fail", answers: []error{whole(outputs.ReasonServer), errTest},
-			sends: [][]int{{0, 1, 2, 3, 4}, {0, 1, 2, 3, 4}, {0, 1, 2, 3, 4}}, retried: map[string]uint64{"server": 5, "network": 5},
+			sends:   [][]int{{0, 1, 2, 3, 4}, {0, 1, 2, 3, 4}, {0, 1, 2, 3, 4}},
+			retried: map[string]uint64{"server": 5, "network": 5},
 		},
 		{
 			name: "all rejected", answers: []error{whole(outputs.ReasonRejected)},
@@ -91,14 +95,16 @@ func TestResults(t *testing.T) {
 			dead:    map[string]uint64{"max_attempts": 1}, retried: map[string]uint64{"server": 5, "throttled": 1},
 		},
 		{
-			name: "max_attempts is no rejection", set: outputs.Common{OnReject: outputs.OnRejectDrop, Retry: outputs.RetryConfig{MaxAttempts: 1}},
+			name:    "max_attempts is no rejection",
+			set:     outputs.Common{OnReject: outputs.OnRejectDrop, Retry: outputs.RetryConfig{MaxAttempts: 1}},
 			answers: []error{partly(at(0, rejected), at(1, throttled))},
 			sends:   [][]int{{0, 1, 2, 3, 4}},
 			dead:    map[string]uint64{"max_attempts": 1}, dropped: map[string]uint64{"rejected": 1},
 		},
 		{
-			name: "max_age", set: outputs.Common{Retry: outputs.RetryConfig{MaxAge: time.Nanosecond}}, answers: []error{partly(at(3, throttled))},
-			sends: [][]int{{0, 1, 2, 3, 4}}, dead: map[string]uint64{"max_age": 1},
+			name: "max_age", set: outputs.Common{Retry: outputs.RetryConfig{MaxAge: time.Nanosecond}},
+			answers: []error{partly(at(3, throttled))},
+			sends:   [][]int{{0, 1, 2, 3, 4}}, dead: map[string]uint64{"max_age": 1},
 		},
 		{
 			name: "failures out of range", answers: []error{partly(at(5, rejected))},
@@ -109,12 +115,15 @@ func TestResults(t *testing.T) {
 			sends: [][]int{{0, 1, 2, 3, 4}, {0, 1, 2, 3, 4}}, retried: map[string]uint64{"server": 5},
 		},
 		{
-			name: "failures named but none", answers: []error{&outputs.SendError{Reason: outputs.ReasonServer, Failed: []outputs.Failure{}, Err: errTest}},
+			name: "failures named but none", answers: []error{
+				&outputs.SendError{Reason: outputs.ReasonServer, Failed: []outputs.Failure{}, Err: errTest},
+			},
 			sends: [][]int{{0, 1, 2, 3, 4}, {0, 1, 2, 3, 4}}, retried: map[string]uint64{"server": 5},
 		},
 		{
-			name: "a failure without a reason has the batch's", answers: []error{partly(at(1, outputs.Failure{Reason: ok}))},
-			sends: [][]int{{0, 1, 2, 3, 4}, {1}}, retried: map[string]uint64{"server": 1},
+			name:    "a failure without a reason has the batch's",
+			answers: []error{partly(at(1, outputs.Failure{Reason: ok}))},
+			sends:   [][]int{{0, 1, 2, 3, 4}, {1}}, retried: map[string]uint64{"server": 1},
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -141,7 +150,8 @@ func TestResults(t *testing.T) {
 				if got := s.Clusters[0].Dropped; !reflect.DeepEqual(got, tc.dropped) {
 					t.Errorf("dropped %v, want %v", got, tc.dropped)
 				}
-				if len(tc.retried) > 0 && !reflect.DeepEqual(s.Retried, tc.retried) || len(tc.retried) != len(s.Retried) {
+				if len(tc.retried) > 0 && !reflect.DeepEqual(s.Retried, tc.retried) ||
+					len(tc.retried) != len(s.Retried) {
 					t.Errorf("retried %v, want %v", s.Retried, tc.retried)
 				}
 				if r.source.Events() != 0 {
@@ -163,7 +173,9 @@ func TestLetterTellsAll(t *testing.T) {
 				if calls++; calls == 1 {
 					return whole(outputs.ReasonServer)
 				}
-				return partly(outputs.Failure{Index: 1, Reason: outputs.ReasonRejected, Status: 400, Detail: "bad date"})
+				return partly(outputs.Failure{
+					Index: 1, Reason: outputs.ReasonRejected, Status: 400, Detail: "bad date",
+				})
 			}},
 			letterStore: &letterStore{fail: func() error {
 				if failures--; failures >= 0 {
@@ -179,8 +191,10 @@ func TestLetterTellsAll(t *testing.T) {
 			t.Fatalf("%d letters, want 1", len(r.letterStore.letters))
 		}
 		l := r.letterStore.letters[0]
-		if l.Output != "test" || l.Status != 400 || l.Reason != "rejected" || l.Detail != "bad date" || l.Attempts != 2 || l.Events != 1 ||
-			l.Chunk.Cluster != "a" || l.Chunk.Tag != "app.x" || !slices.Equal(r.source.Finished(), []uint64{l.Chunk.Seq}) {
+		if l.Output != "test" || l.Status != 400 || l.Reason != "rejected" || l.Detail != "bad date" ||
+			l.Attempts != 2 || l.Events != 1 ||
+			l.Chunk.Cluster != "a" || l.Chunk.Tag != "app.x" ||
+			!slices.Equal(r.source.Finished(), []uint64{l.Chunk.Seq}) {
 			t.Errorf("letter %+v", l)
 		}
 		if s := r.Stats(); s.LastError != "store dead letters: no" {
@@ -193,8 +207,13 @@ func TestLetterTellsAll(t *testing.T) {
 
 func TestNothingIsSettledBeforeItsLetterIsStored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := &rig{source: outputtest.NewBacklog(outputtest.Chunk(1, "a", "t", 3, 0, 10)), letterStore: &letterStore{fail: func() error { return errTest }}}
-		r.output = &outputtest.Output{OnSend: func(context.Context, []int) error { return whole(outputs.ReasonRejected) }}
+		r := &rig{
+			source:      outputtest.NewBacklog(outputtest.Chunk(1, "a", "t", 3, 0, 10)),
+			letterStore: &letterStore{fail: func() error { return errTest }},
+		}
+		r.output = &outputtest.Output{
+			OnSend: func(context.Context, []int) error { return whole(outputs.ReasonRejected) },
+		}
 		r.start(t, outputs.Common{})
 		time.Sleep(time.Hour)
 		synctest.Wait()
@@ -219,7 +238,8 @@ func TestDamagedChunk(t *testing.T) {
 		if n := len(r.output.Got()); n != 3 {
 			t.Errorf("%d events delivered, want the 3 before the damage", n)
 		}
-		if len(r.letterStore.letters) != 1 || r.letterStore.letters[0].Events != 2 || len(r.letterStore.letters[0].Raw) != 2*size || r.letterStore.letters[0].Reason != delivery.ReasonDamaged {
+		if len(r.letterStore.letters) != 1 || r.letterStore.letters[0].Events != 2 ||
+			len(r.letterStore.letters[0].Raw) != 2*size || r.letterStore.letters[0].Reason != delivery.ReasonDamaged {
 			t.Errorf("letters %+v", r.letterStore.letters)
 		}
 	})
@@ -232,15 +252,31 @@ func TestBackoff(t *testing.T) {
 		min, max []int // of the waits, in seconds
 	}{
 		{"full jitter", whole(outputs.ReasonServer), []int{0, 0, 0, 0, 0}, []int{1, 2, 4, 8, 8}},
-		{"a wish wins", &outputs.SendError{Reason: outputs.ReasonThrottled, RetryAfter: 7 * time.Second, Err: errTest}, []int{7, 7, 7}, []int{7, 7, 7}},
+		{
+			"a wish wins", &outputs.SendError{
+				Reason: outputs.ReasonThrottled, RetryAfter: 7 * time.Second, Err: errTest,
+			}, []int{7, 7, 7}, []int{7, 7, 7},
+		},
 		{"auth is slow", whole(outputs.ReasonAuth), []int{5, 5, 5, 5}, []int{5, 5, 5, 8}},
-		{"a wish for more than retry.max", &outputs.SendError{Reason: outputs.ReasonThrottled, RetryAfter: time.Hour, Err: errTest}, []int{8}, []int{8}},
-		{"for a pace of more than retry.max", &outputs.SendError{Reason: outputs.ReasonPaced, RetryAfter: time.Hour, Err: errTest}, []int{8}, []int{8}},
+		{
+			"a wish for more than retry.max", &outputs.SendError{
+				Reason: outputs.ReasonThrottled, RetryAfter: time.Hour, Err: errTest,
+			}, []int{8}, []int{8},
+		},
+		{
+			"for a pace of more than retry.max",
+			&outputs.SendError{Reason: outputs.ReasonPaced, RetryAfter: time.Hour, Err: errTest},
+			[]int{8},
+			[]int{8},
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var at []time.Time
-				set := outputs.Common{Workers: 1, Batch: outputs.BatchConfig{MaxWait: 1}, Retry: outputs.RetryConfig{Initial: time.Second, Max: 8 * time.Second}}
+				set := outputs.Common{
+					Workers: 1, Batch: outputs.BatchConfig{MaxWait: 1},
+					Retry: outputs.RetryConfig{Initial: time.Second, Max: 8 * time.Second},
+				}
 				r := start(t, set, func(context.Context, []int) error {
 					if at = append(at, time.Now()); len(at) <= len(tc.min) {
 						return tc.err
@@ -258,7 +294,8 @@ func TestBackoff(t *testing.T) {
 						t.Errorf("wait %d: %v, want %d to %d s", i, d, tc.min[i], tc.max[i])
 					}
 				}
-				if s := r.Stats(); s.Failing != "" || s.LastError == "" && s.Failures > 0 || s.LastSuccess.IsZero() || !s.BackoffUntil.IsZero() {
+				if s := r.Stats(); s.Failing != "" || s.LastError == "" && s.Failures > 0 || s.LastSuccess.IsZero() ||
+					!s.BackoffUntil.IsZero() {
 					t.Errorf("after recovery: %+v", s)
 				}
 			})
@@ -269,7 +306,10 @@ func TestBackoff(t *testing.T) {
 // TestEveryEventOnce gives random answers, stops and starts, and checks that every event is delivered
 // or dead, exactly once as long as no chunk was given back, and that the counters add up.
 func TestEveryEventOnce(t *testing.T) {
-	reasons := []outputs.Reason{outputs.ReasonThrottled, outputs.ReasonServer, outputs.ReasonNetwork, outputs.ReasonAuth, outputs.ReasonPaced, outputs.ReasonRejected, outputs.ReasonTooLarge}
+	reasons := []outputs.Reason{
+		outputs.ReasonThrottled, outputs.ReasonServer, outputs.ReasonNetwork, outputs.ReasonAuth, outputs.ReasonPaced,
+		outputs.ReasonRejected, outputs.ReasonTooLarge,
+	}
 	for seed := range uint64(40) {
 		synctest.Test(t, func(t *testing.T) {
 			rnd := rand.New(rand.NewPCG(seed, 1))
@@ -303,7 +343,9 @@ func TestEveryEventOnce(t *testing.T) {
 				}
 				return later(partly(failed...), pick.IntN(2000))
 			}
-			set := outputs.Common{Workers: 1 + rnd.IntN(4), Batch: outputs.BatchConfig{MaxEvents: 1 + rnd.IntN(60), MaxWait: time.Second}}
+			set := outputs.Common{
+				Workers: 1 + rnd.IntN(4), Batch: outputs.BatchConfig{MaxEvents: 1 + rnd.IntN(60), MaxWait: time.Second},
+			}
 			if seed%3 > 0 { // little is pooled, or nothing
 				set.Batch.MaxBytes = setting.Size(1 + rnd.IntN(2000))
 			}
@@ -331,7 +373,8 @@ func TestEveryEventOnce(t *testing.T) {
 			for n := range total {
 				times := got[n] + r.letterStore.dead[n]
 				if times == 0 || times > 1 && !restarted {
-					t.Errorf("seed %d: event %d was delivered %d times and added %d times", seed, n, got[n], r.letterStore.dead[n])
+					t.Errorf("seed %d: event %d was delivered %d times and added %d times", seed, n, got[n],
+						r.letterStore.dead[n])
 				}
 			}
 		})

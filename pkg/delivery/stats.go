@@ -64,7 +64,8 @@ const (
 // ShownTarget returns a target's name as everybody may see it: of one line, and not longer than is of use.
 func ShownTarget(name string) string { return safetext.Clip(safetext.Line(name, ' '), targetShown) }
 
-// TargetStats counts what became of the events for one target: delivered and refused ones at once, unlike Stats.Clusters.
+// TargetStats counts what became of the events for one target: delivered and refused ones at once, unlike
+// Stats.Clusters.
 type TargetStats struct {
 	Target      string // "": all that are not told apart
 	Delivered   uint64

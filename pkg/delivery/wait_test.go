@@ -69,7 +69,10 @@ func TestRetryNowEndsEveryWait(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					o := &waiting{}
 					o.prepare = func(context.Context) error { return nil }
-					r := &rig{source: outputtest.NewBacklog(outputtest.Chunk(1, "a", "t", 1, 0, 10)), letterStore: &letterStore{}}
+					r := &rig{
+						source:      outputtest.NewBacklog(outputtest.Chunk(1, "a", "t", 1, 0, 10)),
+						letterStore: &letterStore{},
+					}
 					r.output = &o.Output
 					answer := refuse(o, r)
 					o.OnSend = func(ctx context.Context, ns []int) error {
@@ -80,7 +83,8 @@ func TestRetryNowEndsEveryWait(t *testing.T) {
 					}
 					// The first wait for dead letters is a random one of up to initial: long enough to be sure.
 					r.startWith(t, o, outputs.Common{
-						Batch: outputs.BatchConfig{MaxWait: 1}, Retry: outputs.RetryConfig{Initial: 1000 * time.Hour, Max: 1000 * time.Hour},
+						Batch: outputs.BatchConfig{MaxWait: 1},
+						Retry: outputs.RetryConfig{Initial: 1000 * time.Hour, Max: 1000 * time.Hour},
 					})
 					time.Sleep(time.Millisecond)
 					synctest.Wait()
@@ -91,7 +95,8 @@ func TestRetryNowEndsEveryWait(t *testing.T) {
 					time.Sleep(time.Millisecond) // a batch's max_wait
 					synctest.Wait()
 					if r.source.Events() > 0 || o.told.Load() != 1 {
-						t.Errorf("pending after %s: %d; the output was told %d times", time.Since(begin), r.source.Events(), o.told.Load())
+						t.Errorf("pending after %s: %d; the output was told %d times", time.Since(begin),
+							r.source.Events(), o.told.Load())
 					}
 					r.stop()
 				})
@@ -103,8 +108,12 @@ func TestRetryNowEndsEveryWait(t *testing.T) {
 // What waits again after RetryNow is told with its own end, not with that of the wait before.
 func TestWaitingUntilIsTheNextTry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := start(t, outputs.Common{Workers: 1, Batch: outputs.BatchConfig{MaxWait: 1}, Retry: outputs.RetryConfig{Max: time.Hour}},
-			func(context.Context, []int) error { return later(whole(outputs.ReasonServer), 3600_000) }, outputtest.Chunk(1, "a", "t", 1, 0, 10))
+		r := start(t,
+			outputs.Common{
+				Workers: 1, Batch: outputs.BatchConfig{MaxWait: 1}, Retry: outputs.RetryConfig{Max: time.Hour},
+			},
+			func(context.Context, []int) error { return later(whole(outputs.ReasonServer), 3600_000) },
+			outputtest.Chunk(1, "a", "t", 1, 0, 10))
 		for range 3 {
 			time.Sleep(10 * time.Minute)
 			begin := time.Now()
@@ -121,7 +130,8 @@ func TestWaitingUntilIsTheNextTry(t *testing.T) {
 // A rate limit is no wait for another try: RetryNow leaves it.
 func TestRetryNowKeepsTheRateLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := start(t, outputs.Common{Workers: 1, RateLimit: setting.Rate(1000), Batch: outputs.BatchConfig{MaxWait: 1}}, nil,
+		r := start(t, outputs.Common{Workers: 1, RateLimit: setting.Rate(1000), Batch: outputs.BatchConfig{MaxWait: 1}},
+			nil,
 			outputtest.Chunk(1, "a", "t", 10, 0, 900))
 		time.Sleep(2500 * time.Millisecond)
 		for range 10 {
@@ -142,7 +152,10 @@ func TestApart(t *testing.T) {
 		targets := []string{"good", "slow", "good", "other", "slow"}
 		var sends [][]int
 		var first []bool
-		r := &rig{source: outputtest.NewBacklog(outputtest.Chunk(1, "a", "t", len(targets), 0, 10)), letterStore: &letterStore{}}
+		r := &rig{
+			source:      outputtest.NewBacklog(outputtest.Chunk(1, "a", "t", len(targets), 0, 10)),
+			letterStore: &letterStore{},
+		}
 		out := &recorder{send: func(b *outputs.Batch) error {
 			var ns []int
 			for i := range b.Events {
@@ -154,11 +167,15 @@ func TestApart(t *testing.T) {
 			}
 			se := &outputs.SendError{Reason: outputs.ReasonNetwork, Apart: true, Err: errTest}
 			for i, n := range ns {
-				se.Failed = append(se.Failed, outputs.Failure{Index: i, Reason: outputs.ReasonNetwork, Target: targets[n], Untried: targets[n] == "other"})
+				se.Failed = append(se.Failed, outputs.Failure{
+					Index: i, Reason: outputs.ReasonNetwork, Target: targets[n], Untried: targets[n] == "other",
+				})
 			}
 			return se
 		}}
-		r.startWith(t, out, outputs.Common{Batch: outputs.BatchConfig{MaxWait: 1}, Retry: outputs.RetryConfig{MaxAttempts: 2}})
+		r.startWith(t, out, outputs.Common{
+			Batch: outputs.BatchConfig{MaxWait: 1}, Retry: outputs.RetryConfig{MaxAttempts: 2},
+		})
 		time.Sleep(time.Hour)
 		synctest.Wait()
 		r.stop()
@@ -182,7 +199,10 @@ func TestApart(t *testing.T) {
 // What is not tried because others of its target fail is no attempt of its own, but grows old.
 func TestUntried(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := start(t, outputs.Common{Batch: outputs.BatchConfig{MaxWait: 1}, Retry: outputs.RetryConfig{MaxAttempts: 2, MaxAge: time.Hour}},
+		r := start(t,
+			outputs.Common{
+				Batch: outputs.BatchConfig{MaxWait: 1}, Retry: outputs.RetryConfig{MaxAttempts: 2, MaxAge: time.Hour},
+			},
 			func(context.Context, []int) error {
 				return partly(outputs.Failure{Reason: outputs.ReasonServer, Untried: true})
 			}, outputtest.Chunk(1, "a", "t", 1, 0, 10))
@@ -194,7 +214,8 @@ func TestUntried(t *testing.T) {
 		time.Sleep(12 * time.Minute)
 		synctest.Wait()
 		r.stop()
-		if len(r.letterStore.letters) != 1 || r.letterStore.letters[0].Reason != delivery.ReasonMaxAge || r.letterStore.letters[0].Attempts != 0 {
+		if len(r.letterStore.letters) != 1 || r.letterStore.letters[0].Reason != delivery.ReasonMaxAge ||
+			r.letterStore.letters[0].Attempts != 0 {
 			t.Errorf("after an hour: %+v", r.letterStore.letters)
 		}
 	})

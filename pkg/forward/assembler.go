@@ -26,7 +26,8 @@ const (
 )
 
 const (
-	ruleInvalid = "invalid"                                                                // invalid entries beyond maxLetters
+	// Invalid entries beyond maxLetters.
+	ruleInvalid = "invalid"
 	cutNote     = "; more of them followed, only the first of these entries are kept here" // those beyond maxLetter
 )
 

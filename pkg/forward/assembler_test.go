@@ -24,7 +24,8 @@ type assembling struct {
 func newAssembling(budget int64) *assembling {
 	a := &assembling{to: &ft.Sink{}, budget: ingest.NewBudget(budget)}
 	a.assembler = assembler{
-		from: origin{7, "prod", "192.0.2.1", "node-1"}, sink: a.to, mem: a.budget.Reserve(func() {}), codecs: newCodecs(),
+		from: origin{7, "prod", "192.0.2.1", "node-1"}, sink: a.to, mem: a.budget.Reserve(func() {}),
+		codecs:          newCodecs(),
 		maxDecompressed: func() int64 { return 1 << 20 },
 	}
 	return a
@@ -169,11 +170,23 @@ func TestAssemblerRefuses(t *testing.T) {
 		name, reason, text string
 		message            []byte
 	}{
-		{"cut within its last entry", refusal.Broken, "last of the message's entries is cut", ft.Array("a", ft.Bin(append(bytes.Clone(entry), entry[:5]...)))},
+		{
+			"cut within its last entry", refusal.Broken, "last of the message's entries is cut",
+			ft.Array("a", ft.Bin(append(bytes.Clone(entry), entry[:5]...))),
+		},
 		{"no msgpack", refusal.Broken, "not readable", ft.Array("a", ft.Bin([]byte{0xc1}))},
-		{"unknown compression", refusal.Compression, `"lz4"`, ft.Array("a", ft.Bin(entry), ft.Map{"compressed": "lz4"})},
-		{"gzip that is none", refusal.Compression, "broken", ft.Array("a", ft.Bin(entry), ft.Map{"compressed": "gzip"})},
-		{"zstd that is none", refusal.Compression, "broken", ft.Array("a", ft.Bin(entry), ft.Map{"compressed": "zstd"})},
+		{
+			"unknown compression", refusal.Compression, `"lz4"`,
+			ft.Array("a", ft.Bin(entry), ft.Map{"compressed": "lz4"}),
+		},
+		{
+			"gzip that is none", refusal.Compression, "broken",
+			ft.Array("a", ft.Bin(entry), ft.Map{"compressed": "gzip"}),
+		},
+		{
+			"zstd that is none", refusal.Compression, "broken",
+			ft.Array("a", ft.Bin(entry), ft.Map{"compressed": "zstd"}),
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			a := newAssembling(64 << 20)

@@ -41,7 +41,10 @@ func (s *stream) Write(p []byte) (int, error) { return len(p), nil }
 func BenchmarkMessages(b *testing.B) {
 	entry := ft.Entry(when, ft.Map{
 		"stream": "stdout", "log": strings.Repeat("GET /api/v1/orders 200 ", 6),
-		"kubernetes": ft.Map{"pod_name": "web-5d8f-x2x", "namespace_name": "prod", "container_name": "nginx", "labels": ft.Map{"app": "web"}},
+		"kubernetes": ft.Map{
+			"pod_name": "web-5d8f-x2x", "namespace_name": "prod", "container_name": "nginx",
+			"labels": ft.Map{"app": "web"},
+		},
 	})
 	entries := bytes.Repeat(entry, 500)
 	list := append([]byte{0xdc, 0x01, 0xf4}, entries...)

@@ -10,16 +10,16 @@ import (
 )
 
 const (
-	// ownBuffer is what a connection has of its own, in bytes: an idle one takes nothing from the Budget. With TLS it is
-	// less, as there is a whole record before it.
+	// ownBuffer is what a connection has of its own, in bytes: an idle one takes nothing from the Budget. With TLS it
+	// is less, as there is a whole record before it.
 	ownBuffer    = 4 << 10
 	ownBufferTLS = 1 << 10
 	// keepBuffer is the largest buffer that a busy connection keeps between two messages, in bytes.
 	keepBuffer = 1 << 20
 )
 
-// receiveBuffer holds what came over one connection and is not taken yet. It begins as a few bytes of the connection's own
-// and grows, with memory of the Budget, as bytes come: never by what they claim to become.
+// receiveBuffer holds what came over one connection and is not taken yet. It begins as a few bytes of the connection's
+// own and grows, with memory of the Budget, as bytes come: never by what they claim to become.
 type receiveBuffer struct {
 	mem  *ingest.Reservation
 	own  []byte

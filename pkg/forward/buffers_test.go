@@ -105,7 +105,10 @@ func TestReceiveBufferSize(t *testing.T) {
 		do   func(t *testing.T, r *receiving)
 		size int
 	}{
-		{"a few bytes need none of the budget", func(t *testing.T, r *receiving) { t.Helper(); r.come(t, ownBuffer) }, ownBuffer},
+		{
+			"a few bytes need none of the budget",
+			func(t *testing.T, r *receiving) { t.Helper(); r.come(t, ownBuffer) }, ownBuffer,
+		},
 		{"one byte more does", func(t *testing.T, r *receiving) { t.Helper(); r.come(t, ownBuffer+1) }, 4 * ownBuffer},
 		{"it grows with what comes", func(t *testing.T, r *receiving) { t.Helper(); r.come(t, 300<<10) }, 512 << 10},
 		{"what was taken makes room", func(t *testing.T, r *receiving) {

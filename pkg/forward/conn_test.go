@@ -44,10 +44,41 @@ func TestConnection(t *testing.T) {
 		why      string
 	}{
 		{"an ack, then a close", []ft.Step{ft.Send(packed("a")), ft.ExpectAcks("a")}, 1, []bool{true}, ""},
-		{"acks in turn", []ft.Step{ft.Send(packed("a")), ft.ExpectAcks("a"), ft.Sleep(time.Minute), ft.Send(packed("b")), ft.ExpectAcks("b")}, 2, []bool{true, true}, ""},
-		{"five at once", []ft.Step{ft.Send(packed("a"), packed("b"), packed("c"), packed("b"), packed("e")), ft.ExpectAcks("a", "b", "c", "b", "e")}, 5, []bool{true}, ""},
-		{"no chunk, no answer", []ft.Step{ft.Send(message("t", ft.Bin(all))), ft.Sleep(time.Second), ft.Send(packed("a")), ft.ExpectAcks("a")}, 2, []bool{true}, ""},
-		{"35 s idle", []ft.Step{ft.Send(packed("a")), ft.ExpectAcks("a"), ft.Sleep(35 * time.Second), ft.Send(packed("b")), ft.ExpectAcks("b")}, 2, []bool{true, true}, ""},
+		{
+			"acks in turn",
+			[]ft.Step{
+				ft.Send(packed("a")), ft.ExpectAcks("a"), ft.Sleep(time.Minute), ft.Send(packed("b")),
+				ft.ExpectAcks("b"),
+			},
+			2,
+			[]bool{true, true},
+			"",
+		},
+		{
+			"five at once",
+			[]ft.Step{
+				ft.Send(packed("a"), packed("b"), packed("c"), packed("b"), packed("e")),
+				ft.ExpectAcks("a", "b", "c", "b", "e"),
+			},
+			5,
+			[]bool{true},
+			"",
+		},
+		{
+			"no chunk, no answer", []ft.Step{
+				ft.Send(message("t", ft.Bin(all))), ft.Sleep(time.Second), ft.Send(packed("a")), ft.ExpectAcks("a"),
+			}, 2, []bool{true}, "",
+		},
+		{
+			"35 s idle",
+			[]ft.Step{
+				ft.Send(packed("a")), ft.ExpectAcks("a"), ft.Sleep(35 * time.Second), ft.Send(packed("b")),
+				ft.ExpectAcks("b"),
+			},
+			2,
+			[]bool{true, true},
+			"",
+		},
 		{"idle for too long", []ft.Step{ft.Send(packed("a")), ft.ExpectAcks("a"), ft.ExpectClose}, 1, []bool{true}, ""},
 		{"idle from the start", []ft.Step{ft.ExpectClose}, 0, nil, ""},
 		{"stops in a message", []ft.Step{ft.Send(half), ft.ExpectClose}, 0, nil, "stalled"},
@@ -60,9 +91,23 @@ func TestConnection(t *testing.T) {
 				}
 			}, ft.ExpectAcks("a"),
 		}, 1, []bool{true}, ""},
-		{"broken after acks", []ft.Step{ft.Send(packed("a")), ft.ExpectAcks("a"), ft.Send([]byte{0xc1}), ft.ExpectClose}, 1, []bool{true}, "broken"},
-		{"broken in the same read", []ft.Step{ft.Send(packed("a"), []byte{0xc1}), ft.ExpectAcks("a"), ft.ExpectClose}, 1, []bool{false}, "broken"},
-		{"acks are never read", []ft.Step{ft.Send(packed("a")), ft.Sleep(time.Minute)}, 1, []bool{false}, "ack_not_taken"},
+		{
+			"broken after acks", []ft.Step{
+				ft.Send(packed("a")), ft.ExpectAcks("a"), ft.Send([]byte{0xc1}), ft.ExpectClose,
+			}, 1, []bool{true}, "broken",
+		},
+		{
+			"broken in the same read", []ft.Step{
+				ft.Send(packed("a"), []byte{0xc1}), ft.ExpectAcks("a"), ft.ExpectClose,
+			}, 1, []bool{false}, "broken",
+		},
+		{
+			"acks are never read",
+			[]ft.Step{ft.Send(packed("a")), ft.Sleep(time.Minute)},
+			1,
+			[]bool{false},
+			"ack_not_taken",
+		},
 		{"a probe", nil, 0, nil, ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -166,7 +211,8 @@ func TestSlowSendersMakeRoom(t *testing.T) {
 	})
 }
 
-// TestQueueFull holds all memory in batches that wait for the queue: nobody is closed for that, and all goes on when there is room.
+// TestQueueFull holds all memory in batches that wait for the queue: nobody is closed for that, and all goes on when
+// there is room.
 func TestQueueFull(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(func(o *forward.Options) { o.Budget = ingest.NewBudget(4 << 20) })
@@ -207,9 +253,9 @@ func TestOneBatchForARead(t *testing.T) {
 	}
 }
 
-// TestSettle is about what proves that a client has its acks when the connection breaks in the end: a message that it began
-// after them. One that had begun to come before is none, nor is the next one of a client that is several messages ahead,
-// however large it is.
+// TestSettle is about what proves that a client has its acks when the connection breaks in the end: a message that it
+// began after them. One that had begun to come before is none, nor is the next one of a client that is several messages
+// ahead, however large it is.
 func TestSettle(t *testing.T) {
 	m, large := packed("a"), message("t", ft.Bin(dup(e1, 4000)), ft.Map{"chunk": "b"})
 	half := len(m) / 2

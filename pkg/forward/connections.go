@@ -24,8 +24,8 @@ func newConnections() connections {
 }
 
 // enter takes c among the connections, within the limits and with one of places. Where there are as many as may be, the
-// one that has been longest without a login makes room, so that strangers who say nothing keep nobody out. Where all have
-// logged in there is no room for c: then the reason of the refusal is returned, else "".
+// one that has been longest without a login makes room, so that strangers who say nothing keep nobody out. Where all
+// have logged in there is no room for c: then the reason of the refusal is returned, else "".
 func (t *connections) enter(c *conn, limits *Config, places *Places) (reason string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

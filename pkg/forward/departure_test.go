@@ -20,7 +20,12 @@ func TestDeparture(t *testing.T) {
 		{"many that are quick", make([]time.Duration, 1000), 0, 0, 0},
 		{"a client that was gone before", []time.Duration{time.Minute}, time.Nanosecond, 1, 5 * time.Second},
 		{"a client that goes meanwhile", []time.Duration{time.Minute}, 7 * time.Second, 2, 10 * time.Second},
-		{"a slow one after a quick one", []time.Duration{3 * time.Second, 6 * time.Second}, 4 * time.Second, 1, 8 * time.Second},
+		{
+			"a slow one after a quick one",
+			[]time.Duration{3 * time.Second, 6 * time.Second},
+			4 * time.Second, 1,
+			8 * time.Second,
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

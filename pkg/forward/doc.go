@@ -20,15 +20,15 @@
 // # How a connection runs
 //
 // Each has one goroutine, which reads, parses, stores and acks in turn (conn.serve). A message's bytes are looked at
-// where they lie in the receive buffer: wire.Frame finds where messages end, without looking at a byte twice however they
-// are cut; assembler hands runs of good entries to the batch as they are. All whole messages of a read are stored with
-// one commit.
+// where they lie in the receive buffer: wire.Frame finds where messages end, without looking at a byte twice however
+// they are cut; assembler hands runs of good entries to the batch as they are. All whole messages of a read are stored
+// with one commit.
 //
 // # Who comes
 //
-// Before the first message, conn.open finds out where a client comes from (a PROXY header of a trusted proxy), does TLS,
-// and asks [Clusters] whose it is. Clients that close before their first message are probes, whatever they
-// did until then: counted, not logged.
+// Before the first message, conn.open finds out where a client comes from (a PROXY header of a trusted proxy), does
+// TLS, and asks [Clusters] whose it is. Clients that close before their first message are probes, whatever they did
+// until then: counted, not logged.
 //
 // # How a connection ends
 //

@@ -40,9 +40,9 @@ type drainState struct {
 	toldAt time.Time
 }
 
-// read reads from nc once, until deadline. between: it waits for a message to begin, so the connection may end there: then
-// the deadline is sooner. A deadline that was set for a read before stays where it is not later than this one's: when it
-// comes it is set anew, so that busy connections set theirs once in a while, not for each message.
+// read reads from nc once, until deadline. between: it waits for a message to begin, so the connection may end there:
+// then the deadline is sooner. A deadline that was set for a read before stays where it is not later than this one's:
+// when it comes it is set anew, so that busy connections set theirs once in a while, not for each message.
 func (d *drainState) read(nc io.Reader, p []byte, deadline time.Time, between bool) (n int, err error) {
 	for {
 		until := d.wait(deadline, between)

@@ -34,11 +34,17 @@ func TestDrainStateWait(t *testing.T) {
 		{"nobody wants an end", 0, 0, time.Second, true, 61 * time.Second},
 		{"an end later than the deadline", 2 * time.Minute, 0, time.Second, true, 61 * time.Second},
 		{"an end before the deadline", 30 * time.Second, 0, time.Second, true, 30 * time.Second},
-		{"an end that is past: it is seen whether it is quiet", time.Second, 0, 1500 * time.Millisecond, true, 1520 * time.Millisecond},
+		{
+			"an end that is past: it is seen whether it is quiet", time.Second, 0, 1500 * time.Millisecond, true,
+			1520 * time.Millisecond,
+		},
 		{"an end that is long past", time.Second, 0, 1990 * time.Millisecond, true, 2 * time.Second},
 		{"within a message", time.Second, 0, 1500 * time.Millisecond, false, 61500 * time.Millisecond},
 		{"asked while it waits", 5 * time.Second, 2 * time.Second, time.Second, true, 5 * time.Second},
-		{"asked while it waits within a message", 5 * time.Second, 2 * time.Second, time.Second, false, 61 * time.Second},
+		{
+			"asked while it waits within a message", 5 * time.Second, 2 * time.Second, time.Second, false,
+			61 * time.Second,
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -105,7 +111,10 @@ func TestDrainStateSleep(t *testing.T) {
 		err  error
 	}{
 		{"its time", func(*drainState, context.CancelCauseFunc) {}, time.Minute, nil},
-		{"an end", func(d *drainState, _ context.CancelCauseFunc) { d.end(time.Now().Add(time.Hour)) }, time.Second, nil},
+		{
+			"an end", func(d *drainState, _ context.CancelCauseFunc) { d.end(time.Now().Add(time.Hour)) }, time.Second,
+			nil,
+		},
 		{"its context", func(_ *drainState, cancel context.CancelCauseFunc) { cancel(cause) }, time.Second, cause},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -151,8 +160,8 @@ func (c *clockedConn) Read(p []byte) (int, error) {
 	return copy(p, "x"), nil
 }
 
-// TestDrainStateReadSetsFewDeadlines reads many times, each with a deadline of its own, and has few of them set. The last
-// one is kept to the moment.
+// TestDrainStateReadSetsFewDeadlines reads many times, each with a deadline of its own, and has few of them set. The
+// last one is kept to the moment.
 func TestDrainStateReadSetsFewDeadlines(t *testing.T) {
 	for _, tc := range []struct {
 		name     string
@@ -185,7 +194,9 @@ func TestDrainStateReadSetsFewDeadlines(t *testing.T) {
 				soon := time.Now().Add(time.Second)
 				d.end(soon)
 				nc.period = time.Hour
-				if _, err := d.read(nc, buf, time.Now().Add(tc.deadline), true); !errors.Is(err, os.ErrDeadlineExceeded) || time.Now() != soon {
+				if _, err := d.read(nc, buf, time.Now().Add(tc.deadline), true); !errors.Is(
+					err, os.ErrDeadlineExceeded,
+				) || time.Now() != soon {
 					t.Errorf("it ended at %v, not at %v: %v", time.Now(), soon, err)
 				}
 			})

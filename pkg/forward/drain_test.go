@@ -22,7 +22,8 @@ func TestMaxConnectionAge(t *testing.T) {
 		var wg sync.WaitGroup
 		for range 50 {
 			wg.Go(func() {
-				agent(t, r, ft.Send(packed("a")), ft.ExpectAcks("a"), ft.Sleep(8*time.Minute), ft.Send(packed("b")), ft.ExpectAcks("b"), ft.ExpectClose)
+				agent(t, r, ft.Send(packed("a")), ft.ExpectAcks("a"), ft.Sleep(8*time.Minute), ft.Send(packed("b")),
+					ft.ExpectAcks("b"), ft.ExpectClose)
 				mu.Lock()
 				defer mu.Unlock()
 				ages[time.Since(began)] = true
@@ -53,7 +54,8 @@ func TestLeaveWithMessageInHand(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(func(o *forward.Options) { o.MaxConnectionAge = time.Minute })
 		m := packed("a")
-		agent(t, r, ft.Send(m[:50]), ft.Sleep(25*time.Second), ft.Send(m[50:60]), ft.Sleep(25*time.Second), ft.Send(m[60:70]), ft.Sleep(25*time.Second),
+		agent(t, r, ft.Send(m[:50]), ft.Sleep(25*time.Second), ft.Send(m[50:60]), ft.Sleep(25*time.Second),
+			ft.Send(m[60:70]), ft.Sleep(25*time.Second),
 			ft.Send(m[70:]), ft.ExpectAcks("a"), ft.ExpectClose)
 		began := time.Now()
 		agent(t, r, func(tb testing.TB, nc net.Conn) {
@@ -78,7 +80,8 @@ func TestMaxMessages(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(func(o *forward.Options) { o.MaxMessages = 3 })
 		began := time.Now()
-		agent(t, r, ft.Send(packed("a")), ft.ExpectAcks("a"), ft.Send(packed("b"), packed("c")), ft.ExpectAcks("b", "c"), ft.ExpectClose)
+		agent(t, r, ft.Send(packed("a")), ft.ExpectAcks("a"), ft.Send(packed("b"), packed("c")),
+			ft.ExpectAcks("b", "c"), ft.ExpectClose)
 		if took := time.Since(began); took > time.Second || len(r.sink.Messages()) != 3 {
 			t.Errorf("it took %v; %d messages", took, len(r.sink.Messages()))
 		}
@@ -90,7 +93,9 @@ func TestMaxMessages(t *testing.T) {
 // acks, what comes after that is not.
 func TestPartingLosesNothing(t *testing.T) {
 	cert, _ := certificate(t)
-	for name, change := range map[string]func(*forward.Options){"plain": func(*forward.Options) {}, "TLS": withTLS(cert)} {
+	for name, change := range map[string]func(*forward.Options){
+		"plain": func(*forward.Options) {}, "TLS": withTLS(cert),
+	} {
 		t.Run(name, func(t *testing.T) {
 			l := listen(t, "127.0.0.1:0", func(o *forward.Options) {
 				change(o)

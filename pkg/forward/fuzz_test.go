@@ -19,7 +19,8 @@ func small(o *forward.Options) {
 	o.MaxMessageSize, o.MaxDecompressedSize, o.Budget = 64<<10, 256<<10, ingest.NewBudget(16<<20)
 }
 
-// FuzzFrames has the same bytes in one piece and cut at random: what is stored and acked must be the same, and well-formed.
+// FuzzFrames has the same bytes in one piece and cut at random: what is stored and acked must be the same, and
+// well-formed.
 func FuzzFrames(f *testing.F) {
 	clients, _ := filepath.Glob(filepath.Join(captures, "*.client"))
 	for _, path := range clients {
@@ -29,7 +30,14 @@ func FuzzFrames(f *testing.F) {
 		}
 		f.Add(b, uint64(1))
 	}
-	f.Add(bytes.Join([][]byte{packed("a"), message("t", forwardOf(e1, bad, start, e2), ft.Map{"chunk": "b"}), message("t", when, ft.Map{})}, nil), uint64(2))
+	f.Add(
+		bytes.Join(
+			[][]byte{
+				packed("a"), message("t", forwardOf(e1, bad, start, e2), ft.Map{"chunk": "b"}),
+				message("t", when, ft.Map{}),
+			}, nil,
+		), uint64(2),
+	)
 	f.Fuzz(func(t *testing.T, in []byte, seed uint64) {
 		var first *rig
 		var firstWrites [][]byte
@@ -54,7 +62,8 @@ func FuzzFrames(f *testing.F) {
 	})
 }
 
-// FuzzInflate sends payloads as gzip and zstd: what comes out whole must be well-formed, what does not must not be acked.
+// FuzzInflate sends payloads as gzip and zstd: what comes out whole must be well-formed, what does not must not be
+// acked.
 func FuzzInflate(f *testing.F) {
 	f.Add(gz(all), true)
 	f.Add(gz(e1, e2), true)
@@ -77,7 +86,8 @@ func FuzzInflate(f *testing.F) {
 	})
 }
 
-// FuzzLogin lets who does not know a key send anything: nothing is stored, at most 16 KiB are read, and the answer, if any, is no.
+// FuzzLogin lets who does not know a key send anything: nothing is stored, at most 16 KiB are read, and the answer, if
+// any, is no.
 func FuzzLogin(f *testing.F) {
 	k := talk{key: "guess", hostname: "agent", salt: "0123456789abcdef"}
 	f.Add(k.ping(), 7)
@@ -96,10 +106,12 @@ func FuzzLogin(f *testing.F) {
 			if taken := len(in) - left; taken > 16<<10 {
 				t.Errorf("%d bytes were read", taken)
 			}
-			if n := len(nc.writes); n < 1 || n > 2 || n == 2 && !bytes.HasPrefix(nc.writes[1], []byte("\x95\xa4PONG\xc2")) {
+			if n := len(nc.writes); n < 1 || n > 2 ||
+				n == 2 && !bytes.HasPrefix(nc.writes[1], []byte("\x95\xa4PONG\xc2")) {
 				t.Errorf("it wrote %q", nc.writes)
 			}
-			if st := r.Stats(); len(r.sink.Messages()) > 0 || len(r.refused())+int(st.Probes) != 1 || st.Open != 0 || r.budget.Stats().Used != 0 {
+			if st := r.Stats(); len(r.sink.Messages()) > 0 || len(r.refused())+int(st.Probes) != 1 || st.Open != 0 ||
+				r.budget.Stats().Used != 0 {
 				t.Errorf("%d messages, refused for %v, %+v", len(r.sink.Messages()), r.refused(), st)
 			}
 		})

@@ -48,7 +48,10 @@ func tenants(t *testing.T) registry {
 	t.Helper()
 	r, err := cluster.New([]cluster.Config{
 		{Name: "one", SharedKey: secrets("old", "new")},
-		{Name: "two", SharedKey: secrets("k2"), Users: []cluster.User{{Name: "alice", Password: setting.NewSecret("s3cret")}}},
+		{
+			Name: "two", SharedKey: secrets("k2"),
+			Users: []cluster.User{{Name: "alice", Password: setting.NewSecret("s3cret")}},
+		},
 		{Name: "net", Sources: []string{"10.0.0.0/8"}},
 		{Name: "far", SharedKey: secrets("k3"), Sources: []string{"11.0.0.0/8"}},
 	}, nil)
@@ -76,7 +79,8 @@ func (k *talk) helo(tb testing.TB, nc net.Conn) {
 	tb.Helper()
 	buf := make([]byte, 512)
 	n, err := nc.Read(buf)
-	want := "\x92\xa4HELO\x83\xa5nonce\xc4\x10" + strings.Repeat("?", 16) + "\xa4auth\xc4\x10" + strings.Repeat("?", 16) + "\xa9keepalive\xc3"
+	want := "\x92\xa4HELO\x83\xa5nonce\xc4\x10" + strings.Repeat("?", 16) + "\xa4auth\xc4\x10" +
+		strings.Repeat("?", 16) + "\xa9keepalive\xc3"
 	if err != nil || n != len(want) {
 		tb.Fatalf("HELO: % x, %v", buf[:n], err)
 	}
@@ -141,38 +145,119 @@ func TestHandshake(t *testing.T) {
 		{name: "the other key", talk: with(func(k *talk) { k.key = "old" }), cluster: "one"},
 		{name: "byte by byte", talk: good, pieces: 1, cluster: "one"},
 		{name: "salt of raw bytes", talk: with(func(k *talk) { k.salt = "\x00\xff\xfe456789abcdef" }), cluster: "one"},
-		{name: "salt in bin, no hostname", talk: with(func(k *talk) { k.salt, k.bin, k.hostname = "\x00\xff\xfe456789abcdef", true, "" }), cluster: "one"},
+		{
+			name: "salt in bin, no hostname", talk: with(func(
+				k *talk,
+			) {
+				k.salt, k.bin, k.hostname = "\x00\xff\xfe456789abcdef", true, ""
+			}), cluster: "one",
+		},
 		{name: "long hostname", talk: with(func(k *talk) { k.hostname = strings.Repeat("h", 250) }), cluster: "one"},
-		{name: "user though none is wanted", talk: with(func(k *talk) { k.user, k.password = "x", "y" }), cluster: "one"},
+		{
+			name: "user though none is wanted", talk: with(func(k *talk) { k.user, k.password = "x", "y" }),
+			cluster: "one",
+		},
 		{name: "key and user", talk: alice, cluster: "two"},
-		{name: "the server's hostname", talk: with(func(k *talk) { k.hostname = "srv" }), cluster: "one", log: "this server's hostname"},
+		{
+			name: "the server's hostname", talk: with(func(k *talk) { k.hostname = "srv" }), cluster: "one",
+			log: "this server's hostname",
+		},
 
-		{name: "wrong key", talk: with(func(k *talk) { k.key = "guess" }), pong: badLogin, why: "shared_key", log: `it says it is \"agent-1\"`},
-		{name: "hostname that breaks logs", talk: with(func(k *talk) { k.key, k.hostname = "guess", "a\n\"\x1b[31m\xff" }), pong: badLogin, why: "shared_key", log: `it says it is \"a???[31m?\"`},
+		{
+			name: "wrong key", talk: with(func(k *talk) { k.key = "guess" }), pong: badLogin, why: "shared_key",
+			log: `it says it is \"agent-1\"`,
+		},
+		{
+			name: "hostname that breaks logs", talk: with(func(
+				k *talk,
+			) {
+				k.key, k.hostname = "guess", "a\n\"\x1b[31m\xff"
+			}), pong: badLogin, why: "shared_key", log: `it says it is \"a???[31m?\"`,
+		},
 		{name: "no user", talk: with(func(k *talk) { k.key = "k2" }), pong: badLogin, why: "user"},
-		{name: "wrong password", talk: with(func(k *talk) { k.key, k.user, k.password = "k2", "alice", "guess" }), pong: badLogin, why: "user"},
-		{name: "wrong network", talk: with(func(k *talk) { k.key = "k3" }), pong: badLogin, why: "source", log: "192.0.2.1 is none of the sources of cluster far"},
+		{
+			name: "wrong password", talk: with(func(k *talk) { k.key, k.user, k.password = "k2", "alice", "guess" }),
+			pong: badLogin, why: "user",
+		},
+		{
+			name: "wrong network", talk: with(func(k *talk) { k.key = "k3" }), pong: badLogin, why: "source",
+			log: "192.0.2.1 is none of the sources of cluster far",
+		},
 		{name: "replayed", talk: good, send: func(*talk) []byte { return before }, pong: badLogin, why: "shared_key"},
-		{name: "message behind a wrong PING", talk: with(func(k *talk) { k.key = "x" }), send: func(k *talk) []byte { return append(k.ping(), packed("a")...) }, pong: "invalid ping message", why: "handshake"},
-		{name: "message behind a good PING", talk: good, send: func(k *talk) []byte { return append(k.ping(), packed("a")...) }, pong: "invalid ping message", why: "handshake", log: "before it had an answer"},
-		{name: "five elements", talk: good, send: func(*talk) []byte { return ft.Array("PING", "a", "b", "c", "d") }, pong: "invalid ping message", why: "handshake", log: "5 elements"},
-		{name: "seven elements", talk: good, send: func(*talk) []byte { return ft.Array("PING", "a", "b", "c", "d", "e", "f") }, pong: "invalid ping message", why: "handshake"},
-		{name: "digest is a number", talk: good, send: func(*talk) []byte { return ft.Array("PING", "a", "b", 1, "d", "e") }, pong: "invalid ping message", why: "handshake", log: "element 4"},
-		{name: "user is nil", talk: good, send: func(*talk) []byte { return ft.Array("PING", "a", "b", "c", nil, "e") }, pong: "invalid ping message", why: "handshake"},
-		{name: "PONG", talk: good, send: func(*talk) []byte { return ft.Array("PONG", "a", "b", "c", "d", "e") }, why: "handshake"},
-		{name: "a message", talk: good, send: func(*talk) []byte { return packed("a") }, why: "handshake", log: `tag \"t\", without a login`},
+		{
+			name: "message behind a wrong PING", talk: with(func(k *talk) { k.key = "x" }), send: func(
+				k *talk,
+			) []byte {
+				return append(k.ping(), packed("a")...)
+			}, pong: "invalid ping message", why: "handshake",
+		},
+		{
+			name: "message behind a good PING", talk: good, send: func(
+				k *talk,
+			) []byte {
+				return append(k.ping(), packed("a")...)
+			}, pong: "invalid ping message", why: "handshake", log: "before it had an answer",
+		},
+		{
+			name: "five elements", talk: good, send: func(*talk) []byte { return ft.Array("PING", "a", "b", "c", "d") },
+			pong: "invalid ping message", why: "handshake", log: "5 elements",
+		},
+		{
+			name: "seven elements", talk: good, send: func(
+				*talk,
+			) []byte {
+				return ft.Array("PING", "a", "b", "c", "d", "e", "f")
+			}, pong: "invalid ping message", why: "handshake",
+		},
+		{
+			name: "digest is a number", talk: good, send: func(
+				*talk,
+			) []byte {
+				return ft.Array("PING", "a", "b", 1, "d", "e")
+			}, pong: "invalid ping message", why: "handshake", log: "element 4",
+		},
+		{
+			name: "user is nil", talk: good, send: func(
+				*talk,
+			) []byte {
+				return ft.Array("PING", "a", "b", "c", nil, "e")
+			}, pong: "invalid ping message", why: "handshake",
+		},
+		{
+			name: "PONG", talk: good, send: func(*talk) []byte { return ft.Array("PONG", "a", "b", "c", "d", "e") },
+			why: "handshake",
+		},
+		{
+			name: "a message", talk: good, send: func(*talk) []byte { return packed("a") }, why: "handshake",
+			log: `tag \"t\", without a login`,
+		},
 		{name: "nil", talk: good, send: func(*talk) []byte { return []byte{0xc0} }, why: "handshake"},
 		{name: "reserved", talk: good, send: func(*talk) []byte { return []byte{0xc1} }, why: "broken"},
 		{name: "empty array", talk: good, send: func(*talk) []byte { return []byte{0x90} }, why: "handshake"},
 		{name: "array of arrays", talk: good, send: func(*talk) []byte { return []byte{0x91, 0x91} }, why: "handshake"},
-		{name: "huge array", talk: good, send: func(*talk) []byte { return []byte("\xdd\xff\xff\xff\xff\x01") }, why: "handshake"},
+		{
+			name: "huge array", talk: good, send: func(*talk) []byte { return []byte("\xdd\xff\xff\xff\xff\x01") },
+			why: "handshake",
+		},
 		{name: "huge hostname", talk: good, send: func(*talk) []byte {
 			return append([]byte("\x96\xa4PING\xdb\xff\xff\xff\xff"), make([]byte, 32<<10)...)
 		}, pieces: 1000, why: "handshake", log: "16 KiB"},
-		{name: "HTTP", talk: good, send: func(*talk) []byte { return []byte("GET / HTTP/1.1\r\n\r\n") }, why: "not_forward", log: "HTTP"},
-		{name: "TLS", talk: good, send: func(*talk) []byte { return []byte("\x16\x03\x01") }, why: "not_forward", log: "looks like TLS"},
-		{name: "half a PING, and silence", talk: good, send: func(k *talk) []byte { return k.ping()[:50] }, why: "handshake", log: "handshake_timeout"},
-		{name: "silence", talk: good, send: func(*talk) []byte { return nil }, why: "handshake", log: "handshake_timeout"},
+		{
+			name: "HTTP", talk: good, send: func(*talk) []byte { return []byte("GET / HTTP/1.1\r\n\r\n") },
+			why: "not_forward", log: "HTTP",
+		},
+		{
+			name: "TLS", talk: good, send: func(*talk) []byte { return []byte("\x16\x03\x01") }, why: "not_forward",
+			log: "looks like TLS",
+		},
+		{
+			name: "half a PING, and silence", talk: good, send: func(k *talk) []byte { return k.ping()[:50] },
+			why: "handshake", log: "handshake_timeout",
+		},
+		{
+			name: "silence", talk: good, send: func(*talk) []byte { return nil }, why: "handshake",
+			log: "handshake_timeout",
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -237,7 +322,11 @@ func TestNoHandshake(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				r := newRig(func(o *forward.Options) { o.Clusters, o.Config.Clusters = tenants(t), strings.Fields(tc.allowed) })
+				r := newRig(func(
+					o *forward.Options,
+				) {
+					o.Clusters, o.Config.Clusters = tenants(t), strings.Fields(tc.allowed)
+				})
 				steps := []ft.Step{ft.ExpectClose}
 				if tc.want != "" {
 					steps = []ft.Step{ft.Send(packed("a")), ft.ExpectAcks("a")}
@@ -307,7 +396,8 @@ func TestSecretsAreRandom(t *testing.T) {
 	again, sameChunk := said(1)
 	other, _ := said(2)
 	if first != again || chunk != sameChunk || first.nonce == other.nonce || first.auth == other.auth {
-		t.Errorf("%x %x, then %x %x, with other numbers %x %x", first.nonce, first.auth, again.nonce, again.auth, other.nonce, other.auth)
+		t.Errorf("%x %x, then %x %x, with other numbers %x %x", first.nonce, first.auth, again.nonce, again.auth,
+			other.nonce, other.auth)
 	}
 }
 
@@ -345,7 +435,8 @@ func TestHandshakeFlood(t *testing.T) {
 		if n := r.Stats().Refused["shared_key"]; n != flood {
 			t.Errorf("%d were counted", n)
 		}
-		if lines := strings.Count(r.log.String(), "\n"); lines != 1 || !strings.Contains(r.log.String(), `"peer":"192.0.2.1:4711"`) {
+		if lines := strings.Count(r.log.String(), "\n"); lines != 1 ||
+			!strings.Contains(r.log.String(), `"peer":"192.0.2.1:4711"`) {
 			t.Errorf("%d log lines:\n%s", lines, r.log)
 		}
 		k := talk{key: "new", hostname: "good"}
@@ -395,13 +486,16 @@ func TestSilentFlood(t *testing.T) {
 			agent(stay)
 			silent(1)
 		}
-		if open, stored := r.Stats().Open, len(r.sink.Messages()); open != most || stored != most || time.Since(start) != 0 {
-			t.Errorf("%d are open and %d messages stored of %d after %v; log %s", open, stored, most, time.Since(start), r.log)
+		if open, stored := r.Stats().Open, len(r.sink.Messages()); open != most || stored != most ||
+			time.Since(start) != 0 {
+			t.Errorf("%d are open and %d messages stored of %d after %v; log %s", open, stored, most, time.Since(start),
+				r.log)
 		}
 		agentFrom(t, r, "192.0.2.1", ft.ExpectClose) // all have logged in: one more is too many
 		close(leave)
 		wg.Wait()
-		if lines := strings.Count(r.log.String(), "\n"); len(r.sink.Messages()) != 2*most || r.Stats().Open != 0 || lines != 2 || !strings.Contains(r.log.String(), `"peer":"192.0.2.66:4711"`) {
+		if lines := strings.Count(r.log.String(), "\n"); len(r.sink.Messages()) != 2*most || r.Stats().Open != 0 ||
+			lines != 2 || !strings.Contains(r.log.String(), `"peer":"192.0.2.66:4711"`) {
 			t.Errorf("%d messages, %d open, %d lines: %s", len(r.sink.Messages()), r.Stats().Open, lines, r.log)
 		}
 	})
@@ -430,7 +524,10 @@ func TestHandshakeCut(t *testing.T) {
 func TestHandshakeWithClient(t *testing.T) {
 	sink := &ft.Sink{}
 	s, err := forward.Listen(t.Context(), forward.Options{
-		Config:   forward.Config{Name: "test", Address: "127.0.0.1:0", MaxConnections: 10, IdleTimeout: time.Minute, HandshakeTimeout: 10 * time.Second, MaxMessageSize: 1 << 20, MaxDecompressedSize: 1 << 20},
+		Config: forward.Config{
+			Name: "test", Address: "127.0.0.1:0", MaxConnections: 10, IdleTimeout: time.Minute,
+			HandshakeTimeout: 10 * time.Second, MaxMessageSize: 1 << 20, MaxDecompressedSize: 1 << 20,
+		},
 		Clusters: tenants(t), Hostname: "srv", Sink: sink, Budget: ingest.NewBudget(64 << 20),
 	})
 	if err != nil {

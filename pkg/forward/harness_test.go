@@ -140,7 +140,8 @@ func cuts(b []byte, seed uint64) map[string][][]byte {
 func merged(messages []ft.Message) (out []ft.Message) {
 	for _, m := range messages {
 		m.Conn = 0
-		if n := len(out); n > 0 && m.Chunk == "" && out[n-1].Chunk == "" && out[n-1].Tag == m.Tag && m.Dropped == nil && out[n-1].Dropped == nil &&
+		if n := len(out); n > 0 && m.Chunk == "" && out[n-1].Chunk == "" && out[n-1].Tag == m.Tag && m.Dropped == nil &&
+			out[n-1].Dropped == nil &&
 			m.Rejected == nil && out[n-1].Rejected == nil {
 			out[n-1].Entries = append(bytes.Clone(out[n-1].Entries), m.Entries...)
 			out[n-1].Events += m.Events

@@ -24,14 +24,15 @@ type Login struct {
 	PasswordDigest string // hex(SHA-512(Auth ‖ User ‖ password))
 }
 
-// Clusters says whose a connection is, and what its cluster may do. An error that has a method Reason() string is counted
-// under that label. No error contains a secret. Safe for concurrent use.
+// Clusters says whose a connection is, and what its cluster may do. An error that has a method Reason() string is
+// counted under that label. No error contains a secret. Safe for concurrent use.
 type Clusters interface {
 	// Identify returns p's cluster where its certificate, its network or the listener alone decide it. login: it takes
 	// HELO, PING and PONG to know, and cluster says nothing. An error: p belongs nowhere.
 	Identify(p Peer) (cluster string, login bool, err error)
-	// Login returns the cluster whose key and user fit, and the digest that proves to the client that the server has the
-	// same key: hex(SHA-512(Salt ‖ ServerHostname ‖ Nonce ‖ shared key)). It makes the same comparisons whatever fits.
+	// Login returns the cluster whose key and user fit, and the digest that proves to the client that the server has
+	// the same key: hex(SHA-512(Salt ‖ ServerHostname ‖ Nonce ‖ shared key)). It makes the same comparisons whatever
+	// fits.
 	Login(p Peer, l Login) (cluster, proof string, err error)
 	// Admit lets one more connection of cluster in, until leave is called, or says why there may not be one more.
 	Admit(cluster string) (leave func(), err error)

@@ -49,7 +49,8 @@ func newCodecs() *codecs {
 			if r, ok := pooled.(*zstd.Decoder); ok {
 				return r, r.Reset(payload)
 			}
-			return zstd.NewReader(payload, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxZstdWindow))
+			return zstd.NewReader(payload, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
+				zstd.WithDecoderMaxWindow(maxZstdWindow))
 		}},
 	}
 }
@@ -83,7 +84,8 @@ func (a *assembler) inflate(ctx context.Context, payload []byte, with *codec) er
 			return corrupt(err)
 		}
 		if total += int64(n); total > limit {
-			return refusal.New(refusal.TooLarge, "the message has more than %d bytes when decompressed, which is max_decompressed_size", limit)
+			return refusal.New(refusal.TooLarge,
+				"the message has more than %d bytes when decompressed, which is max_decompressed_size", limit)
 		}
 		rest, err := a.entries(ctx, window[:have+n])
 		switch {
@@ -99,7 +101,8 @@ func (a *assembler) inflate(ctx context.Context, payload []byte, with *codec) er
 			continue
 		}
 		if len(window) >= maxInflated {
-			return refusal.New(refusal.TooLarge, "one of its events has more than %d bytes when decompressed", maxInflated)
+			return refusal.New(refusal.TooLarge, "one of its events has more than %d bytes when decompressed",
+				maxInflated)
 		}
 		grown, err := takeBuffer(ctx, a.mem, ingest.ToStore, 2*len(window)) // one entry is larger than half of it
 		if err != nil {

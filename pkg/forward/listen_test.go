@@ -42,8 +42,9 @@ func listen(t *testing.T, address string, change func(*forward.Options)) *listen
 	l := &listening{sink: &ft.Sink{}, log: &logs{}, done: make(chan error, 1)}
 	opts := forward.Options{
 		Config: forward.Config{
-			Name: "test", Address: address, UDPHeartbeat: true, MaxConnections: 2000, IdleTimeout: time.Hour, HandshakeTimeout: 10 * time.Second,
-			MaxMessageSize: 16 << 20, MaxDecompressedSize: 32 << 20,
+			Name: "test", Address: address, UDPHeartbeat: true, MaxConnections: 2000, IdleTimeout: time.Hour,
+			HandshakeTimeout: 10 * time.Second,
+			MaxMessageSize:   16 << 20, MaxDecompressedSize: 32 << 20,
 		},
 		Sink: l.sink, Budget: ingest.NewBudget(64 << 20), Log: zerolog.New(l.log),
 	}
@@ -273,8 +274,8 @@ func TestManyIdle(t *testing.T) {
 	}
 }
 
-// TestClosedBeforeAck has a client close before its ack is written. That looks like a good end, but the ack is lost. Before
-// the connection has noticed, the Sink is told for another one whose batch makes it wonder; a Settle follows.
+// TestClosedBeforeAck has a client close before its ack is written. That looks like a good end, but the ack is lost.
+// Before the connection has noticed, the Sink is told for another one whose batch makes it wonder; a Settle follows.
 func TestClosedBeforeAck(t *testing.T) {
 	storing, proceed := make(chan struct{}), make(chan struct{})
 	var conn atomic.Uint64 // which the Sink wonders about

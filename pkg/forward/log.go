@@ -14,7 +14,8 @@ const (
 	logMistakeEvery = time.Hour
 )
 
-// logLimits lets the first of equal log lines through, and after that one each while, with the number of those left out.
+// logLimits lets the first of equal log lines through, and after that one each while, with the number of those left
+// out.
 type logLimits struct{ mistakes, others logevery.Limit }
 
 func newLogLimits() *logLimits {

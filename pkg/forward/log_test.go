@@ -27,7 +27,8 @@ func TestLogLimits(t *testing.T) {
 		{refusal.TLS, "h", logMistakeEvery, true, 1},
 	} {
 		if ok, leftOut := l.allow(tc.reason, tc.host, start.Add(tc.after)); ok != tc.ok || leftOut != tc.leftOut {
-			t.Errorf("%s of %s after %v: %v, %d left out; want %v, %d", tc.reason, tc.host, tc.after, ok, leftOut, tc.ok, tc.leftOut)
+			t.Errorf("%s of %s after %v: %v, %d left out; want %v, %d", tc.reason, tc.host, tc.after, ok, leftOut,
+				tc.ok, tc.leftOut)
 		}
 	}
 }

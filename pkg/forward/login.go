@@ -17,8 +17,9 @@ const (
 	firstPing = 1 << 10
 )
 
-// readPing reads one PING into l, whatever pieces it comes in. An error that wraps handshake.ErrPing deserves a PONG, others only
-// the end of the connection. Data behind the PING is a fault: no client sends any before the PONG, and nothing is taken.
+// readPing reads one PING into l, whatever pieces it comes in. An error that wraps handshake.ErrPing deserves a PONG,
+// others only the end of the connection. Data behind the PING is a fault: no client sends any before the PONG, and
+// nothing is taken.
 func readPing(from io.Reader, l *Login) error {
 	buf := make([]byte, 0, firstPing)
 	for {
@@ -64,7 +65,8 @@ func notPing(b []byte) error {
 		return wire.NotForward(b)
 	}
 	if tag, err := handshake.FirstText(b); err == nil {
-		return refusal.New(refusal.Handshake, `it sent messages, tag "%s", without a login: give it the shared_key of its cluster`, sanitize(tag))
+		return refusal.New(refusal.Handshake,
+			`it sent messages, tag "%s", without a login: give it the shared_key of its cluster`, sanitize(tag))
 	}
 	return refusal.New(refusal.Handshake, "it sent an array that is no PING")
 }

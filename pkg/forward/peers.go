@@ -6,8 +6,8 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/ingest"
 )
 
-// Peers are the connections of servers that share a Sink: what a client has sent over one of them it may send again over
-// another. Safe for concurrent use.
+// Peers are the connections of servers that share a Sink: what a client has sent over one of them it may send again
+// over another. Safe for concurrent use.
 type Peers struct {
 	mu    sync.Mutex
 	conns map[uint64]*conn // by id
@@ -28,8 +28,8 @@ func (p *Peers) remove(c *conn) {
 	delete(p.conns, c.id)
 }
 
-// tell tells the Sink which of the connections were closed by their clients, so that acks are lost. Their own goroutines may
-// notice that later than what the client sends again arrives here.
+// tell tells the Sink which of the connections were closed by their clients, so that acks are lost. Their own
+// goroutines may notice that later than what the client sends again arrives here.
 func (p *Peers) tell(conns []uint64, sink ingest.Sink) {
 	for _, id := range conns {
 		p.mu.Lock()

@@ -132,10 +132,12 @@ func (p *people) list() ([]Agent, []RefusedPeer) {
 		refused = append(refused, *r)
 	}
 	slices.SortFunc(agents, func(a, b Agent) int {
-		return cmp.Or(b.LastSeen.Compare(a.LastSeen), a.Host.Compare(b.Host), cmp.Compare(a.Hostname, b.Hostname), cmp.Compare(a.Cluster, b.Cluster))
+		return cmp.Or(b.LastSeen.Compare(a.LastSeen), a.Host.Compare(b.Host), cmp.Compare(a.Hostname, b.Hostname),
+			cmp.Compare(a.Cluster, b.Cluster))
 	})
 	slices.SortFunc(refused, func(a, b RefusedPeer) int {
-		return cmp.Or(b.LastSeen.Compare(a.LastSeen), a.Host.Compare(b.Host), cmp.Compare(a.Hostname, b.Hostname), cmp.Compare(a.Reason, b.Reason))
+		return cmp.Or(b.LastSeen.Compare(a.LastSeen), a.Host.Compare(b.Host), cmp.Compare(a.Hostname, b.Hostname),
+			cmp.Compare(a.Reason, b.Reason))
 	})
 	return agents, refused
 }

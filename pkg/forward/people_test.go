@@ -21,8 +21,9 @@ func TestAgents(t *testing.T) {
 		t.Error("a second connection of an agent is another agent")
 	}
 	for name, other := range map[string]*Agent{
-		"another name": p.agent(host, "node-2", "seoul", began), "another cluster": p.agent(host, "node-1", "tokyo", began),
-		"a Unix socket": p.agent(netip.Addr{}, "", "seoul", began),
+		"another name":    p.agent(host, "node-2", "seoul", began),
+		"another cluster": p.agent(host, "node-1", "tokyo", began),
+		"a Unix socket":   p.agent(netip.Addr{}, "", "seoul", began),
 	} {
 		if other == first {
 			t.Errorf("%s is the same agent", name)
@@ -30,7 +31,8 @@ func TestAgents(t *testing.T) {
 	}
 	first.count(2, 1, began.Add(2*time.Second))
 	agents, _ := p.list()
-	if got := agents[0]; len(agents) != 4 || got.Messages != 5 || got.NoAck != 1 || got.AsksAcks || got.Open != 1 || got.LastSeen != began.Add(2*time.Second) {
+	if got := agents[0]; len(agents) != 4 || got.Messages != 5 || got.NoAck != 1 || got.AsksAcks || got.Open != 1 ||
+		got.LastSeen != began.Add(2*time.Second) {
 		t.Errorf("%d agents, the last seen is %+v", len(agents), got)
 	}
 	first.count(1, 0, began.Add(3*time.Second))
@@ -39,12 +41,14 @@ func TestAgents(t *testing.T) {
 	}
 }
 
-// TestAgentsAreBounded has more agents than are remembered: those that left longest ago make room, those that are there never.
+// TestAgentsAreBounded has more agents than are remembered: those that left longest ago make room, those that are there
+// never.
 func TestAgentsAreBounded(t *testing.T) {
 	var p people
 	began := time.Unix(1_800_000_000, 0)
 	agent := func(i int) *Agent {
-		return p.agent(netip.MustParseAddr("10.0.0.7"), strconv.Itoa(i), "seoul", began.Add(time.Duration(i)*time.Second))
+		return p.agent(netip.MustParseAddr("10.0.0.7"), strconv.Itoa(i), "seoul",
+			began.Add(time.Duration(i)*time.Second))
 	}
 	for i := range maxAgents {
 		agent(i).open(1)
@@ -58,7 +62,8 @@ func TestAgentsAreBounded(t *testing.T) {
 	agent(7).open(-1)
 	agent(3).open(-1)
 	agent(maxAgents).open(1)
-	if _, there := p.agents[agentKey{netip.MustParseAddr("10.0.0.7"), "3", "seoul"}]; there || len(p.agents) != maxAgents {
+	if _, there := p.agents[agentKey{netip.MustParseAddr("10.0.0.7"), "3", "seoul"}]; there ||
+		len(p.agents) != maxAgents {
 		t.Errorf("of %d agents that left longest ago is still remembered: %v", len(p.agents), there)
 	}
 }
@@ -67,11 +72,15 @@ func TestRefusedPeers(t *testing.T) {
 	var p people
 	began := time.Unix(1_800_000_000, 0)
 	for i := range maxRefusedPeers + 50 {
-		p.refuse(RefusedPeer{Hostname: strconv.Itoa(i), Reason: refusal.Login, Text: strings.Repeat("x", i) + strings.Repeat("é", maxRefusedText), LastSeen: began.Add(time.Duration(i) * time.Second)})
+		p.refuse(RefusedPeer{
+			Hostname: strconv.Itoa(i), Reason: refusal.Login, Text: strings.Repeat("x", i) +
+				strings.Repeat("é", maxRefusedText), LastSeen: began.Add(time.Duration(i) * time.Second),
+		})
 	}
 	p.refuse(RefusedPeer{Hostname: "100", Reason: refusal.Login, Text: "again", LastSeen: began.Add(time.Hour)})
 	_, refused := p.list()
-	if got := refused[0]; len(refused) != maxRefusedPeers || got.Hostname != "100" || got.Times != 2 || got.Text != "again" {
+	if got := refused[0]; len(refused) != maxRefusedPeers || got.Hostname != "100" || got.Times != 2 ||
+		got.Text != "again" {
 		t.Errorf("%d are remembered, the last is %+v", len(refused), got)
 	}
 	for _, r := range refused {

@@ -59,28 +59,61 @@ func TestProxyProtocol(t *testing.T) {
 		why, log       string // reason for closing, and a part of the log
 	}{
 		{"required", "required", balancer, behind(proxyLine, whole()...), 1, "", ""},
-		{"required, a broken message", "required", balancer, behind(proxyLine, ft.Send([]byte{0xc1}), ft.ExpectClose), 1, "broken", `"peer":"203.0.113.7:4712","reason":"broken","proxy":"10.0.0.9:4711"`},
+		{
+			"required, a broken message", "required", balancer, behind(
+				proxyLine, ft.Send([]byte{0xc1}), ft.ExpectClose,
+			), 1, "broken", `"peer":"203.0.113.7:4712","reason":"broken","proxy":"10.0.0.9:4711"`,
+		},
 		{"required, LOCAL and a close", "required", balancer, behind(proxyLocal), 0, "", ""},
 		{"required, LOCAL and messages", "required", balancer, behind(proxyLocal, whole()...), 0, "", ""},
 		{"required, PROXY and a close", "required", balancer, behind(proxyLine), 1, "", ""},
 		{"required, a close", "required", balancer, nil, 0, "", ""},
-		{"required, none", "required", balancer, []ft.Step{ft.SendPieces(packed("a"), 1), ft.ExpectClose}, 0, "proxy", "turn the PROXY protocol on"},
-		{"required, garbage", "required", balancer, []ft.Step{ft.SendPieces([]byte("PROXY TCP4 x\r\n"), 1), ft.ExpectClose}, 0, "proxy", "not of the form"},
+		{
+			"required, none", "required", balancer,
+			[]ft.Step{ft.SendPieces(packed("a"), 1), ft.ExpectClose},
+			0,
+			"proxy", "turn the PROXY protocol on",
+		},
+		{
+			"required, garbage", "required", balancer,
+			[]ft.Step{ft.SendPieces([]byte("PROXY TCP4 x\r\n"), 1), ft.ExpectClose},
+			0, "proxy", "not of the form",
+		},
 		{"required, silence", "required", balancer, []ft.Step{ft.ExpectClose}, 0, "proxy", "handshake_timeout"},
 		{"required, cut", "required", balancer, []ft.Step{ft.Send([]byte("PROXY T"))}, 0, "proxy", "unexpected EOF"},
-		{"required, a stranger", "required", stranger, []ft.Step{ft.SendPieces([]byte(proxyLine), 1), ft.ExpectClose}, 0, "proxy", "not among the trusted_proxies"},
+		{
+			"required, a stranger", "required", stranger,
+			[]ft.Step{ft.SendPieces([]byte(proxyLine), 1), ft.ExpectClose},
+			0, "proxy", "not among the trusted_proxies",
+		},
 		{"required, a stranger's probe", "required", stranger, nil, 0, "", ""},
 		{"optional", "optional", balancer, behind(proxyLine, whole()...), 1, "", ""},
 		{"optional, none", "optional", balancer, whole(), 0, "", ""},
-		{"optional, none, late", "optional", balancer, append([]ft.Step{ft.Sleep(5 * time.Second)}, whole()...), 0, "", ""},
+		{
+			"optional, none, late", "optional", balancer, append([]ft.Step{ft.Sleep(5 * time.Second)}, whole()...), 0,
+			"", "",
+		},
 		{"optional, a close", "optional", balancer, nil, 0, "", ""},
 		{"optional, a stranger", "optional", stranger, whole(), 0, "", ""},
-		{"optional, a stranger's header", "optional", stranger, []ft.Step{ft.SendPieces([]byte(proxyLine), 100), ft.ExpectClose}, 0, "not_forward", "trusted_proxies"},
-		{"off", "off", balancer, []ft.Step{ft.SendPieces([]byte(proxyLocal), 100), ft.ExpectClose}, 0, "not_forward", "set proxy_protocol here"},
+		{
+			"optional, a stranger's header", "optional", stranger,
+			[]ft.Step{ft.SendPieces([]byte(proxyLine), 100), ft.ExpectClose},
+			0, "not_forward", "trusted_proxies",
+		},
+		{
+			"off", "off", balancer,
+			[]ft.Step{ft.SendPieces([]byte(proxyLocal), 100), ft.ExpectClose},
+			0, "not_forward",
+			"set proxy_protocol here",
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				r := newRig(func(o *forward.Options) { o.ProxyProtocol, o.TrustedProxies = tc.mode, []string{"10.0.0.0/8"} })
+				r := newRig(func(
+					o *forward.Options,
+				) {
+					o.ProxyProtocol, o.TrustedProxies = tc.mode, []string{"10.0.0.0/8"}
+				})
 				agentFrom(t, r, tc.ip, tc.steps...)
 				if why := strings.Join(r.refused(), ","); why != tc.why || !strings.Contains(r.log.String(), tc.log) {
 					t.Errorf("closed for %q, want %q; log %s", why, tc.why, r.log)
@@ -153,7 +186,11 @@ func TestConnectionLimits(t *testing.T) {
 				var wg sync.WaitGroup
 				for range 2 {
 					wg.Go(func() {
-						agentFrom(t, r, stranger, ft.Send(packed("a")), ft.ExpectAcks("a"), func(testing.TB, net.Conn) { <-leave })
+						agentFrom(t, r, stranger, ft.Send(packed("a")), ft.ExpectAcks("a"), func(
+							testing.TB, net.Conn,
+						) {
+							<-leave
+						})
 					})
 				}
 				synctest.Wait()
@@ -167,7 +204,8 @@ func TestConnectionLimits(t *testing.T) {
 					}
 					agentFrom(t, r, tc.ip, ft.SendPieces(packed("b"), 1000), step)
 				}
-				if why := strings.Join(r.refused(), ","); why != tc.why || tc.why != "" && strings.Count(r.log.String(), "\n") != 1 {
+				if why := strings.Join(r.refused(), ","); why != tc.why ||
+					tc.why != "" && strings.Count(r.log.String(), "\n") != 1 {
 					t.Errorf("closed for %q, want %q; log %s", why, tc.why, r.log)
 				}
 				close(leave)
@@ -188,7 +226,10 @@ func certificate(tb testing.TB) (tls.Certificate, *x509.CertPool) {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), DNSNames: []string{"localhost"}, IsCA: true, BasicConstraintsValid: true}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		DNSNames: []string{"localhost"}, IsCA: true, BasicConstraintsValid: true,
+	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
 	if err != nil {
 		tb.Fatal(err)
@@ -243,7 +284,8 @@ func TestTLS(t *testing.T) {
 	}
 }
 
-// TestWrongDoor has who does not belong on a TLS listener, and TLS on a plain one. Each is logged once, however often it tries.
+// TestWrongDoor has who does not belong on a TLS listener, and TLS on a plain one. Each is logged once, however often
+// it tries.
 func TestWrongDoor(t *testing.T) {
 	cert, _ := certificate(t)
 	raw := func(b []byte) ft.Step {
@@ -271,12 +313,22 @@ func TestWrongDoor(t *testing.T) {
 		{"PROXY header", false, raw([]byte(proxyLine)), "not_tls", "set proxy_protocol"},
 		{"noise", false, raw([]byte("\x00\x01\x02\x03\x04\x05\x06\x07")), "not_tls", "TLS only"},
 		{"half a ClientHello", false, raw([]byte("\x16\x03\x01\x02\x00\x01\x00")), "tls", "ended within"},
-		{"TLS 1.0", false, handshake(&tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}), "tls", "unsupported versions"},
-		{"no trust, 1.2", false, handshake(&tls.Config{ServerName: "localhost", MaxVersion: tls.VersionTLS12}), "tls", "certificate"},
+		{
+			"TLS 1.0", false, handshake(&tls.Config{
+				InsecureSkipVerify: true, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11,
+			}), "tls", "unsupported versions",
+		},
+		{
+			"no trust, 1.2", false, handshake(&tls.Config{ServerName: "localhost", MaxVersion: tls.VersionTLS12}),
+			"tls", "certificate",
+		},
 		{"no trust, 1.3", false, handshake(&tls.Config{ServerName: "localhost"}), "tls", "certificate"},
 		{"a probe", false, nil, "", ""},
 		{"a reset", false, func(_ testing.TB, nc net.Conn) { _ = nc.(*net.TCPConn).SetLinger(0) }, "", ""},
-		{"TLS on a plain listener", true, handshake(&tls.Config{InsecureSkipVerify: true}), "not_forward", "turn TLS off in the client"},
+		{
+			"TLS on a plain listener", true, handshake(&tls.Config{InsecureSkipVerify: true}), "not_forward",
+			"turn TLS off in the client",
+		},
 		{"a probe of a plain listener", true, nil, "", ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -309,7 +361,8 @@ func TestWrongDoor(t *testing.T) {
 			if tc.why == "" && st.Probes != 3 {
 				t.Errorf("%d probes", st.Probes)
 			}
-			if s := l.log.String(); !strings.Contains(s, tc.log) || strings.Count(s, "\n") > 1 || (s == "") != (tc.log == "") {
+			if s := l.log.String(); !strings.Contains(s, tc.log) || strings.Count(s, "\n") > 1 ||
+				(s == "") != (tc.log == "") {
 				t.Errorf("log %s, want one line with %q", s, tc.log)
 			}
 		})
@@ -329,7 +382,11 @@ func TestSlowHandshakes(t *testing.T) {
 		server, client := net.Pipe()
 		wg.Go(func() { r.Handle(server) })
 		began := time.Now()
-		ft.Run(t, tls.Client(client, &tls.Config{RootCAs: pool, ServerName: "localhost", Time: func() time.Time { return time.Time{} }, InsecureSkipVerify: true}), ft.Send(packed("a")), ft.ExpectAcks("a"))
+		ft.Run(t,
+			tls.Client(client, &tls.Config{
+				RootCAs: pool, ServerName: "localhost", Time: func() time.Time { return time.Time{} },
+				InsecureSkipVerify: true,
+			}), ft.Send(packed("a")), ft.ExpectAcks("a"))
 		if took := time.Since(began); took != 0 {
 			t.Errorf("it took %v", took)
 		}
@@ -349,9 +406,11 @@ func TestTLSOverProxy(t *testing.T) {
 	})
 	nc := l.dial(t)
 	ft.Send([]byte(proxyLine))(t, nc)
-	ft.Run(t, tls.Client(nc, &tls.Config{RootCAs: pool, ServerName: "localhost"}), ft.Send(packed("a")), ft.ExpectAcks("a"), ft.Send([]byte{0xc1}), ft.ExpectClose)
+	ft.Run(t, tls.Client(nc, &tls.Config{RootCAs: pool, ServerName: "localhost"}), ft.Send(packed("a")),
+		ft.ExpectAcks("a"), ft.Send([]byte{0xc1}), ft.ExpectClose)
 	until(t, "refused", func() bool { return l.Stats().Refused["broken"] == 1 })
-	if st, s := l.Stats(), l.log.String(); st.Proxied != 1 || st.TLS != 1 || !strings.Contains(s, `"peer":"203.0.113.7:4712"`) {
+	if st, s := l.Stats(), l.log.String(); st.Proxied != 1 || st.TLS != 1 ||
+		!strings.Contains(s, `"peer":"203.0.113.7:4712"`) {
 		t.Errorf("%+v, %s", st, s)
 	}
 }

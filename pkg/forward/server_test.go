@@ -89,18 +89,43 @@ func TestMessages(t *testing.T) {
 		{"Message, option nil", message("t", when, ft.Map{"log": "one"}, nil), []ft.Message{one}, nil, ""},
 		{"Message, option empty", message("t", when, ft.Map{"log": "one"}, ft.Map{}), []ft.Message{one}, nil, ""},
 		{"Message, option of another type", message("t", when, ft.Map{"log": "one"}, 7), []ft.Message{one}, nil, ""},
-		{"Message, unknown option", message("t", when, ft.Map{"log": "one"}, ft.Map{"x": ft.Map{"chunk": "y"}}), []ft.Message{one}, nil, ""},
-		{"Message, odd option", message("t", when, ft.Map{"log": "one"}, slices.Concat([]byte{0x83, 0xc0, 0x91, 0xc0}, ft.Value("fluent_signal"), ft.Value("0"), ft.Value("chunk"), []byte{0x01})), []ft.Message{one}, nil, ""},
-		{"Message, six elements", message("t", when, ft.Map{"log": "one"}, nil, 1, 2), []ft.Message{one}, nil, ""},
-		{"Message with chunk", message("t", when, ft.Map{"log": "one"}, ft.Map{"chunk": "c"}), []ft.Message{acked(one, "c")}, []string{"c"}, ""},
 		{
-			"Message with metadata", message("t", when, ft.Map{"log": "three"}, ft.Map{"metadata": ft.Map{}, "chunk": "c"}),
+			"Message, unknown option", message("t", when, ft.Map{"log": "one"}, ft.Map{"x": ft.Map{"chunk": "y"}}),
+			[]ft.Message{one},
+			nil, "",
+		},
+		{
+			"Message, odd option",
+			message(
+				"t", when, ft.Map{"log": "one"},
+				slices.Concat(
+					[]byte{0x83, 0xc0, 0x91, 0xc0}, ft.Value("fluent_signal"), ft.Value("0"), ft.Value("chunk"),
+					[]byte{0x01},
+				),
+			),
+			[]ft.Message{one},
+			nil, "",
+		},
+		{"Message, six elements", message("t", when, ft.Map{"log": "one"}, nil, 1, 2), []ft.Message{one}, nil, ""},
+		{
+			"Message with chunk", message("t", when, ft.Map{"log": "one"}, ft.Map{"chunk": "c"}),
+			[]ft.Message{acked(one, "c")},
+			[]string{"c"},
+			"",
+		},
+		{
+			"Message with metadata",
+			message("t", when, ft.Map{"log": "three"}, ft.Map{"metadata": ft.Map{}, "chunk": "c"}),
 			[]ft.Message{with(acked(one, "c"), func(m *ft.Message) { m.Entries = e3 })},
 			[]string{"c"},
 			"",
 		},
 		{
-			"Messages of two tags", slices.Concat(message("t", when, ft.Map{"log": "one"}), message("t", when, ft.Map{"log": "one"}), message("u", when, ft.Map{"log": "one"})),
+			"Messages of two tags",
+			slices.Concat(
+				message("t", when, ft.Map{"log": "one"}), message("t", when, ft.Map{"log": "one"}),
+				message("u", when, ft.Map{"log": "one"}),
+			),
 			[]ft.Message{
 				with(one, func(m *ft.Message) { m.Entries, m.Events = dup(e1, 2), 2 }),
 				with(one, func(m *ft.Message) { m.Tag = "u" }),
@@ -108,7 +133,11 @@ func TestMessages(t *testing.T) {
 			nil, "",
 		},
 		{
-			"Message without a time", slices.Concat(message("t", when, ft.Map{"log": "one"}), message("t", nil, ft.Map{"log": "no time"}), message("t", when, ft.Map{"log": "one"}, ft.Map{"chunk": "c"})),
+			"Message without a time",
+			slices.Concat(
+				message("t", when, ft.Map{"log": "one"}), message("t", nil, ft.Map{"log": "no time"}),
+				message("t", when, ft.Map{"log": "one"}, ft.Map{"chunk": "c"}),
+			),
 			[]ft.Message{one, {Cluster: "default", Tag: "t", Rejected: letter}, acked(one, "c")},
 			[]string{"c"},
 			"",
@@ -119,59 +148,152 @@ func TestMessages(t *testing.T) {
 			[]string{"c"},
 			"",
 		},
-		{"Forward of none, acked", message("t", ft.Array(), ft.Map{"chunk": "c"}), []ft.Message{{Cluster: "default", Tag: "t", Chunk: "c"}}, []string{"c"}, ""},
+		{
+			"Forward of none, acked", message("t", ft.Array(), ft.Map{"chunk": "c"}),
+			[]ft.Message{{Cluster: "default", Tag: "t", Chunk: "c"}},
+			[]string{"c"},
+			"",
+		},
 		{"Forward", message("t", forwardOf(e1, e2, e3)), []ft.Message{three}, nil, ""},
 		{"Forward, wide headers", wide, []ft.Message{acked(three, "c")}, []string{"c"}, ""},
 		{
 			"Forward, one bad", message("t", forwardOf(e1, bad, e2), ft.Map{"chunk": "c"}),
-			[]ft.Message{{Cluster: "default", Tag: "t", Chunk: "c", Entries: slices.Concat(e1, e2), Events: 2, Nanos: true, Rejected: letter}},
+			[]ft.Message{
+				{
+					Cluster: "default", Tag: "t", Chunk: "c", Entries: slices.Concat(e1, e2), Events: 2, Nanos: true,
+					Rejected: letter,
+				},
+			},
 			[]string{"c"},
 			"",
 		},
 		{
 			"groups", message("t", forwardOf(start, e1, finish), ft.Map{"chunk": "c", "size": 3}),
-			[]ft.Message{{Cluster: "default", Tag: "t", Chunk: "c", Entries: slices.Concat(start, e1, finish), Events: 1, Nanos: true}},
+			[]ft.Message{
+				{
+					Cluster: "default", Tag: "t", Chunk: "c", Entries: slices.Concat(start, e1, finish), Events: 1,
+					Nanos: true,
+				},
+			},
 			[]string{"c"},
 			"",
 		},
 		{
-			"group around a bad entry", message("t", ft.Bin(slices.Concat(start, e1, bad, e2, finish)), ft.Map{"chunk": "c"}),
-			[]ft.Message{{Cluster: "default", Tag: "t", Chunk: "c", Entries: slices.Concat(start, e1, start, e2, finish), Events: 2, Nanos: true, Rejected: letter}},
+			"group around a bad entry",
+			message("t", ft.Bin(slices.Concat(start, e1, bad, e2, finish)), ft.Map{"chunk": "c"}),
+			[]ft.Message{
+				{
+					Cluster: "default", Tag: "t", Chunk: "c", Entries: slices.Concat(start, e1, start, e2, finish),
+					Events: 2, Nanos: true, Rejected: letter,
+				},
+			},
 			[]string{"c"},
 			"",
 		},
 		{"Packed, bin", message("t", ft.Bin(all)), []ft.Message{three}, nil, ""},
-		{"Packed, str32", message("t", ft.Str(all), ft.Map{"chunk": "c", "size": -1}), []ft.Message{acked(three, "c")}, []string{"c"}, ""},
+		{
+			"Packed, str32", message("t", ft.Str(all), ft.Map{"chunk": "c", "size": -1}),
+			[]ft.Message{acked(three, "c")},
+			[]string{"c"},
+			"",
+		},
 		{"Packed, option nil", message("t", ft.Bin(all), nil), []ft.Message{three}, nil, ""},
 		{"Packed, text", message("t", ft.Bin(all), ft.Map{"compressed": "text"}), []ft.Message{three}, nil, ""},
 		{"Packed, compressed nil", message("t", ft.Bin(all), ft.Map{"compressed": nil}), []ft.Message{three}, nil, ""},
-		{"Packed, empty", message("t", ft.Bin(nil), ft.Map{"chunk": "c"}), []ft.Message{{Cluster: "default", Tag: "t", Chunk: "c"}}, []string{"c"}, ""},
+		{
+			"Packed, empty", message("t", ft.Bin(nil), ft.Map{"chunk": "c"}),
+			[]ft.Message{{Cluster: "default", Tag: "t", Chunk: "c"}},
+			[]string{"c"},
+			"",
+		},
 		{
 			"Packed, bad ones in a row", message("t", ft.Bin(slices.Concat(e1, bad, bad, []byte{0xc0}, e2))),
 			[]ft.Message{{
 				Cluster: "default", Tag: "t", Entries: slices.Concat(e1, e2), Events: 2, Nanos: true,
-				Rejected: []ft.Rejected{{Raw: dup(bad, 2), Events: 2, Reason: "time is neither a number nor an EventTime"}, {Raw: []byte{0xc0}, Events: 1, Reason: "entry is not an array"}},
+				Rejected: []ft.Rejected{
+					{Raw: dup(bad, 2), Events: 2, Reason: "time is neither a number nor an EventTime"},
+					{Raw: []byte{0xc0}, Events: 1, Reason: "entry is not an array"},
+				},
 			}},
 			nil, "",
 		},
 		{"Packed, last entry cut", message("t", ft.Bin(all[:len(all)-1]), ft.Map{"chunk": "c"}), nil, nil, "broken"},
-		{"Packed, lying map", message("t", ft.Bin(slices.Concat(e1, []byte{0x92, 0x01, 0xdf, 0xff, 0xff, 0xff, 0xff, 0, 0})), ft.Map{"chunk": "c"}), nil, nil, "broken"},
-		{"gzip, bin", message("t", ft.Bin(gzipped), ft.Map{"compressed": "gzip", "chunk": "c"}), []ft.Message{acked(three, "c")}, []string{"c"}, ""},
-		{"gzip, str32, members", message("t", ft.Str(gz(e1, e2, e3)), ft.Map{"compressed": "gzip"}), []ft.Message{three}, nil, ""},
-		{"gzip, entry across members", message("t", ft.Bin(gz(all[:half], all[half:])), ft.Map{"compressed": "gzip"}), []ft.Message{three}, nil, ""},
-		{"gzip, empty", message("t", ft.Bin(nil), ft.Map{"compressed": "gzip", "chunk": "c"}), []ft.Message{{Cluster: "default", Tag: "t", Chunk: "c"}}, []string{"c"}, ""},
-		{"gzip, cut", message("t", ft.Bin(gzipped[:len(gzipped)-1]), ft.Map{"compressed": "gzip", "chunk": "c"}), nil, nil, "compression"},
-		{"gzip, checksum", message("t", ft.Bin(broken), ft.Map{"compressed": "gzip", "chunk": "c"}), nil, nil, "compression"},
-		{"gzip, second member broken", message("t", ft.Bin(slices.Concat(gzipped, broken)), ft.Map{"compressed": "gzip", "chunk": "c"}), nil, nil, "compression"},
-		{"gzip, garbage behind", message("t", ft.Bin(append(gz(all), 1, 2, 3)), ft.Map{"compressed": "gzip", "chunk": "c"}), nil, nil, "compression"},
+		{
+			"Packed, lying map",
+			message("t", ft.Bin(slices.Concat(e1, []byte{0x92, 0x01, 0xdf, 0xff, 0xff, 0xff, 0xff, 0, 0})), ft.Map{
+				"chunk": "c",
+			}), nil, nil, "broken",
+		},
+		{
+			"gzip, bin", message("t", ft.Bin(gzipped), ft.Map{"compressed": "gzip", "chunk": "c"}),
+			[]ft.Message{acked(three, "c")},
+			[]string{"c"},
+			"",
+		},
+		{
+			"gzip, str32, members", message("t", ft.Str(gz(e1, e2, e3)), ft.Map{"compressed": "gzip"}),
+			[]ft.Message{three},
+			nil, "",
+		},
+		{
+			"gzip, entry across members", message("t", ft.Bin(gz(all[:half], all[half:])), ft.Map{
+				"compressed": "gzip",
+			}), []ft.Message{three}, nil, "",
+		},
+		{
+			"gzip, empty", message("t", ft.Bin(nil), ft.Map{"compressed": "gzip", "chunk": "c"}),
+			[]ft.Message{{Cluster: "default", Tag: "t", Chunk: "c"}},
+			[]string{"c"},
+			"",
+		},
+		{
+			"gzip, cut", message("t", ft.Bin(gzipped[:len(gzipped)-1]), ft.Map{"compressed": "gzip", "chunk": "c"}),
+			nil, nil, "compression",
+		},
+		{
+			"gzip, checksum", message("t", ft.Bin(broken), ft.Map{"compressed": "gzip", "chunk": "c"}), nil, nil,
+			"compression",
+		},
+		{
+			"gzip, second member broken", message("t", ft.Bin(slices.Concat(gzipped, broken)), ft.Map{
+				"compressed": "gzip", "chunk": "c",
+			}), nil, nil, "compression",
+		},
+		{
+			"gzip, garbage behind", message("t", ft.Bin(append(gz(all), 1, 2, 3)), ft.Map{
+				"compressed": "gzip", "chunk": "c",
+			}), nil, nil, "compression",
+		},
 		{"gzip, plain", message("t", ft.Bin(all), ft.Map{"compressed": "gzip", "chunk": "c"}), nil, nil, "compression"},
-		{"gzip, last entry cut", message("t", ft.Bin(gz(all[:len(all)-1])), ft.Map{"compressed": "gzip", "chunk": "c"}), nil, nil, "broken"},
-		{"zstd, bin", message("t", ft.Bin(zs(all)), ft.Map{"compressed": "zstd", "chunk": "c"}), []ft.Message{acked(three, "c")}, []string{"c"}, ""},
-		{"zstd, str32, frames", message("t", ft.Str(zs(all[:half], all[half:])), ft.Map{"compressed": "zstd"}), []ft.Message{three}, nil, ""},
-		{"zstd, cut", message("t", ft.Bin(zs(all)[:20]), ft.Map{"compressed": "zstd", "chunk": "c"}), nil, nil, "compression"},
-		{"zstd, garbage behind", message("t", ft.Bin(append(zs(all), 1, 2, 3)), ft.Map{"compressed": "zstd", "chunk": "c"}), nil, nil, "compression"},
+		{
+			"gzip, last entry cut",
+			message("t", ft.Bin(gz(all[:len(all)-1])), ft.Map{"compressed": "gzip", "chunk": "c"}), nil, nil, "broken",
+		},
+		{
+			"zstd, bin", message("t", ft.Bin(zs(all)), ft.Map{"compressed": "zstd", "chunk": "c"}),
+			[]ft.Message{acked(three, "c")},
+			[]string{"c"},
+			"",
+		},
+		{
+			"zstd, str32, frames", message("t", ft.Str(zs(all[:half], all[half:])), ft.Map{"compressed": "zstd"}),
+			[]ft.Message{three},
+			nil, "",
+		},
+		{
+			"zstd, cut", message("t", ft.Bin(zs(all)[:20]), ft.Map{"compressed": "zstd", "chunk": "c"}), nil, nil,
+			"compression",
+		},
+		{
+			"zstd, garbage behind", message("t", ft.Bin(append(zs(all), 1, 2, 3)), ft.Map{
+				"compressed": "zstd", "chunk": "c",
+			}), nil, nil, "compression",
+		},
 		{"lz4", message("t", ft.Bin(all), ft.Map{"compressed": "lz4", "chunk": "c"}), nil, nil, "compression"},
-		{"compressed an integer", message("t", ft.Bin(all), ft.Map{"compressed": 1, "chunk": "c"}), nil, nil, "compression"},
+		{
+			"compressed an integer", message("t", ft.Bin(all), ft.Map{"compressed": 1, "chunk": "c"}), nil, nil,
+			"compression",
+		},
 		{
 			"tag of 300 bytes", message(long, ft.Bin(all), ft.Map{"chunk": long}),
 			[]ft.Message{with(acked(three, long), func(m *ft.Message) { m.Tag = long })},
@@ -182,9 +304,18 @@ func TestMessages(t *testing.T) {
 		{"tag empty", message("", ft.Bin(all)), []ft.Message{with(three, func(m *ft.Message) { m.Tag = "" })}, nil, ""},
 		{"tag an integer", message(1, ft.Bin(all), ft.Map{"chunk": "c"}), nil, nil, "tag"},
 		{"tag of 1 MiB", message(strings.Repeat("t", 1<<20), ft.Bin(all)), nil, nil, "tag"},
-		{"too short", slices.Concat(message(), message("t"), message("t", 1), message("t", ft.Bin(all))), []ft.Message{three}, nil, ""},
 		{
-			"metrics, traces, others", slices.Concat(message("t", ft.Bin([]byte{0x80}), ft.Map{"fluent_signal": 1, "chunk": "a"}), message("t", forwardOf([]byte{0x92, 0x01, 0x90}), ft.Map{"fluent_signal": 2}), message("t", ft.Bin(nil), ft.Map{"fluent_signal": 9, "chunk": "b"})),
+			"too short", slices.Concat(message(), message("t"), message("t", 1), message("t", ft.Bin(all))),
+			[]ft.Message{three},
+			nil, "",
+		},
+		{
+			"metrics, traces, others",
+			slices.Concat(
+				message("t", ft.Bin([]byte{0x80}), ft.Map{"fluent_signal": 1, "chunk": "a"}), message(
+					"t", forwardOf([]byte{0x92, 0x01, 0x90}), ft.Map{"fluent_signal": 2},
+				), message("t", ft.Bin(nil), ft.Map{"fluent_signal": 9, "chunk": "b"}),
+			),
 			[]ft.Message{
 				{Cluster: "default", Tag: "t", Chunk: "a", Dropped: map[string]int{"metrics": 1}},
 				{Cluster: "default", Tag: "t", Dropped: map[string]int{"traces": 1}},
@@ -195,13 +326,25 @@ func TestMessages(t *testing.T) {
 		},
 		{"logs by name", message("t", ft.Bin(all), ft.Map{"fluent_signal": 0}), []ft.Message{three}, nil, ""},
 		{
-			"many, and a nil between", slices.Concat(message("t", ft.Bin(all), ft.Map{"chunk": "a"}), []byte{0xc0, 0xc0}, message("t", ft.Bin(all), ft.Map{"chunk": "b\n"}), message("t", when, ft.Map{"log": "one"})),
+			"many, and a nil between",
+			slices.Concat(
+				message("t", ft.Bin(all), ft.Map{"chunk": "a"}), []byte{0xc0, 0xc0},
+				message("t", ft.Bin(all), ft.Map{"chunk": "b\n"}), message("t", when, ft.Map{"log": "one"}),
+			),
 			[]ft.Message{acked(three, "a"), acked(three, "b\n"), one},
 			[]string{"a", "b\n"},
 			"",
 		},
-		{"good, then broken", slices.Concat(message("t", ft.Bin(all), ft.Map{"chunk": "a"}), message("t", when, ft.Map{"log": "one"}), []byte{0xc1}), []ft.Message{acked(three, "a"), one}, []string{"a"}, "broken"},
-		{"cut", slices.Concat(message("t", ft.Bin(all), ft.Map{"chunk": "a"}), message("t", ft.Bin(all), ft.Map{"chunk": "b"})[:50]), []ft.Message{acked(three, "a")}, []string{"a"}, "lost"},
+		{
+			"good, then broken", slices.Concat(
+				message("t", ft.Bin(all), ft.Map{"chunk": "a"}), message("t", when, ft.Map{"log": "one"}), []byte{0xc1},
+			), []ft.Message{acked(three, "a"), one}, []string{"a"}, "broken",
+		},
+		{
+			"cut", slices.Concat(
+				message("t", ft.Bin(all), ft.Map{"chunk": "a"}), message("t", ft.Bin(all), ft.Map{"chunk": "b"})[:50],
+			), []ft.Message{acked(three, "a")}, []string{"a"}, "lost",
+		},
 		{"c1 inside", message("t", when, []byte{0x81, 0xa1, 'k', 0xc1}), nil, nil, "broken"},
 		{"map at the top", []byte{0x81, 0x01, 0x02}, nil, nil, "broken"},
 		{"HTTP", []byte("GET / HTTP/1.1\r\n\r\n"), nil, nil, "not_forward"},
@@ -212,11 +355,29 @@ func TestMessages(t *testing.T) {
 		{"4 GiB of elements", []byte{0xdd, 0xff, 0xff, 0xff, 0xff}, nil, nil, "too_large"},
 		{"4 GiB of str", []byte{0x93, 0xa1, 't', 0xdb, 0xff, 0xff, 0xff, 0xff}, nil, nil, "too_large"},
 		{"4 GiB of ext", []byte{0x93, 0xa1, 't', 0xc9, 0xff, 0xff, 0xff, 0xff}, nil, nil, "too_large"},
-		{"4 GiB of map in an entry", []byte{0x93, 0xa1, 't', 0x91, 0x92, 0x01, 0xdf, 0xff, 0xff, 0xff, 0xff, 0}, nil, nil, "too_large"},
-		{"4 GiB in 4 GiB", append([]byte{0x93, 0xa1, 't', 0x01}, dup([]byte{0xdd, 0xff, 0xff, 0xff, 0xff}, 60)...), nil, nil, "too_large"},
-		{"100,000 deep", slices.Concat([]byte{0x93, 0xa1, 't', 0x01}, dup([]byte{0x91}, 100_000), []byte{0xc0}), nil, nil, "broken"},
-		{"100,000 deep, packed", message("t", ft.Bin(dup([]byte{0x91}, 100_000)), ft.Map{"chunk": "c"}), nil, nil, "broken"},
-		{"5,000,000 deep, gzip", message("t", ft.Bin(gz(dup([]byte{0x91}, 5_000_000))), ft.Map{"chunk": "c", "compressed": "gzip"}), nil, nil, "broken"},
+		{
+			"4 GiB of map in an entry",
+			[]byte{0x93, 0xa1, 't', 0x91, 0x92, 0x01, 0xdf, 0xff, 0xff, 0xff, 0xff, 0},
+			nil,
+			nil, "too_large",
+		},
+		{
+			"4 GiB in 4 GiB", append([]byte{0x93, 0xa1, 't', 0x01}, dup([]byte{0xdd, 0xff, 0xff, 0xff, 0xff}, 60)...),
+			nil, nil, "too_large",
+		},
+		{
+			"100,000 deep", slices.Concat([]byte{0x93, 0xa1, 't', 0x01}, dup([]byte{0x91}, 100_000), []byte{0xc0}), nil,
+			nil, "broken",
+		},
+		{
+			"100,000 deep, packed", message("t", ft.Bin(dup([]byte{0x91}, 100_000)), ft.Map{"chunk": "c"}), nil, nil,
+			"broken",
+		},
+		{
+			"5,000,000 deep, gzip", message("t", ft.Bin(gz(dup([]byte{0x91}, 5_000_000))), ft.Map{
+				"chunk": "c", "compressed": "gzip",
+			}), nil, nil, "broken",
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			for how, pieces := range cuts(tc.in, 1) {
@@ -274,13 +435,34 @@ func TestLarge(t *testing.T) {
 	}{
 		{"Forward of 70,000", message("t", array), ft.Message{Entries: entries, Events: 70_000}},
 		{"Packed of 70,000", message("t", ft.Bin(entries)), ft.Message{Entries: entries, Events: 70_000}},
-		{"gzip of 70,000", message("t", ft.Bin(gz(entries)), ft.Map{"compressed": "gzip"}), ft.Message{Entries: entries, Events: 70_000}},
-		{"zstd of 70,000", message("t", ft.Bin(zs(entries)), ft.Map{"compressed": "zstd"}), ft.Message{Entries: entries, Events: 70_000}},
-		{"9 MiB", message("t", ft.Bin(dup(e1, (9<<20)/len(e1)))), ft.Message{Entries: dup(e1, (9<<20)/len(e1)), Events: (9 << 20) / len(e1), Nanos: true}},
-		{"2 MiB record, Message", message("t", when, ft.Map{"log": strings.Repeat("x", 2<<20)}), ft.Message{Entries: huge, Events: 1, Nanos: true}},
-		{"2 MiB record, Forward", message("t", forwardOf(e1, huge)), ft.Message{Entries: slices.Concat(e1, huge), Events: 2, Nanos: true}},
-		{"2 MiB record, gzip", message("t", ft.Bin(gz(slices.Concat(e1, huge, e1))), ft.Map{"compressed": "gzip"}), ft.Message{Entries: slices.Concat(e1, huge, e1), Events: 3, Nanos: true}},
-		{"2 MiB record, zstd", message("t", ft.Bin(zs(slices.Concat(e1, huge, e1))), ft.Map{"compressed": "zstd"}), ft.Message{Entries: slices.Concat(e1, huge, e1), Events: 3, Nanos: true}},
+		{
+			"gzip of 70,000", message("t", ft.Bin(gz(entries)), ft.Map{"compressed": "gzip"}),
+			ft.Message{Entries: entries, Events: 70_000},
+		},
+		{
+			"zstd of 70,000", message("t", ft.Bin(zs(entries)), ft.Map{"compressed": "zstd"}),
+			ft.Message{Entries: entries, Events: 70_000},
+		},
+		{
+			"9 MiB", message("t", ft.Bin(dup(e1, (9<<20)/len(e1)))),
+			ft.Message{Entries: dup(e1, (9<<20)/len(e1)), Events: (9 << 20) / len(e1), Nanos: true},
+		},
+		{
+			"2 MiB record, Message", message("t", when, ft.Map{"log": strings.Repeat("x", 2<<20)}),
+			ft.Message{Entries: huge, Events: 1, Nanos: true},
+		},
+		{
+			"2 MiB record, Forward", message("t", forwardOf(e1, huge)),
+			ft.Message{Entries: slices.Concat(e1, huge), Events: 2, Nanos: true},
+		},
+		{
+			"2 MiB record, gzip", message("t", ft.Bin(gz(slices.Concat(e1, huge, e1))), ft.Map{"compressed": "gzip"}),
+			ft.Message{Entries: slices.Concat(e1, huge, e1), Events: 3, Nanos: true},
+		},
+		{
+			"2 MiB record, zstd", message("t", ft.Bin(zs(slices.Concat(e1, huge, e1))), ft.Map{"compressed": "zstd"}),
+			ft.Message{Entries: slices.Concat(e1, huge, e1), Events: 3, Nanos: true},
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			tc.want.Cluster, tc.want.Tag = "default", "t"
@@ -288,7 +470,8 @@ func TestLarge(t *testing.T) {
 				r := newRig(nil)
 				r.run(pieces...)
 				if got := merged(r.sink.Messages()); !reflect.DeepEqual(got, []ft.Message{tc.want}) {
-					t.Errorf("%s: got %d messages, of %d events, %d bytes; %s", how, len(got), got[0].Events, len(got[0].Entries), r.log)
+					t.Errorf("%s: got %d messages, of %d events, %d bytes; %s", how, len(got), got[0].Events,
+						len(got[0].Entries), r.log)
 				}
 				quiet(t, r)
 			}
@@ -306,12 +489,32 @@ func TestHostile(t *testing.T) {
 		peak int64
 		why  string
 	}{
-		{"gzip bomb of one string", message("t", ft.Bin(gz([]byte{0x92, 1, 0x81, 0xa1, 'k', 0xc6, 0x7f, 0xff, 0xff, 0xff}, zeros)), ft.Map{"compressed": "gzip", "chunk": "c"}), 64 << 20, "too_large"},
-		{"gzip bomb of integers", message("t", ft.Bin(gz(zeros)), ft.Map{"compressed": "gzip", "chunk": "c"}), 8 << 20, "too_large"},
-		{"zstd bomb of integers", message("t", ft.Bin(zs(zeros)), ft.Map{"compressed": "zstd", "chunk": "c"}), 16 << 20, "too_large"},
-		{"a million nil entries", message("t", append([]byte{0xdd, 0, 0x0f, 0x42, 0x40}, dup([]byte{0xc0}, 1_000_000)...), ft.Map{"chunk": "c"}), 8 << 20, ""},
+		{
+			"gzip bomb of one string",
+			message("t", ft.Bin(gz([]byte{0x92, 1, 0x81, 0xa1, 'k', 0xc6, 0x7f, 0xff, 0xff, 0xff}, zeros)), ft.Map{
+				"compressed": "gzip", "chunk": "c",
+			}), 64 << 20, "too_large",
+		},
+		{
+			"gzip bomb of integers", message("t", ft.Bin(gz(zeros)), ft.Map{"compressed": "gzip", "chunk": "c"}),
+			8 << 20, "too_large",
+		},
+		{
+			"zstd bomb of integers", message("t", ft.Bin(zs(zeros)), ft.Map{"compressed": "zstd", "chunk": "c"}),
+			16 << 20, "too_large",
+		},
+		{
+			"a million nil entries", message(
+				"t", append([]byte{0xdd, 0, 0x0f, 0x42, 0x40}, dup([]byte{0xc0}, 1_000_000)...), ft.Map{"chunk": "c"},
+			), 8 << 20, "",
+		},
 		{"invalid by turns", message("t", ft.Bin(dup([]byte{0xc0, 0x90}, 100_000))), 2 << 20, ""},
-		{"17 MiB without an end", append([]byte{0x93, 0xa1, 't', 0x91, 0x92, 1, 0x81, 0xa1, 'k', 0xdc, 0xff, 0xff}, dup([]byte{0xdc, 0, 2, 1}, 17<<18)...), 49 << 20, "too_large"},
+		{
+			"17 MiB without an end",
+			append([]byte{
+				0x93, 0xa1, 't', 0x91, 0x92, 1, 0x81, 0xa1, 'k', 0xdc, 0xff, 0xff,
+			}, dup([]byte{0xdc, 0, 2, 1}, 17<<18)...), 49 << 20, "too_large",
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			r := newRig(func(o *forward.Options) { o.MaxDecompressedSize = limit })
@@ -322,7 +525,8 @@ func TestHostile(t *testing.T) {
 			}
 			st := r.budget.Stats()
 			if st.Peak > tc.peak || st.Used != 0 {
-				t.Errorf("the budget's peak was %d and %d are left, want at most %d and none", st.Peak, st.Used, tc.peak)
+				t.Errorf("the budget's peak was %d and %d are left, want at most %d and none", st.Peak, st.Used,
+					tc.peak)
 			}
 			letters := 0
 			for _, m := range r.sink.Messages() {
@@ -341,7 +545,8 @@ func TestHostile(t *testing.T) {
 // TestInvalidAreCounted holds the sum of events in letters and beyond them.
 func TestInvalidAreCounted(t *testing.T) {
 	r := newRig(nil)
-	r.run(message("t", ft.Bin(dup([]byte{0xc0, 0x90}, 1000)), ft.Map{"chunk": "c"}), message("t", ft.Bin(dup(bad, 10_000))))
+	r.run(message("t", ft.Bin(dup([]byte{0xc0, 0x90}, 1000)), ft.Map{"chunk": "c"}),
+		message("t", ft.Bin(dup(bad, 10_000))))
 	ms := r.sink.Messages()
 	if len(ms) != 2 {
 		t.Fatalf("%d messages", len(ms))
@@ -349,12 +554,14 @@ func TestInvalidAreCounted(t *testing.T) {
 	if n := len(ms[0].Rejected) + ms[0].Dropped["invalid"]; len(ms[0].Rejected) != 64 || n != 2000 {
 		t.Errorf("%d letters, %d events in all", len(ms[0].Rejected), n)
 	}
-	if l := ms[1].Rejected[0]; len(ms[1].Rejected) != 1 || l.Events != 10_000 || len(l.Raw) > 64<<10 || len(l.Raw)%len(bad) != 0 || !strings.Contains(l.Reason, "only the first") {
+	if l := ms[1].Rejected[0]; len(ms[1].Rejected) != 1 || l.Events != 10_000 || len(l.Raw) > 64<<10 ||
+		len(l.Raw)%len(bad) != 0 || !strings.Contains(l.Reason, "only the first") {
 		t.Errorf("letter of %d events, %d bytes, %s", l.Events, len(l.Raw), l.Reason)
 	}
 }
 
-// TestCutCompression refuses every beginning of a compressed payload but those that end with a member or frame and an entry.
+// TestCutCompression refuses every beginning of a compressed payload but those that end with a member or frame and an
+// entry.
 func TestCutCompression(t *testing.T) {
 	for name, parts := range map[string][][]byte{"gzip": {gz(e1), gz(e2)}, "zstd": {zs(e1), zs(e2)}} {
 		b := slices.Concat(parts...)
@@ -378,16 +585,19 @@ func TestStats(t *testing.T) {
 	r.run([]byte{0xc1})
 	st := r.Stats()
 	want := map[string]uint64{"packed": 1, "forward": 1, "message": 1, "gzip": 1, "zstd": 0}
-	if !reflect.DeepEqual(st.Messages, want) || st.Acks != 1 || st.AckLatency.Count != 1 || st.Connections != 3 || st.Probes != 1 || st.Open != 0 || st.Refused["broken"] != 1 {
+	if !reflect.DeepEqual(st.Messages, want) || st.Acks != 1 || st.AckLatency.Count != 1 || st.Connections != 3 ||
+		st.Probes != 1 || st.Open != 0 || st.Refused["broken"] != 1 {
 		t.Errorf("stats are %+v", st)
 	}
 	if open, known := st.Clusters["default"]; open != 0 || !known {
 		t.Errorf("%d connections of the cluster are open: %v", open, st.Clusters)
 	}
-	if st.LastError == "" || !st.LastErrorOver.IsZero() || !strings.Contains(r.log.String(), `"peer":"192.0.2.1:4711"`) {
+	if st.LastError == "" || !st.LastErrorOver.IsZero() ||
+		!strings.Contains(r.log.String(), `"peer":"192.0.2.1:4711"`) {
 		t.Errorf("last error %q, over %v, log %s", st.LastError, st.LastErrorOver, r.log)
 	}
-	if p := st.NoAckPeers; st.NoAck != 3 || len(p) != 1 || p[0].Host.String() != "192.0.2.1" || p[0].Messages != 3 || p[0].Cluster != "default" || p[0].LastSeen.IsZero() {
+	if p := st.NoAckPeers; st.NoAck != 3 || len(p) != 1 || p[0].Host.String() != "192.0.2.1" || p[0].Messages != 3 ||
+		p[0].Cluster != "default" || p[0].LastSeen.IsZero() {
 		t.Errorf("%d messages want no ack, of %+v", st.NoAck, p)
 	}
 	r.run(message("t", ft.Bin(all), ft.Map{"chunk": "d"}))
@@ -403,7 +613,9 @@ func TestTooLargeNamesTheSetting(t *testing.T) {
 		r.run(message("kube.x", ft.Bin(make([]byte, 2000))))
 	}
 	line := r.log.String()
-	for _, part := range []string{`"peer":"192.0.2.1:4711"`, `"cluster":"default"`, `"tag":"kube.x"`, "max_message_size is 1000", "2011 bytes"} {
+	for _, part := range []string{
+		`"peer":"192.0.2.1:4711"`, `"cluster":"default"`, `"tag":"kube.x"`, "max_message_size is 1000", "2011 bytes",
+	} {
 		if !strings.Contains(line, part) {
 			t.Errorf("the log has no %s: %s", part, line)
 		}

@@ -143,7 +143,8 @@ func (s *Server) countOpen(c *conn, n int) {
 	defer s.counters.mu.Unlock()
 	s.counters.open[c.client.cluster] += n
 	if n > 0 {
-		c.place.agent = s.counters.people.agent(c.client.source.Addr(), sanitize(c.client.hostname), c.client.cluster, time.Now())
+		c.place.agent = s.counters.people.agent(c.client.source.Addr(), sanitize(c.client.hostname), c.client.cluster,
+			time.Now())
 	}
 	c.place.agent.open(n)
 }
@@ -154,7 +155,9 @@ func (s *Server) countRefused(reason string, host netip.Addr, hostname string, e
 	defer s.counters.mu.Unlock()
 	c := &s.counters
 	c.refused[reason]++
-	c.people.refuse(RefusedPeer{Host: host, Hostname: sanitize(hostname), Reason: reason, Text: err.Error(), LastSeen: time.Now()})
+	c.people.refuse(RefusedPeer{
+		Host: host, Hostname: sanitize(hostname), Reason: reason, Text: err.Error(), LastSeen: time.Now(),
+	})
 	c.lastError, c.lastErrorAt, c.lastErrorOf, c.errorOver = err.Error(), time.Now(), host, time.Time{}
 }
 
@@ -162,7 +165,8 @@ func (s *Server) countRefused(reason string, host netip.Addr, hostname string, e
 func (s *Server) Stats() Stats {
 	st := Stats{
 		Name: s.opts.Name, Address: s.opts.Address,
-		Connections: s.counters.connections.Load(), TLS: s.counters.tls.Load(), Proxied: s.counters.proxied.Load(), Probes: s.counters.probes.Load(), Acks: s.counters.acks.Load(),
+		Connections: s.counters.connections.Load(), TLS: s.counters.tls.Load(), Proxied: s.counters.proxied.Load(),
+		Probes: s.counters.probes.Load(), Acks: s.counters.acks.Load(),
 		Refused: map[string]uint64{}, Messages: map[string]uint64{},
 		AckLatency: s.counters.latency.Snapshot(), Budget: s.opts.Budget.Stats(),
 	}

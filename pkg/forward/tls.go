@@ -40,17 +40,20 @@ func (c *conn) tlsHandshakeFault(err error) error {
 	case !c.socket.Came():
 		return err // a probe, or one that said nothing until the deadline
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return refusal.New(refusal.Handshake, "its TLS handshake took longer than handshake_timeout, %v", c.server.limits().HandshakeTimeout)
+		return refusal.New(refusal.Handshake, "its TLS handshake took longer than handshake_timeout, %v",
+			c.server.limits().HandshakeTimeout)
 	case isProbe(err) || errors.Is(err, io.ErrUnexpectedEOF):
-		return refusal.New(refusal.TLS, "it ended within the TLS handshake: it may not trust this server's certificate, or be no TLS client: %w", err)
+		return refusal.New(refusal.TLS,
+			"it ended within the TLS handshake: it may not trust this server's certificate, or be no TLS client: %w",
+			err)
 	}
 	return refusal.New(refusal.TLS, "TLS handshake: %w", err)
 }
 
 // slimTLS gives back what a TLS connection keeps of its handshake and of the largest record that it has read, which
-// crypto/tls never does: tens of KiB for each idle connection. They are fields of it that it does not show; where it has
-// none of these names and types, nothing happens. A buffer that holds something stays as it is. Only the goroutine that
-// reads the connection uses them.
+// crypto/tls never does: tens of KiB for each idle connection. They are fields of it that it does not show; where it
+// has none of these names and types, nothing happens. A buffer that holds something stays as it is. Only the goroutine
+// that reads the connection uses them.
 func slimTLS(t *tls.Conn) {
 	for _, name := range []string{"rawInput", "hand"} {
 		f := reflect.ValueOf(t).Elem().FieldByName(name)

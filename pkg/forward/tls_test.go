@@ -28,7 +28,9 @@ func TestSlimTLS(t *testing.T) {
 		t.Fatal(err)
 	}
 	near, far := net.Pipe()
-	server := tls.Server(near, &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}})
+	server := tls.Server(near, &tls.Config{
+		MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}},
+	})
 	client := tls.Client(far, &tls.Config{InsecureSkipVerify: true, DynamicRecordSizingDisabled: true})
 	record := bytes.Repeat([]byte("x"), 16<<10)
 	var wg sync.WaitGroup

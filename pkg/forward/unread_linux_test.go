@@ -46,8 +46,8 @@ func TestTLSClosedWithAckUnread(t *testing.T) {
 	}
 }
 
-// TestSentAheadOfAcks has a client send several messages without waiting, and close before the first one's ack is written.
-// That the server finds the next ones in its socket doesn't mean that the client has an ack.
+// TestSentAheadOfAcks has a client send several messages without waiting, and close before the first one's ack is
+// written. That the server finds the next ones in its socket doesn't mean that the client has an ack.
 func TestSentAheadOfAcks(t *testing.T) {
 	const ahead = 20
 	storing, proceed := make(chan struct{}), make(chan struct{})
@@ -84,8 +84,8 @@ func TestSentAheadOfAcks(t *testing.T) {
 	}
 }
 
-// TestClosedWhileFull has clients close while the queue has no room for what they sent: one that will send it again ends,
-// one that wanted no ack does not.
+// TestClosedWhileFull has clients close while the queue has no room for what they sent: one that will send it again
+// ends, one that wanted no ack does not.
 func TestClosedWhileFull(t *testing.T) {
 	t.Parallel() // it takes as long as clients have
 	var (
@@ -118,8 +118,9 @@ func TestClosedWhileFull(t *testing.T) {
 	until(t, "stored", func() bool { return len(l.sink.Messages()) == 1 })
 }
 
-// TestClosedWhileSlowed has clients of a cluster over its rate send a second message, which is not read for a while. The one
-// that closes meanwhile has sent it again elsewhere, the one that wants no ack has not, and the one that waits gets its ack.
+// TestClosedWhileSlowed has clients of a cluster over its rate send a second message, which is not read for a while.
+// The one that closes meanwhile has sent it again elsewhere, the one that wants no ack has not, and the one that waits
+// gets its ack.
 func TestClosedWhileSlowed(t *testing.T) {
 	t.Parallel() // it takes as long as clients have
 	l := listen(t, "127.0.0.1:0", func(o *forward.Options) {
@@ -148,7 +149,8 @@ func TestClosedWhileSlowed(t *testing.T) {
 		stored = append(stored, m.Chunk)
 	}
 	slices.Sort(stored)
-	if want := []string{"", "first", "first", "first", "waits"}; !slices.Equal(stored, want) || l.Stats().Refused["not_stored"] != 1 {
+	if want := []string{"", "first", "first", "first", "waits"}; !slices.Equal(stored, want) ||
+		l.Stats().Refused["not_stored"] != 1 {
 		t.Errorf("stored %q, want %q; %v", stored, want, l.Stats().Refused)
 	}
 	if s := l.log.String(); !strings.Contains(s, "the client closed the connection before they were read") {

@@ -41,8 +41,8 @@ func diagnoseName(err error) string {
 	}
 }
 
-// CertificateTrouble returns one line that says why the other side's certificate is not taken, and what to do about it; "" for
-// errors of other kinds.
+// CertificateTrouble returns one line that says why the other side's certificate is not taken, and what to do about it;
+// "" for errors of other kinds.
 func CertificateTrouble(err error) string {
 	var chain *stdtls.CertificateVerificationError
 	var authority x509.UnknownAuthorityError
@@ -56,20 +56,24 @@ func CertificateTrouble(err error) string {
 		}
 		switch {
 		case len(names) == 0:
-			return fmt.Sprintf("its certificate (%s) has no names (subject alternative names): it needs one with %s", hostname.Certificate.Subject, hostname.Host)
+			return fmt.Sprintf("its certificate (%s) has no names (subject alternative names): it needs one with %s",
+				hostname.Certificate.Subject, hostname.Host)
 		case len(names) > 5:
 			names = append(names[:5], "…")
 		}
-		return fmt.Sprintf("its certificate is for %s, not for %s: set tls.server_name to one of them, or use it as the address",
+		return fmt.Sprintf("its certificate is for %s, not for %s: set tls.server_name to one of them, or use it as "+
+			"the address",
 			strings.Join(names, ", "), hostname.Host)
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired && invalid.Cert != nil:
 		const day = "2006-01-02 15:04 MST"
-		return fmt.Sprintf("its certificate (%s) is valid from %s to %s, and not now: renew it, or set this machine's clock",
+		return fmt.Sprintf("its certificate (%s) is valid from %s to %s, and not now: renew it, or set this "+
+			"machine's clock",
 			invalid.Cert.Subject, invalid.Cert.NotBefore.UTC().Format(day), invalid.Cert.NotAfter.UTC().Format(day))
 	case errors.As(err, &authority):
 		signed := "by an authority that is not trusted"
 		if errors.As(err, &chain) && len(chain.UnverifiedCertificates) > 0 {
-			signed = fmt.Sprintf("by %q, which is not trusted", chain.UnverifiedCertificates[len(chain.UnverifiedCertificates)-1].Issuer)
+			signed = fmt.Sprintf("by %q, which is not trusted",
+				chain.UnverifiedCertificates[len(chain.UnverifiedCertificates)-1].Issuer)
 		} else if authority.Cert != nil {
 			signed = fmt.Sprintf("by %q, which is not trusted", authority.Cert.Issuer)
 		}
@@ -88,8 +92,10 @@ func diagnoseTLS(err error) string {
 		return "it does not speak TLS there: is it plain, with http:// in place of https://, or is the port another's?"
 	case strings.Contains(text, "malformed HTTP response"):
 		return "it does not speak plain HTTP there: is it https://, or is the port another's?"
-	case strings.Contains(text, "certificate required") || strings.Contains(text, "bad certificate") || strings.Contains(text, "unknown certificate authority"):
-		return "it does not take this client's certificate, or wants one: set tls.cert_file and tls.key_file to one that it trusts"
+	case strings.Contains(text, "certificate required") || strings.Contains(text, "bad certificate") ||
+		strings.Contains(text, "unknown certificate authority"):
+		return "it does not take this client's certificate, or wants one: set tls.cert_file and tls.key_file to one " +
+			"that it trusts"
 	case strings.Contains(text, "protocol version"):
 		return "it and tls.min_version have no version of TLS in common"
 	case errors.As(err, &alert):
@@ -108,7 +114,10 @@ func diagnoseTCP(err error) string {
 	var timeout net.Error
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return fmt.Sprintf("the connection to%s was refused: nothing listens there; check host and port, and that it runs", orIt(where))
+		return fmt.Sprintf(
+			"the connection to%s was refused: nothing listens there; check host and port, and that it runs",
+			orIt(where),
+		)
 	case errors.Is(err, syscall.EHOSTUNREACH) || errors.Is(err, syscall.ENETUNREACH):
 		return fmt.Sprintf("there is no route to%s: check the address, firewalls and network policies", orIt(where))
 	case errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE):

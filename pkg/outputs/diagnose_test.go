@@ -19,7 +19,8 @@ func TestDiagnose(t *testing.T) {
 	address := &net.TCPAddr{IP: net.IPv4(10, 0, 0, 1), Port: 9200}
 	dial := func(err error) error { return &net.OpError{Op: "dial", Net: "tcp", Addr: address, Err: err} }
 	cert := &x509.Certificate{
-		Subject: pkix.Name{CommonName: "es"}, Issuer: pkix.Name{CommonName: "es-ca"}, DNSNames: []string{"es", "es.logging"},
+		Subject: pkix.Name{CommonName: "es"}, Issuer: pkix.Name{CommonName: "es-ca"},
+		DNSNames:  []string{"es", "es.logging"},
 		NotBefore: time.Unix(0, 0), NotAfter: time.Unix(86400, 0),
 	}
 	for _, tc := range []struct {
@@ -27,7 +28,10 @@ func TestDiagnose(t *testing.T) {
 		want string
 	}{
 		{dial(&net.DNSError{Name: "es", IsNotFound: true}), "no such host es: check the name"},
-		{dial(&net.DNSError{Name: "es", IsTimeout: true, Server: "10.0.0.2:53"}), "DNS did not answer for es in time: check the DNS server 10.0.0.2:53"},
+		{
+			dial(&net.DNSError{Name: "es", IsTimeout: true, Server: "10.0.0.2:53"}),
+			"DNS did not answer for es in time: check the DNS server 10.0.0.2:53",
+		},
 		{dial(os.NewSyscallError("connect", syscall.ECONNREFUSED)), "the connection to 10.0.0.1:9200 was refused"},
 		{dial(os.NewSyscallError("connect", syscall.EHOSTUNREACH)), "there is no route to 10.0.0.1:9200"},
 		{dial(context.DeadlineExceeded), "no connection to 10.0.0.1:9200 in time"},
@@ -35,9 +39,18 @@ func TestDiagnose(t *testing.T) {
 		{context.DeadlineExceeded, "no answer in time"},
 		{&net.OpError{Op: "read", Err: syscall.ECONNRESET}, "the connection was reset"},
 		{io.ErrUnexpectedEOF, "it closed the connection"},
-		{x509.UnknownAuthorityError{Cert: cert}, `its certificate is signed by "CN=es-ca", which is not trusted: set tls.ca_file`},
-		{x509.HostnameError{Certificate: cert, Host: "a"}, "its certificate is for es, es.logging, not for a: set tls.server_name"},
-		{x509.CertificateInvalidError{Cert: cert, Reason: x509.Expired}, "its certificate (CN=es) is valid from 1970-01-01 00:00 UTC to 1970-01-02 00:00 UTC"},
+		{
+			x509.UnknownAuthorityError{Cert: cert},
+			`its certificate is signed by "CN=es-ca", which is not trusted: set tls.ca_file`,
+		},
+		{
+			x509.HostnameError{Certificate: cert, Host: "a"},
+			"its certificate is for es, es.logging, not for a: set tls.server_name",
+		},
+		{
+			x509.CertificateInvalidError{Cert: cert, Reason: x509.Expired},
+			"its certificate (CN=es) is valid from 1970-01-01 00:00 UTC to 1970-01-02 00:00 UTC",
+		},
 		{errors.New("remote error: tls: certificate required"), "set tls.cert_file and tls.key_file"},
 		{errors.New("another\nthing\x1b"), "another thing "},
 		{nil, ""},
@@ -47,7 +60,8 @@ func TestDiagnose(t *testing.T) {
 			err = fmt.Errorf("send: %w", err)
 		}
 		got := Diagnose(err)
-		if !strings.HasPrefix(strings.TrimPrefix(got, "send: "), tc.want) && !strings.Contains(got, tc.want) || strings.ContainsAny(got, "\n\x1b") {
+		if !strings.HasPrefix(strings.TrimPrefix(got, "send: "), tc.want) && !strings.Contains(got, tc.want) ||
+			strings.ContainsAny(got, "\n\x1b") {
 			t.Errorf("%v: %q, want %q", err, got, tc.want)
 		}
 	}

@@ -26,7 +26,8 @@ func TestDialer(t *testing.T) {
 	got := map[string]int{}
 	if err := raw.Control(func(fd uintptr) {
 		for name, option := range map[string]int{
-			"user time-out": unix.TCP_USER_TIMEOUT, "idle": unix.TCP_KEEPIDLE, "interval": unix.TCP_KEEPINTVL, "count": unix.TCP_KEEPCNT,
+			"user time-out": unix.TCP_USER_TIMEOUT, "idle": unix.TCP_KEEPIDLE, "interval": unix.TCP_KEEPINTVL,
+			"count": unix.TCP_KEEPCNT,
 		} {
 			if got[name], err = unix.GetsockoptInt(int(fd), unix.IPPROTO_TCP, option); err != nil {
 				t.Error(name, err)

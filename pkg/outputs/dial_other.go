@@ -7,5 +7,6 @@ import (
 	"syscall"
 )
 
-// boundSilence does nothing: only Linux has a time-out for what is on its way. Keepalives find peers of idle connections.
+// boundSilence does nothing: only Linux has a time-out for what is on its way. Keepalives find peers of idle
+// connections.
 func boundSilence(context.Context, string, string, syscall.RawConn) error { return nil }

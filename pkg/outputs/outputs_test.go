@@ -13,7 +13,8 @@ import (
 func TestOr(t *testing.T) {
 	c := outputs.Common{Workers: 7, Batch: outputs.BatchConfig{MaxWait: time.Minute}}
 	got := c.Or(outputs.Common{Workers: 1, Batch: outputs.BatchConfig{MaxBytes: 4 << 20}}).Or(outputs.Defaults())
-	if got.Workers != 7 || got.Batch != (outputs.BatchConfig{MaxBytes: 4 << 20, MaxEvents: 50_000, MaxWait: time.Minute}) ||
+	if got.Workers != 7 ||
+		got.Batch != (outputs.BatchConfig{MaxBytes: 4 << 20, MaxEvents: 50_000, MaxWait: time.Minute}) ||
 		got.Retry.Max != time.Minute || got.Timeout != time.Minute || got.OnReject != outputs.OnRejectDeadLetter {
 		t.Errorf("got %+v", got)
 	}
@@ -26,7 +27,10 @@ func TestCheck(t *testing.T) {
 	}{
 		{outputs.Common{}, nil},
 		{outputs.Defaults(), nil},
-		{outputs.Common{Workers: -1, Retry: outputs.RetryConfig{MaxAge: -1}, Timeout: -1}, []string{"workers", "retry.max_age", "timeout"}},
+		{
+			outputs.Common{Workers: -1, Retry: outputs.RetryConfig{MaxAge: -1}, Timeout: -1},
+			[]string{"workers", "retry.max_age", "timeout"},
+		},
 		{outputs.Common{Workers: 100_000}, []string{"workers"}},
 	} {
 		var r setting.Report
@@ -43,7 +47,8 @@ func TestCheck(t *testing.T) {
 
 func TestAsSendError(t *testing.T) {
 	cause := errors.New("connection reset")
-	if se := outputs.AsSendError(cause); se.Reason != outputs.ReasonNetwork || !errors.Is(se, cause) || len(se.Failed) != 0 {
+	if se := outputs.AsSendError(cause); se.Reason != outputs.ReasonNetwork || !errors.Is(se, cause) ||
+		len(se.Failed) != 0 {
 		t.Errorf("plain error: %+v", se)
 	}
 	want := &outputs.SendError{Reason: outputs.ReasonThrottled, Err: cause}

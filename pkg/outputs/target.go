@@ -13,8 +13,8 @@ import (
 
 // Targeter is an Output that can say where an event goes before it is sent.
 type Targeter interface {
-	// AppendTarget appends the name of ev's target, as Failure.Target and Batch.Sent have it, to dst. Safe for concurrent
-	// use; it reaches for nothing.
+	// AppendTarget appends the name of ev's target, as Failure.Target and Batch.Sent have it, to dst. Safe for
+	// concurrent use; it reaches for nothing.
 	AppendTarget(dst []byte, ev *event.Event) []byte
 }
 
@@ -25,7 +25,8 @@ type TargetCount struct {
 	Bytes  int // of msgpack: records and metadata, without what stands around them
 }
 
-// CountSent notes that ev goes to the target. An event behind others for the same target costs nothing but the comparison.
+// CountSent notes that ev goes to the target. An event behind others for the same target costs nothing but the
+// comparison.
 func (b *Batch) CountSent(target string, ev *event.Event) {
 	n := len(b.Sent)
 	if n == 0 || b.Sent[n-1].Target != target {
@@ -52,8 +53,8 @@ func sizeOf(ev *event.Event) int { return len(ev.Record) + len(ev.Metadata) }
 // maxKind bounds a Failure's Kind.
 const maxKind = 80
 
-// KindOf returns text as a Failure's Kind where it may be a type's name, made of letters, digits, dots, dashes and underscores,
-// else "". A destination, or a proxy before it, may put anything in the place of a type.
+// KindOf returns text as a Failure's Kind where it may be a type's name, made of letters, digits, dots, dashes and
+// underscores, else "". A destination, or a proxy before it, may put anything in the place of a type.
 func KindOf(text string) string {
 	text = strings.TrimSpace(text)
 	if len(text) > maxKind || !utf8.ValidString(text) {

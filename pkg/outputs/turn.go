@@ -11,7 +11,8 @@ type Turn chan struct{}
 // NewTurn returns a Turn that is free.
 func NewTurn() Turn { return make(Turn, 1) }
 
-// Take waits until the batch before has given the turn back, or until ctx ends, of which the error tells as a *SendError.
+// Take waits until the batch before has given the turn back, or until ctx ends, of which the error tells as a
+// *SendError.
 func (t Turn) Take(ctx context.Context) error {
 	select {
 	case t <- struct{}{}:

@@ -3,16 +3,16 @@ package outputs
 import "strings"
 
 // A destination's own words may quote what it was sent: fields' values, or a secret. So they are marked where a text is
-// made of them, however it is put together later, and whoever shows the text chooses: Public for everybody, Whole for who
-// may see records. The marks are characters that Unicode keeps for a program's own use.
+// made of them, however it is put together later, and whoever shows the text chooses: Public for everybody, Whole for
+// who may see records. The marks are characters that Unicode keeps for a program's own use.
 const (
 	beginWords  = "\uFDD0"
 	beginPublic = "\uFDD1" // what stands in public in place of the words before it
 	endWords    = "\uFDD2"
 )
 
-// Words marks text as a destination's own words. public is what everybody may see in their place: "" leaves them out, with
-// the colon or space before them.
+// Words marks text as a destination's own words. public is what everybody may see in their place: "" leaves them out,
+// with the colon or space before them.
 func Words(text, public string) string {
 	if text == "" {
 		return unmarkable(public)
@@ -22,7 +22,8 @@ func Words(text, public string) string {
 
 // unmarkable returns text without marks, nor halves of characters that could become one beside other text.
 func unmarkable(text string) string {
-	return strings.NewReplacer(beginWords, "", beginPublic, "", endWords, "").Replace(strings.ToValidUTF8(text, "\uFFFD"))
+	return strings.NewReplacer(beginWords, "", beginPublic, "", endWords, "").
+		Replace(strings.ToValidUTF8(text, "\uFFFD"))
 }
 
 // Public returns of text what everybody may see.
@@ -40,8 +41,8 @@ func Whole(text string) string {
 	return unmarked(text, func(before, words, _ string) string { return before + words })
 }
 
-// unmarked joins what stands between the marks: choose appends what is to be shown of words to the text before them. Where
-// the end of a text is cut off, what is left of the words counts as words.
+// unmarked joins what stands between the marks: choose appends what is to be shown of words to the text before them.
+// Where the end of a text is cut off, what is left of the words counts as words.
 func unmarked(text string, choose func(before, words, public string) string) string {
 	out := ""
 	for {

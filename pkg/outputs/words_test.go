@@ -7,12 +7,16 @@ import (
 	"testing"
 )
 
-// TestWords: however a text is put together, everybody sees none of what a destination said, and who may see records all.
+// TestWords: however a text is put together, everybody sees none of what a destination said, and who may see records
+// all.
 func TestWords(t *testing.T) {
 	for _, tc := range []struct{ text, public, whole string }{
 		{"no words", "no words", "no words"},
 		{"400 Bad Request: " + Words("value 'x'", ""), "400 Bad Request", "400 Bad Request: value 'x'"},
-		{"bad" + Words(": value 'x'", " (field code)") + ", sent again", "bad (field code), sent again", "bad: value 'x', sent again"},
+		{
+			"bad" + Words(": value 'x'", " (field code)") + ", sent again", "bad (field code), sent again",
+			"bad: value 'x', sent again",
+		},
 		{"a: " + Words("x", "") + "; b: " + Words("y", "z"), "a; b: z", "a: x; b: y"},
 		{"a" + Words("", "b"), "ab", "ab"},
 		{errors.Join(fmt.Errorf("a: %w", errors.New(Words("x", ""))), errors.New("b")).Error(), "a\nb", "a: x\nb"},
@@ -34,7 +38,8 @@ func FuzzWords(f *testing.F) {
 		if got, want := Whole(text), before+unmarkable(words)+after; words != "" && got != want {
 			t.Errorf("whole: %q, want %q", got, want)
 		}
-		if got := Public(text); strings.ContainsAny(got, beginWords+beginPublic+endWords) || !strings.HasSuffix(got, after) {
+		if got := Public(text); strings.ContainsAny(got, beginWords+beginPublic+endWords) ||
+			!strings.HasSuffix(got, after) {
 			t.Errorf("public: %q", got)
 		}
 	})

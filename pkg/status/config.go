@@ -9,12 +9,20 @@ import (
 
 // Config is the settings of the status endpoint.
 type Config struct {
-	Address string             `yaml:"address" default:"127.0.0.1:9880" help:"where /status, /metrics and the probes are served"`
+	Address string             `yaml:"address" default:"127.0.0.1:9880"`
 	Token   setting.Secret     `yaml:"token" help:"bearer token for changes and records; on loopback nobody needs it"`
 	Users   []User             `yaml:"users" help:"who may change things or see records too, by name and password"`
 	TLS     *setting.ServerTLS `yaml:"tls" help:"serve over TLS"`
-	Private bool               `yaml:"private" default:"false" help:"true: all but /healthz and /readyz needs the token or a user, on loopback too"`
+	Private bool               `yaml:"private" default:"false"`
 	Pprof   bool               `yaml:"pprof" default:"false" help:"serve /debug/pprof, to whom may see records"`
+}
+
+// Help implements setting.Explained.
+func (Config) Help() map[string]string {
+	return map[string]string{
+		"address": "where /status, /metrics and the probes are served",
+		"private": "true: all but /healthz and /readyz needs the token or a user, on loopback too",
+	}
 }
 
 // Check implements setting.Checker.

@@ -50,13 +50,16 @@ func get(s *Server, path string) *httptest.ResponseRecorder {
 func TestStatus(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		started := time.Now().UTC()
-		s := testServer(func() Snapshot { return snapshottest.Program(started, uint64(time.Since(started).Seconds()*100)) })
+		s := testServer(
+			func() Snapshot { return snapshottest.Program(started, uint64(time.Since(started).Seconds()*100)) },
+		)
 		ctx, stop := context.WithCancel(t.Context())
 		defer stop()
 		go s.sample(ctx)
 		time.Sleep(60*time.Second + 500*time.Millisecond)
 		w := get(s, "/status")
-		if w.Code != http.StatusOK || w.Header().Get("Content-Type") != "application/json" || !json.Valid(w.Body.Bytes()) {
+		if w.Code != http.StatusOK || w.Header().Get("Content-Type") != "application/json" ||
+			!json.Valid(w.Body.Bytes()) {
 			t.Errorf("%d %s", w.Code, w.Header())
 		}
 		golden(t, filepath.Join("testdata", "status.json"), w.Body.Bytes())
@@ -101,8 +104,14 @@ func TestProbes(t *testing.T) {
 		body string
 	}{
 		{nil, http.StatusOK, "ok\n"},
-		{errors.Join(errors.New("queue is full"), errors.New("listener \"a\" is closed")), http.StatusServiceUnavailable, "queue is full\nlistener \"a\" is closed\n"},
-		{errors.New("bad\x1b[2Jname\u009b\xff\r\n\nlast"), http.StatusServiceUnavailable, "bad\\u001b[2Jname\\u009b\\ufffd\nlast\n"},
+		{
+			errors.Join(errors.New("queue is full"), errors.New("listener \"a\" is closed")),
+			http.StatusServiceUnavailable, "queue is full\nlistener \"a\" is closed\n",
+		},
+		{
+			errors.New("bad\x1b[2Jname\u009b\xff\r\n\nlast"), http.StatusServiceUnavailable,
+			"bad\\u001b[2Jname\\u009b\\ufffd\nlast\n",
+		},
 		{errors.New(""), http.StatusServiceUnavailable, "unknown\n"},
 	} {
 		s := New(Options{
@@ -118,7 +127,8 @@ func TestProbes(t *testing.T) {
 			Ready, Healthy bool
 			NotReady       []string `json:"not_ready"`
 		}
-		if err := json.Unmarshal(get(s, "/status").Body.Bytes(), &got); err != nil || got.Ready != (tc.err == nil) || got.Healthy != (tc.err == nil) || (len(got.NotReady) == 0) != (tc.err == nil) {
+		if err := json.Unmarshal(get(s, "/status").Body.Bytes(), &got); err != nil || got.Ready != (tc.err == nil) ||
+			got.Healthy != (tc.err == nil) || (len(got.NotReady) == 0) != (tc.err == nil) {
 			t.Errorf("/status with %v: %+v (%v)", tc.err, got, err)
 		}
 	}

@@ -14,14 +14,16 @@ import (
 	"time"
 )
 
-// writeCertificate makes a certificate that signs itself, in dir, and returns the listener's settings with it, to follow
-// others.
+// writeCertificate makes a certificate that signs itself, in dir, and returns the listener's settings with it, to
+// follow others.
 func writeCertificate(dir string) (settings string, err error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return "", err
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{"localhost"}, NotAfter: time.Now().Add(24 * time.Hour)}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), DNSNames: []string{"localhost"}, NotAfter: time.Now().Add(24 * time.Hour),
+	}
 	cert, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
 		return "", err

@@ -3,8 +3,8 @@
 //
 //	go run ./test/bench [-events N] [-only NAME]
 //
-// For what goes to another server than a file it runs a made-up one as a process of its own (-sink), and prints what each
-// stage costs, from a CPU profile.
+// For what goes to another server than a file it runs a made-up one as a process of its own (-sink), and prints what
+// each stage costs, from a CPU profile.
 package main
 
 import (
@@ -52,10 +52,12 @@ func run(ctx context.Context, events int, only string, out io.Writer) error {
 	}
 	defer func() { _ = os.RemoveAll(dir) }() // the system cleans up what is left
 	binary := filepath.Join(dir, "aggregator")
-	if b, err := exec.CommandContext(ctx, "go", "build", "-o", binary, "./cmd/aggregator").CombinedOutput(); err != nil {
+	if b, err := exec.CommandContext(ctx, "go", "build", "-o", binary, "./cmd/aggregator").
+		CombinedOutput(); err != nil {
 		return fmt.Errorf("build: %w\n%s", err, b)
 	}
-	_, _ = fmt.Fprintf(out, "%-46s %13s %8s %11s %9s %9s %9s %10s\n", "", "events/CPU-s", "CPU-s/M", "events/s", "ack p50", "ack p99", "peak RSS", "to disk")
+	_, _ = fmt.Fprintf(out, "%-46s %13s %8s %11s %9s %9s %9s %10s\n", "", "events/CPU-s", "CPU-s/M", "events/s",
+		"ack p50", "ack p99", "peak RSS", "to disk")
 	var before result
 	for _, s := range scenarios() {
 		if !strings.Contains(s.name, only) {
@@ -68,11 +70,13 @@ func run(ctx context.Context, events int, only string, out io.Writer) error {
 		_, _ = fmt.Fprintf(out, "%-46s %13.0f %8.2f %11.0f %7.1fms %7.1fms %5.0f MiB %8.0f B\n",
 			s.name, r.perCPU, 1e6/r.perCPU, r.perSecond, r.p50, r.p99, r.peak, r.written)
 		if s.share && before.perCPU > 0 {
-			_, _ = fmt.Fprintf(out, "    %-42s %11.0f %% %9.0f %%\n", "kept", 100*r.perCPU/before.perCPU, 100*r.perSecond/before.perSecond)
+			_, _ = fmt.Fprintf(out, "    %-42s %11.0f %% %9.0f %%\n", "kept", 100*r.perCPU/before.perCPU,
+				100*r.perSecond/before.perSecond)
 		}
 		before = r
 		for _, stage := range r.stages {
-			_, _ = fmt.Fprintf(out, "    %-42s %10.3f µs an event %5.1f %%\n", stage.stage, stage.part*1e6/r.perCPU, stage.part*100)
+			_, _ = fmt.Fprintf(out, "    %-42s %10.3f µs an event %5.1f %%\n", stage.stage, stage.part*1e6/r.perCPU,
+				stage.part*100)
 		}
 	}
 	return nil
@@ -205,7 +209,8 @@ func addresses(logs io.Reader) (forward, status string, err error) {
 
 // load sends the events and waits until the server has delivered them.
 func (r *result) load(ctx context.Context, binary, forward, status string, s scenario, events int) error {
-	args := append([]string{"send", "--address", forward, "--count", strconv.Itoa(events), "--output", "json"}, s.send...)
+	args := append([]string{"send", "--address", forward, "--count", strconv.Itoa(events), "--output", "json"},
+		s.send...)
 	send := exec.CommandContext(ctx, binary, args...)
 	var errs bytes.Buffer
 	send.Stderr = &errs

@@ -16,7 +16,8 @@ func scenarios() []scenario {
 	elastic := func(more string) string {
 		return `{type: elasticsearch, hosts: [SINK], index: "logs-{cluster}-%Y.%m.%d", ` + more + `}`
 	}
-	plain, firehose := elastic("compression: none"), "{type: firehose, region: eu-central-1, endpoint: SINK, delivery_stream: bench}"
+	plain, firehose := elastic("compression: none"),
+		"{type: firehose, region: eu-central-1, endpoint: SINK, delivery_stream: bench}"
 	flags := func(base []string, more ...string) []string { return append(base[:len(base):len(base)], more...) }
 	fast, message := []string{"--connections", "4"}, []string{"--connections", "16", "--mode", "message"}
 	cri, gzip, forward := flags(fast, "--cri"), flags(fast, "--compress", "gzip"), flags(fast, "--mode", "forward")
@@ -32,14 +33,32 @@ func scenarios() []scenario {
 		{name: "message mode, 16 connections, no acks", send: flags(message, "--ack=false"), part: 30},
 		{name: "message mode, 16 connections, 1 in flight", send: single, part: 3},
 		{name: "to Elasticsearch, not compressed", send: fast, part: 100, sink: "elasticsearch", output: plain},
-		{name: "to Elasticsearch, gzip", send: fast, part: 100, sink: "elasticsearch", output: elastic("compression: gzip")},
+		{
+			name: "to Elasticsearch, gzip", send: fast, part: 100, sink: "elasticsearch",
+			output: elastic("compression: gzip"),
+		},
 		{name: "to Elasticsearch, forward mode", send: forward, part: 100, sink: "elasticsearch", output: plain},
 		{name: "to Elasticsearch, gzip in", send: gzip, part: 100, sink: "elasticsearch", output: plain},
-		{name: "to Elasticsearch, TLS in", send: flags(fast, "--insecure"), part: 100, sink: "elasticsearch", output: plain, tls: true},
-		{name: "to Elasticsearch, message mode, 1 in flight", send: single, part: 5, sink: "elasticsearch", output: plain},
-		{name: "to Elasticsearch, 10,000 events/s", send: flags(fast, "--rate", "10000"), part: 5, sink: "elasticsearch", output: plain},
-		{name: "fleet: 256 connections and tags, 10 a chunk", send: fleet, part: 50, sink: "elasticsearch", output: plain},
-		{name: "the same fleet at 20,000 events/s", send: flags(fleet, "--rate", "20000"), part: 10, sink: "elasticsearch", output: plain},
+		{
+			name: "to Elasticsearch, TLS in", send: flags(fast, "--insecure"), part: 100, sink: "elasticsearch",
+			output: plain, tls: true,
+		},
+		{
+			name: "to Elasticsearch, message mode, 1 in flight", send: single, part: 5, sink: "elasticsearch",
+			output: plain,
+		},
+		{
+			name: "to Elasticsearch, 10,000 events/s", send: flags(fast, "--rate", "10000"), part: 5,
+			sink: "elasticsearch", output: plain,
+		},
+		{
+			name: "fleet: 256 connections and tags, 10 a chunk", send: fleet, part: 50, sink: "elasticsearch",
+			output: plain,
+		},
+		{
+			name: "the same fleet at 20,000 events/s", send: flags(fleet, "--rate", "20000"), part: 10,
+			sink: "elasticsearch", output: plain,
+		},
 		{name: "to Firehose, aggregated", send: fast, part: 50, sink: "firehose", output: firehose},
 		{name: "CRI lines, without filters", send: cri, part: 100},
 		{name: "CRI lines, filters: grep, cri, modify", send: cri, part: 100, filters: steps, share: true},

@@ -20,16 +20,40 @@ import (
 func stages() []struct{ name, functions string } {
 	return []struct{ name, functions string }{
 		{"collecting garbage", "runtime.gcBgMarkWorker runtime.bgsweep runtime.bgscavenge runtime.gcAssistAlloc"},
-		{"compressing requests", "compress/flate.(*compressor) compress/flate.(*fast compress/flate.(*huffman compress/flate.(*Writer) compress/gzip.(*Writer)"},
-		{"inflating chunks", "compress/flate.(*decompressor) compress/gzip.(*Reader) compress/zstd.(*Decoder) compress/zstd.(*frame compress/zstd.(*block"},
+		{
+			"compressing requests",
+			"compress/flate.(*compressor) compress/flate.(*fast compress/flate.(*huffman compress/flate.(*Writer) " +
+				"compress/gzip.(*Writer)",
+		},
+		{
+			"inflating chunks",
+			"compress/flate.(*decompressor) compress/gzip.(*Reader) compress/zstd.(*Decoder) compress/zstd.(*frame " +
+				"compress/zstd.(*block",
+		},
 		{"compressing chunks to store", "compress/s2.Encode compress/s2.encode compress/s2.(*Writer)"},
-		{"reading the queue", "compress/s2.Decode compress/s2.s2Decode pkg/buffer/disk.(*source) pkg/buffer/disk.(*partition) pkg/buffer/disk.(*Queue).fill"},
+		{
+			"reading the queue",
+			"compress/s2.Decode compress/s2.s2Decode pkg/buffer/disk.(*source) pkg/buffer/disk.(*partition) " +
+				"pkg/buffer/disk.(*Queue).fill",
+		},
 		{"committing to the queue", "bbolt pkg/buffer"},
 		{"checking events", "pkg/event.ReadEntry pkg/event.readEntry"},
-		{"rendering events", "pkg/event.(*Encoder) pkg/event.(*Event) pkg/event.(*Iterator) pkg/outputs/elasticsearch.(*bulk) pkg/outputs/elasticsearch/internal/indexname. pkg/outputs/awsclient.(*cutter)"},
+		{
+			"rendering events",
+			"pkg/event.(*Encoder) pkg/event.(*Event) pkg/event.(*Iterator) pkg/outputs/elasticsearch.(*bulk) " +
+				"pkg/outputs/elasticsearch/internal/indexname. pkg/outputs/awsclient.(*cutter)",
+		},
 		{"encoding and signing requests", "encoding/base64 smithy-go/encoding fips140/sha256 crypto/sha256 aws/signer"},
-		{"reading replies", "pkg/outputs/elasticsearch.(*reply) pkg/outputs/elasticsearch.(*scanner) encoding/json net/http.(*persistConn).readLoop"},
-		{"sending requests", "net/http.(*persistConn) net/http.(*Transport) net/http.(*Client) elastic-transport aws-sdk-go smithy-go pkg/outputs/"},
+		{
+			"reading replies",
+			"pkg/outputs/elasticsearch.(*reply) pkg/outputs/elasticsearch.(*scanner) encoding/json " +
+				"net/http.(*persistConn).readLoop",
+		},
+		{
+			"sending requests",
+			"net/http.(*persistConn) net/http.(*Transport) net/http.(*Client) elastic-transport aws-sdk-go smithy-go " +
+				"pkg/outputs/",
+		},
 		{"delivery loop", "pkg/delivery."},
 		{"reading and acknowledging messages", "pkg/forward. pkg/app.(*ingest"},
 		{"status", "pkg/status. net/http.(*conn) runtime/pprof"},
@@ -40,7 +64,8 @@ const runtimeStage = "scheduling and the rest of the runtime"
 
 // profileServer takes a CPU profile through the status endpoint and writes it to file.
 func profileServer(ctx context.Context, status string, length time.Duration, file string) (err error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("http://%s/debug/pprof/profile?seconds=%.0f", status, length.Seconds()), nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet,
+		fmt.Sprintf("http://%s/debug/pprof/profile?seconds=%.0f", status, length.Seconds()), nil)
 	if err != nil {
 		return err
 	}
@@ -89,12 +114,16 @@ func stageShares(ctx context.Context, file string) ([]share, error) {
 			shares = append(shares, share{stage, t / total})
 		}
 	}
-	slices.SortFunc(shares, func(a, b share) int { return cmp.Or(cmp.Compare(b.part, a.part), cmp.Compare(a.stage, b.stage)) })
+	slices.SortFunc(shares, func(
+		a, b share,
+	) int {
+		return cmp.Or(cmp.Compare(b.part, a.part), cmp.Compare(a.stage, b.stage))
+	})
 	return shares, nil
 }
 
-// stageTimes sums up the samples of what pprof -traces prints, in microseconds: a line of dashes, a line with a time and
-// the innermost function, and a line with each function that called the one before.
+// stageTimes sums up the samples of what pprof -traces prints, in microseconds: a line of dashes, a line with a time
+// and the innermost function, and a line with each function that called the one before.
 func stageTimes(traces io.Reader) (map[string]float64, error) {
 	times := map[string]float64{}
 	var time float64

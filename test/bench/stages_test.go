@@ -25,7 +25,9 @@ Type: cpu
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := map[string]float64{"rendering events": 10000, "compressing requests": 20000, runtimeStage: 5000}; !maps.Equal(got, want) {
+	if want := map[string]float64{
+		"rendering events": 10000, "compressing requests": 20000, runtimeStage: 5000,
+	}; !maps.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
 	if _, err := stageTimes(strings.NewReader("-----\n x y\n")); err == nil {

@@ -25,7 +25,9 @@ func TestElasticsearchAlias(t *testing.T) {
 				if n := at(es.must(http.MethodGet, "/"+index+"/_count", nil), "count"); fmt.Sprint(n) != "2000" {
 					t.Errorf("%s has %v documents, want 2000", index, n)
 				}
-				if kind := at(es.must(http.MethodGet, "/"+index, nil), index, "mappings", "properties", "tag", "type"); kind != "keyword" {
+				if kind := at(
+					es.must(http.MethodGet, "/"+index, nil), index, "mappings", "properties", "tag", "type",
+				); kind != "keyword" {
 					t.Errorf("%s: the tag is %v: the template does not fit it", index, kind)
 				}
 			}

@@ -8,11 +8,13 @@ import (
 	"strings"
 )
 
-// Pattern returns what matches the same in RE2's syntax, which pkg/filter compiles. Slashes around it, with flags, may be
-// there. The error says what RE2 has nothing for. As in RE2, ^ and $ are the ends of the text, not of each of its lines.
+// Pattern returns what matches the same in RE2's syntax, which pkg/filter compiles. Slashes around it, with flags, may
+// be there. The error says what RE2 has nothing for. As in RE2, ^ and $ are the ends of the text, not of each of its
+// lines.
 func Pattern(text string) (string, error) {
 	flags := ""
-	if end := strings.LastIndexByte(text, '/'); len(text) > 1 && text[0] == '/' && end > 0 && strings.Trim(text[end+1:], "imxounse") == "" {
+	if end := strings.LastIndexByte(text, '/'); len(text) > 1 && text[0] == '/' && end > 0 &&
+		strings.Trim(text[end+1:], "imxounse") == "" {
 		text, flags = text[1:end], text[end+1:]
 	}
 	t := &translator{in: text, extended: strings.Contains(flags, "x")}
@@ -117,7 +119,15 @@ func (t *translator) run() error {
 
 // group writes what begins with (?.
 func (t *translator) group(rest string) error {
-	for _, f := range [...]struct{ from, to string }{{"(?>", "(?:"}, {"(?m)", "(?s)"}, {"(?m:", "(?s:"}, {"(?mi)", "(?si)"}, {"(?im)", "(?is)"}, {"(?mi:", "(?si:"}, {"(?im:", "(?is:"}} {
+	for _, f := range [...]struct{ from, to string }{
+		{"(?>", "(?:"},
+		{"(?m)", "(?s)"},
+		{"(?m:", "(?s:"},
+		{"(?mi)", "(?si)"},
+		{"(?im)", "(?is)"},
+		{"(?mi:", "(?si:"},
+		{"(?im:", "(?is:"},
+	} {
 		if strings.HasPrefix(rest, f.from) {
 			t.out.WriteString(f.to)
 			t.pos += len(f.from)
@@ -140,8 +150,11 @@ func (t *translator) group(rest string) error {
 		t.out.WriteString("(?<" + groupName(rest[3:3+end]) + ">")
 		t.pos += 3 + end + 1
 		return nil
-	case strings.HasPrefix(rest, "(?=") || strings.HasPrefix(rest, "(?!") || strings.HasPrefix(rest, "(?<=") || strings.HasPrefix(rest, "(?<!"):
-		return errors.New("look-around, (?=…), (?!…), (?<=…), (?<!…), has no like: match what is around too, or use a second step")
+	case strings.HasPrefix(rest, "(?=") || strings.HasPrefix(rest, "(?!") || strings.HasPrefix(rest, "(?<=") ||
+		strings.HasPrefix(rest, "(?<!"):
+		return errors.New(
+			"look-around, (?=…), (?!…), (?<=…), (?<!…), has no like: match what is around too, or use a second step",
+		)
 	case strings.HasPrefix(rest, "(?<"):
 		end := strings.IndexByte(rest, '>')
 		if end < 0 {
@@ -212,7 +225,8 @@ func (t *translator) property(c byte, inClass bool) error {
 	name := rest[1:end]
 	t.pos += end + 1
 	switch lower := strings.ToLower(name); lower {
-	case "alnum", "alpha", "blank", "cntrl", "digit", "graph", "lower", "print", "punct", "space", "upper", "word", "xdigit":
+	case "alnum", "alpha", "blank", "cntrl", "digit", "graph", "lower", "print", "punct", "space", "upper", "word",
+		"xdigit":
 		class := "[:" + lower + ":]"
 		if c == 'P' {
 			class = "[:^" + lower + ":]"

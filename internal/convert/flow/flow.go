@@ -8,8 +8,8 @@ import (
 	"github.com/seed-afc6a195/aggregator/internal/convert/syntax"
 )
 
-// Map is a mapping of the new configuration, in the order in which it is written. Values are texts as YAML has them before
-// variables are filled in, ints, bools, Maps and lists of these.
+// Map is a mapping of the new configuration, in the order in which it is written. Values are texts as YAML has them
+// before variables are filled in, ints, bools, Maps and lists of these.
 type Map []Pair
 
 // Pair is a key with its value; Comment stands above it.
@@ -106,8 +106,8 @@ type Retag struct {
 // Rule is one way to get a tag.
 type Rule struct {
 	At syntax.Place
-	// When says which events the rule takes, "" for all, by the field Field of the record, which is a path. Take are steps
-	// that drop what it does not take; Leave those that drop what it does.
+	// When says which events the rule takes, "" for all, by the field Field of the record, which is a path. Take are
+	// steps that drop what it does not take; Leave those that drop what it does.
 	When, Field string
 	Take, Leave []Step
 	Set         []Step // what sets the tag
@@ -139,8 +139,8 @@ type Stage struct {
 // Pipe is stages in their order.
 type Pipe struct {
 	Stages []Stage
-	// All says that each match gets its events, whatever stands before it, and after all filters: Fluent Bit's way. Else
-	// the first that matches takes them.
+	// All says that each match gets its events, whatever stands before it, and after all filters: Fluent Bit's way.
+	// Else the first that matches takes them.
 	All bool
 }
 

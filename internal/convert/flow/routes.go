@@ -23,8 +23,8 @@ type way struct {
 	steps     []Use
 	// since is how many of the steps came before the tag was rewritten last.
 	since int
-	// open says that a route for these events does not end the search for others: that it has to say itself what it does
-	// not take.
+	// open says that a route for these events does not end the search for others: that it has to say itself what it
+	// does not take.
 	open  bool
 	skip  []*Match
 	depth int
@@ -52,7 +52,11 @@ func (f *Flow) Routes() ([]*Route, []*syntax.Error) {
 	p := &planner{flow: f, start: f.Start}
 	w := way{match: []string{"**"}, tags: Every()}
 	// Routes to nowhere behind which the search goes on do nothing.
-	entries := slices.DeleteFunc(p.pipe(f.Start, syntax.Place{}, w), func(e entry) bool { return e.more && len(e.outputs) == 0 })
+	entries := slices.DeleteFunc(p.pipe(f.Start, syntax.Place{}, w), func(
+		e entry,
+	) bool {
+		return e.more && len(e.outputs) == 0
+	})
 	apartOutputs(entries)
 	var routes []*Route
 	for i, e := range entries {
@@ -60,13 +64,16 @@ func (f *Flow) Routes() ([]*Route, []*syntax.Error) {
 		more := e.more && slices.ContainsFunc(entries[i+1:], func(later entry) bool {
 			return relate(Tags{Patterns: e.way.match}, Tags{Patterns: later.way.match}) != apart
 		})
-		routes = append(routes, &Route{At: e.at, Title: e.title, Match: e.way.match, When: e.way.when, Steps: e.way.steps, Outputs: e.outputs, Continue: more})
+		routes = append(routes, &Route{
+			At: e.at, Title: e.title, Match: e.way.match, When: e.way.when, Steps: e.way.steps, Outputs: e.outputs,
+			Continue: more,
+		})
 	}
 	return merge(withoutLastDrops(routes)), p.wrong
 }
 
-// apartOutputs gives an output that several routes may bring the same event to copies of its own for each: an output takes an
-// event from the first route alone, and a later one may be the one whose steps don't drop it.
+// apartOutputs gives an output that several routes may bring the same event to copies of its own for each: an output
+// takes an event from the first route alone, and a later one may be the one whose steps don't drop it.
 func apartOutputs(entries []entry) {
 	copies := map[*Output]int{}
 	for j := range entries {
@@ -84,9 +91,11 @@ func apartOutputs(entries []entry) {
 	}
 }
 
-// shares says whether an event may be brought to the output o by e and by the later one too, and e does not end the search.
+// shares says whether an event may be brought to the output o by e and by the later one too, and e does not end the
+// search.
 func (e entry) shares(later entry, o *Output) bool {
-	if !e.more || !slices.Contains(e.outputs, o) || relate(Tags{Patterns: e.way.match}, Tags{Patterns: later.way.match}) == apart {
+	if !e.more || !slices.Contains(e.outputs, o) ||
+		relate(Tags{Patterns: e.way.match}, Tags{Patterns: later.way.match}) == apart {
 		return false
 	}
 	// What one condition takes the other leaves.
@@ -137,7 +146,8 @@ func (p *planner) pipe(label string, at syntax.Place, w way) []entry {
 	pipe := p.flow.Pipes[label]
 	switch {
 	case pipe == nil:
-		p.fail(at, "write <label "+label+">, or convert the file that has it in the same run", "no label is named %s", label)
+		p.fail(at, "write <label "+label+">, or convert the file that has it in the same run", "no label is named %s",
+			label)
 		return nil
 	case w.depth > maxDepth:
 		p.fail(at, "take one of the ways back out", "events go round in a circle, by labels or rewritten tags")
@@ -188,13 +198,15 @@ func (w *way) refit() {
 // step adds steps that the flow itself needs.
 func (w way) step(at syntax.Place, title, name string, steps ...Step) way {
 	if len(steps) > 0 {
-		w.steps = append(w.steps[:len(w.steps):len(w.steps)], Use{Filter: &Filter{At: at, Title: title, Name: name, Tags: Every(), Steps: steps}})
+		w.steps = append(w.steps[:len(w.steps):len(w.steps)], Use{
+			Filter: &Filter{At: at, Title: title, Name: name, Tags: Every(), Steps: steps},
+		})
 	}
 	return w
 }
 
-// enter returns the way of those events whose tag is in tags, and that of the others; some is false where there are none of
-// the first. exact says that the others' way needs nothing said where routes follow each other.
+// enter returns the way of those events whose tag is in tags, and that of the others; some is false where there are
+// none of the first. exact says that the others' way needs nothing said where routes follow each other.
 func (w way) enter(tags Tags, at syntax.Place) (in, others way, some, closed bool) {
 	switch relate(w.tags, tags) {
 	case apart:
@@ -206,8 +218,12 @@ func (w way) enter(tags Tags, at syntax.Place) (in, others way, some, closed boo
 	in, others = w, w
 	if w.rewritten {
 		yes, no := tags.Condition(), "not ("+tags.Condition()+")"
-		in = in.step(at, "of the new tag", "only-"+tags.name(), Step{Kind: "expr", Body: Map{{Key: "drop", Value: Expression(no)}}})
-		others = others.step(at, "of the new tag", "without-"+tags.name(), Step{Kind: "expr", Body: Map{{Key: "drop", Value: Expression(yes)}}})
+		in = in.step(at, "of the new tag", "only-"+tags.name(), Step{
+			Kind: "expr", Body: Map{{Key: "drop", Value: Expression(no)}},
+		})
+		others = others.step(at, "of the new tag", "without-"+tags.name(), Step{
+			Kind: "expr", Body: Map{{Key: "drop", Value: Expression(yes)}},
+		})
 		in.open = true
 		return in, others, true, false
 	}
@@ -279,7 +295,9 @@ func (p *planner) targets(m *Match, w way) (entries []entry) {
 		}
 	}
 	if len(plain) > 0 {
-		entries = append(entries, entry{way: w, outputs: plain, at: m.At, title: m.Title, more: w.open || len(rest) > 0})
+		entries = append(entries, entry{
+			way: w, outputs: plain, at: m.At, title: m.Title, more: w.open || len(rest) > 0,
+		})
 		p.count++
 	}
 	for i, t := range rest {
@@ -299,7 +317,12 @@ func (p *planner) target(m *Match, t Target, w way) []entry {
 	case t.Null:
 		return []entry{{way: w, at: m.At, title: m.Title, more: w.open}}
 	case t.Output != nil:
-		return []entry{{way: w.step(t.Output.At, t.Output.Title, "for-"+t.Output.Name, t.Output.Steps...), outputs: []*Output{t.Output}, at: m.At, title: m.Title, more: w.open}}
+		return []entry{
+			{
+				way:     w.step(t.Output.At, t.Output.Title, "for-"+t.Output.Name, t.Output.Steps...),
+				outputs: []*Output{t.Output}, at: m.At, title: m.Title, more: w.open,
+			},
+		}
 	case t.Retag != nil:
 		return p.retag(m, t.Retag, w)
 	}
@@ -324,8 +347,8 @@ func (p *planner) retag(m *Match, r *Retag, w way) (entries []entry) {
 	return entries
 }
 
-// byRule returns the way of what a rule takes, under its new tag, and of what it leaves. known says that it is told by the
-// events as they came, since no step before has touched the field: then routes can tell. Else steps have to.
+// byRule returns the way of what a rule takes, under its new tag, and of what it leaves. known says that it is told by
+// the events as they came, since no step before has touched the field: then routes can tell. Else steps have to.
 func (w way) byRule(m *Match, rule Rule) (taken, left way, known bool) {
 	taken, left = w, w
 	known = !w.rewritten && !slices.ContainsFunc(w.steps, func(u Use) bool { return u.touches(rule.Field) })
@@ -345,8 +368,8 @@ func (w way) byRule(m *Match, rule Rule) (taken, left way, known bool) {
 	return taken, left, known
 }
 
-// all walks through a pipe of Fluent Bit's: filters in their order, rewritten tags from the beginning again, and then every
-// output whose tags fit.
+// all walks through a pipe of Fluent Bit's: filters in their order, rewritten tags from the beginning again, and then
+// every output whose tags fit.
 func (p *planner) all(pipe *Pipe, w way) (entries []entry) {
 	if p.count > maxRoutes {
 		p.fail(syntax.Place{}, "", "it would become more than %d routes", maxRoutes)
@@ -404,12 +427,14 @@ func (p *planner) filters(pipe *Pipe, w way, before int) way {
 			if rule.Keep {
 				continue
 			}
-			if rel == inside && !w.rewritten && rule.When != "" && !slices.ContainsFunc(w.steps, func(u Use) bool { return u.touches(rule.Field) }) {
+			if rel == inside && !w.rewritten && rule.When != "" &&
+				!slices.ContainsFunc(w.steps, func(u Use) bool { return u.touches(rule.Field) }) {
 				w.when = append(w.when[:len(w.when):len(w.when)], "not ("+rule.When+")")
 				continue
 			}
 			w = w.through(&Filter{
-				At: rule.At, Title: "taken by " + s.Match.Title, Name: "not-to-" + rule.Tags.name(), Tags: s.Match.Tags, Steps: rule.Leave,
+				At: rule.At, Title: "taken by " + s.Match.Title, Name: "not-to-" + rule.Tags.name(), Tags: s.Match.Tags,
+				Steps: rule.Leave,
 			})
 		}
 	}

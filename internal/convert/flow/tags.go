@@ -134,7 +134,8 @@ func relatePatterns(a, b string) relation {
 	if base, ok := strings.CutSuffix(b, ".**"); ok && literalTag(base) && strings.HasPrefix(pa, base+".") {
 		return inside
 	}
-	if base, ok := strings.CutSuffix(b, "**"); ok && literalTag(base) && strings.HasPrefix(pa, base) && base != "" && !strings.HasSuffix(base, ".") {
+	if base, ok := strings.CutSuffix(b, "**"); ok && literalTag(base) && strings.HasPrefix(pa, base) && base != "" &&
+		!strings.HasSuffix(base, ".") {
 		return inside
 	}
 	return overlap
@@ -155,8 +156,8 @@ func matches(pattern, tag string) bool {
 	return err == nil && p.Match(tag)
 }
 
-// narrow returns the patterns for tags of both a and b, and whether they say it all: where ok is false the result is a's,
-// and a condition has to say the rest.
+// narrow returns the patterns for tags of both a and b, and whether they say it all: where ok is false the result is
+// a's, and a condition has to say the rest.
 func narrow(a []string, b Tags) (both []string, ok bool) {
 	if b.Regex != "" {
 		return a, false

@@ -38,10 +38,12 @@ func (c *converter) records(r *settings.Reader, o *flow.Output) {
 	c.aws(r, o)
 	time, _ := r.Text("time_key")
 	if format, ok := r.Plain("time_key_format"); ok && !strings.HasPrefix(format, "%Y-%m-%dT%H:%M:%S") {
-		r.Lose("time_key_format", "the time is written as RFC 3339", `set the field by expr: strftime(time, "`+format+`")`)
+		r.Lose("time_key_format", "the time is written as RFC 3339",
+			`set the field by expr: strftime(time, "`+format+`")`)
 	}
 	fields(o, time, "")
-	r.Ignore("simple_aggregation", "data_keys", "append_newline", "experimental_concurrency", "experimental_concurrency_retries")
+	r.Ignore("simple_aggregation", "data_keys", "append_newline", "experimental_concurrency",
+		"experimental_concurrency_retries")
 	if compress, ok := r.Plain("compression"); ok && compress == "gzip" && o.Type == "firehose" {
 		o.Settings = o.Settings.With("compression", "gzip")
 	} else if ok && compress != "" {
@@ -111,7 +113,8 @@ func (c *converter) cloudwatch(r *settings.Reader, o *flow.Output) {
 
 // withDefault is not known of templates whose fields may be missing: their names then stand for nothing.
 func withDefault(template, def string) string {
-	if m := regexp.MustCompile(`^\{(record\.[^}|]+)\}$`).FindStringSubmatch(template); m != nil && def != "" && !strings.ContainsAny(def, "{%") {
+	if m := regexp.MustCompile(`^\{(record\.[^}|]+)\}$`).FindStringSubmatch(template); m != nil && def != "" &&
+		!strings.ContainsAny(def, "{%") {
 		return "{" + m[1] + "|" + def + "}"
 	}
 	return template
@@ -132,7 +135,8 @@ func (c *converter) s3(r *settings.Reader, o *flow.Output) {
 	key = strings.TrimPrefix(key, "/")
 	if i := strings.LastIndexByte(key, '/'); i >= 0 {
 		if i < len(key)-1 {
-			r.Notes.Say(r.At, r.Title+" s3_key_format", "what is behind the last / of an object's name, a time and a number, is the aggregator's own", "")
+			r.Notes.Say(r.At, r.Title+" s3_key_format",
+				"what is behind the last / of an object's name, a time and a number, is the aggregator's own", "")
 		}
 		key = key[:i+1]
 	} else {
@@ -166,7 +170,8 @@ func (c *converter) s3(r *settings.Reader, o *flow.Output) {
 			o.Settings = o.Settings.With(p.key, text)
 		}
 	}
-	r.Ignore("use_put_object", "upload_chunk_size", "store_dir", "store_dir_limit_size", "s3_key_format_tag_delimiters", "static_file_path", "preserve_data_ordering", "send_content_md5", "content_type")
+	r.Ignore("use_put_object", "upload_chunk_size", "store_dir", "store_dir_limit_size", "s3_key_format_tag_delimiters",
+		"static_file_path", "preserve_data_ordering", "send_content_md5", "content_type")
 	if d := r.Text0("s3_key_format_tag_delimiters"); d != "" && d != "." {
 		r.Lose("s3_key_format_tag_delimiters", "tags are cut at dots alone", "look at {tag[…]} in key")
 	}

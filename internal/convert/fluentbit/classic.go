@@ -12,7 +12,8 @@ import (
 	"github.com/seed-afc6a195/aggregator/internal/convert/syntax"
 )
 
-// File is what is read of a configuration: its sections in the order of the files, and what was included but is not here.
+// File is what is read of a configuration: its sections in the order of the files, and what was included but is not
+// here.
 type File struct {
 	Path     string
 	Sections []*syntax.Section
@@ -63,7 +64,10 @@ func (r *reader) file(path string, at syntax.Place) error {
 func (r *reader) include(from, name string, at syntax.Place) error {
 	paths := r.files.Match(name, filepath.Dir(from))
 	if len(paths) == 0 {
-		r.out.Missing = append(r.out.Missing, &syntax.Error{At: at, Reason: "include of " + name + ": there is no such file here", Hint: "put it there and convert again; what it says is not in the result"})
+		r.out.Missing = append(r.out.Missing, &syntax.Error{
+			At: at, Reason: "include of " + name + ": there is no such file here",
+			Hint: "put it there and convert again; what it says is not in the result",
+		})
 	}
 	for _, path := range paths {
 		if err := r.file(path, at); err != nil {
@@ -88,19 +92,29 @@ func (r *reader) classic(path, text string) error {
 			}
 		case trimmed[0] == '[':
 			if len(trimmed) < 3 || trimmed[len(trimmed)-1] != ']' {
-				return &syntax.Error{At: at, Reason: fmt.Sprintf("%.60q is no section", trimmed), Hint: "write [INPUT], [FILTER], [OUTPUT], …"}
+				return &syntax.Error{
+					At: at, Reason: fmt.Sprintf("%.60q is no section", trimmed),
+					Hint: "write [INPUT], [FILTER], [OUTPUT], …",
+				}
 			}
-			section = &syntax.Section{Name: strings.ToLower(strings.TrimSpace(trimmed[1 : len(trimmed)-1])), At: at, Raw: []string{line}}
+			section = &syntax.Section{
+				Name: strings.ToLower(strings.TrimSpace(trimmed[1 : len(trimmed)-1])), At: at, Raw: []string{line},
+			}
 			r.out.Sections = append(r.out.Sections, section)
 		case section == nil:
-			return &syntax.Error{At: at, Reason: fmt.Sprintf("%.60q stands in no section", trimmed), Hint: "write [SERVICE], [INPUT], [FILTER] or [OUTPUT] before it"}
+			return &syntax.Error{
+				At: at, Reason: fmt.Sprintf("%.60q stands in no section", trimmed),
+				Hint: "write [SERVICE], [INPUT], [FILTER] or [OUTPUT] before it",
+			}
 		default:
 			key, value, _ := strings.Cut(strings.ReplaceAll(trimmed, "\t", " "), " ")
 			if value != "" { // tabs inside of the value stay
 				value = strings.TrimSpace(trimmed[len(key):])
 			}
 			section.Raw = append(section.Raw, line)
-			section.Entries = append(section.Entries, syntax.Entry{Key: strings.ToLower(key), Value: r.value(value, at), At: at})
+			section.Entries = append(section.Entries, syntax.Entry{
+				Key: strings.ToLower(key), Value: r.value(value, at), At: at,
+			})
 		}
 	}
 	return nil
@@ -121,7 +135,9 @@ func (r *reader) directive(path, line string, at syntax.Place) error {
 		r.set[strings.TrimSpace(key)] = strings.TrimSpace(value)
 		return nil
 	}
-	return &syntax.Error{At: at, Reason: fmt.Sprintf("%.40q is no directive", name), Hint: "Fluent Bit has @INCLUDE and @SET"}
+	return &syntax.Error{
+		At: at, Reason: fmt.Sprintf("%.40q is no directive", name), Hint: "Fluent Bit has @INCLUDE and @SET",
+	}
 }
 
 // value reads a value with its variables ${NAME}.

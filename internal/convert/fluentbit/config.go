@@ -23,7 +23,10 @@ type converter struct {
 // Convert says what a configuration does, with parsers of this file's and of others. What can't be said goes to notes.
 func Convert(f *File, parsers []*syntax.Section, notes *settings.Notes) *flow.Old {
 	c := &converter{
-		old:     &flow.Old{File: f.Path, Flow: &flow.Flow{Pipes: map[string]*flow.Pipe{"": {All: true}}}, Bit: true, YAML: strings.HasSuffix(f.Path, ".yaml") || strings.HasSuffix(f.Path, ".yml")},
+		old: &flow.Old{
+			File: f.Path, Flow: &flow.Flow{Pipes: map[string]*flow.Pipe{"": {All: true}}}, Bit: true,
+			YAML: strings.HasSuffix(f.Path, ".yaml") || strings.HasSuffix(f.Path, ".yml"),
+		},
 		notes:   notes,
 		parsers: map[string]*syntax.Section{}, joiners: map[string]*syntax.Section{},
 	}
@@ -51,16 +54,21 @@ func Convert(f *File, parsers []*syntax.Section, notes *settings.Notes) *flow.Ol
 				pipe.Stages = append(pipe.Stages, stage)
 			}
 		case "output":
-			pipe.Stages = append(pipe.Stages, flow.Stage{Match: &flow.Match{At: s.At, Title: title(s), Tags: c.tags(s), Targets: c.output(s)}})
+			pipe.Stages = append(pipe.Stages, flow.Stage{
+				Match: &flow.Match{At: s.At, Title: title(s), Tags: c.tags(s), Targets: c.output(s)},
+			})
 		case "plugin", "plugins":
-			c.notes.Lose(s.At, "["+strings.ToUpper(s.Name)+"]", "plugins in Go and C are not loaded", "see what their outputs became")
+			c.notes.Lose(s.At, "["+strings.ToUpper(s.Name)+"]", "plugins in Go and C are not loaded",
+				"see what their outputs became")
 		default:
-			c.notes.Lose(s.At, "["+strings.ToUpper(s.Name)+"]", "it has no like here", "see docs/filters.md and docs/configuration.md")
+			c.notes.Lose(s.At, "["+strings.ToUpper(s.Name)+"]", "it has no like here",
+				"see docs/filters.md and docs/configuration.md")
 		}
 	}
 	if len(c.old.Listeners) > 0 {
 		for _, s := range c.old.Sources {
-			c.notes.Lose(s.At, s.Title, "the aggregator takes events from agents alone", "let an agent read this and send it to the aggregator, under the same tag")
+			c.notes.Lose(s.At, s.Title, "the aggregator takes events from agents alone",
+				"let an agent read this and send it to the aggregator, under the same tag")
 		}
 	}
 	return c.old
@@ -97,7 +105,8 @@ func (c *converter) tags(s *syntax.Section) flow.Tags {
 	}
 	text, plain := v.Plain()
 	if !plain {
-		c.notes.Lose(s.At, title(s)+" match", "the tag depends on a variable", "write a tag pattern; the part is taken for any text")
+		c.notes.Lose(s.At, title(s)+" match", "the tag depends on a variable",
+			"write a tag pattern; the part is taken for any text")
 		text = regexp.MustCompile(`\$\{[^}]*\}`).ReplaceAllString(v.Shown(), "*")
 	}
 	return flow.Tags{Patterns: []string{Tag(text)}}
@@ -124,7 +133,8 @@ func (c *converter) service(s *syntax.Section) {
 	for _, raw := range s.Raw {
 		trimmed := strings.TrimSpace(raw)
 		key, _, _ := strings.Cut(strings.ReplaceAll(strings.ToLower(trimmed), ":", " "), " ")
-		if trimmed == "" || trimmed[0] == '[' || key == "service" || strings.HasPrefix(key, "storage.") && key != "storage.metrics" || strings.HasPrefix(key, "scheduler.") {
+		if trimmed == "" || trimmed[0] == '[' || key == "service" ||
+			strings.HasPrefix(key, "storage.") && key != "storage.metrics" || strings.HasPrefix(key, "scheduler.") {
 			continue
 		}
 		c.old.Service = append(c.old.Service, raw)
@@ -136,7 +146,8 @@ func (c *converter) input(s *syntax.Section) {
 	switch kind(s) {
 	case "forward":
 		c.forwardInput(s)
-	case "fluentbit_metrics", "prometheus_scrape", "node_exporter_metrics", "process_exporter_metrics", "podman_metrics", "statsd", "event_type":
+	case "fluentbit_metrics", "prometheus_scrape", "node_exporter_metrics", "process_exporter_metrics",
+		"podman_metrics", "statsd", "event_type":
 		c.notes.Lose(s.At, title(s), "metrics are no events of logs", "leave them to something else")
 	case "storage_backlog", "emitter":
 	default:
@@ -174,7 +185,8 @@ func (c *converter) forwardInput(s *syntax.Section) {
 	}
 	l.Settings = flow.Map{{Key: "address", Value: address}}
 	if prefix, ok := r.Text("tag_prefix"); ok {
-		r.Lose("tag_prefix", "events keep the tag that agents gave them, without "+prefix, "let agents send it, or take the prefix off the routes' patterns")
+		r.Lose("tag_prefix", "events keep the tag that agents gave them, without "+prefix,
+			"let agents send it, or take the prefix off the routes' patterns")
 	}
 	if tag, ok := r.Text("tag"); ok {
 		r.Say("tag", "is for events that come without one, which agents don't send: "+tag, "")
@@ -193,8 +205,10 @@ func (c *converter) forwardInput(s *syntax.Section) {
 		}
 		l.Settings = l.Settings.With("tls", m)
 	}
-	r.Ignore("tls", "tls.verify", "tls.crt_file", "tls.key_file", "tls.ca_file", "tls.debug", "tls.vhost", "tls.key_passwd", "buffer_max_size", "buffer_chunk_size", "unix_perm", "self_hostname",
-		"empty_shared_key", "storage.type", "mem_buf_limit", "threaded", "net.keepalive", "storage.pause_on_chunks_overlimit", "routable", "tls.min_version", "tls.max_version", "tls.verify_hostname")
+	r.Ignore("tls", "tls.verify", "tls.crt_file", "tls.key_file", "tls.ca_file", "tls.debug", "tls.vhost",
+		"tls.key_passwd", "buffer_max_size", "buffer_chunk_size", "unix_perm", "self_hostname",
+		"empty_shared_key", "storage.type", "mem_buf_limit", "threaded", "net.keepalive",
+		"storage.pause_on_chunks_overlimit", "routable", "tls.min_version", "tls.max_version", "tls.verify_hostname")
 	m := flow.Map{{Key: "name", Value: "default"}}
 	if key, ok := r.Secret("shared_key", "agents-key"); ok {
 		m = m.With("shared_key", key)
@@ -202,7 +216,8 @@ func (c *converter) forwardInput(s *syntax.Section) {
 	var users []any
 	for _, v := range r.All("security.users") {
 		name, password, _ := strings.Cut(v.Shown(), " ")
-		file := r.Notes.SecretFile("agents-password", syntax.Literal(password, v.At), "the password of "+name+" at "+v.At.String())
+		file := r.Notes.SecretFile("agents-password", syntax.Literal(password, v.At),
+			"the password of "+name+" at "+v.At.String())
 		users = append(users, flow.Map{{Key: "name", Value: flow.Literal(name)}, {Key: "password", Value: file}})
 	}
 	if users != nil {

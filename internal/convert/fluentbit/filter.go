@@ -57,7 +57,11 @@ func (c *converter) filter(s *syntax.Section) (flow.Stage, bool) {
 		c.notes.Lose(s.At, title(s), "no metrics are made of events", "let the agents make them")
 		return flow.Stage{}, false
 	case "rewrite_tag":
-		return flow.Stage{Match: &flow.Match{At: s.At, Title: title(s), Tags: tags, Targets: []flow.Target{{Retag: c.rewriteTag(s, tags)}}}}, true
+		return flow.Stage{
+			Match: &flow.Match{
+				At: s.At, Title: title(s), Tags: tags, Targets: []flow.Target{{Retag: c.rewriteTag(s, tags)}},
+			},
+		}, true
 	}
 	f := &flow.Filter{At: s.At, Title: title(s), Tags: tags, Raw: s.Raw, AgentOnly: agentFilters()[kind(s)]}
 	read := filters()[kind(s)]
@@ -80,7 +84,8 @@ func (c *converter) filter(s *syntax.Section) (flow.Stage, bool) {
 	if f.AgentOnly != "" {
 		f.Steps = nil
 		if !c.agent {
-			c.notes.Lose(s.At, title(s), f.AgentOnly, "let the agents do it before they send, or write steps by hand (docs/filters.md)")
+			c.notes.Lose(s.At, title(s), f.AgentOnly,
+				"let the agents do it before they send, or write steps by hand (docs/filters.md)")
 			return flow.Stage{}, false
 		}
 		return flow.Stage{Filter: f}, true
@@ -151,7 +156,8 @@ func (c *converter) grep(r *settings.Reader) []flow.Step {
 		key, text := keyAnd(e.Value)
 		path, ok := accessor(key)
 		if !ok || text == "" {
-			r.Notes.Lose(e.At, r.Title+" "+e.Key, "it is not a field and an expression that can be read", "write a step grep by hand")
+			r.Notes.Lose(e.At, r.Title+" "+e.Key, "it is not a field and an expression that can be read",
+				"write a step grep by hand")
 			continue
 		}
 		to := &include
@@ -200,7 +206,9 @@ func text(r *settings.Reader, v syntax.Value, cut string) string {
 			r.Notes.NeedEnv(p.Env, "as for the old program; "+v.At.String())
 			b.WriteString("${env:" + p.Env + "}")
 		case i == 0:
-			b.WriteString(flow.LiteralTemplate(strings.TrimLeft(strings.TrimPrefix(strings.TrimLeft(p.Text, " "), cut), " ")))
+			b.WriteString(
+				flow.LiteralTemplate(strings.TrimLeft(strings.TrimPrefix(strings.TrimLeft(p.Text, " "), cut), " ")),
+			)
 		default:
 			b.WriteString(flow.LiteralTemplate(p.Text))
 		}
@@ -265,7 +273,13 @@ func (c *converter) nest(r *settings.Reader) []flow.Step {
 			r.Notes.Lose(r.At, r.Title, "it has no Wildcard and Nest_under", "write both")
 			return nil
 		}
-		return []flow.Step{{Kind: "modify", Body: flow.Map{{Key: "move_under", Value: flow.Map{{Key: ruby.Path([]string{under}), Value: wildcards}}}}}}
+		return []flow.Step{
+			{
+				Kind: "modify", Body: flow.Map{
+					{Key: "move_under", Value: flow.Map{{Key: ruby.Path([]string{under}), Value: wildcards}}},
+				},
+			},
+		}
 	case "lift":
 		under, _ := r.Plain("nested_under")
 		if under == "" {
@@ -273,12 +287,24 @@ func (c *converter) nest(r *settings.Reader) []flow.Step {
 			return nil
 		}
 		field, access := ruby.Path([]string{under}), ruby.Field([]string{under})
-		body := flow.Map{{Key: "field", Value: "_lifted"}, {Key: "format", Value: "json"}, {Key: "time", Value: flow.Map{{Key: "key", Value: ""}}}}
+		body := flow.Map{
+			{Key: "field", Value: "_lifted"},
+			{Key: "format", Value: "json"},
+			{Key: "time", Value: flow.Map{{Key: "key", Value: ""}}},
+		}
 		if prefix != "" {
 			body = body.With("prefix", prefix)
 		}
 		return []flow.Step{
-			{Kind: "expr", Body: flow.Map{{Key: "set", Value: flow.Map{{Key: "_lifted", Value: "toJSON(" + access + ")"}, {Key: field, Value: "nil"}}}}, When: access + " != nil", Note: "The members of " + under + " become fields."},
+			{
+				Kind: "expr",
+				Body: flow.Map{
+					{
+						Key:   "set",
+						Value: flow.Map{{Key: "_lifted", Value: "toJSON(" + access + ")"}, {Key: field, Value: "nil"}},
+					},
+				}, When: access + " != nil", Note: "The members of " + under + " become fields.",
+			},
 			{Kind: "parse", Body: body, When: "record._lifted != nil"},
 		}
 	}
@@ -301,7 +327,16 @@ func (c *converter) throttle(r *settings.Reader) []flow.Step {
 	if interval != "1s" {
 		r.Lose("interval", "rates are events a second", "divide Rate by the seconds of Interval")
 	}
-	return []flow.Step{{Kind: "throttle", Body: flow.Map{{Key: "rate", Value: rate}, {Key: "interval", Value: strconv.Itoa(window) + "s"}, {Key: "burst", Value: rate * window}}}}
+	return []flow.Step{
+		{
+			Kind: "throttle",
+			Body: flow.Map{
+				{Key: "rate", Value: rate},
+				{Key: "interval", Value: strconv.Itoa(window) + "s"},
+				{Key: "burst", Value: rate * window},
+			},
+		},
+	}
 }
 
 func (c *converter) typeConverter(r *settings.Reader) []flow.Step {
@@ -337,7 +372,8 @@ func (c *converter) rewriteTag(s *syntax.Section, tags flow.Tags) *flow.Retag {
 	for _, v := range r.All("rule") {
 		words := strings.Fields(v.Shown())
 		if len(words) < 3 {
-			r.Notes.Lose(v.At, r.Title+" rule", "it is not a field, an expression, a tag and whether to keep", "write all four")
+			r.Notes.Lose(v.At, r.Title+" rule", "it is not a field, an expression, a tag and whether to keep",
+				"write all four")
 			continue
 		}
 		keep := len(words) > 3 && strings.EqualFold(words[len(words)-1], "true")
@@ -360,7 +396,9 @@ func (c *converter) rewriteTag(s *syntax.Section, tags flow.Tags) *flow.Retag {
 			Leave: []flow.Step{{Kind: "grep", Body: flow.Map{{Key: "exclude", Value: on}}}},
 		}
 		if empty, err := regexp.MatchString(re, ""); err == nil && empty {
-			rule.Take = append(rule.Take, flow.Step{Kind: "expr", Body: flow.Map{{Key: "drop", Value: access + " == nil"}}})
+			rule.Take = append(rule.Take, flow.Step{
+				Kind: "expr", Body: flow.Map{{Key: "drop", Value: access + " == nil"}},
+			})
 			rule.Leave[0].When = access + " != nil"
 		}
 		retag.Rules = append(retag.Rules, rule)
@@ -388,7 +426,9 @@ func newTag(tag, access, re string, old flow.Tags) (steps []flow.Step, like []st
 		like = all[:min(len(all), 64)]
 	}
 	for rest := tag; rest != ""; {
-		m := regexp.MustCompile(`^(?:\$TAG\[(\d+)\]|\$(TAG)|\$(\d)|\$([A-Za-z_][A-Za-z0-9_]*(?:\['[^']+'\])*)|([^$]+))`).FindStringSubmatch(rest)
+		m := regexp.MustCompile(
+			`^(?:\$TAG\[(\d+)\]|\$(TAG)|\$(\d)|\$([A-Za-z_][A-Za-z0-9_]*(?:\['[^']+'\])*)|([^$]+))`,
+		).FindStringSubmatch(rest)
 		if m == nil {
 			m = []string{rest[:1], "", "", "", "", rest[:1]}
 		}
@@ -404,7 +444,9 @@ func newTag(tag, access, re string, old flow.Tags) (steps []flow.Step, like []st
 			extend(old.Patterns...)
 		case m[3] != "":
 			simple = false
-			parts = append(parts, "replacePattern(string("+access+"), "+flow.Quote("(?s)^.*?(?:"+re+").*$")+", "+flow.Quote("${"+m[3]+"}")+")")
+			parts = append(parts,
+				"replacePattern(string("+access+"), "+flow.Quote("(?s)^.*?(?:"+re+").*$")+", "+
+					flow.Quote("${"+m[3]+"}")+")")
 			extend("**")
 		case m[4] != "":
 			path, _ := accessor("$" + m[4])
@@ -421,7 +463,11 @@ func newTag(tag, access, re string, old flow.Tags) (steps []flow.Step, like []st
 		return []flow.Step{{Kind: "modify", Body: flow.Map{{Key: "tag", Value: template.String()}}}}, like
 	}
 	return []flow.Step{
-		{Kind: "expr", Body: flow.Map{{Key: "set", Value: flow.Map{{Key: "_tag", Value: flow.Expression(strings.Join(parts, " + "))}}}}},
+		{
+			Kind: "expr", Body: flow.Map{
+				{Key: "set", Value: flow.Map{{Key: "_tag", Value: flow.Expression(strings.Join(parts, " + "))}}},
+			},
+		},
 		{Kind: "modify", Body: flow.Map{{Key: "tag", Value: "{record._tag}"}, {Key: "remove", Value: []any{"_tag"}}}},
 	}, like
 }

@@ -116,7 +116,8 @@ func (c *converter) change(r *settings.Reader, ch *changes, e syntax.Entry) bool
 	case "move_to_start", "move_to_end":
 		// The order of fields has no meaning.
 	case "remove_regex":
-		r.Notes.Lose(e.At, r.Title+" remove_regex", "fields are removed by names with * and ?, not by expressions", "write modify: {remove: […]}")
+		r.Notes.Lose(e.At, r.Title+" remove_regex", "fields are removed by names with * and ?, not by expressions",
+			"write modify: {remove: […]}")
 	default:
 		return false
 	}
@@ -168,6 +169,7 @@ func (c *converter) condition(r *settings.Reader, v syntax.Value) (string, bool)
 		}
 		return code, true
 	}
-	r.Notes.Lose(v.At, r.Title+" condition "+words[0], "there is no like that is known here", "write when by hand (docs/filters.md#expr-and-when)")
+	r.Notes.Lose(v.At, r.Title+" condition "+words[0], "there is no like that is known here",
+		"write when by hand (docs/filters.md#expr-and-when)")
 	return "", false
 }

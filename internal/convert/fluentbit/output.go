@@ -43,7 +43,8 @@ func (c *converter) output(s *syntax.Section) []flow.Target {
 	r := c.reader(s)
 	read := outputs()[name]
 	if read == nil {
-		c.notes.Lose(s.At, title(s), "there is no output of this type", "until you write another in its place, its events are kept in files, by the output "+o.Name)
+		c.notes.Lose(s.At, title(s), "there is no output of this type",
+			"until you write another in its place, its events are kept in files, by the output "+o.Name)
 		o.Type = "file"
 		o.Settings = flow.Map{{Key: "path", Value: "data/not-converted/" + o.Name + "/%Y-%m-%d.ndjson"}}
 		o.Notes = []string{"Not converted: " + title(s) + ". Its events are kept here."}
@@ -74,7 +75,9 @@ func (c *converter) common(r *settings.Reader, o *flow.Output) {
 			r.Ignore(e.Key)
 		}
 	}
-	r.Ignore("tls", "tls.verify", "storage.type", "mem_buf_limit", "buffer_size", "time_key_format", "buffer_chunk_size", "trace_output", "trace_error", "json_date_key", "json_date_format", "format", "auto_retry_requests", "sts_endpoint", "profile", "http2")
+	r.Ignore("tls", "tls.verify", "storage.type", "mem_buf_limit", "buffer_size", "time_key_format",
+		"buffer_chunk_size", "trace_output", "trace_error", "json_date_key", "json_date_format", "format",
+		"auto_retry_requests", "sts_endpoint", "profile", "http2")
 	if n, ok := r.Int("workers"); ok && n > 0 {
 		o.Settings = o.Settings.With("workers", n)
 	}
@@ -92,7 +95,8 @@ func (c *converter) common(r *settings.Reader, o *flow.Output) {
 	}
 	for _, p := range r.Sections {
 		if p.Name == "processors" {
-			r.Notes.Lose(p.At, r.Title+" processors", "what is done for one output alone is a filter of its routes", "write it in filters, and name it in this output's routes")
+			r.Notes.Lose(p.At, r.Title+" processors", "what is done for one output alone is a filter of its routes",
+				"write it in filters, and name it in this output's routes")
 			r.IgnoreSections(p.Name)
 		}
 	}
@@ -104,7 +108,12 @@ func (c *converter) tls(r *settings.Reader, o *flow.Output) bool {
 		return false
 	}
 	m, _ := o.Settings.Get("tls").(flow.Map)
-	for _, p := range [...]struct{ old, key string }{{"tls.ca_file", "ca_file"}, {"tls.crt_file", "cert_file"}, {"tls.key_file", "key_file"}, {"tls.vhost", "server_name"}} {
+	for _, p := range [...]struct{ old, key string }{
+		{"tls.ca_file", "ca_file"},
+		{"tls.crt_file", "cert_file"},
+		{"tls.key_file", "key_file"},
+		{"tls.vhost", "server_name"},
+	} {
 		if text, ok := r.Text(p.old); ok {
 			m = m.With(p.key, text)
 			if p.key != "server_name" {
@@ -116,7 +125,8 @@ func (c *converter) tls(r *settings.Reader, o *flow.Output) bool {
 		m = m.With("insecure_skip_verify", true)
 	}
 	if r.Has("tls.key_passwd") {
-		r.Lose("tls.key_passwd", "keys are read without a passphrase", "write the key without one: openssl pkey -in old.key -out new.key")
+		r.Lose("tls.key_passwd", "keys are read without a passphrase",
+			"write the key without one: openssl pkey -in old.key -out new.key")
 	}
 	if r.Has("tls.ca_path") {
 		r.Lose("tls.ca_path", "authorities are in one file", "put them into one, for tls.ca_file")
@@ -135,7 +145,9 @@ func (c *converter) named(r *settings.Reader, key string) (string, bool) {
 func nameTemplate(text string) string {
 	var b strings.Builder
 	for text != "" {
-		m := regexp.MustCompile(`^(?:\$TAG\[(\d+)\]|\$(TAG)|\$\(?([A-Za-z_][A-Za-z0-9_]*(?:\[['"][^'"]+['"]\])*)\)?|([^$]+))`).FindStringSubmatch(text)
+		m := regexp.MustCompile(
+			`^(?:\$TAG\[(\d+)\]|\$(TAG)|\$\(?([A-Za-z_][A-Za-z0-9_]*(?:\[['"][^'"]+['"]\])*)\)?|([^$]+))`,
+		).FindStringSubmatch(text)
 		if m == nil {
 			m = []string{text[:1], "", "", "", text[:1]}
 		}
@@ -156,7 +168,9 @@ func nameTemplate(text string) string {
 }
 
 func fields(o *flow.Output, time, tag string) {
-	o.Settings = o.Settings.With("fields", flow.Map{{Key: "time", Value: time}, {Key: "tag", Value: tag}, {Key: "cluster", Value: ""}})
+	o.Settings = o.Settings.With("fields", flow.Map{
+		{Key: "time", Value: time}, {Key: "tag", Value: tag}, {Key: "cluster", Value: ""},
+	})
 }
 
 // elasticsearch reads es and opensearch.
@@ -184,7 +198,8 @@ func (c *converter) elasticsearch(r *settings.Reader, o *flow.Output) {
 	}
 	url := scheme + "://" + host + ":" + port + path
 	if r.Has("cloud_id") {
-		r.Lose("cloud_id", "hosts are addresses", "write the deployment's endpoint of Elasticsearch, https://….es.….cloud.es.io:443, into hosts")
+		r.Lose("cloud_id", "hosts are addresses",
+			"write the deployment's endpoint of Elasticsearch, https://….es.….cloud.es.io:443, into hosts")
 		url = "https://elasticsearch.invalid:9243"
 	}
 	o.Settings = o.Settings.With("hosts", []any{url})
@@ -201,9 +216,11 @@ func (c *converter) elasticsearch(r *settings.Reader, o *flow.Output) {
 		o.Settings = o.Settings.With("api_key", key)
 	}
 	if r.Bool("aws_auth", false) {
-		r.Lose("aws_auth", "requests are not signed for AWS", "use a user of the domain's own, with username and password, or a proxy that signs")
+		r.Lose("aws_auth", "requests are not signed for AWS",
+			"use a user of the domain's own, with username and password, or a proxy that signs")
 	}
-	r.Ignore("aws_auth", "aws_region", "aws_role_arn", "aws_external_id", "aws_service_name", "aws_sts_endpoint", "aws_profile")
+	r.Ignore("aws_auth", "aws_region", "aws_role_arn", "aws_external_id", "aws_service_name", "aws_sts_endpoint",
+		"aws_profile")
 	if kind(r.Section) == "opensearch" {
 		o.Settings = o.Settings.With("flavor", "opensearch")
 	}
@@ -230,7 +247,8 @@ func (c *converter) elasticsearch(r *settings.Reader, o *flow.Output) {
 		o.Settings = o.Settings.With("compression", "none")
 	}
 	o.Settings = o.Settings.With("template", flow.Map{{Key: "manage", Value: false}})
-	r.Ignore("type", "suppress_type_name", "time_key_nanos", "tag_key", "generate_id", "current_time_index", "include_tag_key", "write_operation", "id_key", "logstash_prefix_separator")
+	r.Ignore("type", "suppress_type_name", "time_key_nanos", "tag_key", "generate_id", "current_time_index",
+		"include_tag_key", "write_operation", "id_key", "logstash_prefix_separator")
 }
 
 // index reads the index, the id and the operation.
@@ -294,7 +312,8 @@ func (c *converter) forward(r *settings.Reader, o *flow.Output) {
 		address = "unix:" + path
 	}
 	if r.Has("upstream") {
-		r.Lose("upstream", "servers are named in the configuration", "write servers: [host:port, …] with those of the upstream file")
+		r.Lose("upstream", "servers are named in the configuration",
+			"write servers: [host:port, …] with those of the upstream file")
 	}
 	o.Settings = o.Settings.With("servers", []any{address})
 	if key, ok := r.Secret("shared_key", o.Name+"-key"); ok {
@@ -306,7 +325,8 @@ func (c *converter) forward(r *settings.Reader, o *flow.Output) {
 	if password, ok := r.Secret("password", o.Name+"-password"); ok {
 		o.Settings = o.Settings.With("password", password)
 	}
-	r.Ignore("self_hostname", "empty_shared_key", "time_as_integer", "send_options", "add_option", "fluentd_compat", "retain_metadata_in_forward_mode", "tls.verify_hostname")
+	r.Ignore("self_hostname", "empty_shared_key", "time_as_integer", "send_options", "add_option", "fluentd_compat",
+		"retain_metadata_in_forward_mode", "tls.verify_hostname")
 	if c.tls(r, o) && o.Settings.Get("tls") == nil {
 		o.Settings = o.Settings.With("tls", flow.Map{})
 	}

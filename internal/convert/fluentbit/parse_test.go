@@ -35,17 +35,32 @@ func shown(f *fluentbit.File) string {
 
 func TestParse(t *testing.T) {
 	for _, tc := range []struct{ name, file, text, want string }{
-		{"sections", "a.conf", "[INPUT]\n    Name tail\n    Path  /a b\n# x\n[OUTPUT]\n\tName\tes\n", "[input]name=tail;path=/a b;[output]name=es;"},
+		{
+			"sections", "a.conf", "[INPUT]\n    Name tail\n    Path  /a b\n# x\n[OUTPUT]\n\tName\tes\n",
+			"[input]name=tail;path=/a b;[output]name=es;",
+		},
 		{"variables", "a.conf", "@SET a=1\n[OUTPUT]\n    Host ${a}.${B}.x\n", "[output]host=1.${B}.x;"},
-		{"include", "a.conf", "@INCLUDE more.conf\n[OUTPUT]\n    Name null\n", "[filter]name=stdout;[output]name=null;"},
+		{
+			"include", "a.conf", "@INCLUDE more.conf\n[OUTPUT]\n    Name null\n",
+			"[filter]name=stdout;[output]name=null;",
+		},
 		{"no value", "a.conf", "[OUTPUT]\n    Name\n", "[output]name=;"},
 		{"a sign in a value", "a.conf", "[OUTPUT]\n    Name a#b # c\n", "[output]name=a#b # c;"},
 		{
-			"YAML", "a.yaml", "env:\n  a: 1\nservice:\n  flush: 1\npipeline:\n  inputs:\n    - name: tail\n      path: /${a}\n  outputs:\n    - name: es\n      match: '*'\n",
+			"YAML", "a.yaml",
+			"env:\n  a: 1\nservice:\n  flush: 1\npipeline:\n  inputs:\n    - name: tail\n      path: /${a}\n  " +
+				"outputs:\n    - name: es\n      match: '*'\n",
 			"[service]flush=1;[input]name=tail;path=/1;[output]name=es;match=*;",
 		},
-		{"YAML lists", "a.yaml", "pipeline:\n  filters:\n    - name: nest\n      wildcard: [a, b]\n", "[filter]name=nest;wildcard=a;wildcard=b;"},
-		{"YAML rules", "a.yaml", "multiline_parsers:\n  - name: m\n    rules:\n      - state: start_state\n        regex: /a/\n", "[multiline_parser]name=m;(rules /a/)"},
+		{
+			"YAML lists", "a.yaml", "pipeline:\n  filters:\n    - name: nest\n      wildcard: [a, b]\n",
+			"[filter]name=nest;wildcard=a;wildcard=b;",
+		},
+		{
+			"YAML rules", "a.yaml",
+			"multiline_parsers:\n  - name: m\n    rules:\n      - state: start_state\n        regex: /a/\n",
+			"[multiline_parser]name=m;(rules /a/)",
+		},
 		{"YAML includes", "a.yaml", "includes:\n  - more.conf\n", "[filter]name=stdout;"},
 	} {
 		f, err := parse(tc.file, tc.text)
@@ -60,7 +75,9 @@ func TestParse(t *testing.T) {
 }
 
 func TestTag(t *testing.T) {
-	for old, want := range map[string]string{"*": "**", "kube.*": "kube.**", "kube*": "kube**", "a.b": "a.b", "**": "**", "a{b}": `a\{b\}`} {
+	for old, want := range map[string]string{
+		"*": "**", "kube.*": "kube.**", "kube*": "kube**", "a.b": "a.b", "**": "**", "a{b}": `a\{b\}`,
+	} {
 		if got := fluentbit.Tag(old); got != want {
 			t.Errorf("%s: %s, want %s", old, got, want)
 		}
@@ -70,11 +87,14 @@ func TestTag(t *testing.T) {
 // FuzzConvert: no configuration panics, in either form.
 func FuzzConvert(f *testing.F) {
 	for _, seed := range []string{
-		"[INPUT]\n Name forward\n[FILTER]\n Name rewrite_tag\n Match *\n Rule $a ^(b)$ c.$1.$TAG[0] false\n[OUTPUT]\n Name es\n Match c.*\n",
+		"[INPUT]\n Name forward\n[FILTER]\n Name rewrite_tag\n Match *\n Rule $a ^(b)$ c.$1.$TAG[0] " +
+			"false\n[OUTPUT]\n Name es\n Match c.*\n",
 		"[FILTER]\n Name modify\n Match *\n Condition Key_exists a\n Rename a b\n Set c d\n",
 		"[FILTER]\n Name grep\n Match *\n Regex a ^(?!b)\n[OUTPUT]\n Name s3\n Match *\n",
-		"pipeline:\n  inputs:\n    - name: tail\n  outputs:\n    - name: es\n      match: '*'\n", "a: &a [*a]\n", "[X", "@SET", "service: 1\n",
-		"[MULTILINE_PARSER]\n name m\n rule \"start_state\" \"/^a/\" \"cont\"\n[FILTER]\n Name multiline\n Match *\n multiline.parser m\n",
+		"pipeline:\n  inputs:\n    - name: tail\n  outputs:\n    - name: es\n      match: '*'\n", "a: &a [*a]\n", "[X",
+		"@SET", "service: 1\n",
+		"[MULTILINE_PARSER]\n name m\n rule \"start_state\" \"/^a/\" \"cont\"\n[FILTER]\n Name multiline\n Match *\n " +
+			"multiline.parser m\n",
 	} {
 		f.Add(seed, true)
 		f.Add(seed, false)

@@ -28,7 +28,10 @@ func (r *reader) yaml(path string, data []byte) error {
 	y := &yamlReader{reader: r, path: path, lines: strings.Split(string(data), "\n")}
 	root := doc.Content[0]
 	if root.Kind != yaml.MappingNode {
-		return &syntax.Error{At: y.at(root), Reason: "is no configuration of Fluent Bit", Hint: "it has the keys service, pipeline, parsers, …"}
+		return &syntax.Error{
+			At: y.at(root), Reason: "is no configuration of Fluent Bit",
+			Hint: "it has the keys service, pipeline, parsers, …",
+		}
 	}
 	return y.root(root)
 }
@@ -95,13 +98,19 @@ func (y *yamlReader) root(root *yaml.Node) error {
 				case "parsers", "multiline_parsers":
 					y.list(strings.TrimSuffix(name, "s"), value)
 				default:
-					return &syntax.Error{At: y.at(key), Reason: fmt.Sprintf("pipeline has no %.40q", key.Value), Hint: "it has inputs, filters and outputs"}
+					return &syntax.Error{
+						At: y.at(key), Reason: fmt.Sprintf("pipeline has no %.40q", key.Value),
+						Hint: "it has inputs, filters and outputs",
+					}
 				}
 				return nil
 			})
 		default:
 			if _, known := map[string]bool{"customs": true, "remote": true}[name]; !known {
-				return &syntax.Error{At: y.at(key), Reason: fmt.Sprintf("%.40q is no section of Fluent Bit", key.Value), Hint: "it has service, env, includes, parsers, multiline_parsers and pipeline"}
+				return &syntax.Error{
+					At: y.at(key), Reason: fmt.Sprintf("%.40q is no section of Fluent Bit", key.Value),
+					Hint: "it has service, env, includes, parsers, multiline_parsers and pipeline",
+				}
 			}
 		}
 		return nil
@@ -131,7 +140,9 @@ func (y *yamlReader) section(name string, start, n *yaml.Node) {
 		case yaml.SequenceNode:
 			for _, item := range value.Content {
 				if item.Kind == yaml.ScalarNode {
-					s.Entries = append(s.Entries, syntax.Entry{Key: k, Value: y.value(item.Value, y.at(item)), At: y.at(item)})
+					s.Entries = append(s.Entries, syntax.Entry{
+						Key: k, Value: y.value(item.Value, y.at(item)), At: y.at(item),
+					})
 					continue
 				}
 				child := &syntax.Section{Name: k, At: y.at(item)}
@@ -157,7 +168,9 @@ func (y *yamlReader) section(name string, start, n *yaml.Node) {
 func (y *yamlReader) flat(s *syntax.Section, n *yaml.Node) {
 	_ = pairs(n, func(key, value *yaml.Node) error { // it returns none
 		if value.Kind == yaml.ScalarNode {
-			s.Entries = append(s.Entries, syntax.Entry{Key: strings.ToLower(key.Value), Value: y.value(value.Value, y.at(value)), At: y.at(key)})
+			s.Entries = append(s.Entries, syntax.Entry{
+				Key: strings.ToLower(key.Value), Value: y.value(value.Value, y.at(value)), At: y.at(key),
+			})
 			return nil
 		}
 		child := &syntax.Section{Name: strings.ToLower(key.Value), At: y.at(key)}

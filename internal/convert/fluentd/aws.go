@@ -27,13 +27,17 @@ func (c *converter) aws(r *settings.Reader, o *flow.Output, endpoint string) {
 	}
 	if r.Has("aws_key_id") || r.Has("aws_sec_key") || r.Has("aws_secret_key") {
 		r.Ignore("aws_key_id", "aws_sec_key", "aws_secret_key", "aws_ses_token")
-		r.Notes.Say(r.At, r.Title+" aws_key_id", "credentials come from the environment, a profile, IRSA or the instance", "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give it a role")
+		r.Notes.Say(r.At, r.Title+" aws_key_id",
+			"credentials come from the environment, a profile, IRSA or the instance",
+			"set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give it a role")
 		r.Notes.NeedEnv("AWS_ACCESS_KEY_ID", "aws_key_id of "+r.At.String()+", unless it has a role")
 		r.Notes.NeedEnv("AWS_SECRET_ACCESS_KEY", "aws_sec_key of "+r.At.String()+", unless it has a role")
 	}
 	role, hasRole := r.Text("aws_sts_role_arn")
 	external, _ := r.Text("aws_sts_external_id")
-	for _, name := range [...]string{"assume_role_credentials", "web_identity_credentials", "shared_credentials", "instance_profile_credentials"} {
+	for _, name := range [...]string{
+		"assume_role_credentials", "web_identity_credentials", "shared_credentials", "instance_profile_credentials",
+	} {
 		s := r.Child(name)
 		if s == nil {
 			continue
@@ -44,10 +48,12 @@ func (c *converter) aws(r *settings.Reader, o *flow.Output, endpoint string) {
 			if role, hasRole = cr.Text("role_arn"); hasRole {
 				external, _ = cr.Text("external_id")
 			}
-			cr.Ignore("role_session_name", "duration_seconds", "policy", "sts_region", "sts_http_proxy", "sts_endpoint_url")
+			cr.Ignore("role_session_name", "duration_seconds", "policy", "sts_region", "sts_http_proxy",
+				"sts_endpoint_url")
 			cr.Done()
 		default:
-			r.Notes.Say(s.At, r.Title+" <"+name+">", "credentials come from the environment, a profile, IRSA or the instance, whichever is there", "")
+			r.Notes.Say(s.At, r.Title+" <"+name+">",
+				"credentials come from the environment, a profile, IRSA or the instance, whichever is there", "")
 		}
 	}
 	if hasRole {
@@ -56,14 +62,19 @@ func (c *converter) aws(r *settings.Reader, o *flow.Output, endpoint string) {
 			o.Settings = o.Settings.With("external_id", external)
 		}
 	}
-	r.Ignore("aws_sts_session_name", "aws_use_sts", "aws_iam_retries", "aws_sts_endpoint_url", "aws_sts_duration_seconds", "aws_sts_policy", "aws_ecs_authentication", "ssl_verify_peer", "log_rejected_request", "debug", "use_bundled_cert", "enable_dual_stack", "compute_checksums", "signature_version")
+	r.Ignore("aws_sts_session_name", "aws_use_sts", "aws_iam_retries", "aws_sts_endpoint_url",
+		"aws_sts_duration_seconds", "aws_sts_policy", "aws_ecs_authentication", "ssl_verify_peer",
+		"log_rejected_request", "debug", "use_bundled_cert", "enable_dual_stack", "compute_checksums",
+		"signature_version")
 }
 
 // records reads what the plugins for Kinesis and Firehose share.
 func (c *converter) records(r *settings.Reader, o *flow.Output) {
 	c.aws(r, o, "endpoint")
-	r.Ignore("append_new_line", "retries_on_batch_request", "drop_failed_records_after_batch_request_retries", "reset_backoff_if_success", "batch_request_max_count", "batch_request_max_size",
-		"monitor_num_of_batch_request_retries", "debug", "log_truncate_max_size", "detach_process", "num_processes", "order_events", "chomp_record", "reduce_max_size_error_message")
+	r.Ignore("append_new_line", "retries_on_batch_request", "drop_failed_records_after_batch_request_retries",
+		"reset_backoff_if_success", "batch_request_max_count", "batch_request_max_size",
+		"monitor_num_of_batch_request_retries", "debug", "log_truncate_max_size", "detach_process", "num_processes",
+		"order_events", "chomp_record", "reduce_max_size_error_message")
 	if key, ok := r.Plain("data_key"); ok {
 		r.Lose("data_key", "records are whole events as JSON, not the field "+key+" alone", "change what reads them")
 	}
@@ -75,7 +86,8 @@ func (c *converter) records(r *settings.Reader, o *flow.Output) {
 		}
 	}
 	if message, alone := c.alone(r, o); alone {
-		r.Notes.Lose(r.At, r.Title+" <format>", "records are whole events as JSON, not the field "+message+" alone", "change what reads them")
+		r.Notes.Lose(r.At, r.Title+" <format>", "records are whole events as JSON, not the field "+message+" alone",
+			"change what reads them")
 	}
 	time := ""
 	if r.Bool("include_time_key", false) {
@@ -120,7 +132,8 @@ func (c *converter) kinesis(r *settings.Reader, o *flow.Output) {
 	}
 	o.Settings = o.Settings.With("partition_key", key)
 	if kind(r.Section) == "kinesis_streams_aggregated" {
-		r.Notes.Lose(r.At, r.Title, "records are not packed as the Kinesis Producer Library does", "aggregate: true puts many lines in a record; consumers must read lines")
+		r.Notes.Lose(r.At, r.Title, "records are not packed as the Kinesis Producer Library does",
+			"aggregate: true puts many lines in a record; consumers must read lines")
 		r.Ignore("fixed_partition_key")
 	}
 }
@@ -157,13 +170,15 @@ func (c *converter) cloudwatch(r *settings.Reader, o *flow.Output) {
 			path, _ := accessor(all[0])
 			o.Settings = o.Settings.With("message", ruby.Path(path))
 		} else {
-			r.Lose("message_keys", "one field is sent alone, or the whole event", "join them by expr into one field and name it in message")
+			r.Lose("message_keys", "one field is sent alone, or the whole event",
+				"join them by expr into one field and name it in message")
 		}
 	}
 	if message, alone := c.alone(r, o); alone {
 		o.Settings = o.Settings.With("message", message)
 	}
-	r.Ignore("max_message_length", "max_events_per_batch", "concurrency", "put_log_events_retry_wait", "put_log_events_retry_limit", "put_log_events_disable_retry_limit", "json_handler",
+	r.Ignore("max_message_length", "max_events_per_batch", "concurrency", "put_log_events_retry_wait",
+		"put_log_events_retry_limit", "put_log_events_disable_retry_limit", "json_handler",
 		"localtime", "include_time_key", "time_key", "policy", "remove_retention_in_days_key", "http_proxy")
 	if key := r.Text0("retention_in_days_key"); key != "" {
 		r.Lose("retention_in_days_key", "days are the same for all groups that are made", "write retention_days")
@@ -184,7 +199,8 @@ func (c *converter) s3(r *settings.Reader, o *flow.Output) {
 	key := path
 	if format, ok := c.named(r, "s3_object_key_format"); ok {
 		key = s3Key(format, path)
-		r.Notes.Say(r.At, r.Title+" s3_object_key_format", "what is behind the last / of an object's name, a time and a number, is the aggregator's own", "")
+		r.Notes.Say(r.At, r.Title+" s3_object_key_format",
+			"what is behind the last / of an object's name, a time and a number, is the aggregator's own", "")
 	}
 	if slice, ok := r.Text("time_slice_format"); ok {
 		key = strings.ReplaceAll(key, "\x00", slice)
@@ -212,7 +228,12 @@ func (c *converter) s3(r *settings.Reader, o *flow.Output) {
 	if r.Bool("force_path_style", false) {
 		o.Settings = o.Settings.With("path_style", true)
 	}
-	for _, p := range [...]struct{ old, key string }{{"storage_class", "storage_class"}, {"use_server_side_encryption", "server_side_encryption"}, {"ssekms_key_id", "kms_key_id"}, {"acl", "acl"}} {
+	for _, p := range [...]struct{ old, key string }{
+		{"storage_class", "storage_class"},
+		{"use_server_side_encryption", "server_side_encryption"},
+		{"ssekms_key_id", "kms_key_id"},
+		{"acl", "acl"},
+	} {
 		if text, ok := r.Plain(p.old); ok {
 			o.Settings = o.Settings.With(p.key, text)
 		}
@@ -225,10 +246,13 @@ func (c *converter) s3(r *settings.Reader, o *flow.Output) {
 		s[0].Entries = dropEntry(s[0], "timekey")
 	}
 	if message, alone := c.alone(r, o); alone {
-		r.Notes.Lose(r.At, r.Title+" <format>", "lines are whole events as JSON, not the field "+message+" alone", "change what reads them")
+		r.Notes.Lose(r.At, r.Title+" <format>", "lines are whole events as JSON, not the field "+message+" alone",
+			"change what reads them")
 	}
-	r.Ignore("check_bucket", "check_object", "auto_create_bucket", "check_apikey_on_start", "overwrite", "hex_random_length", "uuid_type", "index_format", "warn_for_delay", "utc", "localtime",
-		"use_bundled_cert", "grant_read", "tagging", "include_time_key", "include_tag_key", "time_format", "time_key", "tag_key", "s3_metadata", "proxy_uri", "acceleration", "timezone", "time_slice_wait")
+	r.Ignore("check_bucket", "check_object", "auto_create_bucket", "check_apikey_on_start", "overwrite",
+		"hex_random_length", "uuid_type", "index_format", "warn_for_delay", "utc", "localtime",
+		"use_bundled_cert", "grant_read", "tagging", "include_time_key", "include_tag_key", "time_format", "time_key",
+		"tag_key", "s3_metadata", "proxy_uri", "acceleration", "timezone", "time_slice_wait")
 	if s := r.Child("compress"); s != nil {
 		r.Notes.Say(s.At, r.Title+" <compress>", "left out", "")
 	}
@@ -242,9 +266,11 @@ func (c *converter) s3(r *settings.Reader, o *flow.Output) {
 	fieldsOff(o, time, tag)
 }
 
-// s3Key writes the format of an object's name as a prefix: what is in front of the last slash. Its time slice is a mark.
+// s3Key writes the format of an object's name as a prefix: what is in front of the last slash. Its time slice is a
+// mark.
 func s3Key(format, path string) string {
-	format = strings.NewReplacer("%{{path}}", path, "%{{time_slice}}", "\x00", "%{{file_extension}}", "", "%{{index}}", "", "%{{hostname}}", "", "%{{uuid_flush}}", "", "%{{hex_random}}", "", "%{{uuid_hash}}", "").Replace(format)
+	format = strings.NewReplacer("%{{path}}", path, "%{{time_slice}}", "\x00", "%{{file_extension}}", "", "%{{index}}",
+		"", "%{{hostname}}", "", "%{{uuid_flush}}", "", "%{{hex_random}}", "", "%{{uuid_hash}}", "").Replace(format)
 	if i := strings.LastIndexByte(format, '/'); i >= 0 {
 		return format[:i+1]
 	}

@@ -42,7 +42,8 @@ func Convert(root *syntax.Section, notes *settings.Notes) *flow.Old {
 		case "system":
 			c.system(s)
 		default:
-			c.notes.Lose(s.At, "<"+s.Name+">", "fluentd has no such section", "write <source>, <filter>, <match> or <label>")
+			c.notes.Lose(s.At, "<"+s.Name+">", "fluentd has no such section",
+				"write <source>, <filter>, <match> or <label>")
 		}
 	}
 	return c.old
@@ -94,7 +95,8 @@ func (c *converter) sources(sections []*syntax.Section) {
 		case "forward", "secure_forward", "unix":
 			c.forwardInput(s)
 			labels[label] = true
-		case "monitor_agent", "prometheus", "prometheus_monitor", "prometheus_output_monitor", "prometheus_tail_monitor", "debug_agent":
+		case "monitor_agent", "prometheus", "prometheus_monitor", "prometheus_output_monitor",
+			"prometheus_tail_monitor", "debug_agent":
 			c.old.Status = true
 			c.notes.Say(s.At, title(s), "the aggregator serves metrics and its state by itself, at status.address", "")
 		case "":
@@ -109,7 +111,8 @@ func (c *converter) sources(sections []*syntax.Section) {
 		}
 	} else if len(c.old.Sources) > 0 {
 		for _, s := range c.old.Sources {
-			c.notes.Lose(s.At, s.Title, "the aggregator takes events from agents alone", "let an agent read this and send it to the aggregator, under the same tag")
+			c.notes.Lose(s.At, s.Title, "the aggregator takes events from agents alone",
+				"let an agent read this and send it to the aggregator, under the same tag")
 		}
 	}
 	all := slices.Sorted(maps.Keys(labels))
@@ -129,8 +132,11 @@ func (c *converter) splitStart(labels []string) {
 	}
 	for _, label := range labels {
 		if label != c.old.Flow.Start {
-			c.notes.Lose(syntax.Place{File: c.old.File}, "inputs with @label "+label, "inputs lead to different labels, and routes know tags and clusters alone: all events are taken for those of "+shownLabel(c.old.Flow.Start),
-				"convert a file for each, or give the agents of each input a cluster of its own and name it in the routes")
+			c.notes.Lose(syntax.Place{File: c.old.File}, "inputs with @label "+label,
+				"inputs lead to different labels, and routes know tags and clusters alone: all events are taken "+
+					"for those of "+shownLabel(c.old.Flow.Start),
+				"convert a file for each, or give the agents of each input a cluster of its own and name it "+
+					"in the routes")
 		}
 	}
 }
@@ -146,10 +152,12 @@ func shownLabel(label string) string {
 func (c *converter) label(s *syntax.Section) {
 	switch s.Arg {
 	case "@ERROR":
-		c.notes.Say(s.At, "<label @ERROR>", "events that can't be read or are refused are dead letters here, with the reason: docs/dead-letters.md", "")
+		c.notes.Say(s.At, "<label @ERROR>",
+			"events that can't be read or are refused are dead letters here, with the reason: docs/dead-letters.md", "")
 		return
 	case "@FLUENT_LOG":
-		c.notes.Say(s.At, "<label @FLUENT_LOG>", "the aggregator writes its own log to its standard error, and sends it to no output", "")
+		c.notes.Say(s.At, "<label @FLUENT_LOG>",
+			"the aggregator writes its own log to its standard error, and sends it to no output", "")
 		return
 	}
 	if c.old.Flow.Pipes[s.Arg] == nil {
@@ -160,16 +168,20 @@ func (c *converter) label(s *syntax.Section) {
 		case "filter", "match":
 			c.stage(s.Arg, child)
 		default:
-			c.notes.Lose(child.At, "<"+child.Name+"> in <label "+s.Arg+">", "a label has filters and matches alone", "move it out")
+			c.notes.Lose(child.At, "<"+child.Name+"> in <label "+s.Arg+">", "a label has filters and matches alone",
+				"move it out")
 		}
 	}
 }
 
 func (c *converter) system(s *syntax.Section) {
 	r := settings.NewReader(s, c.notes, "<system>")
-	r.Ignore("log_level", "workers", "root_dir", "process_name", "rpc_endpoint", "enable_get_dump", "suppress_repeated_stacktrace", "emit_error_log_interval",
-		"suppress_config_dump", "without_source", "ignore_repeated_log_interval", "ignore_same_log_interval", "strict_config_value", "enable_msgpack_time_support",
-		"enable_size_metrics", "enable_input_metrics", "restart_worker_interval", "file_permission", "dir_permission", "disable_shared_socket", "enable_jit")
+	r.Ignore("log_level", "workers", "root_dir", "process_name", "rpc_endpoint", "enable_get_dump",
+		"suppress_repeated_stacktrace", "emit_error_log_interval",
+		"suppress_config_dump", "without_source", "ignore_repeated_log_interval", "ignore_same_log_interval",
+		"strict_config_value", "enable_msgpack_time_support",
+		"enable_size_metrics", "enable_input_metrics", "restart_worker_interval", "file_permission", "dir_permission",
+		"disable_shared_socket", "enable_jit")
 	r.IgnoreSections("log", "metrics", "source_only_buffer", "counter_server", "counter_client")
 	r.Done()
 	if level := s.Text("log_level"); level == "debug" || level == "trace" {
@@ -192,7 +204,8 @@ func (c *converter) tags(s *syntax.Section) flow.Tags {
 		return flow.Tags{Patterns: []string{"**"}, Regex: re}
 	}
 	if strings.Contains(arg, "#{") {
-		c.notes.Lose(s.At, "<"+s.Name+" "+arg+">", "the tag depends on Ruby", "write a tag pattern; the part is taken for any text")
+		c.notes.Lose(s.At, "<"+s.Name+" "+arg+">", "the tag depends on Ruby",
+			"write a tag pattern; the part is taken for any text")
 		for {
 			from := strings.Index(arg, "#{")
 			if from < 0 {
@@ -221,7 +234,9 @@ func (c *converter) stage(label string, s *syntax.Section) {
 	m := &flow.Match{At: s.At, Title: title(s), Tags: c.tags(s)}
 	if kind(s) == "detect_exceptions" && s.Text("remove_tag_prefix") == "" {
 		r := c.reader(s)
-		pipe.Stages = append(pipe.Stages, flow.Stage{Filter: &flow.Filter{At: s.At, Title: title(s), Tags: m.Tags, Steps: c.detectExceptions(r), Raw: s.Raw}})
+		pipe.Stages = append(pipe.Stages, flow.Stage{
+			Filter: &flow.Filter{At: s.At, Title: title(s), Tags: m.Tags, Steps: c.detectExceptions(r), Raw: s.Raw},
+		})
 		r.IgnoreSections("buffer")
 		r.Done()
 		return
@@ -235,7 +250,8 @@ func (c *converter) matchTargets(label string, s *syntax.Section) []flow.Target 
 	switch kind(s) {
 	case "copy", "multi", "roundrobin", "weighted_round_robin":
 		if kind(s) != "copy" {
-			c.notes.Lose(s.At, title(s), "events go to each store in turn there, and to all of them here", "keep one store")
+			c.notes.Lose(s.At, title(s), "events go to each store in turn there, and to all of them here",
+				"keep one store")
 		}
 		r := c.reader(s)
 		r.Ignore("copy_mode", "deep_copy", "ignore_error")
@@ -286,13 +302,15 @@ func (c *converter) matchTargets(label string, s *syntax.Section) []flow.Target 
 	return nil
 }
 
-// output reads a destination. One that can't be said becomes files, so that no event is lost until somebody has written it.
+// output reads a destination. One that can't be said becomes files, so that no event is lost until somebody has written
+// it.
 func (c *converter) output(s *syntax.Section) *flow.Output {
 	o := &flow.Output{At: s.At, Title: title(s), Name: outputName(s)}
 	r := c.reader(s)
 	known := outputs()[kind(s)]
 	if known == nil {
-		c.notes.Lose(s.At, title(s), "there is no output of this type", "until you write another in its place, its events are kept in files, by the output "+o.Name)
+		c.notes.Lose(s.At, title(s), "there is no output of this type",
+			"until you write another in its place, its events are kept in files, by the output "+o.Name)
 		o.Type = "file"
 		o.Settings = flow.Map{{Key: "path", Value: "data/not-converted/" + o.Name + "/%Y-%m-%d.ndjson"}}
 		o.Notes = []string{"Not converted: " + title(s) + ". Its events are kept here."}

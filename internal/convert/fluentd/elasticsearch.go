@@ -35,23 +35,37 @@ func (c *converter) elasticsearch(r *settings.Reader, o *flow.Output) {
 	r.Ignore("tag_key", "include_tag_key")
 	fieldsOff(o, time, tag)
 	c.template(r, o)
-	r.Ignore("reload_connections", "reconnect_on_error", "reload_on_failure", "reload_after", "resurrect_after", "sniffer_class_name", "http_backend", "http_backend_excon_nonblock",
-		"log_es_400_reason", "log_os_400_reason", "type_name", "suppress_type_name", "suppress_doc_wrap", "validate_client_version", "verify_es_version_at_startup", "verify_os_version_at_startup",
-		"default_elasticsearch_version", "default_opensearch_version", "max_retry_get_es_version", "max_retry_get_os_version", "max_retry_putting_template", "fail_on_putting_template_retry_exceed",
-		"fail_on_detecting_es_version_retry_exceed", "fail_on_detecting_os_version_retry_exceed", "slow_flush_log_threshold", "bulk_message_request_threshold", "with_transporter_log",
-		"prefer_oj_serializer", "exception_backup", "content_type", "emit_error_for_missing_id", "time_parse_error_tag", "logstash_prefix_separator", "unrecoverable_error_types",
-		"unrecoverable_record_types", "emit_error_label_event", "ignore_exceptions", "use_legacy_template", "compression_level", "include_index_in_url", "http_receive_timeout",
-		"emit_unrecoverable", "index_date_pattern", "selector_class_name", "retry_tag", "time_precision", "include_timestamp", "logstash_format", "utc_index", "flatten_hashes_separator",
-		"enable_ilm", "ilm_policy_overwrite", "template_overwrite", "rollover_index", "customize_template", "template_pattern", "application_name", "index_prefix", "target_bulk_bytes", "host_placeholder", "ssl_version", "ssl_min_version", "ssl_max_version", "index_separator", "deflector_alias", "data_stream_template_use_index_patterns_wildcard", "reload_after_failure", "catch_transport_exception_on_retry", "http_open_timeout", "custom_headers_placeholder")
+	r.Ignore("reload_connections", "reconnect_on_error", "reload_on_failure", "reload_after", "resurrect_after",
+		"sniffer_class_name", "http_backend", "http_backend_excon_nonblock",
+		"log_es_400_reason", "log_os_400_reason", "type_name", "suppress_type_name", "suppress_doc_wrap",
+		"validate_client_version", "verify_es_version_at_startup", "verify_os_version_at_startup",
+		"default_elasticsearch_version", "default_opensearch_version", "max_retry_get_es_version",
+		"max_retry_get_os_version", "max_retry_putting_template", "fail_on_putting_template_retry_exceed",
+		"fail_on_detecting_es_version_retry_exceed", "fail_on_detecting_os_version_retry_exceed",
+		"slow_flush_log_threshold", "bulk_message_request_threshold", "with_transporter_log",
+		"prefer_oj_serializer", "exception_backup", "content_type", "emit_error_for_missing_id", "time_parse_error_tag",
+		"logstash_prefix_separator", "unrecoverable_error_types",
+		"unrecoverable_record_types", "emit_error_label_event", "ignore_exceptions", "use_legacy_template",
+		"compression_level", "include_index_in_url", "http_receive_timeout",
+		"emit_unrecoverable", "index_date_pattern", "selector_class_name", "retry_tag", "time_precision",
+		"include_timestamp", "logstash_format", "utc_index", "flatten_hashes_separator",
+		"enable_ilm", "ilm_policy_overwrite", "template_overwrite", "rollover_index", "customize_template",
+		"template_pattern", "application_name", "index_prefix", "target_bulk_bytes", "host_placeholder", "ssl_version",
+		"ssl_min_version", "ssl_max_version", "index_separator", "deflector_alias",
+		"data_stream_template_use_index_patterns_wildcard", "reload_after_failure",
+		"catch_transport_exception_on_retry", "http_open_timeout", "custom_headers_placeholder")
 	if r.Has("utc_index") && !r.Bool("utc_index", true) {
-		r.Lose("utc_index", "%Y, %m, %d in names are UTC", "set a field by expr with strftime and a zone, and put it into the index (docs/filters.md#expr-and-when)")
+		r.Lose("utc_index", "%Y, %m, %d in names are UTC",
+			"set a field by expr with strftime and a zone, and put it into the index (docs/filters.md#expr-and-when)")
 	}
 	if r.Bool("flatten_hashes", false) {
 		sep, ok := r.Text("flatten_hashes_separator")
 		if !ok {
 			sep = "_"
 		}
-		o.Steps = append(o.Steps, flow.Step{Kind: "modify", Body: flow.Map{{Key: "flatten", Value: flow.Map{{Key: "separator", Value: sep}}}}})
+		o.Steps = append(o.Steps, flow.Step{
+			Kind: "modify", Body: flow.Map{{Key: "flatten", Value: flow.Map{{Key: "separator", Value: sep}}}},
+		})
 	}
 }
 
@@ -68,7 +82,8 @@ func (c *converter) hosts(r *settings.Reader) []any {
 		path = "/" + strings.Trim(text, "/")
 	}
 	if r.Has("cloud_id") {
-		r.Lose("cloud_id", "hosts are addresses", "write the deployment's endpoint of Elasticsearch, https://….es.….cloud.es.io:443, into hosts")
+		r.Lose("cloud_id", "hosts are addresses",
+			"write the deployment's endpoint of Elasticsearch, https://….es.….cloud.es.io:443, into hosts")
 		return []any{"https://elasticsearch.invalid:9243"}
 	}
 	var all []any
@@ -79,7 +94,8 @@ func (c *converter) hosts(r *settings.Reader) []any {
 			if s, rest, found := strings.Cut(h, "://"); found {
 				if _, behind, login := strings.Cut(rest, "@"); login {
 					rest = behind
-					r.Say("hosts", "name and password in it are those of username and password", "write them there, if they are not")
+					r.Say("hosts", "name and password in it are those of username and password",
+						"write them there, if they are not")
 				}
 				if !strings.Contains(strings.TrimPrefix(rest, "["), ":") {
 					if host, p, found := strings.Cut(rest, "/"); found {
@@ -123,10 +139,12 @@ func (c *converter) login(r *settings.Reader, o *flow.Output) {
 		r.Lose("cloud_auth", "it is a name and a password in one", "write username and password")
 	}
 	if r.Has("custom_headers") {
-		r.Lose("custom_headers", "requests have no other headers", "use api_key or bearer_token where they are for logging in")
+		r.Lose("custom_headers", "requests have no other headers",
+			"use api_key or bearer_token where they are for logging in")
 	}
 	if s := r.Child("endpoint"); s != nil {
-		r.Notes.Lose(s.At, r.Title+" <endpoint>", "requests are not signed for AWS", "use a user of the domain's own, with username and password, or a proxy that signs")
+		r.Notes.Lose(s.At, r.Title+" <endpoint>", "requests are not signed for AWS",
+			"use a user of the domain's own, with username and password, or a proxy that signs")
 		if url := s.Text("url"); url != "" {
 			o.Settings = o.Settings.With("hosts", []any{flow.Literal(strings.TrimSuffix(url, "/"))})
 		}
@@ -134,14 +152,17 @@ func (c *converter) login(r *settings.Reader, o *flow.Output) {
 }
 
 func (c *converter) esTLS(r *settings.Reader, o *flow.Output) {
-	for _, p := range [...]struct{ old, key string }{{"ca_file", "ca_file"}, {"client_cert", "cert_file"}, {"client_key", "key_file"}} {
+	for _, p := range [...]struct{ old, key string }{
+		{"ca_file", "ca_file"}, {"client_cert", "cert_file"}, {"client_key", "key_file"},
+	} {
 		if text, ok := r.Text(p.old); ok {
 			o.Settings = o.Settings.In("tls", p.key, text)
 			r.Notes.NeedFile(text, "the file of that name that the old program had")
 		}
 	}
 	if r.Has("client_key_pass") {
-		r.Lose("client_key_pass", "keys are read without a passphrase", "write the key without one: openssl pkey -in old.key -out new.key")
+		r.Lose("client_key_pass", "keys are read without a passphrase",
+			"write the key without one: openssl pkey -in old.key -out new.key")
 	}
 	if !r.Bool("ssl_verify", true) {
 		o.Settings = o.Settings.In("tls", "insecure_skip_verify", true)
@@ -156,7 +177,8 @@ func (c *converter) index(r *settings.Reader, o *flow.Output) (time string) {
 			name = "logs-generic-default"
 		}
 		o.Settings = o.Settings.With("index", name).With("data_stream", true)
-		r.Ignore("data_stream_template_name", "data_stream_ilm_name", "data_stream_ilm_policy", "data_stream_ilm_policy_overwrite", "data_stream_template_index_patterns", "data_stream_enable")
+		r.Ignore("data_stream_template_name", "data_stream_ilm_name", "data_stream_ilm_policy",
+			"data_stream_ilm_policy_overwrite", "data_stream_template_index_patterns", "data_stream_enable")
 		return "@timestamp"
 	}
 	name, ok := c.named(r, "index_name")
@@ -186,10 +208,14 @@ func (c *converter) index(r *settings.Reader, o *flow.Output) (time string) {
 	if key, ok := r.Plain("target_index_key"); ok {
 		path, _ := accessor(key)
 		o.Notes = append(o.Notes, "target_index_key "+key+": events without it go to "+name+".")
-		set := flow.Step{Kind: "modify", Body: flow.Map{{Key: "set_if_missing", Value: flow.Map{{Key: ruby.Path(path), Value: name}}}}}
+		set := flow.Step{
+			Kind: "modify",
+			Body: flow.Map{{Key: "set_if_missing", Value: flow.Map{{Key: ruby.Path(path), Value: name}}}},
+		}
 		o.Steps = append(o.Steps, set)
 		name = "{record." + ruby.Path(path) + "}"
-		r.Notes.Say(r.At, r.Title+" target_index_key", "the field "+key+" stays in the document; the plugin takes it out", "")
+		r.Notes.Say(r.At, r.Title+" target_index_key",
+			"the field "+key+" stays in the document; the plugin takes it out", "")
 	}
 	if r.Has("target_type_key") {
 		r.Say("target_type_key", "documents have no types any more", "")
@@ -217,11 +243,15 @@ func (c *converter) timeKey(r *settings.Reader, o *flow.Output, key string) {
 	if format, ok := r.Plain("time_key_format"); ok {
 		t = flow.Map{{Key: "format", Value: flow.Literal(format)}}
 	}
-	body := flow.Map{{Key: "field", Value: field}, {Key: "format", Value: "regex"}, {Key: "regex", Value: "^(?<time>.+)$"}}
+	body := flow.Map{
+		{Key: "field", Value: field}, {Key: "format", Value: "regex"}, {Key: "regex", Value: "^(?<time>.+)$"},
+	}
 	if t != nil {
 		body = body.With("time", t)
 	}
-	o.Steps = append(o.Steps, flow.Step{Kind: "parse", Body: body.With("keep", true), Note: "time_key: the time that the index and @timestamp have"})
+	o.Steps = append(o.Steps, flow.Step{
+		Kind: "parse", Body: body.With("keep", true), Note: "time_key: the time that the index and @timestamp have",
+	})
 }
 
 // documents reads ids and operations.
@@ -234,7 +264,8 @@ func (c *converter) documents(r *settings.Reader, o *flow.Output) {
 	}
 	switch op, _ := r.Plain("write_operation"); op {
 	case "", "index", "create":
-		if op == "index" && r.Has("id_key") || op == "" && o.Settings.Get("id") != nil && o.Settings.Get("data_stream") == nil {
+		if op == "index" && r.Has("id_key") ||
+			op == "" && o.Settings.Get("id") != nil && o.Settings.Get("data_stream") == nil {
 			o.Settings = o.Settings.With("op_type", "index")
 		}
 	default:
@@ -259,7 +290,9 @@ func (c *converter) template(r *settings.Reader, o *flow.Output) {
 	r.Ignore("template_name", "template_file", "templates")
 	if policy, ok := r.Text("ilm_policy_id"); ok && r.Bool("enable_ilm", false) {
 		_ = policy
-		r.Say("enable_ilm", "the policy and the template that are there stay in force; a write alias is made by nobody here", "make the alias once, or use a data stream")
+		r.Say("enable_ilm",
+			"the policy and the template that are there stay in force; a write alias is made by nobody here",
+			"make the alias once, or use a data stream")
 	}
 	r.Ignore("ilm_policy_id", "ilm_policy", "ilm_policies", "application_name", "customize_template", "rollover_index")
 	if own {

@@ -99,7 +99,8 @@ func (c *converter) agentOnly(label string, f *flow.Filter) *flow.Filter {
 	if c.agent && label == c.old.Flow.Start {
 		return f
 	}
-	c.notes.Lose(f.At, f.Title, f.AgentOnly, "let the agents do it before they send, or write steps by hand (docs/filters.md)")
+	c.notes.Lose(f.At, f.Title, f.AgentOnly,
+		"let the agents do it before they send, or write steps by hand (docs/filters.md)")
 	return nil
 }
 
@@ -163,7 +164,12 @@ func (c *converter) grep(r *settings.Reader) (steps []flow.Step) {
 		c.grepOne(r, to, inverse, key, syntax.Literal(strings.TrimSpace(pat), e.At))
 	}
 	var body flow.Map
-	for _, p := range []flow.Pair{{Key: "include", Value: include}, {Key: "include_any", Value: includeAny}, {Key: "exclude", Value: exclude}, {Key: "exclude_all", Value: excludeAll}} {
+	for _, p := range []flow.Pair{
+		{Key: "include", Value: include},
+		{Key: "include_any", Value: includeAny},
+		{Key: "exclude", Value: exclude},
+		{Key: "exclude_all", Value: excludeAll},
+	} {
 		if m, _ := p.Value.(flow.Map); len(m) > 0 {
 			body = append(body, p)
 		}
@@ -178,7 +184,8 @@ func (c *converter) grep(r *settings.Reader) (steps []flow.Step) {
 func (c *converter) grepOne(r *settings.Reader, to, inverse *flow.Map, key string, pat syntax.Value) {
 	path, ok := accessor(key)
 	if !ok {
-		r.Notes.Lose(pat.At, r.Title, "the field "+key+" is within an array, or can't be read", "write an expression: expr: {drop: …}")
+		r.Notes.Lose(pat.At, r.Title, "the field "+key+" is within an array, or can't be read",
+			"write an expression: expr: {drop: …}")
 		return
 	}
 	text, plain := pat.Plain()
@@ -232,7 +239,21 @@ func (c *converter) recordModifier(r *settings.Reader) (steps []flow.Step) {
 		if okPattern {
 			field := ruby.Field(path)
 			replaced = append(replaced, flow.Step{
-				Kind: "expr", Body: flow.Map{{Key: "set", Value: flow.Map{{Key: ruby.Path(path), Value: flow.Expression("replacePattern(string(" + field + "), " + flow.Quote(out) + ", " + flow.Quote(with) + ")")}}}},
+				Kind: "expr",
+				Body: flow.Map{
+					{
+						Key: "set",
+						Value: flow.Map{
+							{
+								Key: ruby.Path(path),
+								Value: flow.Expression(
+									"replacePattern(string(" + field + "), " + flow.Quote(out) + ", " +
+										flow.Quote(with) + ")",
+								),
+							},
+						},
+					},
+				},
 				When: field + " != nil",
 			})
 		}
@@ -266,7 +287,9 @@ func (c *converter) flattenHash(r *settings.Reader) []flow.Step {
 	if r.Bool("flatten_array", true) {
 		r.Notes.Say(r.At, r.Title, "arrays stay as they are here", "")
 	}
-	return []flow.Step{{Kind: "modify", Body: flow.Map{{Key: "flatten", Value: flow.Map{{Key: "separator", Value: sep}}}}}}
+	return []flow.Step{
+		{Kind: "modify", Body: flow.Map{{Key: "flatten", Value: flow.Map{{Key: "separator", Value: sep}}}}},
+	}
 }
 
 // throttle reads fluent-plugin-throttle.
@@ -291,7 +314,9 @@ func (c *converter) throttle(r *settings.Reader) []flow.Step {
 		key.WriteString("{record." + p + "}")
 	}
 	rate := max(1, limit/period)
-	body := flow.Map{{Key: "rate", Value: rate}, {Key: "interval", Value: strconv.Itoa(period) + "s"}, {Key: "burst", Value: limit}}
+	body := flow.Map{
+		{Key: "rate", Value: rate}, {Key: "interval", Value: strconv.Itoa(period) + "s"}, {Key: "burst", Value: limit},
+	}
 	if key.Len() > 0 {
 		body = append(body, flow.Pair{Key: "key", Value: key.String()})
 	}
@@ -309,10 +334,13 @@ func (c *converter) renameKey(r *settings.Reader) []flow.Step {
 		from, to, _ := strings.Cut(e.Value.Shown(), " ")
 		name := strings.TrimSuffix(strings.TrimPrefix(from, "^"), "$")
 		if name == "" || strings.ContainsAny(name, `\()[]{}*+?|`) || strings.Contains(to, "$") {
-			r.Notes.Lose(e.At, r.Title+" "+e.Key, "fields are renamed by their names here, not by expressions", "write modify: {rename: …} with each name")
+			r.Notes.Lose(e.At, r.Title+" "+e.Key, "fields are renamed by their names here, not by expressions",
+				"write modify: {rename: …} with each name")
 			continue
 		}
-		rename = append(rename, flow.Pair{Key: ruby.Path([]string{name}), Value: ruby.Path([]string{strings.TrimSpace(to)})})
+		rename = append(rename, flow.Pair{
+			Key: ruby.Path([]string{name}), Value: ruby.Path([]string{strings.TrimSpace(to)}),
+		})
 	}
 	if rename == nil {
 		return nil

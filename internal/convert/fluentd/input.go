@@ -37,13 +37,17 @@ func (c *converter) forwardInput(s *syntax.Section) {
 	if strings.Contains(port, "${") || strings.Contains(bind, "${") {
 		l.Settings = l.Settings.With("address", bind+":"+port)
 	}
-	r.Ignore("backlog", "linger_timeout", "deny_keepalive", "send_keepalive_packet", "resolve_hostname", "chunk_size_warn_limit", "skip_invalid_event", "blocking_timeout",
-		"heartbeat_type", "add_tag_prefix", "can_read_timeout", "read_length", "read_interval_msec", "socket_interval_msec", "secure")
+	r.Ignore("backlog", "linger_timeout", "deny_keepalive", "send_keepalive_packet", "resolve_hostname",
+		"chunk_size_warn_limit", "skip_invalid_event", "blocking_timeout",
+		"heartbeat_type", "add_tag_prefix", "can_read_timeout", "read_length", "read_interval_msec",
+		"socket_interval_msec", "secure")
 	if tag, ok := r.Text("tag"); ok {
-		r.Lose("tag", "events keep the tag that agents gave them, and would all get "+tag+" there", "add modify: {tag: "+tag+"} in front, and routes for all tags")
+		r.Lose("tag", "events keep the tag that agents gave them, and would all get "+tag+" there",
+			"add modify: {tag: "+tag+"} in front, and routes for all tags")
 	}
 	if prefix, ok := r.Text("add_tag_prefix"); ok {
-		r.Lose("add_tag_prefix", "events keep the tag that agents gave them, without "+prefix, "let agents send it, or take the prefix off the routes' patterns")
+		r.Lose("add_tag_prefix", "events keep the tag that agents gave them, without "+prefix,
+			"let agents send it, or take the prefix off the routes' patterns")
 	}
 	if r.Has("source_address_key") || r.Has("source_hostname_key") {
 		r.Say("source_address_key", "fields: {source: …} of an output adds who sent an event", "")
@@ -69,24 +73,35 @@ func (c *converter) transport(r *settings.Reader, l *flow.Listener) {
 		t = settings.NewReader(section, r.Notes, r.Title+" <transport tls>")
 	}
 	var m flow.Map
-	for _, p := range [...]struct{ old, key string }{{"cert_path", "cert_file"}, {"private_key_path", "key_file"}, {"ca_path", "client_ca_file"}, {"ca_cert_path", "client_ca_file"}} {
+	for _, p := range [...]struct{ old, key string }{
+		{"cert_path", "cert_file"},
+		{"private_key_path", "key_file"},
+		{"ca_path", "client_ca_file"},
+		{"ca_cert_path", "client_ca_file"},
+	} {
 		if text, ok := t.Text(p.old); ok {
-			if p.old == "ca_cert_path" && kind(r.Section) == "secure_forward" || p.old == "ca_path" && !t.Bool("client_cert_auth", false) {
+			if p.old == "ca_cert_path" && kind(r.Section) == "secure_forward" ||
+				p.old == "ca_path" && !t.Bool("client_cert_auth", false) {
 				continue
 			}
 			m = m.With(p.key, text)
 			r.Notes.NeedFile(text, "the file of that name that the old program had")
 		}
 	}
-	t.Ignore("client_cert_auth", "protocol", "ciphers", "version", "max_version", "insecure", "cert_verifier", "linger_timeout", "enable_client_cert_auth", "ca_private_key_path", "ca_private_key_passphrase", "generate_private_key_length", "generate_cert_country", "generate_cert_state", "generate_cert_locality", "generate_cert_common_name")
+	t.Ignore("client_cert_auth", "protocol", "ciphers", "version", "max_version", "insecure", "cert_verifier",
+		"linger_timeout", "enable_client_cert_auth", "ca_private_key_path", "ca_private_key_passphrase",
+		"generate_private_key_length", "generate_cert_country", "generate_cert_state", "generate_cert_locality",
+		"generate_cert_common_name")
 	if v, _ := t.Plain("min_version"); v == "TLS1_3" {
 		m = m.With("min_version", "1.3")
 	}
 	if t.Has("private_key_passphrase") {
-		t.Lose("private_key_passphrase", "keys are read without a passphrase", "write the key without one: openssl pkey -in old.key -out new.key")
+		t.Lose("private_key_passphrase", "keys are read without a passphrase",
+			"write the key without one: openssl pkey -in old.key -out new.key")
 	}
 	if m.Get("cert_file") == nil || m.Get("key_file") == nil {
-		r.Notes.Say(r.At, r.Title, "the certificate that fluentd made itself, or none, becomes files", "make them: docs/tls.md")
+		r.Notes.Say(r.At, r.Title, "the certificate that fluentd made itself, or none, becomes files",
+			"make them: docs/tls.md")
 		m = m.With("cert_file", "/etc/aggregator/tls/tls.crt").With("key_file", "/etc/aggregator/tls/tls.key")
 		r.Notes.NeedFile("/etc/aggregator/tls/tls.crt", "the listener's certificate; docs/tls.md")
 		r.Notes.NeedFile("/etc/aggregator/tls/tls.key", "its key")
@@ -136,7 +151,8 @@ func (c *converter) security(r *settings.Reader, l *flow.Listener) {
 			m = m.With("sources", []any{network})
 		} else if host, ok := cr.Text("host"); ok {
 			if net.ParseIP(host) == nil {
-				r.Notes.Lose(client.At, r.Title+" <client> host", "sources are addresses and networks, not names such as "+host, "write its address")
+				r.Notes.Lose(client.At, r.Title+" <client> host",
+					"sources are addresses and networks, not names such as "+host, "write its address")
 			} else {
 				m = m.With("sources", []any{host})
 			}

@@ -15,15 +15,20 @@ func (c *converter) common(r *settings.Reader, o *flow.Output) {
 		b = settings.NewReader(section, r.Notes, r.Title+" <buffer>")
 	}
 	for _, old := range [...]string{
-		"buffer_type", "buffer_path", "buffer_chunk_limit", "buffer_queue_limit", "buffer_queue_full_action", "buffer_chunk_records_limit",
-		"num_threads", "max_retry_wait", "disable_retry_limit", "retry_limit", "flush_at_shutdown", "queued_chunk_flush_interval", "slow_flush_log_threshold", "time_slice_wait",
+		"buffer_type", "buffer_path", "buffer_chunk_limit", "buffer_queue_limit", "buffer_queue_full_action",
+		"buffer_chunk_records_limit",
+		"num_threads", "max_retry_wait", "disable_retry_limit", "retry_limit", "flush_at_shutdown",
+		"queued_chunk_flush_interval", "slow_flush_log_threshold", "time_slice_wait",
 	} {
 		r.Ignore(old)
 	}
 	// Where chunks are, how large they are and by which keys they are cut is the aggregator's own matter.
-	b.Ignore("@type", "path", "path_suffix", "symlink_path", "chunk_limit_size", "chunk_limit_records", "queue_limit_length", "queued_chunks_limit_size", "chunk_full_threshold",
-		"compress", "flush_at_shutdown", "flush_mode", "flush_thread_interval", "flush_thread_burst_interval", "delayed_commit_timeout", "retry_type",
-		"retry_exponential_backoff_base", "retry_randomize", "retry_secondary_threshold", "disable_chunk_backup", "timekey_wait", "time_zone", "chunk_limit_bytes", "retry_forever",
+	b.Ignore("@type", "path", "path_suffix", "symlink_path", "chunk_limit_size", "chunk_limit_records",
+		"queue_limit_length", "queued_chunks_limit_size", "chunk_full_threshold",
+		"compress", "flush_at_shutdown", "flush_mode", "flush_thread_interval", "flush_thread_burst_interval",
+		"delayed_commit_timeout", "retry_type",
+		"retry_exponential_backoff_base", "retry_randomize", "retry_secondary_threshold", "disable_chunk_backup",
+		"timekey_wait", "time_zone", "chunk_limit_bytes", "retry_forever",
 		"optimistic_queue_limit", "file_permission", "dir_permission")
 	if kind(r.Section) != "s3" && kind(r.Section) != "file" {
 		b.Ignore("timekey")
@@ -31,8 +36,11 @@ func (c *converter) common(r *settings.Reader, o *flow.Output) {
 	if b.Has("timekey_zone") || b.Has("timekey_use_utc") {
 		zone := b.Text0("timekey_zone")
 		b.Ignore("timekey_zone", "timekey_use_utc")
-		if zone != "" && zone != "UTC" && zone != "+00:00" && zone != "+0000" && zone != "Etc/UTC" && strings.Contains(o.Text(), "%") {
-			b.Lose("timekey_zone", "%Y, %m, %d in names are UTC", `set a field by expr: {set: {day: 'strftime(time, "%Y.%m.%d", "`+zone+`")'}} and put {record.day} into the name (docs/filters.md#expr-and-when)`)
+		if zone != "" && zone != "UTC" && zone != "+00:00" && zone != "+0000" && zone != "Etc/UTC" &&
+			strings.Contains(o.Text(), "%") {
+			b.Lose("timekey_zone", "%Y, %m, %d in names are UTC",
+				`set a field by expr: {set: {day: 'strftime(time, "%Y.%m.%d", "`+zone+
+					`")'}} and put {record.day} into the name (docs/filters.md#expr-and-when)`)
 		}
 	}
 	retry(b, o)
@@ -56,7 +64,9 @@ func (c *converter) common(r *settings.Reader, o *flow.Output) {
 		b.Done()
 	}
 	if s := r.Child("secondary"); s != nil {
-		r.Notes.Say(s.At, r.Title+" <secondary>", "what is refused, or has been tried too often, becomes dead letters, which can be sent again: docs/dead-letters.md", "")
+		r.Notes.Say(s.At, r.Title+" <secondary>",
+			"what is refused, or has been tried too often, becomes dead letters, which can be sent again: "+
+				"docs/dead-letters.md", "")
 	}
 	c.inject(r, o)
 }
@@ -97,7 +107,9 @@ func (c *converter) inject(r *settings.Reader, o *flow.Output) {
 			host = "${env:HOSTNAME}"
 			r.Notes.NeedEnv("HOSTNAME", "the name that events are to have in "+key)
 		}
-		o.Steps = append(o.Steps, flow.Step{Kind: "modify", Body: flow.Map{{Key: "set", Value: flow.Map{{Key: ruby.Path([]string{key}), Value: host}}}}})
+		o.Steps = append(o.Steps, flow.Step{
+			Kind: "modify", Body: flow.Map{{Key: "set", Value: flow.Map{{Key: ruby.Path([]string{key}), Value: host}}}},
+		})
 	}
 	if section == nil {
 		s.Ignore("include_tag_key", "include_time_key")
@@ -109,7 +121,10 @@ func (c *converter) inject(r *settings.Reader, o *flow.Output) {
 	switch {
 	case !ok:
 	case s.Text0("time_type") == "unixtime" || s.Text0("time_type") == "float":
-		o.Steps = append(o.Steps, flow.Step{Kind: "expr", Body: flow.Map{{Key: "set", Value: flow.Map{{Key: ruby.Path([]string{key}), Value: "time.Unix()"}}}}})
+		o.Steps = append(o.Steps, flow.Step{
+			Kind: "expr",
+			Body: flow.Map{{Key: "set", Value: flow.Map{{Key: ruby.Path([]string{key}), Value: "time.Unix()"}}}},
+		})
 	case !hasFormat || rfc3339(format):
 		o.Settings = o.Settings.In("fields", "time", key)
 	default:
@@ -118,7 +133,10 @@ func (c *converter) inject(r *settings.Reader, o *flow.Output) {
 		if zone != "" {
 			code += ", " + flow.Quote(zone)
 		}
-		o.Steps = append(o.Steps, flow.Step{Kind: "expr", Body: flow.Map{{Key: "set", Value: flow.Map{{Key: ruby.Path([]string{key}), Value: code + ")"}}}}})
+		o.Steps = append(o.Steps, flow.Step{
+			Kind: "expr",
+			Body: flow.Map{{Key: "set", Value: flow.Map{{Key: ruby.Path([]string{key}), Value: code + ")"}}}},
+		})
 	}
 	s.Done()
 }
@@ -130,7 +148,8 @@ func rfc3339(format string) bool {
 		return strings.HasPrefix(format, "%FT%T") || strings.HasPrefix(format, "%iso8601")
 	}
 	switch rest {
-	case "Z", "%z", "%:z", ".%NZ", ".%LZ", ".%3NZ", ".%6NZ", ".%9NZ", ".%N%z", ".%L%z", ".%N%:z", ".%L%:z", ".%3N%:z", ".%6N%:z", ".%9N%:z", ".%3N%z", ".%6N%z", ".%9N%z":
+	case "Z", "%z", "%:z", ".%NZ", ".%LZ", ".%3NZ", ".%6NZ", ".%9NZ", ".%N%z", ".%L%z", ".%N%:z", ".%L%:z", ".%3N%:z",
+		".%6N%:z", ".%9N%:z", ".%3N%z", ".%6N%z", ".%9N%z":
 		return true
 	}
 	return false
@@ -141,7 +160,8 @@ func (c *converter) named(r *settings.Reader, key string) (string, bool) {
 	return r.Mapped(key, func(text string) string {
 		out, lost := chunkTemplate(text)
 		for _, l := range lost {
-			r.Lose(key, "${"+l+"} is no placeholder here", "write the name by hand (docs/configuration.md#placeholders)")
+			r.Lose(key, "${"+l+"} is no placeholder here",
+				"write the name by hand (docs/configuration.md#placeholders)")
 		}
 		return out
 	})
@@ -185,9 +205,11 @@ func (c *converter) alone(r *settings.Reader, o *flow.Output) (message string, o
 		if section != nil {
 			at = section.At
 		}
-		r.Notes.Lose(at, r.Title+" <format>", "events are written as one JSON object a line, not as "+name, "change what reads them, or leave it out")
+		r.Notes.Lose(at, r.Title+" <format>", "events are written as one JSON object a line, not as "+name,
+			"change what reads them, or leave it out")
 	default:
-		r.Notes.Lose(r.At, r.Title+" <format>", "there is no format "+name, "events are written as one JSON object a line")
+		r.Notes.Lose(r.At, r.Title+" <format>", "there is no format "+name,
+			"events are written as one JSON object a line")
 	}
 	_ = o
 	return "", false

@@ -60,7 +60,8 @@ func (c *converter) forward(r *settings.Reader, o *flow.Output) {
 	}
 	r.IgnoreSections("server")
 	if s := r.Child("service_discovery"); s != nil {
-		r.Notes.Lose(s.At, r.Title+" <service_discovery>", "servers are named in the configuration", "name a DNS name that has all of them")
+		r.Notes.Lose(s.At, r.Title+" <service_discovery>", "servers are named in the configuration",
+			"name a DNS name that has all of them")
 	}
 	if len(servers) == 0 {
 		servers = []any{"127.0.0.1:" + port}
@@ -96,8 +97,12 @@ func (c *converter) forward(r *settings.Reader, o *flow.Output) {
 	} else {
 		o.Settings = o.Settings.With("compression", compress)
 	}
-	r.Ignore("send_timeout", "connect_timeout", "recover_wait", "heartbeat_type", "heartbeat_interval", "phi_failure_detector", "phi_threshold", "hard_timeout", "expire_dns_cache", "dns_round_robin",
-		"ignore_network_errors_at_startup", "keepalive", "keepalive_timeout", "time_as_integer", "verify_connection_at_startup", "transport", "suspend_flush", "proxy_uri", "extend_internal_protocol", "linger_timeout", "enable_strict_verification", "secure", "read_length", "read_interval_msec", "socket_interval_msec")
+	r.Ignore("send_timeout", "connect_timeout", "recover_wait", "heartbeat_type", "heartbeat_interval",
+		"phi_failure_detector", "phi_threshold", "hard_timeout", "expire_dns_cache", "dns_round_robin",
+		"ignore_network_errors_at_startup", "keepalive", "keepalive_timeout", "time_as_integer",
+		"verify_connection_at_startup", "transport", "suspend_flush", "proxy_uri", "extend_internal_protocol",
+		"linger_timeout", "enable_strict_verification", "secure", "read_length", "read_interval_msec",
+		"socket_interval_msec")
 	if tag, ok := c.named(r, "tag"); ok {
 		o.Settings = o.Settings.With("tag", tag)
 	}
@@ -115,7 +120,13 @@ func (c *converter) forwardTLS(r *settings.Reader, o *flow.Output) {
 	secure := kind(r.Section) == "secure_forward"
 	transport, _ := r.Plain("transport")
 	var m flow.Map
-	for _, p := range [...]struct{ old, key string }{{"tls_ca_cert_path", "ca_file"}, {"ca_cert_path", "ca_file"}, {"tls_cert_path", "ca_file"}, {"tls_client_cert_path", "cert_file"}, {"tls_client_private_key_path", "key_file"}} {
+	for _, p := range [...]struct{ old, key string }{
+		{"tls_ca_cert_path", "ca_file"},
+		{"ca_cert_path", "ca_file"},
+		{"tls_cert_path", "ca_file"},
+		{"tls_client_cert_path", "cert_file"},
+		{"tls_client_private_key_path", "key_file"},
+	} {
 		if text, ok := r.Text(p.old); ok {
 			if strings.HasPrefix(text, "[") {
 				names := list(text)
@@ -129,11 +140,14 @@ func (c *converter) forwardTLS(r *settings.Reader, o *flow.Output) {
 		m = m.With("insecure_skip_verify", true)
 	}
 	if !r.Bool("tls_verify_hostname", true) && m.Get("insecure_skip_verify") == nil {
-		r.Lose("tls_verify_hostname", "the name in the server's certificate is always checked", "write the name that it has into tls.server_name")
+		r.Lose("tls_verify_hostname", "the name in the server's certificate is always checked",
+			"write the name that it has into tls.server_name")
 	}
-	r.Ignore("tls_version", "tls_ciphers", "tls_cert_thumbprint", "tls_cert_logical_store_name", "tls_cert_use_enterprise_store")
+	r.Ignore("tls_version", "tls_ciphers", "tls_cert_thumbprint", "tls_cert_logical_store_name",
+		"tls_cert_use_enterprise_store")
 	if r.Has("tls_client_private_key_passphrase") {
-		r.Lose("tls_client_private_key_passphrase", "keys are read without a passphrase", "write the key without one: openssl pkey -in old.key -out new.key")
+		r.Lose("tls_client_private_key_passphrase", "keys are read without a passphrase",
+			"write the key without one: openssl pkey -in old.key -out new.key")
 	}
 	if strings.EqualFold(transport, "tls") || secure {
 		if m == nil {
@@ -176,16 +190,21 @@ func (c *converter) file(r *settings.Reader, o *flow.Output) {
 		}
 		path += suffix
 	}
-	r.Ignore("path_suffix", "append", "symlink_path", "symlink_path_use_relative", "recompress", "localtime", "utc", "time_format", "timezone", "output_type", "delimiter", "output_tag", "output_time", "include_tag_key", "include_time_key")
+	r.Ignore("path_suffix", "append", "symlink_path", "symlink_path_use_relative", "recompress", "localtime", "utc",
+		"time_format", "timezone", "output_type", "delimiter", "output_tag", "output_time", "include_tag_key",
+		"include_time_key")
 	o.Settings = o.Settings.With("path", path)
 	if compress, _ := r.Plain("compress"); compress == "gzip" || compress == "gz" {
 		o.Settings = o.Settings.With("compression", "gzip")
 	}
 	section := r.Children("format")
 	if _, alone := c.alone(r, o); alone {
-		r.Notes.Lose(r.At, r.Title+" <format>", "lines are whole events as JSON, not one field alone", "change what reads them")
+		r.Notes.Lose(r.At, r.Title+" <format>", "lines are whole events as JSON, not one field alone",
+			"change what reads them")
 	} else if len(section) == 0 && !r.Has("format") {
-		r.Notes.Say(r.At, r.Title, "a line is one JSON object with the time and the tag in it, not the time, the tag and JSON with tabs between", "")
+		r.Notes.Say(r.At, r.Title,
+			"a line is one JSON object with the time and the tag in it, not the time, the tag and JSON with "+
+				"tabs between", "")
 	} else {
 		fieldsOff(o, "", "")
 	}

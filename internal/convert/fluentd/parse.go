@@ -55,12 +55,18 @@ func (r *reader) file(section *syntax.Section, path string, at syntax.Place) err
 func (r *reader) include(section *syntax.Section, from, uri string, at syntax.Place) error {
 	uri = strings.TrimPrefix(uri, "file://")
 	if strings.Contains(uri, "://") {
-		r.missing = append(r.missing, &syntax.Error{At: at, Reason: "@include of " + uri + ": nothing is fetched from the network", Hint: "save it as a file and include that"})
+		r.missing = append(r.missing, &syntax.Error{
+			At: at, Reason: "@include of " + uri + ": nothing is fetched from the network",
+			Hint: "save it as a file and include that",
+		})
 		return nil
 	}
 	paths := r.files.Match(uri, filepath.Dir(from))
 	if len(paths) == 0 && !strings.ContainsAny(uri, "*?[") {
-		r.missing = append(r.missing, &syntax.Error{At: at, Reason: "@include " + uri + ": there is no such file here", Hint: "put it there and convert again; what it says is not in the result"})
+		r.missing = append(r.missing, &syntax.Error{
+			At: at, Reason: "@include " + uri + ": there is no such file here",
+			Hint: "put it there and convert again; what it says is not in the result",
+		})
 	}
 	for _, path := range paths {
 		if err := r.file(section, path, at); err != nil {
@@ -186,7 +192,9 @@ func (s *scanner) endTag(name string, at syntax.Place) error {
 // word takes letters, digits and _.
 func (s *scanner) word() string {
 	from := s.pos
-	for !s.end() && (s.text[s.pos] == '_' || s.text[s.pos] >= '0' && s.text[s.pos] <= '9' || s.text[s.pos]|0x20 >= 'a' && s.text[s.pos]|0x20 <= 'z') {
+	for !s.end() &&
+		(s.text[s.pos] == '_' || s.text[s.pos] >= '0' && s.text[s.pos] <= '9' ||
+			s.text[s.pos]|0x20 >= 'a' && s.text[s.pos]|0x20 <= 'z') {
 		s.pos++
 	}
 	return s.text[from:s.pos]
@@ -239,7 +247,8 @@ func (s *scanner) entry(section *syntax.Section, at syntax.Place) error {
 			return err
 		}
 		if !s.lineEnd() {
-			return s.fail(s.place(), "begin a new line, or put all of the value in quotes", "something stands behind the value of %s", key)
+			return s.fail(s.place(), "begin a new line, or put all of the value in quotes",
+				"something stands behind the value of %s", key)
 		}
 	}
 	if key == "@include" || key == "include" && section.Name == "" {

@@ -70,15 +70,19 @@ func (c *converter) parser(r *settings.Reader) []flow.Step {
 	return []flow.Step{{Kind: "parse", Body: append(body, tail...)}}
 }
 
-// multiFormat reads several <pattern>s, which are tried in turn: what one has read is gone for those behind. Where the text
-// stays in the record, they read a copy of it.
-func (c *converter) multiFormat(r *settings.Reader, s *syntax.Section, field string, tail flow.Map) (steps []flow.Step) {
+// multiFormat reads several <pattern>s, which are tried in turn: what one has read is gone for those behind. Where the
+// text stays in the record, they read a copy of it.
+func (c *converter) multiFormat(
+	r *settings.Reader, s *syntax.Section, field string, tail flow.Map,
+) (steps []flow.Step) {
 	const text = "_text"
 	copied := tail.Get("keep") != nil
 	access := accessOf(field)
 	if copied {
 		tail = without(tail, "keep")
-		steps = append(steps, flow.Step{Kind: "modify", Body: flow.Map{{Key: "set", Value: flow.Map{{Key: text, Value: "{record." + field + "}"}}}}})
+		steps = append(steps, flow.Step{
+			Kind: "modify", Body: flow.Map{{Key: "set", Value: flow.Map{{Key: text, Value: "{record." + field + "}"}}}},
+		})
 		field, access = text, "record."+text
 	}
 	patterns := s.Children("pattern")
@@ -121,7 +125,9 @@ func (c *converter) format(r *settings.Reader, s *syntax.Section, field string, 
 	if s == r.Section {
 		p = r
 	}
-	p.Ignore("@type", "type", "format", "@id", "@log_level", "null_empty_string", "null_value_pattern", "estimate_current_event", "timeout", "localtime", "utc", "time_type", "parser_type", "json_parser", "time_format_fallbacks")
+	p.Ignore("@type", "type", "format", "@id", "@log_level", "null_empty_string", "null_value_pattern",
+		"estimate_current_event", "timeout", "localtime", "utc", "time_type", "parser_type", "json_parser",
+		"time_format_fallbacks")
 	name := kind(s)
 	if old || name == "" {
 		name = s.Text("format")
@@ -139,12 +145,14 @@ func (c *converter) format(r *settings.Reader, s *syntax.Section, field string, 
 			return nil, false
 		}
 		body, usual = body.With("format", "regex").With("regex", flow.Literal(re)), "time"
-	case name == "json", name == "nginx", name == "apache2", name == "ltsv", name == "logfmt", name == "csv", name == "tsv", name == "syslog", name == "cri", name == "apache":
+	case name == "json", name == "nginx", name == "apache2", name == "ltsv", name == "logfmt", name == "csv",
+		name == "tsv", name == "syslog", name == "cri", name == "apache":
 		body, usual = c.formatNamed(p, body, name), "time"
 	case name == "none":
 		body = body.With("format", "text")
 		if key, ok := p.Plain("message_key"); ok && key != "message" {
-			p.Lose("message_key", "what format text reads is always named message", "add modify: {rename: {message: "+key+"}}")
+			p.Lose("message_key", "what format text reads is always named message",
+				"add modify: {rename: {message: "+key+"}}")
 		}
 	case name == "kv" || name == "key_value":
 		body, usual = body.With("format", "logfmt"), "time"
@@ -181,7 +189,9 @@ func (c *converter) formatNamed(p *settings.Reader, body flow.Map, name string) 
 		return body.With("format", "csv").With("csv", options)
 	case "ltsv":
 		var options flow.Map
-		for from, to := range map[string]string{"delimiter": "delimiter", "delimiter_pattern": "delimiter_pattern", "label_delimiter": "label_delimiter"} {
+		for from, to := range map[string]string{
+			"delimiter": "delimiter", "delimiter_pattern": "delimiter_pattern", "label_delimiter": "label_delimiter",
+		} {
 			if text, ok := p.Text(from); ok {
 				options = options.With(to, strings.Trim(text, "/"))
 			}
@@ -259,8 +269,11 @@ func (c *converter) concat(r *settings.Reader) []flow.Step {
 		return nil
 	}
 	field := ruby.Path(path)
-	r.Ignore("timeout_label", "keep_partial_metadata", "keep_partial_key", "use_first_timestamp", "partial_metadata_format", "emit_error_record", "partial_value",
-		"partial_cri_logtag_key", "partial_cri_stream_key", "multiline_start_regexp", "multiline_end_regexp", "continuous_line_regexp", "n_lines", "use_partial_cri_logtag", "use_partial_metadata", "partial_key", "timeout_label")
+	r.Ignore("timeout_label", "keep_partial_metadata", "keep_partial_key", "use_first_timestamp",
+		"partial_metadata_format", "emit_error_record", "partial_value",
+		"partial_cri_logtag_key", "partial_cri_stream_key", "multiline_start_regexp", "multiline_end_regexp",
+		"continuous_line_regexp", "n_lines", "use_partial_cri_logtag", "use_partial_metadata", "partial_key",
+		"timeout_label")
 	join := flow.Map{}
 	if field != "log" && field != "message" {
 		join = join.With("field", field)
@@ -289,7 +302,9 @@ func (c *converter) concat(r *settings.Reader) []flow.Step {
 		return nil
 	}
 	body := flow.Map{{Key: "field", Value: field}}
-	for _, p := range [...]struct{ from, to string }{{"multiline_start_regexp", "start"}, {"continuous_line_regexp", "continue"}, {"multiline_end_regexp", "end"}} {
+	for _, p := range [...]struct{ from, to string }{
+		{"multiline_start_regexp", "start"}, {"continuous_line_regexp", "continue"}, {"multiline_end_regexp", "end"},
+	} {
 		if text, ok := r.Plain(p.from); ok {
 			v, _ := r.Value(p.from)
 			re, ok := pattern(r, v.At, p.from, text)

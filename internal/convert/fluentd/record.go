@@ -23,7 +23,8 @@ func (a *assignments) assign(r *settings.Reader, e syntax.Entry) {
 	a.names = append(a.names, field)
 	if text, plain := e.Value.Plain(); plain && !strings.Contains(text, "${") {
 		var value any
-		if (strings.HasPrefix(text, "{") || strings.HasPrefix(text, "[")) && json.Unmarshal([]byte(text), &value) == nil {
+		if (strings.HasPrefix(text, "{") || strings.HasPrefix(text, "[")) &&
+			json.Unmarshal([]byte(text), &value) == nil {
 			a.set = append(a.set, flow.Pair{Key: field, Value: fromJSON(value)})
 			return
 		}
@@ -36,7 +37,8 @@ func (a *assignments) assign(r *settings.Reader, e syntax.Entry) {
 	}
 	code, err := valueExpr(r, e.Value)
 	if err != nil {
-		r.Notes.Lose(e.At, r.Title+" "+e.Key, err.Error()+" has no like that is known here", "write it as an expression (docs/filters.md#expr-and-when), or let the agent set it")
+		r.Notes.Lose(e.At, r.Title+" "+e.Key, err.Error()+" has no like that is known here",
+			"write it as an expression (docs/filters.md#expr-and-when), or let the agent set it")
 		return
 	}
 	a.expr = append(a.expr, flow.Pair{Key: field, Value: flow.Expression(code)})
@@ -188,7 +190,9 @@ func recordSteps(a assignments, remove, keep []string) (steps []flow.Step) {
 		for _, p := range a.set {
 			text, isText := p.Value.(string)
 			if isText && strings.Contains(text, "{record.") && touches(text, a.expr) {
-				steps = append(steps, flow.Step{Kind: "modify", Body: flow.Map{{Key: "set", Value: flow.Map{p}}}, Note: ""})
+				steps = append(steps, flow.Step{
+					Kind: "modify", Body: flow.Map{{Key: "set", Value: flow.Map{p}}}, Note: "",
+				})
 				a.set = without(a.set, p.Key)
 			}
 		}
@@ -205,7 +209,11 @@ func recordSteps(a assignments, remove, keep []string) (steps []flow.Step) {
 	}
 	if len(keep) > 0 {
 		body = body.With("keep", texts(keep))
-	} else if early := slices.DeleteFunc(slices.Clone(remove), func(n string) bool { return slices.Contains(late, n) }); len(early) > 0 {
+	} else if early := slices.DeleteFunc(slices.Clone(remove), func(
+		n string,
+	) bool {
+		return slices.Contains(late, n)
+	}); len(early) > 0 {
 		body = body.With("remove", texts(early))
 	}
 	if len(a.set) > 0 {

@@ -10,8 +10,8 @@ import (
 	"github.com/seed-afc6a195/aggregator/internal/convert/syntax"
 )
 
-// joined reads detect_exceptions: lines are joined, and go back to the beginning under a tag without its prefix. Without a
-// prefix it is a filter.
+// joined reads detect_exceptions: lines are joined, and go back to the beginning under a tag without its prefix.
+// Without a prefix it is a filter.
 func (c *converter) joined(label string, s *syntax.Section) *flow.Retag {
 	r := c.reader(s)
 	prefix := strings.Trim(s.Text("remove_tag_prefix"), ".")
@@ -65,7 +65,8 @@ func (c *converter) rewriteTag(label string, s *syntax.Section) *flow.Retag {
 			removePrefix: removePrefix, invert: strings.EqualFold(rule.Text("invert"), "true"),
 		})
 		if rule.Text("label") != "" {
-			r.Notes.Lose(rule.At, r.Title+" <rule> label", "rules go to the label of the match alone", "write a match for each label")
+			r.Notes.Lose(rule.At, r.Title+" <rule> label", "rules go to the label of the match alone",
+				"write a match for each label")
 		}
 	}
 	r.IgnoreSections("rule", "buffer")
@@ -80,7 +81,9 @@ func (c *converter) rewriteTag(label string, s *syntax.Section) *flow.Retag {
 			continue
 		}
 		re, invert := strings.CutPrefix(words[1], "!")
-		c.rule(r, retag, rewrite{at: e.At, key: words[0], pattern: re, tag: words[2], removePrefix: removePrefix, invert: invert})
+		c.rule(r, retag, rewrite{
+			at: e.At, key: words[0], pattern: re, tag: words[2], removePrefix: removePrefix, invert: invert,
+		})
 	}
 	r.Done()
 	if len(retag.Rules) == 0 {
@@ -111,7 +114,8 @@ func (c *converter) rule(r *settings.Reader, retag *flow.Retag, w rewrite) {
 	access := ruby.Field(path)
 	tag, err := newTag(w, access, re, c.tags(r.Section))
 	if err != nil {
-		r.Notes.Lose(w.at, r.Title+" <rule> tag", "the tag "+w.tag+" can't be said: "+err.Error(), "write it by hand: modify: {tag: …}")
+		r.Notes.Lose(w.at, r.Title+" <rule> tag", "the tag "+w.tag+" can't be said: "+err.Error(),
+			"write it by hand: modify: {tag: …}")
 		return
 	}
 	field := ruby.Path(path)
@@ -129,8 +133,12 @@ func (c *converter) rule(r *settings.Reader, retag *flow.Retag, w rewrite) {
 	rule.Leave = []flow.Step{{Kind: "grep", Body: flow.Map{{Key: leave, Value: on}}}}
 	if empty, err := regexp.MatchString(re, ""); err == nil && empty != w.invert {
 		// There, a rule takes nothing of events without the field; here, the missing field is an empty text.
-		rule.Take = append(rule.Take, flow.Step{Kind: "expr", Body: flow.Map{{Key: "drop", Value: flow.Expression(access + " == nil")}}})
-		rule.Leave = []flow.Step{{Kind: "grep", Body: flow.Map{{Key: leave, Value: on}}, When: flow.Expression(access + " != nil")}}
+		rule.Take = append(rule.Take, flow.Step{
+			Kind: "expr", Body: flow.Map{{Key: "drop", Value: flow.Expression(access + " == nil")}},
+		})
+		rule.Leave = []flow.Step{
+			{Kind: "grep", Body: flow.Map{{Key: leave, Value: on}}, When: flow.Expression(access + " != nil")},
+		}
 	}
 	retag.Rules = append(retag.Rules, rule)
 }
@@ -166,7 +174,8 @@ func newTag(w rewrite, access, re string, old flow.Tags) (t tagged, err error) {
 			t.like = appended(t.like, []string{escapePattern(p.text)})
 		case p.code == "":
 			with := group.ReplaceAllString(p.text, "$${$1}")
-			parts = append(parts, "replacePattern(string("+access+"), "+flow.Quote("(?s)^.*?(?:"+re+").*$")+", "+flow.Quote(with)+")")
+			parts = append(parts,
+				"replacePattern(string("+access+"), "+flow.Quote("(?s)^.*?(?:"+re+").*$")+", "+flow.Quote(with)+")")
 			t.like = appended(t.like, []string{group.ReplaceAllString(escapePattern(p.text), "**")})
 		case p.code == "tag" && w.removePrefix == "":
 			template.WriteString("{tag}")
@@ -230,7 +239,8 @@ func (c *converter) retagAll(label string, s *syntax.Section) *flow.Retag {
 	}
 	to, err := newTag(rewrite{tag: tag}, "", "", c.tags(s))
 	if err != nil {
-		c.notes.Lose(s.At, title(s)+" tag", "the tag "+tag+" can't be said: "+err.Error(), "write it by hand: modify: {tag: …}")
+		c.notes.Lose(s.At, title(s)+" tag", "the tag "+tag+" can't be said: "+err.Error(),
+			"write it by hand: modify: {tag: …}")
 		return retag
 	}
 	r.Ignore("enable_ruby", "auto_typecast")
@@ -262,9 +272,11 @@ func (c *converter) labelRouter(s *syntax.Section) []flow.Target {
 			c.notes.Lose(route.At, title(s)+" <route>", "it leads to no label", "write @label")
 			continue
 		}
-		c.old.Flow.Pipes[to+" by "+route.At.String()] = &flow.Pipe{Stages: append(c.routeConditions(route), flow.Stage{Match: &flow.Match{
-			At: route.At, Title: title(s), Tags: flow.Every(), Targets: []flow.Target{{Label: to}},
-		}})}
+		c.old.Flow.Pipes[to+" by "+route.At.String()] = &flow.Pipe{
+			Stages: append(c.routeConditions(route), flow.Stage{Match: &flow.Match{
+				At: route.At, Title: title(s), Tags: flow.Every(), Targets: []flow.Target{{Label: to}},
+			}}),
+		}
 		all = append(all, flow.Target{Label: to + " by " + route.At.String()})
 	}
 	r.IgnoreSections("route")
@@ -280,7 +292,9 @@ func (c *converter) routeConditions(route *syntax.Section) []flow.Stage {
 	var takes, denies []string
 	for _, m := range route.Children("match") {
 		var all []string
-		for _, key := range [...]struct{ old, field string }{{"namespaces", "namespace_name"}, {"hosts", "host"}, {"container_names", "container_name"}} {
+		for _, key := range [...]struct{ old, field string }{
+			{"namespaces", "namespace_name"}, {"hosts", "host"}, {"container_names", "container_name"},
+		} {
 			names := list(m.Text(key.old))
 			if len(names) == 0 || names[0] == "" {
 				continue
@@ -294,7 +308,9 @@ func (c *converter) routeConditions(route *syntax.Section) []flow.Stage {
 		for _, pair := range list(m.Text("labels")) {
 			name, value, found := strings.Cut(pair, ":")
 			if found {
-				all = append(all, ruby.Field([]string{"kubernetes", "labels", strings.TrimSpace(name)})+" == "+flow.Quote(strings.TrimSpace(value)))
+				all = append(all,
+					ruby.Field([]string{"kubernetes", "labels", strings.TrimSpace(name)})+" == "+
+						flow.Quote(strings.TrimSpace(value)))
 			}
 		}
 		if len(all) == 0 {
@@ -309,13 +325,20 @@ func (c *converter) routeConditions(route *syntax.Section) []flow.Stage {
 	}
 	var steps []flow.Step
 	if len(denies) > 0 {
-		steps = append(steps, flow.Step{Kind: "expr", Body: flow.Map{{Key: "drop", Value: flow.Expression(strings.Join(denies, " or "))}}})
+		steps = append(steps, flow.Step{
+			Kind: "expr", Body: flow.Map{{Key: "drop", Value: flow.Expression(strings.Join(denies, " or "))}},
+		})
 	}
 	if len(takes) > 0 {
-		steps = append(steps, flow.Step{Kind: "expr", Body: flow.Map{{Key: "drop", Value: flow.Expression("not (" + strings.Join(takes, " or ") + ")")}}})
+		steps = append(steps, flow.Step{
+			Kind: "expr",
+			Body: flow.Map{{Key: "drop", Value: flow.Expression("not (" + strings.Join(takes, " or ") + ")")}},
+		})
 	}
 	if steps == nil {
 		return nil
 	}
-	return []flow.Stage{{Filter: &flow.Filter{At: route.At, Title: "<route>", Tags: flow.Every(), Steps: steps, Raw: route.Raw}}}
+	return []flow.Stage{
+		{Filter: &flow.Filter{At: route.At, Title: "<route>", Tags: flow.Every(), Steps: steps, Raw: route.Raw}},
+	}
 }

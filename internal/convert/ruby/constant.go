@@ -1,5 +1,5 @@
-// Package ruby turns the Ruby that stands in fluentd's configurations into variables and expressions. It knows what people
-// write there, and says of the rest that it doesn't.
+// Package ruby turns the Ruby that stands in fluentd's configurations into variables and expressions. It knows what
+// people write there, and says of the rest that it doesn't.
 package ruby
 
 import (
@@ -9,21 +9,24 @@ import (
 	"github.com/seed-afc6a195/aggregator/internal/convert/syntax"
 )
 
-// Constant reads what stands in "#{…}", which fluentd evaluates once, at its start: a variable of the environment, with a
-// default or without, the host's name, or a literal. What else there is comes back as Code.
+// Constant reads what stands in "#{…}", which fluentd evaluates once, at its start: a variable of the environment, with
+// a default or without, the host's name, or a literal. What else there is comes back as Code.
 func Constant(code string) syntax.Part {
 	code = strings.TrimSpace(code)
 	for len(code) > 1 && code[0] == '(' && code[len(code)-1] == ')' && !strings.Contains(code[1:len(code)-1], ")") {
 		code = strings.TrimSpace(code[1 : len(code)-1])
 	}
-	if m := regexp.MustCompile(`^(?:::)?Socket\.gethostname(?:\(\))?$`).FindString(code); m != "" || code == "hostname" {
+	if m := regexp.MustCompile(`^(?:::)?Socket\.gethostname(?:\(\))?$`).FindString(code); m != "" ||
+		code == "hostname" {
 		return syntax.Part{Env: "HOSTNAME"}
 	}
 	if text, ok := literal(code); ok {
 		return syntax.Part{Text: text}
 	}
 	// ENV['A'].nil? ? 'b' : ENV['A'], and the other way round.
-	ternary := regexp.MustCompile(`^ENV\[["']([^"']+)["']\](?:\.nil\?|\.to_s\.empty\?) *\? *(\S.*?) *: *ENV\[["']([^"']+)["']\]$`)
+	ternary := regexp.MustCompile(
+		`^ENV\[["']([^"']+)["']\](?:\.nil\?|\.to_s\.empty\?) *\? *(\S.*?) *: *ENV\[["']([^"']+)["']\]$`,
+	)
 	if m := ternary.FindStringSubmatch(code); m != nil && m[1] == m[3] {
 		return withDefault(syntax.Part{Env: m[1]}, "|| "+m[2], code)
 	}
@@ -74,7 +77,8 @@ const UseDefault = "\x00default"
 
 // literal reads a text in quotes, a number, a truth value.
 func literal(code string) (string, bool) {
-	if n := len(code); n >= 2 && (code[0] == '"' || code[0] == '\'') && code[n-1] == code[0] && !strings.ContainsAny(code[1:n-1], "\"'#\\") {
+	if n := len(code); n >= 2 && (code[0] == '"' || code[0] == '\'') && code[n-1] == code[0] &&
+		!strings.ContainsAny(code[1:n-1], "\"'#\\") {
 		return code[1 : n-1], true
 	}
 	if regexp.MustCompile(`^(?:-?\d+(?:\.\d+)?|true|false)$`).MatchString(code) {

@@ -6,8 +6,8 @@ import (
 	"github.com/seed-afc6a195/aggregator/internal/convert/dialect"
 )
 
-// Expr returns Ruby of record_transformer and the like as an expression of the aggregator's. The error says what of it has
-// no like.
+// Expr returns Ruby of record_transformer and the like as an expression of the aggregator's. The error says what of it
+// has no like.
 func Expr(code string) (string, error) {
 	n, err := parse(code, 0)
 	if err != nil {

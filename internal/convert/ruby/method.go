@@ -13,7 +13,8 @@ func Path(names []string) string {
 	var b strings.Builder
 	for i, n := range names {
 		switch {
-		case n == "" || strings.ContainsAny(n, ".[]{}|\" \t\n\r") || strings.ContainsFunc(n, func(r rune) bool { return r > 0x7e }):
+		case n == "" || strings.ContainsAny(n, ".[]{}|\" \t\n\r") ||
+			strings.ContainsFunc(n, func(r rune) bool { return r > 0x7e }):
 			b.WriteString("[" + strconv.Quote(n) + "]")
 		case i > 0:
 			b.WriteString("." + n)
@@ -222,7 +223,9 @@ func (p *parser) call(n node, method string, args []node) (node, error) {
 			return replace(n, method, args[0], args[1])
 		}
 		if method == "tr" && len(unquoted(args[0])) == 1 && len(unquoted(args[1])) <= 1 {
-			return node{code: "replace(" + str(n) + ", " + args[0].code + ", " + args[1].code + ")", sort: textual, whole: true}, nil
+			return node{
+				code: "replace(" + str(n) + ", " + args[0].code + ", " + args[1].code + ")", sort: textual, whole: true,
+			}, nil
 		}
 	}
 	return node{}, unknown("the method %s", method)
@@ -295,7 +298,10 @@ func onTime(n node, method string, args []node) (node, error) {
 	case "to_s":
 		return node{code: "strftime(" + n.code + `, "%Y-%m-%d %H:%M:%S +0000")`, sort: textual, whole: true}, nil
 	case "year", "month", "day", "hour", "min", "sec", "nsec":
-		goName := map[string]string{"year": "Year", "month": "Month", "day": "Day", "hour": "Hour", "min": "Minute", "sec": "Second", "nsec": "Nanosecond"}[method]
+		goName := map[string]string{
+			"year": "Year", "month": "Month", "day": "Day", "hour": "Hour", "min": "Minute", "sec": "Second",
+			"nsec": "Nanosecond",
+		}[method]
 		return node{code: n.code + "." + goName + "()", sort: numeric, whole: true}, nil
 	}
 	return node{}, unknown("the method %s of a time", method)
@@ -403,7 +409,9 @@ func replace(n node, method string, from, to node) (node, error) {
 		if method == "sub" {
 			return node{}, unknown("sub of a text: it replaces the first one only")
 		}
-		return node{code: "replace(" + str(n) + ", " + from.code + ", " + strconv.Quote(with) + ")", sort: textual, whole: true}, nil
+		return node{
+			code: "replace(" + str(n) + ", " + from.code + ", " + strconv.Quote(with) + ")", sort: textual, whole: true,
+		}, nil
 	}
 	re, err := dialect.Pattern(from.code)
 	if err != nil {
@@ -416,7 +424,10 @@ func replace(n node, method string, from, to node) (node, error) {
 		}
 		re, with = "(?s)^(.*?)(?:"+re+")", "${1}"+with
 	}
-	return node{code: "replacePattern(" + str(n) + ", " + strconv.Quote(re) + ", " + strconv.Quote(with) + ")", sort: textual, whole: true}, nil
+	return node{
+		code: "replacePattern(" + str(n) + ", " + strconv.Quote(re) + ", " + strconv.Quote(with) + ")", sort: textual,
+		whole: true,
+	}, nil
 }
 
 // references writes \1 and \k<name> as ${1} and ${name}, and $ as $$.

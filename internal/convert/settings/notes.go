@@ -1,5 +1,5 @@
-// Package settings reads the settings of old plugins: texts with variables, sizes, durations, secrets. It keeps what can't be
-// said in the new configuration, and what has to be made for it.
+// Package settings reads the settings of old plugins: texts with variables, sizes, durations, secrets. It keeps what
+// can't be said in the new configuration, and what has to be made for it.
 package settings
 
 import (

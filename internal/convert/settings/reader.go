@@ -77,7 +77,8 @@ func (r *Reader) Mapped(key string, write func(string) string) (text string, set
 			return "", false
 		case p.Env != "" && p.Default != nil && *p.Default == UseDefault:
 			if len(v.Parts) == 1 {
-				r.Notes.Say(v.At, r.Title+" "+key, "left out, as where the variable "+p.Env+" is not set", "write it by hand where it is: ${env:"+p.Env+"}")
+				r.Notes.Say(v.At, r.Title+" "+key, "left out, as where the variable "+p.Env+" is not set",
+					"write it by hand where it is: ${env:"+p.Env+"}")
 				return "", false
 			}
 			b.WriteString("${env:" + p.Env + ":-}")
@@ -209,7 +210,9 @@ func ParseDuration(text string) (string, error) {
 	text = strings.ToLower(strings.TrimSpace(text))
 	unit := time.Second
 	number := text
-	for suffix, u := range map[string]time.Duration{"s": time.Second, "m": time.Minute, "h": time.Hour, "d": 24 * time.Hour} {
+	for suffix, u := range map[string]time.Duration{
+		"s": time.Second, "m": time.Minute, "h": time.Hour, "d": 24 * time.Hour,
+	} {
 		if rest, found := strings.CutSuffix(text, suffix); found {
 			number, unit = rest, u
 		}
@@ -290,7 +293,8 @@ func (r *Reader) Secret(key, file string) (string, bool) {
 	if len(v.Parts) == 1 && v.Parts[0].Env != "" {
 		p := v.Parts[0]
 		if p.Default != nil && (*p.Default == UseDefault || *p.Default == "") {
-			r.Notes.Say(v.At, r.Title+" "+key, "left out, as where the variable "+p.Env+" is not set", "write it by hand where it is: ${env:"+p.Env+"}")
+			r.Notes.Say(v.At, r.Title+" "+key, "left out, as where the variable "+p.Env+" is not set",
+				"write it by hand where it is: ${env:"+p.Env+"}")
 			return "", false
 		}
 		if p.Default == nil {
@@ -329,18 +333,21 @@ func (r *Reader) Child(name string) *syntax.Section {
 func (r *Reader) Done() {
 	for _, e := range r.Entries {
 		if !r.used[e.Key] && !strings.HasPrefix(e.Key, "@") && e.Key != "name" && e.Key != "alias" {
-			r.Notes.Lose(e.At, r.Title+" "+e.Key, "the setting has no like that is known here", "leave it out if it does not matter, or look for it in docs/configuration.md")
+			r.Notes.Lose(e.At, r.Title+" "+e.Key, "the setting has no like that is known here",
+				"leave it out if it does not matter, or look for it in docs/configuration.md")
 			r.used[e.Key] = true
 		}
 	}
 	for _, s := range r.Sections {
 		if !r.used["<"+s.Name+">"] {
-			r.Notes.Lose(s.At, r.Title+" <"+s.Name+">", "the section has no like that is known here", "look for what it does in docs/configuration.md")
+			r.Notes.Lose(s.At, r.Title+" <"+s.Name+">", "the section has no like that is known here",
+				"look for what it does in docs/configuration.md")
 			r.used["<"+s.Name+">"] = true
 		}
 	}
 	if len(r.varied) > 0 {
 		slices.Sort(r.varied)
-		r.Notes.Say(r.At, r.Title, "the defaults of "+strings.Join(slices.Compact(r.varied), ", ")+" are taken", "write other values by hand where the variables had some")
+		r.Notes.Say(r.At, r.Title, "the defaults of "+strings.Join(slices.Compact(r.varied), ", ")+" are taken",
+			"write other values by hand where the variables had some")
 	}
 }

@@ -14,7 +14,8 @@ const (
 	MaxDepth = 16 // files that include one another; sections within sections
 )
 
-// Files reads the files of a configuration. Read and Glob stand for the file system. The zero value of the rest is ready.
+// Files reads the files of a configuration. Read and Glob stand for the file system. The zero value of the rest is
+// ready.
 type Files struct {
 	Read func(path string) ([]byte, error)
 	Glob func(pattern string) ([]string, error)
@@ -29,14 +30,18 @@ type Files struct {
 // Included returns the files that others included, each once.
 func (f *Files) Included() []string { return slices.Compact(slices.Sorted(slices.Values(f.included))) }
 
-// Open reads a file; the caller calls the returned function when it is done with it, until when the file counts as being
-// included. The errors are of type *Error, at the place that wants the file.
+// Open reads a file; the caller calls the returned function when it is done with it, until when the file counts as
+// being included. The errors are of type *Error, at the place that wants the file.
 func (f *Files) Open(path string, at Place) (data []byte, done func(), err error) {
 	switch {
 	case slices.Contains(f.active, path):
-		return nil, nil, &Error{at, fmt.Sprintf("%s includes itself, by way of %d files", path, len(f.active)), "take one @include out"}
+		return nil, nil, &Error{
+			at, fmt.Sprintf("%s includes itself, by way of %d files", path, len(f.active)), "take one @include out",
+		}
 	case len(f.active) >= MaxDepth:
-		return nil, nil, &Error{at, fmt.Sprintf("more than %d files include one another", MaxDepth), "include fewer from others"}
+		return nil, nil, &Error{
+			at, fmt.Sprintf("more than %d files include one another", MaxDepth), "include fewer from others",
+		}
 	case f.count >= MaxFiles:
 		return nil, nil, &Error{at, fmt.Sprintf("more than %d files", MaxFiles), "convert them in several runs"}
 	}
@@ -46,11 +51,16 @@ func (f *Files) Open(path string, at Place) (data []byte, done func(), err error
 	}
 	if !inside {
 		if data, err = f.Read(path); err != nil {
-			return nil, nil, &Error{at, fmt.Sprintf("%s can't be read: %v", path, err), "put the file there, or take the line out"}
+			return nil, nil, &Error{
+				at, fmt.Sprintf("%s can't be read: %v", path, err), "put the file there, or take the line out",
+			}
 		}
 	}
 	if len(data) > MaxFile || f.total+len(data) > MaxTotal {
-		return nil, nil, &Error{at, fmt.Sprintf("%s is too large: more than %d MiB, or %d MiB of all files", path, MaxFile>>20, MaxTotal>>20), "convert less at once"}
+		return nil, nil, &Error{
+			at, fmt.Sprintf("%s is too large: more than %d MiB, or %d MiB of all files", path, MaxFile>>20,
+				MaxTotal>>20), "convert less at once",
+		}
 	}
 	f.total, f.count = f.total+len(data), f.count+1
 	f.active = append(f.active, path)

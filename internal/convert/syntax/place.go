@@ -94,8 +94,8 @@ type Entry struct {
 	At    Place
 }
 
-// Section is a section of an old file: <match kube.**> … </match> with Name match and Arg kube.**, or [OUTPUT] with Name
-// output. Keys of Fluent Bit, which does not tell their case, are in lower case.
+// Section is a section of an old file: <match kube.**> … </match> with Name match and Arg kube.**, or [OUTPUT] with
+// Name output. Keys of Fluent Bit, which does not tell their case, are in lower case.
 type Section struct {
 	Name, Arg string
 	At        Place

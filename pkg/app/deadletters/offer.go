@@ -29,7 +29,8 @@ type offerer struct {
 func newOfferer(cfg *config.Config, name string) *offerer {
 	o := &offerer{name: name}
 	var err error
-	if o.offer, err = cfg.Outputs[name].Settings.Offers(routing.ClusterFields(cfg)); err == nil && routing.LooksAtEvents(cfg) {
+	if o.offer, err = cfg.Outputs[name].Settings.Offers(routing.ClusterFields(cfg)); err == nil &&
+		routing.LooksAtEvents(cfg) {
 		o.rules, err = routing.NewRules(cfg, name, zerolog.Nop())
 	}
 	if err != nil {

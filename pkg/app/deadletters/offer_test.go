@@ -46,8 +46,10 @@ outputs:
 		t.Fatal(err)
 	}
 	const (
-		document = `{"log":"one","service":"web","@timestamp":"2023-11-14T22:13:20.000000005Z","tag":"kube.a","cluster":"seoul","region":"here"}`
-		plain    = `{"log":"one","@timestamp":"2023-11-14T22:13:20.000000005Z","tag":"kube.a","cluster":"seoul","region":"here"}`
+		document = `{"log":"one","service":"web","@timestamp":"2023-11-14T22:13:20.000000005Z","tag":"kube.a",` +
+			`"cluster":"seoul","region":"here"}`
+		plain = `{"log":"one","@timestamp":"2023-11-14T22:13:20.000000005Z","tag":"kube.a","cluster":"seoul",` +
+			`"region":"here"}`
 	)
 	for output, want := range map[string]struct{ target, document, text, reason string }{
 		"es":      {target: "index logs-seoul-web-2023.11.14", document: document},
@@ -80,7 +82,9 @@ outputs:
 					t.Fatalf("%d offers: %+v", len(all), all)
 				}
 				got := all[0]
-				if got.Output != output || got.Target != want.target || string(got.Document) != want.document || got.Text != want.text || !strings.HasPrefix(got.Reason, want.reason) || (want.reason == "") != (got.Reason == "") {
+				if got.Output != output || got.Target != want.target || string(got.Document) != want.document ||
+					got.Text != want.text || !strings.HasPrefix(got.Reason, want.reason) ||
+					(want.reason == "") != (got.Reason == "") {
 					t.Errorf("got %s", must(json.Marshal(got)))
 				}
 			}

@@ -85,10 +85,13 @@ func (d Store) Summary(ctx context.Context, f client.DeadFilter) (s client.DeadS
 	s.Oldest, s.Newest, s.Bytes = counts.Oldest, counts.Newest, letters.Stats().Bytes
 	for k, n := range counts.By {
 		s.Letters, s.Events = s.Letters+n.Letters, s.Events+n.Events
-		s.By = append(s.By, client.DeadCount{Output: k.Output, Cluster: k.Cluster, Reason: k.Reason, Letters: n.Letters, Events: n.Events})
+		s.By = append(s.By, client.DeadCount{
+			Output: k.Output, Cluster: k.Cluster, Reason: k.Reason, Letters: n.Letters, Events: n.Events,
+		})
 	}
 	slices.SortFunc(s.By, func(a, b client.DeadCount) int {
-		return cmp.Or(cmp.Compare(b.Events, a.Events), cmp.Compare(a.Output, b.Output), cmp.Compare(a.Cluster, b.Cluster), cmp.Compare(a.Reason, b.Reason))
+		return cmp.Or(cmp.Compare(b.Events, a.Events), cmp.Compare(a.Output, b.Output),
+			cmp.Compare(a.Cluster, b.Cluster), cmp.Compare(a.Reason, b.Reason))
 	})
 	return s, nil
 }
@@ -143,7 +146,8 @@ type shower struct {
 func (d Store) shower() *shower {
 	return &shower{
 		requeueRouter: requeueRouter{rules: d.Rules(), cfg: d.Config(), lists: map[string][]string{}},
-		plain:         event.NewEncoder(event.Fields{}), outputs: map[string]*offerer{}, now: d.Now(), silent: d.Unconfigured,
+		plain:         event.NewEncoder(event.Fields{}), outputs: map[string]*offerer{}, now: d.Now(),
+		silent: d.Unconfigured,
 	}
 }
 
@@ -156,7 +160,8 @@ func (s *shower) close() {
 // show returns l, with its events where asked for.
 func (s *shower) show(l *deadletter.Letter, records bool) client.DeadLetter {
 	to := client.DeadLetter{
-		ID: l.ID, Time: l.Time.UTC(), Output: l.Output, Cluster: l.Cluster, Tag: l.Tag, Status: l.Status, Reason: l.Reason, Detail: l.Detail,
+		ID: l.ID, Time: l.Time.UTC(), Output: l.Output, Cluster: l.Cluster, Tag: l.Tag, Status: l.Status,
+		Reason: l.Reason, Detail: l.Detail,
 		Attempts: l.Attempts, EventID: l.EventID, Events: l.Events,
 	}
 	if !records {
@@ -219,7 +224,9 @@ func (s *shower) addEvents(l *deadletter.Letter, to *client.DeadLetter) bool {
 }
 
 // Purge implements client.DeadStore.
-func (d Store) Purge(ctx context.Context, f client.DeadFilter, progress func(client.DeadResult)) (result client.DeadResult, err error) {
+func (d Store) Purge(
+	ctx context.Context, f client.DeadFilter, progress func(client.DeadResult),
+) (result client.DeadResult, err error) {
 	filter, err := d.changing(&f)
 	if err != nil {
 		return result, err
@@ -250,7 +257,9 @@ func asked(err error) error {
 }
 
 // Retry implements client.DeadStore.
-func (d Store) Retry(ctx context.Context, f client.DeadFilter, to string, progress func(client.DeadResult)) (result client.DeadResult, err error) {
+func (d Store) Retry(
+	ctx context.Context, f client.DeadFilter, to string, progress func(client.DeadResult),
+) (result client.DeadResult, err error) {
 	filter, err := d.changing(&f)
 	if err != nil {
 		return result, err
@@ -263,9 +272,14 @@ func (d Store) Retry(ctx context.Context, f client.DeadFilter, to string, progre
 	show := func(r buffer.RequeueProgress) client.DeadResult {
 		return client.DeadResult{Letters: r.Letters, Events: r.Events, Skipped: r.Skipped}
 	}
-	done, err := buffer.Requeue(ctx, d.Queue, d.Queue.DeadLetters(), filter, r.route, func(r buffer.RequeueProgress) { progress(show(r)) })
+	done, err := buffer.Requeue(ctx, d.Queue, d.Queue.DeadLetters(), filter, r.route, func(
+		r buffer.RequeueProgress,
+	) {
+		progress(show(r))
+	})
 	if done.Letters > 0 {
-		d.Log.Info().Int64("letters", done.Letters).Int64("events", done.Events).Msg("dead letters were put back into the queue as asked")
+		d.Log.Info().Int64("letters", done.Letters).Int64("events", done.Events).
+			Msg("dead letters were put back into the queue as asked")
 	}
 	if errors.Is(err, buffer.ErrFull) {
 		err = fmt.Errorf("stopped: there is no room in the queue for more; try again when it has drained: %w", err)
@@ -310,7 +324,8 @@ func (d Store) there(f *client.DeadFilter) error {
 	}{{"output", f.Output, outputs}, {"cluster", f.Cluster, clusters}} {
 		if named.name != "" && named.name != client.NoOutput && !named.known[named.name] {
 			return fmt.Errorf("%w: there is no %s named %q, and no dead letter of such a one; there are %s",
-				client.ErrDeadRequest, named.kind, named.name, strings.Join(slices.Sorted(maps.Keys(named.known)), ", "))
+				client.ErrDeadRequest, named.kind, named.name,
+				strings.Join(slices.Sorted(maps.Keys(named.known)), ", "))
 		}
 	}
 	return nil
@@ -331,7 +346,8 @@ func (d Store) known(ctx context.Context, cfg *config.Config, filter deadletter.
 	}
 	for k := range counts.By {
 		if _, ok := cfg.Outputs[k.Output]; !ok && k.Output != "" {
-			return fmt.Errorf("%w: output %s, which refused some of these, is not configured any more: choose one of %s to send them to (to=, --to)",
+			return fmt.Errorf("%w: output %s, which refused some of these, is not configured any more: choose one of "+
+				"%s to send them to (to=, --to)",
 				client.ErrDeadRequest, k.Output, names)
 		}
 	}
@@ -354,7 +370,9 @@ func (r *requeueRouter) route(l *deadletter.Letter) buffer.RequeueTarget {
 	if name == "" {
 		switch {
 		case !r.rules.Clusters.Allows(l.Cluster, l.Tag):
-			return buffer.RequeueTarget{Skip: "their cluster may not send their tag: add it to the cluster's tags, " + orChoose}
+			return buffer.RequeueTarget{
+				Skip: "their cluster may not send their tag: add it to the cluster's tags, " + orChoose,
+			}
 		default:
 			if m := r.rules.Routes.Match(l.Cluster, l.Tag); m != nil && len(m.Outputs) > 0 {
 				return buffer.RequeueTarget{Outputs: m.Outputs, Routed: true}
@@ -363,7 +381,9 @@ func (r *requeueRouter) route(l *deadletter.Letter) buffer.RequeueTarget {
 		}
 	}
 	if _, ok := r.cfg.Outputs[name]; !ok {
-		return buffer.RequeueTarget{Skip: "their output is not configured any more: choose another to send them to (to=, --to)"}
+		return buffer.RequeueTarget{
+			Skip: "their output is not configured any more: choose another to send them to (to=, --to)",
+		}
 	}
 	if r.lists[name] == nil {
 		r.lists[name] = []string{name}

@@ -1,5 +1,5 @@
-// Package routing makes of a configuration what becomes of events: which may come, which outputs want them, and what the
-// routes to an output do with them.
+// Package routing makes of a configuration what becomes of events: which may come, which outputs want them, and what
+// the routes to an output do with them.
 package routing
 
 import (
@@ -112,7 +112,9 @@ func (r *Rules) stages(cfg *config.Config, filters []string, log zerolog.Logger)
 			if s.When, err = condition(step.When); err != nil {
 				wrong = append(wrong, fmt.Errorf("%s.when: %w", where, err))
 			}
-			made, err := step.Settings.New(filter.Deps{Log: log.With().Str("filter", name).Int("step", i).Logger(), Now: time.Now})
+			made, err := step.Settings.New(filter.Deps{
+				Log: log.With().Str("filter", name).Int("step", i).Logger(), Now: time.Now,
+			})
 			if err != nil {
 				wrong = append(wrong, fmt.Errorf("%s.%s: %w", where, step.Kind, err))
 				continue

@@ -131,7 +131,10 @@ func (m *model) settle(how string) {
 			done = m.r.IntN(len(all) + 1)
 			var rests []buffer.Rest
 			if done < len(all) {
-				rest := buffer.Rest{Entries: []byte(strings.Join(all[done:], "")), Parts: []event.Part{{Key: c.Parts[0].Key, First: done, Events: len(all) - done}}}
+				rest := buffer.Rest{
+					Entries: []byte(strings.Join(all[done:], "")),
+					Parts:   []event.Part{{Key: c.Parts[0].Key, First: done, Events: len(all) - done}},
+				}
 				rests = append(rests, rest)
 			}
 			err = src.SettlePart(context.Background(), c, rests)
@@ -154,7 +157,11 @@ func RunChild(open Open) {
 	if dir == "" {
 		return
 	}
-	q, err := open(buffer.Config{Path: dir, SegmentSize: 1 << 20, MaxSize: 1 << 30, WhenFull: "block", Sync: true, Compression: "s2"}, buffer.Options{})
+	q, err := open(
+		buffer.Config{
+			Path: dir, SegmentSize: 1 << 20, MaxSize: 1 << 30, WhenFull: "block", Sync: true, Compression: "s2",
+		}, buffer.Options{},
+	)
 	for n := 0; err == nil; n++ {
 		b := q.NewBatch(1)
 		b.Begin(buffer.Message{Cluster: "c", Tag: "t", Outputs: []string{"o"}})

@@ -20,7 +20,9 @@ func (s *suite) settlePart() {
 	}
 	c := s.take(src, "abc")
 	key := c.Parts[0].Key
-	rests := []buffer.Rest{{Entries: []byte("ac"), Parts: []event.Part{{Key: key, First: 0, Events: 1}, {Key: key, First: 2, Events: 1}}}}
+	rests := []buffer.Rest{
+		{Entries: []byte("ac"), Parts: []event.Part{{Key: key, First: 0, Events: 1}, {Key: key, First: 2, Events: 1}}},
+	}
 	if err := src.SettlePart(context.Background(), c, rests); err != nil {
 		s.Fatal(err)
 	}
@@ -112,7 +114,9 @@ func (s *suite) waiting() {
 		s.Error("it is not said that the filters are not to be asked again")
 	}
 	// It goes back to the output, and from there aside again, where it is purged.
-	if err := aside.SettlePart(context.Background(), c, []buffer.Rest{{Entries: []byte("back"), Filtered: true, Parts: c.Parts}}); err != nil {
+	if err := aside.SettlePart(context.Background(), c, []buffer.Rest{
+		{Entries: []byte("back"), Filtered: true, Parts: c.Parts},
+	}); err != nil {
 		s.Fatal(err)
 	}
 	c = s.take(src, "back")
@@ -126,8 +130,8 @@ func (s *suite) waiting() {
 	s.balance()
 }
 
-// restKeeps holds what is left of a chunk to what its events' ids, tag and age are made of, for a message whose chunk id
-// does not make their ids: it has whole seconds.
+// restKeeps holds what is left of a chunk to what its events' ids, tag and age are made of, for a message whose chunk
+// id does not make their ids: it has whole seconds.
 func (s *suite) restKeeps() {
 	src := s.q.Source("o")
 	b := s.q.NewBatch(1)
@@ -165,8 +169,8 @@ func (s *suite) restKeeps() {
 	}
 }
 
-// waitingIsBounded fills what may wait aside with one target: that one is refused more, another has room, and what waits
-// already may be settled in part and go to another output.
+// waitingIsBounded fills what may wait aside with one target: that one is refused more, another has room, and what
+// waits already may be settled in part and go to another output.
 func (s *suite) waitingIsBounded() {
 	limits := s.cfg.Limits(nil, nil, nil)
 	limits.Waiting = 40_000

@@ -45,7 +45,8 @@ func Run(t *testing.T, open Open) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			cfg := buffer.Config{
-				Path: t.TempDir(), SegmentSize: 1 << 20, MaxSize: 1 << 30, WhenFull: "block", Sync: true, Compression: "s2", DedupeWindow: time.Minute,
+				Path: t.TempDir(), SegmentSize: 1 << 20, MaxSize: 1 << 30, WhenFull: "block", Sync: true,
+				Compression: "s2", DedupeWindow: time.Minute,
 			}
 			s := &suite{T: t, open: open, cfg: cfg}
 			if tc.name == "killed at any moment" { // another process has its own time
@@ -163,7 +164,8 @@ func (s *suite) once() {
 		s.mustStore("c", []string{"a", "b"}, text)
 	}
 	first := s.take(a, "1")
-	if first.Cluster != "c" || first.Tag != "t.1" || first.Events != 1 || len(first.Parts) != 1 || first.Received.IsZero() || first.Again || first.Returned {
+	if first.Cluster != "c" || first.Tag != "t.1" || first.Events != 1 || len(first.Parts) != 1 ||
+		first.Received.IsZero() || first.Again || first.Returned {
 		s.Errorf("%+v", first)
 	}
 	if second := s.take(a, "2"); second.Seq <= first.Seq {
@@ -239,7 +241,9 @@ func (s *suite) full() {
 			}
 			got = append(got, s.drain(src)...)
 		}
-		want := map[string][]string{"block": {text(1), text(4)}, "reject": {text(1)}, "drop_oldest": {text(2)}}[tc.policy]
+		want := map[string][]string{
+			"block": {text(1), text(4)}, "reject": {text(1)}, "drop_oldest": {text(2)},
+		}[tc.policy]
 		if !slices.Equal(got, want) {
 			s.Errorf("%s: delivered %.3q, want %.3q", name, got, want)
 		}
@@ -252,7 +256,10 @@ func (s *suite) full() {
 func (s *suite) requeue() {
 	letters, src := s.q.DeadLetters(), s.q.Source("o")
 	part := event.Part{Key: [16]byte{7}, First: 3, Events: 1}
-	item := buffer.RequeueItem{ID: 1, Message: buffer.Message{Cluster: "c", Tag: "t", Outputs: []string{"o"}}, Entries: []byte("x"), Part: part}
+	item := buffer.RequeueItem{
+		ID: 1, Message: buffer.Message{Cluster: "c", Tag: "t", Outputs: []string{"o"}}, Entries: []byte("x"),
+		Part: part,
+	}
 	for range 2 {
 		if err := s.q.Requeue(context.Background(), []buffer.RequeueItem{item}); err != nil {
 			s.Fatal(err)
@@ -270,7 +277,9 @@ func (s *suite) requeue() {
 	// With the letters: each goes back once, and none stays.
 	entry := event.AppendEntry(nil, event.AppendTime(nil, event.Time{Sec: 1}), nil, []byte{0x80})
 	for i := range 3 {
-		letter := deadletter.Letter{Cluster: fmt.Sprint("c", i%2), Tag: "t", Output: "o", Reason: "rejected", Events: 1, Entry: entry}
+		letter := deadletter.Letter{
+			Cluster: fmt.Sprint("c", i%2), Tag: "t", Output: "o", Reason: "rejected", Events: 1, Entry: entry,
+		}
 		if err := letters.Add(context.Background(), []deadletter.Letter{letter}); err != nil {
 			s.Fatal(err)
 		}
@@ -279,7 +288,10 @@ func (s *suite) requeue() {
 		return buffer.RequeueTarget{Outputs: []string{l.Output}}
 	}
 	for _, want := range []int64{3, 0} {
-		done, err := buffer.Requeue(context.Background(), s.q, letters, deadletter.Filter{}, to, func(buffer.RequeueProgress) {})
+		done, err := buffer.Requeue(context.Background(), s.q, letters, deadletter.Filter{}, to, func(
+			buffer.RequeueProgress,
+		) {
+		})
 		if err != nil || done.Letters != want || letters.Stats().Letters != 0 {
 			s.Errorf("%+v, %d left: %v", done, letters.Stats().Letters, err)
 		}
@@ -381,7 +393,9 @@ func (s *suite) closed() {
 	if err := s.store("c", []string{"o"}, "2"); !errors.Is(err, buffer.ErrClosed) {
 		s.Errorf("Commit: %v", err)
 	}
-	if err := src.SettlePart(context.Background(), c, []buffer.Rest{{Entries: []byte("x"), Parts: c.Parts}}); !errors.Is(err, buffer.ErrClosed) {
+	if err := src.SettlePart(context.Background(), c, []buffer.Rest{
+		{Entries: []byte("x"), Parts: c.Parts},
+	}); !errors.Is(err, buffer.ErrClosed) {
 		s.Errorf("SettlePart: %v", err)
 	}
 }

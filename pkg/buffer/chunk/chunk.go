@@ -36,8 +36,8 @@ const (
 )
 
 // Format is that of chunks. Magic, length and checksum stay where they are in every format. Since number 2 a chunk may
-// have who sent it, behind the tag; since number 3 a new tag, parts with more of their events' ids, and the queue that it
-// comes from.
+// have who sent it, behind the tag; since number 3 a new tag, parts with more of their events' ids, and the queue that
+// it comes from.
 func Format() format.Format { return format.Format{Name: "chunk", Number: 3, Since: 1} }
 
 // Flags of a header.

@@ -10,7 +10,8 @@ import (
 
 func fullHeader() Header {
 	return Header{
-		Seq: 7, Received: 1_800_000_000_000_000_000, Salt: 99, Codec: CodecS2, Raw: 1000, Events: 6, Cluster: "seoul", Tag: "kube.a",
+		Seq: 7, Received: 1_800_000_000_000_000_000, Salt: 99, Codec: CodecS2, Raw: 1000, Events: 6, Cluster: "seoul",
+		Tag:     "kube.a",
 		Outputs: []string{"es", "archive"},
 		Parts: []Part{
 			{Flags: PartKeyed | PartNanos | PartLast, Key: [16]byte{1}, Conn: 5, CommitSeq: 6, Events: 2, Total: 2},

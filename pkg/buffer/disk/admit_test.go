@@ -75,25 +75,35 @@ func TestGroupTurns(t *testing.T) {
 		lines []func(*Queue) *batch
 		want  []string
 	}{
-		{"alone, a group is full", many(50, waiting("flood", 1, 256<<10)), []string{"map[flood:2048]", "map[flood:2048]"}},
 		{
-			"who comes last is in the next group", append(many(50, waiting("flood", 1, 256<<10)), waiting("quiet", 1, 20<<10)),
+			"alone, a group is full", many(50, waiting("flood", 1, 256<<10)),
+			[]string{"map[flood:2048]", "map[flood:2048]"},
+		},
+		{
+			"who comes last is in the next group",
+			append(many(50, waiting("flood", 1, 256<<10)), waiting("quiet", 1, 20<<10)),
 			[]string{"map[flood:512 quiet:20]", "map[flood:2048]"},
 		},
 		{
 			"a batch larger than a group is stored in parts",
 			[]func(*Queue) *batch{waiting("flood", 40, 256<<10), waiting("quiet", 1, 20<<10)},
-			[]string{"map[flood:512 quiet:20]", "map[flood:2048]", "map[flood:2048]", "map[flood:2048]", "map[flood:2048]", "map[flood:1536]", "map[]"},
+			[]string{
+				"map[flood:512 quiet:20]", "map[flood:2048]", "map[flood:2048]", "map[flood:2048]", "map[flood:2048]",
+				"map[flood:1536]", "map[]",
+			},
 		},
 		{
-			"large pieces pay for their turn later", append(many(9, waiting("flood", 1, 2<<20)), many(20, waiting("busy", 1, 256<<10))...),
+			"large pieces pay for their turn later",
+			append(many(9, waiting("flood", 1, 2<<20)), many(20, waiting("busy", 1, 256<<10))...),
 			[]string{
 				"map[flood:2048]", "map[busy:512]", "map[busy:512]", "map[busy:512]", "map[busy:512 flood:2048]",
 			},
 		},
 		{
 			"small batches share what large ones do",
-			append(append(many(99, waiting("a", 1, 64<<10)), many(9, waiting("b", 8, 128<<10))...), many(9, waiting("c", 1, 1<<20))...),
+			append(append(many(99, waiting("a", 1, 64<<10)), many(9, waiting("b", 8, 128<<10))...), many(
+				9, waiting("c", 1, 1<<20),
+			)...),
 			[]string{"map[a:512 b:512 c:1024]", "map[a:512 b:512]", "map[a:512 b:512 c:1024]"},
 		},
 	} {

@@ -18,7 +18,8 @@ import (
 func entriesLike(n int) []byte {
 	var b strings.Builder
 	for i := 0; b.Len() < n; i++ {
-		fmt.Fprintf(&b, `{"log":"10.0.%d.%d - GET /api/v1/items/%d HTTP/1.1 200 %d","stream":"stdout","pod":"web-%d","node":"n%d"}`,
+		fmt.Fprintf(&b,
+			`{"log":"10.0.%d.%d - GET /api/v1/items/%d HTTP/1.1 200 %d","stream":"stdout","pod":"web-%d","node":"n%d"}`,
 			i%7, i%251, i*7919, i*31%9000, i%13, i%3)
 	}
 	return []byte(b.String()[:n])
@@ -80,7 +81,9 @@ func benchmarkAppend(b *testing.B, size, perBatch, conns int) {
 							if j == 0 {
 								id = fmt.Sprintf("chunk-%d-%d", conn, i)
 							}
-							batch.Begin(buffer.Message{Cluster: "seoul", Tag: "kube.var.log", Chunk: id, Outputs: outputs})
+							batch.Begin(buffer.Message{
+								Cluster: "seoul", Tag: "kube.var.log", Chunk: id, Outputs: outputs,
+							})
 							batch.Add(entries, size/300, true)
 						}
 						if err := batch.Commit(ctx); err != nil {
@@ -101,8 +104,8 @@ func benchmarkAppend(b *testing.B, size, perBatch, conns int) {
 	}
 }
 
-// One operation is one chunk of ten events of 300 bytes, as agents send; 256 connections, each with a tag of its own. CPU-µs
-// is the whole process's time for it.
+// One operation is one chunk of ten events of 300 bytes, as agents send; 256 connections, each with a tag of its own.
+// CPU-µs is the whole process's time for it.
 func BenchmarkFleet(b *testing.B) {
 	const conns = 256
 	s := mustOpen(b, benchConfig(b), buffer.Options{})
@@ -117,7 +120,9 @@ func BenchmarkFleet(b *testing.B) {
 		wg.Go(func() {
 			batch, tag := s.NewBatch(conn), fmt.Sprint("kube.var.log.", conn)
 			for i := int(conn); i < b.N; i += conns {
-				batch.Begin(buffer.Message{Cluster: "seoul", Tag: tag, Chunk: fmt.Sprintf("%d-%d", conn, i), Outputs: outputs})
+				batch.Begin(buffer.Message{
+					Cluster: "seoul", Tag: tag, Chunk: fmt.Sprintf("%d-%d", conn, i), Outputs: outputs,
+				})
 				batch.Add(entries, 10, true)
 				if err := batch.Commit(ctx); err != nil {
 					b.Error(err)

@@ -136,7 +136,11 @@ func (k *cleaner) save(last bool) error {
 		}
 	}
 	if len(unwanted) > 0 || last || whole {
-		changes.IDs, changes.HasIDs = s.resends.Unconfirmed(func(segment uint64) bool { return live[segment] && !last }), true
+		changes.IDs, changes.HasIDs = s.resends.Unconfirmed(func(
+			segment uint64,
+		) bool {
+			return live[segment] && !last
+		}), true
 	}
 	failpoint.Pass("state.save.before")
 	err := s.failing("save")
@@ -180,7 +184,8 @@ func (s *Queue) remove(unwanted []*segmentState) {
 			continue
 		}
 		if err := os.Remove(seg.path); err != nil && !errors.Is(err, os.ErrNotExist) {
-			s.log.Error().Err(err).Str("segment", seg.path).Msg("can't remove a segment that nobody wants: it is removed at the next start")
+			s.log.Error().Err(err).Str("segment", seg.path).
+				Msg("can't remove a segment that nobody wants: it is removed at the next start")
 		}
 		failpoint.Pass("segment.removed")
 		s.mu.Lock()
@@ -250,7 +255,8 @@ const (
 )
 
 func (seg *segmentState) sparse(now time.Time) bool {
-	if !seg.sealed || seg.broken || seg.unread || len(seg.sum) == 0 || seg.disk < compactSize || now.Sub(seg.touched) < compactAfter {
+	if !seg.sealed || seg.broken || seg.unread || len(seg.sum) == 0 || seg.disk < compactSize ||
+		now.Sub(seg.touched) < compactAfter {
 		return false
 	}
 	var wanted int64 // at most: a chunk that two outputs want counts twice
@@ -305,7 +311,8 @@ func (s *Queue) swap(seg *segmentState, c *segment.Contents, src *os.File) error
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.log.Info().Str("segment", seg.path).Int("chunks", len(out.Entries)).Int64("before", seg.disk).Int64("after", disk).
+	s.log.Info().Str("segment", seg.path).Int("chunks", len(out.Entries)).Int64("before", seg.disk).
+		Int64("after", disk).
 		Msg("made a segment smaller of which little is wanted")
 	s.remapIn(out)
 	seg.unload(s)
@@ -317,7 +324,9 @@ func (s *Queue) swap(seg *segmentState, c *segment.Contents, src *os.File) error
 
 // replace rewrites the file at path, which src is, with those chunks of c that keep asks for. It
 // returns the new contents, the new file opened for reading, and what it takes of the disk.
-func (s *Queue) replace(path string, src *os.File, c *segment.Contents, keep func(*segment.Entry) bool) (*segment.Contents, *os.File, int64, error) {
+func (s *Queue) replace(
+	path string, src *os.File, c *segment.Contents, keep func(*segment.Entry) bool,
+) (*segment.Contents, *os.File, int64, error) {
 	tmp := path + ".tmp"
 	out, err := segment.Rewrite(tmp, src, c, keep)
 	failpoint.Pass("segment.rewritten")

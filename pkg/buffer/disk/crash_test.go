@@ -102,7 +102,9 @@ func crashChild(dir string) {
 			b := s.NewBatch(conn)
 			for i := 0; ; i++ {
 				id := fmt.Sprintf("%s-%d-%d", os.Getenv("AGG_CRASH_ROUND"), conn, i)
-				b.Begin(buffer.Message{Cluster: fmt.Sprint("c", conn%2), Tag: fmt.Sprint("t", conn), Chunk: id, Outputs: []string{"o"}})
+				b.Begin(buffer.Message{
+					Cluster: fmt.Sprint("c", conn%2), Tag: fmt.Sprint("t", conn), Chunk: id, Outputs: []string{"o"},
+				})
 				entries := strings.Repeat(" ", i%3*20_000) + id + " "
 				if conn == 3 && i%16 == 0 { // more than a transaction takes
 					for range 6 {

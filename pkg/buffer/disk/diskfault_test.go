@@ -60,8 +60,8 @@ func TestFailingCalls(t *testing.T) {
 }
 
 // A process that puts dead letters back into the queue goes on after each of its syncs in turn has failed, and starts
-// again without a reboot: what it finds then may be in memory only, and after a power cut no letter is there besides its
-// event.
+// again without a reboot: what it finds then may be in memory only, and after a power cut no letter is there besides
+// its event.
 func TestFailingSyncsOfRequeue(t *testing.T) {
 	t.Parallel()
 	for _, what := range []string{"some", "all"} { // letters of a file, which is replaced or goes
@@ -79,7 +79,8 @@ func TestFailingSyncsOfRequeue(t *testing.T) {
 func failingCall(t *testing.T, fault string, args ...string) int {
 	t.Helper()
 	seed := boltfiletest.Seeds(t, 1)[0]
-	run := newLifeRun(t, seed, 0, true, &disktrace.State{Dir: map[string]*disktrace.State{}}, nil, append(args, "-e", fault)...)
+	run := newLifeRun(t, seed, 0, true, &disktrace.State{Dir: map[string]*disktrace.State{}}, nil,
+		append(args, "-e", fault)...)
 	if run == nil {
 		return 0
 	}

@@ -3,9 +3,10 @@
 // # Goroutines
 //
 // The committer takes what all connections have ready and stores it, one transaction after the other (commit.go,
-// admit.go, group.go), at a pace that spares commits (package pace). The sealer ends the segment before the one that is written (rotate.go). The cleaner saves what
-// outputs have finished, removes segments and makes them small (cleaner.go). Connections compress their batches, and
-// outputs read their chunks, in goroutines of their own. Each says what it is at: see health.go.
+// admit.go, group.go), at a pace that spares commits (package pace). The sealer ends the segment before the one that is
+// written (rotate.go). The cleaner saves what outputs have finished, removes segments and makes them small
+// (cleaner.go). Connections compress their batches, and outputs read their chunks, in goroutines of their own. Each
+// says what it is at: see health.go.
 //
 // # Locks
 //

@@ -79,7 +79,11 @@ func TestDamage(t *testing.T) {
 		}, 0, false},
 		{"state.db of garbage", func(t *testing.T, dir string) {
 			t.Helper()
-			boltfiletest.Change(t, filepath.Join(dir, statefile.Name), func(b []byte) []byte { return []byte(text(len(b), 9)) })
+			boltfiletest.Change(t, filepath.Join(dir, statefile.Name), func(
+				b []byte,
+			) []byte {
+				return []byte(text(len(b), 9))
+			})
 		}, 0, true},
 		{"state.db empty", func(t *testing.T, dir string) {
 			t.Helper()
@@ -99,7 +103,12 @@ func TestDamage(t *testing.T) {
 		}, 1, true},
 		{"meta pages gone", func(t *testing.T, dir string) {
 			t.Helper()
-			boltfiletest.Change(t, segmentFiles(t, dir)[1], func(b []byte) []byte { clear(b[:2*boltfile.PageSize]); return b })
+			boltfiletest.Change(t, segmentFiles(t, dir)[1], func(
+				b []byte,
+			) []byte {
+				clear(b[:2*boltfile.PageSize])
+				return b
+			})
 		}, 0, true},
 		{"byte of a chunk flipped", func(t *testing.T, dir string) {
 			t.Helper()
@@ -107,7 +116,9 @@ func TestDamage(t *testing.T) {
 		}, 1, true},
 		{"dead letters of garbage", func(t *testing.T, dir string) {
 			t.Helper()
-			if err := os.WriteFile(filepath.Join(dir, "dead", "dead-0000000000000001.db"), []byte(text(9000, 9)), 0o600); err != nil {
+			if err := os.WriteFile(
+				filepath.Join(dir, "dead", "dead-0000000000000001.db"), []byte(text(9000, 9)), 0o600,
+			); err != nil {
 				t.Fatal(err)
 			}
 		}, 0, false},
@@ -169,7 +180,8 @@ func TestLossIsNamed(t *testing.T) {
 		want   []string
 	}{
 		{
-			"a chunk: told when it is handed out", func(_ string, e segment.Entry) []int { return []int{int(e.Off) + 90_000} },
+			"a chunk: told when it is handed out",
+			func(_ string, e segment.Entry) []int { return []int{int(e.Off) + 90_000} },
 			[]string{`"cluster":"tokyo"`, `"chunk":2`, `"events":3`, "PATH-2.corrupt"},
 		},
 		{"index and chunk: told at the start", func(path string, e segment.Entry) []int {
@@ -184,7 +196,9 @@ func TestLossIsNamed(t *testing.T) {
 			cfg := testConfig(t.TempDir())
 			s := mustOpen(t, cfg, buffer.Options{})
 			put(t, s, message1{text: text(100_000, 1)})
-			put(t, s, message1{text: text(100_000, 2), cluster: "tokyo", tag: "kube.app", events: 3, outputs: []string{"o", "p"}})
+			put(t, s, message1{
+				text: text(100_000, 2), cluster: "tokyo", tag: "kube.app", events: 3, outputs: []string{"o", "p"},
+			})
 			mustClose(t, s)
 			path := segmentFiles(t, cfg.Path)[0]
 			c, _, err := segment.Read(path, 1)
@@ -206,7 +220,8 @@ func TestLossIsNamed(t *testing.T) {
 			st := s.Stats()
 			mustClose(t, s)
 			if st.LostEvents != 3 || st.Disk.SetAside != 1 {
-				t.Errorf("%d events are counted as lost, %d files or chunks as set aside", st.LostEvents, st.Disk.SetAside)
+				t.Errorf("%d events are counted as lost, %d files or chunks as set aside", st.LostEvents,
+					st.Disk.SetAside)
 			}
 			for _, want := range tc.want {
 				if want = strings.ReplaceAll(want, "PATH", path); !strings.Contains(log.String(), want) {
@@ -243,7 +258,10 @@ func TestFlippedBytes(t *testing.T) {
 
 // What an agent sent can't pass for a chunk of another cluster when the chunk around it is broken.
 func TestForgedChunk(t *testing.T) {
-	forged := chunk.Header{Seq: 2, Salt: 12345, Raw: 6, Events: 1, Cluster: "victim", Tag: "t", Outputs: []string{"o"}, Parts: []chunk.Part{{Events: 1}}}
+	forged := chunk.Header{
+		Seq: 2, Salt: 12345, Raw: 6, Events: 1, Cluster: "victim", Tag: "t", Outputs: []string{"o"},
+		Parts: []chunk.Part{{Events: 1}},
+	}
 	value := append(chunk.AppendHeader(nil, &forged), "forged"...)
 	chunk.Seal(value)
 	cfg := testConfig(t.TempDir())
@@ -344,8 +362,8 @@ func TestNoSpaceLeft(t *testing.T) {
 	}
 }
 
-// TestFailedSync has a commit fail after all of it is written, as with a sync that fails. What it holds is stored again in
-// another segment, and must not come from the first one as well when that one is read again.
+// TestFailedSync has a commit fail after all of it is written, as with a sync that fails. What it holds is stored again
+// in another segment, and must not come from the first one as well when that one is read again.
 func TestFailedSync(t *testing.T) {
 	var s *Queue
 	fail := false
@@ -355,7 +373,8 @@ func TestFailedSync(t *testing.T) {
 		}
 		fail = false
 		h := chunk.Header{
-			Seq: s.commit.builder.Next, Cluster: "c", Tag: "t", Outputs: []string{"o"}, Events: 1, Raw: 5, Parts: []chunk.Part{{Events: 1}},
+			Seq: s.commit.builder.Next, Cluster: "c", Tag: "t", Outputs: []string{"o"}, Events: 1, Raw: 5,
+			Parts: []chunk.Part{{Events: 1}},
 		}
 		value := append(chunk.AppendHeader(nil, &h), "after"...)
 		chunk.Seal(value)
@@ -386,7 +405,8 @@ func TestLockedDirectory(t *testing.T) {
 	dir := t.TempDir()
 	mustOpen(t, testConfig(dir), buffer.Options{})
 	_, err := Open(testConfig(dir), buffer.Options{})
-	if want := fmt.Sprintf("queue directory %s is in use by process %d", dir, os.Getpid()); err == nil || !strings.Contains(err.Error(), want) {
+	if want := fmt.Sprintf("queue directory %s is in use by process %d", dir, os.Getpid()); err == nil ||
+		!strings.Contains(err.Error(), want) {
 		t.Errorf("got %v, want %q", err, want)
 	}
 }

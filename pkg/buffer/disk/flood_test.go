@@ -14,7 +14,9 @@ import (
 // One operation is a commit of one event of a quiet cluster, 100 a second: alone, and while another
 // cluster's connections commit as fast as they can. -benchtime 500x gives a p99 worth the name.
 func BenchmarkFlood(b *testing.B) {
-	for _, flood := range []struct{ conns, size, pieces int }{{0, 0, 0}, {32, 128 << 10, 1}, {16, 1 << 20, 8}, {4, 4 << 20, 16}} {
+	for _, flood := range []struct{ conns, size, pieces int }{
+		{0, 0, 0}, {32, 128 << 10, 1}, {16, 1 << 20, 8}, {4, 4 << 20, 16},
+	} {
 		b.Run(fmt.Sprintf("conns=%d/bytes=%d", flood.conns, flood.size*flood.pieces), func(b *testing.B) {
 			cfg := benchConfig(b)
 			cfg.Compression = "none" // the most bytes on disk

@@ -173,7 +173,8 @@ func TestOtherFormat(t *testing.T) {
 				mustClose(t, s)
 				return
 			}
-			if !errors.Is(err, format.ErrUnknown) || !strings.Contains(err.Error(), "use the program that wrote it") || !strings.Contains(err.Error(), "/"+tc.refused) {
+			if !errors.Is(err, format.ErrUnknown) || !strings.Contains(err.Error(), "use the program that wrote it") ||
+				!strings.Contains(err.Error(), "/"+tc.refused) {
 				t.Fatalf("error %v, want which file it is and what to do", err)
 			}
 			if after := filesOf(t, dir); !maps.Equal(before, after) {
@@ -284,8 +285,8 @@ func filesOf(t *testing.T, dir string) map[string]string {
 	return files
 }
 
-// TestOldestOfIndex: a sealed segment whose chunks the program before can't read says so in its index, which that program
-// reads at its start. Others don't.
+// TestOldestOfIndex: a sealed segment whose chunks the program before can't read says so in its index, which that
+// program reads at its start. Others don't.
 func TestOldestOfIndex(t *testing.T) {
 	for _, tc := range []struct {
 		name string

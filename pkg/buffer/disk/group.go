@@ -163,7 +163,8 @@ func (g *txBuilder) publish(seg *segmentState, where []uint32) {
 		seg.oldest = max(seg.oldest, ch.Oldest())
 		seg.entries = append(seg.entries, segment.Entry{
 			Seq: uint32(ch.Seq - seg.first), Off: where[i], Size: uint32(ch.To - ch.From), Raw: uint32(ch.Raw),
-			Events: uint32(ch.Events), Cluster: s.clusterNumber(ch.Cluster), Set: s.setNumber(ch.Outputs), Received: ch.Received,
+			Events: uint32(ch.Events), Cluster: s.clusterNumber(ch.Cluster), Set: s.setNumber(ch.Outputs),
+			Received: ch.Received,
 		})
 	}
 	s.loadedN += len(g.Chunks)

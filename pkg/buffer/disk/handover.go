@@ -78,8 +78,8 @@ func (s *Queue) Owed(ctx context.Context, yield func(*buffer.Handed) error) erro
 	}
 }
 
-// owedFrom returns the first segment that holds something wanted from the sequence number on, and the index of the first
-// entry in it that is; -1: none of those that are left, or the segment is not loaded. s.mu is held.
+// owedFrom returns the first segment that holds something wanted from the sequence number on, and the index of the
+// first entry in it that is; -1: none of those that are left, or the segment is not loaded. s.mu is held.
 func (s *Queue) owedFrom(from uint64) (*segmentState, int) {
 	for _, seg := range s.segs {
 		if seg.end() <= from || len(seg.sum) == 0 || seg.broken {
@@ -137,12 +137,14 @@ func (s *Queue) given(seq uint64) {
 
 // newLease returns a lease of the chunk of e, without its contents.
 func newLease(seg *segmentState, e *segment.Entry) *lease {
-	return &lease{seg: seg, seq: seg.first + uint64(e.Seq), size: e.Size, events: e.Events, set: e.Set, received: e.Received}
+	return &lease{
+		seg: seg, seq: seg.first + uint64(e.Seq), size: e.Size, events: e.Events, set: e.Set, received: e.Received,
+	}
 }
 
 // adopter takes over what other queues hand over. Their chunks come in order of their numbers, so the highest one tells
-// all that is here already. It is noted before each transaction from which sequence number on chunks with higher ones may
-// lie: after a crash they tell themselves, and their segments stay until then.
+// all that is here already. It is noted before each transaction from which sequence number on chunks with higher ones
+// may lie: after a crash they tell themselves, and their segments stay until then.
 type adopter struct {
 	s *Queue
 

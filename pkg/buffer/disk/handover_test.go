@@ -47,7 +47,9 @@ func waitingFor(t *testing.T, s *Queue) map[buffer.Owing][]event.Chunk {
 			continue
 		}
 		src := s.Waiting(o.Output, o.Target)
-		for c := take(t, s, waitingName(o.Output, o.Target)); c != nil; c = take(t, s, waitingName(o.Output, o.Target)) {
+		for c := take(t, s, waitingName(o.Output, o.Target)); c != nil; c = take(
+			t, s, waitingName(o.Output, o.Target),
+		) {
 			kept := *c
 			kept.Entries, kept.Seq, kept.Again = slices.Clone(c.Entries), 0, false
 			for i := range kept.Parts { // without an agent's id both ids are the same
@@ -62,8 +64,8 @@ func waitingFor(t *testing.T, s *Queue) map[buffer.Owing][]event.Chunk {
 	return all
 }
 
-// fillForHandover makes a queue with every kind of chunk: for several outputs of which one is done, with ids of its own,
-// of whole seconds and without any, waiting aside with another tag, and a dead letter that was sent again.
+// fillForHandover makes a queue with every kind of chunk: for several outputs of which one is done, with ids of its
+// own, of whole seconds and without any, waiting aside with another tag, and a dead letter that was sent again.
 func fillForHandover(t *testing.T, s *Queue) {
 	t.Helper()
 	put(t, s, message1{chunk: "a1", outputs: []string{"es", "archive"}, text: "both", nanos: true})
@@ -90,14 +92,20 @@ func fillForHandover(t *testing.T, s *Queue) {
 			defer src.Return(c)
 			continue
 		}
-		rest := buffer.Rest{Target: "logs-x", Entries: []byte("filtered"), Filtered: true, NewTag: "new", Parts: slices.Clone(c.Parts)}
+		rest := buffer.Rest{
+			Target: "logs-x", Entries: []byte("filtered"), Filtered: true, NewTag: "new", Parts: slices.Clone(c.Parts),
+		}
 		if err := src.SettlePart(t.Context(), c, []buffer.Rest{rest}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	item := buffer.RequeueItem{ID: 7, Message: buffer.Message{Cluster: "c", Tag: "t", Outputs: []string{"es"}}, Entries: []byte("again")}
+	item := buffer.RequeueItem{
+		ID: 7, Message: buffer.Message{Cluster: "c", Tag: "t", Outputs: []string{"es"}}, Entries: []byte("again"),
+	}
 	item.Part = event.Part{Key: [16]byte{9}, First: 4, Events: 1}
-	if err := errors.Join(s.Requeue(t.Context(), []buffer.RequeueItem{item}), s.ForgetRequeued([]uint64{7})); err != nil {
+	if err := errors.Join(
+		s.Requeue(t.Context(), []buffer.RequeueItem{item}), s.ForgetRequeued([]uint64{7}),
+	); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -137,8 +145,10 @@ func TestHandover(t *testing.T) {
 	}
 	for _, q := range []*Queue{from, to} {
 		for _, w := range q.Stats().Waits {
-			sum := w.Done.Events + w.Dropped.Events + w.Purged.Events + w.Lost.Events + w.Given.Events + w.Pending.Events
-			if w.Found.Events+w.Appended.Events != sum || q == to && w.Adopted != w.Appended || q == from && w.Pending.Chunks != 0 {
+			sum := w.Done.Events + w.Dropped.Events + w.Purged.Events + w.Lost.Events + w.Given.Events +
+				w.Pending.Events
+			if w.Found.Events+w.Appended.Events != sum || q == to && w.Adopted != w.Appended ||
+				q == from && w.Pending.Chunks != 0 {
 				t.Errorf("%+v", w)
 			}
 		}
@@ -191,8 +201,11 @@ func TestAdoptedOnce(t *testing.T) {
 			s := mustOpen(t, testConfig(dir), buffer.Options{})
 			handed := func(seq uint64, text string) []buffer.Handed {
 				return []buffer.Handed{{
-					Chunk: event.Chunk{Seq: seq, Cluster: "c", Tag: "t", Events: 1, Entries: []byte(text), Parts: []event.Part{{Key: [16]byte{byte(seq)}, Events: 1}}},
-					Owes:  []buffer.Owing{{Output: "o"}},
+					Chunk: event.Chunk{
+						Seq: seq, Cluster: "c", Tag: "t", Events: 1, Entries: []byte(text),
+						Parts: []event.Part{{Key: [16]byte{byte(seq)}, Events: 1}},
+					},
+					Owes: []buffer.Owing{{Output: "o"}},
 				}}
 			}
 			for i, text := range []string{"one", "two"} {
@@ -222,7 +235,10 @@ func TestAdoptedOnce(t *testing.T) {
 				t.Errorf("up to %d, want 11", seq)
 			}
 			// Another queue's numbers are its own, and so are the same one's once it has ended.
-			if err := errors.Join(s.Adopt(t.Context(), [16]byte{2}, handed(10, "other's")), s.EndAdoption([16]byte{1}), s.Adopt(t.Context(), [16]byte{1}, handed(10, "new"))); err != nil {
+			if err := errors.Join(
+				s.Adopt(t.Context(), [16]byte{2}, handed(10, "other's")), s.EndAdoption([16]byte{1}),
+				s.Adopt(t.Context(), [16]byte{1}, handed(10, "new")),
+			); err != nil {
 				t.Fatal(err)
 			}
 			if got := drain(t, s, "o"); !slices.Equal(got, []string{"other's", "new"}) {
@@ -244,8 +260,10 @@ func TestAdoptIsRefused(t *testing.T) {
 	put(t, s, message1{text: strings.Repeat("before ", 1000)})
 	text := strings.Repeat("x", 100_000)
 	h := buffer.Handed{
-		Chunk: event.Chunk{Seq: 1, Cluster: "c", Tag: "t", Events: 1, Entries: []byte(text), Parts: []event.Part{{Events: 1}}},
-		Owes:  []buffer.Owing{{Output: "o"}},
+		Chunk: event.Chunk{
+			Seq: 1, Cluster: "c", Tag: "t", Events: 1, Entries: []byte(text), Parts: []event.Part{{Events: 1}},
+		},
+		Owes: []buffer.Owing{{Output: "o"}},
 	}
 	limits := s.limitsOf
 	limits.Clusters = map[string]int64{"c": 1}
@@ -280,7 +298,10 @@ func TestAdoptLetters(t *testing.T) {
 	s := mustOpen(t, testConfig(dir), buffer.Options{})
 	letters := func(ids ...uint64) (all []deadletter.Letter) {
 		for _, id := range ids {
-			all = append(all, deadletter.Letter{ID: id, Cluster: "c", Tag: "t", Output: "o", Reason: "rejected", Detail: fmt.Sprint("no ", id), Events: 1, Entry: []byte{byte(id)}})
+			all = append(all, deadletter.Letter{
+				ID: id, Cluster: "c", Tag: "t", Output: "o", Reason: "rejected", Detail: fmt.Sprint("no ", id),
+				Events: 1, Entry: []byte{byte(id)},
+			})
 		}
 		return all
 	}
@@ -314,8 +335,10 @@ func TestDamagedNoteOfAdoption(t *testing.T) {
 	dir := t.TempDir()
 	s := mustOpen(t, testConfig(dir), buffer.Options{})
 	h := buffer.Handed{
-		Chunk: event.Chunk{Seq: 5, Cluster: "c", Tag: "t", Events: 1, Entries: []byte("x"), Parts: []event.Part{{Events: 1}}},
-		Owes:  []buffer.Owing{{Output: "o"}},
+		Chunk: event.Chunk{
+			Seq: 5, Cluster: "c", Tag: "t", Events: 1, Entries: []byte("x"), Parts: []event.Part{{Events: 1}},
+		},
+		Owes: []buffer.Owing{{Output: "o"}},
 	}
 	if err := s.Adopt(t.Context(), [16]byte{1}, []buffer.Handed{h}); err != nil {
 		t.Fatal(err)

@@ -67,7 +67,8 @@ func (s *Queue) checkDir() {
 	if herr != nil || err == nil && os.SameFile(there, held) || err != nil && !errors.Is(err, os.ErrNotExist) {
 		return
 	}
-	err = fmt.Errorf("%s is not the directory any more that the queue was opened in, or somebody removed %s: it was replaced, moved or unmounted; "+
+	err = fmt.Errorf("%s is not the directory any more that the queue was opened in, or somebody removed %s: it was "+
+		"replaced, moved or unmounted; "+
 		"put it back where it was, and start again", s.dir, boltfile.LockFile)
 	s.gone.Store(&err)
 	s.log.Error().Err(err).Msg("nothing is stored and acknowledged any more")

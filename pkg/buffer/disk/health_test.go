@@ -57,10 +57,12 @@ func TestHangingDisk(t *testing.T) {
 						beat = b
 					}
 				}
-				if beat.Doing != heartbeat.InDiskCall || !strings.HasPrefix(beat.What, tc.what+dir) || time.Since(beat.Since) < 11*time.Second {
+				if beat.Doing != heartbeat.InDiskCall || !strings.HasPrefix(beat.What, tc.what+dir) ||
+					time.Since(beat.Since) < 11*time.Second {
 					t.Errorf("%s is at %+v", tc.loop, beat)
 				}
-				if err := s.Ready(); (err == nil) != tc.ready || err != nil && err.Error() != "a commit to "+dir+" has waited for 12 s" {
+				if err := s.Ready(); (err == nil) != tc.ready ||
+					err != nil && err.Error() != "a commit to "+dir+" has waited for 12 s" {
 					t.Errorf("ready: %v", err)
 				}
 				close(hang)

@@ -155,7 +155,10 @@ func TestOutputLimit(t *testing.T) {
 				cfg.WhenFull = whenFull
 				s := mustOpen(t, cfg, buffer.Options{OutputLimits: map[string]int64{"slow": 100 << 10}})
 				fill := func(i int) error {
-					m := message1{text: text(30<<10, uint64(i)), conn: 1, cluster: fmt.Sprint("c", i%2), outputs: []string{"slow"}}
+					m := message1{
+						text: text(30<<10, uint64(i)), conn: 1, cluster: fmt.Sprint("c", i%2),
+						outputs: []string{"slow"},
+					}
 					ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 					defer cancel()
 					return m.begin(s).Commit(ctx)

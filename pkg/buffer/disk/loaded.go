@@ -186,7 +186,8 @@ func (s *Queue) load(seg *segmentState) {
 		f, err = os.Open(seg.path) //nolint:gosec // in the directory that the operator named
 	}
 	if damage != nil {
-		s.log.Error().Str("segment", seg.path).Fields(damage.Fields()).Msg("segment is damaged: going on with the chunks that can be read")
+		s.log.Error().Str("segment", seg.path).Fields(damage.Fields()).
+			Msg("segment is damaged: going on with the chunks that can be read")
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -195,7 +196,8 @@ func (s *Queue) load(seg *segmentState) {
 	case err != nil:
 		seg.broken = true
 		s.stats.setAside++
-		s.log.Error().Err(err).Str("segment", seg.path).Msg("can't read a segment: what it holds waits for the next start")
+		s.log.Error().Err(err).Str("segment", seg.path).
+			Msg("can't read a segment: what it holds waits for the next start")
 	case seg.gone || s.closed:
 		_ = f.Close() // only read from
 	default:
@@ -345,6 +347,7 @@ func (s *Queue) untrackMissing(seg *segmentState, entries []segment.Entry) {
 // newSegment returns a segment that holds nothing yet.
 func newSegment(dirPath string, first uint64) *segmentState {
 	return &segmentState{
-		first: first, path: dirPath, sum: map[*partition]*demand{}, liveBytes: map[uint32]int64{}, done: map[*source]bitmap{}, dirty: map[*source]bool{},
+		first: first, path: dirPath, sum: map[*partition]*demand{}, liveBytes: map[uint32]int64{},
+		done: map[*source]bitmap{}, dirty: map[*source]bool{},
 	}
 }

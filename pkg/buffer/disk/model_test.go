@@ -41,7 +41,8 @@ func TestModel(t *testing.T) {
 			cfg.Compression = []string{"none", "s2", "zstd"}[i%3]
 			cfg.Sync = i%2 == 0
 			m := &model{
-				t: t, r: rand.New(rand.NewPCG(seed, 0)), cfg: cfg, waits: map[string][]string{}, inFlight: map[string]map[string]bool{},
+				t: t, r: rand.New(rand.NewPCG(seed, 0)), cfg: cfg, waits: map[string][]string{},
+				inFlight: map[string]map[string]bool{},
 			}
 			m.s = mustOpen(t, cfg, buffer.Options{})
 			for range 200 {
@@ -122,7 +123,9 @@ func (m *model) next() {
 		}
 		return
 	}
-	h := heldChunk{output: output, chunk: c, records: strings.SplitAfter(strings.TrimSuffix(string(c.Entries), "\n"), "\n")}
+	h := heldChunk{
+		output: output, chunk: c, records: strings.SplitAfter(strings.TrimSuffix(string(c.Entries), "\n"), "\n"),
+	}
 	h.records[len(h.records)-1] += "\n"
 	k := h.key()
 	if m.inFlight[k] == nil {

@@ -30,10 +30,14 @@ func Open(cfg buffer.Config, o buffer.Options) (_ *Queue, err error) {
 	}
 	s := &Queue{
 		cfg: cfg, opts: o, log: o.Log, now: o.Now, directory: directory{dir: cfg.Path},
-		memory:       pack.Memory{Arenas: chunk.Pool{Keep: pack.KeepArena}, Values: chunk.Pool{Keep: pack.KeepArena}, Entries: chunk.Pool{Keep: 4 * pack.KeepArena}},
+		memory: pack.Memory{
+			Arenas: chunk.Pool{Keep: pack.KeepArena}, Values: chunk.Pool{Keep: pack.KeepArena},
+			Entries: chunk.Pool{Keep: 4 * pack.KeepArena},
+		},
 		names:        names{numbers: map[string]uint32{}, setOf: map[string]uint32{}, sources: map[string]*source{}},
 		segmentTable: segmentTable{keep: keep{requeued: math.MaxUint64, adopted: math.MaxUint64}},
-		resends:      resend.NewWindow(cfg.DedupeWindow, o.Now), stats: statistics{duplicates: map[string]buffer.Duplicates{}},
+		resends:      resend.NewWindow(cfg.DedupeWindow, o.Now),
+		stats:        statistics{duplicates: map[string]buffer.Duplicates{}},
 	}
 	var random [16]byte
 	_, _ = rand.Read(random[:]) // never fails
@@ -148,7 +152,8 @@ func advise(err error) error {
 func takeDir(dir string) (*os.File, error) {
 	f, holder, err := boltfile.Lock(dir)
 	if errors.Is(err, boltfile.ErrLocked) {
-		return nil, fmt.Errorf("queue directory %s %w by process %s: stop that one, or set another buffer.path", dir, buffer.ErrInUse, holder)
+		return nil, fmt.Errorf("queue directory %s %w by process %s: stop that one, or set another buffer.path", dir,
+			buffer.ErrInUse, holder)
 	}
 	return f, err
 }

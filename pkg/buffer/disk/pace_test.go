@@ -18,8 +18,8 @@ func commitEvent(t *testing.T, b buffer.Batch) error {
 	return b.Commit(t.Context())
 }
 
-// TestCommitsPaceThemselves lets connections commit small batches, on a disk that takes a millisecond for each commit, in
-// a bubble, whose clock stands still while something runs.
+// TestCommitsPaceThemselves lets connections commit small batches, on a disk that takes a millisecond for each commit,
+// in a bubble, whose clock stands still while something runs.
 func TestCommitsPaceThemselves(t *testing.T) {
 	const cost = time.Millisecond
 	for _, tc := range []struct {

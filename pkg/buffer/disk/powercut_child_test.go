@@ -158,9 +158,14 @@ func beginNamed(s *Queue, names []string, conn uint64) (buffer.Batch, error) {
 
 // namedLetter returns the dead letter of the event.
 func namedLetter(n eventName) deadletter.Letter {
-	ev := event.Event{Chunk: &event.Chunk{Parts: []event.Part{{Key: event.PartKeyOfChunk(n.cluster(), n.tag(), n.String()), Events: 1}}}}
+	ev := event.Event{
+		Chunk: &event.Chunk{
+			Parts: []event.Part{{Key: event.PartKeyOfChunk(n.cluster(), n.tag(), n.String()), Events: 1}},
+		},
+	}
 	return deadletter.Letter{
-		Cluster: n.cluster(), Tag: n.tag(), Output: "o", Reason: "rejected", Events: 1, EventID: string(ev.AppendID(nil)), Entry: n.entry(),
+		Cluster: n.cluster(), Tag: n.tag(), Output: "o", Reason: "rejected", Events: 1,
+		EventID: string(ev.AppendID(nil)), Entry: n.entry(),
 	}
 }
 

@@ -46,7 +46,8 @@ func TestPowerCut(t *testing.T) {
 	t.Logf("AGG_SEED=%d", seed)
 	start, ledger := &disktrace.State{Dir: map[string]*disktrace.State{}}, []mark(nil)
 	must := []string{
-		"make queue", "make lock", "replace state.db", "replace seg", "remove seg", "replace dead", "remove dead", "replace retry", "remove retry",
+		"make queue", "make lock", "replace state.db", "replace seg", "remove seg", "replace dead", "remove dead",
+		"replace retry", "remove retry",
 	}
 	for round := range 2 {
 		run := newLifeRun(t, seed, round, true, start, ledger)
@@ -62,7 +63,8 @@ func TestPowerCut(t *testing.T) {
 // Without sync a power cut takes what was acknowledged: were nothing found missing, TestPowerCut
 // would find nothing either.
 func TestPowerCutWithoutSync(t *testing.T) {
-	run := newLifeRun(t, boltfiletest.Seeds(t, 1)[0], 0, false, &disktrace.State{Dir: map[string]*disktrace.State{}}, nil)
+	run := newLifeRun(t, boltfiletest.Seeds(t, 1)[0], 0, false, &disktrace.State{Dir: map[string]*disktrace.State{}},
+		nil)
 	if run == nil {
 		return
 	}
@@ -94,7 +96,9 @@ const keptDir = "AGG_POWERCUT_KEPT"
 
 // newLifeRun runs a process that finds the directory as start, under strace with more arguments. It
 // returns nil where that can't be done.
-func newLifeRun(t *testing.T, seed uint64, round int, sync bool, start *disktrace.State, before []mark, args ...string) *lifeRun {
+func newLifeRun(
+	t *testing.T, seed uint64, round int, sync bool, start *disktrace.State, before []mark, args ...string,
+) *lifeRun {
 	t.Helper()
 	strace, err := exec.LookPath("strace")
 	if err == nil {
@@ -105,7 +109,9 @@ func newLifeRun(t *testing.T, seed uint64, round int, sync bool, start *disktrac
 		return nil
 	}
 	dir := t.TempDir()
-	run := &lifeRun{root: filepath.Join(dir, "data"), log: filepath.Join(dir, "trace"), start: start, before: before, seed: seed}
+	run := &lifeRun{
+		root: filepath.Join(dir, "data"), log: filepath.Join(dir, "trace"), start: start, before: before, seed: seed,
+	}
 	if err := start.Write(run.root); err != nil {
 		t.Fatal(err)
 	}
@@ -220,7 +226,8 @@ func (run *lifeRun) cuts(t *testing.T, n int) (*disktrace.State, []mark) {
 	r := rand.New(rand.NewPCG(run.seed, uint64(len(run.before))))
 	ops := run.trace.Ops
 	interesting := func(i int) bool { // the moments before a sync, after an ack, and before a name changes
-		return i < len(ops) && (ops[i].Kind == disktrace.Sync || ops[i].Kind == disktrace.Link) || i > 0 && ops[i-1].Kind == disktrace.Mark
+		return i < len(ops) && (ops[i].Kind == disktrace.Sync || ops[i].Kind == disktrace.Link) ||
+			i > 0 && ops[i-1].Kind == disktrace.Mark
 	}
 	moments := 0
 	for i := range ops {
@@ -280,7 +287,9 @@ func (run *lifeRun) keep(t *testing.T) string {
 		if err == nil {
 			err = os.WriteFile(filepath.Join(dir, "run.json"), about, 0o600)
 		}
-		if err = errors.Join(err, run.start.Write(filepath.Join(dir, "start")), os.Rename(run.log, filepath.Join(dir, "trace"))); err != nil {
+		if err = errors.Join(
+			err, run.start.Write(filepath.Join(dir, "start")), os.Rename(run.log, filepath.Join(dir, "trace")),
+		); err != nil {
 			t.Fatal(err)
 		}
 		run.log = filepath.Join(dir, "trace")
@@ -449,9 +458,12 @@ func (l *ledger) check(s *Queue) error {
 			for _, name := range names {
 				n, _ := parseEventName(name) // it was parsed before
 				_, begun := l.messages[n.message()]
-				begun = begun && n.kind == "e" && slices.Contains(outputsOf(n.msg), output) || l.retried[name] && output == "o"
+				begun = begun && n.kind == "e" && slices.Contains(outputsOf(n.msg), output) ||
+					l.retried[name] && output == "o"
 				if !begun || n.cluster() != c.Cluster || n.tag() != c.Tag {
-					wrong = append(wrong, fmt.Errorf("event %s was made up: output %s, cluster %s, tag %s", name, output, c.Cluster, c.Tag))
+					wrong = append(wrong,
+						fmt.Errorf("event %s was made up: output %s, cluster %s, tag %s", name, output, c.Cluster,
+							c.Tag))
 				}
 				found[[2]string{output, name}]++
 			}
@@ -469,11 +481,14 @@ func (l *ledger) check(s *Queue) error {
 				switch {
 				case n.kind == "x":
 				case l.over && found[key] > 0:
-					wrong = append(wrong, fmt.Errorf("event %s comes again for output %s after it was delivered", name, output))
+					wrong = append(wrong,
+						fmt.Errorf("event %s comes again for output %s after it was delivered", name, output))
 				case !l.over && found[key] == 0 && !l.delivered[key]:
-					wrong = append(wrong, fmt.Errorf("event %s, which was acknowledged, is missing for output %s", name, output))
+					wrong = append(wrong,
+						fmt.Errorf("event %s, which was acknowledged, is missing for output %s", name, output))
 				case found[key] > l.tries[id] && !l.large(id):
-					wrong = append(wrong, fmt.Errorf("event %s is there %d times for output %s", name, found[key], output))
+					wrong = append(wrong,
+						fmt.Errorf("event %s is there %d times for output %s", name, found[key], output))
 				}
 			}
 		}
@@ -494,11 +509,13 @@ func (l *ledger) checkLetters(s *Queue, found map[[2]string]int) (wrong []error)
 		letter := &letters[i]
 		names, err := eventNames(letter.Entry)
 		if err != nil || len(names) != 1 {
-			wrong = append(wrong, fmt.Errorf("dead letter %d: %w", letter.ID, errors.Join(err, fmt.Errorf("%d events", len(names)))))
+			wrong = append(wrong,
+				fmt.Errorf("dead letter %d: %w", letter.ID, errors.Join(err, fmt.Errorf("%d events", len(names)))))
 			continue
 		}
 		n, _ := parseEventName(names[0]) // it was parsed before
-		if _, begun := l.letters[names[0]]; !begun || letter.Cluster != n.cluster() || letter.Tag != n.tag() || letter.Events != 1 {
+		if _, begun := l.letters[names[0]]; !begun || letter.Cluster != n.cluster() || letter.Tag != n.tag() ||
+			letter.Events != 1 {
 			wrong = append(wrong, fmt.Errorf("dead letter %s was made up: %+v", names[0], letter))
 		}
 		dead[names[0]]++

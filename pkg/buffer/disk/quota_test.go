@@ -32,7 +32,12 @@ func TestClusterLimit(t *testing.T) {
 		return message1{text: text(30<<10, uint64(i)), conn: 1, cluster: "flood", outputs: both}
 	}
 	for _, tc := range []struct{ ofAll, ofCluster string }{
-		{"block", ""}, {"reject", ""}, {"drop_oldest", ""}, {"reject", "block"}, {"drop_oldest", "reject"}, {"block", "drop_oldest"},
+		{"block", ""},
+		{"reject", ""},
+		{"drop_oldest", ""},
+		{"reject", "block"},
+		{"drop_oldest", "reject"},
+		{"block", "drop_oldest"},
 	} {
 		whenFull := cmp.Or(tc.ofCluster, tc.ofAll)
 		t.Run(fmt.Sprintf("%s, of the cluster %q", tc.ofAll, tc.ofCluster), func(t *testing.T) {
@@ -40,7 +45,8 @@ func TestClusterLimit(t *testing.T) {
 				cfg := testConfig(t.TempDir())
 				cfg.WhenFull = tc.ofAll
 				s := mustOpen(t, cfg, buffer.Options{
-					ClusterLimits: map[string]int64{"flood": 100 << 10}, ClusterWhenFull: map[string]string{"flood": tc.ofCluster},
+					ClusterLimits:   map[string]int64{"flood": 100 << 10},
+					ClusterWhenFull: map[string]string{"flood": tc.ofCluster},
 				})
 				put(t, s, message1{text: "before", cluster: "quiet", outputs: both})
 				var err error
@@ -142,7 +148,8 @@ func TestClusterLimitWakes(t *testing.T) {
 		synctest.Wait()
 		drain(t, s, "a")
 		synctest.Wait()
-		if u := of(s, "c"); u.Waiting != 1 || !strings.Contains(u.Why, "cluster c") || !strings.Contains(u.Why, strconv.Itoa(50<<10)) {
+		if u := of(s, "c"); u.Waiting != 1 || !strings.Contains(u.Why, "cluster c") ||
+			!strings.Contains(u.Why, strconv.Itoa(50<<10)) {
 			t.Errorf("one output is not done, but %+v", u)
 		}
 		if st := s.Stats(); st.Full != "" {
@@ -172,7 +179,9 @@ func TestSetLimits(t *testing.T) {
 		"of an output": {func(l *buffer.Limits) {
 			l.WhenFull, l.Clusters, l.Outputs = "reject", nil, map[string]int64{"o": 40 << 10}
 		}, buffer.ErrFull},
-		"of the queue": {func(l *buffer.Limits) { l.WhenFull, l.Clusters, l.MaxSize = "reject", nil, 20<<10 }, buffer.ErrFull},
+		"of the queue": {
+			func(l *buffer.Limits) { l.WhenFull, l.Clusters, l.MaxSize = "reject", nil, 20<<10 }, buffer.ErrFull,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -199,7 +208,9 @@ func TestSetLimitsOfFiles(t *testing.T) {
 	cfg := testConfig(t.TempDir())
 	s := mustOpen(t, cfg, buffer.Options{})
 	for i := range 20 {
-		if err := s.DeadLetters().Add(t.Context(), []deadletter.Letter{{Reason: "rejected", Events: 1, Entry: []byte(text(200<<10, uint64(i)))}}); err != nil {
+		if err := s.DeadLetters().Add(t.Context(), []deadletter.Letter{
+			{Reason: "rejected", Events: 1, Entry: []byte(text(200<<10, uint64(i)))},
+		}); err != nil {
 			t.Fatal(err)
 		}
 	}

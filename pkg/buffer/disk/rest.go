@@ -179,8 +179,9 @@ func (s *Queue) roomToWait(src *source, list []buffer.Settlement) error {
 	return nil
 }
 
-// settleReplaced forgets what the chunks from the sequence number on, which were stored after what sources have finished
-// was saved last, took the place of: see buffer.Source.SettlePart. It runs at the start, before anything is handed out.
+// settleReplaced forgets what the chunks from the sequence number on, which were stored after what sources have
+// finished was saved last, took the place of: see buffer.Source.SettlePart. It runs at the start, before anything is
+// handed out.
 func (s *Queue) settleReplaced(from uint64) {
 	waits := func(name string) bool { return strings.Contains(name, targetMark) }
 	if !slices.ContainsFunc(s.sets, func(set *outputSet) bool { return slices.ContainsFunc(set.names, waits) }) {

@@ -10,9 +10,9 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 )
 
-// A crash right after a chunk was settled in part, before what outputs have finished is saved, repeats nothing of it: not
-// what waits aside, not what was delivered, and nothing of what went from there to another output. Another output that
-// wants the chunk still has it.
+// A crash right after a chunk was settled in part, before what outputs have finished is saved, repeats nothing of it:
+// not what waits aside, not what was delivered, and nothing of what went from there to another output. Another output
+// that wants the chunk still has it.
 func TestCrashAfterSettlePart(t *testing.T) {
 	for _, tc := range []struct {
 		name  string

@@ -126,7 +126,9 @@ func (b *batch) addItems(items []buffer.RequeueItem) {
 			all = append(all, c)
 		}
 		c.entries = append(c.entries, item.Entries...)
-		c.parts = append(c.parts, chunk.Part{Flags: flags, Key: item.Part.Key, Conn: item.ID, First: item.Part.First, Events: item.Part.Events})
+		c.parts = append(c.parts, chunk.Part{
+			Flags: flags, Key: item.Part.Key, Conn: item.ID, First: item.Part.First, Events: item.Part.Events,
+		})
 	}
 	for _, c := range all {
 		b.AddStored(c.message, c.entries, c.parts)
@@ -134,8 +136,8 @@ func (b *batch) addItems(items []buffer.RequeueItem) {
 }
 
 // keepSegments has the segments with chunks from next on stay though nobody wants them any more. While a requeue's
-// letters are not deleted, its chunks must be there: after a crash they say which letters these are. which is a field of
-// Queue.keep.
+// letters are not deleted, its chunks must be there: after a crash they say which letters these are. which is a field
+// of Queue.keep.
 func (s *Queue) keepSegments(which *uint64, next uint64) {
 	s.mu.Lock()
 	*which = next
@@ -161,10 +163,12 @@ func (r *requeuer) settle(letters *deaddisk.Store) {
 	}
 	if err != nil {
 		r.note.Stays = true
-		r.s.log.Error().Err(err).Msg("can't end an interrupted retry of dead letters: some of them may be in the queue too")
+		r.s.log.Error().Err(err).
+			Msg("can't end an interrupted retry of dead letters: some of them may be in the queue too")
 		return
 	}
-	r.s.log.Info().Int("letters", n).Msg("ended an interrupted retry of dead letters: what was in the queue already is no dead letter any more")
+	r.s.log.Info().Int("letters", n).
+		Msg("ended an interrupted retry of dead letters: what was in the queue already is no dead letter any more")
 }
 
 // lettersFrom returns the numbers of the letters that are in chunks from the sequence number on.

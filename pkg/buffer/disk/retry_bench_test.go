@@ -24,7 +24,8 @@ func BenchmarkRetry(b *testing.B) {
 		b.StopTimer()
 		bury(b, s, all...)
 		b.StartTimer()
-		if r, err := buffer.Requeue(b.Context(), s, s.dead, deadletter.Filter{}, home, nothing); err != nil || r.Letters != letters {
+		if r, err := buffer.Requeue(b.Context(), s, s.dead, deadletter.Filter{}, home, nothing); err != nil ||
+			r.Letters != letters {
 			b.Fatal(r, err)
 		}
 	}

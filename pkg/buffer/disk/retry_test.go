@@ -22,7 +22,9 @@ var errFault = errors.New("fault")
 
 // entry1 is an entry whose record is {"n": n}.
 func entry1(n byte) []byte {
-	return event.AppendEntry(nil, event.AppendTime(nil, event.Time{Sec: 1_700_000_000, Nsec: 5}), nil, []byte{0x81, 0xa1, 'n', n})
+	return event.AppendEntry(nil, event.AppendTime(nil, event.Time{Sec: 1_700_000_000, Nsec: 5}), nil, []byte{
+		0x81, 0xa1, 'n', n,
+	})
 }
 
 func letterKey1(n byte) (key [16]byte) { return event.PartKeyOfChunk("c", "t", string(rune('a'+n))) }
@@ -30,7 +32,10 @@ func letterKey1(n byte) (key [16]byte) { return event.PartKeyOfChunk("c", "t", s
 // letter1 is a letter of output "o" whose event has an id of its own.
 func letter1(n byte) deadletter.Letter {
 	ev := event.Event{Chunk: &event.Chunk{Parts: []event.Part{{Key: letterKey1(n), First: int(n), Events: 1}}}}
-	return deadletter.Letter{Cluster: "c", Tag: "t", Output: "o", Reason: "rejected", Events: 1, EventID: string(ev.AppendID(nil)), Entry: entry1(n)}
+	return deadletter.Letter{
+		Cluster: "c", Tag: "t", Output: "o", Reason: "rejected", Events: 1, EventID: string(ev.AppendID(nil)),
+		Entry: entry1(n),
+	}
 }
 
 func bury(tb testing.TB, s *Queue, letters ...deadletter.Letter) {
@@ -111,7 +116,9 @@ func TestRetry(t *testing.T) {
 	}
 	other := letter1(101)
 	other.Cluster, other.Output = "d", "p"
-	several := deadletter.Letter{Cluster: "c", Tag: "t", Reason: "unrouted", Events: 2, Entry: append(entry1(102), entry1(103)...)}
+	several := deadletter.Letter{
+		Cluster: "c", Tag: "t", Reason: "unrouted", Events: 2, Entry: append(entry1(102), entry1(103)...),
+	}
 	bury(t, s, other, several,
 		deadletter.Letter{Cluster: "c", Tag: "t", Reason: "invalid_entry", Events: 1, Entry: []byte{0xc1}},
 		deadletter.Letter{Cluster: "c", Tag: "t", Output: "gone", Reason: "rejected", Events: 1, Entry: entry1(1)},
@@ -126,11 +133,17 @@ func TestRetry(t *testing.T) {
 		return buffer.RequeueTarget{Outputs: []string{l.Output}}
 	}
 	var steps []buffer.RequeueProgress
-	got, err := buffer.Requeue(t.Context(), s, s.dead, deadletter.Filter{}, route, func(r buffer.RequeueProgress) { steps = append(steps, r) })
+	got, err := buffer.Requeue(t.Context(), s, s.dead, deadletter.Filter{}, route, func(
+		r buffer.RequeueProgress,
+	) {
+		steps = append(steps, r)
+	})
 	if err != nil || got.Letters != 102 || got.Events != 103 || len(steps) == 0 || steps[len(steps)-1].Letters != 102 {
 		t.Fatalf("%+v of steps %+v: %v", got, steps, err)
 	}
-	if !maps.Equal(got.Skipped, map[string]int64{deadletter.ErrNoEvents.Error(): 1, "no such output": 1, deadletter.ErrEmpty.Error(): 1}) {
+	if !maps.Equal(got.Skipped, map[string]int64{
+		deadletter.ErrNoEvents.Error(): 1, "no such output": 1, deadletter.ErrEmpty.Error(): 1,
+	}) {
 		t.Errorf("skipped %v", got.Skipped)
 	}
 	st := s.Stats()
@@ -208,7 +221,8 @@ func TestRetryCrash(t *testing.T) {
 		all[i].EventID = strings.TrimSuffix(all[i].EventID, strconv.Itoa(i%100)) + strconv.Itoa(i)
 	}
 	bury(t, s, all...)
-	if r, err := buffer.Requeue(t.Context(), s, s.dead, deadletter.Filter{}, home, nothing); err != nil || r.Letters != letters {
+	if r, err := buffer.Requeue(t.Context(), s, s.dead, deadletter.Filter{}, home, nothing); err != nil ||
+		r.Letters != letters {
 		t.Fatalf("%+v: %v", r, err)
 	}
 	mustClose(t, s)
@@ -229,7 +243,8 @@ func TestRetryCrash(t *testing.T) {
 			}
 		}
 		// What is left can be retried, and nothing of it comes twice.
-		if r, err := buffer.Requeue(t.Context(), s, s.dead, deadletter.Filter{}, home, nothing); err != nil || r.Letters != int64(want) {
+		if r, err := buffer.Requeue(t.Context(), s, s.dead, deadletter.Filter{}, home, nothing); err != nil ||
+			r.Letters != int64(want) {
 			t.Errorf("the rest: %+v: %v", r, err)
 		}
 		if n := len(delivered(t, s, "o")); n != want {
@@ -300,7 +315,8 @@ func TestRetryStopsWhenFull(t *testing.T) {
 			t.Errorf("%s: %+v", policy, st)
 		}
 		drain(t, s, "o")
-		if r, err := buffer.Requeue(t.Context(), s, s.dead, deadletter.Filter{}, home, nothing); err != nil || r.Letters != 2 {
+		if r, err := buffer.Requeue(t.Context(), s, s.dead, deadletter.Filter{}, home, nothing); err != nil ||
+			r.Letters != 2 {
 			t.Errorf("%s, with room: %+v: %v", policy, r, err)
 		}
 		mustClose(t, s)
@@ -324,10 +340,14 @@ func TestRetryRefusedAgain(t *testing.T) {
 			if _, err := s.DeadLetters().Delete(t.Context(), all[1].ID); err != nil {
 				t.Error(err)
 			}
-			if _, err := buffer.Requeue(t.Context(), s, s.dead, deadletter.Filter{}, home, nothing); !errors.Is(err, deadletter.ErrBusy) {
+			if _, err := buffer.Requeue(t.Context(), s, s.dead, deadletter.Filter{}, home, nothing); !errors.Is(
+				err, deadletter.ErrBusy,
+			) {
 				t.Errorf("two at once: %v", err)
 			}
-			if _, err := s.DeadLetters().Purge(t.Context(), deadletter.Filter{}, func(deadletter.Count) {}); !errors.Is(err, deadletter.ErrBusy) {
+			if _, err := s.DeadLetters().Purge(t.Context(), deadletter.Filter{}, func(deadletter.Count) {}); !errors.Is(
+				err, deadletter.ErrBusy,
+			) {
 				t.Errorf("a purge at the same time: %v", err)
 			}
 		}

@@ -34,7 +34,9 @@ func TestRottenSegment(t *testing.T) {
 			}})
 			want := map[uint64]string{}
 			for i, n := range []int{10, 300, 5000, 20_000, 100, 30, 200, 9000} {
-				put(t, s, message1{text: text(n, uint64(i)), conn: uint64(i), chunk: strconv.Itoa(i), cluster: fmt.Sprint("c", i%2)})
+				put(t, s, message1{
+					text: text(n, uint64(i)), conn: uint64(i), chunk: strconv.Itoa(i), cluster: fmt.Sprint("c", i%2),
+				})
 				want[uint64(i+1)] = text(n, uint64(i))
 			}
 			mustClose(t, s)

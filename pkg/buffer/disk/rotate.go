@@ -103,7 +103,8 @@ func (s *Queue) sealSegment(seg *segmentState) {
 		err = seg.w.Seal(index.Encode())
 	}
 	if err != nil {
-		s.log.Warn().Err(err).Str("segment", seg.path).Msg("can't write a segment's index: the next start will look through all of it")
+		s.log.Warn().Err(err).Str("segment", seg.path).
+			Msg("can't write a segment's index: the next start will look through all of it")
 	}
 }
 

@@ -59,8 +59,10 @@ func (s *Queue) Stats() buffer.Stats {
 		for _, l := range src.partitions {
 			output, target := src.names()
 			w := buffer.Wait{
-				Output: output, Target: target, Rest: l.rest.count(), Moved: l.moved.count(), Cluster: l.cluster, Configured: src.configured, Pending: l.pending.count(), Found: l.found.count(),
-				Appended: l.appended.count(), Returned: l.requeued.count(), Done: l.done.count(), Dropped: l.dropped.count(), Purged: l.purged.count(), Lost: l.lost.count(),
+				Output: output, Target: target, Rest: l.rest.count(), Moved: l.moved.count(), Cluster: l.cluster,
+				Configured: src.configured, Pending: l.pending.count(), Found: l.found.count(),
+				Appended: l.appended.count(), Returned: l.requeued.count(), Done: l.done.count(),
+				Dropped: l.dropped.count(), Purged: l.purged.count(), Lost: l.lost.count(),
 				Adopted: l.adopted.count(), Given: l.given.count(),
 			}
 			if t := l.oldest(); t != 0 {
@@ -70,7 +72,8 @@ func (s *Queue) Stats() buffer.Stats {
 		}
 	}
 	slices.SortFunc(st.Waits, func(a, b buffer.Wait) int {
-		return cmp.Or(strings.Compare(a.Output, b.Output), strings.Compare(a.Target, b.Target), strings.Compare(a.Cluster, b.Cluster))
+		return cmp.Or(strings.Compare(a.Output, b.Output), strings.Compare(a.Target, b.Target),
+			strings.Compare(a.Cluster, b.Cluster))
 	})
 	return st
 }

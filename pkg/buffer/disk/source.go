@@ -90,7 +90,10 @@ func (s *Queue) Source(output string) buffer.Source {
 func (s *Queue) source(output string) *source {
 	src := s.sources[output]
 	if src == nil {
-		src = &source{s: s, name: output, partitions: map[string]*partition{}, ring: fair.NewRing[*partition](turnBytes), reading: "a read for output " + output + " from " + s.dir}
+		src = &source{
+			s: s, name: output, partitions: map[string]*partition{}, ring: fair.NewRing[*partition](turnBytes),
+			reading: "a read for output " + output + " from " + s.dir,
+		}
 		src.quota = quota{what: "output " + output, limit: s.limitsOf.Outputs[output], used: &src.pending.bytes}
 		src.quota.drop = func() bool { return s.dropChunk(src) }
 		s.sources[output] = src
@@ -381,7 +384,8 @@ func (s *Queue) unreadable(l *partition, o *lease, e *segment.Entry, f *os.File,
 	}
 	name, cerr := segment.QuarantineChunk(o.seg.path, o.seq, e, f)
 	if cerr != nil {
-		log.AnErr("copy", cerr).Msg("chunk is damaged and can't be set aside: it stays in the queue until the next start")
+		log.AnErr("copy", cerr).
+			Msg("chunk is damaged and can't be set aside: it stays in the queue until the next start")
 		return
 	}
 	log.Str("file", name).Msg("chunk is damaged: set aside, not delivered")

@@ -149,7 +149,8 @@ func TestBacklog(t *testing.T) {
 	}
 	mustClose(t, s)
 	s = mustOpen(t, cfg, buffer.Options{Now: clock.now})
-	if w := s.Stats().Waits; len(w) != 1 || w[0].Output != "b" || w[0].Found.Events != 60 || w[0].Pending.Bytes < 60*600<<10 {
+	if w := s.Stats().Waits; len(w) != 1 || w[0].Output != "b" || w[0].Found.Events != 60 ||
+		w[0].Pending.Bytes < 60*600<<10 {
 		t.Errorf("found %+v", w)
 	}
 	for range 30 {
@@ -163,7 +164,8 @@ func TestBacklog(t *testing.T) {
 	if n := s.Purge("b"); n.Chunks != 30 || n != before.Pending {
 		t.Errorf("purged %+v, want 30 chunks", n)
 	}
-	if w := s.Stats().Waits[0]; w.Purged != before.Pending || w.Dropped.Events != 0 || w.Found.Events+w.Appended.Events != w.Done.Events+w.Purged.Events {
+	if w := s.Stats().Waits[0]; w.Purged != before.Pending || w.Dropped.Events != 0 ||
+		w.Found.Events+w.Appended.Events != w.Done.Events+w.Purged.Events {
 		t.Errorf("after the purge: %+v", w)
 	}
 	saved(t, s)
@@ -250,7 +252,8 @@ func TestParts(t *testing.T) {
 	if string(c.Entries) != "abdefg" || !slices.Equal(c.Parts, want) {
 		t.Errorf("got %q in %+v,\nwant %+v", c.Entries, c.Parts, want)
 	}
-	if st := s.Stats().Dead; st.Letters != 1 || st.Events[deadletter.Key{Output: "", Cluster: "c", Reason: "invalid_entry"}] != 1 {
+	if st := s.Stats().Dead; st.Letters != 1 ||
+		st.Events[deadletter.Key{Output: "", Cluster: "c", Reason: "invalid_entry"}] != 1 {
 		t.Errorf("dead letters: %+v", st)
 	}
 }

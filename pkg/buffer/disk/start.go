@@ -124,10 +124,10 @@ func (s *Queue) recoverSegment(path string, first uint64, state *statefile.Snaps
 	return nil
 }
 
-// settleOnDisk writes a segment anew that was being written when the process before ended: its last commit's sync may have
-// failed, and then what is read of it may be in memory alone, which no later sync says. An agent that sends such a chunk
-// again must not be told that it is stored. Where the segment can't be written, on a full disk perhaps, it stays as it is,
-// and what agents send again of it is stored again.
+// settleOnDisk writes a segment anew that was being written when the process before ended: its last commit's sync may
+// have failed, and then what is read of it may be in memory alone, which no later sync says. An agent that sends such a
+// chunk again must not be told that it is stored. Where the segment can't be written, on a full disk perhaps, it stays
+// as it is, and what agents send again of it is stored again.
 func (s *Queue) settleOnDisk(path string, first uint64, c *segment.Contents) *segment.Contents {
 	src, err := os.Open(path)
 	if err == nil {
@@ -141,7 +141,8 @@ func (s *Queue) settleOnDisk(path string, first uint64, c *segment.Contents) *se
 	}
 	s.log.Warn().Err(err).Str("segment", path).
 		Msg("can't write anew the segment that was being written last: what agents send again of it is stored again")
-	if again, damage, err := segment.Read(path, first); err == nil && damage == nil { // its new name may have come before the error
+	// Its new name may have come before the error.
+	if again, damage, err := segment.Read(path, first); err == nil && damage == nil {
 		c = again
 	}
 	c.Tails = nil
@@ -153,7 +154,10 @@ func (s *Queue) settleOnDisk(path string, first uint64, c *segment.Contents) *se
 func (s *Queue) rescue(path string, c *segment.Contents, damage *segment.Damage) *segment.Contents {
 	log := s.log.Error().Str("segment", path).Fields(damage.Fields())
 	if !errors.Is(damage.Cause, boltfile.ErrDamaged) {
-		log.Msg("segment can't be read in full: the chunks that can be read are handed out, the file stays for the next start")
+		log.Msg(
+			"segment can't be read in full: the chunks that can be read are handed out, the file stays for " +
+				"the next start",
+		)
 		return c
 	}
 	src, err := os.Open(path)

@@ -70,7 +70,8 @@ func TestStartReadsNoChunks(t *testing.T) {
 		}
 		s := mustOpen(t, cfg, buffer.Options{})
 		if st := s.Stats(); st.Waits[0].Pending.Chunks != 30 || st.Disk.SetAside != 0 {
-			t.Errorf("without %s: %d chunks wait, %d files were set aside", lose, st.Waits[0].Pending.Chunks, st.Disk.SetAside)
+			t.Errorf("without %s: %d chunks wait, %d files were set aside", lose, st.Waits[0].Pending.Chunks,
+				st.Disk.SetAside)
 		}
 		mustClose(t, s)
 	}

@@ -84,8 +84,8 @@ type segmentTable struct {
 	forget  []statefile.Key // of segments that are gone
 }
 
-// keep is from which sequence numbers on segments stay though nobody wants what they hold, as a start after a crash has to
-// find it there: for requeued letters, and for chunks that were adopted.
+// keep is from which sequence numbers on segments stay though nobody wants what they hold, as a start after a crash has
+// to find it there: for requeued letters, and for chunks that were adopted.
 type keep struct{ requeued, adopted uint64 }
 
 func (k *keep) from() uint64 { return min(k.requeued, k.adopted) }

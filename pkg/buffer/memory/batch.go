@@ -47,7 +47,9 @@ func (b *batch) Add(entries []byte, events int, nanos bool) {
 func (b *batch) Reject(raw []byte, events int, reason string) {
 	m := b.last()
 	m.events += events
-	m.letters = append(m.letters, deadletter.Letter{Cluster: m.Cluster, Tag: m.Tag, Reason: reason, Events: events, Entry: slices.Clone(raw)})
+	m.letters = append(m.letters, deadletter.Letter{
+		Cluster: m.Cluster, Tag: m.Tag, Reason: reason, Events: events, Entry: slices.Clone(raw),
+	})
 	b.size += len(raw)
 }
 

@@ -72,8 +72,9 @@ func (c *stored) takeBack(src *source) {
 // Open returns an empty queue. Of cfg it heeds the limits.
 func Open(cfg buffer.Config, o buffer.Options) (*Queue, error) {
 	q := &Queue{
-		now: o.Now, changed: make(chan struct{}), sources: map[name]*source{}, requeued: map[uint64]bool{}, clusterOf: map[string]int64{},
-		limits: cfg.Limits(o.OutputLimits, o.ClusterLimits, o.ClusterWhenFull),
+		now: o.Now, changed: make(chan struct{}), sources: map[name]*source{}, requeued: map[uint64]bool{},
+		clusterOf: map[string]int64{},
+		limits:    cfg.Limits(o.OutputLimits, o.ClusterLimits, o.ClusterWhenFull),
 	}
 	if q.now == nil {
 		q.now = time.Now
@@ -176,7 +177,11 @@ func (q *Queue) forget(s *stored, src *source, fate *buffer.Count) {
 	delete(s.wanted, src)
 	s.takeBack(src)
 	if len(s.wanted) == 0 {
-		i, _ := slices.BinarySearchFunc(q.stored, s.chunk.Seq, func(o *stored, seq uint64) int { return int(int64(o.chunk.Seq) - int64(seq)) })
+		i, _ := slices.BinarySearchFunc(q.stored, s.chunk.Seq, func(
+			o *stored, seq uint64,
+		) int {
+			return int(int64(o.chunk.Seq) - int64(seq))
+		})
 		q.stored = slices.Delete(q.stored, i, i+1)
 		q.clusterOf[s.chunk.Cluster] -= s.size()
 	}
@@ -226,7 +231,8 @@ func (q *Queue) Requeue(ctx context.Context, items []buffer.RequeueItem) error {
 		it := &items[i]
 		q.requeued[it.ID] = true
 		q.append(event.Chunk{
-			Cluster: it.Cluster, Tag: it.Tag, Events: it.Part.Events, Entries: slices.Clone(it.Entries), Parts: []event.Part{it.Part}, Returned: !it.Routed,
+			Cluster: it.Cluster, Tag: it.Tag, Events: it.Part.Events, Entries: slices.Clone(it.Entries),
+			Parts: []event.Part{it.Part}, Returned: !it.Routed,
 		}, func(p *partition) *buffer.Count { return &p.returned }, namesOf(it.Outputs)...)
 	}
 	return nil
@@ -256,15 +262,27 @@ func (q *Queue) full(cluster string, outputs []string, n int64) (why string, who
 		used += bytes
 	}
 	if q.limits.MaxSize > 0 && used > 0 && used+n > q.limits.MaxSize {
-		return fmt.Sprintf("%d bytes are used, buffer.max_size is %d", used, q.limits.MaxSize), func(*stored) bool { return true }
+		return fmt.Sprintf("%d bytes are used, buffer.max_size is %d", used, q.limits.MaxSize), func(
+			*stored,
+		) bool {
+			return true
+		}
 	}
 	if limit, used := q.limits.Clusters[cluster], q.clusterOf[cluster]; limit > 0 && used > 0 && used+n > limit {
-		return fmt.Sprintf("cluster %s's max_queue_size is %d", cluster, limit), func(s *stored) bool { return s.chunk.Cluster == cluster }
+		return fmt.Sprintf("cluster %s's max_queue_size is %d", cluster, limit), func(
+			s *stored,
+		) bool {
+			return s.chunk.Cluster == cluster
+		}
 	}
 	for _, o := range outputs {
 		src := q.source(name{output: o})
 		if limit, used := q.limits.Outputs[o], src.pending().Bytes; limit > 0 && used > 0 && used+n > limit {
-			return fmt.Sprintf("output %s's max_queue_size is %d", o, limit), func(s *stored) bool { return s.wanted[src] }
+			return fmt.Sprintf("output %s's max_queue_size is %d", o, limit), func(
+				s *stored,
+			) bool {
+				return s.wanted[src]
+			}
 		}
 	}
 	return "", nil
@@ -288,7 +306,8 @@ func (q *Queue) Stats() buffer.Stats {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	st := buffer.Stats{
-		Duplicates: map[string]buffer.Duplicates{}, Dead: q.dead.Stats(), MaxBytes: q.limits.MaxSize, Batches: q.batches, Commits: q.batches, Waiting: q.waiting,
+		Duplicates: map[string]buffer.Duplicates{}, Dead: q.dead.Stats(), MaxBytes: q.limits.MaxSize,
+		Batches: q.batches, Commits: q.batches, Waiting: q.waiting,
 	}
 	if q.waiting > 0 {
 		st.Full = q.whyFull
@@ -297,13 +316,16 @@ func (q *Queue) Stats() buffer.Stats {
 	st.MaxWaiting = q.waitingLimit()
 	for cluster, bytes := range q.clusterOf {
 		st.Bytes += bytes
-		st.Clusters = append(st.Clusters, buffer.ClusterUse{Cluster: cluster, Bytes: bytes, Limit: q.limits.Clusters[cluster]})
+		st.Clusters = append(st.Clusters, buffer.ClusterUse{
+			Cluster: cluster, Bytes: bytes, Limit: q.limits.Clusters[cluster],
+		})
 	}
 	slices.SortFunc(st.Clusters, func(a, b buffer.ClusterUse) int { return strings.Compare(a.Cluster, b.Cluster) })
 	for _, src := range q.sources {
 		for cluster, p := range src.partitions {
 			w := buffer.Wait{
-				Output: src.name.output, Target: src.name.target, Cluster: cluster, Configured: src.asked, Appended: p.appended,
+				Output: src.name.output, Target: src.name.target, Cluster: cluster, Configured: src.asked,
+				Appended: p.appended,
 				Returned: p.returned, Rest: p.rest, Moved: p.moved, Done: p.done, Dropped: p.dropped, Purged: p.purged,
 			}
 			for _, s := range q.stored {

@@ -176,7 +176,9 @@ func (src *source) appendRest(c *event.Chunk, r *buffer.Rest) {
 	to, kind := name{cmp.Or(r.Output, src.name.output), r.Target}, func(p *partition) *buffer.Count { return &p.rest }
 	if to.output != src.name.output {
 		kind = func(p *partition) *buffer.Count { return &p.returned }
-		add(&src.partition(c.Cluster).moved, buffer.Count{Chunks: 1, Events: int64(rest.Events), Bytes: int64(len(r.Entries))})
+		add(&src.partition(c.Cluster).moved, buffer.Count{
+			Chunks: 1, Events: int64(rest.Events), Bytes: int64(len(r.Entries)),
+		})
 	}
 	src.q.append(rest, kind, to)
 }

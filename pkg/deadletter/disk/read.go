@@ -203,8 +203,9 @@ func (d *Store) unlock() {
 // publish makes the state known. d.mu is held.
 func (d *Store) publish() {
 	s := deadletter.Stats{
-		Events: map[deadletter.Key]int64{}, Evicted: d.gone.evicted, Retried: d.gone.retried, Purged: d.gone.purged, SetAside: d.gone.aside,
-		Lost: d.gone.lost,
+		Events: map[deadletter.Key]int64{}, Evicted: d.gone.evicted, Retried: d.gone.retried, Purged: d.gone.purged,
+		SetAside: d.gone.aside,
+		Lost:     d.gone.lost,
 	}
 	for _, f := range d.files {
 		s.Letters += int64(f.letters)

@@ -101,13 +101,16 @@ func TestThrottle(t *testing.T) {
 	f.Flush(f.Due(), false, f.emit)
 	got := strings.Join(f.summaries(t), "\n")
 	want := strings.Join([]string{
-		`seoul kube.web 1 {"message":"throttled: 7 events dropped, of the 10s from 2023-11-14T22:13:20Z on, key \"web\"",` +
+		`seoul kube.web 1 {"message":"throttled: 7 events dropped, of the 10s from 2023-11-14T22:13:20Z on, ` +
+			`key \"web\"",` +
 			`"throttle":{"dropped":7,"first":"2023-11-14T22:13:20Z","from":"2023-11-14T22:13:20Z","interval":"10s",` +
 			`"key":"web","last":"2023-11-14T22:13:21.000000011Z","passed":20,"rate":10.0}}`,
-		`tokyo kube.web 0 {"message":"throttled: 2 events dropped, of the 10s from 2023-11-14T22:13:20Z on, key \"web\"",` +
+		`tokyo kube.web 0 {"message":"throttled: 2 events dropped, of the 10s from 2023-11-14T22:13:20Z on, ` +
+			`key \"web\"",` +
 			`"throttle":{"dropped":2,"first":"2023-11-14T22:13:20.00000001Z","from":"2023-11-14T22:13:20Z",` +
 			`"interval":"10s","key":"web","last":"2023-11-14T22:13:20.000000011Z","passed":10,"rate":10.0}}`,
-		`seoul kube.web 0 {"message":"throttled: 5 events dropped, of the 10s from 2023-11-14T22:13:20Z on, key \"db\"",` +
+		`seoul kube.web 0 {"message":"throttled: 5 events dropped, of the 10s from 2023-11-14T22:13:20Z on, ` +
+			`key \"db\"",` +
 			`"throttle":{"dropped":5,"first":"2023-11-14T22:13:20.000000003Z","from":"2023-11-14T22:13:20Z",` +
 			`"interval":"10s","key":"db","last":"2023-11-14T22:13:20Z","passed":10,"rate":10.0}}`,
 	}, "\n")

@@ -144,7 +144,9 @@ func TestClientPipelinesAcks(t *testing.T) {
 		var e Encoder
 		for i := 0; i < 3 && err == nil; i++ {
 			var frame []byte
-			if frame, err = e.Append(nil, &Message{Tag: "t", Entries: oneEvent, Events: 1, Chunk: strconv.Itoa(i)}); err == nil {
+			if frame, err = e.Append(nil, &Message{
+				Tag: "t", Entries: oneEvent, Events: 1, Chunk: strconv.Itoa(i),
+			}); err == nil {
 				err = c.Write(ctx, frame)
 			}
 		}
@@ -180,7 +182,8 @@ func TestClientEndsWithItsContext(t *testing.T) {
 
 func TestClientAddress(t *testing.T) {
 	for in, want := range map[string]string{
-		"127.0.0.1:24224": "tcp 127.0.0.1:24224 127.0.0.1", "logs.example": "tcp logs.example:24224 logs.example", "[::1]:5": "tcp [::1]:5 ::1",
+		"127.0.0.1:24224": "tcp 127.0.0.1:24224 127.0.0.1",
+		"logs.example":    "tcp logs.example:24224 logs.example", "[::1]:5": "tcp [::1]:5 ::1",
 		"::1": "tcp [::1]:24224 ::1", "[::1]": "tcp [::1]:24224 ::1", "unix:/run/a.sock": "unix /run/a.sock localhost",
 		"": "no host", ":24224": "no host", "unix:": "no path", "a:b:c": "write host:port",
 	} {
@@ -207,10 +210,22 @@ func TestDial(t *testing.T) {
 	}{
 		{name: "tcp", network: "tcp", address: "127.0.0.1:0"},
 		{name: "unix", network: "unix", address: filepath.Join(t.TempDir(), "s")},
-		{name: "tls", network: "tcp", address: "127.0.0.1:0", server: certified.TLS, client: &tls.Config{RootCAs: roots}},
-		{name: "tls over unix", network: "unix", address: filepath.Join(t.TempDir(), "s"), server: certified.TLS, client: &tls.Config{RootCAs: roots, ServerName: "example.com"}},
-		{name: "unknown authority", network: "tcp", address: "127.0.0.1:0", server: certified.TLS, client: &tls.Config{}, unknown: true},
-		{name: "other name", network: "tcp", address: "127.0.0.1:0", server: certified.TLS, client: &tls.Config{RootCAs: roots, ServerName: "x.example"}, unknown: true},
+		{
+			name: "tls", network: "tcp", address: "127.0.0.1:0", server: certified.TLS,
+			client: &tls.Config{RootCAs: roots},
+		},
+		{
+			name: "tls over unix", network: "unix", address: filepath.Join(t.TempDir(), "s"), server: certified.TLS,
+			client: &tls.Config{RootCAs: roots, ServerName: "example.com"},
+		},
+		{
+			name: "unknown authority", network: "tcp", address: "127.0.0.1:0", server: certified.TLS,
+			client: &tls.Config{}, unknown: true,
+		},
+		{
+			name: "other name", network: "tcp", address: "127.0.0.1:0", server: certified.TLS,
+			client: &tls.Config{RootCAs: roots, ServerName: "x.example"}, unknown: true,
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			l, err := net.Listen(tc.network, tc.address)
@@ -260,7 +275,8 @@ func TestDial(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.Close()
-	if _, err := Dial(t.Context(), Config{Address: l.Addr().String()}); err == nil || !strings.Contains(err.Error(), "refused") {
+	if _, err := Dial(t.Context(), Config{Address: l.Addr().String()}); err == nil ||
+		!strings.Contains(err.Error(), "refused") {
 		t.Errorf("nobody listens: error %v", err)
 	}
 }

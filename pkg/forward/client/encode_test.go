@@ -38,12 +38,32 @@ func TestClientEncoder(t *testing.T) {
 		want    string
 	}{
 		{"packed", Message{Events: 2}, entryHex + entryHex, "93 a174 c41e" + entryHex + entryHex + "81 a473697a65 02"},
-		{"packed with ack", Message{Mode: PackedMode, Events: 1, Chunk: "id"}, entryHex, "93 a174 c40f" + entryHex + "82 a473697a65 01 a56368756e6b a26964"},
+		{
+			"packed with ack",
+			Message{Mode: PackedMode, Events: 1, Chunk: "id"},
+			entryHex,
+			"93 a174 c40f" + entryHex + "82 a473697a65 01 a56368756e6b a26964",
+		},
 		{"packed and empty", Message{}, "", "93 a174 c400 81 a473697a65 00"},
-		{"forward", Message{Mode: ForwardMode, Events: 2}, entryHex + metaHex, "93 a174 92" + entryHex + metaHex + "81 a473697a65 02"},
+		{
+			"forward",
+			Message{Mode: ForwardMode, Events: 2},
+			entryHex + metaHex,
+			"93 a174 92" + entryHex + metaHex + "81 a473697a65 02",
+		},
 		{"message", Message{Mode: MessageMode, Events: 1}, entryHex, "94 a174 d700 00000001 00000002 81 a161 01 80"},
-		{"message with ack", Message{Mode: MessageMode, Events: 1, Chunk: "id"}, entryHex, "94 a174 d700 00000001 00000002 81 a161 01 81 a56368756e6b a26964"},
-		{"message with metadata", Message{Mode: MessageMode, Events: 1}, metaHex, "94 a174 d700 00000001 00000002 81 a161 01 81 a86d65746164617461 81 a16d c0"},
+		{
+			"message with ack",
+			Message{Mode: MessageMode, Events: 1, Chunk: "id"},
+			entryHex,
+			"94 a174 d700 00000001 00000002 81 a161 01 81 a56368756e6b a26964",
+		},
+		{
+			"message with metadata",
+			Message{Mode: MessageMode, Events: 1},
+			metaHex,
+			"94 a174 d700 00000001 00000002 81 a161 01 81 a86d65746164617461 81 a16d c0",
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			var e Encoder
@@ -132,7 +152,8 @@ func FuzzClientReader(f *testing.F) {
 	f.Add(append(pongBytes(true, "", "server", strings.Repeat("0", 128)), ackOf("chunk")...))
 	f.Add([]byte("\xdd\xff\xff\xff\xff\x91\x91\x91"))
 	f.Fuzz(func(t *testing.T, stream []byte) {
-		whole, split := reader{from: bytes.NewReader(stream)}, reader{from: iotest.OneByteReader(bytes.NewReader(stream))}
+		whole, split := reader{from: bytes.NewReader(stream)},
+			reader{from: iotest.OneByteReader(bytes.NewReader(stream))}
 		for at := 0; ; {
 			a, err := whole.next()
 			b, err2 := split.next()
@@ -153,8 +174,8 @@ func FuzzClientReader(f *testing.F) {
 	})
 }
 
-// FuzzClientHandshake has a server that does not know the key say anything: the client never takes it for the right one,
-// nor tells it the key or the password.
+// FuzzClientHandshake has a server that does not know the key say anything: the client never takes it for the right
+// one, nor tells it the key or the password.
 func FuzzClientHandshake(f *testing.F) {
 	f.Add(append(heloBytes("nonce", "auth", true), pongBytes(true, "", "server", strings.Repeat("0", 128))...))
 	f.Add(append(heloBytes("", "", false), pongBytes(false, "no", "", "")...))

@@ -58,7 +58,9 @@ func TestClientHandshake(t *testing.T) {
 	// checks is a server that refuses whatever is not as a fluentd would send it.
 	checks := func(user, password string) func(ping [6]string) []byte {
 		return func(ping [6]string) []byte {
-			want := [6]string{"PING", "agent", ping[2], handshake.Digest(ping[2], "agent", nonce, "k3y"), user, password}
+			want := [6]string{
+				"PING", "agent", ping[2], handshake.Digest(ping[2], "agent", nonce, "k3y"), user, password,
+			}
 			if ping != want || len(ping[2]) != 32 {
 				return pongBytes(false, "shared_key mismatch", "", "")
 			}
@@ -84,34 +86,71 @@ func TestClientHandshake(t *testing.T) {
 	}{
 		{"right key", answers("", true, checks("", "")), nil, ""},
 		{"nonce as str", answers("", false, checks("", "")), nil, ""},
-		{"user asked for", answers("salt", true, checks("alice", handshake.Digest("salt", "alice", "s3cret"))), nil, ""},
+		{
+			"user asked for", answers("salt", true, checks("alice", handshake.Digest("salt", "alice", "s3cret"))), nil,
+			"",
+		},
 		{"split everywhere", split, nil, ""},
 		{"HELO with unknown and missing keys", func(p *peer) {
 			p.send([]byte("\x92\xa4HELO\x81\xa1x\x93\x01\x02\x03"))
 			ping := pingOf(p.next())
 			p.send(pongBytes(true, "", "server", handshake.Digest(ping[2], "server", "", "k3y")))
 		}, nil, ""},
-		{"refused", answers("", true, func([6]string) []byte { return pongBytes(false, "shared_key mismatch", "", "") }), ErrLogin, `says "shared_key mismatch"`},
-		{"server without the key", answers("", true, func(ping [6]string) []byte { return proves(ping, "other") }), ErrLogin, "does not know"},
-		{"server without a digest", answers("", true, func([6]string) []byte { return pongBytes(true, "", "server", "") }), ErrLogin, "does not know"},
-		{"server echoes our digest", answers("", true, func(ping [6]string) []byte { return pongBytes(true, "", ping[1], ping[3]) }), ErrLogin, "own hostname"},
+		{
+			"refused", answers("", true, func(
+				[6]string,
+			) []byte {
+				return pongBytes(false, "shared_key mismatch", "", "")
+			}), ErrLogin, `says "shared_key mismatch"`,
+		},
+		{
+			"server without the key", answers("", true, func(ping [6]string) []byte { return proves(ping, "other") }),
+			ErrLogin, "does not know",
+		},
+		{
+			"server without a digest", answers("", true, func(
+				[6]string,
+			) []byte {
+				return pongBytes(true, "", "server", "")
+			}), ErrLogin, "does not know",
+		},
+		{
+			"server echoes our digest", answers("", true, func(
+				ping [6]string,
+			) []byte {
+				return pongBytes(true, "", ping[1], ping[3])
+			}), ErrLogin, "own hostname",
+		},
 		{"PONG of four", withPONG(0x94, 0xa4, 'P', 'O', 'N', 'G', 0xc3, 0xa0, 0xa0), ErrLogin, "not an array of five"},
 		{"PONG without result", withPONG(0x95, 0xa4, 'P', 'O', 'N', 'G', 0xa0, 0xa0, 0xa0, 0xa0), ErrLogin, "PONG"},
 		{"PONG that is nil", withPONG(0xc0), ErrLogin, "not an array"},
-		{"HELO again", answers("", true, func([6]string) []byte { return heloBytes(nonce, "", true) }), ErrLogin, "not an array of five"},
+		{
+			"HELO again", answers("", true, func([6]string) []byte { return heloBytes(nonce, "", true) }), ErrLogin,
+			"not an array of five",
+		},
 		{"HELO is a map", func(p *peer) { p.send([]byte{0x80}) }, ErrLogin, "not an array of two"},
 		{"HELO of another word", func(p *peer) { p.send([]byte("\x92\xa4OLEH\x80")) }, ErrLogin, "OLEH"},
 		{"HELO without a map", func(p *peer) { p.send([]byte("\x92\xa4HELO\xc0")) }, ErrLogin, "HELO"},
 		{"nonce is a number", func(p *peer) { p.send([]byte("\x92\xa4HELO\x81\xa5nonce\x07")) }, ErrLogin, "nonce"},
 		{"key is nil", func(p *peer) { p.send([]byte("\x92\xa4HELO\x81\xc0\x07")) }, ErrLogin, "key"},
 		{"closed before HELO", func(*peer) {}, io.EOF, "HELO"},
-		{"closed before PONG", func(p *peer) { p.send(heloBytes(nonce, "", true)); p.next() }, io.EOF, "is the shared key right"},
+		{
+			"closed before PONG", func(p *peer) { p.send(heloBytes(nonce, "", true)); p.next() }, io.EOF,
+			"is the shared key right",
+		},
 		{"no HELO", func(p *peer) { p.next() }, context.DeadlineExceeded, "a server with a shared key sends first"},
-		{"no PONG", func(p *peer) { p.send(heloBytes(nonce, "", true)); p.next(); p.next() }, context.DeadlineExceeded, "PONG"},
+		{
+			"no PONG", func(p *peer) { p.send(heloBytes(nonce, "", true)); p.next(); p.next() },
+			context.DeadlineExceeded, "PONG",
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			cfg := Config{Login: &Login{SharedKey: "k3y", Hostname: "agent", User: "alice", Password: "s3cret"}}
-			playClient(t, cfg, tc.server, func(_ context.Context, _ *Client, err error) { checkClientError(t, err, tc.want, tc.text) })
+			playClient(t, cfg, tc.server, func(
+				_ context.Context, _ *Client, err error,
+			) {
+				checkClientError(t, err, tc.want, tc.text)
+			})
 		})
 	}
 }
@@ -121,7 +160,8 @@ func TestClientHandshake(t *testing.T) {
 func TestClientCapturedHandshakes(t *testing.T) {
 	alice := Login{SharedKey: "k3y", User: "alice", Password: "s3cret"}
 	for name, login := range map[string]Login{
-		"flb-shared-key.2": {SharedKey: "k3y", Hostname: "agent-1"}, "flb-user.2": alice, "fluentd-shared-key-user.1": alice,
+		"flb-shared-key.2": {SharedKey: "k3y", Hostname: "agent-1"}, "flb-user.2": alice,
+		"fluentd-shared-key-user.1": alice,
 	} {
 		t.Run(name, func(t *testing.T) {
 			capture := func(side string) []byte {

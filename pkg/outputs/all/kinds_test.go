@@ -23,12 +23,14 @@ func TestKinds(t *testing.T) {
 	names, aliases := map[string]bool{}, map[string]bool{}
 	for _, k := range kinds {
 		t.Run(k.Name, func(t *testing.T) {
-			if names[k.Name] || k.Name == "" || k.Summary == "" || strings.HasSuffix(k.Summary, ".") || k.CPUMicros <= 0 {
+			if names[k.Name] || k.Name == "" || k.Summary == "" || strings.HasSuffix(k.Summary, ".") ||
+				k.CPUMicros <= 0 {
 				t.Errorf("not whole, or there already: %+v", k)
 			}
 			names[k.Name] = true
 			for alias, meant := range k.Aliases {
-				if aliases[alias] || alias != strings.ToLower(alias) || slices.Contains(outputs.Names(kinds), alias) || !strings.HasPrefix(meant, k.Name) {
+				if aliases[alias] || alias != strings.ToLower(alias) || slices.Contains(outputs.Names(kinds), alias) ||
+					!strings.HasPrefix(meant, k.Name) {
 					t.Errorf("alias %q is taken, or does not lead here", alias)
 				}
 				aliases[alias] = true
@@ -64,7 +66,9 @@ func TestKinds(t *testing.T) {
 				t.Error(err)
 			}
 			if k.Needs != nil {
-				for _, need := range k.Needs(outputs.Load{EventsPerSecond: 1000, BytesPerSecond: 450_000, Clusters: 2, Outage: time.Hour}) {
+				for _, need := range k.Needs(outputs.Load{
+					EventsPerSecond: 1000, BytesPerSecond: 450_000, Clusters: 2, Outage: time.Hour,
+				}) {
 					if !strings.HasSuffix(need, ".") {
 						t.Errorf("no sentence: %s", need)
 					}
@@ -79,7 +83,8 @@ func TestForeignSettings(t *testing.T) {
 	kinds := all.Kinds(nil)
 	for i, k := range kinds {
 		other := kinds[(i+1)%len(kinds)].NewConfig()
-		if _, err := k.New(other, outputs.Deps{Name: "x"}); err == nil || !strings.Contains(err.Error(), "make output x") {
+		if _, err := k.New(other, outputs.Deps{Name: "x"}); err == nil ||
+			!strings.Contains(err.Error(), "make output x") {
 			t.Errorf("%s makes an output of %T: %v", k.Name, other, err)
 		}
 	}

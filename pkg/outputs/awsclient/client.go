@@ -53,7 +53,9 @@ func Load(ctx context.Context, cfg Config, o Options) (*Client, error) {
 }
 
 // load returns the SDK's configuration with one attempt per call.
-func load(ctx context.Context, cfg Config, log zerolog.Logger, more ...func(*awsconfig.LoadOptions) error) (aws.Config, error) {
+func load(
+	ctx context.Context, cfg Config, log zerolog.Logger, more ...func(*awsconfig.LoadOptions) error,
+) (aws.Config, error) {
 	opts := []func(*awsconfig.LoadOptions) error{
 		awsconfig.WithRegion(cfg.Region),
 		awsconfig.WithRetryer(func() aws.Retryer { return aws.NopRetryer{} }),

@@ -28,14 +28,16 @@ func profile(t *testing.T, endpoint string) (write func(key, token string)) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "credentials")
 	for name, value := range map[string]string{
-		"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_SESSION_TOKEN": "", "AWS_PROFILE": "", "AWS_CONFIG_FILE": "/nonexistent",
+		"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_SESSION_TOKEN": "", "AWS_PROFILE": "",
+		"AWS_CONFIG_FILE":             "/nonexistent",
 		"AWS_SHARED_CREDENTIALS_FILE": file, "AWS_EC2_METADATA_DISABLED": "true", "AWS_ENDPOINT_URL_STS": endpoint,
 	} {
 		t.Setenv(name, value)
 	}
 	return func(key, token string) {
 		t.Helper()
-		text := "[default]\naws_access_key_id = " + key + "\naws_secret_access_key = the-secret\naws_session_token = " + token + "\n"
+		text := "[default]\naws_access_key_id = " + key + "\naws_secret_access_key = the-secret\naws_session_token = " +
+			token + "\n"
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -68,7 +70,8 @@ func TestExpiredKeysHealWithoutARestart(t *testing.T) {
 	c := service(t, Config{Region: "eu-central-1", Endpoint: server.URL}, Options{Log: zerolog.Nop()})
 
 	err := put(t.Context(), c) // there is no file yet
-	if reason, _, unknown, _ := Classify(err); reason != outputs.ReasonAuth || unknown || !strings.Contains(Describe(err), "no credentials") {
+	if reason, _, unknown, _ := Classify(err); reason != outputs.ReasonAuth || unknown ||
+		!strings.Contains(Describe(err), "no credentials") {
 		t.Errorf("%v", err)
 	}
 	write("AKID1", "the-token")
@@ -78,7 +81,8 @@ func TestExpiredKeysHealWithoutARestart(t *testing.T) {
 	s.Expire("AKID1", true)
 	err = put(t.Context(), c)
 	reason, status, unknown, _ := Classify(err)
-	if text := outputs.Whole(Describe(err)); reason != outputs.ReasonAuth || status != 400 || unknown || !strings.HasPrefix(text, "Firehose PutRecordBatch: ExpiredTokenException: ") || strings.Contains(text, "the-") {
+	if text := outputs.Whole(Describe(err)); reason != outputs.ReasonAuth || status != 400 || unknown ||
+		!strings.HasPrefix(text, "Firehose PutRecordBatch: ExpiredTokenException: ") || strings.Contains(text, "the-") {
 		t.Errorf("%s, %d, %v: %s", reason, status, unknown, text)
 	}
 	write("AKID2", "another")
@@ -109,7 +113,9 @@ func TestOneCachePerRole(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	want := []string{"arn:aws:iam::123456789012:role/a/x", "arn:aws:iam::123456789012:role/a/y", "arn:aws:iam::123456789012:role/b/"}
+	want := []string{
+		"arn:aws:iam::123456789012:role/a/x", "arn:aws:iam::123456789012:role/a/y", "arn:aws:iam::123456789012:role/b/",
+	}
 	if got := s.Roles(); !slices.Equal(got, want) {
 		t.Errorf("assumed %q", got)
 	}
@@ -125,8 +131,11 @@ func TestOneCachePerRole(t *testing.T) {
 	s.Expire("ASIA0004", true)
 	_ = put(t.Context(), c)
 	err := put(t.Context(), c)
-	if reason, _, _, _ := Classify(err); reason != outputs.ReasonAuth || strings.Contains(Describe(err), "the-secret") ||
-		!strings.HasPrefix(outputs.Whole(Describe(err)), "Firehose PutRecordBatch: no credentials: STS AssumeRole: ExpiredToken: ") {
+	if reason, _, _, _ := Classify(err); reason != outputs.ReasonAuth ||
+		strings.Contains(Describe(err), "the-secret") ||
+		!strings.HasPrefix(
+			outputs.Whole(Describe(err)), "Firehose PutRecordBatch: no credentials: STS AssumeRole: ExpiredToken: ",
+		) {
 		t.Errorf("%s: %s", reason, Describe(err))
 	}
 	s.Expire("AKID1", false)
@@ -143,7 +152,9 @@ func TestCredentialsAreRefreshedEarly(t *testing.T) {
 			if fail {
 				return aws.Credentials{}, errors.New("the service is down")
 			}
-			return aws.Credentials{AccessKeyID: "a", SecretAccessKey: "b", CanExpire: true, Expires: time.Now().Add(time.Hour)}, nil
+			return aws.Credentials{
+				AccessKeyID: "a", SecretAccessKey: "b", CanExpire: true, Expires: time.Now().Add(time.Hour),
+			}, nil
 		})
 		for range 7 {
 			if _, err := keys.Retrieve(t.Context()); err != nil {
@@ -151,7 +162,8 @@ func TestCredentialsAreRefreshedEarly(t *testing.T) {
 			}
 			time.Sleep(10 * time.Minute)
 		}
-		if want := []time.Duration{0, time.Hour}; !slices.Equal(fetched, want) { // 50 minutes is before, 60 after the early time
+		// 50 minutes is before, 60 after the early time.
+		if want := []time.Duration{0, time.Hour}; !slices.Equal(fetched, want) {
 			t.Errorf("fetched at %v", fetched)
 		}
 		fail = true
@@ -172,12 +184,15 @@ func TestAClockThatIsWrong(t *testing.T) {
 		s.Firehose().Create("logs", awstest.Quota{})
 		server := httptest.NewServer(s)
 		profile(t, server.URL)("AKID1", "the-token")
-		c := service(t, Config{Region: "eu-central-1", Endpoint: server.URL, RoleARN: "arn:aws:iam::123456789012:role/a"}, Options{})
+		c := service(t,
+			Config{Region: "eu-central-1", Endpoint: server.URL, RoleARN: "arn:aws:iam::123456789012:role/a"},
+			Options{})
 		refused := 0
 		for range 6 {
 			if err := put(t.Context(), c); err != nil {
 				refused++
-				if reason, _, _, _ := Classify(err); reason != outputs.ReasonAuth || strings.Contains(Describe(err), "the-token") || !strings.Contains(Describe(err), "clock") {
+				if reason, _, _, _ := Classify(err); reason != outputs.ReasonAuth ||
+					strings.Contains(Describe(err), "the-token") || !strings.Contains(Describe(err), "clock") {
 					t.Errorf("%s: %s", reason, Describe(err))
 				}
 			}
@@ -201,15 +216,30 @@ func TestClassify(t *testing.T) {
 	}{
 		{"throttled", 400, `{"__type":"ThrottlingException"}`, nil, outputs.ReasonThrottled, false, 0},
 		{"429", 429, ``, http.Header{"Retry-After": {"3"}}, outputs.ReasonThrottled, false, 3 * time.Second},
-		{"ages", 503, `{"__type":"ServiceUnavailableException"}`, http.Header{"Retry-After": {"99999999"}}, outputs.ReasonThrottled, false, 99999999 * time.Second},
-		{"milliseconds", 503, `{"__type":"ServiceUnavailableException"}`, http.Header{"X-Amz-Retry-After": {"1500"}}, outputs.ReasonThrottled, false, 1500 * time.Millisecond},
-		{"nonsense", 503, `{"__type":"ServiceUnavailableException"}`, http.Header{"Retry-After": {"-1"}}, outputs.ReasonThrottled, false, 0},
+		{
+			"ages", 503, `{"__type":"ServiceUnavailableException"}`,
+			http.Header{"Retry-After": {"99999999"}},
+			outputs.ReasonThrottled, false, 99999999 * time.Second,
+		},
+		{
+			"milliseconds", 503, `{"__type":"ServiceUnavailableException"}`,
+			http.Header{"X-Amz-Retry-After": {"1500"}},
+			outputs.ReasonThrottled, false, 1500 * time.Millisecond,
+		},
+		{
+			"nonsense", 503, `{"__type":"ServiceUnavailableException"}`,
+			http.Header{"Retry-After": {"-1"}},
+			outputs.ReasonThrottled, false, 0,
+		},
 		{"page of a gateway", 502, `<html>`, nil, outputs.ReasonServer, true, 0},
 		{"proxy wants a login", 407, `<html>`, nil, outputs.ReasonServer, false, 0},
 		{"forbidden page", 403, `<html>`, nil, outputs.ReasonAuth, false, 0},
 		{"redirect", 301, ``, http.Header{"Location": {"http://127.0.0.1:1/"}}, outputs.ReasonServer, false, 0},
 		{"too large", 413, ``, nil, outputs.ReasonTooLarge, false, 0},
-		{"signature", 400, `{"__type":"InvalidSignatureException","message":"a\n\nx-amz-security-token:the-token"}`, nil, outputs.ReasonAuth, false, 0},
+		{
+			"signature", 400, `{"__type":"InvalidSignatureException","message":"a\n\nx-amz-security-token:the-token"}`,
+			nil, outputs.ReasonAuth, false, 0,
+		},
 		{"no JSON", 200, `{`, nil, outputs.ReasonNetwork, true, 0},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -226,18 +256,22 @@ func TestClassify(t *testing.T) {
 			reason, _, unknown, retry := Classify(err)
 			text := Describe(err)
 			t.Log(text)
-			if reason != tc.reason || unknown != tc.unknown || retry != tc.retry || strings.ContainsAny(text, "\n") || strings.Contains(text, "the-") {
+			if reason != tc.reason || unknown != tc.unknown || retry != tc.retry || strings.ContainsAny(text, "\n") ||
+				strings.Contains(text, "the-") {
 				t.Errorf("%s, %v, %v: %s", reason, unknown, retry, text)
 			}
 		})
 	}
 	profile(t, "http://127.0.0.1:1")("AKID1", "")
-	err := put(t.Context(), service(t, Config{Region: "eu-central-1", RoleARN: "arn:aws:iam::123456789012:role/a"}, Options{}))
-	if reason, _, _, _ := Classify(err); reason != outputs.ReasonAuth || !strings.HasSuffix(Describe(err), "connection refused") {
+	err := put(t.Context(),
+		service(t, Config{Region: "eu-central-1", RoleARN: "arn:aws:iam::123456789012:role/a"}, Options{}))
+	if reason, _, _, _ := Classify(err); reason != outputs.ReasonAuth ||
+		!strings.HasSuffix(Describe(err), "connection refused") {
 		t.Errorf("%s, with an STS that can't be reached: %s", reason, Describe(err))
 	}
 	err = put(t.Context(), service(t, Config{Region: "eu-central-1", Endpoint: "http://127.0.0.1:1"}, Options{}))
-	if reason, _, unknown, _ := Classify(err); reason != outputs.ReasonNetwork || unknown || !strings.Contains(Describe(err), "refused") {
+	if reason, _, unknown, _ := Classify(err); reason != outputs.ReasonNetwork || unknown ||
+		!strings.Contains(Describe(err), "refused") {
 		t.Errorf("%s, %v: %s", reason, unknown, Describe(err))
 	}
 }
@@ -248,7 +282,12 @@ func TestCheck(t *testing.T) {
 		want string // keys
 	}{
 		{Config{Region: "eu-central-1"}, ""},
-		{Config{Region: "us-gov-west-1", RoleARN: "arn:aws-us-gov:iam::123456789012:role/path/x", ExternalID: setting.NewSecret("x")}, ""},
+		{
+			Config{
+				Region: "us-gov-west-1", RoleARN: "arn:aws-us-gov:iam::123456789012:role/path/x",
+				ExternalID: setting.NewSecret("x"),
+			}, "",
+		},
 		{Config{Region: "eusc-de-east-1", Endpoint: "https://vpce-1.firehose.vpce.amazonaws.com"}, ""},
 		{Config{Region: "local", Endpoint: "http://127.0.0.1:5000"}, ""},
 		{Config{Region: "eu-central-1a"}, "region"},

@@ -12,11 +12,20 @@ import (
 // Config is the settings that every output to AWS has; each destination's Config inlines it.
 type Config struct {
 	Region       string         `yaml:"region" required:"true" help:"of AWS"`
-	Endpoint     string         `yaml:"endpoint" help:"URL of a VPC endpoint or an emulator; default: the service's own"`
-	RoleARN      string         `yaml:"role_arn" help:"a role to assume; default: the credentials of the environment, a profile, IRSA, EKS pod identity or the instance"`
+	Endpoint     string         `yaml:"endpoint"`
+	RoleARN      string         `yaml:"role_arn"`
 	ExternalID   setting.Secret `yaml:"external_id" help:"that the role's owner asks for"`
 	UseFIPS      bool           `yaml:"use_fips" default:"false" help:"true: the service's FIPS endpoint"`
 	UseDualStack bool           `yaml:"use_dualstack" default:"false" help:"true: the service's IPv4 and IPv6 endpoint"`
+}
+
+// Help implements setting.Explained.
+func (Config) Help() map[string]string {
+	return map[string]string{
+		"endpoint": "URL of a VPC endpoint or an emulator; default: the service's own",
+		"role_arn": "a role to assume; default: the credentials of the environment, a profile, IRSA, EKS pod " +
+			"identity or the instance",
+	}
 }
 
 // Check reports settings that can't work. A destination's own Check calls it.
@@ -26,7 +35,8 @@ func (c *Config) Check(r *setting.Report) {
 	switch {
 	case c.RoleARN == "" && c.ExternalID.IsSet():
 		r.Add("external_id", "add role_arn, or remove external_id", "it is only used to assume a role")
-	case c.RoleARN != "" && !regexp.MustCompile(`^arn:aws[a-z-]*:iam::[0-9]{12}:role/[\w+=,.@/-]+$`).MatchString(c.RoleARN):
+	case c.RoleARN != "" &&
+		!regexp.MustCompile(`^arn:aws[a-z-]*:iam::[0-9]{12}:role/[\w+=,.@/-]+$`).MatchString(c.RoleARN):
 		r.Add("role_arn", "write arn:aws:iam::123456789012:role/name", "%q is not the ARN of a role", c.RoleARN)
 	}
 }
@@ -58,7 +68,8 @@ func (c *Config) checkEndpoint(r *setting.Report) {
 	case u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "":
 		r.Add("endpoint", hint, "%q is not the URL of a service", c.Endpoint)
 	case c.UseFIPS:
-		r.Add("use_fips", "name the FIPS host in endpoint, and leave use_fips out", "it chooses the service's host, as endpoint does")
+		r.Add("use_fips", "name the FIPS host in endpoint, and leave use_fips out",
+			"it chooses the service's host, as endpoint does")
 	case c.UseDualStack:
 		r.Add("use_dualstack", "leave it out", "it chooses the service's host, as endpoint does")
 	}

@@ -46,7 +46,9 @@ func NewCredentials() *Credentials {
 func (c *Credentials) cache(cfg Config, log zerolog.Logger) *aws.CredentialsCache {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	base := c.get(identity{fips: cfg.UseFIPS, dualStack: cfg.UseDualStack}, func(ctx context.Context) (aws.Credentials, error) {
+	base := c.get(identity{fips: cfg.UseFIPS, dualStack: cfg.UseDualStack}, func(
+		ctx context.Context,
+	) (aws.Credentials, error) {
 		return fromEnvironment(ctx, cfg, log)
 	})
 	if cfg.RoleARN == "" {
@@ -78,7 +80,9 @@ func fromEnvironment(ctx context.Context, cfg Config, log zerolog.Logger) (aws.C
 
 // assumeRole returns what fetches the role's credentials. It keeps its client, which knows by how much the
 // local clock is wrong.
-func assumeRole(cfg Config, base *aws.CredentialsCache, log zerolog.Logger) func(context.Context) (aws.Credentials, error) {
+func assumeRole(
+	cfg Config, base *aws.CredentialsCache, log zerolog.Logger,
+) func(context.Context) (aws.Credentials, error) {
 	var client *sts.Client
 	return func(ctx context.Context) (aws.Credentials, error) {
 		if client == nil {
@@ -154,7 +158,8 @@ func forgetting(keys *aws.CredentialsCache) awsconfig.LoadOptionsFunc {
 		return out, meta, err
 	}
 	return awsconfig.WithAPIOptions([]func(*middleware.Stack) error{func(s *middleware.Stack) error {
-		return s.Initialize.Add(middleware.InitializeMiddlewareFunc("ForgetRefusedCredentials", watch), middleware.Before)
+		return s.Initialize.Add(middleware.InitializeMiddlewareFunc("ForgetRefusedCredentials", watch),
+			middleware.Before)
 	}})
 }
 

@@ -11,9 +11,16 @@ import (
 
 // PaceConfig bounds what is sent to one stream per second.
 type PaceConfig struct {
-	MaxBytes    setting.Rate `yaml:"max_bytes" default:"0" help:"per second to a stream; 0: learned from the service's throttling alone"`
+	MaxBytes    setting.Rate `yaml:"max_bytes" default:"0"`
 	MaxRecords  int          `yaml:"max_records" default:"0" help:"per second to a stream; 0: learned"`
 	MaxRequests int          `yaml:"max_requests" default:"0" help:"per second to a stream; 0: learned"`
+}
+
+// Help implements setting.Explained.
+func (PaceConfig) Help() map[string]string {
+	return map[string]string{
+		"max_bytes": "per second to a stream; 0: learned from the service's throttling alone",
+	}
 }
 
 // Check reports settings that can't work.
@@ -55,8 +62,8 @@ type rates [3]float64
 // Then the rate is set to just below what the service has accepted since the throttle before that, which
 // is what its quota is filled with, and grows slowly from there, and faster the longer nothing is
 // throttled. Where a service throttles whatever the rate, lowering it would not end before it is next to
-// nothing; so a rate far below the best one is tried against that. Which of bytes and records the quota is about is not told, so both are scaled together
-// in the mix that is sent; the number of requests only where there are many.
+// nothing; so a rate far below the best one is tried against that. Which of bytes and records the quota is about is not
+// told, so both are scaled together in the mix that is sent; the number of requests only where there are many.
 //
 // Time is that of the caller, and must not go back. Safe for concurrent use.
 type Pace struct {
@@ -304,7 +311,8 @@ func (p *Pace) report(stream string) outputs.Pace {
 	defer p.mu.Unlock()
 	eff := p.effective()
 	return outputs.Pace{
-		Stream: stream, BytesPerSecond: eff[0], RecordsPerSecond: eff[1], RequestsPerSecond: eff[2], Throttled: p.throttled,
+		Stream: stream, BytesPerSecond: eff[0], RecordsPerSecond: eff[1], RequestsPerSecond: eff[2],
+		Throttled: p.throttled,
 	}
 }
 

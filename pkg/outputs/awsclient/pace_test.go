@@ -49,7 +49,9 @@ const pause = 5 * time.Second
 
 // simulate offers records of each bytes without end, one request after the other, and returns for each
 // second how many records were accepted, and the share of the requests that was throttled.
-func simulate(p *Pace, q *quota, each, most int, rtt time.Duration, secs int, change func(second int)) (perSecond []int, throttled float64) {
+func simulate(
+	p *Pace, q *quota, each, most int, rtt time.Duration, secs int, change func(second int),
+) (perSecond []int, throttled float64) {
 	start := time.Date(2026, 11, 21, 10, 0, 0, 0, time.UTC)
 	if !p.used.IsZero() {
 		start = p.used.Add(pause)
@@ -120,7 +122,8 @@ func TestPaceSettlesAtTheQuota(t *testing.T) {
 				t.Run(fmt.Sprint(tc.name, " per record ", perRecord, " ", rtt), func(t *testing.T) {
 					q := &quota{rate: rates{tc.bytes, tc.records}, perRecord: perRecord}
 					got, throttled := simulate(NewPace(PaceConfig{}), q, tc.each, most, rtt, 180, nil)
-					t.Logf("quota %.0f/s, accepted %.3f of it, first 10 s %.2f, throttled %.1f %% of requests", want, mean(got[20:])/want, mean(got[:10])/want, 100*throttled)
+					t.Logf("quota %.0f/s, accepted %.3f of it, first 10 s %.2f, throttled %.1f %% of requests", want,
+						mean(got[20:])/want, mean(got[:10])/want, 100*throttled)
 					if m := mean(got[20:]) / want; m < 0.9 || m > 1.02 {
 						t.Errorf("accepted %.3f of the quota", m)
 					}
@@ -150,7 +153,9 @@ func TestPaceFollowsTheQuota(t *testing.T) {
 			t.Run(fmt.Sprint(tc.name, " per record ", perRecord), func(t *testing.T) {
 				q := &quota{rate: rates{1 << 20, 1000}, perRecord: perRecord}
 				const at = 60
-				got, _ := simulate(NewPace(PaceConfig{}), q, 300, 8000, 20*time.Millisecond, at+tc.within+60, func(second int) {
+				got, _ := simulate(NewPace(PaceConfig{}), q, 300, 8000, 20*time.Millisecond, at+tc.within+60, func(
+					second int,
+				) {
 					if second == at {
 						q.rate = rates{tc.factor * (1 << 20), tc.factor * 1000}
 					}
@@ -186,7 +191,9 @@ func TestPaceOfThrottlesThatTheRateDoesNotCause(t *testing.T) {
 		for _, whim := range []float64{0.02, 0.1, 0.3} {
 			for _, runs := range []int{1, 60} {
 				t.Run(fmt.Sprint("per record ", perRecord, " ", whim, " runs ", runs), func(t *testing.T) {
-					q := &quota{rate: rates{1 << 20, 1000}, perRecord: perRecord, whim: whim, rand: rand.New(rand.NewPCG(1, 2))}
+					q := &quota{
+						rate: rates{1 << 20, 1000}, perRecord: perRecord, whim: whim, rand: rand.New(rand.NewPCG(1, 2)),
+					}
 					p := NewPace(PaceConfig{})
 					var got []int
 					for range runs {

@@ -20,7 +20,8 @@ func TestOutcomeOf(t *testing.T) {
 		{"nothing", nil, nil, nil, unproved},
 		{"an empty id", aws.String(""), nil, nil, unproved},
 	} {
-		if got := OutcomeOf(tc.id, tc.code, tc.message); got.Code != tc.want || (tc.want == unproved) != (got.Code == unproved && got.Message != "") {
+		if got := OutcomeOf(tc.id, tc.code, tc.message); got.Code != tc.want ||
+			(tc.want == unproved) != (got.Code == unproved && got.Message != "") {
 			t.Errorf("%s: %+v, want %q", tc.name, got, tc.want)
 		}
 	}

@@ -107,7 +107,9 @@ func (c *cutter) add(ev *event.Event, index, at int, turn Turn) bool {
 	mark := len(c.lines)
 	lines, err := c.enc.AppendEvent(c.lines, ev)
 	if err != nil {
-		c.refused = append(c.refused, outputs.Failure{Index: index, Reason: outputs.ReasonRejected, Detail: err.Error()})
+		c.refused = append(c.refused, outputs.Failure{
+			Index: index, Reason: outputs.ReasonRejected, Detail: err.Error(),
+		})
 		return true
 	}
 	c.lines = append(lines, '\n')

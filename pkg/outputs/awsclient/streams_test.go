@@ -127,8 +127,12 @@ func FuzzStreams(f *testing.F) {
 		synctest.Test(t, func(t *testing.T) {
 			rng := rand.New(rand.NewPCG(seed, 0))
 			o := StreamsOptions{
-				Stream: template(t, "s-{cluster}-{record.log|x}"), Aggregate: flags&1 > 0, Gzip: flags&2 > 0, Timeout: time.Minute,
-				Limits: Limits{Name: 12, Records: 1 + rng.IntN(20), Record: 1000, Request: 3000 + rng.IntN(5000), Base64: flags&4 > 0},
+				Stream: template(t, "s-{cluster}-{record.log|x}"), Aggregate: flags&1 > 0, Gzip: flags&2 > 0,
+				Timeout: time.Minute,
+				Limits: Limits{
+					Name: 12, Records: 1 + rng.IntN(20), Record: 1000, Request: 3000 + rng.IntN(5000),
+					Base64: flags&4 > 0,
+				},
 			}
 			if flags&8 > 0 {
 				o.Key, o.RandomKeys = template(t, "{tag}"), flags&16 > 0
@@ -140,7 +144,8 @@ func FuzzStreams(f *testing.F) {
 			n := 1
 			for i := range 5 {
 				events, cluster, pad := rng.IntN(30), string(rune('a'+rng.IntN(3))), rng.IntN(1200)
-				chunks = append(chunks, outputtest.Chunk(uint64(i), cluster, string(rune('t'+rng.IntN(2))), events, n, pad))
+				chunks = append(chunks,
+					outputtest.Chunk(uint64(i), cluster, string(rune('t'+rng.IntN(2))), events, n, pad))
 				others = append(others, outputtest.Chunk(uint64(5+i), cluster, "t", 1, 0, pad))
 				n += events
 			}
@@ -203,7 +208,10 @@ func again(t *testing.T, err error, b *outputs.Batch, refused map[int]outputs.Re
 // A stream that refuses everything is not the events' fault: they are held, without a flood of requests.
 func TestAStreamThatRefusesEverythingHoldsItsEvents(t *testing.T) {
 	calls, broken := 0, false
-	o := StreamsOptions{Stream: template(t, "s"), Limits: Limits{Name: 64, Records: 500, Record: 1e6, Request: 4e6}, Timeout: time.Minute}
+	o := StreamsOptions{
+		Stream: template(t, "s"), Limits: Limits{Name: 64, Records: 500, Record: 1e6, Request: 4e6},
+		Timeout: time.Minute,
+	}
 	o.Put = func(_ context.Context, _ string, records []Record) ([]Outcome, error) {
 		if calls++; broken {
 			return nil, &smithy.GenericAPIError{Code: "InvalidArgumentException"}
@@ -219,7 +227,9 @@ func TestAStreamThatRefusesEverythingHoldsItsEvents(t *testing.T) {
 		}
 		broken, calls = true, 0
 		var se *outputs.SendError
-		if err := s.Send(t.Context(), outputtest.Batch(outputtest.Chunk(2+n, "a", "t", 1000, 0, 10))); !errors.As(err, &se) || len(se.Failed) != 1000 || se.Reason.Final() {
+		if err := s.Send(t.Context(), outputtest.Batch(outputtest.Chunk(2+n, "a", "t", 1000, 0, 10))); !errors.As(
+			err, &se,
+		) || len(se.Failed) != 1000 || se.Reason.Final() {
 			t.Fatal(err)
 		}
 		if calls > 20 {
@@ -232,7 +242,10 @@ func TestAStreamThatRefusesEverythingHoldsItsEvents(t *testing.T) {
 func TestRefusedEventsInARow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const wrong, all = 5, 500
-		o := StreamsOptions{Stream: template(t, "s"), Limits: Limits{Name: 64, Records: 500, Record: 1e6, Request: 4e6}, Timeout: time.Minute}
+		o := StreamsOptions{
+			Stream: template(t, "s"), Limits: Limits{Name: 64, Records: 500, Record: 1e6, Request: 4e6},
+			Timeout: time.Minute,
+		}
 		taken := 0
 		o.Put = func(_ context.Context, _ string, records []Record) ([]Outcome, error) {
 			for _, r := range records {
@@ -245,7 +258,8 @@ func TestRefusedEventsInARow(t *testing.T) {
 		}
 		o.Fields = event.Fields{Tag: "tag"}
 		streams, refused := NewStreams(o), map[int]outputs.Reason{}
-		b := outputtest.Batch(outputtest.Chunk(1, "a", "wrong", wrong, 0, 10), outputtest.Chunk(2, "a", "right", all, wrong, 10))
+		b := outputtest.Batch(outputtest.Chunk(1, "a", "wrong", wrong, 0, 10),
+			outputtest.Chunk(2, "a", "right", all, wrong, 10))
 		for tries := 0; taken < all; tries++ {
 			if tries > 500 {
 				t.Fatalf("%d of %d events are taken, %d given up", taken, all, len(refused))
@@ -261,18 +275,25 @@ func TestRefusedEventsInARow(t *testing.T) {
 }
 
 func TestAnswersThatDoNotMatchAreDoubted(t *testing.T) {
-	o := StreamsOptions{Stream: template(t, "s"), Limits: Limits{Name: 64, Records: 500, Record: 1e6, Request: 4e6}, Timeout: time.Minute}
+	o := StreamsOptions{
+		Stream: template(t, "s"), Limits: Limits{Name: 64, Records: 500, Record: 1e6, Request: 4e6},
+		Timeout: time.Minute,
+	}
 	o.Put = func(context.Context, string, []Record) ([]Outcome, error) { return make([]Outcome, 2), nil }
 	s := NewStreams(o)
 	err := s.Send(t.Context(), outputtest.Batch(outputtest.Chunk(1, "a", "t", 3, 0, 10)))
 	var se *outputs.SendError
-	if !errors.As(err, &se) || se.Reason != outputs.ReasonServer || len(se.Failed) != 3 || s.Report().PossibleDuplicates != 3 {
+	if !errors.As(err, &se) || se.Reason != outputs.ReasonServer || len(se.Failed) != 3 ||
+		s.Report().PossibleDuplicates != 3 {
 		t.Errorf("%v, %+v", err, s.Report())
 	}
 }
 
 func TestBrokenEventsAreRefusedAlone(t *testing.T) {
-	o := StreamsOptions{Stream: template(t, "s"), Aggregate: true, Limits: Limits{Name: 64, Records: 500, Record: 1e6, Request: 4e6}, Timeout: time.Minute}
+	o := StreamsOptions{
+		Stream: template(t, "s"), Aggregate: true, Limits: Limits{Name: 64, Records: 500, Record: 1e6, Request: 4e6},
+		Timeout: time.Minute,
+	}
 	taken := 0
 	o.Put = func(_ context.Context, _ string, records []Record) ([]Outcome, error) {
 		taken += bytes.Count(records[0].Data, []byte("\n"))
@@ -281,7 +302,8 @@ func TestBrokenEventsAreRefusedAlone(t *testing.T) {
 	b := outputtest.Batch(outputtest.Chunk(1, "a", "t", 3, 0, 10))
 	b.Events[1] = outputtest.Broken(b.Events[1].Chunk)
 	var se *outputs.SendError
-	if err := NewStreams(o).Send(t.Context(), b); !errors.As(err, &se) || len(se.Failed) != 1 || se.Failed[0].Index != 1 || se.Failed[0].Reason != outputs.ReasonRejected || taken != 2 {
+	if err := NewStreams(o).Send(t.Context(), b); !errors.As(err, &se) || len(se.Failed) != 1 ||
+		se.Failed[0].Index != 1 || se.Failed[0].Reason != outputs.ReasonRejected || taken != 2 {
 		t.Errorf("%v, %d taken", err, taken)
 	}
 }
@@ -311,9 +333,12 @@ func TestNamesOfStreams(t *testing.T) {
 	}
 }
 
-// FuzzNamesOfStreams holds that whatever an event has, its stream is one that AWS takes and begins as the template does.
+// FuzzNamesOfStreams holds that whatever an event has, its stream is one that AWS takes and begins as the template
+// does.
 func FuzzNamesOfStreams(f *testing.F) {
-	for _, hostile := range []string{"", "../../other", "a/b", "arn:aws:kinesis:::stream/x", "x\x00\x1b[2J\u202e", strings.Repeat("é", 300)} {
+	for _, hostile := range []string{
+		"", "../../other", "a/b", "arn:aws:kinesis:::stream/x", "x\x00\x1b[2J\u202e", strings.Repeat("é", 300),
+	} {
 		f.Add(hostile, hostile)
 	}
 	f.Fuzz(func(t *testing.T, tag, field string) {

@@ -12,7 +12,10 @@ func TestConnect(t *testing.T) {
 	}{
 		{"there", nil, func(r *rig) { r.cw.Add("/k8s/a"); r.cw.Add("/k8s/b") }, "/k8s/a, /k8s/b exists", ""},
 		{"to be made", nil, func(r *rig) { r.cw.Add("/k8s/ab") }, "/k8s/a, /k8s/b is made", ""},
-		{"missing", func(c *Config) { c.AutoCreate = false }, func(r *rig) { r.cw.Add("/k8s/a") }, "", "/k8s/b is missing"},
+		{
+			"missing", func(c *Config) { c.AutoCreate = false }, func(r *rig) { r.cw.Add("/k8s/a") }, "",
+			"/k8s/b is missing",
+		},
 		{"by tag", func(c *Config) { c.LogGroup = "{tag[0]}" }, nil, "depend on events", ""},
 		{"by day", func(c *Config) { c.LogGroup = "%Y" }, nil, "depend on events", ""},
 		{"denied", nil, func(r *rig) { r.aws.Deny("Logs_20140328.DescribeLogGroups", true) }, "not allowed", ""},
@@ -28,7 +31,8 @@ func TestConnect(t *testing.T) {
 				tc.before(r)
 			}
 			found, err := r.out.Connect(t.Context(), []string{"a", "b"})
-			if (err != nil) != (tc.fails != "") || !contains(found, tc.found) || err != nil && !contains(err.Error(), tc.fails) {
+			if (err != nil) != (tc.fails != "") || !contains(found, tc.found) ||
+				err != nil && !contains(err.Error(), tc.fails) {
 				t.Errorf("found %q, %v", found, err)
 			}
 		})

@@ -48,10 +48,12 @@ func FuzzNames(f *testing.F) {
 		}
 		ev := at(tag, now(), value)
 		group, stream := string(n.appendGroup(nil, &ev)), string(n.appendStream(nil, &ev))
-		if len(group) == 0 || len(group) > maxName || strings.HasPrefix(group, reservedPrefix) || strings.ContainsFunc(group, func(r rune) bool { return !inGroup(r) }) {
+		if len(group) == 0 || len(group) > maxName || strings.HasPrefix(group, reservedPrefix) ||
+			strings.ContainsFunc(group, func(r rune) bool { return !inGroup(r) }) {
 			t.Errorf("log group %q", group)
 		}
-		if len(stream) == 0 || len(stream) > maxName || strings.ContainsFunc(stream, func(r rune) bool { return !inStream(r) }) {
+		if len(stream) == 0 || len(stream) > maxName ||
+			strings.ContainsFunc(stream, func(r rune) bool { return !inStream(r) }) {
 			t.Errorf("log stream %q", stream)
 		}
 		if n, err = newNamer(&Config{LogGroup: "/k8s/{tag}", LogStream: "of {record.log}"}); err != nil {
@@ -84,8 +86,10 @@ func TestSameNames(t *testing.T) {
 		second, other := first, first
 		second.Time.Sec = 2
 		other.Chunk = &event.Chunk{}
-		if n.same(&first, &first) != tc.perChunk || n.same(&first, &second) != tc.second || n.same(&first, &other) != tc.other {
-			t.Errorf("%s: %v, %v, %v", tc.stream, n.same(&first, &first), n.same(&first, &second), n.same(&first, &other))
+		if n.same(&first, &first) != tc.perChunk || n.same(&first, &second) != tc.second ||
+			n.same(&first, &other) != tc.other {
+			t.Errorf("%s: %v, %v, %v", tc.stream, n.same(&first, &first), n.same(&first, &second),
+				n.same(&first, &other))
 		}
 	}
 }
@@ -120,7 +124,8 @@ func TestStreamsAreBounded(t *testing.T) {
 				t.Errorf("%d events went to the other stream: %v", len(got), r.cw.Groups())
 			}
 			report := r.out.Report()
-			if report.Redirected != 60 || len(report.Notices) != 1 || !contains(report.Notices[0], "max_streams_per_hour (10)") {
+			if report.Redirected != 60 || len(report.Notices) != 1 ||
+				!contains(report.Notices[0], "max_streams_per_hour (10)") {
 				t.Errorf("reported %+v", report)
 			}
 			clock = clock.Add(time.Hour)

@@ -70,7 +70,10 @@ func (o *Output) render(w *work, events []event.Event) (refused []outputs.Failur
 			} else {
 				refused = append(refused, outputs.Failure{
 					Index: i, Reason: outputs.ReasonTooLarge,
-					Detail: fmt.Sprintf("the message has %d bytes, CloudWatch Logs takes %d (oversize: truncate cuts the end off)", n, maxMessage),
+					Detail: fmt.Sprintf(
+						"the message has %d bytes, CloudWatch Logs takes %d (oversize: truncate cuts the end off)", n,
+						maxMessage,
+					),
 				})
 				w.buf = w.buf[:from]
 			}

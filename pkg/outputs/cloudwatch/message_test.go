@@ -73,8 +73,10 @@ func TestOversize(t *testing.T) {
 			if !tc.fits {
 				cut = 1
 			}
-			if mark := contains(got[1], "…[truncated "); mark == tc.fits || len(got[1]) < maxMessage-10 || r.out.Report().Truncated != cut {
-				t.Errorf("%s: %d bytes, ends in %q; %d truncated", tc.name, len(got[1]), got[1][len(got[1])-40:], r.out.Report().Truncated)
+			if mark := contains(got[1], "…[truncated "); mark == tc.fits || len(got[1]) < maxMessage-10 ||
+				r.out.Report().Truncated != cut {
+				t.Errorf("%s: %d bytes, ends in %q; %d truncated", tc.name, len(got[1]), got[1][len(got[1])-40:],
+					r.out.Report().Truncated)
 			}
 		}
 	}
@@ -83,7 +85,8 @@ func TestOversize(t *testing.T) {
 func TestTruncatedSaysHowMuch(t *testing.T) {
 	got := string(truncated([]byte(strings.Repeat("x", 2<<20))))
 	kept := strings.Count(got, "x")
-	if want := "…[truncated 1048630 bytes]"; 2<<20-kept != 1048630 || !strings.HasSuffix(got, want) || len(got) != maxMessage {
+	if want := "…[truncated 1048630 bytes]"; 2<<20-kept != 1048630 || !strings.HasSuffix(got, want) ||
+		len(got) != maxMessage {
 		t.Errorf("%d kept, %d bytes, ends in %q", kept, len(got), got[len(got)-40:])
 	}
 }
@@ -106,7 +109,8 @@ func TestMillis(t *testing.T) {
 func TestUnrenderable(t *testing.T) {
 	r := newRig(t, basic())
 	good := at("web", now(), "x")
-	failed := r.failures(t, batch(good, event.Event{Chunk: good.Chunk, Time: good.Time, Record: []byte{0x81, 0xa1}}, good))
+	failed := r.failures(t,
+		batch(good, event.Event{Chunk: good.Chunk, Time: good.Time, Record: []byte{0x81, 0xa1}}, good))
 	if len(failed) != 1 || failed[1].Reason != outputs.ReasonRejected || len(r.messages("/k8s/a", "web")) != 2 {
 		t.Errorf("failed %+v, stored %v", failed, r.messages("/k8s/a", "web"))
 	}

@@ -25,7 +25,8 @@ func (n name) String() string { return n.group + " " + n.stream }
 
 // inGroup says whether r may be in the name of a log group.
 func inGroup(r rune) bool {
-	return r < utf8.RuneSelf && (r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("_-/.#", r))
+	return r < utf8.RuneSelf &&
+		(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("_-/.#", r))
 }
 
 // inStream says whether r may be in the name of a log stream. Space within it is allowed; what can't

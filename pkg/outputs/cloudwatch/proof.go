@@ -16,14 +16,15 @@ import (
 // maxAnswer is more than an answer to PutLogEvents has, in bytes.
 const maxAnswer = 64 << 10
 
-// proving makes requests, and takes an answer of success to PutLogEvents for one only where it is the service's: the SDK
-// takes an empty one too, and JSON of any kind.
+// proving makes requests, and takes an answer of success to PutLogEvents for one only where it is the service's: the
+// SDK takes an empty one too, and JSON of any kind.
 type proving struct{ logs.HTTPClient }
 
 // Do satisfies logs.HTTPClient.
 func (p proving) Do(r *http.Request) (*http.Response, error) {
 	res, err := p.HTTPClient.Do(r)
-	if err != nil || res.StatusCode >= http.StatusMultipleChoices || !strings.HasSuffix(r.Header.Get("X-Amz-Target"), ".PutLogEvents") {
+	if err != nil || res.StatusCode >= http.StatusMultipleChoices ||
+		!strings.HasSuffix(r.Header.Get("X-Amz-Target"), ".PutLogEvents") {
 		return res, err
 	}
 	body, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
@@ -34,7 +35,9 @@ func (p proving) Do(r *http.Request) (*http.Response, error) {
 		return nil, fmt.Errorf("read the answer: %w", err)
 	}
 	if !isAnswer(body) {
-		return nil, &awsclient.UnprovedError{Status: res.StatusCode, Lacks: "the JSON of CloudWatch Logs", Kind: res.Header.Get("Content-Type")}
+		return nil, &awsclient.UnprovedError{
+			Status: res.StatusCode, Lacks: "the JSON of CloudWatch Logs", Kind: res.Header.Get("Content-Type"),
+		}
 	}
 	res.Body = io.NopCloser(bytes.NewReader(body))
 	return res, nil

@@ -17,9 +17,12 @@ func TestProof(t *testing.T) {
 		body, kind string
 		failed     int // events, of 2
 	}{
-		"a token":           {`{"nextSequenceToken":"1"}`, "application/x-amz-json-1.1", 0},
-		"an empty object":   {`{}`, "application/x-amz-json-1.1", 0},
-		"one refused":       {`{"nextSequenceToken":"1","rejectedLogEventsInfo":{"tooOldLogEventEndIndex":1}}`, "application/x-amz-json-1.1", 1},
+		"a token":         {`{"nextSequenceToken":"1"}`, "application/x-amz-json-1.1", 0},
+		"an empty object": {`{}`, "application/x-amz-json-1.1", 0},
+		"one refused": {
+			`{"nextSequenceToken":"1","rejectedLogEventsInfo":{"tooOldLogEventEndIndex":1}}`,
+			"application/x-amz-json-1.1", 1,
+		},
 		"an empty answer":   {``, "", 2},
 		"a page":            {`<html>Sign in</html>`, "text/html", 2},
 		"another's JSON":    {`{"login":"required"}`, "application/json", 2},

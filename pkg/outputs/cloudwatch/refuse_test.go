@@ -37,12 +37,26 @@ func TestRefused(t *testing.T) {
 		{"too old", &types.RejectedLogEventsInfo{TooOldLogEventEndIndex: n(2)}, []int{0, 1}},
 		{"expired", &types.RejectedLogEventsInfo{ExpiredLogEventEndIndex: n(3)}, []int{0, 1, 2}},
 		{"too new", &types.RejectedLogEventsInfo{TooNewLogEventStartIndex: n(4)}, []int{4, 5}},
-		{"all three", &types.RejectedLogEventsInfo{TooOldLogEventEndIndex: n(2), ExpiredLogEventEndIndex: n(3), TooNewLogEventStartIndex: n(4)}, []int{0, 1, 2, 4, 5}},
+		{
+			"all three", &types.RejectedLogEventsInfo{
+				TooOldLogEventEndIndex: n(2), ExpiredLogEventEndIndex: n(3), TooNewLogEventStartIndex: n(4),
+			}, []int{0, 1, 2, 4, 5},
+		},
 		{"the service's clock is ahead", &types.RejectedLogEventsInfo{TooOldLogEventEndIndex: n(3)}, []int{0, 1, 2}},
-		{"each event once", &types.RejectedLogEventsInfo{TooOldLogEventEndIndex: n(6), ExpiredLogEventEndIndex: n(6), TooNewLogEventStartIndex: n(0)}, []int{0, 1, 2, 3, 4, 5}},
+		{
+			"each event once", &types.RejectedLogEventsInfo{
+				TooOldLogEventEndIndex: n(6), ExpiredLogEventEndIndex: n(6), TooNewLogEventStartIndex: n(0),
+			}, []int{0, 1, 2, 3, 4, 5},
+		},
 		{"the last too old one, not the next", &types.RejectedLogEventsInfo{TooOldLogEventEndIndex: n(1)}, []int{0, 1}},
-		{"the last too new one, not the first", &types.RejectedLogEventsInfo{TooNewLogEventStartIndex: n(5)}, []int{4, 5}},
-		{"beyond the events", &types.RejectedLogEventsInfo{ExpiredLogEventEndIndex: n(math.MaxInt32)}, []int{0, 1, 2, 3, 4, 5}},
+		{
+			"the last too new one, not the first", &types.RejectedLogEventsInfo{TooNewLogEventStartIndex: n(5)},
+			[]int{4, 5},
+		},
+		{
+			"beyond the events", &types.RejectedLogEventsInfo{ExpiredLogEventEndIndex: n(math.MaxInt32)},
+			[]int{0, 1, 2, 3, 4, 5},
+		},
 		{"before the events", &types.RejectedLogEventsInfo{ExpiredLogEventEndIndex: n(-1)}, nil},
 	} {
 		s := &sending{o: r.out, w: &work{}}
@@ -113,7 +127,9 @@ func TestDelivery(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	dry := &drySource{Backlog: source, dry: cancel}
-	loop := delivery.New(delivery.Options{Name: "cw", Source: dry, Output: r.out, DeadLetters: noDead{t}, Common: cfg.Settings(), Log: zerolog.Nop()})
+	loop := delivery.New(delivery.Options{
+		Name: "cw", Source: dry, Output: r.out, DeadLetters: noDead{t}, Common: cfg.Settings(), Log: zerolog.Nop(),
+	})
 	if err := loop.Run(ctx); err != nil {
 		t.Fatal(err)
 	}

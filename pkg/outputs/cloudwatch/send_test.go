@@ -68,7 +68,8 @@ func TestOrderIsStable(t *testing.T) {
 	cfg.Message = "log"
 	r := newRig(t, cfg)
 	later := now().Add(time.Second)
-	b := batch(at("web", later, "c"), at("web", now(), "a"), at("web", later, "d"), at("web", now(), "b"), at("web", later, "e"))
+	b := batch(at("web", later, "c"), at("web", now(), "a"), at("web", later, "d"), at("web", now(), "b"),
+		at("web", later, "e"))
 	if err := r.out.Send(t.Context(), b); err != nil {
 		t.Fatal(err)
 	}
@@ -98,7 +99,8 @@ func TestWrongEvent(t *testing.T) {
 	}
 	failed := r.failures(t, b)
 	// The first event is tried before any other was accepted, so it may be the stream that is wrong.
-	if len(failed) != 2 || failed[0].Reason != outputs.ReasonServer || failed[700].Reason != outputs.ReasonRejected || !contains(failed[700].Detail, "something is wrong") {
+	if len(failed) != 2 || failed[0].Reason != outputs.ReasonServer || failed[700].Reason != outputs.ReasonRejected ||
+		!contains(failed[700].Detail, "something is wrong") {
 		t.Errorf("failed %+v", failed)
 	}
 	if got := r.messages("/k8s/a", "web"); len(got) != 998 {

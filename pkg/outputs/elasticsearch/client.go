@@ -71,7 +71,8 @@ type client struct {
 // newClient returns a client of the hosts of cfg. It does not reach them.
 func newClient(cfg Config, o Options) (*client, error) {
 	c := &client{
-		cfg: cfg, log: o.Log, now: o.Now, authorization: authorization(&cfg), secrets: secrets(&cfg), http: newTransport(&cfg, o.TLS),
+		cfg: cfg, log: o.Log, now: o.Now, authorization: authorization(&cfg), secrets: secrets(&cfg),
+		http:     newTransport(&cfg, o.TLS),
 		warnings: logevery.Limit{Every: quiet},
 	}
 	c.alive, c.end = context.WithCancel(context.Background())
@@ -80,7 +81,8 @@ func newClient(cfg Config, o Options) (*client, error) {
 	}
 	through := http.RoundTripper(c.http)
 	if cfg.AWS != nil {
-		c.signer = awsclient.NewSigner(cfg.AWS.identity(), cfg.AWS.Service, awsclient.Options{Log: o.Log, Credentials: o.Credentials}, c.now)
+		c.signer = awsclient.NewSigner(cfg.AWS.identity(), cfg.AWS.Service,
+			awsclient.Options{Log: o.Log, Credentials: o.Credentials}, c.now)
 		through = c.signer.Transport(c.http)
 	}
 	hosts, err := cfg.addresses()
@@ -133,7 +135,9 @@ func newTransport(cfg *Config, config func(host string) *stdtls.Config) *http.Tr
 	}
 }
 
-func dialTLS(ctx context.Context, dialer *net.Dialer, config func(string) *stdtls.Config, network, address string) (net.Conn, error) {
+func dialTLS(
+	ctx context.Context, dialer *net.Dialer, config func(string) *stdtls.Config, network, address string,
+) (net.Conn, error) {
 	name, _, err := net.SplitHostPort(address)
 	if err != nil {
 		return nil, err
@@ -204,7 +208,8 @@ func (c *client) performAt(h *host, req *http.Request) (*http.Response, error) {
 	case err != nil:
 		c.failed(h, err)
 		return nil, &hostError{h.address, err}
-	case res.StatusCode == http.StatusBadGateway || res.StatusCode == http.StatusServiceUnavailable || res.StatusCode == http.StatusGatewayTimeout:
+	case res.StatusCode == http.StatusBadGateway || res.StatusCode == http.StatusServiceUnavailable ||
+		res.StatusCode == http.StatusGatewayTimeout:
 		c.failed(h, fmt.Errorf("it answered %s", status(res.StatusCode)))
 	default:
 		c.works(h)

@@ -113,14 +113,16 @@ func TestHostsTakeTurns(t *testing.T) {
 	}
 	var r outputs.Report
 	cl.report(&r)
-	if !r.Hosts[1].Down || !strings.Contains(r.Hosts[1].Error, "503") || r.Hosts[0].Down || r.Server != "Elasticsearch 8.14.3" {
+	if !r.Hosts[1].Down || !strings.Contains(r.Hosts[1].Error, "503") || r.Hosts[0].Down ||
+		r.Server != "Elasticsearch 8.14.3" {
 		t.Errorf("report: %+v", r)
 	}
 	clk.add(2 * time.Minute) // it is probed, and no request goes there
 	probes := b.probes.Load()
 	send(6)
 	if b.requests.Load() != before || b.probes.Load() != probes+1 {
-		t.Errorf("b had %d requests and %d more probes, want a probe alone", b.requests.Load()-before, b.probes.Load()-probes)
+		t.Errorf("b had %d requests and %d more probes, want a probe alone", b.requests.Load()-before,
+			b.probes.Load()-probes)
 	}
 	b.down.Store(0)
 	clk.add(2 * time.Minute)
@@ -136,7 +138,8 @@ func TestHostsTakeTurns(t *testing.T) {
 
 // Where all hosts rest, one is probed at once for each request, and the request itself does not go
 // anywhere until one answers.
-// A host's wish to wait is that host's: others are sent to meanwhile, and where there is none it is the caller's to keep.
+// A host's wish to wait is that host's: others are sent to meanwhile, and where there is none it is the caller's to
+// keep.
 func TestRetryAfterIsTheHosts(t *testing.T) {
 	for _, status := range []int{http.StatusServiceUnavailable, http.StatusTooManyRequests} {
 		node := elastictest.New(elastictest.Options{}).Handler()
@@ -232,7 +235,8 @@ func TestHungHostIsGivenUp(t *testing.T) {
 			begin := time.Now()
 			if err := o.Send(t.Context(), batchOf("a")); err != nil {
 				failed++
-				if took := time.Since(begin); took != watchEvery+probeTimeout || !strings.Contains(err.Error(), "answers neither the request nor another one beside it") {
+				if took := time.Since(begin); took != watchEvery+probeTimeout ||
+					!strings.Contains(err.Error(), "answers neither the request nor another one beside it") {
 					t.Errorf("after %s: %v", took, err)
 				}
 			}
@@ -259,7 +263,8 @@ func TestAllHostsRest(t *testing.T) {
 			t.Errorf("reason %s", asSendError(err).Reason)
 		}
 	}
-	if probes, requests := a.probes.Load()+b.probes.Load(), a.requests.Load()+b.requests.Load(); probes != 6 || requests != 0 {
+	if probes, requests := a.probes.Load()+b.probes.Load(), a.requests.Load()+b.requests.Load(); probes != 6 ||
+		requests != 0 {
 		t.Errorf("%d probes and %d requests, want 6 (two, then one each) and none", probes, requests)
 	}
 	a.down.Store(0)
@@ -409,27 +414,83 @@ func TestFlavors(t *testing.T) {
 		reason               outputs.Reason
 		notice               string
 	}{
-		{"8", "auto", proved, 200, root("8.14.3", ""), server{elasticsearch, "8.14.3", 8, 14, false, false}, "", "", ""},
-		{"9", "", proved, 200, root("9.1.0-SNAPSHOT", ""), server{elasticsearch, "9.1.0-SNAPSHOT", 9, 1, false, false}, "", "", ""},
-		{"no header", "auto", "", 200, root("8.14.3", ""), server{elasticsearch, "8.14.3", 8, 14, false, false}, "", "", "X-Elastic-Product"},
-		{"no header, required", "elasticsearch", "", 200, root("8.14.3", ""), server{}, "lacks the header", outputs.ReasonServer, ""},
+		{
+			"8", "auto", proved, 200, root("8.14.3", ""),
+			server{elasticsearch, "8.14.3", 8, 14, false, false},
+			"", "",
+			"",
+		},
+		{
+			"9", "", proved, 200, root("9.1.0-SNAPSHOT", ""),
+			server{elasticsearch, "9.1.0-SNAPSHOT", 9, 1, false, false},
+			"", "", "",
+		},
+		{
+			"no header", "auto", "", 200, root("8.14.3", ""),
+			server{elasticsearch, "8.14.3", 8, 14, false, false},
+			"",
+			"", "X-Elastic-Product",
+		},
+		{
+			"no header, required", "elasticsearch", "", 200, root("8.14.3", ""),
+			server{},
+			"lacks the header",
+			outputs.ReasonServer, "",
+		},
 		{"7.13", "auto", "", 200, root("7.13.4", ""), server{legacy, "7.13.4", 7, 13, false, false}, "", "", ""},
-		{"7.14", "auto", proved, 200, root("7.14.0", ""), server{elasticsearch, "7.14.0", 7, 14, false, false}, "", "", ""},
+		{
+			"7.14", "auto", proved, 200, root("7.14.0", ""),
+			server{elasticsearch, "7.14.0", 7, 14, false, false},
+			"",
+			"", "",
+		},
 		{"6.4", "auto", "", 200, root("6.4.3", ""), server{legacy, "6.4.3", 6, 4, true, false}, "", "", ""},
 		{"6.8 as told", "legacy", "", 200, root("6.8.23", ""), server{legacy, "6.8.23", 6, 8, true, false}, "", "", ""},
 		{"5", "auto", "", 200, root("5.6.16", ""), server{}, "too old", outputs.ReasonServer, ""},
-		{"OpenSearch", "auto", "", 200, root("2.15.0", `,"distribution":"opensearch"`), server{opensearch, "2.15.0", 2, 15, false, false}, "", "", ""},
+		{
+			"OpenSearch", "auto", "", 200, root("2.15.0", `,"distribution":"opensearch"`),
+			server{opensearch, "2.15.0", 2, 15, false, false},
+			"", "", "",
+		},
 		{"OpenSearch as told", "opensearch", "", 404, "", server{flavor: opensearch}, "", "", ""},
-		{"another product", "auto", "", 200, root("1.0.0", `,"distribution":"other"`), server{flavor: elasticsearch}, "", "", `"other" 1.0.0, neither`},
-		{"a page", "auto", "", 200, "<html>\x1b[31mLog in</html>", server{}, `text/html, not as Elasticsearch or OpenSearch do: "<html>\x1b[31mLog in</html>"; and POST /_bulk with 200 OK`, outputs.ReasonServer, ""},
+		{
+			"another product", "auto", "", 200, root("1.0.0", `,"distribution":"other"`),
+			server{flavor: elasticsearch},
+			"", "", `"other" 1.0.0, neither`,
+		},
+		{
+			"a page", "auto", "", 200, "<html>\x1b[31mLog in</html>",
+			server{},
+			`text/html, not as Elasticsearch or OpenSearch do: "<html>\x1b[31mLog in</html>"; and POST /_bulk ` +
+				`with 200 OK`, outputs.ReasonServer, "",
+		},
 		{"nothing", "auto", "", 200, "", server{flavor: elasticsearch}, "", "", "an empty reply"},
-		{"strange version", "auto", "", 200, root("one", ""), server{flavor: elasticsearch}, "", "", `the version "one"`},
+		{
+			"strange version", "auto", "", 200, root("one", ""),
+			server{flavor: elasticsearch},
+			"", "",
+			`the version "one"`,
+		},
 		{"bad request", "auto", "", 400, "what?", server{flavor: elasticsearch}, "", "", "400 Bad Request"},
-		{"a page, required", "elasticsearch", "", 200, "<html>", server{}, "lacks the header", outputs.ReasonServer, ""},
+		{
+			"a page, required", "elasticsearch", "", 200, "<html>",
+			server{},
+			"lacks the header", outputs.ReasonServer,
+			"",
+		},
 		{"not found, as told", "elasticsearch", "", 404, "", server{flavor: elasticsearch}, "", "", ""},
 		{"not implemented", "auto", "", 501, "", server{}, "POST /_bulk with 501", outputs.ReasonServer, ""},
-		{"forbidden", "auto", proved, 403, `{"error":{"type":"security_exception","reason":"no"}}`, server{flavor: elasticsearch}, "", "", "privilege monitor"},
-		{"unauthorized", "auto", proved, 401, `{"error":{"type":"security_exception","reason":"unable to authenticate"}}`, server{}, "security_exception: unable to authenticate", outputs.ReasonAuth, ""},
+		{
+			"forbidden", "auto", proved, 403, `{"error":{"type":"security_exception","reason":"no"}}`,
+			server{flavor: elasticsearch},
+			"", "", "privilege monitor",
+		},
+		{
+			"unauthorized", "auto", proved, 401,
+			`{"error":{"type":"security_exception","reason":"unable to authenticate"}}`,
+			server{},
+			"security_exception: unable to authenticate", outputs.ReasonAuth, "",
+		},
 		{"throttled", "auto", proved, 429, "", server{}, "429 Too Many Requests", outputs.ReasonThrottled, ""},
 		{"wrong path", "auto", "", 404, "nothing here", server{}, "Check the URL's path", outputs.ReasonServer, ""},
 		{"starting", "auto", "", 503, "", server{}, "503 Service Unavailable", outputs.ReasonServer, ""},
@@ -450,7 +511,8 @@ func TestFlavors(t *testing.T) {
 			err := cl.prepare(t.Context())
 			if tc.err != "" {
 				var se *outputs.SendError
-				if !errors.As(err, &se) || se.Reason != tc.reason || !strings.Contains(outputs.Whole(err.Error()), tc.err) {
+				if !errors.As(err, &se) || se.Reason != tc.reason ||
+					!strings.Contains(outputs.Whole(err.Error()), tc.err) {
 					t.Fatalf("%v, want %s: %s", err, tc.reason, tc.err)
 				}
 				if again := cl.prepare(t.Context()); again == nil {
@@ -466,7 +528,8 @@ func TestFlavors(t *testing.T) {
 			}
 			var r outputs.Report
 			cl.report(&r)
-			if notices := strings.Join(r.Notices, "; "); (tc.notice == "") != (notices == "") || !strings.Contains(notices, tc.notice) {
+			if notices := strings.Join(r.Notices, "; "); (tc.notice == "") != (notices == "") ||
+				!strings.Contains(notices, tc.notice) {
 				t.Errorf("notices %q, want %q", notices, tc.notice)
 			}
 		})
@@ -491,7 +554,9 @@ func TestBulkOnly(t *testing.T) {
 			}
 			_, _ = io.WriteString(w, `{"errors":false,"items":[]}`)
 		}))
-		cl := newTestClient(t, Config{Hosts: []string{server.URL}, Flavor: tc.flavor, Template: Template{Manage: true, ILMPolicy: "p"}}, Options{})
+		cl := newTestClient(t,
+			Config{Hosts: []string{server.URL}, Flavor: tc.flavor, Template: Template{Manage: true, ILMPolicy: "p"}},
+			Options{})
 		if err := cl.prepare(t.Context()); err != nil {
 			t.Errorf("%+v: %v", tc, err)
 		}
@@ -538,20 +603,57 @@ func TestConnect(t *testing.T) {
 		found string // both are parts of the text
 		err   string
 	}{
-		{"fine", []string{good.url}, nil, "Elasticsearch 8.14.3 at " + good.url + `, user "agent" may write logs-a-*, logs-b-*`, ""},
+		{
+			"fine",
+			[]string{good.url},
+			nil,
+			"Elasticsearch 8.14.3 at " + good.url + `, user "agent" may write logs-a-*, logs-b-*`, "",
+		},
 		{"with TLS", []string{tlsGood.URL}, trusting, "Elasticsearch 8.14.3", ""},
 		{"OpenSearch", []string{open.url}, nil, "OpenSearch 2.15.0 at", ""},
-		{"unknown authority", []string{tlsGood.URL}, nil, "", `signed by "CN=a private CA", which is not trusted: set tls.ca_file`},
-		{"another name", []string{tlsOther.URL}, trusting, "", "is for es-http.logging.svc, es-http, not for 127.0.0.1: set tls.server_name"},
-		{"https to http", []string{strings.Replace(good.url, "http:", "https:", 1)}, trusting, "", "does not speak TLS"},
+		{
+			"unknown authority",
+			[]string{tlsGood.URL},
+			nil, "",
+			`signed by "CN=a private CA", which is not trusted: set tls.ca_file`,
+		},
+		{
+			"another name",
+			[]string{tlsOther.URL},
+			trusting, "",
+			"is for es-http.logging.svc, es-http, not for 127.0.0.1: set tls.server_name",
+		},
+		{
+			"https to http",
+			[]string{strings.Replace(good.url, "http:", "https:", 1)},
+			trusting, "",
+			"does not speak TLS",
+		},
 		{"refused", []string{gone}, nil, "", "was refused"},
 		{"no such name", []string{"http://es-http.nowhere.invalid:9200"}, nil, "", "es-http.nowhere.invalid"},
-		{"401", []string{lockedNode.url}, nil, "", "401 Unauthorized: security_exception: unable to authenticate user [agent] for REST request [/]: check username and password"},
-		{"privilege", []string{deniedNode.url}, nil, "", `user "agent" may not write logs-a-*: it lacks the privilege create_doc`},
-		{"one of two", []string{good.url, gone}, nil, "", "was refused: nothing listens there; check host and port, and that it runs; " + good.url + " can be used"},
+		{
+			"401",
+			[]string{lockedNode.url},
+			nil, "",
+			"401 Unauthorized: security_exception: unable to authenticate user [agent] for REST request [/]: check " +
+				"username and password",
+		},
+		{
+			"privilege",
+			[]string{deniedNode.url},
+			nil, "",
+			`user "agent" may not write logs-a-*: it lacks the privilege create_doc`,
+		},
+		{
+			"one of two",
+			[]string{good.url, gone},
+			nil, "",
+			"was refused: nothing listens there; check host and port, and that it runs; " + good.url + " can be used",
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			cl := newTestClient(t, Config{Hosts: tc.hosts, Username: "agent", Password: setting.NewSecret("s3cr3t-")}, Options{TLS: tc.tls})
+			cl := newTestClient(t, Config{Hosts: tc.hosts, Username: "agent", Password: setting.NewSecret("s3cr3t-")},
+				Options{TLS: tc.tls})
 			found, err := cl.connect(t.Context(), []string{"a", "b"})
 			if tc.err == "" && err != nil || tc.err != "" && err == nil {
 				t.Fatalf("%q, %v", found, err)
@@ -560,7 +662,8 @@ func TestConnect(t *testing.T) {
 			if err != nil {
 				text = outputs.Whole(err.Error())
 			}
-			if !strings.Contains(text, tc.found+tc.err) || strings.ContainsAny(text, "\n\r") || strings.Contains(text, "s3cr3t") {
+			if !strings.Contains(text, tc.found+tc.err) || strings.ContainsAny(text, "\n\r") ||
+				strings.Contains(text, "s3cr3t") {
 				t.Errorf("%q, want %q", text, tc.found+tc.err)
 			}
 		})
@@ -571,14 +674,17 @@ func TestConnect(t *testing.T) {
 func TestFailingHostIsLoggedSeldom(t *testing.T) {
 	var log bytes.Buffer
 	clk := &clock{}
-	cl := newTestClient(t, Config{Hosts: []string{"http://127.0.0.1:9"}}, Options{Now: clk.now, Log: zerolog.New(&log).Level(zerolog.InfoLevel)})
+	cl := newTestClient(t, Config{Hosts: []string{"http://127.0.0.1:9"}},
+		Options{Now: clk.now, Log: zerolog.New(&log).Level(zerolog.InfoLevel)})
 	h := cl.hosts[0]
 	for range 30 {
 		cl.failed(h, errors.New("503"))
 		cl.works(h)
 		clk.add(10 * time.Second)
 	}
-	if failed, works := strings.Count(log.String(), "failed"), strings.Count(log.String(), "works again"); failed != 5 || works != 5 {
-		t.Errorf("of 30 failures in five minutes %d are in the log, and %d times that it works:\n%s", failed, works, &log)
+	if failed, works := strings.Count(log.String(), "failed"),
+		strings.Count(log.String(), "works again"); failed != 5 || works != 5 {
+		t.Errorf("of 30 failures in five minutes %d are in the log, and %d times that it works:\n%s", failed, works,
+			&log)
 	}
 }

@@ -18,14 +18,29 @@ func TestConceal(t *testing.T) {
 		cfg  Config
 		said []string // by a server
 	}{
-		"password":       {Config{Username: "elastic", Password: setting.NewSecret(`pa"ss<w>/rd`)}, []string{`pa"ss<w>/rd`, `pa\"ss\u003cw\u003e/rd`, "pa%22ss%3Cw%3E%2Frd", "Basic " + base64.StdEncoding.EncodeToString([]byte(`elastic:pa"ss<w>/rd`))}},
-		"API key":        {Config{APIKey: setting.NewSecret(key)}, []string{"ApiKey " + key, "id:thekey-itself"}},
-		"API key's pair": {Config{APIKey: setting.NewSecret("id:thekey-itself")}, []string{"ApiKey " + key, "thekey-itself"}},
-		"bearer token":   {Config{BearerToken: setting.NewSecret(" t0ken-of-bearer\n")}, []string{"Bearer t0ken-of-bearer"}},
+		"password": {
+			Config{Username: "elastic", Password: setting.NewSecret(`pa"ss<w>/rd`)},
+			[]string{
+				`pa"ss<w>/rd`, `pa\"ss\u003cw\u003e/rd`, "pa%22ss%3Cw%3E%2Frd",
+				"Basic " + base64.StdEncoding.EncodeToString([]byte(`elastic:pa"ss<w>/rd`)),
+			},
+		},
+		"API key": {Config{APIKey: setting.NewSecret(key)}, []string{"ApiKey " + key, "id:thekey-itself"}},
+		"API key's pair": {
+			Config{APIKey: setting.NewSecret("id:thekey-itself")}, []string{"ApiKey " + key, "thekey-itself"},
+		},
+		"bearer token": {
+			Config{BearerToken: setting.NewSecret(" t0ken-of-bearer\n")}, []string{"Bearer t0ken-of-bearer"},
+		},
 	} {
 		for _, said := range tc.said {
-			for _, text := range []string{said, "you sent " + said + ", twice: " + said + said[:4], strings.Repeat("x", 8<<10-5) + said + "y"} {
-				res := &http.Response{Header: http.Header{"Content-Type": {said}}, Body: io.NopCloser(iotest.OneByteReader(strings.NewReader(text)))}
+			for _, text := range []string{
+				said, "you sent " + said + ", twice: " + said + said[:4], strings.Repeat("x", 8<<10-5) + said + "y",
+			} {
+				res := &http.Response{
+					Header: http.Header{"Content-Type": {said}},
+					Body:   io.NopCloser(iotest.OneByteReader(strings.NewReader(text))),
+				}
 				concealReply(res, secrets(&tc.cfg))
 				body, err := io.ReadAll(res.Body)
 				if err != nil || len(body) != len(text) {

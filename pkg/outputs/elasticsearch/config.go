@@ -18,25 +18,45 @@ import (
 type Config struct {
 	outputs.Common    `yaml:",inline"`
 	Hosts             []string                  `yaml:"hosts" help:"URLs, tried in turn; a dead one rests. Or cloud_id"`
-	CloudID           string                    `yaml:"cloud_id" help:"of a deployment of Elastic Cloud, instead of hosts"`
-	AWS               *AWS                      `yaml:"aws" help:"sign requests for Amazon OpenSearch Service or Serverless, instead of a login"`
+	CloudID           string                    `yaml:"cloud_id"`
+	AWS               *AWS                      `yaml:"aws"`
 	Headers           map[string]setting.Secret `yaml:"headers" help:"name: value, added to every request"`
 	Username          string                    `yaml:"username" help:"for basic authentication"`
 	Password          setting.Secret            `yaml:"password" help:"for basic authentication"`
 	APIKey            setting.Secret            `yaml:"api_key" help:"instead of username and password"`
 	BearerToken       setting.Secret            `yaml:"bearer_token" help:"instead of username and password"`
 	TLS               *setting.ClientTLS        `yaml:"tls" help:"how the hosts are trusted"`
-	Index             string                    `yaml:"index" placeholders:"target" help:"with placeholders, e.g. logs-{cluster}-%Y.%m.%d. Or alias"`
-	Alias             string                    `yaml:"alias" placeholders:"target" help:"instead of index: a write alias with rollover, with placeholders but no time; its first index, ending in -000001, is made once"`
-	MaxIndicesPerHour int                       `yaml:"max_indices_per_hour" default:"200" help:"different names of a cluster in an hour; events beyond go to the name with \"other\" in place of what is neither cluster nor time; 0: no limit"`
-	DataStream        bool                      `yaml:"data_stream" default:"false" help:"true: index names a data stream"`
-	OpType            string                    `yaml:"op_type" default:"create" enum:"create|index" help:"of the bulk request"`
-	ID                string                    `yaml:"id" default:"auto" placeholders:"other" help:"auto; chunk: of the agent's chunk id, the same after a resend to another replica; none; or placeholders, among them {chunk}"`
-	OnConflict        string                    `yaml:"on_conflict" default:"count" enum:"count|dead_letter" help:"what becomes of an event whose id the server has already at its first attempt: counted as delivered, or a dead letter"`
+	Index             string                    `yaml:"index" placeholders:"target"`
+	Alias             string                    `yaml:"alias" placeholders:"target"`
+	MaxIndicesPerHour int                       `yaml:"max_indices_per_hour" default:"200"`
+	DataStream        bool                      `yaml:"data_stream" default:"false"`
+	OpType            string                    `yaml:"op_type" default:"create" enum:"create|index"`
+	ID                string                    `yaml:"id" default:"auto" placeholders:"other"`
+	OnConflict        string                    `yaml:"on_conflict" default:"count" enum:"count|dead_letter"`
 	Pipeline          string                    `yaml:"pipeline" placeholders:"other" help:"an ingest pipeline"`
-	Flavor            string                    `yaml:"flavor" default:"auto" enum:"auto|elasticsearch|opensearch|legacy" help:"legacy: 6.x and 7.x before 7.14"`
+	Flavor            string                    `yaml:"flavor" default:"auto" enum:"auto|elasticsearch|opensearch|legacy"`
 	Template          Template                  `yaml:"template" help:"the index template for the names of index"`
 	Compression       string                    `yaml:"compression" default:"gzip" enum:"none|gzip" help:"of requests"`
+}
+
+// Help implements setting.Explained.
+func (Config) Help() map[string]string {
+	return map[string]string{
+		"cloud_id": "of a deployment of Elastic Cloud, instead of hosts",
+		"aws":      "sign requests for Amazon OpenSearch Service or Serverless, instead of a login",
+		"index":    "with placeholders, e.g. logs-{cluster}-%Y.%m.%d. Or alias",
+		"alias": "instead of index: a write alias with rollover, with placeholders but no time; its " +
+			"first index, ending in -000001, is made once",
+		"max_indices_per_hour": `different names of a cluster in an hour; events beyond go to the name with "other" ` +
+			`in place of what is neither cluster nor time; 0: no limit`,
+		"data_stream": "true: index names a data stream",
+		"op_type":     "of the bulk request",
+		"id": "auto; chunk: of the agent's chunk id, the same after a resend to another replica; none; or " +
+			"placeholders, among them {chunk}",
+		"on_conflict": "what becomes of an event whose id the server has already at its first attempt: counted as " +
+			"delivered, or a dead letter",
+		"flavor": "legacy: 6.x and 7.x before 7.14",
+	}
 }
 
 const onConflictDeadLetter = "dead_letter"
@@ -44,12 +64,20 @@ const onConflictDeadLetter = "dead_letter"
 // Template is the settings of the index template.
 type Template struct {
 	Manage    bool   `yaml:"manage" default:"true" help:"make it, once"`
-	Overwrite bool   `yaml:"overwrite" default:"false" help:"true: replace one that somebody else has made under that name"`
+	Overwrite bool   `yaml:"overwrite" default:"false"`
 	Priority  int    `yaml:"priority" default:"200" help:"among templates that fit the same index"`
-	TimeType  string `yaml:"time_type" default:"date_nanos" enum:"date_nanos|date" help:"of the field for the event's time"`
+	TimeType  string `yaml:"time_type" default:"date_nanos" enum:"date_nanos|date"`
 	Shards    *int   `yaml:"shards" help:"of each index; absent: the server's default"`
 	Replicas  *int   `yaml:"replicas" help:"of each shard; absent: the server's default"`
 	ILMPolicy string `yaml:"ilm_policy" help:"the policy's name"`
+}
+
+// Help implements setting.Explained.
+func (Template) Help() map[string]string {
+	return map[string]string{
+		"overwrite": "true: replace one that somebody else has made under that name",
+		"time_type": "of the field for the event's time",
+	}
 }
 
 // Settings returns the common settings with this destination's defaults: batches that become requests of
@@ -90,7 +118,8 @@ func (c *Config) Check(r *setting.Report) {
 		r.Add("on_conflict", "leave on_reject out, or on_conflict", "on_reject: drop would drop what on_conflict keeps")
 	}
 	if c.OnConflict == onConflictDeadLetter && c.OpType == "index" {
-		r.Add("on_conflict", "leave one of them out", "op_type: index replaces what has the same id, so that there is no conflict")
+		r.Add("on_conflict", "leave one of them out",
+			"op_type: index replaces what has the same id, so that there is no conflict")
 	}
 }
 
@@ -121,23 +150,28 @@ func (c *Config) checkNames(r *setting.Report) {
 		return
 	}
 	if date := dateIn(c.Alias); date != "" {
-		r.Add("alias", "leave the date out", "%s would make an alias of each date, and an alias rolls over by itself", date)
+		r.Add("alias", "leave the date out", "%s would make an alias of each date, and an alias rolls over by itself",
+			date)
 	}
 	if c.DataStream {
-		r.Add("data_stream", "leave it out, or write index in place of alias", "a data stream rolls over without an alias")
+		r.Add("data_stream", "leave it out, or write index in place of alias",
+			"a data stream rolls over without an alias")
 	}
 }
 
-// checkID holds that ids can be made, and that those of chunks tell agents apart: Fluent Bit's chunk ids are hashes of what
-// is in them.
+// checkID holds that ids can be made, and that those of chunks tell agents apart: Fluent Bit's chunk ids are hashes of
+// what is in them.
 func (c *Config) checkID(r *setting.Report) {
 	if _, _, err := parseID(c.ID); err != nil {
 		r.Add("id", "write auto, chunk, none, or placeholders such as {record.uuid}", "%v", err)
 		return
 	}
 	if c.ID == idChunk || strings.Contains(c.ID, idPlaceholder) && !strings.Contains(c.ID, "{record") {
-		r.Warn("id", `write id: "{chunk}-{record.kubernetes.host}", with a field that tells agents apart, unless each agent's tags are its own`,
-			"equal lines that two Fluent Bit agents send in one second under one tag become one document: their chunk ids are hashes of the content")
+		r.Warn("id",
+			`write id: "{chunk}-{record.kubernetes.host}", with a field that tells agents apart, unless each agent's `+
+				`tags are its own`,
+			"equal lines that two Fluent Bit agents send in one second under one tag become one document: their "+
+				"chunk ids are hashes of the content")
 	}
 }
 
@@ -161,12 +195,18 @@ func (c *Config) checkHeaders(r *setting.Report) {
 		switch canonical := http.CanonicalHeaderKey(name); {
 		case !regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]+$").MatchString(name):
 			r.Add(key, "write letters, digits and -", "it is no name of a header")
-		case slices.Contains([]string{"Host", "Content-Type", "Content-Encoding", "Content-Length", "Transfer-Encoding", "Connection", "User-Agent"}, canonical),
+		case slices.Contains(
+			[]string{
+				"Host", "Content-Type", "Content-Encoding", "Content-Length", "Transfer-Encoding", "Connection",
+				"User-Agent",
+			}, canonical,
+		),
 			strings.HasPrefix(canonical, "X-Amz-"):
 			r.Add(key, "remove it", "this program sets it itself")
 		case canonical == "Authorization" && (c.AWS != nil || authorization(c) != ""):
 			r.Add(key, "remove it, or the login", "the login sets it")
-		case strings.ContainsFunc(value, func(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f }) || value != strings.TrimSpace(value):
+		case strings.ContainsFunc(value, func(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f }) ||
+			value != strings.TrimSpace(value):
 			r.Add(key, "check where it comes from", "its value holds a line break, or a space at an end")
 		}
 	}
@@ -199,7 +239,8 @@ func (c *Config) checkHosts(r *setting.Report) {
 	}
 	switch {
 	case len(schemes) > 1:
-		r.Add("hosts", "write all with https, or all with http", "credentials and events for the one would be open to read on the way to the other")
+		r.Add("hosts", "write all with https, or all with http",
+			"credentials and events for the one would be open to read on the way to the other")
 	case c.TLS != nil && schemes["http"]:
 		r.Add("tls", "write the hosts with https", "it has no effect on hosts with http")
 	}
@@ -226,7 +267,8 @@ func (c *Config) checkLogin(r *setting.Report) {
 			r.Add(way.from, "check where it comes from, or leave it out", "the secret is empty")
 		}
 		if way.key != "username" && strings.ContainsFunc(text, func(c rune) bool { return c <= ' ' || c > '~' }) {
-			r.Add(way.key, "check where it comes from", "it holds a space, a line break or a character that can't be sent")
+			r.Add(way.key, "check where it comes from",
+				"it holds a space, a line break or a character that can't be sent")
 		}
 	}
 	if len(ways) > 1 {

@@ -22,12 +22,22 @@ func TestAlreadyThere(t *testing.T) {
 		{name: "a first attempt", conf: "count", counted: 3},
 		{name: "a first attempt, kept", conf: onConflictDeadLetter, counted: 3, dead: 3},
 		{name: "tried before", conf: onConflictDeadLetter, change: func(b *outputs.Batch) { b.Again = true }},
-		{name: "found at the start", conf: onConflictDeadLetter, change: func(b *outputs.Batch) { b.Events[0].Chunk.Again = true }},
-		{name: "a dead letter sent again", conf: onConflictDeadLetter, change: func(b *outputs.Batch) { b.Events[0].Chunk.Returned = true }},
+		{
+			name: "found at the start", conf: onConflictDeadLetter,
+			change: func(b *outputs.Batch) { b.Events[0].Chunk.Again = true },
+		},
+		{
+			name: "a dead letter sent again", conf: onConflictDeadLetter,
+			change: func(b *outputs.Batch) { b.Events[0].Chunk.Returned = true },
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			s := elastictest.New(elastictest.Options{})
-			o := newOutput(t, s.Handler(), func(c *Config) { c.ID, c.OnConflict, c.Username, c.Password = "same", tc.conf, "", setting.Secret{} })
+			o := newOutput(t, s.Handler(), func(
+				c *Config,
+			) {
+				c.ID, c.OnConflict, c.Username, c.Password = "same", tc.conf, "", setting.Secret{}
+			})
 			if err := o.Send(t.Context(), outputtest.Batch(outputtest.Chunk(1, "a", "t", 1, 9, 10))); err != nil {
 				t.Fatal(err)
 			}
@@ -36,7 +46,10 @@ func TestAlreadyThere(t *testing.T) {
 				tc.change(b)
 			}
 			err := o.Send(t.Context(), b)
-			if se := outputs.AsSendError(err); tc.dead == 0 && err != nil || tc.dead > 0 && (len(se.Failed) != tc.dead || se.Failed[0].Reason != outputs.ReasonRejected || se.Failed[0].Status != 409) {
+			if se := outputs.AsSendError(err); tc.dead == 0 && err != nil ||
+				tc.dead > 0 &&
+					(len(se.Failed) != tc.dead || se.Failed[0].Reason != outputs.ReasonRejected ||
+						se.Failed[0].Status != 409) {
 				t.Errorf("Send: %v", err)
 			}
 			r := o.Report()
@@ -49,7 +62,8 @@ func TestAlreadyThere(t *testing.T) {
 				}
 				return
 			}
-			if e := r.AlreadyThereExample; e == nil || e.Tag != "kube.x" || e.Target != "logs-a" || !strings.Contains(e.Detail, "[same]: version conflict") {
+			if e := r.AlreadyThereExample; e == nil || e.Tag != "kube.x" || e.Target != "logs-a" ||
+				!strings.Contains(e.Detail, "[same]: version conflict") {
 				t.Errorf("the example is %+v", e)
 			}
 			if len(r.Notices) != 1 || strings.Contains(r.Notices[0], "same]") {

@@ -177,10 +177,15 @@ func (c *client) privileges(ctx context.Context, id identity, h *host, clusters 
 	}
 	for _, name := range names {
 		if !has.Index[name][write] {
-			return "", fmt.Errorf("%s: user %q may not write %s: it lacks the privilege %s on these indices%w", h.address, has.Username, name, write, outputs.ErrDenied)
+			return "", fmt.Errorf("%s: user %q may not write %s: it lacks the privilege %s on these indices%w",
+				h.address, has.Username, name, write, outputs.ErrDenied)
 		}
 		if !slices.ContainsFunc(create, func(p string) bool { return has.Index[name][p] }) {
-			return "", fmt.Errorf("%s: user %q may write %s but not make indices: it lacks the privilege auto_configure on them%w", h.address, has.Username, name, outputs.ErrDenied)
+			return "",
+				fmt.Errorf(
+					"%s: user %q may write %s but not make indices: it lacks the privilege auto_configure on them%w",
+					h.address, has.Username, name, outputs.ErrDenied,
+				)
 		}
 	}
 	may := fmt.Sprintf(", user %q may write %s", has.Username, strings.Join(names, ", "))

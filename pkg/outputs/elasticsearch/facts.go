@@ -15,8 +15,8 @@ type fact struct {
 	find  *regexp.Regexp
 }
 
-// known are the facts in Elasticsearch's reasons: the field that could not be indexed and its types, blocks, limits, what
-// does not exist. What stands for a name must begin the reason, since a value may hold the same words.
+// known are the facts in Elasticsearch's reasons: the field that could not be indexed and its types, blocks, limits,
+// what does not exist. What stands for a name must begin the reason, since a value may hold the same words.
 //
 //nolint:gochecknoglobals // a table, never written
 var known = sync.OnceValue(func() []fact {
@@ -24,7 +24,10 @@ var known = sync.OnceValue(func() []fact {
 	return []fact{
 		{"failed to parse field [", regexp.MustCompile(at + `failed to parse (field \[[^\[\]]*\] of type \[\w+\])`)},
 		{"object mapping for [", regexp.MustCompile(at + `object mapping for (\[[^\[\]]*\])`)},
-		{"cannot be changed from type [", regexp.MustCompile(`^mapper (\[[^\[\]]*\] cannot be changed from type \[\w+\] to \[\w+\])`)},
+		{
+			"cannot be changed from type [",
+			regexp.MustCompile(`^mapper (\[[^\[\]]*\] cannot be changed from type \[\w+\] to \[\w+\])`),
+		},
 		{"blocked by: [", regexp.MustCompile(`(blocked by: \[[A-Z_]+/\d+/[\w /()-]*\])`)},
 		{"imit of ", regexp.MustCompile(`^([Ll]imit of (?:total|mapping) \w+ \[\d+\])`)},
 		{"shards open", regexp.MustCompile(`(\[\d+\]/\[\d+\] maximum [\w ]*shards open)`)},

@@ -117,13 +117,18 @@ func (c *client) identify(ctx context.Context, h *host) (identity, error) {
 		if notice != "" {
 			c.notice("%s: %s", h.address, notice)
 		}
-	case code == http.StatusUnauthorized || code == http.StatusTooManyRequests || code == http.StatusForbidden && c.signer != nil && !lacksMonitor(body):
+	case code == http.StatusUnauthorized || code == http.StatusTooManyRequests ||
+		code == http.StatusForbidden && c.signer != nil && !lacksMonitor(body):
 		id.refused = refusal(h.address+": GET /", res, body)
 	case code == http.StatusForbidden && c.signer != nil:
 		id.server.flavor = opensearch
-		c.notice("%s: its version is not known, and it is taken for OpenSearch: %s", h.address, adviseAWS(c.cfg.AWS, code, string(body)))
+		c.notice("%s: its version is not known, and it is taken for OpenSearch: %s", h.address,
+			adviseAWS(c.cfg.AWS, code, string(body)))
 	case code == http.StatusForbidden:
-		c.notice("%s: its version is not known, because the user lacks the cluster privilege monitor: it is taken for %s", h.address, id.server.flavor)
+		c.notice(
+			"%s: its version is not known, because the user lacks the cluster privilege monitor: it is taken for %s",
+			h.address, id.server.flavor,
+		)
 	case code >= 500 && code != http.StatusNotImplemented:
 		return identity{}, &answerError{fmt.Sprintf("it answered GET / with %s: %s", status(code), words(body))}
 	default:
@@ -144,12 +149,19 @@ func (c *client) bulkOnly(ctx context.Context, h *host, id identity, strange str
 		return identity{}, err
 	case res.status == http.StatusUnauthorized:
 		id.refused = refusal(h.address+": POST /_bulk", res, body)
-	case res.status/100 == 3 || res.status == http.StatusNotFound || res.status == http.StatusMethodNotAllowed || res.status == http.StatusNotImplemented,
+	case res.status/100 == 3 || res.status == http.StatusNotFound || res.status == http.StatusMethodNotAllowed ||
+		res.status == http.StatusNotImplemented,
 		kind(res.header.Get("Content-Type")) == "text/html":
-		return identity{}, &answerError{fmt.Sprintf("it answered GET / with %s; and POST /_bulk with %s and %s: is it a proxy's? Check the URL's path, "+
-			"and what stands before the server", strange, status(res.status), quote(body))}
+		return identity{}, &answerError{
+			fmt.Sprintf("it answered GET / with %s; and POST /_bulk with %s and %s: is it a proxy's? Check the "+
+				"URL's path, "+
+				"and what stands before the server", strange, status(res.status), quote(body)),
+		}
 	default:
-		c.notice("%s: it is taken for Elasticsearch 7 or later, though it answered GET / with %s; set flavor if it is another", h.address, strange)
+		c.notice(
+			"%s: it is taken for Elasticsearch 7 or later, though it answered GET / with %s; set flavor if "+
+				"it is another", h.address, strange,
+		)
 	}
 	return id, nil
 }
@@ -178,7 +190,9 @@ func decide(want flavor, proved bool, mediaType string, body []byte) (s server, 
 	if (want == auto || want == "") && d != "" && d != string(opensearch) {
 		return s, "", fmt.Sprintf("%q %s, neither Elasticsearch nor OpenSearch", clip(d, maxQuote), number), nil
 	}
-	s = server{flavor: want, version: number, major: major, minor: minor, serverless: main.Version.Build == "serverless"}
+	s = server{
+		flavor: want, version: number, major: major, minor: minor, serverless: main.Version.Build == "serverless",
+	}
 	if want == auto || want == "" {
 		switch {
 		case d != "":
@@ -193,9 +207,14 @@ func decide(want flavor, proved bool, mediaType string, body []byte) (s server, 
 	case want == elasticsearch && !proved:
 		return s, "", "", lacksHeader("it gives its version as " + number)
 	case s.flavor == elasticsearch && !proved:
-		notice = fmt.Sprintf("its replies lack the header %s: a proxy on the way may take it out, or it is another product", productHeader)
+		notice = fmt.Sprintf(
+			"its replies lack the header %s: a proxy on the way may take it out, or it is another product",
+			productHeader,
+		)
 	case s.flavor == legacy && !s.least(6, 2):
-		return s, "", "", &answerError{fmt.Sprintf("Elasticsearch %s is too old: 6.2 is the oldest that is supported", number)}
+		return s, "", "", &answerError{
+			fmt.Sprintf("Elasticsearch %s is too old: 6.2 is the oldest that is supported", number),
+		}
 	}
 	s.typed = s.flavor == legacy && s.major == 6
 	return s, notice, "", nil
@@ -233,7 +252,9 @@ func (c *client) call(ctx context.Context, method, path string, body []byte) (an
 	return exchange(ctx, c.perform, method, path, body)
 }
 
-func exchange(ctx context.Context, send func(*http.Request) (*http.Response, error), method, path string, body []byte) (answer, []byte, error) {
+func exchange(
+	ctx context.Context, send func(*http.Request) (*http.Response, error), method, path string, body []byte,
+) (answer, []byte, error) {
 	req, err := http.NewRequestWithContext(ctx, method, path, bytes.NewReader(body))
 	if err != nil {
 		return answer{}, nil, err
@@ -272,7 +293,8 @@ func status(code int) string {
 	return strings.TrimSpace(strconv.Itoa(code) + " " + http.StatusText(code))
 }
 
-// words returns what a reply says about an error, in one line. But for the error's type they are marked as outputs.Words.
+// words returns what a reply says about an error, in one line. But for the error's type they are marked as
+// outputs.Words.
 func words(body []byte) string {
 	var reply struct{ Error json.RawMessage }
 	if json.Unmarshal(body, &reply) != nil || reply.Error == nil {

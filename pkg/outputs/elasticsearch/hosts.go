@@ -286,5 +286,6 @@ func (c *client) failed(h *host, err error) {
 	if len(c.hosts) > 1 {
 		text += "; others are used meanwhile"
 	}
-	c.log.WithLevel(level).Str("error", h.last).Str("host", h.address).Int("failures", h.fails).Stringer("rests", rest.Round(time.Millisecond)).Msg(text)
+	c.log.WithLevel(level).Str("error", h.last).Str("host", h.address).Int("failures", h.fails).
+		Stringer("rests", rest.Round(time.Millisecond)).Msg(text)
 }

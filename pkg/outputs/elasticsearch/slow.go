@@ -98,8 +98,8 @@ func (s *slowTargets) held(name string) (last outputs.Failure, wait time.Duratio
 	return t.last, t.due.Sub(s.now())
 }
 
-// begin reports whether the target may be tried now, for how long the server may wait for it at most, and has others wait
-// until end.
+// begin reports whether the target may be tried now, for how long the server may wait for it at most, and has others
+// wait until end.
 func (s *slowTargets) begin(name string) (most time.Duration, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

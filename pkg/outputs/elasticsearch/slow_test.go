@@ -55,7 +55,10 @@ func (s *red) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		hit = hit || bad
 		item := fmt.Sprintf(`{"create":{"_index":%q,"status":201}}`, index)
 		if bad {
-			item = fmt.Sprintf(`{"create":{"_index":%q,"status":503,"error":{"type":"unavailable_shards_exception","reason":"primary shard is not active"}}}`, index)
+			item = fmt.Sprintf(
+				`{"create":{"_index":%q,"status":503,"error":{"type":"unavailable_shards_exception",`+
+					`"reason":"primary shard is not active"}}}`, index,
+			)
 		}
 		items = append(items, item)
 	}
@@ -101,7 +104,8 @@ func TestSlowIndexIsAlone(t *testing.T) {
 		s := &red{next: elastictest.New(elastictest.Options{}).Handler(), index: "logs-b"}
 		o := newPipedOutput(t, 60*time.Second, map[string]http.Handler{"es": s})
 		se := outputs.AsSendError(o.Send(t.Context(), batchOf("a", "b")))
-		if se == nil || len(se.Failed) != 2 || se.Failed[0].Target != "logs-b" || se.Failed[0].Untried || !se.Apart || se.Failed[0].Status != 503 {
+		if se == nil || len(se.Failed) != 2 || se.Failed[0].Target != "logs-b" || se.Failed[0].Untried || !se.Apart ||
+			se.Failed[0].Status != 503 {
 			t.Fatalf("a first batch: %+v", se)
 		}
 		if s.waits[0] != 20*time.Second {
@@ -109,7 +113,8 @@ func TestSlowIndexIsAlone(t *testing.T) {
 		}
 		for range 3 {
 			se := outputs.AsSendError(o.Send(t.Context(), batchOf("a", "b")))
-			if se == nil || len(se.Failed) != 2 || !se.Failed[0].Untried || se.Failed[0].Target != "logs-b" || !strings.Contains(se.Failed[0].Detail, "unavailable_shards") {
+			if se == nil || len(se.Failed) != 2 || !se.Failed[0].Untried || se.Failed[0].Target != "logs-b" ||
+				!strings.Contains(se.Failed[0].Detail, "unavailable_shards") {
 				t.Fatalf("a batch behind it: %+v", se)
 			}
 		}
@@ -144,7 +149,8 @@ func TestHungRequestIsSentByTarget(t *testing.T) {
 		s := &red{next: elastictest.New(elastictest.Options{}).Handler(), index: "logs-b", hangs: true}
 		o := newPipedOutput(t, 60*time.Second, map[string]http.Handler{"es": s})
 		se := outputs.AsSendError(o.Send(t.Context(), batchOf("a", "b", "c")))
-		if se == nil || !se.Apart || len(se.Failed) != 6 || se.Failed[0].Target != "logs-a" || se.Failed[5].Target != "logs-c" || se.Failed[0].Reason != outputs.ReasonNetwork {
+		if se == nil || !se.Apart || len(se.Failed) != 6 || se.Failed[0].Target != "logs-a" ||
+			se.Failed[5].Target != "logs-c" || se.Failed[0].Reason != outputs.ReasonNetwork {
 			t.Fatalf("a first batch: %+v", se)
 		}
 		for _, good := range []string{"a", "c"} {
@@ -152,13 +158,16 @@ func TestHungRequestIsSentByTarget(t *testing.T) {
 				t.Errorf("the events for %s: %v", good, err)
 			}
 		}
-		if se := outputs.AsSendError(o.Send(t.Context(), batchOf("b"))); se == nil || se.Failed[0].Untried || se.Failed[0].Target != "logs-b" {
+		if se := outputs.AsSendError(o.Send(t.Context(), batchOf("b"))); se == nil || se.Failed[0].Untried ||
+			se.Failed[0].Target != "logs-b" {
 			t.Errorf("the slow one's: %+v", se)
 		}
-		if se := outputs.AsSendError(o.Send(t.Context(), batchOf("a", "b", "c"))); se == nil || len(se.Failed) != 2 || !se.Failed[0].Untried {
+		if se := outputs.AsSendError(o.Send(t.Context(), batchOf("a", "b", "c"))); se == nil || len(se.Failed) != 2 ||
+			!se.Failed[0].Untried {
 			t.Errorf("a batch behind it: %+v", se)
 		}
-		if got, want := fmt.Sprint(s.requests()), "[[logs-a logs-b logs-c] [logs-a] [logs-c] [logs-b] [logs-a logs-c]]"; got != want {
+		if got, want := fmt.Sprint(s.requests()),
+			"[[logs-a logs-b logs-c] [logs-a] [logs-c] [logs-b] [logs-a logs-c]]"; got != want {
 			t.Errorf("requests %s, want %s", got, want)
 		}
 	})

@@ -44,7 +44,8 @@ func (c *client) makeTemplate(ctx context.Context) error {
 	matches := pieces.Pattern("")
 	prefix, _, _ := strings.Cut(matches, indexname.Anything)
 	if prefix = strings.Trim(prefix, "-_.+"); prefix == "" {
-		c.notice("no index template is made, because index does not begin with a literal: it would be for everybody's indices; " +
+		c.notice("no index template is made, because index does not begin with a literal: it would be for " +
+			"everybody's indices; " +
 			"begin index with a word, or set template.manage to false")
 		return nil
 	}
@@ -62,7 +63,10 @@ func (c *client) makeTemplate(ctx context.Context) error {
 		return err
 	}
 	if set := &c.cfg.Template; s.serverless && (set.Shards != nil || set.Replicas != nil) {
-		c.notice("Elastic Serverless decides on shards and replicas itself: template.shards and template.replicas are not used")
+		c.notice(
+			"Elastic Serverless decides on shards and replicas itself: template.shards and template.replicas " +
+				"are not used",
+		)
 	}
 	old, err := t.get(ctx)
 	if err != nil || !t.may(old) {
@@ -152,7 +156,8 @@ func (t *template) may(old *existing) bool {
 	if old == nil || old.mark.ManagedBy == managedBy || t.cfg.Template.Overwrite {
 		return true
 	}
-	t.notice("the index template %s was made by somebody else and is left as it is: set template.overwrite to replace it, "+
+	t.notice("the index template %s was made by somebody else and is left as it is: set template.overwrite to "+
+		"replace it, "+
 		"or template.manage to false", t.name)
 	return false
 }
@@ -246,12 +251,14 @@ func (t *template) body(patterns []string, mark marked, s server, policy string)
 func (t *template) refused(what string, res answer, body []byte) error {
 	switch code := res.status; {
 	case code == http.StatusForbidden:
-		t.notice("can't %s the index template %s: the user lacks the cluster privilege manage_index_templates; grant it, "+
+		t.notice("can't %s the index template %s: the user lacks the cluster privilege "+
+			"manage_index_templates; grant it, "+
 			"or make the template by hand and set template.manage to false: %s", what, t.name, words(body))
 	case passes(code) || code < 400:
 		return refusal(fmt.Sprintf("%s the index template %s", what, t.name), res, body)
 	default:
-		t.notice("can't %s the index template %s, and goes on without: it answered %s: %s", what, t.name, status(code), words(body))
+		t.notice("can't %s the index template %s, and goes on without: it answered %s: %s", what, t.name, status(code),
+			words(body))
 	}
 	t.given = true
 	return nil
@@ -259,7 +266,8 @@ func (t *template) refused(what string, res answer, body []byte) error {
 
 // passes says whether a refusal may be another one's the next time, of a server that knows the request.
 func passes(code int) bool {
-	return code == http.StatusUnauthorized || code == http.StatusTooManyRequests || code >= 500 && code != http.StatusNotImplemented
+	return code == http.StatusUnauthorized || code == http.StatusTooManyRequests ||
+		code >= 500 && code != http.StatusNotImplemented
 }
 
 // lifecycle returns the name of the policy that new indices should have, "" for none.

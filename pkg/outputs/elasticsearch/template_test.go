@@ -49,11 +49,30 @@ func TestTemplateIsMade(t *testing.T) {
 	}{
 		{"composable", elastictest.Options{}, templatePath, nil, ""},
 		{"opensearch", elastictest.Options{Product: elastictest.OpenSearch}, templatePath, nil, ""},
-		{"data_stream", elastictest.Options{}, templatePath, func(c *Config) { c.DataStream, c.Fields.Tag = true, "" }, ""},
-		{"no_ilm", elastictest.Options{}, templatePath, func(c *Config) { c.Template.ILMPolicy = "logs" }, "no index lifecycle management"},
-		{"opensearch_ilm", elastictest.Options{Product: elastictest.OpenSearch}, templatePath, func(c *Config) { c.Template.ILMPolicy = "logs" }, "ism_template"},
+		{
+			"data_stream",
+			elastictest.Options{},
+			templatePath,
+			func(c *Config) { c.DataStream, c.Fields.Tag = true, "" }, "",
+		},
+		{
+			"no_ilm",
+			elastictest.Options{},
+			templatePath, func(c *Config) { c.Template.ILMPolicy = "logs" },
+			"no index lifecycle management",
+		},
+		{
+			"opensearch_ilm",
+			elastictest.Options{Product: elastictest.OpenSearch},
+			templatePath,
+			func(c *Config) { c.Template.ILMPolicy = "logs" }, "ism_template",
+		},
 		{"typed", elastictest.Options{Product: elastictest.Legacy}, "/_template/aggregator-logs", nil, ""},
-		{"before_7_8", elastictest.Options{Product: elastictest.Legacy, Version: "7.7.1"}, "/_template/aggregator-logs", nil, ""},
+		{
+			"before_7_8",
+			elastictest.Options{Product: elastictest.Legacy, Version: "7.7.1"},
+			"/_template/aggregator-logs", nil, "",
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			s := elastictest.New(tc.options)
@@ -115,7 +134,8 @@ func TestTemplateOfSomebodyElse(t *testing.T) {
 	}
 	cfg.Template.Overwrite = true
 	prepared(t, cfg)
-	if got := string(s.Template(templatePath)); !strings.Contains(got, `"managed_by":"aggregator"`) || strings.Contains(got, `"logs-*"`) {
+	if got := string(s.Template(templatePath)); !strings.Contains(got, `"managed_by":"aggregator"`) ||
+		strings.Contains(got, `"logs-*"`) {
 		t.Errorf("it was to be replaced: %s", got)
 	}
 }
@@ -141,7 +161,8 @@ func TestTemplateOfEverything(t *testing.T) {
 		n := newNode(t, s.Handler())
 		cfg := templateConfig(n.url)
 		cfg.Index = index
-		if notices := prepared(t, cfg); !strings.Contains(notices, "does not begin with a literal") || n.requests.Load() != 0 {
+		if notices := prepared(t, cfg); !strings.Contains(notices, "does not begin with a literal") ||
+			n.requests.Load() != 0 {
 			t.Errorf("%s: %q, %d requests", index, notices, n.requests.Load())
 		}
 	}
@@ -152,7 +173,15 @@ func TestTemplateRefused(t *testing.T) {
 	for _, tc := range []struct {
 		status int
 		reason outputs.Reason // "": a notice
-	}{{400, ""}, {403, ""}, {405, ""}, {401, outputs.ReasonAuth}, {429, outputs.ReasonThrottled}, {500, outputs.ReasonServer}, {503, outputs.ReasonServer}} {
+	}{
+		{400, ""},
+		{403, ""},
+		{405, ""},
+		{401, outputs.ReasonAuth},
+		{429, outputs.ReasonThrottled},
+		{500, outputs.ReasonServer},
+		{503, outputs.ReasonServer},
+	} {
 		for _, method := range []string{http.MethodGet, http.MethodPut} {
 			s := elastictest.New(elastictest.Options{}).Handler()
 			broken := true
@@ -171,9 +200,12 @@ func TestTemplateRefused(t *testing.T) {
 			cl.report(&r)
 			var se *outputs.SendError
 			switch {
-			case tc.reason == "" && (err != nil || len(r.Notices) != 1 || !strings.HasSuffix(r.Notices[0], ": the_type")):
+			case tc.reason == "" &&
+				(err != nil || len(r.Notices) != 1 || !strings.HasSuffix(r.Notices[0], ": the_type")):
 				t.Errorf("%s %d: %v, notices %q", method, tc.status, err, r.Notices)
-			case tc.reason != "" && (!errors.As(err, &se) || se.Reason != tc.reason || se.Status != tc.status || se.RetryAfter.Seconds() != 7):
+			case tc.reason != "" &&
+				(!errors.As(err, &se) || se.Reason != tc.reason || se.Status != tc.status ||
+					se.RetryAfter.Seconds() != 7):
 				t.Errorf("%s %d: %#v", method, tc.status, err)
 			}
 			broken = false
@@ -205,7 +237,8 @@ func TestShardsAndReplicas(t *testing.T) {
 			t.Errorf("%s: %s (%v), want %s", tc.name, text, err, tc.want)
 		}
 	}
-	s, _, _, err := decide(auto, true, "application/json", []byte(`{"version":{"number":"8.11.0","build_flavor":"serverless"},"tagline":"x"}`))
+	s, _, _, err := decide(auto, true, "application/json",
+		[]byte(`{"version":{"number":"8.11.0","build_flavor":"serverless"},"tagline":"x"}`))
 	if err != nil || !s.serverless {
 		t.Errorf("Serverless is taken for %+v (%v)", s, err)
 	}

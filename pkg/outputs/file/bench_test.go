@@ -17,10 +17,13 @@ func BenchmarkFile(b *testing.B) {
 	for _, compression := range []string{compressionNone, compressionGzip, compressionZstd} {
 		b.Run(compression, func(b *testing.B) {
 			cfg := Config{
-				Path: filepath.Join(b.TempDir(), "{cluster}", "%Y-%m-%d.ndjson"), Compression: compression, Rotate: Rotate{MaxSize: 64 << 20, Keep: 1},
+				Path: filepath.Join(b.TempDir(), "{cluster}", "%Y-%m-%d.ndjson"), Compression: compression,
+				Rotate: Rotate{MaxSize: 64 << 20, Keep: 1},
 				Common: outputs.Common{Fields: event.Fields{Time: "@timestamp", Tag: "tag", Cluster: "cluster"}},
 			}
-			o, err := New(cfg, Options{Name: "archive", Log: zerolog.Nop(), Now: time.Now, StateFile: filepath.Join(b.TempDir(), "file.log")})
+			o, err := New(cfg, Options{
+				Name: "archive", Log: zerolog.Nop(), Now: time.Now, StateFile: filepath.Join(b.TempDir(), "file.log"),
+			})
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -13,9 +13,16 @@ import (
 // Config is the settings of an output of type file.
 type Config struct {
 	outputs.Common `yaml:",inline"`
-	Path           string `yaml:"path" required:"true" placeholders:"other" help:"with placeholders, e.g. data/archive/{cluster}/%Y-%m-%d.ndjson"`
+	Path           string `yaml:"path" required:"true" placeholders:"other"`
 	Compression    string `yaml:"compression" default:"none" enum:"none|gzip|zstd" help:"of the written files"`
 	Rotate         Rotate `yaml:"rotate" help:"when a file is finished and the next one begins"`
+}
+
+// Help implements setting.Explained.
+func (Config) Help() map[string]string {
+	return map[string]string{
+		"path": "with placeholders, e.g. data/archive/{cluster}/%Y-%m-%d.ndjson",
+	}
 }
 
 // Rotate says when a file is finished; zeros switch a rule off.
@@ -32,8 +39,8 @@ const (
 	compressionZstd = "zstd"
 )
 
-// Files returns the template of the files' names, with the compression's ending. No two outputs may have the same: each cuts a
-// file back to what itself has written to it.
+// Files returns the template of the files' names, with the compression's ending. No two outputs may have the same: each
+// cuts a file back to what itself has written to it.
 func (c *Config) Files() string {
 	path := filepath.Clean(c.Path)
 	if ext := ext(c.Compression); !strings.HasSuffix(path, ext) {

@@ -20,7 +20,11 @@ func TestConnect(t *testing.T) {
 		{"name begins with a literal", "/logs-{tag}.ndjson", "may write to DIR", ""},
 		{"no placeholder", "/all.ndjson", "may write to DIR", ""},
 		{"directory missing", "/a/b/{cluster}/%Y.ndjson", "may write to DIR/a/b, which the first event makes", ""},
-		{"a file in the way", "/file/{tag}.ndjson", "", "make a file in DIR/file: not a directory (a file stands where a directory should be, or the reverse: change the path setting)"},
+		{
+			"a file in the way", "/file/{tag}.ndjson", "",
+			"make a file in DIR/file: not a directory (a file stands where a directory should be, or the reverse: " +
+				"change the path setting)",
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			o, err := New(Config{Path: dir + tc.path}, Options{Name: "archive", Log: zerolog.Nop(), Now: time.Now})

@@ -215,8 +215,8 @@ func crashes() uint64 {
 	return n
 }
 
-// The program is killed in the middle of its calls, over and over, and has events handed out again in batches that are cut
-// differently: every event is in the files once, also where calls fail and files are finished in between.
+// The program is killed in the middle of its calls, over and over, and has events handed out again in batches that are
+// cut differently: every event is in the files once, also where calls fail and files are finished in between.
 func TestCrash(t *testing.T) {
 	for _, compression := range []string{compressionNone, compressionGzip, compressionZstd} {
 		t.Run(compression, func(t *testing.T) {

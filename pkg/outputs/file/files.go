@@ -86,7 +86,8 @@ func newFiles(cfg Config, log zerolog.Logger, now func() time.Time) (*files, err
 	case compressionGzip:
 		f.gzip, err = gzip.NewWriterLevel(nil, gzip.BestSpeed)
 	case compressionZstd:
-		f.zstd, err = zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(zstdWindow))
+		f.zstd, err = zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1),
+			zstd.WithWindowSize(zstdWindow))
 	}
 	return f, err
 }
@@ -213,7 +214,8 @@ func (w *writer) rollback(cause error) error {
 	if w.size > file.size || w.begun {
 		file.torn = true
 		if err := file.h.Truncate(file.size); err != nil {
-			w.files.log.Warn().Err(explain("cut back", file.path, err)).Msg("a file could not be cut back after a failed write: it is tried again before the next one")
+			w.files.log.Warn().Err(explain("cut back", file.path, err)).
+				Msg("a file could not be cut back after a failed write: it is tried again before the next one")
 		} else {
 			file.torn = false
 		}
@@ -319,7 +321,8 @@ func (f *files) repair(ctx context.Context, path string, size int64, state known
 	case good < 0:
 		return 0, f.finish(&openFile{path: path})
 	}
-	f.log.Warn().Str("file", path).Int64("size", size).Int64("cut_to", good).Msg("a file has a torn end: it is cut off, its events are written again")
+	f.log.Warn().Str("file", path).Int64("size", size).Int64("cut_to", good).
+		Msg("a file has a torn end: it is cut off, its events are written again")
 	if err := truncate(path, good); err != nil {
 		return 0, explain("cut back", path, err)
 	}

@@ -14,7 +14,8 @@ func FuzzAppendClean(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, value string) {
 		got := string(appendClean(nil, []byte(value)))
-		if got == "" || len(got) > maxValue || got[0] == '.' || strings.Contains(got, "..") || strings.ContainsAny(got, "/\\\x00\n\r\x1b\x7f") || !utf8.ValidString(got) {
+		if got == "" || len(got) > maxValue || got[0] == '.' || strings.Contains(got, "..") ||
+			strings.ContainsAny(got, "/\\\x00\n\r\x1b\x7f") || !utf8.ValidString(got) {
 			t.Fatalf("%q became %q", value, got)
 		}
 		path := finalPath("in/"+got+"/"+got+".ndjson", ".gz")

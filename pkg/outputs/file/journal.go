@@ -15,7 +15,8 @@ import (
 // journal is the log of what is done to files, and what it left in doubt when the program ended last. Every batch is in
 // it before its first byte is in a file, so what a file holds behind the place of a batch is either
 // that batch's or a later one's, which is in the log too. After SIGKILL the log has all that was written to it. A
-// power cut may take its end, so a batch that takes the place of another is on disk in the log before it is in the file.
+// power cut may take its end, so a batch that takes the place of another is on disk in the log before it is in the
+// file.
 //
 // Not for concurrent use.
 type journal struct {
@@ -27,7 +28,8 @@ type journal struct {
 	notify func(notice string)
 }
 
-// step is a record of the log: a batch that is to be appended, events of it without a line, or a file that is to be renamed.
+// step is a record of the log: a batch that is to be appended, events of it without a line, or a file that is to be
+// renamed.
 type step struct {
 	kind kind
 	path string
@@ -94,7 +96,8 @@ func openJournal(path, ext string, logger zerolog.Logger, notify func(notice str
 	var steps []step
 	var err error
 	if j.log, steps, err = intent.Open(path, format()); err != nil {
-		logger.Warn().Err(err).Msg("the log of batches can't be relied on: events in flight when the program ended last may be doubled")
+		logger.Warn().Err(err).
+			Msg("the log of batches can't be relied on: events in flight when the program ended last may be doubled")
 		notify(noticeDamaged)
 		steps = nil
 	}
@@ -119,8 +122,8 @@ func openJournal(path, ext string, logger zerolog.Logger, notify func(notice str
 }
 
 // replay returns the batches of steps that may be in files, oldest first, with the names that the files have now. A
-// rename without an outcome, which the end of the program came before, has happened where exists says that its new name does;
-// a nil exists: all have.
+// rename without an outcome, which the end of the program came before, has happened where exists says that its new name
+// does; a nil exists: all have.
 func replay(steps []step, exists func(path string) bool) (batches []step) {
 	last := map[string]int{} // by path, the last batch
 	for i := range steps {
@@ -167,8 +170,8 @@ func replay(steps []step, exists func(path string) bool) (batches []step) {
 	return batches
 }
 
-// before returns how many of the batches, which ascend by offset, begin before offset. What is appended at offset is behind these,
-// and in the place of the others.
+// before returns how many of the batches, which ascend by offset, begin before offset. What is appended at offset is
+// behind these, and in the place of the others.
 func before[T any](batches []T, offset int64, begin func(T) int64) int {
 	n := len(batches)
 	for n > 0 && begin(batches[n-1]) >= offset {
@@ -177,7 +180,8 @@ func before[T any](batches []T, offset int64, begin func(T) int64) int {
 	return n
 }
 
-// batch says that events are to be appended to file, which nobody else writes to meanwhile. After an error they must not be.
+// batch says that events are to be appended to file, which nobody else writes to meanwhile. After an error they must
+// not be.
 func (j *journal) batch(file *openFile, spans []intent.Span) error {
 	j.doubts.overwrite(file.path, file.size)
 	err := j.add(file.overwrites, step{kind: kindBatch, path: file.path, ext: j.ext, offset: file.size, spans: spans})
@@ -188,8 +192,8 @@ func (j *journal) batch(file *openFile, spans []intent.Span) error {
 	return err
 }
 
-// refused says that events of the last batch, by their places, have no line. The lines of the events behind them must not be
-// written before it returns nil.
+// refused says that events of the last batch, by their places, have no line. The lines of the events behind them must
+// not be written before it returns nil.
 func (j *journal) refused(places []intent.Run) error {
 	return j.add(true, step{kind: kindRefused, refused: places})
 }

@@ -48,7 +48,10 @@ func TestChangedSince(t *testing.T) {
 		notice  string
 	}{
 		{"nothing", func(*testing.T, string, string, *Config) {}, events, 0, ""},
-		{"the file was removed", func(t *testing.T, _, path string, _ *Config) { t.Helper(); remove(t, path) }, events, firstPart, ""},
+		{
+			"the file was removed", func(t *testing.T, _, path string, _ *Config) { t.Helper(); remove(t, path) },
+			events, firstPart, "",
+		},
 		{"the file was emptied", func(t *testing.T, _, path string, _ *Config) {
 			t.Helper()
 			change(t, path, func([]byte) []byte { return nil })
@@ -79,10 +82,29 @@ func TestChangedSince(t *testing.T) {
 			}
 			cfg.Path = filepath.Join(dir, "out", "new.ndjson")
 		}, events, events, ""},
-		{"fields are added", func(_ *testing.T, _, _ string, cfg *Config) { cfg.Fields.ID = "id" }, 2 * events, events, ""},
-		{"another path", func(_ *testing.T, dir, _ string, cfg *Config) { cfg.Path = filepath.Join(dir, "out", "new.ndjson") }, events, 0, ""},
-		{"another compression", func(_ *testing.T, _, _ string, cfg *Config) { cfg.Compression = compressionGzip }, 2 * events, events, ""},
-		{"the log is gone", func(t *testing.T, dir, _ string, _ *Config) { t.Helper(); remove(t, filepath.Join(dir, "file.log")) }, 2 * events, 0, ""},
+		{
+			"fields are added", func(_ *testing.T, _, _ string, cfg *Config) { cfg.Fields.ID = "id" }, 2 * events,
+			events, "",
+		},
+		{
+			"another path", func(
+				_ *testing.T, dir, _ string, cfg *Config,
+			) {
+				cfg.Path = filepath.Join(dir, "out", "new.ndjson")
+			}, events, 0, "",
+		},
+		{
+			"another compression", func(_ *testing.T, _, _ string, cfg *Config) { cfg.Compression = compressionGzip },
+			2 * events, events, "",
+		},
+		{
+			"the log is gone", func(
+				t *testing.T, dir, _ string, _ *Config,
+			) {
+				t.Helper()
+				remove(t, filepath.Join(dir, "file.log"))
+			}, 2 * events, 0, "",
+		},
 		{"the log is damaged", func(t *testing.T, dir, _ string, _ *Config) {
 			t.Helper()
 			change(t, filepath.Join(dir, "file.log"), func(b []byte) []byte { b[len(b)-9] ^= 1; return b })
@@ -134,7 +156,9 @@ func TestChangedSince(t *testing.T) {
 
 // A file of which only the beginning survived, however much, gets what is missing and nothing twice.
 func TestTornBatch(t *testing.T) {
-	for _, tc := range []struct{ compression, ext string }{{compressionNone, ""}, {compressionGzip, ".gz"}, {compressionZstd, ".zst"}} {
+	for _, tc := range []struct{ compression, ext string }{
+		{compressionNone, ""}, {compressionGzip, ".gz"}, {compressionZstd, ".zst"},
+	} {
 		t.Run(tc.compression, func(t *testing.T) {
 			dir, c := t.TempDir(), newClock()
 			cfg := Config{Path: filepath.Join(dir, "x"), Compression: tc.compression}
@@ -179,8 +203,8 @@ func mustRead(t *testing.T, path string) []byte {
 	return b
 }
 
-// Where the log can't be written events are delivered, and the operator is told; where what it said before can't be taken
-// back either, they wait.
+// Where the log can't be written events are delivered, and the operator is told; where what it said before can't be
+// taken back either, they wait.
 func TestLogUnwritable(t *testing.T) {
 	dir, c := t.TempDir(), newClock()
 	cfg := Config{Path: filepath.Join(dir, "x")}
@@ -355,7 +379,10 @@ func TestEventTwiceInABatch(t *testing.T) {
 }
 
 func FuzzParseStep(f *testing.F) {
-	spans := []intent.Span{{Chunk: intent.Key{1}, Runs: []intent.Run{{First: 3, Count: 2}}}, {Chunk: intent.Key{2}, Runs: []intent.Run{{Count: 9}}}}
+	spans := []intent.Span{
+		{Chunk: intent.Key{1}, Runs: []intent.Run{{First: 3, Count: 2}}},
+		{Chunk: intent.Key{2}, Runs: []intent.Run{{Count: 9}}},
+	}
 	for _, s := range []step{
 		{kind: kindBatch, path: "a/b.ndjson.gz", ext: ".gz", offset: 1 << 40, spans: spans, refused: spans[0].Runs},
 		{kind: kindRename, path: "a", to: "b"},

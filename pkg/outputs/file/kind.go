@@ -9,7 +9,8 @@ import (
 // Kind is what the program knows of outputs of type file.
 func Kind() outputs.Kind {
 	return outputs.Kind{
-		Name: "file", Summary: "files on a disk of this machine", Example: "path: logs", CPUMicros: 1e6 / 637_000, Files: maxOpen,
+		Name: "file", Summary: "files on a disk of this machine", Example: "path: logs", CPUMicros: 1e6 / 637_000,
+		Files:     maxOpen,
 		NewConfig: func() outputs.Config { return new(Config) },
 		New: outputs.Make(func(c *Config, d outputs.Deps) (outputs.Output, error) {
 			state := filepath.Join(d.StateDir, "file-"+d.Name+".log")

@@ -8,8 +8,8 @@ import (
 	"go.uber.org/goleak"
 )
 
-// TestMain fails where a test leaves a goroutine behind. Temporary files are kept in memory where that is possible: the tests
-// sync thousands of times. Benchmarks measure the disk.
+// TestMain fails where a test leaves a goroutine behind. Temporary files are kept in memory where that is possible: the
+// tests sync thousands of times. Benchmarks measure the disk.
 func TestMain(m *testing.M) {
 	flag.Parse()
 	info, err := os.Stat("/dev/shm")

@@ -56,7 +56,9 @@ func TestFinalPath(t *testing.T) {
 			t.Errorf("%q: %q, want %q", tc.filled, got, tc.want)
 		}
 	}
-	for _, part := range strings.Split(finalPath(strings.Repeat("a", 400)+"/"+strings.Repeat("b", 400)+"."+strings.Repeat("c", 400), ".gz"), "/") {
+	for _, part := range strings.Split(
+		finalPath(strings.Repeat("a", 400)+"/"+strings.Repeat("b", 400)+"."+strings.Repeat("c", 400), ".gz"), "/",
+	) {
 		if len(part) > maxComponent {
 			t.Errorf("a name of %d bytes", len(part))
 		}
@@ -64,7 +66,10 @@ func TestFinalPath(t *testing.T) {
 }
 
 func TestTraversalStaysInside(t *testing.T) {
-	for _, evil := range []string{"../../../evil", "..", ".", "/etc/cron.d/evil", "a/../../evil", "\x00", strings.Repeat("../", 100), "a\x00/../b", "．．／evil"} {
+	for _, evil := range []string{
+		"../../../evil", "..", ".", "/etc/cron.d/evil", "a/../../evil", "\x00", strings.Repeat("../", 100),
+		"a\x00/../b", "．．／evil",
+	} {
 		dir := t.TempDir()
 		o := open(t, Config{Path: filepath.Join(dir, "in", "{cluster}", "{tag}", "{tag[0]}.ndjson")}, newClock())
 		send(t, o, outputtest.Chunk(1, evil, evil, 1, 0, 5))

@@ -32,8 +32,9 @@ type lines struct {
 }
 
 // recall finds out which of the events are in files already; nil: none may be. A line counts where it stands at the
-// place of the event and is what would be written now. So whatever was changed since, be it the file or the configuration, at
-// worst doubles an event. The files that count are synced. After an error, which is ctx's, nothing is known.
+// place of the event and is what would be written now. So whatever was changed since, be it the file or the
+// configuration, at worst doubles an event. The files that count are synced. After an error, which is ctx's, nothing is
+// known.
 func (o *Output) recall(ctx context.Context, events []event.Event) ([]presence, error) {
 	about := o.journal.doubts.about(events, o.keys)
 	if about == nil {
@@ -66,7 +67,10 @@ func (o *Output) recall(ctx context.Context, events []event.Event) ([]presence, 
 		if first || counts[isThere] > 0 {
 			o.log.Info().AnErr("reason", one.lines.err).Str("file", one.path).Int64("offset", one.offset).
 				Int("found", counts[isThere]).Int("missing", counts[isMissing]).Int("unclear", counts[notTold]).
-				Msg("looked into a file for events that may have been written before the program ended last: those not found are written again")
+				Msg(
+					"looked into a file for events that may have been written before the program ended last: those " +
+						"not found are written again",
+				)
 		}
 		if one.left -= counts[isThere]; one.left == 0 {
 			o.journal.doubts.remove(one)

@@ -12,10 +12,16 @@ import (
 )
 
 func TestRotateBySize(t *testing.T) {
-	for _, tc := range []struct{ compression, ext string }{{compressionNone, ""}, {compressionGzip, ".gz"}, {compressionZstd, ".zst"}} {
+	for _, tc := range []struct{ compression, ext string }{
+		{compressionNone, ""}, {compressionGzip, ".gz"}, {compressionZstd, ".zst"},
+	} {
 		t.Run(tc.compression, func(t *testing.T) {
 			dir, c := t.TempDir(), newClock()
-			o := open(t, Config{Path: filepath.Join(dir, "app.ndjson"), Compression: tc.compression, Rotate: Rotate{MaxSize: 60, Keep: 3}}, c)
+			o := open(t,
+				Config{
+					Path: filepath.Join(dir, "app.ndjson"), Compression: tc.compression,
+					Rotate: Rotate{MaxSize: 60, Keep: 3},
+				}, c)
 			for i := range 5 {
 				send(t, o, outputtest.Chunk(1, "a", "t", 1, i, 40))
 				if i%2 == 1 {
@@ -23,7 +29,8 @@ func TestRotateBySize(t *testing.T) {
 				}
 			}
 			want := []string{
-				"app.20261121T101501Z-0001.ndjson" + tc.ext, "app.20261121T101501Z-0002.ndjson" + tc.ext, "app.20261121T101502Z-0001.ndjson" + tc.ext,
+				"app.20261121T101501Z-0001.ndjson" + tc.ext, "app.20261121T101501Z-0002.ndjson" + tc.ext,
+				"app.20261121T101502Z-0001.ndjson" + tc.ext,
 			}
 			got := tree(t, dir)
 			if !slices.Equal(got, want) {
@@ -71,7 +78,9 @@ func TestKeepTouchesNothingElse(t *testing.T) {
 
 // TestTornEnd cuts a file at every length, or puts rubbish behind it, and goes on with a new process.
 func TestTornEnd(t *testing.T) {
-	for _, tc := range []struct{ compression, ext string }{{compressionNone, ""}, {compressionGzip, ".gz"}, {compressionZstd, ".zst"}} {
+	for _, tc := range []struct{ compression, ext string }{
+		{compressionNone, ""}, {compressionGzip, ".gz"}, {compressionZstd, ".zst"},
+	} {
 		t.Run(tc.compression, func(t *testing.T) {
 			dir, c := t.TempDir(), newClock()
 			cfg := Config{Path: filepath.Join(dir, "x"), Compression: tc.compression}
@@ -104,7 +113,8 @@ func TestTornEnd(t *testing.T) {
 					t.Fatal(err)
 				}
 				if got := read(t, path); len(got) != events+1 || got[events] != events {
-					t.Fatalf("after %d of %d bytes: events %v, want %d and the new one", len(b), len(whole), got, events)
+					t.Fatalf("after %d of %d bytes: events %v, want %d and the new one", len(b), len(whole), got,
+						events)
 				}
 			}
 			for n := range len(whole) + 1 {

@@ -19,8 +19,11 @@ func (d *taking) Do(r *http.Request) (*http.Response, error) {
 	if _, err := io.Copy(io.Discard, r.Body); err != nil {
 		return nil, err
 	}
-	answer := `{"FailedPutCount":0,"RequestResponses":[` + strings.TrimSuffix(strings.Repeat(`{"RecordId":"1"},`, d.records), ",") + `]}`
-	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(answer))}, nil
+	answer := `{"FailedPutCount":0,"RequestResponses":[` +
+		strings.TrimSuffix(strings.Repeat(`{"RecordId":"1"},`, d.records), ",") + `]}`
+	return &http.Response{
+		StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(answer)),
+	}, nil
 }
 
 func BenchmarkSend(b *testing.B) {
@@ -42,7 +45,11 @@ func BenchmarkSend(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			o.client = firehose.NewFromConfig(o.aws.AWS, func(o *firehose.Options) { o.HTTPClient = &taking{tc.records} })
+			o.client = firehose.NewFromConfig(o.aws.AWS, func(
+				o *firehose.Options,
+			) {
+				o.HTTPClient = &taking{tc.records}
+			})
 			batch := outputtest.Batch(outputtest.Chunk(1, "a", "kube.var.log.containers.x", tc.events, 0, 280))
 			b.SetBytes(int64(batch.Bytes))
 			b.ReportAllocs()

@@ -10,10 +10,18 @@ import (
 type Config struct {
 	outputs.Common   `yaml:",inline"`
 	awsclient.Config `yaml:",inline"`
-	DeliveryStream   string               `yaml:"delivery_stream" required:"true" placeholders:"target" help:"with placeholders, e.g. logs-{cluster}"`
-	Aggregate        bool                 `yaml:"aggregate" default:"true" help:"many lines per record, up to 1000 KiB: fewer records of the quota. false: one"`
+	DeliveryStream   string               `yaml:"delivery_stream" required:"true" placeholders:"target"`
+	Aggregate        bool                 `yaml:"aggregate" default:"true"`
 	Compression      string               `yaml:"compression" default:"none" enum:"none|gzip" help:"of each record"`
 	Pace             awsclient.PaceConfig `yaml:"pace" help:"what is sent to a stream at most"`
+}
+
+// Help implements setting.Explained.
+func (Config) Help() map[string]string {
+	return map[string]string{
+		"delivery_stream": "with placeholders, e.g. logs-{cluster}",
+		"aggregate":       "many lines per record, up to 1000 KiB: fewer records of the quota. false: one",
+	}
 }
 
 const compressionGzip = "gzip"

@@ -39,11 +39,19 @@ func New(cfg Config, o Options) (*Output, error) {
 	if err != nil {
 		return nil, fmt.Errorf("delivery_stream: %w", err)
 	}
-	c, err := awsclient.Load(context.Background(), cfg.Config, awsclient.Options{Log: o.Log, Credentials: o.Credentials})
+	c, err := awsclient.Load(context.Background(), cfg.Config, awsclient.Options{
+		Log: o.Log, Credentials: o.Credentials,
+	})
 	if err != nil {
 		return nil, err
 	}
-	out := &Output{aws: c, client: firehose.NewFromConfig(c.AWS, func(o *firehose.Options) { o.BaseEndpoint = c.Endpoint(o.BaseEndpoint) })}
+	out := &Output{
+		aws: c, client: firehose.NewFromConfig(c.AWS, func(
+			o *firehose.Options,
+		) {
+			o.BaseEndpoint = c.Endpoint(o.BaseEndpoint)
+		}),
+	}
 	out.Streams = awsclient.NewStreams(awsclient.StreamsOptions{
 		Stream: name, Aggregate: cfg.Aggregate, Gzip: cfg.Compression == compressionGzip, Limits: limits(),
 		Pace: cfg.Pace, Timeout: cfg.Settings().Timeout, Fields: cfg.Fields, Put: out.put,
@@ -70,8 +78,12 @@ func (o *Output) put(ctx context.Context, stream string, records []awsclient.Rec
 
 // Connect looks whether the clusters' streams are there.
 func (o *Output) Connect(ctx context.Context, clusters []string) (found string, err error) {
-	return o.Streams.Connect(ctx, clusters, "firehose:DescribeDeliveryStream", func(ctx context.Context, stream string) (string, error) {
-		got, err := o.client.DescribeDeliveryStream(ctx, &firehose.DescribeDeliveryStreamInput{DeliveryStreamName: &stream})
+	return o.Streams.Connect(ctx, clusters, "firehose:DescribeDeliveryStream", func(
+		ctx context.Context, stream string,
+	) (string, error) {
+		got, err := o.client.DescribeDeliveryStream(ctx, &firehose.DescribeDeliveryStreamInput{
+			DeliveryStreamName: &stream,
+		})
 		switch {
 		case err != nil:
 			return "", err

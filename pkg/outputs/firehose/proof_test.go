@@ -17,14 +17,21 @@ func TestProof(t *testing.T) {
 		body, kind string
 		failed     int // events, of 2
 	}{
-		"an id for each":     {`{"FailedPutCount":0,"RequestResponses":[{"RecordId":"1"},{"RecordId":"2"}]}`, "application/x-amz-json-1.1", 0},
-		"one without":        {`{"FailedPutCount":0,"RequestResponses":[{"RecordId":"1"},{}]}`, "application/x-amz-json-1.1", 1},
-		"fewer than records": {`{"FailedPutCount":0,"RequestResponses":[{"RecordId":"1"}]}`, "application/x-amz-json-1.1", 2},
-		"none":               {`{"FailedPutCount":0,"RequestResponses":[]}`, "application/x-amz-json-1.1", 2},
-		"an empty object":    {`{}`, "application/x-amz-json-1.1", 2},
-		"an empty answer":    {``, "", 2},
-		"a page":             {`<html>Sign in</html>`, "text/html", 2},
-		"a JSON text":        {`"ok"`, "application/json", 2},
+		"an id for each": {
+			`{"FailedPutCount":0,"RequestResponses":[{"RecordId":"1"},{"RecordId":"2"}]}`, "application/x-amz-json-1.1",
+			0,
+		},
+		"one without": {
+			`{"FailedPutCount":0,"RequestResponses":[{"RecordId":"1"},{}]}`, "application/x-amz-json-1.1", 1,
+		},
+		"fewer than records": {
+			`{"FailedPutCount":0,"RequestResponses":[{"RecordId":"1"}]}`, "application/x-amz-json-1.1", 2,
+		},
+		"none":            {`{"FailedPutCount":0,"RequestResponses":[]}`, "application/x-amz-json-1.1", 2},
+		"an empty object": {`{}`, "application/x-amz-json-1.1", 2},
+		"an empty answer": {``, "", 2},
+		"a page":          {`<html>Sign in</html>`, "text/html", 2},
+		"a JSON text":     {`"ok"`, "application/json", 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

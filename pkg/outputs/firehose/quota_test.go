@@ -107,11 +107,13 @@ func TestAStreamAtItsQuotaTakesEverythingOnce(t *testing.T) { //nolint:tparallel
 					for _, second := range settled {
 						size, records = size+second[0], records+second[1]
 					}
-					// The stream takes a second's worth above its quota once, what it had saved before the first of these.
+					// The stream takes a second's worth above its quota once, what it had saved before the first of
+					// these.
 					span := float64(len(settled))
 					rate := max(float64(size)/quota.Bytes, float64(records)/quota.Records) / span
 					calls, throttled := s.Requests(put), s.Firehose().Throttled("logs")
-					t.Logf("%.3f of the quota over %d s; %d of %d calls throttled; %v", rate, len(settled), throttled, calls, o.Report().Paces)
+					t.Logf("%.3f of the quota over %d s; %d of %d calls throttled; %v", rate, len(settled), throttled,
+						calls, o.Report().Paces)
 					if rate < 0.9 || rate > 1+1/span {
 						t.Errorf("took %.3f of the quota: %v", rate, took)
 					}

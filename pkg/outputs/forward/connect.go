@@ -70,7 +70,8 @@ func (o *Output) reach(ctx context.Context, cfg client.Config) string {
 	switch {
 	case errors.Is(err, client.ErrLogin):
 		line += " (check shared_key, username and password)"
-	case o.tls == nil && cfg.Login != nil && (errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded)):
+	case o.tls == nil && cfg.Login != nil &&
+		(errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded)):
 		line += " (a server with TLS waits too: is tls missing?)"
 	}
 	return fmt.Sprintf("server %s: %s", cfg.Address, line)

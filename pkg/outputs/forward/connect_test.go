@@ -40,7 +40,10 @@ func says(t *testing.T, hello string) (address string) {
 func TestConnect(t *testing.T) {
 	const helo = "\x92\xa4HELO\x81\xa5nonce\xa1n"
 	ca := tlstest.NewCA(t, "own authority")
-	mutual := &tls.Config{Certificates: []tls.Certificate{ca.Issue(t, tlstest.Spec{}).Certificate(t)}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: ca.Pool()}
+	mutual := &tls.Config{
+		Certificates: []tls.Certificate{ca.Issue(t, tlstest.Spec{}).Certificate(t)},
+		ClientAuth:   tls.RequireAndVerifyClientCert, ClientCAs: ca.Pool(),
+	}
 	handshakes := newNetwork(t)
 	handshakes.mayFail = true
 	gone := says(t, "")
@@ -60,18 +63,29 @@ func TestConnect(t *testing.T) {
 	}{
 		{name: "plain", address: gone, want: "connected to ADDRESS"},
 		{name: "refused", address: refusing, wrong: []string{"server ADDRESS: ", "refused"}},
-		{name: "no TLS there", address: says(t, "hello"), tls: func(string) *tls.Config { return &tls.Config{RootCAs: ca.Pool()} }, wrong: []string{"server ADDRESS: it does not speak TLS there: leave tls out"}},
+		{
+			name: "no TLS there", address: says(t, "hello"), tls: func(
+				string,
+			) *tls.Config {
+				return &tls.Config{RootCAs: ca.Pool()}
+			}, wrong: []string{"server ADDRESS: it does not speak TLS there: leave tls out"},
+		},
 		{name: "no login there", address: says(t, ""), change: func(c *Config) {
 			c.SharedKey, c.ConnectTimeout = setting.NewSecret("key"), 100*time.Millisecond
 		}, wrong: []string{"server ADDRESS: ", "(a server with TLS waits too: is tls missing?)"}},
-		{name: "wants a key", address: says(t, helo), wrong: []string{"server ADDRESS: login failed", "(check shared_key, username and password)"}},
 		{
-			name: "wrong key", address: says(t, helo+"\x95\xa4PONG\xc2\xb3shared_key mismatch\xa0\xa0"), change: func(c *Config) { c.SharedKey = setting.NewSecret("key") },
-			wrong: []string{`the server says "shared_key mismatch" (check shared_key`},
+			name: "wants a key", address: says(t, helo),
+			wrong: []string{"server ADDRESS: login failed", "(check shared_key, username and password)"},
 		},
 		{
-			name: "says the key", address: says(t, helo+"\x95\xa4PONG\xc2\xafno keyring here\xa0\xa0"), change: func(c *Config) { c.SharedKey = setting.NewSecret("keyring") },
-			wrong: []string{`the server says "no ******* here" (check shared_key`},
+			name: "wrong key", address: says(t, helo+"\x95\xa4PONG\xc2\xb3shared_key mismatch\xa0\xa0"),
+			change: func(c *Config) { c.SharedKey = setting.NewSecret("key") },
+			wrong:  []string{`the server says "shared_key mismatch" (check shared_key`},
+		},
+		{
+			name: "says the key", address: says(t, helo+"\x95\xa4PONG\xc2\xafno keyring here\xa0\xa0"),
+			change: func(c *Config) { c.SharedKey = setting.NewSecret("keyring") },
+			wrong:  []string{`the server says "no ******* here" (check shared_key`},
 		},
 		{
 			name: "wants a certificate", address: handshakes.listen(t, mutual), tls: func(host string) *tls.Config {
@@ -79,12 +93,14 @@ func TestConnect(t *testing.T) {
 			}, wrong: []string{"server ADDRESS: ", "certificate"},
 		},
 		{
-			name: "unknown authority", address: handshakes.listen(t, &tls.Config{Certificates: mutual.Certificates}), tls: func(host string) *tls.Config {
+			name: "unknown authority", address: handshakes.listen(t, &tls.Config{Certificates: mutual.Certificates}),
+			tls: func(host string) *tls.Config {
 				return &tls.Config{RootCAs: tlstest.NewCA(t, "other").Pool(), ServerName: host}
 			}, wrong: []string{"server ADDRESS: ", "authority"},
 		},
 		{
-			name: "TLS", address: handshakes.listen(t, &tls.Config{Certificates: mutual.Certificates}), tls: func(host string) *tls.Config {
+			name: "TLS", address: handshakes.listen(t, &tls.Config{Certificates: mutual.Certificates}),
+			tls: func(host string) *tls.Config {
 				return &tls.Config{RootCAs: ca.Pool(), ServerName: host}
 			}, want: "connected to ADDRESS",
 		},
@@ -103,7 +119,8 @@ func TestConnect(t *testing.T) {
 			}
 			defer o.Close()
 			found, err := o.Connect(t.Context(), nil)
-			if got := strings.ReplaceAll(found, tc.address, "ADDRESS"); got != tc.want || (err == nil) == (len(tc.wrong) > 0) {
+			if got := strings.ReplaceAll(found, tc.address, "ADDRESS"); got != tc.want ||
+				(err == nil) == (len(tc.wrong) > 0) {
 				t.Errorf("found %q, error %v; want %q", found, err, tc.want)
 			}
 			for _, part := range tc.wrong {
@@ -121,9 +138,10 @@ func TestConnect(t *testing.T) {
 // TestSaid: of a refused login everybody sees the reasons that are known, and no other words of a server.
 func TestSaid(t *testing.T) {
 	for text, want := range map[string]string{
-		`login refused: the server says "shared_key mismatch" (check shared_key)`: `login refused: the server says "shared_key mismatch" (check shared_key)`,
-		`login refused: the server says "hunter2"`:                                `login refused`,
-		"connection refused": "connection refused",
+		`login refused: the server says "shared_key mismatch" (check shared_key)`: `login refused: the server says ` +
+			`"shared_key mismatch" (check shared_key)`,
+		`login refused: the server says "hunter2"`: `login refused`,
+		"connection refused":                       "connection refused",
 	} {
 		if got := outputs.Public(said(text)); got != want || outputs.Whole(said(text)) != text {
 			t.Errorf("%s: %q, %q", text, got, outputs.Whole(said(text)))

@@ -235,8 +235,10 @@ func parseMessage(b []byte, sink bool) (*received, error) {
 // settings returns the defaults, for the servers.
 func settings(addresses ...string) Config {
 	c := Config{
-		Common: outputs.Defaults(), Ack: true, ConnectTimeout: 10 * time.Second, Compression: compressionNone, MaxMessageSize: 4 << 20,
-		Tag: "{tag}", Metadata: "drop", Connections: 1, IdleTimeout: 30 * time.Second, MaxConnectionAge: 10 * time.Minute,
+		Common: outputs.Defaults(), Ack: true, ConnectTimeout: 10 * time.Second, Compression: compressionNone,
+		MaxMessageSize: 4 << 20,
+		Tag:            "{tag}", Metadata: "drop", Connections: 1, IdleTimeout: 30 * time.Second,
+		MaxConnectionAge: 10 * time.Minute,
 	}
 	for _, a := range addresses {
 		c.Servers = append(c.Servers, Server{Address: a, Weight: 1})

@@ -17,8 +17,8 @@ const (
 	maxLanded = 1000
 )
 
-// flights is the messages that no Send waits for: their server is slow, or hangs, and others go on meanwhile. Each is told
-// of when its events are sent again, which make the same message. Safe for concurrent use.
+// flights is the messages that no Send waits for: their server is slow, or hangs, and others go on meanwhile. Each is
+// told of when its events are sent again, which make the same message. Safe for concurrent use.
 type flights struct {
 	most  int             // at once
 	alive context.Context // ends with the output
@@ -98,8 +98,8 @@ func (e *flyingError) Error() string {
 	return "sent to " + e.server + ", which has not acknowledged it yet"
 }
 
-// send is deliver for a Send that does not wait longer than patience while another server is fit. It takes m's frame over
-// where it returns before the message has landed.
+// send is deliver for a Send that does not wait longer than patience while another server is fit. It takes m's frame
+// over where it returns before the message has landed.
 func (o *Output) send(ctx context.Context, m *message, key, chunk string) *fault {
 	if one := o.flights.find(key); one != nil {
 		select {

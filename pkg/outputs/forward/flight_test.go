@@ -34,8 +34,8 @@ func again(b *outputs.Batch, se *outputs.SendError) *outputs.Batch {
 	return next
 }
 
-// A server that takes messages and acknowledges none stops neither the rest of the batch nor the next ones, and what it has
-// is sent to another once the time for its ack is over.
+// A server that takes messages and acknowledges none stops neither the rest of the batch nor the next ones, and what it
+// has is sent to another once the time for its ack is over.
 func TestHungServerStopsNobody(t *testing.T) {
 	for _, tc := range []struct {
 		name   string
@@ -168,7 +168,9 @@ func TestHungServerHoldsNoCluster(t *testing.T) {
 		for i := range 20 {
 			source.Put(outputtest.Chunk(uint64(i+1), "c", "t", 10, 10*i, 200))
 		}
-		loop := delivery.New(delivery.Options{Name: "up", Source: source, Output: o, DeadLetters: nobody{}, Common: cfg.Common, Log: zerolog.Nop()})
+		loop := delivery.New(delivery.Options{
+			Name: "up", Source: source, Output: o, DeadLetters: nobody{}, Common: cfg.Common, Log: zerolog.Nop(),
+		})
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error)
 		go func() { ended <- loop.Run(ctx) }()

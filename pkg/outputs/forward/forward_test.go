@@ -51,7 +51,8 @@ func keyServer(conn net.Conn) error {
 		f = append(f, v.(string))
 	}
 	pong := []any{"PONG", true, "", "server", digest(f[2], "server", "n", secret)}
-	if f[3] != digest(f[2], f[1], "n", secret) || f[1] != "sender" || f[4] != "agent" || f[5] != digest("a", "agent", "pw") {
+	if f[3] != digest(f[2], f[1], "n", secret) || f[1] != "sender" || f[4] != "agent" ||
+		f[5] != digest("a", "agent", "pw") {
 		pong = []any{"PONG", false, "shared_key mismatch", "", ""}
 		err = errors.New("refused")
 	}
@@ -109,16 +110,43 @@ func TestDeeds(t *testing.T) {
 		after  time.Duration // of the first Send
 	}{
 		{name: "all is well", stored: "[0 1 2 3 4 5 6 7]", dials: 1},
-		{name: "refused on a used connection, then taken", deeds: []deed{ack, refuse}, stored: "[0 1 2 3 4 5 6 7]", dials: 2},
+		{
+			name: "refused on a used connection, then taken", deeds: []deed{ack, refuse}, stored: "[0 1 2 3 4 5 6 7]",
+			dials: 2,
+		},
 		{name: "closed while idle", deeds: []deed{goodbye}, stored: "[0 1 2 3 4 5 6 7]", dials: 2},
-		{name: "an ack got lost on a used connection", deeds: []deed{ack, lose}, stored: "[0 1 2 3 4 5 6 7]", dials: 2, resent: 1},
-		{name: "refused twice", deeds: []deed{ack, refuse, refuse}, stored: "[0 1 4 5 6 7]", failed: []int{2, 3}, reason: outputs.ReasonNetwork, text: "EOF", dials: 3},
-		{name: "refused at first", deeds: []deed{refuse}, stored: "[2 3 4 5 6 7]", failed: []int{0, 1}, reason: outputs.ReasonNetwork, text: "EOF", dials: 2},
-		{name: "an ack got lost at first", deeds: []deed{lose}, stored: "[0 1 2 3 4 5 6 7]", failed: []int{0, 1}, reason: outputs.ReasonNetwork, dials: 2, resent: 1},
-		{name: "another ack", deeds: []deed{mistake}, stored: "[0 1 2 3 4 5 6 7]", failed: []int{0, 1}, reason: outputs.ReasonNetwork, text: `got "another"`, dials: 2, resent: 1},
-		{name: "no ack", deeds: []deed{ack, hang}, stored: "[0 1 4 5 6 7]", failed: []int{2, 3}, reason: outputs.ReasonNetwork, text: "waiting for an ack", dials: 2, after: 30 * time.Second},
-		{name: "never an ack", deeds: []deed{ack, hang, hang}, stored: "[0 1]", failed: []int{2, 3, 4, 5, 6, 7}, reason: outputs.ReasonNetwork, text: "waiting for an ack", dials: 3, after: 59 * time.Second},
-		{name: "wants a key", deeds: []deed{wantsKey}, stored: "[2 3 4 5 6 7]", failed: []int{0, 1}, reason: outputs.ReasonAuth, text: "wants a shared key", dials: 2},
+		{
+			name: "an ack got lost on a used connection", deeds: []deed{ack, lose}, stored: "[0 1 2 3 4 5 6 7]",
+			dials: 2, resent: 1,
+		},
+		{
+			name: "refused twice", deeds: []deed{ack, refuse, refuse}, stored: "[0 1 4 5 6 7]", failed: []int{2, 3},
+			reason: outputs.ReasonNetwork, text: "EOF", dials: 3,
+		},
+		{
+			name: "refused at first", deeds: []deed{refuse}, stored: "[2 3 4 5 6 7]", failed: []int{0, 1},
+			reason: outputs.ReasonNetwork, text: "EOF", dials: 2,
+		},
+		{
+			name: "an ack got lost at first", deeds: []deed{lose}, stored: "[0 1 2 3 4 5 6 7]", failed: []int{0, 1},
+			reason: outputs.ReasonNetwork, dials: 2, resent: 1,
+		},
+		{
+			name: "another ack", deeds: []deed{mistake}, stored: "[0 1 2 3 4 5 6 7]", failed: []int{0, 1},
+			reason: outputs.ReasonNetwork, text: `got "another"`, dials: 2, resent: 1,
+		},
+		{
+			name: "no ack", deeds: []deed{ack, hang}, stored: "[0 1 4 5 6 7]", failed: []int{2, 3},
+			reason: outputs.ReasonNetwork, text: "waiting for an ack", dials: 2, after: 30 * time.Second,
+		},
+		{
+			name: "never an ack", deeds: []deed{ack, hang, hang}, stored: "[0 1]", failed: []int{2, 3, 4, 5, 6, 7},
+			reason: outputs.ReasonNetwork, text: "waiting for an ack", dials: 3, after: 59 * time.Second,
+		},
+		{
+			name: "wants a key", deeds: []deed{wantsKey}, stored: "[2 3 4 5 6 7]", failed: []int{0, 1},
+			reason: outputs.ReasonAuth, text: "wants a shared key", dials: 2,
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -133,7 +161,8 @@ func TestDeeds(t *testing.T) {
 				o := n.output(settings("a"))
 				b := outputtest.Batch(outputtest.Chunk(1, "c", "t", 2, 0, 9), outputtest.Chunk(2, "c", "t", 2, 2, 9),
 					outputtest.Chunk(3, "c", "u", 2, 4, 9), outputtest.Chunk(4, "c", "t", 2, 6, 9))
-				ctx, cancel := context.WithTimeout(t.Context(), 59*time.Second) // not twice the timeout, or two timers race
+				// Not twice the timeout, or two timers race.
+				ctx, cancel := context.WithTimeout(t.Context(), 59*time.Second)
 				defer cancel()
 				start := time.Now()
 				err := o.Send(ctx, b)
@@ -150,7 +179,8 @@ func TestDeeds(t *testing.T) {
 				got := n.numbers()
 				slices.Sort(got)
 				if fmt.Sprint(got) != "[0 1 2 3 4 5 6 7]" || n.resent != tc.resent || n.dials["a"] != tc.dials {
-					t.Errorf("stored %v, %d resent, %d connections; want %d, %d", got, n.resent, n.dials["a"], tc.resent, tc.dials)
+					t.Errorf("stored %v, %d resent, %d connections; want %d, %d", got, n.resent, n.dials["a"],
+						tc.resent, tc.dials)
 				}
 			})
 		})
@@ -158,7 +188,9 @@ func TestDeeds(t *testing.T) {
 }
 
 // checkFailed compares Send's error with what is wanted and returns what is to be sent again.
-func checkFailed(t *testing.T, err error, b *outputs.Batch, failed []int, reason outputs.Reason, text string) *outputs.Batch {
+func checkFailed(
+	t *testing.T, err error, b *outputs.Batch, failed []int, reason outputs.Reason, text string,
+) *outputs.Batch {
 	t.Helper()
 	again := &outputs.Batch{}
 	if len(failed) == 0 {
@@ -205,7 +237,8 @@ func TestUnreachable(t *testing.T) {
 		err := o.Send(t.Context(), outputtest.Batch(chunks...))
 		se := outputs.AsSendError(err)
 		if err == nil || len(se.Failed) != 0 || se.Reason != outputs.ReasonNetwork ||
-			!strings.Contains(err.Error(), "connecting to a: connection refused") || !strings.Contains(err.Error(), "connecting to b: no route to host") {
+			!strings.Contains(err.Error(), "connecting to a: connection refused") ||
+			!strings.Contains(err.Error(), "connecting to b: no route to host") {
 			t.Errorf("error %v", err)
 		}
 		if n.dials["a"] > 4 || n.dials["b"] > 4 { // one for each lane
@@ -219,7 +252,8 @@ func TestLoginRefused(t *testing.T) {
 	n.login = keyServer
 	o := n.output(withLogin(settings("a"), "wrong-k3y"))
 	err := o.Send(t.Context(), outputtest.Batch(outputtest.Chunk(1, "c", "t", 2, 0, 9)))
-	if se := outputs.AsSendError(err); se.Reason != outputs.ReasonAuth || !strings.Contains(err.Error(), "shared_key mismatch") || strings.Contains(err.Error(), "wrong-k3y") {
+	if se := outputs.AsSendError(err); se.Reason != outputs.ReasonAuth ||
+		!strings.Contains(err.Error(), "shared_key mismatch") || strings.Contains(err.Error(), "wrong-k3y") {
 		t.Errorf("error %v", err)
 	}
 }
@@ -239,7 +273,8 @@ func TestSameChunk(t *testing.T) {
 		}
 		return ids
 	}
-	first, second := outputtest.Batch(outputtest.Chunk(1, "c", "t", 10, 0, 90)).Events, outputtest.Batch(outputtest.Chunk(2, "c", "t", 10, 0, 90)).Events
+	first, second := outputtest.Batch(outputtest.Chunk(1, "c", "t", 10, 0, 90)).Events,
+		outputtest.Batch(outputtest.Chunk(2, "c", "t", 10, 0, 90)).Events
 	whole := send(cfg, first)
 	if len(whole) != 1 || len(whole[0]) != 24 {
 		t.Fatalf("ids %q", whole)
@@ -251,7 +286,8 @@ func TestSameChunk(t *testing.T) {
 			t.Errorf("id %q, want %q", m, whole)
 		}
 	}
-	if both := send(other, append(slices.Clone(second), first...)); len(both) != 2 || !slices.Contains(both, whole[0]) || both[0] == both[1] {
+	if both := send(other, append(slices.Clone(second), first...)); len(both) != 2 ||
+		!slices.Contains(both, whole[0]) || both[0] == both[1] {
 		t.Errorf("ids %q of two chunks, want %q among them", both, whole)
 	}
 	if part := send(cfg, first[:9]); part[0] == whole[0] {
@@ -294,7 +330,10 @@ func TestLedger(t *testing.T) {
 			source.Put(outputtest.Chunk(uint64(i+1), "c", fmt.Sprint("t", i%7), each, i*each, 100))
 		}
 		o := n.output(cfg)
-		loop := delivery.New(delivery.Options{Name: "up", Source: source, Output: o, DeadLetters: nil, Common: cfg.Settings(), Grace: time.Second, Log: zerolog.Nop()})
+		loop := delivery.New(delivery.Options{
+			Name: "up", Source: source, Output: o, DeadLetters: nil, Common: cfg.Settings(), Grace: time.Second,
+			Log: zerolog.Nop(),
+		})
 		ctx, cancel := context.WithCancel(t.Context())
 		var done sync.WaitGroup
 		done.Go(func() {

@@ -10,7 +10,8 @@ import (
 func Kind() outputs.Kind {
 	const own = "forward"
 	return outputs.Kind{
-		Name: own, Summary: "Forward servers: another aggregator, fluentd, Fluent Bit", Example: `servers: ["logs.example:24224"]`,
+		Name: own, Summary: "Forward servers: another aggregator, fluentd, Fluent Bit",
+		Example:   `servers: ["logs.example:24224"]`,
 		CPUMicros: 1e6 / 524_000, // taken for Elasticsearch's
 		NewConfig: func() outputs.Config { return new(Config) },
 		New: outputs.Make(func(c *Config, d outputs.Deps) (outputs.Output, error) {
@@ -21,7 +22,8 @@ func Kind() outputs.Kind {
 			return New(*c, Options{Hostname: d.Hostname, TLS: secure, Log: d.Log})
 		}),
 		Aliases: map[string]string{
-			"fluentd": own, "fluent": own, "fluentbit": own, "fluent-bit": own, "fluent_bit": own, "secure_forward": own, "aggregator": own,
+			"fluentd": own, "fluent": own, "fluentbit": own, "fluent-bit": own, "fluent_bit": own,
+			"secure_forward": own, "aggregator": own,
 		},
 	}
 }

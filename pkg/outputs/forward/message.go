@@ -31,7 +31,8 @@ func (m *message) fill(events []event.Event, limit int, keep bool) int {
 		if keep {
 			m.regroup(group, ev.Group)
 			group = ev.Group
-			if size, _, err := event.ReadMapHeader(ev.Metadata); err == nil && size > 0 { // an empty map says nothing, and not all can read it
+			// An empty map says nothing, and not all can read it.
+			if size, _, err := event.ReadMapHeader(ev.Metadata); err == nil && size > 0 {
 				metadata = ev.Metadata
 			}
 		}

@@ -13,7 +13,10 @@ import (
 
 // chunkOf returns a chunk that holds entries.
 func chunkOf(entries []byte, events int) *event.Chunk {
-	return &event.Chunk{Seq: 1, Cluster: "seoul", Tag: "kube.app", Entries: entries, Events: events, Parts: []event.Part{{Events: events}}}
+	return &event.Chunk{
+		Seq: 1, Cluster: "seoul", Tag: "kube.app", Entries: entries, Events: events,
+		Parts: []event.Part{{Events: events}},
+	}
 }
 
 const (
@@ -33,13 +36,26 @@ func TestEntries(t *testing.T) {
 		drop, keep string // what is sent
 	}{
 		{"plain", plain + plain, 2, plain + plain, plain + plain},
-		{"integer time", "\x92\xce\x65\x00\x00\x00" + record, 1, "\x92\xd7\x00\x65\x00\x00\x00\x00\x00\x00\x00" + record, "\x92\xd7\x00\x65\x00\x00\x00\x00\x00\x00\x00" + record},
-		{"integer time of a group's mark", "\x92\xce\xff\xff\xff\xff" + record, 1, "\x92\xd7\x00\xff\xff\xff\xff\x00\x00\x00\x01" + record, "\x92\xd7\x00\xff\xff\xff\xff\x00\x00\x00\x01" + record},
+		{
+			"integer time", "\x92\xce\x65\x00\x00\x00" + record, 1, "\x92\xd7\x00\x65\x00\x00\x00\x00\x00\x00\x00" +
+				record, "\x92\xd7\x00\x65\x00\x00\x00\x00\x00\x00\x00" + record,
+		},
+		{
+			"integer time of a group's mark", "\x92\xce\xff\xff\xff\xff" + record, 1,
+			"\x92\xd7\x00\xff\xff\xff\xff\x00\x00\x00\x01" + record,
+			"\x92\xd7\x00\xff\xff\xff\xff\x00\x00\x00\x01" + record,
+		},
 		{"empty metadata", empty, 1, plain, plain},
 		{"metadata", meta + plain, 2, plain + plain, meta + plain},
-		{"group", plain + group + meta + empty + event.GroupEnd + plain, 4, plain + plain + plain + plain, plain + group + meta + plain + event.GroupEnd + plain},
+		{
+			"group", plain + group + meta + empty + event.GroupEnd + plain, 4, plain + plain + plain + plain,
+			plain + group + meta + plain + event.GroupEnd + plain,
+		},
 		{"group without end", group + plain, 1, plain, group + plain + event.GroupEnd},
-		{"two groups", group + plain + event.GroupEnd + group + plain, 2, plain + plain, group + plain + event.GroupEnd + group + plain + event.GroupEnd},
+		{
+			"two groups", group + plain + event.GroupEnd + group + plain, 2, plain + plain,
+			group + plain + event.GroupEnd + group + plain + event.GroupEnd,
+		},
 	} {
 		for metadata, want := range map[string]string{"drop": tc.drop, metadataKeep: tc.keep} {
 			t.Run(tc.name+", "+metadata, func(t *testing.T) {
@@ -80,7 +96,8 @@ func TestCompression(t *testing.T) {
 					}
 				}
 				if !bytes.Equal(all, c.Entries) || len(n.got) != tc.messages {
-					t.Errorf("%d messages of %d bytes, want %d of %d", len(n.got), len(all), tc.messages, len(c.Entries))
+					t.Errorf("%d messages of %d bytes, want %d of %d", len(n.got), len(all), tc.messages,
+						len(c.Entries))
 				}
 			})
 		}
@@ -121,8 +138,10 @@ func FuzzFill(f *testing.F) {
 					t.Fatalf("%d events became %d", n, len(sent))
 				}
 				for i := range sent {
-					if !bytes.Equal(sent[i].Record, left[i].Record) || uint32(sent[i].Time.Sec) != uint32(left[i].Time.Sec) ||
-						keep && !bytes.Equal(sent[i].Group, left[i].Group) || !keep && (sent[i].Group != nil || sent[i].Metadata != nil) {
+					if !bytes.Equal(sent[i].Record, left[i].Record) ||
+						uint32(sent[i].Time.Sec) != uint32(left[i].Time.Sec) ||
+						keep && !bytes.Equal(sent[i].Group, left[i].Group) ||
+						!keep && (sent[i].Group != nil || sent[i].Metadata != nil) {
 						t.Fatalf("event %d became %+v, was %+v", i, sent[i], left[i])
 					}
 				}
@@ -150,7 +169,9 @@ func BenchmarkSend(b *testing.B) {
 			b.ReportAllocs()
 			b.ResetTimer()
 			for left := b.N; left > 0; left -= len(batch.Events) {
-				if err := o.Send(b.Context(), &outputs.Batch{Events: batch.Events[:min(left, len(batch.Events))]}); err != nil {
+				if err := o.Send(b.Context(), &outputs.Batch{
+					Events: batch.Events[:min(left, len(batch.Events))],
+				}); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -177,7 +177,8 @@ func (s *servers) failed(c *server, err error) {
 		if c.fails == 1 {
 			level = zerolog.WarnLevel
 		}
-		s.log.WithLevel(level).Str("error", outputs.Public(said(diagnose(err)))).Str("server", c.Address).Int("failures", c.fails).Stringer("rests", rest.Round(time.Millisecond)).
+		s.log.WithLevel(level).Str("error", outputs.Public(said(diagnose(err)))).Str("server", c.Address).
+			Int("failures", c.fails).Stringer("rests", rest.Round(time.Millisecond)).
 			Msg("the server failed: others are used while it rests, where there are any")
 	}
 	stale := c.idle

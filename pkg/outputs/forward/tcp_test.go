@@ -96,7 +96,10 @@ func TestTLS(t *testing.T) {
 		{"trusted", certified.TLS, &tls.Config{RootCAs: roots}, ""},
 		{"unknown authority", certified.TLS, &tls.Config{}, outputs.ReasonAuth},
 		{"no client certificate", wantsCertificate, &tls.Config{RootCAs: roots}, outputs.ReasonAuth},
-		{"client certificate", wantsCertificate, &tls.Config{RootCAs: roots, Certificates: certified.TLS.Certificates}, ""},
+		{
+			"client certificate", wantsCertificate,
+			&tls.Config{RootCAs: roots, Certificates: certified.TLS.Certificates}, "",
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			n := newNetwork(t)
@@ -104,18 +107,23 @@ func TestTLS(t *testing.T) {
 			cfg := settings(n.listen(t, tc.server))
 			cfg.TLS, cfg.ConnectTimeout = &setting.ClientTLS{}, time.Minute
 			host := ""
-			o, err := New(cfg, Options{Log: zerolog.Nop(), TLS: func(h string) *tls.Config { host = h; return tc.client }})
+			o, err := New(cfg, Options{
+				Log: zerolog.Nop(), TLS: func(h string) *tls.Config { host = h; return tc.client },
+			})
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer o.Close()
 			err = o.Send(t.Context(), outputtest.Batch(outputtest.Chunk(1, "c", "t", 3, 0, 9)))
-			if (err != nil) != (tc.want != "") || err != nil && outputs.AsSendError(err).Reason != tc.want || host != "127.0.0.1" {
+			if (err != nil) != (tc.want != "") || err != nil && outputs.AsSendError(err).Reason != tc.want ||
+				host != "127.0.0.1" {
 				t.Errorf("error %v, want %q; TLS to %q", err, tc.want, host)
 			}
 		})
 	}
-	if _, err := New(func() Config { c := settings("a"); c.TLS = &setting.ClientTLS{}; return c }(), Options{}); err == nil {
+	if _, err := New(
+		func() Config { c := settings("a"); c.TLS = &setting.ClientTLS{}; return c }(), Options{},
+	); err == nil {
 		t.Error("settings with TLS and no way to it are accepted")
 	}
 }

@@ -53,8 +53,8 @@ func (x *Index[T]) Remove(record *T, spans []Span) bool {
 // All returns the records, oldest first. They are the Index's.
 func (x *Index[T]) All() []*T { return x.all }
 
-// Each calls f for each of the events and each record that holds it, oldest record first, with the number of the record's events
-// in front of it. Where a record holds an event twice f is called twice.
+// Each calls f for each of the events and each record that holds it, oldest record first, with the number of the
+// record's events in front of it. Where a record holds an event twice f is called twice.
 func (x *Index[T]) Each(events []event.Event, keys Keys, f func(i int, record *T, before int)) {
 	if len(x.all) == 0 {
 		return

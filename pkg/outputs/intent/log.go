@@ -38,8 +38,9 @@ type Format[T any] struct {
 	Whole bool
 }
 
-// formatNumber is that of the format of all logs. Number 1 has only its number in the first line; since number 2 that of the oldest
-// program that may read the log follows, and a checksum of the line. A new kind of record makes its number the oldest.
+// formatNumber is that of the format of all logs. Number 1 has only its number in the first line; since number 2 that
+// of the oldest program that may read the log follows, and a checksum of the line. A new kind of record makes its
+// number the oldest.
 const formatNumber = 2
 
 // beginning returns what a file of the format begins with: its first line.
@@ -48,12 +49,13 @@ func (f *Format[T]) beginning() string {
 	return fmt.Sprintf("%s %08x\n", line, crc32.Checksum([]byte(line), crc32.MakeTable(crc32.Castagnoli)))
 }
 
-// cut cuts the first line off data. errDamaged: it has none; format.ErrUnknown: the program may not read the rest. A first
-// line that is cut short leaves nothing, and is no error: there was nothing behind it.
+// cut cuts the first line off data. errDamaged: it has none; format.ErrUnknown: the program may not read the rest. A
+// first line that is cut short leaves nothing, and is no error: there was nothing behind it.
 func (f *Format[T]) cut(data []byte) ([]byte, error) {
 	line, _, whole := bytes.Cut(data[:min(len(data), len(f.Name)+64)], []byte("\n"))
 	switch {
-	case !whole && (bytes.HasPrefix(line, []byte(f.Name+" ")) || bytes.HasPrefix([]byte(f.Name+" "), line)) && len(line) == len(data):
+	case !whole && (bytes.HasPrefix(line, []byte(f.Name+" ")) || bytes.HasPrefix([]byte(f.Name+" "), line)) &&
+		len(line) == len(data):
 		return nil, nil
 	case string(line) == f.Name+" 1":
 		return data[len(line)+1:], nil
@@ -62,7 +64,8 @@ func (f *Format[T]) cut(data []byte) ([]byte, error) {
 	var sum uint32
 	numbers, ok := bytes.CutPrefix(line, []byte(f.Name+" "))
 	at := bytes.LastIndexByte(line, ' ')
-	if n, err := fmt.Sscanf(string(numbers), "%d %d %08x", &number, &oldest, &sum); !whole || !ok || err != nil || n != 3 ||
+	if n, err := fmt.Sscanf(string(numbers), "%d %d %08x", &number, &oldest, &sum); !whole || !ok || err != nil ||
+		n != 3 ||
 		sum != crc32.Checksum(line[:at], crc32.MakeTable(crc32.Castagnoli)) {
 		return nil, errDamaged
 	}
@@ -70,8 +73,8 @@ func (f *Format[T]) cut(data []byte) ([]byte, error) {
 	return data[len(line)+1:], known.Check(number, oldest)
 }
 
-// CheckFormat returns a format.ErrUnknown where the log at path is of a format that the program may not read. What else may be
-// wrong with it, Open tells.
+// CheckFormat returns a format.ErrUnknown where the log at path is of a format that the program may not read. What else
+// may be wrong with it, Open tells.
 func CheckFormat[T any](path string, f Format[T]) error {
 	data, err := readLog(path)
 	if err == nil {
@@ -95,8 +98,8 @@ type Log[T any] struct {
 }
 
 // Open reads the log at path, where there is one, and returns its records, oldest first. A log that is damaged is
-// renamed to path.damaged, and what could be read of it goes on: err says so, and is no reason not to use the log. One of an
-// unknown format, which CheckFormat tells of before, is left as it is. A log of no path keeps nothing.
+// renamed to path.damaged, and what could be read of it goes on: err says so, and is no reason not to use the log. One
+// of an unknown format, which CheckFormat tells of before, is left as it is. A log of no path keeps nothing.
 func Open[T any](path string, f Format[T]) (l *Log[T], records []T, err error) {
 	l = &Log[T]{format: f, path: path}
 	if path == "" {
@@ -220,7 +223,8 @@ func (l *Log[T]) Rewrite(records []T) error {
 }
 
 // Add appends records with one write. They survive the end of the process when it returns nil, and with sync a power
-// cut too, as does all that was added before. After an error none of that is certain, and the file is begun anew by the next Add.
+// cut too, as does all that was added before. After an error none of that is certain, and the file is begun anew by the
+// next Add.
 func (l *Log[T]) Add(sync bool, records ...T) error {
 	if l.path == "" || len(records) == 0 {
 		return nil

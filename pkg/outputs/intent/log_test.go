@@ -47,7 +47,9 @@ func formatOf(fold func([]thing) []thing) Format[thing] {
 
 func someThings(n int) (things []thing) {
 	for i := range n {
-		o := thing{name: fmt.Sprintf("a/%d", i), spans: []Span{{Chunk: Key{byte(i), byte(i >> 8)}}, {Chunk: Key{1, byte(i)}}}}
+		o := thing{
+			name: fmt.Sprintf("a/%d", i), spans: []Span{{Chunk: Key{byte(i), byte(i >> 8)}}, {Chunk: Key{1, byte(i)}}},
+		}
 		for _, pos := range []uint32{0, 2, 7, 1 << 20} {
 			o.spans[0].Runs = AddRun(o.spans[0].Runs, pos, 1)
 			o.spans[1].Runs = AddRun(o.spans[1].Runs, pos/2, 1)
@@ -68,7 +70,8 @@ func TestLog(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if k := min(n, len(got)); n > 0 && k < min(n, MaxRecords) || len(got) > 0 && !reflect.DeepEqual(got, all[n-k:n]) {
+		if k := min(n, len(got)); n > 0 && k < min(n, MaxRecords) ||
+			len(got) > 0 && !reflect.DeepEqual(got, all[n-k:n]) {
 			t.Fatalf("%d of %d records came back", len(got), n)
 		}
 		for i := range 9 {
@@ -142,7 +145,11 @@ func TestLogDamaged(t *testing.T) {
 		{"bit in the oldest program's number", flip(len(logName) + 3), 0, true},
 		{"bit in the second", flip(ends[0] + 12), 1, true},
 		{"bit in a checksum", flip(ends[1] + 5), 2, true},
-		{"wrong payload", l.frame(bytes.Clone(whole), &thing{name: "x", spans: []Span{{Runs: []Run{{First: 1 << 31, Count: 9}}}}}), 3, true},
+		{
+			"wrong payload", l.frame(bytes.Clone(whole), &thing{
+				name: "x", spans: []Span{{Runs: []Run{{First: 1 << 31, Count: 9}}}},
+			}), 3, true,
+		},
 		{"zeros behind it", append(bytes.Clone(whole), make([]byte, 64)...), 3, true},
 	} {
 		for _, all := range []bool{false, true} {
@@ -327,7 +334,10 @@ func TestKeys(t *testing.T) {
 
 // Events are found at their places, also where chunks come in turns and positions go back.
 func TestIndex(t *testing.T) {
-	chunks := []*event.Chunk{outputtest.Chunk(1, "a", "t", 40, 0, 1), outputtest.Chunk(2, "a", "t", 40, 0, 1), outputtest.Chunk(3, "b", "t", 40, 0, 1)}
+	chunks := []*event.Chunk{
+		outputtest.Chunk(1, "a", "t", 40, 0, 1), outputtest.Chunk(2, "a", "t", 40, 0, 1),
+		outputtest.Chunk(3, "b", "t", 40, 0, 1),
+	}
 	all := outputtest.Batch(chunks...).Events
 	rnd := rand.New(rand.NewPCG(1, 1))
 	var x Index[thing]

@@ -11,11 +11,22 @@ import (
 type Config struct {
 	outputs.Common   `yaml:",inline"`
 	awsclient.Config `yaml:",inline"`
-	Stream           string               `yaml:"stream" required:"true" placeholders:"target" help:"with placeholders, e.g. logs-{cluster}"`
-	PartitionKey     string               `yaml:"partition_key" default:"\"{tag}\"" placeholders:"other" help:"with placeholders, which decides on the shard; random: any shard"`
-	Aggregate        bool                 `yaml:"aggregate" default:"false" help:"true: many lines of one partition key per record"`
-	MaxRecordSize    setting.Size         `yaml:"max_record_size" default:"1MiB" min:"1KiB" help:"that the stream takes, with the partition key; more than 1MiB needs the stream's own limit to be raised"`
+	Stream           string               `yaml:"stream" required:"true" placeholders:"target"`
+	PartitionKey     string               `yaml:"partition_key" default:"\"{tag}\"" placeholders:"other"`
+	Aggregate        bool                 `yaml:"aggregate" default:"false"`
+	MaxRecordSize    setting.Size         `yaml:"max_record_size" default:"1MiB" min:"1KiB"`
 	Pace             awsclient.PaceConfig `yaml:"pace" help:"what is sent to a stream at most"`
+}
+
+// Help implements setting.Explained.
+func (Config) Help() map[string]string {
+	return map[string]string{
+		"stream":        "with placeholders, e.g. logs-{cluster}",
+		"partition_key": "with placeholders, which decides on the shard; random: any shard",
+		"aggregate":     "true: many lines of one partition key per record",
+		"max_record_size": "that the stream takes, with the partition key; more than 1MiB needs the stream's own " +
+			"limit to be raised",
+	}
 }
 
 const (

@@ -25,7 +25,9 @@ const (
 
 // limits returns those of PutRecords.
 func limits(cfg *Config) awsclient.Limits {
-	l := awsclient.Limits{Name: maxName, Records: maxRecords, Record: int(cmp.Or(cfg.MaxRecordSize, maxRecord)), Request: maxRequest}
+	l := awsclient.Limits{
+		Name: maxName, Records: maxRecords, Record: int(cmp.Or(cfg.MaxRecordSize, maxRecord)), Request: maxRequest,
+	}
 	if l.Record > maxRecord {
 		l.Request = largeRequest
 	}
@@ -55,14 +57,20 @@ func New(cfg Config, o Options) (*Output, error) {
 	if err != nil {
 		return nil, fmt.Errorf("partition_key: %w", err)
 	}
-	c, err := awsclient.Load(context.Background(), cfg.Config, awsclient.Options{Log: o.Log, Credentials: o.Credentials})
+	c, err := awsclient.Load(context.Background(), cfg.Config, awsclient.Options{
+		Log: o.Log, Credentials: o.Credentials,
+	})
 	if err != nil {
 		return nil, err
 	}
-	out := &Output{aws: c, client: kinesis.NewFromConfig(c.AWS, func(o *kinesis.Options) { o.BaseEndpoint = c.Endpoint(o.BaseEndpoint) })}
+	out := &Output{
+		aws:    c,
+		client: kinesis.NewFromConfig(c.AWS, func(o *kinesis.Options) { o.BaseEndpoint = c.Endpoint(o.BaseEndpoint) }),
+	}
 	out.Streams = awsclient.NewStreams(awsclient.StreamsOptions{
-		Stream: name, Key: key, RandomKeys: cfg.PartitionKey == randomKeys, Aggregate: cfg.Aggregate, Limits: limits(&cfg),
-		Pace: cfg.Pace, Timeout: cfg.Settings().Timeout, Fields: cfg.Fields, Put: out.put,
+		Stream: name, Key: key, RandomKeys: cfg.PartitionKey == randomKeys, Aggregate: cfg.Aggregate,
+		Limits: limits(&cfg),
+		Pace:   cfg.Pace, Timeout: cfg.Settings().Timeout, Fields: cfg.Fields, Put: out.put,
 	})
 	return out, nil
 }
@@ -86,7 +94,9 @@ func (o *Output) put(ctx context.Context, stream string, records []awsclient.Rec
 
 // Connect looks whether the clusters' streams are there.
 func (o *Output) Connect(ctx context.Context, clusters []string) (found string, err error) {
-	return o.Streams.Connect(ctx, clusters, "kinesis:DescribeStreamSummary", func(ctx context.Context, stream string) (string, error) {
+	return o.Streams.Connect(ctx, clusters, "kinesis:DescribeStreamSummary", func(
+		ctx context.Context, stream string,
+	) (string, error) {
 		got, err := o.client.DescribeStreamSummary(ctx, &kinesis.DescribeStreamSummaryInput{StreamName: &stream})
 		switch {
 		case err != nil:

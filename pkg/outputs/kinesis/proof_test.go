@@ -17,14 +17,22 @@ func TestProof(t *testing.T) {
 		body, kind string
 		failed     int // events, of 2
 	}{
-		"a number for each":  {`{"FailedRecordCount":0,"Records":[{"ShardId":"0","SequenceNumber":"1"},{"ShardId":"0","SequenceNumber":"2"}]}`, "application/x-amz-json-1.1", 0},
-		"one without":        {`{"FailedRecordCount":0,"Records":[{"ShardId":"0","SequenceNumber":"1"},{}]}`, "application/x-amz-json-1.1", 1},
-		"fewer than records": {`{"FailedRecordCount":0,"Records":[{"ShardId":"0","SequenceNumber":"1"}]}`, "application/x-amz-json-1.1", 2},
-		"none":               {`{"FailedRecordCount":0,"Records":[]}`, "application/x-amz-json-1.1", 2},
-		"an empty object":    {`{}`, "application/x-amz-json-1.1", 2},
-		"an empty answer":    {``, "", 2},
-		"a page":             {`<html>Sign in</html>`, "text/html", 2},
-		"a JSON text":        {`"ok"`, "application/json", 2},
+		"a number for each": {
+			`{"FailedRecordCount":0,"Records":[{"ShardId":"0","SequenceNumber":"1"},{"ShardId":"0",` +
+				`"SequenceNumber":"2"}]}`, "application/x-amz-json-1.1", 0,
+		},
+		"one without": {
+			`{"FailedRecordCount":0,"Records":[{"ShardId":"0","SequenceNumber":"1"},{}]}`, "application/x-amz-json-1.1",
+			1,
+		},
+		"fewer than records": {
+			`{"FailedRecordCount":0,"Records":[{"ShardId":"0","SequenceNumber":"1"}]}`, "application/x-amz-json-1.1", 2,
+		},
+		"none":            {`{"FailedRecordCount":0,"Records":[]}`, "application/x-amz-json-1.1", 2},
+		"an empty object": {`{}`, "application/x-amz-json-1.1", 2},
+		"an empty answer": {``, "", 2},
+		"a page":          {`<html>Sign in</html>`, "text/html", 2},
+		"a JSON text":     {`"ok"`, "application/json", 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

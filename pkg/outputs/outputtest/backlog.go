@@ -36,11 +36,13 @@ func NewBacklog(chunks ...*event.Chunk) *Backlog {
 	return b
 }
 
-// Put stores the entries of c as a message of its cluster and tag, whose chunk the agent has named by c.Seq: the events'
-// ids follow from that. The queue gives a sequence number, counting from 1, and a time of receipt of its own.
+// Put stores the entries of c as a message of its cluster and tag, whose chunk the agent has named by c.Seq: the
+// events' ids follow from that. The queue gives a sequence number, counting from 1, and a time of receipt of its own.
 func (b *Backlog) Put(c *event.Chunk) {
 	batch := b.queue.NewBatch(1)
-	batch.Begin(buffer.Message{Cluster: c.Cluster, Tag: c.Tag, Chunk: strconv.FormatUint(c.Seq, 10), Outputs: []string{"test"}})
+	batch.Begin(buffer.Message{
+		Cluster: c.Cluster, Tag: c.Tag, Chunk: strconv.FormatUint(c.Seq, 10), Outputs: []string{"test"},
+	})
 	batch.Add(c.Entries, c.Events, true)
 	if err := batch.Commit(context.Background()); err != nil {
 		panic(err) // there is no limit, and nobody closes the queue
@@ -110,7 +112,10 @@ func (b *Backlog) SettleParts(ctx context.Context, list []buffer.Settlement) err
 
 // Waiting returns what waits aside for the target.
 func (b *Backlog) Waiting(target string) *Backlog {
-	return &Backlog{queue: b.queue, source: b.queue.Waiting("test", target), out: map[*event.Chunk]uint64{}, held: map[string]bool{}}
+	return &Backlog{
+		queue: b.queue, source: b.queue.Waiting("test", target), out: map[*event.Chunk]uint64{},
+		held: map[string]bool{},
+	}
 }
 
 // Targets returns the targets that something waits for.

@@ -180,7 +180,10 @@ func TestIntentsUnwritable(t *testing.T) {
 }
 
 func FuzzParseObject(f *testing.F) {
-	o := object{key: "a/1", events: 5, spans: []intent.Span{{Chunk: intent.Key{1, 2}, Runs: []intent.Run{{First: 0, Count: 2}, {First: 7, Count: 3}}}}}
+	o := object{
+		key: "a/1", events: 5,
+		spans: []intent.Span{{Chunk: intent.Key{1, 2}, Runs: []intent.Run{{First: 0, Count: 2}, {First: 7, Count: 3}}}},
+	}
 	f.Add(appendObject(nil, &o))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		o, ok := parseObject(data)

@@ -15,7 +15,9 @@ type intents struct {
 }
 
 func format() intent.Format[object] {
-	return intent.Format[object]{What: "S3 objects", Name: "aggregator s3 objects", Append: appendObject, Parse: parseObject}
+	return intent.Format[object]{
+		What: "S3 objects", Name: "aggregator s3 objects", Append: appendObject, Parse: parseObject,
+	}
 }
 
 // openIntents reads the log at path, where there is one, and returns its objects, oldest first. An error is no reason

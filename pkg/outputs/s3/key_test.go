@@ -49,14 +49,18 @@ func FuzzKey(f *testing.F) {
 			return
 		}
 		ev := event.Event{Chunk: &event.Chunk{Cluster: cluster, Tag: tag}, Record: record}
-		for levels, text := range map[int]string{4: "{cluster}/{tag}/{record.f}{record.f}{record.f}{record.f}{record.f}/%Y/", 5: "lake/{cluster}/{tag}/{record.f}/%Y/"} {
+		for levels, text := range map[int]string{
+			4: "{cluster}/{tag}/{record.f}{record.f}{record.f}{record.f}{record.f}/%Y/",
+			5: "lake/{cluster}/{tag}/{record.f}/%Y/",
+		} {
 			template, err := event.ParseTemplate(text)
 			if err != nil {
 				t.Fatal(err)
 			}
 			prefix := finalPrefix(template.Append(nil, &ev, appendClean))
 			key := objectKey(prefix, event.Time{Sec: 1 << 40}, nil, ".zst")
-			if len(key) > 1024 || !utf8.ValidString(key) || path.Clean(key) != key || strings.HasPrefix(key, "/") || strings.HasPrefix(key, ".") {
+			if len(key) > 1024 || !utf8.ValidString(key) || path.Clean(key) != key || strings.HasPrefix(key, "/") ||
+				strings.HasPrefix(key, ".") {
 				t.Errorf("key %q of %d bytes", key, len(key))
 			}
 			if len(prefix) <= maxPrefix-20 && strings.Count(prefix, "/") != levels {
@@ -72,7 +76,8 @@ func FuzzKey(f *testing.F) {
 func TestCheck(t *testing.T) {
 	sound := func() *Config {
 		return &Config{
-			Common: outputs.Common{Type: "s3"}, Config: awsclient.Config{Region: "eu-central-1"}, Bucket: "lake", Key: "{cluster}/%Y/",
+			Common: outputs.Common{Type: "s3"}, Config: awsclient.Config{Region: "eu-central-1"}, Bucket: "lake",
+			Key:    "{cluster}/%Y/",
 			Rotate: Rotate{MaxSize: 64 << 20, MaxAge: 300e9}, PartSize: 8 << 20, Encryption: unset,
 		}
 	}
@@ -117,7 +122,8 @@ func TestCheck(t *testing.T) {
 // rotate bounds a batch; batch may bound it more.
 func TestSettings(t *testing.T) {
 	c := Config{Rotate: Rotate{MaxSize: 64 << 20, MaxAge: 300e9}}
-	if s := c.Settings(); s.Workers != 1 || s.Batch.MaxBytes != 64<<20 || s.Batch.MaxWait != 300e9 || s.Batch.MaxEvents != maxEvents {
+	if s := c.Settings(); s.Workers != 1 || s.Batch.MaxBytes != 64<<20 || s.Batch.MaxWait != 300e9 ||
+		s.Batch.MaxEvents != maxEvents {
 		t.Errorf("%+v", s)
 	}
 	c.Batch = outputs.BatchConfig{MaxBytes: 1 << 20, MaxEvents: 10, MaxWait: 1e9}

@@ -10,7 +10,8 @@ import (
 // Kind is what the program knows of outputs of type s3. keys are shared by all outputs to AWS; nil: each has its own.
 func Kind(keys *awsclient.Credentials) outputs.Kind {
 	return outputs.Kind{
-		Name: "s3", Summary: "objects in Amazon S3 and in stores like it", Example: "region: eu-central-1, bucket: logs, key: logs/",
+		Name: "s3", Summary: "objects in Amazon S3 and in stores like it",
+		Example:   "region: eu-central-1, bucket: logs, key: logs/",
 		CPUMicros: 1e6 / 524_000, // taken for Elasticsearch's
 		NewConfig: func() outputs.Config { return new(Config) },
 		New: outputs.Make(func(c *Config, d outputs.Deps) (outputs.Output, error) {

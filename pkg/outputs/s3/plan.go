@@ -74,7 +74,9 @@ func (p *plan) name(events []event.Event, keys intent.Keys, ext string) {
 		for e := t.first; e != none; e = p.next[e] {
 			b.Add(&events[e], keys)
 		}
-		t.object = object{key: objectKey(t.prefix, events[t.first].Time, b.Spans, ext), events: t.events, spans: b.Spans}
+		t.object = object{
+			key: objectKey(t.prefix, events[t.first].Time, b.Spans, ext), events: t.events, spans: b.Spans,
+		}
 	}
 }
 

@@ -21,10 +21,11 @@ func TestProof(t *testing.T) {
 		body   string
 	}
 	ok := map[string]answer{
-		"PutObject": {header: map[string]string{"ETag": `"abc"`}}, "UploadPart": {header: map[string]string{"ETag": `"abc"`}},
-		"Create":   {body: `<InitiateMultipartUploadResult><UploadId>1</UploadId></InitiateMultipartUploadResult>`},
-		"Complete": {body: `<CompleteMultipartUploadResult><ETag>"x"</ETag></CompleteMultipartUploadResult>`},
-		"Head":     {header: map[string]string{"ETag": `"abc"`, "X-Amz-Meta-Events": "0"}},
+		"PutObject":  {header: map[string]string{"ETag": `"abc"`}},
+		"UploadPart": {header: map[string]string{"ETag": `"abc"`}},
+		"Create":     {body: `<InitiateMultipartUploadResult><UploadId>1</UploadId></InitiateMultipartUploadResult>`},
+		"Complete":   {body: `<CompleteMultipartUploadResult><ETag>"x"</ETag></CompleteMultipartUploadResult>`},
+		"Head":       {header: map[string]string{"ETag": `"abc"`, "X-Amz-Meta-Events": "0"}},
 	}
 	html := map[string]string{"Content-Type": "text/html", "ETag": `"5e8c"`}
 	for _, tc := range []struct {
@@ -33,17 +34,29 @@ func TestProof(t *testing.T) {
 		proved          bool
 	}{
 		{"an ETag", "PutObject", ok["PutObject"], true},
-		{"a checksum", "PutObject", answer{header: map[string]string{"X-Amz-Checksum-Crc64nvme": "AAAAAAAAAAA="}}, true},
+		{
+			"a checksum", "PutObject",
+			answer{header: map[string]string{"X-Amz-Checksum-Crc64nvme": "AAAAAAAAAAA="}},
+			true,
+		},
 		{"neither", "PutObject", answer{}, false},
 		{"a page", "PutObject", answer{body: page}, false},
 		{"a page with an ETag of its own", "PutObject", answer{html, page}, false},
 		{"a text with an ETag of its own", "PutObject", answer{map[string]string{"ETag": `"5e8c"`}, "OK"}, false},
 		{"parts with ETags", "Complete", ok["Complete"], true},
-		{"an upload without an id", "Create", answer{body: "<InitiateMultipartUploadResult></InitiateMultipartUploadResult>"}, false},
+		{
+			"an upload without an id", "Create",
+			answer{body: "<InitiateMultipartUploadResult></InitiateMultipartUploadResult>"},
+			false,
+		},
 		{"a page for an upload", "Create", answer{body: page}, false},
 		{"a part without an ETag", "UploadPart", answer{}, false},
 		{"a page for a part", "UploadPart", answer{html, page}, false},
-		{"parts put together without an ETag", "Complete", answer{body: "<CompleteMultipartUploadResult></CompleteMultipartUploadResult>"}, false},
+		{
+			"parts put together without an ETag", "Complete",
+			answer{body: "<CompleteMultipartUploadResult></CompleteMultipartUploadResult>"},
+			false,
+		},
 		{"a page for parts put together", "Complete", answer{html, page}, false},
 		{"nothing for parts put together", "Complete", answer{}, false},
 	} {
@@ -86,11 +99,15 @@ func TestProof(t *testing.T) {
 			if (err == nil) != tc.proved {
 				t.Fatalf("Send: %v, want it proved: %t", err, tc.proved)
 			}
-			if se := outputs.AsSendError(err); err != nil && (se.Reason.Final() || se.Reason == outputs.ReasonAuth || !strings.Contains(se.Error(), "bucket lake: ")) {
+			if se := outputs.AsSendError(err); err != nil &&
+				(se.Reason.Final() || se.Reason == outputs.ReasonAuth ||
+					!strings.Contains(se.Error(), "bucket lake: ")) {
 				t.Errorf("the error is %v", se)
 			}
 			faulty.Store(false)
-			if err := o.Send(t.Context(), outputtest.Batch(outputtest.Chunk(2, "a", "t", events, 0, 60_000))); err != nil {
+			if err := o.Send(
+				t.Context(), outputtest.Batch(outputtest.Chunk(2, "a", "t", events, 0, 60_000)),
+			); err != nil {
 				t.Errorf("afterwards: %v", err)
 			}
 		})

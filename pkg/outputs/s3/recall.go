@@ -120,7 +120,9 @@ func (d *doubts) unresolvedOf(about []*doubt) (ask []*doubt) {
 
 // recall finds out which of the events are in complete objects already. about has for each event the
 // object that may hold it without the bucket telling, nil for none. After an error nothing is known.
-func (o *Output) recall(ctx context.Context, events []event.Event, keys intent.Keys) (skip []bool, about []*doubt, err error) {
+func (o *Output) recall(
+	ctx context.Context, events []event.Event, keys intent.Keys,
+) (skip []bool, about []*doubt, err error) {
 	for {
 		about = o.doubts.about(events, keys)
 		ask := o.doubts.unresolvedOf(about)
@@ -178,7 +180,9 @@ func (o *Output) lookup(ctx context.Context, obj *object) (presence, error) {
 	}
 	// An answer to HEAD has no body, so it does not say whether the credentials or the permission is
 	// what is missing. An answer to GET does.
-	got, err := o.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &o.cfg.Bucket, Key: &obj.key, Range: aws.String("bytes=0-0")})
+	got, err := o.client.GetObject(ctx, &s3.GetObjectInput{
+		Bucket: &o.cfg.Bucket, Key: &obj.key, Range: aws.String("bytes=0-0"),
+	})
 	switch {
 	case err == nil:
 		return notTold, got.Body.Close()

@@ -127,7 +127,8 @@ func (s *store) wantOnce(t *testing.T, n int) {
 	got := s.numbers(t)
 	slices.Sort(got)
 	if len(got) != n || n > 0 && (got[0] != 0 || got[n-1] != n-1 || len(slices.Compact(got)) != n) {
-		t.Errorf("the bucket has %d events, %d different ones, want 0 to %d once each", len(got), len(slices.Compact(got)), n-1)
+		t.Errorf("the bucket has %d events, %d different ones, want 0 to %d once each", len(got),
+			len(slices.Compact(got)), n-1)
 	}
 }
 
@@ -139,7 +140,10 @@ func TestContract(t *testing.T) {
 				s := newStore(t)
 				cfg := s.config()
 				cfg.Compression = compression
-				o, err := New(cfg, Options{Name: "lake", Log: zerolog.New(zerolog.NewTestWriter(t)), StateFile: filepath.Join(t.TempDir(), "s3")})
+				o, err := New(cfg, Options{
+					Name: "lake", Log: zerolog.New(zerolog.NewTestWriter(t)),
+					StateFile: filepath.Join(t.TempDir(), "s3"),
+				})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -191,15 +195,20 @@ func sendUntil(t *testing.T, o *Output, b *outputs.Batch) (tries int, first *out
 // Whatever befalls one call of an upload, the next Send has each event in the bucket once and no
 // parts are left behind.
 func TestFaults(t *testing.T) {
-	throttled := awstest.Fault{Status: 503, Code: "SlowDown", Message: "Please reduce your request rate.", RetryAfter: "7"}
+	throttled := awstest.Fault{
+		Status: 503, Code: "SlowDown", Message: "Please reduce your request rate.", RetryAfter: "7",
+	}
 	broken := awstest.Fault{Status: 500, Code: "InternalError", Message: "We encountered an internal error."}
-	after := awstest.Fault{Status: 500, Code: "InternalError", Message: "We encountered an internal error.", Stored: true}
+	after := awstest.Fault{
+		Status: 500, Code: "InternalError", Message: "We encountered an internal error.", Stored: true,
+	}
 	denied := awstest.Fault{Status: 403, Code: "AccessDenied", Message: "Access Denied"}
 	expired := awstest.Fault{Status: 400, Code: "ExpiredToken", Message: "The provided token has expired."}
 	gone := awstest.Fault{Status: 404, Code: "NoSuchBucket", Message: "The specified bucket does not exist"}
 	kms := awstest.Fault{Status: 400, Code: "KMS.DisabledException", Message: "key is disabled"}
 	reset, lost := awstest.Fault{Cut: true}, awstest.Fault{Cut: true, Stored: true}
-	one, all := []string{"PutObject"}, []string{"PutObject", "CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload"}
+	one, all := []string{"PutObject"},
+		[]string{"PutObject", "CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload"}
 	for _, tc := range []struct {
 		name       string
 		fault      awstest.Fault
@@ -239,7 +248,9 @@ func TestFaults(t *testing.T) {
 				if tries != 2 {
 					t.Fatalf("%d tries", tries)
 				}
-				if se.Reason != tc.reason || (len(se.Failed) == 0) != tc.whole || strings.Contains(se.Error(), "HTTP status 0") || se.RetryAfter != tc.retryAfter || !strings.Contains(se.Error(), tc.text) {
+				if se.Reason != tc.reason || (len(se.Failed) == 0) != tc.whole || strings.Contains(
+					se.Error(), "HTTP status 0",
+				) || se.RetryAfter != tc.retryAfter || !strings.Contains(se.Error(), tc.text) {
 					t.Errorf("%s, again after %v: %v", se.Reason, se.RetryAfter, se)
 				}
 				s.wantOnce(t, 100)
@@ -248,7 +259,8 @@ func TestFaults(t *testing.T) {
 						t.Errorf("%s was written %d times", object.Key, object.Written)
 					}
 				}
-				if open := s.s3.Open(); open != 0 && (operation != "CreateMultipartUpload" || !tc.fault.Stored) { // of what was lost nobody has the id
+				// Of what was lost nobody has the id.
+				if open := s.s3.Open(); open != 0 && (operation != "CreateMultipartUpload" || !tc.fault.Stored) {
 					t.Errorf("%d uploads are left open", open)
 				}
 				if r := o.Report(); r.PossibleDuplicates != 0 {
@@ -273,7 +285,8 @@ func TestTimeout(t *testing.T) {
 		}
 		return awstest.Fault{}
 	})
-	if _, se := sendUntil(t, o, outputtest.Batch(outputtest.Chunk(1, "a", "t", 10, 0, 10))); se == nil || se.Reason != outputs.ReasonNetwork {
+	if _, se := sendUntil(t, o, outputtest.Batch(outputtest.Chunk(1, "a", "t", 10, 0, 10))); se == nil ||
+		se.Reason != outputs.ReasonNetwork {
 		t.Errorf("got %v", se)
 	}
 	s.wantOnce(t, 10)
@@ -295,9 +308,11 @@ func TestOnePrefixFails(t *testing.T) {
 		}
 		return awstest.Fault{}
 	})
-	b := outputtest.Batch(outputtest.Chunk(1, "a", "t", 10, 0, 10), outputtest.Chunk(2, "b", "t", 10, 10, 10), outputtest.Chunk(3, "c", "t", 10, 20, 10))
+	b := outputtest.Batch(outputtest.Chunk(1, "a", "t", 10, 0, 10), outputtest.Chunk(2, "b", "t", 10, 10, 10),
+		outputtest.Chunk(3, "c", "t", 10, 20, 10))
 	var se *outputs.SendError
-	if err := o.Send(t.Context(), b); !errors.As(err, &se) || len(se.Failed) != 10 || se.Failed[0].Index != 10 || se.Failed[0].Reason != outputs.ReasonAuth || se.Failed[9].Index != 19 {
+	if err := o.Send(t.Context(), b); !errors.As(err, &se) || len(se.Failed) != 10 || se.Failed[0].Index != 10 ||
+		se.Failed[0].Reason != outputs.ReasonAuth || se.Failed[9].Index != 19 {
 		t.Fatalf("got %v", err)
 	}
 	if got := len(s.numbers(t)); got != 20 {
@@ -324,7 +339,8 @@ func TestUnrenderable(t *testing.T) {
 		if lost {
 			err = o.Send(t.Context(), b)
 		}
-		if !errors.As(err, &se) || se.Reason != outputs.ReasonRejected || len(se.Failed) != 2 || se.Failed[0].Index != 1 || se.Failed[1].Index != 3 {
+		if !errors.As(err, &se) || se.Reason != outputs.ReasonRejected || len(se.Failed) != 2 ||
+			se.Failed[0].Index != 1 || se.Failed[1].Index != 3 {
 			t.Fatalf("lost answer %v: got %v", lost, err)
 		}
 		objects := s.s3.Objects()
@@ -337,7 +353,8 @@ func TestUnrenderable(t *testing.T) {
 func TestObject(t *testing.T) {
 	s := newStore(t)
 	cfg := s.config()
-	cfg.Compression, cfg.StorageClass, cfg.Encryption, cfg.KMSKeyID, cfg.ACL = "zstd", "GLACIER_IR", "aws:kms", "alias/logs", "bucket-owner-full-control"
+	cfg.Compression, cfg.StorageClass, cfg.Encryption, cfg.KMSKeyID, cfg.ACL = "zstd", "GLACIER_IR", "aws:kms",
+		"alias/logs", "bucket-owner-full-control"
 	cfg.Fields.Cluster = "k"
 	o := newOutput(t, cfg, "")
 	o.SetClusterFields(map[string]map[string]string{"a": {"region": "x"}})
@@ -345,12 +362,15 @@ func TestObject(t *testing.T) {
 		t.Fatal(err)
 	}
 	object := s.s3.Objects()[0]
-	if !strings.HasPrefix(object.Key, "a/2025/11/21/10/20251121T101500Z-") || !strings.HasSuffix(object.Key, ".ndjson.zst") {
+	if !strings.HasPrefix(object.Key, "a/2025/11/21/10/20251121T101500Z-") ||
+		!strings.HasSuffix(object.Key, ".ndjson.zst") {
 		t.Errorf("key %s", object.Key)
 	}
 	for name, want := range map[string]string{
-		"Content-Type": "application/zstd", "Content-Encoding": "", "X-Amz-Storage-Class": "GLACIER_IR", "X-Amz-Server-Side-Encryption": "aws:kms",
-		"X-Amz-Server-Side-Encryption-Aws-Kms-Key-Id": "alias/logs", "X-Amz-Acl": "bucket-owner-full-control", "X-Amz-Meta-Events": "2",
+		"Content-Type": "application/zstd", "Content-Encoding": "", "X-Amz-Storage-Class": "GLACIER_IR",
+		"X-Amz-Server-Side-Encryption":                "aws:kms",
+		"X-Amz-Server-Side-Encryption-Aws-Kms-Key-Id": "alias/logs", "X-Amz-Acl": "bucket-owner-full-control",
+		"X-Amz-Meta-Events": "2",
 	} {
 		if got := object.Header.Get(name); got != want {
 			t.Errorf("%s: %q, want %q", name, got, want)
@@ -368,9 +388,18 @@ func TestConnect(t *testing.T) {
 		denied                    bool
 		found, err                string
 	}{
-		{"fine", bucket, "eu-central-1", "AKIATEST", false, "bucket lake in eu-central-1 answers; objects go below seoul/", ""},
-		{"no bucket", "other", "eu-central-1", "AKIATEST", false, "", "NoSuchBucket: The specified bucket does not exist"},
-		{"wrong region", bucket, "us-east-1", "AKIATEST", false, "", "the bucket is in eu-central-1: set region to that"},
+		{
+			"fine", bucket, "eu-central-1", "AKIATEST", false,
+			"bucket lake in eu-central-1 answers; objects go below seoul/", "",
+		},
+		{
+			"no bucket", "other", "eu-central-1", "AKIATEST", false, "",
+			"NoSuchBucket: The specified bucket does not exist",
+		},
+		{
+			"wrong region", bucket, "us-east-1", "AKIATEST", false, "",
+			"the bucket is in eu-central-1: set region to that",
+		},
 		{"not allowed to look", bucket, "eu-central-1", "AKIATEST", true, "s3:ListBucket is not allowed", ""},
 		{"expired", bucket, "eu-central-1", "AKIAOLD", false, "", "ExpiredToken"},
 	} {
@@ -382,7 +411,8 @@ func TestConnect(t *testing.T) {
 			cfg := s.config()
 			cfg.Bucket, cfg.Region = tc.bucket, tc.region
 			found, err := newOutput(t, cfg, "").Connect(t.Context(), []string{"seoul"})
-			if (err == nil) != (tc.err == "") || err != nil && !strings.Contains(outputs.Whole(err.Error()), tc.err) || !strings.Contains(found, tc.found) {
+			if (err == nil) != (tc.err == "") || err != nil && !strings.Contains(outputs.Whole(err.Error()), tc.err) ||
+				!strings.Contains(found, tc.found) {
 				t.Errorf("found %q, %v", found, err)
 			}
 		})

@@ -73,19 +73,24 @@ type calls struct {
 }
 
 // PutObject makes the object.
-func (c *calls) PutObject(ctx context.Context, in *s3.PutObjectInput, opts ...func(*s3.Options)) (*s3.PutObjectOutput, error) {
+func (c *calls) PutObject(
+	ctx context.Context, in *s3.PutObjectInput, opts ...func(*s3.Options),
+) (*s3.PutObjectOutput, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	out, err := c.Client.PutObject(ctx, in, opts...)
 	if err == nil {
-		err = emptyProof(out.ResultMetadata, out.ETag, out.ChecksumCRC32, out.ChecksumCRC32C, out.ChecksumCRC64NVME, out.ChecksumSHA1, out.ChecksumSHA256)
+		err = emptyProof(out.ResultMetadata, out.ETag, out.ChecksumCRC32, out.ChecksumCRC32C, out.ChecksumCRC64NVME,
+			out.ChecksumSHA1, out.ChecksumSHA256)
 	}
 	c.unknown = mayBeDone(err)
 	return out, err
 }
 
 // CreateMultipartUpload begins an upload in parts.
-func (c *calls) CreateMultipartUpload(ctx context.Context, in *s3.CreateMultipartUploadInput, opts ...func(*s3.Options)) (*s3.CreateMultipartUploadOutput, error) {
+func (c *calls) CreateMultipartUpload(
+	ctx context.Context, in *s3.CreateMultipartUploadInput, opts ...func(*s3.Options),
+) (*s3.CreateMultipartUploadOutput, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	out, err := c.Client.CreateMultipartUpload(ctx, in, opts...)
@@ -96,7 +101,9 @@ func (c *calls) CreateMultipartUpload(ctx context.Context, in *s3.CreateMultipar
 }
 
 // UploadPart uploads a part; several may run.
-func (c *calls) UploadPart(ctx context.Context, in *s3.UploadPartInput, opts ...func(*s3.Options)) (*s3.UploadPartOutput, error) {
+func (c *calls) UploadPart(
+	ctx context.Context, in *s3.UploadPartInput, opts ...func(*s3.Options),
+) (*s3.UploadPartOutput, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	out, err := c.Client.UploadPart(ctx, in, opts...)
@@ -108,7 +115,9 @@ func (c *calls) UploadPart(ctx context.Context, in *s3.UploadPartInput, opts ...
 
 // CompleteMultipartUpload makes the object of its parts. It keeps its error to itself: the SDK's
 // manager would print it, beside the log.
-func (c *calls) CompleteMultipartUpload(ctx context.Context, in *s3.CompleteMultipartUploadInput, opts ...func(*s3.Options)) (*s3.CompleteMultipartUploadOutput, error) {
+func (c *calls) CompleteMultipartUpload(
+	ctx context.Context, in *s3.CompleteMultipartUploadInput, opts ...func(*s3.Options),
+) (*s3.CompleteMultipartUploadOutput, error) {
 	within, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	out, err := c.Client.CompleteMultipartUpload(within, in, opts...)
@@ -118,25 +127,33 @@ func (c *calls) CompleteMultipartUpload(ctx context.Context, in *s3.CompleteMult
 		}
 	}
 	c.incomplete, c.unknown = err, mayBeDone(err)
-	_, _ = c.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{Bucket: in.Bucket, Key: in.Key, UploadId: in.UploadId}) // never fails
+	// Never fails.
+	_, _ = c.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{
+		Bucket: in.Bucket, Key: in.Key, UploadId: in.UploadId,
+	})
 	return &s3.CompleteMultipartUploadOutput{}, nil
 }
 
 // AbortMultipartUpload has the parts removed, also when ctx has ended. Its failure is logged and not
 // returned, so that the upload's own is.
-func (c *calls) AbortMultipartUpload(ctx context.Context, in *s3.AbortMultipartUploadInput, opts ...func(*s3.Options)) (*s3.AbortMultipartUploadOutput, error) {
+func (c *calls) AbortMultipartUpload(
+	ctx context.Context, in *s3.AbortMultipartUploadInput, opts ...func(*s3.Options),
+) (*s3.AbortMultipartUploadOutput, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortTimeout)
 	defer cancel()
 	_, err := c.Client.AbortMultipartUpload(ctx, in, opts...)
 	if err != nil && code(err) != "NoSuchUpload" {
 		c.log.Warn().Str("object", *in.Key).Str("error", outputs.Public(awsclient.Describe(err))).
-			Msg("the parts of a failed upload could not be removed: they are billed until the bucket's lifecycle rule for incomplete uploads removes them")
+			Msg(
+				"the parts of a failed upload could not be removed: they are billed until the bucket's lifecycle " +
+					"rule for incomplete uploads removes them",
+			)
 	}
 	return &s3.AbortMultipartUploadOutput{}, nil
 }
 
-// proof returns nil where the answer to a call, with its metadata, has a sum of what was stored: its ETag or a checksum.
-// A page of a proxy may have an ETag too, but of itself.
+// proof returns nil where the answer to a call, with its metadata, has a sum of what was stored: its ETag or a
+// checksum. A page of a proxy may have an ETag too, but of itself.
 func proof(of middleware.Metadata, sums ...*string) error {
 	if !slices.ContainsFunc(sums, func(sum *string) bool { return aws.ToString(sum) != "" }) {
 		return lacking(of, "an ETag or a checksum of what was stored")

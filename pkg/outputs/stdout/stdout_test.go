@@ -30,7 +30,9 @@ func (p *pipe) Write(b []byte) (int, error) {
 }
 
 func config() stdout.Config {
-	return stdout.Config{Common: outputs.Common{Fields: event.Fields{Time: "@timestamp", Tag: "tag", Cluster: "cluster"}}}
+	return stdout.Config{
+		Common: outputs.Common{Fields: event.Fields{Time: "@timestamp", Tag: "tag", Cluster: "cluster"}},
+	}
 }
 
 func TestContract(t *testing.T) {
@@ -61,7 +63,8 @@ func TestOneWritePerBatch(t *testing.T) {
 	b.Events = append(b.Events[:1:1], outputtest.Broken(c), b.Events[1])
 	err := o.Send(t.Context(), b)
 	var se *outputs.SendError
-	if !errors.As(err, &se) || len(se.Failed) != 1 || se.Failed[0].Index != 1 || se.Failed[0].Reason != outputs.ReasonRejected {
+	if !errors.As(err, &se) || len(se.Failed) != 1 || se.Failed[0].Index != 1 ||
+		se.Failed[0].Reason != outputs.ReasonRejected {
 		t.Errorf("a broken event: %v", err)
 	}
 	const want = `{"n":0,"log":"xxx","@timestamp":"2025-11-21T10:15:00Z","tag":"app","cluster":"seoul"}

@@ -23,7 +23,9 @@ func TestRecent(t *testing.T) {
 		s := at(time.Duration(minutes) * time.Minute)
 		s.Clusters = []snapshot.Cluster{{Name: "a", Dropped: snapshot.Counts{"unrouted": n}}}
 		s.Outputs = []snapshot.Output{{
-			Name: "o", Retries: snapshot.Counts{"throttled": n, "network": 99}, Clusters: []snapshot.OutputCluster{{Dropped: snapshot.Counts{"full": n, "filter": 7 * n, "when": n, "joined": n}}},
+			Name: "o", Retries: snapshot.Counts{"throttled": n, "network": 99}, Clusters: []snapshot.OutputCluster{
+				{Dropped: snapshot.Counts{"full": n, "filter": 7 * n, "when": n, "joined": n}},
+			},
 			Destination: snapshot.Destination{Redirected: n, Paces: []snapshot.Pace{{Throttled: n}}},
 		}}
 		s.Listeners = []snapshot.Listener{{Name: "l", Refused: snapshot.Counts{"shared_key": n, "idle": 5 * n}}}
@@ -33,7 +35,10 @@ func TestRecent(t *testing.T) {
 	check := func(s *snapshot.Snapshot, ten, quarter, hour uint64) {
 		t.Helper()
 		r.Fill(s)
-		got := []uint64{s.Listeners[0].LoginsRefusedLately, s.Clusters[0].DroppedLately, s.Outputs[0].DroppedLately, s.Outputs[0].ThrottledLately, s.Outputs[0].RedirectedLately, s.DeadLetters.EvictedLately}
+		got := []uint64{
+			s.Listeners[0].LoginsRefusedLately, s.Clusters[0].DroppedLately, s.Outputs[0].DroppedLately,
+			s.Outputs[0].ThrottledLately, s.Outputs[0].RedirectedLately, s.DeadLetters.EvictedLately,
+		}
 		if want := []uint64{ten, quarter, quarter, 2 * quarter, hour, hour}; !reflect.DeepEqual(got, want) {
 			t.Errorf("after %v: %v, want %v", s.At.Sub(began), got, want)
 		}
@@ -101,19 +106,24 @@ func TestSeries(t *testing.T) {
 	}
 	lines := x.Last(Points)
 	queue := lines.Points[QueueBytes]
-	if len(queue) != Points || queue[0] != 110 || queue[Points-1] != 199 || lines.Time != began.Add(199*Every) || lines.Every != 10 {
+	if len(queue) != Points || queue[0] != 110 || queue[Points-1] != 199 || lines.Time != began.Add(199*Every) ||
+		lines.Every != 10 {
 		t.Errorf("%d points from %v to %v, the last of %v", len(queue), queue[0], queue[len(queue)-1], lines.Time)
 	}
-	if got, want := x.Last(4).Points[ClusterRate+"a"], []float64{196, 197, Missing, Missing}; !reflect.DeepEqual(got, want) {
+	if got, want := x.Last(4).Points[ClusterRate+"a"], []float64{196, 197, Missing, Missing}; !reflect.DeepEqual(
+		got, want,
+	) {
 		t.Errorf("of a cluster that left: %v, want %v", got, want)
 	}
-	if got, want := x.Last(6).Points[OutputLag+"new"], []float64{Missing, 1194, 1195, 1196, 1197, 1198}; !reflect.DeepEqual(got, want) {
+	if got, want := x.Last(6).Points[OutputLag+"new"],
+		[]float64{Missing, 1194, 1195, 1196, 1197, 1198}; !reflect.DeepEqual(got, want) {
 		t.Errorf("the longest lags between two points of an output that came: %v, want %v", got, want)
 	}
 	late := at(199*Every + 55*time.Second) // no snapshot could be taken for a while
 	late.Queue.DiskBytes = 7
 	x.Keep(late)
-	if got, want := x.Last(6).Points[QueueBytes], []float64{199, Missing, Missing, Missing, Missing, 7}; !reflect.DeepEqual(got, want) {
+	if got, want := x.Last(6).Points[QueueBytes],
+		[]float64{199, Missing, Missing, Missing, Missing, 7}; !reflect.DeepEqual(got, want) {
 		t.Errorf("after a pause: %v, want %v", got, want)
 	}
 	for i := range 3 * Points {
@@ -157,11 +167,15 @@ func TestTimeToFull(t *testing.T) {
 		var last *snapshot.Snapshot
 		for i := range tc.points {
 			last = at(time.Duration(i) * Every)
-			last.Queue = snapshot.Queue{DiskBytes: int64(i) * tc.perPoint, MaxBytes: tc.max, FreeDiskBytes: tc.free, MinFreeDiskBytes: tc.atLeast, Full: tc.full}
+			last.Queue = snapshot.Queue{
+				DiskBytes: int64(i) * tc.perPoint, MaxBytes: tc.max, FreeDiskBytes: tc.free,
+				MinFreeDiskBytes: tc.atLeast, Full: tc.full,
+			}
 			x.Keep(last)
 		}
 		switch x.Fill(last); {
-		case last.Queue.FullIn == nil && tc.want != 0, last.Queue.FullIn != nil && (*last.Queue.FullIn < tc.want-1 || *last.Queue.FullIn > tc.want+1):
+		case last.Queue.FullIn == nil && tc.want != 0,
+			last.Queue.FullIn != nil && (*last.Queue.FullIn < tc.want-1 || *last.Queue.FullIn > tc.want+1):
 			t.Errorf("%s: %v, want %v", tc.name, last.Queue.FullIn, tc.want)
 		}
 	}

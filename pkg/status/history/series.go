@@ -163,7 +163,8 @@ func (x *Series) Fill(s *snapshot.Snapshot) {
 	if len(points) < fewest || q.MaxBytes <= 0 || room <= 0 {
 		return
 	}
-	perSecond := (float64(q.DiskBytes) - points[0]) / (float64(len(points)-1)*Every.Seconds() + s.At.Sub(x.last).Seconds())
+	perSecond := (float64(q.DiskBytes) - points[0]) / (float64(len(points)-1)*Every.Seconds() + s.At.Sub(x.last).
+		Seconds())
 	if perSecond > 0 {
 		left := float64(room) / perSecond
 		q.FullIn = &left

@@ -18,11 +18,12 @@ import (
 type family struct {
 	name, help string
 	labels     []string
-	began      func(s *snapshot.Snapshot, labels []string) time.Time // when a counter began; nil: when the program started
-	counter    func(s *snapshot.Snapshot, add func(value uint64, labels ...string))
-	seconds    func(s *snapshot.Snapshot, add func(value float64, labels ...string)) // a counter of time
-	gauge      func(s *snapshot.Snapshot, add func(value float64, labels ...string))
-	histogram  func(s *snapshot.Snapshot, add func(value metric.Snapshot, labels ...string))
+	// When a counter began; nil: when the program started.
+	began     func(s *snapshot.Snapshot, labels []string) time.Time
+	counter   func(s *snapshot.Snapshot, add func(value uint64, labels ...string))
+	seconds   func(s *snapshot.Snapshot, add func(value float64, labels ...string)) // a counter of time
+	gauge     func(s *snapshot.Snapshot, add func(value float64, labels ...string))
+	histogram func(s *snapshot.Snapshot, add func(value metric.Snapshot, labels ...string))
 }
 
 func (f *family) kind() string {
@@ -43,18 +44,20 @@ type collector struct {
 	descs    []*prometheus.Desc // of families
 }
 
-// Collectors returns what gives a registry the metrics of the snapshots that take takes, one a scrape, and those of the Go
-// runtime and the process.
+// Collectors returns what gives a registry the metrics of the snapshots that take takes, one a scrape, and those of the
+// Go runtime and the process.
 func Collectors(take func() snapshot.Snapshot) []prometheus.Collector {
 	c := &collector{take: take, families: families()}
 	for _, f := range c.families {
 		c.descs = append(c.descs, prometheus.NewDesc(f.name, f.help, f.labels, nil))
 	}
-	return []prometheus.Collector{c, goCollector{newGoCollector()}, collectors.NewProcessCollector(collectors.ProcessCollectorOpts{})}
+	return []prometheus.Collector{
+		c, goCollector{newGoCollector()}, collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	}
 }
 
-// goCollector leaves out a counter that OpenMetrics can't tell from a gauge of nearly the same name: the parsers that go by
-// the standard refuse both. newGoCollector has the same figure under another name.
+// goCollector leaves out a counter that OpenMetrics can't tell from a gauge of nearly the same name: the parsers that
+// go by the standard refuse both. newGoCollector has the same figure under another name.
 type goCollector struct{ prometheus.Collector }
 
 func newGoCollector() prometheus.Collector {
@@ -145,7 +148,8 @@ func histogram(desc *prometheus.Desc, created time.Time, v metric.Snapshot, labe
 	if created.IsZero() {
 		return prometheus.MustNewConstHistogram(desc, v.Count, v.Sum, v.Buckets, valid(labels)...)
 	}
-	m, err := prometheus.NewConstHistogramWithCreatedTimestamp(desc, v.Count, v.Sum, v.Buckets, created, valid(labels)...)
+	m, err := prometheus.NewConstHistogramWithCreatedTimestamp(desc, v.Count, v.Sum, v.Buckets, created,
+		valid(labels)...)
 	if err != nil {
 		return prometheus.NewInvalidMetric(desc, err)
 	}

@@ -56,7 +56,8 @@ func TestMetrics(t *testing.T) {
 		t.Errorf("%s: %s", p.Metric, p.Text)
 	}
 	w := httptest.NewRecorder()
-	promhttp.HandlerFor(r, promhttp.HandlerOpts{}).ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", http.NoBody))
+	promhttp.HandlerFor(r, promhttp.HandlerOpts{}).
+		ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", http.NoBody))
 	golden(t, filepath.Join("testdata", "metrics.txt"), w.Body.Bytes())
 }
 
@@ -132,10 +133,14 @@ func TestZerosArePresent(t *testing.T) {
 func TestStreamsAreBounded(t *testing.T) {
 	var d snapshot.Destination
 	for i := range maxStreams + 50 {
-		d.Paces = append(d.Paces, snapshot.Pace{Stream: fmt.Sprintf("s%03d", i), BytesPerSecond: 2, RecordsPerSecond: 3, RequestsPerSecond: 4, Throttled: 5})
+		d.Paces = append(d.Paces, snapshot.Pace{
+			Stream: fmt.Sprintf("s%03d", i), BytesPerSecond: 2, RecordsPerSecond: 3, RequestsPerSecond: 4, Throttled: 5,
+		})
 	}
 	got := bounded(&d)
-	want := snapshot.Pace{Stream: otherStreams, BytesPerSecond: 100, RecordsPerSecond: 150, RequestsPerSecond: 200, Throttled: 250}
+	want := snapshot.Pace{
+		Stream: otherStreams, BytesPerSecond: 100, RecordsPerSecond: 150, RequestsPerSecond: 200, Throttled: 250,
+	}
 	if len(got) != maxStreams+1 || got[maxStreams] != want || len(d.Paces) != maxStreams+50 {
 		t.Errorf("%d streams, the last is %+v", len(got), got[len(got)-1])
 	}

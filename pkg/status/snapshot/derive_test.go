@@ -12,8 +12,23 @@ import (
 func TestLedger(t *testing.T) {
 	yes, no := new(true), new(false)
 	resting := snapshot.Snapshot{
-		Clusters: []snapshot.Cluster{{Name: "a", ReceivedEvents: 10, StoredEvents: 5, DuplicateEvents: 2, Dropped: snapshot.Counts{"x": 1}, Dead: snapshot.Counts{"y": 1, "z": 1}}},
-		Outputs:  []snapshot.Output{{Name: "o", Clusters: []snapshot.OutputCluster{{Cluster: "a", Queued: 5, Recovered: 5, Delivered: 4, Dropped: snapshot.Counts{"x": 3}, Dead: snapshot.Counts{"y": 2}, Pending: 1}}}},
+		Clusters: []snapshot.Cluster{
+			{
+				Name: "a", ReceivedEvents: 10, StoredEvents: 5, DuplicateEvents: 2, Dropped: snapshot.Counts{"x": 1},
+				Dead: snapshot.Counts{"y": 1, "z": 1},
+			},
+		},
+		Outputs: []snapshot.Output{
+			{
+				Name: "o",
+				Clusters: []snapshot.OutputCluster{
+					{
+						Cluster: "a", Queued: 5, Recovered: 5, Delivered: 4, Dropped: snapshot.Counts{"x": 3},
+						Dead: snapshot.Counts{"y": 2}, Pending: 1,
+					},
+				},
+			},
+		},
 	}
 	for _, tc := range []struct {
 		name           string
@@ -21,14 +36,24 @@ func TestLedger(t *testing.T) {
 		ingest, output snapshot.Balance
 	}{
 		{"balanced", func(*snapshot.Snapshot) {}, snapshot.Balance{0, yes}, snapshot.Balance{0, yes}},
-		{"lost", func(s *snapshot.Snapshot) { s.Clusters[0].StoredEvents--; s.Outputs[0].Clusters[0].Delivered-- }, snapshot.Balance{1, no}, snapshot.Balance{1, no}},
-		{"doubled", func(s *snapshot.Snapshot) { s.Clusters[0].Dead["y"]++; s.Outputs[0].Clusters[0].Pending += 2 }, snapshot.Balance{-1, no}, snapshot.Balance{-2, no}},
+		{
+			"lost", func(s *snapshot.Snapshot) { s.Clusters[0].StoredEvents--; s.Outputs[0].Clusters[0].Delivered-- },
+			snapshot.Balance{1, no},
+			snapshot.Balance{1, no},
+		},
+		{
+			"doubled", func(s *snapshot.Snapshot) { s.Clusters[0].Dead["y"]++; s.Outputs[0].Clusters[0].Pending += 2 },
+			snapshot.Balance{-1, no},
+			snapshot.Balance{-2, no},
+		},
 	} {
 		s := func() *snapshot.Snapshot {
 			s := resting
 			s.Clusters = []snapshot.Cluster{resting.Clusters[0]}
 			s.Clusters[0].Dead = snapshot.Counts{"y": 1, "z": 1}
-			s.Outputs = []snapshot.Output{{Name: "o", Clusters: []snapshot.OutputCluster{resting.Outputs[0].Clusters[0]}}}
+			s.Outputs = []snapshot.Output{
+				{Name: "o", Clusters: []snapshot.OutputCluster{resting.Outputs[0].Clusters[0]}},
+			}
 			tc.change(&s)
 			return &s
 		}
@@ -48,7 +73,8 @@ func TestLedger(t *testing.T) {
 		moved.Clusters[0].ReceivedEvents += 7
 		moved.Outputs[0].Clusters[0].Queued += 7
 		moved.Derive(nil, second)
-		check("moving", moved, snapshot.Balance{tc.ingest.Difference + 7, nil}, snapshot.Balance{tc.output.Difference + 7, nil})
+		check("moving", moved, snapshot.Balance{tc.ingest.Difference + 7, nil},
+			snapshot.Balance{tc.output.Difference + 7, nil})
 	}
 }
 
@@ -76,8 +102,9 @@ func TestRates(t *testing.T) {
 // Rates come from the time that has passed, whatever the clock was set to meanwhile.
 func TestRatesWhenTheClockIsSet(t *testing.T) {
 	for name, jump := range map[string]time.Duration{
-		"not at all": 0, "a year back": -8760 * time.Hour, "an hour back": -time.Hour, "an hour ahead": time.Hour, "a year ahead": 8760 * time.Hour,
-		"to 1970": -time.Duration(time.Now().UnixNano()), "to 2106": time.Until(time.Unix(1<<32, 0)),
+		"not at all": 0, "a year back": -8760 * time.Hour, "an hour back": -time.Hour, "an hour ahead": time.Hour,
+		"a year ahead": 8760 * time.Hour,
+		"to 1970":      -time.Duration(time.Now().UnixNano()), "to 2106": time.Until(time.Unix(1<<32, 0)),
 	} {
 		at := time.Now()
 		before, now := snapshottest.Program(at, 100), snapshottest.Program(at, 600)

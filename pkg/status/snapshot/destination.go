@@ -5,12 +5,14 @@ import "time"
 // Destination is what the kind of an output has to tell besides what all outputs have; zero where it
 // does not apply.
 type Destination struct {
-	Server             string   `json:"server"`              // product and version, once known
-	Notices            []string `json:"notices"`             // what the operator should know although events flow
-	Hosts              []Host   `json:"hosts"`               // where there can be several
-	RequestLimit       int64    `json:"request_limit_bytes"` // of a request, learned from refusals; 0: none refused
-	PossibleDuplicates uint64   `json:"possible_duplicates"` // events sent again that the destination may have stored before
-	AlreadyThere       uint64   `json:"already_there"`       // events at their first attempt that the destination said it has already
+	Server       string   `json:"server"`              // product and version, once known
+	Notices      []string `json:"notices"`             // what the operator should know although events flow
+	Hosts        []Host   `json:"hosts"`               // where there can be several
+	RequestLimit int64    `json:"request_limit_bytes"` // of a request, learned from refusals; 0: none refused
+	// Events sent again that the destination may have stored before.
+	PossibleDuplicates uint64 `json:"possible_duplicates"`
+	// Events at their first attempt that the destination said it has already.
+	AlreadyThere uint64 `json:"already_there"`
 	// AlreadyThereExample is one of these. It is shown only to who shows the token or a password.
 	AlreadyThereExample *Example `json:"already_there_example,omitempty"`
 	FailureStore        uint64   `json:"failure_store"` // events that Elasticsearch took into its failure store

@@ -10,14 +10,21 @@ import (
 func TestPending(t *testing.T) {
 	s := snapshot.Snapshot{Queue: snapshot.Queue{FullReason: "full"}, Outputs: []snapshot.Output{
 		{Name: "es", State: snapshot.StateRunning, Clusters: []snapshot.OutputCluster{
-			{Cluster: "a", Pending: 100, PendingChunks: 2, PendingBytes: 50, OldestAge: 9, DeliveredPerSecond: 30, QueuedPerSecond: 10},
-			{Cluster: "b", Pending: 60, PendingChunks: 1, PendingBytes: 7, OldestAge: 3, DeliveredPerSecond: 10, QueuedPerSecond: 20},
+			{
+				Cluster: "a", Pending: 100, PendingChunks: 2, PendingBytes: 50, OldestAge: 9, DeliveredPerSecond: 30,
+				QueuedPerSecond: 10,
+			},
+			{
+				Cluster: "b", Pending: 60, PendingChunks: 1, PendingBytes: 7, OldestAge: 3, DeliveredPerSecond: 10,
+				QueuedPerSecond: 20,
+			},
 			{Cluster: "c"},
 		}},
 		{Name: "f", State: snapshot.StateIdle},
 	}}
 	q := s.Pending()
-	if q.Events != 160 || q.Chunks != 3 || q.Bytes != 57 || q.Oldest != 9 || q.Full != "full" || len(q.Outputs) != 2 || q.Outputs[1].State != "idle" {
+	if q.Events != 160 || q.Chunks != 3 || q.Bytes != 57 || q.Oldest != 9 || q.Full != "full" || len(q.Outputs) != 2 ||
+		q.Outputs[1].State != "idle" {
 		t.Errorf("%+v", q)
 	}
 	es := q.Outputs[0]

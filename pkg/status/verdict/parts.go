@@ -61,7 +61,10 @@ func server(s *snapshot.Snapshot, found finder) {
 // queue tells what is wrong with the queue.
 func queue(s *snapshot.Snapshot, found finder) {
 	q := &s.Queue
-	f := client.Finding{Severity: client.Critical, Subject: "queue", Row: "queue", Alert: "AggregatorQueueFilling", Waiting: uint64(max(0, q.PendingEvents)), Whose: fillers(s)}
+	f := client.Finding{
+		Severity: client.Critical, Subject: "queue", Row: "queue", Alert: "AggregatorQueueFilling",
+		Waiting: uint64(max(0, q.PendingEvents)), Whose: fillers(s),
+	}
 	f.Remedy = "see which output does not deliver; raise buffer.max_size, or free the disk"
 	switch used := float64(q.DiskBytes); {
 	case q.Full:
@@ -75,14 +78,18 @@ func queue(s *snapshot.Snapshot, found finder) {
 		found(f, "%.0f %% of buffer.max_size are used%s", 100*used/float64(q.MaxBytes), left)
 	}
 	if q.MinFreeDiskBytes > 0 && q.FreeDiskBytes < lowDisk*q.MinFreeDiskBytes {
-		f.Severity, f.Alert, f.Remedy = client.Critical, "AggregatorDiskLow", "grow the volume, or delete what else is on it"
-		found(f, "%s of its disk are free, and with less than %s nothing is stored", Size(q.FreeDiskBytes), Size(q.MinFreeDiskBytes))
+		f.Severity, f.Alert, f.Remedy = client.Critical, "AggregatorDiskLow",
+			"grow the volume, or delete what else is on it"
+		found(f, "%s of its disk are free, and with less than %s nothing is stored", Size(q.FreeDiskBytes),
+			Size(q.MinFreeDiskBytes))
 	}
 	f.Waiting, f.Whose = 0, nil
 	if n := q.SetAsideSegments + s.DeadLetters.SetAsideFiles; n > 0 {
-		f.Severity, f.Alert, f.Remedy = client.Critical, "AggregatorSetAside", "look at the disk: dmesg; the files are kept as *.corrupt"
+		f.Severity, f.Alert, f.Remedy = client.Critical, "AggregatorSetAside",
+			"look at the disk: dmesg; the files are kept as *.corrupt"
 		lost := q.DamagedEvents + s.DeadLetters.DamagedEvents
-		found(f, "%s of the queue or the dead letters set aside; at least %s could not be read", counted(n, "damaged file"), counted(lost, "event"))
+		found(f, "%s of the queue or the dead letters set aside; at least %s could not be read",
+			counted(n, "damaged file"), counted(lost, "event"))
 	}
 }
 
@@ -101,19 +108,26 @@ func fillers(s *snapshot.Snapshot) []string {
 func clusters(s *snapshot.Snapshot, found finder) {
 	for i := range s.Clusters {
 		c := &s.Clusters[i]
-		f := client.Finding{Severity: client.Warning, Subject: "cluster " + c.Name, Row: "cluster/" + c.Name, Whose: []string{c.Name}}
+		f := client.Finding{
+			Severity: client.Warning, Subject: "cluster " + c.Name, Row: "cluster/" + c.Name, Whose: []string{c.Name},
+		}
 		if c.Waiting != "" && !s.Queue.Full {
 			limit := f
-			limit.Alert, limit.Remedy = "AggregatorQueueFilling", "raise the limit that it names, or see why its output does not deliver"
+			limit.Alert, limit.Remedy = "AggregatorQueueFilling",
+				"raise the limit that it names, or see why its output does not deliver"
 			found(limit, "its messages wait: %s", c.Waiting)
 		}
 		if !c.LastSeen.IsZero() && s.Time.Sub(c.LastSeen) > silent {
-			f.Alert, f.Since, f.Remedy = "AggregatorClusterSilent", c.LastSeen, "see whether its agents run, reach this address and are let in; take it out of the configuration if it is gone"
+			f.Alert, f.Since, f.Remedy = "AggregatorClusterSilent", c.LastSeen,
+				"see whether its agents run, reach this address and are let in; take it out of the configuration "+
+					"if it is gone"
 			found(f, "it has sent nothing for %s", ago(c.LastSeen, s.Time))
 		}
 		if c.DroppedLately > 0 {
-			f.Alert, f.Since, f.Remedy = alertDropped, time.Time{}, "if that is not meant, set unrouted or when_full to what keeps"
-			found(f, "%s dropped on arrival in 15 minutes, as a rule of the configuration says", counted(c.DroppedLately, "event"))
+			f.Alert, f.Since, f.Remedy = alertDropped, time.Time{},
+				"if that is not meant, set unrouted or when_full to what keeps"
+			found(f, "%s dropped on arrival in 15 minutes, as a rule of the configuration says",
+				counted(c.DroppedLately, "event"))
 		}
 	}
 }
@@ -124,14 +138,16 @@ func listener(l *snapshot.Listener, now time.Time, found finder) {
 	if peers := l.NoAckPeers; len(peers) > 0 && now.Sub(peers[0].LastSeen) < fewAcks {
 		f.Alert, f.Since, f.Whose = "AggregatorNoAcks", peers[0].LastSeen, []string{peers[0].Cluster}
 		f.Remedy = "have them ask for acks, fluentd by require_ack_response true, Fluent Bit by Require_ack_response On"
-		found(f, "agents ask for no acks, so that what their connections lose is lost: %s of %s last", cmp.Or(peers[0].Peer, "one on a socket"), peers[0].Cluster)
+		found(f, "agents ask for no acks, so that what their connections lose is lost: %s of %s last",
+			cmp.Or(peers[0].Peer, "one on a socket"), peers[0].Cluster)
 	}
 	if l.LoginsRefusedLately > manyLogins {
 		f.Alert, f.Since, f.Whose = "AggregatorAuthFailures", time.Time{}, nil
 		f.Remedy = "see who is turned away and why: an old key or certificate, or somebody who tries"
 		last := ""
 		if len(l.RefusedPeers) > 0 {
-			last = fmt.Sprintf(", the last of %s: %s", cmp.Or(l.RefusedPeers[0].Peer, "a socket"), l.RefusedPeers[0].Reason)
+			last = fmt.Sprintf(", the last of %s: %s", cmp.Or(l.RefusedPeers[0].Peer, "a socket"),
+				l.RefusedPeers[0].Reason)
 		}
 		found(f, "%s refused in 10 minutes%s", counted(l.LoginsRefusedLately, "login"), last)
 	}
@@ -140,7 +156,9 @@ func listener(l *snapshot.Listener, now time.Time, found finder) {
 // letters tells of dead letters.
 func letters(s *snapshot.Snapshot, found finder) {
 	d := &s.DeadLetters
-	f := client.Finding{Severity: client.Warning, Subject: "dead letters", Row: "dead-letters", Alert: "AggregatorDeadLetters"}
+	f := client.Finding{
+		Severity: client.Warning, Subject: "dead letters", Row: "dead-letters", Alert: "AggregatorDeadLetters",
+	}
 	if d.Events > 0 && s.Time.Sub(d.Newest) < newLetters {
 		f.Since, f.Remedy = d.Newest, "aggregator dead list says why; once that is put right, aggregator dead retry"
 		found(f, "%s refused for good and kept: %s", counted(d.Events, "event"), most(d))
@@ -148,7 +166,8 @@ func letters(s *snapshot.Snapshot, found finder) {
 	if d.EvictedLately > 0 {
 		f.Severity, f.Alert, f.Since = client.Critical, "AggregatorDeadLettersEvicted", time.Time{}
 		f.Remedy = "raise buffer.dead_letters.max_size or max_age by a reload"
-		found(f, "%s in them deleted in an hour, by max_size or max_age: they are lost", counted(d.EvictedLately, "event"))
+		found(f, "%s in them deleted in an hour, by max_size or max_age: they are lost",
+			counted(d.EvictedLately, "event"))
 	}
 }
 
@@ -170,7 +189,10 @@ func most(d *snapshot.DeadLetters) string {
 
 // certificate tells what is wrong with a certificate.
 func certificate(c *snapshot.Certificate, found finder) {
-	f := client.Finding{Severity: client.Warning, Subject: c.Owner, Row: "certificate/" + c.Owner, Alert: "AggregatorCertificateExpiring", Remedy: "renew it"}
+	f := client.Finding{
+		Severity: client.Warning, Subject: c.Owner, Row: "certificate/" + c.Owner,
+		Alert: "AggregatorCertificateExpiring", Remedy: "renew it",
+	}
 	switch file := cmp.Or(c.CertFile, c.CAFile); {
 	case c.Failing.Text != "":
 		f.Since, f.Remedy = c.Failing.Time, "put valid files there"
@@ -188,7 +210,8 @@ func configuration(s *snapshot.Snapshot, found finder) {
 	f := client.Finding{Severity: client.Warning, Subject: "configuration", Row: "configuration"}
 	if why := s.Config.Failing; why.Text != "" {
 		refused := f
-		refused.Alert, refused.Since, refused.Remedy = "AggregatorConfigRefused", why.Time, "correct the file: aggregator check names every mistake"
+		refused.Alert, refused.Since, refused.Remedy = "AggregatorConfigRefused", why.Time,
+			"correct the file: aggregator check names every mistake"
 		found(refused, "the newest is refused, the one before stays in force: %s", why.Text)
 	}
 	if restart := s.Config.Restart; len(restart) > 0 {
@@ -199,7 +222,10 @@ func configuration(s *snapshot.Snapshot, found finder) {
 
 // ledger tells where events are missing, once their figures rest.
 func ledger(s *snapshot.Snapshot, found finder) {
-	f := client.Finding{Severity: client.Critical, Subject: "ledger", Row: "server", Alert: "AggregatorLedger", Remedy: "keep the log, /status and /metrics, restart it, and report it: this is a fault of the program"}
+	f := client.Finding{
+		Severity: client.Critical, Subject: "ledger", Row: "server", Alert: "AggregatorLedger",
+		Remedy: "keep the log, /status and /metrics, restart it, and report it: this is a fault of the program",
+	}
 	off := func(b *snapshot.Balance) bool { return b.Balanced != nil && !*b.Balanced }
 	for i := range s.Ledger.Ingest {
 		if a := &s.Ledger.Ingest[i]; off(&a.Balance) {

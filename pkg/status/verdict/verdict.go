@@ -1,6 +1,6 @@
-// Package verdict says whether all is well, and if not what is wrong, since when, whose events it concerns, how many wait
-// and what to do. /status, the page and the commands show what it says, and the alerts of deployments/helm go by the same
-// figures.
+// Package verdict says whether all is well, and if not what is wrong, since when, whose events it concerns, how many
+// wait and what to do. /status, the page and the commands show what it says, and the alerts of deployments/helm go by
+// the same figures.
 package verdict
 
 import (
@@ -19,7 +19,8 @@ const chapters = "docs/operations.md#"
 // finder takes what is found.
 type finder func(f client.Finding, format string, args ...any)
 
-// Fill fills in the verdict, and what each output does in words. What of s may be shared with others must not change: see Of.
+// Fill fills in the verdict, and what each output does in words. What of s may be shared with others must not change:
+// see Of.
 func Fill(s *snapshot.Snapshot) {
 	for i := range s.Outputs {
 		s.Outputs[i].StateText = StateText(&s.Outputs[i], s.Time)
@@ -53,7 +54,8 @@ func Of(s *snapshot.Snapshot) client.Verdict {
 	configuration(s, found)
 	ledger(s, found)
 	slices.SortStableFunc(v.Findings, func(a, b client.Finding) int {
-		return cmp.Or(cmp.Compare(rank(a.Severity), rank(b.Severity)), cmp.Compare(meant(&a), meant(&b)), cmp.Compare(b.Waiting, a.Waiting))
+		return cmp.Or(cmp.Compare(rank(a.Severity), rank(b.Severity)), cmp.Compare(meant(&a), meant(&b)),
+			cmp.Compare(b.Waiting, a.Waiting))
 	})
 	sum(&v, s)
 	return v
@@ -92,11 +94,13 @@ func well(s *snapshot.Snapshot) string {
 	}
 	switch {
 	case rate > 0:
-		return fmt.Sprintf("%s events/s from %s, delivered within %s", Rate(rate), counted(senders, "cluster"), Span(s.DeliveredWithin))
+		return fmt.Sprintf("%s events/s from %s, delivered within %s", Rate(rate), counted(senders, "cluster"),
+			Span(s.DeliveredWithin))
 	case last.IsZero():
 		return "nothing was sent here yet, " + wait(uint64(max(0, s.Queue.PendingEvents)))
 	}
-	return fmt.Sprintf("nothing is sent here now, the last event came %s ago, %s", ago(last, s.Time), wait(uint64(max(0, s.Queue.PendingEvents))))
+	return fmt.Sprintf("nothing is sent here now, the last event came %s ago, %s", ago(last, s.Time),
+		wait(uint64(max(0, s.Queue.PendingEvents))))
 }
 
 // meant is 1 for what somebody did, who may well know of it, such as a pause: what broke stands before it.

@@ -40,8 +40,8 @@ func alerts(t *testing.T) map[string]client.Severity {
 	return all
 }
 
-// agree holds that what is found names an alert that there is, that the page is not milder than it, that there is a chapter
-// on what to do, and that no alert but that of a server which does not answer is without its finding.
+// agree holds that what is found names an alert that there is, that the page is not milder than it, that there is a
+// chapter on what to do, and that no alert but that of a server which does not answer is without its finding.
 func agree(t *testing.T, findings []client.Finding) {
 	t.Helper()
 	chapters, err := os.ReadFile("../../../docs/operations.md")
@@ -82,75 +82,280 @@ func TestVerdict(t *testing.T) {
 	since := time.Unix(1_800_000_000, 0)
 	waits := []snapshot.OutputCluster{{Cluster: "a", Pending: 5}, {Cluster: "b", Pending: 2}}
 	failure := snapshot.Failure{Text: "connection refused", Time: since}
-	letters := []snapshot.DeadLetterCount{{Output: "es", Reason: "rejected", Events: 7}, {Reason: "unrouted", Events: 2}}
+	letters := []snapshot.DeadLetterCount{
+		{Output: "es", Reason: "rejected", Events: 7}, {Reason: "unrouted", Events: 2},
+	}
 	for _, tc := range []struct {
 		name string
 		s    snapshot.Snapshot
 		want []string // "severity subject: a part of the text", the worst first
 	}{
-		{"well", snapshot.Snapshot{Outputs: []snapshot.Output{{Name: "es", State: snapshot.StateRunning, Lag: 3, Clusters: waits}, {Name: "f", State: snapshot.StateIdle}}}, nil},
-		{"refused and paused", snapshot.Snapshot{Outputs: []snapshot.Output{
-			{Name: "p", State: snapshot.StatePaused, Clusters: waits}, {Name: "es", State: snapshot.StateRefused, Clusters: waits, LastError: failure, FailingSince: since},
-		}}, []string{"critical output es: refuses its login or privileges; 7 events wait (of a and b): connection refused", "critical output p: it is paused; 7 events wait"}},
-		{"retrying", snapshot.Snapshot{Outputs: []snapshot.Output{{Name: "es", State: snapshot.StateRetrying, Lag: 61, Clusters: waits, LastError: failure}}}, []string{"critical output es: the oldest for 61 s: connection refused"}},
-		{"lagging", snapshot.Snapshot{Outputs: []snapshot.Output{{Name: "es", State: snapshot.StateRunning, Lag: 3600}}}, []string{"warning output es: it lags"}},
-		{"left over", snapshot.Snapshot{Outputs: []snapshot.Output{{Name: "old", State: snapshot.StateUnconfigured, Clusters: waits}}}, []string{"critical output old: not configured any more; 7 events wait"}},
-		{"full", snapshot.Snapshot{NotReady: []string{"nothing can be stored: full"}, Queue: snapshot.Queue{Full: true, FullReason: "16 GiB are used", DiskBytes: 9, MaxBytes: 9}}, []string{"critical queue: 16 GiB are used"}},
-		{"nearly full", snapshot.Snapshot{Queue: snapshot.Queue{DiskBytes: 85, MaxBytes: 100}}, []string{"warning queue: 85 % of buffer.max_size"}},
-		{"unhealthy and not ready", snapshot.Snapshot{Unhealthy: []string{"a loop stands still"}, NotReady: []string{"starting or stopping"}}, []string{"critical server: a loop stands still", "critical server: starting or stopping"}},
+		{
+			"well",
+			snapshot.Snapshot{
+				Outputs: []snapshot.Output{
+					{Name: "es", State: snapshot.StateRunning, Lag: 3, Clusters: waits},
+					{Name: "f", State: snapshot.StateIdle},
+				},
+			},
+			nil,
+		},
+		{
+			"refused and paused",
+			snapshot.Snapshot{Outputs: []snapshot.Output{
+				{Name: "p", State: snapshot.StatePaused, Clusters: waits},
+				{Name: "es", State: snapshot.StateRefused, Clusters: waits, LastError: failure, FailingSince: since},
+			}},
+			[]string{
+				"critical output es: refuses its login or privileges; 7 events wait (of a and b): connection refused",
+				"critical output p: it is paused; 7 events wait",
+			},
+		},
+		{
+			"retrying",
+			snapshot.Snapshot{
+				Outputs: []snapshot.Output{
+					{Name: "es", State: snapshot.StateRetrying, Lag: 61, Clusters: waits, LastError: failure},
+				},
+			},
+			[]string{"critical output es: the oldest for 61 s: connection refused"},
+		},
+		{
+			"lagging", snapshot.Snapshot{
+				Outputs: []snapshot.Output{{Name: "es", State: snapshot.StateRunning, Lag: 3600}},
+			}, []string{"warning output es: it lags"},
+		},
+		{
+			"left over", snapshot.Snapshot{
+				Outputs: []snapshot.Output{{Name: "old", State: snapshot.StateUnconfigured, Clusters: waits}},
+			}, []string{"critical output old: not configured any more; 7 events wait"},
+		},
+		{
+			"full",
+			snapshot.Snapshot{
+				NotReady: []string{"nothing can be stored: full"},
+				Queue:    snapshot.Queue{Full: true, FullReason: "16 GiB are used", DiskBytes: 9, MaxBytes: 9},
+			},
+			[]string{"critical queue: 16 GiB are used"},
+		},
+		{
+			"nearly full",
+			snapshot.Snapshot{Queue: snapshot.Queue{DiskBytes: 85, MaxBytes: 100}},
+			[]string{"warning queue: 85 % of buffer.max_size"},
+		},
+		{
+			"unhealthy and not ready", snapshot.Snapshot{
+				Unhealthy: []string{"a loop stands still"}, NotReady: []string{"starting or stopping"},
+			}, []string{"critical server: a loop stands still", "critical server: starting or stopping"},
+		},
 		{"stale", snapshot.Snapshot{Stale: 61}, []string{"critical server: what is shown here is 1m1s old"}},
-		{"a cluster at its limit", snapshot.Snapshot{Clusters: []snapshot.Cluster{{Name: "a", Waiting: "max_queue_size"}, {Name: "b"}}}, []string{"warning cluster a: max_queue_size"}},
-		{"certificates", snapshot.Snapshot{Certificates: []snapshot.Certificate{
-			{Owner: "listener x", CertFile: "x.pem", DaysLeft: 3},
-			{Owner: "status", CertFile: "y.pem", DaysLeft: -1},
-			{Owner: "output z", CAFile: "ca.pem"},
-			{Owner: "listener w", CertFile: "w.pem", DaysLeft: 80, Failing: snapshot.Failure{Text: "half of a key"}},
-		}}, []string{"critical status: y.pem has expired", "warning listener x: x.pem expires in 3.0 days", "warning listener w: half of a key"}},
-		{"settings that need a restart", snapshot.Snapshot{Config: snapshot.ConfigState{Restart: []string{"buffer", "status"}}}, []string{"warning configuration: of buffer, status is not in force"}},
+		{
+			"a cluster at its limit", snapshot.Snapshot{
+				Clusters: []snapshot.Cluster{{Name: "a", Waiting: "max_queue_size"}, {Name: "b"}},
+			}, []string{"warning cluster a: max_queue_size"},
+		},
+		{
+			"certificates",
+			snapshot.Snapshot{Certificates: []snapshot.Certificate{
+				{Owner: "listener x", CertFile: "x.pem", DaysLeft: 3},
+				{Owner: "status", CertFile: "y.pem", DaysLeft: -1},
+				{Owner: "output z", CAFile: "ca.pem"},
+				{
+					Owner: "listener w", CertFile: "w.pem", DaysLeft: 80,
+					Failing: snapshot.Failure{Text: "half of a key"},
+				},
+			}},
+			[]string{
+				"critical status: y.pem has expired", "warning listener x: x.pem expires in 3.0 days",
+				"warning listener w: half of a key",
+			},
+		},
+		{
+			"settings that need a restart", snapshot.Snapshot{
+				Config: snapshot.ConfigState{Restart: []string{"buffer", "status"}},
+			}, []string{"warning configuration: of buffer, status is not in force"},
+		},
 		{
 			"no acks",
-			snapshot.Snapshot{Time: since, Listeners: []snapshot.Listener{{Name: "l", NoAckPeers: []snapshot.NoAck{{Peer: "10.0.0.7", Cluster: "a", LastSeen: since}}}}},
+			snapshot.Snapshot{
+				Time: since, Listeners: []snapshot.Listener{
+					{Name: "l", NoAckPeers: []snapshot.NoAck{{Peer: "10.0.0.7", Cluster: "a", LastSeen: since}}},
+				},
+			},
 			[]string{"warning listener l: 10.0.0.7 of a last"},
 		},
-		{"no acks, long ago", snapshot.Snapshot{Time: since, Listeners: []snapshot.Listener{{Name: "l", NoAckPeers: []snapshot.NoAck{{LastSeen: since.Add(-time.Hour)}}}}}, nil},
-		{"stalled", snapshot.Snapshot{Outputs: []snapshot.Output{{Name: "f", State: snapshot.StateStalled, Lag: 61, Clusters: waits, LastError: failure}}}, []string{"critical output f: its disk does not answer; 7 events wait"}},
+		{
+			"no acks, long ago",
+			snapshot.Snapshot{
+				Time: since, Listeners: []snapshot.Listener{
+					{Name: "l", NoAckPeers: []snapshot.NoAck{{LastSeen: since.Add(-time.Hour)}}},
+				},
+			},
+			nil,
+		},
+		{
+			"stalled",
+			snapshot.Snapshot{
+				Outputs: []snapshot.Output{
+					{Name: "f", State: snapshot.StateStalled, Lag: 61, Clusters: waits, LastError: failure},
+				},
+			},
+			[]string{"critical output f: its disk does not answer; 7 events wait"},
+		},
 		{
 			"dead letters",
-			snapshot.Snapshot{Time: since, DeadLetters: snapshot.DeadLetters{Events: 9, Newest: since.Add(-59 * time.Minute), By: letters}},
+			snapshot.Snapshot{
+				Time:        since,
+				DeadLetters: snapshot.DeadLetters{Events: 9, Newest: since.Add(-59 * time.Minute), By: letters},
+			},
 			[]string{"warning dead letters: 9 events refused for good and kept: rejected by output es (7), and others"},
 		},
 		{
 			"dead letters, of the reception",
-			snapshot.Snapshot{Time: since, DeadLetters: snapshot.DeadLetters{Events: 2, Newest: since, By: letters[1:]}},
+			snapshot.Snapshot{
+				Time: since, DeadLetters: snapshot.DeadLetters{Events: 2, Newest: since, By: letters[1:]},
+			},
 			[]string{"warning dead letters: 2 events refused for good and kept: unrouted"},
 		},
-		{"dead letters of yesterday", snapshot.Snapshot{Time: since, DeadLetters: snapshot.DeadLetters{Events: 9, Newest: since.Add(-time.Hour), By: letters}}, nil},
-		{"paused, and nothing waits", snapshot.Snapshot{Outputs: []snapshot.Output{{Name: "p", State: snapshot.StatePaused}}}, []string{"warning output p: it is paused; 0 events wait"}},
+		{
+			"dead letters of yesterday", snapshot.Snapshot{
+				Time: since, DeadLetters: snapshot.DeadLetters{Events: 9, Newest: since.Add(-time.Hour), By: letters},
+			}, nil,
+		},
+		{
+			"paused, and nothing waits", snapshot.Snapshot{
+				Outputs: []snapshot.Output{{Name: "p", State: snapshot.StatePaused}},
+			}, []string{"warning output p: it is paused; 0 events wait"},
+		},
 		{"paused is not worse than what broke", snapshot.Snapshot{Outputs: []snapshot.Output{
 			{Name: "p", State: snapshot.StatePaused, Clusters: []snapshot.OutputCluster{{Cluster: "a", Pending: 1000}}},
 			{Name: "es", State: snapshot.StateRefused, Clusters: waits, FailingSince: since},
 		}}, []string{"critical output es: 7 events", "critical output p: 1,000 events"}},
 		{"throttled", snapshot.Snapshot{Outputs: []snapshot.Output{{
-			Name: "fh", Type: "firehose", State: snapshot.StateRunning, Lag: 400, ThrottledLately: 9, Workers: 8, Concurrency: 3, Clusters: waits, DoneIn: new(120.0),
-		}}}, []string{"warning output fh: Firehose throttles it, 3 of 8 workers, catching up in about 2 min; 7 events wait"}},
-		{"a target waits", snapshot.Snapshot{Outputs: []snapshot.Output{{Name: "es", State: snapshot.StateRunning, WaitingTargetsMore: 2, WaitingTargets: []snapshot.WaitingTarget{
-			{Target: "logs-a", Since: since, Events: 40, Status: 403, Kind: "index_closed_exception", Clusters: []string{"a"}},
-		}}}}, []string{"warning output es: 40 events wait aside for logs-a and 2 more: 403 index_closed_exception; all others"}},
-		{"a host is down", snapshot.Snapshot{Outputs: []snapshot.Output{{Name: "es", State: snapshot.StateRunning, Destination: snapshot.Destination{
-			Hosts: []snapshot.Host{{Address: "https://es-1:9200", Down: true, Error: "connection refused"}, {Address: "https://es-2:9200"}},
-		}}}}, []string{"warning output es: its server https://es-1:9200 is down: connection refused"}},
-		{"held", snapshot.Snapshot{Outputs: []snapshot.Output{{Name: "es", State: snapshot.StateRunning, Lag: 400, HeldClusters: []string{"a"}, LastError: failure}}}, []string{"warning output es: the events of a wait"}},
-		{"dropped", snapshot.Snapshot{Outputs: []snapshot.Output{{Name: "es", DroppedLately: 3}}, Clusters: []snapshot.Cluster{{Name: "a", DroppedLately: 1}}}, []string{"warning output es: 3 events dropped", "warning cluster a: 1 event dropped"}},
-		{"redirected", snapshot.Snapshot{Outputs: []snapshot.Output{{Name: "es", RedirectedLately: 3}}}, []string{"warning output es: 3 events went to the index"}},
-		{"silent", snapshot.Snapshot{Time: since, Clusters: []snapshot.Cluster{{Name: "a", LastSeen: since.Add(-time.Hour)}, {Name: "new"}}}, []string{"warning cluster a: sent nothing for 60 min"}},
-		{"logins", snapshot.Snapshot{Listeners: []snapshot.Listener{{Name: "l", LoginsRefusedLately: 61, RefusedPeers: []snapshot.RefusedPeer{{Peer: "10.0.0.7", Reason: "shared_key"}}}}}, []string{"warning listener l: 61 logins refused in 10 minutes, the last of 10.0.0.7: shared_key"}},
-		{"letters deleted", snapshot.Snapshot{DeadLetters: snapshot.DeadLetters{EvictedLately: 5}}, []string{"critical dead letters: 5 events in them deleted"}},
-		{"set aside", snapshot.Snapshot{Queue: snapshot.Queue{SetAsideSegments: 1, DamagedEvents: 15}}, []string{"critical queue: 1 damaged file of the queue or the dead letters set aside; at least 15 events"}},
-		{"disk low", snapshot.Snapshot{Queue: snapshot.Queue{FreeDiskBytes: 15 << 30, MinFreeDiskBytes: 10 << 30}}, []string{"critical queue: 15 GiB of its disk are free"}},
-		{"disk hangs", snapshot.Snapshot{Loops: []snapshot.Loop{{Doing: "disk", What: "a commit to data", Seconds: 45}, {Doing: "disk", Seconds: 3}}}, []string{"critical server: a commit to data has been under way for 45 s"}},
-		{"full soon", snapshot.Snapshot{Queue: snapshot.Queue{DiskBytes: 85, MaxBytes: 100, FullIn: new(7200.0)}}, []string{"warning queue: the rest in about 2 h"}},
-		{"the ledger", snapshot.Snapshot{Ledger: snapshot.Ledger{Ingest: []snapshot.IngestAccount{{Cluster: "a", Balance: snapshot.Balance{Difference: 3, Balanced: new(false)}}, {Cluster: "b", Balance: snapshot.Balance{Difference: 3}}}, Outputs: []snapshot.OutputAccount{{Output: "o", Cluster: "a", Balance: snapshot.Balance{Difference: -1, Balanced: new(false)}}}}}, []string{"critical ledger: 3 events of cluster a", "critical ledger: -1 events of cluster a for output o"}},
-		{"configuration", snapshot.Snapshot{Config: snapshot.ConfigState{Failing: snapshot.Failure{Text: "line 3", Time: since}}}, []string{"warning configuration: line 3"}},
+			Name: "fh", Type: "firehose", State: snapshot.StateRunning, Lag: 400, ThrottledLately: 9, Workers: 8,
+			Concurrency: 3, Clusters: waits, DoneIn: new(120.0),
+		}}}, []string{
+			"warning output fh: Firehose throttles it, 3 of 8 workers, catching up in about 2 min; 7 events wait",
+		}},
+		{
+			"a target waits",
+			snapshot.Snapshot{
+				Outputs: []snapshot.Output{
+					{
+						Name: "es", State: snapshot.StateRunning, WaitingTargetsMore: 2,
+						WaitingTargets: []snapshot.WaitingTarget{
+							{
+								Target: "logs-a", Since: since, Events: 40, Status: 403, Kind: "index_closed_exception",
+								Clusters: []string{"a"},
+							},
+						},
+					},
+				},
+			},
+			[]string{
+				"warning output es: 40 events wait aside for logs-a and 2 more: 403 index_closed_exception; all others",
+			},
+		},
+		{
+			"a host is down", snapshot.Snapshot{
+				Outputs: []snapshot.Output{{Name: "es", State: snapshot.StateRunning, Destination: snapshot.Destination{
+					Hosts: []snapshot.Host{
+						{Address: "https://es-1:9200", Down: true, Error: "connection refused"},
+						{Address: "https://es-2:9200"},
+					},
+				}}},
+			}, []string{"warning output es: its server https://es-1:9200 is down: connection refused"},
+		},
+		{
+			"held",
+			snapshot.Snapshot{
+				Outputs: []snapshot.Output{
+					{
+						Name: "es", State: snapshot.StateRunning, Lag: 400, HeldClusters: []string{"a"},
+						LastError: failure,
+					},
+				},
+			},
+			[]string{"warning output es: the events of a wait"},
+		},
+		{
+			"dropped",
+			snapshot.Snapshot{
+				Outputs:  []snapshot.Output{{Name: "es", DroppedLately: 3}},
+				Clusters: []snapshot.Cluster{{Name: "a", DroppedLately: 1}},
+			},
+			[]string{"warning output es: 3 events dropped", "warning cluster a: 1 event dropped"},
+		},
+		{
+			"redirected",
+			snapshot.Snapshot{Outputs: []snapshot.Output{{Name: "es", RedirectedLately: 3}}},
+			[]string{"warning output es: 3 events went to the index"},
+		},
+		{
+			"silent", snapshot.Snapshot{
+				Time: since, Clusters: []snapshot.Cluster{{Name: "a", LastSeen: since.Add(-time.Hour)}, {Name: "new"}},
+			}, []string{"warning cluster a: sent nothing for 60 min"},
+		},
+		{
+			"logins",
+			snapshot.Snapshot{
+				Listeners: []snapshot.Listener{
+					{
+						Name: "l", LoginsRefusedLately: 61,
+						RefusedPeers: []snapshot.RefusedPeer{{Peer: "10.0.0.7", Reason: "shared_key"}},
+					},
+				},
+			},
+			[]string{"warning listener l: 61 logins refused in 10 minutes, the last of 10.0.0.7: shared_key"},
+		},
+		{
+			"letters deleted",
+			snapshot.Snapshot{DeadLetters: snapshot.DeadLetters{EvictedLately: 5}},
+			[]string{"critical dead letters: 5 events in them deleted"},
+		},
+		{
+			"set aside",
+			snapshot.Snapshot{Queue: snapshot.Queue{SetAsideSegments: 1, DamagedEvents: 15}},
+			[]string{"critical queue: 1 damaged file of the queue or the dead letters set aside; at least 15 events"},
+		},
+		{
+			"disk low",
+			snapshot.Snapshot{Queue: snapshot.Queue{FreeDiskBytes: 15 << 30, MinFreeDiskBytes: 10 << 30}},
+			[]string{"critical queue: 15 GiB of its disk are free"},
+		},
+		{
+			"disk hangs",
+			snapshot.Snapshot{
+				Loops: []snapshot.Loop{
+					{Doing: "disk", What: "a commit to data", Seconds: 45}, {Doing: "disk", Seconds: 3},
+				},
+			},
+			[]string{"critical server: a commit to data has been under way for 45 s"},
+		},
+		{
+			"full soon",
+			snapshot.Snapshot{Queue: snapshot.Queue{DiskBytes: 85, MaxBytes: 100, FullIn: new(7200.0)}},
+			[]string{"warning queue: the rest in about 2 h"},
+		},
+		{
+			"the ledger",
+			snapshot.Snapshot{
+				Ledger: snapshot.Ledger{
+					Ingest: []snapshot.IngestAccount{
+						{Cluster: "a", Balance: snapshot.Balance{Difference: 3, Balanced: new(false)}},
+						{Cluster: "b", Balance: snapshot.Balance{Difference: 3}},
+					}, Outputs: []snapshot.OutputAccount{
+						{Output: "o", Cluster: "a", Balance: snapshot.Balance{Difference: -1, Balanced: new(false)}},
+					},
+				},
+			},
+			[]string{"critical ledger: 3 events of cluster a", "critical ledger: -1 events of cluster a for output o"},
+		},
+		{
+			"configuration", snapshot.Snapshot{
+				Config: snapshot.ConfigState{Failing: snapshot.Failure{Text: "line 3", Time: since}},
+			}, []string{"warning configuration: line 3"},
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			v := Of(&tc.s)
@@ -161,14 +366,17 @@ func TestVerdict(t *testing.T) {
 			for i, want := range tc.want {
 				f := v.Findings[i]
 				head, text, _ := strings.Cut(want, ": ")
-				if string(f.Severity)+" "+f.Subject != head || !strings.Contains(f.Text, text) || f.Remedy == "" && f.Subject != "server" {
+				if string(f.Severity)+" "+f.Subject != head || !strings.Contains(f.Text, text) ||
+					f.Remedy == "" && f.Subject != "server" {
 					t.Errorf("finding %d is %+v, want %s", i, f, want)
 				}
 			}
 			switch {
 			case len(tc.want) == 0 && (v.Severity != client.OK || !strings.HasPrefix(v.Text, "All is well")):
 				t.Errorf("all is well, but: %+v", v)
-			case len(tc.want) > 0 && (v.Severity != v.Findings[0].Severity || !strings.HasPrefix(v.Text, v.Findings[0].Subject+": ") || strings.Contains(v.Text, " more.") != (len(tc.want) > 1)):
+			case len(tc.want) > 0 &&
+				(v.Severity != v.Findings[0].Severity || !strings.HasPrefix(v.Text, v.Findings[0].Subject+": ") ||
+					strings.Contains(v.Text, " more.") != (len(tc.want) > 1)):
 				t.Errorf("the sentence is %+v", v)
 			}
 		})
@@ -184,12 +392,23 @@ func TestWell(t *testing.T) {
 		want string
 	}{
 		"events flow": {
-			snapshot.Snapshot{Time: now, DeliveredWithin: 1.2, Clusters: []snapshot.Cluster{{EventsPerSecond: 12_000}, {EventsPerSecond: 400}, {LastSeen: now}}},
+			snapshot.Snapshot{
+				Time: now, DeliveredWithin: 1.2,
+				Clusters: []snapshot.Cluster{{EventsPerSecond: 12_000}, {EventsPerSecond: 400}, {LastSeen: now}},
+			},
 			"All is well: 12,400 events/s from 2 clusters, delivered within 1.2 s.",
 		},
-		"nothing yet":   {snapshot.Snapshot{Time: now}, "All is well: nothing was sent here yet, 0 events wait."},
-		"nothing now":   {snapshot.Snapshot{Time: now, Clusters: []snapshot.Cluster{{LastSeen: now.Add(-3 * time.Minute)}}, Queue: snapshot.Queue{PendingEvents: 1}}, "All is well: nothing is sent here now, the last event came 3 min ago, 1 event waits."},
-		"older letters": {snapshot.Snapshot{Time: now, DeadLetters: snapshot.DeadLetters{Events: 9}}, "All is well: nothing was sent here yet, 0 events wait. Older dead letters: 9 events."},
+		"nothing yet": {snapshot.Snapshot{Time: now}, "All is well: nothing was sent here yet, 0 events wait."},
+		"nothing now": {
+			snapshot.Snapshot{
+				Time: now, Clusters: []snapshot.Cluster{{LastSeen: now.Add(-3 * time.Minute)}},
+				Queue: snapshot.Queue{PendingEvents: 1},
+			}, "All is well: nothing is sent here now, the last event came 3 min ago, 1 event waits.",
+		},
+		"older letters": {
+			snapshot.Snapshot{Time: now, DeadLetters: snapshot.DeadLetters{Events: 9}},
+			"All is well: nothing was sent here yet, 0 events wait. Older dead letters: 9 events.",
+		},
 	} {
 		if got := Of(&tc.s).Text; got != tc.want {
 			t.Errorf("%s: %q, want %q", name, got, tc.want)
@@ -201,18 +420,32 @@ func TestStateText(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0)
 	waits := []snapshot.OutputCluster{{Cluster: "a", Pending: 12_400, QueuedPerSecond: 10}}
 	for want, o := range map[string]snapshot.Output{
-		"throttled by Elasticsearch, 3 of 8 workers, 41 s behind, catching up in about 2 min": {Type: "elasticsearch", State: snapshot.StateRunning, Workers: 8, Concurrency: 3, ThrottledLately: 1, Lag: 41, DoneIn: new(120.0)},
-		"throttled by OpenSearch, 1 of 2 workers":                                             {Type: "elasticsearch", State: snapshot.StateRunning, Workers: 2, Concurrency: 1, ThrottledLately: 1, Destination: snapshot.Destination{Server: "OpenSearch 2.19"}},
+		"throttled by Elasticsearch, 3 of 8 workers, 41 s behind, catching up in about 2 min": {
+			Type: "elasticsearch", State: snapshot.StateRunning, Workers: 8, Concurrency: 3, ThrottledLately: 1,
+			Lag: 41, DoneIn: new(120.0),
+		},
+		"throttled by OpenSearch, 1 of 2 workers": {
+			Type: "elasticsearch", State: snapshot.StateRunning, Workers: 2, Concurrency: 1, ThrottledLately: 1,
+			Destination: snapshot.Destination{Server: "OpenSearch 2.19"},
+		},
 		"delivering": {State: snapshot.StateRunning, Workers: 2, Concurrency: 2, Lag: 1, Clusters: waits},
 		"delivering, 61 s behind, falling behind": {State: snapshot.StateRunning, Lag: 61, Clusters: waits},
 		"nothing waits": {State: snapshot.StateIdle},
-		"nothing gets through for 12 min, next try in 20 s": {State: snapshot.StateRetrying, FailingSince: now.Add(-12 * time.Minute), BackoffUntil: now.Add(20 * time.Second)},
-		"login or privileges refused for 3 h":               {State: snapshot.StateRefused, FailingSince: now.Add(-3 * time.Hour), BackoffUntil: now.Add(-time.Second)},
-		"paused by somebody, 12,400 events wait":            {State: snapshot.StatePaused, Clusters: waits},
-		"not configured any more, 12,400 events wait":       {State: snapshot.StateUnconfigured, Clusters: waits},
-		"not configured any more, nothing waits":            {State: snapshot.StateRemoved},
-		"its disk does not answer, 12,400 events wait":      {State: snapshot.StateStalled, Clusters: waits},
-		"delivering, 1,000 wait aside for 3 targets":        {State: snapshot.StateRunning, WaitingTargetsMore: 1, WaitingTargets: []snapshot.WaitingTarget{{Events: 900}, {Events: 100}}},
+		"nothing gets through for 12 min, next try in 20 s": {
+			State: snapshot.StateRetrying, FailingSince: now.Add(-12 * time.Minute),
+			BackoffUntil: now.Add(20 * time.Second),
+		},
+		"login or privileges refused for 3 h": {
+			State: snapshot.StateRefused, FailingSince: now.Add(-3 * time.Hour), BackoffUntil: now.Add(-time.Second),
+		},
+		"paused by somebody, 12,400 events wait":       {State: snapshot.StatePaused, Clusters: waits},
+		"not configured any more, 12,400 events wait":  {State: snapshot.StateUnconfigured, Clusters: waits},
+		"not configured any more, nothing waits":       {State: snapshot.StateRemoved},
+		"its disk does not answer, 12,400 events wait": {State: snapshot.StateStalled, Clusters: waits},
+		"delivering, 1,000 wait aside for 3 targets": {
+			State: snapshot.StateRunning, WaitingTargetsMore: 1,
+			WaitingTargets: []snapshot.WaitingTarget{{Events: 900}, {Events: 100}},
+		},
 	} {
 		if got := StateText(&o, now); got != want {
 			t.Errorf("%q, want %q", got, want)

@@ -17,8 +17,14 @@ func TestAppend(t *testing.T) {
 		what interface{ Append(dst []byte) []byte }
 		want string
 	}{
-		{"HELO", &Helo{Nonce: "n\x00", Auth: "a"}, "\x92\xa4HELO\x83\xa5nonce\xc4\x02n\x00\xa4auth\xc4\x01a\xa9keepalive\xc3"},
-		{"HELO without users", &Helo{Nonce: "n"}, "\x92\xa4HELO\x83\xa5nonce\xc4\x01n\xa4auth\xc4\x00\xa9keepalive\xc3"},
+		{
+			"HELO", &Helo{Nonce: "n\x00", Auth: "a"},
+			"\x92\xa4HELO\x83\xa5nonce\xc4\x02n\x00\xa4auth\xc4\x01a\xa9keepalive\xc3",
+		},
+		{
+			"HELO without users", &Helo{Nonce: "n"},
+			"\x92\xa4HELO\x83\xa5nonce\xc4\x01n\xa4auth\xc4\x00\xa9keepalive\xc3",
+		},
 		{"PING", &Ping{"h", "s", long, "u", ""}, "\x96\xa4PING\xa1h\xa1s\xd9\x80" + long + "\xa1u\xa0"},
 		{"PONG", &Pong{true, "", "server", long}, "\x95\xa4PONG\xc3\xa0\xa6server\xd9\x80" + long},
 		{"a refusal", &Pong{Reason: "no"}, "\x95\xa4PONG\xc2\xa2no\xa0\xa0"},

@@ -63,7 +63,8 @@ func readLine(r io.Reader, b []byte) (netip.AddrPort, error) {
 	case fields[1] == "UNKNOWN":
 		return netip.AddrPort{}, nil
 	case len(fields) != 6 || fields[1] != "TCP4" && fields[1] != "TCP6":
-		return netip.AddrPort{}, fmt.Errorf("its line %q is not of the form PROXY TCP4 source destination port port", line)
+		return netip.AddrPort{}, fmt.Errorf("its line %q is not of the form PROXY TCP4 source destination port port",
+			line)
 	}
 	source, err := address(fields[2], fields[4], fields[1] == "TCP4")
 	if err != nil {
@@ -117,7 +118,8 @@ func readBlock(r io.Reader, b []byte) (netip.AddrPort, error) {
 	case 0x00, 0x31: // unspecified, Unix socket
 	default:
 		if command == proxied {
-			return netip.AddrPort{}, fmt.Errorf("its family and protocol are %#02x, not those of a TCP connection", family)
+			return netip.AddrPort{}, fmt.Errorf("its family and protocol are %#02x, not those of a TCP connection",
+				family)
 		}
 	}
 	if command == local {

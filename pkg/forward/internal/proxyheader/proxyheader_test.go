@@ -16,7 +16,8 @@ func block(command, family byte, body string) string {
 
 const (
 	four = "\xcb\x00\x71\x07\x0a\x00\x00\x01\x12\x67\x5e\xa0" // 203.0.113.7:4711 to 10.0.0.1:24224
-	six  = "\x20\x01\x0d\xb8\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x01" + "\x20\x01\x0d\xb8\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02" + "\x12\x67\x5e\xa0"
+	six  = "\x20\x01\x0d\xb8\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x01" +
+		"\x20\x01\x0d\xb8\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02" + "\x12\x67\x5e\xa0"
 	// What the network load balancer of AWS adds: a checksum, the endpoint's id, padding.
 	extensions = "\x03\x00\x04\xa9\xb8\x7e\x8f" + "\xea\x00\x17\x01vpce-08d2bf15fac5001c9" + "\x04\x00\x03\x00\x00\x00"
 )
@@ -97,9 +98,13 @@ func TestProxyHeader(t *testing.T) {
 	}
 }
 
-// FuzzProxyHeader reads anything: at most a header is taken, what is none comes back, and what is given out is an address.
+// FuzzProxyHeader reads anything: at most a header is taken, what is none comes back, and what is given out is an
+// address.
 func FuzzProxyHeader(f *testing.F) {
-	for _, seed := range []string{"PROXY TCP4 203.0.113.7 10.0.0.1 4711 24224\r\n", "PROXY UNKNOWN\r\n", block(0x21, 0x11, four+extensions), block(0x21, 0x21, six), block(0x20, 0, ""), "\x93\xa1t", "PING"} {
+	for _, seed := range []string{
+		"PROXY TCP4 203.0.113.7 10.0.0.1 4711 24224\r\n", "PROXY UNKNOWN\r\n", block(0x21, 0x11, four+extensions),
+		block(0x21, 0x21, six), block(0x20, 0, ""), "\x93\xa1t", "PING",
+	} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, in []byte) {

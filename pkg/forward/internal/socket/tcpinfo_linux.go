@@ -20,8 +20,8 @@ const (
 	tcpCloseWait   = 8 // closed by the peer in good order
 )
 
-// AcksArrived reports whether all that was written to a connection is in the hands of the peer's kernel, after one of the
-// two has closed it in good order.
+// AcksArrived reports whether all that was written to a connection is in the hands of the peer's kernel, after one of
+// the two has closed it in good order.
 func AcksArrived(nc net.Conn) bool {
 	tcp, ok := nc.(*net.TCPConn)
 	if !ok {
@@ -38,7 +38,8 @@ func AcksArrived(nc net.Conn) bool {
 	)
 	err = raw.Control(func(fd uintptr) {
 		info, infoErr = unix.GetsockoptTCPInfo(int(fd), syscall.IPPROTO_TCP, unix.TCP_INFO)
-		// A peer that closed before the acks were written resets the connection when they come; Read says EOF all the same.
+		// A peer that closed before the acks were written resets the connection when they come; Read says EOF all the
+		// same.
 		reset, sockErr = unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_ERROR)
 	})
 	if errors.Join(err, infoErr, sockErr) != nil || reset != 0 {
@@ -53,8 +54,8 @@ func AcksArrived(nc net.Conn) bool {
 	return false
 }
 
-// PeerGone reports whether the peer can't have the acks that were stored last, or those of them that are written, because
-// it has closed the connection in whichever way. It is safe for concurrent use.
+// PeerGone reports whether the peer can't have the acks that were stored last, or those of them that are written,
+// because it has closed the connection in whichever way. It is safe for concurrent use.
 func (s *Socket) PeerGone(acks resend.Written) bool {
 	if _, ok := s.Conn.(*net.TCPConn); !ok || acks == resend.Nothing || s.look.raw == nil {
 		return false
@@ -70,13 +71,13 @@ func (s *Socket) PeerGone(acks resend.Written) bool {
 	if err != nil || infoErr != nil {
 		return false
 	}
-	// A peer that has closed resets the connection when more comes, and doesn't acknowledge it. So what is written after
-	// this look at the connection is lost too.
+	// A peer that has closed resets the connection when more comes, and doesn't acknowledge it. So what is written
+	// after this look at the connection is lost too.
 	return info.State == tcpClose || info.State == tcpCloseWait && info.Bytes_acked < s.wrote.Load()
 }
 
-// Unread returns how many bytes of the peer's have come and are not read yet, within TLS with its wrapping; 0 where it is
-// not known. It is for the connection's goroutine.
+// Unread returns how many bytes of the peer's have come and are not read yet, within TLS with its wrapping; 0 where it
+// is not known. It is for the connection's goroutine.
 func (s *Socket) Unread() uint64 { return s.look.unread() }
 
 // look asks the kernel about a connection, without taking memory for each time.

@@ -1,5 +1,5 @@
-// Package wire reads messages of the Forward protocol out of bytes as they come, in pieces of any size, without decoding
-// what they carry.
+// Package wire reads messages of the Forward protocol out of bytes as they come, in pieces of any size, without
+// decoding what they carry.
 package wire
 
 import (
@@ -143,7 +143,9 @@ func (f *Frame) note(b []byte, s span) error {
 		}
 		f.tag = span{s.to - len(tag), s.to}
 		if string(tag) == "PING" && f.elements >= 5 {
-			return refusal.New(refusal.Handshake, "the client begins with a PING because it has a shared key set, and this listener has none: remove shared_key from the client")
+			return refusal.New(refusal.Handshake,
+				"the client begins with a PING because it has a shared key set, and this listener has none: remove "+
+					"shared_key from the client")
 		}
 	case elementSecond:
 		switch event.TypeOf(b[s.from]) {

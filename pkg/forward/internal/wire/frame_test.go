@@ -22,19 +22,34 @@ func TestFrame(t *testing.T) {
 		in   []byte
 		want Message
 	}{
-		{"packed", ft.Array("t", ft.Bin(entry), ft.Map{"chunk": "c"}), Message{Form: FormPacked, Second: entry, Options: Options{Chunk: []byte("c")}}},
+		{
+			"packed", ft.Array("t", ft.Bin(entry), ft.Map{"chunk": "c"}),
+			Message{Form: FormPacked, Second: entry, Options: Options{Chunk: []byte("c")}},
+		},
 		{"packed as str", ft.Array("t", ft.Str(entry)), Message{Form: FormPacked, Second: entry}},
-		{"compressed", ft.Array("t", ft.Bin(entry), ft.Map{"compressed": "gzip"}), Message{Form: FormPacked, Second: entry, Options: Options{Compressed: []byte("gzip")}}},
-		{"forward", ft.Array("t", ft.Array(entry, entry)), Message{Form: FormForward, Second: ft.Array(entry, entry), Events: 2}},
+		{
+			"compressed", ft.Array("t", ft.Bin(entry), ft.Map{"compressed": "gzip"}),
+			Message{Form: FormPacked, Second: entry, Options: Options{Compressed: []byte("gzip")}},
+		},
+		{
+			"forward", ft.Array("t", ft.Array(entry, entry)),
+			Message{Form: FormForward, Second: ft.Array(entry, entry), Events: 2},
+		},
 		{"forward with nanoseconds", ft.Array("t", ft.Array(ft.Entry(ft.EventTime(1, 2), ft.Map{}))), Message{
 			Form: FormForward, Second: ft.Array(ft.Entry(ft.EventTime(1, 2), ft.Map{})), Events: 1, Nanos: true,
 		}},
-		{"forward with what is no event", ft.Array("t", ft.Array(entry, 5)), Message{Form: FormForward, Second: ft.Array(entry, 5), Events: 1, HasInvalid: true}},
+		{
+			"forward with what is no event", ft.Array("t", ft.Array(entry, 5)),
+			Message{Form: FormForward, Second: ft.Array(entry, 5), Events: 1, HasInvalid: true},
+		},
 		{"message", ft.Array("t", 1, record), Message{Form: FormMessage, Second: ft.Value(1), Third: record}},
 		{"message with metadata", ft.Array("t", 1, record, ft.Map{"metadata": ft.Map{}}), Message{
 			Form: FormMessage, Second: ft.Value(1), Third: record, Options: Options{Metadata: ft.Value(ft.Map{})},
 		}},
-		{"metrics", ft.Array("t", ft.Bin(entry), ft.Map{"fluent_signal": 1}), Message{Form: FormPacked, Second: entry, Options: Options{Signal: 1}}},
+		{
+			"metrics", ft.Array("t", ft.Bin(entry), ft.Map{"fluent_signal": 1}),
+			Message{Form: FormPacked, Second: entry, Options: Options{Signal: 1}},
+		},
 		{"too short to carry any", ft.Array("t"), Message{}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -55,8 +70,10 @@ func TestFrame(t *testing.T) {
 					t.Fatalf("its length is %d, want %d: %v", f.Len(), len(tc.in), err)
 				}
 				w := tc.want
-				if m.Form != w.Form || m.Events != w.Events || m.Nanos != w.Nanos || m.HasInvalid != w.HasInvalid || m.Signal != w.Signal ||
-					!bytes.Equal(m.Second, w.Second) || !bytes.Equal(m.Chunk, w.Chunk) || !bytes.Equal(m.Compressed, w.Compressed) ||
+				if m.Form != w.Form || m.Events != w.Events || m.Nanos != w.Nanos || m.HasInvalid != w.HasInvalid ||
+					m.Signal != w.Signal ||
+					!bytes.Equal(m.Second, w.Second) || !bytes.Equal(m.Chunk, w.Chunk) ||
+					!bytes.Equal(m.Compressed, w.Compressed) ||
 					!bytes.Equal(m.Metadata, w.Metadata) || w.Form == FormMessage && !bytes.Equal(m.Third, w.Third) {
 					t.Errorf("in pieces of %d: got %+v, want %+v", piece, m, w)
 				}

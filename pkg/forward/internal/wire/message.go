@@ -89,8 +89,8 @@ type Message struct {
 
 	Form               Form
 	Tag, Second, Third []byte
-	// Of FormForward: its entries that are no group markers, whether one of them has a fraction of a second, and whether
-	// one of them is no event.
+	// Of FormForward: its entries that are no group markers, whether one of them has a fraction of a second, and
+	// whether one of them is no event.
 	Events            int
 	Nanos, HasInvalid bool
 }

@@ -13,7 +13,8 @@ func NotForward(b []byte) error {
 	const hint = "only the Forward protocol is spoken here"
 	switch {
 	case b[0] == 0x16:
-		return refusal.New(refusal.NotForward, "it looks like TLS, and this listener is plain: turn TLS off in the client, or on here")
+		return refusal.New(refusal.NotForward,
+			"it looks like TLS, and this listener is plain: turn TLS off in the client, or on here")
 	case b[0] == '{' || b[0] == '[':
 		return refusal.New(refusal.NotForward, "it looks like JSON; %s: set the client's packer to msgpack", hint)
 	case bytes.HasPrefix(b, []byte("PROXY ")) || bytes.HasPrefix(b, []byte(proxyheader.Signature)):

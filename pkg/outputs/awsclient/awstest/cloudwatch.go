@@ -214,7 +214,10 @@ func (c *CloudWatch) retain(in *logsCall) (any, *logsError) {
 	if e != nil {
 		return nil, e
 	}
-	if !slices.Contains([]int{1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653}, in.Retention) {
+	if !slices.Contains(
+		[]int{1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653},
+		in.Retention,
+	) {
 		return nil, invalid("retentionInDays %d is not one of the allowed values", in.Retention)
 	}
 	g.RetentionDays = in.Retention
@@ -300,16 +303,28 @@ func (c *CloudWatch) put(in *logsCall) (any, *logsError) {
 // checkLogEvents returns how many bytes a request's events count, or which limit they break.
 func checkLogEvents(events []LogEvent) (size int, e *logsError) {
 	if len(events) == 0 || len(events) > logRequest {
-		return 0, invalid("1 validation error detected: Value at 'logEvents' failed to satisfy constraint: Member must have length between 1 and %d", logRequest)
+		return 0,
+			invalid(
+				"1 validation error detected: Value at 'logEvents' failed to satisfy constraint: Member must have "+
+					"length between 1 and %d", logRequest,
+			)
 	}
 	for i, ev := range events {
 		n := len(ev.Message) + logOverhead
 		size += n
 		switch {
 		case ev.Message == "":
-			return 0, invalid("1 validation error detected: Value '' at 'logEvents.%d.member.message' failed to satisfy constraint: Member must have length greater than or equal to 1", i+1)
+			return 0,
+				invalid(
+					"1 validation error detected: Value '' at 'logEvents.%d.member.message' failed to satisfy "+
+						"constraint: Member must have length greater than or equal to 1", i+1,
+				)
 		case ev.Timestamp < 0:
-			return 0, invalid("1 validation error detected: Value '%d' at 'logEvents.%d.member.timestamp' failed to satisfy constraint: Member must have value greater than or equal to 0", ev.Timestamp, i+1)
+			return 0,
+				invalid(
+					"1 validation error detected: Value '%d' at 'logEvents.%d.member.timestamp' failed to satisfy "+
+						"constraint: Member must have value greater than or equal to 0", ev.Timestamp, i+1,
+				)
 		case n > logRequestBytes:
 			return 0, invalid("Log event too large: %d bytes exceeds limit of %d", n, logRequestBytes)
 		case i > 0 && ev.Timestamp < events[i-1].Timestamp:

@@ -44,11 +44,17 @@ func TestPutLogEvents(t *testing.T) {
 		{"before 1970", []LogEvent{{-1, "x"}}, invalidParameter, 0, nil},
 		{"a day", at(day, 0), "", 2, nil},
 		{"more than a day", at(day+time.Millisecond, 0), invalidParameter, 0, nil},
-		{"refused events don't count for the day", at(15*day, day, 0, -3*time.Hour), "", 2, map[string]int{"tooOldLogEventEndIndex": 1, "expiredLogEventEndIndex": 1, "tooNewLogEventStartIndex": 3}},
+		{
+			"refused events don't count for the day", at(15*day, day, 0, -3*time.Hour), "", 2,
+			map[string]int{"tooOldLogEventEndIndex": 1, "expiredLogEventEndIndex": 1, "tooNewLogEventStartIndex": 3},
+		},
 		{"just within", at(-2 * time.Hour), "", 1, nil},
 		{"just beyond", at(-2*time.Hour - time.Millisecond), "", 0, map[string]int{"tooNewLogEventStartIndex": 0}},
 		{"14 days", at(14 * day), "", 0, map[string]int{"expiredLogEventEndIndex": 1}},
-		{"expired", at(14*day+1e6, 8*day, 7*day), "", 1, map[string]int{"tooOldLogEventEndIndex": 1, "expiredLogEventEndIndex": 2}},
+		{
+			"expired", at(14*day+1e6, 8*day, 7*day), "", 1,
+			map[string]int{"tooOldLogEventEndIndex": 1, "expiredLogEventEndIndex": 2},
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			c := NewCloudWatch(New(time.Now), func() time.Time { return now })
@@ -84,17 +90,26 @@ func TestLogNames(t *testing.T) {
 		group, stream string
 		codes         []string // of CreateLogStream, CreateLogGroup twice, CreateLogStream twice
 	}{
-		{"/k8s/a_b-c.d#1", "t [x]", []string{"ResourceNotFoundException", "", "ResourceAlreadyExistsException", "", "ResourceAlreadyExistsException"}},
+		{
+			"/k8s/a_b-c.d#1", "t [x]", []string{
+				"ResourceNotFoundException", "", "ResourceAlreadyExistsException", "", "ResourceAlreadyExistsException",
+			},
+		},
 		{"a b", "s", slices.Repeat([]string{invalidParameter}, 5)},
 		{"aws/x", "s", slices.Repeat([]string{invalidParameter}, 5)},
 		{strings.Repeat("g", 513), "s", slices.Repeat([]string{invalidParameter}, 5)},
-		{"g", "a:b", []string{invalidParameter, "", "ResourceAlreadyExistsException", invalidParameter, invalidParameter}},
+		{
+			"g", "a:b",
+			[]string{invalidParameter, "", "ResourceAlreadyExistsException", invalidParameter, invalidParameter},
+		},
 		{"g", "", []string{invalidParameter, "", "ResourceAlreadyExistsException", invalidParameter, invalidParameter}},
 	} {
 		c := NewCloudWatch(New(time.Now), time.Now)
 		in := &logsCall{Group: tc.group, Stream: tc.stream}
 		var codes []string
-		for _, do := range []func(*logsCall) (any, *logsError){c.createStream, c.createGroup, c.createGroup, c.createStream, c.createStream} {
+		for _, do := range []func(*logsCall) (any, *logsError){
+			c.createStream, c.createGroup, c.createGroup, c.createStream, c.createStream,
+		} {
 			_, e := do(in)
 			codes = append(codes, codeOf(e))
 		}

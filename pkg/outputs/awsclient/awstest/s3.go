@@ -198,7 +198,8 @@ func (o *S3) answer(w http.ResponseWriter, c *call, operation string) {
 	}
 	if !strings.Contains(c.Header.Get("Authorization"), "/"+o.region+"/s3/") {
 		w.Header().Set("X-Amz-Bucket-Region", o.region)
-		o.fail(w, c, http.StatusMovedPermanently, "PermanentRedirect", "The bucket you are attempting to access must be addressed using the specified endpoint.")
+		o.fail(w, c, http.StatusMovedPermanently, "PermanentRedirect",
+			"The bucket you are attempting to access must be addressed using the specified endpoint.")
 		return
 	}
 	if wrong := wrongBody(c); wrong != "" {
@@ -236,7 +237,8 @@ func wrongBody(c *call) (code string) {
 		return "NotImplemented"
 	}
 	sha := sha256.Sum256(c.body)
-	if want := c.Header.Get("X-Amz-Content-Sha256"); want != hex.EncodeToString(sha[:]) && !strings.HasPrefix(want, "UNSIGNED-") {
+	if want := c.Header.Get("X-Amz-Content-Sha256"); want != hex.EncodeToString(sha[:]) &&
+		!strings.HasPrefix(want, "UNSIGNED-") {
 		return "XAmzContentSHA256Mismatch"
 	}
 	if want := c.Header.Get("X-Amz-Checksum-Crc32"); want != "" && want != crc(c.body) {
@@ -323,7 +325,8 @@ func (o *S3) upload(w http.ResponseWriter, c *call, operation string) {
 	case "UploadPart":
 		n, err := strconv.Atoi(c.query.Get("partNumber"))
 		if err != nil || n < 1 || n > 10_000 {
-			o.fail(w, c, http.StatusBadRequest, "InvalidArgument", "Part number must be an integer between 1 and 10000, inclusive")
+			o.fail(w, c, http.StatusBadRequest, "InvalidArgument",
+				"Part number must be an integer between 1 and 10000, inclusive")
 			return
 		}
 		u.byNum[n] = c.body
@@ -357,7 +360,8 @@ func (o *S3) complete(w http.ResponseWriter, c *call, u *parts, id string) {
 			o.fail(w, c, http.StatusBadRequest, "InvalidPartOrder", "The list of parts was not in ascending order.")
 			return
 		case i < len(want.Part)-1 && len(part) < minPartSize:
-			o.fail(w, c, http.StatusBadRequest, "EntityTooSmall", "Your proposed upload is smaller than the minimum allowed size")
+			o.fail(w, c, http.StatusBadRequest, "EntityTooSmall",
+				"Your proposed upload is smaller than the minimum allowed size")
 			return
 		}
 		object.Body = append(object.Body, part...)
@@ -365,7 +369,8 @@ func (o *S3) complete(w http.ResponseWriter, c *call, u *parts, id string) {
 	}
 	delete(o.uploads, id)
 	o.put(w, object)
-	o.write(w, `<CompleteMultipartUploadResult><Bucket>%s</Bucket><ETag>"x"</ETag></CompleteMultipartUploadResult>`, c.bucket)
+	o.write(w, `<CompleteMultipartUploadResult><Bucket>%s</Bucket><ETag>"x"</ETag></CompleteMultipartUploadResult>`,
+		c.bucket)
 }
 
 // fail answers with an error as S3 has it: without a body to HEAD.

@@ -35,10 +35,14 @@ func (s *Server) DropAlias(alias string) {
 func (s *Server) alias(w http.ResponseWriter, r *http.Request) {
 	name := strings.TrimPrefix(r.URL.Path, "/_alias/")
 	if index := s.WriteIndex(name); index != "" {
-		answer(w, http.StatusOK, map[string]any{index: map[string]any{"aliases": map[string]any{name: map[string]bool{"is_write_index": true}}}})
+		answer(w, http.StatusOK, map[string]any{
+			index: map[string]any{"aliases": map[string]any{name: map[string]bool{"is_write_index": true}}},
+		})
 		return
 	}
-	answer(w, http.StatusNotFound, map[string]any{"error": "alias [" + name + "] missing", "status": http.StatusNotFound})
+	answer(w, http.StatusNotFound, map[string]any{
+		"error": "alias [" + name + "] missing", "status": http.StatusNotFound,
+	})
 }
 
 // makeIndex answers PUT /INDEX, with aliases.
@@ -52,7 +56,8 @@ func (s *Server) makeIndex(w http.ResponseWriter, r *http.Request, f *Faults) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if f.Denied != "" && name == f.Denied {
-		fail(w, http.StatusForbidden, "security_exception", "action [indices:admin/create] is unauthorized for user [agent] on indices ["+name+"]")
+		fail(w, http.StatusForbidden, "security_exception",
+			"action [indices:admin/create] is unauthorized for user [agent] on indices ["+name+"]")
 		return
 	}
 	if s.docs[name] != nil {
@@ -61,7 +66,8 @@ func (s *Server) makeIndex(w http.ResponseWriter, r *http.Request, f *Faults) {
 	}
 	for alias := range body.Aliases {
 		if s.docs[alias] != nil {
-			fail(w, http.StatusBadRequest, "invalid_alias_name_exception", "Invalid alias name ["+alias+"]: an index or data stream exists with the same name as the alias")
+			fail(w, http.StatusBadRequest, "invalid_alias_name_exception",
+				"Invalid alias name ["+alias+"]: an index or data stream exists with the same name as the alias")
 			return
 		}
 		s.aliases[alias] = name

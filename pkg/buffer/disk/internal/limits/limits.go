@@ -145,7 +145,8 @@ func (l *Limits) full(n int64, above bool) (why string, old bool) {
 	case l.silent != nil:
 		return l.silent.Error(), old
 	case l.free-l.since-n < l.minFree:
-		return fmt.Sprintf("%d bytes of the disk are free, buffer.min_free_disk keeps %d", l.free, l.minFree), old || l.since > 0
+		return fmt.Sprintf("%d bytes of the disk are free, buffer.min_free_disk keeps %d", l.free, l.minFree), old ||
+			l.since > 0
 	}
 	return "", old
 }

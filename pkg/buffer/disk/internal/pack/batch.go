@@ -133,7 +133,9 @@ func (b *Batch) Add(entries []byte, events int, nanos bool) {
 		}
 		return
 	}
-	b.pieces = append(b.pieces, piece{off: len(b.arena), n: len(entries), raw: len(entries), first: first, events: events})
+	b.pieces = append(b.pieces, piece{
+		off: len(b.arena), n: len(entries), raw: len(entries), first: first, events: events,
+	})
 	b.arena = append(b.arena, entries...)
 }
 
@@ -181,7 +183,8 @@ func (b *Batch) Abandon() {
 
 // Size implements buffer.Batch.
 func (b *Batch) Size() int {
-	n := len(b.arena) + len(b.msgs)*int(unsafe.Sizeof(message{})+resend.MessageSize) + len(b.pieces)*int(unsafe.Sizeof(piece{}))
+	n := len(b.arena) + len(b.msgs)*int(unsafe.Sizeof(message{})+resend.MessageSize) +
+		len(b.pieces)*int(unsafe.Sizeof(piece{}))
 	for i := range b.letters {
 		n += len(b.letters[i].Entry) + int(unsafe.Sizeof(deadletter.Letter{}))
 	}
@@ -283,7 +286,8 @@ func (b *Batch) Part(limit int64) {
 			n += int64(len(b.letters[i].Entry))
 		}
 	}
-	for b.until = b.atPiece; b.until < len(b.pieces) && (n < limit || b.until == b.atPiece || b.NonBlocking); b.until++ {
+	for b.until = b.atPiece; b.until < len(b.pieces) &&
+		(n < limit || b.until == b.atPiece || b.NonBlocking); b.until++ {
 		n += b.pieces[b.until].cost()
 	}
 	b.Took = n

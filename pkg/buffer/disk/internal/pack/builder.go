@@ -15,8 +15,9 @@ const (
 	keepChunks = 2048
 )
 
-// Builder makes chunks of batches, for one transaction after the other, with Clear between. The fields up to Next must be
-// set; Next counts up with each chunk, so that a number is given once, also where its chunk is not known to be on disk.
+// Builder makes chunks of batches, for one transaction after the other, with Clear between. The fields up to Next must
+// be set; Next counts up with each chunk, so that a number is given once, also where its chunk is not known to be on
+// disk.
 type Builder struct {
 	Memory *Memory
 	Salt   uint64 // see package chunk

@@ -27,7 +27,11 @@ func TestBuilder(t *testing.T) {
 	}{
 		{"small ones together", []message{{"a", 10}, {"a", 20}, {"a", 30}}, []string{"a 3"}},
 		{"by tag", []message{{"a", 10}, {"b", 20}, {"a", 30}}, []string{"a 2", "b 1"}},
-		{"a large one alone, after what came before", []message{{"a", 10}, {"a", packAlone}, {"a", 30}}, []string{"a 1", "a 1", "a 1"}},
+		{
+			"a large one alone, after what came before",
+			[]message{{"a", 10}, {"a", packAlone}, {"a", 30}},
+			[]string{"a 1", "a 1", "a 1"},
+		},
 		{"up to the bound", slices.Repeat([]message{{"a", packAlone - 1}}, 20), []string{"a 16", "a 4"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -96,7 +100,8 @@ func TestBuilderClear(t *testing.T) {
 		b.Part(math.MaxInt64)
 		g.Add(b)
 		g.Flush()
-		if len(g.Chunks) != 2 || g.Chunks[0].Seq != uint64(7+2*round) || g.Chunks[0].From != 0 || g.Chunks[1].To != len(g.Values) {
+		if len(g.Chunks) != 2 || g.Chunks[0].Seq != uint64(7+2*round) || g.Chunks[0].From != 0 ||
+			g.Chunks[1].To != len(g.Values) {
 			t.Errorf("round %d: %d chunks, the first %d at %d", round, len(g.Chunks), g.Chunks[0].Seq, g.Chunks[0].From)
 		}
 		g.Clear(keep)

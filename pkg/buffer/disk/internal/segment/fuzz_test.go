@@ -70,7 +70,8 @@ func FuzzPages(f *testing.F) {
 				if n++; n > len(b) {
 					t.Fatal("there is no end")
 				}
-				if e.Off < 0 || e.Off+int64(len(e.Value)) > int64(len(b)) || !bytes.Equal(e.Value, b[e.Off:e.Off+int64(len(e.Value))]) {
+				if e.Off < 0 || e.Off+int64(len(e.Value)) > int64(len(b)) ||
+					!bytes.Equal(e.Value, b[e.Off:e.Off+int64(len(e.Value))]) {
 					t.Fatalf("the value at %d is not there", e.Off)
 				}
 				return nil
@@ -134,7 +135,8 @@ func FuzzSegment(f *testing.F) {
 			if err != nil {
 				t.Fatalf("chunk %d: %v", first+uint64(e.Seq), err)
 			}
-			if h, err := chunk.DecodeHeader(value, nil); err != nil || h.Seq != first+uint64(e.Seq) || i > 0 && e.Seq <= c.Entries[i-1].Seq {
+			if h, err := chunk.DecodeHeader(value, nil); err != nil || h.Seq != first+uint64(e.Seq) ||
+				i > 0 && e.Seq <= c.Entries[i-1].Seq {
 				t.Fatalf("chunk %d is %+v, %v", first+uint64(e.Seq), h, err)
 			}
 			there[first+uint64(e.Seq)] = true
@@ -150,7 +152,8 @@ func FuzzSegment(f *testing.F) {
 // someHeader returns what a chunk of two messages says of itself.
 func someHeader() chunk.Header {
 	return chunk.Header{
-		Seq: 7, Received: 1_800_000_000_000_000_000, Salt: 99, Codec: chunk.CodecS2, Size: 200, Raw: 1000, Events: 3, Cluster: "seoul", Tag: "kube.a",
+		Seq: 7, Received: 1_800_000_000_000_000_000, Salt: 99, Codec: chunk.CodecS2, Size: 200, Raw: 1000, Events: 3,
+		Cluster: "seoul", Tag: "kube.a",
 		Outputs: []string{"es", "archive"},
 		Parts: []chunk.Part{
 			{Flags: chunk.PartKeyed | chunk.PartLast, Key: [16]byte{1}, Conn: 5, CommitSeq: 6, Events: 2, Total: 2},

@@ -57,7 +57,9 @@ func (b *builder) add(h *chunk.Header, off uint32) {
 	})
 	for i := range h.Parts {
 		if p := &h.Parts[i]; p.Flags&chunk.PartLast != 0 {
-			b.Tails.Add(p.Conn, p.CommitSeq, p.Flags&chunk.PartAhead != 0, h.Received, resend.Key{Chunk: p.Key, Events: p.Total})
+			b.Tails.Add(p.Conn, p.CommitSeq, p.Flags&chunk.PartAhead != 0, h.Received, resend.Key{
+				Chunk: p.Key, Events: p.Total,
+			})
 		}
 	}
 }
@@ -84,8 +86,8 @@ func (b *builder) set(outputs []string) uint32 {
 // SetKey returns what tells sets of outputs apart, as a key of maps.
 func SetKey(outputs []string) string { return strings.Join(outputs, "\x00") }
 
-// indexFormat is that of a sealed segment's index. Since number 3 there are indexes that an older program may not read, as
-// it would find out with each of their chunks.
+// indexFormat is that of a sealed segment's index. Since number 3 there are indexes that an older program may not read,
+// as it would find out with each of their chunks.
 func indexFormat() format.Format {
 	return format.Format{Name: "index of a segment", Number: 3, Since: 1, Alone: 1}
 }

@@ -123,7 +123,8 @@ func readChunks(p *boltfile.File, first uint64) (*Contents, error) {
 			if err != nil {
 				return err
 			}
-			if len(e.Key) != 8 || binary.BigEndian.Uint64(e.Key) != h.Seq || h.Seq < next || h.Seq-first > 1<<31 || e.Off > math.MaxUint32 {
+			if len(e.Key) != 8 || binary.BigEndian.Uint64(e.Key) != h.Seq || h.Seq < next || h.Seq-first > 1<<31 ||
+				e.Off > math.MaxUint32 {
 				return fmt.Errorf("chunk %d under key %x: %w", h.Seq, e.Key, boltfile.ErrDamaged)
 			}
 			parts, next = h.Parts, h.Seq+1

@@ -158,8 +158,8 @@ func offsetIn(from uintptr, v []byte) uint64 {
 	return uint64(at - from)
 }
 
-// dropMapped frees the memory of bbolt's map up to v, which lies at off in it. The pages are the file's: they come back when
-// they are looked at.
+// dropMapped frees the memory of bbolt's map up to v, which lies at off in it. The pages are the file's: they come back
+// when they are looked at.
 func dropMapped(v []byte, off uint64) {
 	start := (*byte)(unsafe.Add(unsafe.Pointer(unsafe.SliceData(v)), -int(off))) //nolint:gosec // the map's first byte
 	pages := unsafe.Slice(start, off&^(boltfile.PageSize-1))                     //nolint:gosec // as much of the map

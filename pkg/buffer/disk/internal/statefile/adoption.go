@@ -14,8 +14,8 @@ import (
 	"github.com/seed-afc6a195/aggregator/internal/format"
 )
 
-// adoptionDir is the directory, in the queue's, of what was adopted: a file for each queue that hands over, named by its
-// number.
+// adoptionDir is the directory, in the queue's, of what was adopted: a file for each queue that hands over, named by
+// its number.
 const adoptionDir = "adopted"
 
 // Adoption is what was taken over of another queue.
@@ -68,8 +68,8 @@ func (a *Adoption) Remove(dir string) error {
 	return nil
 }
 
-// Adoptions reads what Write has written to the queue's directory. Of a file that can't be read all is pending, from the
-// first chunk on: to look through all of them is always right.
+// Adoptions reads what Write has written to the queue's directory. Of a file that can't be read all is pending, from
+// the first chunk on: to look through all of them is always right.
 func Adoptions(dir string) ([]Adoption, error) {
 	files, err := os.ReadDir(filepath.Join(dir, adoptionDir))
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -81,7 +81,8 @@ func Adoptions(dir string) ([]Adoption, error) {
 		name, err := hex.DecodeString(f.Name())
 		if err != nil || len(name) != len(a.Queue) {
 			if strings.HasSuffix(f.Name(), ".tmp") {
-				_ = os.Remove(filepath.Join(dir, adoptionDir, f.Name())) // a write that was cut; the next one makes it anew
+				// A write that was cut; the next one makes it anew.
+				_ = os.Remove(filepath.Join(dir, adoptionDir, f.Name()))
 			}
 			continue
 		}

@@ -19,7 +19,8 @@ import (
 func FuzzState(f *testing.F) {
 	dir := f.TempDir()
 	state := &Snapshot{
-		Queue: [16]byte{1, 2}, Next: 9, HasIDs: true, IDs: []resend.Saved{{Key: resend.Key{Chunk: [16]byte{3}, Events: 4}, Until: time.Unix(5, 6)}},
+		Queue: [16]byte{1, 2}, Next: 9, HasIDs: true,
+		IDs:  []resend.Saved{{Key: resend.Key{Chunk: [16]byte{3}, Events: 4}, Until: time.Unix(5, 6)}},
 		Done: map[Key][]byte{{1, "es"}: {0xff, 1}, {1, "s3"}: nil, {8, ""}: {}},
 	}
 	db := DB{Dir: dir}
@@ -63,7 +64,11 @@ func FuzzState(f *testing.F) {
 
 // FuzzIDs reads the chunk ids of state.db.
 func FuzzIDs(f *testing.F) {
-	f.Add(encodeIDs([]resend.Saved{{Key: resend.Key{Chunk: [16]byte{3}, Events: 4}, Until: time.Unix(5, 6)}, {Until: time.Unix(0, -1)}}))
+	f.Add(
+		encodeIDs([]resend.Saved{
+			{Key: resend.Key{Chunk: [16]byte{3}, Events: 4}, Until: time.Unix(5, 6)}, {Until: time.Unix(0, -1)},
+		}),
+	)
 	f.Add([]byte{0xff, 0xff, 0xff, 0xff, 0x0f})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		ids, err := decodeIDs(b)

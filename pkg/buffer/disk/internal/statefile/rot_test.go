@@ -18,7 +18,9 @@ func TestRottenState(t *testing.T) {
 	for i := range 30 {
 		all.Done[Key{uint64(1 + 100*i), "archive"}] = bytes.Repeat([]byte{byte(i)}, 10*i)
 		all.Done[Key{uint64(1 + 100*i), "es"}] = bytes.Repeat([]byte{byte(i + 1)}, 20*i)
-		all.IDs = append(all.IDs, resend.Saved{Key: resend.Key{Chunk: [16]byte{byte(i)}, Events: i}, Until: time.Unix(5, 6)})
+		all.IDs = append(all.IDs, resend.Saved{
+			Key: resend.Key{Chunk: [16]byte{byte(i)}, Events: i}, Until: time.Unix(5, 6),
+		})
 	}
 	if err := db.Renew(all); err != nil {
 		t.Fatal(err)

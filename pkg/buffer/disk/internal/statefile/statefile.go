@@ -39,10 +39,11 @@ const (
 	restBucket = "queue"  // the rest of what is one value each
 	doneBucket = "done"   // segment's first (8 bytes, big-endian), output → bitmap by seq - first, CRC-32C
 	formatKey  = "format" // the number, 4 bytes; its own form never changes
-	oldestKey  = "oldest" // the same number, and the oldest program's that may read it, 4 bytes each; missing: the number
-	queueKey   = "queue"
-	nextKey    = "next"
-	idsKey     = "ids"
+	// The same number, and the oldest program's that may read it, 4 bytes each; missing: the number.
+	oldestKey = "oldest"
+	queueKey  = "queue"
+	nextKey   = "next"
+	idsKey    = "ids"
 )
 
 // Key names what an output has finished of a segment.
@@ -275,7 +276,8 @@ func (s *DB) Renew(all *Snapshot) error {
 	var db *bbolt.DB
 	err := boltfile.RecoverPanics(func() (err error) {
 		db, err = bbolt.Open(tmp, 0o600, &bbolt.Options{
-			Timeout: time.Second, NoSync: !s.Sync, FreelistType: bbolt.FreelistMapType, PageSize: boltfile.PageSize, NoStatistics: true,
+			Timeout: time.Second, NoSync: !s.Sync, FreelistType: bbolt.FreelistMapType, PageSize: boltfile.PageSize,
+			NoStatistics: true,
 		})
 		if err != nil {
 			return err

@@ -69,8 +69,8 @@ type Options struct {
 	DataStream bool   // it names data streams, whose names may be shorter
 	MaxPerHour int    // names of a cluster in an hour; 0: no limit
 	Now        func() time.Time
-	// OnLimit is called once an hour for each cluster that has reached the limit. It must not call the Namer; nil: nobody
-	// asks.
+	// OnLimit is called once an hour for each cluster that has reached the limit. It must not call the Namer; nil:
+	// nobody asks.
 	OnLimit func(cluster string)
 }
 
@@ -80,7 +80,9 @@ func New(o Options) (*Namer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("index: %w", err)
 	}
-	n := &Namer{rules: rulesOf(o.DataStream, pieces), unit: math.MaxInt64, limit: o.MaxPerHour, now: o.Now, onLimit: o.OnLimit}
+	n := &Namer{
+		rules: rulesOf(o.DataStream, pieces), unit: math.MaxInt64, limit: o.MaxPerHour, now: o.Now, onLimit: o.OnLimit,
+	}
 	var fewer strings.Builder
 	for _, p := range pieces {
 		text := p.text
@@ -230,7 +232,8 @@ func (n *Namer) Notice() string {
 	if len(n.over) == 0 || floorDiv(n.now().Unix(), 3600) > n.hour {
 		return ""
 	}
-	return fmt.Sprintf("max_indices_per_hour (%d) is reached for cluster %s: until the hour is over, events with further names go to the index with %q in the name",
+	return fmt.Sprintf("max_indices_per_hour (%d) is reached for cluster %s: until the hour is over, events with "+
+		"further names go to the index with %q in the name",
 		n.limit, strings.Join(slices.Sorted(slices.Values(n.over)), ", "), other)
 }
 

@@ -70,7 +70,8 @@ func TestNames(t *testing.T) {
 		n := newTestNamer(t, Options{Index: tc.index, MaxPerHour: 10}, nil)
 		for range 2 { // the second comes from what is remembered
 			got := string(n.Append([]byte("x"), named(tc.cluster, tc.tag, tc.app)))[1:]
-			if cut := len(tc.want) > 200 && len(got) == maxName; got != tc.want && (!cut || !strings.HasPrefix(got, tc.want)) {
+			if cut := len(tc.want) > 200 && len(got) == maxName; got != tc.want &&
+				(!cut || !strings.HasPrefix(got, tc.want)) {
 				t.Errorf("%s with %s, %s, %q: %q, want %q", tc.index, tc.cluster, tc.tag, tc.app, got, tc.want)
 			}
 		}
@@ -100,13 +101,22 @@ func TestNamesChange(t *testing.T) {
 	for _, tc := range []struct {
 		index string
 		step  int64
-	}{{"l-%Y.%m.%d", 24 * 3600}, {"l-%H", 3600}, {"l-%M", 60}, {"l-%S", 1}, {"l-%s", 1}, {"l-%F-{cluster}-{tag}", 24 * 3600}} {
+	}{
+		{"l-%Y.%m.%d", 24 * 3600},
+		{"l-%H", 3600},
+		{"l-%M", 60},
+		{"l-%S", 1},
+		{"l-%s", 1},
+		{"l-%F-{cluster}-{tag}", 24 * 3600},
+	} {
 		n := newTestNamer(t, Options{Index: tc.index}, nil)
 		want, err := event.ParseTemplate(tc.index)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, at := range []int64{0, 1, tc.step - 1, tc.step, tc.step + 1, -1, -tc.step, -tc.step - 1, 1763720100, 1763720100 + tc.step} {
+		for _, at := range []int64{
+			0, 1, tc.step - 1, tc.step, tc.step + 1, -1, -tc.step, -tc.step - 1, 1763720100, 1763720100 + tc.step,
+		} {
 			for _, cluster := range []string{"a", "b"} {
 				ev := named(cluster, cluster+cluster, "")
 				ev.Time.Sec = at
@@ -120,7 +130,8 @@ func TestNamesChange(t *testing.T) {
 
 func TestNamesAreBounded(t *testing.T) {
 	now := time.Unix(1763720100, 0)
-	n := newTestNamer(t, Options{Index: "l-{cluster}-{tag}-{record.app}-%Y", MaxPerHour: 3}, func() time.Time { return now })
+	n := newTestNamer(t, Options{Index: "l-{cluster}-{tag}-{record.app}-%Y", MaxPerHour: 3},
+		func() time.Time { return now })
 	name := func(cluster, tag string) string { return string(n.Append(nil, named(cluster, tag, "x"))) }
 	var told []string
 	n.onLimit = func(cluster string) { told = append(told, cluster) }
@@ -142,7 +153,8 @@ func TestNamesAreBounded(t *testing.T) {
 		t.Errorf("another cluster has a limit of its own: %s", got)
 	}
 	name("a", "t4")
-	if notice := n.Notice(); !strings.Contains(notice, "max_indices_per_hour (3) is reached for cluster a:") || !slices.Equal(told, []string{"a"}) {
+	if notice := n.Notice(); !strings.Contains(notice, "max_indices_per_hour (3) is reached for cluster a:") ||
+		!slices.Equal(told, []string{"a"}) {
 		t.Errorf("told %v, notice %q", told, notice)
 	}
 	now = now.Add(time.Hour)
@@ -255,7 +267,8 @@ func FuzzName(f *testing.F) {
 func checkName(t *testing.T, name string) {
 	t.Helper()
 	if name == "" || len(name) > maxName || name == "." || name == ".." || !utf8.ValidString(name) ||
-		strings.ContainsAny(name, "\\/*?\"<>| ,#:") || strings.ContainsAny(name[:1], "-_+") || strings.ContainsFunc(name, unicode.IsControl) {
+		strings.ContainsAny(name, "\\/*?\"<>| ,#:") || strings.ContainsAny(name[:1], "-_+") ||
+		strings.ContainsFunc(name, unicode.IsControl) {
 		t.Errorf("%q is no name of an index", name)
 	}
 	if lower := strings.ToLower(name); lower != name {
@@ -264,7 +277,9 @@ func checkName(t *testing.T, name string) {
 }
 
 func BenchmarkName(b *testing.B) {
-	for _, index := range []string{"logs-{cluster}-%Y.%m.%d", "logs-{cluster}-{tag[1]}", "logs-{cluster}-{record.app}-%Y.%m.%d"} {
+	for _, index := range []string{
+		"logs-{cluster}-%Y.%m.%d", "logs-{cluster}-{tag[1]}", "logs-{cluster}-{record.app}-%Y.%m.%d",
+	} {
 		b.Run(index, func(b *testing.B) {
 			n := newTestNamer(b, Options{Index: index, MaxPerHour: 200}, time.Now)
 			ev := named("seoul-prod", "kube.var.log.containers.payments", "payments")

@@ -166,7 +166,8 @@ func (r rules) append(dst, raw []byte) []byte {
 	dst = appendLegal(dst, raw)
 	name := dst[from:]
 	start := 0
-	for start < len(name) && (name[start] == '-' || name[start] == '_' || name[start] == '+' || name[start] == '.' && !r.dot) {
+	for start < len(name) &&
+		(name[start] == '-' || name[start] == '_' || name[start] == '+' || name[start] == '.' && !r.dot) {
 		start++
 	}
 	dst = append(dst[:from], name[start:]...)
