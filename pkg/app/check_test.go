@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/seed-afc6a195/aggregator/pkg/config"
+	"github.com/seed-afc6a195/aggregator/pkg/config/setting"
 	"github.com/seed-afc6a195/aggregator/pkg/tls/tlstest"
 )
 
@@ -124,6 +125,56 @@ outputs: {one: {type: stdout}, two: {type: stdout}, all: {type: stdout}, none: {
 	for _, r := range Connect(t.Context(), cfg) {
 		if r.Err != nil || strings.Contains(r.Found, "no route") != (r.Output == "none") {
 			t.Errorf("%+v", r)
+		}
+	}
+}
+
+// TestVerifyDirectory says what of the queue's directory can't be used, and what to do.
+func TestVerifyDirectory(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	for _, tc := range []struct {
+		name, path string
+		want       string // a part of the problem; "": there is none
+	}{
+		{"one that is there", dir, ""},
+		{"one that can be made", filepath.Join(dir, "a", "b"), ""},
+		{"a file", write("file"), "is no directory"},
+		{"below a file", filepath.Join(write("other"), "b"), "not a directory"},
+		{"one whose name is too long", filepath.Join(dir, strings.Repeat("x", 300)), "name too long"},
+		{"none, which is told already", "", ""},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			var r setting.Report
+			verifyDirectory(&r, tc.path)
+			if tc.want == "" {
+				if len(r.Problems) > 0 {
+					t.Errorf("it says %+v", r.Problems)
+				}
+				return
+			}
+			if len(r.Problems) != 1 || r.Problems[0].Key != "buffer.path" || !strings.Contains(fmt.Sprint(r.Problems[0]), tc.want) {
+				t.Errorf("it says %+v, want %q", r.Problems, tc.want)
+			}
+		})
+	}
+}
+
+// TestPlaced takes the key off what is wrong with rules, so that it is told with its line.
+func TestPlaced(t *testing.T) {
+	for text, want := range map[string][2]string{
+		"filters.web[0].grep: no such field": {"filters.web[0].grep", "no such field"},
+		"routes[1].when: line 1\nline 2":     {"routes[1].when", "line 1\nline 2"},
+		"something else: entirely":           {"", "something else: entirely"},
+	} {
+		if key, rest := placed(text); key != want[0] || rest != want[1] {
+			t.Errorf("%q: %q and %q", text, key, rest)
 		}
 	}
 }

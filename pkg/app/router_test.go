@@ -1,8 +1,11 @@
 package app
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"maps"
+	"strings"
 	"testing"
 	"time"
 
@@ -12,6 +15,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/cluster"
 	"github.com/seed-afc6a195/aggregator/pkg/config"
+	"github.com/seed-afc6a195/aggregator/pkg/ingest"
 	"github.com/seed-afc6a195/aggregator/pkg/route"
 )
 
@@ -83,5 +87,101 @@ func TestIngestCountersOnlyGrow(t *testing.T) {
 			t.Errorf("%s: a counter fell: %+v, before %+v", tc.name, got, before)
 		}
 		before = *got
+	}
+}
+
+// TestRouterCounts has each event of a message in one place: routed, dropped by a rule, or dead for a reason. What was
+// abandoned is in none.
+func TestRouterCounts(t *testing.T) {
+	cfg, err := config.Parse("test.yaml", []byte(`
+clusters:
+  - {name: seoul, shared_key: k, tags: ["kube.**"]}
+  - {name: osaka, shared_key: l}
+routes: [{match: "kube.**", outputs: [out]}]
+outputs: {out: {type: stdout}}
+`), config.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	routes, registry, err := routing.Arrival(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct {
+		name         string
+		cluster, tag string
+		keepUnrouted bool
+		do           func(b ingest.Batch)
+		want         tally
+		log          string
+	}{
+		{
+			"a tag that a route takes", "seoul", "kube.a", true, func(b ingest.Batch) { b.Add(entryOf("x"), 1, true) },
+			tally{messages: 1, events: 1, routed: 1, bytes: 18},
+			"",
+		},
+		{
+			"a tag that the cluster may not send", "seoul", "host.a", true, func(b ingest.Batch) { b.Add(entryOf("x"), 1, true) },
+			tally{messages: 1, events: 1, bytes: 18, dead: map[string]uint64{"tag_not_allowed": 1}},
+			"tag_not_allowed",
+		},
+		{
+			"a tag that no route takes, kept", "osaka", "host.a", true, func(b ingest.Batch) { b.Add(entryOf("x"), 1, true) },
+			tally{messages: 1, events: 1, bytes: 18, dead: map[string]uint64{"unrouted": 1}},
+			"unrouted",
+		},
+		{
+			"a tag that no route takes, dropped", "osaka", "host.a", false, func(b ingest.Batch) { b.Add(entryOf("x"), 1, true) },
+			tally{messages: 1, events: 1, bytes: 18, dropped: map[string]uint64{"unrouted": 1}},
+			"",
+		},
+		{
+			"what is no event", "osaka", "kube.a", true, func(b ingest.Batch) { b.Reject([]byte{5}, 1, "invalid_entry") },
+			tally{messages: 1, events: 1, bytes: 1, dead: map[string]uint64{"invalid_entry": 1}},
+			"invalid_entry",
+		},
+		{
+			"metrics", "osaka", "kube.a", true, func(b ingest.Batch) { b.Drop(1, "metrics") },
+			tally{messages: 1, events: 1, dropped: map[string]uint64{"metrics": 1}},
+			"",
+		},
+		{
+			"a message that was broken", "osaka", "kube.a", true, func(b ingest.Batch) {
+				b.Add(entryOf("x"), 1, true)
+				b.Abandon()
+			}, tally{}, "",
+		},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			queue := memoryQueue(t)
+			var log bytes.Buffer
+			in := newRouter(queue, routes, registry, tc.keepUnrouted, false, time.Now, zerolog.New(&log))
+			in.Gone(1)
+			b := in.NewBatch(1)
+			b.From("192.0.2.1", "node")
+			b.Begin(tc.cluster, tc.tag, "")
+			tc.do(b)
+			if len(b.Doubts()) > 0 {
+				t.Error("it asks for others")
+			}
+			if err := b.Commit(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			got := in.snapshot()[tc.cluster]
+			if got == nil {
+				got = newTally(tc.cluster)
+			}
+			w := tc.want
+			if got.messages != w.messages || got.events != w.events || got.routed != w.routed || got.bytes != w.bytes ||
+				!maps.Equal(got.dropped, w.dropped) || !maps.Equal(got.dead, w.dead) {
+				t.Errorf("got %+v, want %+v", got, w)
+			}
+			if (tc.log == "") != (log.Len() == 0) || !strings.Contains(log.String(), tc.log) {
+				t.Errorf("the log: %s", &log)
+			}
+			if err := queue.Close(); err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }
