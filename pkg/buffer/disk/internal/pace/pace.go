@@ -24,7 +24,7 @@ const (
 	// recent is how long after its ack a connection counts as one that may come again.
 	recent = 100 * time.Millisecond
 	// leastCompany is how many batches must be about to come for it to pay to wait for those that nobody can foretell.
-	leastCompany = 3
+	leastCompany = 4
 	// heldFor is how many of these each returning connection in the group is worth: it would be held up for them.
 	heldFor = 4
 	// lull is after how many times the mean time between two arrivals, and half the time of a commit at least, nobody is
@@ -215,11 +215,11 @@ func (p *Pacer) foretold(now time.Time) (wait time.Duration) {
 	return wait
 }
 
-// unforeseen returns how long to wait for others: not at all where too few come within the window, or everybody who was
-// about lately is here.
+// unforeseen returns how long to wait for others: not at all where too few come within the window, or too few of those who
+// were about lately are not here yet.
 func (p *Pacer) unforeseen(now time.Time, window time.Duration) time.Duration {
 	company := max(leastCompany, heldFor*p.returning)
-	if p.away == 0 || p.gap <= 0 || int(window/p.gap) < company {
+	if p.away < company || p.gap <= 0 || int(window/p.gap) < company {
 		return 0
 	}
 	return max(lull*p.gap, p.took/2) - now.Sub(p.lastOpen)

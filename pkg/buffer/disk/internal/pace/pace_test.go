@@ -154,6 +154,7 @@ func TestClosedLoops(t *testing.T) {
 		{"256", clients(256, small, about(time.Millisecond)), nil, 0.97},
 		{"64 in step, beyond what is foretold", clients(64, small, about(5*time.Millisecond)), nil, 0.9},
 		{"two whose pauses say nothing", clients(2, small, poisson(5*time.Millisecond)), nil, 0.97},
+		{"four whose pauses say nothing", clients(4, small, poisson(6*time.Millisecond)), nil, 0.97},
 		{"sixteen, and one that comes now and then", clients(16, small, about(150*time.Microsecond)), func() []*client {
 			return clients(1, small, poisson(50*time.Millisecond))
 		}, 0.97},
@@ -261,29 +262,29 @@ func TestCauses(t *testing.T) {
 	}
 	expect(false, Full)
 	p.Taken(now, false)
-	commit(&fleet[0], &fleet[1])
-	for i := range fleet[2:] {
-		come(&fleet[2+i])
+	commit(&fleet[0], &fleet[1], &fleet[2], &fleet[3], &fleet[4], &fleet[5]) // who may come again
+	for i := range fleet[6:] {
+		come(&fleet[6+i])
 		p.Taken(now, false)
 	}
-	come(&fleet[2])
+	come(&fleet[6])
 	expect(true, 0)
 	now = now.Add(maxWait)
 	expect(false, Limit)
 	if waited := p.Taken(now, true); waited != maxWait {
 		t.Errorf("it waited for %v", waited)
 	}
-	commit(&fleet[2])
-	come(&fleet[3])
+	commit(&fleet[6])
+	come(&fleet[7])
 	expect(false, Full) // the commit before had no room for all
 	p.Taken(now, false)
-	commit(&fleet[3])
-	come(&fleet[4])
+	commit(&fleet[7])
+	come(&fleet[8])
 	expect(true, 0)
 	now = now.Add(10 * time.Second)
 	expect(false, Share)
 	p.Taken(now, false)
-	commit(&fleet[4])
+	commit(&fleet[8])
 	now = now.Add(10 * time.Second)
 	come(&fleet[5])
 	expect(false, Idle)
