@@ -117,6 +117,11 @@ func table() []row {
 			"pkg/status/verdict", with("pkg/status/snapshot", "pkg/status/client"),
 			"the verdict is made of the state, in words that both sides know",
 		},
+		{
+			"pkg/status/page",
+			with("pkg/status/snapshot", "pkg/status/client", "pkg/status/history", "internal/safetext"),
+			"the page is made of the state and its history",
+		},
 		{"pkg/status/history", with("pkg/status/snapshot"), "what was is a sequence of states"},
 		{"pkg/status/client", shared, "who asks knows what both sides say, not the server"},
 		{"pkg/delivery/suspicion", nil, "how hosts answer knows nobody"},

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/seed-afc6a195/aggregator/pkg/config/setting"
+	"github.com/seed-afc6a195/aggregator/pkg/status/page"
 )
 
 // complainEvery is how often, at most, refused credentials are logged.
@@ -23,10 +24,11 @@ func open(r *http.Request) bool {
 		return false
 	}
 	switch r.URL.Path {
-	case "/", "/healthz", "/readyz", "/status", "/queue", "/metrics":
+	case "/", "/healthz", "/readyz", "/status", "/queue", "/metrics", livePath:
 		return true
 	}
-	return false
+	name, ok := strings.CutPrefix(r.URL.Path, page.Folder)
+	return ok && !strings.Contains(name, "/")
 }
 
 // probes reports whether the request asks whether the program lives, which is open to everybody always.

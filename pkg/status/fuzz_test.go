@@ -13,6 +13,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/rs/zerolog"
+
+	"github.com/seed-afc6a195/aggregator/pkg/status/page"
 )
 
 // FuzzRequest holds that no way of writing a request lets somebody from elsewhere, without the token, see records or change
@@ -21,7 +23,7 @@ func FuzzRequest(f *testing.F) {
 	for _, request := range []string{
 		"GET /", "GET /status", "GET /metrics", "GET /healthz", "HEAD /readyz", "GET /dead-letters", "GET //dead-letters", "GET /x/../dead-letters/1",
 		"GET /%64ead-letters", "GET /dead-letters%2f1", "GET /dead-letters/%2e%2e/reload", "POST /reload", "POST /outputs/es/pause", "POST /outputs/%00/pause",
-		"POST /dead-letters/purge?all=true", "GET /dead-letters?limit=x", "GET /debug/pprof/heap", "GET /debug/pprof/../../status", "OPTIONS *", "CONNECT a:1", "get /status",
+		"POST /dead-letters/purge?all=true", "GET /dead-letters?limit=x", "GET /debug/pprof/heap", "GET /debug/pprof/../../status", "GET /live", "GET /page/app.js", "GET /page/../dead-letters", "POST /live", "OPTIONS *", "CONNECT a:1", "get /status",
 		"GET http://localhost/dead-letters", "GET /dead-letters/export?tag=%1b", "GET /\u009b", "TRACE /status",
 	} {
 		method, target, _ := strings.Cut(request, " ")
@@ -44,7 +46,9 @@ func FuzzRequest(f *testing.F) {
 		if authorization != "" {
 			r.Header.Set("Authorization", authorization)
 		}
-		r = r.WithContext(context.WithValue(t.Context(), http.LocalAddrContextKey, &net.TCPAddr{IP: net.IPv4(10, 0, 0, 7), Port: 9880}))
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel() // /live goes on until the client has left
+		r = r.WithContext(context.WithValue(ctx, http.LocalAddrContextKey, &net.TCPAddr{IP: net.IPv4(10, 0, 0, 7), Port: 9880}))
 		w := httptest.NewRecorder()
 		s.http.Handler.ServeHTTP(w, r)
 		if authorization == "Bearer t0ken" || strings.EqualFold(authorization, "bearer t0ken") {
@@ -53,7 +57,7 @@ func FuzzRequest(f *testing.F) {
 		if done || len(store.asked) > 0 {
 			t.Fatalf("%s %q: done for a stranger: %d", method, target, w.Code)
 		}
-		if cleaned := path.Clean(u.Path); w.Code < 300 && cleaned != "/" && cleaned != "/status" && cleaned != "/metrics" && cleaned != "/healthz" && cleaned != "/readyz" {
+		if cleaned := path.Clean(u.Path); w.Code < 300 && cleaned != "/" && cleaned != "/status" && cleaned != "/metrics" && cleaned != "/healthz" && cleaned != "/readyz" && cleaned != livePath && path.Dir(cleaned)+"/" != page.Folder {
 			t.Fatalf("%s %q: %d", method, target, w.Code)
 		}
 		for _, header := range []string{"Content-Security-Policy", "X-Content-Type-Options", "Cache-Control"} {

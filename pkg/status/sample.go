@@ -77,10 +77,14 @@ func (s *Server) sample(ctx context.Context) {
 	ticker := time.NewTicker(sampleEvery)
 	defer ticker.Stop()
 	for {
-		if snapshot := s.snapshot(); snapshot.Stale == 0 {
-			s.samples.keep(&snapshot)
-			s.recent.Keep(&snapshot)
-			s.series.Keep(&snapshot)
+		now, point := s.snapshot(), false
+		if now.Stale == 0 {
+			s.samples.keep(&now)
+			s.recent.Keep(&now)
+			point = s.series.Keep(&now)
+		}
+		if err := s.live.Update(&now, time.Now(), point); err != nil {
+			s.options.Log.Error().Err(err).Msg("can't tell pages the state")
 		}
 		select {
 		case <-ctx.Done():

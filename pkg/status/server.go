@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"html/template"
 	"io"
 	"log" //nolint:depguard // http.Server takes no other logger
 	"net"
@@ -32,6 +31,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/status/client"
 	"github.com/seed-afc6a195/aggregator/pkg/status/history"
 	"github.com/seed-afc6a195/aggregator/pkg/status/metrics"
+	"github.com/seed-afc6a195/aggregator/pkg/status/page"
 )
 
 // Limits on what a client may cost.
@@ -84,18 +84,19 @@ type Server struct {
 	recent         history.Recent
 	series         history.Series
 	taker          taker
-	page           *template.Template
-	policy         string // the page's Content-Security-Policy
+	page           *page.Page
+	live           page.Live
 	attempts       attempts
 	complaints     *logevery.Limit // of what clients do wrong
 }
 
 // New returns a Server that does not listen yet.
 func New(o Options) *Server {
-	s := &Server{options: o, page: newPage(o.Config.Pprof), policy: pagePolicy(), maxConnections: maxConnections, complaints: &logevery.Limit{Every: complainEvery}}
+	s := &Server{options: o, page: page.New(), maxConnections: maxConnections, complaints: &logevery.Limit{Every: complainEvery}}
 	if o.MaxConnections > 0 {
 		s.maxConnections = min(maxConnections, o.MaxConnections)
 	}
+	s.live.Series = &s.series
 	s.hostname, _ = os.Hostname() // unknown: that name is not accepted as a Host
 	s.http = &http.Server{
 		Handler:           s.handler(s.registry()),
@@ -106,6 +107,7 @@ func New(o Options) *Server {
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          log.New(newLogWriter(o.Log), "", 0),
 	}
+	s.http.RegisterOnShutdown(s.live.Close) // else it would wait for pages, which stay
 	return s
 }
 
@@ -178,7 +180,9 @@ func (s *Server) registry() *prometheus.Registry {
 
 func (s *Server) handler(registry *prometheus.Registry) http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /{$}", s.index)
+	mux.HandleFunc("GET /{$}", s.page.Index)
+	mux.HandleFunc("GET "+page.Folder+"{name}", s.page.File)
+	mux.HandleFunc("GET "+livePath, s.pageEvents)
 	mux.HandleFunc("GET /healthz", probe(s.options.Healthy))
 	mux.HandleFunc("GET /readyz", probe(s.options.Ready))
 	mux.HandleFunc("GET /status", s.status)
@@ -209,7 +213,7 @@ func (s *Server) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Cache-Control", "no-store")
-		h.Set("Content-Security-Policy", s.policy)
+		h.Set("Content-Security-Policy", page.Policy)
 		h.Set("Cross-Origin-Opener-Policy", "same-origin")
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")
 		h.Set("Referrer-Policy", "no-referrer")
@@ -249,6 +253,23 @@ func (s *Server) guard(next http.Handler) http.Handler {
 func (s *Server) queue(w http.ResponseWriter, _ *http.Request) {
 	now := s.snapshot()
 	reply(w, now.Pending(), nil)
+}
+
+// livePath is where the page is told what there is, and what changes.
+const livePath = "/live"
+
+// pageEvents keeps a page up to date.
+func (s *Server) pageEvents(w http.ResponseWriter, r *http.Request) {
+	records, words := s.mayRead(r)
+	you := page.You{Steer: records, Words: words, CanSign: s.options.Config.Token.Reveal() != "" || len(s.options.Config.Users) > 0}
+	now := s.samples.youngest()
+	if now == nil {
+		first := s.snapshot()
+		now = &first
+	}
+	if err := s.live.Serve(w, r, you, s.page.Hash(), now); err != nil {
+		s.options.Log.Error().Err(err).Msg("can't tell the page the state")
+	}
 }
 
 // login is where a browser gets after it has shown credentials, which it sends from then on.

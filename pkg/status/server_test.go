@@ -71,7 +71,7 @@ func TestHTTP(t *testing.T) {
 		code                        int
 		contains                    string
 	}{
-		{address, "GET", "/", "localhost", 200, `href="/metrics"`},
+		{address, "GET", "/", "localhost", 200, `href="metrics"`},
 		{address, "GET", "/healthz", "127.0.0.1", 200, "ok\n"},
 		{address, "GET", "/readyz", "127.0.0.1:9880", 200, "ok\n"},
 		{address, "GET", "/status", "[::1]:9880", 200, `"version": "1.2.3"`},
@@ -82,7 +82,9 @@ func TestHTTP(t *testing.T) {
 		{address, "GET", "/nothing", "localhost", 404, "not found"},
 		{address, "GET", "/debug/pprof/", "localhost", 404, "not found"},
 		{profiled, "GET", "/debug/pprof/", "localhost", 200, "goroutine"},
-		{profiled, "GET", "/", "localhost", 200, "/debug/pprof/"},
+		{address, "GET", "/page/app.js", "localhost", 200, "EventSource"},
+		{address, "GET", "/page/nothing", "localhost", 404, "no such file"},
+		{address, "GET", "/live", "evil.example", 403, "localhost only"},
 		{address, "POST", "/status", "localhost", 405, "Not Allowed"},
 		{address, "DELETE", "/nothing", "localhost", 404, "not found"},
 		{address, "GET", "/reload", "localhost", 405, "Not Allowed"},
