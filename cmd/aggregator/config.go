@@ -90,3 +90,22 @@ func loadConfig(paths []string, o config.Options) (app.Loaded, error) {
 	}
 	return app.Loaded{Config: cfg, Hash: hex.EncodeToString(sum.Sum(nil)[:6])}, nil
 }
+
+func newSchemaCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "schema",
+		Short: "Print the configuration's JSON Schema, for editors",
+		Example: `  aggregator schema > aggregator.schema.json
+  # first line of aggregator.yaml, for editors with the YAML language server:
+  # yaml-language-server: $schema=./aggregator.schema.json`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			schema, err := config.Schema()
+			if err != nil {
+				return err
+			}
+			_, err = cmd.OutOrStdout().Write(schema)
+			return err
+		},
+	}
+}
