@@ -3,7 +3,10 @@ package forward_test
 import (
 	"bytes"
 	"io"
+	"net"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/seed-afc6a195/aggregator/pkg/forward"
@@ -79,4 +82,50 @@ func BenchmarkMessages(b *testing.B) {
 			b.ReportMetric(float64(b.N*bc.events)/b.Elapsed().Seconds(), "events/s")
 		})
 	}
+}
+
+// BenchmarkOneInFlight is a message of ten events over loopback, and the wait for its ack, with a Sink that discards: what
+// a connection costs a message, its client's side included, as processor time.
+func BenchmarkOneInFlight(b *testing.B) {
+	entry := ft.Entry(when, ft.Map{"stream": "stdout", "log": strings.Repeat("GET /api/v1/orders 200 ", 11)})
+	m := message("kube.web", ft.Bin(bytes.Repeat(entry, 10)), ft.Map{"chunk": "c2FtcGxlLWNodW5rLWlk"})
+	ack := ft.Ack("c2FtcGxlLWNodW5rLWlk")
+	r := newRig(nil)
+	r.sink.Discard = true
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer l.Close()
+	client, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		b.Fatal(err)
+	}
+	server, err := l.Accept()
+	if err != nil {
+		b.Fatal(err)
+	}
+	var ended sync.WaitGroup
+	ended.Go(func() { r.Handle(server) })
+	got := make([]byte, len(ack))
+	cpu := func() int64 {
+		var u syscall.Rusage
+		_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u) // never fails
+		return u.Utime.Nano() + u.Stime.Nano()
+	}
+	b.ReportAllocs()
+	before := cpu()
+	for b.Loop() {
+		if _, err := client.Write(m); err != nil {
+			b.Fatal(err)
+		}
+		if _, err := io.ReadFull(client, got); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(cpu()-before)/float64(b.N), "cpu-ns/op")
+	if err := client.Close(); err != nil {
+		b.Fatal(err)
+	}
+	ended.Wait()
 }
