@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"cmp"
 	"context"
 	"errors"
@@ -340,13 +339,8 @@ func (f *deadFlags) ask(cmd *cobra.Command, total client.DeadSummary, what strin
 	if err := f.writeSummary(cmd.ErrOrStderr(), total); err != nil {
 		return false, err
 	}
-	cmd.PrintErrf("%s? [y/N] ", capital(fmt.Sprintf(what, "these "+plural(total.Letters, "dead letter"))))
-	answer, _ := bufio.NewReader(cmd.InOrStdin()).ReadString('\n') // without an answer: no
-	switch strings.ToLower(strings.TrimSpace(answer)) {
-	case "y", "yes":
-		return true, nil
-	}
-	return false, errors.New("nothing was changed")
+	err = confirm(cmd, capital(fmt.Sprintf(what, "these "+plural(total.Letters, "dead letter"))))
+	return err == nil, err
 }
 
 func capital(text string) string { return strings.ToUpper(text[:1]) + text[1:] }

@@ -138,6 +138,11 @@ func (f *serverFlags) sure(cmd *cobra.Command, names []string) error {
 	if err != nil {
 		return err
 	}
+	return surePurge(cmd, &q, names)
+}
+
+// surePurge is sure for what q says is pending.
+func surePurge(cmd *cobra.Command, q *client.Queue, names []string) error {
 	for i := range q.Outputs {
 		for _, name := range names {
 			if o := &q.Outputs[i]; o.Output == name {
@@ -145,7 +150,12 @@ func (f *serverFlags) sure(cmd *cobra.Command, names []string) error {
 			}
 		}
 	}
-	cmd.PrintErrf("Forget what waits for %s? [y/N] ", safetext.Lines(strings.Join(names, ", ")))
+	return confirm(cmd, "Forget what waits for "+safetext.Lines(strings.Join(names, ", ")))
+}
+
+// confirm asks a question of yes and no. Anything but a yes is an error, as is no answer.
+func confirm(cmd *cobra.Command, question string) error {
+	cmd.PrintErrf("%s? [y/N] ", question)
 	answer, _ := bufio.NewReader(cmd.InOrStdin()).ReadString('\n') // without an answer: no
 	switch strings.ToLower(strings.TrimSpace(answer)) {
 	case "y", "yes":

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/seed-afc6a195/aggregator/pkg/app"
+	"github.com/seed-afc6a195/aggregator/pkg/config"
 	"github.com/seed-afc6a195/aggregator/pkg/status/client"
 )
 
@@ -163,6 +164,67 @@ func TestAskBeforeAChange(t *testing.T) {
 		}
 		if s := shown.String(); !strings.Contains(s, "rejected") || !strings.HasSuffix(s, "Retry these 2 dead letters? [y/N] ") {
 			t.Errorf("it shows %q", s)
+		}
+	}
+}
+
+// TestSureOfAPurge shows what waits for the outputs named, and for no others, before it asks.
+func TestSureOfAPurge(t *testing.T) {
+	q := client.Queue{Outputs: []client.OutputQueue{
+		{Output: "es", Pending: client.Pending{Events: 5, Chunks: 2}},
+		{Output: "s3", Pending: client.Pending{Events: 7, Chunks: 1}},
+		{Output: "gone\x1b[1m", Pending: client.Pending{Events: 9, Chunks: 3}},
+	}}
+	for _, tc := range []struct {
+		answer string
+		names  []string
+		sure   bool
+		want   string
+	}{
+		{"y\n", []string{"es"}, true, "5 events in 2 chunks wait for output es\nForget what waits for es? [y/N] "},
+		{"no\n", []string{"es", "s3"}, false, "5 events in 2 chunks wait for output es\n7 events in 1 chunks wait for output s3\nForget what waits for es, s3? [y/N] "},
+		{"", []string{"nobody"}, false, "Forget what waits for nobody? [y/N] "},
+		{"yes\n", []string{"gone\x1b[1m"}, true, "9 events in 3 chunks wait for output gone"},
+	} {
+		var shown bytes.Buffer
+		cmd := &cobra.Command{}
+		cmd.SetIn(strings.NewReader(tc.answer))
+		cmd.SetErr(&shown)
+		err := surePurge(cmd, &q, tc.names)
+		if (err == nil) != tc.sure || !strings.HasPrefix(shown.String(), tc.want) || strings.Contains(shown.String(), "\x1b") {
+			t.Errorf("%v: %v, it shows %q", tc.names, err, &shown)
+		}
+	}
+}
+
+// TestLoggerForPeopleAndMachines writes JSON to what is no terminal unless told otherwise, from the level on.
+func TestLoggerForPeopleAndMachines(t *testing.T) {
+	for _, tc := range []struct {
+		cfg     config.Log
+		json    bool
+		info    bool // lines of the level info are there
+		comment string
+	}{
+		{config.Log{Level: "info", Format: "auto"}, true, true, "no terminal"},
+		{config.Log{Level: "info", Format: "json"}, true, true, "asked for"},
+		{config.Log{Level: "warn", Format: "console"}, false, false, "asked for, and less of it"},
+		{config.Log{Level: "nonsense", Format: "json"}, true, true, "a level that is none"},
+	} {
+		var out bytes.Buffer
+		log, terminal := newLogger(tc.cfg, &out)
+		log.Info().Msg("info")
+		log.Warn().Str("who", "\u202e").Msg("warn")
+		if terminal || strings.Contains(out.String(), "info\n") != (tc.info && !tc.json) && !tc.json || strings.Contains(out.String(), "\u202e") {
+			t.Errorf("%s: %q", tc.comment, &out)
+		}
+		lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+		if want := map[bool]int{true: 2, false: 1}[tc.info]; len(lines) != want {
+			t.Errorf("%s: %d lines: %q", tc.comment, len(lines), &out)
+		}
+		for _, line := range lines {
+			if json.Valid([]byte(line)) != tc.json {
+				t.Errorf("%s: %s", tc.comment, line)
+			}
 		}
 	}
 }
