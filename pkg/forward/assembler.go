@@ -179,7 +179,7 @@ func (a *assembler) entries(ctx context.Context, b []byte) (rest []byte, err err
 	)
 	for len(b) > 0 {
 		next, err := event.ReadEntry(b, &e)
-		if errors.Is(err, event.ErrTruncated) {
+		if err != nil && errors.Is(err, event.ErrTruncated) {
 			break
 		}
 		if err != nil {

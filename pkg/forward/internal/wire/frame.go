@@ -222,7 +222,7 @@ func (f *Frame) readEntries(b []byte) (done bool, err error) {
 			end, f.cut.active = f.cut.pos, false
 		}
 		rest, err := event.ReadEntry(b[f.pos:end], &e)
-		if errors.Is(err, event.ErrTruncated) && !whole {
+		if err != nil && !whole && errors.Is(err, event.ErrTruncated) {
 			f.cut.start(f.pos)
 			continue
 		}
