@@ -79,6 +79,9 @@ func (t *tally) add(o *tally) {
 	if o.tag != "" {
 		t.tag = o.tag
 	}
+	if len(o.dropped)+len(o.dead) == 0 {
+		return // as nearly always: every message comes here
+	}
 	for rule, n := range o.dropped {
 		t.dropped[rule] += n
 	}
@@ -102,8 +105,10 @@ func (t *tally) sentAgain(d buffer.Duplicates) {
 
 func (t *tally) reset() {
 	t.messages, t.events, t.routed, t.repeated, t.bytes, t.tag = 0, 0, 0, 0, 0, ""
-	clear(t.dropped)
-	clear(t.dead)
+	if len(t.dropped)+len(t.dead) > 0 {
+		clear(t.dropped)
+		clear(t.dead)
+	}
 }
 
 func newRouter(
@@ -180,7 +185,8 @@ type routedBatch struct {
 	routed  bool   // the current message has outputs
 	tag     string // the one before, which is allowed where tagFits says so
 	tagFits bool
-	source  string // who sends, see event.Source
+	outputs []string // that want it, by rules
+	source  string   // who sends, see event.Source
 }
 
 func (b *routedBatch) From(address, hostname string) { b.source = event.Source(address, hostname) }
@@ -191,11 +197,12 @@ func (b *routedBatch) Begin(cluster, tag, chunk string) {
 	b.current.messages = 1
 	m := buffer.Message{Cluster: cluster, Tag: tag, Chunk: chunk}
 	if r := b.in.rules.Load(); r != b.rules || tag != b.tag {
-		b.rules, b.tag, b.tagFits = r, tag, r.clusters.Allows(cluster, tag)
+		b.rules, b.tag, b.tagFits, b.outputs = r, tag, r.clusters.Allows(cluster, tag), nil
+		if to := r.routes.Match(cluster, tag); to != nil && b.tagFits {
+			b.outputs = to.Outputs
+		}
 	}
-	if r := b.rules.routes.Match(cluster, tag); r != nil && b.tagFits {
-		m.Outputs = r.Outputs
-	}
+	m.Outputs = b.outputs
 	b.routed = len(m.Outputs) > 0
 	if b.rules.sources {
 		m.Source = b.source
