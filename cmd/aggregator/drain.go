@@ -26,6 +26,11 @@ it.
 Events that wait for an output that the configuration does not have any more can't be delivered: they are named, and the
 exit code is 1, unless --ignore-unconfigured says that they don't matter. Dead letters stay: see 'aggregator dead'.
 
+With --to nothing is delivered: what waits, what waits aside for a target and the dead letters are handed over to another
+aggregator, whose listener has handover. It gets them with all that is owed, under the same event ids, and knows what it has,
+so a handover may be killed and begun again on either side. Nothing is left then: the exit code is 0 only when the directory
+holds no event any more.
+
 The status endpoint is served, so that probes and dashboards see the drain; where its port is taken, the drain goes on
 without it.
 
@@ -39,17 +44,22 @@ type drainFlags struct {
 	timeout            time.Duration
 	noStatus           bool
 	ignoreUnconfigured bool
+	handover           handoverFlags
 }
 
 func newDrainCommand() *cobra.Command {
-	var f drainFlags
+	f := drainFlags{handover: handoverFlags{peerFlags: peerFlags{getenv: os.LookupEnv}}}
 	cmd := &cobra.Command{
 		Use: "drain", Short: "Deliver what a data directory still holds", Long: drainLong, Args: noArgs,
 		Example: `  aggregator drain -c /etc/aggregator/aggregator.yaml
-  aggregator drain -c aggregator.yaml --timeout 10m --ignore-unconfigured`,
+  aggregator drain -c aggregator.yaml --timeout 10m --ignore-unconfigured
+  aggregator drain -c aggregator.yaml --to aggregator-0.logging:24230 --shared-key-file key --ca-file ca.pem`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if f.timeout < 0 {
 				return usageError{fmt.Errorf("--timeout %v: must not be negative", f.timeout)}
+			}
+			if _, err := f.handover.check(); err != nil {
+				return err
 			}
 			return f.run(cmd)
 		},
@@ -60,6 +70,7 @@ func newDrainCommand() *cobra.Command {
 	fs.DurationVar(&f.timeout, "timeout", 0, "give up after this time; 0: never")
 	fs.BoolVar(&f.ignoreUnconfigured, "ignore-unconfigured", false, "exit with 0 although events wait for outputs that are not configured")
 	fs.BoolVar(&f.noStatus, "no-status", false, "serve no status endpoint")
+	f.handover.register(cmd)
 	return cmd
 }
 
@@ -70,6 +81,9 @@ func (f *drainFlags) run(cmd *cobra.Command) error {
 	}
 	f.config.tell(cmd.ErrOrStderr())
 	cfg := loaded.Config
+	if f.handover.to != "" {
+		return f.handover.run(cmd, cfg, f.timeout)
+	}
 	dir := absolute(cfg.Buffer.Path)
 	if st, err := os.Stat(dir); err != nil {
 		return fmt.Errorf("there is no data directory to drain (buffer.path): %w", err)

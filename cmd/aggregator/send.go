@@ -1,10 +1,7 @@
 package main
 
 import (
-	"cmp"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -21,7 +18,7 @@ import (
 )
 
 func newSendCommand() *cobra.Command {
-	f := sendFlags{getenv: os.LookupEnv}
+	f := sendFlags{peerFlags: peerFlags{getenv: os.LookupEnv}}
 	cmd := &cobra.Command{
 		Use:   "send [flags] [FILE…]",
 		Short: "Send lines, JSON or made-up events as a Forward client",
@@ -57,23 +54,15 @@ show among the processes.`,
 
 // sendFlags is what the user may say.
 type sendFlags struct {
-	getenv func(string) (string, bool)
-	given  func(flag string) bool
-
-	serverOptions
+	peerFlags
 	eventOptions
 	loadOptions
 
-	output string
-}
-
-// serverOptions say where events are sent, and how the client logs in there.
-type serverOptions struct {
-	address                                                          string
-	sharedKey, sharedKeyFile, user, password, passwordFile, hostname string
-	tls, insecure                                                    bool
-	caFile, serverName                                               string
-	timeout, retryTimeout                                            time.Duration
+	address               string
+	user, password        string
+	passwordFile          string
+	timeout, retryTimeout time.Duration
+	output                string
 }
 
 // eventOptions say what lines are, and in which messages they are sent.
@@ -95,19 +84,14 @@ type loadOptions struct {
 
 func (f *sendFlags) register(cmd *cobra.Command) {
 	fs := cmd.Flags()
-	fs.SortFlags, f.given = false, fs.Changed
+	fs.SortFlags = false
 	fs.StringVar(&f.address, "address", "127.0.0.1:24224", "host:port or unix:/path of the server")
 	fs.StringVar(&f.tag, "tag", "aggregator.send", "tag of all events")
-	fs.StringVar(&f.sharedKey, "shared-key", "", "log in with this key")
-	fs.StringVar(&f.sharedKeyFile, "shared-key-file", "", "… with the key in this file")
+	f.registerKey(fs, "log in with this key")
 	fs.StringVar(&f.user, "user", "", "user name, where the server asks for one")
 	fs.StringVar(&f.password, "password", "", "the user's password")
 	fs.StringVar(&f.passwordFile, "password-file", "", "file with the user's password")
-	fs.StringVar(&f.hostname, "hostname", "", "name to log in with; the server's must differ (default: the host's name and \"-send\")")
-	fs.BoolVar(&f.tls, "tls", false, "use TLS")
-	fs.StringVar(&f.caFile, "ca-file", "", "PEM file of authorities to trust instead of the system's; implies --tls")
-	fs.StringVar(&f.serverName, "server-name", "", "name that the server's certificate must have (default: the address's host); implies --tls")
-	fs.BoolVar(&f.insecure, "insecure", false, "don't verify the server's certificate; implies --tls")
+	f.registerTLS(fs, "-send")
 	fs.BoolVar(&f.ack, "ack", true, "ask for acks; without, nobody knows what arrived")
 	fs.StringVar(&f.mode, "mode", "packed", "form of the messages: packed, forward, message (one event each)")
 	fs.StringVar(&f.compress, "compress", "none", "none, gzip, zstd; packed only")
@@ -162,6 +146,7 @@ func (f *sendFlags) check() error {
 	wrong(!made && (f.given("rate") || f.given("size")), "--rate and --size need --count or --duration: they are for made-up events")
 	wrong(made && (f.given("format") || f.given("time-key")), "--format and --time-key are for lines, not for made-up events")
 	wrong(f.given("shared-key") && f.given("shared-key-file"), "--shared-key and --shared-key-file: give one of them")
+	wrong((f.certFile == "") != (f.keyFile == ""), "--cert-file and --key-file: give both or none")
 	wrong(f.given("password") && f.given("password-file"), "--password and --password-file: give one of them")
 	if len(errs) > 0 {
 		return usageError{errors.Join(errs...)}
@@ -179,7 +164,7 @@ func (f *sendFlags) config() (sender.Config, error) {
 	if f.compress != "none" {
 		cfg.Compress = f.compress
 	}
-	key, keyed, err := f.secret("shared-key", f.sharedKey, f.sharedKeyFile, "AGGREGATOR_SHARED_KEY")
+	key, keyed, err := f.key()
 	if err != nil {
 		return cfg, err
 	}
@@ -191,44 +176,10 @@ func (f *sendFlags) config() (sender.Config, error) {
 		return cfg, usageError{errors.New("--user needs --shared-key: a server asks for users only with a key")}
 	}
 	if keyed {
-		name := f.hostname
-		if name == "" {
-			host, _ := os.Hostname() // a host without a name is "localhost"
-			name = cmp.Or(host, "localhost") + "-send"
-		}
-		cfg.Client.Login = &client.Login{SharedKey: key, Hostname: name, User: f.user, Password: password}
+		cfg.Client.Login = &client.Login{SharedKey: key, Hostname: f.ownName("-send"), User: f.user, Password: password}
 	}
-	if f.tls || f.caFile != "" || f.serverName != "" || f.insecure {
-		cfg.Client.TLS = &tls.Config{MinVersion: tls.VersionTLS12, ServerName: f.serverName, InsecureSkipVerify: f.insecure} //nolint:gosec // the user's explicit wish
-	}
-	if f.caFile != "" {
-		pem, err := os.ReadFile(f.caFile)
-		if err != nil {
-			return cfg, usageError{fmt.Errorf("--ca-file: %w", err)}
-		}
-		cfg.Client.TLS.RootCAs = x509.NewCertPool()
-		if !cfg.Client.TLS.RootCAs.AppendCertsFromPEM(pem) {
-			return cfg, usageError{fmt.Errorf("--ca-file %s: holds no PEM certificate", f.caFile)}
-		}
-	}
-	return cfg, nil
-}
-
-// secret returns a secret from its flag, file or environment variable, in this order. An empty one
-// is one too.
-func (f *sendFlags) secret(flag, value, file, env string) (secret string, set bool, err error) {
-	if f.given(flag) {
-		return value, true, nil
-	}
-	if file != "" {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			return "", false, usageError{fmt.Errorf("--%s-file: %w", flag, err)}
-		}
-		return strings.TrimRight(string(text), "\r\n"), true, nil
-	}
-	secret, set = f.getenv(env)
-	return secret, set, nil
+	cfg.Client.TLS, err = f.tlsConfig()
+	return cfg, err
 }
 
 // send does what the command is for.

@@ -20,7 +20,7 @@ import (
 // parseSend returns the flags of a command line.
 func parseSend(t *testing.T, args ...string) *sendFlags {
 	t.Helper()
-	f := &sendFlags{getenv: func(string) (string, bool) { return "", false }}
+	f := &sendFlags{peerFlags: peerFlags{getenv: func(string) (string, bool) { return "", false }}}
 	cmd := &cobra.Command{}
 	f.register(cmd)
 	if err := cmd.ParseFlags(args); err != nil {

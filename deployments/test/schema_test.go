@@ -161,6 +161,10 @@ func TestValuesRefused(t *testing.T) {
 			"drain: {enabled: true, ordinals: [5]}\nautoscaling: {enabled: true}", "pod 5 is one of the 6 replicas",
 		},
 		{"drain of nothing", "drain: {enabled: true}", "drain.ordinals"},
+		{
+			"a handover without a key", "drain: {enabled: true, ordinals: [3], to: 'aggregator-0:24230'}",
+			"drain.sharedKeySecret.name",
+		},
 		{"a certificate that nothing uses", "tls: {existingSecret: a}", "tls.enabled"},
 		{"an authority that nothing asks", "tls: {clientCA: {existingSecret: a}}", "tls.enabled"},
 		{

@@ -130,6 +130,7 @@ func (a *App) listen(ctx context.Context) error {
 	}
 	o := forward.Options{
 		Hostname: a.initial.Hostname, Clusters: authenticator{a.clusters}, Sink: a.router, Log: a.opts.Log,
+		Handover: a.takeOver,
 	}
 	for _, set := range a.initial.Listeners {
 		if err := a.listeners.bind(ctx, set, o, a.opts.Now); err != nil {

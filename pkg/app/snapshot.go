@@ -284,8 +284,9 @@ func outputClusters(waits []buffer.Wait, done []delivery.ClusterStats, now time.
 	}
 	for _, w := range waits {
 		c := get(w.Cluster)
-		c.Queued += uint64(w.Appended.Events - w.Returned.Events - w.Rest.Events)
+		c.Queued += uint64(w.Appended.Events - w.Returned.Events - w.Rest.Events - w.Adopted.Events)
 		c.Returned += uint64(w.Returned.Events)
+		c.Adopted += uint64(w.Adopted.Events)
 		c.Recovered, c.Pending = c.Recovered+uint64(w.Found.Events), c.Pending+uint64(w.Pending.Events)
 		c.PendingChunks, c.PendingBytes = c.PendingChunks+w.Pending.Chunks, c.PendingBytes+w.Pending.Bytes
 		c.OldestAge = max(c.OldestAge, age(w.Oldest, now))

@@ -11,6 +11,7 @@ import (
 
 	"github.com/seed-afc6a195/aggregator/pkg/cluster"
 	"github.com/seed-afc6a195/aggregator/pkg/config/setting"
+	"github.com/seed-afc6a195/aggregator/pkg/forward"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 )
 
@@ -115,6 +116,7 @@ func (c *checker) listeners() {
 		key := index("listeners", i)
 		n := c.root.get("listeners").item(i)
 		c.defined(n, key, "clusters", "cluster", l.Clusters, c.ClusterNames())
+		c.handover(n.get("handover"), key+".handover", l.Handover)
 		if c.errors.within(key + ".name") {
 			continue
 		}
@@ -214,6 +216,22 @@ func (c *checker) routes() {
 
 // defined holds that names, the strings at key of the route n, are among those that are defined.
 // Patterns of clusters are the route's to check.
+// handover holds what a listener's handover needs of the clusters.
+func (c *checker) handover(n *node, key string, set *forward.HandoverConfig) {
+	if set == nil {
+		return
+	}
+	c.defined(n, key, "clusters", "cluster", set.Clusters, c.ClusterNames())
+	for _, cluster := range c.Clusters {
+		for _, secret := range cluster.SharedKey {
+			if secret.Reveal() == set.SharedKey.Reveal() && secret.Reveal() != "" {
+				c.errors.at(n.get("shared_key"), key+".shared_key", "give handovers a key of their own",
+					"cluster %s has the same key, so its agents would pass for another aggregator", cluster.Name)
+			}
+		}
+	}
+}
+
 func (c *checker) defined(n *node, route, key, what string, names, known []string) {
 	for i, name := range names {
 		where := route + "." + key

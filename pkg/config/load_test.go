@@ -71,6 +71,20 @@ func TestDefinedTwice(t *testing.T) {
 			"listeners: [{name: x, address: '127.0.0.1:1'}]\n", "listeners: [{name: x, address: '127.0.0.1:2'}]\n",
 			"b.yaml:1:20: listeners[1].name: listeners[0] (a.yaml:1) has the same name (give each its own)",
 		},
+		"handover's key": {
+			"clusters: [{name: x, shared_key: k}]\n",
+			"listeners: [{address: '127.0.0.1:1', handover: {shared_key: k, clusters: [x]}}]\n",
+			"b.yaml:1:61: listeners[0].handover.shared_key: cluster x has the same key, so its agents would pass for another aggregator (give handovers a key of their own)",
+		},
+		"handover's cluster": {
+			"clusters: [{name: seoul, shared_key: k}]\n",
+			"listeners: [{address: '127.0.0.1:1', handover: {shared_key: h, clusters: [seol]}}]\n",
+			"b.yaml:1:75: listeners[0].handover.clusters[0]: no cluster is named \"seol\" (did you mean seoul?)",
+		},
+		"handover of nobody": {
+			"hostname: a\n", "listeners: [{address: '127.0.0.1:1', handover: {shared_key: h, clusters: []}}]\n",
+			"b.yaml:1:74: listeners[0].handover.clusters: is empty (whose events are taken over, by name)",
+		},
 		"setting":      {"buffer: {path: a}\n", "buffer: {path: b}\n", "b.yaml:1:10: buffer.path: it is given at a.yaml:1 already (keep one of them)"},
 		"single value": {"hostname: a\n", "hostname: b\n", "b.yaml:1:1: hostname: it is given at a.yaml:1 already (keep one of them)"},
 		"other kind":   {"outputs: {a: {type: stdout}}\n", "outputs: [a]\n", "b.yaml:1:1: outputs: it is given at a.yaml:1 already (keep one of them)"},

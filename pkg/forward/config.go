@@ -15,6 +15,7 @@ type Config struct {
 	ProxyProtocol           string             `yaml:"proxy_protocol" default:"\"off\"" enum:"off|optional|required" help:"v1 and v2, from trusted_proxies only"`
 	TrustedProxies          []string           `yaml:"trusted_proxies" help:"networks whose PROXY headers are believed"`
 	Clusters                []string           `yaml:"clusters" help:"which clusters may come in here; none: all"`
+	Handover                *HandoverConfig    `yaml:"handover" help:"another aggregator's drain --to may come in here; everybody has to log in here then"`
 	AllowAnonymous          bool               `yaml:"allow_anonymous" default:"false" help:"a listener that is not loopback, with nobody to authenticate, must say true"`
 	UDPHeartbeat            bool               `yaml:"udp_heartbeat" default:"true" help:"answer fluentd's UDP heartbeats on the same port"`
 	MaxConnections          int                `yaml:"max_connections" default:"10000" min:"1" help:"open at once"`
@@ -25,6 +26,12 @@ type Config struct {
 	IdleTimeout             time.Duration      `yaml:"idle_timeout" default:"10m" min:"1s" help:"between messages"`
 	MaxMessageSize          setting.Size       `yaml:"max_message_size" default:"64MiB" min:"64KiB" help:"as sent"`
 	MaxDecompressedSize     setting.Size       `yaml:"max_decompressed_size" default:"256MiB" min:"64KiB" help:"of a compressed message"`
+}
+
+// HandoverConfig is who may hand over a queue, and of whose clusters.
+type HandoverConfig struct {
+	SharedKey setting.Secret `yaml:"shared_key" required:"true" help:"for handovers alone, no cluster's"`
+	Clusters  []string       `yaml:"clusters" required:"true" help:"whose events are taken over, by name"`
 }
 
 // Check holds what the settings need of each other.

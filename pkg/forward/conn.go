@@ -98,6 +98,7 @@ type place struct {
 	madeRoom string        // why it had to end for another that has come, a reason of refusals
 	admitted func()        // lets it out of its cluster
 	counted  bool          // among its cluster's connections
+	handover bool          // it is another aggregator's, which hands over its queue, and of no cluster
 	ofSource bool          // likewise, among its source's
 	agent    *Agent        // under the server's counters' mutex; nil: not remembered
 }

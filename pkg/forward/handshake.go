@@ -41,17 +41,22 @@ func (s *Server) login(ctx context.Context, nc net.Conn, p Peer) (cluster, hostn
 		return "default", "", nil
 	}
 	p.Clusters = s.limits().Clusters
-	cluster, needed, err := s.opts.Clusters.Identify(p)
-	if err != nil {
-		return "", "", loginRefused(err)
-	}
-	if !needed {
+	set := s.handover()
+	cluster, needed, unknown := s.opts.Clusters.Identify(p)
+	switch {
+	case set != nil: // who it is, its key decides
+	case unknown != nil:
+		return "", "", loginRefused(unknown)
+	case !needed:
 		return cluster, "", nil
 	}
 	l := Login{Nonce: make([]byte, 16), Auth: make([]byte, 16)}
 	_, _ = rand.Read(l.Nonce) // never fails
 	_, _ = rand.Read(l.Auth)
 	helo := handshake.Helo{Nonce: string(l.Nonce), Auth: string(l.Auth)}
+	if set != nil {
+		helo.Handover = HandoverVersion
+	}
 	if _, err = nc.Write(helo.Append(nil)); err != nil {
 		return "", "", err
 	}
@@ -62,7 +67,18 @@ func (s *Server) login(ctx context.Context, nc net.Conn, p Peer) (cluster, hostn
 		return "", "", err
 	}
 	l.ServerHostname = s.hostnameFor(l.Hostname, p)
-	cluster, proof, err := s.opts.Clusters.Login(p, l)
+	var proof string
+	switch {
+	case set != nil && l.madeWith(set.SharedKey.Reveal()):
+		cluster, proof, err = "", l.proof(set.SharedKey.Reveal()), nil
+	case unknown != nil:
+		err = unknown
+	case !needed:
+		err = fmt.Errorf("cluster %s needs no login, but this listener asks everybody for one, as it has handover: let its agents come in at another listener", cluster)
+	default:
+		set = nil
+		cluster, proof, err = s.opts.Clusters.Login(p, l)
+	}
 	if err != nil {
 		s.delay(ctx)
 		refusePing(nc, pongBadLogin)
@@ -71,7 +87,9 @@ func (s *Server) login(ctx context.Context, nc net.Conn, p Peer) (cluster, hostn
 		return "", l.Hostname, r
 	}
 	pong := handshake.Pong{OK: true, Hostname: l.ServerHostname, Digest: proof}
-	_, err = nc.Write(pong.Append(nil))
+	if _, err = nc.Write(pong.Append(nil)); err == nil && set != nil {
+		err = errHandover
+	}
 	return cluster, l.Hostname, err
 }
 

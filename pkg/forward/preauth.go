@@ -40,7 +40,12 @@ func (c *conn) open(ctx context.Context) error {
 	defer cancel()
 	peer := Peer{Addr: c.client.source, TLS: state, Clusters: s.limits().Clusters}
 	if c.client.cluster, c.client.hostname, err = s.login(within, c.net, peer); err != nil {
-		return c.handshakeFault(err)
+		if !errors.Is(err, errHandover) {
+			return c.handshakeFault(err)
+		}
+		c.place.handover = true
+		_ = c.socket.SetDeadline(time.Time{}) // as above
+		return nil
 	}
 	c.mem.Cluster = c.client.cluster
 	if s.opts.Clusters != nil {

@@ -47,6 +47,7 @@ type Options struct {
 	Sink     ingest.Sink
 	Budget   *ingest.Budget // may be shared by several servers
 	Places   *Places        // shared by the servers of a process; nil: max_connections alone bounds connections
+	Handover Handover       // serves who logs in with the key for handovers; nil: nobody may
 	Peers    *Peers         // shared by servers whose clients may send again to one what they sent to another; nil: its own
 	Log      zerolog.Logger
 }
@@ -173,6 +174,7 @@ func (s *Server) SetLimits(c Config) (rest bool) {
 	next.MaxConnections, next.MaxConnectionsPerSource = c.MaxConnections, c.MaxConnectionsPerSource
 	next.MaxConnectionAge, next.MaxMessages = c.MaxConnectionAge, c.MaxMessages
 	next.HandshakeTimeout, next.IdleTimeout = c.HandshakeTimeout, c.IdleTimeout
+	next.Handover = c.Handover
 	next.MaxMessageSize, next.MaxDecompressedSize = c.MaxMessageSize, c.MaxDecompressedSize
 	s.current.Store(&next)
 	return !reflect.DeepEqual(next, c)
@@ -306,7 +308,11 @@ func (s *Server) handle(c *conn) {
 			"it was the one longest without a login when there was no room for another: %s", s.full(c.place.madeRoom))
 	}
 	if err == nil {
-		err = c.serve(s.ctx)
+		if c.place.handover {
+			err = c.handOver(s.ctx)
+		} else {
+			err = c.serve(s.ctx)
+		}
 	}
 	s.report(c, err)
 	c.end(err)

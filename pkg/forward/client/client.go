@@ -47,6 +47,7 @@ type Login struct {
 	Hostname  string // the client's own name, which must differ from the server's; "": the host's name
 	User      string // told only to a server that asks for users
 	Password  string
+	Handover  bool // the key is for handing over a queue, and told only to a server that takes over: else ErrNoHandover
 }
 
 // Format keeps the secrets out of whatever prints a configuration.
@@ -72,6 +73,8 @@ var (
 	// ErrLogin is returned when server and client can't agree on who they are: a wrong key,
 	// user or password, a PONG that proves nothing, a server that wants a key where none is set.
 	ErrLogin = errors.New("login failed")
+	// ErrNoHandover is returned for a Login with Handover by a server that takes over no queue there.
+	ErrNoHandover = errors.New("it takes over no queue there")
 	// ErrAck is returned when the server acknowledges another chunk than the one sent.
 	ErrAck = errors.New("the server acknowledged another chunk")
 )
@@ -164,14 +167,9 @@ func (c *Client) Write(ctx context.Context, frames []byte) error {
 // ReadAck waits for the next ack and compares it with chunk, the oldest one that has none yet:
 // servers answer in order.
 func (c *Client) ReadAck(ctx context.Context, chunk string) error {
-	value, err := c.read.buffered()
-	if value == nil && err == nil {
-		stop := guard(ctx, c.cfg.Timeout, c.conn.SetReadDeadline)
-		value, err = c.read.next()
-		stop()
-	}
+	value, err := c.Read(ctx)
 	if err != nil {
-		return fmt.Errorf("waiting for an ack from %s: %w", c.cfg.Address, cause(ctx, err))
+		return err
 	}
 	got, err := readAck(value)
 	if err != nil {
@@ -181,6 +179,20 @@ func (c *Client) ReadAck(ctx context.Context, chunk string) error {
 		return fmt.Errorf("%w: got %.40q, expected %q", ErrAck, got, chunk)
 	}
 	return nil
+}
+
+// Read waits for the next value that the server sends, an ack or what an extension of the protocol has instead. It is
+// valid until the next call.
+func (c *Client) Read(ctx context.Context) (value []byte, err error) {
+	if value, err = c.read.buffered(); value == nil && err == nil {
+		stop := guard(ctx, c.cfg.Timeout, c.conn.SetReadDeadline)
+		value, err = c.read.next()
+		stop()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("waiting for an ack from %s: %w", c.cfg.Address, cause(ctx, err))
+	}
+	return value, nil
 }
 
 // Finish tells the server that nothing more comes and waits until it closes too. Without acks that

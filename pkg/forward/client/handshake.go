@@ -23,6 +23,9 @@ func logIn(to io.Writer, from *reader, login Login) error {
 	if err != nil {
 		return fmt.Errorf("%w: HELO: %w", ErrLogin, err)
 	}
+	if login.Handover && helo.Handover == 0 {
+		return ErrNoHandover
+	}
 	if login.Hostname == "" {
 		// A host that doesn't know its name still has to say one.
 		name, _ := os.Hostname()

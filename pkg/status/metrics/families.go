@@ -270,6 +270,7 @@ func outputFamilies() []family {
 		eachGauge("aggregator_output_oldest_request_seconds", "How long the request has been under way that began first, 0 for none.", label, list, func(o *snapshot.Output) (string, float64) { return o.Name, o.OldestRequest }),
 		counter("aggregator_output_queued_events_total", "Events queued for the output.", func(c *snapshot.OutputCluster) uint64 { return c.Queued }),
 		counter("aggregator_output_returned_events_total", "Events of dead letters put back into the queue for the output.", func(c *snapshot.OutputCluster) uint64 { return c.Returned }),
+		counter("aggregator_output_adopted_events_total", "Events that another aggregator has handed over.", func(c *snapshot.OutputCluster) uint64 { return c.Adopted }),
 		gauge("aggregator_output_recovered_events", "Events found waiting for the output at the start.", func(c *snapshot.OutputCluster) uint64 { return c.Recovered }),
 		counter("aggregator_output_delivered_events_total", "Events that the destination has.", func(c *snapshot.OutputCluster) uint64 { return c.Delivered }),
 		counts("aggregator_output_dropped_events_total", "Events dropped as the configuration says, by reason.", func(c *snapshot.OutputCluster) snapshot.Counts { return c.Dropped }),

@@ -44,6 +44,7 @@ type OutputAccount struct {
 type OutputFigures struct {
 	Queued    uint64 `json:"queued"`
 	Returned  uint64 `json:"returned"`
+	Adopted   uint64 `json:"adopted"`
 	Recovered uint64 `json:"recovered"`
 	Delivered uint64 `json:"delivered"`
 	Dropped   uint64 `json:"dropped"`
@@ -58,7 +59,7 @@ func (f IngestFigures) difference() int64 {
 }
 
 func (f OutputFigures) difference() int64 {
-	return int64(f.Queued + f.Returned + f.Recovered - f.Delivered - f.Dropped - f.Purged - f.Dead - f.Pending)
+	return int64(f.Queued + f.Returned + f.Adopted + f.Recovered - f.Delivered - f.Dropped - f.Purged - f.Dead - f.Pending)
 }
 
 // settle fills s.Ledger. before is a snapshot taken a second ago or more, nil where there is none.
@@ -84,7 +85,7 @@ func (s *Snapshot) settle(before *Snapshot) {
 	for _, o := range s.Outputs {
 		for _, c := range o.Clusters {
 			f := OutputFigures{
-				Queued: c.Queued, Returned: c.Returned, Recovered: c.Recovered, Delivered: c.Delivered,
+				Queued: c.Queued, Returned: c.Returned, Adopted: c.Adopted, Recovered: c.Recovered, Delivered: c.Delivered,
 				Dropped: c.Dropped.Sum(), Purged: c.Purged, Dead: c.Dead.Sum(), Pending: c.Pending,
 			}
 			was, known := outputs[[2]string{o.Name, c.Cluster}]

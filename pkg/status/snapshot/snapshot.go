@@ -321,12 +321,13 @@ type WaitingTarget struct {
 	Clusters []string `json:"clusters"`
 }
 
-// OutputCluster counts the events of one cluster for one output. Queued, Returned and Recovered together are
+// OutputCluster counts the events of one cluster for one output. Queued, Returned, Adopted and Recovered together are
 // all the others together.
 type OutputCluster struct {
 	Cluster   string `json:"cluster"`
 	Queued    uint64 `json:"queued"`    // since the start
 	Returned  uint64 `json:"returned"`  // dead letters that were put back into the queue, since the start
+	Adopted   uint64 `json:"adopted"`   // handed over by another aggregator, since the start
 	Recovered uint64 `json:"recovered"` // found waiting at the start
 	Delivered uint64 `json:"delivered"`
 	Dropped   Counts `json:"dropped"` // by reason

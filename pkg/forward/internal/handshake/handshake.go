@@ -23,7 +23,11 @@ var (
 )
 
 // Helo is what the server says first: ["HELO", {nonce, auth, keepalive}].
-type Helo struct{ Nonce, Auth string } // Auth is empty where no user is asked for
+type Helo struct {
+	Nonce    string
+	Auth     string // empty where no user is asked for
+	Handover int    // version of the extension by which the server takes over another's queue; 0: it doesn't
+}
 
 // Ping is the client's answer: ["PING", hostname, salt, key digest, user, password digest].
 type Ping struct{ Hostname, Salt, KeyDigest, User, PasswordDigest string }
@@ -47,12 +51,20 @@ func Digest(parts ...string) string {
 // Append appends h, with keepalive and its texts as bin, as fluentd does.
 func (h *Helo) Append(dst []byte) []byte {
 	return write(dst, func(e *msgpack.Encoder) error {
-		return errors.Join(
-			e.EncodeArrayLen(2), e.EncodeString("HELO"), e.EncodeMapLen(3),
+		size := 3
+		if h.Handover > 0 {
+			size++
+		}
+		err := errors.Join(
+			e.EncodeArrayLen(2), e.EncodeString("HELO"), e.EncodeMapLen(size),
 			e.EncodeString("nonce"), e.EncodeBytes([]byte(h.Nonce)),
 			e.EncodeString("auth"), e.EncodeBytes([]byte(h.Auth)),
 			e.EncodeString("keepalive"), e.EncodeBool(true),
 		)
+		if h.Handover > 0 {
+			err = errors.Join(err, e.EncodeString("handover"), e.EncodeInt(int64(h.Handover)))
+		}
+		return err
 	})
 }
 
@@ -110,6 +122,8 @@ func ParseHelo(value []byte) (h Helo, err error) {
 			h.Nonce, err = r.text()
 		case "auth":
 			h.Auth, err = r.text()
+		case "handover":
+			h.Handover, err = r.DecodeInt()
 		default:
 			err = r.Skip()
 		}

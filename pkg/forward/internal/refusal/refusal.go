@@ -14,7 +14,8 @@ const (
 	Tag         = "tag"
 	Compression = "compression"
 	Handshake   = "handshake"
-	Login       = "login" // a refusal of Clusters that has no label of its own
+	Handover    = "handover" // of what another aggregator hands over
+	Login       = "login"    // a refusal of Clusters that has no label of its own
 	Memory      = "memory"
 	Stalled     = "stalled"
 	Store       = "not_stored"
@@ -32,7 +33,7 @@ const (
 
 // Reasons returns all labels.
 func Reasons() []string {
-	return append(LoginReasons(), TooLarge, NotForward, Broken, Tag, Compression, Handshake, Login, Memory, Stalled, Store, Ack, Connections, Files, SourceFull, ClusterFull, Proxy, TLS, NotTLS, Lost, Accept)
+	return append(LoginReasons(), TooLarge, NotForward, Broken, Tag, Compression, Handshake, Handover, Login, Memory, Stalled, Store, Ack, Connections, Files, SourceFull, ClusterFull, Proxy, TLS, NotTLS, Lost, Accept)
 }
 
 // LoginReasons are the labels that Clusters gives to its refusals.

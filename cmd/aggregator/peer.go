@@ -1,0 +1,94 @@
+package main
+
+import (
+	"cmp"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/pflag"
+)
+
+// peerFlags say how a command comes in at a Forward server: with which key, name and certificates.
+type peerFlags struct {
+	getenv func(string) (string, bool)
+	given  func(flag string) bool
+
+	sharedKey, sharedKeyFile, hostname    string
+	tls, insecure                         bool
+	caFile, serverName, certFile, keyFile string
+}
+
+func (f *peerFlags) registerKey(fs *pflag.FlagSet, help string) {
+	f.given = fs.Changed
+	fs.StringVar(&f.sharedKey, "shared-key", "", help)
+	fs.StringVar(&f.sharedKeyFile, "shared-key-file", "", "… with the key in this file")
+}
+
+func (f *peerFlags) registerTLS(fs *pflag.FlagSet, suffix string) {
+	fs.StringVar(&f.hostname, "hostname", "", fmt.Sprintf("name to log in with; the server's must differ (default: the host's name and %q)", suffix))
+	fs.BoolVar(&f.tls, "tls", false, "use TLS")
+	fs.StringVar(&f.caFile, "ca-file", "", "PEM file of authorities to trust instead of the system's; implies --tls")
+	fs.StringVar(&f.serverName, "server-name", "", "name that the server's certificate must have (default: the address's host); implies --tls")
+	fs.StringVar(&f.certFile, "cert-file", "", "PEM file of a client certificate, where the server asks for one; implies --tls")
+	fs.StringVar(&f.keyFile, "key-file", "", "PEM file of its key")
+	fs.BoolVar(&f.insecure, "insecure", false, "don't verify the server's certificate; implies --tls")
+}
+
+// key returns the shared key; set: there is one, an empty one too.
+func (f *peerFlags) key() (key string, set bool, err error) {
+	return f.secret("shared-key", f.sharedKey, f.sharedKeyFile, "AGGREGATOR_SHARED_KEY")
+}
+
+// ownName returns the name to log in with.
+func (f *peerFlags) ownName(suffix string) string {
+	if f.hostname != "" {
+		return f.hostname
+	}
+	host, _ := os.Hostname() // a host without a name is "localhost"
+	return cmp.Or(host, "localhost") + suffix
+}
+
+// tlsConfig returns what the flags say of TLS, nil: none.
+func (f *peerFlags) tlsConfig() (*tls.Config, error) {
+	if !f.tls && f.caFile == "" && f.serverName == "" && f.certFile == "" && !f.insecure {
+		return nil, nil //nolint:nilnil // nil: no TLS
+	}
+	cfg := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: f.serverName, InsecureSkipVerify: f.insecure} //nolint:gosec // the user's explicit wish
+	if f.caFile != "" {
+		pem, err := os.ReadFile(f.caFile)
+		if err != nil {
+			return nil, usageError{fmt.Errorf("--ca-file: %w", err)}
+		}
+		cfg.RootCAs = x509.NewCertPool()
+		if !cfg.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, usageError{fmt.Errorf("--ca-file %s: holds no PEM certificate", f.caFile)}
+		}
+	}
+	if f.certFile != "" {
+		pair, err := tls.LoadX509KeyPair(f.certFile, f.keyFile)
+		if err != nil {
+			return nil, usageError{fmt.Errorf("--cert-file %s, --key-file %s: %w", f.certFile, f.keyFile, err)}
+		}
+		cfg.Certificates = []tls.Certificate{pair}
+	}
+	return cfg, nil
+}
+
+// secret returns a secret from its flag, file or environment variable, in this order. An empty one is one too.
+func (f *peerFlags) secret(flag, value, file, env string) (secret string, set bool, err error) {
+	if f.given(flag) {
+		return value, true, nil
+	}
+	if file != "" {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return "", false, usageError{fmt.Errorf("--%s-file: %w", flag, err)}
+		}
+		return strings.TrimRight(string(text), "\r\n"), true, nil
+	}
+	secret, set = f.getenv(env)
+	return secret, set, nil
+}
