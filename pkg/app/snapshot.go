@@ -51,8 +51,7 @@ func queueState(q buffer.Stats, now time.Time) status.Queue {
 	s := status.Queue{
 		DiskBytes: q.Bytes, MaxBytes: q.MaxBytes, DamagedEvents: uint64(q.LostEvents),
 		Full: q.Full != "", FullReason: q.Full,
-		Commits: q.Commits, CommitLatency: status.Latency{Snapshot: q.CommitLatency},
-		CommitWait: status.Latency{Snapshot: q.CommitWait}, CommitCauses: q.CommitCauses,
+		QueueCommits: status.QueueCommits{Commits: q.Commits, CommitLatency: status.Latency{Snapshot: q.CommitLatency}, CommitWait: status.Latency{Snapshot: q.CommitWait}, CommitCauses: q.CommitCauses},
 	}
 	if d := q.Disk; d != nil {
 		s.Segments, s.SetAsideSegments, s.FreeDiskBytes, s.MinFreeDiskBytes = d.Segments, d.SetAside, d.Free, d.MinFree
@@ -210,10 +209,10 @@ func (a *App) outputStates(waits []buffer.Wait) []status.Output {
 func outputOf(name string, common *outputs.Common, st delivery.Stats, waits []buffer.Wait, now time.Time) status.Output {
 	s := status.Output{
 		Name: name, Type: common.Type, HeldClusters: st.Held, Retries: st.Retried,
-		Workers: common.Workers, Concurrency: st.Concurrency, InFlight: st.InFlight,
-		Requests: st.Sends, FailedRequests: st.Failures, RequestLatency: status.Latency{Snapshot: st.Latency},
-		LastError:    status.Failure{Text: st.LastError, Detail: st.LastDetail, Time: st.LastErrorAt, Ended: st.LastErrorOver},
-		FailingSince: st.FailingSince, LastSuccess: st.LastSuccess, BackoffUntil: st.BackoffUntil,
+		OutputWorkers:  status.OutputWorkers{Workers: common.Workers, Concurrency: st.Concurrency, InFlight: st.InFlight},
+		OutputRequests: status.OutputRequests{Requests: st.Sends, FailedRequests: st.Failures, RequestLatency: status.Latency{Snapshot: st.Latency}},
+		LastError:      status.Failure{Text: st.LastError, Detail: st.LastDetail, Time: st.LastErrorAt, Ended: st.LastErrorOver},
+		FailingSince:   st.FailingSince, OutputTimes: status.OutputTimes{LastSuccess: st.LastSuccess, BackoffUntil: st.BackoffUntil},
 	}
 	s.Clusters, s.Lag = outputClusters(waits, st.Clusters, now)
 	s.WaitingTargets, s.WaitingTargetsMore = waitingTargets(waits, st.Waiting, now)

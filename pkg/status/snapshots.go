@@ -37,6 +37,11 @@ type (
 	IngestFigures   = snapshot.IngestFigures
 	OutputAccount   = snapshot.OutputAccount
 	OutputFigures   = snapshot.OutputFigures
+	Taken           = snapshot.Taken
+	QueueCommits    = snapshot.QueueCommits
+	OutputWorkers   = snapshot.OutputWorkers
+	OutputRequests  = snapshot.OutputRequests
+	OutputTimes     = snapshot.OutputTimes
 )
 
 // The states of an output.

@@ -85,7 +85,7 @@ func TestSamples(t *testing.T) {
 		t.Error("there is a sample before the first")
 	}
 	for i := range 30 {
-		x.keep(&Snapshot{At: at.Add(time.Duration(i) * time.Second)})
+		x.keep(&Snapshot{Taken: Taken{At: at.Add(time.Duration(i) * time.Second)}})
 	}
 	now := at.Add(29*time.Second + 100*time.Millisecond)
 	oldest, second := x.before(now)

@@ -13,7 +13,7 @@ var began = time.Unix(1_800_000_000, 0)
 
 // at is a snapshot taken so long after the first.
 func at(after time.Duration) *snapshot.Snapshot {
-	return &snapshot.Snapshot{At: began.Add(after), Time: began.Add(after)}
+	return &snapshot.Snapshot{Taken: snapshot.Taken{At: began.Add(after)}, Time: began.Add(after)}
 }
 
 func TestRecent(t *testing.T) {

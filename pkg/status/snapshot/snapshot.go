@@ -15,16 +15,13 @@ import (
 // Counters count since the start and never fall; a name that exists is in it from the start, with
 // zeros. The program fills it but for the fields marked "derived", which the Server sets.
 type Snapshot struct {
-	Version   string    `json:"version"`
-	Commit    string    `json:"commit"`
-	Hostname  string    `json:"hostname"`
-	Started   time.Time `json:"started"`
-	Time      time.Time `json:"time"`           // derived: when the snapshot was taken
-	Uptime    float64   `json:"uptime_seconds"` // derived
-	Ready     bool      `json:"ready"`          // derived
-	NotReady  []string  `json:"not_ready"`      // derived: why
-	Healthy   bool      `json:"healthy"`        // derived
-	Unhealthy []string  `json:"unhealthy"`      // derived: why
+	Version  string    `json:"version"`
+	Commit   string    `json:"commit"`
+	Hostname string    `json:"hostname"`
+	Started  time.Time `json:"started"`
+	Time     time.Time `json:"time"`           // derived: when the snapshot was taken
+	Uptime   float64   `json:"uptime_seconds"` // derived
+	Probes
 
 	// DeliveredWithin is the longest that an event waited for an output in the last seconds, in seconds. Derived.
 	DeliveredWithin float64 `json:"delivered_within_seconds"`
@@ -40,12 +37,7 @@ type Snapshot struct {
 	Ledger       Ledger         `json:"ledger"`  // derived
 	Verdict      client.Verdict `json:"verdict"` // derived: see package verdict
 	Loops        []Loop         `json:"loops"`
-	// Stale is how old everything but the probes' answers is, in seconds: more than 0 while taking a snapshot hangs.
-	// Derived.
-	Stale float64 `json:"stale_seconds"`
-
-	// At is Time with the monotonic clock, so that rates don't care when the other is set. Derived.
-	At time.Time `json:"-"`
+	Taken
 }
 
 // Loop is what one of the program's loops is at.
@@ -232,19 +224,9 @@ type Queue struct {
 	AppendedEvents   uint64  `json:"appended_events"`
 	AppendedBytes    uint64  `json:"appended_bytes"`
 	RecoveredEvents  uint64  `json:"recovered_events"` // found waiting at the start
-	Commits          uint64  `json:"commits"`
-	CommitLatency    Latency `json:"commit_latency"`
-	CommitWait       Latency `json:"commit_wait"` // for more batches to come
-	// CommitCauses counts commits by why they waited no longer.
-	CommitCauses   map[string]uint64 `json:"commit_causes,omitempty"`
-	MemoryBytes    int64             `json:"memory_bytes"` // between socket and queue
-	MemoryMaxBytes int64             `json:"memory_max_bytes"`
-	// EvictedConnections were closed, since the start, to give the memory that they held to others.
-	EvictedConnections uint64 `json:"evicted_connections"`
-	// CommitAge is how long ago the last commit was, in seconds; 0: there was none. Derived.
-	CommitAge float64 `json:"commit_age_seconds"`
-	// FullIn is in how many seconds the queue is full if it goes on growing like this; nil: it does not grow. Derived.
-	FullIn *float64 `json:"full_in_seconds"`
+	QueueCommits
+	QueueMemory
+	QueueOutlook
 }
 
 // State is what an output is doing.
@@ -268,40 +250,25 @@ const (
 
 // Output is one destination.
 type Output struct {
-	Name            string          `json:"name"`
-	Type            string          `json:"type"`
-	State           State           `json:"state"`
-	Since           time.Time       `json:"since,omitzero"` // when it was made: at the start, or by the last reload that changed it
-	Workers         int             `json:"workers"`
-	Concurrency     int             `json:"concurrency"`            // of the workers, how many may send now: fewer after the destination has throttled
-	InFlight        int             `json:"in_flight"`              // requests under way
-	OldestRequest   float64         `json:"oldest_request_seconds"` // how long the first of these has been, 0: there are none
-	HeldClusters    []string        `json:"held_clusters"`          // that wait until what the destination refused of them is taken
-	Clusters        []OutputCluster `json:"clusters"`
-	DeliveredBytes  uint64          `json:"delivered_bytes"` // of msgpack
-	Retries         Counts          `json:"retries"`         // events to be sent again, by reason
-	Lag             float64         `json:"lag_seconds"`     // age of the oldest chunk not delivered, 0: none
-	Requests        uint64          `json:"requests"`        // that ended, well or not
-	FailedRequests  uint64          `json:"failed_requests"`
-	RequestLatency  Latency         `json:"request_latency"`
-	LastError       Failure         `json:"last_error,omitzero"`
-	FailingSince    time.Time       `json:"failing_since,omitzero"` // since when nothing gets through: retrying, refused
-	LastSuccess     time.Time       `json:"last_success,omitzero"`
-	BackoffUntil    time.Time       `json:"backoff_until,omitzero"`
-	EventsPerSecond float64         `json:"events_per_second"` // derived: delivered, of the last seconds
-	Steps           []Step          `json:"steps"`             // of filters, in order
-	StateText       string          `json:"state_text"`        // derived: State in words, with what explains it
-	// DoneIn is in how many seconds nothing is pending if it goes on like this; nil: never, or that can't be told. Derived.
-	DoneIn *float64 `json:"done_in_seconds"`
-	// WaitingTargets are the targets whose events wait aside, those with the most events first, a bounded number.
-	WaitingTargets []WaitingTarget `json:"waiting_targets"`
-	// WaitingTargetsMore is how many more there are.
-	WaitingTargetsMore int `json:"waiting_targets_more"`
-	// What happened lately, derived: events dropped but by filters in the last 15 minutes, what the destination throttled
-	// in these (requests, or events), and events redirected in the last hour.
-	DroppedLately    uint64 `json:"dropped_lately"`
-	ThrottledLately  uint64 `json:"throttled_lately"`
-	RedirectedLately uint64 `json:"redirected_lately"`
+	Name  string    `json:"name"`
+	Type  string    `json:"type"`
+	State State     `json:"state"`
+	Since time.Time `json:"since,omitzero"` // when it was made: at the start, or by the last reload that changed it
+	OutputWorkers
+	HeldClusters   []string        `json:"held_clusters"` // that wait until what the destination refused of them is taken
+	Clusters       []OutputCluster `json:"clusters"`
+	DeliveredBytes uint64          `json:"delivered_bytes"` // of msgpack
+	Retries        Counts          `json:"retries"`         // events to be sent again, by reason
+	Lag            float64         `json:"lag_seconds"`     // age of the oldest chunk not delivered, 0: none
+	OutputRequests
+	LastError    Failure   `json:"last_error,omitzero"`
+	FailingSince time.Time `json:"failing_since,omitzero"` // since when nothing gets through: retrying, refused
+	OutputTimes
+	EventsPerSecond float64 `json:"events_per_second"` // derived: delivered, of the last seconds
+	Steps           []Step  `json:"steps"`             // of filters, in order
+	OutputOutlook
+	OutputWaiting
+	OutputLately
 	Destination
 }
 
@@ -363,4 +330,92 @@ type DeadLetterCount struct {
 	Cluster string `json:"cluster"`
 	Reason  string `json:"reason"`
 	Events  int64  `json:"events"`
+}
+
+// Probes are what /readyz and /healthz answer. All is derived.
+type Probes struct {
+	Ready     bool     `json:"ready"`     // derived
+	NotReady  []string `json:"not_ready"` // derived: why
+	Healthy   bool     `json:"healthy"`   // derived
+	Unhealthy []string `json:"unhealthy"` // derived: why
+}
+
+// Taken is when a snapshot was taken, for what is reckoned from it. All is derived.
+type Taken struct {
+	// Stale is how old everything but the probes' answers is, in seconds: more than 0 while taking a snapshot hangs.
+	// Derived.
+	Stale float64 `json:"stale_seconds"`
+
+	// At is Time with the monotonic clock, so that rates don't care when the other is set. Derived.
+	At time.Time `json:"-"`
+}
+
+// QueueCommits are the group commits of a queue.
+type QueueCommits struct {
+	Commits       uint64  `json:"commits"`
+	CommitLatency Latency `json:"commit_latency"`
+	CommitWait    Latency `json:"commit_wait"` // for more batches to come
+	// CommitCauses counts commits by why they waited no longer.
+	CommitCauses map[string]uint64 `json:"commit_causes,omitempty"`
+}
+
+// QueueMemory is the memory between sockets and queue.
+type QueueMemory struct {
+	MemoryBytes    int64 `json:"memory_bytes"` // between socket and queue
+	MemoryMaxBytes int64 `json:"memory_max_bytes"`
+	// EvictedConnections were closed, since the start, to give the memory that they held to others.
+	EvictedConnections uint64 `json:"evicted_connections"`
+}
+
+// QueueOutlook is what two snapshots say of a queue. All is derived.
+type QueueOutlook struct {
+	// CommitAge is how long ago the last commit was, in seconds; 0: there was none. Derived.
+	CommitAge float64 `json:"commit_age_seconds"`
+	// FullIn is in how many seconds the queue is full if it goes on growing like this; nil: it does not grow. Derived.
+	FullIn *float64 `json:"full_in_seconds"`
+}
+
+// OutputWorkers is what sends to an output.
+type OutputWorkers struct {
+	Workers       int     `json:"workers"`
+	Concurrency   int     `json:"concurrency"`            // of the workers, how many may send now: fewer after the destination has throttled
+	InFlight      int     `json:"in_flight"`              // requests under way
+	OldestRequest float64 `json:"oldest_request_seconds"` // how long the first of these has been, 0: there are none
+}
+
+// OutputRequests are those of an output that have ended.
+type OutputRequests struct {
+	Requests       uint64  `json:"requests"` // that ended, well or not
+	FailedRequests uint64  `json:"failed_requests"`
+	RequestLatency Latency `json:"request_latency"`
+}
+
+// OutputTimes is when something got through last, and when the next try is.
+type OutputTimes struct {
+	LastSuccess  time.Time `json:"last_success,omitzero"`
+	BackoffUntil time.Time `json:"backoff_until,omitzero"`
+}
+
+// OutputOutlook is what an output is doing in words, and how long it will be busy. All is derived.
+type OutputOutlook struct {
+	StateText string `json:"state_text"` // derived: State in words, with what explains it
+	// DoneIn is in how many seconds nothing is pending if it goes on like this; nil: never, or that can't be told. Derived.
+	DoneIn *float64 `json:"done_in_seconds"`
+}
+
+// OutputWaiting is what waits aside until its targets take it.
+type OutputWaiting struct {
+	// WaitingTargets are the targets whose events wait aside, those with the most events first, a bounded number.
+	WaitingTargets []WaitingTarget `json:"waiting_targets"`
+	// WaitingTargetsMore is how many more there are.
+	WaitingTargetsMore int `json:"waiting_targets_more"`
+}
+
+// OutputLately is what happened to an output of late. All is derived.
+type OutputLately struct {
+	// What happened lately, derived: events dropped but by filters in the last 15 minutes, what the destination throttled
+	// in these (requests, or events), and events redirected in the last hour.
+	DroppedLately    uint64 `json:"dropped_lately"`
+	ThrottledLately  uint64 `json:"throttled_lately"`
+	RedirectedLately uint64 `json:"redirected_lately"`
 }

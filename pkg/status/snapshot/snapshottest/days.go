@@ -21,7 +21,7 @@ type Day struct {
 func Days() []Day {
 	return []Day{
 		{"normal", Normal}, {"bad", Bad}, {"full", Full}, {"large", Large}, {"hostile", Hostile}, {"new", func(began, _ time.Time) snapshot.Snapshot {
-			return snapshot.Snapshot{Version: "v1.4.0", Commit: "0f1e2d3c", Hostname: "aggregator-0", Started: began, Clusters: []snapshot.Cluster{{Name: "default"}}, Outputs: []snapshot.Output{{Name: "archive", Type: "file", State: snapshot.StateIdle, Workers: 1, Concurrency: 1}}}
+			return snapshot.Snapshot{Version: "v1.4.0", Commit: "0f1e2d3c", Hostname: "aggregator-0", Started: began, Clusters: []snapshot.Cluster{{Name: "default"}}, Outputs: []snapshot.Output{{Name: "archive", Type: "file", State: snapshot.StateIdle, OutputWorkers: snapshot.OutputWorkers{Workers: 1, Concurrency: 1}}}}
 		}},
 	}
 }
@@ -50,8 +50,8 @@ func base(began, now time.Time, flows []flow, outputs []snapshot.Output) snapsho
 		Config: snapshot.ConfigState{Source: "/etc/aggregator/config/aggregator.yaml", Hash: "5b0c2a9f", LoadedAt: began},
 		Memory: snapshot.Memory{LimitBytes: 461 << 20, NeedBytes: 330 << 20, GroupBytes: 512 << 20, Source: "control group", UsedBytes: 96<<20 + int64(8e6*math.Sin(t/40))},
 		Queue: snapshot.Queue{
-			Segments: 3, MaxBytes: 16 << 30, FreeDiskBytes: 41 << 30, MinFreeDiskBytes: 1 << 30, DiskBytes: 140<<20 + int64(3e7*math.Sin(t/60)), Commits: uint64(20 * t), CommitLatency: latency(0.004, 100),
-			MemoryBytes: 5 << 20, MemoryMaxBytes: 128 << 20,
+			Segments: 3, MaxBytes: 16 << 30, FreeDiskBytes: 41 << 30, MinFreeDiskBytes: 1 << 30, DiskBytes: 140<<20 + int64(3e7*math.Sin(t/60)), QueueCommits: snapshot.QueueCommits{Commits: uint64(20 * t), CommitLatency: latency(0.004, 100)},
+			QueueMemory: snapshot.QueueMemory{MemoryBytes: 5 << 20, MemoryMaxBytes: 128 << 20},
 		},
 		Listeners: []snapshot.Listener{{
 			Name: "public", Address: "0.0.0.0:24224", AckLatency: latency(0.006, 1000), Refused: snapshot.Counts{"shared_key": 3},
@@ -144,20 +144,20 @@ func Bad(began, now time.Time) snapshot.Snapshot {
 	failing := began.Add(-24 * time.Minute)
 	s := base(began, now, flows, []snapshot.Output{
 		{Name: "archive", Type: "file", State: snapshot.StateRunning},
-		{Name: "cloudwatch", Type: "cloudwatch_logs", State: snapshot.StatePaused, Lag: 3120 + t, Workers: 2, Concurrency: 2},
+		{Name: "cloudwatch", Type: "cloudwatch_logs", State: snapshot.StatePaused, Lag: 3120 + t, OutputWorkers: snapshot.OutputWorkers{Workers: 2, Concurrency: 2}},
 		{
-			Name: "es", Type: "elasticsearch", State: snapshot.StateRefused, FailingSince: failing, Lag: 1440 + t, Workers: 8, Concurrency: 1, BackoffUntil: now.Add(23 * time.Second),
+			Name: "es", Type: "elasticsearch", State: snapshot.StateRefused, FailingSince: failing, Lag: 1440 + t, OutputWorkers: snapshot.OutputWorkers{Workers: 8, Concurrency: 1}, OutputTimes: snapshot.OutputTimes{BackoffUntil: now.Add(23 * time.Second)},
 			LastError:   snapshot.Failure{Text: "401 security_exception at https://es-0:9200: set its username and password, or api_key", Detail: "401 security_exception: unable to authenticate user [fluent] for REST request [/_bulk]", Time: now.Add(-7 * time.Second)},
 			Destination: snapshot.Destination{Server: "Elasticsearch 9.2.1"},
 		},
 		{
-			Name: "firehose", Type: "firehose", State: snapshot.StateRunning, Lag: 345 + 20*math.Sin(t/30), Workers: 8, Concurrency: 3, Retries: snapshot.Counts{"throttled": uint64(40 * t)},
+			Name: "firehose", Type: "firehose", State: snapshot.StateRunning, Lag: 345 + 20*math.Sin(t/30), OutputWorkers: snapshot.OutputWorkers{Workers: 8, Concurrency: 3}, Retries: snapshot.Counts{"throttled": uint64(40 * t)},
 			LastError:   snapshot.Failure{Text: "ServiceUnavailableException: 212 of 500 records of logs-seoul-prod", Time: now.Add(-2 * time.Second)},
 			Destination: snapshot.Destination{Paces: []snapshot.Pace{{Stream: "logs-seoul-prod", BytesPerSecond: 4 << 20, RecordsPerSecond: 2400, Throttled: uint64(3 * t)}, {Stream: "logs-tokyo-prod", Throttled: 4}}},
 		},
 		{
 			Name: "upstream", Type: "forward", State: snapshot.StateRunning, Destination: snapshot.Destination{Hosts: []snapshot.Host{{Address: "10.9.0.4:24224"}, {Address: "10.9.0.5:24224", Down: true, Error: "connect: connection refused"}}},
-			WaitingTargets: []snapshot.WaitingTarget{{Target: "logs-frankfurt-prod-2026.11", Since: failing, Events: 48_210, Bytes: 3 << 20, Oldest: 1400 + t, Status: 403, Kind: "index_closed_exception", NextTry: now.Add(40 * time.Second), Remedy: "open the index, or have events go to another", Clusters: []string{"frankfurt-prod"}}},
+			OutputWaiting: snapshot.OutputWaiting{WaitingTargets: []snapshot.WaitingTarget{{Target: "logs-frankfurt-prod-2026.11", Since: failing, Events: 48_210, Bytes: 3 << 20, Oldest: 1400 + t, Status: 403, Kind: "index_closed_exception", NextTry: now.Add(40 * time.Second), Remedy: "open the index, or have events go to another", Clusters: []string{"frankfurt-prod"}}}},
 		},
 	})
 	shares, waiting := []float64{1, 0, 0, 0.8, 1}, []float64{0, 3120, 1440, 300, 0}
@@ -188,7 +188,7 @@ func Full(began, now time.Time) snapshot.Snapshot {
 	s := base(began, now, flows, []snapshot.Output{
 		{Name: "archive", Type: "file", State: snapshot.StateIdle},
 		{
-			Name: "es", Type: "elasticsearch", State: snapshot.StateRetrying, FailingSince: began.Add(-5 * time.Hour), Lag: 18000 + t, Workers: 8, Concurrency: 1, BackoffUntil: now.Add(51 * time.Second),
+			Name: "es", Type: "elasticsearch", State: snapshot.StateRetrying, FailingSince: began.Add(-5 * time.Hour), Lag: 18000 + t, OutputWorkers: snapshot.OutputWorkers{Workers: 8, Concurrency: 1}, OutputTimes: snapshot.OutputTimes{BackoffUntil: now.Add(51 * time.Second)},
 			LastError: snapshot.Failure{Text: "dial tcp 10.4.0.12:9200: connect: no route to host", Time: now.Add(-9 * time.Second)},
 		},
 	})
