@@ -40,12 +40,13 @@ func required() map[string]string {
 		"github.com/twmb/franz-go/pkg/kmsg":        "the output kafka: its requests by name",
 		"github.com/vmihailenco/msgpack/v5": "msgpack on cold paths: the handshake, what send makes up, what " +
 			"dead shows; and tests",
-		"go.etcd.io/bbolt":   "the queue's files",
-		"go.uber.org/goleak": "tests: no goroutine is left behind",
-		"go.yaml.in/yaml/v3": "the configuration",
-		"golang.org/x/sys":   "locks and free space of the queue's disk",
-		"golang.org/x/term":  "whether a person watches",
-		"golang.org/x/text":  "lines in other encodings than UTF-8",
+		"go.etcd.io/bbolt":    "the queue's files",
+		"go.uber.org/goleak":  "tests: no goroutine is left behind",
+		"go.yaml.in/yaml/v3":  "the configuration",
+		"golang.org/x/oauth2": "tokens of client credentials for the outputs that speak HTTP",
+		"golang.org/x/sys":    "locks and free space of the queue's disk",
+		"golang.org/x/term":   "whether a person watches",
+		"golang.org/x/text":   "lines in other encodings than UTF-8",
 	}
 }
 

@@ -145,6 +145,8 @@ func table() []row {
 		{"pkg/outputs/awsclient", with("pkg/outputs"), "what the outputs to AWS share knows what an output is"},
 		{"pkg/outputs/awsclient/awstest", nil, "a made-up AWS knows nobody"},
 		{"pkg/outputs/elasticsearch/elastictest", nil, "a made-up Elasticsearch knows nobody"},
+		{"pkg/outputs/httpclient", with("pkg/outputs"), "what the outputs that speak HTTP share knows what an output is"},
+		{"pkg/outputs/http", with("pkg/outputs", "pkg/outputs/httpclient"), "an output that speaks HTTP"},
 		{"pkg/outputs/kafka", with("pkg/outputs", "pkg/outputs/awsclient"), "an output that may log in by AWS"},
 		{"pkg/outputs/firehose", with("pkg/outputs", "pkg/outputs/awsclient"), "an output to AWS"},
 		{"pkg/outputs/kinesis", with("pkg/outputs", "pkg/outputs/awsclient"), "an output to AWS"},
@@ -270,6 +272,7 @@ func third() map[string][]string {
 			"pkg/outputs/awsclient", "pkg/outputs/firehose", "pkg/outputs/kinesis", "pkg/outputs/cloudwatch",
 			"pkg/outputs/s3",
 		},
+		"golang.org/x/oauth2":       {"pkg/outputs/httpclient"},
 		"github.com/twmb/franz-go":  {"pkg/outputs/kafka"},
 		"github.com/expr-lang/expr": {"pkg/filter"},
 		// Not where events flow: there tinylib's functions read bytes where they lie.

@@ -9,6 +9,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/outputs/file"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs/firehose"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs/forward"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs/http"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs/kafka"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs/kinesis"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs/s3"
@@ -25,6 +26,7 @@ func Kinds(keys *awsclient.Credentials) []outputs.Kind {
 		firehose.Kind(keys),
 		cloudwatch.Kind(keys),
 		forward.Kind(),
+		http.Kind(),
 		kafka.Kind(keys),
 		kinesis.Kind(keys),
 		s3.Kind(keys),

@@ -1,0 +1,414 @@
+package httpclient
+
+import (
+	"bytes"
+	"context"
+	stdtls "crypto/tls"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+	"golang.org/x/oauth2"
+	"golang.org/x/oauth2/clientcredentials"
+
+	"github.com/seed-afc6a195/aggregator/pkg/outputs"
+)
+
+const (
+	dialTimeout     = 10 * time.Second
+	idleConnections = 30 * time.Second // less than proxies and load balancers usually wait
+	maxAnswer       = 64 << 10         // bytes of an answer that are read
+	maxQuote        = 300              // bytes of it that an error shows
+	minConcealed    = 6                // shorter secrets would be found in plain words
+)
+
+// Options is what a Client needs besides its settings.
+type Options struct {
+	// TLS returns the settings for a connection to host, for each anew. nil: Go's defaults, with TLS 1.2 at least.
+	TLS         func(host string) *stdtls.Config
+	Connections int           // that are kept open to one host
+	Timeout     time.Duration // of a request
+	Now         func() time.Time
+}
+
+// Client makes requests, each once. Safe for concurrent use.
+type Client struct {
+	cfg     Config
+	o       Options
+	http    *http.Client
+	secrets [][]byte
+	zips    sync.Pool // of *gzip.Writer
+	zstd    *zstd.Encoder
+
+	mu     sync.Mutex
+	tokens oauth2.TokenSource // nil: there is none at the moment
+}
+
+// New returns a Client, which reaches for nothing before Do.
+func New(cfg Config, o Options) (*Client, error) {
+	c := &Client{cfg: cfg, o: o, secrets: secrets(&cfg)}
+	proxy := http.ProxyFromEnvironment
+	switch {
+	case cfg.Proxy == noProxy:
+		proxy = nil
+	case cfg.Proxy != "":
+		u, err := url.Parse(cfg.Proxy)
+		if err != nil {
+			return nil, errors.New("proxy: it is not a URL") // its text may hold a password
+		}
+		proxy = http.ProxyURL(u)
+	}
+	config := o.TLS
+	if config == nil {
+		config = func(host string) *stdtls.Config {
+			return &stdtls.Config{ServerName: host, MinVersion: stdtls.VersionTLS12}
+		}
+	}
+	c.http = &http.Client{
+		Transport: &http.Transport{
+			Proxy: proxy, DialContext: outputs.Dialer(dialTimeout).DialContext, DialTLSContext: dialTLS(config),
+			// Through a proxy the settings of the start stay.
+			TLSClientConfig: config(""), TLSHandshakeTimeout: dialTimeout, DisableCompression: true,
+			MaxIdleConnsPerHost: o.Connections + 1, IdleConnTimeout: idleConnections, MaxResponseHeaderBytes: 256 << 10,
+		},
+		// A redirect would take a body, and a login, to a host that they were not meant for.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	c.zips.New = func() any {
+		w, _ := gzip.NewWriterLevel(nil, gzip.BestSpeed) // an unknown level is its only error
+		return w
+	}
+	if cfg.Compression == compressionZstd {
+		var err error
+		if c.zstd, err = zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1)); err != nil {
+			return nil, fmt.Errorf("compression: %w", err)
+		}
+	}
+	return c, nil
+}
+
+// dialTLS takes new settings for each connection.
+func dialTLS(
+	config func(host string) *stdtls.Config,
+) func(ctx context.Context, network, address string) (net.Conn, error) {
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		host, _, err := net.SplitHostPort(address)
+		if err != nil {
+			return nil, err
+		}
+		raw, err := outputs.Dialer(dialTimeout).DialContext(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+		defer cancel()
+		conn := stdtls.Client(raw, config(host))
+		if err := conn.HandshakeContext(ctx); err != nil {
+			_ = raw.Close() // never used
+			return nil, fmt.Errorf("TLS with %s: %w", address, err)
+		}
+		return conn, nil
+	}
+}
+
+// Request is one request. The body is not changed, and is not kept.
+type Request struct {
+	Method, URL, ContentType string
+	Header                   http.Header // besides those of the settings; nil: none
+	Body                     []byte      // before compression
+	Plain                    bool        // it is not compressed, whatever the settings say
+}
+
+// Answer is what the server answered.
+type Answer struct {
+	Status     int
+	Kind       string // its media type
+	Body       []byte // at most its beginning, without secrets
+	RetryAfter time.Duration
+}
+
+// Do makes a request, once, within the time-out. An error is a *outputs.SendError: there was no whole answer. sent
+// reports whether the server may have it.
+func (c *Client) Do(ctx context.Context, r Request) (answer Answer, sent bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, c.o.Timeout)
+	defer cancel()
+	body, encoding := r.Body, ""
+	if !r.Plain {
+		if body, encoding, err = c.pack(r.Body); err != nil {
+			return Answer{}, false, &outputs.SendError{
+				Reason: outputs.ReasonServer,
+				Err:    fmt.Errorf("compress: %w", err),
+			}
+		}
+	}
+	reader := &watched{Reader: bytes.NewReader(body)}
+	req, err := http.NewRequestWithContext(ctx, r.Method, r.URL, reader)
+	if err != nil {
+		return Answer{}, false, &outputs.SendError{
+			Reason: outputs.ReasonServer,
+			Err:    errors.New("the URL can't be asked"),
+		} // its text would show it
+	}
+	req.ContentLength = int64(len(body))
+	if err := c.head(ctx, req, r, encoding); err != nil {
+		return Answer{}, false, err
+	}
+	res, err := c.http.Do(req)
+	if err != nil {
+		return Answer{}, reader.read.Load(), c.network(ctx, err)
+	}
+	defer func() { _ = res.Body.Close() }() // what matters of it has been read
+	text, err := io.ReadAll(io.LimitReader(outputs.ConcealReader(res.Body, c.secrets), maxAnswer))
+	if err != nil {
+		return Answer{}, true, c.network(ctx, fmt.Errorf("read the answer: %w", err))
+	}
+	_, _ = io.Copy(io.Discard, io.LimitReader(res.Body, maxAnswer)) // so that the connection can be used again
+	kind, _, _ := strings.Cut(res.Header.Get("Content-Type"), ";")
+	if res.StatusCode == http.StatusUnauthorized {
+		c.forget()
+	}
+	return Answer{
+		Status: res.StatusCode, Kind: strings.TrimSpace(strings.ToLower(kind)), Body: text,
+		RetryAfter: retryAfter(res.Header.Get("Retry-After"), c.o.Now),
+	}, true, nil
+}
+
+// head sets a request's headers.
+func (c *Client) head(ctx context.Context, req *http.Request, r Request, encoding string) error {
+	for name, value := range c.cfg.Headers {
+		req.Header.Set(name, value.Reveal())
+	}
+	for name, values := range r.Header {
+		req.Header[name] = values
+	}
+	req.Header.Set("User-Agent", "aggregator")
+	if r.ContentType != "" {
+		req.Header.Set("Content-Type", r.ContentType)
+	}
+	if encoding != "" {
+		req.Header.Set("Content-Encoding", encoding)
+	}
+	switch {
+	case c.cfg.BearerToken.IsSet():
+		req.Header.Set("Authorization", "Bearer "+strings.TrimSpace(c.cfg.BearerToken.Reveal()))
+	case c.cfg.Username != "":
+		req.SetBasicAuth(c.cfg.Username, c.cfg.Password.Reveal())
+	case c.cfg.OAuth2 != nil:
+		token, err := c.token(ctx)
+		if err != nil {
+			return err
+		}
+		token.SetAuthHeader(req)
+	}
+	return nil
+}
+
+// token returns one that is good for now.
+func (c *Client) token(ctx context.Context) (*oauth2.Token, error) {
+	c.mu.Lock()
+	if c.tokens == nil {
+		o := c.cfg.OAuth2
+		values := url.Values{}
+		for name, value := range o.Parameters {
+			values.Set(name, value)
+		}
+		// The context is that of all requests for tokens, which a time-out of the client bounds.
+		asking := context.WithValue(
+			context.WithoutCancel(ctx),
+			oauth2.HTTPClient,
+			&http.Client{Transport: c.http.Transport, Timeout: dialTimeout},
+		)
+		c.tokens = (&clientcredentials.Config{
+			ClientID: o.ClientID, ClientSecret: o.ClientSecret.Reveal(), TokenURL: o.TokenURL, Scopes: o.Scopes, EndpointParams: values,
+		}).TokenSource(asking)
+	}
+	tokens := c.tokens
+	c.mu.Unlock()
+	token, err := tokens.Token()
+	if err == nil {
+		return token, nil
+	}
+	var refused *oauth2.RetrieveError
+	if errors.As(err, &refused) && refused.Response != nil {
+		what := outputs.KindOf(refused.ErrorCode)
+		return nil, &outputs.SendError{
+			Reason: outputs.ReasonAuth, Status: refused.Response.StatusCode, Remedy: "check oauth2",
+			Err: fmt.Errorf("get a token: it answered %s: %s", statusText(refused.Response.StatusCode), what),
+		}
+	}
+	return nil, &outputs.SendError{
+		Reason: outputs.ReasonAuth,
+		Remedy: "check oauth2.token_url",
+		Err:    fmt.Errorf("get a token: %s", outputs.Diagnose(bare(err))),
+	}
+}
+
+// forget has the next request fetch a token anew.
+func (c *Client) forget() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.tokens = nil
+}
+
+// pack compresses a body as the settings say.
+func (c *Client) pack(body []byte) (packed []byte, encoding string, err error) {
+	switch c.cfg.Compression {
+	case compressionGzip:
+		w := c.zips.Get().(*gzip.Writer) //nolint:forcetypeassert // New makes nothing else
+		defer c.zips.Put(w)
+		var out bytes.Buffer
+		out.Grow(len(body)/4 + 64)
+		w.Reset(&out)
+		if _, err := w.Write(body); err != nil {
+			return nil, "", err
+		}
+		if err := w.Close(); err != nil {
+			return nil, "", err
+		}
+		return out.Bytes(), compressionGzip, nil
+	case compressionZstd:
+		return c.zstd.EncodeAll(body, make([]byte, 0, len(body)/4+64)), compressionZstd, nil
+	default:
+		return body, "", nil
+	}
+}
+
+// network returns what follows from an error of a request that got no whole answer.
+func (c *Client) network(ctx context.Context, err error) error {
+	var se *outputs.SendError
+	if errors.As(err, &se) {
+		return se
+	}
+	err = bare(err)
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return &outputs.SendError{
+			Reason: outputs.ReasonNetwork,
+			Err:    fmt.Errorf("no whole answer within the timeout of %s: %w", c.o.Timeout, err),
+		}
+	}
+	if ctx.Err() != nil {
+		return &outputs.SendError{
+			Reason: outputs.ReasonNetwork,
+			Err:    fmt.Errorf("the request was ended: %w", ctx.Err()),
+		}
+	}
+	return &outputs.SendError{Reason: outputs.ReasonNetwork, Err: errors.New(outputs.Diagnose(err))}
+}
+
+// bare takes the URL off an error, which may hold a secret.
+func bare(err error) error {
+	var u *url.Error
+	if errors.As(err, &u) {
+		return u.Err
+	}
+	return err
+}
+
+// Close closes idle connections. No Do runs or follows.
+func (c *Client) Close() {
+	c.http.CloseIdleConnections()
+	if c.zstd != nil {
+		_ = c.zstd.Close() // it writes nowhere
+	}
+}
+
+// Unencrypted reports whether a login would go to the URL in clear.
+func (c *Client) Unencrypted(to string) bool {
+	return strings.HasPrefix(to, "http://") && (c.cfg.login() != "" || len(c.cfg.Headers) > 0 && !local(to))
+}
+
+func local(to string) bool {
+	u, err := url.Parse(to)
+	if err != nil {
+		return false
+	}
+	ip := net.ParseIP(u.Hostname())
+	return u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// Quote returns what an answer says, marked as outputs.Words.
+func (a *Answer) Quote() string {
+	if len(bytes.TrimSpace(a.Body)) == 0 {
+		return "(an empty answer)"
+	}
+	return outputs.Words(strconv.Quote(string(a.Body[:min(len(a.Body), maxQuote)])), "words of its own")
+}
+
+// Text returns the status with its meaning.
+func (a *Answer) Text() string { return statusText(a.Status) }
+
+func statusText(code int) string {
+	return strings.TrimSpace(strconv.Itoa(code) + " " + http.StatusText(code))
+}
+
+// watched notes whether any of it was read, and so perhaps sent.
+type watched struct {
+	*bytes.Reader
+	read atomic.Bool
+}
+
+// Read satisfies io.Reader.
+func (w *watched) Read(p []byte) (int, error) {
+	w.read.Store(true)
+	return w.Reader.Read(p)
+}
+
+// WriteTo satisfies io.WriterTo.
+func (w *watched) WriteTo(to io.Writer) (int64, error) {
+	w.read.Store(true)
+	return w.Reader.WriteTo(to)
+}
+
+// retryAfter returns a Retry-After header's seconds, or the time until its date; 0 for none.
+func retryAfter(header string, now func() time.Time) time.Duration {
+	if seconds, err := strconv.ParseUint(header, 10, 31); err == nil {
+		return time.Duration(seconds) * time.Second
+	}
+	if at, err := http.ParseTime(header); err == nil {
+		return max(at.Sub(now()), 0)
+	}
+	return 0
+}
+
+// secrets returns what must not be shown of an answer, the longest first.
+func secrets(cfg *Config) (words [][]byte) {
+	var plain []string
+	add := func(text string) {
+		if text = strings.TrimSpace(text); len(text) < minConcealed {
+			return
+		}
+		plain = append(plain, text, base64.StdEncoding.EncodeToString([]byte(text)), url.QueryEscape(text))
+		if quoted, err := json.Marshal(text); err == nil {
+			plain = append(plain, strings.Trim(string(quoted), `"`))
+		}
+	}
+	add(cfg.Password.Reveal())
+	add(cfg.BearerToken.Reveal())
+	if cfg.Username != "" {
+		add(base64.StdEncoding.EncodeToString([]byte(cfg.Username + ":" + cfg.Password.Reveal())))
+	}
+	for _, value := range cfg.Headers {
+		add(value.Reveal())
+	}
+	if cfg.OAuth2 != nil {
+		add(cfg.OAuth2.ClientSecret.Reveal())
+	}
+	slices.SortFunc(plain, func(a, b string) int { return len(b) - len(a) })
+	for _, word := range slices.Compact(plain) {
+		words = append(words, []byte(word))
+	}
+	return words
+}

@@ -1,0 +1,81 @@
+package httpclient
+
+import (
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/seed-afc6a195/aggregator/pkg/outputs"
+)
+
+// Part is the events of a batch that go in one request.
+type Part struct {
+	Target string // as outputs.Failure has it
+	Events []int  // their indexes in the batch, ascending
+}
+
+// SendParts makes the requests of a batch, one after the other, by post, which returns nil where the i-th was accepted, and
+// returns the error of the whole Send. What the network, a login or a quota refuses keeps the parts behind it from being tried.
+// refused are events that could not be sent at all.
+func SendParts(parts []Part, refused []outputs.Failure, post func(i int) *outputs.SendError) error {
+	failed := refused
+	var first *outputs.SendError
+	for i, part := range parts {
+		se := post(i)
+		if se == nil {
+			continue
+		}
+		if len(parts) == 1 && len(refused) == 0 && se.Reason != outputs.ReasonTarget {
+			return se
+		}
+		alone := first == nil && i == 0 && len(refused) == 0
+		if first == nil {
+			first = se
+		}
+		for _, n := range part.Events {
+			failed = append(failed, failure(n, part.Target, se))
+		}
+		if se.Reason != outputs.ReasonNetwork && se.Reason != outputs.ReasonAuth && se.Reason != outputs.ReasonThrottled {
+			continue
+		}
+		if alone { // nothing was delivered, and the others would fare no better
+			return se
+		}
+		for _, rest := range parts[i+1:] {
+			for _, n := range rest.Events {
+				f := failure(n, rest.Target, se)
+				f.Untried = true
+				failed = append(failed, f)
+			}
+		}
+		break
+	}
+	if len(failed) == 0 {
+		return nil
+	}
+	slices.SortFunc(failed, func(a, b outputs.Failure) int { return a.Index - b.Index })
+	whole := &outputs.SendError{
+		Reason: failed[0].Reason, Status: failed[0].Status, Failed: failed, Apart: true, Err: errors.New(failed[0].Detail),
+	}
+	if first != nil {
+		whole.Reason, whole.Status, whole.RetryAfter = first.Reason, first.Status, first.RetryAfter
+		whole.Host, whole.Remedy, whole.Err = first.Host, first.Remedy, first.Err
+		if whole.Reason.Final() {
+			whole.Reason = outputs.ReasonServer
+		}
+	}
+	return whole
+}
+
+// failure is what became of the n-th event of a batch whose other events may have gone elsewhere.
+func failure(n int, target string, se *outputs.SendError) outputs.Failure {
+	f := outputs.Failure{
+		Index: n, Reason: se.Reason, Status: se.Status, Detail: se.Err.Error(), Target: target, Remedy: se.Remedy,
+		Kind: outputs.KindOf(strings.ReplaceAll(http.StatusText(se.Status), " ", "_")),
+	}
+	if f.Reason == outputs.ReasonTooLarge {
+		f.Reason = outputs.ReasonServer // which of them it is is found when they are sent apart
+	}
+	return f
+}
