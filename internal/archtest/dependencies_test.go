@@ -40,13 +40,14 @@ func required() map[string]string {
 		"github.com/twmb/franz-go/pkg/kmsg":        "the output kafka: its requests by name",
 		"github.com/vmihailenco/msgpack/v5": "msgpack on cold paths: the handshake, what send makes up, what " +
 			"dead shows; and tests",
-		"go.etcd.io/bbolt":    "the queue's files",
-		"go.uber.org/goleak":  "tests: no goroutine is left behind",
-		"go.yaml.in/yaml/v3":  "the configuration",
-		"golang.org/x/oauth2": "tokens of client credentials for the outputs that speak HTTP",
-		"golang.org/x/sys":    "locks and free space of the queue's disk",
-		"golang.org/x/term":   "whether a person watches",
-		"golang.org/x/text":   "lines in other encodings than UTF-8",
+		"go.etcd.io/bbolt":           "the queue's files",
+		"go.uber.org/goleak":         "tests: no goroutine is left behind",
+		"go.yaml.in/yaml/v3":         "the configuration",
+		"golang.org/x/oauth2":        "tokens of client credentials for the outputs that speak HTTP",
+		"google.golang.org/protobuf": "the output loki: the encoding of its requests",
+		"golang.org/x/sys":           "locks and free space of the queue's disk",
+		"golang.org/x/term":          "whether a person watches",
+		"golang.org/x/text":          "lines in other encodings than UTF-8",
 	}
 }
 
@@ -72,7 +73,6 @@ func brought() map[string]string {
 		"github.com/prometheus/client_model":                            prometheus,
 		"github.com/prometheus/common":                                  prometheus,
 		"github.com/prometheus/procfs":                                  prometheus,
-		"google.golang.org/protobuf":                                    prometheus,
 		"github.com/go-logr/logr": "the Elasticsearch transport, by way of " +
 			"OpenTelemetry",
 		"github.com/go-logr/stdr":             "the Elasticsearch transport, by way of OpenTelemetry",

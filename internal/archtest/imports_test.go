@@ -147,6 +147,7 @@ func table() []row {
 		{"pkg/outputs/elasticsearch/elastictest", nil, "a made-up Elasticsearch knows nobody"},
 		{"pkg/outputs/httpclient", with("pkg/outputs"), "what the outputs that speak HTTP share knows what an output is"},
 		{"pkg/outputs/http", with("pkg/outputs", "pkg/outputs/httpclient"), "an output that speaks HTTP"},
+		{"pkg/outputs/loki", with("pkg/outputs", "pkg/outputs/httpclient"), "an output that speaks HTTP"},
 		{"pkg/outputs/kafka", with("pkg/outputs", "pkg/outputs/awsclient"), "an output that may log in by AWS"},
 		{"pkg/outputs/firehose", with("pkg/outputs", "pkg/outputs/awsclient"), "an output to AWS"},
 		{"pkg/outputs/kinesis", with("pkg/outputs", "pkg/outputs/awsclient"), "an output to AWS"},
@@ -272,9 +273,10 @@ func third() map[string][]string {
 			"pkg/outputs/awsclient", "pkg/outputs/firehose", "pkg/outputs/kinesis", "pkg/outputs/cloudwatch",
 			"pkg/outputs/s3",
 		},
-		"golang.org/x/oauth2":       {"pkg/outputs/httpclient"},
-		"github.com/twmb/franz-go":  {"pkg/outputs/kafka"},
-		"github.com/expr-lang/expr": {"pkg/filter"},
+		"golang.org/x/oauth2":        {"pkg/outputs/httpclient"},
+		"google.golang.org/protobuf": {"pkg/outputs/loki"},
+		"github.com/twmb/franz-go":   {"pkg/outputs/kafka"},
+		"github.com/expr-lang/expr":  {"pkg/filter"},
 		// Not where events flow: there tinylib's functions read bytes where they lie.
 		"github.com/vmihailenco/msgpack/v5": {
 			"pkg/forward/internal/handshake", "pkg/handover", "internal/msgview", "internal/ndjson", "internal/sender",

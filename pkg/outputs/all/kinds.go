@@ -12,6 +12,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/outputs/http"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs/kafka"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs/kinesis"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs/loki"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs/s3"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs/stdout"
 )
@@ -28,6 +29,7 @@ func Kinds(keys *awsclient.Credentials) []outputs.Kind {
 		forward.Kind(),
 		http.Kind(),
 		kafka.Kind(keys),
+		loki.Kind(),
 		kinesis.Kind(keys),
 		s3.Kind(keys),
 	}

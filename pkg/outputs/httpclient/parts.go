@@ -15,9 +15,9 @@ type Part struct {
 	Events []int  // their indexes in the batch, ascending
 }
 
-// SendParts makes the requests of a batch, one after the other, by post, which returns nil where the i-th was accepted, and
-// returns the error of the whole Send. What the network, a login or a quota refuses keeps the parts behind it from being tried.
-// refused are events that could not be sent at all.
+// SendParts makes the requests of a batch, one after the other, by post, which returns nil where the i-th was accepted,
+// and returns the error of the whole Send. What the network, a login or a quota refuses keeps the parts behind it from
+// being tried. refused are events that could not be sent at all.
 func SendParts(parts []Part, refused []outputs.Failure, post func(i int) *outputs.SendError) error {
 	failed := refused
 	var first *outputs.SendError
@@ -36,7 +36,8 @@ func SendParts(parts []Part, refused []outputs.Failure, post func(i int) *output
 		for _, n := range part.Events {
 			failed = append(failed, failure(n, part.Target, se))
 		}
-		if se.Reason != outputs.ReasonNetwork && se.Reason != outputs.ReasonAuth && se.Reason != outputs.ReasonThrottled {
+		if se.Reason != outputs.ReasonNetwork && se.Reason != outputs.ReasonAuth &&
+			se.Reason != outputs.ReasonThrottled {
 			continue
 		}
 		if alone { // nothing was delivered, and the others would fare no better

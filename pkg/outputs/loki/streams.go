@@ -1,0 +1,174 @@
+package loki
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+	"unicode/utf8"
+
+	"github.com/seed-afc6a195/aggregator/pkg/event"
+)
+
+// pair is a label, or a piece of metadata of a line.
+type pair struct {
+	name  string
+	value *event.Template
+	own   bool // the value depends on no more than the cluster
+}
+
+const (
+	otherValue = "other"
+	maxValue   = 2048 // bytes of a label's value: Loki's limit
+)
+
+// pairs reads labels or metadata, ascending by name.
+func pairs(key string, from map[string]string) (all []pair, err error) {
+	for _, name := range slices.Sorted(maps.Keys(from)) {
+		p := pair{name: name}
+		if p.value, err = event.ParseTemplate(from[name]); err != nil {
+			return nil, fmt.Errorf("%s.%s: %w", key, name, err)
+		}
+		rest := strings.ReplaceAll(from[name], "{cluster}", "")
+		p.own = !strings.Contains(rest, "{") && p.value.PerChunk()
+		all = append(all, p)
+	}
+	return all, nil
+}
+
+// streams makes the labels of streams, bounded in number. Safe for concurrent use.
+//
+// The streams of a cluster are bounded in each hour of the clock: above the limit, an event's labels have "other" in
+// place of what does not depend on the cluster alone.
+type streams struct {
+	labels     []pair
+	limit      int // of a cluster in an hour; 0: none
+	now        func() time.Time
+	onLimit    func(cluster string) // called once an hour for each cluster that has reached it
+	redirected atomic.Uint64
+
+	mu    sync.Mutex
+	hour  int64
+	known map[string]map[string]string
+	over  []string
+}
+
+func newStreams(c *Config, now func() time.Time, onLimit func(cluster string)) (*streams, error) {
+	from := c.Labels
+	if len(from) == 0 {
+		from = map[string]string{"cluster": "{cluster}"}
+	}
+	s := &streams{limit: c.MaxStreamsPerHour, now: now, onLimit: onLimit, known: map[string]map[string]string{}}
+	var err error
+	s.labels, err = pairs("labels", from)
+	return s, err
+}
+
+// of returns the labels of ev's stream, as Loki writes them. raw is memory, which is returned to be used again.
+func (s *streams) of(raw []byte, ev *event.Event) (labels string, _ []byte) {
+	raw = appendLabels(raw[:0], s.labels, ev, false)
+	hour := s.now().Unix() / 3600
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if hour != s.hour {
+		s.hour, s.over = hour, nil
+		clear(s.known)
+	}
+	known := s.known[ev.Chunk.Cluster]
+	if known == nil {
+		known = map[string]string{}
+		s.known[strings.Clone(ev.Chunk.Cluster)] = known
+	}
+	labels, there := known[string(raw)]
+	switch {
+	case there:
+		return labels, raw
+	case s.limit > 0 && len(known) >= s.limit:
+		if !slices.Contains(s.over, ev.Chunk.Cluster) {
+			s.over = append(s.over, strings.Clone(ev.Chunk.Cluster))
+			s.onLimit(ev.Chunk.Cluster)
+		}
+		s.redirected.Add(1)
+		return string(appendLabels(nil, s.labels, ev, true)), raw
+	}
+	labels = string(raw)
+	known[labels] = labels
+	return labels, raw
+}
+
+// notice says which clusters have reached the limit in this hour; "" where none has.
+func (s *streams) notice() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.over) == 0 || s.now().Unix()/3600 != s.hour {
+		return ""
+	}
+	return fmt.Sprintf(
+		"max_streams_per_hour (%d) is reached for cluster %s: until the hour is over, further streams have %q in "+
+			"their labels",
+		s.limit,
+		strings.Join(slices.Sorted(slices.Values(s.over)), ", "),
+		otherValue,
+	)
+}
+
+// appendLabels appends labels as Loki writes them: {a="b", c="d"}. Those without a value are left out; with none at all
+// it is a stream without a name, which says so.
+func appendLabels(dst []byte, labels []pair, ev *event.Event, other bool) []byte {
+	dst = append(dst, '{')
+	from := len(dst)
+	for _, l := range labels {
+		before := len(dst)
+		if before > from {
+			dst = append(dst, ", "...)
+		}
+		dst = append(append(dst, l.name...), `="`...)
+		start := len(dst)
+		if other && !l.own {
+			dst = append(dst, otherValue...)
+		} else {
+			dst = appendQuoted(dst, l.value.Append(nil, ev, nil))
+		}
+		if len(dst) == start {
+			dst = dst[:before]
+			continue
+		}
+		dst = append(dst, '"')
+	}
+	if len(dst) == from {
+		dst = append(dst, `stream="unknown"`...)
+	}
+	return append(dst, '}')
+}
+
+// appendQuoted appends a value as it stands between quotes in Loki's labels: UTF-8, at most maxValue bytes.
+func appendQuoted(dst, value []byte) []byte {
+	if len(value) > maxValue {
+		value = value[:maxValue]
+		for len(value) > 0 && !utf8.RuneStart(value[len(value)-1]) {
+			value = value[:len(value)-1]
+		}
+		if r, n := utf8.DecodeLastRune(value); r == utf8.RuneError && n <= 1 {
+			value = value[:len(value)-n]
+		}
+	}
+	const hex = "0123456789abcdef"
+	for len(value) > 0 {
+		r, n := utf8.DecodeRune(value)
+		switch {
+		case r == '"' || r == '\\':
+			dst = append(dst, '\\', byte(r))
+		case r == '\n':
+			dst = append(dst, '\\', 'n')
+		case r < ' ' || r == 0x7f:
+			dst = append(dst, '\\', 'x', hex[r>>4], hex[r&15])
+		default:
+			dst = utf8.AppendRune(dst, r)
+		}
+		value = value[n:]
+	}
+	return dst
+}
