@@ -190,7 +190,13 @@ func (p *Pacer) Wait(now time.Time) (time.Duration, Cause) {
 		return 0, Limit
 	}
 	p.forget(now)
-	wait := max(p.foretold(now), p.unforeseen(now, min(rest, maxWait)))
+	sinceReady := now.Sub(p.since)
+	if p.since.Before(p.ended) {
+		sinceReady = now.Sub(p.ended)
+	}
+	// One that is late is not waited for longer than it would have to sit out the commit.
+	patience := min(p.took, returning) - sinceReady
+	wait := max(min(p.foretold(now), patience), p.unforeseen(now, min(rest, maxWait)))
 	if wait <= 0 {
 		return 0, Complete
 	}
