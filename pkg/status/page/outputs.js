@@ -134,7 +134,7 @@ function shares(o) {
   const all = Object.entries(o.clusters ?? {}).filter(([, c]) => c.n > 0).sort((a, b) => b[1].n - a[1].n);
   if (all.length === 0) return "";
   const named = all.slice(0, 12);
-  return h("p", {}, h("strong", {}, "Whose events wait: "), named.map(([cluster, c], i) => [i ? ", " : "", name(cluster), " " + number(c.n) + (c.a > 5 ? ` (the oldest for ${span(c.a)})` : "")]),
+  return h("p", {}, h("strong", {}, "Whose events wait: "), named.map(([cluster, c], i) => [i ? ", " : "", name(cluster), " " + number(c.n) + (c.a > 5 && c.a < 0.8 * o.lag ? ` (the oldest for ${span(c.a)})` : "")]),
     all.length > named.length ? `, and ${number(all.length - named.length)} more clusters ${number(all.slice(12).reduce((sum, [, c]) => sum + c.n, 0))}` : "", ".");
 }
 

@@ -6,7 +6,6 @@ import { number, size, span } from "./format.js";
 import { trouble } from "./verdict.js";
 
 const box = document.getElementById("flow");
-const rowHeight = 27;
 const rank = { critical: 0, warning: 1, "": 2 };
 let last = null;
 
@@ -36,6 +35,7 @@ export function show(page) {
   if (width === 0) return;
   const state = page.state;
   const narrow = width < 560;
+  const rowHeight = narrow ? 31 : 27;
   const most = narrow ? 6 : 8;
   const left = chosen(
     Object.entries(state.clusters).map(([name, c]) => ({ name, rate: c.rate, trouble: trouble(page, "cluster/" + name), href: "#" + encodeURIComponent("cluster/" + name) })),
@@ -48,8 +48,8 @@ export function show(page) {
     most,
   );
   const height = Math.max(left.length, right.length, 3) * rowHeight + 26;
-  const side = narrow ? Math.floor(width * 0.36) : Math.min(300, Math.floor(width * 0.3));
-  const mid = narrow ? 66 : 130;
+  const side = narrow ? Math.floor(width * 0.34) : Math.min(300, Math.floor(width * 0.3));
+  const mid = narrow ? 64 : 130;
   const x = { left: side, queue: Math.floor((width - mid) / 2), right: width - side };
   const total = Math.max(1, left.reduce((sum, i) => sum + i.rate, 0), right.reduce((sum, i) => sum + i.rate, 0));
   const wide = (rate) => (rate > 0 ? Math.max(1.2, (rate / total) * Math.min(60, height * 0.4)) : 1);
@@ -82,10 +82,10 @@ export function show(page) {
     const figures = narrow ? "" : " " + note;
     const text = s("text", { x: px, y: py + 4, "text-anchor": anchor, class: "label " + (item.trouble || "") },
       s("tspan", { class: "name" }, fit(item.name, room - figures.length * 6.6)), s("tspan", { class: "figure" }, figures));
-    if (narrow) text.append(s("tspan", { class: "figure", x: px, dy: 11 }, note));
-    if (narrow) text.setAttribute("y", py);
+    if (narrow) text.append(s("tspan", { class: "figure", x: px, dy: 12 }, note));
+    if (narrow) text.setAttribute("y", py - 1);
     const sign = s("path", { class: "sign " + (item.trouble || ""), d: shapes[kind], transform: `translate(${anchor === "end" ? px + 9 : px - 9} ${py})` });
-    const link = item.href ? s("a", { href: item.href, "aria-label": `${item.name}, ${note}${kind ? ", " + kind : ""}` }, text, sign) : s("g", {}, text, sign);
+    const link = item.href ? s("a", { href: item.href }, text, sign) : s("g", {}, text, sign);
     labels.append(link);
   };
   left.forEach((item, i) => {
@@ -97,7 +97,7 @@ export function show(page) {
     const behind = item.lag > 5 && item.trouble ? `, ${span(item.lag)} behind` : "";
     label(item, x.right + 16, y(right, i), "start", narrow && behind ? span(item.lag) + " behind" : number(item.rate) + "/s" + behind);
   });
-  box.replaceChildren(s("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "group", "aria-labelledby": "picture-title" },
+  box.replaceChildren(s("svg", { class: narrow ? "narrow" : "", width, height, viewBox: `0 0 ${width} ${height}`, role: "group", "aria-labelledby": "picture-title" },
     s("g", { class: "heads", "aria-hidden": "true" },
       s("text", { x: x.left - 16, y: 12, "text-anchor": "end" }, "Clusters"), s("text", { x: width / 2, y: 12, "text-anchor": "middle" }, "Queue"), s("text", { x: x.right + 16, y: 12 }, "Outputs")),
     edges, store(state, trouble(page, "queue"), x.queue, mid, height, narrow), labels));
@@ -112,7 +112,7 @@ function store(state, kind, x, width, height, narrow) {
   const full = Math.round(tall * share);
   const center = x + width / 2;
   const line = (text, dy, cls) => s("text", { x: center, y: top + tall / 2 + dy, "text-anchor": "middle", class: cls }, text);
-  return s("a", { href: "#queue", class: "store " + kind, "aria-label": `Queue: ${number(q.events)} events wait, ${Math.round(share * 100)} % full` },
+  return s("a", { href: "#queue", class: "store " + kind },
     s("rect", { x, y: top, width, height: tall, rx: 6, class: "room" }),
     s("rect", { x, y: top + tall - full, width, height: full, rx: Math.min(6, full / 2), class: "used" }),
     line(number(q.events), -8, "big"), line(q.events === 1 ? "event waits" : "events wait", 6, "small"),

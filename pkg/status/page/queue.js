@@ -9,6 +9,7 @@ const line = { bytes: spark("Bytes on disk"), events: spark("Events that wait") 
 const text = h("p", { class: "lead" });
 const bar = h("div", {});
 const legend = h("ul", { class: "legend" });
+const lines = h("dl", { class: "facts" }, fact("On disk, 15 minutes", line.bytes.el), fact("Waiting, 15 minutes", line.events.el));
 const facts = h("dl", { class: "facts" });
 const most = 6;
 
@@ -17,7 +18,7 @@ function fact(term, ...value) {
 }
 
 export function show(page) {
-  if (!box.firstChild) append(box, [text, bar, legend, facts]);
+  if (!box.firstChild) append(box, [text, bar, legend, lines, facts]);
   const q = page.state.queue;
   attr(box, "class", trouble(page, "queue"));
   const percent = q.max > 0 ? Math.round((100 * q.disk) / q.max) : 0;
@@ -32,10 +33,6 @@ export function show(page) {
     part.others ? counted(part.others, "other cluster") : name(part.key), " " + size(part.bytes))));
   line.bytes.update(page.line("queue.bytes"), (n) => size(Math.round(n)), page.slots);
   line.events.update(page.line("queue.events"), number, page.slots);
-  if (!facts.firstChild) {
-    facts.lines = { bytes: fact("On disk, 15 minutes", line.bytes.el), events: fact("Waiting, 15 minutes", line.events.el), rest: h("div", { class: "rest" }) };
-    append(facts, Object.values(facts.lines));
-  }
   const fillers = Object.entries(page.state.outputs).filter(([, o]) => o.bytes > 0).sort((a, b) => b[1].bytes - a[1].bytes).slice(0, 3);
   const values = [
     ["Oldest event", q.oldest > 0 ? span(q.oldest) + " old" : "none waits"],
@@ -45,7 +42,7 @@ export function show(page) {
   ];
   if (fillers.length > 0) values.push(["Outputs that it waits for", fillers.map(([key, o], i) => [i ? ", " : "", h("a", { href: "#" + encodeURIComponent("output/" + key) }, name(key)), " " + size(o.bytes)])]);
   if (q.damaged) values.push(["Damaged files set aside", number(q.damaged)]);
-  fill(facts.lines.rest, values.map(([term, value]) => fact(term, value)));
+  fill(facts, values.map(([term, value]) => fact(term, value)));
 }
 
 // stack draws what of the limit is whose.

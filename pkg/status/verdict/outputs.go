@@ -36,13 +36,12 @@ const (
 func output(o *snapshot.Output, now time.Time, found finder) {
 	pending, whose := o.Pending(), whose(o)
 	f := client.Finding{Severity: client.Critical, Subject: "output " + o.Name, Row: "output/" + o.Name, Whose: whose, Waiting: pending}
-	waits := wait(pending)
-	if len(whose) > 0 {
-		waits += " (of " + some(whose) + ")"
-	}
-	oldest := waits
+	oldest := wait(pending)
 	if o.Lag > 0 {
 		oldest += ", the oldest for " + Span(o.Lag)
+	}
+	if len(whose) > 0 {
+		oldest += " (of " + some(whose) + ")"
 	}
 	switch o.State {
 	case snapshot.StateRefused:

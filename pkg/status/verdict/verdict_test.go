@@ -118,7 +118,7 @@ func TestVerdict(t *testing.T) {
 					{Name: "es", State: snapshot.StateRetrying, Lag: 61, Clusters: waits, LastError: failure},
 				},
 			},
-			[]string{"critical output es: the oldest for 61 s: connection refused"},
+			[]string{"critical output es: the oldest for 61 s (of a and b): connection refused"},
 		},
 		{
 			"lagging", snapshot.Snapshot{
