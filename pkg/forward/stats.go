@@ -183,6 +183,7 @@ func (s *Server) Stats() Stats {
 		st.Refused[reason] = n
 	}
 	st.Clusters = maps.Clone(s.counters.open)
+	st.Agents, st.RefusedPeers = s.counters.people.list()
 	st.NoAck = s.counters.noAck
 	for _, p := range s.counters.noAckPeers {
 		st.NoAckPeers = append(st.NoAckPeers, *p)
