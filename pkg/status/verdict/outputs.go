@@ -97,8 +97,9 @@ func besides(o *snapshot.Output, found finder) {
 		held.Whose, held.Remedy = o.HeldClusters, "see the last error; what was refused is tried again"
 		found(held, "the events of %s wait until what was refused of them is taken: %s", some(o.HeldClusters), o.LastError.Text)
 	}
+	others := slices.ContainsFunc(o.Hosts, func(h snapshot.Host) bool { return !h.Down }) // else the state says it
 	for i := range o.Hosts {
-		if h := &o.Hosts[i]; h.Down {
+		if h := &o.Hosts[i]; h.Down && others {
 			down := f
 			down.Remedy = "see why that server does not answer; the others take its share"
 			found(down, "its server %s is down: %s", h.Address, h.Error)

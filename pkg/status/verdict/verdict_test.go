@@ -266,6 +266,14 @@ func TestVerdict(t *testing.T) {
 			}, []string{"warning output es: its server https://es-1:9200 is down: connection refused"},
 		},
 		{
+			"all hosts are down",
+			snapshot.Snapshot{Outputs: []snapshot.Output{{
+				Name: "es", State: snapshot.StateRetrying, LastError: failure,
+				Destination: snapshot.Destination{Hosts: []snapshot.Host{{Address: "https://es-1:9200", Down: true}}},
+			}}},
+			[]string{"critical output es: nothing gets through"},
+		},
+		{
 			"held",
 			snapshot.Snapshot{
 				Outputs: []snapshot.Output{
