@@ -19,15 +19,15 @@ func newCheckCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check [FILE…]",
 		Short: "Validate a configuration and say what it does",
-		Long: `Reads the configuration as run would, with its environment variables and files, and names every mistake with its line
-and what to do, with those in the files of certificates and keys and in buffer.path. Without mistakes it prints what the
-configuration does. Secrets are never printed.
+		Long: `Reads the configuration as run would, with its environment variables and files, and names every mistake
+with its line and what to do, with those in the files of certificates and keys and in buffer.path. Without mistakes it
+prints what the configuration does. Secrets are never printed.
 
 ` + configHelp + ` FILE is the same as -c FILE.
 
 With --connect it also reaches every output that a route leads to, without delivering anything, and says in one line for
-each what it found or what is wrong: names, TCP, TLS, credentials, privileges, version, compression. It takes each output's timeout at most, and no more than
-30 s.
+each what it found or what is wrong: names, TCP, TLS, credentials, privileges, version, compression. It takes each
+output's timeout at most, and no more than 30 s.
 
 Exit codes: 1 an output can't be reached or lacks a privilege, 2 the configuration is wrong.`,
 		Example: `  aggregator check -c aggregator.yaml

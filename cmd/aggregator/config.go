@@ -17,8 +17,8 @@ import (
 )
 
 // configHelp is the rule of which configuration a command takes, for the commands' texts.
-const configHelp = `The configuration is what -c names, a file or a directory of *.yaml files, also several times; else what the environment's
-AGGREGATOR_CONFIG names; else aggregator.yaml in the working directory; else the defaults.`
+const configHelp = `The configuration is what -c names, a file or a directory of *.yaml files, also several times; else
+what the environment's AGGREGATOR_CONFIG names; else aggregator.yaml in the working directory; else the defaults.`
 
 // configFlag is where a command's configuration is.
 type configFlag struct{ given []string }

@@ -29,16 +29,17 @@ func newConvertCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "convert FILE…",
 		Short: "Write the aggregator.yaml that does what a fluentd or Fluent Bit configuration does",
-		Long: `Reads configurations of fluentd (version 1) or Fluent Bit (classic or YAML, with parsers files) with all that they include,
-and prints an aggregator.yaml that keeps their meaning: inputs, filters in their order, tags and labels, outputs. Comments name
-the old files' lines. Secrets are not copied: the configuration names files and variables, which are listed.
+		Long: `Reads configurations of fluentd (version 1) or Fluent Bit (classic or YAML, with parsers files) with all
+that they include, and prints an aggregator.yaml that keeps their meaning: inputs, filters in their order, tags and
+labels, outputs. Comments name the old files' lines. Secrets are not copied: the configuration names files and
+variables, which are listed.
 
-What can't be said is listed with its line, why, and what to do; the exit code is 1 then, unless --lenient is given. An output
-that can't be said becomes one to files, so that none of its events is lost meanwhile.
+What can't be said is listed with its line, why, and what to do; the exit code is 1 then, unless --lenient is given. An
+output that can't be said becomes one to files, so that none of its events is lost meanwhile.
 
-A file whose inputs an agent reads, such as tail, gives a new configuration for the agents as well: they read as before and send
-to the aggregator, acknowledged. Printed, it stands in comments below; with --output it is a file. Files of several programs may be
-given at once, such as the agents' and the old aggregator's.
+A file whose inputs an agent reads, such as tail, gives a new configuration for the agents as well: they read as before
+and send to the aggregator, acknowledged. Printed, it stands in comments below; with --output it is a file. Files of
+several programs may be given at once, such as the agents' and the old aggregator's.
 
 Exit codes: 1 something can't be said, 2 a file can't be read.`,
 		Example: `  aggregator convert fluent.conf > aggregator.yaml

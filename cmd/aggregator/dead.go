@@ -20,8 +20,8 @@ import (
 )
 
 const (
-	deadLong = `Dead letters are events that a destination refused for good, that no route wanted, or that could not be read. They are
-kept, with the reason, until they are sent again, purged, or pushed out by buffer.dead_letters' limits.
+	deadLong = `Dead letters are events that a destination refused for good, that no route wanted, or that could not be
+read. They are kept, with the reason, until they are sent again, purged, or pushed out by buffer.dead_letters' limits.
 
 The running server is asked through its status endpoint: that of the configuration given with -c, or --status. Where it
 does not run, --data-dir opens its data directory. From another machine the endpoint wants a token (--token-file, or
@@ -93,8 +93,9 @@ func (f *deadFlags) filters(cmd *cobra.Command) {
 func (f *deadFlags) listCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "list", Short: "List dead letters, the newest first", Args: noArgs,
-		Long: `Lists dead letters as a table, the newest first: the number that other commands take, how long ago it was refused, by
-which output, of which cluster and tag, the reason, the destination's status and the beginning of its words.`,
+		Long: `Lists dead letters as a table, the newest first: the number that other commands take, how long ago it
+was refused, by which output, of which cluster and tag, the reason, the destination's status and the beginning of its
+words.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if f.limit < 0 {
 				return usageError{fmt.Errorf("--limit %d: must not be negative", f.limit)}
@@ -118,8 +119,9 @@ which output, of which cluster and tag, the reason, the destination's status and
 func (f *deadFlags) showCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "show ID", Short: "Show everything about one dead letter",
-		Long: `Shows all that is known of a dead letter: the event as it came, and, labelled so, the document as the configuration in force
-would offer it to a destination, with its target, such as the index. With --data-dir that needs -c too.`,
+		Long: `Shows all that is known of a dead letter: the event as it came, and, labelled so, the document as the
+configuration in force would offer it to a destination, with its target, such as the index. With --data-dir that needs
+-c too.`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if err := cobra.ExactArgs(1)(cmd, args); err != nil {
 				return usageError{
@@ -143,10 +145,10 @@ would offer it to a destination, with its target, such as the index. With --data
 func (f *deadFlags) exportCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "export", Short: "Write dead letters with their records, a line of JSON for each", Args: noArgs,
-		Long: `Writes dead letters, the oldest first, as lines of JSON: what list tells, with the event's record as it came under
-"record", its time under "event_times", and under "would_offer" the document as the configuration in force would offer it
-to a destination, with its target. Where a letter has several events they are in the list "records", and bytes that are no
-event are in "raw", as base64. The letters stay.`,
+		Long: `Writes dead letters, the oldest first, as lines of JSON: what list tells, with the event's record as it
+came under "record", its time under "event_times", and under "would_offer" the document as the configuration in force
+would offer it to a destination, with its target. Where a letter has several events they are in the list "records", and
+bytes that are no event are in "raw", as base64. The letters stay.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return f.with(cmd, func(s client.DeadStore) error { return f.export(cmd, s) })
 		},
@@ -159,9 +161,9 @@ event are in "raw", as base64. The letters stay.`,
 func (f *deadFlags) retryCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "retry", Short: "Send dead letters again", Args: noArgs,
-		Long: `Puts dead letters back into the queue, for the output that refused them or the one that --to names. Their events keep
-time, tag, cluster and id; a letter is deleted once its event is in the queue, so that a crash loses none. Letters that no
-route wanted are routed again. What is refused again becomes a new dead letter.`,
+		Long: `Puts dead letters back into the queue, for the output that refused them or the one that --to names.
+Their events keep time, tag, cluster and id; a letter is deleted once its event is in the queue, so that a crash loses
+none. Letters that no route wanted are routed again. What is refused again becomes a new dead letter.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if f.dataDir != "" && len(f.config.paths()) == 0 {
 				return usageError{

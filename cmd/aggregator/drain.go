@@ -18,10 +18,10 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/config"
 )
 
-const drainLong = `Delivers what the data directory of a server that does not run any more still holds, accepts nothing, and exits with 0 once
-nothing is left: for the volume of a replica that a scale-down has left behind, or before a directory is deleted. It retries
-as run does, until --timeout, if given, or SIGTERM. What it could not deliver stays, and the next drain or run goes on with
-it.
+const drainLong = `Delivers what the data directory of a server that does not run any more still holds, accepts
+nothing, and exits with 0 once nothing is left: for the volume of a replica that a scale-down has left behind, or
+before a directory is deleted. It retries as run does, until --timeout, if given, or SIGTERM. What it could not deliver
+stays, and the next drain or run goes on with it.
 
 Events that wait for an output that the configuration does not have any more can't be delivered: they are named, and the
 exit code is 1, unless --ignore-unconfigured says that they don't matter. Dead letters stay: see 'aggregator dead'.

@@ -173,7 +173,8 @@ func (e *endpoint) password() (string, error) {
 // tls says whom to trust. Where nothing but the configuration is given, that is whoever shows the very
 // certificate which it names: that is made for the name that others use, not for this machine's address.
 func (e *endpoint) tls(cfg *config.Config) (*tls.Config, error) {
-	set := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: e.insecure} //nolint:gosec // the user's explicit wish
+	//nolint:gosec // the user's explicit wish
+	set := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: e.insecure}
 	if e.certFile != "" {
 		pair, err := tls.LoadX509KeyPair(e.certFile, e.keyFile)
 		if err != nil {

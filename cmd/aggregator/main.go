@@ -74,11 +74,12 @@ func newRootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "aggregator",
 		Short: "A central log aggregator for Fluent Bit and fluentd agents",
-		Long: `aggregator takes events from Fluent Bit and fluentd agents over the Forward protocol, stores them on disk before
-it acknowledges them, routes them by cluster and tag, and delivers them, retrying for as long as it takes.
+		Long: `aggregator takes events from Fluent Bit and fluentd agents over the Forward protocol, stores them on
+disk before it acknowledges them, routes them by cluster and tag, and delivers them, retrying for as long as it takes.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.`,
-		Example: `  aggregator run                                  # Forward on 127.0.0.1:24224, files under ./data/archive
+		Example: `  aggregator run                                  # Forward on 127.0.0.1:24224, files under
+./data/archive
   echo '{"hello":"world"}' | aggregator send      # send it an event
   aggregator check -c aggregator.yaml             # is this configuration right?`,
 		SilenceErrors: true,

@@ -114,8 +114,8 @@ func (f *serverFlags) purgeOutputs() *cobra.Command {
 	yes := false
 	cmd := &cobra.Command{
 		Use: "purge NAME…", Short: "Forget what waits for outputs: those events are lost", Args: someOutputs, ValidArgsFunction: f.completeOutputs,
-		Long: `Forgets what waits in the queue for outputs. Those events are lost to them, and counted as purged. It shows what that is and
-asks; where nobody can be asked it wants --yes.`,
+		Long: `Forgets what waits in the queue for outputs. Those events are lost to them, and counted as purged. It
+shows what that is and asks; where nobody can be asked it wants --yes.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if !yes {
 				if err := f.sure(cmd, args); err != nil {

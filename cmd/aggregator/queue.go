@@ -21,9 +21,9 @@ import (
 )
 
 // askHelp says whom the commands ask that ask a running server.
-const askHelp = `The running server is asked through its status endpoint: that of the configuration, or --status. From another machine, and
-where status.private is set, it wants a token (--token-file, or AGGREGATOR_STATUS_TOKEN) or a user (--user) with the password;
-the configuration has them already.
+const askHelp = `The running server is asked through its status endpoint: that of the configuration, or --status. From
+another machine, and where status.private is set, it wants a token (--token-file, or AGGREGATOR_STATUS_TOKEN) or a user
+(--user) with the password; the configuration has them already.
 
 ` + configHelp
 
@@ -69,8 +69,9 @@ func newQueueCommand() *cobra.Command {
 	dir := ""
 	cmd := &cobra.Command{
 		Use: "queue", Short: "Show what is pending, per output and cluster", Args: noArgs,
-		Long: `Shows for each output and cluster what is not delivered yet: events, chunks, bytes on disk, the age of the oldest, how many
-events a second are delivered and come in, and in how long nothing is pending any more if it goes on like this.
+		Long: `Shows for each output and cluster what is not delivered yet: events, chunks, bytes on disk, the age of
+the oldest, how many events a second are delivered and come in, and in how long nothing is pending any more if it goes
+on like this.
 
 ` + askHelp + ` Where no server runs, --data-dir opens its data directory.`,
 		Example: `  aggregator queue

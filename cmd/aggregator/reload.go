@@ -15,8 +15,8 @@ func newReloadCommand() *cobra.Command {
 	var f serverFlags
 	cmd := &cobra.Command{
 		Use: "reload", Short: "Have the running server read its configuration again", Args: noArgs,
-		Long: `Has the running server read its configuration again and put it in force, and says what it answers: a wrong one is refused,
-whole, and the one before stays in force (exit code 2).
+		Long: `Has the running server read its configuration again and put it in force, and says what it answers: a
+wrong one is refused, whole, and the one before stays in force (exit code 2).
 
 ` + askHelp,
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -23,15 +23,16 @@ func newRunCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "run",
 		Short: "Run the aggregator",
-		Long: `Runs until SIGTERM or SIGINT, then stores and acknowledges the messages in hand, lets the outputs finish what is in
-flight, and exits with 0, within shutdown_timeout. What is not delivered by then is delivered after the next start. A
-second signal ends it at once, which loses nothing that was acknowledged. Where a disk or an output hangs, it exits with 1
-once the time is over, which loses nothing either.
+		Long: `Runs until SIGTERM or SIGINT, then stores and acknowledges the messages in hand, lets the outputs finish
+what is in flight, and exits with 0, within shutdown_timeout. What is not delivered by then is delivered after the next
+start. A second signal ends it at once, which loses nothing that was acknowledged. Where a disk or an output hangs, it
+exits with 1 once the time is over, which loses nothing either.
 
-SIGHUP, a change of the file or of what it names, and 'aggregator reload' put a new configuration in force without dropping
-a connection; a wrong one is refused and logged.
+SIGHUP, a change of the file or of what it names, and 'aggregator reload' put a new configuration in force without
+dropping a connection; a wrong one is refused and logged.
 
-` + configHelp + ` These are: Forward on 127.0.0.1:24224, the queue in ./data, files under ./data/archive, status on 127.0.0.1:9880.`,
+` + configHelp + ` These are: Forward on 127.0.0.1:24224, the queue in ./data, files under ./data/archive, status on
+127.0.0.1:9880.`,
 		Example: `  aggregator run
   aggregator run -c /etc/aggregator/aggregator.yaml
   aggregator run -c /etc/aggregator/conf.d         # all of its *.yaml files are one configuration`,

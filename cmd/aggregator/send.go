@@ -22,10 +22,10 @@ func newSendCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "send [flags] [FILE…]",
 		Short: "Send lines, JSON or made-up events as a Forward client",
-		Long: `send reads lines from files or standard input and sends them as events to a Forward server. A line that is a JSON
-object is a record; any other line becomes {"log": line}; empty lines are skipped. With --count or --duration it makes
-up events instead, like a web server's log from Kubernetes, each with a number of its own under "seq", and so serves to
-measure a server.
+		Long: `send reads lines from files or standard input and sends them as events to a Forward server. A line that
+is a JSON object is a record; any other line becomes {"log": line}; empty lines are skipped. With --count or --duration
+it makes up events instead, like a web server's log from Kubernetes, each with a number of its own under "seq", and so
+serves to measure a server.
 
 It waits for the server's acks. When a connection is lost, the chunks without an ack are sent again under the same
 chunk ids over a new one. At the end it tells how many events were acknowledged, how fast, and how long acks took.

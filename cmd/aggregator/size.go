@@ -22,13 +22,15 @@ func newSizeCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "size",
 		Short: "Tell what replicas, disk, memory and cores a load needs",
-		Long: `Tells how many replicas carry a load when one of them is lost, and the cores, the memory and the volume of each, so that
-all destinations may be away for as long as --outage says. It prints what it assumes; docs/sizing.md explains that.
+		Long: `Tells how many replicas carry a load when one of them is lost, and the cores, the memory and the volume
+of each, so that all destinations may be away for as long as --outage says. It prints what it assumes; docs/sizing.md
+explains that.
 
-From a configuration it takes the outputs, their workers and batches, the clusters and the limits of a configuration, and says where
-buffer.max_size is too small for the outage.`,
+From a configuration it takes the outputs, their workers and batches, the clusters and the limits of a configuration,
+and says where buffer.max_size is too small for the outage.`,
 		Example: `  aggregator size --events-per-second 20000 --outage 12h
-  aggregator size --events-per-second 300000 --event-size 800B --outage 24h --outputs elasticsearch,firehose --clusters 5
+  aggregator size --events-per-second 300000 --event-size 800B --outage 24h --outputs elasticsearch,firehose --clusters
+5
   aggregator size --events-per-second 20000 --outage 12h -c aggregator.yaml --json`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -17,7 +17,8 @@ func newStatusCommand() *cobra.Command {
 	var f serverFlags
 	cmd := &cobra.Command{
 		Use: "status", Short: "Say whether all is well with the running server, and if not what is wrong", Args: noArgs,
-		Long: `Says in a sentence whether all is well, and then what that rests on: what is wrong, whose it is, since when, and what to do.
+		Long: `Says in a sentence whether all is well, and then what that rests on: what is wrong, whose it is, since
+when, and what to do.
 
 Exit codes: 0 all is well, or only warnings; 1 something is critical, or the server can't be asked.
 

@@ -26,10 +26,10 @@ func newTryCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "try",
 		Short: "Show what becomes of events, step by step",
-		Long: `Reads events from standard input, a JSON object or a line of text each, and shows what the configuration makes of them:
-the route that takes each, what every step of its filters does, as a diff, and the documents that its outputs would get.
-Nothing is sent or stored, and what ${env:…} and ${file:…} name need not be there: it is made up then. A line that is no
-JSON object becomes {"log": line}, as with send.
+		Long: `Reads events from standard input, a JSON object or a line of text each, and shows what the configuration
+makes of them: the route that takes each, what every step of its filters does, as a diff, and the documents that its
+outputs would get. Nothing is sent or stored, and what ${env:…} and ${file:…} name need not be there: it is made up
+then. A line that is no JSON object becomes {"log": line}, as with send.
 
 ` + configHelp + `
 
@@ -110,11 +110,11 @@ func newTestCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "test",
 		Short: "Hold a configuration to its tests",
-		Long: `Runs the tests of a configuration, which are in a file next to it: aggregator.tests.yaml for aggregator.yaml,
-and in a directory. Each gives
+		Long: `Runs the tests of a configuration, which are in a file next to it: aggregator.tests.yaml for
+aggregator.yaml, and in a directory. Each gives
 events to the routes and filters and says what should come out. Where it is something else, the difference is shown:
-- is what was expected, + what came out. Nothing is sent or stored, and what ${env:…} and ${file:…} name need not be there:
-it is made up then. docs/filters.md has the format.
+- is what was expected, + what came out. Nothing is sent or stored, and what ${env:…} and ${file:…} name need not be
+there: it is made up then. docs/filters.md has the format.
 
 ` + configHelp + `
 

@@ -195,7 +195,8 @@ func TestFailures(t *testing.T) {
   tag: kube.x
   time: 2026-03-01T00:00:00Z
   input: {a: {b: 1.0, c: [1e0, {x: 1, y: 2}], d: 0x1f}, log: 1, keep: true}
-  expect: {time: "2026-03-01T00:00:00Z", record: {a: {c: [1, {y: 2, x: 1}], b: 1, d: 31}, log: 1, keep: true, _parse_error: the field is not a text, service: web}}
+  expect: {time: "2026-03-01T00:00:00Z", record: {a: {c: [1, {y: 2, x: 1}], b: 1, d: 31}, log: 1, keep: true,
+    _parse_error: the field is not a text, service: web}}
 - name: differs
   tag: kube.x
   input: "2026-03-01T09:15:02Z stdout F hello"

@@ -91,7 +91,8 @@ func (c *checker) files() {
 		}
 		path := settings.Files()
 		if first, shared := taken[path]; shared {
-			c.errors.at(c.root.get("outputs").get(name).get("path"), key, "give each its own, or route both to one output", "output %s writes to the same files", first)
+			c.errors.at(c.root.get("outputs").get(name).get("path"), key,
+				"give each its own, or route both to one output", "output %s writes to the same files", first)
 		}
 		taken[path] = name
 	}
@@ -163,7 +164,8 @@ func (c *checker) listeners() {
 		c.errors.at(address, "status.address", "", "%s listens there already", first)
 	}
 	if s := c.Status; !loopback && s.TLS == nil && (s.Token.Reveal() != "" || len(s.Users) > 0) {
-		c.warnings.at(address, "status", "set status.tls, or let only a proxy that does TLS reach it", "tokens and passwords come over the network unencrypted")
+		c.warnings.at(address, "status", "set status.tls, or let only a proxy that does TLS reach it",
+			"tokens and passwords come over the network unencrypted")
 	}
 }
 
@@ -209,7 +211,8 @@ func (c *checker) routes() {
 	}
 	for _, name := range outputs {
 		if !used[name] {
-			c.warnings.at(c.root.get("outputs").get(name), join("outputs", name), "name it in a route", "no route leads here")
+			c.warnings.at(c.root.get("outputs").get(name), join("outputs", name), "name it in a route",
+				"no route leads here")
 		}
 	}
 }

@@ -43,6 +43,10 @@ func fieldsOf(t reflect.Type) []field {
 	if e, ok := reflect.Zero(t).Interface().(setting.Explained); ok {
 		help = e.Help()
 	}
+	var enums map[string][]string
+	if e, ok := reflect.Zero(t).Interface().(setting.Enumerated); ok {
+		enums = e.Enum()
+	}
 	for i := range t.NumField() {
 		f := t.Field(i)
 		name, options, _ := strings.Cut(f.Tag.Get("yaml"), ",")
@@ -62,6 +66,7 @@ func fieldsOf(t reflect.Type) []field {
 			required: f.Tag.Get("required") == "true", later: f.Tag.Get("later") == "true",
 			short: f.Tag.Get("short") == "true", holds: f.Tag.Get("placeholders"),
 		}
+		out.enum = enums[name]
 		if enum := f.Tag.Get("enum"); enum != "" {
 			out.enum = strings.Split(enum, "|")
 		}

@@ -33,8 +33,10 @@ func onDisk() Options {
 // TestFilesAreOneConfiguration: the files of a directory and others beside it are put together, in their order.
 func TestFilesAreOneConfiguration(t *testing.T) {
 	dir := put(t, map[string]string{
-		"conf.d/10-base.yaml":           "hostname: h\nbuffer: {path: here}\nroutes: [{match: a, outputs: [one]}]\noutputs: {one: {type: stdout}}\n",
-		"conf.d/20-more.yaml":           "buffer: {max_size: 2GiB}\nroutes: [{match: b, outputs: [two, three]}]\noutputs: {two: {type: stdout}}\n",
+		"conf.d/10-base.yaml": "hostname: h\nbuffer: {path: here}\nroutes: [{match: a, outputs: " +
+			"[one]}]\noutputs: {one: {type: stdout}}\n",
+		"conf.d/20-more.yaml": "buffer: {max_size: 2GiB}\nroutes: [{match: b, outputs: [two, " +
+			"three]}]\noutputs: {two: {type: stdout}}\n",
 		"conf.d/.hidden.yaml":           "nonsense: 1\n",
 		"conf.d/notes.txt":              "no configuration",
 		"conf.d/aggregator.tests.yaml":  "- {name: no configuration}\n",
@@ -45,7 +47,8 @@ func TestFilesAreOneConfiguration(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.Hostname != "h" || c.Buffer.Path != "here" || c.Buffer.MaxSize != 2<<30 || len(c.Routes) != 2 || c.Routes[1].Match[0] != "b" ||
+	if c.Hostname != "h" || c.Buffer.Path != "here" || c.Buffer.MaxSize != 2<<30 || len(c.Routes) != 2 ||
+		c.Routes[1].Match[0] != "b" ||
 		!slices.Equal(c.OutputNames(), []string{"one", "three", "two"}) || len(c.Warnings) > 0 {
 		t.Errorf("%s\n%v", c.Summary(), c.Warnings)
 	}
@@ -54,10 +57,15 @@ func TestFilesAreOneConfiguration(t *testing.T) {
 // TestDefinedTwice: a mistake that two files make together names both places.
 func TestDefinedTwice(t *testing.T) {
 	for name, tc := range map[string]struct{ a, b, want string }{
-		"output": {"outputs:\n  es: {type: stdout}\n", "outputs:\n\n  es: {type: stdout}\n", "b.yaml:3:3: outputs.es: it is given at a.yaml:2 already (keep one of them)"},
+		"output": {
+			"outputs:\n  es: {type: stdout}\n", "outputs:\n\n  es: {type: stdout}\n",
+			"b.yaml:3:3: outputs.es: it is given at a.yaml:2 already (keep one of them)",
+		},
 		"filter": {
-			"filters: {f: [{dedot: {}}]}\nroutes: [{match: '**', filters: [f], outputs: [archive]}]\noutputs: {archive: {type: stdout}}\n",
-			"filters: {f: [{dedot: {}}]}\n", "b.yaml:1:11: filters.f: it is given at a.yaml:1 already (keep one of them)",
+			"filters: {f: [{dedot: {}}]}\nroutes: [{match: '**', filters: [f], outputs: [archive]}]\noutputs: " +
+				"{archive: {type: stdout}}\n",
+			"filters: {f: [{dedot: {}}]}\n",
+			"b.yaml:1:11: filters.f: it is given at a.yaml:1 already (keep one of them)",
 		},
 		"cluster": {
 			"clusters: [{name: x, shared_key: k1}]\n", "clusters: [{name: x, shared_key: k2}]\n",
@@ -65,7 +73,8 @@ func TestDefinedTwice(t *testing.T) {
 		},
 		"key": {
 			"clusters: [{name: x, shared_key: k}]\n", "clusters: [{name: y, shared_key: k}]\n",
-			"b.yaml:1:34: clusters[1].shared_key: clusters[0] (a.yaml:1) has the same key (a key decides which cluster an agent belongs to: give each its own, or users of its own beside it)",
+			"b.yaml:1:34: clusters[1].shared_key: clusters[0] (a.yaml:1) has the same key (a key decides which " +
+				"cluster an agent belongs to: give each its own, or users of its own beside it)",
 		},
 		"listener": {
 			"listeners: [{name: x, address: '127.0.0.1:1'}]\n", "listeners: [{name: x, address: '127.0.0.1:2'}]\n",
@@ -123,12 +132,21 @@ func TestPaths(t *testing.T) {
 }
 
 func TestLoadRefusesPaths(t *testing.T) {
-	dir := put(t, map[string]string{"a.yaml": "hostname: a\n", "none/x.txt": "", "both/a.yaml": "hostname: a\n", "both/b.yml": "hostname: b\n"})
+	dir := put(t, map[string]string{
+		"a.yaml": "hostname: a\n", "none/x.txt": "", "both/a.yaml": "hostname: a\n", "both/b.yml": "hostname: b\n",
+	})
 	for _, tc := range []struct{ paths, want string }{
 		{"none", "none: the directory has no *.yaml file (-c takes files, or directories of *.yaml files)"},
-		{"both", "both: b.yml would not be read: its name does not end in .yaml (-c takes files, or directories of *.yaml files)"},
+		{
+			"both",
+			"both: b.yml would not be read: its name does not end in .yaml (-c takes files, or directories of " +
+				"*.yaml files)",
+		},
 		{"a.yaml a.yaml", "a.yaml: is given twice (name it once)"},
-		{"missing nowhere", "missing: can't be read: no such file or directory\nnowhere: can't be read: no such file or directory"},
+		{
+			"missing nowhere",
+			"missing: can't be read: no such file or directory\nnowhere: can't be read: no such file or directory",
+		},
 	} {
 		var paths []string
 		for name := range strings.FieldsSeq(tc.paths) {
@@ -180,15 +198,22 @@ outputs:
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []string{`outputs.a.index: ${env:N}-{cluster} became "42-{cluster}"`, `outputs.d.delivery_stream: ${env:NONE}logs became "logs"`}
-	if !slices.Equal(c.Became, want) || !strings.Contains(c.Summary(), want[0]) || strings.Contains(c.Summary(), secretValue) {
+	want := []string{
+		`outputs.a.index: ${env:N}-{cluster} became "42-{cluster}"`,
+		`outputs.d.delivery_stream: ${env:NONE}logs became "logs"`,
+	}
+	if !slices.Equal(c.Became, want) || !strings.Contains(c.Summary(), want[0]) ||
+		strings.Contains(c.Summary(), secretValue) {
 		t.Errorf("%q\n%s", c.Became, c.Summary())
 	}
 }
 
 func TestWarnings(t *testing.T) {
 	for _, tc := range []struct{ text, want string }{
-		{`routes: [{match: ["a.**", "kube.[0-9]+"], outputs: [archive]}]`, `a.yaml:1:27: routes[0].match: [ stands for itself in "kube.[0-9]+"`},
+		{
+			`routes: [{match: ["a.**", "kube.[0-9]+"], outputs: [archive]}]`,
+			`a.yaml:1:27: routes[0].match: [ stands for itself in "kube.[0-9]+"`,
+		},
 		{`routes: [{match: "a.**|b.**", outputs: [archive]}]`, `a.yaml:1:18: routes[0].match: | stands for itself`},
 		{`clusters: [{name: a, shared_key: k, tags: ["^kube"]}]`, `a.yaml:1:44: clusters[0].tags: ^ stands for itself`},
 		{`routes: [{match: 'a.\[b\]', outputs: [archive]}]`, ""},

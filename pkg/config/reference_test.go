@@ -121,7 +121,11 @@ func row(b *strings.Builder, of reflect.Type, f reflect.StructField, path string
 	} else if value != "" {
 		value = "`" + value + "`"
 	}
-	if choices := f.Tag.Get("enum"); choices != "" {
+	choices := f.Tag.Get("enum")
+	if e, ok := reflect.Zero(of).Interface().(setting.Enumerated); ok {
+		choices = cmp.Or(choices, strings.Join(e.Enum()[f.Tag.Get("yaml")], "|"))
+	}
+	if choices != "" {
 		meaning = "`" + strings.ReplaceAll(choices, "|", "`, `") + "`: " + meaning
 	}
 	if f.Tag.Get("later") != "" {

@@ -27,7 +27,8 @@ func Schema() ([]byte, error) {
 	}
 	root["$schema"] = "https://json-schema.org/draft/2020-12/schema"
 	root["title"] = "aggregator"
-	root["description"] = "Configuration of the log aggregator. ${env:NAME}, ${env:NAME:-default} and ${file:/path} work in every value."
+	root["description"] = "Configuration of the log aggregator. ${env:NAME}, ${env:NAME:-default} and ${file:/path} " +
+		"work in every value."
 	root["$defs"] = schema{
 		"interpolated": schema{"type": "string", "pattern": `\$\{(env|file):`},
 		"output":       output,

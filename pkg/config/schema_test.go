@@ -60,7 +60,10 @@ func TestSchemaAgreesWithParse(t *testing.T) {
 		{"hostname: a", true},
 		{"hostname: 7", false},
 		{"hostnam: a", false},
-		{"listeners: [{address: '127.0.0.1:1', max_connections: 5, idle_timeout: 1h30m, max_message_size: 1MiB}]", true},
+		{
+			"listeners: [{address: '127.0.0.1:1', max_connections: 5, idle_timeout: 1h30m, max_message_size: 1MiB}]",
+			true,
+		},
 		{"listeners: [{address: '127.0.0.1:1', max_connections: '5'}]", false},
 		{"listeners: [{address: '127.0.0.1:1', max_connections: '${env:N}', udp_heartbeat: '${env:ON}'}]", true},
 		{"listeners: [{address: '127.0.0.1:1', max_connections: 0}]", false},

@@ -333,7 +333,8 @@ func (s *Server) report(c *conn, err error) {
 	case errors.Is(err, errProbe):
 		s.counters.probes.Add(1)
 		return
-	case s.ctx.Err() != nil || errors.Is(err, errDrained) || errors.Is(err, errSpread) || errors.Is(err, errIdle) || err == io.EOF: //nolint:errorlint // a bare EOF is an end between two messages
+	//nolint:errorlint // a bare EOF is an end between two messages
+	case s.ctx.Err() != nil || errors.Is(err, errDrained) || errors.Is(err, errSpread) || errors.Is(err, errIdle) || err == io.EOF:
 		return
 	case !errors.As(err, &r):
 		if c.in.size() == 0 {

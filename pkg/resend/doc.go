@@ -19,13 +19,13 @@
 // It depends on what is remembered under its key from another connection, and on whether its own client is still there:
 //
 //	remembered    its client   verdict     since
-//	nothing       any          store       it is new
-//	queued        any          wait        no ack can have been sent yet: the client of the first has given up
-//	acked         there        store       the first one's client is there too and may have its ack: another chunk
-//	acked         gone         duplicate   it was read late: its client gave up, and has sent it again
-//	unconfirmed   any          duplicate   the first one's client may have missed its ack
+//	nothing       any  store       it is new
+//	queued        any  wait        no ack can have been sent yet: the client of the first has given up
+//	acked there        store       the first one's client is there too and may have its ack: another chunk
+//	acked gone         duplicate   it was read late: its client gave up, and has sent it again
+//	unconfirmed   any  duplicate   the first one's client may have missed its ack
 //	confirmed     there        store       the first one's client has its ack: another chunk
-//	confirmed     gone         duplicate   as above
+//	confirmed     gone duplicate   as above
 //
 // What is remembered is what was when the listener was asked for doubts: a message whose ack is written between that
 // and its entry counts as unconfirmed, as the client of the one that comes in could not know of it.
@@ -43,14 +43,14 @@
 //
 // # What becomes of a remembered message
 //
-//	event                                                      state after
-//	it was entered into the queue                              queued
-//	its commit is on disk, so its ack is written               acked
-//	its batch failed after it was on disk                      unconfirmed
-//	its client began the next message after the ack            confirmed
-//	the connection ended, see [End]                            confirmed or unconfirmed
-//	its client is gone, and nobody has read the end yet        unconfirmed
-//	the program was started anew                               unconfirmed, unless the connection's later messages say else
+//	event                                                 state after
+//	it was entered into the queue                         queued
+//	its commit is on disk, so its ack is written          acked
+//	its batch failed after it was on disk                 unconfirmed
+//	its client began the next message after the ack       confirmed
+//	the connection ended, see [End]                       confirmed or unconfirmed
+//	its client is gone, and nobody has read the end yet   unconfirmed
+//	the program was started anew                          unconfirmed, unless the connection's later messages say else
 //
 // # After a crash
 //

@@ -135,7 +135,8 @@ outputs:
   gzipped: {type: s3, bucket: gzipped, key: "{cluster}/", compression: gzip, path_style: true, `+at+`}
   zstandard: {type: s3, bucket: zstandard, key: "{cluster}/", path_style: true, `+at+`}
 routes:
-  - {match: "**", outputs: [firehose, firehose-single, kinesis, kinesis-many, cloudwatch, cloudwatch-message, plain, gzipped, zstandard]}
+  - {match: "**", outputs: [firehose, firehose-single, kinesis, kinesis-many, cloudwatch, cloudwatch-message, plain,
+      gzipped, zstandard]}
 status: {address: "127.0.0.1:0"}
 log: {format: json}
 `, credentialsOf()...)

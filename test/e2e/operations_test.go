@@ -133,7 +133,8 @@ func TestRotation(t *testing.T) {
 	write("seoul", "the old key\n")
 	const config = `
 listeners:
-  - {name: forward, address: "127.0.0.1:0", tls: {cert_file: /etc/aggregator/tls/tls.crt, key_file: /etc/aggregator/tls/tls.key}, max_messages_per_connection: 20}
+  - {name: forward, address: "127.0.0.1:0", tls: {cert_file: /etc/aggregator/tls/tls.crt,
+      key_file: /etc/aggregator/tls/tls.key}, max_messages_per_connection: 20}
 clusters:
   - name: seoul
     shared_key: ["${file:/etc/aggregator/secrets/agents-keys/seoul}"]

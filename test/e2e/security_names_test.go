@@ -57,7 +57,8 @@ listeners:
 buffer: {path: %[1]s/data, min_free_disk: 1MiB}
 outputs:
   tags: {type: file, path: "%[1]s/out/{tag}.ndjson", batch: {max_wait: 10ms}}
-  parts: {type: file, path: "%[1]s/out/{tag[0]}/%%Y/{tag[-1]|none}/{record.name}/{record.name}", batch: {max_wait: 10ms}}
+  parts: {type: file, path: "%[1]s/out/{tag[0]}/%%Y/{tag[-1]|none}/{record.name}/{record.name}",
+    batch: {max_wait: 10ms}}
   packed: {type: file, path: "%[1]s/out/{cluster}/{record.name}", compression: gzip, batch: {max_wait: 10ms}}
 status: {address: "127.0.0.1:0"}
 log: {format: json}

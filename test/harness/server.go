@@ -1,13 +1,18 @@
 // Package harness runs the built program for tests of the whole: it builds it, starts it, ends it in every way, reads
 // what it says of itself, and sends to it as agents do, remembering what was acknowledged.
 //
-//	path, err := harness.Build(dir)                        // or with build flags: harness.Build(dir, "-tags=failpoints")
+//	// Or with build flags: harness.Build(dir, "-tags=failpoints").
+//	path, err := harness.Build(dir)
 //	s := harness.Start(t, harness.Options{Binary: path, Dir: t.TempDir(), Config: yaml})
 //	a := &harness.Agent{Name: "a1", Tag: "kube.a1", Address: s.Address}
-//	go a.Run(ctx)                                          // until ctx ends: chunks with acks, sent again until acknowledged
-//	s.Kill(); s = s.Restart()                              // SIGKILL; again with the same directory and configuration
-//	a.Address = s.Address                                  // between two Runs; or give all of them an address that stays
-//	s.Drained(); s.Balanced(); s.Stop()                    // all delivered; /status's ledger adds up; SIGTERM, exit code 0
+//	// Until ctx ends: chunks with acks, sent again until acknowledged.
+//	go a.Run(ctx)
+//	// SIGKILL; again with the same directory and configuration.
+//	s.Kill(); s = s.Restart()
+//	// Between two Runs; or give all of them an address that stays.
+//	a.Address = s.Address
+//	// All delivered; /status's ledger adds up; SIGTERM, exit code 0.
+//	s.Drained(); s.Balanced(); s.Stop()
 //
 // The configuration must log JSON to stderr (log: {format: json}) and have a status endpoint: the addresses are read
 // from the log, so that ports may be 0.

@@ -196,7 +196,8 @@ listeners:
   - {name: secure, address: "%s", tls: {cert_file: %s, key_file: %s}}
 buffer: {path: %s/data, min_free_disk: 1MiB, max_size: 2GiB}
 outputs:
-  es: {type: elasticsearch, hosts: ["%s"], index: "logs-{cluster}", flavor: elasticsearch, compression: none, template: {manage: false}, batch: {max_wait: 100ms, max_events: 1000}}
+  es: {type: elasticsearch, hosts: ["%s"], index: "logs-{cluster}", flavor: elasticsearch, compression: none,
+    template: {manage: false}, batch: {max_wait: 100ms, max_events: 1000}}
 routes: [{match: "**", outputs: [es]}]
 status: {address: "127.0.0.1:0", pprof: true}
 log: {format: json}

@@ -387,7 +387,8 @@ listeners:
 clusters:
   - {name: red, shared_key: KEY-red, tags: ["app.**", "purge.**"]}
   - {name: blue, shared_key: KEY-blue}
-buffer: {path: "DIR/data", segment_size: 2MiB, min_free_disk: 1MiB, compression: none, dead_letters: {max_size: LETTERS}}
+buffer: {path: "DIR/data", segment_size: 2MiB, min_free_disk: 1MiB, compression: none,
+  dead_letters: {max_size: LETTERS}}
 routes:ROUTES
 outputs:
   es:

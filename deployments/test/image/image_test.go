@@ -263,7 +263,8 @@ func inRoot(t *testing.T, root string, settings v1.Config) {
 		t.Errorf("version says %s", out)
 	}
 	config := `
-filters: {seoul: [{parse: {field: log, format: regex, regex: "^(?<time>[^ ]+ [^ ]+) (?<message>.*)$", time: {format: "%Y-%m-%d %H:%M:%S", zone: Asia/Seoul}}}]}
+filters: {seoul: [{parse: {field: log, format: regex, regex: "^(?<time>[^ ]+ [^ ]+) (?<message>.*)$",
+  time: {format: "%Y-%m-%d %H:%M:%S", zone: Asia/Seoul}}}]}
 routes: [{match: "**", filters: [seoul], outputs: [out]}]
 outputs: {out: {type: stdout}}
 `

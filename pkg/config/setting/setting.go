@@ -24,6 +24,10 @@ type Checker interface{ Check(r *Report) }
 // keys. Help returns that by key, for the keys without a help tag.
 type Explained interface{ Help() map[string]string }
 
+// Enumerated is implemented by a Config (value receiver) with strings whose values are too many for a tag. Enum returns
+// them by key, for the keys without an enum tag.
+type Enumerated interface{ Enum() map[string][]string }
+
 // Report collects broken rules.
 type Report struct{ Problems []Problem }
 

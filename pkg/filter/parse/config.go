@@ -12,7 +12,7 @@ import (
 // Config is the settings of a parse step.
 type Config struct {
 	Field    string   `yaml:"field" required:"true" help:"whose text is read, e.g. log or kubernetes.log"`
-	Format   string   `yaml:"format" required:"true" enum:"cri|json|nginx|apache2|ingress_nginx|haproxy|envoy|traefik|alb|csv|logfmt|ltsv|syslog|text|regex"`
+	Format   string   `yaml:"format" required:"true"`
 	Regex    string   `yaml:"regex" help:"format regex: an expression with named groups, (?<name>…)"`
 	Encoding string   `yaml:"encoding" default:"utf-8"`
 	Types    []string `yaml:"types"`
@@ -31,6 +31,16 @@ type Config struct {
 	LTSV   LTSV   `yaml:"ltsv" help:"format ltsv: what stands between fields, and between label and value"`
 	Syslog Syslog `yaml:"syslog" help:"format syslog: which of its two ways of writing"`
 	Join   Join   `yaml:"join" help:"format cri: partial lines are joined to the line that the container wrote"`
+}
+
+// Enum implements setting.Enumerated.
+func (Config) Enum() map[string][]string {
+	return map[string][]string{
+		"format": {
+			"cri", "json", "nginx", "apache2", "ingress_nginx", "haproxy", "envoy", "traefik", "alb", "csv", "logfmt",
+			"ltsv", "syslog", "text", "regex",
+		},
+	}
 }
 
 // Help implements setting.Explained.

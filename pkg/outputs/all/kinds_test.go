@@ -57,7 +57,8 @@ func TestKinds(t *testing.T) {
 			}
 			made, err := k.New(settings, outputs.Deps{
 				Name: "o0", Log: zerolog.Nop(), Now: time.Now, Hostname: "h", StateDir: t.TempDir(),
-				TLS: func(*setting.ClientTLS) (func(string) *tls.Config, error) { return nil, nil }, //nolint:nilnil // no TLS
+				//nolint:nilnil // no TLS
+				TLS: func(*setting.ClientTLS) (func(string) *tls.Config, error) { return nil, nil },
 			})
 			if err != nil {
 				t.Fatal(err)

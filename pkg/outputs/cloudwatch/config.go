@@ -13,17 +13,19 @@ import (
 
 // Config is the settings of an output of type cloudwatch_logs.
 type Config struct {
-	outputs.Common    `yaml:",inline"`
-	awsclient.Config  `yaml:",inline"`
-	LogGroup          string            `yaml:"log_group" required:"true" placeholders:"target"`
-	LogStream         string            `yaml:"log_stream" required:"true" placeholders:"target"`
-	AutoCreate        bool              `yaml:"auto_create" default:"true" help:"make missing groups and streams"`
-	RetentionDays     int               `yaml:"retention_days" default:"0" help:"of groups that have none; 0: for ever"`
-	LogGroupTags      map[string]string `yaml:"log_group_tags" help:"of groups that are made"`
-	LogGroupClass     string            `yaml:"log_group_class" default:"STANDARD" enum:"STANDARD|INFREQUENT_ACCESS|DELIVERY"`
-	MaxStreamsPerHour int               `yaml:"max_streams_per_hour" default:"2000"`
-	Message           string            `yaml:"message"`
-	Oversize          string            `yaml:"oversize" default:"dead_letter" enum:"dead_letter|truncate"`
+	outputs.Common   `yaml:",inline"`
+	awsclient.Config `yaml:",inline"`
+	LogGroup         string            `yaml:"log_group" required:"true" placeholders:"target"`
+	LogStream        string            `yaml:"log_stream" required:"true" placeholders:"target"`
+	AutoCreate       bool              `yaml:"auto_create" default:"true" help:"make missing groups and streams"`
+	RetentionDays    int               `yaml:"retention_days" default:"0" help:"of groups that have none; 0: for ever"`
+	LogGroupTags     map[string]string `yaml:"log_group_tags" help:"of groups that are made"`
+
+	LogGroupClass string `yaml:"log_group_class" default:"STANDARD" enum:"STANDARD|INFREQUENT_ACCESS|DELIVERY"`
+
+	MaxStreamsPerHour int    `yaml:"max_streams_per_hour" default:"2000"`
+	Message           string `yaml:"message"`
+	Oversize          string `yaml:"oversize" default:"dead_letter" enum:"dead_letter|truncate"`
 }
 
 // Help implements setting.Explained.

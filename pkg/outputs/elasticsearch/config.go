@@ -34,9 +34,11 @@ type Config struct {
 	ID                string                    `yaml:"id" default:"auto" placeholders:"other"`
 	OnConflict        string                    `yaml:"on_conflict" default:"count" enum:"count|dead_letter"`
 	Pipeline          string                    `yaml:"pipeline" placeholders:"other" help:"an ingest pipeline"`
-	Flavor            string                    `yaml:"flavor" default:"auto" enum:"auto|elasticsearch|opensearch|legacy"`
-	Template          Template                  `yaml:"template" help:"the index template for the names of index"`
-	Compression       string                    `yaml:"compression" default:"gzip" enum:"none|gzip" help:"of requests"`
+
+	Flavor string `yaml:"flavor" default:"auto" enum:"auto|elasticsearch|opensearch|legacy"`
+
+	Template    Template `yaml:"template" help:"the index template for the names of index"`
+	Compression string   `yaml:"compression" default:"gzip" enum:"none|gzip" help:"of requests"`
 }
 
 // Help implements setting.Explained.

@@ -24,10 +24,21 @@ type Config struct {
 	Rotate           Rotate       `yaml:"rotate" help:"when an object is finished"`
 	PartSize         setting.Size `yaml:"part_size" default:"8MiB"`
 	PathStyle        bool         `yaml:"path_style" default:"false"`
-	StorageClass     string       `yaml:"storage_class" default:"STANDARD" enum:"STANDARD|STANDARD_IA|ONEZONE_IA|INTELLIGENT_TIERING|GLACIER_IR|GLACIER|DEEP_ARCHIVE|REDUCED_REDUNDANCY|EXPRESS_ONEZONE|OUTPOSTS"`
+	StorageClass     string       `yaml:"storage_class" default:"STANDARD"`
 	Encryption       string       `yaml:"server_side_encryption" default:"none" enum:"none|AES256|aws:kms|aws:kms:dsse"`
 	KMSKeyID         string       `yaml:"kms_key_id"`
-	ACL              string       `yaml:"acl" default:"none" enum:"none|private|bucket-owner-read|bucket-owner-full-control"`
+
+	ACL string `yaml:"acl" default:"none" enum:"none|private|bucket-owner-read|bucket-owner-full-control"`
+}
+
+// Enum implements setting.Enumerated.
+func (Config) Enum() map[string][]string {
+	return map[string][]string{
+		"storage_class": {
+			"STANDARD", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER_IR", "GLACIER", "DEEP_ARCHIVE",
+			"REDUCED_REDUNDANCY", "EXPRESS_ONEZONE", "OUTPOSTS",
+		},
+	}
 }
 
 // Help implements setting.Explained.

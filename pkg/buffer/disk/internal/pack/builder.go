@@ -108,7 +108,8 @@ func (g *Builder) piece(b *Batch, m *message, p *piece, last bool) {
 			pt.Flags |= chunk.PartAhead
 		}
 	}
-	key := builderKey{m.Cluster, m.Tag, m.Source, unsafe.SliceData(m.Outputs), len(m.Outputs)} //nolint:gosec // an address to compare, not to follow
+	//nolint:gosec // an address to compare, not to follow
+	key := builderKey{m.Cluster, m.Tag, m.Source, unsafe.SliceData(m.Outputs), len(m.Outputs)}
 	open := g.merges[key]
 	data := b.arena[p.off : p.off+p.n]
 	if p.packed {
