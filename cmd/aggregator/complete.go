@@ -46,7 +46,8 @@ func (f *serverFlags) completeOutputs(*cobra.Command, []string, string) ([]strin
 // completeFlags makes the values of flags complete in cmd and the commands below it.
 func completeFlags(cmd *cobra.Command) {
 	given := func(cmd *cobra.Command) []string {
-		paths, _ := cmd.Flags().GetStringArray("config") // a command without the flag has the others' rule
+		// A command without the flag has the others' rule.
+		paths, _ := cmd.Flags().GetStringArray("config")
 		return paths
 	}
 	fixed := func(values ...string) cobra.CompletionFunc {
@@ -72,11 +73,13 @@ func completeFlags(cmd *cobra.Command) {
 		"compress": fixed("none", "gzip", "zstd"),
 		"format":   fixed("auto", "json", "text"),
 	} {
-		if cmd.Name() == "send" && flag == "output" { // there it is the result's form
+		if cmd.Name() == "send" && flag == "output" {
+			// There it is the result's form.
 			values = fixed("text", "json")
 		}
 		if cmd.Flags().Lookup(flag) != nil {
-			_ = cmd.RegisterFlagCompletionFunc(flag, values) // it is there
+			// It is there.
+			_ = cmd.RegisterFlagCompletionFunc(flag, values)
 		}
 	}
 	for _, c := range cmd.Commands() {

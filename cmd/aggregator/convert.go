@@ -66,7 +66,8 @@ Exit codes: 1 something can't be said, 2 a file can't be read.`,
 		"whose the files are, fluentd or fluent-bit (default: told by what is in them)")
 	flags.StringVar(&c.options.SecretsDir, "secrets-dir", "/etc/aggregator/secrets",
 		"`directory` where the configuration is to look for secrets")
-	_ = cmd.MarkFlagDirname("output") // it is there
+	// It is there.
+	_ = cmd.MarkFlagDirname("output")
 	return cmd
 }
 

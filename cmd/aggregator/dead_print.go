@@ -251,7 +251,8 @@ func (f *deadFlags) export(cmd *cobra.Command, s client.DeadStore) (err error) {
 func (f *deadFlags) exportTo(cmd *cobra.Command, s client.DeadStore, w io.Writer) (letters int64, err error) {
 	var events atomic.Int64
 	bar := newProgress(cmd.ErrOrStderr(), time.Now())
-	bar.live = bar.live && !isTerminal(w) // the lines and it would overwrite each other
+	// The lines and it would overwrite each other.
+	bar.live = bar.live && !isTerminal(w)
 	stop := bar.start(200*time.Millisecond, func() sender.Progress {
 		return sender.Progress{Done: uint64(events.Load()), Fraction: -1}
 	})
@@ -323,7 +324,8 @@ func (t *table) row(cells ...string) {
 	for i, c := range cells {
 		cells[i] = strings.ReplaceAll(safetext.Lines(c), "\n", " ")
 	}
-	_, _ = fmt.Fprintln(t.w, strings.Join(cells, "\t")) // end says what went wrong
+	// End says what went wrong.
+	_, _ = fmt.Fprintln(t.w, strings.Join(cells, "\t"))
 }
 
 func (t *table) end() error { return t.w.Flush() }

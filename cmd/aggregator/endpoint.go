@@ -203,7 +203,8 @@ func (e *endpoint) tls(cfg *config.Config) (*tls.Config, error) {
 		if block == nil {
 			return nil, fmt.Errorf("status.tls.cert_file %s holds no PEM certificate", file)
 		}
-		set.InsecureSkipVerify = true // verified below
+		// Verified below.
+		set.InsecureSkipVerify = true
 		set.VerifyConnection = func(s tls.ConnectionState) error {
 			if !bytes.Equal(s.PeerCertificates[0].Raw, block.Bytes) {
 				return fmt.Errorf("the server shows another certificate than %s: --ca-file says whom else to trust",

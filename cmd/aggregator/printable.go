@@ -45,7 +45,8 @@ func printableValue(v any) any {
 			v[i] = printableValue(v[i])
 		}
 	case map[string]any:
-		_ = printableFields(v) // always nil
+		// Always nil.
+		_ = printableFields(v)
 	}
 	return v
 }

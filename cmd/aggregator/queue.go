@@ -134,7 +134,8 @@ func writeQueue(out io.Writer, q *client.Queue) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	row := func(cells ...string) {
 		for _, cell := range cells {
-			_, _ = fmt.Fprint(w, safetext.Lines(cell), "\t") // Flush says what went wrong
+			// Flush says what went wrong.
+			_, _ = fmt.Fprint(w, safetext.Lines(cell), "\t")
 		}
 		_, _ = fmt.Fprintln(w)
 	}

@@ -85,7 +85,8 @@ func (d *demo) run(ctx context.Context) (err error) {
 	}
 	running++
 	sending, stopSenders := context.WithCancel(context.WithoutCancel(ctx))
-	defer wait(stopSenders, 1) // first the senders, so that what is under way gets its acks
+	// First the senders, so that what is under way gets its acks.
+	defer wait(stopSenders, 1)
 	for _, cluster := range clusters() {
 		if err := d.send(sending, cluster, forward, ended); err != nil {
 			return err
@@ -112,7 +113,8 @@ func (d *demo) prepare(ctx context.Context) error {
 	}
 	for _, cluster := range clusters() {
 		key := make([]byte, 32)
-		_, _ = rand.Read(key) // never fails
+		// Never fails.
+		_, _ = rand.Read(key)
 		if err := os.WriteFile(
 			filepath.Join(d.dir, "keys", cluster), []byte(hex.EncodeToString(key)), 0o600,
 		); err != nil {
@@ -220,7 +222,8 @@ func (d *demo) send(ctx context.Context, cluster, address string, ended chan<- e
 			ended <- nil
 			return
 		}
-		text, _ := os.ReadFile(log.Name()) // what there is
+		// What there is.
+		text, _ := os.ReadFile(log.Name())
 		ended <- fmt.Errorf("the agent of %s ended (%w):\n%s", cluster, err, text)
 	}()
 	return nil

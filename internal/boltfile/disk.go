@@ -59,7 +59,8 @@ func SyncDir(dir string) error {
 		return fmt.Errorf("sync directory: %w", err)
 	}
 	err = f.Sync()
-	_ = f.Close() // only read from
+	// Only read from.
+	_ = f.Close()
 	if err != nil {
 		return fmt.Errorf("sync directory %s: %w", dir, err)
 	}

@@ -41,8 +41,9 @@ func Lock(dir string) (f *os.File, holder string, err error) {
 			return nil, "", fmt.Errorf("lock directory with %s: %w", path, err)
 		}
 		if waited >= lockWait {
-			holder, _ := io.ReadAll(io.LimitReader(f, 32)) // only for the message
-			_ = f.Close()                                  // not locked
+			// Only for the message.
+			holder, _ := io.ReadAll(io.LimitReader(f, 32))
+			_ = f.Close() // not locked
 			return nil, strings.TrimSpace(string(holder)), fmt.Errorf("directory %s %w", dir, ErrLocked)
 		}
 		time.Sleep(lockWait / 10)
@@ -51,7 +52,8 @@ func Lock(dir string) (f *os.File, holder string, err error) {
 	if err == nil {
 		_, err = f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
 	}
-	if err != nil && !errors.Is(err, unix.ENOSPC) { // a full disk must not keep the queue from starting
+	if err != nil && !errors.Is(err, unix.ENOSPC) {
+		// A full disk must not keep the queue from starting.
 		_ = f.Close()
 		return nil, "", fmt.Errorf("write %s: %w", path, err)
 	}

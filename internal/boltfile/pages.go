@@ -52,7 +52,8 @@ func Open(path string) (*File, error) {
 	}
 	p, err := Read(f)
 	if err != nil {
-		_ = f.Close() // only read from
+		// Only read from.
+		_ = f.Close()
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
 	return p, nil
@@ -101,7 +102,8 @@ func (p *File) readMeta() error {
 		}
 		m := b[PageHead:]
 		sum := fnv.New64a()
-		_, _ = sum.Write(m[:sumAt]) // never fails
+		// Never fails.
+		_, _ = sum.Write(m[:sumAt])
 		if binary.LittleEndian.Uint32(m) != magic || sum.Sum64() != binary.LittleEndian.Uint64(m[sumAt:]) {
 			return fmt.Errorf("meta page %d makes no sense: %w", page, ErrDamaged)
 		}

@@ -26,7 +26,8 @@ func Unquarantine(name, path string) {
 	aside, err := os.Stat(name)
 	inPlace, perr := os.Stat(path)
 	if err == nil && perr == nil && os.SameFile(aside, inPlace) {
-		_ = os.Remove(name) // one name more does no harm
+		// One name more does no harm.
+		_ = os.Remove(name)
 	}
 }
 

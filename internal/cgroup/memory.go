@@ -62,7 +62,8 @@ func memoryGroups(root fs.FS) ([]group, error) {
 		return nil, err
 	}
 	var groups []group
-	for line := range lines(text) { // "0::/system.slice/x" or "4:cpu,memory:/docker/x"
+	// "0::/system.slice/x" or "4:cpu,memory:/docker/x".
+	for line := range lines(text) {
 		parts := strings.SplitN(line, ":", 3)
 		if len(parts) != 3 {
 			continue
@@ -83,7 +84,8 @@ func memoryGroups(root fs.FS) ([]group, error) {
 
 // mountOf returns where the hierarchy is mounted, relative to the root, and which of its directories that shows.
 func mountOf(mounts []byte, kind string) (top, base string, ok bool) {
-	for line := range lines(mounts) { // 36 35 98:0 /base /mount/point rw,noatime shared:1 - cgroup cgroup rw,memory
+	// 36 35 98:0 /base /mount/point rw,noatime shared:1 - cgroup cgroup rw,memory.
+	for line := range lines(mounts) {
 		front, back, found := strings.Cut(line, " - ")
 		fields, rest := strings.Fields(front), strings.Fields(back)
 		if !found || len(fields) < 5 || len(rest) < 3 || rest[0] != kind ||
@@ -125,7 +127,8 @@ func limit(root fs.FS, name string) (int64, error) {
 		return Unlimited, nil
 	case err != nil || n < 0:
 		return Unlimited, fmt.Errorf("/%s says %.40q, which is no number of bytes", name, word)
-	case n >= Unlimited&^(1<<16-1): // version 1 writes the largest multiple of a page for no limit
+	case n >= Unlimited&^(1<<16-1):
+		// Version 1 writes the largest multiple of a page for no limit.
 		return Unlimited, nil
 	}
 	return n, nil

@@ -45,7 +45,8 @@ func (b *builder) build() (*Result, error) {
 			b.notes.Lose(w.At, w.Reason, "", w.Hint)
 		}
 		if servers && agent {
-			continue // its events come to the listener of the other file
+			// Its events come to the listener of the other file.
+			continue
 		}
 		b.addRoutes(routes)
 	}
@@ -105,7 +106,8 @@ func (b *builder) listen(old *flow.Old) {
 		case len(l.Clusters) > 0:
 			m = m.With("clusters", b.addClusters(l.Clusters))
 			if i == 0 && len(old.Listeners) == 1 {
-				m = m[:len(m)-1] // all clusters may come in
+				// All clusters may come in.
+				m = m[:len(m)-1]
 			}
 		case !loopback(l.Settings):
 			m = m.With("allow_anonymous", true)
@@ -158,12 +160,14 @@ func (b *builder) addRoutes(routes []*flow.Route) {
 		if !slices.Contains(last.Match, "**") || len(routes) == 1 {
 			break
 		}
-		b.unrouted = true // the last one drops what is left
+		// The last one drops what is left.
+		b.unrouted = true
 		routes = routes[:len(routes)-1]
 	}
 	for _, r := range routes {
 		if len(r.Outputs) == 0 {
-			r.Steps = nil // what is dropped need not be changed before
+			// what is dropped need not be changed before.
+			r.Steps = nil
 		}
 	}
 	lists := b.nameFilters(routes)
@@ -256,7 +260,8 @@ func (b *builder) copyOf(o *flow.Output, m *flow.Map) {
 // nameFilters groups what routes do with events in lists that they share, and returns the names for each route.
 func (b *builder) nameFilters(routes []*flow.Route) [][]any {
 	// Uses that the same routes have, one behind the other, are one list.
-	by := map[flow.Use]string{} // the routes that have it, as a text
+	// The routes that have it, as a text.
+	by := map[flow.Use]string{}
 	for i, r := range routes {
 		for _, u := range r.Steps {
 			by[u] += fmt.Sprintf("%d,", i)

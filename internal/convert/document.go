@@ -169,7 +169,8 @@ func node(v any, depth int) *yaml.Node {
 			if m, isMap := item.(flow.Map); isMap {
 				plain = false
 				child.Style = 0
-				if len(m) > 0 && len(child.Content) > 0 { // the comment stands above the item
+				if len(m) > 0 && len(child.Content) > 0 {
+					// The comment stands above the item.
 					child.HeadComment, child.Content[0].HeadComment = child.Content[0].HeadComment, ""
 				}
 			}
@@ -186,7 +187,8 @@ func node(v any, depth int) *yaml.Node {
 // scalar is a text, a number or a truth value.
 func scalar(v any) *yaml.Node {
 	n := &yaml.Node{}
-	if err := n.Encode(v); err != nil { // only texts, numbers, truth values and nil come here
+	if err := n.Encode(v); err != nil {
+		// Only texts, numbers, truth values and nil come here.
 		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!null", Value: "null"}
 	}
 	if text, isText := v.(string); isText && strings.ContainsAny(text, `\"`) && !strings.ContainsAny(text, "\n\t'") {

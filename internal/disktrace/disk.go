@@ -116,8 +116,9 @@ type change struct {
 type fate int
 
 const (
-	open    fate = iota // until a sync
-	doubted             // a sync of it failed: no later one makes it certain
+	open fate = iota // until a sync
+	// doubted is a sync of it failed: no later one makes it certain.
+	doubted
 	certain
 )
 
@@ -158,7 +159,8 @@ func (d *Disk) Step() *Op {
 		) {
 			rename(d.dirOf, o)
 		})
-	case None, Mark: // no change
+	case None, Mark:
+		// No change.
 	}
 	d.at++
 	return op
@@ -262,7 +264,8 @@ func (d *Disk) Random(r *rand.Rand) *State {
 	likely := [...]float64{0.1, 0.5, 0.9}
 	kept := likely[r.IntN(len(likely))]
 	c.piece = func(int, int) bool { return r.Float64() < kept }
-	if r.IntN(2) == 0 { // names in any order too, not as a journal keeps them
+	if r.IntN(2) == 0 {
+		// Names in any order too, not as a journal keeps them.
 		c.name = func(int) bool { return r.Float64() < kept }
 	}
 	return d.state(c)
@@ -313,7 +316,8 @@ func (d *Disk) build(n int, dirs map[int]map[string]int, c *choice) *State {
 			unit = max(1, len(op.Data))
 		}
 		for off := 0; off == 0 || off < len(op.Data); {
-			end := min(off+unit-int(op.Off+int64(off))%unit, len(op.Data)) // pieces lie at multiples of the unit
+			// Pieces lie at multiples of the unit.
+			end := min(off+unit-int(op.Off+int64(off))%unit, len(op.Data))
 			if unit != c.unit {
 				end = len(op.Data)
 			}

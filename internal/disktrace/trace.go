@@ -84,9 +84,10 @@ type descriptor struct {
 
 // call is one system call.
 type call struct {
-	name  string
-	args  []string
-	op    int // its place in Ops; below 0: none yet
+	name string
+	args []string
+	// op is its place in Ops; below 0: none yet.
+	op    int
 	begun int // operations that had begun before it
 	ret   int64
 }
@@ -104,7 +105,8 @@ func Parse(log io.Reader, root string, start *State) (*Trace, error) {
 	p := &parser{root: filepath.Clean(root), fds: map[string]*descriptor{}, open: map[string]*call{}}
 	p.add(start)
 	p.start = slices.Clone(p.nodes)
-	for i, n := range p.start { // what happens later must not show in it
+	// What happens later must not show in it.
+	for i, n := range p.start {
 		p.start[i].dir = maps.Clone(n.dir)
 	}
 	lines := bufio.NewReaderSize(log, 1<<20)
@@ -147,7 +149,8 @@ func (p *parser) line(line string) error {
 	}
 	rest = strings.TrimSpace(rest)
 	if strings.HasPrefix(rest, "+++") || strings.HasPrefix(rest, "---") || strings.HasPrefix(rest, "???") {
-		return nil // the thread's end
+		// The thread's end.
+		return nil
 	}
 	if after, ok := strings.CutPrefix(rest, "<... "); ok {
 		c := p.open[thread]
@@ -165,7 +168,8 @@ func (p *parser) line(line string) error {
 	args, ret, whole := cutLast(rest, ") = ")
 	if !whole {
 		if args, ok = strings.CutSuffix(rest, "<unfinished ...>"); !ok {
-			args, ret, whole = cutLast(rest, " = ") // padded: ")   = 0"
+			// Padded: ")   = 0".
+			args, ret, whole = cutLast(rest, " = ")
 			if !whole {
 				return errors.New("no result")
 			}
@@ -234,7 +238,8 @@ func (p *parser) end(c *call, result string) error {
 	word, _, _ := strings.Cut(ret, " ")
 	n, err := strconv.ParseInt(word, 0, 64)
 	c.ret = n
-	failed := err != nil || n < 0 // "?" too
+	// "?" too.
+	failed := err != nil || n < 0
 	switch c.name {
 	case "openat":
 		if !failed {

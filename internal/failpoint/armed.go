@@ -37,7 +37,8 @@ func Error(name string) error {
 		return fmt.Errorf("%w %s", ErrFailed, name)
 	}
 	fmt.Fprintf(os.Stderr, "killed at fail point %s\n", name)
-	_ = syscall.Kill(os.Getpid(), syscall.SIGKILL) // nothing stands in the way of one's own end
+	// Nothing stands in the way of one's own end.
+	_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 	select {}
 }
 

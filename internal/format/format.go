@@ -24,8 +24,10 @@ var ErrUnknown = errors.New("unknown format")
 type Format struct {
 	Name   string // in errors: "state.db"
 	Number int    // of what it writes
-	Since  int    // the number of the oldest format that it reads
-	Alone  int    // the last number that was written without that of the oldest program, where Append and Cut are used
+	// Since is the number of the oldest format that it reads.
+	Since int
+	// Alone is the last number that was written without that of the oldest program, where Append and Cut are used.
+	Alone int
 }
 
 // Append appends the numbers of what is written now, a byte each; every program of its format may read it, and no older

@@ -24,7 +24,8 @@ func adviseFilePages(advice uintptr) error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = maps.Close() }() // only read from
+	// Only read from.
+	defer func() { _ = maps.Close() }()
 	lines := bufio.NewScanner(maps)
 	for lines.Scan() {
 		if !strings.HasSuffix(lines.Text(), " "+path) {

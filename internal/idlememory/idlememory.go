@@ -16,7 +16,8 @@ const quietFor = 5 * time.Second
 func Release(ctx context.Context, activity func() uint64) {
 	release(ctx, activity, func() {
 		debug.FreeOSMemory()
-		_ = releaseFilePages() // a saving, no more
+		// A saving, no more.
+		_ = releaseFilePages()
 	})
 }
 

@@ -216,7 +216,8 @@ func AppendNumber(dst, literal []byte, whole bool) []byte {
 }
 
 func appendWhole(dst, literal []byte) []byte {
-	if n := len(literal); n < 19 { // it can't overflow
+	if n := len(literal); n < 19 {
+		// It can't overflow.
 		v, digits, minus := int64(0), literal, literal[0] == '-'
 		if minus {
 			digits = literal[1:]

@@ -61,7 +61,8 @@ func AppendObject(dst, line []byte, timeKey string) (out []byte, when time.Time,
 		case !more && r.End() != nil:
 			return dst, time.Time{}, errors.New("something follows the object")
 		case !more:
-			header := len(msgp.AppendMapHeader(out[start:start], n)) // writes over the five bytes
+			// Writes over the five bytes.
+			header := len(msgp.AppendMapHeader(out[start:start], n))
 			return append(out[:start+header], out[start+5:]...), when, nil
 		}
 		holdsTime := timeKey != "" && string(key) == timeKey
@@ -117,7 +118,8 @@ func parseTime(text string) (t time.Time) {
 			t = time.Unix(0, n)
 		}
 	}
-	if s := t.Unix(); s < 0 || s > math.MaxUint32-2 { // the last two mark groups in Fluent Bit
+	if s := t.Unix(); s < 0 || s > math.MaxUint32-2 {
+		// The last two mark groups in Fluent Bit.
 		return time.Time{}
 	}
 	return t

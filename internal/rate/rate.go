@@ -10,7 +10,8 @@ import (
 
 // Limiter is a token bucket that may be overdrawn. The zero value is full. It is not safe for concurrent use.
 type Limiter struct {
-	paid time.Time // when what was charged so far has come at the rate
+	// paid is when what was charged so far has come at the rate.
+	paid time.Time
 	// Of the last charge: debts at another rate are forgotten, so that a mistaken limit can be mended.
 	perSecond int64
 }

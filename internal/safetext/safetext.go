@@ -91,7 +91,8 @@ func Shorten(name []byte, limit int, mark byte, sum hash.Hash) []byte {
 	if len(name) <= limit {
 		return name
 	}
-	_, _ = sum.Write(name) // a hash never fails
+	// A hash never fails.
+	_, _ = sum.Write(name)
 	kept := Cut(name, max(0, limit-1-2*sum.Size()))
 	return hex.AppendEncode(append(kept[:len(kept):len(kept)], mark), sum.Sum(nil))
 }

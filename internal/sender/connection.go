@@ -54,7 +54,8 @@ type part struct {
 
 // newConnection returns the connection of that number, from 0 on.
 func newConnection(s *Sender, number int) *connection {
-	n := max(1, s.cfg.Pipeline) + 1 // one is filled while the others are in flight
+	// one is filled while the others are in flight.
+	n := max(1, s.cfg.Pipeline) + 1
 	c := &connection{
 		Sender: s, reader: s.source.Reader(), tags: s.cfg.tags(number),
 		free: make(chan *chunk, n), ready: make(chan *chunk, n),
@@ -84,7 +85,8 @@ func (c *connection) run(ctx context.Context) error {
 	produced := make(chan error, 1)
 	go func() { produced <- c.produce(ctx) }()
 	err := c.deliver(ctx)
-	cancel() // nobody takes what produce still makes
+	// Nobody takes what produce still makes.
+	cancel()
 	return errors.Join(err, <-produced)
 }
 
@@ -223,7 +225,8 @@ func (c *connection) session(ctx context.Context, agent *client.Client, again []
 	if err == nil && !c.cfg.Ack {
 		err = c.finish(ctx, agent)
 	}
-	_ = agent.Close() // what matters was acked, or will be sent again
+	// What matters was acked, or will be sent again.
+	_ = agent.Close()
 	return left, err
 }
 
@@ -262,7 +265,8 @@ func (c *connection) writeAll(
 		}
 		ch := (*again)[0]
 		if err := c.write(ctx, agent, ch); err != nil {
-			return err // acks may still be on their way: they are read until the connection's end
+			// Acks may still be on their way: they are read until the connection's end.
+			return err
 		}
 		*again = (*again)[1:]
 		inflight <- ch

@@ -26,16 +26,18 @@ const (
 )
 
 const (
-	maxLine  = 16 << 20               // bytes
-	maxChunk = 1 << 20                // bytes of entries after which a chunk is sent, however few they are
-	linger   = 100 * time.Millisecond // how long a chunk waits for more lines
+	maxLine  = 16 << 20 // bytes
+	maxChunk = 1 << 20  // bytes of entries after which a chunk is sent, however few they are
+	// linger is how long a chunk waits for more lines.
+	linger = 100 * time.Millisecond
 )
 
 // InputConfig says how lines become events.
 type InputConfig struct {
-	Format      Format // "" is FormatAuto
-	TimeKey     string // the top-level key of a JSON line that holds its time; "": the time of reading
-	ChunkEvents int    // at most so many events in a chunk
+	Format Format // "" is FormatAuto
+	// TimeKey is the top-level key of a JSON line that holds its time; "": the time of reading.
+	TimeKey     string
+	ChunkEvents int // at most so many events in a chunk
 }
 
 // Input reads events from lines. Empty lines are skipped.
@@ -47,7 +49,8 @@ type Input struct {
 	read   atomic.Int64
 	noTime atomic.Uint64
 
-	mu    sync.Mutex // held by the Reader that takes lines
+	// mu is held by the Reader that takes lines.
+	mu    sync.Mutex
 	block block
 	line  int // number of the line taken last, within its file
 }
@@ -70,7 +73,8 @@ func OpenInput(cfg InputConfig, names []string, stdin io.Reader) (*Input, error)
 	closeAll := func() {
 		for _, f := range files {
 			if f, ok := f.(*os.File); ok && f != stdin {
-				_ = f.Close() // it was only read
+				// It was only read.
+				_ = f.Close()
 			}
 		}
 	}

@@ -34,15 +34,17 @@ type Reader interface {
 
 // Config says where to send, and how.
 type Config struct {
-	Client       client.Config
-	Tag          string
-	Tags         int // how many tags: TAG.0, TAG.1, …; 0 and 1: Tag itself. See tags
-	Mode         client.Mode
-	Compress     string // "", "gzip" or "zstd"
-	Ack          bool
-	Connections  int
-	Pipeline     int           // chunks that may wait for their ack on each connection, ≥ 1
-	RetryTimeout time.Duration // how long a connection may fail to make progress; 0: not at all
+	Client client.Config
+	Tag    string
+	// Tags is how many tags: TAG.0, TAG.1, …; 0 and 1: Tag itself. See tags.
+	Tags        int
+	Mode        client.Mode
+	Compress    string // "", "gzip" or "zstd"
+	Ack         bool
+	Connections int
+	Pipeline    int // chunks that may wait for their ack on each connection, ≥ 1
+	// RetryTimeout is how long a connection may fail to make progress; 0: not at all.
+	RetryTimeout time.Duration
 	// How long acks are waited for once ctx has ended, and without acks for the server to close.
 	StopGrace time.Duration
 	Notice    func(format string, args ...any) // tells a person of outages
@@ -121,7 +123,8 @@ func (s *Sender) Run(ctx context.Context) (Result, error) {
 			total.merge(&c.latencies)
 			if err != nil {
 				failed = append(failed, err)
-				cancel() // the others stop in good order
+				// The others stop in good order.
+				cancel()
 			}
 		})
 	}

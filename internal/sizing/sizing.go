@@ -50,15 +50,16 @@ func OutputTypes() []string { return slices.Sorted(slices.Values(outputs.Names(a
 
 // Load is what is to be carried.
 type Load struct {
-	EventsPerSecond float64       // of all clusters, at the peak
-	EventSize       int64         // bytes of msgpack, which is about the length of the line and its fields
-	Outage          time.Duration // how long all destinations may be away at once
-	Clusters        int
-	Connections     int      // of agents, at all replicas together
-	Outputs         []string // their types; every event goes to each
-	Replicas        int      // 0: as many as needed
-	Cores           float64  // of each replica
-	Compression     float64  // bytes of events for each stored one
+	EventsPerSecond float64 // of all clusters, at the peak
+	EventSize       int64   // bytes of msgpack, which is about the length of the line and its fields
+	// Outage is how long all destinations may be away at once.
+	Outage      time.Duration
+	Clusters    int
+	Connections int      // of agents, at all replicas together
+	Outputs     []string // their types; every event goes to each
+	Replicas    int      // 0: as many as needed
+	Cores       float64  // of each replica
+	Compression float64  // bytes of events for each stored one
 
 	ProgramMemory int64 // bytes that the program has use for without connections, as its configuration tells
 	DeadLetters   int64 // buffer.dead_letters.max_size
@@ -152,7 +153,8 @@ func For(l Load) (Plan, error) {
 	}
 	cost *= max(1, float64(l.EventSize)/measuredSize)
 	cores := l.EventsPerSecond * cost / 1e6
-	disk := 2*p.Stored + files // written and read back
+	// Written and read back.
+	disk := 2*p.Stored + files
 
 	// With one lost, the others carry all.
 	carrying := max(1, ceil(cores/usable/l.Cores), ceil(disk/(diskRate/2)))

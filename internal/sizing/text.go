@@ -35,7 +35,8 @@ func (p Plan) WriteText(out io.Writer) error {
 		row("each cluster's", humanize.Bytes(float64(p.ClusterSize)), humanize.Bytes(float64(p.ClusterSize)*n),
 			fmt.Sprintf("max_queue_size: %dGiB, twice its share", p.ClusterSize>>30))
 	}
-	_ = table.Flush() // into memory
+	// Into memory.
+	_ = table.Flush()
 	if p.CatchUp != "" {
 		fmt.Fprintf(&b, "\nAfterwards the backlog drains within %s, if the destinations take it that fast.\n",
 			p.CatchUp)

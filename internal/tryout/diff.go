@@ -21,7 +21,8 @@ const eventTag = "(tag)"
 
 // Change is a field that a step added (only To), removed (only From) or changed.
 type Change struct {
-	Field string          `json:"field"` // a path, kubernetes.pod_name, eventTime or eventTag
+	// Field is a path, kubernetes.pod_name, eventTime or eventTag.
+	Field string          `json:"field"`
 	From  json.RawMessage `json:"from,omitempty"`
 	To    json.RawMessage `json:"to,omitempty"`
 }
@@ -45,7 +46,8 @@ func (r *Run) changes(s *filter.Seen) []Change {
 func textJSON(text string) json.RawMessage {
 	quoted, err := json.Marshal(text)
 	if err != nil {
-		panic(err) // a string is always JSON
+		// A string is always JSON.
+		panic(err)
 	}
 	return quoted
 }

@@ -19,18 +19,22 @@ const (
 // Outcome is what became of an event for some outputs. An event has several outcomes where several
 // routes take it.
 type Outcome struct {
-	Event   int      `json:"event"`           // its number, from 1; 0: a step made it
-	Parts   []int    `json:"parts,omitempty"` // the numbers of all events that were joined into it, its own first
-	Cluster string   `json:"cluster"`
-	Tag     string   `json:"tag"`
-	Refused []string `json:"refused,omitempty"` // the routes whose conditions are not true, and why
-	Route   string   `json:"route,omitempty"`   // "": no route took it
+	// Event is its number, from 1; 0: a step made it.
+	Event int `json:"event"`
+	// Parts is the numbers of all events that were joined into it, its own first.
+	Parts   []int  `json:"parts,omitempty"`
+	Cluster string `json:"cluster"`
+	Tag     string `json:"tag"`
+	// Refused is the routes whose conditions are not true, and why.
+	Refused []string `json:"refused,omitempty"`
+	Route   string   `json:"route,omitempty"` // "": no route took it
 	Outputs []string `json:"outputs,omitempty"`
 	Steps   []Step   `json:"steps,omitempty"`
 
 	Result string `json:"result"`
 	Reason string `json:"reason,omitempty"` // why it was dropped or became a dead letter
-	Into   int    `json:"into,omitempty"`   // the number of the event that it was joined into
+	// Into is the number of the event that it was joined into.
+	Into int `json:"into,omitempty"`
 
 	Time      string          `json:"time,omitempty"`      // of an event that goes on
 	Record    json.RawMessage `json:"record,omitempty"`    // without what is added at delivery
@@ -72,9 +76,10 @@ const (
 	changed = "changed"
 	dropped = "dropped"
 	dead    = "dead_letter"
-	held    = "held"    // waits to be joined with others
-	skipped = "skipped" // the step's condition is not true
-	made    = "made"    // the step made the event
+	held    = "held" // waits to be joined with others
+	// skipped is the step's condition is not true.
+	skipped = "skipped"
+	made    = "made" // the step made the event
 )
 
 // String returns the step's place in the configuration.

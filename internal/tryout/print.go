@@ -46,7 +46,8 @@ func (p printer) line(paint, format string, args ...any) {
 	if p.color && paint != "" {
 		text = paint + text + plain
 	}
-	_, _ = p.w.WriteString(text + "\n") // Flush tells what went wrong
+	// Flush tells what went wrong.
+	_, _ = p.w.WriteString(text + "\n")
 }
 
 // text writes one outcome.

@@ -19,10 +19,11 @@ import (
 type Run struct {
 	c       *Configuration
 	outputs map[string]*destination
-	events  map[int]*given // those of which not all is known yet
-	count   int
-	made    []*fate // of events that steps made
-	plain   event.Encoder
+	// events is those of which not all is known yet.
+	events map[int]*given
+	count  int
+	made   []*fate // of events that steps made
+	plain  event.Encoder
 }
 
 // destination is an output at work.
@@ -32,8 +33,10 @@ type destination struct {
 	rules   Rules
 	encoder *event.Encoder
 	offer   func(*event.Event) (outputs.Offer, error)
-	making  *fate  // an event that a step made, on its way
-	dropper string // the step that dropped the last event
+	// making is an event that a step made, on its way.
+	making *fate
+	// dropper is the step that dropped the last event.
+	dropper string
 }
 
 // given is an event that was given to a Run.
@@ -214,7 +217,8 @@ func (d *destination) see(s filter.Seen) {
 		d.making = f
 	}
 	if f == nil {
-		return // it went elsewhere long ago
+		// It went elsewhere long ago.
+		return
 	}
 	if s.Late {
 		f.fail(&s)
@@ -248,9 +252,11 @@ func (d *destination) see(s filter.Seen) {
 	if n := len(f.Steps); n > 0 {
 		switch last := &f.Steps[n-1]; {
 		case last.Effect == held:
-			f.Steps = f.Steps[:n-1] // it came out of the step that held it
+			// It came out of the step that held it.
+			f.Steps = f.Steps[:n-1]
 		case last.Filter == step.Filter && last.Index == step.Index && step.Effect == kept:
-			return // a step's second half
+			// A step's second half.
+			return
 		}
 	}
 	f.Steps = append(f.Steps, step)
@@ -277,7 +283,8 @@ func (d *destination) Emit(e *filter.Event) {
 		if doc, err := d.encoder.AppendEvent(nil, &ev); err != nil {
 			f.Result, f.Reason = DeadLetter, err.Error()
 		} else {
-			offered, _ := d.offer(&ev) // it fails where the encoder does
+			// It fails where the encoder does.
+			offered, _ := d.offer(&ev)
 			f.Documents = []Document{{Outputs: f.Outputs, Targets: []string{offered.Target}, Document: doc}}
 		}
 		if len(e.Origins) > 1 {
@@ -336,7 +343,8 @@ func (r *Run) json(value []byte) json.RawMessage {
 	}
 	text, err = json.Marshal(msgview.Text(value, maxUnsayable))
 	if err != nil {
-		return json.RawMessage("null") // never: a string always becomes JSON
+		// Never: a string always becomes JSON.
+		return json.RawMessage("null")
 	}
 	return text
 }

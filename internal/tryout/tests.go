@@ -39,7 +39,8 @@ type Expectation struct {
 	Record   json.RawMessage // the whole record
 	Contains json.RawMessage // fields that the record has, among others
 	Document json.RawMessage // fields that the delivered document has, among others
-	Targets  []string        // where in its outputs it goes: "index logs-seoul-2026.11.30"
+	// Targets is where in its outputs it goes: "index logs-seoul-2026.11.30".
+	Targets []string
 }
 
 // TestsFile returns the name of the tests of a configuration file: x.tests.yaml for x.yaml.
@@ -209,7 +210,8 @@ func (r *testReader) expectation(n *yaml.Node) Expectation {
 	}
 	value := func(into *json.RawMessage) func(*yaml.Node) {
 		return func(n *yaml.Node) {
-			var run Run // what it renders, outcomes are rendered by too
+			// run is what it renders, outcomes are rendered by too.
+			var run Run
 			*into = run.json(r.record(n))
 		}
 	}
@@ -300,7 +302,8 @@ func (r *testReader) scalarJSON(dst []byte, n *yaml.Node) []byte {
 	case tag == "!!null":
 		return append(dst, "null"...)
 	case (tag == "!!int" || tag == "!!float") && json.Valid([]byte(n.Value)):
-		return append(dst, n.Value...) // its digits as they are
+		// Its digits as they are.
+		return append(dst, n.Value...)
 	case tag == "!!bool" || tag == "!!int" || tag == "!!float":
 		var v any
 		if err := n.Decode(&v); err != nil {

@@ -20,10 +20,11 @@ const maxLine = 16 << 20
 // Options say how lines become events, and how to show what becomes of them.
 type Options struct {
 	Cluster, Tag string // "": an example that the first route takes
-	TimeKey      string // the key of JSON lines that holds their time; "" or none there: now
-	JSON         bool   // an Outcome a line, with one Write each, instead of text
-	Color        bool   // with the escapes of a terminal
-	Now          func() time.Time
+	// TimeKey is the key of JSON lines that holds their time; "" or none there: now.
+	TimeKey string
+	JSON    bool // an Outcome a line, with one Write each, instead of text
+	Color   bool // with the escapes of a terminal
+	Now     func() time.Time
 }
 
 // Counts are how many events came to which result. Made ones, by steps, are among none of the others.

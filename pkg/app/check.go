@@ -40,7 +40,8 @@ func Verify(cfg *config.Config, whole bool) []setting.Problem {
 			r.Add("outputs."+name, "", "%v", err)
 		}
 	}
-	seen := make(map[string]bool) // outputs share filters: what is wrong with one is said once
+	// Outputs share filters: what is wrong with one is said once.
+	seen := make(map[string]bool)
 	for _, name := range cfg.OutputNames() {
 		rules, err := routing.NewRules(cfg, name, zerolog.Nop())
 		if err == nil {
@@ -154,7 +155,8 @@ func eachPart(v reflect.Value, key string, do func(key string, part any)) {
 				eachPart(v.Field(i), below(name), do)
 			}
 		}
-	default: // single values
+	default:
+		// Single values.
 	}
 }
 
@@ -162,7 +164,8 @@ func eachPart(v reflect.Value, key string, do func(key string, part any)) {
 // leaves nothing behind.
 func verifyDirectory(r *setting.Report, dir string) {
 	if dir == "" {
-		return // reported already
+		// Reported already.
+		return
 	}
 	const key = "buffer.path"
 	info, err := os.Stat(dir)
@@ -197,7 +200,8 @@ func verifyDirectory(r *setting.Report, dir string) {
 		return
 	}
 	switch err := writable(parent); {
-	case errors.Is(err, fs.ErrPermission): // whoever runs the program may be another user
+	case errors.Is(err, fs.ErrPermission):
+		// Whoever runs the program may be another user.
 		r.Warn(key, "check as the user that runs it, or make the directory", "this user can't make %s: %v", dir, err)
 	case err != nil:
 		r.Add(key, "make it, or name another directory", "%s can't be made: %v", dir, err)
@@ -211,7 +215,8 @@ func writable(dir string) error {
 		err = errors.Join(f.Close(), os.Remove(f.Name()))
 	}
 	if pathErr, ok := errors.AsType[*fs.PathError](err); ok {
-		return pathErr.Err // its name was made up here
+		// Its name was made up here.
+		return pathErr.Err
 	}
 	return err
 }

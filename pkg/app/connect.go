@@ -23,8 +23,9 @@ const connectTimeout = 30 * time.Second
 type Reached struct {
 	Output string
 	Found  string // one line; "" where Err is set
-	Err    error  // one line: what is wrong and what to do
-	Denied bool   // Err is that a privilege is missing
+	// Err is one line: what is wrong and what to do.
+	Err    error
+	Denied bool // Err is that a privilege is missing
 }
 
 // Connect makes every output that a route leads to as New would and reaches its destination, all at once, without

@@ -32,7 +32,8 @@ func limitMemory(cfg *config.Config, log zerolog.Logger) status.Memory {
 	if err != nil {
 		log.Warn().Err(err).Msg("going on as if no control group limited the memory: GOMEMLIMIT says otherwise")
 	}
-	inForce := debug.SetMemoryLimit(-1) // the runtime has read GOMEMLIMIT
+	// The runtime has read GOMEMLIMIT.
+	inForce := debug.SetMemoryLimit(-1)
 	m := planMemory(MemoryNeed(cfg), group, os.Getenv("GOMEMLIMIT") != "", inForce)
 	if m.Source != fromEnvironment {
 		debug.SetMemoryLimit(m.LimitBytes)
@@ -70,7 +71,8 @@ func MemoryNeed(cfg *config.Config) int64 {
 	need := ingestBudget(cfg) + spareMemory + baseMemory
 	for _, out := range cfg.Outputs {
 		common := out.Settings.Settings()
-		need += int64(2*common.Workers+1) * int64(common.Batch.MaxBytes) // batches, and what each worker makes of one
+		// Batches, and what each worker makes of one.
+		need += int64(2*common.Workers+1) * int64(common.Batch.MaxBytes)
 	}
 	return need
 }

@@ -25,7 +25,8 @@ type output struct {
 	before outputs.Report // counters of earlier outputs of that name
 	loop   *delivery.Loop
 	stop   context.CancelFunc
-	done   chan struct{} // closed when the loop has ended
+	// done is closed when the loop has ended.
+	done chan struct{}
 }
 
 // retiredOutput is what stays of an output that is not configured any more.

@@ -27,7 +27,8 @@ func (a *App) watch(ctx context.Context) error {
 	for {
 		select {
 		case <-tick.C:
-			_ = a.reload(false) // it is logged and shown by the status
+			// It is logged and shown by the status.
+			_ = a.reload(false)
 		case <-ctx.Done():
 			return nil
 		}
@@ -38,7 +39,8 @@ func (a *App) watch(ctx context.Context) error {
 // say what the operator may not have meant.
 func (a *App) Reload() (warnings []string, err error) {
 	for _, c := range a.certificates() {
-		_, _ = c.Reload() // it is logged and shown by the status
+		// It is logged and shown by the status.
+		_, _ = c.Reload()
 	}
 	if err := a.reload(true); err != nil {
 		return nil, err
@@ -145,11 +147,13 @@ func (a *App) apply(cfg *config.Config) (restart []string, err error) {
 			old = append(old, out)
 		}
 	}
-	if err := a.outputs.retire(old...); err != nil { // only during a stop
+	if err := a.outputs.retire(old...); err != nil {
+		// Only during a stop.
 		a.opts.Log.Error().Err(err).Msg("a reload is cut short, since the program stops")
 	}
 	for _, out := range a.outputs.all() {
-		out.loop.RetryNow() // what keeps it waiting may just have been put right
+		// What keeps it waiting may just have been put right.
+		out.loop.RetryNow()
 	}
 	for _, out := range fresh {
 		a.outputs.launch(out)

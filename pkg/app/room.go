@@ -62,7 +62,8 @@ func (r *roomLog) look(st buffer.Stats, now time.Time) {
 	}
 	for cluster, s := range r.stopped {
 		if st.Full != "" {
-			s.last = now // nobody can tell whether the cluster's own limit would let its events in
+			// Nobody can tell whether the cluster's own limit would let its events in.
+			s.last = now
 		}
 		if s.told && now.Sub(s.last) < flowing || now.Equal(s.last) {
 			continue

@@ -177,13 +177,15 @@ func (in *router) snapshot() map[string]*tally {
 
 // routedBatch is a queue's batch that knows the routes. All its messages are of one cluster: that of its connection.
 type routedBatch struct {
-	in      *router
-	out     buffer.Batch
-	stored  *tally // messages before the current one; counted by Commit
-	current *tally // the message begun last; Abandon forgets it
+	in     *router
+	out    buffer.Batch
+	stored *tally // messages before the current one; counted by Commit
+	// current is the message begun last; Abandon forgets it.
+	current *tally
 	rules   *rules // for the current message
 	routed  bool   // the current message has outputs
-	tag     string // the one before, which is allowed where tagFits says so
+	// tag is the one before, which is allowed where tagFits says so.
+	tag     string
 	tagFits bool
 	outputs []string // that want it, by rules
 	source  string   // who sends, see event.Source
@@ -242,7 +244,8 @@ func (b *routedBatch) rejectAll(entries []byte, reason string) {
 	letter, rest, events := entries, entries, 0
 	for len(rest) > 0 {
 		next, err := event.ReadEntry(rest, &e)
-		if err != nil { // cannot be: the listener has read them
+		if err != nil {
+			// Cannot be: the listener has read them.
 			next, events = nil, events+1
 		}
 		if e.Kind == event.KindEvent {

@@ -96,7 +96,8 @@ func (r *running) start(ctx context.Context, group *sync.WaitGroup, run func(con
 		if err := run(ctx); err != nil {
 			select {
 			case r.failed <- err:
-			default: // the first one counts
+			default:
+				// The first one counts.
 			}
 		}
 	})
@@ -110,7 +111,8 @@ func (r *running) waitShutdownDelay() error {
 	if delay <= 0 {
 		return nil
 	}
-	go func() { // left alone where nobody reads the log
+	// Left alone where nobody reads the log.
+	go func() {
 		r.opts.Log.Info().Stringer("shutdown_delay", delay).
 			Msg("not ready any more: a stop follows, until then agents are still served")
 	}()
@@ -136,7 +138,8 @@ func (r *running) stop(tell func()) error {
 	}
 	r.step.Store("writing to the log")
 	ended := make(chan error, 1)
-	go func() { // left alone where it hangs
+	// Left alone where it hangs.
+	go func() {
 		tell()
 		r.step.Store("configuration and connections")
 		ended <- r.stopParts(part(endConnections), part(endRequests))
@@ -155,7 +158,8 @@ func (r *running) stop(tell func()) error {
 func (r *running) stopParts(connections, requests time.Duration) error {
 	r.endWatch()
 	var first sync.WaitGroup
-	first.Go(func() { // a reload may be under way
+	// A reload may be under way.
+	first.Go(func() {
 		r.watching.Wait()
 		r.settings.freeze()
 	})
@@ -180,7 +184,8 @@ func (r *running) stopParts(connections, requests time.Duration) error {
 
 // shutdownListeners ends all connections, between two messages as long as ctx lasts.
 func (a *App) shutdownListeners(ctx context.Context) {
-	if err := a.listeners.shutdown(ctx); err != nil { // their agents send again what was not acknowledged
+	if err := a.listeners.shutdown(ctx); err != nil {
+		// Their agents send again what was not acknowledged.
 		a.opts.Log.Warn().Err(err).Msg("not every connection could be ended in good order")
 	}
 }

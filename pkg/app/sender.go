@@ -18,10 +18,11 @@ import (
 
 // senderDeps is what destinations need of the program besides their settings.
 type senderDeps struct {
-	log         zerolog.Logger
-	now         func() time.Time
-	hostname    string
-	stateDir    string                 // where an output may keep files of its own
+	log      zerolog.Logger
+	now      func() time.Time
+	hostname string
+	// stateDir is where an output may keep files of its own.
+	stateDir    string
 	credentials *awsclient.Credentials // shared by all outputs to AWS
 }
 

@@ -79,8 +79,10 @@ type Capabilities struct {
 type Message struct {
 	Cluster string
 	Tag     string
-	Chunk   string   // the agent's chunk option; "" where it asked for no ack
-	Outputs []string // who wants it; kept, not copied, and never changed
+	// Chunk is the agent's chunk option; "" where it asked for no ack.
+	Chunk string
+	// Outputs is who wants it; kept, not copied, and never changed.
+	Outputs []string
 	// Source is who sent it, see event.Source; "": that is not kept.
 	Source string
 }

@@ -20,9 +20,10 @@ const (
 type RequeueItem struct {
 	ID uint64 // of the dead letter
 	Message
-	Routed  bool       // routes' conditions are asked; else all of it goes to Outputs: see event.Chunk.Returned
-	Entries []byte     // well-formed, with Part.Events events
-	Part    event.Part // what the events' ids are made of
+	Routed  bool   // routes' conditions are asked; else all of it goes to Outputs: see event.Chunk.Returned
+	Entries []byte // well-formed, with Part.Events events
+	// Part is what the events' ids are made of.
+	Part event.Part
 }
 
 // RequeueTarget says where a dead letter goes that is sent again.
@@ -107,7 +108,8 @@ func requeueItem(
 	}
 	part.Events = events
 	entries := l.Entry
-	if open { // what follows is not of its group
+	if open {
+		// What follows is not of its group.
 		entries = append(slices.Clip(entries), event.GroupEnd...)
 	}
 	return RequeueItem{

@@ -15,7 +15,8 @@ type Stats struct {
 	Waits      []Wait // per output and cluster, sorted
 	Duplicates map[string]Duplicates
 
-	Bytes    int64 // what the queue takes where it is kept
+	// Bytes is what the queue takes where it is kept.
+	Bytes    int64
 	MaxBytes int64 // buffer.max_size in force
 	// WaitingBytes is what waits aside for targets, of all outputs, and MaxWaiting buffer.waiting.max_size in force.
 	WaitingBytes, MaxWaiting int64
@@ -26,9 +27,10 @@ type Stats struct {
 	Batches       uint64 // commits that connections made
 	Commits       uint64 // transactions that held them
 	CommitLatency metric.Snapshot
-	CommitWait    metric.Snapshot   // how long each transaction waited for more batches
-	CommitCauses  map[string]uint64 // transactions by why they waited no longer; nil: the engine does not wait
-	Waiting       int               // batches that are not stored yet
+	// CommitWait is how long each transaction waited for more batches.
+	CommitWait   metric.Snapshot
+	CommitCauses map[string]uint64 // transactions by why they waited no longer; nil: the engine does not wait
+	Waiting      int               // batches that are not stored yet
 
 	LostEvents int64 // in chunks found damaged, each counted once
 	Dead       deadletter.Stats
@@ -53,23 +55,25 @@ type ClusterUse struct {
 
 // Wait is what one output has of one cluster. Found + Appended = Done + Dropped + Purged + Lost + Given + Pending.
 type Wait struct {
-	Output     string
-	Target     string // what waits aside for this target of the output; "": what waits for the output itself
+	Output string
+	// Target is what waits aside for this target of the output; "": what waits for the output itself.
+	Target     string
 	Cluster    string
-	Configured bool      // Source was asked for the output
-	Pending    Count     // not finished, with what is handed out
-	Oldest     time.Time // when the oldest pending chunk was stored; zero: none is pending
-	Found      Count     // pending at the start
-	Appended   Count
-	Returned   Count // of Appended: dead letters that are sent again, and what came from another output by SettlePart
-	Rest       Count // of Appended: what SettlePart has put in a chunk's place
-	Adopted    Count // of Appended: what another queue has handed over
-	Given      Count // handed over to another queue
-	Done       Count
-	Moved      Count // of Done: what SettlePart has sent to another output
-	Dropped    Count // by when_full: drop_oldest
-	Purged     Count
-	Lost       Count // damaged on disk
+	Configured bool  // Source was asked for the output
+	Pending    Count // not finished, with what is handed out
+	// Oldest is when the oldest pending chunk was stored; zero: none is pending.
+	Oldest   time.Time
+	Found    Count // pending at the start
+	Appended Count
+	Returned Count // of Appended: dead letters that are sent again, and what came from another output by SettlePart
+	Rest     Count // of Appended: what SettlePart has put in a chunk's place
+	Adopted  Count // of Appended: what another queue has handed over
+	Given    Count // handed over to another queue
+	Done     Count
+	Moved    Count // of Done: what SettlePart has sent to another output
+	Dropped  Count // by when_full: drop_oldest
+	Purged   Count
+	Lost     Count // damaged on disk
 }
 
 // Duplicates counts what was sent again, acked and not stored.

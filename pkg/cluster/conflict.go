@@ -8,10 +8,11 @@ import (
 
 // Conflict is what makes two clusters indistinguishable. Its texts hold no secret.
 type Conflict struct {
-	Cluster, Other int    // indexes, that of the later one first
-	Key            string // the setting of it: "shared_key"
-	Same           string // what is the same: "key"
-	Hint           string
+	Cluster, Other int // indexes, that of the later one first
+	// Key is the setting of it: "shared_key".
+	Key  string
+	Same string // what is the same: "key"
+	Hint string
 }
 
 // Conflicts returns what in configs could not be told apart, in order.

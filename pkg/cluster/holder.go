@@ -31,9 +31,10 @@ type live struct {
 
 // Stats is the state of one cluster's limits.
 type Stats struct {
-	Connections int           // open
-	Refused     uint64        // connections beyond max_connections
-	Slowed      time.Duration // the sum of what connections were told to wait for rate_limit
+	Connections int    // open
+	Refused     uint64 // connections beyond max_connections
+	// Slowed is the sum of what connections were told to wait for rate_limit.
+	Slowed time.Duration
 }
 
 // NewHolder puts r in force.

@@ -73,7 +73,8 @@ func (r *Registry) login(p Peer, l Login, equal func(x, y []byte) int) (cluster,
 func digest(parts ...string) string {
 	h := sha512.New()
 	for _, p := range parts {
-		_, _ = io.WriteString(h, p) // a hash takes everything
+		// A hash takes everything.
+		_, _ = io.WriteString(h, p)
 	}
 	return hex.EncodeToString(h.Sum(nil))
 }

@@ -61,9 +61,10 @@ func New(configs []Config, compile Compile) (*Registry, error) {
 
 // Peer is what is known of a client before it has said who it is.
 type Peer struct {
-	Source   netip.Addr // its own address; invalid on a Unix socket
-	TLSNames []string   // of its verified certificate
-	Allowed  []string   // clusters that may come in at its listener; none: all
+	// Source is its own address; invalid on a Unix socket.
+	Source   netip.Addr
+	TLSNames []string // of its verified certificate
+	Allowed  []string // clusters that may come in at its listener; none: all
 }
 
 // Why a connection is refused: labels.

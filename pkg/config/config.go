@@ -76,8 +76,9 @@ func (Log) Help() map[string]string {
 
 // Output is one destination.
 type Output struct {
-	Settings outputs.Config  // of its type's own kind; nil where the type is not known
-	Common   *outputs.Common // the part of Settings that all types have
+	Settings outputs.Config // of its type's own kind; nil where the type is not known
+	// Common is the part of Settings that all types have.
+	Common *outputs.Common
 }
 
 // outputKinds returns the types of outputs that a configuration can have.

@@ -128,7 +128,8 @@ func leaf(t reflect.Type) bool { return t == secretType || t == outputType || t 
 func (d *decoder) value(v reflect.Value, n *node, path string, f field) {
 	t := v.Type()
 	if n == nil {
-		return // reported already
+		// Reported already.
+		return
 	}
 	if n.kind == scalar && n.tag == "!!null" {
 		d.at(n, path, "give it one, or remove the key", "has no value")
@@ -229,7 +230,8 @@ func (d *decoder) check(v reflect.Value, n *node, path string) {
 			continue
 		}
 		at := n.find(p.Key)
-		if refs := at.origins(); refs != nil { // the reason may quote a part of the value
+		if refs := at.origins(); refs != nil {
+			// The reason may quote a part of the value.
 			p.Reason = "the value of " + strings.Join(refs, " and ") + " is not accepted"
 		}
 		to := d.problems
@@ -329,7 +331,8 @@ func (d *decoder) output(out *Output, n *node, path string) {
 		}
 		return
 	}
-	if t.standIn { // what the other keys mean depends on it
+	if t.standIn {
+		// What the other keys mean depends on it.
 		d.add(t.place, join(path, "type"), "set it", "it is not known without "+strings.Join(t.refs, " and "))
 		return
 	}

@@ -15,9 +15,11 @@ import (
 type FilterStep struct {
 	Kind     string
 	Settings filter.Config // of that kind; nil where none was given
-	When     string        // an expression: the step is only for events for which it is true; "" always is
+	// When is an expression: the step is only for events for which it is true; "" always is.
+	When string
 
-	given []string // the kinds that the file has, in their order there
+	// given is the kinds that the file has, in their order there.
+	given []string
 }
 
 const whenHelp = "an expression: the step is only for events for which it is true"
@@ -40,7 +42,8 @@ func (d *decoder) step(out *FilterStep, n *node, path string) {
 		switch {
 		case i < 0:
 			d.add(e.place, key, hintName(e.key, keys), "unknown key")
-		case e.value == nil: // reported already
+		case e.value == nil:
+			// Reported already.
 		case e.key == "when" || e.value.kind == scalar && e.value.tag == "!!null": // which is reported, and nothing set
 			d.value(reflect.ValueOf(&out.When).Elem(), e.value, key, field{})
 		default:

@@ -57,12 +57,15 @@ const maxPipeWait = 5 * time.Second
 // ReadFile is what Options.ReadFile is by default: it reads a file that is not unreasonably large and ends
 // in time, since neither ${file:/dev/zero} nor a pipe into which nobody writes may hold up the program.
 func ReadFile(name string) ([]byte, error) {
-	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe is opened although nobody writes
+	// A pipe is opened although nobody writes.
+	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = f.Close() }()                   // only read from
-	_ = f.SetReadDeadline(time.Now().Add(maxPipeWait)) // nothing else than a pipe takes one, or needs one
+	// Only read from.
+	defer func() { _ = f.Close() }()
+	// Nothing else than a pipe takes one, or needs one.
+	_ = f.SetReadDeadline(time.Now().Add(maxPipeWait))
 	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
 	if err == nil && len(data) > maxFile {
 		err = fmt.Errorf("%s is larger than %d MiB", name, maxFile>>20)
@@ -137,7 +140,8 @@ func expand(path string) ([]string, error) {
 	if err != nil || !info.IsDir() {
 		return []string{path}, nil //nolint:nilerr // reading it says what is wrong
 	}
-	entries, err := os.ReadDir(path) // ascending by name
+	// Ascending by name.
+	entries, err := os.ReadDir(path)
 	if err != nil {
 		return nil, fmt.Errorf("can't be read: %w", withoutPath(err))
 	}

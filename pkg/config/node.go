@@ -31,12 +31,13 @@ const (
 type node struct {
 	kind kind
 	place
-	text, tag string   // of a scalar; tag is YAML's short one, "!!int"
-	refs      []string // where text came from, if an interpolation brought it in
-	masked    string   // text with those in place of their values
-	standIn   bool     // text was made up, since what it refers to is not there
-	items     []*node  // of a list
-	entries   []entry  // of a mapping
+	text, tag string // of a scalar; tag is YAML's short one, "!!int"
+	// refs is where text came from, if an interpolation brought it in.
+	refs    []string
+	masked  string  // text with those in place of their values
+	standIn bool    // text was made up, since what it refers to is not there
+	items   []*node // of a list
+	entries []entry // of a mapping
 }
 
 // entry is a key of a mapping. Its value is nil if an error was reported for it already.

@@ -174,7 +174,8 @@ func parseNumber(t reflect.Type, n *node) (int64, *setting.SyntaxError) {
 	var syntax *setting.SyntaxError
 	if errors.As(err, &syntax) {
 		if n.refs != nil {
-			syntax.Hint = "" // it may repeat the value
+			// It may repeat the value.
+			syntax.Hint = ""
 		}
 		return 0, syntax
 	}

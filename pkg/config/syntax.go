@@ -128,7 +128,8 @@ func closing(s string, quote byte) int {
 func special(lines []string, line int) (at int, first string) {
 	value := regexp.MustCompile(`(?:^|[:\-,\[]\s+|\[)(?:([*%@&!` + "`" + `|>])|({)[^}]*}[^\s,}\]])`)
 	near := []int{line, line + 1, line - 1}
-	if line < 1 { // the parser did not say
+	if line < 1 {
+		// The parser did not say.
 		near = nil
 		for i := range lines {
 			near = append(near, i+1)

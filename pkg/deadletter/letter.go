@@ -77,14 +77,17 @@ func cutLast(text string, sep byte) (before, after string, found bool) {
 
 // Letter is a dead letter: events that will not be delivered, with the reason.
 type Letter struct {
-	ID       uint64    // the store's number, ascending with time
-	Time     time.Time // when it was refused
-	Cluster  string
-	Tag      string
-	Output   string // "" where it was refused before any output
-	EventID  string // "" where it has none
-	Status   int    // the destination's status code, 0 where it has none
-	Reason   string // a short label: "rejected", "too_large", "invalid_entry", "max_attempts", …
+	// ID is the store's number, ascending with time.
+	ID      uint64
+	Time    time.Time // when it was refused
+	Cluster string
+	Tag     string
+	Output  string // "" where it was refused before any output
+	EventID string // "" where it has none
+	// Status is the destination's status code, 0 where it has none.
+	Status int
+	// Reason is a short label: "rejected", "too_large", "invalid_entry", "max_attempts", …
+	Reason   string
 	Detail   string // the destination's words
 	Attempts int
 	Events   int    // usually 1; more where entries that follow each other were refused together

@@ -37,7 +37,8 @@ type asideStore struct {
 	pending []*chunkRef
 	running bool // the goroutine
 	bytes   int
-	less    chan struct{} // closed when there is less; nil: nobody waits
+	// less is closed when there is less; nil: nobody waits.
+	less chan struct{}
 }
 
 // settle stores what waits aside of the chunk of ref, which nobody refers to any more, and then settles it.
@@ -158,7 +159,8 @@ func (a *asideStore) settleParts(refs []*chunkRef) error {
 	list, clusters := make([]buffer.Settlement, len(refs)), make([]string, len(refs))
 	for i, ref := range refs {
 		list[i] = buffer.Settlement{Chunk: ref.chunk, Rests: ref.rests.list()}
-		clusters[i] = ref.chunk.Cluster // the chunk is the source's afterwards
+		// The chunk is the source's afterwards.
+		clusters[i] = ref.chunk.Cluster
 	}
 	if err := refs[0].source.SettleParts(ctx, list); err != nil {
 		return err
@@ -211,7 +213,8 @@ type rests struct {
 // rest is a buffer.Rest that grows.
 type rest struct {
 	buffer.Rest
-	group  [2]int // where in Entries the group that is open begins and ends; the same: none is
+	// group is where in Entries the group that is open begins and ends; the same: none is.
+	group  [2]int
 	events int
 }
 

@@ -60,7 +60,8 @@ type batcher struct {
 	free    chan *batch // these and those that are in use are all that there are
 	ready   chan<- *batch
 
-	b       *batch          // the current one; nil: none was begun
+	// b is the current one; nil: none was begun.
+	b       *batch
 	due     context.Context // ends when b has waited long enough
 	stopDue context.CancelFunc
 	ref     *chunkRef // of the last events of b
@@ -166,7 +167,8 @@ func (b *batcher) flush() {
 // shrink gives back the memory of batches that are not in use.
 func (b *batcher) shrink() {
 	for range len(b.free) {
-		unused := <-b.free // nobody else takes from it
+		// Nobody else takes from it.
+		unused := <-b.free
 		unused.events, unused.memory = nil, arena{}
 		b.free <- unused
 	}
@@ -180,7 +182,8 @@ const (
 // arena is memory for many pieces that are given back together.
 type arena struct {
 	blocks [][]byte
-	at     int // the block that is being filled
+	// at is the block that is being filled.
+	at int
 }
 
 // copy returns a copy of b.

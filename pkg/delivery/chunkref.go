@@ -44,9 +44,10 @@ type chunkRef struct {
 	returned bool // an event of it was
 	dropped  int  // events that the rules dropped while the chunk was walked
 	counts   counts
-	rests    *rests            // what waits aside; nil: nothing does
-	after    []func(bool)      // to be called once the rests are stored, or are not
-	origins  map[int][]*origin // of events that are not in the entries as they were stored, by position
+	// rests is what waits aside; nil: nothing does.
+	rests   *rests
+	after   []func(bool)      // to be called once the rests are stored, or are not
+	origins map[int][]*origin // of events that are not in the entries as they were stored, by position
 }
 
 // origin marks a stored event that the rules have, or had. While its chunk is walked it is the only one of its event

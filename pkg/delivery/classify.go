@@ -130,7 +130,8 @@ func deadReason(f *outputs.Failure, ev *event.Event, fails int, set *outputs.Ret
 	case f.Reason.Final():
 		return string(f.Reason)
 	case f.Reason == outputs.ReasonPaced:
-		return "" // it was not tried
+		// It was not tried.
+		return ""
 	case !f.Untried && f.Reason != outputs.ReasonTarget && set.MaxAttempts > 0 && fails >= set.MaxAttempts:
 		return ReasonMaxAttempts
 	case set.MaxAge > 0 && now.Sub(ev.Chunk.Received) >= set.MaxAge:

@@ -16,9 +16,10 @@ type control struct {
 	drain, force context.Context
 	grace        time.Duration // that lies between the two at most
 
-	mu       sync.Mutex
-	resumed  chan struct{} // nil: not paused
-	retryNow chan struct{} // closed, and another put in its place, by retry
+	mu      sync.Mutex
+	resumed chan struct{} // nil: not paused
+	// retryNow is closed, and another put in its place, by retry.
+	retryNow chan struct{}
 }
 
 func newControl(grace time.Duration) *control {

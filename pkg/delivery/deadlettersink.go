@@ -59,7 +59,8 @@ func keptLetters(letters []DeadLetter, runs []run, drop bool) (keep []DeadLetter
 				keep = append(keep, l)
 			}
 		default:
-			if r.ref.filtered && r.ref.trunk == nil { // what is apart from its chunk without origins is as it was
+			if r.ref.filtered && r.ref.trunk == nil {
+				// what is apart from its chunk without origins is as it was.
 				stored := *entries.event(l.Chunk, l.Event.Pos)
 				l.Event = &stored
 			}

@@ -31,7 +31,8 @@ func joined(origins []*origin) uint64 {
 	var id []byte
 	for _, o := range origins[1:] {
 		id = append(o.ev.AppendID(id[:0]), '\n')
-		_, _ = h.Write(id) // it never fails
+		// It never fails.
+		_, _ = h.Write(id)
 	}
 	return max(1, h.Sum64())
 }
@@ -48,7 +49,8 @@ func (r *reader) event(c *event.Chunk, pos int) *event.Event {
 		r.it = c.Iterator()
 		r.it.Next(&r.ev)
 	}
-	for r.ev.Pos < pos && r.it.Next(&r.ev) { // it was read before
+	// It was read before.
+	for r.ev.Pos < pos && r.it.Next(&r.ev) {
 	}
 	return &r.ev
 }

@@ -9,7 +9,8 @@ import (
 )
 
 const (
-	refill    = time.Second      // the wait after the source failed
+	// refill is the wait after the source failed.
+	refill    = time.Second
 	restAfter = 10 * time.Second // without a chunk, memory is given back
 )
 
@@ -48,9 +49,11 @@ func (f *feeder) run() {
 			f.batcher.flush()
 			return
 		case f.overdue(): // above, then
-		case f.batcher.b != nil: // the batch has waited long enough, or the source failed: below, then
+		case f.batcher.b != nil:
+			// The batch has waited long enough, or the source failed: below, then.
 			f.batcher.flush()
-		case errors.Is(err, context.DeadlineExceeded): // almost overdue
+		case errors.Is(err, context.DeadlineExceeded):
+			// Almost overdue.
 		default:
 			f.rec.sourceFailed(err, refill)
 			f.clock.beat.Rest()
@@ -156,7 +159,8 @@ func (f *feeder) damaged(ref *chunkRef, seen int, err error) {
 	n := c.Events - seen
 	f.rec.log.Error().Str("cluster", c.Cluster).Str("tag", c.Tag).Uint64("chunk", c.Seq).Int("events", n).
 		Str("error", detail).Msg("a stored chunk is damaged: what can't be read goes to the dead letters")
-	f.batcher.flush() // what can be read does not wait for the dead letters
+	// What can be read does not wait for the dead letters.
+	f.batcher.flush()
 	letter := DeadLetter{
 		Chunk: c, Raw: after(c, seen), Events: n, Output: f.name, Reason: ReasonDamaged, Detail: detail,
 	}

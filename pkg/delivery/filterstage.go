@@ -8,7 +8,8 @@ import (
 )
 
 const (
-	maxHeldBack = 32 << 20              // what the rules hold back, by cost; above it they give out everything
+	// maxHeldBack is what the rules hold back, by cost; above it they give out everything.
+	maxHeldBack = 32 << 20
 	flushGap    = 20 * time.Millisecond // between calls of Flush for what is due
 	maxLetters  = 1000                  // that are stored together
 )
@@ -216,7 +217,8 @@ func (f *filterStage) Dead(e *filter.Event, reason string) {
 			Event: &o.ev, Chunk: o.ev.Chunk, Events: 1, Output: f.name, Reason: reason, Detail: e.Detail,
 		}
 		if reason == filter.ReasonUnrouted {
-			l.Output = "" // sent again, it is for the routes to say where it goes
+			// Sent again, it is for the routes to say where it goes.
+			l.Output = ""
 		}
 		f.letters = append(f.letters, l)
 	}
@@ -228,7 +230,8 @@ func (f *filterStage) addLetters() {
 		return
 	}
 	added := !f.ended && f.dead.addFiltered(f.letters, func(add func()) {
-		f.out.flush() // what can be sent does not wait for the dead letters
+		// What can be sent does not wait for the dead letters.
+		f.out.flush()
 		f.clock.pause(add)
 	})
 	for i, o := range f.deadOrigins {

@@ -25,9 +25,10 @@ type concurrencyLimiter struct {
 type sendResult int
 
 const (
-	unknown   sendResult = iota // it failed for another reason, or a few events of many were throttled
-	taken                       // the destination took at least a part, and throttled nothing
-	throttled                   // it throttled a good part of the events
+	unknown sendResult = iota // it failed for another reason, or a few events of many were throttled
+	// taken is the destination took at least a part, and throttled nothing.
+	taken
+	throttled // it throttled a good part of the events
 )
 
 func newConcurrencyLimiter(workers int) *concurrencyLimiter {

@@ -18,16 +18,21 @@ type Time struct {
 
 // Event is one event of a chunk. Its slices point into the chunk's Entries and live as long.
 type Event struct {
-	Chunk    *Chunk // the chunk it came in: cluster, tag, id
-	Pos      int    // its position in Chunk, counted in events
-	Time     Time
-	Metadata []byte // a msgpack map, nil where the entry had none
-	Group    []byte // the group-start entry in force (Fluent Bit's OTLP groups), nil outside a group
-	Record   []byte // a msgpack map
-	Tag      string // as it is delivered, where a filter has changed it; "": the chunk's
-	Joined   uint64 // tells one that stands for several from others that begin with the same; 0: it stands for itself
+	// Chunk is the chunk it came in: cluster, tag, id.
+	Chunk *Chunk
+	// Pos is its position in Chunk, counted in events.
+	Pos  int
+	Time Time
+	// Metadata is a msgpack map, nil where the entry had none.
+	Metadata []byte
+	// Group is the group-start entry in force (Fluent Bit's OTLP groups), nil outside a group.
+	Group  []byte
+	Record []byte // a msgpack map
+	Tag    string // as it is delivered, where a filter has changed it; "": the chunk's
+	Joined uint64 // tells one that stands for several from others that begin with the same; 0: it stands for itself
 
-	part place // where Iterator found the event's part: a hint for AppendID
+	// part is where Iterator found the event's part: a hint for AppendID.
+	part place
 }
 
 // DeliveredTag returns the tag that documents, names and messages have: the chunk's, unless a filter has changed it,
@@ -41,14 +46,17 @@ func (ev *Event) SameOrigin(other *Event) bool { return ev.Chunk == other.Chunk 
 // storage and of delivery. Entries holds Events well-formed events, uncompressed, and possibly
 // group markers, which are not counted.
 type Chunk struct {
-	Seq      uint64 // the queue's number, ascending within a cluster
-	Cluster  string
-	Tag      string
-	Source   string    // who sent it, see Source; "" where that was not to be kept
+	// Seq is the queue's number, ascending within a cluster.
+	Seq     uint64
+	Cluster string
+	Tag     string
+	// Source is who sent it, see Source; "" where that was not to be kept.
+	Source   string
 	Received time.Time // when it was stored
 	Events   int
 	Entries  []byte
-	Parts    []Part // what the chunk was made of, in order; their Events add up to Chunk.Events
+	// Parts is what the chunk was made of, in order; their Events add up to Chunk.Events.
+	Parts    []Part
 	Returned bool   // dead letters that somebody sends again to this output, whatever the routes say
 	Filtered bool   // its entries are as the filters have left them, which are not asked again
 	NewTag   string // of Filtered entries: the tag that the filters have left, where that is another; see DeliveredTag

@@ -27,13 +27,15 @@ type Encoder struct {
 	static  map[string]map[string]string
 	time    []byte // `"@timestamp":"`, nil without
 	cluster struct {
-		name   string
-		names  [][]byte // the rendered names of what is added, metadata's last if it has one
-		mask   uint64   // of their hashes
-		static []byte   // the rendered static fields
+		name string
+		// names is the rendered names of what is added, metadata's last if it has one.
+		names  [][]byte
+		mask   uint64 // of their hashes
+		static []byte // the rendered static fields
 		known  bool
 	}
-	origin struct { // tag, cluster and source of the last event, rendered
+	// Tag, cluster and source of the last event, rendered.
+	origin struct {
 		source string
 		tag    string
 		text   []byte

@@ -126,7 +126,8 @@ func head(b []byte, i int) (t Type, n, j int, err error) {
 		if left >= h {
 			size = uint64(binary.BigEndian.Uint32(b[i+1:]))
 		}
-	default: // fixarray, fixmap
+	default:
+		// Fixarray, fixmap.
 		size = uint64(c & 0x0f)
 	}
 	if t == TypeExt {
@@ -157,7 +158,8 @@ func (w *walker) walk(i, n, depth int) (int, error) {
 			return 0, ErrTruncated
 		}
 		c := b[i]
-		if c&0xe0 == 0xa0 { // a short str; a look into the table would take longer
+		if c&0xe0 == 0xa0 {
+			// A short str; a look into the table would take longer.
 			i += 1 + int(c&0x1f)
 			continue
 		}
@@ -165,7 +167,8 @@ func (w *walker) walk(i, n, depth int) (int, error) {
 			i += s
 			continue
 		}
-		if c == 0xd9 && i+1 < len(b) { // str8: most values of log records
+		if c == 0xd9 && i+1 < len(b) {
+			// str8: most values of log records.
 			i += 2 + int(b[i+1])
 			continue
 		}
@@ -208,7 +211,8 @@ func ValueEnd(b []byte, i int) int {
 			return -1
 		}
 		c := b[i]
-		if c&0xe0 == 0xa0 { // a short str; a look into the table would take longer
+		if c&0xe0 == 0xa0 {
+			// A short str; a look into the table would take longer.
 			i += 1 + int(c&0x1f)
 			continue
 		}
@@ -220,7 +224,8 @@ func ValueEnd(b []byte, i int) int {
 			i += 2 + int(b[i+1])
 			continue
 		}
-		if c < 0xa0 { // fixmap, fixarray
+		if c < 0xa0 {
+			// Fixmap, fixarray.
 			n := int(c & 0x0f)
 			if c < 0x90 {
 				n *= 2

@@ -19,7 +19,8 @@ type renderer struct {
 	added     [][]byte // keys that the outermost map must not have
 	addedMask uint64
 	hashes    []uint64 // of the keys of the small maps that are being written, innermost last
-	keyLevel  int      // how many keys that are maps or arrays enclose what is being written
+	// keyLevel is how many keys that are maps or arrays enclose what is being written.
+	keyLevel int
 	keySet
 }
 
@@ -115,7 +116,8 @@ func appendScalar(dst []byte, c, ext byte, p []byte, quoted bool) []byte {
 		if ext == 0 && len(p) == 8 {
 			t := Time{Sec: int64(binary.BigEndian.Uint32(p)), Nsec: binary.BigEndian.Uint32(p[4:])}
 			switch {
-			case t.Nsec >= 1e9: // no time
+			case t.Nsec >= 1e9:
+				// No time.
 			case quoted:
 				return append(appendRFC3339(append(dst, '"'), t), '"')
 			default:
@@ -148,7 +150,8 @@ func appendFloat(dst []byte, f float64, bits int) []byte {
 	}
 	if small || large {
 		dst = strconv.AppendFloat(dst, f, 'e', -1, bits)
-		if n := len(dst); dst[n-4] == 'e' && dst[n-3] == '-' && dst[n-2] == '0' { // e-09
+		if n := len(dst); dst[n-4] == 'e' && dst[n-3] == '-' && dst[n-2] == '0' {
+			// e-09.
 			dst[n-2] = dst[n-1]
 			dst = dst[:n-1]
 		}

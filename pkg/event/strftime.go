@@ -72,7 +72,8 @@ func appendConversion(dst []byte, conv byte, t Time) []byte {
 		return append(dst, "PM"...)
 	case 'F':
 		return appendDate(dst, c)
-	default: // T: ParseTemplate lets no other pass
+	default:
+		// T: ParseTemplate lets no other pass.
 		return appendClock(dst, c)
 	}
 }

@@ -166,7 +166,8 @@ func parsePath(s string, i int) (path []string, end int, err error) {
 				return nil, 0, templateError(s, i+1,
 					`a field's name in quotes should follow '[' (write {record["a.b"]})`)
 			}
-			name, _ := strconv.Unquote(quoted) // QuotedPrefix has checked it
+			// QuotedPrefix has checked it.
+			name, _ := strconv.Unquote(quoted)
 			i += 1 + len(quoted)
 			if i == len(s) || s[i] != ']' {
 				return nil, 0, templateError(s, min(i, len(s)-1), "']' should follow the field's name")
@@ -205,7 +206,8 @@ func (t *Template) Append(dst []byte, ev *Event, clean func(dst, value []byte) [
 			if len(dst) == from {
 				dst = append(dst, seg.text...)
 			}
-			if clean != nil { // behind the value, then moved to its place: no scratch memory is needed
+			if clean != nil {
+				// Behind the value, then moved to its place: no scratch memory is needed.
 				to := len(dst)
 				dst = clean(dst, dst[from:to:to])
 				dst = append(dst[:from], dst[to:]...)
@@ -227,7 +229,8 @@ func (seg *segment) appendValue(dst []byte, ev *Event) []byte {
 		if value, ok := Lookup(ev.Record, seg.path...); ok {
 			return AppendText(dst, value)
 		}
-	case literal, timeText: // Append's own
+	case literal, timeText:
+		// Append's own.
 	}
 	return dst
 }

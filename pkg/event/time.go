@@ -74,7 +74,8 @@ func civilOf(sec int64) civil {
 		hour: int(s / 3600), minute: int(s / 60 % 60), second: int(s % 60),
 		weekday: int(((d+4)%7 + 7) % 7),
 	}
-	d += 719468 // days from 0000-03-01 to 1970-01-01
+	// Days from 0000-03-01 to 1970-01-01.
+	d += 719468
 	era := d / 146097
 	if d < 0 {
 		era = (d - 146096) / 146097
@@ -86,7 +87,8 @@ func civilOf(sec int64) civil {
 	c.day = doy - (153*mp+2)/5 + 1
 	c.month = mp + 3
 	c.year = yoe + int(era)*400
-	c.yearday = doy + 60 // counted from March: January and February have 59 days
+	// Counted from March: January and February have 59 days.
+	c.yearday = doy + 60
 	if leap(c.year) {
 		c.yearday++
 	}
@@ -102,7 +104,8 @@ func leap(year int) bool { return year%4 == 0 && (year%100 != 0 || year%400 == 0
 
 // isoWeek returns the year and the week that ISO 8601 counts the day to.
 func (c civil) isoWeek() (year, week int) {
-	weekday := (c.weekday + 6) % 7 // Monday is 0
+	// Monday is 0.
+	weekday := (c.weekday + 6) % 7
 	week = (c.yearday - weekday + 9) / 7
 	year = c.year
 	if week < 1 {
@@ -119,7 +122,8 @@ func (c civil) isoWeek() (year, week int) {
 // Wednesday, else 52.
 func weeksIn(year int) int {
 	y := year - 1
-	first := (1 + 5*(y%4) + 4*(y%100) + 6*(y%400)) % 7 // weekday of January 1st, 0 is Sunday
+	// Weekday of January 1st, 0 is Sunday.
+	first := (1 + 5*(y%4) + 4*(y%100) + 6*(y%400)) % 7
 	if first == 4 || first == 3 && leap(year) {
 		return 53
 	}

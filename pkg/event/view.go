@@ -27,7 +27,8 @@ func member(m []byte, name string) (value []byte) {
 			return nil
 		}
 		key, from, text := i+1, i+1+int(m[i]&0x1f), true
-		if m[i]&0xe0 != 0xa0 { // no short str, as most keys are
+		if m[i]&0xe0 != 0xa0 {
+			// No short str, as most keys are.
 			t, size, j, err := head(m, i)
 			key, from, text = j, j+size, t == TypeStr || t == TypeBin
 			if t == TypeMap || t == TypeArray {
@@ -72,7 +73,8 @@ func AppendText(dst, value []byte) []byte {
 		return AppendValid(dst, value[j:j+n])
 	case TypeMap, TypeArray:
 		var e Encoder
-		dst, _ = e.AppendValue(dst, value) // an error leaves dst as it was
+		// An error leaves dst as it was.
+		dst, _ = e.AppendValue(dst, value)
 		return dst
 	default:
 		return appendScalar(dst, value[0], value[j-1], value[j:j+n], false)

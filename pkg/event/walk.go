@@ -13,10 +13,12 @@ type Kind uint8
 
 // The kinds.
 const (
-	KindInvalid    Kind = iota // a well-formed value that is no event: Entry.Reason says why
-	KindEvent                  // a log event
-	KindGroupStart             // the events that follow belong to the group that the entry describes
-	KindGroupEnd               // they no longer do
+	// KindInvalid is a well-formed value that is no event: Entry.Reason says why.
+	KindInvalid Kind = iota
+	KindEvent        // a log event
+	// KindGroupStart is the events that follow belong to the group that the entry describes.
+	KindGroupStart
+	KindGroupEnd // they no longer do
 )
 
 // Seconds that make an EventTime a mark of a group (Fluent Bit's, from its OTLP input).
@@ -45,11 +47,13 @@ const (
 
 // Entry is one entry as ReadEntry found it. Its slices are parts of the bytes read.
 type Entry struct {
-	Time     Time
-	Kind     Kind
-	Reason   string // a constant label for KindInvalid: why
-	Nanos    bool   // the time has a fraction of a second
-	Metadata []byte // a msgpack map; nil where the entry has none
+	Time Time
+	Kind Kind
+	// Reason is a constant label for KindInvalid: why.
+	Reason string
+	Nanos  bool // the time has a fraction of a second
+	// Metadata is a msgpack map; nil where the entry has none.
+	Metadata []byte
 	Record   []byte // a msgpack map
 	Raw      []byte // the whole entry
 }
@@ -158,7 +162,8 @@ func readHead(w *walker, i int, e *Entry) (end int, kind Kind, err error) {
 // readTime reads the time at i: an EventTime, or a number of seconds or, from 1e11 on, of milli-, micro-
 // or nanoseconds, which is what loggers for Node and the JVM send.
 func readTime(b []byte, i int, e *Entry) (end int, kind Kind, err error) {
-	if len(b)-i >= 10 && b[i] == 0xd7 && b[i+1] == 0 { // EventTime as fixext8: nearly always
+	if len(b)-i >= 10 && b[i] == 0xd7 && b[i+1] == 0 {
+		// EventTime as fixext8: nearly always.
 		kind = e.eventTime(b[i+2 : i+10])
 		return i + 10, kind, nil
 	}

@@ -214,7 +214,8 @@ func fromJSON(params ...any) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	left := len(text) // no text has more values than bytes
+	// No text has more values than bytes.
+	left := len(text)
 	v, _, err := decodeValue(value, &left)
 	return v, err
 }

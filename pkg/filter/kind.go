@@ -12,8 +12,10 @@ import (
 // and package all lists them. The configuration, its schema and the documentation take what they know of a kind from
 // here.
 type Kind struct {
-	Name    string // the key that its settings are given under
-	Summary string // one line for people: what it does
+	// Name is the key that its settings are given under.
+	Name string
+	// Summary is one line for people: what it does.
+	Summary string
 	// NewConfig returns a pointer to settings without any default set.
 	NewConfig func() Config
 }

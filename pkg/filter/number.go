@@ -40,7 +40,8 @@ func integerOf(v any) (i integer, ok bool) {
 	default:
 		r := reflect.ValueOf(v)
 		switch {
-		case v == nil || r.Type().PkgPath() != "": // a duration or a month has rules of its own
+		case v == nil || r.Type().PkgPath() != "":
+			// A duration or a month has rules of its own.
 			return integer{}, false
 		case r.CanUint():
 			return integer{size: r.Uint()}, true
@@ -313,7 +314,8 @@ func toInteger(params ...any) (any, error) {
 	switch v := params[0].(type) {
 	case float64:
 		whole := math.Trunc(v)
-		if !(math.Abs(whole) < 1<<64) { // also NaN
+		if !(math.Abs(whole) < 1<<64) {
+			// Also NaN.
 			return nil, errors.New("a number does not fit into 64 bits")
 		}
 		return integer{negative: whole < 0, size: uint64(math.Abs(whole))}.value()
@@ -330,7 +332,8 @@ func toInteger(params ...any) (any, error) {
 	if i, ok := integerOf(params[0]); ok {
 		return i.value()
 	}
-	if r := reflect.ValueOf(params[0]); r.CanInt() { // a duration, a month
+	if r := reflect.ValueOf(params[0]); r.CanInt() {
+		// A duration, a month.
 		return int(r.Int()), nil
 	}
 	return nil, fmt.Errorf("%s is no number", kindOf(params[0]))

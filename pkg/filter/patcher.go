@@ -102,7 +102,8 @@ func exact(n *ast.BinaryNode) bool {
 	}
 	left, first := n.Left.(*ast.IntegerNode)
 	right, second := n.Right.(*ast.IntegerNode)
-	if first && second { // the compiler calculates with these, and wraps around
+	if first && second {
+		// The compiler calculates with these, and wraps around.
 		_, fits := arithmetic()[n.Operator](left.Value, right.Value).(int)
 		return !fits
 	}
@@ -146,7 +147,8 @@ func mayBeInteger(n ast.Node) bool {
 	switch t.Kind() {
 	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64,
 		reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
-		return t.PkgPath() == "" // a duration has rules of its own
+		// A duration has rules of its own.
+		return t.PkgPath() == ""
 	default:
 		return false
 	}

@@ -21,7 +21,8 @@ func ParsePath(text string) ([]string, error) {
 			if err != nil {
 				return nil, pathError(text, i+1, `a name in quotes should follow '[' (write ["a.b"])`)
 			}
-			name, _ := strconv.Unquote(quoted) // QuotedPrefix has checked it
+			// QuotedPrefix has checked it.
+			name, _ := strconv.Unquote(quoted)
 			i += 1 + len(quoted)
 			if i == len(text) || text[i] != ']' {
 				return nil, pathError(text, i, "']' should follow the name")

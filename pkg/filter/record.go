@@ -28,7 +28,8 @@ func (e *Event) Get(path ...string) (value []byte, ok bool) {
 	switch {
 	case len(path) == 0:
 		return e.Rendered(), true
-	case !e.read && !e.looked: // one look-up alone is cheaper than to read all fields
+	case !e.read && !e.looked:
+		// One look-up alone is cheaper than to read all fields.
 		e.looked = true
 		return event.Lookup(e.Record, path...)
 	}
@@ -129,7 +130,8 @@ func (e *Event) Rename(from, to []string) bool {
 	}
 	e.fields[i] = e.newField(to[0], nil, e.fields[i].msgpack(), nil)
 	e.changed = true
-	if j := e.before(i, from[0]); j >= 0 { // there were two
+	if j := e.before(i, from[0]); j >= 0 {
+		// There were two.
 		e.removeAll(from[0], j)
 	}
 	return true
@@ -251,7 +253,8 @@ func (e *Event) ReadFields() {
 func (e *Event) add(b []byte, at, n int, whole bool) {
 	for ; n > 0 && at < len(b); n-- {
 		if len(e.fields) < cap(e.fields) {
-			e.fields = e.fields[:len(e.fields)+1] // read sets all of it
+			// Read sets all of it.
+			e.fields = e.fields[:len(e.fields)+1]
 		} else {
 			e.fields = append(e.fields, field{})
 		}

@@ -10,7 +10,8 @@ import (
 const (
 	ReasonWhen     = "when"     // other outputs' routes took it
 	ReasonUnrouted = "unrouted" // no route took it
-	ReasonFilter   = "filter"   // a step dropped it, or found it dead
+	// ReasonFilter is a step dropped it, or found it dead.
+	ReasonFilter = "filter"
 )
 
 // Route is a route of the configuration as an output sees it.
@@ -25,7 +26,8 @@ type Route struct {
 
 // Stage is a step in its place.
 type Stage struct {
-	Filter string // the name of the list that it is in
+	// Filter is the name of the list that it is in.
+	Filter string
 	Index  int    // in that list
 	Kind   string // "grep", "parse", …
 	When   *Condition
@@ -178,7 +180,8 @@ func (r *Rules) makePlan(cluster, tag string) *plan {
 		}
 		reaches = reaches || rt.here
 		if rt.When == nil && (!rt.Continue || rt.here) {
-			break // nothing goes past it
+			// Nothing goes past it.
+			break
 		}
 	}
 	// What was stored for the output before the routes changed goes there still.
@@ -317,7 +320,8 @@ func (r *Rules) Due() (due time.Time) {
 // Flush gives out what steps hold back and is due at now, or everything.
 func (r *Rules) Flush(now time.Time, everything bool, out Sink) {
 	r.now, r.out = now, out
-	for _, s := range r.joining { // a route's in order: what one gives out the next may hold back
+	// A route's in order: what one gives out the next may hold back.
+	for _, s := range r.joining {
 		s.Joiner.Flush(now, everything, s.emit)
 	}
 }

@@ -11,9 +11,10 @@ const KindWhen = "when"
 
 // StageStats is what a stage, or a route's condition, has done so far.
 type StageStats struct {
-	Route   string
-	Filter  string // the name of the list that it is in; empty for a route's condition
-	Index   int    // in that list
+	Route string
+	// Filter is the name of the list that it is in; empty for a route's condition.
+	Filter  string
+	Index   int // in that list
 	Kind    string
 	In      uint64  // events given to it: not those for which its own condition is false
 	Out     uint64  // events that went on

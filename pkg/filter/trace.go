@@ -11,8 +11,9 @@ type Seen struct {
 	Route string
 	Stage *Stage // nil: the route took the event, which has not been changed yet
 
-	Event  *Event     // as it leaves the stage; valid until the call returns
-	Before []byte     // its record as it came in: a copy, nil for an event that the stage made
+	Event *Event // as it leaves the stage; valid until the call returns
+	// Before is its record as it came in: a copy, nil for an event that the stage made.
+	Before []byte
 	Time   event.Time // its time as it came in
 	Tag    string     // likewise, as it would have been delivered
 
@@ -38,7 +39,8 @@ func (r *Rules) Trace(see func(Seen)) {
 			} else {
 				s.Joiner = tracedJoiner{t}
 			}
-			s.When = nil // traced asks it
+			// Traced asks it.
+			s.When = nil
 		}
 		// A stage in front, so that the route's name is told first, and no plan is a plain one.
 		door := &stage{Stage: Stage{Step: &traced{route: rt.Name, see: see}}}
@@ -49,7 +51,8 @@ func (r *Rules) Trace(see func(Seen)) {
 // Refusal is a route that an event's cluster and tag match, but not its condition.
 type Refusal struct {
 	Route string
-	Err   error // the condition could not be evaluated
+	// Err is the condition could not be evaluated.
+	Err error
 }
 
 // Refusals returns the routes that do not take e because of their conditions, up to the last one
@@ -75,9 +78,11 @@ type traced struct {
 	route string
 	stage Stage
 	see   func(Seen)
-	held  map[any]Seen // what the stage's Joiner holds back, by first origin
-	mark  any          // the first origin of the event at hand
-	joins bool         // the event at hand went on within another one
+	// held is what the stage's Joiner holds back, by first origin.
+	held map[any]Seen
+	// mark is the first origin of the event at hand.
+	mark  any
+	joins bool // the event at hand went on within another one
 }
 
 func (t *traced) enter(e *Event) Seen {

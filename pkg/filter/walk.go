@@ -10,7 +10,8 @@ import (
 type field struct {
 	entry    []byte
 	from, to int32 // the key's text in entry; from is 0 where the key is no str or bin
-	value    int32 // where the value begins in entry
+	// value is where the value begins in entry.
+	value int32
 }
 
 func (f *field) is(name string) bool {
@@ -30,7 +31,8 @@ func (f *field) name() []byte {
 // read reads the member at b[i] and returns where it ends; the last one of a map ends with it. It
 // returns 0 where there is none.
 func (f *field) read(b []byte, i int, last bool) (end int) {
-	if i < len(b) && b[i]&0xe0 == 0xa0 { // a short str: most keys
+	if i < len(b) && b[i]&0xe0 == 0xa0 {
+		// A short str: most keys.
 		f.from, f.to = 1, 1+int32(b[i]&0x1f)
 		f.value = f.to
 	} else if text, after, err := event.ReadBytes(b[i:]); err == nil {

@@ -52,11 +52,12 @@ type assembler struct {
 	batch   ingest.Batch // nil while idle
 	held    int64        // charged for batch
 	letters int          // dead letters of the message begun last
-	group   []byte       // the group start that its next entries belong to, nil outside a group
-	tag     string       // of the last message
-	acks    []string     // chunks whose acks are due once the batch is stored, in order
-	tally   tally        // what the batch holds
-	gather  gathering
+	// group is the group start that its next entries belong to, nil outside a group.
+	group  []byte
+	tag    string   // of the last message
+	acks   []string // chunks whose acks are due once the batch is stored, in order
+	tally  tally    // what the batch holds
+	gather gathering
 }
 
 // gathering is events of Messages of one tag that want no ack and are not in the batch yet.
@@ -152,13 +153,14 @@ func (a *assembler) wholeEntries(ctx context.Context, b []byte) error {
 func (a *assembler) entries(ctx context.Context, b []byte) (rest []byte, err error) {
 	var (
 		e      event.Entry
-		run    = b       // entries of one kind that follow each other begin here
-		reason string    // why those of the run are invalid, "" for events and marks of groups
-		events int       // of the run
-		nanos  bool      // of the run
-		keep   int       // bytes of the run that a dead letter keeps
-		lent   = a.group // the run becomes a chunk of its own, where its first events must find their group
-		flush  = func() error {
+		run    = b    // entries of one kind that follow each other begin here
+		reason string // why those of the run are invalid, "" for events and marks of groups
+		events int    // of the run
+		nanos  bool   // of the run
+		keep   int    // bytes of the run that a dead letter keeps
+		// lent is the run becomes a chunk of its own, where its first events must find their group.
+		lent  = a.group
+		flush = func() error {
 			entries := run[:len(run)-len(b)]
 			switch {
 			case len(entries) == 0:

@@ -87,7 +87,8 @@ func (b *receiveBuffer) resize(ctx context.Context, size int) error {
 		if buf, err = takeBuffer(ctx, b.mem, ingest.ToReceive, size); err != nil {
 			return err
 		}
-		b.mem.Progressed(time.Now()) // it could not be read while it waited
+		// It could not be read while it waited.
+		b.mem.Progressed(time.Now())
 	}
 	n := copy(buf, b.bytes())
 	b.buf, b.r, b.w = buf, 0, n

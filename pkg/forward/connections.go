@@ -12,11 +12,12 @@ import (
 
 // connections are those of a server. Safe for concurrent use.
 type connections struct {
-	mu       sync.Mutex
-	open     map[uint64]*conn   // by id
-	preAuth  *list.List         // of *conn: those of open that have not logged in yet, the first longest
-	sources  map[netip.Addr]int // of open, where their number is limited
-	draining time.Time          // when the last one shall begin to end; zero: the server serves
+	mu      sync.Mutex
+	open    map[uint64]*conn   // by id
+	preAuth *list.List         // of *conn: those of open that have not logged in yet, the first longest
+	sources map[netip.Addr]int // of open, where their number is limited
+	// draining is when the last one shall begin to end; zero: the server serves.
+	draining time.Time
 }
 
 func newConnections() connections {
@@ -41,7 +42,8 @@ func (t *connections) enter(c *conn, limits *Config, places *Places) (reason str
 		}
 		oldest := t.preAuth.Remove(first).(*conn)
 		oldest.place.preAuth, oldest.place.madeRoom = nil, reason
-		delete(t.open, oldest.id) // its place among Places is c's from here on
+		// Its place among Places is c's from here on.
+		delete(t.open, oldest.id)
 		_ = oldest.socket.Close()
 	}
 	t.open[c.id] = c

@@ -15,8 +15,9 @@ type departure struct {
 	gone  func() bool // looks at the connection; safe for concurrent use
 	leave func()      // is called once gone has said so
 
-	mu    sync.Mutex
-	since time.Time   // when the commit in hand began; zero: there is none
+	mu sync.Mutex
+	// since is when the commit in hand began; zero: there is none.
+	since time.Time
 	timer *time.Timer // nil: none was ever needed
 	armed bool
 	ended bool
@@ -60,7 +61,8 @@ func (d *departure) look() {
 	defer d.mu.Unlock()
 	d.armed = false
 	if d.ended || d.since.IsZero() {
-		return // the next commit arms it
+		// The next commit arms it.
+		return
 	}
 	wait := goneAfter
 	if left := goneAfter - time.Since(d.since); left > 0 {

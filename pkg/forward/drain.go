@@ -29,11 +29,13 @@ const (
 type drainState struct {
 	setReadDeadline func(time.Time) error // the connection's; its error is left to the next read
 
-	mu      sync.Mutex
-	armed   time.Time     // the deadline that is set; zero: none was
-	between bool          // the connection waits for a message to begin
-	at      time.Time     // when it shall end, between messages; zero: not yet
-	wake    chan struct{} // not nil while it sleeps: closed by end
+	mu sync.Mutex
+	// armed is the deadline that is set; zero: none was.
+	armed   time.Time
+	between bool // the connection waits for a message to begin
+	// at is when it shall end, between messages; zero: not yet.
+	at   time.Time
+	wake chan struct{} // not nil while it sleeps: closed by end
 
 	// For the connection's goroutine alone.
 	told   bool // the client was told that the connection ends
@@ -80,7 +82,8 @@ func (d *drainState) wait(deadline time.Time, between bool) (until time.Time) {
 // arm sets the connection's deadline.
 func (d *drainState) arm(deadline time.Time) {
 	d.armed = deadline
-	_ = d.setReadDeadline(deadline) // fails on a closed connection, as will Read
+	// Fails on a closed connection, as will Read.
+	_ = d.setReadDeadline(deadline)
 }
 
 // end makes the connection end at the given time, or after the message in hand. Safe for concurrent use.
@@ -146,7 +149,8 @@ func (c *conn) drainBusy() error {
 		c.drain.end(time.Now())
 	}
 	if c.in.size() == 0 && !c.drain.told || !c.drain.overdue() {
-		return nil // it is still to be seen whether it is quiet
+		// It is still to be seen whether it is quiet.
+		return nil
 	}
 	return c.tellEnd()
 }
@@ -167,7 +171,8 @@ func (c *conn) tellEnd() error {
 		_ = c.socket.SetWriteDeadline(c.drain.toldAt.Add(drainFor)) // as below
 		_ = t.CloseWrite()                                          // as below
 	}
-	_ = half.CloseWrite() // fails on a closed connection, as will Read
+	// Fails on a closed connection, as will Read.
+	_ = half.CloseWrite()
 	return nil
 }
 

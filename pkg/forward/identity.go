@@ -8,7 +8,8 @@ import (
 
 // Peer is what is known of a client before it has said who it is.
 type Peer struct {
-	Addr     netip.AddrPort       // its own, also behind a proxy that tells it; not valid for a Unix socket
+	// Addr is its own, also behind a proxy that tells it; not valid for a Unix socket.
+	Addr     netip.AddrPort
 	TLS      *tls.ConnectionState // nil without TLS
 	Clusters []string             // which may come in there; none: all
 }
@@ -17,7 +18,8 @@ type Peer struct {
 type Login struct {
 	Nonce, Auth    []byte // the HELO's
 	ServerHostname string // what the PONG will say
-	Hostname       string // the client's own, which it chooses
+	// Hostname is the client's own, which it chooses.
+	Hostname       string
 	Salt           string
 	KeyDigest      string // hex(SHA-512(Salt ‖ Hostname ‖ Nonce ‖ shared key))
 	User           string // "" where the client has none

@@ -104,7 +104,8 @@ func (a *assembler) inflate(ctx context.Context, payload []byte, with *codec) er
 			return refusal.New(refusal.TooLarge, "one of its events has more than %d bytes when decompressed",
 				maxInflated)
 		}
-		grown, err := takeBuffer(ctx, a.mem, ingest.ToStore, 2*len(window)) // one entry is larger than half of it
+		// One entry is larger than half of it.
+		grown, err := takeBuffer(ctx, a.mem, ingest.ToStore, 2*len(window))
 		if err != nil {
 			return err
 		}

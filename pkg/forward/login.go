@@ -33,7 +33,8 @@ func readPing(from io.Reader, l *Login) error {
 		buf = buf[:len(buf)+n]
 		if n == 0 {
 			switch {
-			case readErr == nil: // may be, and means nothing
+			case readErr == nil:
+				// May be, and means nothing.
 				continue
 			case errors.Is(readErr, io.EOF) && len(buf) > 0:
 				readErr = io.ErrUnexpectedEOF

@@ -17,20 +17,22 @@ import (
 
 // Stats is what a listener has done since it started. Messages count once they are stored.
 type Stats struct {
-	Name         string
-	Address      string
-	Open         int               // connections
-	Connections  uint64            // ever
-	TLS          uint64            // of these, with a finished TLS handshake
-	Proxied      uint64            // of these, whose source a PROXY header told
-	Probes       uint64            // connections that closed before their first message
-	Refused      map[string]uint64 // connections that the server closed for a fault, by reason
-	Messages     map[string]uint64 // by mode: message, forward, packed, gzip, zstd
-	Clusters     map[string]int    // of Open, by cluster
-	NoAck        uint64            // of Messages: those that want no ack, and so are lost where their connection breaks
-	NoAckPeers   []NoAckPeer       // who sent such, the last first; maxNoAckPeers at most
-	Agents       []Agent           // who sends, the last seen first; maxAgents at most
-	RefusedPeers []RefusedPeer     // of Refused, whose connections, the last first; maxRefusedPeers at most
+	Name        string
+	Address     string
+	Open        int               // connections
+	Connections uint64            // ever
+	TLS         uint64            // of these, with a finished TLS handshake
+	Proxied     uint64            // of these, whose source a PROXY header told
+	Probes      uint64            // connections that closed before their first message
+	Refused     map[string]uint64 // connections that the server closed for a fault, by reason
+	Messages    map[string]uint64 // by mode: message, forward, packed, gzip, zstd
+	Clusters    map[string]int    // of Open, by cluster
+	NoAck       uint64            // of Messages: those that want no ack, and so are lost where their connection breaks
+	// NoAckPeers is who sent such, the last first; maxNoAckPeers at most.
+	NoAckPeers []NoAckPeer
+	// Agents is who sends, the last seen first; maxAgents at most.
+	Agents       []Agent
+	RefusedPeers []RefusedPeer // of Refused, whose connections, the last first; maxRefusedPeers at most
 	Acks         uint64
 	AckLatency   metric.Snapshot // from a message's last byte to its ack written
 	LastError    string          // of the last connection refused or of accepting one; "" if there was none
@@ -65,8 +67,9 @@ type counters struct {
 	lastError   string
 	lastErrorAt time.Time
 	people      people
-	lastErrorOf netip.Addr // the client's; not valid where it was about none, or a Unix socket's
-	errorOver   time.Time  // see Stats.LastErrorOver
+	// lastErrorOf is the client's; not valid where it was about none, or a Unix socket's.
+	lastErrorOf netip.Addr
+	errorOver   time.Time // see Stats.LastErrorOver
 }
 
 func newCounters() counters {

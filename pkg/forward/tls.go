@@ -21,7 +21,8 @@ func (c *conn) startTLS(deadline time.Time) (*tls.ConnectionState, error) {
 		return nil, nil //nolint:nilnil // no TLS is no fault
 	}
 	t := tls.Server(c.socket, c.server.opts.TLS)
-	_ = c.socket.SetDeadline(deadline)    // fails on a closed connection, as will the handshake
+	// Fails on a closed connection, as will the handshake.
+	_ = c.socket.SetDeadline(deadline)
 	if err := t.Handshake(); err != nil { //nolint:noctx // the deadline ends it, as does closing the connection
 		return nil, c.tlsHandshakeFault(err)
 	}
@@ -38,7 +39,8 @@ func (c *conn) tlsHandshakeFault(err error) error {
 	case errors.As(err, &record):
 		return refusal.New(refusal.NotTLS, "%s", notTLS(record.RecordHeader[:]))
 	case !c.socket.Came():
-		return err // a probe, or one that said nothing until the deadline
+		// A probe, or one that said nothing until the deadline.
+		return err
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return refusal.New(refusal.Handshake, "its TLS handshake took longer than handshake_timeout, %v",
 			c.server.limits().HandshakeTimeout)

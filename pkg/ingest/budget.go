@@ -119,15 +119,17 @@ func limit(maximum int64, p Purpose) int64 {
 // Reservation is what one connection holds of a Budget. Its methods are for the connection's goroutine.
 type Reservation struct {
 	budget  *Budget
-	Cluster string        // set before anything is held
-	close   func()        // ends the connection: whatever waits for its peer fails
-	gone    chan struct{} // closed when the account was chosen to make room
+	Cluster string // set before anything is held
+	close   func() // ends the connection: whatever waits for its peer fails
+	// gone is closed when the account was chosen to make room.
+	gone chan struct{}
 
 	idleSince atomic.Int64 // unix nanoseconds of the last progress while it depends on its peer, else 0
 	progress  time.Time    // the last
 	received  int          // since then
 
-	held    int64 // guarded by budget.mu, as is evicted
+	// held is guarded by budget.mu, as is evicted.
+	held    int64
 	evicted bool
 }
 
@@ -202,7 +204,8 @@ func (a *Reservation) Acquire(ctx context.Context, p Purpose, n int64) error {
 	}
 	w := &waiter{reservation: a, purpose: p, bytes: n, since: time.Now(), granted: make(chan struct{})}
 	b.waiting[p] = append(b.waiting[p], w)
-	b.serve() // it may be ahead of those who wait
+	// It may be ahead of those who wait.
+	b.serve()
 	b.mu.Unlock()
 
 	tick := time.NewTicker(patience)
@@ -355,7 +358,8 @@ func (b *Budget) makeRoom(w *waiter, now time.Time) {
 			idle[a] = since
 		}
 		if _, depends := idle[a]; a.evicted || !depends && a != w.reservation {
-			missing -= a.held // given back without our doing
+			// Given back without our doing.
+			missing -= a.held
 		}
 	}
 	var victims []*Reservation

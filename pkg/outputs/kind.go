@@ -16,8 +16,9 @@ import (
 // package all lists them. Everything else (the configuration and its schema, check, size, try, the documentation) takes
 // what it knows of a type from here.
 type Kind struct {
-	Name    string // the value of the key type
-	Summary string // one line for people: where events go
+	Name string // the value of the key type
+	// Summary is one line for people: where events go.
+	Summary string
 	// NewConfig returns a pointer to settings without any default set.
 	NewConfig func() Config
 	// New makes an output of settings that NewConfig has made and that have their defaults. It reaches for nothing
@@ -73,8 +74,9 @@ type Deps struct {
 	Name     string         // of the output
 	Log      zerolog.Logger // that names the output
 	Now      func() time.Time
-	Hostname string                       // of this program, as its configuration says
-	StateDir string                       // a directory in which the output may keep files whose names begin with its type and Name
+	Hostname string // of this program, as its configuration says
+	// StateDir is a directory in which the output may keep files whose names begin with its type and Name.
+	StateDir string
 	Fields   map[string]map[string]string // what is added to the events of each cluster, by the cluster's name and the field's
 	// TLS reads the certificates of a client and returns the settings for connections to a host. It returns nil, and no
 	// error, where set is nil: no TLS. At most one call for each output.

@@ -6,8 +6,10 @@ import (
 
 // Offer is what an output would make of an event.
 type Offer struct {
-	Target   string // where the event would go: an index, a stream, a file, …
-	Document []byte // what would be sent of it: a JSON object, or another text
+	// Target is where the event would go: an index, a stream, a file, …
+	Target string
+	// Document is what would be sent of it: a JSON object, or another text.
+	Document []byte
 }
 
 // OffersJSON returns what Offers of an output does whose documents are whole events as JSON.

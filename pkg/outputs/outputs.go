@@ -79,12 +79,14 @@ type Retrier interface {
 
 // Report is what an Output tells of itself; zero fields do not apply to it.
 type Report struct {
-	Server             string   // the destination's product and version, once known
-	Notices            []string // what the operator should know although events flow
-	Hosts              []Host   // where there can be several
-	RequestLimit       int64    // bytes that a request may hold, learned from refusals; 0: never refused
-	PossibleDuplicates uint64   // events sent again although the destination may have stored them the first time
-	AlreadyThere       uint64   // events at their first attempt that the destination said it has already
+	// Server is the destination's product and version, once known.
+	Server string
+	// Notices is what the operator should know although events flow.
+	Notices            []string
+	Hosts              []Host // where there can be several
+	RequestLimit       int64  // bytes that a request may hold, learned from refusals; 0: never refused
+	PossibleDuplicates uint64 // events sent again although the destination may have stored them the first time
+	AlreadyThere       uint64 // events at their first attempt that the destination said it has already
 	// AlreadyThereExample is the last of these; nil: there was none. It holds words of the destination and may hold an
 	// event's values: it is for those who may see records.
 	AlreadyThereExample *Example
@@ -166,9 +168,12 @@ func (r Reason) Final() bool { return r == ReasonRejected || r == ReasonTooLarge
 type Failure struct {
 	Index  int // in Batch.Events
 	Reason Reason
-	Status int    // the destination's status code, 0 where it has none
-	Detail string // what the destination said, marked as Words; kept with a dead letter
-	Target string // where the event goes, as Targeter names it
+	// Status is the destination's status code, 0 where it has none.
+	Status int
+	// Detail is what the destination said, marked as Words; kept with a dead letter.
+	Detail string
+	// Target is where the event goes, as Targeter names it.
+	Target string
 	// Kind is the refusal's type in the destination's terms, such as index_closed_exception or AccessDeniedException: bounded,
 	// and free of anything of the event's or of a secret. "" where it has none. Everybody sees it.
 	Kind string
@@ -196,19 +201,23 @@ type Failure struct {
 // such as indices or streams, names the events also where all of a batch failed, unless it knows that
 // the other targets would fail too.
 type SendError struct {
-	Reason     Reason        // of the whole batch where Failed is empty, else the worst. TooLarge: it is sent again in halves
-	Status     int           // the destination's status code for the whole batch, 0 where it has none
-	RetryAfter time.Duration // the destination's wish, at least, up to retry.max; 0: backoff with jitter. For ReasonPaced: exactly, up to retry.max
-	Failed     []Failure     // ascending by Index; empty: every event. Events not named were delivered: never resend them. The caller's
+	Reason Reason // of the whole batch where Failed is empty, else the worst. TooLarge: it is sent again in halves
+	// Status is the destination's status code for the whole batch, 0 where it has none.
+	Status int
+	// RetryAfter is the destination's wish, at least, up to retry.max; 0: backoff with jitter. For ReasonPaced: exactly, up to retry.max.
+	RetryAfter time.Duration
+	Failed     []Failure // ascending by Index; empty: every event. Events not named were delivered: never resend them. The caller's
 	// Apart says that those failed are to be sent again target by target, each apart from the others: one of them may
 	// be what keeps the destination from answering for all.
 	Apart bool
 	// Suspect says of a batch that was refused as a whole that something in it may be why, although the destination takes
 	// others: the answer came in good time, is no wish to wait, and is not about a login, a quota or a host that is away.
 	Suspect bool
-	Remedy  string // what to do about what all of the batch met, for everybody to see; "" where nobody knows
-	Host    string // who answered, where the destination has several servers, else its one; "" where none did
-	Err     error
+	// Remedy is what to do about what all of the batch met, for everybody to see; "" where nobody knows.
+	Remedy string
+	// Host is who answered, where the destination has several servers, else its one; "" where none did.
+	Host string
+	Err  error
 }
 
 func (e *SendError) Error() string {

@@ -10,8 +10,9 @@ import (
 // Refusal is a line of a destination's table of refusals: the answers that it is about, and what follows from them. The first
 // line that an answer fits decides.
 type Refusal struct {
-	What   string   // has happened, in a few words, by which the line is known in tests
-	Status []int    // the answer's: one of these; below 10: a hundred, such as 4 for 4xx; none: any
+	What string // has happened, in a few words, by which the line is known in tests
+	// Status is the answer's: one of these; below 10: a hundred, such as 4 for 4xx; none: any.
+	Status []int
 	Kinds  []string // types of error in the destination's terms; none: any
 	// Words is what the reason begins with. An event's values may stand behind that, so no line looks further; … stands for
 	// any text without square brackets. "": any reason.

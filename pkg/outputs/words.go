@@ -6,8 +6,9 @@ import "strings"
 // made of them, however it is put together later, and whoever shows the text chooses: Public for everybody, Whole for
 // who may see records. The marks are characters that Unicode keeps for a program's own use.
 const (
-	beginWords  = "\uFDD0"
-	beginPublic = "\uFDD1" // what stands in public in place of the words before it
+	beginWords = "\uFDD0"
+	// beginPublic is what stands in public in place of the words before it.
+	beginPublic = "\uFDD1"
 	endWords    = "\uFDD2"
 )
 

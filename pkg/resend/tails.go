@@ -10,7 +10,8 @@ const maxAhead = 256
 
 // Tail is the end of a connection's messages in a segment: what is unconfirmed where the program ends there.
 type Tail struct {
-	Commit uint64 // its last commit; numbers ascend
+	// Commit is its last commit; numbers ascend.
+	Commit uint64
 	// Ahead says that the client had not waited for the acks of the segments before.
 	Ahead  bool
 	Stored int64 // nanoseconds since 1970

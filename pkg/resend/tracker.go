@@ -54,10 +54,13 @@ type Tracker struct {
 	commits []commit // that are not settled, in order
 	acks    int      // of commits
 	came    uint64   // bytes ever
-	begun   uint64   // where the newest message begins
-	asked   uint64   // messages that want an ack, ever
-	newest  uint64   // what asked is with the newest message
-	ahead   uint64   // the most of them that the client was seen to send without the ack of the first; 1: it waits
+	// begun is where the newest message begins.
+	begun uint64
+	asked uint64 // messages that want an ack, ever
+	// newest is what asked is with the newest message.
+	newest uint64
+	// ahead is the most of them that the client was seen to send without the ack of the first; 1: it waits.
+	ahead uint64
 }
 
 // commit is a commit whose acks are not settled.

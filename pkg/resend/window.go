@@ -54,14 +54,16 @@ func judge(remembered State, gone bool) Verdict {
 
 // message is a remembered message.
 type message struct {
-	key     Key
-	state   State
-	stored  bool      // on disk; its batch may not be, as a whole
-	conn    uint64    // whose ack counts: that of the last that sent it, of those that are committed
-	order   uint64    // claim.order of that
-	acked   uint64    // Window.acks when its ack was about to be written last
-	segment uint64    // where its last piece lies; 0: nowhere
-	until   time.Time // when it is forgotten, in the states Unconfirmed and Confirmed
+	key    Key
+	state  State
+	stored bool   // on disk; its batch may not be, as a whole
+	conn   uint64 // whose ack counts: that of the last that sent it, of those that are committed
+	order  uint64 // claim.order of that
+	acked  uint64 // Window.acks when its ack was about to be written last
+	// segment is where its last piece lies; 0: nowhere.
+	segment uint64
+	// until is when it is forgotten, in the states Unconfirmed and Confirmed.
+	until time.Time
 	// first is the claim that is to be stored, last the one that waits longest behind it.
 	first, last *claim
 }
@@ -72,15 +74,16 @@ type Window struct {
 	length time.Duration // 0: nothing is remembered
 	now    func() time.Time
 
-	mu          sync.Mutex
-	batches     uint64 // that came, ever
-	acks        uint64 // batches whose acks were about to be written, ever
-	messages    map[Key]*message
-	conns       map[uint64][][]*message // of the connection's commits that are not settled, in order
-	gone        map[uint64]bool         // connections that ended before they were settled
-	unconfirmed []*message              // the earliest to be forgotten first
-	confirmed   []*message              // a ring
-	next        int                     // in confirmed: the earliest, once there are maxConfirmed
+	mu       sync.Mutex
+	batches  uint64 // that came, ever
+	acks     uint64 // batches whose acks were about to be written, ever
+	messages map[Key]*message
+	conns    map[uint64][][]*message // of the connection's commits that are not settled, in order
+	gone     map[uint64]bool         // connections that ended before they were settled
+	// unconfirmed is the earliest to be forgotten first.
+	unconfirmed []*message
+	confirmed   []*message // a ring
+	next        int        // in confirmed: the earliest, once there are maxConfirmed
 }
 
 // NewWindow returns a Window that remembers messages for length after their connection's end. 0 turns it off.
@@ -138,7 +141,8 @@ func (w *Window) Enter(b *Batch) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.expire()
-	if b.order == 0 { // nobody has asked
+	if b.order == 0 {
+		// Nobody has asked.
 		w.batches++
 		b.came, b.order = w.acks, w.batches
 	}
@@ -156,7 +160,8 @@ func (w *Window) enter(b *Batch, c *claim) {
 	if m != nil && m.conn != b.conn {
 		state := w.stateOf(m)
 		if (state == Acked || state == Confirmed) && m.acked > b.came {
-			state = Unconfirmed // b was there before the ack was written: no need to know whether that client is
+			// B was there before the ack was written: no need to know whether that client is.
+			state = Unconfirmed
 		}
 		verdict = judge(state, w.gone[b.conn])
 	}
@@ -212,11 +217,13 @@ func (w *Window) acked(b *Batch) {
 		case m == nil, c.duplicate && c.late:
 			continue
 		case c.duplicate && b.order < m.order:
-			continue // what was sent later is acked already
+			// What was sent later is acked already.
+			continue
 		case c.duplicate:
 			m.conn, m.order = b.conn, b.order
 		case m.conn != b.conn:
-			continue // another connection has repeated it since
+			// Another connection has repeated it since.
+			continue
 		}
 		m.acked = w.acks
 		if m.state = Acked; w.gone[b.conn] {
@@ -225,7 +232,8 @@ func (w *Window) acked(b *Batch) {
 		messages = append(messages, m)
 	}
 	if keyed {
-		w.conns[b.conn] = append(w.conns[b.conn], messages) // also without any: Settle counts commits
+		// Also without any: Settle counts commits.
+		w.conns[b.conn] = append(w.conns[b.conn], messages)
 	}
 }
 
@@ -240,8 +248,10 @@ func (w *Window) Withdrawn(b *Batch) {
 		c := &b.claims[i]
 		m := c.message
 		switch {
-		case m == nil, c.duplicate: // it is still remembered for its own connection
-		case m.stored && m.state == Queued: // the batch failed after it: its client will send it again
+		case m == nil, c.duplicate:
+			// It is still remembered for its own connection.
+		case m.stored && m.state == Queued:
+			// The batch failed after it: its client will send it again.
 			w.unconfirm(m, w.now().Add(w.length))
 		case !m.stored:
 			if m.remove(c); m.first == nil {
@@ -263,7 +273,8 @@ func (w *Window) Settle(conn uint64, commits int, received bool) {
 	for _, messages := range list[:commits] {
 		for _, m := range messages {
 			switch {
-			case m.conn != conn: // another connection has repeated it since
+			case m.conn != conn:
+				// Another connection has repeated it since.
 			case received:
 				w.confirm(m, until)
 			default:
@@ -283,7 +294,8 @@ func (w *Window) Settle(conn uint64, commits int, received bool) {
 // stateOf returns what is known of m's ack by now.
 func (w *Window) stateOf(m *message) State {
 	switch {
-	case m.state == Queued && m.stored: // its batch is larger than a transaction, and not stored whole
+	case m.state == Queued && m.stored:
+		// Its batch is larger than a transaction, and not stored whole.
 		return Unconfirmed
 	case (m.state == Unconfirmed || m.state == Confirmed) && !w.now().Before(m.until):
 		return Unknown
@@ -293,7 +305,8 @@ func (w *Window) stateOf(m *message) State {
 
 func (w *Window) unconfirm(m *message, until time.Time) {
 	if w.messages[m.key] != m {
-		return // a later message has the same key
+		// A later message has the same key.
+		return
 	}
 	m.state, m.until = Unconfirmed, until
 	w.unconfirmed = append(w.unconfirmed, m)

@@ -13,8 +13,10 @@ const (
 	opJump                  // go on at x
 	opPartEnd               // go on if the tag ends here or a dot follows
 	opStart                 // go on if this is the tag's beginning
-	opRest                  // the pattern matches whatever follows
-	opMatch                 // the last one: the pattern matches if the tag ends here
+	// opRest is the pattern matches whatever follows.
+	opRest
+	// opMatch is the last one: the pattern matches if the tag ends here.
+	opMatch
 )
 
 type instruction struct {
@@ -105,7 +107,8 @@ func (prog program) enter(set *places, pc int, text string, pos int) bool {
 			}
 		case opRest:
 			return true
-		default: // it waits for the next byte or the end
+		default:
+			// It waits for the next byte or the end.
 		}
 	}
 	return false

@@ -23,7 +23,8 @@ const (
 // shared and must not be changed.
 type Result struct {
 	Outputs []string // names, each once, in the order of the routes
-	Routes  []int    // the positions of the routes that matched, ascending
+	// Routes is the positions of the routes that matched, ascending.
+	Routes []int
 }
 
 // Table is the routes of one configuration. Safe for concurrent use.

@@ -16,15 +16,17 @@ const (
 
 // attempts slows those who guess credentials. Safe for concurrent use.
 type attempts struct {
-	mu    sync.Mutex
-	until map[netip.Prefix]time.Time // when all that a source did wrong is forgotten
+	mu sync.Mutex
+	// until is when all that a source did wrong is forgotten.
+	until map[netip.Prefix]time.Time
 }
 
 // wait returns how long nothing that the source presents is looked at; 0: not at all.
 func (a *attempts) wait(source netip.Prefix) time.Duration {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return max(0, max(0, time.Until(a.until[source]))-(maxWrong-1)*wrongEvery) // Until saturates where there is none
+	// Until saturates where there is none.
+	return max(0, max(0, time.Until(a.until[source]))-(maxWrong-1)*wrongEvery)
 }
 
 // wrong notes that the source has presented what is wrong.
@@ -65,6 +67,7 @@ func sourceOf(address string) netip.Prefix {
 	if ip.Is4() {
 		bits = 32
 	}
-	source, _ := ip.Prefix(bits) // the bits fit
+	// The bits fit.
+	source, _ := ip.Prefix(bits)
 	return source
 }

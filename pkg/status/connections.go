@@ -36,7 +36,8 @@ func (l *limitedListener) Accept() (net.Conn, error) {
 		if l.enter(source) {
 			return &limitedConn{Conn: conn, leave: sync.OnceFunc(func() { l.leave(source) })}, nil
 		}
-		_ = conn.Close() // nothing was said on it
+		// Nothing was said on it.
+		_ = conn.Close()
 		l.refused(source)
 	}
 }

@@ -50,7 +50,8 @@ func reply(w http.ResponseWriter, v any, err error) {
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
-	_, _ = w.Write(append(safetext.Escaped(text), '\n')) // the client is gone; nothing to do
+	// The client is gone; nothing to do.
+	_, _ = w.Write(append(safetext.Escaped(text), '\n'))
 }
 
 func (s *Server) deadSummary(w http.ResponseWriter, r *http.Request) {
@@ -116,7 +117,8 @@ func (s *Server) deadExport(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Type", "application/x-ndjson")
 		}
 		if err == nil {
-			_ = out.SetWriteDeadline(time.Now().Add(replyTimeout)) // a writer that has none needs none
+			// A writer that has none needs none.
+			_ = out.SetWriteDeadline(time.Now().Add(replyTimeout))
 			for i := range list.Letters {
 				if err = writeLine(w, &list.Letters[i]); err != nil {
 					break
@@ -138,7 +140,8 @@ func (s *Server) deadExport(w http.ResponseWriter, r *http.Request) {
 // be read, which would end its context, is over.
 func unhurried(w http.ResponseWriter) *http.ResponseController {
 	out := http.NewResponseController(w)
-	_ = out.SetReadDeadline(time.Time{}) // a writer that has none needs none
+	// A writer that has none needs none.
+	_ = out.SetReadDeadline(time.Time{})
 	return out
 }
 
@@ -186,9 +189,11 @@ func (s *Server) deadChange(
 	tell := func(step client.DeadStep) {
 		w.Header().Set("Content-Type", "application/x-ndjson")
 		began = true
-		_ = out.SetWriteDeadline(time.Now().Add(replyTimeout)) // a writer that has none needs none
+		// A writer that has none needs none.
+		_ = out.SetWriteDeadline(time.Now().Add(replyTimeout))
 		if err := writeLine(w, step); err == nil {
-			_ = out.Flush() // a client that is gone ends the request's context
+			// A client that is gone ends the request's context.
+			_ = out.Flush()
 		}
 	}
 	result, err := change(filter, func(r client.DeadResult) { tell(client.DeadStep{DeadResult: r}) })

@@ -32,9 +32,11 @@ type State struct {
 	NotAfter          time.Time
 	DaysLeft          float64 // to NotAfter; below 0 once it has passed
 	LoadedAt          time.Time
-	Reloads           uint64    // how often changed files came into force, after the first load
-	Failing           string    // why the files as they are now are not in force; "" when they are
-	FailingSince      time.Time // when Failing, in this wording, was first found
+	// Reloads is how often changed files came into force, after the first load.
+	Reloads uint64
+	Failing string // why the files as they are now are not in force; "" when they are
+	// FailingSince is when Failing, in this wording, was first found.
+	FailingSince time.Time
 }
 
 // store keeps what a set of files holds.
@@ -44,7 +46,8 @@ type store struct {
 	now     func() time.Time
 	current atomic.Pointer[material]
 
-	reloading sync.Mutex     // one Reload at a time; held while files are read
+	// reloading is one Reload at a time; held while files are read.
+	reloading sync.Mutex
 	expiry    logevery.Limit // of warnings about each certificate that was loaded
 
 	mu    sync.Mutex // never held while files are read: a hanging volume must not hang the status

@@ -50,7 +50,8 @@ func NewServer(set setting.ServerTLS, o Options) (*Server, error) {
 		s.auth = stdtls.VerifyClientCertIfGiven
 	case set.ClientAuth == "require" || set.ClientAuth == "":
 		s.auth = stdtls.RequireAndVerifyClientCert
-	default: // must not end in asking for less than was meant
+	default:
+		// Must not end in asking for less than was meant.
 		return nil, fmt.Errorf("client_auth is %q: write require or request", set.ClientAuth)
 	}
 	s.store, err = newStore(files{cert: set.CertFile, key: set.KeyFile, authorities: set.ClientCAFile}, o)

@@ -33,7 +33,8 @@ func Watch(ctx context.Context, every time.Duration, list func() []Reloader) {
 			return
 		case <-ticker.C:
 			for _, r := range list() {
-				_, _ = r.Reload() // kept in its State and logged by it
+				// Kept in its State and logged by it.
+				_, _ = r.Reload()
 			}
 		}
 	}

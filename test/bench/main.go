@@ -50,7 +50,8 @@ func run(ctx context.Context, events int, only string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = os.RemoveAll(dir) }() // the system cleans up what is left
+	// The system cleans up what is left.
+	defer func() { _ = os.RemoveAll(dir) }()
 	binary := filepath.Join(dir, "aggregator")
 	if b, err := exec.CommandContext(ctx, "go", "build", "-o", binary, "./cmd/aggregator").
 		CombinedOutput(); err != nil {
@@ -250,7 +251,8 @@ func deliveredEvents(ctx context.Context, status string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	defer func() { _ = resp.Body.Close() }() // only read from
+	// Only read from.
+	defer func() { _ = resp.Body.Close() }()
 	var s struct {
 		Outputs []struct{ Clusters []struct{ Delivered int } }
 	}

@@ -7,9 +7,10 @@ type scenario struct {
 	part    int      // of the events asked for, in percent: slow forms need fewer
 	filters string   // settings of the filters and routes; "": none
 	share   bool     // print what is kept of the rates of the scenario before, which has no filters
-	sink    string   // what runs beside it, see sinks; "": nothing
-	output  string   // settings of the output, with the sink's URL for SINK; "": a file
-	tls     bool     // the listener has a certificate
+	// sink is what runs beside it, see sinks; "": nothing.
+	sink   string
+	output string // settings of the output, with the sink's URL for SINK; "": a file
+	tls    bool   // the listener has a certificate
 }
 
 func scenarios() []scenario {

@@ -43,7 +43,8 @@ func serveSink(ctx context.Context, kind string, out io.Writer) error {
 		return err
 	}
 	server := http.Server{Handler: handler(), ReadHeaderTimeout: time.Minute}
-	defer context.AfterFunc(ctx, func() { _ = server.Close() })() // it ends anyway
+	// It ends anyway.
+	defer context.AfterFunc(ctx, func() { _ = server.Close() })()
 	if _, err := fmt.Fprintf(out, "http://%s\n", l.Addr()); err != nil {
 		return err
 	}

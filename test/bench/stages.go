@@ -73,7 +73,8 @@ func profileServer(ctx context.Context, status string, length time.Duration, fil
 	if err != nil {
 		return err
 	}
-	defer func() { _ = resp.Body.Close() }() // only read from
+	// Only read from.
+	defer func() { _ = resp.Body.Close() }()
 	if resp.StatusCode != http.StatusOK {
 		return fmt.Errorf("profile: %s", resp.Status)
 	}

@@ -90,13 +90,15 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	time.Sleep(f.Latency)
 	if bulk && p.chance(f.Reset/2) {
 		p.resetBefore.Add(1)
-		_, _ = io.CopyN(io.Discard, r.Body, r.ContentLength/2) // the connection ends anyway
+		// The connection ends anyway.
+		_, _ = io.CopyN(io.Discard, r.Body, r.ContentLength/2)
 		reset(w)
 		return
 	}
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
-		return // the client has gone
+		// The client has gone.
+		return
 	}
 	if p.chance(f.Unavailable) {
 		p.unavailable.Add(1)
@@ -157,7 +159,8 @@ func (p *Proxy) forward(r *http.Request, body []byte) (status int, header http.H
 	if err != nil {
 		return 0, nil, nil, err
 	}
-	defer func() { _ = resp.Body.Close() }() // only read from
+	// Only read from.
+	defer func() { _ = resp.Body.Close() }()
 	reply, err = io.ReadAll(resp.Body)
 	return resp.StatusCode, resp.Header, reply, err
 }
@@ -229,7 +232,8 @@ func splice(reply []byte, kept []bool) ([]byte, error) {
 func reset(w http.ResponseWriter) {
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
-		panic(http.ErrAbortHandler) // net/http then cuts it
+		// net/http then cuts it.
+		panic(http.ErrAbortHandler)
 	}
 	if tcp, ok := conn.(*net.TCPConn); ok {
 		_ = tcp.SetLinger(0) // or else it ends a little more politely

@@ -26,13 +26,14 @@ type Agent struct {
 	Tag      string
 	Address  func() string // asked before each connection, by Run's goroutine
 	Login    *client.Login
-	TLS      *tls.Config      // nil: plain
-	Mode     client.Mode      // "": packed
-	Compress string           // "", gzip or zstd; packed only
-	Events   int              // of a chunk; 0: 20; in message mode always 1
-	Padding  int              // bytes of text in an event, at most 64 KiB
-	InFlight int              // chunks that are sent before the first one's ack is awaited; 0: 1
-	Poison   int              // one event in so many has the field "poison"; 0: none
+	TLS      *tls.Config // nil: plain
+	Mode     client.Mode // "": packed
+	Compress string      // "", gzip or zstd; packed only
+	Events   int         // of a chunk; 0: 20; in message mode always 1
+	Padding  int         // bytes of text in an event, at most 64 KiB
+	InFlight int         // chunks that are sent before the first one's ack is awaited; 0: 1
+	// Poison is one event in so many has the field "poison"; 0: none.
+	Poison   int
 	Seconds  bool             // times have no nanoseconds, so that nothing but the chunk's id tells what was sent twice
 	LoseAcks float64          // share of the connections' turns that end without the acks being read
 	Seed     uint64           // of Padding and LoseAcks
@@ -84,7 +85,8 @@ func (a *Agent) run(ctx context.Context, finish bool) {
 	}
 	for ctx.Err() == nil && !a.done(finish) {
 		c, err := client.Dial(ctx, client.Config{Address: a.Address(), Login: a.Login, TLS: a.TLS, Timeout: Patience})
-		if err != nil { // the server is away
+		if err != nil {
+			// The server is away.
 			rest(ctx, 5*time.Millisecond)
 			continue
 		}
@@ -101,7 +103,8 @@ func (a *Agent) run(ctx context.Context, finish bool) {
 			}
 			sent--
 		}
-		_ = c.Close() // what has no ack is sent again whatever it says
+		// What has no ack is sent again whatever it says.
+		_ = c.Close()
 	}
 }
 

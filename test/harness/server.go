@@ -56,8 +56,9 @@ func Build(dir string, flags ...string) (string, error) {
 
 // Options is what a Server is made of.
 type Options struct {
-	Binary string   // what Build returned
-	Dir    string   // its working directory, where the configuration is written to
+	Binary string // what Build returned
+	// Dir is its working directory, where the configuration is written to.
+	Dir    string
 	Config string   // YAML
 	Env    []string // beside the test's own
 	Stdout *os.File // nil: nowhere
@@ -112,7 +113,8 @@ func Launch(tb testing.TB, o Options) *Server {
 		close(s.exited)
 	}()
 	tb.Cleanup(func() {
-		_ = s.cmd.Process.Kill() // it may have ended
+		// It may have ended.
+		_ = s.cmd.Process.Kill()
 		<-s.exited
 		if tb.Failed() {
 			tb.Logf("log of the program:\n%s", s.Log.tail())
@@ -194,7 +196,8 @@ func (s *Server) Stop() {
 
 // Dump ends the program with SIGQUIT: its log then says what every goroutine waits for.
 func (s *Server) Dump() {
-	_ = s.cmd.Process.Signal(syscall.SIGQUIT) // it may have ended
+	// It may have ended.
+	_ = s.cmd.Process.Signal(syscall.SIGQUIT)
 	<-s.exited
 }
 
@@ -222,7 +225,8 @@ func (s *Server) Request(ctx context.Context, method, path string) ([]byte, erro
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = resp.Body.Close() }() // only read from
+	// Only read from.
+	defer func() { _ = resp.Body.Close() }()
 	body, err := io.ReadAll(resp.Body)
 	if err == nil && resp.StatusCode != http.StatusOK {
 		err = fmt.Errorf("%s %s answered %s: %.200s", method, path, resp.Status, body)

@@ -46,7 +46,8 @@ type document struct {
 
 // generate returns the content of the file for the sources in root. Texts that are the same stand there once.
 func generate(ctx context.Context, root string) ([]byte, error) {
-	files := map[string]string{} // path of a legal file, and its holder
+	// Path of a legal file, and its holder.
+	files := map[string]string{}
 	for _, platform := range platforms() {
 		goos, goarch, _ := strings.Cut(platform, "/")
 		if err := linked(ctx, root, goos, goarch, files); err != nil {
@@ -98,7 +99,8 @@ func linked(ctx context.Context, root, goos, goarch string, files map[string]str
 	if err != nil {
 		return fmt.Errorf("go list: %w", err)
 	}
-	legal := map[string]bool{} // whether a module has a legal file
+	// Whether a module has a legal file.
+	legal := map[string]bool{}
 	for d := json.NewDecoder(bytes.NewReader(out)); ; {
 		var p struct {
 			Dir      string

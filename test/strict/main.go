@@ -101,7 +101,8 @@ func report(w io.Writer, r io.Reader) (skipped []string, err error) {
 			if e.Action == "skip" && e.Test != "" {
 				skipped = append(skipped, name)
 			}
-			if e.Action == "fail" || e.Test != "" { // a package without tests is skipped too
+			if e.Action == "fail" || e.Test != "" {
+				// A package without tests is skipped too.
 				show("%s", strings.Join(printed[name], ""))
 			}
 			delete(printed, name)

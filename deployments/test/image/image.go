@@ -254,7 +254,8 @@ func assemble(o options, stage []instructions.Command, arch string, files []file
 			for _, l := range c.Labels {
 				config.Labels[l.Key] = arguments.Replace(strings.Trim(l.Value, `"`))
 			}
-		case *instructions.ArgCommand, *instructions.CopyCommand: // rootFS says what is copied
+		case *instructions.ArgCommand, *instructions.CopyCommand:
+			// rootFS says what is copied.
 		default:
 			return nil, fmt.Errorf("the Dockerfile's last stage has %s, which nobody does here", command.Name())
 		}

@@ -17,7 +17,8 @@ func FixMeta(b []byte) {
 	for page := range min(2, len(b)/boltfile.PageSize) {
 		m := b[page*boltfile.PageSize+boltfile.PageHead:]
 		sum := fnv.New64a()
-		_, _ = sum.Write(m[:56]) // never fails
+		// Never fails.
+		_, _ = sum.Write(m[:56])
 		binary.LittleEndian.PutUint64(m[56:], sum.Sum64())
 	}
 }
@@ -29,7 +30,8 @@ func Seed(f *testing.F, path string, more ...any) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	whole = bytes.TrimRight(whole, "\x00") // bbolt makes files larger than they need to be
+	// Bbolt makes files larger than they need to be.
+	whole = bytes.TrimRight(whole, "\x00")
 	whole = append(whole, make([]byte, -len(whole)&(boltfile.PageSize-1))...)
 	zeroed := slices.Concat(whole[:2*boltfile.PageSize], make([]byte, boltfile.PageSize), whole[3*boltfile.PageSize:])
 	for _, b := range [][]byte{whole, whole[:len(whole)/2], zeroed} {

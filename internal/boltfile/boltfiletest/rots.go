@@ -44,12 +44,14 @@ func rots(b []byte) iter.Seq[Rot] {
 		for at := 0; at < len(b) && more; at += boltfile.PageSize {
 			id := uint64(at / boltfile.PageSize)
 			if id > 1 && binary.LittleEndian.Uint64(b[at:]) != id {
-				for off := 0; off < boltfile.PageSize; off += 500 { // the inside of something large
+				// The inside of something large.
+				for off := 0; off < boltfile.PageSize; off += 500 {
 					emit(flip("inside", at+off, 1))
 				}
 				continue
 			}
-			for i := range boltfile.PageHead + 64 { // the head and the first elements, or a meta page
+			// The head and the first elements, or a meta page.
+			for i := range boltfile.PageHead + 64 {
 				emit(flip("head", at+i, 1<<(i%8)))
 			}
 			for off := boltfile.PageHead + 64; off < boltfile.PageSize; off += 311 {
@@ -67,7 +69,8 @@ func rots(b []byte) iter.Seq[Rot] {
 			for _, flags := range []uint16{0, boltfile.BranchFlag, boltfile.LeafFlag, 4, 0x10, 3} {
 				emit(put(fmt.Sprint("kind ", flags), at+8, u16(flags)))
 			}
-			for i := range min(3, int(binary.LittleEndian.Uint16(b[at+10:]))) { // elements of a leaf or a branch
+			// Elements of a leaf or a branch.
+			for i := range min(3, int(binary.LittleEndian.Uint16(b[at+10:]))) {
 				e := at + boltfile.PageHead + 16*i
 				for _, v := range []uint32{0, 8, 0x7fffffff, 0xfffffff0, 0xffffffff} {
 					emit(put(fmt.Sprint("position ", v), e, u32(v)))
@@ -81,7 +84,8 @@ func rots(b []byte) iter.Seq[Rot] {
 					emit(put(fmt.Sprint("child ", child), e+8, u64(child)))
 				}
 			}
-			for other := uint64(2); other < pageCount && id > 1; other += 1 + pageCount/9 { // another page in its place
+			// Another page in its place.
+			for other := uint64(2); other < pageCount && id > 1; other += 1 + pageCount/9 {
 				p := bytes.Clone(b[other*boltfile.PageSize : (other+1)*boltfile.PageSize])
 				emit(put(fmt.Sprint("page ", other), at, bytes.Clone(p)))
 				binary.LittleEndian.PutUint64(p, id)
@@ -105,7 +109,8 @@ func rots(b []byte) iter.Seq[Rot] {
 						m := b[page*boltfile.PageSize+boltfile.PageHead:]
 						copy(m[field.at:], u64(v))
 						sum := fnv.New64a()
-						_, _ = sum.Write(m[:56]) // never fails
+						// Never fails.
+						_, _ = sum.Write(m[:56])
 						copy(m[56:], u64(sum.Sum64()))
 					}
 					return b

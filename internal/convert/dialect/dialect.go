@@ -107,7 +107,8 @@ func (t *translator) run() error {
 			t.out.WriteString("{0,")
 			t.pos += 2
 		case strings.IndexByte("*+?", c) >= 0 && len(rest) > 1 && rest[1] == '+':
-			t.out.WriteByte(c) // possessive: nothing goes back here
+			// Possessive: nothing goes back here.
+			t.out.WriteByte(c)
 			t.pos += 2
 		default:
 			t.out.WriteByte(c)

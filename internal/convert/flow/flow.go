@@ -100,7 +100,8 @@ type Target struct {
 // Retag gives events new tags, by the first of the rules that takes them.
 type Retag struct {
 	Rules []Rule
-	Label string // the pipe that they go to, "" for the one that they started in
+	// Label is the pipe that they go to, "" for the one that they started in.
+	Label string
 }
 
 // Rule is one way to get a tag.
@@ -147,7 +148,8 @@ type Pipe struct {
 // Flow is a whole configuration.
 type Flow struct {
 	Pipes map[string]*Pipe // by label, "" for where events start
-	Start string           // the pipe where what comes from agents starts
+	// Start is the pipe where what comes from agents starts.
+	Start string
 }
 
 // Route is a route of the new configuration.
@@ -180,7 +182,8 @@ type Source struct {
 	At    syntax.Place
 	Title string
 	Raw   []string
-	Label string // the pipe that its events go to
+	// Label is the pipe that its events go to.
+	Label string
 	// More is settings that it lacks so that what it reads is not lost, as lines of key and value.
 	More []string
 }

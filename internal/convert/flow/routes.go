@@ -336,7 +336,8 @@ func (p *planner) retag(m *Match, r *Retag, w way) (entries []entry) {
 		group := p.pipe(r.Label, rule.At, taken)
 		if known && !w.open {
 			group = p.close(group, taken, m)
-			left.when = w.when // the order of routes says it
+			// The order of routes says it.
+			left.when = w.when
 		}
 		for _, e := range group {
 			e.more = e.more || !known

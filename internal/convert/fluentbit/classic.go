@@ -108,7 +108,8 @@ func (r *reader) classic(path, text string) error {
 			}
 		default:
 			key, value, _ := strings.Cut(strings.ReplaceAll(trimmed, "\t", " "), " ")
-			if value != "" { // tabs inside of the value stay
+			if value != "" {
+				// Tabs inside of the value stay.
 				value = strings.TrimSpace(trimmed[len(key):])
 			}
 			section.Raw = append(section.Raw, line)

@@ -128,7 +128,8 @@ func (c *converter) service(s *syntax.Section) {
 		c.old.Status = true
 	}
 	for _, e := range s.Entries {
-		r.Ignore(e.Key) // how the old process ran is none of the new one's
+		// How the old process ran is none of the new one's.
+		r.Ignore(e.Key)
 	}
 	for _, raw := range s.Raw {
 		trimmed := strings.TrimSpace(raw)

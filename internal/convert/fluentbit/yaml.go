@@ -17,7 +17,8 @@ func (r *reader) yaml(path string, data []byte) error {
 	if err := yaml.Unmarshal(data, &doc); err != nil {
 		at := syntax.Place{File: path}
 		if m := regexp.MustCompile(`line (\d+): (.*)`).FindStringSubmatch(err.Error()); m != nil {
-			at.Line, _ = strconv.Atoi(m[1]) // it is digits
+			// It is digits.
+			at.Line, _ = strconv.Atoi(m[1])
 			return &syntax.Error{At: at, Reason: "is no YAML: " + m[2]}
 		}
 		return &syntax.Error{At: at, Reason: "is no YAML: " + err.Error()}

@@ -89,7 +89,8 @@ func (c *converter) multiFormat(
 	for i, p := range patterns {
 		name := p.Text("format")
 		if i == len(patterns)-1 && (name == "none" || name == "") {
-			break // what no other pattern reads stays as it is
+			// What no other pattern reads stays as it is.
+			break
 		}
 		body, ok := c.format(r, p, field, true)
 		if !ok {
@@ -133,7 +134,8 @@ func (c *converter) format(r *settings.Reader, s *syntax.Section, field string, 
 		name = s.Text("format")
 	}
 	body := flow.Map{{Key: "field", Value: field}}
-	usual := "" // the time's key
+	// The time's key.
+	usual := ""
 	switch expression := s.Text("expression"); {
 	case strings.HasPrefix(name, "/"), name == "regexp":
 		p.Ignore("expression", "ignorecase", "multiline")

@@ -208,7 +208,8 @@ func (p *parser) ternary() (node, error) {
 	if err != nil {
 		return node{}, err
 	}
-	if p.peek().kind == symbol { // a :b, written without the blank
+	if p.peek().kind == symbol {
+		// A :b, written without the blank.
 		p.tokens[p.pos] = token{kind: name, text: p.peek().text}
 	} else if err := p.want(":"); err != nil {
 		return node{}, err
@@ -247,7 +248,8 @@ func (p *parser) and() (node, error) {
 		if b, err = p.not(); err != nil {
 			break
 		}
-		if b.sort != boolean { // a && b is b where a is true
+		if b.sort != boolean {
+			// A && b is b where a is true.
 			a = node{code: truth(a).inner() + " ? " + b.inner() + " : nil", sort: b.sort, maybe: true}
 			continue
 		}

@@ -12,8 +12,10 @@ const (
 	endOfCode kind = iota
 	name           // also with ? or ! at its end
 	number
-	text    // a text in single quotes, or in double ones without #{…}
-	mixed   // a text in double quotes with #{…}; pieces has it
+	// text is a text in single quotes, or in double ones without #{…}.
+	text
+	// mixed is a text in double quotes with #{…}; pieces has it.
+	mixed
 	pattern // /…/flags
 	symbol  // :name
 	operator

@@ -246,7 +246,8 @@ func onFields(n node, method string, args []node) (node, bool, error) {
 	for _, a := range args {
 		name, err := strconv.Unquote(a.code)
 		if err != nil {
-			if (method == "fetch") && len(names) > len(n.path) { // the default
+			if (method == "fetch") && len(names) > len(n.path) {
+				// The default.
 				return node{code: Field(names) + " ?? " + a.inner(), sort: a.sort, maybe: a.maybe}, true, nil
 			}
 			return node{}, false, nil

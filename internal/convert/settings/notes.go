@@ -34,7 +34,8 @@ func (n Note) String() string {
 
 // Needed is a file or a variable that has to be there when the aggregator starts.
 type Needed struct {
-	Name string // the path, or the variable's name
+	// Name is the path, or the variable's name.
+	Name string
 	From string // what is to be in it
 }
 

@@ -145,7 +145,8 @@ func (r *Reader) Bool(key string, def bool) bool {
 	text, ok := r.Plain(key)
 	if !ok {
 		if v, there := r.Get(key); there && v.Shown() == "" && len(r.Entries) > 0 {
-			return true // fluentd's key without a value
+			// Fluentd's key without a value.
+			return true
 		}
 		return def
 	}

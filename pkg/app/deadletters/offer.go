@@ -41,7 +41,8 @@ func newOfferer(cfg *config.Config, name string) *offerer {
 
 func (o *offerer) close() {
 	if o.rules != nil {
-		_ = o.rules.Close() // files that were only read
+		// Files that were only read.
+		_ = o.rules.Close()
 	}
 }
 

@@ -76,7 +76,8 @@ func NewRules(cfg *config.Config, output string, log zerolog.Logger) (_ *Rules, 
 // logErrors returns what logs the errors of steps: the first of each, and then one a minute.
 func logErrors(log zerolog.Logger) func(*filter.Stage, error) {
 	limit := &logevery.Limit{Every: time.Minute}
-	names := map[*filter.Stage]string{} // rules are one goroutine's
+	// Rules are one goroutine's.
+	names := map[*filter.Stage]string{}
 	return func(s *filter.Stage, err error) {
 		name := names[s]
 		if name == "" {

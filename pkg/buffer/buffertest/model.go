@@ -200,7 +200,8 @@ func (s *suite) kill() {
 			}
 		}
 		_ = cmd.Process.Kill()
-		_ = cmd.Wait() // it was killed
+		// It was killed.
+		_ = cmd.Wait()
 		s.start()
 		src, seen := s.q.Source("o"), map[string]bool{}
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)

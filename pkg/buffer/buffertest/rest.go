@@ -26,7 +26,8 @@ func (s *suite) settlePart() {
 	if err := src.SettlePart(context.Background(), c, rests); err != nil {
 		s.Fatal(err)
 	}
-	if err := src.SettlePart(context.Background(), c, rests); err != nil { // it is settled
+	if err := src.SettlePart(context.Background(), c, rests); err != nil {
+		// It is settled.
 		s.Fatal(err)
 	}
 	if s.q.Capabilities().Durable {

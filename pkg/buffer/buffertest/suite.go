@@ -49,7 +49,8 @@ func Run(t *testing.T, open Open) {
 				Compression: "s2", DedupeWindow: time.Minute,
 			}
 			s := &suite{T: t, open: open, cfg: cfg}
-			if tc.name == "killed at any moment" { // another process has its own time
+			if tc.name == "killed at any moment" {
+				// Another process has its own time.
 				s.start()
 				tc.test(s)
 				return

@@ -42,22 +42,27 @@ func Format() format.Format { return format.Format{Name: "chunk", Number: 3, Sin
 
 // Flags of a header.
 const (
-	flagSource = 1 << iota // who sent it stands behind the tag
-	flagNewTag             // the tag that filters have left stands behind that
-	flagIDs                // keyed parts have Chunk and Joined
-	flagOrigin             // the queue that handed it over stands behind these
+	// flagSource is who sent it stands behind the tag.
+	flagSource = 1 << iota
+	// flagNewTag is the tag that filters have left stands behind that.
+	flagNewTag
+	flagIDs // keyed parts have Chunk and Joined
+	// flagOrigin is the queue that handed it over stands behind these.
+	flagOrigin
 )
 
 // Flags of a part.
 const (
-	PartKeyed    = 1 << iota // it came with a chunk id; else only its number of events follows
-	PartNanos                // the id is stable over resends: entries' times have nanoseconds
-	PartLast                 // the last piece of its message: the message's number of events follows
-	partSame                 // connection and turn are those of the keyed part before
-	PartRequeued             // it was a dead letter: in the connection's place stands its number, see retry.go
-	PartUnrouted             // of a dead letter: it goes to its output whatever the routes say
-	PartAhead                // it was sent ahead of acks: those of the connection's turns before are unconfirmed too
-	PartFiltered             // it is as the filters have left it: of a chunk that was settled in part
+	PartKeyed = 1 << iota // it came with a chunk id; else only its number of events follows
+	// PartNanos is the id is stable over resends: entries' times have nanoseconds.
+	PartNanos
+	// PartLast is the last piece of its message: the message's number of events follows.
+	PartLast
+	partSame     // connection and turn are those of the keyed part before
+	PartRequeued // it was a dead letter: in the connection's place stands its number, see retry.go
+	PartUnrouted // of a dead letter: it goes to its output whatever the routes say
+	PartAhead    // it was sent ahead of acks: those of the connection's turns before are unconfirmed too
+	PartFiltered // it is as the filters have left it: of a chunk that was settled in part
 )
 
 // Header is what a chunk tells of itself.

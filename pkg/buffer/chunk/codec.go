@@ -57,7 +57,8 @@ func NewPacker(name string) (*Packer, error) {
 func (p *Packer) Close() {
 	p.zdec.Close()
 	if p.zenc != nil {
-		_ = p.zenc.Close() // an encoder without a writer has nothing to fail at
+		// An encoder without a writer has nothing to fail at.
+		_ = p.zenc.Close()
 	}
 }
 
@@ -65,7 +66,8 @@ func (p *Packer) Close() {
 func (p *Packer) Pack(dst, src []byte) ([]byte, Codec) {
 	at := len(dst)
 	switch p.codec {
-	case CodecNone: // nothing shrinks
+	case CodecNone:
+		// Nothing shrinks.
 	case CodecS2:
 		if n := s2.MaxEncodedLen(len(src)); n >= 0 {
 			dst = slices.Grow(dst, n)

@@ -37,11 +37,12 @@ func (c *committer) pendingOf(b *batch) *clusterPending {
 type admission struct {
 	c      *committer
 	group  []*batch
-	left   int64       // bytes until the group is full
-	bytes  int64       // that the group's batches take in the end
-	full   string      // why there is no room for anything
-	quotas []*quota    // with something planned
-	act    func() bool // what has to be done before more can be decided; nil: nothing
+	left   int64    // bytes until the group is full
+	bytes  int64    // that the group's batches take in the end
+	full   string   // why there is no room for anything
+	quotas []*quota // with something planned
+	// act is what has to be done before more can be decided; nil: nothing.
+	act func() bool
 
 	refreshed bool            // the disk has just been asked for its free space
 	inert     map[*quota]bool // limits that nothing can be dropped for; nil stands for the whole queue's
@@ -85,7 +86,8 @@ func (c *committer) decide(ad *admission) []*batch {
 	if ad.act == nil {
 		c.limits.Note(ad.full)
 	} else {
-		c.next = (c.next + len(c.clusters) - 1) % len(c.clusters) // the turn is still that cluster's
+		// The turn is still that cluster's.
+		c.next = (c.next + len(c.clusters) - 1) % len(c.clusters)
 	}
 	return ad.group
 }
@@ -162,7 +164,8 @@ func (ad *admission) add(l *clusterPending, b *batch) {
 	}
 	ad.c.s.mu.Unlock()
 	if b.Partial() {
-		l.deficit = min(l.deficit, 0) // what comes after it stays after it
+		// What comes after it stays after it.
+		l.deficit = min(l.deficit, 0)
 	}
 }
 
@@ -198,7 +201,8 @@ func (ad *admission) refusal(name string, b *batch) (why string, cluster bool) {
 		return "", false
 	case why != "":
 		if own != "reject" {
-			ad.full = why // what comes after b doesn't take the room that b waits for
+			// What comes after b doesn't take the room that b waits for.
+			ad.full = why
 		}
 		return why, false
 	}

@@ -43,7 +43,8 @@ func (b *batch) Commit(ctx context.Context) error {
 	}
 	if b.Empty() {
 		b.repeated = buffer.Duplicates{}
-		err := ctx.Err() // nothing of it is wanted: what is to be stored is stored
+		// Nothing of it is wanted: what is to be stored is stored.
+		err := ctx.Err()
 		if err == nil {
 			b.Identify()
 			b.s.resends.Stored(nil, 0, []*resend.Batch{&b.Resends})
@@ -63,12 +64,14 @@ func (b *batch) Commit(ctx context.Context) error {
 		if b.s.commit.leave(b) {
 			err = ctx.Err()
 		} else {
-			err = <-b.answer // it is being written: the answer is near, and only it tells the truth
+			// It is being written: the answer is near, and only it tells the truth.
+			err = <-b.answer
 		}
 	}
 	if err != nil {
 		b.s.resends.Withdrawn(&b.Resends)
-		b.s.commit.kick() // what repeats it has to be stored now
+		// What repeats it has to be stored now.
+		b.s.commit.kick()
 	}
 	b.repeated = buffer.Duplicates{}
 	for i := range b.Len() {

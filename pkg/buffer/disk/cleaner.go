@@ -78,7 +78,8 @@ func (k *cleaner) run() {
 		case <-k.wake:
 		}
 		k.beat.Disk("the saving of what outputs have finished, to " + k.s.dir + ",")
-		_ = k.save(false) // it has logged what went wrong, and tries again
+		// It has logged what went wrong, and tries again.
+		_ = k.save(false)
 		k.beat.Rest()
 		rest := time.NewTimer(saveEvery)
 		select {
@@ -273,14 +274,16 @@ func (s *Queue) compact(seg *segmentState) error {
 	defer s.exclusively(seg)()
 	c, damage, err := segment.Read(seg.path, seg.first)
 	if err == nil && damage != nil {
-		err = damage.Cause // whoever reads it next will tell
+		// Whoever reads it next will tell.
+		err = damage.Cause
 	}
 	var src *os.File
 	if err == nil {
 		src, err = os.Open(seg.path)
 	}
 	if err == nil {
-		defer func() { _ = src.Close() }() // only read from
+		// Only read from.
+		defer func() { _ = src.Close() }()
 		err = s.swap(seg, c, src)
 	}
 	s.mu.Lock()
@@ -341,7 +344,8 @@ func (s *Queue) replace(
 		err = boltfile.SyncDir(filepath.Dir(path))
 	}
 	if err != nil {
-		_ = os.Remove(tmp) // the error has been told
+		// The error has been told.
+		_ = os.Remove(tmp)
 		return nil, nil, 0, err
 	}
 	f, err := os.Open(path)

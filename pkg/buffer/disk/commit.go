@@ -37,8 +37,9 @@ type committer struct {
 	pace      pace.Pacer
 	pacing    bool // the goroutine waits for more to come, until pace says that it is enough
 	causes    [pace.Causes]uint64
-	waited    metric.Histogram // how long commits waited for company
-	ended     chan struct{}
+	// waited is how long commits waited for company.
+	waited metric.Histogram
+	ended  chan struct{}
 
 	// Of the goroutine:
 	current *segmentState // being written; nil: none
@@ -46,15 +47,17 @@ type committer struct {
 	complaint
 
 	beat, sealBeat heartbeat.Loop
-	sealing        chan struct{} // closed when the segment before the current one is sealed; nil: none is being sealed
+	// sealing is closed when the segment before the current one is sealed; nil: none is being sealed.
+	sealing chan struct{}
 }
 
 // pendingBatches is what waits of all clusters.
 type pendingBatches struct {
-	pending  map[string]*clusterPending
-	clusters []*clusterPending // the same in turn: they are few, so none leaves
-	next     int               // in clusters
-	count    int               // batches
+	pending map[string]*clusterPending
+	// clusters is the same in turn: they are few, so none leaves.
+	clusters []*clusterPending
+	next     int // in clusters
+	count    int // batches
 }
 
 func newCommitter(s *Queue) *committer {
@@ -90,7 +93,8 @@ func (c *committer) enter(b *batch) error {
 	c.pace.Enter(&b.member, b.Bytes, now)
 	if c.pacing {
 		if more, _ := c.pace.Wait(now); more > 0 {
-			return nil // the goroutine sleeps on
+			// The goroutine sleeps on.
+			return nil
 		}
 	}
 	c.kick()
@@ -108,7 +112,8 @@ func (c *committer) leave(b *batch) bool {
 	}
 	l.waiting = slices.Delete(l.waiting, i, i+1)
 	c.count--
-	c.kick() // its repetition may be behind it, or a smaller one
+	// Its repetition may be behind it, or a smaller one.
+	c.kick()
 	return true
 }
 
@@ -182,7 +187,8 @@ func (c *committer) gather() []*batch {
 			c.beat.Rest()
 			<-c.wake
 			c.beat.Turn()
-		default: // all that waits, waits for room
+		default:
+			// All that waits, waits for room.
 			ad = &admission{}
 			c.await(limits.PollFull)
 		}
@@ -195,7 +201,8 @@ func (c *committer) company() (time.Duration, pace.Cause) {
 	case c.closing:
 		return 0, pace.Closing
 	case !c.pace.Waiting():
-		return 0, pace.Idle // what waits has waited for room
+		// What waits has waited for room.
+		return 0, pace.Idle
 	}
 	return c.pace.Wait(time.Now())
 }

@@ -90,7 +90,8 @@ type txBuilder struct {
 	*pack.Builder
 	c     *committer
 	group []*batch
-	where uint64 // the segment that they went to; 0: there is nothing to write
+	// where is the segment that they went to; 0: there is nothing to write.
+	where uint64
 }
 
 // storeRejected stores the group's dead letters, before anything else: if the rest fails, the resend stores

@@ -32,7 +32,8 @@ func (s *Queue) Owed(ctx context.Context, yield func(*buffer.Handed) error) erro
 			s.mu.Unlock()
 			s.load(seg)
 			s.mu.Lock()
-			if !seg.loaded { // it can't be read, which load has logged: the next start tries again
+			if !seg.loaded {
+				// It can't be read, which load has logged: the next start tries again.
 				from = seg.end()
 			}
 			s.mu.Unlock()
@@ -148,7 +149,8 @@ func newLease(seg *segmentState, e *segment.Entry) *lease {
 type adopter struct {
 	s *Queue
 
-	mu  sync.Mutex // one adoption at a time; it is held while the disk is written
+	// mu is one adoption at a time; it is held while the disk is written.
+	mu  sync.Mutex
 	all map[[16]byte]*adoption
 }
 
@@ -249,7 +251,8 @@ func (s *Queue) Adopt(ctx context.Context, from [16]byte, chunks []buffer.Handed
 	if err := a.write(n, next); err != nil {
 		return err
 	}
-	s.keepSegments(&s.keep.adopted, a.oldest()) // what the note before said is settled by this one
+	// What the note before said is settled by this one.
+	s.keepSegments(&s.keep.adopted, a.oldest())
 	failpoint.Pass("handover.noted")
 	b := s.newBatch(0)
 	b.NonBlocking = true

@@ -36,8 +36,10 @@ type segmentState struct {
 	liveBytes map[uint32]int64       // bytes of it that are wanted, by cluster; see tenant
 	done      map[*source]bitmap
 	dirty     map[*source]bool // done is not in state.db yet
-	newest    int64            // when its last chunk was stored
-	touched   time.Time        // when an output last finished something of it
+	// newest is when its last chunk was stored.
+	newest int64
+	// touched is when an output last finished something of it.
+	touched time.Time
 
 	w      *segment.Writer // nil: sealed, or not written to any more
 	tails  resend.Tails    // while it is written
@@ -48,8 +50,9 @@ type segmentState struct {
 
 // loadedIndex is what is in memory of a segment while it is written or read.
 type loadedIndex struct {
-	loaded  bool
-	loading chan struct{} // closed when somebody's load or rewrite ends; nil: nobody's
+	loaded bool
+	// loading is closed when somebody's load or rewrite ends; nil: nobody's.
+	loading chan struct{}
 	entries []segment.Entry
 	file    *handle
 	used    uint64 // Queue.clock when it was last read
@@ -103,7 +106,8 @@ type handle struct {
 
 func (h *handle) release() {
 	if h.refs--; h.refs == 0 && h.closed {
-		_ = h.f.Close() // only read from
+		// Only read from.
+		_ = h.f.Close()
 	}
 }
 
@@ -199,7 +203,8 @@ func (s *Queue) load(seg *segmentState) {
 		s.log.Error().Err(err).Str("segment", seg.path).
 			Msg("can't read a segment: what it holds waits for the next start")
 	case seg.gone || s.closed:
-		_ = f.Close() // only read from
+		// Only read from.
+		_ = f.Close()
 	default:
 		// What a commit has left whose last sync failed was stored again, under other numbers.
 		c.Entries = slices.DeleteFunc(c.Entries, func(e segment.Entry) bool { return e.Seq >= seg.n })

@@ -40,7 +40,8 @@ func Open(cfg buffer.Config, o buffer.Options) (_ *Queue, err error) {
 		stats:        statistics{duplicates: map[string]buffer.Duplicates{}},
 	}
 	var random [16]byte
-	_, _ = rand.Read(random[:]) // never fails
+	// Never fails.
+	_, _ = rand.Read(random[:])
 	s.limitsOf = cfg.Limits(o.OutputLimits, o.ClusterLimits, o.ClusterWhenFull)
 	s.connEpoch, s.salt = binary.LittleEndian.Uint64(random[:]), binary.LittleEndian.Uint64(random[8:])
 	if s.memory.Packer, err = chunk.NewPacker(cfg.Compression); err != nil {
@@ -57,7 +58,8 @@ func Open(cfg buffer.Config, o buffer.Options) (_ *Queue, err error) {
 	defer func() {
 		if err != nil {
 			s.memory.Packer.Close()
-			_ = s.lock.Close() // nothing was written through it
+			// Nothing was written through it.
+			_ = s.lock.Close()
 		}
 	}()
 	if err := statefile.RefuseUnknown(s.dir); err != nil {

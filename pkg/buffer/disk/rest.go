@@ -204,7 +204,8 @@ func (s *Queue) settleReplaced(from uint64) {
 				h, err = chunk.DecodeHeader(value, parts)
 			}
 			s.memory.Values.Put(value)
-			if err != nil { // whoever is handed it will tell
+			if err != nil {
+				// whoever is handed it will tell.
 				continue
 			}
 			if parts = h.Parts; len(parts) > 0 && parts[0].Flags&chunk.PartFiltered != 0 && parts[0].Conn != 0 {
@@ -230,7 +231,8 @@ func (s *Queue) settleSeq(seq uint64, set uint32) {
 	e := &seg.entries[at]
 	for _, src := range s.sets[e.Set].sources {
 		name, target := src.names()
-		if name != output && target == "" || seg.done[src].has(e.Seq) { // what waited aside may have gone to any output
+		if name != output && target == "" || seg.done[src].has(e.Seq) {
+			// What waited aside may have gone to any output.
 			continue
 		}
 		l := src.partition(e.Cluster)

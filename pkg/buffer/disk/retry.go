@@ -33,7 +33,8 @@ type requeuer struct {
 	s    *Queue
 	note statefile.Note
 
-	mu  sync.Mutex // one requeue at a time; it is held while the disk is written
+	// mu is one requeue at a time; it is held while the disk is written.
+	mu  sync.Mutex
 	ids map[uint64]struct{}
 }
 
@@ -208,7 +209,8 @@ func (s *Queue) headersFrom(from uint64, see func(*chunk.Header)) error {
 			s.memory.Values.Put(value)
 			if errors.Is(err, boltfile.ErrDamaged) {
 				parts = nil
-				continue // whoever is handed it will tell
+				// whoever is handed it will tell.
+				continue
 			} else if err != nil {
 				return err
 			}

@@ -29,9 +29,11 @@ func (c *committer) segmentFor(seq uint64, n int) (*segmentState, error) {
 	seg := newSegment(filepath.Join(s.dir, segment.Name(seq)), seq)
 	seg.tails = resend.Tails{}
 	var err error
-	tmp := seg.path + ".tmp" // a segment that was only begun must not pass for a damaged one after a crash
+	// A segment that was only begun must not pass for a damaged one after a crash.
+	tmp := seg.path + ".tmp"
 	if seg.w, err = segment.Create(tmp, size+int64(n), s.cfg.Sync); err != nil {
-		_ = os.Remove(tmp) // what is left of it is empty
+		// what is left of it is empty.
+		_ = os.Remove(tmp)
 		return nil, err
 	}
 	failpoint.Pass("segment.made")
@@ -43,13 +45,16 @@ func (c *committer) segmentFor(seq uint64, n int) (*segmentState, error) {
 	}
 	if err == nil {
 		if err = boltfile.SyncDir(s.dir); err != nil {
-			_ = f.Close() // nothing was read
+			// Nothing was read.
+			_ = f.Close()
 		}
 	}
 	if err != nil {
 		err = errors.Join(fmt.Errorf("create segment: %w", err), seg.w.Close())
-		_ = os.Remove(tmp)      // it is empty
-		_ = os.Remove(seg.path) // likewise
+		// It is empty.
+		_ = os.Remove(tmp)
+		// Likewise.
+		_ = os.Remove(seg.path)
 		return nil, err
 	}
 	s.mu.Lock()
@@ -129,7 +134,8 @@ func (c *committer) closed(seg *segmentState) {
 		seg.disk = boltfile.Allocated(st)
 	}
 	s.clean.kick()
-	c.kick() // it can be dropped now, if that is what a batch waits for
+	// It can be dropped now, if that is what a batch waits for.
+	c.kick()
 }
 
 // giveBack ends the current segment when there is no room, so that its disk comes back as soon as

@@ -28,10 +28,12 @@ type source struct {
 	pending    counts
 	quota      quota
 	partitions map[string]*partition // by cluster
-	ring       fair.Ring[*partition] // those with something to hand out
-	wake       chan struct{}         // closed when there is something new; nil: nobody waits
-	reading    string                // names a read for beat
-	beat       heartbeat.Loop        // of whom Next reads for
+	// ring is those with something to hand out.
+	ring fair.Ring[*partition]
+	// wake is closed when there is something new; nil: nobody waits.
+	wake    chan struct{}
+	reading string         // names a read for beat
+	beat    heartbeat.Loop // of whom Next reads for
 }
 
 // partition is what waits for one output from one cluster: a queue in order of sequence.
@@ -43,10 +45,11 @@ type partition struct {
 	inFlight map[uint64]*lease
 	returned []*lease // given back, ascending; without their memory
 	next     uint64   // of the chunks before it only inFlight and returned ones are left
-	passed   int64    // when the chunk before next was stored
-	turn     fair.Turn[*partition]
-	held     bool // by Hold: not in the ring
-	again    bool // what first has returned last was given back before
+	// passed is when the chunk before next was stored.
+	passed int64
+	turn   fair.Turn[*partition]
+	held   bool // by Hold: not in the ring
+	again  bool // what first has returned last was given back before
 	fates
 }
 
@@ -67,7 +70,8 @@ type fates struct {
 
 // lease is a chunk that was handed out.
 type lease struct {
-	chunk    event.Chunk // its address is what the output holds
+	// chunk is its address is what the output holds.
+	chunk    event.Chunk
 	seg      *segmentState
 	seq      uint64
 	size     uint32
@@ -187,7 +191,8 @@ func (src *source) pick() (l *partition, seg *segmentState, i int) {
 	for turn := src.ring.Current(); turn != nil; turn = src.ring.Current() {
 		l := turn.Value
 		seg, i := l.first()
-		if seg == nil { // nothing left
+		if seg == nil {
+			// Nothing left.
 			src.ring.Remove(turn)
 			continue
 		}
@@ -325,7 +330,8 @@ func (src *source) Return(c *event.Chunk) {
 	l, o := src.take(c)
 	switch {
 	case o == nil:
-	case o.seg.gone: // dropped meanwhile; it was left out of the count then
+	case o.seg.gone:
+		// Dropped meanwhile; it was left out of the count then.
 		l.dropped.add(o.events, o.size)
 		s.finish(l, o)
 	default:

@@ -28,7 +28,8 @@ func (s *Queue) recover() error {
 	}
 	s.queueID, s.next = state.Queue, max(1, state.Next)
 	tails := resend.Tails{}
-	for _, n := range names { // sorted by name, so by first sequence number
+	// Sorted by name, so by first sequence number.
+	for _, n := range names {
 		if s.opts.Interrupted != nil {
 			if err := s.opts.Interrupted(); err != nil {
 				return fmt.Errorf("interrupted while reading what waits in %s: %w", s.dir, err)
@@ -53,7 +54,8 @@ func (s *Queue) recover() error {
 	if s.pending > 0 {
 		s.log.Info().Int("segments", len(s.segs)).Int64("chunks", s.pending).Msg("found chunks that wait for outputs")
 	}
-	_ = s.clean.save(false) // it has logged what went wrong, and tries again
+	// It has logged what went wrong, and tries again.
+	_ = s.clean.save(false)
 	return nil
 }
 
@@ -65,7 +67,8 @@ func (s *Queue) recoverState() (*statefile.Snapshot, error) {
 		return state, nil
 	case errors.Is(err, format.ErrUnknown):
 		return nil, err
-	case errors.Is(err, os.ErrPermission): // whole, perhaps: whoever changed its rights can change them back
+	case errors.Is(err, os.ErrPermission):
+		// Whole, perhaps: whoever changed its rights can change them back.
 		return nil, fmt.Errorf("read what outputs have finished: %w", err)
 	case !errors.Is(err, os.ErrNotExist):
 		name, aerr := boltfile.Quarantine(filepath.Join(s.dir, statefile.Name))
@@ -74,7 +77,8 @@ func (s *Queue) recoverState() (*statefile.Snapshot, error) {
 			Msg("state.db is damaged: starting without it, so all that is in the segments is delivered again")
 	}
 	state = &statefile.Snapshot{}
-	_, _ = rand.Read(state.Queue[:]) // never fails
+	// Never fails.
+	_, _ = rand.Read(state.Queue[:])
 	return state, nil
 }
 
@@ -110,7 +114,8 @@ func (s *Queue) recoverSegment(path string, first uint64, state *statefile.Snaps
 	case c.Sealed || !s.cfg.Sync || len(c.Entries) == 0:
 	case damage == nil:
 		c = s.settleOnDisk(path, first, c)
-	default: // it stays as it was found
+	default:
+		// It stays as it was found.
 		c.Tails = nil
 	}
 	tails.Join(c.Tails)
@@ -131,11 +136,13 @@ func (s *Queue) recoverSegment(path string, first uint64, state *statefile.Snaps
 func (s *Queue) settleOnDisk(path string, first uint64, c *segment.Contents) *segment.Contents {
 	src, err := os.Open(path)
 	if err == nil {
-		defer func() { _ = src.Close() }() // only read from
+		// Only read from.
+		defer func() { _ = src.Close() }()
 		var out *segment.Contents
 		var f *os.File
 		if out, f, _, err = s.replace(path, src, c, func(*segment.Entry) bool { return true }); err == nil {
-			_ = f.Close() // only read from
+			// Only read from.
+			_ = f.Close()
 			return out
 		}
 	}
@@ -162,7 +169,8 @@ func (s *Queue) rescue(path string, c *segment.Contents, damage *segment.Damage)
 	}
 	src, err := os.Open(path)
 	if err == nil {
-		defer func() { _ = src.Close() }() // only read from
+		// Only read from.
+		defer func() { _ = src.Close() }()
 		var name string
 		if name, err = boltfile.Quarantine(path); err == nil {
 			failpoint.Pass("segment.set-aside")
@@ -170,7 +178,8 @@ func (s *Queue) rescue(path string, c *segment.Contents, damage *segment.Damage)
 			var out *segment.Contents
 			var f *os.File
 			if out, f, _, err = s.replace(path, src, c, func(*segment.Entry) bool { return true }); err == nil {
-				_ = f.Close() // only read from
+				// Only read from.
+				_ = f.Close()
 				log.Msg("segment is damaged: set aside, the chunks that can be read are kept")
 				return out
 			}

@@ -74,12 +74,13 @@ type names struct {
 
 // segmentTable is the queue's files.
 type segmentTable struct {
-	segs    []*segmentState // ascending
-	next    uint64          // sequence number; only the committer changes it
-	began   uint64          // what next was at the start: chunks before it are of earlier runs
-	clock   uint64          // ascends with each use of a segment
-	loadedN int             // entries of indexes in memory
-	disk    int64           // bytes that segments take
+	segs []*segmentState // ascending
+	next uint64          // sequence number; only the committer changes it
+	// began is what next was at the start: chunks before it are of earlier runs.
+	began   uint64
+	clock   uint64 // ascends with each use of a segment
+	loadedN int    // entries of indexes in memory
+	disk    int64  // bytes that segments take
 	keep    keep
 	forget  []statefile.Key // of segments that are gone
 }

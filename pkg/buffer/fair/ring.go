@@ -53,7 +53,8 @@ func (r *Ring[T]) Current() *Turn[T] {
 		}
 		t := r.members[r.at]
 		if len(r.members) == 1 {
-			t.deficit = r.quantum // nobody else waits
+			// Nobody else waits.
+			t.deficit = r.quantum
 		} else if t.deficit <= 0 {
 			t.deficit += r.quantum
 		}

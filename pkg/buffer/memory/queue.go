@@ -28,8 +28,9 @@ type Queue struct {
 	now  func() time.Time
 	dead memory.Store
 
-	mu        sync.Mutex
-	changed   chan struct{} // closed when there is something new, or room
+	mu sync.Mutex
+	// changed is closed when there is something new, or room.
+	changed   chan struct{}
 	closed    bool
 	seq       uint64
 	limits    buffer.Limits

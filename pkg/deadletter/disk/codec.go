@@ -59,7 +59,8 @@ func decodeLetter(key, value []byte, entry bool) (deadletter.Letter, error) {
 	}
 	d := boltfile.Decoder{B: rest}
 	if number > 1 {
-		_ = d.Uint64() // salt
+		// Salt.
+		_ = d.Uint64()
 	}
 	l.Time = time.Unix(0, int64(d.Uint64()))
 	for _, s := range [...]*string{&l.Cluster, &l.Tag, &l.Output, &l.EventID, &l.Reason, &l.Detail} {

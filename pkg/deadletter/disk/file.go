@@ -51,7 +51,8 @@ func (d *Store) begin(first uint64) error {
 		path: filepath.Join(d.dir, fmt.Sprintf("dead-%016x.db", first)), first: first, last: first,
 		count: map[deadletter.Key]int64{},
 	}
-	tmp := f.path + ".tmp" // a file that was only begun must not pass for a damaged one after a crash
+	// A file that was only begun must not pass for a damaged one after a crash.
+	tmp := f.path + ".tmp"
 	err := boltfile.RecoverPanics(func() (err error) {
 		d.db, err = openDead(tmp)
 		if err != nil {
@@ -78,8 +79,10 @@ func (d *Store) begin(first uint64) error {
 	}
 	if err != nil {
 		err = errors.Join(fmt.Errorf("begin a file of dead letters: %w", err), d.end())
-		_ = os.Remove(tmp)    // it is empty
-		_ = os.Remove(f.path) // likewise
+		// It is empty.
+		_ = os.Remove(tmp)
+		// Likewise.
+		_ = os.Remove(f.path)
 		return err
 	}
 	d.files = append(d.files, f)

@@ -27,7 +27,8 @@ type knownLetters struct {
 // letterEvent is an event that an output refused.
 type letterEvent struct {
 	output, id string
-	entry      uint64 // its hash, as two events have one id where an agent reuses a chunk's id
+	// entry is its hash, as two events have one id where an agent reuses a chunk's id.
+	entry uint64
 }
 
 func newKnown() known { return known{seed: maphash.MakeSeed()} }
@@ -84,7 +85,8 @@ func (d *Store) Recall() {
 	var twice []uint64 // of an event that was refused again within a retry of its letter, when the process ended
 	err := d.each(context.Background(), &deadletter.Filter{}, deadletter.Page{Newest: true},
 		func(l *deadletter.Letter) bool {
-			if d.known.has(l) { // each holds d.mu
+			if d.known.has(l) {
+				// Each holds d.mu.
 				twice = append(twice, l.ID)
 			} else {
 				d.known.add(l)

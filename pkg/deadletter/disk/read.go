@@ -143,7 +143,8 @@ func (d *Store) read(f *file, fn func([]rawLetter) error) error {
 	damaged := func(err error) bool { return errors.Is(err, boltfile.ErrDamaged) || errors.Is(err, syscall.EIO) }
 	err := try()
 	if damaged(err) {
-		err = try() // a disk may read at the second try
+		// A disk may read at the second try.
+		err = try()
 	}
 	if !damaged(err) {
 		return err

@@ -74,7 +74,8 @@ func (d *Store) replace(f *file, letters []rawLetter) error {
 	}
 	failpoint.Pass("dead.rewrite.renamed")
 	if err != nil {
-		_ = os.Remove(tmp) // the error has been told
+		// The error has been told.
+		_ = os.Remove(tmp)
 		return fmt.Errorf("write %s anew: %w", f.path, err)
 	}
 	next.last = max(f.last, next.last)
@@ -198,7 +199,8 @@ func salvageLetters(path string, want int) (letters []rawLetter, lost []uint64, 
 	if err != nil {
 		return nil, nil, err
 	}
-	defer func() { _ = f.Close() }() // only read from
+	// Only read from.
+	defer func() { _ = f.Close() }()
 	found, damaged, torn := map[uint64][]byte{}, map[uint64]bool{}, false
 	if p, err := boltfile.Open(path); err != nil {
 		torn = true
@@ -257,7 +259,8 @@ func scanLetters(f *os.File, found map[uint64][]byte) error {
 		weight[letterSalt(value)] += len(value)
 		all = append(all, letter{rawLetter{number, value}, letterSalt(value)})
 	}
-	work := 256 * len(b) // what an agent sent may look like elements, each of them of all that follows
+	// What an agent sent may look like elements, each of them of all that follows.
+	work := 256 * len(b)
 	for at := 0; at+16 <= len(b) && work > 0; at += 16 {
 		if binary.LittleEndian.Uint32(b[at:]) != 0 || binary.LittleEndian.Uint32(b[at+8:]) != 8 {
 			continue
@@ -270,7 +273,8 @@ func scanLetters(f *os.File, found map[uint64][]byte) error {
 		key, value := b[from:from+8], b[from+8:end:end]
 		work -= len(value)
 		if _, err := decodeLetter(key, value, false); err != nil || value[0] == 1 {
-			continue // one without a salt may be bytes that an agent sent
+			// One without a salt may be bytes that an agent sent.
+			continue
 		}
 		weight[letterSalt(value)] += len(value)
 		all = append(all, letter{rawLetter{binary.BigEndian.Uint64(key), value}, letterSalt(value)})

@@ -40,7 +40,8 @@ type Store struct {
 	queueMu sync.Mutex
 	queue   []*addRequest // who wait for mu
 
-	working sync.Mutex // one requeue or purge at a time
+	// working is one requeue or purge at a time.
+	working sync.Mutex
 
 	stats atomic.Pointer[deadletter.Stats] // as of the last change
 
@@ -72,7 +73,8 @@ const (
 // Open opens or makes the store in dir, whatever it finds there. now is the clock of the letters' age.
 func Open(dir string, cfg deadletter.Config, log zerolog.Logger, now func() time.Time) (*Store, error) {
 	var salt [8]byte
-	_, _ = rand.Read(salt[:]) // never fails
+	// Never fails.
+	_, _ = rand.Read(salt[:])
 	d := &Store{
 		dir: dir, salt: binary.LittleEndian.Uint64(salt[:]), log: log, now: now, opened: now(), known: newKnown(),
 	}
@@ -178,7 +180,8 @@ func (d *Store) add(letters []deadletter.Letter) error {
 	d.queue = append(d.queue, b)
 	d.queueMu.Unlock()
 
-	d.mu.Lock() // whoever comes first stores for all who wait here
+	// Whoever comes first stores for all who wait here.
+	d.mu.Lock()
 	d.queueMu.Lock()
 	all := d.queue
 	d.queue = nil
@@ -250,7 +253,8 @@ func (d *Store) store(all []*addRequest) error {
 		})
 	})
 	failpoint.Pass("dead.added")
-	if err != nil { // what a failed fdatasync left is unknown: the next letters begin a new file
+	if err != nil {
+		// What a failed fdatasync left is unknown: the next letters begin a new file.
 		err = errors.Join(fmt.Errorf("write dead letters to %s: %w", f.path, err), d.end())
 		f.failed = true
 		if f.letters == 0 {
@@ -278,7 +282,8 @@ func (d *Store) store(all []*addRequest) error {
 // steady returns the time by the clock as it was at the start and what has passed since: letters are not pushed out
 // because somebody sets the clock ahead.
 func (d *Store) steady() time.Time {
-	return d.opened.Add(d.now().Sub(d.opened)).Round(0) // the difference is by the monotonic clock, where there is one
+	// The difference is by the monotonic clock, where there is one.
+	return d.opened.Add(d.now().Sub(d.opened)).Round(0)
 }
 
 // evict removes the oldest files while there are too many bytes or letters too old.

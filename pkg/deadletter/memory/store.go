@@ -14,7 +14,8 @@ import (
 
 // Store is a deadletter.Store that ends with the process. The zero value is empty.
 type Store struct {
-	working sync.Mutex // one purge or requeue at a time
+	// working is one purge or requeue at a time.
+	working sync.Mutex
 
 	mu      sync.Mutex
 	letters []deadletter.Letter // ascending

@@ -16,8 +16,9 @@ const (
 	unmarked kind = iota
 	marked        // Docker's driver of old: partial_message alone
 	numbered      // Docker's driver: partial_id and partial_ordinal
-	tagged        // the container runtime interface: P or F in logtag or _p
-	jsonFile      // Docker's files, which have stream: a text without a line feed at its end
+	// tagged is the container runtime interface: P or F in logtag or _p.
+	tagged
+	jsonFile // Docker's files, which have stream: a text without a line feed at its end
 )
 
 // The names of the marks.

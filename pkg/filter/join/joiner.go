@@ -23,8 +23,9 @@ type lineEnds uint8
 
 const (
 	unknown lineEnds = iota
-	fed              // its lines end in line feeds: a text without one is a fragment
-	bare             // no text has one: each is a line, whose end an agent has cut off
+	// fed is its lines end in line feeds: a text without one is a fragment.
+	fed
+	bare // no text has one: each is a line, whose end an agent has cut off
 )
 
 // Joiner joins fragments to lines. A line has the first one's record, without the marks, and the
@@ -48,10 +49,12 @@ type line struct {
 	parts []part // by ordinal, or as they came
 	bytes int    // of the texts
 	held  int    // of the records
-	next  int    // the ordinal after those that have gone on
-	last  int    // the ordinal of the last one; 0: it has not come
-	cut   bool   // the beginning has gone on before
-	sure  bool   // these are fragments
+	// next is the ordinal after those that have gone on.
+	next int
+	// last is the ordinal of the last one; 0: it has not come.
+	last int
+	cut  bool // the beginning has gone on before
+	sure bool // these are fragments
 }
 
 type part struct {
@@ -129,10 +132,12 @@ func (j *Joiner) add(h *held, ev *filter.Event, f *fragment, now time.Time, emit
 			var known bool
 			at, known = l.place(f)
 			switch {
-			case known && string(l.parts[at].text) == string(f.text): // it was sent twice
+			case known && string(l.parts[at].text) == string(f.text):
+				// It was sent twice.
 				l.parts[at].event.Absorb(ev)
 				return
-			case known: // another line has the id
+			case known:
+				// Another line has the id.
 				j.release(h, emit)
 				h, at = nil, 0
 			case f.ordinal < l.next:
@@ -291,7 +296,8 @@ func (j *Joiner) Due() time.Time { return j.lines.Due() }
 func (j *Joiner) Flush(now time.Time, everything bool, emit func(*filter.Event)) {
 	for h := j.lines.Overdue(now, everything); h != nil; h = j.lines.Overdue(now, everything) {
 		if !h.Value.sure && !everything {
-			j.learn(h.Key(), bare) // it has waited for a line feed long enough
+			// It has waited for a line feed long enough.
+			j.learn(h.Key(), bare)
 		}
 		j.release(h, emit)
 	}

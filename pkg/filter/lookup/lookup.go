@@ -43,9 +43,10 @@ type Step struct {
 
 	current atomic.Pointer[table]
 
-	seen   fs.FileInfo // of what was read last, good or bad; nil: look again
-	sum    [sha256.Size]byte
-	failed string // the last warning; "" once the file is good again
+	seen fs.FileInfo // of what was read last, good or bad; nil: look again
+	sum  [sha256.Size]byte
+	// failed is the last warning; "" once the file is good again.
+	failed string
 
 	stop context.CancelFunc
 	done chan struct{}
@@ -146,7 +147,8 @@ func (s *Step) reload() (changed bool, err error) {
 	}
 	sum := sha256.Sum256(content)
 	if s.current.Load() != nil && sum == s.sum {
-		s.failed = "" // what is in force is there again
+		// what is in force is there again.
+		s.failed = ""
 		return false, nil
 	}
 	t, err := s.cfg.read(content, s.targets)
@@ -160,7 +162,8 @@ func (s *Step) reload() (changed bool, err error) {
 
 // content reads the file that info is of.
 func (s *Step) content(info fs.FileInfo) ([]byte, error) {
-	if !info.Mode().IsRegular() { // a pipe would never end
+	if !info.Mode().IsRegular() {
+		// A pipe would never end.
 		return nil, fmt.Errorf("read %s: it is no regular file", s.cfg.File)
 	}
 	f, err := os.Open(s.cfg.File)

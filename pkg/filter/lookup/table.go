@@ -27,9 +27,10 @@ type table struct {
 
 // target is a field that is added.
 type target struct {
-	path     []string
-	column   string // "": none, there is only the default
-	fallback []byte // the default as msgpack; nil: none
+	path   []string
+	column string // "": none, there is only the default
+	// fallback is the default as msgpack; nil: none.
+	fallback []byte
 }
 
 // builder makes a table of rows.
@@ -73,7 +74,8 @@ func (c *Config) read(content []byte, targets []target) (*table, error) {
 
 // columns returns the targets that a column leads to: by Config.Add, or the one of its name.
 func (b *builder) columns(name string) (is []int) {
-	if name == "" { // what a comma at the end of each line makes
+	if name == "" {
+		// What a comma at the end of each line makes.
 		return nil
 	}
 	b.used[name] = true
@@ -81,7 +83,8 @@ func (b *builder) columns(name string) (is []int) {
 		i, known := b.index[name]
 		if !known {
 			i = slices.IndexFunc(b.targets, func(t target) bool { return len(t.path) == 1 && t.path[0] == name })
-			if i < 0 { // no default either
+			if i < 0 {
+				// No default either.
 				i = len(b.targets)
 				b.targets = append(b.targets, target{path: []string{name}})
 			}
@@ -154,7 +157,8 @@ func (b *builder) csv(content []byte) error {
 		} else if err != nil {
 			return err
 		}
-		key := string(event.AppendValid(nil, []byte(cells[at]))) // a copy: a cell holds its whole line
+		// A copy: a cell holds its whole line.
+		key := string(event.AppendValid(nil, []byte(cells[at])))
 		if err := b.unique(key); err != nil {
 			line, _ := r.FieldPos(at)
 			return fmt.Errorf("line %d: %w", line, err)
@@ -271,7 +275,8 @@ func (b *builder) members(key string, members map[string]any) error {
 		return err
 	}
 	var row [][]byte
-	for _, name := range slices.Sorted(maps.Keys(members)) { // the order of fields that are added
+	// The order of fields that are added.
+	for _, name := range slices.Sorted(maps.Keys(members)) {
 		v := members[name]
 		to := b.columns(name)
 		if v == nil || len(to) == 0 {
@@ -297,7 +302,8 @@ func numbers(v any) any {
 		if u, err := strconv.ParseUint(v.String(), 10, 64); err == nil {
 			return u
 		}
-		f, _ := v.Float64() // beyond its range the nearest there is
+		// Beyond its range the nearest there is.
+		f, _ := v.Float64()
 		return f
 	case []any:
 		for i := range v {

@@ -15,7 +15,8 @@ import (
 // moveField gives the value at from the place to. A place that is taken by something else is an error, and
 // both stay as they are: no value is lost without a word. nil takes no place, and an equal value is no loss.
 func moveField(ev *filter.Event, from, to []string) error {
-	ev.ReadFields() // it is not the only look-up
+	// It is not the only look-up.
+	ev.ReadFields()
 	if len(to) == 1 {
 		if _, there := ev.Get(to[0]); !there {
 			ev.Rename(from, to)
@@ -39,13 +40,15 @@ func taken(ev *filter.Event, value []byte, from, to []string) bool {
 	for n := 1; n <= len(to); n++ {
 		there, ok := ev.Get(to[:n]...)
 		switch {
-		case !ok || isNil(there) || slices.Equal(from, to[:n]): // it is the one that leaves
+		case !ok || isNil(there) || slices.Equal(from, to[:n]):
+			// It is the one that leaves.
 			return false
 		case n < len(to):
 			if event.TypeOf(there[0]) != event.TypeMap {
 				return true
 			}
-		case len(from) > n && slices.Equal(from[:n], to): // out of the map that it replaces
+		case len(from) > n && slices.Equal(from[:n], to):
+			// Out of the map that it replaces.
 			return !alone(there, from[n:])
 		default:
 			return !bytes.Equal(there, value)

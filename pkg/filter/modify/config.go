@@ -82,7 +82,8 @@ func (c *Config) build(wrong func(key string, err error)) *step {
 		}
 		return p
 	}
-	for _, from := range slices.Backward(slices.Sorted(maps.Keys(c.Rename))) { // a.b before a
+	// a.b before a.
+	for _, from := range slices.Backward(slices.Sorted(maps.Keys(c.Rename))) {
 		to := c.Rename[from]
 		if _, both := c.Rename[to]; both {
 			wrong("rename."+from, fmt.Errorf("%q is renamed itself: write a second modify step", to))

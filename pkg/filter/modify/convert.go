@@ -46,7 +46,8 @@ func (s *step) converted(c *conversion, ev *filter.Event) error {
 		return nil
 	}
 	if text, _, err := event.ReadBytes(value); err == nil {
-		s.text = append(s.text[:0], text...) // a bin's bytes stay what they are, as a str's do
+		// A bin's bytes stay what they are, as a str's do.
+		s.text = append(s.text[:0], text...)
 	} else {
 		s.text = event.AppendText(s.text[:0], value)
 	}

@@ -14,7 +14,8 @@ type dedot struct {
 	nested    bool
 	record    []byte
 	members   []member // of the maps that are being made, innermost last
-	clash     []byte   // a name that two values would get
+	// clash is a name that two values would get.
+	clash []byte
 }
 
 // NewDedot returns the step that writes c.Separator for each dot in the fields' names.

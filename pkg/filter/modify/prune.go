@@ -39,7 +39,8 @@ func appendMember(dst, name, value []byte, paths [][]string, keep bool) (out []b
 		}
 		return append(filter.AppendString(dst, name), value...), true
 	}
-	if event.TypeOf(value[0]) != event.TypeMap { // a path through what is no map leads nowhere
+	if event.TypeOf(value[0]) != event.TypeMap {
+		// A path through what is no map leads nowhere.
 		if keep {
 			return dst, false
 		}

@@ -81,7 +81,8 @@ func (j *Joiner) take(ev *filter.Event, due time.Time, emit func(*filter.Event))
 		if isLine && j.extend(h, ev, text, due, emit) {
 			return
 		}
-		for _, p := range j.end(h, emit) { // they may be the first lines of another
+		// They may be the first lines of another.
+		for _, p := range j.end(h, emit) {
 			j.take(p.event, p.due, emit)
 		}
 	}
@@ -189,7 +190,8 @@ func (j *Joiner) Due() time.Time { return j.traces.Due() }
 // Flush implements filter.Joiner.
 func (j *Joiner) Flush(now time.Time, everything bool, emit func(*filter.Event)) {
 	for h := j.traces.Overdue(now, everything); h != nil; h = j.traces.Overdue(now, everything) {
-		for _, p := range j.end(h, emit) { // there may be a trace in them
+		// There may be a trace in them.
+		for _, p := range j.end(h, emit) {
 			j.take(p.event, p.due, emit)
 		}
 	}

@@ -18,7 +18,8 @@ type states uint64
 type machine struct {
 	start []edge // to be tried on any line
 	next  []edge
-	soft  states         // those where the lines since the last other state belong to the event only if more follow
+	// soft is those where the lines since the last other state belong to the event only if more follow.
+	soft  states
 	text  states         // of soft: those for any lines
 	kinds []states       // of one language each
 	words words          // of start
@@ -28,11 +29,12 @@ type machine struct {
 // edge leads from states to one for the lines that it matches.
 type edge struct {
 	from, to states
-	has      []word // one of these is in each such line; none: no matter. It is cheaper than re
-	words    uint64 // the same, by machine.words
-	re       *regexp.Regexp
-	not      *regexp.Regexp // nil: no matter
-	fresh    bool           // not for the first line once more
+	// has is one of these is in each such line; none: no matter. It is cheaper than re.
+	has   []word
+	words uint64 // the same, by machine.words
+	re    *regexp.Regexp
+	not   *regexp.Regexp // nil: no matter
+	fresh bool           // not for the first line once more
 }
 
 // word is a text that a line has: at its beginning, at its end, or anywhere.
@@ -174,7 +176,8 @@ func patternMachine(first, further, last string) (*machine, error) {
 // rule is an edge as it is written down.
 type rule struct {
 	from string // states, "" for none: the line may be a first one
-	to   string // a state, see above; "!" behind it: not if the line is the first one once more
+	// to is a state, see above; "!" behind it: not if the line is the first one once more.
+	to string
 	// Words of which one is in the line, separated by "|": with ^ in front at its beginning, with $ at its end.
 	has string
 	re  string // "": any line
@@ -193,7 +196,8 @@ func formatMachine(format string) (*machine, error) {
 	places := map[string]states{}
 	entry := regexp.MustCompile(entryBegins)
 	for name, rules := range formats() {
-		if name != format && (format != "all" || name == "js") { // java has the rules of js
+		if name != format && (format != "all" || name == "js") {
+			// Java has the rules of js.
 			continue
 		}
 		known = true

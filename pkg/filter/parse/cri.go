@@ -68,11 +68,13 @@ const (
 // joiner is the step that joins the partial lines of a stream.
 type joiner struct {
 	*parser
-	limits  Join
-	lines   filter.Waiting[*held] // by stream
-	tags    map[string]int        // how many of lines are of a cluster's tag
-	bytes   int                   // that they hold
-	scratch []byte                // a stream's key, which begins with its cluster and tag
+	limits Join
+	lines  filter.Waiting[*held] // by stream
+	// tags is how many of lines are of a cluster's tag.
+	tags  map[string]int
+	bytes int // that they hold
+	// scratch is a stream's key, which begins with its cluster and tag.
+	scratch []byte
 }
 
 // held is the beginning of a line. The event is the first part's, with the origins of all.
@@ -157,7 +159,8 @@ func (j *joiner) find(ev *filter.Event, stream []byte) *filter.Held[*held] {
 	}
 	j.scratch = appendTag(j.scratch[:0], ev)
 	if j.tags[string(j.scratch)] == 0 {
-		return nil // no need to look for the pod
+		// No need to look for the pod.
+		return nil
 	}
 	j.scratch = j.appendStream(j.scratch, ev, stream)
 	return j.lines.Get(j.scratch)

@@ -64,7 +64,8 @@ func (d *decoder) decode(text []byte) []byte {
 		return text
 	}
 	out, _, err := transform.Append(d.from, d.text[:0], text)
-	if err != nil { // no decoder of these fails
+	if err != nil {
+		// No decoder of these fails.
 		return text
 	}
 	if d.text = out; cap(d.text) > keepScratch {

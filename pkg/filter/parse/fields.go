@@ -22,10 +22,12 @@ type fields struct {
 	strict  bool     // a time that is not written so is an error
 	keep    bool     // the time stays a field
 
-	received event.Time // the time the event came with: it tells the year where a text does not
+	// received is the time the event came with: it tells the year where a text does not.
+	received event.Time
 	time     event.Time // as read
 	timed    bool       // time is set
-	err      error      // the first text that is not what it must be
+	// err is the first text that is not what it must be.
+	err error
 }
 
 type span struct{ from, to int }

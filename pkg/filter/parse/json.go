@@ -21,7 +21,8 @@ type jsonFormat struct{ reader jsontext.Reader }
 func (j *jsonFormat) parse(dst *fields, text []byte) error {
 	r := &j.reader
 	r.Reset(text, maxJSONDepth)
-	defer r.Reset(nil, 0) // lets go of the text
+	// Lets go of the text.
+	defer r.Reset(nil, 0)
 	if !r.Begins('{') {
 		return errNotObject
 	}

@@ -41,7 +41,8 @@ func (f *logfmt) parse(dst *fields, text []byte) error {
 	if cap(f.memory) > keepScratch {
 		f.memory = nil
 	}
-	pairs, alone, last := 0, 0, true // last: the field before is alone, or there is none
+	// last: the field before is alone, or there is none.
+	pairs, alone, last := 0, 0, true
 	for {
 		for len(text) > 0 && text[0] <= ' ' {
 			text = text[1:]

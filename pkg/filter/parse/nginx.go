@@ -21,7 +21,8 @@ func (nginx) parse(dst *fields, text []byte) error {
 	dst.text("host", l.words[1])
 	dst.text("user", l.words[2])
 	dst.text(timeField, l.time)
-	if len(l.method) > 0 { // nginx logs "" where a client left without a request
+	if len(l.method) > 0 {
+		// Nginx logs "" where a client left without a request.
 		dst.text("method", l.method)
 	}
 	if l.path != nil {
@@ -98,7 +99,8 @@ func isAddressList(b []byte) bool {
 			continue
 		}
 		if bytes.Count(one, []byte{':'}) < 2 {
-			return false // nor is it an IPv6 address
+			// nor is it an IPv6 address.
+			return false
 		}
 		text := string(one)
 		if _, err := netip.ParseAddr(strings.Trim(text, "[]")); err == nil {

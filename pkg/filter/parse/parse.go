@@ -65,7 +65,8 @@ func newFormat(cfg Config) (f format, timeFormats []string, err error) {
 		return f, nil, err
 	case formatSyslog:
 		f, err = newSyslog(cfg)
-		return f, nil, err // it calls setTime
+		// It calls setTime.
+		return f, nil, err
 	}
 	return nil, nil, fmt.Errorf("unknown format %q", cfg.Format)
 }

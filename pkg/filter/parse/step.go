@@ -28,9 +28,11 @@ type parser struct {
 	joinKey  *event.Template // nil: the pod and container
 
 	fields fields
-	timeIn []string            // where in the fields read the time is, where that is in a map; nil otherwise
+	// timeIn is where in the fields read the time is, where that is in a map; nil otherwise.
+	timeIn []string
 	names  map[string]struct{} // of the fields, where they are many; nil otherwise
-	whole  []byte              // the map that the fields become, see Config.Into
+	// whole is the map that the fields become, see Config.Into.
+	whole []byte
 }
 
 // New returns the step that cfg describes: a Joiner where lines of containers are joined, else a
@@ -169,7 +171,8 @@ func (p *parser) nestedTime() bool {
 
 // text returns the text of the field, without its line end. It is valid until ev changes.
 func (p *parser) text(ev *filter.Event) ([]byte, error) {
-	ev.ReadFields() // merge changes them
+	// Merge changes them.
+	ev.ReadFields()
 	value, ok := ev.Get(p.field...)
 	if !ok {
 		return nil, errMissing
@@ -190,7 +193,8 @@ func (p *parser) fail(ev *filter.Event, err error) (filter.Verdict, error) {
 	switch p.onError {
 	case onErrorTag:
 		if _, told := ev.Get(errorField); told && errors.Is(err, errMissing) {
-			return filter.Keep, err // the step before, which did not read the field, has said why
+			// The step before, which did not read the field, has said why.
+			return filter.Keep, err
 		}
 		ev.Set(filter.AppendString(nil, err.Error()), errorField)
 	case onErrorDeadLetter:

@@ -30,7 +30,8 @@ func compileStrptime(ops []op, format string) ([]op, error) {
 		}
 		start := i
 		for i++; i < len(format) && strings.IndexByte("-_0^#:0123456789", format[i]) >= 0; i++ {
-			continue // flags and widths do not matter to who reads
+			// Flags and widths do not matter to who reads.
+			continue
 		}
 		conv := byte(0)
 		if i < len(format) {

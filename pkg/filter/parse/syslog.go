@@ -135,7 +135,8 @@ func (f *syslog) parse3164(dst *fields, text []byte) error {
 	if n < 0 {
 		return errSyslogHost
 	}
-	if !isTag(text[:n]) { // local messages have no host
+	if !isTag(text[:n]) {
+		// Local messages have no host.
 		dst.text("host", text[:n])
 		text = text[n+1:]
 	}
@@ -170,7 +171,8 @@ func splitTag(text []byte) (ident, pid, message []byte) {
 	}
 	colon := bytes.IndexByte(word, ':')
 	if colon > 0 && word[len(word)-1] == ':' {
-		colon = len(word) - 1 // Perl::Module:
+		// Perl::Module:
+		colon = len(word) - 1
 	}
 	switch {
 	case colon > 0:

@@ -18,7 +18,8 @@ func (f *syslog) header(dst *fields, text []byte, old bool) (rest []byte, err er
 		return afterTime(text[n:])
 	}
 	n := max(bytes.IndexByte(text, ' '), 0)
-	if !old && n == 1 && text[0] == '-' { // the sender knows no time (RFC 5424, section 6.2.3)
+	if !old && n == 1 && text[0] == '-' {
+		// The sender knows no time (RFC 5424, section 6.2.3).
 		return text[2:], nil
 	}
 	s := scanner{text: text[:n]}

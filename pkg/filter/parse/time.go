@@ -115,7 +115,8 @@ func (l *layout) parse(text []byte, received event.Time) (event.Time, bool) {
 		if err != nil {
 			return event.Time{}, false
 		}
-		if t.Year() == 0 { // the layout has none
+		if t.Year() == 0 {
+			// The layout has none.
 			s := scanner{
 				month: int(t.Month()), day: t.Day(), hour: t.Hour(), minute: t.Minute(), second: t.Second(),
 				nsec: t.Nanosecond(),
@@ -221,7 +222,8 @@ func secondsOf(year, month, day, hour, minute, second int) (int64, bool) {
 	if month < 1 || month > 12 || day < 1 || day > daysIn(year, month) {
 		return 0, false
 	}
-	y, m := year, month-3 // years that begin in March have the leap day last
+	// Years that begin in March have the leap day last.
+	y, m := year, month-3
 	if m < 0 {
 		y, m = y-1, m+12
 	}
@@ -256,7 +258,8 @@ func (s *scanner) time(zone *time.Location, received event.Time) (event.Time, bo
 		}
 		s.hour = s.hour%12 + 12*(s.half-1)
 	}
-	s.second = min(s.second, 59) // a leap second ends the minute
+	// A leap second ends the minute.
+	s.second = min(s.second, 59)
 	if s.year > 0 {
 		month, day := s.monthDay(s.year)
 		sec, ok := s.on(zone, s.year, month, day)
@@ -313,7 +316,8 @@ func (s *scanner) nearest(zone *time.Location, received event.Time) (event.Time,
 	now := time.Unix(received.Sec, 0).In(zone)
 	var best, least int64
 	found := false
-	for step := -2; step <= 2; step++ { // months, of which some have no 31st
+	// Months, of which some have no 31st.
+	for step := -2; step <= 2; step++ {
 		day := now.AddDate(0, 0, step)
 		year, month, number := day.Year(), day.Month(), day.Day()
 		if s.day > 0 {

@@ -42,7 +42,8 @@ func parseTypes(texts []string, zone *time.Location) ([]fieldType, error) {
 				if next := start.FindStringIndex(argument); next != nil && next[0] > 0 {
 					argument = argument[:next[0]]
 				} else if next != nil {
-					argument = argument[:1] // a separator that looks like what stands between two types
+					// A separator that looks like what stands between two types.
+					argument = argument[:1]
 				}
 				at += 1 + len(argument)
 			}

@@ -142,7 +142,8 @@ func findIPv4(text []byte, spans []span) []span {
 		}
 		at = dot + 1
 		if n := dot - from; n > 3 && n <= 5 && from > 0 && text[from-1] == '%' {
-			from += 2 // %20
+			// %20.
+			from += 2
 		}
 		if !begins(text, from) || from > 0 && text[from-1] == '.' {
 			continue
@@ -193,7 +194,8 @@ func findIPv6(text []byte, spans []span) []span {
 		at = colon + 1
 		double := at < len(text) && text[at] == ':'
 		switch n := colon - from; {
-		case n > 4 || !hextet || !begins(text, from): // a label, such as client:
+		case n > 4 || !hextet || !begins(text, from):
+			// A label, such as client:
 			if double {
 				at++
 				continue

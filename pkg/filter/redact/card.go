@@ -39,13 +39,15 @@ func inCard(text []byte, i int) bool {
 
 // cardsIn finds the numbers in text[from:to], which is digits and single separators.
 func cardsIn(text []byte, from, to int, spans []span) []span {
-	switch { // an escape's digits, as in %20 and \u0026
+	// An escape's digits, as in %20 and \u0026.
+	switch {
 	case from > 0 && text[from-1] == '%':
 		from = min(from+2, to)
 	case from > 1 && text[from-1] == 'u' && text[from-2] == '\\':
 		from = min(from+4, to)
 	case !begins(text, from) || from > 1 && text[from-1] == '.' && isDigit(text[from-2]):
-		from = nextGroup(text, from, to) // the end of a word, or of 0.4111
+		// The end of a word, or of 0.4111.
+		from = nextGroup(text, from, to)
 	}
 	for from < to {
 		end := card(text, from, to)
@@ -123,15 +125,20 @@ func known(digits []byte) bool {
 		first = first*10 + int(c-'0')
 	}
 	switch digits[0] {
-	case '2': // Mir, Mastercard
+	case '2':
+		// Mir, Mastercard.
 		return n >= 16 && (first >= 2200 && first <= 2204 || first >= 2221 && first <= 2720)
-	case '3': // American Express, Diners Club, JCB
+	case '3':
+		// American Express, Diners Club, JCB.
 		return n >= 14 && (first < 3100 || first >= 3400)
-	case '4': // Visa
+	case '4':
+		// Visa.
 		return n == 13 || n == 16 || n == 19
-	case '5': // Mastercard, Maestro
+	case '5':
+		// Mastercard, Maestro.
 		return n == 16 || first < 5100 || first >= 5600
-	case '6': // Discover, UnionPay, Maestro, RuPay
+	case '6':
+		// Discover, UnionPay, Maestro, RuPay.
 		return true
 	}
 	return false

@@ -61,7 +61,8 @@ func (p *pattern) find(text []byte, spans []span) []span {
 	}
 	for _, m := range matches {
 		if len(m) > 2 {
-			m = m[2:] // the groups alone
+			// The groups alone.
+			m = m[2:]
 		}
 		for ; len(m) > 0; m = m[2:] {
 			if m[0] < m[1] {

@@ -121,7 +121,8 @@ func (s *Step) value(i int, fields [][]string, whole bool, depth int) (end int, 
 	t := event.TypeOf(b[0])
 	switch {
 	case t == event.TypeMap || t == event.TypeArray:
-		if depth > 2*event.MaxDepth { // records come with MaxDepth, and steps may move fields down
+		if depth > 2*event.MaxDepth {
+			// Records come with MaxDepth, and steps may move fields down.
 			return 0, event.ErrDepth
 		}
 		if t == event.TypeMap {
@@ -261,6 +262,7 @@ func (s *Step) appendStandIn(dst, text []byte) []byte {
 		return append(dst, s.mask...)
 	}
 	s.mac.Reset()
-	_, _ = s.mac.Write(text) // a hash takes everything
+	// A hash takes everything.
+	_, _ = s.mac.Write(text)
 	return hex.AppendEncode(dst, s.mac.Sum(s.sum[:0])[:hashBytes])
 }

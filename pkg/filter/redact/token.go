@@ -149,7 +149,8 @@ func findJWT(text []byte, spans []span) []span {
 				end++
 			}
 			if end == start && pieces != 2 || pieces == 0 && end-start < 10 {
-				break // only a signature may be empty
+				// Only a signature may be empty.
+				break
 			}
 			if pieces == 1 {
 				claims = bytes.HasPrefix(text[start:], []byte("eyJ"))

@@ -28,7 +28,8 @@ func (c *Config) Check(r *setting.Report) {
 	switch {
 	case (c.Rate != 0) == (c.OneIn != 0):
 		r.Add("", "write rate: 0.1 or one_in: 10", "a sample needs either rate or one_in")
-	case c.OneIn == 0 && !(c.Rate > 0 && c.Rate <= 1): // NaN is neither
+	case c.OneIn == 0 && !(c.Rate > 0 && c.Rate <= 1):
+		// NaN is neither.
 		r.Add("rate", "write 0.1 for a tenth; to drop everything use expr: {drop: \"true\"}",
 			"%v is not over 0 and up to 1", c.Rate)
 	}

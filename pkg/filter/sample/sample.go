@@ -49,7 +49,8 @@ func (s *Step) Apply(ev *filter.Event) (filter.Verdict, error) {
 	if len(s.text) == 0 {
 		s.text = ev.AppendID(s.text)
 	}
-	if len(s.text) == 0 { // an event that a step has made
+	if len(s.text) == 0 {
+		// An event that a step has made.
 		s.text = append(event.AppendTime(s.text, ev.Time), ev.Rendered()...)
 	}
 	h := hash(s.text)

@@ -208,7 +208,8 @@ func (t *Throttle) summary(w *window) *filter.Event {
 		},
 	})
 	if err != nil {
-		panic(fmt.Sprintf("throttle: a summary %v", err)) // its types are all known
+		// Its types are all known.
+		panic(fmt.Sprintf("throttle: a summary %v", err))
 	}
 	return &filter.Event{Event: event.Event{
 		Chunk: &event.Chunk{

@@ -159,7 +159,8 @@ func appendOption(dst []byte, m *Message, metadata []byte) []byte {
 // NewChunk returns a new chunk id as other clients make them: 16 random bytes in base64.
 func NewChunk() string {
 	var random [16]byte
-	_, _ = rand.Read(random[:]) // never fails
+	// Never fails.
+	_, _ = rand.Read(random[:])
 	return base64.StdEncoding.EncodeToString(random[:])
 }
 

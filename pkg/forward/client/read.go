@@ -54,7 +54,8 @@ func (r *reader) next() ([]byte, error) {
 		n, err := r.from.Read(r.buf[len(r.buf):cap(r.buf)])
 		r.buf = r.buf[:len(r.buf)+n]
 		if n > 0 {
-			continue // an error will come again
+			// An error will come again.
+			continue
 		}
 		if errors.Is(err, io.EOF) && len(r.buf) > 0 {
 			err = io.ErrUnexpectedEOF

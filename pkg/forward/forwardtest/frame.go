@@ -16,7 +16,8 @@ func Value(v any) []byte {
 	}
 	b, err := msgp.AppendIntf(nil, v)
 	if err != nil {
-		panic(err) // a mistake of the test
+		// A mistake of the test.
+		panic(err)
 	}
 	return b
 }

@@ -45,8 +45,10 @@ func (c *Config) checkRegion(r *setting.Report) {
 	region := func(s string) bool { return regexp.MustCompile(`^[a-z]{2,4}(-[a-z]+){1,3}-[0-9]{1,2}$`).MatchString(s) }
 	n := len(c.Region)
 	switch {
-	case n == 0 || region(c.Region): // a missing one is reported by its tag
-	case c.Endpoint != "" && regexp.MustCompile(`^[A-Za-z0-9-]{1,63}$`).MatchString(c.Region): // an emulator's
+	case n == 0 || region(c.Region):
+		// A missing one is reported by its tag.
+	case c.Endpoint != "" && regexp.MustCompile(`^[A-Za-z0-9-]{1,63}$`).MatchString(c.Region):
+		// An emulator's.
 	case region(c.Region[:n-1]):
 		r.Add("region", "write "+c.Region[:n-1], "%q is an availability zone", c.Region)
 	default:
@@ -61,7 +63,8 @@ func (c *Config) checkEndpoint(r *setting.Report) {
 	const hint = "write https://host or http://host:port"
 	u, err := url.Parse(c.Endpoint)
 	switch {
-	case err != nil: // its text would show the URL, and so what stands before an @
+	case err != nil:
+		// Its text would show the URL, and so what stands before an @.
 		r.Add("endpoint", hint, "it is not a URL")
 	case u.User != nil:
 		r.Add("endpoint", "remove what stands before the @", "credentials do not belong into a URL")

@@ -17,9 +17,10 @@ import (
 )
 
 const (
-	refreshEarly   = 5 * time.Minute // before credentials expire
-	fetchTimeout   = 30 * time.Second
-	roleSession    = time.Hour // what every role allows, also when it is assumed with a role
+	refreshEarly = 5 * time.Minute // before credentials expire
+	fetchTimeout = 30 * time.Second
+	// roleSession is what every role allows, also when it is assumed with a role.
+	roleSession    = time.Hour
 	refetchExpired = time.Minute
 )
 
@@ -123,7 +124,8 @@ func (s *source) Retrieve(ctx context.Context) (aws.Credentials, error) {
 
 // HandleFailToRefresh goes on with credentials that were to be refreshed early, while they are good.
 func (s *source) HandleFailToRefresh(_ context.Context, cached aws.Credentials, err error) (aws.Credentials, error) {
-	if !cached.HasKeys() || s.last.Expired() { // no keys: they were refused
+	if !cached.HasKeys() || s.last.Expired() {
+		// No keys: they were refused.
 		return aws.Credentials{}, err
 	}
 	return s.last, nil

@@ -38,7 +38,8 @@ func Classify(err error) (reason outputs.Reason, status int, unknown bool, retry
 	}
 	r := refusalOf(err, status)
 	switch {
-	case r == nil: // a 200 that broke off, or no answer at all
+	case r == nil:
+		// A 200 that broke off, or no answer at all.
 		return outputs.ReasonNetwork, status, wasSent(err), retryAfter
 	case r.Reason == outputs.ReasonNetwork:
 		unknown = true
@@ -111,7 +112,8 @@ func retryTime(h http.Header) time.Duration {
 type UnprovedError struct {
 	Status int    // of the answer
 	Lacks  string // what would prove it
-	Kind   string // the answer's media type, "" where it gives none
+	// Kind is the answer's media type, "" where it gives none.
+	Kind string
 }
 
 func (e *UnprovedError) Error() string {

@@ -39,12 +39,13 @@ const (
 	growth     = 0.01 // of the measured rate, per second that is sent at full pace
 	faster     = 15.0 // seconds without throttling after which the growth doubles
 	mostGrowth = 0.25
-	much       = 0.5  // of the best rate: below, it is asked whether the rate is what is throttled
-	trial      = 3.0  // seconds for which a higher rate is tried then
-	pays       = 1.2  // times as much is accepted of it, at least, where the rate is not what is throttled…
-	more       = 2.0  // …and so many times that rate is tried next
-	deepest    = 16   // a rate goes down to this part of the one that was last accepted
-	manyCalls  = 20.0 // requests per second below which no throttle is for their number
+	much       = 0.5 // of the best rate: below, it is asked whether the rate is what is throttled
+	trial      = 3.0 // seconds for which a higher rate is tried then
+	pays       = 1.2 // times as much is accepted of it, at least, where the rate is not what is throttled…
+	more       = 2.0 // …and so many times that rate is tried next
+	// deepest is a rate goes down to this part of the one that was last accepted.
+	deepest   = 16
+	manyCalls = 20.0 // requests per second below which no throttle is for their number
 )
 
 // The rates at which the search begins, and those below which it does not go.
@@ -114,7 +115,8 @@ func (p *Pace) Reserve(now time.Time, patience time.Duration) (t Turn, wait time
 	if t.full = credit < mostTurn; !t.full {
 		credit = mostTurn
 		p.at = now.Add(-seconds(mostTurn))
-		p.restart(now) // a quota that was not used up can't be measured
+		// A quota that was not used up can't be measured.
+		p.restart(now)
 	}
 	if credit < leastTurn {
 		wait = seconds(leastTurn - credit)
@@ -163,7 +165,8 @@ func (p *Pace) Done(now time.Time, t Turn, acceptedBytes, acceptedRecords, throt
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if acceptedRecords > 0 {
-		if p.out { // what was measured was the way into the outage
+		if p.out {
+			// What was measured was the way into the outage.
 			p.out, p.good = false, rates{}
 		}
 		p.accepted[0] += float64(acceptedBytes)
@@ -204,7 +207,8 @@ func (p *Pace) age(now time.Time) {
 func (p *Pace) lower(now time.Time, t Turn, throttled rates) {
 	since := now.Sub(p.since).Seconds()
 	switch {
-	case p.limit == rates{}: // begin with what was offered in a second
+	case p.limit == rates{}:
+		// Begin with what was offered in a second.
 		for i := range p.limit {
 			p.limit[i] = max(p.before[i], p.accepted[i]+throttled[i])
 		}
@@ -213,7 +217,8 @@ func (p *Pace) lower(now time.Time, t Turn, throttled rates) {
 		return
 	case p.accepted[1] > 0 && p.tried > 0 && since < trial:
 		return
-	case p.accepted[1] > 0 && since < settle: // too short a time to measure what is accepted
+	case p.accepted[1] > 0 && since < settle:
+		// Too short a time to measure what is accepted.
 		for i := range p.limit {
 			p.limit[i] *= below
 		}
@@ -245,11 +250,13 @@ func (p *Pace) lower(now time.Time, t Turn, throttled rates) {
 // no more is accepted at a higher rate. before is the rate at which got was accepted, both in bytes.
 func (p *Pace) question(before, got float64) {
 	switch {
-	case p.out && p.tried > 0: // it is, and much too high
+	case p.out && p.tried > 0:
+		// It is, and much too high.
 		p.scale(below * p.tried)
 		p.tried, p.best, p.out = 0, p.tried, false
 	case p.out:
-	case p.tried > 0 && got >= pays*p.tried: // it is not: try even more
+	case p.tried > 0 && got >= pays*p.tried:
+		// It is not: try even more.
 		p.tried, p.best = got, got
 		p.scale(more * before)
 	case p.tried > 0:
@@ -279,7 +286,8 @@ func (p *Pace) raise(s float64) {
 	g := p.growth()
 	for i := range p.limit {
 		switch {
-		case p.good[i] == 0: // nothing is known yet
+		case p.good[i] == 0:
+			// Nothing is known yet.
 			p.limit[i] *= 1 + s
 		case p.limit[i] < below*p.good[i]: // on the way back to what is known to be accepted
 			p.limit[i] = min(below*p.good[i], p.limit[i]*(1+s))

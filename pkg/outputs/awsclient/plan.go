@@ -22,9 +22,11 @@ type plan struct {
 
 // group is events whose lines may share a record.
 type group struct {
-	n     int32
-	next  int32 // where in order the next event goes
-	after int32 // the stream's next group; -1: none
+	n int32
+	// next is where in order the next event goes.
+	next int32
+	// after is the stream's next group; -1: none.
+	after int32
 }
 
 // span is a stream's events in order.

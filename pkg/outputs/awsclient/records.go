@@ -95,7 +95,8 @@ func (c *cutter) cut(events []event.Event, order []int32, turn Turn, most int) (
 		data = c.zipped
 	}
 	from := 0
-	for i, to := range c.ends { // only now do the buffers stay where they are
+	// Only now do the buffers stay where they are.
+	for i, to := range c.ends {
 		c.records[i].Data = data[from:to:to]
 		from = to
 	}
@@ -188,7 +189,8 @@ func (c *cutter) close(end int) {
 	if c.zip != nil {
 		before := len(c.zipped)
 		c.zip.Reset(&c.zipped)
-		_, _ = c.zip.Write(c.lines[c.begin:end]) // memory takes everything
+		// Memory takes everything.
+		_, _ = c.zip.Write(c.lines[c.begin:end])
 		_ = c.zip.Close()
 		c.lines = append(c.lines[:c.begin], c.lines[end:]...)
 		n, end = len(c.zipped)-before, len(c.zipped)

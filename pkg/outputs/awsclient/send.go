@@ -26,9 +26,11 @@ type delivery struct {
 	taken    bool          // something was stored, or refused for good
 	ended    *failure      // nothing more can be sent
 	failed   []outputs.Failure
-	pause    time.Duration // the least that paced events wait
-	wish     time.Duration // the service's, for what failed
-	worst    *failure
+	// pause is the least that paced events wait.
+	pause time.Duration
+	// wish is the service's, for what failed.
+	wish  time.Duration
+	worst *failure
 }
 
 // failure is why events were not delivered.
@@ -74,7 +76,8 @@ func (d *delivery) send(ctx context.Context, name string, order []int32) {
 			again := d.settle(st, turn, order, outcomes)
 			order, refused = order[taken:], 0
 			st.most.Store(min(2*st.most.Load(), math.MaxInt32))
-			if again > len(records)/2 { // no use in going on now
+			if again > len(records)/2 {
+				// No use in going on now.
 				d.hold(name, order, leastRest)
 				return
 			}
@@ -96,7 +99,8 @@ func (d *delivery) send(ctx context.Context, name string, order []int32) {
 			d.failRecords(order, f)
 			d.fail(order[taken:], f)
 			return
-		case taken > 1: // find out which event it is
+		case taken > 1:
+			// Find out which event it is.
 			st.most.Store(int64(taken / 2))
 			continue
 		}
@@ -200,7 +204,8 @@ func (d *delivery) settle(st *stream, turn Turn, order []int32, outcomes []Outco
 			throttled++
 			throttledBytes += len(record.Data)
 		case f.reason.Final():
-			f.reason = outputs.ReasonServer // it fits the request
+			// It fits the request.
+			f.reason = outputs.ReasonServer
 		}
 		d.fail(order[record.first:record.first+record.n], f)
 	}

@@ -145,7 +145,8 @@ func (s *Streams) newCutter() *cutter {
 	}
 	c.enc.SetClusterFields(s.fields)
 	if s.o.Gzip {
-		c.zip, _ = gzip.NewWriterLevel(nil, gzip.BestSpeed) // the level is a valid one
+		// The level is a valid one.
+		c.zip, _ = gzip.NewWriterLevel(nil, gzip.BestSpeed)
 	}
 	return c
 }

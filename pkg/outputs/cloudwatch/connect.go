@@ -75,7 +75,8 @@ func (o *Output) hasGroup(ctx context.Context, group string, known bool) (bool, 
 	defer cancel()
 	in := &logs.DescribeLogGroupsInput{Limit: aws.Int32(1)}
 	if known {
-		in.LogGroupNamePrefix = &group // the group itself comes first: names are in ASCII order
+		// The group itself comes first: names are in ASCII order.
+		in.LogGroupNamePrefix = &group
 	}
 	out, err := o.api.DescribeLogGroups(ctx, in)
 	if err != nil {

@@ -21,7 +21,8 @@ type round int
 const (
 	own         round = iota // what the templates say
 	otherStream              // their group, and the stream for others: it may be made always
-	otherGroup               // the group for others too: both may be made always
+	// otherGroup is the group for others too: both may be made always.
+	otherGroup
 )
 
 // make makes t's log stream, and its group where that is missing as well. over: no more may be made.
@@ -88,8 +89,9 @@ type maker struct {
 	now  func() time.Time
 	turn chan struct{} // holds a token while something is made
 
-	mu       sync.Mutex
-	hour     time.Time            // when the counting of made began
+	mu sync.Mutex
+	// hour is when the counting of made began.
+	hour     time.Time
 	made     map[string]int       // streams, by cluster
 	refused  map[name]struct{}    // that were not made, beyond max_streams_per_hour
 	suspects map[name]bool        // that have refused an event; true: and have taken others since

@@ -14,13 +14,14 @@ import (
 
 // What PutLogEvents takes.
 const (
-	eventOverhead   = 26                              // bytes that an event counts beside its message
-	maxRequestBytes = 1_048_576                       // messages and overhead
-	maxMessage      = maxRequestBytes - eventOverhead // an event is 1 MiB at most, overhead included
-	maxRequest      = 10_000                          // events
-	maxSpan         = 24 * 60 * 60 * 1000             // ms from the first event to the last; not reached, to be safe
-	maxAge          = 14 * 24 * 60 * 60 * 1000        // ms; the service decides, by its own clock
-	maxAhead        = 2 * 60 * 60 * 1000              // ms, likewise
+	eventOverhead   = 26        // bytes that an event counts beside its message
+	maxRequestBytes = 1_048_576 // messages and overhead
+	// maxMessage is an event is 1 MiB at most, overhead included.
+	maxMessage = maxRequestBytes - eventOverhead
+	maxRequest = 10_000                   // events
+	maxSpan    = 24 * 60 * 60 * 1000      // ms from the first event to the last; not reached, to be safe
+	maxAge     = 14 * 24 * 60 * 60 * 1000 // ms; the service decides, by its own clock
+	maxAhead   = 2 * 60 * 60 * 1000       // ms, likewise
 )
 
 // line is one event as it is sent.
@@ -34,10 +35,11 @@ func (l *line) size() int { return l.to - l.from + eventOverhead }
 
 // work is the memory of one Send, used again by others.
 type work struct {
-	enc   *event.Encoder
-	buf   []byte
-	text  string // buf, whole
-	lines []line // one for each event of the batch; those of refused ones are not meant to be read
+	enc  *event.Encoder
+	buf  []byte
+	text string // buf, whole
+	// lines is one for each event of the batch; those of refused ones are not meant to be read.
+	lines []line
 }
 
 // maxKept is how much memory of a work is worth keeping.
@@ -100,7 +102,8 @@ func (o *Output) appendMessage(w *work, ev *event.Event) ([]byte, error) {
 		return w.enc.AppendEvent(out, ev)
 	}
 	if !utf8.Valid(out[from:]) {
-		out = append(out[:from], string([]rune(string(out[from:])))...) // U+FFFD for each byte that is no UTF-8
+		// U+FFFD for each byte that is no UTF-8.
+		out = append(out[:from], string([]rune(string(out[from:])))...)
 	}
 	return out, nil
 }

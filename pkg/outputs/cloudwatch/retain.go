@@ -94,7 +94,8 @@ func (m *maker) retainFlowing(ctx context.Context, group string) {
 	case m.turn <- struct{}{}:
 		defer func() { <-m.turn }()
 	default:
-		return // something is made: with the next request, then
+		// something is made: with the next request, then.
+		return
 	}
 	if c := m.retain(ctx, group); c != nil {
 		m.tend(group, m.now().Add(tendAgain))

@@ -130,7 +130,8 @@ func (s *sending) result() error {
 	se.Reason, se.Status, se.Err, se.Remedy = s.cause.reason, s.cause.status, errors.New(s.cause.text), s.cause.remedy
 	other := func(f outputs.Failure) bool { return f.Reason != se.Reason }
 	if s.halted != nil && len(s.failed) == len(s.events) && !slices.ContainsFunc(s.failed, other) {
-		se.Failed = nil // events for other streams would not fare better
+		// Events for other streams would not fare better.
+		se.Failed = nil
 	}
 	return se
 }
@@ -222,7 +223,8 @@ func (s *sending) stream(ctx context.Context, t *target, r round) {
 				c = s.put(ctx, t, part)
 			}
 		}
-		if c != nil && c.wrong() && len(part) > 1 { // find out which event it is
+		if c != nil && c.wrong() && len(part) > 1 {
+			// Find out which event it is.
 			s.o.maker.narrow(t.name, len(part)/2)
 			continue
 		}
@@ -289,7 +291,8 @@ func (s *sending) put(ctx context.Context, t *target, events []int32) *cause {
 	out, err := s.o.api.PutLogEvents(once, &logs.PutLogEventsInput{LogGroupName: &t.group, LogStreamName: &t.stream, LogEvents: in})
 	if err != nil {
 		c := causeOf("put events into "+t.String(), err)
-		c.unknown = c.unknown || c.status >= http.StatusInternalServerError // ServiceUnavailableException as well
+		// ServiceUnavailableException as well.
+		c.unknown = c.unknown || c.status >= http.StatusInternalServerError
 		if c.wide() {
 			s.mu.Lock()
 			defer s.mu.Unlock()

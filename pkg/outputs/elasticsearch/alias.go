@@ -98,7 +98,8 @@ func (a *aliases) makeAlias(ctx context.Context, name string) error {
 		return nil
 	case res.status == http.StatusBadRequest && strings.Contains(words, "resource_already_exists"):
 		if is, err := a.isAlias(ctx, name); err != nil || is {
-			return err // another one has just made both
+			// Another one has just made both.
+			return err
 		}
 		return fmt.Errorf(
 			"the index %s is there, and the alias %s is not: make it the alias's write index (POST /_aliases), or delete it if it is empty",

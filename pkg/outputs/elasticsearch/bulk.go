@@ -31,7 +31,8 @@ type format struct {
 	op    string
 	id    string          // idAuto, idNone, idChunk; otherwise the template's
 	ids   *event.Template // nil for idAuto, idNone and idChunk
-	tail  *event.Template // what follows a chunk's id, idPlaceholder, in ids; nil: there is none in it
+	// tail is what follows a chunk's id, idPlaceholder, in ids; nil: there is none in it.
+	tail *event.Template
 }
 
 // bulk is the body of a request, and the memory that it takes to make it. Not safe for concurrent use.
@@ -50,12 +51,15 @@ type bulk struct {
 	number  map[string]int // in targets
 	aside   []bool         // of targets: their events are held back
 	held    []heldEvent    // in order
-	only    int            // the one target whose events are rendered; none: those that are not aside
+	// only is the one target whose events are rendered; none: those that are not aside.
+	only int
 
 	target int    // of the last event
 	name   []byte // of the last event's index
-	prefix []byte // an action for it, up to the id
-	id     []byte // the last one of the template's
+	// prefix is an action for it, up to the id.
+	prefix []byte
+	// id is the last one of the template's.
+	id []byte
 }
 
 // none stands for no target.
@@ -153,7 +157,8 @@ func (b *bulk) count(batch *outputs.Batch, ev *event.Event) {
 // action appends the action line of ev. It returns whether that has an id.
 func (b *bulk) action(ev *event.Event) (hasID bool, err error) {
 	n := len(b.name)
-	b.name = b.names.Append(b.name, ev) // behind the last one, to compare them
+	// Behind the last one, to compare them.
+	b.name = b.names.Append(b.name, ev)
 	if fresh := b.name[n:]; len(b.prefix) == 0 || !bytes.Equal(fresh, b.name[:n]) {
 		b.name = append(b.name[:0], fresh...)
 		b.prefix = append(append(append(b.prefix[:0], `{"`...), b.op...), `":{"_index":`...)
@@ -244,11 +249,13 @@ func (b *bulk) appendID(ev *event.Event) bool {
 	} else {
 		b.text = ev.AppendID(b.text)
 	}
-	if len(b.text) == n { // it has none
+	if len(b.text) == n {
+		// It has none.
 		b.text = b.text[:start]
 		return false
 	}
-	b.text = append(b.text, '"') // its characters need no escapes
+	// Its characters need no escapes.
+	b.text = append(b.text, '"')
 	return true
 }
 

@@ -59,9 +59,10 @@ type client struct {
 	alive  context.Context
 	end    context.CancelFunc // of alive
 
-	mu      sync.Mutex
-	hosts   []*host // the fields below a host's own are guarded by mu
-	next    int     // the host whose turn is next
+	mu sync.Mutex
+	// hosts is the fields below a host's own are guarded by mu.
+	hosts   []*host
+	next    int // the host whose turn is next
 	known   server
 	notices []string
 
@@ -150,7 +151,8 @@ func dialTLS(
 	defer cancel()
 	conn := stdtls.Client(raw, config(name))
 	if err := conn.HandshakeContext(ctx); err != nil {
-		_ = raw.Close() // never used
+		// Never used.
+		_ = raw.Close()
 		return nil, fmt.Errorf("TLS with %s: %w", address, err)
 	}
 	return conn, nil
@@ -202,7 +204,8 @@ func (c *client) performAt(h *host, req *http.Request) (*http.Response, error) {
 		return nil, unsigned(err)
 	case err != nil && req.Context().Err() == context.Canceled:
 		if hung, ok := errors.AsType[*hungError](context.Cause(req.Context())); ok {
-			err = hung // watch has noted it
+			// Watch has noted it.
+			err = hung
 		}
 		return nil, &hostError{h.address, err} // else that says nothing about the host
 	case err != nil:
@@ -215,7 +218,8 @@ func (c *client) performAt(h *host, req *http.Request) (*http.Response, error) {
 		c.works(h)
 	}
 	if wish := retryAfter(res.Header.Get("Retry-After"), c.now); wish > 0 && c.wishes(h, wish) {
-		res.Header.Del("Retry-After") // it is not the others'
+		// It is not the others'.
+		res.Header.Del("Retry-After")
 	}
 	return res, nil
 }
@@ -233,7 +237,8 @@ func (c *client) do(h *host, req *http.Request) (*http.Response, error) {
 		res.Body = &unzipped{Closer: res.Body, packed: res.Body}
 	}
 	if err == nil {
-		concealReply(res, c.secrets) // it may say what it was sent
+		// It may say what it was sent.
+		concealReply(res, c.secrets)
 	}
 	return res, err
 }
@@ -289,13 +294,15 @@ func (c *client) prepare(ctx context.Context) error {
 	c.mu.Lock()
 	refused := h.refused
 	if refused != nil {
-		h.ready = false // it is asked again next time
+		// It is asked again next time.
+		h.ready = false
 	}
 	c.mu.Unlock()
 	if refused != nil {
 		return refused
 	}
-	if c.cfg.Alias == "" { // each alias has a template of its own
+	if c.cfg.Alias == "" {
+		// Each alias has a template of its own.
 		if err := c.makeTemplate(ctx); err != nil {
 			return err
 		}

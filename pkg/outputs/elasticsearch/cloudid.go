@@ -28,7 +28,8 @@ func parseCloudID(id string) (string, error) {
 		host, port = h, p
 	}
 	name := parts[1]
-	if n, p, found := strings.Cut(name, ":"); found { // its own, over that of all
+	if n, p, found := strings.Cut(name, ":"); found {
+		// Its own, over that of all.
 		name, port = n, p
 	}
 	u, err := parseHost("https://" + name + "." + host + ":" + port)

@@ -102,7 +102,8 @@ func (c *client) advise(refused error) error {
 	switch {
 	case !errors.As(refused, &se):
 		return refused
-	case c.cfg.AWS != nil && se.Status == 0: // there were no credentials
+	case c.cfg.AWS != nil && se.Status == 0:
+		// There were no credentials.
 		return fmt.Errorf("%w: check the environment, the profile or the role that they come from", se.Err)
 	case c.cfg.AWS != nil && (se.Status == http.StatusForbidden || se.Status == http.StatusUnauthorized):
 		if advice := adviseAWS(c.cfg.AWS, se.Status, se.Err.Error()); advice != "" {
@@ -138,7 +139,8 @@ func (c *client) privileges(ctx context.Context, id identity, h *host, clusters 
 		name := pieces.Pattern(cluster)
 		names = append(names, name)
 		if c.cfg.Alias != "" {
-			names = append(names, name+ofAlias) // what is behind it
+			// what is behind it.
+			names = append(names, name+ofAlias)
 		}
 	}
 	slices.Sort(names)
@@ -173,7 +175,8 @@ func (c *client) privileges(ctx context.Context, id identity, h *host, clusters 
 		Index    map[string]map[string]bool
 	}
 	if res.status != http.StatusOK || json.Unmarshal(reply, &has) != nil || has.Index == nil {
-		return "", nil // no security there
+		// No security there.
+		return "", nil
 	}
 	for _, name := range names {
 		if !has.Index[name][write] {

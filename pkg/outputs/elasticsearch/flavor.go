@@ -266,7 +266,8 @@ func exchange(
 	if err != nil {
 		return answer{}, nil, err
 	}
-	defer func() { _ = res.Body.Close() }() // what was read counts
+	// What was read counts.
+	defer func() { _ = res.Body.Close() }()
 	text, err := io.ReadAll(io.LimitReader(res.Body, maxReply))
 	if err != nil {
 		return answer{}, nil, fmt.Errorf("read the reply: %w", err)

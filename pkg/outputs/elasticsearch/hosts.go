@@ -17,9 +17,10 @@ import (
 )
 
 const (
-	minRest      = time.Second // after the first failure of a host, and doubled with each that follows
-	maxRest      = time.Minute
-	quiet        = time.Minute     // a host that fails now and then is not logged more often
+	minRest = time.Second // after the first failure of a host, and doubled with each that follows
+	maxRest = time.Minute
+	// quiet is a host that fails now and then is not logged more often.
+	quiet        = time.Minute
 	probeTimeout = 5 * time.Second // and half of the output's timeout at most, so that time is left for another host
 )
 
@@ -29,15 +30,16 @@ type host struct {
 	transport *elastictransport.Client
 
 	// What follows is guarded by client.mu.
-	ready   bool          // it answered since its last failure, if any
-	probing chan struct{} // closed when the probe under way has ended; nil: there is none
-	fails   int           // in a row
-	until   time.Time     // it rests until then
-	wish    time.Time     // it wants no request before, though it works
-	last    string        // error
-	told    bool          // the log says that it fails
-	found   server        // by the last probe
-	refused error         // why the last probe learned nothing although the host works; a *outputs.SendError
+	ready bool // it answered since its last failure, if any
+	// probing is closed when the probe under way has ended; nil: there is none.
+	probing chan struct{}
+	fails   int       // in a row
+	until   time.Time // it rests until then
+	wish    time.Time // it wants no request before, though it works
+	last    string    // error
+	told    bool      // the log says that it fails
+	found   server    // by the last probe
+	refused error     // why the last probe learned nothing although the host works; a *outputs.SendError
 }
 
 // hostError says at which host a request failed.
@@ -56,7 +58,8 @@ func parseHost(text string) (*url.URL, error) {
 	case err != nil:
 		var e *url.Error
 		if errors.As(err, &e) {
-			err = e.Err // without the URL, which may hold a password
+			// Without the URL, which may hold a password.
+			err = e.Err
 		}
 		return nil, fmt.Errorf("no URL: %w", err)
 	case u.User != nil:
@@ -221,7 +224,8 @@ func (c *client) probeOthers(now time.Time) {
 			continue
 		}
 		h.probing = make(chan struct{})
-		c.probes.Go(func() { _ = c.probe(c.alive, h) }) // it has noted what is wrong
+		// It has noted what is wrong.
+		c.probes.Go(func() { _ = c.probe(c.alive, h) })
 	}
 }
 

@@ -3,10 +3,11 @@ package elasticsearch
 import "sync"
 
 const (
-	maxRequest  = 32 << 20 // bytes: larger requests only cost the server memory
-	minSoft     = 16 << 10 // bytes: smaller requests don't help a server that is busy
-	growAfter   = 64       // full requests in a row, before a larger one is tried
-	growthShare = 8        // a limit grows by this part of itself
+	maxRequest = 32 << 20 // bytes: larger requests only cost the server memory
+	minSoft    = 16 << 10 // bytes: smaller requests don't help a server that is busy
+	growAfter  = 64       // full requests in a row, before a larger one is tried
+	// growthShare is a limit grows by this part of itself.
+	growthShare = 8
 )
 
 // limit is how many bytes a request's body may have before compression, learned from what the server
@@ -14,10 +15,11 @@ const (
 // again slowly, as each try beyond what the server takes is an upload in vain; and a soft one, for
 // requests that a busy server refused (429), which grows with each one accepted. Safe for concurrent use.
 type limit struct {
-	mu     sync.Mutex
-	hard   int
-	soft   int
-	good   int // the largest accepted since a smaller one was refused
+	mu   sync.Mutex
+	hard int
+	soft int
+	// good is the largest accepted since a smaller one was refused.
+	good   int
 	passed int // requests accepted in a row that were about as large as hard
 }
 
@@ -35,10 +37,12 @@ func (l *limit) tooLarge(n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.passed = 0
-	if n > l.hard { // one event, or cut before the limit was lowered: nothing new
+	if n > l.hard {
+		// One event, or cut before the limit was lowered: nothing new.
 		return
 	}
-	if l.good >= n { // the server takes less than it did
+	if l.good >= n {
+		// The server takes less than it did.
 		l.good = 0
 	}
 	l.hard = max(n/2, l.good, 1)

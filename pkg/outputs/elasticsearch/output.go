@@ -32,8 +32,9 @@ type Output struct {
 	names  *indexname.Namer
 	limit  *limit
 	path   string // of requests, with their query
-	usual  string // what an item of a reply begins with, up to its index
-	slow   *slowTargets
+	// usual is what an item of a reply begins with, up to its index.
+	usual string
+	slow  *slowTargets
 	// aliases is nil where events go to indices and data streams by their own names.
 	aliases *aliases
 	// serverWait is how long a server may wait for what a request needs, such as a shard, before it answers for the
@@ -122,7 +123,8 @@ func (o *Output) newBulk() *bulk {
 	b := &bulk{format: o.format, slow: o.slow, number: map[string]int{}, enc: event.NewEncoder(o.cfg.Fields)}
 	b.enc.SetClusterFields(o.fields)
 	if o.cfg.Compression == compressionGzip {
-		b.zip, _ = gzip.NewWriterLevel(&b.packed, gzipLevel) // an unknown level is its only error
+		// An unknown level is its only error.
+		b.zip, _ = gzip.NewWriterLevel(&b.packed, gzipLevel)
 	}
 	return b
 }

@@ -85,7 +85,8 @@ func (p *reply) parse(r io.Reader, n int) error {
 			s.array(p.item)
 		case "error":
 			p.cause = s.cause(0)
-		case "message", "Message": // a gateway's, such as AWS's
+		case "message", "Message":
+			// A gateway's, such as AWS's.
 			if p.cause == (cause{}) {
 				p.cause = s.cause(0)
 				return
@@ -170,7 +171,8 @@ func (p *reply) indexName() string {
 		p.scan.skip(0)
 		return ""
 	}
-	p.scan.key = p.scan.text(p.scan.key[:0], maxIndexName) // the key around it has been looked at
+	// The key around it has been looked at.
+	p.scan.key = p.scan.text(p.scan.key[:0], maxIndexName)
 	if string(p.scan.key) == p.index {
 		return p.index
 	}
@@ -250,7 +252,8 @@ func (p *reply) refusal(create bool, status int, c *cause) *outputs.Refusal {
 	case status >= 200 && status < 300:
 		return nil
 	case status == http.StatusConflict && create && (c.kind == "" || strings.Contains(c.kind, "version_conflict")):
-		return nil // it is there, since an earlier try or as another event
+		// It is there, since an earlier try or as another event.
+		return nil
 	}
 	return p.refusals.Find(status, c.kind, c.reason)
 }

@@ -20,12 +20,14 @@ import (
 type outcome struct {
 	failed []outputs.Failure  // of a request that was carried out; indexes are positions in the request
 	err    *outputs.SendError // of one that was not
-	kind   string             // the type of err, in Elasticsearch's words
-	alone  bool               // 429, but for the request's own size
-	there  []outputs.Failure  // as reply.there
-	waited bool               // the server answered only after the time that it may wait for a target
-	host   string             // who answered, "" where none did
-	hung   bool               // all of the request was sent, and no reply came within the time-out
+	// kind is the type of err, in Elasticsearch's words.
+	kind   string
+	alone  bool              // 429, but for the request's own size
+	there  []outputs.Failure // as reply.there
+	waited bool              // the server answered only after the time that it may wait for a target
+	// host is who answered, "" where none did.
+	host string
+	hung bool // all of the request was sent, and no reply came within the time-out
 }
 
 // request sends the events from … to-1 of b. The server may wait for a target as long as most, or for its share of the
@@ -82,7 +84,8 @@ func (o *Output) request(ctx context.Context, b *bulk, from, to int, most time.D
 		out.hung = body.whole() && tooLate(ctx, limited)
 		return out
 	}
-	defer func() { _ = resp.Body.Close() }() // what matters of it has been read
+	// What matters of it has been read.
+	defer func() { _ = resp.Body.Close() }()
 	r := reply{
 		scan: &b.scan, refusals: o.itemRefusals, usual: o.usual, rest: usualRest, first: first,
 		names: func(item int) string { return b.targets[b.lines[min(from+item, to-1)].target] },
@@ -99,7 +102,8 @@ func (o *Output) request(ctx context.Context, b *bulk, from, to int, most time.D
 		out.err.Suspect = false
 	}
 	out.err.Host = out.host
-	if s := resp.StatusCode; s < 300 || s >= 500 { // it may have been carried out
+	if s := resp.StatusCode; s < 300 || s >= 500 {
+		// It may have been carried out.
 		o.uncertain(b, from, to)
 	}
 	out.err.Err = fmt.Errorf("%s: %w", b.describe(from, to), o.timedOut(ctx, limited, out.err.Err))

@@ -40,7 +40,8 @@ func (s *scanner) reset(r io.Reader) {
 
 // more reads more of the text, behind what is in buf and not read yet. It returns false at the end.
 func (s *scanner) more() bool {
-	for range 100 { // a reader that returns nothing that often is broken
+	// A reader that returns nothing that often is broken.
+	for range 100 {
 		if s.err != nil {
 			return false
 		}
@@ -181,7 +182,8 @@ func (s *scanner) word() []byte {
 	word := s.key[:0]
 	for s.err == nil {
 		if s.pos == s.end && !s.more() {
-			break // the object or array around it is not closed
+			// The object or array around it is not closed.
+			break
 		}
 		c := s.buf[s.pos]
 		if c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c == '-' || c == '+' || c == '.' || c == 'E' {
@@ -266,7 +268,8 @@ func (s *scanner) escape() rune {
 	case 'b', 'f', 'n', 'r', 't':
 		return ' '
 	case 'u':
-		return s.hex() // half of a pair becomes U+FFFD: the text is for people only
+		// Half of a pair becomes U+FFFD: the text is for people only.
+		return s.hex()
 	default:
 		s.fail(errShape)
 		return 0

@@ -89,10 +89,12 @@ type send struct {
 	posted  bool          // a request was made
 	counted int           // of the batch's events, from the first on: they are in its Sent
 	apart   bool          // see outputs.SendError
-	holds   time.Duration // how long what is held back waits at least
-	failed  []outputs.Failure
-	stop    *outputs.SendError // why nothing more is sent
-	stopAt  int                // the first event that was not delivered because of it
+	// holds is how long what is held back waits at least.
+	holds  time.Duration
+	failed []outputs.Failure
+	stop   *outputs.SendError // why nothing more is sent
+	// stopAt is the first event that was not delivered because of it.
+	stopAt int
 }
 
 // post sends the events from … to-1 of the body.
@@ -135,7 +137,8 @@ func (s *send) post(ctx context.Context, from, to int) {
 			s.split(ctx, from, to, min(size/2, s.limit.get()))
 			return
 		}
-		one.Reason = out.err.Reason // 429: the operator may give the node more room
+		// 429: the operator may give the node more room.
+		one.Reason = out.err.Reason
 		s.failed = append(s.failed, one)
 	case to-from == 1 && out.kind == "action_request_validation_exception":
 		one.Reason = outputs.ReasonRejected // of the event's own id or name

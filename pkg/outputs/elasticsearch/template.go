@@ -24,7 +24,8 @@ const (
 // marked says by whom a template was made, and from what.
 type marked struct {
 	ManagedBy string `json:"managed_by"`
-	Of        string `json:"of"` // a hash of the settings that it was made from
+	// Of is a hash of the settings that it was made from.
+	Of string `json:"of"`
 }
 
 // object is a JSON object.
@@ -39,7 +40,8 @@ func (c *client) makeTemplate(ctx context.Context) error {
 	}
 	pieces, err := indexname.Parse(c.cfg.Index)
 	if err != nil {
-		return fmt.Errorf("index: %w", err) // New has found it before
+		// New has found it before.
+		return fmt.Errorf("index: %w", err)
 	}
 	matches := pieces.Pattern("")
 	prefix, _, _ := strings.Cut(matches, indexname.Anything)
@@ -51,7 +53,8 @@ func (c *client) makeTemplate(ctx context.Context) error {
 	}
 	s := c.server()
 	if s.flavor == opensearch && s.serverless {
-		return nil // a collection has none
+		// A collection has none.
+		return nil
 	}
 	t := c.newTemplate("aggregator-"+prefix, s)
 	if c.cfg.DataStream && s.flavor == legacy && !s.least(7, 9) {
@@ -87,8 +90,9 @@ func (c *client) newTemplate(name string, s server) *template {
 // template is the making of one index template.
 type template struct {
 	*client
-	name, api  string
-	rolls      string // the alias that indices roll over behind; "": none
+	name, api string
+	// rolls is the alias that indices roll over behind; "": none.
+	rolls      string
 	composable bool
 	given      bool // up: a notice says why
 }
@@ -170,7 +174,8 @@ func (t *template) put(ctx context.Context, old *existing, matches string, s ser
 		return &outputs.SendError{Reason: outputs.ReasonServer, Err: fmt.Errorf("index template: %w", err)}
 	}
 	sum := fnv.New64a()
-	_, _ = fmt.Fprintf(sum, "%s %d %t", inner, t.cfg.Template.Priority, t.cfg.DataStream) // never fails
+	// Never fails.
+	_, _ = fmt.Fprintf(sum, "%s %d %t", inner, t.cfg.Template.Priority, t.cfg.DataStream)
 	mark := marked{ManagedBy: managedBy, Of: fmt.Sprintf("%016x", sum.Sum64())}
 	if old != nil && old.mark.ManagedBy == managedBy {
 		if old.mark == mark && slices.Contains(old.patterns, matches) {
@@ -222,7 +227,8 @@ func (t *template) inner(s server, policy string) object {
 	if cfg.Fields.Time != "" {
 		kind := cfg.Template.TimeType
 		if s.flavor == legacy && !s.least(7, 0) {
-			kind = "date" // there is no other before
+			// there is no other before.
+			kind = "date"
 		}
 		properties[cfg.Fields.Time] = object{"type": kind}
 	}

@@ -15,7 +15,8 @@ import (
 func (o *Output) Connect(context.Context, []string) (found string, err error) {
 	path := o.files.cfg.Path
 	if i := strings.IndexAny(path, "{%"); i >= 0 {
-		path = path[:i] + "x" // a directory ends with its separator only
+		// A directory ends with its separator only.
+		path = path[:i] + "x"
 	}
 	dir := filepath.Dir(path)
 	missing := ""

@@ -14,7 +14,8 @@ import (
 func explain(verb, path string, err error) error {
 	var pathErr *fs.PathError
 	if errors.As(err, &pathErr) {
-		err = pathErr.Err // the path is named once
+		// The path is named once.
+		err = pathErr.Err
 	}
 	hint := ""
 	switch {

@@ -151,7 +151,8 @@ func (o *Output) closeIdle() {
 	case o.turn <- struct{}{}:
 		o.files.closeIdle()
 		<-o.turn
-	default: // a Send runs, or Close did
+	default:
+		// A Send runs, or Close did.
 	}
 }
 
@@ -217,7 +218,8 @@ func (o *Output) failed(failed []outputs.Failure, t *target, err error) []output
 	f := outputs.Failure{Detail: err.Error(), Target: t.path, Kind: kind}
 	line.Fill(&f)
 	if o.single && f.Reason == outputs.ReasonTarget {
-		f.Reason = outputs.ReasonServer // it is the state of all that the output has
+		// It is the state of all that the output has.
+		f.Reason = outputs.ReasonServer
 	}
 	for e := t.first; e >= 0; e = o.plan.next[e] {
 		f.Index = int(e)
@@ -285,7 +287,8 @@ func (p *plan) target(key []byte, ext string) int {
 		return i
 	}
 	path := finalPath(string(key), ext)
-	i, ok := p.byPath["\x00"+path] // two keys may end up as one path
+	// Two keys may end up as one path.
+	i, ok := p.byPath["\x00"+path]
 	if !ok {
 		i = len(p.targets)
 		p.targets = append(p.targets, target{path: path, first: -1, last: -1})

@@ -24,8 +24,9 @@ import (
 const maxOpen = 64
 
 const (
-	bufferSize = 256 << 10   // bytes of JSON that are written or compressed at once
-	maxKnown   = 4096        // closed files whose state is remembered
+	bufferSize = 256 << 10 // bytes of JSON that are written or compressed at once
+	// maxKnown is closed files whose state is remembered.
+	maxKnown   = 4096
 	idle       = time.Minute // after which a file is closed
 	zstdWindow = 1 << 20     // bytes
 )
@@ -199,7 +200,8 @@ func (w *writer) commit() error {
 	file, f := w.file, w.files
 	file.size = w.size
 	if limit := int64(f.cfg.Rotate.MaxSize); limit > 0 && file.size >= limit {
-		if err := f.finish(file); err != nil { // the events are safe: the next batch tries again
+		if err := f.finish(file); err != nil {
+			// The events are safe: the next batch tries again.
 			f.log.Warn().Err(err).Msg("a full file could not be finished: it is appended to for now")
 		}
 	}
@@ -233,7 +235,8 @@ func (f *files) file(ctx context.Context, path string) (*openFile, error) {
 			file.used = f.now()
 			return file, nil
 		}
-		f.close(file) // it was moved, removed or changed by someone else
+		// It was moved, removed or changed by someone else.
+		f.close(file)
 		delete(f.closed, path)
 	}
 	for f.recent.Len() >= maxOpen {
@@ -288,7 +291,8 @@ func (f *files) openAt(ctx context.Context, path string) (*openFile, error) {
 	if err != nil {
 		return nil, explain("open", path, err)
 	}
-	if state.size == 0 { // its name may be new: also where an earlier try failed after making it
+	if state.size == 0 {
+		// Its name may be new: also where an earlier try failed after making it.
 		if err := syncDir(filepath.Dir(path)); err != nil {
 			return nil, errors.Join(explain("sync the directory of", path, err), h.Close())
 		}
@@ -348,7 +352,8 @@ func (f *files) close(file *openFile) {
 		f.log.Warn().Err(explain("close", file.path, err)).Msg("a file did not close well; all of it is on disk")
 	}
 	if len(f.closed) >= maxKnown {
-		for path, k := range f.closed { // any one: it is looked at again when it is needed
+		// Any one: it is looked at again when it is needed.
+		for path, k := range f.closed {
 			if !k.torn {
 				delete(f.closed, path)
 				break
@@ -404,7 +409,8 @@ func makeDir(dir string) error {
 		if info, serr := os.Stat(dir); serr == nil && !info.IsDir() {
 			return &fs.PathError{Op: "mkdir", Path: dir, Err: syscall.ENOTDIR}
 		} else if serr == nil {
-			return syncDir(parent) // somebody else made it meanwhile
+			// Somebody else made it meanwhile.
+			return syncDir(parent)
 		}
 		return err
 	}

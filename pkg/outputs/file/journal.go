@@ -131,7 +131,8 @@ func replay(steps []step, exists func(path string) bool) (batches []step) {
 			last[steps[i].path] = i
 		}
 	}
-	byPath := map[string][]int{} // indexes of steps, by offset
+	// Indexes of steps, by offset.
+	byPath := map[string][]int{}
 	live := make([]bool, len(steps))
 	batch := -1
 	for i := range steps {
@@ -240,8 +241,9 @@ type doubts struct {
 // doubt is a batch of an earlier life of the program, or of an Output before this one.
 type doubt struct {
 	step
-	end   int64 // where the next batch begins in the file; 0: none does
-	left  int   // events that did not come again yet
+	// end is where the next batch begins in the file; 0: none does.
+	end   int64
+	left  int // events that did not come again yet
 	lines *lines
 }
 
@@ -308,7 +310,8 @@ func (d *doubts) remove(one *doubt) {
 // place is where an event was to be.
 type place struct {
 	*doubt
-	n int // the events of the batch in front of it
+	// n is the events of the batch in front of it.
+	n int
 }
 
 // about returns where each event may be already, with a nil doubt for nowhere, and a nil slice where that is so
@@ -320,7 +323,8 @@ func (d *doubts) about(events []event.Event, keys intent.Keys) (about []place) {
 			about = make([]place, len(events))
 		}
 		if about[i].doubt == one {
-			n = unclear // it is there twice
+			// It is there twice.
+			n = unclear
 		}
 		about[i] = place{one, n}
 	})

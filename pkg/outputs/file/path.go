@@ -24,7 +24,8 @@ func appendClean(dst, value []byte) []byte {
 		return append(dst, '_')
 	}
 	from := len(dst)
-	leading := true // dots at the start
+	// Dots at the start.
+	leading := true
 	for i := 0; i < len(value); {
 		r, n := utf8.DecodeRune(value[i:])
 		dots := r == '.' && (leading || i+1 < len(value) && value[i+1] == '.' || i > 0 && value[i-1] == '.')

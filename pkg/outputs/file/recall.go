@@ -99,7 +99,8 @@ func (o *Output) compare(ev *event.Event, one *doubt, n int) presence {
 		return isMissing
 	}
 	line, err := o.enc.AppendEvent(o.line[:0], ev)
-	if o.line = line[:0]; cap(line) > 4*bufferSize { // a giant event's
+	if o.line = line[:0]; cap(line) > 4*bufferSize {
+		// A giant event's.
 		o.line = nil
 	}
 	if err != nil {
@@ -120,7 +121,8 @@ func (o *Output) look(ctx context.Context, one *doubt) error {
 		return ctx.Err()
 	}
 	one.lines = &lines{sums, err}
-	if errors.Is(err, errNotSynced) { // the next fsync would succeed: the kernel tells of what it lost once
+	if errors.Is(err, errNotSynced) {
+		// The next fsync would succeed: the kernel tells of what it lost once.
 		for _, other := range d.byPath[one.path] {
 			other.lines = one.lines
 		}
@@ -168,7 +170,8 @@ func (f *files) durableLines(ctx context.Context, one *doubt) (sums []sum, err e
 			return nil, err
 		}
 		path := one.path
-		file, err := f.file(ctx, path) // without a torn end
+		// Without a torn end.
+		file, err := f.file(ctx, path)
 		if err != nil {
 			return nil, err
 		}
@@ -181,7 +184,8 @@ func (f *files) durableLines(ctx context.Context, one *doubt) (sums []sum, err e
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, h.Close()) }()
-	if err := h.Sync(); err != nil { // it may have been in the page cache alone
+	if err := h.Sync(); err != nil {
+		// It may have been in the page cache alone.
 		return nil, fmt.Errorf("%w: %w", errNotSynced, err)
 	}
 	info, err := h.Stat()

@@ -64,7 +64,8 @@ func gzipEnd(ctx context.Context, r io.Reader) (end int64, err error) {
 		switch {
 		case counted.err != nil:
 			return 0, counted.err
-		case err != nil: // the end, or no whole member
+		case err != nil:
+			// The end, or no whole member.
 			return end, nil //nolint:nilerr // that the rest can't be read is the answer
 		}
 		end = counted.n - int64(in.Buffered())
@@ -130,9 +131,11 @@ func zstdFrame(r io.ReaderAt, at, size int64) (int64, error) {
 	single := descriptor&0x20 != 0
 	pos := at + 5 + int64([...]int{0, 1, 2, 4}[descriptor&3]) + int64([...]int{0, 2, 4, 8}[descriptor>>6])
 	if !single {
-		pos++ // the window
+		// The window.
+		pos++
 	} else if descriptor>>6 == 0 {
-		pos++ // a content size of one byte
+		// A content size of one byte.
+		pos++
 	}
 	for last := false; !last; {
 		if pos+zstdBlockHeader > size {
@@ -153,7 +156,8 @@ func zstdFrame(r io.ReaderAt, at, size int64) (int64, error) {
 		pos += zstdBlockHeader + length
 	}
 	if descriptor&4 != 0 {
-		pos += 4 // the checksum
+		// The checksum.
+		pos += 4
 	}
 	if pos > size {
 		return 0, nil

@@ -97,7 +97,8 @@ func (c *Config) Check(r *setting.Report) {
 	for i, s := range c.Servers {
 		key := fmt.Sprintf("servers[%d]", i)
 		if s.Address == "" {
-			continue // reported as missing
+			// Reported as missing.
+			continue
 		}
 		if err := (client.Config{Address: s.Address}).Check(); err != nil {
 			r.Add(key+".address", "", "%v", err)

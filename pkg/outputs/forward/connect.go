@@ -55,7 +55,8 @@ func (o *Output) reach(ctx context.Context, cfg client.Config) string {
 		leaving, cancel := context.WithTimeout(ctx, lastWord)
 		err = conn.Finish(leaving)
 		if refused := errors.Is(err, client.ErrLogin) || reasonOf(err) == outputs.ReasonAuth; !refused {
-			err = nil // it has let the client in
+			// It has let the client in.
+			err = nil
 		}
 		cancel()
 		closeAll([]*connection{{Client: conn}})

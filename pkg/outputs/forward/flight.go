@@ -137,7 +137,8 @@ func (o *Output) send(ctx context.Context, m *message, key, chunk string) *fault
 				o.servers.lands(one)
 				continue
 			}
-			if !detach() { // ctx has ended, and so does the flight
+			if !detach() {
+				// Ctx has ended, and so does the flight.
 				o.flights.forget(key)
 				<-one.landed
 				return one.fault

@@ -52,7 +52,8 @@ import (
 
 // Options is what the output needs besides its settings.
 type Options struct {
-	Hostname string // what self_hostname is by default; "": the host's name
+	// Hostname is what self_hostname is by default; "": the host's name.
+	Hostname string
 	// TLS returns the settings for a connection to host, for each anew. nil: plain connections.
 	TLS func(host string) *tls.Config
 	Log zerolog.Logger
@@ -65,7 +66,8 @@ type Output struct {
 	cfg      Config
 	timeout  time.Duration // for one Send
 	compress string
-	target   string // the servers' names: which of them has an event is not the event's to say
+	// target is the servers' names: which of them has an event is not the event's to say.
+	target   string
 	tag      *event.Template
 	tls      func(host string) *tls.Config
 	servers  *servers
@@ -175,8 +177,9 @@ type sending struct {
 	batch  *outputs.Batch
 	events []event.Event // its
 
-	mu      sync.Mutex
-	next    int    // the first event that no lane has taken
+	mu sync.Mutex
+	// next is the first event that no lane has taken.
+	next    int
 	stopped *fault // no server can be reached: nothing more is tried
 	failed  []outputs.Failure
 	worst   *fault
@@ -377,7 +380,8 @@ const saysWords = "the server says "
 func reasonOf(err error) outputs.Reason {
 	_, untrusted := errors.AsType[*tls.CertificateVerificationError](err)
 	op, ok := errors.AsType[*net.OpError](err)
-	refused := ok && op.Op == "remote error" // how crypto/tls says that the other side sent an alert
+	// How crypto/tls says that the other side sent an alert.
+	refused := ok && op.Op == "remote error"
 	if untrusted || refused || errors.Is(err, client.ErrLogin) {
 		return outputs.ReasonAuth
 	}

@@ -64,7 +64,8 @@ func (m *message) regroup(from, to []byte) {
 // what they hold. It has the form of Fluent Bit's ids: 16 bytes in base64.
 func (m *message) chunkID(n int) string {
 	named := m.ids
-	if len(named) == n { // line ends only
+	if len(named) == n {
+		// Line ends only.
 		named = m.entries
 	}
 	sum := sha256.Sum256(named)

@@ -28,8 +28,9 @@ var errDamaged = errors.New("it is damaged")
 
 // Format says how records are written.
 type Format[T any] struct {
-	What   string // the records, in errors: "S3 objects"
-	Name   string // what a file begins with, before the number of its format: "aggregator s3 objects"
+	What string // the records, in errors: "S3 objects"
+	// Name is what a file begins with, before the number of its format: "aggregator s3 objects".
+	Name   string
 	Append func(b []byte, record *T) []byte
 	Parse  func(payload []byte) (record T, ok bool)
 	// Fold returns what of all records still counts when the log begins anew, which Add has it do. nil: all.
@@ -260,7 +261,8 @@ func (l *Log[T]) renew() error {
 	if err != nil {
 		return err
 	}
-	records, _, _ := l.parse(data) // what can't be read can't be kept
+	// What can't be read can't be kept.
+	records, _, _ := l.parse(data)
 	records = l.newest(records)
 	if l.format.Fold != nil {
 		records = l.format.Fold(records)
@@ -289,7 +291,8 @@ func (l *Log[T]) Close() { l.close() }
 
 func (l *Log[T]) close() {
 	if l.file != nil {
-		_ = l.file.Close() // everything that counts is written, and synced where that counts
+		// Everything that counts is written, and synced where that counts.
+		_ = l.file.Close()
 		l.file = nil
 	}
 }

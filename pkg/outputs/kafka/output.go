@@ -102,7 +102,8 @@ func New(cfg Config, o Options) (*Output, error) {
 		return nil, err
 	}
 	out.texts.New = func() any {
-		text, _ := cfg.text(o.Added) // what can be wrong with it was found above
+		// What can be wrong with it was found above.
+		text, _ := cfg.text(o.Added)
 		return text
 	}
 	options, err := clientOptions(&cfg, o)
@@ -214,7 +215,8 @@ func dialer(
 		}
 		conn := stdtls.Client(raw, secure(host))
 		if err := conn.HandshakeContext(ctx); err != nil {
-			_ = raw.Close() // never used
+			// Never used.
+			_ = raw.Close()
 			return nil, fmt.Errorf("TLS with %s: %w", address, err)
 		}
 		return conn, nil

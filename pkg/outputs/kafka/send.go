@@ -146,7 +146,8 @@ func (o *Output) render(b *outputs.Batch) (groups []*group, refused []outputs.Fa
 		parts[i], places[i] = p, g
 		g.events, g.bytes = append(g.events, i), append(g.bytes, size)
 	}
-	for i, g := range places { // the slab moves no more
+	// The slab moves no more.
+	for i, g := range places {
 		if g == nil {
 			continue
 		}
@@ -355,7 +356,8 @@ func (o *Output) fail(g *group, i int, err error, v verdict) {
 		f.Detail = outputs.Diagnose(err)
 	}
 	if v.halve && f.Reason == outputs.ReasonRejected && g.tried >= maxSenseless {
-		f.Reason = outputs.ReasonTarget // one after the other: it is the topic
+		// One after the other: it is the topic.
+		f.Reason = outputs.ReasonTarget
 	}
 	if v.reason == outputs.ReasonTooLarge {
 		f.Detail = fmt.Sprintf(

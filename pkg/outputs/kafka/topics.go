@@ -154,7 +154,8 @@ func appendName(dst []byte, t *event.Template, ev *event.Event) []byte {
 	dst = t.Append(dst, ev, appendClean)
 	if name := dst[from:]; len(name) > maxName {
 		h := fnv.New32a()
-		_, _ = h.Write(name) // never fails
+		// Never fails.
+		_, _ = h.Write(name)
 		dst = fmt.Appendf(dst[:from+maxName-9], "-%08x", h.Sum32())
 	}
 	switch string(dst[from:]) {

@@ -17,8 +17,9 @@ type Backlog struct {
 	queue  *memory.Queue
 	source buffer.Source
 
-	mu   sync.Mutex
-	out  map[*event.Chunk]uint64 // the sequence numbers of what is handed out
+	mu sync.Mutex
+	// out is the sequence numbers of what is handed out.
+	out  map[*event.Chunk]uint64
 	held map[string]bool
 	done []uint64
 }
@@ -27,7 +28,8 @@ type Backlog struct {
 func NewBacklog(chunks ...*event.Chunk) *Backlog {
 	q, err := memory.Open(buffer.Config{}, buffer.Options{})
 	if err != nil {
-		panic(err) // a queue without limits and files always opens
+		// A queue without limits and files always opens.
+		panic(err)
 	}
 	b := &Backlog{queue: q, source: q.Source("test"), out: map[*event.Chunk]uint64{}, held: map[string]bool{}}
 	for _, c := range chunks {
@@ -45,7 +47,8 @@ func (b *Backlog) Put(c *event.Chunk) {
 	})
 	batch.Add(c.Entries, c.Events, true)
 	if err := batch.Commit(context.Background()); err != nil {
-		panic(err) // there is no limit, and nobody closes the queue
+		// there is no limit, and nobody closes the queue.
+		panic(err)
 	}
 }
 

@@ -50,7 +50,8 @@ func checkTrouble(t *testing.T, d *Destination) {
 			}
 			again.Events = append(again.Events, *ev)
 		}
-		b = again // alone they are named as well: their target's trouble is not the output's
+		// Alone they are named as well: their target's trouble is not the output's.
+		b = again
 	}
 	d.Trouble(false)
 	send(t, d, b)

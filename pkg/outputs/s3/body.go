@@ -117,7 +117,8 @@ func (b *body) render() error {
 		}
 	}
 	b.lines = lines[:0]
-	if cap(lines) > 4*batchLines { // a giant event's
+	if cap(lines) > 4*batchLines {
+		// A giant event's.
 		b.lines = nil
 	}
 	return nil

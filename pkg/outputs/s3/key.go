@@ -29,7 +29,8 @@ func appendClean(dst, value []byte) []byte {
 		return append(dst, '_')
 	}
 	from := len(dst)
-	dotted := true // a dot here would be at the start or follow another
+	// A dot here would be at the start or follow another.
+	dotted := true
 	for len(value) > 0 {
 		r, n := utf8.DecodeRune(value)
 		if r == '.' && dotted || r == '/' || r == '\\' || notPrintable(r) {

@@ -169,7 +169,8 @@ func (o *Output) lookup(ctx context.Context, obj *object) (presence, error) {
 		if err := proof(head.ResultMetadata, head.ETag); err != nil {
 			return 0, err
 		}
-		return isMissing, nil // somebody else's
+		// Somebody else's.
+		return isMissing, nil
 	}
 	switch code(err) {
 	case "NotFound", "NoSuchKey":

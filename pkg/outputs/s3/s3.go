@@ -251,7 +251,8 @@ func (r *result) err(events int, target string) error {
 		return &outputs.SendError{Reason: outputs.ReasonRejected, Failed: all, Err: errors.New(all[0].Detail)}
 	}
 	if r.down && len(r.failed) == events {
-		all = nil // no other batch would fare better
+		// No other batch would fare better.
+		all = nil
 	}
 	return &outputs.SendError{Reason: r.worst.Reason, Status: r.worst.Status, RetryAfter: r.retryAfter, Failed: all, Err: r.worst.Err}
 }

@@ -44,7 +44,8 @@ func (o *Output) upload(ctx context.Context, obj *object, b *body) (unknown bool
 		Metadata:     map[string]string{metaEvents: strconv.Itoa(obj.events)},
 	}
 	if o.cfg.StorageClass == "STANDARD" {
-		in.StorageClass = "" // the default, which not every store knows by name
+		// The default, which not every store knows by name.
+		in.StorageClass = ""
 	}
 	if o.cfg.Encryption != unset {
 		in.ServerSideEncryption = types.ServerSideEncryption(o.cfg.Encryption)
@@ -190,7 +191,8 @@ func mediaType(of middleware.Metadata) string {
 
 // response returns the answer that the metadata is of, nil where it has none.
 func response(of middleware.Metadata) *smithyhttp.Response {
-	r, _ := awsmiddleware.GetRawResponse(of).(*smithyhttp.Response) // the SDK's own are of that type
+	// The SDK's own are of that type.
+	r, _ := awsmiddleware.GetRawResponse(of).(*smithyhttp.Response)
 	return r
 }
 

@@ -71,8 +71,10 @@ func (c *Client) Do(ctx context.Context, method, path string, query url.Values) 
 	if reply.StatusCode == http.StatusOK {
 		return reply.Body, nil
 	}
-	defer func() { _ = reply.Body.Close() }()                     // only read from
-	text, _ := io.ReadAll(io.LimitReader(reply.Body, maxRefusal)) // what can be read of it will do
+	// Only read from.
+	defer func() { _ = reply.Body.Close() }()
+	// What can be read of it will do.
+	text, _ := io.ReadAll(io.LimitReader(reply.Body, maxRefusal))
 	return nil, &RefusedError{Address: shown, Code: reply.StatusCode, Words: strings.TrimSpace(string(text))}
 }
 
@@ -87,7 +89,8 @@ func (c *Client) Get(ctx context.Context, path string, query url.Values, v any) 
 
 // decode reads the JSON of body, of which at most limit bytes, into v, and closes body.
 func decode(body io.ReadCloser, limit int64, v any) error {
-	defer func() { _ = body.Close() }() // only read from
+	// Only read from.
+	defer func() { _ = body.Close() }()
 	if err := json.NewDecoder(io.LimitReader(body, limit)).Decode(v); err != nil {
 		return fmt.Errorf("read the status endpoint's reply: %w", err)
 	}
@@ -100,7 +103,8 @@ func (c *Client) Post(ctx context.Context, path string, query url.Values) (said 
 	if err != nil {
 		return "", err
 	}
-	defer func() { _ = body.Close() }() // only read from
+	// Only read from.
+	defer func() { _ = body.Close() }()
 	text, err := io.ReadAll(io.LimitReader(body, maxReply))
 	if err != nil {
 		return "", fmt.Errorf("read the status endpoint's reply: %w", err)

@@ -103,7 +103,8 @@ func (c DeadLetters) change(
 	if err != nil {
 		return result, err
 	}
-	defer func() { _ = body.Close() }() // only read from
+	// Only read from.
+	defer func() { _ = body.Close() }()
 	lines := bufio.NewScanner(body)
 	lines.Buffer(nil, maxDeadStep)
 	for lines.Scan() {

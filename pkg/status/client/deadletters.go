@@ -84,10 +84,11 @@ func (f *DeadFilter) Query() url.Values {
 
 // DeadPage is a part of a listing.
 type DeadPage struct {
-	After   uint64 // the last number of the part before; 0: this is the first
-	Limit   int    // letters at most; a part may be shorter where they are large
-	Newest  bool   // the newest come first
-	Records bool   // with Record, Records or Raw
+	// After is the last number of the part before; 0: this is the first.
+	After   uint64
+	Limit   int  // letters at most; a part may be shorter where they are large
+	Newest  bool // the newest come first
+	Records bool // with Record, Records or Raw
 }
 
 // MaxDeadLimit bounds DeadPage.Limit.
@@ -102,19 +103,20 @@ type DeadList struct {
 // DeadLetter is one letter: events that were refused together, nearly always one. Where it has been
 // asked for, what was refused is in one of Record, Records and Raw.
 type DeadLetter struct {
-	ID       uint64            `json:"id"`
-	Time     time.Time         `json:"time"`   // when it was refused
-	Output   string            `json:"output"` // "": refused before any
-	Cluster  string            `json:"cluster"`
-	Tag      string            `json:"tag"`
-	Status   int               `json:"status,omitempty"` // the destination's code
-	Reason   string            `json:"reason"`
-	Detail   string            `json:"detail,omitempty"` // the destination's words
-	Attempts int               `json:"attempts"`
-	EventID  string            `json:"event_id,omitempty"`
-	Events   int               `json:"events"`
-	Record   json.RawMessage   `json:"record,omitempty"`  // the event's record, as it came
-	Records  []json.RawMessage `json:"records,omitempty"` // where there are several
+	ID       uint64    `json:"id"`
+	Time     time.Time `json:"time"`   // when it was refused
+	Output   string    `json:"output"` // "": refused before any
+	Cluster  string    `json:"cluster"`
+	Tag      string    `json:"tag"`
+	Status   int       `json:"status,omitempty"` // the destination's code
+	Reason   string    `json:"reason"`
+	Detail   string    `json:"detail,omitempty"` // the destination's words
+	Attempts int       `json:"attempts"`
+	EventID  string    `json:"event_id,omitempty"`
+	Events   int       `json:"events"`
+	// Record is the event's record, as it came.
+	Record  json.RawMessage   `json:"record,omitempty"`
+	Records []json.RawMessage `json:"records,omitempty"` // where there are several
 	// EventTimes and Metadata are those of Record or Records, in order. There is no Metadata where none has any.
 	EventTimes []time.Time       `json:"event_times,omitempty"`
 	Metadata   []json.RawMessage `json:"metadata,omitempty"`

@@ -41,13 +41,15 @@ type Series struct {
 	clock time.Time // the same, as the clock says
 	count int       // of all points there ever were
 	lines map[string]*line
-	worst map[string]float64 // the longest lags since the last point
+	// worst is the longest lags since the last point.
+	worst map[string]float64
 }
 
 // line is a ring of points; point i of all there ever were is at i % Points.
 type line struct {
 	points [Points]float64
-	newest int // the number of its newest point
+	// newest is the number of its newest point.
+	newest int
 }
 
 // Lines is what Series remembers: Points ends with the one of Time.
@@ -72,7 +74,8 @@ func (x *Series) Keep(s *snapshot.Snapshot) (point bool) {
 		return false
 	}
 	if gap := s.At.Sub(x.last); !x.last.IsZero() && gap >= 2*Every {
-		x.count += int(min(gap/Every, Points)) - 1 // no snapshot could be taken meanwhile: nobody knows
+		// No snapshot could be taken meanwhile: nobody knows.
+		x.count += int(min(gap/Every, Points)) - 1
 	}
 	x.last, x.clock = s.At, s.Time
 	values(s, x.worst, x.add)

@@ -5,8 +5,9 @@ import (
 )
 
 const (
-	maxStreams   = 200     // of an output, with metrics of their own
-	otherStreams = "other" // the name of all the others together
+	maxStreams = 200 // of an output, with metrics of their own
+	// otherStreams is the name of all the others together.
+	otherStreams = "other"
 )
 
 // bounded returns the paces of d, those above maxStreams added up.

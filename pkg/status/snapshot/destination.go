@@ -5,8 +5,9 @@ import "time"
 // Destination is what the kind of an output has to tell besides what all outputs have; zero where it
 // does not apply.
 type Destination struct {
-	Server       string   `json:"server"`              // product and version, once known
-	Notices      []string `json:"notices"`             // what the operator should know although events flow
+	Server string `json:"server"` // product and version, once known
+	// Notices is what the operator should know although events flow.
+	Notices      []string `json:"notices"`
 	Hosts        []Host   `json:"hosts"`               // where there can be several
 	RequestLimit int64    `json:"request_limit_bytes"` // of a request, learned from refusals; 0: none refused
 	// Events sent again that the destination may have stored before.

@@ -95,7 +95,8 @@ func address(host, port string, only4 bool) (netip.AddrPort, error) {
 // readBlock reads the rest of version 2: a signature, four bytes, and a block of addresses and extensions. b has
 // room for all but the block, and its first byte.
 func readBlock(r io.Reader, b []byte) (netip.AddrPort, error) {
-	for n := 1; n < len(b); n++ { // byte by byte: what is no header may end anywhere
+	// Byte by byte: what is no header may end anywhere.
+	for n := 1; n < len(b); n++ {
 		if n <= len(Signature) && b[n-1] != Signature[n-1] {
 			return netip.AddrPort{}, &NotThereError{b[:n]}
 		}
@@ -115,7 +116,8 @@ func readBlock(r io.Reader, b []byte) (netip.AddrPort, error) {
 		ip, known = 4, addresses[:12]
 	case 0x21:
 		ip, known = 16, addresses[:36]
-	case 0x00, 0x31: // unspecified, Unix socket
+	case 0x00, 0x31:
+		// Unspecified, Unix socket.
 	default:
 		if command == proxied {
 			return netip.AddrPort{}, fmt.Errorf("its family and protocol are %#02x, not those of a TCP connection",
@@ -123,7 +125,8 @@ func readBlock(r io.Reader, b []byte) (netip.AddrPort, error) {
 		}
 	}
 	if command == local {
-		ip, known = 0, addresses[:0] // whatever stands there is to be passed over
+		// Whatever stands there is to be passed over.
+		ip, known = 0, addresses[:0]
 	}
 	if size < int64(len(known)) {
 		return netip.AddrPort{}, fmt.Errorf("its addresses have %d bytes, not %d", size, len(known))

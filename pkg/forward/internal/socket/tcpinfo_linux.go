@@ -13,11 +13,14 @@ import (
 
 // States of a connection (include/net/tcp_states.h).
 const (
-	tcpEstablished = 1 // closed by the peer within TLS, and the rest is on its way
-	tcpFinWait2    = 5 // closed by us, which has been confirmed; the next ones follow it
-	tcpTimeWait    = 6
-	tcpClose       = 7
-	tcpCloseWait   = 8 // closed by the peer in good order
+	// tcpEstablished is closed by the peer within TLS, and the rest is on its way.
+	tcpEstablished = 1
+	// tcpFinWait2 is closed by us, which has been confirmed; the next ones follow it.
+	tcpFinWait2 = 5
+	tcpTimeWait = 6
+	tcpClose    = 7
+	// tcpCloseWait is closed by the peer in good order.
+	tcpCloseWait = 8
 )
 
 // AcksArrived reports whether all that was written to a connection is in the hands of the peer's kernel, after one of
@@ -25,7 +28,8 @@ const (
 func AcksArrived(nc net.Conn) bool {
 	tcp, ok := nc.(*net.TCPConn)
 	if !ok {
-		return true // a Unix socket: written is arrived
+		// A Unix socket: written is arrived.
+		return true
 	}
 	raw, err := tcp.SyscallConn()
 	if err != nil {
@@ -102,7 +106,8 @@ func (l *look) begin(nc net.Conn) {
 	}
 	raw, err := sc.SyscallConn()
 	if err != nil {
-		return // closed already
+		// Closed already.
+		return
 	}
 	l.raw = raw
 	l.count = func(fd uintptr) { l.waiting, l.err = unix.IoctlGetInt(int(fd), unix.SIOCINQ) }

@@ -53,7 +53,8 @@ func readOptions(b []byte) (o Options) {
 			o.Chunk, _, _ = event.ReadBytes(value)
 		case "compressed":
 			if o.Compressed, _, err = event.ReadBytes(value); err != nil && event.TypeOf(value[0]) != event.TypeNil {
-				o.Compressed = value // no name that is known
+				// No name that is known.
+				o.Compressed = value
 			}
 			err = nil
 		case "fluent_signal":
@@ -99,7 +100,8 @@ type Message struct {
 func NewMessage(f *Frame, b []byte) (m Message, err error) {
 	m = Message{Form: f.form, Events: f.events, Nanos: f.nanos, HasInvalid: f.hasInvalid}
 	if m.Form == FormNone {
-		return m, nil // nothing to deliver, nothing to ack
+		// Nothing to deliver, nothing to ack.
+		return m, nil
 	}
 	m.Options = readOptions(f.option.of(b))
 	if len(m.Chunk) > maxChunk {

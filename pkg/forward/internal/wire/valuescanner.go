@@ -48,36 +48,50 @@ func (s *valueScanner) run(b []byte) (done bool, err error) {
 func headOf(b []byte) (size int, inner uint64, ok bool) {
 	c := b[0]
 	switch {
-	case c <= 0x7f || c >= 0xe0: // fixints
+	case c <= 0x7f || c >= 0xe0:
+		// Fixints.
 		return 1, 0, true
-	case c <= 0x8f: // fixmap
+	case c <= 0x8f:
+		// Fixmap.
 		return 1, 2 * uint64(c&0x0f), true
-	case c <= 0x9f: // fixarray
+	case c <= 0x9f:
+		// Fixarray.
 		return 1, uint64(c & 0x0f), true
-	case c <= 0xbf: // fixstr
+	case c <= 0xbf:
+		// Fixstr.
 		return 1 + int(c&0x1f), 0, true
 	case c == 0xc1:
 		return 0, 0, true
-	case c <= 0xc3: // nil, bool
+	case c <= 0xc3:
+		// Nil, bool.
 		return 1, 0, true
-	case c <= 0xc6: // bin
+	case c <= 0xc6:
+		// Bin.
 		return sized(b, 1<<(c-0xc4), 0)
-	case c <= 0xc9: // ext, with a type
+	case c <= 0xc9:
+		// Ext, with a type.
 		return sized(b, 1<<(c-0xc7), 1)
-	case c <= 0xcb: // float32, float64
+	case c <= 0xcb:
+		// float32, float64.
 		return 1 + 4<<(c-0xca), 0, true
-	case c <= 0xcf: // uint8 to uint64
+	case c <= 0xcf:
+		// uint8 to uint64.
 		return 1 + 1<<(c-0xcc), 0, true
-	case c <= 0xd3: // int8 to int64
+	case c <= 0xd3:
+		// int8 to int64.
 		return 1 + 1<<(c-0xd0), 0, true
-	case c <= 0xd8: // fixext1 to fixext16
+	case c <= 0xd8:
+		// fixext1 to fixext16.
 		return 2 + 1<<(c-0xd4), 0, true
-	case c <= 0xdb: // str
+	case c <= 0xdb:
+		// Str.
 		return sized(b, 1<<(c-0xd9), 0)
-	case c <= 0xdd: // array
+	case c <= 0xdd:
+		// Array.
 		n, ok := length(b, 2<<(c-0xdc))
 		return 1 + 2<<(c-0xdc), n, ok
-	default: // map
+	default:
+		// Map.
 		n, ok := length(b, 2<<(c-0xde))
 		return 1 + 2<<(c-0xde), 2 * n, ok
 	}

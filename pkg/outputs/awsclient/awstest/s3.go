@@ -179,7 +179,8 @@ func (o *S3) read(r *http.Request) []byte {
 			return body.Bytes()
 		}
 		if err != nil {
-			panic(http.ErrAbortHandler) // the client has gone
+			// The client has gone.
+			panic(http.ErrAbortHandler)
 		}
 	}
 }
@@ -287,7 +288,8 @@ func (o *S3) get(w http.ResponseWriter, c *call) {
 	w.Header().Set("ETag", etag(object.Body))
 	w.Header().Set("Content-Length", strconv.Itoa(len(object.Body)))
 	if c.Method == http.MethodGet {
-		_, _ = w.Write(object.Body) // an error: the client has gone
+		// An error: the client has gone.
+		_, _ = w.Write(object.Body)
 	}
 }
 
@@ -307,7 +309,8 @@ func (o *S3) list(w http.ResponseWriter, c *call) {
 		}
 	}
 	result.KeyCount = len(result.Contents)
-	_ = xml.NewEncoder(w).Encode(result) // an error: the client has gone
+	// An error: the client has gone.
+	_ = xml.NewEncoder(w).Encode(result)
 }
 
 // upload answers the calls for an upload in parts.
@@ -384,5 +387,6 @@ func (o *S3) fail(w http.ResponseWriter, c *call, status int, code, message stri
 }
 
 func (o *S3) write(w io.Writer, format string, args ...any) {
-	_, _ = fmt.Fprintf(w, format, args...) // an error: the client has gone
+	// An error: the client has gone.
+	_, _ = fmt.Fprintf(w, format, args...)
 }

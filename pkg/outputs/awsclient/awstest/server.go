@@ -17,7 +17,8 @@ import (
 type Server struct {
 	now      func() time.Time
 	handlers map[string]handler // by X-Amz-Target
-	rest     http.Handler       // what has no X-Amz-Target and is no form; nil: nothing
+	// rest is what has no X-Amz-Target and is no form; nil: nothing.
+	rest http.Handler
 
 	mu       sync.Mutex
 	fault    func(target string) Fault
@@ -90,7 +91,8 @@ func (s *Server) DenyOn(name string, denied bool) { s.Deny("on "+name, denied) }
 func (s *Server) deniedOn(body []byte) bool {
 	var in struct{ DeliveryStreamName, StreamName, LogGroupName string }
 	if json.Unmarshal(body, &in) != nil {
-		return false // its service says so
+		// Its service says so.
+		return false
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -118,7 +120,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if err != nil {
-		return // the client has gone, or sends without end
+		// The client has gone, or sends without end.
+		return
 	}
 	h, fail := s.handlers[target], failJSON
 	if form {
@@ -251,12 +254,14 @@ func find[S any](w http.ResponseWriter, streams map[string]S, kind, name string)
 func reply(w http.ResponseWriter, status int, v any) {
 	b, err := json.Marshal(v)
 	if err != nil {
-		panic(err) // v is made of a test's plain values
+		// v is made of a test's plain values.
+		panic(err)
 	}
 	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
 	w.Header().Set("X-Amzn-Requestid", "11111111-2222-3333-4444-555555555555")
 	w.WriteHeader(status)
-	_, _ = w.Write(b) // an error: the client has gone
+	// An error: the client has gone.
+	_, _ = w.Write(b)
 }
 
 // Roles returns the ARNs that were assumed, with "/" and the external id, in order.

@@ -99,7 +99,8 @@ func canonical(r *http.Request, names []string, hash string) string {
 	slices.Sort(query)
 	var path []string
 	for _, part := range strings.Split(r.URL.EscapedPath(), "/") {
-		path = append(path, escape(part)) // escaped twice, as all services but S3 want it
+		// Escaped twice, as all services but S3 want it.
+		path = append(path, escape(part))
 	}
 	return strings.Join(
 		[]string{
@@ -129,6 +130,7 @@ func (s *Signature) sign(request, date, scope string) string {
 
 func mac(key []byte, text string) []byte {
 	h := hmac.New(sha256.New, key)
-	_, _ = h.Write([]byte(text)) // never fails
+	// Never fails.
+	_, _ = h.Write([]byte(text))
 	return h.Sum(nil)
 }

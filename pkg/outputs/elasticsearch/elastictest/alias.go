@@ -13,7 +13,8 @@ func (s *Server) Rollover(alias string) {
 	defer s.mu.Unlock()
 	var n int
 	index := s.aliases[alias]
-	_, _ = fmt.Sscanf(index[strings.LastIndexByte(index, '-')+1:], "%d", &n) // its name ends in digits
+	// Its name ends in digits.
+	_, _ = fmt.Sscanf(index[strings.LastIndexByte(index, '-')+1:], "%d", &n)
 	s.aliases[alias] = fmt.Sprintf("%s-%06d", alias, n+1)
 }
 

@@ -37,7 +37,8 @@ type item struct {
 func (s *Server) bulk(w http.ResponseWriter, r *http.Request, f *Faults) {
 	s.count.requests.Add(1)
 	if s.chance(f.ResetBefore) {
-		_, _ = io.CopyN(io.Discard, r.Body, r.ContentLength/2) // whatever comes of it, the connection ends
+		// Whatever comes of it, the connection ends.
+		_, _ = io.CopyN(io.Discard, r.Body, r.ContentLength/2)
 		reset(w)
 		return
 	}
@@ -142,10 +143,12 @@ func (s *Server) refuse(w http.ResponseWriter, b *body, f *Faults) bool {
 func reset(w http.ResponseWriter) {
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
-		panic(http.ErrAbortHandler) // what net/http knows as a reply that is not to be
+		// What net/http knows as a reply that is not to be.
+		panic(http.ErrAbortHandler)
 	}
 	if tcp, ok := conn.(*net.TCPConn); ok {
-		_ = tcp.SetLinger(0) // then it ends a little more politely
+		// Then it ends a little more politely.
+		_ = tcp.SetLinger(0)
 	}
 	_ = conn.Close() // that is what it is for
 }

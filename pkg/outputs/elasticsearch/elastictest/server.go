@@ -32,27 +32,32 @@ type Options struct {
 
 // Faults is what goes wrong. Shares are between 0 and 1, of bulk requests where nothing else is said.
 type Faults struct {
-	Unavailable float64       // 503, nothing stored
-	TooMany     float64       // 429, nothing stored
-	ItemTooMany float64       // of items: 429
-	ResetBefore float64       // the connection is reset in the middle of the body, nothing stored
-	ResetAfter  float64       // the connection is reset where the reply should be, all stored
-	Senseless   bool          // 400 for every request, nothing stored, as of a wrong setting
-	Page        float64       // a page of HTML with status 200 and nothing stored, as a proxy's login
-	Truncated   float64       // the reply ends in its middle, all stored
-	Latency     time.Duration // before each reply
+	Unavailable float64 // 503, nothing stored
+	TooMany     float64 // 429, nothing stored
+	ItemTooMany float64 // of items: 429
+	// ResetBefore is the connection is reset in the middle of the body, nothing stored.
+	ResetBefore float64
+	// ResetAfter is the connection is reset where the reply should be, all stored.
+	ResetAfter float64
+	Senseless  bool // 400 for every request, nothing stored, as of a wrong setting
+	// Page is a page of HTML with status 200 and nothing stored, as a proxy's login.
+	Page float64
+	// Truncated is the reply ends in its middle, all stored.
+	Truncated float64
+	Latency   time.Duration // before each reply
 
-	MaxBody       int64                // bytes, inflated: more is a 413 with nothing in it; 0: no limit
-	MaxPressure   int64                // bytes, inflated: more is a 429 as of a small indexing_pressure.memory.limit; 0: no limit
-	Poison        string               // documents that contain it are 400s of the mapping's; "": none
-	Blocked       string               // writes to this index are 403s of a read-only block
-	Indices       map[string]ItemError // writes to the index are refused so
-	Gateway       string               // requests that contain it are 403s of a gateway, with a page; "": none
-	Denied        string               // writes to this index are 403s of the security's, as are privileges on it
-	Authorization string               // what the header must say; "": anything
-	RetryAfter    time.Duration        // sent with 429 and 503, in whole seconds
-	FailureStore  bool                 // poison is taken into the failure store
-	NoIDs         bool                 // documents with an id are refused, as by collections for time series
+	MaxBody     int64                // bytes, inflated: more is a 413 with nothing in it; 0: no limit
+	MaxPressure int64                // bytes, inflated: more is a 429 as of a small indexing_pressure.memory.limit; 0: no limit
+	Poison      string               // documents that contain it are 400s of the mapping's; "": none
+	Blocked     string               // writes to this index are 403s of a read-only block
+	Indices     map[string]ItemError // writes to the index are refused so
+	Gateway     string               // requests that contain it are 403s of a gateway, with a page; "": none
+	Denied      string               // writes to this index are 403s of the security's, as are privileges on it
+	// Authorization is what the header must say; "": anything.
+	Authorization string
+	RetryAfter    time.Duration // sent with 429 and 503, in whole seconds
+	FailureStore  bool          // poison is taken into the failure store
+	NoIDs         bool          // documents with an id are refused, as by collections for time series
 }
 
 // ItemError is how an item of a bulk reply is refused.
@@ -74,7 +79,8 @@ type Counters struct {
 type Document struct {
 	Index, ID string
 	Source    []byte
-	Writes    int // how often: more than 1 with op_type index only
+	// Writes is how often: more than 1 with op_type index only.
+	Writes int
 }
 
 // Server is a made-up Elasticsearch node. Safe for concurrent use.

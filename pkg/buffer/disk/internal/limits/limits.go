@@ -23,10 +23,11 @@ const (
 
 // Queue is what the limits ask about the queue. None of it waits for a disk.
 type Queue struct {
-	Dir  string
-	Now  func() time.Time
-	Used func() (bytes, chunks int64) // what all segments take, and how many chunks wait
-	Gone func() error                 // why nothing can be stored in Dir any more; nil: it can
+	Dir string
+	Now func() time.Time
+	// Used is what all segments take, and how many chunks wait.
+	Used func() (bytes, chunks int64)
+	Gone func() error // why nothing can be stored in Dir any more; nil: it can
 }
 
 // Limits decides whether there is room. Sizes are measured on the disk. Safe for concurrent use.

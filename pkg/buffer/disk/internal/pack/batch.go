@@ -113,7 +113,8 @@ func (b *Batch) Add(entries []byte, events int, nanos bool) {
 		return
 	}
 	if len(m.Outputs) == 0 || len(entries) == 0 {
-		return // nobody wants it
+		// Nobody wants it.
+		return
 	}
 	if len(entries) >= packAlone {
 		p := piece{off: len(b.arena), raw: len(entries), first: first, events: events, packed: true}
@@ -193,7 +194,8 @@ func (b *Batch) Size() int {
 
 // Reset implements buffer.Batch.
 func (b *Batch) Reset() {
-	clear(b.msgs) // lets go of strings and ids
+	// Lets go of strings and ids.
+	clear(b.msgs)
 	clear(b.letters)
 	b.msgs, b.pieces, b.letters = b.msgs[:0], b.pieces[:0], b.letters[:0]
 	b.Memory.Arenas.Put(b.arena)

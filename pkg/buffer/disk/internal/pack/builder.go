@@ -25,9 +25,10 @@ type Builder struct {
 	Next   uint64 // sequence number of the next chunk
 	Values []byte // of the chunks, one after the other
 
-	Chunks     []Chunk        // in order of sequence
-	Whole      []resend.Piece // messages whose last piece is in the transaction
-	CommitSeqs []uint64       // the number of each one's commit
+	Chunks []Chunk        // in order of sequence
+	Whole  []resend.Piece // messages whose last piece is in the transaction
+	// CommitSeqs is the number of each one's commit.
+	CommitSeqs []uint64
 
 	merges map[builderKey]*merge
 	order  []*merge // of merges, so that it is the messages' order
@@ -114,7 +115,8 @@ func (g *Builder) piece(b *Batch, m *message, p *piece, last bool) {
 	data := b.arena[p.off : p.off+p.n]
 	if p.packed {
 		if open != nil {
-			g.flush(open) // what came before stays before
+			// What came before stays before.
+			g.flush(open)
 		}
 		parts := m.parts
 		if parts == nil {

@@ -32,7 +32,8 @@ type Contents struct {
 	Entries  []Entry    // ascending by seq
 	Tails    resend.Tails
 	Sealed   bool // it was read from its index: all of its commits had ended well
-	Oldest   int  // the number of the oldest program that may read all of it: see package chunk
+	// Oldest is the number of the oldest program that may read all of it: see package chunk.
+	Oldest int
 }
 
 // builder makes contents of chunks' headers.

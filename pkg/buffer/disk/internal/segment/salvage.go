@@ -151,7 +151,8 @@ func salvage(path string, first uint64) (*Contents, []chunk.Header, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("salvage: %w", err)
 	}
-	defer func() { _ = f.Close() }() // only read from
+	// Only read from.
+	defer func() { _ = f.Close() }()
 	type find struct {
 		off  int64
 		size int
@@ -215,7 +216,8 @@ func scan(f *os.File, found func(off int64, value []byte, whole bool)) error {
 		return err
 	}
 	const window = 1 << 20
-	work := 256 * max(st.Size(), window) // what an agent sent may look like beginnings, each of all that follows
+	// What an agent sent may look like beginnings, each of all that follows.
+	work := 256 * max(st.Size(), window)
 	buf := make([]byte, window)
 	var value []byte
 	for at := int64(0); ; {
@@ -228,7 +230,8 @@ func scan(f *os.File, found func(off int64, value []byte, whole bool)) error {
 			}
 		}
 		b := buf[:n]
-		next := at + int64(n) - (chunk.FixedSize - 1) // a beginning may lie across two windows
+		// A beginning may lie across two windows.
+		next := at + int64(n) - (chunk.FixedSize - 1)
 		for {
 			i := bytes.Index(b, []byte(chunk.Magic))
 			if i < 0 || len(b)-i < chunk.FixedSize {

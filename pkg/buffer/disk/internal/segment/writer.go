@@ -85,7 +85,8 @@ func (w *Writer) Append(items []Item, where []uint32) error {
 	for i := range items {
 		total += len(items[i].Value)
 	}
-	if total <= inlineMax { // bbolt would keep it within its parent's page and move it about
+	if total <= inlineMax {
+		// Bbolt would keep it within its parent's page and move it about.
 		last := &items[len(items)-1].Value
 		*last = append(*last, make([]byte, inlineMax+1-total)...)
 	}
@@ -163,7 +164,8 @@ func offsetIn(from uintptr, v []byte) uint64 {
 func dropMapped(v []byte, off uint64) {
 	start := (*byte)(unsafe.Add(unsafe.Pointer(unsafe.SliceData(v)), -int(off))) //nolint:gosec // the map's first byte
 	pages := unsafe.Slice(start, off&^(boltfile.PageSize-1))                     //nolint:gosec // as much of the map
-	_ = unix.Madvise(pages, unix.MADV_DONTNEED)                                  // only saves memory
+	// Only saves memory.
+	_ = unix.Madvise(pages, unix.MADV_DONTNEED)
 }
 
 // Seal stores the index and closes the file. The file is closed after an error, too.

@@ -31,7 +31,8 @@ func (n *Note) Exists() bool {
 // What an earlier note says that must stay, the new one says too.
 func (n *Note) Write(next uint64) error {
 	if n.Stays {
-		next = n.from // written again, as a failed sync may have left the earlier note in memory only
+		// Written again, as a failed sync may have left the earlier note in memory only.
+		next = n.from
 	}
 	err := boltfile.WriteSynced(n.Path+".tmp", boltfile.WithSum(encodeNote(next)))
 	failpoint.Pass("retry.note.written")

@@ -35,10 +35,12 @@ func Format() format.Format { return format.Format{Name: "state.db", Number: 2, 
 
 // Names in state.db.
 const (
-	metaBucket = "meta"   // the format's number alone
-	restBucket = "queue"  // the rest of what is one value each
-	doneBucket = "done"   // segment's first (8 bytes, big-endian), output → bitmap by seq - first, CRC-32C
-	formatKey  = "format" // the number, 4 bytes; its own form never changes
+	metaBucket = "meta" // the format's number alone
+	// restBucket is the rest of what is one value each.
+	restBucket = "queue"
+	doneBucket = "done" // segment's first (8 bytes, big-endian), output → bitmap by seq - first, CRC-32C
+	// formatKey is the number, 4 bytes; its own form never changes.
+	formatKey = "format"
 	// The same number, and the oldest program's that may read it, 4 bytes each; missing: the number.
 	oldestKey = "oldest"
 	queueKey  = "queue"
@@ -300,7 +302,8 @@ func (s *DB) Renew(all *Snapshot) error {
 		if db != nil {
 			err = errors.Join(err, boltfile.RecoverPanics(db.Close))
 		}
-		_ = os.Remove(tmp) // what is wrong with the disk has been said
+		// what is wrong with the disk has been said.
+		_ = os.Remove(tmp)
 		return fmt.Errorf("write %s: %w", path, err)
 	}
 	s.db = db

@@ -55,12 +55,13 @@ type slot struct {
 // cursor is the name found last.
 type cursor struct {
 	cluster, tag string
-	from, to     int64  // the seconds of event time for which it holds
-	raw          []byte // the template's text, where the name varies
-	name         []byte
-	redirected   bool
-	hour         int64 // of the clock, when it was last looked at
-	uses         int   // since then
+	from, to     int64 // the seconds of event time for which it holds
+	// raw is the template's text, where the name varies.
+	raw        []byte
+	name       []byte
+	redirected bool
+	hour       int64 // of the clock, when it was last looked at
+	uses       int   // since then
 }
 
 // Options is what a Namer is made of.
@@ -155,7 +156,8 @@ func (n *Namer) Redirected() uint64 { return n.others.Load() }
 func (n *Namer) look(c *cursor) {
 	c.uses = 0
 	if hour := floorDiv(n.now().Unix(), 3600); hour != c.hour {
-		c.hour, c.to = hour, c.from // no time is between
+		// No time is between.
+		c.hour, c.to = hour, c.from
 	}
 }
 
@@ -249,6 +251,7 @@ func floorDiv(a, b int64) int64 {
 // shortHash tells long names with the same beginning apart.
 func shortHash(b []byte) string {
 	h := fnv.New32a()
-	_, _ = h.Write(b) // never fails
+	// Never fails.
+	_, _ = h.Write(b)
 	return fmt.Sprintf("-%08x", h.Sum32())
 }

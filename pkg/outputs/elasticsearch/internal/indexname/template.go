@@ -78,11 +78,13 @@ func Parse(text string) (Template, error) {
 func placeholder(text string) string {
 	for i := 1; i < len(text); i++ {
 		switch text[i] {
-		case '"': // a field's name, which may hold Anything
+		case '"':
+			// A field's name, which may hold Anything.
 			if quoted, err := strconv.QuotedPrefix(text[i:]); err == nil {
 				i += len(quoted) - 1
 			}
-		case '|': // the default
+		case '|':
+			// The default.
 			return text[:i+strings.IndexByte(text[i:], '}')+1]
 		case '}':
 			return text[:i+1]
