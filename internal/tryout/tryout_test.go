@@ -229,8 +229,8 @@ func TestFailures(t *testing.T) {
 		t.Errorf("%d failed, %v", failed, err)
 	}
 	const want = `ok    x.tests.yaml:2: passes
-FAIL  x.tests.yaml:7: differs
-      event 1, expected at line 11:
+FAIL  x.tests.yaml:8: differs
+      event 1, expected at line 12:
         - route: routes[2]
         + route: routes[0]
         - outputs: es
@@ -241,15 +241,15 @@ FAIL  x.tests.yaml:7: differs
         + record stream: "stdout"
         - record extra: 1
         + record service: "web"
-FAIL  x.tests.yaml:15: too much and too little
-      event 1, expected at line 18:
+FAIL  x.tests.yaml:16: too much and too little
+      event 1, expected at line 19:
         - result: dropped
         + result: delivered by routes[0] to es, archive: {"stream":"stdout","message":"hello","service":"web"}
       event 2 is not expected: dropped: web[1] grep
-FAIL  x.tests.yaml:19: less
-      line 22 expects one more event (dead_letter), but nothing more came out
-FAIL  x.tests.yaml:23: document
-      event 1, expected at line 27:
+FAIL  x.tests.yaml:20: less
+      line 23 expects one more event (dead_letter), but nothing more came out
+FAIL  x.tests.yaml:24: document
+      event 1, expected at line 28:
         - document for es: region: "eu"
         + document for es: region: "ap-northeast-2"
 `
