@@ -68,7 +68,8 @@ func newDrainCommand() *cobra.Command {
 	fs.SortFlags = false
 	f.config.register(cmd, "configuration `file` or directory; may come several times")
 	fs.DurationVar(&f.timeout, "timeout", 0, "give up after this time; 0: never")
-	fs.BoolVar(&f.ignoreUnconfigured, "ignore-unconfigured", false, "exit with 0 although events wait for outputs that are not configured")
+	fs.BoolVar(&f.ignoreUnconfigured, "ignore-unconfigured", false,
+		"exit with 0 although events wait for outputs that are not configured")
 	fs.BoolVar(&f.noStatus, "no-status", false, "serve no status endpoint")
 	f.handover.register(cmd)
 	return cmd
@@ -94,7 +95,8 @@ func (f *drainFlags) run(cmd *cobra.Command) error {
 	log = log.Level(max(log.GetLevel(), zerolog.WarnLevel)) // the rest is what the command itself prints
 	v, c, _ := versionInfo()
 	opts := app.Options{
-		ConfigSource: strings.Join(f.config.paths(), ", "), ConfigHash: loaded.Hash, Version: v, Commit: c, Log: log, LimitMemory: true, Drain: true, NoStatus: f.noStatus,
+		ConfigSource: strings.Join(f.config.paths(), ", "), ConfigHash: loaded.Hash, Version: v, Commit: c, Log: log,
+		LimitMemory: true, Drain: true, NoStatus: f.noStatus,
 	}
 	a, err := app.New(cmd.Context(), cfg, opts)
 	if err != nil {
@@ -129,7 +131,8 @@ func (f *drainFlags) report(out io.Writer, d *app.Drained, dir string, took time
 	if d.Found == 0 {
 		fmt.Fprintf(&b, "nothing waited in %s", dir)
 	} else {
-		fmt.Fprintf(&b, "delivered %d of the %d events that waited in %s, in %v", d.Delivered, d.Found, dir, took.Round(100*time.Millisecond))
+		fmt.Fprintf(&b, "delivered %d of the %d events that waited in %s, in %v", d.Delivered, d.Found, dir,
+			took.Round(100*time.Millisecond))
 	}
 	if d.Dropped > 0 {
 		fmt.Fprintf(&b, "; %d were dropped, by filters or for damage", d.Dropped)
@@ -144,14 +147,16 @@ func (f *drainFlags) report(out io.Writer, d *app.Drained, dir string, took time
 		}
 	}
 	if d.DeadLetters > 0 {
-		fmt.Fprintf(&b, "dead letters with %d events stay there: 'aggregator dead --data-dir %s' shows them, and can send them again\n", d.DeadLetters, dir)
+		fmt.Fprintf(&b,
+			"dead letters with %d events stay there: 'aggregator dead --data-dir %s' shows them, and can send "+
+				"them again\n", d.DeadLetters, dir)
 	}
 	_, err := io.WriteString(out, b.String())
 	return err
 }
 
-// left returns an error that says what is left, for whom and why, nil where nothing that matters is. ended is why the drain
-// ended before its time.
+// left returns an error that says what is left, for whom and why, nil where nothing that matters is. ended is why the
+// drain ended before its time.
 func (f *drainFlags) left(d *app.Drained, dir string, ended error) error {
 	var lines []string
 	matters := false
@@ -169,7 +174,9 @@ func (f *drainFlags) left(d *app.Drained, dir string, ended error) error {
 			why = b.LastError
 		}
 		matters = matters || b.Configured || !f.ignoreUnconfigured
-		lines = append(lines, fmt.Sprintf("  output %s: %d events in %d chunks (%s): %s", b.Output, b.Events, b.Chunks, strings.Join(clusters, ", "), why))
+		lines = append(lines,
+			fmt.Sprintf("  output %s: %d events in %d chunks (%s): %s", b.Output, b.Events, b.Chunks,
+				strings.Join(clusters, ", "), why))
 	}
 	if !matters {
 		return nil

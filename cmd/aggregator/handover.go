@@ -34,7 +34,8 @@ type handoverFlags struct {
 
 func (f *handoverFlags) register(cmd *cobra.Command) {
 	fs := cmd.Flags()
-	fs.StringVar(&f.to, "to", "", "hand over to the aggregator at this `host:port` or unix:/path, instead of delivering")
+	fs.StringVar(&f.to, "to", "",
+		"hand over to the aggregator at this `host:port` or unix:/path, instead of delivering")
 	f.registerKey(fs, "with --to: the key of its listeners[].handover (or AGGREGATOR_SHARED_KEY)")
 	f.registerTLS(fs, "-drain")
 	fs.StringVar(&f.rate, "rate", "", "with --to: bytes a second at most, such as 20MiB/s")
@@ -44,9 +45,14 @@ func (f *handoverFlags) register(cmd *cobra.Command) {
 // check returns what is wrong with the flags.
 func (f *handoverFlags) check() (rate int64, err error) {
 	if f.to == "" {
-		for _, name := range []string{"shared-key", "shared-key-file", "hostname", "tls", "ca-file", "server-name", "cert-file", "key-file", "insecure", "rate", "dry-run"} {
+		for _, name := range []string{
+			"shared-key", "shared-key-file", "hostname", "tls", "ca-file", "server-name", "cert-file", "key-file",
+			"insecure", "rate", "dry-run",
+		} {
 			if f.given(name) {
-				return 0, usageError{fmt.Errorf("--%s goes with --to, which says where what waits is handed over to", name)}
+				return 0, usageError{
+					fmt.Errorf("--%s goes with --to, which says where what waits is handed over to", name),
+				}
 			}
 		}
 		return 0, nil
@@ -78,7 +84,12 @@ func (f *handoverFlags) client() (client.Config, error) {
 		return cfg, err
 	}
 	if !set || key == "" {
-		return cfg, usageError{errors.New("--to needs --shared-key, --shared-key-file or AGGREGATOR_SHARED_KEY: the key of the other aggregator's listeners[].handover")}
+		return cfg, usageError{
+			errors.New(
+				"--to needs --shared-key, --shared-key-file or AGGREGATOR_SHARED_KEY: the key of the other " +
+					"aggregator's listeners[].handover",
+			),
+		}
 	}
 	cfg.Login = &client.Login{SharedKey: key, Hostname: f.ownName("-drain"), Handover: true}
 	cfg.TLS, err = f.tlsConfig()
@@ -139,7 +150,10 @@ func (f *handoverFlags) send(ctx context.Context, errOut io.Writer, s *handover.
 func (f *handoverFlags) explained(err error) error {
 	switch {
 	case errors.Is(err, client.ErrNoHandover):
-		return fmt.Errorf("%w: %s is no aggregator, or the listener there has no handover: set listeners[].handover in its configuration", err, f.to)
+		return fmt.Errorf(
+			"%w: %s is no aggregator, or the listener there has no handover: set listeners[].handover in its "+
+				"configuration", err, f.to,
+		)
 	case errors.Is(err, client.ErrLogin):
 		return fmt.Errorf("%w: give the shared_key of the handover of its listener", err)
 	}
@@ -168,16 +182,19 @@ func (f *handoverFlags) printPlan(out io.Writer, pending []handover.Pending, ter
 			line(p.Cluster, "(dead letters)", "", strconv.FormatInt(p.Events, 10), "", "", note)
 			continue
 		}
-		line(p.Cluster, p.Output, p.Target, strconv.FormatInt(p.Events, 10), strconv.FormatInt(p.Chunks, 10), sizeText(p.Bytes), note)
+		line(p.Cluster, p.Output, p.Target, strconv.FormatInt(p.Events, 10), strconv.FormatInt(p.Chunks, 10),
+			sizeText(p.Bytes), note)
 	}
 	return w.Flush()
 }
 
 // report prints what was done.
 func (f *handoverFlags) report(out io.Writer, r *handover.Result, took time.Duration) error {
-	text := fmt.Sprintf("handed over %d events and %d dead letters to %s in %v\n", r.Events, r.Letters, f.to, took.Round(100*time.Millisecond))
+	text := fmt.Sprintf("handed over %d events and %d dead letters to %s in %v\n", r.Events, r.Letters, f.to,
+		took.Round(100*time.Millisecond))
 	if len(r.Unknown) > 0 {
-		text += fmt.Sprintf("not configured there: %s. What they are owed waits there until they are, or is purged\n", strings.Join(r.Unknown, ", "))
+		text += fmt.Sprintf("not configured there: %s. What they are owed waits there until they are, or is purged\n",
+			strings.Join(r.Unknown, ", "))
 	}
 	_, err := io.WriteString(out, safetext.Lines(text))
 	return err
@@ -198,11 +215,14 @@ func (f *handoverFlags) left(pending []handover.Pending, r *handover.Result, dir
 	}
 	var lines []string
 	for _, cluster := range slices.Sorted(maps.Keys(r.Refused)) {
-		lines = append(lines, fmt.Sprintf("  cluster %s: %d events, which %s does not take over: name it in listeners[].handover.clusters there",
-			cluster, r.Refused[cluster], f.to))
+		lines = append(lines,
+			fmt.Sprintf("  cluster %s: %d events, which %s does not take over: name it in "+
+				"listeners[].handover.clusters there",
+				cluster, r.Refused[cluster], f.to))
 	}
 	if cause != nil {
 		lines = append(lines, "  "+f.explained(cause).Error())
 	}
-	return fmt.Errorf("%d events that outputs want, and %d in dead letters, are left in %s:\n%s", events, dead, dir, strings.Join(lines, "\n"))
+	return fmt.Errorf("%d events that outputs want, and %d in dead letters, are left in %s:\n%s", events, dead, dir,
+		strings.Join(lines, "\n"))
 }

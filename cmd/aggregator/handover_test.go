@@ -40,7 +40,8 @@ func TestHandoverUsage(t *testing.T) {
 	} {
 		t.Run(tc.args, func(t *testing.T) {
 			var out, errOut strings.Builder
-			code := run(context.Background(), append([]string{"drain", "-c", config}, strings.Fields(tc.args)...), strings.NewReader(""), &out, &errOut)
+			code := run(context.Background(), append([]string{"drain", "-c", config}, strings.Fields(tc.args)...),
+				strings.NewReader(""), &out, &errOut)
 			if code != tc.code || !strings.Contains(errOut.String(), tc.want) {
 				t.Errorf("exit code %d, %q; want %d, %q", code, errOut.String(), tc.code, tc.want)
 			}
@@ -63,7 +64,8 @@ func TestHandoverPlan(t *testing.T) {
 	}
 	lines := strings.Split(out.String(), "\n")
 	for i, words := range []string{
-		"cluster output waits for events", "oslo archive 3 1 2.0 KiB not configured there: it waits until it is", "oslo es logs-x 5 2",
+		"cluster output waits for events", "oslo archive 3 1 2.0 KiB not configured there: it waits until it is",
+		"oslo es logs-x 5 2",
 		"seoul es 1 1 100 B not taken by there:1", "oslo (dead letters) 4",
 	} {
 		if got := strings.Join(strings.Fields(lines[i]), " "); !strings.HasPrefix(got, words) {
@@ -83,8 +85,19 @@ func TestHandoverLeft(t *testing.T) {
 		want    []string // none: no error
 	}{
 		{"nothing", nil, nil, nil, nil},
-		{"a cluster that is not taken", pending, map[string]int64{"c": 5}, nil, []string{"3 events that outputs want, and 2 in dead letters, are left in data", "cluster c: 5 events", "listeners[].handover.clusters"}},
-		{"no aggregator", pending, nil, client.ErrNoHandover, []string{"there:1 is no aggregator", "set listeners[].handover"}},
+		{
+			"a cluster that is not taken", pending,
+			map[string]int64{"c": 5},
+			nil,
+			[]string{
+				"3 events that outputs want, and 2 in dead letters, are left in data", "cluster c: 5 events",
+				"listeners[].handover.clusters",
+			},
+		},
+		{
+			"no aggregator", pending, nil, client.ErrNoHandover,
+			[]string{"there:1 is no aggregator", "set listeners[].handover"},
+		},
 		{"a wrong key", pending, nil, client.ErrLogin, []string{"shared_key of the handover"}},
 		{"an end that the other side does not know of", nil, nil, errors.New("reset"), []string{"0 events", "reset"}},
 	} {

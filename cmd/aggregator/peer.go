@@ -28,11 +28,14 @@ func (f *peerFlags) registerKey(fs *pflag.FlagSet, help string) {
 }
 
 func (f *peerFlags) registerTLS(fs *pflag.FlagSet, suffix string) {
-	fs.StringVar(&f.hostname, "hostname", "", fmt.Sprintf("name to log in with; the server's must differ (default: the host's name and %q)", suffix))
+	fs.StringVar(&f.hostname, "hostname", "",
+		fmt.Sprintf("name to log in with; the server's must differ (default: the host's name and %q)", suffix))
 	fs.BoolVar(&f.tls, "tls", false, "use TLS")
 	fs.StringVar(&f.caFile, "ca-file", "", "PEM file of authorities to trust instead of the system's; implies --tls")
-	fs.StringVar(&f.serverName, "server-name", "", "name that the server's certificate must have (default: the address's host); implies --tls")
-	fs.StringVar(&f.certFile, "cert-file", "", "PEM file of a client certificate, where the server asks for one; implies --tls")
+	fs.StringVar(&f.serverName, "server-name", "",
+		"name that the server's certificate must have (default: the address's host); implies --tls")
+	fs.StringVar(&f.certFile, "cert-file", "",
+		"PEM file of a client certificate, where the server asks for one; implies --tls")
 	fs.StringVar(&f.keyFile, "key-file", "", "PEM file of its key")
 	fs.BoolVar(&f.insecure, "insecure", false, "don't verify the server's certificate; implies --tls")
 }
@@ -56,7 +59,8 @@ func (f *peerFlags) tlsConfig() (*tls.Config, error) {
 	if !f.tls && f.caFile == "" && f.serverName == "" && f.certFile == "" && !f.insecure {
 		return nil, nil //nolint:nilnil // nil: no TLS
 	}
-	cfg := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: f.serverName, InsecureSkipVerify: f.insecure} //nolint:gosec // the user's explicit wish
+	//nolint:gosec // the user's explicit wish
+	cfg := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: f.serverName, InsecureSkipVerify: f.insecure}
 	if f.caFile != "" {
 		pem, err := os.ReadFile(f.caFile)
 		if err != nil {

@@ -48,8 +48,8 @@ type runningServer struct {
 	address, status string
 }
 
-// serverText is a configuration of two outputs in %[1]s: one that works, and one that can't write as long as a directory
-// is where its file should be.
+// serverText is a configuration of two outputs in %[1]s: one that works, and one that can't write as long as a
+// directory is where its file should be.
 const serverText = `
 listeners: [{name: in, address: "127.0.0.1:0", udp_heartbeat: false}]
 buffer: {path: "%[1]s/data", min_free_disk: 1MiB}
@@ -138,7 +138,9 @@ func TestServerFromStartToEnd(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := startServer(t, dir, serverText)
-	if code, out, errOut := command(t, "one\ntwo\n", "send", "--address", s.address, "--tag", "kube.a"); code != exitOK || !strings.Contains(out, "2") {
+	if code, out, errOut := command(
+		t, "one\ntwo\n", "send", "--address", s.address, "--tag", "kube.a",
+	); code != exitOK || !strings.Contains(out, "2") {
 		t.Fatalf("send ends with %d: %s%s", code, out, errOut)
 	}
 	s.until("the delivery", func() bool {
@@ -181,7 +183,8 @@ func TestServerFromStartToEnd(t *testing.T) {
 			t.Errorf("%v ends with %d, %s%s", tc.args, code, out, errOut)
 		}
 	}
-	if code, _, errOut := command(t, "", "queue", "--data-dir", filepath.Join(dir, "data")); code != exitFailed || !strings.Contains(errOut, "leave out --data-dir") {
+	if code, _, errOut := command(t, "", "queue", "--data-dir", filepath.Join(dir, "data")); code != exitFailed ||
+		!strings.Contains(errOut, "leave out --data-dir") {
 		t.Errorf("the directory of a server that runs: %d, %s", code, errOut)
 	}
 	if code := s.end(); code != exitOK || !strings.Contains(s.log.String(), `"message":"stopped"`) {
@@ -189,11 +192,13 @@ func TestServerFromStartToEnd(t *testing.T) {
 	}
 
 	code, out, errOut := command(t, "", "queue", "--data-dir", filepath.Join(dir, "data"), "--json")
-	if code != exitOK || json.Unmarshal([]byte(out), &queued) != nil || queued.Events != 2 || queued.Outputs[0].State != app.StateOffline {
+	if code != exitOK || json.Unmarshal([]byte(out), &queued) != nil || queued.Events != 2 ||
+		queued.Outputs[0].State != app.StateOffline {
 		t.Errorf("offline: %d, %s%s", code, out, errOut)
 	}
 	code, out, errOut = command(t, "", "drain", "-c", s.config, "--no-status", "--timeout", "300ms")
-	if code != exitFailed || !strings.Contains(errOut, "2 events are left in") || !strings.Contains(errOut, "(--timeout)") ||
+	if code != exitFailed || !strings.Contains(errOut, "2 events are left in") ||
+		!strings.Contains(errOut, "(--timeout)") ||
 		!strings.Contains(errOut, "output blocked: 2 events in 1 chunks (2 of cluster default)") {
 		t.Errorf("a drain that can't: %d, %s%s", code, out, errOut)
 	}
@@ -230,18 +235,37 @@ func TestRunRefuses(t *testing.T) {
 		want string
 	}{
 		{"an argument", []string{"run", "x"}, exitUsage, "x"},
-		{"a wrong configuration", []string{"run", "-c", write("wrong.yaml", "listeners: 5")}, exitUsage, "the configuration has a mistake"},
-		{"several mistakes", []string{"run", "-c", write("more.yaml", "listeners: 5\nbufer: {}")}, exitUsage, "the configuration has 2 mistakes"},
+		{
+			"a wrong configuration",
+			[]string{"run", "-c", write("wrong.yaml", "listeners: 5")},
+			exitUsage,
+			"the configuration has a mistake",
+		},
+		{
+			"several mistakes",
+			[]string{"run", "-c", write("more.yaml", "listeners: 5\nbufer: {}")},
+			exitUsage,
+			"the configuration has 2 mistakes",
+		},
 		{"no file", []string{"run", "-c", filepath.Join(dir, "none.yaml")}, exitUsage, "none.yaml"},
 		{"an empty -c", []string{"run", "-c", ""}, exitUsage, "-c: names nothing"},
 		{
 			"an address that is taken",
 			[]string{"run", "-c", write("taken.yaml", fmt.Sprintf(
-				"listeners: [{address: %q}]\nbuffer: {path: %q}\nstatus: {address: '127.0.0.1:0'}", taken.address, filepath.Join(dir, "data")))},
+				"listeners: [{address: %q}]\nbuffer: {path: %q}\nstatus: {address: '127.0.0.1:0'}", taken.address,
+				filepath.Join(dir, "data")))},
 			exitFailed, "address already in use",
 		},
-		{"a drain without a directory", []string{"drain", "-c", write("nodir.yaml", "buffer: {path: "+filepath.Join(dir, "nodir")+"}")}, exitFailed, "there is no data directory to drain"},
-		{"a drain of a file", []string{"drain", "-c", write("file.yaml", "buffer: {path: "+filepath.Join(dir, "file.yaml")+"}")}, exitFailed, "is no directory (buffer.path)"},
+		{
+			"a drain without a directory", []string{
+				"drain", "-c", write("nodir.yaml", "buffer: {path: "+filepath.Join(dir, "nodir")+"}"),
+			}, exitFailed, "there is no data directory to drain",
+		},
+		{
+			"a drain of a file", []string{
+				"drain", "-c", write("file.yaml", "buffer: {path: "+filepath.Join(dir, "file.yaml")+"}"),
+			}, exitFailed, "is no directory (buffer.path)",
+		},
 		{"a drain for less than no time", []string{"drain", "--timeout", "-1s"}, exitUsage, "must not be negative"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -258,12 +282,16 @@ func TestRunRefuses(t *testing.T) {
 
 // TestDrainReport says what was delivered, and what became of the rest.
 func TestDrainReport(t *testing.T) {
-	unconfigured := app.Backlog{Output: "gone", Events: 5, Chunks: 1, Clusters: []app.ClusterBacklog{{Cluster: "a", Events: 5}}}
+	unconfigured := app.Backlog{
+		Output: "gone", Events: 5, Chunks: 1, Clusters: []app.ClusterBacklog{{Cluster: "a", Events: 5}},
+	}
 	failing := app.Backlog{
 		Output: "es", Configured: true, Events: 7, Chunks: 2, LastError: "connection refused",
 		Clusters: []app.ClusterBacklog{{Cluster: "a", Events: 3}, {Cluster: "b", Events: 4}},
 	}
-	slow := app.Backlog{Output: "s3", Configured: true, Events: 1, Chunks: 1, Clusters: []app.ClusterBacklog{{Cluster: "a", Events: 1}}}
+	slow := app.Backlog{
+		Output: "s3", Configured: true, Events: 1, Chunks: 1, Clusters: []app.ClusterBacklog{{Cluster: "a", Events: 1}},
+	}
 	for _, tc := range []struct {
 		name   string
 		ignore bool
@@ -273,12 +301,21 @@ func TestDrainReport(t *testing.T) {
 		left   []string // of the error; none: there is no error
 	}{
 		{"nothing", false, app.Drained{}, nil, []string{"nothing waited in /data\n"}, nil},
-		{"all", false, app.Drained{Found: 9, Delivered: 9}, nil, []string{"delivered 9 of the 9 events that waited in /data, in 1.5s\n"}, nil},
+		{
+			"all", false,
+			app.Drained{Found: 9, Delivered: 9},
+			nil,
+			[]string{"delivered 9 of the 9 events that waited in /data, in 1.5s\n"},
+			nil,
+		},
 		{
 			"some dropped, some dead", false,
 			app.Drained{Found: 9, Delivered: 5, Dropped: 1, Dead: 3, DeadLetters: 4},
 			nil,
-			[]string{"delivered 5 of the 9", "; 1 were dropped, by filters or for damage; 3 became dead letters\n", "dead letters with 4 events stay there: 'aggregator dead --data-dir /data'"},
+			[]string{
+				"delivered 5 of the 9", "; 1 were dropped, by filters or for damage; 3 became dead letters\n",
+				"dead letters with 4 events stay there: 'aggregator dead --data-dir /data'",
+			},
 			nil,
 		},
 		{
@@ -286,12 +323,39 @@ func TestDrainReport(t *testing.T) {
 			app.Drained{Found: 8, Left: []app.Backlog{failing, slow}},
 			context.DeadlineExceeded,
 			[]string{"delivered 0 of the 8"},
-			[]string{"8 events are left in /data after 1m0s (--timeout):\n", "  output es: 7 events in 2 chunks (3 of cluster a, 4 of cluster b): connection refused\n", "  output s3: 1 events in 1 chunks (1 of cluster a): it was not done yet"},
+			[]string{
+				"8 events are left in /data after 1m0s (--timeout):\n",
+				"  output es: 7 events in 2 chunks (3 of cluster a, 4 of cluster b): connection refused\n",
+				"  output s3: 1 events in 1 chunks (1 of cluster a): it was not done yet",
+			},
 		},
-		{"told to stop", false, app.Drained{Found: 1, Left: []app.Backlog{slow}}, context.Canceled, nil, []string{"1 events are left in /data, as the drain was told to stop:"}},
-		{"one that is not configured", false, app.Drained{Found: 5, Left: []app.Backlog{unconfigured}}, nil, nil, []string{"output gone: 5 events in 1 chunks (5 of cluster a): the configuration has no output of that name"}},
-		{"one that does not matter", true, app.Drained{Found: 5, Left: []app.Backlog{unconfigured}}, nil, []string{"5 events for output gone, which is not configured, stay there\n"}, nil},
-		{"that one and another", true, app.Drained{Found: 6, Left: []app.Backlog{unconfigured, slow}}, nil, nil, []string{"6 events are left in /data:", "output gone", "output s3"}},
+		{
+			"told to stop", false,
+			app.Drained{Found: 1, Left: []app.Backlog{slow}},
+			context.Canceled, nil,
+			[]string{"1 events are left in /data, as the drain was told to stop:"},
+		},
+		{
+			"one that is not configured", false,
+			app.Drained{Found: 5, Left: []app.Backlog{unconfigured}},
+			nil, nil,
+			[]string{
+				"output gone: 5 events in 1 chunks (5 of cluster a): the configuration has no output of that name",
+			},
+		},
+		{
+			"one that does not matter", true,
+			app.Drained{Found: 5, Left: []app.Backlog{unconfigured}},
+			nil,
+			[]string{"5 events for output gone, which is not configured, stay there\n"},
+			nil,
+		},
+		{
+			"that one and another", true,
+			app.Drained{Found: 6, Left: []app.Backlog{unconfigured, slow}},
+			nil, nil,
+			[]string{"6 events are left in /data:", "output gone", "output s3"},
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			f := drainFlags{ignoreUnconfigured: tc.ignore, timeout: time.Minute}

@@ -96,7 +96,8 @@ func (f *sendFlags) register(cmd *cobra.Command) {
 	fs.StringVar(&f.mode, "mode", "packed", "form of the messages: packed, forward, message (one event each)")
 	fs.StringVar(&f.compress, "compress", "none", "none, gzip, zstd; packed only")
 	fs.StringVar(&f.format, "format", "auto", "what lines are: auto, json (anything else is an error), text")
-	fs.StringVar(&f.timeKey, "time-key", "", "key of JSON lines that holds the event's time: RFC 3339 or a number since 1970")
+	fs.StringVar(&f.timeKey, "time-key", "",
+		"key of JSON lines that holds the event's time: RFC 3339 or a number since 1970")
 	fs.Uint64Var(&f.count, "count", 0, "make up this many events")
 	fs.DurationVar(&f.duration, "duration", 0, "make up events for this long")
 	fs.Float64Var(&f.rate, "rate", 0, "made-up events a second, over all connections; 0: as fast as possible")
@@ -107,7 +108,8 @@ func (f *sendFlags) register(cmd *cobra.Command) {
 	fs.IntVar(&f.chunkEvents, "chunk-events", 500, "events of a chunk at most; in mode message, messages of one write")
 	fs.IntVar(&f.pipeline, "pipeline", 1, "chunks that may wait for their ack on each connection")
 	fs.DurationVar(&f.timeout, "timeout", time.Minute, "longest wait for an ack")
-	fs.DurationVar(&f.retryTimeout, "retry-timeout", 30*time.Second, "how long to try again, without progress; 0: not at all")
+	fs.DurationVar(&f.retryTimeout, "retry-timeout", 30*time.Second,
+		"how long to try again, without progress; 0: not at all")
 	fs.StringVar(&f.output, "output", "text", "the result's form: text, json")
 }
 
@@ -135,16 +137,20 @@ func (f *sendFlags) check() error {
 	wrong(f.tags < 1 || f.tags > 1e6, "--tags %d: must be 1 to 1000000", f.tags)
 	wrong(f.chunkEvents < 1 || f.chunkEvents > 1e6, "--chunk-events %d: must be 1 to 1000000", f.chunkEvents)
 	wrong(f.pipeline < 1 || f.pipeline > 1000, "--pipeline %d: must be 1 to 1000", f.pipeline)
-	wrong(f.size < sender.MinSize() || f.size > 1<<20, "--size %d: must be %d to %d bytes", f.size, sender.MinSize(), 1<<20)
+	wrong(f.size < sender.MinSize() || f.size > 1<<20, "--size %d: must be %d to %d bytes", f.size, sender.MinSize(),
+		1<<20)
 	wrong(f.rate < 0, "--rate %g: must not be negative", f.rate)
-	wrong(f.duration < 0 || f.timeout <= 0 || f.retryTimeout < 0, "--duration, --timeout and --retry-timeout: must not be negative, nor --timeout 0")
+	wrong(f.duration < 0 || f.timeout <= 0 || f.retryTimeout < 0,
+		"--duration, --timeout and --retry-timeout: must not be negative, nor --timeout 0")
 	if err := (client.Config{Address: f.address}).Check(); err != nil {
 		errs = append(errs, fmt.Errorf("--address: %w", err))
 	}
 	made := f.generates()
 	wrong(made && f.count == 0 && f.duration == 0, "--count 0: give --count or --duration more than 0")
-	wrong(!made && (f.given("rate") || f.given("size")), "--rate and --size need --count or --duration: they are for made-up events")
-	wrong(made && (f.given("format") || f.given("time-key")), "--format and --time-key are for lines, not for made-up events")
+	wrong(!made && (f.given("rate") || f.given("size")),
+		"--rate and --size need --count or --duration: they are for made-up events")
+	wrong(made && (f.given("format") || f.given("time-key")),
+		"--format and --time-key are for lines, not for made-up events")
 	wrong(f.given("shared-key") && f.given("shared-key-file"), "--shared-key and --shared-key-file: give one of them")
 	wrong((f.certFile == "") != (f.keyFile == ""), "--cert-file and --key-file: give both or none")
 	wrong(f.given("password") && f.given("password-file"), "--password and --password-file: give one of them")
@@ -158,7 +164,8 @@ func (f *sendFlags) check() error {
 func (f *sendFlags) config() (sender.Config, error) {
 	cfg := sender.Config{
 		Client: client.Config{Address: f.address, Timeout: f.timeout},
-		Tag:    f.tag, Tags: f.tags, Mode: client.Mode(f.mode), Ack: f.ack, Connections: f.connections, Pipeline: f.pipeline,
+		Tag:    f.tag, Tags: f.tags, Mode: client.Mode(f.mode), Ack: f.ack, Connections: f.connections,
+		Pipeline:     f.pipeline,
 		RetryTimeout: f.retryTimeout, StopGrace: 5 * time.Second,
 	}
 	if f.compress != "none" {
@@ -194,9 +201,14 @@ func (f *sendFlags) send(cmd *cobra.Command, args []string) error {
 	var source sender.Source
 	var input *sender.Input
 	if f.generates() {
-		source = &sender.Generator{Count: f.count, Duration: f.duration, Rate: f.rate, Size: f.size, ChunkEvents: f.chunkEvents, CRI: f.cri}
+		source = &sender.Generator{
+			Count: f.count, Duration: f.duration, Rate: f.rate, Size: f.size, ChunkEvents: f.chunkEvents, CRI: f.cri,
+		}
 	} else {
-		input, err = sender.OpenInput(sender.InputConfig{Format: sender.Format(f.format), TimeKey: f.timeKey, ChunkEvents: f.chunkEvents}, args, cmd.InOrStdin())
+		input, err = sender.OpenInput(
+			sender.InputConfig{Format: sender.Format(f.format), TimeKey: f.timeKey, ChunkEvents: f.chunkEvents}, args,
+			cmd.InOrStdin(),
+		)
 		if err != nil {
 			return err
 		}
@@ -208,7 +220,8 @@ func (f *sendFlags) send(cmd *cobra.Command, args []string) error {
 	}
 	result, err := runWithProgress(cmd.Context(), cmd.ErrOrStderr(), cfg, source)
 	if input != nil && input.NoTime() > 0 {
-		cmd.PrintErrf("%d records had no readable time under %q: they got the time at which they were read\n", input.NoTime(), f.timeKey)
+		cmd.PrintErrf("%d records had no readable time under %q: they got the time at which they were read\n",
+			input.NoTime(), f.timeKey)
 	}
 	return errors.Join(err, f.print(cmd.OutOrStdout(), result))
 }

@@ -60,7 +60,8 @@ func TestSendUsage(t *testing.T) {
 		{"--rate fast", "invalid argument"},
 	} {
 		var out, errOut bytes.Buffer
-		code := run(t.Context(), append([]string{"send"}, strings.Fields(tc.args)...), strings.NewReader(""), &out, &errOut)
+		code := run(t.Context(), append([]string{"send"}, strings.Fields(tc.args)...), strings.NewReader(""), &out,
+			&errOut)
 		if code != exitUsage || !strings.Contains(errOut.String(), tc.want) || out.Len() > 0 {
 			t.Errorf("%s: exit code %d, said %q and %q", tc.args, code, &errOut, &out)
 		}
@@ -84,17 +85,21 @@ func TestSendConfig(t *testing.T) {
 		check func(sender.Config) bool
 	}{
 		{"defaults", nil, nil, func(c sender.Config) bool {
-			return c.Client.Address == "127.0.0.1:24224" && c.Tag == "aggregator.send" && c.Ack && c.Mode == "packed" && c.Compress == "" &&
-				c.Client.Login == nil && c.Client.TLS == nil && c.Connections == 1 && c.Pipeline == 1 && c.RetryTimeout == 30*time.Second && c.Client.Timeout == time.Minute
+			return c.Client.Address == "127.0.0.1:24224" && c.Tag == "aggregator.send" && c.Ack && c.Mode == "packed" &&
+				c.Compress == "" &&
+				c.Client.Login == nil && c.Client.TLS == nil && c.Connections == 1 && c.Pipeline == 1 &&
+				c.RetryTimeout == 30*time.Second && c.Client.Timeout == time.Minute
 		}},
 		{"empty key", []string{"--shared-key="}, nil, func(c sender.Config) bool {
-			return c.Client.Login != nil && c.Client.Login.SharedKey == "" && strings.HasSuffix(c.Client.Login.Hostname, "-send")
+			return c.Client.Login != nil && c.Client.Login.SharedKey == "" &&
+				strings.HasSuffix(c.Client.Login.Hostname, "-send")
 		}},
 		{"key from file", []string{"--shared-key-file", keyFile, "--hostname", "me"}, env, func(c sender.Config) bool {
 			return c.Client.Login.SharedKey == "from file" && c.Client.Login.Hostname == "me"
 		}},
 		{"secrets from the environment", []string{"--user", "alice"}, env, func(c sender.Config) bool {
-			return c.Client.Login.SharedKey == "from env" && c.Client.Login.User == "alice" && c.Client.Login.Password == "secret"
+			return c.Client.Login.SharedKey == "from env" && c.Client.Login.User == "alice" &&
+				c.Client.Login.Password == "secret"
 		}},
 		{"flag before environment", []string{"--shared-key", "k", "--password", "p"}, env, func(c sender.Config) bool {
 			return c.Client.Login.SharedKey == "k" && c.Client.Login.Password == "p"
@@ -102,8 +107,18 @@ func TestSendConfig(t *testing.T) {
 		{"TLS", []string{"--server-name", "x"}, nil, func(c sender.Config) bool {
 			return c.Client.TLS.ServerName == "x" && !c.Client.TLS.InsecureSkipVerify && c.Client.TLS.RootCAs == nil
 		}},
-		{"insecure", []string{"--insecure"}, nil, func(c sender.Config) bool { return c.Client.TLS.InsecureSkipVerify }},
-		{"compressed, without acks", []string{"--compress", "zstd", "--ack=false"}, nil, func(c sender.Config) bool { return c.Compress == "zstd" && !c.Ack }},
+		{
+			"insecure",
+			[]string{"--insecure"},
+			nil,
+			func(c sender.Config) bool { return c.Client.TLS.InsecureSkipVerify },
+		},
+		{
+			"compressed, without acks",
+			[]string{"--compress", "zstd", "--ack=false"},
+			nil,
+			func(c sender.Config) bool { return c.Compress == "zstd" && !c.Ack },
+		},
 	} {
 		f := parseSend(t, tc.args...)
 		if tc.env != nil {
@@ -126,10 +141,23 @@ func TestSend(t *testing.T) {
 		says          bool // something on standard error
 	}{
 		{"lines", "one\n{\"a\":2}\n", "events       2 sent, 2 acknowledged\n", nil, exitOK, false},
-		{"made up", "", "events       700 sent, 700 acknowledged\n", []string{"--count", "700", "--tag", "x"}, exitOK, false},
-		{"bad line", "{}\nno\n", "events       1 sent, 1 acknowledged\n", []string{"--format", "json"}, exitFailed, true},
+		{
+			"made up", "", "events       700 sent, 700 acknowledged\n",
+			[]string{"--count", "700", "--tag", "x"},
+			exitOK, false,
+		},
+		{
+			"bad line", "{}\nno\n", "events       1 sent, 1 acknowledged\n",
+			[]string{"--format", "json"},
+			exitFailed,
+			true,
+		},
 		{"time missing", "{}\n", "events       1 sent, 1 acknowledged\n", []string{"--time-key", "ts"}, exitOK, true},
-		{"nobody there", "one\n", "events       0 sent, 0 acknowledged\n", []string{"--address", "127.0.0.1:1", "--retry-timeout", "0"}, exitFailed, true},
+		{
+			"nobody there", "one\n", "events       0 sent, 0 acknowledged\n",
+			[]string{"--address", "127.0.0.1:1", "--retry-timeout", "0"},
+			exitFailed, true,
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -144,10 +172,12 @@ func TestSend(t *testing.T) {
 			var out, errOut bytes.Buffer
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
-			code := run(ctx, append([]string{"send", "--address", l.Addr().String()}, tc.args...), strings.NewReader(tc.in), &out, &errOut)
+			code := run(ctx, append([]string{"send", "--address", l.Addr().String()}, tc.args...),
+				strings.NewReader(tc.in), &out, &errOut)
 			l.Close()
 			<-ended
-			if code != tc.code || !strings.HasPrefix(out.String(), tc.out) || tc.says != (errOut.Len() > 0) || strings.Contains(errOut.String(), "\x1b") {
+			if code != tc.code || !strings.HasPrefix(out.String(), tc.out) || tc.says != (errOut.Len() > 0) ||
+				strings.Contains(errOut.String(), "\x1b") {
 				t.Errorf("exit code %d, said %q and %q", code, &out, &errOut)
 			}
 		})

@@ -77,12 +77,27 @@ func TestDeadLettersOfAServer(t *testing.T) {
 		{"one that is not there", []string{"show", "1"}, exitFailed, []string{"no such dead letter"}},
 		{"what is no number", []string{"show", "first"}, exitUsage, []string{"first"}},
 		{"another tag", []string{"list", "--tag", "kube.**"}, exitOK, []string{"no dead letters"}},
-		{"an output that there is not", []string{"list", "--output", "wroks"}, exitUsage, []string{`there is no output named "wroks"`, "other, works"}},
+		{
+			"an output that there is not",
+			[]string{"list", "--output", "wroks"},
+			exitUsage,
+			[]string{`there is no output named "wroks"`, "other, works"},
+		},
 		{"all of it", []string{"export"}, exitOK, []string{`"n":0`, `"n":1`, `"n":2`}},
 		{"nobody can be asked", []string{"purge", "--tag", "host.**"}, exitUsage, []string{"--yes"}},
-		{"to nowhere", []string{"retry", "--all", "--yes", "--to", "nowhere"}, exitUsage, []string{`no output is named "nowhere"`}},
+		{
+			"to nowhere",
+			[]string{"retry", "--all", "--yes", "--to", "nowhere"},
+			exitUsage,
+			[]string{`no output is named "nowhere"`},
+		},
 		{"no route wants it", []string{"retry", "--id", ids[0], "--yes"}, exitFailed, []string{"no route wants them"}},
-		{"to an output", []string{"retry", "--id", ids[0], "--yes", "--to", "other"}, exitOK, []string{"1 dead letter with 1 event"}},
+		{
+			"to an output",
+			[]string{"retry", "--id", ids[0], "--yes", "--to", "other"},
+			exitOK,
+			[]string{"1 dead letter with 1 event"},
+		},
 		{"two are left", []string{"list"}, exitOK, []string{ids[1], ids[2]}},
 		{"purged", []string{"purge", "--all", "--yes"}, exitOK, []string{"deleted 2 dead letters with 2 events"}},
 		{"none is left", []string{"list"}, exitOK, []string{"no dead letters"}},
@@ -151,7 +166,8 @@ func TestReloadOfAServer(t *testing.T) {
 	}
 }
 
-// TestAskWithSecrets asks a server whose endpoint has TLS and wants a token: the configuration has all of it, or flags say it.
+// TestAskWithSecrets asks a server whose endpoint has TLS and wants a token: the configuration has all of it, or flags
+// say it.
 func TestAskWithSecrets(t *testing.T) {
 	t.Chdir(t.TempDir())
 	t.Setenv("AGGREGATOR_CONFIG", "")
@@ -162,7 +178,9 @@ func TestAskWithSecrets(t *testing.T) {
 	if err := os.WriteFile(token, []byte("t0ken\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	secured := fmt.Sprintf(`status: {address: "127.0.0.1:0", private: true, token: t0ken, tls: {cert_file: %s, key_file: %s}}`, cert, key)
+	secured := fmt.Sprintf(
+		`status: {address: "127.0.0.1:0", private: true, token: t0ken, tls: {cert_file: %s, key_file: %s}}`, cert, key,
+	)
 	s := startServer(t, dir, strings.Replace(onlyKube, `status: {address: "127.0.0.1:0"}`, secured, 1))
 	address := strings.Replace(s.status, "http:", "https:", 1)
 	for _, tc := range []struct {
@@ -176,9 +194,23 @@ func TestAskWithSecrets(t *testing.T) {
 		{"with a wrong one", []string{"--status", address, "--token", "wrong", "--insecure"}, exitFailed, "401"},
 		{"without trust", []string{"--status", address, "--token-file", token}, exitFailed, "certificate"},
 		{"without TLS", []string{"--status", s.status, "--token-file", token}, exitFailed, "400"},
-		{"a file that is not there", []string{"--status", address, "--token-file", filepath.Join(dir, "none")}, exitUsage, "--token-file"},
-		{"two secrets", []string{"--status", address, "--token", "a", "--token-file", token}, exitUsage, "give one of them"},
-		{"a password without a user", []string{"--status", address, "--password-file", token}, exitUsage, "give --user too"},
+		{
+			"a file that is not there",
+			[]string{"--status", address, "--token-file", filepath.Join(dir, "none")},
+			exitUsage, "--token-file",
+		},
+		{
+			"two secrets",
+			[]string{"--status", address, "--token", "a", "--token-file", token},
+			exitUsage,
+			"give one of them",
+		},
+		{
+			"a password without a user",
+			[]string{"--status", address, "--password-file", token},
+			exitUsage,
+			"give --user too",
+		},
 		{"half a certificate", []string{"--status", address, "--cert-file", cert}, exitUsage, "give both"},
 		{"an address that is none", []string{"--status", "ftp://x"}, exitUsage, "must be a URL"},
 	} {
@@ -255,7 +287,12 @@ func TestConfigurationInParts(t *testing.T) {
 		{"-c", "", []string{"-c", dir}, func() {}, exitOK, []string{dir}},
 		{"AGGREGATOR_CONFIG", dir, nil, func() {}, exitOK, []string{dir}},
 		{"the defaults", "", nil, func() {}, exitOK, []string{"defaults"}},
-		{"what stands twice", "", []string{"-c", dir}, func() { write("c.yaml", "outputs: {one: {type: stdout}}\n") }, exitUsage, []string{"b.yaml", "c.yaml", "one"}},
+		{
+			"what stands twice", "",
+			[]string{"-c", dir},
+			func() { write("c.yaml", "outputs: {one: {type: stdout}}\n") }, exitUsage,
+			[]string{"b.yaml", "c.yaml", "one"},
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Setenv("AGGREGATOR_CONFIG", tc.env)

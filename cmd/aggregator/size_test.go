@@ -115,7 +115,10 @@ func TestSizeUsage(t *testing.T) {
 		{"--events-per-second 5 --event-size 0", "--event-size 0: must be 1 byte to 64MiB"},
 		{"--events-per-second 5 --outage 12", "missing unit"},
 		{"--events-per-second 5 --outage 9999h", "--outage 9999h0m0s: must be above 0, and at most 2160h"},
-		{"--events-per-second 5 --outputs pigeon", `--outputs "pigeon": must be one of cloudwatch_logs, elasticsearch,`},
+		{
+			"--events-per-second 5 --outputs pigeon",
+			`--outputs "pigeon": must be one of cloudwatch_logs, elasticsearch,`,
+		},
 		{"--events-per-second 5 --outputs=", "--outputs: must be at least one"},
 		{
 			"--events-per-second 5 --replicas=-1 --clusters 0 --cores 0 --compression 0.5 --connections=-1",

@@ -18,7 +18,8 @@ import (
 // TestSizesAndTimes shows bytes and seconds as people read them.
 func TestSizesAndTimes(t *testing.T) {
 	for n, want := range map[int64]string{
-		0: "0 B", 1023: "1023 B", 1024: "1.0 KiB", 1536: "1.5 KiB", 1 << 20: "1.0 MiB", 5 << 30: "5.0 GiB", 3 << 40: "3.0 TiB",
+		0: "0 B", 1023: "1023 B", 1024: "1.0 KiB", 1536: "1.5 KiB", 1 << 20: "1.0 MiB", 5 << 30: "5.0 GiB",
+		3 << 40: "3.0 TiB",
 	} {
 		if got := sizeText(n); got != want {
 			t.Errorf("%d bytes: %s, want %s", n, got, want)
@@ -54,7 +55,8 @@ func TestAges(t *testing.T) {
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	f := deadFlags{now: func() time.Time { return now }}
 	for ago, want := range map[time.Duration]string{
-		-time.Minute: "0s", 0: "0s", 59 * time.Second: "59s", time.Minute: "1m", 59 * time.Minute: "59m", time.Hour: "1h00m",
+		-time.Minute: "0s", 0: "0s", 59 * time.Second: "59s", time.Minute: "1m", 59 * time.Minute: "59m",
+		time.Hour:                    "1h00m",
 		47*time.Hour + 5*time.Minute: "47h05m", 48 * time.Hour: "2d", 1000 * time.Hour: "41d",
 	} {
 		if got := f.age(now.Add(-ago)); got != want {
@@ -97,11 +99,15 @@ func TestVerdict(t *testing.T) {
 	err := writeVerdict(&out, &client.Verdict{
 		Text: "Two things are wrong.",
 		Findings: []client.Finding{
-			{Severity: client.Critical, Subject: "queue", Text: "it is full", Since: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), Remedy: "raise buffer.max_size"},
+			{
+				Severity: client.Critical, Subject: "queue", Text: "it is full",
+				Since: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), Remedy: "raise buffer.max_size",
+			},
 			{Severity: client.Warning, Subject: "output \x1b[31mes", Text: "slow\u202e"},
 		},
 	})
-	want := "Two things are wrong.\ncritical: queue: it is full (since 2026-03-01T12:00:00Z)\n  what to do: raise buffer.max_size\nwarning: output "
+	want := "Two things are wrong.\ncritical: queue: it is full (since 2026-03-01T12:00:00Z)\n  what to do: raise " +
+		"buffer.max_size\nwarning: output "
 	if err != nil || !strings.HasPrefix(out.String(), want) || strings.ContainsAny(out.String(), "\x1b\u202e") {
 		t.Errorf("%q, %v", &out, err)
 	}
@@ -133,11 +139,18 @@ func TestPrintResult(t *testing.T) {
 	}{
 		{"one", client.DeadResult{Letters: 1, Events: 1}, "sent 1 dead letter with 1 event again\n"},
 		{"some", client.DeadResult{Letters: 2, Events: 5}, "sent 2 dead letters with 5 events again\n"},
-		{"none, and why", client.DeadResult{Why: "there are no dead letters"}, "sent no dead letter again\nthere are no dead letters\n"},
+		{
+			"none, and why",
+			client.DeadResult{Why: "there are no dead letters"},
+			"sent no dead letter again\nthere are no dead letters\n",
+		},
 		{
 			"some that stay",
-			client.DeadResult{Letters: 1, Events: 1, Skipped: map[string]int64{"no route wants them": 2, "a reason": 1}},
-			"sent 1 dead letter with 1 event again\nleft 1 dead letter: a reason\nleft 2 dead letters: no route wants them\n",
+			client.DeadResult{
+				Letters: 1, Events: 1, Skipped: map[string]int64{"no route wants them": 2, "a reason": 1},
+			},
+			"sent 1 dead letter with 1 event again\nleft 1 dead letter: a reason\nleft 2 dead letters: no route " +
+				"wants them\n",
 		},
 	} {
 		var out bytes.Buffer
@@ -152,17 +165,24 @@ func TestPrintResult(t *testing.T) {
 
 // TestAskBeforeAChange shows what is about to change, and takes nothing but a yes for one.
 func TestAskBeforeAChange(t *testing.T) {
-	for answer, sure := range map[string]bool{"y\n": true, "YES\n": true, " yes \n": true, "n\n": false, "\n": false, "": false, "yess\n": false} {
+	for answer, sure := range map[string]bool{
+		"y\n": true, "YES\n": true, " yes \n": true, "n\n": false, "\n": false, "": false, "yess\n": false,
+	} {
 		var shown bytes.Buffer
 		cmd := &cobra.Command{}
 		cmd.SetIn(strings.NewReader(answer))
 		cmd.SetErr(&shown)
 		f := deadFlags{now: time.Now}
-		got, err := f.ask(cmd, client.DeadSummary{Letters: 2, Events: 3, By: []client.DeadCount{{Output: "es", Cluster: "a", Reason: "rejected", Letters: 2, Events: 3}}}, "retry %s")
+		got, err := f.ask(cmd,
+			client.DeadSummary{
+				Letters: 2, Events: 3,
+				By: []client.DeadCount{{Output: "es", Cluster: "a", Reason: "rejected", Letters: 2, Events: 3}},
+			}, "retry %s")
 		if got != sure || (err == nil) != sure {
 			t.Errorf("%q: %t, %v", answer, got, err)
 		}
-		if s := shown.String(); !strings.Contains(s, "rejected") || !strings.HasSuffix(s, "Retry these 2 dead letters? [y/N] ") {
+		if s := shown.String(); !strings.Contains(s, "rejected") ||
+			!strings.HasSuffix(s, "Retry these 2 dead letters? [y/N] ") {
 			t.Errorf("it shows %q", s)
 		}
 	}
@@ -182,7 +202,13 @@ func TestSureOfAPurge(t *testing.T) {
 		want   string
 	}{
 		{"y\n", []string{"es"}, true, "5 events in 2 chunks wait for output es\nForget what waits for es? [y/N] "},
-		{"no\n", []string{"es", "s3"}, false, "5 events in 2 chunks wait for output es\n7 events in 1 chunks wait for output s3\nForget what waits for es, s3? [y/N] "},
+		{
+			"no\n",
+			[]string{"es", "s3"},
+			false,
+			"5 events in 2 chunks wait for output es\n7 events in 1 chunks wait for output s3\nForget what waits for " +
+				"es, s3? [y/N] ",
+		},
 		{"", []string{"nobody"}, false, "Forget what waits for nobody? [y/N] "},
 		{"yes\n", []string{"gone\x1b[1m"}, true, "9 events in 3 chunks wait for output gone"},
 	} {
@@ -191,7 +217,8 @@ func TestSureOfAPurge(t *testing.T) {
 		cmd.SetIn(strings.NewReader(tc.answer))
 		cmd.SetErr(&shown)
 		err := surePurge(cmd, &q, tc.names)
-		if (err == nil) != tc.sure || !strings.HasPrefix(shown.String(), tc.want) || strings.Contains(shown.String(), "\x1b") {
+		if (err == nil) != tc.sure || !strings.HasPrefix(shown.String(), tc.want) ||
+			strings.Contains(shown.String(), "\x1b") {
 			t.Errorf("%v: %v, it shows %q", tc.names, err, &shown)
 		}
 	}
@@ -214,7 +241,8 @@ func TestLoggerForPeopleAndMachines(t *testing.T) {
 		log, terminal := newLogger(tc.cfg, &out)
 		log.Info().Msg("info")
 		log.Warn().Str("who", "\u202e").Msg("warn")
-		if terminal || strings.Contains(out.String(), "info\n") != (tc.info && !tc.json) && !tc.json || strings.Contains(out.String(), "\u202e") {
+		if terminal || strings.Contains(out.String(), "info\n") != (tc.info && !tc.json) && !tc.json ||
+			strings.Contains(out.String(), "\u202e") {
 			t.Errorf("%s: %q", tc.comment, &out)
 		}
 		lines := strings.Split(strings.TrimSpace(out.String()), "\n")
@@ -241,17 +269,21 @@ func TestSchemaAndVersion(t *testing.T) {
 		t.Errorf("version ends with %d: %s", code, out)
 	}
 	for _, name := range []string{"schema", "version", "status", "queue", "reload", "drain", "size"} {
-		if code, _, errOut := command(t, "", name, "aggregator.yaml"); code != exitUsage || !strings.Contains(errOut, "takes no arguments but flags; -c names a configuration") {
+		if code, _, errOut := command(t, "", name, "aggregator.yaml"); code != exitUsage ||
+			!strings.Contains(errOut, "takes no arguments but flags; -c names a configuration") {
 			t.Errorf("%s with an argument: %d, %s", name, code, errOut)
 		}
-		if code, out, _ := command(t, "", name, "--help"); code != exitOK || !strings.Contains(out, "aggregator "+name) {
+		if code, out, _ := command(t, "", name, "--help"); code != exitOK ||
+			!strings.Contains(out, "aggregator "+name) {
 			t.Errorf("help for %s: %d, %s", name, code, out)
 		}
 	}
-	if code, _, errOut := command(t, "", "qeue"); code != exitUsage || !strings.Contains(errOut, "did you mean 'aggregator queue'?") {
+	if code, _, errOut := command(t, "", "qeue"); code != exitUsage ||
+		!strings.Contains(errOut, "did you mean 'aggregator queue'?") {
 		t.Errorf("a slip of the pen: %d, %s", code, errOut)
 	}
-	if code, _, errOut := command(t, "", "queue", "--jsn"); code != exitUsage || !strings.Contains(errOut, "'aggregator queue --help' lists the flags") {
+	if code, _, errOut := command(t, "", "queue", "--jsn"); code != exitUsage ||
+		!strings.Contains(errOut, "'aggregator queue --help' lists the flags") {
 		t.Errorf("a wrong flag: %d, %s", code, errOut)
 	}
 }

@@ -16,7 +16,8 @@ import (
 // verified returns all that a check finds in a configuration, in which DIR is dir, with lines but without columns.
 func verified(dir, text string) string {
 	_, err := config.Parse("test.yaml", []byte(strings.ReplaceAll(text, "DIR", dir)), config.Options{Verify: Verify})
-	return regexp.MustCompile(`(?m)^(test.yaml:[0-9]+):[0-9]+`).ReplaceAllString(strings.ReplaceAll(fmt.Sprint(err), dir, "DIR"), "$1")
+	return regexp.MustCompile(`(?m)^(test.yaml:[0-9]+):[0-9]+`).
+		ReplaceAllString(strings.ReplaceAll(fmt.Sprint(err), dir, "DIR"), "$1")
 }
 
 // TestVerifyReadsTables holds that a check finds all that would keep the rules from being made, once for all outputs.
@@ -31,7 +32,10 @@ buffer: {path: "DIR/data"}
 outputs: {a: {type: stdout}, b: {type: file, path: "DIR/b"}}
 `
 	got := verified(dir, text)
-	for _, place := range []string{"test.yaml:3: filters.teams[0].lookup", "test.yaml:4: filters.both[0].lookup", "test.yaml:4: filters.both[2].lookup"} {
+	for _, place := range []string{
+		"test.yaml:3: filters.teams[0].lookup", "test.yaml:4: filters.both[0].lookup",
+		"test.yaml:4: filters.both[2].lookup",
+	} {
 		if strings.Count(got, place) != 1 {
 			t.Errorf("without the tables, %s should be named once: %s", place, got)
 		}
@@ -84,8 +88,14 @@ outputs:
 			"test.yaml:13: outputs.up.shared_key: the file of ${file:} can't be read: open DIR/none.secret",
 			"test.yaml:13: outputs.up.tls.ca_file: load certificate authorities DIR/file: it holds no PEM certificate",
 		}},
-		"below a file": {"buffer: {path: DIR/file/data}\n", []string{"test.yaml:1: buffer.path: stat DIR/file/data: not a directory"}},
-		"right":        {"buffer: {path: DIR/deep/er/data}\nstatus: {tls: {cert_file: " + oneCert + ", key_file: " + oneKey + "}}\n", []string{"<nil>"}},
+		"below a file": {
+			"buffer: {path: DIR/file/data}\n",
+			[]string{"test.yaml:1: buffer.path: stat DIR/file/data: not a directory"},
+		},
+		"right": {
+			"buffer: {path: DIR/deep/er/data}\nstatus: {tls: {cert_file: " + oneCert + ", key_file: " + oneKey + "}}\n",
+			[]string{"<nil>"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			lines := strings.Split(verified(dir, tc.text), "\n")
@@ -117,7 +127,9 @@ outputs: {one: {type: stdout}, two: {type: stdout}, all: {type: stdout}, none: {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for output, want := range map[string]string{"one": "[seoul-a seoul-b]", "two": "[seoul-a seoul-b osaka]", "all": "[seoul-a seoul-b osaka]", "none": "[]"} {
+	for output, want := range map[string]string{
+		"one": "[seoul-a seoul-b]", "two": "[seoul-a seoul-b osaka]", "all": "[seoul-a seoul-b osaka]", "none": "[]",
+	} {
 		if got := fmt.Sprint(clustersOf(cfg, output)); got != want {
 			t.Errorf("%s gets events of %s, want %s", output, got, want)
 		}
@@ -159,7 +171,8 @@ func TestVerifyDirectory(t *testing.T) {
 				}
 				return
 			}
-			if len(r.Problems) != 1 || r.Problems[0].Key != "buffer.path" || !strings.Contains(fmt.Sprint(r.Problems[0]), tc.want) {
+			if len(r.Problems) != 1 || r.Problems[0].Key != "buffer.path" ||
+				!strings.Contains(fmt.Sprint(r.Problems[0]), tc.want) {
 				t.Errorf("it says %+v, want %q", r.Problems, tc.want)
 			}
 		})

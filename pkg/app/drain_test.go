@@ -67,7 +67,8 @@ func TestDrain(t *testing.T) {
 		t.Fatalf("%+v", d)
 	}
 	left := d.Left[0]
-	if left.Output != "pods" || !left.Configured || left.Events != 2 || left.Chunks != 1 || !strings.Contains(left.LastError, "pods") ||
+	if left.Output != "pods" || !left.Configured || left.Events != 2 || left.Chunks != 1 ||
+		!strings.Contains(left.LastError, "pods") ||
 		len(left.Clusters) != 1 || left.Clusters[0] != (ClusterBacklog{"default", 2}) {
 		t.Errorf("left is %+v", left)
 	}
@@ -102,12 +103,14 @@ func TestOfflineQueue(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := OfflineQueue(cfg, zerolog.Nop()); err == nil || !strings.Contains(err.Error(), "there is no data directory") {
+	if _, err := OfflineQueue(cfg, zerolog.Nop()); err == nil ||
+		!strings.Contains(err.Error(), "there is no data directory") {
 		t.Errorf("without a directory: %v", err)
 	}
 	p := startWith(t, cfg, Options{Log: zerolog.Nop()})
 	p.await("the outputs", func(s status.Snapshot) bool { return len(s.Outputs) == 2 })
-	if _, err := OfflineQueue(cfg, zerolog.Nop()); err == nil || !strings.Contains(err.Error(), "leave out --data-dir to ask that server") {
+	if _, err := OfflineQueue(cfg, zerolog.Nop()); err == nil ||
+		!strings.Contains(err.Error(), "leave out --data-dir to ask that server") {
 		t.Errorf("with a server: %v", err)
 	}
 	for _, name := range []string{"all", "pods"} {
@@ -131,7 +134,8 @@ func TestOfflineQueue(t *testing.T) {
 		events int64
 	}{{"all", 3}, {"pods", 2}} {
 		o := q.Outputs[i]
-		if o.Output != want.output || o.State != StateOffline || o.Events != want.events || len(o.Clusters) != 1 || o.Clusters[0].Events != want.events {
+		if o.Output != want.output || o.State != StateOffline || o.Events != want.events || len(o.Clusters) != 1 ||
+			o.Clusters[0].Events != want.events {
 			t.Errorf("%+v", o)
 		}
 	}

@@ -23,7 +23,8 @@ func (a *App) takeOver(ctx context.Context, conn net.Conn, set *forward.Config) 
 	}
 	log := a.opts.Log.With().Str("listener", set.Name).Str("peer", conn.RemoteAddr().String()).Logger()
 	r := handover.Receiver{
-		Taker: taker, Clusters: set.Handover.Clusters, MaxMessage: int(set.MaxMessageSize), Idle: set.IdleTimeout, Log: log,
+		Taker: taker, Clusters: set.Handover.Clusters, MaxMessage: int(set.MaxMessageSize), Idle: set.IdleTimeout,
+		Log:        log,
 		Configured: func(name string) bool { return a.outputs.get(name) != nil },
 	}
 	return r.Serve(ctx, conn)
@@ -37,7 +38,8 @@ func HandOver(cfg *config.Config, log zerolog.Logger, do func(s *handover.Sender
 	}
 	q, err := openStopped(cfg, log)
 	if errors.Is(err, buffer.ErrInUse) {
-		return fmt.Errorf("a server uses the data directory %s: stop it first, as it would go on receiving: %w", dir, buffer.ErrInUse)
+		return fmt.Errorf("a server uses the data directory %s: stop it first, as it would go on receiving: %w", dir,
+			buffer.ErrInUse)
 	}
 	if err != nil {
 		return err

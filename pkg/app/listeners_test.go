@@ -31,13 +31,17 @@ func TestEndpoint(t *testing.T) {
 	}{
 		{"plain", "127.0.0.1:0", nil, "http://", ""},
 		{"TLS", "127.0.0.1:0", &setting.ServerTLS{CertFile: cert, KeyFile: key}, "https://", ""},
-		{"a certificate that is not there", "127.0.0.1:0", &setting.ServerTLS{CertFile: "none", KeyFile: key}, "", "status.tls: "},
+		{
+			"a certificate that is not there", "127.0.0.1:0", &setting.ServerTLS{CertFile: "none", KeyFile: key}, "",
+			"status.tls: ",
+		},
 		{"an address that is taken", taken.Addr().String(), nil, "", "address already in use"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			var e endpoint
 			err := e.listen(status.Options{
-				Config: status.Config{Address: tc.address, TLS: tc.tls}, Snapshot: func() status.Snapshot { return status.Snapshot{} }, Log: zerolog.Nop(),
+				Config:   status.Config{Address: tc.address, TLS: tc.tls},
+				Snapshot: func() status.Snapshot { return status.Snapshot{} }, Log: zerolog.Nop(),
 			}, time.Now)
 			if tc.err != "" {
 				if err == nil || !strings.Contains(err.Error(), tc.err) || e.addr() != nil || e.certificates != nil {
@@ -67,7 +71,8 @@ func TestDrainGoesOnWithoutItsEndpoint(t *testing.T) {
 	defer taken.Close()
 	dir := t.TempDir()
 	start(t, dir, twoOutputs).end()
-	text := strings.Replace(twoOutputs, `status: {address: "127.0.0.1:0"}`, `status: {address: "`+taken.Addr().String()+`"}`, 1)
+	text := strings.Replace(twoOutputs, `status: {address: "127.0.0.1:0"}`,
+		`status: {address: "`+taken.Addr().String()+`"}`, 1)
 	cfg, err := config.Parse("test.yaml", fmt.Appendf(nil, text, dir), config.Options{})
 	if err != nil {
 		t.Fatal(err)

@@ -31,7 +31,9 @@ func (s *stuck) Send(context.Context, *outputs.Batch) error {
 
 func memoryQueue(t *testing.T) *memory.Queue {
 	t.Helper()
-	cfg := buffer.Config{Path: t.TempDir(), SegmentSize: 1 << 20, MaxSize: 1 << 30, WhenFull: "block", Compression: "s2"}
+	cfg := buffer.Config{
+		Path: t.TempDir(), SegmentSize: 1 << 20, MaxSize: 1 << 30, WhenFull: "block", Compression: "s2",
+	}
 	queue, err := memory.Open(cfg, buffer.Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -54,7 +56,10 @@ func store(t *testing.T, queue buffer.Queue, outputs []string, texts ...string) 
 
 func newSet(t *testing.T, queue buffer.Queue) (s *outputSet, abandon context.CancelFunc) {
 	t.Helper()
-	s = &outputSet{queue: queue, log: zerolog.Nop(), force: t.Context(), current: map[string]*output{}, retired: map[string]retiredOutput{}}
+	s = &outputSet{
+		queue: queue, log: zerolog.Nop(), force: t.Context(), current: map[string]*output{},
+		retired: map[string]retiredOutput{},
+	}
 	s.abandon, abandon = context.WithCancel(t.Context())
 	return s, abandon
 }
@@ -122,7 +127,8 @@ func TestOutputSetKeepsWhatWas(t *testing.T) {
 	if err := s.retire(s.get("a")); err != nil {
 		t.Fatal(err)
 	}
-	if all, launched, retired := names(); !slices.Equal(all, []string{"b"}) || !slices.Equal(launched, all) || !slices.Equal(retired, []string{"a"}) {
+	if all, launched, retired := names(); !slices.Equal(all, []string{"b"}) || !slices.Equal(launched, all) ||
+		!slices.Equal(retired, []string{"a"}) {
 		t.Errorf("there are %q, of which %q run; %q are gone", all, launched, retired)
 	}
 	if _, was := s.loops(); was["a"].report.Truncated != 7 {

@@ -41,8 +41,8 @@ func (q *fakeQueue) Settle(uint64, int, bool)     {}
 func (b fakeBatch) Abandon()                      {}
 func (b fakeBatch) Reset()                        {}
 
-// What is counted of a cluster adds up with each commit, and no counter is lower than it was: what was sent again is in none
-// of the others for a moment.
+// What is counted of a cluster adds up with each commit, and no counter is lower than it was: what was sent again is in
+// none of the others for a moment.
 func TestIngestCountersOnlyGrow(t *testing.T) {
 	cfg, err := config.Defaults(config.Options{})
 	if err != nil {
@@ -67,8 +67,16 @@ func TestIngestCountersOnlyGrow(t *testing.T) {
 		want     tally // in sum
 	}{
 		{"new", buffer.Duplicates{}, nil, tally{events: 13, routed: 10}},
-		{"all sent again", buffer.Duplicates{Messages: 1, Events: 13, Rejected: map[string]int64{"invalid_entry": 3}}, nil, tally{events: 26, routed: 10, repeated: 13}},
-		{"a part sent again", buffer.Duplicates{Messages: 1, Events: 4, Rejected: map[string]int64{"invalid_entry": 1}}, nil, tally{events: 39, routed: 17, repeated: 17}},
+		{
+			"all sent again", buffer.Duplicates{
+				Messages: 1, Events: 13, Rejected: map[string]int64{"invalid_entry": 3},
+			}, nil, tally{events: 26, routed: 10, repeated: 13},
+		},
+		{
+			"a part sent again", buffer.Duplicates{
+				Messages: 1, Events: 4, Rejected: map[string]int64{"invalid_entry": 1},
+			}, nil, tally{events: 39, routed: 17, repeated: 17},
+		},
 		{"not stored", buffer.Duplicates{}, errors.New("full"), tally{events: 39, routed: 17, repeated: 17}},
 		{"new again", buffer.Duplicates{}, nil, tally{events: 52, routed: 27, repeated: 17}},
 	} {
@@ -80,10 +88,12 @@ func TestIngestCountersOnlyGrow(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := in.snapshot()[cluster.Default]
-		if got.events != tc.want.events || got.routed != tc.want.routed || got.repeated != tc.want.repeated || got.events != got.routed+got.repeated+got.dead["invalid_entry"] {
+		if got.events != tc.want.events || got.routed != tc.want.routed || got.repeated != tc.want.repeated ||
+			got.events != got.routed+got.repeated+got.dead["invalid_entry"] {
 			t.Errorf("%s: %+v", tc.name, got)
 		}
-		if got.routed < before.routed || got.repeated < before.repeated || got.dead["invalid_entry"] < before.dead["invalid_entry"] {
+		if got.routed < before.routed || got.repeated < before.repeated ||
+			got.dead["invalid_entry"] < before.dead["invalid_entry"] {
 			t.Errorf("%s: a counter fell: %+v, before %+v", tc.name, got, before)
 		}
 		before = *got
@@ -121,22 +131,26 @@ outputs: {out: {type: stdout}}
 			"",
 		},
 		{
-			"a tag that the cluster may not send", "seoul", "host.a", true, func(b ingest.Batch) { b.Add(entryOf("x"), 1, true) },
+			"a tag that the cluster may not send", "seoul", "host.a", true,
+			func(b ingest.Batch) { b.Add(entryOf("x"), 1, true) },
 			tally{messages: 1, events: 1, bytes: 18, dead: map[string]uint64{"tag_not_allowed": 1}},
 			"tag_not_allowed",
 		},
 		{
-			"a tag that no route takes, kept", "osaka", "host.a", true, func(b ingest.Batch) { b.Add(entryOf("x"), 1, true) },
+			"a tag that no route takes, kept", "osaka", "host.a", true,
+			func(b ingest.Batch) { b.Add(entryOf("x"), 1, true) },
 			tally{messages: 1, events: 1, bytes: 18, dead: map[string]uint64{"unrouted": 1}},
 			"unrouted",
 		},
 		{
-			"a tag that no route takes, dropped", "osaka", "host.a", false, func(b ingest.Batch) { b.Add(entryOf("x"), 1, true) },
+			"a tag that no route takes, dropped", "osaka", "host.a", false,
+			func(b ingest.Batch) { b.Add(entryOf("x"), 1, true) },
 			tally{messages: 1, events: 1, bytes: 18, dropped: map[string]uint64{"unrouted": 1}},
 			"",
 		},
 		{
-			"what is no event", "osaka", "kube.a", true, func(b ingest.Batch) { b.Reject([]byte{5}, 1, "invalid_entry") },
+			"what is no event", "osaka", "kube.a", true,
+			func(b ingest.Batch) { b.Reject([]byte{5}, 1, "invalid_entry") },
 			tally{messages: 1, events: 1, bytes: 1, dead: map[string]uint64{"invalid_entry": 1}},
 			"invalid_entry",
 		},

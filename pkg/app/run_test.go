@@ -80,7 +80,11 @@ func TestTellWhy(t *testing.T) {
 func TestAPartThatFails(t *testing.T) {
 	p := start(t, t.TempDir(), twoOutputs)
 	p.send("kube.a", "1", "one")
-	p.await("its delivery", func(s status.Snapshot) bool { return delivered(s, "pods") == 1 && delivered(s, "all") == 1 })
+	p.await("its delivery", func(
+		s status.Snapshot,
+	) bool {
+		return delivered(s, "pods") == 1 && delivered(s, "all") == 1
+	})
 	if url := p.StatusURL(); url != "http://"+p.StatusAddr().String() {
 		t.Errorf("the status is at %s", url)
 	}

@@ -83,7 +83,8 @@ func TestDefinedTwice(t *testing.T) {
 		"handover's key": {
 			"clusters: [{name: x, shared_key: k}]\n",
 			"listeners: [{address: '127.0.0.1:1', handover: {shared_key: k, clusters: [x]}}]\n",
-			"b.yaml:1:61: listeners[0].handover.shared_key: cluster x has the same key, so its agents would pass for another aggregator (give handovers a key of their own)",
+			"b.yaml:1:61: listeners[0].handover.shared_key: cluster x has the same key, so its agents would pass for " +
+				"another aggregator (give handovers a key of their own)",
 		},
 		"handover's cluster": {
 			"clusters: [{name: seoul, shared_key: k}]\n",
@@ -94,12 +95,28 @@ func TestDefinedTwice(t *testing.T) {
 			"hostname: a\n", "listeners: [{address: '127.0.0.1:1', handover: {shared_key: h, clusters: []}}]\n",
 			"b.yaml:1:74: listeners[0].handover.clusters: is empty (whose events are taken over, by name)",
 		},
-		"setting":      {"buffer: {path: a}\n", "buffer: {path: b}\n", "b.yaml:1:10: buffer.path: it is given at a.yaml:1 already (keep one of them)"},
-		"single value": {"hostname: a\n", "hostname: b\n", "b.yaml:1:1: hostname: it is given at a.yaml:1 already (keep one of them)"},
-		"other kind":   {"outputs: {a: {type: stdout}}\n", "outputs: [a]\n", "b.yaml:1:1: outputs: it is given at a.yaml:1 already (keep one of them)"},
-		"no mapping":   {"hostname: a\n", "[a]\n", "b.yaml:1:1: expected a mapping, as in a.yaml (write a mapping of sections, such as outputs)"},
-		"both wrong":   {"hostname: [a]\n", "log: {levl: info}\n", "a.yaml:1:11: hostname: expected a text, got a list\nb.yaml:1:7: log.levl: unknown key (did you mean level?)"},
-		"empty":        {"hostname: a\n", "# nothing\n", "b.yaml: the file is empty (write {} where the defaults are meant)"},
+		"setting": {
+			"buffer: {path: a}\n", "buffer: {path: b}\n",
+			"b.yaml:1:10: buffer.path: it is given at a.yaml:1 already (keep one of them)",
+		},
+		"single value": {
+			"hostname: a\n", "hostname: b\n",
+			"b.yaml:1:1: hostname: it is given at a.yaml:1 already (keep one of them)",
+		},
+		"other kind": {
+			"outputs: {a: {type: stdout}}\n", "outputs: [a]\n",
+			"b.yaml:1:1: outputs: it is given at a.yaml:1 already (keep one of them)",
+		},
+		"no mapping": {
+			"hostname: a\n", "[a]\n",
+			"b.yaml:1:1: expected a mapping, as in a.yaml (write a mapping of sections, such as outputs)",
+		},
+		"both wrong": {
+			"hostname: [a]\n", "log: {levl: info}\n",
+			"a.yaml:1:11: hostname: expected a text, got a list\nb.yaml:1:7: log.levl: unknown key (did you " +
+				"mean level?)",
+		},
+		"empty": {"hostname: a\n", "# nothing\n", "b.yaml: the file is empty (write {} where the defaults are meant)"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := put(t, map[string]string{"a.yaml": tc.a, "b.yaml": tc.b})

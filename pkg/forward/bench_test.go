@@ -84,8 +84,8 @@ func BenchmarkMessages(b *testing.B) {
 	}
 }
 
-// BenchmarkOneInFlight is a message of ten events over loopback, and the wait for its ack, with a Sink that discards: what
-// a connection costs a message, its client's side included, as processor time.
+// BenchmarkOneInFlight is a message of ten events over loopback, and the wait for its ack, with a Sink that discards:
+// what a connection costs a message, its client's side included, as processor time.
 func BenchmarkOneInFlight(b *testing.B) {
 	entry := ft.Entry(when, ft.Map{"stream": "stdout", "log": strings.Repeat("GET /api/v1/orders 200 ", 11)})
 	m := message("kube.web", ft.Bin(bytes.Repeat(entry, 10)), ft.Map{"chunk": "c2FtcGxlLWNodW5rLWlk"})

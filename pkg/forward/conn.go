@@ -112,7 +112,8 @@ func (c *conn) serve(ctx context.Context) error {
 	}
 	c.in = newReceiveBuffer(c.mem, size)
 	c.batch = assembler{
-		from: origin{c.id, c.client.cluster, c.client.address(), c.client.hostname}, sink: c.server.opts.Sink, mem: c.mem,
+		from: origin{c.id, c.client.cluster, c.client.address(), c.client.hostname}, sink: c.server.opts.Sink,
+		mem:    c.mem,
 		codecs: c.server.codecs, maxDecompressed: func() int64 { return int64(c.server.limits().MaxDecompressedSize) },
 	}
 	ctx, leave := context.WithCancelCause(ctx)
@@ -340,8 +341,8 @@ func (c *conn) read(ctx context.Context) error {
 	return c.readFault(err, partial, idle)
 }
 
-// readFault returns why the connection ends when a read has brought err instead of bytes; nil: it doesn't. partial: it was
-// within a message; idle: nothing was held for it.
+// readFault returns why the connection ends when a read has brought err instead of bytes; nil: it doesn't. partial: it
+// was within a message; idle: nothing was held for it.
 func (c *conn) readFault(err error, partial, idle bool) error {
 	late := errors.Is(err, os.ErrDeadlineExceeded)
 	switch {
@@ -410,7 +411,8 @@ func (c *conn) endOf(cause error) resend.End {
 	switch {
 	case errors.Is(cause, errIdle):
 		return resend.Idle
-	case errors.Is(cause, io.EOF) && c.closedWell() && socket.AcksArrived(c.socket.Conn), errors.Is(cause, errSpread) && socket.AcksArrived(c.socket.Conn):
+	case errors.Is(cause, io.EOF) && c.closedWell() && socket.AcksArrived(c.socket.Conn),
+		errors.Is(cause, errSpread) && socket.AcksArrived(c.socket.Conn):
 		return resend.Closed
 	case errors.Is(cause, io.EOF), errors.Is(cause, errSpread):
 		return resend.Left
@@ -418,15 +420,16 @@ func (c *conn) endOf(cause error) resend.End {
 	return resend.Broken
 }
 
-// peerGone reports whether the client can't have the acks that are not settled, as it has closed the connection. It is safe for
-// concurrent use.
+// peerGone reports whether the client can't have the acks that are not settled, as it has closed the connection. It is
+// safe for concurrent use.
 func (c *conn) peerGone() bool { return c.socket.PeerGone(c.tracker.Written()) }
 
-// left reports whether the client may have closed the connection with acks unread: nobody can tell which, or its end will.
+// left reports whether the client may have closed the connection with acks unread: nobody can tell which, or its end
+// will.
 func (c *conn) left() bool { return c.drain.told || c.peerGone() }
 
-// closedWell reports whether the peer, which has ended its side, did so in good order below TLS as well: one that closes with
-// an ack unread first says the end of TLS, and then resets the connection, a moment later.
+// closedWell reports whether the peer, which has ended its side, did so in good order below TLS as well: one that
+// closes with an ack unread first says the end of TLS, and then resets the connection, a moment later.
 func (c *conn) closedWell() bool {
 	if _, secure := c.net.(*tls.Conn); !secure {
 		return true

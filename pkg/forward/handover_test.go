@@ -19,7 +19,8 @@ func (k *talk) takesOver(tb testing.TB, nc net.Conn) {
 	tb.Helper()
 	buf := make([]byte, 512)
 	n, err := nc.Read(buf)
-	if err != nil || !strings.HasPrefix(string(buf[:n]), "\x92\xa4HELO\x84\xa5nonce\xc4\x10") || !strings.HasSuffix(string(buf[:n]), "\xa8handover\x01") {
+	if err != nil || !strings.HasPrefix(string(buf[:n]), "\x92\xa4HELO\x84\xa5nonce\xc4\x10") ||
+		!strings.HasSuffix(string(buf[:n]), "\xa8handover\x01") {
 		tb.Fatalf("HELO: %q, %v", buf[:n], err)
 	}
 	k.nonce, k.auth = string(buf[15:31]), string(buf[38:54])
@@ -37,7 +38,10 @@ func TestHandoverLogin(t *testing.T) {
 		{name: "another aggregator", ip: "192.0.2.1", key: "hand over", served: true},
 		{name: "another aggregator in a cluster's network", ip: "10.1.1.1", key: "hand over", served: true},
 		{name: "an agent", ip: "192.0.2.1", key: "new", cluster: "one"},
-		{name: "an agent whose cluster needs no login", ip: "10.1.1.1", key: "new", why: "login", log: "cluster net needs no login"},
+		{
+			name: "an agent whose cluster needs no login", ip: "10.1.1.1", key: "new", why: "login",
+			log: "cluster net needs no login",
+		},
 		{name: "a wrong key", ip: "192.0.2.1", key: "guess", why: "shared_key"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -45,7 +49,9 @@ func TestHandoverLogin(t *testing.T) {
 				served := 0
 				r := newRig(func(o *forward.Options) {
 					o.Clusters, o.Hostname = tenants(t), "srv"
-					o.Config.Handover = &forward.HandoverConfig{SharedKey: setting.NewSecret("hand over"), Clusters: []string{"one"}}
+					o.Config.Handover = &forward.HandoverConfig{
+						SharedKey: setting.NewSecret("hand over"), Clusters: []string{"one"},
+					}
 					o.Handover = func(_ context.Context, conn net.Conn, set *forward.Config) error {
 						served++
 						b := make([]byte, 5)
@@ -111,13 +117,21 @@ func TestHandoverEnds(t *testing.T) {
 			_, err := conn.Read(make([]byte, 1))
 			return err
 		}, false, ""},
-		{"with a fault", func(context.Context, net.Conn, *forward.Config) error { return errors.New("made to fail") }, false, "handover"},
+		{
+			"with a fault", func(
+				context.Context, net.Conn, *forward.Config,
+			) error {
+				return errors.New("made to fail")
+			}, false, "handover",
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := newRig(func(o *forward.Options) {
 					o.Clusters, o.Hostname, o.Handover = tenants(t), "srv", tc.serve
-					o.Config.Handover = &forward.HandoverConfig{SharedKey: setting.NewSecret("hand over"), Clusters: []string{"one"}}
+					o.Config.Handover = &forward.HandoverConfig{
+						SharedKey: setting.NewSecret("hand over"), Clusters: []string{"one"},
+					}
 					if tc.aged {
 						o.MaxConnectionAge = 10 * time.Minute
 					}

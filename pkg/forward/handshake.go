@@ -19,23 +19,24 @@ import (
 const (
 	// refusalDelay is how long the answer to a wrong login takes, so that guessing is slow.
 	refusalDelay = time.Second
-	// maxSlow is how many answers may be delayed at once. Those beyond it are given at once: a flood of wrong logins must
-	// not hold memory.
+	// maxSlow is how many answers may be delayed at once. Those beyond it are given at once: a flood of wrong logins
+	// must not hold memory.
 	maxSlow = 256
 	// maxHostname is how much of the server's hostname a PONG says, in bytes: clients read 511 of all of it at most.
 	maxHostname = 200
 )
 
-// What a PONG gives as reasons. A wrong key, user, network and certificate have the same one, so that nobody learns which
-// part was right; the log says it. Fluent Bit shows its first 31 bytes.
+// What a PONG gives as reasons. A wrong key, user, network and certificate have the same one, so that nobody learns
+// which part was right; the log says it. Fluent Bit shows its first 31 bytes.
 const (
 	pongBadPing  = "invalid ping message"
 	pongBadLogin = "shared_key or user mismatch"
 )
 
-// login says whose connection nc is, and what hostname its client claims, also where it is refused: by what is known of p where that is enough, else by HELO, PING and PONG. The caller
-// has set nc's deadline, which is ctx's too, and has to close nc at once on an error: clients take a connection that
-// stays open for a good one. What follows a refused PING is never looked at.
+// login says whose connection nc is, and what hostname its client claims, also where it is refused: by what is known of
+// p where that is enough, else by HELO, PING and PONG. The caller has set nc's deadline, which is ctx's too, and has to
+// close nc at once on an error: clients take a connection that stays open for a good one. What follows a refused PING
+// is never looked at.
 func (s *Server) login(ctx context.Context, nc net.Conn, p Peer) (cluster, hostname string, err error) {
 	if s.opts.Clusters == nil {
 		return "default", "", nil
@@ -74,7 +75,10 @@ func (s *Server) login(ctx context.Context, nc net.Conn, p Peer) (cluster, hostn
 	case unknown != nil:
 		err = unknown
 	case !needed:
-		err = fmt.Errorf("cluster %s needs no login, but this listener asks everybody for one, as it has handover: let its agents come in at another listener", cluster)
+		err = fmt.Errorf(
+			"cluster %s needs no login, but this listener asks everybody for one, as it has handover: let its agents "+
+				"come in at another listener", cluster,
+		)
 	default:
 		set = nil
 		cluster, proof, err = s.opts.Clusters.Login(p, l)
@@ -127,8 +131,12 @@ func (s *Server) hostnameFor(client string, p Peer) string {
 	}
 	host := p.Addr.Addr().String()
 	if ok, leftOut := s.logs.allow("hostname", host, time.Now()); ok {
-		s.opts.Log.Info().Str("listener", s.opts.Name).Str("peer", host).Str("hostname", sanitize(client)).Uint64("left_out", leftOut).
-			Msg("a client has this server's hostname, which clients refuse, so it is told another one: set hostname here, or self_hostname there")
+		s.opts.Log.Info().Str("listener", s.opts.Name).Str("peer", host).Str("hostname", sanitize(client)).
+			Uint64("left_out", leftOut).
+			Msg(
+				"a client has this server's hostname, which clients refuse, so it is told another one: set hostname " +
+					"here, or self_hostname there",
+			)
 	}
 	return name + "-aggregator"
 }

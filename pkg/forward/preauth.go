@@ -79,9 +79,12 @@ func (c *conn) handshakeFault(err error) error {
 	case !c.socket.Came() && isProbe(err):
 		return errProbe
 	case errors.Is(err, os.ErrDeadlineExceeded) && !c.socket.Came() && c.server.opts.TLS != nil:
-		return refusal.New(refusal.NotTLS, "it said nothing for %v, like a client with a shared key and without TLS, which waits for the server to begin: turn TLS on in it", c.server.limits().HandshakeTimeout)
+		return refusal.New(refusal.NotTLS,
+			"it said nothing for %v, like a client with a shared key and without TLS, which waits for the server to "+
+				"begin: turn TLS on in it", c.server.limits().HandshakeTimeout)
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return refusal.New(refusal.Handshake, "it did not finish its handshake within handshake_timeout, %v", c.server.limits().HandshakeTimeout)
+		return refusal.New(refusal.Handshake, "it did not finish its handshake within handshake_timeout, %v",
+			c.server.limits().HandshakeTimeout)
 	case isProbe(err) || errors.Is(err, io.ErrUnexpectedEOF):
 		return refusal.New(refusal.Handshake, "it ended within its handshake: %w", err)
 	}
@@ -90,13 +93,15 @@ func (c *conn) handshakeFault(err error) error {
 
 // isProbe reports whether err is what a peer leaves behind that goes away without a word.
 func isProbe(err error) bool {
-	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrClosedPipe) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrClosedPipe) || errors.Is(err, syscall.ECONNRESET) ||
+		errors.Is(err, syscall.EPIPE)
 }
 
 // takeProxyHeader finds out whose connection it is where a proxy may stand between. deadline is that of the handshake.
 func (c *conn) takeProxyHeader(deadline time.Time) error {
 	opts := &c.server.opts
-	trusted := c.client.source.IsValid() && slices.ContainsFunc(c.server.proxies, func(p netip.Prefix) bool { return p.Contains(c.client.source.Addr()) })
+	trusted := c.client.source.IsValid() &&
+		slices.ContainsFunc(c.server.proxies, func(p netip.Prefix) bool { return p.Contains(c.client.source.Addr()) })
 	switch {
 	case opts.ProxyProtocol != "optional" && opts.ProxyProtocol != "required":
 		return nil
@@ -106,10 +111,13 @@ func (c *conn) takeProxyHeader(deadline time.Time) error {
 		if _, err := io.ReadFull(c.socket, make([]byte, 1)); err != nil {
 			return err // it did not try: a probe
 		}
-		return refusal.New(refusal.Proxy, "a PROXY header is required here, and %v is not among the trusted_proxies: send through the load balancer, or name it there", c.client.source.Addr())
+		return refusal.New(refusal.Proxy,
+			"a PROXY header is required here, and %v is not among the trusted_proxies: send through the load "+
+				"balancer, or name it there", c.client.source.Addr())
 	}
 	if opts.ProxyProtocol == "optional" {
-		_ = c.socket.SetReadDeadline(time.Now().Add(min(proxyPatience, time.Until(deadline)))) // fails on a closed connection, as will Read
+		// Fails on a closed connection, as will Read.
+		_ = c.socket.SetReadDeadline(time.Now().Add(min(proxyPatience, time.Until(deadline))))
 		first := make([]byte, 1)
 		_, err := io.ReadFull(c.socket, first)
 		_ = c.socket.SetReadDeadline(deadline)
@@ -128,9 +136,14 @@ func (c *conn) takeProxyHeader(deadline time.Time) error {
 		c.socket.TakeBack(none.Bytes)
 		return nil
 	case errors.As(err, &none):
-		return refusal.New(refusal.Proxy, "%w, which is required here: turn the PROXY protocol on in the load balancer, or take %v out of trusted_proxies", err, c.client.source.Addr())
+		return refusal.New(refusal.Proxy,
+			"%w, which is required here: turn the PROXY protocol on in the load balancer, or take %v out of "+
+				"trusted_proxies", err, c.client.source.Addr())
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return refusal.New(refusal.Proxy, "no PROXY header came within handshake_timeout, %v; a load balancer that sends it only with the client's first bytes can't be used with a shared key without TLS, as the server has to speak first", c.server.limits().HandshakeTimeout)
+		return refusal.New(refusal.Proxy,
+			"no PROXY header came within handshake_timeout, %v; a load balancer that sends it only with the client's "+
+				"first bytes can't be used with a shared key without TLS, as the server has to speak first",
+			c.server.limits().HandshakeTimeout)
 	case isProbe(err): // as long as not a byte came
 		return err
 	case err != nil:

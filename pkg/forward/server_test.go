@@ -596,10 +596,12 @@ func TestStats(t *testing.T) {
 		!strings.Contains(r.log.String(), `"peer":"192.0.2.1:4711"`) {
 		t.Errorf("last error %q, over %v, log %s", st.LastError, st.LastErrorOver, r.log)
 	}
-	if a := st.Agents; len(a) != 1 || a[0].Messages != 4 || a[0].NoAck != 3 || a[0].Open != 0 || a[0].Cluster != "default" {
+	if a := st.Agents; len(a) != 1 || a[0].Messages != 4 || a[0].NoAck != 3 || a[0].Open != 0 ||
+		a[0].Cluster != "default" {
 		t.Errorf("agents are %+v", a)
 	}
-	if p := st.RefusedPeers; len(p) != 1 || p[0].Reason != "broken" || p[0].Times != 1 || p[0].Host.String() != "192.0.2.1" {
+	if p := st.RefusedPeers; len(p) != 1 || p[0].Reason != "broken" || p[0].Times != 1 ||
+		p[0].Host.String() != "192.0.2.1" {
 		t.Errorf("turned away are %+v", p)
 	}
 	if p := st.NoAckPeers; st.NoAck != 3 || len(p) != 1 || p[0].Host.String() != "192.0.2.1" || p[0].Messages != 3 ||

@@ -28,7 +28,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func openQueue(tb testing.TB, dir string) *disk.Queue {
 	tb.Helper()
 	cfg := buffer.Config{
-		Path: dir, SegmentSize: 1 << 20, DedupeWindow: 10 * time.Minute, MaxSize: 1 << 30, WhenFull: "block", Sync: true,
+		Path: dir, SegmentSize: 1 << 20, DedupeWindow: 10 * time.Minute, MaxSize: 1 << 30, WhenFull: "block",
+		Sync:        true,
 		Compression: "s2", DeadLetters: deadletter.Config{MaxSize: 8 << 20},
 	}
 	q, err := disk.Open(cfg, buffer.Options{Log: zerolog.New(io.Discard)})
@@ -50,14 +51,19 @@ func fill(tb testing.TB, q *disk.Queue, chunks, letters int) {
 	tb.Helper()
 	for i := range chunks {
 		b := q.NewBatch(1)
-		b.Begin(buffer.Message{Cluster: cluster(i), Tag: "t", Chunk: fmt.Sprint("chunk ", i), Outputs: []string{"es", "archive"}})
+		b.Begin(buffer.Message{
+			Cluster: cluster(i), Tag: "t", Chunk: fmt.Sprint("chunk ", i), Outputs: []string{"es", "archive"},
+		})
 		b.Add(slices.Concat(entry(2*i), entry(2*i+1)), 2, i%2 == 0)
 		if err := b.Commit(tb.Context()); err != nil {
 			tb.Fatal(err)
 		}
 	}
 	for i := range letters {
-		l := deadletter.Letter{Cluster: cluster(i), Tag: "t", Output: "es", EventID: fmt.Sprint("id-", i), Reason: "rejected", Detail: "no", Events: 1, Entry: entry(i)}
+		l := deadletter.Letter{
+			Cluster: cluster(i), Tag: "t", Output: "es", EventID: fmt.Sprint("id-", i), Reason: "rejected",
+			Detail: "no", Events: 1, Entry: entry(i),
+		}
 		if err := q.DeadLetters().Add(tb.Context(), []deadletter.Letter{l}); err != nil {
 			tb.Fatal(err)
 		}
@@ -80,7 +86,9 @@ func contents(tb testing.TB, q *disk.Queue) (all []string) {
 			}
 			it := c.Iterator()
 			for ev := (event.Event{}); it.Next(&ev); {
-				all = append(all, fmt.Sprintf("%s %s %s %s %s", w.Output, c.Cluster, ev.AppendID(nil), ev.AppendChunkID(nil), ev.Record))
+				all = append(all,
+					fmt.Sprintf("%s %s %s %s %s", w.Output, c.Cluster, ev.AppendID(nil), ev.AppendChunkID(nil),
+						ev.Record))
 			}
 			defer src.Return(c)
 		}
@@ -125,7 +133,9 @@ func (s *server) dial(up, down int) (net.Conn, error) {
 }
 
 func (s *server) config(up, down int) client.Config {
-	return client.Config{Address: "pipe:1", Connect: func(context.Context, string, string) (net.Conn, error) { return s.dial(up, down) }}
+	return client.Config{
+		Address: "pipe:1", Connect: func(context.Context, string, string) (net.Conn, error) { return s.dial(up, down) },
+	}
 }
 
 // breaking is a connection that ends after so many bytes of a direction.
@@ -161,7 +171,8 @@ func TestHandover(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.Events != 40 || r.Letters != 3 || len(r.Refused) > 0 || !slices.Equal(r.Clusters, []string{"oslo", "seoul"}) || !slices.Equal(r.Unknown, []string{"archive"}) {
+	if r.Events != 40 || r.Letters != 3 || len(r.Refused) > 0 || !slices.Equal(r.Clusters, []string{"oslo", "seoul"}) ||
+		!slices.Equal(r.Unknown, []string{"archive"}) {
 		t.Errorf("%+v", r)
 	}
 	if got := contents(t, to); !slices.Equal(got, want) {
@@ -175,8 +186,8 @@ func TestHandover(t *testing.T) {
 	}
 }
 
-// TestBrokenHandover breaks the connection after every so many bytes of both directions, begins again with what is on the
-// disks then, and has every event once in the end.
+// TestBrokenHandover breaks the connection after every so many bytes of both directions, begins again with what is on
+// the disks then, and has every event once in the end.
 func TestBrokenHandover(t *testing.T) {
 	dirs := []string{t.TempDir(), t.TempDir()}
 	from, to := openQueue(t, dirs[0]), openQueue(t, dirs[1])
@@ -196,7 +207,8 @@ func TestBrokenHandover(t *testing.T) {
 			t.Fatal(err)
 		}
 		done = err == nil
-		// What both sides have is what was there, and nothing of it twice, but for what was handed over and not yet acked.
+		// What both sides have is what was there, and nothing of it twice, but for what was handed over and not yet
+		// acked.
 		all := append(contents(t, from), contents(t, to)...)
 		slices.Sort(all)
 		if got := slices.Compact(all); !slices.Equal(got, want) {
@@ -270,10 +282,13 @@ func TestRunTriesAgain(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			tries := 0
-			sender := &Sender{Queue: from, Client: s.config(math.MaxInt, math.MaxInt), Retrying: func(error) { tries++; cancel() }}
+			sender := &Sender{
+				Queue: from, Client: s.config(math.MaxInt, math.MaxInt), Retrying: func(error) { tries++; cancel() },
+			}
 			_, err := sender.Run(ctx)
 			s.serving.Wait()
-			if err == nil || !strings.Contains(err.Error(), tc.err.Error()) || errors.Is(err, ErrRefused) != tc.final || (tries == 0) != tc.final {
+			if err == nil || !strings.Contains(err.Error(), tc.err.Error()) || errors.Is(err, ErrRefused) != tc.final ||
+				(tries == 0) != tc.final {
 				t.Errorf("%d more tries, %v", tries, err)
 			}
 			if left := contents(t, from); len(left) != 4 {

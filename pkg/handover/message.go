@@ -134,13 +134,15 @@ var errSense = errors.New("a message of the handover makes no sense")
 // handed returns the chunk that c and its entries are, after it was looked at as what an agent sends is.
 func (c *chunkHeader) handed(entries []byte) (buffer.Handed, error) {
 	h := buffer.Handed{Chunk: event.Chunk{
-		Seq: c.Seq, Cluster: c.Cluster, Tag: c.Tag, NewTag: c.NewTag, Source: c.Source, Received: time.Unix(0, c.Received),
-		Events: c.Events, Entries: entries, Returned: c.Returned, Filtered: c.Filtered,
+		Seq: c.Seq, Cluster: c.Cluster, Tag: c.Tag, NewTag: c.NewTag, Source: c.Source,
+		Received: time.Unix(0, c.Received),
+		Events:   c.Events, Entries: entries, Returned: c.Returned, Filtered: c.Filtered,
 	}}
 	sum := 0
 	for _, p := range c.Parts {
 		w := event.Part{First: p.First, Events: p.Events, Joined: p.Joined}
-		if copy(w.Key[:], p.Key) != len(p.Key) || len(p.Key) != len(w.Key) || p.First < 0 || p.Events < 0 || len(p.Chunk) > len(w.Chunk) {
+		if copy(w.Key[:], p.Key) != len(p.Key) || len(p.Key) != len(w.Key) || p.First < 0 || p.Events < 0 ||
+			len(p.Chunk) > len(w.Chunk) {
 			return h, fmt.Errorf("%w: chunk %d has a part that no event's id can be made of", errSense, c.Seq)
 		}
 		copy(w.Chunk[:], p.Chunk)
@@ -149,7 +151,8 @@ func (c *chunkHeader) handed(entries []byte) (buffer.Handed, error) {
 	}
 	for _, o := range c.Owes {
 		if !plainName(o.Output) || o.Output == "" || !plainName(o.Target) {
-			return h, fmt.Errorf("%w: chunk %d is for an output %.60q, target %.60q", errSense, c.Seq, o.Output, o.Target)
+			return h, fmt.Errorf("%w: chunk %d is for an output %.60q, target %.60q", errSense, c.Seq, o.Output,
+				o.Target)
 		}
 		h.Owes = append(h.Owes, buffer.Owing{Output: o.Output, Target: o.Target})
 	}
@@ -158,7 +161,8 @@ func (c *chunkHeader) handed(entries []byte) (buffer.Handed, error) {
 	case err != nil:
 		return h, fmt.Errorf("%w: chunk %d: %w", errSense, c.Seq, err)
 	case events != c.Events || sum != c.Events:
-		return h, fmt.Errorf("%w: chunk %d has %d events, parts of %d, and says it has %d", errSense, c.Seq, events, sum, c.Events)
+		return h, fmt.Errorf("%w: chunk %d has %d events, parts of %d, and says it has %d", errSense, c.Seq, events,
+			sum, c.Events)
 	case c.Seq == 0 || len(h.Owes) == 0:
 		return h, fmt.Errorf("%w: chunk %d is for no output", errSense, c.Seq)
 	}

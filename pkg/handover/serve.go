@@ -99,7 +99,9 @@ func (s *session) read(ctx context.Context) (f frame, err error) {
 	err = s.decoder.Decode(&f)
 	switch {
 	case err != nil && s.limited.N <= 0:
-		return f, fmt.Errorf("a chunk is larger than max_message_size, %d bytes, of the listener that takes it: raise that", s.MaxMessage)
+		return f,
+			fmt.Errorf("a chunk is larger than max_message_size, %d bytes, of the listener that takes it: raise that",
+				s.MaxMessage)
 	case err != nil:
 		if errors.Is(err, io.EOF) {
 			err = io.ErrUnexpectedEOF
@@ -108,7 +110,11 @@ func (s *session) read(ctx context.Context) (f frame, err error) {
 	case f.Tag != Tag:
 		return f, fmt.Errorf("%w: its tag is %.60q", errSense, f.Tag)
 	case len(f.Entries) > s.MaxMessage:
-		return f, fmt.Errorf("a chunk of %d bytes is larger than max_message_size, %d, of the listener that takes it: raise that", len(f.Entries), s.MaxMessage)
+		return f,
+			fmt.Errorf(
+				"a chunk of %d bytes is larger than max_message_size, %d, of the listener that takes it: raise that",
+				len(f.Entries), s.MaxMessage,
+			)
 	}
 	return f, nil
 }
@@ -128,7 +134,10 @@ func (s *session) take(f *frame) error {
 			return err
 		}
 		if !slices.Contains(s.Clusters, h.Cluster) {
-			return fmt.Errorf("chunk %d is of cluster %.100q, which the listener does not take over: name it in its handover.clusters", h.Seq, h.Cluster)
+			return fmt.Errorf(
+				"chunk %d is of cluster %.100q, which the listener does not take over: name it in its "+
+					"handover.clusters", h.Seq, h.Cluster,
+			)
 		}
 		if n := len(s.chunks); n > 0 && s.chunks[n-1].Seq >= h.Seq {
 			return fmt.Errorf("%w: chunk %d comes after chunk %d", errSense, h.Seq, s.chunks[n-1].Seq)
@@ -137,7 +146,10 @@ func (s *session) take(f *frame) error {
 	case m.Kind == kindLetter && m.Letter != nil:
 		l := m.Letter.letter(f.Entries)
 		if !slices.Contains(s.Clusters, l.Cluster) {
-			return fmt.Errorf("dead letter %d is of cluster %.100q, which the listener does not take over: name it in its handover.clusters", l.ID, l.Cluster)
+			return fmt.Errorf(
+				"dead letter %d is of cluster %.100q, which the listener does not take over: name it in its "+
+					"handover.clusters", l.ID, l.Cluster,
+			)
 		}
 		s.letters = append(s.letters, l)
 	case m.Kind == kindEnd && len(s.chunks)+len(s.letters) == 0:
@@ -170,7 +182,8 @@ func (s *session) begin(id string, m *message) error {
 			answer.Unknown = append(answer.Unknown, o)
 		}
 	}
-	s.Log.Info().Strs("clusters", answer.Clusters).Strs("not_configured", answer.Unknown).Msg("another aggregator hands over what it holds")
+	s.Log.Info().Strs("clusters", answer.Clusters).Strs("not_configured", answer.Unknown).
+		Msg("another aggregator hands over what it holds")
 	return s.answer(&answer)
 }
 

@@ -82,7 +82,11 @@ func message1(tb testing.TB, m message, entries []byte) []byte {
 
 func begin(tb testing.TB) []byte {
 	tb.Helper()
-	return message1(tb, message{Kind: kindBegin, Queue: make([]byte, 16), Clusters: []string{"seoul", "other"}, Outputs: []string{"es", "x"}}, nil)
+	return message1(tb,
+		message{
+			Kind: kindBegin, Queue: make([]byte, 16), Clusters: []string{"seoul", "other"},
+			Outputs: []string{"es", "x"},
+		}, nil)
 }
 
 // good is a chunk's header that change spoils.
@@ -117,17 +121,39 @@ func TestNonsense(t *testing.T) {
 		{"begins twice", frames(t, begin(t), begin(t)), "begins twice"},
 		{"no number of a queue", message1(t, message{Kind: kindBegin, Queue: []byte("short")}, nil), "kind"},
 		{"no kind", frames(t, begin(t), message1(t, message{}, nil)), "kind"},
-		{"another cluster", frames(t, begin(t), chunk(func(c *chunkHeader) { c.Cluster = "other" })), "does not take over"},
+		{
+			"another cluster", frames(t, begin(t), chunk(func(c *chunkHeader) { c.Cluster = "other" })),
+			"does not take over",
+		},
 		{"another cluster's letter", frames(t, begin(t), letter), "does not take over"},
 		{"no number", frames(t, begin(t), chunk(func(c *chunkHeader) { c.Seq = 0 })), "for no output"},
 		{"for nobody", frames(t, begin(t), chunk(func(c *chunkHeader) { c.Owes = nil })), "for no output"},
-		{"a name with a mark in it", frames(t, begin(t), chunk(func(c *chunkHeader) { c.Owes[0].Output = "es\x1fx" })), "output"},
-		{"parts that don't add up", frames(t, begin(t), chunk(func(c *chunkHeader) { c.Parts[0].Events = 2 })), "parts of 2"},
-		{"events that don't add up", frames(t, begin(t), chunk(func(c *chunkHeader) { c.Events, c.Parts[0].Events = 2, 2 })), "has 1 events"},
+		{
+			"a name with a mark in it",
+			frames(t, begin(t), chunk(func(c *chunkHeader) { c.Owes[0].Output = "es\x1fx" })), "output",
+		},
+		{
+			"parts that don't add up", frames(t, begin(t), chunk(func(c *chunkHeader) { c.Parts[0].Events = 2 })),
+			"parts of 2",
+		},
+		{
+			"events that don't add up",
+			frames(t, begin(t), chunk(func(c *chunkHeader) { c.Events, c.Parts[0].Events = 2, 2 })), "has 1 events",
+		},
 		{"a key that is none", frames(t, begin(t), chunk(func(c *chunkHeader) { c.Parts[0].Key = []byte("k") })), "id"},
-		{"numbers that go down", frames(t, begin(t), chunk(nil), chunk(func(c *chunkHeader) { c.Seq = 4 })), "comes after"},
-		{"entries that are none", frames(t, begin(t), message1(t, message{Kind: kindChunk, Chunk: good(nil)}, []byte{0xc1})), "chunk 5"},
-		{"too large", frames(t, begin(t), message1(t, message{Kind: kindChunk, Chunk: good(nil)}, make([]byte, 2<<20))), "max_message_size"},
+		{
+			"numbers that go down", frames(t, begin(t), chunk(nil), chunk(func(c *chunkHeader) { c.Seq = 4 })),
+			"comes after",
+		},
+		{
+			"entries that are none",
+			frames(t, begin(t), message1(t, message{Kind: kindChunk, Chunk: good(nil)}, []byte{0xc1})), "chunk 5",
+		},
+		{
+			"too large", frames(
+				t, begin(t), message1(t, message{Kind: kindChunk, Chunk: good(nil)}, make([]byte, 2<<20)),
+			), "max_message_size",
+		},
 		{"no msgpack", frames(t, begin(t), []byte("GET / HTTP/1.1\r\n\r\n")), "reading a message"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -140,7 +166,8 @@ func TestNonsense(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), tc.want) || said != err.Error() {
 				t.Errorf("said %q, returned %v, want %q", said, err, tc.want)
 			}
-			if len(to.chunks) > 1 || len(to.chunks) == 1 && tc.name != "numbers that go down" || len(to.letters)+to.ended > 0 {
+			if len(to.chunks) > 1 || len(to.chunks) == 1 && tc.name != "numbers that go down" ||
+				len(to.letters)+to.ended > 0 {
 				t.Errorf("stored %+v, %+v", to.chunks, to.letters)
 			}
 		})
@@ -154,22 +181,27 @@ func TestServe(t *testing.T) {
 			c.NewTag, c.Filtered, c.Owes = "new", true, []owing{{Output: "es", Target: "logs-1"}, {Output: "x"}}
 			c.Parts[0].Joined, c.Parts[0].First = 9, 3
 		})}, entry(1)),
-		message1(t, message{Kind: kindLetter, Letter: &letterHeader{ID: 7, Cluster: "seoul", Reason: "rejected", Events: 1}}, entry(2)))
+		message1(t,
+			message{Kind: kindLetter, Letter: &letterHeader{ID: 7, Cluster: "seoul", Reason: "rejected", Events: 1}},
+			entry(2)))
 	answers, err := exchange(t, to, sent)
-	if len(answers) < 3 || answers[2].Ack != "letter" || !slices.Equal(answers[0].Clusters, []string{"seoul"}) || !slices.Equal(answers[0].Unknown, []string{"x"}) {
+	if len(answers) < 3 || answers[2].Ack != "letter" || !slices.Equal(answers[0].Clusters, []string{"seoul"}) ||
+		!slices.Equal(answers[0].Unknown, []string{"x"}) {
 		t.Errorf("answers %+v, %v", answers, err)
 	}
 	want := buffer.Handed{
 		Chunk: event.Chunk{
-			Seq: 5, Cluster: "seoul", Tag: "t", NewTag: "new", Filtered: true, Received: time.Unix(0, 1), Events: 1, Entries: entry(1),
-			Parts: []event.Part{{First: 3, Events: 1, Joined: 9}},
+			Seq: 5, Cluster: "seoul", Tag: "t", NewTag: "new", Filtered: true, Received: time.Unix(0, 1), Events: 1,
+			Entries: entry(1),
+			Parts:   []event.Part{{First: 3, Events: 1, Joined: 9}},
 		},
 		Owes: []buffer.Owing{{Output: "es", Target: "logs-1"}, {Output: "x"}},
 	}
 	if len(to.chunks) != 1 || fmt.Sprintf("%+v", to.chunks[0]) != fmt.Sprintf("%+v", want) {
 		t.Errorf("got  %+v\nwant %+v", to.chunks, want)
 	}
-	if len(to.letters) != 1 || to.letters[0].ID != 7 || to.letters[0].Reason != "rejected" || !bytes.Equal(to.letters[0].Entry, entry(2)) {
+	if len(to.letters) != 1 || to.letters[0].ID != 7 || to.letters[0].Reason != "rejected" ||
+		!bytes.Equal(to.letters[0].Entry, entry(2)) {
 		t.Errorf("letters %+v", to.letters)
 	}
 }
@@ -189,7 +221,8 @@ func FuzzServe(f *testing.F) {
 			for _, p := range c.Parts {
 				sum += p.Events
 			}
-			if n, err := countEvents(c.Entries); err != nil || n != c.Events || sum != n || len(c.Owes) == 0 || c.Cluster != "seoul" && c.Cluster != "oslo" {
+			if n, err := countEvents(c.Entries); err != nil || n != c.Events || sum != n || len(c.Owes) == 0 ||
+				c.Cluster != "seoul" && c.Cluster != "oslo" {
 				t.Fatalf("took %+v", c)
 			}
 		}

@@ -77,7 +77,8 @@ type Deps struct {
 	Hostname string // of this program, as its configuration says
 	// StateDir is a directory in which the output may keep files whose names begin with its type and Name.
 	StateDir string
-	Fields   map[string]map[string]string // what is added to the events of each cluster, by the cluster's name and the field's
+	// What is added to the events of each cluster, by the cluster's name and the field's.
+	Fields map[string]map[string]string
 	// TLS reads the certificates of a client and returns the settings for connections to a host. It returns nil, and no
 	// error, where set is nil: no TLS. At most one call for each output.
 	TLS func(set *setting.ClientTLS) (func(host string) *tls.Config, error)

@@ -20,10 +20,10 @@ type Output interface {
 	// Send returns nil once every event of b is where the destination keeps it for good (a file:
 	// fsynced). A *SendError tells what became of the others; any other error counts as ReasonNetwork
 	// for all of them. b and all that it points to belong to the caller, are reused after Send
-	// returns, and are not changed by it, but for what Batch says that Send fills in. Send ends soon after ctx does, with an error unless all
-	// was delivered. Its error is shown to everybody, but for what is marked as Words: it holds no secret. ctx has no deadline: each
-	// request that Send makes takes Common.Timeout at most, and Send makes each once: what failed is the
-	// caller's to repeat.
+	// returns, and are not changed by it, but for what Batch says that Send fills in. Send ends soon after ctx does,
+	// with an error unless all was delivered. Its error is shown to everybody, but for what is marked as Words: it
+	// holds no secret. ctx has no deadline: each request that Send makes takes Common.Timeout at most, and Send makes
+	// each once: what failed is the caller's to repeat.
 	Send(ctx context.Context, b *Batch) error
 	// Close ends what the output holds open. No Send runs or follows.
 	Close() error
@@ -36,8 +36,8 @@ type Preparer interface {
 	Prepare(ctx context.Context) error
 }
 
-// WholeChunker is an Output that names what it sends by the events in it, so that the other side knows a repetition by its name.
-// After a crash a chunk is sent again from its beginning: it must be cut as it was before.
+// WholeChunker is an Output that names what it sends by the events in it, so that the other side knows a repetition by
+// its name. After a crash a chunk is sent again from its beginning: it must be cut as it was before.
 type WholeChunker interface {
 	// WholeChunks says that no batch is to hold a part of a chunk, unless a batch can't hold all of it.
 	WholeChunks() bool
@@ -143,11 +143,12 @@ func (b *Batch) First(i int) bool {
 // Reason says why an event was not delivered, and so what follows. It is a metric label.
 type Reason string
 
-// The reasons. ReasonRejected and ReasonTooLarge are final: on_reject decides. All others are retried, ReasonTarget aside.
+// The reasons. ReasonRejected and ReasonTooLarge are final: on_reject decides. All others are retried, ReasonTarget
+// aside.
 const (
 	// ReasonPaced is no failure: the output itself holds events back, so that the destination need not
-	// throttle. They are sent again after exactly RetryAfter, or retry.max if that is less, which must not be 0, or, where they have to
-	// wait together with others that failed, once those may be sent again, if that is later.
+	// throttle. They are sent again after exactly RetryAfter, or retry.max if that is less, which must not be 0, or,
+	// where they have to wait together with others that failed, once those may be sent again, if that is later.
 	ReasonPaced     Reason = "paced"
 	ReasonThrottled Reason = "throttled"
 	ReasonServer    Reason = "server"
@@ -155,9 +156,9 @@ const (
 	ReasonAuth      Reason = "auth" // retried slowly and shown loudly
 	ReasonRejected  Reason = "rejected"
 	ReasonTooLarge  Reason = "too_large"
-	// ReasonTarget is the state of the event's Target, which takes none: an index without a write index, closed, blocked or
-	// full, a stream that was deleted, a bucket that denies. It is about neither the event nor the destination as a whole, so the
-	// event waits until its target takes events again, and keeps no others from theirs.
+	// ReasonTarget is the state of the event's Target, which takes none: an index without a write index, closed,
+	// blocked or full, a stream that was deleted, a bucket that denies. It is about neither the event nor the
+	// destination as a whole, so the event waits until its target takes events again, and keeps no others from theirs.
 	ReasonTarget Reason = "target"
 )
 
@@ -174,8 +175,8 @@ type Failure struct {
 	Detail string
 	// Target is where the event goes, as Targeter names it.
 	Target string
-	// Kind is the refusal's type in the destination's terms, such as index_closed_exception or AccessDeniedException: bounded,
-	// and free of anything of the event's or of a secret. "" where it has none. Everybody sees it.
+	// Kind is the refusal's type in the destination's terms, such as index_closed_exception or AccessDeniedException:
+	// bounded, and free of anything of the event's or of a secret. "" where it has none. Everybody sees it.
 	Kind string
 	// Remedy is what to do about it, for everybody to see; "" where nobody knows.
 	Remedy string
@@ -204,14 +205,17 @@ type SendError struct {
 	Reason Reason // of the whole batch where Failed is empty, else the worst. TooLarge: it is sent again in halves
 	// Status is the destination's status code for the whole batch, 0 where it has none.
 	Status int
-	// RetryAfter is the destination's wish, at least, up to retry.max; 0: backoff with jitter. For ReasonPaced: exactly, up to retry.max.
+	// RetryAfter is the destination's wish, at least, up to retry.max; 0: backoff with jitter. For ReasonPaced:
+	// exactly, up to retry.max.
 	RetryAfter time.Duration
-	Failed     []Failure // ascending by Index; empty: every event. Events not named were delivered: never resend them. The caller's
+	// Ascending by Index; empty: every event. Events not named were delivered: never resend them. The caller's.
+	Failed []Failure
 	// Apart says that those failed are to be sent again target by target, each apart from the others: one of them may
 	// be what keeps the destination from answering for all.
 	Apart bool
-	// Suspect says of a batch that was refused as a whole that something in it may be why, although the destination takes
-	// others: the answer came in good time, is no wish to wait, and is not about a login, a quota or a host that is away.
+	// Suspect says of a batch that was refused as a whole that something in it may be why, although the destination
+	// takes others: the answer came in good time, is no wish to wait, and is not about a login, a quota or a host that
+	// is away.
 	Suspect bool
 	// Remedy is what to do about what all of the batch met, for everybody to see; "" where nobody knows.
 	Remedy string
@@ -245,14 +249,24 @@ func AsSendError(err error) *SendError {
 // Common is the settings that every output has; each destination's Config inlines it.
 type Common struct {
 	Type         string        `yaml:"type" required:"true" help:"the kind of destination"`
-	Workers      int           `yaml:"workers" default:"0" help:"requests in flight at most; 0: 2, or what fits the destination"`
+	Workers      int           `yaml:"workers" default:"0"`
 	Batch        BatchConfig   `yaml:"batch" help:"how much a request holds"`
 	Retry        RetryConfig   `yaml:"retry" help:"how failed requests are repeated"`
-	MaxQueueSize setting.Size  `yaml:"max_queue_size" default:"0" help:"bytes on disk that may wait for this output; 0: the buffer's limit. Past it: buffer.when_full"`
+	MaxQueueSize setting.Size  `yaml:"max_queue_size" default:"0"`
 	RateLimit    setting.Rate  `yaml:"rate_limit" default:"0" help:"bytes per second to the destination; 0: no limit"`
 	Timeout      time.Duration `yaml:"timeout" default:"60s" min:"100ms" help:"for one request"`
-	OnReject     string        `yaml:"on_reject" default:"dead_letter" enum:"dead_letter|drop" help:"what becomes of an event that the destination refuses for good"`
+	OnReject     string        `yaml:"on_reject" default:"dead_letter" enum:"dead_letter|drop"`
 	Fields       event.Fields  `yaml:"fields" help:"names of what is added to an event; \"\" leaves it out"`
+}
+
+// Help implements setting.Explained.
+func (Common) Help() map[string]string {
+	return map[string]string{
+		"workers": "requests in flight at most; 0: 2, or what fits the destination",
+		"max_queue_size": "bytes on disk that may wait for this output; 0: the buffer's limit. Past it: " +
+			"buffer.when_full",
+		"on_reject": "what becomes of an event that the destination refuses for good",
+	}
 }
 
 // Defaults are the settings of an output whose destination has no others.
@@ -308,10 +322,12 @@ func (c *Common) Check(r *setting.Report) {
 		}
 	}
 	if c.Retry.Max > 0 && c.Retry.Initial > c.Retry.Max {
-		r.Add("retry.initial", "make retry.max the longer one", "the first wait, %v, would be longer than the longest, %v", c.Retry.Initial, c.Retry.Max)
+		r.Add("retry.initial", "make retry.max the longer one",
+			"the first wait, %v, would be longer than the longest, %v", c.Retry.Initial, c.Retry.Max)
 	}
 	if c.Workers > maxWorkers {
-		r.Add("workers", fmt.Sprintf("write %d or less", maxWorkers), "each of %d workers would hold a batch in memory", c.Workers)
+		r.Add("workers", fmt.Sprintf("write %d or less", maxWorkers), "each of %d workers would hold a batch in memory",
+			c.Workers)
 	}
 }
 
@@ -320,9 +336,18 @@ const maxWorkers = 256
 
 // BatchConfig bounds a batch. Zeros stand for the destination's own defaults.
 type BatchConfig struct {
-	MaxBytes  setting.Size  `yaml:"max_bytes" default:"0" help:"bytes of msgpack in a batch; 0: 8MiB, or what the destination takes"`
-	MaxEvents int           `yaml:"max_events" default:"0" help:"events in a batch; 0: 50000, or what the destination takes"`
-	MaxWait   time.Duration `yaml:"max_wait" default:"0s" help:"how long a batch that is not full waits for more; 0: 1s"`
+	MaxBytes  setting.Size  `yaml:"max_bytes" default:"0"`
+	MaxEvents int           `yaml:"max_events" default:"0"`
+	MaxWait   time.Duration `yaml:"max_wait" default:"0s"`
+}
+
+// Help implements setting.Explained.
+func (BatchConfig) Help() map[string]string {
+	return map[string]string{
+		"max_bytes":  "bytes of msgpack in a batch; 0: 8MiB, or what the destination takes",
+		"max_events": "events in a batch; 0: 50000, or what the destination takes",
+		"max_wait":   "how long a batch that is not full waits for more; 0: 1s",
+	}
 }
 
 // RetryConfig is a full-jitter exponential backoff.

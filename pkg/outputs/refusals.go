@@ -7,15 +7,15 @@ import (
 	"strings"
 )
 
-// Refusal is a line of a destination's table of refusals: the answers that it is about, and what follows from them. The first
-// line that an answer fits decides.
+// Refusal is a line of a destination's table of refusals: the answers that it is about, and what follows from them. The
+// first line that an answer fits decides.
 type Refusal struct {
 	What string // has happened, in a few words, by which the line is known in tests
 	// Status is the answer's: one of these; below 10: a hundred, such as 4 for 4xx; none: any.
 	Status []int
 	Kinds  []string // types of error in the destination's terms; none: any
-	// Words is what the reason begins with. An event's values may stand behind that, so no line looks further; … stands for
-	// any text without square brackets. "": any reason.
+	// Words is what the reason begins with. An event's values may stand behind that, so no line looks further; … stands
+	// for any text without square brackets. "": any reason.
 	Words    string
 	Reason   Reason
 	Partial  bool // as in Failure
@@ -70,11 +70,14 @@ func (r *Refusal) Fill(f *Failure) {
 // Table returns the lines as rows of a table in Markdown, with its head.
 func (t Refusals) Table() string {
 	var b strings.Builder
-	b.WriteString("| what | status | type | reason | is about | what happens | what to do |\n|---|---|---|---|---|---|---|\n")
+	b.WriteString(
+		"| what | status | type | reason | is about | what happens | what to do |\n|---|---|---|---|---|---|---|\n",
+	)
 	for i := range t {
 		r := &t[i]
 		about, follows := r.follows()
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s |\n", r.What, r.statuses(), quoted(r.Kinds...), quoted(r.Words), about, follows, r.Remedy)
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s |\n", r.What, r.statuses(), quoted(r.Kinds...),
+			quoted(r.Words), about, follows, r.Remedy)
 	}
 	return b.String()
 }
@@ -106,7 +109,8 @@ func (r *Refusal) follows() (about, follows string) {
 	case ReasonRejected:
 		about, follows = "content", "a dead letter"
 		if r.Unlisted {
-			follows += "; where all of at least 50 different events over 5 minutes are refused alike, it is the target's state"
+			follows += "; where all of at least 50 different events over 5 minutes are refused alike, it is the " +
+				"target's state"
 		}
 	case ReasonTooLarge:
 		about, follows = "content", "sent again in halves; what is too large alone is a dead letter"

@@ -35,16 +35,20 @@ func TestRefusalsFind(t *testing.T) {
 	}
 }
 
-// An event's value can't be taken for the words of a state: it never stands where a reason begins, nor in place of a name.
+// An event's value can't be taken for the words of a state: it never stands where a reason begins, nor in place of a
+// name.
 func TestRefusalWordsAreNoValues(t *testing.T) {
 	const pattern = "[…] failed to parse: Limit of total fields […] exceeded"
 	for text, want := range map[string]bool{
-		"[1:31] failed to parse: Limit of total fields [3] exceeded":                                                          true,
-		"[1:31] failed to parse: Limit of total fields [3] exceeded by far":                                                   true,
-		"[1:31] failed to parse field [a]. Preview of field's value: '] failed to parse: Limit of total fields [3] exceeded'": false,
-		"[[1] failed to parse: Limit of total fields [3] exceeded":                                                            false,
-		"[1:31] failed to parse: Limit of total fields [3":                                                                    false,
-		"x [1:31] failed to parse: Limit of total fields [3] exceeded":                                                        false,
+		"[1:31] failed to parse: Limit of total fields " +
+			"[3] exceeded": true,
+		"[1:31] failed to parse: Limit of total fields [3] " +
+			"exceeded by far": true,
+		"[1:31] failed to parse field [a]. Preview of field's value: '] failed to parse: Limit of total fields " +
+			"[3] exceeded'": false,
+		"[[1] failed to parse: Limit of total fields [3] exceeded":     false,
+		"[1:31] failed to parse: Limit of total fields [3":             false,
+		"x [1:31] failed to parse: Limit of total fields [3] exceeded": false,
 		"": false,
 	} {
 		if got := begins(text, pattern); got != want {
@@ -55,7 +59,10 @@ func TestRefusalWordsAreNoValues(t *testing.T) {
 
 func TestRefusalsTable(t *testing.T) {
 	table := Refusals{
-		{What: "closed", Status: []int{400, 5}, Kinds: []string{"a", "b"}, Words: "no [", Reason: ReasonTarget, Remedy: "open it"},
+		{
+			What: "closed", Status: []int{400, 5}, Kinds: []string{"a", "b"}, Words: "no [", Reason: ReasonTarget,
+			Remedy: "open it",
+		},
 		{What: "full", Reason: ReasonTarget, Partial: true, Remedy: "r"},
 		{What: "other", Reason: ReasonRejected, Unlisted: true, Remedy: "r"},
 		{What: "page", Reason: ReasonServer, Suspect: true, Remedy: "r"},
@@ -65,8 +72,10 @@ func TestRefusalsTable(t *testing.T) {
 	}
 	got := table.Table()
 	for _, want := range []string{
-		"| closed | 400, 5xx | `a`, `b` | `no [` | state of the target | its events wait aside, and are tried again by themselves | open it |\n",
-		"| full |  |  |  | state of the target | such events wait aside, and are tried again by themselves; the target's others go on | r |\n",
+		"| closed | 400, 5xx | `a`, `b` | `no [` | state of the target | its events wait aside, and are tried again " +
+			"by themselves | open it |\n",
+		"| full |  |  |  | state of the target | such events wait aside, and are tried again by themselves; the " +
+			"target's others go on | r |\n",
 		"| content | a dead letter; where all of at least 50 ",
 		"| state of the whole | held, and sent again; while the host takes other requests, ",
 		"| content | sent again in halves;", "| throttled |", "| auth |",

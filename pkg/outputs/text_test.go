@@ -78,7 +78,9 @@ func FuzzText(f *testing.F) {
 }
 
 func TestParseField(t *testing.T) {
-	for path, right := range map[string]bool{"log": true, "a.b": true, `["a.b"].c`: true, "": false, "{a}": false, "a|b": false} {
+	for path, right := range map[string]bool{
+		"log": true, "a.b": true, `["a.b"].c`: true, "": false, "{a}": false, "a|b": false,
+	} {
 		if _, err := outputs.ParseField(path); (err == nil) != right {
 			t.Errorf("%q: %v", path, err)
 		}

@@ -48,7 +48,8 @@ func (s *Server) refusal(r *http.Request) (code int, why string) {
 	local, _ := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
 	c := &s.options.Config
 	switch {
-	case !c.Private && r.URL.Path != loginPath && local != nil && local.IP.IsLoopback() && s.ownHost(r) && !forwarded(r):
+	case !c.Private && r.URL.Path != loginPath && local != nil && local.IP.IsLoopback() && s.ownHost(r) &&
+		!forwarded(r):
 		return 0, ""
 	}
 	return s.credentials(r)
@@ -62,21 +63,26 @@ func (s *Server) credentials(r *http.Request) (code int, why string) {
 	c := &s.options.Config
 	switch {
 	case c.Token.Reveal() == "" && len(c.Users) == 0:
-		return http.StatusForbidden, "records are shown and changes are taken on loopback only (as http://localhost), unless status.token or status.users is set"
+		return http.StatusForbidden, "records are shown and changes are taken on loopback only (as " +
+			"http://localhost), unless status.token or status.users is set"
 	case r.Header.Get("Authorization") == "":
-		return http.StatusUnauthorized, "this needs the token of status.token, as Authorization: Bearer or as the password of any user name, or a user of status.users with the password"
+		return http.StatusUnauthorized, "this needs the token of status.token, as Authorization: Bearer or as the " +
+			"password of any user name, or a user of status.users with the password"
 	}
 	source := sourceOf(r.RemoteAddr)
 	switch wait := s.attempts.wait(source); {
 	case wait > 0:
 		s.complain(r, "wrong tokens or passwords keep coming: refused unread")
-		return http.StatusTooManyRequests, fmt.Sprintf("too many wrong tokens or passwords from this address: try again in %d s", 1+int(wait.Seconds()))
+		return http.StatusTooManyRequests, fmt.Sprintf(
+			"too many wrong tokens or passwords from this address: try again in %d s", 1+int(wait.Seconds()),
+		)
 	case c.authorized(r):
 		return 0, ""
 	}
 	s.attempts.wrong(source)
 	s.complain(r, "refused a wrong token or password")
-	return http.StatusUnauthorized, "this is not the token of status.token, nor a user of status.users with the password"
+	return http.StatusUnauthorized,
+		"this is not the token of status.token, nor a user of status.users with the password"
 }
 
 // mayRead reports whether the reply to a request that is open to everybody may hold records all the same, and whether
@@ -89,7 +95,8 @@ func (s *Server) mayRead(r *http.Request) (records, words bool) {
 // who names whom a request is from, for the log: a user, the token, or nobody in particular on loopback.
 func (s *Server) who(r *http.Request) string {
 	c := &s.options.Config
-	if name, _, basic := r.BasicAuth(); basic && slices.ContainsFunc(c.Users, func(u User) bool { return u.Name == name }) && c.authorized(r) {
+	if name, _, basic := r.BasicAuth(); basic &&
+		slices.ContainsFunc(c.Users, func(u User) bool { return u.Name == name }) && c.authorized(r) {
 		return "user " + name
 	}
 	if c.authorized(r) {
@@ -119,7 +126,8 @@ func forwarded(r *http.Request) bool {
 // and in Sec-Fetch-Site.
 func ownOrigin(r *http.Request) bool {
 	origin := r.Header.Get("Origin")
-	if site := r.Header.Get("Sec-Fetch-Site"); r.Method != http.MethodGet && site != "" && site != "same-origin" && site != "none" {
+	if site := r.Header.Get("Sec-Fetch-Site"); r.Method != http.MethodGet && site != "" && site != "same-origin" &&
+		site != "none" {
 		return false
 	}
 	return origin == "" || origin == "http://"+r.Host || origin == "https://"+r.Host

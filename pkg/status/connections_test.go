@@ -214,7 +214,9 @@ func token(text string) setting.Secret { return setting.NewSecret(text) }
 // far is what s answers to a request from another machine.
 func far(s *Server, method, path string, header ...string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(method, path, http.NoBody)
-	r = r.WithContext(context.WithValue(r.Context(), http.LocalAddrContextKey, &net.TCPAddr{IP: net.IPv4(10, 0, 0, 7), Port: 9880}))
+	r = r.WithContext(
+		context.WithValue(r.Context(), http.LocalAddrContextKey, &net.TCPAddr{IP: net.IPv4(10, 0, 0, 7), Port: 9880}),
+	)
 	for i := 0; i < len(header); i += 2 {
 		r.Header.Set(header[i], header[i+1])
 	}
@@ -229,10 +231,14 @@ func TestPathTricks(t *testing.T) {
 	s.options.Config, s.options.DeadLetters = Config{Token: token("t0ken"), Pprof: true}, &letters{n: 2}
 	s.http.Handler = s.handler(s.registry())
 	for _, request := range []string{
-		"GET /dead-letters", "HEAD /dead-letters", "GET //dead-letters", "GET /./dead-letters", "GET /x/../dead-letters", "GET /%64ead-letters",
-		"GET /dead-letters/%2e%2e/dead-letters", "GET /%2e%2e/dead-letters/1", "GET /dead-letters%2f1", "GET /status/../dead-letters", "GET /DEAD-LETTERS",
-		"GET http://localhost/dead-letters", "GET /debug/pprof/", "GET /debug/pprof/cmdline", "GET /debug/pprof/heap", "GET /%64ebug/pprof/heap",
-		"POST /reload", "POST //reload", "PUT /status", "DELETE /", "TRACE /", "OPTIONS /status", "PATCH /metrics", "POST /healthz",
+		"GET /dead-letters", "HEAD /dead-letters", "GET //dead-letters", "GET /./dead-letters",
+		"GET /x/../dead-letters", "GET /%64ead-letters",
+		"GET /dead-letters/%2e%2e/dead-letters", "GET /%2e%2e/dead-letters/1", "GET /dead-letters%2f1",
+		"GET /status/../dead-letters", "GET /DEAD-LETTERS",
+		"GET http://localhost/dead-letters", "GET /debug/pprof/", "GET /debug/pprof/cmdline", "GET /debug/pprof/heap",
+		"GET /%64ebug/pprof/heap",
+		"POST /reload", "POST //reload", "PUT /status", "DELETE /", "TRACE /", "OPTIONS /status", "PATCH /metrics",
+		"POST /healthz",
 		"GET /tail", "GET /queue/x", "GET /nothing", "GET /status/", "GET /metrics/x", "GET /favicon.ico",
 	} {
 		method, path, _ := strings.Cut(request, " ")
@@ -258,8 +264,14 @@ func TestOddRequests(t *testing.T) {
 		{"GET /status HTTP/1.1\r\nHost: local\x00host\r\n\r\n", 400},
 		{"GET /%zz HTTP/1.1\r\nHost: localhost\r\n\r\n", 400},
 		{"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400},
-		{"POST /status HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 405},
-		{"POST /status HTTP/1.1\r\nHost: localhost\r\nContent-Length: 65537\r\n\r\n" + strings.Repeat("x", maxBodyBytes+1), 413},
+		{
+			"POST /status HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\nTransfer-Encoding: " +
+				"chunked\r\n\r\n0\r\n\r\n", 405,
+		},
+		{
+			"POST /status HTTP/1.1\r\nHost: localhost\r\nContent-Length: 65537\r\n\r\n" +
+				strings.Repeat("x", maxBodyBytes+1), 413,
+		},
 		{"POST /status HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n" + strings.Repeat("x", 100), 405},
 		{"POST /status HTTP/1.1\r\nHost: localhost\r\nSec-Fetch-Site: cross-site\r\n\r\n", 403},
 		{"GET /nothing HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: 10.0.0.1\r\n\r\n", 403},
@@ -276,7 +288,8 @@ func TestPagePolicy(t *testing.T) {
 	s := testServer(func() Snapshot { return Snapshot{} })
 	for _, path := range []string{"/", "/status", "/page/app.js", "/nothing"} {
 		policy := get(s, path).Header().Get("Content-Security-Policy")
-		if policy != page.Policy || strings.Contains(policy, "unsafe") || !strings.HasPrefix(policy, "default-src 'none'; ") {
+		if policy != page.Policy || strings.Contains(policy, "unsafe") ||
+			!strings.HasPrefix(policy, "default-src 'none'; ") {
 			t.Errorf("%s has the policy %s", path, policy)
 		}
 	}

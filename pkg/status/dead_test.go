@@ -51,7 +51,10 @@ func (l *letters) List(_ context.Context, f client.DeadFilter, p client.DeadPage
 }
 
 func letter(id uint64, record bool) client.DeadLetter {
-	l := client.DeadLetter{ID: id, Time: time.Unix(int64(id), 5).UTC(), Output: "es", Cluster: "c", Tag: "t", Status: 400, Reason: "rejected", Detail: "no\u009bt so", Attempts: 1, Events: 1}
+	l := client.DeadLetter{
+		ID: id, Time: time.Unix(int64(id), 5).UTC(), Output: "es", Cluster: "c", Tag: "t", Status: 400,
+		Reason: "rejected", Detail: "no\u009bt so", Attempts: 1, Events: 1,
+	}
 	if record {
 		l.Record = json.RawMessage(`{"a":1}`)
 	}
@@ -65,12 +68,16 @@ func (l *letters) Get(_ context.Context, id uint64) (client.DeadLetter, error) {
 	return letter(id, true), nil
 }
 
-func (l *letters) Retry(_ context.Context, f client.DeadFilter, to string, progress func(client.DeadResult)) (client.DeadResult, error) {
+func (l *letters) Retry(
+	_ context.Context, f client.DeadFilter, to string, progress func(client.DeadResult),
+) (client.DeadResult, error) {
 	l.note("retry", f, to)
 	return l.change(progress)
 }
 
-func (l *letters) Purge(_ context.Context, f client.DeadFilter, progress func(client.DeadResult)) (client.DeadResult, error) {
+func (l *letters) Purge(
+	_ context.Context, f client.DeadFilter, progress func(client.DeadResult),
+) (client.DeadResult, error) {
 	l.note("purge", f)
 	return l.change(progress)
 }
@@ -98,26 +105,30 @@ func TestDeadClient(t *testing.T) {
 	_, address := deadServer(t, store, Config{})
 	c := client.DeadLetters{Client: &client.Client{Address: address + "/"}}
 	filter := client.DeadFilter{
-		Output: "es", Cluster: "c 1", Reason: "r&d", Tag: "kube.**", OlderThan: time.Minute, NewerThan: time.Hour, IDs: []uint64{7, 1 << 60},
+		Output: "es", Cluster: "c 1", Reason: "r&d", Tag: "kube.**", OlderThan: time.Minute, NewerThan: time.Hour,
+		IDs: []uint64{7, 1 << 60},
 	}
 	summary, err := c.Summary(t.Context(), filter)
 	if err != nil || summary.Letters != 5 || summary.Events != 10 || !summary.Oldest.Equal(time.Unix(1, 0)) {
 		t.Errorf("%+v: %v", summary, err)
 	}
 	list, err := c.List(t.Context(), filter, client.DeadPage{After: 1, Limit: 2, Newest: true, Records: true})
-	if want := []client.DeadLetter{letter(2, true), letter(3, true)}; err != nil || list.Next != 3 || len(list.Letters) != 2 || list.Letters[1].Detail != want[1].Detail {
+	if want := []client.DeadLetter{letter(2, true), letter(3, true)}; err != nil || list.Next != 3 ||
+		len(list.Letters) != 2 || list.Letters[1].Detail != want[1].Detail {
 		t.Errorf("%+v: %v", list, err)
 	}
 	if l, err := c.Get(t.Context(), 4); err != nil || l.ID != 4 || len(l.Record) == 0 {
 		t.Errorf("%+v: %v", l, err)
 	}
-	if _, err := c.Get(t.Context(), 6); !errors.Is(err, client.ErrDeadUnknown) || strings.Count(err.Error(), "no such") != 1 {
+	if _, err := c.Get(t.Context(), 6); !errors.Is(err, client.ErrDeadUnknown) ||
+		strings.Count(err.Error(), "no such") != 1 {
 		t.Errorf("unknown: %v", err)
 	}
 	var steps []client.DeadResult
 	step := func(r client.DeadResult) { steps = append(steps, r) }
 	result, err := c.Retry(t.Context(), filter, "es2", step)
-	if err != nil || result.Letters != 3 || result.Skipped["no route wants them"] != 1 || !reflect.DeepEqual(steps, []client.DeadResult{{Letters: 1, Events: 2}}) {
+	if err != nil || result.Letters != 3 || result.Skipped["no route wants them"] != 1 ||
+		!reflect.DeepEqual(steps, []client.DeadResult{{Letters: 1, Events: 2}}) {
 		t.Errorf("%+v after %+v: %v", result, steps, err)
 	}
 	if result, err = c.Purge(t.Context(), client.DeadFilter{All: true}, step); err != nil || result.Events != 6 {
@@ -137,10 +148,12 @@ func TestDeadClient(t *testing.T) {
 	}
 
 	store.err = errors.New("the disk is broken")
-	if _, err := c.List(t.Context(), filter, client.DeadPage{Limit: 1}); err == nil || !strings.Contains(err.Error(), "the disk is broken") {
+	if _, err := c.List(t.Context(), filter, client.DeadPage{Limit: 1}); err == nil ||
+		!strings.Contains(err.Error(), "the disk is broken") {
 		t.Errorf("list: %v", err)
 	}
-	if result, err := c.Retry(t.Context(), filter, "", step); err == nil || err.Error() != "the disk is broken" || result.Letters != 3 {
+	if result, err := c.Retry(t.Context(), filter, "", step); err == nil || err.Error() != "the disk is broken" ||
+		result.Letters != 3 {
 		t.Errorf("retry: %+v %v", result, err)
 	}
 	store.err = client.ErrDeadBusy
@@ -155,9 +168,12 @@ func TestDeadClientFailures(t *testing.T) {
 		want  string
 	}{
 		"a proxy's page": {func(w http.ResponseWriter) { fmt.Fprint(w, "<html>") }, "read the status endpoint's reply"},
-		"refused":        {func(w http.ResponseWriter) { http.Error(w, "token, please", http.StatusUnauthorized) }, "401 Unauthorized: token, please"},
-		"no endpoint":    {func(w http.ResponseWriter) { w.WriteHeader(http.StatusNotFound) }, "404"},
-		"cut":            {func(w http.ResponseWriter) { fmt.Fprintln(w, `{"letters":1}`) }, "ended early"},
+		"refused": {
+			func(w http.ResponseWriter) { http.Error(w, "token, please", http.StatusUnauthorized) },
+			"401 Unauthorized: token, please",
+		},
+		"no endpoint": {func(w http.ResponseWriter) { w.WriteHeader(http.StatusNotFound) }, "404"},
+		"cut":         {func(w http.ResponseWriter) { fmt.Fprintln(w, `{"letters":1}`) }, "ended early"},
 		"cut hard": {func(w http.ResponseWriter) {
 			fmt.Fprintln(w, `{"letters":1}`)
 			_ = http.NewResponseController(w).Flush()
@@ -176,8 +192,11 @@ func TestDeadClientFailures(t *testing.T) {
 			}
 		})
 	}
-	for _, address := range []string{"http://user:s3cr3t@127.0.0.1:1", "http://user:s3cr3t@[::", "http://user:s3cr3t@a b"} {
-		if _, err := (client.DeadLetters{Client: &client.Client{Address: address}}).Get(t.Context(), 1); err == nil || strings.Contains(err.Error(), "s3cr3t") {
+	for _, address := range []string{
+		"http://user:s3cr3t@127.0.0.1:1", "http://user:s3cr3t@[::", "http://user:s3cr3t@a b",
+	} {
+		if _, err := (client.DeadLetters{Client: &client.Client{Address: address}}).Get(t.Context(), 1); err == nil ||
+			strings.Contains(err.Error(), "s3cr3t") {
 			t.Errorf("%s: %v", address, err)
 		}
 	}
@@ -221,7 +240,8 @@ func TestDeadRequests(t *testing.T) {
 			t.Fatal(err)
 		}
 		code, body := do(t, r)
-		if contains := strings.Contains(body, tc.contains); code != tc.code || contains == (tc.path == "/dead-letters" && tc.method == "GET") {
+		if contains := strings.Contains(body, tc.contains); code != tc.code ||
+			contains == (tc.path == "/dead-letters" && tc.method == "GET") {
 			t.Errorf("%s %.60s: %d %s, want %d %s", tc.method, tc.path, code, body, tc.code, tc.contains)
 		}
 		if strings.Contains(body, "\u009b") {
@@ -298,7 +318,8 @@ func TestRecordsInOpenReplies(t *testing.T) {
 		}
 		w := httptest.NewRecorder()
 		s.handler(s.registry()).ServeHTTP(w, r)
-		if got := strings.Contains(w.Body.String(), "[r-1]: version conflict"); w.Code != http.StatusOK || got != tc.want {
+		if got := strings.Contains(w.Body.String(), "[r-1]: version conflict"); w.Code != http.StatusOK ||
+			got != tc.want {
 			t.Errorf("%s: %d, the example is shown: %t", tc.name, w.Code, got)
 		}
 	}
@@ -308,7 +329,8 @@ func TestRecordsInOpenReplies(t *testing.T) {
 func TestAccess(t *testing.T) {
 	open := []string{"GET /", "GET /status", "GET /queue", "GET /metrics", "GET /healthz", "GET /readyz"}
 	closed := []string{
-		"GET /dead-letters", "GET /dead-letters/summary", "GET /dead-letters/1", "GET /dead-letters/export", "POST /dead-letters/retry?all=true",
+		"GET /dead-letters", "GET /dead-letters/summary", "GET /dead-letters/1", "GET /dead-letters/export",
+		"POST /dead-letters/retry?all=true",
 		"POST /dead-letters/purge?all=true", "POST /reload", "POST /outputs/es/pause",
 	}
 	far, near := "10.1.2.3:9880", "127.0.0.1:9880"
@@ -341,8 +363,14 @@ func TestAccess(t *testing.T) {
 		{"elsewhere, an empty token", none, far, "a", bearer(""), 403},
 		{"elsewhere without", token, far, "a", anyone, 401},
 		{"the token", token, far, "a", bearer("t0ken"), 200},
-		{"the token, behind a TLS proxy", token, far, "a", func(r *http.Request) { bearer("t0ken")(r); origin("https://a")(r) }, 200},
-		{"the token, by another site", token, far, "a", func(r *http.Request) { bearer("t0ken")(r); origin("http://b")(r) }, 403},
+		{
+			"the token, behind a TLS proxy", token, far, "a",
+			func(r *http.Request) { bearer("t0ken")(r); origin("https://a")(r) }, 200,
+		},
+		{
+			"the token, by another site", token, far, "a",
+			func(r *http.Request) { bearer("t0ken")(r); origin("http://b")(r) }, 403,
+		},
 		{"a token too short", token, far, "a", bearer("t0ke"), 401},
 		{"no token", token, far, "a", bearer(""), 401},
 		{"the token as a password", token, far, "a", basic("anybody", "t0ken"), 200},
@@ -389,12 +417,15 @@ func TestAccess(t *testing.T) {
 	}
 }
 
-// TestWordsAndAudit: a destination's own words are only for who shows the token, on loopback too; who changes something,
-// and from where, stands in the log.
+// TestWordsAndAudit: a destination's own words are only for who shows the token, on loopback too; who changes
+// something, and from where, stands in the log.
 func TestWordsAndAudit(t *testing.T) {
 	var log strings.Builder
 	s := testServer(func() Snapshot {
-		return Snapshot{Outputs: []Output{{Name: "es", LastError: Failure{Text: "a type", Detail: "a type: hunter2"}}}, DeadLetters: DeadLetters{Count: 2}}
+		return Snapshot{
+			Outputs:     []Output{{Name: "es", LastError: Failure{Text: "a type", Detail: "a type: hunter2"}}},
+			DeadLetters: DeadLetters{Count: 2},
+		}
 	})
 	s.options.Config = Config{Token: setting.NewSecret("t0ken"), Users: []User{{"ops", setting.NewSecret("pass")}}}
 	s.options.DeadLetters, s.options.Log = &letters{n: 2}, zerolog.New(&log)
@@ -407,7 +438,9 @@ func TestWordsAndAudit(t *testing.T) {
 			cancel() // it goes on until the page has left
 		}
 		defer cancel()
-		r = r.WithContext(context.WithValue(ctx, http.LocalAddrContextKey, &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 9880}))
+		r = r.WithContext(
+			context.WithValue(ctx, http.LocalAddrContextKey, &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 9880}),
+		)
 		r.Host = "localhost:9880"
 		if password != "" {
 			r.SetBasicAuth(user, password)
@@ -422,12 +455,14 @@ func TestWordsAndAudit(t *testing.T) {
 			words    bool
 		}{{"", false}, {"wrong", false}, {"t0ken", true}, {"pass", true}} {
 			body := ask("GET", path, "ops", tc.password).Body.String()
-			if strings.Contains(body, "hunter2") != tc.words || path == livePath && (strings.Contains(body, `"words":true`) != tc.words) {
+			if strings.Contains(body, "hunter2") != tc.words ||
+				path == livePath && (strings.Contains(body, `"words":true`) != tc.words) {
 				t.Errorf("%s with %q shows\n%s", path, tc.password, body)
 			}
 		}
 	}
-	if w := ask("GET", "/login", "", ""); w.Code != http.StatusUnauthorized || len(w.Header().Values("WWW-Authenticate")) != 2 {
+	if w := ask("GET", "/login", "", ""); w.Code != http.StatusUnauthorized ||
+		len(w.Header().Values("WWW-Authenticate")) != 2 {
 		t.Errorf("signing in: %d %v", w.Code, w.Header())
 	}
 	if w := ask("GET", "/login", "me", "t0ken"); w.Code != http.StatusSeeOther || w.Header().Get("Location") != "/" {
@@ -438,7 +473,8 @@ func TestWordsAndAudit(t *testing.T) {
 	ask("POST", "/dead-letters/retry?all=true", "ops", "pass")
 	ask("POST", "/dead-letters/purge?output=es", "x", "t0ken")
 	for _, want := range []string{
-		`"who":"somebody on this machine","from":"192.0.2.1:1234","what":"POST /outputs/es/pause","code":422,"message":"a change was asked for at the status endpoint, and refused"`,
+		`"who":"somebody on this machine","from":"192.0.2.1:1234","what":"POST ` +
+			`/outputs/es/pause","code":422,"message":"a change was asked for at the status endpoint, and refused"`,
 		`"who":"user ops","from":"192.0.2.1:1234","what":"POST /dead-letters/retry?all=true","code":200,`,
 		`"who":"the token","from":"192.0.2.1:1234","what":"POST /dead-letters/purge?output=es","code":200,`,
 	} {
@@ -457,7 +493,9 @@ func TestConfigCheck(t *testing.T) {
 	if alone.Check(&why); len(why.Problems) != 1 || why.Problems[0].Key != "private" {
 		t.Errorf("private without anybody who may see anything: %+v", why.Problems)
 	}
-	c := Config{Users: []User{{"a", setting.NewSecret("x")}, {"b:c", setting.NewSecret("x")}, {"a", setting.NewSecret("x")}}}
+	c := Config{
+		Users: []User{{"a", setting.NewSecret("x")}, {"b:c", setting.NewSecret("x")}, {"a", setting.NewSecret("x")}},
+	}
 	var r setting.Report
 	c.Check(&r)
 	if len(r.Problems) != 2 || r.Problems[0].Key != "users[1].name" || r.Problems[1].Key != "users[2].name" {

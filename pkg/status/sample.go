@@ -94,8 +94,8 @@ func (s *Server) sample(ctx context.Context) {
 	}
 }
 
-// snapshot asks the program for its state and adds what is derived from it. Where that hangs, as it may when a disk does,
-// it returns the youngest sample, with the probes' answers of now.
+// snapshot asks the program for its state and adds what is derived from it. Where that hangs, as it may when a disk
+// does, it returns the youngest sample, with the probes' answers of now.
 func (s *Server) snapshot() Snapshot {
 	now, ok := s.taker.take(s.options.Snapshot)
 	if !ok {

@@ -24,7 +24,10 @@ func start(t *testing.T, config Config) (s *Server, address string) {
 	t.Helper()
 	ok := func() error { return nil }
 	config.Address = "127.0.0.1:0"
-	s = New(Options{Config: config, Snapshot: func() Snapshot { return snapshottest.Program(time.Now(), 10) }, Ready: ok, Healthy: ok, Log: zerolog.Nop()})
+	s = New(Options{
+		Config: config, Snapshot: func() Snapshot { return snapshottest.Program(time.Now(), 10) }, Ready: ok,
+		Healthy: ok, Log: zerolog.Nop(),
+	})
 	if err := s.Listen(); err != nil {
 		t.Fatal(err)
 	}
@@ -95,11 +98,15 @@ func TestHTTP(t *testing.T) {
 		{address, "GET", "/status", "10.0.0.1", 403, "localhost only"},
 		{profiled, "GET", "/debug/pprof/", "evil.example", 403, "localhost only"},
 	} {
-		reply, body := ask(t, tc.address, fmt.Sprintf("%s %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", tc.method, tc.path, tc.host))
+		reply, body := ask(t, tc.address,
+			fmt.Sprintf("%s %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", tc.method, tc.path, tc.host))
 		if reply.StatusCode != tc.code || !strings.Contains(body, tc.contains) {
-			t.Errorf("%s %s of %s: %d %.200s, want %d %s", tc.method, tc.path, tc.host, reply.StatusCode, body, tc.code, tc.contains)
+			t.Errorf("%s %s of %s: %d %.200s, want %d %s", tc.method, tc.path, tc.host, reply.StatusCode, body, tc.code,
+				tc.contains)
 		}
-		for _, h := range []string{"Cache-Control", "Content-Security-Policy", "X-Content-Type-Options", "X-Frame-Options"} {
+		for _, h := range []string{
+			"Cache-Control", "Content-Security-Policy", "X-Content-Type-Options", "X-Frame-Options",
+		} {
 			if reply.Header.Get(h) == "" {
 				t.Errorf("%s %s has no %s", tc.method, tc.path, h)
 			}
@@ -120,7 +127,9 @@ func TestHostIsFreeElsewhere(t *testing.T) {
 func TestLimits(t *testing.T) {
 	s, address := start(t, Config{})
 	h := s.http
-	for name, d := range map[string]time.Duration{"header": h.ReadHeaderTimeout, "read": h.ReadTimeout, "write": h.WriteTimeout, "idle": h.IdleTimeout} {
+	for name, d := range map[string]time.Duration{
+		"header": h.ReadHeaderTimeout, "read": h.ReadTimeout, "write": h.WriteTimeout, "idle": h.IdleTimeout,
+	} {
 		if d <= 0 {
 			t.Errorf("no %s time-out", name)
 		}
@@ -147,7 +156,8 @@ func TestListenError(t *testing.T) {
 	_, address := start(t, Config{})
 	s := testServer(nil)
 	s.options.Config.Address = address
-	if err := s.Listen(); err == nil || !strings.Contains(err.Error(), "status.address") || !strings.Contains(err.Error(), "set another address") || !strings.Contains(err.Error(), address) {
+	if err := s.Listen(); err == nil || !strings.Contains(err.Error(), "status.address") ||
+		!strings.Contains(err.Error(), "set another address") || !strings.Contains(err.Error(), address) {
 		t.Errorf("the address is in use: %v", err)
 	}
 	if err := s.Shutdown(t.Context()); err != nil {
@@ -247,12 +257,18 @@ func TestOpenMetrics(t *testing.T) {
 		}
 	}
 	for line, want := range map[string]bool{
-		`aggregator_received_events_created{cluster="seoul"} 1e+09`:                                                                  true,
-		`aggregator_queue_commit_latency_seconds_created 1e+09`:                                                                      true,
-		`aggregator_cluster_rate_limited_seconds_created{cluster="seoul"} 1e+09`:                                                     true,
-		`aggregator_tls_reloads_total{owner="listener public"} 2.0`:                                                                  true,
-		`aggregator_tls_reloads_created{owner="listener public"} 1e+09`:                                                              true,
-		`aggregator_filter_step_in_events_created{filter="nginx",kind="grep",output="es",route="routes[0]",step="1"} 1.00000006e+09`: true,
+		`aggregator_received_events_` +
+			`created{cluster="seoul"} 1e+09`: true,
+		`aggregator_queue_commit_latency_seconds_` +
+			`created 1e+09`: true,
+		`aggregator_cluster_rate_limited_seconds_` +
+			`created{cluster="seoul"} 1e+09`: true,
+		`aggregator_tls_reloads_total{owner="listener ` +
+			`public"} 2.0`: true,
+		`aggregator_tls_reloads_created{owner="listener ` +
+			`public"} 1e+09`: true,
+		`aggregator_filter_step_in_events_created{filter="nginx",kind="grep",output="es",route="routes[0]",step="1"} ` +
+			`1.00000006e+09`: true,
 	} {
 		if strings.Contains(text, line) != want {
 			t.Errorf("%s: found %v, want %v", line, !want, want)

@@ -325,7 +325,9 @@ func TestKafkaTopics(t *testing.T) {
 	})
 	k.want("good", 2000, 0)
 	k.want("small", 2000, 0)
-	if list := command(t, nil, "dead", "list", "--status", "http://"+s.Status, "--output", "bus", "--limit", "1"); !strings.Contains(
+	if list := command(
+		t, nil, "dead", "list", "--status", "http://"+s.Status, "--output", "bus", "--limit", "1",
+	); !strings.Contains(
 		list,
 		"max.message.bytes",
 	) {
@@ -416,9 +418,11 @@ func TestKafkaLogin(t *testing.T) {
 		"ssl.truststore.type=PEM",
 		"ssl.truststore.location="+caFile,
 		"listener.name.clients.scram-sha-256.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required username=\"agent\" password=\"scram-secret\";",
-		"listener.name.clients.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required user_agent=\"plain-secret\";",
+		"listener.name.clients.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule "+
+			"required user_agent=\"plain-secret\";",
 	)
-	const scram, plain = "sasl: {mechanism: scram-sha-256, username: agent, password: scram-secret}", "sasl: {mechanism: plain, username: agent, password: plain-secret}"
+	const scram, plain = "sasl: {mechanism: scram-sha-256, username: agent, password: " +
+		"scram-secret}", "sasl: {mechanism: plain, username: agent, password: plain-secret}"
 	secure := "tls: {ca_file: " + caFile + "}"
 	login := []kgo.Opt{
 		kgo.DialTLSConfig(
@@ -438,7 +442,10 @@ func TestKafkaLogin(t *testing.T) {
 		more                      []string
 	}{
 		{"right", k.address, "logs", "topic logs has 1 partitions", []string{secure, scram}},
-		{"wrong password", k.address, "logs", "SASL_AUTHENTICATION_FAILED", []string{secure, strings.Replace(scram, "scram-secret", "wrong-secret", 1)}},
+		{
+			"wrong password", k.address, "logs", "SASL_AUTHENTICATION_FAILED",
+			[]string{secure, strings.Replace(scram, "scram-secret", "wrong-secret", 1)},
+		},
 		{"no login", k.address, "logs", "does it speak", []string{secure}},
 		{"plain on TLS", k.address, "logs", "TLS", []string{strings.Replace(scram, "tls", "", 1)}},
 		{"not trusted", k.address, "logs", "not trusted", []string{"tls: {}", scram}},
@@ -447,7 +454,10 @@ func TestKafkaLogin(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			config := filepath.Join(t.TempDir(), "a.yaml")
-			if err := os.WriteFile(config, []byte(fmt.Sprintf(kafkaConfig("127.0.0.1:0", tc.broker, tc.topic, tc.more...), t.TempDir())), 0o600); err != nil {
+			if err := os.WriteFile(
+				config, []byte(fmt.Sprintf(kafkaConfig("127.0.0.1:0", tc.broker, tc.topic, tc.more...), t.TempDir())),
+				0o600,
+			); err != nil {
 				t.Fatal(err)
 			}
 			path, err := binary()

@@ -130,13 +130,15 @@ func (v *victoriaLogs) want(s *server, query string, n, doubled int) {
 
 // lines is the output of type http to the input of JSON lines.
 func (v *victoriaLogs) lines() string {
-	return `{type: http, url: "http://` + v.address + `/insert/jsonline?_stream_fields=cluster,tag&_time_field=@timestamp&_msg_field=log", ` +
+	return `{type: http, url: "http://` + v.address +
+		`/insert/jsonline?_stream_fields=cluster,tag&_time_field=@timestamp&_msg_field=log", ` +
 		`batch: {max_wait: 50ms, max_events: 500}, retry: {initial: 50ms, max: 1s}, timeout: 10s}`
 }
 
 // bulk is the output of type elasticsearch to the input for Elasticsearch's clients.
 func (v *victoriaLogs) bulk() string {
-	return `{type: elasticsearch, hosts: ["http://` + v.address + `/insert/elasticsearch"], index: logs, template: {manage: false}, ` +
+	return `{type: elasticsearch, hosts: ["http://` + v.address +
+		`/insert/elasticsearch"], index: logs, template: {manage: false}, ` +
 		`headers: {VL-Stream-Fields: "cluster,tag", VL-Time-Field: "@timestamp", VL-Msg-Field: log}, ` +
 		`batch: {max_wait: 50ms}, retry: {initial: 50ms, max: 1s}}`
 }

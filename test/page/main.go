@@ -1,5 +1,5 @@
-// Command page serves the status page with made-up days, to look at it: go run ./test/page -day bad. The last quarter of an
-// hour is there from the beginning. -list prints the days.
+// Command page serves the status page with made-up days, to look at it: go run ./test/page -day bad. The last quarter
+// of an hour is there from the beginning. -list prints the days.
 package main
 
 import (

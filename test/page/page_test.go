@@ -15,7 +15,8 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/status/snapshot/snapshottest"
 )
 
-// node returns a command that runs a script of the browser's. Without the browser the test is skipped, unless it is required.
+// node returns a command that runs a script of the browser's. Without the browser the test is skipped, unless it is
+// required.
 func node(t *testing.T, script string, args ...string) *exec.Cmd {
 	t.Helper()
 	missing := ""
@@ -68,8 +69,8 @@ func show(t *testing.T, name string, steer bool) (url string) {
 	return ""
 }
 
-// TestInABrowser looks at each day in a real browser: axe finds nothing, nothing scrolls sideways, no text becomes more than
-// text, and verdict and picture are seen without scrolling.
+// TestInABrowser looks at each day in a real browser: axe finds nothing, nothing scrolls sideways, no text becomes more
+// than text, and verdict and picture are seen without scrolling.
 func TestInABrowser(t *testing.T) {
 	for _, d := range snapshottest.Days() {
 		t.Run(d.Name, func(t *testing.T) {

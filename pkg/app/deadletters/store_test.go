@@ -37,7 +37,8 @@ outputs: {pods: {type: stdout}, other: {type: stdout}}
 		t.Fatal(err)
 	}
 	queue, err := memory.Open(buffer.Config{
-		Path: t.TempDir(), SegmentSize: 1 << 20, MaxSize: 1 << 30, WhenFull: "block", Compression: "s2", DeadLetters: deadletter.Config{MaxSize: 1 << 30},
+		Path: t.TempDir(), SegmentSize: 1 << 20, MaxSize: 1 << 30, WhenFull: "block", Compression: "s2",
+		DeadLetters: deadletter.Config{MaxSize: 1 << 30},
 	}, buffer.Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -51,13 +52,17 @@ outputs: {pods: {type: stdout}, other: {type: stdout}}
 		t.Fatal(err)
 	}
 	return Store{
-		Queue: queue, Config: func() *config.Config { return cfg }, Now: func() time.Time { return now }, Log: zerolog.Nop(),
+		Queue: queue, Config: func() *config.Config { return cfg }, Now: func() time.Time { return now },
+		Log:   zerolog.Nop(),
 		Rules: func() Rules { return Rules{Routes: routes, Clusters: clusters} },
 	}, queue
 }
 
 func letter(output, cluster, tag, reason, text string) deadletter.Letter {
-	return deadletter.Letter{Output: output, Cluster: cluster, Tag: tag, Reason: reason, Detail: text, Attempts: 1, Events: 1, Entry: entryOf(text)}
+	return deadletter.Letter{
+		Output: output, Cluster: cluster, Tag: tag, Reason: reason, Detail: text, Attempts: 1, Events: 1,
+		Entry: entryOf(text),
+	}
 }
 
 // some is letters of every kind: refused by an output, by one that is not configured any more, and before any.
@@ -65,8 +70,10 @@ func some() []deadletter.Letter {
 	raw := letter("", "osaka", "kube.a", "invalid_entry", "raw")
 	raw.Entry = []byte{0xc1, 1}
 	return []deadletter.Letter{
-		letter("pods", "seoul", "kube.a", "rejected", "one"), letter("pods", "seoul", "kube.b", "rejected", "two"), letter("gone", "osaka", "kube.a", "rejected", "three"),
-		letter("", "osaka", "host.a", "unrouted", "four"), letter("", "seoul", "host.a", "tag_not_allowed", "five"), raw,
+		letter("pods", "seoul", "kube.a", "rejected", "one"), letter("pods", "seoul", "kube.b", "rejected", "two"),
+		letter("gone", "osaka", "kube.a", "rejected", "three"),
+		letter("", "osaka", "host.a", "unrouted", "four"), letter("", "seoul", "host.a", "tag_not_allowed", "five"),
+		raw,
 	}
 }
 
@@ -98,7 +105,8 @@ func TestList(t *testing.T) {
 			var after uint64
 			for first := true; first || after > 0; first = false {
 				list, err := d.List(t.Context(), tc.filter, client.DeadPage{After: after, Limit: 2, Records: true})
-				if (tc.err == "") != (err == nil) || err != nil && (!errors.Is(err, client.ErrDeadRequest) || !strings.Contains(err.Error(), tc.err)) {
+				if (tc.err == "") != (err == nil) ||
+					err != nil && (!errors.Is(err, client.ErrDeadRequest) || !strings.Contains(err.Error(), tc.err)) {
 					t.Fatalf("got %v, want %q", err, tc.err)
 				}
 				for _, l := range list.Letters {
@@ -128,8 +136,10 @@ func TestGet(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i, want := range []string{
-		`{"log":"one"} to pods`, `{"log":"two"} to pods`, `{"log":"three"} not: their output is not configured any more`,
-		`{"log":"four"} not: no route wants them`, `{"log":"five"} not: their cluster may not send their tag`, "raw c101",
+		`{"log":"one"} to pods`, `{"log":"two"} to pods`,
+		`{"log":"three"} not: their output is not configured any more`,
+		`{"log":"four"} not: no route wants them`, `{"log":"five"} not: their cluster may not send their tag`,
+		"raw c101",
 	} {
 		l, err := d.Get(t.Context(), letters[i].ID)
 		if err != nil {
@@ -169,12 +179,33 @@ func TestRetry(t *testing.T) {
 	}{
 		{"to its own output", client.DeadFilter{Output: "pods"}, "", 2, nil, "", ""},
 		{"to another", client.DeadFilter{Output: "pods"}, "other", 2, nil, "", ""},
-		{"to one that there is not", client.DeadFilter{Output: "pods"}, "nowhere", 0, nil, "", `no output is named "nowhere", there are`},
-		{"of an output that is not configured any more", client.DeadFilter{Output: "gone"}, "", 0, nil, "", "output gone, which refused some of these, is not configured any more"},
+		{
+			"to one that there is not",
+			client.DeadFilter{Output: "pods"},
+			"nowhere", 0, nil, "",
+			`no output is named "nowhere", there are`,
+		},
+		{
+			"of an output that is not configured any more",
+			client.DeadFilter{Output: "gone"},
+			"", 0, nil, "",
+			"output gone, which refused some of these, is not configured any more",
+		},
 		{"of that one, to another", client.DeadFilter{Output: "gone"}, "other", 1, nil, "", ""},
 		{"what no route wants", client.DeadFilter{Reason: "unrouted"}, "", 0, []string{"no route wants them"}, "", ""},
-		{"what the cluster may not send", client.DeadFilter{Reason: "tag_not_allowed"}, "", 0, []string{"their cluster may not send their tag"}, "", ""},
-		{"none", client.DeadFilter{Reason: "nothing"}, "", 0, nil, "none of the 6 dead letters fits what was asked for", ""},
+		{
+			"what the cluster may not send",
+			client.DeadFilter{Reason: "tag_not_allowed"},
+			"", 0,
+			[]string{"their cluster may not send their tag"},
+			"", "",
+		},
+		{
+			"none",
+			client.DeadFilter{Reason: "nothing"},
+			"", 0, nil,
+			"none of the 6 dead letters fits what was asked for", "",
+		},
 		{"nothing chosen", client.DeadFilter{}, "", 0, nil, "", "choose them with a filter, or all"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -200,7 +231,8 @@ func TestRetry(t *testing.T) {
 				t.Errorf("%d letters are left", left)
 			}
 			waits := slices.DeleteFunc(queue.Stats().Waits, func(w buffer.Wait) bool { return w.Pending.Events == 0 })
-			if tc.letters > 0 && (len(waits) != 1 || waits[0].Pending.Events != tc.letters || tc.to != "" && waits[0].Output != tc.to) {
+			if tc.letters > 0 &&
+				(len(waits) != 1 || waits[0].Pending.Events != tc.letters || tc.to != "" && waits[0].Output != tc.to) {
 				t.Errorf("in the queue wait %+v", waits)
 			}
 		})
@@ -214,7 +246,8 @@ func TestPurge(t *testing.T) {
 	if _, err := d.Purge(t.Context(), client.DeadFilter{}, none); !errors.Is(err, client.ErrDeadRequest) {
 		t.Errorf("nothing chosen: %v", err)
 	}
-	if r, err := d.Purge(t.Context(), client.DeadFilter{Cluster: "seoul"}, none); err != nil || r.Letters != 3 || r.Events != 3 {
+	if r, err := d.Purge(t.Context(), client.DeadFilter{Cluster: "seoul"}, none); err != nil || r.Letters != 3 ||
+		r.Events != 3 {
 		t.Errorf("a cluster's: %+v, %v", r, err)
 	}
 	if r, err := d.Purge(t.Context(), client.DeadFilter{All: true}, none); err != nil || r.Letters != 3 {

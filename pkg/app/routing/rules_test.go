@@ -11,7 +11,8 @@ import (
 
 func parse(t *testing.T, text string) *config.Config {
 	t.Helper()
-	cfg, err := config.Parse("test.yaml", []byte(text+"\noutputs: {out: {type: stdout}, other: {type: stdout}}\n"), config.Options{})
+	cfg, err := config.Parse("test.yaml", []byte(text+"\noutputs: {out: {type: stdout}, other: {type: stdout}}\n"),
+		config.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +63,8 @@ routes: [{match: "kube.**", clusters: [seoul], outputs: [out]}]`)
 	if m := routes.Match("osaka", "kube.a"); m != nil && len(m.Outputs) > 0 {
 		t.Errorf("osaka's go to %+v", m)
 	}
-	if !clusters.Allows("seoul", "kube.a") || clusters.Allows("seoul", "host.a") || !clusters.Allows("osaka", "host.a") {
+	if !clusters.Allows("seoul", "kube.a") || clusters.Allows("seoul", "host.a") ||
+		!clusters.Allows("osaka", "host.a") {
 		t.Error("a cluster may send what it may not, or the reverse")
 	}
 	if f := ClusterFields(cfg); len(f) != 1 || f["seoul"]["region"] != "here" {
@@ -77,7 +79,8 @@ filters: {f: [{lookup: {field: a, file: /none.csv, key: a, add: {b: b}}}]}
 routes:
   - {match: "a.**", filters: [f], outputs: [out], continue: true}
   - {match: "b.**", outputs: [other]}`)
-	if _, err := NewRules(cfg, "out", zerolog.Nop()); err == nil || !strings.Contains(err.Error(), "filters.f[0].lookup: ") {
+	if _, err := NewRules(cfg, "out", zerolog.Nop()); err == nil ||
+		!strings.Contains(err.Error(), "filters.f[0].lookup: ") {
 		t.Errorf("got %v", err)
 	}
 	rules, err := NewRules(cfg, "other", zerolog.Nop()) // which the broken filter is not for

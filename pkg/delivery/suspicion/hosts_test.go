@@ -14,8 +14,8 @@ func accept(h *Hosts, host string, n int, now time.Time) {
 	}
 }
 
-// try carries a trial on until it is tried again, and returns how long that took; ok is false where it ends with a verdict, or
-// not within a day.
+// try carries a trial on until it is tried again, and returns how long that took; ok is false where it ends with a
+// verdict, or not within a day.
 func try(h *Hosts, trial *Trial, now time.Time) (waited time.Duration, v Verdict) {
 	for waited < 24*time.Hour {
 		v, wait := h.Judge(trial, now.Add(waited))
@@ -27,7 +27,8 @@ func try(h *Hosts, trial *Trial, now time.Time) (waited time.Duration, v Verdict
 	return waited, Wait
 }
 
-// An event that is refused each time, between requests that the host accepts, is given up at the fifth try, after 15 minutes.
+// An event that is refused each time, between requests that the host accepts, is given up at the fifth try, after 15
+// minutes.
 func TestGuilty(t *testing.T) {
 	h, now := NewHosts(), start
 	accept(h, "a", 1, now)

@@ -164,9 +164,9 @@ func (m *model) run(hours int, poison float64) {
 	}
 }
 
-// TestNoInnocentEventDies delivers to hosts with random backends, some of which refuse what holds poison, all that comes, some of
-// it, or all for a while. No event dies but one that a whole host refuses; and where nothing but poison is refused, all of it
-// comes to its end.
+// TestNoInnocentEventDies delivers to hosts with random backends, some of which refuse what holds poison, all that
+// comes, some of it, or all for a while. No event dies but one that a whole host refuses; and where nothing but poison
+// is refused, all of it comes to its end.
 func TestNoInnocentEventDies(t *testing.T) {
 	seeds := 30
 	if n, err := strconv.Atoi(os.Getenv("AGG_TRIALS")); err == nil {
@@ -175,7 +175,8 @@ func TestNoInnocentEventDies(t *testing.T) {
 	for seed := range uint64(seeds) {
 		r := rand.New(rand.NewPCG(seed, 42))
 		m := &model{
-			r: r, known: NewHosts(), sent: map[int]bool{}, poison: map[int]bool{}, trials: map[int]*Trial{}, asked: map[int]time.Duration{},
+			r: r, known: NewHosts(), sent: map[int]bool{}, poison: map[int]bool{}, trials: map[int]*Trial{},
+			asked: map[int]time.Duration{},
 		}
 		gateway, calm := r.IntN(2) == 0, true
 		for range 1 + r.IntN(3) {

@@ -5,12 +5,13 @@ import "math/bits"
 const (
 	// maxRequests bounds a search: what is left then is searched another time.
 	maxRequests = 128
-	// maxInARow is how many refusals may follow one after another, beyond those that lead down to a single event: then it may
-	// not be the events that are refused.
+	// maxInARow is how many refusals may follow one after another, beyond those that lead down to a single event: then
+	// it may not be the events that are refused.
 	maxInARow = 3
 )
 
-// Search halves the events of a request that was refused as a whole, to find those for which it was. It is for one goroutine.
+// Search halves the events of a request that was refused as a whole, to find those for which it was. It is for one
+// goroutine.
 type Search struct {
 	open     []Span // that are to be sent, the first one last; halves of refused ones
 	now      Span   // that Next has returned

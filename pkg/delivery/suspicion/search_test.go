@@ -64,15 +64,19 @@ func TestSearch(t *testing.T) {
 		{name: "neighbours", n: 100, refuses: holds(50, 51, 52), guilty: []int{50, 51, 52}, requests: 30},
 		{name: "both of two", n: 2, refuses: holds(0, 1), left: 2, requests: 2, barren: true},
 		{name: "a single event", n: 1, refuses: holds(0), left: 1, barren: true},
-		{name: "all", n: 50_000, refuses: func(int, Span) bool { return true }, left: 50_000, requests: 20, barren: true},
+		{
+			name: "all", n: 50_000, refuses: func(int, Span) bool { return true }, left: 50_000, requests: 20,
+			barren: true,
+		},
 		{name: "nothing any more", n: 100, refuses: holds(), requests: 2, flipped: 1},
 		{
 			name: "one request at random", n: 100, refuses: func(request int, _ Span) bool { return request == 0 },
 			requests: 4, flipped: 2,
 		},
 		{
-			name: "all once something was accepted", n: 1000, refuses: func(request int, _ Span) bool { return request > 0 },
-			guilty: []int{500, 501, 502}, left: 497, requests: 20,
+			name: "all once something was accepted", n: 1000,
+			refuses: func(request int, _ Span) bool { return request > 0 },
+			guilty:  []int{500, 501, 502}, left: 497, requests: 20,
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -97,7 +101,11 @@ func TestSearchLosesNoEvent(t *testing.T) {
 			poison = append(poison, r.IntN(n))
 		}
 		flaky := r.Float64() * float64(r.IntN(2))
-		o := search(n, func(request int, span Span) bool { return holds(poison...)(request, span) || r.Float64() < flaky })
+		o := search(n, func(
+			request int, span Span,
+		) bool {
+			return holds(poison...)(request, span) || r.Float64() < flaky
+		})
 		all := slices.Concat(o.guilty, o.accepted, o.left)
 		if slices.Sort(all); len(all) != n || !slices.IsSorted(o.left) {
 			t.Fatalf("seed %d: %d events of %d", seed, len(all), n)

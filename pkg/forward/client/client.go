@@ -1,5 +1,5 @@
-// Package client is the other side of the Forward protocol: it logs in, sends messages of every form and awaits their acks,
-// for the forward output, for aggregator send and for tests.
+// Package client is the other side of the Forward protocol: it logs in, sends messages of every form and awaits their
+// acks, for the forward output, for aggregator send and for tests.
 package client
 
 import (
@@ -53,8 +53,8 @@ type Login struct {
 // Format keeps the secrets out of whatever prints a configuration.
 func (*Login) Format(s fmt.State, _ rune) { _, _ = s.Write([]byte("<secret>")) }
 
-// minConcealed is the length from which on a secret is searched in a server's words: a shorter one would be found in plain
-// words.
+// minConcealed is the length from which on a secret is searched in a server's words: a shorter one would be found in
+// plain words.
 const minConcealed = 6
 
 // conceal puts stars in place of the secrets in a server's words, which are logged and shown.
@@ -243,7 +243,8 @@ func guard(ctx context.Context, timeout time.Duration, setDeadline func(time.Tim
 
 // cause puts the reason why ctx ended in place of the timeout that its end looks like.
 func cause(ctx context.Context, err error) error {
-	if cause := context.Cause(ctx); cause != nil && !errors.Is(err, cause) && (errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.Canceled)) {
+	if cause := context.Cause(ctx); cause != nil && !errors.Is(err, cause) &&
+		(errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.Canceled)) {
 		return fmt.Errorf("%w (%w)", cause, err)
 	}
 	return err

@@ -17,8 +17,8 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/outputs/stdout"
 )
 
-// Kinds returns the types of outputs, in the order in which documentation has them. keys are shared by all outputs to AWS
-// that they make; nil: each has its own.
+// Kinds returns the types of outputs, in the order in which documentation has them. keys are shared by all outputs to
+// AWS that they make; nil: each has its own.
 func Kinds(keys *awsclient.Credentials) []outputs.Kind {
 	return []outputs.Kind{
 		file.Kind(),

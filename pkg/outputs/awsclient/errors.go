@@ -121,7 +121,8 @@ func (e *UnprovedError) Error() string {
 	if kind == "" {
 		kind = "no type"
 	}
-	return fmt.Sprintf("the answer %d of type %s proves nothing, as it lacks %s: is this a proxy's page?", e.Status, oneLine(kind), e.Lacks)
+	return fmt.Sprintf("the answer %d of type %s proves nothing, as it lacks %s: is this a proxy's page?", e.Status,
+		oneLine(kind), e.Lacks)
 }
 
 // badKeys says whether the error code may be cured by fetching the credentials anew.
@@ -181,7 +182,8 @@ func describe(err error) string {
 	case errors.Is(err, context.DeadlineExceeded):
 		return "no answer within the time-out"
 	case hasAnswer:
-		return fmt.Sprintf("HTTP status %d, which could not be read: %s", response.HTTPStatusCode(), outputs.Words(oneLine(response.Err.Error()), ""))
+		return fmt.Sprintf("HTTP status %d, which could not be read: %s", response.HTTPStatusCode(),
+			outputs.Words(oneLine(response.Err.Error()), ""))
 	}
 	var send *smithyhttp.RequestSendError
 	if errors.As(err, &send) {
@@ -220,7 +222,8 @@ func hint(code string) string {
 	case "ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired":
 		return "; renew the credentials: they are read again with each try"
 	case "InvalidClientTokenId", "InvalidAccessKeyId", "UnrecognizedClientException", "InvalidToken":
-		return "; AWS does not know the access key: check the credentials, and that the region is enabled for the account"
+		return "; AWS does not know the access key: check the credentials, and that the region is enabled for " +
+			"the account"
 	case "SignatureDoesNotMatch", "InvalidSignatureException", "RequestTimeTooSkewed", "RequestInTheFuture":
 		return "; check this machine's clock, then the secret access key"
 	case "AccessDenied", "AccessDeniedException":

@@ -194,8 +194,9 @@ func (d *delivery) settle(st *stream, turn Turn, order []int32, outcomes []Outco
 		failed++
 		line := refusals().Find(0, out.Code, "")
 		f := &failure{
-			reason: line.Reason, detail: d.place() + out.Code + outputs.Words(": "+oneLine(out.Message), "") + hint(out.Code),
-			kind: outputs.KindOf(out.Code), remedy: line.Remedy,
+			reason: line.Reason,
+			detail: d.place() + out.Code + outputs.Words(": "+oneLine(out.Message), "") + hint(out.Code),
+			kind:   outputs.KindOf(out.Code), remedy: line.Remedy,
 		}
 		switch {
 		case out.Code == unproved:
@@ -255,7 +256,10 @@ func (d *delivery) fail(order []int32, f *failure) {
 		return
 	}
 	for _, i := range order {
-		d.failed = append(d.failed, outputs.Failure{Index: int(i), Reason: f.reason, Status: f.status, Detail: f.detail, Target: d.name, Kind: f.kind, Remedy: f.remedy})
+		d.failed = append(d.failed, outputs.Failure{
+			Index: int(i), Reason: f.reason, Status: f.status, Detail: f.detail, Target: d.name, Kind: f.kind,
+			Remedy: f.remedy,
+		})
 	}
 	d.note(f)
 }
@@ -269,7 +273,8 @@ func (d *delivery) note(f *failure) {
 
 func severity(r outputs.Reason) int {
 	return slices.Index([]outputs.Reason{
-		outputs.ReasonPaced, outputs.ReasonTooLarge, outputs.ReasonRejected, outputs.ReasonTarget, outputs.ReasonThrottled,
+		outputs.ReasonPaced, outputs.ReasonTooLarge, outputs.ReasonRejected, outputs.ReasonTarget,
+		outputs.ReasonThrottled,
 		outputs.ReasonServer, outputs.ReasonNetwork, outputs.ReasonAuth,
 	}, r)
 }
@@ -279,7 +284,10 @@ func (d *delivery) result() error {
 	if len(d.failed) == 0 {
 		return nil
 	}
-	e := &outputs.SendError{Reason: d.worst.reason, RetryAfter: max(d.wish, d.pause), Err: &sendError{d.worst.detail, d.worst.err}, Remedy: d.worst.remedy}
+	e := &outputs.SendError{
+		Reason: d.worst.reason, RetryAfter: max(d.wish, d.pause), Err: &sendError{d.worst.detail, d.worst.err},
+		Remedy: d.worst.remedy,
+	}
 	if d.ended != nil && !d.taken && len(d.failed) == len(d.events) {
 		e.Reason, e.Status = d.ended.reason, d.ended.status
 		return e

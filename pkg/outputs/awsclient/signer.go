@@ -106,7 +106,9 @@ func (t *signedTransport) sign(req *http.Request) error {
 	unsized := req.WithContext(req.Context())
 	unsized.ContentLength = 0
 	at := t.now().Add(time.Duration(t.skew.Load())).UTC()
-	if err := t.v4.SignHTTP(req.Context(), keys, unsized, req.Header.Get(hashHeader), t.service, t.region, at); err != nil {
+	if err := t.v4.SignHTTP(
+		req.Context(), keys, unsized, req.Header.Get(hashHeader), t.service, t.region, at,
+	); err != nil {
 		return fmt.Errorf("sign the request: %w", err)
 	}
 	return nil
@@ -161,7 +163,10 @@ func (f failing) Read([]byte) (int, error) { return 0, f.err }
 // do.
 func RefusesKeys(text string) bool {
 	text = strings.ToLower(text)
-	for _, words := range []string{"security token", "credential should be scoped", "signature", "access key", "expiredtoken", "invalidclienttokenid", "unrecognizedclient"} {
+	for _, words := range []string{
+		"security token", "credential should be scoped", "signature", "access key", "expiredtoken",
+		"invalidclienttokenid", "unrecognizedclient",
+	} {
 		if strings.Contains(text, words) {
 			return true
 		}

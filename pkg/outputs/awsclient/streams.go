@@ -45,7 +45,9 @@ func OutcomeOf(id, code, message *string) Outcome {
 	case code != nil && *code != "":
 		return Outcome{Code: *code, Message: aws.ToString(message)}
 	case id == nil || *id == "":
-		return Outcome{Code: unproved, Message: "the answer gives the record no id, which proves nothing; it is sent again"}
+		return Outcome{
+			Code: unproved, Message: "the answer gives the record no id, which proves nothing; it is sent again",
+		}
 	}
 	return Outcome{}
 }
@@ -156,7 +158,10 @@ func (s *Streams) SetClusterFields(fields map[string]map[string]string) { s.fiel
 
 // Connect checks the streams of the clusters, as outputs.Connector wants it. describe returns a stream's
 // status; what asks for it is called action.
-func (s *Streams) Connect(ctx context.Context, clusters []string, action string, describe func(ctx context.Context, stream string) (string, error)) (string, error) {
+func (s *Streams) Connect(
+	ctx context.Context, clusters []string, action string,
+	describe func(ctx context.Context, stream string) (string, error),
+) (string, error) {
 	names, ok := s.o.Limits.names(s.o.Stream, clusters)
 	if !ok {
 		return fmt.Sprintf("not checked: the streams of %q depend on the events", s.o.Stream), nil

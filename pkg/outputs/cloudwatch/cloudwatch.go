@@ -56,7 +56,9 @@ func New(cfg Config, o Options) (*Output, error) {
 	if err != nil {
 		return nil, fmt.Errorf("output %s: %w", o.Name, err)
 	}
-	client, err := awsclient.Load(context.Background(), cfg.Config, awsclient.Options{Log: o.Log, Credentials: o.Credentials})
+	client, err := awsclient.Load(context.Background(), cfg.Config, awsclient.Options{
+		Log: o.Log, Credentials: o.Credentials,
+	})
 	if err != nil {
 		return nil, fmt.Errorf("output %s: %w", o.Name, err)
 	}

@@ -65,7 +65,10 @@ func basic() Config {
 
 // at returns an event with the time and the record {"log": text} in a chunk of its own tag.
 func at(tag string, when time.Time, text string) event.Event {
-	record := append([]byte{0x81, 0xa3, 'l', 'o', 'g', 0xdb, byte(len(text) >> 24), byte(len(text) >> 16), byte(len(text) >> 8), byte(len(text))}, text...)
+	record := append([]byte{
+		0x81, 0xa3, 'l', 'o', 'g', 0xdb, byte(len(text) >> 24), byte(len(text) >> 16), byte(len(text) >> 8),
+		byte(len(text)),
+	}, text...)
 	return event.Event{
 		Chunk: &event.Chunk{Seq: 1, Cluster: "a", Tag: tag, Received: now()},
 		Time:  event.Time{Sec: when.Unix(), Nsec: uint32(when.Nanosecond())}, Record: record,
@@ -145,10 +148,12 @@ func TestMakesGroupAndStream(t *testing.T) {
 		t.Fatal(err)
 	}
 	g := r.cw.Groups()["/k8s/a"]
-	if g.RetentionDays != 30 || g.Class != "INFREQUENT_ACCESS" || g.Tags["team"] != "logs" || len(g.Streams["web"]) != 1 {
+	if g.RetentionDays != 30 || g.Class != "INFREQUENT_ACCESS" || g.Tags["team"] != "logs" ||
+		len(g.Streams["web"]) != 1 {
 		t.Errorf("made %+v", g)
 	}
-	if err := r.out.Send(t.Context(), batch(at("web", now(), "y"))); err != nil || r.aws.Requests("Logs_20140328.CreateLogStream") != 2 {
+	if err := r.out.Send(t.Context(), batch(at("web", now(), "y"))); err != nil ||
+		r.aws.Requests("Logs_20140328.CreateLogStream") != 2 {
 		t.Errorf("the second time: %v, %d streams made", err, r.aws.Requests("Logs_20140328.CreateLogStream"))
 	}
 }
@@ -160,10 +165,16 @@ func TestMakingFails(t *testing.T) {
 		reason       outputs.Reason
 		text         string
 	}{
-		{"auto_create is off", "", func(c *Config) { c.AutoCreate = false }, outputs.ReasonTarget, "auto_create is false"},
+		{
+			"auto_create is off", "", func(c *Config) { c.AutoCreate = false }, outputs.ReasonTarget,
+			"auto_create is false",
+		},
 		{"no CreateLogGroup", "CreateLogGroup", nil, outputs.ReasonTarget, "CreateLogGroup"},
 		{"no CreateLogStream", "CreateLogStream", nil, outputs.ReasonTarget, "CreateLogStream"},
-		{"no PutRetentionPolicy", "PutRetentionPolicy", func(c *Config) { c.RetentionDays = 7 }, outputs.ReasonTarget, "PutRetentionPolicy"},
+		{
+			"no PutRetentionPolicy", "PutRetentionPolicy", func(c *Config) { c.RetentionDays = 7 },
+			outputs.ReasonTarget, "PutRetentionPolicy",
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			cfg := basic()
@@ -286,8 +297,8 @@ func TestOneStreamOnly(t *testing.T) {
 	}
 }
 
-// TestWholeBatch has all events of a batch fail: they are named unless those for other streams would fail too, so that a
-// log group that can't be written to does not stop the others.
+// TestWholeBatch has all events of a batch fail: they are named unless those for other streams would fail too, so that
+// a log group that can't be written to does not stop the others.
 func TestWholeBatch(t *testing.T) {
 	for _, tc := range []struct {
 		code   string
@@ -344,7 +355,8 @@ func TestThrottled(t *testing.T) {
 	})
 	err := r.out.Send(t.Context(), batch(events...))
 	var se *outputs.SendError
-	if !errors.As(err, &se) || len(se.Failed) > 0 || se.Reason != outputs.ReasonThrottled || se.RetryAfter != 3*time.Second {
+	if !errors.As(err, &se) || len(se.Failed) > 0 || se.Reason != outputs.ReasonThrottled ||
+		se.RetryAfter != 3*time.Second {
 		t.Errorf("%d events failed: %v", len(se.Failed), err)
 	}
 	if n := r.aws.Requests(put); n > parallel {
@@ -378,7 +390,8 @@ func TestTimeout(t *testing.T) {
 	r := newRig(t, cfg)
 	r.cw.Add("/k8s/a", "web")
 	r.aws.SetFault(func(string) awstest.Fault { return awstest.Fault{Hang: true, Stored: true} })
-	if f := r.failures(t, batch(at("web", now(), "x"), at("web", now(), "y"))); f[0].Reason != outputs.ReasonNetwork || len(f) != 2 {
+	if f := r.failures(t, batch(at("web", now(), "x"), at("web", now(), "y"))); f[0].Reason != outputs.ReasonNetwork ||
+		len(f) != 2 {
 		t.Errorf("failed %+v", f)
 	}
 	if n := r.out.Report().PossibleDuplicates; n != 2 {

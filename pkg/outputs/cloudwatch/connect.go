@@ -39,7 +39,8 @@ func (o *Output) Connect(ctx context.Context, clusters []string) (string, error)
 	case o.cfg.AutoCreate:
 		return o.found("log group " + strings.Join(missing, ", ") + " is made with the first event"), nil
 	}
-	return "", fmt.Errorf("log group %s is missing, and auto_create is false: create it, or set auto_create", strings.Join(missing, ", "))
+	return "", fmt.Errorf("log group %s is missing, and auto_create is false: create it, or set auto_create",
+		strings.Join(missing, ", "))
 }
 
 func (o *Output) found(what string) string { return "CloudWatch Logs in " + o.cfg.Region + ": " + what }
@@ -57,7 +58,11 @@ func (o *Output) groups(clusters []string) (groups []string, known bool) {
 	}
 	for _, cluster := range clusters {
 		with := func(tag string, sec int64) string {
-			return string(o.names.appendGroup(nil, &event.Event{Chunk: &event.Chunk{Cluster: cluster, Tag: tag}, Time: event.Time{Sec: sec}, Record: []byte{0x80}}))
+			return string(
+				o.names.appendGroup(nil, &event.Event{
+					Chunk: &event.Chunk{Cluster: cluster, Tag: tag}, Time: event.Time{Sec: sec}, Record: []byte{0x80},
+				}),
+			)
 		}
 		a, b := with("a.a.a.a", 0), with("b.b.b.b", 59_999_999_999)
 		if a != b || strings.Contains(o.cfg.LogGroup, "{record") {
@@ -82,5 +87,9 @@ func (o *Output) hasGroup(ctx context.Context, group string, known bool) (bool, 
 	if err != nil {
 		return false, err
 	}
-	return slices.ContainsFunc(out.LogGroups, func(g types.LogGroup) bool { return aws.ToString(g.LogGroupName) == group }), nil
+	return slices.ContainsFunc(out.LogGroups, func(
+		g types.LogGroup,
+	) bool {
+		return aws.ToString(g.LogGroupName) == group
+	}), nil
 }

@@ -15,7 +15,8 @@ import (
 func Kind(keys *awsclient.Credentials) outputs.Kind {
 	const own = "cloudwatch_logs"
 	return outputs.Kind{
-		Name: own, Summary: "Amazon CloudWatch Logs", Example: "region: eu-central-1, log_group: logs, log_stream: logs",
+		Name: own, Summary: "Amazon CloudWatch Logs",
+		Example:   "region: eu-central-1, log_group: logs, log_stream: logs",
 		CPUMicros: 1e6 / 414_000, // taken for Firehose's
 		NewConfig: func() outputs.Config { return new(Config) },
 		New: outputs.Make(func(c *Config, d outputs.Deps) (outputs.Output, error) {
@@ -34,7 +35,8 @@ func Kind(keys *awsclient.Credentials) outputs.Kind {
 func needs(l outputs.Load) []string {
 	requests := int(math.Ceil(max((l.BytesPerSecond+eventOverhead*l.EventsPerSecond)/maxRequestBytes, 1)))
 	all := []string{fmt.Sprintf(
-		"CloudWatch Logs: %s/s, so at least %s of 1 MiB a second, and more with many log streams; the account's quota of PutLogEvents counts.",
+		"CloudWatch Logs: %s/s, so at least %s of 1 MiB a second, and more with many log streams; the account's "+
+			"quota of PutLogEvents counts.",
 		humanize.Bytes(l.BytesPerSecond),
 		humanize.Count(requests, "request"),
 	)}

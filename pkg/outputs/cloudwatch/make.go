@@ -104,7 +104,8 @@ type maker struct {
 func newMaker(cfg *Config, api *logs.Client, log zerolog.Logger, now func() time.Time) *maker {
 	return &maker{
 		cfg: cfg, api: api, log: log, now: now, turn: make(chan struct{}, 1),
-		made: map[string]int{}, refused: map[name]struct{}{}, suspects: map[name]bool{}, search: map[name]int{}, bare: map[string]struct{}{},
+		made: map[string]int{}, refused: map[name]struct{}{}, suspects: map[name]bool{}, search: map[name]int{},
+		bare:   map[string]struct{}{},
 		tended: map[string]time.Time{},
 	}
 }
@@ -183,8 +184,12 @@ func (m *maker) mayMake(cluster string, n name) bool {
 		return true
 	}
 	if len(m.refused) == 0 {
-		m.log.Warn().Str("cluster", cluster).Str("stream", n.String()).Int("max_streams_per_hour", m.cfg.MaxStreamsPerHour).
-			Msg("no more log streams are made within this hour: events for new ones go to those named after \"" + otherValue + "\"")
+		m.log.Warn().Str("cluster", cluster).Str("stream", n.String()).
+			Int("max_streams_per_hour", m.cfg.MaxStreamsPerHour).
+			Msg(
+				"no more log streams are made within this hour: events for new ones go to those named after \"" +
+					otherValue + "\"",
+			)
 	}
 	if len(m.refused) >= maxNames {
 		clear(m.refused)
@@ -196,7 +201,13 @@ func (m *maker) mayMake(cluster string, n name) bool {
 // make makes what n lacks, on the account of cluster. What exists by then is fine: others make it too.
 func (m *maker) make(ctx context.Context, cluster string, n name, r round) (over bool, c *cause) {
 	if !m.cfg.AutoCreate {
-		return false, &cause{reason: outputs.ReasonTarget, code: notFound, making: true, remedy: "create it, or set `auto_create`", text: fmt.Sprintf("log group %s or its stream %s is missing, and auto_create is false: create it, or set auto_create", n.group, n.stream)}
+		return false, &cause{
+			reason: outputs.ReasonTarget, code: notFound, making: true, remedy: "create it, or set `auto_create`",
+			text: fmt.Sprintf(
+				"log group %s or its stream %s is missing, and auto_create is false: create it, or set auto_create",
+				n.group, n.stream,
+			),
+		}
 	}
 	select {
 	case m.turn <- struct{}{}:
@@ -290,6 +301,8 @@ func (m *maker) notices() []string {
 	if len(m.refused) == 0 {
 		return all
 	}
-	return append(all, fmt.Sprintf("max_streams_per_hour (%d) is reached: events for %d or more new log streams go to those named after %q",
-		m.cfg.MaxStreamsPerHour, len(m.refused), otherValue))
+	return append(all,
+		fmt.Sprintf("max_streams_per_hour (%d) is reached: events for %d or more new log streams go to those "+
+			"named after %q",
+			m.cfg.MaxStreamsPerHour, len(m.refused), otherValue))
 }

@@ -16,11 +16,12 @@ import (
 // tendAgain is when a group is looked at again whose retention could not be set while events go to it.
 const tendAgain = time.Hour
 
-const noticeBlind = "the credentials may not look at log groups (logs:DescribeLogGroups), so one that another run or replica has made " +
+const noticeBlind = "the credentials may not look at log groups (logs:DescribeLogGroups), so one that another run or " +
+	"replica has made " +
 	"without its retention is not noticed"
 
-// retain sets the retention of a group that has none, whoever made it: a run that was killed before it could, or another
-// replica. No stream of it is made before, so that the first failure does not leave it to keep events for ever.
+// retain sets the retention of a group that has none, whoever made it: a run that was killed before it could, or
+// another replica. No stream of it is made before, so that the first failure does not leave it to keep events for ever.
 func (m *maker) retain(ctx context.Context, group string) *cause {
 	m.mu.Lock()
 	_, bare := m.bare[group]
@@ -43,7 +44,8 @@ func (m *maker) retain(ctx context.Context, group string) *cause {
 		return problem(fmt.Sprintf("set the retention of log group %s to %d days", group, m.cfg.RetentionDays), err)
 	}
 	if err == nil {
-		m.log.Info().Str("group", group).Int("days", m.cfg.RetentionDays).Msg("retention set of a log group that had none")
+		m.log.Info().Str("group", group).Int("days", m.cfg.RetentionDays).
+			Msg("retention set of a log group that had none")
 		m.tend(group, time.Time{})
 	}
 	m.mu.Lock()
@@ -99,7 +101,8 @@ func (m *maker) retainFlowing(ctx context.Context, group string) {
 	}
 	if c := m.retain(ctx, group); c != nil {
 		m.tend(group, m.now().Add(tendAgain))
-		m.log.Warn().Str("group", group).Str("error", outputs.Public(c.text)).Msg("a log group that events go to has no retention, and it can't be set: it keeps them for ever")
+		m.log.Warn().Str("group", group).Str("error", outputs.Public(c.text)).
+			Msg("a log group that events go to has no retention, and it can't be set: it keeps them for ever")
 	}
 }
 

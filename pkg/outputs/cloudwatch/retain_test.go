@@ -23,11 +23,20 @@ func TestRetentionOfHalfMadeGroups(t *testing.T) {
 	}{
 		{"no group", func(*rig) {}, 7, true, 0},
 		{"a group that another run has made", func(r *rig) { r.cw.Add("/k8s/a") }, 7, true, 0},
-		{"the same, and setting it is denied", func(r *rig) { r.cw.Add("/k8s/a"); r.aws.Deny(setRetention, true) }, 0, false, 0},
-		{"the same, and it can't be looked at", func(r *rig) { r.cw.Add("/k8s/a"); r.aws.Deny(look, true) }, 0, true, 1},
+		{
+			"the same, and setting it is denied", func(r *rig) { r.cw.Add("/k8s/a"); r.aws.Deny(setRetention, true) },
+			0, false, 0,
+		},
+		{
+			"the same, and it can't be looked at", func(r *rig) { r.cw.Add("/k8s/a"); r.aws.Deny(look, true) }, 0, true,
+			1,
+		},
 		{"no group, and none can be looked at", func(r *rig) { r.aws.Deny(look, true) }, 7, true, 1},
 		{"a group that events go to", func(r *rig) { r.cw.Add("/k8s/a", "web") }, 7, true, 0},
-		{"the same, and setting it is denied: nothing is held up", func(r *rig) { r.cw.Add("/k8s/a", "web"); r.aws.Deny(setRetention, true) }, 0, true, 0},
+		{
+			"the same, and setting it is denied: nothing is held up",
+			func(r *rig) { r.cw.Add("/k8s/a", "web"); r.aws.Deny(setRetention, true) }, 0, true, 0,
+		},
 		{"others whose names begin alike", func(r *rig) { r.cw.Add("/k8s/a-more"); r.cw.Add("/k8s/a") }, 7, true, 0},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -57,7 +66,8 @@ func TestRetentionOfHalfMadeGroups(t *testing.T) {
 			}
 			r.aws.Deny(setRetention, false)
 			if !tc.delivered {
-				if failed := r.failures(t, batch(at("web", now(), "a"))); len(failed) > 0 || r.cw.Groups()["/k8s/a"].RetentionDays != 7 {
+				if failed := r.failures(t, batch(at("web", now(), "a"))); len(failed) > 0 ||
+					r.cw.Groups()["/k8s/a"].RetentionDays != 7 {
 					t.Errorf("once it is allowed: %+v, retention %d", failed, r.cw.Groups()["/k8s/a"].RetentionDays)
 				}
 			}

@@ -96,7 +96,8 @@ func (s *sending) fail(t *target, events []int32, c *cause) {
 	defer s.mu.Unlock()
 	for _, i := range events {
 		s.failed = append(s.failed, outputs.Failure{
-			Index: int(i), Reason: c.reason, Status: c.status, Detail: c.text, Target: goes, Kind: outputs.KindOf(c.code), Remedy: c.remedy,
+			Index: int(i), Reason: c.reason, Status: c.status, Detail: c.text, Target: goes,
+			Kind: outputs.KindOf(c.code), Remedy: c.remedy,
 		})
 	}
 	if s.cause == nil && !c.reason.Final() {
@@ -288,7 +289,9 @@ func (s *sending) put(ctx context.Context, t *target, events []int32) *cause {
 	}
 	once, cancel := s.o.request(ctx)
 	defer cancel()
-	out, err := s.o.api.PutLogEvents(once, &logs.PutLogEventsInput{LogGroupName: &t.group, LogStreamName: &t.stream, LogEvents: in})
+	out, err := s.o.api.PutLogEvents(once, &logs.PutLogEventsInput{
+		LogGroupName: &t.group, LogStreamName: &t.stream, LogEvents: in,
+	})
 	if err != nil {
 		c := causeOf("put events into "+t.String(), err)
 		// ServiceUnavailableException as well.
@@ -353,7 +356,10 @@ func (s *sending) refuse(t *target, events []int32, info *types.RejectedLogEvent
 			continue
 		}
 		at := time.UnixMilli(ms).UTC().Format(time.RFC3339)
-		s.fail(t, events[n:n+1], &cause{reason: outputs.ReasonRejected, text: "[" + t.String() + "] CloudWatch Logs refused the event's time, " + at + ": " + why})
+		s.fail(t, events[n:n+1], &cause{
+			reason: outputs.ReasonRejected,
+			text:   "[" + t.String() + "] CloudWatch Logs refused the event's time, " + at + ": " + why,
+		})
 	}
 }
 

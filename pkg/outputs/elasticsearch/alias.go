@@ -102,7 +102,8 @@ func (a *aliases) makeAlias(ctx context.Context, name string) error {
 			return err
 		}
 		return fmt.Errorf(
-			"the index %s is there, and the alias %s is not: make it the alias's write index (POST /_aliases), or delete it if it is empty",
+			"the index %s is there, and the alias %s is not: make it the alias's write index (POST /_aliases), or "+
+				"delete it if it is empty",
 			name+firstIndex,
 			name,
 		)

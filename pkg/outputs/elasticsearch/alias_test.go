@@ -26,14 +26,19 @@ func TestAliasIsMadeOnceAndRollsOver(t *testing.T) {
 			var wg sync.WaitGroup
 			for i, o := range []*Output{first, second} { // two replicas begin at once
 				wg.Go(func() {
-					if err := o.Send(t.Context(), outputtest.Batch(outputtest.Chunk(uint64(i+1), "a", "t", 5, 5*i, 10))); err != nil {
+					if err := o.Send(
+						t.Context(), outputtest.Batch(outputtest.Chunk(uint64(i+1), "a", "t", 5, 5*i, 10)),
+					); err != nil {
 						t.Error(err)
 					}
 				})
 			}
 			wg.Wait()
 			s.Rollover("app-a")
-			if err := first.Send(t.Context(), outputtest.Batch(outputtest.Chunk(3, "a", "t", 5, 10, 10), outputtest.Chunk(4, "b", "t", 5, 15, 10))); err != nil {
+			if err := first.Send(
+				t.Context(),
+				outputtest.Batch(outputtest.Chunk(3, "a", "t", 5, 10, 10), outputtest.Chunk(4, "b", "t", 5, 15, 10)),
+			); err != nil {
 				t.Fatal(err)
 			}
 			counts := map[string]int{}
@@ -131,7 +136,10 @@ func TestAliasSettings(t *testing.T) {
 		{"with a date", func(c *Config) { c.Alias = "app-%Y" }, "alias"},
 		{"as a data stream", func(c *Config) { c.DataStream, c.Fields.Time = true, "@timestamp" }, "data_stream"},
 		{"that begins wrongly", func(c *Config) { c.Alias = "-x" }, "alias"},
-		{"on Serverless", func(c *Config) { c.AWS, c.ID = &AWS{Region: "eu-central-1", Service: "aoss"}, idNone }, "aws.service"},
+		{
+			"on Serverless", func(c *Config) { c.AWS, c.ID = &AWS{Region: "eu-central-1", Service: "aoss"}, idNone },
+			"aws.service",
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			c := Config{Common: outputs.Common{Type: "elasticsearch"}, Hosts: []string{"https://a:9200"}, ID: idAuto}

@@ -14,9 +14,18 @@ import (
 // AWS says that the hosts are Amazon's, and whose requests these are.
 type AWS struct {
 	Region     string         `yaml:"region" required:"true" help:"of the domain or collection"`
-	Service    string         `yaml:"service" default:"es" enum:"es|aoss" help:"es: Amazon OpenSearch Service; aoss: OpenSearch Serverless"`
-	RoleARN    string         `yaml:"role_arn" help:"a role to assume; default: the credentials of the environment, a profile, IRSA, EKS pod identity or the instance"`
+	Service    string         `yaml:"service" default:"es" enum:"es|aoss"`
+	RoleARN    string         `yaml:"role_arn"`
 	ExternalID setting.Secret `yaml:"external_id" help:"that the role's owner asks for"`
+}
+
+// Help implements setting.Explained.
+func (AWS) Help() map[string]string {
+	return map[string]string{
+		"service": "es: Amazon OpenSearch Service; aoss: OpenSearch Serverless",
+		"role_arn": "a role to assume; default: the credentials of the environment, a profile, IRSA, EKS pod " +
+			"identity or the instance",
+	}
 }
 
 const serverless = "aoss"
@@ -73,14 +82,18 @@ func adviseAWS(a *AWS, code int, text string) string {
 	case code != http.StatusForbidden && code != http.StatusUnauthorized:
 		return ""
 	case strings.Contains(lower, "no permissions for"):
-		return "fine-grained access control refuses it: map the role that signs, by its ARN, to a role of OpenSearch's security plugin that may " +
+		return "fine-grained access control refuses it: map the role that signs, by its ARN, to a role of " +
+			"OpenSearch's security plugin that may " +
 			"cluster_monitor, indices:data/write/bulk and, on these indices, create_index and write"
 	case strings.Contains(lower, "is not authorized to perform"):
-		return "the policy refuses it: both the role's own and the domain's access policy have to allow es:ESHttpGet, es:ESHttpPut and es:ESHttpPost there"
+		return "the policy refuses it: both the role's own and the domain's access policy have to allow " +
+			"es:ESHttpGet, es:ESHttpPut and es:ESHttpPost there"
 	case awsclient.RefusesKeys(text):
-		return "check aws.region and aws.service, that the host is the domain's own name, and where the credentials come from"
+		return "check aws.region and aws.service, that the host is the domain's own name, and where the " +
+			"credentials come from"
 	case a.Service == serverless:
-		return "the collection's data access policy has to allow the role that signs aoss:CreateIndex, aoss:WriteDocument and aoss:DescribeIndex, " +
+		return "the collection's data access policy has to allow the role that signs aoss:CreateIndex, " +
+			"aoss:WriteDocument and aoss:DescribeIndex, " +
 			"its network policy this network, and the role's own policy aoss:APIAccessAll"
 	}
 	return ""
@@ -104,7 +117,8 @@ func (c *client) identifyServerless(ctx context.Context, h *host) (identity, err
 		id.refused = unsigned(err)
 	case err != nil:
 		return identity{}, err
-	case res.status == http.StatusUnauthorized || res.status == http.StatusForbidden || res.status == http.StatusTooManyRequests:
+	case res.status == http.StatusUnauthorized || res.status == http.StatusForbidden ||
+		res.status == http.StatusTooManyRequests:
 		id.refused = refusal(h.address+": POST /_bulk", res, body)
 	case res.status >= http.StatusInternalServerError,
 		res.status/100 == 3,

@@ -33,7 +33,8 @@ type domain struct {
 func newDomain(service string) *domain {
 	d := &domain{Server: elastictest.New(elastictest.Options{Product: elastictest.OpenSearch})}
 	d.signature.Store(&awstest.Signature{
-		Region: "eu-central-1", Service: service, AccessKey: "AKID1", SecretKey: "the-secret", Token: "token-1", Unsized: service == serverless,
+		Region: "eu-central-1", Service: service, AccessKey: "AKID1", SecretKey: "the-secret", Token: "token-1",
+		Unsized: service == serverless,
 	})
 	d.only = service == serverless
 	return d
@@ -75,14 +76,16 @@ func keys(t *testing.T) func(token string) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "credentials")
 	for name, value := range map[string]string{
-		"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_SESSION_TOKEN": "", "AWS_PROFILE": "", "AWS_CONFIG_FILE": "/nonexistent",
+		"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_SESSION_TOKEN": "", "AWS_PROFILE": "",
+		"AWS_CONFIG_FILE":             "/nonexistent",
 		"AWS_SHARED_CREDENTIALS_FILE": file, "AWS_EC2_METADATA_DISABLED": "true",
 	} {
 		t.Setenv(name, value)
 	}
 	return func(token string) {
 		t.Helper()
-		text := "[default]\naws_access_key_id = AKID1\naws_secret_access_key = the-secret\naws_session_token = " + token + "\n"
+		text := "[default]\naws_access_key_id = AKID1\naws_secret_access_key = the-secret\naws_session_token = " +
+			token + "\n"
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -131,8 +134,12 @@ func TestSignedRequests(t *testing.T) {
 						Numbers: func(t *testing.T) []int { t.Helper(); return numbers(t, d.Server) },
 						Break:   func(int) { d.SetFaults(elastictest.Faults{Unavailable: 1}) },
 						Repair:  func() { d.SetFaults(elastictest.Faults{}) },
-						Trouble: func(on bool) { d.SetFaults(map[bool]elastictest.Faults{true: {Blocked: "logs-b"}}[on]) },
-						Secret:  "the-secret",
+						Trouble: func(
+							on bool,
+						) {
+							d.SetFaults(map[bool]elastictest.Faults{true: {Blocked: "logs-b"}}[on])
+						},
+						Secret: "the-secret",
 					}
 				})
 				if service == serverless && d.Template("/_index_template/aggregator-logs") != nil {
@@ -197,20 +204,31 @@ func TestWhatAmazonRefuses(t *testing.T) {
 		noKeys        bool
 		want          string
 	}{
-		{name: "another region", service: "es", change: func(c *Config) { c.AWS.Region = "us-east-1" }, want: "check aws.region and aws.service"},
-		{name: "another service", service: serverless, change: func(c *Config) { c.AWS.Service = "es" }, want: "check aws.region and aws.service"},
+		{
+			name: "another region", service: "es", change: func(c *Config) { c.AWS.Region = "us-east-1" },
+			want: "check aws.region and aws.service",
+		},
+		{
+			name: "another service", service: serverless, change: func(c *Config) { c.AWS.Service = "es" },
+			want: "check aws.region and aws.service",
+		},
 		{name: "no keys", service: "es", noKeys: true, want: "check the environment, the profile or the role"},
 		{
 			name: "the domain's policy", service: "es",
-			refuse: `{"Message":"User: arn:aws:iam::123456789012:user/x is not authorized to perform: es:ESHttpGet because no resource-based policy allows the es:ESHttpGet action"}`,
-			want:   "domain's access policy have to allow es:ESHttpGet",
+			refuse: `{"Message":"User: arn:aws:iam::123456789012:user/x is not authorized to perform: es:ESHttpGet ` +
+				`because no resource-based policy allows the es:ESHttpGet action"}`,
+			want: "domain's access policy have to allow es:ESHttpGet",
 		},
 		{
 			name: "fine-grained access control", service: "es",
-			refuse: `{"error":{"type":"security_exception","reason":"no permissions for [cluster:monitor/main] and User [name=arn:aws:iam::123456789012:role/x, backend_roles=[]]"},"status":403}`,
-			want:   "map the role that signs",
+			refuse: `{"error":{"type":"security_exception","reason":"no permissions for [cluster:monitor/main] and ` +
+				`User [name=arn:aws:iam::123456789012:role/x, backend_roles=[]]"},"status":403}`,
+			want: "map the role that signs",
 		},
-		{name: "a collection's policy", service: serverless, refuse: `{"status":403,"error":{"reason":"403 Forbidden","type":"Forbidden"}}`, want: "data access policy"},
+		{
+			name: "a collection's policy", service: serverless,
+			refuse: `{"status":403,"error":{"reason":"403 Forbidden","type":"Forbidden"}}`, want: "data access policy",
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			write := keys(t)
@@ -248,15 +266,19 @@ func TestIDsThatACollectionRefuses(t *testing.T) {
 
 func TestCloudID(t *testing.T) {
 	for id, want := range map[string]string{
-		"name:ZXUtd2VzdC0xLmF3cy5mb3VuZC5pbyRhYmMkZGVm":         "https://abc.eu-west-1.aws.found.io:443", // eu-west-1.aws.found.io$abc$def
-		"ZXUtd2VzdC0xLmF3cy5mb3VuZC5pbyRhYmMkZGVm":              "https://abc.eu-west-1.aws.found.io:443",
-		"name:ZXUtd2VzdC0xLmF3cy5mb3VuZC5pbzo5MjQzJGFiYyRkZWY=": "https://abc.eu-west-1.aws.found.io:9243", // …:9243$abc$def
-		"name:aG9zdCRhYmM6OTIwMCQ=":                             "https://abc.host:9200",                   // host$abc:9200$
-		"name:aG9zdA==":                                         "",                                        // host
-		"name:aG9zdCQkZGVm":                                     "",                                        // host$$def
-		"name:aG9zdC9wJGFiYyQ=":                                 "",                                        // host/p$abc$
-		"name:not base64":                                       "",
-		"":                                                      "",
+		// eu-west-1.aws.found.io$abc$def.
+		"name:ZXUtd2VzdC0xLmF3cy5mb3VuZC5pbyRhYmMkZGVm": "https://abc.eu-west-1.aws.found.io:443",
+		"ZXUtd2VzdC0xLmF3cy5mb3VuZC5pbyRhYmMkZGVm":      "https://abc.eu-west-1.aws.found.io:443",
+		// …:9243$abc$def.
+		"name:ZXUtd2VzdC0xLmF3cy5mb3VuZC5pbzo5MjQzJGFiYyRkZWY=": "https://abc.eu-west-1.aws.found.io:9243",
+		// host$abc:9200$.
+		"name:aG9zdCRhYmM6OTIwMCQ=": "https://abc.host:9200",
+		"name:aG9zdA==":             "", // host
+		"name:aG9zdCQkZGVm":         "", // host$$def
+		// host/p$abc$.
+		"name:aG9zdC9wJGFiYyQ=": "",
+		"name:not base64":       "",
+		"":                      "",
 	} {
 		got, err := parseCloudID(id)
 		if got != want || (err != nil) != (want == "") {
@@ -293,7 +315,9 @@ func TestHeaders(t *testing.T) {
 	if (*got.Load()).Get("X-Tenant") != "blue" {
 		t.Errorf("sent %v", *got.Load())
 	}
-	for name, wrong := range map[string]bool{"X-Tenant": false, "content-type": true, "authorization": true, "a b": true, "X-Amz-Date": true} {
+	for name, wrong := range map[string]bool{
+		"X-Tenant": false, "content-type": true, "authorization": true, "a b": true, "X-Amz-Date": true,
+	} {
 		c := Config{
 			Hosts:    []string{"https://a"},
 			Index:    "x",

@@ -133,7 +133,9 @@ func (b *bulk) fill(batch *outputs.Batch, from, limit int, refused []outputs.Fai
 		if err != nil {
 			b.text = b.text[:start]
 			b.count(batch, ev)
-			refused = append(refused, outputs.Failure{Index: i, Reason: outputs.ReasonRejected, Detail: err.Error(), Target: b.targets[b.target]})
+			refused = append(refused, outputs.Failure{
+				Index: i, Reason: outputs.ReasonRejected, Detail: err.Error(), Target: b.targets[b.target],
+			})
 			continue
 		}
 		b.text = append(text, '\n')
@@ -172,7 +174,8 @@ func (b *bulk) action(ev *event.Event) (hasID bool, err error) {
 	}
 	b.text = append(b.text, b.prefix...)
 	if hasID = b.appendID(ev); len(b.id) > maxID {
-		return false, fmt.Errorf("its id %q… has %d bytes, and %d are the most that a document's may have", safetext.Cut(b.id, 64), len(b.id), maxID)
+		return false, fmt.Errorf("its id %q… has %d bytes, and %d are the most that a document's may have",
+			safetext.Cut(b.id, 64), len(b.id), maxID)
 	}
 	b.text = append(b.text, '}', '}', '\n')
 	return hasID, nil
@@ -211,7 +214,8 @@ func (b *bulk) describe(from, to int) string {
 	if n := len(names) - maxNamed; n > 0 {
 		names, more = names[:maxNamed], fmt.Sprintf(" and %d more", n)
 	}
-	return fmt.Sprintf("bulk request of %d events, %d bytes, to [%s]%s", to-from, len(b.slice(from, to)), strings.Join(names, ", "), more)
+	return fmt.Sprintf("bulk request of %d events, %d bytes, to [%s]%s", to-from, len(b.slice(from, to)),
+		strings.Join(names, ", "), more)
 }
 
 // idPlaceholder stands for the id of a chunk's event in a template of ids.

@@ -22,7 +22,8 @@ func newBulk(tb testing.TB, change func(*Config)) *bulk {
 	tb.Helper()
 	cfg := Config{
 		Common: outputs.Common{Fields: event.Fields{Time: "@timestamp", Tag: "tag", Cluster: "cluster"}},
-		Hosts:  []string{"http://127.0.0.1:9200"}, Index: "logs-{cluster}-%Y.%m.%d", ID: idAuto, Compression: compressionGzip,
+		Hosts:  []string{"http://127.0.0.1:9200"}, Index: "logs-{cluster}-%Y.%m.%d", ID: idAuto,
+		Compression: compressionGzip,
 	}
 	if change != nil {
 		change(&cfg)
@@ -45,14 +46,32 @@ func TestBody(t *testing.T) {
 		want   string
 	}{
 		{"usual", nil, false, `{"create":{"_index":"logs-a-2025.11.21` + id(auto) + `"}}`},
-		{"index", func(c *Config) { c.OpType = "index" }, false, `{"index":{"_index":"logs-a-2025.11.21` + id(auto) + `"}}`},
+		{
+			"index", func(c *Config) { c.OpType = "index" }, false,
+			`{"index":{"_index":"logs-a-2025.11.21` + id(auto) + `"}}`,
+		},
 		{"no id", func(c *Config) { c.ID = idNone }, false, `{"create":{"_index":"logs-a-2025.11.21"}}`},
-		{"a field's id", func(c *Config) { c.ID = `{record.n}-"\` }, false, `{"create":{"_index":"logs-a-2025.11.21` + id(`7-\"\\`) + `"}}`},
-		{"a field's id where there is none", func(c *Config) { c.ID = "{record.none}" }, false, `{"create":{"_index":"logs-a-2025.11.21` + id(auto) + `"}}`},
-		{"the agent's chunk", func(c *Config) { c.ID = idChunk }, false, `{"create":{"_index":"logs-a-2025.11.21` + id(chunk) + `"}}`},
-		{"the agent's chunk and a field", func(c *Config) { c.ID = "{cluster}-{chunk}-{record.n}" }, false, `{"create":{"_index":"logs-a-2025.11.21` + id("a-"+chunk+"-7") + `"}}`},
+		{
+			"a field's id", func(c *Config) { c.ID = `{record.n}-"\` }, false,
+			`{"create":{"_index":"logs-a-2025.11.21` + id(`7-\"\\`) + `"}}`,
+		},
+		{
+			"a field's id where there is none", func(c *Config) { c.ID = "{record.none}" }, false,
+			`{"create":{"_index":"logs-a-2025.11.21` + id(auto) + `"}}`,
+		},
+		{
+			"the agent's chunk", func(c *Config) { c.ID = idChunk }, false,
+			`{"create":{"_index":"logs-a-2025.11.21` + id(chunk) + `"}}`,
+		},
+		{
+			"the agent's chunk and a field", func(c *Config) { c.ID = "{cluster}-{chunk}-{record.n}" }, false,
+			`{"create":{"_index":"logs-a-2025.11.21` + id("a-"+chunk+"-7") + `"}}`,
+		},
 		{"with a type", nil, true, `{"create":{"_index":"logs-a-2025.11.21","_type":"_doc","_id":"` + auto + `"}}`},
-		{"with a type, no id", func(c *Config) { c.ID = idNone }, true, `{"create":{"_index":"logs-a-2025.11.21","_type":"_doc"}}`},
+		{
+			"with a type, no id", func(c *Config) { c.ID = idNone }, true,
+			`{"create":{"_index":"logs-a-2025.11.21","_type":"_doc"}}`,
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			b := newBulk(t, tc.config)
@@ -100,7 +119,8 @@ func TestFill(t *testing.T) {
 		if n := len(b.text); n > 1000 || len(b.lines) == 0 || requests > 10 {
 			t.Fatalf("a request of %d bytes and %d events", n, len(b.lines))
 		}
-		if end := b.cut(0, len(b.lines), 500); end < 1 || len(b.slice(0, end)) > 500 || end < len(b.lines) && len(b.slice(0, end+1)) <= 500 {
+		if end := b.cut(0, len(b.lines), 500); end < 1 || len(b.slice(0, end)) > 500 ||
+			end < len(b.lines) && len(b.slice(0, end+1)) <= 500 {
 			t.Errorf("cut at %d for 500 bytes", end)
 		}
 		if end := b.cut(0, len(b.lines), 1); end != 1 {
@@ -108,7 +128,8 @@ func TestFill(t *testing.T) {
 		}
 		text = append(text, b.slice(0, len(b.lines))...)
 	}
-	if len(refused) != 2 || refused[0].Index != 0 || refused[1].Index != 21 || refused[0].Reason != outputs.ReasonRejected {
+	if len(refused) != 2 || refused[0].Index != 0 || refused[1].Index != 21 ||
+		refused[0].Reason != outputs.ReasonRejected {
 		t.Errorf("refused: %+v", refused)
 	}
 	if got := strings.Count(string(text), `"_index":"logs-a-2025.11.21"`); got != 10 {
@@ -154,7 +175,8 @@ func FuzzAppendString(f *testing.F) {
 	f.Add("a\"b\\c\n\xff")
 	f.Fuzz(func(t *testing.T, s string) {
 		var back string
-		if err := json.Unmarshal(appendString(nil, []byte(s)), &back); err != nil || strings.ToValidUTF8(back, "") != back {
+		if err := json.Unmarshal(appendString(nil, []byte(s)), &back); err != nil ||
+			strings.ToValidUTF8(back, "") != back {
 			t.Fatalf("%q: %v", s, err)
 		}
 		if utf8.ValidString(s) && back != s {
@@ -193,18 +215,24 @@ func TestNoAllocations(t *testing.T) {
 // logs is a batch like what Kubernetes agents send: 500 events of about 300 bytes a chunk.
 func logs(chunks int) *outputs.Batch {
 	lines := []string{
-		`10.42.3.17 - - [21/Nov/2025:10:15:02 +0000] "GET /api/v1/orders/%d?limit=50 HTTP/1.1" 200 5316 "-" "Go-http-client/2.0" 0.0%d`,
-		`level=info ts=2025-11-21T10:15:02.331Z caller=compact.go:%d component=tsdb msg="write block" mint=1763712000022 duration=1.%ds`,
+		`10.42.3.17 - - [21/Nov/2025:10:15:02 +0000] "GET /api/v1/orders/%d?limit=50 HTTP/1.1" 200 5316 "-" ` +
+			`"Go-http-client/2.0" 0.0%d`,
+		`level=info ts=2025-11-21T10:15:02.331Z caller=compact.go:%d component=tsdb msg="write block" ` +
+			`mint=1763712000022 duration=1.%ds`,
 		`{"level":"warn","msg":"retrying request","attempt":%d,"error":"connection refused","elapsed_ms":%d}`,
 	}
 	var all []*event.Chunk
 	for c := range chunks {
-		chunk := &event.Chunk{Seq: uint64(c), Cluster: "seoul-prod", Tag: "kube.var.log.containers.orders", Events: 500, Parts: []event.Part{{Events: 500}}}
+		chunk := &event.Chunk{
+			Seq: uint64(c), Cluster: "seoul-prod", Tag: "kube.var.log.containers.orders", Events: 500,
+			Parts: []event.Part{{Events: 500}},
+		}
 		for i := range 500 {
 			n := c*500 + i
 			line := strings.NewReplacer("%d", strconv.Itoa(n*7919%100_000)).Replace(lines[n%3])
 			fields := []string{
-				"log", line, "stream", "stdout", "pod_name", "orders-7d9f8b6c5-" + strconv.Itoa(n%40), "namespace_name", "shop",
+				"log", line, "stream", "stdout", "pod_name", "orders-7d9f8b6c5-" + strconv.Itoa(n%40), "namespace_name",
+				"shop",
 				"container_name", "orders", "host", "ip-10-42-3-17.ec2.internal",
 			}
 			record := []byte{0x80 | byte(len(fields)/2)}
@@ -212,7 +240,9 @@ func logs(chunks int) *outputs.Batch {
 				record = append(record, 0xd9, byte(len(f)))
 				record = append(record, f...)
 			}
-			chunk.Entries = event.AppendEntry(chunk.Entries, event.AppendTime(nil, event.Time{Sec: outputtest.Start + int64(n/1000), Nsec: uint32(n) * 1000}), nil, record)
+			chunk.Entries = event.AppendEntry(chunk.Entries,
+				event.AppendTime(nil, event.Time{Sec: outputtest.Start + int64(n/1000), Nsec: uint32(n) * 1000}), nil,
+				record)
 		}
 		all = append(all, chunk)
 	}
@@ -250,7 +280,8 @@ func BenchmarkGzip(b *testing.B) {
 
 func BenchmarkReply(b *testing.B) {
 	const n = 10_000
-	text := `{"errors":false,"items":[{"create":{"status":201}}` + strings.Repeat(`,{"create":{"status":201}}`, n-1) + "]}"
+	text := `{"errors":false,"items":[{"create":{"status":201}}` + strings.Repeat(`,{"create":{"status":201}}`, n-1) +
+		"]}"
 	body, r := newBulk(b, nil), strings.NewReader("")
 	b.ReportAllocs()
 	for b.Loop() {
@@ -266,7 +297,11 @@ func BenchmarkReply(b *testing.B) {
 func BenchmarkSend(b *testing.B) {
 	for _, compression := range []string{"none", compressionGzip} {
 		b.Run(compression, func(b *testing.B) {
-			o := newOutput(b, elastictest.New(elastictest.Options{CountOnly: true}).Handler(), func(c *Config) { c.Compression = compression })
+			o := newOutput(b, elastictest.New(elastictest.Options{CountOnly: true}).Handler(), func(
+				c *Config,
+			) {
+				c.Compression = compression
+			})
 			batch := logs(20)
 			b.ReportAllocs()
 			for b.Loop() {

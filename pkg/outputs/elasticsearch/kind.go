@@ -15,7 +15,8 @@ import (
 func Kind(keys *awsclient.Credentials) outputs.Kind {
 	const own, opensearch = "elasticsearch", "elasticsearch with flavor: opensearch"
 	return outputs.Kind{
-		Name: own, Summary: "Elasticsearch and OpenSearch", Example: `hosts: ["http://es.example:9200"], index: logs`, CPUMicros: 1e6 / 524_000,
+		Name: own, Summary: "Elasticsearch and OpenSearch", Example: `hosts: ["http://es.example:9200"], index: logs`,
+		CPUMicros: 1e6 / 524_000,
 		NewConfig: func() outputs.Config { return new(Config) },
 		New: outputs.Make(func(c *Config, d outputs.Deps) (outputs.Output, error) {
 			secure, err := d.TLS(c.TLS)
@@ -31,12 +32,14 @@ func Kind(keys *awsclient.Credentials) outputs.Kind {
 		}),
 		Needs: func(l outputs.Load) []string {
 			return []string{fmt.Sprintf(
-				"Elasticsearch gets %s a day of JSON. To catch up in as long as the outage took, it has to index at twice that rate.",
+				"Elasticsearch gets %s a day of JSON. To catch up in as long as the outage took, it has to index at "+
+					"twice that rate.",
 				humanize.Bytes(l.BytesPerSecond*86400),
 			)}
 		},
 		Aliases: map[string]string{
-			"es": own, "elastic": own, "elasticsearch_data_stream": own, "opensearch": opensearch, "aws_opensearch": opensearch, "aos": opensearch,
+			"es": own, "elastic": own, "elasticsearch_data_stream": own, "opensearch": opensearch,
+			"aws_opensearch": opensearch, "aos": opensearch,
 		},
 	}
 }

@@ -67,10 +67,12 @@ func New(cfg Config, opts Options) (*Output, error) {
 		return nil, err
 	}
 	names, err := indexname.New(indexname.Options{
-		Index: cfg.Index, DataStream: cfg.DataStream || cfg.Alias != "", MaxPerHour: cfg.MaxIndicesPerHour, Now: opts.Now,
+		Index: cfg.Index, DataStream: cfg.DataStream || cfg.Alias != "", MaxPerHour: cfg.MaxIndicesPerHour,
+		Now: opts.Now,
 		OnLimit: func(cluster string) {
 			opts.Log.Warn().Str("cluster", cluster).Int("max_indices_per_hour", cfg.MaxIndicesPerHour).
-				Msg("the cluster's events have more names of indices than max_indices_per_hour: those with further names go to the index with \"other\" in the name, " +
+				Msg("the cluster's events have more names of indices than max_indices_per_hour: those with further " +
+					"names go to the index with \"other\" in the name, " +
 					"until the hour is over; look for a field in index whose values never end")
 		},
 	})
@@ -78,8 +80,9 @@ func New(cfg Config, opts Options) (*Output, error) {
 		return nil, err
 	}
 	o := &Output{
-		cfg: cfg, client: c, names: names, limit: newLimit(), now: opts.Now, itemRefusals: itemRefusals(), requestRefusals: requestRefusals(),
-		format: format{names: names, op: cmp.Or(cfg.OpType, opCreate), id: cmp.Or(cfg.ID, idAuto)},
+		cfg: cfg, client: c, names: names, limit: newLimit(), now: opts.Now, itemRefusals: itemRefusals(),
+		requestRefusals: requestRefusals(),
+		format:          format{names: names, op: cmp.Or(cfg.OpType, opCreate), id: cmp.Or(cfg.ID, idAuto)},
 	}
 	if o.format.ids, o.format.tail, err = parseID(o.format.id); err != nil {
 		return nil, fmt.Errorf("id: %w", err)

@@ -30,7 +30,8 @@ func TestContract(t *testing.T) {
 					Numbers: func(t *testing.T) []int { t.Helper(); return numbers(t, s) },
 					Break: func(after int) {
 						s.SetFaults(map[int]elastictest.Faults{
-							0: {Unavailable: 1}, 1: {ResetBefore: 1}, 500: {ResetAfter: 1}, 300_000: {Truncated: 1}, 1_000_000: {Page: 1},
+							0: {Unavailable: 1}, 1: {ResetBefore: 1}, 500: {ResetAfter: 1}, 300_000: {Truncated: 1},
+							1_000_000: {Page: 1},
 						}[after])
 					},
 					Repair: func() { s.SetFaults(elastictest.Faults{}) },
@@ -49,8 +50,9 @@ func TestFaultMix(t *testing.T) {
 	const chunks, perChunk = 100, 200
 	s := elastictest.New(elastictest.Options{Seed: 7})
 	s.SetFaults(elastictest.Faults{
-		Unavailable: 0.1, TooMany: 0.05, ItemTooMany: 0.05, ResetBefore: 0.03, ResetAfter: 0.03, Page: 0.02, Truncated: 0.02,
-		MaxBody: 64 << 10, Poison: `"n":77`, // 77, 770 to 779, 7700 to 7799
+		Unavailable: 0.1, TooMany: 0.05, ItemTooMany: 0.05, ResetBefore: 0.03, ResetAfter: 0.03, Page: 0.02,
+		Truncated: 0.02,
+		MaxBody:   64 << 10, Poison: `"n":77`, // 77, 770 to 779, 7700 to 7799
 	})
 	o := newOutput(t, s.Handler(), func(c *Config) { c.Compression = compressionGzip })
 	source := &countdown{Backlog: outputtest.NewBacklog(), left: chunks, empty: make(chan struct{})}
@@ -62,7 +64,9 @@ func TestFaultMix(t *testing.T) {
 		Workers: 4, Batch: outputs.BatchConfig{MaxBytes: 300_000, MaxEvents: 10_000, MaxWait: time.Millisecond},
 		Retry: outputs.RetryConfig{Initial: time.Millisecond, Max: 5 * time.Millisecond},
 	}
-	loop := delivery.New(delivery.Options{Name: "es", Source: source, Output: o, DeadLetters: dead, Common: common, Log: zerolog.Nop()})
+	loop := delivery.New(delivery.Options{
+		Name: "es", Source: source, Output: o, DeadLetters: dead, Common: common, Log: zerolog.Nop(),
+	})
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error)
 	go func() { ended <- loop.Run(ctx) }()
@@ -86,7 +90,10 @@ func TestFaultMix(t *testing.T) {
 	if !slices.Equal(dead.numbers, poison) {
 		t.Errorf("%d dead letters, want %d", len(dead.numbers), len(poison))
 	}
-	if _, words, _ := strings.Cut(dead.detail, "] "); words != "document_parsing_exception: [1:10] failed to parse field [code] of type [long] in document with id 'ID' (caused by illegal_argument_exception: For input string: \"\"n\":77\")" {
+	if _, words, _ := strings.Cut(
+		dead.detail, "] ",
+	); words != "document_parsing_exception: [1:10] failed to parse field [code] of type [long] in document with id "+
+		"'ID' (caused by illegal_argument_exception: For input string: \"\"n\":77\")" {
 		t.Errorf("a dead letter says %q", dead.detail)
 	}
 	c := s.Counters()

@@ -26,7 +26,8 @@ const (
 
 // filterPath leaves of a reply what parse reads: the status of every item, without which nothing is proved, and the
 // index that it was for, which a pipeline may have chosen.
-const filterPath = "errors,error,status,items.*._index,items.*.status,items.*.error.type,items.*.error.reason,items.*.error.caused_by,items.*.failure_store"
+const filterPath = "errors,error,status,items.*._index,items.*.status,items.*.error.type,items.*.error.reason," +
+	"items.*.error.caused_by,items.*.failure_store"
 
 // cause is an error in Elasticsearch's words.
 type cause struct {
@@ -58,9 +59,10 @@ func (c *cause) String() string {
 type reply struct {
 	items  int
 	failed []outputs.Failure
-	there  []outputs.Failure // of failed's kind: what the server said of events at their first attempt that it has already
-	stored uint64            // events that the failure store has taken
-	cause  cause             // of the whole request
+	// Of failed's kind: what the server said of events at their first attempt that it has already.
+	there  []outputs.Failure
+	stored uint64 // events that the failure store has taken
+	cause  cause  // of the whole request
 
 	scan     *scanner
 	refusals outputs.Refusals    // of items
@@ -264,8 +266,10 @@ func notBulk(err error, status, kind string, s *scanner) (outputs.Reason, error)
 	case s.read == 0 && errors.Is(err, io.ErrUnexpectedEOF):
 		return outputs.ReasonServer, fmt.Errorf("answered %s without a body", status)
 	case !shape:
-		return outputs.ReasonNetwork, fmt.Errorf("answered %s, but the reply broke off after %d bytes: %w", status, s.read, err)
+		return outputs.ReasonNetwork, fmt.Errorf("answered %s, but the reply broke off after %d bytes: %w", status,
+			s.read, err)
 	}
-	return outputs.ReasonServer, fmt.Errorf("answered %s with %s, not a bulk reply: is this a proxy's page? It begins with %s",
-		status, cmp.Or(kind, "text of no type"), outputs.Words(strconv.Quote(string(s.head)), "words of its own"))
+	return outputs.ReasonServer,
+		fmt.Errorf("answered %s with %s, not a bulk reply: is this a proxy's page? It begins with %s",
+			status, cmp.Or(kind, "text of no type"), outputs.Words(strconv.Quote(string(s.head)), "words of its own"))
 }

@@ -44,20 +44,36 @@ func TestReply(t *testing.T) {
 		stored     uint64
 		cause      string
 	}{
-		{name: "all well", text: `{"errors":false,"items":[{"create":{"status":201}},{"create":{"status":201}}]}`, items: 2},
+		{
+			name: "all well", text: `{"errors":false,"items":[{"create":{"status":201}},{"create":{"status":201}}]}`,
+			items: 2,
+		},
 		{name: "no items", text: `{"took":0,"errors":false,"items":[]}`},
 		{name: "nothing but errors", text: ` { "errors" : false } `},
 		{name: "mixed", text: mixed, items: 7, stored: 1, failed: []outputs.Failure{
-			failure(2, outputs.ReasonThrottled, 429, "es_rejected_execution_exception: rejected execution of primary operation"),
-			failure(3, outputs.ReasonRejected, 400, `document_parsing_exception: failed to parse field [code] of type [long] (caused by illegal_argument_exception: For input string: "aA ")`),
+			failure(
+				2, outputs.ReasonThrottled, 429,
+				"es_rejected_execution_exception: rejected execution of primary operation",
+			),
+			failure(
+				3, outputs.ReasonRejected, 400,
+				`document_parsing_exception: failed to parse field [code] of type [long] (caused by `+
+					`illegal_argument_exception: For input string: "aA ")`,
+			),
 			failure(6, outputs.ReasonServer, 503, "unavailable"),
 		}},
-		{name: "a request's error", text: `{"error":{"root_cause":[{"type":"x"}],"type":"security_exception","reason":"no"},"status":401}`, cause: "security_exception: no"},
+		{
+			name:  "a request's error",
+			text:  `{"error":{"root_cause":[{"type":"x"}],"type":"security_exception","reason":"no"},"status":401}`,
+			cause: "security_exception: no",
+		},
 		{name: "a request's error as text", text: `{"error":"Forbidden","status":403}`, cause: "Forbidden"},
 		{name: "an error of no known shape", text: `{"error":[1,2,{"a":null}],"x":-1.5e9}`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			for name, r := range map[string]io.Reader{"at once": strings.NewReader(tc.text), "byte by byte": iotest.OneByteReader(strings.NewReader(tc.text))} {
+			for name, r := range map[string]io.Reader{
+				"at once": strings.NewReader(tc.text), "byte by byte": iotest.OneByteReader(strings.NewReader(tc.text)),
+			} {
 				p, err := parseReply(r, 10)
 				if err != nil {
 					t.Fatalf("%s: %v", name, err)
@@ -66,8 +82,10 @@ func TestReply(t *testing.T) {
 					f := &p.failed[i]
 					f.Detail, f.Remedy = outputs.Whole(f.Detail), "" // TestItemRefusals looks at remedies
 				}
-				if p.items != tc.items || p.stored != tc.stored || outputs.Whole(p.cause.String()) != tc.cause || !slices.Equal(p.failed, tc.failed) {
-					t.Errorf("%s: %d items, %d in the failure store, cause %q, failed %+v", name, p.items, p.stored, p.cause.String(), p.failed)
+				if p.items != tc.items || p.stored != tc.stored || outputs.Whole(p.cause.String()) != tc.cause ||
+					!slices.Equal(p.failed, tc.failed) {
+					t.Errorf("%s: %d items, %d in the failure store, cause %q, failed %+v", name, p.items, p.stored,
+						p.cause.String(), p.failed)
 				}
 			}
 		})
@@ -82,8 +100,10 @@ func TestReplyBroken(t *testing.T) {
 		}
 	}
 	for _, text := range []string{
-		"<html>", "[]", `{"items":[{}]}`, `{"items":[{"create":{"status":201},"index":{"status":201}}]}`, `{"items":[1]}`, `{"items":{}}`,
-		`{"errors":false}{}`, `{"errors":false} x`, `{"a":1,}`, `{"a" 1}`, `{a:1}`, `{"items":[{"create":{"status":201}}{"create":{"status":201}}]}`,
+		"<html>", "[]", `{"items":[{}]}`, `{"items":[{"create":{"status":201},"index":{"status":201}}]}`,
+		`{"items":[1]}`, `{"items":{}}`,
+		`{"errors":false}{}`, `{"errors":false} x`, `{"a":1,}`, `{"a" 1}`, `{a:1}`,
+		`{"items":[{"create":{"status":201}}{"create":{"status":201}}]}`,
 		`{"a":"\x"}`, `{"a":"\u12g4"}`, `{"a":}`, `{"a":` + strings.Repeat("[", 1000) + strings.Repeat("]", 1000) + `}`,
 	} {
 		if _, err := parseReply(strings.NewReader(text), 10); !errors.Is(err, errShape) {
@@ -91,7 +111,9 @@ func TestReplyBroken(t *testing.T) {
 		}
 	}
 	broken := errors.New("connection reset")
-	if _, err := parseReply(io.MultiReader(strings.NewReader(whole[:40]), iotest.ErrReader(broken)), 10); !errors.Is(err, broken) {
+	if _, err := parseReply(io.MultiReader(strings.NewReader(whole[:40]), iotest.ErrReader(broken)), 10); !errors.Is(
+		err, broken,
+	) {
 		t.Errorf("the connection's error became %v", err)
 	}
 }
@@ -121,7 +143,10 @@ func TestReplyIsBounded(t *testing.T) {
 		if i > 0 {
 			b.WriteByte(',')
 		}
-		b.WriteString(`{"create":{"status":400,"error":{"type":"t","reason":"` + strconv.Itoa(i) + strings.Repeat("é", 4000) + `"}}}`)
+		b.WriteString(
+			`{"create":{"status":400,"error":{"type":"t","reason":"` + strconv.Itoa(i) + strings.Repeat("é", 4000) +
+				`"}}}`,
+		)
 	}
 	b.WriteString("]}")
 	p, err := parseReply(strings.NewReader(b.String()), n)
@@ -148,7 +173,8 @@ func FuzzReply(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		p, err := parseReply(strings.NewReader(text), 5)
 		slow, slowErr := parseReply(iotest.OneByteReader(strings.NewReader(text)), 5)
-		if (err == nil) != (slowErr == nil) || err == nil && (p.items != slow.items || !slices.Equal(p.failed, slow.failed)) {
+		if (err == nil) != (slowErr == nil) ||
+			err == nil && (p.items != slow.items || !slices.Equal(p.failed, slow.failed)) {
 			t.Fatalf("at once %v, byte by byte %v", err, slowErr)
 		}
 		if err != nil {
@@ -157,7 +183,8 @@ func FuzzReply(f *testing.F) {
 		// What is taken for a reply has as many items as a parser of all JSON finds.
 		var all map[string]json.RawMessage // a struct would take "ITEMS" too
 		var want []json.RawMessage
-		if json.Unmarshal([]byte(text), &all) != nil || json.Unmarshal(all["items"], &want) != nil || strings.Contains(text, `\`) {
+		if json.Unmarshal([]byte(text), &all) != nil || json.Unmarshal(all["items"], &want) != nil ||
+			strings.Contains(text, `\`) {
 			return
 		}
 		if strings.Count(text, `"items"`) == 1 && len(want) != p.items {

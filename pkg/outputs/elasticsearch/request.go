@@ -32,10 +32,16 @@ type outcome struct {
 
 // request sends the events from … to-1 of b. The server may wait for a target as long as most, or for its share of the
 // time-out where that is 0. first reports whether the event of an item is at its first attempt.
-func (o *Output) request(ctx context.Context, b *bulk, from, to int, most time.Duration, first func(item int) bool) outcome {
+func (o *Output) request(
+	ctx context.Context, b *bulk, from, to int, most time.Duration, first func(item int) bool,
+) outcome {
 	text := b.slice(from, to)
 	failed := func(reason outputs.Reason, status int, err error) outcome {
-		return outcome{err: &outputs.SendError{Reason: reason, Status: status, Err: fmt.Errorf("%s: %w", b.describe(from, to), err)}}
+		return outcome{
+			err: &outputs.SendError{
+				Reason: reason, Status: status, Err: fmt.Errorf("%s: %w", b.describe(from, to), err),
+			},
+		}
 	}
 	path, may := o.path, o.serverWait
 	if most > 0 && most < may {
@@ -120,9 +126,11 @@ func (o *Output) judge(r *reply, err error, resp *http.Response, n int) outcome 
 	case resp.StatusCode < 300 && r.items == n:
 		return outcome{failed: r.failed, there: r.there}
 	case resp.StatusCode < 300:
-		se.Reason, se.Err = outputs.ReasonServer, fmt.Errorf("answered %s with %d items for %d events, which proves nothing", status, r.items, n)
+		se.Reason, se.Err = outputs.ReasonServer,
+			fmt.Errorf("answered %s with %d items for %d events, which proves nothing", status, r.items, n)
 	default:
-		se.Err = fmt.Errorf("%s: %s", status, cmp.Or(r.cause.String(), outputs.Words(strconv.Quote(string(r.scan.head)), "")))
+		se.Err = fmt.Errorf("%s: %s", status,
+			cmp.Or(r.cause.String(), outputs.Words(strconv.Quote(string(r.scan.head)), "")))
 	}
 	refusal := o.requestRefusals.Find(resp.StatusCode, r.cause.kind, r.cause.reason)
 	if resp.StatusCode >= 300 {
@@ -134,11 +142,15 @@ func (o *Output) judge(r *reply, err error, resp *http.Response, n int) outcome 
 	}
 	se.Remedy = refusal.Remedy
 	se.Suspect = refusal.Suspect && se.Reason != outputs.ReasonNetwork && se.RetryAfter == 0 && !unread
-	return outcome{err: se, kind: r.cause.kind, alone: resp.StatusCode == http.StatusTooManyRequests && tooLargeAlone(r.cause.reason)}
+	return outcome{
+		err: se, kind: r.cause.kind,
+		alone: resp.StatusCode == http.StatusTooManyRequests && tooLargeAlone(r.cause.reason),
+	}
 }
 
 // adviseGzip says what to do about a server that takes no compressed requests.
-const adviseGzip = "the server can't read gzip requests: set compression: none for this output, or have the server, or the proxy before it, take them"
+const adviseGzip = "the server can't read gzip requests: set compression: none for this output, or have the server, " +
+	"or the proxy before it, take them"
 
 // gzipUnread reports whether a refusal shows that the server took a compressed body for its text: it stumbles over the
 // first byte of gzip, 31, or does not take the encoding.
@@ -148,7 +160,8 @@ func gzipUnread(status int, reason string) bool {
 	}
 	text := strings.ToLower(reason)
 	return status == http.StatusBadRequest &&
-		(strings.Contains(text, "code 31)") || strings.Contains(text, `\u001f`) || strings.Contains(text, "content-encoding") || strings.Contains(text, "gzip"))
+		(strings.Contains(text, "code 31)") || strings.Contains(text, `\u001f`) ||
+			strings.Contains(text, "content-encoding") || strings.Contains(text, "gzip"))
 }
 
 // tooLargeAlone says whether a request was refused because it is larger than all that the node takes at

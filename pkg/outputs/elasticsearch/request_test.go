@@ -64,32 +64,79 @@ func TestRequestFaults(t *testing.T) {
 
 		timeout time.Duration // once prepared
 	}{
-		{name: "busy", faults: elastictest.Faults{TooMany: 1, RetryAfter: 7 * time.Second}, want: one(outputs.ReasonThrottled), after: 7 * time.Second, says: "429 Too Many Requests: es_rejected_execution_exception: rejected"},
-		{name: "unavailable", faults: elastictest.Faults{Unavailable: 1}, want: one(outputs.ReasonServer), says: "503 Service Unavailable: cluster_block_exception"},
-		{name: "unavailable, without ids", faults: elastictest.Faults{Unavailable: 1}, config: func(c *Config) { c.ID = idNone }, want: one(outputs.ReasonServer), unsure: 10, says: "503"},
-		{name: "no login", faults: elastictest.Faults{Authorization: "Bearer other"}, want: one(outputs.ReasonAuth), says: "401 Unauthorized: security_exception: unable to authenticate"},
-		{name: "reset in the middle", faults: elastictest.Faults{ResetBefore: 1}, config: func(c *Config) { c.ID = idNone }, want: one(outputs.ReasonNetwork), unsure: 10},
+		{
+			name: "busy", faults: elastictest.Faults{TooMany: 1, RetryAfter: 7 * time.Second}, want: one(
+				outputs.ReasonThrottled,
+			), after: 7 * time.Second, says: "429 Too Many Requests: es_rejected_execution_exception: rejected",
+		},
+		{
+			name: "unavailable", faults: elastictest.Faults{Unavailable: 1}, want: one(outputs.ReasonServer),
+			says: "503 Service Unavailable: cluster_block_exception",
+		},
+		{
+			name: "unavailable, without ids", faults: elastictest.Faults{Unavailable: 1},
+			config: func(c *Config) { c.ID = idNone }, want: one(outputs.ReasonServer), unsure: 10, says: "503",
+		},
+		{
+			name: "no login", faults: elastictest.Faults{Authorization: "Bearer other"}, want: one(outputs.ReasonAuth),
+			says: "401 Unauthorized: security_exception: unable to authenticate",
+		},
+		{
+			name: "reset in the middle", faults: elastictest.Faults{ResetBefore: 1},
+			config: func(c *Config) { c.ID = idNone }, want: one(outputs.ReasonNetwork), unsure: 10,
+		},
 		{name: "reset after all", faults: elastictest.Faults{ResetAfter: 1}, want: one(outputs.ReasonNetwork)},
-		{name: "half a reply", faults: elastictest.Faults{Truncated: 1}, want: one(outputs.ReasonNetwork), says: "broke off after"},
-		{name: "a proxy's page", faults: elastictest.Faults{Page: 1}, want: one(outputs.ReasonServer), says: `answered 200 OK with text of type text/html, not a bulk reply: is this a proxy's page? It begins with "<!DOCTYPE html>\n<html>`},
-		{name: "no reply in time", faults: elastictest.Faults{Latency: time.Hour}, timeout: 50 * time.Millisecond, want: map[string]int{"network": 10}, says: "no whole reply within the timeout of 50ms"},
-		{name: "blocked", faults: elastictest.Faults{Blocked: "logs-b"}, want: map[string]int{"target": 5}, says: "status 403: [logs-b] cluster_block_exception: index [logs-b] blocked by: [FORBIDDEN/8/index write (api)];"},
-		{name: "not allowed on one index", faults: elastictest.Faults{Denied: "logs-b"}, want: map[string]int{"target": 5}, says: "is unauthorized for user"},
-		{name: "poison", faults: elastictest.Faults{Poison: `"n":3,`}, want: map[string]int{"rejected": 1}, says: "failed to parse field [code] of type [long]"},
+		{
+			name: "half a reply", faults: elastictest.Faults{Truncated: 1}, want: one(outputs.ReasonNetwork),
+			says: "broke off after",
+		},
+		{
+			name: "a proxy's page", faults: elastictest.Faults{Page: 1}, want: one(outputs.ReasonServer),
+			says: `answered 200 OK with text of type text/html, not a bulk reply: is this a proxy's page? It begins ` +
+				`with "<!DOCTYPE html>\n<html>`,
+		},
+		{
+			name: "no reply in time", faults: elastictest.Faults{Latency: time.Hour}, timeout: 50 * time.Millisecond,
+			want: map[string]int{"network": 10}, says: "no whole reply within the timeout of 50ms",
+		},
+		{
+			name: "blocked", faults: elastictest.Faults{Blocked: "logs-b"}, want: map[string]int{"target": 5},
+			says: "status 403: [logs-b] cluster_block_exception: index [logs-b] blocked by: [FORBIDDEN/8/index " +
+				"write (api)];",
+		},
+		{
+			name: "not allowed on one index", faults: elastictest.Faults{Denied: "logs-b"},
+			want: map[string]int{"target": 5}, says: "is unauthorized for user",
+		},
+		{
+			name: "poison", faults: elastictest.Faults{Poison: `"n":3,`}, want: map[string]int{"rejected": 1},
+			says: "failed to parse field [code] of type [long]",
+		},
 		{name: "poison for the failure store", faults: elastictest.Faults{Poison: `"n":3,`, FailureStore: true}},
 		{name: "every item busy", faults: elastictest.Faults{ItemTooMany: 1}, want: map[string]int{"throttled": 10}},
-		{name: "each event alone too large", faults: elastictest.Faults{MaxBody: 100}, want: map[string]int{"too_large": 10}, says: "413 Request Entity Too Large without a body"},
-		{name: "each event alone too much", faults: elastictest.Faults{MaxPressure: 100}, want: map[string]int{"throttled": 10}, says: "rejected execution of coordinating operation"},
+		{
+			name: "each event alone too large", faults: elastictest.Faults{MaxBody: 100},
+			want: map[string]int{"too_large": 10}, says: "413 Request Entity Too Large without a body",
+		},
+		{
+			name: "each event alone too much", faults: elastictest.Faults{MaxPressure: 100},
+			want: map[string]int{"throttled": 10}, says: "rejected execution of coordinating operation",
+		},
 		{name: "requests of one event", faults: elastictest.Faults{MaxBody: 400}},
 		{name: "requests of a few", faults: elastictest.Faults{MaxPressure: 1000}},
-		{name: "a mistake in all requests", faults: elastictest.Faults{Senseless: true}, want: one(outputs.ReasonServer), says: "400 Bad Request: illegal_argument_exception: explicit index in bulk is not allowed"},
+		{
+			name: "a mistake in all requests", faults: elastictest.Faults{Senseless: true}, want: one(
+				outputs.ReasonServer,
+			), says: "400 Bad Request: illegal_argument_exception: explicit index in bulk is not allowed",
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			s := elastictest.New(elastictest.Options{})
 			o := newOutput(t, s.Handler(), tc.config)
 			o.cfg.Timeout = cmp.Or(tc.timeout, o.cfg.Timeout)
 			s.SetFaults(tc.faults)
-			err := o.Send(t.Context(), outputtest.Batch(outputtest.Chunk(1, "a", "t", 5, 0, 100), outputtest.Chunk(2, "b", "t", 5, 5, 100)))
+			err := o.Send(t.Context(),
+				outputtest.Batch(outputtest.Chunk(1, "a", "t", 5, 0, 100), outputtest.Chunk(2, "b", "t", 5, 5, 100)))
 			if got := reasons(t, err); !maps.Equal(got, tc.want) {
 				t.Errorf("got %v, want %v (%v)", got, tc.want, err)
 			}
@@ -146,9 +193,11 @@ func TestSenseless(t *testing.T) {
 func TestSenselessEvent(t *testing.T) {
 	s := elastictest.New(elastictest.Options{})
 	o := newOutput(t, s.Handler(), func(c *Config) { c.ID = "{record.log}" })
-	b := outputtest.Batch(outputtest.Chunk(1, "a", "t", 1, 0, 600), outputtest.Chunk(2, "a", "t", 1, 1, 5), outputtest.Chunk(3, "a", "t", 1, 2, 7))
+	b := outputtest.Batch(outputtest.Chunk(1, "a", "t", 1, 0, 600), outputtest.Chunk(2, "a", "t", 1, 1, 5),
+		outputtest.Chunk(3, "a", "t", 1, 2, 7))
 	err := o.Send(t.Context(), b)
-	if got := reasons(t, err); !maps.Equal(got, map[string]int{"rejected": 1}) || outputs.AsSendError(err).Failed[0].Index != 0 {
+	if got := reasons(t, err); !maps.Equal(got, map[string]int{"rejected": 1}) ||
+		outputs.AsSendError(err).Failed[0].Index != 0 {
 		t.Errorf("got %v (%v)", got, err)
 	}
 	if got := numbers(t, s); !slices.Equal(got, []int{1, 2}) {
@@ -163,20 +212,69 @@ func TestOtherReplies(t *testing.T) {
 		body   string
 		want   string
 	}{
-		{"fewer items", 200, `{"errors":false,"items":[{"create":{"status":201}}]}`, "server: bulk request of 3 events, N bytes, to [logs-a]: answered 200 OK with 1 items for 3 events, which proves nothing"},
-		{"more items", 200, `{"errors":true,"items":[{"create":{"status":201}},{"create":{"status":201}},{"create":{"status":201}},{"create":{"status":201}}]}`, "server: bulk request of 3 events, N bytes, to [logs-a]: answered 200 OK with 4 items for 3 events, which proves nothing"},
-		{"no items", 200, `{"took":1}`, "server: bulk request of 3 events, N bytes, to [logs-a]: answered 200 OK with 0 items for 3 events, which proves nothing"},
-		{"no items, and no errors", 200, `{"errors":false,"items":[]}`, "server: bulk request of 3 events, N bytes, to [logs-a]: answered 200 OK with 0 items for 3 events, which proves nothing"},
-		{"no errors alone", 200, `{"errors":false}`, "server: bulk request of 3 events, N bytes, to [logs-a]: answered 200 OK with 0 items for 3 events, which proves nothing"},
+		{
+			"fewer items", 200, `{"errors":false,"items":[{"create":{"status":201}}]}`,
+			"server: bulk request of 3 events, N bytes, to [logs-a]: answered 200 OK with 1 items for 3 events, " +
+				"which proves nothing",
+		},
+		{
+			"more items", 200,
+			`{"errors":true,"items":[{"create":{"status":201}},{"create":{"status":201}},{"create":{"status":201}},` +
+				`{"create":{"status":201}}]}`,
+			"server: bulk request of 3 events, N bytes, to [logs-a]: answered 200 OK with 4 items for 3 events, " +
+				"which proves nothing",
+		},
+		{
+			"no items", 200, `{"took":1}`,
+			"server: bulk request of 3 events, N bytes, to [logs-a]: answered 200 OK with 0 items for 3 events, " +
+				"which proves nothing",
+		},
+		{
+			"no items, and no errors", 200, `{"errors":false,"items":[]}`,
+			"server: bulk request of 3 events, N bytes, to [logs-a]: answered 200 OK with 0 items for 3 events, " +
+				"which proves nothing",
+		},
+		{
+			"no errors alone", 200, `{"errors":false}`,
+			"server: bulk request of 3 events, N bytes, to [logs-a]: answered 200 OK with 0 items for 3 events, " +
+				"which proves nothing",
+		},
 		{"nothing", 200, ``, "server: bulk request of 3 events, N bytes, to [logs-a]: answered 200 OK without a body"},
-		{"a text", 502, "Bad \x1b[31mGateway", `server: bulk request of 3 events, N bytes, to [logs-a]: answered 502 Bad Gateway with text of type text/plain, not a bulk reply: is this a proxy's page? It begins with "Bad \x1b[31mGateway"`},
-		{"a redirect", 302, ``, "server: bulk request of 3 events, N bytes, to [logs-a]: answered 302 Found without a body"},
-		{"no such path", 404, `{"error":"no handler"}`, "server: bulk request of 3 events, N bytes, to [logs-a]: 404 Not Found: no handler"},
-		{"no such method", 405, `{"error":"Incorrect HTTP method","status":405}`, "server: bulk request of 3 events, N bytes, to [logs-a]: 405 Method Not Allowed: Incorrect HTTP method"},
-		{"forbidden", 403, `{"error":{"type":"security_exception","reason":"action is unauthorized"}}`, "auth: bulk request of 3 events, N bytes, to [logs-a]: 403 Forbidden: security_exception: action is unauthorized"},
-		{"a gateway's refusal", 403, `{"Message":"User: anonymous is not authorized to perform: es:ESHttpPost"}`, "auth: bulk request of 3 events, N bytes, to [logs-a]: 403 Forbidden: User: anonymous is not authorized to perform: es:ESHttpPost"},
-		{"JSON of a kind of its own", 500, `{"ok":false}`, `server: bulk request of 3 events, N bytes, to [logs-a]: 500 Internal Server Error: "{\"ok\":false}"`},
-		{"blocked", 403, `{"error":{"type":"cluster_block_exception","reason":"blocked"}}`, "server: bulk request of 3 events, N bytes, to [logs-a]: 403 Forbidden: cluster_block_exception: blocked"},
+		{
+			"a text", 502, "Bad \x1b[31mGateway",
+			`server: bulk request of 3 events, N bytes, to [logs-a]: answered 502 Bad Gateway with text of type ` +
+				`text/plain, not a bulk reply: is this a proxy's page? It begins with "Bad \x1b[31mGateway"`,
+		},
+		{
+			"a redirect", 302, ``,
+			"server: bulk request of 3 events, N bytes, to [logs-a]: answered 302 Found without a body",
+		},
+		{
+			"no such path", 404, `{"error":"no handler"}`,
+			"server: bulk request of 3 events, N bytes, to [logs-a]: 404 Not Found: no handler",
+		},
+		{
+			"no such method", 405, `{"error":"Incorrect HTTP method","status":405}`,
+			"server: bulk request of 3 events, N bytes, to [logs-a]: 405 Method Not Allowed: Incorrect HTTP method",
+		},
+		{
+			"forbidden", 403, `{"error":{"type":"security_exception","reason":"action is unauthorized"}}`,
+			"auth: bulk request of 3 events, N bytes, to [logs-a]: 403 Forbidden: security_exception: action is " +
+				"unauthorized",
+		},
+		{
+			"a gateway's refusal", 403, `{"Message":"User: anonymous is not authorized to perform: es:ESHttpPost"}`,
+			"auth: bulk request of 3 events, N bytes, to [logs-a]: 403 Forbidden: User: anonymous is not authorized " +
+				"to perform: es:ESHttpPost",
+		},
+		{
+			"JSON of a kind of its own", 500, `{"ok":false}`,
+			`server: bulk request of 3 events, N bytes, to [logs-a]: 500 Internal Server Error: "{\"ok\":false}"`,
+		},
+		{
+			"blocked", 403, `{"error":{"type":"cluster_block_exception","reason":"blocked"}}`,
+			"server: bulk request of 3 events, N bytes, to [logs-a]: 403 Forbidden: cluster_block_exception: blocked",
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			node := elastictest.New(elastictest.Options{}).Handler()
@@ -186,7 +284,8 @@ func TestOtherReplies(t *testing.T) {
 					return
 				}
 				w.Header().Set("X-Elastic-Product", "Elasticsearch")
-				w.Header().Set("Content-Type", map[bool]string{true: "application/json", false: "text/plain"}[strings.HasPrefix(tc.body, "{")])
+				w.Header().Set("Content-Type",
+					map[bool]string{true: "application/json", false: "text/plain"}[strings.HasPrefix(tc.body, "{")])
 				w.WriteHeader(tc.status)
 				w.Write([]byte(tc.body))
 			}), nil)
@@ -311,7 +410,8 @@ func TestCancelled(t *testing.T) {
 func TestRetryAfter(t *testing.T) {
 	now := func() time.Time { return time.Date(2025, 11, 21, 10, 0, 0, 0, time.UTC) }
 	for header, want := range map[string]time.Duration{
-		"": 0, "3": 3 * time.Second, "-3": 0, "soon": 0, "Fri, 21 Nov 2025 10:01:00 GMT": time.Minute, "Fri, 21 Nov 2025 09:00:00 GMT": 0, "99999999999999": 0,
+		"": 0, "3": 3 * time.Second, "-3": 0, "soon": 0, "Fri, 21 Nov 2025 10:01:00 GMT": time.Minute,
+		"Fri, 21 Nov 2025 09:00:00 GMT": 0, "99999999999999": 0,
 	} {
 		if got := retryAfter(header, now); got != want {
 			t.Errorf("%q: %s, want %s", header, got, want)

@@ -59,11 +59,23 @@ func errnoOf(err error) string {
 // refusals returns what follows from an error of the system. docs/configuration.md shows it.
 func refusals() outputs.Refusals {
 	return outputs.Refusals{
-		{What: "disk or quota full", Kinds: []string{"ENOSPC", "EDQUOT"}, Reason: outputs.ReasonTarget, Remedy: "free space there; what waits is written then"},
-		{What: "not allowed", Kinds: []string{"EACCES", "EROFS"}, Reason: outputs.ReasonTarget, Remedy: "let the user that the program runs as write there"},
-		{What: "no such name", Kinds: []string{"ENAMETOOLONG", "ENOTDIR", "ENOENT"}, Reason: outputs.ReasonTarget, Remedy: "look at what stands in the way there, or change `path`"},
+		{
+			What: "disk or quota full", Kinds: []string{"ENOSPC", "EDQUOT"}, Reason: outputs.ReasonTarget,
+			Remedy: "free space there; what waits is written then",
+		},
+		{
+			What: "not allowed", Kinds: []string{"EACCES", "EROFS"}, Reason: outputs.ReasonTarget,
+			Remedy: "let the user that the program runs as write there",
+		},
+		{
+			What: "no such name", Kinds: []string{"ENAMETOOLONG", "ENOTDIR", "ENOENT"}, Reason: outputs.ReasonTarget,
+			Remedy: "look at what stands in the way there, or change `path`",
+		},
 		{What: "disk fails", Kinds: []string{"EIO"}, Reason: outputs.ReasonTarget, Remedy: "look at the disk"},
-		{What: "open files", Kinds: []string{"EMFILE"}, Reason: outputs.ReasonServer, Remedy: "raise the limit of open files"},
+		{
+			What: "open files", Kinds: []string{"EMFILE"}, Reason: outputs.ReasonServer,
+			Remedy: "raise the limit of open files",
+		},
 		{What: "any other error", Reason: outputs.ReasonServer, Remedy: "look at the disk"},
 	}
 }

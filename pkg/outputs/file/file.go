@@ -64,8 +64,9 @@ type Options struct {
 
 // What the operator should know although events flow.
 const (
-	noticeDamaged = "the log of batches could not be read: events in flight when the program ended last may be doubled; the program's log says why"
-	noticeLog     = "the log of batches can't be written: events may be doubled by a crash; the program's log says why"
+	noticeDamaged = "the log of batches could not be read: events in flight when the program ended last may be " +
+		"doubled; the program's log says why"
+	noticeLog = "the log of batches can't be written: events may be doubled by a crash; the program's log says why"
 )
 
 // New returns an output. It looks at the log, and touches no other file before the first Send.
@@ -84,7 +85,8 @@ func New(cfg Config, opts Options) (*Output, error) {
 	o := &Output{
 		name: opts.Name, path: path, perRecord: strings.Contains(cfg.Path, "{record"), perChunk: path.PerChunk(),
 		single: !strings.ContainsAny(cfg.Path, "{%"), timeout: cfg.Settings().Timeout,
-		enc: event.NewEncoder(cfg.Fields), files: f, log: opts.Log, turn: outputs.NewTurn(), state: opts.StateFile, keys: intent.Keys{},
+		enc: event.NewEncoder(cfg.Fields), files: f, log: opts.Log, turn: outputs.NewTurn(), state: opts.StateFile,
+		keys: intent.Keys{},
 	}
 	o.plan.byPath = map[string]int{}
 	o.stale = time.AfterFunc(idle, o.closeIdle)
@@ -321,7 +323,9 @@ func (o *Output) write(ctx context.Context, t *target, events []event.Event) (re
 			return nil, w.rollback(ctx.Err())
 		}
 		if err := w.line(o.enc, &events[i]); err != nil {
-			refused = append(refused, outputs.Failure{Index: int(i), Reason: outputs.ReasonRejected, Detail: err.Error(), Target: t.path})
+			refused = append(refused, outputs.Failure{
+				Index: int(i), Reason: outputs.ReasonRejected, Detail: err.Error(), Target: t.path,
+			})
 			continue
 		}
 		if len(w.buf) >= bufferSize {

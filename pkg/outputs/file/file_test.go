@@ -38,7 +38,9 @@ func open(t *testing.T, cfg Config, c *clock) *Output {
 func openWith(t *testing.T, cfg Config, c *clock, state string) *Output {
 	t.Helper()
 	cfg.Fields.Time, cfg.Fields.Tag, cfg.Fields.Cluster = "@timestamp", "tag", "cluster"
-	o, err := New(cfg, Options{Name: "archive", Log: zerolog.Nop(), Now: func() time.Time { return c.now }, StateFile: state})
+	o, err := New(cfg, Options{
+		Name: "archive", Log: zerolog.Nop(), Now: func() time.Time { return c.now }, StateFile: state,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -178,7 +180,8 @@ func TestContract(t *testing.T) {
 			outputtest.Contract(t, func(t *testing.T) *outputtest.Destination {
 				t.Helper()
 				path := filepath.Join(t.TempDir(), "a", "b", "{tag}.ndjson")
-				o := openWith(t, Config{Path: path, Compression: tc.compression}, newClock(), filepath.Join(t.TempDir(), "file.log"))
+				o := openWith(t, Config{Path: path, Compression: tc.compression}, newClock(),
+					filepath.Join(t.TempDir(), "file.log"))
 				disk := full{room: -1}
 				disk.install(o)
 				return &outputtest.Destination{
@@ -234,7 +237,8 @@ func TestOneBadFileStopsOnlyItself(t *testing.T) {
 		t.Fatal(err)
 	}
 	o := open(t, Config{Path: filepath.Join(dir, "{tag}.ndjson")}, newClock())
-	b := outputtest.Batch(outputtest.Chunk(1, "c", "a", 2, 0, 5), outputtest.Chunk(2, "c", "b", 2, 2, 5), outputtest.Chunk(3, "c", "a", 1, 4, 5))
+	b := outputtest.Batch(outputtest.Chunk(1, "c", "a", 2, 0, 5), outputtest.Chunk(2, "c", "b", 2, 2, 5),
+		outputtest.Chunk(3, "c", "a", 1, 4, 5))
 	b.Events = append(b.Events, outputtest.Broken(b.Events[0].Chunk))
 	err := o.Send(t.Context(), b)
 	var se *outputs.SendError
@@ -245,7 +249,11 @@ func TestOneBadFileStopsOnlyItself(t *testing.T) {
 	for _, f := range se.Failed {
 		got = append(got, outputs.Failure{Index: f.Index, Reason: f.Reason})
 	}
-	want := []outputs.Failure{{Index: 2, Reason: outputs.ReasonTarget}, {Index: 3, Reason: outputs.ReasonTarget}, {Index: 5, Reason: outputs.ReasonRejected}}
+	want := []outputs.Failure{
+		{Index: 2, Reason: outputs.ReasonTarget},
+		{Index: 3, Reason: outputs.ReasonTarget},
+		{Index: 5, Reason: outputs.ReasonRejected},
+	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("failed %v, want %v", got, want)
 	}

@@ -31,7 +31,8 @@ func environment(tb testing.TB) {
 	tb.Helper()
 	for name, value := range map[string]string{
 		"AWS_ACCESS_KEY_ID": "AKIDTEST", "AWS_SECRET_ACCESS_KEY": secret, "AWS_SESSION_TOKEN": "", "AWS_PROFILE": "",
-		"AWS_CONFIG_FILE": "/nonexistent", "AWS_SHARED_CREDENTIALS_FILE": "/nonexistent", "AWS_EC2_METADATA_DISABLED": "true",
+		"AWS_CONFIG_FILE": "/nonexistent", "AWS_SHARED_CREDENTIALS_FILE": "/nonexistent",
+		"AWS_EC2_METADATA_DISABLED": "true",
 	} {
 		tb.Setenv(name, value)
 	}
@@ -88,7 +89,11 @@ func TestContract(t *testing.T) {
 		cfg   Config
 		fault awstest.Fault
 	}{
-		{"throttled", Config{Aggregate: true}, awstest.Fault{Status: 503, Code: "ServiceUnavailableException", Message: "Slow down."}},
+		{
+			"throttled",
+			Config{Aggregate: true},
+			awstest.Fault{Status: 503, Code: "ServiceUnavailableException", Message: "Slow down."},
+		},
 		{"internal failure", Config{}, awstest.Fault{Status: 500, Code: "InternalFailure"}},
 		{"connection cut", Config{Aggregate: true, Compression: compressionGzip}, awstest.Fault{Cut: true}},
 		{"refused whole", Config{Aggregate: true}, awstest.Fault{Status: 400, Code: "InvalidArgumentException"}},
@@ -190,7 +195,8 @@ func TestOnlyRefusedRecordsAreSentAgain(t *testing.T) {
 	})
 	err := o.Send(t.Context(), outputtest.Batch(outputtest.Chunk(1, "a", "t", 8, 0, 10)))
 	got := failures(t, err)
-	if !slices.Equal(got[outputs.ReasonThrottled], []int{3}) || !slices.Equal(got[outputs.ReasonServer], []int{5}) || len(got) != 2 {
+	if !slices.Equal(got[outputs.ReasonThrottled], []int{3}) || !slices.Equal(got[outputs.ReasonServer], []int{5}) ||
+		len(got) != 2 {
 		t.Errorf("failed %v", got)
 	}
 	if got := numbers(t, s, "logs", false); !slices.Equal(got, []int{0, 1, 2, 4, 6, 7}) {
@@ -214,14 +220,47 @@ func TestErrors(t *testing.T) {
 	}{
 		{"stored, then cut", awstest.Fault{Cut: true, Stored: true}, outputs.ReasonNetwork, true, 4, "EOF", 0, 8},
 		{"time-out", awstest.Fault{Hang: true}, outputs.ReasonNetwork, true, 4, "no answer within the time-out", 0, 4},
-		{"500", awstest.Fault{Status: 500, Code: "InternalFailure", Message: "oops"}, outputs.ReasonServer, false, 4, "InternalFailure: oops", 0, 4},
+		{
+			"500",
+			awstest.Fault{Status: 500, Code: "InternalFailure", Message: "oops"},
+			outputs.ReasonServer, false, 4,
+			"InternalFailure: oops", 0, 4,
+		},
 		{"503 of a gateway", awstest.Fault{Status: 503}, outputs.ReasonServer, false, 4, "503", 0, 4},
-		{"slow down", awstest.Fault{Status: 503, Code: "ServiceUnavailableException", RetryAfter: "7"}, outputs.ReasonThrottled, false, 0, "ServiceUnavailable", 7 * time.Second, 4},
-		{"expired", awstest.Fault{Status: 400, Code: "ExpiredTokenException", Message: "expired"}, outputs.ReasonAuth, true, 0, "renew the credentials", 0, 4},
-		{"denied", awstest.Fault{Status: 400, Code: "AccessDeniedException", Message: "no"}, outputs.ReasonTarget, false, 0, "Firehose PutRecordBatch: AccessDeniedException: no", 0, 4},
-		{"no such stream", awstest.Fault{Status: 400, Code: "ResourceNotFoundException"}, outputs.ReasonTarget, false, 0, "create it", 0, 4},
-		{"KMS", awstest.Fault{Status: 400, Code: "InvalidKMSResourceException"}, outputs.ReasonTarget, false, 0, "KMS key", 0, 4},
-		{"unknown", awstest.Fault{Status: 400, Code: "NewException"}, outputs.ReasonServer, false, 0, "NewException", 0, 4},
+		{
+			"slow down",
+			awstest.Fault{Status: 503, Code: "ServiceUnavailableException", RetryAfter: "7"},
+			outputs.ReasonThrottled, false, 0, "ServiceUnavailable", 7 * time.Second, 4,
+		},
+		{
+			"expired",
+			awstest.Fault{Status: 400, Code: "ExpiredTokenException", Message: "expired"},
+			outputs.ReasonAuth, true, 0, "renew the credentials", 0, 4,
+		},
+		{
+			"denied",
+			awstest.Fault{Status: 400, Code: "AccessDeniedException", Message: "no"},
+			outputs.ReasonTarget,
+			false, 0, "Firehose PutRecordBatch: AccessDeniedException: no", 0, 4,
+		},
+		{
+			"no such stream",
+			awstest.Fault{Status: 400, Code: "ResourceNotFoundException"},
+			outputs.ReasonTarget,
+			false, 0, "create it", 0, 4,
+		},
+		{
+			"KMS",
+			awstest.Fault{Status: 400, Code: "InvalidKMSResourceException"},
+			outputs.ReasonTarget, false, 0,
+			"KMS key", 0, 4,
+		},
+		{
+			"unknown",
+			awstest.Fault{Status: 400, Code: "NewException"},
+			outputs.ReasonServer, false, 0, "NewException",
+			0, 4,
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			cfg := Config{DeliveryStream: "logs", Aggregate: true}
@@ -234,13 +273,15 @@ func TestErrors(t *testing.T) {
 			b := outputtest.Batch(outputtest.Chunk(1, "a", "t", 4, 0, 10))
 			err := o.Send(t.Context(), b)
 			var se *outputs.SendError
-			if !errors.As(err, &se) || se.Reason != tc.want || (len(se.Failed) == 0) != tc.whole || se.RetryAfter != tc.retry {
+			if !errors.As(err, &se) || se.Reason != tc.want || (len(se.Failed) == 0) != tc.whole ||
+				se.RetryAfter != tc.retry {
 				t.Errorf("%#v", se)
 			}
 			if !tc.whole && !slices.Equal(failures(t, err)[tc.want], []int{0, 1, 2, 3}) {
 				t.Errorf("failed %v", failures(t, err))
 			}
-			if err == nil || !strings.Contains(outputs.Whole(err.Error()), tc.text) || strings.Contains(err.Error(), "\n") || strings.Contains(err.Error(), secret) {
+			if err == nil || !strings.Contains(outputs.Whole(err.Error()), tc.text) ||
+				strings.Contains(err.Error(), "\n") || strings.Contains(err.Error(), secret) {
 				t.Errorf("error %q", err)
 			}
 			if n := s.Requests(put); n != 1 {
@@ -270,7 +311,8 @@ func TestOneStreamsFailureLeavesTheOthers(t *testing.T) {
 	if got := failures(t, err); !slices.Equal(got[outputs.ReasonTarget], []int{2, 3}) || len(got) != 1 {
 		t.Errorf("failed %v", got)
 	}
-	if a, c := numbers(t, s, "logs-a", false), numbers(t, s, "logs-c-", false); !slices.Equal(a, []int{0, 1, 6}) || !slices.Equal(c, []int{4, 5}) {
+	if a, c := numbers(t, s, "logs-a", false), numbers(t, s, "logs-c-", false); !slices.Equal(a, []int{0, 1, 6}) ||
+		!slices.Equal(c, []int{4, 5}) {
 		t.Errorf("a has %v, c has %v", a, c)
 	}
 }
@@ -279,7 +321,8 @@ func TestLargeEvents(t *testing.T) {
 	for _, compression := range []string{"none", compressionGzip} {
 		o, s := open(t, Config{DeliveryStream: "logs", Aggregate: true, Compression: compression}, time.Now)
 		s.Firehose().Create("logs", awstest.Quota{})
-		b := outputtest.Batch(outputtest.Chunk(1, "a", "t", 2, 0, 10), large(t, 2, 1_023_970), outputtest.Chunk(3, "a", "t", 2, 3, 10), large(t, 5, 2<<20))
+		b := outputtest.Batch(outputtest.Chunk(1, "a", "t", 2, 0, 10), large(t, 2, 1_023_970),
+			outputtest.Chunk(3, "a", "t", 2, 3, 10), large(t, 5, 2<<20))
 		err := o.Send(t.Context(), b)
 		if compression == compressionGzip { // x2 compresses well
 			if got := numbers(t, s, "logs", true); err != nil || !slices.Equal(got, []int{0, 1, 2, 3, 4, 5}) {
@@ -287,7 +330,8 @@ func TestLargeEvents(t *testing.T) {
 			}
 			continue
 		}
-		if got := failures(t, err); !slices.Equal(got[outputs.ReasonTooLarge], []int{5}) || len(got) != 1 || !strings.Contains(err.Error(), "1024000") {
+		if got := failures(t, err); !slices.Equal(got[outputs.ReasonTooLarge], []int{5}) || len(got) != 1 ||
+			!strings.Contains(err.Error(), "1024000") {
 			t.Errorf("failed %v: %v", got, err)
 		}
 		if got := numbers(t, s, "logs", false); !slices.Equal(got, []int{0, 1, 2, 3, 4}) {
@@ -299,9 +343,15 @@ func TestLargeEvents(t *testing.T) {
 // large returns a chunk of one event with a record of about size bytes.
 func large(t *testing.T, n, size int) *event.Chunk {
 	t.Helper()
-	record := []byte{0x82, 0xa1, 'n', 0xce, 0, 0, 0, byte(n), 0xa3, 'l', 'o', 'g', 0xdb, byte(size >> 24), byte(size >> 16), byte(size >> 8), byte(size)}
+	record := []byte{
+		0x82, 0xa1, 'n', 0xce, 0, 0, 0, byte(n), 0xa3, 'l', 'o', 'g', 0xdb, byte(size >> 24), byte(size >> 16),
+		byte(size >> 8), byte(size),
+	}
 	record = append(record, strings.Repeat("x", size)...)
-	return &event.Chunk{Seq: uint64(n), Cluster: "a", Tag: "t", Events: 1, Entries: event.AppendEntry(nil, event.AppendTime(nil, event.Time{Sec: 1}), nil, record)}
+	return &event.Chunk{
+		Seq: uint64(n), Cluster: "a", Tag: "t", Events: 1,
+		Entries: event.AppendEntry(nil, event.AppendTime(nil, event.Time{Sec: 1}), nil, record),
+	}
 }
 
 func TestConnect(t *testing.T) {

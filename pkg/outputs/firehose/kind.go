@@ -13,7 +13,8 @@ import (
 func Kind(keys *awsclient.Credentials) outputs.Kind {
 	const own = "firehose"
 	return outputs.Kind{
-		Name: own, Summary: "Amazon Data Firehose", Example: "region: eu-central-1, delivery_stream: logs", CPUMicros: 1e6 / 414_000,
+		Name: own, Summary: "Amazon Data Firehose", Example: "region: eu-central-1, delivery_stream: logs",
+		CPUMicros: 1e6 / 414_000,
 		NewConfig: func() outputs.Config { return new(Config) },
 		New: outputs.Make(func(c *Config, d outputs.Deps) (outputs.Output, error) {
 			out, err := New(*c, Options{Log: d.Log, Credentials: keys})
@@ -26,8 +27,10 @@ func Kind(keys *awsclient.Credentials) outputs.Kind {
 		Needs: func(l outputs.Load) []string {
 			return []string{
 				fmt.Sprintf(
-					"Firehose: %s/s for each of %s with a stream of its own. A stream takes 1 MiB/s in most regions, and 5 MiB/s in "+
-						"N. Virginia, Oregon and Ireland, unless you ask for more; ask for twice the rate, so that it can catch up.",
+					"Firehose: %s/s for each of %s with a stream of its own. A stream takes 1 MiB/s in most regions, "+
+						"and 5 MiB/s in "+
+						"N. Virginia, Oregon and Ireland, unless you ask for more; ask for twice the rate, so that "+
+						"it can catch up.",
 					humanize.Bytes(l.BytesPerSecond/float64(l.Clusters)),
 					humanize.Count(l.Clusters, "cluster"),
 				),

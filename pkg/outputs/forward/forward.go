@@ -25,9 +25,9 @@
 // been closed in the meantime, and the same server gets the message once more over a new one. Where no
 // server can be reached, the rest of the batch fails without being tried.
 //
-// A server that takes a message and does not acknowledge it holds up no others where another server is fit: after a second
-// the Send goes on without it, no further message goes there, and its events are named as in flight until the ack comes or
-// its time is over.
+// A server that takes a message and does not acknowledge it holds up no others where another server is fit: after a
+// second the Send goes on without it, no further message goes there, and its events are named as in flight until the
+// ack comes or its time is over.
 package forward
 
 import (
@@ -87,7 +87,10 @@ func New(cfg Config, opts Options) (*Output, error) {
 	o := &Output{
 		cfg: cfg, timeout: cfg.Settings().Timeout, compress: cfg.Compression, tag: tag, tls: opts.TLS,
 		messages: sync.Pool{New: func() any { return new(message) }},
-		servers:  &servers{log: opts.Log, idleTimeout: cfg.IdleTimeout, maxAge: cfg.MaxConnectionAge, maxRest: cfg.Settings().Retry.Max},
+		servers: &servers{
+			log: opts.Log, idleTimeout: cfg.IdleTimeout, maxAge: cfg.MaxConnectionAge,
+			maxRest: cfg.Settings().Retry.Max,
+		},
 	}
 	if cfg.Compression == compressionNone {
 		o.compress = ""
@@ -96,14 +99,18 @@ func New(cfg Config, opts Options) (*Output, error) {
 	var login *client.Login
 	if cfg.SharedKey.IsSet() {
 		login = &client.Login{
-			SharedKey: cfg.SharedKey.Reveal(), Hostname: cfg.SelfHostname, User: cfg.Username, Password: cfg.Password.Reveal(),
+			SharedKey: cfg.SharedKey.Reveal(), Hostname: cfg.SelfHostname, User: cfg.Username,
+			Password: cfg.Password.Reveal(),
 		}
 		if login.Hostname == "" {
 			login.Hostname = opts.Hostname
 		}
 	}
 	for _, s := range cfg.Servers {
-		to := client.Config{Address: s.Address, Login: login, DialTimeout: cfg.ConnectTimeout, Timeout: cfg.ackTimeout(), Connect: opts.connect}
+		to := client.Config{
+			Address: s.Address, Login: login, DialTimeout: cfg.ConnectTimeout, Timeout: cfg.ackTimeout(),
+			Connect: opts.connect,
+		}
 		if err := to.Check(); err != nil {
 			return nil, fmt.Errorf("servers: %w", err)
 		}
@@ -230,7 +237,9 @@ func (s *sending) fail(from, to int, f *fault) {
 	defer s.mu.Unlock()
 	detail := f.err.Error()
 	for i := from; i < to; i++ {
-		s.failed = append(s.failed, outputs.Failure{Index: i, Reason: f.reason, Detail: detail, Target: s.target, InFlight: f.inFlight()})
+		s.failed = append(s.failed, outputs.Failure{
+			Index: i, Reason: f.reason, Detail: detail, Target: s.target, InFlight: f.inFlight(),
+		})
 	}
 	if f.unreachable {
 		s.stopped = f
@@ -250,7 +259,8 @@ func (s *sending) result() error {
 	if slices.ContainsFunc(s.failed, flying) {
 		se.RetryAfter = askEvery
 	}
-	if len(s.failed) < len(s.events) || se.RetryAfter > 0 || slices.ContainsFunc(s.failed, func(f outputs.Failure) bool { return f.Reason != se.Reason }) {
+	if len(s.failed) < len(s.events) || se.RetryAfter > 0 ||
+		slices.ContainsFunc(s.failed, func(f outputs.Failure) bool { return f.Reason != se.Reason }) {
 		slices.SortFunc(s.failed, func(a, b outputs.Failure) int { return a.Index - b.Index })
 		se.Failed = s.failed
 	}
@@ -269,7 +279,9 @@ func (o *Output) chunk(ctx context.Context, m *message, events []event.Event) (d
 		}
 		var err error
 		if m.frame, err = m.encoder.Append(m.frame[:0], &wire); err != nil {
-			return delivered, &fault{reason: outputs.ReasonServer, err: fmt.Errorf("make a message of %d events: %w", n, err)}
+			return delivered, &fault{
+				reason: outputs.ReasonServer, err: fmt.Errorf("make a message of %d events: %w", n, err),
+			}
 		}
 		if f := o.send(ctx, m, wire.Tag+"\x00"+id, wire.Chunk); f != nil {
 			return delivered, f
@@ -316,7 +328,9 @@ func (o *Output) deliver(ctx context.Context, one *flight, frame []byte, chunk s
 			reason = outputs.ReasonAuth
 		}
 	}
-	return &fault{reason: reason, err: errors.Join(append(errs, fmt.Errorf("send to a server: %w", context.Cause(ctx)))...)}
+	return &fault{
+		reason: reason, err: errors.Join(append(errs, fmt.Errorf("send to a server: %w", context.Cause(ctx)))...),
+	}
 }
 
 // lost judges a server by the failure of a message that may have reached it, unless the failure is ctx's end.

@@ -31,10 +31,12 @@ type Config struct {
 // Help implements setting.Explained.
 func (Config) Help() map[string]string {
 	return map[string]string{
-		"url":           "with placeholders behind the host, e.g. https://logs.example/ingest/{cluster}",
-		"body":          "ndjson: a line of JSON for each event; json_array: an array; json: one event alone; text: a line of text for each",
+		"url": "with placeholders behind the host, e.g. https://logs.example/ingest/{cluster}",
+		"body": "ndjson: a line of JSON for each event; json_array: an array; json: one event alone; text: " +
+			"a line of text for each",
 		"event_headers": "name: text with placeholders; events with equal ones go together",
-		"message": "with body text: a field to send alone, such as log; default, and where it is missing or empty: the whole event " +
+		"message": "with body text: a field to send alone, such as log; default, and where it is missing or empty: " +
+			"the whole event " +
 			"as JSON",
 	}
 }
@@ -43,7 +45,14 @@ func (Config) Help() map[string]string {
 type Statuses struct {
 	Done   []string `yaml:"done" help:"the events are delivered; default: 2xx"`
 	Again  []string `yaml:"again" help:"the request is made again"`
-	Reject []string `yaml:"reject" help:"an event in the request is refused, which is found by halves and becomes a dead letter"`
+	Reject []string `yaml:"reject"`
+}
+
+// Help implements setting.Explained.
+func (Statuses) Help() map[string]string {
+	return map[string]string{
+		"reject": "an event in the request is refused, which is found by halves and becomes a dead letter",
+	}
 }
 
 const (

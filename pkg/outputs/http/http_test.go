@@ -143,7 +143,12 @@ func reset(w http.ResponseWriter, _ *http.Request, _ []byte) bool {
 
 func TestContract(t *testing.T) {
 	for _, tc := range []struct{ body, compression string }{
-		{bodyLines, "none"}, {bodyLines, "gzip"}, {bodyLines, "zstd"}, {bodyArray, "gzip"}, {bodyText, "none"}, {bodyOne, "none"},
+		{bodyLines, "none"},
+		{bodyLines, "gzip"},
+		{bodyLines, "zstd"},
+		{bodyArray, "gzip"},
+		{bodyText, "none"},
+		{bodyOne, "none"},
 	} {
 		t.Run(tc.body+" "+tc.compression, func(t *testing.T) {
 			outputtest.Contract(t, func(t *testing.T) *outputtest.Destination {
@@ -210,9 +215,18 @@ func TestAnswers(t *testing.T) {
 		{name: "302", fault: status(302), reason: outputs.ReasonServer},
 		{name: "a page", fault: page, reason: outputs.ReasonServer},
 		{name: "409 is done", fault: status(409), change: func(c *Config) { c.Statuses.Done = []string{"2xx", "409"} }},
-		{name: "204 is not", change: func(c *Config) { c.Statuses.Done = []string{"200"} }, reason: outputs.ReasonServer},
-		{name: "400 again", fault: status(400), change: func(c *Config) { c.Statuses.Again = []string{"4xx"} }, reason: outputs.ReasonServer},
-		{name: "503 rejects", fault: status(503), change: func(c *Config) { c.Statuses.Reject = []string{"503"} }, reason: outputs.ReasonServer, suspect: true},
+		{
+			name: "204 is not", change: func(c *Config) { c.Statuses.Done = []string{"200"} },
+			reason: outputs.ReasonServer,
+		},
+		{
+			name: "400 again", fault: status(400), change: func(c *Config) { c.Statuses.Again = []string{"4xx"} },
+			reason: outputs.ReasonServer,
+		},
+		{
+			name: "503 rejects", fault: status(503), change: func(c *Config) { c.Statuses.Reject = []string{"503"} },
+			reason: outputs.ReasonServer, suspect: true,
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			s := &sink{fault: tc.fault}
@@ -282,7 +296,10 @@ func TestBodies(t *testing.T) {
 		body, message, kind string
 		want                []string
 	}{
-		{bodyLines, "", "application/x-ndjson", []string{"{\"n\":0,\"log\":\"\",\"tag\":\"t\"}\n{\"n\":1,\"log\":\"\",\"tag\":\"t\"}\n"}},
+		{
+			bodyLines, "", "application/x-ndjson",
+			[]string{"{\"n\":0,\"log\":\"\",\"tag\":\"t\"}\n{\"n\":1,\"log\":\"\",\"tag\":\"t\"}\n"},
+		},
 		{bodyArray, "", "application/json", []string{`[{"n":0,"log":"","tag":"t"},{"n":1,"log":"","tag":"t"}]`}},
 		{bodyOne, "", "application/json", []string{`{"n":0,"log":"","tag":"t"}`, `{"n":1,"log":"","tag":"t"}`}},
 		{bodyText, "n", "text/plain; charset=utf-8", []string{"0\n1\n"}},
@@ -408,7 +425,9 @@ func TestConnect(t *testing.T) {
 		!strings.Contains(err.Error(), "refused") {
 		t.Errorf("%v", err)
 	}
-	if se := outputs.AsSendError(o.Send(t.Context(), outputtest.Batch(outputtest.Chunk(1, "a", "t", 1, 0, 10)))); se.Reason != outputs.ReasonNetwork {
+	if se := outputs.AsSendError(
+		o.Send(t.Context(), outputtest.Batch(outputtest.Chunk(1, "a", "t", 1, 0, 10))),
+	); se.Reason != outputs.ReasonNetwork {
 		t.Errorf("%v", se)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -441,7 +460,8 @@ func TestURLs(t *testing.T) {
 		"https://a/{cluster}/{tag}":       "https://a/c/a%2Fb%20c%3F",
 		"https://a/x?t={tag}&c={cluster}": "https://a/x?t=a%2Fb+c%3F&c=c",
 		"https://a/{record.x|none}":       "https://a/none",
-		"https://{cluster}/x":             "", "https://a.{cluster}.example/x": "", "https://u:p@a/x": "", "ftp://a": "", "a/b": "", "https:///x": "",
+		"https://{cluster}/x":             "", "https://a.{cluster}.example/x": "", "https://u:p@a/x": "",
+		"ftp://a": "", "a/b": "", "https:///x": "",
 		"https://a/x#y": "", "https://a/{nope}": "", "https://a?x=y": "",
 	} {
 		to, err := parseURL(text)
@@ -482,8 +502,20 @@ func TestSettings(t *testing.T) {
 	}{
 		{"right", func(*Config) {}, ""},
 		{"two logins", func(c *Config) { c.BearerToken = setting.NewSecret("x") }, "username"},
-		{"a header of ours", func(c *Config) { c.Headers = map[string]setting.Secret{"content-type": setting.NewSecret("x")} }, "headers.content-type"},
-		{"a header of the login's", func(c *Config) { c.Headers = map[string]setting.Secret{"authorization": setting.NewSecret("x")} }, "headers.authorization"},
+		{
+			"a header of ours", func(
+				c *Config,
+			) {
+				c.Headers = map[string]setting.Secret{"content-type": setting.NewSecret("x")}
+			}, "headers.content-type",
+		},
+		{
+			"a header of the login's", func(
+				c *Config,
+			) {
+				c.Headers = map[string]setting.Secret{"authorization": setting.NewSecret("x")}
+			}, "headers.authorization",
+		},
 		{"no proxy's URL", func(c *Config) { c.Proxy = "proxy:3128" }, "proxy"},
 		{"a message in JSON", func(c *Config) { c.Message = "log" }, "message"},
 		{"no status", func(c *Config) { c.Statuses.Done = []string{"ok"} }, "statuses.done"},

@@ -10,7 +10,8 @@ import (
 // Kind is what the program knows of outputs of type http.
 func Kind() outputs.Kind {
 	return outputs.Kind{
-		Name: "http", Summary: "HTTP servers that take lines, arrays, objects or texts", Example: "url: https://logs.example/",
+		Name: "http", Summary: "HTTP servers that take lines, arrays, objects or texts",
+		Example:   "url: https://logs.example/",
 		CPUMicros: 1e6 / 524_000, // taken for Elasticsearch's
 		NewConfig: func() outputs.Config { return new(Config) },
 		New: outputs.Make(func(c *Config, d outputs.Deps) (outputs.Output, error) {

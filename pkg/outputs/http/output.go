@@ -223,7 +223,8 @@ func (o *Output) post(ctx context.Context, b *outputs.Batch, r *request) *output
 		}
 	case means(o.done, answer.Status) && answer.Page():
 		return &outputs.SendError{
-			Reason: outputs.ReasonServer, Status: answer.Status, Host: o.to.base, Remedy: "check what stands before the server: a proxy's login?",
+			Reason: outputs.ReasonServer, Status: answer.Status, Host: o.to.base,
+			Remedy: "check what stands before the server: a proxy's login?",
 			Err: fmt.Errorf(
 				"%s: a page for people proves nothing: it answered %s: %s",
 				what,

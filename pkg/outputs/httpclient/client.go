@@ -93,7 +93,9 @@ func New(cfg Config, o Options) (*Client, error) {
 	}
 	if cfg.Compression == compressionZstd {
 		var err error
-		if c.zstd, err = zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1)); err != nil {
+		if c.zstd, err = zstd.NewWriter(
+			nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1),
+		); err != nil {
 			return nil, fmt.Errorf("compression: %w", err)
 		}
 	}
@@ -232,7 +234,8 @@ func (c *Client) token(ctx context.Context) (*oauth2.Token, error) {
 			&http.Client{Transport: c.http.Transport, Timeout: dialTimeout},
 		)
 		c.tokens = (&clientcredentials.Config{
-			ClientID: o.ClientID, ClientSecret: o.ClientSecret.Reveal(), TokenURL: o.TokenURL, Scopes: o.Scopes, EndpointParams: values,
+			ClientID: o.ClientID, ClientSecret: o.ClientSecret.Reveal(), TokenURL: o.TokenURL, Scopes: o.Scopes,
+			EndpointParams: values,
 		}).TokenSource(asking)
 	}
 	tokens := c.tokens

@@ -28,7 +28,8 @@ type Config struct {
 // Help implements setting.Explained.
 func (Config) Help() map[string]string {
 	return map[string]string{
-		"proxy": "URL of an HTTP proxy to the server; default: as HTTP_PROXY, HTTPS_PROXY and NO_PROXY say; none: no proxy",
+		"proxy": "URL of an HTTP proxy to the server; default: as HTTP_PROXY, HTTPS_PROXY and NO_PROXY say; " +
+			"none: no proxy",
 	}
 }
 
@@ -88,7 +89,8 @@ func (c *Config) login() string {
 func (c *Config) checkLogin(r *setting.Report) {
 	var ways []string
 	for key, given := range map[string]bool{
-		"username": c.Username != "" || c.Password.IsSet(), "bearer_token": c.BearerToken.IsSet(), "oauth2": c.OAuth2 != nil,
+		"username": c.Username != "" || c.Password.IsSet(), "bearer_token": c.BearerToken.IsSet(),
+		"oauth2": c.OAuth2 != nil,
 	} {
 		if given {
 			ways = append(ways, key)

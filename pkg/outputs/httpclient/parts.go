@@ -57,7 +57,8 @@ func SendParts(parts []Part, refused []outputs.Failure, post func(i int) *output
 	}
 	slices.SortFunc(failed, func(a, b outputs.Failure) int { return a.Index - b.Index })
 	whole := &outputs.SendError{
-		Reason: failed[0].Reason, Status: failed[0].Status, Failed: failed, Apart: true, Err: errors.New(failed[0].Detail),
+		Reason: failed[0].Reason, Status: failed[0].Status, Failed: failed, Apart: true,
+		Err: errors.New(failed[0].Detail),
 	}
 	if first != nil {
 		whole.Reason, whole.Status, whole.RetryAfter = first.Reason, first.Status, first.RetryAfter

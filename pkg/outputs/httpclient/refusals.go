@@ -16,7 +16,8 @@ func Refusals() outputs.Refusals {
 			Remedy: "write the URL that it leads to: no redirect is followed",
 		},
 		{
-			What: "no valid login", Status: []int{http.StatusUnauthorized, http.StatusProxyAuthRequired}, Reason: outputs.ReasonAuth,
+			What: "no valid login", Status: []int{http.StatusUnauthorized, http.StatusProxyAuthRequired},
+			Reason: outputs.ReasonAuth,
 			Remedy: "check the login, or token, and that it has not expired",
 		},
 		{
@@ -24,7 +25,8 @@ func Refusals() outputs.Refusals {
 			Remedy: "give the login the right to write there",
 		},
 		{
-			What: "nothing at that URL", Status: []int{http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusGone},
+			What:   "nothing at that URL",
+			Status: []int{http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusGone},
 			Reason: outputs.ReasonTarget, Remedy: "check the URL's path and the method",
 		},
 		{
@@ -61,7 +63,8 @@ func Refusals() outputs.Refusals {
 func Refused(table outputs.Refusals, what, host string, a *Answer) *outputs.SendError {
 	line := table.Find(a.Status, "", "")
 	return &outputs.SendError{
-		Reason: line.Reason, Status: a.Status, RetryAfter: a.RetryAfter, Suspect: line.Suspect && a.RetryAfter == 0, Remedy: line.Remedy, Host: host,
+		Reason: line.Reason, Status: a.Status, RetryAfter: a.RetryAfter, Suspect: line.Suspect && a.RetryAfter == 0,
+		Remedy: line.Remedy, Host: host,
 		Err: fmt.Errorf("%s: it answered %s: %s", what, a.Text(), a.Quote()),
 	}
 }

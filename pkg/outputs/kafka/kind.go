@@ -15,7 +15,8 @@ import (
 func Kind(keys *awsclient.Credentials) outputs.Kind {
 	const own = "kafka"
 	return outputs.Kind{
-		Name: own, Summary: "topics of Apache Kafka", Example: "brokers: kafka.example, topic: logs", CPUMicros: 1e6 / 440_000,
+		Name: own, Summary: "topics of Apache Kafka", Example: "brokers: kafka.example, topic: logs",
+		CPUMicros: 1e6 / 440_000,
 		NewConfig: func() outputs.Config { return new(Config) },
 		New: outputs.Make(func(c *Config, d outputs.Deps) (outputs.Output, error) {
 			secure, err := d.TLS(c.TLS)
@@ -27,7 +28,8 @@ func Kind(keys *awsclient.Credentials) outputs.Kind {
 		Needs: func(l outputs.Load) []string {
 			return []string{
 				fmt.Sprintf(
-					"Kafka gets %s/s before compression, and each replica of a topic as much. To catch up in as long as the outage took, "+
+					"Kafka gets %s/s before compression, and each replica of a topic as much. To catch up in as long "+
+						"as the outage took, "+
 						"brokers have to take twice that.",
 					humanize.Bytes(l.BytesPerSecond),
 				),

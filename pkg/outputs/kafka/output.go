@@ -81,7 +81,10 @@ func New(cfg Config, o Options) (*Output, error) {
 	var err error
 	out.topics, err = newTopics(cfg.Topic, cfg.MaxTopicsPerHour, o.Now, func(cluster string) {
 		o.Log.Warn().Str("cluster", cluster).Int("max_topics_per_hour", cfg.MaxTopicsPerHour).
-			Msg("the cluster's events have more topics than max_topics_per_hour: those with further ones go to the topic with \"other\" in the name, until the hour is over")
+			Msg(
+				"the cluster's events have more topics than max_topics_per_hour: those with further ones go to the " +
+					"topic with \"other\" in the name, until the hour is over",
+			)
 	})
 	if err != nil {
 		return nil, err
@@ -131,7 +134,8 @@ func clientOptions(cfg *Config, o Options) ([]kgo.Opt, error) {
 	}
 	options := []kgo.Opt{
 		kgo.SeedBrokers(
-			seeds...), kgo.ClientID("aggregator"), kgo.SoftwareNameAndVersion("aggregator", "1"), kgo.DisableClientMetrics(),
+			seeds...), kgo.ClientID("aggregator"), kgo.SoftwareNameAndVersion("aggregator", "1"),
+		kgo.DisableClientMetrics(),
 		kgo.Dialer(dialer(o.TLS)), kgo.MetadataMinAge(metadataAge),
 		kgo.RequiredAcks(kgo.AllISRAcks()), kgo.ProducerBatchCompression(codec, kgo.NoCompression()),
 		kgo.ProducerBatchMaxBytes(

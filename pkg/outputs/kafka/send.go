@@ -76,7 +76,8 @@ func (o *Output) Send(ctx context.Context, b *outputs.Batch) error {
 // worstOf returns the failure that the operator should know first.
 func worstOf(failed []outputs.Failure) *outputs.Failure {
 	order := []outputs.Reason{
-		outputs.ReasonRejected, outputs.ReasonTooLarge, outputs.ReasonTarget, outputs.ReasonNetwork, outputs.ReasonServer,
+		outputs.ReasonRejected, outputs.ReasonTooLarge, outputs.ReasonTarget, outputs.ReasonNetwork,
+		outputs.ReasonServer,
 		outputs.ReasonThrottled, outputs.ReasonAuth,
 	}
 	worst := &failed[0]

@@ -141,7 +141,8 @@ func (t *topics) notice() string {
 		return ""
 	}
 	return fmt.Sprintf(
-		"max_topics_per_hour (%d) is reached for cluster %s: until the hour is over, events with further topics go to the one with %q in the name",
+		"max_topics_per_hour (%d) is reached for cluster %s: until the hour is over, events with further topics go "+
+			"to the one with %q in the name",
 		t.limit,
 		strings.Join(slices.Sorted(slices.Values(t.over)), ", "),
 		otherTopic,

@@ -138,7 +138,10 @@ func TestSettings(t *testing.T) {
 		})
 	}
 	for _, s := range []SASL{
-		{Mechanism: mechanismPlain}, {Mechanism: mechanism256, Username: "u"}, {Mechanism: mechanismIAM}, {Mechanism: mechanismIAM, Region: "eu-central-1", Username: "u"},
+		{Mechanism: mechanismPlain},
+		{Mechanism: mechanism256, Username: "u"},
+		{Mechanism: mechanismIAM},
+		{Mechanism: mechanismIAM, Region: "eu-central-1", Username: "u"},
 	} {
 		var r setting.Report
 		if s.Check(&r); len(r.Problems) == 0 {

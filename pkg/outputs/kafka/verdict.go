@@ -33,20 +33,24 @@ func verdictOf(err error) verdict {
 		switch {
 		case errors.Is(err, kgo.ErrMaxBuffered):
 			return verdict{
-				reason: outputs.ReasonTarget, kind: "buffer_full", answered: true, remedy: "look at the topics that take nothing",
+				reason: outputs.ReasonTarget, kind: "buffer_full", answered: true,
+				remedy: "look at the topics that take nothing",
 				detail: "the client still holds as many records as it may: a topic has not taken them",
 			}
 		case awsclient.Unsigned(err):
 			return verdict{reason: outputs.ReasonAuth, answered: true}
 		default:
 			return verdict{
-				reason: outputs.ReasonTarget, kind: "no_answer", detail: "no answer came in time: " + outputs.Diagnose(err),
-				remedy: "look for a partition without a leader, or with fewer replicas in sync than min.insync.replicas",
+				reason: outputs.ReasonTarget, kind: "no_answer",
+				detail: "no answer came in time: " + outputs.Diagnose(err),
+				remedy: "look for a partition without a leader, or with fewer replicas in sync than " +
+					"min.insync.replicas",
 			}
 		}
 	}
 	v := verdict{
-		reason: outputs.ReasonServer, kind: known.Message, answered: true, detail: known.Message + ": " + known.Description,
+		reason: outputs.ReasonServer, kind: known.Message, answered: true,
+		detail: known.Message + ": " + known.Description,
 		remedy: "look at the brokers, and at the topic's settings",
 	}
 	switch known {

@@ -23,7 +23,8 @@ func open(t *testing.T, cfg Config) (*Output, *awstest.Server) {
 	t.Helper()
 	for name, value := range map[string]string{
 		"AWS_ACCESS_KEY_ID": "AKIDTEST", "AWS_SECRET_ACCESS_KEY": secret, "AWS_SESSION_TOKEN": "", "AWS_PROFILE": "",
-		"AWS_CONFIG_FILE": "/nonexistent", "AWS_SHARED_CREDENTIALS_FILE": "/nonexistent", "AWS_EC2_METADATA_DISABLED": "true",
+		"AWS_CONFIG_FILE": "/nonexistent", "AWS_SHARED_CREDENTIALS_FILE": "/nonexistent",
+		"AWS_EC2_METADATA_DISABLED": "true",
 	} {
 		t.Setenv(name, value)
 	}
@@ -54,7 +55,9 @@ func numbers(t *testing.T, records []awstest.KinesisRecord) (got []int) {
 }
 
 func TestContract(t *testing.T) {
-	for aggregate, fault := range map[bool]awstest.Fault{false: {Cut: true}, true: {Status: 400, Code: "KMSDisabledException"}} {
+	for aggregate, fault := range map[bool]awstest.Fault{
+		false: {Cut: true}, true: {Status: 400, Code: "KMSDisabledException"},
+	} {
 		t.Run(fmt.Sprint(aggregate, fault), func(t *testing.T) {
 			outputtest.Contract(t, func(t *testing.T) *outputtest.Destination {
 				t.Helper()
@@ -118,7 +121,8 @@ func TestPartitionKeys(t *testing.T) {
 		t.Run(fmt.Sprint(tc.key, tc.aggregate), func(t *testing.T) {
 			o, s := open(t, Config{Stream: "logs", PartitionKey: tc.key, Aggregate: tc.aggregate})
 			s.Kinesis().Create("logs", 1, maxRecord, awstest.Quota{})
-			b := outputtest.Batch(outputtest.Chunk(1, "a", "t", 2, 0, 5), outputtest.Chunk(2, "a", "u", 1, 2, 5), outputtest.Chunk(3, "a", "t", 1, 3, 5))
+			b := outputtest.Batch(outputtest.Chunk(1, "a", "t", 2, 0, 5), outputtest.Chunk(2, "a", "u", 1, 2, 5),
+				outputtest.Chunk(3, "a", "t", 1, 3, 5))
 			if err := o.Send(t.Context(), b); err != nil {
 				t.Fatal(err)
 			}
@@ -143,7 +147,8 @@ func TestOnlyTheThrottledShardsRecordsAreSentAgain(t *testing.T) {
 	b := outputtest.Batch(outputtest.Chunk(1, "a", "t", 20, 0, 5))
 	err := o.Send(t.Context(), b)
 	var se *outputs.SendError
-	if !errors.As(err, &se) || se.Reason != outputs.ReasonThrottled || len(se.Failed) != 14 || !strings.Contains(err.Error(), "ProvisionedThroughputExceeded") {
+	if !errors.As(err, &se) || se.Reason != outputs.ReasonThrottled || len(se.Failed) != 14 ||
+		!strings.Contains(err.Error(), "ProvisionedThroughputExceeded") {
 		t.Fatal(err)
 	}
 	got := numbers(t, s.Kinesis().Records("logs"))
@@ -159,7 +164,8 @@ func TestOnlyTheThrottledShardsRecordsAreSentAgain(t *testing.T) {
 
 func TestConnect(t *testing.T) {
 	o, s := open(t, Config{Stream: "logs"})
-	if _, err := o.Connect(t.Context(), nil); err == nil || !strings.Contains(err.Error(), "ResourceNotFoundException") {
+	if _, err := o.Connect(t.Context(), nil); err == nil ||
+		!strings.Contains(err.Error(), "ResourceNotFoundException") {
 		t.Error(err)
 	}
 	s.Kinesis().Create("logs", 2, maxRecord, awstest.Quota{})

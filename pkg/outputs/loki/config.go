@@ -42,7 +42,8 @@ type Login struct {
 // client returns the settings of the client.
 func (l *Login) client() httpclient.Config {
 	return httpclient.Config{
-		Username: l.Username, Password: l.Password, BearerToken: l.BearerToken, OAuth2: l.OAuth2, Headers: l.Headers, TLS: l.TLS,
+		Username: l.Username, Password: l.Password, BearerToken: l.BearerToken, OAuth2: l.OAuth2, Headers: l.Headers,
+		TLS:   l.TLS,
 		Proxy: l.Proxy, Compression: "none",
 	}
 }
@@ -50,14 +51,19 @@ func (l *Login) client() httpclient.Config {
 // Help implements setting.Explained.
 func (Config) Help() map[string]string {
 	return map[string]string{
-		"labels": "name: text with placeholders; events with equal ones make a stream; few different ones only; default: " +
+		"labels": "name: text with placeholders; events with equal ones make a stream; few different ones " +
+			"only; default: " +
 			"cluster: {cluster}",
-		"max_streams_per_hour": "different streams of a cluster in an hour; events beyond have other in place of what is not " +
+		"max_streams_per_hour": "different streams of a cluster in an hour; events beyond have other in place of " +
+			"what is not " +
 			"the cluster's; 0: no limit",
-		"structured_metadata": "name: text with placeholders, of each line: for what has many values, such as pods; Loki 3, or " +
+		"structured_metadata": "name: text with placeholders, of each line: for what has many values, such as pods; " +
+			"Loki 3, or " +
 			"2.9 with allow_structured_metadata",
-		"tenant":        "with placeholders, e.g. {cluster}: whose the lines are (X-Scope-OrgID); default: none is told",
-		"message":       "a field to send alone, such as log; default, and where it is missing or empty: the whole event as JSON",
+		"tenant": "with placeholders, e.g. {cluster}: whose the lines are (X-Scope-OrgID); default: " +
+			"none is told",
+		"message": "a field to send alone, such as log; default, and where it is missing or empty: the whole " +
+			"event as JSON",
 		"max_line_size": "that Loki takes: max_line_size of its limits",
 	}
 }

@@ -217,7 +217,8 @@ func TestContract(t *testing.T) {
 			Numbers: m.numbers,
 			Break: func(after int) {
 				m.set(map[int]func(http.ResponseWriter, *http.Request) bool{
-					0: status(503, ""), 1: status(429, "Ingestion rate limit exceeded"), 500: status(400, "x"), 300_000: status(401, "no org id"),
+					0: status(503, ""), 1: status(429, "Ingestion rate limit exceeded"), 500: status(400, "x"),
+					300_000:   status(401, "no org id"),
 					1_000_000: status(500, "boom"),
 				}[after])
 			},
@@ -245,7 +246,10 @@ func TestAnswers(t *testing.T) {
 		suspect    bool
 	}{
 		{"a line of it", "entry out of order", 400, outputs.ReasonServer, true},
-		{"too large", "rpc error: code = ResourceExhausted desc = grpc: received message larger than max (5 vs. 4)", 500, outputs.ReasonTooLarge, false},
+		{
+			"too large", "rpc error: code = ResourceExhausted desc = grpc: received message larger than max (5 vs. 4)",
+			500, outputs.ReasonTooLarge, false,
+		},
 		{"an error there", "boom", 500, outputs.ReasonServer, true},
 		{"the rate", "Ingestion rate limit exceeded", 429, outputs.ReasonThrottled, false},
 		{"the login", "no org id", 401, outputs.ReasonAuth, false},
@@ -446,7 +450,10 @@ func TestSettings(t *testing.T) {
 		{"right", func(*Config) {}, ""},
 		{"a label with a dash", func(c *Config) { c.Labels = map[string]string{"a-b": "x"} }, "labels.a-b"},
 		{"a label that is Loki's", func(c *Config) { c.Labels = map[string]string{"__x": "x"} }, "labels.__x"},
-		{"no placeholder", func(c *Config) { c.StructuredMetadata = map[string]string{"a": "{nope}"} }, "structured_metadata.a"},
+		{
+			"no placeholder", func(c *Config) { c.StructuredMetadata = map[string]string{"a": "{nope}"} },
+			"structured_metadata.a",
+		},
 		{"no URL", func(c *Config) { c.URL = "loki:3100" }, "url"},
 		{"a bad tenant", func(c *Config) { c.Tenant = "{" }, "tenant"},
 		{"a bad message", func(c *Config) { c.Message = "{" }, "message"},

@@ -56,7 +56,8 @@ func New(cfg Config, o Options) (*Output, error) {
 	}
 	out.streams, err = newStreams(&cfg, o.Now, func(cluster string) {
 		o.Log.Warn().Str("cluster", cluster).Int("max_streams_per_hour", cfg.MaxStreamsPerHour).
-			Msg("the cluster's events make more streams than max_streams_per_hour: further ones have \"other\" in their " +
+			Msg("the cluster's events make more streams than max_streams_per_hour: further ones have " +
+				"\"other\" in their " +
 				"labels, until the hour is over; put what has many values into structured_metadata")
 	})
 	if err != nil {
@@ -96,8 +97,9 @@ func New(cfg Config, o Options) (*Output, error) {
 func refusals() outputs.Refusals {
 	return append(outputs.Refusals{
 		{
-			What: "a request too large for its parts", Status: []int{http.StatusInternalServerError, http.StatusBadRequest},
-			Words: "rpc error: code = ResourceExhausted", Reason: outputs.ReasonTooLarge,
+			What:   "a request too large for its parts",
+			Status: []int{http.StatusInternalServerError, http.StatusBadRequest},
+			Words:  "rpc error: code = ResourceExhausted", Reason: outputs.ReasonTooLarge,
 			Remedy: "raise grpc_server_max_recv_msg_size, or lower batch.max_bytes",
 		},
 	}, httpclient.Refusals()...)
@@ -250,7 +252,8 @@ func (o *Output) Connect(ctx context.Context, clusters []string) (string, error)
 		header[tenantHeader] = []string{string(tenant)}
 	}
 	answer, _, err := o.client.Do(ctx, httpclient.Request{
-		Method: http.MethodPost, URL: o.push, ContentType: "application/x-protobuf", Header: header, Plain: true, Body: s2.EncodeSnappy(nil, nil),
+		Method: http.MethodPost, URL: o.push, ContentType: "application/x-protobuf", Header: header, Plain: true,
+		Body: s2.EncodeSnappy(nil, nil),
 	})
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", o.cfg.URL, outputs.AsSendError(err).Err)

@@ -7,8 +7,8 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 )
 
-// Targets checks what becomes of the events of a target in trouble, and of others, for outputs whose Contract has one target
-// only. setup returns a new, empty destination.
+// Targets checks what becomes of the events of a target in trouble, and of others, for outputs whose Contract has one
+// target only. setup returns a new, empty destination.
 func Targets(t *testing.T, setup func(t *testing.T) *Destination) {
 	t.Helper()
 	d := setup(t)
@@ -30,8 +30,8 @@ func checkOneTarget(t *testing.T, d *Destination) {
 	}
 }
 
-// checkTrouble checks that a target in trouble keeps nobody else's events, that its own are named with what to do, and that they
-// are delivered once it works again.
+// checkTrouble checks that a target in trouble keeps nobody else's events, that its own are named with what to do, and
+// that they are delivered once it works again.
 func checkTrouble(t *testing.T, d *Destination) {
 	t.Helper()
 	d.Trouble(true)
@@ -45,7 +45,8 @@ func checkTrouble(t *testing.T, d *Destination) {
 		for i := range se.Failed {
 			f := &se.Failed[i]
 			ev := &b.Events[f.Index]
-			if f.Reason != outputs.ReasonTarget || f.Target == "" || f.Kind == "" || f.Remedy == "" || ev.Chunk.Cluster != "b" {
+			if f.Reason != outputs.ReasonTarget || f.Target == "" || f.Kind == "" || f.Remedy == "" ||
+				ev.Chunk.Cluster != "b" {
 				t.Errorf("the event of cluster %s failed so: %+v", ev.Chunk.Cluster, *f)
 			}
 			again.Events = append(again.Events, *ev)

@@ -65,9 +65,12 @@ type Output struct {
 
 // What the operator should know although events flow.
 const (
-	noticeDamaged = "the log of S3 objects could not be read: events in flight when the program ended last may be doubled; the program's log says why"
-	noticeLog     = "the log of S3 objects can't be written: events may be doubled by a crash; the program's log says why"
-	noticeHidden  = "the credentials may not look for objects, so events may be doubled after a failed upload or a crash: allow s3:GetObject and s3:ListBucket"
+	noticeDamaged = "the log of S3 objects could not be read: events in flight when the program ended last may be " +
+		"doubled; the program's log says why"
+	noticeLog = "the log of S3 objects can't be written: events may be doubled by a crash; the program's " +
+		"log says why"
+	noticeHidden = "the credentials may not look for objects, so events may be doubled after a failed upload or a " +
+		"crash: allow s3:GetObject and s3:ListBucket"
 )
 
 // New returns an output. It reads the SDK's settings, looks at the log, and makes no request.
@@ -79,12 +82,15 @@ func New(cfg Config, opts Options) (*Output, error) {
 	if err != nil {
 		return nil, fmt.Errorf("output %s: key: %w", opts.Name, err)
 	}
-	client, err := awsclient.Load(context.Background(), cfg.Config, awsclient.Options{Log: opts.Log, Credentials: opts.Credentials})
+	client, err := awsclient.Load(context.Background(), cfg.Config, awsclient.Options{
+		Log: opts.Log, Credentials: opts.Credentials,
+	})
 	if err != nil {
 		return nil, fmt.Errorf("output %s: %w", opts.Name, err)
 	}
 	o := &Output{
-		cfg: cfg, target: "s3://" + cfg.Bucket, state: opts.StateFile, timeout: cfg.Settings().Timeout, path: path, aws: client,
+		cfg: cfg, target: "s3://" + cfg.Bucket, state: opts.StateFile, timeout: cfg.Settings().Timeout, path: path,
+		aws:       client,
 		log:       opts.Log,
 		checksums: client.AWS.RequestChecksumCalculation,
 		client: s3.NewFromConfig(client.AWS, func(s *s3.Options) {
@@ -111,7 +117,8 @@ func (o *Output) begin() {
 	var objects []object
 	var err error
 	if o.intents, objects, err = openIntents(o.state); err != nil {
-		o.log.Warn().Err(err).Msg("the log of S3 objects can't be relied on: events in flight when the program ended last may be doubled")
+		o.log.Warn().Err(err).
+			Msg("the log of S3 objects can't be relied on: events in flight when the program ended last may be doubled")
 		o.notices = append(o.notices, noticeDamaged)
 	}
 	o.doubts.add(objects...)
@@ -169,8 +176,8 @@ func (o *Output) Send(ctx context.Context, b *outputs.Batch) error {
 	return r.err(len(b.Events), o.target)
 }
 
-// AppendTarget satisfies outputs.Targeter: it is the bucket. All events go there, so its state is the output's: they stay in
-// the queue, where there is more room than aside.
+// AppendTarget satisfies outputs.Targeter: it is the bucket. All events go there, so its state is the output's: they
+// stay in the queue, where there is more room than aside.
 func (o *Output) AppendTarget(dst []byte, _ *event.Event) []byte { return append(dst, o.target...) }
 
 // result is what became of a batch so far.
@@ -183,7 +190,9 @@ type result struct {
 }
 
 // send uploads the object of t, and adds to r.
-func (o *Output) send(ctx context.Context, w *workshop, t *target, p *plan, events []event.Event, about []*doubt, r *result) {
+func (o *Output) send(
+	ctx context.Context, w *workshop, t *target, p *plan, events []event.Event, about []*doubt, r *result,
+) {
 	body := w.body(t, p, events)
 	var err error
 	if !r.down {
@@ -217,7 +226,9 @@ func (o *Output) send(ctx context.Context, w *workshop, t *target, p *plan, even
 		}
 	}
 	for e := t.first; e != none; e = p.next[e] {
-		r.failed = append(r.failed, outputs.Failure{Index: int(e), Reason: se.Reason, Status: se.Status, Detail: se.Err.Error(), Remedy: se.Remedy})
+		r.failed = append(r.failed, outputs.Failure{
+			Index: int(e), Reason: se.Reason, Status: se.Status, Detail: se.Err.Error(), Remedy: se.Remedy,
+		})
 	}
 }
 
@@ -254,7 +265,9 @@ func (r *result) err(events int, target string) error {
 		// No other batch would fare better.
 		all = nil
 	}
-	return &outputs.SendError{Reason: r.worst.Reason, Status: r.worst.Status, RetryAfter: r.retryAfter, Failed: all, Err: r.worst.Err}
+	return &outputs.SendError{
+		Reason: r.worst.Reason, Status: r.worst.Status, RetryAfter: r.retryAfter, Failed: all, Err: r.worst.Err,
+	}
 }
 
 // record has the log say which objects are to come. Where it can't be written events are delivered all
@@ -319,7 +332,9 @@ func (o *Output) failure(err error) *outputs.SendError {
 	}
 	return &outputs.SendError{
 		Reason: reason, Status: status, RetryAfter: retryAfter, Remedy: explained.Remedy,
-		Err: &bucketError{text: fmt.Sprintf("bucket %s: %s%s", o.cfg.Bucket, awsclient.Describe(err), o.advice(err)), err: err},
+		Err: &bucketError{
+			text: fmt.Sprintf("bucket %s: %s%s", o.cfg.Bucket, awsclient.Describe(err), o.advice(err)), err: err,
+		},
 	}
 }
 
@@ -365,9 +380,11 @@ func (o *Output) Connect(ctx context.Context, clusters []string) (found string, 
 	_, err = o.client.ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: &o.cfg.Bucket, MaxKeys: aws.Int32(1)})
 	switch {
 	case err == nil:
-		return fmt.Sprintf("bucket %s in %s answers; objects go below %s", o.cfg.Bucket, o.cfg.Region, o.example(clusters)), nil
+		return fmt.Sprintf("bucket %s in %s answers; objects go below %s", o.cfg.Bucket, o.cfg.Region,
+			o.example(clusters)), nil
 	case code(err) == "AccessDenied":
-		return fmt.Sprintf("S3 answers; s3:ListBucket is not allowed, so bucket %s could not be checked", o.cfg.Bucket), nil
+		return fmt.Sprintf("S3 answers; s3:ListBucket is not allowed, so bucket %s could not be checked",
+			o.cfg.Bucket), nil
 	}
 	return "", o.failure(err).Err
 }
@@ -378,6 +395,8 @@ func (o *Output) example(clusters []string) string {
 	if len(clusters) > 0 {
 		cluster = clusters[0]
 	}
-	ev := event.Event{Chunk: &event.Chunk{Cluster: cluster}, Time: event.Time{Sec: time.Now().Unix()}, Record: []byte{0x80}}
+	ev := event.Event{
+		Chunk: &event.Chunk{Cluster: cluster}, Time: event.Time{Sec: time.Now().Unix()}, Record: []byte{0x80},
+	}
 	return finalPrefix(o.path.Append(nil, &ev, appendClean))
 }

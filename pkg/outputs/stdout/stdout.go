@@ -91,10 +91,14 @@ func (o *Output) Send(ctx context.Context, b *outputs.Batch) error {
 	}
 	for i, end := range ends {
 		if why := refused[i]; why != nil {
-			se.Failed = append(se.Failed, outputs.Failure{Index: i, Reason: outputs.ReasonRejected, Detail: why.Error(), Target: target})
+			se.Failed = append(se.Failed, outputs.Failure{
+				Index: i, Reason: outputs.ReasonRejected, Detail: why.Error(), Target: target,
+			})
 			se.Err = cmp.Or(se.Err, why)
 		} else if err != nil && end > n {
-			se.Failed = append(se.Failed, outputs.Failure{Index: i, Reason: outputs.ReasonServer, Detail: se.Err.Error(), Target: target})
+			se.Failed = append(se.Failed, outputs.Failure{
+				Index: i, Reason: outputs.ReasonServer, Detail: se.Err.Error(), Target: target,
+			})
 		}
 	}
 	if len(se.Failed) == 0 {

@@ -71,8 +71,8 @@ func message(event string, v any) ([]byte, error) {
 	return fmt.Appendf(nil, "event: %s\ndata: %s\n\n", event, safetext.Escaped(text)), nil
 }
 
-// Update takes a snapshot, which must not change any more, and tells pages what has changed when it is time to. point: the
-// series have a new point. It costs nothing while nobody looks.
+// Update takes a snapshot, which must not change any more, and tells pages what has changed when it is time to. point:
+// the series have a new point. It costs nothing while nobody looks.
 func (l *Live) Update(s *snapshot.Snapshot, now time.Time, point bool) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -196,7 +196,8 @@ func (l *Live) join(words bool, now *snapshot.Snapshot) (*stream, error) {
 		}
 	}
 	text, err := message("all", map[string]any{
-		"time": l.last.Time.UnixMilli(), "all": l.shown[variant(words)], "every": lines.Every, "lines": lines.Points, "lines_time": lines.Time.UnixMilli(),
+		"time": l.last.Time.UnixMilli(), "all": l.shown[variant(words)], "every": lines.Every, "lines": lines.Points,
+		"lines_time": lines.Time.UnixMilli(),
 	})
 	if err != nil {
 		return nil, err
@@ -226,8 +227,8 @@ func (l *Live) Close() {
 	}
 }
 
-// Serve tells a page everything, and then what changes, until it leaves or Close is called. now is the program's state, for
-// where no Update was yet. hash tells the page whether it is of this version.
+// Serve tells a page everything, and then what changes, until it leaves or Close is called. now is the program's state,
+// for where no Update was yet. hash tells the page whether it is of this version.
 func (l *Live) Serve(w http.ResponseWriter, r *http.Request, you You, hash string, now *snapshot.Snapshot) error {
 	p, err := l.join(you.Words, now)
 	if err != nil {
@@ -236,7 +237,8 @@ func (l *Live) Serve(w http.ResponseWriter, r *http.Request, you You, hash strin
 	}
 	if p == nil {
 		w.Header().Set("Retry-After", "10")
-		http.Error(w, fmt.Sprintf("the server stops, or %d pages are open already: close some", maxPages), http.StatusServiceUnavailable)
+		http.Error(w, fmt.Sprintf("the server stops, or %d pages are open already: close some", maxPages),
+			http.StatusServiceUnavailable)
 		return nil
 	}
 	defer l.leave(p)

@@ -88,7 +88,8 @@ func TestLive(t *testing.T) {
 	strange, goAway := look(t, l, You{}, first)
 	defer goAway()
 	hello := next(t, events, "hello")
-	if hello["page"] != "hash" || !reflect.DeepEqual(hello["you"], map[string]any{"steer": true, "words": true, "sign_in": false}) {
+	if hello["page"] != "hash" ||
+		!reflect.DeepEqual(hello["you"], map[string]any{"steer": true, "words": true, "sign_in": false}) {
 		t.Errorf("%v", hello)
 	}
 	all := next(t, events, "all")
@@ -158,7 +159,8 @@ func TestBeat(t *testing.T) {
 		}
 	}
 	first, second := next(t, events, "patch"), next(t, events, "patch")
-	if apart := second["time"].(float64) - first["time"].(float64); len(first["patch"].(map[string]any)) != 0 || apart != 6000 {
+	if apart := second["time"].(float64) - first["time"].(float64); len(first["patch"].(map[string]any)) != 0 ||
+		apart != 6000 {
 		t.Errorf("told %v and %v", first, second)
 	}
 }
@@ -225,7 +227,8 @@ func TestPagesAreBounded(t *testing.T) {
 		}
 	}
 	w := httptest.NewRecorder()
-	if err := l.Serve(w, httptest.NewRequest(http.MethodGet, "/live", http.NoBody), You{}, "", s); err != nil || w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") == "" {
+	if err := l.Serve(w, httptest.NewRequest(http.MethodGet, "/live", http.NoBody), You{}, "", s); err != nil ||
+		w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") == "" {
 		t.Errorf("one more page: %d %v", w.Code, err)
 	}
 	l.Close()

@@ -1,7 +1,8 @@
-// Package page is the page for people: its files, what they show, and how that is kept up to date while they look at it.
+// Package page is the page for people: its files, what they show, and how that is kept up to date while they look at
+// it.
 //
-// The page is plain HTML, CSS and JavaScript modules, as they stand here: nothing is built, and nothing comes from outside.
-// It asks for Live.Serve's events, and shows what they say.
+// The page is plain HTML, CSS and JavaScript modules, as they stand here: nothing is built, and nothing comes from
+// outside. It asks for Live.Serve's events, and shows what they say.
 package page
 
 import (
@@ -20,9 +21,10 @@ var files embed.FS
 // Folder is where the page's files are served, but for the page itself.
 const Folder = "/page/"
 
-// Policy is the Content-Security-Policy with which the page works: it has scripts and styles from its own files only, none in
-// the text, and talks to its own server only.
-const Policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+// Policy is the Content-Security-Policy with which the page works: it has scripts and styles from its own files only,
+// none in the text, and talks to its own server only.
+const Policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
+	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 // Page serves the page's files. Safe for concurrent use.
 type Page struct {
@@ -58,7 +60,9 @@ func (p *Page) Index(w http.ResponseWriter, _ *http.Request) {
 
 // kinds are the media types of the page's files, whatever the machine believes.
 func kinds() map[string]string {
-	return map[string]string{".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
+	return map[string]string{
+		".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml",
+	}
 }
 
 // File serves what is below Folder.

@@ -25,8 +25,11 @@ func TestFiles(t *testing.T) {
 		t.Errorf("the page does not say which it is, %q", p.Hash())
 	}
 	all, size := index, len(index)
-	for name, kind := range map[string]string{"style.css": "text/css", "app.js": "text/javascript", "icon.svg": "image/svg+xml"} {
-		if w := serve(p, Folder+name); w.Code != http.StatusOK || !strings.HasPrefix(w.Header().Get("Content-Type"), kind) {
+	for name, kind := range map[string]string{
+		"style.css": "text/css", "app.js": "text/javascript", "icon.svg": "image/svg+xml",
+	} {
+		if w := serve(p, Folder+name); w.Code != http.StatusOK ||
+			!strings.HasPrefix(w.Header().Get("Content-Type"), kind) {
 			t.Errorf("%s: %d %s", name, w.Code, w.Header().Get("Content-Type"))
 		}
 	}
@@ -54,7 +57,9 @@ func TestFiles(t *testing.T) {
 			t.Errorf("the page has %s: %q", what, found)
 		}
 	}
-	for _, path := range []string{Folder + "index.html", Folder + "page.go", Folder + "nothing", Folder + "..%2fpage.go"} {
+	for _, path := range []string{
+		Folder + "index.html", Folder + "page.go", Folder + "nothing", Folder + "..%2fpage.go",
+	} {
 		if w := serve(p, path); w.Code != http.StatusNotFound {
 			t.Errorf("%s: %d", path, w.Code)
 		}

@@ -60,7 +60,8 @@ func FuzzDiff(f *testing.F) {
 	f.Add(`{}`, `{"a":{}}`)
 	f.Fuzz(func(t *testing.T, was, then string) {
 		var before, after map[string]any
-		if json.Unmarshal([]byte(was), &before) != nil || json.Unmarshal([]byte(then), &after) != nil || before == nil || after == nil || nulls(before) || nulls(after) {
+		if json.Unmarshal([]byte(was), &before) != nil || json.Unmarshal([]byte(then), &after) != nil ||
+			before == nil || after == nil || nulls(before) || nulls(after) {
 			return // a view is an object, and has no nulls
 		}
 		patch, changed := diff(before, after)

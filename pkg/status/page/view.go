@@ -24,8 +24,8 @@ const (
 	maxRows     = 500 // outputs, clusters, certificates
 )
 
-// view is what the page shows. Times are milliseconds since 1970, ages seconds; what is missing is nothing. Rates and counts
-// that change all the time are rounded to what people read, so that little has to be sent.
+// view is what the page shows. Times are milliseconds since 1970, ages seconds; what is missing is nothing. Rates and
+// counts that change all the time are rounded to what people read, so that little has to be sent.
 type view struct {
 	Version   string                  `json:"version"`
 	Commit    string                  `json:"commit"`
@@ -201,12 +201,18 @@ type certificate struct {
 // viewOf returns what the page shows of s, with destinations' own words only if so.
 func viewOf(s *snapshot.Snapshot, words bool) *view {
 	v := &view{
-		Version: s.Version, Commit: s.Commit, Host: name(s.Hostname), Started: millis(s.Started), Ready: s.Ready, Stale: read(s.Stale),
-		Memory: s.Memory, Outputs: map[string]*output{}, Clusters: map[string]*cluster{}, Listeners: map[string]*listener{}, Certs: map[string]*certificate{},
+		Version: s.Version, Commit: s.Commit, Host: name(s.Hostname), Started: millis(s.Started), Ready: s.Ready,
+		Stale:  read(s.Stale),
+		Memory: s.Memory, Outputs: map[string]*output{}, Clusters: map[string]*cluster{},
+		Listeners: map[string]*listener{}, Certs: map[string]*certificate{},
 	}
 	v.Memory.UsedBytes = int64(read(float64(s.Memory.UsedBytes)))
 	v.Verdict = verdictOf(s)
-	v.Config = config{Source: text(s.Config.Source), Hash: s.Config.Hash, Loaded: millis(s.Config.LoadedAt), Failing: failureOf(s.Config.Failing, false), Warnings: texts(s.Config.Warnings), Restart: texts(s.Config.Restart)}
+	v.Config = config{
+		Source: text(s.Config.Source), Hash: s.Config.Hash, Loaded: millis(s.Config.LoadedAt),
+		Failing: failureOf(s.Config.Failing, false), Warnings: texts(s.Config.Warnings),
+		Restart: texts(s.Config.Restart),
+	}
 	v.Queue = queueOf(&s.Queue)
 	v.Queue.Damaged += s.DeadLetters.SetAsideFiles
 	for i := range min(len(s.Outputs), maxRows) {
@@ -221,7 +227,10 @@ func viewOf(s *snapshot.Snapshot, words bool) *view {
 	v.Letters = lettersOf(&s.DeadLetters)
 	for i := range min(len(s.Certificates), maxRows) {
 		c := &s.Certificates[i]
-		v.Certs[name(c.Owner)] = &certificate{File: name(cmp.Or(c.CertFile, c.CAFile)), Names: texts(c.Names), Until: millis(c.NotAfter), Loaded: millis(c.LoadedAt), Failing: failureOf(c.Failing, false)}
+		v.Certs[name(c.Owner)] = &certificate{
+			File: name(cmp.Or(c.CertFile, c.CAFile)), Names: texts(c.Names), Until: millis(c.NotAfter),
+			Loaded: millis(c.LoadedAt), Failing: failureOf(c.Failing, false),
+		}
 	}
 	return v
 }
@@ -229,7 +238,8 @@ func viewOf(s *snapshot.Snapshot, words bool) *view {
 func verdictOf(s *snapshot.Snapshot) verdict {
 	v := verdict{Severity: s.Verdict.Severity, Text: text(s.Verdict.Text), Findings: map[string]client.Finding{}}
 	for i, f := range s.Verdict.Findings[:min(len(s.Verdict.Findings), maxFindings)] {
-		f.Text, f.Subject, f.Row, f.Remedy, f.Since = text(f.Text), name(f.Subject), name(f.Row), text(f.Remedy), f.Since.Truncate(time.Second)
+		f.Text, f.Subject, f.Row, f.Remedy, f.Since = text(f.Text), name(f.Subject), name(f.Row), text(f.Remedy),
+			f.Since.Truncate(time.Second)
 		v.Findings[strconv.Itoa(i)] = f
 	}
 	v.More = len(s.Verdict.Findings) - len(v.Findings)
@@ -238,18 +248,24 @@ func verdictOf(s *snapshot.Snapshot) verdict {
 
 func queueOf(q *snapshot.Queue) queue {
 	return queue{
-		Events: read(float64(q.PendingEvents)), Chunks: read(float64(q.PendingChunks)), Disk: q.DiskBytes, Max: q.MaxBytes, Free: int64(read(float64(q.FreeDiskBytes))), MinFree: q.MinFreeDiskBytes,
-		Full: text(q.FullReason), FullIn: readPointer(q.FullIn), Oldest: read(q.OldestAge), CommitAge: read(q.CommitAge), CommitP99: read(q.CommitLatency.Quantile(0.99)),
+		Events: read(float64(q.PendingEvents)), Chunks: read(float64(q.PendingChunks)), Disk: q.DiskBytes,
+		Max: q.MaxBytes, Free: int64(read(float64(q.FreeDiskBytes))), MinFree: q.MinFreeDiskBytes,
+		Full: text(q.FullReason), FullIn: readPointer(q.FullIn), Oldest: read(q.OldestAge),
+		CommitAge: read(q.CommitAge), CommitP99: read(q.CommitLatency.Quantile(0.99)),
 		Damaged: q.SetAsideSegments, Memory: int64(read(float64(q.MemoryBytes))), MemoryMax: q.MemoryMaxBytes,
 	}
 }
 
 func outputOf(o *snapshot.Output, words bool) *output {
 	out := &output{
-		Type: o.Type, State: o.State, Text: text(o.StateText), Rate: read(o.EventsPerSecond), Pending: read(float64(o.Pending())), Lag: read(o.Lag), Done: readPointer(o.DoneIn),
-		Next: millis(o.BackoffUntil), Error: failureOf(o.LastError, words), Server: name(o.Server), Workers: strconv.Itoa(o.Concurrency) + " of " + strconv.Itoa(o.Workers),
-		P99: read(o.RequestLatency.Quantile(0.99)), Notices: texts(o.Notices), Held: texts(o.HeldClusters), Clusters: map[string]*share{}, Targets: map[string]*target{},
-		Hosts: map[string]string{}, Paces: map[string]*pace{}, Dropped: o.DroppedLately, Filters: len(o.Steps) > 0, More: o.WaitingTargetsMore,
+		Type: o.Type, State: o.State, Text: text(o.StateText), Rate: read(o.EventsPerSecond),
+		Pending: read(float64(o.Pending())), Lag: read(o.Lag), Done: readPointer(o.DoneIn),
+		Next: millis(o.BackoffUntil), Error: failureOf(o.LastError, words), Server: name(o.Server),
+		Workers: strconv.Itoa(o.Concurrency) + " of " + strconv.Itoa(o.Workers),
+		P99:     read(o.RequestLatency.Quantile(0.99)), Notices: texts(o.Notices), Held: texts(o.HeldClusters),
+		Clusters: map[string]*share{}, Targets: map[string]*target{},
+		Hosts: map[string]string{}, Paces: map[string]*pace{}, Dropped: o.DroppedLately, Filters: len(o.Steps) > 0,
+		More: o.WaitingTargetsMore,
 	}
 	bytes := int64(0)
 	for i := range o.Clusters {
@@ -257,7 +273,10 @@ func outputOf(o *snapshot.Output, words bool) *output {
 		bytes += c.PendingBytes
 		out.Dead += c.Dead.Sum()
 		if i < maxRows && (c.Pending > 0 || c.DeliveredPerSecond > 0) {
-			out.Clusters[c.Cluster] = &share{Pending: short(float64(c.Pending)), Rate: short(c.DeliveredPerSecond), Age: short(math.Round(c.OldestAge))}
+			out.Clusters[c.Cluster] = &share{
+				Pending: short(float64(c.Pending)), Rate: short(c.DeliveredPerSecond),
+				Age: short(math.Round(c.OldestAge)),
+			}
 		}
 	}
 	out.Bytes = read(float64(bytes))
@@ -267,7 +286,10 @@ func outputOf(o *snapshot.Output, words bool) *output {
 		if t.Status > 0 {
 			why = strconv.Itoa(t.Status) + " " + why
 		}
-		out.Targets[name(t.Target)] = &target{Since: millis(t.Since), Events: read(float64(t.Events)), Bytes: t.Bytes, Why: text(why), Next: millis(t.NextTry), Remedy: text(t.Remedy), Clusters: texts(t.Clusters)}
+		out.Targets[name(t.Target)] = &target{
+			Since: millis(t.Since), Events: read(float64(t.Events)), Bytes: t.Bytes, Why: text(why),
+			Next: millis(t.NextTry), Remedy: text(t.Remedy), Clusters: texts(t.Clusters),
+		}
 	}
 	out.More += max(0, len(o.WaitingTargets)-maxTargets)
 	for i := range o.Hosts {
@@ -275,15 +297,20 @@ func outputOf(o *snapshot.Output, words bool) *output {
 	}
 	for i := range min(len(o.Paces), maxPaces) {
 		p := &o.Paces[i]
-		out.Paces[name(p.Stream)] = &pace{Bytes: read(p.BytesPerSecond), Records: read(p.RecordsPerSecond), Requests: read(p.RequestsPerSecond), Throttled: p.Throttled}
+		out.Paces[name(p.Stream)] = &pace{
+			Bytes: read(p.BytesPerSecond), Records: read(p.RecordsPerSecond), Requests: read(p.RequestsPerSecond),
+			Throttled: p.Throttled,
+		}
 	}
 	return out
 }
 
 func clusterOf(c *snapshot.Cluster) *cluster {
 	return &cluster{
-		Rate: read(c.EventsPerSecond), Bytes: read(c.BytesPerSecond), Conns: c.Connections, MaxConns: c.MaxConnections, Limit: c.RateLimit,
-		Queue: int64(read(float64(c.QueueBytes))), QueueMax: c.QueueMaxBytes, Waiting: text(c.Waiting), Seen: coarse(c.LastSeen),
+		Rate: read(c.EventsPerSecond), Bytes: read(c.BytesPerSecond), Conns: c.Connections, MaxConns: c.MaxConnections,
+		Limit: c.RateLimit,
+		Queue: int64(read(float64(c.QueueBytes))), QueueMax: c.QueueMaxBytes, Waiting: text(c.Waiting),
+		Seen: coarse(c.LastSeen),
 		Dead: c.Dead.Sum(), Dropped: c.DroppedLately, Repeated: uint64(read(float64(c.DuplicateEvents))),
 	}
 }
@@ -291,7 +318,8 @@ func clusterOf(c *snapshot.Cluster) *cluster {
 // listener adds a listener, and to the clusters what it knows of their agents.
 func (v *view) listener(l *snapshot.Listener) {
 	out := &listener{
-		Address: name(l.Address), Conns: l.Connections, Refused: l.Refused.Sum(), P50: read(l.AckLatency.Quantile(0.5)), P99: read(l.AckLatency.Quantile(0.99)),
+		Address: name(l.Address), Conns: l.Connections, Refused: l.Refused.Sum(), P50: read(l.AckLatency.Quantile(0.5)),
+		P99:   read(l.AckLatency.Quantile(0.99)),
 		Error: failureOf(l.LastError, false),
 	}
 	for i := range l.Agents {
@@ -306,17 +334,26 @@ func (v *view) listener(l *snapshot.Listener) {
 		}
 	}
 	for _, c := range v.Clusters { // not in the order of who sent last, which changes all the time
-		slices.SortFunc(c.NoAcks, func(a, b agent) int { return cmp.Or(cmp.Compare(a.Peer, b.Peer), cmp.Compare(a.Hostname, b.Hostname)) })
+		slices.SortFunc(c.NoAcks, func(
+			a, b agent,
+		) int {
+			return cmp.Or(cmp.Compare(a.Peer, b.Peer), cmp.Compare(a.Hostname, b.Hostname))
+		})
 	}
 	for i := range min(len(l.RefusedPeers), maxPeople) {
 		r := &l.RefusedPeers[i]
-		out.Away = append(out.Away, refused{agent{name(r.Peer), name(r.Hostname), millis(r.LastSeen)}, r.Reason, text(r.Text), r.Times})
+		out.Away = append(out.Away, refused{
+			agent{name(r.Peer), name(r.Hostname), millis(r.LastSeen)}, r.Reason, text(r.Text), r.Times,
+		})
 	}
 	v.Listeners[name(l.Name)] = out
 }
 
 func lettersOf(d *snapshot.DeadLetters) letters {
-	out := letters{Events: d.Events, Letters: d.Count, Bytes: d.Bytes, Newest: millis(d.Newest), Evicted: d.EvictedLately, Causes: map[string]cause{}}
+	out := letters{
+		Events: d.Events, Letters: d.Count, Bytes: d.Bytes, Newest: millis(d.Newest), Evicted: d.EvictedLately,
+		Causes: map[string]cause{},
+	}
 	for i := range d.By {
 		by := &d.By[i]
 		key := by.Output + " " + by.Reason

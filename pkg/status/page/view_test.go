@@ -52,27 +52,35 @@ func TestWords(t *testing.T) {
 func TestViewIsBounded(t *testing.T) {
 	s := day(snapshottest.Hostile, 60)
 	for range 5000 {
-		s.Outputs = append(s.Outputs, snapshot.Output{Name: strings.Repeat("o", len(s.Outputs)%300), LastError: s.Outputs[0].LastError})
+		s.Outputs = append(s.Outputs, snapshot.Output{
+			Name: strings.Repeat("o", len(s.Outputs)%300), LastError: s.Outputs[0].LastError,
+		})
 		s.Listeners[0].Agents = append(s.Listeners[0].Agents, s.Listeners[0].Agents[0])
 		s.Listeners[0].RefusedPeers = append(s.Listeners[0].RefusedPeers, s.Listeners[0].RefusedPeers[0])
 		s.Outputs[0].Hosts = append(s.Outputs[0].Hosts, snapshot.Host{Address: "x", Error: "y"})
-		s.Outputs[0].WaitingTargets = append(s.Outputs[0].WaitingTargets, snapshot.WaitingTarget{Target: strings.Repeat("t", len(s.Outputs)%300)})
-		s.DeadLetters.By = append(s.DeadLetters.By, snapshot.DeadLetterCount{Output: "o", Reason: strings.Repeat("r", len(s.DeadLetters.By)%300)})
+		s.Outputs[0].WaitingTargets = append(s.Outputs[0].WaitingTargets, snapshot.WaitingTarget{
+			Target: strings.Repeat("t", len(s.Outputs)%300),
+		})
+		s.DeadLetters.By = append(s.DeadLetters.By, snapshot.DeadLetterCount{
+			Output: "o", Reason: strings.Repeat("r", len(s.DeadLetters.By)%300),
+		})
 	}
 	if n := len(written(t, s, true)); n > 4<<20 {
 		t.Errorf("the view has %d bytes", n)
 	}
 	v := viewOf(s, true)
-	if o := v.Outputs["archive"]; len(o.Error.Text) > maxText+10 || len(o.Targets) > maxTargets || o.More != 5000-maxTargets {
-		t.Errorf("an error has %d bytes, %d targets are named and %d are not", len(o.Error.Text), len(o.Targets), o.More)
+	if o := v.Outputs["archive"]; len(o.Error.Text) > maxText+10 || len(o.Targets) > maxTargets ||
+		o.More != 5000-maxTargets {
+		t.Errorf("an error has %d bytes, %d targets are named and %d are not", len(o.Error.Text), len(o.Targets),
+			o.More)
 	}
 	if len(v.Letters.Causes) > maxCauses || len(v.Listeners["public"].Away) > maxPeople {
 		t.Errorf("%d causes, %d hosts turned away", len(v.Letters.Causes), len(v.Listeners["public"].Away))
 	}
 }
 
-// TestLittleChanges holds that what changes in two seconds with twenty clusters and ten outputs is little, so that a page is
-// told of it in time.
+// TestLittleChanges holds that what changes in two seconds with twenty clusters and ten outputs is little, so that a
+// page is told of it in time.
 func TestLittleChanges(t *testing.T) {
 	total := 0
 	var was any
@@ -98,7 +106,9 @@ func TestLittleChanges(t *testing.T) {
 }
 
 func TestRounding(t *testing.T) {
-	for f, want := range map[float64]float64{0: 0, 1234: 1230, 0.012345: 0.0123, 99.96: 100, -1234: -1230, math.Inf(1): 0, 5e-324: 0, 1e20: 1e20} {
+	for f, want := range map[float64]float64{
+		0: 0, 1234: 1230, 0.012345: 0.0123, 99.96: 100, -1234: -1230, math.Inf(1): 0, 5e-324: 0, 1e20: 1e20,
+	} {
 		if got := read(f); got != want {
 			t.Errorf("%v is read as %v, want %v", f, got, want)
 		}
@@ -114,7 +124,8 @@ func TestAgentsOfClusters(t *testing.T) {
 	if dev.Agents != 3 || len(dev.NoAcks) != 1 || dev.NoAcks[0].Peer == "" || dev.NoAcks[0].Hostname != "node-1" {
 		t.Errorf("%d agents, without acks %+v", dev.Agents, dev.NoAcks)
 	}
-	if away := v.Listeners["public"].Away; len(away) != 1 || away[0].Reason != "shared_key" || away[0].Hostname != "old-node-3" {
+	if away := v.Listeners["public"].Away; len(away) != 1 || away[0].Reason != "shared_key" ||
+		away[0].Hostname != "old-node-3" {
 		t.Errorf("turned away: %+v", away)
 	}
 }

@@ -59,7 +59,9 @@ func (f IngestFigures) difference() int64 {
 }
 
 func (f OutputFigures) difference() int64 {
-	return int64(f.Queued + f.Returned + f.Adopted + f.Recovered - f.Delivered - f.Dropped - f.Purged - f.Dead - f.Pending)
+	return int64(
+		f.Queued + f.Returned + f.Adopted + f.Recovered - f.Delivered - f.Dropped - f.Purged - f.Dead - f.Pending,
+	)
 }
 
 // settle fills s.Ledger. before is a snapshot taken a second ago or more, nil where there is none.
@@ -85,11 +87,14 @@ func (s *Snapshot) settle(before *Snapshot) {
 	for _, o := range s.Outputs {
 		for _, c := range o.Clusters {
 			f := OutputFigures{
-				Queued: c.Queued, Returned: c.Returned, Adopted: c.Adopted, Recovered: c.Recovered, Delivered: c.Delivered,
-				Dropped: c.Dropped.Sum(), Purged: c.Purged, Dead: c.Dead.Sum(), Pending: c.Pending,
+				Queued: c.Queued, Returned: c.Returned, Adopted: c.Adopted, Recovered: c.Recovered,
+				Delivered: c.Delivered,
+				Dropped:   c.Dropped.Sum(), Purged: c.Purged, Dead: c.Dead.Sum(), Pending: c.Pending,
 			}
 			was, known := outputs[[2]string{o.Name, c.Cluster}]
-			s.Ledger.Outputs = append(s.Ledger.Outputs, OutputAccount{o.Name, c.Cluster, f, balance(f.difference(), known && was == f)})
+			s.Ledger.Outputs = append(s.Ledger.Outputs, OutputAccount{
+				o.Name, c.Cluster, f, balance(f.difference(), known && was == f),
+			})
 		}
 	}
 }

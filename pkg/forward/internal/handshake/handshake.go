@@ -1,6 +1,6 @@
 // Package handshake has the three messages by which a Forward server and its client come to trust each other (Forward
-// protocol v1, handshake phase): HELO, PING and PONG. Texts may be str or bin on the wire, as peers differ in which they
-// send; they are written as str. No length that a peer declares has memory taken for bytes that did not come.
+// protocol v1, handshake phase): HELO, PING and PONG. Texts may be str or bin on the wire, as peers differ in which
+// they send; they are written as str. No length that a peer declares has memory taken for bytes that did not come.
 package handshake
 
 import (

@@ -1,4 +1,5 @@
-// Package refusal has the errors for which a listener closes a connection, with the labels under which they are counted.
+// Package refusal has the errors for which a listener closes a connection, with the labels under which they are
+// counted.
 package refusal
 
 import (
@@ -33,7 +34,8 @@ const (
 
 // Reasons returns all labels.
 func Reasons() []string {
-	return append(LoginReasons(), TooLarge, NotForward, Broken, Tag, Compression, Handshake, Handover, Login, Memory, Stalled, Store, Ack, Connections, Files, SourceFull, ClusterFull, Proxy, TLS, NotTLS, Lost, Accept)
+	return append(LoginReasons(), TooLarge, NotForward, Broken, Tag, Compression, Handshake, Handover, Login, Memory,
+		Stalled, Store, Ack, Connections, Files, SourceFull, ClusterFull, Proxy, TLS, NotTLS, Lost, Accept)
 }
 
 // LoginReasons are the labels that Clusters gives to its refusals.
@@ -62,4 +64,5 @@ func Is(err error) bool {
 }
 
 // ProxyHint is for those who get a PROXY header without expecting one.
-const ProxyHint = "set proxy_protocol here and name the load balancer among the trusted_proxies, or turn the PROXY protocol off there"
+const ProxyHint = "set proxy_protocol here and name the load balancer among the trusted_proxies, or turn the PROXY " +
+	"protocol off there"

@@ -47,7 +47,9 @@ func (f *Firehose) Create(name string, q Quota) {
 		d.bucket = newBucket(q, f.s.now())
 		return
 	}
-	f.streams[name] = &deliveryStream{status: "ACTIVE", bucket: newBucket(q, f.s.now()), refuse: func([]byte) string { return "" }}
+	f.streams[name] = &deliveryStream{
+		status: "ACTIVE", bucket: newBucket(q, f.s.now()), refuse: func([]byte) string { return "" },
+	}
 }
 
 // Delete removes the stream.
@@ -105,14 +107,22 @@ func (f *Firehose) putRecordBatch(w http.ResponseWriter, _ *http.Request, body [
 		return
 	}
 	if n := len(in.Records); n == 0 || n > firehoseRecords {
-		failJSON(w, http.StatusBadRequest, "ValidationException", fmt.Sprintf("1 validation error detected: Value at 'records' failed to satisfy constraint: Member must have length between 1 and 500, not %d", n))
+		failJSON(w, http.StatusBadRequest, "ValidationException",
+			fmt.Sprintf(
+				"1 validation error detected: Value at 'records' failed to satisfy constraint: Member must have "+
+					"length between 1 and 500, not %d", n,
+			))
 		return
 	}
 	size := 0.0
 	for i, record := range in.Records {
 		size += float64(len(record.Data))
 		if len(record.Data) > firehoseRecord {
-			failJSON(w, http.StatusBadRequest, "ValidationException", fmt.Sprintf("1 validation error detected: Value at 'records.%d.member.data' failed to satisfy constraint: Member must have length less than or equal to 1024000", i+1))
+			failJSON(w, http.StatusBadRequest, "ValidationException",
+				fmt.Sprintf(
+					"1 validation error detected: Value at 'records.%d.member.data' failed to satisfy constraint: "+
+						"Member must have length less than or equal to 1024000", i+1,
+				))
 			return
 		}
 	}
@@ -168,9 +178,10 @@ func (f *Firehose) describe(w http.ResponseWriter, _ *http.Request, body []byte)
 		return
 	}
 	reply(w, http.StatusOK, map[string]any{"DeliveryStreamDescription": map[string]any{
-		"DeliveryStreamName": in.DeliveryStreamName, "DeliveryStreamStatus": d.status, "DeliveryStreamType": "DirectPut",
-		"DeliveryStreamARN": "arn:aws:firehose:eu-central-1:123456789012:deliverystream/" + in.DeliveryStreamName,
-		"Destinations":      []any{}, "HasMoreDestinations": false, "VersionId": "1",
+		"DeliveryStreamName": in.DeliveryStreamName, "DeliveryStreamStatus": d.status,
+		"DeliveryStreamType": "DirectPut",
+		"DeliveryStreamARN":  "arn:aws:firehose:eu-central-1:123456789012:deliverystream/" + in.DeliveryStreamName,
+		"Destinations":       []any{}, "HasMoreDestinations": false, "VersionId": "1",
 		"CreateTimestamp": float64(f.s.now().Add(-time.Hour).Unix()),
 	}})
 }

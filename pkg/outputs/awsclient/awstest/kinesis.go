@@ -100,14 +100,23 @@ func (k *Kinesis) putRecords(w http.ResponseWriter, _ *http.Request, body []byte
 		return
 	}
 	if n := len(in.Records); n == 0 || n > kinesisRecords {
-		failJSON(w, http.StatusBadRequest, "ValidationException", fmt.Sprintf("1 validation error detected: Value at 'records' failed to satisfy constraint: Member must have length between 1 and 500, not %d", n))
+		failJSON(w, http.StatusBadRequest, "ValidationException",
+			fmt.Sprintf(
+				"1 validation error detected: Value at 'records' failed to satisfy constraint: Member must have "+
+					"length between 1 and 500, not %d", n,
+			))
 		return
 	}
 	size := 0
 	for i, record := range in.Records {
 		size += len(record.Data) + len(record.PartitionKey)
-		if n := len([]rune(record.PartitionKey)); n == 0 || n > kinesisKey || len(record.Data)+len(record.PartitionKey) > d.maxRecord {
-			failJSON(w, http.StatusBadRequest, "ValidationException", fmt.Sprintf("1 validation error detected: Value at 'records.%d.member' failed to satisfy constraint: key of %d characters, data of %d bytes", i+1, n, len(record.Data)))
+		if n := len([]rune(record.PartitionKey)); n == 0 || n > kinesisKey ||
+			len(record.Data)+len(record.PartitionKey) > d.maxRecord {
+			failJSON(w, http.StatusBadRequest, "ValidationException",
+				fmt.Sprintf(
+					"1 validation error detected: Value at 'records.%d.member' failed to satisfy constraint: key of "+
+						"%d characters, data of %d bytes", i+1, n, len(record.Data),
+				))
 			return
 		}
 	}
@@ -127,11 +136,15 @@ func (k *Kinesis) putRecords(w http.ResponseWriter, _ *http.Request, body []byte
 		if !b.take(float64(len(record.Data)), 1) {
 			d.throttled++
 			out.FailedRecordCount++
-			out.Records = append(out.Records, putResult{ErrorCode: "ProvisionedThroughputExceededException", ErrorMessage: "Rate exceeded for shard"})
+			out.Records = append(out.Records, putResult{
+				ErrorCode: "ProvisionedThroughputExceededException", ErrorMessage: "Rate exceeded for shard",
+			})
 			continue
 		}
 		d.records = append(d.records, KinesisRecord{record.PartitionKey, shard, record.Data})
-		out.Records = append(out.Records, putResult{SequenceNumber: strconv.Itoa(len(d.records)), ShardID: fmt.Sprintf("shardId-%012d", shard)})
+		out.Records = append(out.Records, putResult{
+			SequenceNumber: strconv.Itoa(len(d.records)), ShardID: fmt.Sprintf("shardId-%012d", shard),
+		})
 	}
 	reply(w, http.StatusOK, out)
 }
@@ -148,7 +161,8 @@ func (k *Kinesis) describe(w http.ResponseWriter, _ *http.Request, body []byte) 
 		return
 	}
 	reply(w, http.StatusOK, map[string]any{"StreamDescriptionSummary": map[string]any{
-		"StreamName": in.StreamName, "StreamStatus": "ACTIVE", "OpenShardCount": len(d.shards), "RetentionPeriodHours": 24,
+		"StreamName": in.StreamName, "StreamStatus": "ACTIVE", "OpenShardCount": len(d.shards),
+		"RetentionPeriodHours":    24,
 		"StreamARN":               "arn:aws:kinesis:eu-central-1:123456789012:stream/" + in.StreamName,
 		"StreamCreationTimestamp": float64(k.s.now().Add(-time.Hour).Unix()),
 		"EnhancedMonitoring":      []any{},

@@ -42,7 +42,8 @@ const maxBody = 64 << 20
 func New(now func() time.Time) *Server {
 	s := &Server{
 		now: now, handlers: map[string]handler{}, fault: func(string) Fault { return Fault{} },
-		expired: map[string]bool{}, expires: map[string]time.Time{}, denied: map[string]bool{}, requests: map[string]int{},
+		expired: map[string]bool{}, expires: map[string]time.Time{}, denied: map[string]bool{},
+		requests: map[string]int{},
 	}
 	s.firehose = newFirehose(s)
 	s.kinesis = newKinesis(s)
@@ -132,7 +133,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		case code != "":
 			fail(w, http.StatusBadRequest, code, message)
 		case s.deniedOn(body):
-			fail(w, http.StatusBadRequest, "AccessDeniedException", "User: arn:aws:sts::123456789012:assumed-role/aggregator is not authorized")
+			fail(w, http.StatusBadRequest, "AccessDeniedException",
+				"User: arn:aws:sts::123456789012:assumed-role/aggregator is not authorized")
 		case h == nil:
 			fail(w, http.StatusBadRequest, "UnknownOperationException", "")
 		default:
@@ -151,7 +153,9 @@ func (s *Server) serveRest(w http.ResponseWriter, r *http.Request) {
 
 // withFault has answer answer the call, unless a fault befalls it, which is said by fail. It panics with
 // http.ErrAbortHandler to cut the connection.
-func (s *Server) withFault(w http.ResponseWriter, r *http.Request, target string, fail failer, answer func(http.ResponseWriter)) {
+func (s *Server) withFault(
+	w http.ResponseWriter, r *http.Request, target string, fail failer, answer func(http.ResponseWriter),
+) {
 	s.mu.Lock()
 	s.requests[target]++
 	f := s.fault(target)
@@ -201,8 +205,10 @@ func (s *Server) refusal(r *http.Request, target string) (code, message string) 
 	defer s.mu.Unlock()
 	now := s.now().UTC()
 	if skew := signed.Sub(now).Abs(); skew > maxSkew {
-		return "InvalidSignatureException", fmt.Sprintf("Signature expired or not yet current: %s is not within 5 min of %s\n\nThe Canonical String for this request should have been\n'POST\nx-amz-security-token:%s'",
-			signed.Format("20060102T150405Z"), now.Format("20060102T150405Z"), r.Header.Get("X-Amz-Security-Token"))
+		return "InvalidSignatureException",
+			fmt.Sprintf("Signature expired or not yet current: %s is not within 5 min of %s\n\nThe Canonical String "+
+				"for this request should have been\n'POST\nx-amz-security-token:%s'",
+				signed.Format("20060102T150405Z"), now.Format("20060102T150405Z"), r.Header.Get("X-Amz-Security-Token"))
 	}
 	if expires, ok := s.expires[key]; s.expired[key] || ok && now.After(expires) {
 		if target == "AssumeRole" {
@@ -212,7 +218,8 @@ func (s *Server) refusal(r *http.Request, target string) (code, message string) 
 	}
 	if s.denied[target] {
 		_, action, _ := strings.Cut(target, ".")
-		return "AccessDeniedException", "User: arn:aws:sts::123456789012:assumed-role/aggregator is not authorized to perform: " + action
+		return "AccessDeniedException",
+			"User: arn:aws:sts::123456789012:assumed-role/aggregator is not authorized to perform: " + action
 	}
 	return "", ""
 }
@@ -245,7 +252,8 @@ func decode(w http.ResponseWriter, body []byte, v any) bool {
 func find[S any](w http.ResponseWriter, streams map[string]S, kind, name string) (S, bool) {
 	d, ok := streams[name]
 	if !ok {
-		failJSON(w, http.StatusBadRequest, "ResourceNotFoundException", kind+" "+name+" under account 123456789012 not found.")
+		failJSON(w, http.StatusBadRequest, "ResourceNotFoundException",
+			kind+" "+name+" under account 123456789012 not found.")
 	}
 	return d, ok
 }

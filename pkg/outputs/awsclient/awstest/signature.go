@@ -46,7 +46,9 @@ func (s *Signature) Verify(r *http.Request, body []byte, now time.Time) error {
 	case err != nil:
 		return refusal("Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header")
 	case now.Sub(at).Abs() > signedFor:
-		return refusal(fmt.Sprintf("Signature expired: %s is now earlier than %s", date, now.Format("20060102T150405Z")))
+		return refusal(
+			fmt.Sprintf("Signature expired: %s is now earlier than %s", date, now.Format("20060102T150405Z")),
+		)
 	}
 	scope := strings.Join([]string{date[:8], s.Region, s.Service, "aws4_request"}, "/")
 	if given["Credential"] != s.AccessKey+"/"+scope {
@@ -70,7 +72,8 @@ func (s *Signature) Verify(r *http.Request, body []byte, now time.Time) error {
 	}
 	if want := s.sign(canonical(r, names, hash), date, scope); !hmac.Equal([]byte(want), []byte(given["Signature"])) {
 		return refusal(fmt.Sprintf(
-			"The request signature we calculated does not match the signature you provided. The Canonical String for this request should have been '%s'",
+			"The request signature we calculated does not match the signature you provided. The Canonical String for "+
+				"this request should have been '%s'",
 			canonical(r, names, hash),
 		))
 	}

@@ -115,7 +115,8 @@ func (s *Server) refuse(w http.ResponseWriter, b *body, f *Faults) bool {
 		w.WriteHeader(http.StatusRequestEntityTooLarge)
 	case f.MaxPressure > 0 && size > f.MaxPressure:
 		fail(w, http.StatusTooManyRequests, "es_rejected_execution_exception", fmt.Sprintf(
-			"rejected execution of coordinating operation [coordinating_and_primary_bytes=0, replica_bytes=0, all_bytes=0, "+
+			"rejected execution of coordinating operation [coordinating_and_primary_bytes=0, replica_bytes=0, "+
+				"all_bytes=0, "+
 				"coordinating_operation_bytes=%d, max_coordinating_and_primary_bytes=%d]", size, f.MaxPressure))
 	case f.Gateway != "" && bytes.Contains(b.read.Bytes(), []byte(f.Gateway)):
 		w.Header().Del("X-Elastic-Product")
@@ -123,7 +124,8 @@ func (s *Server) refuse(w http.ResponseWriter, b *body, f *Faults) bool {
 		w.WriteHeader(http.StatusForbidden)
 		_, _ = io.WriteString(w, "<html><title>403 Forbidden</title></html>") // who asked has gone
 	case s.chance(f.Unavailable):
-		fail(w, http.StatusServiceUnavailable, "cluster_block_exception", "blocked by: [SERVICE_UNAVAILABLE/1/state not recovered / initialized];")
+		fail(w, http.StatusServiceUnavailable, "cluster_block_exception",
+			"blocked by: [SERVICE_UNAVAILABLE/1/state not recovered / initialized];")
 	case s.chance(f.TooMany):
 		fail(w, http.StatusTooManyRequests, "es_rejected_execution_exception", "rejected execution of TimedRunnable")
 	case f.Senseless:
@@ -131,7 +133,8 @@ func (s *Server) refuse(w http.ResponseWriter, b *body, f *Faults) bool {
 	case s.chance(f.Page):
 		w.Header().Del("X-Elastic-Product")
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		_, _ = io.WriteString(w, "<!DOCTYPE html>\n<html><head><title>Sign in</title></head></html>\n") // who asked has gone
+		// Who asked has gone.
+		_, _ = io.WriteString(w, "<!DOCTYPE html>\n<html><head><title>Sign in</title></head></html>\n")
 	default:
 		w.Header().Del("Retry-After")
 		return false
@@ -177,7 +180,8 @@ func (s *Server) store(b *body, r *http.Request, f *Faults) (kind, reason string
 	for i := range items {
 		if n := len(items[i].id); n > maxID {
 			return "action_request_validation_exception", fmt.Sprintf(
-				"Validation Failed: 1: id [%s] is too long, must be no longer than 512 bytes but was: %d;", items[i].id, n)
+				"Validation Failed: 1: id [%s] is too long, must be no longer than 512 bytes but was: %d;", items[i].id,
+				n)
 		}
 		if s.opts.Product == Legacy && !items[i].typed {
 			return "action_request_validation_exception", "Validation Failed: 1: type is missing;"
@@ -249,10 +253,13 @@ func (s *Server) parse(text []byte, index string) (items []item, wrong string) {
 			_, it.typed = meta["_type"]
 			switch {
 			case op != "create" && op != "index":
-				return nil, fmt.Sprintf("Malformed action/metadata line [%d], expected field [create] or [index] but found [%s]", line, op)
+				return nil, fmt.Sprintf(
+					"Malformed action/metadata line [%d], expected field [create] or [index] but found [%s]", line, op,
+				)
 			case it.typed && s.opts.Product != Legacy && !strings.HasPrefix(s.opts.Version, "7."):
 				return nil, fmt.Sprintf("Action/metadata line [%d] contains an unknown parameter [_type]", line)
-			case it.index == "" || it.index != strings.ToLower(it.index) || url.PathEscape(it.index) != it.index && !strings.ContainsAny(it.index, "@:"):
+			case it.index == "" || it.index != strings.ToLower(it.index) ||
+				url.PathEscape(it.index) != it.index && !strings.ContainsAny(it.index, "@:"):
 				return nil, fmt.Sprintf("Invalid index name [%s]", it.index)
 			}
 			items = append(items, it)
@@ -275,17 +282,22 @@ func (s *Server) write(it *item, f *Faults) (status int, extra map[string]any) {
 	switch {
 	case it.missing:
 		return refuse(http.StatusNotFound, "index_not_found_exception",
-			"no such index ["+it.index+"] and [require_alias] request flag is [true] and ["+it.index+"] is not an alias", nil)
+			"no such index ["+it.index+"] and [require_alias] request flag is [true] and ["+it.index+
+				"] is not an alias", nil)
 	case f.NoIDs && it.id != "":
-		return refuse(http.StatusBadRequest, "illegal_argument_exception", "Document ID is not supported in create/index operation request", nil)
+		return refuse(http.StatusBadRequest, "illegal_argument_exception",
+			"Document ID is not supported in create/index operation request", nil)
 	case isRefused:
 		return refuse(wrong.Status, wrong.Type, wrong.Reason, nil)
 	case f.Blocked != "" && it.index == f.Blocked:
-		return refuse(http.StatusForbidden, "cluster_block_exception", "index ["+it.index+"] blocked by: [FORBIDDEN/8/index write (api)];", nil)
+		return refuse(http.StatusForbidden, "cluster_block_exception",
+			"index ["+it.index+"] blocked by: [FORBIDDEN/8/index write (api)];", nil)
 	case f.Denied != "" && it.index == f.Denied:
-		return refuse(http.StatusForbidden, "security_exception", "action [indices:data/write/bulk[s]] is unauthorized for user [agent] on indices ["+it.index+"]", nil)
+		return refuse(http.StatusForbidden, "security_exception",
+			"action [indices:data/write/bulk[s]] is unauthorized for user [agent] on indices ["+it.index+"]", nil)
 	case f.ItemTooMany > 0 && s.rng.Float64() < f.ItemTooMany:
-		return refuse(http.StatusTooManyRequests, "es_rejected_execution_exception", "rejected execution of primary operation", nil)
+		return refuse(http.StatusTooManyRequests, "es_rejected_execution_exception",
+			"rejected execution of primary operation", nil)
 	}
 	if s.docs[it.index] == nil {
 		s.docs[it.index] = map[string]*Document{}
@@ -298,13 +310,15 @@ func (s *Server) write(it *item, f *Faults) (status int, extra map[string]any) {
 	switch {
 	case known != nil && it.op == "create":
 		s.count.conflicts.Add(1)
-		_, extra := refuse(0, "version_conflict_engine_exception", "["+it.id+"]: version conflict, document already exists (current version [1])", nil)
+		_, extra := refuse(0, "version_conflict_engine_exception",
+			"["+it.id+"]: version conflict, document already exists (current version [1])", nil)
 		s.count.refused.Add(^uint64(0))
 		return http.StatusConflict, extra
 	case f.Poison != "" && bytes.Contains(it.doc, []byte(f.Poison)) && f.FailureStore:
 		extra = map[string]any{"failure_store": "used"}
 	case f.Poison != "" && bytes.Contains(it.doc, []byte(f.Poison)), !json.Valid(it.doc):
-		return refuse(http.StatusBadRequest, "document_parsing_exception", "[1:10] failed to parse field [code] of type [long] in document with id '"+it.id+"'",
+		return refuse(http.StatusBadRequest, "document_parsing_exception",
+			"[1:10] failed to parse field [code] of type [long] in document with id '"+it.id+"'",
 			map[string]any{"type": "illegal_argument_exception", "reason": "For input string: \"" + f.Poison + "\""})
 	case known != nil:
 		known.Writes++

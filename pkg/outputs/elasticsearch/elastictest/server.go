@@ -46,8 +46,9 @@ type Faults struct {
 	Truncated float64
 	Latency   time.Duration // before each reply
 
-	MaxBody     int64                // bytes, inflated: more is a 413 with nothing in it; 0: no limit
-	MaxPressure int64                // bytes, inflated: more is a 429 as of a small indexing_pressure.memory.limit; 0: no limit
+	MaxBody int64 // bytes, inflated: more is a 413 with nothing in it; 0: no limit
+	// Bytes, inflated: more is a 429 as of a small indexing_pressure.memory.limit; 0: no limit.
+	MaxPressure int64
 	Poison      string               // documents that contain it are 400s of the mapping's; "": none
 	Blocked     string               // writes to this index are 403s of a read-only block
 	Indices     map[string]ItemError // writes to the index are refused so
@@ -182,7 +183,8 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case f.Authorization != "" && r.Header.Get("Authorization") != f.Authorization:
 		w.Header().Set("WWW-Authenticate", `Basic realm="security" charset="UTF-8"`)
-		fail(w, http.StatusUnauthorized, "security_exception", "unable to authenticate user [agent] for REST request ["+path+"]")
+		fail(w, http.StatusUnauthorized, "security_exception",
+			"unable to authenticate user [agent] for REST request ["+path+"]")
 	case strings.HasSuffix(path, "/_bulk"):
 		s.bulk(w, r, f)
 	case path == "/":
@@ -196,7 +198,8 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	case path == "/_security/user/_has_privileges" && s.opts.Product == Elasticsearch:
 		s.privileges(w, r, f)
 	default:
-		fail(w, http.StatusBadRequest, "illegal_argument_exception", "no handler found for uri ["+path+"] and method ["+r.Method+"]")
+		fail(w, http.StatusBadRequest, "illegal_argument_exception",
+			"no handler found for uri ["+path+"] and method ["+r.Method+"]")
 	}
 }
 
@@ -208,7 +211,8 @@ func (s *Server) identify(w http.ResponseWriter) {
 		tagline = "The OpenSearch Project: https://opensearch.org/"
 	}
 	answer(w, http.StatusOK, map[string]any{
-		"name": "test", "cluster_name": "elastictest", "cluster_uuid": "AAAAAAAAAAAAAAAAAAAAAA", "version": version, "tagline": tagline,
+		"name": "test", "cluster_name": "elastictest", "cluster_uuid": "AAAAAAAAAAAAAAAAAAAAAA", "version": version,
+		"tagline": tagline,
 	})
 }
 
@@ -238,10 +242,13 @@ func (s *Server) template(w http.ResponseWriter, r *http.Request) {
 		case kind == "_template":
 			answer(w, http.StatusOK, map[string]any{name: stored})
 		default:
-			answer(w, http.StatusOK, map[string]any{"index_templates": []any{map[string]any{"name": name, "index_template": stored}}})
+			answer(w, http.StatusOK, map[string]any{
+				"index_templates": []any{map[string]any{"name": name, "index_template": stored}},
+			})
 		}
 	default:
-		fail(w, http.StatusMethodNotAllowed, "illegal_argument_exception", "Incorrect HTTP method for uri ["+r.URL.Path+"]")
+		fail(w, http.StatusMethodNotAllowed, "illegal_argument_exception",
+			"Incorrect HTTP method for uri ["+r.URL.Path+"]")
 	}
 }
 
@@ -269,7 +276,9 @@ func (s *Server) privileges(w http.ResponseWriter, r *http.Request, f *Faults) {
 			}
 		}
 	}
-	answer(w, http.StatusOK, map[string]any{"username": "agent", "has_all_requested": all, "cluster": cluster, "index": index})
+	answer(w, http.StatusOK, map[string]any{
+		"username": "agent", "has_all_requested": all, "cluster": cluster, "index": index,
+	})
 }
 
 // fail answers a whole request with an error.

@@ -10,8 +10,8 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/status/snapshot"
 )
 
-// Day is a made-up state of the program that goes on: At returns what it is at now, when it began at began. What the endpoint
-// derives is left to it.
+// Day is a made-up state of the program that goes on: At returns what it is at now, when it began at began. What the
+// endpoint derives is left to it.
 type Day struct {
 	Name string
 	At   func(began, now time.Time) snapshot.Snapshot
@@ -20,8 +20,22 @@ type Day struct {
 // Days are those that the page is looked at on.
 func Days() []Day {
 	return []Day{
-		{"normal", Normal}, {"bad", Bad}, {"full", Full}, {"large", Large}, {"hostile", Hostile}, {"new", func(began, _ time.Time) snapshot.Snapshot {
-			return snapshot.Snapshot{Version: "v1.4.0", Commit: "0f1e2d3c", Hostname: "aggregator-0", Started: began, Clusters: []snapshot.Cluster{{Name: "default"}}, Outputs: []snapshot.Output{{Name: "archive", Type: "file", State: snapshot.StateIdle, OutputWorkers: snapshot.OutputWorkers{Workers: 1, Concurrency: 1}}}}
+		{"normal", Normal},
+		{"bad", Bad},
+		{"full", Full},
+		{"large", Large},
+		{"hostile", Hostile},
+		{"new", func(began, _ time.Time) snapshot.Snapshot {
+			return snapshot.Snapshot{
+				Version: "v1.4.0", Commit: "0f1e2d3c", Hostname: "aggregator-0", Started: began,
+				Clusters: []snapshot.Cluster{{Name: "default"}},
+				Outputs: []snapshot.Output{
+					{
+						Name: "archive", Type: "file", State: snapshot.StateIdle,
+						OutputWorkers: snapshot.OutputWorkers{Workers: 1, Concurrency: 1},
+					},
+				},
+			}
 		}},
 	}
 }
@@ -47,27 +61,48 @@ func base(began, now time.Time, flows []flow, outputs []snapshot.Output) snapsho
 	t := since(began, now)
 	s := snapshot.Snapshot{
 		Version: "v1.4.0", Commit: "0f1e2d3c", Hostname: "aggregator-0", Started: began,
-		Config: snapshot.ConfigState{Source: "/etc/aggregator/config/aggregator.yaml", Hash: "5b0c2a9f", LoadedAt: began},
-		Memory: snapshot.Memory{LimitBytes: 461 << 20, NeedBytes: 330 << 20, GroupBytes: 512 << 20, Source: "control group", UsedBytes: 96<<20 + int64(8e6*math.Sin(t/40))},
+		Config: snapshot.ConfigState{
+			Source: "/etc/aggregator/config/aggregator.yaml", Hash: "5b0c2a9f", LoadedAt: began,
+		},
+		Memory: snapshot.Memory{
+			LimitBytes: 461 << 20, NeedBytes: 330 << 20, GroupBytes: 512 << 20, Source: "control group",
+			UsedBytes: 96<<20 + int64(8e6*math.Sin(t/40)),
+		},
 		Queue: snapshot.Queue{
-			Segments: 3, MaxBytes: 16 << 30, FreeDiskBytes: 41 << 30, MinFreeDiskBytes: 1 << 30, DiskBytes: 140<<20 + int64(3e7*math.Sin(t/60)), QueueCommits: snapshot.QueueCommits{Commits: uint64(20 * t), CommitLatency: latency(0.004, 100)},
-			QueueMemory: snapshot.QueueMemory{MemoryBytes: 5 << 20, MemoryMaxBytes: 128 << 20},
+			Segments: 3, MaxBytes: 16 << 30, FreeDiskBytes: 41 << 30, MinFreeDiskBytes: 1 << 30,
+			DiskBytes:    140<<20 + int64(3e7*math.Sin(t/60)),
+			QueueCommits: snapshot.QueueCommits{Commits: uint64(20 * t), CommitLatency: latency(0.004, 100)},
+			QueueMemory:  snapshot.QueueMemory{MemoryBytes: 5 << 20, MemoryMaxBytes: 128 << 20},
 		},
 		Listeners: []snapshot.Listener{{
-			Name: "public", Address: "0.0.0.0:24224", AckLatency: latency(0.006, 1000), Refused: snapshot.Counts{"shared_key": 3},
-			RefusedPeers: []snapshot.RefusedPeer{{Peer: "10.61.0.9", Hostname: "old-node-3", Reason: "shared_key", Text: `its shared key fits no cluster (it says it is "old-node-3")`, Times: 3, LastSeen: began.Add(-20 * time.Minute)}},
+			Name: "public", Address: "0.0.0.0:24224", AckLatency: latency(0.006, 1000),
+			Refused: snapshot.Counts{"shared_key": 3},
+			RefusedPeers: []snapshot.RefusedPeer{
+				{
+					Peer: "10.61.0.9", Hostname: "old-node-3", Reason: "shared_key",
+					Text: `its shared key fits no cluster (it says it is "old-node-3")`, Times: 3,
+					LastSeen: began.Add(-20 * time.Minute),
+				},
+			},
 		}},
-		Certificates: []snapshot.Certificate{{Owner: "listener public", CertFile: "/etc/aggregator/tls/tls.crt", Names: []string{"logs.example.net"}, NotAfter: now.Add(61 * 24 * time.Hour), DaysLeft: 61, LoadedAt: began}},
+		Certificates: []snapshot.Certificate{
+			{
+				Owner: "listener public", CertFile: "/etc/aggregator/tls/tls.crt", Names: []string{"logs.example.net"},
+				NotAfter: now.Add(61 * 24 * time.Hour), DaysLeft: 61, LoadedAt: began,
+			},
+		},
 	}
 	for i, f := range flows {
 		n := grown(f.rate, t, float64(i))
 		s.Clusters = append(s.Clusters, snapshot.Cluster{
-			Name: f.cluster, ReceivedEvents: n, ReceivedBytes: 310 * n, Messages: n / 40, StoredEvents: n, Connections: 3 + i%5, QueueBytes: int64(f.rate * 9000), LastSeen: now.Add(-400 * time.Millisecond),
+			Name: f.cluster, ReceivedEvents: n, ReceivedBytes: 310 * n, Messages: n / 40, StoredEvents: n,
+			Connections: 3 + i%5, QueueBytes: int64(f.rate * 9000), LastSeen: now.Add(-400 * time.Millisecond),
 		})
 		s.Listeners[0].Connections += 3 + i%5
 		for a := range min(3, 1+i) {
 			s.Listeners[0].Agents = append(s.Listeners[0].Agents, snapshot.Agent{
-				Peer: fmt.Sprintf("10.%d.0.%d", 20+i, 7+a), Hostname: fmt.Sprintf("node-%d", a+1), Cluster: f.cluster, Connections: 1, Messages: n / 120, AsksAcks: true, LastSeen: now,
+				Peer: fmt.Sprintf("10.%d.0.%d", 20+i, 7+a), Hostname: fmt.Sprintf("node-%d", a+1), Cluster: f.cluster,
+				Connections: 1, Messages: n / 120, AsksAcks: true, LastSeen: now,
 			})
 		}
 	}
@@ -95,7 +130,9 @@ func serve(o *snapshot.Output, t float64, flows []flow, share, waiting float64) 
 			pending = uint64(f.rate*waiting) + queued - delivered
 		}
 		o.Clusters = append(o.Clusters, snapshot.OutputCluster{
-			Cluster: f.cluster, Queued: queued, Recovered: pending + delivered - min(queued, pending+delivered), Delivered: delivered, Pending: pending, PendingChunks: int64(pending/500) + 1, PendingBytes: int64(pending) * 62, OldestAge: o.Lag,
+			Cluster: f.cluster, Queued: queued, Recovered: pending + delivered - min(queued, pending+delivered),
+			Delivered: delivered, Pending: pending, PendingChunks: int64(pending/500) + 1,
+			PendingBytes: int64(pending) * 62, OldestAge: o.Lag,
 		})
 	}
 }
@@ -109,8 +146,15 @@ func Normal(began, now time.Time) snapshot.Snapshot {
 	flows, t := fewFlows(), since(began, now)
 	s := base(began, now, flows, []snapshot.Output{
 		{
-			Name: "es", Type: "elasticsearch", State: snapshot.StateRunning, Destination: snapshot.Destination{Server: "Elasticsearch 9.2.1", Hosts: []snapshot.Host{{Address: "https://es-0:9200"}, {Address: "https://es-1:9200"}}},
-			LastError: snapshot.Failure{Text: "429 es_rejected_execution_exception", Time: now.Add(-50 * time.Minute), Ended: now.Add(-49 * time.Minute)},
+			Name: "es", Type: "elasticsearch", State: snapshot.StateRunning,
+			Destination: snapshot.Destination{
+				Server: "Elasticsearch 9.2.1",
+				Hosts:  []snapshot.Host{{Address: "https://es-0:9200"}, {Address: "https://es-1:9200"}},
+			},
+			LastError: snapshot.Failure{
+				Text: "429 es_rejected_execution_exception", Time: now.Add(-50 * time.Minute),
+				Ended: now.Add(-49 * time.Minute),
+			},
 		},
 		{Name: "firehose", Type: "firehose", State: snapshot.StateRunning},
 		{Name: "cloudwatch", Type: "cloudwatch_logs", State: snapshot.StateRunning},
@@ -137,41 +181,85 @@ func sum(s snapshot.Snapshot) snapshot.Snapshot {
 	return s
 }
 
-// Bad is a day with Elasticsearch refusing the login, Firehose throttling, CloudWatch paused, a server down and a configuration
-// that was refused.
+// Bad is a day with Elasticsearch refusing the login, Firehose throttling, CloudWatch paused, a server down and a
+// configuration that was refused.
 func Bad(began, now time.Time) snapshot.Snapshot {
 	flows, t := fewFlows(), since(began, now)
 	failing := began.Add(-24 * time.Minute)
 	s := base(began, now, flows, []snapshot.Output{
 		{Name: "archive", Type: "file", State: snapshot.StateRunning},
-		{Name: "cloudwatch", Type: "cloudwatch_logs", State: snapshot.StatePaused, Lag: 3120 + t, OutputWorkers: snapshot.OutputWorkers{Workers: 2, Concurrency: 2}},
 		{
-			Name: "es", Type: "elasticsearch", State: snapshot.StateRefused, FailingSince: failing, Lag: 1440 + t, OutputWorkers: snapshot.OutputWorkers{Workers: 8, Concurrency: 1}, OutputTimes: snapshot.OutputTimes{BackoffUntil: now.Add(23 * time.Second)},
-			LastError:   snapshot.Failure{Text: "401 security_exception at https://es-0:9200: set its username and password, or api_key", Detail: "401 security_exception: unable to authenticate user [fluent] for REST request [/_bulk]", Time: now.Add(-7 * time.Second)},
+			Name: "cloudwatch", Type: "cloudwatch_logs", State: snapshot.StatePaused, Lag: 3120 + t,
+			OutputWorkers: snapshot.OutputWorkers{Workers: 2, Concurrency: 2},
+		},
+		{
+			Name: "es", Type: "elasticsearch", State: snapshot.StateRefused, FailingSince: failing, Lag: 1440 + t,
+			OutputWorkers: snapshot.OutputWorkers{Workers: 8, Concurrency: 1},
+			OutputTimes:   snapshot.OutputTimes{BackoffUntil: now.Add(23 * time.Second)},
+			LastError: snapshot.Failure{
+				Text:   "401 security_exception at https://es-0:9200: set its username and password, or api_key",
+				Detail: "401 security_exception: unable to authenticate user [fluent] for REST request [/_bulk]",
+				Time:   now.Add(-7 * time.Second),
+			},
 			Destination: snapshot.Destination{Server: "Elasticsearch 9.2.1"},
 		},
 		{
-			Name: "firehose", Type: "firehose", State: snapshot.StateRunning, Lag: 345 + 20*math.Sin(t/30), OutputWorkers: snapshot.OutputWorkers{Workers: 8, Concurrency: 3}, Retries: snapshot.Counts{"throttled": uint64(40 * t)},
-			LastError:   snapshot.Failure{Text: "ServiceUnavailableException: 212 of 500 records of logs-seoul-prod", Time: now.Add(-2 * time.Second)},
-			Destination: snapshot.Destination{Paces: []snapshot.Pace{{Stream: "logs-seoul-prod", BytesPerSecond: 4 << 20, RecordsPerSecond: 2400, Throttled: uint64(3 * t)}, {Stream: "logs-tokyo-prod", Throttled: 4}}},
+			Name: "firehose", Type: "firehose", State: snapshot.StateRunning, Lag: 345 + 20*math.Sin(t/30),
+			OutputWorkers: snapshot.OutputWorkers{Workers: 8, Concurrency: 3},
+			Retries:       snapshot.Counts{"throttled": uint64(40 * t)},
+			LastError: snapshot.Failure{
+				Text: "ServiceUnavailableException: 212 of 500 records of logs-seoul-prod",
+				Time: now.Add(-2 * time.Second),
+			},
+			Destination: snapshot.Destination{
+				Paces: []snapshot.Pace{
+					{
+						Stream: "logs-seoul-prod", BytesPerSecond: 4 << 20, RecordsPerSecond: 2400,
+						Throttled: uint64(3 * t),
+					}, {Stream: "logs-tokyo-prod", Throttled: 4},
+				},
+			},
 		},
 		{
-			Name: "upstream", Type: "forward", State: snapshot.StateRunning, Destination: snapshot.Destination{Hosts: []snapshot.Host{{Address: "10.9.0.4:24224"}, {Address: "10.9.0.5:24224", Down: true, Error: "connect: connection refused"}}},
-			OutputWaiting: snapshot.OutputWaiting{WaitingTargets: []snapshot.WaitingTarget{{Target: "logs-frankfurt-prod-2026.11", Since: failing, Events: 48_210, Bytes: 3 << 20, Oldest: 1400 + t, Status: 403, Kind: "index_closed_exception", NextTry: now.Add(40 * time.Second), Remedy: "open the index, or have events go to another", Clusters: []string{"frankfurt-prod"}}}},
+			Name: "upstream", Type: "forward", State: snapshot.StateRunning,
+			Destination: snapshot.Destination{
+				Hosts: []snapshot.Host{
+					{Address: "10.9.0.4:24224"},
+					{Address: "10.9.0.5:24224", Down: true, Error: "connect: connection refused"},
+				},
+			},
+			OutputWaiting: snapshot.OutputWaiting{
+				WaitingTargets: []snapshot.WaitingTarget{
+					{
+						Target: "logs-frankfurt-prod-2026.11", Since: failing, Events: 48_210, Bytes: 3 << 20,
+						Oldest: 1400 + t, Status: 403, Kind: "index_closed_exception",
+						NextTry: now.Add(40 * time.Second), Remedy: "open the index, or have events go to another",
+						Clusters: []string{"frankfurt-prod"},
+					},
+				},
+			},
 		},
 	})
 	shares, waiting := []float64{1, 0, 0, 0.8, 1}, []float64{0, 3120, 1440, 300, 0}
 	for i := range s.Outputs {
 		serve(&s.Outputs[i], t, flows, shares[i], waiting[i])
 	}
-	s.Config.Failing = snapshot.Failure{Text: "/etc/aggregator/config/aggregator.yaml:41:5: outputs.es.bach: unknown key, did you mean batch?\n/etc/aggregator/config/aggregator.yaml:57:14: routes[2].outputs: no output is named \"firehos\", did you mean firehose?", Time: now.Add(-11 * time.Minute)}
+	s.Config.Failing = snapshot.Failure{
+		Text: "/etc/aggregator/config/aggregator.yaml:41:5: outputs.es.bach: unknown key, did you mean " +
+			"batch?\n/etc/aggregator/config/aggregator.yaml:57:14: routes[2].outputs: no output is named " +
+			"\"firehos\", did you mean firehose?", Time: now.Add(-11 * time.Minute),
+	}
 	s.Queue.DiskBytes = 7<<30 + int64(2.1e6*t)
 	for i := range s.Clusters {
 		s.Clusters[i].QueueBytes = int64(flows[i].rate * 550_000)
 	}
-	s.DeadLetters = snapshot.DeadLetters{Count: 612, Events: 612, Bytes: 2 << 20, Newest: now.Add(-3 * time.Minute), By: []snapshot.DeadLetterCount{
-		{Output: "upstream", Cluster: "seoul-prod", Reason: "rejected", Events: 401}, {Output: "upstream", Cluster: "tokyo-prod", Reason: "rejected", Events: 180}, {Cluster: "seoul-dev", Reason: "tag_not_allowed", Events: 31},
-	}}
+	s.DeadLetters = snapshot.DeadLetters{
+		Count: 612, Events: 612, Bytes: 2 << 20, Newest: now.Add(-3 * time.Minute), By: []snapshot.DeadLetterCount{
+			{Output: "upstream", Cluster: "seoul-prod", Reason: "rejected", Events: 401}, {
+				Output: "upstream", Cluster: "tokyo-prod", Reason: "rejected", Events: 180,
+			}, {Cluster: "seoul-dev", Reason: "tag_not_allowed", Events: 31},
+		},
+	}
 	l := &s.Listeners[0]
 	l.NoAckPeers = []snapshot.NoAck{{Peer: "10.23.0.7", Cluster: "seoul-dev", Messages: 1200, LastSeen: now}}
 	for i := range l.Agents {
@@ -188,8 +276,12 @@ func Full(began, now time.Time) snapshot.Snapshot {
 	s := base(began, now, flows, []snapshot.Output{
 		{Name: "archive", Type: "file", State: snapshot.StateIdle},
 		{
-			Name: "es", Type: "elasticsearch", State: snapshot.StateRetrying, FailingSince: began.Add(-5 * time.Hour), Lag: 18000 + t, OutputWorkers: snapshot.OutputWorkers{Workers: 8, Concurrency: 1}, OutputTimes: snapshot.OutputTimes{BackoffUntil: now.Add(51 * time.Second)},
-			LastError: snapshot.Failure{Text: "dial tcp 10.4.0.12:9200: connect: no route to host", Time: now.Add(-9 * time.Second)},
+			Name: "es", Type: "elasticsearch", State: snapshot.StateRetrying, FailingSince: began.Add(-5 * time.Hour),
+			Lag: 18000 + t, OutputWorkers: snapshot.OutputWorkers{Workers: 8, Concurrency: 1},
+			OutputTimes: snapshot.OutputTimes{BackoffUntil: now.Add(51 * time.Second)},
+			LastError: snapshot.Failure{
+				Text: "dial tcp 10.4.0.12:9200: connect: no route to host", Time: now.Add(-9 * time.Second),
+			},
 		},
 	})
 	serve(&s.Outputs[1], 0, flows, 0, 18000)
@@ -207,16 +299,27 @@ func Large(began, now time.Time) snapshot.Snapshot {
 	t := since(began, now)
 	var flows []flow
 	for i := range 20 {
-		flows = append(flows, flow{fmt.Sprintf("%s-%s", []string{"seoul", "tokyo", "frankfurt", "virginia", "oregon"}[i%5], []string{"prod", "stage", "dev", "batch"}[i/5]), 4000 / float64(i+1)})
+		flows = append(flows, flow{
+			fmt.Sprintf("%s-%s", []string{"seoul", "tokyo", "frankfurt", "virginia", "oregon"}[i%5],
+				[]string{"prod", "stage", "dev", "batch"}[i/5]), 4000 / float64(i+1),
+		})
 	}
-	types := []string{"elasticsearch", "firehose", "cloudwatch_logs", "s3", "kinesis", "forward", "file", "elasticsearch", "firehose", "s3"}
+	types := []string{
+		"elasticsearch", "firehose", "cloudwatch_logs", "s3", "kinesis", "forward", "file", "elasticsearch", "firehose",
+		"s3",
+	}
 	var outputs []snapshot.Output
 	for i, kind := range types {
-		outputs = append(outputs, snapshot.Output{Name: fmt.Sprintf("%s-%d", strings.TrimSuffix(kind, "_logs"), i+1), Type: kind, State: snapshot.StateRunning})
+		outputs = append(outputs, snapshot.Output{
+			Name: fmt.Sprintf("%s-%d", strings.TrimSuffix(kind, "_logs"), i+1), Type: kind,
+			State: snapshot.StateRunning,
+		})
 	}
 	outputs[4].State, outputs[4].FailingSince, outputs[4].Lag = snapshot.StateRetrying, began.Add(-9*time.Minute), 540+t
-	outputs[4].BackoffUntil, outputs[4].LastError = now.Add(30*time.Second), snapshot.Failure{Text: "ProvisionedThroughputExceededException", Time: now.Add(-3 * time.Second)}
-	outputs[7].Lag, outputs[7].Workers, outputs[7].Concurrency, outputs[7].Retries = 700+10*math.Sin(t/20), 8, 2, snapshot.Counts{"throttled": uint64(9 * t)}
+	outputs[4].BackoffUntil, outputs[4].LastError = now.Add(30*time.Second),
+		snapshot.Failure{Text: "ProvisionedThroughputExceededException", Time: now.Add(-3 * time.Second)}
+	outputs[7].Lag, outputs[7].Workers, outputs[7].Concurrency, outputs[7].Retries = 700+10*math.Sin(t/20), 8, 2,
+		snapshot.Counts{"throttled": uint64(9 * t)}
 	s := base(began, now, flows, outputs)
 	for i := range s.Outputs {
 		share, waiting := 1.0, 0.0
@@ -232,9 +335,12 @@ func Large(began, now time.Time) snapshot.Snapshot {
 	return sum(s)
 }
 
-// hostileText is what a stranger would have shown: markup, control characters, marks that turn text around, and far too much.
+// hostileText is what a stranger would have shown: markup, control characters, marks that turn text around, and far too
+// much.
 func hostileText(n int) string {
-	return "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>\x1b[2J\x00\u202Eevil\u2066\u200F${alert(1)}'\"><svg onload=alert(1)> " + strings.Repeat("A\u0301<b>", n)
+	return "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</" +
+		"script>\x1b[2J\x00\u202Eevil\u2066\u200F${alert(1)}'\"><svg onload=alert(1)> " +
+		strings.Repeat("A\u0301<b>", n)
 }
 
 // Hostile is a bad day on which every text that others choose is chosen to do harm.

@@ -1,7 +1,7 @@
-// Package pace decides how long a commit waits for company. A commit of three small chunks costs about what one of three
-// hundred does, so that under many small chunks it pays to wait for more of them, as long as it takes for commits to stay
-// a small share of the time. It never pays where nobody else can come: clients that wait for their ack before they send
-// again would only be slowed down.
+// Package pace decides how long a commit waits for company. A commit of three small chunks costs about what one of
+// three hundred does, so that under many small chunks it pays to wait for more of them, as long as it takes for commits
+// to stay a small share of the time. It never pays where nobody else can come: clients that wait for their ack before
+// they send again would only be slowed down.
 //
 // It knows neither files nor goroutines, and no clock but the times that it is given.
 package pace
@@ -15,11 +15,11 @@ const (
 	// maxWait bounds how long a batch waits for others, so that no ack takes 10 ms longer for it: what a timer and a
 	// processor are late comes on top.
 	maxWait = 7 * time.Millisecond
-	// restFactor is how many times as long as a commit takes there is none after it, under load: commits are a twentieth of
-	// the time.
+	// restFactor is how many times as long as a commit takes there is none after it, under load: commits are a
+	// twentieth of the time.
 	restFactor = 19
-	// returning is how soon after its ack a connection comes again that is told to wait for nothing but its acks. When it
-	// comes can be foretold.
+	// returning is how soon after its ack a connection comes again that is told to wait for nothing but its acks. When
+	// it comes can be foretold.
 	returning = 3 * time.Millisecond
 	// recent is how long after its ack a connection counts as one that may come again.
 	recent = 100 * time.Millisecond
@@ -27,8 +27,8 @@ const (
 	leastCompany = 4
 	// heldFor is how many of these each returning connection in the group is worth: it would be held up for them.
 	heldFor = 4
-	// lull is after how many times the mean time between two arrivals, and half the time of a commit at least, nobody is
-	// expected any more.
+	// lull is after how many times the mean time between two arrivals, and half the time of a commit at least, nobody
+	// is expected any more.
 	lull = 8
 )
 
@@ -221,8 +221,8 @@ func (p *Pacer) foretold(now time.Time) (wait time.Duration) {
 	return wait
 }
 
-// unforeseen returns how long to wait for others: not at all where too few come within the window, or too few of those who
-// were about lately are not here yet.
+// unforeseen returns how long to wait for others: not at all where too few come within the window, or too few of those
+// who were about lately are not here yet.
 func (p *Pacer) unforeseen(now time.Time, window time.Duration) time.Duration {
 	company := max(leastCompany, heldFor*p.returning)
 	if p.away < company || p.gap <= 0 || int(window/p.gap) < company {

@@ -185,7 +185,8 @@ func TestClosedLoops(t *testing.T) {
 			eager, _ := rate(true)
 			paced, r := rate(false)
 			if share := float64(paced) / float64(eager); share < tc.least {
-				t.Errorf("%d batches are answered, %.2f of the %d without waits; %d commits, for %v", paced, share, eager, r.commits, r.causes)
+				t.Errorf("%d batches are answered, %.2f of the %d without waits; %d commits, for %v", paced, share,
+					eager, r.commits, r.causes)
 			}
 			if r.longest > maxWait {
 				t.Errorf("a batch waited for %v", r.longest)
@@ -204,12 +205,27 @@ func TestFleets(t *testing.T) {
 		wait    time.Duration
 		cause   Cause // of most commits
 	}{
-		{"2,000 chunks a second", clients(256, small, poisson(128*time.Millisecond)), 900 * time.Microsecond, 170, maxWait, Limit},
-		{"a disk that answers at once", clients(256, small, poisson(128*time.Millisecond)), 200 * time.Microsecond, 270, 4 * time.Millisecond, Share},
+		{
+			"2,000 chunks a second", clients(256, small, poisson(128*time.Millisecond)), 900 * time.Microsecond, 170,
+			maxWait, Limit,
+		},
+		{
+			"a disk that answers at once", clients(256, small, poisson(128*time.Millisecond)), 200 * time.Microsecond,
+			270, 4 * time.Millisecond, Share,
+		},
 		{"a slow disk", clients(256, small, poisson(128*time.Millisecond)), 8 * time.Millisecond, 125, maxWait, Limit},
-		{"many connections that send seldom", clients(4000, small, poisson(2*time.Second)), 900 * time.Microsecond, 170, maxWait, Limit},
-		{"as fast as it goes", clients(256, small, about(8*time.Millisecond)), 900 * time.Microsecond, 250, maxWait, Full},
-		{"large chunks", clients(256, 150<<10, poisson(128*time.Millisecond)), 900 * time.Microsecond, 700, maxWait, Full},
+		{
+			"many connections that send seldom", clients(4000, small, poisson(2*time.Second)), 900 * time.Microsecond,
+			170, maxWait, Limit,
+		},
+		{
+			"as fast as it goes", clients(256, small, about(8*time.Millisecond)), 900 * time.Microsecond, 250, maxWait,
+			Full,
+		},
+		{
+			"large chunks", clients(256, 150<<10, poisson(128*time.Millisecond)), 900 * time.Microsecond, 700, maxWait,
+			Full,
+		},
 		{"idle", clients(256, small, poisson(60*time.Second)), 900 * time.Microsecond, 10, 0, Idle},
 		{"a few chunks a second", clients(20, small, poisson(time.Second)), 900 * time.Microsecond, 25, 0, Idle},
 	} {
