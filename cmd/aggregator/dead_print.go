@@ -100,7 +100,7 @@ func (f *deadFlags) printList(cmd *cobra.Command, s client.DeadStore) error {
 	return err
 }
 
-// pages calls fn for the letters that fit, at most limit, and says whether there are more.
+// pages calls fn for the letters that fit, at most limit, and reports whether there are more.
 func (f *deadFlags) pages(
 	cmd *cobra.Command, s client.DeadStore, page client.DeadPage, limit int, fn func(*client.DeadLetter) error,
 ) (more bool, err error) {

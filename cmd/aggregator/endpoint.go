@@ -44,7 +44,7 @@ func (e *endpoint) flags(fs *pflag.FlagSet) {
 		"don't verify the endpoint's certificate: who is on the way gets the token")
 }
 
-// set says whether anything was given.
+// set reports whether anything was given.
 func (e *endpoint) set() bool {
 	return e.status+e.token+e.tokenFile+e.user+e.passwordFile+e.caFile+e.certFile+e.keyFile != "" || e.insecure
 }
@@ -225,7 +225,7 @@ func reachable(address string) string {
 	return address
 }
 
-// loopback says whether host is this machine and nothing leaves it.
+// loopback reports whether host is this machine and nothing leaves it.
 func loopback(host string) bool {
 	ip := net.ParseIP(host)
 	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()

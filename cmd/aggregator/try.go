@@ -99,7 +99,7 @@ func loadTryout(c *configFlag, only string, notes io.Writer) (*tryout.Configurat
 	return t, nil
 }
 
-// colored says whether out shows colours: a terminal, unless its user wants none.
+// colored reports whether out shows colours: a terminal, unless its user wants none.
 func colored(out io.Writer) bool {
 	return isTerminal(out) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 }

@@ -99,7 +99,7 @@ func decode(manifests []byte) (*objects, error) {
 	}
 }
 
-// hasContent says whether the document is more than comments.
+// hasContent reports whether the document is more than comments.
 func hasContent(document []byte) (bool, error) {
 	var content any
 	err := yaml.Unmarshal(document, &content)

@@ -144,7 +144,7 @@ func lines(text []byte) func(yield func(string) bool) {
 	}
 }
 
-// has says whether the list, separated by commas, has the word.
+// has reports whether the list, separated by commas, has the word.
 func has(list, word string) bool {
 	for item := range strings.SplitSeq(list, ",") {
 		if item == word {

@@ -21,7 +21,7 @@ const maxDepth = 1000
 // byteOrderMark is what editors put in front of a file's first line.
 const byteOrderMark = "\xef\xbb\xbf"
 
-// IsObject says whether line looks like a JSON object.
+// IsObject reports whether line looks like a JSON object.
 func IsObject(line []byte) bool {
 	return bytes.HasPrefix(bytes.TrimLeft(bytes.TrimPrefix(line, []byte(byteOrderMark)), " \t"), []byte{'{'})
 }

@@ -122,7 +122,7 @@ func joinPath(path, name string) string {
 	}
 }
 
-// same says whether two JSON values are equal: objects in any order, numbers by their value.
+// same reports whether two JSON values are equal: objects in any order, numbers by their value.
 func same(a, b json.RawMessage) bool {
 	if bytes.Equal(a, b) {
 		return true

@@ -60,13 +60,13 @@ func (c *Config) Check(r *setting.Report) {
 	}
 }
 
-// LogsIn says whether agents prove with HELO, PING and PONG that they belong to c.
+// LogsIn reports whether agents prove with HELO, PING and PONG that they belong to c.
 func (c *Config) LogsIn() bool { return len(c.SharedKey) > 0 || len(c.Users) > 0 }
 
-// Open says whether nothing but the way that they came tells c's agents: their network, or the listener.
+// Open reports whether nothing but the way that they came tells c's agents: their network, or the listener.
 func (c *Config) Open() bool { return !c.LogsIn() && len(c.TLSNames) == 0 }
 
-// Proves says whether a stranger is kept out: by a secret, a certificate or the network. An empty key is no secret.
+// Proves reports whether a stranger is kept out: by a secret, a certificate or the network. An empty key is no secret.
 func (c *Config) Proves() bool {
 	if len(c.Users) > 0 || len(c.Sources) > 0 {
 		return true

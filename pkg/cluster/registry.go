@@ -151,7 +151,7 @@ func certified(allowed []*entry, p Peer) (named *entry, err error) {
 	return named, nil
 }
 
-// names says whether one of a certificate's names is e's. Host names have no case.
+// names reports whether one of a certificate's names is e's. Host names have no case.
 func (e *entry) names(certificate []string) bool {
 	return slices.ContainsFunc(e.TLSNames, func(name string) bool {
 		return slices.ContainsFunc(certificate, func(n string) bool { return strings.EqualFold(n, name) })
@@ -184,7 +184,8 @@ func (e *entry) from(p Peer) error {
 	return refuse(reasonSource, "%s is none of the sources of cluster %s", where, e.Name)
 }
 
-// Allows says whether cluster may send events of that tag. What a cluster sends that is not configured has no limits.
+// Allows reports whether cluster may send events of that tag. What a cluster sends that is not configured has no
+// limits.
 func (r *Registry) Allows(cluster, tag string) bool {
 	e := r.byName[cluster]
 	return e == nil || len(e.tags) == 0 ||

@@ -52,7 +52,7 @@ func (c *checker) allowed(l *forward.Config) (some []*cluster.Config) {
 	return some
 }
 
-// reachable says whether an agent that comes in at l can turn out to be k's.
+// reachable reports whether an agent that comes in at l can turn out to be k's.
 func (c *checker) reachable(l *forward.Config, k *cluster.Config) bool {
 	allowed := c.allowed(l)
 	switch {
@@ -66,7 +66,7 @@ func (c *checker) reachable(l *forward.Config, k *cluster.Config) bool {
 	return l.TLS != nil && l.TLS.ClientCAFile != ""
 }
 
-// certified says whether all who come in at l have a certificate of an authority that the operator chose.
+// certified reports whether all who come in at l have a certificate of an authority that the operator chose.
 func certified(l *forward.Config) bool {
 	return l.TLS != nil && l.TLS.ClientCAFile != "" && l.TLS.ClientAuth == "require"
 }

@@ -75,7 +75,7 @@ func fieldsOf(t reflect.Type) []field {
 	return fields
 }
 
-// hasShort says whether a scalar may stand for a value of type t, a struct.
+// hasShort reports whether a scalar may stand for a value of type t, a struct.
 func hasShort(t reflect.Type) bool {
 	return t.Kind() == reflect.Struct && !leaf(t) &&
 		slices.ContainsFunc(fieldsOf(t), func(f field) bool { return f.short })
@@ -121,7 +121,7 @@ var (
 	stepType     = reflect.TypeFor[FilterStep]()
 )
 
-// leaf says whether a struct type is written as something else than a mapping of its fields.
+// leaf reports whether a struct type is written as something else than a mapping of its fields.
 func leaf(t reflect.Type) bool { return t == secretType || t == outputType || t == stepType }
 
 // value decodes n into v.

@@ -115,7 +115,7 @@ func (p *problems) at(n *node, key, hint, format string, args ...any) {
 	p.add(n.where(), key, hint, fmt.Sprintf(format, args...))
 }
 
-// within says whether something at key or below it is wrong already, or so much is wrong that more
+// within reports whether something at key or below it is wrong already, or so much is wrong that more
 // need not be looked for.
 func (p *problems) within(key string) bool {
 	return len(p.list) > maxErrors || slices.ContainsFunc(p.list, func(e *Error) bool {
@@ -150,7 +150,7 @@ func join(path, key string) string {
 
 func index(path string, i int) string { return path + "[" + strconv.Itoa(i) + "]" }
 
-// plain says whether s can be a name: what shows up in paths, metrics and addresses unescaped.
+// plain reports whether s can be a name: what shows up in paths, metrics and addresses unescaped.
 func plain(s string) bool {
 	if s == "" || len(s) > 63 || s[0] == '-' || s[0] == '.' {
 		return false

@@ -246,7 +246,7 @@ func closeObject(dst []byte) []byte {
 	return append(dst, '}')
 }
 
-// isAdded says whether text, a rendered key with its quotes, is one of names.
+// isAdded reports whether text, a rendered key with its quotes, is one of names.
 func isAdded(names [][]byte, text []byte) bool {
 	for _, name := range names {
 		if bytes.Equal(name, text) {

@@ -24,7 +24,7 @@ func special(w uint64) uint64 {
 func appendQuoted(dst, s []byte) []byte {
 	start, whole := len(dst), s
 	dst = append(dst, '"')
-	// seen is the high bits say whether there was more than ASCII.
+	// seen is the high bits report whether there was more than ASCII.
 	var seen uint64
 	for {
 		n := len(s)

@@ -263,7 +263,7 @@ func part(tag string, i int) string {
 // String returns the text that was parsed.
 func (t *Template) String() string { return t.text }
 
-// Static says whether the text is the same for all events.
+// Static reports whether the text is the same for all events.
 func (t *Template) Static() bool {
 	for _, seg := range t.segments {
 		if seg.kind != literal {
@@ -273,7 +273,7 @@ func (t *Template) Static() bool {
 	return true
 }
 
-// PerChunk says whether the text is the same for all events of a chunk: it depends on no more than
+// PerChunk reports whether the text is the same for all events of a chunk: it depends on no more than
 // cluster and tag.
 func (t *Template) PerChunk() bool {
 	for _, seg := range t.segments {

@@ -117,7 +117,7 @@ func (c *checker) call(n *ast.CallNode) {
 	}
 }
 
-// isField says whether n is a field, or all of record or metadata.
+// isField reports whether n is a field, or all of record or metadata.
 func isField(n ast.Node) bool {
 	switch n := n.(type) {
 	case *ast.IdentifierNode:

@@ -43,7 +43,7 @@ func NewCondition(text string) (*Condition, error) {
 	return &Condition{x}, nil
 }
 
-// True says whether the condition holds for e. An error means that it does not.
+// True reports whether the condition holds for e. An error means that it does not.
 func (c *Condition) True(e *Event) (bool, error) {
 	v, err := c.x.Value(e)
 	if err != nil {

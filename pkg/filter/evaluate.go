@@ -71,7 +71,7 @@ func (ev *evaluator) value(x *Expression, e *Event) (any, error) {
 	return v, err
 }
 
-// field brings env up to date with a field of e, and says whether it was changed.
+// field brings env up to date with a field of e, and reports whether it was changed.
 func (ev *evaluator) field(u *used, l *last, e *Event, left *int) (changed bool, err error) {
 	var value []byte
 	if u.root == varRecord {

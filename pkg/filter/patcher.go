@@ -81,7 +81,7 @@ func (p *patcher) reshaped(n ast.Node, f form) ast.Node {
 	return call
 }
 
-// exact says whether a function must stand for an operator, as both operands may be integers. Two that
+// exact reports whether a function must stand for an operator, as both operands may be integers. Two that
 // are known to be int are compared well enough.
 func exact(n *ast.BinaryNode) bool {
 	calculates := arithmetic()[n.Operator] != nil
@@ -120,7 +120,7 @@ func placed(n ast.Node) ast.Node {
 	return call
 }
 
-// allTexts says whether n is a list of texts.
+// allTexts reports whether n is a list of texts.
 func allTexts(n ast.Node) bool {
 	list, ok := n.(*ast.ArrayNode)
 	return ok && !slices.ContainsFunc(list.Nodes, func(item ast.Node) bool {
@@ -134,7 +134,7 @@ func isRange(n ast.Node) bool {
 	return ok && b.Operator == ".."
 }
 
-// mayBeInteger says whether n may be an integer, as far as its type is known.
+// mayBeInteger reports whether n may be an integer, as far as its type is known.
 func mayBeInteger(n ast.Node) bool {
 	switch n.(type) {
 	case *ast.StringNode, *ast.BoolNode, *ast.NilNode, *ast.FloatNode:

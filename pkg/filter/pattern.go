@@ -49,7 +49,7 @@ func inSlashes(text string) (inner, flags string, ok bool) {
 	return text[1:end], text[end+1:], true
 }
 
-// anchored says whether something must stand before the text, or behind it.
+// anchored reports whether something must stand before the text, or behind it.
 func anchored(inner string) bool {
 	dollar := strings.HasSuffix(inner, "$") && !strings.HasSuffix(inner, `\$`)
 	return dollar || strings.HasPrefix(inner, "^") || strings.HasPrefix(inner, `\A`) ||
@@ -136,7 +136,7 @@ func escapeHint(c byte) string {
 	return ""
 }
 
-// hasUnescaped says whether part is in text, not after a backslash.
+// hasUnescaped reports whether part is in text, not after a backslash.
 func hasUnescaped(text, part string) bool {
 	for i := 0; i < len(text); i++ {
 		if text[i] == '\\' {
@@ -183,7 +183,7 @@ func doubts(text string) (all []doubt) {
 	return all
 }
 
-// needsLineEnd says whether what re matches ends in a line feed.
+// needsLineEnd reports whether what re matches ends in a line feed.
 func needsLineEnd(re *syntax.Regexp) bool {
 	switch re.Op {
 	case syntax.OpLiteral:

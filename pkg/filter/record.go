@@ -74,7 +74,7 @@ func (e *Event) newField(name string, old, value []byte, path []string) field {
 	return field{entry: e.memory[start:], from: int32(at - len(name)), to: int32(at), value: int32(at)}
 }
 
-// Remove removes the field that path leads to, and says whether there was one.
+// Remove removes the field that path leads to, and reports whether there was one.
 func (e *Event) Remove(path ...string) bool {
 	if len(path) == 0 {
 		return false
@@ -106,7 +106,7 @@ func (e *Event) removeAll(name string, i int) {
 	}
 }
 
-// Rename gives the value at from the place to, where it replaces what is there, and says whether
+// Rename gives the value at from the place to, where it replaces what is there, and reports whether
 // there was one. A field of the record that stays one keeps its place among the others.
 func (e *Event) Rename(from, to []string) bool {
 	if len(from) == 0 || len(to) == 0 {

@@ -237,7 +237,7 @@ func (r *Rules) Process(e *Event, now time.Time, out Sink) {
 	}
 }
 
-// takes says whether the route's condition holds for e.
+// takes reports whether the route's condition holds for e.
 func (r *Rules) takes(rt *route, e *Event) bool {
 	if rt.When == nil {
 		return true

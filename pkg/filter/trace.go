@@ -92,7 +92,7 @@ func (t *traced) enter(e *Event) Seen {
 	}
 }
 
-// skip says whether the stage is not for e, having told so.
+// skip reports whether the stage is not for e, having told so.
 func (t *traced) skip(s Seen) bool {
 	if t.stage.When == nil {
 		return false

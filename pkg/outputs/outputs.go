@@ -162,7 +162,7 @@ const (
 	ReasonTarget Reason = "target"
 )
 
-// Final says whether an event refused for r is never sent again.
+// Final reports whether an event refused for r is never sent again.
 func (r Reason) Final() bool { return r == ReasonRejected || r == ReasonTooLarge }
 
 // Failure is what became of one event that was not delivered.

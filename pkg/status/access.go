@@ -17,7 +17,7 @@ import (
 // complainEvery is how often, at most, refused credentials are logged.
 const complainEvery = 10 * time.Second
 
-// open says whether everybody may do this: see numbers, and be told whether the program lives. All else
+// open reports whether everybody may do this: see numbers, and be told whether the program lives. All else
 // is protected, be it something that nobody thought of here.
 func open(r *http.Request) bool {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
@@ -112,7 +112,7 @@ func (s *Server) complain(r *http.Request, what string) {
 	}
 }
 
-// forwarded says whether a proxy passed the request on: then it comes from this machine only in name.
+// forwarded reports whether a proxy passed the request on: then it comes from this machine only in name.
 func forwarded(r *http.Request) bool {
 	for _, header := range []string{"Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-Ip"} {
 		if len(r.Header.Values(header)) > 0 {
@@ -122,7 +122,7 @@ func forwarded(r *http.Request) bool {
 	return false
 }
 
-// ownOrigin says whether no page of another site makes the request, which a browser says in Origin,
+// ownOrigin reports whether no page of another site makes the request, which a browser says in Origin,
 // and in Sec-Fetch-Site.
 func ownOrigin(r *http.Request) bool {
 	origin := r.Header.Get("Origin")
@@ -133,7 +133,7 @@ func ownOrigin(r *http.Request) bool {
 	return origin == "" || origin == "http://"+r.Host || origin == "https://"+r.Host
 }
 
-// ownHost says whether the request was sent to a name of this machine. Other names may be those of a
+// ownHost reports whether the request was sent to a name of this machine. Other names may be those of a
 // web page's site, which has them lead here (DNS rebinding).
 func (s *Server) ownHost(r *http.Request) bool {
 	if r.Host == "" { // no browser sends an empty one
@@ -150,7 +150,7 @@ func (s *Server) ownHost(r *http.Request) bool {
 	return strings.EqualFold(host, "localhost") || s.hostname != "" && strings.EqualFold(host, s.hostname)
 }
 
-// authorized says whether the request has the token or a user's name and password, in a time that
+// authorized reports whether the request has the token or a user's name and password, in a time that
 // doesn't tell how much of them is right.
 func (c *Config) authorized(r *http.Request) bool {
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")

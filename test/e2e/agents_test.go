@@ -202,7 +202,7 @@ func (s *site) startAgentWith(env []string, name string, args ...string) *proces
 	return p
 }
 
-// ended says whether the agent has ended.
+// ended reports whether the agent has ended.
 func (p *process) ended() bool { return len(p.done) > 0 }
 
 // stop ends the agent in good order; it may have ended.

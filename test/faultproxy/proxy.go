@@ -71,7 +71,7 @@ func (p *Proxy) Counts() Counts {
 	}
 }
 
-// chance says whether something happens whose share is that.
+// chance reports whether something happens whose share is that.
 func (p *Proxy) chance(share float64) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()

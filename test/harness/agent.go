@@ -66,7 +66,7 @@ func (a *Agent) Again() int { a.mu.Lock(); defer a.mu.Unlock(); return a.again }
 // Dials returns how many connections there were.
 func (a *Agent) Dials() int { a.mu.Lock(); defer a.mu.Unlock(); return a.dials }
 
-// Poisoned says whether the event n is poisonous.
+// Poisoned reports whether the event n is poisonous.
 func (a *Agent) Poisoned(n int) bool { return a.Poison > 0 && n%a.Poison == a.Poison-1 }
 
 // Run sends chunks until ctx ends or Limit is reached, however often the server goes away meanwhile.

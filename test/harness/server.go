@@ -169,7 +169,7 @@ func (s *Server) Kill() {
 	s.wantNoPanic()
 }
 
-// Killed says whether the program has ended by SIGKILL, whoever sent it, once Exited is closed.
+// Killed reports whether the program has ended by SIGKILL, whoever sent it, once Exited is closed.
 func (s *Server) Killed() bool {
 	<-s.exited
 	status, ok := s.cmd.ProcessState.Sys().(syscall.WaitStatus)

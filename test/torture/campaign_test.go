@@ -40,8 +40,8 @@ type agent struct {
 	doubled bool
 }
 
-// lossy says whether the event n may be missing in Elasticsearch: it was a dead letter that somebody deleted, or that
-// made room for others.
+// lossy reports whether the event n may be missing in Elasticsearch: it was a dead letter that somebody deleted, or
+// that made room for others.
 func (a *agent) lossy(o options, n int) bool { return a.Poisoned(n) && (a.purged || o.evicts) }
 
 // campaign is agents that send without end through a program that is ended and started again and again, to destinations

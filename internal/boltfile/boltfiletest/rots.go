@@ -120,7 +120,7 @@ func rots(b []byte) iter.Seq[Rot] {
 	}
 }
 
-// Hits says whether the damage may touch the bytes from a on.
+// Hits reports whether the damage may touch the bytes from a on.
 func (r Rot) Hits(a, n int) bool { return r.From < 0 || r.From < a+n && a < r.to }
 
 // EachRot calls check with the file at path damaged in each way in turn: all of them with AGG_FAULTS=all,

@@ -50,7 +50,7 @@ const (
 )
 
 // An event is named by all that is to be known of it: kind, round, connection, message, position and
-// size of its text, so that whoever finds it can say whether it is as it was.
+// size of its text, so that whoever finds it can report whether it is as it was.
 type eventName struct {
 	kind                         string // e: event; x: refused at the door; l: refused by an output
 	round, conn, msg, pos, bytes int

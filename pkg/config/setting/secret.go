@@ -41,10 +41,10 @@ func invert(b []byte) {
 	}
 }
 
-// IsSet says whether the secret was given, be it as an empty text.
+// IsSet reports whether the secret was given, be it as an empty text.
 func (s Secret) IsSet() bool { return s.inverted != nil }
 
-// Equal says whether both are not set or both are the same text, in a time that does not tell
+// Equal reports whether both are not set or both are the same text, in a time that does not tell
 // where they differ.
 func (s Secret) Equal(t Secret) bool {
 	if s.inverted == nil || t.inverted == nil {

@@ -14,7 +14,7 @@ type outcome struct {
 	barren                 bool
 }
 
-// search runs one to its end; refuses says whether a request with the events is refused, at the n-th request from 0.
+// search runs one to its end; refuses reports whether a request with the events is refused, at the n-th request from 0.
 func search(n int, refuses func(request int, span Span) bool) (o outcome) {
 	s := NewSearch(n)
 	for {

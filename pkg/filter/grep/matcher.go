@@ -134,7 +134,7 @@ func product(parts []*syntax.Regexp) []string {
 	return texts
 }
 
-// match says whether the expression matches text.
+// match reports whether the expression matches text.
 func (m *matcher) match(text []byte) bool {
 	for _, t := range m.texts {
 		if m.has(text, t) {

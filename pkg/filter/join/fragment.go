@@ -97,13 +97,13 @@ func (j *Joiner) textOf(ev *filter.Event) (path []string, text []byte) {
 	return nil, nil
 }
 
-// isTrue says whether value is true, as such or as a text.
+// isTrue reports whether value is true, as such or as a text.
 func (j *Joiner) isTrue(value []byte) bool {
 	j.text = event.AppendText(j.text[:0], value)
 	return string(j.text) == "true"
 }
 
-// isTag says whether text is a tag of the container runtime interface: P or F, and perhaps more after a colon.
+// isTag reports whether text is a tag of the container runtime interface: P or F, and perhaps more after a colon.
 func isTag(text []byte) bool {
 	return len(text) > 0 && (text[0] == 'P' || text[0] == 'F') && (len(text) == 1 || text[1] == ':')
 }

@@ -98,13 +98,13 @@ func (j *Joiner) Join(ev *filter.Event, now time.Time, emit func(*filter.Event))
 	return nil
 }
 
-// belongs says whether f may be a fragment of l: of the same kind, or the end that the driver of old
+// belongs reports whether f may be a fragment of l: of the same kind, or the end that the driver of old
 // does not mark.
 func belongs(l *line, f *fragment) bool {
 	return l.kind == f.kind || l.kind == marked && !f.more && f.kind != tagged
 }
 
-// endsInLineFeeds says whether the lines of a stream with that key do so, as far as is known now that
+// endsInLineFeeds reports whether the lines of a stream with that key do so, as far as is known now that
 // there is f, one of Docker's files.
 func (j *Joiner) endsInLineFeeds(f *fragment, key []byte) bool {
 	ends := j.ends[string(key)]
@@ -184,7 +184,7 @@ func (l *line) place(f *fragment) (at int, known bool) {
 	return slices.BinarySearchFunc(l.parts, f.ordinal, func(p part, ordinal int) int { return p.ordinal - ordinal })
 }
 
-// isComplete says whether l has all that is to come, now that it has f.
+// isComplete reports whether l has all that is to come, now that it has f.
 func (l *line) isComplete(f *fragment) bool {
 	if l.kind != numbered {
 		return !f.more

@@ -35,7 +35,7 @@ func moveField(ev *filter.Event, from, to []string) error {
 	return nil
 }
 
-// taken says whether a value would be lost if the one at from took the place to.
+// taken reports whether a value would be lost if the one at from took the place to.
 func taken(ev *filter.Event, value []byte, from, to []string) bool {
 	for n := 1; n <= len(to); n++ {
 		there, ok := ev.Get(to[:n]...)
@@ -57,7 +57,7 @@ func taken(ev *filter.Event, value []byte, from, to []string) bool {
 	return false
 }
 
-// blocked says whether path leads through a value that is no map.
+// blocked reports whether path leads through a value that is no map.
 func blocked(ev *filter.Event, path []string) bool {
 	for n := 1; n < len(path); n++ {
 		there, ok := ev.Get(path[:n]...)
@@ -71,7 +71,7 @@ func blocked(ev *filter.Event, path []string) bool {
 	return false
 }
 
-// alone says whether the map m holds nothing but what path leads to.
+// alone reports whether the map m holds nothing but what path leads to.
 func alone(m []byte, path []string) bool {
 	for n := range path {
 		if size, _, err := event.ReadMapHeader(m); err != nil || size != 1 {
@@ -91,7 +91,7 @@ type member struct {
 // nameFilter holds 1024 bits of names: one whose bit is not set yet is no other's.
 type nameFilter [16]uint64
 
-// add sets the bit of a name, and says whether it was set.
+// add sets the bit of a name, and reports whether it was set.
 func (f *nameFilter) add(name []byte) (set bool) {
 	h := uint32(len(name))
 	if h >= 4 {

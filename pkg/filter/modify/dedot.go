@@ -48,7 +48,7 @@ func (d *dedot) Apply(ev *filter.Event) (filter.Verdict, error) {
 	return filter.Keep, nil
 }
 
-// hasDots says whether a key in value has a dot.
+// hasDots reports whether a key in value has a dot.
 func hasDots(value []byte) bool {
 	switch event.TypeOf(value[0]) {
 	case event.TypeMap:
@@ -74,7 +74,7 @@ func hasDots(value []byte) bool {
 	return false
 }
 
-// append appends value with the names in it renamed; deep says whether to look into it.
+// append appends value with the names in it renamed; deep reports whether to look into it.
 func (d *dedot) append(dst, value []byte, deep bool) []byte {
 	switch t := event.TypeOf(value[0]); {
 	case deep && t == event.TypeMap:

@@ -66,7 +66,7 @@ func (f *flatten) needed(ev *filter.Event) bool {
 	return false
 }
 
-// filled says whether value is a map that is not empty.
+// filled reports whether value is a map that is not empty.
 func filled(value []byte) bool {
 	n, _, err := event.ReadMapHeader(value)
 	return err == nil && n > 0

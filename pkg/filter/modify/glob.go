@@ -8,7 +8,7 @@ import (
 
 func isGlob(name string) bool { return strings.ContainsAny(name, "*?") }
 
-// matches says whether a name fits a glob, in which nothing but * and ? is special.
+// matches reports whether a name fits a glob, in which nothing but * and ? is special.
 func matches(glob string, name []byte) bool {
 	at, star, from := 0, -1, 0
 	for i := 0; i < len(name); {
@@ -29,7 +29,7 @@ func matches(glob string, name []byte) bool {
 	return strings.Trim(glob[at:], "*") == ""
 }
 
-// touches says whether any field of the record has the first name of a path.
+// touches reports whether any field of the record has the first name of a path.
 func touches(ev *filter.Event, paths [][]string) bool {
 	for name := range ev.Fields() {
 		for _, p := range paths {

@@ -98,7 +98,7 @@ func (j *Joiner) take(ev *filter.Event, due time.Time, emit func(*filter.Event))
 	j.begin(ev, at, due, emit)
 }
 
-// last says whether the pattern for it tells that a line is the last one of its event.
+// last reports whether the pattern for it tells that a line is the last one of its event.
 func (j *Joiner) last(text []byte) bool {
 	return j.machine.end != nil && j.machine.end.Match(chomp(text))
 }

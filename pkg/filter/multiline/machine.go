@@ -143,10 +143,10 @@ func (m *machine) step(s states, first, line []byte) (after states) {
 	return after
 }
 
-// isSoft says whether no state of s is one where the event may end.
+// isSoft reports whether no state of s is one where the event may end.
 func (m *machine) isSoft(s states) bool { return s&^m.soft == 0 }
 
-// cuts says whether line begins another event, where it is some text in the one that is at s.
+// cuts reports whether line begins another event, where it is some text in the one that is at s.
 func (m *machine) cuts(s states, line []byte) bool {
 	if s&^m.text != 0 {
 		return false

@@ -108,7 +108,7 @@ func cutQuoted(text []byte, escapes bool) (value, rest []byte, ok bool) {
 	}
 }
 
-// escaped says whether what follows b is escaped: an odd number of backslashes end b.
+// escaped reports whether what follows b is escaped: an odd number of backslashes end b.
 func escaped(b []byte) bool {
 	n := len(b)
 	for n > 0 && b[n-1] == '\\' {

@@ -107,7 +107,7 @@ func (f *fields) value(text []byte) {
 	f.pairs = filter.AppendString(f.pairs, text)
 }
 
-// typed says whether types names that field.
+// typed reports whether types names that field.
 func (f *fields) typed(name []byte) bool {
 	for i := range f.types {
 		if string(name) == f.types[i].name {
@@ -117,7 +117,7 @@ func (f *fields) typed(name []byte) bool {
 	return false
 }
 
-// takeTime makes text, the value of the field timeKey, the event's time, and says whether it is
+// takeTime makes text, the value of the field timeKey, the event's time, and reports whether it is
 // then done with. Where text must be a time and is none, it notes an error.
 func (f *fields) takeTime(text []byte) (taken bool) {
 	if f.timeKey == "" {
@@ -135,7 +135,7 @@ func (f *fields) takeTime(text []byte) (taken bool) {
 	return false
 }
 
-// has says whether a field with this key was added.
+// has reports whether a field with this key was added.
 func (f *fields) has(key []byte) bool { return f.last(key) != nil }
 
 // last returns where the key of the field that was added last with this key is, or nil.

@@ -90,7 +90,7 @@ func (f *logfmt) parse(dst *fields, text []byte) error {
 	return nil
 }
 
-// looksLikeName says whether a key looks like a name: letters, digits and _ - . / with no digit first.
+// looksLikeName reports whether a key looks like a name: letters, digits and _ - . / with no digit first.
 func looksLikeName(key []byte) bool {
 	for i, c := range key {
 		letter := c|0x20-'a' < 26 || c == '_' || c >= utf8.RuneSelf
@@ -101,8 +101,8 @@ func looksLikeName(key []byte) bool {
 	return true
 }
 
-// joinsWords says whether a key is one of the words without which there is hardly a sentence, and that no one calls a
-// field.
+// joinsWords reports whether a key is one of the words without which there is hardly a sentence, and that no one calls
+// a field.
 func joinsWords(key []byte) bool {
 	switch string(key) {
 	case "a", "an", "and", "are", "as", "at", "but", "by", "for", "from", "has", "in", "into", "is", "not", "of", "on",

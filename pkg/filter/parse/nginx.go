@@ -129,7 +129,7 @@ func isIPv4(b []byte) bool {
 	return true
 }
 
-// isDecimal says whether b is digits, a point and digits: how nginx writes a ratio, and no address.
+// isDecimal reports whether b is digits, a point and digits: how nginx writes a ratio, and no address.
 func isDecimal(b []byte) bool {
 	_, point := leadingInt(b)
 	if point == 0 || point == len(b) || b[point] != '.' {

@@ -146,7 +146,7 @@ func (p *parser) setTimeKey(key string) error {
 	return nil
 }
 
-// nestedTime takes the event's time from a map in a field, and says whether it did.
+// nestedTime takes the event's time from a map in a field, and reports whether it did.
 func (p *parser) nestedTime() bool {
 	f := &p.fields
 	if p.timeIn == nil || f.timed {
@@ -234,7 +234,7 @@ func (p *parser) merge(ev *filter.Event) {
 // few is for how many fields a list is searched faster than a map.
 const few = 32
 
-// replaced says whether a field of the record gives way to what was read.
+// replaced reports whether a field of the record gives way to what was read.
 func (p *parser) replaced(name []byte) bool {
 	switch {
 	case !p.keep && len(p.field) == 1 && string(name) == p.field[0]:

@@ -325,7 +325,7 @@ func (s *scanner) weekday() bool {
 	return false
 }
 
-// isName says whether word is name or its first three letters, in any case.
+// isName reports whether word is name or its first three letters, in any case.
 func isName(word []byte, name string) bool {
 	if len(word) != 3 && len(word) != len(name) {
 		return false

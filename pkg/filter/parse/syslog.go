@@ -151,7 +151,7 @@ func (f *syslog) parse3164(dst *fields, text []byte) error {
 	return nil
 }
 
-// isTag says whether word is an ident with its colon, and no IPv6 address.
+// isTag reports whether word is an ident with its colon, and no IPv6 address.
 func isTag(word []byte) bool {
 	return bytes.IndexByte(word, ':') == len(word)-1 && len(word) > 1
 }

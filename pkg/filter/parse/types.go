@@ -141,7 +141,7 @@ func parseInt(text []byte) (v int64, ok bool) {
 	return v, digits > 0 && digits == len(text)
 }
 
-// isWord says whether text is word, which is in lower case, in any case.
+// isWord reports whether text is word, which is in lower case, in any case.
 func isWord(text []byte, word string) bool {
 	return len(text) == len(word) && isName(text, word)
 }

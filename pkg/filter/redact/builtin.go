@@ -32,13 +32,13 @@ func isLetter(c byte) bool { return c|0x20-'a' < 26 }
 func isAlnum(c byte) bool  { return isLetter(c) || isDigit(c) }
 func isHex(c byte) bool    { return isDigit(c) || c|0x20-'a' < 6 }
 
-// isBase64 says whether c is of base64's alphabet (RFC 4648, section 4).
+// isBase64 reports whether c is of base64's alphabet (RFC 4648, section 4).
 func isBase64(c byte) bool { return isAlnum(c) || c == '+' || c == '/' }
 
-// isBase64URL says whether c is of base64url's alphabet (RFC 4648, section 5).
+// isBase64URL reports whether c is of base64url's alphabet (RFC 4648, section 5).
 func isBase64URL(c byte) bool { return isAlnum(c) || c == '-' || c == '_' }
 
-// begins says whether a word may begin at text[i]: what is before it is no letter or digit, or the
+// begins reports whether a word may begin at text[i]: what is before it is no letter or digit, or the
 // end of an escape, \n, %3D, \u003d, or a terminal's colour.
 func begins(text []byte, i int) bool {
 	if i == 0 || !isAlnum(text[i-1]) || i >= 2 && text[i-2] == '\\' {
@@ -58,7 +58,7 @@ func begins(text []byte, i int) bool {
 	return j > 0 && text[j] == '[' && text[j-1] == 0x1b
 }
 
-// ends says whether a word may end before text[i].
+// ends reports whether a word may end before text[i].
 func ends(text []byte, i int) bool { return i >= len(text) || !isAlnum(text[i]) }
 
 // findEmails finds addr-specs (RFC 5322, section 3.4.1) as people have them: letters, digits and

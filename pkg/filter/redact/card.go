@@ -31,7 +31,7 @@ func findCards(text []byte, spans []span) []span {
 	return spans
 }
 
-// inCard says whether text[i] is a digit, or a separator between two.
+// inCard reports whether text[i] is a digit, or a separator between two.
 func inCard(text []byte, i int) bool {
 	c := text[i]
 	return isDigit(c) || (c == ' ' || c == '-') && i > 0 && i+1 < len(text) && isDigit(text[i-1]) && isDigit(text[i+1])
@@ -97,7 +97,7 @@ func card(text []byte, from, to int) (end int) {
 	return end
 }
 
-// printed says whether numbers are written in groups of such lengths: all in one, 4-4-4-4, 4-6-5,
+// printed reports whether numbers are written in groups of such lengths: all in one, 4-4-4-4, 4-6-5,
 // 4-6-4, or 4-4-4-4 and up to three more.
 func printed(lengths []int) bool {
 	switch len(lengths) {
@@ -116,7 +116,7 @@ func printed(lengths []int) bool {
 	return false
 }
 
-// known says whether issuers have numbers with such first digits and length. It keeps times, which
+// known reports whether issuers have numbers with such first digits and length. It keeps times, which
 // begin with 1 or 20, from being taken for cards.
 func known(digits []byte) bool {
 	n := len(digits)
@@ -144,7 +144,7 @@ func known(digits []byte) bool {
 	return false
 }
 
-// luhn says whether the check digit is right (ISO/IEC 7812-1, annex B).
+// luhn reports whether the check digit is right (ISO/IEC 7812-1, annex B).
 func luhn(digits []byte) bool {
 	sum := 0
 	for i, c := range digits {

@@ -200,7 +200,7 @@ func (s *Step) descend(path []string, name []byte, base int) (whole bool) {
 	return len(path) == 1
 }
 
-// glob says whether name is pattern, in which a star stands for any bytes.
+// glob reports whether name is pattern, in which a star stands for any bytes.
 func glob[T string | []byte](pattern string, name T) bool {
 	star, retry := -1, 0
 	p, n := 0, 0

@@ -45,7 +45,7 @@ func findBearer(text []byte, spans []span) []span {
 	return spans
 }
 
-// header says whether text ends with the name of the header that holds credentials.
+// header reports whether text ends with the name of the header that holds credentials.
 func header(text []byte) bool {
 	const name = "authorization"
 	text = bytes.TrimRight(text[max(0, len(text)-len(name)-8):], " \t:=\"'[\\>")
@@ -111,7 +111,7 @@ func findSecrets(text []byte, spans []span) []span {
 	return spans
 }
 
-// secret says whether text looks like chance: capitals, small letters and digits, and many
+// secret reports whether text looks like chance: capitals, small letters and digits, and many
 // different ones. Of 40 random characters 30 are different, of 10 000 such keys one has fewer than 21.
 func secret(text []byte) bool {
 	var seen [2]uint64

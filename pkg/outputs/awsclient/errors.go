@@ -75,7 +75,7 @@ func refusalOf(err error, status int) *outputs.Refusal {
 	return refusals().Find(status, code, "")
 }
 
-// Everywhere says whether the error of a call would be the same for whatever else the output sends: to other
+// Everywhere reports whether the error of a call would be the same for whatever else the output sends: to other
 // streams, log groups, or objects.
 func Everywhere(err error) bool {
 	var keys *credentialsError
@@ -84,7 +84,7 @@ func Everywhere(err error) bool {
 	return reason == outputs.ReasonNetwork || errors.As(err, &keys) || errors.As(err, &api) && badKeys(api.ErrorCode())
 }
 
-// wasSent says whether the request may have reached the service.
+// wasSent reports whether the request may have reached the service.
 func wasSent(err error) bool {
 	var dial *net.OpError
 	if errors.As(err, &dial) && dial.Op == "dial" {
@@ -125,7 +125,7 @@ func (e *UnprovedError) Error() string {
 		oneLine(kind), e.Lacks)
 }
 
-// badKeys says whether the error code may be cured by fetching the credentials anew.
+// badKeys reports whether the error code may be cured by fetching the credentials anew.
 func badKeys(code string) bool { return slices.Contains(keyCodes(), code) }
 
 // Denied reports whether the error of a call is that a privilege is missing.

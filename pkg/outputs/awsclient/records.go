@@ -131,7 +131,7 @@ func (c *cutter) add(ev *event.Event, index, at int, turn Turn) bool {
 	return true
 }
 
-// fits says whether the last line may join the open record.
+// fits reports whether the last line may join the open record.
 func (c *cutter) fits(index int, turn Turn) bool {
 	if c.open.n == 0 || !c.aggregate || c.plan.groupOf[index] != c.group {
 		return false
@@ -143,7 +143,7 @@ func (c *cutter) fits(index int, turn Turn) bool {
 		c.bytes+c.guess(lines) <= turn.Bytes
 }
 
-// another says whether one more record may follow the closed ones, with a line of size bytes.
+// another reports whether one more record may follow the closed ones, with a line of size bytes.
 func (c *cutter) another(size int, turn Turn) bool {
 	return len(c.records) < min(c.limits.Records, turn.Records) &&
 		c.cost+c.limits.cost(min(c.bound(size), c.limits.Record), maxKey) <= c.limits.Request &&

@@ -100,7 +100,7 @@ var refusals = sync.OnceValue(func() outputs.Refusals {
 	}
 })
 
-// IsThrottle says whether the error code of a call, or of one of its records, asks for fewer of them.
+// IsThrottle reports whether the error code of a call, or of one of its records, asks for fewer of them.
 func IsThrottle(code string) bool {
 	return refusals().Find(0, code, "").Reason == outputs.ReasonThrottled
 }

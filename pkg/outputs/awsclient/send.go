@@ -168,7 +168,7 @@ func (d *delivery) whole(err error) (f *failure, wish time.Duration) {
 // place says where events go, in front of what is wrong.
 func (d *delivery) place() string { return "[" + d.name + "] " }
 
-// refusesRecords says whether err may be about what is in the request.
+// refusesRecords reports whether err may be about what is in the request.
 func refusesRecords(err error) bool {
 	var api smithy.APIError
 	if !errors.As(err, &api) {

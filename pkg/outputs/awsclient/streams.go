@@ -105,7 +105,7 @@ type suspect struct {
 	last  time.Time
 }
 
-// guilty notes that a request with nothing but ev was refused, and says whether that is ev's fault rather
+// guilty notes that a request with nothing but ev was refused, and reports whether that is ev's fault rather
 // than the stream's, which has taken others in between, again and again.
 func (st *stream) guilty(ev *event.Event, now time.Time) bool {
 	st.mu.Lock()

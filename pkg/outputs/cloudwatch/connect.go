@@ -74,7 +74,7 @@ func (o *Output) groups(clusters []string) (groups []string, known bool) {
 	return slices.Compact(groups), true
 }
 
-// hasGroup says whether there is the log group; where its name is not known, it only asks for any.
+// hasGroup reports whether there is the log group; where its name is not known, it only asks for any.
 func (o *Output) hasGroup(ctx context.Context, group string, known bool) (bool, error) {
 	ctx, cancel := o.request(ctx)
 	defer cancel()

@@ -144,7 +144,7 @@ func (m *maker) narrow(n name, most int) {
 	m.search[n] = most
 }
 
-// blames notes that n has refused an event that it was sent alone. It says whether that is for the event:
+// blames notes that n has refused an event that it was sent alone. It reports whether that is for the event:
 // n has taken others since it last refused one.
 func (m *maker) blames(n name) bool {
 	m.mu.Lock()
@@ -157,7 +157,7 @@ func (m *maker) blames(n name) bool {
 	return took
 }
 
-// isRefused says whether n was not made within this hour.
+// isRefused reports whether n was not made within this hour.
 func (m *maker) isRefused(n name) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -175,7 +175,7 @@ func (m *maker) newHour() {
 	}
 }
 
-// mayMake says whether one more stream, n, may be made for the cluster.
+// mayMake reports whether one more stream, n, may be made for the cluster.
 func (m *maker) mayMake(cluster string, n name) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()

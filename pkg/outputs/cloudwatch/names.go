@@ -23,13 +23,13 @@ type name struct{ group, stream string }
 
 func (n name) String() string { return n.group + " " + n.stream }
 
-// inGroup says whether r may be in the name of a log group.
+// inGroup reports whether r may be in the name of a log group.
 func inGroup(r rune) bool {
 	return r < utf8.RuneSelf &&
 		(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("_-/.#", r))
 }
 
-// inStream says whether r may be in the name of a log stream. Space within it is allowed; what can't
+// inStream reports whether r may be in the name of a log stream. Space within it is allowed; what can't
 // be seen is left out for the sake of those who read the name.
 func inStream(r rune) bool {
 	return r != ':' && r != '*' && r != utf8.RuneError && unicode.IsPrint(r)
@@ -76,7 +76,7 @@ func newNamer(cfg *Config) (*namer, error) {
 	}, nil
 }
 
-// same says whether the names of ev are surely those of the event before it.
+// same reports whether the names of ev are surely those of the event before it.
 func (n *namer) same(before, ev *event.Event) bool {
 	return before.SameOrigin(ev) && (n.perChunk || n.perSecond && before.Time.Sec == ev.Time.Sec)
 }

@@ -66,7 +66,7 @@ func causeOf(verb string, err error) *cause {
 	return c
 }
 
-// wide says whether c is likely to meet other streams too: what is throttled is the account, and only a
+// wide reports whether c is likely to meet other streams too: what is throttled is the account, and only a
 // denial may be about one group.
 func (c *cause) wide() bool {
 	switch c.reason {
@@ -365,7 +365,7 @@ func (s *sending) refuse(t *target, events []int32, info *types.RejectedLogEvent
 
 const notFound = "ResourceNotFoundException"
 
-// wrong says whether the request was refused for what it holds.
+// wrong reports whether the request was refused for what it holds.
 func (c *cause) wrong() bool {
 	if c.making {
 		return false

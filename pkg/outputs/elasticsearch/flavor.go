@@ -58,7 +58,7 @@ func (s server) name() string {
 	}
 }
 
-// least says whether the version is known and not before major.minor.
+// least reports whether the version is known and not before major.minor.
 func (s server) least(major, minor int) bool {
 	return s.major > major || s.major == major && s.minor >= minor
 }

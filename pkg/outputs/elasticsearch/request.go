@@ -164,7 +164,7 @@ func gzipUnread(status int, reason string) bool {
 			strings.Contains(text, "content-encoding") || strings.Contains(text, "gzip"))
 }
 
-// tooLargeAlone says whether a request was refused because it is larger than all that the node takes at
+// tooLargeAlone reports whether a request was refused because it is larger than all that the node takes at
 // a time: more of Elasticsearch's words are "coordinating_operation_bytes=N, max_coordinating_…bytes=M".
 func tooLargeAlone(reason string) bool {
 	number := func(s string) int {
@@ -247,14 +247,14 @@ func (p *payload) end() {
 	p.text = nil
 }
 
-// read says whether any of it was read, and so perhaps sent.
+// read reports whether any of it was read, and so perhaps sent.
 func (p *payload) read() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.started
 }
 
-// whole says whether all of it was read.
+// whole reports whether all of it was read.
 func (p *payload) whole() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()

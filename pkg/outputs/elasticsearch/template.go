@@ -152,7 +152,7 @@ func (t *template) get(ctx context.Context) (*existing, error) {
 	return &existing{found.Patterns, found.Mappings.Meta}, nil
 }
 
-// may says whether the template may be put in the place of old.
+// may reports whether the template may be put in the place of old.
 func (t *template) may(old *existing) bool {
 	if t.given {
 		return false
@@ -270,7 +270,7 @@ func (t *template) refused(what string, res answer, body []byte) error {
 	return nil
 }
 
-// passes says whether a refusal may be another one's the next time, of a server that knows the request.
+// passes reports whether a refusal may be another one's the next time, of a server that knows the request.
 func passes(code int) bool {
 	return code == http.StatusUnauthorized || code == http.StatusTooManyRequests ||
 		code >= 500 && code != http.StatusNotImplemented

@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// Connect says whether files can be made below the part of the path that is the same for all events, by making one
+// Connect reports whether files can be made below the part of the path that is the same for all events, by making one
 // and removing it; see outputs.Connector. A directory that is missing is made with the first event.
 func (o *Output) Connect(context.Context, []string) (found string, err error) {
 	path := o.files.cfg.Path

@@ -278,7 +278,7 @@ func (o *Output) assign(b *outputs.Batch, found []presence) {
 	}
 }
 
-// moves says whether ev may belong to another file than the event before it.
+// moves reports whether ev may belong to another file than the event before it.
 func (o *Output) moves(before, ev *event.Event) bool {
 	return o.perRecord || !before.SameOrigin(ev) || !o.perChunk && before.Time.Sec != ev.Time.Sec
 }

@@ -250,7 +250,7 @@ func (f *files) file(ctx context.Context, path string) (*openFile, error) {
 	return file, nil
 }
 
-// same says whether the path still names the open file, and nobody else has changed its size.
+// same reports whether the path still names the open file, and nobody else has changed its size.
 func (file *openFile) same() bool {
 	a, err := file.h.Stat()
 	if err != nil || a.Size() != file.size {

@@ -85,7 +85,7 @@ func splitName(name, ext string) (stem, exts string) {
 // finishedFormat is how finished files are told apart: the time, then a number.
 const finishedFormat = ".20060102T150405Z"
 
-// isFinished says whether s is what finishing puts into a name, ".20261121T101500Z-0001".
+// isFinished reports whether s is what finishing puts into a name, ".20261121T101500Z-0001".
 func isFinished(s string) bool {
 	if len(s) != finishedLen {
 		return false

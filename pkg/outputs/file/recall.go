@@ -200,7 +200,7 @@ func (f *files) durableLines(ctx context.Context, one *doubt) (sums []sum, err e
 	return s.sums, err
 }
 
-// isFinishedPath says whether the file at path is finished: nobody appends to it.
+// isFinishedPath reports whether the file at path is finished: nobody appends to it.
 func isFinishedPath(path, ext string) bool {
 	stem, _ := splitName(filepath.Base(path), ext)
 	return len(stem) > finishedLen && isFinished(stem[len(stem)-finishedLen:])

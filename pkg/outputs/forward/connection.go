@@ -57,7 +57,7 @@ func (s *servers) reuse(c *server) *connection {
 	return fit
 }
 
-// over says whether an idle connection has had its time.
+// over reports whether an idle connection has had its time.
 func (s *servers) over(conn *connection, now time.Time) bool {
 	return now.Sub(conn.since) >= s.idleTimeout || !conn.end.IsZero() && !now.Before(conn.end)
 }

@@ -32,7 +32,7 @@ func (x *Index[T]) Add(record *T, spans []Span) {
 	}
 }
 
-// Remove removes a record with the events of spans. It says whether it was there.
+// Remove removes a record with the events of spans. It reports whether it was there.
 func (x *Index[T]) Remove(record *T, spans []Span) bool {
 	i := slices.Index(x.all, record)
 	if i < 0 {

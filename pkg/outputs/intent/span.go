@@ -74,7 +74,7 @@ func AddRun(runs []Run, first, count uint32) []Run {
 	return append(runs, Run{First: first, Count: count})
 }
 
-// Find says whether runs hold n, and how many numbers below n they hold.
+// Find reports whether runs hold n, and how many numbers below n they hold.
 func Find(runs []Run, n int) (below int, found bool) {
 	i, exact := slices.BinarySearchFunc(runs, n, func(r Run, n int) int { return cmp.Compare(int(r.First), n) })
 	if exact {
@@ -167,7 +167,7 @@ type Reader struct {
 // NewReader returns a Reader of b.
 func NewReader(b []byte) *Reader { return &Reader{b: b} }
 
-// Done says whether all was read, and made sense.
+// Done reports whether all was read, and made sense.
 func (r *Reader) Done() bool { return !r.bad && len(r.b) == 0 }
 
 // Number reads a varint, which fits into 48 bits.

@@ -132,7 +132,7 @@ func (c *Config) Check(r *setting.Report) {
 	}
 }
 
-// isBucket says whether s may name a bucket: 3 to 63 letters, digits, dots, hyphens and, for old ones
+// isBucket reports whether s may name a bucket: 3 to 63 letters, digits, dots, hyphens and, for old ones
 // and other stores, capitals and underscores.
 func isBucket(s string) bool {
 	return len(s) >= 3 && len(s) <= 63 && !strings.ContainsFunc(s, func(r rune) bool {

@@ -179,7 +179,7 @@ func (o *Output) lookup(ctx context.Context, obj *object) (presence, error) {
 	default:
 		return 0, err
 	}
-	// An answer to HEAD has no body, so it does not say whether the credentials or the permission is
+	// An answer to HEAD has no body, so it does not report whether the credentials or the permission is
 	// what is missing. An answer to GET does.
 	got, err := o.client.GetObject(ctx, &s3.GetObjectInput{
 		Bucket: &o.cfg.Bucket, Key: &obj.key, Range: aws.String("bytes=0-0"),

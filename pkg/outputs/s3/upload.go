@@ -196,7 +196,7 @@ func response(of middleware.Metadata) *smithyhttp.Response {
 	return r
 }
 
-// mayBeDone says whether a call that failed with err may have taken effect.
+// mayBeDone reports whether a call that failed with err may have taken effect.
 func mayBeDone(err error) bool {
 	if err == nil {
 		return false

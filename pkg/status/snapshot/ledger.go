@@ -10,7 +10,7 @@ type Ledger struct {
 
 // Balance is the result of an account. Its figures are counted in different places and not in one
 // instant, so while they move, Difference may be something else than 0 and Balanced is nil. Once they
-// have rested for a second, Balanced says whether Difference is 0.
+// have rested for a second, Balanced reports whether Difference is 0.
 type Balance struct {
 	Difference int64 `json:"difference"`
 	Balanced   *bool `json:"balanced"`

@@ -1,4 +1,4 @@
-// Package verdict says whether all is well, and if not what is wrong, since when, whose events it concerns, how many
+// Package verdict reports whether all is well, and if not what is wrong, since when, whose events it concerns, how many
 // wait and what to do. /status, the page and the commands show what it says, and the alerts of deployments/helm go by
 // the same figures.
 package verdict

@@ -27,7 +27,7 @@ func (b *bucket) refill(now time.Time) {
 	b.requests = min(b.quota.Requests, b.requests+passed*b.quota.Requests)
 }
 
-// request says whether one more request is within the quota, and takes it.
+// request reports whether one more request is within the quota, and takes it.
 func (b *bucket) request() bool {
 	if b.quota.Requests > 0 && b.requests < 1 {
 		return false
@@ -36,7 +36,7 @@ func (b *bucket) request() bool {
 	return true
 }
 
-// take says whether so much is within the quota, and takes it.
+// take reports whether so much is within the quota, and takes it.
 func (b *bucket) take(bytes, records float64) bool {
 	if b.quota.Bytes > 0 && b.bytes < bytes || b.quota.Records > 0 && b.records < records {
 		return false

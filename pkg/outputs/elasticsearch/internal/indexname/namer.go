@@ -188,7 +188,7 @@ func (n *Namer) fillIn(dst []byte, t *event.Template, ev *event.Event) []byte {
 	return n.rules.append(dst, t.Append(nil, ev, appendValue))
 }
 
-// admit says whether the cluster may have the name in the hour. which is the kind of name: 0, or 1 for
+// admit reports whether the cluster may have the name in the hour. which is the kind of name: 0, or 1 for
 // one with "other".
 func (n *Namer) admit(hour int64, which int, cluster string, name []byte) bool {
 	if n.limit <= 0 {
