@@ -32,7 +32,8 @@ func (c *configFlag) registerIn(
 	cmd *cobra.Command, add func(p *[]string, name, short string, value []string, usage string), what string,
 ) {
 	add(&c.given, "config", "c", nil, what)
-	_ = cmd.MarkFlagFilename("config", "yaml", "yml") // it is there
+	// It is there.
+	_ = cmd.MarkFlagFilename("config", "yaml", "yml")
 }
 
 // paths returns the files and directories of the configuration; none: the defaults.
@@ -52,7 +53,8 @@ func (c *configFlag) tell(w io.Writer) {
 	if len(c.paths()) == 0 {
 		text = "the defaults (no -c, no AGGREGATOR_CONFIG, no aggregator.yaml here)"
 	}
-	_, _ = fmt.Fprintln(w, safetext.Lines("configuration: "+text)) // there is nowhere else to say it
+	// there is nowhere else to say it.
+	_, _ = fmt.Fprintln(w, safetext.Lines("configuration: "+text))
 }
 
 // load reads the configuration. The hash is of all files that were read.
@@ -72,7 +74,8 @@ func loadConfig(paths []string, o config.Options) (app.Loaded, error) {
 	sum := sha256.New()
 	o.ReadFile = func(name string) ([]byte, error) {
 		b, err := config.ReadFile(name)
-		_, _ = fmt.Fprintf(sum, "%d ", len(b)) // never fails
+		// Never fails.
+		_, _ = fmt.Fprintf(sum, "%d ", len(b))
 		_, _ = sum.Write(b)
 		return b, err
 	}

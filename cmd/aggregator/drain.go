@@ -92,7 +92,8 @@ func (f *drainFlags) run(cmd *cobra.Command) error {
 		return fmt.Errorf("%s is no directory (buffer.path)", dir)
 	}
 	log, _ := newLogger(cfg.Log, cmd.ErrOrStderr())
-	log = log.Level(max(log.GetLevel(), zerolog.WarnLevel)) // the rest is what the command itself prints
+	// The rest is what the command itself prints.
+	log = log.Level(max(log.GetLevel(), zerolog.WarnLevel))
 	v, c, _ := versionInfo()
 	opts := app.Options{
 		ConfigSource: strings.Join(f.config.paths(), ", "), ConfigHash: loaded.Hash, Version: v, Commit: c, Log: log,

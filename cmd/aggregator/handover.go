@@ -165,7 +165,8 @@ func (f *handoverFlags) printPlan(out io.Writer, pending []handover.Pending, ter
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	line := func(cells ...string) {
 		for _, cell := range cells {
-			_, _ = fmt.Fprint(w, safetext.Lines(cell), "\t") // Flush says what went wrong
+			// Flush says what went wrong.
+			_, _ = fmt.Fprint(w, safetext.Lines(cell), "\t")
 		}
 		_, _ = fmt.Fprintln(w)
 	}

@@ -50,7 +50,8 @@ func (f *peerFlags) ownName(suffix string) string {
 	if f.hostname != "" {
 		return f.hostname
 	}
-	host, _ := os.Hostname() // a host without a name is "localhost"
+	// A host without a name is "localhost".
+	host, _ := os.Hostname()
 	return cmp.Or(host, "localhost") + suffix
 }
 

@@ -22,24 +22,29 @@ type Stats struct {
 	Failures uint64            // of Sends: those that did not deliver all of their events
 	Retried  map[string]uint64 // events to be sent again, by reason
 	InFlight int               // sends under way
-	Oldest   time.Time         // when the first of these began; zero: there are none
+	// Oldest is when the first of these began; zero: there are none.
+	Oldest time.Time
 	// Concurrency is how many sends may be under way now, 1 to Common.Workers: see concurrencyLimiter.
 	Concurrency int
-	Targets     []TargetStats   // those with the most events first, at most about 200, and the rest together at the end
-	Waiting     []WaitingTarget // targets that take no events, ascending
-	Held        []string        // clusters that wait until what was refused of them is taken, ascending
-	Latency     metric.Snapshot // of sends
-	Paused      bool
+	// Targets is those with the most events first, at most about 200, and the rest together at the end.
+	Targets []TargetStats
+	Waiting []WaitingTarget // targets that take no events, ascending
+	Held    []string        // clusters that wait until what was refused of them is taken, ascending
+	Latency metric.Snapshot // of sends
+	Paused  bool
 
 	// Failing is the reason why nothing is delivered: events wait to be sent again, and for steady none got through. ""
 	// where any does: then what waits is the destination's trouble with these events.
-	Failing       string
-	FailingSince  time.Time // zero where Failing is ""
-	BackoffUntil  time.Time // when a batch is sent again; zero when none waits
-	LastError     string    // for everybody
-	LastDetail    string    // the same with the destination's words, for who may see records
-	LastErrorAt   time.Time
-	LastErrorOver time.Time // when it was past; zero while it is not
+	Failing      string
+	FailingSince time.Time // zero where Failing is ""
+	// BackoffUntil is when a batch is sent again; zero when none waits.
+	BackoffUntil time.Time
+	LastError    string // for everybody
+	// LastDetail is the same with the destination's words, for who may see records.
+	LastDetail  string
+	LastErrorAt time.Time
+	// LastErrorOver is when it was past; zero while it is not.
+	LastErrorOver time.Time
 	LastSuccess   time.Time // of a send that delivered anything
 }
 
@@ -67,13 +72,14 @@ func ShownTarget(name string) string { return safetext.Clip(safetext.Line(name, 
 // TargetStats counts what became of the events for one target: delivered and refused ones at once, unlike
 // Stats.Clusters.
 type TargetStats struct {
-	Target      string // "": all that are not told apart
-	Delivered   uint64
-	Bytes       uint64            // of Delivered
-	Refused     map[string]uint64 // by outputs.Reason, each time
-	LastError   time.Time
-	Status      int    // of the last refusal
-	Kind        string // its type in the destination's terms
+	Target    string // "": all that are not told apart
+	Delivered uint64
+	Bytes     uint64            // of Delivered
+	Refused   map[string]uint64 // by outputs.Reason, each time
+	LastError time.Time
+	Status    int // of the last refusal
+	// Kind is its type in the destination's terms.
+	Kind        string
 	LastSuccess time.Time
 }
 

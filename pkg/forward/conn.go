@@ -72,8 +72,9 @@ type conn struct {
 	drain    drainState
 
 	departure departure
-	ackBytes  []byte    // room for acks
-	writeBy   time.Time // the deadline of writes; it is set anew only once it is near
+	ackBytes  []byte // room for acks
+	// writeBy is the deadline of writes; it is set anew only once it is near.
+	writeBy time.Time
 }
 
 // client is who a connection comes from.
@@ -126,12 +127,14 @@ func (c *conn) serve(ctx context.Context) error {
 			return err
 		}
 		for more := true; more; {
-			more, err = c.parse(ctx) // every whole message goes into the batch
+			// Every whole message goes into the batch.
+			more, err = c.parse(ctx)
 			if e := c.store(ctx); e != nil {
 				return e // not stored, so not acked: the client sends it again
 			}
 			if err != nil {
-				return err // what stood before the fault is stored and acked
+				// What stood before the fault is stored and acked.
+				return err
 			}
 		}
 		if err = c.pay(ctx); err != nil {
@@ -149,7 +152,8 @@ func (c *conn) parse(ctx context.Context) (more bool, err error) {
 	for c.in.size() > 0 && err == nil {
 		b := c.in.bytes()
 		if !c.frame.Begun() && b[0] == 0xc0 {
-			c.in.take(1) // nil is a heartbeat
+			// nil is a heartbeat.
+			c.in.take(1)
 			continue
 		}
 		var done bool
@@ -177,7 +181,8 @@ func (c *conn) take(ctx context.Context, b []byte) error {
 		return err
 	}
 	if c.drain.told && m.WantsAck() {
-		return c.endCause() // its ack could not be sent any more, so the client will send it again elsewhere
+		// Its ack could not be sent any more, so the client will send it again elsewhere.
+		return c.endCause()
 	}
 	wanted := len(c.batch.acks)
 	if err := c.batch.add(ctx, &m); err != nil {
@@ -237,7 +242,8 @@ func (c *conn) store(ctx context.Context) error {
 // max_connections keeps out everybody.
 func (c *conn) commit(ctx context.Context) error {
 	if len(c.batch.acks) < c.batch.tally.count() {
-		return c.batch.batch.Commit(ctx) // what wants no ack is never sent again
+		// What wants no ack is never sent again.
+		return c.batch.batch.Commit(ctx)
 	}
 	c.departure.begin(time.Now())
 	defer c.departure.done()
@@ -261,7 +267,8 @@ func (c *conn) sendAcks() error {
 	defer c.mem.DependOnNobody()
 	if now.Add(ackTimeout).After(c.writeBy) {
 		c.writeBy = now.Add(2 * ackTimeout)
-		_ = c.socket.SetWriteDeadline(c.writeBy) // fails on a closed connection, as will Write
+		// Fails on a closed connection, as will Write.
+		_ = c.socket.SetWriteDeadline(c.writeBy)
 	}
 	out := c.ackBytes[:0]
 	for i, first := 0, 0; i < len(c.batch.acks); i++ {
@@ -336,7 +343,8 @@ func (c *conn) read(ctx context.Context) error {
 		} else {
 			c.mem.Progressed(c.came)
 		}
-		return nil // an error comes again
+		// An error comes again.
+		return nil
 	}
 	return c.readFault(err, partial, idle)
 }
@@ -398,7 +406,8 @@ func (c *conn) lastTag() string {
 func (c *conn) end(cause error) {
 	c.rest()
 	if errors.Is(cause, errDrained) || errors.Is(cause, net.ErrClosed) {
-		return // the server stops: after its next start what is not settled is unconfirmed
+		// The server stops: after its next start what is not settled is unconfirmed.
+		return
 	}
 	c.tracker.Confirm(c.left)
 	if c.tracker.Unsettled() {
@@ -434,7 +443,8 @@ func (c *conn) closedWell() bool {
 	if _, secure := c.net.(*tls.Conn); !secure {
 		return true
 	}
-	_ = c.socket.SetReadDeadline(time.Now().Add(drainFor)) // an error: the read has it too
+	// An error: the read has it too.
+	_ = c.socket.SetReadDeadline(time.Now().Add(drainFor))
 	n, err := c.socket.Read(make([]byte, 1))
 	return n > 0 || errors.Is(err, io.EOF) || errors.Is(err, os.ErrDeadlineExceeded)
 }

@@ -52,7 +52,8 @@ func (s *Server) login(ctx context.Context, nc net.Conn, p Peer) (cluster, hostn
 		return cluster, "", nil
 	}
 	l := Login{Nonce: make([]byte, 16), Auth: make([]byte, 16)}
-	_, _ = rand.Read(l.Nonce) // never fails
+	// Never fails.
+	_, _ = rand.Read(l.Nonce)
 	_, _ = rand.Read(l.Auth)
 	helo := handshake.Helo{Nonce: string(l.Nonce), Auth: string(l.Auth)}
 	if set != nil {

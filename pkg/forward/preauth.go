@@ -25,7 +25,8 @@ const proxyPatience = time.Second
 func (c *conn) open(ctx context.Context) error {
 	s := c.server
 	deadline := time.Now().Add(s.limits().HandshakeTimeout)
-	_ = c.socket.SetDeadline(deadline) // fails on a closed connection, as will all reads
+	// Fails on a closed connection, as will all reads.
+	_ = c.socket.SetDeadline(deadline)
 	if err := c.takeProxyHeader(deadline); err != nil {
 		return c.handshakeFault(err)
 	}
@@ -109,7 +110,8 @@ func (c *conn) takeProxyHeader(deadline time.Time) error {
 		return nil
 	case !trusted:
 		if _, err := io.ReadFull(c.socket, make([]byte, 1)); err != nil {
-			return err // it did not try: a probe
+			// It did not try: a probe.
+			return err
 		}
 		return refusal.New(refusal.Proxy,
 			"a PROXY header is required here, and %v is not among the trusted_proxies: send through the load "+
@@ -149,7 +151,8 @@ func (c *conn) takeProxyHeader(deadline time.Time) error {
 	case err != nil:
 		return refusal.New(refusal.Proxy, "its PROXY header can't be used: %w", err)
 	}
-	c.socket.Forget() // what the proxy says is not from the client: it may still be a probe
+	// What the proxy says is not from the client: it may still be a probe.
+	c.socket.Forget()
 	if source.IsValid() {
 		c.client.source, c.client.proxy = source, c.socket.RemoteAddr()
 		c.server.counters.proxied.Add(1)

@@ -190,7 +190,8 @@ func countEvents(entries []byte) (n int, err error) {
 			n++
 		case event.KindInvalid:
 			return n, fmt.Errorf("an entry is no event: %s", e.Reason)
-		default: // marks of groups
+		default:
+			// Marks of groups.
 		}
 	}
 	return n, nil
@@ -213,7 +214,8 @@ func (l *letterHeader) letter(entry []byte) deadletter.Letter {
 // appendFrame appends a message that is to be acknowledged as id.
 func appendFrame(b []byte, id string, m *message, entries []byte) ([]byte, error) {
 	if entries == nil {
-		entries = []byte{} // nil would be no bin
+		// Nil would be no bin.
+		entries = []byte{}
 	}
 	f, err := msgpack.Marshal(&frame{Tag: Tag, Entries: entries, Option: option{Chunk: id, Handover: *m}})
 	return append(b, f...), err

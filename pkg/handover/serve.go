@@ -32,8 +32,9 @@ type Receiver struct {
 	Clusters   []string                 // whose chunks are taken
 	Configured func(output string) bool // reports whether the output is configured here
 	MaxMessage int                      // bytes of a chunk's entries at most
-	Idle       time.Duration            // how long a sender may say nothing
-	Log        zerolog.Logger
+	// Idle is how long a sender may say nothing.
+	Idle time.Duration
+	Log  zerolog.Logger
 }
 
 // Serve takes what comes on conn, whose client has logged in with the key for handovers, until it closes the connection
@@ -91,7 +92,8 @@ func (s *session) read(ctx context.Context) (f frame, err error) {
 	if ctx.Err() != nil {
 		return f, context.Cause(ctx)
 	}
-	_ = s.conn.SetReadDeadline(time.Now().Add(s.Idle)) // fails on a closed connection, as will the read
+	// Fails on a closed connection, as will the read.
+	_ = s.conn.SetReadDeadline(time.Now().Add(s.Idle))
 	s.limited.N = int64(s.MaxMessage) + overhead
 	if _, err = s.in.Peek(1); err != nil {
 		return f, err
@@ -219,7 +221,8 @@ func (s *session) answer(r *reply) error {
 	if err != nil {
 		return err
 	}
-	_ = s.conn.SetWriteDeadline(time.Now().Add(replyTimeout)) // fails on a closed connection, as will Write
+	// Fails on a closed connection, as will Write.
+	_ = s.conn.SetWriteDeadline(time.Now().Add(replyTimeout))
 	if _, err = s.conn.Write(b); err != nil {
 		return fmt.Errorf("answering a handover: %w", err)
 	}

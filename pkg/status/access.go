@@ -136,7 +136,8 @@ func ownOrigin(r *http.Request) bool {
 // ownHost reports whether the request was sent to a name of this machine. Other names may be those of a
 // web page's site, which has them lead here (DNS rebinding).
 func (s *Server) ownHost(r *http.Request) bool {
-	if r.Host == "" { // no browser sends an empty one
+	if r.Host == "" {
+		// No browser sends an empty one.
 		return true
 	}
 	host := r.Host
@@ -159,7 +160,8 @@ func (c *Config) authorized(r *http.Request) bool {
 		ok |= same(token, c.Token)
 	}
 	if name, password, basic := r.BasicAuth(); basic {
-		if c.Token.Reveal() != "" { // browsers ask for a name too: any will do
+		if c.Token.Reveal() != "" {
+			// Browsers ask for a name too: any will do.
 			ok |= same(password, c.Token)
 		}
 		for _, u := range c.Users {

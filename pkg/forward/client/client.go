@@ -44,10 +44,11 @@ func (c Config) Host() string {
 // Login is what a server with a shared key wants to know.
 type Login struct {
 	SharedKey string // "" is a key too
-	Hostname  string // the client's own name, which must differ from the server's; "": the host's name
-	User      string // told only to a server that asks for users
-	Password  string
-	Handover  bool // the key is for handing over a queue, and told only to a server that takes over: else ErrNoHandover
+	// Hostname is the client's own name, which must differ from the server's; "": the host's name.
+	Hostname string
+	User     string // told only to a server that asks for users
+	Password string
+	Handover bool // the key is for handing over a queue, and told only to a server that takes over: else ErrNoHandover
 }
 
 // Format keeps the secrets out of whatever prints a configuration.
@@ -209,11 +210,13 @@ func (c *Client) Finish(ctx context.Context) error {
 	for err == nil {
 		if value, err = c.read.next(); err == nil {
 			if _, err = readAck(value); !errors.Is(err, ErrLogin) {
-				err = nil // an ack that nobody asked for, or whatever else, does no harm
+				// An ack that nobody asked for, or whatever else, does no harm.
+				err = nil
 			}
 		}
 	}
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) { // the latter is TLS without a goodbye
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		// The latter is TLS without a goodbye.
 		return nil
 	}
 	return fmt.Errorf("waiting for %s to have read everything: %w", c.cfg.Address, cause(ctx, err))
@@ -236,7 +239,8 @@ func guard(ctx context.Context, timeout time.Duration, setDeadline func(time.Tim
 	if timeout > 0 {
 		deadline = time.Now().Add(timeout)
 	}
-	_ = setDeadline(deadline) // fails on a closed connection, as will what follows
+	// Fails on a closed connection, as will what follows.
+	_ = setDeadline(deadline)
 	stop := context.AfterFunc(ctx, func() { _ = setDeadline(time.Unix(1, 0)) })
 	return func() { stop() }
 }

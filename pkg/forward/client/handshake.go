@@ -32,7 +32,8 @@ func logIn(to io.Writer, from *reader, login Login) error {
 		login.Hostname = cmp.Or(name, "localhost")
 	}
 	var random [16]byte
-	_, _ = rand.Read(random[:]) // never fails
+	// Never fails.
+	_, _ = rand.Read(random[:])
 	salt := hex.EncodeToString(random[:])
 	if _, err = to.Write(appendPing(nil, salt, &helo, login)); err != nil {
 		return fmt.Errorf("sending PING: %w", err)

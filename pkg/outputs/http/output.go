@@ -42,7 +42,8 @@ type Output struct {
 	reject      []int
 	texts       sync.Pool // of *outputs.Text
 	duplicates  atomic.Uint64
-	notice      string // what the operator should know although events flow
+	// notice is what the operator should know although events flow.
+	notice string
 }
 
 type header struct {
@@ -87,7 +88,8 @@ func New(cfg Config, o Options) (*Output, error) {
 		return nil, err
 	}
 	out.texts.New = func() any {
-		text, _ := cfg.text(o.Added) // what can be wrong with it was found above
+		// What can be wrong with it was found above.
+		text, _ := cfg.text(o.Added)
 		return text
 	}
 	out.client, err = httpclient.New(

@@ -67,7 +67,8 @@ func New(cfg Config, o Options) (*Client, error) {
 	case cfg.Proxy != "":
 		u, err := url.Parse(cfg.Proxy)
 		if err != nil {
-			return nil, errors.New("proxy: it is not a URL") // its text may hold a password
+			// Its text may hold a password.
+			return nil, errors.New("proxy: it is not a URL")
 		}
 		proxy = http.ProxyURL(u)
 	}
@@ -88,7 +89,8 @@ func New(cfg Config, o Options) (*Client, error) {
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	c.zips.New = func() any {
-		w, _ := gzip.NewWriterLevel(nil, gzip.BestSpeed) // an unknown level is its only error
+		// An unknown level is its only error.
+		w, _ := gzip.NewWriterLevel(nil, gzip.BestSpeed)
 		return w
 	}
 	if cfg.Compression == compressionZstd {
@@ -119,7 +121,8 @@ func dialTLS(
 		defer cancel()
 		conn := stdtls.Client(raw, config(host))
 		if err := conn.HandshakeContext(ctx); err != nil {
-			_ = raw.Close() // never used
+			// Never used.
+			_ = raw.Close()
 			return nil, fmt.Errorf("TLS with %s: %w", address, err)
 		}
 		return conn, nil
@@ -172,7 +175,8 @@ func (c *Client) Do(ctx context.Context, r Request) (answer Answer, sent bool, e
 	if err != nil {
 		return Answer{}, reader.read.Load(), c.network(ctx, err)
 	}
-	defer func() { _ = res.Body.Close() }() // what matters of it has been read
+	// What matters of it has been read.
+	defer func() { _ = res.Body.Close() }()
 	text, err := io.ReadAll(io.LimitReader(outputs.ConcealReader(res.Body, c.secrets), maxAnswer))
 	if err != nil {
 		return Answer{}, true, c.network(ctx, fmt.Errorf("read the answer: %w", err))
@@ -324,7 +328,8 @@ func bare(err error) error {
 func (c *Client) Close() {
 	c.http.CloseIdleConnections()
 	if c.zstd != nil {
-		_ = c.zstd.Close() // it writes nowhere
+		// It writes nowhere.
+		_ = c.zstd.Close()
 	}
 }
 

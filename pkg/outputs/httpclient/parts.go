@@ -40,7 +40,8 @@ func SendParts(parts []Part, refused []outputs.Failure, post func(i int) *output
 			se.Reason != outputs.ReasonThrottled {
 			continue
 		}
-		if alone { // nothing was delivered, and the others would fare no better
+		if alone {
+			// Nothing was delivered, and the others would fare no better.
 			return se
 		}
 		for _, rest := range parts[i+1:] {

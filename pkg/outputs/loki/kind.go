@@ -42,7 +42,8 @@ func (c *Config) Offers(
 	if err != nil {
 		return nil, err
 	}
-	streams, err := newStreams(c, nil, nil) // how many there have been is the running output's to know
+	// How many there have been is the running output's to know.
+	streams, err := newStreams(c, nil, nil)
 	if err != nil {
 		return nil, err
 	}

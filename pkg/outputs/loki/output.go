@@ -77,7 +77,8 @@ func New(cfg Config, o Options) (*Output, error) {
 		return nil, err
 	}
 	out.texts.New = func() any {
-		text, _ := cfg.text(o.Added) // what can be wrong with it was found above
+		// What can be wrong with it was found above.
+		text, _ := cfg.text(o.Added)
 		return text
 	}
 	out.client, err = httpclient.New(cfg.client(), httpclient.Options{

@@ -39,20 +39,23 @@ type Live struct {
 	// Series are the lines that the page draws.
 	Series *history.Series
 
-	mu      sync.Mutex
-	last    *snapshot.Snapshot // the newest
-	next    time.Time          // when pages are told next
-	paid    time.Time          // from when on they may be sent more, by bytesPerSecond
-	told    [2]time.Time       // when they were told last, by shown
-	pages   map[*stream]bool
-	shown   [2]any // what the pages have: without destinations' words, and with
+	mu   sync.Mutex
+	last *snapshot.Snapshot // the newest
+	next time.Time          // when pages are told next
+	paid time.Time          // from when on they may be sent more, by bytesPerSecond
+	// told is when they were told last, by shown.
+	told  [2]time.Time
+	pages map[*stream]bool
+	// shown is what the pages have: without destinations' words, and with.
+	shown   [2]any
 	closing bool
 }
 
 // stream is one page that looks.
 type stream struct {
-	words    bool
-	messages chan []byte // closed when the page has to begin anew, or the server stops
+	words bool
+	// messages is closed when the page has to begin anew, or the server stops.
+	messages chan []byte
 }
 
 func variant(words bool) int {
@@ -103,7 +106,8 @@ func (l *Live) Update(s *snapshot.Snapshot, now time.Time, point bool) error {
 func (l *Live) change(s *snapshot.Snapshot, now time.Time, words bool) error {
 	was := l.shown[variant(words)]
 	if was == nil {
-		return nil // nobody looks
+		// Nobody looks.
+		return nil
 	}
 	then, err := tree(viewOf(s, words))
 	if err != nil {
@@ -244,19 +248,22 @@ func (l *Live) Serve(w http.ResponseWriter, r *http.Request, you You, hash strin
 	defer l.leave(p)
 	h := w.Header()
 	h.Set("Content-Type", "text/event-stream")
-	h.Set("X-Accel-Buffering", "no") // a proxy must not hold events back
+	// A proxy must not hold events back.
+	h.Set("X-Accel-Buffering", "no")
 	hello, err := message("hello", map[string]any{"you": you, "page": hash})
 	if err != nil {
 		return err
 	}
 	out := http.NewResponseController(w)
-	_ = out.SetReadDeadline(time.Time{}) // the request was read; a writer that has no deadlines needs none
+	// The request was read; a writer that has no deadlines needs none.
+	_ = out.SetReadDeadline(time.Time{})
 	write := func(text []byte) bool {
 		_ = out.SetWriteDeadline(time.Now().Add(patience)) // as above
 		_, err := w.Write(text)
 		return err == nil && out.Flush() == nil // else the page has left
 	}
-	for text := append(hello, <-p.messages...); write(text); { // the first is there already
+	// The first is there already.
+	for text := append(hello, <-p.messages...); write(text); {
 		var ok bool
 		select {
 		case text, ok = <-p.messages:

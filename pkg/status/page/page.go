@@ -37,10 +37,13 @@ type Page struct {
 func New() *Page {
 	p := &Page{all: map[string][]byte{}}
 	sum := sha256.New()
-	names, _ := fs.Glob(files, "*") // the pattern is well-formed
+	// The pattern is well-formed.
+	names, _ := fs.Glob(files, "*")
 	for _, name := range names {
-		text, _ := files.ReadFile(name) // it is in the program
-		_, _ = sum.Write(text)          // a hash never fails
+		// It is in the program.
+		text, _ := files.ReadFile(name)
+		// A hash never fails.
+		_, _ = sum.Write(text)
 		p.all[name] = text
 	}
 	p.hash = hex.EncodeToString(sum.Sum(nil))[:16]
@@ -55,7 +58,8 @@ func (p *Page) Hash() string { return p.hash }
 // Index serves the page itself.
 func (p *Page) Index(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	_, _ = w.Write(p.index) // the client is gone; nothing to do
+	// The client is gone; nothing to do.
+	_, _ = w.Write(p.index)
 }
 
 // kinds are the media types of the page's files, whatever the machine believes.

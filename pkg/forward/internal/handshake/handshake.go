@@ -43,7 +43,8 @@ type Pong struct {
 func Digest(parts ...string) string {
 	h := sha512.New()
 	for _, p := range parts {
-		_, _ = io.WriteString(h, p) // a hash takes everything
+		// A hash takes everything.
+		_, _ = io.WriteString(h, p)
 	}
 	return hex.EncodeToString(h.Sum(nil))
 }
@@ -106,7 +107,8 @@ func ParseHelo(value []byte) (h Helo, err error) {
 		return h, fmt.Errorf("it begins with %.40q", word)
 	}
 	n, err := r.DecodeMapLen()
-	if err == nil && n < 0 { // nil
+	if err == nil && n < 0 {
+		// nil.
 		err = errType
 	}
 	if err != nil {
@@ -223,7 +225,8 @@ func (r reader) text() (string, error) {
 	switch {
 	case err != nil:
 		return "", err
-	case n < 0: // nil
+	case n < 0:
+		// Nil.
 		return "", errType
 	case n > r.from.Len():
 		return "", io.ErrUnexpectedEOF

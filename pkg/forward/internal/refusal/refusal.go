@@ -16,20 +16,23 @@ const (
 	Compression = "compression"
 	Handshake   = "handshake"
 	Handover    = "handover" // of what another aggregator hands over
-	Login       = "login"    // a refusal of Clusters that has no label of its own
+	// Login is a refusal of Clusters that has no label of its own.
+	Login       = "login"
 	Memory      = "memory"
 	Stalled     = "stalled"
 	Store       = "not_stored"
 	Ack         = "ack_not_taken"
 	Connections = "max_connections"
-	Files       = "open_files" // the process's limit of open files leaves no room
+	// Files is the process's limit of open files leaves no room.
+	Files       = "open_files"
 	Accept      = "accept"
 	SourceFull  = "max_connections_per_source"
 	ClusterFull = "cluster_limit"
-	Proxy       = "proxy"   // no usable PROXY header
-	TLS         = "tls"     // a TLS client that does not get through the handshake
-	NotTLS      = "not_tls" // something else on a TLS listener
-	Lost        = "lost"    // within a message, by the peer or the network
+	Proxy       = "proxy" // no usable PROXY header
+	// TLS is a TLS client that does not get through the handshake.
+	TLS    = "tls"
+	NotTLS = "not_tls" // something else on a TLS listener
+	Lost   = "lost"    // within a message, by the peer or the network
 )
 
 // Reasons returns all labels.

@@ -40,10 +40,11 @@ const (
 	Idle     Cause = iota // commits are a small share of the time even so
 	Complete              // nobody else was about to come
 	Full                  // its bytes are enough
-	Limit                 // its first batch had waited as long as one may
-	Share                 // it had rested long enough after the one before
-	Closing               // the queue closes
-	Causes                // how many there are
+	// Limit is its first batch had waited as long as one may.
+	Limit
+	Share   // it had rested long enough after the one before
+	Closing // the queue closes
+	Causes  // how many there are
 )
 
 // String returns the cause as metrics name it.
@@ -64,10 +65,11 @@ func (m *Member) returns() bool { return m.think > 0 && m.think <= returning }
 // cohort is the connections that were answered with one commit.
 type cohort struct {
 	at        time.Time
-	away      int           // have not come again
-	returning int           // of these, are about to
-	think     time.Duration // the longest of those that return
-	old       bool          // nobody counts on them any more
+	away      int // have not come again
+	returning int // of these, are about to
+	// think is the longest of those that return.
+	think time.Duration
+	old   bool // nobody counts on them any more
 }
 
 // Pacer decides about one queue's commits. Not safe for concurrent use.
@@ -81,10 +83,11 @@ type Pacer struct {
 	since     time.Time
 	cut       bool // and what that commit had to leave
 
-	cohorts  []*cohort // ascending by time
-	away     int       // in all of them
-	gap      time.Duration
-	lastOpen time.Time // when somebody came whom nobody could foretell; gap is the mean time between two of them
+	cohorts []*cohort // ascending by time
+	away    int       // in all of them
+	gap     time.Duration
+	// lastOpen is when somebody came whom nobody could foretell; gap is the mean time between two of them.
+	lastOpen time.Time
 	took     time.Duration
 	ended    time.Time // of the last commit
 	waited   bool      // for the commit that is decided about
