@@ -134,7 +134,7 @@ func (s *sender) settle(w *work, se *outputs.SendError) bool {
 		w.last.wait, w.last.reason = paceOf(se, s.set.Retry.Max), outputs.ReasonPaced
 	case se.Reason == outputs.ReasonTooLarge && len(w.events) > 1:
 		s.split(w, se)
-	case s.refuses(w, se) && len(w.events) > 1 && s.hosts.MaySearch(se.Host, time.Now()):
+	case s.refuses(w, se) && s.searches(w, se):
 		return s.search(w, se)
 	default:
 		return s.settleSome(w, se)
@@ -147,8 +147,11 @@ func (s *sender) split(w *work, se *outputs.SendError) {
 	s.rec.failed(se, false)
 	s.rec.split(len(w.events))
 	half := len(w.events) / 2
-	s.deliver(&work{events: w.events[:half], refs: w.refs, tries: w.tries + 1, pooled: w.pooled})
-	s.deliver(&work{events: w.events[half:], refs: w.refs, tries: w.tries + 1, pooled: w.pooled})
+	for _, events := range [][]event.Event{w.events[:half], w.events[half:]} {
+		part := w.part(events)
+		s.deliver(part)
+		w.turnedAway += part.turnedAway
+	}
 	w.events = nil
 }
 

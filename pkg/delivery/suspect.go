@@ -52,7 +52,7 @@ func (s *sender) judgeUnlisted(w *work, b *outputs.Batch, se *outputs.SendError)
 	}
 	for target, n := range accepted {
 		if n > 0 {
-			s.targets.Accepted(target)
+			s.targets.Accepted(target, now)
 		}
 	}
 	undecided := w.undecided
@@ -62,7 +62,7 @@ func (s *sender) judgeUnlisted(w *work, b *outputs.Batch, se *outputs.SendError)
 			continue
 		}
 		ev, held := &b.Events[f.Index], undecided
-		if ev.Chunk.Filtered { // it has waited aside since
+		if w.target != nil { // it has waited aside since
 			held = ev.Chunk.Received
 		}
 		kind := fmt.Sprintf("%d %s", f.Status, f.Kind)
@@ -93,9 +93,29 @@ func (s *sender) refuses(w *work, se *outputs.SendError) bool {
 	return true
 }
 
+// searches reports whether the event is to be found for which se refuses those of w: the host takes others.
+func (s *sender) searches(w *work, se *outputs.SendError) bool {
+	switch now := time.Now(); {
+	case w.trial != nil:
+		return false
+	case len(w.events) == 1:
+		return s.hosts.Takes(se.Host, now)
+	default:
+		return s.hosts.MaySearch(se.Host, now)
+	}
+}
+
 // search sends the events of w, which se says were refused together, in halves, to find those for which they were. These are
 // tried again apart, for a while; what is not known of is left in w. It returns false when the loop must end before.
 func (s *sender) search(w *work, se *outputs.SendError) bool {
+	if len(w.events) == 1 {
+		if !s.try(w, w.events[0], se) {
+			return s.settleSome(w, se)
+		}
+		s.rec.failed(se, false)
+		w.events = nil
+		return true
+	}
 	s.rec.failed(se, false)
 	halves, last := suspicion.NewSearch(len(w.events)), se
 	all, ok := w.events, true
@@ -104,7 +124,7 @@ func (s *sender) search(w *work, se *outputs.SendError) bool {
 		if !more {
 			break
 		}
-		part := &work{events: all[span.From:span.To:span.To], refs: w.refs, tries: w.tries + 1, pooled: w.pooled}
+		part := w.part(all[span.From:span.To:span.To])
 		got, sent := s.send(part)
 		switch {
 		case !sent, s.control.force.Err() != nil && got != nil:
@@ -114,6 +134,7 @@ func (s *sender) search(w *work, se *outputs.SendError) bool {
 			halves.Accepted()
 			ok = s.settle(part, got)
 			s.deliver(part) // what is left of it
+			w.turnedAway += part.turnedAway
 		case got.Suspect:
 			s.rec.failed(got, false)
 			halves.Refused()
@@ -159,8 +180,14 @@ func (s *sender) learn(halves *suspicion.Search, host string) {
 }
 
 // try has ev, an event of w that was refused alone, tried again by itself, between others that are accepted. It returns false
-// where there is no room for that.
+// where there is no room for that. One that has waited aside goes back to the output for it, so that it holds up no others that wait.
 func (s *sender) try(w *work, ev event.Event, se *outputs.SendError) bool {
+	if w.target != nil {
+		c := cursor{refs: w.refs}
+		run := c.one(&ev)
+		run.setAside("", &ev)
+		return true
+	}
 	one := &work{events: []event.Event{ev}, refs: w.refs, tries: w.tries + 1, fails: 1, pooled: w.pooled}
 	one.last = lastSend{
 		before: attempts{w.tries, 0}, why: []fate{{reason: se.Reason}}, reason: se.Reason, err: se, some: true,

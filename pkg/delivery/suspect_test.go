@@ -212,6 +212,27 @@ func TestGatewayChangesItsMind(t *testing.T) {
 	})
 }
 
+// A line that is refused in a request of its own keeps no worker: it is on trial at once where the host takes others.
+func TestGatewayRefusesOneAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newGatewayRig(t, func(n int) bool { return n >= 1_000_000 })
+		r.feed(time.Minute)
+		for n := range 4 {
+			r.source.Put(outputtest.Chunk(uint64(5000+n), "a", "t", 1, 1_000_000+n, 10))
+			time.Sleep(5 * time.Second)
+		}
+		r.feed(time.Minute)
+		if got, want := r.delivered(t), 100*r.put; got != want {
+			t.Errorf("%d events arrived, want %d", got, want)
+		}
+		r.feed(30 * time.Minute)
+		if dead := len(r.dead.all()); dead != 4 {
+			t.Errorf("%d dead letters, want those of four lines", dead)
+		}
+		r.end()
+	})
+}
+
 // A loop that ends gives back what is on trial.
 func TestGatewayAndTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -67,6 +67,11 @@ func (w *work) begun() bool {
 	return false
 }
 
+// part returns work with some of w's events, which are sent once more.
+func (w *work) part(events []event.Event) *work {
+	return &work{events: events, refs: w.refs, tries: w.tries + 1, pooled: w.pooled, target: w.target}
+}
+
 // settle settles all events of w as out.
 func (w *work) settle(out outcome) {
 	settleAll(w.events, w.refs, out)

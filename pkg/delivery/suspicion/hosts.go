@@ -104,7 +104,7 @@ func (h *Hosts) MaySearch(name string, now time.Time) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	known := h.host(name)
-	if known.barren.IsZero() && known.accepted > 0 && now.Sub(known.last) < memory {
+	if known.takes(now) {
 		return true
 	}
 	if !known.barren.IsZero() && now.Sub(known.barren) < barrenWait {
@@ -112,6 +112,17 @@ func (h *Hosts) MaySearch(name string, now time.Time) bool {
 	}
 	known.barren = now
 	return true
+}
+
+// Takes reports whether the host accepts others, as far as is known.
+func (h *Hosts) Takes(name string, now time.Time) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.host(name).takes(now)
+}
+
+func (k *host) takes(now time.Time) bool {
+	return k.barren.IsZero() && k.accepted > 0 && now.Sub(k.last) < memory
 }
 
 // Barren notes that a search has found nothing that the host accepts: the host refuses all.

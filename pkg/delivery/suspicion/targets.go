@@ -30,6 +30,7 @@ type Targets struct {
 	busy atomic.Bool // all is not empty
 	mu   sync.Mutex
 	all  map[string]*refused
+	took map[string]time.Time // when a target that had refused events accepted others
 }
 
 // refused is a target's refusals since it last accepted anything.
@@ -42,16 +43,23 @@ type refused struct {
 }
 
 // NewTargets returns Targets that know nothing.
-func NewTargets() *Targets { return &Targets{all: map[string]*refused{}} }
+func NewTargets() *Targets { return &Targets{all: map[string]*refused{}, took: map[string]time.Time{}} }
 
 // Watching reports whether Accepted is of use now.
 func (t *Targets) Watching() bool { return t.busy.Load() }
 
 // Accepted notes that the target took an event.
-func (t *Targets) Accepted(target string) {
+func (t *Targets) Accepted(target string, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.all[target] == nil {
+		return
+	}
 	delete(t.all, target)
+	if len(t.took) >= maxTargets {
+		clear(t.took) // then some are held for longer
+	}
+	t.took[target] = now
 	t.busy.Store(len(t.all) > 0)
 }
 
@@ -61,7 +69,7 @@ func (t *Targets) Refused(target, kind string, event uint64, held time.Time, acc
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	known := t.all[target]
-	if accepted || known == nil && !held.IsZero() && held.Before(now) {
+	if took, ok := t.took[target]; accepted || known == nil && ok && !held.IsZero() && held.Before(took) {
 		return Content // it has accepted others, now or since
 	}
 	if known == nil || known.kind != kind {
@@ -75,7 +83,7 @@ func (t *Targets) Refused(target, kind string, event uint64, held time.Time, acc
 	switch {
 	case known.state:
 		return State
-	case len(known.events) < Alike && !held.IsZero() && now.Sub(held) >= Settling:
+	case len(known.events) < Alike && !held.IsZero() && now.Sub(held) >= Settling && now.Sub(known.first) >= Settling:
 		return Content
 	default:
 		return Undecided

@@ -26,12 +26,12 @@ func TestTargets(t *testing.T) {
 		{"others were taken with it", func(t *Targets) About { return t.Refused("a", "400 new", 1, never, true, start) }, Content},
 		{"others were taken since", func(t *Targets) About {
 			refuse(t, "a", 0, 1, never, start)
-			t.Accepted("a")
-			return refuse(t, "a", 0, 1, start, start.Add(time.Second))
+			t.Accepted("a", start.Add(time.Second))
+			return refuse(t, "a", 0, 1, start, start.Add(2*time.Second))
 		}, Content},
 		{"others were taken by another target", func(t *Targets) About {
 			refuse(t, "a", 0, 1, never, start)
-			t.Accepted("b")
+			t.Accepted("b", start.Add(time.Second))
 			return refuse(t, "a", 0, 1, start, start.Add(time.Second))
 		}, Undecided},
 		{"few for long", func(t *Targets) About {
@@ -55,7 +55,7 @@ func TestTargets(t *testing.T) {
 		{"state until something is taken", func(t *Targets) About {
 			refuse(t, "a", 0, Alike, never, start)
 			refuse(t, "a", 0, 1, never, late)
-			t.Accepted("a")
+			t.Accepted("a", late)
 			return refuse(t, "a", 0, 1, never, late)
 		}, Undecided},
 	} {
@@ -70,7 +70,7 @@ func TestTargets(t *testing.T) {
 // What is remembered is bounded, and nothing is looked at while there is nothing to tell.
 func TestTargetsAreBounded(t *testing.T) {
 	targets := NewTargets()
-	if targets.Accepted("a"); targets.Watching() {
+	if targets.Accepted("a", start); targets.Watching() {
 		t.Error("there is nothing to watch")
 	}
 	for i := range 2 * maxTargets {
