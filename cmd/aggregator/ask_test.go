@@ -24,6 +24,14 @@ func server(t *testing.T, asked *[]string) (address string) {
  {"output":"f\u001b[31m","state":"idle","clusters":[]}]}`)
 		case r.URL.Path == "/status":
 			_, _ = io.WriteString(w, `{"version":"v1","verdict":{"severity":"critical","text":"output es: refused.","findings":[{"severity":"critical","subject":"output es","text":"refused","since":"2026-01-01T00:00:00Z","remedy":"set its password","chapter":"docs/operations.md#aggregatoroutputstopped"}]}}`)
+		case r.URL.RequestURI() == "/trace?id=known":
+			_, _ = io.WriteString(w, `{"id":"known","places":[
+ {"state":"waiting","output":"es","target":"logs-\u001b[31ma","cluster":"seoul","tag":"kube.a","time":"2026-01-01T00:00:00Z"},
+ {"state":"dead","output":"cw","cluster":"seoul","tag":"kube.a","time":"2026-01-01T00:00:00Z","letter":7,"reason":"rejected"}],"unread":"the disk hangs"}`)
+		case r.URL.RequestURI() == "/trace?id=unknown":
+			_, _ = io.WriteString(w, `{"id":"unknown","places":[]}`)
+		case r.URL.Path == "/trace":
+			http.Error(w, "that is no event's id", http.StatusBadRequest)
 		case strings.Contains(r.URL.Path, "/none/"):
 			http.Error(w, `no output is named "none"`, http.StatusUnprocessableEntity)
 		case r.URL.Path == "/reload":
@@ -62,6 +70,11 @@ func TestAskAServer(t *testing.T) {
 		{"output puase es", exitUsage, "", `unknown command "puase"; did you mean 'aggregator output pause'?`, ""},
 		{"reload", exitUsage, "", "the old configuration stays in force:\na.yaml:3: wrong", "POST /reload Bearer t0ken"},
 		{"status", exitFailed, "output es: refused.\ncritical: output es: refused (since 2026-01-01T00:00:00Z)\n  what to do: set its password\n  more: docs/operations.md#aggregatoroutputstopped\n", "not all is well", "GET /status Bearer t0ken"},
+		{"trace known", exitOK, "waiting  es      seoul    kube.a  2026-01-01T00:00:00Z  for logs- [31ma\ndead     cw      seoul    kube.a  2026-01-01T00:00:00Z  letter 7: rejected\nnot all was looked at: the disk hangs\n", "", "GET /trace?id=known Bearer t0ken"},
+		{"trace known --json", exitOK, `"state": "waiting"`, "", "GET /trace?id=known Bearer t0ken"},
+		{"trace unknown", exitFailed, "", "not known here", "GET /trace?id=unknown Bearer t0ken"},
+		{"trace x", exitUsage, "", "that is no event's id", "GET /trace?id=x Bearer t0ken"},
+		{"trace", exitUsage, "", "give one event's id", ""},
 		{"status --json", exitFailed, `"severity": "critical"`, "", "GET /status Bearer t0ken"},
 	} {
 		t.Run(tc.args, func(t *testing.T) {

@@ -93,8 +93,9 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.`,
 	})
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.AddCommand(
-		newRunCommand(), newCheckCommand(), newSendCommand(), newStatusCommand(), newQueueCommand(), newOutputCommand(), newReloadCommand(), newDeadCommand(),
-		newConvertCommand(), newDrainCommand(), newTryCommand(), newTestCommand(), newSizeCommand(), newSchemaCommand(), newVersionCommand(),
+		newRunCommand(), newCheckCommand(), newSendCommand(), newStatusCommand(), newQueueCommand(), newOutputCommand(),
+		newReloadCommand(), newDeadCommand(), newTraceCommand(), newConvertCommand(), newDrainCommand(),
+		newTryCommand(), newTestCommand(), newSizeCommand(), newSchemaCommand(), newVersionCommand(),
 	)
 	completeFlags(root)
 	return root

@@ -133,6 +133,7 @@ func table() []row {
 			"pkg/delivery", with("pkg/outputs", "pkg/filter", "pkg/buffer", "pkg/delivery/suspicion"),
 			"the delivery loop knows what outputs and steps are, and what a queue promises",
 		},
+		{"pkg/trace", with("pkg/buffer", "pkg/deadletter"), "where events are follows from what sources are told"},
 		{"pkg/outputs", shared, "a part knows shared values only"},
 		{
 			"pkg/outputs/outputtest", with("pkg/outputs", "pkg/buffer", "pkg/buffer/memory"),

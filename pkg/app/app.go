@@ -20,6 +20,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/forward"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs/awsclient"
 	"github.com/seed-afc6a195/aggregator/pkg/status"
+	"github.com/seed-afc6a195/aggregator/pkg/trace"
 )
 
 const (
@@ -106,6 +107,7 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *App, err error)
 
 // makeOutputs makes the outputs of the first configuration. They do nothing yet.
 func (a *App) makeOutputs() error {
+	a.outputs.ledger = trace.NewLedger(traced, a.opts.Now)
 	a.outputs.queue, a.outputs.log, a.outputs.brief = a.queue, a.opts.Log, a.opts.Drain
 	a.outputs.force, a.outputs.abandon = a.stopping.force, a.stopping.abandon
 	a.outputs.current, a.outputs.retired = map[string]*output{}, map[string]retiredOutput{}
@@ -146,7 +148,8 @@ func (a *App) listenStatus() error {
 	}
 	err := a.status.listen(status.Options{
 		Config: a.initial.Status, Snapshot: a.snapshot, Ready: a.readiness, Healthy: a.healthy, Reload: a.Reload,
-		Steer: a.controlOutput, SteerTarget: a.controlTarget, DeadLetters: a.deadLetters(), MaxConnections: a.listeners.files.status,
+		Steer: a.controlOutput, SteerTarget: a.controlTarget, DeadLetters: a.deadLetters(), Trace: a.trace,
+		MaxConnections: a.listeners.files.status,
 		Log: part(a.opts.Log, "status"),
 	}, a.opts.Now)
 	if err != nil && a.opts.Drain {

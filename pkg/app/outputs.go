@@ -14,13 +14,16 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/config"
 	"github.com/seed-afc6a195/aggregator/pkg/delivery"
+	"github.com/seed-afc6a195/aggregator/pkg/trace"
 )
 
 // outputSet has the outputs, and what stays of those that are not configured any more. Safe for concurrent use.
 type outputSet struct {
 	queue buffer.Queue
-	deps  senderDeps
-	log   zerolog.Logger
+	// ledger remembers what outputs were done with last.
+	ledger *trace.Ledger
+	deps   senderDeps
+	log    zerolog.Logger
 	// force has outputs give back what they hold during a stop, abandon has a stop not wait for them any longer.
 	force, abandon context.Context
 	// brief: a batch waits only drainWait for more events, since none come.
@@ -71,7 +74,7 @@ func (s *outputSet) loops() (current []*output, retired map[string]retiredOutput
 // launch puts out among the outputs and starts its loop, whose counters go on where those of an earlier output of that
 // name ended.
 func (s *outputSet) launch(out *output) {
-	source := s.queue.Source(out.name)
+	source := s.ledger.Source(out.name, s.queue.Source(out.name))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	was := s.retired[out.name]

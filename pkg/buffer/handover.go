@@ -17,13 +17,13 @@ type Handed struct {
 // Owing is an output that is not done with a chunk, or one of its targets, for which the chunk waits aside.
 type Owing struct{ Output, Target string }
 
-// Giver is an engine whose contents can be handed over to another queue. Nobody takes chunks from its sources meanwhile.
+// Giver is an engine whose contents can be looked through, and handed over to another queue.
 type Giver interface {
 	// Owed calls yield for each chunk that at least one output wants, ascending by Seq, until that returns an error,
 	// which Owed returns. The chunk and its bytes are yield's until it returns. What is damaged is set aside, as in
-	// Source.Next.
+	// Source.Next. It takes nothing, and may be called beside sources: what is done meanwhile may be among the chunks.
 	Owed(ctx context.Context, yield func(*Handed) error) error
-	// Given forgets the chunks of these numbers for all outputs. It returns once that is stored.
+	// Given forgets the chunks of these numbers for all outputs. Nobody takes chunks from the sources meanwhile. It returns once that is stored.
 	Given(seqs []uint64) error
 }
 

@@ -66,6 +66,8 @@ type Options struct {
 	SteerTarget func(ctx context.Context, output, what, target, to string) (done string, err error)
 	// DeadLetters are the program's.
 	DeadLetters client.DeadStore
+	// Trace says where the event of that id is. client.ErrTraceRequest: it is no id.
+	Trace func(ctx context.Context, id string) (client.Trace, error)
 	// MaxConnections is how many connections may be open, where the process may not have more; 0: 512.
 	MaxConnections int
 	Log            zerolog.Logger
@@ -87,6 +89,7 @@ type Server struct {
 	page           *page.Page
 	live           page.Live
 	attempts       attempts
+	tracing        sync.Mutex      // held while an event is looked for
 	complaints     *logevery.Limit // of what clients do wrong
 }
 
@@ -187,6 +190,7 @@ func (s *Server) handler(registry *prometheus.Registry) http.Handler {
 	mux.HandleFunc("GET /readyz", probe(s.options.Ready))
 	mux.HandleFunc("GET /status", s.status)
 	mux.HandleFunc("GET /queue", s.queue)
+	mux.HandleFunc("GET /trace", s.trace)
 	mux.HandleFunc("GET "+loginPath, s.login)
 	mux.HandleFunc("POST /reload", s.reload)
 	mux.HandleFunc("POST /outputs/{name}/{what}", s.steer)

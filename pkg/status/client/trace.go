@@ -1,0 +1,37 @@
+package client
+
+import (
+	"errors"
+	"time"
+)
+
+// Trace says where an event is: GET /trace?id=ID, and the command trace.
+type Trace struct {
+	ID     string       `json:"id"`
+	Places []TracePlace `json:"places"` // none: it is not known here
+	// Unread says that the queue or the dead letters could not be looked through to the end, "" where they were.
+	Unread string `json:"unread,omitempty"`
+}
+
+// TracePlace is a place where an event is, or was.
+type TracePlace struct {
+	State   string    `json:"state"`            // one of those below
+	Output  string    `json:"output,omitempty"` // whose; "": it was refused before any output
+	Target  string    `json:"target,omitempty"` // for which it waits aside
+	Cluster string    `json:"cluster"`
+	Tag     string    `json:"tag"`
+	Time    time.Time `json:"time"` // when it was stored, became a dead letter or was settled
+	Letter  uint64    `json:"letter,omitempty"`
+	Reason  string    `json:"reason,omitempty"` // of the dead letter
+}
+
+// States of an event.
+const (
+	TracePending = "pending" // it waits for its output, or is under way
+	TraceWaiting = "waiting" // it waits aside until its target takes events again
+	TraceDead    = "dead"    // it is a dead letter
+	TraceSettled = "settled" // its output is done with it: it was delivered or dropped, or became a dead letter
+)
+
+// ErrTraceRequest is wrapped where what was asked for is no event's id.
+var ErrTraceRequest = errors.New("")
