@@ -85,7 +85,7 @@ func (s *outputSet) launch(out *output) {
 	}
 	options := delivery.Options{
 		Name: out.name, Source: source, Output: out.Output, DeadLetters: deadLetterSink{s.queue.DeadLetters()},
-		Aside:  asideOf{s.queue, out.name},
+		Aside:  asideOf{s.queue, out.name, s.ledger},
 		Common: common, Grace: out.cfg.ShutdownTimeout, Force: s.force, Log: s.log, Previous: was.loop,
 	}
 	if out.rules != nil {
@@ -143,7 +143,7 @@ func (s *outputSet) control(cfg *config.Config, name, what string) (done string,
 			"then what waits for it can be purged", name)
 	case what == "purge":
 		gone := s.queue.Purge(name)
-		for _, target := range (asideOf{s.queue, name}).Targets() {
+		for _, target := range (asideOf{queue: s.queue, output: name}).Targets() {
 			more := s.queue.PurgeWaiting(name, target)
 			gone.Chunks, gone.Events = gone.Chunks+more.Chunks, gone.Events+more.Events
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/config"
 	"github.com/seed-afc6a195/aggregator/pkg/delivery"
 	"github.com/seed-afc6a195/aggregator/pkg/status"
+	"github.com/seed-afc6a195/aggregator/pkg/trace"
 )
 
 const (
@@ -28,10 +29,17 @@ const (
 type asideOf struct {
 	queue  buffer.Queue
 	output string
+	ledger *trace.Ledger // is told what is done; nil: none is
 }
 
 // Waiting implements delivery.Aside.
-func (a asideOf) Waiting(target string) delivery.Source { return a.queue.Waiting(a.output, target) }
+func (a asideOf) Waiting(target string) delivery.Source {
+	source := a.queue.Waiting(a.output, target)
+	if a.ledger == nil {
+		return source
+	}
+	return a.ledger.Source(a.output, source)
+}
 
 // Targets implements delivery.Aside.
 func (a asideOf) Targets() (targets []string) {
@@ -101,7 +109,7 @@ func remedyOf(w *delivery.WaitingTarget) string {
 func (s *outputSet) controlTarget(
 	ctx context.Context, cfg *config.Config, name, what, target, to string,
 ) (done string, err error) {
-	aside := asideOf{s.queue, name}
+	aside := asideOf{queue: s.queue, output: name}
 	shown, all := delivery.ShownTarget(target), aside.Targets()
 	i := slices.IndexFunc(all, func(t string) bool { return t == target || delivery.ShownTarget(t) == target })
 	if i < 0 {
