@@ -133,6 +133,8 @@ func table() []row {
 			"pkg/delivery", with("pkg/outputs", "pkg/filter", "pkg/buffer", "pkg/delivery/suspicion"),
 			"the delivery loop knows what outputs and steps are, and what a queue promises",
 		},
+		{"pkg/status/tail", with("pkg/status/client"), "a live view knows events, and its own words"},
+		{"pkg/tap", with("pkg/ingest", "pkg/outputs", "pkg/status/client", "pkg/status/tail"), "a tap knows what comes in, what an output says, and who looks"},
 		{"pkg/trace", with("pkg/buffer", "pkg/deadletter"), "where events are follows from what sources are told"},
 		{"pkg/outputs", shared, "a part knows shared values only"},
 		{
@@ -193,7 +195,7 @@ func table() []row {
 		{"internal/logevery", nil, "how often a line is logged knows nobody"},
 		{
 			"pkg/app",
-			with("internal/cgroup", "pkg/*", "pkg/buffer/disk", "pkg/status/client", "pkg/outputs/all",
+			with("internal/cgroup", "pkg/*", "pkg/buffer/disk", "pkg/status/client", "pkg/status/tail", "pkg/outputs/all",
 				"pkg/outputs/awsclient", "pkg/app/routing", "pkg/app/deadletters", "internal/idlememory"),
 			"the program joins all parts, and knows no output or step by name",
 		},

@@ -20,6 +20,8 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/forward"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs/awsclient"
 	"github.com/seed-afc6a195/aggregator/pkg/status"
+	"github.com/seed-afc6a195/aggregator/pkg/status/tail"
+	"github.com/seed-afc6a195/aggregator/pkg/tap"
 	"github.com/seed-afc6a195/aggregator/pkg/trace"
 )
 
@@ -60,6 +62,7 @@ type App struct {
 	listeners listeners
 	outputs   outputSet
 	status    endpoint
+	tail      tail.Hub
 	stopping  stopSignals
 }
 
@@ -107,6 +110,7 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *App, err error)
 
 // makeOutputs makes the outputs of the first configuration. They do nothing yet.
 func (a *App) makeOutputs() error {
+	a.outputs.tail = &a.tail
 	a.outputs.ledger = trace.NewLedger(traced, a.opts.Now)
 	a.outputs.queue, a.outputs.log, a.outputs.brief = a.queue, a.opts.Log, a.opts.Drain
 	a.outputs.force, a.outputs.abandon = a.stopping.force, a.stopping.abandon
@@ -131,8 +135,8 @@ func (a *App) listen(ctx context.Context) error {
 		return nil
 	}
 	o := forward.Options{
-		Hostname: a.initial.Hostname, Clusters: authenticator{a.clusters}, Sink: a.router, Log: a.opts.Log,
-		Handover: a.takeOver,
+		Hostname: a.initial.Hostname, Clusters: authenticator{a.clusters}, Sink: tap.Sink(&a.tail, a.router),
+		Log: a.opts.Log, Handover: a.takeOver,
 	}
 	for _, set := range a.initial.Listeners {
 		if err := a.listeners.bind(ctx, set, o, a.opts.Now); err != nil {
@@ -148,9 +152,9 @@ func (a *App) listenStatus() error {
 	}
 	err := a.status.listen(status.Options{
 		Config: a.initial.Status, Snapshot: a.snapshot, Ready: a.readiness, Healthy: a.healthy, Reload: a.Reload,
-		Steer: a.controlOutput, SteerTarget: a.controlTarget, DeadLetters: a.deadLetters(), Trace: a.trace,
+		Steer: a.controlOutput, SteerTarget: a.controlTarget, DeadLetters: a.deadLetters(), Trace: a.trace, Tail: &a.tail, Tags: tagPattern,
 		MaxConnections: a.listeners.files.status,
-		Log: part(a.opts.Log, "status"),
+		Log:            part(a.opts.Log, "status"),
 	}, a.opts.Now)
 	if err != nil && a.opts.Drain {
 		a.opts.Log.Warn().Err(err).Msg("there is no status endpoint, and the drain goes on without it")

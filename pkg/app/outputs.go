@@ -14,6 +14,9 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/config"
 	"github.com/seed-afc6a195/aggregator/pkg/delivery"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs"
+	"github.com/seed-afc6a195/aggregator/pkg/status/tail"
+	"github.com/seed-afc6a195/aggregator/pkg/tap"
 	"github.com/seed-afc6a195/aggregator/pkg/trace"
 )
 
@@ -22,6 +25,7 @@ type outputSet struct {
 	queue buffer.Queue
 	// ledger remembers what outputs were done with last.
 	ledger *trace.Ledger
+	tail   *tail.Hub
 	deps   senderDeps
 	log    zerolog.Logger
 	// force has outputs give back what they hold during a stop, abandon has a stop not wait for them any longer.
@@ -88,6 +92,8 @@ func (s *outputSet) launch(out *output) {
 		Aside:  asideOf{s.queue, out.name, s.ledger},
 		Common: common, Grace: out.cfg.ShutdownTimeout, Force: s.force, Log: s.log, Previous: was.loop,
 	}
+	targeter, _ := out.Output.(outputs.Targeter) // nil: it names no targets
+	options.Tap = tap.NewOutput(s.tail, out.name, targeter)
 	if out.rules != nil {
 		options.Rules = out.rules.Rules
 	}

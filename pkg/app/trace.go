@@ -8,6 +8,7 @@ import (
 
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
+	"github.com/seed-afc6a195/aggregator/pkg/route"
 	"github.com/seed-afc6a195/aggregator/pkg/status/client"
 	"github.com/seed-afc6a195/aggregator/pkg/trace"
 )
@@ -18,6 +19,15 @@ const (
 	// tracePage is how many dead letters are looked at at once.
 	tracePage = 1000
 )
+
+// tagPattern returns what reports whether a tag fits the pattern.
+func tagPattern(text string) (func(tag string) bool, error) {
+	p, err := route.Compile(text)
+	if err != nil {
+		return nil, err
+	}
+	return p.Match, nil
+}
 
 // trace says where the event of that id is. It reads what is pending, and the dead letters, until ctx ends.
 func (a *App) trace(ctx context.Context, text string) (client.Trace, error) {

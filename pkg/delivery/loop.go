@@ -27,6 +27,7 @@ type Options struct {
 	Force       context.Context // its end ends the grace at once; nil: never
 	Log         zerolog.Logger
 	Rules       *filter.Rules // for what the output is given, and of it alone; nil: every event, as it was stored
+	Tap         Tap           // is shown what was sent; nil: nobody looks
 	Previous    *Loop         // of the same output, whose Run has returned: its counters go on; nil: none
 }
 
@@ -87,7 +88,7 @@ func New(o Options) *Loop {
 	l.sender = &sender{
 		name: o.Name, output: o.Output, set: &l.set, control: l.control, limiter: l.limiter,
 		pace: &pacer{rate: int64(set.RateLimit)}, pool: l.pool, dead: sink, rec: l.rec, spawn: l.parts.Go,
-		hosts: suspicion.NewHosts(), targets: suspicion.NewTargets(), seed: maphash.MakeSeed(),
+		tap: o.Tap, hosts: suspicion.NewHosts(), targets: suspicion.NewTargets(), seed: maphash.MakeSeed(),
 	}
 	l.targets = newWaitingTargets(o.Name, o.Aside, &l.set)
 	store := &asideStore{

@@ -25,6 +25,7 @@ type sender struct {
 	aside   *asideStore
 	waiting *waitingTargets
 	rec     *recorder
+	tap     Tap
 	hosts   *suspicion.Hosts
 	targets *suspicion.Targets
 	seed    maphash.Seed
@@ -88,6 +89,9 @@ func (s *sender) send(w *work) (se *outputs.SendError, sent bool) {
 	b := &outputs.Batch{Events: w.events, Bytes: size, Again: w.tries > 0}
 	se = s.sendNow(ticket, b)
 	s.answered(w, b, se)
+	if s.tap != nil && s.tap.Watching() {
+		s.tap.Sent(w.events, se)
+	}
 	return se, true
 }
 

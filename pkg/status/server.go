@@ -32,6 +32,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/status/history"
 	"github.com/seed-afc6a195/aggregator/pkg/status/metrics"
 	"github.com/seed-afc6a195/aggregator/pkg/status/page"
+	"github.com/seed-afc6a195/aggregator/pkg/status/tail"
 )
 
 // Limits on what a client may cost.
@@ -68,6 +69,10 @@ type Options struct {
 	DeadLetters client.DeadStore
 	// Trace says where the event of that id is. client.ErrTraceRequest: it is no id.
 	Trace func(ctx context.Context, id string) (client.Trace, error)
+	// Tail gives events to live views.
+	Tail *tail.Hub
+	// Tags returns what reports whether a tag fits a pattern.
+	Tags func(pattern string) (func(tag string) bool, error)
 	// MaxConnections is how many connections may be open, where the process may not have more; 0: 512.
 	MaxConnections int
 	Log            zerolog.Logger
@@ -89,7 +94,9 @@ type Server struct {
 	page           *page.Page
 	live           page.Live
 	attempts       attempts
+	ending         chan struct{}   // closed by Shutdown: live views end
 	tracing        sync.Mutex      // held while an event is looked for
+	end            func()          // closes ending
 	complaints     *logevery.Limit // of what clients do wrong
 }
 
@@ -100,6 +107,8 @@ func New(o Options) *Server {
 		s.maxConnections = min(maxConnections, o.MaxConnections)
 	}
 	s.live.Series = &s.series
+	s.ending = make(chan struct{})
+	s.end = sync.OnceFunc(func() { close(s.ending) })
 	s.hostname, _ = os.Hostname() // unknown: that name is not accepted as a Host
 	s.http = &http.Server{
 		Handler:           s.handler(s.registry()),
@@ -162,6 +171,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	if s.listener == nil {
 		return nil
 	}
+	s.end()
 	err := s.http.Shutdown(ctx)
 	if err != nil {
 		err = errors.Join(err, s.http.Close())
@@ -191,6 +201,7 @@ func (s *Server) handler(registry *prometheus.Registry) http.Handler {
 	mux.HandleFunc("GET /status", s.status)
 	mux.HandleFunc("GET /queue", s.queue)
 	mux.HandleFunc("GET /trace", s.trace)
+	mux.HandleFunc("GET /tail", s.tail)
 	mux.HandleFunc("GET "+loginPath, s.login)
 	mux.HandleFunc("POST /reload", s.reload)
 	mux.HandleFunc("POST /outputs/{name}/{what}", s.steer)

@@ -1,0 +1,137 @@
+package main
+
+import (
+	"bufio"
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/seed-afc6a195/aggregator/internal/safetext"
+	"github.com/seed-afc6a195/aggregator/pkg/status/client"
+)
+
+func newTailCommand() *cobra.Command {
+	var f serverFlags
+	query := map[string]*string{"at": new(string), "cluster": new(string), "tag": new(string), "grep": new(string)}
+	sample, rate := 0, 0
+	cmd := &cobra.Command{
+		Use: "tail", Short: "Show events live, as they arrive or as they are sent to an output", Args: noArgs,
+		Long: `Shows events as they arrive, or as they are sent to an output: after its filters, with what the destination answered. It goes on
+until it is interrupted.
+
+As events arrive, nothing is taken out of them yet: their records are shown, and looked into by --grep, only with the token or a
+user's password, also from the same machine. It costs the server nothing while nobody looks, and never slows it: what is more than
+--rate a second, or is not read fast enough, is not shown, and is counted.
+
+` + askHelp,
+		Example: `  aggregator tail --cluster seoul-prod
+  aggregator tail --at es --tag 'kube.**' --grep 'error|panic' --json | jq .record`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := f.ask(cmd)
+			if err != nil {
+				return err
+			}
+			values := url.Values{}
+			for key, value := range query {
+				if *value != "" {
+					values.Set(key, *value)
+				}
+			}
+			for key, n := range map[string]int{"sample": sample, "rate": rate} {
+				if n > 0 {
+					values.Set(key, strconv.Itoa(n))
+				}
+			}
+			body, err := c.Do(cmd.Context(), "GET", "tail", values)
+			if err != nil {
+				return explained(err)
+			}
+			defer func() { _ = body.Close() }() // only read from
+			return showTail(body, cmd.OutOrStdout(), cmd.ErrOrStderr(), f.json, cmd.Context().Err)
+		},
+	}
+	f.register(cmd)
+	fs := cmd.Flags()
+	fs.StringVar(query["at"], "at", "", "`arrival`, or the name of an output (default arrival)")
+	fs.StringVar(query["cluster"], "cluster", "", "only events of this `cluster`")
+	fs.StringVar(query["tag"], "tag", "", "only events whose tag fits this `pattern`, as in routes")
+	fs.StringVar(query["grep"], "grep", "", "only events whose record as JSON fits this regular `expression`")
+	fs.IntVar(&sample, "sample", 0, "one of so many that fit (default: all)")
+	fs.IntVar(&rate, "rate", 0, fmt.Sprintf("events a second at most (default %d, %d at most)", client.TailRate, client.TailMaxRate))
+	fs.BoolVar(&f.json, "json", false, "each event as a line of JSON")
+	return cmd
+}
+
+// maxTailLine bounds a line of a live view, in bytes.
+const maxTailLine = 1 << 20
+
+// showTail shows the events of a stream until it ends. That is no error where the user has ended it.
+func showTail(in io.Reader, out, notes io.Writer, asJSON bool, ended func() error) error {
+	lines := bufio.NewScanner(in)
+	lines.Buffer(nil, maxTailLine)
+	kind := ""
+	for lines.Scan() {
+		line := lines.Text()
+		if text, ok := strings.CutPrefix(line, "event: "); ok {
+			kind = text
+			continue
+		}
+		data, ok := strings.CutPrefix(line, "data: ")
+		if !ok {
+			continue
+		}
+		var err error
+		switch kind {
+		case "event":
+			err = showTailed(out, data, asJSON)
+		case "missed":
+			var m client.TailMissed
+			if err = json.Unmarshal([]byte(data), &m); err == nil {
+				_, err = fmt.Fprintf(notes, "%d more events were not shown\n", m.Events)
+			}
+		}
+		if err != nil {
+			return fmt.Errorf("show what the server sends: %w", err)
+		}
+	}
+	switch err := lines.Err(); {
+	case ended() != nil:
+		return nil
+	case err != nil:
+		return fmt.Errorf("read what the server sends: %w", err)
+	}
+	return errors.New("the server has ended the live view")
+}
+
+// showTailed shows one event.
+func showTailed(out io.Writer, data string, asJSON bool) error {
+	if asJSON {
+		_, err := fmt.Fprintln(out, safetext.Line(data, ' '))
+		return err
+	}
+	var t client.TailEvent
+	if err := json.Unmarshal([]byte(data), &t); err != nil {
+		return err
+	}
+	parts := []string{t.Time.Format(time.RFC3339Nano), t.Cluster, t.Tag, strconv.Itoa(t.Bytes) + " B"}
+	if t.Answer != "" {
+		answer := t.Answer
+		if t.Status != 0 || t.Kind != "" {
+			answer += " (" + strings.TrimSpace(strconv.Itoa(t.Status)+" "+t.Kind) + ")"
+		}
+		parts = append(parts, cmp.Or(t.Target, "?")+": "+answer)
+	}
+	if t.Record != nil {
+		parts = append(parts, string(t.Record))
+	}
+	_, err := fmt.Fprintln(out, safetext.Line(strings.Join(parts, "  "), ' '))
+	return err
+}
