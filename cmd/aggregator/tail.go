@@ -102,10 +102,10 @@ func showTail(in io.Reader, out, notes io.Writer, asJSON bool, ended func() erro
 			return fmt.Errorf("show what the server sends: %w", err)
 		}
 	}
-	switch err := lines.Err(); {
-	case ended() != nil:
-		return nil
-	case err != nil:
+	if ended() != nil {
+		return nil //nolint:nilerr // the user has ended it, so it is no failure
+	}
+	if err := lines.Err(); err != nil {
 		return fmt.Errorf("read what the server sends: %w", err)
 	}
 	return errors.New("the server has ended the live view")

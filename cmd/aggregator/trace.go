@@ -66,8 +66,9 @@ Exit codes: 0 it is known; 1 it is not known here, or the server can't be asked;
 func writeTrace(out io.Writer, t *client.Trace) error {
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	var table strings.Builder
 	if len(t.Places) > 0 {
-		fmt.Fprintln(w, "STATE\tOUTPUT\tCLUSTER\tTAG\tTIME\t")
+		table.WriteString("STATE\tOUTPUT\tCLUSTER\tTAG\tTIME\t\n")
 	}
 	for i := range t.Places {
 		p := &t.Places[i]
@@ -79,9 +80,12 @@ func writeTrace(out io.Writer, t *client.Trace) error {
 			note = "letter " + strconv.FormatUint(p.Letter, 10) + ": " + p.Reason
 		}
 		for _, text := range []string{p.State, p.Output, p.Cluster, p.Tag, p.Time.Format(time.RFC3339)} {
-			fmt.Fprintf(w, "%s\t", safetext.Line(text, ' '))
+			table.WriteString(safetext.Line(text, ' ') + "\t")
 		}
-		fmt.Fprintln(w, safetext.Line(note, ' '))
+		table.WriteString(safetext.Line(note, ' ') + "\n")
+	}
+	if _, err := io.WriteString(w, table.String()); err != nil {
+		return err
 	}
 	if err := w.Flush(); err != nil {
 		return err

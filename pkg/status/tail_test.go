@@ -85,7 +85,7 @@ func TestTail(t *testing.T) {
 				t.Errorf("shown %q", text)
 			}
 			s.end()
-			for lines.Scan() { //nolint:revive // until the view ends
+			for lines.Scan() { // until the view ends
 			}
 			if hub.Watching() {
 				t.Error("the view is open still")
