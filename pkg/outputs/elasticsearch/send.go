@@ -159,7 +159,7 @@ func (s *send) time(out *outcome, from, to int) {
 		target := s.b.lines[from+f.Index].target
 		if out.waited && f.Status >= http.StatusInternalServerError && !slow[target] {
 			slow[target], s.apart = true, true
-			s.slow.slow(f.Target, outputs.Failure{Reason: f.Reason, Status: f.Status, Detail: f.Detail})
+			s.slow.slow(f.Target, *f)
 		}
 	}
 	if s.slow.n.Load() == 0 {
