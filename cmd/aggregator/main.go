@@ -94,7 +94,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.`,
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.AddCommand(
 		newRunCommand(), newCheckCommand(), newSendCommand(), newStatusCommand(), newQueueCommand(), newOutputCommand(),
-		newReloadCommand(), newDeadCommand(), newTraceCommand(), newTailCommand(), newConvertCommand(), newDrainCommand(),
+		newReloadCommand(), newDeadCommand(), newTraceCommand(), newTailCommand(), newTopCommand(), newConvertCommand(), newDrainCommand(),
 		newTryCommand(), newTestCommand(), newSizeCommand(), newSchemaCommand(), newVersionCommand(),
 	)
 	completeFlags(root)

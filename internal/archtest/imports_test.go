@@ -244,6 +244,7 @@ func table() []row {
 			},
 			"a reader of one program knows none of the other",
 		},
+		{"internal/top", []string{"pkg/status/client", "internal/humanize", "internal/safetext"}, "who asks knows what the server says"},
 		{
 			"internal/tryout",
 			with("pkg/config", "pkg/cluster", "pkg/route", "pkg/filter", "pkg/outputs", "internal/msgview",
@@ -254,7 +255,7 @@ func table() []row {
 			[]string{
 				"pkg/app", "pkg/app/routing", "pkg/config", "pkg/config/setting", "pkg/status/client",
 				"pkg/forward/client", "pkg/handover", "internal/convert", "internal/convert/settings", "internal/msgview",
-				"internal/safetext", "internal/sender", "internal/sizing", "internal/tryout",
+				"internal/safetext", "internal/sender", "internal/sizing", "internal/top", "internal/tryout",
 			},
 			"commands hold no logic",
 		},
@@ -271,6 +272,7 @@ func third() map[string][]string {
 		},
 		"github.com/prometheus/client_golang":        {"pkg/status", "pkg/status/metrics"},
 		"github.com/spf13/cobra":                     {"cmd/*"},
+		"charm.land/bubbletea/v2":                    {"cmd/*", "internal/top"},
 		"github.com/elastic/elastic-transport-go/v8": {"pkg/outputs/elasticsearch"},
 		"github.com/aws/aws-sdk-go-v2": {
 			"pkg/outputs/awsclient", "pkg/outputs/firehose", "pkg/outputs/kinesis", "pkg/outputs/cloudwatch",

@@ -1,0 +1,264 @@
+package top
+
+import (
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	tea "charm.land/bubbletea/v2"
+
+	"github.com/seed-afc6a195/aggregator/internal/humanize"
+	"github.com/seed-afc6a195/aggregator/internal/safetext"
+	"github.com/seed-afc6a195/aggregator/pkg/status/client"
+)
+
+// View implements tea.Model.
+func (m *Model) View() tea.View {
+	v := tea.NewView(m.Text())
+	v.AltScreen = true
+	return v
+}
+
+// Colours, as a terminal's own palette has them.
+const (
+	red, yellow, green, dim, reversed = "31", "33", "32", "2", "7"
+)
+
+// page is the text that is being made.
+type page struct {
+	strings.Builder
+
+	m    *Model
+	left int // rows
+}
+
+// line adds a line, as wide as there is room, in a colour where it has one.
+func (p *page) line(color, format string, args ...any) {
+	if p.left <= 0 {
+		return
+	}
+	p.left--
+	text := fit(safetext.Line(fmt.Sprintf(format, args...), ' '), p.m.width)
+	if color != "" && p.m.o.Color {
+		text = "\x1b[" + color + "m" + text + "\x1b[0m"
+	}
+	p.WriteString(text + "\n")
+}
+
+// fit cuts what is wider than n.
+func fit(text string, n int) string {
+	if utf8.RuneCountInString(text) <= n {
+		return text
+	}
+	if n < 1 {
+		return ""
+	}
+	return string([]rune(text)[:n-1]) + "…"
+}
+
+// Text returns what is shown.
+func (m *Model) Text() string {
+	p := &page{m: m, left: max(m.rows-2, 5)}
+	switch {
+	case !m.known && m.trouble == nil:
+		p.line("", "asking the server…")
+		return p.String()
+	case m.trouble != nil:
+		p.line(red, "no answer since %s: %s", m.lost.Format(time.TimeOnly), m.trouble)
+	}
+	if m.known {
+		m.head(p)
+		if o := m.chosen(); m.detail && o != nil {
+			m.closer(p, o)
+		} else {
+			m.outputs(p)
+			m.clusters(p)
+		}
+	}
+	p.left = 2
+	m.foot(p)
+	return p.String()
+}
+
+func (m *Model) head(p *page) {
+	s := &m.state
+	p.line("", "%s  aggregator %s, up %s", s.Hostname, s.Version, seconds(s.Uptime))
+	p.line(colorOf(s.Verdict.Severity), "%s", s.Verdict.Text)
+	for i := range min(len(s.Verdict.Findings), 4) {
+		f := &s.Verdict.Findings[i]
+		p.line(colorOf(f.Severity), "  %s: %s", f.Subject, f.Text)
+		if f.Remedy != "" {
+			p.line(dim, "    what to do: %s", f.Remedy)
+		}
+	}
+	full := ""
+	if s.Queue.FullIn != nil {
+		full = ", full in " + seconds(*s.Queue.FullIn)
+	}
+	if s.Queue.Full {
+		full = ", full"
+	}
+	p.line("", "queue  %d events pending, oldest %s, %s of %s%s", s.Queue.Pending, seconds(s.Queue.Oldest), humanize.Bytes(s.Queue.Disk), humanize.Bytes(s.Queue.Max), full)
+	p.line("", "")
+}
+
+func colorOf(s client.Severity) string {
+	switch s {
+	case client.Critical:
+		return red
+	case client.Warning:
+		return yellow
+	case client.OK:
+	}
+	return green
+}
+
+// outputs shows the table of outputs, as many as leave room for the clusters: those around the one that is chosen.
+func (m *Model) outputs(p *page) {
+	all := m.state.Outputs
+	p.line(dim, "  %-20s %11s %8s %9s %9s  %s", "OUTPUT by "+sorts()[m.sort].name, "PENDING", "LAG", "RATE/s", "DONE IN", "STATE")
+	room := max(p.left-3-min(len(m.state.Clusters), 4), 1)
+	from := 0
+	for i := range all {
+		if all[i].Name == m.at && i >= room {
+			from = i - room + 1
+		}
+	}
+	for i := from; i < min(len(all), from+room); i++ {
+		o := &all[i]
+		color, mark := []string{"", yellow, yellow, red}[rank(o)], " "
+		if o.Name == m.at {
+			mark = ">"
+		}
+		done := "never"
+		if o.Done != nil {
+			done = seconds(*o.Done)
+		} else if o.pending() == 0 {
+			done = ""
+		}
+		p.line(color, "%s %-20s %11d %8s %9.0f %9s  %s", mark, fit(o.Name, 20), o.pending(), seconds(o.Lag), o.Rate, done, text(o))
+	}
+	if more := len(all) - room; more > 0 {
+		p.line(dim, "  and %s more", humanize.Count(more, "output"))
+	}
+}
+
+// text says how an output does.
+func text(o *Output) string {
+	words := o.StateText
+	if words == "" {
+		words = o.State
+	}
+	if n := len(o.Waiting); n > 0 {
+		words += fmt.Sprintf("; %s of it wait aside", humanize.Count(n, "target"))
+	}
+	return words
+}
+
+func (m *Model) clusters(p *page) {
+	if len(m.state.Clusters) == 0 {
+		return
+	}
+	p.line("", "")
+	p.line(dim, "  %-20s %11s %9s  %s", "CLUSTER", "CONNECTIONS", "RATE/s", "LAST SEEN")
+	for i := range m.state.Clusters {
+		c := &m.state.Clusters[i]
+		seen := "never"
+		if !c.LastSeen.IsZero() {
+			seen = seconds(max(0, m.o.Now().Sub(c.LastSeen).Seconds())) + " ago"
+		}
+		if p.left == 1 && i < len(m.state.Clusters)-1 {
+			p.line(dim, "  and %s more", humanize.Count(len(m.state.Clusters)-i, "cluster"))
+			return
+		}
+		p.line("", "  %-20s %11d %9.0f  %s", fit(c.Name, 20), c.Connections, c.Rate, seen)
+	}
+}
+
+// closer shows one output.
+func (m *Model) closer(p *page, o *Output) {
+	p.line(reversed, "output %s", o.Name)
+	p.line("", "%s", text(o))
+	if o.LastError.Text != "" {
+		over := ""
+		if !o.LastError.Ended.IsZero() {
+			over = ", over since"
+		}
+		p.line("", "")
+		p.line("", "last error, %s ago%s:", seconds(o.LastError.Age), over)
+		words := o.LastError.Text
+		if o.LastError.Detail != "" {
+			words = o.LastError.Detail
+		}
+		for _, line := range wrap(safetext.Line(words, ' '), m.width-2) {
+			p.line(yellow, "  %s", line)
+		}
+	}
+	if len(o.Waiting) > 0 {
+		p.line("", "")
+		p.line(dim, "  %-40s %11s  %s", "WAITS ASIDE FOR", "EVENTS", "FOR")
+	}
+	for i := range o.Waiting {
+		w := &o.Waiting[i]
+		p.line("", "  %-40s %11d  %s", fit(w.Target, 40), w.Events, seconds(max(0, m.o.Now().Sub(w.Since).Seconds())))
+		for _, line := range wrap(safetext.Line(w.Kind+": "+w.Remedy, ' '), m.width-4) {
+			p.line(dim, "    %s", line)
+		}
+	}
+	for i, c := range o.Clusters {
+		if i == 0 {
+			p.line("", "")
+			p.line(dim, "  %-40s %11s", "CLUSTER", "PENDING")
+		}
+		p.line("", "  %-40s %11d", fit(c.Cluster, 40), c.Pending)
+	}
+	for _, n := range o.Notices {
+		p.line(yellow, "notice: %s", n)
+	}
+}
+
+func (m *Model) foot(p *page) {
+	switch {
+	case m.ask != "":
+		p.line(reversed, "%s  y: yes, any other key: no", question(m.ask, m.at))
+	case m.said != "":
+		p.line("", "%s", m.said)
+	}
+	p.line(dim, "↑↓ choose   enter closer   s sort   p pause or resume   r retry now   q quit")
+}
+
+// question says what will be done.
+func question(what, output string) string {
+	switch what {
+	case "pause":
+		return fmt.Sprintf("pause output %s: its events stay in the queue until it is resumed?", output)
+	case "resume":
+		return fmt.Sprintf("resume output %s: it sends again, at once?", output)
+	default:
+		return fmt.Sprintf("have output %s try again now what waits?", output)
+	}
+}
+
+// wrap cuts a text into lines of n characters at most.
+func wrap(text string, n int) (lines []string) {
+	runes := []rune(text)
+	for n = max(n, 10); len(runes) > n; runes = runes[n:] {
+		lines = append(lines, string(runes[:n]))
+	}
+	return append(lines, string(runes))
+}
+
+// seconds returns a span for people.
+func seconds(s float64) string {
+	d := time.Duration(s * float64(time.Second))
+	switch {
+	case d < time.Minute:
+		return fmt.Sprintf("%.0fs", d.Seconds())
+	case d < time.Hour:
+		return fmt.Sprintf("%.0fm", d.Minutes())
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%.0fh", d.Hours())
+	}
+	return fmt.Sprintf("%.0fd", d.Hours()/24)
+}
