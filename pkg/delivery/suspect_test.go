@@ -307,8 +307,11 @@ func TestUnlistedRefusals(t *testing.T) {
 				repaired = true
 				out.mu.Unlock()
 				time.Sleep(30 * time.Minute)
-				if len(dead.all()) != tc.dead || len(out.got) != 10+tc.got || source.Events() != 0 {
-					t.Errorf("%d dead letters, %d delivered, %d pending", len(dead.all()), len(out.got), source.Pending())
+				out.mu.Lock()
+				got := len(out.got)
+				out.mu.Unlock()
+				if len(dead.all()) != tc.dead || got != 10+tc.got || source.Events() != 0 {
+					t.Errorf("%d dead letters, %d delivered, %d pending", len(dead.all()), got, source.Pending())
 				}
 				cancel()
 				if err := <-ended; err != nil {
