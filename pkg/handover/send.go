@@ -241,7 +241,7 @@ func (l *link) flush(ctx context.Context, giver buffer.Giver) error {
 
 // done tells that something was handed over.
 func (l *link) done() {
-	l.Sender.wait = firstWait
+	l.wait = firstWait
 	if l.Progress != nil {
 		l.Progress(l.result.Progress)
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -61,7 +62,7 @@ func TestHandover(t *testing.T) {
 	to := start(t, dir, strings.Replace(taker, "HANDOVER", address, 1))
 	args := []string{"--to", address, "--shared-key", "hand over"}
 	plan := drain(t, from.Dir, config, append(args, "--dry-run")...)
-	plan.says(t, 0, fmt.Sprintf("%d", agent.Limit), "")
+	plan.says(t, 0, strconv.Itoa(agent.Limit), "")
 	drain(t, from.Dir, config, "--to", address, "--shared-key", "guess").says(t, 1, "", "shared_key of the handover")
 	drain(t, from.Dir, config, "--to", to.Address(), "--shared-key", "x", "--timeout", "2s").says(t, 1, "", "HELO")
 

@@ -119,7 +119,8 @@ func (s *stage) handler() http.Handler {
 		_, _ = fmt.Fprintln(w, `{"letters":581,"events":581,"done":true}`)
 	})
 	mux.HandleFunc("POST /", func(w http.ResponseWriter, r *http.Request) {
-		_, _ = fmt.Fprintln(w, "this stage does nothing for "+r.URL.Path)
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		_, _ = fmt.Fprintf(w, "this stage does nothing for %q\n", r.URL.Path)
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Security-Policy", page.Policy)

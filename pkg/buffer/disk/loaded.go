@@ -187,7 +187,7 @@ func (s *Queue) load(seg *segmentState) {
 	c, damage, err := segment.Read(seg.path, seg.first)
 	var f *os.File
 	if err == nil {
-		f, err = os.Open(seg.path) //nolint:gosec // in the directory that the operator named
+		f, err = os.Open(seg.path)
 	}
 	if damage != nil {
 		s.log.Error().Str("segment", seg.path).Fields(damage.Fields()).
