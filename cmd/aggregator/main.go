@@ -95,7 +95,8 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.`,
 	root.AddCommand(
 		newRunCommand(), newCheckCommand(), newSendCommand(), newStatusCommand(), newQueueCommand(), newOutputCommand(),
 		newReloadCommand(), newDeadCommand(), newTraceCommand(), newTailCommand(), newTopCommand(), newConvertCommand(), newDrainCommand(),
-		newTryCommand(), newTestCommand(), newSizeCommand(), newSchemaCommand(), newVersionCommand(),
+		newTryCommand(), newTestCommand(), newSizeCommand(), newSchemaCommand(), newManCommand(),
+		newVersionCommand(),
 	)
 	completeFlags(root)
 	return root

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/seed-afc6a195/aggregator/internal/systemd"
 	"github.com/seed-afc6a195/aggregator/pkg/app"
 	"github.com/seed-afc6a195/aggregator/pkg/config"
 )
@@ -82,11 +83,34 @@ func runServer(ctx context.Context, c *configFlag, logs io.Writer) error {
 	}
 	stop := reloadOnSignal(a)
 	defer stop()
+	endNotices := notifySystemd(ctx, a, log)
+	defer endNotices()
 	if err := a.Run(ctx); err != nil {
 		return err
 	}
 	log.Info().Msg("stopped")
 	return nil
+}
+
+// notifySystemd tells systemd, where it has started the program, that it is ready, that it stops once ctx ends, and that it is
+// alive as long as its loops turn, also during the stop, until end is called.
+func notifySystemd(ctx context.Context, a *app.App, log zerolog.Logger) (end func()) {
+	n := systemd.New(os.Getenv, os.Getpid())
+	alive, endWatch := context.WithCancel(context.WithoutCancel(ctx))
+	tell := func(state string) {
+		if err := n.Notify(alive, state); err != nil {
+			log.Warn().Err(err).Msg("systemd does not know how the program is")
+		}
+	}
+	tell(systemd.Ready)
+	withdraw := context.AfterFunc(ctx, func() { tell(systemd.Stopping) })
+	var watching sync.WaitGroup
+	watching.Go(func() { n.Watch(alive, a.Healthy) })
+	return func() {
+		withdraw()
+		endWatch()
+		watching.Wait()
+	}
 }
 
 // reloadOnSignal makes SIGHUP read the configuration again, until stop is called.

@@ -218,6 +218,7 @@ func table() []row {
 			"a calculator knows what each type of output costs",
 		},
 		{"deployments/*", nil, "what is deployed looks at the program from outside"},
+		{"internal/systemd", nil, "who tells systemd knows nobody"},
 		{"internal/convert", []string{"internal/convert/*"}, "a conversion joins its readers and its writer"},
 		{"internal/convert/syntax", nil, "places and sections know nobody"},
 		{"internal/convert/dialect", nil, "an expression knows nobody"},
@@ -255,7 +256,7 @@ func table() []row {
 			[]string{
 				"pkg/app", "pkg/app/routing", "pkg/config", "pkg/config/setting", "pkg/status/client",
 				"pkg/forward/client", "pkg/handover", "internal/convert", "internal/convert/settings", "internal/msgview",
-				"internal/safetext", "internal/sender", "internal/sizing", "internal/top", "internal/tryout",
+				"internal/safetext", "internal/sender", "internal/sizing", "internal/systemd", "internal/top", "internal/tryout",
 			},
 			"commands hold no logic",
 		},

@@ -2,7 +2,9 @@ package convert
 
 import (
 	"fmt"
+	"maps"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/seed-afc6a195/aggregator/internal/convert/flow"
@@ -19,12 +21,15 @@ func (b *builder) place() syntax.Place {
 // agent makes the new configuration of an agent: what it reads stays, and it sends to the aggregator with the settings
 // that make acks hold. What an agent alone can do stays too, with all filters before it, so that their order does.
 func (b *builder) agent(old *flow.Old, servers bool) {
-	kept := b.keepFilters(old, servers || forwardsOnly(old))
+	stay := b.keepFilters(old, servers || forwardsOnly(old))
 	f := File{Name: "agent-" + filepath.Base(old.File)}
+	if filepath.Ext(f.Name) == "" { // a chart's values have none
+		f.Name += ".conf"
+	}
 	if old.Bit {
-		f.Data = fluentBitAgent(old, kept)
+		f.Data = fluentBitAgent(old, stay)
 	} else {
-		f.Data = fluentdAgent(old, kept)
+		f.Data = fluentdAgent(old, stay)
 	}
 	for i := 2; ; i++ {
 		taken := false
@@ -41,12 +46,15 @@ func (b *builder) agent(old *flow.Old, servers bool) {
 		return
 	}
 	old.Listeners = []flow.Listener{{
-		At:       syntax.Place{File: old.File, Line: old.Sources[0].At.Line},
-		Title:    "what the agents of " + filepath.Base(old.File) + " read",
+		At: syntax.Place{
+			File: old.File,
+			Line: old.Sources[0].At.Line,
+		}, Title: "what the agents of " + filepath.Base(old.File) + " read",
 		Settings: flow.Map{{Key: "address", Value: ":24224"}},
-		Clusters: []flow.Map{
-			{{Key: "name", Value: "agents"}, {Key: "shared_key", Value: "${file:" + b.secret("agents-key") + "}"}},
-		},
+		Clusters: []flow.Map{{{Key: "name", Value: "agents"}, {
+			Key:   "shared_key",
+			Value: "${file:" + b.secret("agents-key") + "}",
+		}}},
 	}}
 }
 
@@ -60,8 +68,15 @@ func (b *builder) secret(name string) string {
 	return path
 }
 
-// keepFilters takes the filters that stay with the agent out of the pipe where its events start, and returns them.
-func (b *builder) keepFilters(old *flow.Old, all bool) (kept []*flow.Filter) {
+// kept is a piece of the old file that stays with an agent.
+type kept struct {
+	at  syntax.Place
+	raw []string
+}
+
+// keepFilters takes the filters that stay with the agent out of the pipe where its events start, and returns them, with
+// the matches between them that give events another tag.
+func (b *builder) keepFilters(old *flow.Old, all bool) (stay []kept) {
 	pipe := old.Flow.Pipes[old.Flow.Start]
 	if pipe == nil {
 		return nil
@@ -71,28 +86,27 @@ func (b *builder) keepFilters(old *flow.Old, all bool) (kept []*flow.Filter) {
 		if s.Filter != nil && (s.Filter.AgentOnly != "" || all) {
 			last = i
 		}
-		if s.Match != nil && !pipe.All {
-			if last < i-1 || i > last {
-				// What a match takes does not reach filters behind it; those stay with the agent only if none was
-				// before.
-				continue
-			}
-		}
 	}
 	var stages []flow.Stage
 	for i, s := range pipe.Stages {
-		if s.Filter != nil && i <= last {
-			kept = append(kept, s.Filter)
+		switch {
+		case i > last:
+			stages = append(stages, s)
+		case s.Filter != nil:
+			stay = append(stay, kept{s.Filter.At, s.Filter.Raw})
 			if s.Filter.AgentOnly != "" {
 				b.notes.Say(s.Filter.At, s.Filter.Title,
-					"stays with the agents, with the filters before it: "+s.Filter.AgentOnly, "")
+					"stays with the agents, with what stands before it: "+s.Filter.AgentOnly, "")
 			}
-			continue
+		case s.Match.Retags():
+			stay = append(stay, kept{s.Match.At, s.Match.Raw})
+			b.notes.Say(s.Match.At, s.Match.Title, "stays with the agents: it stands before a filter that does", "")
+		default:
+			stages = append(stages, s)
 		}
-		stages = append(stages, s)
 	}
 	pipe.Stages = stages
-	return kept
+	return stay
 }
 
 // forwardsOnly says whether all that an agent does with events is to send them on: then its filters stay where they
@@ -121,7 +135,7 @@ const agentHead = `# The new configuration of the agents of %s: they read what t
 `
 
 // fluentdAgent writes an agent's fluent.conf.
-func fluentdAgent(old *flow.Old, kept []*flow.Filter) []byte {
+func fluentdAgent(old *flow.Old, stay []kept) []byte {
 	var t strings.Builder
 	fmt.Fprintf(&t, agentHead, filepath.Base(old.File))
 	for _, s := range old.Sources {
@@ -133,8 +147,8 @@ func fluentdAgent(old *flow.Old, kept []*flow.Filter) []byte {
 		fmt.Fprintf(&t, "\n<label %s>\n", label)
 		indent = "  "
 	}
-	for _, f := range kept {
-		fmt.Fprintf(&t, "\n%s# %s\n%s\n", indent, comment(f.At, ""), strings.Join(f.Raw, "\n"))
+	for _, f := range stay {
+		fmt.Fprintf(&t, "\n%s# %s\n%s\n", indent, comment(f.at, ""), strings.Join(f.raw, "\n"))
 	}
 	t.WriteByte('\n')
 	for line := range strings.SplitSeq(strings.TrimSuffix(fluentdForward, "\n"), "\n") {
@@ -186,11 +200,11 @@ const fluentdForward = `<match **>
 `
 
 // fluentBitAgent writes an agent's fluent-bit.conf or fluent-bit.yaml.
-func fluentBitAgent(old *flow.Old, kept []*flow.Filter) []byte {
+func fluentBitAgent(old *flow.Old, stay []kept) []byte {
 	var t strings.Builder
 	fmt.Fprintf(&t, agentHead, filepath.Base(old.File))
 	if old.YAML {
-		fluentBitYAML(&t, old, kept)
+		fluentBitYAML(&t, old, stay)
 		return []byte(t.String())
 	}
 	t.WriteString("[SERVICE]\n")
@@ -204,8 +218,8 @@ func fluentBitAgent(old *flow.Old, kept []*flow.Filter) []byte {
 			t.WriteString("    " + line + "\n")
 		}
 	}
-	for _, f := range kept {
-		fmt.Fprintf(&t, "\n# %s\n%s\n", comment(f.At, ""), strings.Join(f.Raw, "\n"))
+	for _, f := range stay {
+		fmt.Fprintf(&t, "\n# %s\n%s\n", comment(f.at, ""), strings.Join(f.raw, "\n"))
 	}
 	t.WriteString(fluentBitForward)
 	return []byte(t.String())
@@ -247,22 +261,28 @@ const fluentBitForward = `
 `
 
 // fluentBitYAML writes the YAML form.
-func fluentBitYAML(t *strings.Builder, old *flow.Old, kept []*flow.Filter) {
+func fluentBitYAML(t *strings.Builder, old *flow.Old, stay []kept) {
 	t.WriteString("service:\n")
 	for _, line := range old.Service {
 		t.WriteString(line + "\n")
 	}
 	t.WriteString(yamlService)
+	for _, name := range slices.Sorted(maps.Keys(old.Parsers)) {
+		t.WriteString("\n" + name + ":\n")
+		for _, raw := range old.Parsers[name] {
+			yamlItem(t, raw, nil)
+		}
+	}
 	t.WriteString("\npipeline:\n  inputs:\n")
 	for _, s := range old.Sources {
 		fmt.Fprintf(t, "    # %s\n", comment(s.At, ""))
 		yamlItem(t, s.Raw, s.More)
 	}
-	if len(kept) > 0 {
+	if len(stay) > 0 {
 		t.WriteString("  filters:\n")
-		for _, f := range kept {
-			fmt.Fprintf(t, "    # %s\n", comment(f.At, ""))
-			yamlItem(t, f.Raw, nil)
+		for _, f := range stay {
+			fmt.Fprintf(t, "    # %s\n", comment(f.at, ""))
+			yamlItem(t, f.raw, nil)
 		}
 	}
 	t.WriteString(yamlForward)

@@ -78,12 +78,15 @@ func (b *builder) complete(old *flow.Old) {
 		old.Flow.Pipes[old.Flow.Start] = &flow.Pipe{}
 	}
 	pipe := old.Flow.Pipes[old.Flow.Start]
-	pipe.Stages = append(pipe.Stages, flow.Stage{
-		Match: &flow.Match{At: at, Tags: flow.Every(), Targets: []flow.Target{{Output: &flow.Output{
-			At: at, Name: "archive", Type: "file",
-			Settings: flow.Map{{Key: "path", Value: "data/archive/{cluster}/%Y-%m-%d.ndjson"}},
-		}}}},
-	})
+	pipe.Stages = append(pipe.Stages, flow.Stage{Match: &flow.Match{
+		At: at, Tags: flow.Every(),
+		Targets: []flow.Target{{Output: &flow.Output{
+			At: at, Name: "archive", Type: "file", Settings: flow.Map{{
+				Key:   "path",
+				Value: "data/archive/{cluster}/%Y-%m-%d.ndjson",
+			}},
+		}}},
+	}})
 }
 
 func byPlace(x, y settings.Note) int {
@@ -120,8 +123,8 @@ func (b *builder) listen(old *flow.Old) {
 
 func loopback(m flow.Map) bool {
 	address, _ := m.Get("address").(string)
-	return strings.HasPrefix(address, "127.") || strings.HasPrefix(address, "localhost:") ||
-		strings.HasPrefix(address, "[::1]") || strings.HasPrefix(address, "unix:")
+	return strings.HasPrefix(address, "127.") || strings.HasPrefix(address, "localhost:") || strings.HasPrefix(address,
+		"[::1]") || strings.HasPrefix(address, "unix:")
 }
 
 // addClusters adds clusters that are not there yet, under names of their own, and returns the names.
@@ -247,10 +250,8 @@ func (b *builder) outputNames(all []*flow.Output) (names []any) {
 // copyOf says why a destination has two outputs, and keeps what they write apart.
 func (b *builder) copyOf(o *flow.Output, m *flow.Map) {
 	b.notes.Say(o.At, o.Title,
-		fmt.Sprintf(
-			"is %d outputs: an output takes an event from one route alone, and events come here on several ways",
-			o.Copy,
-		), "")
+		fmt.Sprintf("is %d outputs: an output takes an event from one route alone, and events come here on "+
+			"several ways", o.Copy), "")
 	if path, ok := m.Get("path").(string); ok && o.Type == "file" {
 		ext := filepath.Ext(path)
 		*m = slices.Clone(*m).With("path", strings.TrimSuffix(path, ext)+fmt.Sprintf("-%d", o.Copy)+ext)

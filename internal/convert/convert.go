@@ -123,8 +123,7 @@ func dialectOf(files *syntax.Files, path string) (string, error) {
 			return FluentBit, nil
 		case strings.HasPrefix(line, "@include") || strings.HasPrefix(line, "include "):
 			// Fluent Bit's is in capitals as a rule, but need not be.
-			if regexp.MustCompile(`(?m)^\s*\[[A-Za-z_]+\]\s*$`).Match(data) &&
-				!regexp.MustCompile(`(?m)^\s*</\w+>\s*$`).Match(data) {
+			if regexp.MustCompile(`(?m)^\s*\[[A-Za-z_]+\]\s*$`).Match(data) && !regexp.MustCompile(`(?m)^\s*</\w+>\s*$`).Match(data) {
 				return FluentBit, nil
 			}
 			return Fluentd, nil
@@ -134,7 +133,8 @@ func dialectOf(files *syntax.Files, path string) (string, error) {
 			return Fluentd, nil
 		default:
 			return "", &syntax.Error{
-				At: syntax.Place{File: path}, Reason: fmt.Sprintf("it is neither fluentd's nor Fluent Bit's: %.60q",
+				At: syntax.Place{File: path},
+				Reason: fmt.Sprintf("it is neither fluentd's nor Fluent Bit's: %.60q",
 					line), Hint: "name a file with <source>, <match> or [INPUT], [OUTPUT], or say --from",
 			}
 		}
@@ -180,11 +180,8 @@ func readFluentd(files *syntax.Files, paths []string, notes *settings.Notes) (ol
 func notIncluded(files *syntax.Files, roots []*syntax.Section) []*syntax.Section {
 	included := files.Included()
 	return slices.DeleteFunc(slices.Clone(roots), func(r *syntax.Section) bool {
-		return slices.ContainsFunc(included, func(
-			path string,
-		) bool {
-			return filepath.Clean(path) == filepath.Clean(r.At.File)
-		})
+		return slices.ContainsFunc(included,
+			func(path string) bool { return filepath.Clean(path) == filepath.Clean(r.At.File) })
 	})
 }
 

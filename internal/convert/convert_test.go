@@ -30,8 +30,8 @@ func old(t *testing.T, dir string) []string {
 			t.Fatal(err)
 		}
 		for _, path := range found {
-			if base := filepath.Base(path); !strings.HasPrefix(base, "aggregator.") &&
-				!strings.HasPrefix(base, "included") && !strings.HasPrefix(base, "golden-") {
+			if base := filepath.Base(path); !strings.HasPrefix(base, "aggregator.") && !strings.HasPrefix(base,
+				"included") && !strings.HasPrefix(base, "golden-") {
 				paths = append(paths, path)
 			}
 		}
@@ -98,8 +98,13 @@ func convertCase(t *testing.T, paths []string) *convert.Result {
 // load holds that a configuration passes check.
 func load(t *testing.T, data []byte) *config.Config {
 	t.Helper()
+	verify := app.Verify
+	if bytes.Contains(data, []byte("_file: /")) { // certificates, which are not here
+		verify = nil
+	}
 	cfg, err := config.Parse("aggregator.yaml", data, config.Options{
-		StandIn: true, Verify: app.Verify, LookupEnv: func(name string) (string, bool) {
+		StandIn: true, Verify: verify,
+		LookupEnv: func(name string) (string, bool) {
 			if name == "AWS_REGION" {
 				return "eu-west-1", true
 			}

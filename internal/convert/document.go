@@ -26,7 +26,8 @@ func (b *builder) document() ([]byte, error) {
 		doc = append(doc, flow.Pair{Key: "clusters", Value: clusters})
 	}
 	doc = append(doc, flow.Pair{
-		Key: "buffer", Value: b.buffer(), Comment: "The queue on disk of all outputs, in place of their buffers.",
+		Key: "buffer", Value: b.buffer(),
+		Comment: "The queue on disk of all outputs, in place of their buffers.",
 	})
 	b.discard()
 	if len(b.filters) > 0 {
@@ -37,7 +38,8 @@ func (b *builder) document() ([]byte, error) {
 	}
 	if b.unrouted {
 		doc = append(doc, flow.Pair{
-			Key: "unrouted", Value: "drop", Comment: "The old file dropped what nothing else took.",
+			Key: "unrouted", Value: "drop",
+			Comment: "The old file dropped what nothing else took.",
 		})
 	}
 	if len(b.outputs) > 0 {
@@ -59,8 +61,8 @@ func (b *builder) buffer() flow.Map {
 		m = m.With("when_full", "drop_oldest")
 	} else if slices.Contains(b.whenFull, "drop_oldest") {
 		b.notes.Say(b.place(), "overflow_action drop_oldest_chunk",
-			"what happens when the queue is full is the same for all outputs: agents wait",
-			"buffer: {when_full: drop_oldest}, if you would rather lose the oldest")
+			"what happens when the queue is full is the same for all outputs: agents wait", "buffer: "+
+				"{when_full: drop_oldest}, if you would rather lose the oldest")
 	}
 	return m
 }
@@ -73,17 +75,10 @@ func (b *builder) discard() {
 	if !b.drop {
 		return
 	}
-	b.filters = append(b.filters, flow.Pair{
-		Key: "discard",
-		Value: []any{
-			flow.Map{
-				{
-					Key: "expr", Value: flow.Map{{Key: "drop", Value: "true"}},
-					Comment: "What routes to nowhere: dropped, and counted.",
-				},
-			},
-		},
-	})
+	b.filters = append(b.filters, flow.Pair{Key: "discard", Value: []any{flow.Map{{
+		Key:   "expr",
+		Value: flow.Map{{Key: "drop", Value: "true"}}, Comment: "What routes to nowhere: dropped, and counted.",
+	}}}})
 	for _, r := range b.routes {
 		m, _ := r.(flow.Map)
 		if names, _ := m.Get("outputs").([]any); len(names) == 1 && names[0] == "" {
@@ -99,8 +94,8 @@ func (b *builder) head() string {
 		names = append(names, filepath.Base(o.File))
 	}
 	var t strings.Builder
-	fmt.Fprintf(&t, "Made of %s by aggregator convert. Comments name the old files' lines.\n",
-		strings.Join(names, ", "))
+	fmt.Fprintf(&t, "Made of %s by aggregator convert. Comments name the old files' lines.\n", strings.Join(names,
+		", "))
 	t.WriteString("Next: make what is listed below, aggregator check, aggregator try.")
 	if n := len(b.notes.Files) + len(b.notes.Env); n > 0 {
 		t.WriteString("\n\nNeeded:")

@@ -26,6 +26,7 @@ func Schema() ([]byte, error) {
 		return nil, err
 	}
 	root["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+	root["$id"] = "https://github.com/seed-afc6a195/aggregator/releases/latest/download/aggregator.schema.json"
 	root["title"] = "aggregator"
 	root["description"] = "Configuration of the log aggregator. ${env:NAME}, ${env:NAME:-default} and ${file:/path} " +
 		"work in every value."

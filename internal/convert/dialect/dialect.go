@@ -13,8 +13,8 @@ import (
 // lines.
 func Pattern(text string) (string, error) {
 	flags := ""
-	if end := strings.LastIndexByte(text, '/'); len(text) > 1 && text[0] == '/' && end > 0 &&
-		strings.Trim(text[end+1:], "imxounse") == "" {
+	if end := strings.LastIndexByte(text, '/'); len(text) > 1 && text[0] == '/' && end > 0 && strings.Trim(text[end+1:],
+		"imxounse") == "" {
 		text, flags = text[1:end], text[end+1:]
 	}
 	t := &translator{in: text, extended: strings.Contains(flags, "x")}
@@ -120,15 +120,10 @@ func (t *translator) run() error {
 
 // group writes what begins with (?.
 func (t *translator) group(rest string) error {
-	for _, f := range [...]struct{ from, to string }{
-		{"(?>", "(?:"},
-		{"(?m)", "(?s)"},
-		{"(?m:", "(?s:"},
-		{"(?mi)", "(?si)"},
-		{"(?im)", "(?is)"},
-		{"(?mi:", "(?si:"},
-		{"(?im:", "(?is:"},
-	} {
+	for _, f := range [...]struct{ from, to string }{{"(?>", "(?:"}, {"(?m)", "(?s)"}, {"(?m:", "(?s:"}, {
+		"(?mi)",
+		"(?si)",
+	}, {"(?im)", "(?is)"}, {"(?mi:", "(?si:"}, {"(?im:", "(?is:"}} {
 		if strings.HasPrefix(rest, f.from) {
 			t.out.WriteString(f.to)
 			t.pos += len(f.from)
@@ -151,11 +146,10 @@ func (t *translator) group(rest string) error {
 		t.out.WriteString("(?<" + groupName(rest[3:3+end]) + ">")
 		t.pos += 3 + end + 1
 		return nil
-	case strings.HasPrefix(rest, "(?=") || strings.HasPrefix(rest, "(?!") || strings.HasPrefix(rest, "(?<=") ||
-		strings.HasPrefix(rest, "(?<!"):
-		return errors.New(
-			"look-around, (?=…), (?!…), (?<=…), (?<!…), has no like: match what is around too, or use a second step",
-		)
+	case strings.HasPrefix(rest, "(?=") || strings.HasPrefix(rest, "(?!") || strings.HasPrefix(rest,
+		"(?<=") || strings.HasPrefix(rest, "(?<!"):
+		return errors.New("look-around, (?=…), (?!…), (?<=…), (?<!…), has no like: match what is around too, " +
+			"or use a second step")
 	case strings.HasPrefix(rest, "(?<"):
 		end := strings.IndexByte(rest, '>')
 		if end < 0 {
@@ -226,8 +220,7 @@ func (t *translator) property(c byte, inClass bool) error {
 	name := rest[1:end]
 	t.pos += end + 1
 	switch lower := strings.ToLower(name); lower {
-	case "alnum", "alpha", "blank", "cntrl", "digit", "graph", "lower", "print", "punct", "space", "upper", "word",
-		"xdigit":
+	case "alnum", "alpha", "blank", "cntrl", "digit", "graph", "lower", "print", "punct", "space", "upper", "word", "xdigit":
 		class := "[:" + lower + ":]"
 		if c == 'P' {
 			class = "[:^" + lower + ":]"

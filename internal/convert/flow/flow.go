@@ -3,6 +3,7 @@
 package flow
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/seed-afc6a195/aggregator/internal/convert/syntax"
@@ -86,6 +87,7 @@ type Match struct {
 	Title   string
 	Tags    Tags
 	Targets []Target
+	Raw     []string
 }
 
 // Target is one place where events go to; one of its fields is set.
@@ -129,6 +131,11 @@ type Output struct {
 	// Copy is which copy of Original it is, for events that come to the same destination twice; 0 for no copy.
 	Copy     int
 	Original *Output
+}
+
+// Retags says whether a match gives events another tag and sends them back.
+func (m *Match) Retags() bool {
+	return slices.ContainsFunc(m.Targets, func(t Target) bool { return t.Retag != nil })
 }
 
 // Stage is a piece of a pipe; one of its fields is set.
@@ -196,6 +203,8 @@ type Old struct {
 	Sources   []Source
 	// Service is the raw lines of what an agent needs besides its sources, such as [SERVICE].
 	Service []string
+	// Parsers is the raw lines of the parsers that stand in the same file, by what the list is called.
+	Parsers map[string][][]string
 	// Bit says that it is Fluent Bit's, YAML that it is in that form.
 	Bit, YAML bool
 	// Status says that the old program served metrics.

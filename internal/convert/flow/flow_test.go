@@ -69,20 +69,16 @@ func TestRoutes(t *testing.T) {
 	}{
 		{
 			"filters before a match alone",
-			map[string]*flow.Pipe{
-				"": {
-					Stages: []flow.Stage{
-						filterOf("f", "a.**"), match("a.**", "x"), filterOf("g", "**"), match("**", "y"),
-					},
-				},
-			},
-			[]string{"a.** f > x", "** f? g > y"},
+			map[string]*flow.Pipe{"": {Stages: []flow.Stage{filterOf("f", "a.**"), match("a.**", "x"), filterOf("g",
+				"**"), match("**", "y")}}},
+			[]string{"a.** f > x", "** g > y"},
 		},
 		{
 			"a filter for some of the tags",
-			map[string]*flow.Pipe{
-				"": {Stages: []flow.Stage{filterOf("f", "a.b.**"), filterOf("g", "c.**"), match("a.**", "x")}},
-			},
+			map[string]*flow.Pipe{"": {Stages: []flow.Stage{
+				filterOf("f", "a.b.**"), filterOf("g", "c.**"),
+				match("a.**", "x"),
+			}}},
 			[]string{"a.** f? > x"},
 		},
 		{
@@ -114,12 +110,10 @@ func TestRoutes(t *testing.T) {
 		},
 		{
 			"every output that fits",
-			map[string]*flow.Pipe{
-				"": {
-					All:    true,
-					Stages: []flow.Stage{match("a.**", "x"), filterOf("f", "**"), match("**", "y"), match("b.**", "z")},
-				},
-			},
+			map[string]*flow.Pipe{"": {All: true, Stages: []flow.Stage{
+				match("a.**", "x"), filterOf("f", "**"),
+				match("**", "y"), match("b.**", "z"),
+			}}},
 			[]string{"a.** f > x +", "** f > y +", "b.** f > z"},
 		},
 		{
@@ -144,49 +138,38 @@ func retag(pattern, label string, like ...string) flow.Stage {
 	rules := make([]flow.Rule, len(like))
 	for i, l := range like {
 		rules[i] = flow.Rule{
-			Take: []flow.Step{{Kind: fmt.Sprintf("take%d", i)}}, Leave: []flow.Step{{Kind: fmt.Sprintf("leave%d", i)}},
-			Set: []flow.Step{{Kind: "tag"}}, Tags: tags(l),
+			Take: []flow.Step{{Kind: fmt.Sprintf("take%d", i)}}, Leave: []flow.Step{{Kind: fmt.Sprintf("leave%d",
+				i)}}, Set: []flow.Step{{Kind: "tag"}}, Tags: tags(l),
 			When: fmt.Sprintf("w%d", i), Field: "level",
 		}
 	}
-	return flow.Stage{
-		Match: &flow.Match{
-			Title: "r", Tags: tags(pattern), Targets: []flow.Target{{Retag: &flow.Retag{Label: label, Rules: rules}}},
-		},
-	}
+	return flow.Stage{Match: &flow.Match{
+		Title: "r", Tags: tags(pattern),
+		Targets: []flow.Target{{Retag: &flow.Retag{Label: label, Rules: rules}}},
+	}}
 }
 
 func TestRetag(t *testing.T) {
-	f := &flow.Flow{
-		Pipes: map[string]*flow.Pipe{
-			"": {
-				Stages: []flow.Stage{
-					filterOf("f", "b.**"), retag("a.**", "", "b.x", "c.**"), match("b.**", "x"), match("c.d.**", "y"),
-					match("**", "z"),
-				},
-			},
-		},
-	}
+	f := &flow.Flow{Pipes: map[string]*flow.Pipe{"": {Stages: []flow.Stage{filterOf("f", "b.**"), retag("a.**", "",
+		"b.x", "c.**"), match("b.**", "x"), match("c.d.**", "y"), match("**", "z")}}}}
 	routes, wrong := f.Routes()
 	if len(wrong) > 0 {
 		t.Fatal(wrong)
 	}
-	// Conditions on events as they came are the routes'. The filter of b.** is for no tag that is left at the end,
-	// which only the order of routes says.
+	// Conditions on events as they came are the routes'. The filter of b.** is for no tag that is left at the end.
 	want := []string{
-		"a.** [w0] tag f > x", "a.** [w1] tag expr > y +", "a.** [w1] tag expr > z", "a.** >", "b.** f > x",
-		"c.d.** > y", "** f? > z",
+		"a.** [w0] tag f > x", "a.** [w1] tag expr > y +", "a.** [w1] tag expr > z", "a.** >",
+		"b.** f > x", "c.d.** > y", "** > z",
 	}
 	if got := shown(routes); !slices.Equal(got, want) {
 		t.Errorf("%q\nwant %q", got, want)
 	}
 	// A step that may change the field that a rule looks at makes it a matter of steps, and z has to be two outputs.
 	touched := &flow.Flow{Pipes: map[string]*flow.Pipe{"": {Stages: []flow.Stage{
-		{
-			Filter: &flow.Filter{
-				Tags: flow.Every(), Steps: []flow.Step{{Kind: "parse", Body: flow.Map{{Key: "field", Value: "log"}}}},
-			},
-		},
+		{Filter: &flow.Filter{Tags: flow.Every(), Steps: []flow.Step{{Kind: "parse", Body: flow.Map{{
+			Key:   "field",
+			Value: "log",
+		}}}}}},
 		retag("a.**", "", "b.x", "c.x"), match("**", "z"),
 	}}}}
 	routes, wrong = touched.Routes()
@@ -201,9 +184,8 @@ func TestRetag(t *testing.T) {
 	if _, wrong := circle.Routes(); len(wrong) == 0 {
 		t.Error("a circle is no mistake")
 	}
-	if _, wrong := (&flow.Flow{
-		Pipes: map[string]*flow.Pipe{"": {Stages: []flow.Stage{match("**", "@none")}}},
-	}).Routes(); len(wrong) != 1 {
+	if _, wrong := (&flow.Flow{Pipes: map[string]*flow.Pipe{"": {Stages: []flow.Stage{match("**",
+		"@none")}}}}).Routes(); len(wrong) != 1 {
 		t.Error("a label that is not there is no mistake")
 	}
 }
@@ -212,7 +194,14 @@ func TestRetag(t *testing.T) {
 func TestCondition(t *testing.T) {
 	all := []string{"", "a", "a.b", "a.b.c", "b", "ab", "a.c", "b.a", "x.y"}
 	for _, patterns := range [][]string{
-		{"a.**"}, {"a.*"}, {"**.a"}, {"a**"}, {"{a,b}.**"}, {"a", "x.*"}, {"**"}, {`a\.b`},
+		{"a.**"},
+		{"a.*"},
+		{"**.a"},
+		{"a**"},
+		{"{a,b}.**"},
+		{"a", "x.*"},
+		{"**"},
+		{`a\.b`},
 	} {
 		code := tags(patterns...).Condition()
 		text, ok := strings.CutPrefix(code, `tag matches "`)
@@ -238,7 +227,8 @@ func TestCondition(t *testing.T) {
 
 func TestExpand(t *testing.T) {
 	for pattern, want := range map[string][]string{
-		"a.{b,c}.d": {"a.b.d", "a.c.d"}, "{a,{b,c}}": {"a", "b", "c"}, "a": {"a"}, "{a": {"{a"}, `a\{b,c}`: {`a\{b,c}`},
+		"a.{b,c}.d": {"a.b.d", "a.c.d"}, "{a,{b,c}}": {"a", "b", "c"},
+		"a": {"a"}, "{a": {"{a"}, `a\{b,c}`: {`a\{b,c}`},
 	} {
 		if got := flow.Expand(pattern); !slices.Equal(got, want) {
 			t.Errorf("%s: %q, want %q", pattern, got, want)

@@ -20,6 +20,7 @@ type way struct {
 	// tags is what their tag may be now; rewritten says that it is another than the one they came with.
 	tags      Tags
 	rewritten bool
+	gone      []string // tags of these patterns have left on another way
 	steps     []Use
 	// since is how many of the steps came before the tag was rewritten last.
 	since int
@@ -52,11 +53,8 @@ func (f *Flow) Routes() ([]*Route, []*syntax.Error) {
 	p := &planner{flow: f, start: f.Start}
 	w := way{match: []string{"**"}, tags: Every()}
 	// Routes to nowhere behind which the search goes on do nothing.
-	entries := slices.DeleteFunc(p.pipe(f.Start, syntax.Place{}, w), func(
-		e entry,
-	) bool {
-		return e.more && len(e.outputs) == 0
-	})
+	entries := slices.DeleteFunc(p.pipe(f.Start, syntax.Place{}, w),
+		func(e entry) bool { return e.more && len(e.outputs) == 0 })
 	apartOutputs(entries)
 	var routes []*Route
 	for i, e := range entries {
@@ -65,46 +63,11 @@ func (f *Flow) Routes() ([]*Route, []*syntax.Error) {
 			return relate(Tags{Patterns: e.way.match}, Tags{Patterns: later.way.match}) != apart
 		})
 		routes = append(routes, &Route{
-			At: e.at, Title: e.title, Match: e.way.match, When: e.way.when, Steps: e.way.steps, Outputs: e.outputs,
-			Continue: more,
+			At: e.at, Title: e.title, Match: e.way.match, When: e.way.when,
+			Steps: e.way.steps, Outputs: e.outputs, Continue: more,
 		})
 	}
 	return merge(withoutLastDrops(routes)), p.wrong
-}
-
-// apartOutputs gives an output that several routes may bring the same event to copies of its own for each: an output
-// takes an event from the first route alone, and a later one may be the one whose steps don't drop it.
-func apartOutputs(entries []entry) {
-	copies := map[*Output]int{}
-	for j := range entries {
-		for k, o := range entries[j].outputs {
-			if !slices.ContainsFunc(entries[:j], func(earlier entry) bool { return earlier.shares(entries[j], o) }) {
-				continue
-			}
-			copies[o]++
-			second := *o
-			second.Copy = copies[o] + 1
-			second.Original = o
-			entries[j].outputs = slices.Clone(entries[j].outputs)
-			entries[j].outputs[k] = &second
-		}
-	}
-}
-
-// shares says whether an event may be brought to the output o by e and by the later one too, and e does not end the
-// search.
-func (e entry) shares(later entry, o *Output) bool {
-	if !e.more || !slices.Contains(e.outputs, o) ||
-		relate(Tags{Patterns: e.way.match}, Tags{Patterns: later.way.match}) == apart {
-		return false
-	}
-	// What one condition takes the other leaves.
-	for _, x := range e.way.when {
-		if slices.Contains(later.way.when, "not ("+x+")") {
-			return false
-		}
-	}
-	return true
 }
 
 // withoutLastDrops leaves out routes at the end that drop what no route would take anyway.
@@ -165,6 +128,9 @@ func (w way) through(f *Filter) way {
 	if len(f.Steps) == 0 {
 		return w
 	}
+	if !w.rewritten && f.Tags.Regex == "" && relate(f.Tags, Tags{Patterns: w.gone}) == inside {
+		return w
+	}
 	use := Use{Filter: f}
 	switch relate(w.tags, f.Tags) {
 	case apart:
@@ -189,6 +155,10 @@ func (w *way) refit() {
 				use.When = ""
 			case overlap:
 			}
+			if use.Filter.Tags.Regex == "" && len(w.gone) > 0 && relate(use.Filter.Tags,
+				Tags{Patterns: w.gone}) == inside {
+				continue
+			}
 		}
 		fit = append(fit, use)
 	}
@@ -198,9 +168,10 @@ func (w *way) refit() {
 // step adds steps that the flow itself needs.
 func (w way) step(at syntax.Place, title, name string, steps ...Step) way {
 	if len(steps) > 0 {
-		w.steps = append(w.steps[:len(w.steps):len(w.steps)], Use{
-			Filter: &Filter{At: at, Title: title, Name: name, Tags: Every(), Steps: steps},
-		})
+		w.steps = append(w.steps[:len(w.steps):len(w.steps)], Use{Filter: &Filter{
+			At: at, Title: title, Name: name,
+			Tags: Every(), Steps: steps,
+		}})
 	}
 	return w
 }
@@ -218,12 +189,14 @@ func (w way) enter(tags Tags, at syntax.Place) (in, others way, some, closed boo
 	in, others = w, w
 	if w.rewritten {
 		yes, no := tags.Condition(), "not ("+tags.Condition()+")"
-		in = in.step(at, "of the new tag", "only-"+tags.name(), Step{
-			Kind: "expr", Body: Map{{Key: "drop", Value: Expression(no)}},
-		})
-		others = others.step(at, "of the new tag", "without-"+tags.name(), Step{
-			Kind: "expr", Body: Map{{Key: "drop", Value: Expression(yes)}},
-		})
+		in = in.step(at, "of the new tag", "only-"+tags.name(), Step{Kind: "expr", Body: Map{{
+			Key:   "drop",
+			Value: Expression(no),
+		}}})
+		others = others.step(at, "of the new tag", "without-"+tags.name(), Step{Kind: "expr", Body: Map{{
+			Key:   "drop",
+			Value: Expression(yes),
+		}}})
 		in.open = true
 		return in, others, true, false
 	}
@@ -233,6 +206,10 @@ func (w way) enter(tags Tags, at syntax.Place) (in, others way, some, closed boo
 		in.when = append(in.when[:len(in.when):len(in.when)], tags.Condition())
 	}
 	in.tags = Tags{Patterns: both}
+	if tags.Regex == "" {
+		others.gone = append(others.gone[:len(others.gone):len(others.gone)], tags.Patterns...)
+		others.refit()
+	}
 	in.refit()
 	if w.open {
 		others.when = append(others.when[:len(others.when):len(others.when)], "not ("+tags.Condition()+")")
@@ -296,7 +273,8 @@ func (p *planner) targets(m *Match, w way) (entries []entry) {
 	}
 	if len(plain) > 0 {
 		entries = append(entries, entry{
-			way: w, outputs: plain, at: m.At, title: m.Title, more: w.open || len(rest) > 0,
+			way: w, outputs: plain, at: m.At, title: m.Title,
+			more: w.open || len(rest) > 0,
 		})
 		p.count++
 	}
@@ -317,12 +295,10 @@ func (p *planner) target(m *Match, t Target, w way) []entry {
 	case t.Null:
 		return []entry{{way: w, at: m.At, title: m.Title, more: w.open}}
 	case t.Output != nil:
-		return []entry{
-			{
-				way:     w.step(t.Output.At, t.Output.Title, "for-"+t.Output.Name, t.Output.Steps...),
-				outputs: []*Output{t.Output}, at: m.At, title: m.Title, more: w.open,
-			},
-		}
+		return []entry{{
+			way:     w.step(t.Output.At, t.Output.Title, "for-"+t.Output.Name, t.Output.Steps...),
+			outputs: []*Output{t.Output}, at: m.At, title: m.Title, more: w.open,
+		}}
 	case t.Retag != nil:
 		return p.retag(m, t.Retag, w)
 	}
@@ -428,14 +404,13 @@ func (p *planner) filters(pipe *Pipe, w way, before int) way {
 			if rule.Keep {
 				continue
 			}
-			if rel == inside && !w.rewritten && rule.When != "" &&
-				!slices.ContainsFunc(w.steps, func(u Use) bool { return u.touches(rule.Field) }) {
+			if rel == inside && !w.rewritten && rule.When != "" && !slices.ContainsFunc(w.steps,
+				func(u Use) bool { return u.touches(rule.Field) }) {
 				w.when = append(w.when[:len(w.when):len(w.when)], "not ("+rule.When+")")
 				continue
 			}
 			w = w.through(&Filter{
-				At: rule.At, Title: "taken by " + s.Match.Title, Name: "not-to-" + rule.Tags.name(), Tags: s.Match.Tags,
-				Steps: rule.Leave,
+				At: rule.At, Title: "taken by " + s.Match.Title, Name: "not-to-" + rule.Tags.name(), Tags: s.Match.Tags, Steps: rule.Leave,
 			})
 		}
 	}

@@ -134,8 +134,8 @@ func relatePatterns(a, b string) relation {
 	if base, ok := strings.CutSuffix(b, ".**"); ok && literalTag(base) && strings.HasPrefix(pa, base+".") {
 		return inside
 	}
-	if base, ok := strings.CutSuffix(b, "**"); ok && literalTag(base) && strings.HasPrefix(pa, base) && base != "" &&
-		!strings.HasSuffix(base, ".") {
+	if base, ok := strings.CutSuffix(b, "**"); ok && literalTag(base) && strings.HasPrefix(pa,
+		base) && base != "" && !strings.HasSuffix(base, ".") {
 		return inside
 	}
 	return overlap

@@ -33,8 +33,7 @@ func (s Step) touches(field string) bool {
 		set, _ := body.Get("set").(Map)
 		return named(set, field)
 	case "parse":
-		return body.Get("into") == nil || body.Get("reserve_data") != nil || root(text(body.Get("field"))) == field ||
-			root(text(body.Get("into"))) == field
+		return body.Get("into") == nil || body.Get("reserve_data") != nil || root(text(body.Get("field"))) == field || root(text(body.Get("into"))) == field
 	case "modify":
 		return body.modifies(field)
 	}
@@ -55,19 +54,15 @@ func (m Map) modifies(field string) bool {
 		case "tag":
 		case "set", "set_if_missing", "rename", "convert":
 			inner, _ := p.Value.(Map)
-			if named(inner, field) || slices.ContainsFunc(inner, func(
-				q Pair,
-			) bool {
-				return p.Key == "rename" && root(text(q.Value)) == field
-			}) {
+			if named(inner, field) || slices.ContainsFunc(inner,
+				func(q Pair) bool { return p.Key == "rename" && root(text(q.Value)) == field }) {
 				return true
 			}
 		case "remove":
 			all, _ := p.Value.([]any)
-			if slices.ContainsFunc(all, func(
-				v any,
-			) bool {
-				return root(text(v)) == field || strings.ContainsAny(text(v), "*?")
+			if slices.ContainsFunc(all, func(v any) bool {
+				return root(text(v)) == field || strings.ContainsAny(text(v),
+					"*?")
 			}) {
 				return true
 			}

@@ -65,8 +65,9 @@ func (r *reader) include(from, name string, at syntax.Place) error {
 	paths := r.files.Match(name, filepath.Dir(from))
 	if len(paths) == 0 {
 		r.out.Missing = append(r.out.Missing, &syntax.Error{
-			At: at, Reason: "include of " + name + ": there is no such file here",
-			Hint: "put it there and convert again; what it says is not in the result",
+			At:     at,
+			Reason: "include of " + name + ": there is no such file here", Hint: "put it there and convert " +
+				"again; what it says is not in the result",
 		})
 	}
 	for _, path := range paths {
@@ -98,7 +99,8 @@ func (r *reader) classic(path, text string) error {
 				}
 			}
 			section = &syntax.Section{
-				Name: strings.ToLower(strings.TrimSpace(trimmed[1 : len(trimmed)-1])), At: at, Raw: []string{line},
+				Name: strings.ToLower(strings.TrimSpace(trimmed[1 : len(trimmed)-1])), At: at,
+				Raw: []string{line},
 			}
 			r.out.Sections = append(r.out.Sections, section)
 		case section == nil:
@@ -114,7 +116,8 @@ func (r *reader) classic(path, text string) error {
 			}
 			section.Raw = append(section.Raw, line)
 			section.Entries = append(section.Entries, syntax.Entry{
-				Key: strings.ToLower(key), Value: r.value(value, at), At: at,
+				Key: strings.ToLower(key), Value: r.value(value, at),
+				At: at,
 			})
 		}
 	}
@@ -137,7 +140,8 @@ func (r *reader) directive(path, line string, at syntax.Place) error {
 		return nil
 	}
 	return &syntax.Error{
-		At: at, Reason: fmt.Sprintf("%.40q is no directive", name), Hint: "Fluent Bit has @INCLUDE and @SET",
+		At: at, Reason: fmt.Sprintf("%.40q is no directive", name),
+		Hint: "Fluent Bit has @INCLUDE and @SET",
 	}
 }
 

@@ -46,7 +46,12 @@ func Convert(f *File, parsers []*syntax.Section, notes *settings.Notes) *flow.Ol
 	pipe := c.old.Flow.Pipes[""]
 	for _, s := range f.Sections {
 		switch s.Name {
-		case "input", "parser", "multiline_parser":
+		case "parser", "multiline_parser":
+			if c.old.Parsers == nil {
+				c.old.Parsers = map[string][][]string{}
+			}
+			c.old.Parsers[s.Name+"s"] = append(c.old.Parsers[s.Name+"s"], s.Raw)
+		case "input":
 		case "service":
 			c.service(s)
 		case "filter":
@@ -54,9 +59,10 @@ func Convert(f *File, parsers []*syntax.Section, notes *settings.Notes) *flow.Ol
 				pipe.Stages = append(pipe.Stages, stage)
 			}
 		case "output":
-			pipe.Stages = append(pipe.Stages, flow.Stage{
-				Match: &flow.Match{At: s.At, Title: title(s), Tags: c.tags(s), Targets: c.output(s)},
-			})
+			pipe.Stages = append(pipe.Stages, flow.Stage{Match: &flow.Match{
+				At: s.At, Title: title(s), Tags: c.tags(s),
+				Targets: c.output(s),
+			}})
 		case "plugin", "plugins":
 			c.notes.Lose(s.At, "["+strings.ToUpper(s.Name)+"]", "plugins in Go and C are not loaded",
 				"see what their outputs became")
@@ -134,8 +140,8 @@ func (c *converter) service(s *syntax.Section) {
 	for _, raw := range s.Raw {
 		trimmed := strings.TrimSpace(raw)
 		key, _, _ := strings.Cut(strings.ReplaceAll(strings.ToLower(trimmed), ":", " "), " ")
-		if trimmed == "" || trimmed[0] == '[' || key == "service" ||
-			strings.HasPrefix(key, "storage.") && key != "storage.metrics" || strings.HasPrefix(key, "scheduler.") {
+		if trimmed == "" || trimmed[0] == '[' || key == "service" || strings.HasPrefix(key,
+			"storage.") && key != "storage.metrics" || strings.HasPrefix(key, "scheduler.") {
 			continue
 		}
 		c.old.Service = append(c.old.Service, raw)
@@ -147,8 +153,7 @@ func (c *converter) input(s *syntax.Section) {
 	switch kind(s) {
 	case "forward":
 		c.forwardInput(s)
-	case "fluentbit_metrics", "prometheus_scrape", "node_exporter_metrics", "process_exporter_metrics",
-		"podman_metrics", "statsd", "event_type":
+	case "fluentbit_metrics", "prometheus_scrape", "node_exporter_metrics", "process_exporter_metrics", "podman_metrics", "statsd", "event_type":
 		c.notes.Lose(s.At, title(s), "metrics are no events of logs", "leave them to something else")
 	case "storage_backlog", "emitter":
 	default:

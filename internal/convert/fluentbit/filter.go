@@ -57,11 +57,10 @@ func (c *converter) filter(s *syntax.Section) (flow.Stage, bool) {
 		c.notes.Lose(s.At, title(s), "no metrics are made of events", "let the agents make them")
 		return flow.Stage{}, false
 	case "rewrite_tag":
-		return flow.Stage{
-			Match: &flow.Match{
-				At: s.At, Title: title(s), Tags: tags, Targets: []flow.Target{{Retag: c.rewriteTag(s, tags)}},
-			},
-		}, true
+		return flow.Stage{Match: &flow.Match{
+			At: s.At, Title: title(s), Tags: tags, Raw: s.Raw,
+			Targets: []flow.Target{{Retag: c.rewriteTag(s, tags)}},
+		}}, true
 	}
 	f := &flow.Filter{At: s.At, Title: title(s), Tags: tags, Raw: s.Raw, AgentOnly: agentFilters()[kind(s)]}
 	read := filters()[kind(s)]
@@ -206,9 +205,8 @@ func text(r *settings.Reader, v syntax.Value, cut string) string {
 			r.Notes.NeedEnv(p.Env, "as for the old program; "+v.At.String())
 			b.WriteString("${env:" + p.Env + "}")
 		case i == 0:
-			b.WriteString(
-				flow.LiteralTemplate(strings.TrimLeft(strings.TrimPrefix(strings.TrimLeft(p.Text, " "), cut), " ")),
-			)
+			b.WriteString(flow.LiteralTemplate(strings.TrimLeft(strings.TrimPrefix(strings.TrimLeft(p.Text, " "), cut),
+				" ")))
 		default:
 			b.WriteString(flow.LiteralTemplate(p.Text))
 		}
@@ -273,13 +271,10 @@ func (c *converter) nest(r *settings.Reader) []flow.Step {
 			r.Notes.Lose(r.At, r.Title, "it has no Wildcard and Nest_under", "write both")
 			return nil
 		}
-		return []flow.Step{
-			{
-				Kind: "modify", Body: flow.Map{
-					{Key: "move_under", Value: flow.Map{{Key: ruby.Path([]string{under}), Value: wildcards}}},
-				},
-			},
-		}
+		return []flow.Step{{Kind: "modify", Body: flow.Map{{
+			Key:   "move_under",
+			Value: flow.Map{{Key: ruby.Path([]string{under}), Value: wildcards}},
+		}}}}
 	case "lift":
 		under, _ := r.Plain("nested_under")
 		if under == "" {
@@ -287,24 +282,18 @@ func (c *converter) nest(r *settings.Reader) []flow.Step {
 			return nil
 		}
 		field, access := ruby.Path([]string{under}), ruby.Field([]string{under})
-		body := flow.Map{
-			{Key: "field", Value: "_lifted"},
-			{Key: "format", Value: "json"},
-			{Key: "time", Value: flow.Map{{Key: "key", Value: ""}}},
-		}
+		body := flow.Map{{Key: "field", Value: "_lifted"}, {Key: "format", Value: "json"}, {
+			Key:   "time",
+			Value: flow.Map{{Key: "key", Value: ""}},
+		}}
 		if prefix != "" {
 			body = body.With("prefix", prefix)
 		}
 		return []flow.Step{
-			{
-				Kind: "expr",
-				Body: flow.Map{
-					{
-						Key:   "set",
-						Value: flow.Map{{Key: "_lifted", Value: "toJSON(" + access + ")"}, {Key: field, Value: "nil"}},
-					},
-				}, When: access + " != nil", Note: "The members of " + under + " become fields.",
-			},
+			{Kind: "expr", Body: flow.Map{{Key: "set", Value: flow.Map{{
+				Key:   "_lifted",
+				Value: "toJSON(" + access + ")",
+			}, {Key: field, Value: "nil"}}}}, When: access + " != nil", Note: "The members of " + under + " become fields."},
 			{Kind: "parse", Body: body, When: "record._lifted != nil"},
 		}
 	}
@@ -327,16 +316,10 @@ func (c *converter) throttle(r *settings.Reader) []flow.Step {
 	if interval != "1s" {
 		r.Lose("interval", "rates are events a second", "divide Rate by the seconds of Interval")
 	}
-	return []flow.Step{
-		{
-			Kind: "throttle",
-			Body: flow.Map{
-				{Key: "rate", Value: rate},
-				{Key: "interval", Value: strconv.Itoa(window) + "s"},
-				{Key: "burst", Value: rate * window},
-			},
-		},
-	}
+	return []flow.Step{{Kind: "throttle", Body: flow.Map{{Key: "rate", Value: rate}, {
+		Key:   "interval",
+		Value: strconv.Itoa(window) + "s",
+	}, {Key: "burst", Value: rate * window}}}}
 }
 
 func (c *converter) typeConverter(r *settings.Reader) []flow.Step {
@@ -362,112 +345,4 @@ func (c *converter) typeConverter(r *settings.Reader) []flow.Step {
 		return nil
 	}
 	return []flow.Step{{Kind: "expr", Body: flow.Map{{Key: "set", Value: set}}}}
-}
-
-// rewriteTag reads the rules of rewrite_tag.
-func (c *converter) rewriteTag(s *syntax.Section, tags flow.Tags) *flow.Retag {
-	r := c.reader(s)
-	r.Ignore("emitter_name", "emitter_storage.type", "emitter_mem_buf_limit", "recursive_action")
-	retag := &flow.Retag{}
-	for _, v := range r.All("rule") {
-		words := strings.Fields(v.Shown())
-		if len(words) < 3 {
-			r.Notes.Lose(v.At, r.Title+" rule", "it is not a field, an expression, a tag and whether to keep",
-				"write all four")
-			continue
-		}
-		keep := len(words) > 3 && strings.EqualFold(words[len(words)-1], "true")
-		path, ok := accessor(words[0])
-		if !ok {
-			r.Notes.Lose(v.At, r.Title+" rule", "the field "+words[0]+" can't be read", "write a route with when")
-			continue
-		}
-		re, ok := c.pattern(r, v, words[1])
-		if !ok {
-			continue
-		}
-		steps, like := newTag(words[2], ruby.Field(path), re, tags)
-		on := flow.Map{{Key: ruby.Path(path), Value: flow.Literal(re)}}
-		access := ruby.Field(path)
-		rule := flow.Rule{
-			At: v.At, Keep: keep, Set: steps, Tags: flow.Tags{Patterns: like}, Field: ruby.Path(path),
-			When:  access + " != nil and string(" + access + ") matches " + flow.Quote(re),
-			Take:  []flow.Step{{Kind: "grep", Body: flow.Map{{Key: "include", Value: on}}}},
-			Leave: []flow.Step{{Kind: "grep", Body: flow.Map{{Key: "exclude", Value: on}}}},
-		}
-		if empty, err := regexp.MatchString(re, ""); err == nil && empty {
-			rule.Take = append(rule.Take, flow.Step{
-				Kind: "expr", Body: flow.Map{{Key: "drop", Value: access + " == nil"}},
-			})
-			rule.Leave[0].When = access + " != nil"
-		}
-		retag.Rules = append(retag.Rules, rule)
-	}
-	r.Done()
-	if len(retag.Rules) == 0 {
-		c.notes.Lose(s.At, title(s), "it has no rule that can be said", "write routes by hand")
-	}
-	return retag
-}
-
-// newTag reads a tag with $TAG, $TAG[1], $0, $1 and $field['x'].
-func newTag(tag, access, re string, old flow.Tags) (steps []flow.Step, like []string) {
-	var parts []string
-	var template strings.Builder
-	simple := true
-	like = []string{""}
-	extend := func(endings ...string) {
-		var all []string
-		for _, l := range like {
-			for _, e := range endings {
-				all = append(all, strings.ReplaceAll(l+e, "****", "**"))
-			}
-		}
-		like = all[:min(len(all), 64)]
-	}
-	for rest := tag; rest != ""; {
-		m := regexp.MustCompile(
-			`^(?:\$TAG\[(\d+)\]|\$(TAG)|\$(\d)|\$([A-Za-z_][A-Za-z0-9_]*(?:\['[^']+'\])*)|([^$]+))`,
-		).FindStringSubmatch(rest)
-		if m == nil {
-			m = []string{rest[:1], "", "", "", "", rest[:1]}
-		}
-		rest = rest[len(m[0]):]
-		switch {
-		case m[1] != "":
-			parts = append(parts, `split(tag, ".")[`+m[1]+"]")
-			template.WriteString("{tag[" + m[1] + "]}")
-			extend("**")
-		case m[2] != "":
-			parts = append(parts, "tag")
-			template.WriteString("{tag}")
-			extend(old.Patterns...)
-		case m[3] != "":
-			simple = false
-			parts = append(parts,
-				"replacePattern(string("+access+"), "+flow.Quote("(?s)^.*?(?:"+re+").*$")+", "+
-					flow.Quote("${"+m[3]+"}")+")")
-			extend("**")
-		case m[4] != "":
-			path, _ := accessor("$" + m[4])
-			parts = append(parts, "string("+ruby.Field(path)+` ?? "")`)
-			template.WriteString("{record." + ruby.Path(path) + "}")
-			extend("**")
-		default:
-			parts = append(parts, flow.Quote(m[5]))
-			template.WriteString(flow.LiteralTemplate(m[5]))
-			extend(strings.NewReplacer("*", `\*`, "{", `\{`, "}", `\}`).Replace(m[5]))
-		}
-	}
-	if simple {
-		return []flow.Step{{Kind: "modify", Body: flow.Map{{Key: "tag", Value: template.String()}}}}, like
-	}
-	return []flow.Step{
-		{
-			Kind: "expr", Body: flow.Map{
-				{Key: "set", Value: flow.Map{{Key: "_tag", Value: flow.Expression(strings.Join(parts, " + "))}}},
-			},
-		},
-		{Kind: "modify", Body: flow.Map{{Key: "tag", Value: "{record._tag}"}, {Key: "remove", Value: []any{"_tag"}}}},
-	}, like
 }

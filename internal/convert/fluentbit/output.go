@@ -16,6 +16,7 @@ func outputs() map[string]func(*converter, *settings.Reader, *flow.Output) {
 		"es":               (*converter).elasticsearch,
 		"opensearch":       (*converter).elasticsearch,
 		"forward":          (*converter).forward,
+		"kafka":            (*converter).kafka,
 		"kinesis_firehose": (*converter).firehose,
 		"firehose":         (*converter).firehose,
 		"kinesis_streams":  (*converter).kinesis,
@@ -75,7 +76,7 @@ func (c *converter) common(r *settings.Reader, o *flow.Output) {
 			r.Ignore(e.Key)
 		}
 	}
-	r.Ignore("tls", "tls.verify", "storage.type", "mem_buf_limit", "buffer_size", "time_key_format",
+	r.Ignore("extra_user_agent", "tls", "tls.verify", "storage.type", "mem_buf_limit", "buffer_size", "time_key_format",
 		"buffer_chunk_size", "trace_output", "trace_error", "json_date_key", "json_date_format", "format",
 		"auto_retry_requests", "sts_endpoint", "profile", "http2")
 	if n, ok := r.Int("workers"); ok && n > 0 {
@@ -145,9 +146,7 @@ func (c *converter) named(r *settings.Reader, key string) (string, bool) {
 func nameTemplate(text string) string {
 	var b strings.Builder
 	for text != "" {
-		m := regexp.MustCompile(
-			`^(?:\$TAG\[(\d+)\]|\$(TAG)|\$\(?([A-Za-z_][A-Za-z0-9_]*(?:\[['"][^'"]+['"]\])*)\)?|([^$]+))`,
-		).FindStringSubmatch(text)
+		m := regexp.MustCompile(`^(?:\$TAG\[(\d+)\]|\$(TAG)|\$\(?([A-Za-z_][A-Za-z0-9_]*(?:\[['"][^'"]+['"]\])*)\)?|([^$]+))`).FindStringSubmatch(text)
 		if m == nil {
 			m = []string{text[:1], "", "", "", text[:1]}
 		}
@@ -169,7 +168,9 @@ func nameTemplate(text string) string {
 
 func fields(o *flow.Output, time, tag string) {
 	o.Settings = o.Settings.With("fields", flow.Map{
-		{Key: "time", Value: time}, {Key: "tag", Value: tag}, {Key: "cluster", Value: ""},
+		{Key: "time", Value: time},
+		{Key: "tag", Value: tag},
+		{Key: "cluster", Value: ""},
 	})
 }
 
@@ -197,27 +198,43 @@ func (c *converter) elasticsearch(r *settings.Reader, o *flow.Output) {
 		scheme, host = s, rest
 	}
 	url := scheme + "://" + host + ":" + port + path
-	if r.Has("cloud_id") {
-		r.Lose("cloud_id", "hosts are addresses",
-			"write the deployment's endpoint of Elasticsearch, https://….es.….cloud.es.io:443, into hosts")
-		url = "https://elasticsearch.invalid:9243"
+	if id, ok := r.Text("cloud_id"); ok {
+		o.Settings = o.Settings.With("cloud_id", id)
+	} else {
+		o.Settings = o.Settings.With("hosts", []any{url})
 	}
-	o.Settings = o.Settings.With("hosts", []any{url})
 	if user, ok := r.Text("http_user"); ok {
 		o.Settings = o.Settings.With("username", user)
 	}
 	if password, ok := r.Secret("http_passwd", o.Name+"-password"); ok {
 		o.Settings = o.Settings.With("password", password)
 	}
-	if r.Has("cloud_auth") {
-		r.Lose("cloud_auth", "it is a name and a password in one", "write username and password")
+	if v, ok := r.Value("cloud_auth"); ok {
+		user, password, found := strings.Cut(v.Shown(), ":")
+		if _, plain := v.Plain(); plain && found {
+			o.Settings = o.Settings.With("username", flow.Literal(user)).
+				With("password", r.Notes.SecretFile(o.Name+"-password", syntax.Literal(password, v.At),
+					"what is behind the colon of cloud_auth at "+v.At.String()))
+		} else {
+			r.Lose("cloud_auth", "it is a name and a password in one", "write username and password")
+		}
 	}
 	if key, ok := r.Secret("http_api_key", o.Name+"-api-key"); ok {
 		o.Settings = o.Settings.With("api_key", key)
 	}
 	if r.Bool("aws_auth", false) {
-		r.Lose("aws_auth", "requests are not signed for AWS",
-			"use a user of the domain's own, with username and password, or a proxy that signs")
+		var m flow.Map
+		for _, p := range [...]struct{ old, key string }{
+			{"aws_region", "region"},
+			{"aws_service_name", "service"},
+			{"aws_role_arn", "role_arn"},
+			{"aws_external_id", "external_id"},
+		} {
+			if text, ok := r.Text(p.old); ok {
+				m = m.With(p.key, text)
+			}
+		}
+		o.Settings = o.Settings.With("aws", m)
 	}
 	r.Ignore("aws_auth", "aws_region", "aws_role_arn", "aws_external_id", "aws_service_name", "aws_sts_endpoint",
 		"aws_profile")

@@ -14,17 +14,18 @@ import (
 // usual is parsers that come with Fluent Bit and have a format of their own here.
 func usual() map[string]flow.Map {
 	format := func(name string) flow.Map { return flow.Map{{Key: "format", Value: name}} }
-	docker := flow.Map{
-		{Key: "format", Value: "json"},
-		{
-			Key: "time", Value: flow.Map{
-				{Key: "key", Value: "time"}, {Key: "format", Value: "%Y-%m-%dT%H:%M:%S.%L"}, {Key: "keep", Value: true},
-			},
-		},
-	}
+	docker := flow.Map{{Key: "format", Value: "json"}, {Key: "time", Value: flow.Map{
+		{Key: "key", Value: "time"},
+		{Key: "format", Value: "%Y-%m-%dT%H:%M:%S.%L"},
+		{Key: "keep", Value: true},
+	}}}
 	return map[string]flow.Map{
 		"json": docker[:1], "docker": docker, "cri": append(format("cri"), flow.Pair{
-			Key: "join", Value: flow.Map{{Key: "enabled", Value: false}},
+			Key: "join",
+			Value: flow.Map{{
+				Key:   "enabled",
+				Value: false,
+			}},
 		}), "nginx": format("nginx"), "apache2": format("apache2"), "apache": format("apache2"),
 		"syslog-rfc5424": format("syslog"), "syslog-rfc3164": format("syslog"), "logfmt": format("logfmt"),
 		"k8s-nginx-ingress": format("ingress_nginx"), "envoy": format("envoy"), "istio-envoy-proxy": format("envoy"),
@@ -63,8 +64,8 @@ func (c *converter) parser(r *settings.Reader) (steps []flow.Step) {
 			step.When = ruby.Field(path) + " != nil"
 			if tail.Get("keep") != nil {
 				r.Notes.Lose(v.At, r.Title+" parser "+name,
-					"its text stays in the record, so that it may be read twice",
-					"leave Preserve_Key out, or write the steps by hand")
+					"its text stays in the record, so that it may be read twice", "leave Preserve_Key out, or "+
+						"write the steps by hand")
 			}
 		}
 		steps = append(steps, step)
@@ -117,7 +118,8 @@ func (c *converter) format(r *settings.Reader, v syntax.Value, name string) (flo
 		for _, t := range strings.Fields(types) {
 			name, kind, _ := strings.Cut(t, ":")
 			to := map[string]string{
-				"integer": "integer", "int": "integer", "float": "float", "bool": "bool", "hex": "",
+				"integer": "integer", "int": "integer", "float": "float", "bool": "bool",
+				"hex": "",
 			}[strings.ToLower(kind)]
 			if to != "" {
 				all = append(all, flow.Literal(name+":"+to))
@@ -199,10 +201,8 @@ func (c *converter) multiline(r *settings.Reader) []flow.Step {
 			steps = append(steps, flow.Step{Kind: "join", Body: joinField(field)})
 		case c.joiners[name] != nil:
 			if body, ok := c.joiner(r, c.joiners[name], field); ok {
-				steps = append(steps, flow.Step{
-					Kind: "multiline", Body: body.With("key", "{tag}/{record.stream|}").With("max_wait", wait),
-					Note: "parser " + name,
-				})
+				steps = append(steps, flow.Step{Kind: "multiline", Body: body.With("key",
+					"{tag}/{record.stream|}").With("max_wait", wait), Note: "parser " + name})
 			}
 		case formats[name] != "":
 			known = append(known, formats[name])
@@ -215,15 +215,10 @@ func (c *converter) multiline(r *settings.Reader) []flow.Step {
 		if len(known) > 1 {
 			format = "all"
 		}
-		steps = append(steps, flow.Step{
-			Kind: "multiline",
-			Body: flow.Map{
-				{Key: "field", Value: field},
-				{Key: "format", Value: format},
-				{Key: "key", Value: "{tag}/{record.stream|}"},
-				{Key: "max_wait", Value: wait},
-			},
-		})
+		steps = append(steps, flow.Step{Kind: "multiline", Body: flow.Map{{Key: "field", Value: field}, {
+			Key:   "format",
+			Value: format,
+		}, {Key: "key", Value: "{tag}/{record.stream|}"}, {Key: "max_wait", Value: wait}}})
 	}
 	return steps
 }

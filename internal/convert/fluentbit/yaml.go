@@ -142,7 +142,8 @@ func (y *yamlReader) section(name string, start, n *yaml.Node) {
 			for _, item := range value.Content {
 				if item.Kind == yaml.ScalarNode {
 					s.Entries = append(s.Entries, syntax.Entry{
-						Key: k, Value: y.value(item.Value, y.at(item)), At: y.at(item),
+						Key: k, Value: y.value(item.Value, y.at(item)),
+						At: y.at(item),
 					})
 					continue
 				}
@@ -169,9 +170,8 @@ func (y *yamlReader) section(name string, start, n *yaml.Node) {
 func (y *yamlReader) flat(s *syntax.Section, n *yaml.Node) {
 	_ = pairs(n, func(key, value *yaml.Node) error { // it returns none
 		if value.Kind == yaml.ScalarNode {
-			s.Entries = append(s.Entries, syntax.Entry{
-				Key: strings.ToLower(key.Value), Value: y.value(value.Value, y.at(value)), At: y.at(key),
-			})
+			s.Entries = append(s.Entries, syntax.Entry{Key: strings.ToLower(key.Value), Value: y.value(value.Value,
+				y.at(value)), At: y.at(key)})
 			return nil
 		}
 		child := &syntax.Section{Name: strings.ToLower(key.Value), At: y.at(key)}

@@ -28,15 +28,16 @@ func (c *converter) aws(r *settings.Reader, o *flow.Output, endpoint string) {
 	if r.Has("aws_key_id") || r.Has("aws_sec_key") || r.Has("aws_secret_key") {
 		r.Ignore("aws_key_id", "aws_sec_key", "aws_secret_key", "aws_ses_token")
 		r.Notes.Say(r.At, r.Title+" aws_key_id",
-			"credentials come from the environment, a profile, IRSA or the instance",
-			"set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give it a role")
+			"credentials come from the environment, a profile, IRSA or the instance", "set AWS_ACCESS_KEY_ID "+
+				"and AWS_SECRET_ACCESS_KEY, or give it a role")
 		r.Notes.NeedEnv("AWS_ACCESS_KEY_ID", "aws_key_id of "+r.At.String()+", unless it has a role")
 		r.Notes.NeedEnv("AWS_SECRET_ACCESS_KEY", "aws_sec_key of "+r.At.String()+", unless it has a role")
 	}
 	role, hasRole := r.Text("aws_sts_role_arn")
 	external, _ := r.Text("aws_sts_external_id")
 	for _, name := range [...]string{
-		"assume_role_credentials", "web_identity_credentials", "shared_credentials", "instance_profile_credentials",
+		"assume_role_credentials", "web_identity_credentials", "shared_credentials",
+		"instance_profile_credentials",
 	} {
 		s := r.Child(name)
 		if s == nil {
@@ -198,15 +199,15 @@ func (c *converter) s3(r *settings.Reader, o *flow.Output) {
 	path, _ := c.named(r, "path")
 	key := path
 	if format, ok := c.named(r, "s3_object_key_format"); ok {
-		key = s3Key(format, path)
+		slice, ok := r.Text("time_slice_format")
+		if !ok {
+			slice = "%Y%m%d"
+		}
+		key = s3Key(format, path, slice)
 		r.Notes.Say(r.At, r.Title+" s3_object_key_format",
 			"what is behind the last / of an object's name, a time and a number, is the aggregator's own", "")
 	}
-	if slice, ok := r.Text("time_slice_format"); ok {
-		key = strings.ReplaceAll(key, "\x00", slice)
-	} else {
-		key = strings.ReplaceAll(key, "\x00", "%Y%m%d")
-	}
+	r.Ignore("time_slice_format")
 	if !strings.HasSuffix(key, "/") && key != "" {
 		key += "/"
 	}
@@ -228,12 +229,10 @@ func (c *converter) s3(r *settings.Reader, o *flow.Output) {
 	if r.Bool("force_path_style", false) {
 		o.Settings = o.Settings.With("path_style", true)
 	}
-	for _, p := range [...]struct{ old, key string }{
-		{"storage_class", "storage_class"},
-		{"use_server_side_encryption", "server_side_encryption"},
-		{"ssekms_key_id", "kms_key_id"},
-		{"acl", "acl"},
-	} {
+	for _, p := range [...]struct{ old, key string }{{"storage_class", "storage_class"}, {
+		"use_server_side_encryption",
+		"server_side_encryption",
+	}, {"ssekms_key_id", "kms_key_id"}, {"acl", "acl"}} {
 		if text, ok := r.Plain(p.old); ok {
 			o.Settings = o.Settings.With(p.key, text)
 		}
@@ -266,10 +265,9 @@ func (c *converter) s3(r *settings.Reader, o *flow.Output) {
 	fieldsOff(o, time, tag)
 }
 
-// s3Key writes the format of an object's name as a prefix: what is in front of the last slash. Its time slice is a
-// mark.
-func s3Key(format, path string) string {
-	format = strings.NewReplacer("%{{path}}", path, "%{{time_slice}}", "\x00", "%{{file_extension}}", "", "%{{index}}",
+// s3Key writes the format of an object's name as a prefix: what is in front of the last slash.
+func s3Key(format, path, slice string) string {
+	format = strings.NewReplacer("%{{path}}", path, "%{{time_slice}}", slice, "%{{file_extension}}", "", "%{{index}}",
 		"", "%{{hostname}}", "", "%{{uuid_flush}}", "", "%{{hex_random}}", "", "%{{uuid_hash}}", "").Replace(format)
 	if i := strings.LastIndexByte(format, '/'); i >= 0 {
 		return format[:i+1]

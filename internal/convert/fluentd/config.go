@@ -95,8 +95,7 @@ func (c *converter) sources(sections []*syntax.Section) {
 		case "forward", "secure_forward", "unix":
 			c.forwardInput(s)
 			labels[label] = true
-		case "monitor_agent", "prometheus", "prometheus_monitor", "prometheus_output_monitor",
-			"prometheus_tail_monitor", "debug_agent":
+		case "monitor_agent", "prometheus", "prometheus_monitor", "prometheus_output_monitor", "prometheus_tail_monitor", "debug_agent":
 			c.old.Status = true
 			c.notes.Say(s.At, title(s), "the aggregator serves metrics and its state by itself, at status.address", "")
 		case "":
@@ -133,10 +132,10 @@ func (c *converter) splitStart(labels []string) {
 	for _, label := range labels {
 		if label != c.old.Flow.Start {
 			c.notes.Lose(syntax.Place{File: c.old.File}, "inputs with @label "+label,
-				"inputs lead to different labels, and routes know tags and clusters alone: all events are taken "+
-					"for those of "+shownLabel(c.old.Flow.Start),
-				"convert a file for each, or give the agents of each input a cluster of its own and name it "+
-					"in the routes")
+				"inputs lead to different labels, and routes know tags and clusters alone: all events are "+
+					"taken for those of "+shownLabel(c.old.Flow.Start),
+				"convert a file for each, or give the agents of each input a cluster of its own and name it in "+
+					"the routes")
 		}
 	}
 }
@@ -231,12 +230,13 @@ func (c *converter) stage(label string, s *syntax.Section) {
 		}
 		return
 	}
-	m := &flow.Match{At: s.At, Title: title(s), Tags: c.tags(s)}
+	m := &flow.Match{At: s.At, Title: title(s), Tags: c.tags(s), Raw: s.Raw}
 	if kind(s) == "detect_exceptions" && s.Text("remove_tag_prefix") == "" {
 		r := c.reader(s)
-		pipe.Stages = append(pipe.Stages, flow.Stage{
-			Filter: &flow.Filter{At: s.At, Title: title(s), Tags: m.Tags, Steps: c.detectExceptions(r), Raw: s.Raw},
-		})
+		pipe.Stages = append(pipe.Stages, flow.Stage{Filter: &flow.Filter{
+			At: s.At, Title: title(s), Tags: m.Tags,
+			Steps: c.detectExceptions(r), Raw: s.Raw,
+		}})
 		r.IgnoreSections("buffer")
 		r.Done()
 		return
@@ -349,6 +349,9 @@ func outputs() map[string]func(*converter, *settings.Reader, *flow.Output) {
 		"opensearch":                 (*converter).elasticsearch,
 		"opensearch_data_stream":     (*converter).elasticsearch,
 		"kinesis_firehose":           (*converter).firehose,
+		"kafka2":                     (*converter).kafka,
+		"kafka_buffered":             (*converter).kafka,
+		"rdkafka2":                   (*converter).kafka,
 		"kinesis_streams":            (*converter).kinesis,
 		"kinesis_streams_aggregated": (*converter).kinesis,
 		"cloudwatch_logs":            (*converter).cloudwatch,

@@ -1,17 +1,26 @@
 package fluentd
 
 import (
+	"encoding/json"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/seed-afc6a195/aggregator/internal/convert/flow"
 	"github.com/seed-afc6a195/aggregator/internal/convert/ruby"
 	"github.com/seed-afc6a195/aggregator/internal/convert/settings"
+	"github.com/seed-afc6a195/aggregator/internal/convert/syntax"
 )
 
 // elasticsearch reads elasticsearch, opensearch and their data streams.
 func (c *converter) elasticsearch(r *settings.Reader, o *flow.Output) {
 	o.Type = "elasticsearch"
-	o.Settings = o.Settings.With("hosts", c.hosts(r))
+	if id, ok := r.Text("cloud_id"); ok {
+		o.Settings = o.Settings.With("cloud_id", id)
+		r.Ignore("host", "port", "scheme", "path", "hosts")
+	} else {
+		o.Settings = o.Settings.With("hosts", c.hosts(r))
+	}
 	c.login(r, o)
 	c.esTLS(r, o)
 	if strings.HasPrefix(kind(r.Section), "opensearch") {
@@ -63,9 +72,10 @@ func (c *converter) elasticsearch(r *settings.Reader, o *flow.Output) {
 		if !ok {
 			sep = "_"
 		}
-		o.Steps = append(o.Steps, flow.Step{
-			Kind: "modify", Body: flow.Map{{Key: "flatten", Value: flow.Map{{Key: "separator", Value: sep}}}},
-		})
+		o.Steps = append(o.Steps, flow.Step{Kind: "modify", Body: flow.Map{{
+			Key:   "flatten",
+			Value: flow.Map{{Key: "separator", Value: sep}},
+		}}})
 	}
 }
 
@@ -80,11 +90,6 @@ func (c *converter) hosts(r *settings.Reader) []any {
 	}
 	if text, ok := r.Text("path"); ok {
 		path = "/" + strings.Trim(text, "/")
-	}
-	if r.Has("cloud_id") {
-		r.Lose("cloud_id", "hosts are addresses",
-			"write the deployment's endpoint of Elasticsearch, https://….es.….cloud.es.io:443, into hosts")
-		return []any{"https://elasticsearch.invalid:9243"}
 	}
 	var all []any
 	if text, ok := r.Text("hosts"); ok {
@@ -135,25 +140,73 @@ func (c *converter) login(r *settings.Reader, o *flow.Output) {
 	if key, ok := r.Secret("api_key", o.Name+"-api-key"); ok {
 		o.Settings = o.Settings.With("api_key", key)
 	}
-	if r.Has("cloud_auth") {
-		r.Lose("cloud_auth", "it is a name and a password in one", "write username and password")
-	}
-	if r.Has("custom_headers") {
-		r.Lose("custom_headers", "requests have no other headers",
-			"use api_key or bearer_token where they are for logging in")
-	}
-	if s := r.Child("endpoint"); s != nil {
-		r.Notes.Lose(s.At, r.Title+" <endpoint>", "requests are not signed for AWS",
-			"use a user of the domain's own, with username and password, or a proxy that signs")
-		if url := s.Text("url"); url != "" {
-			o.Settings = o.Settings.With("hosts", []any{flow.Literal(strings.TrimSuffix(url, "/"))})
+	if v, ok := r.Value("cloud_auth"); ok {
+		user, password, found := strings.Cut(v.Shown(), ":")
+		if _, plain := v.Plain(); plain && found {
+			o.Settings = o.Settings.With("username", flow.Literal(user)).
+				With("password", r.Notes.SecretFile(o.Name+"-password", syntax.Literal(password, v.At),
+					"what is behind the colon of cloud_auth at "+v.At.String()))
+		} else {
+			r.Lose("cloud_auth", "it is a name and a password in one", "write username and password")
 		}
 	}
+	if v, ok := r.Value("custom_headers"); ok {
+		c.headers(r, o, v)
+	}
+	if s := r.Child("endpoint"); s != nil {
+		c.signed(r, o, s)
+	}
+}
+
+// headers reads a JSON object of headers; their values are secrets.
+func (c *converter) headers(r *settings.Reader, o *flow.Output, v syntax.Value) {
+	text, plain := v.Plain()
+	var all map[string]string
+	if !plain || json.Unmarshal([]byte(text), &all) != nil {
+		r.Lose("custom_headers", "it is no object of texts", "write headers by hand")
+		return
+	}
+	var m flow.Map
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		file := r.Notes.SecretFile(o.Name+"-"+fileName(strings.ToLower(name)), syntax.Literal(all[name], v.At),
+			"the value of the header "+name+" at "+v.At.String())
+		m = append(m, flow.Pair{Key: name, Value: file})
+	}
+	o.Settings = o.Settings.With("headers", m)
+}
+
+// signed reads <endpoint> of the plugin for Amazon OpenSearch.
+func (c *converter) signed(r *settings.Reader, o *flow.Output, s *syntax.Section) {
+	e := settings.NewReader(s, r.Notes, r.Title+" <endpoint>")
+	if url, ok := e.Text("url"); ok {
+		o.Settings = o.Settings.With("hosts", []any{strings.TrimSuffix(url, "/")})
+	}
+	var m flow.Map
+	if region, ok := e.Text("region"); ok {
+		m = m.With("region", region)
+	}
+	if name, ok := e.Text("aws_service_name"); ok {
+		m = m.With("service", name)
+	}
+	if role, ok := e.Text("assume_role_arn"); ok {
+		m = m.With("role_arn", role)
+	}
+	if e.Has("access_key_id") || e.Has("secret_access_key") {
+		r.Notes.Say(s.At, r.Title+" <endpoint> access_key_id",
+			"credentials come from the environment, a profile, IRSA or the instance", "set AWS_ACCESS_KEY_ID "+
+				"and AWS_SECRET_ACCESS_KEY, or give it a role")
+	}
+	e.Ignore("assume_role_session_name", "assume_role_web_identity_token_file", "sts_credentials_region",
+		"refresh_credentials_interval", "ecs_container_credentials_relative_uri")
+	e.Done()
+	o.Settings = o.Settings.With("aws", m)
 }
 
 func (c *converter) esTLS(r *settings.Reader, o *flow.Output) {
 	for _, p := range [...]struct{ old, key string }{
-		{"ca_file", "ca_file"}, {"client_cert", "cert_file"}, {"client_key", "key_file"},
+		{"ca_file", "ca_file"},
+		{"client_cert", "cert_file"},
+		{"client_key", "key_file"},
 	} {
 		if text, ok := r.Text(p.old); ok {
 			o.Settings = o.Settings.In("tls", p.key, text)
@@ -208,10 +261,10 @@ func (c *converter) index(r *settings.Reader, o *flow.Output) (time string) {
 	if key, ok := r.Plain("target_index_key"); ok {
 		path, _ := accessor(key)
 		o.Notes = append(o.Notes, "target_index_key "+key+": events without it go to "+name+".")
-		set := flow.Step{
-			Kind: "modify",
-			Body: flow.Map{{Key: "set_if_missing", Value: flow.Map{{Key: ruby.Path(path), Value: name}}}},
-		}
+		set := flow.Step{Kind: "modify", Body: flow.Map{{Key: "set_if_missing", Value: flow.Map{{
+			Key:   ruby.Path(path),
+			Value: name,
+		}}}}}
 		o.Steps = append(o.Steps, set)
 		name = "{record." + ruby.Path(path) + "}"
 		r.Notes.Say(r.At, r.Title+" target_index_key",
@@ -243,14 +296,16 @@ func (c *converter) timeKey(r *settings.Reader, o *flow.Output, key string) {
 	if format, ok := r.Plain("time_key_format"); ok {
 		t = flow.Map{{Key: "format", Value: flow.Literal(format)}}
 	}
-	body := flow.Map{
-		{Key: "field", Value: field}, {Key: "format", Value: "regex"}, {Key: "regex", Value: "^(?<time>.+)$"},
-	}
+	body := flow.Map{{Key: "field", Value: field}, {Key: "format", Value: "regex"}, {
+		Key:   "regex",
+		Value: "^(?<time>.+)$",
+	}}
 	if t != nil {
 		body = body.With("time", t)
 	}
 	o.Steps = append(o.Steps, flow.Step{
-		Kind: "parse", Body: body.With("keep", true), Note: "time_key: the time that the index and @timestamp have",
+		Kind: "parse", Body: body.With("keep", true),
+		Note: "time_key: the time that the index and @timestamp have",
 	})
 }
 
@@ -264,8 +319,7 @@ func (c *converter) documents(r *settings.Reader, o *flow.Output) {
 	}
 	switch op, _ := r.Plain("write_operation"); op {
 	case "", "index", "create":
-		if op == "index" && r.Has("id_key") ||
-			op == "" && o.Settings.Get("id") != nil && o.Settings.Get("data_stream") == nil {
+		if op == "index" && r.Has("id_key") || op == "" && o.Settings.Get("id") != nil && o.Settings.Get("data_stream") == nil {
 			o.Settings = o.Settings.With("op_type", "index")
 		}
 	default:

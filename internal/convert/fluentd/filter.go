@@ -239,21 +239,10 @@ func (c *converter) recordModifier(r *settings.Reader) (steps []flow.Step) {
 		if okPattern {
 			field := ruby.Field(path)
 			replaced = append(replaced, flow.Step{
-				Kind: "expr",
-				Body: flow.Map{
-					{
-						Key: "set",
-						Value: flow.Map{
-							{
-								Key: ruby.Path(path),
-								Value: flow.Expression(
-									"replacePattern(string(" + field + "), " + flow.Quote(out) + ", " +
-										flow.Quote(with) + ")",
-								),
-							},
-						},
-					},
-				},
+				Kind: "expr", Body: flow.Map{{Key: "set", Value: flow.Map{{
+					Key:   ruby.Path(path),
+					Value: flow.Expression("replacePattern(string(" + field + "), " + flow.Quote(out) + ", " + flow.Quote(with) + ")"),
+				}}}},
 				When: field + " != nil",
 			})
 		}
@@ -287,9 +276,10 @@ func (c *converter) flattenHash(r *settings.Reader) []flow.Step {
 	if r.Bool("flatten_array", true) {
 		r.Notes.Say(r.At, r.Title, "arrays stay as they are here", "")
 	}
-	return []flow.Step{
-		{Kind: "modify", Body: flow.Map{{Key: "flatten", Value: flow.Map{{Key: "separator", Value: sep}}}}},
-	}
+	return []flow.Step{{Kind: "modify", Body: flow.Map{{Key: "flatten", Value: flow.Map{{
+		Key:   "separator",
+		Value: sep,
+	}}}}}}
 }
 
 // throttle reads fluent-plugin-throttle.
@@ -314,9 +304,10 @@ func (c *converter) throttle(r *settings.Reader) []flow.Step {
 		key.WriteString("{record." + p + "}")
 	}
 	rate := max(1, limit/period)
-	body := flow.Map{
-		{Key: "rate", Value: rate}, {Key: "interval", Value: strconv.Itoa(period) + "s"}, {Key: "burst", Value: limit},
-	}
+	body := flow.Map{{Key: "rate", Value: rate}, {Key: "interval", Value: strconv.Itoa(period) + "s"}, {
+		Key:   "burst",
+		Value: limit,
+	}}
 	if key.Len() > 0 {
 		body = append(body, flow.Pair{Key: "key", Value: key.String()})
 	}
@@ -339,7 +330,8 @@ func (c *converter) renameKey(r *settings.Reader) []flow.Step {
 			continue
 		}
 		rename = append(rename, flow.Pair{
-			Key: ruby.Path([]string{name}), Value: ruby.Path([]string{strings.TrimSpace(to)}),
+			Key:   ruby.Path([]string{name}),
+			Value: ruby.Path([]string{strings.TrimSpace(to)}),
 		})
 	}
 	if rename == nil {

@@ -17,8 +17,8 @@ func (c *converter) common(r *settings.Reader, o *flow.Output) {
 	for _, old := range [...]string{
 		"buffer_type", "buffer_path", "buffer_chunk_limit", "buffer_queue_limit", "buffer_queue_full_action",
 		"buffer_chunk_records_limit",
-		"num_threads", "max_retry_wait", "disable_retry_limit", "retry_limit", "flush_at_shutdown",
-		"queued_chunk_flush_interval", "slow_flush_log_threshold", "time_slice_wait",
+		"num_threads", "max_retry_wait", "flush_at_shutdown", "queued_chunk_flush_interval", "slow_flush_log_threshold",
+		"time_slice_wait",
 	} {
 		r.Ignore(old)
 	}
@@ -36,11 +36,9 @@ func (c *converter) common(r *settings.Reader, o *flow.Output) {
 	if b.Has("timekey_zone") || b.Has("timekey_use_utc") {
 		zone := b.Text0("timekey_zone")
 		b.Ignore("timekey_zone", "timekey_use_utc")
-		if zone != "" && zone != "UTC" && zone != "+00:00" && zone != "+0000" && zone != "Etc/UTC" &&
-			strings.Contains(o.Text(), "%") {
+		if zone != "" && zone != "UTC" && zone != "+00:00" && zone != "+0000" && zone != "Etc/UTC" && strings.Contains(o.Text(), "%") {
 			b.Lose("timekey_zone", "%Y, %m, %d in names are UTC",
-				`set a field by expr: {set: {day: 'strftime(time, "%Y.%m.%d", "`+zone+
-					`")'}} and put {record.day} into the name (docs/filters.md#expr-and-when)`)
+				`set a field by expr: {set: {day: 'strftime(time, "%Y.%m.%d", "`+zone+`")'}} and put {record.day} into the name (docs/filters.md#expr-and-when)`)
 		}
 	}
 	retry(b, o)
@@ -83,6 +81,10 @@ func retry(b *settings.Reader, o *flow.Output) {
 		b.Ignore("retry_timeout", "retry_max_times")
 		return
 	}
+	b.Ignore("disable_retry_limit", "max_retry_wait")
+	if n, ok := b.Int("retry_limit"); ok && !b.Bool("disable_retry_limit", false) {
+		o.Settings = o.Settings.In("retry", "max_attempts", n+1)
+	}
 	if n, ok := b.Int("retry_max_times"); ok {
 		o.Settings = o.Settings.In("retry", "max_attempts", n+1)
 	}
@@ -107,9 +109,10 @@ func (c *converter) inject(r *settings.Reader, o *flow.Output) {
 			host = "${env:HOSTNAME}"
 			r.Notes.NeedEnv("HOSTNAME", "the name that events are to have in "+key)
 		}
-		o.Steps = append(o.Steps, flow.Step{
-			Kind: "modify", Body: flow.Map{{Key: "set", Value: flow.Map{{Key: ruby.Path([]string{key}), Value: host}}}},
-		})
+		o.Steps = append(o.Steps, flow.Step{Kind: "modify", Body: flow.Map{{
+			Key:   "set",
+			Value: flow.Map{{Key: ruby.Path([]string{key}), Value: host}},
+		}}})
 	}
 	if section == nil {
 		s.Ignore("include_tag_key", "include_time_key")
@@ -121,10 +124,10 @@ func (c *converter) inject(r *settings.Reader, o *flow.Output) {
 	switch {
 	case !ok:
 	case s.Text0("time_type") == "unixtime" || s.Text0("time_type") == "float":
-		o.Steps = append(o.Steps, flow.Step{
-			Kind: "expr",
-			Body: flow.Map{{Key: "set", Value: flow.Map{{Key: ruby.Path([]string{key}), Value: "time.Unix()"}}}},
-		})
+		o.Steps = append(o.Steps, flow.Step{Kind: "expr", Body: flow.Map{{
+			Key:   "set",
+			Value: flow.Map{{Key: ruby.Path([]string{key}), Value: "time.Unix()"}},
+		}}})
 	case !hasFormat || rfc3339(format):
 		o.Settings = o.Settings.In("fields", "time", key)
 	default:
@@ -133,10 +136,10 @@ func (c *converter) inject(r *settings.Reader, o *flow.Output) {
 		if zone != "" {
 			code += ", " + flow.Quote(zone)
 		}
-		o.Steps = append(o.Steps, flow.Step{
-			Kind: "expr",
-			Body: flow.Map{{Key: "set", Value: flow.Map{{Key: ruby.Path([]string{key}), Value: code + ")"}}}},
-		})
+		o.Steps = append(o.Steps, flow.Step{Kind: "expr", Body: flow.Map{{
+			Key:   "set",
+			Value: flow.Map{{Key: ruby.Path([]string{key}), Value: code + ")"}},
+		}}})
 	}
 	s.Done()
 }
@@ -148,8 +151,7 @@ func rfc3339(format string) bool {
 		return strings.HasPrefix(format, "%FT%T") || strings.HasPrefix(format, "%iso8601")
 	}
 	switch rest {
-	case "Z", "%z", "%:z", ".%NZ", ".%LZ", ".%3NZ", ".%6NZ", ".%9NZ", ".%N%z", ".%L%z", ".%N%:z", ".%L%:z", ".%3N%:z",
-		".%6N%:z", ".%9N%:z", ".%3N%z", ".%6N%z", ".%9N%z":
+	case "Z", "%z", "%:z", ".%NZ", ".%LZ", ".%3NZ", ".%6NZ", ".%9NZ", ".%N%z", ".%L%z", ".%N%:z", ".%L%:z", ".%3N%:z", ".%6N%:z", ".%9N%:z", ".%3N%z", ".%6N%z", ".%9N%z":
 		return true
 	}
 	return false

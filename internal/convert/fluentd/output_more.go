@@ -125,7 +125,10 @@ func (c *converter) forwardTLS(r *settings.Reader, o *flow.Output) {
 		{"ca_cert_path", "ca_file"},
 		{"tls_cert_path", "ca_file"},
 		{"tls_client_cert_path", "cert_file"},
-		{"tls_client_private_key_path", "key_file"},
+		{
+			"tls_client_private_key_path",
+			"key_file",
+		},
 	} {
 		if text, ok := r.Text(p.old); ok {
 			if strings.HasPrefix(text, "[") {

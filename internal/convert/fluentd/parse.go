@@ -56,8 +56,9 @@ func (r *reader) include(section *syntax.Section, from, uri string, at syntax.Pl
 	uri = strings.TrimPrefix(uri, "file://")
 	if strings.Contains(uri, "://") {
 		r.missing = append(r.missing, &syntax.Error{
-			At: at, Reason: "@include of " + uri + ": nothing is fetched from the network",
-			Hint: "save it as a file and include that",
+			At:     at,
+			Reason: "@include of " + uri + ": nothing is fetched from the network", Hint: "save it as a file " +
+				"and include that",
 		})
 		return nil
 	}
@@ -192,9 +193,7 @@ func (s *scanner) endTag(name string, at syntax.Place) error {
 // word takes letters, digits and _.
 func (s *scanner) word() string {
 	from := s.pos
-	for !s.end() &&
-		(s.text[s.pos] == '_' || s.text[s.pos] >= '0' && s.text[s.pos] <= '9' ||
-			s.text[s.pos]|0x20 >= 'a' && s.text[s.pos]|0x20 <= 'z') {
+	for !s.end() && (s.text[s.pos] == '_' || s.text[s.pos] >= '0' && s.text[s.pos] <= '9' || s.text[s.pos]|0x20 >= 'a' && s.text[s.pos]|0x20 <= 'z') {
 		s.pos++
 	}
 	return s.text[from:s.pos]

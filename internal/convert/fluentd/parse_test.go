@@ -61,8 +61,10 @@ func TestParsePlaces(t *testing.T) {
 		t.Fatal(err)
 	}
 	m := root.Sections[0]
-	if m.At != (syntax.Place{File: "x.conf", Line: 3, Column: 1}) ||
-		m.Entries[1].At != (syntax.Place{File: "x.conf", Line: 5, Column: 2}) {
+	if m.At != (syntax.Place{File: "x.conf", Line: 3, Column: 1}) || m.Entries[1].At != (syntax.Place{
+		File: "x.conf",
+		Line: 5, Column: 2,
+	}) {
 		t.Errorf("%+v %+v", m.At, m.Entries[1].At)
 	}
 	if len(m.Raw) != 4 || m.Raw[3] != "</match>" {
@@ -73,8 +75,7 @@ func TestParsePlaces(t *testing.T) {
 // TestInclude: files are read where they are included, in their order; one that is not there is told.
 func TestInclude(t *testing.T) {
 	files := map[string]string{
-		"/etc/fluent.conf": "@include conf.d/*.conf\n<match **>\n  @include common.conf\n</match>\n@include " +
-			"none.conf\n",
+		"/etc/fluent.conf":   "@include conf.d/*.conf\n<match **>\n  @include common.conf\n</match>\n@include none.conf\n",
 		"/etc/conf.d/a.conf": "a 1\n", "/etc/conf.d/b.conf": "b 2\n", "/etc/common.conf": "c 3\n",
 	}
 	f := &syntax.Files{
@@ -122,15 +123,12 @@ func TestIncludeBounds(t *testing.T) {
 // FuzzConvert: no configuration panics, and what can be read becomes routes within bounds.
 func FuzzConvert(f *testing.F) {
 	for _, seed := range []string{
-		"<source>\n  @type forward\n</source>\n<match a.**>\n  @type copy\n  <store>\n    @type relabel\n    @label " +
-			"@X\n  </store>\n</match>\n<label @X>\n<match **>\n@type null\n</match>\n</label>\n",
-		"<filter **>\n@type record_transformer\nenable_ruby\n<record>\na " +
-			"${record[\"b\"].downcase}\n</record>\n</filter>\n",
+		"<source>\n  @type forward\n</source>\n<match a.**>\n  @type copy\n  <store>\n    @type relabel\n    @label @X\n  </store>\n</match>\n<label @X>\n<match **>\n@type null\n</match>\n</label>\n",
+		"<filter **>\n@type record_transformer\nenable_ruby\n<record>\na ${record[\"b\"].downcase}\n</record>\n</filter>\n",
 		"<match a.**>\n@type rewrite_tag_filter\n<rule>\nkey a\npattern /(.*)/\ntag b.$1\n</rule>\n</match>\n",
 		"<filter {a,b}.**>\n@type grep\n<exclude>\nkey $.a.b\npattern /^(?!x)/i\n</exclude>\n</filter>\n",
 		"a \"#{ENV['X'] || use_default}\"\n", "@include x", "a [1,\n2]\n", "<a>\n", "</a>",
-		"<filter **>\n@type parser\nkey_name log\n<parse>\n@type multi_format\n<pattern>\nformat " +
-			"json\n</pattern>\n</parse>\n</filter>\n",
+		"<filter **>\n@type parser\nkey_name log\n<parse>\n@type multi_format\n<pattern>\nformat json\n</pattern>\n</parse>\n</filter>\n",
 	} {
 		f.Add(seed)
 	}

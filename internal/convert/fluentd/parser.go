@@ -72,17 +72,18 @@ func (c *converter) parser(r *settings.Reader) []flow.Step {
 
 // multiFormat reads several <pattern>s, which are tried in turn: what one has read is gone for those behind. Where the
 // text stays in the record, they read a copy of it.
-func (c *converter) multiFormat(
-	r *settings.Reader, s *syntax.Section, field string, tail flow.Map,
+func (c *converter) multiFormat(r *settings.Reader, s *syntax.Section, field string,
+	tail flow.Map,
 ) (steps []flow.Step) {
 	const text = "_text"
 	copied := tail.Get("keep") != nil
 	access := accessOf(field)
 	if copied {
 		tail = without(tail, "keep")
-		steps = append(steps, flow.Step{
-			Kind: "modify", Body: flow.Map{{Key: "set", Value: flow.Map{{Key: text, Value: "{record." + field + "}"}}}},
-		})
+		steps = append(steps, flow.Step{Kind: "modify", Body: flow.Map{{Key: "set", Value: flow.Map{{
+			Key:   text,
+			Value: "{record." + field + "}",
+		}}}}})
 		field, access = text, "record."+text
 	}
 	patterns := s.Children("pattern")
@@ -147,8 +148,7 @@ func (c *converter) format(r *settings.Reader, s *syntax.Section, field string, 
 			return nil, false
 		}
 		body, usual = body.With("format", "regex").With("regex", flow.Literal(re)), "time"
-	case name == "json", name == "nginx", name == "apache2", name == "ltsv", name == "logfmt", name == "csv",
-		name == "tsv", name == "syslog", name == "cri", name == "apache":
+	case name == "json", name == "nginx", name == "apache2", name == "ltsv", name == "logfmt", name == "csv", name == "tsv", name == "syslog", name == "cri", name == "apache":
 		body, usual = c.formatNamed(p, body, name), "time"
 	case name == "none":
 		body = body.With("format", "text")
@@ -192,7 +192,8 @@ func (c *converter) formatNamed(p *settings.Reader, body flow.Map, name string) 
 	case "ltsv":
 		var options flow.Map
 		for from, to := range map[string]string{
-			"delimiter": "delimiter", "delimiter_pattern": "delimiter_pattern", "label_delimiter": "label_delimiter",
+			"delimiter": "delimiter", "delimiter_pattern": "delimiter_pattern",
+			"label_delimiter": "label_delimiter",
 		} {
 			if text, ok := p.Text(from); ok {
 				options = options.With(to, strings.Trim(text, "/"))
@@ -304,9 +305,10 @@ func (c *converter) concat(r *settings.Reader) []flow.Step {
 		return nil
 	}
 	body := flow.Map{{Key: "field", Value: field}}
-	for _, p := range [...]struct{ from, to string }{
-		{"multiline_start_regexp", "start"}, {"continuous_line_regexp", "continue"}, {"multiline_end_regexp", "end"},
-	} {
+	for _, p := range [...]struct{ from, to string }{{"multiline_start_regexp", "start"}, {
+		"continuous_line_regexp",
+		"continue",
+	}, {"multiline_end_regexp", "end"}} {
 		if text, ok := r.Plain(p.from); ok {
 			v, _ := r.Value(p.from)
 			re, ok := pattern(r, v.At, p.from, text)

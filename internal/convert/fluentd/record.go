@@ -23,9 +23,11 @@ func (a *assignments) assign(r *settings.Reader, e syntax.Entry) {
 	a.names = append(a.names, field)
 	if text, plain := e.Value.Plain(); plain && !strings.Contains(text, "${") {
 		var value any
-		if (strings.HasPrefix(text, "{") || strings.HasPrefix(text, "[")) &&
-			json.Unmarshal([]byte(text), &value) == nil {
-			a.set = append(a.set, flow.Pair{Key: field, Value: fromJSON(value)})
+		if (strings.HasPrefix(text, "{") || strings.HasPrefix(text, "[")) && json.Unmarshal([]byte(text),
+			&value) == nil {
+			// As an expression: modify sets single values alone.
+			a.expr = append(a.expr, flow.Pair{Key: field, Value: flow.Expression(strings.Join(strings.Fields(text),
+				" "))})
 			return
 		}
 		a.set = append(a.set, flow.Pair{Key: field, Value: flow.LiteralTemplate(text)})
@@ -42,37 +44,6 @@ func (a *assignments) assign(r *settings.Reader, e syntax.Entry) {
 		return
 	}
 	a.expr = append(a.expr, flow.Pair{Key: field, Value: flow.Expression(code)})
-}
-
-// fromJSON makes maps of the new configuration of JSON's.
-func fromJSON(v any) any {
-	switch v := v.(type) {
-	case map[string]any:
-		var m flow.Map
-		keys := make([]string, 0, len(v))
-		for k := range v {
-			keys = append(keys, k)
-		}
-		slices.Sort(keys)
-		for _, k := range keys {
-			m = append(m, flow.Pair{Key: k, Value: fromJSON(v[k])})
-		}
-		return m
-	case []any:
-		all := make([]any, len(v))
-		for i := range v {
-			all[i] = fromJSON(v[i])
-		}
-		return all
-	case string:
-		return flow.LiteralTemplate(v)
-	case float64:
-		if v == float64(int(v)) {
-			return int(v)
-		}
-		return v
-	}
-	return v
 }
 
 // valueTemplate returns a value whose ${…} are plain placeholders.
@@ -191,7 +162,8 @@ func recordSteps(a assignments, remove, keep []string) (steps []flow.Step) {
 			text, isText := p.Value.(string)
 			if isText && strings.Contains(text, "{record.") && touches(text, a.expr) {
 				steps = append(steps, flow.Step{
-					Kind: "modify", Body: flow.Map{{Key: "set", Value: flow.Map{p}}}, Note: "",
+					Kind: "modify", Body: flow.Map{{Key: "set", Value: flow.Map{p}}},
+					Note: "",
 				})
 				a.set = without(a.set, p.Key)
 			}
@@ -209,10 +181,9 @@ func recordSteps(a assignments, remove, keep []string) (steps []flow.Step) {
 	}
 	if len(keep) > 0 {
 		body = body.With("keep", texts(keep))
-	} else if early := slices.DeleteFunc(slices.Clone(remove), func(
-		n string,
-	) bool {
-		return slices.Contains(late, n)
+	} else if early := slices.DeleteFunc(slices.Clone(remove), func(n string) bool {
+		return slices.Contains(late,
+			n)
 	}); len(early) > 0 {
 		body = body.With("remove", texts(early))
 	}

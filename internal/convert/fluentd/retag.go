@@ -82,7 +82,8 @@ func (c *converter) rewriteTag(label string, s *syntax.Section) *flow.Retag {
 		}
 		re, invert := strings.CutPrefix(words[1], "!")
 		c.rule(r, retag, rewrite{
-			at: e.At, key: words[0], pattern: re, tag: words[2], removePrefix: removePrefix, invert: invert,
+			at: e.At, key: words[0], pattern: re, tag: words[2], removePrefix: removePrefix,
+			invert: invert,
 		})
 	}
 	r.Done()
@@ -133,12 +134,14 @@ func (c *converter) rule(r *settings.Reader, retag *flow.Retag, w rewrite) {
 	rule.Leave = []flow.Step{{Kind: "grep", Body: flow.Map{{Key: leave, Value: on}}}}
 	if empty, err := regexp.MatchString(re, ""); err == nil && empty != w.invert {
 		// There, a rule takes nothing of events without the field; here, the missing field is an empty text.
-		rule.Take = append(rule.Take, flow.Step{
-			Kind: "expr", Body: flow.Map{{Key: "drop", Value: flow.Expression(access + " == nil")}},
-		})
-		rule.Leave = []flow.Step{
-			{Kind: "grep", Body: flow.Map{{Key: leave, Value: on}}, When: flow.Expression(access + " != nil")},
-		}
+		rule.Take = append(rule.Take, flow.Step{Kind: "expr", Body: flow.Map{{
+			Key:   "drop",
+			Value: flow.Expression(access + " == nil"),
+		}}})
+		rule.Leave = []flow.Step{{
+			Kind: "grep", Body: flow.Map{{Key: leave, Value: on}},
+			When: flow.Expression(access + " != nil"),
+		}}
 	}
 	retag.Rules = append(retag.Rules, rule)
 }
@@ -272,11 +275,10 @@ func (c *converter) labelRouter(s *syntax.Section) []flow.Target {
 			c.notes.Lose(route.At, title(s)+" <route>", "it leads to no label", "write @label")
 			continue
 		}
-		c.old.Flow.Pipes[to+" by "+route.At.String()] = &flow.Pipe{
-			Stages: append(c.routeConditions(route), flow.Stage{Match: &flow.Match{
+		c.old.Flow.Pipes[to+" by "+route.At.String()] = &flow.Pipe{Stages: append(c.routeConditions(route),
+			flow.Stage{Match: &flow.Match{
 				At: route.At, Title: title(s), Tags: flow.Every(), Targets: []flow.Target{{Label: to}},
-			}}),
-		}
+			}})}
 		all = append(all, flow.Target{Label: to + " by " + route.At.String()})
 	}
 	r.IgnoreSections("route")
@@ -293,7 +295,9 @@ func (c *converter) routeConditions(route *syntax.Section) []flow.Stage {
 	for _, m := range route.Children("match") {
 		var all []string
 		for _, key := range [...]struct{ old, field string }{
-			{"namespaces", "namespace_name"}, {"hosts", "host"}, {"container_names", "container_name"},
+			{"namespaces", "namespace_name"},
+			{"hosts", "host"},
+			{"container_names", "container_name"},
 		} {
 			names := list(m.Text(key.old))
 			if len(names) == 0 || names[0] == "" {
@@ -308,9 +312,10 @@ func (c *converter) routeConditions(route *syntax.Section) []flow.Stage {
 		for _, pair := range list(m.Text("labels")) {
 			name, value, found := strings.Cut(pair, ":")
 			if found {
-				all = append(all,
-					ruby.Field([]string{"kubernetes", "labels", strings.TrimSpace(name)})+" == "+
-						flow.Quote(strings.TrimSpace(value)))
+				all = append(all, ruby.Field([]string{
+					"kubernetes", "labels",
+					strings.TrimSpace(name),
+				})+" == "+flow.Quote(strings.TrimSpace(value)))
 			}
 		}
 		if len(all) == 0 {
@@ -325,20 +330,22 @@ func (c *converter) routeConditions(route *syntax.Section) []flow.Stage {
 	}
 	var steps []flow.Step
 	if len(denies) > 0 {
-		steps = append(steps, flow.Step{
-			Kind: "expr", Body: flow.Map{{Key: "drop", Value: flow.Expression(strings.Join(denies, " or "))}},
-		})
+		steps = append(steps, flow.Step{Kind: "expr", Body: flow.Map{{
+			Key:   "drop",
+			Value: flow.Expression(strings.Join(denies, " or ")),
+		}}})
 	}
 	if len(takes) > 0 {
-		steps = append(steps, flow.Step{
-			Kind: "expr",
-			Body: flow.Map{{Key: "drop", Value: flow.Expression("not (" + strings.Join(takes, " or ") + ")")}},
-		})
+		steps = append(steps, flow.Step{Kind: "expr", Body: flow.Map{{
+			Key:   "drop",
+			Value: flow.Expression("not (" + strings.Join(takes, " or ") + ")"),
+		}}})
 	}
 	if steps == nil {
 		return nil
 	}
-	return []flow.Stage{
-		{Filter: &flow.Filter{At: route.At, Title: "<route>", Tags: flow.Every(), Steps: steps, Raw: route.Raw}},
-	}
+	return []flow.Stage{{Filter: &flow.Filter{
+		At: route.At, Title: "<route>", Tags: flow.Every(), Steps: steps,
+		Raw: route.Raw,
+	}}}
 }

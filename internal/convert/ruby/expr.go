@@ -148,6 +148,12 @@ func (p *parser) statement() (node, error) {
 		return p.ifThenElse()
 	}
 	n, err := p.ternary()
+	if err == nil && p.take("rescue") { // what is missing is nil here, and no exception
+		var other node
+		if other, err = p.ternary(); err == nil && other.code != "nil" {
+			n = node{code: n.inner() + " ?? " + other.inner(), maybe: other.maybe}
+		}
+	}
 	for err == nil && (p.is("if") || p.is("unless")) {
 		unless := p.next().text == "unless"
 		var c node

@@ -13,8 +13,8 @@ func Path(names []string) string {
 	var b strings.Builder
 	for i, n := range names {
 		switch {
-		case n == "" || strings.ContainsAny(n, ".[]{}|\" \t\n\r") ||
-			strings.ContainsFunc(n, func(r rune) bool { return r > 0x7e }):
+		case n == "" || strings.ContainsAny(n, ".[]{}|\" \t\n\r") || strings.ContainsFunc(n,
+			func(r rune) bool { return r > 0x7e }):
 			b.WriteString("[" + strconv.Quote(n) + "]")
 		case i > 0:
 			b.WriteString("." + n)
@@ -224,7 +224,8 @@ func (p *parser) call(n node, method string, args []node) (node, error) {
 		}
 		if method == "tr" && len(unquoted(args[0])) == 1 && len(unquoted(args[1])) <= 1 {
 			return node{
-				code: "replace(" + str(n) + ", " + args[0].code + ", " + args[1].code + ")", sort: textual, whole: true,
+				code: "replace(" + str(n) + ", " + args[0].code + ", " + args[1].code + ")", sort: textual,
+				whole: true,
 			}, nil
 		}
 	}
@@ -273,39 +274,6 @@ func onFields(n node, method string, args []node) (node, bool, error) {
 		return n, true, nil
 	}
 	return node{}, false, nil
-}
-
-// onTime is a method of a time.
-func onTime(n node, method string, args []node) (node, error) {
-	switch method {
-	case "strftime":
-		if len(args) == 1 {
-			return node{code: "strftime(" + n.code + ", " + args[0].code + ")", sort: textual, whole: true}, nil
-		}
-	case "utc", "getutc", "gmtime", "to_time", "localtime":
-		return n, nil
-	case "to_i":
-		return node{code: n.code + ".Unix()", sort: numeric, whole: true}, nil
-	case "to_f":
-		return node{code: n.code + ".UnixMilli() / 1000.0", sort: numeric}, nil
-	case "to_r":
-		return node{code: n.code + ".UnixMilli() / 1000.0", sort: numeric}, nil
-	case "iso8601", "xmlschema":
-		format := "%Y-%m-%dT%H:%M:%SZ"
-		if len(args) == 1 && args[0].code != "0" {
-			format = "%Y-%m-%dT%H:%M:%S.%" + args[0].code + "NZ"
-		}
-		return node{code: "strftime(" + n.code + ", " + strconv.Quote(format) + ")", sort: textual, whole: true}, nil
-	case "to_s":
-		return node{code: "strftime(" + n.code + `, "%Y-%m-%d %H:%M:%S +0000")`, sort: textual, whole: true}, nil
-	case "year", "month", "day", "hour", "min", "sec", "nsec":
-		goName := map[string]string{
-			"year": "Year", "month": "Month", "day": "Day", "hour": "Hour", "min": "Minute", "sec": "Second",
-			"nsec": "Nanosecond",
-		}[method]
-		return node{code: n.code + "." + goName + "()", sort: numeric, whole: true}, nil
-	}
-	return node{}, unknown("the method %s of a time", method)
 }
 
 // plainMethod is a method without arguments.
@@ -411,7 +379,8 @@ func replace(n node, method string, from, to node) (node, error) {
 			return node{}, unknown("sub of a text: it replaces the first one only")
 		}
 		return node{
-			code: "replace(" + str(n) + ", " + from.code + ", " + strconv.Quote(with) + ")", sort: textual, whole: true,
+			code: "replace(" + str(n) + ", " + from.code + ", " + strconv.Quote(with) + ")", sort: textual,
+			whole: true,
 		}, nil
 	}
 	re, err := dialect.Pattern(from.code)
@@ -426,8 +395,8 @@ func replace(n node, method string, from, to node) (node, error) {
 		re, with = "(?s)^(.*?)(?:"+re+")", "${1}"+with
 	}
 	return node{
-		code: "replacePattern(" + str(n) + ", " + strconv.Quote(re) + ", " + strconv.Quote(with) + ")", sort: textual,
-		whole: true,
+		code: "replacePattern(" + str(n) + ", " + strconv.Quote(re) + ", " + strconv.Quote(with) + ")",
+		sort: textual, whole: true,
 	}, nil
 }
 

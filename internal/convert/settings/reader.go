@@ -38,10 +38,7 @@ func (r *Reader) Has(key string) bool {
 func (r *Reader) value(key string) (syntax.Value, bool) {
 	r.used[key] = true
 	v, ok := r.Get(key)
-	if ok && len(v.Parts) == 1 && v.Parts[0].Text == "" && v.Parts[0].Env == "" && v.Parts[0].Code == "" {
-		return v, false
-	}
-	return v, ok
+	return v, ok && v.Shown() != ""
 }
 
 // Value returns a key's value as it is read, marked as looked at.
@@ -212,7 +209,8 @@ func ParseDuration(text string) (string, error) {
 	unit := time.Second
 	number := text
 	for suffix, u := range map[string]time.Duration{
-		"s": time.Second, "m": time.Minute, "h": time.Hour, "d": 24 * time.Hour,
+		"s": time.Second, "m": time.Minute, "h": time.Hour,
+		"d": 24 * time.Hour,
 	} {
 		if rest, found := strings.CutSuffix(text, suffix); found {
 			number, unit = rest, u

@@ -9,8 +9,8 @@ import (
 
 func TestParse(t *testing.T) {
 	for old, want := range map[string]string{
-		"5s": "5s", "10m": "10m", "1d": "24h", "30": "30s", "0.5": "500ms", "1h": "1h", "200ms": "200ms", "x": "",
-		"-1": "",
+		"5s": "5s", "10m": "10m", "1d": "24h", "30": "30s", "0.5": "500ms",
+		"1h": "1h", "200ms": "200ms", "x": "", "-1": "",
 	} {
 		got, err := settings.ParseDuration(old)
 		if got != want || (err != nil) != (want == "") {
@@ -18,7 +18,8 @@ func TestParse(t *testing.T) {
 		}
 	}
 	for old, want := range map[string]string{
-		"8m": "8MiB", "8MB": "8MiB", "512k": "512KiB", "1g": "1GiB", "1024": "1KiB", "100": "100", "1.5G": "1536MiB",
+		"8m": "8MiB", "8MB": "8MiB", "512k": "512KiB", "1g": "1GiB",
+		"1024": "1KiB", "100": "100", "1.5G": "1536MiB",
 	} {
 		n, err := settings.ParseSize(old)
 		if got := settings.WriteSize(n); got != want || err != nil {
@@ -64,8 +65,8 @@ func TestReader(t *testing.T) {
 		t.Error(n.Lost, n.Said)
 	}
 	// The same secret is one file; another one of that name has its own.
-	if a, b := n.SecretFile("s", syntax.Literal("hunter2", at), ""),
-		n.SecretFile("s", syntax.Literal("other", at), ""); a == b || b != "${file:/etc/aggregator/secrets/s-2}" {
+	if a, b := n.SecretFile("s", syntax.Literal("hunter2", at), ""), n.SecretFile("s", syntax.Literal("other", at),
+		""); a == b || b != "${file:/etc/aggregator/secrets/s-2}" {
 		t.Error(a, b)
 	}
 }

@@ -36,11 +36,13 @@ func (f *Files) Open(path string, at Place) (data []byte, done func(), err error
 	switch {
 	case slices.Contains(f.active, path):
 		return nil, nil, &Error{
-			at, fmt.Sprintf("%s includes itself, by way of %d files", path, len(f.active)), "take one @include out",
+			at, fmt.Sprintf("%s includes itself, by way of %d files", path, len(f.active)),
+			"take one @include out",
 		}
 	case len(f.active) >= MaxDepth:
 		return nil, nil, &Error{
-			at, fmt.Sprintf("more than %d files include one another", MaxDepth), "include fewer from others",
+			at, fmt.Sprintf("more than %d files include one another", MaxDepth),
+			"include fewer from others",
 		}
 	case f.count >= MaxFiles:
 		return nil, nil, &Error{at, fmt.Sprintf("more than %d files", MaxFiles), "convert them in several runs"}
@@ -52,15 +54,14 @@ func (f *Files) Open(path string, at Place) (data []byte, done func(), err error
 	if !inside {
 		if data, err = f.Read(path); err != nil {
 			return nil, nil, &Error{
-				at, fmt.Sprintf("%s can't be read: %v", path, err), "put the file there, or take the line out",
+				at, fmt.Sprintf("%s can't be read: %v", path, err),
+				"put the file there, or take the line out",
 			}
 		}
 	}
 	if len(data) > MaxFile || f.total+len(data) > MaxTotal {
-		return nil, nil, &Error{
-			at, fmt.Sprintf("%s is too large: more than %d MiB, or %d MiB of all files", path, MaxFile>>20,
-				MaxTotal>>20), "convert less at once",
-		}
+		return nil, nil, &Error{at, fmt.Sprintf("%s is too large: more than %d MiB, or %d MiB of all files", path,
+			MaxFile>>20, MaxTotal>>20), "convert less at once"}
 	}
 	f.total, f.count = f.total+len(data), f.count+1
 	f.active = append(f.active, path)

@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# Installs a deb in an overlay of this machine's own files, as root: deb.sh PACKAGE. It sees that the service's unit is right, that
+# the program runs as its user, that removing keeps the queue, and that purging refuses while an event waits in it.
+set -euo pipefail
+[ "$(id -u)" = 0 ] || { echo "needs root, for mounts and chroot" >&2; exit 1; }
+if [ "${2:-}" != inside ]; then exec unshare -m "$0" "$(realpath "$1")" inside; fi
+top=$(mktemp -d)
+mount -t tmpfs tmpfs "$top"
+mkdir "$top/upper" "$top/work" "$top/root"
+mount -t overlay overlay -o "lowerdir=/,upperdir=$top/upper,workdir=$top/work" "$top/root"
+mount -t proc proc "$top/root/proc"
+mount --bind /dev "$top/root/dev"
+cp "$1" "$top/root/root/aggregator.deb"
+chroot "$top/root" /bin/bash -euxo pipefail <<'IN'
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin
+dpkg -i /root/aggregator.deb
+systemd-analyze verify /usr/lib/systemd/system/aggregator.service
+runuser -u aggregator -- aggregator check /etc/aggregator/aggregator.yaml
+man -w aggregator-run >/dev/null
+cat >/tmp/waits.yaml <<'YAML'
+buffer: {path: /var/lib/aggregator/queue}
+outputs: {es: {type: elasticsearch, hosts: ["http://127.0.0.1:1"], index: x}}
+listeners: [{name: forward, address: "unix:/tmp/forward.sock"}]
+status: {address: "127.0.0.1:0"}
+YAML
+chmod 644 /tmp/waits.yaml
+cd /var/lib/aggregator
+runuser -u aggregator -- aggregator run -c /tmp/waits.yaml &
+server=$!
+until [ -S /tmp/forward.sock ]; do kill -0 "$server"; done
+echo '{"message":"hello"}' | aggregator send --address unix:/tmp/forward.sock
+pkill -TERM -P "$server" aggregator
+wait "$server" || true
+cd /
+dpkg -r aggregator
+test -f /etc/aggregator/aggregator.yaml
+ls /var/lib/aggregator/queue/seg-*
+if dpkg -P aggregator; then echo "purged although an event waits" >&2; exit 1; fi
+ls /var/lib/aggregator/queue/seg-*
+dpkg -i /root/aggregator.deb
+rm /var/lib/aggregator/queue/seg-*
+dpkg -r aggregator
+dpkg -P aggregator
+test ! -e /var/lib/aggregator
+IN
+echo "the package is right"
