@@ -45,6 +45,10 @@ func (b *builder) agent(old *flow.Old, servers bool) {
 	if servers {
 		return
 	}
+	if forwardsOnly(old) {
+		b.notes.Say(syntax.Place{File: old.File}, "what these agents send to", "the aggregator sends it on to there",
+			"where the aggregator takes that program's place, convert its file in the same run")
+	}
 	old.Listeners = []flow.Listener{{
 		At: syntax.Place{
 			File: old.File,

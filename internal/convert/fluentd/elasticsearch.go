@@ -19,7 +19,7 @@ func (c *converter) elasticsearch(r *settings.Reader, o *flow.Output) {
 		o.Settings = o.Settings.With("cloud_id", id)
 		r.Ignore("host", "port", "scheme", "path", "hosts")
 	} else {
-		o.Settings = o.Settings.With("hosts", c.hosts(r))
+		o.Settings = o.Settings.With("hosts", c.hosts(r, o))
 	}
 	c.login(r, o)
 	c.esTLS(r, o)
@@ -80,7 +80,7 @@ func (c *converter) elasticsearch(r *settings.Reader, o *flow.Output) {
 }
 
 // hosts reads host and port, or hosts.
-func (c *converter) hosts(r *settings.Reader) []any {
+func (c *converter) hosts(r *settings.Reader, o *flow.Output) []any {
 	scheme, port, path := "http", "9200", ""
 	if text, ok := r.Text("scheme"); ok {
 		scheme = text
@@ -97,10 +97,9 @@ func (c *converter) hosts(r *settings.Reader) []any {
 		for h := range strings.SplitSeq(text, ",") {
 			h = strings.TrimSpace(h)
 			if s, rest, found := strings.Cut(h, "://"); found {
-				if _, behind, login := strings.Cut(rest, "@"); login {
+				if login, behind, found := strings.Cut(rest, "@"); found {
 					rest = behind
-					r.Say("hosts", "name and password in it are those of username and password",
-						"write them there, if they are not")
+					c.loginOf(r, o, login)
 				}
 				if !strings.Contains(strings.TrimPrefix(rest, "["), ":") {
 					if host, p, found := strings.Cut(rest, "/"); found {
@@ -127,6 +126,21 @@ func (c *converter) hosts(r *settings.Reader) []any {
 		scheme, host = s, strings.TrimSuffix(rest, "/")
 	}
 	return []any{scheme + "://" + host + ":" + port + path}
+}
+
+// loginOf reads name:password, as a host's URL has it.
+func (c *converter) loginOf(r *settings.Reader, o *flow.Output, text string) {
+	name, password, found := strings.Cut(text, ":")
+	if strings.Contains(text, "${env:") { // the colon may be a variable's
+		r.Lose("hosts", "its name and password are variables", "write username and password")
+		return
+	}
+	v, _ := r.Get("hosts")
+	o.Settings = o.Settings.With("username", name)
+	if found {
+		o.Settings = o.Settings.With("password", r.Notes.SecretFile(
+			o.Name+"-password", syntax.Literal(password, v.At), "the password in hosts at "+v.At.String()))
+	}
 }
 
 // login reads user and password, keys and tokens.
