@@ -308,7 +308,7 @@ func (c *converter) timeKey(r *settings.Reader, o *flow.Output, key string) {
 	field := ruby.Path(path)
 	var t flow.Map
 	if format, ok := r.Plain("time_key_format"); ok {
-		t = flow.Map{{Key: "format", Value: flow.Literal(format)}}
+		t = flow.Map{{Key: "format", Value: flow.Literal(ruby.Strptime(format))}}
 	}
 	body := flow.Map{{Key: "field", Value: field}, {Key: "format", Value: "regex"}, {
 		Key:   "regex",

@@ -132,7 +132,7 @@ func (c *converter) inject(r *settings.Reader, o *flow.Output) {
 		o.Settings = o.Settings.In("fields", "time", key)
 	default:
 		zone := s.Text0("timezone")
-		code := "strftime(time, " + flow.Quote(format)
+		code := "strftime(time, " + flow.Quote(ruby.Strftime(format))
 		if zone != "" {
 			code += ", " + flow.Quote(zone)
 		}

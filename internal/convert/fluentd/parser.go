@@ -233,7 +233,7 @@ func (c *converter) times(p *settings.Reader, body *flow.Map, usual string) {
 	case usual == "" && !set:
 	}
 	if format, ok := p.Plain("time_format"); ok {
-		t = t.With("format", flow.Literal(format))
+		t = t.With("format", flow.Literal(ruby.Strptime(format)))
 	} else {
 		switch p.Text0("time_type") {
 		case "unixtime", "float":

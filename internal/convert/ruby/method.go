@@ -146,6 +146,9 @@ func (p *parser) timeClass() (node, error) {
 			if err == nil && len(args) == 1 && args[0].sort == timed {
 				return args[0], nil
 			}
+			if err == nil && len(args) == 1 && args[0].code == "time.Unix()" {
+				return node{code: "time", sort: timed, whole: true}, nil
+			}
 		case "parse", "iso8601":
 			args, err := p.arguments()
 			if err == nil && len(args) == 1 {

@@ -41,6 +41,7 @@ func TestExpr(t *testing.T) {
 		`Time.at(time).strftime("%Y")`:             `strftime(time, "%Y")`,
 		`time.strftime('%Y-%m-%dT%H:%M:%S.%L%z')`:  `strftime(time, "%Y-%m-%dT%H:%M:%S.%L%z")`,
 		`ENV["A"]`:                                 `"${env:A:-}"`,
+		`Time.at(time.to_i).utc.iso8601(3)`:        `strftime(time, "%Y-%m-%dT%H:%M:%S.%LZ")`,
 		`record["a"].to_json`:                      `toJSON(record.a)`,
 		`{"a" => record["b"], "c" => 1}`:           `{"a": record.b, "c": 1}`,
 		`record["n"].to_i >= 500 ? "error" : "ok"`: `(int(record.n ?? 0) >= 500) ? "error" : "ok"`,

@@ -1,13 +1,16 @@
 package ruby
 
-import "strconv"
+import (
+	"strconv"
+	"strings"
+)
 
 // onTime is a method of a time.
 func onTime(n node, method string, args []node) (node, error) {
 	switch method {
 	case "strftime":
-		if len(args) == 1 {
-			return node{code: "strftime(" + n.code + ", " + args[0].code + ")", sort: textual, whole: true}, nil
+		if format, err := strconv.Unquote(first(args)); err == nil && len(args) == 1 {
+			return node{code: "strftime(" + n.code + ", " + strconv.Quote(Strftime(format)) + ")", sort: textual, whole: true}, nil
 		}
 	case "utc", "getutc", "gmtime", "to_time", "localtime":
 		return n, nil
@@ -20,7 +23,7 @@ func onTime(n node, method string, args []node) (node, error) {
 	case "iso8601", "xmlschema":
 		format := "%Y-%m-%dT%H:%M:%SZ"
 		if len(args) == 1 && args[0].code != "0" {
-			format = "%Y-%m-%dT%H:%M:%S.%" + args[0].code + "NZ"
+			format = Strftime("%Y-%m-%dT%H:%M:%S.%" + args[0].code + "NZ")
 		}
 		return node{code: "strftime(" + n.code + ", " + strconv.Quote(format) + ")", sort: textual, whole: true}, nil
 	case "to_s":
@@ -33,4 +36,28 @@ func onTime(n node, method string, args []node) (node, error) {
 		return node{code: n.code + "." + goName + "()", sort: numeric, whole: true}, nil
 	}
 	return node{}, unknown("the method %s of a time", method)
+}
+
+// first is the code of the first argument, "" where there is none.
+func first(args []node) string {
+	if len(args) == 0 {
+		return ""
+	}
+	return args[0].code
+}
+
+// Strftime writes a format of Ruby's with what the aggregator's strftime knows; times are in UTC.
+func Strftime(format string) string {
+	return strings.NewReplacer(
+		"%%", "%%", "%3N", "%L", "%6N", "%N", "%9N", "%N", "%:z", "+00:00", "%-d", "%d", "%-m", "%m", "%-H", "%H", "%-I", "%I",
+		"%R", "%H:%M", "%X", "%H:%M:%S", "%D", "%m/%d/%y", "%iso8601", "%Y-%m-%dT%H:%M:%S%z", "%h", "%b", "%P", "%p",
+	).Replace(format)
+}
+
+// Strptime writes a format of Ruby's for reading times with what the aggregator's parse knows.
+func Strptime(format string) string {
+	return strings.NewReplacer(
+		"%%", "%%", "%3N", "%N", "%6N", "%N", "%9N", "%N", "%3L", "%L", "%:z", "%z", "%-d", "%d", "%-m", "%m", "%-H", "%H", "%-I", "%I",
+		"%X", "%H:%M:%S", "%iso8601", "%Y-%m-%dT%H:%M:%S%z",
+	).Replace(format)
 }
