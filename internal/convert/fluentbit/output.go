@@ -16,6 +16,7 @@ func outputs() map[string]func(*converter, *settings.Reader, *flow.Output) {
 		"es":               (*converter).elasticsearch,
 		"opensearch":       (*converter).elasticsearch,
 		"forward":          (*converter).forward,
+		"loki":             (*converter).loki,
 		"kafka":            (*converter).kafka,
 		"kinesis_firehose": (*converter).firehose,
 		"firehose":         (*converter).firehose,

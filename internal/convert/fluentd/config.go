@@ -349,6 +349,7 @@ func outputs() map[string]func(*converter, *settings.Reader, *flow.Output) {
 		"opensearch":                 (*converter).elasticsearch,
 		"opensearch_data_stream":     (*converter).elasticsearch,
 		"kinesis_firehose":           (*converter).firehose,
+		"loki":                       (*converter).loki,
 		"kafka2":                     (*converter).kafka,
 		"kafka_buffered":             (*converter).kafka,
 		"rdkafka2":                   (*converter).kafka,

@@ -1,0 +1,102 @@
+package fluentbit
+
+import (
+	"strings"
+
+	"github.com/seed-afc6a195/aggregator/internal/convert/flow"
+	"github.com/seed-afc6a195/aggregator/internal/convert/ruby"
+	"github.com/seed-afc6a195/aggregator/internal/convert/settings"
+)
+
+// loki reads loki.
+func (c *converter) loki(r *settings.Reader, o *flow.Output) {
+	o.Type = "loki"
+	host, ok := r.Text("host")
+	if !ok {
+		host = "127.0.0.1"
+	}
+	port, ok := r.Text("port")
+	if !ok {
+		port = "3100"
+	}
+	scheme := "http"
+	if c.tls(r, o) {
+		scheme = "https"
+	}
+	path := ""
+	if uri, ok := r.Text("uri"); ok {
+		path = strings.TrimSuffix(uri, "/loki/api/v1/push")
+	}
+	o.Settings = o.Settings.With("url", scheme+"://"+host+":"+port+path)
+	if user, ok := r.Text("http_user"); ok {
+		o.Settings = o.Settings.With("username", user)
+	}
+	if password, ok := r.Secret("http_passwd", o.Name+"-password"); ok {
+		o.Settings = o.Settings.With("password", password)
+	}
+	if token, ok := r.Secret("bearer_token", o.Name+"-token"); ok {
+		o.Settings = o.Settings.With("bearer_token", token)
+	}
+	if tenant, ok := r.Text("tenant_id"); ok {
+		o.Settings = o.Settings.With("tenant", tenant)
+	}
+	labels := lokiLabels(r, "labels")
+	for _, p := range lokiLabels(r, "label_keys") {
+		labels = labels.With(p.Key, p.Value)
+	}
+	if labels == nil {
+		labels = flow.Map{{Key: "job", Value: "fluentbit"}}
+	}
+	o.Settings = o.Settings.With("labels", labels)
+	if extra := lokiLabels(r, "structured_metadata"); extra != nil {
+		o.Settings = o.Settings.With("structured_metadata", extra)
+	}
+	if r.Bool("auto_kubernetes_labels", false) {
+		r.Lose("auto_kubernetes_labels", "labels are named one by one", "add them to labels, as {record.kubernetes.labels.app|none}")
+	}
+	if r.Has("label_map_path") {
+		r.Lose("label_map_path", "the file is not read", "write its labels into labels")
+	}
+	var remove []any
+	for _, v := range r.All("remove_keys") {
+		for key := range strings.SplitSeq(v.Shown(), ",") {
+			if path, ok := accessor(key); ok {
+				remove = append(remove, ruby.Path(path))
+			}
+		}
+	}
+	if remove != nil {
+		o.Steps = append(o.Steps, flow.Step{Kind: "modify", Body: flow.Map{{Key: "remove", Value: remove}}})
+	}
+	if format, ok := r.Plain("line_format"); ok && format != "json" {
+		r.Say("line_format", "a line is JSON, not key=value", "message: log sends one field alone")
+	}
+	r.Ignore("drop_single_key", "header", "tenant_id_key", "compress")
+	fields(o, "", "")
+}
+
+// lokiLabels reads a=b, $c, d=$e['f'].
+func lokiLabels(r *settings.Reader, key string) (labels flow.Map) {
+	for _, v := range r.All(key) {
+		for part := range strings.SplitSeq(v.Shown(), ",") {
+			name, value, found := strings.Cut(strings.TrimSpace(part), "=")
+			name, value = strings.TrimSpace(name), strings.TrimSpace(value)
+			if !found {
+				value = name
+			}
+			if name == "" {
+				continue
+			}
+			path, isField := accessor(value)
+			if !strings.HasPrefix(value, "$") || !isField {
+				labels = labels.With(name, flow.LiteralTemplate(value))
+				continue
+			}
+			if !found {
+				name = path[len(path)-1]
+			}
+			labels = labels.With(name, "{record."+ruby.Path(path)+"|none}")
+		}
+	}
+	return labels
+}
