@@ -113,8 +113,11 @@ func (l *Ledger) note(output unique.Handle[string], c *event.Chunk, parts []even
 	}
 }
 
-// Source returns s as the output's, which notes what is Done.
+// Source returns s as the output's, which notes what is Done; of a nil Ledger it is s.
 func (l *Ledger) Source(output string, s buffer.Source) buffer.Source {
+	if l == nil {
+		return s
+	}
 	return &source{Source: s, ledger: l, output: unique.Make(output)}
 }
 

@@ -93,8 +93,8 @@ func (v *View) Events() <-chan client.TailEvent { return v.events }
 // Missed returns how many events that fit were not shown since the call before.
 func (v *View) Missed() uint64 { return v.missed.Swap(0) }
 
-// Watching reports whether anybody looks, at anything.
-func (h *Hub) Watching() bool { return h.watched.Load() > 0 }
+// Watching reports whether anybody looks, at anything. At a nil Hub nobody does.
+func (h *Hub) Watching() bool { return h != nil && h.watched.Load() > 0 }
 
 // At returns the views of what happens there.
 func (h *Hub) At(where string) (views []*View) {
