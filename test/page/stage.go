@@ -142,9 +142,17 @@ func write(w http.ResponseWriter, v any) {
 // letter is a dead letter with an example of what may stand in one.
 func letter() map[string]any {
 	return map[string]any{
-		"id": 4711, "time": time.Now().Add(-3 * time.Minute), "output": "upstream", "cluster": "seoul-prod", "tag": "kube.var.log.containers.web-6f_prod_web.log", "status": 400, "reason": "rejected",
-		"detail": "400 document_parsing_exception: [1:52] failed to parse field [status] of type [long]", "attempts": 1, "events": 1,
-		"record":      map[string]any{"log": "GET /cart 200", "status": "ok", "evil": "<script>document.title='owned'</script>\u202E"},
-		"would_offer": []any{map[string]any{"output": "upstream", "target": "logs-seoul-prod-2026.11.30", "document": map[string]any{"@timestamp": "2026-11-30T12:00:00Z", "log": "GET /cart 200", "status": "ok"}}},
+		"id": 4711, "time": time.Now().Add(-3 * time.Minute), "output": "upstream", "cluster": "seoul-prod",
+		"tag": "kube.var.log.containers.web-6f_prod_web.log", "status": 400, "reason": "rejected",
+		"detail":   "400 document_parsing_exception: [1:52] failed to parse field [status] of type [long]",
+		"attempts": 1, "events": 1,
+		"record": map[string]any{
+			"log": "GET /cart 200", "status": "ok",
+			"evil": "<script>document.title='owned'</script>\u202E",
+		},
+		"would_offer": []any{map[string]any{
+			"output": "upstream", "target": "logs-seoul-prod-2026.11.30",
+			"document": map[string]any{"@timestamp": "2026-11-30T12:00:00Z", "log": "GET /cart 200", "status": "ok"},
+		}},
 	}
 }

@@ -35,7 +35,10 @@ const (
 // output tells what is wrong with an output.
 func output(o *snapshot.Output, now time.Time, found finder) {
 	pending, whose := o.Pending(), whose(o)
-	f := client.Finding{Severity: client.Critical, Subject: "output " + o.Name, Row: "output/" + o.Name, Whose: whose, Waiting: pending}
+	f := client.Finding{
+		Severity: client.Critical, Subject: "output " + o.Name, Row: "output/" + o.Name,
+		Whose: whose, Waiting: pending,
+	}
 	oldest := wait(pending)
 	if o.Lag > 0 {
 		oldest += ", the oldest for " + Span(o.Lag)
@@ -95,7 +98,8 @@ func besides(o *snapshot.Output, found finder) {
 	if len(o.HeldClusters) > 0 && (o.State == snapshot.StateRunning || o.State == snapshot.StateIdle) && o.Lag > throttledLag {
 		held := f
 		held.Whose, held.Remedy = o.HeldClusters, "see the last error; what was refused is tried again"
-		found(held, "the events of %s wait until what was refused of them is taken: %s", some(o.HeldClusters), o.LastError.Text)
+		found(held, "the events of %s wait until what was refused of them is taken: %s", some(o.HeldClusters),
+			o.LastError.Text)
 	}
 	others := slices.ContainsFunc(o.Hosts, func(h snapshot.Host) bool { return !h.Down }) // else the state says it
 	for i := range o.Hosts {
@@ -128,7 +132,8 @@ func answer(t *snapshot.WaitingTarget) string {
 
 // whose returns the clusters whose events wait for o, those with the most first.
 func whose(o *snapshot.Output) []string {
-	waiting := slices.DeleteFunc(slices.Clone(o.Clusters), func(c snapshot.OutputCluster) bool { return c.Pending == 0 })
+	waiting := slices.DeleteFunc(slices.Clone(o.Clusters),
+		func(c snapshot.OutputCluster) bool { return c.Pending == 0 })
 	slices.SortStableFunc(waiting, func(a, b snapshot.OutputCluster) int { return cmp.Compare(b.Pending, a.Pending) })
 	var names []string
 	for i := range min(len(waiting), maxWhose) {

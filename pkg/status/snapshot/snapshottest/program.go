@@ -60,13 +60,17 @@ func Program(started time.Time, n uint64) snapshot.Snapshot {
 			FreeDiskBytes: 1 << 31, MinFreeDiskBytes: 1 << 29, Full: true, FullReason: "max_size",
 			PendingChunks: 4, PendingEvents: 5, PendingBytes: 6, OldestAge: 7.5, AppendedChunks: 8, AppendedEvents: 9,
 			AppendedBytes:   10,
-			RecoveredEvents: 11, QueueCommits: snapshot.QueueCommits{Commits: 12, CommitLatency: latency(0.002, 12), CommitWait: latency(0.003, 12), CommitCauses: map[string]uint64{"limit": 12, "full": 0}},
+			RecoveredEvents: 11, QueueCommits: snapshot.QueueCommits{
+				Commits: 12, CommitLatency: latency(0.002, 12),
+				CommitWait: latency(0.003, 12), CommitCauses: map[string]uint64{"limit": 12, "full": 0},
+			},
 			QueueMemory: snapshot.QueueMemory{MemoryBytes: 13, MemoryMaxBytes: 14, EvictedConnections: 15},
 		},
 		Outputs: []snapshot.Output{
 			{
 				Name: "es", Type: "elasticsearch", State: snapshot.StateRetrying, Since: started.Add(time.Minute),
-				OutputWorkers: snapshot.OutputWorkers{Workers: 2, Concurrency: 1, InFlight: 1}, HeldClusters: []string{"osaka"},
+				OutputWorkers: snapshot.OutputWorkers{Workers: 2, Concurrency: 1, InFlight: 1},
+				HeldClusters:  []string{"osaka"},
 				Clusters: []snapshot.OutputCluster{
 					{Cluster: "seoul", Queued: n, Delivered: n / 2, Pending: n - n/2},
 					{
@@ -75,11 +79,18 @@ func Program(started time.Time, n uint64) snapshot.Snapshot {
 						Pending: 12,
 					},
 				},
-				DeliveredBytes: 150 * n, Retries: snapshot.Counts{"throttled": 3}, Lag: 1.5, OutputRequests: snapshot.OutputRequests{Requests: 20, FailedRequests: 2, RequestLatency: latency(0.3, 20)},
+				DeliveredBytes: 150 * n, Retries: snapshot.Counts{"throttled": 3}, Lag: 1.5,
+				OutputRequests: snapshot.OutputRequests{
+					Requests: 20, FailedRequests: 2,
+					RequestLatency: latency(0.3, 20),
+				},
 
 				LastError: snapshot.Failure{
 					Text: "429 \x1b[31mslow\u009b down", Time: started, Ended: started.Add(3 * time.Second),
-				}, FailingSince: started.Add(time.Second), OutputTimes: snapshot.OutputTimes{LastSuccess: started, BackoffUntil: started.Add(time.Minute)},
+				}, FailingSince: started.Add(time.Second), OutputTimes: snapshot.OutputTimes{
+					LastSuccess:  started,
+					BackoffUntil: started.Add(time.Minute),
+				},
 				Destination: snapshot.Destination{
 					Server: "Elasticsearch 8.14.3", Notices: []string{"the template <logs> is someone else's"},
 					RequestLimit: 1 << 20,
@@ -102,7 +113,10 @@ func Program(started time.Time, n uint64) snapshot.Snapshot {
 					},
 				},
 			},
-			{Name: "archive", Type: "file", State: snapshot.StateIdle, OutputWorkers: snapshot.OutputWorkers{Workers: 1}},
+			{
+				Name: "archive", Type: "file", State: snapshot.StateIdle,
+				OutputWorkers: snapshot.OutputWorkers{Workers: 1},
+			},
 		},
 		DeadLetters: snapshot.DeadLetters{
 			Count: 12, Events: 13, Bytes: 14, EvictedEvents: 15, RetriedEvents: 16, PurgedEvents: 17,
