@@ -26,10 +26,10 @@ stays, and the next drain or run goes on with it.
 Events that wait for an output that the configuration does not have any more can't be delivered: they are named, and the
 exit code is 1, unless --ignore-unconfigured says that they don't matter. Dead letters stay: see 'aggregator dead'.
 
-With --to nothing is delivered: what waits, what waits aside for a target and the dead letters are handed over to another
-aggregator, whose listener has handover. It gets them with all that is owed, under the same event ids, and knows what it has,
-so a handover may be killed and begun again on either side. Nothing is left then: the exit code is 0 only when the directory
-holds no event any more.
+With --to nothing is delivered: what waits, what waits aside for a target and the dead letters are handed over to
+another aggregator, whose listener has handover. It gets them with all that is owed, under the same event ids, and
+knows what it has, so a handover may be killed and begun again on either side. Nothing is left then: the exit code is 0
+only when the directory holds no event any more.
 
 The status endpoint is served, so that probes and dashboards see the drain; where its port is taken, the drain goes on
 without it.

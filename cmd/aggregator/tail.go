@@ -24,12 +24,12 @@ func newTailCommand() *cobra.Command {
 	sample, rate := 0, 0
 	cmd := &cobra.Command{
 		Use: "tail", Short: "Show events live, as they arrive or as they are sent to an output", Args: noArgs,
-		Long: `Shows events as they arrive, or as they are sent to an output: after its filters, with what the destination answered. It goes on
-until it is interrupted.
+		Long: `Shows events as they arrive, or as they are sent to an output: after its filters, with what the
+destination answered. It goes on until it is interrupted.
 
-As events arrive, nothing is taken out of them yet: their records are shown, and looked into by --grep, only with the token or a
-user's password, also from the same machine. It costs the server nothing while nobody looks, and never slows it: what is more than
---rate a second, or is not read fast enough, is not shown, and is counted.
+As events arrive, nothing is taken out of them yet: their records are shown, and looked into by --grep, only with the
+token or a user's password, also from the same machine. It costs the server nothing while nobody looks, and never slows
+it: what is more than --rate a second, or is not read fast enough, is not shown, and is counted.
 
 ` + askHelp,
 		Example: `  aggregator tail --cluster seoul-prod
@@ -65,7 +65,8 @@ user's password, also from the same machine. It costs the server nothing while n
 	fs.StringVar(query["tag"], "tag", "", "only events whose tag fits this `pattern`, as in routes")
 	fs.StringVar(query["grep"], "grep", "", "only events whose record as JSON fits this regular `expression`")
 	fs.IntVar(&sample, "sample", 0, "one of so many that fit (default: all)")
-	fs.IntVar(&rate, "rate", 0, fmt.Sprintf("events a second at most (default %d, %d at most)", client.TailRate, client.TailMaxRate))
+	fs.IntVar(&rate, "rate", 0,
+		fmt.Sprintf("events a second at most (default %d, %d at most)", client.TailRate, client.TailMaxRate))
 	fs.BoolVar(&f.json, "json", false, "each event as a line of JSON")
 	return cmd
 }

@@ -18,8 +18,9 @@ func newTopCommand() *cobra.Command {
 	var f serverFlags
 	cmd := &cobra.Command{
 		Use: "top", Short: "The status page in a terminal: what is wrong, outputs and clusters, live", Args: noArgs,
-		Long: `Shows whether all is well, the queue, outputs and clusters, live. Keys choose an output, look at it closer, sort, and pause, resume or
-retry it, after a question. Where the output is no terminal it shows all of that once.
+		Long: `Shows whether all is well, the queue, outputs and clusters, live. Keys choose an output, look at it
+closer, sort, and pause, resume or retry it, after a question. Where the output is no terminal it shows all of that
+once.
 
 ` + askHelp,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -32,7 +33,8 @@ retry it, after a question. Where the output is no terminal it shows all of that
 			if !isTerminal(out) || !isTerminal(cmd.InOrStdin()) {
 				return showOnce(out, model)
 			}
-			_, err = tea.NewProgram(model, tea.WithContext(cmd.Context()), tea.WithInput(cmd.InOrStdin()), tea.WithOutput(out)).Run()
+			_, err = tea.NewProgram(model, tea.WithContext(cmd.Context()), tea.WithInput(cmd.InOrStdin()),
+				tea.WithOutput(out)).Run()
 			if errors.Is(err, tea.ErrProgramKilled) && cmd.Context().Err() != nil {
 				return nil //nolint:nilerr // a signal has ended it, so it is no failure
 			}

@@ -20,9 +20,9 @@ func newTraceCommand() *cobra.Command {
 	var f serverFlags
 	cmd := &cobra.Command{
 		Use: "trace ID", Short: "Say where an event is: pending, waiting, dead or settled",
-		Long: `Says where the event is that has this id: the _id of a document in Elasticsearch, the field that fields.id names, or the
-event_id of a dead letter. It looks through what is pending, also aside for a target, through the dead letters, and through the
-last 100,000 events that outputs were done with since the server started.
+		Long: `Says where the event is that has this id: the _id of a document in Elasticsearch, the field that
+fields.id names, or the event_id of a dead letter. It looks through what is pending, also aside for a target, through
+the dead letters, and through the last 100,000 events that outputs were done with since the server started.
 
 Exit codes: 0 it is known; 1 it is not known here, or the server can't be asked; 2 that is no event's id.
 
@@ -30,7 +30,9 @@ Exit codes: 0 it is known; 1 it is not known here, or the server can't be asked;
 		Example: `  aggregator trace kW2Y1nE0mKpJ0m0Vx3b2hA-17`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 1 {
-				return usageError{fmt.Errorf("give one event's id; '%s --help' says where it stands", cmd.CommandPath())}
+				return usageError{
+					fmt.Errorf("give one event's id; '%s --help' says where it stands", cmd.CommandPath()),
+				}
 			}
 			return nil
 		},
@@ -52,7 +54,10 @@ Exit codes: 0 it is known; 1 it is not known here, or the server can't be asked;
 				err = writeTrace(cmd.OutOrStdout(), &t)
 			}
 			if err == nil && len(t.Places) == 0 {
-				err = errors.New("not known here: it was settled before the last 100,000 events or the last start, or never came here")
+				err = errors.New(
+					"not known here: it was settled before the last 100,000 events or the last start, or " +
+						"never came here",
+				)
 			}
 			return err
 		},

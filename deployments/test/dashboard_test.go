@@ -61,7 +61,8 @@ func TestDashboardSwitch(t *testing.T) {
 	}
 	values := parseValues(t, "monitoring: {dashboard: {enabled: true, labels: {team: logs}}}")
 	got, there := render(t, values).configMaps[name]
-	if !there || strings.TrimSpace(got.Data["aggregator.json"]) != strings.TrimSpace(string(want)) || got.Labels["team"] != "logs" {
+	if !there || strings.TrimSpace(got.Data["aggregator.json"]) != strings.TrimSpace(string(want)) ||
+		got.Labels["team"] != "logs" {
 		t.Errorf("the ConfigMap is there: %t, with labels %v", there, got.Labels)
 	}
 }
@@ -75,15 +76,20 @@ func (d *dashboard) grafana() object {
 	variable := func(name, metric string) object {
 		query := fmt.Sprintf("label_values(%s, %s)", metric, name)
 		return object{
-			"name": name, "type": "query", "datasource": source, "query": object{"query": query, "refId": name}, "definition": query,
-			"includeAll": true, "multi": true, "allValue": ".*", "current": object{"text": "All", "value": "$__all"}, "refresh": 2, "sort": 1,
+			"name": name, "type": "query", "datasource": source, "query": object{"query": query, "refId": name},
+			"definition": query,
+			"includeAll": true, "multi": true, "allValue": ".*", "current": object{"text": "All", "value": "$__all"},
+			"refresh": 2, "sort": 1,
 		}
 	}
 	var panels []object
 	id, y := 0, 0
 	for _, row := range d.Rows {
 		id++
-		panels = append(panels, object{"id": id, "type": "row", "title": row.Title, "collapsed": false, "panels": []object{}, "gridPos": object{"h": 1, "w": 24, "x": 0, "y": y}})
+		panels = append(panels, object{
+			"id": id, "type": "row", "title": row.Title, "collapsed": false, "panels": []object{},
+			"gridPos": object{"h": 1, "w": 24, "x": 0, "y": y},
+		})
 		y++
 		x, high := 0, 0
 		for _, p := range row.Panels {
@@ -101,11 +107,13 @@ func (d *dashboard) grafana() object {
 		y += high
 	}
 	return object{
-		"title": d.Title, "uid": "aggregator", "schemaVersion": 39, "editable": true, "refresh": "30s", "timezone": "browser",
-		"tags": []string{"aggregator", "logs"}, "time": object{"from": "now-6h", "to": "now"}, "panels": panels,
+		"title": d.Title, "uid": "aggregator", "schemaVersion": 39, "editable": true, "refresh": "30s",
+		"timezone": "browser",
+		"tags":     []string{"aggregator", "logs"}, "time": object{"from": "now-6h", "to": "now"}, "panels": panels,
 		"templating": object{"list": []object{
 			{"name": "datasource", "type": "datasource", "query": "prometheus"},
-			variable("pod", "aggregator_ready"), variable("cluster", "aggregator_received_events_total"), variable("output", "aggregator_output_lag_seconds"),
+			variable("pod", "aggregator_ready"), variable("cluster", "aggregator_received_events_total"),
+			variable("output", "aggregator_output_lag_seconds"),
 		}},
 	}
 }
@@ -113,11 +121,17 @@ func (d *dashboard) grafana() object {
 func (p *panel) grafana(id int, kind string, source, place object) object {
 	var targets []object
 	for i, q := range p.Queries {
-		targets = append(targets, object{"refId": string(rune('A' + i)), "expr": q.Expr, "legendFormat": q.Legend, "datasource": source})
+		targets = append(targets, object{
+			"refId": string(rune('A' + i)), "expr": q.Expr, "legendFormat": q.Legend, "datasource": source,
+		})
 	}
 	return object{
-		"id": id, "type": kind, "title": p.Title, "description": p.Help, "datasource": source, "gridPos": place, "targets": targets,
-		"fieldConfig": object{"defaults": object{"unit": map[bool]string{true: "short", false: p.Unit}[p.Unit == ""], "min": 0}, "overrides": []object{}},
+		"id": id, "type": kind, "title": p.Title, "description": p.Help, "datasource": source, "gridPos": place,
+		"targets": targets,
+		"fieldConfig": object{
+			"defaults":  object{"unit": map[bool]string{true: "short", false: p.Unit}[p.Unit == ""], "min": 0},
+			"overrides": []object{},
+		},
 	}
 }
 
@@ -162,7 +176,8 @@ func scrapes(t *testing.T) string {
 	return b.String()
 }
 
-// TestDashboardQueries runs each query over the program's own metrics: it must find something, and each panel says what it shows.
+// TestDashboardQueries runs each query over the program's own metrics: it must find something, and each panel says what
+// it shows.
 func TestDashboardQueries(t *testing.T) {
 	series := scrapes(t)
 	fill := strings.NewReplacer("$__rate_interval", "5m", "$pod", ".*", "$cluster", ".*", "$output", ".*")

@@ -1,5 +1,5 @@
-// Package top is the status page in a terminal: what is wrong, outputs and clusters, live, with keys to sort, to look closer, and to
-// pause, resume and retry an output.
+// Package top is the status page in a terminal: what is wrong, outputs and clusters, live, with keys to sort, to look
+// closer, and to pause, resume and retry an output.
 package top
 
 import (
@@ -184,7 +184,8 @@ func (m *Model) take(f fetched) {
 	}
 	m.state, m.known, m.trouble = f.state, true, nil
 	m.order()
-	if !slices.ContainsFunc(m.state.Outputs, func(o Output) bool { return o.Name == m.at }) && len(m.state.Outputs) > 0 {
+	if !slices.ContainsFunc(m.state.Outputs, func(o Output) bool { return o.Name == m.at }) &&
+		len(m.state.Outputs) > 0 {
 		m.at, m.detail, m.ask = m.state.Outputs[0].Name, false, ""
 	}
 }

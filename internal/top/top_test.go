@@ -32,7 +32,10 @@ func (f *fake) Steer(_ context.Context, output, what string) (string, error) {
 
 func output(name, state string, pending uint64, lag, rate float64) Output {
 	var o Output
-	text := fmt.Sprintf(`{"name":%q,"state":%q,"lag_seconds":%g,"events_per_second":%g,"clusters":[{"cluster":"seoul","pending":%d}]}`, name, state, lag, rate, pending)
+	text := fmt.Sprintf(
+		`{"name":%q,"state":%q,"lag_seconds":%g,"events_per_second":%g,"clusters":[{"cluster":"seoul","pending":%d}]}`,
+		name, state, lag, rate, pending,
+	)
 	if err := json.Unmarshal([]byte(text), &o); err != nil {
 		panic(err)
 	}
@@ -73,7 +76,9 @@ func three() *fake {
 	f.state.Verdict = client.Verdict{Severity: client.Critical, Text: "output es: refused", Findings: []client.Finding{
 		{Severity: client.Critical, Subject: "output es", Text: "the login is refused", Remedy: "set the password"},
 	}}
-	f.state.Outputs = []Output{output("archive", "running", 0, 0, 100), output("es", "refused", 500, 61, 0), output("lake", "paused", 9, 5, 7)}
+	f.state.Outputs = []Output{
+		output("archive", "running", 0, 0, 100), output("es", "refused", 500, 61, 0), output("lake", "paused", 9, 5, 7),
+	}
 	return f
 }
 
@@ -107,7 +112,13 @@ func TestShown(t *testing.T) {
 
 func TestSorted(t *testing.T) {
 	m := newModel(t, three(), 120, 40)
-	for _, want := range [][]string{{"es", "lake", "archive"}, {"es", "lake", "archive"}, {"es", "lake", "archive"}, {"archive", "lake", "es"}, {"archive", "es", "lake"}} {
+	for _, want := range [][]string{
+		{"es", "lake", "archive"},
+		{"es", "lake", "archive"},
+		{"es", "lake", "archive"},
+		{"archive", "lake", "es"},
+		{"archive", "es", "lake"},
+	} {
 		if got := names(m); !slices.Equal(got, want) {
 			t.Errorf("by %s: %v, want %v", sorts()[m.sort].name, got, want)
 		}
@@ -144,7 +155,8 @@ func TestCloser(t *testing.T) {
 	f := three()
 	o := &f.state.Outputs[1]
 	o.LastError.Text = "403 Forbidden: " + strings.Repeat("long ", 30) + "the end"
-	text := `{"waiting_targets":[{"target":"logs-a","events":12,"since":"1970-01-01T02:00:00Z","kind":"index_closed_exception","remedy":"open the index"}]}`
+	text := `{"waiting_targets":[{"target":"logs-a","events":12,"since":"1970-01-01T02:00:00Z","kind":"index_closed_` +
+		`exception","remedy":"open the index"}]}`
 	if err := json.Unmarshal([]byte(text), o); err != nil {
 		t.Fatal(err)
 	}
@@ -156,13 +168,17 @@ func TestCloser(t *testing.T) {
 	wantText(t, m, "1 target of it wait aside", "archive")
 }
 
-// With twenty clusters and ten outputs each, all that is wrong is seen, and nothing is wider or higher than the terminal.
+// With twenty clusters and ten outputs each, all that is wrong is seen, and nothing is wider or higher than the
+// terminal.
 func TestFits(t *testing.T) {
 	f := three()
 	for i := range 200 {
-		f.state.Outputs = append(f.state.Outputs, output(fmt.Sprintf("output-with-a-long-name-%03d", i), "running", uint64(i), 1, 1))
+		f.state.Outputs = append(f.state.Outputs,
+			output(fmt.Sprintf("output-with-a-long-name-%03d", i), "running", uint64(i), 1, 1))
 	}
-	if err := json.Unmarshal([]byte(`{"clusters":[`+strings.Repeat(`{"name":"c"},`, 19)+`{"name":"c"}]}`), &f.state); err != nil {
+	if err := json.Unmarshal(
+		[]byte(`{"clusters":[`+strings.Repeat(`{"name":"c"},`, 19)+`{"name":"c"}]}`), &f.state,
+	); err != nil {
 		t.Fatal(err)
 	}
 	for _, size := range [][2]int{{120, 40}, {40, 12}, {20, 6}, {0, 0}} {
@@ -187,7 +203,8 @@ func TestFits(t *testing.T) {
 func TestHostile(t *testing.T) {
 	f := three()
 	evil := "\x1b[2J\x07\r\n\u202e" + strings.Repeat("x", 1<<20)
-	f.state.Verdict.Text, f.state.Outputs[1].StateText, f.state.Outputs[1].LastError.Text, f.state.Hostname = evil, evil, evil, evil
+	f.state.Verdict.Text, f.state.Outputs[1].StateText, f.state.Outputs[1].LastError.Text, f.state.Hostname = evil,
+		evil, evil, evil
 	f.state.Outputs[1].Notices = []string{evil}
 	m := newModel(t, f, 80, 30)
 	for range 2 {

@@ -99,7 +99,8 @@ func (m *Model) head(p *page) {
 	if s.Queue.Full {
 		full = ", full"
 	}
-	p.line("", "queue  %d events pending, oldest %s, %s of %s%s", s.Queue.Pending, seconds(s.Queue.Oldest), humanize.Bytes(s.Queue.Disk), humanize.Bytes(s.Queue.Max), full)
+	p.line("", "queue  %d events pending, oldest %s, %s of %s%s", s.Queue.Pending, seconds(s.Queue.Oldest),
+		humanize.Bytes(s.Queue.Disk), humanize.Bytes(s.Queue.Max), full)
 	p.line("", "")
 }
 
@@ -117,7 +118,8 @@ func colorOf(s client.Severity) string {
 // outputs shows the table of outputs, as many as leave room for the clusters: those around the one that is chosen.
 func (m *Model) outputs(p *page) {
 	all := m.state.Outputs
-	p.line(dim, "  %-20s %11s %8s %9s %9s  %s", "OUTPUT by "+sorts()[m.sort].name, "PENDING", "LAG", "RATE/s", "DONE IN", "STATE")
+	p.line(dim, "  %-20s %11s %8s %9s %9s  %s", "OUTPUT by "+sorts()[m.sort].name, "PENDING", "LAG", "RATE/s",
+		"DONE IN", "STATE")
 	room := max(p.left-3-min(len(m.state.Clusters), 4), 1)
 	from := 0
 	for i := range all {
@@ -137,7 +139,8 @@ func (m *Model) outputs(p *page) {
 		} else if o.pending() == 0 {
 			done = ""
 		}
-		p.line(color, "%s %-20s %11d %8s %9.0f %9s  %s", mark, fit(o.Name, 20), o.pending(), seconds(o.Lag), o.Rate, done, text(o))
+		p.line(color, "%s %-20s %11d %8s %9.0f %9s  %s", mark, fit(o.Name, 20), o.pending(), seconds(o.Lag), o.Rate,
+			done, text(o))
 	}
 	if more := len(all) - room; more > 0 {
 		p.line(dim, "  and %s more", humanize.Count(more, "output"))

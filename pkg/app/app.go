@@ -1,5 +1,5 @@
-// Package app makes the program out of its parts: it opens the queue, binds the listeners, runs a delivery loop for each
-// output, and stops them all in an order in which nothing that was acknowledged gets lost.
+// Package app makes the program out of its parts: it opens the queue, binds the listeners, runs a delivery loop for
+// each output, and stops them all in an order in which nothing that was acknowledged gets lost.
 package app
 
 import (
@@ -26,7 +26,8 @@ import (
 )
 
 const (
-	// ingestMemory is what may lie between sockets and queue, in bytes, unless a listener's max_message_size needs more.
+	// ingestMemory is what may lie between sockets and queue, in bytes, unless a listener's max_message_size needs
+	// more.
 	ingestMemory = 64 << 20
 	// spareMemory is what is left between sockets and queue for the others when one cluster has all that it may have.
 	spareMemory = 16 << 20
@@ -43,9 +44,10 @@ type Options struct {
 	Commit       string
 	Log          zerolog.Logger
 	Now          func() time.Time // nil: time.Now
-	Drain        bool             // for Drain instead of Run: nothing listens but the status endpoint, and it is not needed
-	NoStatus     bool             // with Drain: nor does that
-	LimitMemory  bool             // of the whole process; see limitMemory
+	// For Drain instead of Run: nothing listens but the status endpoint, and it is not needed.
+	Drain       bool
+	NoStatus    bool // with Drain: nor does that
+	LimitMemory bool // of the whole process; see limitMemory
 }
 
 // App is the program. Make one with New, then Run it once.
@@ -66,7 +68,8 @@ type App struct {
 	stopping  stopSignals
 }
 
-// New opens the queue and the outputs and binds all addresses, unless ctx ends before. After an error nothing stays open.
+// New opens the queue and the outputs and binds all addresses, unless ctx ends before. After an error nothing stays
+// open.
 func New(ctx context.Context, cfg *config.Config, o Options) (_ *App, err error) {
 	if o.Now == nil {
 		o.Now = time.Now
@@ -152,7 +155,8 @@ func (a *App) listenStatus() error {
 	}
 	err := a.status.listen(status.Options{
 		Config: a.initial.Status, Snapshot: a.snapshot, Ready: a.readiness, Healthy: a.healthy, Reload: a.Reload,
-		Steer: a.controlOutput, SteerTarget: a.controlTarget, DeadLetters: a.deadLetters(), Trace: a.trace, Tail: &a.tail, Tags: tagPattern,
+		Steer: a.controlOutput, SteerTarget: a.controlTarget, DeadLetters: a.deadLetters(), Trace: a.trace,
+		Tail: &a.tail, Tags: tagPattern,
 		MaxConnections: a.listeners.files.status,
 		Log:            part(a.opts.Log, "status"),
 	}, a.opts.Now)
@@ -204,8 +208,8 @@ func queueLimits(cfg *config.Config) buffer.Limits {
 	return cfg.Buffer.Limits(outputs, clusters, whenFull)
 }
 
-// ingestBudget returns how many bytes of one cluster may lie between sockets and queue. A message needs up to twice its size there: the
-// buffer that it came in and what is made of it for the queue.
+// ingestBudget returns how many bytes of one cluster may lie between sockets and queue. A message needs up to twice its
+// size there: the buffer that it came in and what is made of it for the queue.
 func ingestBudget(cfg *config.Config) int64 {
 	budget := int64(ingestMemory)
 	for _, l := range cfg.Listeners {

@@ -62,7 +62,8 @@ func tracePending(ctx context.Context, q buffer.Queue, id trace.ID) (places []cl
 		}
 		for _, o := range h.Owes {
 			place := client.TracePlace{
-				State: client.TracePending, Output: o.Output, Target: o.Target, Cluster: h.Cluster, Tag: h.Tag, Time: h.Received,
+				State: client.TracePending, Output: o.Output, Target: o.Target, Cluster: h.Cluster, Tag: h.Tag,
+				Time: h.Received,
 			}
 			if o.Target != "" {
 				place.State = client.TraceWaiting
@@ -90,7 +91,8 @@ func traceDead(ctx context.Context, letters deadletter.Store, id string) (places
 			page.After = l.ID
 			if l.EventID == id {
 				places = append(places, client.TracePlace{
-					State: client.TraceDead, Output: l.Output, Cluster: l.Cluster, Tag: l.Tag, Time: l.Time, Letter: l.ID, Reason: l.Reason,
+					State: client.TraceDead, Output: l.Output, Cluster: l.Cluster, Tag: l.Tag, Time: l.Time,
+					Letter: l.ID, Reason: l.Reason,
 				})
 			}
 		}

@@ -23,7 +23,8 @@ type Giver interface {
 	// which Owed returns. The chunk and its bytes are yield's until it returns. What is damaged is set aside, as in
 	// Source.Next. It takes nothing, and may be called beside sources: what is done meanwhile may be among the chunks.
 	Owed(ctx context.Context, yield func(*Handed) error) error
-	// Given forgets the chunks of these numbers for all outputs. Nobody takes chunks from the sources meanwhile. It returns once that is stored.
+	// Given forgets the chunks of these numbers for all outputs. Nobody takes chunks from the sources meanwhile. It
+	// returns once that is stored.
 	Given(seqs []uint64) error
 }
 

@@ -12,8 +12,8 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 )
 
-// answered notes what hosts and targets made of the request with the events of w, which was accepted where se is nil or names
-// events, and says what the refusals are about that no table knows.
+// answered notes what hosts and targets made of the request with the events of w, which was accepted where se is nil or
+// names events, and says what the refusals are about that no table knows.
 func (s *sender) answered(w *work, b *outputs.Batch, se *outputs.SendError) {
 	s.judgeUnlisted(w, b, se)
 	if b.Host == "" || se != nil && len(se.Failed) == 0 {
@@ -66,7 +66,8 @@ func (s *sender) judgeUnlisted(w *work, b *outputs.Batch, se *outputs.SendError)
 			held = ev.Chunk.Received
 		}
 		kind := fmt.Sprintf("%d %s", f.Status, f.Kind)
-		about := s.targets.Refused(f.Target, kind, maphash.Bytes(s.seed, ev.AppendID(nil)), held, accepted[f.Target] > 0, now)
+		about := s.targets.Refused(f.Target, kind, maphash.Bytes(s.seed, ev.AppendID(nil)), held,
+			accepted[f.Target] > 0, now)
 		if about == suspicion.Content {
 			continue
 		}
@@ -78,7 +79,8 @@ func (s *sender) judgeUnlisted(w *work, b *outputs.Batch, se *outputs.SendError)
 }
 
 // unlistedRemedy is what to do about a refusal that no table knows.
-const unlistedRemedy = "look at what the target answers: no event for it is taken, so it is held to be the target's state"
+const unlistedRemedy = "look at what the target answers: no event for it is taken, so it is held to be the " +
+	"target's state"
 
 // refuses reports whether se is about a request that was refused as a whole by an answer that may be about its content,
 // and notes that.
@@ -105,8 +107,9 @@ func (s *sender) searches(w *work, se *outputs.SendError) bool {
 	}
 }
 
-// search sends the events of w, which se says were refused together, in halves, to find those for which they were. These are
-// tried again apart, for a while; what is not known of is left in w. It returns false when the loop must end before.
+// search sends the events of w, which se says were refused together, in halves, to find those for which they were.
+// These are tried again apart, for a while; what is not known of is left in w. It returns false when the loop must end
+// before.
 func (s *sender) search(w *work, se *outputs.SendError) bool {
 	if len(w.events) == 1 {
 		if !s.try(w, w.events[0], se) {
@@ -179,8 +182,9 @@ func (s *sender) learn(halves *suspicion.Search, host string) {
 	}
 }
 
-// try has ev, an event of w that was refused alone, tried again by itself, between others that are accepted. It returns false
-// where there is no room for that. One that has waited aside goes back to the output for it, so that it holds up no others that wait.
+// try has ev, an event of w that was refused alone, tried again by itself, between others that are accepted. It returns
+// false where there is no room for that. One that has waited aside goes back to the output for it, so that it holds up
+// no others that wait.
 func (s *sender) try(w *work, ev event.Event, se *outputs.SendError) bool {
 	if w.target != nil {
 		c := cursor{refs: w.refs}
@@ -212,8 +216,8 @@ func (w *work) onTrial() bool {
 	return w.trial != nil && errors.As(w.last.err, &se) && se.Suspect
 }
 
-// standsTrial waits until the event of w is to be tried again. It returns false when the loop ends before, and when the event
-// is given up, which is settled then.
+// standsTrial waits until the event of w is to be tried again. It returns false when the loop ends before, and when the
+// event is given up, which is settled then.
 func (s *sender) standsTrial(w *work) bool {
 	for {
 		verdict, pause := s.hosts.Judge(w.trial, time.Now())
@@ -228,7 +232,9 @@ func (s *sender) standsTrial(w *work) bool {
 		case suspicion.Wait:
 		}
 		began := time.Now()
-		s.rec.backsOff(backsOff{reason: w.last.reason, err: w.last.err, events: w.last.failed, ofSome: true, pause: pause})
+		s.rec.backsOff(backsOff{
+			reason: w.last.reason, err: w.last.err, events: w.last.failed, ofSome: true, pause: pause,
+		})
 		w.last.failed = nil // it is counted
 		ok := s.control.retryWait(s.control.drain, pause)
 		s.rec.waited()
@@ -244,7 +250,8 @@ func (s *sender) standsTrial(w *work) bool {
 // failure returns what is said of an event that was refused alone, again and again.
 func (l *lastSend) failure(trial *suspicion.Trial) *outputs.Failure {
 	f := &outputs.Failure{Reason: outputs.ReasonRejected, Detail: fmt.Sprintf(
-		"refused alone, %d times over %s or more, between others that %s accepted: %v", trial.Refusals(), suspicion.Time, trial.Host(), l.err)}
+		"refused alone, %d times over %s or more, between others that %s accepted: %v", trial.Refusals(),
+		suspicion.Time, trial.Host(), l.err)}
 	var se *outputs.SendError
 	if errors.As(l.err, &se) {
 		f.Status = se.Status

@@ -39,7 +39,9 @@ func (g *gateway) Send(_ context.Context, b *outputs.Batch) error {
 	g.sends = append(g.sends, numbers)
 	b.Host = "http://es:9200"
 	if g.down || slices.ContainsFunc(numbers, g.refuses) {
-		return &outputs.SendError{Reason: outputs.ReasonAuth, Status: 403, Suspect: true, Host: b.Host, Err: errors.New("403 Forbidden")}
+		return &outputs.SendError{
+			Reason: outputs.ReasonAuth, Status: 403, Suspect: true, Host: b.Host, Err: errors.New("403 Forbidden"),
+		}
 	}
 	for _, n := range numbers {
 		g.got[n]++
@@ -82,7 +84,8 @@ func (y *graveyard) Add(_ context.Context, letters []delivery.DeadLetter) error 
 	y.mu.Lock()
 	defer y.mu.Unlock()
 	for _, l := range letters {
-		y.letters = append(y.letters, fmt.Sprintf("%d %s %d %s", outputtest.Number(l.Event), l.Reason, l.Status, l.Detail))
+		y.letters = append(y.letters,
+			fmt.Sprintf("%d %s %d %s", outputtest.Number(l.Event), l.Reason, l.Status, l.Detail))
 	}
 	return nil
 }
@@ -104,10 +107,14 @@ type gatewayRig struct {
 
 func newGatewayRig(t *testing.T, refuses func(n int) bool) *gatewayRig {
 	t.Helper()
-	r := &gatewayRig{gateway: &gateway{refuses: refuses, got: map[int]int{}}, source: outputtest.NewBacklog(), dead: &graveyard{}}
+	r := &gatewayRig{
+		gateway: &gateway{refuses: refuses, got: map[int]int{}}, source: outputtest.NewBacklog(), dead: &graveyard{},
+	}
 	loop := delivery.New(delivery.Options{
 		Name: "es", Source: r.source, Output: r.gateway, DeadLetters: r.dead, Log: zerolog.Nop(),
-		Common: outputs.Common{Workers: 2, Retry: outputs.RetryConfig{Initial: 100 * time.Millisecond, Max: 2 * time.Second}},
+		Common: outputs.Common{
+			Workers: 2, Retry: outputs.RetryConfig{Initial: 100 * time.Millisecond, Max: 2 * time.Second},
+		},
 	})
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error)
@@ -149,7 +156,8 @@ func TestGatewayRefusesTwoLines(t *testing.T) {
 		letters := r.dead.all()
 		slices.Sort(letters)
 		for i, n := range []string{"150", "390"} {
-			want := n + " rejected 403 refused alone, 5 times over 15m0s or more, between others that http://es:9200 accepted: "
+			want := n +
+				" rejected 403 refused alone, 5 times over 15m0s or more, between others that http://es:9200 accepted: "
 			if len(letters) != 2 || !strings.HasPrefix(letters[i], want) {
 				t.Errorf("dead letters %q, want %q", letters, want)
 			}
@@ -240,13 +248,14 @@ func TestGatewayAndTheEnd(t *testing.T) {
 		r.feed(time.Minute)
 		r.end()
 		if r.source.Out() != 0 || r.source.Events() != 100 || r.dead.all() != nil {
-			t.Errorf("%d chunks are out, %d events are pending, dead letters %v", r.source.Out(), r.source.Events(), r.dead.all())
+			t.Errorf("%d chunks are out, %d events are pending, dead letters %v", r.source.Out(), r.source.Events(),
+				r.dead.all())
 		}
 	})
 }
 
-// unlisted is a destination with a target for each cluster, which refuses events for reasons that nobody knows. Safe for
-// concurrent use.
+// unlisted is a destination with a target for each cluster, which refuses events for reasons that nobody knows. Safe
+// for concurrent use.
 type unlisted struct {
 	mu      sync.Mutex
 	refuses func(cluster string, n int) bool
@@ -265,7 +274,8 @@ func (u *unlisted) Send(_ context.Context, b *outputs.Batch) error {
 		b.CountSent(target, ev)
 		if u.refuses(ev.Chunk.Cluster, outputtest.Number(ev)) {
 			failed = append(failed, outputs.Failure{
-				Index: i, Reason: outputs.ReasonRejected, Unlisted: true, Status: 400, Target: target, Kind: "brand_new_exception", Detail: "no",
+				Index: i, Reason: outputs.ReasonRejected, Unlisted: true, Status: 400, Target: target,
+				Kind: "brand_new_exception", Detail: "no",
 			})
 			continue
 		}
@@ -277,7 +287,8 @@ func (u *unlisted) Send(_ context.Context, b *outputs.Batch) error {
 	return &outputs.SendError{Reason: outputs.ReasonRejected, Failed: failed, Err: errors.New("no")}
 }
 
-// TestUnlistedRefusals: an event that is refused while its target takes others is a dead letter; where a target refuses all, none is.
+// TestUnlistedRefusals: an event that is refused while its target takes others is a dead letter; where a target refuses
+// all, none is.
 func TestUnlistedRefusals(t *testing.T) {
 	for _, tc := range []struct {
 		name   string
@@ -297,8 +308,11 @@ func TestUnlistedRefusals(t *testing.T) {
 				out := &unlisted{got: map[int]int{}, refuses: func(cluster string, n int) bool {
 					return cluster == "b" && (!repaired && tc.before(n) || repaired && tc.after(n))
 				}}
-				source := outputtest.NewBacklog(outputtest.Chunk(1, "a", "t", 10, 0, 10), outputtest.Chunk(2, "b", "t", tc.events, 1000, 10))
-				loop := delivery.New(delivery.Options{Name: "es", Source: source, Output: out, DeadLetters: dead, Log: zerolog.Nop()})
+				source := outputtest.NewBacklog(outputtest.Chunk(1, "a", "t", 10, 0, 10),
+					outputtest.Chunk(2, "b", "t", tc.events, 1000, 10))
+				loop := delivery.New(delivery.Options{
+					Name: "es", Source: source, Output: out, DeadLetters: dead, Log: zerolog.Nop(),
+				})
 				ctx, cancel := context.WithCancel(t.Context())
 				ended := make(chan error)
 				go func() { ended <- loop.Run(ctx) }()

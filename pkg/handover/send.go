@@ -58,18 +58,23 @@ type Result struct {
 	Refused map[string]int64 // events and dead letters that stay, by cluster: the receiver does not take these over
 }
 
-// Run hands over all that the receiver takes, and tries again while it can't be reached or is full, until ctx ends. What
-// was acknowledged is forgotten here. A second Run, also of another process, goes on where this one ended.
+// Run hands over all that the receiver takes, and tries again while it can't be reached or is full, until ctx ends.
+// What was acknowledged is forgotten here. A second Run, also of another process, goes on where this one ended.
 func (s *Sender) Run(ctx context.Context) (Result, error) {
 	giver, ok := s.Queue.(buffer.Giver)
 	if !ok {
-		return Result{}, fmt.Errorf("a queue of type %T can't be handed over: let it deliver what it holds with aggregator drain without --to", s.Queue)
+		return Result{},
+			fmt.Errorf(
+				"a queue of type %T can't be handed over: let it deliver what it holds with aggregator drain "+
+					"without --to", s.Queue,
+			)
 	}
 	s.wait = firstWait
 	var r Result
 	for {
 		err := s.session(ctx, giver, &r)
-		if err == nil || errors.Is(err, ErrRefused) || errors.Is(err, client.ErrLogin) || errors.Is(err, client.ErrNoHandover) {
+		if err == nil || errors.Is(err, ErrRefused) || errors.Is(err, client.ErrLogin) ||
+			errors.Is(err, client.ErrNoHandover) {
 			return r, err
 		}
 		if ctx.Err() == nil && s.Retrying != nil {
@@ -120,7 +125,10 @@ func (s *Sender) begin(ctx context.Context) (*link, error) {
 		}
 	}
 	id := s.Queue.ID()
-	m := &message{Kind: kindBegin, Queue: id[:], Clusters: slices.Sorted(maps.Keys(clusters)), Outputs: slices.Sorted(maps.Keys(outputs))}
+	m := &message{
+		Kind: kindBegin, Queue: id[:], Clusters: slices.Sorted(maps.Keys(clusters)),
+		Outputs: slices.Sorted(maps.Keys(outputs)),
+	}
 	answer, err := l.ask(ctx, m)
 	if err != nil {
 		return nil, errors.Join(err, c.Close())
@@ -169,7 +177,9 @@ func (s *Sender) Pending() (all []Pending) {
 	st := s.Queue.Stats()
 	for _, w := range st.Waits { // sorted
 		if w.Pending.Chunks > 0 {
-			all = append(all, Pending{w.Cluster, w.Output, w.Target, w.Pending.Events, w.Pending.Chunks, w.Pending.Bytes})
+			all = append(all, Pending{
+				w.Cluster, w.Output, w.Target, w.Pending.Events, w.Pending.Chunks, w.Pending.Bytes,
+			})
 		}
 	}
 	dead := map[string]int64{}

@@ -57,13 +57,14 @@ type Options struct {
 	Ready func() error
 	// Healthy returns nil unless only a restart helps; each line of the error is one reason.
 	Healthy func() error
-	// Reload reads the configuration again and puts it in force. Its error says why the old one stays, warnings what may not
-	// have been meant.
+	// Reload reads the configuration again and puts it in force. Its error says why the old one stays, warnings what
+	// may not have been meant.
 	Reload func() (warnings []string, err error)
-	// Steer does what was asked of an output, pause, resume, retry or purge, and says what it did. The error says why not.
+	// Steer does what was asked of an output, pause, resume, retry or purge, and says what it did. The error says why
+	// not.
 	Steer func(output, what string) (done string, err error)
-	// SteerTarget does what was asked, retry, move or purge, with what waits aside for a target of an output, and says what
-	// it did. to is where it is moved to; "": to the same output once more. The error says why not.
+	// SteerTarget does what was asked, retry, move or purge, with what waits aside for a target of an output, and says
+	// what it did. to is where it is moved to; "": to the same output once more. The error says why not.
 	SteerTarget func(ctx context.Context, output, what, target, to string) (done string, err error)
 	// DeadLetters are the program's.
 	DeadLetters client.DeadStore
@@ -102,7 +103,9 @@ type Server struct {
 
 // New returns a Server that does not listen yet.
 func New(o Options) *Server {
-	s := &Server{options: o, page: page.New(), maxConnections: maxConnections, complaints: &logevery.Limit{Every: complainEvery}}
+	s := &Server{
+		options: o, page: page.New(), maxConnections: maxConnections, complaints: &logevery.Limit{Every: complainEvery},
+	}
 	if o.MaxConnections > 0 {
 		s.maxConnections = min(maxConnections, o.MaxConnections)
 	}
@@ -133,7 +136,8 @@ func (s *Server) Listen() error {
 		return fmt.Errorf("listen for the status endpoint on %s (status.address): %w", s.options.Config.Address, err)
 	}
 	s.listener = &limitedListener{
-		Listener: l, total: s.maxConnections, perSource: maxConnectionsPerSource, bySource: map[netip.Prefix]int{}, refused: s.crowd,
+		Listener: l, total: s.maxConnections, perSource: maxConnectionsPerSource, bySource: map[netip.Prefix]int{},
+		refused: s.crowd,
 	}
 	if s.options.TLS != nil {
 		s.listener = tls.NewListener(s.listener, s.options.TLS) // the time for a handshake is that for a header
@@ -210,8 +214,9 @@ func (s *Server) handler(registry *prometheus.Registry) http.Handler {
 	s.deadHandlers(mux)
 	// The reply is made before it is sent: who reads it slowly takes no place among maxScrapes.
 	mux.Handle("GET /metrics", http.TimeoutHandler(promhttp.HandlerFor(registry, promhttp.HandlerOpts{
-		ErrorLog: log.New(newLogWriter(s.options.Log), "", 0), ErrorHandling: promhttp.ContinueOnError, MaxRequestsInFlight: maxScrapes,
-		EnableOpenMetrics: true, EnableOpenMetricsTextCreatedSamples: true,
+		ErrorLog: log.New(newLogWriter(s.options.Log), "", 0), ErrorHandling: promhttp.ContinueOnError,
+		MaxRequestsInFlight: maxScrapes,
+		EnableOpenMetrics:   true, EnableOpenMetricsTextCreatedSamples: true,
 	}), requestTimeout, "the metrics took too long"))
 	if s.options.Config.Pprof {
 		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
@@ -236,23 +241,29 @@ func (s *Server) guard(next http.Handler) http.Handler {
 		h.Set("X-Frame-Options", "DENY")
 		switch {
 		case !s.hostAllowed(r):
-			http.Error(w, "this address is served to localhost only: use http://localhost or the address as Host", http.StatusForbidden)
+			http.Error(w, "this address is served to localhost only: use http://localhost or the address as Host",
+				http.StatusForbidden)
 			return
 		case !open(r), s.options.Config.Private && !probes(r):
 			if code, why := s.refusal(r); why != "" {
 				switch code {
 				case http.StatusUnauthorized:
-					h["Www-Authenticate"] = []string{`Bearer realm="aggregator"`, `Basic realm="aggregator", charset="UTF-8"`}
+					h["Www-Authenticate"] = []string{
+						`Bearer realm="aggregator"`, `Basic realm="aggregator", charset="UTF-8"`,
+					}
 				case http.StatusTooManyRequests:
 					h.Set("Retry-After", strconv.Itoa(int(wrongEvery.Seconds())))
 				}
 				http.Error(w, why, code)
 				return
 			}
-			// Read here, within requestTimeout: handlers may take longer, and nobody may keep a connection by not sending.
+			// Read here, within requestTimeout: handlers may take longer, and nobody may keep a connection by not
+			// sending.
 			if _, err := io.Copy(io.Discard, http.MaxBytesReader(w, r.Body, maxBodyBytes)); err != nil {
 				h.Set("Connection", "close")
-				http.Error(w, fmt.Sprintf("the request's body was not sent in time, or is over %d KiB: nothing here takes one", maxBodyBytes>>10), http.StatusRequestEntityTooLarge)
+				http.Error(w,
+					fmt.Sprintf("the request's body was not sent in time, or is over %d KiB: nothing here takes one",
+						maxBodyBytes>>10), http.StatusRequestEntityTooLarge)
 				return
 			}
 			if r.Method != http.MethodGet && r.Method != http.MethodHead {
@@ -276,7 +287,9 @@ const livePath = "/live"
 // pageEvents keeps a page up to date.
 func (s *Server) pageEvents(w http.ResponseWriter, r *http.Request) {
 	records, words := s.mayRead(r)
-	you := page.You{Steer: records, Words: words, CanSign: s.options.Config.Token.Reveal() != "" || len(s.options.Config.Users) > 0}
+	you := page.You{
+		Steer: records, Words: words, CanSign: s.options.Config.Token.Reveal() != "" || len(s.options.Config.Users) > 0,
+	}
 	now := s.samples.youngest()
 	if now == nil {
 		first := s.snapshot()
@@ -327,7 +340,10 @@ func (s *Server) steer(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	if sure, _ := strconv.ParseBool(r.URL.Query().Get("all")); r.PathValue("what") == "purge" && !sure {
 		w.WriteHeader(http.StatusBadRequest)
-		_, _ = io.WriteString(w, "a purge deletes all that waits for the output, and nobody gets it back: say that it is meant, with ?all=true\n") // as below
+		// As below.
+		_, _ = io.WriteString(w,
+			"a purge deletes all that waits for the output, and nobody gets it back: say that it is meant, with "+
+				"?all=true\n")
 		return
 	}
 	text, err := s.options.Steer(r.PathValue("name"), r.PathValue("what"))
@@ -387,7 +403,8 @@ func (s *Server) status(w http.ResponseWriter, r *http.Request) {
 func (s *Server) crowd(source netip.Prefix) {
 	if ok, leftOut := s.complaints.Allow("crowd", "", 1, time.Now()); ok {
 		s.options.Log.Warn().Stringer("from", source.Addr()).Uint64("refused", leftOut+1).Msgf(
-			"closed connections to the status endpoint: at most %d are open, and %d of one address", s.maxConnections, maxConnectionsPerSource)
+			"closed connections to the status endpoint: at most %d are open, and %d of one address", s.maxConnections,
+			maxConnectionsPerSource)
 	}
 }
 

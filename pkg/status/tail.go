@@ -77,7 +77,10 @@ func line(v any) []byte {
 // tailQuery reads what a live view is to show, or says why it may not, with the HTTP status.
 func (s *Server) tailQuery(r *http.Request) (q tail.Query, code int, why string) {
 	values := queryReader{values: r.URL.Query()}
-	q = tail.Query{At: values.text("at"), Cluster: values.text("cluster"), Sample: int(values.number("sample")), Rate: int(values.number("rate"))}
+	q = tail.Query{
+		At: values.text("at"), Cluster: values.text("cluster"), Sample: int(values.number("sample")),
+		Rate: int(values.number("rate")),
+	}
 	tag, grep := values.text("tag"), values.text("grep")
 	if err := values.end(); err != nil {
 		return q, http.StatusBadRequest, err.Error()
@@ -88,7 +91,8 @@ func (s *Server) tailQuery(r *http.Request) (q tail.Query, code int, why string)
 	// What arrives is as it was sent, with nothing taken out: that takes credentials, on loopback too.
 	q.Records = q.At != client.TailArrival || s.options.Config.authorized(r)
 	if q.At != client.TailArrival && !s.hasOutput(q.At) {
-		return q, http.StatusNotFound, fmt.Sprintf("no output is named %q: at is %q or the name of an output", q.At, client.TailArrival)
+		return q, http.StatusNotFound, fmt.Sprintf("no output is named %q: at is %q or the name of an output", q.At,
+			client.TailArrival)
 	}
 	if tag != "" {
 		var err error
@@ -100,11 +104,13 @@ func (s *Server) tailQuery(r *http.Request) (q tail.Query, code int, why string)
 		return q, 0, ""
 	}
 	if !q.Records {
-		return q, http.StatusForbidden, "grep looks at records as they arrive: that takes the token of status.token or a user of status.users, on loopback too; at an output it does not"
+		return q, http.StatusForbidden, "grep looks at records as they arrive: that takes the token of status.token " +
+			"or a user of status.users, on loopback too; at an output it does not"
 	}
 	re, err := regexp.Compile(grep)
 	if err != nil || len(grep) > maxGrep {
-		return q, http.StatusBadRequest, fmt.Sprintf("grep: no regular expression of %d bytes at most: %v", maxGrep, err)
+		return q, http.StatusBadRequest, fmt.Sprintf("grep: no regular expression of %d bytes at most: %v", maxGrep,
+			err)
 	}
 	q.Grep = re
 	return q, 0, ""

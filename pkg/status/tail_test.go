@@ -37,7 +37,8 @@ func tailServer(t *testing.T) (s *Server, hub *tail.Hub, address string) {
 	return s, hub, server.URL
 }
 
-func askLive(t *testing.T, ctx context.Context, address, token string) *http.Response { //nolint:revive // the test comes first
+//nolint:revive // the test comes first
+func askLive(t *testing.T, ctx context.Context, address, token string) *http.Response {
 	t.Helper()
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, http.NoBody)
 	if err != nil {
@@ -75,13 +76,17 @@ func TestTail(t *testing.T) {
 			lines.Scan() // the view is open
 			for _, v := range hub.At(tc.at) {
 				record := []byte("\x81\xa3log\xa6hi\x1b[1m")
-				v.Offer(&event.Event{Chunk: &event.Chunk{Cluster: "a", Tag: "t"}, Record: record}, time.Now(), func(*client.TailEvent) {})
+				v.Offer(&event.Event{Chunk: &event.Chunk{Cluster: "a", Tag: "t"}, Record: record}, time.Now(), func(
+					*client.TailEvent,
+				) {
+				})
 			}
 			text := ""
 			for lines.Scan() && !strings.HasPrefix(text, "data:") {
 				text = lines.Text()
 			}
-			if strings.Contains(text, `"record"`) != tc.record || !strings.Contains(text, `"cluster":"a"`) || strings.Contains(text, "\x1b") {
+			if strings.Contains(text, `"record"`) != tc.record || !strings.Contains(text, `"cluster":"a"`) ||
+				strings.Contains(text, "\x1b") {
 				t.Errorf("shown %q", text)
 			}
 			s.end()

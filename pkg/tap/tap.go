@@ -70,7 +70,8 @@ type Output struct {
 	target outputs.Targeter
 }
 
-// NewOutput returns what shows the events that the output of that name is sent. target names where they go; nil: that is not told.
+// NewOutput returns what shows the events that the output of that name is sent. target names where they go; nil: that
+// is not told.
 func NewOutput(h *tail.Hub, name string, target outputs.Targeter) *Output {
 	return &Output{h, name, target}
 }

@@ -65,7 +65,9 @@ func TestSink(t *testing.T) {
 	few := open(t, h, tail.Query{At: client.TailArrival, Rate: 2})
 	others := []*tail.View{
 		open(t, h, tail.Query{At: client.TailArrival, Cluster: "b"}), open(t, h, tail.Query{At: "es"}),
-		open(t, h, tail.Query{At: client.TailArrival, Tag: func(tag string) bool { return strings.HasPrefix(tag, "host.") }}),
+		open(t, h, tail.Query{
+			At: client.TailArrival, Tag: func(tag string) bool { return strings.HasPrefix(tag, "host.") },
+		}),
 	}
 	u.told = nil
 	add()
@@ -73,7 +75,8 @@ func TestSink(t *testing.T) {
 		t.Errorf("with views the sink was told %q, want %q", u.told, want)
 	}
 	got := shown(all)
-	if len(got) != 5 || got[4].Cluster != "a" || got[4].Tag != "kube.x" || !strings.Contains(string(got[4].Record), `"n":4`) || got[4].At != client.TailArrival || got[4].Bytes == 0 {
+	if len(got) != 5 || got[4].Cluster != "a" || got[4].Tag != "kube.x" ||
+		!strings.Contains(string(got[4].Record), `"n":4`) || got[4].At != client.TailArrival || got[4].Bytes == 0 {
 		t.Errorf("shown %+v", got)
 	}
 	if n := len(shown(few)); n != 2 || few.Missed() != 3 {
@@ -113,7 +116,11 @@ func TestOutput(t *testing.T) {
 	}{
 		{nil, []string{"logs-a delivered 0 ", "logs-a delivered 0 ", "logs-b delivered 0 "}},
 		{
-			&outputs.SendError{Failed: []outputs.Failure{{Index: 1, Reason: outputs.ReasonTarget, Status: 400, Kind: "index_closed_exception"}}, Err: errors.New("x")},
+			&outputs.SendError{
+				Failed: []outputs.Failure{
+					{Index: 1, Reason: outputs.ReasonTarget, Status: 400, Kind: "index_closed_exception"},
+				}, Err: errors.New("x"),
+			},
 			[]string{"logs-a delivered 0 ", "logs-a target 400 index_closed_exception", "logs-b delivered 0 "},
 		},
 		{

@@ -22,7 +22,8 @@ func TestParseID(t *testing.T) {
 		}
 	}
 	for _, text := range []string{
-		"", "-", "1", "AAAAAAAAAAAAAAAAAAAAAA", "AAAAAAAAAAAAAAAAAAAAAA-", "AAAAAAAAAAAAAAAAAAAAAA-x", "AAAAAAAAAAAAAAAAAAAAAA--1",
+		"", "-", "1", "AAAAAAAAAAAAAAAAAAAAAA", "AAAAAAAAAAAAAAAAAAAAAA-", "AAAAAAAAAAAAAAAAAAAAAA-x",
+		"AAAAAAAAAAAAAAAAAAAAAA--1",
 		"AAAAAAAAAAAAAAAAAAAA!A-1", "AAAAAAAAAAAAAAAAAAAAAA+1", "AAAAAAAAAAAAAAAAAAAAAA-99999999999999999999",
 	} {
 		if id, err := ParseID(text); err == nil {
@@ -111,7 +112,9 @@ func TestSettledInPart(t *testing.T) {
 	under := new(sink)
 	es := l.Source("es", under)
 	c := &event.Chunk{Cluster: "a", Tag: "t", Parts: []event.Part{part(1, 0, 6), part(2, 0, 2)}}
-	rests := []buffer.Rest{{Parts: []event.Part{part(1, 2, 1), part(1, 5, 1)}}, {Target: "x", Parts: []event.Part{part(2, 0, 2)}}}
+	rests := []buffer.Rest{
+		{Parts: []event.Part{part(1, 2, 1), part(1, 5, 1)}}, {Target: "x", Parts: []event.Part{part(2, 0, 2)}},
+	}
 	under.err = errors.New("full")
 	if err := es.SettlePart(t.Context(), c, rests); err == nil || len(l.recent) != 0 {
 		t.Errorf("%v, %d noted", err, len(l.recent))
@@ -126,12 +129,20 @@ func TestSettledInPart(t *testing.T) {
 			settled = append(settled, n)
 		}
 	}
-	again := []buffer.Settlement{{Chunk: &event.Chunk{Parts: []event.Part{part(3, 0, 2)}}, Rests: []buffer.Rest{{Parts: []event.Part{part(3, 0, 1)}}}}}
-	if err := es.SettleParts(t.Context(), again); err != nil || l.Find(ID{[16]byte{3}, 0}) != nil || l.Find(ID{[16]byte{3}, 1}) == nil {
+	again := []buffer.Settlement{
+		{
+			Chunk: &event.Chunk{Parts: []event.Part{part(3, 0, 2)}},
+			Rests: []buffer.Rest{{Parts: []event.Part{part(3, 0, 1)}}},
+		},
+	}
+	if err := es.SettleParts(t.Context(), again); err != nil || l.Find(ID{[16]byte{3}, 0}) != nil ||
+		l.Find(ID{[16]byte{3}, 1}) == nil {
 		t.Errorf("several at once: %v", err)
 	}
 	under.err = errors.New("full")
-	if err := es.SettleParts(t.Context(), []buffer.Settlement{{Chunk: &event.Chunk{Parts: []event.Part{part(4, 0, 2)}}}}); err == nil || l.Find(ID{[16]byte{4}, 0}) != nil {
+	if err := es.SettleParts(t.Context(), []buffer.Settlement{
+		{Chunk: &event.Chunk{Parts: []event.Part{part(4, 0, 2)}}},
+	}); err == nil || l.Find(ID{[16]byte{4}, 0}) != nil {
 		t.Errorf("several at once: %v", err)
 	}
 	if !slices.Equal(settled, []int{0, 1, 3, 4}) || l.Find(ID{[16]byte{2}, 0}) != nil {

@@ -44,8 +44,8 @@ log: {format: json}
 `
 )
 
-// TestHandover hands over what one server holds to another, with both ends killed again and again, and finds every event
-// at each output once, by its id.
+// TestHandover hands over what one server holds to another, with both ends killed again and again, and finds every
+// event at each output once, by its id.
 func TestHandover(t *testing.T) {
 	config := strings.Replace(giver, "  - {match: \"refused\", outputs: [refused]}\n", "", 1)
 	from := start(t, t.TempDir(), config)
@@ -111,7 +111,8 @@ func TestHandover(t *testing.T) {
 			}
 		}
 		if len(seen) != agent.Limit {
-			t.Errorf("%s has %d of %d events, %d of them before the handover", output, len(seen), agent.Limit, had[output])
+			t.Errorf("%s has %d of %d events, %d of them before the handover", output, len(seen), agent.Limit,
+				had[output])
 		}
 	}
 	sameIDs(t, from.events("archive-a"), to.events("away-a"))

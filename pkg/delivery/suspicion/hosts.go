@@ -1,10 +1,12 @@
-// Package suspicion finds the event for which a request is refused as a whole, and tells it from an event that had bad luck.
+// Package suspicion finds the event for which a request is refused as a whole, and tells it from an event that had bad
+// luck.
 //
-// A gateway, a proxy or a bug of a server may refuse a request for what one event holds, with an answer that says nothing
-// of events. A Search halves such a request, in a bounded number of requests, down to events that are refused alone. Each of
-// them stands Trial: it is tried again between requests that the same host accepts, Tries times over Time at least, before
-// it is given up. Whatever is accepted meanwhile is innocent, and shows that the host refuses at random: then more tries are
-// needed, as many as make it next to impossible that an innocent event is refused at all of them.
+// A gateway, a proxy or a bug of a server may refuse a request for what one event holds, with an answer that says
+// nothing of events. A Search halves such a request, in a bounded number of requests, down to events that are refused
+// alone. Each of them stands Trial: it is tried again between requests that the same host accepts, Tries times over
+// Time at least, before it is given up. Whatever is accepted meanwhile is innocent, and shows that the host refuses at
+// random: then more tries are needed, as many as make it next to impossible that an innocent event is refused at all of
+// them.
 //
 // What is known is kept in memory: after a restart a trial begins anew, which makes it longer and never wrong.
 package suspicion
@@ -98,8 +100,9 @@ func (k *host) flip(refusals int, now time.Time) {
 	k.flips = append(k.flips, flip{now, refusals})
 }
 
-// MaySearch reports whether a request that the host has refused is to be halved now: others like it are accepted. Where the host
-// has accepted nothing for a while, something small is a better try than all, but one of them in a minute will do.
+// MaySearch reports whether a request that the host has refused is to be halved now: others like it are accepted. Where
+// the host has accepted nothing for a while, something small is a better try than all, but one of them in a minute will
+// do.
 func (h *Hosts) MaySearch(name string, now time.Time) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -162,7 +165,8 @@ func (h *Hosts) Refused(t *Trial, name string, now time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	known := h.host(name)
-	t.before = known.accepted > 0 && now.Sub(known.last) < memory && (t.host != name || known.accepted >= t.mark+controls)
+	t.before = known.accepted > 0 && now.Sub(known.last) < memory &&
+		(t.host != name || known.accepted >= t.mark+controls)
 	t.host, t.last, t.mark, t.open = name, now, known.accepted, true
 	t.refusals++
 }

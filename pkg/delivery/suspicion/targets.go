@@ -7,7 +7,8 @@ import (
 )
 
 const (
-	// Alike is how many different events of a target must be refused alike, with none accepted, for that to be its state.
+	// Alike is how many different events of a target must be refused alike, with none accepted, for that to be its
+	// state.
 	Alike = 50
 	// Settling is how long that takes at least, and how long an event is held whose refusal nobody knows.
 	Settling   = 5 * time.Minute
@@ -24,8 +25,8 @@ const (
 	State                  // the target: none of its events is to be given up
 )
 
-// Targets tells refusals of single events, of which no table says what they are about, by what becomes of others for the same
-// target: where it takes others, it is the event. Safe for concurrent use.
+// Targets tells refusals of single events, of which no table says what they are about, by what becomes of others for
+// the same target: where it takes others, it is the event. Safe for concurrent use.
 type Targets struct {
 	busy atomic.Bool // all is not empty
 	mu   sync.Mutex
@@ -63,8 +64,8 @@ func (t *Targets) Accepted(target string, now time.Time) {
 	t.busy.Store(len(t.all) > 0)
 }
 
-// Refused says what the refusal of an event is about: its kind tells whether it is like others; event tells it from others; held
-// is since when it was refused so. accepted says that the target took others with it.
+// Refused says what the refusal of an event is about: its kind tells whether it is like others; event tells it from
+// others; held is since when it was refused so. accepted says that the target took others with it.
 func (t *Targets) Refused(target, kind string, event uint64, held time.Time, accepted bool, now time.Time) About {
 	t.mu.Lock()
 	defer t.mu.Unlock()

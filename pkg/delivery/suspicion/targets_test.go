@@ -23,7 +23,10 @@ func TestTargets(t *testing.T) {
 	}{
 		{"a first refusal", func(t *Targets) About { return refuse(t, "a", 0, 1, never, start) }, Undecided},
 		{"many at once", func(t *Targets) About { return refuse(t, "a", 0, 10*Alike, never, start) }, Undecided},
-		{"others were taken with it", func(t *Targets) About { return t.Refused("a", "400 new", 1, never, true, start) }, Content},
+		{
+			"others were taken with it",
+			func(t *Targets) About { return t.Refused("a", "400 new", 1, never, true, start) }, Content,
+		},
 		{"others were taken since", func(t *Targets) About {
 			refuse(t, "a", 0, 1, never, start)
 			t.Accepted("a", start.Add(time.Second))

@@ -191,7 +191,8 @@ func (s *send) there(f *outputs.Failure) {
 	s.example.Store(&outputs.Example{
 		Time: s.now(), Cluster: ev.Chunk.Cluster, Tag: ev.Chunk.Tag, Target: f.Target, Detail: f.Detail,
 	})
-	const text = "the server said to events that were sent for the first time that it has their ids already (409): other events may have the same ids. " +
+	const text = "the server said to events that were sent for the first time that it has their ids already (409): " +
+		"other events may have the same ids. " +
 		"%s; already_there counts them, and docs/elasticsearch.md says more under \"Duplicates and ids\""
 	if s.cfg.OnConflict != onConflictDeadLetter {
 		s.client.notice(text, "They count as delivered, on_conflict: dead_letter would keep them")
@@ -231,7 +232,9 @@ func (s *send) result() error {
 			if i >= s.counted {
 				s.batch.CountSent(target, &s.batch.Events[i])
 			}
-			s.failed = append(s.failed, outputs.Failure{Index: i, Reason: s.stop.Reason, Status: s.stop.Status, Detail: detail, Target: target})
+			s.failed = append(s.failed, outputs.Failure{
+				Index: i, Reason: s.stop.Reason, Status: s.stop.Status, Detail: detail, Target: target,
+			})
 		}
 	}
 	if len(s.failed) == 0 {
@@ -258,7 +261,8 @@ func (s *send) result() error {
 // worst returns the reason that the operator should know first.
 func worst(failed []outputs.Failure) outputs.Reason {
 	order := []outputs.Reason{
-		outputs.ReasonRejected, outputs.ReasonTooLarge, outputs.ReasonTarget, outputs.ReasonNetwork, outputs.ReasonServer,
+		outputs.ReasonRejected, outputs.ReasonTooLarge, outputs.ReasonTarget, outputs.ReasonNetwork,
+		outputs.ReasonServer,
 		outputs.ReasonThrottled, outputs.ReasonAuth,
 	}
 	rank := -1

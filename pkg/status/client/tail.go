@@ -13,8 +13,8 @@ type TailEvent struct {
 	Tag     string    `json:"tag"`   // at an output as it is delivered
 	Bytes   int       `json:"bytes"` // of msgpack
 	ID      string    `json:"id,omitempty"`
-	// Record is as it arrived, or after the filters of the routes to the output. Absent where it is not to be seen, and where it
-	// is too large for a live view.
+	// Record is as it arrived, or after the filters of the routes to the output. Absent where it is not to be seen, and
+	// where it is too large for a live view.
 	Record json.RawMessage `json:"record,omitempty"`
 
 	// Of an event that was sent to an output: where it went, and what the destination answered.
@@ -28,8 +28,8 @@ type TailEvent struct {
 // TailArrival says in TailEvent.At that an event was received.
 const TailArrival = "arrival"
 
-// TailMissed says, as server-sent event called "missed", that events fitted and were not shown since the one before: there were more
-// than the live view's bound, or it was not read fast enough.
+// TailMissed says, as server-sent event called "missed", that events fitted and were not shown since the one before:
+// there were more than the live view's bound, or it was not read fast enough.
 type TailMissed struct {
 	Events uint64 `json:"events"`
 }

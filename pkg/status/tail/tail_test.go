@@ -15,7 +15,9 @@ import (
 // entry returns an event with the record {"log": text}.
 func entry(text string) *event.Event {
 	record := append([]byte{0x81, 0xa3, 'l', 'o', 'g', 0xda, byte(len(text) >> 8), byte(len(text))}, text...)
-	return &event.Event{Chunk: &event.Chunk{Cluster: "a", Tag: "t"}, Time: event.Time{Sec: 1000, Nsec: 5}, Record: record}
+	return &event.Event{
+		Chunk: &event.Chunk{Cluster: "a", Tag: "t"}, Time: event.Time{Sec: 1000, Nsec: 5}, Record: record,
+	}
 }
 
 func nothing(*client.TailEvent) {}
@@ -43,9 +45,27 @@ func TestView(t *testing.T) {
 	}{
 		{"all", Query{Records: true}, []string{"x", "y"}, []string{`{"log":"x"}`, `{"log":"y"}`}, 0},
 		{"no records", Query{}, []string{"x"}, []string{""}, 0},
-		{"a pattern", Query{Records: true, Grep: regexp.MustCompile("^.{8}y")}, []string{"x", "y", "z"}, []string{`{"log":"y"}`}, 0},
-		{"a bound", Query{Records: true, Rate: 2}, []string{"a", "b", "c", "d"}, []string{`{"log":"a"}`, `{"log":"b"}`}, 2},
-		{"a sample", Query{Records: true, Sample: 2}, []string{"a", "b", "c", "d", "e"}, []string{`{"log":"a"}`, `{"log":"c"}`, `{"log":"e"}`}, 0},
+		{
+			"a pattern",
+			Query{Records: true, Grep: regexp.MustCompile("^.{8}y")},
+			[]string{"x", "y", "z"},
+			[]string{`{"log":"y"}`},
+			0,
+		},
+		{
+			"a bound",
+			Query{Records: true, Rate: 2},
+			[]string{"a", "b", "c", "d"},
+			[]string{`{"log":"a"}`, `{"log":"b"}`},
+			2,
+		},
+		{
+			"a sample",
+			Query{Records: true, Sample: 2},
+			[]string{"a", "b", "c", "d", "e"},
+			[]string{`{"log":"a"}`, `{"log":"c"}`, `{"log":"e"}`},
+			0,
+		},
 		{
 			"a sample of what fits a pattern",
 			Query{Records: true, Sample: 2, Grep: regexp.MustCompile("[xy]")},
