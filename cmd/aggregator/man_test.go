@@ -19,7 +19,9 @@ func TestMan(t *testing.T) {
 	if err != nil || len(pages) < 15 {
 		t.Fatal(pages, err)
 	}
-	known := map[string]bool{".TH": true, ".SH": true, ".B": true, ".TP": true, ".PP": true, ".nf": true, ".fi": true, ".BR": true}
+	known := map[string]bool{
+		".TH": true, ".SH": true, ".B": true, ".TP": true, ".PP": true, ".nf": true, ".fi": true, ".BR": true,
+	}
 	for _, path := range pages {
 		data, err := os.ReadFile(path)
 		if err != nil {
@@ -34,7 +36,8 @@ func TestMan(t *testing.T) {
 			t.Errorf("%s has no name", path)
 		}
 	}
-	if data, err := os.ReadFile(filepath.Join(dir, "aggregator-convert.1")); err != nil || !strings.Contains(string(data), `\-\-lenient`) {
+	if data, err := os.ReadFile(filepath.Join(dir, "aggregator-convert.1")); err != nil ||
+		!strings.Contains(string(data), `\-\-lenient`) {
 		t.Error(err, string(data))
 	}
 }

@@ -134,7 +134,10 @@ func table() []row {
 			"the delivery loop knows what outputs and steps are, and what a queue promises",
 		},
 		{"pkg/status/tail", with("pkg/status/client"), "a live view knows events, and its own words"},
-		{"pkg/tap", with("pkg/ingest", "pkg/outputs", "pkg/status/client", "pkg/status/tail"), "a tap knows what comes in, what an output says, and who looks"},
+		{
+			"pkg/tap", with("pkg/ingest", "pkg/outputs", "pkg/status/client", "pkg/status/tail"),
+			"a tap knows what comes in, what an output says, and who looks",
+		},
 		{"pkg/trace", with("pkg/buffer", "pkg/deadletter"), "where events are follows from what sources are told"},
 		{"pkg/outputs", shared, "a part knows shared values only"},
 		{
@@ -148,7 +151,10 @@ func table() []row {
 		{"pkg/outputs/awsclient", with("pkg/outputs"), "what the outputs to AWS share knows what an output is"},
 		{"pkg/outputs/awsclient/awstest", nil, "a made-up AWS knows nobody"},
 		{"pkg/outputs/elasticsearch/elastictest", nil, "a made-up Elasticsearch knows nobody"},
-		{"pkg/outputs/httpclient", with("pkg/outputs"), "what the outputs that speak HTTP share knows what an output is"},
+		{
+			"pkg/outputs/httpclient", with("pkg/outputs"),
+			"what the outputs that speak HTTP share knows what an output is",
+		},
 		{"pkg/outputs/http", with("pkg/outputs", "pkg/outputs/httpclient"), "an output that speaks HTTP"},
 		{"pkg/outputs/loki", with("pkg/outputs", "pkg/outputs/httpclient"), "an output that speaks HTTP"},
 		{"pkg/outputs/kafka", with("pkg/outputs", "pkg/outputs/awsclient"), "an output that may log in by AWS"},
@@ -195,7 +201,8 @@ func table() []row {
 		{"internal/logevery", nil, "how often a line is logged knows nobody"},
 		{
 			"pkg/app",
-			with("internal/cgroup", "pkg/*", "pkg/buffer/disk", "pkg/status/client", "pkg/status/tail", "pkg/outputs/all",
+			with("internal/cgroup", "pkg/*", "pkg/buffer/disk", "pkg/status/client", "pkg/status/tail",
+				"pkg/outputs/all",
 				"pkg/outputs/awsclient", "pkg/app/routing", "pkg/app/deadletters", "internal/idlememory"),
 			"the program joins all parts, and knows no output or step by name",
 		},
@@ -240,12 +247,17 @@ func table() []row {
 		{
 			"internal/convert/*",
 			[]string{
-				"internal/convert/syntax", "internal/convert/flow", "internal/convert/ruby", "internal/convert/settings",
+				"internal/convert/syntax", "internal/convert/flow", "internal/convert/ruby",
+				"internal/convert/settings",
 				"internal/convert/dialect",
 			},
 			"a reader of one program knows none of the other",
 		},
-		{"internal/top", []string{"pkg/status/client", "internal/humanize", "internal/safetext"}, "who asks knows what the server says"},
+		{
+			"internal/top",
+			[]string{"pkg/status/client", "internal/humanize", "internal/safetext"},
+			"who asks knows what the server says",
+		},
 		{
 			"internal/tryout",
 			with("pkg/config", "pkg/cluster", "pkg/route", "pkg/filter", "pkg/outputs", "internal/msgview",
@@ -255,8 +267,10 @@ func table() []row {
 			"cmd/*",
 			[]string{
 				"pkg/app", "pkg/app/routing", "pkg/config", "pkg/config/setting", "pkg/status/client",
-				"pkg/forward/client", "pkg/handover", "internal/convert", "internal/convert/settings", "internal/msgview",
-				"internal/safetext", "internal/sender", "internal/sizing", "internal/systemd", "internal/top", "internal/tryout",
+				"pkg/forward/client", "pkg/handover", "internal/convert", "internal/convert/settings",
+				"internal/msgview",
+				"internal/safetext", "internal/sender", "internal/sizing", "internal/systemd", "internal/top",
+				"internal/tryout",
 			},
 			"commands hold no logic",
 		},

@@ -123,7 +123,8 @@ func dialectOf(files *syntax.Files, path string) (string, error) {
 			return FluentBit, nil
 		case strings.HasPrefix(line, "@include") || strings.HasPrefix(line, "include "):
 			// Fluent Bit's is in capitals as a rule, but need not be.
-			if regexp.MustCompile(`(?m)^\s*\[[A-Za-z_]+\]\s*$`).Match(data) && !regexp.MustCompile(`(?m)^\s*</\w+>\s*$`).Match(data) {
+			if regexp.MustCompile(`(?m)^\s*\[[A-Za-z_]+\]\s*$`).Match(data) &&
+				!regexp.MustCompile(`(?m)^\s*</\w+>\s*$`).Match(data) {
 				return FluentBit, nil
 			}
 			return Fluentd, nil

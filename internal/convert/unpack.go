@@ -53,7 +53,8 @@ func blocks(files *syntax.Files, n *yaml.Node, depth int) (names []string) {
 		return nil
 	}
 	for i, c := range n.Content {
-		if n.Kind == yaml.MappingNode && i%2 == 1 && c.Kind == yaml.ScalarNode && isConfiguration(c.Value) && len(files.Parts) < maxParts {
+		if n.Kind == yaml.MappingNode && i%2 == 1 && c.Kind == yaml.ScalarNode && isConfiguration(c.Value) &&
+			len(files.Parts) < maxParts {
 			name := n.Content[i-1].Value
 			for files.Parts[name] != nil {
 				name += "+"
@@ -71,7 +72,8 @@ func blocks(files *syntax.Files, n *yaml.Node, depth int) (names []string) {
 // isConfiguration says whether a text of several lines is fluentd's or Fluent Bit's.
 func isConfiguration(text string) bool {
 	return strings.Contains(text, "\n") && regexp.MustCompile(
-		`(?mi)^\s*(?:<(?:source|match|filter|label)\b[^>]*>|\[(?:SERVICE|INPUT|FILTER|OUTPUT|PARSER|MULTILINE_PARSER)\]|pipeline:)\s*$`,
+		`(?mi)^\s*(?:<(?:source|match|filter|label)\b[^>]*>|\[(?:SERVICE|INPUT|FILTER|OUTPUT|PARSER|MULTILINE_`+
+			`PARSER)\]|pipeline:)\s*$`,
 	).MatchString(text)
 }
 

@@ -1,5 +1,6 @@
-// Package systemd tells systemd how the program is: that it is ready, that it stops, and, where a watchdog is set, that it
-// is alive. Each is a datagram to a socket that systemd names in the environment, which is less than a library for it.
+// Package systemd tells systemd how the program is: that it is ready, that it stops, and, where a watchdog is set, that
+// it is alive. Each is a datagram to a socket that systemd names in the environment, which is less than a library for
+// it.
 package systemd
 
 import (
@@ -23,8 +24,8 @@ type Notifier struct {
 	every  time.Duration // between two signs of life; 0: none is wanted
 }
 
-// New returns a Notifier for what the environment says: NOTIFY_SOCKET, WATCHDOG_USEC, and WATCHDOG_PID, which has to be pid
-// where it is set.
+// New returns a Notifier for what the environment says: NOTIFY_SOCKET, WATCHDOG_USEC, and WATCHDOG_PID, which has to be
+// pid where it is set.
 func New(getenv func(name string) string, pid int) Notifier {
 	n := Notifier{socket: getenv("NOTIFY_SOCKET")}
 	if n.socket != "" && n.socket[0] == '@' { // Linux' abstract names
@@ -54,8 +55,8 @@ func (n Notifier) Notify(ctx context.Context, state string) error {
 	return nil
 }
 
-// Watch sends signs of life until ctx ends, three in the time that the watchdog waits, and none while healthy says no: then
-// systemd starts the program again. It returns at once where no watchdog is set.
+// Watch sends signs of life until ctx ends, three in the time that the watchdog waits, and none while healthy says no:
+// then systemd starts the program again. It returns at once where no watchdog is set.
 func (n Notifier) Watch(ctx context.Context, healthy func() bool) {
 	if n.socket == "" || n.every <= 0 {
 		return

@@ -26,7 +26,8 @@ func TestVerifyReadsTables(t *testing.T) {
 	const text = `
 filters:
   teams: [{lookup: {field: ns, file: "DIR/teams.csv", add: {team: team}}}]
-  both: [{lookup: {field: ns, file: "DIR/teams.csv"}}, {throttle: {rate: 1}}, {lookup: {field: ns, file: "DIR/none.csv"}}]
+  both: [{lookup: {field: ns, file: "DIR/teams.csv"}}, {throttle: {rate: 1}}, {lookup: {field: ns,
+      file: "DIR/none.csv"}}]
 routes: [{match: "a.**", filters: [teams], outputs: [a, b]}, {match: "**", filters: [both], outputs: [b]}]
 buffer: {path: "DIR/data"}
 outputs: {a: {type: stdout}, b: {type: file, path: "DIR/b"}}

@@ -35,7 +35,10 @@ func (a *App) beats() []heartbeat.Beat {
 func writeBeat(output, path string, st delivery.Stats) heartbeat.Beat {
 	b := heartbeat.Beat{Loop: "output " + output + ": write"}
 	if !st.Oldest.IsZero() {
-		b.State = heartbeat.State{Doing: heartbeat.InDiskCall, What: fmt.Sprintf("a write of output %s to %s", output, path), Since: st.Oldest}
+		b.State = heartbeat.State{
+			Doing: heartbeat.InDiskCall, What: fmt.Sprintf("a write of output %s to %s", output, path),
+			Since: st.Oldest,
+		}
 	}
 	return b
 }
@@ -43,8 +46,8 @@ func writeBeat(output, path string, st delivery.Stats) heartbeat.Beat {
 // healthy returns an error where only a restart helps: a loop hangs that waits for no disk.
 func (a *App) healthy() error { return heartbeat.Stalled(a.beats(), time.Now()) }
 
-// Healthy reports whether all loops turn; where one hangs that waits for no disk, only a restart helps. It is the answer of
-// /healthz, for a supervisor that asks the process itself.
+// Healthy reports whether all loops turn; where one hangs that waits for no disk, only a restart helps. It is the
+// answer of /healthz, for a supervisor that asks the process itself.
 func (a *App) Healthy() bool { return a.healthy() == nil }
 
 // readiness returns why agents should not be sent here, nil where they may be. It waits for no disk.

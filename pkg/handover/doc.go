@@ -6,7 +6,8 @@
 // an option map with the chunk id to acknowledge and, under "handover", what else belongs to it. HELO says "handover"
 // with the extension's version; a sender ends at any server that doesn't, before it has sent anything. Messages:
 //
-//	begin   which queue it is, and of which clusters and outputs it has something; the answer says which of these are taken
+//	begin   which queue it is, and of which clusters and outputs it has something; the answer says which of
+//	        these are taken
 //	chunk   a chunk; its entries are the message's
 //	letter  a dead letter; its entry is the message's
 //	end     the queue has nothing left: the receiver forgets what it knew of it

@@ -1,4 +1,5 @@
-// Package trace says where an event is: it reads an event's id, and remembers the events that outputs were done with last.
+// Package trace says where an event is: it reads an event's id, and remembers the events that outputs were done with
+// last.
 package trace
 
 import (
@@ -34,7 +35,8 @@ func ParseID(text string) (id ID, err error) {
 			}
 		}
 	}
-	return ID{}, fmt.Errorf("%q is no event's id: that has 22 letters, a dash and a number, such as the _id of a document", text)
+	return ID{},
+		fmt.Errorf("%q is no event's id: that has 22 letters, a dash and a number, such as the _id of a document", text)
 }
 
 // in reports whether the event of that id is in the part.
@@ -52,7 +54,8 @@ func (id *ID) In(parts []event.Part) bool {
 	return false
 }
 
-// Settled is that an output was done with an event: it was delivered, dropped by the output's rules, or is a dead letter.
+// Settled is that an output was done with an event: it was delivered, dropped by the output's rules, or is a dead
+// letter.
 type Settled struct {
 	Output, Cluster, Tag string
 	Time                 time.Time

@@ -142,9 +142,11 @@ func TestFluentBitBehindCollector(t *testing.T) {
 	s.startAgent(binary, "-c", s.shipped("opentelemetry/fluent-bit.conf", "4318", port))
 	for n := range 3 {
 		s.post("http://"+address+"/v1/logs",
-			fmt.Sprintf(`{"resourceLogs":[{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"shop"}}]},
+			fmt.Sprintf(`{"resourceLogs":[{"resource":{"attributes":[{"key":"service.name",
+"value":{"stringValue":"shop"}}]},
 "scopeLogs":[{"scope":{"name":"test"},"logRecords":[{"timeUnixNano":"1764000000000000001","severityText":"INFO",
-"body":{"kvlistValue":{"values":[{"key":"n","value":{"intValue":"%d"}}]}},"attributes":[{"key":"http.route","value":{"stringValue":"/cart"}}]}]}]}]}`, n))
+"body":{"kvlistValue":{"values":[{"key":"n","value":{"intValue":"%d"}}]}},"attributes":[{"key":"http.route",
+"value":{"stringValue":"/cart"}}]}]}]}]}`, n))
 	}
 	s.written = 3
 	s.wantAll()

@@ -20,7 +20,8 @@ buffer: {path: %[1]s/data, min_free_disk: 1MiB}
 outputs:
   archive: {type: file, path: "%[1]s/out/archive-{tag}.ndjson", batch: {max_wait: 50ms}, fields: {id: _id}}
   away: {type: forward, servers: ["127.0.0.1:1"]}
-  slow: {type: file, path: "%[1]s/out/slow-{tag}.ndjson", batch: {max_bytes: 8KiB, max_wait: 50ms}, rate_limit: 100KiB/s, fields: {id: _id}}
+  slow: {type: file, path: "%[1]s/out/slow-{tag}.ndjson", batch: {max_bytes: 8KiB, max_wait: 50ms},
+      rate_limit: 100KiB/s, fields: {id: _id}}
 routes:
   - {match: "refused", outputs: [refused]}
   - {match: "**", outputs: [archive, away, slow]}

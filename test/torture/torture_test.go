@@ -144,7 +144,8 @@ func TestNoTrace(t *testing.T) {
 
 // frequent are passed with every chunk or so: there the pass at which the program is killed is a matter of chance.
 var frequent = regexp.MustCompile(
-	`^(ack|batch|delivery\.sent|segment\.commit|file\.(written|synced|intents\.written)|s3\.(uploaded|intents\.written)|dead\.add)`,
+	`^(ack|batch|delivery\.sent|segment\.commit|file\.(written|synced|intents\.written)|` +
+		`s3\.(uploaded|intents\.written)|dead\.add)`,
 )
 
 // TestPoints kills the program at each fail point, twice in a row, under load.

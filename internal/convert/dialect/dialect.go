@@ -220,7 +220,8 @@ func (t *translator) property(c byte, inClass bool) error {
 	name := rest[1:end]
 	t.pos += end + 1
 	switch lower := strings.ToLower(name); lower {
-	case "alnum", "alpha", "blank", "cntrl", "digit", "graph", "lower", "print", "punct", "space", "upper", "word", "xdigit":
+	case "alnum", "alpha", "blank", "cntrl", "digit", "graph", "lower", "print", "punct", "space", "upper", "word",
+		"xdigit":
 		class := "[:" + lower + ":]"
 		if c == 'P' {
 			class = "[:^" + lower + ":]"

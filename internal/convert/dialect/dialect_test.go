@@ -45,8 +45,9 @@ func TestPattern(t *testing.T) {
 
 func TestNegative(t *testing.T) {
 	for old, want := range map[string]string{
-		`/^(?!a|b)/`: `^(?:a|b)`, `^(?!.*health).*$`: `^(?:.*health)`, `/^(?!a)/i`: `/^(?:a)/i`, `^(?!(a)(b)).+`: `^(?:(a)(b))`,
-		`^(?!a)b`: ``, `(?!a)`: ``, `^a`: ``, `^(?!a`: ``,
+		`/^(?!a|b)/`: `^(?:a|b)`, `^(?!.*health).*$`: `^(?:.*health)`, `/^(?!a)/i`: `/^(?:a)/i`,
+		`^(?!(a)(b)).+`: `^(?:(a)(b))`,
+		`^(?!a)b`:       ``, `(?!a)`: ``, `^a`: ``, `^(?!a`: ``,
 	} {
 		got, ok := dialect.Negative(old)
 		if got != want || ok != (want != "") {

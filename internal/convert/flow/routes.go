@@ -410,7 +410,8 @@ func (p *planner) filters(pipe *Pipe, w way, before int) way {
 				continue
 			}
 			w = w.through(&Filter{
-				At: rule.At, Title: "taken by " + s.Match.Title, Name: "not-to-" + rule.Tags.name(), Tags: s.Match.Tags, Steps: rule.Leave,
+				At: rule.At, Title: "taken by " + s.Match.Title, Name: "not-to-" + rule.Tags.name(), Tags: s.Match.Tags,
+				Steps: rule.Leave,
 			})
 		}
 	}

@@ -33,7 +33,8 @@ func (s Step) touches(field string) bool {
 		set, _ := body.Get("set").(Map)
 		return named(set, field)
 	case "parse":
-		return body.Get("into") == nil || body.Get("reserve_data") != nil || root(text(body.Get("field"))) == field || root(text(body.Get("into"))) == field
+		return body.Get("into") == nil || body.Get("reserve_data") != nil || root(text(body.Get("field"))) == field ||
+			root(text(body.Get("into"))) == field
 	case "modify":
 		return body.modifies(field)
 	}

@@ -113,7 +113,8 @@ func (c *converter) cloudwatch(r *settings.Reader, o *flow.Output) {
 
 // withDefault is not known of templates whose fields may be missing: their names then stand for nothing.
 func withDefault(template, def string) string {
-	if m := regexp.MustCompile(`^\{(record\.[^}|]+)\}$`).FindStringSubmatch(template); m != nil && def != "" && !strings.ContainsAny(def, "{%") {
+	if m := regexp.MustCompile(`^\{(record\.[^}|]+)\}$`).FindStringSubmatch(template); m != nil && def != "" &&
+		!strings.ContainsAny(def, "{%") {
 		return "{" + m[1] + "|" + def + "}"
 	}
 	return template

@@ -153,7 +153,8 @@ func (c *converter) input(s *syntax.Section) {
 	switch kind(s) {
 	case "forward":
 		c.forwardInput(s)
-	case "fluentbit_metrics", "prometheus_scrape", "node_exporter_metrics", "process_exporter_metrics", "podman_metrics", "statsd", "event_type":
+	case "fluentbit_metrics", "prometheus_scrape", "node_exporter_metrics", "process_exporter_metrics",
+		"podman_metrics", "statsd", "event_type":
 		c.notes.Lose(s.At, title(s), "metrics are no events of logs", "leave them to something else")
 	case "storage_backlog", "emitter":
 	default:

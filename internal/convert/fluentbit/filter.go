@@ -290,10 +290,13 @@ func (c *converter) nest(r *settings.Reader) []flow.Step {
 			body = body.With("prefix", prefix)
 		}
 		return []flow.Step{
-			{Kind: "expr", Body: flow.Map{{Key: "set", Value: flow.Map{{
-				Key:   "_lifted",
-				Value: "toJSON(" + access + ")",
-			}, {Key: field, Value: "nil"}}}}, When: access + " != nil", Note: "The members of " + under + " become fields."},
+			{
+				Kind: "expr", Body: flow.Map{{Key: "set", Value: flow.Map{{
+					Key:   "_lifted",
+					Value: "toJSON(" + access + ")",
+				}, {Key: field, Value: "nil"}}}}, When: access + " != nil",
+				Note: "The members of " + under + " become fields.",
+			},
 			{Kind: "parse", Body: body, When: "record._lifted != nil"},
 		}
 	}

@@ -83,7 +83,8 @@ func (c *converter) rdkafka(r *settings.Reader, o *flow.Output) {
 		o.Settings = o.Settings.With("sasl", sasl)
 	}
 	for _, e := range r.Entries {
-		if strings.HasPrefix(e.Key, "rdkafka.log") || strings.HasPrefix(e.Key, "rdkafka.queue") || strings.HasPrefix(e.Key, "rdkafka.request") {
+		if strings.HasPrefix(e.Key, "rdkafka.log") || strings.HasPrefix(e.Key, "rdkafka.queue") ||
+			strings.HasPrefix(e.Key, "rdkafka.request") {
 			r.Ignore(e.Key)
 		}
 	}

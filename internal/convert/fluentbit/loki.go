@@ -52,7 +52,8 @@ func (c *converter) loki(r *settings.Reader, o *flow.Output) {
 		o.Settings = o.Settings.With("structured_metadata", extra)
 	}
 	if r.Bool("auto_kubernetes_labels", false) {
-		r.Lose("auto_kubernetes_labels", "labels are named one by one", "add them to labels, as {record.kubernetes.labels.app|none}")
+		r.Lose("auto_kubernetes_labels", "labels are named one by one",
+			"add them to labels, as {record.kubernetes.labels.app|none}")
 	}
 	if r.Has("label_map_path") {
 		r.Lose("label_map_path", "the file is not read", "write its labels into labels")

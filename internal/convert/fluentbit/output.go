@@ -147,7 +147,9 @@ func (c *converter) named(r *settings.Reader, key string) (string, bool) {
 func nameTemplate(text string) string {
 	var b strings.Builder
 	for text != "" {
-		m := regexp.MustCompile(`^(?:\$TAG\[(\d+)\]|\$(TAG)|\$\(?([A-Za-z_][A-Za-z0-9_]*(?:\[['"][^'"]+['"]\])*)\)?|([^$]+))`).FindStringSubmatch(text)
+		m := regexp.MustCompile(
+			`^(?:\$TAG\[(\d+)\]|\$(TAG)|\$\(?([A-Za-z_][A-Za-z0-9_]*(?:\[['"][^'"]+['"]\])*)\)?|([^$]+))`,
+		).FindStringSubmatch(text)
 		if m == nil {
 			m = []string{text[:1], "", "", "", text[:1]}
 		}

@@ -48,7 +48,8 @@ func TestParse(t *testing.T) {
 		{"a sign in a value", "a.conf", "[OUTPUT]\n    Name a#b # c\n", "[output]name=a#b # c;"},
 		{
 			"YAML", "a.yaml",
-			"env:\n  a: 1\nservice:\n  flush: 1\npipeline:\n  inputs:\n    - name: tail\n      path: /${a}\n  outputs:\n    - name: es\n      match: '*'\n",
+			"env:\n  a: 1\nservice:\n  flush: 1\npipeline:\n  inputs:\n    - name: tail\n      path: /${a}\n  " +
+				"outputs:\n    - name: es\n      match: '*'\n",
 			"[service]flush=1;[input]name=tail;path=/1;[output]name=es;match=*;",
 		},
 		{
@@ -87,12 +88,14 @@ func TestTag(t *testing.T) {
 // FuzzConvert: no configuration panics, in either form.
 func FuzzConvert(f *testing.F) {
 	for _, seed := range []string{
-		"[INPUT]\n Name forward\n[FILTER]\n Name rewrite_tag\n Match *\n Rule $a ^(b)$ c.$1.$TAG[0] false\n[OUTPUT]\n Name es\n Match c.*\n",
+		"[INPUT]\n Name forward\n[FILTER]\n Name rewrite_tag\n Match *\n Rule $a ^(b)$ c.$1.$TAG[0] " +
+			"false\n[OUTPUT]\n Name es\n Match c.*\n",
 		"[FILTER]\n Name modify\n Match *\n Condition Key_exists a\n Rename a b\n Set c d\n",
 		"[FILTER]\n Name grep\n Match *\n Regex a ^(?!b)\n[OUTPUT]\n Name s3\n Match *\n",
 		"pipeline:\n  inputs:\n    - name: tail\n  outputs:\n    - name: es\n      match: '*'\n", "a: &a [*a]\n", "[X",
 		"@SET", "service: 1\n",
-		"[MULTILINE_PARSER]\n name m\n rule \"start_state\" \"/^a/\" \"cont\"\n[FILTER]\n Name multiline\n Match *\n multiline.parser m\n",
+		"[MULTILINE_PARSER]\n name m\n rule \"start_state\" \"/^a/\" \"cont\"\n[FILTER]\n Name multiline\n Match *\n " +
+			"multiline.parser m\n",
 	} {
 		f.Add(seed, true)
 		f.Add(seed, false)

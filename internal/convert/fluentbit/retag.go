@@ -72,7 +72,9 @@ func newTag(tag, access, re string, old flow.Tags) (steps []flow.Step, like []st
 		like = all[:min(len(all), 64)]
 	}
 	for rest := tag; rest != ""; {
-		m := regexp.MustCompile(`^(?:\$TAG\[(\d+)\]|\$(TAG)|\$(\d)|\$([A-Za-z_][A-Za-z0-9_]*(?:\['[^']+'\])*)|([^$]+))`).FindStringSubmatch(rest)
+		m := regexp.MustCompile(
+			`^(?:\$TAG\[(\d+)\]|\$(TAG)|\$(\d)|\$([A-Za-z_][A-Za-z0-9_]*(?:\['[^']+'\])*)|([^$]+))`,
+		).FindStringSubmatch(rest)
 		if m == nil {
 			m = []string{rest[:1], "", "", "", "", rest[:1]}
 		}
@@ -89,7 +91,8 @@ func newTag(tag, access, re string, old flow.Tags) (steps []flow.Step, like []st
 		case m[3] != "":
 			simple = false
 			parts = append(parts,
-				"replacePattern(string("+access+"), "+flow.Quote("(?s)^.*?(?:"+re+").*$")+", "+flow.Quote("${"+m[3]+"}")+")")
+				"replacePattern(string("+access+"), "+flow.Quote("(?s)^.*?(?:"+re+").*$")+", "+
+					flow.Quote("${"+m[3]+"}")+")")
 			extend("**")
 		case m[4] != "":
 			path, _ := accessor("$" + m[4])

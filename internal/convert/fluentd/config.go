@@ -95,7 +95,8 @@ func (c *converter) sources(sections []*syntax.Section) {
 		case "forward", "secure_forward", "unix":
 			c.forwardInput(s)
 			labels[label] = true
-		case "monitor_agent", "prometheus", "prometheus_monitor", "prometheus_output_monitor", "prometheus_tail_monitor", "debug_agent":
+		case "monitor_agent", "prometheus", "prometheus_monitor", "prometheus_output_monitor",
+			"prometheus_tail_monitor", "debug_agent":
 			c.old.Status = true
 			c.notes.Say(s.At, title(s), "the aggregator serves metrics and its state by itself, at status.address", "")
 		case "":

@@ -333,7 +333,8 @@ func (c *converter) documents(r *settings.Reader, o *flow.Output) {
 	}
 	switch op, _ := r.Plain("write_operation"); op {
 	case "", "index", "create":
-		if op == "index" && r.Has("id_key") || op == "" && o.Settings.Get("id") != nil && o.Settings.Get("data_stream") == nil {
+		if op == "index" && r.Has("id_key") ||
+			op == "" && o.Settings.Get("id") != nil && o.Settings.Get("data_stream") == nil {
 			o.Settings = o.Settings.With("op_type", "index")
 		}
 	default:

@@ -240,8 +240,10 @@ func (c *converter) recordModifier(r *settings.Reader) (steps []flow.Step) {
 			field := ruby.Field(path)
 			replaced = append(replaced, flow.Step{
 				Kind: "expr", Body: flow.Map{{Key: "set", Value: flow.Map{{
-					Key:   ruby.Path(path),
-					Value: flow.Expression("replacePattern(string(" + field + "), " + flow.Quote(out) + ", " + flow.Quote(with) + ")"),
+					Key: ruby.Path(path),
+					Value: flow.Expression(
+						"replacePattern(string(" + field + "), " + flow.Quote(out) + ", " + flow.Quote(with) + ")",
+					),
 				}}}},
 				When: field + " != nil",
 			})

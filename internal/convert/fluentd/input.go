@@ -80,7 +80,8 @@ func (c *converter) transport(r *settings.Reader, l *flow.Listener) {
 		{"ca_cert_path", "client_ca_file"},
 	} {
 		if text, ok := t.Text(p.old); ok {
-			if p.old == "ca_cert_path" && kind(r.Section) == "secure_forward" || p.old == "ca_path" && !t.Bool("client_cert_auth", false) {
+			if p.old == "ca_cert_path" && kind(r.Section) == "secure_forward" ||
+				p.old == "ca_path" && !t.Bool("client_cert_auth", false) {
 				continue
 			}
 			m = m.With(p.key, text)

@@ -62,7 +62,8 @@ func (c *converter) kafka(r *settings.Reader, o *flow.Output) {
 	if r.Has("required_acks") && r.Text0("required_acks") != "-1" {
 		r.Say("required_acks", "a record is delivered once all replicas in sync have it", "")
 	}
-	r.Ignore("output_data_type", "output_include_tag", "output_include_time", "exclude_topic_key", "exclude_message_key", "ack_timeout",
+	r.Ignore("output_data_type", "output_include_tag", "output_include_time", "exclude_topic_key",
+		"exclude_message_key", "ack_timeout",
 		"max_send_retries", "required_acks", "kafka_agg_max_bytes", "kafka_agg_max_messages", "max_send_limit_bytes",
 		"discard_kafka_delivery_failed", "use_event_time", "get_kafka_client_log", "client_id", "idempotent",
 		"use_default_for_unknown_topic",
@@ -85,7 +86,8 @@ func (c *converter) kafkaLogin(r *settings.Reader, o *flow.Output) {
 		}
 	}
 	if !r.Bool("ssl_verify_hostname", true) {
-		r.Lose("ssl_verify_hostname", "the name in the brokers' certificates is always checked", "write the name that they have into tls.server_name")
+		r.Lose("ssl_verify_hostname", "the name in the brokers' certificates is always checked",
+			"write the name that they have into tls.server_name")
 	}
 	over := r.Bool("sasl_over_ssl", true)
 	r.Ignore("ssl_ca_certs_from_system", "ssl_client_cert_chain")

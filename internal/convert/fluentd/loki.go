@@ -59,7 +59,9 @@ func (c *converter) loki(r *settings.Reader, o *flow.Output) {
 	if format, ok := r.Plain("line_format"); !ok || format != "json" {
 		r.Notes.Say(r.At, r.Title+" line_format", "a line is JSON, not key=value", "message: log sends one field alone")
 	}
-	for _, p := range [...]struct{ old, key string }{{"ca_cert", "ca_file"}, {"cert", "cert_file"}, {"key", "key_file"}} {
+	for _, p := range [...]struct{ old, key string }{
+		{"ca_cert", "ca_file"}, {"cert", "cert_file"}, {"key", "key_file"},
+	} {
 		if text, ok := r.Text(p.old); ok {
 			o.Settings = o.Settings.In("tls", p.key, text)
 			r.Notes.NeedFile(text, "the file of that name that the old program had")
@@ -68,6 +70,7 @@ func (c *converter) loki(r *settings.Reader, o *flow.Output) {
 	if r.Bool("insecure_tls", false) {
 		o.Settings = o.Settings.In("tls", "insecure_skip_verify", true)
 	}
-	r.Ignore("extract_kubernetes_labels", "drop_single_key", "include_thread_label", "compress", "custom_headers", "bearer_token_file")
+	r.Ignore("extract_kubernetes_labels", "drop_single_key", "include_thread_label", "compress", "custom_headers",
+		"bearer_token_file")
 	fieldsOff(o, "", "")
 }

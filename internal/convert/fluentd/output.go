@@ -36,9 +36,11 @@ func (c *converter) common(r *settings.Reader, o *flow.Output) {
 	if b.Has("timekey_zone") || b.Has("timekey_use_utc") {
 		zone := b.Text0("timekey_zone")
 		b.Ignore("timekey_zone", "timekey_use_utc")
-		if zone != "" && zone != "UTC" && zone != "+00:00" && zone != "+0000" && zone != "Etc/UTC" && strings.Contains(o.Text(), "%") {
+		if zone != "" && zone != "UTC" && zone != "+00:00" && zone != "+0000" && zone != "Etc/UTC" &&
+			strings.Contains(o.Text(), "%") {
 			b.Lose("timekey_zone", "%Y, %m, %d in names are UTC",
-				`set a field by expr: {set: {day: 'strftime(time, "%Y.%m.%d", "`+zone+`")'}} and put {record.day} into the name (docs/filters.md#expr-and-when)`)
+				`set a field by expr: {set: {day: 'strftime(time, "%Y.%m.%d", "`+zone+
+					`")'}} and put {record.day} into the name (docs/filters.md#expr-and-when)`)
 		}
 	}
 	retry(b, o)
@@ -151,7 +153,8 @@ func rfc3339(format string) bool {
 		return strings.HasPrefix(format, "%FT%T") || strings.HasPrefix(format, "%iso8601")
 	}
 	switch rest {
-	case "Z", "%z", "%:z", ".%NZ", ".%LZ", ".%3NZ", ".%6NZ", ".%9NZ", ".%N%z", ".%L%z", ".%N%:z", ".%L%:z", ".%3N%:z", ".%6N%:z", ".%9N%:z", ".%3N%z", ".%6N%z", ".%9N%z":
+	case "Z", "%z", "%:z", ".%NZ", ".%LZ", ".%3NZ", ".%6NZ", ".%9NZ", ".%N%z", ".%L%z", ".%N%:z", ".%L%:z", ".%3N%:z",
+		".%6N%:z", ".%9N%:z", ".%3N%z", ".%6N%z", ".%9N%z":
 		return true
 	}
 	return false

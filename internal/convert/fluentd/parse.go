@@ -193,7 +193,9 @@ func (s *scanner) endTag(name string, at syntax.Place) error {
 // word takes letters, digits and _.
 func (s *scanner) word() string {
 	from := s.pos
-	for !s.end() && (s.text[s.pos] == '_' || s.text[s.pos] >= '0' && s.text[s.pos] <= '9' || s.text[s.pos]|0x20 >= 'a' && s.text[s.pos]|0x20 <= 'z') {
+	for !s.end() &&
+		(s.text[s.pos] == '_' || s.text[s.pos] >= '0' && s.text[s.pos] <= '9' ||
+			s.text[s.pos]|0x20 >= 'a' && s.text[s.pos]|0x20 <= 'z') {
 		s.pos++
 	}
 	return s.text[from:s.pos]

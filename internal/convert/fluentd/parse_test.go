@@ -75,7 +75,8 @@ func TestParsePlaces(t *testing.T) {
 // TestInclude: files are read where they are included, in their order; one that is not there is told.
 func TestInclude(t *testing.T) {
 	files := map[string]string{
-		"/etc/fluent.conf":   "@include conf.d/*.conf\n<match **>\n  @include common.conf\n</match>\n@include none.conf\n",
+		"/etc/fluent.conf": "@include conf.d/*.conf\n<match **>\n  @include common.conf\n</match>\n@include " +
+			"none.conf\n",
 		"/etc/conf.d/a.conf": "a 1\n", "/etc/conf.d/b.conf": "b 2\n", "/etc/common.conf": "c 3\n",
 	}
 	f := &syntax.Files{
@@ -123,12 +124,15 @@ func TestIncludeBounds(t *testing.T) {
 // FuzzConvert: no configuration panics, and what can be read becomes routes within bounds.
 func FuzzConvert(f *testing.F) {
 	for _, seed := range []string{
-		"<source>\n  @type forward\n</source>\n<match a.**>\n  @type copy\n  <store>\n    @type relabel\n    @label @X\n  </store>\n</match>\n<label @X>\n<match **>\n@type null\n</match>\n</label>\n",
-		"<filter **>\n@type record_transformer\nenable_ruby\n<record>\na ${record[\"b\"].downcase}\n</record>\n</filter>\n",
+		"<source>\n  @type forward\n</source>\n<match a.**>\n  @type copy\n  <store>\n    @type relabel\n    @label " +
+			"@X\n  </store>\n</match>\n<label @X>\n<match **>\n@type null\n</match>\n</label>\n",
+		"<filter **>\n@type record_transformer\nenable_ruby\n<record>\na " +
+			"${record[\"b\"].downcase}\n</record>\n</filter>\n",
 		"<match a.**>\n@type rewrite_tag_filter\n<rule>\nkey a\npattern /(.*)/\ntag b.$1\n</rule>\n</match>\n",
 		"<filter {a,b}.**>\n@type grep\n<exclude>\nkey $.a.b\npattern /^(?!x)/i\n</exclude>\n</filter>\n",
 		"a \"#{ENV['X'] || use_default}\"\n", "@include x", "a [1,\n2]\n", "<a>\n", "</a>",
-		"<filter **>\n@type parser\nkey_name log\n<parse>\n@type multi_format\n<pattern>\nformat json\n</pattern>\n</parse>\n</filter>\n",
+		"<filter **>\n@type parser\nkey_name log\n<parse>\n@type multi_format\n<pattern>\nformat " +
+			"json\n</pattern>\n</parse>\n</filter>\n",
 	} {
 		f.Add(seed)
 	}

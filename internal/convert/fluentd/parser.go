@@ -148,7 +148,8 @@ func (c *converter) format(r *settings.Reader, s *syntax.Section, field string, 
 			return nil, false
 		}
 		body, usual = body.With("format", "regex").With("regex", flow.Literal(re)), "time"
-	case name == "json", name == "nginx", name == "apache2", name == "ltsv", name == "logfmt", name == "csv", name == "tsv", name == "syslog", name == "cri", name == "apache":
+	case name == "json", name == "nginx", name == "apache2", name == "ltsv", name == "logfmt", name == "csv",
+		name == "tsv", name == "syslog", name == "cri", name == "apache":
 		body, usual = c.formatNamed(p, body, name), "time"
 	case name == "none":
 		body = body.With("format", "text")

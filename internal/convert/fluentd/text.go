@@ -81,7 +81,8 @@ func recordPath(code string) (path []string, ok bool) {
 	if inner, found := strings.CutPrefix(code, "record.dig("); found && strings.HasSuffix(inner, ")") {
 		for part := range strings.SplitSeq(strings.TrimSuffix(inner, ")"), ",") {
 			part = strings.TrimSpace(part)
-			if len(part) < 3 || part[0] != '"' && part[0] != '\'' || part[len(part)-1] != part[0] || strings.ContainsAny(part[1:len(part)-1], `"'`) {
+			if len(part) < 3 || part[0] != '"' && part[0] != '\'' || part[len(part)-1] != part[0] ||
+				strings.ContainsAny(part[1:len(part)-1], `"'`) {
 				return nil, false
 			}
 			path = append(path, part[1:len(part)-1])

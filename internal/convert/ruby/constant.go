@@ -16,14 +16,17 @@ func Constant(code string) syntax.Part {
 	for len(code) > 1 && code[0] == '(' && code[len(code)-1] == ')' && !strings.Contains(code[1:len(code)-1], ")") {
 		code = strings.TrimSpace(code[1 : len(code)-1])
 	}
-	if m := regexp.MustCompile(`^(?:::)?Socket\.gethostname(?:\(\))?$`).FindString(code); m != "" || code == "hostname" {
+	if m := regexp.MustCompile(`^(?:::)?Socket\.gethostname(?:\(\))?$`).FindString(code); m != "" ||
+		code == "hostname" {
 		return syntax.Part{Env: "HOSTNAME"}
 	}
 	if text, ok := literal(code); ok {
 		return syntax.Part{Text: text}
 	}
 	// ENV['A'].nil? ? 'b' : ENV['A'], and the other way round.
-	ternary := regexp.MustCompile(`^ENV\[["']([^"']+)["']\](?:\.nil\?|\.to_s\.empty\?) *\? *(\S.*?) *: *ENV\[["']([^"']+)["']\]$`)
+	ternary := regexp.MustCompile(
+		`^ENV\[["']([^"']+)["']\](?:\.nil\?|\.to_s\.empty\?) *\? *(\S.*?) *: *ENV\[["']([^"']+)["']\]$`,
+	)
 	if m := ternary.FindStringSubmatch(code); m != nil && m[1] == m[3] {
 		return withDefault(syntax.Part{Env: m[1]}, "|| "+m[2], code)
 	}
@@ -74,7 +77,8 @@ const UseDefault = "\x00default"
 
 // literal reads a text in quotes, a number, a truth value.
 func literal(code string) (string, bool) {
-	if n := len(code); n >= 2 && (code[0] == '"' || code[0] == '\'') && code[n-1] == code[0] && !strings.ContainsAny(code[1:n-1], "\"'#\\") {
+	if n := len(code); n >= 2 && (code[0] == '"' || code[0] == '\'') && code[n-1] == code[0] &&
+		!strings.ContainsAny(code[1:n-1], "\"'#\\") {
 		return code[1 : n-1], true
 	}
 	if regexp.MustCompile(`^(?:-?\d+(?:\.\d+)?|true|false)$`).MatchString(code) {

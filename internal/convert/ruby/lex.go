@@ -60,7 +60,8 @@ func lex(code string) (all []token, err error) {
 			n, err = t.quoted(code[i:])
 		case c == '/' && wantsOperand(all, t.spaced, code[i:]):
 			n, err = t.regexp(code[i:])
-		case c == ':' && i+1 < len(code) && isWord(code[i+1]) && !strings.HasPrefix(code[i:], "::") && wantsOperand(all, t.spaced, ""):
+		case c == ':' && i+1 < len(code) && isWord(code[i+1]) && !strings.HasPrefix(code[i:], "::") &&
+			wantsOperand(all, t.spaced, ""):
 			n = 1 + wordLength(code[i+1:])
 			t.kind, t.text = symbol, code[i+1:i+n]
 		case c >= '0' && c <= '9':
@@ -68,7 +69,8 @@ func lex(code string) (all []token, err error) {
 			t.kind, t.text = number, strings.ReplaceAll(code[i:i+n], "_", "")
 		case isWord(c):
 			n = wordLength(code[i:])
-			if i+n < len(code) && (code[i+n] == '?' || code[i+n] == '!') && !strings.HasPrefix(code[i+n:], "!=") && methodEnd(code[i+n:]) {
+			if i+n < len(code) && (code[i+n] == '?' || code[i+n] == '!') && !strings.HasPrefix(code[i+n:], "!=") &&
+				methodEnd(code[i+n:]) {
 				n++
 			}
 			t.kind, t.text = name, code[i:i+n]
@@ -85,8 +87,8 @@ func lex(code string) (all []token, err error) {
 	return append(all, token{kind: endOfCode}), nil
 }
 
-// methodEnd says whether ? or ! belongs to the name before it, rather than to a ternary, whose sign stands between blanks
-// as a rule: a ? b : c. In a.nil? ? b : c another one follows.
+// methodEnd says whether ? or ! belongs to the name before it, rather than to a ternary, whose sign stands between
+// blanks as a rule: a ? b : c. In a.nil? ? b : c another one follows.
 func methodEnd(rest string) bool {
 	if rest[0] == '!' || len(rest) == 1 {
 		return rest[0] == '?' || len(rest) > 1 && rest[1] != '='
@@ -107,14 +109,17 @@ func wordLength(s string) (n int) {
 }
 
 func numberLength(s string) (n int) {
-	for n < len(s) && (s[n] >= '0' && s[n] <= '9' || s[n] == '_' || s[n] == '.' && n+1 < len(s) && s[n+1] >= '0' && s[n+1] <= '9') {
+	for n < len(s) &&
+		(s[n] >= '0' && s[n] <= '9' || s[n] == '_' || s[n] == '.' && n+1 < len(s) && s[n+1] >= '0' && s[n+1] <= '9') {
 		n++
 	}
 	return n
 }
 
 func operatorLength(s string) int {
-	for _, op := range [...]string{"<=>", "===", "...", "**", "==", "!=", ">=", "<=", "&&", "||", "=~", "!~", "=>", "&.", "::", ".."} {
+	for _, op := range [...]string{
+		"<=>", "===", "...", "**", "==", "!=", ">=", "<=", "&&", "||", "=~", "!~", "=>", "&.", "::", "..",
+	} {
 		if strings.HasPrefix(s, op) {
 			return len(op)
 		}
@@ -131,7 +136,8 @@ func wantsOperand(before []token, spaced bool, rest string) bool {
 	case operator:
 		return last.text != ")" && last.text != "]" && last.text != "}"
 	case name:
-		return spaced && len(rest) > 1 && rest[1] != ' ' || last.text == "if" || last.text == "unless" || last.text == "and" || last.text == "or" || last.text == "not"
+		return spaced && len(rest) > 1 && rest[1] != ' ' || last.text == "if" || last.text == "unless" ||
+			last.text == "and" || last.text == "or" || last.text == "not"
 	default:
 		return false
 	}

@@ -11,23 +11,24 @@ import (
 // TestExpr holds what Ruby becomes, and that it is an expression of the aggregator's.
 func TestExpr(t *testing.T) {
 	for code, want := range map[string]string{
-		`record["a"]`:                              `record.a`,
-		`record["a"]["b.c"]`:                       `record.a?.["b.c"]`,
-		`record['kubernetes']['labels']['app']`:    `record.kubernetes?.labels?.app`,
-		`record.dig("a", "b")`:                     `record.a?.b`,
-		`record["a"] || record["b"]`:               `record.a ?? record.b`,
-		`record["a"] || "none"`:                    `record.a ?? "none"`,
-		`record["a"].downcase`:                     `lower(string(record.a ?? ""))`,
-		`record["a"].to_i`:                         `int(record.a ?? 0)`,
-		`record["a"].to_f * 1000`:                  `float(record.a ?? 0) * 1000`,
-		`record["a"].gsub(/\d+/, "N")`:             `replacePattern(string(record.a ?? ""), "\\d+", "N")`,
-		`record["a"].gsub(/(\w+)=/, '\1:')`:        `replacePattern(string(record.a ?? ""), "(\\w+)=", "${1}:")`,
-		`record["a"].sub(/^x/, "")`:                `replacePattern(string(record.a ?? ""), "^x", "")`,
-		`record["a"].sub("a", "b").x`:              ``,
-		`record["a"].strip.split(",")[0]`:          `get(split(trim(string(record.a ?? "")), ","), 0)`,
-		`record["a"][0..9]`:                        `string(record.a ?? "")[0:10]`,
-		`record["a"] == "x" ? 1 : 2`:               `(record.a == "x") ? 1 : 2`,
-		`record["a"] && record["a"].include?("b")`: `(record.a != nil and record.a != false) and (string(record.a ?? "") contains "b")`,
+		`record["a"]`:                           `record.a`,
+		`record["a"]["b.c"]`:                    `record.a?.["b.c"]`,
+		`record['kubernetes']['labels']['app']`: `record.kubernetes?.labels?.app`,
+		`record.dig("a", "b")`:                  `record.a?.b`,
+		`record["a"] || record["b"]`:            `record.a ?? record.b`,
+		`record["a"] || "none"`:                 `record.a ?? "none"`,
+		`record["a"].downcase`:                  `lower(string(record.a ?? ""))`,
+		`record["a"].to_i`:                      `int(record.a ?? 0)`,
+		`record["a"].to_f * 1000`:               `float(record.a ?? 0) * 1000`,
+		`record["a"].gsub(/\d+/, "N")`:          `replacePattern(string(record.a ?? ""), "\\d+", "N")`,
+		`record["a"].gsub(/(\w+)=/, '\1:')`:     `replacePattern(string(record.a ?? ""), "(\\w+)=", "${1}:")`,
+		`record["a"].sub(/^x/, "")`:             `replacePattern(string(record.a ?? ""), "^x", "")`,
+		`record["a"].sub("a", "b").x`:           ``,
+		`record["a"].strip.split(",")[0]`:       `get(split(trim(string(record.a ?? "")), ","), 0)`,
+		`record["a"][0..9]`:                     `string(record.a ?? "")[0:10]`,
+		`record["a"] == "x" ? 1 : 2`:            `(record.a == "x") ? 1 : 2`,
+		`record["a"] && record["a"].include?("b")`: `(record.a != nil and record.a != false) and (string(record.a ?? ` +
+			`"") contains "b")`,
 		`record["a"].nil? ? "b" : record["a"]`:     `(record.a == nil) ? "b" : record.a`,
 		`record["a"] =~ /^x/i`:                     `string(record.a ?? "") matches "(?i)^x"`,
 		`record.has_key?("a")`:                     `record.a != nil`,
@@ -92,7 +93,8 @@ func TestConstant(t *testing.T) {
 		`'https://' + ENV['A']`:          {Code: `'https://' + ENV['A']`},
 	} {
 		got := ruby.Constant(code)
-		same := got.Env == want.Env && got.Text == want.Text && got.Code == want.Code && (got.Default == nil) == (want.Default == nil)
+		same := got.Env == want.Env && got.Text == want.Text && got.Code == want.Code &&
+			(got.Default == nil) == (want.Default == nil)
 		if !same || got.Default != nil && *got.Default != *want.Default {
 			t.Errorf("%s: %+v, want %+v", code, got, want)
 		}

@@ -10,7 +10,9 @@ func onTime(n node, method string, args []node) (node, error) {
 	switch method {
 	case "strftime":
 		if format, err := strconv.Unquote(first(args)); err == nil && len(args) == 1 {
-			return node{code: "strftime(" + n.code + ", " + strconv.Quote(Strftime(format)) + ")", sort: textual, whole: true}, nil
+			return node{
+				code: "strftime(" + n.code + ", " + strconv.Quote(Strftime(format)) + ")", sort: textual, whole: true,
+			}, nil
 		}
 	case "utc", "getutc", "gmtime", "to_time", "localtime":
 		return n, nil
@@ -49,7 +51,8 @@ func first(args []node) string {
 // Strftime writes a format of Ruby's with what the aggregator's strftime knows; times are in UTC.
 func Strftime(format string) string {
 	return strings.NewReplacer(
-		"%%", "%%", "%3N", "%L", "%6N", "%N", "%9N", "%N", "%:z", "+00:00", "%-d", "%d", "%-m", "%m", "%-H", "%H", "%-I", "%I",
+		"%%", "%%", "%3N", "%L", "%6N", "%N", "%9N", "%N", "%:z", "+00:00", "%-d", "%d", "%-m", "%m", "%-H", "%H",
+		"%-I", "%I",
 		"%R", "%H:%M", "%X", "%H:%M:%S", "%D", "%m/%d/%y", "%iso8601", "%Y-%m-%dT%H:%M:%S%z", "%h", "%b", "%P", "%p",
 	).Replace(format)
 }
@@ -57,7 +60,8 @@ func Strftime(format string) string {
 // Strptime writes a format of Ruby's for reading times with what the aggregator's parse knows.
 func Strptime(format string) string {
 	return strings.NewReplacer(
-		"%%", "%%", "%3N", "%N", "%6N", "%N", "%9N", "%N", "%3L", "%L", "%:z", "%z", "%-d", "%d", "%-m", "%m", "%-H", "%H", "%-I", "%I",
+		"%%", "%%", "%3N", "%N", "%6N", "%N", "%9N", "%N", "%3L", "%L", "%:z", "%z", "%-d", "%d", "%-m", "%m", "%-H",
+		"%H", "%-I", "%I",
 		"%X", "%H:%M:%S", "%iso8601", "%Y-%m-%dT%H:%M:%S%z",
 	).Replace(format)
 }

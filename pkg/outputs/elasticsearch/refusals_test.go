@@ -13,7 +13,12 @@ import (
 // The answers are those of Elasticsearch 8.14.3, where nothing else is said, for an item of each state. A mistake here
 // loses events, repeats them for ever, or has one index stop another.
 func TestItemRefusals(t *testing.T) {
-	const illegal, parsing, block, missing = "illegal_argument_exception", "document_parsing_exception", "cluster_block_exception", "index_not_found_exception"
+	const (
+		illegal = "illegal_argument_exception"
+		parsing = "document_parsing_exception"
+		block   = "cluster_block_exception"
+		missing = "index_not_found_exception"
+	)
 	outputtest.HoldRefusals(t, itemRefusals(), []outputtest.Answer{
 		{What: "conflict with an older version", Status: 409, Kind: "something_else"},
 		{What: "too long in coming", Status: 408},

@@ -1,5 +1,5 @@
-// Package tail shows events to those who look at them live: as they arrive, or as they were sent to an output. It costs nothing
-// while nobody looks, and never holds anything up: what is too much is not shown, and counted.
+// Package tail shows events to those who look at them live: as they arrive, or as they were sent to an output. It costs
+// nothing while nobody looks, and never holds anything up: what is too much is not shown, and counted.
 package tail
 
 import (
@@ -122,8 +122,8 @@ func (v *View) left(now time.Time) int {
 	return v.query.Rate - v.shown
 }
 
-// Offer shows ev, if it fits and there is room. fill adds what else is known of it. It reports whether the view may show more in
-// this second.
+// Offer shows ev, if it fits and there is room. fill adds what else is known of it. It reports whether the view may
+// show more in this second.
 func (v *View) Offer(ev *event.Event, now time.Time, fill func(*client.TailEvent)) (more bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -136,7 +136,8 @@ func (v *View) Offer(ev *event.Event, now time.Time, fill func(*client.TailEvent
 		return false
 	}
 	t := client.TailEvent{
-		At: v.query.At, Time: time.Unix(ev.Time.Sec, int64(ev.Time.Nsec)).UTC(), Cluster: ev.Chunk.Cluster, Tag: ev.DeliveredTag(),
+		At: v.query.At, Time: time.Unix(ev.Time.Sec, int64(ev.Time.Nsec)).UTC(), Cluster: ev.Chunk.Cluster,
+		Tag:   ev.DeliveredTag(),
 		Bytes: len(ev.Record) + len(ev.Metadata), ID: string(ev.AppendID(nil)),
 	}
 	if v.query.Records || v.query.Grep != nil {
