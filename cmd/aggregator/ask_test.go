@@ -23,7 +23,7 @@ func server(t *testing.T, asked *[]string) (address string) {
   "clusters":[{"cluster":"seoul","events":2,"chunks":1,"bytes":1000,"done_in_seconds":null},{"cluster":"osaka","events":10,"chunks":2,"bytes":1048,"done_in_seconds":0.5}]},
  {"output":"f\u001b[31m","state":"idle","clusters":[]}]}`)
 		case r.URL.Path == "/status":
-			_, _ = io.WriteString(w, `{"version":"v1","verdict":{"severity":"critical","text":"output es: refused.","findings":[{"severity":"critical","subject":"output es","text":"refused","since":"2026-01-01T00:00:00Z","remedy":"set its password","chapter":"docs/operations.md#aggregatoroutputstopped"}]}}`)
+			_, _ = io.WriteString(w, `{"version":"v1","outputs":[{"name":"es","waiting_targets":[{"target":"logs-a","events":7,"status":400,"kind":"index_closed_exception","remedy":"open it"}],"waiting_targets_more":2},{"name":"f","waiting_targets":[]}],"verdict":{"severity":"critical","text":"output es: refused.","findings":[{"severity":"critical","subject":"output es","text":"refused","since":"2026-01-01T00:00:00Z","remedy":"set its password","chapter":"docs/operations.md#aggregatoroutputstopped"}]}}`)
 		case r.URL.RequestURI() == "/trace?id=known":
 			_, _ = io.WriteString(w, `{"id":"known","places":[
  {"state":"waiting","output":"es","target":"logs-\u001b[31ma","cluster":"seoul","tag":"kube.a","time":"2026-01-01T00:00:00Z"},
@@ -64,6 +64,15 @@ func TestAskAServer(t *testing.T) {
 		{"output pause es f", exitOK, "done /outputs/es/pause\ndone /outputs/f/pause\n", "", "POST /outputs/f/pause Bearer t0ken"},
 		{"output resume none es", exitFailed, "done /outputs/es/resume", `no output is named "none"`, "POST /outputs/es/resume Bearer t0ken"},
 		{"output retry es", exitOK, "done /outputs/es/retry\n", "", "POST /outputs/es/retry Bearer t0ken"},
+		{"output retry es --target a/b", exitOK, "done /outputs/es/targets/retry\n", "", "POST /outputs/es/targets/retry?target=a%2Fb Bearer t0ken"},
+		{"output move es --target a --to f", exitOK, "done", "", "POST /outputs/es/targets/move?target=a&to=f Bearer t0ken"},
+		{"output move es", exitUsage, "", "move needs --target", ""},
+		{"output move es f --target a", exitUsage, "", "name one output", ""},
+		{"output purge es --target a", exitUsage, "", "say --yes", ""},
+		{"output purge es --target a --yes", exitOK, "done", "", "POST /outputs/es/targets/purge?all=true&target=a Bearer t0ken"},
+		{"output targets", exitOK, "es      logs-a  7       ", "", "GET /status Bearer t0ken"},
+		{"output targets none", exitOK, "no target keeps events waiting", "", "GET /status Bearer t0ken"},
+		{"output targets es --json", exitOK, `"kind": "index_closed_exception"`, "", "GET /status Bearer t0ken"},
 		{"output pause", exitUsage, "", "pause needs the name of an output", ""},
 		{"output purge es", exitUsage, "", "with --yes, since nobody can be asked here", ""},
 		{"output purge es --yes", exitOK, "done /outputs/es/purge", "", "POST /outputs/es/purge?all=true Bearer t0ken"},

@@ -18,13 +18,16 @@ import (
 func newOutputCommand() *cobra.Command {
 	var f serverFlags
 	cmd := &cobra.Command{
-		Use: "output", Short: "List, pause, resume, retry or purge outputs of the running server",
+		Use: "output", Short: "List, pause, resume, retry or purge outputs of the running server, and what waits for their targets",
 		Long: "Steers the outputs of the running server. Who asked for a change stands in its log.\n\n" + askHelp,
 		Example: `  aggregator output list
   aggregator output pause es
   aggregator output resume es
   aggregator output retry es              # waits no longer: the destination works again
-  aggregator output purge gone --yes      # forgets what waits for it: those events are lost`,
+  aggregator output purge gone --yes      # forgets what waits for it: those events are lost
+  aggregator output targets               # which indices, streams or groups take no events, and why
+  aggregator output retry es --target logs-a
+  aggregator output move es --target logs-a --to archive`,
 		Args: onlyCommands,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -39,9 +42,7 @@ func newOutputCommand() *cobra.Command {
 			"Pauses outputs until they are resumed or the server starts again. What comes for them waits in the queue."),
 		f.steerCommand("resume", "Deliver to paused outputs again",
 			"Resumes outputs that are paused. What waits to be sent again is sent at once."),
-		f.steerCommand("retry", "Try again at once what waits to be sent again",
-			"Ends every wait of outputs before their next try, also that of servers that rest, whoever wished for it."),
-		f.purgeOutputs())
+		f.retryOutputs(), f.listTargets(), f.moveTarget(), f.purgeOutputs())
 	return cmd
 }
 
@@ -111,12 +112,19 @@ func (f *serverFlags) steer(cmd *cobra.Command, what string, names []string, que
 }
 
 func (f *serverFlags) purgeOutputs() *cobra.Command {
-	yes := false
+	yes, target := false, ""
 	cmd := &cobra.Command{
 		Use: "purge NAME…", Short: "Forget what waits for outputs: those events are lost", Args: someOutputs, ValidArgsFunction: f.completeOutputs,
 		Long: `Forgets what waits in the queue for outputs. Those events are lost to them, and counted as purged. It
-shows what that is and asks; where nobody can be asked it wants --yes.`,
+shows what that is and asks; where nobody can be asked it wants --yes. With --target, it is what waits aside for
+that target, also of an output that is configured.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if !yes && target != "" {
+				return usageError{errors.New("purge loses what waits: say --yes")}
+			}
+			if target != "" {
+				return f.steerTarget(cmd, "purge", args, url.Values{"target": {target}, "all": {"true"}})
+			}
 			if !yes {
 				if err := f.sure(cmd, args); err != nil {
 					return err
@@ -126,6 +134,7 @@ shows what that is and asks; where nobody can be asked it wants --yes.`,
 		},
 	}
 	cmd.Flags().BoolVar(&yes, "yes", false, "don't ask")
+	cmd.Flags().StringVar(&target, "target", "", "only what waits aside for this `target`")
 	return cmd
 }
 

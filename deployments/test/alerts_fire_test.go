@@ -180,6 +180,16 @@ func TestAlertsFire(t *testing.T) {
 				`aggregator_listener_refused_total{` + here + `,listener="forward",reason="shared_key"} 0+1x120`,
 		},
 		{
+			"AggregatorTargetWaits", `aggregator_output_waiting_targets{` + here + `,output="es"} 2x120`,
+			`aggregator_output_waiting_targets{` + here + `,output="es"} 0x120`,
+		},
+		{
+			"AggregatorTooMuchWaits",
+			`aggregator_output_dead_events_total{` + here + `,output="es",cluster="a",reason="target_waits"} 0x100 0+1x20`,
+			`aggregator_output_dead_events_total{` + here + `,output="es",cluster="a",reason="rejected"} 0x100 5x20` + "\n" +
+				`aggregator_output_dead_events_total{` + here + `,output="es",cluster="a",reason="target_waits"} 5x120`,
+		},
+		{
 			"AggregatorThrottled",
 			`aggregator_output_throttled_requests_total{` + here + `,output="lake",stream="s"} 0+120x120` + "\n" +
 				`aggregator_output_lag_seconds{` + here + `,output="lake"} 400x120`,

@@ -215,6 +215,7 @@ func outputOf(name string, common *outputs.Common, st delivery.Stats, waits []bu
 		FailingSince:   st.FailingSince, OutputTimes: status.OutputTimes{LastSuccess: st.LastSuccess, BackoffUntil: st.BackoffUntil},
 	}
 	s.Clusters, s.Lag = outputClusters(waits, st.Clusters, now)
+	s.Targets = targets(st.Targets)
 	s.WaitingTargets, s.WaitingTargetsMore = waitingTargets(waits, st.Waiting, now)
 	if !st.Oldest.IsZero() {
 		s.OldestRequest = max(0, time.Since(st.Oldest).Seconds())

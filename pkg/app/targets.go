@@ -51,6 +51,17 @@ func (a asideOf) Targets() (targets []string) {
 	return slices.Compact(targets)
 }
 
+// targets returns where events went.
+func targets(stats []delivery.TargetStats) (all []status.Target) {
+	for _, t := range stats {
+		all = append(all, status.Target{
+			Target: t.Target, Delivered: t.Delivered, Bytes: t.Bytes, Refused: t.Refused, Status: t.Status, Kind: t.Kind,
+			LastError: t.LastError, LastSuccess: t.LastSuccess,
+		})
+	}
+	return all
+}
+
 // waitingTargets returns what waits aside, the targets with the most events first, and how many more there are. waiting
 // is what the loop knows of them.
 func waitingTargets(
@@ -58,10 +69,11 @@ func waitingTargets(
 ) (all []status.WaitingTarget, more int) {
 	byName := map[string]*status.WaitingTarget{}
 	of := func(target string) *status.WaitingTarget {
-		if byName[target] == nil {
-			byName[target] = &status.WaitingTarget{Target: delivery.ShownTarget(target), Clusters: []string{}}
+		shown := delivery.ShownTarget(target)
+		if byName[shown] == nil {
+			byName[shown] = &status.WaitingTarget{Target: shown, Clusters: []string{}}
 		}
-		return byName[target]
+		return byName[shown]
 	}
 	for _, w := range waits {
 		if w.Target == "" || w.Pending.Events == 0 {
@@ -80,6 +92,7 @@ func waitingTargets(
 			t.Since = w.Since
 		}
 		t.Status, t.Kind, t.NextTry, t.Remedy = w.Status, w.Kind, w.Next, remedyOf(w)
+		t.Full, t.Flowing = w.Full, w.Flowing
 	}
 	for _, t := range byName {
 		all = append(all, *t)

@@ -23,6 +23,7 @@ type (
 	State           = snapshot.State
 	Output          = snapshot.Output
 	OutputCluster   = snapshot.OutputCluster
+	Target          = snapshot.Target
 	WaitingTarget   = snapshot.WaitingTarget
 	Step            = snapshot.Step
 	Destination     = snapshot.Destination

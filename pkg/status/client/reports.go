@@ -94,3 +94,14 @@ type Finding struct {
 	Alert    string    `json:"alert,omitempty"`         // the alert that goes by the same figures
 	Chapter  string    `json:"chapter,omitempty"`       // of the documentation, on what to do: docs/operations.md#aggregatordiskhangs
 }
+
+// WaitingTarget is what the command output targets shows of a target that takes no events: see GET /status, where it has
+// more.
+type WaitingTarget struct {
+	Target string    `json:"target"`
+	Since  time.Time `json:"since"`
+	Events uint64    `json:"events"`
+	Status int       `json:"status"`
+	Kind   string    `json:"kind"`
+	Remedy string    `json:"remedy"`
+}

@@ -56,7 +56,9 @@ func loginReasons() []string {
 }
 
 // meant reports whether events that are dropped for reason are what filters are for.
-func meant(reason string) bool { return reason == "filter" || reason == "when" || reason == "joined" }
+func meant(reason string) bool {
+	return reason == "filter" || reason == "when" || reason == "joined" || reason == "moved"
+}
 
 // each calls add for all counters that are remembered.
 func each(s *snapshot.Snapshot, add func(c counter, value uint64)) {

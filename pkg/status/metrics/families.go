@@ -266,6 +266,22 @@ func outputFamilies() []family {
 		eachGauge("aggregator_output_workers", "Requests that may be in flight.", label, list, func(o *snapshot.Output) (string, float64) { return o.Name, float64(o.Workers) }),
 		eachGauge("aggregator_output_concurrency", "Of the workers, how many may send now: fewer after the destination has throttled.", label, list, func(o *snapshot.Output) (string, float64) { return o.Name, float64(o.Concurrency) }),
 		eachGauge("aggregator_output_held_clusters", "Clusters that wait until what the destination refused of them is taken.", label, list, func(o *snapshot.Output) (string, float64) { return o.Name, float64(len(o.HeldClusters)) }),
+		eachGauge(
+			"aggregator_output_waiting_targets", "Targets, such as indices or streams, that take no events and that some wait aside for.",
+			label, list, func(o *snapshot.Output) (string, float64) {
+				return o.Name, float64(len(o.WaitingTargets) + o.WaitingTargetsMore)
+			},
+		),
+		{
+			name: "aggregator_output_waiting_events", help: "Events that wait aside for a target that takes none, of the targets with the most.",
+			labels: []string{label, "target"}, gauge: func(s *snapshot.Snapshot, add func(float64, ...string)) {
+				for _, o := range s.Outputs {
+					for i := range o.WaitingTargets {
+						add(float64(o.WaitingTargets[i].Events), o.Name, o.WaitingTargets[i].Target)
+					}
+				}
+			},
+		},
 		eachGauge("aggregator_output_in_flight_requests", "Requests in flight.", label, list, func(o *snapshot.Output) (string, float64) { return o.Name, float64(o.InFlight) }),
 		eachGauge("aggregator_output_oldest_request_seconds", "How long the request has been under way that began first, 0 for none.", label, list, func(o *snapshot.Output) (string, float64) { return o.Name, o.OldestRequest }),
 		counter("aggregator_output_queued_events_total", "Events queued for the output.", func(c *snapshot.OutputCluster) uint64 { return c.Queued }),

@@ -31,6 +31,7 @@ func (s *Snapshot) lists() {
 		o := &s.Outputs[i]
 		notNil(&o.Clusters)
 		notNil(&o.HeldClusters)
+		notNil(&o.Targets)
 		notNil(&o.WaitingTargets)
 		notNil(&o.Notices)
 		notNil(&o.Hosts)

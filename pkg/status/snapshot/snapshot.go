@@ -272,6 +272,19 @@ type Output struct {
 	Destination
 }
 
+// Target is a place of a destination, and what became of the events for it since the start; each is counted when it is
+// sent, so these figures run ahead of those of OutputCluster.
+type Target struct {
+	Target      string    `json:"target"`
+	Delivered   uint64    `json:"delivered"`
+	Bytes       uint64    `json:"delivered_bytes"` // of msgpack
+	Refused     Counts    `json:"refused"`         // events, each time, by reason
+	Status      int       `json:"status,omitzero"` // the last refusal's
+	Kind        string    `json:"kind,omitempty"`
+	LastError   time.Time `json:"last_error,omitzero"`
+	LastSuccess time.Time `json:"last_success,omitzero"`
+}
+
 // WaitingTarget is a place of a destination (an index, a stream, a group) that takes no events for now, so that those that
 // go there wait aside while the others are delivered. What it holds is fit for everybody's eyes.
 type WaitingTarget struct {
@@ -284,6 +297,9 @@ type WaitingTarget struct {
 	Kind    string    `json:"kind"`               // the answer's type: index_closed_exception
 	NextTry time.Time `json:"next_try,omitzero"`
 	Remedy  string    `json:"remedy"` // what to do, in a sentence's part
+	// Full: so much waits that its new events become dead letters. Flowing: it takes events again, and what waited is sent.
+	Full    bool `json:"full"`
+	Flowing bool `json:"flowing"`
 	// Clusters are whose events wait, ascending.
 	Clusters []string `json:"clusters"`
 }
@@ -405,6 +421,9 @@ type OutputOutlook struct {
 
 // OutputWaiting is what waits aside until its targets take it.
 type OutputWaiting struct {
+	// Targets are where events went, with what became of them there: those with the most events first, at most about 200
+	// by name, and the others together at the end, without a name.
+	Targets []Target `json:"targets"`
 	// WaitingTargets are the targets whose events wait aside, those with the most events first, a bounded number.
 	WaitingTargets []WaitingTarget `json:"waiting_targets"`
 	// WaitingTargetsMore is how many more there are.

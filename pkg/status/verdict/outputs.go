@@ -30,6 +30,8 @@ const (
 	alertDiskHangs  = "AggregatorDiskHangs"
 	alertDropped    = "AggregatorEventsDropped"
 	alertRedirected = "AggregatorRedirected"
+	alertWaits      = "AggregatorTargetWaits"
+	alertTooMuch    = "AggregatorTooMuchWaits"
 )
 
 // output tells what is wrong with an output.
@@ -87,6 +89,7 @@ func besides(o *snapshot.Output, found finder) {
 	if len(o.WaitingTargets) > 0 {
 		t := &o.WaitingTargets[0]
 		aside := f
+		aside.Alert = alertWaits
 		aside.Waiting, aside.Since, aside.Whose = o.Waiting(), t.Since, t.Clusters
 		aside.Remedy = cmp.Or(t.Remedy, "set the target right at the destination; its events are tried again by themselves")
 		targets := t.Target
@@ -94,6 +97,15 @@ func besides(o *snapshot.Output, found finder) {
 			targets += fmt.Sprintf(" and %d more", more)
 		}
 		found(aside, "%s aside for %s: %s; all others are delivered", wait(aside.Waiting), targets, answer(t))
+	}
+	for i := range o.WaitingTargets {
+		if t := &o.WaitingTargets[i]; t.Full {
+			full := f
+			full.Severity, full.Alert, full.Since, full.Whose, full.Waiting = client.Critical, alertTooMuch, t.Since, t.Clusters, t.Events
+			full.Remedy = cmp.Or(t.Remedy, "set the target right, or move or purge what waits, or raise buffer.waiting.max_size")
+			found(full, "so much waits aside for %s that new events of it become dead letters: %s", t.Target, answer(t))
+			break
+		}
 	}
 	if len(o.HeldClusters) > 0 && (o.State == snapshot.StateRunning || o.State == snapshot.StateIdle) && o.Lag > throttledLag {
 		held := f

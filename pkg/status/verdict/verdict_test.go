@@ -256,6 +256,19 @@ func TestVerdict(t *testing.T) {
 			},
 		},
 		{
+			"too much waits for a target",
+			snapshot.Snapshot{Outputs: []snapshot.Output{{
+				Name: "es", State: snapshot.StateRunning,
+				OutputWaiting: snapshot.OutputWaiting{
+					WaitingTargets: []snapshot.WaitingTarget{{Target: "logs-a", Events: 40, Status: 403, Full: true}},
+				},
+			}}},
+			[]string{
+				"critical output es: so much waits aside for logs-a that new events of it become dead letters: 403",
+				"warning output es: 40 events wait aside for logs-a: 403 it is refused",
+			},
+		},
+		{
 			"a host is down", snapshot.Snapshot{
 				Outputs: []snapshot.Output{{Name: "es", State: snapshot.StateRunning, Destination: snapshot.Destination{
 					Hosts: []snapshot.Host{

@@ -112,6 +112,16 @@ func Program(started time.Time, n uint64) snapshot.Snapshot {
 						Errors: 2, Seconds: 0.25,
 					},
 				},
+				OutputWaiting: snapshot.OutputWaiting{
+					Targets: []snapshot.Target{{
+						Target: "logs-a", Delivered: 40, Bytes: 4000, Refused: snapshot.Counts{"target": 7},
+						Status: 403, Kind: "cluster_block_exception",
+					}},
+					WaitingTargets: []snapshot.WaitingTarget{{
+						Target: "logs-a", Since: started, Events: 7, Bytes: 700, Oldest: 60, Status: 403,
+						Kind: "cluster_block_exception", Remedy: "lift the block", Clusters: []string{"osaka"},
+					}},
+				},
 			},
 			{
 				Name: "archive", Type: "file", State: snapshot.StateIdle,
