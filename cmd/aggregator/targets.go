@@ -20,8 +20,8 @@ func (f *serverFlags) retryOutputs() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "retry NAME…", Short: "Try again at once what waits to be sent again", Args: someOutputs,
 		ValidArgsFunction: f.completeOutputs,
-		Long: `Ends every wait of outputs before their next try, also that of servers that rest, whoever wished for it. With --target, it
-is only what waits aside for that target.`,
+		Long: `Ends every wait of outputs before their next try, also that of servers that rest, whoever wished for it. With
+--target, it is only what waits aside for that target.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if target == "" {
 				return f.steer(cmd, "retry", args, nil)
@@ -38,11 +38,11 @@ func (f *serverFlags) moveTarget() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "move NAME --target TARGET", Short: "Send elsewhere what waits aside for a target", Args: someOutputs,
 		ValidArgsFunction: f.completeOutputs,
-		Long: `Has another output, or the same one once more, under its settings of now, deliver what waits aside for a target. No filter is
-asked again.`,
+		Long: `Has another output, or the same one once more, under its settings of now, deliver what waits aside for a target.
+No filter is asked again.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if target == "" {
-				return usageError{errors.New("move needs --target; 'aggregator output targets' shows those that something waits for")}
+				return usageError{errors.New("move needs --target: 'aggregator output targets' shows what there is")}
 			}
 			return f.steerTarget(cmd, "move", args, url.Values{"target": {target}, "to": {to}})
 		},
@@ -63,8 +63,8 @@ func (f *serverFlags) steerTarget(cmd *cobra.Command, what string, outputs []str
 func (f *serverFlags) listTargets() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "targets [NAME…]", Short: "Show which targets take no events, and what waits for them",
-		Long: `Shows for each output the targets (indices, data streams, streams, groups) that take no events at the moment: since when, how
-many events wait aside, why, and what to do. Everything else is delivered meanwhile.`,
+		Long: `Shows for each output the targets (indices, data streams, streams, groups) that take no events at the moment: since
+when, how many events wait aside, why, and what to do. Everything else is delivered meanwhile.`,
 		ValidArgsFunction: f.completeOutputs,
 		RunE:              func(cmd *cobra.Command, args []string) error { return f.writeTargets(cmd, args) },
 	}
@@ -108,8 +108,9 @@ func (f *serverFlags) writeTargets(cmd *cobra.Command, names []string) error {
 			if t.Status > 0 {
 				why = strconv.Itoa(t.Status) + " " + why
 			}
-			_, _ = fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\t%s\n", safetext.Lines(o.Name), safetext.Lines(t.Target), t.Events,
-				t.Since.Local().Format(time.DateTime), safetext.Lines(why), safetext.Lines(t.Remedy)) // as above
+			since := t.Since.Local().Format(time.DateTime)
+			_, _ = fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\t%s\n", safetext.Lines(o.Name), safetext.Lines(t.Target),
+				t.Events, since, safetext.Lines(why), safetext.Lines(t.Remedy)) // as above
 		}
 		if o.More > 0 {
 			_, _ = fmt.Fprintf(w, "%s\tand %d more\n", safetext.Lines(o.Name), o.More) // as above

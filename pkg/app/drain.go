@@ -130,10 +130,16 @@ func (a *App) backlogs(lastErrors map[string]string) []Backlog {
 			all = append(all, Backlog{Output: w.Output, Configured: w.Configured, LastError: lastErrors[w.Output]})
 		}
 		b := &all[len(all)-1]
+		b.Configured = b.Configured || w.Configured
 		b.Events += w.Pending.Events
 		b.Chunks += w.Pending.Chunks
 		b.Lag = max(b.Lag, time.Duration(age(w.Oldest, now)*float64(time.Second)))
-		b.Clusters = append(b.Clusters, ClusterBacklog{w.Cluster, w.Pending.Events})
+		i := slices.IndexFunc(b.Clusters, func(c ClusterBacklog) bool { return c.Cluster == w.Cluster })
+		if i < 0 {
+			i = len(b.Clusters)
+			b.Clusters = append(b.Clusters, ClusterBacklog{Cluster: w.Cluster})
+		}
+		b.Clusters[i].Events += w.Pending.Events
 	}
 	return all
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -55,7 +56,12 @@ func OfflineQueue(cfg *config.Config, log zerolog.Logger) (q client.Queue, err e
 			Events: w.Pending.Events, Chunks: w.Pending.Chunks, Bytes: w.Pending.Bytes, Oldest: age(w.Oldest, now),
 		}
 		out := &q.Outputs[len(q.Outputs)-1]
-		out.Clusters = append(out.Clusters, client.ClusterQueue{Cluster: w.Cluster, Pending: p})
+		i := slices.IndexFunc(out.Clusters, func(c client.ClusterQueue) bool { return c.Cluster == w.Cluster })
+		if i < 0 { // else some of the same cluster waits aside, too
+			i = len(out.Clusters)
+			out.Clusters = append(out.Clusters, client.ClusterQueue{Cluster: w.Cluster})
+		}
+		out.Clusters[i].Add(&p)
 		out.Add(&p)
 		q.Events += p.Events
 		q.Chunks += p.Chunks

@@ -55,8 +55,8 @@ func (a asideOf) Targets() (targets []string) {
 func targets(stats []delivery.TargetStats) (all []status.Target) {
 	for _, t := range stats {
 		all = append(all, status.Target{
-			Target: t.Target, Delivered: t.Delivered, Bytes: t.Bytes, Refused: t.Refused, Status: t.Status, Kind: t.Kind,
-			LastError: t.LastError, LastSuccess: t.LastSuccess,
+			Target: t.Target, Delivered: t.Delivered, Bytes: t.Bytes, Refused: t.Refused,
+			Status: t.Status, Kind: t.Kind, LastError: t.LastError, LastSuccess: t.LastSuccess,
 		})
 	}
 	return all
@@ -126,8 +126,9 @@ func (s *outputSet) controlTarget(
 	shown, all := delivery.ShownTarget(target), aside.Targets()
 	i := slices.IndexFunc(all, func(t string) bool { return t == target || delivery.ShownTarget(t) == target })
 	if i < 0 {
-		return "", fmt.Errorf("no events of output %s wait for a target %q: aggregator output targets lists those that do",
-			name, shown)
+		return "", fmt.Errorf(
+			"no events of output %s wait for a target %q: aggregator output targets lists those that do", name, shown,
+		)
 	}
 	target = all[i]
 	log := s.log.Warn().Str("output", name).Str("target", shown)

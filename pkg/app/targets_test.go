@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -114,27 +115,32 @@ func TestWaitingTargets(t *testing.T) {
 	}
 }
 
-// A loop finds what waits for its targets, and delivers it by itself.
+// A loop finds what waits for its targets, and delivers it by itself; what can't be read of it is a dead letter.
 func TestWaitingIsFoundByTheLoop(t *testing.T) {
-	q, err := memory.Open(buffer.Config{}, buffer.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	setAside(t, q, "es", "logs-a")
-	aside := asideOf{q, "es"}
-	l := delivery.New(delivery.Options{
-		Name: "es", Source: q.Source("es"), Aside: aside, Output: swallow{}, DeadLetters: deadLetterSink{q.DeadLetters()}, Log: zerolog.Nop(),
+	synctest.Test(t, func(t *testing.T) {
+		q, err := memory.Open(buffer.Config{}, buffer.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		setAside(t, q, "es", "logs-a")
+		aside := asideOf{q, "es"}
+		l := delivery.New(delivery.Options{
+			Name: "es", Source: q.Source("es"), Aside: aside, Output: swallow{}, DeadLetters: deadLetterSink{q.DeadLetters()},
+			Log: zerolog.Nop(),
+		})
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- l.Run(ctx) }()
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if waits := aside.Targets(); len(waits) > 0 || q.Stats().Dead.Letters != 1 {
+			t.Errorf("%q wait, and there are %d dead letters", waits, q.Stats().Dead.Letters)
+		}
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
 	})
-	ctx, stop := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- l.Run(ctx) }()
-	for len(aside.Targets()) > 0 {
-		time.Sleep(time.Millisecond)
-	}
-	stop()
-	if err := <-ended; err != nil {
-		t.Fatal(err)
-	}
 }
 
 type swallow struct{}

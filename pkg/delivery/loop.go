@@ -104,7 +104,8 @@ func New(o Options) *Loop {
 	}
 	cut := &batcher{set: &l.set, control: l.control, clock: clock, free: free}
 	l.feeder = &feeder{
-		name: o.Name, source: o.Source, control: l.control, clock: clock, batcher: cut, dead: sink, rec: l.rec, aside: store,
+		name: o.Name, source: o.Source, control: l.control, clock: clock, batcher: cut, dead: sink, rec: l.rec,
+		aside: store,
 	}
 	if w, ok := o.Output.(outputs.WholeChunker); ok {
 		l.feeder.whole = w.WholeChunks()
@@ -188,7 +189,9 @@ func (l *Loop) RetryTarget(target string) { l.targets.retry(target) }
 
 // Stats returns a snapshot.
 func (l *Loop) Stats() Stats {
-	out := Stats{Waiting: l.targets.list(), Held: l.pool.throttled(), Paused: l.control.paused(), Oldest: l.limiter.oldest()}
+	out := Stats{
+		Waiting: l.targets.list(), Held: l.pool.throttled(), Paused: l.control.paused(), Oldest: l.limiter.oldest(),
+	}
 	out.InFlight, out.Concurrency = l.limiter.state()
 	l.rec.fill(&out)
 	return out

@@ -32,8 +32,8 @@ type recorder struct {
 
 func newRecorder(name string, log zerolog.Logger) *recorder {
 	return &recorder{
-		name: name, log: log.With().Str("output", name).Logger(), latency: new(metric.Histogram),
-		targets:  newTargetTable(),
+		name: name, log: log.With().Str("output", name).Logger(),
+		latency: new(metric.Histogram), targets: newTargetTable(),
 		clusters: map[string]*counts{}, retried: map[string]uint64{},
 		health: health{lines: &logevery.Limit{Every: quiet}},
 	}

@@ -52,8 +52,8 @@ func (s *sender) setAside(w *work) bool {
 }
 
 // setAsideRefused has the events wait that their targets have refused for their state, of a send of so many. It returns
-// letters for those that may not. What has waited already goes back where nothing of its chunk was delivered, so that it
-// stays in order.
+// letters for those that may not. What has waited already goes back where nothing of its chunk was delivered, so that
+// it stays in order.
 func (s *sender) setAsideRefused(w *work, refused []refusal, all int) (letters []DeadLetter) {
 	c := cursor{refs: w.refs}
 	w.turnedAway += len(refused)

@@ -4,9 +4,9 @@
 // An event's way, file by file: loop.go starts the goroutines; feeder.go takes chunks from the source; filterstage.go
 // brings their events through the rules; batcher.go cuts batches; sender.go sends them, and classify.go reads what the
 // destination says; retrypool.go keeps what is sent again apart from its batch; aside.go stores what
-// waits for a target that takes no events, and waiting.go sends it once that does; deadlettersink.go keeps what is never
-// delivered; and chunkref.go tells the source when the last event of a chunk has its outcome. What they share lies below:
-// work.go, outcome.go, control.go, limiter.go, and recorder.go, which counts. No file calls one that stands above it.
+// waits for a target that takes no events, and waiting.go sends it once that does; deadlettersink.go keeps what is
+// never delivered; and chunkref.go tells the source when the last event of a chunk has its outcome. What they share
+// lies below: work.go, outcome.go, control.go, limiter.go, and recorder.go, which counts. No file calls one that stands above it.
 package delivery
 
 import (

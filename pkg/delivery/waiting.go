@@ -305,7 +305,8 @@ func (p *prober) expire(refs []*chunkRef) (young []*chunkRef) {
 		var letters []DeadLetter
 		it, ev := ref.chunk.Iterator(), event.Event{}
 		for it.Next(&ev) {
-			letters = append(letters, p.sender.letter(&ev, &outputs.Failure{Reason: outputs.ReasonTarget}, ReasonMaxAge, 0))
+			f := outputs.Failure{Reason: outputs.ReasonTarget}
+			letters = append(letters, p.sender.letter(&ev, &f, ReasonMaxAge, 0))
 		}
 		p.sender.dead.refuse(letters, []*chunkRef{ref})
 	}
@@ -338,7 +339,16 @@ func (p *prober) sendChunks(one *waitingTarget, refs []*chunkRef, probe bool) bo
 			all = append(all, ev)
 		}
 		if n < ref.chunk.Events { // the checksum was right, so this was never stored
-			ref.settle(dead(ReasonDamaged), ref.chunk.Events-n, 0, 0)
+			c, lost := ref.chunk, ref.chunk.Events-n
+			letter := DeadLetter{
+				Chunk: c, Raw: c.Entries, Events: lost, Output: p.sender.name,
+				Reason: ReasonDamaged, Detail: "what waited can't be read",
+			}
+			out := dead(ReasonDamaged)
+			if !p.sender.dead.add([]DeadLetter{letter}) {
+				out = returned()
+			}
+			ref.settle(out, lost, 0, 0)
 		}
 	}
 	for len(all) > 0 {

@@ -156,8 +156,8 @@ func (r *run) settle(out outcome) {
 	r.ref.settle(out, r.n, len(r.origins), r.bytes)
 }
 
-// settleJoined gives up the references of the events that were joined to those of r, of which out became, as far as they
-// are of chunks that of chooses.
+// settleJoined gives up the references of the events that were joined to those of r, of which out became, as far as
+// they are of chunks that of chooses.
 func (r *run) settleJoined(out outcome, of func(*chunkRef) bool) {
 	for _, origins := range r.origins {
 		for _, o := range origins[1:] {
