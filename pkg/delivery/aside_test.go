@@ -422,3 +422,39 @@ func TestTargetsAtRandom(t *testing.T) {
 		})
 	}
 }
+
+// However many targets take nothing, what is kept of them in memory is bounded: those beyond the limit wait together, and
+// all are delivered once they are taken.
+func TestManyTargetsWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const targets = 1200
+		r := newAside(t, targets, outputs.Common{Workers: 2})
+		for i := range targets {
+			r.output.set(i, true)
+		}
+		r.source.Put(outputtest.Chunk(1, "a", "t", targets, 0, 20))
+		r.source.Put(outputtest.Chunk(2, "a", "t", targets, targets, 20))
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		if n := len(r.Stats().Waiting); n != 1001 {
+			t.Errorf("%d targets wait by themselves", n)
+		}
+		r.check(t, 2*targets, 2*targets)
+		for i := range targets {
+			r.output.set(i, i%2 == 1)
+		}
+		time.Sleep(20 * time.Minute)
+		synctest.Wait()
+		r.check(t, 2*targets, targets)
+		for i := range targets {
+			r.output.set(i, false)
+		}
+		time.Sleep(20 * time.Minute)
+		synctest.Wait()
+		r.check(t, 2*targets, 0)
+		if s := r.Stats(); len(s.Waiting) > 0 || s.Retried["target"] == 0 {
+			t.Errorf("%d wait, retried %v", len(s.Waiting), s.Retried)
+		}
+		r.stop()
+	})
+}

@@ -167,6 +167,15 @@ func (r *recorder) backsOff(b backsOff) {
 		Stringer("again_in", b.pause.Round(time.Millisecond)).Str("error", shown).Msg(text)
 }
 
+// retry notes that n events are to be sent again for the reason.
+func (r *recorder) retry(reason outputs.Reason, n int) {
+	if n > 0 {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.retried[string(reason)] += uint64(n)
+	}
+}
+
 // waits notes that events wait for their target from now on, which has refused one for its state.
 func (r *recorder) waits(f *outputs.Failure) {
 	r.mu.Lock()

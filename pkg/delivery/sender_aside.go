@@ -53,24 +53,26 @@ func (s *sender) setAside(w *work) bool {
 
 // setAsideRefused has the events wait that their targets have refused for their state, of a send of so many. It returns
 // letters for those that may not. What has waited already goes back where nothing of its chunk was delivered, so that
-// it stays in order.
+// it stays in order; but that for others of several targets does not, since the next may be for one that takes it.
 func (s *sender) setAsideRefused(w *work, refused []refusal, all int) (letters []DeadLetter) {
 	c := cursor{refs: w.refs}
 	w.turnedAway += len(refused)
+	s.rec.retry(outputs.ReasonTarget, len(refused))
 	for i := range refused {
 		r := &refused[i]
-		if s.waiting.refused(r.f) {
+		place, isNew := s.waiting.refused(r.f)
+		if isNew {
 			s.rec.waits(r.f)
 		}
 		switch {
-		case w.target != nil && len(refused) == all && !c.find(r.ev.Chunk).begun():
+		case w.target != nil && w.target.Target != otherTargets && len(refused) == all && !c.find(r.ev.Chunk).begun():
 			run := c.one(&r.ev)
 			run.settle(returned())
-		case w.target == nil && s.waiting.isFull(r.f.Target):
-			letters = append(letters, s.waiting.letter(&r.ev, r.f.Target))
+		case w.target == nil && s.waiting.isFull(place):
+			letters = append(letters, s.waiting.letter(&r.ev, place))
 		default:
 			run := c.one(&r.ev)
-			run.setAside(r.f.Target, &r.ev)
+			run.setAside(place, &r.ev)
 		}
 	}
 	return letters

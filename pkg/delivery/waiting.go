@@ -17,6 +17,13 @@ import (
 // stored again.
 const fullFor = 5 * time.Second
 
+const (
+	// maxWaiting is how many targets of an output wait by themselves; what goes to more of them waits together.
+	maxWaiting = 1000
+	// otherTargets is the name that these have. A target may be called so, too.
+	otherTargets = "(others)"
+)
+
 // WaitingTarget is a target that takes no events at the moment, and for which some wait aside.
 type WaitingTarget struct {
 	Target  string
@@ -78,6 +85,14 @@ func (t *waitingTargets) of(target string) (one *waitingTarget, isNew bool) {
 	return one, true
 }
 
+// place returns the name under which events for the target wait: its own, unless too many wait already. t.mu is held.
+func (t *waitingTargets) place(target string) string {
+	if t.all[target] == nil && len(t.all) >= maxWaiting {
+		return otherTargets
+	}
+	return target
+}
+
 // arrived notes that something waits for the target; it is tried soon.
 func (t *waitingTargets) arrived(target string) {
 	t.mu.Lock()
@@ -90,17 +105,18 @@ func (t *waitingTargets) arrived(target string) {
 }
 
 // refused notes that the target has refused an event for its state, so that it is tried again only after a while. It
-// reports whether that is new.
-func (t *waitingTargets) refused(f *outputs.Failure) (isNew bool) {
+// reports whether that is new, and under which name its events wait.
+func (t *waitingTargets) refused(f *outputs.Failure) (place string, isNew bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	one, isNew := t.of(f.Target)
+	place = t.place(f.Target)
+	one, isNew := t.of(place)
 	one.Status, one.Kind, one.Detail, one.Remedy = f.Status, f.Kind, f.Detail, f.Remedy
 	if one.Partial = f.Partial && (isNew || one.Partial); isNew {
 		one.Next = time.Now().Add(backoff(t.set.Retry, 1, outputs.ReasonTarget, 0))
 		t.poke()
 	}
-	return isNew
+	return place, isNew
 }
 
 // full notes that no more may wait for the target.
