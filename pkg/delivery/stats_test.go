@@ -2,8 +2,11 @@ package delivery
 
 import (
 	"errors"
+	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -43,5 +46,48 @@ func TestKindOf(t *testing.T) {
 	}
 	if kindOf("connection refused") == kindOf("connection reset") {
 		t.Error("other words, another kind")
+	}
+}
+
+// Targets are told apart by name up to a bound; those that were quiet for a while make place for others, and none is lost
+// from the sums.
+func TestTargetTable(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		table := newTargetTable()
+		send := func(name string, events, refused int) {
+			var failed []outputs.Failure
+			for i := range refused {
+				failed = append(failed, outputs.Failure{
+					Index: i, Target: name, Reason: outputs.ReasonTarget, Status: 403, Kind: "cluster_block_exception",
+				})
+			}
+			table.sent([]outputs.TargetCount{{Target: name, Events: events, Bytes: 10 * events}}, failed)
+		}
+		for i := range maxTargets + 50 {
+			send(fmt.Sprintf("i%03d", i), 10, 3)
+		}
+		list := table.list()
+		if len(list) != maxTargets+1 || list[0].Delivered != 7 || list[0].Refused["target"] != 3 || list[0].Kind == "" {
+			t.Errorf("%d rows, the first is %+v", len(list), list[0])
+		}
+		if rest := list[maxTargets]; rest.Target != "" || rest.Delivered != 350 || rest.Refused["target"] != 150 {
+			t.Errorf("the rest is %+v", rest)
+		}
+		time.Sleep(2 * targetQuiet)
+		send("busy", 1000, 0)
+		list = table.list()
+		sum := uint64(0)
+		for _, row := range list {
+			sum += row.Delivered
+		}
+		if len(list) != maxTargets+1 || list[0].Target != "busy" || sum != 7*(maxTargets+50)+1000 {
+			t.Errorf("%d rows, %d events, the first is %+v", len(list), sum, list[0])
+		}
+	})
+}
+
+func TestShownTarget(t *testing.T) {
+	if got := ShownTarget("a\nb\x1b" + strings.Repeat("x", 2*targetShown)); strings.ContainsAny(got, "\n\x1b") || len(got) > targetShown+4 {
+		t.Errorf("%q", got)
 	}
 }
