@@ -109,8 +109,8 @@ func waitingTargets(
 func remedyOf(w *delivery.WaitingTarget) string {
 	switch {
 	case w.Full:
-		return "set the target right, move or purge what waits, or raise buffer.waiting.max_size: " +
-			"new events of it become dead letters"
+		return cmp.Or(w.Remedy, "set the target right, or move or purge what waits") +
+			"; its new events become dead letters until then, or until buffer.waiting.max_size is raised"
 	case w.Flowing:
 		return "nothing: it takes events again, and what waited is being sent"
 	}
@@ -143,6 +143,7 @@ func (s *outputSet) controlTarget(
 	case "purge":
 		gone := s.queue.PurgeWaiting(name, target)
 		log.Int64("events", gone.Events).Msg("purged what waited for a target")
+		s.look(name, target)
 		return fmt.Sprintf("purged %d events that waited for target %s of output %s", gone.Events, shown, name), nil
 	case "move":
 		to = cmp.Or(to, name)
@@ -151,6 +152,7 @@ func (s *outputSet) controlTarget(
 		}
 		moved, err := s.moveWaiting(ctx, aside, target, to)
 		log.Int64("events", moved).Str("to", to).Msg("moved what waited for a target")
+		s.look(name, target)
 		left := s.queue.Waiting(name, target).Pending().Events
 		text := fmt.Sprintf("moved %d events that waited for target %s of output %s to output %s",
 			moved, shown, name, to)
@@ -160,6 +162,13 @@ func (s *outputSet) controlTarget(
 		return text, err
 	}
 	return "", fmt.Errorf("what to do with what waits for a target is retry, move or purge, not %q", what)
+}
+
+// look has an output see what waits for the target now.
+func (s *outputSet) look(name, target string) {
+	if out := s.get(name); out != nil && out.loop != nil {
+		out.loop.RetryTarget(target)
+	}
 }
 
 // moveWaiting has an output have what waits aside for a target, as far as that was there at the beginning and time is.
