@@ -66,7 +66,7 @@ func TestControlTarget(t *testing.T) {
 		if !strings.Contains(done, tc.want) {
 			t.Errorf("%+v: %s", tc, done)
 		}
-		if got := (asideOf{q, "es"}).Targets(); !slices.Equal(got, tc.waits) {
+		if got := (asideOf{queue: q, output: "es"}).Targets(); !slices.Equal(got, tc.waits) {
 			t.Errorf("%+v: %q wait", tc, got)
 		}
 	}
@@ -123,7 +123,7 @@ func TestWaitingIsFoundByTheLoop(t *testing.T) {
 			t.Fatal(err)
 		}
 		setAside(t, q, "es", "logs-a")
-		aside := asideOf{q, "es"}
+		aside := asideOf{queue: q, output: "es"}
 		l := delivery.New(delivery.Options{
 			Name: "es", Source: q.Source("es"), Aside: aside, Output: swallow{}, DeadLetters: deadLetterSink{q.DeadLetters()},
 			Log: zerolog.Nop(),
