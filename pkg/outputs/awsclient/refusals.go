@@ -99,8 +99,3 @@ var refusals = sync.OnceValue(func() outputs.Refusals {
 		{What: "any other refusal", Reason: outputs.ReasonServer, Remedy: "look at the output's settings"},
 	}
 })
-
-// IsThrottle reports whether the error code of a call, or of one of its records, asks for fewer of them.
-func IsThrottle(code string) bool {
-	return refusals().Find(0, code, "").Reason == outputs.ReasonThrottled
-}

@@ -190,6 +190,3 @@ func (k *Keys) Retrieve(ctx context.Context) (access, secret, session string, er
 	keys, err := k.cache.Retrieve(ctx)
 	return keys.AccessKeyID, keys.SecretAccessKey, keys.SessionToken, err
 }
-
-// Refused has them fetched anew.
-func (k *Keys) Refused() { k.cache.Invalidate() }
