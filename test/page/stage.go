@@ -118,9 +118,9 @@ func (s *stage) handler() http.Handler {
 	mux.HandleFunc("POST /dead-letters/retry", func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = fmt.Fprintln(w, `{"letters":581,"events":581,"done":true}`)
 	})
-	mux.HandleFunc("POST /", func(w http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc("POST /", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-		_, _ = fmt.Fprintf(w, "this stage does nothing for %q\n", r.URL.Path)
+		_, _ = fmt.Fprintln(w, "this stage does nothing")
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Security-Policy", page.Policy)

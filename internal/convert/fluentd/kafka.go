@@ -34,9 +34,10 @@ func (c *converter) kafka(r *settings.Reader, o *flow.Output) {
 			if ok && !strings.ContainsAny(topic, "{%") {
 				fallback = "|" + topic
 			}
-			topic, ok = "{record."+ruby.Path(path)+fallback+"}", true
+			topic = "{record." + ruby.Path(path) + fallback + "}"
 		}
-	} else if !ok {
+	}
+	if topic == "" {
 		topic = "{tag}"
 	}
 	o.Settings = o.Settings.With("topic", topic)

@@ -16,15 +16,6 @@ func Expr(code string) (string, error) {
 	return n.code, nil
 }
 
-// Condition is Expr for code of which only matters whether it is true.
-func Condition(code string) (string, error) {
-	n, err := parse(code, 0)
-	if err != nil {
-		return "", err
-	}
-	return truth(n).code, nil
-}
-
 // sort is what is known of a value.
 type sort uint8
 
