@@ -23,7 +23,14 @@ func server(t *testing.T, asked *[]string) (address string) {
   "clusters":[{"cluster":"seoul","events":2,"chunks":1,"bytes":1000,"done_in_seconds":null},{"cluster":"osaka","events":10,"chunks":2,"bytes":1048,"done_in_seconds":0.5}]},
  {"output":"f\u001b[31m","state":"idle","clusters":[]}]}`)
 		case r.URL.Path == "/status":
-			_, _ = io.WriteString(w, `{"version":"v1","outputs":[{"name":"es","waiting_targets":[{"target":"logs-a","events":7,"status":400,"kind":"index_closed_exception","remedy":"open it"}],"waiting_targets_more":2},{"name":"f","waiting_targets":[]}],"verdict":{"severity":"critical","text":"output es: refused.","findings":[{"severity":"critical","subject":"output es","text":"refused","since":"2026-01-01T00:00:00Z","remedy":"set its password","chapter":"docs/operations.md#aggregatoroutputstopped"}]}}`)
+			_, _ = io.WriteString(w,
+				`{"version":"v1","outputs":[{"name":"es","waiting_targets":[{"target":"logs-a","events":7,`+
+					`"status":400,"kind":"index_closed_exception","remedy":"open `+
+					`it"}],"waiting_targets_more":2},{"name":"f","waiting_targets":[]}],`+
+					`"verdict":{"severity":"critical","text":"output es: `+
+					`refused.","findings":[{"severity":"critical","subject":"output `+
+					`es","text":"refused","since":"2026-01-01T00:00:00Z","remedy":"set its `+
+					`password","chapter":"docs/operations.md#aggregatoroutputstopped"}]}}`)
 		case r.URL.RequestURI() == "/trace?id=known":
 			_, _ = io.WriteString(w, `{"id":"known","places":[
  {"state":"waiting","output":"es","target":"logs-\u001b[31ma","cluster":"seoul","tag":"kube.a","time":"2026-01-01T00:00:00Z"},
@@ -56,20 +63,38 @@ func TestAskAServer(t *testing.T) {
 		err   string
 		asked string // the last
 	}{
-		{"queue", exitOK, "es    seoul       2       1   1000 B      0s      0     0    never  running", "", "GET /queue Bearer t0ken"},
+		{
+			"queue", exitOK, "es    seoul       2       1   1000 B      0s      0     0    never  running", "",
+			"GET /queue Bearer t0ken",
+		},
 		{"queue --json", exitOK, `"done_in_seconds": 0.5`, "", "GET /queue Bearer t0ken"},
 		{"queue --data-dir x", exitUsage, "", "--data-dir asks no server", ""},
 		{"output list", exitOK, "es      running  12       1m1s    5      4s", "", "GET /queue Bearer t0ken"},
 		{"output list --json", exitOK, `"state": "idle"`, "", "GET /queue Bearer t0ken"},
-		{"output pause es f", exitOK, "done /outputs/es/pause\ndone /outputs/f/pause\n", "", "POST /outputs/f/pause Bearer t0ken"},
-		{"output resume none es", exitFailed, "done /outputs/es/resume", `no output is named "none"`, "POST /outputs/es/resume Bearer t0ken"},
+		{
+			"output pause es f", exitOK, "done /outputs/es/pause\ndone /outputs/f/pause\n", "",
+			"POST /outputs/f/pause Bearer t0ken",
+		},
+		{
+			"output resume none es", exitFailed, "done /outputs/es/resume", `no output is named "none"`,
+			"POST /outputs/es/resume Bearer t0ken",
+		},
 		{"output retry es", exitOK, "done /outputs/es/retry\n", "", "POST /outputs/es/retry Bearer t0ken"},
-		{"output retry es --target a/b", exitOK, "done /outputs/es/targets/retry\n", "", "POST /outputs/es/targets/retry?target=a%2Fb Bearer t0ken"},
-		{"output move es --target a --to f", exitOK, "done", "", "POST /outputs/es/targets/move?target=a&to=f Bearer t0ken"},
+		{
+			"output retry es --target a/b", exitOK, "done /outputs/es/targets/retry\n", "",
+			"POST /outputs/es/targets/retry?target=a%2Fb Bearer t0ken",
+		},
+		{
+			"output move es --target a --to f", exitOK, "done", "",
+			"POST /outputs/es/targets/move?target=a&to=f Bearer t0ken",
+		},
 		{"output move es", exitUsage, "", "move needs --target", ""},
 		{"output move es f --target a", exitUsage, "", "name one output", ""},
 		{"output purge es --target a", exitUsage, "", "say --yes", ""},
-		{"output purge es --target a --yes", exitOK, "done", "", "POST /outputs/es/targets/purge?all=true&target=a Bearer t0ken"},
+		{
+			"output purge es --target a --yes", exitOK, "done", "",
+			"POST /outputs/es/targets/purge?all=true&target=a Bearer t0ken",
+		},
 		{"output targets", exitOK, "es      logs-a  7       ", "", "GET /status Bearer t0ken"},
 		{"output targets none", exitOK, "no target keeps events waiting", "", "GET /status Bearer t0ken"},
 		{"output targets es --json", exitOK, `"kind": "index_closed_exception"`, "", "GET /status Bearer t0ken"},
@@ -77,9 +102,22 @@ func TestAskAServer(t *testing.T) {
 		{"output purge es", exitUsage, "", "with --yes, since nobody can be asked here", ""},
 		{"output purge es --yes", exitOK, "done /outputs/es/purge", "", "POST /outputs/es/purge?all=true Bearer t0ken"},
 		{"output puase es", exitUsage, "", `unknown command "puase"; did you mean 'aggregator output pause'?`, ""},
-		{"reload", exitUsage, "", "the old configuration stays in force:\na.yaml:3: wrong", "POST /reload Bearer t0ken"},
-		{"status", exitFailed, "output es: refused.\ncritical: output es: refused (since 2026-01-01T00:00:00Z)\n  what to do: set its password\n  more: docs/operations.md#aggregatoroutputstopped\n", "not all is well", "GET /status Bearer t0ken"},
-		{"trace known", exitOK, "waiting  es      seoul    kube.a  2026-01-01T00:00:00Z  for logs- [31ma\ndead     cw      seoul    kube.a  2026-01-01T00:00:00Z  letter 7: rejected\nnot all was looked at: the disk hangs\n", "", "GET /trace?id=known Bearer t0ken"},
+		{
+			"reload", exitUsage, "", "the old configuration stays in force:\na.yaml:3: wrong",
+			"POST /reload Bearer t0ken",
+		},
+		{
+			"status", exitFailed,
+			"output es: refused.\ncritical: output es: refused (since 2026-01-01T00:00:00Z)\n  what to do: set its " +
+				"password\n  more: docs/operations.md#aggregatoroutputstopped\n", "not all is well",
+			"GET /status Bearer t0ken",
+		},
+		{
+			"trace known", exitOK,
+			"waiting  es      seoul    kube.a  2026-01-01T00:00:00Z  for logs- [31ma\ndead     cw      seoul    " +
+				"kube.a  2026-01-01T00:00:00Z  letter 7: rejected\nnot all was looked at: the disk hangs\n", "",
+			"GET /trace?id=known Bearer t0ken",
+		},
 		{"trace known --json", exitOK, `"state": "waiting"`, "", "GET /trace?id=known Bearer t0ken"},
 		{"trace unknown", exitFailed, "", "not known here", "GET /trace?id=unknown Bearer t0ken"},
 		{"trace x", exitUsage, "", "that is no event's id", "GET /trace?id=x Bearer t0ken"},
@@ -89,8 +127,10 @@ func TestAskAServer(t *testing.T) {
 		t.Run(tc.args, func(t *testing.T) {
 			asked = nil
 			var out, errOut bytes.Buffer
-			code := run(t.Context(), append(strings.Fields(tc.args), "--status", address), strings.NewReader(""), &out, &errOut)
-			if code != tc.code || !strings.Contains(out.String(), tc.out) || !strings.Contains(errOut.String(), tc.err) {
+			code := run(t.Context(), append(strings.Fields(tc.args), "--status", address), strings.NewReader(""), &out,
+				&errOut)
+			if code != tc.code || !strings.Contains(out.String(), tc.out) ||
+				!strings.Contains(errOut.String(), tc.err) {
 				t.Errorf("exit code %d\n%s\n%s", code, out.String(), errOut.String())
 			}
 			if tc.asked == "" && asked != nil || tc.asked != "" && (asked == nil || asked[len(asked)-1] != tc.asked) {
@@ -107,7 +147,11 @@ func TestAskAServer(t *testing.T) {
 func TestWhichConfiguration(t *testing.T) {
 	t.Chdir(t.TempDir())
 	for name, host := range map[string]string{"aggregator.yaml": "here", "env.yaml": "env", "a.yaml": "a"} {
-		if err := os.WriteFile(name, []byte("hostname: "+host+"\nbuffer: {path: "+t.TempDir()+"/none}\nstatus: {address: '127.0.0.1:1'}\n"), 0o600); err != nil {
+		if err := os.WriteFile(
+			name, []byte(
+				"hostname: "+host+"\nbuffer: {path: "+t.TempDir()+"/none}\nstatus: {address: '127.0.0.1:1'}\n",
+			), 0o600,
+		); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -132,13 +176,15 @@ func TestWhichConfiguration(t *testing.T) {
 	} {
 		t.Setenv("AGGREGATOR_CONFIG", tc.env)
 		var out bytes.Buffer
-		if code := run(t.Context(), strings.Fields(tc.args), strings.NewReader(""), &out, &out); code != tc.code || !strings.Contains(out.String(), tc.want) {
+		if code := run(t.Context(), strings.Fields(tc.args), strings.NewReader(""), &out, &out); code != tc.code ||
+			!strings.Contains(out.String(), tc.want) {
 			t.Errorf("%s with %q: exit code %d\n%s", tc.args, tc.env, code, out.String())
 		}
 	}
 }
 
-// TestAskAroundMistakes: a spoiled file does not keep anybody from asking the server, unless the mistake is about where it is.
+// TestAskAroundMistakes: a spoiled file does not keep anybody from asking the server, unless the mistake is about where
+// it is.
 func TestAskAroundMistakes(t *testing.T) {
 	t.Chdir(t.TempDir())
 	var asked []string
@@ -160,17 +206,21 @@ func TestAskAroundMistakes(t *testing.T) {
 
 func TestCompletions(t *testing.T) {
 	t.Chdir(t.TempDir())
-	const text = "clusters: [{name: seoul, shared_key: '${env:NOT_HERE}'}]\nroutes: [{match: 'kube.**', outputs: [es]}]\noutputs: {es: {type: stdout}}\n"
+	const text = "clusters: [{name: seoul, shared_key: '${env:NOT_HERE}'}]\nroutes: [{match: 'kube.**', outputs: " +
+		"[es]}]\noutputs: {es: {type: stdout}}\n"
 	if err := os.WriteFile("aggregator.yaml", []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for args, want := range map[string]string{
-		"output pause ": "es\n", "dead list --output ": "es\n", "dead retry --to ": "es\n", "try --cluster ": "seoul\n", "try --route ": "kube.**\n",
-		"send --mode ": "packed\nforward\nmessage\n", "send --output ": "text\njson\n", "dead list --reason ": "rejected\n", "stat": "status",
+		"output pause ": "es\n", "dead list --output ": "es\n", "dead retry --to ": "es\n", "try --cluster ": "seoul\n",
+		"try --route ": "kube.**\n",
+		"send --mode ": "packed\nforward\nmessage\n", "send --output ": "text\njson\n",
+		"dead list --reason ": "rejected\n", "stat": "status",
 	} {
 		var out bytes.Buffer
 		fields := strings.Split("__complete "+args, " ")
-		if code := run(t.Context(), fields, strings.NewReader(""), &out, io.Discard); code != exitOK || !strings.HasPrefix(out.String(), want) {
+		if code := run(t.Context(), fields, strings.NewReader(""), &out, io.Discard); code != exitOK ||
+			!strings.HasPrefix(out.String(), want) {
 			t.Errorf("%s: %q, want %q", args, out.String(), want)
 		}
 	}
@@ -178,7 +228,8 @@ func TestCompletions(t *testing.T) {
 
 func TestVersionFlag(t *testing.T) {
 	var flag, command bytes.Buffer
-	if run(t.Context(), []string{"--version"}, nil, &flag, io.Discard) != exitOK || run(t.Context(), []string{"version"}, nil, &command, io.Discard) != exitOK ||
+	if run(t.Context(), []string{"--version"}, nil, &flag, io.Discard) != exitOK ||
+		run(t.Context(), []string{"version"}, nil, &command, io.Discard) != exitOK ||
 		flag.String() != command.String() || !strings.HasPrefix(flag.String(), "aggregator ") {
 		t.Errorf("%q and %q", flag.String(), command.String())
 	}

@@ -18,8 +18,9 @@ import (
 func newOutputCommand() *cobra.Command {
 	var f serverFlags
 	cmd := &cobra.Command{
-		Use: "output", Short: "List, pause, resume, retry or purge outputs of the running server, and what waits for their targets",
-		Long: "Steers the outputs of the running server. Who asked for a change stands in its log.\n\n" + askHelp,
+		Use:   "output",
+		Short: "List, pause, resume, retry or purge outputs of the running server, and what waits for their targets",
+		Long:  "Steers the outputs of the running server. Who asked for a change stands in its log.\n\n" + askHelp,
 		Example: `  aggregator output list
   aggregator output pause es
   aggregator output resume es
@@ -39,7 +40,8 @@ func newOutputCommand() *cobra.Command {
 	list.Flags().BoolVar(&f.json, "json", false, "as JSON")
 	cmd.AddCommand(list,
 		f.steerCommand("pause", "Stop delivering to outputs: what comes waits in the queue",
-			"Pauses outputs until they are resumed or the server starts again. What comes for them waits in the queue."),
+			"Pauses outputs until they are resumed or the server starts again. What comes for them waits "+
+				"in the queue."),
 		f.steerCommand("resume", "Deliver to paused outputs again",
 			"Resumes outputs that are paused. What waits to be sent again is sent at once."),
 		f.retryOutputs(), f.listTargets(), f.moveTarget(), f.purgeOutputs())
@@ -114,7 +116,8 @@ func (f *serverFlags) steer(cmd *cobra.Command, what string, names []string, que
 func (f *serverFlags) purgeOutputs() *cobra.Command {
 	yes, target := false, ""
 	cmd := &cobra.Command{
-		Use: "purge NAME…", Short: "Forget what waits for outputs: those events are lost", Args: someOutputs, ValidArgsFunction: f.completeOutputs,
+		Use: "purge NAME…", Short: "Forget what waits for outputs: those events are lost", Args: someOutputs,
+		ValidArgsFunction: f.completeOutputs,
 		Long: `Forgets what waits in the queue for outputs. Those events are lost to them, and counted as purged. It
 shows what that is and asks; where nobody can be asked it wants --yes. With --target, it is what waits aside for
 that target, also of an output that is configured.`,
@@ -155,7 +158,8 @@ func surePurge(cmd *cobra.Command, q *client.Queue, names []string) error {
 	for i := range q.Outputs {
 		for _, name := range names {
 			if o := &q.Outputs[i]; o.Output == name {
-				cmd.PrintErrf("%d events in %d chunks wait for output %s\n", o.Events, o.Chunks, safetext.Lines(o.Output))
+				cmd.PrintErrf("%d events in %d chunks wait for output %s\n", o.Events, o.Chunks,
+					safetext.Lines(o.Output))
 			}
 		}
 	}

@@ -185,8 +185,10 @@ func TestAlertsFire(t *testing.T) {
 		},
 		{
 			"AggregatorTooMuchWaits",
-			`aggregator_output_dead_events_total{` + here + `,output="es",cluster="a",reason="target_waits"} 0x100 0+1x20`,
-			`aggregator_output_dead_events_total{` + here + `,output="es",cluster="a",reason="rejected"} 0x100 5x20` + "\n" +
+			`aggregator_output_dead_events_total{` + here +
+				`,output="es",cluster="a",reason="target_waits"} 0x100 0+1x20`,
+			`aggregator_output_dead_events_total{` + here + `,output="es",cluster="a",reason="rejected"} 0x100 5x20` +
+				"\n" +
 				`aggregator_output_dead_events_total{` + here + `,output="es",cluster="a",reason="target_waits"} 5x120`,
 		},
 		{

@@ -22,7 +22,8 @@ import (
 func (a *App) snapshot() status.Snapshot {
 	queue := a.queue.Stats()
 	s := status.Snapshot{
-		Version: a.opts.Version, Commit: a.opts.Commit, Hostname: a.initial.Hostname, Started: a.started, Config: a.configState(),
+		Version: a.opts.Version, Commit: a.opts.Commit, Hostname: a.initial.Hostname, Started: a.started,
+		Config:      a.configState(),
 		Queue:       queueState(queue, a.opts.Now()),
 		Outputs:     a.outputStates(queue.Waits),
 		DeadLetters: deadLetters(queue.Dead),
@@ -51,7 +52,10 @@ func queueState(q buffer.Stats, now time.Time) status.Queue {
 	s := status.Queue{
 		DiskBytes: q.Bytes, MaxBytes: q.MaxBytes, DamagedEvents: uint64(q.LostEvents),
 		Full: q.Full != "", FullReason: q.Full,
-		QueueCommits: status.QueueCommits{Commits: q.Commits, CommitLatency: status.Latency{Snapshot: q.CommitLatency}, CommitWait: status.Latency{Snapshot: q.CommitWait}, CommitCauses: q.CommitCauses},
+		QueueCommits: status.QueueCommits{
+			Commits: q.Commits, CommitLatency: status.Latency{Snapshot: q.CommitLatency},
+			CommitWait: status.Latency{Snapshot: q.CommitWait}, CommitCauses: q.CommitCauses,
+		},
 	}
 	if d := q.Disk; d != nil {
 		s.Segments, s.SetAsideSegments, s.FreeDiskBytes, s.MinFreeDiskBytes = d.Segments, d.SetAside, d.Free, d.MinFree
@@ -88,18 +92,22 @@ func listenerState(l forward.Stats) status.Listener {
 	for i := range l.Agents {
 		a := &l.Agents[i]
 		s.Agents = append(s.Agents, status.Agent{
-			Peer: hostText(a.Host), Hostname: a.Hostname, Cluster: a.Cluster, Connections: a.Open, Messages: a.Messages, NoAck: a.NoAck,
+			Peer: hostText(a.Host), Hostname: a.Hostname, Cluster: a.Cluster, Connections: a.Open, Messages: a.Messages,
+			NoAck:    a.NoAck,
 			AsksAcks: a.AsksAcks, LastSeen: a.LastSeen.UTC(),
 		})
 	}
 	for i := range l.RefusedPeers {
 		r := &l.RefusedPeers[i]
 		s.RefusedPeers = append(s.RefusedPeers, status.RefusedPeer{
-			Peer: hostText(r.Host), Hostname: r.Hostname, Reason: r.Reason, Text: r.Text, Times: r.Times, LastSeen: r.LastSeen.UTC(),
+			Peer: hostText(r.Host), Hostname: r.Hostname, Reason: r.Reason, Text: r.Text, Times: r.Times,
+			LastSeen: r.LastSeen.UTC(),
 		})
 	}
 	for _, p := range l.NoAckPeers {
-		s.NoAckPeers = append(s.NoAckPeers, status.NoAck{Peer: hostText(p.Host), Cluster: p.Cluster, Messages: p.Messages, LastSeen: p.LastSeen.UTC()})
+		s.NoAckPeers = append(s.NoAckPeers, status.NoAck{
+			Peer: hostText(p.Host), Cluster: p.Cluster, Messages: p.Messages, LastSeen: p.LastSeen.UTC(),
+		})
 	}
 	return s
 }
@@ -114,8 +122,10 @@ func hostText(host netip.Addr) string {
 
 func certificateState(owner string, c tls.State) status.Certificate {
 	return status.Certificate{
-		Owner: owner, CertFile: c.CertFile, CAFile: c.CAFile, Subject: c.Subject, Names: slices.Clone(c.Names), NotAfter: c.NotAfter,
-		DaysLeft: c.DaysLeft, LoadedAt: c.LoadedAt, Reloads: c.Reloads, Failing: status.Failure{Text: c.Failing, Time: c.FailingSince},
+		Owner: owner, CertFile: c.CertFile, CAFile: c.CAFile, Subject: c.Subject, Names: slices.Clone(c.Names),
+		NotAfter: c.NotAfter,
+		DaysLeft: c.DaysLeft, LoadedAt: c.LoadedAt, Reloads: c.Reloads,
+		Failing: status.Failure{Text: c.Failing, Time: c.FailingSince},
 	}
 }
 
@@ -206,13 +216,22 @@ func (a *App) outputStates(waits []buffer.Wait) []status.Output {
 }
 
 // outputOf returns what a loop has done, and what waits for it.
-func outputOf(name string, common *outputs.Common, st delivery.Stats, waits []buffer.Wait, now time.Time) status.Output {
+func outputOf(
+	name string, common *outputs.Common, st delivery.Stats, waits []buffer.Wait, now time.Time,
+) status.Output {
 	s := status.Output{
 		Name: name, Type: common.Type, HeldClusters: st.Held, Retries: st.Retried,
-		OutputWorkers:  status.OutputWorkers{Workers: common.Workers, Concurrency: st.Concurrency, InFlight: st.InFlight},
-		OutputRequests: status.OutputRequests{Requests: st.Sends, FailedRequests: st.Failures, RequestLatency: status.Latency{Snapshot: st.Latency}},
-		LastError:      status.Failure{Text: st.LastError, Detail: st.LastDetail, Time: st.LastErrorAt, Ended: st.LastErrorOver},
-		FailingSince:   st.FailingSince, OutputTimes: status.OutputTimes{LastSuccess: st.LastSuccess, BackoffUntil: st.BackoffUntil},
+		OutputWorkers: status.OutputWorkers{
+			Workers: common.Workers, Concurrency: st.Concurrency, InFlight: st.InFlight,
+		},
+		OutputRequests: status.OutputRequests{
+			Requests: st.Sends, FailedRequests: st.Failures, RequestLatency: status.Latency{Snapshot: st.Latency},
+		},
+		LastError: status.Failure{
+			Text: st.LastError, Detail: st.LastDetail, Time: st.LastErrorAt, Ended: st.LastErrorOver,
+		},
+		FailingSince: st.FailingSince,
+		OutputTimes:  status.OutputTimes{LastSuccess: st.LastSuccess, BackoffUntil: st.BackoffUntil},
 	}
 	s.Clusters, s.Lag = outputClusters(waits, st.Clusters, now)
 	s.Targets = targets(st.Targets)
@@ -272,7 +291,9 @@ func outputState(s *status.Output, st delivery.Stats) status.State {
 }
 
 // outputClusters returns the account of each cluster, with what waits aside, and the lag in seconds, without that.
-func outputClusters(waits []buffer.Wait, done []delivery.ClusterStats, now time.Time) (all []status.OutputCluster, lag float64) {
+func outputClusters(
+	waits []buffer.Wait, done []delivery.ClusterStats, now time.Time,
+) (all []status.OutputCluster, lag float64) {
 	clusters := map[string]*status.OutputCluster{}
 	get := func(name string) *status.OutputCluster {
 		c := clusters[name]
@@ -322,7 +343,8 @@ func outputClusters(waits []buffer.Wait, done []delivery.ClusterStats, now time.
 
 func deadLetters(d deadletter.Stats) status.DeadLetters {
 	s := status.DeadLetters{
-		Count: int(d.Letters), Bytes: d.Bytes, EvictedEvents: uint64(d.Evicted), RetriedEvents: uint64(d.Retried), PurgedEvents: uint64(d.Purged),
+		Count: int(d.Letters), Bytes: d.Bytes, EvictedEvents: uint64(d.Evicted), RetriedEvents: uint64(d.Retried),
+		PurgedEvents:  uint64(d.Purged),
 		DamagedEvents: uint64(d.Lost), SetAsideFiles: d.SetAside, Newest: d.Newest,
 	}
 	for k, n := range d.Events {
@@ -330,7 +352,8 @@ func deadLetters(d deadletter.Stats) status.DeadLetters {
 		s.By = append(s.By, status.DeadLetterCount{Output: k.Output, Cluster: k.Cluster, Reason: k.Reason, Events: n})
 	}
 	slices.SortFunc(s.By, func(a, b status.DeadLetterCount) int {
-		return cmp.Or(cmp.Compare(a.Output, b.Output), cmp.Compare(a.Cluster, b.Cluster), cmp.Compare(a.Reason, b.Reason))
+		return cmp.Or(cmp.Compare(a.Output, b.Output), cmp.Compare(a.Cluster, b.Cluster),
+			cmp.Compare(a.Reason, b.Reason))
 	})
 	return s
 }

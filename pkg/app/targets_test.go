@@ -32,7 +32,9 @@ func setAside(t *testing.T, q buffer.Queue, output string, targets ...string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		rest := buffer.Rest{Target: target, Entries: slices.Clone(c.Entries), Filtered: true, Parts: slices.Clone(c.Parts)}
+		rest := buffer.Rest{
+			Target: target, Entries: slices.Clone(c.Entries), Filtered: true, Parts: slices.Clone(c.Parts),
+		}
 		if err := src.SettlePart(t.Context(), c, []buffer.Rest{rest}); err != nil {
 			t.Fatal(err)
 		}
@@ -44,19 +46,27 @@ func TestControlTarget(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &outputSet{queue: q, log: zerolog.Nop(), current: map[string]*output{"es": {name: "es"}, "archive": {name: "archive"}}}
+	s := &outputSet{
+		queue: q, log: zerolog.Nop(), current: map[string]*output{"es": {name: "es"}, "archive": {name: "archive"}},
+	}
 	setAside(t, q, "es", "logs-a", "logs-a", "logs-b", "logs-c")
 	for _, tc := range []struct {
 		output, what, target, to string
 		want                     string
 		waits                    []string // afterwards, of es
 	}{
-		{"es", "move", "none", "", `no events of output es wait for a target "none"`, []string{"logs-a", "logs-b", "logs-c"}},
+		{
+			"es", "move", "none", "", `no events of output es wait for a target "none"`,
+			[]string{"logs-a", "logs-b", "logs-c"},
+		},
 		{"es", "melt", "logs-a", "", `retry, move or purge, not "melt"`, []string{"logs-a", "logs-b", "logs-c"}},
 		{"es", "move", "logs-a", "nobody", `no output is named "nobody"`, []string{"logs-a", "logs-b", "logs-c"}},
 		{"gone", "retry", "logs-a", "", `no events of output gone`, []string{"logs-a", "logs-b", "logs-c"}},
 		{"es", "move", "logs-a", "archive", "moved 6 events", []string{"logs-b", "logs-c"}},
-		{"es", "move", "logs-b", "", "moved 3 events that waited for target logs-b of output es to output es", []string{"logs-c"}},
+		{
+			"es", "move", "logs-b", "", "moved 3 events that waited for target logs-b of output es to output es",
+			[]string{"logs-c"},
+		},
 		{"es", "purge", "logs-c", "", "purged 3 events", nil},
 	} {
 		done, err := s.controlTarget(t.Context(), &config.Config{}, tc.output, tc.what, tc.target, tc.to)
@@ -99,15 +109,20 @@ func TestWaitingTargets(t *testing.T) {
 	}
 	setAside(t, q, "es", "a", "b\x1b[31m", "b\x1b[31m")
 	since := time.Now().Add(-time.Hour)
-	known := []delivery.WaitingTarget{{Target: "a", Since: since, Status: 403, Kind: "cluster_block_exception", Remedy: "lift it"}, {Target: "c", Full: true}}
+	known := []delivery.WaitingTarget{
+		{Target: "a", Since: since, Status: 403, Kind: "cluster_block_exception", Remedy: "lift it"},
+		{Target: "c", Full: true},
+	}
 	all, more := waitingTargets(q.Stats().Waits, known, time.Now())
 	if len(all) != 3 || more != 0 {
 		t.Fatalf("%+v and %d more", all, more)
 	}
-	if b := all[0]; b.Target != "b [31m" || b.Events != 6 || !slices.Equal(b.Clusters, []string{"seoul"}) || b.Since.IsZero() {
+	if b := all[0]; b.Target != "b [31m" || b.Events != 6 || !slices.Equal(b.Clusters, []string{"seoul"}) ||
+		b.Since.IsZero() {
 		t.Errorf("%+v", b)
 	}
-	if a := all[1]; a.Target != "a" || a.Kind != "cluster_block_exception" || a.Remedy != "lift it" || !a.Since.Equal(since) {
+	if a := all[1]; a.Target != "a" || a.Kind != "cluster_block_exception" || a.Remedy != "lift it" ||
+		!a.Since.Equal(since) {
 		t.Errorf("%+v", a)
 	}
 	if c := all[2]; c.Events != 0 || !c.Full || c.Remedy == "" {
@@ -125,8 +140,9 @@ func TestWaitingIsFoundByTheLoop(t *testing.T) {
 		setAside(t, q, "es", "logs-a")
 		aside := asideOf{queue: q, output: "es"}
 		l := delivery.New(delivery.Options{
-			Name: "es", Source: q.Source("es"), Aside: aside, Output: swallow{}, DeadLetters: deadLetterSink{q.DeadLetters()},
-			Log: zerolog.Nop(),
+			Name: "es", Source: q.Source("es"), Aside: aside, Output: swallow{},
+			DeadLetters: deadLetterSink{q.DeadLetters()},
+			Log:         zerolog.Nop(),
 		})
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan error, 1)

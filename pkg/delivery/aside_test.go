@@ -423,8 +423,8 @@ func TestTargetsAtRandom(t *testing.T) {
 	}
 }
 
-// However many targets take nothing, what is kept of them in memory is bounded: those beyond the limit wait together, and
-// all are delivered once they are taken.
+// However many targets take nothing, what is kept of them in memory is bounded: those beyond the limit wait together,
+// and all are delivered once they are taken.
 func TestManyTargetsWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const targets = 1200

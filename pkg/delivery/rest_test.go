@@ -9,7 +9,9 @@ import (
 
 // What is stored of a chunk's events is those events, in order, with their groups, ids, tags and times.
 func TestRests(t *testing.T) {
-	c := &event.Chunk{Tag: "app", Cluster: "a", Events: 6, Parts: []event.Part{{Key: [16]byte{1}, First: 10, Events: 6}}}
+	c := &event.Chunk{
+		Tag: "app", Cluster: "a", Events: 6, Parts: []event.Part{{Key: [16]byte{1}, First: 10, Events: 6}},
+	}
 	var events []event.Event
 	for i := range 6 {
 		ev := event.Event{Chunk: c, Pos: i, Time: event.Time{Sec: int64(i)}, Record: []byte{0x81, 0xa1, 'n', byte(i)}}
@@ -54,7 +56,8 @@ func TestRests(t *testing.T) {
 		for it.Next(&ev) {
 			numbers = append(numbers, ev.Record[3])
 			from := &events[ev.Record[3]]
-			if string(ev.AppendID(nil)) != string(from.AppendID(nil)) || ev.DeliveredTag() != from.DeliveredTag() || ev.Time != from.Time ||
+			if string(ev.AppendID(nil)) != string(from.AppendID(nil)) || ev.DeliveredTag() != from.DeliveredTag() ||
+				ev.Time != from.Time ||
 				string(ev.Group) != string(from.Group) {
 				t.Errorf("event %d has id %s, was %s", ev.Record[3], ev.AppendID(nil), from.AppendID(nil))
 			}

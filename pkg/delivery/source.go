@@ -6,7 +6,8 @@
 // destination says; retrypool.go keeps what is sent again apart from its batch; aside.go stores what
 // waits for a target that takes no events, and waiting.go sends it once that does; deadlettersink.go keeps what is
 // never delivered; and chunkref.go tells the source when the last event of a chunk has its outcome. What they share
-// lies below: work.go, outcome.go, control.go, limiter.go, and recorder.go, which counts. No file calls one that stands above it.
+// lies below: work.go, outcome.go, control.go, limiter.go, and recorder.go, which counts. No file calls one that stands
+// above it.
 package delivery
 
 import (
@@ -54,7 +55,8 @@ type DeadLetters interface {
 type Tap interface {
 	// Watching reports whether anybody looks. It is asked after each send.
 	Watching() bool
-	// Sent is told which events were sent in one batch, and what came of it: nil where all were delivered. It keeps neither.
+	// Sent is told which events were sent in one batch, and what came of it: nil where all were delivered. It keeps
+	// neither.
 	Sent(events []event.Event, se *outputs.SendError)
 }
 

@@ -49,8 +49,8 @@ func TestKindOf(t *testing.T) {
 	}
 }
 
-// Targets are told apart by name up to a bound; those that were quiet for a while make place for others, and none is lost
-// from the sums.
+// Targets are told apart by name up to a bound; those that were quiet for a while make place for others, and none is
+// lost from the sums.
 func TestTargetTable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		table := newTargetTable()
@@ -87,7 +87,8 @@ func TestTargetTable(t *testing.T) {
 }
 
 func TestShownTarget(t *testing.T) {
-	if got := ShownTarget("a\nb\x1b" + strings.Repeat("x", 2*targetShown)); strings.ContainsAny(got, "\n\x1b") || len(got) > targetShown+4 {
+	if got := ShownTarget("a\nb\x1b" + strings.Repeat("x", 2*targetShown)); strings.ContainsAny(got, "\n\x1b") ||
+		len(got) > targetShown+4 {
 		t.Errorf("%q", got)
 	}
 }

@@ -20,8 +20,8 @@ type work struct {
 	// output's own source.
 	target     *waitingTarget
 	turnedAway int
-	// refused is how often the events were refused as they are, together, by an answer that may be about one of them; trial is
-	// the case of a single one that was refused alone: nil where it is none.
+	// refused is how often the events were refused as they are, together, by an answer that may be about one of them;
+	// trial is the case of a single one that was refused alone: nil where it is none.
 	refused int
 	trial   *suspicion.Trial
 	// undecided is since when events of it were refused so that nobody knows what it is about; zero: none was.

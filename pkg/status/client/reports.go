@@ -92,11 +92,12 @@ type Finding struct {
 	Whose    []string  `json:"whose,omitempty"`         // clusters whose events it concerns, those with the most first
 	Waiting  uint64    `json:"waiting_events,omitzero"` // how many events wait because of it
 	Alert    string    `json:"alert,omitempty"`         // the alert that goes by the same figures
-	Chapter  string    `json:"chapter,omitempty"`       // of the documentation, on what to do: docs/operations.md#aggregatordiskhangs
+	// Of the documentation, on what to do: docs/operations.md#aggregatordiskhangs.
+	Chapter string `json:"chapter,omitempty"`
 }
 
-// WaitingTarget is what the command output targets shows of a target that takes no events: see GET /status, where it has
-// more.
+// WaitingTarget is what the command output targets shows of a target that takes no events: see GET /status, where it
+// has more.
 type WaitingTarget struct {
 	Target string    `json:"target"`
 	Since  time.Time `json:"since"`

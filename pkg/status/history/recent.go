@@ -1,5 +1,5 @@
-// Package history remembers, within bounds, what snapshots were like in the last hour: how much counters have grown lately,
-// and the lines that a page draws.
+// Package history remembers, within bounds, what snapshots were like in the last hour: how much counters have grown
+// lately, and the lines that a page draws.
 package history
 
 import (
@@ -18,8 +18,8 @@ const (
 	quarter    = 15 * time.Minute
 )
 
-// Recent remembers what some counters were at in each minute of the last hour, and when the queue last committed. The zero
-// value remembers nothing yet. Safe for concurrent use.
+// Recent remembers what some counters were at in each minute of the last hour, and when the queue last committed. The
+// zero value remembers nothing yet. Safe for concurrent use.
 type Recent struct {
 	mu         sync.Mutex
 	marks      []mark // oldest first

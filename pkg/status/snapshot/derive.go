@@ -1,7 +1,7 @@
 package snapshot
 
-// Derive fills what is reckoned from s.Time and s.At, from the oldest snapshot that is still kept, and from one that was taken
-// a second ago or more; both may be nil. What the verdict says is not among it.
+// Derive fills what is reckoned from s.Time and s.At, from the oldest snapshot that is still kept, and from one that
+// was taken a second ago or more; both may be nil. What the verdict says is not among it.
 func (s *Snapshot) Derive(oldest, second *Snapshot) {
 	s.lists()
 	s.ages()

@@ -1,5 +1,5 @@
-// Package snapshot holds the state of the whole program at one moment, from which /status, /metrics, the verdict and the
-// page are made, and what is reckoned from two of them.
+// Package snapshot holds the state of the whole program at one moment, from which /status, /metrics, the verdict and
+// the page are made, and what is reckoned from two of them.
 package snapshot
 
 import (
@@ -82,8 +82,9 @@ func (l Latency) MarshalJSON() ([]byte, error) {
 
 // Failure is the last error of something; the zero value says that there was none.
 type Failure struct {
-	Text   string    `json:"text"`
-	Detail string    `json:"detail,omitempty"` // Text with a destination's own words: only for who shows the token or a password
+	Text string `json:"text"`
+	// Text with a destination's own words: only for who shows the token or a password.
+	Detail string    `json:"detail,omitempty"`
 	Time   time.Time `json:"time,omitzero"`
 	Age    float64   `json:"age_seconds"`    // derived
 	Ended  time.Time `json:"ended,omitzero"` // since when it is past; zero: nothing shows that it is
@@ -108,8 +109,9 @@ type Memory struct {
 	LimitBytes int64  `json:"limit_bytes"` // that the runtime keeps to, as far as it can
 	Source     string `json:"source"`      // of the limit: GOMEMLIMIT, control group or configuration
 	NeedBytes  int64  `json:"need_bytes"`  // what the configuration has use for at full load
-	GroupBytes int64  `json:"group_bytes"` // what the control group allows, with all that the kernel counts; 0: no limit
-	UsedBytes  int64  `json:"used_bytes"`  // of LimitBytes, what the runtime holds now
+	// What the control group allows, with all that the kernel counts; 0: no limit.
+	GroupBytes int64 `json:"group_bytes"`
+	UsedBytes  int64 `json:"used_bytes"` // of LimitBytes, what the runtime holds now
 }
 
 // Listener is one listener of the Forward protocol.
@@ -169,26 +171,27 @@ type NoAck struct {
 // Cluster is what came in from one cluster. ReceivedEvents is StoredEvents and DuplicateEvents and
 // all of Dropped and Dead together; all are counted when the message is committed.
 type Cluster struct {
-	Name               string    `json:"name"`
-	ReceivedEvents     uint64    `json:"received_events"`
-	ReceivedBytes      uint64    `json:"received_bytes"` // of msgpack entries, decompressed
-	Messages           uint64    `json:"messages"`
-	StoredEvents       uint64    `json:"stored_events"` // for at least one output
-	DuplicateEvents    uint64    `json:"duplicate_events"`
-	Dropped            Counts    `json:"dropped"`             // events by rule
-	Dead               Counts    `json:"dead"`                // events kept as dead letters on arrival, by reason
-	Connections        int       `json:"connections"`         // open
-	RefusedConnections uint64    `json:"refused_connections"` // beyond max_connections
-	QueueBytes         int64     `json:"queue_bytes"`         // on disk, that an output still wants
-	QueueMaxBytes      int64     `json:"queue_max_bytes"`     // max_queue_size; 0: none of its own
-	Waiting            string    `json:"waiting,omitempty"`   // why its messages wait to be stored
-	Slowed             float64   `json:"slowed_seconds"`      // that its connections waited for rate_limit, all together
-	LastSeen           time.Time `json:"last_seen,omitzero"`
-	EventsPerSecond    float64   `json:"events_per_second"` // derived: received, of the last seconds
-	BytesPerSecond     float64   `json:"bytes_per_second"`  // derived
-	MaxConnections     int       `json:"max_connections"`   // 0: no limit
-	RateLimit          int64     `json:"rate_limit_bytes"`  // a second; 0: no limit
-	DroppedLately      uint64    `json:"dropped_lately"`    // derived: events dropped on arrival in the last 15 minutes
+	Name               string `json:"name"`
+	ReceivedEvents     uint64 `json:"received_events"`
+	ReceivedBytes      uint64 `json:"received_bytes"` // of msgpack entries, decompressed
+	Messages           uint64 `json:"messages"`
+	StoredEvents       uint64 `json:"stored_events"` // for at least one output
+	DuplicateEvents    uint64 `json:"duplicate_events"`
+	Dropped            Counts `json:"dropped"`             // events by rule
+	Dead               Counts `json:"dead"`                // events kept as dead letters on arrival, by reason
+	Connections        int    `json:"connections"`         // open
+	RefusedConnections uint64 `json:"refused_connections"` // beyond max_connections
+	QueueBytes         int64  `json:"queue_bytes"`         // on disk, that an output still wants
+	QueueMaxBytes      int64  `json:"queue_max_bytes"`     // max_queue_size; 0: none of its own
+	Waiting            string `json:"waiting,omitempty"`   // why its messages wait to be stored
+	// That its connections waited for rate_limit, all together.
+	Slowed          float64   `json:"slowed_seconds"`
+	LastSeen        time.Time `json:"last_seen,omitzero"`
+	EventsPerSecond float64   `json:"events_per_second"` // derived: received, of the last seconds
+	BytesPerSecond  float64   `json:"bytes_per_second"`  // derived
+	MaxConnections  int       `json:"max_connections"`   // 0: no limit
+	RateLimit       int64     `json:"rate_limit_bytes"`  // a second; 0: no limit
+	DroppedLately   uint64    `json:"dropped_lately"`    // derived: events dropped on arrival in the last 15 minutes
 }
 
 // Certificate is what a listener or an output shows to others, or trusts them by.
@@ -255,7 +258,8 @@ type Output struct {
 	State State     `json:"state"`
 	Since time.Time `json:"since,omitzero"` // when it was made: at the start, or by the last reload that changed it
 	OutputWorkers
-	HeldClusters   []string        `json:"held_clusters"` // that wait until what the destination refused of them is taken
+	// That wait until what the destination refused of them is taken.
+	HeldClusters   []string        `json:"held_clusters"`
 	Clusters       []OutputCluster `json:"clusters"`
 	DeliveredBytes uint64          `json:"delivered_bytes"` // of msgpack
 	Retries        Counts          `json:"retries"`         // events to be sent again, by reason
@@ -285,8 +289,8 @@ type Target struct {
 	LastSuccess time.Time `json:"last_success,omitzero"`
 }
 
-// WaitingTarget is a place of a destination (an index, a stream, a group) that takes no events for now, so that those that
-// go there wait aside while the others are delivered. What it holds is fit for everybody's eyes.
+// WaitingTarget is a place of a destination (an index, a stream, a group) that takes no events for now, so that those
+// that go there wait aside while the others are delivered. What it holds is fit for everybody's eyes.
 type WaitingTarget struct {
 	Target  string    `json:"target"`
 	Since   time.Time `json:"since"` // when it was refused first
@@ -297,7 +301,8 @@ type WaitingTarget struct {
 	Kind    string    `json:"kind"`               // the answer's type: index_closed_exception
 	NextTry time.Time `json:"next_try,omitzero"`
 	Remedy  string    `json:"remedy"` // what to do, in a sentence's part
-	// Full: so much waits that its new events become dead letters. Flowing: it takes events again, and what waited is sent.
+	// Full: so much waits that its new events become dead letters. Flowing: it takes events again, and what waited is
+	// sent.
 	Full    bool `json:"full"`
 	Flowing bool `json:"flowing"`
 	// Clusters are whose events wait, ascending.
@@ -327,15 +332,16 @@ type OutputCluster struct {
 
 // DeadLetters are the events that will not be delivered.
 type DeadLetters struct {
-	Count         int               `json:"count"`
-	Events        int64             `json:"events"`
-	Newest        time.Time         `json:"newest,omitzero"` // when the last of them was refused
-	Bytes         int64             `json:"bytes"`           // on disk
-	EvictedEvents uint64            `json:"evicted_events"`  // pushed out by max_size or max_age, since the start
-	RetriedEvents uint64            `json:"retried_events"`  // put back into the queue, since the start
-	PurgedEvents  uint64            `json:"purged_events"`   // deleted by somebody, since the start
-	DamagedEvents uint64            `json:"damaged_events"`  // lost in damaged files, as far as known, since the start
-	SetAsideFiles int               `json:"set_aside_files"` // damaged files that were kept under another name, since the start
+	Count         int       `json:"count"`
+	Events        int64     `json:"events"`
+	Newest        time.Time `json:"newest,omitzero"` // when the last of them was refused
+	Bytes         int64     `json:"bytes"`           // on disk
+	EvictedEvents uint64    `json:"evicted_events"`  // pushed out by max_size or max_age, since the start
+	RetriedEvents uint64    `json:"retried_events"`  // put back into the queue, since the start
+	PurgedEvents  uint64    `json:"purged_events"`   // deleted by somebody, since the start
+	DamagedEvents uint64    `json:"damaged_events"`  // lost in damaged files, as far as known, since the start
+	// Damaged files that were kept under another name, since the start.
+	SetAsideFiles int               `json:"set_aside_files"`
 	By            []DeadLetterCount `json:"by"`
 	EvictedLately uint64            `json:"evicted_lately"` // derived: of EvictedEvents, those of the last hour
 }
@@ -393,8 +399,9 @@ type QueueOutlook struct {
 
 // OutputWorkers is what sends to an output.
 type OutputWorkers struct {
-	Workers       int     `json:"workers"`
-	Concurrency   int     `json:"concurrency"`            // of the workers, how many may send now: fewer after the destination has throttled
+	Workers int `json:"workers"`
+	// Of the workers, how many may send now: fewer after the destination has throttled.
+	Concurrency   int     `json:"concurrency"`
 	InFlight      int     `json:"in_flight"`              // requests under way
 	OldestRequest float64 `json:"oldest_request_seconds"` // how long the first of these has been, 0: there are none
 }
@@ -415,14 +422,15 @@ type OutputTimes struct {
 // OutputOutlook is what an output is doing in words, and how long it will be busy. All is derived.
 type OutputOutlook struct {
 	StateText string `json:"state_text"` // derived: State in words, with what explains it
-	// DoneIn is in how many seconds nothing is pending if it goes on like this; nil: never, or that can't be told. Derived.
+	// DoneIn is in how many seconds nothing is pending if it goes on like this; nil: never, or that can't be told.
+	// Derived.
 	DoneIn *float64 `json:"done_in_seconds"`
 }
 
 // OutputWaiting is what waits aside until its targets take it.
 type OutputWaiting struct {
-	// Targets are where events went, with what became of them there: those with the most events first, at most about 200
-	// by name, and the others together at the end, without a name.
+	// Targets are where events went, with what became of them there: those with the most events first, at most about
+	// 200 by name, and the others together at the end, without a name.
 	Targets []Target `json:"targets"`
 	// WaitingTargets are the targets whose events wait aside, those with the most events first, a bounded number.
 	WaitingTargets []WaitingTarget `json:"waiting_targets"`
@@ -432,8 +440,8 @@ type OutputWaiting struct {
 
 // OutputLately is what happened to an output of late. All is derived.
 type OutputLately struct {
-	// What happened lately, derived: events dropped but by filters in the last 15 minutes, what the destination throttled
-	// in these (requests, or events), and events redirected in the last hour.
+	// What happened lately, derived: events dropped but by filters in the last 15 minutes, what the destination
+	// throttled in these (requests, or events), and events redirected in the last hour.
 	DroppedLately    uint64 `json:"dropped_lately"`
 	ThrottledLately  uint64 `json:"throttled_lately"`
 	RedirectedLately uint64 `json:"redirected_lately"`

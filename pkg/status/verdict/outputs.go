@@ -54,10 +54,12 @@ func output(o *snapshot.Output, now time.Time, found finder) {
 		f.Remedy = "set its credentials or privileges right, there or in the configuration; events are kept"
 		found(f, "%s refuses its login or privileges; %s%s: %s", product(o), oldest, nextTry(o, now), o.LastError.Text)
 	case snapshot.StateRetrying:
-		f.Alert, f.Since, f.Remedy = alertLag, o.FailingSince, "see what is wrong with the destination; events are kept and sent again"
+		f.Alert, f.Since, f.Remedy = alertLag, o.FailingSince,
+			"see what is wrong with the destination; events are kept and sent again"
 		found(f, "nothing gets through; %s%s: %s", oldest, nextTry(o, now), o.LastError.Text)
 	case snapshot.StateStalled:
-		f.Alert, f.Since, f.Remedy = alertDiskHangs, o.LastError.Time, "look at the disk and its node: dmesg, the storage class's events"
+		f.Alert, f.Since, f.Remedy = alertDiskHangs, o.LastError.Time,
+			"look at the disk and its node: dmesg, the storage class's events"
 		found(f, "its disk does not answer; %s: %s", oldest, o.LastError.Text)
 	case snapshot.StatePaused:
 		f.Alert, f.Remedy = alertStopped, "resume it: aggregator output resume "+o.Name
@@ -75,7 +77,8 @@ func output(o *snapshot.Output, now time.Time, found finder) {
 			f.Alert, f.Remedy = alertThrottled, "raise its quota or send it less; nothing is lost meanwhile"
 			found(f, "%s throttles it, %s%s; %s", product(o), workers(o), caughtUp(o), oldest)
 		case o.Lag > longLag:
-			f.Alert, f.Remedy = alertLag, "see whether the destination is slow; more workers, or a larger batch, may help"
+			f.Alert, f.Remedy = alertLag,
+				"see whether the destination is slow; more workers, or a larger batch, may help"
 			found(f, "it lags%s; %s", caughtUp(o), oldest)
 		}
 	default: // idle, or gone
@@ -91,7 +94,8 @@ func besides(o *snapshot.Output, found finder) {
 		aside := f
 		aside.Alert = alertWaits
 		aside.Waiting, aside.Since, aside.Whose = o.Waiting(), t.Since, t.Clusters
-		aside.Remedy = cmp.Or(t.Remedy, "set the target right at the destination; its events are tried again by themselves")
+		aside.Remedy = cmp.Or(t.Remedy,
+			"set the target right at the destination; its events are tried again by themselves")
 		targets := t.Target
 		if more := len(o.WaitingTargets) - 1 + o.WaitingTargetsMore; more > 0 {
 			targets += fmt.Sprintf(" and %d more", more)
@@ -101,13 +105,16 @@ func besides(o *snapshot.Output, found finder) {
 	for i := range o.WaitingTargets {
 		if t := &o.WaitingTargets[i]; t.Full {
 			full := f
-			full.Severity, full.Alert, full.Since, full.Whose, full.Waiting = client.Critical, alertTooMuch, t.Since, t.Clusters, t.Events
-			full.Remedy = cmp.Or(t.Remedy, "set the target right, or move or purge what waits, or raise buffer.waiting.max_size")
+			full.Severity, full.Alert, full.Since, full.Whose, full.Waiting = client.Critical, alertTooMuch, t.Since,
+				t.Clusters, t.Events
+			full.Remedy = cmp.Or(t.Remedy,
+				"set the target right, or move or purge what waits, or raise buffer.waiting.max_size")
 			found(full, "so much waits aside for %s that new events of it become dead letters: %s", t.Target, answer(t))
 			break
 		}
 	}
-	if len(o.HeldClusters) > 0 && (o.State == snapshot.StateRunning || o.State == snapshot.StateIdle) && o.Lag > throttledLag {
+	if len(o.HeldClusters) > 0 && (o.State == snapshot.StateRunning || o.State == snapshot.StateIdle) &&
+		o.Lag > throttledLag {
 		held := f
 		held.Whose, held.Remedy = o.HeldClusters, "see the last error; what was refused is tried again"
 		found(held, "the events of %s wait until what was refused of them is taken: %s", some(o.HeldClusters),
@@ -123,7 +130,8 @@ func besides(o *snapshot.Output, found finder) {
 	}
 	if o.DroppedLately > 0 {
 		lost := f
-		lost.Alert, lost.Remedy = alertDropped, "if that is not meant, set on_reject, when_full or max_age to what keeps"
+		lost.Alert, lost.Remedy = alertDropped,
+			"if that is not meant, set on_reject, when_full or max_age to what keeps"
 		found(lost, "%s dropped in 15 minutes, as a rule of the configuration says", counted(o.DroppedLately, "event"))
 	}
 	if o.RedirectedLately > 0 {
@@ -154,7 +162,8 @@ func whose(o *snapshot.Output) []string {
 	return names
 }
 
-// StateText says what an output does: "throttled by Elasticsearch, 3 of 8 workers, 41 s behind, catching up in about 2 min".
+// StateText says what an output does: "throttled by Elasticsearch, 3 of 8 workers, 41 s behind, catching up in about 2
+// min".
 func StateText(o *snapshot.Output, now time.Time) string {
 	var text string
 	switch o.State {

@@ -145,10 +145,16 @@ func TestVerdict(t *testing.T) {
 		},
 		{
 			"unhealthy and not ready", snapshot.Snapshot{
-				Probes: snapshot.Probes{Unhealthy: []string{"a loop stands still"}, NotReady: []string{"starting or stopping"}},
+				Probes: snapshot.Probes{
+					Unhealthy: []string{"a loop stands still"}, NotReady: []string{"starting or stopping"},
+				},
 			}, []string{"critical server: a loop stands still", "critical server: starting or stopping"},
 		},
-		{"stale", snapshot.Snapshot{Taken: snapshot.Taken{Stale: 61}}, []string{"critical server: what is shown here is 1m1s old"}},
+		{
+			"stale",
+			snapshot.Snapshot{Taken: snapshot.Taken{Stale: 61}},
+			[]string{"critical server: what is shown here is 1m1s old"},
+		},
 		{
 			"a cluster at its limit", snapshot.Snapshot{
 				Clusters: []snapshot.Cluster{{Name: "a", Waiting: "max_queue_size"}, {Name: "b"}},
@@ -232,7 +238,9 @@ func TestVerdict(t *testing.T) {
 			{Name: "es", State: snapshot.StateRefused, Clusters: waits, FailingSince: since},
 		}}, []string{"critical output es: 7 events", "critical output p: 1,000 events"}},
 		{"throttled", snapshot.Snapshot{Outputs: []snapshot.Output{{
-			Name: "fh", Type: "firehose", State: snapshot.StateRunning, Lag: 400, OutputLately: snapshot.OutputLately{ThrottledLately: 9}, OutputWorkers: snapshot.OutputWorkers{Workers: 8, Concurrency: 3},
+			Name: "fh", Type: "firehose", State: snapshot.StateRunning, Lag: 400, OutputLately: snapshot.OutputLately{
+				ThrottledLately: 9,
+			}, OutputWorkers: snapshot.OutputWorkers{Workers: 8, Concurrency: 3},
 			Clusters: waits, OutputOutlook: snapshot.OutputOutlook{DoneIn: new(120.0)},
 		}}}, []string{
 			"warning output fh: Firehose throttles it, 3 of 8 workers, catching up in about 2 min; 7 events wait",
@@ -242,12 +250,16 @@ func TestVerdict(t *testing.T) {
 			snapshot.Snapshot{
 				Outputs: []snapshot.Output{
 					{
-						Name: "es", State: snapshot.StateRunning, OutputWaiting: snapshot.OutputWaiting{WaitingTargetsMore: 2, WaitingTargets: []snapshot.WaitingTarget{
-							{
-								Target: "logs-a", Since: since, Events: 40, Status: 403, Kind: "index_closed_exception",
-								Clusters: []string{"a"},
+						Name: "es", State: snapshot.StateRunning,
+						OutputWaiting: snapshot.OutputWaiting{
+							WaitingTargetsMore: 2, WaitingTargets: []snapshot.WaitingTarget{
+								{
+									Target: "logs-a", Since: since, Events: 40, Status: 403,
+									Kind:     "index_closed_exception",
+									Clusters: []string{"a"},
+								},
 							},
-						}},
+						},
 					},
 				},
 			},
@@ -308,7 +320,9 @@ func TestVerdict(t *testing.T) {
 		},
 		{
 			"redirected",
-			snapshot.Snapshot{Outputs: []snapshot.Output{{Name: "es", OutputLately: snapshot.OutputLately{RedirectedLately: 3}}}},
+			snapshot.Snapshot{
+				Outputs: []snapshot.Output{{Name: "es", OutputLately: snapshot.OutputLately{RedirectedLately: 3}}},
+			},
 			[]string{"warning output es: 3 events went to the index"},
 		},
 		{
@@ -354,7 +368,11 @@ func TestVerdict(t *testing.T) {
 		},
 		{
 			"full soon",
-			snapshot.Snapshot{Queue: snapshot.Queue{DiskBytes: 85, MaxBytes: 100, QueueOutlook: snapshot.QueueOutlook{FullIn: new(7200.0)}}},
+			snapshot.Snapshot{
+				Queue: snapshot.Queue{
+					DiskBytes: 85, MaxBytes: 100, QueueOutlook: snapshot.QueueOutlook{FullIn: new(7200.0)},
+				},
+			},
 			[]string{"warning queue: the rest in about 2 h"},
 		},
 		{
@@ -441,14 +459,21 @@ func TestStateText(t *testing.T) {
 	waits := []snapshot.OutputCluster{{Cluster: "a", Pending: 12_400, QueuedPerSecond: 10}}
 	for want, o := range map[string]snapshot.Output{
 		"throttled by Elasticsearch, 3 of 8 workers, 41 s behind, catching up in about 2 min": {
-			Type: "elasticsearch", State: snapshot.StateRunning, OutputWorkers: snapshot.OutputWorkers{Workers: 8, Concurrency: 3}, OutputLately: snapshot.OutputLately{ThrottledLately: 1},
+			Type: "elasticsearch", State: snapshot.StateRunning, OutputWorkers: snapshot.OutputWorkers{
+				Workers: 8, Concurrency: 3,
+			}, OutputLately: snapshot.OutputLately{ThrottledLately: 1},
 			Lag: 41, OutputOutlook: snapshot.OutputOutlook{DoneIn: new(120.0)},
 		},
 		"throttled by OpenSearch, 1 of 2 workers": {
-			Type: "elasticsearch", State: snapshot.StateRunning, OutputWorkers: snapshot.OutputWorkers{Workers: 2, Concurrency: 1}, OutputLately: snapshot.OutputLately{ThrottledLately: 1},
+			Type: "elasticsearch", State: snapshot.StateRunning, OutputWorkers: snapshot.OutputWorkers{
+				Workers: 2, Concurrency: 1,
+			}, OutputLately: snapshot.OutputLately{ThrottledLately: 1},
 			Destination: snapshot.Destination{Server: "OpenSearch 2.19"},
 		},
-		"delivering": {State: snapshot.StateRunning, OutputWorkers: snapshot.OutputWorkers{Workers: 2, Concurrency: 2}, Lag: 1, Clusters: waits},
+		"delivering": {
+			State: snapshot.StateRunning, OutputWorkers: snapshot.OutputWorkers{Workers: 2, Concurrency: 2}, Lag: 1,
+			Clusters: waits,
+		},
 		"delivering, 61 s behind, falling behind": {State: snapshot.StateRunning, Lag: 61, Clusters: waits},
 		"nothing waits": {State: snapshot.StateIdle},
 		"nothing gets through for 12 min, next try in 20 s": {
@@ -456,14 +481,17 @@ func TestStateText(t *testing.T) {
 			OutputTimes: snapshot.OutputTimes{BackoffUntil: now.Add(20 * time.Second)},
 		},
 		"login or privileges refused for 3 h": {
-			State: snapshot.StateRefused, FailingSince: now.Add(-3 * time.Hour), OutputTimes: snapshot.OutputTimes{BackoffUntil: now.Add(-time.Second)},
+			State: snapshot.StateRefused, FailingSince: now.Add(-3 * time.Hour),
+			OutputTimes: snapshot.OutputTimes{BackoffUntil: now.Add(-time.Second)},
 		},
 		"paused by somebody, 12,400 events wait":       {State: snapshot.StatePaused, Clusters: waits},
 		"not configured any more, 12,400 events wait":  {State: snapshot.StateUnconfigured, Clusters: waits},
 		"not configured any more, nothing waits":       {State: snapshot.StateRemoved},
 		"its disk does not answer, 12,400 events wait": {State: snapshot.StateStalled, Clusters: waits},
 		"delivering, 1,000 wait aside for 3 targets": {
-			State: snapshot.StateRunning, OutputWaiting: snapshot.OutputWaiting{WaitingTargetsMore: 1, WaitingTargets: []snapshot.WaitingTarget{{Events: 900}, {Events: 100}}},
+			State: snapshot.StateRunning, OutputWaiting: snapshot.OutputWaiting{
+				WaitingTargetsMore: 1, WaitingTargets: []snapshot.WaitingTarget{{Events: 900}, {Events: 100}},
+			},
 		},
 	} {
 		if got := StateText(&o, now); got != want {
