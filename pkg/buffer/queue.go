@@ -136,6 +136,9 @@ type Source interface {
 	SettleParts(ctx context.Context, list []Settlement) error
 	// Pending returns what is not finished, with what is handed out.
 	Pending() Count
+	// SetFreshShare has Next hand out, while what waits is older than FreshAge, about that share of the bytes from what
+	// was stored within FreshAge, from 0, which is the oldest first, to 1. Order holds among these, and among the others.
+	SetFreshShare(share float64)
 	// KeepAlive says that the caller still works on c: see Capabilities.Lease.
 	KeepAlive(c *event.Chunk)
 	// Hold makes Next pass the cluster over until Release; its chunks stay pending. Both may be called any number of
@@ -146,6 +149,33 @@ type Source interface {
 	// caller's.
 	Shed(c *event.Chunk)
 }
+
+// FreshAge is how long ago a chunk was received that counts as new: see Source.SetFreshShare.
+const FreshAge = 30 * time.Second
+
+// FreshTurn says whose turn it is to hand out something: that of what is new, or of the oldest. Not safe for concurrent
+// use.
+type FreshTurn struct {
+	Share      float64
+	fresh, all float64 // bytes handed out lately
+}
+
+// Fresh reports whether something new is to be handed out next.
+func (f *FreshTurn) Fresh() bool { return f.Share > 0 && f.fresh < f.Share*f.all || f.Share >= 1 }
+
+// Took notes that a chunk of so many bytes was handed out while old ones wait.
+func (f *FreshTurn) Took(bytes int64, fresh bool) {
+	f.all += float64(bytes)
+	if fresh {
+		f.fresh += float64(bytes)
+	}
+	if f.all > freshMemory {
+		f.all, f.fresh = f.all/2, f.fresh/2
+	}
+}
+
+// freshMemory is after how many bytes a FreshTurn forgets half of what was.
+const freshMemory = 64 << 20
 
 // Settlement is a chunk that is settled but for the rests.
 type Settlement struct {

@@ -40,6 +40,7 @@ func (e *endless) Next(ctx context.Context) (*event.Chunk, error) {
 }
 
 func (e *endless) Pending() buffer.Count { return buffer.Count{} }
+func (e *endless) SetFreshShare(float64) {}
 func (e *endless) SettleParts(context.Context, []buffer.Settlement) error {
 	return errors.ErrUnsupported // nothing waits aside
 }

@@ -28,6 +28,7 @@ func (s *sourceLog) Hold(cluster string)                            { s.said = a
 func (s *sourceLog) Release(cluster string) { s.said = append(s.said, "release "+cluster) }
 
 func (s *sourceLog) Pending() buffer.Count { return buffer.Count{} }
+func (s *sourceLog) SetFreshShare(float64) {}
 func (s *sourceLog) SettleParts(_ context.Context, list []buffer.Settlement) error {
 	for _, one := range list {
 		s.say("settled in part", one.Chunk)

@@ -84,6 +84,8 @@ func New(o Options) *Loop {
 	if o.Previous != nil {
 		l.rec.goOn(o.Previous.rec)
 	}
+	share, _ := set.CatchUp.Share() // it was checked with the settings; else the oldest come first
+	o.Source.SetFreshShare(share)
 	sink := &deadLetterSink{letters: o.DeadLetters, set: &l.set, control: l.control, rec: l.rec}
 	l.sender = &sender{
 		name: o.Name, output: o.Output, set: &l.set, control: l.control, limiter: l.limiter,

@@ -32,9 +32,10 @@ type Source interface {
 	// Shed takes the memory of c's Entries back, before Done or Return. c stays the caller's, who reads
 	// them no more.
 	Shed(c *event.Chunk)
-	// SettleParts and Pending: see buffer.Source.
+	// SettleParts, Pending and SetFreshShare: see buffer.Source.
 	SettleParts(ctx context.Context, list []buffer.Settlement) error
 	Pending() buffer.Count
+	SetFreshShare(share float64)
 }
 
 // Aside is where events of the output wait for their targets. Safe for concurrent use.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -150,6 +151,7 @@ func TestRetryNowKeepsTheRateLimit(t *testing.T) {
 func TestApart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		targets := []string{"good", "slow", "good", "other", "slow"}
+		var mu sync.Mutex // the parts are sent at once
 		var sends [][]int
 		var first []bool
 		r := &rig{
@@ -161,6 +163,8 @@ func TestApart(t *testing.T) {
 			for i := range b.Events {
 				ns = append(ns, outputtest.Number(&b.Events[i]))
 			}
+			mu.Lock()
+			defer mu.Unlock()
 			sends, first = append(sends, ns), append(first, b.First(0))
 			if len(sends) > 1 {
 				return nil

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -254,6 +255,7 @@ type Common struct {
 	Retry        RetryConfig   `yaml:"retry" help:"how failed requests are repeated"`
 	MaxQueueSize setting.Size  `yaml:"max_queue_size" default:"0"`
 	RateLimit    setting.Rate  `yaml:"rate_limit" default:"0" help:"bytes per second to the destination; 0: no limit"`
+	CatchUp      CatchUpConfig `yaml:"catch_up" help:"in which order a backlog is delivered"`
 	Timeout      time.Duration `yaml:"timeout" default:"60s" min:"100ms" help:"for one request"`
 	OnReject     string        `yaml:"on_reject" default:"dead_letter" enum:"dead_letter|drop"`
 	Fields       event.Fields  `yaml:"fields" help:"names of what is added to an event; \"\" leaves it out"`
@@ -325,6 +327,9 @@ func (c *Common) Check(r *setting.Report) {
 		r.Add("retry.initial", "make retry.max the longer one",
 			"the first wait, %v, would be longer than the longest, %v", c.Retry.Initial, c.Retry.Max)
 	}
+	if _, err := c.CatchUp.Share(); err != nil {
+		r.Add("catch_up.fresh_share", "write a percentage, such as 30%", "%v", err)
+	}
 	if c.Workers > maxWorkers {
 		r.Add("workers", fmt.Sprintf("write %d or less", maxWorkers), "each of %d workers would hold a batch in memory",
 			c.Workers)
@@ -348,6 +353,24 @@ func (BatchConfig) Help() map[string]string {
 		"max_events": "events in a batch; 0: 50000, or what the destination takes",
 		"max_wait":   "how long a batch that is not full waits for more; 0: 1s",
 	}
+}
+
+// CatchUpConfig is what new events get while a backlog drains.
+type CatchUpConfig struct {
+	FreshShare string `yaml:"fresh_share" default:"0%" help:"of the bytes, for events of the last 30 seconds while older ones wait, such as 30%; 0%: oldest first"`
+}
+
+// Share returns FreshShare as a number from 0 to 1.
+func (c CatchUpConfig) Share() (float64, error) {
+	if c.FreshShare == "" {
+		return 0, nil
+	}
+	text, percent := strings.CutSuffix(c.FreshShare, "%")
+	n, err := strconv.ParseFloat(text, 64)
+	if err != nil || !percent || !(n >= 0 && n <= 100) {
+		return 0, fmt.Errorf("%q is no share from 0%% to 100%%", c.FreshShare)
+	}
+	return n / 100, nil
 }
 
 // RetryConfig is a full-jitter exponential backoff.

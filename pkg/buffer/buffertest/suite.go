@@ -37,6 +37,7 @@ func Run(t *testing.T, open Open) {
 		{"what is left of a chunk keeps ids, tag and time", (*suite).restKeeps},
 		{"events wait for a target", (*suite).waiting},
 		{"what waits for targets is bounded", (*suite).waitingIsBounded},
+		{"new chunks have a share while a backlog drains", (*suite).freshShare},
 		{"what waits for an output is purged", (*suite).purge},
 		{"a held cluster is passed over", (*suite).hold},
 		{"a closed queue says so", (*suite).closed},

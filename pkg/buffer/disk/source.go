@@ -1,6 +1,7 @@
 package disk
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"os"
@@ -32,6 +33,7 @@ type source struct {
 	ring fair.Ring[*partition]
 	// wake is closed when there is something new; nil: nobody waits.
 	wake    chan struct{}
+	turn    buffer.FreshTurn
 	reading string         // names a read for beat
 	beat    heartbeat.Loop // of whom Next reads for
 }
@@ -47,9 +49,11 @@ type partition struct {
 	next     uint64   // of the chunks before it only inFlight and returned ones are left
 	// passed is when the chunk before next was stored.
 	passed int64
-	turn   fair.Turn[*partition]
-	held   bool // by Hold: not in the ring
-	again  bool // what first has returned last was given back before
+	// fresh is the sequence number before which chunks that are new were handed out; from is where that began.
+	fresh, from uint64
+	turn        fair.Turn[*partition]
+	held        bool // by Hold: not in the ring
+	again       bool // what first has returned last was given back before
 	fates
 }
 
@@ -190,7 +194,7 @@ func (src *source) Next(ctx context.Context) (*event.Chunk, error) {
 func (src *source) pick() (l *partition, seg *segmentState, i int) {
 	for turn := src.ring.Current(); turn != nil; turn = src.ring.Current() {
 		l := turn.Value
-		seg, i := l.first()
+		seg, i := l.choose()
 		if seg == nil {
 			// Nothing left.
 			src.ring.Remove(turn)
@@ -205,6 +209,71 @@ func (src *source) pick() (l *partition, seg *segmentState, i int) {
 		return l, seg, i
 	}
 	return nil, nil, 0
+}
+
+// choose returns where the partition's next chunk to hand out lies, and takes it off: the oldest, or where older ones wait
+// and it is their turn, one of those that are new.
+func (l *partition) choose() (*segmentState, int) {
+	turn, now := &l.src.turn, l.src.s.now()
+	if turn.Share <= 0 || l.passed == 0 || len(l.returned) > 0 || now.Sub(time.Unix(0, l.passed)) < buffer.FreshAge {
+		return l.first()
+	}
+	if turn.Fresh() {
+		if seg, i := l.newest(now.Add(-buffer.FreshAge).UnixNano()); seg != nil {
+			if seg.loaded {
+				turn.Took(int64(seg.entries[i].Raw), true)
+			}
+			return seg, i
+		}
+	}
+	seg, i := l.first()
+	if seg != nil && seg.loaded {
+		turn.Took(int64(seg.entries[i].Raw), false)
+	}
+	return seg, i
+}
+
+// newest returns where the partition's first chunk lies that was stored since the time and is not handed out, and takes
+// it off.
+func (l *partition) newest(since int64) (*segmentState, int) {
+	s := l.src.s
+	at := sort.Search(len(s.segs), func(i int) bool { return s.segs[i].newest >= since && s.segs[i].end() > l.fresh })
+	for ; at < len(s.segs); at++ {
+		seg := s.segs[at]
+		if t := seg.sum[l]; t == nil || seg.broken || seg.newest < since || seg.end() <= l.fresh {
+			continue
+		}
+		if !seg.loaded {
+			return seg, 0
+		}
+		for i := range seg.entries {
+			e := &seg.entries[i]
+			seq := seg.first + uint64(e.Seq)
+			if seq < max(l.fresh, l.next) || e.Received < since || !l.wants(seg, e) || l.handed(seq) {
+				continue
+			}
+			if l.from == 0 {
+				l.from = seq
+			}
+			l.fresh = seq + 1
+			return seg, i
+		}
+	}
+	return nil, 0
+}
+
+// wants reports whether the partition is not done with the chunk.
+func (l *partition) wants(seg *segmentState, e *segment.Entry) bool {
+	return e.Cluster == l.number && !seg.done[l.src].has(e.Seq) && l.src.s.sets[e.Set].has(l.src)
+}
+
+// handed reports whether the chunk was handed out before its turn, and is not finished.
+func (l *partition) handed(seq uint64) bool {
+	if l.from == 0 || seq < l.from {
+		return false
+	}
+	_, back := slices.BinarySearchFunc(l.returned, seq, func(b *lease, seq uint64) int { return cmp.Compare(b.seq, seq) })
+	return back || l.inFlight[seq] != nil
 }
 
 // first returns where the partition's first chunk to hand out lies, and takes it off.
@@ -253,7 +322,7 @@ func (l *partition) peek(seg *segmentState) (int, bool) {
 	i := sort.Search(len(seg.entries), func(i int) bool { return uint64(seg.entries[i].Seq) >= from })
 	for ; i < len(seg.entries); i++ {
 		e := &seg.entries[i]
-		if e.Cluster == l.number && !done.has(e.Seq) && l.src.s.sets[e.Set].has(l.src) {
+		if e.Cluster == l.number && !done.has(e.Seq) && l.src.s.sets[e.Set].has(l.src) && !l.handed(seg.first+uint64(e.Seq)) {
 			return i, true
 		}
 	}
@@ -293,6 +362,13 @@ func (s *Queue) fill(o *lease, h *handle, e *segment.Entry) error {
 		}
 	}
 	return nil
+}
+
+// SetFreshShare implements Source.
+func (src *source) SetFreshShare(share float64) {
+	src.s.mu.Lock()
+	defer src.s.mu.Unlock()
+	src.turn.Share = share
 }
 
 // take ends the lease of c and returns it; nil where c is not handed out.

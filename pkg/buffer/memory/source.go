@@ -5,6 +5,7 @@ import (
 	"context"
 	"math"
 	"slices"
+	"time"
 
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/fair"
@@ -18,6 +19,7 @@ type source struct {
 	asked      bool
 	partitions map[string]*partition // by cluster
 	ring       fair.Ring[*partition]
+	turn       buffer.FreshTurn
 }
 
 // partition is what waits of one cluster.
@@ -97,18 +99,45 @@ func (src *source) Next(ctx context.Context) (*event.Chunk, error) {
 func (src *source) pick() *event.Chunk {
 	for t := src.ring.Current(); t != nil; t = src.ring.Current() {
 		p := t.Value
-		for _, s := range src.q.stored {
-			if s.wanted[src] && s.chunk.Cluster == p.cluster && s.out[src] == nil {
-				c := s.chunk
-				c.Entries, c.Parts, c.Again = slices.Clone(c.Entries), slices.Clone(c.Parts), s.again[src]
-				s.out[src] = &c
-				src.ring.Take(t, s.size())
-				return &c
+		oldest, fresh := src.next(p, time.Time{}), (*stored)(nil)
+		since := src.q.now().Add(-buffer.FreshAge)
+		if behind := oldest != nil && oldest.chunk.Received.Before(since); behind {
+			if src.turn.Fresh() {
+				fresh = src.next(p, since)
+			}
+			if s := cmp.Or(fresh, oldest); src.turn.Share > 0 {
+				src.turn.Took(s.size(), s == fresh)
 			}
 		}
-		src.ring.Remove(t)
+		s := cmp.Or(fresh, oldest)
+		if s == nil {
+			src.ring.Remove(t)
+			continue
+		}
+		c := s.chunk
+		c.Entries, c.Parts, c.Again = slices.Clone(c.Entries), slices.Clone(c.Parts), s.again[src]
+		s.out[src] = &c
+		src.ring.Take(t, s.size())
+		return &c
 	}
 	return nil
+}
+
+// next returns the first chunk of p since the time that is not handed out, nil where there is none. q.mu is held.
+func (src *source) next(p *partition, since time.Time) *stored {
+	for _, s := range src.q.stored {
+		if s.wanted[src] && s.chunk.Cluster == p.cluster && s.out[src] == nil && !s.chunk.Received.Before(since) {
+			return s
+		}
+	}
+	return nil
+}
+
+// SetFreshShare implements buffer.Source.
+func (src *source) SetFreshShare(share float64) {
+	src.q.mu.Lock()
+	defer src.q.mu.Unlock()
+	src.turn.Share = share
 }
 
 // Done implements buffer.Source.

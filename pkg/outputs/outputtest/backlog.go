@@ -134,6 +134,9 @@ func (b *Backlog) Targets() (targets []string) {
 // SetLimits sets the queue's.
 func (b *Backlog) SetLimits(to buffer.Limits) { b.queue.SetLimits(to) }
 
+// SetFreshShare gives new chunks a share while older ones wait.
+func (b *Backlog) SetFreshShare(share float64) { b.source.SetFreshShare(share) }
+
 // Hold makes Next pass the cluster over until Release.
 func (b *Backlog) Hold(cluster string) {
 	b.mu.Lock()
