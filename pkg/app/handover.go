@@ -26,6 +26,11 @@ func (a *App) takeOver(ctx context.Context, conn net.Conn, set *forward.Config) 
 		Taker: taker, Clusters: set.Handover.Clusters, MaxMessage: int(set.MaxMessageSize), Idle: set.IdleTimeout,
 		Log:        log,
 		Configured: func(name string) bool { return a.outputs.get(name) != nil },
+		Waits: func(o buffer.Owing) {
+			if out := a.outputs.get(o.Output); out != nil && out.loop != nil {
+				out.loop.Arrived(o.Target)
+			}
+		},
 	}
 	return r.Serve(ctx, conn)
 }

@@ -247,6 +247,49 @@ func TestWhatWaitsOutlivesTheLoop(t *testing.T) {
 	})
 }
 
+// newcomer is where events wait that the loop is not told of when it begins.
+type newcomer struct{ room }
+
+func (newcomer) Targets() []string { return nil }
+
+// What somebody else has put aside, as a handover does, is tried once the loop is told of it.
+func TestWhatArrivesAside(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &asideRig{source: outputtest.NewBacklog(), output: newIndices(1), dead: &letterStore{}}
+		r.source.Put(outputtest.Chunk(1, "a", "t", 10, 0, 20))
+		c, err := r.source.Next(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		rest := buffer.Rest{Target: "i0", Entries: slices.Clone(c.Entries), Filtered: true, Parts: slices.Clone(c.Parts)}
+		if err := r.source.SettleParts(t.Context(), []buffer.Settlement{{Chunk: c, Rests: []buffer.Rest{rest}}}); err != nil {
+			t.Fatal(err)
+		}
+		loop := delivery.New(delivery.Options{
+			Name: "test", Source: r.source, Aside: newcomer{room{r.source}}, Output: r.output, DeadLetters: r.dead,
+			Log: zerolog.Nop(),
+		})
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- loop.Run(ctx) }()
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if n := r.source.Events(); n != 10 {
+			t.Fatalf("%d events wait before the loop is told", n)
+		}
+		loop.Arrived("i0")
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if n := len(r.output.got); n != 10 || r.source.Events() != 0 {
+			t.Errorf("%d events arrived, %d wait", n, r.source.Events())
+		}
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // At the limit only new events of that target become dead letters, and none of them twice.
 func TestTooMuchWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -189,6 +189,13 @@ func (l *Loop) RetryNow() {
 // RetryTarget tries at once a target that events wait for.
 func (l *Loop) RetryTarget(target string) { l.targets.retry(target) }
 
+// Arrived tells the loop that something waits aside for the target that it has not put there itself.
+func (l *Loop) Arrived(target string) {
+	if l.targets.enabled() {
+		l.targets.arrived(target)
+	}
+}
+
 // Stats returns a snapshot.
 func (l *Loop) Stats() Stats {
 	out := Stats{

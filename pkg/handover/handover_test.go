@@ -115,6 +115,7 @@ type server struct {
 func newServer(taker buffer.Taker) *server {
 	return &server{Receiver: Receiver{
 		Taker: taker, Clusters: []string{"seoul", "oslo"}, Configured: func(name string) bool { return name == "es" },
+		Waits:      func(buffer.Owing) {},
 		MaxMessage: 1 << 20, Idle: time.Minute, Log: zerolog.Nop(),
 	}}
 }

@@ -26,11 +26,12 @@ const (
 	replyTimeout = 10 * time.Second
 )
 
-// Receiver takes what other aggregators hand over. Taker, Clusters and Configured are needed.
+// Receiver takes what other aggregators hand over. Taker, Clusters, Configured and Waits are needed.
 type Receiver struct {
 	Taker      buffer.Taker
 	Clusters   []string                 // whose chunks are taken
 	Configured func(output string) bool // reports whether the output is configured here
+	Waits      func(buffer.Owing)       // is told of each target for which something waits aside since
 	MaxMessage int                      // bytes of a chunk's entries at most
 	// Idle is how long a sender may say nothing.
 	Idle time.Duration
@@ -195,8 +196,17 @@ func (s *session) store(ctx context.Context) error {
 		if err := s.Taker.Adopt(ctx, s.queue, s.chunks); err != nil {
 			return err
 		}
+		targets := map[buffer.Owing]bool{}
 		for i := range s.chunks {
 			s.events += int64(s.chunks[i].Events)
+			for _, o := range s.chunks[i].Owes {
+				if o.Target != "" {
+					targets[o] = true
+				}
+			}
+		}
+		for o := range targets {
+			s.Waits(o)
 		}
 	}
 	if len(s.letters) > 0 {

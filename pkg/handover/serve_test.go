@@ -57,13 +57,22 @@ func (*script) SetWriteDeadline(time.Time) error { return nil }
 // exchange sends bytes to a receiver and returns its answers.
 func exchange(tb testing.TB, to buffer.Taker, sent []byte) (answers []reply, err error) {
 	tb.Helper()
+	answers, _, err = exchangeAll(tb, to, sent)
+	return answers, err
+}
+
+// exchangeAll is exchange with the targets that the receiver has told of.
+func exchangeAll(tb testing.TB, to buffer.Taker, sent []byte) (answers []reply, waits []buffer.Owing, err error) {
+	tb.Helper()
 	conn := &script{sent: bytes.NewReader(sent)}
-	err = newServer(to).Serve(tb.Context(), conn)
+	s := newServer(to)
+	s.Waits = func(o buffer.Owing) { waits = append(waits, o) }
+	err = s.Serve(tb.Context(), conn)
 	d := msgpack.NewDecoder(&conn.answers)
 	for {
 		var r reply
 		if d.Decode(&r) != nil {
-			return answers, err
+			return answers, waits, err
 		}
 		answers = append(answers, r)
 	}
@@ -184,7 +193,10 @@ func TestServe(t *testing.T) {
 		message1(t,
 			message{Kind: kindLetter, Letter: &letterHeader{ID: 7, Cluster: "seoul", Reason: "rejected", Events: 1}},
 			entry(2)))
-	answers, err := exchange(t, to, sent)
+	answers, waits, err := exchangeAll(t, to, sent)
+	if want := []buffer.Owing{{Output: "es", Target: "logs-1"}}; !slices.Equal(waits, want) {
+		t.Errorf("told of %v, want %v", waits, want)
+	}
 	if len(answers) < 3 || answers[2].Ack != "letter" || !slices.Equal(answers[0].Clusters, []string{"seoul"}) ||
 		!slices.Equal(answers[0].Unknown, []string{"x"}) {
 		t.Errorf("answers %+v, %v", answers, err)
