@@ -1,6 +1,7 @@
 package elasticsearch
 
 import (
+	"cmp"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -25,12 +26,12 @@ func parseCloudID(id string) (string, error) {
 	}
 	host, port := parts[0], "443"
 	if h, p, err := net.SplitHostPort(host); err == nil {
-		host, port = h, p
+		host, port = h, cmp.Or(p, port)
 	}
 	name := parts[1]
 	if n, p, found := strings.Cut(name, ":"); found {
 		// Its own, over that of all.
-		name, port = n, p
+		name, port = n, cmp.Or(p, port)
 	}
 	u, err := parseHost("https://" + name + "." + host + ":" + port)
 	if err != nil ||

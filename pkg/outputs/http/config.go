@@ -141,6 +141,10 @@ func parseURL(text string) (*target, error) {
 		return nil, errors.New("placeholders stand behind the host only: a login is one host's")
 	case err != nil || u.Host == "" || u.Hostname() == "":
 		return nil, errors.New("it names no host")
+	case strings.ContainsFunc(host, func(r rune) bool { return r <= ' ' || r > '~' }):
+		return nil, errors.New("its host has letters that no host's name has: write it in its ASCII form (xn--…)")
+	case strings.HasSuffix(u.Host, ":"):
+		return nil, errors.New("it has a colon and no port: write one, or leave the colon out")
 	case u.User != nil:
 		return nil, errors.New("it holds a user: use username and password instead")
 	case strings.Contains(path, "#"):

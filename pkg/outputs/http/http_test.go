@@ -338,7 +338,7 @@ func TestURLs(t *testing.T) {
 		"https://a/x?t={tag}&c={cluster}": "https://a/x?t=a%2Fb+c%3F&c=c",
 		"https://a/{record.x|none}":       "https://a/none",
 		"https://{cluster}/x":             "", "https://a.{cluster}.example/x": "", "https://u:p@a/x": "",
-		"ftp://a": "", "a/b": "", "https:///x": "",
+		"ftp://a": "", "a/b": "", "https:///x": "", "http://\xef/": "", "http://a:/": "", "http://a b/": "",
 		"https://a/x#y": "", "https://a/{nope}": "", "https://a?x=y": "",
 	} {
 		to, err := parseURL(text)
