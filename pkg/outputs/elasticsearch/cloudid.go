@@ -34,7 +34,7 @@ func parseCloudID(id string) (string, error) {
 		name, port = n, cmp.Or(p, port)
 	}
 	u, err := parseHost("https://" + name + "." + host + ":" + port)
-	if err != nil ||
+	if err != nil || strings.Trim(port, "0123456789") != "" ||
 		strings.ContainsFunc(
 			name+host,
 			func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(`/\?#@%`, r) },
