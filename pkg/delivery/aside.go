@@ -9,7 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/seed-afc6a195/aggregator/internal/failpoint"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
@@ -125,7 +124,6 @@ func (a *asideStore) write(refs []*chunkRef) bool {
 	defer a.rec.tries(-1)
 	for n := 1; ; {
 		err := a.settleParts(refs)
-		failpoint.Pass("delivery.aside")
 		var full *buffer.WaitingFullError
 		switch {
 		case err == nil:

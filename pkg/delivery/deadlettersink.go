@@ -29,7 +29,7 @@ func (d *deadLetterSink) refuse(letters []DeadLetter, refs []*chunkRef) bool {
 	added := true
 	if keep := keptLetters(letters, runs, drop); len(keep) > 0 {
 		added = d.add(keep)
-		failpoint.Pass("delivery.dead")
+		failpoint.Pass("delivery.letters.stored")
 	}
 	for i := range letters {
 		switch reason := letters[i].Reason; {

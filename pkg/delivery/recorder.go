@@ -182,7 +182,7 @@ func (r *recorder) waits(f *outputs.Failure) {
 	defer r.mu.Unlock()
 	target := ShownTarget(f.Target)
 	if r.shouldLog("target waits: "+target+f.Kind, time.Now()) {
-		r.log.Warn().Str("target", target).Int("status", f.Status).Str("kind", f.Kind).
+		r.log.Warn().Str("target", target).Int("status", f.Status).Str("kind", f.Kind).Str("do", f.Remedy).
 			Msg("a target of the output takes no events: those that go there wait aside, and others go on")
 	}
 }

@@ -67,7 +67,7 @@ func TestFailingSyncOfOutput(t *testing.T) {
 	if n := len(s.events("sync")); n != 10*perChunk {
 		t.Errorf("%d events are in the file, not %d", n, 10*perChunk)
 	}
-	if !strings.Contains(s.Log.String(), "input/output error") {
+	if !strings.Contains(s.Log.String(), `"kind":"EIO"`) {
 		t.Error("the log does not say why")
 	}
 	s.stop()
@@ -77,9 +77,11 @@ func TestFailingSyncOfOutput(t *testing.T) {
 // starts, delivers the rest, and counts and names what is lost.
 func TestRottenFiles(t *testing.T) {
 	dir := t.TempDir()
-	unblock := blocked(t, dir)
 	config := withBuffer("segment_size: 1MiB, compression: none, min_free_disk: 0")
 	s := start(t, dir, config)
+	if _, err := s.Request(t.Context(), "POST", "/outputs/archive/pause"); err != nil {
+		t.Fatal(err)
+	}
 	a := &agent{tag: "rot"}
 	const total = 200 * perChunk
 	a.run(t.Context(), s.Forward, total)
@@ -109,7 +111,6 @@ func TestRottenFiles(t *testing.T) {
 		})
 	}
 	rot(filepath.Join(dir, "data", "state.db"), func(b []byte) { clear(b) })
-	unblock()
 	s = start(t, dir, config)
 	s.Drained()
 	there := map[string]bool{}

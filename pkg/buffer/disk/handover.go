@@ -7,7 +7,6 @@ import (
 	"math"
 	"sync"
 
-	"github.com/seed-afc6a195/aggregator/internal/failpoint"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/pack"
@@ -102,7 +101,6 @@ func (s *Queue) Given(seqs []uint64) error {
 	for _, seq := range seqs {
 		s.given(seq)
 	}
-	failpoint.Pass("handover.given")
 	return s.clean.save(false)
 }
 
@@ -253,7 +251,6 @@ func (s *Queue) Adopt(ctx context.Context, from [16]byte, chunks []buffer.Handed
 	}
 	// What the note before said is settled by this one.
 	s.keepSegments(&s.keep.adopted, a.oldest())
-	failpoint.Pass("handover.noted")
 	b := s.newBatch(0)
 	b.NonBlocking = true
 	for i := range chunks {
@@ -262,7 +259,6 @@ func (s *Queue) Adopt(ctx context.Context, from [16]byte, chunks []buffer.Handed
 	err := b.Commit(ctx)
 	if err == nil {
 		n.Seq = chunks[len(chunks)-1].Seq
-		failpoint.Pass("handover.adopted")
 		return nil
 	}
 	// After a failed write it may be stored nevertheless.
@@ -313,7 +309,6 @@ func (s *Queue) AdoptLetters(ctx context.Context, from [16]byte, letters []deadl
 	if err := s.dead.Add(ctx, letters); err != nil {
 		return fmt.Errorf("take over dead letters %d to %d: %w", letters[0].ID, letters[len(letters)-1].ID, err)
 	}
-	failpoint.Pass("handover.letters")
 	n.Letter = letters[len(letters)-1].ID
 	return a.write(n, n.Pending)
 }

@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/seed-afc6a195/aggregator/internal/boltfile"
-	"github.com/seed-afc6a195/aggregator/internal/failpoint"
 	"github.com/seed-afc6a195/aggregator/internal/format"
 )
 
@@ -46,11 +45,9 @@ func (a *Adoption) Write(dir string) error {
 		}
 		err = boltfile.WriteSynced(path+".tmp", boltfile.WithSum(b, a.Queue[:]...))
 	}
-	failpoint.Pass("adoption.written")
 	if err == nil {
 		err = os.Rename(path+".tmp", path)
 	}
-	failpoint.Pass("adoption.renamed")
 	if err == nil {
 		err = boltfile.SyncDir(filepath.Dir(path))
 	}
