@@ -10,6 +10,10 @@ import (
 // quietFor is how long nothing must happen before memory goes back to the system.
 const quietFor = 5 * time.Second
 
+// againAfter is after how many times quietFor memory goes back once more while the program rests: what little happens
+// then, such as samples for the status page, takes some again, pages of the program's file above all.
+const againAfter = 6
+
 // Release gives memory that a burst or the start has left behind back to the system once the program rests, until ctx
 // ends. The program rests while activity, a number that grows as long as anything happens, stays the same. The runtime
 // would collect every two minutes then and give back more slowly still.
@@ -21,12 +25,12 @@ func Release(ctx context.Context, activity func() uint64) {
 	})
 }
 
-// release calls giveBack once for each time that the program rests.
+// release calls giveBack when the program begins to rest, and now and then while it does.
 func release(ctx context.Context, activity func() uint64, giveBack func()) {
 	tick := time.NewTicker(quietFor)
 	defer tick.Stop()
 	var before uint64
-	released := false
+	rests := 0
 	for {
 		select {
 		case <-tick.C:
@@ -35,12 +39,12 @@ func release(ctx context.Context, activity func() uint64, giveBack func()) {
 		}
 		now := activity()
 		if now != before {
-			before, released = now, false
+			before, rests = now, 0
 			continue
 		}
-		if !released {
+		if rests%againAfter == 0 {
 			giveBack()
-			released = true
 		}
+		rests++
 	}
 }
