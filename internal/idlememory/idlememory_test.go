@@ -29,8 +29,8 @@ func TestRelease(t *testing.T) {
 		time.Sleep(5 * time.Minute)
 		synctest.Wait()
 		var want []time.Duration
-		for _, s := range []time.Duration{20, 50, 70, 100, 130, 160, 190, 220, 250, 280} {
-			want = append(want, s*time.Second)
+		for _, seconds := range []int{20, 50, 70, 100, 130, 160, 190, 220, 250, 280} {
+			want = append(want, time.Duration(seconds)*time.Second)
 		}
 		if !slices.Equal(given, want) {
 			t.Errorf("memory was given back after %v, want %v", given, want)
