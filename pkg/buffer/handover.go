@@ -21,7 +21,7 @@ type Owing struct{ Output, Target string }
 type Giver interface {
 	// Owed calls yield for each chunk that at least one output wants, ascending by Seq, until that returns an error,
 	// which Owed returns. The chunk and its bytes are yield's until it returns. What is damaged is set aside, as in
-	// Source.Next. It takes nothing, and may be called beside sources: what is done meanwhile may be among the chunks.
+	// Source.Next. It leaves out nothing else: where something can't be read now, that is an error. It takes nothing, and may be called beside sources: what is done meanwhile may be among the chunks.
 	Owed(ctx context.Context, yield func(*Handed) error) error
 	// Given forgets the chunks of these numbers for all outputs. Nobody takes chunks from the sources meanwhile. It
 	// returns once that is stored.

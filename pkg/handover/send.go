@@ -55,7 +55,9 @@ type Terms struct {
 type Result struct {
 	Progress
 	Terms
-	Refused map[string]int64 // events and dead letters that stay, by cluster: the receiver does not take these over
+	// Refused is what stays, in events for each who wants them and in dead letters, by cluster that the receiver does not
+	// take over. Then nothing is handed over.
+	Refused map[string]int64
 }
 
 // Run hands over all that the receiver takes, and tries again while it can't be reached or is full, until ctx ends.
@@ -145,13 +147,16 @@ func (s *Sender) session(ctx context.Context, giver buffer.Giver, r *Result) (er
 	}
 	defer func() { err = errors.Join(err, l.client.Close()) }()
 	l.result, r.Terms, r.Refused = r, l.terms, map[string]int64{}
-	err = giver.Owed(ctx, func(h *buffer.Handed) error {
-		if !slices.Contains(l.terms.Clusters, h.Cluster) {
-			r.Refused[h.Cluster] += int64(h.Events)
-			return nil
+	// The receiver knows by the highest number what it has: what was left out now would pass for handed over later.
+	for _, p := range s.Pending() {
+		if !slices.Contains(l.terms.Clusters, p.Cluster) {
+			r.Refused[p.Cluster] += p.Events
 		}
-		return l.chunk(ctx, giver, h)
-	})
+	}
+	if len(r.Refused) > 0 {
+		return fmt.Errorf("%w: a queue is handed over as a whole, and not all of its clusters are taken over there", ErrRefused)
+	}
+	err = giver.Owed(ctx, func(h *buffer.Handed) error { return l.chunk(ctx, giver, h) })
 	if err == nil {
 		err = l.flush(ctx, giver)
 	}
@@ -322,17 +327,10 @@ func (l *link) letters(ctx context.Context) error {
 		var ids []uint64
 		for i := range letters {
 			d := &letters[i]
-			if !slices.Contains(l.terms.Clusters, d.Cluster) {
-				l.result.Refused[d.Cluster] += int64(d.Events)
-				continue
-			}
 			if err := l.add(&message{Kind: kindLetter, Letter: letterOf(d)}, d.Entry); err != nil {
 				return err
 			}
 			ids = append(ids, d.ID)
-		}
-		if len(ids) == 0 {
-			continue
 		}
 		sent := int64(len(l.out))
 		if err := l.exchange(ctx); err != nil {

@@ -143,7 +143,7 @@ func TestHandoverOfWhatIsLeft(t *testing.T) {
 	strangers := strings.Replace(other, "\nbuffer:", "\nclusters: [{name: elsewhere, shared_key: k}]\nbuffer:", 1)
 	to := start(t, t.TempDir(), strings.Replace(strangers, "clusters: [default]", "clusters: [elsewhere]", 1))
 	args := []string{"--to", address, "--shared-key", "hand over"}
-	drain(t, dir, defaultConfig, args...).says(t, 1, "", "cluster default: 220 events")
+	drain(t, dir, defaultConfig, args...).says(t, 1, "", "cluster default: 420 events")
 	to.stop()
 
 	to = start(t, t.TempDir(), other)

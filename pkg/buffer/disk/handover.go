@@ -15,6 +15,9 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
 )
 
+// errUnread ends a handover: who takes over knows by the highest number what it has, so no chunk may be left out.
+var errUnread = errors.New("something that waits can't be read, and nothing behind it is handed over before it can: look at the log")
+
 // Owed implements buffer.Giver.
 func (s *Queue) Owed(ctx context.Context, yield func(*buffer.Handed) error) error {
 	for from := uint64(0); ; {
@@ -22,6 +25,12 @@ func (s *Queue) Owed(ctx context.Context, yield func(*buffer.Handed) error) erro
 			return err
 		}
 		s.mu.Lock()
+		for _, seg := range s.segs {
+			if seg.broken || seg.unread {
+				s.mu.Unlock()
+				return fmt.Errorf("%w: segment %s", errUnread, seg.path)
+			}
+		}
 		seg, i := s.owedFrom(from)
 		switch {
 		case seg == nil:
@@ -31,9 +40,9 @@ func (s *Queue) Owed(ctx context.Context, yield func(*buffer.Handed) error) erro
 			s.mu.Unlock()
 			s.load(seg)
 			s.mu.Lock()
-			if !seg.loaded {
-				// It can't be read, which load has logged: the next start tries again.
-				from = seg.end()
+			if !seg.loaded && !seg.gone { // load has logged why
+				s.mu.Unlock()
+				return fmt.Errorf("%w: segment %s", errUnread, seg.path)
 			}
 			s.mu.Unlock()
 			continue
@@ -66,7 +75,12 @@ func (s *Queue) Owed(ctx context.Context, yield func(*buffer.Handed) error) erro
 			for _, src := range owing {
 				s.unreadable(src.partition(e.Cluster), o, &e, file.f, err)
 			}
-			err = nil
+			s.mu.Lock()
+			stays := s.wanted(seg, o.seq, e.Set)
+			s.mu.Unlock()
+			if err = nil; stays {
+				err = fmt.Errorf("%w: chunk %d in %s", errUnread, o.seq, seg.path)
+			}
 		}
 		s.memory.Entries.Put(o.memory)
 		s.mu.Lock()
@@ -82,7 +96,7 @@ func (s *Queue) Owed(ctx context.Context, yield func(*buffer.Handed) error) erro
 // first entry in it that is; -1: none of those that are left, or the segment is not loaded. s.mu is held.
 func (s *Queue) owedFrom(from uint64) (*segmentState, int) {
 	for _, seg := range s.segs {
-		if seg.end() <= from || len(seg.sum) == 0 || seg.broken {
+		if seg.end() <= from || len(seg.sum) == 0 {
 			continue
 		}
 		for i := range seg.entries {

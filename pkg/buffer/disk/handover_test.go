@@ -356,3 +356,24 @@ func TestDamagedNoteOfAdoption(t *testing.T) {
 		t.Errorf("adopted up to %d, want 5", seq)
 	}
 }
+
+// What can't be read now ends a handover before anything behind it is handed over, which would pass for all below it.
+func TestHandoverOfWhatCannotBeRead(t *testing.T) {
+	for name, spoil := range map[string]func(*segmentState){
+		"a segment":    func(seg *segmentState) { seg.broken = true },
+		"a part of it": func(seg *segmentState) { seg.unread = true },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := mustOpen(t, testConfig(t.TempDir()), buffer.Options{})
+			put(t, s, message1{text: "a"})
+			s.mu.Lock()
+			spoil(s.segs[0])
+			s.mu.Unlock()
+			yielded := 0
+			err := s.Owed(t.Context(), func(*buffer.Handed) error { yielded++; return nil })
+			if !errors.Is(err, errUnread) || yielded != 0 {
+				t.Errorf("%d chunks, %v", yielded, err)
+			}
+		})
+	}
+}
