@@ -174,7 +174,12 @@ func table() []row {
 			"pkg/outputs/elasticsearch", with("pkg/outputs", "pkg/outputs/awsclient",
 				"pkg/outputs/elasticsearch/internal/*"), "an output with names of its own, which Amazon offers too",
 		},
-		{"pkg/outputs/elasticsearch/internal/*", []string{"pkg/event", "internal/safetext"}, "names know events only"},
+		{
+			"pkg/outputs/elasticsearch/internal/indexname",
+			[]string{"pkg/event", "internal/safetext"},
+			"names know events only",
+		},
+		{"pkg/outputs/elasticsearch/internal/*", with("pkg/outputs"), "what servers say follows what an output is"},
 		{"pkg/outputs/all", with("pkg/outputs", "pkg/outputs/*"), "the one place that knows every type of output"},
 		{"pkg/outputs/*", with("pkg/outputs"), "an output knows what an output is, not other outputs"},
 

@@ -12,7 +12,9 @@ import (
 	"github.com/seed-afc6a195/aggregator/internal/safetext"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs/elasticsearch/internal/bulkreply"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs/elasticsearch/internal/indexname"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs/elasticsearch/internal/pressure"
 )
 
 // Sources of a document's id.
@@ -43,9 +45,9 @@ type bulk struct {
 	lines  []line
 	packed bytes.Buffer // what is sent of text where it is compressed
 	zip    *gzip.Writer
-	scan   scanner
+	scan   bulkreply.Scanner
 	typed  bool // as in prefix
-	slow   *slowTargets
+	slow   *pressure.SlowTargets
 
 	targets []string       // that the events of this Send go to
 	number  map[string]int // in targets
@@ -187,7 +189,7 @@ func (b *bulk) targetOf(name []byte) int {
 		return at
 	}
 	text := string(name)
-	b.targets, b.aside = append(b.targets, text), append(b.aside, b.slow.has(text))
+	b.targets, b.aside = append(b.targets, text), append(b.aside, b.slow.Has(text))
 	b.number[text] = len(b.targets) - 1
 	return len(b.targets) - 1
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs/elasticsearch/elastictest"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs/elasticsearch/internal/pressure"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs/outputtest"
 )
 
@@ -75,12 +76,12 @@ func TestBody(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			b := newBulk(t, tc.config)
-			b.reset(1, 100, maxRequest, !tc.typed) // as of another server before
-			b.reset(1, 100, maxRequest, tc.typed)
+			b.reset(1, 100, pressure.MaxRequest, !tc.typed) // as of another server before
+			b.reset(1, 100, pressure.MaxRequest, tc.typed)
 			c := outputtest.Chunk(1, "a", "t", 1, 7, 3)
 			c.Parts[0].Chunk = event.PartKeyOfChunk("a", "t", "the agent's")
 			batch := outputtest.Batch(c)
-			if next, refused := b.fill(batch, 0, maxRequest, nil); next != 1 || len(refused) != 0 {
+			if next, refused := b.fill(batch, 0, pressure.MaxRequest, nil); next != 1 || len(refused) != 0 {
 				t.Fatal(next, refused)
 			}
 			if got := string(b.slice(0, 1)); got != tc.want+"\n"+doc {
@@ -97,8 +98,8 @@ func TestBody(t *testing.T) {
 func TestLongID(t *testing.T) {
 	for _, n := range []int{maxID, maxID + 1} {
 		b := newBulk(t, func(c *Config) { c.ID = strings.Repeat("x", n-1) + "{record.n}" })
-		b.reset(1, 100, maxRequest, false)
-		_, refused := b.fill(outputtest.Batch(outputtest.Chunk(1, "a", "t", 1, 7, 3)), 0, maxRequest, nil)
+		b.reset(1, 100, pressure.MaxRequest, false)
+		_, refused := b.fill(outputtest.Batch(outputtest.Chunk(1, "a", "t", 1, 7, 3)), 0, pressure.MaxRequest, nil)
 		if long := n > maxID; (len(refused) == 1) != long || (len(b.lines) == 0) != long || len(b.text) == 0 != long {
 			t.Errorf("%d bytes: %d events, refused %v", n, len(b.lines), refused)
 		}
@@ -111,7 +112,7 @@ func TestFill(t *testing.T) {
 	batch := outputtest.Batch(c, outputtest.Chunk(2, "b", "t", 10, 10, 100))
 	batch.Events = append([]event.Event{outputtest.Broken(c)}, batch.Events...)
 	batch.Events = append(batch.Events, outputtest.Broken(c))
-	b.reset(len(batch.Events), batch.Bytes, maxRequest, false)
+	b.reset(len(batch.Events), batch.Bytes, pressure.MaxRequest, false)
 	var refused []outputs.Failure
 	var text []byte
 	for next, requests := 0, 0; next < len(batch.Events); requests++ {
@@ -189,26 +190,10 @@ func TestNoAllocations(t *testing.T) {
 	b := newBulk(t, nil)
 	batch := outputtest.Batch(outputtest.Chunk(1, "a", "t", 1000, 0, 300))
 	if n := testing.AllocsPerRun(10, func() {
-		b.reset(len(batch.Events), batch.Bytes, maxRequest, false)
-		b.fill(batch, 0, maxRequest, nil)
+		b.reset(len(batch.Events), batch.Bytes, pressure.MaxRequest, false)
+		b.fill(batch, 0, pressure.MaxRequest, nil)
 	}); n > 20 {
 		t.Errorf("%v allocations to render 1000 events", n)
-	}
-	var text strings.Builder
-	text.WriteString(`{"errors":true,"items":[{"create":{"status":201}}`)
-	for range 999 {
-		text.WriteString(`,{"create":{"_index":"a","_id":"b","_shards":{"total":1,"failed":[]},"status":201}}`)
-	}
-	text.WriteString("]}")
-	r := strings.NewReader("")
-	if n := testing.AllocsPerRun(10, func() {
-		r.Reset(text.String())
-		p := reply{scan: &b.scan, usual: `{"create":{"_index":"`, rest: usualRest}
-		if err := p.parse(r, 1000); err != nil || p.items != 1000 {
-			t.Fatal(err, p.items)
-		}
-	}); n > 20 {
-		t.Errorf("%v allocations to read the reply to 1000 events", n)
 	}
 }
 
@@ -258,8 +243,8 @@ func BenchmarkRender(b *testing.B) {
 	body, batch := newBulk(b, nil), logs(20)
 	b.ReportAllocs()
 	for b.Loop() {
-		body.reset(len(batch.Events), batch.Bytes, maxRequest, false)
-		body.fill(batch, 0, maxRequest, nil)
+		body.reset(len(batch.Events), batch.Bytes, pressure.MaxRequest, false)
+		body.fill(batch, 0, pressure.MaxRequest, nil)
 	}
 	b.SetBytes(int64(len(body.text)))
 	perEvent(b, len(batch.Events))
@@ -267,7 +252,7 @@ func BenchmarkRender(b *testing.B) {
 
 func BenchmarkGzip(b *testing.B) {
 	body, batch := newBulk(b, nil), logs(20)
-	body.fill(batch, 0, maxRequest, nil)
+	body.fill(batch, 0, pressure.MaxRequest, nil)
 	b.SetBytes(int64(len(body.text)))
 	for b.Loop() {
 		if _, err := body.pack(body.text); err != nil {
@@ -276,22 +261,6 @@ func BenchmarkGzip(b *testing.B) {
 	}
 	b.ReportMetric(float64(len(body.text))/float64(body.packed.Len()), "ratio")
 	perEvent(b, len(batch.Events))
-}
-
-func BenchmarkReply(b *testing.B) {
-	const n = 10_000
-	text := `{"errors":false,"items":[{"create":{"status":201}}` + strings.Repeat(`,{"create":{"status":201}}`, n-1) +
-		"]}"
-	body, r := newBulk(b, nil), strings.NewReader("")
-	b.ReportAllocs()
-	for b.Loop() {
-		r.Reset(text)
-		p := reply{scan: &body.scan, usual: `{"create":{"status":201}}`}
-		if err := p.parse(r, n); err != nil {
-			b.Fatal(err)
-		}
-	}
-	perEvent(b, n)
 }
 
 func BenchmarkSend(b *testing.B) {

@@ -13,7 +13,9 @@ import (
 
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs/elasticsearch/internal/bulkreply"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs/elasticsearch/internal/indexname"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs/elasticsearch/internal/pressure"
 )
 
 const (
@@ -30,11 +32,11 @@ type Output struct {
 	cfg    Config
 	client *client
 	names  *indexname.Namer
-	limit  *limit
+	limit  *pressure.Limit
 	path   string // of requests, with their query
 	// usual is what an item of a reply begins with, up to its index.
 	usual string
-	slow  *slowTargets
+	slow  *pressure.SlowTargets
 	// aliases is nil where events go to indices and data streams by their own names.
 	aliases *aliases
 	// serverWait is how long a server may wait for what a request needs, such as a shard, before it answers for the
@@ -80,26 +82,23 @@ func New(cfg Config, opts Options) (*Output, error) {
 		return nil, err
 	}
 	o := &Output{
-		cfg: cfg, client: c, names: names, limit: newLimit(), now: opts.Now, itemRefusals: itemRefusals(),
-		requestRefusals: requestRefusals(),
+		cfg: cfg, client: c, names: names, limit: pressure.NewLimit(), now: opts.Now, itemRefusals: bulkreply.ItemRefusals(),
+		requestRefusals: bulkreply.RequestRefusals(),
 		format:          format{names: names, op: cmp.Or(cfg.OpType, opCreate), id: cmp.Or(cfg.ID, idAuto)},
 	}
 	if o.format.ids, o.format.tail, err = parseID(o.format.id); err != nil {
 		return nil, fmt.Errorf("id: %w", err)
 	}
-	o.slow = &slowTargets{max: cfg.Retry.Max, now: opts.Now, all: map[string]*slowTarget{}}
+	o.slow = pressure.NewSlowTargets(cfg.Retry.Max, opts.Now)
 	o.serverWait = serverWait(cfg.Timeout)
-	o.path, o.probePath = bulkPath(&cfg, o.serverWait), bulkPath(&cfg, probeWait)
-	o.usual = `{"` + o.format.op + `":{"_index":"`
+	o.path, o.probePath = bulkPath(&cfg, o.serverWait), bulkPath(&cfg, pressure.ProbeWait)
+	o.usual = bulkreply.UsualItem(o.format.op)
 	if cfg.Alias != "" {
 		o.aliases = newAliases(c)
 	}
 	o.bulks.New = func() any { return o.newBulk() }
 	return o, nil
 }
-
-// usualRest is what an item of a reply ends with after its index, where the event is stored.
-const usualRest = `","status":201}}`
 
 // maxServerWait is how long a server may wait at most: not much longer than it takes a busy one to make an index.
 const maxServerWait = 30 * time.Second
@@ -112,7 +111,7 @@ func serverWait(timeout time.Duration) time.Duration {
 
 // bulkPath returns path and query of bulk requests in which a server may wait as long as that.
 func bulkPath(cfg *Config, wait time.Duration) string {
-	query := url.Values{"filter_path": {filterPath}, "timeout": {fmt.Sprintf("%dms", wait.Milliseconds())}}
+	query := url.Values{"filter_path": {bulkreply.FilterPath}, "timeout": {fmt.Sprintf("%dms", wait.Milliseconds())}}
 	if cfg.Alias != "" {
 		query.Set("require_alias", "true")
 	}
@@ -150,7 +149,7 @@ func (o *Output) Close() error {
 // Report returns what the output knows of its servers.
 func (o *Output) Report() outputs.Report {
 	r := outputs.Report{
-		RequestLimit: o.limit.report(), PossibleDuplicates: o.duplicates.Load(),
+		RequestLimit: o.limit.Report(), PossibleDuplicates: o.duplicates.Load(),
 		FailureStore: o.failureStore.Load(), Redirected: o.names.Redirected(), AlreadyThere: o.alreadyThere.Load(),
 		AlreadyThereExample: o.example.Load(),
 	}
@@ -164,5 +163,5 @@ func (o *Output) Report() outputs.Report {
 // RetryNow has hosts that rest and targets that are slow tried at once.
 func (o *Output) RetryNow() {
 	o.client.tryNow()
-	o.slow.tryNow()
+	o.slow.TryNow()
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/seed-afc6a195/aggregator/internal/safetext"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs/elasticsearch/internal/bulkreply"
 )
 
 // outcome is what became of one request.
@@ -92,16 +93,16 @@ func (o *Output) request(
 	}
 	// What matters of it has been read.
 	defer func() { _ = resp.Body.Close() }()
-	r := reply{
-		scan: &b.scan, refusals: o.itemRefusals, usual: o.usual, rest: usualRest, first: first,
-		names: func(item int) string { return b.targets[b.lines[min(from+item, to-1)].target] },
+	r := bulkreply.Reply{
+		Scan: &b.scan, Refusals: o.itemRefusals, Usual: o.usual, First: first,
+		Names: func(item int) string { return b.targets[b.lines[min(from+item, to-1)].target] },
 	}
-	err = r.parse(resp.Body, to-from)
+	err = r.Parse(resp.Body, to-from)
 	out := o.judge(&r, err, resp, to-from)
 	out.host = host.address
 	out.waited = time.Since(began) >= may-may/10
 	if out.err == nil {
-		o.failureStore.Add(r.stored)
+		o.failureStore.Add(r.Stored)
 		return out
 	}
 	if out.hung = tooLate(ctx, limited); out.hung {
@@ -117,34 +118,34 @@ func (o *Output) request(
 }
 
 // judge says what became of a request of n events to which the reply resp was read as r, or err.
-func (o *Output) judge(r *reply, err error, resp *http.Response, n int) outcome {
+func (o *Output) judge(r *bulkreply.Reply, err error, resp *http.Response, n int) outcome {
 	status := strconv.Itoa(resp.StatusCode) + " " + http.StatusText(resp.StatusCode)
 	se := &outputs.SendError{Status: resp.StatusCode, RetryAfter: retryAfter(resp.Header.Get("Retry-After"), o.now)}
 	switch {
 	case err != nil:
-		se.Reason, se.Err = notBulk(err, status, mediaType(resp.Header), r.scan)
-	case resp.StatusCode < 300 && r.items == n:
-		return outcome{failed: r.failed, there: r.there}
+		se.Reason, se.Err = bulkreply.NotBulk(err, status, mediaType(resp.Header), r.Scan)
+	case resp.StatusCode < 300 && r.Items == n:
+		return outcome{failed: r.Failed, there: r.There}
 	case resp.StatusCode < 300:
 		se.Reason, se.Err = outputs.ReasonServer,
-			fmt.Errorf("answered %s with %d items for %d events, which proves nothing", status, r.items, n)
+			fmt.Errorf("answered %s with %d items for %d events, which proves nothing", status, r.Items, n)
 	default:
 		se.Err = fmt.Errorf("%s: %s", status,
-			cmp.Or(r.cause.String(), outputs.Words(strconv.Quote(string(r.scan.head)), "")))
+			cmp.Or(r.Cause.String(), outputs.Words(strconv.Quote(string(r.Scan.Head)), "")))
 	}
-	refusal := o.requestRefusals.Find(resp.StatusCode, r.cause.kind, r.cause.reason)
+	refusal := o.requestRefusals.Find(resp.StatusCode, r.Cause.Kind, r.Cause.Reason)
 	if resp.StatusCode >= 300 {
 		se.Reason = refusal.Reason
 	}
-	unread := o.cfg.Compression == compressionGzip && gzipUnread(resp.StatusCode, r.cause.reason)
+	unread := o.cfg.Compression == compressionGzip && gzipUnread(resp.StatusCode, r.Cause.Reason)
 	if unread {
 		se.Err = fmt.Errorf("%s: %w", adviseGzip, se.Err)
 	}
 	se.Remedy = refusal.Remedy
 	se.Suspect = refusal.Suspect && se.Reason != outputs.ReasonNetwork && se.RetryAfter == 0 && !unread
 	return outcome{
-		err: se, kind: r.cause.kind,
-		alone: resp.StatusCode == http.StatusTooManyRequests && tooLargeAlone(r.cause.reason),
+		err: se, kind: r.Cause.Kind,
+		alone: resp.StatusCode == http.StatusTooManyRequests && tooLargeAlone(r.Cause.Reason),
 	}
 }
 

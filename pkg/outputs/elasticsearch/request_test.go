@@ -371,7 +371,7 @@ func TestIndexes(t *testing.T) {
 		node.ServeHTTP(w, r)
 	}), func(c *Config) { c.Index = "second" })
 	s.SetFaults(elastictest.Faults{})
-	o.limit.tooLarge(300) // requests of one event
+	o.limit.TooLarge(300) // requests of one event
 	err := o.Send(t.Context(), b)
 	if got, want := reasons(t, err), map[string]int{"rejected": 1, "server": 8}; !maps.Equal(got, want) {
 		t.Errorf("got %v, want %v (%v)", got, want, err)

@@ -18,7 +18,7 @@ import (
 func (o *Output) Send(ctx context.Context, batch *outputs.Batch) error {
 	b := o.bulks.Get().(*bulk)
 	defer o.bulks.Put(b)
-	b.reset(len(batch.Events), batch.Bytes, o.limit.get(), o.client.server().typed)
+	b.reset(len(batch.Events), batch.Bytes, o.limit.Get(), o.client.server().typed)
 	s := send{Output: o, b: b, batch: batch}
 	s.all(ctx)
 	if len(b.held) > 0 && !s.posted {
@@ -31,7 +31,7 @@ func (o *Output) Send(ctx context.Context, batch *outputs.Batch) error {
 // all sends the events that are not held back.
 func (s *send) all(ctx context.Context) {
 	for next := 0; next < len(s.batch.Events) && s.stop == nil; {
-		next, s.failed = s.b.fill(s.batch, next, s.limit.get(), s.failed)
+		next, s.failed = s.b.fill(s.batch, next, s.limit.Get(), s.failed)
 		s.counted = max(s.counted, next)
 		if len(s.b.lines) > 0 {
 			s.posted = true
@@ -54,11 +54,11 @@ func (s *send) apartFromOthers(ctx context.Context) {
 // one sends the events of one slow target, if it may be tried.
 func (s *send) one(ctx context.Context, target int) {
 	name := s.b.targets[target]
-	most, ok := s.slow.begin(name)
+	most, ok := s.slow.Begin(name)
 	if !ok {
 		return
 	}
-	defer s.slow.end(name, most)
+	defer s.slow.End(name, most)
 	s.b.only, s.most = target, most
 	s.all(ctx)
 	s.b.held = slices.DeleteFunc(s.b.held, func(h heldEvent) bool { return h.target == target })
@@ -68,7 +68,7 @@ func (s *send) one(ctx context.Context, target int) {
 func (s *send) hold() {
 	for _, h := range s.b.held {
 		name := s.b.targets[h.target]
-		f, wait := s.slow.held(name)
+		f, wait := s.slow.Held(name)
 		f.Index, f.Target, f.Untried = h.event, name, true
 		s.failed, s.apart = append(s.failed, f), true
 		if s.holds == 0 || wait < s.holds {
@@ -110,7 +110,7 @@ func (s *send) post(ctx context.Context, from, to int) {
 		s.batch.Host = out.host
 	}
 	if out.err == nil {
-		s.limit.accepted(size)
+		s.limit.Accepted(size)
 		s.time(&out, from, to)
 		for _, f := range out.failed {
 			f.Index = s.b.lines[from+f.Index].event
@@ -132,9 +132,9 @@ func (s *send) post(ctx context.Context, from, to int) {
 	}
 	switch {
 	case out.err.Reason == outputs.ReasonTooLarge || out.alone:
-		s.limit.tooLarge(size)
+		s.limit.TooLarge(size)
 		if to-from > 1 {
-			s.split(ctx, from, to, min(size/2, s.limit.get()))
+			s.split(ctx, from, to, min(size/2, s.limit.Get()))
 			return
 		}
 		// 429: the operator may give the node more room.
@@ -145,7 +145,7 @@ func (s *send) post(ctx context.Context, from, to int) {
 		s.failed = append(s.failed, one)
 	default:
 		if out.err.Reason == outputs.ReasonThrottled {
-			s.limit.busy(size)
+			s.limit.Busy(size)
 		}
 		s.halt(from, out.err)
 	}
@@ -159,16 +159,16 @@ func (s *send) time(out *outcome, from, to int) {
 		target := s.b.lines[from+f.Index].target
 		if out.waited && f.Status >= http.StatusInternalServerError && !slow[target] {
 			slow[target], s.apart = true, true
-			s.slow.slow(f.Target, *f)
+			s.slow.Slow(f.Target, *f)
 		}
 	}
-	if s.slow.n.Load() == 0 {
+	if !s.slow.Some() {
 		return
 	}
 	for target, name := range s.b.targets {
 		sent := func(l line) bool { return l.target == target }
-		if s.slow.has(name) && !slow[target] && slices.ContainsFunc(s.b.lines[from:to], sent) {
-			s.slow.works(name)
+		if s.slow.Has(name) && !slow[target] && slices.ContainsFunc(s.b.lines[from:to], sent) {
+			s.slow.Works(name)
 		}
 	}
 }
@@ -178,9 +178,9 @@ func (s *send) hung(from, to int, err *outputs.SendError) {
 	s.apart = true
 	last := outputs.Failure{Reason: err.Reason, Detail: err.Err.Error()}
 	if names := s.b.targetsOf(from, to); len(names) > 1 {
-		s.slow.suspect(names, last)
+		s.slow.Suspect(names, last)
 	} else {
-		s.slow.slow(names[0], last)
+		s.slow.Slow(names[0], last)
 	}
 }
 

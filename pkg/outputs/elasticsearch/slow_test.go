@@ -6,7 +6,6 @@ import (
 	"io"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -171,37 +170,4 @@ func TestHungRequestIsSentByTarget(t *testing.T) {
 			t.Errorf("requests %s, want %s", got, want)
 		}
 	})
-}
-
-// What bounds how much is known of slow targets, and how many of them are tried at once.
-func TestSlowTargets(t *testing.T) {
-	now := time.Now()
-	s := &slowTargets{max: time.Minute, now: func() time.Time { return now }, all: map[string]*slowTarget{}}
-	for i := range 2 * maxSlow {
-		s.slow(strconv.Itoa(i), outputs.Failure{})
-	}
-	if n := s.n.Load(); n != maxSlow {
-		t.Errorf("%d targets are known", n)
-	}
-	now = now.Add(time.Minute)
-	most, ok := s.begin("1")
-	if !ok || most != probeWait {
-		t.Errorf("the first: %s, %t", most, ok)
-	}
-	if _, ok := s.begin("2"); ok {
-		t.Error("two are tried at once")
-	}
-	s.suspect([]string{"new"}, outputs.Failure{})
-	s.end("1", most)
-	s.works("1")
-	if s.has("1") || !s.has("2") {
-		t.Error("what works is still slow, or the other way round")
-	}
-	s.suspect([]string{"new"}, outputs.Failure{})
-	if most, ok := s.begin("new"); !ok || most != 0 {
-		t.Errorf("one that was only among others: %s, %t", most, ok)
-	}
-	if _, ok := s.begin("2"); !ok {
-		t.Error("another has to wait for it")
-	}
 }

@@ -1,4 +1,4 @@
-package elasticsearch
+package bulkreply
 
 import (
 	"bytes"
@@ -14,32 +14,34 @@ var errShape = errors.New("it is not the JSON of a bulk reply")
 // maxNesting bounds the arrays and objects around a value that is skipped.
 const maxNesting = 100
 
-// scanner reads JSON as it comes, in memory that does not grow with it. Its first error stays, and makes
+// Scanner reads JSON as it comes, in memory that does not grow with it. Its first error stays, and makes
 // all methods return zeros: io.ErrUnexpectedEOF where the text ends too early, errShape where it is not
 // what was asked for, or the reader's own.
-type scanner struct {
+type Scanner struct {
 	r        io.Reader
 	buf      []byte
 	pos, end int
-	read     int64 // bytes
-	head     []byte
-	err      error
-	key      []byte
+	// read is how many bytes were read.
+	read int64
+	// Head is what the text begins with, to be shown.
+	Head []byte
+	err  error
+	key  []byte
 }
 
 // headSize is how much of a text's beginning is kept to be shown.
 const headSize = 100
 
 // reset makes s read r.
-func (s *scanner) reset(r io.Reader) {
+func (s *Scanner) reset(r io.Reader) {
 	if s.buf == nil {
 		s.buf = make([]byte, 32<<10)
 	}
-	s.r, s.pos, s.end, s.read, s.head, s.err = r, 0, 0, 0, s.head[:0], nil
+	s.r, s.pos, s.end, s.read, s.Head, s.err = r, 0, 0, 0, s.Head[:0], nil
 }
 
 // more reads more of the text, behind what is in buf and not read yet. It returns false at the end.
-func (s *scanner) more() bool {
+func (s *Scanner) more() bool {
 	// A reader that returns nothing that often is broken.
 	for range 100 {
 		if s.err != nil {
@@ -47,8 +49,8 @@ func (s *scanner) more() bool {
 		}
 		n, err := s.r.Read(s.buf)
 		s.pos, s.end, s.read = 0, n, s.read+int64(n)
-		if missing := headSize - len(s.head); missing > 0 {
-			s.head = append(s.head, s.buf[:min(n, missing)]...)
+		if missing := headSize - len(s.Head); missing > 0 {
+			s.Head = append(s.Head, s.buf[:min(n, missing)]...)
 		}
 		switch {
 		case n > 0:
@@ -63,14 +65,14 @@ func (s *scanner) more() bool {
 	return false
 }
 
-func (s *scanner) fail(err error) {
+func (s *Scanner) fail(err error) {
 	if s.err == nil {
 		s.err = err
 	}
 }
 
 // peek returns the next byte that is no white space, without reading it.
-func (s *scanner) peek() byte {
+func (s *Scanner) peek() byte {
 	for s.err == nil {
 		for ; s.pos < s.end; s.pos++ {
 			switch c := s.buf[s.pos]; c {
@@ -85,7 +87,7 @@ func (s *scanner) peek() byte {
 }
 
 // next reads the next byte that is no white space.
-func (s *scanner) next() byte {
+func (s *Scanner) next() byte {
 	c := s.peek()
 	if s.err == nil {
 		s.pos++
@@ -94,7 +96,7 @@ func (s *scanner) next() byte {
 }
 
 // expect reads c.
-func (s *scanner) expect(c byte) bool {
+func (s *Scanner) expect(c byte) bool {
 	if got := s.next(); got != c {
 		s.fail(errShape)
 	}
@@ -102,7 +104,7 @@ func (s *scanner) expect(c byte) bool {
 }
 
 // finish checks that nothing follows, and reads to the end.
-func (s *scanner) finish() {
+func (s *Scanner) finish() {
 	if s.err != nil {
 		return
 	}
@@ -114,7 +116,7 @@ func (s *scanner) finish() {
 }
 
 // object reads an object. member is called for each key, and reads the value; key is overwritten then.
-func (s *scanner) object(member func(key []byte)) {
+func (s *Scanner) object(member func(key []byte)) {
 	if !s.expect('{') {
 		return
 	}
@@ -139,7 +141,7 @@ func (s *scanner) object(member func(key []byte)) {
 }
 
 // array reads an array. element is called for each element, and reads it.
-func (s *scanner) array(element func()) {
+func (s *Scanner) array(element func()) {
 	if !s.expect('[') {
 		return
 	}
@@ -160,7 +162,7 @@ func (s *scanner) array(element func()) {
 }
 
 // skip reads a value of any kind, inside of depth others.
-func (s *scanner) skip(depth int) {
+func (s *Scanner) skip(depth int) {
 	switch c := s.peek(); {
 	case s.err != nil:
 	case depth > maxNesting:
@@ -177,7 +179,7 @@ func (s *scanner) skip(depth int) {
 }
 
 // word reads a number, true, false or null.
-func (s *scanner) word() []byte {
+func (s *Scanner) word() []byte {
 	s.peek()
 	word := s.key[:0]
 	for s.err == nil {
@@ -203,7 +205,7 @@ func (s *scanner) word() []byte {
 }
 
 // number reads an integer. Any other value is skipped and is 0.
-func (s *scanner) number() int {
+func (s *Scanner) number() int {
 	if c := s.peek(); c == '{' || c == '[' || c == '"' {
 		s.skip(0)
 		return 0
@@ -216,7 +218,7 @@ func (s *scanner) number() int {
 }
 
 // text reads a string and appends it to dst, but no more than room bytes, about.
-func (s *scanner) text(dst []byte, room int) []byte {
+func (s *Scanner) text(dst []byte, room int) []byte {
 	if !s.expect('"') {
 		return dst
 	}
@@ -251,7 +253,7 @@ func (s *scanner) text(dst []byte, room int) []byte {
 }
 
 // byte reads a byte, white space or not.
-func (s *scanner) byte() byte {
+func (s *Scanner) byte() byte {
 	if s.pos == s.end && !s.more() {
 		return 0
 	}
@@ -261,7 +263,7 @@ func (s *scanner) byte() byte {
 }
 
 // escape reads what follows a backslash.
-func (s *scanner) escape() rune {
+func (s *Scanner) escape() rune {
 	switch c := s.byte(); c {
 	case '"', '\\', '/':
 		return rune(c)
@@ -276,7 +278,7 @@ func (s *scanner) escape() rune {
 	}
 }
 
-func (s *scanner) hex() rune {
+func (s *Scanner) hex() rune {
 	var digits [4]byte
 	for i := range digits {
 		digits[i] = s.byte()

@@ -1,12 +1,9 @@
-package elasticsearch
+package bulkreply
 
 import (
-	"slices"
 	"testing"
-	"time"
 
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
-	"github.com/seed-afc6a195/aggregator/pkg/outputs/elasticsearch/elastictest"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs/outputtest"
 )
 
@@ -19,7 +16,7 @@ func TestItemRefusals(t *testing.T) {
 		block   = "cluster_block_exception"
 		missing = "index_not_found_exception"
 	)
-	outputtest.HoldRefusals(t, itemRefusals(), []outputtest.Answer{
+	outputtest.HoldRefusals(t, ItemRefusals(), []outputtest.Answer{
 		{What: "conflict with an older version", Status: 409, Kind: "something_else"},
 		{What: "too long in coming", Status: 408},
 		{
@@ -168,11 +165,11 @@ func TestItemRefusals(t *testing.T) {
 		{What: "any failure", Status: 500, Kind: "node_closed_exception"},
 		{What: "any failure", Status: 0},
 		{What: "any failure", Status: 301},
-	}, "../../../docs/elasticsearch.md")
+	}, "../../../../../docs/elasticsearch.md")
 }
 
 func TestRequestRefusals(t *testing.T) {
-	outputtest.HoldRefusals(t, requestRefusals(), []outputtest.Answer{
+	outputtest.HoldRefusals(t, RequestRefusals(), []outputtest.Answer{
 		{What: "too large", Status: 413},
 		{
 			What: "cluster blocked", Status: 403, Kind: "cluster_block_exception",
@@ -195,12 +192,12 @@ func TestRequestRefusals(t *testing.T) {
 		{What: "any other answer", Status: 400, Kind: "illegal_argument_exception"},
 		{What: "any other answer", Status: 418},
 		{What: "any other answer", Status: 502},
-	}, "../../../docs/elasticsearch.md")
+	}, "../../../../../docs/elasticsearch.md")
 }
 
 // What is about the moment or the login never makes a request a suspect.
 func TestSuspectsAreNotOfTheMoment(t *testing.T) {
-	table := requestRefusals()
+	table := RequestRefusals()
 	for _, status := range []int{401, 407, 408, 413, 425, 429, 503, 504} {
 		if table.Find(status, "", "").Suspect {
 			t.Errorf("%d makes a request a suspect", status)
@@ -209,8 +206,8 @@ func TestSuspectsAreNotOfTheMoment(t *testing.T) {
 	if table.Find(403, "security_exception", "").Suspect {
 		t.Error("a missing privilege makes a request a suspect")
 	}
-	for i := range itemRefusals() {
-		if r := itemRefusals()[i]; r.Suspect || r.Partial && r.Reason != outputs.ReasonTarget ||
+	for i := range ItemRefusals() {
+		if r := ItemRefusals()[i]; r.Suspect || r.Partial && r.Reason != outputs.ReasonTarget ||
 			r.Unlisted && r.Reason != outputs.ReasonRejected {
 			t.Errorf("a line of items contradicts itself: %+v", r)
 		}
@@ -220,7 +217,7 @@ func TestSuspectsAreNotOfTheMoment(t *testing.T) {
 // What is delivered needs no line.
 func TestDelivered(t *testing.T) {
 	const yes, no = true, false
-	p := &reply{refusals: itemRefusals()}
+	p := &Reply{Refusals: ItemRefusals()}
 	for _, tc := range []struct {
 		create    bool
 		status    int
@@ -238,77 +235,8 @@ func TestDelivered(t *testing.T) {
 		{yes, 0, "", no},
 		{yes, 199, "", no},
 	} {
-		if got := p.refusal(tc.create, tc.status, &cause{kind: tc.kind}); (got == nil) != tc.delivered {
+		if got := p.refusal(tc.create, tc.status, &Cause{Kind: tc.kind}); (got == nil) != tc.delivered {
 			t.Errorf("create %t, %d %s: %+v", tc.create, tc.status, tc.kind, got)
 		}
-	}
-}
-
-// A refusal says to which target it is, of what kind, and what to do; the events of other targets are delivered.
-func TestTargetRefuses(t *testing.T) {
-	s := elastictest.New(elastictest.Options{})
-	o := newOutput(t, s.Handler(), nil)
-	s.SetFaults(elastictest.Faults{Indices: map[string]elastictest.ItemError{
-		"logs-a": {Status: 400, Type: "index_closed_exception", Reason: "closed"},
-		"logs-b": {
-			Status: 400, Type: "document_parsing_exception",
-			Reason: "[1:9] failed to parse: Limit of total fields [3] has been exceeded",
-		},
-		"logs-c": {Status: 400, Type: "brand new <type>", Reason: "nobody knows"},
-	}})
-	b := outputtest.Batch(outputtest.Chunk(1, "a", "t", 1, 0, 5), outputtest.Chunk(2, "b", "t", 1, 1, 5),
-		outputtest.Chunk(3, "c", "t", 1, 2, 5), outputtest.Chunk(4, "d", "t", 1, 3, 5))
-	se := outputs.AsSendError(o.Send(t.Context(), b))
-	if se.Suspect || se.Reason != outputs.ReasonTarget || b.Host == "" {
-		t.Errorf("host %q, %+v", b.Host, se)
-	}
-	want := []outputs.Failure{
-		{Index: 0, Reason: outputs.ReasonTarget, Status: 400, Target: "logs-a", Kind: "index_closed_exception"},
-		{
-			Index: 1, Reason: outputs.ReasonTarget, Status: 400, Target: "logs-b", Kind: "document_parsing_exception",
-			Partial: true,
-		},
-		{Index: 2, Reason: outputs.ReasonRejected, Status: 400, Target: "logs-c", Unlisted: true},
-	}
-	for i := range se.Failed {
-		if se.Failed[i].Detail == "" || se.Failed[i].Remedy == "" {
-			t.Errorf("nothing is said of %+v", se.Failed[i])
-		}
-		se.Failed[i].Detail, se.Failed[i].Remedy = "", ""
-	}
-	if !slices.Equal(se.Failed, want) {
-		t.Errorf("got %+v, want %+v", se.Failed, want)
-	}
-	if got := numbers(t, s); !slices.Equal(got, []int{3}) {
-		t.Errorf("the server has %v", got)
-	}
-}
-
-// A request that a gateway refuses for what it holds is marked, one that is refused for the moment or the login is not.
-func TestSuspect(t *testing.T) {
-	for _, tc := range []struct {
-		name    string
-		faults  elastictest.Faults
-		suspect bool
-	}{
-		{"a gateway's page", elastictest.Faults{Gateway: `"n":1,`}, true},
-		{"a login's page", elastictest.Faults{Page: 1}, true},
-		{"a login's page, with a wish", elastictest.Faults{Page: 1, RetryAfter: time.Second}, false},
-		{"busy", elastictest.Faults{TooMany: 1}, false},
-		{"unavailable", elastictest.Faults{Unavailable: 1}, false},
-		{"no login", elastictest.Faults{Authorization: "Bearer other"}, false},
-		{"reset", elastictest.Faults{ResetAfter: 1}, false},
-		{"half a reply", elastictest.Faults{Truncated: 1}, false},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			s := elastictest.New(elastictest.Options{})
-			o := newOutput(t, s.Handler(), nil)
-			s.SetFaults(tc.faults)
-			b := outputtest.Batch(outputtest.Chunk(1, "a", "t", 3, 0, 5))
-			se := outputs.AsSendError(o.Send(t.Context(), b))
-			if se.Suspect != tc.suspect || tc.suspect && (se.Host == "" || se.Host != b.Host || len(se.Failed) > 0) {
-				t.Errorf("suspect %t by host %q, batch's %q: %v", se.Suspect, se.Host, b.Host, se)
-			}
-		})
 	}
 }

@@ -1,9 +1,11 @@
-package elasticsearch
+package bulkreply
 
 import (
 	"regexp"
 	"strings"
 	"sync"
+
+	"github.com/seed-afc6a195/aggregator/internal/safetext"
 )
 
 // maxFact bounds what is shown of a field's name, in bytes.
@@ -43,7 +45,7 @@ func facts(reason string) string {
 			continue
 		}
 		if m := k.find.FindStringSubmatch(reason); m != nil {
-			return clip(m[1], maxFact)
+			return safetext.Line(safetext.Clip(m[1], maxFact), ' ')
 		}
 	}
 	return ""

@@ -1,4 +1,4 @@
-package elasticsearch
+package bulkreply
 
 import (
 	"strings"
@@ -41,7 +41,7 @@ func TestPublicCauses(t *testing.T) {
 		},
 		{"", "hunter2", ""},
 	} {
-		c := cause{kind: tc.kind, reason: tc.reason}
+		c := Cause{Kind: tc.kind, Reason: tc.reason}
 		if got := outputs.Public(c.String()); got != tc.want {
 			t.Errorf("%s: %q, want %q", tc.reason, got, tc.want)
 		}
@@ -49,7 +49,7 @@ func TestPublicCauses(t *testing.T) {
 			t.Errorf("the whole of it: %q, want %q", got, want)
 		}
 	}
-	outer := cause{kind: "a", reason: "hunter2", by: (&cause{kind: "b", reason: "hunter2 again"}).String()}
+	outer := Cause{Kind: "a", Reason: "hunter2", by: (&Cause{Kind: "b", Reason: "hunter2 again"}).String()}
 	if got := outputs.Public(outer.String()); got != "a (caused by b)" {
 		t.Errorf("with its cause: %q", got)
 	}

@@ -1,4 +1,4 @@
-package elasticsearch
+package bulkreply
 
 import (
 	"encoding/json"
@@ -13,9 +13,9 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 )
 
-func parseReply(text io.Reader, n int) (*reply, error) {
-	p := &reply{scan: new(scanner), refusals: itemRefusals(), usual: `{"create":{"_index":"`, rest: usualRest}
-	return p, p.parse(text, n)
+func parseReply(text io.Reader, n int) (*Reply, error) {
+	p := &Reply{Scan: new(Scanner), Refusals: ItemRefusals(), Usual: UsualItem("create")}
+	return p, p.Parse(text, n)
 }
 
 const mixed = `{"took":3,"errors":true,"items":[
@@ -42,7 +42,7 @@ func TestReply(t *testing.T) {
 		items      int
 		failed     []outputs.Failure
 		stored     uint64
-		cause      string
+		Cause      string
 	}{
 		{
 			name: "all well", text: `{"errors":false,"items":[{"create":{"status":201}},{"create":{"status":201}}]}`,
@@ -65,9 +65,9 @@ func TestReply(t *testing.T) {
 		{
 			name:  "a request's error",
 			text:  `{"error":{"root_cause":[{"type":"x"}],"type":"security_exception","reason":"no"},"status":401}`,
-			cause: "security_exception: no",
+			Cause: "security_exception: no",
 		},
-		{name: "a request's error as text", text: `{"error":"Forbidden","status":403}`, cause: "Forbidden"},
+		{name: "a request's error as text", text: `{"error":"Forbidden","status":403}`, Cause: "Forbidden"},
 		{name: "an error of no known shape", text: `{"error":[1,2,{"a":null}],"x":-1.5e9}`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -78,14 +78,14 @@ func TestReply(t *testing.T) {
 				if err != nil {
 					t.Fatalf("%s: %v", name, err)
 				}
-				for i := range p.failed {
-					f := &p.failed[i]
+				for i := range p.Failed {
+					f := &p.Failed[i]
 					f.Detail, f.Remedy = outputs.Whole(f.Detail), "" // TestItemRefusals looks at remedies
 				}
-				if p.items != tc.items || p.stored != tc.stored || outputs.Whole(p.cause.String()) != tc.cause ||
-					!slices.Equal(p.failed, tc.failed) {
-					t.Errorf("%s: %d items, %d in the failure store, cause %q, failed %+v", name, p.items, p.stored,
-						p.cause.String(), p.failed)
+				if p.Items != tc.items || p.Stored != tc.stored || outputs.Whole(p.Cause.String()) != tc.Cause ||
+					!slices.Equal(p.Failed, tc.failed) {
+					t.Errorf("%s: %d items, %d in the failure store, cause %q, failed %+v", name, p.Items, p.Stored,
+						p.Cause.String(), p.Failed)
 				}
 			}
 		})
@@ -150,11 +150,11 @@ func TestReplyIsBounded(t *testing.T) {
 	}
 	b.WriteString("]}")
 	p, err := parseReply(strings.NewReader(b.String()), n)
-	if err != nil || len(p.failed) != n {
-		t.Fatalf("%d failures, %v", len(p.failed), err)
+	if err != nil || len(p.Failed) != n {
+		t.Fatalf("%d failures, %v", len(p.Failed), err)
 	}
 	size := 0
-	for _, f := range p.failed {
+	for _, f := range p.Failed {
 		size += len(f.Detail)
 		if f.Detail == "" || len(outputs.Whole(f.Detail)) > maxReason+10 {
 			t.Fatalf("a detail of %d bytes", len(f.Detail))
@@ -174,7 +174,7 @@ func FuzzReply(f *testing.F) {
 		p, err := parseReply(strings.NewReader(text), 5)
 		slow, slowErr := parseReply(iotest.OneByteReader(strings.NewReader(text)), 5)
 		if (err == nil) != (slowErr == nil) ||
-			err == nil && (p.items != slow.items || !slices.Equal(p.failed, slow.failed)) {
+			err == nil && (p.Items != slow.Items || !slices.Equal(p.Failed, slow.Failed)) {
 			t.Fatalf("at once %v, byte by byte %v", err, slowErr)
 		}
 		if err != nil {
@@ -187,8 +187,8 @@ func FuzzReply(f *testing.F) {
 			strings.Contains(text, `\`) {
 			return
 		}
-		if strings.Count(text, `"items"`) == 1 && len(want) != p.items {
-			t.Errorf("%d items, want %d", p.items, len(want))
+		if strings.Count(text, `"items"`) == 1 && len(want) != p.Items {
+			t.Errorf("%d items, want %d", p.Items, len(want))
 		}
 	})
 }

@@ -1,10 +1,10 @@
-package elasticsearch
+package bulkreply
 
 import "github.com/seed-afc6a195/aggregator/pkg/outputs"
 
-// itemRefusals returns what follows from an item of a bulk reply that proves no delivery. docs/elasticsearch.md shows
+// ItemRefusals returns what follows from an item of a bulk reply that proves no delivery. docs/elasticsearch.md shows
 // it.
-func itemRefusals() outputs.Refusals {
+func ItemRefusals() outputs.Refusals {
 	const (
 		illegal     = "illegal_argument_exception"
 		parsing     = "document_parsing_exception"
@@ -172,9 +172,9 @@ func itemRefusals() outputs.Refusals {
 	}
 }
 
-// requestRefusals returns what follows from an answer to a whole bulk request that carried it out for no event.
+// RequestRefusals returns what follows from an answer to a whole bulk request that carried it out for no event.
 // docs/elasticsearch.md shows it.
-func requestRefusals() outputs.Refusals {
+func RequestRefusals() outputs.Refusals {
 	return outputs.Refusals{
 		{
 			What: "too large", Status: []int{413}, Reason: outputs.ReasonTooLarge,
