@@ -30,6 +30,8 @@ func required() map[string]string {
 		"github.com/fluent/fluent-logger-golang":                  "tests: a client that is not ours",
 		"github.com/klauspost/compress": "gzip, zstd and s2 at the speed that " +
 			"docs/performance.md promises",
+		"github.com/nats-io/nats-server/v2":        "tests: the servers of the queue on JetStream",
+		"github.com/nats-io/nats.go":               "tests: the queue on JetStream, which the program does not take yet",
 		"github.com/prometheus/client_golang":      "/metrics",
 		"github.com/rs/zerolog":                    "the program's log",
 		"github.com/santhosh-tekuri/jsonschema/v6": "tests: aggregator schema is valid and fits the documentation",

@@ -94,6 +94,16 @@ func table() []row {
 			"pkg/buffer/memory", with("pkg/buffer", "pkg/buffer/fair", "pkg/deadletter", "pkg/deadletter/memory"),
 			"an engine knows its contract",
 		},
+		{
+			"pkg/buffer/jetstream",
+			with("pkg/buffer", "pkg/buffer/chunk", "pkg/buffer/fair", "pkg/buffer/jetstream/internal/*", "pkg/deadletter",
+				"pkg/resend", "internal/format"),
+			"an engine knows its contract, its servers, its dead letters and what resends are",
+		},
+		{
+			"pkg/buffer/jetstream/internal/*", with("pkg/buffer", "pkg/deadletter", "internal/format"),
+			"a piece of an engine knows the contract",
+		},
 		{"pkg/buffer/fair", nil, "turns know nobody"},
 		{"pkg/buffer/chunk", with("internal/boltfile", "internal/format"), "a chunk knows its bytes only"},
 		{"pkg/deadletter", shared, "the contract knows shared values only"},

@@ -66,9 +66,22 @@ func (c *Config) OwnDir() string { return c.Path }
 
 // JetStreamConfig is a queue that NATS servers hold.
 type JetStreamConfig struct {
-	URL             string             `yaml:"url" required:"true" help:"nats://host:port, several with commas"`
-	Stream          string             `yaml:"stream" default:"AGGREGATOR" help:"the stream's name"`
+	URLs            []string           `yaml:"urls" required:"true" help:"nats://host:port; any of a cluster's servers"`
+	Stream          string             `yaml:"stream" default:"AGGREGATOR"`
 	Replicas        int                `yaml:"replicas" default:"3" min:"1" help:"servers that hold each chunk"`
-	CredentialsFile string             `yaml:"credentials_file" help:"NATS credentials"`
+	MaxSize         setting.Size       `yaml:"max_size" default:"0"`
+	CredentialsFile string             `yaml:"credentials_file" help:"NATS credentials, read at each login"`
+	Username        string             `yaml:"username"`
+	Password        setting.Secret     `yaml:"password"`
+	Token           setting.Secret     `yaml:"token"`
 	TLS             *setting.ClientTLS `yaml:"tls" help:"absent: plain TCP"`
+}
+
+// Help implements setting.Explained.
+func (JetStreamConfig) Help() map[string]string {
+	return map[string]string{
+		"stream":   "the stream's name, and the first word of all subjects",
+		"max_size": "bytes that may wait, as stored once; 0: buffer.max_size, and without one 16GiB",
+		"username": "with password; or token, or credentials_file",
+	}
 }
