@@ -3,7 +3,9 @@ package archtest
 import (
 	"encoding/json"
 	"maps"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -182,5 +184,25 @@ func TestPackages(t *testing.T) {
 	}
 	if n > most {
 		t.Errorf("%d packages of others are compiled, more than %d: which import brought them?", n, most)
+	}
+}
+
+// TestBinarySize holds the stripped binary's size, of which docs/decisions/0016-binary-size.md says what it is made of.
+func TestBinarySize(t *testing.T) {
+	const most = 42_500_000
+	path := filepath.Join(t.TempDir(), "aggregator")
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", path,
+		"./cmd/aggregator")
+	cmd.Dir = "../.."
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("build: %v\n%s", err, out)
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info.Size() > most {
+		t.Errorf("the stripped binary has %d bytes, more than %d: what brought them?", info.Size(), most)
 	}
 }

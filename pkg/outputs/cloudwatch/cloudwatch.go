@@ -41,7 +41,7 @@ type Output struct {
 	message  *event.Template // nil: the whole event
 	truncate bool
 	client   *awsclient.Client
-	api      *logs.Client
+	api      *calls
 	maker    *maker
 	now      func() time.Time
 	fields   map[string]map[string]string
@@ -72,9 +72,9 @@ func New(cfg Config, o Options) (*Output, error) {
 			return nil, fmt.Errorf("output %s: message: %w", o.Name, err)
 		}
 	}
-	out.api = logs.NewFromConfig(client.AWS, func(l *logs.Options) {
+	out.api = callsOf(logs.NewFromConfig(client.AWS, func(l *logs.Options) {
 		l.BaseEndpoint, l.HTTPClient = client.Endpoint(l.BaseEndpoint), proving{l.HTTPClient}
-	})
+	}))
 	out.maker = newMaker(&out.cfg, out.api, o.Log, o.Now)
 	out.works.New = func() any {
 		enc := event.NewEncoder(out.cfg.Fields)

@@ -83,7 +83,7 @@ func (o *Output) hasGroup(ctx context.Context, group string, known bool) (bool, 
 		// The group itself comes first: names are in ASCII order.
 		in.LogGroupNamePrefix = &group
 	}
-	out, err := o.api.DescribeLogGroups(ctx, in)
+	out, err := o.api.groups(ctx, in)
 	if err != nil {
 		return false, err
 	}

@@ -84,7 +84,7 @@ const maxNames = 10_000
 // for concurrent use.
 type maker struct {
 	cfg  *Config
-	api  *logs.Client
+	api  *calls
 	log  zerolog.Logger
 	now  func() time.Time
 	turn chan struct{} // holds a token while something is made
@@ -101,7 +101,7 @@ type maker struct {
 	blind    bool                 // the credentials may not look at groups
 }
 
-func newMaker(cfg *Config, api *logs.Client, log zerolog.Logger, now func() time.Time) *maker {
+func newMaker(cfg *Config, api *calls, log zerolog.Logger, now func() time.Time) *maker {
 	return &maker{
 		cfg: cfg, api: api, log: log, now: now, turn: make(chan struct{}, 1),
 		made: map[string]int{}, refused: map[name]struct{}{}, suspects: map[name]bool{}, search: map[name]int{},
@@ -250,7 +250,7 @@ func problem(verb string, err error) *cause {
 func (m *maker) createStream(ctx context.Context, cluster string, n name, r round) error {
 	ctx, cancel := context.WithTimeout(ctx, m.cfg.Timeout)
 	defer cancel()
-	_, err := m.api.CreateLogStream(ctx, &logs.CreateLogStreamInput{LogGroupName: &n.group, LogStreamName: &n.stream})
+	_, err := m.api.makeStream(ctx, &logs.CreateLogStreamInput{LogGroupName: &n.group, LogStreamName: &n.stream})
 	if err != nil {
 		return existing(err)
 	}
@@ -266,7 +266,7 @@ func (m *maker) createStream(ctx context.Context, cluster string, n name, r roun
 func (m *maker) createGroup(ctx context.Context, group string) error {
 	ctx, cancel := context.WithTimeout(ctx, m.cfg.Timeout)
 	defer cancel()
-	_, err := m.api.CreateLogGroup(ctx, &logs.CreateLogGroupInput{
+	_, err := m.api.makeGroup(ctx, &logs.CreateLogGroupInput{
 		LogGroupName: &group, LogGroupClass: types.LogGroupClass(m.cfg.LogGroupClass), Tags: m.cfg.LogGroupTags,
 	})
 	if err != nil {

@@ -37,7 +37,7 @@ func (m *maker) retain(ctx context.Context, group string) *cause {
 			return c
 		}
 	}
-	_, err := m.api.PutRetentionPolicy(ctx, &logs.PutRetentionPolicyInput{
+	_, err := m.api.setRetention(ctx, &logs.PutRetentionPolicyInput{
 		LogGroupName: &group, RetentionInDays: aws.Int32(int32(m.cfg.RetentionDays)),
 	})
 	if gone := new(types.ResourceNotFoundException); err != nil && !errors.As(err, &gone) {

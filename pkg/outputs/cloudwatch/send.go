@@ -289,7 +289,7 @@ func (s *sending) put(ctx context.Context, t *target, events []int32) *cause {
 	}
 	once, cancel := s.o.request(ctx)
 	defer cancel()
-	out, err := s.o.api.PutLogEvents(once, &logs.PutLogEventsInput{
+	out, err := s.o.api.putEvents(once, &logs.PutLogEventsInput{
 		LogGroupName: &t.group, LogStreamName: &t.stream, LogEvents: in,
 	})
 	if err != nil {

@@ -45,11 +45,11 @@ func BenchmarkSend(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			o.client = firehose.NewFromConfig(o.aws.AWS, func(
+			o.calls = callsOf(firehose.NewFromConfig(o.aws.AWS, func(
 				o *firehose.Options,
 			) {
 				o.HTTPClient = &taking{tc.records}
-			})
+			}))
 			batch := outputtest.Batch(outputtest.Chunk(1, "a", "kube.var.log.containers.x", tc.events, 0, 280))
 			b.SetBytes(int64(batch.Bytes))
 			b.ReportAllocs()

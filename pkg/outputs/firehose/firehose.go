@@ -29,8 +29,22 @@ type Options struct {
 // Output puts events into delivery streams. It satisfies outputs.Output, Connector and Reporter.
 type Output struct {
 	*awsclient.Streams
-	aws    *awsclient.Client
-	client *firehose.Client
+	aws   *awsclient.Client
+	calls calls
+}
+
+// calls are the operations that are used. A field with the SDK's client would keep all of its operations in the binary.
+type calls struct {
+	put func(
+		context.Context, *firehose.PutRecordBatchInput, ...func(*firehose.Options),
+	) (*firehose.PutRecordBatchOutput, error)
+	describe func(
+		context.Context, *firehose.DescribeDeliveryStreamInput, ...func(*firehose.Options),
+	) (*firehose.DescribeDeliveryStreamOutput, error)
+}
+
+func callsOf(c *firehose.Client) calls {
+	return calls{put: c.PutRecordBatch, describe: c.DescribeDeliveryStream}
 }
 
 // New returns an output. It makes no request.
@@ -46,11 +60,10 @@ func New(cfg Config, o Options) (*Output, error) {
 		return nil, err
 	}
 	out := &Output{
-		aws: c, client: firehose.NewFromConfig(c.AWS, func(
-			o *firehose.Options,
-		) {
+		aws: c,
+		calls: callsOf(firehose.NewFromConfig(c.AWS, func(o *firehose.Options) {
 			o.BaseEndpoint = c.Endpoint(o.BaseEndpoint)
-		}),
+		})),
 	}
 	out.Streams = awsclient.NewStreams(awsclient.StreamsOptions{
 		Stream: name, Aggregate: cfg.Aggregate, Gzip: cfg.Compression == compressionGzip, Limits: limits(),
@@ -64,7 +77,7 @@ func (o *Output) put(ctx context.Context, stream string, records []awsclient.Rec
 	for i := range records {
 		in[i].Data = records[i].Data
 	}
-	got, err := o.client.PutRecordBatch(ctx, &firehose.PutRecordBatchInput{DeliveryStreamName: &stream, Records: in})
+	got, err := o.calls.put(ctx, &firehose.PutRecordBatchInput{DeliveryStreamName: &stream, Records: in})
 	if err != nil {
 		return nil, err
 	}
@@ -81,7 +94,7 @@ func (o *Output) Connect(ctx context.Context, clusters []string) (found string, 
 	return o.Streams.Connect(ctx, clusters, "firehose:DescribeDeliveryStream", func(
 		ctx context.Context, stream string,
 	) (string, error) {
-		got, err := o.client.DescribeDeliveryStream(ctx, &firehose.DescribeDeliveryStreamInput{
+		got, err := o.calls.describe(ctx, &firehose.DescribeDeliveryStreamInput{
 			DeliveryStreamName: &stream,
 		})
 		switch {

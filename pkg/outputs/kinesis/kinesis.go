@@ -43,8 +43,22 @@ type Options struct {
 // Output puts events into data streams. It satisfies outputs.Output, Connector and Reporter.
 type Output struct {
 	*awsclient.Streams
-	aws    *awsclient.Client
-	client *kinesis.Client
+	aws   *awsclient.Client
+	calls calls
+}
+
+// calls are the operations that are used. A field with the SDK's client would keep all of its operations in the binary.
+type calls struct {
+	put func(
+		context.Context, *kinesis.PutRecordsInput, ...func(*kinesis.Options),
+	) (*kinesis.PutRecordsOutput, error)
+	describe func(
+		context.Context, *kinesis.DescribeStreamSummaryInput, ...func(*kinesis.Options),
+	) (*kinesis.DescribeStreamSummaryOutput, error)
+}
+
+func callsOf(c *kinesis.Client) calls {
+	return calls{put: c.PutRecords, describe: c.DescribeStreamSummary}
 }
 
 // New returns an output. It makes no request.
@@ -64,8 +78,10 @@ func New(cfg Config, o Options) (*Output, error) {
 		return nil, err
 	}
 	out := &Output{
-		aws:    c,
-		client: kinesis.NewFromConfig(c.AWS, func(o *kinesis.Options) { o.BaseEndpoint = c.Endpoint(o.BaseEndpoint) }),
+		aws: c,
+		calls: callsOf(kinesis.NewFromConfig(c.AWS, func(o *kinesis.Options) {
+			o.BaseEndpoint = c.Endpoint(o.BaseEndpoint)
+		})),
 	}
 	out.Streams = awsclient.NewStreams(awsclient.StreamsOptions{
 		Stream: name, Key: key, RandomKeys: cfg.PartitionKey == randomKeys, Aggregate: cfg.Aggregate,
@@ -80,7 +96,7 @@ func (o *Output) put(ctx context.Context, stream string, records []awsclient.Rec
 	for i := range records {
 		in[i].Data, in[i].PartitionKey = records[i].Data, &records[i].Key
 	}
-	got, err := o.client.PutRecords(ctx, &kinesis.PutRecordsInput{StreamName: &stream, Records: in})
+	got, err := o.calls.put(ctx, &kinesis.PutRecordsInput{StreamName: &stream, Records: in})
 	if err != nil {
 		return nil, err
 	}
@@ -97,7 +113,7 @@ func (o *Output) Connect(ctx context.Context, clusters []string) (found string, 
 	return o.Streams.Connect(ctx, clusters, "kinesis:DescribeStreamSummary", func(
 		ctx context.Context, stream string,
 	) (string, error) {
-		got, err := o.client.DescribeStreamSummary(ctx, &kinesis.DescribeStreamSummaryInput{StreamName: &stream})
+		got, err := o.calls.describe(ctx, &kinesis.DescribeStreamSummaryInput{StreamName: &stream})
 		switch {
 		case err != nil:
 			return "", err
