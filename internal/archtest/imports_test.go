@@ -140,7 +140,16 @@ func table() []row {
 		{"pkg/status/client", shared, "who asks knows what both sides say, not the server"},
 		{"pkg/delivery/suspicion", nil, "how hosts answer knows nobody"},
 		{
-			"pkg/delivery", with("pkg/outputs", "pkg/filter", "pkg/buffer", "pkg/delivery/suspicion"),
+			"pkg/delivery/stats", with("pkg/outputs", "pkg/delivery/internal/outcome"),
+			"what is counted is what became of events, and what outputs said",
+		},
+		{"pkg/delivery/internal/outcome", nil, "what may become of an event knows nobody"},
+		{"pkg/delivery/internal/pacing", with("pkg/outputs"), "how long to wait follows what an output said"},
+		{"pkg/delivery/internal/rests", with("pkg/buffer"), "what is stored again is what a queue takes"},
+		{
+			"pkg/delivery",
+			with("pkg/outputs", "pkg/filter", "pkg/buffer", "pkg/delivery/suspicion", "pkg/delivery/stats",
+				"pkg/delivery/internal/*"),
 			"the delivery loop knows what outputs and steps are, and what a queue promises",
 		},
 		{"pkg/status/tail", with("pkg/status/client"), "a live view knows events, and its own words"},
@@ -218,7 +227,8 @@ func table() []row {
 			"pkg/app",
 			with("internal/cgroup", "pkg/*", "pkg/buffer/disk", "pkg/status/client", "pkg/status/tail",
 				"pkg/outputs/all",
-				"pkg/outputs/awsclient", "pkg/app/routing", "pkg/app/deadletters", "internal/idlememory"),
+				"pkg/outputs/awsclient", "pkg/app/routing", "pkg/app/deadletters", "pkg/delivery/stats",
+				"internal/idlememory"),
 			"the program joins all parts, and knows no output or step by name",
 		},
 		{

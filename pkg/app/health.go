@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/seed-afc6a195/aggregator/internal/heartbeat"
-	"github.com/seed-afc6a195/aggregator/pkg/delivery"
+	"github.com/seed-afc6a195/aggregator/pkg/delivery/stats"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 	"github.com/seed-afc6a195/aggregator/pkg/status"
 )
@@ -32,7 +32,7 @@ func (a *App) beats() []heartbeat.Beat {
 }
 
 // writeBeat is the beat of an output's writes to a disk: of the one that has been under way longest.
-func writeBeat(output, path string, st delivery.Stats) heartbeat.Beat {
+func writeBeat(output, path string, st stats.Stats) heartbeat.Beat {
 	b := heartbeat.Beat{Loop: "output " + output + ": write"}
 	if !st.Oldest.IsZero() {
 		b.State = heartbeat.State{

@@ -14,6 +14,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/memory"
 	"github.com/seed-afc6a195/aggregator/pkg/delivery"
+	"github.com/seed-afc6a195/aggregator/pkg/delivery/stats"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs/outputtest"
 )
@@ -67,7 +68,7 @@ func testHeldCluster(t *testing.T) {
 		t.Fatal(err)
 	}
 	out := &refusing{}
-	run := func(until func(s delivery.Stats) bool) {
+	run := func(until func(s stats.Stats) bool) {
 		t.Helper()
 		l := delivery.New(delivery.Options{
 			Name: "es", Source: queue.Source("es"), Output: out, DeadLetters: deadLetterSink{queue.DeadLetters()},
@@ -98,14 +99,14 @@ func testHeldCluster(t *testing.T) {
 		}
 		return all
 	}
-	run(func(s delivery.Stats) bool {
+	run(func(s stats.Stats) bool {
 		return len(out.Got()) == chunks*events && slices.Equal(s.Held, []string{"a"})
 	})
 	if n := pending(); n < chunks*events {
 		t.Errorf("%d events are pending, want all of the refused ones: %d", n, chunks*events)
 	}
 	out.takes.Store(true)
-	run(func(delivery.Stats) bool { return pending() == 0 })
+	run(func(stats.Stats) bool { return pending() == 0 })
 	got := out.Got()
 	for n := range 2 * chunks * events {
 		if got[n] == 0 || got[n] > 1 && n < chunks*events {

@@ -11,6 +11,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/cluster"
 	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
 	"github.com/seed-afc6a195/aggregator/pkg/delivery"
+	"github.com/seed-afc6a195/aggregator/pkg/delivery/stats"
 	"github.com/seed-afc6a195/aggregator/pkg/forward"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 	"github.com/seed-afc6a195/aggregator/pkg/status"
@@ -196,7 +197,7 @@ func (a *App) outputStates(waits []buffer.Wait) []status.Output {
 	}
 	for _, name := range slices.Sorted(maps.Keys(byOutput)) {
 		was, known := retired[name]
-		var st delivery.Stats
+		var st stats.Stats
 		if known {
 			st = was.loop.Stats()
 		}
@@ -217,7 +218,7 @@ func (a *App) outputStates(waits []buffer.Wait) []status.Output {
 
 // outputOf returns what a loop has done, and what waits for it.
 func outputOf(
-	name string, common *outputs.Common, st delivery.Stats, waits []buffer.Wait, now time.Time,
+	name string, common *outputs.Common, st stats.Stats, waits []buffer.Wait, now time.Time,
 ) status.Output {
 	s := status.Output{
 		Name: name, Type: common.Type, HeldClusters: st.Held, Retries: st.Retried,
@@ -276,7 +277,7 @@ func pending(s *status.Output) (events uint64) {
 	return events
 }
 
-func outputState(s *status.Output, st delivery.Stats) status.State {
+func outputState(s *status.Output, st stats.Stats) status.State {
 	switch {
 	case st.Paused:
 		return status.StatePaused
@@ -292,7 +293,7 @@ func outputState(s *status.Output, st delivery.Stats) status.State {
 
 // outputClusters returns the account of each cluster, with what waits aside, and the lag in seconds, without that.
 func outputClusters(
-	waits []buffer.Wait, done []delivery.ClusterStats, now time.Time,
+	waits []buffer.Wait, done []stats.Cluster, now time.Time,
 ) (all []status.OutputCluster, lag float64) {
 	clusters := map[string]*status.OutputCluster{}
 	get := func(name string) *status.OutputCluster {

@@ -11,6 +11,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
 	"github.com/seed-afc6a195/aggregator/pkg/delivery"
+	"github.com/seed-afc6a195/aggregator/pkg/delivery/stats"
 	"github.com/seed-afc6a195/aggregator/pkg/forward"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 	"github.com/seed-afc6a195/aggregator/pkg/status"
@@ -93,17 +94,17 @@ func TestListenerState(t *testing.T) {
 func TestOutputState(t *testing.T) {
 	for _, tc := range []struct {
 		name    string
-		st      delivery.Stats
+		st      stats.Stats
 		pending uint64
 		want    status.State
 	}{
-		{"nothing waits", delivery.Stats{}, 0, status.StateIdle},
-		{"something waits", delivery.Stats{}, 1, status.StateRunning},
-		{"it fails", delivery.Stats{Failing: string(outputs.ReasonNetwork)}, 1, status.StateRetrying},
-		{"its login is refused", delivery.Stats{Failing: string(outputs.ReasonAuth)}, 1, status.StateRefused},
+		{"nothing waits", stats.Stats{}, 0, status.StateIdle},
+		{"something waits", stats.Stats{}, 1, status.StateRunning},
+		{"it fails", stats.Stats{Failing: string(outputs.ReasonNetwork)}, 1, status.StateRetrying},
+		{"its login is refused", stats.Stats{Failing: string(outputs.ReasonAuth)}, 1, status.StateRefused},
 		{
 			"it is paused, whatever else",
-			delivery.Stats{Paused: true, Failing: string(outputs.ReasonAuth)},
+			stats.Stats{Paused: true, Failing: string(outputs.ReasonAuth)},
 			0,
 			status.StatePaused,
 		},
@@ -125,7 +126,7 @@ func TestOutputClusters(t *testing.T) {
 			Dropped: buffer.Count{Events: 2}, Lost: buffer.Count{Events: 1},
 		},
 	}
-	done := []delivery.ClusterStats{
+	done := []stats.Cluster{
 		{Cluster: "a", Delivered: 9, Dropped: map[string]uint64{"filter": 1}},
 		{Cluster: "b", Delivered: 3, Dead: map[string]uint64{"rejected": 1}},
 	}
@@ -201,8 +202,8 @@ func TestDeadLetterCounts(t *testing.T) {
 
 // TestLoopStates says what each loop is at, and for how long; a write to a disk that is under way is a loop of its own.
 func TestLoopStates(t *testing.T) {
-	write := writeBeat("archive", "/data", delivery.Stats{Oldest: noon.Add(-12 * time.Second)})
-	got := loopStates([]heartbeat.Beat{{Loop: "committer"}, write, writeBeat("idle", "/data", delivery.Stats{})}, noon)
+	write := writeBeat("archive", "/data", stats.Stats{Oldest: noon.Add(-12 * time.Second)})
+	got := loopStates([]heartbeat.Beat{{Loop: "committer"}, write, writeBeat("idle", "/data", stats.Stats{})}, noon)
 	if len(got) != 3 || got[0].Name != "committer" || got[0].Doing != "resting" || got[0].Seconds != 0 {
 		t.Fatalf("%+v", got)
 	}

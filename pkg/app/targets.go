@@ -12,6 +12,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/config"
 	"github.com/seed-afc6a195/aggregator/pkg/delivery"
+	"github.com/seed-afc6a195/aggregator/pkg/delivery/stats"
 	"github.com/seed-afc6a195/aggregator/pkg/status"
 	"github.com/seed-afc6a195/aggregator/pkg/trace"
 )
@@ -52,7 +53,7 @@ func (a asideOf) Targets() (targets []string) {
 }
 
 // targets returns where events went.
-func targets(stats []delivery.TargetStats) (all []status.Target) {
+func targets(stats []stats.Target) (all []status.Target) {
 	for _, t := range stats {
 		all = append(all, status.Target{
 			Target: t.Target, Delivered: t.Delivered, Bytes: t.Bytes, Refused: t.Refused,
@@ -65,11 +66,11 @@ func targets(stats []delivery.TargetStats) (all []status.Target) {
 // waitingTargets returns what waits aside, the targets with the most events first, and how many more there are. waiting
 // is what the loop knows of them.
 func waitingTargets(
-	waits []buffer.Wait, waiting []delivery.WaitingTarget, now time.Time,
+	waits []buffer.Wait, waiting []stats.WaitingTarget, now time.Time,
 ) (all []status.WaitingTarget, more int) {
 	byName := map[string]*status.WaitingTarget{}
 	of := func(target string) *status.WaitingTarget {
-		shown := delivery.ShownTarget(target)
+		shown := stats.ShownTarget(target)
 		if byName[shown] == nil {
 			byName[shown] = &status.WaitingTarget{Target: shown, Clusters: []string{}}
 		}
@@ -106,7 +107,7 @@ func waitingTargets(
 	return all, 0
 }
 
-func remedyOf(w *delivery.WaitingTarget) string {
+func remedyOf(w *stats.WaitingTarget) string {
 	switch {
 	case w.Full:
 		return cmp.Or(w.Remedy, "set the target right, or move or purge what waits") +
@@ -123,8 +124,8 @@ func (s *outputSet) controlTarget(
 	ctx context.Context, cfg *config.Config, name, what, target, to string,
 ) (done string, err error) {
 	aside := asideOf{queue: s.queue, output: name}
-	shown, all := delivery.ShownTarget(target), aside.Targets()
-	i := slices.IndexFunc(all, func(t string) bool { return t == target || delivery.ShownTarget(t) == target })
+	shown, all := stats.ShownTarget(target), aside.Targets()
+	i := slices.IndexFunc(all, func(t string) bool { return t == target || stats.ShownTarget(t) == target })
 	if i < 0 {
 		return "", fmt.Errorf(
 			"no events of output %s wait for a target %q: aggregator output targets lists those that do", name, shown,

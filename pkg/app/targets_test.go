@@ -14,6 +14,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/memory"
 	"github.com/seed-afc6a195/aggregator/pkg/config"
 	"github.com/seed-afc6a195/aggregator/pkg/delivery"
+	"github.com/seed-afc6a195/aggregator/pkg/delivery/stats"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 )
 
@@ -109,7 +110,7 @@ func TestWaitingTargets(t *testing.T) {
 	}
 	setAside(t, q, "es", "a", "b\x1b[31m", "b\x1b[31m")
 	since := time.Now().Add(-time.Hour)
-	known := []delivery.WaitingTarget{
+	known := []stats.WaitingTarget{
 		{Target: "a", Since: since, Status: 403, Kind: "cluster_block_exception", Remedy: "lift it"},
 		{Target: "c", Full: true},
 	}

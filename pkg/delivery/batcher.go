@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/seed-afc6a195/aggregator/internal/heartbeat"
+	"github.com/seed-afc6a195/aggregator/pkg/delivery/internal/pacing"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 )
@@ -55,7 +56,7 @@ func (c *pauseClock) pause(wait func()) {
 // batcher cuts events into batches and hands these on, full or after batch.max_wait. One goroutine uses it.
 type batcher struct {
 	set     *outputs.Common
-	control *control
+	control *pacing.Control
 	clock   *pauseClock
 	free    chan *batch // these and those that are in use are all that there are
 	ready   chan<- *batch
@@ -141,13 +142,13 @@ func (b *batcher) begin() bool {
 	b.clock.pause(func() {
 		select {
 		case b.b = <-b.free:
-		case <-b.control.force.Done():
+		case <-b.control.Force.Done():
 		}
 	})
 	if b.b == nil {
 		return false
 	}
-	b.due, b.stopDue = context.WithTimeout(b.control.drain, b.set.Batch.MaxWait)
+	b.due, b.stopDue = context.WithTimeout(b.control.Drain, b.set.Batch.MaxWait)
 	return true
 }
 

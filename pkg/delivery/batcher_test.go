@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed-afc6a195/aggregator/pkg/delivery/internal/pacing"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 )
@@ -26,8 +27,8 @@ func testBatcher(t *testing.T, batches int) (*batcher, chan *batch) {
 	t.Helper()
 	force, cancel := context.WithCancel(t.Context())
 	t.Cleanup(cancel)
-	c := newControl(time.Second)
-	c.drain, c.force = force, force
+	c := pacing.NewControl(time.Second)
+	c.Drain, c.Force = force, force
 	set := outputs.Common{Batch: outputs.BatchConfig{MaxEvents: 2, MaxBytes: 1 << 20, MaxWait: time.Minute}}
 	ready := make(chan *batch, batches)
 	b := &batcher{set: &set, control: c, clock: new(pauseClock), free: make(chan *batch, batches), ready: ready}
@@ -81,7 +82,7 @@ func TestBatcherEnds(t *testing.T) {
 	b, ready := testBatcher(t, 1)
 	ref := (&sourceLog{}).ref("c", 3)
 	force, cancel := context.WithCancel(t.Context())
-	b.control.force = force
+	b.control.Force = force
 	for range 2 {
 		b.put(ref, &event.Event{Chunk: ref.chunk})
 	}

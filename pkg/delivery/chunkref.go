@@ -4,6 +4,8 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/seed-afc6a195/aggregator/pkg/delivery/internal/outcome"
+	"github.com/seed-afc6a195/aggregator/pkg/delivery/internal/rests"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 )
 
@@ -14,7 +16,7 @@ type partSettler interface {
 
 // counter is told what became of the events of a chunk that is done.
 type counter interface {
-	settled(cluster string, c *counts)
+	Settled(cluster string, c *outcome.Counts)
 }
 
 // chunkRef counts the references to a chunk that the loop has. They are the feeder's own, while it walks the chunk, one
@@ -43,9 +45,9 @@ type chunkRef struct {
 	shed     bool // the source has the memory of the entries back
 	returned bool // an event of it was
 	dropped  int  // events that the rules dropped while the chunk was walked
-	counts   counts
+	counts   outcome.Counts
 	// rests is what waits aside; nil: nothing does.
-	rests   *rests
+	rests   *rests.Rests
 	after   []func(bool)      // to be called once the rests are stored, or are not
 	origins map[int][]*origin // of events that are not in the entries as they were stored, by position
 }
@@ -67,7 +69,7 @@ func (o *origin) keep() {
 }
 
 // settle gives up the reference of a kept event, of which out became.
-func (o *origin) settle(out outcome) { o.ref.settle(out, 1, 1, 0) }
+func (o *origin) settle(out outcome.Outcome) { o.ref.settle(out, 1, 1, 0) }
 
 // acquire adds n references, kept of which do not need the entries.
 func (r *chunkRef) acquire(n, kept int) {
@@ -79,28 +81,28 @@ func (r *chunkRef) acquire(n, kept int) {
 
 // settle gives up n references, kept of which do not need the entries, to as many events, of which out became. size is
 // the events' bytes.
-func (r *chunkRef) settle(out outcome, n, kept, size int) {
+func (r *chunkRef) settle(out outcome.Outcome, n, kept, size int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.counts.count(out, n, size)
-	r.returned = r.returned || out.kind == kindReturned
+	r.counts.Count(out, n, size)
+	r.returned = r.returned || out.IsReturned()
 	r.drop(n, kept)
 }
 
 // passed notes what the rules dropped of the chunk's events while it was walked.
-func (r *chunkRef) passed(c *counts, dropped int) {
+func (r *chunkRef) passed(c *outcome.Counts, dropped int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.counts.add(c)
+	r.counts.Add(c)
 	r.dropped += dropped
 }
 
 // walked gives up the feeder's own reference. Of the chunk's events n were not found; they became out.
-func (r *chunkRef) walked(out outcome, n int) {
+func (r *chunkRef) walked(out outcome.Outcome, n int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.counts.count(out, n, 0)
-	r.returned = r.returned || out.kind == kindReturned
+	r.counts.Count(out, n, 0)
+	r.returned = r.returned || out.IsReturned()
 	r.drop(1, 0)
 }
 
@@ -122,7 +124,7 @@ func (r *chunkRef) drop(n, kept int) {
 	case r.returned:
 		r.giveBack()
 	default:
-		r.counter.settled(r.chunk.Cluster, &r.counts)
+		r.counter.Settled(r.chunk.Cluster, &r.counts)
 		r.source.Done(r.chunk)
 	}
 }
@@ -145,7 +147,7 @@ func (r *chunkRef) tell(stored bool) {
 func (r *chunkRef) settledInPart(cluster string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.counter.settled(cluster, &r.counts)
+	r.counter.Settled(cluster, &r.counts)
 	r.tell(true)
 }
 
@@ -157,10 +159,10 @@ func (r *chunkRef) abandon() {
 }
 
 // count counts n events of which out became, whose references are given up already.
-func (r *chunkRef) count(out outcome, n int) {
+func (r *chunkRef) count(out outcome.Outcome, n int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.counts.count(out, n, 0)
+	r.counts.Count(out, n, 0)
 }
 
 // setAside has ev, of which part makes the id, wait for the target. then is called once that is stored, or is not.
@@ -168,9 +170,9 @@ func (r *chunkRef) setAside(target string, ev *event.Event, part event.Part, the
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.rests == nil {
-		r.rests = new(rests)
+		r.rests = new(rests.Rests)
 	}
-	r.rests.add(target, ev, part)
+	r.rests.Add(target, ev, part)
 	if then != nil {
 		r.after = append(r.after, then)
 	}
@@ -201,7 +203,7 @@ func (r *chunkRef) branch(n, kept int, freed func()) *chunkRef {
 func (r *chunkRef) join(b *chunkRef) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.counts.add(&b.counts)
+	r.counts.Add(&b.counts)
 	r.returned = r.returned || b.returned
 	r.drop(b.size, b.size)
 }
@@ -217,7 +219,7 @@ func (r *chunkRef) untouched(n int) bool {
 // begun reports whether an event of the chunk was delivered or became a dead letter.
 func (r *chunkRef) begun() bool {
 	r.mu.Lock()
-	begun := r.counts.delivered > 0 || len(r.counts.dead) > 0 || r.rests != nil
+	begun := r.counts.Delivered > 0 || len(r.counts.Dead) > 0 || r.rests != nil
 	r.mu.Unlock()
 	return begun || r.trunk != nil && r.trunk.begun()
 }

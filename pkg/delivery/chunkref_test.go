@@ -8,13 +8,14 @@ import (
 	"testing"
 
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
+	"github.com/seed-afc6a195/aggregator/pkg/delivery/internal/outcome"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 )
 
 // sourceLog is a source that notes what it is told of chunks, and the counter of those that are done.
 type sourceLog struct {
 	said   []string
-	counts counts
+	counts outcome.Counts
 }
 
 func (s *sourceLog) say(what string, c *event.Chunk) { s.said = append(s.said, what+" "+c.Cluster) }
@@ -36,9 +37,9 @@ func (s *sourceLog) SettleParts(_ context.Context, list []buffer.Settlement) err
 	return nil
 }
 
-func (s *sourceLog) settled(cluster string, c *counts) {
+func (s *sourceLog) Settled(cluster string, c *outcome.Counts) {
 	s.said = append(s.said, "counted "+cluster)
-	s.counts.add(c)
+	s.counts.Add(c)
 }
 
 // ref returns a reference to a chunk of the cluster, with the feeder's own.
@@ -51,48 +52,48 @@ func TestChunkRef(t *testing.T) {
 		name string
 		do   func(r *chunkRef)
 		want []string
-		sum  counts
+		sum  outcome.Counts
 	}{
 		{"all delivered", func(r *chunkRef) {
-			r.settle(delivered(), 3, 0, 30)
-		}, []string{"counted a", "done a"}, counts{delivered: 3, bytes: 30}},
+			r.settle(outcome.Delivered(), 3, 0, 30)
+		}, []string{"counted a", "done a"}, outcome.Counts{Delivered: 3, Bytes: 30}},
 		{"each in its way", func(r *chunkRef) {
-			r.settle(dropped("grep"), 1, 0, 10)
-			r.settle(dead("rejected"), 1, 0, 10)
-			r.settle(delivered(), 1, 0, 10)
-		}, []string{"counted a", "done a"}, counts{
-			delivered: 1, bytes: 10, dropped: map[string]uint64{"grep": 1}, dead: map[string]uint64{"rejected": 1},
+			r.settle(outcome.Dropped("grep"), 1, 0, 10)
+			r.settle(outcome.Dead("rejected"), 1, 0, 10)
+			r.settle(outcome.Delivered(), 1, 0, 10)
+		}, []string{"counted a", "done a"}, outcome.Counts{
+			Delivered: 1, Bytes: 10, Dropped: map[string]uint64{"grep": 1}, Dead: map[string]uint64{"rejected": 1},
 		}},
 		{"one returned", func(r *chunkRef) {
-			r.settle(delivered(), 2, 0, 20)
-			r.settle(returned(), 1, 0, 10)
-		}, []string{"returned a"}, counts{}},
+			r.settle(outcome.Delivered(), 2, 0, 20)
+			r.settle(outcome.Returned(), 1, 0, 10)
+		}, []string{"returned a"}, outcome.Counts{}},
 		{"a branch", func(r *chunkRef) {
 			b := r.branch(2, 0, func() { r.source.Hold("freed") })
-			r.settle(delivered(), 1, 0, 10)
-			b.settle(delivered(), 1, 0, 10)
-			b.settle(dead("max_age"), 1, 0, 10)
-		}, []string{"shed a", "hold freed", "counted a", "done a"}, counts{
-			delivered: 2, bytes: 20, dead: map[string]uint64{"max_age": 1},
+			r.settle(outcome.Delivered(), 1, 0, 10)
+			b.settle(outcome.Delivered(), 1, 0, 10)
+			b.settle(outcome.Dead("max_age"), 1, 0, 10)
+		}, []string{"shed a", "hold freed", "counted a", "done a"}, outcome.Counts{
+			Delivered: 2, Bytes: 20, Dead: map[string]uint64{"max_age": 1},
 		}},
 		{"a branch of which one is returned", func(r *chunkRef) {
 			b := r.branch(3, 0, func() {})
-			b.settle(delivered(), 2, 0, 20)
-			b.settle(returned(), 1, 0, 10)
-		}, []string{"shed a", "returned a"}, counts{}},
+			b.settle(outcome.Delivered(), 2, 0, 20)
+			b.settle(outcome.Returned(), 1, 0, 10)
+		}, []string{"shed a", "returned a"}, outcome.Counts{}},
 		{"one that the rules keep", func(r *chunkRef) {
 			r.acquire(1, 1)
-			r.settle(delivered(), 3, 0, 30)
-			r.settle(dropped("joined"), 1, 1, 0)
-		}, []string{"shed a", "counted a", "done a"}, counts{
-			delivered: 3, bytes: 30, dropped: map[string]uint64{"joined": 1},
+			r.settle(outcome.Delivered(), 3, 0, 30)
+			r.settle(outcome.Dropped("joined"), 1, 1, 0)
+		}, []string{"shed a", "counted a", "done a"}, outcome.Counts{
+			Delivered: 3, Bytes: 30, Dropped: map[string]uint64{"joined": 1},
 		}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			s := &sourceLog{}
 			r := s.ref("a", 3)
 			r.acquire(3, 0)
-			r.walked(delivered(), 0)
+			r.walked(outcome.Delivered(), 0)
 			if len(s.said) > 0 {
 				t.Fatalf("before its events are settled: %v", s.said)
 			}
@@ -107,8 +108,8 @@ func TestChunkRef(t *testing.T) {
 func TestChunkRefOfDamagedChunk(t *testing.T) {
 	s := &sourceLog{}
 	r := s.ref("a", 5)
-	r.walked(dead(ReasonDamaged), 5)
-	want := counts{dead: map[string]uint64{ReasonDamaged: 5}}
+	r.walked(outcome.Dead(ReasonDamaged), 5)
+	want := outcome.Counts{Dead: map[string]uint64{ReasonDamaged: 5}}
 	if !reflect.DeepEqual(s.counts, want) || len(s.said) != 2 {
 		t.Errorf("%v, %+v", s.said, s.counts)
 	}
@@ -118,14 +119,14 @@ func TestUntouchedAndBegun(t *testing.T) {
 	s := &sourceLog{}
 	r := s.ref("a", 3)
 	r.acquire(2, 0)
-	var c counts
-	c.count(dropped("grep"), 1, 0)
+	var c outcome.Counts
+	c.Count(outcome.Dropped("grep"), 1, 0)
 	r.passed(&c, 1)
-	r.walked(delivered(), 0)
+	r.walked(outcome.Delivered(), 0)
 	if !r.untouched(2) || r.untouched(1) || r.begun() {
 		t.Error("two of three events, one of which was dropped, are all that there is")
 	}
-	r.settle(delivered(), 1, 0, 1)
+	r.settle(outcome.Delivered(), 1, 0, 1)
 	if r.untouched(1) || !r.begun() || !r.branch(1, 0, func() {}).begun() {
 		t.Error("one was delivered")
 	}
@@ -158,19 +159,19 @@ func TestChunkRefAtRandom(t *testing.T) {
 		feeder, again := random.IntN(events+1), random.IntN(3) == 0
 		for i, h := range hands {
 			if i == feeder {
-				r.walked(delivered(), 0)
+				r.walked(outcome.Delivered(), 0)
 			}
-			out := []outcome{delivered(), dropped("x"), dead("y")}[random.IntN(3)]
+			out := []outcome.Outcome{outcome.Delivered(), outcome.Dropped("x"), outcome.Dead("y")}[random.IntN(3)]
 			if again && i == events/2 {
-				out = returned()
+				out = outcome.Returned()
 			}
 			h.settle(out, 1, 0, 1)
 		}
 		if feeder == events {
-			r.walked(delivered(), 0)
+			r.walked(outcome.Delivered(), 0)
 		}
 		last := s.said[len(s.said)-1]
-		sum := s.counts.delivered + s.counts.dropped["x"] + s.counts.dead["y"]
+		sum := s.counts.Delivered + s.counts.Dropped["x"] + s.counts.Dead["y"]
 		if again && (last != "returned a" || sum != 0) || !again && (last != "done a" || sum != events) {
 			t.Fatalf("seed %d: %v, %s", seed, s.said, fmt.Sprint(s.counts))
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/seed-afc6a195/aggregator/pkg/delivery/internal/pacing"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 )
@@ -88,12 +89,12 @@ func allFailed(se *outputs.SendError, events int) []outputs.Failure {
 const busyShare = 10
 
 // sendResultOf returns what the limiter is told of a send that did not deliver all of the events.
-func sendResultOf(se *outputs.SendError, events int) sendResult {
+func sendResultOf(se *outputs.SendError, events int) pacing.SendResult {
 	if len(se.Failed) == 0 {
 		if se.Reason == outputs.ReasonThrottled {
-			return throttled
+			return pacing.Throttled
 		}
-		return unknown
+		return pacing.Unknown
 	}
 	n := 0
 	for i := range se.Failed {
@@ -103,11 +104,11 @@ func sendResultOf(se *outputs.SendError, events int) sendResult {
 	}
 	switch {
 	case n*busyShare >= events:
-		return throttled
+		return pacing.Throttled
 	case n == 0 && len(se.Failed) < events:
-		return taken
+		return pacing.Taken
 	}
-	return unknown
+	return pacing.Unknown
 }
 
 // dominantReason returns the reason that decides how long to wait for what failed: a refused login before all

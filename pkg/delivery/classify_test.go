@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed-afc6a195/aggregator/pkg/delivery/internal/pacing"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 )
@@ -21,15 +22,15 @@ func TestSendResultOf(t *testing.T) {
 	for _, tc := range []struct {
 		name string
 		se   outputs.SendError
-		want sendResult
+		want pacing.SendResult
 	}{
-		{"the request was throttled", outputs.SendError{Reason: outputs.ReasonThrottled}, throttled},
-		{"the request failed", outputs.SendError{Reason: outputs.ReasonServer}, unknown},
-		{"all events were throttled", outputs.SendError{Failed: failed(100, outputs.ReasonThrottled)}, throttled},
-		{"a tenth was", outputs.SendError{Failed: failed(10, outputs.ReasonThrottled)}, throttled},
-		{"a few were", outputs.SendError{Failed: failed(9, outputs.ReasonThrottled)}, unknown},
-		{"a few were refused", outputs.SendError{Failed: failed(9, outputs.ReasonRejected)}, taken},
-		{"all were refused", outputs.SendError{Failed: failed(100, outputs.ReasonRejected)}, unknown},
+		{"the request was throttled", outputs.SendError{Reason: outputs.ReasonThrottled}, pacing.Throttled},
+		{"the request failed", outputs.SendError{Reason: outputs.ReasonServer}, pacing.Unknown},
+		{"all events were throttled", outputs.SendError{Failed: failed(100, outputs.ReasonThrottled)}, pacing.Throttled},
+		{"a tenth was", outputs.SendError{Failed: failed(10, outputs.ReasonThrottled)}, pacing.Throttled},
+		{"a few were", outputs.SendError{Failed: failed(9, outputs.ReasonThrottled)}, pacing.Unknown},
+		{"a few were refused", outputs.SendError{Failed: failed(9, outputs.ReasonRejected)}, pacing.Taken},
+		{"all were refused", outputs.SendError{Failed: failed(100, outputs.ReasonRejected)}, pacing.Unknown},
 	} {
 		if got := sendResultOf(&tc.se, 100); got != tc.want {
 			t.Errorf("%s: %v, want %v", tc.name, got, tc.want)

@@ -2,6 +2,9 @@ package delivery
 
 import (
 	"github.com/seed-afc6a195/aggregator/internal/failpoint"
+	"github.com/seed-afc6a195/aggregator/pkg/delivery/internal/outcome"
+	"github.com/seed-afc6a195/aggregator/pkg/delivery/internal/pacing"
+	"github.com/seed-afc6a195/aggregator/pkg/delivery/stats"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 )
 
@@ -9,8 +12,8 @@ import (
 type deadLetterSink struct {
 	letters DeadLetters
 	set     *outputs.Common
-	control *control
-	rec     *recorder
+	control *pacing.Control
+	rec     *stats.Recorder
 }
 
 // refuse settles events that will never be delivered: on disk as dead letters, or dropped where
@@ -20,7 +23,7 @@ func (d *deadLetterSink) refuse(letters []DeadLetter, refs []*chunkRef) bool {
 		return true
 	}
 	drop := d.set.OnReject == outputs.OnRejectDrop
-	d.rec.refused(letters, drop)
+	d.tell(letters, drop)
 	runs := make([]run, len(letters))
 	c := cursor{refs: refs}
 	for i := range letters {
@@ -34,14 +37,23 @@ func (d *deadLetterSink) refuse(letters []DeadLetter, refs []*chunkRef) bool {
 	for i := range letters {
 		switch reason := letters[i].Reason; {
 		case drop && outputs.Reason(reason).Final():
-			runs[i].settle(dropped(reason))
+			runs[i].settle(outcome.Dropped(reason))
 		case added:
-			runs[i].settle(dead(reason))
+			runs[i].settle(outcome.Dead(reason))
 		default:
-			runs[i].settle(returned())
+			runs[i].settle(outcome.Returned())
 		}
 	}
 	return added
+}
+
+// tell has the log say that the letters' events will never be delivered. dropped says that they are not kept.
+func (d *deadLetterSink) tell(letters []DeadLetter, dropped bool) {
+	first := &letters[0]
+	d.rec.Refused(stats.RefusedEvents{
+		N: len(letters), Reason: first.Reason, Detail: first.Detail, Status: first.Status,
+		Cluster: first.Chunk.Cluster, Tag: first.Chunk.Tag, Dropped: dropped,
+	})
 }
 
 // keptLetters returns the letters that on_reject: drop does not drop: it is about what a destination
@@ -73,8 +85,8 @@ func keptLetters(letters []DeadLetter, runs []run, drop bool) (keep []DeadLetter
 // addFiltered stores letters of the rules. It does so at once, or by a call of slowly, which is to call its argument.
 // It returns false when the loop must end before.
 func (d *deadLetterSink) addFiltered(letters []DeadLetter, slowly func(add func())) (added bool) {
-	d.rec.refused(letters, false)
-	if d.letters.Add(d.control.force, letters) == nil {
+	d.tell(letters, false)
+	if d.letters.Add(d.control.Force, letters) == nil {
 		return true
 	}
 	slowly(func() { added = d.add(letters) })
@@ -87,20 +99,20 @@ func (d *deadLetterSink) add(letters []DeadLetter) bool {
 	for i := range letters {
 		letters[i].Detail = outputs.Whole(letters[i].Detail)
 	}
-	d.rec.tries(1)
-	defer d.rec.tries(-1)
+	d.rec.Tries(1)
+	defer d.rec.Tries(-1)
 	for n := 1; ; n++ {
-		err := d.letters.Add(d.control.force, letters)
+		err := d.letters.Add(d.control.Force, letters)
 		if err == nil {
 			return true
 		}
-		if d.control.force.Err() != nil {
+		if d.control.Force.Err() != nil {
 			return false
 		}
-		pause := backoff(d.set.Retry, n, outputs.ReasonServer, 0)
-		d.rec.stuck("store dead letters", reasonAddDead, err, pause)
-		ok := d.control.rest(pause, d.control.retryWait)
-		d.rec.waited()
+		pause := pacing.Backoff(d.set.Retry, n, outputs.ReasonServer, 0)
+		d.rec.Stuck("store dead letters", stats.ReasonAddDead, err, pause)
+		ok := d.control.Rest(pause, d.control.RetryWait)
+		d.rec.Waited()
 		if !ok {
 			return false
 		}

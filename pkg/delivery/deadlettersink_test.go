@@ -10,6 +10,9 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/seed-afc6a195/aggregator/pkg/delivery/internal/outcome"
+	"github.com/seed-afc6a195/aggregator/pkg/delivery/internal/pacing"
+	"github.com/seed-afc6a195/aggregator/pkg/delivery/stats"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 )
@@ -36,35 +39,35 @@ func TestDeadLetterSink(t *testing.T) {
 		fails    int
 		end      bool
 		kept     int
-		want     counts
+		want     outcome.Counts
 		said     string
 	}{
-		{"kept", "", []string{"rejected", ReasonMaxAge}, 0, false, 2, counts{
-			dead: map[string]uint64{"rejected": 1, ReasonMaxAge: 1},
+		{"kept", "", []string{"rejected", ReasonMaxAge}, 0, false, 2, outcome.Counts{
+			Dead: map[string]uint64{"rejected": 1, ReasonMaxAge: 1},
 		}, "done a"},
-		{"kept once the disk works", "", []string{"rejected", "rejected"}, 3, false, 2, counts{
-			dead: map[string]uint64{"rejected": 2},
+		{"kept once the disk works", "", []string{"rejected", "rejected"}, 3, false, 2, outcome.Counts{
+			Dead: map[string]uint64{"rejected": 2},
 		}, "done a"},
-		{"on_reject drops only what was refused", "drop", []string{"rejected", ReasonMaxAge}, 0, false, 1, counts{
-			dropped: map[string]uint64{"rejected": 1}, dead: map[string]uint64{ReasonMaxAge: 1},
+		{"on_reject drops only what was refused", "drop", []string{"rejected", ReasonMaxAge}, 0, false, 1, outcome.Counts{
+			Dropped: map[string]uint64{"rejected": 1}, Dead: map[string]uint64{ReasonMaxAge: 1},
 		}, "done a"},
-		{"given back at the end", "", []string{"rejected", "rejected"}, 1000, true, 0, counts{}, "returned a"},
+		{"given back at the end", "", []string{"rejected", "rejected"}, 1000, true, 0, outcome.Counts{}, "returned a"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				source, box := &sourceLog{}, &letterBox{fails: tc.fails}
 				ref := source.ref("a", 2)
 				ref.acquire(2, 0)
-				ref.walked(delivered(), 0)
+				ref.walked(outcome.Delivered(), 0)
 				set := outputs.Common{OnReject: tc.onReject}.Or(outputs.Defaults())
-				c := newControl(time.Hour)
+				c := pacing.NewControl(time.Hour)
 				force, cancel := context.WithCancel(t.Context())
 				defer cancel()
-				c.force = force
+				c.Force = force
 				if tc.end {
 					time.AfterFunc(time.Minute, cancel)
 				}
-				d := &deadLetterSink{letters: box, set: &set, control: c, rec: newRecorder("es", zerolog.Nop())}
+				d := &deadLetterSink{letters: box, set: &set, control: c, rec: stats.NewRecorder("es", zerolog.Nop())}
 				var letters []DeadLetter
 				for i, reason := range tc.reasons {
 					ev := &event.Event{Chunk: ref.chunk, Pos: i}

@@ -5,6 +5,9 @@ import (
 	"errors"
 	"time"
 
+	"github.com/seed-afc6a195/aggregator/pkg/delivery/internal/outcome"
+	"github.com/seed-afc6a195/aggregator/pkg/delivery/internal/pacing"
+	"github.com/seed-afc6a195/aggregator/pkg/delivery/stats"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 )
 
@@ -20,12 +23,12 @@ type feeder struct {
 	name    string // of the output
 	source  Source
 	whole   bool // see outputs.WholeChunker
-	control *control
+	control *pacing.Control
 	clock   *pauseClock
 	stage   *filterStage // nil: there are no rules
 	batcher *batcher
 	dead    *deadLetterSink
-	rec     *recorder
+	rec     *stats.Recorder
 	aside   partSettler
 	chunks  uint64 // taken so far
 }
@@ -42,7 +45,7 @@ func (f *feeder) run() {
 		switch {
 		case err == nil:
 			f.chunk(c)
-		case f.control.drain.Err() != nil:
+		case f.control.Drain.Err() != nil:
 			if f.stage != nil {
 				f.stage.release(true)
 			}
@@ -55,9 +58,9 @@ func (f *feeder) run() {
 		case errors.Is(err, context.DeadlineExceeded):
 			// Almost overdue.
 		default:
-			f.rec.sourceFailed(err, refill)
+			f.rec.SourceFailed(err, refill)
 			f.clock.beat.Rest()
-			wait(f.control.drain, refill)
+			pacing.Wait(f.control.Drain, refill)
 		}
 	}
 }
@@ -78,11 +81,11 @@ func (f *feeder) overdue() bool {
 // next waits for a chunk, while a batch waits only until that is due, and while the rules hold events
 // back only until these are.
 func (f *feeder) next() (*event.Chunk, error) {
-	ctx := f.control.drain
+	ctx := f.control.Drain
 	if f.batcher.b != nil {
 		ctx = f.batcher.due
 	} else {
-		f.clock.pause(func() { f.control.unpaused(ctx) })
+		f.clock.pause(func() { f.control.Unpaused(ctx) })
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -129,11 +132,11 @@ func (f *feeder) chunk(c *event.Chunk) {
 	f.batcher.share()
 	switch {
 	case !ok:
-		ref.walked(returned(), 0)
+		ref.walked(outcome.Returned(), 0)
 	case seen < c.Events:
 		f.damaged(ref, seen, it.Err())
 	default:
-		ref.walked(delivered(), 0)
+		ref.walked(outcome.Delivered(), 0)
 	}
 }
 
@@ -157,7 +160,7 @@ func (f *feeder) damaged(ref *chunkRef, seen int, err error) {
 		detail = err.Error()
 	}
 	n := c.Events - seen
-	f.rec.log.Error().Str("cluster", c.Cluster).Str("tag", c.Tag).Uint64("chunk", c.Seq).Int("events", n).
+	f.rec.Log.Error().Str("cluster", c.Cluster).Str("tag", c.Tag).Uint64("chunk", c.Seq).Int("events", n).
 		Str("error", detail).Msg("a stored chunk is damaged: what can't be read goes to the dead letters")
 	// What can be read does not wait for the dead letters.
 	f.batcher.flush()
@@ -167,10 +170,10 @@ func (f *feeder) damaged(ref *chunkRef, seen int, err error) {
 	added := false
 	f.clock.pause(func() { added = f.dead.add([]DeadLetter{letter}) })
 	if !added {
-		ref.walked(returned(), 0)
+		ref.walked(outcome.Returned(), 0)
 		return
 	}
-	ref.walked(dead(ReasonDamaged), n)
+	ref.walked(outcome.Dead(ReasonDamaged), n)
 }
 
 // after returns the entries of c behind the first n events.

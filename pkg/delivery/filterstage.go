@@ -3,6 +3,7 @@ package delivery
 import (
 	"time"
 
+	"github.com/seed-afc6a195/aggregator/pkg/delivery/internal/outcome"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/filter"
 )
@@ -36,11 +37,11 @@ type filterStage struct {
 
 	ref         *chunkRef // the chunk that is walked
 	ev          filter.Event
-	cur         *origin   // of the event that the rules are given
-	flushed     time.Time // when Flush was called last
-	heldBack    int       // cost of what the rules hold back
-	dropped     counts    // of ref
-	count       int       // of dropped
+	cur         *origin        // of the event that the rules are given
+	flushed     time.Time      // when Flush was called last
+	heldBack    int            // cost of what the rules hold back
+	dropped     outcome.Counts // of ref
+	count       int            // of dropped
 	letters     []DeadLetter
 	deadOrigins []*origin // of letters
 	ended       bool      // the loop must end: nothing comes into a batch any more
@@ -96,7 +97,7 @@ func (f *filterStage) walk(ref *chunkRef, it *event.Iterator) (seen int, ok bool
 	f.addLetters()
 	ref.passed(&f.dropped, f.count)
 	f.ref, f.count = nil, 0
-	clear(f.dropped.dropped)
+	clear(f.dropped.Dropped)
 	return seen, !f.ended
 }
 
@@ -144,7 +145,7 @@ func (f *filterStage) emitLate(e *filter.Event) {
 	stored.Joined = joined(origins)
 	if !f.put(e, &stored, first.ref) {
 		for _, o := range first.ref.takeOrigins(first.ev.Pos) {
-			o.settle(returned())
+			o.settle(outcome.Returned())
 		}
 	}
 }
@@ -198,12 +199,12 @@ func (f *filterStage) Dropped(mark any, reason string) {
 	o := mark.(*origin) //nolint:forcetypeassert // it is walk's
 	if !o.kept {
 		o.over = true
-		f.dropped.count(dropped(reason), 1, 0)
+		f.dropped.Count(outcome.Dropped(reason), 1, 0)
 		f.count++
 		return
 	}
 	f.finish(o)
-	o.settle(dropped(reason))
+	o.settle(outcome.Dropped(reason))
 }
 
 // Dead implements filter.Sink. The letters have the events as they were stored, so that those that
@@ -236,9 +237,9 @@ func (f *filterStage) addLetters() {
 	})
 	for i, o := range f.deadOrigins {
 		if added {
-			o.settle(dead(f.letters[i].Reason))
+			o.settle(outcome.Dead(f.letters[i].Reason))
 		} else {
-			o.settle(returned())
+			o.settle(outcome.Returned())
 		}
 	}
 	f.ended = f.ended || !added

@@ -10,6 +10,8 @@ import (
 
 	"github.com/seed-afc6a195/aggregator/internal/heartbeat"
 	"github.com/seed-afc6a195/aggregator/pkg/config/setting"
+	"github.com/seed-afc6a195/aggregator/pkg/delivery/internal/pacing"
+	"github.com/seed-afc6a195/aggregator/pkg/delivery/stats"
 	"github.com/seed-afc6a195/aggregator/pkg/delivery/suspicion"
 	"github.com/seed-afc6a195/aggregator/pkg/filter"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
@@ -53,12 +55,12 @@ type Options struct {
 // so that what the queue counts as pending and what Stats counts always add up.
 type Loop struct {
 	set     outputs.Common
-	control *control
-	rec     *recorder
+	control *pacing.Control
+	rec     *stats.Recorder
 	pool    *retryPool
 	targets *waitingTargets
 	prober  *prober
-	limiter *concurrencyLimiter
+	limiter *pacing.ConcurrencyLimiter
 	sender  *sender
 	feeder  *feeder
 	force   context.Context // Options.Force
@@ -78,18 +80,18 @@ func New(o Options) *Loop {
 		o.Force = context.Background()
 	}
 	l := &Loop{
-		set: set, control: newControl(o.Grace), force: o.Force, rec: newRecorder(o.Name, o.Log),
-		pool: newRetryPool(o.Source, &set), limiter: newConcurrencyLimiter(set.Workers),
+		set: set, control: pacing.NewControl(o.Grace), force: o.Force, rec: stats.NewRecorder(o.Name, o.Log),
+		pool: newRetryPool(o.Source, &set), limiter: pacing.NewConcurrencyLimiter(set.Workers),
 	}
 	if o.Previous != nil {
-		l.rec.goOn(o.Previous.rec)
+		l.rec.GoOn(o.Previous.rec)
 	}
 	share, _ := set.CatchUp.Share() // it was checked with the settings; else the oldest come first
 	o.Source.SetFreshShare(share)
 	sink := &deadLetterSink{letters: o.DeadLetters, set: &l.set, control: l.control, rec: l.rec}
 	l.sender = &sender{
 		name: o.Name, output: o.Output, set: &l.set, control: l.control, limiter: l.limiter,
-		pace: &pacer{rate: int64(set.RateLimit)}, pool: l.pool, dead: sink, rec: l.rec, spawn: l.parts.Go,
+		pace: &pacing.Pacer{Rate: int64(set.RateLimit)}, pool: l.pool, dead: sink, rec: l.rec, spawn: l.parts.Go,
 		tap: o.Tap, hosts: suspicion.NewHosts(), targets: suspicion.NewTargets(), seed: maphash.MakeSeed(),
 	}
 	l.targets = newWaitingTargets(o.Name, o.Aside, &l.set)
@@ -128,7 +130,7 @@ func (l *Loop) Run(ctx context.Context) error {
 	force, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	defer context.AfterFunc(l.force, cancel)()
-	l.control.drain, l.control.force = ctx, force
+	l.control.Drain, l.control.Force = ctx, force
 	ready := make(chan *batch)
 	l.feeder.batcher.ready = ready
 	l.parts.Go(func() {
@@ -150,7 +152,7 @@ func (l *Loop) Run(ctx context.Context) error {
 	ended := make(chan struct{})
 	go func() { l.parts.Wait(); close(ended) }()
 	<-ctx.Done()
-	timer := time.NewTimer(l.control.grace)
+	timer := time.NewTimer(l.control.Grace)
 	defer timer.Stop()
 	select {
 	case <-ended:
@@ -163,15 +165,15 @@ func (l *Loop) Run(ctx context.Context) error {
 
 // Beat returns what the goroutine is at that fills batches.
 func (l *Loop) Beat() heartbeat.Beat {
-	return heartbeat.Beat{Loop: "output " + l.rec.name, State: l.feeder.clock.beat.State()}
+	return heartbeat.Beat{Loop: "output " + l.rec.Name, State: l.feeder.clock.beat.State()}
 }
 
 // Pause stops sending after the requests in flight, until Resume. Batches that wait stay in hand.
-func (l *Loop) Pause() { l.control.pause() }
+func (l *Loop) Pause() { l.control.Pause() }
 
 // Resume ends a Pause, and every wait as RetryNow does.
 func (l *Loop) Resume() {
-	l.control.resume()
+	l.control.Resume()
 	l.RetryNow()
 }
 
@@ -181,9 +183,9 @@ func (l *Loop) RetryNow() {
 	if r, ok := l.sender.output.(outputs.Retrier); ok {
 		r.RetryNow()
 	}
-	l.control.retry()
+	l.control.Retry()
 	l.targets.retry("")
-	l.rec.waitsEnded()
+	l.rec.WaitsEnded()
 }
 
 // RetryTarget tries at once a target that events wait for.
@@ -197,11 +199,11 @@ func (l *Loop) Arrived(target string) {
 }
 
 // Stats returns a snapshot.
-func (l *Loop) Stats() Stats {
-	out := Stats{
-		Waiting: l.targets.list(), Held: l.pool.throttled(), Paused: l.control.paused(), Oldest: l.limiter.oldest(),
+func (l *Loop) Stats() stats.Stats {
+	out := stats.Stats{
+		Waiting: l.targets.list(), Held: l.pool.throttled(), Paused: l.control.Paused(), Oldest: l.limiter.Oldest(),
 	}
-	out.InFlight, out.Concurrency = l.limiter.state()
-	l.rec.fill(&out)
+	out.InFlight, out.Concurrency = l.limiter.State()
+	l.rec.Fill(&out)
 	return out
 }

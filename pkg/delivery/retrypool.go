@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/seed-afc6a195/aggregator/pkg/delivery/internal/outcome"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 )
@@ -139,7 +140,7 @@ func (p *retryPool) putBack(w *work) {
 	for run := range byChunk(w.events) {
 		ref := c.find(run[0].Chunk)
 		if ref.untouched(len(run)) && p.throttles(ref.chunk.Cluster) {
-			ref.settle(returned(), len(run), 0, 0)
+			ref.settle(outcome.Returned(), len(run), 0, 0)
 		} else {
 			copy(w.last.why[kept:], w.last.why[at:at+len(run)])
 			kept += copy(w.events[kept:], run)

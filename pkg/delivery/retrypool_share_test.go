@@ -4,6 +4,7 @@ import (
 	"reflect"
 	"testing"
 
+	"github.com/seed-afc6a195/aggregator/pkg/delivery/internal/outcome"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 )
@@ -12,7 +13,7 @@ import (
 func pooled(s *sourceLog, cluster string, events, size int) *work {
 	ref := s.ref(cluster, events)
 	ref.acquire(events, 0)
-	ref.walked(delivered(), 0)
+	ref.walked(outcome.Delivered(), 0)
 	w := &work{refs: []*chunkRef{ref}}
 	for i := range events {
 		w.events = append(w.events, event.Event{Chunk: ref.chunk, Pos: i, Record: make([]byte, size)})
@@ -34,11 +35,11 @@ func TestPoolThrottlesWhoHasMuch(t *testing.T) {
 	if got := p.throttled(); !reflect.DeepEqual(got, []string{"large"}) {
 		t.Fatalf("throttled: %v", got)
 	}
-	large[0].settle(delivered())
+	large[0].settle(outcome.Delivered())
 	if got := p.throttled(); len(got) > 0 || len(p.shares) != 1 {
 		t.Errorf("throttled after all was settled: %v; %d shares", got, len(p.shares))
 	}
-	small[0].settle(delivered())
+	small[0].settle(outcome.Delivered())
 	want := []string{
 		"shed small", "hold large", "shed large", "release large", "counted large", "done large",
 		"counted small", "done small",
@@ -62,7 +63,7 @@ func TestPoolIsBounded(t *testing.T) {
 	}
 	for {
 		w := pooled(s, "a", 5, 90<<10)
-		w.refs[0].settle(delivered(), 1, 0, 1) // so it would be doubled
+		w.refs[0].settle(outcome.Delivered(), 1, 0, 1) // so it would be doubled
 		w.events, w.last.why = w.events[1:], w.last.why[1:]
 		if p.take(w) == nil {
 			if len(w.events) != 4 {

@@ -7,6 +7,9 @@ import (
 	"time"
 
 	"github.com/seed-afc6a195/aggregator/internal/failpoint"
+	"github.com/seed-afc6a195/aggregator/pkg/delivery/internal/outcome"
+	"github.com/seed-afc6a195/aggregator/pkg/delivery/internal/pacing"
+	"github.com/seed-afc6a195/aggregator/pkg/delivery/stats"
 	"github.com/seed-afc6a195/aggregator/pkg/delivery/suspicion"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
@@ -17,14 +20,14 @@ type sender struct {
 	name    string
 	output  outputs.Output
 	set     *outputs.Common
-	control *control
-	limiter *concurrencyLimiter
-	pace    *pacer
+	control *pacing.Control
+	limiter *pacing.ConcurrencyLimiter
+	pace    *pacing.Pacer
 	pool    *retryPool
 	dead    *deadLetterSink
 	aside   *asideStore
 	waiting *waitingTargets
-	rec     *recorder
+	rec     *stats.Recorder
 	tap     Tap
 	hosts   *suspicion.Hosts
 	targets *suspicion.Targets
@@ -43,7 +46,7 @@ func (s *sender) deliver(w *work) {
 	s.giveBack(w.events, w.refs, w.target)
 	w.events = nil
 	if w.trying {
-		s.rec.tries(-1)
+		s.rec.Tries(-1)
 	}
 }
 
@@ -56,33 +59,33 @@ func (s *sender) waited(w *work) bool {
 	d, reason, began := last.wait, last.reason, time.Now()
 	last.wait, last.reason = 0, ""
 	if reason == "" || reason == outputs.ReasonPaced {
-		return s.control.rest(d, s.control.retryWait)
+		return s.control.Rest(d, s.control.RetryWait)
 	}
 	if !w.trying {
 		w.trying = true
-		s.rec.tries(1)
+		s.rec.Tries(1)
 	}
-	s.rec.backsOff(backsOff{
-		reason: reason, err: last.err, events: last.failed, ofSome: last.some || w.pooled, whole: last.whole, pause: d,
+	s.rec.BacksOff(stats.Backoff{
+		Reason: reason, Err: last.err, Events: last.failed, OfSome: last.some || w.pooled, Whole: last.whole, Pause: d,
 	})
-	defer s.rec.waited()
-	if s.control.retryWait(s.control.drain, d) {
+	defer s.rec.Waited()
+	if s.control.RetryWait(s.control.Drain, d) {
 		return true
 	}
-	if !w.begun() && s.limiter.idle() {
+	if !w.begun() && s.limiter.Idle() {
 		return false // the destination has none of it, so nothing is doubled by giving it back: that ends a stop soon
 	}
-	return s.control.rest(max(0, d-time.Since(began)), s.control.retryWait)
+	return s.control.Rest(max(0, d-time.Since(began)), s.control.RetryWait)
 }
 
 // send sends w's events once it may: not paused, within the rate limit, and no more sends at once than the limiter
 // lets. It returns nil when all are delivered; sent is false when the loop ends before.
 func (s *sender) send(w *work) (se *outputs.SendError, sent bool) {
 	size := bytesOf(w.events)
-	if !s.control.unpaused(s.control.drain) || !s.control.rest(s.pace.reserve(size), wait) {
+	if !s.control.Unpaused(s.control.Drain) || !s.control.Rest(s.pace.Reserve(size), pacing.Wait) {
 		return nil, false
 	}
-	ticket, ok := s.limiter.acquire(s.control.force)
+	ticket, ok := s.limiter.Acquire(s.control.Force)
 	if !ok {
 		return nil, false
 	}
@@ -98,22 +101,22 @@ func (s *sender) send(w *work) (se *outputs.SendError, sent bool) {
 func (s *sender) sendNow(ticket uint64, b *outputs.Batch) *outputs.SendError {
 	events := b.Events
 	start := time.Now()
-	err := s.output.Send(s.control.force, b)
+	err := s.output.Send(s.control.Force, b)
 	took := time.Since(start)
 	failpoint.Pass("delivery.sent")
 	if err == nil {
-		s.limiter.release(ticket, taken)
-		s.rec.latency.Observe(took, 1)
-		s.rec.targets.sent(b.Sent, nil)
+		s.limiter.Release(ticket, pacing.Taken)
+		s.rec.Latency.Observe(took, 1)
+		s.rec.Targets.Sent(b.Sent, nil)
 		return nil
 	}
 	se := checkFailures(outputs.AsSendError(err), len(events))
-	s.limiter.release(ticket, sendResultOf(se, len(events)))
+	s.limiter.Release(ticket, sendResultOf(se, len(events)))
 	if len(se.Failed) > 0 {
-		s.rec.targets.sent(b.Sent, se.Failed)
+		s.rec.Targets.Sent(b.Sent, se.Failed)
 	}
 	if paced(se, len(events)) < len(events) {
-		s.rec.latency.Observe(took, 1)
+		s.rec.Latency.Observe(took, 1)
 	}
 	return se
 }
@@ -123,18 +126,18 @@ func (s *sender) sendNow(ticket uint64, b *outputs.Batch) *outputs.SendError {
 func (s *sender) settle(w *work, se *outputs.SendError) bool {
 	switch {
 	case se == nil:
-		s.rec.succeeded()
-		w.settle(delivered())
+		s.rec.Succeeded()
+		w.settle(outcome.Delivered())
 	case len(se.Failed) > 0:
 		ok := s.settleSome(w, se)
 		if ok && !w.pooled {
 			s.retryApart(w)
 		}
 		return ok
-	case s.control.force.Err() != nil:
+	case s.control.Force.Err() != nil:
 		return false // it failed because it was ended
 	case se.Reason == outputs.ReasonPaced:
-		s.pace.refund(bytesOf(w.events))
+		s.pace.Refund(bytesOf(w.events))
 		w.last.wait, w.last.reason = paceOf(se, s.set.Retry.Max), outputs.ReasonPaced
 	case se.Reason == outputs.ReasonTooLarge && len(w.events) > 1:
 		s.split(w, se)
@@ -148,8 +151,8 @@ func (s *sender) settle(w *work, se *outputs.SendError) bool {
 
 // split sends the events of w, which are too large together, in halves.
 func (s *sender) split(w *work, se *outputs.SendError) {
-	s.rec.failed(se, false)
-	s.rec.split(len(w.events))
+	s.rec.Failed(se, false)
+	s.rec.Split(len(w.events))
 	half := len(w.events) / 2
 	for _, events := range [][]event.Event{w.events[:half], w.events[half:]} {
 		part := w.part(events)
@@ -165,7 +168,7 @@ func (s *sender) retryApart(w *work) {
 		// It is counted here, so that nothing seems settled while the goroutine begins.
 		if item.last.reason != outputs.ReasonPaced {
 			item.trying = true
-			s.rec.tries(1)
+			s.rec.Tries(1)
 		}
 		s.spawn(func() { s.deliver(item) })
 	}
@@ -192,18 +195,18 @@ func (s *sender) settleSome(w *work, se *outputs.SendError) bool {
 	switch waits := held + untried(se); {
 	case waits == all: // nothing was tried
 	case waits == len(failed):
-		s.rec.succeeded()
+		s.rec.Succeeded()
 	default:
 		w.tries++
 		w.fails++
-		s.rec.failed(se, some)
+		s.rec.Failed(se, some)
 	}
 	letters, refused := s.pick(w, failed, se.Apart)
 	tooMany := s.setAsideRefused(w, refused, all)
 	last := &w.last
 	if slices.ContainsFunc(last.why, func(f fate) bool { return f.reason != outputs.ReasonPaced }) {
 		last.reason = dominantReason(se.Reason, last.why)
-		last.backoff = backoff(s.set.Retry, max(w.fails, 1), last.reason, se.RetryAfter)
+		last.backoff = pacing.Backoff(s.set.Retry, max(w.fails, 1), last.reason, se.RetryAfter)
 	}
 	if held > 0 {
 		last.pace = paceOf(se, s.set.Retry.Max)
@@ -221,9 +224,9 @@ func settleOthers(w *work, failed []outputs.Failure) {
 			next++
 			continue
 		}
-		c.add(&w.events[i], delivered())
+		c.add(&w.events[i], outcome.Delivered())
 	}
-	c.flush(delivered())
+	c.flush(outcome.Delivered())
 }
 
 // pick leaves in w the failed events that are to be sent again, and returns letters for those that are not, and those
@@ -247,7 +250,7 @@ func (s *sender) pick(w *work, failed []outputs.Failure, apart bool) (letters []
 			continue
 		}
 		if f.Reason == outputs.ReasonPaced || f.Untried {
-			s.pace.refund(sizeOfEvent(ev))
+			s.pace.Refund(sizeOfEvent(ev))
 		} else {
 			w.last.failed[f.Reason]++
 		}
@@ -284,9 +287,9 @@ func (s *sender) prepare(ctx context.Context) bool {
 	if !ok {
 		return true
 	}
-	s.rec.tries(1)
-	defer s.rec.tries(-1)
-	for n := 1; s.control.unpaused(ctx); n++ {
+	s.rec.Tries(1)
+	defer s.rec.Tries(-1)
+	for n := 1; s.control.Unpaused(ctx); n++ {
 		bounded, cancel := context.WithTimeout(ctx, s.set.Timeout)
 		err := p.Prepare(bounded)
 		cancel()
@@ -294,14 +297,14 @@ func (s *sender) prepare(ctx context.Context) bool {
 			return false
 		}
 		if err == nil {
-			s.rec.prepared()
+			s.rec.Prepared()
 			return true
 		}
 		se := outputs.AsSendError(err)
-		d := backoff(s.set.Retry, n, se.Reason, se.RetryAfter)
-		s.rec.stuck("prepare the destination", se.Reason, err, d)
-		ok := s.control.retryWait(ctx, d)
-		s.rec.waited()
+		d := pacing.Backoff(s.set.Retry, n, se.Reason, se.RetryAfter)
+		s.rec.Stuck("prepare the destination", se.Reason, err, d)
+		ok := s.control.RetryWait(ctx, d)
+		s.rec.Waited()
 		if !ok {
 			return false
 		}

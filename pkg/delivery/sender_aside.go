@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"github.com/seed-afc6a195/aggregator/pkg/delivery/internal/outcome"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 )
@@ -57,17 +58,17 @@ func (s *sender) setAside(w *work) bool {
 func (s *sender) setAsideRefused(w *work, refused []refusal, all int) (letters []DeadLetter) {
 	c := cursor{refs: w.refs}
 	w.turnedAway += len(refused)
-	s.rec.retry(outputs.ReasonTarget, len(refused))
+	s.rec.Retry(outputs.ReasonTarget, len(refused))
 	for i := range refused {
 		r := &refused[i]
 		place, isNew := s.waiting.refused(r.f)
 		if isNew {
-			s.rec.waits(r.f)
+			s.rec.Waits(r.f)
 		}
 		switch {
 		case w.target != nil && w.target.Target != otherTargets && len(refused) == all && !c.find(r.ev.Chunk).begun():
 			run := c.one(&r.ev)
-			run.settle(returned())
+			run.settle(outcome.Returned())
 		case w.target == nil && s.waiting.isFull(place):
 			letters = append(letters, s.waiting.letter(&r.ev, place))
 		default:
@@ -94,7 +95,7 @@ func (s *sender) giveBack(events []event.Event, refs []*chunkRef, target *waitin
 			if again {
 				one.setAside(to, &run[i])
 			} else {
-				one.settle(returned())
+				one.settle(outcome.Returned())
 			}
 		}
 	}

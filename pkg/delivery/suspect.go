@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/seed-afc6a195/aggregator/pkg/delivery/stats"
 	"github.com/seed-afc6a195/aggregator/pkg/delivery/suspicion"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
@@ -85,7 +86,7 @@ const unlistedRemedy = "look at what the target answers: no event for it is take
 // refuses reports whether se is about a request that was refused as a whole by an answer that may be about its content,
 // and notes that.
 func (s *sender) refuses(w *work, se *outputs.SendError) bool {
-	if !se.Suspect || len(se.Failed) > 0 || s.control.force.Err() != nil {
+	if !se.Suspect || len(se.Failed) > 0 || s.control.Force.Err() != nil {
 		return false
 	}
 	w.refused++
@@ -115,11 +116,11 @@ func (s *sender) search(w *work, se *outputs.SendError) bool {
 		if !s.try(w, w.events[0], se) {
 			return s.settleSome(w, se)
 		}
-		s.rec.failed(se, false)
+		s.rec.Failed(se, false)
 		w.events = nil
 		return true
 	}
-	s.rec.failed(se, false)
+	s.rec.Failed(se, false)
 	halves, last := suspicion.NewSearch(len(w.events)), se
 	all, ok := w.events, true
 	for ok {
@@ -130,7 +131,7 @@ func (s *sender) search(w *work, se *outputs.SendError) bool {
 		part := w.part(all[span.From:span.To:span.To])
 		got, sent := s.send(part)
 		switch {
-		case !sent, s.control.force.Err() != nil && got != nil:
+		case !sent, s.control.Force.Err() != nil && got != nil:
 			halves.Stop()
 			ok = false
 		case got == nil || len(got.Failed) > 0:
@@ -139,11 +140,11 @@ func (s *sender) search(w *work, se *outputs.SendError) bool {
 			s.deliver(part) // what is left of it
 			w.turnedAway += part.turnedAway
 		case got.Suspect:
-			s.rec.failed(got, false)
+			s.rec.Failed(got, false)
 			halves.Refused()
 			last = got
 		default:
-			s.rec.failed(got, false)
+			s.rec.Failed(got, false)
 			halves.Stop()
 			last = got
 		}
@@ -205,7 +206,7 @@ func (s *sender) try(w *work, ev event.Event, se *outputs.SendError) bool {
 		one = items[0]
 	}
 	one.trial, one.trying = s.hosts.Begin(se.Host, time.Now()), true
-	s.rec.tries(1)
+	s.rec.Tries(1)
 	s.spawn(func() { s.deliver(one) })
 	return true
 }
@@ -232,12 +233,12 @@ func (s *sender) standsTrial(w *work) bool {
 		case suspicion.Wait:
 		}
 		began := time.Now()
-		s.rec.backsOff(backsOff{
-			reason: w.last.reason, err: w.last.err, events: w.last.failed, ofSome: true, pause: pause,
+		s.rec.BacksOff(stats.Backoff{
+			Reason: w.last.reason, Err: w.last.err, Events: w.last.failed, OfSome: true, Pause: pause,
 		})
 		w.last.failed = nil // it is counted
-		ok := s.control.retryWait(s.control.drain, pause)
-		s.rec.waited()
+		ok := s.control.RetryWait(s.control.Drain, pause)
+		s.rec.Waited()
 		if !ok {
 			return false
 		}

@@ -9,6 +9,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/seed-afc6a195/aggregator/pkg/delivery/internal/outcome"
+	"github.com/seed-afc6a195/aggregator/pkg/delivery/internal/pacing"
+	"github.com/seed-afc6a195/aggregator/pkg/delivery/stats"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 )
@@ -24,24 +27,9 @@ const (
 	otherTargets = "(others)"
 )
 
-// WaitingTarget is a target that takes no events at the moment, and for which some wait aside.
-type WaitingTarget struct {
-	Target  string
-	Since   time.Time // when it refused one first; or of the start, where it refused them before
-	Next    time.Time // when it is tried again; zero: it is being tried
-	Tries   int       // that failed in a row
-	Status  int       // of the last refusal; as in outputs.Failure, as the next are
-	Kind    string
-	Detail  string // for those who may see records
-	Remedy  string // what to do, for everybody; "": nothing is known
-	Partial bool   // it refuses some events only: others for it are sent
-	Flowing bool   // it takes events again: those that wait are being sent
-	Full    bool   // so much waits that new events become dead letters
-}
-
 // waitingTarget is what is known of a target that events wait for. Guarded by waitingTargets.mu, but for source.
 type waitingTarget struct {
-	WaitingTarget
+	stats.WaitingTarget
 	source  Source
 	busy    bool // somebody tries it
 	fullTil time.Time
@@ -113,7 +101,7 @@ func (t *waitingTargets) refused(f *outputs.Failure) (place string, isNew bool) 
 	one, isNew := t.of(place)
 	one.Status, one.Kind, one.Detail, one.Remedy = f.Status, f.Kind, f.Detail, f.Remedy
 	if one.Partial = f.Partial && (isNew || one.Partial); isNew {
-		one.Next = time.Now().Add(backoff(t.set.Retry, 1, outputs.ReasonTarget, 0))
+		one.Next = time.Now().Add(pacing.Backoff(t.set.Retry, 1, outputs.ReasonTarget, 0))
 		t.poke()
 	}
 	return place, isNew
@@ -200,7 +188,7 @@ func (t *waitingTargets) done(one *waitingTarget) {
 		return
 	}
 	one.Tries++
-	one.Next = time.Now().Add(backoff(t.set.Retry, one.Tries, outputs.ReasonTarget, 0))
+	one.Next = time.Now().Add(pacing.Backoff(t.set.Retry, one.Tries, outputs.ReasonTarget, 0))
 	t.poke()
 }
 
@@ -225,10 +213,10 @@ func (t *waitingTargets) poke() {
 }
 
 // list returns all targets that events wait for, ascending.
-func (t *waitingTargets) list() []WaitingTarget {
+func (t *waitingTargets) list() []stats.WaitingTarget {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	var list []WaitingTarget
+	var list []stats.WaitingTarget
 	for _, name := range slices.Sorted(maps.Keys(t.all)) {
 		one := t.all[name].WaitingTarget
 		if t.all[name].busy {
@@ -250,7 +238,7 @@ const (
 type prober struct {
 	sender  *sender
 	targets *waitingTargets
-	control *control
+	control *pacing.Control
 	counter counter
 	spawn   func(func())
 }
@@ -258,7 +246,7 @@ type prober struct {
 // run goes on until drain ends.
 func (p *prober) run() {
 	slots := make(chan struct{}, probesOnce)
-	drain := p.control.drain
+	drain := p.control.Drain
 	for {
 		select {
 		case slots <- struct{}{}:
@@ -286,7 +274,7 @@ func (p *prober) next(ctx context.Context) *waitingTarget {
 		if pause <= 0 {
 			pause = time.Hour
 		}
-		waitFor(ctx, pause, p.targets.wake)
+		pacing.WaitFor(ctx, pause, p.targets.wake)
 	}
 	return nil
 }
@@ -295,7 +283,7 @@ func (p *prober) next(ctx context.Context) *waitingTarget {
 func (p *prober) send(one *waitingTarget) {
 	defer p.targets.done(one)
 	probe := true
-	for p.control.drain.Err() == nil && one.source.Pending().Chunks > 0 {
+	for p.control.Drain.Err() == nil && one.source.Pending().Chunks > 0 {
 		refs := p.take(one, probe)
 		if len(refs) == 0 {
 			return
@@ -335,7 +323,7 @@ func (p *prober) take(one *waitingTarget, probe bool) (refs []*chunkRef) {
 	set := &p.sender.set.Batch
 	for len(refs) == 0 || !probe && one.source.Pending().Chunks > int64(len(refs)) &&
 		bytes < int(set.MaxBytes) && events < set.MaxEvents {
-		c, err := one.source.Next(p.control.drain)
+		c, err := one.source.Next(p.control.Drain)
 		if err != nil {
 			break
 		}
@@ -360,9 +348,9 @@ func (p *prober) sendChunks(one *waitingTarget, refs []*chunkRef, probe bool) bo
 				Chunk: c, Raw: c.Entries, Events: lost, Output: p.sender.name,
 				Reason: ReasonDamaged, Detail: "what waited can't be read",
 			}
-			out := dead(ReasonDamaged)
+			out := outcome.Dead(ReasonDamaged)
 			if !p.sender.dead.add([]DeadLetter{letter}) {
-				out = returned()
+				out = outcome.Returned()
 			}
 			ref.settle(out, lost, 0, 0)
 		}
@@ -372,7 +360,7 @@ func (p *prober) sendChunks(one *waitingTarget, refs []*chunkRef, probe bool) bo
 		w := &work{events: all[:n:n], refs: refs, pooled: true, target: one}
 		all, probe = all[n:], false
 		p.sender.deliver(w)
-		if w.turnedAway > 0 || p.control.drain.Err() != nil {
+		if w.turnedAway > 0 || p.control.Drain.Err() != nil {
 			p.sender.giveBack(all, refs, one)
 			return false
 		}

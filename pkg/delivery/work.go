@@ -4,6 +4,7 @@ import (
 	"iter"
 	"time"
 
+	"github.com/seed-afc6a195/aggregator/pkg/delivery/internal/outcome"
 	"github.com/seed-afc6a195/aggregator/pkg/delivery/suspicion"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
@@ -73,7 +74,7 @@ func (w *work) part(events []event.Event) *work {
 }
 
 // settle settles all events of w as out.
-func (w *work) settle(out outcome) {
+func (w *work) settle(out outcome.Outcome) {
 	settleAll(w.events, w.refs, out)
 	w.events = nil
 }
@@ -151,18 +152,18 @@ type run struct {
 }
 
 // settle gives up the references of all events, of which out became, and of those that were joined to them.
-func (r *run) settle(out outcome) {
+func (r *run) settle(out outcome.Outcome) {
 	r.settleJoined(out, func(*chunkRef) bool { return true })
 	r.ref.settle(out, r.n, len(r.origins), r.bytes)
 }
 
 // settleJoined gives up the references of the events that were joined to those of r, of which out became, as far as
 // they are of chunks that of chooses.
-func (r *run) settleJoined(out outcome, of func(*chunkRef) bool) {
+func (r *run) settleJoined(out outcome.Outcome, of func(*chunkRef) bool) {
 	for _, origins := range r.origins {
 		for _, o := range origins[1:] {
 			if of(o.ref) {
-				o.settle(out.ofJoined())
+				o.settle(out.OfJoined())
 			}
 		}
 	}
@@ -174,7 +175,7 @@ func (r *run) setAside(target string, ev *event.Event) {
 	part, ok := ev.Part()
 	owner := r.ref.own()
 	if owner.made || !ok {
-		r.settle(dead(string(outputs.ReasonTarget))) // it is counted nowhere
+		r.settle(outcome.Dead(string(outputs.ReasonTarget))) // it is counted nowhere
 		return
 	}
 	first := owner
@@ -187,19 +188,19 @@ func (r *run) setAside(target string, ev *event.Event) {
 	}
 	if owner == first {
 		owner.setAside(target, ev, part, nil)
-		r.settle(aside())
+		r.settle(outcome.Aside())
 		return
 	}
 	whole := *r
 	owner.setAside(target, ev, part, func(stored bool) {
-		out := aside()
+		out := outcome.Aside()
 		if !stored {
-			out = returned()
+			out = outcome.Returned()
 		}
 		whole.settleJoined(out, func(ref *chunkRef) bool { return ref != owner })
 		whole.ref.settle(out, whole.n, len(whole.origins), 0)
 	})
-	r.settleJoined(aside(), func(ref *chunkRef) bool { return ref == owner })
+	r.settleJoined(outcome.Aside(), func(ref *chunkRef) bool { return ref == owner })
 }
 
 // cursor finds the chunks of events that come in order, and gathers those that are of one.
@@ -218,7 +219,7 @@ func (c *cursor) find(chunk *event.Chunk) *chunkRef {
 }
 
 // add takes ev in. The events of one chunk are settled as out when the next begins.
-func (c *cursor) add(ev *event.Event, out outcome) {
+func (c *cursor) add(ev *event.Event, out outcome.Outcome) {
 	if c.run.n > 0 && c.run.ref.chunk != ev.Chunk {
 		c.flush(out)
 	}
@@ -235,7 +236,7 @@ func (c *cursor) add(ev *event.Event, out outcome) {
 	}
 }
 
-func (c *cursor) flush(out outcome) {
+func (c *cursor) flush(out outcome.Outcome) {
 	if c.run.n > 0 {
 		c.run.settle(out)
 	}
@@ -244,13 +245,13 @@ func (c *cursor) flush(out outcome) {
 
 // one returns ev alone. Nothing may have been added that is not flushed.
 func (c *cursor) one(ev *event.Event) (r run) {
-	c.add(ev, returned())
+	c.add(ev, outcome.Returned())
 	r, c.run = c.run, run{}
 	return r
 }
 
 // settleAll settles events as out. refs are their chunks', in order, and possibly others before and after.
-func settleAll(events []event.Event, refs []*chunkRef, out outcome) {
+func settleAll(events []event.Event, refs []*chunkRef, out outcome.Outcome) {
 	c := cursor{refs: refs}
 	for i := range events {
 		c.add(&events[i], out)

@@ -1,4 +1,4 @@
-package delivery
+package stats
 
 import (
 	"fmt"
@@ -12,64 +12,68 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/seed-afc6a195/aggregator/internal/logevery"
+	"github.com/seed-afc6a195/aggregator/pkg/delivery/internal/outcome"
 	"github.com/seed-afc6a195/aggregator/pkg/metric"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 )
 
-// recorder counts what a loop does, knows how its output does, and tells the log of it. Safe for concurrent use.
-type recorder struct {
-	name    string // of the output
-	log     zerolog.Logger
-	latency *metric.Histogram // of sends
-	targets *targetTable
+// Recorder counts what a loop does, knows how its output does, and tells the log of it. Safe for concurrent use.
+type Recorder struct {
+	// Name is the output's.
+	Name string
+	Log  zerolog.Logger
+	// Latency is that of sends.
+	Latency *metric.Histogram
+	Targets *TargetTable
 
 	mu              sync.Mutex
-	clusters        map[string]*counts
+	clusters        map[string]*outcome.Counts
 	sends, failures uint64
 	retried         map[string]uint64
 	health
 }
 
-func newRecorder(name string, log zerolog.Logger) *recorder {
-	return &recorder{
-		name: name, log: log.With().Str("output", name).Logger(),
-		latency: new(metric.Histogram), targets: newTargetTable(),
-		clusters: map[string]*counts{}, retried: map[string]uint64{},
+// NewRecorder returns a recorder of the output of that name, which has seen nothing yet.
+func NewRecorder(name string, log zerolog.Logger) *Recorder {
+	return &Recorder{
+		Name: name, Log: log.With().Str("output", name).Logger(),
+		Latency: new(metric.Histogram), Targets: newTargetTable(),
+		clusters: map[string]*outcome.Counts{}, retried: map[string]uint64{},
 		health: health{lines: &logevery.Limit{Every: quiet}},
 	}
 }
 
-// goOn has r count on where before, which counts no more, has ended.
-func (r *recorder) goOn(before *recorder) {
+// GoOn has r count on where before, which counts no more, has ended.
+func (r *Recorder) GoOn(before *Recorder) {
 	before.mu.Lock()
 	defer before.mu.Unlock()
-	r.latency = before.latency
-	r.targets.goOn(before.targets)
+	r.Latency = before.Latency
+	r.Targets.goOn(before.Targets)
 	r.clusters, r.sends, r.failures, r.retried = before.clusters, before.sends, before.failures, before.retried
 	r.health = before.health
 }
 
-// settled counts a chunk that is done.
-func (r *recorder) settled(cluster string, c *counts) {
+// Settled counts a chunk that is done.
+func (r *Recorder) Settled(cluster string, c *outcome.Counts) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	sum := r.clusters[cluster]
 	if sum == nil {
-		sum = new(counts)
+		sum = new(outcome.Counts)
 		r.clusters[strings.Clone(cluster)] = sum
 	}
-	sum.add(c)
+	sum.Add(c)
 }
 
-// waitsEnded notes that nothing waits any longer before another try.
-func (r *recorder) waitsEnded() {
+// WaitsEnded notes that nothing waits any longer before another try.
+func (r *Recorder) WaitsEnded() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.until = time.Time{}
 }
 
-// succeeded notes a send that delivered all that it tried.
-func (r *recorder) succeeded() {
+// Succeeded notes a send that delivered all that it tried.
+func (r *Recorder) Succeeded() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.sends++
@@ -77,18 +81,18 @@ func (r *recorder) succeeded() {
 	r.works("output delivers again")
 }
 
-// prepared notes that the output can send now.
-func (r *recorder) prepared() {
+// Prepared notes that the output can send now.
+func (r *Recorder) Prepared() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.works("output is prepared")
 }
 
 // works notes that the destination takes events, though others may wait to be sent again. r.mu is held.
-func (r *recorder) works(text string) {
+func (r *Recorder) works(text string) {
 	now := time.Now()
 	if r.told {
-		r.log.Info().Stringer("after", now.Sub(r.failingSince).Round(time.Millisecond)).Msg(text)
+		r.Log.Info().Stringer("after", now.Sub(r.failingSince).Round(time.Millisecond)).Msg(text)
 	}
 	r.failing, r.told = "", false
 	if r.lastError != "" && r.lastErrorOver.IsZero() && (!r.ofSome || r.trying == 0) {
@@ -96,8 +100,8 @@ func (r *recorder) works(text string) {
 	}
 }
 
-// failed notes a send that did not deliver all; some says that it delivered a part.
-func (r *recorder) failed(se *outputs.SendError, some bool) {
+// Failed notes a send that did not deliver all; some says that it delivered a part.
+func (r *Recorder) Failed(se *outputs.SendError, some bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.sends++
@@ -110,8 +114,8 @@ func (r *recorder) failed(se *outputs.SendError, some bool) {
 	r.wrong(se.Error(), len(se.Failed) > 0, now)
 }
 
-// tries notes that n more pieces of work have failed and are not settled, or -n less.
-func (r *recorder) tries(n int) {
+// Tries notes that n more pieces of work have failed and are not settled, or -n less.
+func (r *Recorder) Tries(n int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.trying += n
@@ -120,55 +124,57 @@ func (r *recorder) tries(n int) {
 	}
 }
 
-// backsOff is why events wait, and for how long.
-type backsOff struct {
-	reason outputs.Reason
-	err    error
-	events map[outputs.Reason]int
-	ofSome bool // others got through, or may
-	whole  bool // nothing can get through: it is the destination, or what it needs first
-	pause  time.Duration
+// Backoff is why events wait, and for how long.
+type Backoff struct {
+	Reason outputs.Reason
+	Err    error
+	Events map[outputs.Reason]int
+	// OfSome says that other events got through, or may.
+	OfSome bool
+	// Whole says that nothing can get through: it is the destination, or what it needs first.
+	Whole bool
+	Pause time.Duration
 }
 
-// backsOff notes that events wait, until waited is called.
-func (r *recorder) backsOff(b backsOff) {
+// BacksOff notes that events wait, until Waited is called.
+func (r *Recorder) BacksOff(b Backoff) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := time.Now()
 	r.waiting++
-	if until := now.Add(b.pause); !r.until.After(now) || until.Before(r.until) {
+	if until := now.Add(b.Pause); !r.until.After(now) || until.Before(r.until) {
 		r.until = until
 	}
 	n := 0
-	for reason, count := range b.events {
+	for reason, count := range b.Events {
 		r.retried[string(reason)] += uint64(count)
 		n += count
 	}
 	if r.failing == "" {
 		r.failingSince = now
 	}
-	r.failing, r.whole = string(b.reason), b.whole
-	shown := outputs.Public(b.err.Error())
+	r.failing, r.whole = string(b.Reason), b.Whole
+	shown := outputs.Public(b.Err.Error())
 	if !r.shouldLog(r.failing+": "+kindOf(shown), now) {
 		return
 	}
 	level, text := zerolog.WarnLevel, "output does not take events: they are kept and sent again"
 	switch {
-	case outputs.CertificateTrouble(b.err) != "":
+	case outputs.CertificateTrouble(b.Err) != "":
 		level, text = zerolog.ErrorLevel, "the destination's certificate is not taken: events are kept and sent again"
-	case b.reason == outputs.ReasonAuth:
+	case b.Reason == outputs.ReasonAuth:
 		level, text = zerolog.ErrorLevel, "the destination refuses the output's login or privileges: "+
 			"set them right, there or in the configuration; events are kept and sent again"
-	case b.ofSome:
+	case b.OfSome:
 		text = "the destination does not take some events: they are kept and sent again"
 	}
-	r.told = r.told || !b.ofSome
-	r.log.WithLevel(level).Str("reason", r.failing).Int("events", n).
-		Stringer("again_in", b.pause.Round(time.Millisecond)).Str("error", shown).Msg(text)
+	r.told = r.told || !b.OfSome
+	r.Log.WithLevel(level).Str("reason", r.failing).Int("events", n).
+		Stringer("again_in", b.Pause.Round(time.Millisecond)).Str("error", shown).Msg(text)
 }
 
-// retry notes that n events are to be sent again for the reason.
-func (r *recorder) retry(reason outputs.Reason, n int) {
+// Retry notes that n events are to be sent again for the reason.
+func (r *Recorder) Retry(reason outputs.Reason, n int) {
 	if n > 0 {
 		r.mu.Lock()
 		defer r.mu.Unlock()
@@ -176,82 +182,91 @@ func (r *recorder) retry(reason outputs.Reason, n int) {
 	}
 }
 
-// waits notes that events wait for their target from now on, which has refused one for its state.
-func (r *recorder) waits(f *outputs.Failure) {
+// Waits notes that events wait for their target from now on, which has refused one for its state.
+func (r *Recorder) Waits(f *outputs.Failure) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	target := ShownTarget(f.Target)
 	if r.shouldLog("target waits: "+target+f.Kind, time.Now()) {
-		r.log.Warn().Str("target", target).Int("status", f.Status).Str("kind", f.Kind).Str("do", f.Remedy).
+		r.Log.Warn().Str("target", target).Int("status", f.Status).Str("kind", f.Kind).Str("do", f.Remedy).
 			Msg("a target of the output takes no events: those that go there wait aside, and others go on")
 	}
 }
 
-// waited ends a backsOff.
-func (r *recorder) waited() {
+// Waited ends a BacksOff.
+func (r *Recorder) Waited() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.waiting--
 }
 
-// split notes that events are sent again in halves.
-func (r *recorder) split(events int) {
+// Split notes that events are sent again in halves.
+func (r *Recorder) Split(events int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.retried[string(outputs.ReasonTooLarge)] += uint64(events)
 }
 
-// reasonStoreAside labels the time that what waits aside can't be stored.
-const reasonStoreAside outputs.Reason = "waiting"
+// ReasonStoreAside labels the time that what waits aside can't be stored.
+const ReasonStoreAside outputs.Reason = "waiting"
 
-// reasonAddDead labels the time that dead letters can't be stored.
-const reasonAddDead outputs.Reason = "dead_letters"
+// ReasonAddDead labels the time that dead letters can't be stored.
+const ReasonAddDead outputs.Reason = "dead_letters"
 
-// stuck notes that what has to be done before anything else failed and waits for d, until waited is
+// Stuck notes that what has to be done before anything else failed and waits for d, until Waited is
 // called.
-func (r *recorder) stuck(what string, reason outputs.Reason, err error, d time.Duration) {
+func (r *Recorder) Stuck(what string, reason outputs.Reason, err error, d time.Duration) {
 	r.mu.Lock()
 	r.wrong(what+": "+err.Error(), false, time.Now())
 	r.mu.Unlock()
-	r.backsOff(backsOff{reason: reason, err: err, whole: true, pause: d})
+	r.BacksOff(Backoff{Reason: reason, Err: err, Whole: true, Pause: d})
 }
 
-// refused logs the first of letters, not more than once in a while for each kind of refusal.
-func (r *recorder) refused(letters []DeadLetter, drop bool) {
+// RefusedEvents is why N events will never be delivered, by the first of them.
+type RefusedEvents struct {
+	N              int
+	Reason, Detail string
+	Status         int
+	Cluster, Tag   string
+	// Dropped says that they are not kept.
+	Dropped bool
+}
+
+// Refused logs that events will never be delivered, not more than once in a while for each kind of refusal.
+func (r *Recorder) Refused(e RefusedEvents) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	first := &letters[0]
-	shown := outputs.Public(first.Detail)
-	if !r.shouldLog(fmt.Sprintf("refused %s %d: %s", first.Reason, first.Status, kindOf(shown)), time.Now()) {
+	shown := outputs.Public(e.Detail)
+	if !r.shouldLog(fmt.Sprintf("refused %s %d: %s", e.Reason, e.Status, kindOf(shown)), time.Now()) {
 		return
 	}
-	e := r.log.Warn().Str("reason", first.Reason).Int("events", len(letters)).Int("status", first.Status).
-		Str("detail", shown).Str("cluster", first.Chunk.Cluster).Str("tag", first.Chunk.Tag)
-	if drop {
-		e.Msg("events will never be delivered: those that the destination refused are dropped")
+	line := r.Log.Warn().Str("reason", e.Reason).Int("events", e.N).Int("status", e.Status).
+		Str("detail", shown).Str("cluster", e.Cluster).Str("tag", e.Tag)
+	if e.Dropped {
+		line.Msg("events will never be delivered: those that the destination refused are dropped")
 		return
 	}
-	e.Msg("events will never be delivered: they are kept as dead letters")
+	line.Msg("events will never be delivered: they are kept as dead letters")
 }
 
-// sourceFailed notes that the queue could not be read, and is asked again after a while.
-func (r *recorder) sourceFailed(err error, again time.Duration) {
+// SourceFailed notes that the queue could not be read, and is asked again after a while.
+func (r *Recorder) SourceFailed(err error, again time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := time.Now()
 	r.wrong("read the queue: "+err.Error(), false, now)
 	if r.shouldLog("queue: "+kindOf(err.Error()), now) {
-		r.log.Error().Err(err).Stringer("again_in", again).Msg("output can't read the queue")
+		r.Log.Error().Err(err).Stringer("again_in", again).Msg("output can't read the queue")
 	}
 }
 
-// fill sets what r knows of out.
-func (r *recorder) fill(out *Stats) {
+// Fill sets what r knows of out.
+func (r *Recorder) Fill(out *Stats) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := time.Now()
-	out.Output, out.Sends, out.Failures, out.Retried = r.name, r.sends, r.failures, maps.Clone(r.retried)
-	out.Latency, out.Targets = r.latency.Snapshot(), r.targets.list()
+	out.Output, out.Sends, out.Failures, out.Retried = r.Name, r.sends, r.failures, maps.Clone(r.retried)
+	out.Latency, out.Targets = r.Latency.Snapshot(), r.Targets.list()
 	out.LastError, out.LastDetail = r.lastError, r.lastDetail
 	out.LastErrorAt, out.LastErrorOver, out.LastSuccess = r.lastErrorAt, r.lastErrorOver, r.lastSuccess
 	if out.Failing = r.reason(now); out.Failing != "" {
@@ -262,9 +277,9 @@ func (r *recorder) fill(out *Stats) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.clusters)) {
 		c := r.clusters[name]
-		out.Clusters = append(out.Clusters, ClusterStats{
-			Cluster: name, Delivered: c.delivered, Bytes: c.bytes,
-			Dropped: maps.Clone(c.dropped), Dead: maps.Clone(c.dead),
+		out.Clusters = append(out.Clusters, Cluster{
+			Cluster: name, Delivered: c.Delivered, Bytes: c.Bytes,
+			Dropped: maps.Clone(c.Dropped), Dead: maps.Clone(c.Dead),
 		})
 	}
 }

@@ -1,4 +1,4 @@
-package delivery
+package stats
 
 import (
 	"errors"
@@ -10,21 +10,22 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/seed-afc6a195/aggregator/pkg/delivery/internal/outcome"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 )
 
 // The counters of a loop go on in the next one of its name.
 func TestRecorderGoesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		first := newRecorder("es", zerolog.Nop())
-		first.settled("a", &counts{delivered: 3, bytes: 30})
-		first.failed(&outputs.SendError{Reason: outputs.ReasonServer, Err: errors.New("away")}, false)
-		second := newRecorder("es", zerolog.Nop())
-		second.goOn(first)
-		second.settled("a", &counts{delivered: 2, bytes: 20})
-		second.succeeded()
+		first := NewRecorder("es", zerolog.Nop())
+		first.Settled("a", &outcome.Counts{Delivered: 3, Bytes: 30})
+		first.Failed(&outputs.SendError{Reason: outputs.ReasonServer, Err: errors.New("away")}, false)
+		second := NewRecorder("es", zerolog.Nop())
+		second.GoOn(first)
+		second.Settled("a", &outcome.Counts{Delivered: 2, Bytes: 20})
+		second.Succeeded()
 		var s Stats
-		second.fill(&s)
+		second.Fill(&s)
 		if len(s.Clusters) != 1 || s.Clusters[0].Delivered != 5 || s.Clusters[0].Bytes != 50 {
 			t.Errorf("%+v", s.Clusters)
 		}
@@ -61,7 +62,7 @@ func TestTargetTable(t *testing.T) {
 					Index: i, Target: name, Reason: outputs.ReasonTarget, Status: 403, Kind: "cluster_block_exception",
 				})
 			}
-			table.sent([]outputs.TargetCount{{Target: name, Events: events, Bytes: 10 * events}}, failed)
+			table.Sent([]outputs.TargetCount{{Target: name, Events: events, Bytes: 10 * events}}, failed)
 		}
 		for i := range maxTargets + 50 {
 			send(fmt.Sprintf("i%03d", i), 10, 3)

@@ -1,4 +1,4 @@
-package delivery
+package pacing
 
 import (
 	"context"
@@ -27,7 +27,7 @@ func TestBackoffIsWithinItsBounds(t *testing.T) {
 		{"a refused login is tried slowly", 1, outputs.ReasonAuth, 0, authWait, authWait},
 	} {
 		for range 100 {
-			if d := backoff(set, tc.n, tc.reason, tc.wish); d < tc.least || d > tc.most {
+			if d := Backoff(set, tc.n, tc.reason, tc.wish); d < tc.least || d > tc.most {
 				t.Errorf("%s: %v, want %v to %v", tc.name, d, tc.least, tc.most)
 			}
 		}
@@ -36,20 +36,20 @@ func TestBackoffIsWithinItsBounds(t *testing.T) {
 
 func TestPacer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := pacer{rate: 100}
+		p := Pacer{Rate: 100}
 		for i, want := range []time.Duration{0, time.Second, 2 * time.Second} {
-			if d := p.reserve(100); d != want {
+			if d := p.Reserve(100); d != want {
 				t.Errorf("%d: %v, want %v", i, d, want)
 			}
 		}
-		if p.refund(100); p.reserve(1) != 2*time.Second {
+		if p.Refund(100); p.Reserve(1) != 2*time.Second {
 			t.Error("what was not sent is not given back")
 		}
 		time.Sleep(time.Hour)
-		if p.reserve(1) != 0 {
+		if p.Reserve(1) != 0 {
 			t.Error("what was left unused is not over")
 		}
-		if free := (&pacer{}); free.reserve(1<<40) != 0 || free.reserve(1) != 0 {
+		if free := (&Pacer{}); free.Reserve(1<<40) != 0 || free.Reserve(1) != 0 {
 			t.Error("without a rate it waits")
 		}
 	})
@@ -57,31 +57,31 @@ func TestPacer(t *testing.T) {
 
 func TestWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := newControl(10 * time.Second)
+		c := NewControl(10 * time.Second)
 		drain, stop := context.WithCancel(t.Context())
-		c.drain, c.force = drain, t.Context()
+		c.Drain, c.Force = drain, t.Context()
 		began := time.Now()
-		if !c.retryWait(drain, time.Minute) || time.Since(began) != time.Minute {
+		if !c.RetryWait(drain, time.Minute) || time.Since(began) != time.Minute {
 			t.Error("a wait is as long as it is")
 		}
-		go func() { time.Sleep(time.Second); c.retry() }()
-		if began = time.Now(); !c.retryWait(drain, time.Minute) || time.Since(began) != time.Second {
+		go func() { time.Sleep(time.Second); c.Retry() }()
+		if began = time.Now(); !c.RetryWait(drain, time.Minute) || time.Since(began) != time.Second {
 			t.Error("a retry ends it")
 		}
-		c.pause()
-		go func() { time.Sleep(time.Second); c.resume() }()
-		if began = time.Now(); !c.paused() || !c.unpaused(drain) || time.Since(began) != time.Second || c.paused() {
+		c.Pause()
+		go func() { time.Sleep(time.Second); c.Resume() }()
+		if began = time.Now(); !c.Paused() || !c.Unpaused(drain) || time.Since(began) != time.Second || c.Paused() {
 			t.Error("a pause ends with resume")
 		}
-		c.pause()
+		c.Pause()
 		stop()
-		if c.unpaused(drain) || c.retryWait(drain, 0) {
+		if c.Unpaused(drain) || c.RetryWait(drain, 0) {
 			t.Error("nothing goes on after the end")
 		}
-		if began = time.Now(); !c.rest(5*time.Second, wait) || time.Since(began) != 5*time.Second {
+		if began = time.Now(); !c.Rest(5*time.Second, Wait) || time.Since(began) != 5*time.Second {
 			t.Error("what is over within the grace may end")
 		}
-		if began = time.Now(); c.rest(time.Minute, wait) || time.Since(began) != 0 {
+		if began = time.Now(); c.Rest(time.Minute, Wait) || time.Since(began) != 0 {
 			t.Error("what is not ends at once")
 		}
 	})

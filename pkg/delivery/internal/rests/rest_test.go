@@ -1,4 +1,4 @@
-package delivery
+package rests
 
 import (
 	"slices"
@@ -23,7 +23,7 @@ func TestRests(t *testing.T) {
 	events[3].Joined = 7
 	group := []byte("\x92\x92\xd7\x00\xff\xff\xff\xff\x00\x00\x00\x00\x81\xa1g\x01\x80")
 	events[1].Group, events[2].Group, events[3].Group = group, group, slices.Clone(group)
-	var r rests
+	var r Rests
 	for _, i := range []int{0, 1, 2, 3, 4, 5} {
 		part, ok := events[i].Part()
 		if !ok {
@@ -33,7 +33,7 @@ func TestRests(t *testing.T) {
 		if i == 1 {
 			target = "y"
 		}
-		r.add(target, &events[i], part)
+		r.Add(target, &events[i], part)
 	}
 	want := map[string]struct {
 		numbers []byte
@@ -48,8 +48,8 @@ func TestRests(t *testing.T) {
 		"y":    {[]byte{1}, []event.Part{{Key: [16]byte{1}, First: 11, Events: 1}}},
 		"xweb": {[]byte{5}, []event.Part{{Key: [16]byte{1}, First: 15, Events: 1}}},
 	}
-	for _, one := range r.all {
-		got := one.chunk(c)
+	for _, one := range r.All {
+		got := one.Chunk(c)
 		w := want[one.Target+one.NewTag]
 		var numbers []byte
 		it, ev := got.Iterator(), event.Event{}
@@ -66,7 +66,7 @@ func TestRests(t *testing.T) {
 			t.Errorf("%s: events %v of parts %+v, %v", one.Target, numbers, one.Parts, it.Err())
 		}
 	}
-	if cut := r.cut("x"); len(cut) != 2 || len(r.all) != 1 || len(r.list()) != 1 {
-		t.Errorf("cut %d, left %d", len(cut), len(r.all))
+	if cut := r.Cut("x"); len(cut) != 2 || len(r.All) != 1 || len(r.List()) != 1 {
+		t.Errorf("cut %d, left %d", len(cut), len(r.All))
 	}
 }

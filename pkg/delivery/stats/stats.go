@@ -1,0 +1,67 @@
+// Package stats counts what a loop of the delivery does, knows how its output does, and tells the log of it.
+package stats
+
+import (
+	"time"
+
+	"github.com/seed-afc6a195/aggregator/pkg/metric"
+)
+
+// Stats is a snapshot of a Loop. Events are counted once, when the chunk that they came in is Done:
+// what the queue took in for the output is the sum of delivered, dropped, dead and what it has pending.
+type Stats struct {
+	Output   string
+	Clusters []Cluster         // ascending by name
+	Sends    uint64            // that ended, well or not
+	Failures uint64            // of Sends: those that did not deliver all of their events
+	Retried  map[string]uint64 // events to be sent again, by reason
+	InFlight int               // sends under way
+	// Oldest is when the first of these began; zero: there are none.
+	Oldest time.Time
+	// Concurrency is how many sends may be under way now, 1 to Common.Workers: see pacing.ConcurrencyLimiter.
+	Concurrency int
+	// Targets is those with the most events first, at most about 200, and the rest together at the end.
+	Targets []Target
+	Waiting []WaitingTarget // targets that take no events, ascending
+	Held    []string        // clusters that wait until what was refused of them is taken, ascending
+	Latency metric.Snapshot // of sends
+	Paused  bool
+
+	// Failing is the reason why nothing is delivered: events wait to be sent again, and for steady none got through. ""
+	// where any does: then what waits is the destination's trouble with these events.
+	Failing      string
+	FailingSince time.Time // zero where Failing is ""
+	// BackoffUntil is when a batch is sent again; zero when none waits.
+	BackoffUntil time.Time
+	LastError    string // for everybody
+	// LastDetail is the same with the destination's words, for who may see records.
+	LastDetail  string
+	LastErrorAt time.Time
+	// LastErrorOver is when it was past; zero while it is not.
+	LastErrorOver time.Time
+	LastSuccess   time.Time // of a send that delivered anything
+}
+
+// WaitingTarget is a target that takes no events at the moment, and for which some wait aside.
+type WaitingTarget struct {
+	Target  string
+	Since   time.Time // when it refused one first; or of the start, where it refused them before
+	Next    time.Time // when it is tried again; zero: it is being tried
+	Tries   int       // that failed in a row
+	Status  int       // of the last refusal; as in outputs.Failure, as the next are
+	Kind    string
+	Detail  string // for those who may see records
+	Remedy  string // what to do, for everybody; "": nothing is known
+	Partial bool   // it refuses some events only: others for it are sent
+	Flowing bool   // it takes events again: those that wait are being sent
+	Full    bool   // so much waits that new events become dead letters
+}
+
+// Cluster counts the events of one cluster. Bytes are msgpack.
+type Cluster struct {
+	Cluster   string
+	Delivered uint64
+	Bytes     uint64            // of Delivered
+	Dropped   map[string]uint64 // by reason
+	Dead      map[string]uint64 // by reason; on disk as dead letters
+}
