@@ -251,7 +251,11 @@ func table() []row {
 		},
 		{"deployments/*", nil, "what is deployed looks at the program from outside"},
 		{"internal/systemd", nil, "who tells systemd knows nobody"},
-		{"internal/convert", []string{"internal/convert/*"}, "a conversion joins its readers and its writer"},
+		{
+			"internal/convert",
+			[]string{"internal/convert/*", "internal/convert/fluentd/conf"},
+			"a conversion joins its readers and its writer",
+		},
 		{"internal/convert/syntax", nil, "places and sections know nobody"},
 		{"internal/convert/dialect", nil, "an expression knows nobody"},
 		{
@@ -270,13 +274,46 @@ func table() []row {
 			"settings are read from sections and written as a flow has them",
 		},
 		{
-			"internal/convert/*",
+			"internal/convert/destination",
+			[]string{
+				"internal/convert/syntax", "internal/convert/flow", "internal/convert/ruby", "internal/convert/settings",
+			},
+			"what the programs' destinations share knows neither program",
+		},
+		{
+			"internal/convert/fluentbit",
 			[]string{
 				"internal/convert/syntax", "internal/convert/flow", "internal/convert/ruby",
-				"internal/convert/settings",
-				"internal/convert/dialect",
+				"internal/convert/settings", "internal/convert/dialect", "internal/convert/destination",
 			},
 			"a reader of one program knows none of the other",
+		},
+		{
+			"internal/convert/fluentd",
+			[]string{
+				"internal/convert/syntax", "internal/convert/flow", "internal/convert/ruby",
+				"internal/convert/settings", "internal/convert/dialect", "internal/convert/destination",
+				"internal/convert/fluentd/*",
+			},
+			"a reader of one program knows none of the other",
+		},
+		{
+			"internal/convert/fluentd/conf",
+			[]string{"internal/convert/syntax", "internal/convert/ruby", "internal/convert/settings"},
+			"the syntax of files knows what stands in a value, and nothing of what plugins do",
+		},
+		{
+			"internal/convert/fluentd/template",
+			[]string{"internal/convert/flow", "internal/convert/ruby", "internal/convert/settings"},
+			"placeholders are read as one program has them, and written as the other has",
+		},
+		{
+			"internal/convert/fluentd/outputs",
+			[]string{
+				"internal/convert/syntax", "internal/convert/flow", "internal/convert/ruby", "internal/convert/settings",
+				"internal/convert/destination", "internal/convert/fluentd/conf", "internal/convert/fluentd/template",
+			},
+			"a destination knows no filters and no routes",
 		},
 		{
 			"internal/top",

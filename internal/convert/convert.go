@@ -13,6 +13,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/internal/convert/flow"
 	"github.com/seed-afc6a195/aggregator/internal/convert/fluentbit"
 	"github.com/seed-afc6a195/aggregator/internal/convert/fluentd"
+	"github.com/seed-afc6a195/aggregator/internal/convert/fluentd/conf"
 	"github.com/seed-afc6a195/aggregator/internal/convert/settings"
 	"github.com/seed-afc6a195/aggregator/internal/convert/syntax"
 )
@@ -149,7 +150,7 @@ func readFluentd(files *syntax.Files, paths []string, notes *settings.Notes) (ol
 	var roots []*syntax.Section
 	whole := 0
 	for _, path := range paths {
-		root, missing, err := fluentd.Parse(files, path)
+		root, missing, err := conf.Parse(files, path)
 		if err != nil {
 			wrong = append(wrong, err)
 			continue

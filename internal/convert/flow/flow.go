@@ -128,6 +128,8 @@ type Output struct {
 	// Steps are changes that events need for this output alone.
 	Steps []Step
 	Notes []string
+	// WhenFull is what its buffer did when it was full, block or drop_oldest; "" where it says nothing.
+	WhenFull string
 	// Copy is which copy of Original it is, for events that come to the same destination twice; 0 for no copy.
 	Copy     int
 	Original *Output

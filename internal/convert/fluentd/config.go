@@ -1,3 +1,4 @@
+// Package fluentd reads configurations of fluentd and says what they do as a flow.
 package fluentd
 
 import (
@@ -7,6 +8,8 @@ import (
 
 	"github.com/seed-afc6a195/aggregator/internal/convert/dialect"
 	"github.com/seed-afc6a195/aggregator/internal/convert/flow"
+	"github.com/seed-afc6a195/aggregator/internal/convert/fluentd/conf"
+	"github.com/seed-afc6a195/aggregator/internal/convert/fluentd/outputs"
 	"github.com/seed-afc6a195/aggregator/internal/convert/settings"
 	"github.com/seed-afc6a195/aggregator/internal/convert/syntax"
 )
@@ -61,27 +64,7 @@ func flatten(root *syntax.Section) (all []*syntax.Section) {
 	return all
 }
 
-// kind returns what @type says, "" where it says nothing.
-func kind(s *syntax.Section) string {
-	if v, ok := s.Get("@type"); ok {
-		return v.Shown()
-	}
-	return s.Text("type")
-}
-
-func title(s *syntax.Section) string {
-	name := "<" + s.Name
-	if s.Arg != "" {
-		name += " " + s.Arg
-	}
-	return name + "> " + kind(s)
-}
-
-func (c *converter) reader(s *syntax.Section) *settings.Reader {
-	r := settings.NewReader(s, c.notes, title(s))
-	r.Ignore("@type", "type", "@id", "id", "@label", "@log_level", "log_level")
-	return r
-}
+func (c *converter) reader(s *syntax.Section) *settings.Reader { return conf.NewReader(s, c.notes) }
 
 // sources reads the inputs.
 func (c *converter) sources(sections []*syntax.Section) {
@@ -91,18 +74,18 @@ func (c *converter) sources(sections []*syntax.Section) {
 			continue
 		}
 		label := s.Text("@label")
-		switch kind(s) {
+		switch conf.Type(s) {
 		case "forward", "secure_forward", "unix":
 			c.forwardInput(s)
 			labels[label] = true
 		case "monitor_agent", "prometheus", "prometheus_monitor", "prometheus_output_monitor",
 			"prometheus_tail_monitor", "debug_agent":
 			c.old.Status = true
-			c.notes.Say(s.At, title(s), "the aggregator serves metrics and its state by itself, at status.address", "")
+			c.notes.Say(s.At, conf.Title(s), "the aggregator serves metrics and its state by itself, at status.address", "")
 		case "":
-			c.notes.Lose(s.At, title(s), "it has no @type", "write one")
+			c.notes.Lose(s.At, conf.Title(s), "it has no @type", "write one")
 		default:
-			c.old.Sources = append(c.old.Sources, flow.Source{At: s.At, Title: title(s), Raw: s.Raw, Label: label})
+			c.old.Sources = append(c.old.Sources, flow.Source{At: s.At, Title: conf.Title(s), Raw: s.Raw, Label: label})
 		}
 	}
 	if len(c.old.Listeners) == 0 {
@@ -231,11 +214,11 @@ func (c *converter) stage(label string, s *syntax.Section) {
 		}
 		return
 	}
-	m := &flow.Match{At: s.At, Title: title(s), Tags: c.tags(s), Raw: s.Raw}
-	if kind(s) == "detect_exceptions" && s.Text("remove_tag_prefix") == "" {
+	m := &flow.Match{At: s.At, Title: conf.Title(s), Tags: c.tags(s), Raw: s.Raw}
+	if conf.Type(s) == "detect_exceptions" && s.Text("remove_tag_prefix") == "" {
 		r := c.reader(s)
 		pipe.Stages = append(pipe.Stages, flow.Stage{Filter: &flow.Filter{
-			At: s.At, Title: title(s), Tags: m.Tags,
+			At: s.At, Title: conf.Title(s), Tags: m.Tags,
 			Steps: c.detectExceptions(r), Raw: s.Raw,
 		}})
 		r.IgnoreSections("buffer")
@@ -248,10 +231,10 @@ func (c *converter) stage(label string, s *syntax.Section) {
 
 // matchTargets reads where a match sends to.
 func (c *converter) matchTargets(label string, s *syntax.Section) []flow.Target {
-	switch kind(s) {
+	switch conf.Type(s) {
 	case "copy", "multi", "roundrobin", "weighted_round_robin":
-		if kind(s) != "copy" {
-			c.notes.Lose(s.At, title(s), "events go to each store in turn there, and to all of them here",
+		if conf.Type(s) != "copy" {
+			c.notes.Lose(s.At, conf.Title(s), "events go to each store in turn there, and to all of them here",
 				"keep one store")
 		}
 		r := c.reader(s)
@@ -267,7 +250,7 @@ func (c *converter) matchTargets(label string, s *syntax.Section) []flow.Target 
 		}
 		r.Done()
 		if len(all) == 0 {
-			c.notes.Lose(s.At, title(s), "it has no <store>", "write one")
+			c.notes.Lose(s.At, conf.Title(s), "it has no <store>", "write one")
 		}
 		return all
 	case "null":
@@ -284,7 +267,7 @@ func (c *converter) matchTargets(label string, s *syntax.Section) []flow.Target 
 			to = ""
 		}
 		if to == "@ERROR" {
-			c.notes.Say(s.At, title(s), "@ERROR is the dead letters here; the events are dropped", "")
+			c.notes.Say(s.At, conf.Title(s), "@ERROR is the dead letters here; the events are dropped", "")
 			return []flow.Target{{Null: true}}
 		}
 		return []flow.Target{{Label: to}}
@@ -297,70 +280,9 @@ func (c *converter) matchTargets(label string, s *syntax.Section) []flow.Target 
 	case "record_reformer", "retag", "add_tag_prefix", "record_modifier":
 		return []flow.Target{{Retag: c.retagAll(label, s)}}
 	}
-	if o := c.output(s); o != nil {
-		return []flow.Target{{Output: o}}
+	o := outputs.Read(s, c.notes)
+	if o.WhenFull != "" {
+		c.old.WhenFull = append(c.old.WhenFull, o.WhenFull)
 	}
-	return nil
-}
-
-// output reads a destination. One that can't be said becomes files, so that no event is lost until somebody has written
-// it.
-func (c *converter) output(s *syntax.Section) *flow.Output {
-	o := &flow.Output{At: s.At, Title: title(s), Name: outputName(s)}
-	r := c.reader(s)
-	known := outputs()[kind(s)]
-	if known == nil {
-		c.notes.Lose(s.At, title(s), "there is no output of this type",
-			"until you write another in its place, its events are kept in files, by the output "+o.Name)
-		o.Type = "file"
-		o.Settings = flow.Map{{Key: "path", Value: "data/not-converted/" + o.Name + "/%Y-%m-%d.ndjson"}}
-		o.Notes = []string{"Not converted: " + title(s) + ". Its events are kept here."}
-		return o
-	}
-	known(c, r, o)
-	c.common(r, o)
-	r.Done()
-	return o
-}
-
-// outputName is the name of a destination: its @id, or what it is.
-func outputName(s *syntax.Section) string {
-	name := kind(s)
-	if id := s.Text("@id"); id != "" {
-		name = id
-	}
-	name = strings.Map(func(r rune) rune {
-		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '-' || r == '_' {
-			return r
-		}
-		if r >= 'A' && r <= 'Z' {
-			return r + 'a' - 'A'
-		}
-		return '_'
-	}, name)
-	return strings.Trim(name, "-_.")
-}
-
-// outputs is the types of outputs that can be said.
-func outputs() map[string]func(*converter, *settings.Reader, *flow.Output) {
-	return map[string]func(*converter, *settings.Reader, *flow.Output){
-		"elasticsearch":              (*converter).elasticsearch,
-		"elasticsearch_dynamic":      (*converter).elasticsearch,
-		"elasticsearch_data_stream":  (*converter).elasticsearch,
-		"opensearch":                 (*converter).elasticsearch,
-		"opensearch_data_stream":     (*converter).elasticsearch,
-		"kinesis_firehose":           (*converter).firehose,
-		"loki":                       (*converter).loki,
-		"kafka2":                     (*converter).kafka,
-		"kafka_buffered":             (*converter).kafka,
-		"rdkafka2":                   (*converter).kafka,
-		"kinesis_streams":            (*converter).kinesis,
-		"kinesis_streams_aggregated": (*converter).kinesis,
-		"cloudwatch_logs":            (*converter).cloudwatch,
-		"s3":                         (*converter).s3,
-		"forward":                    (*converter).forward,
-		"secure_forward":             (*converter).forward,
-		"file":                       (*converter).file,
-		"stdout":                     (*converter).stdout,
-	}
+	return []flow.Target{{Output: o}}
 }

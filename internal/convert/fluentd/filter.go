@@ -6,6 +6,8 @@ import (
 
 	"github.com/seed-afc6a195/aggregator/internal/convert/dialect"
 	"github.com/seed-afc6a195/aggregator/internal/convert/flow"
+	"github.com/seed-afc6a195/aggregator/internal/convert/fluentd/conf"
+	"github.com/seed-afc6a195/aggregator/internal/convert/fluentd/template"
 	"github.com/seed-afc6a195/aggregator/internal/convert/ruby"
 	"github.com/seed-afc6a195/aggregator/internal/convert/settings"
 	"github.com/seed-afc6a195/aggregator/internal/convert/syntax"
@@ -47,30 +49,30 @@ func agentFilters() map[string]string {
 
 // filter reads <filter …>; nil where nothing is to be done.
 func (c *converter) filter(label string, s *syntax.Section) *flow.Filter {
-	f := &flow.Filter{At: s.At, Title: title(s), Tags: c.tags(s), Raw: s.Raw}
-	switch kind(s) {
+	f := &flow.Filter{At: s.At, Title: conf.Title(s), Tags: c.tags(s), Raw: s.Raw}
+	switch conf.Type(s) {
 	case "stdout", "prometheus", "count", "elasticsearch_genid", "opensearch_genid", "bare_output":
 		why := map[string]string{
 			"stdout":              "aggregator try shows events, step by step",
 			"prometheus":          "the aggregator counts events by itself: /metrics",
 			"elasticsearch_genid": "every event has an id that is stable over retries: id: auto of the output",
 			"opensearch_genid":    "every event has an id that is stable over retries: id: auto of the output",
-		}[kind(s)]
-		c.notes.Say(s.At, title(s), "left out: "+why, "")
+		}[conf.Type(s)]
+		c.notes.Say(s.At, conf.Title(s), "left out: "+why, "")
 		return nil
 	}
-	if why := agentFilters()[kind(s)]; why != "" {
+	if why := agentFilters()[conf.Type(s)]; why != "" {
 		f.AgentOnly = why
 		return c.agentOnly(label, f)
 	}
-	read := filters()[kind(s)]
+	read := filters()[conf.Type(s)]
 	if read == nil {
 		f.AgentOnly = "there is no step for it"
 		return c.agentOnly(label, f)
 	}
 	// What can't be said here an agent may go on doing itself.
 	own := &settings.Notes{SecretsDir: c.notes.SecretsDir}
-	r := settings.NewReader(s, own, title(s))
+	r := settings.NewReader(s, own, conf.Title(s))
 	r.Ignore("@type", "type", "@id", "id", "@label", "@log_level", "log_level")
 	f.Steps = read(c, r)
 	r.Done()
@@ -182,7 +184,7 @@ func (c *converter) grep(r *settings.Reader) (steps []flow.Step) {
 
 // grepOne adds one expression; one of the form ^(?!…) goes to inverse, which may be nil.
 func (c *converter) grepOne(r *settings.Reader, to, inverse *flow.Map, key string, pat syntax.Value) {
-	path, ok := accessor(key)
+	path, ok := template.Accessor(key)
 	if !ok {
 		r.Notes.Lose(pat.At, r.Title, "the field "+key+" is within an array, or can't be read",
 			"write an expression: expr: {drop: …}")
@@ -230,7 +232,7 @@ func (c *converter) recordModifier(r *settings.Reader) (steps []flow.Step) {
 	var replaced []flow.Step
 	for _, s := range r.Children("replace") {
 		key, re, with := s.Text("key"), s.Text("expression"), s.Text("replace")
-		path, ok := accessor(key)
+		path, ok := template.Accessor(key)
 		if !ok {
 			r.Notes.Lose(s.At, r.Title+" <replace>", "the field "+key+" can't be read", "write an expression")
 			continue
@@ -252,9 +254,9 @@ func (c *converter) recordModifier(r *settings.Reader) (steps []flow.Step) {
 	r.IgnoreSections("replace")
 	var keep []string
 	if r.Has("whitelist_keys") {
-		keep = append(paths(r, "whitelist_keys"), a.names...)
+		keep = append(template.Paths(r, "whitelist_keys"), a.names...)
 	}
-	return append(recordSteps(a, paths(r, "remove_keys"), keep), replaced...)
+	return append(recordSteps(a, template.Paths(r, "remove_keys"), keep), replaced...)
 }
 
 // dedot reads dedot.
@@ -299,7 +301,7 @@ func (c *converter) throttle(r *settings.Reader) []flow.Step {
 		return nil
 	}
 	var key strings.Builder
-	for _, p := range paths(r, "group_key") {
+	for _, p := range template.Paths(r, "group_key") {
 		if key.Len() > 0 {
 			key.WriteString("/")
 		}

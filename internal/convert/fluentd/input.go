@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/seed-afc6a195/aggregator/internal/convert/flow"
+	"github.com/seed-afc6a195/aggregator/internal/convert/fluentd/conf"
 	"github.com/seed-afc6a195/aggregator/internal/convert/settings"
 	"github.com/seed-afc6a195/aggregator/internal/convert/syntax"
 )
@@ -13,8 +14,8 @@ import (
 // forwardInput reads a source that takes events from agents as a listener.
 func (c *converter) forwardInput(s *syntax.Section) {
 	r := c.reader(s)
-	l := flow.Listener{At: s.At, Title: title(s)}
-	if kind(s) == "unix" {
+	l := flow.Listener{At: s.At, Title: conf.Title(s)}
+	if conf.Type(s) == "unix" {
 		path, _ := r.Text("path")
 		l.Settings = l.Settings.With("address", "unix:"+path)
 		r.Ignore("backlog")
@@ -23,7 +24,7 @@ func (c *converter) forwardInput(s *syntax.Section) {
 		return
 	}
 	port := "24224"
-	if kind(s) == "secure_forward" {
+	if conf.Type(s) == "secure_forward" {
 		port = "24284"
 	}
 	if p, ok := r.Text("port"); ok {
@@ -66,7 +67,7 @@ func (c *converter) forwardInput(s *syntax.Section) {
 func (c *converter) transport(r *settings.Reader, l *flow.Listener) {
 	section := r.Child("transport")
 	t := r
-	if kind(r.Section) != "secure_forward" {
+	if conf.Type(r.Section) != "secure_forward" {
 		if section == nil || !strings.EqualFold(section.Arg, "tls") {
 			return
 		}
@@ -80,7 +81,7 @@ func (c *converter) transport(r *settings.Reader, l *flow.Listener) {
 		{"ca_cert_path", "client_ca_file"},
 	} {
 		if text, ok := t.Text(p.old); ok {
-			if p.old == "ca_cert_path" && kind(r.Section) == "secure_forward" ||
+			if p.old == "ca_cert_path" && conf.Type(r.Section) == "secure_forward" ||
 				p.old == "ca_path" && !t.Bool("client_cert_auth", false) {
 				continue
 			}
@@ -125,12 +126,12 @@ func (c *converter) security(r *settings.Reader, l *flow.Listener) {
 	for _, u := range append(s.Children("user"), r.Children("users")...) {
 		ur := settings.NewReader(u, r.Notes, r.Title+" <user>")
 		name, _ := ur.Text("username")
-		password, _ := ur.Secret("password", "agents-password-"+fileName(name))
+		password, _ := ur.Secret("password", "agents-password-"+settings.FileName(name))
 		users = append(users, flow.Map{{Key: "name", Value: name}, {Key: "password", Value: password}})
 	}
 	s.IgnoreSections("user", "client")
 	r.IgnoreSections("user", "client")
-	if !s.Bool("user_auth", false) && kind(r.Section) != "secure_forward" && len(users) > 0 {
+	if !s.Bool("user_auth", false) && conf.Type(r.Section) != "secure_forward" && len(users) > 0 {
 		r.Notes.Say(section.At, r.Title+" <user>", "left out: user_auth is off", "")
 		users = nil
 	}
@@ -181,18 +182,4 @@ func clusterName(r *settings.Reader, i int) string {
 	}
 	_ = r
 	return "agents-" + strconv.Itoa(i+1)
-}
-
-// fileName is a name that a file can have.
-func fileName(text string) string {
-	name := strings.Map(func(c rune) rune {
-		if c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '_' {
-			return c
-		}
-		return '-'
-	}, text)
-	if name = strings.Trim(name, "-"); name == "" {
-		return "x"
-	}
-	return name[:min(len(name), 60)]
 }

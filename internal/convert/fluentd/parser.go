@@ -4,6 +4,8 @@ import (
 	"strings"
 
 	"github.com/seed-afc6a195/aggregator/internal/convert/flow"
+	"github.com/seed-afc6a195/aggregator/internal/convert/fluentd/conf"
+	"github.com/seed-afc6a195/aggregator/internal/convert/fluentd/template"
 	"github.com/seed-afc6a195/aggregator/internal/convert/ruby"
 	"github.com/seed-afc6a195/aggregator/internal/convert/settings"
 	"github.com/seed-afc6a195/aggregator/internal/convert/syntax"
@@ -12,7 +14,7 @@ import (
 // parser reads the filter parser.
 func (c *converter) parser(r *settings.Reader) []flow.Step {
 	key, _ := r.Plain("key_name")
-	path, ok := accessor(key)
+	path, ok := template.Accessor(key)
 	if !ok {
 		r.Notes.Lose(r.At, r.Title, "it has no key_name that can be read", "name the field")
 		return nil
@@ -60,7 +62,7 @@ func (c *converter) parser(r *settings.Reader) []flow.Step {
 	if len(all) > 1 {
 		r.Notes.Lose(r.At, r.Title, "only the last of its <parse> counts", "")
 	}
-	if kind(parse) == "multi_format" {
+	if conf.Type(parse) == "multi_format" {
 		return c.multiFormat(r, parse, field, tail)
 	}
 	body, ok := c.format(r, parse, field, parse == r.Section)
@@ -130,7 +132,7 @@ func (c *converter) format(r *settings.Reader, s *syntax.Section, field string, 
 	p.Ignore("@type", "type", "format", "@id", "@log_level", "null_empty_string", "null_value_pattern",
 		"estimate_current_event", "timeout", "localtime", "utc", "time_type", "parser_type", "json_parser",
 		"time_format_fallbacks")
-	name := kind(s)
+	name := conf.Type(s)
 	if old || name == "" {
 		name = s.Text("format")
 	}
@@ -179,7 +181,7 @@ func (c *converter) formatNamed(p *settings.Reader, body flow.Map, name string) 
 	case "csv", "tsv":
 		var columns []any
 		keys, _ := p.Plain("keys")
-		for _, k := range list(keys) {
+		for _, k := range template.List(keys) {
 			columns = append(columns, flow.Literal(k))
 		}
 		options := flow.Map{{Key: "columns", Value: columns}}
@@ -267,7 +269,7 @@ func parseTypes(text string) (all []any) {
 // concat reads concat.
 func (c *converter) concat(r *settings.Reader) []flow.Step {
 	key, _ := r.Plain("key")
-	path, ok := accessor(key)
+	path, ok := template.Accessor(key)
 	if !ok {
 		r.Notes.Lose(r.At, r.Title, "it has no key", "name the field")
 		return nil
@@ -287,7 +289,7 @@ func (c *converter) concat(r *settings.Reader) []flow.Step {
 	wait, hasWait := r.Duration("flush_interval")
 	streamKey := "{tag}"
 	if id, ok := r.Plain("stream_identity_key"); ok {
-		if p, ok := accessor(id); ok {
+		if p, ok := template.Accessor(id); ok {
 			streamKey = "{tag}/{record." + ruby.Path(p) + "}"
 		}
 	}
@@ -340,13 +342,13 @@ func (c *converter) detectExceptions(r *settings.Reader) []flow.Step {
 	r.Ignore("remove_tag_prefix", "stream", "force_line_breaks", "multiline_flush_interval", "match_tag")
 	body := flow.Map{{Key: "field", Value: "log"}}
 	if key, ok := r.Plain("message"); ok && key != "" {
-		if path, ok := accessor(key); ok {
+		if path, ok := template.Accessor(key); ok {
 			body[0].Value = ruby.Path(path)
 		}
 	}
 	format := "all"
 	if text, ok := r.Plain("languages"); ok {
-		if all := list(strings.ReplaceAll(text, " ", ",")); len(all) == 1 {
+		if all := template.List(strings.ReplaceAll(text, " ", ",")); len(all) == 1 {
 			format = map[string]string{"javascript": "js", "csharp": "dotnet", "all": "all"}[all[0]]
 			if format == "" {
 				format = all[0]
@@ -361,7 +363,7 @@ func (c *converter) detectExceptions(r *settings.Reader) []flow.Step {
 	body = body.With("format", format)
 	key := "{tag}"
 	if stream, ok := r.Plain("stream"); ok {
-		if path, ok := accessor(stream); ok {
+		if path, ok := template.Accessor(stream); ok {
 			key += "/{record." + ruby.Path(path) + "}"
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/seed-afc6a195/aggregator/internal/convert/flow"
+	"github.com/seed-afc6a195/aggregator/internal/convert/fluentd/template"
 	"github.com/seed-afc6a195/aggregator/internal/convert/ruby"
 	"github.com/seed-afc6a195/aggregator/internal/convert/settings"
 	"github.com/seed-afc6a195/aggregator/internal/convert/syntax"
@@ -57,12 +58,12 @@ func valueTemplate(r *settings.Reader, v syntax.Value) (string, bool) {
 			b.WriteString(variable(r, part, v.At))
 			continue
 		}
-		for _, p := range pieces(part.Text) {
-			if p.code == "" {
-				b.WriteString(flow.LiteralTemplate(p.text))
+		for _, p := range template.Pieces(part.Text) {
+			if p.Code == "" {
+				b.WriteString(flow.LiteralTemplate(p.Text))
 				continue
 			}
-			placed, ok := placeholder(p.code)
+			placed, ok := template.Placeholder(p.Code)
 			if !ok {
 				return "", false
 			}
@@ -101,17 +102,17 @@ func valueExpr(r *settings.Reader, v syntax.Value) (string, error) {
 			parts = append(parts, `"`+variable(r, part, v.At)+`"`)
 			continue
 		}
-		for _, p := range pieces(part.Text) {
-			if p.code == "" {
-				parts = append(parts, flow.Quote(p.text))
+		for _, p := range template.Pieces(part.Text) {
+			if p.Code == "" {
+				parts = append(parts, flow.Quote(p.Text))
 				continue
 			}
-			code, err := ruby.Expr(p.code)
+			code, err := ruby.Expr(p.Code)
 			if err != nil {
 				return "", err
 			}
 			only = code
-			if path, ok := recordPath(p.code); ok {
+			if path, ok := template.RecordPath(p.Code); ok {
 				code = ruby.Field(path)
 			}
 			parts = append(parts, "string("+code+` ?? "")`)
@@ -133,8 +134,8 @@ func (c *converter) recordTransformer(r *settings.Reader) (steps []flow.Step) {
 		}
 	}
 	r.IgnoreSections("record")
-	remove := paths(r, "remove_keys")
-	keep := paths(r, "keep_keys")
+	remove := template.Paths(r, "remove_keys")
+	keep := template.Paths(r, "keep_keys")
 	if r.Bool("renew_record", false) {
 		keep = append(keep, a.names...)
 	} else if keep != nil {
@@ -142,7 +143,7 @@ func (c *converter) recordTransformer(r *settings.Reader) (steps []flow.Step) {
 	}
 	if r.Has("renew_time_key") {
 		key, _ := r.Plain("renew_time_key")
-		path, _ := accessor(key)
+		path, _ := template.Accessor(key)
 		steps = append(steps, flow.Step{Kind: "parse", Body: flow.Map{
 			{Key: "field", Value: ruby.Path(path)},
 			{Key: "format", Value: "regex"},
@@ -180,12 +181,12 @@ func recordSteps(a assignments, remove, keep []string) (steps []flow.Step) {
 		}
 	}
 	if len(keep) > 0 {
-		body = body.With("keep", texts(keep))
+		body = body.With("keep", template.Texts(keep))
 	} else if early := slices.DeleteFunc(slices.Clone(remove), func(n string) bool {
 		return slices.Contains(late,
 			n)
 	}); len(early) > 0 {
-		body = body.With("remove", texts(early))
+		body = body.With("remove", template.Texts(early))
 	}
 	if len(a.set) > 0 {
 		body = body.With("set", a.set)
@@ -194,7 +195,7 @@ func recordSteps(a assignments, remove, keep []string) (steps []flow.Step) {
 		steps = append(steps, flow.Step{Kind: "modify", Body: body})
 	}
 	if len(late) > 0 {
-		steps = append(steps, flow.Step{Kind: "modify", Body: flow.Map{{Key: "remove", Value: texts(late)}}})
+		steps = append(steps, flow.Step{Kind: "modify", Body: flow.Map{{Key: "remove", Value: template.Texts(late)}}})
 	}
 	return steps
 }
@@ -208,30 +209,4 @@ func touches(template string, set flow.Map) bool {
 
 func without(m flow.Map, key string) flow.Map {
 	return slices.DeleteFunc(slices.Clone(m), func(p flow.Pair) bool { return p.Key == key })
-}
-
-// texts makes a list of the new configuration.
-func texts(names []string) []any {
-	all := make([]any, len(names))
-	for i, n := range names {
-		all[i] = flow.Literal(n)
-	}
-	return all
-}
-
-// paths reads a list of fields.
-func paths(r *settings.Reader, key string) (all []string) {
-	text, ok := r.Plain(key)
-	if !ok {
-		return nil
-	}
-	for _, name := range list(text) {
-		path, ok := accessor(name)
-		if !ok {
-			r.Lose(key, "the field "+name+" is within an array, or can't be read", "write an expression")
-			continue
-		}
-		all = append(all, ruby.Path(path))
-	}
-	return all
 }

@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/seed-afc6a195/aggregator/internal/convert/flow"
+	"github.com/seed-afc6a195/aggregator/internal/convert/fluentd/conf"
+	"github.com/seed-afc6a195/aggregator/internal/convert/fluentd/template"
 	"github.com/seed-afc6a195/aggregator/internal/convert/ruby"
 	"github.com/seed-afc6a195/aggregator/internal/convert/settings"
 	"github.com/seed-afc6a195/aggregator/internal/convert/syntax"
@@ -88,7 +90,7 @@ func (c *converter) rewriteTag(label string, s *syntax.Section) *flow.Retag {
 	}
 	r.Done()
 	if len(retag.Rules) == 0 {
-		c.notes.Lose(s.At, title(s), "it has no rule that can be said", "write routes by hand")
+		c.notes.Lose(s.At, conf.Title(s), "it has no rule that can be said", "write routes by hand")
 	}
 	return retag
 }
@@ -103,7 +105,7 @@ type rewrite struct {
 
 // rule adds one rule of rewrite_tag_filter.
 func (c *converter) rule(r *settings.Reader, retag *flow.Retag, w rewrite) {
-	path, ok := accessor(w.key)
+	path, ok := template.Accessor(w.key)
 	if !ok {
 		r.Notes.Lose(w.at, r.Title+" <rule>", "the field "+w.key+" can't be read", "write a route with when")
 		return
@@ -165,42 +167,42 @@ func newTag(w rewrite, access, re string, old flow.Tags) (t tagged, err error) {
 	tag := strings.NewReplacer("__TAG__", "${tag}", "__HOSTNAME__", "${hostname}").Replace(w.tag)
 	tag = regexp.MustCompile(`__TAG_PARTS\[(-?\d+)\]__`).ReplaceAllString(tag, "$${tag_parts[$1]}")
 	group := regexp.MustCompile(`\$(\d)`)
-	var template strings.Builder
+	var written strings.Builder
 	var parts []string
 	simple := !group.MatchString(tag)
 	t.like = []string{""}
-	for _, p := range pieces(tag) {
+	for _, p := range template.Pieces(tag) {
 		switch {
-		case p.code == "" && !group.MatchString(p.text):
-			template.WriteString(flow.LiteralTemplate(p.text))
-			parts = append(parts, flow.Quote(p.text))
-			t.like = appended(t.like, []string{escapePattern(p.text)})
-		case p.code == "":
-			with := group.ReplaceAllString(p.text, "$${$1}")
+		case p.Code == "" && !group.MatchString(p.Text):
+			written.WriteString(flow.LiteralTemplate(p.Text))
+			parts = append(parts, flow.Quote(p.Text))
+			t.like = appended(t.like, []string{escapePattern(p.Text)})
+		case p.Code == "":
+			with := group.ReplaceAllString(p.Text, "$${$1}")
 			parts = append(parts,
 				"replacePattern(string("+access+"), "+flow.Quote("(?s)^.*?(?:"+re+").*$")+", "+flow.Quote(with)+")")
-			t.like = appended(t.like, []string{group.ReplaceAllString(escapePattern(p.text), "**")})
-		case p.code == "tag" && w.removePrefix == "":
-			template.WriteString("{tag}")
+			t.like = appended(t.like, []string{group.ReplaceAllString(escapePattern(p.Text), "**")})
+		case p.Code == "tag" && w.removePrefix == "":
+			written.WriteString("{tag}")
 			parts = append(parts, "tag")
 			t.like = appended(t.like, old.Patterns)
-		case p.code == "tag":
+		case p.Code == "tag":
 			simple = false
 			parts = append(parts, "trimPrefix(tag, "+flow.Quote(strings.Trim(w.removePrefix, ".")+".")+")")
 			t.like = appended(t.like, []string{"**"})
 		default:
-			code, err := ruby.Expr(p.code)
+			code, err := ruby.Expr(p.Code)
 			if err != nil {
 				return tagged{}, err
 			}
-			placed, ok := placeholder(p.code)
+			placed, ok := template.Placeholder(p.Code)
 			simple = simple && ok
-			template.WriteString(placed)
+			written.WriteString(placed)
 			parts = append(parts, "string("+code+")")
 			t.like = appended(t.like, []string{"**"})
 		}
 	}
-	t.steps = []flow.Step{{Kind: "modify", Body: flow.Map{{Key: "tag", Value: template.String()}}}}
+	t.steps = []flow.Step{{Kind: "modify", Body: flow.Map{{Key: "tag", Value: written.String()}}}}
 	if !simple {
 		t.steps = setTag(strings.Join(parts, " + "))
 	}
@@ -237,18 +239,18 @@ func (c *converter) retagAll(label string, s *syntax.Section) *flow.Retag {
 	}
 	tag, ok := r.Plain("tag")
 	if !ok {
-		c.notes.Lose(s.At, title(s), "it has no tag that can be said", "write a filter by hand")
+		c.notes.Lose(s.At, conf.Title(s), "it has no tag that can be said", "write a filter by hand")
 		return retag
 	}
 	to, err := newTag(rewrite{tag: tag}, "", "", c.tags(s))
 	if err != nil {
-		c.notes.Lose(s.At, title(s)+" tag", "the tag "+tag+" can't be said: "+err.Error(),
+		c.notes.Lose(s.At, conf.Title(s)+" tag", "the tag "+tag+" can't be said: "+err.Error(),
 			"write it by hand: modify: {tag: …}")
 		return retag
 	}
 	r.Ignore("enable_ruby", "auto_typecast")
 	var steps []flow.Step
-	if kind(s) == "record_reformer" || kind(s) == "record_modifier" {
+	if conf.Type(s) == "record_reformer" || conf.Type(s) == "record_modifier" {
 		var a assignments
 		for _, rec := range s.Children("record") {
 			for _, e := range rec.Entries {
@@ -256,7 +258,7 @@ func (c *converter) retagAll(label string, s *syntax.Section) *flow.Retag {
 			}
 		}
 		r.IgnoreSections("record")
-		steps = recordSteps(a, paths(r, "remove_keys"), nil)
+		steps = recordSteps(a, template.Paths(r, "remove_keys"), nil)
 	}
 	steps = append(steps, to.steps...)
 	r.Done()
@@ -272,18 +274,18 @@ func (c *converter) labelRouter(s *syntax.Section) []flow.Target {
 	for _, route := range s.Children("route") {
 		to := route.Text("@label")
 		if to == "" {
-			c.notes.Lose(route.At, title(s)+" <route>", "it leads to no label", "write @label")
+			c.notes.Lose(route.At, conf.Title(s)+" <route>", "it leads to no label", "write @label")
 			continue
 		}
 		c.old.Flow.Pipes[to+" by "+route.At.String()] = &flow.Pipe{Stages: append(c.routeConditions(route),
 			flow.Stage{Match: &flow.Match{
-				At: route.At, Title: title(s), Tags: flow.Every(), Targets: []flow.Target{{Label: to}},
+				At: route.At, Title: conf.Title(s), Tags: flow.Every(), Targets: []flow.Target{{Label: to}},
 			}})}
 		all = append(all, flow.Target{Label: to + " by " + route.At.String()})
 	}
 	r.IgnoreSections("route")
 	if to := s.Text("default_route"); to != "" {
-		c.notes.Lose(s.At, title(s)+" default_route", "what no route takes is not told apart", "add a route by hand")
+		c.notes.Lose(s.At, conf.Title(s)+" default_route", "what no route takes is not told apart", "add a route by hand")
 	}
 	r.Done()
 	return all
@@ -299,7 +301,7 @@ func (c *converter) routeConditions(route *syntax.Section) []flow.Stage {
 			{"hosts", "host"},
 			{"container_names", "container_name"},
 		} {
-			names := list(m.Text(key.old))
+			names := template.List(m.Text(key.old))
 			if len(names) == 0 || names[0] == "" {
 				continue
 			}
@@ -309,7 +311,7 @@ func (c *converter) routeConditions(route *syntax.Section) []flow.Stage {
 			}
 			all = append(all, "record.kubernetes?."+key.field+" in ["+strings.Join(quoted, ", ")+"]")
 		}
-		for _, pair := range list(m.Text("labels")) {
+		for _, pair := range template.List(m.Text("labels")) {
 			name, value, found := strings.Cut(pair, ":")
 			if found {
 				all = append(all, ruby.Field([]string{

@@ -103,3 +103,17 @@ func (n *Notes) SecretFile(name string, v syntax.Value, from string) string {
 
 // UseDefault says that a variable's default is that the setting is not there.
 const UseDefault = ruby.UseDefault
+
+// FileName is text as a name that a file can have.
+func FileName(text string) string {
+	name := strings.Map(func(c rune) rune {
+		if c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '_' {
+			return c
+		}
+		return '-'
+	}, text)
+	if name = strings.Trim(name, "-"); name == "" {
+		return "x"
+	}
+	return name[:min(len(name), 60)]
+}

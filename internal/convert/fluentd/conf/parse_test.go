@@ -1,4 +1,4 @@
-package fluentd_test
+package conf_test
 
 import (
 	"errors"
@@ -8,6 +8,7 @@ import (
 
 	"github.com/seed-afc6a195/aggregator/internal/convert/flow"
 	"github.com/seed-afc6a195/aggregator/internal/convert/fluentd"
+	"github.com/seed-afc6a195/aggregator/internal/convert/fluentd/conf"
 	"github.com/seed-afc6a195/aggregator/internal/convert/settings"
 	"github.com/seed-afc6a195/aggregator/internal/convert/syntax"
 )
@@ -44,7 +45,7 @@ func TestParse(t *testing.T) {
 		{"lines of another system", "<a>\r\n  b c\r\n</a>\r\n", "<a >b=c;</>"},
 		{"patterns", "key /^\\[a\\] \"b\" $/\n", "key=/^\\[a\\] \"b\" $/;"},
 	} {
-		root, err := fluentd.ParseText("x.conf", []byte(tc.text))
+		root, err := conf.ParseText("x.conf", []byte(tc.text))
 		if err != nil {
 			t.Errorf("%s: %v", tc.name, err)
 			continue
@@ -56,7 +57,7 @@ func TestParse(t *testing.T) {
 }
 
 func TestParsePlaces(t *testing.T) {
-	root, err := fluentd.ParseText("x.conf", []byte("# one\n\n<match **>\n  @type \"file\"\n\tpath x\n</match>\n"))
+	root, err := conf.ParseText("x.conf", []byte("# one\n\n<match **>\n  @type \"file\"\n\tpath x\n</match>\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +97,7 @@ func TestInclude(t *testing.T) {
 			return nil, nil
 		},
 	}
-	root, missing, err := fluentd.Parse(f, "/etc/fluent.conf")
+	root, missing, err := conf.Parse(f, "/etc/fluent.conf")
 	if err != nil || len(missing) != 1 || missing[0].At.Line != 5 {
 		t.Fatal(err, missing)
 	}
@@ -114,7 +115,7 @@ func TestIncludeBounds(t *testing.T) {
 		"many":      func(string) ([]byte, error) { return []byte(strings.Repeat("@include b\n", 1000)), nil },
 		"large":     func(string) ([]byte, error) { return make([]byte, syntax.MaxFile+1), nil },
 	} {
-		_, _, err := fluentd.Parse(&syntax.Files{Read: read, Glob: glob}, "a")
+		_, _, err := conf.Parse(&syntax.Files{Read: read, Glob: glob}, "a")
 		if _, ok := errors.AsType[*syntax.Error](err); !ok {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -137,7 +138,7 @@ func FuzzConvert(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		root, err := fluentd.ParseText("x.conf", []byte(text))
+		root, err := conf.ParseText("x.conf", []byte(text))
 		if err != nil {
 			if _, ok := errors.AsType[*syntax.Error](err); !ok {
 				t.Fatalf("%v has no place", err)

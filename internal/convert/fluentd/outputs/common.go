@@ -1,15 +1,17 @@
-package fluentd
+package outputs
 
 import (
 	"strings"
 
 	"github.com/seed-afc6a195/aggregator/internal/convert/flow"
+	"github.com/seed-afc6a195/aggregator/internal/convert/fluentd/conf"
+	"github.com/seed-afc6a195/aggregator/internal/convert/fluentd/template"
 	"github.com/seed-afc6a195/aggregator/internal/convert/ruby"
 	"github.com/seed-afc6a195/aggregator/internal/convert/settings"
 )
 
 // common reads what all outputs have: <buffer>, <inject>, <format>, <secondary>.
-func (c *converter) common(r *settings.Reader, o *flow.Output) {
+func common(r *settings.Reader, o *flow.Output) {
 	b := r
 	if section := r.Child("buffer"); section != nil {
 		b = settings.NewReader(section, r.Notes, r.Title+" <buffer>")
@@ -30,7 +32,7 @@ func (c *converter) common(r *settings.Reader, o *flow.Output) {
 		"retry_exponential_backoff_base", "retry_randomize", "retry_secondary_threshold", "disable_chunk_backup",
 		"timekey_wait", "time_zone", "chunk_limit_bytes", "retry_forever",
 		"optimistic_queue_limit", "file_permission", "dir_permission")
-	if kind(r.Section) != "s3" && kind(r.Section) != "file" {
+	if conf.Type(r.Section) != "s3" && conf.Type(r.Section) != "file" {
 		b.Ignore("timekey")
 	}
 	if b.Has("timekey_zone") || b.Has("timekey_use_utc") {
@@ -55,9 +57,9 @@ func (c *converter) common(r *settings.Reader, o *flow.Output) {
 	}
 	if action, ok := b.Plain("overflow_action"); ok {
 		if action == "drop_oldest_chunk" {
-			c.old.WhenFull = append(c.old.WhenFull, "drop_oldest")
+			o.WhenFull = "drop_oldest"
 		} else {
-			c.old.WhenFull = append(c.old.WhenFull, "block")
+			o.WhenFull = "block"
 		}
 	}
 	if b != r {
@@ -68,7 +70,7 @@ func (c *converter) common(r *settings.Reader, o *flow.Output) {
 			"what is refused, or has been tried too often, becomes dead letters, which can be sent again: "+
 				"docs/dead-letters.md", "")
 	}
-	c.inject(r, o)
+	inject(r, o)
 }
 
 // retry reads when a chunk is given up, and how long waits are.
@@ -96,7 +98,7 @@ func retry(b *settings.Reader, o *flow.Output) {
 }
 
 // inject reads <inject>: which fields the time and the tag become.
-func (c *converter) inject(r *settings.Reader, o *flow.Output) {
+func inject(r *settings.Reader, o *flow.Output) {
 	section := r.Child("inject")
 	s := r
 	if section != nil {
@@ -161,9 +163,9 @@ func rfc3339(format string) bool {
 }
 
 // named reads the name of an index, a stream, a path, with placeholders.
-func (c *converter) named(r *settings.Reader, key string) (string, bool) {
+func named(r *settings.Reader, key string) (string, bool) {
 	return r.Mapped(key, func(text string) string {
-		out, lost := chunkTemplate(text)
+		out, lost := template.Chunk(text)
 		for _, l := range lost {
 			r.Lose(key, "${"+l+"} is no placeholder here",
 				"write the name by hand (docs/configuration.md#placeholders)")
@@ -183,11 +185,11 @@ func fieldsOff(o *flow.Output, time, tag string) {
 }
 
 // alone reads what of an event is sent alone, as plugins for AWS and files have it; ok is false where it is the whole.
-func (c *converter) alone(r *settings.Reader, o *flow.Output) (message string, ok bool) {
+func alone(r *settings.Reader, o *flow.Output) (message string, ok bool) {
 	section := r.Child("format")
 	name, set := "", false
 	if section != nil {
-		name, set = kind(section), true
+		name, set = conf.Type(section), true
 	} else if text, has := r.Plain("format"); has {
 		name, set = text, true
 	}
@@ -200,7 +202,7 @@ func (c *converter) alone(r *settings.Reader, o *flow.Output) (message string, o
 		message = "message"
 		if section != nil {
 			if key := section.Text("message_key"); key != "" {
-				path, _ := accessor(key)
+				path, _ := template.Accessor(key)
 				message = ruby.Path(path)
 			}
 		}

@@ -1,15 +1,17 @@
-package fluentd
+package outputs
 
 import (
 	"strings"
 
 	"github.com/seed-afc6a195/aggregator/internal/convert/flow"
+	"github.com/seed-afc6a195/aggregator/internal/convert/fluentd/conf"
+	"github.com/seed-afc6a195/aggregator/internal/convert/fluentd/template"
 	"github.com/seed-afc6a195/aggregator/internal/convert/ruby"
 	"github.com/seed-afc6a195/aggregator/internal/convert/settings"
 )
 
 // aws reads what outputs to AWS share.
-func (c *converter) aws(r *settings.Reader, o *flow.Output, endpoint string) {
+func aws(r *settings.Reader, o *flow.Output, endpoint string) {
 	region, ok := r.Text("region")
 	if !ok {
 		region, ok = r.Text("s3_region")
@@ -70,8 +72,8 @@ func (c *converter) aws(r *settings.Reader, o *flow.Output, endpoint string) {
 }
 
 // records reads what the plugins for Kinesis and Firehose share.
-func (c *converter) records(r *settings.Reader, o *flow.Output) {
-	c.aws(r, o, "endpoint")
+func records(r *settings.Reader, o *flow.Output) {
+	aws(r, o, "endpoint")
 	r.Ignore("append_new_line", "retries_on_batch_request", "drop_failed_records_after_batch_request_retries",
 		"reset_backoff_if_success", "batch_request_max_count", "batch_request_max_size",
 		"monitor_num_of_batch_request_retries", "debug", "log_truncate_max_size", "detach_process", "num_processes",
@@ -86,7 +88,7 @@ func (c *converter) records(r *settings.Reader, o *flow.Output) {
 			r.Lose("compression", "records have no compression "+text, "use compression of the stream, or gzip")
 		}
 	}
-	if message, alone := c.alone(r, o); alone {
+	if message, alone := alone(r, o); alone {
 		r.Notes.Lose(r.At, r.Title+" <format>", "records are whole events as JSON, not the field "+message+" alone",
 			"change what reads them")
 	}
@@ -105,10 +107,10 @@ func (c *converter) records(r *settings.Reader, o *flow.Output) {
 	fieldsOff(o, time, tag)
 }
 
-func (c *converter) firehose(r *settings.Reader, o *flow.Output) {
+func firehose(r *settings.Reader, o *flow.Output) {
 	o.Type = "firehose"
-	c.records(r, o)
-	if name, ok := c.named(r, "delivery_stream_name"); ok {
+	records(r, o)
+	if name, ok := named(r, "delivery_stream_name"); ok {
 		o.Settings = o.Settings.With("delivery_stream", name)
 	} else {
 		r.Notes.Lose(r.At, r.Title, "it has no delivery_stream_name", "write one")
@@ -116,10 +118,10 @@ func (c *converter) firehose(r *settings.Reader, o *flow.Output) {
 	}
 }
 
-func (c *converter) kinesis(r *settings.Reader, o *flow.Output) {
+func kinesis(r *settings.Reader, o *flow.Output) {
 	o.Type = "kinesis"
-	c.records(r, o)
-	name, ok := c.named(r, "stream_name")
+	records(r, o)
+	name, ok := named(r, "stream_name")
 	if !ok {
 		r.Notes.Lose(r.At, r.Title, "it has no stream_name", "write one")
 		name = "missing"
@@ -127,28 +129,28 @@ func (c *converter) kinesis(r *settings.Reader, o *flow.Output) {
 	o.Settings = o.Settings.With("stream", name)
 	key := "random"
 	if text, ok := r.Plain("partition_key"); ok {
-		if path, ok := accessor(text); ok {
+		if path, ok := template.Accessor(text); ok {
 			key = "{record." + ruby.Path(path) + "}"
 		}
 	}
 	o.Settings = o.Settings.With("partition_key", key)
-	if kind(r.Section) == "kinesis_streams_aggregated" {
+	if conf.Type(r.Section) == "kinesis_streams_aggregated" {
 		r.Notes.Lose(r.At, r.Title, "records are not packed as the Kinesis Producer Library does",
 			"aggregate: true puts many lines in a record; consumers must read lines")
 		r.Ignore("fixed_partition_key")
 	}
 }
 
-func (c *converter) cloudwatch(r *settings.Reader, o *flow.Output) {
+func cloudwatch(r *settings.Reader, o *flow.Output) {
 	o.Type = "cloudwatch_logs"
-	c.aws(r, o, "endpoint")
+	aws(r, o, "endpoint")
 	for _, p := range [...]struct{ kind, key string }{{"log_group", "log_group"}, {"log_stream", "log_stream"}} {
-		name, ok := c.named(r, p.kind+"_name")
+		name, ok := named(r, p.kind+"_name")
 		if !ok && r.Bool("use_tag_as_"+strings.TrimPrefix(p.kind, "log_"), false) {
 			name, ok = "{tag}", true
 		}
 		if key, has := r.Plain(p.kind + "_name_key"); has && !ok {
-			path, _ := accessor(key)
+			path, _ := template.Accessor(key)
 			name, ok = "{record."+ruby.Path(path)+"}", true
 			if r.Bool("remove_"+p.kind+"_name_key", false) {
 				r.Notes.Say(r.At, r.Title+" remove_"+p.kind+"_name_key", "the field "+key+" stays in the event", "")
@@ -166,16 +168,16 @@ func (c *converter) cloudwatch(r *settings.Reader, o *flow.Output) {
 		o.Settings = o.Settings.With("retention_days", days)
 	}
 	if keys, ok := r.Plain("message_keys"); ok {
-		all := list(keys)
+		all := template.List(keys)
 		if len(all) == 1 {
-			path, _ := accessor(all[0])
+			path, _ := template.Accessor(all[0])
 			o.Settings = o.Settings.With("message", ruby.Path(path))
 		} else {
 			r.Lose("message_keys", "one field is sent alone, or the whole event",
 				"join them by expr into one field and name it in message")
 		}
 	}
-	if message, alone := c.alone(r, o); alone {
+	if message, alone := alone(r, o); alone {
 		o.Settings = o.Settings.With("message", message)
 	}
 	r.Ignore("max_message_length", "max_events_per_batch", "concurrency", "put_log_events_retry_wait",
@@ -191,14 +193,14 @@ func (c *converter) cloudwatch(r *settings.Reader, o *flow.Output) {
 	fieldsOff(o, "", "")
 }
 
-func (c *converter) s3(r *settings.Reader, o *flow.Output) {
+func s3(r *settings.Reader, o *flow.Output) {
 	o.Type = "s3"
-	c.aws(r, o, "s3_endpoint")
+	aws(r, o, "s3_endpoint")
 	bucket, _ := r.Text("s3_bucket")
 	o.Settings = o.Settings.With("bucket", bucket)
-	path, _ := c.named(r, "path")
+	path, _ := named(r, "path")
 	key := path
-	if format, ok := c.named(r, "s3_object_key_format"); ok {
+	if format, ok := named(r, "s3_object_key_format"); ok {
 		slice, ok := r.Text("time_slice_format")
 		if !ok {
 			slice = "%Y%m%d"
@@ -244,7 +246,7 @@ func (c *converter) s3(r *settings.Reader, o *flow.Output) {
 		}
 		s[0].Entries = dropEntry(s[0], "timekey")
 	}
-	if message, alone := c.alone(r, o); alone {
+	if message, alone := alone(r, o); alone {
 		r.Notes.Lose(r.At, r.Title+" <format>", "lines are whole events as JSON, not the field "+message+" alone",
 			"change what reads them")
 	}

@@ -1,4 +1,4 @@
-package fluentd
+package outputs
 
 import (
 	"encoding/json"
@@ -7,12 +7,13 @@ import (
 	"strings"
 
 	"github.com/seed-afc6a195/aggregator/internal/convert/flow"
+	"github.com/seed-afc6a195/aggregator/internal/convert/fluentd/template"
 	"github.com/seed-afc6a195/aggregator/internal/convert/ruby"
 	"github.com/seed-afc6a195/aggregator/internal/convert/settings"
 )
 
 // loki reads fluent-plugin-grafana-loki.
-func (c *converter) loki(r *settings.Reader, o *flow.Output) {
+func loki(r *settings.Reader, o *flow.Output) {
 	o.Type = "loki"
 	url, ok := r.Text("url")
 	if !ok {
@@ -25,7 +26,7 @@ func (c *converter) loki(r *settings.Reader, o *flow.Output) {
 	if password, ok := r.Secret("password", o.Name+"-password"); ok {
 		o.Settings = o.Settings.With("password", password)
 	}
-	if tenant, ok := c.named(r, "tenant"); ok {
+	if tenant, ok := named(r, "tenant"); ok {
 		o.Settings = o.Settings.With("tenant", tenant)
 	}
 	var labels flow.Map
@@ -44,7 +45,7 @@ func (c *converter) loki(r *settings.Reader, o *flow.Output) {
 			if field == "" {
 				field = e.Key
 			}
-			if path, isPath := accessor(field); isPath {
+			if path, isPath := template.Accessor(field); isPath {
 				labels = labels.With(e.Key, "{record."+ruby.Path(path)+"|none}")
 			}
 		}
@@ -53,8 +54,8 @@ func (c *converter) loki(r *settings.Reader, o *flow.Output) {
 	if labels != nil {
 		o.Settings = o.Settings.With("labels", labels)
 	}
-	if remove := paths(r, "remove_keys"); remove != nil {
-		o.Steps = append(o.Steps, flow.Step{Kind: "modify", Body: flow.Map{{Key: "remove", Value: texts(remove)}}})
+	if remove := template.Paths(r, "remove_keys"); remove != nil {
+		o.Steps = append(o.Steps, flow.Step{Kind: "modify", Body: flow.Map{{Key: "remove", Value: template.Texts(remove)}}})
 	}
 	if format, ok := r.Plain("line_format"); !ok || format != "json" {
 		r.Notes.Say(r.At, r.Title+" line_format", "a line is JSON, not key=value", "message: log sends one field alone")

@@ -1,15 +1,16 @@
-package fluentd
+package outputs
 
 import (
 	"strings"
 
 	"github.com/seed-afc6a195/aggregator/internal/convert/flow"
+	"github.com/seed-afc6a195/aggregator/internal/convert/fluentd/template"
 	"github.com/seed-afc6a195/aggregator/internal/convert/ruby"
 	"github.com/seed-afc6a195/aggregator/internal/convert/settings"
 )
 
 // kafka reads kafka2, kafka_buffered and rdkafka2.
-func (c *converter) kafka(r *settings.Reader, o *flow.Output) {
+func kafka(r *settings.Reader, o *flow.Output) {
 	o.Type = "kafka"
 	var brokers []any
 	text, _ := r.Text("brokers")
@@ -24,12 +25,12 @@ func (c *converter) kafka(r *settings.Reader, o *flow.Output) {
 	}
 	r.Ignore("zookeeper", "zookeeper_path")
 	o.Settings = o.Settings.With("brokers", brokers)
-	topic, ok := c.named(r, "default_topic")
-	if name, has := c.named(r, "topic"); has && !ok {
+	topic, ok := named(r, "default_topic")
+	if name, has := named(r, "topic"); has && !ok {
 		topic, ok = name, true
 	}
 	if key, has := r.Plain("topic_key"); has {
-		if path, isPath := accessor(key); isPath {
+		if path, isPath := template.Accessor(key); isPath {
 			fallback := ""
 			if ok && !strings.ContainsAny(topic, "{%") {
 				fallback = "|" + topic
@@ -41,9 +42,9 @@ func (c *converter) kafka(r *settings.Reader, o *flow.Output) {
 		topic = "{tag}"
 	}
 	o.Settings = o.Settings.With("topic", topic)
-	key, _ := c.named(r, "default_message_key")
+	key, _ := named(r, "default_message_key")
 	if name, has := r.Plain("message_key_key"); has {
-		if path, isPath := accessor(name); isPath {
+		if path, isPath := template.Accessor(name); isPath {
 			key = "{record." + ruby.Path(path) + "}"
 		}
 	}
@@ -56,8 +57,8 @@ func (c *converter) kafka(r *settings.Reader, o *flow.Output) {
 	default:
 		o.Settings = o.Settings.With("compression", "none")
 	}
-	c.kafkaLogin(r, o)
-	if message, alone := c.alone(r, o); alone {
+	kafkaLogin(r, o)
+	if message, alone := alone(r, o); alone {
 		o.Settings = o.Settings.With("message", message)
 	}
 	if r.Has("required_acks") && r.Text0("required_acks") != "-1" {
@@ -76,7 +77,7 @@ func (c *converter) kafka(r *settings.Reader, o *flow.Output) {
 }
 
 // kafkaLogin reads TLS and SASL.
-func (c *converter) kafkaLogin(r *settings.Reader, o *flow.Output) {
+func kafkaLogin(r *settings.Reader, o *flow.Output) {
 	var tls flow.Map
 	for _, p := range [...]struct{ old, key string }{
 		{"ssl_ca_cert", "ca_file"}, {"ssl_client_cert", "cert_file"}, {"ssl_client_cert_key", "key_file"},

@@ -1,5 +1,5 @@
-// Package fluentd reads configurations of fluentd, in the syntax of its version 1, and says what they do as a flow.
-package fluentd
+// Package conf reads the syntax of fluentd's files, version 1, and what all plugins' sections have.
+package conf
 
 import (
 	"encoding/json"

@@ -1,4 +1,4 @@
-package fluentd
+package outputs
 
 import (
 	"net"
@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/seed-afc6a195/aggregator/internal/convert/flow"
+	"github.com/seed-afc6a195/aggregator/internal/convert/fluentd/conf"
+	"github.com/seed-afc6a195/aggregator/internal/convert/fluentd/template"
 	"github.com/seed-afc6a195/aggregator/internal/convert/settings"
 	"github.com/seed-afc6a195/aggregator/internal/convert/syntax"
 )
@@ -15,11 +17,11 @@ func dropEntry(s *syntax.Section, key string) []syntax.Entry {
 }
 
 // forward reads forward and secure_forward.
-func (c *converter) forward(r *settings.Reader, o *flow.Output) {
+func forward(r *settings.Reader, o *flow.Output) {
 	o.Type = "forward"
 	var servers []any
 	port := "24224"
-	if kind(r.Section) == "secure_forward" {
+	if conf.Type(r.Section) == "secure_forward" {
 		port = "24284"
 	}
 	user, password := "", ""
@@ -87,8 +89,8 @@ func (c *converter) forward(r *settings.Reader, o *flow.Output) {
 	if password != "" {
 		o.Settings = o.Settings.With("password", password)
 	}
-	c.forwardTLS(r, o)
-	o.Settings = o.Settings.With("ack", r.Bool("require_ack_response", kind(r.Section) == "secure_forward" && false))
+	forwardTLS(r, o)
+	o.Settings = o.Settings.With("ack", r.Bool("require_ack_response", conf.Type(r.Section) == "secure_forward" && false))
 	if wait, ok := r.Duration("ack_response_timeout"); ok {
 		o.Settings = o.Settings.With("ack_timeout", wait)
 	}
@@ -103,7 +105,7 @@ func (c *converter) forward(r *settings.Reader, o *flow.Output) {
 		"verify_connection_at_startup", "transport", "suspend_flush", "proxy_uri", "extend_internal_protocol",
 		"linger_timeout", "enable_strict_verification", "secure", "read_length", "read_interval_msec",
 		"socket_interval_msec")
-	if tag, ok := c.named(r, "tag"); ok {
+	if tag, ok := named(r, "tag"); ok {
 		o.Settings = o.Settings.With("tag", tag)
 	}
 }
@@ -116,8 +118,8 @@ func address(host, port string) string {
 	return net.JoinHostPort(strings.Trim(host, "[]"), port)
 }
 
-func (c *converter) forwardTLS(r *settings.Reader, o *flow.Output) {
-	secure := kind(r.Section) == "secure_forward"
+func forwardTLS(r *settings.Reader, o *flow.Output) {
+	secure := conf.Type(r.Section) == "secure_forward"
 	transport, _ := r.Plain("transport")
 	var m flow.Map
 	for _, p := range [...]struct{ old, key string }{
@@ -132,7 +134,7 @@ func (c *converter) forwardTLS(r *settings.Reader, o *flow.Output) {
 	} {
 		if text, ok := r.Text(p.old); ok {
 			if strings.HasPrefix(text, "[") {
-				names := list(text)
+				names := template.List(text)
 				text = flow.Literal(names[0])
 			}
 			m = m.With(p.key, text)
@@ -161,9 +163,9 @@ func (c *converter) forwardTLS(r *settings.Reader, o *flow.Output) {
 }
 
 // file reads file.
-func (c *converter) file(r *settings.Reader, o *flow.Output) {
+func file(r *settings.Reader, o *flow.Output) {
 	o.Type = "file"
-	path, ok := c.named(r, "path")
+	path, ok := named(r, "path")
 	if !ok {
 		r.Notes.Lose(r.At, r.Title, "it has no path", "write one")
 		path = "data/missing"
@@ -201,7 +203,7 @@ func (c *converter) file(r *settings.Reader, o *flow.Output) {
 		o.Settings = o.Settings.With("compression", "gzip")
 	}
 	section := r.Children("format")
-	if _, alone := c.alone(r, o); alone {
+	if _, alone := alone(r, o); alone {
 		r.Notes.Lose(r.At, r.Title+" <format>", "lines are whole events as JSON, not one field alone",
 			"change what reads them")
 	} else if len(section) == 0 && !r.Has("format") {
@@ -214,7 +216,7 @@ func (c *converter) file(r *settings.Reader, o *flow.Output) {
 	r.Ignore("format")
 }
 
-func (c *converter) stdout(r *settings.Reader, o *flow.Output) {
+func stdout(r *settings.Reader, o *flow.Output) {
 	o.Type = "stdout"
 	r.Ignore("output_type", "format", "use_logger", "utc", "localtime", "time_format", "timezone", "time_type")
 	r.IgnoreSections("format")

@@ -1,4 +1,4 @@
-package fluentd
+package outputs
 
 import (
 	"encoding/json"
@@ -7,31 +7,33 @@ import (
 	"strings"
 
 	"github.com/seed-afc6a195/aggregator/internal/convert/flow"
+	"github.com/seed-afc6a195/aggregator/internal/convert/fluentd/conf"
+	"github.com/seed-afc6a195/aggregator/internal/convert/fluentd/template"
 	"github.com/seed-afc6a195/aggregator/internal/convert/ruby"
 	"github.com/seed-afc6a195/aggregator/internal/convert/settings"
 	"github.com/seed-afc6a195/aggregator/internal/convert/syntax"
 )
 
 // elasticsearch reads elasticsearch, opensearch and their data streams.
-func (c *converter) elasticsearch(r *settings.Reader, o *flow.Output) {
+func elasticsearch(r *settings.Reader, o *flow.Output) {
 	o.Type = "elasticsearch"
 	if id, ok := r.Text("cloud_id"); ok {
 		o.Settings = o.Settings.With("cloud_id", id)
 		r.Ignore("host", "port", "scheme", "path", "hosts")
 	} else {
-		o.Settings = o.Settings.With("hosts", c.hosts(r, o))
+		o.Settings = o.Settings.With("hosts", hosts(r, o))
 	}
-	c.login(r, o)
-	c.esTLS(r, o)
-	if strings.HasPrefix(kind(r.Section), "opensearch") {
+	login(r, o)
+	esTLS(r, o)
+	if strings.HasPrefix(conf.Type(r.Section), "opensearch") {
 		o.Settings = o.Settings.With("flavor", "opensearch")
 	}
-	time := c.index(r, o)
-	c.documents(r, o)
+	time := index(r, o)
+	documents(r, o)
 	if timeout, ok := r.Duration("request_timeout"); ok {
 		o.Settings = o.Settings.With("timeout", timeout)
 	}
-	if text, ok := c.named(r, "pipeline"); ok {
+	if text, ok := named(r, "pipeline"); ok {
 		o.Settings = o.Settings.With("pipeline", text)
 	}
 	tag := ""
@@ -43,7 +45,7 @@ func (c *converter) elasticsearch(r *settings.Reader, o *flow.Output) {
 	}
 	r.Ignore("tag_key", "include_tag_key")
 	fieldsOff(o, time, tag)
-	c.template(r, o)
+	indexTemplate(r, o)
 	r.Ignore("reload_connections", "reconnect_on_error", "reload_on_failure", "reload_after", "resurrect_after",
 		"sniffer_class_name", "http_backend", "http_backend_excon_nonblock",
 		"log_es_400_reason", "log_os_400_reason", "type_name", "suppress_type_name", "suppress_doc_wrap",
@@ -80,7 +82,7 @@ func (c *converter) elasticsearch(r *settings.Reader, o *flow.Output) {
 }
 
 // hosts reads host and port, or hosts.
-func (c *converter) hosts(r *settings.Reader, o *flow.Output) []any {
+func hosts(r *settings.Reader, o *flow.Output) []any {
 	scheme, port, path := "http", "9200", ""
 	if text, ok := r.Text("scheme"); ok {
 		scheme = text
@@ -99,7 +101,7 @@ func (c *converter) hosts(r *settings.Reader, o *flow.Output) []any {
 			if s, rest, found := strings.Cut(h, "://"); found {
 				if login, behind, found := strings.Cut(rest, "@"); found {
 					rest = behind
-					c.loginOf(r, o, login)
+					loginOf(r, o, login)
 				}
 				if !strings.Contains(strings.TrimPrefix(rest, "["), ":") {
 					if host, p, found := strings.Cut(rest, "/"); found {
@@ -129,7 +131,7 @@ func (c *converter) hosts(r *settings.Reader, o *flow.Output) []any {
 }
 
 // loginOf reads name:password, as a host's URL has it.
-func (c *converter) loginOf(r *settings.Reader, o *flow.Output, text string) {
+func loginOf(r *settings.Reader, o *flow.Output, text string) {
 	name, password, found := strings.Cut(text, ":")
 	if strings.Contains(text, "${env:") { // the colon may be a variable's
 		r.Lose("hosts", "its name and password are variables", "write username and password")
@@ -144,7 +146,7 @@ func (c *converter) loginOf(r *settings.Reader, o *flow.Output, text string) {
 }
 
 // login reads user and password, keys and tokens.
-func (c *converter) login(r *settings.Reader, o *flow.Output) {
+func login(r *settings.Reader, o *flow.Output) {
 	if user, ok := r.Text("user"); ok {
 		o.Settings = o.Settings.With("username", user)
 	}
@@ -165,15 +167,15 @@ func (c *converter) login(r *settings.Reader, o *flow.Output) {
 		}
 	}
 	if v, ok := r.Value("custom_headers"); ok {
-		c.headers(r, o, v)
+		headers(r, o, v)
 	}
 	if s := r.Child("endpoint"); s != nil {
-		c.signed(r, o, s)
+		signed(r, o, s)
 	}
 }
 
 // headers reads a JSON object of headers; their values are secrets.
-func (c *converter) headers(r *settings.Reader, o *flow.Output, v syntax.Value) {
+func headers(r *settings.Reader, o *flow.Output, v syntax.Value) {
 	text, plain := v.Plain()
 	var all map[string]string
 	if !plain || json.Unmarshal([]byte(text), &all) != nil {
@@ -182,7 +184,7 @@ func (c *converter) headers(r *settings.Reader, o *flow.Output, v syntax.Value) 
 	}
 	var m flow.Map
 	for _, name := range slices.Sorted(maps.Keys(all)) {
-		file := r.Notes.SecretFile(o.Name+"-"+fileName(strings.ToLower(name)), syntax.Literal(all[name], v.At),
+		file := r.Notes.SecretFile(o.Name+"-"+settings.FileName(strings.ToLower(name)), syntax.Literal(all[name], v.At),
 			"the value of the header "+name+" at "+v.At.String())
 		m = append(m, flow.Pair{Key: name, Value: file})
 	}
@@ -190,7 +192,7 @@ func (c *converter) headers(r *settings.Reader, o *flow.Output, v syntax.Value) 
 }
 
 // signed reads <endpoint> of the plugin for Amazon OpenSearch.
-func (c *converter) signed(r *settings.Reader, o *flow.Output, s *syntax.Section) {
+func signed(r *settings.Reader, o *flow.Output, s *syntax.Section) {
 	e := settings.NewReader(s, r.Notes, r.Title+" <endpoint>")
 	if url, ok := e.Text("url"); ok {
 		o.Settings = o.Settings.With("hosts", []any{strings.TrimSuffix(url, "/")})
@@ -216,7 +218,7 @@ func (c *converter) signed(r *settings.Reader, o *flow.Output, s *syntax.Section
 	o.Settings = o.Settings.With("aws", m)
 }
 
-func (c *converter) esTLS(r *settings.Reader, o *flow.Output) {
+func esTLS(r *settings.Reader, o *flow.Output) {
 	for _, p := range [...]struct{ old, key string }{
 		{"ca_file", "ca_file"},
 		{"client_cert", "cert_file"},
@@ -237,9 +239,9 @@ func (c *converter) esTLS(r *settings.Reader, o *flow.Output) {
 }
 
 // index reads which index an event goes to, and returns the name of the field for its time.
-func (c *converter) index(r *settings.Reader, o *flow.Output) (time string) {
-	if strings.HasSuffix(kind(r.Section), "_data_stream") {
-		name, ok := c.named(r, "data_stream_name")
+func index(r *settings.Reader, o *flow.Output) (time string) {
+	if strings.HasSuffix(conf.Type(r.Section), "_data_stream") {
+		name, ok := named(r, "data_stream_name")
 		if !ok {
 			name = "logs-generic-default"
 		}
@@ -248,7 +250,7 @@ func (c *converter) index(r *settings.Reader, o *flow.Output) (time string) {
 			"data_stream_ilm_policy_overwrite", "data_stream_template_index_patterns", "data_stream_enable")
 		return "@timestamp"
 	}
-	name, ok := c.named(r, "index_name")
+	name, ok := named(r, "index_name")
 	if !ok {
 		name = "fluentd"
 	}
@@ -257,7 +259,7 @@ func (c *converter) index(r *settings.Reader, o *flow.Output) (time string) {
 	}
 	if r.Bool("logstash_format", false) {
 		time = "@timestamp"
-		prefix, ok := c.named(r, "logstash_prefix")
+		prefix, ok := named(r, "logstash_prefix")
 		if !ok {
 			prefix = "logstash"
 		}
@@ -273,7 +275,7 @@ func (c *converter) index(r *settings.Reader, o *flow.Output) (time string) {
 	}
 	r.Ignore("logstash_prefix", "logstash_dateformat")
 	if key, ok := r.Plain("target_index_key"); ok {
-		path, _ := accessor(key)
+		path, _ := template.Accessor(key)
 		o.Notes = append(o.Notes, "target_index_key "+key+": events without it go to "+name+".")
 		set := flow.Step{Kind: "modify", Body: flow.Map{{Key: "set_if_missing", Value: flow.Map{{
 			Key:   ruby.Path(path),
@@ -289,7 +291,7 @@ func (c *converter) index(r *settings.Reader, o *flow.Output) (time string) {
 	}
 	o.Settings = o.Settings.With("index", name)
 	if key, ok := r.Plain("time_key"); ok {
-		c.timeKey(r, o, key)
+		timeKey(r, o, key)
 	}
 	r.Ignore("time_key_exclude_timestamp")
 	if key, ok := r.Text("time_key_format"); ok {
@@ -299,8 +301,8 @@ func (c *converter) index(r *settings.Reader, o *flow.Output) (time string) {
 }
 
 // timeKey reads time_key: the field whose time the document and the index have.
-func (c *converter) timeKey(r *settings.Reader, o *flow.Output, key string) {
-	path, ok := accessor(key)
+func timeKey(r *settings.Reader, o *flow.Output, key string) {
+	path, ok := template.Accessor(key)
 	if !ok {
 		r.Lose("time_key", "the field can't be read", "write a step parse with time")
 		return
@@ -324,9 +326,9 @@ func (c *converter) timeKey(r *settings.Reader, o *flow.Output, key string) {
 }
 
 // documents reads ids and operations.
-func (c *converter) documents(r *settings.Reader, o *flow.Output) {
+func documents(r *settings.Reader, o *flow.Output) {
 	if key, ok := r.Plain("id_key"); ok {
-		path, isPath := accessor(key)
+		path, isPath := template.Accessor(key)
 		if isPath && key != "_hash" {
 			o.Settings = o.Settings.With("id", "{record."+ruby.Path(path)+"}")
 		}
@@ -345,16 +347,16 @@ func (c *converter) documents(r *settings.Reader, o *flow.Output) {
 			r.Lose(key, "documents have no "+strings.TrimSuffix(key, "_key")+" here", "set it in an ingest pipeline")
 		}
 	}
-	if remove := paths(r, "remove_keys"); remove != nil {
-		o.Steps = append(o.Steps, flow.Step{Kind: "modify", Body: flow.Map{{Key: "remove", Value: texts(remove)}}})
+	if remove := template.Paths(r, "remove_keys"); remove != nil {
+		o.Steps = append(o.Steps, flow.Step{Kind: "modify", Body: flow.Map{{Key: "remove", Value: template.Texts(remove)}}})
 	}
 	if r.Has("remove_keys_on_update") || r.Has("remove_keys_on_update_key") {
 		r.Ignore("remove_keys_on_update", "remove_keys_on_update_key")
 	}
 }
 
-// template says that indices are made as the old program had them made: by templates of others, or by none.
-func (c *converter) template(r *settings.Reader, o *flow.Output) {
+// indexTemplate says that indices are made as the old program had them made: by templates of others, or by none.
+func indexTemplate(r *settings.Reader, o *flow.Output) {
 	own := r.Has("template_name") || r.Has("template_file") || r.Has("templates")
 	r.Ignore("template_name", "template_file", "templates")
 	if policy, ok := r.Text("ilm_policy_id"); ok && r.Bool("enable_ilm", false) {

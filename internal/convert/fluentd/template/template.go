@@ -1,4 +1,5 @@
-package fluentd
+// Package template reads the ${…} in fluentd's settings, and the fields that they name.
+package template
 
 import (
 	"encoding/json"
@@ -7,13 +8,14 @@ import (
 
 	"github.com/seed-afc6a195/aggregator/internal/convert/flow"
 	"github.com/seed-afc6a195/aggregator/internal/convert/ruby"
+	"github.com/seed-afc6a195/aggregator/internal/convert/settings"
 )
 
-// piece is literal text, or what stands in ${…}.
-type piece struct{ text, code string }
+// Piece is literal text, or what stands in ${…}.
+type Piece struct{ Text, Code string }
 
-// pieces cuts a text at ${…}.
-func pieces(text string) (all []piece) {
+// Pieces cuts a text at ${…}.
+func Pieces(text string) (all []Piece) {
 	for {
 		from := strings.Index(text, "${")
 		if from < 0 {
@@ -24,13 +26,13 @@ func pieces(text string) (all []piece) {
 			break
 		}
 		if from > 0 {
-			all = append(all, piece{text: text[:from]})
+			all = append(all, Piece{Text: text[:from]})
 		}
-		all = append(all, piece{code: strings.TrimSpace(text[from+2 : from+2+end])})
+		all = append(all, Piece{Code: strings.TrimSpace(text[from+2 : from+2+end])})
 		text = text[from+2+end+1:]
 	}
 	if text != "" || all == nil {
-		all = append(all, piece{text: text})
+		all = append(all, Piece{Text: text})
 	}
 	return all
 }
@@ -59,8 +61,8 @@ func closing(s string) int {
 	return -1
 }
 
-// placeholder returns ${tag}, ${tag_parts[1]}, ${record["a"]["b"]} and the like as placeholders, ok false for others.
-func placeholder(code string) (text string, ok bool) {
+// Placeholder returns ${tag}, ${tag_parts[1]}, ${record["a"]["b"]} and the like as placeholders, ok false for others.
+func Placeholder(code string) (text string, ok bool) {
 	switch code {
 	case "tag":
 		return "{tag}", true
@@ -70,14 +72,14 @@ func placeholder(code string) (text string, ok bool) {
 	if m := regexp.MustCompile(`^tag(?:_parts)?\[(-?\d+)\]$`).FindStringSubmatch(code); m != nil {
 		return "{tag[" + m[1] + "]}", true
 	}
-	if path, ok := recordPath(code); ok {
+	if path, ok := RecordPath(code); ok {
 		return "{record." + ruby.Path(path) + "}", true
 	}
 	return "", false
 }
 
-// recordPath reads record["a"]["b"] and record.dig("a", "b").
-func recordPath(code string) (path []string, ok bool) {
+// RecordPath reads record["a"]["b"] and record.dig("a", "b").
+func RecordPath(code string) (path []string, ok bool) {
 	if inner, found := strings.CutPrefix(code, "record.dig("); found && strings.HasSuffix(inner, ")") {
 		for part := range strings.SplitSeq(strings.TrimSuffix(inner, ")"), ",") {
 			part = strings.TrimSpace(part)
@@ -104,8 +106,8 @@ func recordPath(code string) (path []string, ok bool) {
 	return path, len(path) > 0
 }
 
-// accessor reads a record_accessor: name, $.a.b, $['a']['b.c'], $.a[0] is none.
-func accessor(text string) (path []string, ok bool) {
+// Accessor reads a record_accessor: name, $.a.b, $['a']['b.c'], $.a[0] is none.
+func Accessor(text string) (path []string, ok bool) {
 	text = strings.TrimSpace(text)
 	if !strings.HasPrefix(text, "$.") && !strings.HasPrefix(text, "$[") {
 		return []string{text}, text != ""
@@ -127,8 +129,8 @@ func accessor(text string) (path []string, ok bool) {
 	return path, true
 }
 
-// list reads a, b, c, or ["a", "b"].
-func list(text string) (all []string) {
+// List reads a, b, c, or ["a", "b"].
+func List(text string) (all []string) {
 	if strings.HasPrefix(text, "[") {
 		if json.Unmarshal([]byte(text), &all) == nil {
 			return all
@@ -162,28 +164,54 @@ func list(text string) (all []string) {
 	return all
 }
 
-// chunkTemplate writes the ${…} and %Y of outputs' names as placeholders; strftime stays as it is.
-func chunkTemplate(text string) (out string, lost []string) {
+// Chunk writes the ${…} and %Y of outputs' names as placeholders; strftime stays as it is.
+func Chunk(text string) (out string, lost []string) {
 	var b strings.Builder
-	for _, p := range pieces(text) {
-		if p.code == "" {
-			b.WriteString(flow.Literal(strings.NewReplacer("{", "{{", "}", "}}").Replace(p.text)))
+	for _, p := range Pieces(text) {
+		if p.Code == "" {
+			b.WriteString(flow.Literal(strings.NewReplacer("{", "{{", "}", "}}").Replace(p.Text)))
 			continue
 		}
-		placed, ok := placeholder(p.code)
+		placed, ok := Placeholder(p.Code)
 		if !ok {
-			switch path, isPath := accessor(p.code); {
-			case p.code == "chunk_id" || strings.HasPrefix(p.code, "uuid"):
-				lost = append(lost, p.code)
+			switch path, isPath := Accessor(p.Code); {
+			case p.Code == "chunk_id" || strings.HasPrefix(p.Code, "uuid"):
+				lost = append(lost, p.Code)
 				continue
-			case isPath && !strings.ContainsAny(p.code, "()?: "):
+			case isPath && !strings.ContainsAny(p.Code, "()?: "):
 				placed = "{record." + ruby.Path(path) + "}"
 			default:
-				lost = append(lost, p.code)
+				lost = append(lost, p.Code)
 				continue
 			}
 		}
 		b.WriteString(placed)
 	}
 	return b.String(), lost
+}
+
+// Texts makes a list of the new configuration.
+func Texts(names []string) []any {
+	all := make([]any, len(names))
+	for i, n := range names {
+		all[i] = flow.Literal(n)
+	}
+	return all
+}
+
+// Paths reads a list of fields.
+func Paths(r *settings.Reader, key string) (all []string) {
+	text, ok := r.Plain(key)
+	if !ok {
+		return nil
+	}
+	for _, name := range List(text) {
+		path, ok := Accessor(name)
+		if !ok {
+			r.Lose(key, "the field "+name+" is within an array, or can't be read", "write an expression")
+			continue
+		}
+		all = append(all, ruby.Path(path))
+	}
+	return all
 }
