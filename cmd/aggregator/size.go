@@ -12,7 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/seed-afc6a195/aggregator/internal/sizing"
-	"github.com/seed-afc6a195/aggregator/pkg/app"
+	"github.com/seed-afc6a195/aggregator/pkg/app/resources"
 	"github.com/seed-afc6a195/aggregator/pkg/config"
 	"github.com/seed-afc6a195/aggregator/pkg/config/setting"
 )
@@ -113,7 +113,7 @@ func (f *sizeFlags) load(given func(flag string) bool, notes io.Writer) (sizing.
 			l.Clusters = max(1, len(cfg.Clusters))
 		}
 	}
-	l.ProgramMemory = app.MemoryNeed(cfg)
+	l.ProgramMemory = resources.MemoryNeed(cfg)
 	l.DeadLetters = int64(cfg.Buffer.DeadLetters.MaxSize)
 	l.MinFreeDisk = int64(cfg.Buffer.MinFreeDisk)
 	return l, nil

@@ -227,13 +227,23 @@ func table() []row {
 			"pkg/app",
 			with("internal/cgroup", "pkg/*", "pkg/buffer/disk", "pkg/status/client", "pkg/status/tail",
 				"pkg/outputs/all",
-				"pkg/outputs/awsclient", "pkg/app/routing", "pkg/app/deadletters", "pkg/delivery/stats",
-				"internal/idlememory"),
+				"pkg/outputs/awsclient", "pkg/app/routing", "pkg/app/deadletters", "pkg/app/resources",
+				"pkg/app/internal/router", "pkg/delivery/stats", "internal/idlememory"),
 			"the program joins all parts, and knows no output or step by name",
 		},
 		{
 			"pkg/app/routing", with("pkg/cluster", "pkg/config", "pkg/filter", "pkg/route"),
 			"what becomes of events is made of a configuration, and moves none",
+		},
+		{
+			"pkg/app/internal/router",
+			with("pkg/buffer", "pkg/cluster", "pkg/config", "pkg/ingest", "pkg/route"),
+			"what arrives goes by the routes to the queue",
+		},
+		{
+			"pkg/app/resources",
+			with("pkg/config", "pkg/outputs", "pkg/outputs/all", "pkg/status", "internal/cgroup"),
+			"what the process may take follows from its configuration and the machine",
 		},
 		{
 			"pkg/app/deadletters",
@@ -328,7 +338,7 @@ func table() []row {
 		{
 			"cmd/*",
 			[]string{
-				"pkg/app", "pkg/app/routing", "pkg/config", "pkg/config/setting", "pkg/status/client",
+				"pkg/app", "pkg/app/resources", "pkg/app/routing", "pkg/config", "pkg/config/setting", "pkg/status/client",
 				"pkg/forward/client", "pkg/handover", "internal/convert", "internal/convert/settings",
 				"internal/msgview",
 				"internal/safetext", "internal/sender", "internal/sizing", "internal/systemd", "internal/top",

@@ -13,6 +13,8 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/seed-afc6a195/aggregator/pkg/app/deadletters"
+	"github.com/seed-afc6a195/aggregator/pkg/app/internal/router"
+	"github.com/seed-afc6a195/aggregator/pkg/app/resources"
 	"github.com/seed-afc6a195/aggregator/pkg/app/routing"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/cluster"
@@ -23,16 +25,6 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/status/tail"
 	"github.com/seed-afc6a195/aggregator/pkg/tap"
 	"github.com/seed-afc6a195/aggregator/pkg/trace"
-)
-
-const (
-	// ingestMemory is what may lie between sockets and queue, in bytes, unless a listener's max_message_size needs
-	// more.
-	ingestMemory = 64 << 20
-	// spareMemory is what is left between sockets and queue for the others when one cluster has all that it may have.
-	spareMemory = 16 << 20
-	// baseMemory is what the program needs besides, in bytes, on top of what its outputs hold.
-	baseMemory = 16 << 20
 )
 
 // Options is what the program is made of besides its configuration.
@@ -60,7 +52,7 @@ type App struct {
 	settings  settings
 	queue     buffer.Queue
 	clusters  *cluster.Holder
-	router    *router
+	router    *router.Router
 	listeners listeners
 	outputs   outputSet
 	status    endpoint
@@ -82,11 +74,11 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *App, err error)
 	}()
 	var memory status.Memory
 	if o.LimitMemory {
-		memory = limitMemory(cfg, o.Log)
+		memory = resources.LimitMemory(cfg, o.Log)
 	}
 	a.settings.begin(cfg, &o, memory, a.started)
-	files := shareFiles(processFiles(), cfg)
-	files.warn(cfg, o.Log)
+	files := resources.ShareFiles(resources.ProcessFiles(), cfg)
+	files.Warn(cfg, o.Log)
 	a.listeners = newListeners(cfg, files)
 	routes, registry, err := routing.Arrival(cfg)
 	if err != nil {
@@ -104,7 +96,7 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *App, err error)
 	if err := a.makeOutputs(); err != nil {
 		return nil, err
 	}
-	a.router = newRouter(a.queue, routes, registry, cfg.Unrouted == "dead_letter", wantsSources(cfg), o.Now, o.Log)
+	a.router = router.New(a.queue, router.RulesOf(cfg, routes, registry), o.Now, o.Log)
 	if err := a.listen(ctx); err != nil {
 		return nil, err
 	}
@@ -157,7 +149,7 @@ func (a *App) listenStatus() error {
 		Config: a.initial.Status, Snapshot: a.snapshot, Ready: a.readiness, Healthy: a.healthy, Reload: a.Reload,
 		Steer: a.controlOutput, SteerTarget: a.controlTarget, DeadLetters: a.deadLetters(), Trace: a.trace,
 		Tail: &a.tail, Tags: tagPattern,
-		MaxConnections: a.listeners.files.status,
+		MaxConnections: a.listeners.files.Status,
 		Log:            part(a.opts.Log, "status"),
 	}, a.opts.Now)
 	if err != nil && a.opts.Drain {
@@ -172,8 +164,8 @@ func (a *App) deadLetters() deadletters.Store {
 	return deadletters.Store{
 		Queue: a.queue, Config: a.settings.current, Now: a.opts.Now, Log: a.opts.Log,
 		Rules: func() deadletters.Rules {
-			r := a.router.rules.Load()
-			return deadletters.Rules{Routes: r.routes, Clusters: r.clusters}
+			r := a.router.Rules()
+			return deadletters.Rules{Routes: r.Routes, Clusters: r.Clusters}
 		},
 	}
 }
@@ -206,18 +198,6 @@ func queueLimits(cfg *config.Config) buffer.Limits {
 		clusters[c.Name], whenFull[c.Name] = int64(c.MaxQueueSize), c.WhenFull
 	}
 	return cfg.Buffer.Limits(outputs, clusters, whenFull)
-}
-
-// ingestBudget returns how many bytes of one cluster may lie between sockets and queue. A message needs up to twice its
-// size there: the buffer that it came in and what is made of it for the queue.
-func ingestBudget(cfg *config.Config) int64 {
-	budget := int64(ingestMemory)
-	for _, l := range cfg.Listeners {
-		for budget < 2*int64(l.MaxMessageSize) {
-			budget *= 2
-		}
-	}
-	return budget
 }
 
 // ListenerAddrs returns what the listeners are bound to, in the order of the configuration.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/seed-afc6a195/aggregator/pkg/app/resources"
 	"github.com/seed-afc6a195/aggregator/pkg/config"
 	"github.com/seed-afc6a195/aggregator/pkg/forward"
 	"github.com/seed-afc6a195/aggregator/pkg/ingest"
@@ -19,7 +20,7 @@ import (
 
 // listeners are what agents reach, with what they share: memory, open files, and who sends over which connection.
 type listeners struct {
-	files        openFiles
+	files        resources.OpenFiles
 	budget       *ingest.Budget
 	places       *forward.Places // nil: nothing bounds the files of the process
 	peers        *forward.Peers
@@ -28,11 +29,11 @@ type listeners struct {
 }
 
 // newListeners returns none yet, with what those of cfg will share.
-func newListeners(cfg *config.Config, files openFiles) listeners {
-	share := ingestBudget(cfg)
-	l := listeners{files: files, budget: ingest.NewSharedBudget(share+spareMemory, share), peers: forward.NewPeers()}
-	if files.limit > 0 {
-		l.places = forward.NewPlaces(files.connections)
+func newListeners(cfg *config.Config, files resources.OpenFiles) listeners {
+	share := resources.IngestBudget(cfg)
+	l := listeners{files: files, budget: ingest.NewSharedBudget(share+resources.SpareMemory, share), peers: forward.NewPeers()}
+	if files.Limit > 0 {
+		l.places = forward.NewPlaces(files.Connections)
 	}
 	return l
 }
@@ -69,9 +70,9 @@ func (l *listeners) addrs() []net.Addr {
 // setLimits puts the limits of cfg in force. It returns the listeners whose other settings differ from those they have.
 func (l *listeners) setLimits(cfg *config.Config, log zerolog.Logger) (restart []string) {
 	if l.places != nil {
-		files := shareFiles(l.files.limit, cfg)
-		l.places.SetLimit(files.connections)
-		files.warn(cfg, log)
+		files := resources.ShareFiles(l.files.Limit, cfg)
+		l.places.SetLimit(files.Connections)
+		files.Warn(cfg, log)
 	}
 	if len(cfg.Listeners) != len(l.servers) {
 		return nil

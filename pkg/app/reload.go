@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/seed-afc6a195/aggregator/pkg/app/internal/router"
+	"github.com/seed-afc6a195/aggregator/pkg/app/resources"
 	"github.com/seed-afc6a195/aggregator/pkg/app/routing"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/config"
@@ -81,7 +83,7 @@ func (a *App) reload(asked bool) error {
 	}
 	var memory status.Memory
 	if a.opts.LimitMemory {
-		memory = limitMemory(next.Config, a.opts.Log)
+		memory = resources.LimitMemory(next.Config, a.opts.Log)
 	}
 	s.accepted(next, memory, restart, a.opts.Now())
 	log := a.opts.Log.Info().Str("hash", next.Hash)
@@ -139,7 +141,7 @@ func (a *App) apply(cfg *config.Config) (restart []string, err error) {
 	a.clusters.Swap(registry)
 	a.queue.SetLimits(queueLimits(cfg))
 	restart = append(needsRestart(a.initial, cfg), a.listeners.setLimits(cfg, a.opts.Log)...)
-	a.router.setRules(routes, registry, cfg.Unrouted == "dead_letter", wantsSources(cfg))
+	a.router.SetRules(router.RulesOf(cfg, routes, registry))
 	var old []*output
 	for _, out := range a.outputs.all() {
 		_, stays := cfg.Outputs[out.name]
@@ -166,7 +168,7 @@ func needsRestart(old, next *config.Config) []string {
 	keys := []string{}
 	for key, differs := range map[string]bool{
 		"hostname": old.Hostname != next.Hostname, "listeners": len(old.Listeners) != len(next.Listeners),
-		"listeners[].max_message_size": ingestBudget(next) > ingestBudget(old),
+		"listeners[].max_message_size": resources.IngestBudget(next) > resources.IngestBudget(old),
 		"buffer":                       !reflect.DeepEqual(fixedBuffer(old), fixedBuffer(next)),
 		"status":                       !reflect.DeepEqual(old.Status, next.Status),
 		"log":                          old.Log != next.Log,

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/seed-afc6a195/aggregator/pkg/app/internal/router"
+	"github.com/seed-afc6a195/aggregator/pkg/app/resources"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/cluster"
 	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
@@ -31,7 +33,7 @@ func (a *App) snapshot() status.Snapshot {
 	}
 	s.Loops = loopStates(a.beats(), time.Now())
 	s.Memory = a.settings.memoryLimit()
-	s.Memory.UsedBytes = usedMemory()
+	s.Memory.UsedBytes = resources.UsedMemory()
 	budget := a.listeners.budget.Stats()
 	s.Queue.MemoryBytes, s.Queue.MemoryMaxBytes, s.Queue.EvictedConnections = budget.Used, budget.Max, budget.Evicted
 	open := map[string]int{}
@@ -136,14 +138,14 @@ func (a *App) clusterStates(queue buffer.Stats, open map[string]int) []status.Cl
 	for _, u := range queue.Clusters {
 		uses[u.Cluster] = u
 	}
-	tallies := a.router.snapshot()
+	tallies := a.router.Snapshot()
 	names := a.clusters.Current().Names()
 	if len(names) == 0 {
 		names = []string{cluster.Default}
 	}
 	for _, name := range names {
 		if tallies[name] == nil {
-			tallies[name] = newTally(name)
+			tallies[name] = router.NewTally(name)
 		}
 	}
 	limits, configured := a.clusters.Stats(), map[string]cluster.Config{}
@@ -153,11 +155,11 @@ func (a *App) clusterStates(queue buffer.Stats, open map[string]int) []status.Cl
 	var all []status.Cluster
 	for _, name := range slices.Sorted(maps.Keys(tallies)) {
 		t, c := tallies[name], status.Cluster{Name: name}
-		c.ReceivedEvents, c.ReceivedBytes, c.Messages, c.LastSeen = t.events, t.bytes, t.messages, t.lastSeen
-		c.Dropped, c.Dead = t.dropped, t.dead
+		c.ReceivedEvents, c.ReceivedBytes, c.Messages, c.LastSeen = t.Events, t.Bytes, t.Messages, t.LastSeen
+		c.Dropped, c.Dead = t.Dropped, t.Dead
 		c.QueueBytes, c.QueueMaxBytes, c.Waiting = uses[name].Bytes, uses[name].Limit, uses[name].Why
 		c.Connections, c.RefusedConnections, c.Slowed = open[name], limits[name].Refused, limits[name].Slowed.Seconds()
-		c.StoredEvents, c.DuplicateEvents = t.routed, t.repeated
+		c.StoredEvents, c.DuplicateEvents = t.Routed, t.Repeated
 		c.MaxConnections, c.RateLimit = configured[name].MaxConnections, int64(configured[name].RateLimit)
 		all = append(all, c)
 	}

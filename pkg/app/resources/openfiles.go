@@ -1,4 +1,4 @@
-package app
+package resources
 
 import (
 	"fmt"
@@ -22,15 +22,15 @@ const (
 	statusShare = 8
 )
 
-// openFiles is how the process's limit of open files is shared out.
-type openFiles struct {
-	limit       int // of the process; 0: unknown, and nothing is bounded
-	status      int // connections to the status endpoint
-	connections int // connections of all listeners
+// OpenFiles is how the process's limit of open files is shared out.
+type OpenFiles struct {
+	Limit       int // of the process; 0: unknown, and nothing is bounded
+	Status      int // connections to the status endpoint
+	Connections int // connections of all listeners
 }
 
-// processFiles returns how many files the process may open. The Go runtime has raised the soft limit to the hard one.
-func processFiles() int {
+// ProcessFiles returns how many files the process may open. The Go runtime has raised the soft limit to the hard one.
+func ProcessFiles() int {
 	var r syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &r); err != nil {
 		return 0
@@ -38,14 +38,14 @@ func processFiles() int {
 	return int(min(r.Cur, 1<<30))
 }
 
-// shareFiles shares limit open files out. What the queue and the outputs need is kept for them, as far as it leaves
+// ShareFiles shares limit open files out. What the queue and the outputs need is kept for them, as far as it leaves
 // half of all to the agents: without them nothing that agents send can be stored or delivered.
-func shareFiles(limit int, cfg *config.Config) openFiles {
+func ShareFiles(limit int, cfg *config.Config) OpenFiles {
 	if limit == 0 {
-		return openFiles{}
+		return OpenFiles{}
 	}
-	f := openFiles{limit: limit, status: limit / statusShare}
-	need := queueFiles + f.status + len(cfg.Listeners)
+	f := OpenFiles{Limit: limit, Status: limit / statusShare}
+	need := queueFiles + f.Status + len(cfg.Listeners)
 	kinds := all.Kinds(nil)
 	for _, out := range cfg.Outputs {
 		need += spareFiles * (out.Settings.Settings().Workers + 1)
@@ -53,23 +53,23 @@ func shareFiles(limit int, cfg *config.Config) openFiles {
 			need += kind.Files
 		}
 	}
-	f.connections = max(limit-need, limit/2)
+	f.Connections = max(limit-need, limit/2)
 	return f
 }
 
-// warn logs where the listeners' max_connections can't be had.
-func (f openFiles) warn(cfg *config.Config, log zerolog.Logger) {
+// Warn logs where the listeners' max_connections can't be had.
+func (f OpenFiles) Warn(cfg *config.Config, log zerolog.Logger) {
 	wanted := 0
 	for _, l := range cfg.Listeners {
 		wanted += l.MaxConnections
 	}
-	if f.limit == 0 || wanted <= f.connections {
+	if f.Limit == 0 || wanted <= f.Connections {
 		return
 	}
-	log.Warn().Int("open_files", f.limit).Int("max_connections", wanted).Int("connections", f.connections).
+	log.Warn().Int("open_files", f.Limit).Int("max_connections", wanted).Int("connections", f.Connections).
 		Msg(fmt.Sprintf(
 			"the process may open %d files, which is room for %d connections beside its queue and outputs, not for "+
 				"max_connections: raise the limit to %d (LimitNOFILE= of the service, ulimit -n), or lower "+
 				"max_connections",
-			f.limit, f.connections, f.limit-f.connections+wanted))
+			f.Limit, f.Connections, f.Limit-f.Connections+wanted))
 }

@@ -1,4 +1,4 @@
-package app
+package resources
 
 import (
 	"bytes"
@@ -16,17 +16,17 @@ func TestShareFiles(t *testing.T) {
 	for _, tc := range []struct {
 		name, text string
 		limit      int
-		want       openFiles
+		want       OpenFiles
 		warning    string // a part of it; "": none
 	}{
-		{"no limit is known", "{}", 0, openFiles{}, ""},
-		{"much", "{}", 1 << 20, openFiles{1 << 20, 131072, 917371}, ""},
-		{"as by hand", "{}", 1024, openFiles{1024, 128, 763}, "room for 763 connections"},
-		{"little", "{}", 256, openFiles{256, 32, 128}, "raise the limit to 10128"},
-		{"many files to write", three, 1024, openFiles{1024, 128, 627}, "max_connections"},
+		{"no limit is known", "{}", 0, OpenFiles{}, ""},
+		{"much", "{}", 1 << 20, OpenFiles{1 << 20, 131072, 917371}, ""},
+		{"as by hand", "{}", 1024, OpenFiles{1024, 128, 763}, "room for 763 connections"},
+		{"little", "{}", 256, OpenFiles{256, 32, 128}, "raise the limit to 10128"},
+		{"many files to write", three, 1024, OpenFiles{1024, 128, 627}, "max_connections"},
 		{
 			"as many as there is room for", "listeners: [{address: '127.0.0.1:0', max_connections: 700}]\n", 1024,
-			openFiles{1024, 128, 763},
+			OpenFiles{1024, 128, 763},
 			"",
 		},
 	} {
@@ -36,8 +36,8 @@ func TestShareFiles(t *testing.T) {
 				t.Fatal(err)
 			}
 			var log bytes.Buffer
-			got := shareFiles(tc.limit, cfg)
-			got.warn(cfg, zerolog.New(&log))
+			got := ShareFiles(tc.limit, cfg)
+			got.Warn(cfg, zerolog.New(&log))
 			if got != tc.want {
 				t.Errorf("got %+v, want %+v", got, tc.want)
 			}

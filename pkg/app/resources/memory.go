@@ -1,4 +1,5 @@
-package app
+// Package resources is what the program may take of its machine: memory, and open files.
+package resources
 
 import (
 	"fmt"
@@ -18,6 +19,16 @@ import (
 // the kernel's socket buffers and page cache, and the pages of the program itself.
 const groupShare = 0.9
 
+const (
+	// ingestMemory is what may lie between sockets and queue, in bytes, unless a listener's max_message_size needs
+	// more.
+	ingestMemory = 64 << 20
+	// SpareMemory is what is left between sockets and queue for the others when one cluster has all that it may have.
+	SpareMemory = 16 << 20
+	// baseMemory is what the program needs besides, in bytes, on top of what its outputs hold.
+	baseMemory = 16 << 20
+)
+
 // Where a limit of memory comes from.
 const (
 	fromEnvironment   = "GOMEMLIMIT"
@@ -25,9 +36,9 @@ const (
 	fromConfiguration = "configuration"
 )
 
-// limitMemory has the Go runtime stay within what a program with this configuration has use for, and within what the
+// LimitMemory has the Go runtime stay within what a program with this configuration has use for, and within what the
 // control group lets it have, unless GOMEMLIMIT says what to do.
-func limitMemory(cfg *config.Config, log zerolog.Logger) status.Memory {
+func LimitMemory(cfg *config.Config, log zerolog.Logger) status.Memory {
 	group, err := cgroup.Memory(os.DirFS("/"))
 	if err != nil {
 		log.Warn().Err(err).Msg("going on as if no control group limited the memory: GOMEMLIMIT says otherwise")
@@ -65,10 +76,22 @@ func planMemory(need, group int64, fixed bool, inForce int64) status.Memory {
 	return m
 }
 
+// IngestBudget returns how many bytes of one cluster may lie between sockets and queue. A message needs up to twice its
+// size there: the buffer that it came in and what is made of it for the queue.
+func IngestBudget(cfg *config.Config) int64 {
+	budget := int64(ingestMemory)
+	for _, l := range cfg.Listeners {
+		for budget < 2*int64(l.MaxMessageSize) {
+			budget *= 2
+		}
+	}
+	return budget
+}
+
 // MemoryNeed returns the bytes that a program with this configuration has use for. Its heap may well grow to that
 // between two collections, but with so much in use it should rather collect more often.
 func MemoryNeed(cfg *config.Config) int64 {
-	need := ingestBudget(cfg) + spareMemory + baseMemory
+	need := IngestBudget(cfg) + SpareMemory + baseMemory
 	for _, out := range cfg.Outputs {
 		common := out.Settings.Settings()
 		// Batches, and what each worker makes of one.
@@ -77,8 +100,8 @@ func MemoryNeed(cfg *config.Config) int64 {
 	return need
 }
 
-// usedMemory returns the bytes that the runtime holds of the system, which its limit is about.
-func usedMemory() int64 {
+// UsedMemory returns the bytes that the runtime holds of the system, which its limit is about.
+func UsedMemory() int64 {
 	samples := []metrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
 	metrics.Read(samples)
 	total, released := samples[0].Value, samples[1].Value

@@ -1,8 +1,6 @@
-package app
+package resources
 
 import (
-	"fmt"
-	"strings"
 	"testing"
 
 	"github.com/seed-afc6a195/aggregator/internal/cgroup"
@@ -63,7 +61,11 @@ func TestPlanMemory(t *testing.T) {
 // What a configuration has use for follows what it allows.
 func TestNeededMemory(t *testing.T) {
 	need := func(more string) int64 {
-		text := fmt.Sprintf(strings.Replace(twoOutputs, `"127.0.0.1:0"}]`, `"127.0.0.1:0"`+more+`}]`, 1), "/d")
+		text := `
+listeners: [{address: "127.0.0.1:0"` + more + `}]
+routes: [{match: "**", outputs: [pods, all]}]
+outputs: {pods: {type: file, path: /d/pods}, all: {type: file, path: /d/all}}
+`
 		cfg, err := config.Parse("test.yaml", []byte(text), config.Options{})
 		if err != nil {
 			t.Fatal(err)

@@ -1,4 +1,4 @@
-package app
+package router
 
 import (
 	"bytes"
@@ -13,8 +13,10 @@ import (
 
 	"github.com/seed-afc6a195/aggregator/pkg/app/routing"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/memory"
 	"github.com/seed-afc6a195/aggregator/pkg/cluster"
 	"github.com/seed-afc6a195/aggregator/pkg/config"
+	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/ingest"
 	"github.com/seed-afc6a195/aggregator/pkg/route"
 )
@@ -57,28 +59,28 @@ func TestIngestCountersOnlyGrow(t *testing.T) {
 		t.Fatal(err)
 	}
 	q := &fakeQueue{}
-	in := newRouter(q, routes, registry, true, false, time.Now, zerolog.Nop())
+	in := New(q, Rules{Routes: routes, Clusters: registry, keepUnrouted: true}, time.Now, zerolog.Nop())
 	b := in.NewBatch(1)
-	var before tally
+	var before Tally
 	for _, tc := range []struct {
 		name     string
 		repeated buffer.Duplicates
 		err      error
-		want     tally // in sum
+		want     Tally // in sum
 	}{
-		{"new", buffer.Duplicates{}, nil, tally{events: 13, routed: 10}},
+		{"new", buffer.Duplicates{}, nil, Tally{Events: 13, Routed: 10}},
 		{
 			"all sent again", buffer.Duplicates{
 				Messages: 1, Events: 13, Rejected: map[string]int64{"invalid_entry": 3},
-			}, nil, tally{events: 26, routed: 10, repeated: 13},
+			}, nil, Tally{Events: 26, Routed: 10, Repeated: 13},
 		},
 		{
 			"a part sent again", buffer.Duplicates{
 				Messages: 1, Events: 4, Rejected: map[string]int64{"invalid_entry": 1},
-			}, nil, tally{events: 39, routed: 17, repeated: 17},
+			}, nil, Tally{Events: 39, Routed: 17, Repeated: 17},
 		},
-		{"not stored", buffer.Duplicates{}, errors.New("full"), tally{events: 39, routed: 17, repeated: 17}},
-		{"new again", buffer.Duplicates{}, nil, tally{events: 52, routed: 27, repeated: 17}},
+		{"not stored", buffer.Duplicates{}, errors.New("full"), Tally{Events: 39, Routed: 17, Repeated: 17}},
+		{"new again", buffer.Duplicates{}, nil, Tally{Events: 52, Routed: 27, Repeated: 17}},
 	} {
 		b.Begin(cluster.Default, "kube.x", "c")
 		b.Add(nil, 10, false)
@@ -87,17 +89,36 @@ func TestIngestCountersOnlyGrow(t *testing.T) {
 		if err := b.Commit(t.Context()); !errors.Is(err, tc.err) {
 			t.Fatal(err)
 		}
-		got := in.snapshot()[cluster.Default]
-		if got.events != tc.want.events || got.routed != tc.want.routed || got.repeated != tc.want.repeated ||
-			got.events != got.routed+got.repeated+got.dead["invalid_entry"] {
+		got := in.Snapshot()[cluster.Default]
+		if got.Events != tc.want.Events || got.Routed != tc.want.Routed || got.Repeated != tc.want.Repeated ||
+			got.Events != got.Routed+got.Repeated+got.Dead["invalid_entry"] {
 			t.Errorf("%s: %+v", tc.name, got)
 		}
-		if got.routed < before.routed || got.repeated < before.repeated ||
-			got.dead["invalid_entry"] < before.dead["invalid_entry"] {
+		if got.Routed < before.Routed || got.Repeated < before.Repeated ||
+			got.Dead["invalid_entry"] < before.Dead["invalid_entry"] {
 			t.Errorf("%s: a counter fell: %+v, before %+v", tc.name, got, before)
 		}
 		before = *got
 	}
+}
+
+// newMemoryQueue returns a queue that ends with the process.
+func newMemoryQueue(t *testing.T) buffer.Queue {
+	t.Helper()
+	cfg := buffer.Config{
+		Path: t.TempDir(), SegmentSize: 1 << 20, MaxSize: 1 << 30, WhenFull: "block", Compression: "s2",
+	}
+	queue, err := memory.Open(cfg, buffer.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return queue
+}
+
+// eventOf is an event of a text.
+func eventOf(text string) []byte {
+	record := append([]byte{0x81, 0xa3, 'l', 'o', 'g', 0xa0 | byte(len(text))}, text...)
+	return event.AppendEntry(nil, event.AppendTime(nil, event.Time{Sec: 1_700_000_000, Nsec: 5}), nil, record)
 }
 
 // TestRouterCounts has each event of a message in one place: routed, dropped by a rule, or dead for a reason. What was
@@ -122,54 +143,55 @@ outputs: {out: {type: stdout}}
 		cluster, tag string
 		keepUnrouted bool
 		do           func(b ingest.Batch)
-		want         tally
+		want         Tally
 		log          string
 	}{
 		{
-			"a tag that a route takes", "seoul", "kube.a", true, func(b ingest.Batch) { b.Add(entryOf("x"), 1, true) },
-			tally{messages: 1, events: 1, routed: 1, bytes: 18},
+			"a tag that a route takes", "seoul", "kube.a", true, func(b ingest.Batch) { b.Add(eventOf("x"), 1, true) },
+			Tally{Messages: 1, Events: 1, Routed: 1, Bytes: 18},
 			"",
 		},
 		{
 			"a tag that the cluster may not send", "seoul", "host.a", true,
-			func(b ingest.Batch) { b.Add(entryOf("x"), 1, true) },
-			tally{messages: 1, events: 1, bytes: 18, dead: map[string]uint64{"tag_not_allowed": 1}},
+			func(b ingest.Batch) { b.Add(eventOf("x"), 1, true) },
+			Tally{Messages: 1, Events: 1, Bytes: 18, Dead: map[string]uint64{"tag_not_allowed": 1}},
 			"tag_not_allowed",
 		},
 		{
 			"a tag that no route takes, kept", "osaka", "host.a", true,
-			func(b ingest.Batch) { b.Add(entryOf("x"), 1, true) },
-			tally{messages: 1, events: 1, bytes: 18, dead: map[string]uint64{"unrouted": 1}},
+			func(b ingest.Batch) { b.Add(eventOf("x"), 1, true) },
+			Tally{Messages: 1, Events: 1, Bytes: 18, Dead: map[string]uint64{"unrouted": 1}},
 			"unrouted",
 		},
 		{
 			"a tag that no route takes, dropped", "osaka", "host.a", false,
-			func(b ingest.Batch) { b.Add(entryOf("x"), 1, true) },
-			tally{messages: 1, events: 1, bytes: 18, dropped: map[string]uint64{"unrouted": 1}},
+			func(b ingest.Batch) { b.Add(eventOf("x"), 1, true) },
+			Tally{Messages: 1, Events: 1, Bytes: 18, Dropped: map[string]uint64{"unrouted": 1}},
 			"",
 		},
 		{
 			"what is no event", "osaka", "kube.a", true,
 			func(b ingest.Batch) { b.Reject([]byte{5}, 1, "invalid_entry") },
-			tally{messages: 1, events: 1, bytes: 1, dead: map[string]uint64{"invalid_entry": 1}},
+			Tally{Messages: 1, Events: 1, Bytes: 1, Dead: map[string]uint64{"invalid_entry": 1}},
 			"invalid_entry",
 		},
 		{
 			"metrics", "osaka", "kube.a", true, func(b ingest.Batch) { b.Drop(1, "metrics") },
-			tally{messages: 1, events: 1, dropped: map[string]uint64{"metrics": 1}},
+			Tally{Messages: 1, Events: 1, Dropped: map[string]uint64{"metrics": 1}},
 			"",
 		},
 		{
 			"a message that was broken", "osaka", "kube.a", true, func(b ingest.Batch) {
-				b.Add(entryOf("x"), 1, true)
+				b.Add(eventOf("x"), 1, true)
 				b.Abandon()
-			}, tally{}, "",
+			}, Tally{}, "",
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			queue := memoryQueue(t)
+			queue := newMemoryQueue(t)
 			var log bytes.Buffer
-			in := newRouter(queue, routes, registry, tc.keepUnrouted, false, time.Now, zerolog.New(&log))
+			r := Rules{Routes: routes, Clusters: registry, keepUnrouted: tc.keepUnrouted}
+			in := New(queue, r, time.Now, zerolog.New(&log))
 			in.Gone(1)
 			b := in.NewBatch(1)
 			b.From("192.0.2.1", "node")
@@ -181,13 +203,13 @@ outputs: {out: {type: stdout}}
 			if err := b.Commit(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			got := in.snapshot()[tc.cluster]
+			got := in.Snapshot()[tc.cluster]
 			if got == nil {
-				got = newTally(tc.cluster)
+				got = NewTally(tc.cluster)
 			}
 			w := tc.want
-			if got.messages != w.messages || got.events != w.events || got.routed != w.routed || got.bytes != w.bytes ||
-				!maps.Equal(got.dropped, w.dropped) || !maps.Equal(got.dead, w.dead) {
+			if got.Messages != w.Messages || got.Events != w.Events || got.Routed != w.Routed || got.Bytes != w.Bytes ||
+				!maps.Equal(got.Dropped, w.Dropped) || !maps.Equal(got.Dead, w.Dead) {
 				t.Errorf("got %+v, want %+v", got, w)
 			}
 			if (tc.log == "") != (log.Len() == 0) || !strings.Contains(log.String(), tc.log) {
