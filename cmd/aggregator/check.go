@@ -27,7 +27,8 @@ prints what the configuration does. Secrets are never printed.
 
 With --connect it also reaches every output that a route leads to, without delivering anything, and says in one line for
 each what it found or what is wrong: names, TCP, TLS, credentials, privileges, version, compression. It takes each
-output's timeout at most, and no more than 30 s.
+output's timeout at most, and no more than 30 s. Of a queue on JetStream it says the same first: servers, login,
+permissions, version, the stream's settings, when the servers sync.
 
 Exit codes: 1 an output can't be reached or lacks a privilege, 2 the configuration is wrong.`,
 		Example: `  aggregator check -c aggregator.yaml
@@ -43,12 +44,28 @@ Exit codes: 1 an output can't be reached or lacks a privilege, 2 the configurati
 			if err != nil || !connect {
 				return err
 			}
-			return connectOutputs(cmd.Context(), loaded.Config, cmd.OutOrStdout())
+			return errors.Join(connectQueue(cmd.Context(), loaded.Config, cmd.OutOrStdout()),
+				connectOutputs(cmd.Context(), loaded.Config, cmd.OutOrStdout()))
 		},
 	}
 	c.register(cmd, "configuration `file` or directory; may come several times")
-	cmd.Flags().BoolVar(&connect, "connect", false, "also reach every output")
+	cmd.Flags().BoolVar(&connect, "connect", false, "also reach every output, and the servers of the queue")
 	return cmd
+}
+
+// connectQueue prints what was found of the servers that hold the queue, and fails where they can't.
+func connectQueue(ctx context.Context, cfg *config.Config, out io.Writer) error {
+	failed := false
+	for _, f := range app.ConnectQueue(ctx, cfg) {
+		failed = failed || f.Fault
+		if _, err := fmt.Fprintf(out, "queue: %s\n", f.Text); err != nil {
+			return err
+		}
+	}
+	if failed {
+		return errors.New("the queue can't be used")
+	}
+	return nil
 }
 
 // connectOutputs prints a line for each output and fails unless all can be reached.

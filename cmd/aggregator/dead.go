@@ -24,7 +24,7 @@ const (
 read. They are kept, with the reason, until they are sent again, purged, or pushed out by buffer.dead_letters' limits.
 
 The running server is asked through its status endpoint: that of the configuration given with -c, or --status. Where it
-does not run, --data-dir opens its data directory. From another machine the endpoint wants a token (--token-file, or
+does not run, --data-dir opens its data directory, and --offline whatever queue the configuration names. From another machine the endpoint wants a token (--token-file, or
 AGGREGATOR_STATUS_TOKEN) or a user (--user) with the password; -c has them already. --status https://… asks over TLS.
 
 Without a subcommand it sums the dead letters up.`
@@ -43,7 +43,7 @@ type deadFlags struct {
 	endpoint
 
 	config                          configFlag
-	dataDir                         string
+	offline                         offlineFlags
 	filter                          client.DeadFilter
 	ids                             []uint
 	json, summary, oldest, all, yes bool
@@ -70,7 +70,7 @@ func (f *deadFlags) command() *cobra.Command {
 		"configuration `file` or directory of the server: where its status endpoint is, and the token; may come "+
 			"several times")
 	f.flags(p)
-	p.StringVar(&f.dataDir, "data-dir", "", "open this data `directory`, which no server uses, instead of asking one")
+	f.offline.register(p)
 	f.filters(dead)
 	dead.Flags().BoolVar(&f.json, "json", false, "as JSON")
 	dead.AddCommand(f.listCommand(), f.showCommand(), f.exportCommand(), f.retryCommand(), f.purgeCommand())
@@ -165,9 +165,9 @@ func (f *deadFlags) retryCommand() *cobra.Command {
 Their events keep time, tag, cluster and id; a letter is deleted once its event is in the queue, so that a crash loses
 none. Letters that no route wanted are routed again. What is refused again becomes a new dead letter.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if f.dataDir != "" && len(f.config.paths()) == 0 {
+			if f.offline.set() && len(f.config.paths()) == 0 {
 				return usageError{
-					errors.New("retry with --data-dir needs -c too: the configuration says which outputs there are"),
+					errors.New("retry with --data-dir or --offline needs -c too: the configuration says which outputs there are"),
 				}
 			}
 			return f.change(cmd, "send %s again", "put %s back into the queue", func(
@@ -209,11 +209,11 @@ func (f *deadFlags) with(cmd *cobra.Command, do func(client.DeadStore) error) (e
 	if err := f.check(); err != nil {
 		return err
 	}
-	cfg, err := f.load(&f.config, f.dataDir != "", cmd.ErrOrStderr())
+	cfg, err := f.load(&f.config, f.offline.set(), cmd.ErrOrStderr())
 	if err != nil {
 		return err
 	}
-	if f.dataDir == "" {
+	if !f.offline.set() {
 		c, err := f.client(cfg, cmd.ErrOrStderr())
 		if err != nil {
 			return err
@@ -227,14 +227,11 @@ func (f *deadFlags) with(cmd *cobra.Command, do func(client.DeadStore) error) (e
 		return asUsage(err)
 	}
 	configured := cfg != nil
-	if !configured {
-		if cfg, err = config.Defaults(config.Options{}); err != nil {
-			return err
-		}
+	if cfg, err = f.offline.queue(cfg); err != nil {
+		return err
 	}
-	cfg.Buffer.Path = f.dataDir
 	log, _ := newLogger(config.Log{Level: "warn", Format: "console"}, cmd.ErrOrStderr())
-	store, err := app.OpenDeadLetters(cfg, configured, log)
+	store, err := app.OpenDeadLetters(cmd.Context(), cfg, configured, log)
 	if err != nil {
 		return err
 	}
@@ -251,13 +248,10 @@ func asUsage(err error) error {
 }
 
 func (f *deadFlags) check() error {
+	if err := f.offline.check(f.set()); err != nil {
+		return err
+	}
 	switch {
-	case f.dataDir != "" && f.set():
-		return usageError{
-			errors.New(
-				"--data-dir asks no server: leave out --status and what goes with it, such as --token, or --data-dir",
-			),
-		}
 	case f.filter.OlderThan < 0 || f.filter.NewerThan < 0:
 		return usageError{errors.New("--older-than and --newer-than: must not be negative")}
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -20,7 +21,8 @@ import (
 
 const drainLong = `Delivers what the data directory of a server that does not run any more still holds, accepts
 nothing, and exits with 0 once nothing is left: for the volume of a replica that a scale-down has left behind, or
-before a directory is deleted. It retries as run does, until --timeout, if given, or SIGTERM. What it could not deliver
+before a directory is deleted. A queue on JetStream is drained of what it holds at the moment, whether others of its
+group run or not. It retries as run does, until --timeout, if given, or SIGTERM. What it could not deliver
 stays, and the next drain or run goes on with it.
 
 Events that wait for an output that the configuration does not have any more can't be delivered: they are named, and the
@@ -85,11 +87,9 @@ func (f *drainFlags) run(cmd *cobra.Command) error {
 	if f.handover.to != "" {
 		return f.handover.run(cmd, cfg, f.timeout)
 	}
-	dir := absolute(cfg.Buffer.Path)
-	if st, err := os.Stat(dir); err != nil {
-		return fmt.Errorf("there is no data directory to drain (buffer.path): %w", err)
-	} else if !st.IsDir() {
-		return fmt.Errorf("%s is no directory (buffer.path)", dir)
+	dir, err := drained(cfg)
+	if err != nil {
+		return err
 	}
 	log, _ := newLogger(cfg.Log, cmd.ErrOrStderr())
 	// The rest is what the command itself prints.
@@ -126,6 +126,20 @@ func (f *drainFlags) run(cmd *cobra.Command) error {
 	return errors.Join(f.left(&result, dir, ctx.Err()), err)
 }
 
+// drained says what is drained. A data directory must be there.
+func drained(cfg *config.Config) (place string, err error) {
+	if cfg.Buffer.JetStream != nil {
+		return cfg.Buffer.Place(), nil
+	}
+	dir := absolute(cfg.Buffer.Path)
+	if st, err := os.Stat(dir); err != nil {
+		return "", fmt.Errorf("there is no data directory to drain (buffer.path): %w", err)
+	} else if !st.IsDir() {
+		return "", fmt.Errorf("%s is no directory (buffer.path)", dir)
+	}
+	return dir, nil
+}
+
 // report prints what was done.
 func (f *drainFlags) report(out io.Writer, d *app.Drained, dir string, took time.Duration) error {
 	var b strings.Builder
@@ -149,11 +163,19 @@ func (f *drainFlags) report(out io.Writer, d *app.Drained, dir string, took time
 	}
 	if d.DeadLetters > 0 {
 		fmt.Fprintf(&b,
-			"dead letters with %d events stay there: 'aggregator dead --data-dir %s' shows them, and can send "+
-				"them again\n", d.DeadLetters, dir)
+			"dead letters with %d events stay there: 'aggregator dead %s' shows them, and can send "+
+				"them again\n", d.DeadLetters, f.offline(dir))
 	}
 	_, err := io.WriteString(out, b.String())
 	return err
+}
+
+// offline returns the flags with which other commands look into what was drained.
+func (f *drainFlags) offline(place string) string {
+	if filepath.IsAbs(place) {
+		return "--data-dir " + place
+	}
+	return "--offline"
 }
 
 // left returns an error that says what is left, for whom and why, nil where nothing that matters is. ended is why the

@@ -113,7 +113,7 @@ func (f *handoverFlags) run(cmd *cobra.Command, cfg *config.Config, timeout time
 		defer done()
 	}
 	log, _ := newLogger(config.Log{Level: "warn", Format: "console"}, cmd.ErrOrStderr())
-	return app.HandOver(cfg, log, func(s *handover.Sender) error {
+	return app.HandOver(ctx, cfg, log, func(s *handover.Sender) error {
 		s.Client, s.Rate = to, rate
 		if f.dryRun {
 			terms, err := s.Ask(ctx)
@@ -124,7 +124,7 @@ func (f *handoverFlags) run(cmd *cobra.Command, cfg *config.Config, timeout time
 		if err == nil || r.Events+r.Letters > 0 {
 			err = errors.Join(f.report(cmd.OutOrStdout(), &r, time.Since(began)), err)
 		}
-		return f.left(s.Pending(), &r, cfg.Buffer.Path, err)
+		return f.left(s.Pending(), &r, cfg.Buffer.Place(), err)
 	})
 }
 

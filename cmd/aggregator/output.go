@@ -57,7 +57,7 @@ func onlyCommands(cmd *cobra.Command, args []string) error {
 }
 
 func (f *serverFlags) listOutputs(cmd *cobra.Command) error {
-	q, err := f.pending(cmd, "")
+	q, err := f.pending(cmd, offlineFlags{})
 	if err != nil {
 		return err
 	}
@@ -146,7 +146,7 @@ func (f *serverFlags) sure(cmd *cobra.Command, names []string) error {
 	if !isTerminal(cmd.InOrStdin()) {
 		return usageError{errors.New("purge loses what waits: with --yes, since nobody can be asked here")}
 	}
-	q, err := f.pending(cmd, "")
+	q, err := f.pending(cmd, offlineFlags{})
 	if err != nil {
 		return err
 	}

@@ -66,19 +66,21 @@ func explained(err error) error {
 
 func newQueueCommand() *cobra.Command {
 	var f serverFlags
-	dir := ""
+	var off offlineFlags
 	cmd := &cobra.Command{
 		Use: "queue", Short: "Show what is pending, per output and cluster", Args: noArgs,
 		Long: `Shows for each output and cluster what is not delivered yet: events, chunks, bytes on disk, the age of
 the oldest, how many events a second are delivered and come in, and in how long nothing is pending any more if it goes
 on like this.
 
-` + askHelp + ` Where no server runs, --data-dir opens its data directory.`,
+` + askHelp + ` Where no server runs, --data-dir opens its data directory, and
+--offline whatever queue the configuration names. Servers that share a queue on JetStream all show the same, that of
+the whole group.`,
 		Example: `  aggregator queue
   aggregator queue -c /etc/aggregator/aggregator.yaml --json | jq '.outputs[] | select(.events > 0)'
   aggregator queue --data-dir /var/lib/aggregator`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			q, err := f.pending(cmd, dir)
+			q, err := f.pending(cmd, off)
 			if err != nil {
 				return err
 			}
@@ -89,37 +91,31 @@ on like this.
 		},
 	}
 	f.register(cmd)
-	cmd.Flags().
-		StringVar(&dir, "data-dir", "", "open this data `directory`, which no server uses, instead of asking one")
+	off.register(cmd.Flags())
 	cmd.Flags().BoolVar(&f.json, "json", false, "as JSON")
 	return cmd
 }
 
-func (f *serverFlags) pending(cmd *cobra.Command, dir string) (q client.Queue, err error) {
-	if dir == "" {
+func (f *serverFlags) pending(cmd *cobra.Command, off offlineFlags) (q client.Queue, err error) {
+	if err := off.check(f.set()); err != nil {
+		return q, err
+	}
+	if !off.set() {
 		c, err := f.ask(cmd)
 		if err != nil {
 			return q, err
 		}
 		return q, explained(c.Get(cmd.Context(), "queue", nil, &q))
 	}
-	if f.set() {
-		return q, usageError{
-			errors.New(
-				"--data-dir asks no server: leave out --status and what goes with it, such as --token, or --data-dir",
-			),
-		}
-	}
 	cfg, err := f.load(&f.config, true, cmd.ErrOrStderr())
-	if err == nil && cfg == nil {
-		cfg, err = config.Defaults(config.Options{})
+	if err == nil {
+		cfg, err = off.queue(cfg)
 	}
 	if err != nil {
 		return q, err
 	}
-	cfg.Buffer.Path = dir
 	log, _ := newLogger(config.Log{Level: "warn", Format: "console"}, cmd.ErrOrStderr())
-	return app.OfflineQueue(cfg, log)
+	return app.OfflineQueue(cmd.Context(), cfg, log)
 }
 
 // writeJSON writes v as indented JSON in which nothing can steer a terminal.

@@ -225,7 +225,7 @@ func table() []row {
 		{"internal/logevery", nil, "how often a line is logged knows nobody"},
 		{
 			"pkg/app",
-			with("internal/cgroup", "pkg/*", "pkg/buffer/disk", "pkg/status/client", "pkg/status/tail",
+			with("internal/cgroup", "pkg/*", "pkg/buffer/disk", "pkg/buffer/jetstream", "pkg/status/client", "pkg/status/tail",
 				"pkg/outputs/all",
 				"pkg/outputs/awsclient", "pkg/app/routing", "pkg/app/deadletters", "pkg/app/resources",
 				"pkg/app/internal/router", "pkg/delivery/stats", "internal/idlememory"),

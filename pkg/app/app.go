@@ -50,7 +50,7 @@ type App struct {
 	ready   atomic.Bool
 
 	settings  settings
-	queue     buffer.Queue
+	queue     engine
 	clusters  *cluster.Holder
 	router    *router.Router
 	listeners listeners
@@ -86,17 +86,17 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *App, err error)
 	}
 	a.clusters = cluster.NewHolder(registry)
 	limits := queueLimits(cfg)
-	a.queue, err = openQueue(cfg.Buffer, buffer.Options{
+	a.queue, err = openQueue(ctx, &cfg.Buffer, cfg.Hostname, buffer.Options{
 		Log: part(o.Log, "queue"), Now: o.Now, OutputLimits: limits.Outputs, ClusterLimits: limits.Clusters,
 		ClusterWhenFull: limits.ClusterWhenFull, Interrupted: ctx.Err,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("open the queue in %s: %w", cfg.Buffer.Path, err)
+		return nil, fmt.Errorf("open the queue in %s: %w", cfg.Buffer.Place(), err)
 	}
 	if err := a.makeOutputs(); err != nil {
 		return nil, err
 	}
-	a.router = router.New(a.queue, router.RulesOf(cfg, routes, registry), o.Now, o.Log)
+	a.router = router.New(a.queue.Queue, router.RulesOf(cfg, routes, registry), o.Now, o.Log)
 	if err := a.listen(ctx); err != nil {
 		return nil, err
 	}
@@ -107,7 +107,7 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *App, err error)
 func (a *App) makeOutputs() error {
 	a.outputs.tail = &a.tail
 	a.outputs.ledger = trace.NewLedger(traced, a.opts.Now)
-	a.outputs.queue, a.outputs.log, a.outputs.brief = a.queue, a.opts.Log, a.opts.Drain
+	a.outputs.queue, a.outputs.log, a.outputs.brief = a.queue.Queue, a.opts.Log, a.opts.Drain
 	a.outputs.force, a.outputs.abandon = a.stopping.force, a.stopping.abandon
 	a.outputs.current, a.outputs.retired = map[string]*output{}, map[string]retiredOutput{}
 	a.outputs.deps = senderDeps{
@@ -162,7 +162,7 @@ func (a *App) listenStatus() error {
 // deadLetters returns what the status endpoint does with the queue's dead letters.
 func (a *App) deadLetters() deadletters.Store {
 	return deadletters.Store{
-		Queue: a.queue, Config: a.settings.current, Now: a.opts.Now, Log: a.opts.Log,
+		Queue: a.queue.Queue, Config: a.settings.current, Now: a.opts.Now, Log: a.opts.Log,
 		Rules: func() deadletters.Rules {
 			r := a.router.Rules()
 			return deadletters.Rules{Routes: r.Routes, Clusters: r.Clusters}
@@ -214,7 +214,7 @@ func (a *App) close() error {
 	now, cancel := context.WithCancel(context.Background())
 	cancel()
 	err := errors.Join(a.listeners.shutdown(now), a.outputs.close())
-	if a.queue != nil {
+	if a.queue.Queue != nil {
 		err = errors.Join(err, a.queue.Close())
 	}
 	return err

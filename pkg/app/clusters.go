@@ -56,6 +56,9 @@ func (a *App) allCertificates() []certificate {
 			all = append(all, certificate{"listener " + a.initial.Listeners[i].Name, s})
 		}
 	}
+	if s := a.queue.certificates; s != nil {
+		all = append(all, certificate{"queue", s})
+	}
 	if s := a.status.certificates; s != nil {
 		all = append(all, certificate{"status", s})
 	}

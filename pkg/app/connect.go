@@ -10,6 +10,8 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/seed-afc6a195/aggregator/pkg/buffer"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream"
 	"github.com/seed-afc6a195/aggregator/pkg/config"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs/awsclient"
@@ -52,6 +54,35 @@ func Connect(ctx context.Context, cfg *config.Config) []Reached {
 	}
 	wg.Wait()
 	return reached
+}
+
+// QueueFinding is what ConnectQueue has seen.
+type QueueFinding struct {
+	Text  string // one line
+	Fault bool   // nothing can be stored
+}
+
+// ConnectQueue says what it found of the servers that hold the queue, without changing anything; nothing where the
+// queue is on a disk.
+func ConnectQueue(ctx context.Context, cfg *config.Config) (all []QueueFinding) {
+	if cfg.Buffer.Type != buffer.TypeJetStream {
+		return nil
+	}
+	certificates, err := queueTLS(&cfg.Buffer, zerolog.Nop(), time.Now)
+	if err != nil {
+		return []QueueFinding{{oneLine(err.Error()), true}}
+	}
+	o := jetstream.Options{Options: buffer.Options{Log: zerolog.Nop(), Now: time.Now}, Host: cfg.Hostname}
+	if certificates != nil {
+		o.TLS = certificates.ConfigFor
+	}
+	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	for _, f := range jetstream.Check(ctx, cfg.Buffer, o) {
+		prefix := map[jetstream.Severity]string{jetstream.Fine: "ok: ", jetstream.Warning: "warning: "}[f.Severity]
+		all = append(all, QueueFinding{oneLine(prefix + f.Subject + ": " + f.Text), f.Severity == jetstream.Fault})
+	}
+	return all
 }
 
 // clustersOf returns the clusters whose events a route may lead to the output.

@@ -209,7 +209,7 @@ func parseConfig(t *testing.T, dir, text string) *config.Config {
 func TestDeadLettersOffline(t *testing.T) {
 	dir := t.TempDir()
 	cfg := parseConfig(t, dir, deadConfig)
-	if _, err := OpenDeadLetters(cfg, true, zerolog.Nop()); err == nil ||
+	if _, err := OpenDeadLetters(t.Context(), cfg, true, zerolog.Nop()); err == nil ||
 		!strings.Contains(err.Error(), "no data directory") {
 		t.Errorf("nothing there: %v", err)
 	}
@@ -220,14 +220,14 @@ func TestDeadLettersOffline(t *testing.T) {
 	old := dead("pods", "kube.a", "old")
 	old.Time = time.Now().Add(-48 * time.Hour)
 	addLetters(t, p.queue, old, dead("gone", "kube.a", "gone"), dead("", "kube.c", "routed now"))
-	if _, err := OpenDeadLetters(cfg, true, zerolog.Nop()); err == nil ||
+	if _, err := OpenDeadLetters(t.Context(), cfg, true, zerolog.Nop()); err == nil ||
 		!strings.Contains(err.Error(), "leave out --data-dir") {
 		t.Errorf("a server runs: %v", err)
 	}
 	p.end()
 
 	cfg.Buffer.DeadLetters.MaxAge = time.Hour // evicts nothing here
-	store, err := OpenDeadLetters(cfg, true, zerolog.Nop())
+	store, err := OpenDeadLetters(t.Context(), cfg, true, zerolog.Nop())
 	if err != nil {
 		t.Fatal(err)
 	}

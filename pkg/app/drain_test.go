@@ -103,13 +103,13 @@ func TestOfflineQueue(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := OfflineQueue(cfg, zerolog.Nop()); err == nil ||
+	if _, err := OfflineQueue(t.Context(), cfg, zerolog.Nop()); err == nil ||
 		!strings.Contains(err.Error(), "there is no data directory") {
 		t.Errorf("without a directory: %v", err)
 	}
 	p := startWith(t, cfg, Options{Log: zerolog.Nop()})
 	p.await("the outputs", func(s status.Snapshot) bool { return len(s.Outputs) == 2 })
-	if _, err := OfflineQueue(cfg, zerolog.Nop()); err == nil ||
+	if _, err := OfflineQueue(t.Context(), cfg, zerolog.Nop()); err == nil ||
 		!strings.Contains(err.Error(), "leave out --data-dir to ask that server") {
 		t.Errorf("with a server: %v", err)
 	}
@@ -122,7 +122,7 @@ func TestOfflineQueue(t *testing.T) {
 	p.send("host.a", "2", "three")
 	p.await("the queue", func(s status.Snapshot) bool { return s.Queue.PendingEvents == 5 })
 	p.end()
-	q, err := OfflineQueue(cfg, zerolog.Nop())
+	q, err := OfflineQueue(t.Context(), cfg, zerolog.Nop())
 	if err != nil {
 		t.Fatal(err)
 	}

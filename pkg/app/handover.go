@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
+	"strings"
 
 	"github.com/rs/zerolog"
 
@@ -17,9 +17,9 @@ import (
 
 // takeOver serves a connection on which another aggregator hands over its queue. It is the listeners' forward.Handover.
 func (a *App) takeOver(ctx context.Context, conn net.Conn, set *forward.Config) error {
-	taker, ok := a.queue.(buffer.Taker)
+	taker, ok := a.queue.Queue.(buffer.Taker)
 	if !ok {
-		return fmt.Errorf("this queue, of type %T, can't take over another one", a.queue)
+		return fmt.Errorf("this queue, of type %s, can't take over another one", a.initial.Buffer.Type)
 	}
 	log := a.opts.Log.With().Str("listener", set.Name).Str("peer", conn.RemoteAddr().String()).Logger()
 	r := handover.Receiver{
@@ -35,13 +35,16 @@ func (a *App) takeOver(ctx context.Context, conn net.Conn, set *forward.Config) 
 	return r.Serve(ctx, conn)
 }
 
-// HandOver opens the queue of a server that does not run, for do to hand it over. Of s the queue is set.
-func HandOver(cfg *config.Config, log zerolog.Logger, do func(s *handover.Sender) error) (err error) {
-	dir := cfg.Buffer.Path
-	if _, err := os.Stat(dir); err != nil {
+// HandOver opens the queue of a server that does not run, for do to hand it over. Of s the queue is set. Of a group that
+// shares a queue, none may run.
+func HandOver(
+	ctx context.Context, cfg *config.Config, log zerolog.Logger, do func(s *handover.Sender) error,
+) (err error) {
+	dir := cfg.Buffer.Place()
+	if err := dataDirectory(cfg); err != nil {
 		return fmt.Errorf("there is no data directory to hand over (buffer.path): %w", err)
 	}
-	q, err := openStopped(cfg, log)
+	q, err := openStopped(ctx, cfg, log)
 	if errors.Is(err, buffer.ErrInUse) {
 		return fmt.Errorf("a server uses the data directory %s: stop it first, as it would go on receiving: %w", dir,
 			buffer.ErrInUse)
@@ -50,5 +53,9 @@ func HandOver(cfg *config.Config, log zerolog.Logger, do func(s *handover.Sender
 		return err
 	}
 	defer func() { err = errors.Join(err, q.Close()) }()
+	if others := othersAlive(q); len(others) > 0 {
+		return fmt.Errorf("%s use the queue in %s: stop them first, as they would go on receiving and delivering",
+			strings.Join(others, ", "), dir)
+	}
 	return do(&handover.Sender{Queue: q})
 }

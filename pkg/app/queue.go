@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -14,29 +15,63 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/app/routing"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream"
 	"github.com/seed-afc6a195/aggregator/pkg/config"
 	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
 	"github.com/seed-afc6a195/aggregator/pkg/status/client"
+	"github.com/seed-afc6a195/aggregator/pkg/tls"
 )
 
-// openQueue opens the queue that the settings name. It is the only line that knows an engine.
-func openQueue(cfg buffer.Config, o buffer.Options) (buffer.Queue, error) {
-	q, err := disk.Open(cfg, o)
-	if err != nil {
-		return nil, err // not q: a queue that is none would be an interface that is not nil
+// engine is a queue with what is its engine's.
+type engine struct {
+	buffer.Queue
+	certificates *tls.Client // how its servers are trusted; nil: it has none, or no TLS
+}
+
+// openQueue opens the queue that the settings name, as host. It is the only function that knows the engines.
+func openQueue(ctx context.Context, cfg *buffer.Config, host string, o buffer.Options) (e engine, err error) {
+	switch cfg.Type {
+	case buffer.TypeJetStream:
+		set := jetstream.Options{Options: o, Host: host}
+		if e.certificates, err = queueTLS(cfg, o.Log, o.Now); err != nil {
+			return engine{}, err
+		}
+		if e.certificates != nil {
+			set.TLS = e.certificates.ConfigFor
+		}
+		q, err := jetstream.Open(ctx, *cfg, set)
+		if err != nil {
+			return engine{}, err // not q: a queue that is none would be an interface that is not nil
+		}
+		e.Queue = q
+	default:
+		q, err := disk.Open(*cfg, o)
+		if err != nil {
+			return engine{}, err
+		}
+		e.Queue = q
 	}
-	return q, nil
+	return e, nil
+}
+
+// queueTLS reads the certificates for the queue's servers. It returns nil where there is no TLS section.
+func queueTLS(cfg *buffer.Config, log zerolog.Logger, now func() time.Time) (*tls.Client, error) {
+	if cfg.JetStream == nil || cfg.JetStream.TLS == nil {
+		return nil, nil //nolint:nilnil // nil: no TLS
+	}
+	return tls.NewClient(*cfg.JetStream.TLS, tls.Options{Log: log, Now: now})
 }
 
 // StateOffline is that of the outputs of a server that does not run.
 const StateOffline = "offline"
 
-// OfflineQueue returns what is pending in the data directory cfg.Buffer.Path, which must be there and not in use.
-func OfflineQueue(cfg *config.Config, log zerolog.Logger) (q client.Queue, err error) {
-	if _, err := os.Stat(cfg.Buffer.Path); err != nil {
+// OfflineQueue returns what is pending in the queue that cfg names, without asking a server: in the data directory
+// cfg.Buffer.Path, which must be there and not in use, or in a stream.
+func OfflineQueue(ctx context.Context, cfg *config.Config, log zerolog.Logger) (q client.Queue, err error) {
+	if err := dataDirectory(cfg); err != nil {
 		return q, fmt.Errorf("there is no data directory: %w", err)
 	}
-	queue, err := openStopped(cfg, log)
+	queue, err := openStopped(ctx, cfg, log)
 	if err != nil {
 		return q, err
 	}
@@ -71,11 +106,21 @@ func OfflineQueue(cfg *config.Config, log zerolog.Logger) (q client.Queue, err e
 	return q, nil
 }
 
-// openStopped opens the queue of a server that does not run. Nothing is evicted from its dead letters.
-func openStopped(cfg *config.Config, log zerolog.Logger) (buffer.Queue, error) {
-	dir, limits, b := cfg.Buffer.Path, queueLimits(cfg), cfg.Buffer
+// dataDirectory returns an error where the queue is to be in a directory that is not there.
+func dataDirectory(cfg *config.Config) error {
+	if cfg.Buffer.Type == buffer.TypeJetStream {
+		return nil
+	}
+	_, err := os.Stat(cfg.Buffer.Path)
+	return err
+}
+
+// openStopped opens the queue of a server that does not run, or, in a stream, whether one runs or not. Nothing is
+// evicted from its dead letters. Where nothing can be stored, as the servers of the stream are away, that is an error.
+func openStopped(ctx context.Context, cfg *config.Config, log zerolog.Logger) (buffer.Queue, error) {
+	dir, limits, b := cfg.Buffer.Place(), queueLimits(cfg), cfg.Buffer
 	b.DeadLetters = deadletter.Config{}
-	queue, err := openQueue(b, buffer.Options{
+	queue, err := openQueue(ctx, &b, cfg.Hostname, buffer.Options{
 		Log: log, OutputLimits: limits.Outputs, ClusterLimits: limits.Clusters, ClusterWhenFull: limits.ClusterWhenFull,
 	})
 	if errors.Is(err, buffer.ErrInUse) {
@@ -88,24 +133,32 @@ func openStopped(cfg *config.Config, log zerolog.Logger) (buffer.Queue, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the queue in %s: %w", dir, err)
 	}
-	return queue, nil
+	if cfg.Buffer.Type == buffer.TypeJetStream {
+		if err := queue.Ready(); err != nil {
+			return nil, errors.Join(fmt.Errorf("open the queue in %s: %w", dir, err), queue.Close())
+		}
+	}
+	return queue.Queue, nil
 }
 
 // OfflineDeadLetters are the dead letters of a data directory that no server uses.
 type OfflineDeadLetters struct{ deadletters.Store }
 
-// OpenDeadLetters opens the queue in cfg.Buffer.Path, which must be there and not in use, for its dead letters; what a
+// OpenDeadLetters opens the queue that cfg names for its dead letters; a data directory must be there and not in use; what a
 // retry puts into the queue is delivered after the next start. Nothing is evicted.
-func OpenDeadLetters(cfg *config.Config, configured bool, log zerolog.Logger) (*OfflineDeadLetters, error) {
-	dir := cfg.Buffer.Path
-	if _, err := os.Stat(filepath.Join(dir, "dead")); err != nil {
-		return nil, fmt.Errorf("%s is no data directory with dead letters: %w", dir, err)
+func OpenDeadLetters(
+	ctx context.Context, cfg *config.Config, configured bool, log zerolog.Logger,
+) (*OfflineDeadLetters, error) {
+	if dir := cfg.Buffer.Path; cfg.Buffer.Type != buffer.TypeJetStream {
+		if _, err := os.Stat(filepath.Join(dir, "dead")); err != nil {
+			return nil, fmt.Errorf("%s is no data directory with dead letters: %w", dir, err)
+		}
 	}
 	routes, registry, err := routing.Arrival(cfg)
 	if err != nil {
 		return nil, err
 	}
-	queue, err := openStopped(cfg, log)
+	queue, err := openStopped(ctx, cfg, log)
 	if err != nil {
 		return nil, err
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/app/routing"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/config"
+	"github.com/seed-afc6a195/aggregator/pkg/config/setting"
 	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
 	"github.com/seed-afc6a195/aggregator/pkg/status"
 )
@@ -140,6 +141,11 @@ func (a *App) apply(cfg *config.Config) (restart []string, err error) {
 	// From here on nothing fails. What the old routes still send to an output that goes is kept in the queue.
 	a.clusters.Swap(registry)
 	a.queue.SetLimits(queueLimits(cfg))
+	if q, ok := a.queue.Queue.(interface {
+		SetLogin(login *buffer.JetStreamConfig)
+	}); ok && cfg.Buffer.JetStream != nil {
+		q.SetLogin(cfg.Buffer.JetStream)
+	}
 	restart = append(needsRestart(a.initial, cfg), a.listeners.setLimits(cfg, a.opts.Log)...)
 	a.router.SetRules(router.RulesOf(cfg, routes, registry))
 	var old []*output
@@ -181,9 +187,14 @@ func needsRestart(old, next *config.Config) []string {
 	return keys
 }
 
-// fixedBuffer returns the buffer's settings but for those that SetLimits changes.
+// fixedBuffer returns the buffer's settings but for those that SetLimits changes, and the login at the queue's servers.
 func fixedBuffer(cfg *config.Config) buffer.Config {
 	b := cfg.Buffer
+	if b.JetStream != nil {
+		j := *b.JetStream
+		j.MaxSize, j.CredentialsFile, j.Username, j.Password, j.Token = 0, "", "", setting.Secret{}, setting.Secret{}
+		b.JetStream = &j
+	}
 	b.MaxSize, b.MinFreeDisk, b.SegmentSize, b.WhenFull, b.DeadLetters = 0, 0, 0, "", deadletter.Config{}
 	return b
 }

@@ -36,7 +36,7 @@ func (a *App) trace(ctx context.Context, text string) (client.Trace, error) {
 		return client.Trace{}, fmt.Errorf("%w%w", client.ErrTraceRequest, err)
 	}
 	t := client.Trace{ID: text}
-	pending, err := tracePending(ctx, a.queue, id)
+	pending, err := tracePending(ctx, a.queue.Queue, id)
 	dead, deadErr := traceDead(ctx, a.queue.DeadLetters(), text)
 	t.Places = slices.Concat(pending, dead)
 	for _, s := range a.outputs.ledger.Find(id) {

@@ -7,7 +7,8 @@ import (
 // Limits is what may be changed while the queue runs. Its path, sync, compression and dedupe_window
 // stay until the next Open.
 type Limits struct {
-	// MaxSize is in bytes on disk; 0: 80 % of what was free at the start and what the queue had.
+	// MaxSize is in bytes where the queue is kept; 0, on disk: 80 % of what was free at the start and what the queue
+	// had.
 	MaxSize int64
 	// MinFreeDisk is in bytes, at most a tenth of the disk, so that a small disk can be used at all.
 	MinFreeDisk int64
@@ -38,8 +39,12 @@ func WaitingRefuses(limit, total, used, n int64, targets int) bool {
 
 // Limits returns the limits that c sets, with those of outputs and clusters.
 func (c *Config) Limits(outputs, clusters map[string]int64, clusterWhenFull map[string]string) Limits {
+	size := c.MaxSize
+	if c.JetStream != nil {
+		size = c.JetStream.MaxSize
+	}
 	return Limits{
-		MaxSize: int64(c.MaxSize), MinFreeDisk: int64(c.MinFreeDisk), SegmentSize: int64(c.SegmentSize),
+		MaxSize: int64(size), MinFreeDisk: int64(c.MinFreeDisk), SegmentSize: int64(c.SegmentSize),
 		WhenFull: c.WhenFull,
 		Outputs:  outputs, Clusters: clusters, ClusterWhenFull: clusterWhenFull, DeadLetters: c.DeadLetters,
 		Waiting: int64(c.Waiting.MaxSize),

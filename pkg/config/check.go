@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/cluster"
 	"github.com/seed-afc6a195/aggregator/pkg/config/setting"
 	"github.com/seed-afc6a195/aggregator/pkg/forward"
@@ -67,9 +68,7 @@ func (c *checker) to(warning bool) *problems {
 func (c *checker) check() {
 	c.clusters()
 	c.listeners()
-	if n := c.root.get("buffer").get("type"); c.Buffer.Type == "jetstream" {
-		c.errors.at(n, "buffer.type", "", "jetstream is not supported yet")
-	}
+	c.buffer()
 	for _, section := range []string{"outputs", "filters"} {
 		c.mapNames(section)
 	}
@@ -78,6 +77,25 @@ func (c *checker) check() {
 	c.filters()
 	c.placeholders()
 	c.tagPatterns()
+}
+
+// buffer holds that what is set of the queue is of its type.
+func (c *checker) buffer() {
+	if c.Buffer.Type != buffer.TypeJetStream {
+		return
+	}
+	set := c.root.get("buffer")
+	if n := set.get("max_size"); n != nil && !c.errors.within("buffer.max_size") {
+		c.errors.at(n, "buffer.max_size", "write buffer.jetstream.max_size", "it is of the queue on a disk")
+	}
+	for key, instead := range map[string]string{
+		"segment_size": "leave it out", "min_free_disk": "leave it out: the servers watch their disks",
+		"sync": "set sync_interval of the NATS servers; always: each chunk is synced before its ack",
+	} {
+		if n := set.get(key); n != nil {
+			c.warnings.at(n, "buffer."+key, instead, "it has no effect with type jetstream")
+		}
+	}
 }
 
 // files holds that outputs have files of their own.

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"errors"
 	"flag"
 	"fmt"
 	"io/fs"
@@ -80,29 +79,49 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-// TestContract holds that every promised key is known, and which ones are refused for now.
+// TestContract holds that every promised key is taken.
 func TestContract(t *testing.T) {
-	data, err := os.ReadFile("testdata/contract.yaml")
+	for _, name := range []string{"contract.yaml", "contract_jetstream.yaml"} {
+		data, err := os.ReadFile(filepath.Join("testdata", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Parse(name, data, world()); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestJetStream holds what is said of settings that have no effect with a queue of that type, and what its limits are.
+func TestJetStream(t *testing.T) {
+	c, err := Parse("a.yaml", []byte(`
+buffer:
+  type: jetstream
+  sync: false
+  segment_size: 1MiB
+  min_free_disk: 1GiB
+  jetstream: {urls: nats://nats:4222, max_size: 5GiB}
+`), world())
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = Parse("contract.yaml", data, world())
-	var got []string
-	var all Errors
-	if !errors.As(err, &all) {
-		t.Fatalf("got %v", err)
-	}
-	for _, e := range all {
-		if !strings.HasSuffix(e.Reason, "not supported yet") || e.Line == 0 {
-			t.Errorf("unexpected: %v", e)
+	var keys []string
+	for _, w := range c.Warnings {
+		for _, key := range []string{"sync", "segment_size", "min_free_disk"} {
+			if strings.Contains(w, "buffer."+key+": it has no effect with type jetstream") {
+				keys = append(keys, key)
+			}
 		}
-		got = append(got, e.Key)
 	}
-	want := []string{
-		"buffer.jetstream",
+	if want := []string{"sync", "segment_size", "min_free_disk"}; !slices.Equal(keys, want) {
+		t.Errorf("warnings %v are about %v, not %v", c.Warnings, keys, want)
 	}
-	if !slices.Equal(got, want) {
-		t.Errorf("not supported yet:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	j := c.Buffer.JetStream
+	if !slices.Equal(j.URLs, []string{"nats://nats:4222"}) || j.Stream != "AGGREGATOR" || j.Replicas != 3 {
+		t.Errorf("got %+v", j)
+	}
+	if got := c.Buffer.Limits(nil, nil, nil).MaxSize; got != 5<<30 {
+		t.Errorf("the queue may have %d bytes", got)
 	}
 }
 

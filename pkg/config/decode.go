@@ -32,7 +32,7 @@ type field struct {
 	typ                 reflect.Type
 	preset, least, help string
 	enum                []string
-	required, later     bool
+	required            bool
 	holds               string // of a text with placeholders: target or other
 	short               bool   // a scalar may stand for a mapping of this key alone
 }
@@ -63,8 +63,8 @@ func fieldsOf(t reflect.Type) []field {
 		out := field{
 			name: name, index: []int{i}, typ: f.Type,
 			preset: f.Tag.Get("default"), least: f.Tag.Get("min"), help: cmp.Or(f.Tag.Get("help"), help[name]),
-			required: f.Tag.Get("required") == "true", later: f.Tag.Get("later") == "true",
-			short: f.Tag.Get("short") == "true", holds: f.Tag.Get("placeholders"),
+			required: f.Tag.Get("required") == "true",
+			short:    f.Tag.Get("short") == "true", holds: f.Tag.Get("placeholders"),
 		}
 		out.enum = enums[name]
 		if enum := f.Tag.Get("enum"); enum != "" {
@@ -176,9 +176,6 @@ func (d *decoder) structure(v reflect.Value, n *node, path string) {
 			continue
 		}
 		f := fields[i]
-		if f.later {
-			d.add(e.place, key, "", "not supported yet")
-		}
 		d.value(v.FieldByIndex(f.index), e.value, key, f)
 		if f.required && e.value != nil && !d.within(key) && empty(v.FieldByIndex(f.index)) {
 			d.at(e.value, key, f.help, "is empty")

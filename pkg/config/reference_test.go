@@ -66,7 +66,7 @@ func describe(b *strings.Builder, root reflect.Type) {
 		if f.Tag.Get("yaml") == "-" || !f.IsExported() {
 			continue
 		}
-		if f.Name != "Outputs" && structOf(f.Type) != nil && f.Tag.Get("later") == "" {
+		if f.Name != "Outputs" && structOf(f.Type) != nil {
 			parts = append(parts, f)
 		}
 		row(b, root, f, "")
@@ -102,7 +102,7 @@ func rows(b *strings.Builder, t reflect.Type, path string, but ...reflect.Type) 
 			}
 			continue
 		}
-		if inner := structOf(f.Type); inner != nil && f.Tag.Get("later") == "" {
+		if inner := structOf(f.Type); inner != nil {
 			name := f.Tag.Get("yaml")
 			if f.Type.Kind() == reflect.Slice {
 				name += "[]"
@@ -127,9 +127,6 @@ func row(b *strings.Builder, of reflect.Type, f reflect.StructField, path string
 	}
 	if choices != "" {
 		meaning = "`" + strings.ReplaceAll(choices, "|", "`, `") + "`: " + meaning
-	}
-	if f.Tag.Get("later") != "" {
-		meaning = "*not supported yet*: " + meaning
 	}
 	fmt.Fprintf(b, "| `%s%s` | %s | %s |\n", path, f.Tag.Get("yaml"), value, strings.ReplaceAll(meaning, "|", "\\|"))
 }

@@ -3,7 +3,6 @@ package config
 import (
 	"encoding/json"
 	"reflect"
-	"strings"
 
 	"go.yaml.in/yaml/v3"
 
@@ -48,9 +47,6 @@ func objectSchema(t reflect.Type) (schema, error) {
 		}
 		if f.help != "" {
 			s["description"] = f.help
-		}
-		if f.later {
-			s["description"] = strings.TrimSuffix("Not supported yet. "+f.help, " ")
 		}
 		if f.preset != "" {
 			var preset any

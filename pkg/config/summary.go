@@ -55,8 +55,13 @@ func (c *Config) summarize() string {
 	if c.Buffer.MaxSize > 0 {
 		limit = c.Buffer.MaxSize.String()
 	}
-	line("buffer", "%s in %s, at most %s, when full: %s", c.Buffer.Type, c.Buffer.Path, limit, c.Buffer.WhenFull)
-	if !c.Buffer.Sync {
+	if j := c.Buffer.JetStream; j != nil {
+		line("buffer", "jetstream, %s, %d replicas, at most %s, when full: %s", c.Buffer.Place(), j.Replicas, j.MaxSize,
+			c.Buffer.WhenFull)
+	} else {
+		line("buffer", "%s in %s, at most %s, when full: %s", c.Buffer.Type, c.Buffer.Path, limit, c.Buffer.WhenFull)
+	}
+	if !c.Buffer.Sync && c.Buffer.JetStream == nil {
 		line("", "sync is off: a power failure loses acknowledged events")
 	}
 	for _, r := range c.Routes {

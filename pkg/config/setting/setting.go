@@ -11,7 +11,6 @@
 //	help:"…"         one line for the JSON Schema; longer ones are in a method, as Explained has it
 //	placeholders:"…" the text has placeholders, and is the name of where events go (target) or another (other)
 //	short:"true"     a text in place of the struct stands for this key alone
-//	later:"true"     part of the contract but not built yet: its presence is an error
 package setting
 
 import "fmt"

@@ -1,0 +1,63 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/pflag"
+
+	"github.com/seed-afc6a195/aggregator/pkg/config"
+)
+
+// offlineFlags say that the queue itself is looked into, and no server is asked.
+type offlineFlags struct {
+	dir     string
+	offline bool
+}
+
+func (f *offlineFlags) register(fs *pflag.FlagSet) {
+	fs.StringVar(&f.dir, "data-dir", "", "open this data `directory`, which no server uses, instead of asking one")
+	fs.BoolVar(&f.offline, "offline", false,
+		"open the queue that the configuration names, a directory or a JetStream stream, instead of asking a server")
+}
+
+// set reports whether no server is to be asked.
+func (f *offlineFlags) set() bool { return f.dir != "" || f.offline }
+
+// check returns what is wrong with the flags; asks says whether others of them are about a server.
+func (f *offlineFlags) check(asks bool) error {
+	switch {
+	case f.dir != "" && f.offline:
+		return usageError{errors.New("--data-dir and --offline: give one of them")}
+	case f.set() && asks:
+		return usageError{fmt.Errorf("%s asks no server: leave out --status and what goes with it, such as --token, or %[1]s",
+			f.name())}
+	}
+	return nil
+}
+
+func (f *offlineFlags) name() string {
+	if f.offline {
+		return "--offline"
+	}
+	return "--data-dir"
+}
+
+// queue returns cfg, or the defaults where it is nil, with the queue that is meant.
+func (f *offlineFlags) queue(cfg *config.Config) (*config.Config, error) {
+	if cfg == nil {
+		var err error
+		if cfg, err = config.Defaults(config.Options{}); err != nil {
+			return nil, err
+		}
+	}
+	if f.dir == "" {
+		return cfg, nil
+	}
+	if cfg.Buffer.JetStream != nil {
+		return nil, usageError{fmt.Errorf("buffer.type of the configuration is jetstream, so no directory has its queue: "+
+			"--offline looks into %s; for the directory of a server that had one, leave out -c", cfg.Buffer.Place())}
+	}
+	cfg.Buffer.Path = f.dir
+	return cfg, nil
+}
