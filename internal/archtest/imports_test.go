@@ -175,6 +175,8 @@ func table() []row {
 			"what the outputs that speak HTTP share knows what an output is",
 		},
 		{"pkg/outputs/http", with("pkg/outputs", "pkg/outputs/httpclient"), "an output that speaks HTTP"},
+		{"pkg/outputs/splunkhec", with("pkg/outputs", "pkg/outputs/httpclient"), "an output that speaks HTTP"},
+		{"pkg/outputs/splunkhec/splunktest", nil, "a made-up collector knows nobody"},
 		{"pkg/outputs/loki", with("pkg/outputs", "pkg/outputs/httpclient"), "an output that speaks HTTP"},
 		{"pkg/outputs/kafka", with("pkg/outputs", "pkg/outputs/awsclient"), "an output that may log in by AWS"},
 		{"pkg/outputs/firehose", with("pkg/outputs", "pkg/outputs/awsclient"), "an output to AWS"},

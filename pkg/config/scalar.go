@@ -41,7 +41,8 @@ func (d *decoder) scalar(v reflect.Value, n *node, path string, f field) {
 		switch {
 		case n.kind != scalar:
 			fail("a text", "")
-		case !isText:
+		case !isText && (n.tag != "!!bool" || !slices.Contains(f.enum, n.text)):
+			// A choice between words and true or false is not written in quotes.
 			fail("a text", "put it in quotes")
 		case t == secretType:
 			d.secret(n, path)

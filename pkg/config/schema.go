@@ -67,6 +67,18 @@ func objectSchema(t reflect.Type) (schema, error) {
 	return s, nil
 }
 
+// choices returns the values that stand for one of the texts: true and false need no quotes.
+func choices(enum []string) []any {
+	all := make([]any, 0, len(enum))
+	for _, text := range enum {
+		all = append(all, text)
+		if text == "true" || text == "false" {
+			all = append(all, text == "true")
+		}
+	}
+	return all
+}
+
 func typeSchema(t reflect.Type, f field) (schema, error) {
 	switch {
 	case t == outputType:
@@ -83,7 +95,7 @@ func typeSchema(t reflect.Type, f field) (schema, error) {
 	case t == secretType || t.Kind() == reflect.String:
 		s := schema{"type": "string"}
 		if f.enum != nil {
-			return schema{"anyOf": []any{schema{"enum": f.enum}, interpolated()}}, nil
+			return schema{"anyOf": []any{schema{"enum": choices(f.enum)}, interpolated()}}, nil
 		}
 		if f.required {
 			s["minLength"] = 1

@@ -9,6 +9,8 @@ import (
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/seed-afc6a195/aggregator/pkg/outputs/splunkhec"
 )
 
 func compileSchema(t *testing.T) *jsonschema.Schema {
@@ -117,5 +119,27 @@ func TestSchemaKnowsTheContract(t *testing.T) {
 	}
 	if err := compileSchema(t).Validate(asJSON(t, text)); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestChoiceOfTrueAndFalse: a setting that is true, false or a word needs no quotes, here and in the schema.
+func TestChoiceOfTrueAndFalse(t *testing.T) {
+	for value, want := range map[string]string{
+		"true": "true", "false": "false", "auto": "auto", `"true"`: "true", "yes": "", "1": "", "null": "",
+	} {
+		text := "outputs: {s: {type: splunk_hec, url: 'https://a', token: t, ack: " + value + "}}\n" +
+			"routes: [{match: '**', outputs: [s]}]\n"
+		c, err := Parse("a.yaml", []byte(text), world())
+		if (err == nil) != (want != "") {
+			t.Errorf("ack: %s: %v", value, err)
+			continue
+		}
+		if want == "" {
+			continue
+		}
+		set, ok := c.Outputs["s"].Settings.(*splunkhec.Config)
+		if !ok || set.Ack != want {
+			t.Errorf("ack: %s is %+v", value, c.Outputs["s"].Settings)
+		}
 	}
 }

@@ -410,6 +410,10 @@ func secrets(cfg *Config) (words [][]byte) {
 	}
 	for _, value := range cfg.Headers {
 		add(value.Reveal())
+		// A token may be shown without the scheme before it.
+		if _, token, found := strings.Cut(value.Reveal(), " "); found {
+			add(token)
+		}
 	}
 	if cfg.OAuth2 != nil {
 		add(cfg.OAuth2.ClientSecret.Reveal())

@@ -17,7 +17,8 @@ type Part struct {
 
 // SendParts makes the requests of a batch, one after the other, by post, which returns nil where the i-th was accepted,
 // and returns the error of the whole Send. What the network, a login or a quota refuses keeps the parts behind it from
-// being tried. refused are events that could not be sent at all.
+// being tried. An error of a part that names failed events, by their indexes in the batch, is about these alone.
+// refused are events that could not be sent at all.
 func SendParts(parts []Part, refused []outputs.Failure, post func(i int) *outputs.SendError) error {
 	failed := refused
 	var first *outputs.SendError
@@ -29,15 +30,17 @@ func SendParts(parts []Part, refused []outputs.Failure, post func(i int) *output
 		if len(parts) == 1 && len(refused) == 0 && se.Reason != outputs.ReasonTarget {
 			return se
 		}
-		alone := first == nil && i == 0 && len(refused) == 0
+		alone := first == nil && i == 0 && len(refused) == 0 && len(se.Failed) == 0
 		if first == nil {
 			first = se
 		}
+		failed = append(failed, se.Failed...)
 		for _, n := range part.Events {
-			failed = append(failed, failure(n, part.Target, se))
+			if len(se.Failed) == 0 {
+				failed = append(failed, failure(n, part.Target, se))
+			}
 		}
-		if se.Reason != outputs.ReasonNetwork && se.Reason != outputs.ReasonAuth &&
-			se.Reason != outputs.ReasonThrottled {
+		if !Stops(se) {
 			continue
 		}
 		if alone {
@@ -69,6 +72,12 @@ func SendParts(parts []Part, refused []outputs.Failure, post func(i int) *output
 		}
 	}
 	return whole
+}
+
+// Stops reports whether what became of a request keeps others from being tried: they would fare no better.
+func Stops(se *outputs.SendError) bool {
+	return se.Reason == outputs.ReasonNetwork || se.Reason == outputs.ReasonAuth ||
+		se.Reason == outputs.ReasonThrottled
 }
 
 // failure is what became of the n-th event of a batch whose other events may have gone elsewhere.
