@@ -23,16 +23,22 @@ func newTailCommand() *cobra.Command {
 	query := map[string]*string{"at": new(string), "cluster": new(string), "tag": new(string), "grep": new(string)}
 	sample, rate := 0, 0
 	cmd := &cobra.Command{
-		Use: "tail", Short: "Show events live, as they arrive or as they are sent to an output", Args: noArgs,
-		Long: `Shows events as they arrive, or as they are sent to an output: after its filters, with what the
-destination answered. It goes on until it is interrupted.
+		Use: "tail", Short: "Show events live, as they arrive, or on their way by a route to an output", Args: noArgs,
+		Long: `Shows events as they arrive, or on their way by a route or to an output: what each step of the filters did to
+them, as aggregator try shows it, how they are then, and what the destination answered. It goes on until it is
+interrupted.
+
+A route is named by its position, 0 or routes[0], or by one of its patterns, as in aggregator try --route. What an
+output sent before anybody looked is shown without its steps when it is sent again.
 
 As events arrive, nothing is taken out of them yet: their records are shown, and looked into by --grep, only with the
-token or a user's password, also from the same machine. It costs the server nothing while nobody looks, and never slows
-it: what is more than --rate a second, or is not read fast enough, is not shown, and is counted.
+token or a user's password, also from the same machine; so are the values of what steps changed, records of events that
+steps dropped, and a destination's own words. It costs the server nothing while nobody looks, and never slows it: what
+is more than --rate a second, or is not read fast enough, is not shown, and is counted.
 
 ` + askHelp,
 		Example: `  aggregator tail --cluster seoul-prod
+  aggregator tail --at 'kube.**'
   aggregator tail --at es --tag 'kube.**' --grep 'error|panic' --json | jq .record`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := f.ask(cmd)
@@ -60,7 +66,7 @@ it: what is more than --rate a second, or is not read fast enough, is not shown,
 	}
 	f.register(cmd)
 	fs := cmd.Flags()
-	fs.StringVar(query["at"], "at", "", "`arrival`, or the name of an output (default arrival)")
+	fs.StringVar(query["at"], "at", "", "`arrival`, the name of an output, or a route (default arrival)")
 	fs.StringVar(query["cluster"], "cluster", "", "only events of this `cluster`")
 	fs.StringVar(query["tag"], "tag", "", "only events whose tag fits this `pattern`, as in routes")
 	fs.StringVar(query["grep"], "grep", "", "only events whose record as JSON fits this regular `expression`")
@@ -122,17 +128,66 @@ func showTailed(out io.Writer, data string, asJSON bool) error {
 	if err := json.Unmarshal([]byte(data), &t); err != nil {
 		return err
 	}
+	_, err := io.WriteString(out, tailed(&t))
+	return err
+}
+
+// tailed returns an event as lines of text: the event, and under it what steps did to it.
+func tailed(t *client.TailEvent) string {
 	parts := []string{t.Time.Format(time.RFC3339Nano), t.Cluster, t.Tag, strconv.Itoa(t.Bytes) + " B"}
-	if t.Answer != "" {
-		answer := t.Answer
-		if t.Status != 0 || t.Kind != "" {
-			answer += " (" + strings.TrimSpace(strconv.Itoa(t.Status)+" "+t.Kind) + ")"
+	if t.Joined > 0 {
+		parts = append(parts, fmt.Sprintf("%d events joined", t.Joined))
+	}
+	if t.Result != "" {
+		where := t.Output
+		if t.Route != "" {
+			where = t.Route + " → " + t.Output
 		}
-		parts = append(parts, cmp.Or(t.Target, "?")+": "+answer)
+		if t.Target != "" {
+			where += " (" + t.Target + ")"
+		}
+		parts = append(parts, where+": "+tailResult(t))
 	}
 	if t.Record != nil {
 		parts = append(parts, string(t.Record))
 	}
-	_, err := fmt.Fprintln(out, safetext.Line(strings.Join(parts, "  "), ' '))
-	return err
+	lines := []string{strings.Join(parts, "  ")}
+	for i := range t.Steps {
+		for _, l := range t.Steps[i].Lines() {
+			lines = append(lines, "    "+l.Text)
+		}
+	}
+	if t.Detail != "" {
+		lines = append(lines, "    "+t.Detail)
+	}
+	if t.Remedy != "" {
+		lines = append(lines, "    to do: "+t.Remedy)
+	}
+	var text strings.Builder
+	for _, l := range lines {
+		text.WriteString(safetext.Line(l, ' ') + "\n")
+	}
+	return text.String()
+}
+
+// tailResult says in words what becomes of an event.
+func tailResult(t *client.TailEvent) string {
+	why := t.Answer
+	if t.Status != 0 || t.Kind != "" {
+		why += " (" + strings.TrimSpace(strconv.Itoa(t.Status)+" "+t.Kind) + ")"
+	}
+	switch t.Result {
+	case client.TailRetry:
+		return "is sent again: " + why
+	case client.TailWaits:
+		return "waits for its target: " + why
+	case client.TailDropped:
+		return "dropped by " + cmp.Or(t.Step, "on_reject: "+why)
+	case client.TailDeadLetter:
+		return "dead letter: " + cmp.Or(t.Step, why)
+	case client.TailJoined:
+		return "joined to another event"
+	default:
+		return t.Result
+	}
 }

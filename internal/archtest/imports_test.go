@@ -137,7 +137,10 @@ func table() []row {
 			"the page is made of the state and its history",
 		},
 		{"pkg/status/history", with("pkg/status/snapshot"), "what was is a sequence of states"},
-		{"pkg/status/client", shared, "who asks knows what both sides say, not the server"},
+		{
+			"pkg/status/client", with("internal/stepdiff"),
+			"who asks knows what both sides say, not the server; what steps did is said as a trial says it",
+		},
 		{"pkg/delivery/suspicion", nil, "how hosts answer knows nobody"},
 		{
 			"pkg/delivery/stats", with("pkg/outputs", "pkg/delivery/internal/outcome"),
@@ -152,10 +155,15 @@ func table() []row {
 				"pkg/delivery/internal/*"),
 			"the delivery loop knows what outputs and steps are, and what a queue promises",
 		},
-		{"pkg/status/tail", with("pkg/status/client"), "a live view knows events, and its own words"},
+		{"internal/stepdiff", []string{"internal/safetext"}, "what differs between two texts knows nobody"},
 		{
-			"pkg/tap", with("pkg/ingest", "pkg/outputs", "pkg/status/client", "pkg/status/tail"),
-			"a tap knows what comes in, what an output says, and who looks",
+			"pkg/status/tail", with("pkg/status/client", "internal/stepdiff", "internal/msgview"),
+			"a live view knows events, and its own words",
+		},
+		{
+			"pkg/tap", with("pkg/ingest", "pkg/outputs", "pkg/filter", "pkg/delivery", "pkg/status/client",
+				"pkg/status/tail", "internal/stepdiff"),
+			"a tap knows what comes in, what becomes of it on its way, and who looks",
 		},
 		{"pkg/trace", with("pkg/buffer", "pkg/deadletter"), "where events are follows from what sources are told"},
 		{"pkg/outputs", shared, "a part knows shared values only"},
@@ -335,7 +343,7 @@ func table() []row {
 		{
 			"internal/tryout",
 			with("pkg/config", "pkg/cluster", "pkg/route", "pkg/filter", "pkg/outputs", "internal/msgview",
-				"internal/ndjson"), "trying a configuration needs what decides on events, and none of what moves them",
+				"internal/ndjson", "internal/stepdiff"), "trying a configuration needs what decides on events, and none of what moves them",
 		},
 		{
 			"cmd/*",

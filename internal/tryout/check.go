@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/seed-afc6a195/aggregator/internal/stepdiff"
 )
 
 // Check runs a test and returns what came out otherwise than expected, as lines of text; none: it
@@ -89,7 +91,7 @@ func (x *Expectation) compare(o *Outcome) (differs []string) {
 			add("time", x.Time.UTC().Format(time.RFC3339Nano), o.Time)
 		}
 	}
-	fields := func(what string, changes []Change, others bool) {
+	fields := func(what string, changes []stepdiff.Change, others bool) {
 		for _, c := range changes {
 			name := what + " " + c.Field
 			if c.From != nil {
@@ -101,10 +103,10 @@ func (x *Expectation) compare(o *Outcome) (differs []string) {
 		}
 	}
 	if x.Record != nil {
-		fields("record", diff(nil, "", x.Record, o.Record), true)
+		fields("record", stepdiff.Objects(x.Record, o.Record), true)
 	}
 	if x.Contains != nil {
-		fields("record", diff(nil, "", x.Contains, o.Record), false)
+		fields("record", stepdiff.Objects(x.Contains, o.Record), false)
 	}
 	if x.Targets != nil {
 		var got []string
@@ -118,7 +120,7 @@ func (x *Expectation) compare(o *Outcome) (differs []string) {
 	}
 	if x.Document != nil {
 		for _, d := range o.Documents {
-			fields("document for "+strings.Join(d.Outputs, ", ")+":", diff(nil, "", x.Document, d.Document), false)
+			fields("document for "+strings.Join(d.Outputs, ", ")+":", stepdiff.Objects(x.Document, d.Document), false)
 		}
 	}
 	return differs

@@ -3,9 +3,10 @@ package tryout
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"reflect"
 	"slices"
+
+	"github.com/seed-afc6a195/aggregator/internal/stepdiff"
 )
 
 // Results of an event.
@@ -26,10 +27,10 @@ type Outcome struct {
 	Cluster string `json:"cluster"`
 	Tag     string `json:"tag"`
 	// Refused is the routes whose conditions are not true, and why.
-	Refused []string `json:"refused,omitempty"`
-	Route   string   `json:"route,omitempty"` // "": no route took it
-	Outputs []string `json:"outputs,omitempty"`
-	Steps   []Step   `json:"steps,omitempty"`
+	Refused []string        `json:"refused,omitempty"`
+	Route   string          `json:"route,omitempty"` // "": no route took it
+	Outputs []string        `json:"outputs,omitempty"`
+	Steps   []stepdiff.Step `json:"steps,omitempty"`
 
 	Result string `json:"result"`
 	Reason string `json:"reason,omitempty"` // why it was dropped or became a dead letter
@@ -59,31 +60,6 @@ func (d *Document) places() []string {
 	}
 	return all
 }
-
-// Step is what a step did with an event.
-type Step struct {
-	Filter  string   `json:"filter"`
-	Index   int      `json:"index"`
-	Kind    string   `json:"kind"`
-	Effect  string   `json:"effect"` // one of the effects
-	Error   string   `json:"error,omitempty"`
-	Changes []Change `json:"changes,omitempty"`
-}
-
-// Effects of a step.
-const (
-	kept    = "kept"
-	changed = "changed"
-	dropped = "dropped"
-	dead    = "dead_letter"
-	held    = "held" // waits to be joined with others
-	// skipped is the step's condition is not true.
-	skipped = "skipped"
-	made    = "made" // the step made the event
-)
-
-// String returns the step's place in the configuration.
-func (s *Step) String() string { return fmt.Sprintf("%s[%d] %s", s.Filter, s.Index, s.Kind) }
 
 // grouped puts together what became of an event for outputs that treated it alike.
 func grouped(fates []*fate, refused []string) (all []Outcome) {

@@ -8,6 +8,7 @@ import (
 	"unicode"
 
 	"github.com/seed-afc6a195/aggregator/internal/safetext"
+	"github.com/seed-afc6a195/aggregator/internal/stepdiff"
 )
 
 // Escapes of a terminal.
@@ -19,9 +20,6 @@ const (
 	yellow = "\x1b[33m"
 	plain  = "\x1b[0m"
 )
-
-// maxShown is how much of a value a change shows, in bytes.
-const maxShown = 160
 
 // printer writes outcomes for people.
 type printer struct {
@@ -67,7 +65,9 @@ func (p printer) text(o *Outcome) error {
 		p.line("", "  %s %s", o.Route, p.patterns[o.Route])
 	}
 	for i := range o.Steps {
-		p.step(&o.Steps[i])
+		for _, l := range o.Steps[i].Lines() {
+			p.line(paints()[l.Kind], "    %s", l.Text)
+		}
 	}
 	switch o.Result {
 	case Delivered:
@@ -113,40 +113,10 @@ func numbers(all []int) string {
 	return strings.Join(words, ", ")
 }
 
-func (p printer) step(s *Step) {
-	words := map[string]string{
-		kept: "unchanged", changed: "", dropped: "dropped", dead: "dead letter", held: "held back",
-		skipped: "skipped: when is false", made: "made it",
-	}[s.Effect]
-	paint := dim
-	switch {
-	case s.Error != "":
-		words, paint = strings.TrimSuffix("failed: "+s.Error+", "+words, ", "), red
-	case s.Effect == dropped || s.Effect == held:
-		paint = yellow
-	case s.Effect == dead:
-		paint = red
-	case s.Effect == changed:
-		paint = ""
-	}
-	if words != "" {
-		words = ": " + words
-	}
-	p.line(paint, "    %s%s", s, words)
-	for _, c := range s.Changes {
-		p.change("      ", &c)
-	}
-}
-
-// change writes one field as a diff.
-func (p printer) change(indent string, c *Change) {
-	switch {
-	case c.To == nil:
-		p.line(red, "%s- %s: %s", indent, c.Field, safetext.Clip(string(c.From), maxShown))
-	case c.From == nil:
-		p.line(green, "%s+ %s: %s", indent, c.Field, safetext.Clip(string(c.To), maxShown))
-	default:
-		p.line(yellow, "%s~ %s: %s → %s", indent, c.Field, safetext.Clip(string(c.From), maxShown),
-			safetext.Clip(string(c.To), maxShown))
+// paints returns the colours of what steps did.
+func paints() map[stepdiff.LineKind]string {
+	return map[stepdiff.LineKind]string{
+		stepdiff.Quiet: dim, stepdiff.Notable: yellow, stepdiff.Bad: red, stepdiff.Added: green, stepdiff.Removed: red,
+		stepdiff.Altered: yellow,
 	}
 }

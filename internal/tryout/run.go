@@ -1,6 +1,7 @@
 package tryout
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/seed-afc6a195/aggregator/internal/msgview"
+	"github.com/seed-afc6a195/aggregator/internal/stepdiff"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/filter"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
@@ -228,7 +230,7 @@ func (d *destination) see(s filter.Seen) {
 	if s.Stage == nil {
 		return
 	}
-	step := Step{Filter: s.Stage.Filter, Index: s.Stage.Index, Kind: s.Stage.Kind, Effect: kept}
+	step := stepdiff.Step{Filter: s.Stage.Filter, Index: s.Stage.Index, Kind: s.Stage.Kind, Effect: stepdiff.Kept}
 	if s.Err != nil {
 		step.Error = s.Err.Error()
 	}
@@ -237,24 +239,24 @@ func (d *destination) see(s filter.Seen) {
 	}
 	switch {
 	case s.Held:
-		step.Effect, step.Changes = held, nil
+		step.Effect, step.Changes = stepdiff.Held, nil
 	case s.Skipped:
-		step.Effect = skipped
+		step.Effect = stepdiff.Skipped
 	case s.Verdict == filter.Drop:
-		step.Effect, d.dropper = dropped, step.String()
+		step.Effect, d.dropper = stepdiff.Dropped, step.String()
 	case s.Verdict == filter.Dead:
-		step.Effect = dead
+		step.Effect = stepdiff.Dead
 	case s.Before == nil:
-		step.Effect = made
+		step.Effect = stepdiff.Made
 	case len(step.Changes) > 0:
-		step.Effect = changed
+		step.Effect = stepdiff.Changed
 	}
 	if n := len(f.Steps); n > 0 {
 		switch last := &f.Steps[n-1]; {
-		case last.Effect == held:
+		case last.Effect == stepdiff.Held:
 			// It came out of the step that held it.
 			f.Steps = f.Steps[:n-1]
-		case last.Filter == step.Filter && last.Index == step.Index && step.Effect == kept:
+		case last.Filter == step.Filter && last.Index == step.Index && step.Effect == stepdiff.Kept:
 			// A step's second half.
 			return
 		}
@@ -348,3 +350,15 @@ func (r *Run) json(value []byte) json.RawMessage {
 	}
 	return text
 }
+
+// changes compares an event's record, time and tag before and after a step.
+func (r *Run) changes(s *filter.Seen) []stepdiff.Change {
+	all := stepdiff.Moved(timeOf(s.Time), timeOf(s.Event.Time), s.Tag, s.Event.DeliveredTag())
+	after := s.Event.Rendered()
+	if bytes.Equal(s.Before, after) {
+		return all
+	}
+	return append(all, stepdiff.Objects(r.json(s.Before), r.json(after))...)
+}
+
+func timeOf(t event.Time) time.Time { return time.Unix(t.Sec, int64(t.Nsec)).UTC() }

@@ -15,6 +15,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/seed-afc6a195/aggregator/internal/ndjson"
+	"github.com/seed-afc6a195/aggregator/pkg/route"
 )
 
 // Test says what a configuration should make of some events.
@@ -238,7 +239,7 @@ func (r *testReader) expectation(n *yaml.Node) Expectation {
 		Dropped: refusal(Dropped), DeadLetter: refusal(DeadLetter),
 	})
 	if x.Route != "" {
-		if i, err := findRoute(r.c.routes, x.Route); err != nil {
+		if i, err := route.Find(r.c.routes, x.Route); err != nil {
 			r.wrong(n, "%v", err)
 		} else {
 			x.Route = fmt.Sprintf("routes[%d]", i)

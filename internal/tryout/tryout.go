@@ -54,7 +54,7 @@ type Configuration struct {
 func New(cfg *config.Config, makeRules MakeRules, only string) (*Configuration, error) {
 	c := &Configuration{cfg: cfg, make: makeRules, tags: map[string][]route.Pattern{}, routes: cfg.Routes}
 	if only != "" {
-		i, err := findRoute(cfg.Routes, only)
+		i, err := route.Find(cfg.Routes, only)
 		if err != nil {
 			return nil, err
 		}
@@ -84,31 +84,6 @@ func New(cfg *config.Config, makeRules MakeRules, only string) (*Configuration, 
 		return nil, err
 	}
 	return c, run.Close()
-}
-
-func findRoute(routes []route.Config, name string) (int, error) {
-	if i, err := strconv.Atoi(strings.TrimSuffix(strings.TrimPrefix(name, "routes["), "]")); err == nil {
-		if i < 0 || i >= len(routes) {
-			return 0, fmt.Errorf("there is no route %d: the configuration has %d, counted from 0", i, len(routes))
-		}
-		return i, nil
-	}
-	found, patterns := []int{}, []string{}
-	for i := range routes {
-		if slices.Contains(routes[i].Match, name) {
-			found = append(found, i)
-		}
-		patterns = append(patterns, fmt.Sprintf("%d (%s)", i, strings.Join(routes[i].Match, ", ")))
-	}
-	switch len(found) {
-	case 0:
-		return 0, fmt.Errorf("no route has the pattern %q; routes are %s", name, strings.Join(patterns, ", "))
-	case 1:
-		return found[0], nil
-	default:
-		return 0, fmt.Errorf("%d routes have the pattern %q; name one by its position: %s", len(found), name,
-			strings.Join(patterns, ", "))
-	}
 }
 
 // Clusters returns the names of the clusters that events can be of.

@@ -105,7 +105,7 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *App, err error)
 
 // makeOutputs makes the outputs of the first configuration. They do nothing yet.
 func (a *App) makeOutputs() error {
-	a.outputs.tail = &a.tail
+	a.outputs.tail, a.outputs.route = &a.tail, a.certainRoute
 	a.outputs.ledger = trace.NewLedger(traced, a.opts.Now)
 	a.outputs.queue, a.outputs.log, a.outputs.brief = a.queue.Queue, a.opts.Log, a.opts.Drain
 	a.outputs.force, a.outputs.abandon = a.stopping.force, a.stopping.abandon
@@ -148,7 +148,7 @@ func (a *App) listenStatus() error {
 	err := a.status.listen(status.Options{
 		Config: a.initial.Status, Snapshot: a.snapshot, Ready: a.readiness, Healthy: a.healthy, Reload: a.Reload,
 		Steer: a.controlOutput, SteerTarget: a.controlTarget, DeadLetters: a.deadLetters(), Trace: a.trace,
-		Tail: &a.tail, Tags: tagPattern,
+		Tail: &a.tail, Tags: tagPattern, Route: a.routeNamed,
 		MaxConnections: a.listeners.files.Status,
 		Log:            part(a.opts.Log, "status"),
 	}, a.opts.Now)

@@ -26,8 +26,10 @@ type outputSet struct {
 	// ledger remembers what outputs were done with last.
 	ledger *trace.Ledger
 	tail   *tail.Hub
-	deps   senderDeps
-	log    zerolog.Logger
+	// route names the one that takes every event of a cluster and tag to an output; "": that depends on the event.
+	route func(output, cluster, tag string) string
+	deps  senderDeps
+	log   zerolog.Logger
 	// force has outputs give back what they hold during a stop, abandon has a stop not wait for them any longer.
 	force, abandon context.Context
 	// brief: a batch waits only drainWait for more events, since none come.
@@ -93,7 +95,9 @@ func (s *outputSet) launch(out *output) {
 		Common: common, Grace: out.cfg.ShutdownTimeout, Force: s.force, Log: s.log, Previous: was.loop,
 	}
 	targeter, _ := out.Output.(outputs.Targeter) // nil: it names no targets
-	options.Tap = tap.NewOutput(s.tail, out.name, targeter)
+	options.Tap = tap.NewOutput(s.tail, out.name, targeter, func(cluster, tag string) string {
+		return s.route(out.name, cluster, tag)
+	})
 	if out.rules != nil {
 		options.Rules = out.rules.Rules
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/config"
 	"github.com/seed-afc6a195/aggregator/pkg/config/setting"
 	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
+	"github.com/seed-afc6a195/aggregator/pkg/route"
 	"github.com/seed-afc6a195/aggregator/pkg/status"
 )
 
@@ -102,7 +103,25 @@ func (a *App) reload(asked bool) error {
 func (a *App) configState() status.ConfigState {
 	state, cfg := a.settings.report()
 	state.Warnings = slices.Concat(state.Warnings, orphans(cfg, a.backlogs(nil)))
+	for i := range cfg.Routes {
+		r := &cfg.Routes[i]
+		state.Routes = append(state.Routes, status.Route{Name: route.Name(i), Match: r.Match, Outputs: r.Outputs})
+	}
 	return state
+}
+
+// routeNamed returns the name of the route that people call so.
+func (a *App) routeNamed(name string) (string, error) {
+	i, err := route.Find(a.settings.current().Routes, name)
+	if err != nil {
+		return "", err
+	}
+	return route.Name(i), nil
+}
+
+// certainRoute returns the name of the route that takes every event of a cluster and tag to the output, if one does.
+func (a *App) certainRoute(output, cluster, tag string) string {
+	return a.router.Rules().Routes.Certain(output, cluster, tag)
 }
 
 // orphans says of each output that is not in cfg what waits for it.

@@ -55,10 +55,11 @@ type chunkRef struct {
 // origin marks a stored event that the rules have, or had. While its chunk is walked it is the only one of its event
 // and refers to the entries. Kept, it has a reference to the chunk of its own, which does not need the entries.
 type origin struct {
-	ref  *chunkRef
-	ev   event.Event // as it was stored
-	kept bool
-	over bool // the rules are done with it
+	ref   *chunkRef
+	ev    event.Event // as it was stored
+	kept  bool
+	over  bool  // the rules are done with it
+	track Track // nil: nobody looks
 }
 
 // keep copies the event out of the entries.

@@ -79,7 +79,9 @@ func allFailed(se *outputs.SendError, events int) []outputs.Failure {
 		words = se.Err.Error()
 	}
 	for i := range failed {
-		failed[i] = outputs.Failure{Index: i, Reason: se.Reason, Status: se.Status, Detail: words}
+		failed[i] = outputs.Failure{
+			Index: i, Reason: se.Reason, Status: se.Status, Detail: words, Remedy: se.Remedy,
+		}
 	}
 	return failed
 }

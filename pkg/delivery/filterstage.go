@@ -31,6 +31,7 @@ type emitter interface {
 type filterStage struct {
 	name  string // of the output
 	rules *filter.Rules
+	tap   Tap // nil: nobody looks
 	clock *pauseClock
 	out   emitter
 	dead  *deadLetterSink
@@ -76,8 +77,11 @@ func (f *filterStage) release(everything bool) {
 func (f *filterStage) walk(ref *chunkRef, it *event.Iterator) (seen int, ok bool) {
 	f.ref = ref
 	now := f.clock.now()
+	if f.tap != nil && f.tap.Watching() {
+		f.tap.Look(ref.chunk)
+	}
 	for ; !f.ended && it.Next(&f.cur.ev); seen++ {
-		f.cur.ref = ref
+		f.cur.ref, f.cur.track = ref, nil
 		f.ev.Reset(&f.cur.ev, f.cur)
 		f.rules.Process(&f.ev, now, f)
 		if !f.cur.over {
@@ -138,8 +142,14 @@ func (f *filterStage) emitLate(e *filter.Event) {
 		o := mark.(*origin) //nolint:forcetypeassert // they are walk's
 		f.finish(o)
 		origins[i] = o
+		if i > 0 {
+			o.ended(&o.ev, JoinedEvent, "", "")
+		}
 	}
 	first := origins[0]
+	if first.track != nil {
+		first.track.Joins(len(origins))
+	}
 	first.ref.note(first.ev.Pos, origins)
 	stored := first.ev
 	stored.Joined = joined(origins)
@@ -197,6 +207,11 @@ func copyChanged(memory *arena, b, stored []byte) []byte {
 // Dropped implements filter.Sink.
 func (f *filterStage) Dropped(mark any, reason string) {
 	o := mark.(*origin) //nolint:forcetypeassert // it is walk's
+	if o.kept {
+		o.ended(&o.ev, DroppedEvent, reason, "")
+	} else {
+		o.endedAs(&f.ev, DroppedEvent, reason)
+	}
 	if !o.kept {
 		o.over = true
 		f.dropped.Count(outcome.Dropped(reason), 1, 0)
@@ -212,6 +227,7 @@ func (f *filterStage) Dropped(mark any, reason string) {
 func (f *filterStage) Dead(e *filter.Event, reason string) {
 	for _, mark := range e.Origins {
 		o := mark.(*origin) //nolint:forcetypeassert // it is walk's
+		o.endedAs(e, DeadEvent, reason)
 		f.finish(o)
 		f.deadOrigins = append(f.deadOrigins, o)
 		l := DeadLetter{

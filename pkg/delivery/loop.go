@@ -29,7 +29,7 @@ type Options struct {
 	Force       context.Context // its end ends the grace at once; nil: never
 	Log         zerolog.Logger
 	Rules       *filter.Rules // for what the output is given, and of it alone; nil: every event, as it was stored
-	Tap         Tap           // is shown what was sent; nil: nobody looks
+	Tap         Tap           // is shown what becomes of events; nil: nobody looks
 	Previous    *Loop         // of the same output, whose Run has returned: its counters go on; nil: none
 }
 
@@ -116,7 +116,10 @@ func New(o Options) *Loop {
 	}
 	if o.Rules != nil {
 		l.feeder.stage = &filterStage{
-			name: o.Name, rules: o.Rules, clock: clock, out: cut, dead: sink, cur: new(origin),
+			name: o.Name, rules: o.Rules, clock: clock, out: cut, dead: sink, cur: new(origin), tap: o.Tap,
+		}
+		if o.Tap != nil {
+			o.Rules.Watch(watcher{o.Tap})
 		}
 	}
 	return l

@@ -92,9 +92,6 @@ func (s *sender) send(w *work) (se *outputs.SendError, sent bool) {
 	b := &outputs.Batch{Events: w.events, Bytes: size, Again: w.tries > 0}
 	se = s.sendNow(ticket, b)
 	s.answered(w, b, se)
-	if s.tap != nil && s.tap.Watching() {
-		s.tap.Sent(w.events, se)
-	}
 	return se, true
 }
 
@@ -127,6 +124,7 @@ func (s *sender) settle(w *work, se *outputs.SendError) bool {
 	switch {
 	case se == nil:
 		s.rec.Succeeded()
+		s.show(w.events, Delivered, nil)
 		w.settle(outcome.Delivered())
 	case len(se.Failed) > 0:
 		ok := s.settleSome(w, se)
@@ -153,6 +151,7 @@ func (s *sender) settle(w *work, se *outputs.SendError) bool {
 func (s *sender) split(w *work, se *outputs.SendError) {
 	s.rec.Failed(se, false)
 	s.rec.Split(len(w.events))
+	s.showAgain(w.events, se)
 	half := len(w.events) / 2
 	for _, events := range [][]event.Event{w.events[:half], w.events[half:]} {
 		part := w.part(events)
@@ -181,7 +180,7 @@ func (s *sender) settleSome(w *work, se *outputs.SendError) bool {
 	if len(failed) == 0 {
 		failed = allFailed(se, all)
 	} else {
-		settleOthers(w, failed)
+		s.settleOthers(w, failed)
 	}
 	some := len(failed) < all // the destination works
 	if some {
@@ -217,13 +216,14 @@ func (s *sender) settleSome(w *work, se *outputs.SendError) bool {
 }
 
 // settleOthers settles the events that are not among the failed as delivered.
-func settleOthers(w *work, failed []outputs.Failure) {
+func (s *sender) settleOthers(w *work, failed []outputs.Failure) {
 	c, next := cursor{refs: w.refs}, 0
 	for i := range w.events {
 		if next < len(failed) && failed[next].Index == i {
 			next++
 			continue
 		}
+		s.show(w.events[i:i+1], Delivered, nil)
 		c.add(&w.events[i], outcome.Delivered())
 	}
 	c.flush(outcome.Delivered())
@@ -243,6 +243,7 @@ func (s *sender) pick(w *work, failed []outputs.Failure, apart bool) (letters []
 		}
 		if reason := deadReason(f, ev, so.fails, &s.set.Retry, now); reason != "" {
 			letters = append(letters, s.letter(ev, f, reason, so.tries))
+			s.showRefused(ev, f, reason)
 			continue
 		}
 		if f.Reason == outputs.ReasonTarget && f.Target != "" && s.waiting.enabled() {
@@ -253,6 +254,7 @@ func (s *sender) pick(w *work, failed []outputs.Failure, apart bool) (letters []
 			s.pace.Refund(sizeOfEvent(ev))
 		} else {
 			w.last.failed[f.Reason]++
+			s.show(w.events[f.Index:f.Index+1], SentAgain, f)
 		}
 		again := fate{reason: f.Reason, untried: f.Untried, flight: f.InFlight}
 		if apart {

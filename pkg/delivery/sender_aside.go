@@ -36,6 +36,7 @@ func (s *sender) setAside(w *work) bool {
 			one := *ev
 			letters = append(letters, s.waiting.letter(&one, string(name)))
 		case wait:
+			s.show(w.events[i:i+1], WaitsAside, &outputs.Failure{Reason: outputs.ReasonTarget})
 			r := c.one(ev)
 			r.setAside(string(name), ev)
 		default:
@@ -49,6 +50,7 @@ func (s *sender) setAside(w *work) bool {
 		clear(w.events[n:])
 	}
 	w.events = w.events[:n]
+	s.showLetters(letters)
 	return s.dead.refuse(letters, w.refs)
 }
 
@@ -71,11 +73,14 @@ func (s *sender) setAsideRefused(w *work, refused []refusal, all int) (letters [
 			run.settle(outcome.Returned())
 		case w.target == nil && s.waiting.isFull(place):
 			letters = append(letters, s.waiting.letter(&r.ev, place))
+			continue
 		default:
 			run := c.one(&r.ev)
 			run.setAside(place, &r.ev)
 		}
+		s.show([]event.Event{r.ev}, WaitsAside, r.f)
 	}
+	s.showLetters(letters)
 	return letters
 }
 

@@ -15,7 +15,6 @@ import (
 
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
-	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 )
 
 // Source hands out the chunks that wait for the output. Safe for concurrent use.
@@ -50,15 +49,6 @@ type Aside interface {
 type DeadLetters interface {
 	// Add returns nil once the events are on disk. After an error none or some of them are.
 	Add(ctx context.Context, letters []DeadLetter) error
-}
-
-// Tap is shown what was sent, while somebody looks. Safe for concurrent use.
-type Tap interface {
-	// Watching reports whether anybody looks. It is asked after each send.
-	Watching() bool
-	// Sent is told which events were sent in one batch, and what came of it: nil where all were delivered. It keeps
-	// neither.
-	Sent(events []event.Event, se *outputs.SendError)
 }
 
 // DeadLetter is an event that was refused for good, or bytes of a chunk that can't be read.

@@ -117,10 +117,12 @@ func (s *sender) search(w *work, se *outputs.SendError) bool {
 			return s.settleSome(w, se)
 		}
 		s.rec.Failed(se, false)
+		s.showAgain(w.events, se)
 		w.events = nil
 		return true
 	}
 	s.rec.Failed(se, false)
+	s.showAgain(w.events, se)
 	halves, last := suspicion.NewSearch(len(w.events)), se
 	all, ok := w.events, true
 	for ok {
@@ -225,6 +227,7 @@ func (s *sender) standsTrial(w *work) bool {
 		switch verdict {
 		case suspicion.Guilty:
 			letter := s.letter(&w.events[0], w.last.failure(w.trial), string(outputs.ReasonRejected), w.tries)
+			s.showLetters([]DeadLetter{letter})
 			w.events = nil
 			s.dead.refuse([]DeadLetter{letter}, w.refs)
 			return false

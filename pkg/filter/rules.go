@@ -59,6 +59,7 @@ type Rules struct {
 	lastOrigin   origin
 
 	onError func(s *Stage, err error)
+	watcher Watcher // nil: nobody looks
 
 	now time.Time // of the call that is under way
 	out Sink
@@ -117,10 +118,12 @@ func NewRules(output string, routes []Route, dropUnrouted bool) *Rules {
 				s.emit = func(e *Event) {
 					if e.Detail != "" {
 						s.dropped.Add(1)
+						r.released(s, e, Dead)
 						r.out.Dead(e, ReasonFilter)
 						return
 					}
 					s.out.Add(1)
+					r.released(s, e, Keep)
 					r.run(s.next, e)
 				}
 				r.joining = append(r.joining, s)
@@ -189,14 +192,14 @@ func (r *Rules) makePlan(cluster, tag string) *plan {
 	return p
 }
 
-// stages returns the steps of the first route to the output: for events that somebody sends there.
-func (p *plan) stages() []*stage {
+// here returns the first route to the output: for events that somebody sends there.
+func (p *plan) here() *route {
 	for _, rt := range p.routes {
 		if rt.here {
-			return rt.stages
+			return rt
 		}
 	}
-	return nil
+	return &route{}
 }
 
 // Process finds the route that brings e to the output, if any, and runs its steps. Every origin of
@@ -209,7 +212,9 @@ func (r *Rules) Process(e *Event, now time.Time, out Sink) {
 		return
 	}
 	if e.Chunk.Returned {
-		r.run(p.stages(), e)
+		rt := p.here()
+		r.taken(rt, e)
+		r.run(rt.stages, e)
 		return
 	}
 	taken := false
@@ -219,6 +224,7 @@ func (r *Rules) Process(e *Event, now time.Time, out Sink) {
 		}
 		if rt.here {
 			e.looked = e.looked || len(rt.stages) > 1
+			r.taken(rt, e)
 			r.run(rt.stages, e)
 			return
 		}
@@ -261,6 +267,7 @@ func (r *Rules) drop(e *Event, reason string) {
 
 // run takes e through stages and out.
 func (r *Rules) run(stages []*stage, e *Event) {
+	watched := r.follows(e)
 	for _, s := range stages {
 		if s.When != nil {
 			yes, err := s.When.True(e)
@@ -268,6 +275,9 @@ func (r *Rules) run(stages []*stage, e *Event) {
 				r.failed(&s.figures, &s.Stage, err)
 			}
 			if !yes {
+				if watched {
+					r.watcher.Saw(Seen{Stage: &s.Stage, Event: e, Skipped: true, Err: err})
+				}
 				continue
 			}
 		}
@@ -277,6 +287,9 @@ func (r *Rules) run(stages []*stage, e *Event) {
 			start = time.Now()
 		}
 		if s.Joiner != nil {
+			if watched {
+				r.watcher.Saw(Seen{Stage: &s.Stage, Event: e, Held: true})
+			}
 			if err := s.Joiner.Join(e, r.now, s.emit); err != nil {
 				r.failed(&s.figures, &s.Stage, err)
 			}
@@ -291,6 +304,9 @@ func (r *Rules) run(stages []*stage, e *Event) {
 		}
 		if sampled {
 			s.nanos.Add(int64(time.Since(start)))
+		}
+		if watched {
+			r.watcher.Saw(Seen{Stage: &s.Stage, Event: e, Verdict: verdict, Err: err})
 		}
 		switch verdict {
 		case Keep:

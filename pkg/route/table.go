@@ -45,6 +45,7 @@ type compiled struct {
 	tags     []Pattern
 	clusters []Pattern // none: all
 	goOn     bool
+	asks     bool // it has a condition
 }
 
 // New compiles the routes. The error names every route and pattern that is wrong.
@@ -66,6 +67,7 @@ func New(configs []Config) (*Table, error) {
 			tags:     compile(i, "match", c.Match, Compile),
 			clusters: compile(i, "clusters", c.Clusters, compileGlob),
 			goOn:     c.Continue || c.When != "",
+			asks:     c.When != "",
 		})
 		r := &Result{Routes: []int{i}}
 		r.addOutputs(c.Outputs)
@@ -142,4 +144,22 @@ func (t *Table) decide(cluster, tag string) *Result {
 
 func anyMatches(patterns []Pattern, text string) bool {
 	return slices.ContainsFunc(patterns, func(p Pattern) bool { return p.Match(text) })
+}
+
+// Certain returns the name of the route that takes every event of a cluster and tag that comes to the output, "" where
+// that depends on the event, and where none does.
+func (t *Table) Certain(output, cluster, tag string) string {
+	r := t.Match(cluster, tag)
+	if r == nil {
+		return ""
+	}
+	for _, i := range r.Routes {
+		if slices.Contains(t.alone[i].Outputs, output) {
+			if t.routes[i].asks {
+				break
+			}
+			return Name(i)
+		}
+	}
+	return ""
 }

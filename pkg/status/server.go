@@ -74,6 +74,8 @@ type Options struct {
 	Tail *tail.Hub
 	// Tags returns what reports whether a tag fits a pattern.
 	Tags func(pattern string) (func(tag string) bool, error)
+	// Route returns the name of the route that people call so, routes[0]. The error names those that there are.
+	Route func(name string) (string, error)
 	// MaxConnections is how many connections may be open, where the process may not have more; 0: 512.
 	MaxConnections int
 	Log            zerolog.Logger

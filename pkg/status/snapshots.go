@@ -12,6 +12,7 @@ type (
 	Latency         = snapshot.Latency
 	Failure         = snapshot.Failure
 	ConfigState     = snapshot.ConfigState
+	Route           = snapshot.Route
 	Memory          = snapshot.Memory
 	Listener        = snapshot.Listener
 	Agent           = snapshot.Agent

@@ -54,7 +54,7 @@ func (s *Server) tail(w http.ResponseWriter, r *http.Request) {
 		case <-s.ending:
 			return
 		case t := <-view.Events():
-			idle, ok = 0, write("event: event\ndata: %s\n\n", line(t))
+			idle, ok = 0, write("event: event\ndata: %s\n\n", line(t.Event()))
 		case <-beat.C:
 			if n := view.Missed(); n > 0 {
 				idle, ok = 0, write("event: missed\ndata: %s\n\n", line(client.TailMissed{Events: n}))
@@ -88,11 +88,17 @@ func (s *Server) tailQuery(r *http.Request) (q tail.Query, code int, why string)
 	if q.At == "" {
 		q.At = client.TailArrival
 	}
-	// What arrives is as it was sent, with nothing taken out: that takes credentials, on loopback too.
-	q.Records = q.At != client.TailArrival || s.options.Config.authorized(r)
+	// What arrives is as it was sent, with nothing taken out: that takes credentials, on loopback too, and so does what
+	// steps change in it.
+	q.Values = s.options.Config.authorized(r)
+	q.Records = q.Values || q.At != client.TailArrival
 	if q.At != client.TailArrival && !s.hasOutput(q.At) {
-		return q, http.StatusNotFound, fmt.Sprintf("no output is named %q: at is %q or the name of an output", q.At,
-			client.TailArrival)
+		name, err := s.options.Route(q.At)
+		if err != nil {
+			return q, http.StatusNotFound, fmt.Sprintf("at is %q, the name of an output, or a route, and not %q: %v",
+				client.TailArrival, q.At, err)
+		}
+		q.At, q.Route = name, name
 	}
 	if tag != "" {
 		var err error
@@ -105,7 +111,7 @@ func (s *Server) tailQuery(r *http.Request) (q tail.Query, code int, why string)
 	}
 	if !q.Records {
 		return q, http.StatusForbidden, "grep looks at records as they arrive: that takes the token of status.token " +
-			"or a user of status.users, on loopback too; at an output it does not"
+			"or a user of status.users, on loopback too; at a route or an output it does not"
 	}
 	re, err := regexp.Compile(grep)
 	if err != nil || len(grep) > maxGrep {

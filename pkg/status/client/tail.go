@@ -3,11 +3,13 @@ package client
 import (
 	"encoding/json"
 	"time"
+
+	"github.com/seed-afc6a195/aggregator/internal/stepdiff"
 )
 
 // TailEvent is an event that a live view shows: a message of GET /tail, as server-sent events called "event".
 type TailEvent struct {
-	At      string    `json:"at"` // TailArrival, or the output that it was sent to
+	At      string    `json:"at"` // TailArrival, or the output or route that is looked at
 	Time    time.Time `json:"time"`
 	Cluster string    `json:"cluster"`
 	Tag     string    `json:"tag"`   // at an output as it is delivered
@@ -17,13 +19,37 @@ type TailEvent struct {
 	// where it is too large for a live view.
 	Record json.RawMessage `json:"record,omitempty"`
 
-	// Of an event that was sent to an output: where it went, and what the destination answered.
+	// Of an event on its way to an output: the route that took it there, routes[0], "" where that is not known, and what
+	// its steps did with it, absent where they did so before anybody looked. The values of fields that changed are not
+	// told to who may not see records as they arrive.
+	Output string          `json:"output,omitempty"`
+	Route  string          `json:"route,omitempty"`
+	Steps  []stepdiff.Step `json:"steps,omitempty"`
+	// Result is what becomes of it: one of the results.
+	Result string `json:"result,omitempty"`
+	Joined int    `json:"joined,omitempty"` // how many events it stands for, where it is more than one
+	// Step is the one that dropped it, or made it a dead letter: "nginx[1] grep".
+	Step string `json:"step,omitempty"`
+
+	// Of one that was sent: where it went, and what the destination answered.
 	Target string `json:"target,omitempty"`
 	Answer string `json:"answer,omitempty"` // "delivered", or the reason why it was not
 	Status int    `json:"status,omitempty"` // the destination's
 	Kind   string `json:"kind,omitempty"`   // of the refusal, in the destination's terms
 	Remedy string `json:"remedy,omitempty"`
+	// Detail is the destination's own words, or a step's: for who may see records as they arrive.
+	Detail string `json:"detail,omitempty"`
 }
+
+// Results of an event that is on its way to an output.
+const (
+	TailDelivered  = "delivered"
+	TailRetry      = "retry"       // it is sent again
+	TailWaits      = "waits"       // aside, for its target
+	TailDropped    = "dropped"     // by a step, or by on_reject
+	TailDeadLetter = "dead_letter" // refused for good
+	TailJoined     = "joined"      // it is a part of another event
+)
 
 // TailArrival says in TailEvent.At that an event was received.
 const TailArrival = "arrival"

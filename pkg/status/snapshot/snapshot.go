@@ -102,6 +102,14 @@ type ConfigState struct {
 	Reloads  uint64    `json:"reloads"`          // that put a new one in force
 	Failing  Failure   `json:"failing,omitzero"` // why the newest file was refused; zero: it is in force
 	Restart  []string  `json:"needs_restart"`    // settings that the file has changed but that stay as they were
+	Routes   []Route   `json:"routes,omitempty"`
+}
+
+// Route is a route of the configuration in force.
+type Route struct {
+	Name    string   `json:"name"` // routes[0]
+	Match   []string `json:"match"`
+	Outputs []string `json:"outputs"`
 }
 
 // Memory is what the program may use.

@@ -27,13 +27,16 @@ var ErrBusy = errors.New("as many live views are open as may be: close one")
 
 // Query says what a view shows.
 type Query struct {
-	At      string            // client.TailArrival or an output's name
+	At      string            // client.TailArrival, an output's name, or what Route was called
+	Route   string            // the one that events are on, routes[0]; "": that does not matter
 	Cluster string            // "": all
 	Tag     func(string) bool // nil: all
 	Grep    *regexp.Regexp    // that the record has to match; nil: all
-	Records bool              // it may show them
-	Sample  int               // one of so many events that fit; 0 and 1: all
-	Rate    int               // events a second at most; 0: client.TailRate
+	Records bool              // it may show them, once steps have taken out what they take out
+	// Values: it may show all else, records before that, what steps have changed, and destinations' own words.
+	Values bool
+	Sample int // one of so many events that fit; 0 and 1: all
+	Rate   int // events a second at most; 0: client.TailRate
 }
 
 // Hub gives events to views. Safe for concurrent use. The zero Hub is ready for use.
@@ -48,7 +51,7 @@ type Hub struct {
 type View struct {
 	hub    *Hub
 	query  Query
-	events chan client.TailEvent
+	events chan Shown
 
 	missed atomic.Uint64
 
@@ -56,8 +59,24 @@ type View struct {
 	enc    *event.Encoder
 	second int64 // that the next two are counted in
 	shown  int
-	looked int
+	looks  int
 	fitted int // events, for samples
+	follows
+}
+
+// Shown is an event that a view shows.
+type Shown struct {
+	event  client.TailEvent
+	track  *Track
+	values bool
+}
+
+// Event returns what is shown. It compares what steps made of the event, so that takes a moment.
+func (s *Shown) Event() client.TailEvent {
+	if s.track != nil {
+		s.event.Steps = s.track.told(s.values)
+	}
+	return s.event
 }
 
 // Open has events given to a view, until Close.
@@ -67,7 +86,7 @@ func (h *Hub) Open(q Query) (*View, error) {
 	}
 	q.Rate = min(q.Rate, client.TailMaxRate)
 	q.Sample = max(q.Sample, 1)
-	v := &View{hub: h, query: q, events: make(chan client.TailEvent, buffered), enc: event.NewEncoder(event.Fields{})}
+	v := &View{hub: h, query: q, events: make(chan Shown, buffered), enc: event.NewEncoder(event.Fields{})}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if len(h.views) >= maxViews {
@@ -88,7 +107,7 @@ func (v *View) Close() {
 }
 
 // Events returns what is shown.
-func (v *View) Events() <-chan client.TailEvent { return v.events }
+func (v *View) Events() <-chan Shown { return v.events }
 
 // Missed returns how many events that fit were not shown since the call before.
 func (v *View) Missed() uint64 { return v.missed.Swap(0) }
@@ -101,12 +120,27 @@ func (h *Hub) At(where string) (views []*View) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, v := range h.views {
-		if v.query.At == where {
+		if v.query.Route == "" && v.query.At == where {
 			views = append(views, v)
 		}
 	}
 	return views
 }
+
+// On returns the views of what is on its way to the output, by any route.
+func (h *Hub) On(output string) (views []*View) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, v := range h.views {
+		if v.query.Route != "" || v.query.At == output {
+			views = append(views, v)
+		}
+	}
+	return views
+}
+
+// By reports whether the view is of events that the route takes to an output.
+func (v *View) By(route string) bool { return v.query.Route == "" || v.query.Route == route }
 
 // Wants reports whether the view shows events of the cluster and tag.
 func (v *View) Wants(cluster, tag string) bool {
@@ -117,7 +151,7 @@ func (v *View) Wants(cluster, tag string) bool {
 // left returns how many events the view may still show in this second. v.mu is held.
 func (v *View) left(now time.Time) int {
 	if second := now.Unix(); second != v.second {
-		v.second, v.shown, v.looked = second, 0, 0
+		v.second, v.shown, v.looks = second, 0, 0
 	}
 	return v.query.Rate - v.shown
 }
@@ -131,36 +165,148 @@ func (v *View) Offer(ev *event.Event, now time.Time, fill func(*client.TailEvent
 	if v.query.Grep == nil && !v.sampled() {
 		return room > 0
 	}
-	if room <= 0 || v.query.Grep != nil && v.looked >= maxLooks {
+	if room <= 0 || v.query.Grep != nil && v.looks >= maxLooks {
 		v.missed.Add(1)
 		return false
 	}
-	t := client.TailEvent{
-		At: v.query.At, Time: time.Unix(ev.Time.Sec, int64(ev.Time.Nsec)).UTC(), Cluster: ev.Chunk.Cluster,
-		Tag:   ev.DeliveredTag(),
-		Bytes: len(ev.Record) + len(ev.Metadata), ID: string(ev.AppendID(nil)),
-	}
-	if v.query.Records || v.query.Grep != nil {
-		v.looked++
-		record, err := v.enc.AppendEvent(nil, ev)
-		if err != nil || v.query.Grep != nil && !v.query.Grep.Match(record) {
-			return true
-		}
-		if v.query.Records && len(record) <= maxRecord {
-			t.Record = record
-		}
-	}
-	if v.query.Grep != nil && !v.sampled() {
+	record, fits := v.render(ev, true)
+	if !fits || v.query.Grep != nil && !v.sampled() {
 		return true
 	}
+	v.give(ev, record, nil, fill)
+	return true
+}
+
+// render returns the record of ev, as far as it is shown, and whether it matches. through: it has passed all steps,
+// or has none before it. v.mu is held.
+func (v *View) render(ev *event.Event, through bool) (record []byte, fits bool) {
+	q := &v.query
+	if q.Grep != nil {
+		v.looks++
+	}
+	if may := q.Values || q.Records && through; !may {
+		return nil, q.Grep == nil
+	}
+	record, err := v.enc.AppendEvent(nil, ev)
+	if err != nil || q.Grep != nil && !q.Grep.Match(record) {
+		return nil, err != nil && q.Grep == nil
+	}
+	if len(record) > maxRecord {
+		record = nil
+	}
+	return record, true
+}
+
+// give shows ev. v.mu is held.
+func (v *View) give(ev *event.Event, record []byte, track *Track, fill func(*client.TailEvent)) {
+	t := client.TailEvent{
+		At: v.query.At, Time: timeOf(ev.Time), Cluster: ev.Chunk.Cluster, Tag: ev.DeliveredTag(),
+		Bytes: len(ev.Record) + len(ev.Metadata), ID: string(ev.AppendID(nil)), Record: record,
+	}
 	fill(&t)
+	if !v.query.Values {
+		t.Detail = ""
+	}
 	select {
-	case v.events <- t:
+	case v.events <- Shown{t, track, v.query.Values}:
 		v.shown++
 	default:
 		v.missed.Add(1)
 	}
-	return true
+}
+
+// Picks reports whether the view follows an event of the cluster that begins its way to an output, as far as that can
+// be told now: neither its tag nor its record are what they will be.
+func (v *View) Picks(cluster string, now time.Time) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.query.Cluster != "" && v.query.Cluster != cluster {
+		return false
+	}
+	room := v.left(now)
+	switch {
+	case v.late() && v.looks < maxLooks:
+		return true
+	case !v.late() && !v.sampled():
+		return false
+	case !v.late() && room > 0:
+		v.shown++ // it keeps its place
+		return true
+	}
+	v.missed.Add(1)
+	return false
+}
+
+// late reports whether an event has to be at its end for it to be told whether it fits.
+func (v *View) late() bool { return v.query.Grep != nil || v.query.Tag != nil }
+
+// Follow has the view follow an event that it picks.
+func (v *View) Follow(key Key, t *Track) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if !v.put(key, t) {
+		v.missed.Add(1)
+	}
+}
+
+// Look notes that the events of c begin their way to the output: which of them are shown was decided by Picks.
+func (v *View) Look(output string, c *event.Chunk) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.looked(chunkKeyOf(output, c))
+}
+
+// Looked reports whether Look was called for the chunk, lately.
+func (v *View) Looked(output string, c *event.Chunk) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.chunks[chunkKeyOf(output, c)]
+}
+
+// End is what is known of a followed event that comes to an end, or is sent once more.
+type End struct {
+	Over    bool // nothing comes after it
+	Through bool // it has passed all steps
+	Fill    func(*client.TailEvent)
+}
+
+// Show shows a followed event, if it fits and there is room. Of another it does nothing.
+func (v *View) Show(key Key, ev *event.Event, now time.Time, end End) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	f := v.tracks[key]
+	if f == nil {
+		return
+	}
+	if end.Over {
+		delete(v.tracks, key)
+	}
+	room := v.left(now)
+	var record []byte
+	fits := v.Wants(ev.Chunk.Cluster, ev.DeliveredTag())
+	if fits {
+		record, fits = v.render(ev, end.Through)
+	}
+	if fits && v.late() && !f.shown {
+		f.left = !v.sampled()
+	}
+	if !fits || f.left {
+		f.shown = f.shown || f.left
+		return
+	}
+	kept := !f.shown && !v.late() // its place, since Picks
+	f.shown = true
+	if !kept && room <= 0 {
+		v.missed.Add(1)
+		return
+	}
+	if kept {
+		v.shown--
+	}
+	v.give(ev, record, f.track, func(t *client.TailEvent) {
+		t.Route, t.Joined = f.track.Route, f.track.Joined
+		end.Fill(t)
+	})
 }
 
 // sampled counts an event that fits, and reports whether it is one of those that are shown. v.mu is held.

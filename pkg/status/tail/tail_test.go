@@ -27,7 +27,7 @@ func shown(v *View) (logs []string) {
 	for {
 		select {
 		case t := <-v.Events():
-			logs = append(logs, string(t.Record))
+			logs = append(logs, string(t.Event().Record))
 		default:
 			return logs
 		}

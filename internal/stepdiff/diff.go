@@ -1,4 +1,6 @@
-package tryout
+// Package stepdiff says what steps did with an event, as a diff: for people who try out a configuration, and for those
+// who look at the program live.
+package stepdiff
 
 import (
 	"bytes"
@@ -8,39 +10,31 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/seed-afc6a195/aggregator/pkg/event"
-	"github.com/seed-afc6a195/aggregator/pkg/filter"
 )
 
-// eventTime stands for the event's time among fields; no path begins so.
-const eventTime = "(time)"
+// Time stands for the event's time among fields; no path begins so.
+const Time = "(time)"
 
-// eventTag likewise stands for the tag that it is delivered with.
-const eventTag = "(tag)"
+// Tag likewise stands for the tag that it is delivered with.
+const Tag = "(tag)"
 
 // Change is a field that a step added (only To), removed (only From) or changed.
 type Change struct {
-	// Field is a path, kubernetes.pod_name, eventTime or eventTag.
+	// Field is a path, kubernetes.pod_name, Time or Tag.
 	Field string          `json:"field"`
 	From  json.RawMessage `json:"from,omitempty"`
 	To    json.RawMessage `json:"to,omitempty"`
 }
 
-// changes compares an event's record and time before and after a step.
-func (r *Run) changes(s *filter.Seen) []Change {
-	var all []Change
-	if s.Time != s.Event.Time {
-		all = append(all, Change{Field: eventTime, From: timeJSON(s.Time), To: timeJSON(s.Event.Time)})
+// Moved returns what of an event's time and tag differs.
+func Moved(fromTime, toTime time.Time, fromTag, toTag string) (all []Change) {
+	if !fromTime.Equal(toTime) {
+		all = append(all, Change{Field: Time, From: timeJSON(fromTime), To: timeJSON(toTime)})
 	}
-	if tag := s.Event.DeliveredTag(); s.Tag != tag {
-		all = append(all, Change{Field: eventTag, From: textJSON(s.Tag), To: textJSON(tag)})
+	if fromTag != toTag {
+		all = append(all, Change{Field: Tag, From: textJSON(fromTag), To: textJSON(toTag)})
 	}
-	after := s.Event.Rendered()
-	if bytes.Equal(s.Before, after) {
-		return all
-	}
-	return diff(all, "", r.json(s.Before), r.json(after))
+	return all
 }
 
 func textJSON(text string) json.RawMessage {
@@ -52,12 +46,15 @@ func textJSON(text string) json.RawMessage {
 	return quoted
 }
 
-func timeJSON(t event.Time) json.RawMessage {
-	return json.RawMessage(time.Unix(t.Sec, int64(t.Nsec)).UTC().Format(`"` + time.RFC3339Nano + `"`))
+func timeJSON(t time.Time) json.RawMessage {
+	return json.RawMessage(t.UTC().Format(`"` + time.RFC3339Nano + `"`))
 }
 
-// diff appends what differs between two JSON objects, what was removed first where it stood, then
+// Objects returns what differs between two JSON objects, what was removed first where it stood, then
 // what came, in the objects' order.
+func Objects(from, to json.RawMessage) []Change { return diff(nil, "", from, to) }
+
+// diff appends what differs between two objects that stand at path.
 func diff(all []Change, path string, from, to json.RawMessage) []Change {
 	before, after := members(from), members(to)
 	for _, name := range before.names {
@@ -157,4 +154,13 @@ func canonicalNumbers(v any) any {
 		}
 	}
 	return v
+}
+
+// Names returns the changes without values.
+func Names(all []Change) []Change {
+	names := make([]Change, len(all))
+	for i := range all {
+		names[i].Field = all[i].Field
+	}
+	return names
 }
