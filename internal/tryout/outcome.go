@@ -48,6 +48,8 @@ type Document struct {
 	// Where in each of the outputs, in their order: "index logs-seoul-2026.11.30".
 	Targets  []string        `json:"targets,omitempty"`
 	Document json.RawMessage `json:"document"`
+	// Text is what is sent instead of the document: a field alone, which message names.
+	Text string `json:"text,omitempty"`
 }
 
 // places returns the outputs, each with where in it.
@@ -83,7 +85,7 @@ func grouped(fates []*fate, refused []string) (all []Outcome) {
 			if j := slices.IndexFunc(a.Documents, func(
 				x Document,
 			) bool {
-				return bytes.Equal(x.Document, d.Document)
+				return bytes.Equal(x.Document, d.Document) && x.Text == d.Text
 			}); j >= 0 {
 				a.Documents[j].Outputs = append(a.Documents[j].Outputs, d.Outputs...)
 				a.Documents[j].Targets = append(a.Documents[j].Targets, d.Targets...)

@@ -2,6 +2,7 @@ package tryout
 
 import (
 	"bufio"
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -73,7 +74,9 @@ func (p printer) text(o *Outcome) error {
 	case Delivered:
 		for _, d := range o.Documents {
 			p.line(green, "  → %s", strings.Join(d.places(), "; "))
-			p.line("", "    %s", d.Document)
+			for line := range strings.SplitSeq(cmp.Or(d.Text, string(d.Document)), "\n") {
+				p.line("", "    %s", line)
+			}
 		}
 	case Joined:
 		p.line(yellow, "  joined to event %d%s", o.Into, at(o.Outputs))

@@ -287,7 +287,11 @@ func (d *destination) Emit(e *filter.Event) {
 		} else {
 			// It fails where the encoder does.
 			offered, _ := d.offer(&ev)
-			f.Documents = []Document{{Outputs: f.Outputs, Targets: []string{offered.Target}, Document: doc}}
+			made := Document{Outputs: f.Outputs, Targets: []string{offered.Target}, Document: doc}
+			if text := offered.Document; len(text) > 0 && !bytes.Equal(text, doc) {
+				made.Text = string(text)
+			}
+			f.Documents = []Document{made}
 		}
 		if len(e.Origins) > 1 {
 			for _, o := range e.Origins {

@@ -163,15 +163,20 @@ func (c *Configuration) routeName(name string) string {
 // encoder returns what renders events as the output gets them.
 func (c *Configuration) encoder(output string) *event.Encoder {
 	enc := event.NewEncoder(c.cfg.Outputs[output].Common.Fields)
+	enc.SetClusterFields(c.added())
+	return enc
+}
+
+// added returns what is added to the events of each cluster.
+func (c *Configuration) added() map[string]map[string]string {
 	fields := map[string]map[string]string{}
 	for _, k := range c.cfg.Clusters {
 		fields[k.Name] = k.Fields
 	}
-	enc.SetClusterFields(fields)
-	return enc
+	return fields
 }
 
-// offers returns what says where in an output an event goes.
+// offers returns what says where in an output an event goes, and as what.
 func (c *Configuration) offers(output string) (func(*event.Event) (outputs.Offer, error), error) {
-	return c.cfg.Outputs[output].Settings.Offers(nil)
+	return c.cfg.Outputs[output].Settings.Offers(c.added())
 }

@@ -386,3 +386,29 @@ func TestTryFailure(t *testing.T) {
 type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) { return len(p), nil }
+
+// TestTryRaw: what is shown is what an output with message sends, and the whole event beside it for tests.
+func TestTryRaw(t *testing.T) {
+	c := load(t, "raw", []byte(`
+clusters: [{name: a, shared_key: secret, fields: {region: r}}]
+routes: [{match: "**", outputs: [archive, bus]}]
+outputs:
+  archive: {type: file, path: "archive/{tag}", message: log}
+  bus: {type: kafka, brokers: kafka, topic: t, message: log}
+`), "")
+	text, _ := try(t, c, tryout.Options{Tag: "web"}, `{"log":"a\nb\n"}`, `{"log":{"a":1}}`, `{"msg":"x"}`)
+	for _, want := range []string{
+		"  → archive (file archive/web)\n    a\\nb\n  → bus (topic t)\n    a\n    b\n",
+		"  → archive (file archive/web); bus (topic t)\n    {\"a\":1}\n",
+		"    {\"msg\":\"x\",\"@timestamp\":", `"cluster":"a","region":"r"}`,
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in\n%s", want, text)
+		}
+	}
+	if got, _ := try(t, c, tryout.Options{Tag: "web", JSON: true}, `{"log":"a\nb\n"}`); !strings.Contains(
+		got, `"text":"a\\nb"`,
+	) || !strings.Contains(got, `"document":{"log":"a\nb\n"`) {
+		t.Errorf("as JSON: %s", got)
+	}
+}

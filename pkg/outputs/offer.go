@@ -12,6 +12,14 @@ type Offer struct {
 	Document []byte
 }
 
+// OffersText returns what Offers of an output does whose documents are what text makes.
+func OffersText(text *Text, target func(ev *event.Event) string) func(ev *event.Event) (Offer, error) {
+	return func(ev *event.Event) (Offer, error) {
+		document, err := text.Append(nil, ev)
+		return Offer{Target: target(ev), Document: document}, err
+	}
+}
+
 // OffersJSON returns what Offers of an output does whose documents are whole events as JSON.
 func OffersJSON(
 	fields event.Fields, added map[string]map[string]string, target func(ev *event.Event) string,

@@ -7,8 +7,55 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/seed-afc6a195/aggregator/pkg/config/setting"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 )
+
+// MessageConfig is the setting, inlined into those of an output that takes lines or texts, of the one field that is sent
+// alone.
+type MessageConfig struct {
+	Message string `yaml:"message"`
+}
+
+// Help implements setting.Explained.
+func (MessageConfig) Help() map[string]string {
+	return map[string]string{
+		"message": "a field to send alone, such as log; default, and where it is missing or empty: the whole event as " +
+			"JSON",
+	}
+}
+
+// Check reports a path that can't be read.
+func (c *MessageConfig) Check(r *setting.Report) {
+	if c.Message == "" {
+		return
+	}
+	if _, err := ParseField(c.Message); err != nil {
+		r.Add("message", `write a field's path, such as log, kubernetes.pod_name or ["dotted.field"]`, "%v", err)
+	}
+}
+
+// Text returns what makes texts of events as Text says, with fields as in the output's Common. lines says that the
+// destination tells events apart by line feeds.
+func (c *MessageConfig) Text(fields event.Fields, added map[string]map[string]string, lines bool) (*Text, error) {
+	field, err := c.Field()
+	if err != nil {
+		return nil, err
+	}
+	return NewText(field, fields, added, lines), nil
+}
+
+// Field returns the field that is sent alone, nil for the whole event.
+func (c *MessageConfig) Field() (*event.Template, error) {
+	if c.Message == "" {
+		return nil, nil //nolint:nilnil // there is none
+	}
+	field, err := ParseField(c.Message)
+	if err != nil {
+		return nil, fmt.Errorf("message: %w", err)
+	}
+	return field, nil
+}
 
 // Text makes what is sent of an event where a destination takes lines or texts: the whole event as JSON, or the text of
 // one field. Not safe for concurrent use.
@@ -39,6 +86,9 @@ func NewText(field *event.Template, fields event.Fields, added map[string]map[st
 	t.enc.SetClusterFields(added)
 	return t
 }
+
+// SetClusterFields sets what is added to the events of each cluster. Call it before the first Append.
+func (t *Text) SetClusterFields(added map[string]map[string]string) { t.enc.SetClusterFields(added) }
 
 // Append appends the text of ev to dst, without a line feed behind it. A field that is a map or a list is sent as JSON.
 // Where the field is missing or empty, it is the whole event: nothing is lost. The text is UTF-8, with U+FFFD for each

@@ -2,6 +2,7 @@ package all_test
 
 import (
 	"crypto/tls"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -88,5 +89,37 @@ func TestForeignSettings(t *testing.T) {
 			!strings.Contains(err.Error(), "make output x") {
 			t.Errorf("%s makes an output of %T: %v", k.Name, other, err)
 		}
+	}
+}
+
+// TestRawTexts: message means the same for every output that has it, in what `try` shows as in what is sent.
+func TestRawTexts(t *testing.T) {
+	// These send each event as a message of its own.
+	messages := []string{"cloudwatch_logs", "kafka", "loki"}
+	for _, name := range []string{"file", "s3", "firehose", "kinesis", "kafka", "http", "loki", "cloudwatch_logs"} {
+		t.Run(name, func(t *testing.T) {
+			cfg, err := config.Example(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			settings := cfg.Outputs["o0"].Settings
+			settings.Base().Fields = event.Fields{}
+			fields := reflect.ValueOf(settings).Elem()
+			fields.FieldByName("Message").SetString("log")
+			offers, err := settings.Offers(nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			batch := outputtest.RawBatch()
+			for i, want := range outputtest.RawTexts() {
+				text := want.Line
+				if slices.Contains(messages, name) {
+					text = want.Text
+				}
+				if got, err := offers(&batch.Events[i]); err != nil || string(got.Document) != text {
+					t.Errorf("%s: %q, %v; want %q", want.Name, got.Document, err, text)
+				}
+			}
+		})
 	}
 }

@@ -50,7 +50,7 @@ type cutter struct {
 	aggregate bool
 	key       *event.Template // nil: none
 	random    bool            // keys are
-	enc       *event.Encoder
+	text      *outputs.Text
 	zip       *gzip.Writer // nil: none
 	plan      plan
 
@@ -106,7 +106,7 @@ func (c *cutter) cut(events []event.Event, order []int32, turn Turn, most int) (
 // add adds the event, or returns false where the request is full.
 func (c *cutter) add(ev *event.Event, index, at int, turn Turn) bool {
 	mark := len(c.lines)
-	lines, err := c.enc.AppendEvent(c.lines, ev)
+	lines, err := c.text.Append(c.lines, ev)
 	if err != nil {
 		c.refused = append(c.refused, outputs.Failure{
 			Index: index, Reason: outputs.ReasonRejected, Detail: err.Error(),
@@ -158,13 +158,13 @@ func (c *cutter) large(index, size int) {
 		c.close(len(c.lines))
 		if n := len(c.zipped) - before; n > limit {
 			c.undo(before)
-			c.tooLarge(index, fmt.Sprintf("%d bytes as JSON, %d compressed: a record holds %d", size, n, limit))
+			c.tooLarge(index, fmt.Sprintf("a line of %d bytes, %d compressed: a record holds %d", size, n, limit))
 		}
 		return
 	}
 	c.lines = c.lines[:c.begin]
 	c.open = Record{}
-	c.tooLarge(index, fmt.Sprintf("%d bytes as JSON: a record holds %d", size, limit))
+	c.tooLarge(index, fmt.Sprintf("a line of %d bytes: a record holds %d", size, limit))
 }
 
 func (c *cutter) tooLarge(index int, detail string) {

@@ -64,12 +64,13 @@ type StreamsOptions struct {
 	Pace       PaceConfig
 	Timeout    time.Duration // of a request
 	Fields     event.Fields
+	Message    *event.Template // the field that is sent alone; nil: the whole event
 	// Put makes one request, and returns what became of each record, in their order. After an error none
 	// is known to be stored. records are reused when it returns.
 	Put func(ctx context.Context, stream string, records []Record) ([]Outcome, error)
 }
 
-// Streams delivers events to services that take requests of records: as lines of JSON, within the
+// Streams delivers events to services that take requests of records: as lines, within the
 // service's limits, at each stream's pace. Safe for concurrent use.
 type Streams struct {
 	o        StreamsOptions
@@ -143,9 +144,8 @@ func NewStreams(o StreamsOptions) *Streams {
 func (s *Streams) newCutter() *cutter {
 	c := &cutter{
 		limits: s.o.Limits, aggregate: s.o.Aggregate, key: s.o.Key, random: s.o.RandomKeys,
-		enc: event.NewEncoder(s.o.Fields), plan: plan{limit: s.o.Limits.Name},
+		text: outputs.NewText(s.o.Message, s.o.Fields, s.fields, true), plan: plan{limit: s.o.Limits.Name},
 	}
-	c.enc.SetClusterFields(s.fields)
 	if s.o.Gzip {
 		// The level is a valid one.
 		c.zip, _ = gzip.NewWriterLevel(nil, gzip.BestSpeed)

@@ -67,19 +67,15 @@ func New(cfg Config, o Options) (*Output, error) {
 	}
 	cfg.Common = cfg.Settings()
 	out := &Output{cfg: cfg, names: names, truncate: cfg.Oversize == oversizeTruncate, client: client, now: o.Now}
-	if cfg.Message != "" {
-		if out.message, err = parseField(cfg.Message); err != nil {
-			return nil, fmt.Errorf("output %s: message: %w", o.Name, err)
-		}
+	if out.message, err = cfg.Field(); err != nil {
+		return nil, fmt.Errorf("output %s: %w", o.Name, err)
 	}
 	out.api = callsOf(logs.NewFromConfig(client.AWS, func(l *logs.Options) {
 		l.BaseEndpoint, l.HTTPClient = client.Endpoint(l.BaseEndpoint), proving{l.HTTPClient}
 	}))
 	out.maker = newMaker(&out.cfg, out.api, o.Log, o.Now)
 	out.works.New = func() any {
-		enc := event.NewEncoder(out.cfg.Fields)
-		enc.SetClusterFields(out.fields)
-		return &work{enc: enc}
+		return &work{message: outputs.NewText(out.message, out.cfg.Fields, out.fields, false)}
 	}
 	return out, nil
 }

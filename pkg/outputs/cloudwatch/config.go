@@ -23,9 +23,9 @@ type Config struct {
 
 	LogGroupClass string `yaml:"log_group_class" default:"STANDARD" enum:"STANDARD|INFREQUENT_ACCESS|DELIVERY"`
 
-	MaxStreamsPerHour int    `yaml:"max_streams_per_hour" default:"2000"`
-	Message           string `yaml:"message"`
-	Oversize          string `yaml:"oversize" default:"dead_letter" enum:"dead_letter|truncate"`
+	MaxStreamsPerHour     int `yaml:"max_streams_per_hour" default:"2000"`
+	outputs.MessageConfig `yaml:",inline"`
+	Oversize              string `yaml:"oversize" default:"dead_letter" enum:"dead_letter|truncate"`
 }
 
 // Help implements setting.Explained.
@@ -36,8 +36,6 @@ func (Config) Help() map[string]string {
 		"log_group_class": "of groups that are made",
 		"max_streams_per_hour": `streams made at most for each cluster; events beyond go to the one with "other" in ` +
 			`place of what is not the cluster's; 0: no limit`,
-		"message": "a field to send alone, such as log or kubernetes.pod_name; default, and where it is missing or " +
-			"empty: the whole event as JSON",
 		"oversize": "what becomes of an event over 1 MiB; truncate: its end is cut off and a mark says how much",
 	}
 }
@@ -53,6 +51,7 @@ func (c *Config) Settings() outputs.Common {
 // Check reports settings that can't work.
 func (c *Config) Check(r *setting.Report) {
 	c.Common.Check(r)
+	c.MessageConfig.Check(r)
 	c.Config.Check(r)
 	for _, n := range []struct {
 		key, text string
@@ -94,11 +93,6 @@ func (c *Config) Check(r *setting.Report) {
 	}
 	if c.MaxStreamsPerHour < 0 {
 		r.Add("max_streams_per_hour", "write 0 for no limit", "a negative value has no meaning")
-	}
-	if c.Message != "" {
-		if _, err := parseField(c.Message); err != nil {
-			r.Add("message", `write a field's path, such as log, kubernetes.pod_name or ["dotted.field"]`, "%v", err)
-		}
 	}
 }
 

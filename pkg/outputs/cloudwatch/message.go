@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"math"
 	"strconv"
-	"strings"
-	"unicode/utf8"
 
 	"github.com/seed-afc6a195/aggregator/internal/safetext"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
@@ -35,26 +33,15 @@ func (l *line) size() int { return l.to - l.from + eventOverhead }
 
 // work is the memory of one Send, used again by others.
 type work struct {
-	enc  *event.Encoder
-	buf  []byte
-	text string // buf, whole
+	message *outputs.Text
+	buf     []byte
+	text    string // buf, whole
 	// lines is one for each event of the batch; those of refused ones are not meant to be read.
 	lines []line
 }
 
 // maxKept is how much memory of a work is worth keeping.
 const maxKept = 16 << 20
-
-// parseField reads a field's path: a.b, or as it follows "record" in a placeholder.
-func parseField(path string) (*event.Template, error) {
-	if i := strings.IndexAny(path, "{|}"); i >= 0 {
-		return nil, fmt.Errorf("%q has %q, which can't be in it", path, path[i])
-	}
-	if path[0] != '.' && path[0] != '[' {
-		path = "." + path
-	}
-	return event.ParseTemplate("{record" + path + "}")
-}
 
 // render fills w with the messages of events. It returns those of them that can't be sent, ascending.
 func (o *Output) render(w *work, events []event.Event) (refused []outputs.Failure) {
@@ -63,7 +50,7 @@ func (o *Output) render(w *work, events []event.Event) (refused []outputs.Failur
 		from := len(w.buf)
 		l := line{from: from, ms: millis(events[i].Time)}
 		var err error
-		if w.buf, err = o.appendMessage(w, &events[i]); err != nil {
+		if w.buf, err = w.message.Append(w.buf, &events[i]); err != nil {
 			refused = append(refused, outputs.Failure{Index: i, Reason: outputs.ReasonRejected, Detail: err.Error()})
 		} else if n := len(w.buf) - from; n > maxMessage {
 			if o.truncate {
@@ -85,27 +72,6 @@ func (o *Output) render(w *work, events []event.Event) (refused []outputs.Failur
 	}
 	w.text = string(w.buf)
 	return refused
-}
-
-// appendMessage appends what is sent of ev: never nothing, which CloudWatch Logs does not take, and
-// always UTF-8.
-func (o *Output) appendMessage(w *work, ev *event.Event) ([]byte, error) {
-	if o.message == nil {
-		return w.enc.AppendEvent(w.buf, ev)
-	}
-	from := len(w.buf)
-	out := o.message.Append(w.buf, ev, nil)
-	if n := len(out); n > from && out[n-1] == '\n' {
-		out = out[:n-1]
-	}
-	if len(out) == from { // as a whole it still says which field is empty
-		return w.enc.AppendEvent(out, ev)
-	}
-	if !utf8.Valid(out[from:]) {
-		// U+FFFD for each byte that is no UTF-8.
-		out = append(out[:from], string([]rune(string(out[from:])))...)
-	}
-	return out, nil
 }
 
 // truncated returns the beginning of message with a mark that says how many bytes are missing: as

@@ -13,17 +13,11 @@ func (c *Config) Offers(added map[string]map[string]string) (func(ev *event.Even
 	if err != nil {
 		return nil, err
 	}
-	o := &Output{}
-	if c.Message != "" {
-		if o.message, err = parseField(c.Message); err != nil {
-			return nil, fmt.Errorf("message: %w", err)
-		}
+	text, err := c.Text(c.Fields, added, false)
+	if err != nil {
+		return nil, err
 	}
-	w := &work{enc: event.NewEncoder(c.Fields)}
-	w.enc.SetClusterFields(added)
-	return func(ev *event.Event) (outputs.Offer, error) {
-		message, err := o.appendMessage(w, ev)
-		target := fmt.Sprintf("log group %s, log stream %s", names.appendGroup(nil, ev), names.appendStream(nil, ev))
-		return outputs.Offer{Target: target, Document: message}, err
-	}, nil
+	return outputs.OffersText(text, func(ev *event.Event) string {
+		return fmt.Sprintf("log group %s, log stream %s", names.appendGroup(nil, ev), names.appendStream(nil, ev))
+	}), nil
 }

@@ -12,10 +12,11 @@ import (
 
 // Config is the settings of an output of type file.
 type Config struct {
-	outputs.Common `yaml:",inline"`
-	Path           string `yaml:"path" required:"true" placeholders:"other"`
-	Compression    string `yaml:"compression" default:"none" enum:"none|gzip|zstd" help:"of the written files"`
-	Rotate         Rotate `yaml:"rotate" help:"when a file is finished and the next one begins"`
+	outputs.Common        `yaml:",inline"`
+	Path                  string `yaml:"path" required:"true" placeholders:"other"`
+	outputs.MessageConfig `yaml:",inline"`
+	Compression           string `yaml:"compression" default:"none" enum:"none|gzip|zstd" help:"of the written files"`
+	Rotate                Rotate `yaml:"rotate" help:"when a file is finished and the next one begins"`
 }
 
 // Help implements setting.Explained.
@@ -70,6 +71,7 @@ func (c *Config) Settings() outputs.Common {
 // Check reports settings that can't work.
 func (c *Config) Check(r *setting.Report) {
 	c.Common.Check(r)
+	c.MessageConfig.Check(r)
 	if _, err := event.ParseTemplate(c.Path); err != nil {
 		r.Add("path", "see the example in the documentation", "%v", err)
 	} else if n := len(c.Path); n > 0 && c.Path[n-1] == '/' {

@@ -33,7 +33,7 @@ type Output struct {
 	perChunk  bool // the path depends on no more than cluster and tag
 	single    bool // all events go to one path
 	timeout   time.Duration
-	enc       *event.Encoder
+	text      *outputs.Text
 	files     *files
 	log       zerolog.Logger
 	turn      outputs.Turn
@@ -78,6 +78,10 @@ func New(cfg Config, opts Options) (*Output, error) {
 	if err != nil {
 		return nil, fmt.Errorf("output %s: path: %w", opts.Name, err)
 	}
+	text, err := cfg.Text(cfg.Fields, nil, true)
+	if err != nil {
+		return nil, fmt.Errorf("output %s: %w", opts.Name, err)
+	}
 	f, err := newFiles(cfg, opts.Log, opts.Now)
 	if err != nil {
 		return nil, fmt.Errorf("output %s: %w", opts.Name, err)
@@ -85,7 +89,7 @@ func New(cfg Config, opts Options) (*Output, error) {
 	o := &Output{
 		name: opts.Name, path: path, perRecord: strings.Contains(cfg.Path, "{record"), perChunk: path.PerChunk(),
 		single: !strings.ContainsAny(cfg.Path, "{%"), timeout: cfg.Settings().Timeout,
-		enc: event.NewEncoder(cfg.Fields), files: f, log: opts.Log, turn: outputs.NewTurn(), state: opts.StateFile,
+		text: text, files: f, log: opts.Log, turn: outputs.NewTurn(), state: opts.StateFile,
 		keys: intent.Keys{},
 	}
 	o.plan.byPath = map[string]int{}
@@ -108,7 +112,7 @@ func (o *Output) begin() error {
 
 // SetClusterFields sets what is added to the events of each cluster. Call it before the first Send.
 func (o *Output) SetClusterFields(fields map[string]map[string]string) {
-	o.enc.SetClusterFields(fields)
+	o.text.SetClusterFields(fields)
 }
 
 // Close closes the files.
@@ -322,7 +326,7 @@ func (o *Output) write(ctx context.Context, t *target, events []event.Event) (re
 		if n++; n%checkEvery == 0 && ctx.Err() != nil {
 			return nil, w.rollback(ctx.Err())
 		}
-		if err := w.line(o.enc, &events[i]); err != nil {
+		if err := w.line(o.text, &events[i]); err != nil {
 			refused = append(refused, outputs.Failure{
 				Index: int(i), Reason: outputs.ReasonRejected, Detail: err.Error(), Target: t.path,
 			})

@@ -364,3 +364,29 @@ func TestMakeDirLeavesWhatItDidNotMake(t *testing.T) {
 		t.Errorf("the file holds %q: %v", b, err)
 	}
 }
+
+// TestRawLines: each event is one line of its field's text, whatever is in it.
+func TestRawLines(t *testing.T) {
+	dir := t.TempDir()
+	o, err := New(Config{
+		Path: filepath.Join(dir, "raw"), Compression: compressionNone,
+		MessageConfig: outputs.MessageConfig{Message: "log"},
+	}, Options{Name: "raw", Log: zerolog.Nop(), Now: func() time.Time { return newClock().now }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := o.Send(t.Context(), outputtest.RawBatch()); err != nil {
+		t.Fatal(err)
+	}
+	if err := o.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var want strings.Builder
+	for _, text := range outputtest.RawTexts() {
+		want.WriteString(text.Line + "\n")
+	}
+	got, err := os.ReadFile(filepath.Join(dir, "raw"))
+	if err != nil || string(got) != want.String() {
+		t.Errorf("the file has\n%q, %v; want\n%q", got, err, want.String())
+	}
+}

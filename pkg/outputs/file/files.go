@@ -17,6 +17,7 @@ import (
 
 	"github.com/seed-afc6a195/aggregator/internal/failpoint"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs/intent"
 )
 
@@ -134,10 +135,10 @@ func (f *files) begin(ctx context.Context, path string, spans []intent.Span) (*w
 }
 
 // line appends the line of the next event, or notes that it has none.
-func (w *writer) line(enc *event.Encoder, ev *event.Event) error {
+func (w *writer) line(text *outputs.Text, ev *event.Event) error {
 	n := w.events
 	w.events++
-	line, err := enc.AppendEvent(w.buf, ev)
+	line, err := text.Append(w.buf, ev)
 	if err != nil {
 		w.refused = intent.AddRun(w.refused, uint32(n), 1)
 		return err

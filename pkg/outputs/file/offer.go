@@ -13,7 +13,11 @@ func (c *Config) Offers(added map[string]map[string]string) (func(ev *event.Even
 	if err != nil {
 		return nil, fmt.Errorf("path: %w", err)
 	}
-	return outputs.OffersJSON(c.Fields, added, func(ev *event.Event) string {
+	text, err := c.Text(c.Fields, added, true)
+	if err != nil {
+		return nil, err
+	}
+	return outputs.OffersText(text, func(ev *event.Event) string {
 		return "file " + finalPath(string(path.Append(nil, ev, appendClean)), ext(c.Compression))
 	}), nil
 }

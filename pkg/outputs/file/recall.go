@@ -98,7 +98,7 @@ func (o *Output) compare(ev *event.Event, one *doubt, n int) presence {
 	if found || n >= len(one.lines.sums) {
 		return isMissing
 	}
-	line, err := o.enc.AppendEvent(o.line[:0], ev)
+	line, err := o.text.Append(o.line[:0], ev)
 	if o.line = line[:0]; cap(line) > 4*bufferSize {
 		// A giant event's.
 		o.line = nil

@@ -8,12 +8,13 @@ import (
 
 // Config is the settings of an output of type firehose.
 type Config struct {
-	outputs.Common   `yaml:",inline"`
-	awsclient.Config `yaml:",inline"`
-	DeliveryStream   string               `yaml:"delivery_stream" required:"true" placeholders:"target"`
-	Aggregate        bool                 `yaml:"aggregate" default:"true"`
-	Compression      string               `yaml:"compression" default:"none" enum:"none|gzip" help:"of each record"`
-	Pace             awsclient.PaceConfig `yaml:"pace" help:"what is sent to a stream at most"`
+	outputs.Common        `yaml:",inline"`
+	awsclient.Config      `yaml:",inline"`
+	DeliveryStream        string `yaml:"delivery_stream" required:"true" placeholders:"target"`
+	outputs.MessageConfig `yaml:",inline"`
+	Aggregate             bool                 `yaml:"aggregate" default:"true"`
+	Compression           string               `yaml:"compression" default:"none" enum:"none|gzip" help:"of each record"`
+	Pace                  awsclient.PaceConfig `yaml:"pace" help:"what is sent to a stream at most"`
 }
 
 // Help implements setting.Explained.
@@ -39,6 +40,7 @@ func (c *Config) Settings() outputs.Common {
 // Check reports settings that can't work.
 func (c *Config) Check(r *setting.Report) {
 	c.Common.Check(r)
+	c.MessageConfig.Check(r)
 	c.Config.Check(r)
 	c.Pace.Check(r)
 	awsclient.CheckStream(r, "delivery_stream", c.DeliveryStream, limits().Name)

@@ -53,6 +53,10 @@ func New(cfg Config, o Options) (*Output, error) {
 	if err != nil {
 		return nil, fmt.Errorf("delivery_stream: %w", err)
 	}
+	message, err := cfg.Field()
+	if err != nil {
+		return nil, err
+	}
 	c, err := awsclient.Load(context.Background(), cfg.Config, awsclient.Options{
 		Log: o.Log, Credentials: o.Credentials,
 	})
@@ -67,7 +71,7 @@ func New(cfg Config, o Options) (*Output, error) {
 	}
 	out.Streams = awsclient.NewStreams(awsclient.StreamsOptions{
 		Stream: name, Aggregate: cfg.Aggregate, Gzip: cfg.Compression == compressionGzip, Limits: limits(),
-		Pace: cfg.Pace, Timeout: cfg.Settings().Timeout, Fields: cfg.Fields, Put: out.put,
+		Pace: cfg.Pace, Timeout: cfg.Settings().Timeout, Fields: cfg.Fields, Message: message, Put: out.put,
 	})
 	return out, nil
 }

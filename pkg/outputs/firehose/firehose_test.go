@@ -391,3 +391,24 @@ func TestClockSkewCostsOneRequest(t *testing.T) {
 		}
 	}
 }
+
+// TestRawLines: each event is one line of its field's text, whatever is in it.
+func TestRawLines(t *testing.T) {
+	for _, aggregate := range []bool{true, false} {
+		o, s := open(t, Config{
+			DeliveryStream: "logs", Aggregate: aggregate, MessageConfig: outputs.MessageConfig{Message: "log"},
+		}, time.Now)
+		s.Firehose().Create("logs", awstest.Quota{})
+		if err := o.Send(t.Context(), outputtest.RawBatch()); err != nil {
+			t.Fatal(err)
+		}
+		var want strings.Builder
+		for _, text := range outputtest.RawTexts() {
+			want.WriteString(text.Line + "\n")
+		}
+		got := bytes.Join(s.Firehose().Records("logs"), nil)
+		if string(got) != want.String() {
+			t.Errorf("aggregate %v: the stream has\n%q; want\n%q", aggregate, got, want.String())
+		}
+	}
+}

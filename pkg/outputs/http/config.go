@@ -17,15 +17,15 @@ import (
 
 // Config is the settings of an output of type http.
 type Config struct {
-	outputs.Common    `yaml:",inline"`
-	httpclient.Config `yaml:",inline"`
-	URL               string            `yaml:"url" required:"true" placeholders:"target"`
-	Method            string            `yaml:"method" default:"POST" enum:"POST|PUT|PATCH" help:"of requests"`
-	Body              string            `yaml:"body" default:"ndjson" enum:"ndjson|json_array|json|text"`
-	ContentType       string            `yaml:"content_type" help:"of requests; default: as body is"`
-	EventHeaders      map[string]string `yaml:"event_headers"`
-	Message           string            `yaml:"message"`
-	Statuses          Statuses          `yaml:"statuses" help:"what statuses mean beside what they usually do"`
+	outputs.Common        `yaml:",inline"`
+	httpclient.Config     `yaml:",inline"`
+	URL                   string            `yaml:"url" required:"true" placeholders:"target"`
+	Method                string            `yaml:"method" default:"POST" enum:"POST|PUT|PATCH" help:"of requests"`
+	Body                  string            `yaml:"body" default:"ndjson" enum:"ndjson|json_array|json|text"`
+	ContentType           string            `yaml:"content_type" help:"of requests; default: as body is"`
+	EventHeaders          map[string]string `yaml:"event_headers"`
+	outputs.MessageConfig `yaml:",inline"`
+	Statuses              Statuses `yaml:"statuses" help:"what statuses mean beside what they usually do"`
 }
 
 // Help implements setting.Explained.
@@ -33,11 +33,8 @@ func (Config) Help() map[string]string {
 	return map[string]string{
 		"url": "with placeholders behind the host, e.g. https://logs.example/ingest/{cluster}",
 		"body": "ndjson: a line of JSON for each event; json_array: an array; json: one event alone; text: " +
-			"a line of text for each",
+			"a line of text for each, of what message names",
 		"event_headers": "name: text with placeholders; events with equal ones go together",
-		"message": "with body text: a field to send alone, such as log; default, and where it is missing or empty: " +
-			"the whole event " +
-			"as JSON",
 	}
 }
 
@@ -70,6 +67,7 @@ func (c *Config) Settings() outputs.Common {
 // Check reports settings that can't work.
 func (c *Config) Check(r *setting.Report) {
 	c.Common.Check(r)
+	c.MessageConfig.Check(r)
 	c.Config.Check(r)
 	if _, err := parseURL(c.URL); err != nil && c.URL != "" {
 		r.Add("url", "write it like https://logs.example/ingest/{cluster}", "%v", err)
@@ -79,13 +77,8 @@ func (c *Config) Check(r *setting.Report) {
 			r.Add("event_headers."+name, "see the example in the documentation", "%v", err)
 		}
 	}
-	switch {
-	case c.Message != "" && c.Body != bodyText:
+	if c.Message != "" && c.Body != bodyText {
 		r.Add("message", "write body: text", "a field alone is no JSON object")
-	case c.Message != "":
-		if _, err := outputs.ParseField(c.Message); err != nil {
-			r.Add("message", "write the name of a field, such as log", "%v", err)
-		}
 	}
 	for _, list := range []struct {
 		key   string

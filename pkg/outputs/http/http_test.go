@@ -418,3 +418,27 @@ func TestSettings(t *testing.T) {
 		})
 	}
 }
+
+// TestRawLines: each event is one line of its field's text, whatever is in it.
+func TestRawLines(t *testing.T) {
+	var got []byte
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		// Send has ended before it is read.
+		got, _ = unpacked(r)
+	}))
+	defer server.Close()
+	o := newOutput(t, server.URL, func(c *Config) { c.Body, c.Message, c.Fields = bodyText, "log", event.Fields{} })
+	if err := o.Send(t.Context(), outputtest.RawBatch()); err != nil {
+		t.Fatal(err)
+	}
+	if err := o.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var want strings.Builder
+	for _, text := range outputtest.RawTexts() {
+		want.WriteString(text.Line + "\n")
+	}
+	if strings.TrimSuffix(string(got), "\n") != strings.TrimSuffix(want.String(), "\n") {
+		t.Errorf("the request has\n%q; want\n%q", got, want.String())
+	}
+}

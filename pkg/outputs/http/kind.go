@@ -42,7 +42,7 @@ func (c *Config) Offers(added map[string]map[string]string) (func(ev *event.Even
 	if err != nil {
 		return nil, fmt.Errorf("url: %w", err)
 	}
-	text, err := c.text(added)
+	text, err := c.Text(c.Fields, added, true)
 	if err != nil {
 		return nil, err
 	}
@@ -51,16 +51,4 @@ func (c *Config) Offers(added map[string]map[string]string) (func(ev *event.Even
 		whole, n := to.append(nil, ev)
 		return outputs.Offer{Target: c.Method + " " + string(whole[:n]), Document: body}, err
 	}, nil
-}
-
-// text returns what makes an event's part of a body.
-func (c *Config) text(added map[string]map[string]string) (*outputs.Text, error) {
-	var field *event.Template
-	if c.Message != "" {
-		var err error
-		if field, err = outputs.ParseField(c.Message); err != nil {
-			return nil, fmt.Errorf("message: %w", err)
-		}
-	}
-	return outputs.NewText(field, c.Fields, added, true), nil
 }

@@ -84,12 +84,12 @@ func New(cfg Config, o Options) (*Output, error) {
 	if out.reject, err = parseStatuses(cfg.Statuses.Reject); err != nil {
 		return nil, fmt.Errorf("statuses.reject: %w", err)
 	}
-	if _, err := cfg.text(o.Added); err != nil {
+	if _, err := cfg.Text(cfg.Fields, o.Added, true); err != nil {
 		return nil, err
 	}
 	out.texts.New = func() any {
 		// What can be wrong with it was found above.
-		text, _ := cfg.text(o.Added)
+		text, _ := cfg.Text(cfg.Fields, o.Added, true)
 		return text
 	}
 	out.client, err = httpclient.New(

@@ -17,19 +17,19 @@ import (
 
 // Config is the settings of an output of type kafka.
 type Config struct {
-	outputs.Common   `yaml:",inline"`
-	Brokers          []string           `yaml:"brokers" required:"true"`
-	Topic            string             `yaml:"topic" required:"true" placeholders:"target"`
-	MaxTopicsPerHour int                `yaml:"max_topics_per_hour" default:"200"`
-	Key              string             `yaml:"key" placeholders:"other"`
-	Headers          map[string]string  `yaml:"headers" help:"of records: name: text with placeholders"`
-	Message          string             `yaml:"message"`
-	Acks             string             `yaml:"acks" default:"all" enum:"all"`
-	Compression      string             `yaml:"compression" default:"zstd" enum:"none|gzip|snappy|lz4|zstd"`
-	MaxMessageSize   setting.Size       `yaml:"max_message_size" default:"1MiB" min:"1KiB"`
-	AutoCreate       bool               `yaml:"auto_create" default:"false"`
-	TLS              *setting.ClientTLS `yaml:"tls" help:"how the brokers are trusted; absent: plain TCP"`
-	SASL             *SASL              `yaml:"sasl"`
+	outputs.Common        `yaml:",inline"`
+	Brokers               []string          `yaml:"brokers" required:"true"`
+	Topic                 string            `yaml:"topic" required:"true" placeholders:"target"`
+	MaxTopicsPerHour      int               `yaml:"max_topics_per_hour" default:"200"`
+	Key                   string            `yaml:"key" placeholders:"other"`
+	Headers               map[string]string `yaml:"headers" help:"of records: name: text with placeholders"`
+	outputs.MessageConfig `yaml:",inline"`
+	Acks                  string             `yaml:"acks" default:"all" enum:"all"`
+	Compression           string             `yaml:"compression" default:"zstd" enum:"none|gzip|snappy|lz4|zstd"`
+	MaxMessageSize        setting.Size       `yaml:"max_message_size" default:"1MiB" min:"1KiB"`
+	AutoCreate            bool               `yaml:"auto_create" default:"false"`
+	TLS                   *setting.ClientTLS `yaml:"tls" help:"how the brokers are trusted; absent: plain TCP"`
+	SASL                  *SASL              `yaml:"sasl"`
 }
 
 // Help implements setting.Explained.
@@ -41,8 +41,6 @@ func (Config) Help() map[string]string {
 			"in place of what is neither cluster nor time; 0: no limit",
 		"key": "of records, with placeholders, e.g. {tag}: equal keys share a partition; empty: any " +
 			"partition",
-		"message": "a field to send alone, such as log; default, and where it is missing or empty: the " +
-			"whole event as JSON",
 		"acks":        "a record is delivered once all replicas in sync have it",
 		"compression": "of batches of records",
 		"max_message_size": "bytes that brokers and topics take in a batch of records, before compression: " +
@@ -89,6 +87,7 @@ func (c *Config) Settings() outputs.Common {
 // Check reports settings that can't work.
 func (c *Config) Check(r *setting.Report) {
 	c.Common.Check(r)
+	c.MessageConfig.Check(r)
 	seen := map[string]bool{}
 	for i, text := range c.Brokers {
 		key := fmt.Sprintf("brokers[%d]", i)
@@ -110,11 +109,6 @@ func (c *Config) Check(r *setting.Report) {
 	for _, name := range slices.Sorted(maps.Keys(c.Headers)) {
 		if _, err := event.ParseTemplate(c.Headers[name]); err != nil {
 			r.Add("headers."+name, "see the example in the documentation", "%v", err)
-		}
-	}
-	if c.Message != "" {
-		if _, err := outputs.ParseField(c.Message); err != nil {
-			r.Add("message", "write the name of a field, such as log", "%v", err)
 		}
 	}
 	if c.MaxTopicsPerHour < 0 {

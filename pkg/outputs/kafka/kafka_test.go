@@ -359,3 +359,24 @@ func TestCancelled(t *testing.T) {
 		t.Errorf("%d possible duplicates, want 3", n)
 	}
 }
+
+// TestRawTexts: each record is its event's field, whatever is in it.
+func TestRawTexts(t *testing.T) {
+	c := newCluster(t, "logs")
+	o := newOutput(t, c, func(cfg *Config) { cfg.Message, cfg.Fields = "log", event.Fields{} })
+	if err := o.Send(t.Context(), outputtest.RawBatch()); err != nil {
+		t.Fatal(err)
+	}
+	if err := o.Close(); err != nil {
+		t.Fatal(err)
+	}
+	got, want := c.values("logs"), outputtest.RawTexts()
+	if len(got) != len(want) {
+		t.Fatalf("%d records, want %d", len(got), len(want))
+	}
+	for i, r := range got {
+		if string(r.Value) != want[i].Text {
+			t.Errorf("%s: %q, want %q", want[i].Name, r.Value, want[i].Text)
+		}
+	}
+}

@@ -49,7 +49,7 @@ func (c *Config) Offers(added map[string]map[string]string) (func(ev *event.Even
 	if err != nil {
 		return nil, fmt.Errorf("topic: %w", err)
 	}
-	text, err := c.text(added)
+	text, err := c.Text(c.Fields, added, false)
 	if err != nil {
 		return nil, err
 	}
@@ -57,16 +57,4 @@ func (c *Config) Offers(added map[string]map[string]string) (func(ev *event.Even
 		value, err := text.Append(nil, ev)
 		return outputs.Offer{Target: "topic " + string(appendName(nil, t, ev)), Document: value}, err
 	}, nil
-}
-
-// text returns what makes the values of records.
-func (c *Config) text(added map[string]map[string]string) (*outputs.Text, error) {
-	if c.Message == "" {
-		return outputs.NewText(nil, c.Fields, added, false), nil
-	}
-	field, err := outputs.ParseField(c.Message)
-	if err != nil {
-		return nil, fmt.Errorf("message: %w", err)
-	}
-	return outputs.NewText(field, c.Fields, added, false), nil
 }

@@ -9,13 +9,14 @@ import (
 
 // Config is the settings of an output of type kinesis.
 type Config struct {
-	outputs.Common   `yaml:",inline"`
-	awsclient.Config `yaml:",inline"`
-	Stream           string               `yaml:"stream" required:"true" placeholders:"target"`
-	PartitionKey     string               `yaml:"partition_key" default:"\"{tag}\"" placeholders:"other"`
-	Aggregate        bool                 `yaml:"aggregate" default:"false"`
-	MaxRecordSize    setting.Size         `yaml:"max_record_size" default:"1MiB" min:"1KiB"`
-	Pace             awsclient.PaceConfig `yaml:"pace" help:"what is sent to a stream at most"`
+	outputs.Common        `yaml:",inline"`
+	awsclient.Config      `yaml:",inline"`
+	Stream                string `yaml:"stream" required:"true" placeholders:"target"`
+	PartitionKey          string `yaml:"partition_key" default:"\"{tag}\"" placeholders:"other"`
+	outputs.MessageConfig `yaml:",inline"`
+	Aggregate             bool                 `yaml:"aggregate" default:"false"`
+	MaxRecordSize         setting.Size         `yaml:"max_record_size" default:"1MiB" min:"1KiB"`
+	Pace                  awsclient.PaceConfig `yaml:"pace" help:"what is sent to a stream at most"`
 }
 
 // Help implements setting.Explained.
@@ -46,6 +47,7 @@ func (c *Config) Settings() outputs.Common {
 // Check reports settings that can't work.
 func (c *Config) Check(r *setting.Report) {
 	c.Common.Check(r)
+	c.MessageConfig.Check(r)
 	c.Config.Check(r)
 	c.Pace.Check(r)
 	awsclient.CheckStream(r, "stream", c.Stream, maxName)

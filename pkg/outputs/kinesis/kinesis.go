@@ -71,6 +71,10 @@ func New(cfg Config, o Options) (*Output, error) {
 	if err != nil {
 		return nil, fmt.Errorf("partition_key: %w", err)
 	}
+	message, err := cfg.Field()
+	if err != nil {
+		return nil, err
+	}
 	c, err := awsclient.Load(context.Background(), cfg.Config, awsclient.Options{
 		Log: o.Log, Credentials: o.Credentials,
 	})
@@ -86,7 +90,7 @@ func New(cfg Config, o Options) (*Output, error) {
 	out.Streams = awsclient.NewStreams(awsclient.StreamsOptions{
 		Stream: name, Key: key, RandomKeys: cfg.PartitionKey == randomKeys, Aggregate: cfg.Aggregate,
 		Limits: limits(&cfg),
-		Pace:   cfg.Pace, Timeout: cfg.Settings().Timeout, Fields: cfg.Fields, Put: out.put,
+		Pace:   cfg.Pace, Timeout: cfg.Settings().Timeout, Fields: cfg.Fields, Message: message, Put: out.put,
 	})
 	return out, nil
 }

@@ -195,3 +195,27 @@ func TestCheck(t *testing.T) {
 		}
 	}
 }
+
+// TestRawLines: each event is one line of its field's text, whatever is in it.
+func TestRawLines(t *testing.T) {
+	for _, aggregate := range []bool{true, false} {
+		o, s := open(t, Config{
+			Stream: "logs", PartitionKey: "{tag}", Aggregate: aggregate, MaxRecordSize: 1 << 20,
+			MessageConfig: outputs.MessageConfig{Message: "log"},
+		})
+		s.Kinesis().Create("logs", 1, maxRecord, awstest.Quota{})
+		if err := o.Send(t.Context(), outputtest.RawBatch()); err != nil {
+			t.Fatal(err)
+		}
+		var got, want strings.Builder
+		for _, text := range outputtest.RawTexts() {
+			want.WriteString(text.Line + "\n")
+		}
+		for _, record := range s.Kinesis().Records("logs") {
+			got.Write(record.Data)
+		}
+		if got.String() != want.String() {
+			t.Errorf("aggregate %v: the stream has\n%q; want\n%q", aggregate, got.String(), want.String())
+		}
+	}
+}

@@ -17,15 +17,15 @@ import (
 
 // Config is the settings of an output of type loki.
 type Config struct {
-	outputs.Common     `yaml:",inline"`
-	Login              `yaml:",inline"`
-	URL                string            `yaml:"url" required:"true" help:"of Loki, e.g. http://loki.monitoring:3100"`
-	Labels             map[string]string `yaml:"labels"`
-	MaxStreamsPerHour  int               `yaml:"max_streams_per_hour" default:"1000"`
-	StructuredMetadata map[string]string `yaml:"structured_metadata"`
-	Tenant             string            `yaml:"tenant" placeholders:"target"`
-	Message            string            `yaml:"message"`
-	MaxLineSize        setting.Size      `yaml:"max_line_size" default:"256KiB" min:"1KiB"`
+	outputs.Common        `yaml:",inline"`
+	Login                 `yaml:",inline"`
+	URL                   string            `yaml:"url" required:"true" help:"of Loki, e.g. http://loki.monitoring:3100"`
+	Labels                map[string]string `yaml:"labels"`
+	MaxStreamsPerHour     int               `yaml:"max_streams_per_hour" default:"1000"`
+	StructuredMetadata    map[string]string `yaml:"structured_metadata"`
+	Tenant                string            `yaml:"tenant" placeholders:"target"`
+	outputs.MessageConfig `yaml:",inline"`
+	MaxLineSize           setting.Size `yaml:"max_line_size" default:"256KiB" min:"1KiB"`
 }
 
 // Login is how this program logs in: httpclient's settings but for the compression, which the protocol has of its own.
@@ -62,8 +62,6 @@ func (Config) Help() map[string]string {
 			"2.9 with allow_structured_metadata",
 		"tenant": "with placeholders, e.g. {cluster}: whose the lines are (X-Scope-OrgID); default: " +
 			"none is told",
-		"message": "a field to send alone, such as log; default, and where it is missing or empty: the whole " +
-			"event as JSON",
 		"max_line_size": "that Loki takes: max_line_size of its limits",
 	}
 }
@@ -77,6 +75,7 @@ func (c *Config) Settings() outputs.Common {
 // Check reports settings that can't work.
 func (c *Config) Check(r *setting.Report) {
 	c.Common.Check(r)
+	c.MessageConfig.Check(r)
 	login := c.client()
 	login.Check(r)
 	if _, err := address(c.URL); err != nil && c.URL != "" {
@@ -98,11 +97,6 @@ func (c *Config) Check(r *setting.Report) {
 	}
 	if _, err := event.ParseTemplate(c.Tenant); err != nil {
 		r.Add("tenant", "see the example in the documentation", "%v", err)
-	}
-	if c.Message != "" {
-		if _, err := outputs.ParseField(c.Message); err != nil {
-			r.Add("message", "write the name of a field, such as log", "%v", err)
-		}
 	}
 	if c.MaxStreamsPerHour < 0 {
 		r.Add("max_streams_per_hour", "write 0 for no limit", "a negative value has no meaning")

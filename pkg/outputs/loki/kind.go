@@ -38,7 +38,7 @@ func (c *Config) Destination() string { return c.URL }
 func (c *Config) Offers(
 	added map[string]map[string]string,
 ) (func(ev *event.Event) (outputs.Offer, error), error) {
-	text, err := c.text(added)
+	text, err := c.Text(c.Fields, added, false)
 	if err != nil {
 		return nil, err
 	}
@@ -54,16 +54,4 @@ func (c *Config) Offers(
 			Document: line,
 		}, err
 	}, nil
-}
-
-// text returns what makes lines.
-func (c *Config) text(added map[string]map[string]string) (*outputs.Text, error) {
-	var field *event.Template
-	if c.Message != "" {
-		var err error
-		if field, err = outputs.ParseField(c.Message); err != nil {
-			return nil, fmt.Errorf("message: %w", err)
-		}
-	}
-	return outputs.NewText(field, c.Fields, added, false), nil
 }

@@ -73,12 +73,12 @@ func New(cfg Config, o Options) (*Output, error) {
 	for _, l := range out.streams.labels {
 		out.perChunk = out.perChunk && l.value.PerChunk()
 	}
-	if _, err := cfg.text(o.Added); err != nil {
+	if _, err := cfg.Text(cfg.Fields, o.Added, false); err != nil {
 		return nil, err
 	}
 	out.texts.New = func() any {
 		// What can be wrong with it was found above.
-		text, _ := cfg.text(o.Added)
+		text, _ := cfg.Text(cfg.Fields, o.Added, false)
 		return text
 	}
 	out.client, err = httpclient.New(cfg.client(), httpclient.Options{

@@ -16,15 +16,15 @@ const batchLines = 256 << 10
 
 // workshop is what one Send renders and compresses with.
 type workshop struct {
-	enc   *event.Encoder
+	text  *outputs.Text
 	gzip  *gzip.Writer
 	zstd  *zstd.Encoder
 	lines []byte       // not compressed yet
 	ready bytes.Buffer // not read yet
 }
 
-func newWorkshop(compression string, enc *event.Encoder) (*workshop, error) {
-	w := &workshop{enc: enc}
+func newWorkshop(compression string, text *outputs.Text) (*workshop, error) {
+	w := &workshop{text: text}
 	var err error
 	switch compression {
 	case compressionGzip:
@@ -36,14 +36,17 @@ func newWorkshop(compression string, enc *event.Encoder) (*workshop, error) {
 }
 
 // ext returns the ending of objects' names, and mime their type. There is no Content-Encoding, so
-// that what reads an object gets it as it is named.
-func ext(compression string) (ext, mime string) {
+// that what reads an object gets it as it is named. raw: its lines are no JSON.
+func ext(compression string, raw bool) (ext, mime string) {
 	switch compression {
 	case compressionGzip:
 		return ".gz", "application/gzip"
 	case compressionZstd:
 		return ".zst", "application/zstd"
 	default:
+		if raw {
+			return "", "text/plain; charset=utf-8"
+		}
 		return "", "application/x-ndjson"
 	}
 }
@@ -95,7 +98,7 @@ func (b *body) render() error {
 	for b.next != none && len(lines) < batchLines {
 		i := b.next
 		b.next = b.chain[i]
-		line, err := b.enc.AppendEvent(lines, &b.events[i])
+		line, err := b.text.Append(lines, &b.events[i])
 		if err != nil {
 			b.refused = append(b.refused, refusal(i, err))
 			continue
@@ -136,7 +139,7 @@ func (w *workshop) unrenderable(events []event.Event, skip []bool) (refused []ou
 		if !skipped {
 			continue
 		}
-		line, err := w.enc.AppendEvent(w.lines[:0], &events[i])
+		line, err := w.text.Append(w.lines[:0], &events[i])
 		if err != nil {
 			refused = append(refused, refusal(int32(i), err))
 		}

@@ -16,17 +16,18 @@ import (
 
 // Config is the settings of an output of type s3.
 type Config struct {
-	outputs.Common   `yaml:",inline"`
-	awsclient.Config `yaml:",inline"`
-	Bucket           string       `yaml:"bucket" required:"true" placeholders:"target"`
-	Key              string       `yaml:"key" required:"true" placeholders:"other"`
-	Compression      string       `yaml:"compression" default:"zstd" enum:"none|gzip|zstd" help:"of objects"`
-	Rotate           Rotate       `yaml:"rotate" help:"when an object is finished"`
-	PartSize         setting.Size `yaml:"part_size" default:"8MiB"`
-	PathStyle        bool         `yaml:"path_style" default:"false"`
-	StorageClass     string       `yaml:"storage_class" default:"STANDARD"`
-	Encryption       string       `yaml:"server_side_encryption" default:"none" enum:"none|AES256|aws:kms|aws:kms:dsse"`
-	KMSKeyID         string       `yaml:"kms_key_id"`
+	outputs.Common        `yaml:",inline"`
+	awsclient.Config      `yaml:",inline"`
+	Bucket                string `yaml:"bucket" required:"true" placeholders:"target"`
+	Key                   string `yaml:"key" required:"true" placeholders:"other"`
+	outputs.MessageConfig `yaml:",inline"`
+	Compression           string       `yaml:"compression" default:"zstd" enum:"none|gzip|zstd" help:"of objects"`
+	Rotate                Rotate       `yaml:"rotate" help:"when an object is finished"`
+	PartSize              setting.Size `yaml:"part_size" default:"8MiB"`
+	PathStyle             bool         `yaml:"path_style" default:"false"`
+	StorageClass          string       `yaml:"storage_class" default:"STANDARD"`
+	Encryption            string       `yaml:"server_side_encryption" default:"none" enum:"none|AES256|aws:kms|aws:kms:dsse"`
+	KMSKeyID              string       `yaml:"kms_key_id"`
 
 	ACL string `yaml:"acl" default:"none" enum:"none|private|bucket-owner-read|bucket-owner-full-control"`
 }
@@ -98,6 +99,7 @@ func (c *Config) Settings() outputs.Common {
 // Check reports settings that can't work.
 func (c *Config) Check(r *setting.Report) {
 	c.Common.Check(r)
+	c.MessageConfig.Check(r)
 	c.Config.Check(r)
 	if m := regexp.MustCompile(`^arn:aws[a-z-]*:s3:::([^/]*)`).FindStringSubmatch(c.Bucket); m != nil {
 		r.Add("bucket", "write "+cmp.Or(m[1], "the bucket's name"),

@@ -98,8 +98,12 @@ func New(cfg Config, opts Options) (*Output, error) {
 			s.UsePathStyle = cfg.PathStyle
 		}),
 	}
-	o.ext, o.mime = ext(cfg.Compression)
-	w, err := newWorkshop(cfg.Compression, event.NewEncoder(cfg.Fields))
+	o.ext, o.mime = ext(cfg.Compression, cfg.Message != "")
+	text, err := cfg.Text(cfg.Fields, nil, true)
+	if err != nil {
+		return nil, fmt.Errorf("output %s: %w", opts.Name, err)
+	}
+	w, err := newWorkshop(cfg.Compression, text)
 	if err != nil {
 		return nil, fmt.Errorf("output %s: compression %s: %w", opts.Name, cfg.Compression, err)
 	}
@@ -128,7 +132,7 @@ func (o *Output) begin() {
 func (o *Output) SetClusterFields(fields map[string]map[string]string) {
 	o.fields = fields
 	for _, w := range o.idle {
-		w.enc.SetClusterFields(fields)
+		w.text.SetClusterFields(fields)
 	}
 }
 
@@ -307,9 +311,11 @@ func (o *Output) take() (*workshop, error) {
 		o.idle = o.idle[:n-1]
 		return w, nil
 	}
-	enc := event.NewEncoder(o.cfg.Fields)
-	enc.SetClusterFields(o.fields)
-	return newWorkshop(o.cfg.Compression, enc)
+	text, err := o.cfg.Text(o.cfg.Fields, o.fields, true)
+	if err != nil {
+		return nil, err
+	}
+	return newWorkshop(o.cfg.Compression, text)
 }
 
 func (o *Output) put(w *workshop) {

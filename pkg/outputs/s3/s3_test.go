@@ -476,3 +476,28 @@ func TestCancel(t *testing.T) {
 		t.Errorf("%v, %d uploads left open", err, s.s3.Open())
 	}
 }
+
+// TestRawLines: each event is one line of its field's text, whatever is in it.
+func TestRawLines(t *testing.T) {
+	s := newStore(t)
+	cfg := s.config()
+	cfg.Message = "log"
+	o := newOutput(t, cfg, "")
+	if err := o.Send(t.Context(), outputtest.RawBatch()); err != nil {
+		t.Fatal(err)
+	}
+	var want []string
+	for _, text := range outputtest.RawTexts() {
+		want = append(want, text.Line)
+	}
+	objects := s.s3.Objects()
+	if len(objects) != 1 {
+		t.Fatalf("%d objects", len(objects))
+	}
+	if got := string(bytes.Join(lines(t, &objects[0]), []byte("\n"))); got != strings.Join(want, "\n") {
+		t.Errorf("the object has\n%q; want\n%q", got, want)
+	}
+	if kind := objects[0].Header.Get("Content-Type"); kind != "text/plain; charset=utf-8" {
+		t.Errorf("the object says it is %s", kind)
+	}
+}
