@@ -12,7 +12,7 @@ import (
 )
 
 // server answers as a status endpoint does, and keeps what it was asked for.
-func server(t *testing.T, asked *[]string) (address string) {
+func answering(t *testing.T, asked *[]string) (address string) {
 	t.Helper()
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		*asked = append(*asked, fmt.Sprintf("%s %s %s", r.Method, r.URL.RequestURI(), r.Header.Get("Authorization")))
@@ -55,7 +55,7 @@ func TestAskAServer(t *testing.T) {
 	t.Chdir(t.TempDir())
 	t.Setenv("AGGREGATOR_STATUS_TOKEN", "t0ken")
 	var asked []string
-	address := server(t, &asked)
+	address := answering(t, &asked)
 	for _, tc := range []struct {
 		args  string
 		code  int
@@ -64,7 +64,7 @@ func TestAskAServer(t *testing.T) {
 		asked string // the last
 	}{
 		{
-			"queue", exitOK, "es    seoul       2       1   1000 B      0s      0     0    never  running", "",
+			"queue", exitOK, "es    seoul       2       1  1000 B      0s      0     0    never  running", "",
 			"GET /queue Bearer t0ken",
 		},
 		{"queue --json", exitOK, `"done_in_seconds": 0.5`, "", "GET /queue Bearer t0ken"},
@@ -188,7 +188,7 @@ func TestWhichConfiguration(t *testing.T) {
 func TestAskAroundMistakes(t *testing.T) {
 	t.Chdir(t.TempDir())
 	var asked []string
-	address := strings.TrimPrefix(server(t, &asked), "http://")
+	address := strings.TrimPrefix(answering(t, &asked), "http://")
 	for text, want := range map[string]int{
 		"outputs: {es: {type: nothing}}\nlog: {level: loud}\nstatus: {address: '" + address + "'}\n": exitOK,
 		"status: {address: '" + address + "', tokn: x}\n":                                            exitUsage,
@@ -232,27 +232,5 @@ func TestVersionFlag(t *testing.T) {
 		run(t.Context(), []string{"version"}, nil, &command, io.Discard) != exitOK ||
 		flag.String() != command.String() || !strings.HasPrefix(flag.String(), "aggregator ") {
 		t.Errorf("%q and %q", flag.String(), command.String())
-	}
-}
-
-// TestAskTellsWhatItTook: without a configuration it is the defaults' address that is asked, and that is said.
-func TestAskTellsWhatItTook(t *testing.T) {
-	t.Chdir(t.TempDir())
-	t.Setenv("AGGREGATOR_CONFIG", "")
-	var f endpoint
-	for _, tc := range []struct {
-		status string
-		all    bool
-		want   string
-	}{
-		{want: "configuration: the defaults (no -c, no AGGREGATOR_CONFIG, no aggregator.yaml here)\n"},
-		{status: "http://127.0.0.1:1"},
-		{all: true}, // a directory of its own
-	} {
-		var notes bytes.Buffer
-		f.status = tc.status
-		if cfg, err := f.load(&configFlag{}, tc.all, &notes); cfg != nil || err != nil || notes.String() != tc.want {
-			t.Errorf("%+v: %v, %v, %q", tc, cfg, err, notes.String())
-		}
 	}
 }

@@ -9,12 +9,13 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/seed-afc6a195/aggregator/cmd/aggregator/internal/flags"
 	"github.com/seed-afc6a195/aggregator/pkg/app"
 	"github.com/seed-afc6a195/aggregator/pkg/config"
 )
 
 func newCheckCommand() *cobra.Command {
-	var c configFlag
+	var c flags.Config
 	var connect bool
 	cmd := &cobra.Command{
 		Use:   "check [FILE…]",
@@ -23,7 +24,7 @@ func newCheckCommand() *cobra.Command {
 with its line and what to do, with those in the files of certificates and keys and in buffer.path. Without mistakes it
 prints what the configuration does. Secrets are never printed.
 
-` + configHelp + ` FILE is the same as -c FILE.
+` + flags.ConfigHelp + ` FILE is the same as -c FILE.
 
 With --connect it also reaches every output that a route leads to, without delivering anything, and says in one line for
 each what it found or what is wrong: names, TCP, TLS, credentials, privileges, version, compression. It takes each
@@ -34,12 +35,12 @@ Exit codes: 1 an output can't be reached or lacks a privilege, 2 the configurati
 		Example: `  aggregator check -c aggregator.yaml
   aggregator check aggregator.yaml --connect`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c.given = append(c.given, args...)
-			loaded, err := c.load(config.Options{Verify: app.Verify})
+			c.Given = append(c.Given, args...)
+			loaded, err := c.Load(config.Options{Verify: app.Verify})
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: the configuration is right\n%s", c.source(),
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: the configuration is right\n%s", c.Source(),
 				loaded.Config.Summary())
 			if err != nil || !connect {
 				return err
@@ -48,7 +49,7 @@ Exit codes: 1 an output can't be reached or lacks a privilege, 2 the configurati
 				connectOutputs(cmd.Context(), loaded.Config, cmd.OutOrStdout()))
 		},
 	}
-	c.register(cmd, "configuration `file` or directory; may come several times")
+	c.Register(cmd, "configuration `file` or directory; may come several times")
 	cmd.Flags().BoolVar(&connect, "connect", false, "also reach every output, and the servers of the queue")
 	return cmd
 }

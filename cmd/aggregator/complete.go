@@ -1,47 +1,12 @@
 package main
 
 import (
-	"fmt"
-	"os"
-
 	"github.com/spf13/cobra"
 
+	"github.com/seed-afc6a195/aggregator/cmd/aggregator/internal/flags"
 	"github.com/seed-afc6a195/aggregator/internal/sizing"
 	"github.com/seed-afc6a195/aggregator/pkg/config"
 )
-
-// unknownCommand says of a name that is none of cmd's commands which was meant.
-func unknownCommand(cmd *cobra.Command, name string) error {
-	var names []string
-	for _, c := range cmd.Commands() {
-		if c.IsAvailableCommand() {
-			names = append(names, c.Name())
-		}
-	}
-	hint := fmt.Sprintf("'%s --help' lists the commands", cmd.CommandPath())
-	if near := config.Nearest(name, names); near != "" {
-		hint = fmt.Sprintf("did you mean '%s %s'?", cmd.CommandPath(), near)
-	}
-	return fmt.Errorf("unknown command %q; %s", name, hint)
-}
-
-// configured returns the configuration for completions, nil where it can't be read.
-func configured(given []string) *config.Config {
-	cfg, err := config.Load(config.Paths(given, os.LookupEnv), config.Options{StandIn: true})
-	if err != nil {
-		return nil
-	}
-	return cfg
-}
-
-// completeOutputs completes the names of outputs.
-func (f *serverFlags) completeOutputs(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-	cfg := configured(f.config.given)
-	if cfg == nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	return cfg.OutputNames(), cobra.ShellCompDirectiveNoFileComp
-}
 
 // completeFlags makes the values of flags complete in cmd and the commands below it.
 func completeFlags(cmd *cobra.Command) {
@@ -55,7 +20,7 @@ func completeFlags(cmd *cobra.Command) {
 	}
 	named := func(names func(*config.Config) []string) cobra.CompletionFunc {
 		return func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
-			if cfg := configured(given(cmd)); cfg != nil {
+			if cfg := flags.Configured(given(cmd)); cfg != nil {
 				return names(cfg), cobra.ShellCompDirectiveNoFileComp
 			}
 			return nil, cobra.ShellCompDirectiveNoFileComp

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/seed-afc6a195/aggregator/cmd/aggregator/internal/flags"
 	"github.com/seed-afc6a195/aggregator/internal/convert"
 	"github.com/seed-afc6a195/aggregator/internal/convert/settings"
 	"github.com/seed-afc6a195/aggregator/internal/safetext"
@@ -47,9 +48,8 @@ Exit codes: 1 something can't be said, 2 a file can't be read.`,
   aggregator convert agents/fluent-bit.conf aggregators/fluent.conf --output converted`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return usageError{
-					fmt.Errorf("name files of fluentd or Fluent Bit; '%s --help' has examples", cmd.CommandPath()),
-				}
+				return flags.WrongUsage(
+					fmt.Errorf("name files of fluentd or Fluent Bit; '%s --help' has examples", cmd.CommandPath()))
 			}
 			return nil
 		},
@@ -75,11 +75,11 @@ func (c *conversion) run(paths []string, out, errOut io.Writer) error {
 	switch c.options.From {
 	case "", convert.Fluentd, convert.FluentBit:
 	default:
-		return usageError{fmt.Errorf("--from %q: write fluentd or fluent-bit", c.options.From)}
+		return flags.WrongUsage(fmt.Errorf("--from %q: write fluentd or fluent-bit", c.options.From))
 	}
 	result, err := convert.Convert(paths, c.options)
 	if err != nil {
-		return usageError{fmt.Errorf("the files can't be converted:\n%w", err)}
+		return flags.WrongUsage(fmt.Errorf("the files can't be converted:\n%w", err))
 	}
 	if c.dir == "" {
 		err = printConverted(out, result)

@@ -14,6 +14,8 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
+	"github.com/seed-afc6a195/aggregator/cmd/aggregator/internal/flags"
+	"github.com/seed-afc6a195/aggregator/cmd/aggregator/internal/terminal"
 	"github.com/seed-afc6a195/aggregator/internal/sender"
 	"github.com/seed-afc6a195/aggregator/pkg/app"
 	"github.com/seed-afc6a195/aggregator/pkg/config"
@@ -36,13 +38,13 @@ only when the directory holds no event any more.
 The status endpoint is served, so that probes and dashboards see the drain; where its port is taken, the drain goes on
 without it.
 
-` + configHelp + `
+` + flags.ConfigHelp + `
 
 Exit codes: 0 nothing is left, 1 something is, 2 wrong usage or configuration.`
 
 // drainFlags is what the user may say.
 type drainFlags struct {
-	config             configFlag
+	config             flags.Config
 	timeout            time.Duration
 	noStatus           bool
 	ignoreUnconfigured bool
@@ -50,15 +52,15 @@ type drainFlags struct {
 }
 
 func newDrainCommand() *cobra.Command {
-	f := drainFlags{handover: handoverFlags{peerFlags: peerFlags{getenv: os.LookupEnv}}}
+	f := drainFlags{handover: handoverFlags{Peer: flags.Peer{Getenv: os.LookupEnv}}}
 	cmd := &cobra.Command{
-		Use: "drain", Short: "Deliver what a data directory still holds", Long: drainLong, Args: noArgs,
+		Use: "drain", Short: "Deliver what a data directory still holds", Long: drainLong, Args: flags.NoArgs,
 		Example: `  aggregator drain -c /etc/aggregator/aggregator.yaml
   aggregator drain -c aggregator.yaml --timeout 10m --ignore-unconfigured
   aggregator drain -c aggregator.yaml --to aggregator-0.logging:24230 --shared-key-file key --ca-file ca.pem`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if f.timeout < 0 {
-				return usageError{fmt.Errorf("--timeout %v: must not be negative", f.timeout)}
+				return flags.WrongUsage(fmt.Errorf("--timeout %v: must not be negative", f.timeout))
 			}
 			if _, err := f.handover.check(); err != nil {
 				return err
@@ -68,7 +70,7 @@ func newDrainCommand() *cobra.Command {
 	}
 	fs := cmd.Flags()
 	fs.SortFlags = false
-	f.config.register(cmd, "configuration `file` or directory; may come several times")
+	f.config.Register(cmd, "configuration `file` or directory; may come several times")
 	fs.DurationVar(&f.timeout, "timeout", 0, "give up after this time; 0: never")
 	fs.BoolVar(&f.ignoreUnconfigured, "ignore-unconfigured", false,
 		"exit with 0 although events wait for outputs that are not configured")
@@ -78,11 +80,11 @@ func newDrainCommand() *cobra.Command {
 }
 
 func (f *drainFlags) run(cmd *cobra.Command) error {
-	loaded, err := f.config.load(config.Options{Verify: app.VerifyCertificates})
+	loaded, err := f.config.Load(config.Options{Verify: app.VerifyCertificates})
 	if err != nil {
 		return err
 	}
-	f.config.tell(cmd.ErrOrStderr())
+	f.config.Tell(cmd.ErrOrStderr())
 	cfg := loaded.Config
 	if f.handover.to != "" {
 		return f.handover.run(cmd, cfg, f.timeout)
@@ -91,12 +93,12 @@ func (f *drainFlags) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	log, _ := newLogger(cfg.Log, cmd.ErrOrStderr())
+	log, _ := terminal.NewLogger(cfg.Log, cmd.ErrOrStderr())
 	// The rest is what the command itself prints.
 	log = log.Level(max(log.GetLevel(), zerolog.WarnLevel))
 	v, c, _ := versionInfo()
 	opts := app.Options{
-		ConfigSource: strings.Join(f.config.paths(), ", "), ConfigHash: loaded.Hash, Version: v, Commit: c, Log: log,
+		ConfigSource: strings.Join(f.config.Paths(), ", "), ConfigHash: loaded.Hash, Version: v, Commit: c, Log: log,
 		LimitMemory: true, Drain: true, NoStatus: f.noStatus,
 	}
 	a, err := app.New(cmd.Context(), cfg, opts)
@@ -112,8 +114,8 @@ func (f *drainFlags) run(cmd *cobra.Command) error {
 	began := time.Now()
 	var at atomic.Pointer[app.Drained]
 	at.Store(new(app.Drained))
-	bar := newProgress(cmd.ErrOrStderr(), began)
-	stop := bar.start(200*time.Millisecond, func() sender.Progress {
+	bar := terminal.NewProgress(cmd.ErrOrStderr(), began)
+	stop := bar.Start(200*time.Millisecond, func() sender.Progress {
 		d := at.Load()
 		done := d.Found - d.Pending()
 		return sender.Progress{Done: uint64(max(0, done)), Fraction: min(1, float64(done)/float64(max(1, d.Found)))}

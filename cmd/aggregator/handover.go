@@ -15,6 +15,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/seed-afc6a195/aggregator/cmd/aggregator/internal/flags"
+	"github.com/seed-afc6a195/aggregator/cmd/aggregator/internal/terminal"
+	"github.com/seed-afc6a195/aggregator/internal/humanize"
 	"github.com/seed-afc6a195/aggregator/internal/safetext"
 	"github.com/seed-afc6a195/aggregator/internal/sender"
 	"github.com/seed-afc6a195/aggregator/pkg/app"
@@ -26,7 +29,7 @@ import (
 
 // handoverFlags are those of drain --to.
 type handoverFlags struct {
-	peerFlags
+	flags.Peer
 	to     string
 	rate   string
 	dryRun bool
@@ -36,8 +39,8 @@ func (f *handoverFlags) register(cmd *cobra.Command) {
 	fs := cmd.Flags()
 	fs.StringVar(&f.to, "to", "",
 		"hand over to the aggregator at this `host:port` or unix:/path, instead of delivering")
-	f.registerKey(fs, "with --to: the key of its listeners[].handover (or AGGREGATOR_SHARED_KEY)")
-	f.registerTLS(fs, "-drain")
+	f.RegisterKey(fs, "with --to: the key of its listeners[].handover (or AGGREGATOR_SHARED_KEY)")
+	f.RegisterTLS(fs, "-drain")
 	fs.StringVar(&f.rate, "rate", "", "with --to: bytes a second at most, such as 20MiB/s")
 	fs.BoolVar(&f.dryRun, "dry-run", false, "with --to: say what would go where, and hand nothing over")
 }
@@ -49,27 +52,26 @@ func (f *handoverFlags) check() (rate int64, err error) {
 			"shared-key", "shared-key-file", "hostname", "tls", "ca-file", "server-name", "cert-file", "key-file",
 			"insecure", "rate", "dry-run",
 		} {
-			if f.given(name) {
-				return 0, usageError{
-					fmt.Errorf("--%s goes with --to, which says where what waits is handed over to", name),
-				}
+			if f.Given(name) {
+				return 0, flags.WrongUsage(
+					fmt.Errorf("--%s goes with --to, which says where what waits is handed over to", name))
 			}
 		}
 		return 0, nil
 	}
 	if err := (client.Config{Address: f.to}).Check(); err != nil {
-		return 0, usageError{fmt.Errorf("--to: %w", err)}
+		return 0, flags.WrongUsage(fmt.Errorf("--to: %w", err))
 	}
-	if (f.certFile == "") != (f.keyFile == "") {
-		return 0, usageError{errors.New("--cert-file and --key-file: give both or none")}
+	if (f.CertFile == "") != (f.KeyFile == "") {
+		return 0, flags.WrongUsage(errors.New("--cert-file and --key-file: give both or none"))
 	}
-	if f.given("shared-key") && f.given("shared-key-file") {
-		return 0, usageError{errors.New("--shared-key and --shared-key-file: give one of them")}
+	if f.Given("shared-key") && f.Given("shared-key-file") {
+		return 0, flags.WrongUsage(errors.New("--shared-key and --shared-key-file: give one of them"))
 	}
 	if f.rate != "" {
 		r, err := setting.ParseRate(f.rate)
 		if err != nil {
-			return 0, usageError{fmt.Errorf("--rate: %w", err)}
+			return 0, flags.WrongUsage(fmt.Errorf("--rate: %w", err))
 		}
 		rate = int64(r)
 	}
@@ -79,20 +81,19 @@ func (f *handoverFlags) check() (rate int64, err error) {
 // client returns how the other aggregator is reached.
 func (f *handoverFlags) client() (client.Config, error) {
 	cfg := client.Config{Address: f.to}
-	key, set, err := f.key()
+	key, set, err := f.Key()
 	if err != nil {
 		return cfg, err
 	}
 	if !set || key == "" {
-		return cfg, usageError{
+		return cfg, flags.WrongUsage(
 			errors.New(
 				"--to needs --shared-key, --shared-key-file or AGGREGATOR_SHARED_KEY: the key of the other " +
 					"aggregator's listeners[].handover",
-			),
-		}
+			))
 	}
-	cfg.Login = &client.Login{SharedKey: key, Hostname: f.ownName("-drain"), Handover: true}
-	cfg.TLS, err = f.tlsConfig()
+	cfg.Login = &client.Login{SharedKey: key, Hostname: f.OwnName("-drain"), Handover: true}
+	cfg.TLS, err = f.TLSConfig()
 	return cfg, err
 }
 
@@ -112,7 +113,7 @@ func (f *handoverFlags) run(cmd *cobra.Command, cfg *config.Config, timeout time
 		ctx, done = context.WithTimeout(ctx, timeout)
 		defer done()
 	}
-	log, _ := newLogger(config.Log{Level: "warn", Format: "console"}, cmd.ErrOrStderr())
+	log, _ := terminal.NewLogger(config.Log{Level: "warn", Format: "console"}, cmd.ErrOrStderr())
 	return app.HandOver(ctx, cfg, log, func(s *handover.Sender) error {
 		s.Client, s.Rate = to, rate
 		if f.dryRun {
@@ -134,11 +135,11 @@ func (f *handoverFlags) send(ctx context.Context, errOut io.Writer, s *handover.
 	for _, p := range s.Pending() {
 		found += p.Events
 	}
-	bar := newProgress(errOut, time.Now())
+	bar := terminal.NewProgress(errOut, time.Now())
 	var given atomic.Int64
 	s.Progress = func(p handover.Progress) { given.Store(p.Events) }
-	s.Retrying = func(err error) { bar.notice("trying again: %s", safetext.Lines(err.Error())) }
-	stop := bar.start(200*time.Millisecond, func() sender.Progress {
+	s.Retrying = func(err error) { bar.Notice("trying again: %s", safetext.Lines(err.Error())) }
+	stop := bar.Start(200*time.Millisecond, func() sender.Progress {
 		n := given.Load()
 		return sender.Progress{Done: uint64(n), Fraction: min(1, float64(n)/float64(max(1, found)))}
 	})
@@ -184,7 +185,7 @@ func (f *handoverFlags) printPlan(out io.Writer, pending []handover.Pending, ter
 			continue
 		}
 		line(p.Cluster, p.Output, p.Target, strconv.FormatInt(p.Events, 10), strconv.FormatInt(p.Chunks, 10),
-			sizeText(p.Bytes), note)
+			humanize.Bytes(float64(p.Bytes)), note)
 	}
 	return w.Flush()
 }

@@ -64,7 +64,7 @@ func TestHandoverPlan(t *testing.T) {
 	}
 	lines := strings.Split(out.String(), "\n")
 	for i, words := range []string{
-		"cluster output waits for events", "oslo archive 3 1 2.0 KiB not configured there: it waits until it is",
+		"cluster output waits for events", "oslo archive 3 1 2 KiB not configured there: it waits until it is",
 		"oslo es logs-x 5 2",
 		"seoul es 1 1 100 B not taken by there:1", "oslo (dead letters) 4",
 	} {

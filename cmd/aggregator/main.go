@@ -4,7 +4,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -14,6 +13,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/seed-afc6a195/aggregator/cmd/aggregator/internal/deadletters"
+	"github.com/seed-afc6a195/aggregator/cmd/aggregator/internal/flags"
+	"github.com/seed-afc6a195/aggregator/cmd/aggregator/internal/live"
 	"github.com/seed-afc6a195/aggregator/internal/safetext"
 )
 
@@ -29,11 +31,6 @@ const (
 
 // lastWords is how long writing the error that ends the program may take.
 const lastWords = time.Second
-
-// usageError marks an error as one of usage or configuration.
-type usageError struct{ error }
-
-func (e usageError) Unwrap() error { return e.error }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -63,8 +60,7 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 	case <-said:
 	case <-time.After(lastWords):
 	}
-	var usage usageError
-	if errors.As(err, &usage) {
+	if flags.IsWrongUsage(err) {
 		return exitUsage
 	}
 	return exitFailed
@@ -84,28 +80,18 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.`,
   aggregator check -c aggregator.yaml             # is this configuration right?`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          onlyCommands,
+		Args:          flags.OnlyCommands,
 		Version:       versionLine(),
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usageError{fmt.Errorf("%w; '%s --help' lists the flags", err, cmd.CommandPath())}
-	})
+	root.SetFlagErrorFunc(flags.WrongFlag)
 	root.SetVersionTemplate("{{.Version}}\n")
+	root.AddCommand(live.Commands()...)
 	root.AddCommand(
-		newRunCommand(), newCheckCommand(), newSendCommand(), newStatusCommand(), newQueueCommand(), newOutputCommand(),
-		newReloadCommand(), newDeadCommand(), newTraceCommand(), newTailCommand(), newTopCommand(), newConvertCommand(), newDrainCommand(),
-		newTryCommand(), newTestCommand(), newSizeCommand(), newSchemaCommand(), newManCommand(),
+		newRunCommand(), newCheckCommand(), newSendCommand(), deadletters.NewCommand(), newConvertCommand(),
+		newDrainCommand(), newTryCommand(), newTestCommand(), newSizeCommand(), newSchemaCommand(), newManCommand(),
 		newVersionCommand(),
 	)
 	completeFlags(root)
 	return root
-}
-
-// noArgs refuses arguments, with the exit code of wrong usage: most likely they are files of the configuration.
-func noArgs(cmd *cobra.Command, args []string) error {
-	if len(args) > 0 {
-		return usageError{fmt.Errorf("%q: '%s' takes no arguments but flags; -c names a configuration", args[0], cmd.CommandPath())}
-	}
-	return nil
 }

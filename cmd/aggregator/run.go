@@ -8,19 +8,19 @@ import (
 	"path/filepath"
 	"sync"
 	"syscall"
-	"time"
 
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
+	"github.com/seed-afc6a195/aggregator/cmd/aggregator/internal/flags"
+	"github.com/seed-afc6a195/aggregator/cmd/aggregator/internal/terminal"
 	"github.com/seed-afc6a195/aggregator/internal/systemd"
 	"github.com/seed-afc6a195/aggregator/pkg/app"
 	"github.com/seed-afc6a195/aggregator/pkg/config"
 )
 
 func newRunCommand() *cobra.Command {
-	var c configFlag
+	var c flags.Config
 	cmd := &cobra.Command{
 		Use:   "run",
 		Short: "Run the aggregator",
@@ -32,37 +32,37 @@ exits with 1 once the time is over, which loses nothing either.
 SIGHUP, a change of the file or of what it names, and 'aggregator reload' put a new configuration in force without
 dropping a connection; a wrong one is refused and logged.
 
-` + configHelp + ` These are: Forward on 127.0.0.1:24224, the queue in ./data, files under ./data/archive, status on
+` + flags.ConfigHelp + ` These are: Forward on 127.0.0.1:24224, the queue in ./data, files under ./data/archive, status on
 127.0.0.1:9880.`,
 		Example: `  aggregator run
   aggregator run -c /etc/aggregator/aggregator.yaml
   aggregator run -c /etc/aggregator/conf.d         # all of its *.yaml files are one configuration`,
-		Args: noArgs,
+		Args: flags.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return runServer(cmd.Context(), &c, cmd.ErrOrStderr())
 		},
 	}
-	c.register(cmd, "configuration `file` or directory; may come several times")
+	c.Register(cmd, "configuration `file` or directory; may come several times")
 	return cmd
 }
 
 // runServer runs the program with a configuration, logging to logs.
-func runServer(ctx context.Context, c *configFlag, logs io.Writer) error {
-	loaded, err := c.load(config.Options{Verify: app.VerifyCertificates})
+func runServer(ctx context.Context, c *flags.Config, logs io.Writer) error {
+	loaded, err := c.Load(config.Options{Verify: app.VerifyCertificates})
 	if err != nil {
 		return err
 	}
 	cfg := loaded.Config
-	log, terminal := newLogger(cfg.Log, logs)
+	log, terminal := terminal.NewLogger(cfg.Log, logs)
 	for _, w := range cfg.Warnings {
 		log.Warn().Msg(w)
 	}
 	v, commit, _ := versionInfo()
 	opts := app.Options{ConfigHash: loaded.Hash, Version: v, Commit: commit, Log: log, LimitMemory: true}
-	paths := c.paths()
+	paths := c.Paths()
 	if len(paths) > 0 {
-		opts.ConfigSource = c.source()
-		opts.Load = func() (app.Loaded, error) { return loadConfig(paths, config.Options{}) }
+		opts.ConfigSource = c.Source()
+		opts.Load = func() (app.Loaded, error) { return flags.LoadConfig(paths, config.Options{}) }
 	}
 	a, err := app.New(ctx, cfg, opts)
 	if err != nil && ctx.Err() != nil {
@@ -72,7 +72,7 @@ func runServer(ctx context.Context, c *configFlag, logs io.Writer) error {
 	if err != nil {
 		return err
 	}
-	log.Info().Str("version", v).Str("commit", commit).Str("config", c.source()).Msg("aggregator starts")
+	log.Info().Str("version", v).Str("commit", commit).Str("config", c.Source()).Msg("aggregator starts")
 	for i, addr := range a.ListenerAddrs() {
 		log.Info().Str("listener", cfg.Listeners[i].Name).Stringer("address", addr).Msg("listening")
 	}
@@ -128,29 +128,6 @@ func reloadOnSignal(a *app.App) (stop func()) {
 		close(signals)
 		reloader.Wait()
 	}
-}
-
-// newLogger returns the program's logger, and whether a person watches it.
-func newLogger(cfg config.Log, out io.Writer) (log zerolog.Logger, terminal bool) {
-	if f, ok := out.(*os.File); ok {
-		terminal = term.IsTerminal(int(f.Fd()))
-	}
-	level, err := zerolog.ParseLevel(cfg.Level)
-	if err != nil {
-		level = zerolog.InfoLevel
-	}
-	if cfg.Format == "console" || cfg.Format == "auto" && terminal {
-		out = zerolog.ConsoleWriter{Out: out, TimeFormat: "15:04:05.000", NoColor: !colored(out), FormatPrepare: printableFields}
-	} else {
-		out = printableJSON{out}
-	}
-	return zerolog.New(zerolog.SyncWriter(out)).Level(level).Hook(zerolog.HookFunc(stamp)), terminal
-}
-
-// stamp adds the time to a line of the log, to the millisecond. zerolog's own has whole seconds, unless all loggers of a
-// process change together.
-func stamp(e *zerolog.Event, _ zerolog.Level, _ string) {
-	e.Str(zerolog.TimestampFieldName, time.Now().Format("2006-01-02T15:04:05.000Z07:00"))
 }
 
 // absolute returns path as seen from the root, for people who look for it.

@@ -13,12 +13,14 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/seed-afc6a195/aggregator/cmd/aggregator/internal/flags"
+	"github.com/seed-afc6a195/aggregator/cmd/aggregator/internal/terminal"
 	"github.com/seed-afc6a195/aggregator/internal/sender"
 	"github.com/seed-afc6a195/aggregator/pkg/forward/client"
 )
 
 func newSendCommand() *cobra.Command {
-	f := sendFlags{peerFlags: peerFlags{getenv: os.LookupEnv}}
+	f := sendFlags{Peer: flags.Peer{Getenv: os.LookupEnv}}
 	cmd := &cobra.Command{
 		Use:   "send [flags] [FILE…]",
 		Short: "Send lines, JSON or made-up events as a Forward client",
@@ -42,7 +44,7 @@ show among the processes.`,
   aggregator send --count 100000 --mode message --connections 16   # like agents that send each event alone`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if f.generates() && len(args) > 0 {
-				return usageError{errors.New("--count and --duration make up events: they can't go with files")}
+				return flags.WrongUsage(errors.New("--count and --duration make up events: they can't go with files"))
 			}
 			return nil
 		},
@@ -54,7 +56,7 @@ show among the processes.`,
 
 // sendFlags is what the user may say.
 type sendFlags struct {
-	peerFlags
+	flags.Peer
 	eventOptions
 	loadOptions
 
@@ -87,11 +89,11 @@ func (f *sendFlags) register(cmd *cobra.Command) {
 	fs.SortFlags = false
 	fs.StringVar(&f.address, "address", "127.0.0.1:24224", "host:port or unix:/path of the server")
 	fs.StringVar(&f.tag, "tag", "aggregator.send", "tag of all events")
-	f.registerKey(fs, "log in with this key")
+	f.RegisterKey(fs, "log in with this key")
 	fs.StringVar(&f.user, "user", "", "user name, where the server asks for one")
 	fs.StringVar(&f.password, "password", "", "the user's password")
 	fs.StringVar(&f.passwordFile, "password-file", "", "file with the user's password")
-	f.registerTLS(fs, "-send")
+	f.RegisterTLS(fs, "-send")
 	fs.BoolVar(&f.ack, "ack", true, "ask for acks; without, nobody knows what arrived")
 	fs.StringVar(&f.mode, "mode", "packed", "form of the messages: packed, forward, message (one event each)")
 	fs.StringVar(&f.compress, "compress", "none", "none, gzip, zstd; packed only")
@@ -114,7 +116,7 @@ func (f *sendFlags) register(cmd *cobra.Command) {
 }
 
 // generates tells whether events are made up.
-func (f *sendFlags) generates() bool { return f.given("count") || f.given("duration") }
+func (f *sendFlags) generates() bool { return f.Given("count") || f.Given("duration") }
 
 // check returns everything that is wrong with the flags, as one error of usage.
 func (f *sendFlags) check() error {
@@ -147,15 +149,15 @@ func (f *sendFlags) check() error {
 	}
 	made := f.generates()
 	wrong(made && f.count == 0 && f.duration == 0, "--count 0: give --count or --duration more than 0")
-	wrong(!made && (f.given("rate") || f.given("size")),
+	wrong(!made && (f.Given("rate") || f.Given("size")),
 		"--rate and --size need --count or --duration: they are for made-up events")
-	wrong(made && (f.given("format") || f.given("time-key")),
+	wrong(made && (f.Given("format") || f.Given("time-key")),
 		"--format and --time-key are for lines, not for made-up events")
-	wrong(f.given("shared-key") && f.given("shared-key-file"), "--shared-key and --shared-key-file: give one of them")
-	wrong((f.certFile == "") != (f.keyFile == ""), "--cert-file and --key-file: give both or none")
-	wrong(f.given("password") && f.given("password-file"), "--password and --password-file: give one of them")
+	wrong(f.Given("shared-key") && f.Given("shared-key-file"), "--shared-key and --shared-key-file: give one of them")
+	wrong((f.CertFile == "") != (f.KeyFile == ""), "--cert-file and --key-file: give both or none")
+	wrong(f.Given("password") && f.Given("password-file"), "--password and --password-file: give one of them")
 	if len(errs) > 0 {
-		return usageError{errors.Join(errs...)}
+		return flags.WrongUsage(errors.Join(errs...))
 	}
 	return nil
 }
@@ -171,21 +173,21 @@ func (f *sendFlags) config() (sender.Config, error) {
 	if f.compress != "none" {
 		cfg.Compress = f.compress
 	}
-	key, keyed, err := f.key()
+	key, keyed, err := f.Key()
 	if err != nil {
 		return cfg, err
 	}
-	password, _, err := f.secret("password", f.password, f.passwordFile, "AGGREGATOR_PASSWORD")
+	password, _, err := f.Secret("password", f.password, f.passwordFile, "AGGREGATOR_PASSWORD")
 	if err != nil {
 		return cfg, err
 	}
 	if !keyed && f.user != "" {
-		return cfg, usageError{errors.New("--user needs --shared-key: a server asks for users only with a key")}
+		return cfg, flags.WrongUsage(errors.New("--user needs --shared-key: a server asks for users only with a key"))
 	}
 	if keyed {
-		cfg.Client.Login = &client.Login{SharedKey: key, Hostname: f.ownName("-send"), User: f.user, Password: password}
+		cfg.Client.Login = &client.Login{SharedKey: key, Hostname: f.OwnName("-send"), User: f.user, Password: password}
 	}
-	cfg.Client.TLS, err = f.tlsConfig()
+	cfg.Client.TLS, err = f.TLSConfig()
 	return cfg, err
 }
 
@@ -214,7 +216,7 @@ func (f *sendFlags) send(cmd *cobra.Command, args []string) error {
 		}
 		defer input.Close()
 		source = input
-		if len(args) == 0 && isTerminal(cmd.InOrStdin()) {
+		if len(args) == 0 && terminal.IsTerminal(cmd.InOrStdin()) {
 			cmd.PrintErrln("reading lines from the terminal; Ctrl-D ends")
 		}
 	}
@@ -236,10 +238,10 @@ func (f *sendFlags) print(w io.Writer, r sender.Result) error {
 
 // runWithProgress runs a sender; notices and, on a terminal, its progress go to w.
 func runWithProgress(ctx context.Context, w io.Writer, cfg sender.Config, source sender.Source) (sender.Result, error) {
-	bar := newProgress(w, time.Now())
-	cfg.Notice = bar.notice
+	bar := terminal.NewProgress(w, time.Now())
+	cfg.Notice = bar.Notice
 	s := sender.New(cfg, source)
-	stop := bar.start(200*time.Millisecond, s.Progress)
+	stop := bar.Start(200*time.Millisecond, s.Progress)
 	defer stop()
 	return s.Run(ctx)
 }

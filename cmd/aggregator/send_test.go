@@ -14,13 +14,14 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/tinylib/msgp/msgp"
 
+	"github.com/seed-afc6a195/aggregator/cmd/aggregator/internal/flags"
 	"github.com/seed-afc6a195/aggregator/internal/sender"
 )
 
 // parseSend returns the flags of a command line.
 func parseSend(t *testing.T, args ...string) *sendFlags {
 	t.Helper()
-	f := &sendFlags{peerFlags: peerFlags{getenv: func(string) (string, bool) { return "", false }}}
+	f := &sendFlags{Peer: flags.Peer{Getenv: func(string) (string, bool) { return "", false }}}
 	cmd := &cobra.Command{}
 	f.register(cmd)
 	if err := cmd.ParseFlags(args); err != nil {
@@ -122,7 +123,7 @@ func TestSendConfig(t *testing.T) {
 	} {
 		f := parseSend(t, tc.args...)
 		if tc.env != nil {
-			f.getenv = tc.env
+			f.Getenv = tc.env
 		}
 		err := f.check()
 		cfg, err2 := f.config()

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/seed-afc6a195/aggregator/cmd/aggregator/internal/flags"
 	"github.com/seed-afc6a195/aggregator/internal/sizing"
 	"github.com/seed-afc6a195/aggregator/pkg/app/resources"
 	"github.com/seed-afc6a195/aggregator/pkg/config"
@@ -32,15 +33,15 @@ and says where buffer.max_size is too small for the outage.`,
   aggregator size --events-per-second 300000 --event-size 800B --outage 24h --outputs elasticsearch,firehose --clusters
 5
   aggregator size --events-per-second 20000 --outage 12h -c aggregator.yaml --json`,
-		Args: noArgs,
+		Args: flags.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			load, err := f.load(cmd.Flags().Changed, cmd.ErrOrStderr())
 			if err != nil {
-				return usageError{err}
+				return flags.WrongUsage(err)
 			}
 			plan, err := sizing.For(load)
 			if err != nil {
-				return usageError{err}
+				return flags.WrongUsage(err)
 			}
 			if !f.json {
 				return plan.WriteText(cmd.OutOrStdout())
@@ -57,7 +58,7 @@ and says where buffer.max_size is too small for the outage.`,
 
 // sizeFlags is what the user may say.
 type sizeFlags struct {
-	config                          configFlag
+	config                          flags.Config
 	eventSize                       string
 	rate, cores, compression        float64
 	outage                          time.Duration
@@ -79,7 +80,7 @@ func (f *sizeFlags) register(cmd *cobra.Command) {
 	fs.IntVar(&f.replicas, "replicas", 0, "replicas that there are; 0: as many as needed")
 	fs.Float64Var(&f.cores, "cores", 2, "cores of each replica")
 	fs.Float64Var(&f.compression, "compression", sizing.DefaultCompression, "bytes of events for each byte on disk")
-	f.config.register(cmd,
+	f.config.Register(cmd,
 		"take outputs, clusters and limits from this configuration `file` or directory; may come several times")
 	fs.BoolVar(&f.json, "json", false, "as JSON")
 }
@@ -122,13 +123,13 @@ func (f *sizeFlags) load(given func(flag string) bool, notes io.Writer) (sizing.
 // configuration reads the configuration that there is, unless outputs are given: then, or where there is none, it makes
 // one up that has the outputs with their defaults. It says on notes which one was read.
 func (f *sizeFlags) configuration(outputsGiven bool, notes io.Writer) (cfg *config.Config, read bool, err error) {
-	if len(f.config.given) > 0 && outputsGiven {
+	if len(f.config.Given) > 0 && outputsGiven {
 		return nil, false, errors.New("--outputs and --config both name the outputs: give one of them")
 	}
-	if !outputsGiven && len(f.config.paths()) > 0 {
-		loaded, err := f.config.load(config.Options{StandIn: true})
+	if !outputsGiven && len(f.config.Paths()) > 0 {
+		loaded, err := f.config.Load(config.Options{StandIn: true})
 		if err == nil {
-			f.config.tell(notes)
+			f.config.Tell(notes)
 		}
 		return loaded.Config, true, err
 	}

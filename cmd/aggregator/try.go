@@ -13,6 +13,8 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
+	"github.com/seed-afc6a195/aggregator/cmd/aggregator/internal/flags"
+	"github.com/seed-afc6a195/aggregator/cmd/aggregator/internal/terminal"
 	"github.com/seed-afc6a195/aggregator/internal/safetext"
 	"github.com/seed-afc6a195/aggregator/internal/tryout"
 	"github.com/seed-afc6a195/aggregator/pkg/app/routing"
@@ -20,7 +22,7 @@ import (
 )
 
 func newTryCommand() *cobra.Command {
-	var c configFlag
+	var c flags.Config
 	var only string
 	o := tryout.Options{Now: time.Now}
 	cmd := &cobra.Command{
@@ -31,28 +33,27 @@ makes of them: the route that takes each, what every step of its filters does, a
 outputs would get. Nothing is sent or stored, and what ${env:…} and ${file:…} name need not be there: it is made up
 then. A line that is no JSON object becomes {"log": line}, as with send.
 
-` + configHelp + `
+` + flags.ConfigHelp + `
 
 The events are of the cluster and tag that are given, or else of ones that the first route takes. With --route only that
 route takes part, whatever the tag: a position, counted from 0, or a pattern that it matches.`,
 		Example: `  aggregator try -c aggregator.yaml --tag kube.nginx < events.ndjson
   tail -n 5 /var/log/nginx/access.log | aggregator try -c aggregator.yaml --route 0
   aggregator try -c aggregator.yaml --json < events.ndjson | jq 'select(.result == "dead_letter")'`,
-		Args: noArgs,
+		Args: flags.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			t, err := loadTryout(&c, only, cmd.ErrOrStderr())
 			if err != nil {
 				return err
 			}
 			if names := t.Clusters(); o.Cluster != "" && !slices.Contains(names, o.Cluster) {
-				return usageError{
-					fmt.Errorf("--cluster %q: the configuration has %s", o.Cluster, strings.Join(names, ", ")),
-				}
+				return flags.WrongUsage(
+					fmt.Errorf("--cluster %q: the configuration has %s", o.Cluster, strings.Join(names, ", ")))
 			}
-			o.Color = colored(cmd.OutOrStdout())
+			o.Color = terminal.Colored(cmd.OutOrStdout())
 			out := cmd.OutOrStdout()
 			if o.JSON {
-				out = printableJSON{out}
+				out = terminal.PrintableJSON(out)
 			}
 			counts, err := t.Try(cmd.Context(), cmd.InOrStdin(), out, o)
 			if err != nil || o.JSON {
@@ -64,7 +65,7 @@ route takes part, whatever the tag: a position, counted from 0, or a pattern tha
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	c.register(cmd, "configuration `file` or directory; may come several times")
+	c.Register(cmd, "configuration `file` or directory; may come several times")
 	flags.StringVar(&only, "route", "", "only this route: its position, from 0, or a pattern of it")
 	flags.StringVar(&o.Cluster, "cluster", "", "cluster of the events (default: one that the first route takes)")
 	flags.StringVar(&o.Tag, "tag", "", "tag of the events (default: one that the first route takes)")
@@ -77,12 +78,12 @@ route takes part, whatever the tag: a position, counted from 0, or a pattern tha
 // loadTryout reads the configuration to be tried, with only one of its routes if one is named, and says on notes where
 // it is and what became of it here. What is not here, as secrets on a laptop and in CI, is made up: nothing is sent to
 // where it would matter.
-func loadTryout(c *configFlag, only string, notes io.Writer) (*tryout.Configuration, error) {
-	loaded, err := c.load(config.Options{StandIn: true})
+func loadTryout(c *flags.Config, only string, notes io.Writer) (*tryout.Configuration, error) {
+	loaded, err := c.Load(config.Options{StandIn: true})
 	if err != nil {
 		return nil, err
 	}
-	c.tell(notes)
+	c.Tell(notes)
 	if names := loaded.Config.StandIns; len(names) > 0 {
 		// As tell.
 		_, _ = fmt.Fprintln(notes, safetext.Lines("made up, since it is not here: "+strings.Join(names, ", ")))
@@ -94,18 +95,13 @@ func loadTryout(c *configFlag, only string, notes io.Writer) (*tryout.Configurat
 		return routing.NewRules(cfg, output, zerolog.Nop())
 	}, only)
 	if err != nil {
-		return nil, usageError{err}
+		return nil, flags.WrongUsage(err)
 	}
 	return t, nil
 }
 
-// colored reports whether out shows colours: a terminal, unless its user wants none.
-func colored(out io.Writer) bool {
-	return isTerminal(out) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
-}
-
 func newTestCommand() *cobra.Command {
-	var c configFlag
+	var c flags.Config
 	var tests string
 	cmd := &cobra.Command{
 		Use:   "test",
@@ -116,18 +112,18 @@ events to the routes and filters and says what should come out. Where it is some
 - is what was expected, + what came out. Nothing is sent or stored, and what ${env:…} and ${file:…} name need not be
 there: it is made up then. docs/filters.md has the format.
 
-` + configHelp + `
+` + flags.ConfigHelp + `
 
 Exit codes: 1 tests failed, 2 a file is wrong.`,
 		Example: `  aggregator test
   aggregator test -c /etc/aggregator/aggregator.yaml --tests filters.tests.yaml`,
-		Args: noArgs,
+		Args: flags.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			paths := c.paths()
+			paths := c.Paths()
 			switch {
 			case tests != "":
 			case len(paths) == 0:
-				return usageError{errors.New("there is no configuration to test: name one with -c")}
+				return flags.WrongUsage(errors.New("there is no configuration to test: name one with -c"))
 			default:
 				if tests = tryout.TestsFile(paths[0]); isDirectory(paths[0]) {
 					tests = filepath.Join(paths[0], "aggregator.tests.yaml")
@@ -136,7 +132,7 @@ Exit codes: 1 tests failed, 2 a file is wrong.`,
 			return runTests(cmd, &c, tests)
 		},
 	}
-	c.register(cmd, "configuration `file` or directory; may come several times")
+	c.Register(cmd, "configuration `file` or directory; may come several times")
 	cmd.Flags().
 		StringVar(&tests, "tests", "", "`file` of tests (default: the neighbour of the configuration, NAME.tests.yaml)")
 	return cmd
@@ -147,7 +143,7 @@ func isDirectory(path string) bool {
 	return err == nil && info.IsDir()
 }
 
-func runTests(cmd *cobra.Command, flag *configFlag, file string) error {
+func runTests(cmd *cobra.Command, flag *flags.Config, file string) error {
 	out := cmd.OutOrStdout()
 	c, err := loadTryout(flag, "", cmd.ErrOrStderr())
 	if err != nil {
@@ -155,13 +151,13 @@ func runTests(cmd *cobra.Command, flag *configFlag, file string) error {
 	}
 	data, err := config.ReadFile(file)
 	if err != nil {
-		return usageError{fmt.Errorf("read the tests: %w", err)}
+		return flags.WrongUsage(fmt.Errorf("read the tests: %w", err))
 	}
 	tests, err := c.ReadTests(file, data)
 	if err != nil {
-		return usageError{fmt.Errorf("the tests have mistakes:\n%w", err)}
+		return flags.WrongUsage(fmt.Errorf("the tests have mistakes:\n%w", err))
 	}
-	failed, err := c.RunTests(tests, out, colored(out))
+	failed, err := c.RunTests(tests, out, terminal.Colored(out))
 	if err != nil {
 		return err
 	}

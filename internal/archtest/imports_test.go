@@ -346,9 +346,28 @@ func table() []row {
 				"internal/ndjson", "internal/stepdiff"), "trying a configuration needs what decides on events, and none of what moves them",
 		},
 		{
+			"cmd/aggregator/internal/terminal",
+			[]string{"pkg/config", "internal/safetext", "internal/sender"},
+			"what people read knows what the log's settings say, and nothing of what is shown",
+		},
+		{
+			"cmd/aggregator/internal/flags",
+			[]string{"pkg/app", "pkg/config", "pkg/config/setting", "pkg/status/client", "internal/safetext"},
+			"flags name configurations and servers",
+		},
+		{
+			"cmd/aggregator/internal/*",
+			[]string{
+				"cmd/aggregator/internal/flags", "cmd/aggregator/internal/terminal", "pkg/app", "pkg/config",
+				"pkg/status/client", "internal/humanize", "internal/msgview", "internal/safetext", "internal/sender",
+				"internal/top",
+			},
+			"commands hold no logic",
+		},
+		{
 			"cmd/*",
 			[]string{
-				"pkg/app", "pkg/app/resources", "pkg/app/routing", "pkg/config", "pkg/config/setting", "pkg/status/client",
+				"cmd/aggregator/internal/*", "internal/humanize", "pkg/app", "pkg/app/resources", "pkg/app/routing", "pkg/config", "pkg/config/setting", "pkg/status/client",
 				"pkg/forward/client", "pkg/handover", "internal/convert", "internal/convert/settings",
 				"internal/msgview",
 				"internal/safetext", "internal/sender", "internal/sizing", "internal/systemd", "internal/top",
@@ -368,8 +387,8 @@ func third() map[string][]string {
 			"pkg/buffer/disk/internal/segment", "pkg/buffer/disk/internal/statefile", "pkg/deadletter/disk",
 		},
 		"github.com/prometheus/client_golang":        {"pkg/status", "pkg/status/metrics"},
-		"github.com/spf13/cobra":                     {"cmd/*"},
-		"charm.land/bubbletea/v2":                    {"cmd/*", "internal/top"},
+		"github.com/spf13/cobra":                     {"cmd/*", "cmd/aggregator/internal/*"},
+		"charm.land/bubbletea/v2":                    {"cmd/aggregator/internal/live", "internal/top"},
 		"github.com/elastic/elastic-transport-go/v8": {"pkg/outputs/elasticsearch"},
 		"github.com/aws/aws-sdk-go-v2": {
 			"pkg/outputs/awsclient", "pkg/outputs/firehose", "pkg/outputs/kinesis", "pkg/outputs/cloudwatch",

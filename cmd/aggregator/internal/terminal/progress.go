@@ -1,40 +1,32 @@
-package main
+package terminal
 
 import (
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"sync"
 	"time"
 
-	"golang.org/x/term"
-
 	"github.com/seed-afc6a195/aggregator/internal/sender"
 )
 
-// progress is one line on a terminal that is drawn again and again; elsewhere only notices show.
-type progress struct {
+// Progress is one line on a terminal that is drawn again and again; elsewhere only notices show.
+type Progress struct {
 	mu    sync.Mutex
 	w     io.Writer
-	live  bool
+	Live  bool
 	began time.Time
 	drawn bool // the line is on the screen
 }
 
-// isTerminal tells whether a stream of the command is a terminal.
-func isTerminal(stream any) bool {
-	f, ok := stream.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
+// NewProgress returns one to w, of what began then. It draws nothing where w is no terminal.
+func NewProgress(w io.Writer, began time.Time) *Progress {
+	return &Progress{w: w, Live: IsTerminal(w), began: began}
 }
 
-func newProgress(w io.Writer, began time.Time) *progress {
-	return &progress{w: w, live: isTerminal(w), began: began}
-}
-
-// start draws what read returns, every interval, until the returned function is called.
-func (p *progress) start(interval time.Duration, read func() sender.Progress) (stop func()) {
-	if !p.live {
+// Start draws what read returns, every interval, until the returned function is called.
+func (p *Progress) Start(interval time.Duration, read func() sender.Progress) (stop func()) {
+	if !p.Live {
 		return func() {}
 	}
 	done := make(chan struct{})
@@ -58,7 +50,7 @@ func (p *progress) start(interval time.Duration, read func() sender.Progress) (s
 	}
 }
 
-func (p *progress) draw(now time.Time, at sender.Progress) {
+func (p *Progress) draw(now time.Time, at sender.Progress) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	elapsed := now.Sub(p.began)
@@ -75,7 +67,7 @@ func (p *progress) draw(now time.Time, at sender.Progress) {
 }
 
 // clear removes the line.
-func (p *progress) clear() {
+func (p *Progress) clear() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.drawn {
@@ -84,8 +76,8 @@ func (p *progress) clear() {
 	}
 }
 
-// notice prints a line above the progress.
-func (p *progress) notice(format string, args ...any) {
+// Notice prints a line above the progress.
+func (p *Progress) Notice(format string, args ...any) {
 	p.clear()
 	p.mu.Lock()
 	defer p.mu.Unlock()

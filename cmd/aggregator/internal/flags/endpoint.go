@@ -1,4 +1,4 @@
-package main
+package flags
 
 import (
 	"bytes"
@@ -21,16 +21,17 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/status/client"
 )
 
-// endpoint is where a running server's status endpoint is, and who asks it.
-type endpoint struct {
-	getenv func(string) (string, bool)
+// Endpoint is where a running server's status endpoint is, and who asks it.
+type Endpoint struct {
+	Getenv func(string) (string, bool)
 
 	status, token, tokenFile, user, passwordFile string
 	caFile, certFile, keyFile                    string
 	insecure                                     bool
 }
 
-func (e *endpoint) flags(fs *pflag.FlagSet) {
+// Flags makes the flags in fs.
+func (e *Endpoint) Flags(fs *pflag.FlagSet) {
 	fs.StringVar(&e.status, "status", "", "`URL` of the status endpoint (default http://127.0.0.1:9880)")
 	fs.StringVar(&e.token, "token", "", "token for the status endpoint; who lists this machine's processes can see it")
 	fs.StringVar(&e.tokenFile, "token-file", "", "… with the token in this `file`")
@@ -44,33 +45,34 @@ func (e *endpoint) flags(fs *pflag.FlagSet) {
 		"don't verify the endpoint's certificate: who is on the way gets the token")
 }
 
-// set reports whether anything was given.
-func (e *endpoint) set() bool {
+// Set reports whether anything was given.
+func (e *Endpoint) Set() bool {
 	return e.status+e.token+e.tokenFile+e.user+e.passwordFile+e.caFile+e.certFile+e.keyFile != "" || e.insecure
 }
 
-// load reads the configuration of the server, which says where its status endpoint is, and tells which one it took. It
+// Load reads the configuration of the server, which says where its status endpoint is, and tells which one it took. It
 // returns nil where there is none, or where --status says it all. Unless all of it is needed, mistakes elsewhere than
 // in status don't matter: a server is asked also while somebody has spoiled its file.
-func (e *endpoint) load(c *configFlag, all bool, notes io.Writer) (*config.Config, error) {
-	if len(c.paths()) == 0 && e.status == "" && !all {
-		c.tell(notes)
+func (e *Endpoint) Load(c *Config, all bool, notes io.Writer) (*config.Config, error) {
+	if len(c.Paths()) == 0 && e.status == "" && !all {
+		c.Tell(notes)
 	}
-	if len(c.paths()) == 0 || e.status != "" && len(c.given) == 0 {
+	if len(c.Paths()) == 0 || e.status != "" && len(c.Given) == 0 {
 		return nil, nil //nolint:nilnil // nil: none
 	}
 	o := config.Options{StandIn: true}
 	if !all {
 		o.Only = "status"
 	}
-	loaded, err := c.load(o)
+	loaded, err := c.Load(o)
 	if err == nil {
-		c.tell(notes)
+		c.Tell(notes)
 	}
 	return loaded.Config, err
 }
 
-func (e *endpoint) check() error {
+// Check reports flags that contradict one another.
+func (e *Endpoint) Check() error {
 	given := 0
 	for _, flag := range []string{e.token, e.tokenFile, e.user} {
 		if flag != "" {
@@ -79,17 +81,17 @@ func (e *endpoint) check() error {
 	}
 	switch {
 	case given > 1:
-		return usageError{errors.New("--token, --token-file and --user: give one of them")}
+		return WrongUsage(errors.New("--token, --token-file and --user: give one of them"))
 	case e.passwordFile != "" && e.user == "":
-		return usageError{errors.New("--password-file: give --user too")}
+		return WrongUsage(errors.New("--password-file: give --user too"))
 	case (e.certFile == "") != (e.keyFile == ""):
-		return usageError{errors.New("--cert-file and --key-file: give both")}
+		return WrongUsage(errors.New("--cert-file and --key-file: give both"))
 	}
 	return nil
 }
 
-// client returns what asks the server. cfg is the server's configuration, nil where it is not known.
-func (e *endpoint) client(cfg *config.Config, warnings io.Writer) (*client.Client, error) {
+// Client returns what asks the server. cfg is the server's configuration, nil where it is not known.
+func (e *Endpoint) Client(cfg *config.Config, warnings io.Writer) (*client.Client, error) {
 	u := &url.URL{Scheme: "http", Host: "127.0.0.1:9880"}
 	c := &client.Client{}
 	if cfg != nil {
@@ -112,10 +114,10 @@ func (e *endpoint) client(cfg *config.Config, warnings io.Writer) (*client.Clien
 		}
 		var err error
 		if u, err = url.Parse(text); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-			return nil, usageError{errors.New("--status: must be a URL like http://127.0.0.1:9880")}
+			return nil, WrongUsage(errors.New("--status: must be a URL like http://127.0.0.1:9880"))
 		}
 	}
-	switch token, ok := e.getenv("AGGREGATOR_STATUS_TOKEN"); {
+	switch token, ok := e.Getenv("AGGREGATOR_STATUS_TOKEN"); {
 	case e.user != "":
 		password, err := e.password()
 		if err != nil {
@@ -127,7 +129,7 @@ func (e *endpoint) client(cfg *config.Config, warnings io.Writer) (*client.Clien
 	case e.tokenFile != "":
 		text, err := os.ReadFile(e.tokenFile)
 		if err != nil {
-			return nil, usageError{fmt.Errorf("--token-file: %w", err)}
+			return nil, WrongUsage(fmt.Errorf("--token-file: %w", err))
 		}
 		c.Token = setting.NewSecret(strings.TrimSpace(string(text)))
 	case ok && (cfg == nil || c.Token.Reveal() == "" && u.User == nil):
@@ -152,33 +154,32 @@ func (e *endpoint) client(cfg *config.Config, warnings io.Writer) (*client.Clien
 	return c, nil
 }
 
-func (e *endpoint) password() (string, error) {
+func (e *Endpoint) password() (string, error) {
 	if e.passwordFile == "" {
-		if password, ok := e.getenv("AGGREGATOR_STATUS_PASSWORD"); ok {
+		if password, ok := e.Getenv("AGGREGATOR_STATUS_PASSWORD"); ok {
 			return password, nil
 		}
-		return "", usageError{
+		return "", WrongUsage(
 			errors.New(
 				"--user: the password must be in AGGREGATOR_STATUS_PASSWORD or in the file that --password-file names",
-			),
-		}
+			))
 	}
 	text, err := os.ReadFile(e.passwordFile)
 	if err != nil {
-		return "", usageError{fmt.Errorf("--password-file: %w", err)}
+		return "", WrongUsage(fmt.Errorf("--password-file: %w", err))
 	}
 	return strings.TrimRight(string(text), "\r\n"), nil
 }
 
 // tls says whom to trust. Where nothing but the configuration is given, that is whoever shows the very
 // certificate which it names: that is made for the name that others use, not for this machine's address.
-func (e *endpoint) tls(cfg *config.Config) (*tls.Config, error) {
+func (e *Endpoint) tls(cfg *config.Config) (*tls.Config, error) {
 	//nolint:gosec // the user's explicit wish
 	set := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: e.insecure}
 	if e.certFile != "" {
 		pair, err := tls.LoadX509KeyPair(e.certFile, e.keyFile)
 		if err != nil {
-			return nil, usageError{fmt.Errorf("--cert-file and --key-file: %w", err)}
+			return nil, WrongUsage(fmt.Errorf("--cert-file and --key-file: %w", err))
 		}
 		set.Certificates = []tls.Certificate{pair}
 	}
@@ -187,11 +188,11 @@ func (e *endpoint) tls(cfg *config.Config) (*tls.Config, error) {
 	case e.caFile != "":
 		text, err := os.ReadFile(e.caFile)
 		if err != nil {
-			return nil, usageError{fmt.Errorf("--ca-file: %w", err)}
+			return nil, WrongUsage(fmt.Errorf("--ca-file: %w", err))
 		}
 		set.RootCAs = x509.NewCertPool()
 		if !set.RootCAs.AppendCertsFromPEM(text) {
-			return nil, usageError{fmt.Errorf("--ca-file %s: holds no PEM certificate", e.caFile)}
+			return nil, WrongUsage(fmt.Errorf("--ca-file %s: holds no PEM certificate", e.caFile))
 		}
 	case e.status == "" && cfg != nil && cfg.Status.TLS != nil:
 		file := cfg.Status.TLS.CertFile

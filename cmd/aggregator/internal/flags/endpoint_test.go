@@ -1,4 +1,4 @@
-package main
+package flags
 
 import (
 	"bytes"
@@ -31,31 +31,31 @@ func TestEndpointClient(t *testing.T) {
 	users := write(t, dir, "users.yaml", `status: {address: "10.0.0.7:9880", users: [{name: ops, password: "p@ss"}]}`)
 	token := write(t, dir, "token", "fromfile\n")
 	for _, tc := range []struct {
-		f                       deadFlags
+		f                       Server
 		address, token, warning string
 	}{
-		{deadFlags{}, "http://127.0.0.1:9880", "fromenv", ""},
-		{deadFlags{config: configFlag{[]string{everywhere}}}, "http://127.0.0.1:9999", "fromconfig", ""},
+		{Server{}, "http://127.0.0.1:9880", "fromenv", ""},
+		{Server{Config: Config{[]string{everywhere}}}, "http://127.0.0.1:9999", "fromconfig", ""},
 		{
-			deadFlags{config: configFlag{[]string{users}}},
+			Server{Config: Config{[]string{users}}},
 			"http://ops:p%40ss@10.0.0.7:9880", "",
 			"10.0.0.7:9880 unencrypted",
 		},
-		{deadFlags{endpoint: endpoint{status: "agg:80", token: "t"}}, "http://agg:80", "t", "agg:80 unencrypted"},
-		{deadFlags{endpoint: endpoint{status: "https://agg/x", tokenFile: token}}, "https://agg/x", "fromfile", ""},
-		{deadFlags{endpoint: endpoint{status: "localhost:1", user: "me"}}, "http://me:fromenv@localhost:1", "", ""},
+		{Server{Endpoint: Endpoint{status: "agg:80", token: "t"}}, "http://agg:80", "t", "agg:80 unencrypted"},
+		{Server{Endpoint: Endpoint{status: "https://agg/x", tokenFile: token}}, "https://agg/x", "fromfile", ""},
+		{Server{Endpoint: Endpoint{status: "localhost:1", user: "me"}}, "http://me:fromenv@localhost:1", "", ""},
 		{
-			deadFlags{config: configFlag{[]string{everywhere}}, endpoint: endpoint{user: "me", passwordFile: token}},
+			Server{Config: Config{[]string{everywhere}}, Endpoint: Endpoint{user: "me", passwordFile: token}},
 			"http://me:fromfile@127.0.0.1:9999", "", "",
 		},
 	} {
-		tc.f.getenv = func(string) (string, bool) { return "fromenv", true }
-		cfg, err := tc.f.load(&tc.f.config, false, io.Discard)
+		tc.f.Getenv = func(string) (string, bool) { return "fromenv", true }
+		cfg, err := tc.f.Load(&tc.f.Config, false, io.Discard)
 		if err != nil {
 			t.Fatal(err)
 		}
 		var warnings bytes.Buffer
-		c, err := tc.f.client(cfg, &warnings)
+		c, err := tc.f.Client(cfg, &warnings)
 		if err != nil || c.Address != tc.address || c.Token.Reveal() != tc.token {
 			t.Errorf("%s with %q: %v", c.Address, c.Token.Reveal(), err)
 		}
@@ -75,7 +75,7 @@ func TestEndpointClient(t *testing.T) {
 }
 
 func TestEndpointFlags(t *testing.T) {
-	for name, e := range map[string]endpoint{
+	for name, e := range map[string]Endpoint{
 		"give one of them":        {token: "t", user: "u"},
 		"give --user too":         {passwordFile: "p"},
 		"give both":               {certFile: "c"},
@@ -85,10 +85,10 @@ func TestEndpointFlags(t *testing.T) {
 		"must be in AGGREGATOR_S": {user: "u"},
 		"must be a URL":           {status: "ftp://x"},
 	} {
-		e.getenv = func(string) (string, bool) { return "", false }
-		err := e.check()
+		e.Getenv = func(string) (string, bool) { return "", false }
+		err := e.Check()
 		if err == nil {
-			_, err = e.client(nil, new(bytes.Buffer))
+			_, err = e.Client(nil, new(bytes.Buffer))
 		}
 		if err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("want %q, got %v", name, err)
@@ -128,27 +128,27 @@ func TestEndpointTLS(t *testing.T) {
 	for _, tc := range []struct {
 		name, want string
 		config     string
-		e          endpoint
+		e          Endpoint
 	}{
-		{"the configuration's certificate", redirected, address, endpoint{}},
-		{"another's, at the configured address", "another certificate than", other, endpoint{}},
-		{"no authority is known", "x509: ", "", endpoint{status: "https://" + address, token: "t"}},
+		{"the configuration's certificate", redirected, address, Endpoint{}},
+		{"another's, at the configured address", "another certificate than", other, Endpoint{}},
+		{"no authority is known", "x509: ", "", Endpoint{status: "https://" + address, token: "t"}},
 		{
 			"the authority, of another name", "127.0.0.1", "",
-			endpoint{status: "https://" + address, token: "t", caFile: ca.File(t)},
+			Endpoint{status: "https://" + address, token: "t", caFile: ca.File(t)},
 		},
-		{"not verified", redirected, "", endpoint{status: "https://" + address, token: "t", insecure: true}},
+		{"not verified", redirected, "", Endpoint{status: "https://" + address, token: "t", insecure: true}},
 	} {
-		f := deadFlags{endpoint: tc.e}
-		f.getenv = func(string) (string, bool) { return "", false }
+		f := Server{Endpoint: tc.e}
+		f.Getenv = func(string) (string, bool) { return "", false }
 		if tc.config != "" {
-			f.config.given = []string{configured(tc.config)}
+			f.Config.Given = []string{configured(tc.config)}
 		}
-		cfg, err := f.load(&f.config, false, t.Output())
+		cfg, err := f.Load(&f.Config, false, t.Output())
 		if err != nil {
 			t.Fatal(err)
 		}
-		c, err := f.client(cfg, t.Output())
+		c, err := f.Client(cfg, t.Output())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -159,5 +159,27 @@ func TestEndpointTLS(t *testing.T) {
 	}
 	if followed > 0 {
 		t.Error("a redirection was followed")
+	}
+}
+
+// TestAskTellsWhatItTook: without a configuration it is the defaults' address that is asked, and that is said.
+func TestAskTellsWhatItTook(t *testing.T) {
+	t.Chdir(t.TempDir())
+	t.Setenv("AGGREGATOR_CONFIG", "")
+	var f Endpoint
+	for _, tc := range []struct {
+		status string
+		all    bool
+		want   string
+	}{
+		{want: "configuration: the defaults (no -c, no AGGREGATOR_CONFIG, no aggregator.yaml here)\n"},
+		{status: "http://127.0.0.1:1"},
+		{all: true}, // a directory of its own
+	} {
+		var notes bytes.Buffer
+		f.status = tc.status
+		if cfg, err := f.Load(&Config{}, tc.all, &notes); cfg != nil || err != nil || notes.String() != tc.want {
+			t.Errorf("%+v: %v, %v, %q", tc, cfg, err, notes.String())
+		}
 	}
 }

@@ -1,9 +1,8 @@
-package main
+package deadletters
 
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -15,14 +14,23 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
 
+	"github.com/seed-afc6a195/aggregator/cmd/aggregator/internal/flags"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk"
 	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 )
 
-// update is for `go test ./cmd/aggregator -run Dead -update`, after which the golden files are to be read.
+// Exit codes of the program.
+const (
+	endedWell   = 0
+	endedFailed = 1
+	endedUsage  = 2
+)
+
+// update is for `go test ./cmd/aggregator/internal/deadletters -update`, after which the golden files are to be read.
 var update = flag.Bool("update", false, "write the golden files")
 
 // deadBegin is when the first letter of the tests was refused.
@@ -81,16 +89,12 @@ func deadDir(t *testing.T) string {
 // runDead runs aggregator dead, ninety minutes after the first letter.
 func runDead(t *testing.T, args ...string) (code int, out, errOut string) {
 	t.Helper()
-	f := &deadFlags{
-		endpoint: endpoint{getenv: func(string) (string, bool) { return "", false }},
+	f := &command{
+		Endpoint: flags.Endpoint{Getenv: func(string) (string, bool) { return "", false }},
 		now:      func() time.Time { return deadBegin.Add(90 * time.Minute) },
 	}
-	root := newRootCommand()
-	for _, c := range root.Commands() {
-		if c.Name() == "dead" {
-			root.RemoveCommand(c)
-		}
-	}
+	root := &cobra.Command{Use: "aggregator", SilenceErrors: true, SilenceUsage: true}
+	root.SetFlagErrorFunc(flags.WrongFlag)
 	root.AddCommand(f.command())
 	var stdout, stderr bytes.Buffer
 	root.SetArgs(append([]string{"dead"}, args...))
@@ -98,13 +102,12 @@ func runDead(t *testing.T, args ...string) (code int, out, errOut string) {
 	root.SetOut(&stdout)
 	root.SetErr(&stderr)
 	err := root.ExecuteContext(t.Context())
-	code = exitOK
-	var usage usageError
+	code = endedWell
 	switch {
-	case errors.As(err, &usage):
-		code = exitUsage
+	case flags.IsWrongUsage(err):
+		code = endedUsage
 	case err != nil:
-		code = exitFailed
+		code = endedFailed
 	}
 	if err != nil {
 		fmt.Fprintln(&stderr, "aggregator:", err)
@@ -147,7 +150,7 @@ func TestDeadGolden(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			code, out, errOut := runDead(t, append(args, "--data-dir", dir)...)
-			if code != exitOK {
+			if code != endedWell {
 				t.Fatalf("exit code %d: %s", code, errOut)
 			}
 			if strings.Contains(out, "\x1b") {
@@ -275,9 +278,9 @@ func TestDeadChanges(t *testing.T) {
 		{nil, "no dead letters\n"},
 	} {
 		code, out, errOut := runDead(t, append(step.args, "--data-dir", dir)...)
-		want := exitOK
+		want := endedWell
 		if strings.Contains(step.want, "put no dead letter") {
-			want = exitFailed
+			want = endedFailed
 		}
 		if code != want || out != step.want {
 			t.Errorf("%v: exit code %d, said %q and %q, want %q", step.args, code, errOut, out, step.want)

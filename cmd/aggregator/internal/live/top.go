@@ -1,4 +1,4 @@
-package main
+package live
 
 import (
 	"context"
@@ -10,6 +10,8 @@ import (
 	tea "charm.land/bubbletea/v2"
 	"github.com/spf13/cobra"
 
+	"github.com/seed-afc6a195/aggregator/cmd/aggregator/internal/flags"
+	"github.com/seed-afc6a195/aggregator/cmd/aggregator/internal/terminal"
 	"github.com/seed-afc6a195/aggregator/internal/top"
 	"github.com/seed-afc6a195/aggregator/pkg/status/client"
 )
@@ -17,20 +19,20 @@ import (
 func newTopCommand() *cobra.Command {
 	var f serverFlags
 	cmd := &cobra.Command{
-		Use: "top", Short: "The status page in a terminal: what is wrong, outputs and clusters, live", Args: noArgs,
+		Use: "top", Short: "The status page in a terminal: what is wrong, outputs and clusters, live", Args: flags.NoArgs,
 		Long: `Shows whether all is well, the queue, outputs and clusters, live. Keys choose an output, look at it
 closer, sort, and pause, resume or retry it, after a question. Where the output is no terminal it shows all of that
 once.
 
-` + askHelp,
+` + flags.AskHelp,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := f.ask(cmd)
+			c, err := f.Ask(cmd)
 			if err != nil {
 				return err
 			}
 			out := cmd.OutOrStdout()
-			model := top.New(cmd.Context(), top.Options{Server: topServer{c}, Color: colored(out)})
-			if !isTerminal(out) || !isTerminal(cmd.InOrStdin()) {
+			model := top.New(cmd.Context(), top.Options{Server: topServer{c}, Color: terminal.Colored(out)})
+			if !terminal.IsTerminal(out) || !terminal.IsTerminal(cmd.InOrStdin()) {
 				return showOnce(out, model)
 			}
 			_, err = tea.NewProgram(model, tea.WithContext(cmd.Context()), tea.WithInput(cmd.InOrStdin()),
@@ -41,7 +43,7 @@ once.
 			return err
 		},
 	}
-	f.register(cmd)
+	f.Register(cmd)
 	return cmd
 }
 
@@ -56,7 +58,7 @@ func showOnce(out io.Writer, model *top.Model) error {
 	model.Update(tea.WindowSizeMsg{Width: onceWidth, Height: onceRows})
 	model.Update(model.Init()())
 	if err := model.Trouble(); err != nil {
-		return explained(err)
+		return flags.Explained(err)
 	}
 	_, err := io.WriteString(out, model.Text())
 	return err

@@ -1,7 +1,6 @@
-package main
+package live
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"net/http"
@@ -11,6 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/seed-afc6a195/aggregator/cmd/aggregator/internal/flags"
+	"github.com/seed-afc6a195/aggregator/cmd/aggregator/internal/terminal"
 	"github.com/seed-afc6a195/aggregator/internal/safetext"
 	"github.com/seed-afc6a195/aggregator/pkg/status/client"
 )
@@ -20,7 +21,7 @@ func newOutputCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "output",
 		Short: "List, pause, resume, retry or purge outputs of the running server, and what waits for their targets",
-		Long:  "Steers the outputs of the running server. Who asked for a change stands in its log.\n\n" + askHelp,
+		Long:  "Steers the outputs of the running server. Who asked for a change stands in its log.\n\n" + flags.AskHelp,
 		Example: `  aggregator output list
   aggregator output pause es
   aggregator output resume es
@@ -29,12 +30,12 @@ func newOutputCommand() *cobra.Command {
   aggregator output targets               # which indices, streams or groups take no events, and why
   aggregator output retry es --target logs-a
   aggregator output move es --target logs-a --to archive`,
-		Args: onlyCommands,
+		Args: flags.OnlyCommands,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	f.register(cmd)
+	f.Register(cmd)
 	list := &cobra.Command{
-		Use: "list", Short: "List the outputs, with their state and what is pending", Args: noArgs,
+		Use: "list", Short: "List the outputs, with their state and what is pending", Args: flags.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.listOutputs(cmd) },
 	}
 	list.Flags().BoolVar(&f.json, "json", false, "as JSON")
@@ -48,16 +49,8 @@ func newOutputCommand() *cobra.Command {
 	return cmd
 }
 
-// onlyCommands refuses what is none of a command's own commands, and says which was meant.
-func onlyCommands(cmd *cobra.Command, args []string) error {
-	if len(args) == 0 {
-		return nil
-	}
-	return usageError{unknownCommand(cmd, args[0])}
-}
-
 func (f *serverFlags) listOutputs(cmd *cobra.Command) error {
-	q, err := f.pending(cmd, offlineFlags{})
+	q, err := f.pending(cmd, flags.Offline{})
 	if err != nil {
 		return err
 	}
@@ -77,21 +70,21 @@ func (f *serverFlags) listOutputs(cmd *cobra.Command) error {
 // someOutputs holds that outputs are named.
 func someOutputs(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
-		return usageError{fmt.Errorf("%s needs the name of an output; 'aggregator output list' shows them", cmd.Name())}
+		return flags.WrongUsage(fmt.Errorf("%s needs the name of an output; 'aggregator output list' shows them", cmd.Name()))
 	}
 	return nil
 }
 
 func (f *serverFlags) steerCommand(what, short, long string) *cobra.Command {
 	return &cobra.Command{
-		Use: what + " NAME…", Short: short, Long: long, Args: someOutputs, ValidArgsFunction: f.completeOutputs,
+		Use: what + " NAME…", Short: short, Long: long, Args: someOutputs, ValidArgsFunction: f.CompleteOutputs,
 		RunE: func(cmd *cobra.Command, args []string) error { return f.steer(cmd, what, args, nil) },
 	}
 }
 
 // steer asks for a change of each output. Its error names those that were refused.
 func (f *serverFlags) steer(cmd *cobra.Command, what string, names []string, query url.Values) error {
-	c, err := f.ask(cmd)
+	c, err := f.Ask(cmd)
 	if err != nil {
 		return err
 	}
@@ -103,7 +96,7 @@ func (f *serverFlags) steer(cmd *cobra.Command, what string, names []string, que
 		case errors.As(err, &refused) && refused.Code == http.StatusUnprocessableEntity:
 			wrong = append(wrong, errors.New(refused.Words))
 		case err != nil:
-			wrong = append(wrong, explained(err))
+			wrong = append(wrong, flags.Explained(err))
 		default:
 			if _, err := fmt.Fprintln(cmd.OutOrStdout(), safetext.Lines(said)); err != nil {
 				return err
@@ -117,13 +110,13 @@ func (f *serverFlags) purgeOutputs() *cobra.Command {
 	yes, target := false, ""
 	cmd := &cobra.Command{
 		Use: "purge NAME…", Short: "Forget what waits for outputs: those events are lost", Args: someOutputs,
-		ValidArgsFunction: f.completeOutputs,
+		ValidArgsFunction: f.CompleteOutputs,
 		Long: `Forgets what waits in the queue for outputs. Those events are lost to them, and counted as purged. It
 shows what that is and asks; where nobody can be asked it wants --yes. With --target, it is what waits aside for
 that target, also of an output that is configured.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if !yes && target != "" {
-				return usageError{errors.New("purge loses what waits: say --yes")}
+				return flags.WrongUsage(errors.New("purge loses what waits: say --yes"))
 			}
 			if target != "" {
 				return f.steerTarget(cmd, "purge", args, url.Values{"target": {target}, "all": {"true"}})
@@ -143,10 +136,10 @@ that target, also of an output that is configured.`,
 
 // sure shows what waits for outputs and asks whether it is to be forgotten. Without a yes it returns an error.
 func (f *serverFlags) sure(cmd *cobra.Command, names []string) error {
-	if !isTerminal(cmd.InOrStdin()) {
-		return usageError{errors.New("purge loses what waits: with --yes, since nobody can be asked here")}
+	if !terminal.IsTerminal(cmd.InOrStdin()) {
+		return flags.WrongUsage(errors.New("purge loses what waits: with --yes, since nobody can be asked here"))
 	}
-	q, err := f.pending(cmd, offlineFlags{})
+	q, err := f.pending(cmd, flags.Offline{})
 	if err != nil {
 		return err
 	}
@@ -163,16 +156,5 @@ func surePurge(cmd *cobra.Command, q *client.Queue, names []string) error {
 			}
 		}
 	}
-	return confirm(cmd, "Forget what waits for "+safetext.Lines(strings.Join(names, ", ")))
-}
-
-// confirm asks a question of yes and no. Anything but a yes is an error, as is no answer.
-func confirm(cmd *cobra.Command, question string) error {
-	cmd.PrintErrf("%s? [y/N] ", question)
-	answer, _ := bufio.NewReader(cmd.InOrStdin()).ReadString('\n') // without an answer: no
-	switch strings.ToLower(strings.TrimSpace(answer)) {
-	case "y", "yes":
-		return nil
-	}
-	return errors.New("nothing was changed")
+	return terminal.Confirm(cmd, "Forget what waits for "+safetext.Lines(strings.Join(names, ", ")))
 }

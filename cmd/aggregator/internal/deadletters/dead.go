@@ -1,4 +1,6 @@
-package main
+// Package deadletters holds the command that looks at dead letters, sends them again or deletes them: those of a running
+// server, or of a data directory that none uses.
+package deadletters
 
 import (
 	"cmp"
@@ -13,6 +15,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/seed-afc6a195/aggregator/cmd/aggregator/internal/flags"
+	"github.com/seed-afc6a195/aggregator/cmd/aggregator/internal/terminal"
 	"github.com/seed-afc6a195/aggregator/internal/sender"
 	"github.com/seed-afc6a195/aggregator/pkg/app"
 	"github.com/seed-afc6a195/aggregator/pkg/config"
@@ -24,8 +28,9 @@ const (
 read. They are kept, with the reason, until they are sent again, purged, or pushed out by buffer.dead_letters' limits.
 
 The running server is asked through its status endpoint: that of the configuration given with -c, or --status. Where it
-does not run, --data-dir opens its data directory, and --offline whatever queue the configuration names. From another machine the endpoint wants a token (--token-file, or
-AGGREGATOR_STATUS_TOKEN) or a user (--user) with the password; -c has them already. --status https://… asks over TLS.
+does not run, --data-dir opens its data directory, and --offline whatever queue the configuration names. From another
+machine the endpoint wants a token (--token-file, or AGGREGATOR_STATUS_TOKEN) or a user (--user) with the password; -c
+has them already. --status https://… asks over TLS.
 
 Without a subcommand it sums the dead letters up.`
 	deadExample = `  aggregator dead                                                  # how many, of which output, why
@@ -36,14 +41,14 @@ Without a subcommand it sums the dead letters up.`
   aggregator dead purge --older-than 168h`
 )
 
-// deadFlags is what the user may say, and what the commands need of the world.
-type deadFlags struct {
+// command is what the user may say, and what the commands need of the world.
+type command struct {
 	now func() time.Time
 
-	endpoint
+	flags.Endpoint
 
-	config                          configFlag
-	offline                         offlineFlags
+	config                          flags.Config
+	offline                         flags.Offline
 	filter                          client.DeadFilter
 	ids                             []uint
 	json, summary, oldest, all, yes bool
@@ -51,26 +56,27 @@ type deadFlags struct {
 	file, to                        string
 }
 
-func newDeadCommand() *cobra.Command {
-	return (&deadFlags{endpoint: endpoint{getenv: os.LookupEnv}, now: time.Now}).command()
+// NewCommand returns the command dead.
+func NewCommand() *cobra.Command {
+	return (&command{Endpoint: flags.Endpoint{Getenv: os.LookupEnv}, now: time.Now}).command()
 }
 
-func (f *deadFlags) command() *cobra.Command {
+func (f *command) command() *cobra.Command {
 	dead := &cobra.Command{
 		Use: "dead", Short: "Look at dead letters, send them again or delete them", Long: deadLong,
 		Example: deadExample,
-		Args:    onlyCommands,
+		Args:    flags.OnlyCommands,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return f.with(cmd, func(s client.DeadStore) error { return f.printSummary(cmd, s) })
 		},
 	}
 	p := dead.PersistentFlags()
 	p.SortFlags = false
-	f.config.registerIn(dead, p.StringArrayVarP,
+	f.config.RegisterIn(dead, p.StringArrayVarP,
 		"configuration `file` or directory of the server: where its status endpoint is, and the token; may come "+
 			"several times")
-	f.flags(p)
-	f.offline.register(p)
+	f.Flags(p)
+	f.offline.Register(p)
 	f.filters(dead)
 	dead.Flags().BoolVar(&f.json, "json", false, "as JSON")
 	dead.AddCommand(f.listCommand(), f.showCommand(), f.exportCommand(), f.retryCommand(), f.purgeCommand())
@@ -78,7 +84,7 @@ func (f *deadFlags) command() *cobra.Command {
 }
 
 // filters adds the flags that choose letters.
-func (f *deadFlags) filters(cmd *cobra.Command) {
+func (f *command) filters(cmd *cobra.Command) {
 	fs := cmd.Flags()
 	fs.SortFlags = false
 	fs.StringVar(&f.filter.Output, "output", "", "only of this output; "+client.NoOutput+": refused before any")
@@ -90,15 +96,15 @@ func (f *deadFlags) filters(cmd *cobra.Command) {
 	fs.UintSliceVar(&f.ids, "id", nil, "only of this number; several with commas")
 }
 
-func (f *deadFlags) listCommand() *cobra.Command {
+func (f *command) listCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "list", Short: "List dead letters, the newest first", Args: noArgs,
+		Use: "list", Short: "List dead letters, the newest first", Args: flags.NoArgs,
 		Long: `Lists dead letters as a table, the newest first: the number that other commands take, how long ago it
 was refused, by which output, of which cluster and tag, the reason, the destination's status and the beginning of its
 words.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if f.limit < 0 {
-				return usageError{fmt.Errorf("--limit %d: must not be negative", f.limit)}
+				return flags.WrongUsage(fmt.Errorf("--limit %d: must not be negative", f.limit))
 			}
 			return f.with(cmd, func(s client.DeadStore) error {
 				if f.summary {
@@ -116,7 +122,7 @@ words.`,
 	return cmd
 }
 
-func (f *deadFlags) showCommand() *cobra.Command {
+func (f *command) showCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "show ID", Short: "Show everything about one dead letter",
 		Long: `Shows all that is known of a dead letter: the event as it came, and, labelled so, the document as the
@@ -124,9 +130,8 @@ configuration in force would offer it to a destination, with its target, such as
 -c too.`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if err := cobra.ExactArgs(1)(cmd, args); err != nil {
-				return usageError{
-					fmt.Errorf("show needs the number of one letter, which 'aggregator dead list' tells: %w", err),
-				}
+				return flags.WrongUsage(
+					fmt.Errorf("show needs the number of one letter, which 'aggregator dead list' tells: %w", err))
 			}
 			return nil
 		},
@@ -142,9 +147,9 @@ configuration in force would offer it to a destination, with its target, such as
 	return cmd
 }
 
-func (f *deadFlags) exportCommand() *cobra.Command {
+func (f *command) exportCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "export", Short: "Write dead letters with their records, a line of JSON for each", Args: noArgs,
+		Use: "export", Short: "Write dead letters with their records, a line of JSON for each", Args: flags.NoArgs,
 		Long: `Writes dead letters, the oldest first, as lines of JSON: what list tells, with the event's record as it
 came under "record", its time under "event_times", and under "would_offer" the document as the configuration in force
 would offer it to a destination, with its target. Where a letter has several events they are in the list "records", and
@@ -158,17 +163,16 @@ bytes that are no event are in "raw", as base64. The letters stay.`,
 	return cmd
 }
 
-func (f *deadFlags) retryCommand() *cobra.Command {
+func (f *command) retryCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "retry", Short: "Send dead letters again", Args: noArgs,
+		Use: "retry", Short: "Send dead letters again", Args: flags.NoArgs,
 		Long: `Puts dead letters back into the queue, for the output that refused them or the one that --to names.
 Their events keep time, tag, cluster and id; a letter is deleted once its event is in the queue, so that a crash loses
 none. Letters that no route wanted are routed again. What is refused again becomes a new dead letter.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if f.offline.set() && len(f.config.paths()) == 0 {
-				return usageError{
-					errors.New("retry with --data-dir or --offline needs -c too: the configuration says which outputs there are"),
-				}
+			if f.offline.Set() && len(f.config.Paths()) == 0 {
+				return flags.WrongUsage(
+					errors.New("retry with --data-dir or --offline needs -c too: the configuration says which outputs there are"))
 			}
 			return f.change(cmd, "send %s again", "put %s back into the queue", func(
 				ctx context.Context, s client.DeadStore, progress func(client.DeadResult),
@@ -182,9 +186,9 @@ none. Letters that no route wanted are routed again. What is refused again becom
 	return cmd
 }
 
-func (f *deadFlags) purgeCommand() *cobra.Command {
+func (f *command) purgeCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "purge", Short: "Delete dead letters for good", Args: noArgs,
+		Use: "purge", Short: "Delete dead letters for good", Args: flags.NoArgs,
 		Long: "Deletes dead letters. Their events are lost then.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return f.change(cmd, "delete %s for good", "deleted %s", func(
@@ -198,23 +202,23 @@ func (f *deadFlags) purgeCommand() *cobra.Command {
 	return cmd
 }
 
-func (f *deadFlags) changes(cmd *cobra.Command) {
+func (f *command) changes(cmd *cobra.Command) {
 	f.filters(cmd)
 	cmd.Flags().BoolVar(&f.all, "all", false, "all dead letters, where no filter is given")
 	cmd.Flags().BoolVar(&f.yes, "yes", false, "don't ask")
 }
 
 // with runs do with the dead letters that the flags say.
-func (f *deadFlags) with(cmd *cobra.Command, do func(client.DeadStore) error) (err error) {
+func (f *command) with(cmd *cobra.Command, do func(client.DeadStore) error) (err error) {
 	if err := f.check(); err != nil {
 		return err
 	}
-	cfg, err := f.load(&f.config, f.offline.set(), cmd.ErrOrStderr())
+	cfg, err := f.Load(&f.config, f.offline.Set(), cmd.ErrOrStderr())
 	if err != nil {
 		return err
 	}
-	if !f.offline.set() {
-		c, err := f.client(cfg, cmd.ErrOrStderr())
+	if !f.offline.Set() {
+		c, err := f.Client(cfg, cmd.ErrOrStderr())
 		if err != nil {
 			return err
 		}
@@ -227,10 +231,10 @@ func (f *deadFlags) with(cmd *cobra.Command, do func(client.DeadStore) error) (e
 		return asUsage(err)
 	}
 	configured := cfg != nil
-	if cfg, err = f.offline.queue(cfg); err != nil {
+	if cfg, err = f.offline.Queue(cfg); err != nil {
 		return err
 	}
-	log, _ := newLogger(config.Log{Level: "warn", Format: "console"}, cmd.ErrOrStderr())
+	log, _ := terminal.NewLogger(config.Log{Level: "warn", Format: "console"}, cmd.ErrOrStderr())
 	store, err := app.OpenDeadLetters(cmd.Context(), cfg, configured, log)
 	if err != nil {
 		return err
@@ -242,20 +246,20 @@ func (f *deadFlags) with(cmd *cobra.Command, do func(client.DeadStore) error) (e
 // asUsage gives what made no sense the exit code of wrong usage.
 func asUsage(err error) error {
 	if errors.Is(err, client.ErrDeadRequest) {
-		return usageError{err}
+		return flags.WrongUsage(err)
 	}
 	return err
 }
 
-func (f *deadFlags) check() error {
-	if err := f.offline.check(f.set()); err != nil {
+func (f *command) check() error {
+	if err := f.offline.Check(f.Set()); err != nil {
 		return err
 	}
 	switch {
 	case f.filter.OlderThan < 0 || f.filter.NewerThan < 0:
-		return usageError{errors.New("--older-than and --newer-than: must not be negative")}
+		return flags.WrongUsage(errors.New("--older-than and --newer-than: must not be negative"))
 	}
-	if err := f.endpoint.check(); err != nil {
+	if err := f.Check(); err != nil {
 		return err
 	}
 	f.filter.IDs = nil
@@ -267,12 +271,12 @@ func (f *deadFlags) check() error {
 }
 
 // change asks, if need be, and then does what changes letters. what and did are formats of what that is and was.
-func (f *deadFlags) change(cmd *cobra.Command, what, did string,
+func (f *command) change(cmd *cobra.Command, what, did string,
 	do func(context.Context, client.DeadStore, func(client.DeadResult)) (client.DeadResult, error),
 ) error {
 	return f.with(cmd, func(s client.DeadStore) error {
 		if err := f.filter.CheckChange(); err != nil {
-			return usageError{errors.New("choose the dead letters with a filter, or with --all and none")}
+			return flags.WrongUsage(errors.New("choose the dead letters with a filter, or with --all and none"))
 		}
 		filter := f.filter
 		filter.All = false
@@ -285,18 +289,17 @@ func (f *deadFlags) change(cmd *cobra.Command, what, did string,
 			return f.printNoneFits(cmd, s)
 		}
 		if !f.yes {
-			if !isTerminal(cmd.InOrStdin()) {
-				return usageError{
-					fmt.Errorf("%s: with --yes, since nobody can be asked here", plural(total.Letters, "dead letter")),
-				}
+			if !terminal.IsTerminal(cmd.InOrStdin()) {
+				return flags.WrongUsage(
+					fmt.Errorf("%s: with --yes, since nobody can be asked here", plural(total.Letters, "dead letter")))
 			}
 			if sure, err := f.ask(cmd, total, what); !sure {
 				return err
 			}
 		}
 		var events atomic.Int64
-		bar := newProgress(cmd.ErrOrStderr(), time.Now())
-		stop := bar.start(200*time.Millisecond, func() sender.Progress {
+		bar := terminal.NewProgress(cmd.ErrOrStderr(), time.Now())
+		stop := bar.Start(200*time.Millisecond, func() sender.Progress {
 			n := events.Load()
 			return sender.Progress{Done: uint64(n), Fraction: min(1, float64(n)/float64(max(1, total.Events)))}
 		})
@@ -314,7 +317,7 @@ func (f *deadFlags) change(cmd *cobra.Command, what, did string,
 }
 
 // printNoneFits says that the filter chooses no letter, and what there is.
-func (f *deadFlags) printNoneFits(cmd *cobra.Command, s client.DeadStore) error {
+func (f *command) printNoneFits(cmd *cobra.Command, s client.DeadStore) error {
 	all, err := s.Summary(cmd.Context(), client.DeadFilter{})
 	if err != nil {
 		return err
@@ -331,11 +334,11 @@ func (f *deadFlags) printNoneFits(cmd *cobra.Command, s client.DeadStore) error 
 }
 
 // ask shows what is about to change and waits for an answer.
-func (f *deadFlags) ask(cmd *cobra.Command, total client.DeadSummary, what string) (sure bool, err error) {
+func (f *command) ask(cmd *cobra.Command, total client.DeadSummary, what string) (sure bool, err error) {
 	if err := f.writeSummary(cmd.ErrOrStderr(), total); err != nil {
 		return false, err
 	}
-	err = confirm(cmd, capital(fmt.Sprintf(what, "these "+plural(total.Letters, "dead letter"))))
+	err = terminal.Confirm(cmd, capital(fmt.Sprintf(what, "these "+plural(total.Letters, "dead letter"))))
 	return err == nil, err
 }
 

@@ -1,4 +1,4 @@
-package main
+package live
 
 import (
 	"errors"
@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/seed-afc6a195/aggregator/cmd/aggregator/internal/flags"
 	"github.com/seed-afc6a195/aggregator/internal/safetext"
 	"github.com/seed-afc6a195/aggregator/pkg/status/client"
 )
@@ -19,7 +20,7 @@ func (f *serverFlags) retryOutputs() *cobra.Command {
 	target := ""
 	cmd := &cobra.Command{
 		Use: "retry NAME…", Short: "Try again at once what waits to be sent again", Args: someOutputs,
-		ValidArgsFunction: f.completeOutputs,
+		ValidArgsFunction: f.CompleteOutputs,
 		Long: `Ends every wait of outputs before their next try, also that of servers that rest, whoever wished for it. With
 --target, it is only what waits aside for that target.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -37,12 +38,12 @@ func (f *serverFlags) moveTarget() *cobra.Command {
 	target, to := "", ""
 	cmd := &cobra.Command{
 		Use: "move NAME --target TARGET", Short: "Send elsewhere what waits aside for a target", Args: someOutputs,
-		ValidArgsFunction: f.completeOutputs,
+		ValidArgsFunction: f.CompleteOutputs,
 		Long: `Has another output, or the same one once more, under its settings of now, deliver what waits aside for a target.
 No filter is asked again.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if target == "" {
-				return usageError{errors.New("move needs --target: 'aggregator output targets' shows what there is")}
+				return flags.WrongUsage(errors.New("move needs --target: 'aggregator output targets' shows what there is"))
 			}
 			return f.steerTarget(cmd, "move", args, url.Values{"target": {target}, "to": {to}})
 		},
@@ -55,7 +56,7 @@ No filter is asked again.`,
 // steerTarget asks for a change of what waits aside for a target.
 func (f *serverFlags) steerTarget(cmd *cobra.Command, what string, outputs []string, query url.Values) error {
 	if len(outputs) != 1 {
-		return usageError{errors.New("with --target, name one output")}
+		return flags.WrongUsage(errors.New("with --target, name one output"))
 	}
 	return f.steer(cmd, "targets/"+what, outputs, query)
 }
@@ -65,7 +66,7 @@ func (f *serverFlags) listTargets() *cobra.Command {
 		Use: "targets [NAME…]", Short: "Show which targets take no events, and what waits for them",
 		Long: `Shows for each output the targets (indices, data streams, streams, groups) that take no events at the moment: since
 when, how many events wait aside, why, and what to do. Everything else is delivered meanwhile.`,
-		ValidArgsFunction: f.completeOutputs,
+		ValidArgsFunction: f.CompleteOutputs,
 		RunE:              func(cmd *cobra.Command, args []string) error { return f.writeTargets(cmd, args) },
 	}
 	cmd.Flags().BoolVar(&f.json, "json", false, "as JSON")
@@ -80,7 +81,7 @@ type waitingOutput struct {
 }
 
 func (f *serverFlags) writeTargets(cmd *cobra.Command, names []string) error {
-	c, err := f.ask(cmd)
+	c, err := f.Ask(cmd)
 	if err != nil {
 		return err
 	}
@@ -88,7 +89,7 @@ func (f *serverFlags) writeTargets(cmd *cobra.Command, names []string) error {
 		Outputs []waitingOutput `json:"outputs"`
 	}
 	if err := c.Get(cmd.Context(), "status", nil, &status); err != nil {
-		return explained(err)
+		return flags.Explained(err)
 	}
 	status.Outputs = slices.DeleteFunc(status.Outputs, func(o waitingOutput) bool {
 		return len(o.WaitingTargets) == 0 || len(names) > 0 && !slices.Contains(names, o.Name)

@@ -1,4 +1,4 @@
-package main
+package live
 
 import (
 	"bufio"
@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/seed-afc6a195/aggregator/cmd/aggregator/internal/flags"
 	"github.com/seed-afc6a195/aggregator/internal/safetext"
 	"github.com/seed-afc6a195/aggregator/pkg/status/client"
 )
@@ -23,7 +24,7 @@ func newTailCommand() *cobra.Command {
 	query := map[string]*string{"at": new(string), "cluster": new(string), "tag": new(string), "grep": new(string)}
 	sample, rate := 0, 0
 	cmd := &cobra.Command{
-		Use: "tail", Short: "Show events live, as they arrive, or on their way by a route to an output", Args: noArgs,
+		Use: "tail", Short: "Show events live, as they arrive, or on their way by a route to an output", Args: flags.NoArgs,
 		Long: `Shows events as they arrive, or on their way by a route or to an output: what each step of the filters did to
 them, as aggregator try shows it, how they are then, and what the destination answered. It goes on until it is
 interrupted.
@@ -36,12 +37,12 @@ token or a user's password, also from the same machine; so are the values of wha
 steps dropped, and a destination's own words. It costs the server nothing while nobody looks, and never slows it: what
 is more than --rate a second, or is not read fast enough, is not shown, and is counted.
 
-` + askHelp,
+` + flags.AskHelp,
 		Example: `  aggregator tail --cluster seoul-prod
   aggregator tail --at 'kube.**'
   aggregator tail --at es --tag 'kube.**' --grep 'error|panic' --json | jq .record`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := f.ask(cmd)
+			c, err := f.Ask(cmd)
 			if err != nil {
 				return err
 			}
@@ -58,13 +59,13 @@ is more than --rate a second, or is not read fast enough, is not shown, and is c
 			}
 			body, err := c.Do(cmd.Context(), "GET", "tail", values)
 			if err != nil {
-				return explained(err)
+				return flags.Explained(err)
 			}
 			defer func() { _ = body.Close() }() // only read from
 			return showTail(body, cmd.OutOrStdout(), cmd.ErrOrStderr(), f.json, cmd.Context().Err)
 		},
 	}
-	f.register(cmd)
+	f.Register(cmd)
 	fs := cmd.Flags()
 	fs.StringVar(query["at"], "at", "", "`arrival`, the name of an output, or a route (default arrival)")
 	fs.StringVar(query["cluster"], "cluster", "", "only events of this `cluster`")

@@ -1,79 +1,51 @@
-package main
+// Package live holds the commands that ask a running server, and show or change what it does.
+package live
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"math"
-	"os"
 	"strconv"
-	"syscall"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/seed-afc6a195/aggregator/cmd/aggregator/internal/flags"
+	"github.com/seed-afc6a195/aggregator/cmd/aggregator/internal/terminal"
+	"github.com/seed-afc6a195/aggregator/internal/humanize"
 	"github.com/seed-afc6a195/aggregator/internal/safetext"
 	"github.com/seed-afc6a195/aggregator/pkg/app"
 	"github.com/seed-afc6a195/aggregator/pkg/config"
 	"github.com/seed-afc6a195/aggregator/pkg/status/client"
 )
 
-// askHelp says whom the commands ask that ask a running server.
-const askHelp = `The running server is asked through its status endpoint: that of the configuration, or --status. From
-another machine, and where status.private is set, it wants a token (--token-file, or AGGREGATOR_STATUS_TOKEN) or a user
-(--user) with the password; the configuration has them already.
-
-` + configHelp
-
-// serverFlags are those of a command that asks a running server.
+// serverFlags are those of a command that asks a running server, and shows what it says.
 type serverFlags struct {
-	endpoint
+	flags.Server
 
-	config configFlag
-	json   bool
+	json bool
 }
 
-func (f *serverFlags) register(cmd *cobra.Command) {
-	f.getenv = os.LookupEnv
-	fs := cmd.PersistentFlags()
-	fs.SortFlags = false
-	f.config.registerIn(cmd, fs.StringArrayVarP,
-		"configuration `file` or directory of the server; may come several times")
-	f.flags(fs)
-}
-
-// ask returns what asks the server.
-func (f *serverFlags) ask(cmd *cobra.Command) (*client.Client, error) {
-	if err := f.check(); err != nil {
-		return nil, err
+// Commands returns the commands.
+func Commands() []*cobra.Command {
+	return []*cobra.Command{
+		newStatusCommand(), newQueueCommand(), newOutputCommand(), newReloadCommand(), newTraceCommand(),
+		newTailCommand(), newTopCommand(),
 	}
-	cfg, err := f.load(&f.config, false, cmd.ErrOrStderr())
-	if err != nil {
-		return nil, err
-	}
-	return f.client(cfg, cmd.ErrOrStderr())
-}
-
-// explained adds what to do where no server answers.
-func explained(err error) error {
-	if errors.Is(err, syscall.ECONNREFUSED) {
-		return fmt.Errorf("%w: no server listens there; -c or --status say where it does", err)
-	}
-	return err
 }
 
 func newQueueCommand() *cobra.Command {
 	var f serverFlags
-	var off offlineFlags
+	var off flags.Offline
 	cmd := &cobra.Command{
-		Use: "queue", Short: "Show what is pending, per output and cluster", Args: noArgs,
+		Use: "queue", Short: "Show what is pending, per output and cluster", Args: flags.NoArgs,
 		Long: `Shows for each output and cluster what is not delivered yet: events, chunks, bytes on disk, the age of
 the oldest, how many events a second are delivered and come in, and in how long nothing is pending any more if it goes
 on like this.
 
-` + askHelp + ` Where no server runs, --data-dir opens its data directory, and
+` + flags.AskHelp + ` Where no server runs, --data-dir opens its data directory, and
 --offline whatever queue the configuration names. Servers that share a queue on JetStream all show the same, that of
 the whole group.`,
 		Example: `  aggregator queue
@@ -90,37 +62,37 @@ the whole group.`,
 			return writeQueue(cmd.OutOrStdout(), &q)
 		},
 	}
-	f.register(cmd)
-	off.register(cmd.Flags())
+	f.Register(cmd)
+	off.Register(cmd.Flags())
 	cmd.Flags().BoolVar(&f.json, "json", false, "as JSON")
 	return cmd
 }
 
-func (f *serverFlags) pending(cmd *cobra.Command, off offlineFlags) (q client.Queue, err error) {
-	if err := off.check(f.set()); err != nil {
+func (f *serverFlags) pending(cmd *cobra.Command, off flags.Offline) (q client.Queue, err error) {
+	if err := off.Check(f.Set()); err != nil {
 		return q, err
 	}
-	if !off.set() {
-		c, err := f.ask(cmd)
+	if !off.Set() {
+		c, err := f.Ask(cmd)
 		if err != nil {
 			return q, err
 		}
-		return q, explained(c.Get(cmd.Context(), "queue", nil, &q))
+		return q, flags.Explained(c.Get(cmd.Context(), "queue", nil, &q))
 	}
-	cfg, err := f.load(&f.config, true, cmd.ErrOrStderr())
+	cfg, err := f.Load(&f.Config, true, cmd.ErrOrStderr())
 	if err == nil {
-		cfg, err = off.queue(cfg)
+		cfg, err = off.Queue(cfg)
 	}
 	if err != nil {
 		return q, err
 	}
-	log, _ := newLogger(config.Log{Level: "warn", Format: "console"}, cmd.ErrOrStderr())
+	log, _ := terminal.NewLogger(config.Log{Level: "warn", Format: "console"}, cmd.ErrOrStderr())
 	return app.OfflineQueue(cmd.Context(), cfg, log)
 }
 
 // writeJSON writes v as indented JSON in which nothing can steer a terminal.
 func writeJSON(out io.Writer, v any) error {
-	e := json.NewEncoder(printableJSON{out})
+	e := json.NewEncoder(terminal.PrintableJSON(out))
 	e.SetIndent("", "  ")
 	e.SetEscapeHTML(false)
 	return e.Encode(v)
@@ -137,7 +109,7 @@ func writeQueue(out io.Writer, q *client.Queue) error {
 	}
 	row("output", "cluster", "events", "chunks", "bytes", "oldest", "out/s", "in/s", "done in", "state")
 	each := func(output, cluster, state string, p *client.Pending) {
-		row(output, cluster, strconv.FormatInt(p.Events, 10), strconv.FormatInt(p.Chunks, 10), sizeText(p.Bytes),
+		row(output, cluster, strconv.FormatInt(p.Events, 10), strconv.FormatInt(p.Chunks, 10), humanize.Bytes(float64(p.Bytes)),
 			seconds(p.Oldest),
 			fmt.Sprintf("%.0f", p.Delivered), fmt.Sprintf("%.0f", p.Queued), doneIn(p, state), state)
 	}
@@ -158,16 +130,6 @@ func writeQueue(out io.Writer, q *client.Queue) error {
 		return err
 	}
 	return nil
-}
-
-// sizeText shows a number of bytes for people.
-func sizeText(n int64) string {
-	for i, unit := range []string{"TiB", "GiB", "MiB", "KiB"} {
-		if one := int64(1) << (10 * (4 - i)); n >= one {
-			return fmt.Sprintf("%.1f %s", float64(n)/float64(one), unit)
-		}
-	}
-	return fmt.Sprintf("%d B", n)
 }
 
 // doneIn says when nothing is pending any more.

@@ -1,4 +1,4 @@
-package main
+package terminal
 
 import (
 	"bytes"
@@ -13,16 +13,16 @@ import (
 func TestProgressOnATerminal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
-		p := newProgress(&out, time.Now())
-		p.live = true
+		p := NewProgress(&out, time.Now())
+		p.Live = true
 		done := uint64(0)
-		stop := p.start(time.Second, func() sender.Progress {
+		stop := p.Start(time.Second, func() sender.Progress {
 			done += 500
 			return sender.Progress{Done: done, Fraction: float64(done) / 2000}
 		})
 		time.Sleep(time.Second)
 		synctest.Wait()
-		p.notice("lost %s", "it")
+		p.Notice("lost %s", "it")
 		time.Sleep(time.Second)
 		synctest.Wait()
 		stop()
@@ -37,9 +37,9 @@ func TestProgressOnATerminal(t *testing.T) {
 
 func TestProgressInAPipe(t *testing.T) {
 	var out bytes.Buffer
-	p := newProgress(&out, time.Now())
-	stop := p.start(time.Nanosecond, func() sender.Progress { panic("nobody looks") })
-	p.notice("lost %s", "it")
+	p := NewProgress(&out, time.Now())
+	stop := p.Start(time.Nanosecond, func() sender.Progress { panic("nobody looks") })
+	p.Notice("lost %s", "it")
 	stop()
 	if out.String() != "lost it\n" {
 		t.Errorf("%q", &out)

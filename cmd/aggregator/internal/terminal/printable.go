@@ -1,4 +1,4 @@
-package main
+package terminal
 
 import (
 	"io"
@@ -12,11 +12,15 @@ import (
 // log and in errors. What is no letter must reach no terminal: it could rewrite what is on it, or make one
 // line look like two. JSON leaves some of it as it is: U+007F to U+009F, U+2028, marks that turn text around.
 
-// printableJSON writes lines of JSON with escapes in place of hidden characters, which are in strings: the
+// jsonWriter writes lines of JSON with escapes in place of hidden characters, which are in strings: the
 // JSON says the same.
-type printableJSON struct{ to io.Writer }
+type jsonWriter struct{ to io.Writer }
 
-func (w printableJSON) Write(line []byte) (int, error) {
+// PrintableJSON returns a printableJSON to w.
+func PrintableJSON(w io.Writer) io.Writer { return jsonWriter{w} }
+
+// Write satisfies io.Writer.
+func (w jsonWriter) Write(line []byte) (int, error) {
 	if _, err := w.to.Write(safetext.Escaped(line)); err != nil {
 		return 0, err
 	}

@@ -1,4 +1,4 @@
-package main
+package live
 
 import (
 	"errors"
@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/seed-afc6a195/aggregator/cmd/aggregator/internal/flags"
 	"github.com/seed-afc6a195/aggregator/internal/safetext"
 	"github.com/seed-afc6a195/aggregator/pkg/status/client"
 )
@@ -16,21 +17,21 @@ import (
 func newStatusCommand() *cobra.Command {
 	var f serverFlags
 	cmd := &cobra.Command{
-		Use: "status", Short: "Say whether all is well with the running server, and if not what is wrong", Args: noArgs,
+		Use: "status", Short: "Say whether all is well with the running server, and if not what is wrong", Args: flags.NoArgs,
 		Long: `Says in a sentence whether all is well, and then what that rests on: what is wrong, whose it is, since
 when, and what to do.
 
 Exit codes: 0 all is well, or only warnings; 1 something is critical, or the server can't be asked.
 
-` + askHelp,
+` + flags.AskHelp,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := f.ask(cmd)
+			c, err := f.Ask(cmd)
 			if err != nil {
 				return err
 			}
 			var s struct{ Verdict client.Verdict }
 			if err := c.Get(cmd.Context(), "status", nil, &s); err != nil {
-				return explained(err)
+				return flags.Explained(err)
 			}
 			if f.json {
 				err = writeJSON(cmd.OutOrStdout(), s.Verdict)
@@ -43,7 +44,7 @@ Exit codes: 0 all is well, or only warnings; 1 something is critical, or the ser
 			return err
 		},
 	}
-	f.register(cmd)
+	f.Register(cmd)
 	cmd.Flags().BoolVar(&f.json, "json", false, "as JSON")
 	return cmd
 }

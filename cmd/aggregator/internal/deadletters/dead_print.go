@@ -1,4 +1,4 @@
-package main
+package deadletters
 
 import (
 	"bytes"
@@ -18,6 +18,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/seed-afc6a195/aggregator/cmd/aggregator/internal/flags"
+	"github.com/seed-afc6a195/aggregator/cmd/aggregator/internal/terminal"
 	"github.com/seed-afc6a195/aggregator/internal/msgview"
 	"github.com/seed-afc6a195/aggregator/internal/safetext"
 	"github.com/seed-afc6a195/aggregator/internal/sender"
@@ -34,23 +36,23 @@ const (
 func parseLetter(text string) (uint64, error) {
 	id, err := strconv.ParseUint(text, 10, 63)
 	if err != nil || id == 0 {
-		return 0, usageError{fmt.Errorf("%q is no letter's number; 'aggregator dead list' tells them", text)}
+		return 0, flags.WrongUsage(fmt.Errorf("%q is no letter's number; 'aggregator dead list' tells them", text))
 	}
 	return id, nil
 }
 
-func (f *deadFlags) printSummary(cmd *cobra.Command, s client.DeadStore) error {
+func (f *command) printSummary(cmd *cobra.Command, s client.DeadStore) error {
 	total, err := s.Summary(cmd.Context(), f.filter)
 	if err != nil {
 		return err
 	}
 	if f.json {
-		return json.NewEncoder(printableJSON{cmd.OutOrStdout()}).Encode(total)
+		return json.NewEncoder(terminal.PrintableJSON(cmd.OutOrStdout())).Encode(total)
 	}
 	return f.writeSummary(cmd.OutOrStdout(), total)
 }
 
-func (f *deadFlags) writeSummary(w io.Writer, s client.DeadSummary) error {
+func (f *command) writeSummary(w io.Writer, s client.DeadSummary) error {
 	if s.Letters == 0 {
 		_, err := fmt.Fprintln(w, "no dead letters")
 		return err
@@ -68,14 +70,14 @@ func (f *deadFlags) writeSummary(w io.Writer, s client.DeadSummary) error {
 	return t.end()
 }
 
-func (f *deadFlags) printList(cmd *cobra.Command, s client.DeadStore) error {
+func (f *command) printList(cmd *cobra.Command, s client.DeadStore) error {
 	w := cmd.OutOrStdout()
 	t := newTable(w, "ID", "AGE", "OUTPUT", "CLUSTER", "TAG", "REASON", "STATUS", "EVENTS", "DETAIL")
 	n := 0
 	more, err := f.pages(cmd, s, client.DeadPage{Newest: !f.oldest}, f.limit, func(l *client.DeadLetter) error {
 		n++
 		if f.json {
-			return json.NewEncoder(printableJSON{w}).Encode(l)
+			return json.NewEncoder(terminal.PrintableJSON(w)).Encode(l)
 		}
 		status := "-"
 		if l.Status != 0 {
@@ -101,7 +103,7 @@ func (f *deadFlags) printList(cmd *cobra.Command, s client.DeadStore) error {
 }
 
 // pages calls fn for the letters that fit, at most limit, and reports whether there are more.
-func (f *deadFlags) pages(
+func (f *command) pages(
 	cmd *cobra.Command, s client.DeadStore, page client.DeadPage, limit int, fn func(*client.DeadLetter) error,
 ) (more bool, err error) {
 	for left := limit; limit == 0 || left > 0; {
@@ -125,14 +127,14 @@ func (f *deadFlags) pages(
 	return true, nil
 }
 
-func (f *deadFlags) printLetter(cmd *cobra.Command, s client.DeadStore, id uint64) error {
+func (f *command) printLetter(cmd *cobra.Command, s client.DeadStore, id uint64) error {
 	l, err := s.Get(cmd.Context(), id)
 	if err != nil {
 		return err
 	}
 	w := cmd.OutOrStdout()
 	if f.json {
-		return json.NewEncoder(printableJSON{w}).Encode(l)
+		return json.NewEncoder(terminal.PrintableJSON(w)).Encode(l)
 	}
 	t := newTable(w)
 	for _, row := range [][2]string{
@@ -230,12 +232,12 @@ func printDocument(w io.Writer, head string, document []byte) error {
 	return err
 }
 
-func (f *deadFlags) export(cmd *cobra.Command, s client.DeadStore) (err error) {
+func (f *command) export(cmd *cobra.Command, s client.DeadStore) (err error) {
 	w := cmd.OutOrStdout()
 	if f.file != "" {
 		file, err := os.OpenFile(f.file, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 		if err != nil {
-			return usageError{fmt.Errorf("--file: %w", err)}
+			return flags.WrongUsage(fmt.Errorf("--file: %w", err))
 		}
 		n, err := f.exportTo(cmd, s, file)
 		if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
@@ -248,16 +250,16 @@ func (f *deadFlags) export(cmd *cobra.Command, s client.DeadStore) (err error) {
 	return err
 }
 
-func (f *deadFlags) exportTo(cmd *cobra.Command, s client.DeadStore, w io.Writer) (letters int64, err error) {
+func (f *command) exportTo(cmd *cobra.Command, s client.DeadStore, w io.Writer) (letters int64, err error) {
 	var events atomic.Int64
-	bar := newProgress(cmd.ErrOrStderr(), time.Now())
+	bar := terminal.NewProgress(cmd.ErrOrStderr(), time.Now())
 	// The lines and it would overwrite each other.
-	bar.live = bar.live && !isTerminal(w)
-	stop := bar.start(200*time.Millisecond, func() sender.Progress {
+	bar.Live = bar.Live && !terminal.IsTerminal(w)
+	stop := bar.Start(200*time.Millisecond, func() sender.Progress {
 		return sender.Progress{Done: uint64(events.Load()), Fraction: -1}
 	})
 	defer stop()
-	out := json.NewEncoder(printableJSON{w})
+	out := json.NewEncoder(terminal.PrintableJSON(w))
 	out.SetEscapeHTML(false)
 	_, err = f.pages(cmd, s, client.DeadPage{Records: true}, 0, func(l *client.DeadLetter) error {
 		letters++
@@ -286,7 +288,7 @@ func printResult(w io.Writer, did string, r client.DeadResult) error {
 }
 
 // age is how long ago t was, as people say it.
-func (f *deadFlags) age(t time.Time) string {
+func (f *command) age(t time.Time) string {
 	d := max(0, f.now().Sub(t))
 	switch {
 	case d < time.Minute:

@@ -1,4 +1,4 @@
-package main
+package live
 
 import (
 	"errors"
@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/seed-afc6a195/aggregator/cmd/aggregator/internal/flags"
 	"github.com/seed-afc6a195/aggregator/internal/safetext"
 	"github.com/seed-afc6a195/aggregator/pkg/status/client"
 )
@@ -26,27 +27,26 @@ the dead letters, and through the last 100,000 events that outputs were done wit
 
 Exit codes: 0 it is known; 1 it is not known here, or the server can't be asked; 2 that is no event's id.
 
-` + askHelp,
+` + flags.AskHelp,
 		Example: `  aggregator trace kW2Y1nE0mKpJ0m0Vx3b2hA-17`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 1 {
-				return usageError{
-					fmt.Errorf("give one event's id; '%s --help' says where it stands", cmd.CommandPath()),
-				}
+				return flags.WrongUsage(
+					fmt.Errorf("give one event's id; '%s --help' says where it stands", cmd.CommandPath()))
 			}
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := f.ask(cmd)
+			c, err := f.Ask(cmd)
 			if err != nil {
 				return err
 			}
 			var t client.Trace
 			if err := c.Get(cmd.Context(), "trace", url.Values{"id": {args[0]}}, &t); err != nil {
 				if refused, ok := errors.AsType[*client.RefusedError](err); ok && refused.Code == 400 {
-					return usageError{errors.New(refused.Words)}
+					return flags.WrongUsage(errors.New(refused.Words))
 				}
-				return explained(err)
+				return flags.Explained(err)
 			}
 			if f.json {
 				err = writeJSON(cmd.OutOrStdout(), t)
@@ -62,7 +62,7 @@ Exit codes: 0 it is known; 1 it is not known here, or the server can't be asked;
 			return err
 		},
 	}
-	f.register(cmd)
+	f.Register(cmd)
 	cmd.Flags().BoolVar(&f.json, "json", false, "as JSON")
 	return cmd
 }
