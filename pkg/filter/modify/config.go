@@ -3,6 +3,7 @@
 package modify
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -19,7 +20,7 @@ import (
 //
 // A text that is nothing but {record.field} is a copy of that field, of whatever type, and no field
 // is set where that one is missing. In remove, keep and move_under, * and ? in a name stand for any
-// characters and for one.
+// characters and for one; in rename one * may stand in the last name, and in the new one for the same text.
 type Config struct {
 	Rename       map[string]string   `yaml:"rename"`
 	Remove       []string            `yaml:"remove" help:"fields; tmp_* stands for all that begin so"`
@@ -35,7 +36,8 @@ type Config struct {
 // Help implements setting.Explained.
 func (Config) Help() map[string]string {
 	return map[string]string{
-		"rename": "old name: new name; where another field has the new name both stay, and an error is counted",
+		"rename": "old name: new name; where another field has the new name both stay, and an error is counted; " +
+			"k8s_*: \"*\" takes the beginning off all that begin so",
 		"set":    "field: value; texts with placeholders: {cluster} {tag[1]} {record.a.b}",
 		"tag": "the tag that the event is delivered with, with placeholders: web.{record.service}; routes are not " +
 			"asked again",
@@ -88,7 +90,11 @@ func (c *Config) build(wrong func(key string, err error)) *step {
 		if _, both := c.Rename[to]; both {
 			wrong("rename."+from, fmt.Errorf("%q is renamed itself: write a second modify step", to))
 		}
-		s.rename = append(s.rename, rename{path("rename."+from, from), path("rename."+from, to)})
+		r := rename{path("rename."+from, from), path("rename."+from, to)}
+		if err := r.check(); err != nil {
+			wrong("rename."+from, err)
+		}
+		s.rename = append(s.rename, r)
 	}
 	for _, text := range c.Remove {
 		if p := path("remove", text); slices.ContainsFunc(p, isGlob) {
@@ -142,6 +148,25 @@ func (c *Config) build(wrong func(key string, err error)) *step {
 		}
 	}
 	return s
+}
+
+// check reports names with * that are not alike.
+func (r *rename) check() error {
+	if len(r.from) == 0 || len(r.to) == 0 {
+		// Their own errors are said already.
+		return nil
+	}
+	from, to := len(r.from)-1, len(r.to)-1
+	many := func(name string) bool { return strings.Contains(name, "*") }
+	switch stars := strings.Count(r.from[from], "*"); {
+	case slices.ContainsFunc(r.from[:from], many) || slices.ContainsFunc(r.to[:to], many):
+		return errors.New("only the last name may have *")
+	case stars > 1:
+		return errors.New("a name may have one *")
+	case stars != strings.Count(r.to[to], "*"):
+		return errors.New("the old name and the new one need a * each, which stands for the same text")
+	}
+	return nil
 }
 
 // newAssignment reads what a field is set to.

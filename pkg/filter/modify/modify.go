@@ -25,7 +25,31 @@ type step struct {
 	tags          map[string]string // those made lately
 }
 
+// rename gives fields other names; one * in the last names of both stands for the same text.
 type rename struct{ from, to []string }
+
+func (r *rename) apply(ev *filter.Event) (failed error) {
+	last := len(r.from) - 1
+	front, behind, many := strings.Cut(r.from[last], "*")
+	if !many {
+		return moveField(ev, r.from, r.to)
+	}
+	newFront, newBehind, _ := strings.Cut(r.to[len(r.to)-1], "*")
+	var names []string
+	for b := range ev.Fields(r.from[:last]...) {
+		name := string(b)
+		if len(name) >= len(front)+len(behind) && strings.HasPrefix(name, front) && strings.HasSuffix(name, behind) {
+			names = append(names, name)
+		}
+	}
+	for _, name := range names {
+		if to := newFront + name[len(front):len(name)-len(behind)] + newBehind; to != "" {
+			failed = errors.Join(failed,
+				moveField(ev, append(r.from[:last:last], name), append(r.to[:len(r.to)-1:len(r.to)-1], to)))
+		}
+	}
+	return failed
+}
 
 // assignment is a field and what it is set to: one of value, template and copied.
 type assignment struct {
@@ -58,7 +82,7 @@ func (s *step) Apply(ev *filter.Event) (filter.Verdict, error) {
 		failed = s.retag(ev)
 	}
 	for i := range s.rename {
-		if err := moveField(ev, s.rename[i].from, s.rename[i].to); err != nil {
+		if err := s.rename[i].apply(ev); err != nil {
 			failed = errors.Join(failed, err)
 		}
 	}

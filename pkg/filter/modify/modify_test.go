@@ -159,6 +159,19 @@ func TestApply(t *testing.T) {
 		},
 
 		{
+			"rename all that begin so",
+			Config{Rename: texts{"k8s_*": "*", "m.a*z": "m.b*"}},
+			values{"k8s_a": 1, "k8s_": 2, "other": 3, "m": values{"a_z": 4, "az": 5, "b": 6}},
+			`{"k8s_":2,"a":1,"m":{"az":5,"b":6,"b_":4},"other":3}`, "there is another value",
+		},
+		{
+			"rename out of a map, under a prefix",
+			Config{Rename: texts{"k.*": "k_*"}, Remove: []string{"k"}},
+			values{"k": values{"a": 1, "b": values{"c": 2}}, "x": 3},
+			`{"x":3,"k_a":1,"k_b":{"c":2}}`, "",
+		},
+
+		{
 			"remove",
 			Config{Remove: []string{"stream", "none", "k.a"}},
 			values{"stream": "s", "k": values{"a": 1, "b": 2}, "m": 1},
@@ -332,6 +345,9 @@ func TestCheck(t *testing.T) {
 		{"set", `set.a: "{nothing}": position 1: unknown placeholder`, Config{Set: values{"a": "{nothing}"}}},
 		{"set's field", `set.a..b: field "a..b": position 3`, Config{Set: values{"a..b": 1}}},
 		{"rename twice", `rename.a: "b" is renamed itself`, Config{Rename: texts{"a": "b", "b": "c"}}},
+		{"rename many to one", "rename.a*: the old name and the new one need a *", Config{Rename: texts{"a*": "b"}}},
+		{"rename with two stars", "rename.a*b*: a name may have one *", Config{Rename: texts{"a*b*": "c*"}}},
+		{"rename with a star in front", "rename.a*.b: only the last name", Config{Rename: texts{"a*.b": "c"}}},
 		{"rename to nothing", `rename.a: field ""`, Config{Rename: texts{"a": ""}}},
 		{"remove", `remove: field "["`, Config{Remove: []string{"["}}},
 		{"keep", `keep: field ""`, Config{Keep: []string{""}}},
