@@ -31,6 +31,11 @@ func (m Map) With(key string, value any) Map {
 	return append(m, Pair{Key: key, Value: value})
 }
 
+// Without returns m without some of its keys.
+func (m Map) Without(keys ...string) Map {
+	return slices.DeleteFunc(slices.Clone(m), func(p Pair) bool { return slices.Contains(keys, p.Key) })
+}
+
 // Get returns a key's value, nil where it is not there.
 func (m Map) Get(key string) any {
 	for _, p := range m {

@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/seed-afc6a195/aggregator/internal/convert/destination"
 	"github.com/seed-afc6a195/aggregator/internal/convert/flow"
 	"github.com/seed-afc6a195/aggregator/internal/convert/ruby"
 	"github.com/seed-afc6a195/aggregator/internal/convert/settings"
@@ -11,24 +12,9 @@ import (
 
 // aws reads what outputs to AWS share.
 func (c *converter) aws(r *settings.Reader, o *flow.Output) {
-	region, ok := r.Text("region")
-	if !ok {
-		region = "${env:AWS_REGION}"
-		r.Notes.NeedEnv("AWS_REGION", "the region of "+r.Title)
-	}
-	o.Settings = o.Settings.With("region", region)
-	if url, ok := r.Text("endpoint"); ok {
-		if !strings.Contains(url, "://") {
-			url = "https://" + url
-		}
-		o.Settings = o.Settings.With("endpoint", url)
-	}
-	if role, ok := r.Text("role_arn"); ok {
-		o.Settings = o.Settings.With("role_arn", role)
-	}
-	if id, ok := r.Text("external_id"); ok {
-		o.Settings = o.Settings.With("external_id", id)
-	}
+	destination.Region(r, o, "region")
+	destination.Endpoint(r, o, "endpoint")
+	destination.Role(r, o, "role_arn", "external_id")
 	if r.Has("log_key") && o.Type != "cloudwatch_logs" {
 		r.Lose("log_key", "records are whole events as JSON, not one field alone", "change what reads them")
 	}
@@ -77,11 +63,17 @@ func (c *converter) cloudwatch(r *settings.Reader, o *flow.Output) {
 	o.Type = "cloudwatch_logs"
 	c.aws(r, o)
 	group, _ := c.named(r, "log_group_name")
+	if def, ok := r.Plain("default_log_group_name"); ok {
+		group = withDefault(group, def)
+	}
 	if template, ok := c.named(r, "log_group_template"); ok {
 		group = withDefault(template, group)
 	}
 	o.Settings = o.Settings.With("log_group", group)
 	stream, ok := c.named(r, "log_stream_name")
+	if def, has := r.Plain("default_log_stream_name"); has {
+		stream = withDefault(stream, def)
+	}
 	if prefix, has := c.named(r, "log_stream_prefix"); has && !ok {
 		stream = prefix + "{tag}"
 	}
@@ -92,6 +84,9 @@ func (c *converter) cloudwatch(r *settings.Reader, o *flow.Output) {
 	o.Settings = o.Settings.With("auto_create", r.Bool("auto_create_group", false))
 	if days, ok := r.Int("log_retention_days"); ok {
 		o.Settings = o.Settings.With("retention_days", days)
+	}
+	if tags, ok := r.Plain("new_log_group_tags"); ok {
+		destination.Tags(o, "log_group_tags", tags)
 	}
 	if class, ok := r.Plain("log_group_class"); ok {
 		o.Settings = o.Settings.With("log_group_class", class)

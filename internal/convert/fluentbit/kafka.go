@@ -3,6 +3,7 @@ package fluentbit
 import (
 	"strings"
 
+	"github.com/seed-afc6a195/aggregator/internal/convert/destination"
 	"github.com/seed-afc6a195/aggregator/internal/convert/flow"
 	"github.com/seed-afc6a195/aggregator/internal/convert/ruby"
 	"github.com/seed-afc6a195/aggregator/internal/convert/settings"
@@ -11,15 +12,7 @@ import (
 // kafka reads kafka, with those of librdkafka's settings that have a like.
 func (c *converter) kafka(r *settings.Reader, o *flow.Output) {
 	o.Type = "kafka"
-	var brokers []any
-	text, ok := r.Text("brokers")
-	if !ok {
-		text = "127.0.0.1:9092"
-	}
-	for b := range strings.SplitSeq(text, ",") {
-		brokers = append(brokers, strings.TrimSpace(b))
-	}
-	o.Settings = o.Settings.With("brokers", brokers)
+	destination.Brokers(r, o, "127.0.0.1:9092")
 	topics, _ := r.Text("topics")
 	topic, more, several := strings.Cut(topics, ",")
 	if topic == "" {
@@ -54,38 +47,55 @@ func (c *converter) kafka(r *settings.Reader, o *flow.Output) {
 
 // rdkafka reads rdkafka.*.
 func (c *converter) rdkafka(r *settings.Reader, o *flow.Output) {
-	if codec, ok := r.Plain("rdkafka.compression.codec"); ok {
-		o.Settings = o.Settings.With("compression", codec)
-	} else {
-		o.Settings = o.Settings.With("compression", "none")
+	codec, _ := r.Plain("rdkafka.compression.codec")
+	if other, ok := r.Plain("rdkafka.compression.type"); ok {
+		codec = other
 	}
+	o.Settings = o.Settings.With("compression", destination.Compression(codec))
 	protocol, _ := r.Plain("rdkafka.security.protocol")
 	if strings.HasSuffix(strings.ToLower(protocol), "ssl") {
-		m := flow.Map{}
-		if file, ok := r.Text("rdkafka.ssl.ca.location"); ok {
-			m = m.With("ca_file", file)
-			r.Notes.NeedFile(file, "the file of that name that the old program had")
+		m := destination.Files(r, flow.Map{}, destination.File{Old: "rdkafka.ssl.ca.location", New: "ca_file"},
+			destination.File{Old: "rdkafka.ssl.certificate.location", New: "cert_file"},
+			destination.File{Old: "rdkafka.ssl.key.location", New: "key_file"})
+		destination.Passphrase(r, "rdkafka.ssl.key.password")
+		if !r.Bool("rdkafka.enable.ssl.certificate.verification", true) {
+			m = m.With("insecure_skip_verify", true)
+		}
+		if text, ok := r.Plain("rdkafka.ssl.endpoint.identification.algorithm"); ok && strings.EqualFold(text, "none") {
+			r.Lose("rdkafka.ssl.endpoint.identification.algorithm",
+				"the name in the brokers' certificates is always checked",
+				"write the name that they have into tls.server_name")
 		}
 		o.Settings = o.Settings.With("tls", m)
 	}
-	if user, ok := r.Text("rdkafka.sasl.username"); ok {
-		mechanism := "plain"
-		if m, has := r.Plain("rdkafka.sasl.mechanism"); has {
+	mechanism := "plain"
+	for _, key := range [...]string{"rdkafka.sasl.mechanism", "rdkafka.sasl.mechanisms"} {
+		if m, has := r.Plain(key); has {
 			mechanism = strings.ToLower(m)
 		}
-		if m, has := r.Plain("rdkafka.sasl.mechanisms"); has {
-			mechanism = strings.ToLower(m)
-		}
-		sasl := flow.Map{{Key: "mechanism", Value: mechanism}, {Key: "username", Value: user}}
-		if password, has := r.Secret("rdkafka.sasl.password", o.Name+"-password"); has {
-			sasl = sasl.With("password", password)
-		}
-		o.Settings = o.Settings.With("sasl", sasl)
+	}
+	switch mechanism {
+	case "plain", "scram-sha-256", "scram-sha-512":
+		destination.SASL(r, o, mechanism, "rdkafka.sasl.username", "rdkafka.sasl.password")
+	default:
+		r.Notes.Lose(r.At, r.Title+" rdkafka.sasl.mechanism", "there is no login by "+mechanism,
+			"log in by scram-sha-512, aws_msk_iam or a certificate")
+	}
+	if size, ok := r.Size("rdkafka.message.max.bytes"); ok {
+		o.Settings = o.Settings.With("max_message_size", size)
+	}
+	if acks, ok := r.Plain("rdkafka.request.required.acks"); ok && acks != "-1" && acks != "all" {
+		r.Say("rdkafka.request.required.acks", "a record is delivered once all replicas in sync have it", "")
 	}
 	for _, e := range r.Entries {
-		if strings.HasPrefix(e.Key, "rdkafka.log") || strings.HasPrefix(e.Key, "rdkafka.queue") ||
-			strings.HasPrefix(e.Key, "rdkafka.request") {
-			r.Ignore(e.Key)
+		for _, part := range [...]string{
+			"log", "queue", "request", "batch", "linger", "client", "socket", "metadata", "reconnect", "retry",
+			"retries", "message.send", "message.timeout", "delivery", "statistics", "broker", "debug", "enable.idempotence",
+			"acks", "max.in.flight", "api", "topic.metadata", "connections", "sticky", "security", "partitioner",
+		} {
+			if strings.HasPrefix(e.Key, "rdkafka."+part) {
+				r.Ignore(e.Key)
+			}
 		}
 	}
 }

@@ -3,6 +3,7 @@ package fluentbit
 import (
 	"strings"
 
+	"github.com/seed-afc6a195/aggregator/internal/convert/destination"
 	"github.com/seed-afc6a195/aggregator/internal/convert/flow"
 	"github.com/seed-afc6a195/aggregator/internal/convert/ruby"
 	"github.com/seed-afc6a195/aggregator/internal/convert/settings"
@@ -28,16 +29,18 @@ func (c *converter) loki(r *settings.Reader, o *flow.Output) {
 		path = strings.TrimSuffix(uri, "/loki/api/v1/push")
 	}
 	o.Settings = o.Settings.With("url", scheme+"://"+host+":"+port+path)
-	if user, ok := r.Text("http_user"); ok {
-		o.Settings = o.Settings.With("username", user)
-	}
-	if password, ok := r.Secret("http_passwd", o.Name+"-password"); ok {
-		o.Settings = o.Settings.With("password", password)
-	}
+	destination.Login(r, o, "http_user", "http_passwd")
+	destination.HeaderLines(r, o, "header")
 	if token, ok := r.Secret("bearer_token", o.Name+"-token"); ok {
 		o.Settings = o.Settings.With("bearer_token", token)
 	}
-	if tenant, ok := r.Text("tenant_id"); ok {
+	tenant, ok := r.Text("tenant_id")
+	if key, has := r.Plain("tenant_id_key"); has {
+		if path, isPath := accessor(key); isPath {
+			tenant, ok = withDefault("{record."+ruby.Path(path)+"}", tenant), true
+		}
+	}
+	if ok {
 		o.Settings = o.Settings.With("tenant", tenant)
 	}
 	labels := lokiLabels(r, "labels")
@@ -54,6 +57,10 @@ func (c *converter) loki(r *settings.Reader, o *flow.Output) {
 	if r.Bool("auto_kubernetes_labels", false) {
 		r.Lose("auto_kubernetes_labels", "labels are named one by one",
 			"add them to labels, as {record.kubernetes.labels.app|none}")
+	}
+	if r.Has("structured_metadata_map_keys") {
+		r.Lose("structured_metadata_map_keys", "structured metadata is named one by one",
+			"add it to structured_metadata, as {record.kubernetes.labels.app}")
 	}
 	if r.Has("label_map_path") {
 		r.Lose("label_map_path", "the file is not read", "write its labels into labels")
@@ -72,7 +79,12 @@ func (c *converter) loki(r *settings.Reader, o *flow.Output) {
 	if format, ok := r.Plain("line_format"); ok && format != "json" {
 		r.Say("line_format", "a line is JSON, not key=value", "message: log sends one field alone")
 	}
-	r.Ignore("drop_single_key", "header", "tenant_id_key", "compress")
+	if single, _ := r.Plain("drop_single_key"); single != "" && !strings.EqualFold(single, "off") &&
+		!strings.EqualFold(single, "false") {
+		r.Say("drop_single_key", "a record with one field alone is a line of JSON too",
+			"message: log sends that field alone")
+	}
+	r.Ignore("compress")
 	fields(o, "", "")
 }
 

@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/seed-afc6a195/aggregator/internal/convert/destination"
 	"github.com/seed-afc6a195/aggregator/internal/convert/flow"
 	"github.com/seed-afc6a195/aggregator/internal/convert/ruby"
 	"github.com/seed-afc6a195/aggregator/internal/convert/settings"
@@ -25,6 +26,7 @@ func outputs() map[string]func(*converter, *settings.Reader, *flow.Output) {
 		"cloudwatch_logs":  (*converter).cloudwatch,
 		"cloudwatch":       (*converter).cloudwatch,
 		"s3":               (*converter).s3,
+		"http":             (*converter).http,
 		"file":             (*converter).file,
 		"stdout":           (*converter).stdout,
 	}
@@ -45,11 +47,7 @@ func (c *converter) output(s *syntax.Section) []flow.Target {
 	r := c.reader(s)
 	read := outputs()[name]
 	if read == nil {
-		c.notes.Lose(s.At, title(s), "there is no output of this type",
-			"until you write another in its place, its events are kept in files, by the output "+o.Name)
-		o.Type = "file"
-		o.Settings = flow.Map{{Key: "path", Value: "data/not-converted/" + o.Name + "/%Y-%m-%d.ndjson"}}
-		o.Notes = []string{"Not converted: " + title(s) + ". Its events are kept here."}
+		destination.Unknown(o, c.notes)
 		return []flow.Target{{Output: o}}
 	}
 	read(c, r, o)
@@ -110,32 +108,19 @@ func (c *converter) tls(r *settings.Reader, o *flow.Output) bool {
 		return false
 	}
 	m, _ := o.Settings.Get("tls").(flow.Map)
-	for _, p := range [...]struct{ old, key string }{
-		{"tls.ca_file", "ca_file"},
-		{"tls.crt_file", "cert_file"},
-		{"tls.key_file", "key_file"},
-		{"tls.vhost", "server_name"},
-	} {
-		if text, ok := r.Text(p.old); ok {
-			m = m.With(p.key, text)
-			if p.key != "server_name" {
-				r.Notes.NeedFile(text, "the file of that name that the old program had")
-			}
-		}
+	m = destination.Files(r, m, destination.File{Old: "tls.ca_file", New: "ca_file"},
+		destination.File{Old: "tls.crt_file", New: "cert_file"}, destination.File{Old: "tls.key_file", New: "key_file"})
+	if name, ok := r.Text("tls.vhost"); ok {
+		m = m.With("server_name", name)
 	}
 	if !r.Bool("tls.verify", true) {
 		m = m.With("insecure_skip_verify", true)
 	}
-	if r.Has("tls.key_passwd") {
-		r.Lose("tls.key_passwd", "keys are read without a passphrase",
-			"write the key without one: openssl pkey -in old.key -out new.key")
-	}
+	destination.Passphrase(r, "tls.key_passwd")
 	if r.Has("tls.ca_path") {
 		r.Lose("tls.ca_path", "authorities are in one file", "put them into one, for tls.ca_file")
 	}
-	if m != nil {
-		o.Settings = o.Settings.With("tls", m)
-	}
+	destination.TLS(o, m)
 	return true
 }
 
@@ -206,22 +191,8 @@ func (c *converter) elasticsearch(r *settings.Reader, o *flow.Output) {
 	} else {
 		o.Settings = o.Settings.With("hosts", []any{url})
 	}
-	if user, ok := r.Text("http_user"); ok {
-		o.Settings = o.Settings.With("username", user)
-	}
-	if password, ok := r.Secret("http_passwd", o.Name+"-password"); ok {
-		o.Settings = o.Settings.With("password", password)
-	}
-	if v, ok := r.Value("cloud_auth"); ok {
-		user, password, found := strings.Cut(v.Shown(), ":")
-		if _, plain := v.Plain(); plain && found {
-			o.Settings = o.Settings.With("username", flow.Literal(user)).
-				With("password", r.Notes.SecretFile(o.Name+"-password", syntax.Literal(password, v.At),
-					"what is behind the colon of cloud_auth at "+v.At.String()))
-		} else {
-			r.Lose("cloud_auth", "it is a name and a password in one", "write username and password")
-		}
-	}
+	destination.Login(r, o, "http_user", "http_passwd")
+	destination.CloudAuth(r, o)
 	if key, ok := r.Secret("http_api_key", o.Name+"-api-key"); ok {
 		o.Settings = o.Settings.With("api_key", key)
 	}
@@ -339,12 +310,7 @@ func (c *converter) forward(r *settings.Reader, o *flow.Output) {
 	if key, ok := r.Secret("shared_key", o.Name+"-key"); ok {
 		o.Settings = o.Settings.With("shared_key", key)
 	}
-	if user, ok := r.Text("username"); ok {
-		o.Settings = o.Settings.With("username", user)
-	}
-	if password, ok := r.Secret("password", o.Name+"-password"); ok {
-		o.Settings = o.Settings.With("password", password)
-	}
+	destination.Login(r, o, "username", "password")
 	r.Ignore("self_hostname", "empty_shared_key", "time_as_integer", "send_options", "add_option", "fluentd_compat",
 		"retain_metadata_in_forward_mode", "tls.verify_hostname")
 	if c.tls(r, o) && o.Settings.Get("tls") == nil {

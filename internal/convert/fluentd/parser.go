@@ -81,7 +81,7 @@ func (c *converter) multiFormat(r *settings.Reader, s *syntax.Section, field str
 	copied := tail.Get("keep") != nil
 	access := accessOf(field)
 	if copied {
-		tail = without(tail, "keep")
+		tail = tail.Without("keep")
 		steps = append(steps, flow.Step{Kind: "modify", Body: flow.Map{{Key: "set", Value: flow.Map{{
 			Key:   text,
 			Value: "{record." + field + "}",
@@ -101,7 +101,7 @@ func (c *converter) multiFormat(r *settings.Reader, s *syntax.Section, field str
 		}
 		last := tail
 		if tail.Get("on_error") != nil && i < len(patterns)-1 {
-			last = without(tail, "on_error")
+			last = tail.Without("on_error")
 		}
 		step := flow.Step{Kind: "parse", Body: append(body, last...)}
 		if i > 0 {

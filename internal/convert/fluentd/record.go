@@ -166,7 +166,7 @@ func recordSteps(a assignments, remove, keep []string) (steps []flow.Step) {
 					Kind: "modify", Body: flow.Map{{Key: "set", Value: flow.Map{p}}},
 					Note: "",
 				})
-				a.set = without(a.set, p.Key)
+				a.set = a.set.Without(p.Key)
 			}
 		}
 	}
@@ -205,8 +205,4 @@ func touches(template string, set flow.Map) bool {
 	return slices.ContainsFunc(set, func(p flow.Pair) bool {
 		return strings.Contains(template, "{record."+p.Key+"}") || strings.Contains(template, "{record."+p.Key+".")
 	})
-}
-
-func without(m flow.Map, key string) flow.Map {
-	return slices.DeleteFunc(slices.Clone(m), func(p flow.Pair) bool { return p.Key == key })
 }

@@ -1,8 +1,11 @@
 package outputs
 
 import (
+	"maps"
+	"slices"
 	"strings"
 
+	"github.com/seed-afc6a195/aggregator/internal/convert/destination"
 	"github.com/seed-afc6a195/aggregator/internal/convert/flow"
 	"github.com/seed-afc6a195/aggregator/internal/convert/fluentd/conf"
 	"github.com/seed-afc6a195/aggregator/internal/convert/fluentd/template"
@@ -12,21 +15,8 @@ import (
 
 // aws reads what outputs to AWS share.
 func aws(r *settings.Reader, o *flow.Output, endpoint string) {
-	region, ok := r.Text("region")
-	if !ok {
-		region, ok = r.Text("s3_region")
-	}
-	if !ok {
-		region = "${env:AWS_REGION}"
-		r.Notes.NeedEnv("AWS_REGION", "the region of "+r.Title)
-	}
-	o.Settings = o.Settings.With("region", region)
-	if url, ok := r.Text(endpoint); ok {
-		if !strings.Contains(url, "://") {
-			url = "https://" + url
-		}
-		o.Settings = o.Settings.With("endpoint", url)
-	}
+	destination.Region(r, o, "region", "s3_region")
+	destination.Endpoint(r, o, endpoint)
 	if r.Has("aws_key_id") || r.Has("aws_sec_key") || r.Has("aws_secret_key") {
 		r.Ignore("aws_key_id", "aws_sec_key", "aws_secret_key", "aws_ses_token")
 		r.Notes.Say(r.At, r.Title+" aws_key_id",
@@ -35,8 +25,7 @@ func aws(r *settings.Reader, o *flow.Output, endpoint string) {
 		r.Notes.NeedEnv("AWS_ACCESS_KEY_ID", "aws_key_id of "+r.At.String()+", unless it has a role")
 		r.Notes.NeedEnv("AWS_SECRET_ACCESS_KEY", "aws_sec_key of "+r.At.String()+", unless it has a role")
 	}
-	role, hasRole := r.Text("aws_sts_role_arn")
-	external, _ := r.Text("aws_sts_external_id")
+	destination.Role(r, o, "aws_sts_role_arn", "aws_sts_external_id")
 	for _, name := range [...]string{
 		"assume_role_credentials", "web_identity_credentials", "shared_credentials",
 		"instance_profile_credentials",
@@ -48,21 +37,13 @@ func aws(r *settings.Reader, o *flow.Output, endpoint string) {
 		switch name {
 		case "assume_role_credentials":
 			cr := settings.NewReader(s, r.Notes, r.Title+" <"+name+">")
-			if role, hasRole = cr.Text("role_arn"); hasRole {
-				external, _ = cr.Text("external_id")
-			}
+			destination.Role(cr, o, "role_arn", "external_id")
 			cr.Ignore("role_session_name", "duration_seconds", "policy", "sts_region", "sts_http_proxy",
 				"sts_endpoint_url")
 			cr.Done()
 		default:
 			r.Notes.Say(s.At, r.Title+" <"+name+">",
 				"credentials come from the environment, a profile, IRSA or the instance, whichever is there", "")
-		}
-	}
-	if hasRole {
-		o.Settings = o.Settings.With("role_arn", role)
-		if external != "" {
-			o.Settings = o.Settings.With("external_id", external)
 		}
 	}
 	r.Ignore("aws_sts_session_name", "aws_use_sts", "aws_iam_retries", "aws_sts_endpoint_url",
@@ -186,8 +167,12 @@ func cloudwatch(r *settings.Reader, o *flow.Output) {
 	if key := r.Text0("retention_in_days_key"); key != "" {
 		r.Lose("retention_in_days_key", "days are the same for all groups that are made", "write retention_days")
 	}
-	if r.Has("log_group_aws_tags") {
-		r.Lose("log_group_aws_tags", "tags are a map in log_group_tags", "write them there")
+	if tags, _ := destination.Object(r, "log_group_aws_tags"); tags != nil {
+		var m flow.Map
+		for _, name := range slices.Sorted(maps.Keys(tags)) {
+			m = m.With(name, flow.Literal(tags[name]))
+		}
+		o.Settings = o.Settings.With("log_group_tags", m)
 	}
 	r.Ignore("log_group_aws_tags_key")
 	fieldsOff(o, "", "")

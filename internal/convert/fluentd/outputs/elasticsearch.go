@@ -1,11 +1,9 @@
 package outputs
 
 import (
-	"encoding/json"
-	"maps"
-	"slices"
 	"strings"
 
+	"github.com/seed-afc6a195/aggregator/internal/convert/destination"
 	"github.com/seed-afc6a195/aggregator/internal/convert/flow"
 	"github.com/seed-afc6a195/aggregator/internal/convert/fluentd/conf"
 	"github.com/seed-afc6a195/aggregator/internal/convert/fluentd/template"
@@ -147,48 +145,17 @@ func loginOf(r *settings.Reader, o *flow.Output, text string) {
 
 // login reads user and password, keys and tokens.
 func login(r *settings.Reader, o *flow.Output) {
-	if user, ok := r.Text("user"); ok {
-		o.Settings = o.Settings.With("username", user)
-	}
-	if password, ok := r.Secret("password", o.Name+"-password"); ok {
-		o.Settings = o.Settings.With("password", password)
-	}
+	destination.Login(r, o, "user", "password")
 	if key, ok := r.Secret("api_key", o.Name+"-api-key"); ok {
 		o.Settings = o.Settings.With("api_key", key)
 	}
-	if v, ok := r.Value("cloud_auth"); ok {
-		user, password, found := strings.Cut(v.Shown(), ":")
-		if _, plain := v.Plain(); plain && found {
-			o.Settings = o.Settings.With("username", flow.Literal(user)).
-				With("password", r.Notes.SecretFile(o.Name+"-password", syntax.Literal(password, v.At),
-					"what is behind the colon of cloud_auth at "+v.At.String()))
-		} else {
-			r.Lose("cloud_auth", "it is a name and a password in one", "write username and password")
-		}
-	}
-	if v, ok := r.Value("custom_headers"); ok {
-		headers(r, o, v)
+	destination.CloudAuth(r, o)
+	if headers, v := destination.Object(r, "custom_headers"); headers != nil {
+		destination.Headers(r, o, headers, v.At)
 	}
 	if s := r.Child("endpoint"); s != nil {
 		signed(r, o, s)
 	}
-}
-
-// headers reads a JSON object of headers; their values are secrets.
-func headers(r *settings.Reader, o *flow.Output, v syntax.Value) {
-	text, plain := v.Plain()
-	var all map[string]string
-	if !plain || json.Unmarshal([]byte(text), &all) != nil {
-		r.Lose("custom_headers", "it is no object of texts", "write headers by hand")
-		return
-	}
-	var m flow.Map
-	for _, name := range slices.Sorted(maps.Keys(all)) {
-		file := r.Notes.SecretFile(o.Name+"-"+settings.FileName(strings.ToLower(name)), syntax.Literal(all[name], v.At),
-			"the value of the header "+name+" at "+v.At.String())
-		m = append(m, flow.Pair{Key: name, Value: file})
-	}
-	o.Settings = o.Settings.With("headers", m)
 }
 
 // signed reads <endpoint> of the plugin for Amazon OpenSearch.
@@ -219,23 +186,13 @@ func signed(r *settings.Reader, o *flow.Output, s *syntax.Section) {
 }
 
 func esTLS(r *settings.Reader, o *flow.Output) {
-	for _, p := range [...]struct{ old, key string }{
-		{"ca_file", "ca_file"},
-		{"client_cert", "cert_file"},
-		{"client_key", "key_file"},
-	} {
-		if text, ok := r.Text(p.old); ok {
-			o.Settings = o.Settings.In("tls", p.key, text)
-			r.Notes.NeedFile(text, "the file of that name that the old program had")
-		}
-	}
-	if r.Has("client_key_pass") {
-		r.Lose("client_key_pass", "keys are read without a passphrase",
-			"write the key without one: openssl pkey -in old.key -out new.key")
-	}
+	m := destination.Files(r, nil, destination.File{Old: "ca_file", New: "ca_file"},
+		destination.File{Old: "client_cert", New: "cert_file"}, destination.File{Old: "client_key", New: "key_file"})
+	destination.Passphrase(r, "client_key_pass")
 	if !r.Bool("ssl_verify", true) {
-		o.Settings = o.Settings.In("tls", "insecure_skip_verify", true)
+		m = m.With("insecure_skip_verify", true)
 	}
+	destination.TLS(o, m)
 }
 
 // index reads which index an event goes to, and returns the name of the field for its time.

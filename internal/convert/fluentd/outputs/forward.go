@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/seed-afc6a195/aggregator/internal/convert/destination"
 	"github.com/seed-afc6a195/aggregator/internal/convert/flow"
 	"github.com/seed-afc6a195/aggregator/internal/convert/fluentd/conf"
 	"github.com/seed-afc6a195/aggregator/internal/convert/fluentd/template"
@@ -118,29 +119,32 @@ func address(host, port string) string {
 	return net.JoinHostPort(strings.Trim(host, "[]"), port)
 }
 
+// firstOf leaves of a list of files, ["a", "b"], the first.
+func firstOf(r *settings.Reader, key string) {
+	for i, e := range r.Entries {
+		text, plain := e.Value.Plain()
+		if e.Key != key || !plain || !strings.HasPrefix(text, "[") {
+			continue
+		}
+		if all := template.List(text); len(all) > 0 {
+			r.Entries[i].Value = syntax.Literal(all[0], e.At)
+			if len(all) > 1 {
+				r.Notes.Lose(e.At, r.Title+" "+key, "authorities are in one file", "put them into one, for tls.ca_file")
+			}
+		}
+	}
+}
+
 func forwardTLS(r *settings.Reader, o *flow.Output) {
 	secure := conf.Type(r.Section) == "secure_forward"
 	transport, _ := r.Plain("transport")
-	var m flow.Map
-	for _, p := range [...]struct{ old, key string }{
-		{"tls_ca_cert_path", "ca_file"},
-		{"ca_cert_path", "ca_file"},
-		{"tls_cert_path", "ca_file"},
-		{"tls_client_cert_path", "cert_file"},
-		{
-			"tls_client_private_key_path",
-			"key_file",
-		},
-	} {
-		if text, ok := r.Text(p.old); ok {
-			if strings.HasPrefix(text, "[") {
-				names := template.List(text)
-				text = flow.Literal(names[0])
-			}
-			m = m.With(p.key, text)
-			r.Notes.NeedFile(text, "the file of that name that the old program had")
-		}
+	for _, key := range [...]string{"tls_ca_cert_path", "tls_cert_path"} {
+		firstOf(r, key)
 	}
+	m := destination.Files(r, nil, destination.File{Old: "tls_ca_cert_path", New: "ca_file"},
+		destination.File{Old: "ca_cert_path", New: "ca_file"}, destination.File{Old: "tls_cert_path", New: "ca_file"},
+		destination.File{Old: "tls_client_cert_path", New: "cert_file"},
+		destination.File{Old: "tls_client_private_key_path", New: "key_file"})
 	if r.Bool("tls_insecure_mode", false) || r.Bool("tls_allow_self_signed_cert", false) {
 		m = m.With("insecure_skip_verify", true)
 	}
@@ -150,10 +154,7 @@ func forwardTLS(r *settings.Reader, o *flow.Output) {
 	}
 	r.Ignore("tls_version", "tls_ciphers", "tls_cert_thumbprint", "tls_cert_logical_store_name",
 		"tls_cert_use_enterprise_store")
-	if r.Has("tls_client_private_key_passphrase") {
-		r.Lose("tls_client_private_key_passphrase", "keys are read without a passphrase",
-			"write the key without one: openssl pkey -in old.key -out new.key")
-	}
+	destination.Passphrase(r, "tls_client_private_key_passphrase")
 	if strings.EqualFold(transport, "tls") || secure {
 		if m == nil {
 			m = flow.Map{}

@@ -1,8 +1,11 @@
 package outputs
 
 import (
+	"maps"
+	"slices"
 	"strings"
 
+	"github.com/seed-afc6a195/aggregator/internal/convert/destination"
 	"github.com/seed-afc6a195/aggregator/internal/convert/flow"
 	"github.com/seed-afc6a195/aggregator/internal/convert/fluentd/template"
 	"github.com/seed-afc6a195/aggregator/internal/convert/ruby"
@@ -12,19 +15,10 @@ import (
 // kafka reads kafka2, kafka_buffered and rdkafka2.
 func kafka(r *settings.Reader, o *flow.Output) {
 	o.Type = "kafka"
-	var brokers []any
-	text, _ := r.Text("brokers")
-	for b := range strings.SplitSeq(text, ",") {
-		if b = strings.TrimSpace(b); b != "" {
-			brokers = append(brokers, b)
-		}
-	}
-	if brokers == nil {
+	if !destination.Brokers(r, o, "localhost:9092") {
 		r.Notes.Lose(r.At, r.Title, "it names no brokers", "write brokers; zookeeper is not asked")
-		brokers = []any{"localhost:9092"}
 	}
 	r.Ignore("zookeeper", "zookeeper_path")
-	o.Settings = o.Settings.With("brokers", brokers)
 	topic, ok := named(r, "default_topic")
 	if name, has := named(r, "topic"); has && !ok {
 		topic, ok = name, true
@@ -51,12 +45,9 @@ func kafka(r *settings.Reader, o *flow.Output) {
 	if key != "" {
 		o.Settings = o.Settings.With("key", key)
 	}
-	switch codec, _ := r.Plain("compression_codec"); codec {
-	case "gzip", "snappy", "lz4", "zstd":
-		o.Settings = o.Settings.With("compression", codec)
-	default:
-		o.Settings = o.Settings.With("compression", "none")
-	}
+	codec, _ := r.Plain("compression_codec")
+	o.Settings = o.Settings.With("compression", destination.Compression(codec))
+	recordHeaders(r, o)
 	kafkaLogin(r, o)
 	if message, alone := alone(r, o); alone {
 		o.Settings = o.Settings.With("message", message)
@@ -64,7 +55,11 @@ func kafka(r *settings.Reader, o *flow.Output) {
 	if r.Has("required_acks") && r.Text0("required_acks") != "-1" {
 		r.Say("required_acks", "a record is delivered once all replicas in sync have it", "")
 	}
-	r.Ignore("output_data_type", "output_include_tag", "output_include_time", "exclude_topic_key",
+	if r.Has("partition_key_key") || r.Has("partition_key") || r.Has("default_partition_key") {
+		r.Notes.Say(r.At, r.Title+" partition_key", "the key of a record says its partition: {record.…} in key", "")
+	}
+	r.Ignore("partition_key_key", "partition_key", "default_partition_key", "record_key", "exclude_partition_key",
+		"exclude_partition", "partitioner", "chunk_key", "use_event_time", "max_send_limit_bytes", "output_data_type", "output_include_tag", "output_include_time", "exclude_topic_key",
 		"exclude_message_key", "ack_timeout",
 		"max_send_retries", "required_acks", "kafka_agg_max_bytes", "kafka_agg_max_messages", "max_send_limit_bytes",
 		"discard_kafka_delivery_failed", "use_event_time", "get_kafka_client_log", "client_id", "idempotent",
@@ -78,40 +73,52 @@ func kafka(r *settings.Reader, o *flow.Output) {
 
 // kafkaLogin reads TLS and SASL.
 func kafkaLogin(r *settings.Reader, o *flow.Output) {
-	var tls flow.Map
-	for _, p := range [...]struct{ old, key string }{
-		{"ssl_ca_cert", "ca_file"}, {"ssl_client_cert", "cert_file"}, {"ssl_client_cert_key", "key_file"},
-	} {
-		if text, ok := r.Text(p.old); ok {
-			tls = tls.With(p.key, text)
-			r.Notes.NeedFile(text, "the file of that name that the old program had")
-		}
-	}
+	tls := destination.Files(r, nil, destination.File{Old: "ssl_ca_cert", New: "ca_file"},
+		destination.File{Old: "ssl_client_cert", New: "cert_file"},
+		destination.File{Old: "ssl_client_cert_key", New: "key_file"})
+	destination.Passphrase(r, "ssl_client_cert_key_password")
 	if !r.Bool("ssl_verify_hostname", true) {
 		r.Lose("ssl_verify_hostname", "the name in the brokers' certificates is always checked",
 			"write the name that they have into tls.server_name")
 	}
 	over := r.Bool("sasl_over_ssl", true)
 	r.Ignore("ssl_ca_certs_from_system", "ssl_client_cert_chain")
-	user, ok := r.Text("username")
-	if ok {
-		mechanism := "plain"
-		if m, has := r.Plain("scram_mechanism"); has {
-			mechanism = "scram-sha-256"
-			if strings.Contains(m, "512") {
-				mechanism = "scram-sha-512"
-			}
+	mechanism := "plain"
+	if m, has := r.Plain("scram_mechanism"); has {
+		mechanism = "scram-sha-256"
+		if strings.Contains(m, "512") {
+			mechanism = "scram-sha-512"
 		}
-		sasl := flow.Map{{Key: "mechanism", Value: mechanism}, {Key: "username", Value: user}}
-		if password, has := r.Secret("password", o.Name+"-password"); has {
-			sasl = sasl.With("password", password)
-		}
-		o.Settings = o.Settings.With("sasl", sasl)
 	}
+	ok := destination.SASL(r, o, mechanism, "username", "password")
+	if r.Has("principal") || r.Has("keytab") {
+		r.Notes.Lose(r.At, r.Title+" principal", "there is no Kerberos", "log in by SCRAM, or by a certificate")
+	}
+	r.Ignore("principal", "keytab", "service_name")
 	switch {
 	case tls != nil:
 		o.Settings = o.Settings.With("tls", tls)
 	case ok && over || r.Bool("ssl_ca_certs_from_system", false):
 		o.Settings = o.Settings.With("tls", flow.Map{})
 	}
+}
+
+// recordHeaders reads headers, and those that are fields of the record.
+func recordHeaders(r *settings.Reader, o *flow.Output) {
+	var m flow.Map
+	fixed, _ := destination.Object(r, "headers")
+	for _, name := range slices.Sorted(maps.Keys(fixed)) {
+		m = m.With(name, flow.LiteralTemplate(fixed[name]))
+	}
+	fields, at := destination.Object(r, "headers_from_record")
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		path, ok := template.Accessor(fields[name])
+		if !ok {
+			r.Notes.Lose(at.At, r.Title+" headers_from_record", "the field "+fields[name]+" can't be read",
+				"write headers by hand")
+			continue
+		}
+		m = m.With(name, "{record."+ruby.Path(path)+"|}")
+	}
+	destination.RecordHeaders(o, m)
 }

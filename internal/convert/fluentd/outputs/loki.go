@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/seed-afc6a195/aggregator/internal/convert/destination"
 	"github.com/seed-afc6a195/aggregator/internal/convert/flow"
 	"github.com/seed-afc6a195/aggregator/internal/convert/fluentd/template"
 	"github.com/seed-afc6a195/aggregator/internal/convert/ruby"
@@ -20,11 +21,13 @@ func loki(r *settings.Reader, o *flow.Output) {
 		url = "https://logs-prod-us-central1.grafana.net"
 	}
 	o.Settings = o.Settings.With("url", strings.TrimSuffix(url, "/"))
-	if user, ok := r.Text("username"); ok {
-		o.Settings = o.Settings.With("username", user)
+	destination.Login(r, o, "username", "password")
+	if file, ok := r.Text("bearer_token_file"); ok {
+		o.Settings = o.Settings.Without("username", "password").With("bearer_token", "${file:"+file+"}")
+		r.Notes.NeedFile(file, "the token, as for the old program")
 	}
-	if password, ok := r.Secret("password", o.Name+"-password"); ok {
-		o.Settings = o.Settings.With("password", password)
+	if headers, v := destination.Object(r, "custom_headers"); headers != nil {
+		destination.Headers(r, o, headers, v.At)
 	}
 	if tenant, ok := named(r, "tenant"); ok {
 		o.Settings = o.Settings.With("tenant", tenant)
@@ -57,21 +60,23 @@ func loki(r *settings.Reader, o *flow.Output) {
 	if remove := template.Paths(r, "remove_keys"); remove != nil {
 		o.Steps = append(o.Steps, flow.Step{Kind: "modify", Body: flow.Map{{Key: "remove", Value: template.Texts(remove)}}})
 	}
+	if r.Bool("extract_kubernetes_labels", false) {
+		r.Lose("extract_kubernetes_labels", "labels are named one by one",
+			"add them to labels, as {record.kubernetes.labels.app|none}")
+	}
 	if format, ok := r.Plain("line_format"); !ok || format != "json" {
 		r.Notes.Say(r.At, r.Title+" line_format", "a line is JSON, not key=value", "message: log sends one field alone")
 	}
-	for _, p := range [...]struct{ old, key string }{
-		{"ca_cert", "ca_file"}, {"cert", "cert_file"}, {"key", "key_file"},
-	} {
-		if text, ok := r.Text(p.old); ok {
-			o.Settings = o.Settings.In("tls", p.key, text)
-			r.Notes.NeedFile(text, "the file of that name that the old program had")
-		}
+	if r.Bool("drop_single_key", false) {
+		r.Notes.Say(r.At, r.Title+" drop_single_key", "a record with one field alone is a line of JSON too",
+			"message: log sends that field alone")
 	}
+	m := destination.Files(r, nil, destination.File{Old: "ca_cert", New: "ca_file"},
+		destination.File{Old: "cert", New: "cert_file"}, destination.File{Old: "key", New: "key_file"})
 	if r.Bool("insecure_tls", false) {
-		o.Settings = o.Settings.In("tls", "insecure_skip_verify", true)
+		m = m.With("insecure_skip_verify", true)
 	}
-	r.Ignore("extract_kubernetes_labels", "drop_single_key", "include_thread_label", "compress", "custom_headers",
-		"bearer_token_file")
+	destination.TLS(o, m)
+	r.Ignore("include_thread_label", "compress", "ciphers", "min_version")
 	fieldsOff(o, "", "")
 }

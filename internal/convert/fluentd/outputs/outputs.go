@@ -55,6 +55,7 @@ func types() map[string]func(*settings.Reader, *flow.Output) {
 		"opensearch_data_stream":     elasticsearch,
 		"kinesis_firehose":           firehose,
 		"loki":                       loki,
+		"http":                       http,
 		"kafka2":                     kafka,
 		"kafka_buffered":             kafka,
 		"rdkafka2":                   kafka,

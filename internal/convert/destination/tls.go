@@ -1,0 +1,64 @@
+package destination
+
+import (
+	"strings"
+
+	"github.com/seed-afc6a195/aggregator/internal/convert/flow"
+	"github.com/seed-afc6a195/aggregator/internal/convert/settings"
+	"github.com/seed-afc6a195/aggregator/internal/convert/syntax"
+)
+
+// File is a certificate or a key: its key in the old file, and in the tls of an output or a listener.
+type File struct{ Old, New string }
+
+// Files adds the files that a section names to a map of TLS settings; they have to be where the old program had them.
+func Files(r *settings.Reader, m flow.Map, files ...File) flow.Map {
+	for _, f := range files {
+		if text, ok := r.Text(f.Old); ok {
+			m = m.With(f.New, text)
+			r.Notes.NeedFile(text, "the file of that name that the old program had")
+		}
+	}
+	return m
+}
+
+// Passphrase says that keys have none here.
+func Passphrase(r *settings.Reader, key string) {
+	if r.Has(key) {
+		r.Lose(key, "keys are read without a passphrase",
+			"write the key without one: openssl pkey -in old.key -out new.key")
+	}
+}
+
+// TLS sets tls of an output, where m says anything.
+func TLS(o *flow.Output, m flow.Map) {
+	if len(m) > 0 {
+		o.Settings = o.Settings.With("tls", m)
+	}
+}
+
+// Login reads the keys of a name and a password.
+func Login(r *settings.Reader, o *flow.Output, user, password string) {
+	if text, ok := r.Text(user); ok {
+		o.Settings = o.Settings.With("username", text)
+	}
+	if secret, ok := r.Secret(password, o.Name+"-password"); ok {
+		o.Settings = o.Settings.With("password", secret)
+	}
+}
+
+// CloudAuth reads Elastic Cloud's login, name:password.
+func CloudAuth(r *settings.Reader, o *flow.Output) {
+	v, ok := r.Value("cloud_auth")
+	if !ok {
+		return
+	}
+	user, password, found := strings.Cut(v.Shown(), ":")
+	if _, plain := v.Plain(); !plain || !found {
+		r.Lose("cloud_auth", "it is a name and a password in one", "write username and password")
+		return
+	}
+	o.Settings = o.Settings.With("username", flow.Literal(user)).
+		With("password", r.Notes.SecretFile(o.Name+"-password", syntax.Literal(password, v.At),
+			"what is behind the colon of cloud_auth at "+v.At.String()))
+}
