@@ -38,12 +38,15 @@ func Pattern(text string) (string, error) {
 	return out, nil
 }
 
-// Negative returns the X of ^(?!X), in Ruby's syntax: what such an expression matches is what X does not match at the
-// beginning. ok is false for any other.
+// Negative returns the X of ^(?!X), in Ruby's syntax, or of ^((?!X).)*$: what such an expression matches is what X does
+// not match, at the beginning or anywhere. ok is false for any other.
 func Negative(text string) (inner string, ok bool) {
 	flags := ""
 	if end := strings.LastIndexByte(text, '/'); len(text) > 1 && text[0] == '/' && end > 0 {
 		text, flags = text[1:end], text[end+1:]
+	}
+	if inner, ok := Without(text); ok && flags == "" {
+		return inner, true
 	}
 	rest, found := strings.CutPrefix(text, "^(?!")
 	if !found || flags != "" && flags != "i" {
@@ -71,6 +74,44 @@ func Negative(text string) (inner string, ok bool) {
 		}
 	}
 	return "", false
+}
+
+// Without returns the X of ^((?!X).)*$, in Ruby's syntax: such an expression matches a text in which X is nowhere. ok is
+// false for any other.
+func Without(text string) (inner string, ok bool) {
+	if len(text) > 1 && text[0] == '/' && text[len(text)-1] == '/' {
+		text = text[1 : len(text)-1]
+	}
+	for _, front := range [...]string{"^((?!", "^(?:(?!"} {
+		rest, found := strings.CutPrefix(text, front)
+		if !found {
+			continue
+		}
+		for _, end := range [...]string{").)*$", ").)+$", ").)*"} {
+			if inner, found = strings.CutSuffix(rest, end); found && balanced(inner) {
+				return inner, true
+			}
+		}
+	}
+	return "", false
+}
+
+// balanced says whether all groups of an expression end within it.
+func balanced(text string) bool {
+	depth := 0
+	for i := 0; i < len(text); i++ {
+		switch text[i] {
+		case '\\':
+			i++
+		case '(':
+			depth++
+		case ')':
+			if depth--; depth < 0 {
+				return false
+			}
+		}
+	}
+	return depth == 0
 }
 
 type translator struct {

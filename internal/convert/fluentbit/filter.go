@@ -2,8 +2,8 @@ package fluentbit
 
 import (
 	"regexp"
-	"strconv"
 	"strings"
+	"time"
 
 	"github.com/seed-afc6a195/aggregator/internal/convert/dialect"
 	"github.com/seed-afc6a195/aggregator/internal/convert/flow"
@@ -253,60 +253,103 @@ func (c *converter) recordModifier(r *settings.Reader) []flow.Step {
 // nest reads nest and lift.
 func (c *converter) nest(r *settings.Reader) []flow.Step {
 	op, _ := r.Plain("operation")
-	var wildcards []any
-	for _, v := range r.All("wildcard") {
-		wildcards = append(wildcards, ruby.Path([]string{v.Shown()}))
-	}
-	prefix, _ := r.Text("add_prefix")
-	if r.Has("remove_prefix") {
-		r.Lose("remove_prefix", "names of fields are not shortened", "rename them by modify: {rename: …}")
-	}
+	add, _ := r.Text("add_prefix")
+	remove, _ := r.Plain("remove_prefix")
 	switch strings.ToLower(op) {
 	case "nest":
-		under, _ := r.Plain("nest_under")
-		if prefix != "" {
-			r.Lose("add_prefix", "names of fields that move get no prefix", "rename them by modify: {rename: …}")
-		}
-		if wildcards == nil || under == "" {
-			r.Notes.Lose(r.At, r.Title, "it has no Wildcard and Nest_under", "write both")
-			return nil
-		}
-		return []flow.Step{{Kind: "modify", Body: flow.Map{{
-			Key:   "move_under",
-			Value: flow.Map{{Key: ruby.Path([]string{under}), Value: wildcards}},
-		}}}}
+		return c.nestUnder(r, add, remove)
 	case "lift":
-		under, _ := r.Plain("nested_under")
-		if under == "" {
-			r.Notes.Lose(r.At, r.Title, "it has no Nested_under", "write it")
-			return nil
-		}
-		field, access := ruby.Path([]string{under}), ruby.Field([]string{under})
-		body := flow.Map{{Key: "field", Value: "_lifted"}, {Key: "format", Value: "json"}, {
-			Key:   "time",
-			Value: flow.Map{{Key: "key", Value: ""}},
-		}}
-		if prefix != "" {
-			body = body.With("prefix", prefix)
-		}
-		return []flow.Step{
-			{
-				Kind: "expr", Body: flow.Map{{Key: "set", Value: flow.Map{{
-					Key:   "_lifted",
-					Value: "toJSON(" + access + ")",
-				}, {Key: field, Value: "nil"}}}}, When: access + " != nil",
-				Note: "The members of " + under + " become fields.",
-			},
-			{Kind: "parse", Body: body, When: "record._lifted != nil"},
-		}
+		return c.lift(r, add, remove)
 	}
 	r.Notes.Lose(r.At, r.Title, "it has no Operation nest or lift", "write one")
 	return nil
 }
 
+// nestUnder moves fields into a new one; a prefix of their names comes off there, or is put on before.
+func (c *converter) nestUnder(r *settings.Reader, add, remove string) (steps []flow.Step) {
+	var wildcards []any
+	var prefixed flow.Map
+	for _, v := range r.All("wildcard") {
+		name := v.Shown()
+		if add != "" {
+			prefixed = prefixed.With(ruby.Path([]string{name}), ruby.Path([]string{add + name}))
+			name = add + name
+		}
+		wildcards = append(wildcards, ruby.Path([]string{name}))
+	}
+	under, _ := r.Plain("nest_under")
+	if wildcards == nil || under == "" {
+		r.Notes.Lose(r.At, r.Title, "it has no Wildcard and Nest_under", "write both")
+		return nil
+	}
+	if prefixed != nil {
+		steps = append(steps, flow.Step{Kind: "modify", Body: flow.Map{{Key: "rename", Value: prefixed}}})
+	}
+	steps = append(steps, flow.Step{Kind: "modify", Body: flow.Map{{
+		Key:   "move_under",
+		Value: flow.Map{{Key: ruby.Path([]string{under}), Value: wildcards}},
+	}}})
+	if remove != "" {
+		steps = append(steps, withoutPrefix(under, remove))
+	}
+	return steps
+}
+
+// withoutPrefix takes a prefix off the names of the members of a field.
+func withoutPrefix(field, prefix string) flow.Step {
+	return flow.Step{Kind: "modify", Body: flow.Map{{Key: "rename", Value: flow.Map{{
+		Key: ruby.Path([]string{field, prefix + "*"}), Value: ruby.Path([]string{field, "*"}),
+	}}}}}
+}
+
+// lift makes fields of a field's members.
+func (c *converter) lift(r *settings.Reader, add, remove string) (steps []flow.Step) {
+	under, _ := r.Plain("nested_under")
+	if under == "" {
+		r.Notes.Lose(r.At, r.Title, "it has no Nested_under", "write it")
+		return nil
+	}
+	r.Ignore("wildcard")
+	if remove != "" {
+		steps = append(steps, withoutPrefix(under, remove))
+	}
+	field, access := ruby.Path([]string{under}), ruby.Field([]string{under})
+	body := flow.Map{{Key: "field", Value: "_lifted"}, {Key: "format", Value: "json"}, {
+		Key:   "time",
+		Value: flow.Map{{Key: "key", Value: ""}},
+	}}
+	if add != "" {
+		body = body.With("prefix", add)
+	}
+	return append(steps,
+		flow.Step{
+			Kind: "expr", Body: flow.Map{{Key: "set", Value: flow.Map{{
+				Key:   "_lifted",
+				Value: "toJSON(" + access + ")",
+			}, {Key: field, Value: "nil"}}}}, When: access + " != nil",
+			Note: "The members of " + under + " become fields.",
+		},
+		flow.Step{Kind: "parse", Body: body, When: "record._lifted != nil"})
+}
+
+// rest keeps of a record the fields whose names a condition on # takes.
+func rest(condition string) []flow.Step {
+	const text = "_kept"
+	members := "map(filter(keys(record), " + condition + "), toJSON(string(#)) + \":\" + toJSON(record[#]))"
+	return []flow.Step{
+		{Kind: "expr", Body: flow.Map{{Key: "set", Value: flow.Map{{
+			Key: text, Value: flow.Expression(`"{" + join(` + members + `, ",") + "}"`),
+		}}}}},
+		{Kind: "parse", Body: flow.Map{
+			{Key: "field", Value: text}, {Key: "format", Value: "json"},
+			{Key: "time", Value: flow.Map{{Key: "key", Value: ""}}}, {Key: "reserve_data", Value: false},
+		}},
+	}
+}
+
 func (c *converter) throttle(r *settings.Reader) []flow.Step {
 	r.Ignore("print_status")
-	rate, window, interval := 1, 5, "1s"
+	rate, window, interval := 1, 5, time.Second
 	if n, ok := r.Int("rate"); ok && n > 0 {
 		rate = n
 	}
@@ -314,15 +357,20 @@ func (c *converter) throttle(r *settings.Reader) []flow.Step {
 		window = n
 	}
 	if text, ok := r.Duration("interval"); ok {
-		interval = text
+		// What Duration wrote is one.
+		interval, _ = time.ParseDuration(text)
 	}
-	if interval != "1s" {
-		r.Lose("interval", "rates are events a second", "divide Rate by the seconds of Interval")
+	// Rate is of events in an interval, as a mean over the window.
+	each := float64(rate) / max(interval.Seconds(), 0.001)
+	var perSecond any = each
+	if whole := int(each); float64(whole) == each {
+		perSecond = whole
 	}
-	return []flow.Step{{Kind: "throttle", Body: flow.Map{{Key: "rate", Value: rate}, {
-		Key:   "interval",
-		Value: strconv.Itoa(window) + "s",
-	}, {Key: "burst", Value: rate * window}}}}
+	return []flow.Step{{Kind: "throttle", Body: flow.Map{
+		{Key: "rate", Value: perSecond},
+		{Key: "interval", Value: settings.Short(time.Duration(window) * interval)},
+		{Key: "burst", Value: rate * window},
+	}}}
 }
 
 func (c *converter) typeConverter(r *settings.Reader) []flow.Step {

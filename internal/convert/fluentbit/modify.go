@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/seed-afc6a195/aggregator/internal/convert/dialect"
 	"github.com/seed-afc6a195/aggregator/internal/convert/flow"
 	"github.com/seed-afc6a195/aggregator/internal/convert/ruby"
 	"github.com/seed-afc6a195/aggregator/internal/convert/settings"
@@ -116,12 +117,27 @@ func (c *converter) change(r *settings.Reader, ch *changes, e syntax.Entry) bool
 	case "move_to_start", "move_to_end":
 		// The order of fields has no meaning.
 	case "remove_regex":
-		r.Notes.Lose(e.At, r.Title+" remove_regex", "fields are removed by names with * and ?, not by expressions",
-			"write modify: {remove: […]}")
+		c.removeRegex(r, ch, e)
 	default:
 		return false
 	}
 	return true
+}
+
+// removeRegex removes the fields whose names an expression matches.
+func (c *converter) removeRegex(r *settings.Reader, ch *changes, e syntax.Entry) {
+	text := strings.TrimSpace(e.Value.Shown())
+	keep := "not (string(#) matches "
+	end := ")"
+	if inner, other := dialect.Without(text); other {
+		text, keep, end = inner, "string(#) matches ", ""
+	}
+	re, ok := c.pattern(r, e.Value, text)
+	if !ok {
+		return
+	}
+	ch.flush()
+	ch.steps = append(ch.steps, rest(keep+flow.Quote(re)+end)...)
 }
 
 // condition reads a Condition as an expression.
@@ -169,7 +185,30 @@ func (c *converter) condition(r *settings.Reader, v syntax.Value) (string, bool)
 		}
 		return code, true
 	}
+	if code, ok := c.keysCondition(r, v, words); ok {
+		return code, code != ""
+	}
 	r.Notes.Lose(v.At, r.Title+" condition "+words[0], "there is no like that is known here",
 		"write when by hand (docs/filters.md#expr-and-when)")
 	return "", false
+}
+
+// keysCondition reads a condition on the values of all fields whose names an expression matches; ok is false for
+// another.
+func (c *converter) keysCondition(r *settings.Reader, v syntax.Value, words []string) (code string, ok bool) {
+	kind := strings.ToLower(words[0])
+	if kind != "matching_keys_have_matching_values" && kind != "matching_keys_do_not_have_matching_values" ||
+		len(words) < 3 {
+		return "", false
+	}
+	names, okNames := c.pattern(r, v, words[1])
+	values, okValues := c.pattern(r, v, strings.Join(words[2:], " "))
+	if !okNames || !okValues {
+		return "", true
+	}
+	code = `string(get(record, #) ?? "") matches ` + flow.Quote(values)
+	if kind == "matching_keys_do_not_have_matching_values" {
+		code = "not (" + code + ")"
+	}
+	return "all(keys(record), not (string(#) matches " + flow.Quote(names) + ") or " + code + ")", true
 }

@@ -27,6 +27,7 @@ func outputs() map[string]func(*converter, *settings.Reader, *flow.Output) {
 		"cloudwatch":       (*converter).cloudwatch,
 		"s3":               (*converter).s3,
 		"http":             (*converter).http,
+		"splunk":           (*converter).splunk,
 		"file":             (*converter).file,
 		"stdout":           (*converter).stdout,
 	}

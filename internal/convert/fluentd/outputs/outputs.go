@@ -56,6 +56,7 @@ func types() map[string]func(*settings.Reader, *flow.Output) {
 		"kinesis_firehose":           firehose,
 		"loki":                       loki,
 		"http":                       http,
+		"splunk_hec":                 splunk,
 		"kafka2":                     kafka,
 		"kafka_buffered":             kafka,
 		"rdkafka2":                   kafka,
