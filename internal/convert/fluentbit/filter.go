@@ -341,8 +341,10 @@ func rest(condition string) []flow.Step {
 			Key: text, Value: flow.Expression(`"{" + join(` + members + `, ",") + "}"`),
 		}}}}},
 		{Kind: "parse", Body: flow.Map{
-			{Key: "field", Value: text}, {Key: "format", Value: "json"},
-			{Key: "time", Value: flow.Map{{Key: "key", Value: ""}}}, {Key: "reserve_data", Value: false},
+			{Key: "field", Value: text},
+			{Key: "format", Value: "json"},
+			{Key: "time", Value: flow.Map{{Key: "key", Value: ""}}},
+			{Key: "reserve_data", Value: false},
 		}},
 	}
 }
