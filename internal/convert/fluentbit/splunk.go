@@ -54,7 +54,6 @@ func (c *converter) splunk(r *settings.Reader, o *flow.Output) {
 	if tls != nil {
 		o.Settings = o.Settings.With("tls", tls)
 	}
-	o.Settings = o.Settings.With("ack", "false")
 	c.proxied(r, o)
 	r.Ignore("channel", "http_buffer_size", "http_debug_bad_request", "auto_extract_timestamp", "proxy")
 	fields(o, "", "")

@@ -38,7 +38,7 @@ func (Config) Help() map[string]string {
 	return map[string]string{
 		"rename": "old name: new name; where another field has the new name both stay, and an error is counted; " +
 			"k8s_*: \"*\" takes the beginning off all that begin so",
-		"set":    "field: value; texts with placeholders: {cluster} {tag[1]} {record.a.b}",
+		"set": "field: value; texts with placeholders: {cluster} {tag[1]} {record.a.b}",
 		"tag": "the tag that the event is delivered with, with placeholders: web.{record.service}; routes are not " +
 			"asked again",
 	}

@@ -43,7 +43,9 @@ func splunk(r *settings.Reader, o *flow.Output) {
 	}
 	splunkEvent(r, o)
 	splunkTLS(r, o)
-	o.Settings = o.Settings.With("ack", yesNo(r.Bool("use_ack", false)))
+	if r.Bool("use_ack", false) {
+		o.Settings = o.Settings.With("ack", "true")
+	}
 	r.Ignore("hec_port", "hec_endpoint", "app_name", "app_version", "coerce_to_utf8", "non_utf8_replacement_string",
 		"idle_timeout", "read_timeout", "open_timeout", "use_fluentd_time", "channel", "ack_interval",
 		"ack_retry_limit", "time_format", "time_key", "line_breaker", "raw", "consume_chunk_on_4xx_errors", "ssl_ciphers",
@@ -58,13 +60,6 @@ func splunk(r *settings.Reader, o *flow.Output) {
 		o.Settings = o.Settings.With("compression", "none")
 	}
 	fieldsOff(o, "", "")
-}
-
-func yesNo(set bool) string {
-	if set {
-		return "true"
-	}
-	return "false"
 }
 
 // splunkText reads one of index, source, sourcetype and host: a text with placeholders, and the field that has it.
