@@ -7,6 +7,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -149,6 +151,34 @@ func (c *cloud) linesIn(bucket string) (lines, keys []string) {
 		}
 	}
 	return lines, keys
+}
+
+// wantNumbered holds that the objects of a bucket are numbered from 0 on, and stored and encrypted as configured.
+func (c *cloud) wantNumbered(bucket string) {
+	c.t.Helper()
+	_, keys := c.linesIn(bucket)
+	var numbers []int
+	for _, key := range keys {
+		name, _, _ := strings.Cut(key, "-")
+		_, number, _ := strings.Cut(name, "_")
+		n, err := strconv.Atoi(number)
+		c.must(err)
+		numbers = append(numbers, n)
+		got, err := c.s3.HeadObject(c.t.Context(), &s3.HeadObjectInput{Bucket: &bucket, Key: &key})
+		c.must(err)
+		if got.StorageClass != s3types.StorageClassStandardIa ||
+			got.ServerSideEncryption != s3types.ServerSideEncryptionAwsKms || aws.ToString(got.SSEKMSKeyId) != "alias/logs" {
+			c.t.Errorf("%s: stored as %s, encrypted by %s %s", key, got.StorageClass, got.ServerSideEncryption,
+				aws.ToString(got.SSEKMSKeyId))
+		}
+	}
+	slices.Sort(numbers)
+	for i, n := range numbers {
+		if n != i {
+			c.t.Errorf("objects are numbered %v", numbers)
+			return
+		}
+	}
 }
 
 // splitLines returns the lines of text, each of which must have its end.

@@ -109,7 +109,7 @@ func TestAWS(t *testing.T) {
 	for _, name := range []string{"logs-default", "single-default"} {
 		c.stream(name)
 	}
-	for _, name := range []string{"plain", "gzipped", "zstandard"} {
+	for _, name := range []string{"plain", "gzipped", "zstandard", "raw"} {
 		c.bucket(name)
 	}
 	for _, name := range []string{"logs-default", "many-default"} {
@@ -132,11 +132,13 @@ outputs:
   cloudwatch: {type: cloudwatch_logs, log_group: "/k8s/{cluster}", log_stream: "{tag}", `+at+`}
   cloudwatch-message: {type: cloudwatch_logs, log_group: "/raw/{cluster}", log_stream: "{tag}", message: n, `+at+`}
   plain: {type: s3, bucket: plain, key: "{cluster}/{tag}/%%Y/%%m/%%d/%%H/", compression: none, path_style: true, `+at+`}
-  gzipped: {type: s3, bucket: gzipped, key: "{cluster}/", compression: gzip, path_style: true, `+at+`}
+  gzipped: {type: s3, bucket: gzipped, key: "{cluster}/%%Y%%m%%d_{index}", compression: gzip, storage_class: STANDARD_IA,
+    server_side_encryption: "aws:kms", kms_key_id: alias/logs, path_style: true, `+at+`}
+  raw: {type: s3, bucket: raw, key: "{cluster}/", message: n, path_style: true, `+at+`}
   zstandard: {type: s3, bucket: zstandard, key: "{cluster}/", path_style: true, `+at+`}
 routes:
   - {match: "**", outputs: [firehose, firehose-single, kinesis, kinesis-many, cloudwatch, cloudwatch-message, plain,
-      gzipped, zstandard]}
+      gzipped, zstandard, raw]}
 status: {address: "127.0.0.1:0"}
 log: {format: json}
 `, credentialsOf()...)
@@ -157,6 +159,8 @@ log: {format: json}
 			numbers = append(numbers, strconv.Itoa(n))
 		}
 	}
+	wantLines(t, s, "bucket raw", numbers, func() []string { lines, _ := c.linesIn("raw"); return lines })
+	c.wantNumbered("gzipped")
 	wantLines(t, s, "log group /raw/default", numbers,
 		func() []string { lines, _ := c.linesOfLogs("/raw/default"); return lines })
 	if _, streams := c.linesOfLogs("/k8s/default"); !slices.Equal(
@@ -211,6 +215,13 @@ func TestAWSConnect(t *testing.T) {
 // TestS3Kill kills the program when the bucket has an object and the program does not know yet. After its start more
 // events wait, so the batches are cut differently: still every event is in the bucket once.
 func TestS3Kill(t *testing.T) {
+	for name, key := range map[string]string{"times": "{tag}/", "numbers": "{tag}/{index}"} {
+		t.Run(name, func(t *testing.T) { killWithObject(t, key) })
+	}
+}
+
+func killWithObject(t *testing.T, key string) {
+	t.Helper()
 	c := startMoto(t)
 	c.bucket("lake")
 	to, err := url.Parse(c.url)
@@ -235,7 +246,7 @@ listeners:
   - {name: test, address: "127.0.0.1:0"}
 buffer: {path: %[1]s/data, min_free_disk: 1MiB}
 outputs:
-  lake: {type: s3, bucket: lake, key: "{tag}/", path_style: true, batch: {max_wait: 100ms}, region: ` + awsRegion +
+  lake: {type: s3, bucket: lake, key: "` + key + `", path_style: true, batch: {max_wait: 100ms}, region: ` + awsRegion +
 		`, endpoint: "` + proxy.URL + `"}
 routes:
   - {match: "**", outputs: [lake]}

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/seed-afc6a195/aggregator/pkg/config/setting"
-	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs/awsclient"
 )
@@ -45,8 +44,9 @@ func (Config) Enum() map[string][]string {
 // Help implements setting.Explained.
 func (Config) Help() map[string]string {
 	return map[string]string{
-		"bucket":    "the bucket's name, or the ARN of an access point",
-		"key":       "prefix of objects' names, with placeholders, e.g. {cluster}/%Y/%m/%d/%H/",
+		"bucket": "the bucket's name, or the ARN of an access point",
+		"key": "prefix of objects' names, with placeholders, e.g. {cluster}/%Y/%m/%d/%H/; {index} numbers the objects " +
+			"of a prefix",
 		"part_size": "bytes of a part; a larger object is uploaded in parts. 5MiB to 256MiB",
 		"path_style": "true: the bucket's name in the path, not in the host's name, as emulators and " +
 			"other stores want it",
@@ -112,7 +112,7 @@ func (c *Config) Check(r *setting.Report) {
 		r.Add("bucket", "write the bucket's name without s3:// and path; what follows goes into key",
 			"%q is no name of a bucket", c.Bucket)
 	}
-	if _, err := event.ParseTemplate(c.Key); err != nil {
+	if _, err := parseKey(c.Key); err != nil {
 		r.Add("key", "see the example in the documentation", "%v", err)
 	} else if p := strings.TrimSuffix(c.Key, "/"); strings.HasPrefix(p, "/") || path.Clean(p) != p ||
 		strings.ContainsFunc(p, notPrintable) {

@@ -53,6 +53,10 @@ func TestCrash(t *testing.T) {
 	for seed := range uint64(12) {
 		rnd := rand.New(rand.NewPCG(seed, 0))
 		s := newStore(t)
+		cfg := s.config()
+		if seed%2 == 1 {
+			cfg.Key = "{cluster}/%H_{index}"
+		}
 		state := filepath.Join(t.TempDir(), "s3.log")
 		// Events of an hour and the next, so that a batch has several objects.
 		var chunks []*event.Chunk
@@ -61,7 +65,7 @@ func TestCrash(t *testing.T) {
 		}
 		b := outputtest.Batch(chunks...)
 		for range 1 + rnd.IntN(3) { // crashes
-			o := newOutput(t, s.config(), state)
+			o := newOutput(t, cfg, state)
 			s.SetFault(func(target string) awstest.Fault {
 				return awstest.Fault{Cut: target == "PutObject" && rnd.IntN(3) == 0, Stored: rnd.IntN(2) == 0}
 			})
@@ -71,7 +75,7 @@ func TestCrash(t *testing.T) {
 			}
 		}
 		s.SetFault(nil)
-		o := newOutput(t, s.config(), state)
+		o := newOutput(t, cfg, state)
 		for _, part := range cut(b, 1+rnd.IntN(3000), rnd.IntN(3000)) {
 			if err := o.Send(t.Context(), part); err != nil {
 				t.Fatal(err)
@@ -89,15 +93,28 @@ func TestCrash(t *testing.T) {
 
 // A bucket that does not let its objects be seen gets the events again, and the operator is told.
 func TestCrashHidden(t *testing.T) {
+	for _, key := range []string{"{cluster}/", "{cluster}/{index}"} {
+		t.Run(key, func(t *testing.T) { crashHidden(t, key) })
+	}
+}
+
+func crashHidden(t *testing.T, key string) {
+	t.Helper()
 	s := newStore(t)
+	cfg := s.config()
+	cfg.Key = key
 	state := filepath.Join(t.TempDir(), "s3.log")
 	b := outputtest.Batch(outputtest.Chunk(1, "a", "t", 100, 0, 10))
-	if err := newOutput(t, s.config(), state).Send(t.Context(), b); err != nil {
-		t.Fatal(err)
+	first := newOutput(t, cfg, state)
+	other := outputtest.Batch(outputtest.Chunk(2, "a", "t", 1, 0, 10))
+	for _, b := range []*outputs.Batch{other, b} {
+		if err := first.Send(t.Context(), b); err != nil {
+			t.Fatal(err)
+		}
 	}
 	s.Deny("HeadObject", true)
 	s.Deny("GetObject", true)
-	o := newOutput(t, s.config(), state)
+	o := newOutput(t, cfg, state)
 	if err := o.Send(t.Context(), b); err != nil { // as it was: replaced
 		t.Fatal(err)
 	}

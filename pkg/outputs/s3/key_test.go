@@ -2,6 +2,7 @@ package s3
 
 import (
 	"path"
+	"strconv"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -10,6 +11,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs/awsclient"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs/outputtest"
 )
 
 func TestAppendClean(t *testing.T) {
@@ -58,7 +60,7 @@ func FuzzKey(f *testing.F) {
 				t.Fatal(err)
 			}
 			prefix := finalPrefix(template.Append(nil, &ev, appendClean))
-			key := objectKey(prefix, event.Time{Sec: 1 << 40}, nil, ".zst")
+			key := objectKey(prefix, event.Time{Sec: 1 << 40}, 0, objectHash(nil), ".zst")
 			if len(key) > 1024 || !utf8.ValidString(key) || path.Clean(key) != key || strings.HasPrefix(key, "/") ||
 				strings.HasPrefix(key, ".") {
 				t.Errorf("key %q of %d bytes", key, len(key))
@@ -133,5 +135,65 @@ func TestSettings(t *testing.T) {
 	c.Batch = outputs.BatchConfig{MaxBytes: 1 << 30, MaxWait: 3600e9}
 	if s := c.Settings(); s.Batch.MaxBytes != 64<<20 || s.Batch.MaxWait != 300e9 {
 		t.Errorf("%+v", s)
+	}
+}
+
+func TestIndexedKeys(t *testing.T) {
+	ev := event.Event{
+		Chunk: &event.Chunk{Cluster: "a", Tag: "t"}, Time: event.Time{Sec: outputtest.Start}, Record: []byte{0x80},
+	}
+	hash := objectHash(nil)
+	for _, tc := range []struct{ key, want string }{
+		{"{cluster}/%Y%m%d%H_{index}", "a/2025112110_7-" + hash + ".ndjson.gz"},
+		{"{index}", "7-" + hash + ".ndjson.gz"},
+		{"{cluster}/{index}/%Y/", "a/7/2025/20251121T101500Z-" + hash + ".ndjson.gz"},
+		{"{index}-{index}", "7-7-" + hash + ".ndjson.gz"},
+		{"{{index}}/", "{index}/20251121T101500Z-" + hash + ".ndjson.gz"},
+		{"{{{index}}}x", "{7}x-" + hash + ".ndjson.gz"},
+		{"%Y/", "2025/20251121T101500Z-" + hash + ".ndjson.gz"},
+	} {
+		template, err := parseKey(tc.key)
+		if err != nil {
+			t.Errorf("%s: %v", tc.key, err)
+			continue
+		}
+		prefix := finalPrefix(template.Append(nil, &ev, appendClean))
+		if got := objectKey(prefix, ev.Time, 7, hash, ".gz"); got != tc.want {
+			t.Errorf("%s: %s, want %s", tc.key, got, tc.want)
+		}
+	}
+	for _, key := range []string{"{index", "{index|x}", "a\x00b", "{indexes}"} {
+		if _, err := parseKey(key); err == nil {
+			t.Errorf("%q is taken", key)
+		}
+	}
+}
+
+func TestNumbers(t *testing.T) {
+	var n numbers
+	n.remember([]object{{key: "logged", spans: nil}})
+	for i, tc := range []struct{ prefix, hash, want string }{
+		{"a" + indexMark, "1", "a0-1.ndjson"},
+		{"a" + indexMark, "2", "a1-2.ndjson"},
+		{"b" + indexMark, "3", "b0-3.ndjson"},
+		{"a" + indexMark, "1", "a0-1.ndjson"}, // again
+		{"a" + indexMark, "4", "a2-4.ndjson"},
+		{"c/", "5", "c/19700101T000000Z-5.ndjson"},
+		{"a" + indexMark, objectHash(nil), "logged"}, // by an earlier run
+		{"c/", objectHash(nil), "c/19700101T000000Z-" + objectHash(nil) + ".ndjson"},
+	} {
+		if got := n.key(tc.prefix, event.Time{}, tc.hash, ""); got != tc.want {
+			t.Errorf("%d: %s, want %s", i, got, tc.want)
+		}
+	}
+	n.complete("a"+indexMark, "1")
+	if got := n.key("a"+indexMark, event.Time{}, "1", ""); got != "a3-1.ndjson" {
+		t.Errorf("after it was complete: %s", got)
+	}
+	for i := range 3 * maxNumbered {
+		n.key(strconv.Itoa(i)+indexMark, event.Time{}, "x", "")
+	}
+	if len(n.next) > maxNumbered || len(n.given) > maxNumbered {
+		t.Errorf("%d prefixes and %d objects are remembered", len(n.next), len(n.given))
 	}
 }

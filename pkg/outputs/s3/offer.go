@@ -9,7 +9,7 @@ import (
 
 // Offers implements outputs.Config.
 func (c *Config) Offers(added map[string]map[string]string) (func(ev *event.Event) (outputs.Offer, error), error) {
-	path, err := event.ParseTemplate(c.Key)
+	path, err := parseKey(c.Key)
 	if err != nil {
 		return nil, fmt.Errorf("key: %w", err)
 	}
@@ -18,6 +18,6 @@ func (c *Config) Offers(added map[string]map[string]string) (func(ev *event.Even
 		return nil, err
 	}
 	return outputs.OffersText(text, func(ev *event.Event) string {
-		return "s3://" + c.Bucket + "/" + finalPrefix(path.Append(nil, ev, appendClean)) + "…"
+		return "s3://" + c.Bucket + "/" + shownPrefix(finalPrefix(path.Append(nil, ev, appendClean))) + "…"
 	}), nil
 }

@@ -19,6 +19,7 @@ const none = -1
 // target is an object to be.
 type target struct {
 	prefix      string
+	hash        string
 	first, last int32
 	events      int
 	object      object
@@ -63,8 +64,8 @@ func (p *plan) target(filled []byte) int {
 	return i
 }
 
-// name gives every target with events its object. keys is used for all chunks of a Send.
-func (p *plan) name(events []event.Event, keys intent.Keys, ext string) {
+// name gives every target with events its object. keys is used for all chunks of a Send; n numbers objects.
+func (p *plan) name(events []event.Event, keys intent.Keys, ext string, n *numbers) {
 	for i := range p.targets {
 		t := &p.targets[i]
 		if t.events == 0 {
@@ -74,9 +75,9 @@ func (p *plan) name(events []event.Event, keys intent.Keys, ext string) {
 		for e := t.first; e != none; e = p.next[e] {
 			b.Add(&events[e], keys)
 		}
-		t.object = object{
-			key: objectKey(t.prefix, events[t.first].Time, b.Spans, ext), events: t.events, spans: b.Spans,
-		}
+		t.hash = objectHash(b.Spans)
+		key := n.key(t.prefix, events[t.first].Time, t.hash, ext)
+		t.object = object{key: key, events: t.events, spans: b.Spans}
 	}
 }
 

@@ -55,6 +55,7 @@ type Output struct {
 	log       zerolog.Logger
 	fields    map[string]map[string]string
 	doubts    doubts
+	numbers   numbers
 
 	mu         sync.Mutex
 	idle       []*workshop
@@ -78,7 +79,7 @@ func New(cfg Config, opts Options) (*Output, error) {
 	if err := intent.CheckFormat(opts.StateFile, format()); err != nil {
 		return nil, fmt.Errorf("output %s: %w", opts.Name, err)
 	}
-	path, err := event.ParseTemplate(cfg.Key)
+	path, err := parseKey(cfg.Key)
 	if err != nil {
 		return nil, fmt.Errorf("output %s: key: %w", opts.Name, err)
 	}
@@ -126,6 +127,7 @@ func (o *Output) begin() {
 		o.notices = append(o.notices, noticeDamaged)
 	}
 	o.doubts.add(objects...)
+	o.numbers.remember(objects)
 }
 
 // SetClusterFields sets what is added to the events of each cluster. Call it before the first Send.
@@ -168,7 +170,7 @@ func (o *Output) Send(ctx context.Context, b *outputs.Batch) error {
 	}
 	defer o.put(w)
 	p := assign(o.path, b.Events, skip)
-	p.name(b.Events, keys, o.ext)
+	p.name(b.Events, keys, o.ext, &o.numbers)
 	o.record(p)
 	r := result{refused: w.unrenderable(b.Events, skip)}
 	for i := range p.targets {
@@ -214,6 +216,7 @@ func (o *Output) send(
 		}
 		failpoint.Pass("s3.uploaded")
 		if err == nil {
+			o.numbers.complete(t.prefix, t.hash)
 			r.refused = append(r.refused, body.refused...)
 			o.countDoubles(t, p, about)
 			return
@@ -404,5 +407,5 @@ func (o *Output) example(clusters []string) string {
 	ev := event.Event{
 		Chunk: &event.Chunk{Cluster: cluster}, Time: event.Time{Sec: time.Now().Unix()}, Record: []byte{0x80},
 	}
-	return finalPrefix(o.path.Append(nil, &ev, appendClean))
+	return shownPrefix(finalPrefix(o.path.Append(nil, &ev, appendClean)))
 }

@@ -501,3 +501,47 @@ func TestRawLines(t *testing.T) {
 		t.Errorf("the object says it is %s", kind)
 	}
 }
+
+// TestIndex: objects of a prefix are numbered; a repeated upload has the number and name that it had, and a new run
+// begins anew without replacing what is there.
+func TestIndex(t *testing.T) {
+	s := newStore(t)
+	cfg := s.config()
+	cfg.Key = "{cluster}/%Y%m%d_{index}"
+	names := func() (all []string) {
+		for _, o := range s.s3.Objects() {
+			name, _, _ := strings.Cut(o.Key, "-")
+			all = append(all, name)
+		}
+		slices.Sort(all)
+		return all
+	}
+	o := newOutput(t, cfg, "")
+	var batches []*outputs.Batch
+	for i := range 4 {
+		batches = append(batches, outputtest.Batch(outputtest.Chunk(uint64(i), "a", "t", 2, 2*i, 1)))
+	}
+	if err := o.Send(t.Context(), batches[0]); err != nil {
+		t.Fatal(err)
+	}
+	s.SetFault(func(string) awstest.Fault { return awstest.Fault{Status: 500, Code: "InternalError"} })
+	if err := o.Send(t.Context(), batches[1]); err == nil {
+		t.Fatal("a failed upload counts as delivered")
+	}
+	s.SetFault(nil)
+	for _, seq := range []int{2, 1} {
+		if err := o.Send(t.Context(), batches[seq]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := names(); !slices.Equal(got, []string{"a/20251121_0", "a/20251121_1", "a/20251121_2"}) {
+		t.Errorf("objects %q", got)
+	}
+	if err := newOutput(t, cfg, "").Send(t.Context(), batches[3]); err != nil {
+		t.Fatal(err)
+	}
+	if got := names(); !slices.Equal(got, []string{"a/20251121_0", "a/20251121_0", "a/20251121_1", "a/20251121_2"}) {
+		t.Errorf("objects after a restart %q", got)
+	}
+	s.wantOnce(t, 8)
+}
