@@ -85,6 +85,10 @@ func table() []row {
 			"pkg/buffer/disk/internal/pack", with("pkg/buffer", "pkg/buffer/chunk", "pkg/deadletter", "pkg/resend"),
 			"a batch on its way to chunks knows the contract, chunks and whose resend it may be, and no file",
 		},
+		{
+			"pkg/buffer/disk/internal/journal", with("internal/boltfile", "internal/format", "pkg/buffer/chunk"),
+			"a journal knows chunks and its file, and nobody who wants them",
+		},
 		{"pkg/buffer/disk/internal/pace", with(), "when a commit goes is a matter of times and counts alone"},
 		{
 			"pkg/buffer/disk/internal/segment", with("internal/boltfile", "internal/format", "pkg/buffer/chunk",

@@ -4,6 +4,7 @@ package torture
 
 import (
 	"bytes"
+	"errors"
 	"flag"
 	"fmt"
 	"math/rand/v2"
@@ -144,7 +145,7 @@ func TestNoTrace(t *testing.T) {
 
 // frequent are passed with every chunk or so: there the pass at which the program is killed is a matter of chance.
 var frequent = regexp.MustCompile(
-	`^(ack|batch|delivery\.sent|segment\.commit|file\.(written|synced|intents\.written)|` +
+	`^(ack|batch|delivery\.sent|journal\.record|segment\.commit|file\.(written|synced|intents\.written)|` +
 		`s3\.(uploaded|intents\.written)|dead\.add)`,
 )
 
@@ -186,11 +187,54 @@ func pointOptions(t *testing.T, name string, seed uint64) options {
 
 // preludes are lives before the one that ends at a fail point which is not passed otherwise.
 var preludes = map[string]func(c *campaign){
+	"journal.removed":        journaled,
+	"journal.replayed":       journaled,
+	"journal.set-aside":      rotten,
 	"retry.settled":          func(c *campaign) { c.armed("retry.committed", 1, true) },
 	"segment.set-aside":      damage,
 	"segment.rewrite.filled": damage,
 	"segment.rewritten":      damage,
 	"segment.replaced":       damage,
+}
+
+// journaled is a life that ends with something in the journal.
+func journaled(c *campaign) {
+	c.launch()
+	c.open()
+	for len(c.records()) < 2 {
+		c.await(20)
+	}
+	c.kill()
+}
+
+// records returns where whole records may begin in the journal: those of earlier generations too.
+func (c *campaign) records() (places []int64) {
+	b, err := os.ReadFile(filepath.Join(c.dir, "data", "journal"))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		c.t.Fatal(err)
+	}
+	const page = 4096
+	for at := 2 * page; at+page <= len(b); at += page {
+		if bytes.HasPrefix(b[at:], []byte("\xa9Aggrec\x01")) {
+			places = append(places, int64(at))
+		}
+	}
+	return places
+}
+
+// rotten is a life that ends with a journal whose first record does not say any more that it is one. All chunks can be
+// salvaged.
+func rotten(c *campaign) {
+	journaled(c)
+	f, err := os.OpenFile(filepath.Join(c.dir, "data", "journal"), os.O_WRONLY, 0)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := f.WriteAt([]byte{0}, c.records()[0]); err != nil {
+		c.t.Fatal(err)
+	}
+	c.damaged = true
 }
 
 // damage is a life that ends with a segment whose meta pages are gone. All chunks can be salvaged.

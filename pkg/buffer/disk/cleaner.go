@@ -107,6 +107,7 @@ func (k *cleaner) save(last bool) error {
 	changes := &statefile.Snapshot{Queue: s.queueID, Done: map[statefile.Key][]byte{}}
 	s.mu.Lock()
 	changes.Next = s.next + reserve
+	changes.Journaled = s.commit.journal.holds.Load()
 	var unwanted []*segmentState
 	live := map[uint64]bool{}
 	type saved struct {
@@ -163,6 +164,7 @@ func (k *cleaner) save(last bool) error {
 		time.AfterFunc(limits.PollFull, k.kick)
 	} else {
 		k.recovered(s.log, "what outputs have finished is saved again")
+		s.commit.journal.marked.Store(changes.Journaled)
 	}
 	failpoint.Pass("state.saved")
 	// Even after an error the files go: on a full disk that is what makes room.
@@ -215,7 +217,7 @@ func (s *Queue) tidy() {
 	if !s.cfg.Sync {
 		s.mu.Lock()
 		var h *handle
-		if n := len(s.segs); n > 0 && !s.segs[n-1].sealed {
+		if n := len(s.segs); n > 0 && s.segs[n-1].w != nil {
 			h = s.segs[n-1].file
 			h.refs++
 		}
@@ -284,7 +286,11 @@ func (s *Queue) compact(seg *segmentState) error {
 	if err == nil {
 		// Only read from.
 		defer func() { _ = src.Close() }()
-		err = s.swap(seg, c, src)
+		var disk int64
+		if disk, err = s.swap(seg, c, reader(src, nil)); err == nil {
+			s.log.Info().Str("segment", seg.path).Int64("after", disk).
+				Msg("made a segment smaller of which little is wanted")
+		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -295,8 +301,8 @@ func (s *Queue) compact(seg *segmentState) error {
 	return err
 }
 
-// swap is compact with what the file holds.
-func (s *Queue) swap(seg *segmentState, c *segment.Contents, src *os.File) error {
+// swap is compact with what the file holds. It returns what the new one takes of the disk.
+func (s *Queue) swap(seg *segmentState, c *segment.Contents, read segment.Reader) (int64, error) {
 	s.mu.Lock()
 	wanted := map[uint32]bool{}
 	for i := range c.Entries {
@@ -308,30 +314,27 @@ func (s *Queue) swap(seg *segmentState, c *segment.Contents, src *os.File) error
 		}
 	}
 	s.mu.Unlock()
-	out, f, disk, err := s.replace(seg.path, src, c, func(e *segment.Entry) bool { return wanted[e.Seq] })
+	out, f, disk, err := s.replace(seg.path, c, read, func(e *segment.Entry) bool { return wanted[e.Seq] })
 	if err != nil {
-		return err
+		return 0, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.log.Info().Str("segment", seg.path).Int("chunks", len(out.Entries)).Int64("before", seg.disk).
-		Int64("after", disk).
-		Msg("made a segment smaller of which little is wanted")
 	s.remapIn(out)
 	seg.unload(s)
 	s.install(seg, out.Entries, f)
 	s.disk += disk - seg.disk
 	seg.disk = disk
-	return nil
+	return disk, nil
 }
 
-// replace rewrites the file at path, which src is, with those chunks of c that keep asks for. It
+// replace rewrites the file at path with those chunks of c, which read reads, that keep asks for. It
 // returns the new contents, the new file opened for reading, and what it takes of the disk.
 func (s *Queue) replace(
-	path string, src *os.File, c *segment.Contents, keep func(*segment.Entry) bool,
+	path string, c *segment.Contents, read segment.Reader, keep func(*segment.Entry) bool,
 ) (*segment.Contents, *os.File, int64, error) {
 	tmp := path + ".tmp"
-	out, err := segment.Rewrite(tmp, src, c, keep)
+	out, err := segment.Rewrite(tmp, c, read, keep)
 	failpoint.Pass("segment.rewritten")
 	if err == nil {
 		err = s.failing("replace")

@@ -49,6 +49,7 @@ type committer struct {
 	beat, sealBeat heartbeat.Loop
 	// sealing is closed when the segment before the current one is sealed; nil: none is being sealed.
 	sealing chan struct{}
+	journal journaling
 }
 
 // pendingBatches is what waits of all clusters.
@@ -133,8 +134,11 @@ func (c *committer) run() {
 		group := c.gather()
 		if group == nil {
 			c.beat.Disk("the end of a segment in " + c.s.dir)
+			c.journal.settle = time.Time{}
+			c.settleStuck()
 			c.seal()
 			c.awaitSealed()
+			c.closeJournal()
 			c.beat.Rest()
 			return
 		}

@@ -78,7 +78,8 @@ func (s *Queue) isInFlight(t *tenant, o *lease) bool {
 // dropSegment drops the oldest segment; false: there is nothing to drop.
 func (s *Queue) dropSegment() bool {
 	s.mu.Lock()
-	if len(s.segs) == 0 || !s.segs[0].sealed {
+	stuck := s.commit.journal.stuck
+	if len(s.segs) == 0 || !s.segs[0].sealed && s.segs[0] != stuck {
 		s.mu.Unlock()
 		return false
 	}
@@ -88,6 +89,9 @@ func (s *Queue) dropSegment() bool {
 		n += s.untrack(partition, seg, &partition.dropped).chunks
 	}
 	s.mu.Unlock()
+	if seg == stuck {
+		s.commit.unstick()
+	}
 	s.remove([]*segmentState{seg})
 	s.log.Warn().Str("segment", seg.path).Int64("chunks", n).Msg("queue is full: dropped the oldest segment")
 	return true

@@ -20,9 +20,11 @@ import (
 	"go.etcd.io/bbolt"
 
 	"github.com/seed-afc6a195/aggregator/internal/boltfile"
+	"github.com/seed-afc6a195/aggregator/internal/boltfile/boltfiletest"
 	"github.com/seed-afc6a195/aggregator/internal/format"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/journal"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/segment"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/statefile"
 	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
@@ -121,22 +123,26 @@ func TestOtherFormat(t *testing.T) {
 		refused string // the file that the error names; "": none
 	}{
 		{"older state.db", put1(statefile.Name, "meta", "format", boltfile.WithSum(numbers(0, 0)[:4])), statefile.Name},
-		{"newer state.db", put1(statefile.Name, "meta", "format", boltfile.WithSum(numbers(3, 0)[:4])), statefile.Name},
+		{"newer state.db", put1(statefile.Name, "meta", "format", boltfile.WithSum(numbers(4, 0)[:4])), statefile.Name},
 		{"newer state.db, with the oldest program", func(t *testing.T, dir string) {
 			t.Helper()
 			put1(statefile.Name, "meta", "format", boltfile.WithSum(numbers(9, 0)[:4]))(t, dir)
-			put1(statefile.Name, "queue", "oldest", boltfile.WithSum(numbers(9, 3), []byte("oldest")...))(t, dir)
+			put1(statefile.Name, "queue", "oldest", boltfile.WithSum(numbers(9, 4), []byte("oldest")...))(t, dir)
 		}, statefile.Name},
 		{"newer state.db that this program may read", func(t *testing.T, dir string) {
 			t.Helper()
 			put1(statefile.Name, "meta", "format", boltfile.WithSum(numbers(9, 0)[:4]))(t, dir)
-			put1(statefile.Name, "queue", "oldest", boltfile.WithSum(numbers(9, 2), []byte("oldest")...))(t, dir)
+			put1(statefile.Name, "queue", "oldest", boltfile.WithSum(numbers(9, 3), []byte("oldest")...))(t, dir)
 		}, ""},
 		{"newer index", changeIndex(9, 4), "seg-"},
 		{"newer index that this program may read", changeIndex(9, 3), ""},
 		{"newer chunk", changeChunk(9, 4), "seg-"},
 		{"newer chunk, with one number", changeChunk(4, 0), "seg-"},
 		{"newer chunk that this program may read", changeChunk(9, 3), ""},
+		{"newer chunk in the journal", changeJournal(false, 9, 4), "journal"},
+		{"newer chunk in the journal that this program may read", changeJournal(false, 9, 3), ""},
+		{"newer journal", changeJournal(true, 9, 2), "journal"},
+		{"newer journal that this program may read", changeJournal(true, 9, 1), ""},
 		{"newer dead letters", changeSummary(9, 2), "dead-"},
 		{"newer dead letters that this program may read", changeSummary(9, 1), ""},
 	} {
@@ -150,7 +156,9 @@ func TestOtherFormat(t *testing.T) {
 			}
 			mustClose(t, s)
 			s = mustOpen(t, cfg, buffer.Options{})
-			put(t, s, message1{text: "open"})
+			open := text(journaledBytes+1, 1)
+			put(t, s, message1{text: open})
+			put(t, s, message1{text: "journaled"})
 			dir := t.TempDir() // as a kill leaves it
 			if err := os.CopyFS(dir, os.DirFS(cfg.Path)); err != nil {
 				t.Fatal(err)
@@ -164,8 +172,8 @@ func TestOtherFormat(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if got := drain(t, s, "o"); !slices.Equal(got, []string{"sealed", "open"}) {
-					t.Errorf("found %q", got)
+				if got := drain(t, s, "o"); !slices.Equal(got, []string{"sealed", open, "journaled"}) {
+					t.Errorf("found %.20q", got)
 				}
 				if n := s.Stats().Disk.SetAside + s.DeadLetters().Stats().SetAside; n != 0 {
 					t.Errorf("%d files were taken for damaged", n)
@@ -245,6 +253,36 @@ func changeChunk(number, oldest byte) func(t *testing.T, dir string) {
 		if err := os.WriteFile(path, b, 0o600); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// changeJournal gives the journal, or the first chunk in it, other numbers.
+func changeJournal(begin bool, number, oldest byte) func(t *testing.T, dir string) {
+	return func(t *testing.T, dir string) {
+		t.Helper()
+		path := filepath.Join(dir, journal.Name)
+		boltfiletest.Change(t, path, func(b []byte) []byte {
+			if begin {
+				for at := 0; at < 2*boltfile.PageSize; at += boltfile.PageSize {
+					if b[at] != 0 {
+						b[at+8], b[at+9] = number, oldest
+						binary.LittleEndian.PutUint32(b[at+40:], boltfile.Checksum(b[at:at+40]))
+					}
+				}
+				return b
+			}
+			at := bytes.Index(b, []byte(chunk.Magic))
+			size, _, err := chunk.Length(b[at:])
+			if err != nil {
+				t.Fatal(err)
+			}
+			b[at+8], b[at+10] = number, oldest
+			chunk.Seal(b[at : at+size])
+			head := at / boltfile.PageSize * boltfile.PageSize
+			end := at + size
+			binary.LittleEndian.PutUint32(b[head+8:], boltfile.Checksum(b[head+12:end]))
+			return b
+		})
 	}
 }
 

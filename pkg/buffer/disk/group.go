@@ -2,7 +2,6 @@ package disk
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -117,26 +116,16 @@ func (g *txBuilder) write() error {
 	g.Flush()
 	s := g.c.s
 	if len(g.Chunks) > 0 {
-		items, where := make([]segment.Item, len(g.Chunks)), make([]uint32, len(g.Chunks))
-		for i := range g.Chunks {
-			ch := &g.Chunks[i]
-			items[i] = segment.Item{Seq: ch.Seq, Value: g.Values[ch.From:ch.To:ch.To]}
-		}
 		start := time.Now()
-		seg, err := g.c.segmentFor(items[0].Seq, len(g.Values))
+		g.c.settleStuck()
+		seg, err := g.c.segmentFor(g.Chunks[0].Seq, len(g.Values))
 		if err != nil {
 			return err
 		}
-		if err = s.failing("commit"); err == nil {
-			err = seg.w.Append(items, where)
-		}
-		failpoint.Pass("segment.committed")
-		if err != nil {
-			err = fmt.Errorf("write segment %s: %w", seg.path, err)
-			return errors.Join(err, g.c.abandon(seg))
+		if err := g.c.append(seg, g); err != nil {
+			return err
 		}
 		g.where = seg.first
-		g.publish(seg, where)
 		g.c.limits.Stored(len(g.Values))
 		s.stats.latency.Observe(time.Since(start), 1)
 	}
@@ -152,12 +141,20 @@ func (g *txBuilder) confirm(done []*batch) {
 	g.c.s.resends.Stored(g.Whole, g.where, batches)
 }
 
-// publish makes the stored chunks known to the outputs.
+// publish makes the stored chunks known to the outputs. where is where they lie in the segment's file; nil: they are in
+// the journal.
 func (g *txBuilder) publish(seg *segmentState, where []uint32) {
 	s := g.c.s
-	disk := boltfile.AllocatedBy(seg.w.File)
+	var disk int64
+	if where != nil {
+		disk = boltfile.AllocatedBy(seg.w.File)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if where == nil {
+		disk, where = seg.disk+int64(len(g.Values)), make([]uint32, len(g.Chunks))
+		seg.keepFresh(g)
+	}
 	from := len(seg.entries)
 	for i := range g.Chunks {
 		ch := &g.Chunks[i]

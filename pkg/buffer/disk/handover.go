@@ -62,12 +62,12 @@ func (s *Queue) Owed(ctx context.Context, yield func(*buffer.Handed) error) erro
 			}
 		}
 		o := newLease(seg, &e)
-		file := seg.file
+		file, fresh := seg.file, seg.fresh[e.Seq]
 		file.refs++
 		from = o.seq + 1
 		s.mu.Unlock()
 
-		err := s.fill(o, file, &e)
+		err := s.fill(o, file, &e, fresh)
 		if err == nil {
 			h.Chunk = o.chunk
 			err = yield(h)

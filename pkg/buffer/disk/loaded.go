@@ -41,9 +41,11 @@ type segmentState struct {
 	// touched is when an output last finished something of it.
 	touched time.Time
 
-	w      *segment.Writer // nil: sealed, or not written to any more
-	tails  resend.Tails    // while it is written
-	oldest int             // see segment.Contents; while it is written
+	w *segment.Writer // nil: sealed, or not written to any more
+	// fresh is the last chunks, by sequence number less first, that are in the journal and not in the file.
+	fresh  map[uint32][]byte
+	tails  resend.Tails // while it is written
+	oldest int          // see segment.Contents; while it is written
 
 	loadedIndex
 }

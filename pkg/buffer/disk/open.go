@@ -65,6 +65,10 @@ func Open(cfg buffer.Config, o buffer.Options) (_ *Queue, err error) {
 	if err := statefile.RefuseUnknown(s.dir); err != nil {
 		return nil, err
 	}
+	left, err := readLeftover(s.dir)
+	if err != nil {
+		return nil, err
+	}
 	if s.dead, err = deaddisk.Open(filepath.Join(s.dir, "dead"), cfg.DeadLetters, s.log, s.now); err != nil {
 		return nil, advise(err)
 	}
@@ -79,7 +83,7 @@ func Open(cfg buffer.Config, o buffer.Options) (_ *Queue, err error) {
 	if s.adopter.pending() {
 		s.keep.adopted = 0
 	}
-	if err := s.recover(); err != nil {
+	if err := s.recover(left); err != nil {
 		return nil, errors.Join(advise(err), s.clean.state.Close(), s.dead.Close())
 	}
 	s.requeue.settle(s.dead)

@@ -11,7 +11,6 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/pack"
-	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/segment"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 )
 
@@ -198,12 +197,11 @@ func (s *Queue) settleReplaced(from uint64) {
 			if seg.first+uint64(e.Seq) < from {
 				continue
 			}
-			value, err := segment.ReadChunk(seg.file.f, &e, s.memory.Values.Get())
+			value, err := reader(seg.file.f, seg.fresh)(&e)
 			var h chunk.Header
 			if err == nil {
 				h, err = chunk.DecodeHeader(value, parts)
 			}
-			s.memory.Values.Put(value)
 			if err != nil {
 				// whoever is handed it will tell.
 				continue

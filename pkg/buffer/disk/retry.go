@@ -14,7 +14,6 @@ import (
 	"github.com/seed-afc6a195/aggregator/internal/failpoint"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
-	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/segment"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/statefile"
 	deaddisk "github.com/seed-afc6a195/aggregator/pkg/deadletter/disk"
 )
@@ -198,7 +197,7 @@ func (s *Queue) headersFrom(from uint64, see func(*chunk.Header)) error {
 			if seg.first+uint64(e.Seq) < from {
 				continue
 			}
-			value, err := segment.ReadChunk(seg.file.f, e, s.memory.Values.Get())
+			value, err := reader(seg.file.f, seg.fresh)(e)
 			if err == nil {
 				var h chunk.Header
 				if h, err = chunk.DecodeHeader(value, parts); err == nil {
@@ -206,7 +205,6 @@ func (s *Queue) headersFrom(from uint64, see func(*chunk.Header)) error {
 					see(&h)
 				}
 			}
-			s.memory.Values.Put(value)
 			if errors.Is(err, boltfile.ErrDamaged) {
 				parts = nil
 				// whoever is handed it will tell.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/seed-afc6a195/aggregator/internal/boltfile"
 	"github.com/seed-afc6a195/aggregator/internal/failpoint"
@@ -73,6 +74,11 @@ func (c *committer) seal() {
 	if seg == nil {
 		return
 	}
+	if _, err := c.settleFresh(seg, nil); err != nil {
+		err = errors.Join(fmt.Errorf("write segment %s: %w", seg.path, err), c.abandon(seg))
+		c.failed(c.s.log, err, "can't put into a segment what the journal holds of it: it stays there")
+		return
+	}
 	c.current = nil
 	c.awaitSealed()
 	done := make(chan struct{})
@@ -114,11 +120,18 @@ func (s *Queue) sealSegment(seg *segmentState) {
 }
 
 // abandon ends the current segment after an error: what reached the disk is not known, so nothing
-// more is written to it. What was stored in it before is still read from it.
+// more is written to it. What was stored in it before is still read from it, and what is in the journal from memory.
 func (c *committer) abandon(seg *segmentState) error {
 	c.current = nil
 	err := seg.w.Close()
-	c.closed(seg)
+	if len(seg.fresh) == 0 {
+		c.closed(seg)
+		return err
+	}
+	c.journal.stuck, c.journal.settle = seg, time.Time{}
+	c.s.mu.Lock()
+	seg.w = nil
+	c.s.mu.Unlock()
 	return err
 }
 

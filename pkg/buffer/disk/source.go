@@ -169,12 +169,12 @@ func (src *source) Next(ctx context.Context) (*event.Chunk, error) {
 		o := newLease(seg, &e)
 		l.inFlight[o.seq] = o
 		again := l.again || o.seq < s.began
-		h := seg.file
+		h, fresh := seg.file, seg.fresh[e.Seq]
 		h.refs++
 		s.mu.Unlock()
 
 		src.beat.Disk(src.reading)
-		err := s.fill(o, h, &e)
+		err := s.fill(o, h, &e, fresh)
 		src.beat.Rest()
 		if err != nil {
 			s.unreadable(l, o, &e, h.f, err)
@@ -329,12 +329,15 @@ func (l *partition) peek(seg *segmentState) (int, bool) {
 	return 0, false
 }
 
-// fill reads the chunk of e into o.
-func (s *Queue) fill(o *lease, h *handle, e *segment.Entry) error {
-	value, err := segment.ReadChunk(h.f, e, s.memory.Values.Get())
-	defer func() { s.memory.Values.Put(value) }()
-	if err != nil {
-		return err
+// fill reads the chunk of e into o. value is the chunk where it is in memory, else nil.
+func (s *Queue) fill(o *lease, h *handle, e *segment.Entry, value []byte) error {
+	if value == nil {
+		var err error
+		value, err = segment.ReadChunk(h.f, e, s.memory.Values.Get())
+		defer s.memory.Values.Put(value)
+		if err != nil {
+			return err
+		}
 	}
 	head, err := chunk.DecodeHeader(value, nil)
 	if err != nil {

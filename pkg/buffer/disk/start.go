@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/seed-afc6a195/aggregator/internal/boltfile"
@@ -17,7 +18,8 @@ import (
 )
 
 // recover reads the directory: what waits, and for whom. Whatever is damaged is set aside.
-func (s *Queue) recover() error {
+func (s *Queue) recover(left *leftover) error {
+	s.commit.journal.holds.Store(s.cfg.Sync || left.waits || len(left.Chunks) > 0)
 	names, err := os.ReadDir(s.dir)
 	if err != nil {
 		return fmt.Errorf("read queue directory: %w", err)
@@ -28,26 +30,17 @@ func (s *Queue) recover() error {
 	}
 	s.queueID, s.next = state.Queue, max(1, state.Next)
 	tails := resend.Tails{}
-	// Sorted by name, so by first sequence number.
-	for _, n := range names {
+	for _, first := range s.recoverNames(names, left) {
 		if s.opts.Interrupted != nil {
 			if err := s.opts.Interrupted(); err != nil {
 				return fmt.Errorf("interrupted while reading what waits in %s: %w", s.dir, err)
 			}
 		}
-		path := filepath.Join(s.dir, n.Name())
-		if strings.HasSuffix(n.Name(), ".tmp") {
-			if err := os.Remove(path); err != nil {
-				s.log.Warn().Err(err).Msg("can't remove what an interrupted rewrite left")
-			}
-			continue
-		}
-		if first, ok := segment.First(n.Name()); ok {
-			if err := s.recoverSegment(path, first, state, tails); err != nil {
-				return err
-			}
+		if err := s.recoverSegment(first, state, left, tails); err != nil {
+			return err
 		}
 	}
+	s.settleLeftover(left)
 	s.settleReplaced(state.Next - min(state.Next, reserve))
 	s.began = s.next
 	s.resends.Restore(append(state.IDs, tails.Unconfirmed(s.cfg.DedupeWindow)...))
@@ -57,6 +50,27 @@ func (s *Queue) recover() error {
 	// It has logged what went wrong, and tries again.
 	_ = s.clean.save(false)
 	return nil
+}
+
+// recoverNames returns the first sequence numbers of the segments among the directory's files, ascending, with that of
+// the journal. What an interrupted rewrite has left is removed.
+func (s *Queue) recoverNames(names []os.DirEntry, left *leftover) (firsts []uint64) {
+	if len(left.Chunks) > 0 {
+		firsts = append(firsts, left.Segment)
+	}
+	for _, n := range names {
+		if strings.HasSuffix(n.Name(), ".tmp") {
+			if err := os.Remove(filepath.Join(s.dir, n.Name())); err != nil {
+				s.log.Warn().Err(err).Msg("can't remove what an interrupted rewrite left")
+			}
+			continue
+		}
+		if first, ok := segment.First(n.Name()); ok {
+			firsts = append(firsts, first)
+		}
+	}
+	slices.Sort(firsts)
+	return slices.Compact(firsts)
 }
 
 // recoverState reads state.db, or starts a new one.
@@ -82,8 +96,10 @@ func (s *Queue) recoverState() (*statefile.Snapshot, error) {
 	return state, nil
 }
 
-// recoverSegment counts what waits in the segment at path, and notes how each connection ends in it.
-func (s *Queue) recoverSegment(path string, first uint64, state *statefile.Snapshot, tails resend.Tails) error {
+// recoverSegment counts what waits in the segment, with what the journal holds of it, and notes how each connection ends
+// in it.
+func (s *Queue) recoverSegment(first uint64, state *statefile.Snapshot, left *leftover, tails resend.Tails) error {
+	path := filepath.Join(s.dir, segment.Name(first))
 	seg := newSegment(path, first)
 	seg.sealed = true
 	s.segs = append(s.segs, seg)
@@ -92,12 +108,17 @@ func (s *Queue) recoverSegment(path string, first uint64, state *statefile.Snaps
 			seg.done[s.source(k.Output)] = bits
 		}
 	}
+	journaled := left.Segment == first && len(left.Chunks) > 0
 	c, damage, err := segment.Read(path, first)
 	if errors.Is(err, format.ErrUnknown) {
 		return err
 	}
+	if journaled && errors.Is(err, os.ErrNotExist) {
+		c, err = &segment.Contents{First: first, Tails: resend.Tails{}}, nil
+	}
 	if err != nil {
 		seg.broken = true
+		left.waits = left.waits || journaled
 		s.stats.setAside++
 		s.next = max(s.next, first+1<<32)
 		s.log.Error().Err(err).Str("segment", path).Msg("can't read a segment: what it holds waits for the next start")
@@ -110,10 +131,15 @@ func (s *Queue) recoverSegment(path string, first uint64, state *statefile.Snaps
 			seg.unread = true
 		}
 	}
+	var fresh map[uint32][]byte
+	settled := c.Sealed
+	if journaled {
+		fresh = left.replay(c)
+	}
 	switch {
-	case c.Sealed || !s.cfg.Sync || len(c.Entries) == 0:
-	case damage == nil:
-		c = s.settleOnDisk(path, first, c)
+	case len(fresh) == 0 && (settled || !s.cfg.Sync || len(c.Entries) == 0):
+	case damage == nil || settled:
+		c, fresh = s.settleOnDisk(path, c, left, fresh)
 	default:
 		// It stays as it was found.
 		c.Tails = nil
@@ -121,6 +147,9 @@ func (s *Queue) recoverSegment(path string, first uint64, state *statefile.Snaps
 	tails.Join(c.Tails)
 	s.remapIn(c)
 	s.track(seg, c.Entries, false)
+	if len(fresh) > 0 {
+		s.stick(seg, c, fresh)
+	}
 	s.next = max(s.next, seg.end())
 	if st, err := os.Stat(path); err == nil {
 		seg.disk = boltfile.Allocated(st)
@@ -131,29 +160,37 @@ func (s *Queue) recoverSegment(path string, first uint64, state *statefile.Snaps
 
 // settleOnDisk writes a segment anew that was being written when the process before ended: its last commit's sync may
 // have failed, and then what is read of it may be in memory alone, which no later sync says. An agent that sends such a
-// chunk again must not be told that it is stored. Where the segment can't be written, on a full disk perhaps, it stays
-// as it is, and what agents send again of it is stored again.
-func (s *Queue) settleOnDisk(path string, first uint64, c *segment.Contents) *segment.Contents {
+// chunk again must not be told that it is stored. The same goes for the fresh chunks, which are of the journal. Where
+// the segment can't be written, on a full disk perhaps, it stays as it is, and what agents send again of it is stored
+// again. It returns what is in the file then, and what is not.
+func (s *Queue) settleOnDisk(
+	path string, c *segment.Contents, left *leftover, fresh map[uint32][]byte,
+) (*segment.Contents, map[uint32][]byte) {
 	src, err := os.Open(path)
-	if err == nil {
+	if err == nil || len(fresh) == len(c.Entries) {
 		// Only read from.
 		defer func() { _ = src.Close() }()
 		var out *segment.Contents
 		var f *os.File
-		if out, f, _, err = s.replace(path, src, c, func(*segment.Entry) bool { return true }); err == nil {
+		if out, f, _, err = s.replace(path, c, reader(src, fresh), func(*segment.Entry) bool { return true }); err == nil {
 			// Only read from.
 			_ = f.Close()
-			return out
+			return out, nil
 		}
 	}
 	s.log.Warn().Err(err).Str("segment", path).
 		Msg("can't write anew the segment that was being written last: what agents send again of it is stored again")
 	// Its new name may have come before the error.
-	if again, damage, err := segment.Read(path, first); err == nil && damage == nil {
+	if again, damage, err := segment.Read(path, c.First); err == nil && damage == nil {
 		c = again
+		if len(fresh) > 0 {
+			fresh = left.replay(c)
+			// Its new name may not be durable.
+			left.waits = left.waits || len(fresh) == 0
+		}
 	}
 	c.Tails = nil
-	return c
+	return c, fresh
 }
 
 // rescue sets a damaged segment aside and puts one with its whole chunks in its place. Where that
@@ -177,7 +214,7 @@ func (s *Queue) rescue(path string, c *segment.Contents, damage *segment.Damage)
 			log.Str("set_aside", name)
 			var out *segment.Contents
 			var f *os.File
-			if out, f, _, err = s.replace(path, src, c, func(*segment.Entry) bool { return true }); err == nil {
+			if out, f, _, err = s.replace(path, c, reader(src, nil), func(*segment.Entry) bool { return true }); err == nil {
 				// Only read from.
 				_ = f.Close()
 				log.Msg("segment is damaged: set aside, the chunks that can be read are kept")

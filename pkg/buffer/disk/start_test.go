@@ -107,16 +107,26 @@ func TestSegmentBeingWrittenIsSettled(t *testing.T) {
 	for _, tc := range []struct {
 		name  string
 		fault error // of the rewriting
+		large bool  // the messages are, so that they are not in the journal
 		want  int64 // chunks, after the last message has come again
 	}{
-		{"written anew", nil, 2},
-		{"the disk refuses", errors.New("no space"), 3},
+		{"written anew", nil, true, 2},
+		{"the disk refuses", errFault, true, 3},
+		{"the journal is put into it", nil, false, 2},
+		{"the journal stays", errFault, false, 3},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			cfg := testConfig(t.TempDir())
 			before := mustOpen(t, cfg, buffer.Options{})
-			put(t, before, message1{conn: 1, chunk: "first", text: "a"})
-			put(t, before, message1{conn: 1, chunk: "last", text: "b"})
+			size, inFile := 1, 0
+			if tc.large {
+				size = journaledBytes + 1
+			}
+			if tc.large || tc.fault == nil {
+				inFile = 2
+			}
+			put(t, before, message1{conn: 1, chunk: "first", text: text(size, 1)})
+			put(t, before, message1{conn: 1, chunk: "last", text: text(size, 2)})
 			cfg.Path = t.TempDir()
 			if err := os.CopyFS(cfg.Path, os.DirFS(before.dir)); err != nil {
 				t.Fatal(err)
@@ -128,10 +138,10 @@ func TestSegmentBeingWrittenIsSettled(t *testing.T) {
 				return nil
 			}})
 			c, err := segment.ReadIndex(s.segs[0].path, s.segs[0].first)
-			if err != nil || c.Sealed != (tc.fault == nil) || len(c.Entries) != 2 {
+			if err != nil || c.Sealed != (tc.fault == nil) || len(c.Entries) != inFile {
 				t.Errorf("the segment is %+v, %v", c, err)
 			}
-			put(t, s, message1{conn: 2, chunk: "last", text: "b"})
+			put(t, s, message1{conn: 2, chunk: "last", text: text(size, 2)})
 			if got := s.Stats().Waits[0].Pending.Chunks; got != tc.want {
 				t.Errorf("%d chunks wait, want %d", got, tc.want)
 			}
@@ -142,6 +152,12 @@ func TestSegmentBeingWrittenIsSettled(t *testing.T) {
 			if int64(texts) != tc.want {
 				t.Errorf("%d chunks can be read", texts)
 			}
+			mustClose(t, s)
+			s = mustOpen(t, cfg, buffer.Options{})
+			if got := drain(t, s, "o"); int64(len(got)) != tc.want {
+				t.Errorf("%d chunks wait after the next start, want %d", len(got), tc.want)
+			}
+			checkUse(t, s)
 		})
 	}
 }

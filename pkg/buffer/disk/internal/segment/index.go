@@ -1,6 +1,7 @@
 package segment
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"slices"
@@ -63,6 +64,40 @@ func (b *builder) add(h *chunk.Header, off uint32) {
 			})
 		}
 	}
+}
+
+// Join adds those chunks, ascending by sequence number, that c lacks, and returns their numbers. Their places in the file
+// are the caller's to set.
+func (c *Contents) Join(chunks []chunk.Header) (added []uint64) {
+	b := newBuilder(c.First)
+	b.Contents = *c
+	if b.Tails == nil {
+		b.Tails = resend.Tails{}
+	}
+	for i, name := range c.Clusters {
+		b.clusterNumber[name] = uint32(i)
+	}
+	for i, names := range c.Sets {
+		b.setNumber[SetKey(names)] = uint32(i)
+	}
+	have := map[uint32]bool{}
+	for i := range c.Entries {
+		have[c.Entries[i].Seq] = true
+	}
+	for i := range chunks {
+		h := &chunks[i]
+		if h.Seq < c.First || h.Seq-c.First > 1<<31 || have[uint32(h.Seq-c.First)] {
+			continue
+		}
+		b.add(h, 0)
+		added = append(added, h.Seq)
+	}
+	*c = b.Contents
+	if len(added) > 0 {
+		c.Sealed = false
+		slices.SortFunc(c.Entries, func(a, b Entry) int { return cmp.Compare(a.Seq, b.Seq) })
+	}
+	return added
 }
 
 func (b *builder) cluster(name string) uint32 {

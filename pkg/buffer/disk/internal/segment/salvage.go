@@ -25,6 +25,9 @@ type Damage struct {
 	lost   []chunk.Header // of damaged chunks: what they say of themselves, which may be wrong too
 }
 
+// NewDamage returns that of something else than a segment's file.
+func NewDamage(cause error, lost []chunk.Header) *Damage { return &Damage{Cause: cause, lost: lost} }
+
 // Fields returns what was found, and what is lost, for the log.
 func (h *Damage) Fields() map[string]any {
 	f := map[string]any{"error": h.Cause.Error(), "chunks": h.chunks, "bytes": h.bytes}
@@ -267,9 +270,12 @@ func scan(f *os.File, found func(off int64, value []byte, whole bool)) error {
 	}
 }
 
-// Rewrite copies those chunks of c, which lie in src, that keep asks for into a new sealed segment
+// Reader returns the chunk of an entry, which is not changed.
+type Reader func(e *Entry) ([]byte, error)
+
+// Rewrite copies those chunks of c, which read reads, that keep asks for into a new sealed segment
 // at path, under the same numbers, and returns its contents. It is on disk, but not its name.
-func Rewrite(path string, src *os.File, c *Contents, keep func(*Entry) bool) (*Contents, error) {
+func Rewrite(path string, c *Contents, read Reader, keep func(*Entry) bool) (*Contents, error) {
 	_ = os.Remove(path) // of an earlier attempt
 	var size int64
 	for i := range c.Entries {
@@ -303,7 +309,7 @@ func Rewrite(path string, src *os.File, c *Contents, keep func(*Entry) bool) (*C
 		if !keep(e) {
 			continue
 		}
-		value, err := ReadChunk(src, e, nil)
+		value, err := read(e)
 		if err != nil {
 			return nil, errors.Join(err, w.Close())
 		}

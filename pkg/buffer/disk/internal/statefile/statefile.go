@@ -30,8 +30,11 @@ const Name = "state.db"
 // finished beside the number, and at first with checksums that did not cover the keys. Programs of that time verified
 // all that is beside the number before they looked at it, each in the way of its own: so nothing else is there any
 // more. What is finished, and what a restart has to remember, must not be overlooked: an entry of a new kind that holds
-// such makes its number the oldest.
-func Format() format.Format { return format.Format{Name: "state.db", Number: 2, Since: 1} }
+// such makes its number the oldest. So does the journal beside it, since number 3: see Snapshot.Journaled.
+func Format() format.Format { return format.Format{Name: "state.db", Number: 3, Since: 1} }
+
+// oldest is the number of the oldest program that may use a directory in which no journal holds anything.
+const oldest = 2
 
 // Names in state.db.
 const (
@@ -65,6 +68,8 @@ type Snapshot struct {
 	Done   map[Key][]byte // bitmaps by sequence number less the segment's first; nil value: forget it
 	IDs    []resend.Saved
 	HasIDs bool // IDs is to be written
+	// Journaled is that a journal may hold chunks, which older programs would overlook. It is not read.
+	Journaled bool
 }
 
 // Load reads state.db in dir. os.ErrNotExist: there is none; format.ErrUnknown: not ours to touch;
@@ -203,12 +208,15 @@ func (s *Snapshot) write(tx *bbolt.Tx) error {
 		k string
 		v []byte
 	}
-	number := binary.BigEndian.AppendUint32(nil, uint32(Format().Number))
+	number, may := binary.BigEndian.AppendUint32(nil, uint32(Format().Number)), oldest
+	if s.Journaled {
+		may = Format().Number
+	}
 	if err := meta.Put([]byte(formatKey), boltfile.WithSum(number)); err != nil {
 		return err
 	}
 	puts := []put{
-		{oldestKey, slices.Concat(number, number)},
+		{oldestKey, slices.Concat(number, binary.BigEndian.AppendUint32(nil, uint32(may)))},
 		{queueKey, s.Queue[:]},
 		{nextKey, binary.BigEndian.AppendUint64(nil, s.Next)},
 	}

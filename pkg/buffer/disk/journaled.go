@@ -1,0 +1,269 @@
+package disk
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"github.com/seed-afc6a195/aggregator/internal/failpoint"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/journal"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/segment"
+)
+
+const (
+	// journalMost is the size of the journal; it is a quarter of a segment at most.
+	journalMost = 4 << 20
+	// journaledBytes is up to how many bytes of chunks a commit goes to the journal: with more, what a transaction of
+	// bbolt costs beside its bytes is less than to write these twice.
+	journaledBytes = 64 << 10
+	// journalAgain is after how long a journal that could not be written is tried again.
+	journalAgain = time.Minute
+)
+
+// journaling is what the committer knows of the journal. Small commits go there, and into the current segment's file
+// with a later one. Until then its chunks are in memory too: segmentState.fresh. The journal holds chunks of one segment
+// at a time, so that they go before it is sealed, and one of which that could not be done, the stuck one, keeps the
+// journal from being used.
+type journaling struct {
+	open       *journal.Journal // nil: it is not
+	generation uint64           // of the file, while it is not open
+	again      time.Time        // when to try to open it
+	stuck      *segmentState    // nil: none
+	settle     time.Time        // when to try to put it into its file
+	// blocked is set by the start: the journal can't be read, or what it holds has to wait for the next start.
+	blocked bool
+	// holds reports whether the journal may hold something, which an older program must not overlook; marked, whether
+	// state.db says so.
+	holds, marked atomic.Bool
+	trouble       complaint
+}
+
+func (s *Queue) journalPath() string { return filepath.Join(s.dir, journal.Name) }
+
+// journalFor returns the journal where a commit with n bytes of chunks goes there; nil: it goes to its segment.
+func (c *committer) journalFor(n int) *journal.Journal {
+	s, j := c.s, &c.journal
+	switch {
+	case n > journaledBytes || !s.cfg.Sync || j.blocked || j.stuck != nil || !j.marked.Load():
+		return nil
+	case j.open != nil && j.open.Fits(n):
+		return j.open
+	case j.open != nil || s.now().Before(j.again):
+		return nil
+	}
+	err := s.failing("journal")
+	if err == nil {
+		j.open, err = journal.Open(s.journalPath(), min(journalMost, c.limits.SegmentSize()/4), j.generation)
+	}
+	if err == nil {
+		err = j.open.Begin(s.salt, c.builder.Next-uint64(len(c.builder.Chunks)))
+	}
+	if err != nil {
+		c.journalFailed(err)
+		return nil
+	}
+	if !j.open.Fits(n) {
+		return nil
+	}
+	j.trouble.recovered(s.log, "the journal can be written again")
+	return j.open
+}
+
+// journalFailed lets go of the journal after an error, for some time. What it holds has to be somewhere else: it is
+// removed, or else what is in it is found there once more by a start.
+func (c *committer) journalFailed(err error) {
+	s, j := c.s, &c.journal
+	if j.open != nil {
+		err = errors.Join(err, j.open.Close())
+		j.open = nil
+	}
+	j.generation, j.again = 0, s.now().Add(journalAgain)
+	if !c.journaled() {
+		err = errors.Join(err, journal.Remove(s.journalPath()))
+	}
+	j.trouble.failed(s.log, err, "can't write the journal: each commit goes to its segment, which takes more time")
+}
+
+// journaled reports whether chunks are in the journal alone.
+func (c *committer) journaled() bool {
+	return c.journal.stuck != nil || c.current != nil && len(c.current.fresh) > 0
+}
+
+// append stores what g has made with the segment: in the journal where that pays, else in its file.
+func (c *committer) append(seg *segmentState, g *txBuilder) error {
+	s := c.s
+	err := s.failing("commit")
+	if err == nil && c.appendJournal(seg, g.Values) {
+		g.publish(seg, nil)
+		return nil
+	}
+	items := make([]segment.Item, len(g.Chunks))
+	for i := range g.Chunks {
+		ch := &g.Chunks[i]
+		items[i] = segment.Item{Seq: ch.Seq, Value: g.Values[ch.From:ch.To:ch.To]}
+	}
+	var where []uint32
+	if err == nil {
+		where, err = c.settleFresh(seg, items)
+	}
+	if err != nil {
+		err = fmt.Errorf("write segment %s: %w", seg.path, err)
+		return errors.Join(err, c.abandon(seg))
+	}
+	g.publish(seg, where)
+	return nil
+}
+
+// appendJournal stores chunks of the segment in the journal, where that pays; false: it has not. Should they be there all
+// the same after a crash, they have the numbers that they have in the segment.
+func (c *committer) appendJournal(seg *segmentState, chunks []byte) bool {
+	j := c.journalFor(len(chunks))
+	if j == nil {
+		return false
+	}
+	err := c.s.failing("append")
+	if err == nil {
+		err = j.Append(seg.first, chunks)
+	}
+	if err != nil {
+		c.journalFailed(err)
+		return false
+	}
+	return true
+}
+
+// settleFresh stores with one transaction what of the segment is in the journal, and more items. It returns where these
+// lie in the file.
+func (c *committer) settleFresh(seg *segmentState, items []segment.Item) ([]uint32, error) {
+	s := c.s
+	n := len(seg.fresh)
+	all := make([]segment.Item, 0, n+len(items))
+	s.mu.Lock()
+	for _, e := range seg.entries[len(seg.entries)-n:] {
+		all = append(all, segment.Item{Seq: seg.first + uint64(e.Seq), Value: seg.fresh[e.Seq]})
+	}
+	s.mu.Unlock()
+	all = append(all, items...)
+	if len(all) == 0 {
+		return nil, nil
+	}
+	where := make([]uint32, len(all))
+	err := seg.w.Append(all, where)
+	failpoint.Pass("segment.committed")
+	if err != nil {
+		return nil, err
+	}
+	if n > 0 {
+		s.mu.Lock()
+		for i := range n {
+			seg.entries[len(seg.entries)-n+i].Off = where[i]
+		}
+		seg.fresh = nil
+		s.mu.Unlock()
+		c.emptyJournal(all[len(all)-1].Seq + 1)
+	}
+	return where[n:], nil
+}
+
+// emptyJournal has the journal begin anew with that chunk: what it holds is in a segment, or wanted by nobody.
+func (c *committer) emptyJournal(next uint64) {
+	j := &c.journal
+	if j.open == nil {
+		if err := journal.Remove(c.s.journalPath()); err != nil {
+			j.trouble.failed(c.s.log, err, "can't remove the journal: what it holds may be delivered again after the next start")
+		}
+		return
+	}
+	if err := j.open.Begin(c.s.salt, next); err != nil {
+		c.journalFailed(err)
+	}
+}
+
+// closeJournal closes the journal for good, and notes whether it holds something for the next start.
+func (c *committer) closeJournal() {
+	j := &c.journal
+	if j.open != nil {
+		if err := j.open.Close(); err != nil {
+			c.s.log.Warn().Err(err).Msg("can't close the journal")
+		}
+		j.open = nil
+	}
+	j.holds.Store(j.stuck != nil || j.blocked)
+}
+
+// keepFresh keeps in memory what has just been journaled of the segment. s.mu is held.
+func (seg *segmentState) keepFresh(g *txBuilder) {
+	if seg.fresh == nil {
+		seg.fresh = map[uint32][]byte{}
+	}
+	values := bytes.Clone(g.Values)
+	for i := range g.Chunks {
+		ch := &g.Chunks[i]
+		seg.fresh[uint32(ch.Seq-seg.first)] = values[ch.From:ch.To:ch.To]
+	}
+}
+
+// settleStuck puts the stuck segment, if there is one, into its file, which is written anew: what was wrong with the old
+// one is not known. It is tried once in a while.
+func (c *committer) settleStuck() {
+	s, j := c.s, &c.journal
+	seg := j.stuck
+	if seg == nil || seg.unread || s.now().Before(j.settle) {
+		return
+	}
+	s.mu.Lock()
+	wanted := len(seg.sum) > 0
+	s.mu.Unlock()
+	var err error
+	if wanted {
+		err = s.rewriteStuck(seg)
+	}
+	if err != nil {
+		j.settle = s.now().Add(journalAgain)
+		j.trouble.failed(s.log, err, "can't put into a segment what the journal holds of it: it stays there")
+		return
+	}
+	c.unstick()
+}
+
+// unstick ends that a segment is stuck: what it holds of the journal is in its file, or wanted by nobody.
+func (c *committer) unstick() {
+	seg := c.journal.stuck
+	c.journal.stuck = nil
+	c.s.mu.Lock()
+	seg.fresh = nil
+	next := seg.end()
+	c.s.mu.Unlock()
+	c.emptyJournal(next)
+	c.closed(seg)
+}
+
+// rewriteStuck writes the segment's file anew, with what is in memory of it.
+func (s *Queue) rewriteStuck(seg *segmentState) error {
+	defer s.exclusively(seg)()
+	s.mu.Lock()
+	contents, fresh, src := s.remapOut(seg), seg.fresh, seg.file
+	src.refs++
+	s.mu.Unlock()
+	defer func() {
+		s.mu.Lock()
+		src.release()
+		s.mu.Unlock()
+	}()
+	_, err := s.swap(seg, contents, reader(src.f, fresh))
+	return err
+}
+
+// reader returns how the chunks of a segment are read: those that are fresh from memory.
+func reader(f *os.File, fresh map[uint32][]byte) segment.Reader {
+	return func(e *segment.Entry) ([]byte, error) {
+		if value := fresh[e.Seq]; value != nil {
+			return value, nil
+		}
+		return segment.ReadChunk(f, e, nil)
+	}
+}
