@@ -343,7 +343,7 @@ func TestOtherFormat(t *testing.T) {
 		t.Fatal(err)
 	}
 	err = db.Update(func(tx *bbolt.Tx) error {
-		return tx.Bucket([]byte("meta")).Put([]byte("format"), formatThree())
+		return tx.Bucket([]byte("meta")).Put([]byte("format"), formatFour())
 	})
 	if err := errors.Join(err, db.Close()); err != nil {
 		t.Fatal(err)
@@ -367,8 +367,8 @@ func TestOtherFormat(t *testing.T) {
 	}
 }
 
-// formatThree is the number of a later format as state.db has it: with its checksum.
-func formatThree() []byte {
-	b := []byte{0, 0, 0, 3}
+// formatFour is the number of a later format as state.db has it: with its checksum.
+func formatFour() []byte {
+	b := []byte{0, 0, 0, 4}
 	return encoding.LittleEndian.AppendUint32(b, crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli)))
 }

@@ -4,6 +4,7 @@ package torture
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"flag"
 	"fmt"
@@ -187,6 +188,7 @@ func pointOptions(t *testing.T, name string, seed uint64) options {
 
 // preludes are lives before the one that ends at a fail point which is not passed otherwise.
 var preludes = map[string]func(c *campaign){
+	"journal.named":          func(c *campaign) { _ = os.Remove(filepath.Join(c.dir, "data", "journal")) }, // it is empty
 	"journal.removed":        journaled,
 	"journal.replayed":       journaled,
 	"journal.set-aside":      rotten,
@@ -197,25 +199,29 @@ var preludes = map[string]func(c *campaign){
 	"segment.replaced":       damage,
 }
 
-// journaled is a life that ends with something in the journal.
+// journaled is lives that end with several records in the journal.
 func journaled(c *campaign) {
-	c.launch()
-	c.open()
-	for len(c.records()) < 2 {
+	for done := false; !done; done = len(c.records()) > 1 {
+		c.launch()
+		c.open()
 		c.await(20)
+		c.kill()
 	}
-	c.kill()
 }
 
-// records returns where whole records may begin in the journal: those of earlier generations too.
+// records returns where the records of the journal begin that count.
 func (c *campaign) records() (places []int64) {
 	b, err := os.ReadFile(filepath.Join(c.dir, "data", "journal"))
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		c.t.Fatal(err)
 	}
 	const page = 4096
+	if len(b) < 3*page {
+		return nil
+	}
+	generation := func(at int) uint64 { return binary.LittleEndian.Uint64(b[at+16:]) }
 	for at := 2 * page; at+page <= len(b); at += page {
-		if bytes.HasPrefix(b[at:], []byte("\xa9Aggrec\x01")) {
+		if bytes.HasPrefix(b[at:], []byte("\xa9Aggrec\x01")) && generation(at) == max(generation(0), generation(page)) {
 			places = append(places, int64(at))
 		}
 	}

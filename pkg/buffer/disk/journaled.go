@@ -69,7 +69,6 @@ func (c *committer) journalFor(n int) *journal.Journal {
 	if !j.open.Fits(n) {
 		return nil
 	}
-	j.trouble.recovered(s.log, "the journal can be written again")
 	return j.open
 }
 
@@ -133,6 +132,7 @@ func (c *committer) appendJournal(seg *segmentState, chunks []byte) bool {
 		c.journalFailed(err)
 		return false
 	}
+	c.journal.trouble.recovered(c.s.log, "the journal can be written again")
 	return true
 }
 

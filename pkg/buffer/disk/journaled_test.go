@@ -1,0 +1,474 @@
+package disk
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/rs/zerolog"
+	"golang.org/x/sys/unix"
+
+	"github.com/seed-afc6a195/aggregator/internal/boltfile"
+	"github.com/seed-afc6a195/aggregator/internal/boltfile/boltfiletest"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/journal"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/limits"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/segment"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/statefile"
+)
+
+// killed returns a copy of the queue's directory, as a kill leaves it.
+func killed(t *testing.T, s *Queue) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS(s.dir)); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// journaledTexts returns what waits in the directory's journal and in none of its segments.
+func journaledTexts(t *testing.T, dir string) (n int) {
+	t.Helper()
+	c, err := journal.Read(filepath.Join(dir, journal.Name))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		t.Fatal(err)
+	}
+	if c == nil {
+		return 0
+	}
+	have := map[uint64]bool{}
+	for _, path := range segmentFiles(t, dir) {
+		first, _ := segment.First(filepath.Base(path))
+		held, err := segment.ReadIndex(path, first)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range held.Entries {
+			have[first+uint64(held.Entries[i].Seq)] = true
+		}
+	}
+	for i := range c.Chunks {
+		if !have[c.Chunks[i].Seq] {
+			n++
+		}
+	}
+	return n
+}
+
+// oldestProgram returns the number of the oldest program that may use the directory.
+func oldestProgram(t *testing.T, dir string) byte {
+	t.Helper()
+	return valueIn(t, filepath.Join(dir, statefile.Name), "queue", "oldest")[7]
+}
+
+// Small commits go to the journal and are handed out from memory; with a large one, and at the end, they go to the
+// segment, in order. Older programs must not use the directory in between.
+func TestJournaled(t *testing.T) {
+	cfg := testConfig(t.TempDir())
+	s := mustOpen(t, cfg, buffer.Options{})
+	var want []string
+	for i := range 3 {
+		want = append(want, fmt.Sprint("small ", i))
+		put(t, s, message1{text: want[i]})
+	}
+	dir := killed(t, s)
+	if n := journaledTexts(t, dir); n != 3 || oldestProgram(t, dir) != 3 {
+		t.Errorf("%d chunks are in the journal alone, and format %d may be used on it", n, oldestProgram(t, dir))
+	}
+	if got := take(t, s, "o"); string(got.Entries) != want[0] {
+		t.Errorf("got %q from memory", got.Entries)
+	}
+	want = append(want, text(journaledBytes+1, 1), "behind it")
+	put(t, s, message1{text: want[3]})
+	if n := journaledTexts(t, killed(t, s)); n != 0 {
+		t.Errorf("%d chunks are in the journal alone after a large commit", n)
+	}
+	put(t, s, message1{text: want[4]})
+	dir = killed(t, s)
+	if n := journaledTexts(t, dir); n != 1 {
+		t.Errorf("%d chunks are in the journal alone after another small one", n)
+	}
+	checkUse(t, s)
+	mustClose(t, s)
+	if n := journaledTexts(t, cfg.Path); n != 0 || oldestProgram(t, cfg.Path) != 2 {
+		t.Errorf("%d chunks are in the journal after the end, and format %d may be used on it", n,
+			oldestProgram(t, cfg.Path))
+	}
+	for name, path := range map[string]string{"closed": cfg.Path, "killed": dir} {
+		cfg.Path = path
+		s = mustOpen(t, cfg, buffer.Options{})
+		if got := drain(t, s, "o"); !slices.Equal(got, want) {
+			t.Errorf("%s: got %.20q", name, got)
+		}
+		if st := s.Stats(); st.Disk.SetAside > 0 {
+			t.Errorf("%s: %d files were taken for damaged", name, st.Disk.SetAside)
+		}
+		mustClose(t, s)
+	}
+}
+
+// A journal that is full goes to the segment, and is used again.
+func TestFullJournal(t *testing.T) {
+	cfg := testConfig(t.TempDir())
+	s := mustOpen(t, cfg, buffer.Options{})
+	var want []string
+	most := 0
+	for i := range 40 {
+		want = append(want, text(20_000, uint64(i)))
+		put(t, s, message1{text: want[i]})
+		s.mu.Lock()
+		for _, seg := range s.segs {
+			most = max(most, len(seg.fresh))
+		}
+		s.mu.Unlock()
+	}
+	if limit := int(cfg.SegmentSize) / 4 / 20_000; most < limit/2 || most > limit {
+		t.Errorf("up to %d chunks were in the journal, which has room for %d", most, limit)
+	}
+	cfg.Path = killed(t, s)
+	s = mustOpen(t, cfg, buffer.Options{})
+	if got := drain(t, s, "o"); !slices.Equal(got, want) {
+		t.Errorf("%d chunks, want %d in order", len(got), len(want))
+	}
+}
+
+// Whatever happens to the journal between two lives: what is whole of it is handed out, once, and the rest is told.
+func TestDamagedJournal(t *testing.T) {
+	const record = 8192 // where the first begins; each of these takes a page
+	for _, tc := range []struct {
+		name     string
+		damage   func(b []byte) []byte
+		lost     []int
+		setAside bool
+		says     string
+	}{
+		{"nothing", func(b []byte) []byte { return b }, nil, false, ""},
+		{"a chunk in the midst", func(b []byte) []byte { b[record+4096+500]++; return b }, []int{1}, true, "chunk 2: 1 events"},
+		{"a record's head", func(b []byte) []byte { b[record]++; return b }, nil, true, "journal is damaged"},
+		{"the last chunk", func(b []byte) []byte { b[record+3*4096+500]++; return b }, []int{3}, false, "within a commit"},
+		{"the last record's head", func(b []byte) []byte { b[record+3*4096]++; return b }, nil, false, "within a commit"},
+		{"both beginnings", func(b []byte) []byte { clear(b[:record]); return b }, nil, true, "journal is damaged"},
+		{"its end is cut off", func(b []byte) []byte { return b[:record+2*4096+100] }, []int{2, 3}, false, "within a commit"},
+		{"all zeros", func(b []byte) []byte { clear(b); return b }, []int{0, 1, 2, 3}, false, ""},
+		{"empty", func([]byte) []byte { return nil }, []int{0, 1, 2, 3}, false, ""},
+		{"garbage", func(b []byte) []byte { return []byte(text(len(b), 1)) }, []int{0, 1, 2, 3}, true, "it has no beginning"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			cfg := testConfig(t.TempDir())
+			s := mustOpen(t, cfg, buffer.Options{})
+			var want []string
+			for i := range 4 {
+				want = append(want, text(1000, uint64(i)))
+				put(t, s, message1{text: want[i], chunk: strconv.Itoa(i), conn: uint64(i)})
+			}
+			cfg.Path = killed(t, s)
+			boltfiletest.Change(t, filepath.Join(cfg.Path, journal.Name), tc.damage)
+			for i := len(tc.lost) - 1; i >= 0; i-- {
+				want = slices.Delete(want, tc.lost[i], tc.lost[i]+1)
+			}
+			var log bytes.Buffer
+			s, err := Open(cfg, buffer.Options{Log: zerolog.New(&log)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = s.Close() })
+			if got := drain(t, s, "o"); !slices.Equal(got, want) {
+				t.Errorf("got %d chunks, want %d: %.20q", len(got), len(want), got)
+			}
+			st := s.Stats()
+			if (st.Disk.SetAside > 0) != tc.setAside || (len(corruptFiles(t, cfg.Path)) > 0) != tc.setAside {
+				t.Errorf("%d set aside: %q", st.Disk.SetAside, corruptFiles(t, cfg.Path))
+			}
+			if tc.setAside && int(st.LostEvents) > len(tc.lost) {
+				t.Errorf("%d events are said to be lost", st.LostEvents)
+			}
+			if !strings.Contains(log.String(), tc.says) {
+				t.Errorf("the log does not say %q:\n%s", tc.says, log.String())
+			}
+			put(t, s, message1{text: "after"})
+			want = []string{"after"}
+			mustClose(t, s)
+			s = mustOpen(t, cfg, buffer.Options{})
+			if got := drain(t, s, "o"); !slices.Equal(got, want) {
+				t.Errorf("after another start got %.20q", got)
+			}
+		})
+	}
+}
+
+// A journal that can't be written costs time, and nothing else: commits go to their segments, and it is tried again.
+func TestJournalFails(t *testing.T) {
+	for _, op := range []string{"journal", "append"} {
+		t.Run(op, func(t *testing.T) {
+			cfg, clock := testConfig(t.TempDir()), newClock()
+			var log bytes.Buffer
+			failing, want := false, []string(nil)
+			s, err := Open(cfg, buffer.Options{Now: clock.now, Log: zerolog.New(&log), Fault: func(o string) error {
+				if o == op && failing {
+					return errFault
+				}
+				return nil
+			}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			store := func(journaled int) {
+				t.Helper()
+				want = append(want, fmt.Sprint("text ", len(want)))
+				put(t, s, message1{text: want[len(want)-1]})
+				if n := journaledTexts(t, killed(t, s)); n != journaled {
+					t.Errorf("%d chunks are in the journal alone, want %d", n, journaled)
+				}
+			}
+			if op == "append" {
+				store(1)
+				store(2)
+			}
+			failing = true
+			store(0)
+			store(0)
+			clock.move(journalAgain)
+			store(0)
+			if n := strings.Count(log.String(), "can't write the journal"); n != 1 {
+				t.Errorf("it is said %d times:\n%s", n, log.String())
+			}
+			failing = false
+			clock.move(journalAgain)
+			store(1)
+			if !strings.Contains(log.String(), "the journal can be written again") {
+				t.Errorf("it is not said that it works again:\n%s", log.String())
+			}
+			cfg.Path = killed(t, s)
+			s = mustOpen(t, cfg, buffer.Options{})
+			if got := drain(t, s, "o"); !slices.Equal(got, want) {
+				t.Errorf("got %.20q", got)
+			}
+		})
+	}
+}
+
+// fillDisk has every write to the current segment's file fail from now on.
+func fillDisk(t *testing.T, s *Queue) {
+	t.Helper()
+	full, err := os.OpenFile("/dev/full", os.O_RDWR, 0)
+	if err != nil {
+		t.Skip(err)
+	}
+	defer full.Close()
+	if err := unix.Dup2(int(full.Fd()), int(s.commit.current.w.File.Fd())); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Where a segment's file can't be written, what the journal holds of it stays there: it is handed out from memory, found
+// by the next start, and put into a file once that works.
+func TestStuckSegment(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		end  func(t *testing.T, s *Queue, clock *clock)
+		// stuck is how many chunks are in the journal alone at the end, waiting what waits then.
+		stuck   int
+		waiting []string
+	}{
+		{"a start finds it", func(*testing.T, *Queue, *clock) {}, 2, []string{"a", "b", "large", "c"}},
+		{"it is put into a file", func(t *testing.T, s *Queue, clock *clock) {
+			t.Helper()
+			clock.move(journalAgain)
+			put(t, s, message1{text: "d"})
+			put(t, s, message1{text: "e"})
+		}, 2, []string{"a", "b", "large", "c", "d", "e"}},
+		{"it is delivered", func(t *testing.T, s *Queue, clock *clock) {
+			t.Helper()
+			if got := shortened(drain(t, s, "o")); !slices.Equal(got, []string{"a", "b", "large", "c"}) {
+				t.Errorf("got %q", got)
+			}
+			clock.move(journalAgain)
+			put(t, s, message1{text: "d"})
+			saved(t, s)
+			if n := len(segmentFiles(t, s.dir)); n != 1 {
+				t.Errorf("%d segments are left", n)
+			}
+		}, 1, []string{"d"}},
+		{"it is dropped", func(t *testing.T, s *Queue, _ *clock) {
+			t.Helper()
+			if !s.dropSegment() { // nothing is committed meanwhile
+				t.Error("nothing was dropped")
+			}
+		}, 0, []string{"large", "c"}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			cfg, clock := testConfig(t.TempDir()), newClock()
+			cfg.WhenFull = "reject"
+			failing := false
+			s := mustOpen(t, cfg, buffer.Options{Now: clock.now, Fault: func(op string) error {
+				if op == "replace" && failing {
+					failing = false
+					return errFault
+				}
+				return nil
+			}})
+			put(t, s, message1{text: "a"})
+			put(t, s, message1{text: "b"})
+			fillDisk(t, s)
+			failing = true
+			large := message1{text: text(journaledBytes+1, 1)}
+			if err := large.begin(s).Commit(t.Context()); !errors.Is(err, buffer.ErrFull) {
+				t.Fatalf("got %v, want ErrFull", err)
+			}
+			clock.move(limits.PollFull)
+			put(t, s, large)
+			put(t, s, message1{text: "c"})
+			checkUse(t, s)
+			tc.end(t, s, clock)
+			dir := killed(t, s)
+			if n := journaledTexts(t, dir); n != tc.stuck {
+				t.Errorf("%d chunks are in the journal alone, want %d", n, tc.stuck)
+			}
+			mustClose(t, s)
+			if n := journaledTexts(t, cfg.Path); n != 0 {
+				t.Errorf("%d chunks are in the journal alone after the end", n)
+			}
+			for name, path := range map[string]string{"closed": cfg.Path, "killed": dir} {
+				cfg.Path = path
+				s = mustOpen(t, cfg, buffer.Options{})
+				if got := shortened(drain(t, s, "o")); !slices.Equal(got, tc.waiting) {
+					t.Errorf("%s: got %q", name, got)
+				}
+				if st := s.Stats(); st.Disk.SetAside > 0 {
+					t.Errorf("%s: %d files were taken for damaged", name, st.Disk.SetAside)
+				}
+				mustClose(t, s)
+			}
+		})
+	}
+}
+
+// shortened puts a word in the place of long texts.
+func shortened(texts []string) []string {
+	for i := range texts {
+		if len(texts[i]) > 1000 {
+			texts[i] = "large"
+		}
+	}
+	return texts
+}
+
+// A queue that ends with a segment that can't be written leaves in the journal what it holds, and tells older programs.
+func TestStuckAtTheEnd(t *testing.T) {
+	cfg := testConfig(t.TempDir())
+	s := mustOpen(t, cfg, buffer.Options{})
+	put(t, s, message1{text: "a"})
+	fillDisk(t, s)
+	mustClose(t, s)
+	if n := journaledTexts(t, cfg.Path); n != 1 || oldestProgram(t, cfg.Path) != 3 {
+		t.Errorf("%d chunks are in the journal, and format %d may be used on it", n, oldestProgram(t, cfg.Path))
+	}
+	s = mustOpen(t, cfg, buffer.Options{})
+	if got := drain(t, s, "o"); !slices.Equal(got, []string{"a"}) {
+		t.Errorf("got %q", got)
+	}
+}
+
+// A journal whose segment can't be read waits with it for the next start, and is not used until then.
+func TestJournalOfBrokenSegment(t *testing.T) {
+	cfg := testConfig(t.TempDir())
+	s := mustOpen(t, cfg, buffer.Options{})
+	put(t, s, message1{text: text(journaledBytes+1, 1)})
+	put(t, s, message1{text: "journaled"})
+	cfg.Path = killed(t, s)
+	path := segmentFiles(t, cfg.Path)[0]
+	if err := os.Rename(path, path+".away"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(path, 0o700); err != nil { // can be opened, and not read
+		t.Fatal(err)
+	}
+	s = mustOpen(t, cfg, buffer.Options{})
+	put(t, s, message1{text: "meanwhile"})
+	if got := drain(t, s, "o"); !slices.Equal(got, []string{"meanwhile"}) {
+		t.Errorf("got %q", got)
+	}
+	mustClose(t, s)
+	if oldestProgram(t, cfg.Path) != 3 {
+		t.Error("older programs may use the directory")
+	}
+	if err := errors.Join(os.Remove(path), os.Rename(path+".away", path)); err != nil {
+		t.Fatal(err)
+	}
+	s = mustOpen(t, cfg, buffer.Options{})
+	if got := shortened(drain(t, s, "o")); !slices.Equal(got, []string{"large", "journaled"}) {
+		t.Errorf("got %q", got)
+	}
+}
+
+// What an agent sends again after a crash is recognised by what the journal holds of it, also where the power cut has
+// torn the commit around it.
+func TestResendOfJournaled(t *testing.T) {
+	for _, torn := range []bool{false, true} {
+		t.Run(fmt.Sprint("torn ", torn), func(t *testing.T) {
+			cfg := testConfig(t.TempDir())
+			s := mustOpen(t, cfg, buffer.Options{})
+			put(t, s, message1{conn: 1, chunk: "first", text: "a"})
+			put(t, s, message1{conn: 1, chunk: "last", text: "b"})
+			cfg.Path = killed(t, s)
+			if torn {
+				boltfiletest.Change(t, filepath.Join(cfg.Path, journal.Name), func(b []byte) []byte {
+					b[2*boltfile.PageSize+boltfile.PageSize+8]++ // the checksum of the last record
+					return b
+				})
+			}
+			s = mustOpen(t, cfg, buffer.Options{})
+			put(t, s, message1{conn: 2, chunk: "last", text: "b"})
+			if got := drain(t, s, "o"); !slices.Equal(got, []string{"a", "b"}) {
+				t.Errorf("got %q", got)
+			}
+		})
+	}
+}
+
+// Without sync no commit needs the journal.
+func TestNoJournalWithoutSync(t *testing.T) {
+	cfg := testConfig(t.TempDir())
+	cfg.Sync = false
+	s := mustOpen(t, cfg, buffer.Options{})
+	put(t, s, message1{text: "a"})
+	if _, err := os.Stat(filepath.Join(cfg.Path, journal.Name)); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("there is one: %v", err)
+	}
+	if n := oldestProgram(t, cfg.Path); n != 2 {
+		t.Errorf("older programs may not use the directory: %d", n)
+	}
+}
+
+// What a chunk of the journal says of itself is that of the chunk in the segment.
+func TestJournaledValue(t *testing.T) {
+	s := mustOpen(t, testConfig(t.TempDir()), buffer.Options{})
+	put(t, s, message1{text: "a"})
+	seg := s.commit.current
+	value := seg.fresh[0]
+	if err := chunk.Verify(value); err != nil {
+		t.Fatal(err)
+	}
+	mustClose(t, s)
+	c, err := segment.ReadIndex(seg.path, seg.first)
+	if err != nil || len(c.Entries) != 1 {
+		t.Fatal(c, err)
+	}
+	f, err := os.Open(seg.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if got, err := segment.ReadChunk(f, &c.Entries[0], nil); err != nil || !bytes.Equal(got, value) {
+		t.Errorf("the segment has %x, the journal had %x: %v", got, value, err)
+	}
+}
