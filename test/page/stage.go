@@ -118,6 +118,7 @@ func (s *stage) handler() http.Handler {
 	mux.HandleFunc("POST /dead-letters/retry", func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = fmt.Fprintln(w, `{"letters":581,"events":581,"done":true}`)
 	})
+	mux.HandleFunc("GET /tail", tailed)
 	mux.HandleFunc("POST /", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		_, _ = fmt.Fprintln(w, "this stage does nothing")

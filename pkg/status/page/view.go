@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/seed-afc6a195/aggregator/internal/safetext"
@@ -64,6 +65,8 @@ type config struct {
 	Failing  *failure `json:"failing,omitzero"`
 	Warnings []string `json:"warnings,omitempty"`
 	Restart  []string `json:"restart,omitempty"`
+	// Routes is what each matches, by its name.
+	Routes map[string]string `json:"routes,omitempty"`
 }
 
 type queue struct {
@@ -211,7 +214,11 @@ func viewOf(s *snapshot.Snapshot, words bool) *view {
 	v.Config = config{
 		Source: text(s.Config.Source), Hash: s.Config.Hash, Loaded: millis(s.Config.LoadedAt),
 		Failing: failureOf(s.Config.Failing, false), Warnings: texts(s.Config.Warnings),
-		Restart: texts(s.Config.Restart),
+		Restart: texts(s.Config.Restart), Routes: map[string]string{},
+	}
+	for i := range min(len(s.Config.Routes), maxRows) {
+		r := &s.Config.Routes[i]
+		v.Config.Routes[r.Name] = name(strings.Join(r.Match, ", "))
 	}
 	v.Queue = queueOf(&s.Queue)
 	v.Queue.Damaged += s.DeadLetters.SetAsideFiles

@@ -129,3 +129,11 @@ func TestAgentsOfClusters(t *testing.T) {
 		t.Errorf("turned away: %+v", away)
 	}
 }
+
+// TestRoutes holds that the page knows the routes by their names, with what they match.
+func TestRoutes(t *testing.T) {
+	v := viewOf(day(snapshottest.Bad, 60), false)
+	if got := v.Config.Routes; len(got) != 2 || got["routes[0]"] != "kube.**" {
+		t.Errorf("the page knows %v", got)
+	}
+}
