@@ -100,7 +100,8 @@ func table() []row {
 		},
 		{
 			"pkg/buffer/jetstream",
-			with("pkg/buffer", "pkg/buffer/chunk", "pkg/buffer/fair", "pkg/buffer/jetstream/internal/*", "pkg/deadletter",
+			with("pkg/buffer", "pkg/buffer/chunk", "pkg/buffer/fair", "pkg/buffer/jetstream/internal/*",
+				"pkg/deadletter",
 				"pkg/resend", "internal/format"),
 			"an engine knows its contract, its servers, its dead letters and what resends are",
 		},
@@ -155,7 +156,8 @@ func table() []row {
 		{"pkg/delivery/internal/rests", with("pkg/buffer"), "what is stored again is what a queue takes"},
 		{
 			"pkg/delivery",
-			with("pkg/outputs", "pkg/filter", "pkg/buffer", "pkg/delivery/suspicion", "pkg/delivery/stats",
+			with("pkg/outputs", "pkg/filter", "pkg/filter/rules", "pkg/buffer", "pkg/delivery/suspicion",
+				"pkg/delivery/stats",
 				"pkg/delivery/internal/*"),
 			"the delivery loop knows what outputs and steps are, and what a queue promises",
 		},
@@ -165,7 +167,8 @@ func table() []row {
 			"a live view knows events, and its own words",
 		},
 		{
-			"pkg/tap", with("pkg/ingest", "pkg/outputs", "pkg/filter", "pkg/delivery", "pkg/status/client",
+			"pkg/tap",
+			with("pkg/ingest", "pkg/outputs", "pkg/filter", "pkg/filter/rules", "pkg/delivery", "pkg/status/client",
 				"pkg/status/tail", "internal/stepdiff"),
 			"a tap knows what comes in, what becomes of it on its way, and who looks",
 		},
@@ -218,6 +221,8 @@ func table() []row {
 
 		{"internal/jsontext", nil, "a reader knows nobody"},
 		{"pkg/filter", with("internal/jsontext"), "a part knows shared values only, and the one reader of JSON"},
+		{"pkg/filter/rules", with("pkg/filter"), "rules know what a step is, and none"},
+		{"pkg/filter/filtertest", with("pkg/filter", "internal/jsontext"), "test helpers know their part"},
 		{"pkg/filter/all", with("pkg/filter", "pkg/filter/*"), "the one place that knows every kind of step"},
 		{"pkg/filter/*", with("pkg/filter", "internal/jsontext"), "a step knows what a step is, not other steps"},
 		{
@@ -239,14 +244,15 @@ func table() []row {
 		{"internal/logevery", nil, "how often a line is logged knows nobody"},
 		{
 			"pkg/app",
-			with("internal/cgroup", "pkg/*", "pkg/buffer/disk", "pkg/buffer/jetstream", "pkg/status/client", "pkg/status/tail",
+			with("internal/cgroup", "pkg/*", "pkg/buffer/disk", "pkg/buffer/jetstream", "pkg/status/client",
+				"pkg/status/tail",
 				"pkg/outputs/all",
 				"pkg/outputs/awsclient", "pkg/app/routing", "pkg/app/deadletters", "pkg/app/resources",
 				"pkg/app/internal/router", "pkg/delivery/stats", "internal/idlememory"),
 			"the program joins all parts, and knows no output or step by name",
 		},
 		{
-			"pkg/app/routing", with("pkg/cluster", "pkg/config", "pkg/filter", "pkg/route"),
+			"pkg/app/routing", with("pkg/cluster", "pkg/config", "pkg/filter", "pkg/filter/rules", "pkg/route"),
 			"what becomes of events is made of a configuration, and moves none",
 		},
 		{
@@ -262,6 +268,7 @@ func table() []row {
 		{
 			"pkg/app/deadletters",
 			with("pkg/app/routing", "pkg/buffer", "pkg/cluster", "pkg/config", "pkg/deadletter", "pkg/filter",
+				"pkg/filter/rules",
 				"pkg/outputs", "pkg/route", "pkg/status/client"),
 			"what operators do with dead letters knows where they are, and where they would go",
 		},
@@ -300,7 +307,8 @@ func table() []row {
 		{
 			"internal/convert/destination",
 			[]string{
-				"internal/convert/syntax", "internal/convert/flow", "internal/convert/ruby", "internal/convert/settings",
+				"internal/convert/syntax", "internal/convert/flow", "internal/convert/ruby",
+				"internal/convert/settings",
 			},
 			"what the programs' destinations share knows neither program",
 		},
@@ -334,7 +342,8 @@ func table() []row {
 		{
 			"internal/convert/fluentd/outputs",
 			[]string{
-				"internal/convert/syntax", "internal/convert/flow", "internal/convert/ruby", "internal/convert/settings",
+				"internal/convert/syntax", "internal/convert/flow", "internal/convert/ruby",
+				"internal/convert/settings",
 				"internal/convert/destination", "internal/convert/fluentd/conf", "internal/convert/fluentd/template",
 			},
 			"a destination knows no filters and no routes",
@@ -346,8 +355,10 @@ func table() []row {
 		},
 		{
 			"internal/tryout",
-			with("pkg/config", "pkg/cluster", "pkg/route", "pkg/filter", "pkg/outputs", "internal/msgview",
-				"internal/ndjson", "internal/stepdiff"), "trying a configuration needs what decides on events, and none of what moves them",
+			with("pkg/config", "pkg/cluster", "pkg/route", "pkg/filter", "pkg/filter/rules", "pkg/outputs",
+				"internal/msgview",
+				"internal/ndjson", "internal/stepdiff"),
+			"trying a configuration needs what decides on events, and none of what moves them",
 		},
 		{
 			"cmd/aggregator/internal/terminal",
@@ -371,7 +382,8 @@ func table() []row {
 		{
 			"cmd/*",
 			[]string{
-				"cmd/aggregator/internal/*", "internal/humanize", "pkg/app", "pkg/app/resources", "pkg/app/routing", "pkg/config", "pkg/config/setting", "pkg/status/client",
+				"cmd/aggregator/internal/*", "internal/humanize", "pkg/app", "pkg/app/resources", "pkg/app/routing",
+				"pkg/config", "pkg/config/setting", "pkg/status/client",
 				"pkg/forward/client", "pkg/handover", "internal/convert", "internal/convert/settings",
 				"internal/msgview",
 				"internal/safetext", "internal/sender", "internal/sizing", "internal/systemd", "internal/top",

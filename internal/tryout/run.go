@@ -13,6 +13,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/internal/stepdiff"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/filter"
+	"github.com/seed-afc6a195/aggregator/pkg/filter/rules"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 )
 
@@ -93,9 +94,9 @@ func (r *Run) Give(ev Event, now time.Time) []Outcome {
 	case r.c.refused(ev.Cluster, ev.Tag):
 		g.fates = []*fate{r.fate(r.count, DeadLetter, "tag_not_allowed")}
 	case match == nil && r.c.cfg.Unrouted == "drop":
-		g.fates = []*fate{r.fate(r.count, Dropped, filter.ReasonUnrouted)}
+		g.fates = []*fate{r.fate(r.count, Dropped, rules.ReasonUnrouted)}
 	case match == nil:
-		g.fates = []*fate{r.fate(r.count, DeadLetter, filter.ReasonUnrouted)}
+		g.fates = []*fate{r.fate(r.count, DeadLetter, rules.ReasonUnrouted)}
 	default:
 		for _, name := range match.Outputs {
 			f := r.fate(r.count, "", "")
@@ -211,7 +212,7 @@ func first(e *filter.Event) int {
 }
 
 // see notes what a step does.
-func (d *destination) see(s filter.Seen) {
+func (d *destination) see(s rules.Seen) {
 	f := d.fateOf(first(s.Event))
 	if len(s.Event.Origins) == 0 && s.Before == nil && s.Stage != nil {
 		f = d.run.fate(0, "", "")
@@ -265,7 +266,7 @@ func (d *destination) see(s filter.Seen) {
 }
 
 // fail notes a step's error that it told after it let the event go on.
-func (f *fate) fail(s *filter.Seen) {
+func (f *fate) fail(s *rules.Seen) {
 	for i := range f.Steps {
 		if step := &f.Steps[i]; step.Filter == s.Stage.Filter && step.Index == s.Stage.Index {
 			step.Error = s.Err.Error()
@@ -317,11 +318,11 @@ func (d *destination) join(e *filter.Event) {
 // Dropped implements filter.Sink.
 func (d *destination) Dropped(origin any, reason string) {
 	d.settle(origin.(int), func(f *fate) {
-		if reason == filter.ReasonWhen {
+		if reason == rules.ReasonWhen {
 			f.elsewhere = true
 			return
 		}
-		if f.Result, f.Reason = Dropped, reason; reason == filter.ReasonFilter {
+		if f.Result, f.Reason = Dropped, reason; reason == rules.ReasonFilter {
 			f.Reason = d.dropper
 		}
 	})
@@ -356,7 +357,7 @@ func (r *Run) json(value []byte) json.RawMessage {
 }
 
 // changes compares an event's record, time and tag before and after a step.
-func (r *Run) changes(s *filter.Seen) []stepdiff.Change {
+func (r *Run) changes(s *rules.Seen) []stepdiff.Change {
 	all := stepdiff.Moved(timeOf(s.Time), timeOf(s.Event.Time), s.Tag, s.Event.DeliveredTag())
 	after := s.Event.Rendered()
 	if bytes.Equal(s.Before, after) {

@@ -13,17 +13,18 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/config"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/filter"
+	"github.com/seed-afc6a195/aggregator/pkg/filter/rules"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 	"github.com/seed-afc6a195/aggregator/pkg/route"
 )
 
 // Rules are an output's, as the program makes them at its start: see filter.Rules.
 type Rules interface {
-	Trace(see func(filter.Seen))
-	Refusals(e *filter.Event) []filter.Refusal
-	Process(e *filter.Event, now time.Time, out filter.Sink)
+	Trace(see func(rules.Seen))
+	Refusals(e *filter.Event) []rules.Refusal
+	Process(e *filter.Event, now time.Time, out rules.Sink)
 	Due() time.Time
-	Flush(now time.Time, everything bool, out filter.Sink)
+	Flush(now time.Time, everything bool, out rules.Sink)
 	Close() error
 }
 

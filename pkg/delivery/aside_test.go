@@ -19,6 +19,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/delivery"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/filter"
+	"github.com/seed-afc6a195/aggregator/pkg/filter/rules"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs/outputtest"
 )
@@ -95,7 +96,7 @@ type asideRig struct {
 	stop   func()
 }
 
-func (r *asideRig) start(t *testing.T, set outputs.Common, rules *filter.Rules) {
+func (r *asideRig) start(t *testing.T, set outputs.Common, rules *rules.Rules) {
 	t.Helper()
 	if set.Batch.MaxWait == 0 {
 		set.Batch.MaxWait = 100 * time.Millisecond
@@ -365,7 +366,7 @@ func TestWaitingIsAsFiltersLeftIt(t *testing.T) {
 			l := delivery.New(delivery.Options{
 				Name: "test", Source: source, Aside: room{source}, Output: out, DeadLetters: &texts{},
 				Log:    zerolog.Nop(),
-				Rules:  rules(joining(t, time.Second), mark),
+				Rules:  rulesOf(joining(t, time.Second), mark),
 				Common: outputs.Common{Batch: outputs.BatchConfig{MaxWait: time.Millisecond}},
 			})
 			ctx, cancel := context.WithCancel(t.Context())

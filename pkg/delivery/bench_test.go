@@ -13,6 +13,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/delivery"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/filter"
+	"github.com/seed-afc6a195/aggregator/pkg/filter/rules"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs/outputtest"
 )
@@ -76,10 +77,10 @@ func BenchmarkLoopRules(b *testing.B) {
 	} {
 		b.Run(bc.name, func(b *testing.B) {
 			if bc.step == nil {
-				carry(b, rules())
+				carry(b, rulesOf())
 				return
 			}
-			carry(b, rules(quick(bc.step)))
+			carry(b, rulesOf(quick(bc.step)))
 		})
 	}
 }
@@ -89,7 +90,7 @@ type quick step
 
 func (s quick) Apply(e *filter.Event) (filter.Verdict, error) { return s(e, ""), nil }
 
-func carry(b *testing.B, r *filter.Rules) {
+func carry(b *testing.B, r *rules.Rules) {
 	b.Helper()
 	const events = 500
 	chunk := outputtest.Chunk(1, "a", "app", events, 0, 274)

@@ -6,6 +6,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/delivery/internal/outcome"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/filter"
+	"github.com/seed-afc6a195/aggregator/pkg/filter/rules"
 )
 
 const (
@@ -30,7 +31,7 @@ type emitter interface {
 // uses it.
 type filterStage struct {
 	name  string // of the output
-	rules *filter.Rules
+	rules *rules.Rules
 	tap   Tap // nil: nobody looks
 	clock *pauseClock
 	out   emitter
@@ -233,7 +234,7 @@ func (f *filterStage) Dead(e *filter.Event, reason string) {
 		l := DeadLetter{
 			Event: &o.ev, Chunk: o.ev.Chunk, Events: 1, Output: f.name, Reason: reason, Detail: e.Detail,
 		}
-		if reason == filter.ReasonUnrouted {
+		if reason == rules.ReasonUnrouted {
 			// Sent again, it is for the routes to say where it goes.
 			l.Output = ""
 		}

@@ -54,7 +54,7 @@ func TestRulesAtRandom(t *testing.T) {
 					},
 					Retry: outputs.RetryConfig{Initial: time.Second, Max: 10 * time.Second, MaxAttempts: 8},
 				}
-				launch := func() { s.run(t, rules(joining(t, time.Second), step(byWord)), set) }
+				launch := func() { s.run(t, rulesOf(joining(t, time.Second), step(byWord)), set) }
 				launch()
 				total := 0
 				for i := range 150 {
@@ -141,7 +141,7 @@ func TestCrashInTheMiddleOfATrace(t *testing.T) {
 		}}
 		l := delivery.New(delivery.Options{
 			Name: "test", Source: q.Source("test"), Output: out, DeadLetters: &texts{},
-			Rules: rules(joining(t, time.Hour)), Log: zerolog.Nop(),
+			Rules: rulesOf(joining(t, time.Hour)), Log: zerolog.Nop(),
 			Common: outputs.Common{Batch: outputs.BatchConfig{MaxWait: time.Millisecond}},
 		})
 		ctx, cancel := context.WithCancel(t.Context())

@@ -16,6 +16,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/filter"
 	"github.com/seed-afc6a195/aggregator/pkg/filter/multiline"
+	"github.com/seed-afc6a195/aggregator/pkg/filter/rules"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs/outputtest"
 )
@@ -69,9 +70,9 @@ func joining(t *testing.T, wait time.Duration) filter.Joiner {
 	return j
 }
 
-// rules returns rules with the stages for all tags but "plain".
-func rules(stages ...any) *filter.Rules {
-	route := filter.Route{Match: func(_, tag string) bool { return tag != "plain" }, Outputs: []string{"test"}}
+// rulesOf returns rules with the stages for all tags but "plain".
+func rulesOf(stages ...any) *rules.Rules {
+	route := rules.Route{Match: func(_, tag string) bool { return tag != "plain" }, Outputs: []string{"test"}}
 	for _, s := range stages {
 		switch s := s.(type) {
 		case filter.Joiner:
@@ -80,8 +81,8 @@ func rules(stages ...any) *filter.Rules {
 			route.Steps = append(route.Steps, filter.Stage{Kind: "step", Step: s})
 		}
 	}
-	all := filter.Route{Match: func(string, string) bool { return true }, Outputs: []string{"test"}}
-	return filter.NewRules("test", []filter.Route{route, all}, false)
+	all := rules.Route{Match: func(string, string) bool { return true }, Outputs: []string{"test"}}
+	return rules.New("test", []rules.Route{route, all}, false)
 }
 
 // filterRig is a loop with rules whose destination keeps logs.
@@ -158,7 +159,7 @@ func (s *filterRig) taken() []string {
 	return got
 }
 
-func (s *filterRig) run(t *testing.T, r *filter.Rules, set outputs.Common) {
+func (s *filterRig) run(t *testing.T, r *rules.Rules, set outputs.Common) {
 	t.Helper()
 	if set.Batch.MaxWait == 0 {
 		set.Batch.MaxWait = 100 * time.Millisecond
@@ -182,7 +183,7 @@ func (s *filterRig) run(t *testing.T, r *filter.Rules, set outputs.Common) {
 	}
 }
 
-func filtered(t *testing.T, r *filter.Rules, set outputs.Common, chunks ...*event.Chunk) *filterRig {
+func filtered(t *testing.T, r *rules.Rules, set outputs.Common, chunks ...*event.Chunk) *filterRig {
 	t.Helper()
 	s := &filterRig{source: outputtest.NewBacklog(chunks...), letterStore: &texts{}}
 	s.run(t, r, set)

@@ -21,7 +21,7 @@ import (
 
 func TestRules(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := filtered(t, rules(step(byWord)), outputs.Common{Workers: 1},
+		s := filtered(t, rulesOf(step(byWord)), outputs.Common{Workers: 1},
 			lines(1, "t", "a", "drop b", "change c", "kill d", "e"), lines(2, "plain", "drop", "kill"),
 			lines(3, "t", "drop", "drop"))
 		time.Sleep(time.Second)
@@ -43,7 +43,7 @@ func TestTagOfSteps(t *testing.T) {
 		return filter.Keep
 	})
 	synctest.Test(t, func(t *testing.T) {
-		s := filtered(t, rules(joining(t, time.Second), retag), outputs.Common{Workers: 1})
+		s := filtered(t, rulesOf(joining(t, time.Second), retag), outputs.Common{Workers: 1})
 		tries := 0
 		s.refuse = func(log string) outputs.Reason {
 			if log == "later" && tries < 2 {
@@ -72,7 +72,7 @@ func TestIDOfJoined(t *testing.T) {
 		{lines(1, "t", "+a", "-b"), lines(2, "t", "c")},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			s := filtered(t, rules(joining(t, time.Second)), outputs.Common{Workers: 1}, given...)
+			s := filtered(t, rulesOf(joining(t, time.Second)), outputs.Common{Workers: 1}, given...)
 			time.Sleep(3 * time.Second)
 			got := s.taken()
 			if was, ok := seen[s.ids[0]]; ok && was != got[0] {
@@ -89,7 +89,7 @@ func TestIDOfJoined(t *testing.T) {
 // it has to.
 func TestJoinedOverChunks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := filtered(t, rules(joining(t, 3*time.Second)), outputs.Common{Workers: 1}, lines(1, "t", "a", "+b", "-c"))
+		s := filtered(t, rulesOf(joining(t, 3*time.Second)), outputs.Common{Workers: 1}, lines(1, "t", "a", "+b", "-c"))
 		time.Sleep(time.Second)
 		equal(t, "delivered", s.taken(), []string{"a"})
 		equal(t, "chunks done", s.source.Finished(), []uint64(nil))
@@ -210,7 +210,7 @@ func TestFateOfJoined(t *testing.T) {
 					}
 					return ""
 				}
-				s.run(t, rules(joining(t, time.Second), step(byWord)), tc.set)
+				s.run(t, rulesOf(joining(t, time.Second), step(byWord)), tc.set)
 				time.Sleep(time.Minute)
 				synctest.Wait()
 				s.stop()
@@ -235,7 +235,7 @@ func TestChangedEventsAreSentAgain(t *testing.T) {
 			}
 			return ""
 		}
-		s.run(t, rules(joining(t, time.Second), step(byWord)), outputs.Common{Workers: 2})
+		s.run(t, rulesOf(joining(t, time.Second), step(byWord)), outputs.Common{Workers: 2})
 		var want []string
 		for i := range 100 {
 			s.source.Put(
@@ -271,13 +271,13 @@ func TestStopWithJoined(t *testing.T) {
 			}
 			return ""
 		}
-		s.run(t, rules(joining(t, time.Hour), step(byWord)), outputs.Common{})
+		s.run(t, rulesOf(joining(t, time.Hour), step(byWord)), outputs.Common{})
 		time.Sleep(time.Second)
 		s.stop()
 		equal(t, "counts", s.fate(), map[string]int{})
 		equal(t, "pending", s.source.Events(), 6)
 		down = false
-		s.run(t, rules(joining(t, time.Hour), step(byWord)), outputs.Common{})
+		s.run(t, rulesOf(joining(t, time.Hour), step(byWord)), outputs.Common{})
 		time.Sleep(time.Second)
 		s.stop()
 		got := s.taken()
@@ -301,7 +301,7 @@ func TestOutageTearsNothingApart(t *testing.T) {
 		}}
 		s.Loop = delivery.New(delivery.Options{
 			Name: "test", Source: s.source, Output: blocked, DeadLetters: s.letterStore,
-			Rules: rules(joining(t, 3*time.Second)), Log: zerolog.Nop(),
+			Rules: rulesOf(joining(t, 3*time.Second)), Log: zerolog.Nop(),
 			Common: outputs.Common{Workers: 1, Batch: outputs.BatchConfig{MaxEvents: 1}},
 		})
 		ctx, cancel := context.WithCancel(t.Context())
@@ -329,7 +329,7 @@ func TestDeadLettersOfFiltered(t *testing.T) {
 			}
 			return nil
 		}
-		s.run(t, rules(step(byWord)), outputs.Common{})
+		s.run(t, rulesOf(step(byWord)), outputs.Common{})
 		time.Sleep(time.Second)
 		equal(t, "delivered", s.taken(), []string{"a"})
 		equal(t, "chunks done", len(s.source.Finished()), 0)
@@ -371,7 +371,7 @@ func TestMadeEvents(t *testing.T) {
 			}
 			return ""
 		}
-		s.run(t, rules(summing{}), outputs.Common{Workers: 1})
+		s.run(t, rulesOf(summing{}), outputs.Common{Workers: 1})
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		equal(t, "delivered", s.taken(), []string{"a", "about a", "b", "c", "about c"})
@@ -388,7 +388,7 @@ func TestMadeEvents(t *testing.T) {
 // torn apart.
 func TestHeldBackIsGivenBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := filtered(t, rules(joining(t, time.Hour)), outputs.Common{})
+		s := filtered(t, rulesOf(joining(t, time.Hour)), outputs.Common{})
 		filler := strings.Repeat("x", 1<<20)
 		for i := range 60 {
 			s.source.Put(lines(uint64(2*i), "t", "+"+filler))
@@ -409,7 +409,7 @@ func TestHeldBackIsGivenBack(t *testing.T) {
 // What is held back is bounded: all goes on when it is too much.
 func TestHeldBackIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := filtered(t, rules(joining(t, time.Hour)), outputs.Common{})
+		s := filtered(t, rulesOf(joining(t, time.Hour)), outputs.Common{})
 		filler := strings.Repeat("x", 1<<20)
 		for i := range 40 {
 			s.source.Put(lines(uint64(i), fmt.Sprint("t", i), "+"+filler))

@@ -37,7 +37,7 @@ func TestFragmentsOverChunks(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			s := filtered(t, rules(j), outputs.Common{Workers: 1})
+			s := filtered(t, rulesOf(j), outputs.Common{Workers: 1})
 			for i, seq := range order {
 				equal(t, "chunks done", len(s.source.Finished()), 0)
 				s.source.Put(fragment(t, seq, int(seq)))

@@ -13,7 +13,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/delivery/internal/pacing"
 	"github.com/seed-afc6a195/aggregator/pkg/delivery/stats"
 	"github.com/seed-afc6a195/aggregator/pkg/delivery/suspicion"
-	"github.com/seed-afc6a195/aggregator/pkg/filter"
+	"github.com/seed-afc6a195/aggregator/pkg/filter/rules"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 )
 
@@ -28,9 +28,9 @@ type Options struct {
 	Grace       time.Duration   // for batches in hand when Run is told to end; 0: 10 s
 	Force       context.Context // its end ends the grace at once; nil: never
 	Log         zerolog.Logger
-	Rules       *filter.Rules // for what the output is given, and of it alone; nil: every event, as it was stored
-	Tap         Tap           // is shown what becomes of events; nil: nobody looks
-	Previous    *Loop         // of the same output, whose Run has returned: its counters go on; nil: none
+	Rules       *rules.Rules // for what the output is given, and of it alone; nil: every event, as it was stored
+	Tap         Tap          // is shown what becomes of events; nil: nobody looks
+	Previous    *Loop        // of the same output, whose Run has returned: its counters go on; nil: none
 }
 
 // Loop delivers what waits for one output. One goroutine fills batches, Common.Workers send them.

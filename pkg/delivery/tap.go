@@ -3,6 +3,7 @@ package delivery
 import (
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/filter"
+	"github.com/seed-afc6a195/aggregator/pkg/filter/rules"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 )
 
@@ -22,7 +23,7 @@ type Tap interface {
 // Track follows one event through the steps. One goroutine uses it, until Ended.
 type Track interface {
 	// Saw is told what a step did: see filter.Watcher.
-	Saw(s filter.Seen)
+	Saw(s rules.Seen)
 	// Joins is told how many events the event stands for.
 	Joins(events int)
 	// Ended is told that the event is not sent, and what becomes of it instead. ev is how it is then.
@@ -107,7 +108,7 @@ func (w watcher) Follows(e *filter.Event) bool {
 }
 
 // Saw implements filter.Watcher.
-func (w watcher) Saw(s filter.Seen) { firstOrigin(s.Event).track.Saw(s) }
+func (w watcher) Saw(s rules.Seen) { firstOrigin(s.Event).track.Saw(s) }
 
 // firstOrigin returns the first event that e was, nil for one that a step made.
 func firstOrigin(e *filter.Event) *origin {

@@ -16,6 +16,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/delivery"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/filter"
+	"github.com/seed-afc6a195/aggregator/pkg/filter/rules"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs/outputtest"
 )
@@ -69,7 +70,7 @@ type follower struct {
 	log string
 }
 
-func (f follower) Saw(s filter.Seen) {
+func (f follower) Saw(s rules.Seen) {
 	what := s.Stage.Kind
 	if s.Held {
 		what += " holds it"
@@ -121,7 +122,7 @@ func TestTapOfRules(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var l looker
-				r := rules(step(byWord), joining(t, time.Second))
+				r := rulesOf(step(byWord), joining(t, time.Second))
 				loop := delivery.New(delivery.Options{
 					Name: "test", Source: outputtest.NewBacklog(lines(1, "t", tc.logs...)), Output: taking{},
 					DeadLetters: &letterStore{}, Log: zerolog.Nop(), Rules: r, Tap: &l,

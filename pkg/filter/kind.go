@@ -44,3 +44,16 @@ type Made struct {
 	// Close ends what the step holds open; nil: nothing. The step is not used afterwards.
 	Close func() error
 }
+
+// Stage is a step in its place.
+type Stage struct {
+	// Filter is the name of the list that it is in, and Index its place there.
+	Filter string
+	Index  int
+	// Kind is "grep", "parse", and so on.
+	Kind string
+	When *Condition
+	// Either Step or Joiner is set.
+	Step   Step
+	Joiner Joiner
+}

@@ -20,6 +20,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/filter/multiline"
 	"github.com/seed-afc6a195/aggregator/pkg/filter/parse"
 	"github.com/seed-afc6a195/aggregator/pkg/filter/redact"
+	"github.com/seed-afc6a195/aggregator/pkg/filter/rules"
 	"github.com/seed-afc6a195/aggregator/pkg/filter/sample"
 )
 
@@ -112,7 +113,7 @@ func newPackingStep(settings any) (s filter.Stage, err error) {
 }
 
 // packingRules returns rules for each of the settings, behind a condition.
-func packingRules(tb testing.TB, all []any) (rules []*filter.Rules) {
+func packingRules(tb testing.TB, all []any) (made []*rules.Rules) {
 	tb.Helper()
 	when, err := filter.NewCondition(`record.log != "odd" and not (record.log matches "^skip$")`)
 	if err != nil {
@@ -126,12 +127,12 @@ func packingRules(tb testing.TB, all []any) (rules []*filter.Rules) {
 		if l, ok := s.Step.(*lookup.Step); ok {
 			tb.Cleanup(func() { _ = l.Close() })
 		}
-		rules = append(rules, filter.NewRules("o", []filter.Route{{
+		made = append(made, rules.New("o", []rules.Route{{
 			Match: func(string, string) bool { return true }, When: when, Steps: []filter.Stage{s},
 			Outputs: []string{"o"},
 		}}, false))
 	}
-	return rules
+	return made
 }
 
 // packing is what the rules make of an event, in words.
@@ -185,7 +186,7 @@ func FuzzPacking(f *testing.F) {
 }
 
 // pack returns what the rules make of an event with value in its fields.
-func pack(rules *filter.Rules, value []byte) string {
+func pack(r *rules.Rules, value []byte) string {
 	record := filter.AppendMapHeader(nil, 2)
 	record = append(filter.AppendString(record, "log"), value...)
 	record = filter.AppendMapHeader(filter.AppendString(record, "in"), 1)
@@ -194,7 +195,7 @@ func pack(rules *filter.Rules, value []byte) string {
 	out, now := &packing{}, time.Unix(1.7e9, 0)
 	e := &filter.Event{}
 	e.Reset(&event.Event{Chunk: chunk, Time: event.Time{Sec: 1.7e9}, Record: record}, "origin")
-	rules.Process(e, now, out)
-	rules.Flush(now.Add(time.Hour), true, out)
+	r.Process(e, now, out)
+	r.Flush(now.Add(time.Hour), true, out)
 	return strings.Join(out.texts, "\n")
 }

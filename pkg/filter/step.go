@@ -1,5 +1,5 @@
-// Package filter says what becomes of events between the queue and an output: which of them belong
-// there, and the steps that drop, change, join and make them. One package per kind of step lies below it.
+// Package filter is what steps are that drop, change, join and make events between the queue and an output, and the
+// conditions and expressions on events. Package rules below it runs them; each kind of step has a package, too.
 package filter
 
 import (
@@ -57,3 +57,6 @@ type Event struct {
 	memory   []byte  // behind what was set, only appended to until Reset
 	rendered []byte  // behind Record once it was changed
 }
+
+// ReadAhead has the next look-up read all fields: others follow.
+func (e *Event) ReadAhead() { e.looked = true }

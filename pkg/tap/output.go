@@ -7,6 +7,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/delivery"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/filter"
+	"github.com/seed-afc6a195/aggregator/pkg/filter/rules"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 	"github.com/seed-afc6a195/aggregator/pkg/status/client"
 	"github.com/seed-afc6a195/aggregator/pkg/status/tail"
@@ -128,7 +129,7 @@ type track struct {
 }
 
 // Saw implements delivery.Track.
-func (t *track) Saw(s filter.Seen) {
+func (t *track) Saw(s rules.Seen) {
 	did := stepdiff.Step{Filter: s.Stage.Filter, Index: s.Stage.Index, Kind: s.Stage.Kind, Effect: stepdiff.Kept}
 	if s.Err != nil {
 		did.Error = s.Err.Error()

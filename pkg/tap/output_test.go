@@ -17,6 +17,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/delivery"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/filter"
+	"github.com/seed-afc6a195/aggregator/pkg/filter/rules"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs/outputtest"
 	"github.com/seed-afc6a195/aggregator/pkg/status/tail"
@@ -27,8 +28,8 @@ type act func(e *filter.Event, n int) (filter.Verdict, error)
 
 func (a act) Apply(e *filter.Event) (filter.Verdict, error) { return a(e, outputtest.Number(&e.Event)) }
 
-// rules are two routes to es: the first has three steps and takes all but event 3.
-func rules(t *testing.T) *filter.Rules {
+// rulesOf returns two routes to es: the first has three steps and takes all but event 3.
+func rulesOf(t *testing.T) *rules.Rules {
 	t.Helper()
 	when, err := filter.NewCondition("record.n != 3")
 	if err != nil {
@@ -36,7 +37,7 @@ func rules(t *testing.T) *filter.Rules {
 	}
 	step := func(i int, a act) filter.Stage { return filter.Stage{Filter: "f", Index: i, Kind: "act", Step: a} }
 	all := func(string, string) bool { return true }
-	return filter.NewRules("es", []filter.Route{
+	return rules.New("es", []rules.Route{
 		{Name: "routes[0]", Match: all, When: when, Outputs: []string{"es"}, Steps: []filter.Stage{
 			step(0, func(e *filter.Event, _ int) (filter.Verdict, error) {
 				e.Set(filter.AppendString(nil, "s3cret"), "password")
@@ -92,7 +93,7 @@ func refusing() func(context.Context, []int) error {
 }
 
 // run has es deliver 7 events, and returns what the views were shown.
-func run(t *testing.T, h *tail.Hub, rules *filter.Rules) {
+func run(t *testing.T, h *tail.Hub, rules *rules.Rules) {
 	t.Helper()
 	loop := delivery.New(delivery.Options{
 		Name: "es", Source: outputtest.NewBacklog(outputtest.Chunk(1, "a", "kube.x", 7, 0, 5)),
@@ -195,7 +196,7 @@ func TestOnTheWay(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				h := new(tail.Hub)
 				v := open(t, h, tc.query)
-				run(t, h, rules(t))
+				run(t, h, rulesOf(t))
 				got := said(v)
 				if strings.Join(got, "\n") != strings.Join(slices.Sorted(slices.Values(tc.want)), "\n") {
 					t.Errorf("shown\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(tc.want, "\n"))
@@ -213,7 +214,7 @@ func TestBoundOnTheWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := new(tail.Hub)
 		v := open(t, h, tail.Query{At: "es", Rate: 2})
-		run(t, h, rules(t))
+		run(t, h, rulesOf(t))
 		if n, missed := len(said(v)), v.Missed(); n != 2 || missed != 5 {
 			t.Errorf("%d shown, %d missed", n, missed)
 		}

@@ -11,6 +11,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/config"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/filter"
+	"github.com/seed-afc6a195/aggregator/pkg/filter/rules"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 	"github.com/seed-afc6a195/aggregator/pkg/status/client"
 )
@@ -92,9 +93,9 @@ func (o *offerer) Emit(e *filter.Event) {
 // Dropped implements filter.Sink.
 func (o *offerer) Dropped(_ any, reason string) {
 	switch reason {
-	case filter.ReasonWhen:
+	case rules.ReasonWhen:
 		o.nothing("the conditions (when) of the routes to this output are not true of it")
-	case filter.ReasonUnrouted:
+	case rules.ReasonUnrouted:
 		o.nothing("no route wants it")
 	default:
 		o.nothing("a filter drops it")

@@ -14,12 +14,13 @@ import (
 	"github.com/seed-afc6a195/aggregator/internal/logevery"
 	"github.com/seed-afc6a195/aggregator/pkg/config"
 	"github.com/seed-afc6a195/aggregator/pkg/filter"
+	"github.com/seed-afc6a195/aggregator/pkg/filter/rules"
 	"github.com/seed-afc6a195/aggregator/pkg/route"
 )
 
 // Rules are what the routes to one output do with its events, and the files that their steps hold open.
 type Rules struct {
-	*filter.Rules
+	*rules.Rules
 	open []func() error // ends what a step holds open
 }
 
@@ -46,9 +47,9 @@ func NewRules(cfg *config.Config, output string, log zerolog.Logger) (_ *Rules, 
 		}
 	}()
 	var wrong []error // all that can't be made, so that nobody mends it one by one
-	routes := make([]filter.Route, len(cfg.Routes))
+	routes := make([]rules.Route, len(cfg.Routes))
 	for i, c := range cfg.Routes {
-		rt := filter.Route{
+		rt := rules.Route{
 			Name: fmt.Sprintf("routes[%d]", i), Outputs: c.Outputs, Continue: c.Continue,
 			Match: func(cluster, tag string) bool {
 				matched := table.Match(cluster, tag)
@@ -68,7 +69,7 @@ func NewRules(cfg *config.Config, output string, log zerolog.Logger) (_ *Rules, 
 	if len(wrong) > 0 {
 		return nil, errors.Join(wrong...)
 	}
-	r.Rules = filter.NewRules(output, routes, cfg.Unrouted == "drop")
+	r.Rules = rules.New(output, routes, cfg.Unrouted == "drop")
 	r.OnError(logErrors(log.With().Str("output", output).Logger()))
 	return r, nil
 }
@@ -82,7 +83,7 @@ func logErrors(log zerolog.Logger) func(*filter.Stage, error) {
 		name := names[s]
 		if name == "" {
 			name = fmt.Sprintf("%s[%d] %s", s.Filter, s.Index, s.Kind)
-			if s.Kind == filter.KindWhen {
+			if s.Kind == rules.KindWhen {
 				name = s.Filter + ".when"
 			}
 			names[s] = name

@@ -8,6 +8,7 @@ import (
 
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/filter"
+	"github.com/seed-afc6a195/aggregator/pkg/filter/rules"
 )
 
 // base is the start of an interval of ten seconds.
@@ -265,7 +266,7 @@ func (s *sink) Dead(*filter.Event, string) {}
 // In its place among other steps every event is told once, and the summary besides.
 func TestThrottleInRules(t *testing.T) {
 	f := throttle(t, ThrottleConfig{Rate: 10})
-	rules := filter.NewRules("es", []filter.Route{{
+	rules := rules.New("es", []rules.Route{{
 		Match: func(string, string) bool { return true }, Outputs: []string{"es"},
 		Steps: []filter.Stage{{Kind: "throttle", Step: f.Throttle}, {Kind: "throttle_summary", Joiner: f.Summaries()}},
 	}}, false)

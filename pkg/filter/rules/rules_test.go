@@ -1,4 +1,4 @@
-package filter
+package rules
 
 import (
 	"errors"
@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/seed-afc6a195/aggregator/pkg/event"
+	"github.com/seed-afc6a195/aggregator/pkg/filter"
+	"github.com/seed-afc6a195/aggregator/pkg/filter/filtertest"
 )
 
 // sink writes down what it is told.
@@ -18,32 +20,32 @@ type sink struct {
 	got []string
 }
 
-func (s *sink) Emit(e *Event) {
-	s.got = append(s.got, fmt.Sprintf("emit %v %s", e.Origins, show(s.tb, e.Rendered())))
+func (s *sink) Emit(e *filter.Event) {
+	s.got = append(s.got, fmt.Sprintf("emit %v %s", e.Origins, filtertest.JSON(s.tb, e.Rendered())))
 }
 
 func (s *sink) Dropped(origin any, reason string) {
 	s.got = append(s.got, fmt.Sprintf("drop %v %s", origin, reason))
 }
 
-func (s *sink) Dead(e *Event, reason string) {
+func (s *sink) Dead(e *filter.Event, reason string) {
 	s.got = append(s.got, strings.TrimSpace(fmt.Sprintf("dead %v %s %s", e.Origins, reason, e.Detail)))
 }
 
 // stepFunc is a Step of a function.
-type stepFunc func(*Event) (Verdict, error)
+type stepFunc func(*filter.Event) (filter.Verdict, error)
 
-func (f stepFunc) Apply(e *Event) (Verdict, error) { return f(e) }
+func (f stepFunc) Apply(e *filter.Event) (filter.Verdict, error) { return f(e) }
 
-func setStep(name string) Step {
-	return stepFunc(func(e *Event) (Verdict, error) {
-		e.Set(str("x"), name)
-		return Keep, nil
+func setStep(name string) filter.Step {
+	return stepFunc(func(e *filter.Event) (filter.Verdict, error) {
+		e.Set(filter.AppendString(nil, "x"), name)
+		return filter.Keep, nil
 	})
 }
 
-func verdictStep(v Verdict, err error) Step {
-	return stepFunc(func(e *Event) (Verdict, error) {
+func verdictStep(v filter.Verdict, err error) filter.Step {
+	return stepFunc(func(e *filter.Event) (filter.Verdict, error) {
 		e.Detail = "because"
 		return v, err
 	})
@@ -51,17 +53,17 @@ func verdictStep(v Verdict, err error) Step {
 
 // pair is a Joiner that joins two events, and gives up waiting after a second.
 type pair struct {
-	held *Event
+	held *filter.Event
 	due  time.Time
 }
 
-func (p *pair) Join(e *Event, now time.Time, emit func(*Event)) error {
+func (p *pair) Join(e *filter.Event, now time.Time, emit func(*filter.Event)) error {
 	if p.held == nil {
 		p.held, p.due = e.Clone(), now.Add(time.Second)
 		return nil
 	}
 	p.held.Absorb(e)
-	p.held.Set(AppendInt(nil, int64(len(p.held.Origins))), "joined")
+	p.held.Set(filter.AppendInt(nil, int64(len(p.held.Origins))), "joined")
 	held := p.held
 	p.held = nil
 	emit(held)
@@ -75,7 +77,7 @@ func (p *pair) Due() time.Time {
 	return p.due
 }
 
-func (p *pair) Flush(now time.Time, everything bool, emit func(*Event)) {
+func (p *pair) Flush(now time.Time, everything bool, emit func(*filter.Event)) {
 	if p.held != nil && (everything || !now.Before(p.due)) {
 		held := p.held
 		p.held = nil
@@ -83,9 +85,9 @@ func (p *pair) Flush(now time.Time, everything bool, emit func(*Event)) {
 	}
 }
 
-func when(tb testing.TB, text string) *Condition {
+func when(tb testing.TB, text string) *filter.Condition {
 	tb.Helper()
-	c, err := NewCondition(text)
+	c, err := filter.NewCondition(text)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -99,13 +101,13 @@ func tagged(want string) func(string, string) bool {
 }
 
 func TestRules(t *testing.T) {
-	stages := func(steps ...any) (all []Stage) {
+	stages := func(steps ...any) (all []filter.Stage) {
 		for i, s := range steps {
-			st := Stage{Filter: "f", Index: i, Kind: "test"}
+			st := filter.Stage{Filter: "f", Index: i, Kind: "test"}
 			switch s := s.(type) {
-			case Joiner:
+			case filter.Joiner:
 				st.Joiner = s
-			case Step:
+			case filter.Step:
 				st.Step = s
 			}
 			all = append(all, st)
@@ -147,12 +149,12 @@ func TestRules(t *testing.T) {
 		},
 		{
 			"a step drops", []Route{
-				{Match: always, Outputs: []string{"es"}, Steps: stages(verdictStep(Drop, nil), setStep("t"))},
+				{Match: always, Outputs: []string{"es"}, Steps: stages(verdictStep(filter.Drop, nil), setStep("t"))},
 			}, false, `{}`, false, `drop 1 filter`,
 		},
 		{
 			"a step finds it dead", []Route{
-				{Match: always, Outputs: []string{"es"}, Steps: stages(verdictStep(Dead, nil), setStep("t"))},
+				{Match: always, Outputs: []string{"es"}, Steps: stages(verdictStep(filter.Dead, nil), setStep("t"))},
 			}, false, `{}`, false, `dead [1] filter because`,
 		},
 		{
@@ -160,7 +162,7 @@ func TestRules(t *testing.T) {
 			[]Route{
 				{
 					Match: always, Outputs: []string{"es"},
-					Steps: stages(verdictStep(Keep, errors.New("no")), setStep("t")),
+					Steps: stages(verdictStep(filter.Keep, errors.New("no")), setStep("t")),
 				},
 			},
 			false, `{}`, false, `emit [1] {"t":"x"}`,
@@ -263,12 +265,12 @@ func TestRules(t *testing.T) {
 			`{}`, false, ``,
 		},
 	} {
-		r := NewRules("es", tc.routes, tc.drop)
+		r := New("es", tc.routes, tc.drop)
 		if got := r.Plain("seoul", "kube.web"); got != tc.plain {
 			t.Errorf("%s: plain is %v", tc.name, got)
 		}
 		out := &sink{tb: t}
-		e := newEvent(t, tc.record)
+		e := filtertest.NewEvent(t, tc.record)
 		e.Origins = []any{1}
 		r.Process(e, time.Unix(0, 0), out)
 		if got := strings.Join(out.got, ", "); got != tc.want {
@@ -278,10 +280,10 @@ func TestRules(t *testing.T) {
 }
 
 func TestRulesJoin(t *testing.T) {
-	r := NewRules("es", []Route{
+	r := New("es", []Route{
 		{
 			Name: "first", Match: tagged("a"), Outputs: []string{"es"},
-			Steps: []Stage{
+			Steps: []filter.Stage{
 				{Filter: "f", Kind: "pair", Joiner: &pair{}},
 				{Filter: "f", Index: 1, Kind: "pair", Joiner: &pair{}},
 				{Filter: "f", Index: 2, Kind: "set", Step: setStep("s")},
@@ -289,12 +291,12 @@ func TestRulesJoin(t *testing.T) {
 		},
 		{
 			Name: "second", Match: tagged("b"), Outputs: []string{"es"},
-			Steps: []Stage{{Filter: "g", Kind: "pair", Joiner: &pair{}}},
+			Steps: []filter.Stage{{Filter: "g", Kind: "pair", Joiner: &pair{}}},
 		},
 	}, false)
 	out := &sink{tb: t}
 	process := func(origin int, tag string, at int64) {
-		e := newEvent(t, `{}`)
+		e := filtertest.NewEvent(t, `{}`)
 		e.Chunk = &event.Chunk{Tag: tag}
 		e.Origins = []any{origin}
 		r.Process(e, time.Unix(at, 0), out)
@@ -321,7 +323,7 @@ func TestRulesJoin(t *testing.T) {
 	r.Flush(time.Unix(20, 0), true, out)
 	expect(0, `emit [4] {"s":"x"}`, `emit [2] {}`)
 
-	want := []StageStats{
+	want := []Stats{
 		{Route: "first", Filter: "f", Index: 0, Kind: "pair", In: 3, Out: 2},
 		{Route: "first", Filter: "f", Index: 1, Kind: "pair", In: 2, Out: 2},
 		{Route: "first", Filter: "f", Index: 2, Kind: "set", In: 2, Out: 2},
@@ -335,31 +337,31 @@ func TestRulesJoin(t *testing.T) {
 // refuser is a Joiner that gives up what it is given.
 type refuser struct{}
 
-func (refuser) Join(e *Event, _ time.Time, emit func(*Event)) error {
+func (refuser) Join(e *filter.Event, _ time.Time, emit func(*filter.Event)) error {
 	e.Detail = "no"
 	emit(e)
 	return errors.New("no")
 }
-func (refuser) Due() time.Time                            { return time.Time{} }
-func (refuser) Flush(_ time.Time, _ bool, _ func(*Event)) {}
+func (refuser) Due() time.Time                                   { return time.Time{} }
+func (refuser) Flush(_ time.Time, _ bool, _ func(*filter.Event)) {}
 
 func TestRulesOfReturnedEvents(t *testing.T) {
-	r := NewRules("es", []Route{
+	r := New("es", []Route{
 		{
 			Name: "first", Match: tagged("a"), When: when(t, "false"), Outputs: []string{"es"},
-			Steps: []Stage{{Kind: "set", Step: setStep("s")}},
+			Steps: []filter.Stage{{Kind: "set", Step: setStep("s")}},
 		},
 		{Name: "second", Match: always, When: when(t, "false"), Outputs: []string{"other"}},
 		{
 			Name: "third", Match: tagged("b"), Outputs: []string{"es"},
-			Steps: []Stage{{Kind: "refuser", Joiner: refuser{}}},
+			Steps: []filter.Stage{{Kind: "refuser", Joiner: refuser{}}},
 		},
 	}, false)
 	s := &sink{tb: t}
 	for _, c := range []*event.Chunk{
 		{Tag: "a", Returned: true}, {Tag: "a"}, {Tag: "c", Returned: true}, {Tag: "b", Returned: true},
 	} {
-		var e Event
+		var e filter.Event
 		e.Reset(&event.Event{Chunk: c, Record: []byte{0x80}}, len(s.got))
 		r.Process(&e, time.Time{}, s)
 	}
@@ -376,36 +378,36 @@ func TestRulesOfReturnedEvents(t *testing.T) {
 
 func TestRulesStats(t *testing.T) {
 	n := 0
-	r := NewRules("es",
+	r := New("es",
 		[]Route{
 			{Name: "other", Match: tagged("x"), Outputs: []string{"s3"}, When: when(t, `true`)},
-			{Name: "r", Match: always, When: when(t, `record.n < 290`), Outputs: []string{"es"}, Steps: []Stage{
-				{Kind: "a", When: when(t, `record.n < 200`), Step: stepFunc(func(*Event) (Verdict, error) {
+			{Name: "r", Match: always, When: when(t, `record.n < 290`), Outputs: []string{"es"}, Steps: []filter.Stage{
+				{Kind: "a", When: when(t, `record.n < 200`), Step: stepFunc(func(*filter.Event) (filter.Verdict, error) {
 					n++
 					switch {
 					case n%10 == 0:
-						return Drop, nil
+						return filter.Drop, nil
 					case n%10 == 1:
-						return Dead, nil
+						return filter.Dead, nil
 					case n%10 < 4:
-						return Keep, errors.New("no")
+						return filter.Keep, errors.New("no")
 					}
-					return Keep, nil
+					return filter.Keep, nil
 				})},
 				{Kind: "b", Step: setStep("x")},
 			}},
 		}, false)
 	out := &sink{tb: t}
 	for i := range 300 {
-		r.Process(newEvent(t, fmt.Sprintf(`{"n":%d}`, i)), time.Time{}, out)
+		r.Process(filtertest.NewEvent(t, fmt.Sprintf(`{"n":%d}`, i)), time.Time{}, out)
 	}
-	r.Process(newEvent(t, `{"n":"x"}`), time.Time{}, out)
+	r.Process(filtertest.NewEvent(t, `{"n":"x"}`), time.Time{}, out)
 	got := r.Stats()
 	if len(got) != 3 || got[1].Seconds <= 0 || got[2].Seconds <= 0 {
 		t.Fatalf("no time was taken: %+v", got)
 	}
 	got[1].Seconds, got[2].Seconds = 0, 0
-	want := []StageStats{
+	want := []Stats{
 		{Route: "r", Kind: "when", In: 301, Out: 290, Dropped: 11, Errors: 1},
 		{Route: "r", Kind: "a", In: 200, Out: 160, Dropped: 40, Errors: 40},
 		{Route: "r", Kind: "b", In: 250, Out: 250},
@@ -417,7 +419,7 @@ func TestRulesStats(t *testing.T) {
 
 // What is remembered of clusters' tags is bounded.
 func TestRulesForgetPlans(t *testing.T) {
-	r := NewRules("es", []Route{{Match: always, Outputs: []string{"es"}}}, false)
+	r := New("es", []Route{{Match: always, Outputs: []string{"es"}}}, false)
 	for i := range 3 * maxPlans {
 		r.Plain("c", strconv.Itoa(i))
 	}
@@ -428,16 +430,17 @@ func TestRulesForgetPlans(t *testing.T) {
 
 type nowhere struct{ n int }
 
-func (s *nowhere) Emit(*Event)         { s.n++ }
-func (s *nowhere) Dropped(any, string) { s.n++ }
-func (s *nowhere) Dead(*Event, string) { s.n++ }
+func (s *nowhere) Emit(*filter.Event)         { s.n++ }
+func (s *nowhere) Dropped(any, string)        { s.n++ }
+func (s *nowhere) Dead(*filter.Event, string) { s.n++ }
 
 func BenchmarkProcess(b *testing.B) {
-	r := NewRules("es",
-		[]Route{{Match: always, When: when(b, `record.level != "debug"`), Outputs: []string{"es"}, Steps: []Stage{
-			{Step: verdictStep(Keep, nil)}, {Step: verdictStep(Keep, nil)}, {Step: verdictStep(Keep, nil)},
+	r := New("es",
+		[]Route{{Match: always, When: when(b, `record.level != "debug"`), Outputs: []string{"es"}, Steps: []filter.Stage{
+			{Step: verdictStep(filter.Keep, nil)}, {Step: verdictStep(filter.Keep, nil)}, {Step: verdictStep(filter.Keep, nil)},
 		}}}, false)
-	e := newEvent(b, kubernetesRecord)
+	e := filtertest.NewEvent(b, `{"log":"GET /api/v1/items?page=3 200 12ms","stream":"stdout","status":200,"level":"info",`+
+		`"kubernetes":{"pod_name":"web-7d4b9c6f5-x2x8p","namespace_name":"shop","labels":{"app":"web"}}}`)
 	ev := e.Event
 	out := &nowhere{}
 	b.ReportAllocs()
@@ -448,29 +451,29 @@ func BenchmarkProcess(b *testing.B) {
 }
 
 func TestOnError(t *testing.T) {
-	when := func(text string) *Condition {
-		c, err := NewCondition(text)
+	when := func(text string) *filter.Condition {
+		c, err := filter.NewCondition(text)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return c
 	}
-	failing := stepFunc(func(*Event) (Verdict, error) { return Keep, errors.New("no") })
-	r := NewRules("o", []Route{{
+	failing := stepFunc(func(*filter.Event) (filter.Verdict, error) { return filter.Keep, errors.New("no") })
+	r := New("o", []Route{{
 		Name: "routes[0]", Match: func(string, string) bool { return true }, Outputs: []string{"o"},
 		When: when("record.n * 9223372036854775807 > 0"), Continue: true,
 	}, {
 		Name: "routes[1]", Match: func(string, string) bool { return true }, Outputs: []string{"o"},
-		Steps: []Stage{
+		Steps: []filter.Stage{
 			{Filter: "f", Kind: "grep", Step: failing},
 			{Filter: "f", Index: 1, Kind: "parse", When: when("record.n > record.text"), Step: failing},
 		},
 	}}, false)
 	var told []string
-	r.OnError(func(s *Stage, err error) {
+	r.OnError(func(s *filter.Stage, err error) {
 		told = append(told, fmt.Sprintf("%s[%d] %s: %v", s.Filter, s.Index, s.Kind, err))
 	})
-	e := newEvent(t, `{"n":3,"text":"secret"}`)
+	e := filtertest.NewEvent(t, `{"n":3,"text":"secret"}`)
 	r.Process(e, time.Now(), &nowhere{})
 	for i, want := range []string{"routes[0][0] when: ", "f[0] grep: no", "f[1] parse: "} {
 		if i >= len(told) || !strings.HasPrefix(told[i], want) || strings.Contains(told[i], "secret") {

@@ -1,23 +1,24 @@
-package filter
+package rules
 
 import (
 	"time"
 
 	"github.com/seed-afc6a195/aggregator/pkg/event"
+	"github.com/seed-afc6a195/aggregator/pkg/filter"
 )
 
 // Seen is what a stage did with an event: it kept it, dropped it, or holds it back.
 type Seen struct {
 	Route string
-	Stage *Stage // nil: the route took the event, which has not been changed yet
+	Stage *filter.Stage // nil: the route took the event, which has not been changed yet
 
-	Event *Event // as it leaves the stage; valid until the call returns
+	Event *filter.Event // as it leaves the stage; valid until the call returns
 	// Before is its record as it came in: a copy, nil for an event that the stage made.
 	Before []byte
 	Time   event.Time // its time as it came in
 	Tag    string     // likewise, as it would have been delivered
 
-	Verdict Verdict
+	Verdict filter.Verdict
 	Held    bool // the stage keeps it, to join it with others or until it is due
 	Skipped bool // the stage's condition is not true
 	Late    bool // only Err is told, of an event that has gone on
@@ -43,7 +44,7 @@ func (r *Rules) Trace(see func(Seen)) {
 			s.When = nil
 		}
 		// A stage in front, so that the route's name is told first, and no plan is a plain one.
-		door := &stage{Stage: Stage{Step: &traced{route: rt.Name, see: see}}}
+		door := &stage{Stage: filter.Stage{Step: &traced{route: rt.Name, see: see}}}
 		rt.stages = append([]*stage{door}, rt.stages...)
 	}
 }
@@ -57,7 +58,7 @@ type Refusal struct {
 
 // Refusals returns the routes that do not take e because of their conditions, up to the last one
 // that is asked.
-func (r *Rules) Refusals(e *Event) (all []Refusal) {
+func (r *Rules) Refusals(e *filter.Event) (all []Refusal) {
 	for _, rt := range r.plan(e.Chunk.Cluster, e.Chunk.Tag).routes {
 		yes, err := true, error(nil)
 		if rt.When != nil {
@@ -76,7 +77,7 @@ func (r *Rules) Refusals(e *Event) (all []Refusal) {
 // traced is a Step that tells what a stage's own does.
 type traced struct {
 	route string
-	stage Stage
+	stage filter.Stage
 	see   func(Seen)
 	// held is what the stage's Joiner holds back, by first origin.
 	held map[any]Seen
@@ -85,7 +86,7 @@ type traced struct {
 	joins bool // the event at hand went on within another one
 }
 
-func (t *traced) enter(e *Event) Seen {
+func (t *traced) enter(e *filter.Event) Seen {
 	return Seen{
 		Route: t.route, Stage: &t.stage, Event: e, Before: append([]byte{}, e.Rendered()...), Time: e.Time,
 		Tag: e.DeliveredTag(),
@@ -106,15 +107,15 @@ func (t *traced) skip(s Seen) bool {
 }
 
 // Apply implements Step.
-func (t *traced) Apply(e *Event) (Verdict, error) {
+func (t *traced) Apply(e *filter.Event) (filter.Verdict, error) {
 	s := t.enter(e)
 	if t.stage.Step == nil {
 		s.Stage = nil
 		t.see(s)
-		return Keep, nil
+		return filter.Keep, nil
 	}
 	if t.skip(s) {
-		return Keep, nil
+		return filter.Keep, nil
 	}
 	s.Verdict, s.Err = t.stage.Step.Apply(e)
 	t.see(s)
@@ -124,7 +125,7 @@ func (t *traced) Apply(e *Event) (Verdict, error) {
 // tracedJoiner is a Joiner that tells what a stage's own does.
 type tracedJoiner struct{ *traced }
 
-func (t tracedJoiner) Join(e *Event, now time.Time, emit func(*Event)) error {
+func (t tracedJoiner) Join(e *filter.Event, now time.Time, emit func(*filter.Event)) error {
 	s := t.enter(e)
 	if t.skip(s) {
 		emit(e)
@@ -147,13 +148,13 @@ func (t tracedJoiner) Join(e *Event, now time.Time, emit func(*Event)) error {
 
 func (t tracedJoiner) Due() time.Time { return t.stage.Joiner.Due() }
 
-func (t tracedJoiner) Flush(now time.Time, everything bool, emit func(*Event)) {
+func (t tracedJoiner) Flush(now time.Time, everything bool, emit func(*filter.Event)) {
 	t.stage.Joiner.Flush(now, everything, t.emitting(emit))
 }
 
 // emitting is emit, with what comes out told.
-func (t tracedJoiner) emitting(emit func(*Event)) func(*Event) {
-	return func(e *Event) {
+func (t tracedJoiner) emitting(emit func(*filter.Event)) func(*filter.Event) {
+	return func(e *filter.Event) {
 		var first any // nil for what a step made
 		if len(e.Origins) > 0 {
 			first = e.Origins[0]
@@ -168,7 +169,7 @@ func (t tracedJoiner) emitting(emit func(*Event)) func(*Event) {
 			t.joins = t.joins || o == t.mark
 		}
 		if s.Event = e; e.Detail != "" {
-			s.Verdict = Dead
+			s.Verdict = filter.Dead
 		}
 		t.see(s)
 		emit(e)

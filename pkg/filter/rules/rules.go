@@ -1,9 +1,13 @@
-package filter
+// Package rules brings events from the queue to an output: by the routes that lead there, with their conditions, and
+// through the routes' steps.
+package rules
 
 import (
 	"slices"
 	"sync/atomic"
 	"time"
+
+	"github.com/seed-afc6a195/aggregator/pkg/filter"
 )
 
 // Reasons that a Sink is told for events that are dropped, and for dead letters.
@@ -18,21 +22,10 @@ const (
 type Route struct {
 	Name     string // for the figures
 	Match    func(cluster, tag string) bool
-	When     *Condition // nil: always
-	Steps    []Stage    // empty where the output is not among Outputs
+	When     *filter.Condition // nil: always
+	Steps    []filter.Stage    // empty where the output is not among Outputs
 	Outputs  []string
 	Continue bool
-}
-
-// Stage is a step in its place.
-type Stage struct {
-	// Filter is the name of the list that it is in.
-	Filter string
-	Index  int    // in that list
-	Kind   string // "grep", "parse", …
-	When   *Condition
-	Step   Step   // either this
-	Joiner Joiner // or this
 }
 
 // Sink takes what Rules make of events. Every origin that Process was given comes out once, sooner
@@ -40,11 +33,11 @@ type Stage struct {
 // must be copied.
 type Sink interface {
 	// Emit is given events for the output. One without Origins was made by a step.
-	Emit(e *Event)
+	Emit(e *filter.Event)
 	// Dropped is given what goes nowhere, and why: one of the reasons.
 	Dropped(origin any, reason string)
 	// Dead is given what becomes a dead letter; e.Detail says more where reason is ReasonFilter.
-	Dead(e *Event, reason string)
+	Dead(e *filter.Event, reason string)
 }
 
 // Rules say what becomes of the events that wait for one output: whether a route brings them there,
@@ -58,7 +51,7 @@ type Rules struct {
 	last         *plan
 	lastOrigin   origin
 
-	onError func(s *Stage, err error)
+	onError func(s *filter.Stage, err error)
 	watcher Watcher // nil: nobody looks
 
 	now time.Time // of the call that is under way
@@ -67,9 +60,9 @@ type Rules struct {
 
 type route struct {
 	Route
-	here      bool    // leads to the output
-	asked     figures // of When
-	condition Stage   // When, for OnError
+	here      bool         // leads to the output
+	asked     figures      // of When
+	condition filter.Stage // When, for OnError
 	stages    []*stage
 }
 
@@ -86,9 +79,9 @@ type plan struct {
 const maxPlans = 4096
 
 type stage struct {
-	Stage
+	filter.Stage
 	next []*stage
-	emit func(*Event) // into next
+	emit func(*filter.Event) // into next
 
 	figures
 }
@@ -99,15 +92,15 @@ type figures struct {
 	nanos                    atomic.Int64 // of the sampled calls
 }
 
-// NewRules returns the rules of the output of that name. The routes are all of the configuration's,
+// New returns the rules of the output of that name. The routes are all of the configuration's,
 // in order; their Steps, which no other Rules may use, are those of the routes to the output.
 // Events that no route takes, because of their conditions, are dead letters unless dropUnrouted.
-func NewRules(output string, routes []Route, dropUnrouted bool) *Rules {
+func New(output string, routes []Route, dropUnrouted bool) *Rules {
 	r := &Rules{output: output, dropUnrouted: dropUnrouted, plans: map[origin]*plan{}}
 	for _, given := range routes {
 		rt := &route{
 			Route: given, here: slices.Contains(given.Outputs, output),
-			condition: Stage{Filter: given.Name, Kind: KindWhen},
+			condition: filter.Stage{Filter: given.Name, Kind: KindWhen},
 		}
 		for _, s := range given.Steps {
 			rt.stages = append(rt.stages, &stage{Stage: s})
@@ -115,15 +108,15 @@ func NewRules(output string, routes []Route, dropUnrouted bool) *Rules {
 		for i, s := range rt.stages {
 			s.next = rt.stages[i+1:]
 			if s.Joiner != nil {
-				s.emit = func(e *Event) {
+				s.emit = func(e *filter.Event) {
 					if e.Detail != "" {
 						s.dropped.Add(1)
-						r.released(s, e, Dead)
+						r.released(s, e, filter.Dead)
 						r.out.Dead(e, ReasonFilter)
 						return
 					}
 					s.out.Add(1)
-					r.released(s, e, Keep)
+					r.released(s, e, filter.Keep)
 					r.run(s.next, e)
 				}
 				r.joining = append(r.joining, s)
@@ -137,10 +130,10 @@ func NewRules(output string, routes []Route, dropUnrouted bool) *Rules {
 // OnError has failed called with each error of a stage, or of a route's condition, which is of the kind
 // KindWhen and has the route's name for a filter's. The error has no values of the record. It must be called
 // once, and before Process.
-func (r *Rules) OnError(failed func(s *Stage, err error)) { r.onError = failed }
+func (r *Rules) OnError(failed func(s *filter.Stage, err error)) { r.onError = failed }
 
 // failed counts an error of s.
-func (r *Rules) failed(f *figures, s *Stage, err error) {
+func (r *Rules) failed(f *figures, s *filter.Stage, err error) {
 	f.errors.Add(1)
 	if r.onError != nil {
 		r.onError(s, err)
@@ -204,7 +197,7 @@ func (p *plan) here() *route {
 
 // Process finds the route that brings e to the output, if any, and runs its steps. Every origin of
 // e is told to out, now or later.
-func (r *Rules) Process(e *Event, now time.Time, out Sink) {
+func (r *Rules) Process(e *filter.Event, now time.Time, out Sink) {
 	r.now, r.out = now, out
 	p := r.plan(e.Chunk.Cluster, e.Chunk.Tag)
 	if p.plain {
@@ -223,7 +216,9 @@ func (r *Rules) Process(e *Event, now time.Time, out Sink) {
 			continue
 		}
 		if rt.here {
-			e.looked = e.looked || len(rt.stages) > 1
+			if len(rt.stages) > 1 {
+				e.ReadAhead()
+			}
 			r.taken(rt, e)
 			r.run(rt.stages, e)
 			return
@@ -244,7 +239,7 @@ func (r *Rules) Process(e *Event, now time.Time, out Sink) {
 }
 
 // takes reports whether the route's condition holds for e.
-func (r *Rules) takes(rt *route, e *Event) bool {
+func (r *Rules) takes(rt *route, e *filter.Event) bool {
 	if rt.When == nil {
 		return true
 	}
@@ -259,14 +254,14 @@ func (r *Rules) takes(rt *route, e *Event) bool {
 	return yes
 }
 
-func (r *Rules) drop(e *Event, reason string) {
+func (r *Rules) drop(e *filter.Event, reason string) {
 	for _, o := range e.Origins {
 		r.out.Dropped(o, reason)
 	}
 }
 
 // run takes e through stages and out.
-func (r *Rules) run(stages []*stage, e *Event) {
+func (r *Rules) run(stages []*stage, e *filter.Event) {
 	watched := r.follows(e)
 	for _, s := range stages {
 		if s.When != nil {
@@ -309,12 +304,12 @@ func (r *Rules) run(stages []*stage, e *Event) {
 			r.watcher.Saw(Seen{Stage: &s.Stage, Event: e, Verdict: verdict, Err: err})
 		}
 		switch verdict {
-		case Keep:
-		case Drop:
+		case filter.Keep:
+		case filter.Drop:
 			s.dropped.Add(1)
 			r.drop(e, ReasonFilter)
 			return
-		case Dead:
+		case filter.Dead:
 			s.dropped.Add(1)
 			r.out.Dead(e, ReasonFilter)
 			return

@@ -1,6 +1,10 @@
-package filter
+package rules
 
-import "time"
+import (
+	"time"
+
+	"github.com/seed-afc6a195/aggregator/pkg/filter"
+)
 
 // sampling is the share of calls whose time is taken: one in so many.
 const sampling = 64
@@ -9,8 +13,8 @@ const sampling = 64
 // false for, which other routes may take.
 const KindWhen = "when"
 
-// StageStats is what a stage, or a route's condition, has done so far.
-type StageStats struct {
+// Stats is what a stage, or a route's condition, has done so far.
+type Stats struct {
 	Route string
 	// Filter is the name of the list that it is in; empty for a route's condition.
 	Filter  string
@@ -25,14 +29,14 @@ type StageStats struct {
 
 // Stats returns the figures of the routes to the output and of all their stages. It may be called at
 // any time, by any goroutine.
-func (r *Rules) Stats() []StageStats {
-	var all []StageStats
+func (r *Rules) Stats() []Stats {
+	var all []Stats
 	for _, rt := range r.routes {
 		if !rt.here {
 			continue
 		}
 		if rt.When != nil {
-			all = append(all, rt.asked.stats(rt.Name, &Stage{Kind: KindWhen}))
+			all = append(all, rt.asked.stats(rt.Name, &filter.Stage{Kind: KindWhen}))
 		}
 		for _, s := range rt.stages {
 			all = append(all, s.stats(rt.Name, &s.Stage))
@@ -41,8 +45,8 @@ func (r *Rules) Stats() []StageStats {
 	return all
 }
 
-func (f *figures) stats(route string, s *Stage) StageStats {
-	st := StageStats{
+func (f *figures) stats(route string, s *filter.Stage) Stats {
+	st := Stats{
 		Route: route, Filter: s.Filter, Index: s.Index, Kind: s.Kind,
 		Dropped: f.dropped.Load(), Errors: f.errors.Load(),
 		Seconds: (time.Duration(f.nanos.Load()) * sampling).Seconds(),

@@ -1,4 +1,4 @@
-package filter
+package rules
 
 import (
 	"errors"
@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/seed-afc6a195/aggregator/pkg/event"
+	"github.com/seed-afc6a195/aggregator/pkg/filter"
 )
 
 // told notes what a trace and a sink are told, as lines.
@@ -23,8 +24,8 @@ func (s *told) see(x Seen) {
 		so   bool
 		word string
 	}{
-		{x.Verdict == Drop, "drop"},
-		{x.Verdict == Dead, "dead"},
+		{x.Verdict == filter.Drop, "drop"},
+		{x.Verdict == filter.Dead, "dead"},
 		{x.Held, "held"},
 		{x.Skipped, "skipped"},
 		{x.Late, "late"},
@@ -39,21 +40,21 @@ func (s *told) see(x Seen) {
 	s.lines = append(s.lines, strings.Join(words, " "))
 }
 
-func (s *told) Emit(e *Event) { s.lines = append(s.lines, fmt.Sprint("emit ", e.Origins)) }
+func (s *told) Emit(e *filter.Event) { s.lines = append(s.lines, fmt.Sprint("emit ", e.Origins)) }
 
 func (s *told) Dropped(origin any, reason string) {
 	s.lines = append(s.lines, fmt.Sprint("dropped ", origin, " ", reason))
 }
 
-func (s *told) Dead(e *Event, reason string) {
+func (s *told) Dead(e *filter.Event, reason string) {
 	s.lines = append(s.lines, fmt.Sprint("dead ", e.Origins, " ", reason))
 }
 
 // joinUpTo joins events whose field is n with the one before, and fails on others; with more than two
 // it makes an event that says so.
-type joinUpTo struct{ held *Event }
+type joinUpTo struct{ held *filter.Event }
 
-func (j *joinUpTo) Join(e *Event, _ time.Time, emit func(*Event)) error {
+func (j *joinUpTo) Join(e *filter.Event, _ time.Time, emit func(*filter.Event)) error {
 	if _, ok := e.Get("n"); !ok {
 		emit(e)
 		return errors.New("no n")
@@ -65,7 +66,7 @@ func (j *joinUpTo) Join(e *Event, _ time.Time, emit func(*Event)) error {
 	joined := j.held
 	j.held = nil
 	joined.Absorb(e)
-	joined.Set(AppendBool(nil, true), "joined")
+	joined.Set(filter.AppendBool(nil, true), "joined")
 	emit(joined)
 	made := joined.Clone()
 	made.Origins = nil
@@ -75,7 +76,7 @@ func (j *joinUpTo) Join(e *Event, _ time.Time, emit func(*Event)) error {
 
 func (j *joinUpTo) Due() time.Time { return time.Time{} }
 
-func (j *joinUpTo) Flush(_ time.Time, _ bool, emit func(*Event)) {
+func (j *joinUpTo) Flush(_ time.Time, _ bool, emit func(*filter.Event)) {
 	if j.held != nil {
 		emit(j.held)
 		j.held = nil
@@ -84,14 +85,14 @@ func (j *joinUpTo) Flush(_ time.Time, _ bool, emit func(*Event)) {
 
 // act is a Step that does as it is told.
 type act struct {
-	do func(e *Event) (Verdict, error)
+	do func(e *filter.Event) (filter.Verdict, error)
 }
 
-func (a act) Apply(e *Event) (Verdict, error) { return a.do(e) }
+func (a act) Apply(e *filter.Event) (filter.Verdict, error) { return a.do(e) }
 
-func condition(t *testing.T, text string) *Condition {
+func condition(t *testing.T, text string) *filter.Condition {
 	t.Helper()
-	c, err := NewCondition(text)
+	c, err := filter.NewCondition(text)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,27 +102,30 @@ func condition(t *testing.T, text string) *Condition {
 // TestTrace: everything that happens to an event is told in its order, and it happens as without.
 func TestTrace(t *testing.T) {
 	rules := func() *Rules {
-		return NewRules("out", []Route{
+		return New("out", []Route{
 			{
 				Name: "first", Match: func(string, string) bool { return true },
 				When: condition(t, "record.first == true"), Outputs: []string{"other"},
 			},
 			{
 				Name: "second", Match: func(string, string) bool { return true },
-				When: condition(t, "record.second != false"), Outputs: []string{"out"}, Steps: []Stage{
+				When: condition(t, "record.second != false"), Outputs: []string{"out"}, Steps: []filter.Stage{
 					{
 						Kind: "drop", When: condition(t, "record.drop"),
-						Step: act{func(*Event) (Verdict, error) { return Drop, nil }},
+						Step: act{func(*filter.Event) (filter.Verdict, error) { return filter.Drop, nil }},
 					},
 					{Kind: "join", Joiner: &joinUpTo{}},
 					{
 						Kind: "set", Step: act{
-							func(e *Event) (Verdict, error) { e.Set(AppendInt(nil, 7), "set"); return Keep, nil },
+							func(e *filter.Event) (filter.Verdict, error) {
+								e.Set(filter.AppendInt(nil, 7), "set")
+								return filter.Keep, nil
+							},
 						},
 					},
 					{
 						Kind: "kill", When: condition(t, "record.kill == true"),
-						Step: act{func(*Event) (Verdict, error) { return Dead, errors.New("why") }},
+						Step: act{func(*filter.Event) (filter.Verdict, error) { return filter.Dead, errors.New("why") }},
 					},
 				},
 			},
@@ -140,11 +144,11 @@ func TestTrace(t *testing.T) {
 	chunk := &event.Chunk{Cluster: "c", Tag: "t"}
 	run := func(r *Rules, out *told) {
 		for i, record := range records {
-			b, err := AppendValue(nil, record)
+			b, err := filter.AppendValue(nil, record)
 			if err != nil {
 				t.Fatal(err)
 			}
-			e := &Event{}
+			e := &filter.Event{}
 			e.Reset(&event.Event{Chunk: chunk, Record: b}, i)
 			r.Process(e, time.Time{}, out)
 		}
@@ -177,17 +181,17 @@ func TestTrace(t *testing.T) {
 // TestRefusals: the routes whose conditions are false or fail are told, up to the one that takes the event.
 func TestRefusals(t *testing.T) {
 	all := func(string, string) bool { return true }
-	r := NewRules("out", []Route{
+	r := New("out", []Route{
 		{Name: "a", Match: all, When: condition(t, "record.a == 1"), Outputs: []string{"out"}},
 		{Name: "b", Match: all, When: condition(t, "record.a > 1"), Outputs: []string{"other"}},
 		{Name: "c", Match: all, Outputs: []string{"out"}},
 		{Name: "d", Match: all, When: condition(t, "false"), Outputs: []string{"out"}},
 	}, false)
-	b, err := AppendValue(nil, map[string]any{"a": "text"})
+	b, err := filter.AppendValue(nil, map[string]any{"a": "text"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := &Event{}
+	e := &filter.Event{}
 	e.Reset(&event.Event{Chunk: &event.Chunk{}, Record: b}, 0)
 	got := r.Refusals(e)
 	if len(got) != 2 || got[0].Route != "a" || got[0].Err != nil || got[1].Route != "b" || got[1].Err == nil {

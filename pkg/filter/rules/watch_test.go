@@ -1,4 +1,4 @@
-package filter
+package rules
 
 import (
 	"errors"
@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/seed-afc6a195/aggregator/pkg/event"
+	"github.com/seed-afc6a195/aggregator/pkg/filter"
 )
 
 // some follows the events whose numbers it has.
@@ -21,11 +22,11 @@ type some struct {
 
 func (s *some) Watching() bool { s.asked++; return s.looks }
 
-func (s *some) Taken(route string, e *Event) {
+func (s *some) Taken(route string, e *filter.Event) {
 	s.lines = append(s.lines, fmt.Sprint("taken ", e.Origins, " ", route))
 }
 
-func (s *some) Follows(e *Event) bool {
+func (s *some) Follows(e *filter.Event) bool {
 	return len(e.Origins) > 0 && slices.Contains(s.numbers, e.Origins[0].(int))
 }
 
@@ -36,25 +37,25 @@ func (s *some) Saw(x Seen) { s.see(x) }
 func TestWatch(t *testing.T) {
 	rules := func() *Rules {
 		all := func(string, string) bool { return true }
-		return NewRules("out", []Route{{
-			Name: "first", Match: all, When: condition(t, "record.n != 9"), Outputs: []string{"out"}, Steps: []Stage{
+		return New("out", []Route{{
+			Name: "first", Match: all, When: condition(t, "record.n != 9"), Outputs: []string{"out"}, Steps: []filter.Stage{
 				{
 					Kind: "drop", When: condition(t, "record.n == 5"),
-					Step: act{func(*Event) (Verdict, error) { return Drop, nil }},
+					Step: act{func(*filter.Event) (filter.Verdict, error) { return filter.Drop, nil }},
 				},
 				{Kind: "join", Joiner: &joinUpTo{}},
-				{Kind: "fail", Step: act{func(*Event) (Verdict, error) { return Dead, errors.New("why") }}},
+				{Kind: "fail", Step: act{func(*filter.Event) (filter.Verdict, error) { return filter.Dead, errors.New("why") }}},
 			},
 		}}, false)
 	}
 	chunk := &event.Chunk{Cluster: "c", Tag: "t"}
 	run := func(r *Rules, out *told) {
 		for i, n := range []int{1, 2, 5, 9, 3} {
-			b, err := AppendValue(nil, map[string]any{"n": n})
+			b, err := filter.AppendValue(nil, map[string]any{"n": n})
 			if err != nil {
 				t.Fatal(err)
 			}
-			e := &Event{}
+			e := &filter.Event{}
 			e.Reset(&event.Event{Chunk: chunk, Record: b}, i)
 			r.Process(e, time.Time{}, out)
 		}
