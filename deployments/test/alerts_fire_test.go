@@ -51,6 +51,10 @@ func TestAlertsFire(t *testing.T) {
 				`aggregator_output_state{` + here + `,output="es",state="refused"} 0x120`,
 		},
 		{
+			"AggregatorPodGone", `aggregator_group_pods{` + here + `,state="gone"} 1x120`,
+			`aggregator_group_pods{` + here + `,state="gone"} 0x120`,
+		},
+		{
 			"AggregatorQueueFilling",
 			`aggregator_queue_disk_bytes{` + here + `} 80x120` + "\n" + `aggregator_queue_max_bytes{` + here +
 				`} 100x120` + "\n" + `aggregator_queue_full{` + here + `} 0x120`,

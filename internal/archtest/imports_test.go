@@ -248,12 +248,16 @@ func table() []row {
 				"pkg/status/tail",
 				"pkg/outputs/all",
 				"pkg/outputs/awsclient", "pkg/app/routing", "pkg/app/deadletters", "pkg/app/resources",
-				"pkg/app/internal/router", "pkg/delivery/stats", "internal/idlememory"),
+				"pkg/app/internal/router", "pkg/app/internal/group", "pkg/delivery/stats", "internal/idlememory"),
 			"the program joins all parts, and knows no output or step by name",
 		},
 		{
 			"pkg/app/routing", with("pkg/cluster", "pkg/config", "pkg/filter", "pkg/filter/rules", "pkg/route"),
 			"what becomes of events is made of a configuration, and moves none",
+		},
+		{
+			"pkg/app/internal/group", with("pkg/buffer", "pkg/status/snapshot"),
+			"the group's picture is made of what its processes tell, and asks nobody",
 		},
 		{
 			"pkg/app/internal/router",

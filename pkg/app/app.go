@@ -51,6 +51,7 @@ type App struct {
 
 	settings  settings
 	queue     engine
+	shared    *shared
 	clusters  *cluster.Holder
 	router    *router.Router
 	listeners listeners
@@ -93,6 +94,7 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *App, err error)
 	if err != nil {
 		return nil, fmt.Errorf("open the queue in %s: %w", cfg.Buffer.Place(), err)
 	}
+	a.shared = newShared(a.queue.Queue, o.Now)
 	if err := a.makeOutputs(); err != nil {
 		return nil, err
 	}
@@ -174,7 +176,10 @@ func (a *App) deadLetters() deadletters.Store {
 func (a *App) controlOutput(name, what string) (done string, err error) {
 	a.settings.reloading.Lock() // outputs neither come nor go meanwhile
 	defer a.settings.reloading.Unlock()
-	return a.outputs.control(a.settings.current(), name, what)
+	if done, err = a.outputs.control(a.settings.current(), name, what); err == nil {
+		a.spread(context.Background(), name, what)
+	}
+	return done, err
 }
 
 // controlTarget does what was asked at the status endpoint with what waits aside for a target of an output.

@@ -88,6 +88,7 @@ func (a *App) begin(ctx context.Context) *running {
 	// Beyond the end of the watched context, so that a disk that hangs during a stop is told too.
 	r.showing.Go(func() { a.watchLoops(showing) })
 	r.watching.Go(func() { a.watchRoom(watched) })
+	r.watching.Go(func() { a.watchGroup(watched) })
 	return r
 }
 
@@ -175,6 +176,7 @@ func (r *running) stopParts(connections, requests time.Duration) error {
 	err := r.outputs.retire(r.outputs.all()...)
 	r.logBacklog()
 	r.step.Store("the queue")
+	r.share(true)
 	err = errors.Join(err, r.queue.Close())
 	r.step.Store("the status endpoint")
 	r.endStatus(requests)

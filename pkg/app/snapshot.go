@@ -20,9 +20,16 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/tls"
 )
 
-// snapshot gathers the state of all parts. Pending events are read before what was delivered, and that before what
-// came in, so that while events move, more seems to have come in than gone out, never the reverse.
+// snapshot gathers the state of all parts, with what others of a group have told.
 func (a *App) snapshot() status.Snapshot {
+	s := a.ownSnapshot()
+	a.mergeGroup(&s)
+	return s
+}
+
+// ownSnapshot gathers the state of all parts of this process. Pending events are read before what was delivered, and that before what
+// came in, so that while events move, more seems to have come in than gone out, never the reverse.
+func (a *App) ownSnapshot() status.Snapshot {
 	queue := a.queue.Stats()
 	s := status.Snapshot{
 		Version: a.opts.Version, Commit: a.opts.Commit, Hostname: a.initial.Hostname, Started: a.started,

@@ -44,6 +44,9 @@ type (
 	OutputWorkers   = snapshot.OutputWorkers
 	OutputRequests  = snapshot.OutputRequests
 	OutputTimes     = snapshot.OutputTimes
+	Group           = snapshot.Group
+	Pod             = snapshot.Pod
+	Figures         = snapshot.Figures
 )
 
 // The states of an output.

@@ -106,6 +106,10 @@ func (c *collector) Describe(out chan<- *prometheus.Desc) {
 
 func (c *collector) Collect(out chan<- prometheus.Metric) {
 	s := c.take()
+	if g := s.Group; g != nil {
+		// Who scrapes all pods adds them up.
+		s.Clusters, s.Outputs = g.Own.Clusters, g.Own.Outputs
+	}
 	for i := range c.families {
 		f, desc := &c.families[i], c.descs[i]
 		count := func(v float64, labels ...string) {

@@ -14,7 +14,8 @@ func families() []family {
 	var all []family
 	for _, part := range [][]family{
 		processFamilies(), memoryFamilies(), listenerFamilies(), clusterFamilies(), certificateFamilies(),
-		queueFamilies(), outputFamilies(), destinationFamilies(), stepFamilies(), ledgerFamilies(), oldFamilies(),
+		queueFamilies(), outputFamilies(), destinationFamilies(), stepFamilies(), ledgerFamilies(),
+		groupFamilies(), oldFamilies(),
 	} {
 		all = append(all, part...)
 	}

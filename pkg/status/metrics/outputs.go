@@ -208,13 +208,21 @@ func outputFamilies() []family {
 	}
 }
 
+// settled returns the accounts of a ledger; of a group of which a pod's last doings are not known yet, none.
+func settled[T any](s *snapshot.Snapshot, accounts []T) []T {
+	if s.Group != nil && s.Group.Closing {
+		return nil
+	}
+	return accounts
+}
+
 func ledgerFamilies() []family {
 	return []family{
 		{
 			name: "aggregator_ledger_ingest_difference_events",
 			help: "Received events that no counter accounts for: 0 when they rest.", labels: []string{"cluster"},
 			gauge: func(s *snapshot.Snapshot, add func(float64, ...string)) {
-				for _, a := range s.Ledger.Ingest {
+				for _, a := range settled(s, s.Ledger.Ingest) {
 					add(float64(a.Difference), a.Cluster)
 				}
 			},
@@ -223,7 +231,7 @@ func ledgerFamilies() []family {
 			name:   "aggregator_ledger_output_difference_events",
 			help:   "Events queued for the output that no counter accounts for: 0 when they rest.",
 			labels: []string{"output", "cluster"}, gauge: func(s *snapshot.Snapshot, add func(float64, ...string)) {
-				for _, a := range s.Ledger.Outputs {
+				for _, a := range settled(s, s.Ledger.Outputs) {
 					add(float64(a.Difference), a.Output, a.Cluster)
 				}
 			},

@@ -22,6 +22,12 @@ func (s *Snapshot) lists() {
 	notNil(&s.Clusters)
 	notNil(&s.Outputs)
 	notNil(&s.DeadLetters.By)
+	if s.Group != nil {
+		notNil(&s.Group.Pods)
+		for i := range s.Group.Pods {
+			notNil(&s.Group.Pods[i].NotReady)
+		}
+	}
 	for i := range s.Listeners {
 		notNil(&s.Listeners[i].NoAckPeers)
 		notNil(&s.Listeners[i].Agents)
@@ -75,6 +81,7 @@ func (s *Snapshot) rates(before *Snapshot) {
 		}
 		return float64(now-then) / seconds
 	}
+	s.Group.rates(before.Group, seconds)
 	clusters := map[string]Cluster{}
 	for _, c := range before.Clusters {
 		clusters[c.Name] = c

@@ -30,6 +30,7 @@ type IngestFigures struct {
 	Duplicates uint64 `json:"duplicates"`
 	Dropped    uint64 `json:"dropped"`
 	Dead       uint64 `json:"dead"`
+	Unreported uint64 `json:"unreported"` // see Cluster.Unreported
 }
 
 // OutputAccount is the account of what an output was to deliver for a cluster.
@@ -51,16 +52,19 @@ type OutputFigures struct {
 	Purged    uint64 `json:"purged"`
 	Dead      uint64 `json:"dead"`
 	Pending   uint64 `json:"pending"`
+	// Unreported: see OutputCluster.Unreported.
+	Unreported uint64 `json:"unreported"`
 }
 
 // difference relies on unsigned arithmetic: what wraps around on the way comes back.
 func (f IngestFigures) difference() int64 {
-	return int64(f.Received - f.Stored - f.Duplicates - f.Dropped - f.Dead)
+	return int64(f.Received - f.Stored - f.Duplicates - f.Dropped - f.Dead - f.Unreported)
 }
 
 func (f OutputFigures) difference() int64 {
 	return int64(
-		f.Queued + f.Returned + f.Adopted + f.Recovered - f.Delivered - f.Dropped - f.Purged - f.Dead - f.Pending,
+		f.Queued + f.Returned + f.Adopted + f.Recovered - f.Delivered - f.Dropped - f.Purged - f.Dead -
+			f.Pending - f.Unreported,
 	)
 }
 
@@ -68,7 +72,7 @@ func (f OutputFigures) difference() int64 {
 func (s *Snapshot) settle(before *Snapshot) {
 	s.Ledger = Ledger{Ingest: make([]IngestAccount, 0, len(s.Clusters)), Outputs: []OutputAccount{}}
 	ingest, outputs := map[string]IngestFigures{}, map[[2]string]OutputFigures{}
-	if before != nil {
+	if before != nil && (s.Group == nil || !s.Group.Closing) {
 		for _, a := range before.Ledger.Ingest {
 			ingest[a.Cluster] = a.IngestFigures
 		}
@@ -79,7 +83,7 @@ func (s *Snapshot) settle(before *Snapshot) {
 	for _, c := range s.Clusters {
 		f := IngestFigures{
 			Received: c.ReceivedEvents, Stored: c.StoredEvents, Duplicates: c.DuplicateEvents,
-			Dropped: c.Dropped.Sum(), Dead: c.Dead.Sum(),
+			Dropped: c.Dropped.Sum(), Dead: c.Dead.Sum(), Unreported: c.Unreported,
 		}
 		was, known := ingest[c.Name]
 		s.Ledger.Ingest = append(s.Ledger.Ingest, IngestAccount{c.Name, f, balance(f.difference(), known && was == f)})
@@ -90,6 +94,7 @@ func (s *Snapshot) settle(before *Snapshot) {
 				Queued: c.Queued, Returned: c.Returned, Adopted: c.Adopted, Recovered: c.Recovered,
 				Delivered: c.Delivered,
 				Dropped:   c.Dropped.Sum(), Purged: c.Purged, Dead: c.Dead.Sum(), Pending: c.Pending,
+				Unreported: c.Unreported,
 			}
 			was, known := outputs[[2]string{o.Name, c.Cluster}]
 			s.Ledger.Outputs = append(s.Ledger.Outputs, OutputAccount{

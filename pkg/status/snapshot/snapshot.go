@@ -34,9 +34,9 @@ type Snapshot struct {
 	Outputs      []Output       `json:"outputs"`
 	Certificates []Certificate  `json:"certificates"`
 	DeadLetters  DeadLetters    `json:"dead_letters"`
-	Ledger       Ledger         `json:"ledger"`  // derived
-	Verdict      client.Verdict `json:"verdict"` // derived: see package verdict
-	Loops        []Loop         `json:"loops"`
+	Ledger       Ledger         `json:"ledger"`          // derived
+	Verdict      client.Verdict `json:"verdict"`         // derived: see package verdict
+	Group        *Group         `json:"group,omitempty"` // nil: the queue is this program's alone
 	Taken
 }
 
@@ -177,16 +177,18 @@ type NoAck struct {
 }
 
 // Cluster is what came in from one cluster. ReceivedEvents is StoredEvents and DuplicateEvents and
-// all of Dropped and Dead together; all are counted when the message is committed.
+// all of Dropped, Dead and Unreported together; all are counted when the message is committed.
 type Cluster struct {
-	Name               string `json:"name"`
-	ReceivedEvents     uint64 `json:"received_events"`
-	ReceivedBytes      uint64 `json:"received_bytes"` // of msgpack entries, decompressed
-	Messages           uint64 `json:"messages"`
-	StoredEvents       uint64 `json:"stored_events"` // for at least one output
-	DuplicateEvents    uint64 `json:"duplicate_events"`
-	Dropped            Counts `json:"dropped"`             // events by rule
-	Dead               Counts `json:"dead"`                // events kept as dead letters on arrival, by reason
+	Name            string `json:"name"`
+	ReceivedEvents  uint64 `json:"received_events"`
+	ReceivedBytes   uint64 `json:"received_bytes"` // of msgpack entries, decompressed
+	Messages        uint64 `json:"messages"`
+	StoredEvents    uint64 `json:"stored_events"` // for at least one output
+	DuplicateEvents uint64 `json:"duplicate_events"`
+	Dropped         Counts `json:"dropped"` // events by rule
+	Dead            Counts `json:"dead"`    // events kept as dead letters on arrival, by reason
+	// Unreported events were received by pods of a group that were killed before they told what became of them.
+	Unreported         uint64 `json:"unreported_events"`
 	Connections        int    `json:"connections"`         // open
 	RefusedConnections uint64 `json:"refused_connections"` // beyond max_connections
 	QueueBytes         int64  `json:"queue_bytes"`         // on disk, that an output still wants
@@ -330,6 +332,8 @@ type OutputCluster struct {
 	Purged    uint64 `json:"purged"`  // deleted by somebody while they waited
 	Dead      Counts `json:"dead"`    // kept as dead letters, by reason
 	Pending   uint64 `json:"pending"` // waiting or in flight
+	// Unreported events were settled by pods of a group that were killed before they told how.
+	Unreported uint64 `json:"unreported"`
 
 	PendingChunks      int64   `json:"pending_chunks"`
 	PendingBytes       int64   `json:"pending_bytes"`        // on disk
@@ -362,12 +366,13 @@ type DeadLetterCount struct {
 	Events  int64  `json:"events"`
 }
 
-// Probes are what /readyz and /healthz answer. All is derived.
+// Probes are what /readyz and /healthz answer, and what the loops are at that they go by.
 type Probes struct {
 	Ready     bool     `json:"ready"`     // derived
 	NotReady  []string `json:"not_ready"` // derived: why
 	Healthy   bool     `json:"healthy"`   // derived
 	Unhealthy []string `json:"unhealthy"` // derived: why
+	Loops     []Loop   `json:"loops"`
 }
 
 // Taken is when a snapshot was taken, for what is reckoned from it. All is derived.

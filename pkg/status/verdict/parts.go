@@ -54,7 +54,36 @@ func server(s *snapshot.Snapshot, found finder) {
 	}
 	f.Alert, f.Remedy = "AggregatorNotReady", "wait where it starts or stops; else see the log"
 	for _, why := range s.NotReady {
+		away, queue := strings.CutPrefix(why, "nothing can be stored: ")
+		if s.Group != nil && queue {
+			q := f
+			q.Subject, q.Row, q.Remedy = "queue", "queue", "see its NATS servers: aggregator check --connect, "+
+				"nats server report jetstream"
+			q.Waiting = uint64(max(0, s.Queue.PendingEvents))
+			found(q, "nothing is stored, and agents wait: %s", away)
+			continue
+		}
 		found(f, "not ready, so agents wait: %s", why)
+	}
+}
+
+// group tells of the aggregators that share the queue.
+func group(s *snapshot.Snapshot, found finder) {
+	if s.Group == nil {
+		return
+	}
+	f := client.Finding{Severity: client.Warning, Row: "queue", Alert: "AggregatorPodGone"}
+	for _, p := range s.Group.Missing(s.Time) {
+		f.Subject, f.Since = "pod "+p.Host, p.LastSeen
+		f.Remedy = "see why it ended, or can't reach the NATS servers; the others deliver what it had in hand"
+		found(f, "nothing was heard of it for %s", ago(p.LastSeen, s.Time))
+	}
+	f.Severity, f.Alert, f.Since = client.Critical, "AggregatorNotReady", time.Time{}
+	for i := range s.Group.Pods {
+		if p := &s.Group.Pods[i]; p.State == snapshot.PodNotReady && p.Name != s.Group.Self {
+			f.Subject, f.Remedy = "pod "+p.Host, "wait where it starts or stops; else see its log"
+			found(f, "not ready, so agents are not to be sent there: %s", strings.Join(p.NotReady, "; "))
+		}
 	}
 }
 
@@ -65,17 +94,21 @@ func queue(s *snapshot.Snapshot, found finder) {
 		Severity: client.Critical, Subject: "queue", Row: "queue", Alert: "AggregatorQueueFilling",
 		Waiting: uint64(max(0, q.PendingEvents)), Whose: fillers(s),
 	}
-	f.Remedy = "see which output does not deliver; raise buffer.max_size, or free the disk"
+	limit := "buffer.max_size"
+	if s.Group != nil {
+		limit = "buffer.jetstream.max_size"
+	}
+	f.Remedy = "see which output does not deliver; raise " + limit + ", or free the disk"
 	switch used := float64(q.DiskBytes); {
 	case q.Full:
 		found(f, "nothing is stored, and agents wait: %s", q.FullReason)
 	case q.MaxBytes > 0 && used > nearlyFull*float64(q.MaxBytes):
-		f.Severity, f.Remedy = client.Warning, "see which output does not deliver; raise buffer.max_size"
+		f.Severity, f.Remedy = client.Warning, "see which output does not deliver; raise "+limit
 		left := ""
 		if q.FullIn != nil {
 			left = ", the rest in about " + Span(*q.FullIn)
 		}
-		found(f, "%.0f %% of buffer.max_size are used%s", 100*used/float64(q.MaxBytes), left)
+		found(f, "%.0f %% of %s are used%s", 100*used/float64(q.MaxBytes), limit, left)
 	}
 	if q.MinFreeDiskBytes > 0 && q.FreeDiskBytes < lowDisk*q.MinFreeDiskBytes {
 		f.Severity, f.Alert, f.Remedy = client.Critical, "AggregatorDiskLow",

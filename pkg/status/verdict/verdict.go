@@ -40,6 +40,7 @@ func Of(s *snapshot.Snapshot) client.Verdict {
 	}
 	server(s, found)
 	queue(s, found)
+	group(s, found)
 	for i := range s.Outputs {
 		output(&s.Outputs[i], s.Time, found)
 	}

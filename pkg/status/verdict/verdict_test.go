@@ -139,6 +139,39 @@ func TestVerdict(t *testing.T) {
 			[]string{"critical queue: 16 GiB are used"},
 		},
 		{
+			"queue away",
+			snapshot.Snapshot{
+				Group: &snapshot.Group{}, Probes: snapshot.Probes{NotReady: []string{
+					"nothing can be stored: no server answers", "starting or stopping",
+				}}, Queue: snapshot.Queue{PendingEvents: 5},
+			},
+			[]string{
+				"critical queue: nothing is stored, and agents wait: no server answers",
+				"critical server: starting or stopping",
+			},
+		},
+		{
+			"pods",
+			snapshot.Snapshot{Time: time.Unix(1000, 0), Group: &snapshot.Group{Self: "1", Pods: []snapshot.Pod{
+				{Name: "1", Host: "a", State: snapshot.PodNotReady, NotReady: []string{"said elsewhere"}},
+				{Name: "2", Host: "b", State: snapshot.PodGone, LastSeen: time.Unix(960, 0)},
+				{Name: "3", Host: "c", State: snapshot.PodGone, LastSeen: time.Unix(50, 0)},
+				{Name: "4", Host: "d", State: snapshot.PodGone, LastSeen: time.Unix(990, 0), Started: time.Unix(1, 0)},
+				{Name: "5", Host: "d", State: snapshot.PodReady, Started: time.Unix(995, 0)},
+				{Name: "6", Host: "e", State: snapshot.PodEnded, LastSeen: time.Unix(990, 0)},
+				{Name: "7", Host: "f", State: snapshot.PodNotReady, NotReady: []string{"draining", "full"}},
+			}}},
+			[]string{
+				"critical pod f: not ready, so agents are not to be sent there: draining; full",
+				"warning pod b: nothing was heard of it for 40 s",
+			},
+		},
+		{
+			"nearly full, of a group",
+			snapshot.Snapshot{Group: &snapshot.Group{}, Queue: snapshot.Queue{DiskBytes: 85, MaxBytes: 100}},
+			[]string{"warning queue: 85 % of buffer.jetstream.max_size"},
+		},
+		{
 			"nearly full",
 			snapshot.Snapshot{Queue: snapshot.Queue{DiskBytes: 85, MaxBytes: 100}},
 			[]string{"warning queue: 85 % of buffer.max_size"},
@@ -360,9 +393,9 @@ func TestVerdict(t *testing.T) {
 		{
 			"disk hangs",
 			snapshot.Snapshot{
-				Loops: []snapshot.Loop{
+				Probes: snapshot.Probes{Loops: []snapshot.Loop{
 					{Doing: "disk", What: "a commit to data", Seconds: 45}, {Doing: "disk", Seconds: 3},
-				},
+				}},
 			},
 			[]string{"critical server: a commit to data has been under way for 45 s"},
 		},

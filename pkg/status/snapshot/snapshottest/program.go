@@ -17,16 +17,16 @@ func latency(seconds float64, n int) snapshot.Latency {
 
 // Program is one that received n events from seoul and delivered half of them.
 func Program(started time.Time, n uint64) snapshot.Snapshot {
-	return snapshot.Snapshot{
+	s := snapshot.Snapshot{
 		Version: "1.2.3", Commit: "abc", Hostname: "aggregator-0", Started: started,
 		Config: snapshot.ConfigState{
 			Routes: []snapshot.Route{{Name: "routes[0]", Match: []string{"kube.**"}}, {Name: "routes[1]", Match: []string{"**"}}},
 			Source: "aggregator.yaml", Hash: "f00", LoadedAt: started, Warnings: []string{"outputs.es: nobody uses it"},
 		},
-		Loops: []snapshot.Loop{
+		Probes: snapshot.Probes{Loops: []snapshot.Loop{
 			{Name: "committer", Doing: "disk", What: "a commit to data", Seconds: 12},
 			{Name: "cleaner", Doing: "resting"},
-		},
+		}},
 		Listeners: []snapshot.Listener{{
 			Name: "public", Address: "0.0.0.0:24224", Connections: 3, ConnectionsTotal: 9, ProbesTotal: 4,
 			Refused: snapshot.Counts{"idle": 1, "limit": 0}, Messages: snapshot.Counts{"forward": 2, "packed": 5},
@@ -137,4 +137,19 @@ func Program(started time.Time, n uint64) snapshot.Snapshot {
 			},
 		},
 	}
+	s.Group = &snapshot.Group{
+		Self: "b", Own: snapshot.Figures{Clusters: s.Clusters, Outputs: s.Outputs},
+		Pods: []snapshot.Pod{
+			{
+				Name: "a", Host: "aggregator-1", Version: "1.2.3", Started: started, LastSeen: started.Add(time.Second),
+				State: snapshot.PodNotReady, NotReady: []string{"starting or stopping"}, Connections: 2,
+				ReceivedEvents: n / 4, DeliveredEvents: n / 8,
+			},
+			{
+				Name: "b", Host: "aggregator-0", Version: "1.2.3", Started: started, LastSeen: started.Add(time.Second),
+				State: snapshot.PodReady, Connections: 1, ReceivedEvents: n - n/4, DeliveredEvents: n/2 - n/8,
+			},
+		},
+	}
+	return s
 }
