@@ -221,6 +221,11 @@ func table() []row {
 
 		{"internal/jsontext", nil, "a reader knows nobody"},
 		{"pkg/filter", with("internal/jsontext"), "a part knows shared values only, and the one reader of JSON"},
+		{"pkg/filter/parse/internal/*", []string{"pkg/event"}, "times and encodings know nobody"},
+		{
+			"pkg/filter/parse", with("pkg/filter", "internal/jsontext", "pkg/filter/parse/internal/*"),
+			"a step knows what a step is, not other steps",
+		},
 		{"pkg/filter/rules", with("pkg/filter"), "rules know what a step is, and none"},
 		{"pkg/filter/filtertest", with("pkg/filter", "internal/jsontext"), "test helpers know their part"},
 		{"pkg/filter/all", with("pkg/filter", "pkg/filter/*"), "the one place that knows every kind of step"},

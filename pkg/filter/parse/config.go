@@ -7,6 +7,7 @@ import (
 
 	"github.com/seed-afc6a195/aggregator/pkg/config/setting"
 	"github.com/seed-afc6a195/aggregator/pkg/filter"
+	"github.com/seed-afc6a195/aggregator/pkg/filter/parse/internal/charset"
 )
 
 // Config is the settings of a parse step.
@@ -130,7 +131,7 @@ func (c *Config) Check(r *setting.Report) {
 			filter.CheckPattern(r, "ltsv.delimiter_pattern", pattern)
 		}
 	}
-	if d, err := newDecoder(c.Encoding); c.Format == formatCRI && err == nil && d != nil {
+	if d, err := charset.New(c.Encoding); c.Format == formatCRI && err == nil && d != nil {
 		r.Add("encoding", `write a step after it: {field: message, format: text, encoding: `+c.Encoding+`}`,
 			"lines of containers are cut between the bytes of a character: they are decoded once they are joined")
 	}

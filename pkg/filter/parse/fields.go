@@ -5,6 +5,7 @@ import (
 
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/filter"
+	"github.com/seed-afc6a195/aggregator/pkg/filter/parse/internal/timelayout"
 )
 
 // fields collects what a format reads out of a text: the pairs of a msgpack map, in order. Equal
@@ -18,9 +19,9 @@ type fields struct {
 	prefix  string
 	types   []fieldType
 	timeKey string
-	layouts []layout // how the time is written
-	strict  bool     // a time that is not written so is an error
-	keep    bool     // the time stays a field
+	layouts []timelayout.Layout // how the time is written
+	strict  bool                // a time that is not written so is an error
+	keep    bool                // the time stays a field
 
 	// received is the time the event came with: it tells the year where a text does not.
 	received event.Time
@@ -124,7 +125,7 @@ func (f *fields) takeTime(text []byte) (taken bool) {
 		return false
 	}
 	for i := range f.layouts {
-		if t, ok := f.layouts[i].parse(text, f.received); ok {
+		if t, ok := f.layouts[i].Parse(text, f.received); ok {
 			f.setTime(t)
 			return !f.keep
 		}

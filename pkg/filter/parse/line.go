@@ -1,6 +1,10 @@
 package parse
 
-import "bytes"
+import (
+	"bytes"
+
+	"github.com/seed-afc6a195/aggregator/pkg/filter/parse/internal/timelayout"
+)
 
 // line reads the parts of a text from left to right, each behind one space but the first. After the first part that is
 // not there, all are empty, and err says which was missing.
@@ -187,7 +191,7 @@ func hostEnds(host []byte) bool {
 }
 
 func isDigits(b []byte) bool {
-	_, n := leadingInt(b)
+	_, n := timelayout.LeadingInt(b)
 	return n > 0 && n == len(b)
 }
 

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"net/netip"
 	"strings"
+
+	"github.com/seed-afc6a195/aggregator/pkg/filter/parse/internal/timelayout"
 )
 
 // nginx reads the lines of nginx's access logs: its combined format, the same without referer and
@@ -131,10 +133,10 @@ func isIPv4(b []byte) bool {
 
 // isDecimal reports whether b is digits, a point and digits: how nginx writes a ratio, and no address.
 func isDecimal(b []byte) bool {
-	_, point := leadingInt(b)
+	_, point := timelayout.LeadingInt(b)
 	if point == 0 || point == len(b) || b[point] != '.' {
 		return false
 	}
-	_, digits := leadingInt(b[point+1:])
+	_, digits := timelayout.LeadingInt(b[point+1:])
 	return digits > 0 && point+1+digits == len(b)
 }

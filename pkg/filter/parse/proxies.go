@@ -1,6 +1,10 @@
 package parse
 
-import "bytes"
+import (
+	"bytes"
+
+	"github.com/seed-afc6a195/aggregator/pkg/filter/parse/internal/timelayout"
+)
 
 // ingressNginx reads the access log of ingress-nginx in its own format, log-format-upstream as the controller ships it:
 // nginx's combined format, and behind it what it knows of the servers behind it. Fields have the names of nginx's
@@ -65,7 +69,7 @@ func (envoy) parse(dst *fields, text []byte) error {
 	l.request("method", "path", "protocol")
 	l.word("response_code", "response_flags")
 	// Istio writes three reasons here, the last of them in quotes; Envoy goes on with four numbers.
-	if _, n := leadingInt(bytes.TrimPrefix(l.rest, []byte{' '})); n == 0 {
+	if _, n := timelayout.LeadingInt(bytes.TrimPrefix(l.rest, []byte{' '})); n == 0 {
 		l.word("response_code_details", "connection_termination_details")
 		l.quoted("upstream_transport_failure_reason")
 	}

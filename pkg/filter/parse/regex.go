@@ -43,3 +43,11 @@ func (f *regexFormat) parse(dst *fields, text []byte) error {
 	}
 	return nil
 }
+
+// wholeText is the text as one field, message: for who wants no more of it than another encoding or a time.
+type wholeText struct{}
+
+func (wholeText) parse(dst *fields, text []byte) error {
+	dst.text("message", text)
+	return nil
+}

@@ -7,6 +7,8 @@ import (
 
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/filter"
+	"github.com/seed-afc6a195/aggregator/pkg/filter/parse/internal/charset"
+	"github.com/seed-afc6a195/aggregator/pkg/filter/parse/internal/timelayout"
 )
 
 // errorField is where on_error: tag says why a text did not parse.
@@ -19,7 +21,7 @@ const keepScratch = 1 << 20
 type parser struct {
 	field    []string
 	format   format
-	decoder  *decoder // nil: the text is UTF-8
+	decoder  *charset.Decoder // nil: the text is UTF-8
 	onError  string
 	keep     bool // the text stays
 	data     bool // other fields stay
@@ -61,10 +63,9 @@ func newParser(cfg Config) (*parser, error) {
 	var err error
 	p.field, err = filter.ParsePath(cfg.Field)
 	note("field", err)
-	if p.decoder, err = newDecoder(cfg.Encoding); err != nil {
-		wrong = append(wrong, err)
-	}
-	zone, err := newZone(cfg.Time.Zone)
+	p.decoder, err = charset.New(cfg.Encoding)
+	note("encoding", err)
+	zone, err := timelayout.NewZone(cfg.Time.Zone)
 	if note("time.zone", err); err != nil {
 		zone, cfg.Time.Zone = time.UTC, ""
 	}
@@ -74,7 +75,7 @@ func newParser(cfg Config) (*parser, error) {
 	f.types, err = parseTypes(cfg.Types, zone)
 	note("types", err)
 	for _, format := range cfg.Time.Format {
-		l, err := newLayout(format, zone)
+		l, err := timelayout.New(format, zone)
 		note("time.format", err)
 		f.layouts = append(f.layouts, l)
 	}
@@ -86,7 +87,7 @@ func newParser(cfg Config) (*parser, error) {
 			own = []string{""} // guessed
 		}
 		for _, format := range own {
-			l, err := newLayout(format, zone)
+			l, err := timelayout.New(format, zone)
 			note("time.format", err)
 			f.layouts = append(f.layouts, l)
 		}
@@ -183,7 +184,7 @@ func (p *parser) text(ev *filter.Event) ([]byte, error) {
 	}
 	text = filter.TrimLineEnd(text)
 	if p.decoder != nil {
-		text = p.decoder.decode(text)
+		text = p.decoder.Decode(text)
 	}
 	return text, nil
 }

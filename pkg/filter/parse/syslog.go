@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"strings"
 	"time"
+
+	"github.com/seed-afc6a195/aggregator/pkg/filter/parse/internal/timelayout"
 )
 
 // The reasons why a text is not syslog.
@@ -44,7 +46,7 @@ type syslog struct {
 }
 
 func newSyslog(cfg Config) (*syslog, error) {
-	zone, err := newZone(cfg.Time.Zone)
+	zone, err := timelayout.NewZone(cfg.Time.Zone)
 	if err != nil {
 		return nil, &settingError{"time.zone", err}
 	}
@@ -77,7 +79,7 @@ func cutPriority(text []byte) (pri int64, rest []byte) {
 	if len(text) == 0 || text[0] != '<' {
 		return -1, text
 	}
-	pri, n := leadingInt(text[1:min(len(text), 4)])
+	pri, n := timelayout.LeadingInt(text[1:min(len(text), 4)])
 	if n == 0 || n+1 == len(text) || text[n+1] != '>' {
 		return -1, text
 	}
@@ -86,7 +88,7 @@ func cutPriority(text []byte) (pri int64, rest []byte) {
 
 // cutVersion cuts RFC 5424's version, of one to three digits, and the space after it.
 func cutVersion(text []byte) (ok bool, rest []byte) {
-	_, n := leadingInt(text[:min(len(text), 3)])
+	_, n := timelayout.LeadingInt(text[:min(len(text), 3)])
 	if n == 0 || n == len(text) || text[0] == '0' || text[n] != ' ' {
 		return false, text
 	}

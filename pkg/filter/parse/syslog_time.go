@@ -3,8 +3,8 @@ package parse
 import (
 	"bytes"
 
-	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/filter"
+	"github.com/seed-afc6a195/aggregator/pkg/filter/parse/internal/timelayout"
 )
 
 // header reads the time at the start of text and returns what follows it. Both RFCs' messages may
@@ -22,13 +22,9 @@ func (f *syslog) header(dst *fields, text []byte, old bool) (rest []byte, err er
 		// The sender knows no time (RFC 5424, section 6.2.3).
 		return text[2:], nil
 	}
-	s := scanner{text: text[:n]}
-	ok := s.rfc3339() && s.at == n
-	var t event.Time
-	if ok {
-		t, ok = s.time(f.zone, dst.received)
-	} else if old {
-		t, n, ok = f.oldTime(text, dst.received)
+	t, ok := timelayout.ReadRFC3339(text[:n], f.zone, dst.received)
+	if !ok && old {
+		t, n, ok = timelayout.ReadRFC3164(text, f.zone, dst.received)
 	}
 	if !ok {
 		return nil, errSyslogTime
@@ -63,33 +59,4 @@ func wordsLen(text []byte, words int) (n int) {
 		}
 	}
 	return n
-}
-
-// oldTime reads "Mmm dd [yyyy] hh:mm:ss[.fraction]" and returns its length.
-func (f *syslog) oldTime(text []byte, received event.Time) (t event.Time, n int, ok bool) {
-	s := scanner{text: text}
-	if s.month, ok = s.month3(); !ok {
-		return t, 0, false
-	}
-	if s.day, ok = s.number(1, 2); !ok {
-		return t, 0, false
-	}
-	if at := s.at; len(text) > at+5 && text[at+5] == ' ' {
-		if s.year, ok = s.number(4, 4); !ok {
-			return t, 0, false
-		}
-	}
-	for _, part := range [...]*int{&s.hour, &s.minute, &s.second} {
-		if part != &s.hour && !s.byte(':') {
-			return t, 0, false
-		}
-		if *part, ok = s.number(2, 2); !ok {
-			return t, 0, false
-		}
-	}
-	if s.byte('.') && !s.fraction() {
-		return t, 0, false
-	}
-	t, ok = s.time(f.zone, received)
-	return t, s.at, ok
 }

@@ -10,13 +10,14 @@ import (
 
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 	"github.com/seed-afc6a195/aggregator/pkg/filter"
+	"github.com/seed-afc6a195/aggregator/pkg/filter/parse/internal/timelayout"
 )
 
 // fieldType is what becomes of the text of a field.
 type fieldType struct {
 	name, kind string
-	layout     layout // of a time
-	separator  []byte // of an array
+	layout     timelayout.Layout // of a time
+	separator  []byte            // of an array
 }
 
 const knownTypes = "string, integer, float, bool, hex, time and array"
@@ -63,7 +64,7 @@ func parseTypes(texts []string, zone *time.Location) ([]fieldType, error) {
 func (t *fieldType) use(argument string, zone *time.Location) (err error) {
 	switch t.kind {
 	case "time":
-		if t.layout, err = newLayout(strings.TrimSpace(argument), zone); err != nil {
+		if t.layout, err = timelayout.New(strings.TrimSpace(argument), zone); err != nil {
 			return fmt.Errorf("%s: %w", t.name, err)
 		}
 	case "array":
@@ -112,7 +113,7 @@ func (t *fieldType) append(dst, text []byte, received event.Time) []byte {
 	case "bool":
 		return filter.AppendBool(dst, string(bare) == "1" || isWord(bare, "true") || isWord(bare, "yes"))
 	case "time":
-		if v, ok := t.layout.parse(bare, received); ok {
+		if v, ok := t.layout.Parse(bare, received); ok {
 			return event.AppendTime(dst, v)
 		}
 	case "array":
@@ -134,7 +135,7 @@ func parseInt(text []byte) (v int64, ok bool) {
 	if minus || len(text) > 0 && text[0] == '+' {
 		text = text[1:]
 	}
-	v, digits := leadingInt(text)
+	v, digits := timelayout.LeadingInt(text)
 	if minus {
 		v = -v
 	}
@@ -143,5 +144,5 @@ func parseInt(text []byte) (v int64, ok bool) {
 
 // isWord reports whether text is word, which is in lower case, in any case.
 func isWord(text []byte, word string) bool {
-	return len(text) == len(word) && isName(text, word)
+	return len(text) == len(word) && timelayout.IsName(text, word)
 }

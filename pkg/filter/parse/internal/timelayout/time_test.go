@@ -1,4 +1,4 @@
-package parse
+package timelayout
 
 import (
 	"regexp"
@@ -9,13 +9,16 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 )
 
-func mustLayout(t *testing.T, format, zone string) layout {
+// came is when the events of the tests came.
+func came() time.Time { return time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC) }
+
+func mustLayout(t *testing.T, format, zone string) Layout {
 	t.Helper()
-	z, err := newZone(zone)
+	z, err := NewZone(zone)
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := newLayout(format, z)
+	l, err := New(format, z)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,7 +119,7 @@ func TestLayout(t *testing.T) {
 		{"", "UTC", "yesterday", ""},
 	} {
 		l := mustLayout(t, tc.format, tc.zone)
-		got, ok := l.parse([]byte(tc.text), event.Time{Sec: received().Unix()})
+		got, ok := l.Parse([]byte(tc.text), event.Time{Sec: came().Unix()})
 		text := ""
 		if ok {
 			text = time.Unix(got.Sec, int64(got.Nsec)).UTC().Format(time.RFC3339Nano)
@@ -147,11 +150,11 @@ func FuzzLayout(f *testing.F) {
 	f.Add("rfc3339", "2023-01-02T03:04:05.123456789+09:00")
 	f.Add("2006-01-02", "2023-01-02")
 	f.Fuzz(func(t *testing.T, format, text string) {
-		l, err := newLayout(format, time.UTC)
+		l, err := New(format, time.UTC)
 		if err != nil {
 			return
 		}
-		got, ok := l.parse([]byte(text), event.Time{Sec: received().Unix()})
+		got, ok := l.Parse([]byte(text), event.Time{Sec: came().Unix()})
 		if ok && (got.Sec < minSecond || got.Sec > maxSecond || got.Nsec >= 1e9) {
 			t.Fatalf("%q as %q: %+v", text, format, got)
 		}
@@ -161,7 +164,7 @@ func FuzzLayout(f *testing.F) {
 			!strict.MatchString(text) {
 			return
 		}
-		got, ok = l.parse([]byte(text), event.Time{})
+		got, ok = l.Parse([]byte(text), event.Time{})
 		if !ok || got.Sec != want.Unix() || int(got.Nsec) != want.Nanosecond() {
 			t.Fatalf("%q: %+v, want %v", text, got, want)
 		}
@@ -192,58 +195,10 @@ func TestTimeWithoutDate(t *testing.T) {
 			t.Fatal(err)
 		}
 		l := mustLayout(t, tc.format, tc.zone)
-		got, ok := l.parse([]byte(tc.text), event.Time{Sec: came.Unix()})
+		got, ok := l.Parse([]byte(tc.text), event.Time{Sec: came.Unix()})
 		text := time.Unix(got.Sec, int64(got.Nsec)).UTC().Format(time.RFC3339Nano)
 		if !ok || text != tc.want {
 			t.Errorf("%s of %s, came at %s: %s, %v, want %s", tc.text, tc.format, tc.came, text, ok, tc.want)
-		}
-	}
-}
-
-func TestTimeKeyIsAPath(t *testing.T) {
-	const text = `{"instant":{"epochSecond":1770091506,"nanoOfSecond":5},"a.b":"2026-03-01T09:15:02Z","m":1}`
-	for _, tc := range []struct {
-		cfg        Config
-		want, when string
-	}{
-		{
-			Config{Time: Time{Key: "instant.epochSecond"}},
-			`{"instant":{"nanoOfSecond":5},"a.b":"2026-03-01T09:15:02Z","m":1}`, "2026-02-03T04:05:06Z",
-		},
-		{Config{Time: Time{Key: "instant.epochSecond", Keep: true}}, text, "2026-02-03T04:05:06Z"},
-		{
-			Config{Time: Time{Key: "instant.epochSecond", Format: []string{"unix"}}, Into: "app", Prefix: "x_"},
-			`{"app":{"x_instant":{"nanoOfSecond":5},"x_a.b":"2026-03-01T09:15:02Z","x_m":1}}`, "2026-02-03T04:05:06Z",
-		},
-		{
-			Config{Time: Time{Key: "a.b"}},
-			`{"instant":{"epochSecond":1770091506,"nanoOfSecond":5},"m":1}`,
-			"2026-03-01T09:15:02Z",
-		},
-		{
-			Config{Time: Time{Key: `["a.b"]`}},
-			`{"instant":{"epochSecond":1770091506,"nanoOfSecond":5},"m":1}`,
-			"2026-03-01T09:15:02Z",
-		},
-		{Config{Time: Time{Key: "instant.none"}}, text, ""},
-	} {
-		step, _, err := New(with(func(c *Config) {
-			c.Format, c.Time, c.Into, c.Prefix = "json", tc.cfg.Time, tc.cfg.Into, tc.cfg.Prefix
-		}))
-		if err != nil {
-			t.Fatal(err)
-		}
-		e := newEvent(t, fieldsOf{"log": text})
-		came := e.Time
-		if _, err := step.Apply(e); err != nil {
-			t.Error(err)
-		}
-		when := ""
-		if e.Time != came {
-			when = time.Unix(e.Time.Sec, 0).UTC().Format(time.RFC3339)
-		}
-		if got := asJSON(t, e); got != tc.want || when != tc.when {
-			t.Errorf("%s: %s at %q, want %s at %q", tc.cfg.Time.Key, got, when, tc.want, tc.when)
 		}
 	}
 }

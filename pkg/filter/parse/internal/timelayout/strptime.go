@@ -1,4 +1,4 @@
-package parse
+package timelayout
 
 import (
 	"fmt"
@@ -141,7 +141,7 @@ func (s *scanner) conversion(conv byte) (ok bool) {
 		return s.abbreviation()
 	case 's', 'Q':
 		var digits int
-		s.unix, digits = leadingInt(s.text[s.at:])
+		s.unix, digits = LeadingInt(s.text[s.at:])
 		s.at += digits
 		if conv == 'Q' {
 			s.nsec = int(s.unix % 1000 * 1e6)
@@ -308,7 +308,7 @@ func (s *scanner) abbreviation() bool {
 func (s *scanner) month3() (month int, ok bool) {
 	word := s.word()
 	for m := time.January; m <= time.December; m++ {
-		if isName(word, m.String()) {
+		if IsName(word, m.String()) {
 			return int(m), true
 		}
 	}
@@ -318,15 +318,15 @@ func (s *scanner) month3() (month int, ok bool) {
 func (s *scanner) weekday() bool {
 	word := s.word()
 	for d := time.Sunday; d <= time.Saturday; d++ {
-		if isName(word, d.String()) {
+		if IsName(word, d.String()) {
 			return true
 		}
 	}
 	return false
 }
 
-// isName reports whether word is name or its first three letters, in any case.
-func isName(word []byte, name string) bool {
+// IsName reports whether word is name or its first three letters, in any case.
+func IsName(word []byte, name string) bool {
 	if len(word) != 3 && len(word) != len(name) {
 		return false
 	}

@@ -1,4 +1,5 @@
-package parse
+// Package timelayout reads times as programs write them: by strptime's formats, Go's, Unix's and the RFCs'.
+package timelayout
 
 import (
 	"bytes"
@@ -10,13 +11,15 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 )
 
-// layout is one way of writing times.
-type layout struct {
-	kind   layoutKind
-	ops    []op   // strptime
-	golang string // Go's layout
-	clock  bool   // of golang: it has no part of a date
-	zone   *time.Location
+// Layout is one way of writing times.
+type Layout struct {
+	kind layoutKind
+	// ops are those of strptime, golang is Go's layout.
+	ops    []op
+	golang string
+	// clock says that golang has no part of a date.
+	clock bool
+	zone  *time.Location
 }
 
 type layoutKind uint8
@@ -41,9 +44,9 @@ const (
 	maxGuess  = 4102444800   // to 2099
 )
 
-// newLayout reads the name or the format of a layout.
-func newLayout(format string, zone *time.Location) (layout, error) {
-	l := layout{zone: zone}
+// New reads the name or the format of a layout.
+func New(format string, zone *time.Location) (Layout, error) {
+	l := Layout{zone: zone}
 	switch strings.ToLower(format) {
 	case "":
 		return l, nil
@@ -75,8 +78,8 @@ func newLayout(format string, zone *time.Location) (layout, error) {
 	return l, nil
 }
 
-// newZone reads UTC, Local, +09:00 or a name such as Asia/Seoul.
-func newZone(name string) (*time.Location, error) {
+// NewZone reads UTC, Local, +09:00 or a name such as Asia/Seoul.
+func NewZone(name string) (*time.Location, error) {
 	if name != "" && (name[0] == '+' || name[0] == '-') {
 		s := scanner{text: []byte(name)}
 		if !s.offset() || s.at != len(name) {
@@ -91,9 +94,9 @@ func newZone(name string) (*time.Location, error) {
 	return zone, nil
 }
 
-// parse reads text, all of it but spaces around it. Where it names no year, the latest is meant in
+// Parse reads text, all of it but spaces around it. Where it names no year, the latest is meant in
 // which it is no more than maxAhead after received; where it names no day or month, the nearest to received.
-func (l *layout) parse(text []byte, received event.Time) (event.Time, bool) {
+func (l *Layout) Parse(text []byte, received event.Time) (event.Time, bool) {
 	if n := len(text); n > 0 && (text[0] <= ' ' || text[n-1] <= ' ') {
 		text = bytes.TrimSpace(text)
 	}
@@ -131,7 +134,7 @@ func (l *layout) parse(text []byte, received event.Time) (event.Time, bool) {
 		}
 		return inRange(t.Unix(), t.Nanosecond())
 	case anyTime:
-		if n, digits := leadingInt(text); digits > 0 && (digits == len(text) || text[digits] == '.') {
+		if n, digits := LeadingInt(text); digits > 0 && (digits == len(text) || text[digits] == '.') {
 			per := int64(1)
 			for limit := int64(1e11); n >= limit && per < 1e9; limit *= 1000 {
 				per *= 1000
@@ -169,7 +172,7 @@ func containerTime(t []byte) (event.Time, bool) {
 	hour, e := pair(t, date)
 	minute, f := pair(t, 14)
 	second, g := pair(t, 17)
-	nsec, digits := leadingInt(t[point+1 : end])
+	nsec, digits := LeadingInt(t[point+1 : end])
 	year += 100 * century
 	if !a || !b || !c || !d || !e || !f || !g || digits != 9 || year == 0 || hour > 23 || minute > 59 || second > 59 {
 		return event.Time{}, false
@@ -182,9 +185,9 @@ func inRange(sec int64, nsec int) (event.Time, bool) {
 	return event.Time{Sec: sec, Nsec: uint32(nsec)}, sec >= minSecond && sec <= maxSecond
 }
 
-// leadingInt reads the digits that text begins with, 18 at most; digits is their number, 0 where
+// LeadingInt reads the digits that text begins with, 18 at most; digits is their number, 0 where
 // there are none or too many.
-func leadingInt(text []byte) (n int64, digits int) {
+func LeadingInt(text []byte) (n int64, digits int) {
 	for digits < len(text) && text[digits]-'0' <= 9 {
 		if digits == 18+1 {
 			return 0, 0
@@ -200,7 +203,7 @@ func leadingInt(text []byte) (n int64, digits int) {
 
 // parseUnix reads a decimal number of which per make a second.
 func parseUnix(text []byte, per int64) (event.Time, bool) {
-	n, i := leadingInt(text)
+	n, i := LeadingInt(text)
 	if i == 0 {
 		return event.Time{}, false
 	}
