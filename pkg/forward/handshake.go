@@ -131,7 +131,7 @@ func (s *Server) hostnameFor(client string, p Peer) string {
 		return name
 	}
 	host := p.Addr.Addr().String()
-	if ok, leftOut := s.logs.allow("hostname", host, time.Now()); ok {
+	if ok, leftOut := s.logs.Allow("hostname", host, time.Now()); ok {
 		s.opts.Log.Info().Str("listener", s.opts.Name).Str("peer", host).Str("hostname", sanitize(client)).
 			Uint64("left_out", leftOut).
 			Msg(

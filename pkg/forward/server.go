@@ -62,7 +62,7 @@ type Server struct {
 	codecs     *codecs
 	peers      *Peers
 	counters   counters
-	logs       *logLimits
+	logs       *refusal.Log
 	slow       atomic.Int32   // refused logins that wait for their answer
 	proxies    []netip.Prefix // whose PROXY headers are believed
 	beat       heartbeat.Loop // of the goroutine that accepts
@@ -79,7 +79,7 @@ type Server struct {
 func newServer(ctx context.Context, opts Options) *Server {
 	s := &Server{
 		opts: opts, codecs: newCodecs(), conns: newConnections(), served: make(chan struct{}), firstID: rand.Uint64(),
-		logs: newLogLimits(), counters: newCounters(),
+		logs: refusal.NewLog(), counters: newCounters(),
 	}
 	if s.peers = opts.Peers; s.peers == nil {
 		s.peers = NewPeers()
@@ -256,7 +256,7 @@ func (s *Server) accept() error {
 		case err != nil: // files run out, for instance: it passes
 			pause = min(max(2*pause, 5*time.Millisecond), maxAcceptPause)
 			s.countRefused(refusal.Accept, netip.Addr{}, "", err)
-			if ok, leftOut := s.logs.allow(refusal.Accept, "", time.Now()); ok {
+			if ok, leftOut := s.logs.Allow(refusal.Accept, "", time.Now()); ok {
 				s.opts.Log.Error().Err(err).Str("listener", s.opts.Name).Uint64("left_out", leftOut).Msg("can't accept connections")
 			}
 			s.beat.Rest()
@@ -348,7 +348,7 @@ func (s *Server) report(c *conn, err error) {
 	if c.client.source.IsValid() {
 		peer, host = c.client.source.String(), c.client.source.Addr().String()
 	}
-	ok, leftOut := s.logs.allow(r.Reason, host, time.Now())
+	ok, leftOut := s.logs.Allow(r.Reason, host, time.Now())
 	if !ok {
 		return
 	}
