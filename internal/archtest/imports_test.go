@@ -51,7 +51,7 @@ func table() []row {
 			[]string{"pkg/event", "pkg/forward/internal/handshake"},
 			"a client knows what it sends, and how one logs in",
 		},
-		{"pkg/forward/internal/refusal", nil, "why connections are closed is said without knowing them"},
+		{"pkg/forward/internal/refusal", []string{"internal/logevery"}, "why connections are closed is said without knowing them"},
 		{"pkg/forward/internal/proxyheader", nil, "a header knows nobody"},
 		{"pkg/forward/internal/socket", []string{"pkg/resend"}, "a socket knows which acks matter, not whose they are"},
 		{
@@ -88,6 +88,32 @@ func table() []row {
 		{
 			"pkg/buffer/disk/internal/journal", with("internal/boltfile", "internal/format", "pkg/buffer/chunk"),
 			"a journal knows chunks and its file, and nobody who wants them",
+		},
+		{
+			"pkg/buffer/disk/internal/admission", with("pkg/buffer", "pkg/buffer/disk/internal/limits",
+				"pkg/buffer/disk/internal/pace", "pkg/buffer/disk/internal/pack"),
+			"who is stored next is a matter of what waits and of limits, and of no file",
+		},
+		{
+			"pkg/buffer/disk/internal/adoption", with("pkg/buffer", "pkg/buffer/chunk", "pkg/buffer/disk/internal/statefile",
+				"pkg/deadletter"), "what is handed over is noted, and stored by who does that",
+		},
+		{
+			"pkg/buffer/disk/internal/requeue", with("pkg/buffer", "pkg/buffer/chunk", "pkg/buffer/disk/internal/statefile"),
+			"dead letters that go back are noted, and stored by who does that",
+		},
+		{
+			"pkg/buffer/disk/internal/recovery", with("internal/boltfile", "internal/format", "pkg/buffer/chunk",
+				"pkg/buffer/disk/internal/journal", "pkg/buffer/disk/internal/segment", "pkg/buffer/disk/internal/statefile",
+				"pkg/resend"), "a start reads every file, and asks nobody who wants what is in it",
+		},
+		{
+			"pkg/buffer/disk/internal/directory", with("internal/boltfile", "pkg/buffer"),
+			"a directory that is in use is so for every engine",
+		},
+		{
+			"pkg/buffer/disk/internal/complaint", with("pkg/buffer/disk/internal/segment"),
+			"a failure is the same where only its segment's number differs",
 		},
 		{"pkg/buffer/disk/internal/pace", with(), "when a commit goes is a matter of times and counts alone"},
 		{

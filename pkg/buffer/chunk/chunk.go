@@ -59,7 +59,7 @@ const (
 	// PartLast is the last piece of its message: the message's number of events follows.
 	PartLast
 	partSame     // connection and turn are those of the keyed part before
-	PartRequeued // it was a dead letter: in the connection's place stands its number, see retry.go
+	PartRequeued // it was a dead letter: in the connection's place stands its number, see package requeue
 	PartUnrouted // of a dead letter: it goes to its output whatever the routes say
 	PartAhead    // it was sent ahead of acks: those of the connection's turns before are unconfirmed too
 	PartFiltered // it is as the filters have left it: of a chunk that was settled in part

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/admission"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/limits"
 )
 
@@ -20,7 +21,7 @@ func lined(t *testing.T, batches ...func(*Queue) *batch) *committer {
 	cfg.SegmentSize, cfg.Compression = 64<<20, "none"
 	s := mustOpen(t, cfg, buffer.Options{})
 	c := newCommitter(s)
-	c.limits = s.commit.limits
+	c.Limits = s.commit.Limits
 	for _, b := range batches {
 		enter(t, c, b(s))
 	}
@@ -30,7 +31,7 @@ func lined(t *testing.T, batches ...func(*Queue) *batch) *committer {
 func enter(t *testing.T, c *committer, b *batch) {
 	t.Helper()
 	b.prepare()
-	if err := c.enter(b); err != nil {
+	if err := c.enter(&b.Batch); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -49,10 +50,10 @@ func waiting(cluster string, pieces, size int) func(*Queue) *batch {
 // round chooses a group as the committer would, and says what it stores of each cluster, in KiB.
 func round(c *committer) map[string]int {
 	c.mu.Lock()
-	group := c.decide(&admission{})
+	group := c.Decide(&admission.Decision{})
 	c.mu.Unlock()
 	took := map[string]int{}
-	var rest []*batch
+	var rest []*admission.Batch
 	for _, b := range group {
 		took[b.Cluster()] += int(b.Took >> 10)
 		if b.Partial() {

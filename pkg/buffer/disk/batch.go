@@ -5,34 +5,25 @@ import (
 	"fmt"
 
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
-	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/pace"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/admission"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/pack"
 	"github.com/seed-afc6a195/aggregator/pkg/resend"
 )
 
 // batch implements buffer.Batch.
 type batch struct {
-	pack.Batch
-	s        *Queue
-	answer   chan error        // of the committer, buffered
-	repeated buffer.Duplicates // see Repeated
-	claims   []claim           // while the committer has it
-	member   pace.Member       // of its connection; guarded by committer.mu
-	rest     bool              // of a chunk that is settled in part: limits do not hold for it
+	admission.Batch // guarded by committer.mu while it has it
+	s               *Queue
+	repeated        buffer.Duplicates // see Repeated
 }
 
 // NewBatch implements Queue.
 func (s *Queue) NewBatch(conn uint64) buffer.Batch { return s.newBatch(conn) }
 
 func (s *Queue) newBatch(conn uint64) *batch {
-	return &batch{Batch: pack.Batch{Memory: &s.memory, Conn: s.connEpoch + conn}, s: s, answer: make(chan error, 1)}
-}
-
-// Reset implements buffer.Batch.
-func (b *batch) Reset() {
-	clear(b.claims)
-	b.claims = b.claims[:0]
-	b.Batch.Reset()
+	return &batch{s: s, Batch: admission.Batch{
+		Batch: pack.Batch{Memory: &s.memory, Conn: s.connEpoch + conn}, Answer: make(chan error, 1),
+	}}
 }
 
 // Commit hands the batch to the committer and waits for its answer.
@@ -53,19 +44,19 @@ func (b *batch) Commit(ctx context.Context) error {
 		return err
 	}
 	b.prepare()
-	if err := b.s.commit.enter(b); err != nil {
+	if err := b.s.commit.enter(&b.Batch); err != nil {
 		b.Reset()
 		return err
 	}
 	var err error
 	select {
-	case err = <-b.answer:
+	case err = <-b.Answer:
 	case <-ctx.Done():
-		if b.s.commit.leave(b) {
+		if b.s.commit.leave(&b.Batch) {
 			err = ctx.Err()
 		} else {
 			// It is being written: the answer is near, and only it tells the truth.
-			err = <-b.answer
+			err = <-b.Answer
 		}
 	}
 	if err != nil {
@@ -89,7 +80,19 @@ func (b *batch) Repeated() buffer.Duplicates { return b.repeated }
 // prepare works out what b takes of the limits and what its messages' ids are.
 func (b *batch) prepare() {
 	b.Prepare()
-	b.s.claim(b)
+	s := b.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range b.Len() {
+		m, n := b.Message(i)
+		if n == 0 {
+			continue
+		}
+		b.Claim(&s.clusters[s.clusterNumber(m.Cluster)].quota, n)
+		for _, name := range m.Outputs {
+			b.Claim(&s.source(name).quota, n)
+		}
+	}
 }
 
 // Doubts implements Batch.

@@ -3,7 +3,6 @@ package disk
 import (
 	"errors"
 	"os"
-	"path/filepath"
 	"slices"
 	"sync"
 	"time"
@@ -11,6 +10,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/internal/boltfile"
 	"github.com/seed-afc6a195/aggregator/internal/failpoint"
 	"github.com/seed-afc6a195/aggregator/internal/heartbeat"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/complaint"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/limits"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/segment"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/statefile"
@@ -38,7 +38,7 @@ type cleaner struct {
 	wake  chan struct{}
 	stop  chan struct{}
 	ended chan struct{}
-	complaint
+	complaint.Complaint
 
 	beat heartbeat.Loop
 }
@@ -70,8 +70,10 @@ func (k *cleaner) run() {
 			k.beat.Disk("the cleaning of " + k.s.dir)
 			k.s.tidy()
 			k.s.dead.Tidy()
-			k.s.checkDir()
-			k.s.commit.limits.Refresh()
+			if err := k.s.place.Check(); err != nil {
+				k.s.log.Error().Err(err).Msg("nothing is stored and acknowledged any more")
+			}
+			k.s.commit.Limits.Refresh()
 			k.beat.Rest()
 			tidy.Reset(tidyEvery)
 			continue
@@ -154,7 +156,7 @@ func (k *cleaner) save(last bool) error {
 		err = k.state.Save(changes)
 	}
 	if err != nil {
-		k.failed(s.log, err, "can't save what outputs have finished: a crash now would repeat deliveries")
+		k.Failed(s.log, err, "can't save what outputs have finished: a crash now would repeat deliveries")
 		s.mu.Lock()
 		for _, c := range clean {
 			c.seg.dirty[c.src] = true
@@ -163,7 +165,7 @@ func (k *cleaner) save(last bool) error {
 		s.mu.Unlock()
 		time.AfterFunc(limits.PollFull, k.kick)
 	} else {
-		k.recovered(s.log, "what outputs have finished is saved again")
+		k.Recovered(s.log, "what outputs have finished is saved again")
 		s.commit.journal.marked.Store(changes.Journaled)
 	}
 	failpoint.Pass("state.saved")
@@ -287,7 +289,7 @@ func (s *Queue) compact(seg *segmentState) error {
 		// Only read from.
 		defer func() { _ = src.Close() }()
 		var disk int64
-		if disk, err = s.swap(seg, c, reader(src, nil)); err == nil {
+		if disk, err = s.swap(seg, c, segment.ReadFrom(src, nil)); err == nil {
 			s.log.Info().Str("segment", seg.path).Int64("after", disk).
 				Msg("made a segment smaller of which little is wanted")
 		}
@@ -314,7 +316,8 @@ func (s *Queue) swap(seg *segmentState, c *segment.Contents, read segment.Reader
 		}
 	}
 	s.mu.Unlock()
-	out, f, disk, err := s.replace(seg.path, c, read, func(e *segment.Entry) bool { return wanted[e.Seq] })
+	out, f, disk, err := segment.Replace(seg.path, c, read, func(e *segment.Entry) bool { return wanted[e.Seq] },
+		s.failing)
 	if err != nil {
 		return 0, err
 	}
@@ -326,34 +329,4 @@ func (s *Queue) swap(seg *segmentState, c *segment.Contents, read segment.Reader
 	s.disk += disk - seg.disk
 	seg.disk = disk
 	return disk, nil
-}
-
-// replace rewrites the file at path with those chunks of c, which read reads, that keep asks for. It
-// returns the new contents, the new file opened for reading, and what it takes of the disk.
-func (s *Queue) replace(
-	path string, c *segment.Contents, read segment.Reader, keep func(*segment.Entry) bool,
-) (*segment.Contents, *os.File, int64, error) {
-	tmp := path + ".tmp"
-	out, err := segment.Rewrite(tmp, c, read, keep)
-	failpoint.Pass("segment.rewritten")
-	if err == nil {
-		err = s.failing("replace")
-	}
-	if err == nil {
-		err = os.Rename(tmp, path)
-	}
-	failpoint.Pass("segment.replaced")
-	if err == nil {
-		err = boltfile.SyncDir(filepath.Dir(path))
-	}
-	if err != nil {
-		// The error has been told.
-		_ = os.Remove(tmp)
-		return nil, nil, 0, err
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, nil, 0, err
-	}
-	return out, f, boltfile.AllocatedBy(f), nil
 }

@@ -1,12 +1,13 @@
 package disk
 
 import (
-	"slices"
 	"sync"
 	"time"
 
 	"github.com/seed-afc6a195/aggregator/internal/heartbeat"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/admission"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/complaint"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/limits"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/pace"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/pack"
@@ -26,12 +27,11 @@ const (
 //
 // A commit takes what is there when the last one has ended, or waits a few milliseconds for more: see package pace.
 type committer struct {
-	s      *Queue
-	limits *limits.Limits
-	wake   chan struct{} // something has changed: a batch came, room came, close
+	s    *Queue
+	wake chan struct{} // something has changed: a batch came, room came, close
 
 	mu sync.Mutex
-	pendingBatches
+	admission.Pending
 	commitSeq uint64 // of the batch that came last
 	closing   bool
 	pace      pace.Pacer
@@ -44,7 +44,7 @@ type committer struct {
 	// Of the goroutine:
 	current *segmentState // being written; nil: none
 	builder pack.Builder  // of one group after the other
-	complaint
+	complaint.Complaint
 
 	beat, sealBeat heartbeat.Loop
 	// sealing is closed when the segment before the current one is sealed; nil: none is being sealed.
@@ -52,21 +52,16 @@ type committer struct {
 	journal journaling
 }
 
-// pendingBatches is what waits of all clusters.
-type pendingBatches struct {
-	pending map[string]*clusterPending
-	// clusters is the same in turn: they are few, so none leaves.
-	clusters []*clusterPending
-	next     int // in clusters
-	count    int // batches
-}
-
 func newCommitter(s *Queue) *committer {
-	return &committer{
-		s: s, pendingBatches: pendingBatches{pending: map[string]*clusterPending{}},
-		wake: make(chan struct{}, 1), ended: make(chan struct{}),
+	c := &committer{
+		s: s, wake: make(chan struct{}, 1), ended: make(chan struct{}),
 		pace: pace.Pacer{FullBytes: worthBytes}, builder: pack.Builder{Memory: &s.memory, Salt: s.salt},
 	}
+	c.Pending = admission.Pending{
+		Quotas: &s.mu, GroupBytes: func() int64 { return min(groupBytes, c.Limits.SegmentSize()) },
+		GiveBack: c.giveBack, DropOldest: s.dropSegment,
+	}
+	return c
 }
 
 // kick makes the goroutine look again. It is safe with any lock held.
@@ -78,7 +73,7 @@ func (c *committer) kick() {
 }
 
 // enter queues b.
-func (c *committer) enter(b *batch) error {
+func (c *committer) enter(b *admission.Batch) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closing {
@@ -87,11 +82,9 @@ func (c *committer) enter(b *batch) error {
 	c.commitSeq++
 	b.CommitSeq = c.commitSeq
 	c.s.resends.Enter(&b.Resends)
-	l := c.pendingOf(b)
-	l.waiting = append(l.waiting, b)
-	c.count++
+	c.Enter(b)
 	now := time.Now()
-	c.pace.Enter(&b.member, b.Bytes, now)
+	c.pace.Enter(&b.Member, b.Bytes, now)
 	if c.pacing {
 		if more, _ := c.pace.Wait(now); more > 0 {
 			// The goroutine sleeps on.
@@ -103,16 +96,12 @@ func (c *committer) enter(b *batch) error {
 }
 
 // leave takes b out of the queue; false: the committer has it already.
-func (c *committer) leave(b *batch) bool {
+func (c *committer) leave(b *admission.Batch) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	l := c.pendingOf(b)
-	i := slices.Index(l.waiting, b)
-	if i < 0 {
+	if !c.Leave(b) {
 		return false
 	}
-	l.waiting = slices.Delete(l.waiting, i, i+1)
-	c.count--
 	// Its repetition may be behind it, or a smaller one.
 	c.kick()
 	return true
@@ -149,8 +138,8 @@ func (c *committer) run() {
 }
 
 // gather returns the batches of the next commit, taken out of the queue; nil at the end.
-func (c *committer) gather() []*batch {
-	ad := &admission{}
+func (c *committer) gather() []*admission.Batch {
+	ad := &admission.Decision{}
 	for {
 		c.mu.Lock()
 		wait, cause := c.company()
@@ -160,25 +149,19 @@ func (c *committer) gather() []*batch {
 			continue
 		}
 		closing := c.closing
-		group := c.decide(ad)
-		if len(group) == 0 && ad.act != nil {
+		group := c.Decide(ad)
+		if len(group) == 0 && ad.Act != nil {
 			c.mu.Unlock()
 			c.execute(ad)
 			continue
 		}
 		if closing && len(group) == 0 {
-			for _, l := range c.clusters {
-				for _, b := range l.waiting {
-					b.answer <- buffer.ErrClosed
-				}
-				l.waiting = nil
-			}
-			c.count = 0
+			c.Close()
 		}
-		n := c.count
+		n := c.Count
 		if len(group) > 0 {
 			c.causes[cause]++
-			c.waited.Observe(c.pace.Taken(time.Now(), ad.left <= 0), 1)
+			c.waited.Observe(c.pace.Taken(time.Now(), ad.Cut()), 1)
 		}
 		c.mu.Unlock()
 		switch {
@@ -187,13 +170,13 @@ func (c *committer) gather() []*batch {
 		case closing:
 			return nil
 		case n == 0:
-			ad = &admission{}
+			ad = &admission.Decision{}
 			c.beat.Rest()
 			<-c.wake
 			c.beat.Turn()
 		default:
 			// All that waits, waits for room.
-			ad = &admission{}
+			ad = &admission.Decision{}
 			c.await(limits.PollFull)
 		}
 	}
@@ -213,9 +196,9 @@ func (c *committer) company() (time.Duration, pace.Cause) {
 
 // execute does what a decision needs of the disk. No lock is held: whoever enters, leaves or asks for the state goes
 // on.
-func (c *committer) execute(ad *admission) {
+func (c *committer) execute(ad *admission.Decision) {
 	c.beat.Disk("making room in " + c.s.dir)
-	ad.act()
+	ad.Act()
 	c.beat.Turn()
 }
 
@@ -232,15 +215,8 @@ func (c *committer) await(d time.Duration) {
 }
 
 // putBack queues batches again, before all others of their clusters.
-func (c *committer) putBack(group []*batch) {
+func (c *committer) putBack(group []*admission.Batch) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, b := range slices.Backward(group) {
-		l := c.pendingOf(b)
-		l.waiting = slices.Insert(l.waiting, 0, b)
-		c.count++
-	}
+	c.PutBack(group)
 }
-
-// txBytes returns how many bytes of chunks a transaction takes.
-func (c *committer) txBytes() int { return int(min(groupBytes, c.limits.SegmentSize())) }

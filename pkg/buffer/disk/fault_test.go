@@ -23,6 +23,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/internal/boltfile/boltfiletest"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/complaint"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/limits"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/segment"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/statefile"
@@ -414,13 +415,13 @@ func TestLockedDirectory(t *testing.T) {
 // A full disk fails each attempt at a segment of its own: that is one failure, said once.
 func TestComplaintOnce(t *testing.T) {
 	var out bytes.Buffer
-	log, c := zerolog.New(&out), complaint{}
+	log, c := zerolog.New(&out), complaint.Complaint{}
 	for seq := range uint64(3) {
-		c.failed(log, fmt.Errorf("write segment /d/%s: no space left on device", segment.Name(seq)), "full")
+		c.Failed(log, fmt.Errorf("write segment /d/%s: no space left on device", segment.Name(seq)), "full")
 	}
-	c.failed(log, errors.New("write segment /d/"+segment.Prefix), "other")
-	c.recovered(log, "again")
-	c.failed(log, errors.New("write segment /d/"+segment.Name(9)+": no space left on device"), "full")
+	c.Failed(log, errors.New("write segment /d/"+segment.Prefix), "other")
+	c.Recovered(log, "again")
+	c.Failed(log, errors.New("write segment /d/"+segment.Name(9)+": no space left on device"), "full")
 	want := `"error":"write segment /d/seg-0000000000000000.db: no space left on device"`
 	if got := out.String(); strings.Count(got, "\n") != 4 || !strings.Contains(got, want) {
 		t.Errorf("it logged\n%swant four lines, with %s", got, want)

@@ -9,6 +9,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/internal/failpoint"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/admission"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/pace"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/pack"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/segment"
@@ -18,7 +19,7 @@ import (
 
 // store stores the group and answers every batch of it. This is where an ack becomes safe: a batch
 // is answered nil only after the transaction with its last piece has returned, fdatasync included.
-func (c *committer) store(group []*batch) {
+func (c *committer) store(group []*admission.Batch) {
 	s := c.s
 	start := time.Now()
 	g := &txBuilder{c: c, group: group, Builder: &c.builder}
@@ -33,8 +34,8 @@ func (c *committer) store(group []*batch) {
 	}
 	defer g.Clear(2 * groupBytes)
 	if err == nil {
-		c.recovered(s.log, "the queue stores again")
-		var done, rest []*batch
+		c.Recovered(s.log, "the queue stores again")
+		var done, rest []*admission.Batch
 		for _, b := range group {
 			if b.Partial() {
 				b.Advance()
@@ -48,36 +49,36 @@ func (c *committer) store(group []*batch) {
 		for _, b := range done {
 			c.stored(b)
 			failpoint.Pass("batch.answer.before")
-			b.answer <- nil
+			b.Answer <- nil
 		}
 		c.putBack(rest)
 		return
 	}
-	c.failed(s.log, err, "can't store: no ack is sent until it works again")
-	c.limits.Failed(err)
-	var kept []*batch
+	c.Failed(s.log, err, "can't store: no ack is sent until it works again")
+	c.Limits.Failed(err)
+	var kept []*admission.Batch
 	for _, b := range group {
 		if b.NonBlocking {
-			b.answer <- fmt.Errorf("write the queue: %w", err)
+			b.Answer <- fmt.Errorf("write the queue: %w", err)
 			continue
 		}
-		if c.limits.PolicyOf(b.Cluster()) != "reject" {
+		if c.Limits.PolicyOf(b.Cluster()) != "reject" {
 			kept = append(kept, b)
 			continue
 		}
-		b.answer <- fmt.Errorf("%w: %w", buffer.ErrFull, err)
+		b.Answer <- fmt.Errorf("%w: %w", buffer.ErrFull, err)
 	}
 	c.putBack(kept)
 }
 
 // answering notes, for the pace of the next commits, how long the one took that began at start, and who is answered.
 // cut: a batch is stored in part.
-func (c *committer) answering(start time.Time, done []*batch, cut bool) {
+func (c *committer) answering(start time.Time, done []*admission.Batch, cut bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.pace.Committed(start, time.Now(), cut, func(yield func(*pace.Member) bool) {
 		for _, b := range done {
-			if !yield(&b.member) {
+			if !yield(&b.Member) {
 				return
 			}
 		}
@@ -88,7 +89,7 @@ func (c *committer) answering(start time.Time, done []*batch, cut bool) {
 type txBuilder struct {
 	*pack.Builder
 	c     *committer
-	group []*batch
+	group []*admission.Batch
 	// where is the segment that they went to; 0: there is nothing to write.
 	where uint64
 }
@@ -126,14 +127,14 @@ func (g *txBuilder) write() error {
 			return err
 		}
 		g.where = seg.first
-		g.c.limits.Stored(len(g.Values))
+		g.c.Limits.Stored(len(g.Values))
 		s.stats.latency.Observe(time.Since(start), 1)
 	}
 	return nil
 }
 
 // confirm tells the table of resends what is on disk.
-func (g *txBuilder) confirm(done []*batch) {
+func (g *txBuilder) confirm(done []*admission.Batch) {
 	batches := make([]*resend.Batch, len(done))
 	for i, b := range done {
 		batches[i] = &b.Resends
@@ -189,7 +190,7 @@ func (g *txBuilder) publish(seg *segmentState, where []uint32) {
 }
 
 // stored counts a batch that is stored.
-func (c *committer) stored(b *batch) {
+func (c *committer) stored(b *admission.Batch) {
 	s := c.s
 	s.mu.Lock()
 	defer s.mu.Unlock()

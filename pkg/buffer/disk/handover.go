@@ -4,14 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
-	"sync"
 
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
-	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/pack"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/segment"
-	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/statefile"
 	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
 )
 
@@ -155,219 +151,62 @@ func newLease(seg *segmentState, e *segment.Entry) *lease {
 	}
 }
 
-// adopter takes over what other queues hand over. Their chunks come in order of their numbers, so the highest one tells
-// all that is here already. It is noted before each transaction from which sequence number on chunks with higher ones
-// may lie: after a crash they tell themselves, and their segments stay until then.
-type adopter struct {
-	s *Queue
+// adopting is the queue as package adoption knows it.
+type adopting struct{ s *Queue }
 
-	// mu is one adoption at a time; it is held while the disk is written.
-	mu  sync.Mutex
-	all map[[16]byte]*adoption
+// Reserve implements adoption.Store.
+func (a adopting) Reserve() uint64 {
+	a.s.mu.Lock()
+	defer a.s.mu.Unlock()
+	a.s.keep.adopted = min(a.s.keep.adopted, a.s.next)
+	return a.s.next
 }
 
-// adoption is what was adopted of one queue. Pending is that of the note on disk.
-type adoption struct {
-	statefile.Adoption
-	unsure bool // a write has failed: what lies from Pending on tells what was adopted, after the next start
+// Keep implements adoption.Store.
+func (a adopting) Keep(next uint64) { a.s.keepSegments(&a.s.keep.adopted, next) }
+
+// Headers implements adoption.Store.
+func (a adopting) Headers(next uint64, see func(*chunk.Header)) error {
+	return a.s.headersFrom(next, see)
 }
 
-func newAdopter(s *Queue) (*adopter, error) {
-	a := &adopter{s: s, all: map[[16]byte]*adoption{}}
-	notes, err := statefile.Adoptions(s.dir)
-	if err != nil {
-		return nil, fmt.Errorf("read what was handed over: %w", err)
-	}
-	for i := range notes {
-		a.all[notes[i].Queue] = &adoption{Adoption: notes[i]}
-	}
-	return a, nil
+// AddLetters implements adoption.Store.
+func (a adopting) AddLetters(ctx context.Context, letters []deadletter.Letter) error {
+	return a.s.dead.Add(ctx, letters)
 }
 
-// pending reports whether a run before ended within an adoption.
-func (a *adopter) pending() bool {
-	for _, n := range a.all {
-		if n.Pending != 0 {
-			return true
+// Adopt implements adoption.Store.
+func (a adopting) Adopt(ctx context.Context, from [16]byte, chunks []buffer.Handed) error {
+	b := a.s.newBatch(0)
+	b.NonBlocking = true
+	for i := range chunks {
+		var sources []string
+		for _, o := range chunks[i].Owes {
+			sources = append(sources, waitingName(o.Output, o.Target))
 		}
+		b.AddHanded(from, &chunks[i], sources)
 	}
-	return false
-}
-
-// recover finds out which chunks were adopted when a run before ended. It is for the start, before anything is stored.
-// What goes wrong is logged, and tried again at the next start.
-func (a *adopter) recover() {
-	for _, n := range a.all {
-		if n.Pending == 0 {
-			continue
-		}
-		err := a.s.headersFrom(n.Pending, func(h *chunk.Header) {
-			if h.Origin.Queue == n.Queue {
-				n.Seq = max(n.Seq, h.Origin.Seq)
-			}
-		})
-		if err == nil {
-			err = a.write(n, 0)
-		}
-		if err != nil {
-			n.unsure = true
-			a.s.log.Error().Err(err).Msg("can't find out what was handed over before: some of it may be stored again")
-		}
-	}
-	a.s.keepSegments(&a.s.keep.adopted, a.oldest())
-}
-
-// of returns what is noted of the queue. a.mu is held.
-func (a *adopter) of(from [16]byte) *adoption {
-	n := a.all[from]
-	if n == nil {
-		n = &adoption{Adoption: statefile.Adoption{Queue: from}}
-		a.all[from] = n
-	}
-	return n
-}
-
-// write notes n, and that its next chunks may lie from the sequence number pending on; 0: none may. a.mu is held.
-func (a *adopter) write(n *adoption, pending uint64) error {
-	noted := n.Adoption
-	if noted.Pending = pending; n.unsure {
-		noted.Pending = n.Pending
-	}
-	if err := noted.Write(a.s.dir); err != nil {
-		n.unsure = n.unsure || n.Pending != 0 // which of the notes is there is not known
-		return err
-	}
-	n.Adoption = noted
-	return nil
+	return b.Commit(ctx)
 }
 
 // Adopt implements buffer.Taker.
 func (s *Queue) Adopt(ctx context.Context, from [16]byte, chunks []buffer.Handed) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	a := s.adopter
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	n := a.of(from)
-	for len(chunks) > 0 && chunks[0].Seq <= n.Seq {
-		chunks = chunks[1:]
-	}
-	if len(chunks) == 0 {
-		return nil
-	}
-	s.mu.Lock()
-	next := s.next
-	s.keep.adopted = min(s.keep.adopted, next)
-	s.mu.Unlock()
-	if err := a.write(n, next); err != nil {
-		return err
-	}
-	// What the note before said is settled by this one.
-	s.keepSegments(&s.keep.adopted, a.oldest())
-	b := s.newBatch(0)
-	b.NonBlocking = true
-	for i := range chunks {
-		b.addHanded(from, &chunks[i])
-	}
-	err := b.Commit(ctx)
-	if err == nil {
-		n.Seq = chunks[len(chunks)-1].Seq
-		return nil
-	}
-	// After a failed write it may be stored nevertheless.
-	n.unsure = n.unsure || !errors.Is(err, buffer.ErrFull) && !errors.Is(err, buffer.ErrClosed) && ctx.Err() == nil
-	return fmt.Errorf("take over chunks %d to %d: %w", chunks[0].Seq, chunks[len(chunks)-1].Seq, err)
-}
-
-// oldest returns from which sequence number on chunks may lie that a start after a crash has to find. a.mu is held.
-func (a *adopter) oldest() uint64 {
-	next := uint64(math.MaxUint64)
-	for _, n := range a.all {
-		if n.Pending != 0 {
-			next = min(next, n.Pending)
-		}
-	}
-	return next
-}
-
-// addHanded adds a chunk that another queue hands over.
-func (b *batch) addHanded(from [16]byte, h *buffer.Handed) {
-	flags := byte(chunk.PartKeyed | chunk.PartNanos)
-	if h.Returned {
-		flags |= chunk.PartUnrouted
-	}
-	if h.Filtered {
-		flags |= chunk.PartFiltered
-	}
-	m := buffer.Message{Cluster: h.Cluster, Tag: h.Tag, Source: h.Source}
-	for _, o := range h.Owes {
-		m.Outputs = append(m.Outputs, waitingName(o.Output, o.Target))
-	}
-	kept := pack.Kept{Received: h.Received, NewTag: h.NewTag, Origin: chunk.Origin{Queue: from, Seq: h.Seq}}
-	b.AddKept(m, h.Entries, keptParts(h.Parts, flags), kept)
+	return s.adopter.Adopt(ctx, from, chunks)
 }
 
 // AdoptLetters implements buffer.Taker.
 func (s *Queue) AdoptLetters(ctx context.Context, from [16]byte, letters []deadletter.Letter) error {
-	a := s.adopter
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	n := a.of(from)
-	for len(letters) > 0 && letters[0].ID <= n.Letter {
-		letters = letters[1:]
-	}
-	if len(letters) == 0 {
-		return nil
-	}
-	if err := s.dead.Add(ctx, letters); err != nil {
-		return fmt.Errorf("take over dead letters %d to %d: %w", letters[0].ID, letters[len(letters)-1].ID, err)
-	}
-	n.Letter = letters[len(letters)-1].ID
-	return a.write(n, n.Pending)
+	return s.adopter.AdoptLetters(ctx, from, letters)
 }
 
 // Adopted implements buffer.Taker.
-func (s *Queue) Adopted(from [16]byte) (seq, letter uint64) {
-	a := s.adopter
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if n := a.all[from]; n != nil {
-		return n.Seq, n.Letter
-	}
-	return 0, 0
-}
+func (s *Queue) Adopted(from [16]byte) (seq, letter uint64) { return s.adopter.Adopted(from) }
 
 // RestAdoption implements buffer.Taker.
-func (s *Queue) RestAdoption(from [16]byte) error {
-	a := s.adopter
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if n := a.all[from]; n != nil && n.Pending != 0 {
-		if err := a.write(n, 0); err != nil {
-			return err
-		}
-	}
-	s.keepSegments(&s.keep.adopted, a.oldest())
-	return nil
-}
+func (s *Queue) RestAdoption(from [16]byte) error { return s.adopter.Rest(from) }
 
 // EndAdoption implements buffer.Taker.
-func (s *Queue) EndAdoption(from [16]byte) error {
-	a := s.adopter
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	n := a.all[from]
-	if n == nil {
-		return nil
-	}
-	if err := n.Remove(s.dir); err != nil {
-		return err
-	}
-	delete(a.all, from)
-	s.keepSegments(&s.keep.adopted, a.oldest())
-	return nil
-}
+func (s *Queue) EndAdoption(from [16]byte) error { return s.adopter.End(from) }
 
 var (
 	_ buffer.Giver = (*Queue)(nil)

@@ -4,19 +4,20 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"sync/atomic"
 	"time"
 
 	"github.com/seed-afc6a195/aggregator/internal/failpoint"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/complaint"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/journal"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/segment"
 )
 
 const (
-	// journalMost is the size of the journal; it is a quarter of a segment at most.
-	journalMost = 4 << 20
+	// journalMost is the size of the journal; it is a quarter of a segment at most. When it is full, all of it goes to a
+	// segment with one transaction, which acks wait for: with more, these would wait longer.
+	journalMost = 1 << 20
 	// journaledBytes is up to how many bytes of chunks a commit goes to the journal: with more, what a transaction of
 	// bbolt costs beside its bytes is less than to write these twice.
 	journaledBytes = 64 << 10
@@ -39,7 +40,7 @@ type journaling struct {
 	// holds reports whether the journal may hold something, which an older program must not overlook; marked, whether
 	// state.db says so.
 	holds, marked atomic.Bool
-	trouble       complaint
+	trouble       complaint.Complaint
 }
 
 func (s *Queue) journalPath() string { return filepath.Join(s.dir, journal.Name) }
@@ -57,7 +58,7 @@ func (c *committer) journalFor(n int) *journal.Journal {
 	}
 	err := s.failing("journal")
 	if err == nil {
-		j.open, err = journal.Open(s.journalPath(), min(journalMost, c.limits.SegmentSize()/4), j.generation)
+		j.open, err = journal.Open(s.journalPath(), min(journalMost, c.Limits.SegmentSize()/4), j.generation)
 	}
 	if err == nil {
 		err = j.open.Begin(s.salt, c.builder.Next-uint64(len(c.builder.Chunks)))
@@ -84,7 +85,7 @@ func (c *committer) journalFailed(err error) {
 	if !c.journaled() {
 		err = errors.Join(err, journal.Remove(s.journalPath()))
 	}
-	j.trouble.failed(s.log, err, "can't write the journal: each commit goes to its segment, which takes more time")
+	j.trouble.Failed(s.log, err, "can't write the journal: each commit goes to its segment, which takes more time")
 }
 
 // journaled reports whether chunks are in the journal alone.
@@ -132,7 +133,7 @@ func (c *committer) appendJournal(seg *segmentState, chunks []byte) bool {
 		c.journalFailed(err)
 		return false
 	}
-	c.journal.trouble.recovered(c.s.log, "the journal can be written again")
+	c.journal.trouble.Recovered(c.s.log, "the journal can be written again")
 	return true
 }
 
@@ -174,7 +175,7 @@ func (c *committer) emptyJournal(next uint64) {
 	j := &c.journal
 	if j.open == nil {
 		if err := journal.Remove(c.s.journalPath()); err != nil {
-			j.trouble.failed(c.s.log, err, "can't remove the journal: what it holds may be delivered again after the next start")
+			j.trouble.Failed(c.s.log, err, "can't remove the journal: what it holds may be delivered again after the next start")
 		}
 		return
 	}
@@ -224,7 +225,7 @@ func (c *committer) settleStuck() {
 	}
 	if err != nil {
 		j.settle = s.now().Add(journalAgain)
-		j.trouble.failed(s.log, err, "can't put into a segment what the journal holds of it: it stays there")
+		j.trouble.Failed(s.log, err, "can't put into a segment what the journal holds of it: it stays there")
 		return
 	}
 	c.unstick()
@@ -254,16 +255,6 @@ func (s *Queue) rewriteStuck(seg *segmentState) error {
 		src.release()
 		s.mu.Unlock()
 	}()
-	_, err := s.swap(seg, contents, reader(src.f, fresh))
+	_, err := s.swap(seg, contents, segment.ReadFrom(src.f, fresh))
 	return err
-}
-
-// reader returns how the chunks of a segment are read: those that are fresh from memory.
-func reader(f *os.File, fresh map[uint32][]byte) segment.Reader {
-	return func(e *segment.Entry) ([]byte, error) {
-		if value := fresh[e.Seq]; value != nil {
-			return value, nil
-		}
-		return segment.ReadChunk(f, e, nil)
-	}
 }

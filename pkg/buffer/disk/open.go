@@ -5,18 +5,20 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
-	"syscall"
 	"time"
 
-	"github.com/seed-afc6a195/aggregator/internal/boltfile"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/adoption"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/directory"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/limits"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/pack"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/recovery"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/requeue"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/segment"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/statefile"
 	deaddisk "github.com/seed-afc6a195/aggregator/pkg/deadletter/disk"
 	"github.com/seed-afc6a195/aggregator/pkg/resend"
@@ -29,7 +31,7 @@ func Open(cfg buffer.Config, o buffer.Options) (_ *Queue, err error) {
 		o.Now = time.Now
 	}
 	s := &Queue{
-		cfg: cfg, opts: o, log: o.Log, now: o.Now, directory: directory{dir: cfg.Path},
+		cfg: cfg, opts: o, log: o.Log, now: o.Now, dir: cfg.Path,
 		memory: pack.Memory{
 			Arenas: chunk.Pool{Keep: pack.KeepArena}, Values: chunk.Pool{Keep: pack.KeepArena},
 			Entries: chunk.Pool{Keep: 4 * pack.KeepArena},
@@ -47,53 +49,49 @@ func Open(cfg buffer.Config, o buffer.Options) (_ *Queue, err error) {
 	if s.memory.Packer, err = chunk.NewPacker(cfg.Compression); err != nil {
 		return nil, err
 	}
-	if err := boltfile.MakeDir(s.dir); err != nil {
+	if s.place, err = directory.Take(s.dir); err != nil {
 		s.memory.Packer.Close()
-		return nil, advise(fmt.Errorf("make queue directory: %w", err))
-	}
-	if s.lock, err = takeDir(s.dir); err != nil {
-		s.memory.Packer.Close()
-		return nil, advise(err)
+		return nil, err
 	}
 	defer func() {
 		if err != nil {
 			s.memory.Packer.Close()
 			// Nothing was written through it.
-			_ = s.lock.Close()
+			_ = s.place.Close()
 		}
 	}()
 	if err := statefile.RefuseUnknown(s.dir); err != nil {
 		return nil, err
 	}
-	left, err := readLeftover(s.dir)
-	if err != nil {
+	left := &recovery.Reader{Dir: s.dir, Sync: cfg.Sync, Log: s.log, Failing: s.failing}
+	if err := left.Journal(); err != nil {
 		return nil, err
 	}
 	if s.dead, err = deaddisk.Open(filepath.Join(s.dir, "dead"), cfg.DeadLetters, s.log, s.now); err != nil {
-		return nil, advise(err)
+		return nil, directory.Advise(err)
 	}
 	s.clean, s.commit = newCleaner(s), newCommitter(s)
-	s.requeue = newRequeuer(s)
-	if s.requeue.note.Exists() {
+	s.requeue = requeue.New(s.dir, requeuing{s}, s.log)
+	if s.requeue.Pending() {
 		s.keep.requeued = 0
 	}
-	if s.adopter, err = newAdopter(s); err != nil {
+	if s.adopter, err = adoption.Open(s.dir, adopting{s}, s.log); err != nil {
 		return nil, errors.Join(err, s.dead.Close())
 	}
-	if s.adopter.pending() {
+	if s.adopter.Pending() {
 		s.keep.adopted = 0
 	}
 	if err := s.recover(left); err != nil {
-		return nil, errors.Join(advise(err), s.clean.state.Close(), s.dead.Close())
+		return nil, errors.Join(directory.Advise(err), s.clean.state.Close(), s.dead.Close())
 	}
-	s.requeue.settle(s.dead)
+	s.requeue.Settle(s.dead)
 	s.keepSegments(&s.keep.requeued, math.MaxUint64)
-	s.adopter.recover()
-	if s.pending > 0 && !s.requeue.note.Stays {
+	s.adopter.Recover()
+	if s.pending > 0 && !s.requeue.Stays() {
 		s.dead.Recall()
 	}
 	s.commit.builder.Next = s.next
-	if s.commit.limits, err = s.newLimits(); err != nil {
+	if s.commit.Limits, err = s.newLimits(); err != nil {
 		return nil, errors.Join(err, s.clean.state.Close(), s.dead.Close())
 	}
 	go s.clean.run()
@@ -103,7 +101,7 @@ func Open(cfg buffer.Config, o buffer.Options) (_ *Queue, err error) {
 
 // newLimits returns the limits in force, of what the queue holds.
 func (s *Queue) newLimits() (*limits.Limits, error) {
-	return limits.New(limits.Queue{Dir: s.dir, Now: s.now, Gone: s.goneErr, Used: func() (bytes, chunks int64) {
+	return limits.New(limits.Queue{Dir: s.dir, Now: s.now, Gone: s.place.Gone, Used: func() (bytes, chunks int64) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		return s.disk, s.pending
@@ -133,35 +131,7 @@ func (s *Queue) Close() error {
 	}
 	s.mu.Unlock()
 	s.memory.Packer.Close()
-	return errors.Join(err, s.dead.Close(), s.lock.Close())
-}
-
-// advise adds to an error with the queue's directory what to do about it.
-func advise(err error) error {
-	var hint string
-	switch {
-	case errors.Is(err, syscall.EROFS):
-		hint = "mount its file system for writing"
-	case errors.Is(err, fs.ErrPermission):
-		hint = fmt.Sprintf("let user %d, which this runs as, write there", os.Getuid())
-	case errors.Is(err, syscall.ENOTDIR):
-		hint = "a file is in the way: move it"
-	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		hint = "free space or inodes there"
-	default:
-		return err
-	}
-	return fmt.Errorf("%w: %s, or set another buffer.path", err, hint)
-}
-
-// takeDir locks the directory for this process.
-func takeDir(dir string) (*os.File, error) {
-	f, holder, err := boltfile.Lock(dir)
-	if errors.Is(err, boltfile.ErrLocked) {
-		return nil, fmt.Errorf("queue directory %s %w by process %s: stop that one, or set another buffer.path", dir,
-			buffer.ErrInUse, holder)
-	}
-	return f, err
+	return errors.Join(err, s.dead.Close(), s.place.Close())
 }
 
 // SetLimits replaces all limits, for what waits already too. The maps are kept.
@@ -172,13 +142,89 @@ func (s *Queue) SetLimits(to buffer.Limits) {
 	s.mu.Lock()
 	s.limitsOf = to
 	for _, src := range s.sources {
-		src.quota.limit = to.Outputs[src.name]
+		src.quota.Limit = to.Outputs[src.name]
 	}
 	for _, t := range s.clusters {
-		t.quota.limit = to.Clusters[t.name]
+		t.quota.Limit = to.Clusters[t.name]
 	}
 	s.mu.Unlock()
-	c.limits.Set(to)
+	c.Limits.Set(to)
 	c.mu.Unlock()
 	c.kick()
+}
+
+// recover takes over what the directory holds: what waits, and for whom.
+func (s *Queue) recover(r *recovery.Reader) error {
+	s.commit.journal.holds.Store(s.cfg.Sync || r.Holds())
+	state, err := r.State()
+	if err != nil {
+		return err
+	}
+	s.queueID, s.next = state.Queue, max(1, state.Next)
+	firsts, err := r.Segments()
+	if err != nil {
+		return err
+	}
+	tails := resend.Tails{}
+	for _, first := range firsts {
+		if s.opts.Interrupted != nil {
+			if err := s.opts.Interrupted(); err != nil {
+				return fmt.Errorf("interrupted while reading what waits in %s: %w", s.dir, err)
+			}
+		}
+		found, err := r.Segment(first)
+		if err != nil {
+			return err
+		}
+		s.recoverSegment(found, first, state, tails)
+	}
+	s.commit.journal.generation, s.commit.journal.blocked = r.SettleJournal()
+	s.stats.setAside, s.stats.lostEvents = r.SetAside, r.LostEvents
+	s.settleReplaced(state.Next - min(state.Next, reserve))
+	s.began = s.next
+	s.resends.Restore(append(state.IDs, tails.Unconfirmed(s.cfg.DedupeWindow)...))
+	if s.pending > 0 {
+		s.log.Info().Int("segments", len(s.segs)).Int64("chunks", s.pending).Msg("found chunks that wait for outputs")
+	}
+	// It has logged what went wrong, and tries again.
+	_ = s.clean.save(false)
+	return nil
+}
+
+// recoverSegment counts what waits in the segment, and notes how each connection ends in it.
+func (s *Queue) recoverSegment(
+	found *recovery.Segment, first uint64, state *statefile.Snapshot, tails resend.Tails,
+) {
+	seg := newSegment(found.Path, first)
+	seg.sealed, seg.broken, seg.unread = true, found.Broken, found.Unread
+	s.segs = append(s.segs, seg)
+	for k, bits := range state.Done {
+		if k.Segment == first {
+			seg.done[s.source(k.Output)] = bits
+		}
+	}
+	if seg.broken {
+		s.next = max(s.next, first+1<<32)
+		return
+	}
+	tails.Join(found.Tails)
+	s.remapIn(found.Contents)
+	s.track(seg, found.Entries, false)
+	if len(found.Fresh) > 0 {
+		s.stick(seg, found.Contents, found.Fresh)
+	}
+	s.next = max(s.next, seg.end())
+	seg.disk = found.Disk
+	s.disk += seg.disk
+}
+
+// stick has a segment keep in memory what the journal holds of it, as its file can't be written.
+func (s *Queue) stick(seg *segmentState, c *segment.Contents, fresh map[uint32][]byte) {
+	// Where there is none, all of the segment is in the journal; else whoever reads from it will tell.
+	f, _ := os.Open(seg.path)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	seg.sealed, seg.fresh, seg.oldest = false, fresh, c.Oldest
+	s.install(seg, c.Entries, f)
+	s.commit.journal.stuck = seg
 }

@@ -10,7 +10,7 @@ import (
 
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
-	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/pack"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/segment"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
 )
 
@@ -55,10 +55,12 @@ func (src *source) SettleParts(ctx context.Context, list []buffer.Settlement) er
 		return err
 	}
 	b := src.s.newBatch(0)
-	b.NonBlocking, b.rest = true, true
+	b.NonBlocking, b.Rest = true, true
+	output, _ := src.names()
 	for i := range list {
 		for j := range list[i].Rests {
-			src.addRest(b, list[i].Chunk, &list[i].Rests[j])
+			r := &list[i].Rests[j]
+			b.AddRest(list[i].Chunk, r, output, waitingName(cmp.Or(r.Output, output), r.Target))
 		}
 	}
 	if b.Len() > 0 {
@@ -71,28 +73,6 @@ func (src *source) SettleParts(ctx context.Context, list []buffer.Settlement) er
 		src.Done(list[i].Chunk)
 	}
 	return nil
-}
-
-// addRest adds what is left of c to b.
-func (src *source) addRest(b *batch, c *event.Chunk, r *buffer.Rest) {
-	output, _ := src.names()
-	flags := byte(chunk.PartKeyed | chunk.PartNanos)
-	if c.Returned {
-		flags |= chunk.PartUnrouted
-	}
-	if r.Filtered {
-		flags |= chunk.PartFiltered
-	}
-	parts := keptParts(r.Parts, flags)
-	for j := range parts {
-		if r.Filtered {
-			parts[j].Conn = c.Seq // see settleReplaced
-		}
-	}
-	to := waitingName(cmp.Or(r.Output, output), r.Target)
-	m := buffer.Message{Cluster: c.Cluster, Tag: c.Tag, Source: c.Source, Outputs: []string{to}}
-	moved := r.Output != "" && r.Output != output
-	b.AddKept(m, r.Entries, parts, pack.Kept{Received: c.Received, NewTag: r.NewTag, Moved: moved})
 }
 
 // countMoved counts what of a chunk goes to other outputs.
@@ -141,7 +121,7 @@ func (s *Queue) waiting() (bytes int64, targets int) {
 
 // waitingLimit returns how much may wait aside.
 func (s *Queue) waitingLimit() int64 {
-	_, _, most := s.commit.limits.Disk()
+	_, _, most := s.commit.Limits.Disk()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return cmp.Or(s.limitsOf.Waiting, most/4)
@@ -197,7 +177,7 @@ func (s *Queue) settleReplaced(from uint64) {
 			if seg.first+uint64(e.Seq) < from {
 				continue
 			}
-			value, err := reader(seg.file.f, seg.fresh)(&e)
+			value, err := segment.ReadFrom(seg.file.f, seg.fresh)(&e)
 			var h chunk.Header
 			if err == nil {
 				h, err = chunk.DecodeHeader(value, parts)
@@ -237,16 +217,4 @@ func (s *Queue) settleSeq(seq uint64, set uint32) {
 		l.found.sub(e.Events, e.Size)
 		s.finish(l, &lease{seg: seg, seq: seq, size: e.Size, events: e.Events, set: e.Set})
 	}
-}
-
-// keptParts returns how parts lie on disk whose events keep the ids that they have.
-func keptParts(parts []event.Part, flags byte) []chunk.Part {
-	kept := make([]chunk.Part, len(parts))
-	for i, p := range parts {
-		kept[i] = chunk.Part{Flags: flags, Key: p.Key, First: p.First, Events: p.Events, Joined: p.Joined}
-		if p.Chunk != p.Key {
-			kept[i].Chunk = p.Chunk
-		}
-	}
-	return kept
 }

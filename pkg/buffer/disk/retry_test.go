@@ -172,7 +172,7 @@ func TestRetry(t *testing.T) {
 	if both := delivered(t, s, "p"); len(both) != 3 || both[other.EventID] != 101 {
 		t.Errorf("the other output got %v", both)
 	}
-	if _, err := os.Stat(s.requeue.note.Path); !errors.Is(err, os.ErrNotExist) {
+	if _, err := os.Stat(filepath.Join(s.dir, "dead", "retry")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the note stays: %v", err)
 	}
 }
@@ -376,7 +376,7 @@ func TestDamagedNote(t *testing.T) {
 		t.Fatal(err)
 	}
 	mustClose(t, s)
-	if err := os.WriteFile(filepath.Join(dir, requeueNote), []byte("?"), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "dead/retry"), []byte("?"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	s = mustOpen(t, testConfig(dir), buffer.Options{})

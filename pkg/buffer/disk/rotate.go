@@ -17,7 +17,7 @@ import (
 // there is none or the last is full.
 func (c *committer) segmentFor(seq uint64, n int) (*segmentState, error) {
 	s := c.s
-	size := c.limits.SegmentSize()
+	size := c.Limits.SegmentSize()
 	if seg := c.current; seg != nil {
 		if seg.bytes+int64(n) <= size {
 			return seg, nil
@@ -29,35 +29,11 @@ func (c *committer) segmentFor(seq uint64, n int) (*segmentState, error) {
 	}
 	seg := newSegment(filepath.Join(s.dir, segment.Name(seq)), seq)
 	seg.tails = resend.Tails{}
-	var err error
-	// A segment that was only begun must not pass for a damaged one after a crash.
-	tmp := seg.path + ".tmp"
-	if seg.w, err = segment.Create(tmp, size+int64(n), s.cfg.Sync); err != nil {
-		// what is left of it is empty.
-		_ = os.Remove(tmp)
-		return nil, err
-	}
-	failpoint.Pass("segment.made")
-	err = os.Rename(tmp, seg.path)
-	failpoint.Pass("segment.created")
-	var f *os.File
-	if err == nil {
-		f, err = os.Open(seg.path)
-	}
-	if err == nil {
-		if err = boltfile.SyncDir(s.dir); err != nil {
-			// Nothing was read.
-			_ = f.Close()
-		}
-	}
+	w, f, err := segment.CreateNamed(seg.path, size+int64(n), s.cfg.Sync)
 	if err != nil {
-		err = errors.Join(fmt.Errorf("create segment: %w", err), seg.w.Close())
-		// It is empty.
-		_ = os.Remove(tmp)
-		// Likewise.
-		_ = os.Remove(seg.path)
-		return nil, err
+		return nil, fmt.Errorf("create segment: %w", err)
 	}
+	seg.w = w
 	s.mu.Lock()
 	s.segs = append(s.segs, seg)
 	s.install(seg, nil, f)
@@ -76,7 +52,7 @@ func (c *committer) seal() {
 	}
 	if _, err := c.settleFresh(seg, nil); err != nil {
 		err = errors.Join(fmt.Errorf("write segment %s: %w", seg.path, err), c.abandon(seg))
-		c.failed(c.s.log, err, "can't put into a segment what the journal holds of it: it stays there")
+		c.Failed(c.s.log, err, "can't put into a segment what the journal holds of it: it stays there")
 		return
 	}
 	c.current = nil
@@ -151,9 +127,11 @@ func (c *committer) closed(seg *segmentState) {
 	c.kick()
 }
 
-// giveBack ends the current segment when there is no room, so that its disk comes back as soon as
-// it is read. It runs in the committer's goroutine.
-func (c *committer) giveBack() bool {
-	c.seal()
-	return true
+// giveBack returns what ends the current segment when there is no room, so that its disk comes back as soon as it is
+// read; nil where there is none.
+func (c *committer) giveBack() func() bool {
+	if c.current == nil {
+		return nil
+	}
+	return func() bool { c.seal(); return true }
 }

@@ -2,18 +2,21 @@ package disk
 
 import (
 	"cmp"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/seed-afc6a195/aggregator/internal/heartbeat"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/pace"
+	"github.com/seed-afc6a195/aggregator/pkg/metric"
 )
 
 // Stats implements Queue.
 func (s *Queue) Stats() buffer.Stats {
-	l := s.commit.limits
+	l := s.commit.Limits
 	st := buffer.Stats{
 		CommitLatency: s.stats.latency.Snapshot(),
 		Duplicates:    map[string]buffer.Duplicates{}, Dead: s.dead.Stats(), Disk: &buffer.DiskStats{},
@@ -21,18 +24,18 @@ func (s *Queue) Stats() buffer.Stats {
 	st.Disk.Free, st.Disk.MinFree, st.MaxBytes = l.Disk()
 	st.MaxWaiting = s.waitingLimit()
 	s.commit.mu.Lock()
-	st.Waiting = s.commit.count
+	st.Waiting = s.commit.Count
 	st.CommitWait, st.CommitCauses = s.commit.waited.Snapshot(), map[string]uint64{}
 	for cause, n := range s.commit.causes {
 		st.CommitCauses[pace.Cause(cause).String()] = n
 	}
 	uses := map[string]buffer.ClusterUse{}
-	for _, l := range s.commit.clusters {
-		u := buffer.ClusterUse{Cluster: l.cluster, Waiting: len(l.waiting)}
+	for _, l := range s.commit.Clusters {
+		u := buffer.ClusterUse{Cluster: l.Name, Waiting: len(l.Waiting)}
 		if u.Waiting > 0 {
-			u.Why = l.why
+			u.Why = l.Why
 		}
-		uses[l.cluster] = u
+		uses[l.Name] = u
 	}
 	s.commit.mu.Unlock()
 	st.Full = l.Why(st.Waiting)
@@ -45,7 +48,7 @@ func (s *Queue) Stats() buffer.Stats {
 	st.Disk.SetAside, st.LostEvents = s.stats.setAside, s.stats.lostEvents
 	for _, t := range s.clusters {
 		u := uses[t.name]
-		u.Cluster, u.Bytes, u.Limit = t.name, t.used, t.quota.limit
+		u.Cluster, u.Bytes, u.Limit = t.name, t.used, t.quota.Limit
 		uses[t.name] = u
 	}
 	for _, name := range slices.Sorted(maps.Keys(uses)) {
@@ -76,4 +79,78 @@ func (s *Queue) Stats() buffer.Stats {
 			strings.Compare(a.Cluster, b.Cluster))
 	})
 	return st
+}
+
+// counts sums up chunks. Bytes are those on disk.
+type counts struct {
+	chunks, events, bytes int64
+}
+
+func (t *counts) add(events, size uint32) {
+	t.chunks++
+	t.events += int64(events)
+	t.bytes += int64(size)
+}
+
+func (t *counts) sub(events, size uint32) {
+	t.chunks--
+	t.events -= int64(events)
+	t.bytes -= int64(size)
+}
+
+func (t *counts) plus(o counts) {
+	t.chunks, t.events, t.bytes = t.chunks+o.chunks, t.events+o.events, t.bytes+o.bytes
+}
+
+func (t *counts) minus(o counts) {
+	t.chunks, t.events, t.bytes = t.chunks-o.chunks, t.events-o.events, t.bytes-o.bytes
+}
+
+func (t counts) count() buffer.Count {
+	return buffer.Count{Chunks: t.chunks, Events: t.events, Bytes: t.bytes}
+}
+
+// statistics is what the queue counts since its start; guarded by Queue.mu, but for latency.
+type statistics struct {
+	commits, batches uint64
+	latency          metric.Histogram
+	setAside         int
+	lostEvents       int64
+	duplicates       map[string]buffer.Duplicates
+}
+
+// Beats returns what the queue's loops are at, in the order committer, sealer, cleaner, and what reads for each output.
+// It waits for no disk.
+func (s *Queue) Beats() []heartbeat.Beat {
+	all := []heartbeat.Beat{
+		{Loop: "committer", State: s.commit.beat.State()},
+		{Loop: "sealer", State: s.commit.sealBeat.State()},
+		{Loop: "cleaner", State: s.clean.beat.State()},
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, src := range s.sources {
+		if src.configured {
+			all = append(all, heartbeat.Beat{Loop: "output " + src.name + ": read", State: src.beat.State()})
+		}
+	}
+	return all
+}
+
+// Ready returns why nothing can be stored now, nil where something can. It waits for no disk.
+func (s *Queue) Ready() error {
+	if err := s.place.Gone(); err != nil {
+		return err
+	}
+	commit := heartbeat.Beat{State: s.commit.beat.State()}
+	if err := commit.Slow(time.Now()); err != nil {
+		return err
+	}
+	s.commit.mu.Lock()
+	waiting := s.commit.Count
+	s.commit.mu.Unlock()
+	if full := s.commit.Limits.Why(waiting); full != "" {
+		return errors.New(full)
+	}
+	return nil
 }

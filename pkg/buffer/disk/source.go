@@ -3,16 +3,13 @@ package disk
 import (
 	"cmp"
 	"context"
-	"errors"
-	"os"
 	"slices"
 	"sort"
 	"time"
 
-	"github.com/seed-afc6a195/aggregator/internal/boltfile"
 	"github.com/seed-afc6a195/aggregator/internal/heartbeat"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
-	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/admission"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/segment"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/fair"
 	"github.com/seed-afc6a195/aggregator/pkg/event"
@@ -27,7 +24,7 @@ type source struct {
 	name       string
 	configured bool // Source was called: the output is configured
 	pending    counts
-	quota      quota
+	quota      admission.Quota
 	partitions map[string]*partition // by cluster
 	// ring is those with something to hand out.
 	ring fair.Ring[*partition]
@@ -102,8 +99,8 @@ func (s *Queue) source(output string) *source {
 			s: s, name: output, partitions: map[string]*partition{}, ring: fair.NewRing[*partition](turnBytes),
 			reading: "a read for output " + output + " from " + s.dir,
 		}
-		src.quota = quota{what: "output " + output, limit: s.limitsOf.Outputs[output], used: &src.pending.bytes}
-		src.quota.drop = func() bool { return s.dropChunk(src) }
+		src.quota = admission.Quota{What: "output " + output, Limit: s.limitsOf.Outputs[output], Used: &src.pending.bytes}
+		src.quota.Drop = func() bool { return s.dropChunk(src) }
 		s.sources[output] = src
 	}
 	return src
@@ -339,32 +336,9 @@ func (s *Queue) fill(o *lease, h *handle, e *segment.Entry, value []byte) error 
 			return err
 		}
 	}
-	head, err := chunk.DecodeHeader(value, nil)
-	if err != nil {
-		return err
-	}
-	o.memory, err = s.memory.Packer.Unpack(s.memory.Entries.Get(), value[head.Payload:head.Size], head.Codec, head.Raw)
-	if err != nil {
-		return err
-	}
-	o.chunk = event.Chunk{
-		Seq: head.Seq, Cluster: head.Cluster, Tag: head.Tag, Source: head.Source, Received: time.Unix(0, head.Received),
-		Events: head.Events, Entries: o.memory, Parts: make([]event.Part, len(head.Parts)),
-		Returned: len(head.Parts) > 0 && head.Parts[0].Flags&chunk.PartUnrouted != 0,
-		Filtered: len(head.Parts) > 0 && head.Parts[0].Flags&chunk.PartFiltered != 0, NewTag: head.NewTag,
-	}
-	for i := range head.Parts {
-		p := &head.Parts[i]
-		key := p.Key
-		if p.Flags&(chunk.PartKeyed|chunk.PartNanos) != chunk.PartKeyed|chunk.PartNanos {
-			key = event.PartKeyOfSeq(s.queueID, head.Seq, i)
-		}
-		o.chunk.Parts[i] = event.Part{Key: key, Chunk: p.Chunk, First: p.First, Events: p.Events, Joined: p.Joined}
-		if p.Flags&chunk.PartKeyed != 0 && p.Chunk == [16]byte{} {
-			o.chunk.Parts[i].Chunk = p.Key
-		}
-	}
-	return nil
+	err := s.memory.Decode(value, s.queueID, &o.chunk)
+	o.memory = o.chunk.Entries
+	return err
 }
 
 // SetFreshShare implements Source.
@@ -372,66 +346,6 @@ func (src *source) SetFreshShare(share float64) {
 	src.s.mu.Lock()
 	defer src.s.mu.Unlock()
 	src.turn.Share = share
-}
-
-// take ends the lease of c and returns it; nil where c is not handed out.
-func (src *source) take(c *event.Chunk) (*partition, *lease) {
-	l := src.partitions[c.Cluster]
-	if l == nil {
-		return nil, nil
-	}
-	o := l.inFlight[c.Seq]
-	if o == nil || &o.chunk != c {
-		return nil, nil
-	}
-	delete(l.inFlight, c.Seq)
-	src.s.memory.Entries.Put(o.memory)
-	o.memory, o.chunk = nil, event.Chunk{}
-	return l, o
-}
-
-// Done implements Source.
-func (src *source) Done(c *event.Chunk) {
-	s := src.s
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if l, o := src.take(c); o != nil {
-		l.done.add(o.events, o.size)
-		s.finish(l, o)
-	}
-}
-
-// Return implements Source.
-func (src *source) Return(c *event.Chunk) {
-	s := src.s
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	l, o := src.take(c)
-	switch {
-	case o == nil:
-	case o.seg.gone:
-		// Dropped meanwhile; it was left out of the count then.
-		l.dropped.add(o.events, o.size)
-		s.finish(l, o)
-	default:
-		i, _ := slices.BinarySearchFunc(l.returned, o.seq, func(b *lease, seq uint64) int {
-			if b.seq < seq {
-				return -1
-			} else if b.seq > seq {
-				return 1
-			}
-			return 0
-		})
-		l.returned = slices.Insert(l.returned, i, o)
-		t := s.clusters[l.number]
-		t.from = min(t.from, o.seq)
-		l.list()
-	}
-}
-
-// forget takes a chunk out of those that were returned.
-func (l *partition) forget(seq uint64) {
-	l.returned = slices.DeleteFunc(l.returned, func(b *lease) bool { return b.seq == seq })
 }
 
 // finish notes that l is done with a chunk. s.mu is held.
@@ -452,41 +366,9 @@ func (s *Queue) finish(l *partition, o *lease) {
 		seg.touched = s.now()
 		s.clean.kick()
 	}
-	if l.src.quota.limit > 0 {
+	if l.src.quota.Limit > 0 {
 		s.commit.kick()
 	}
-}
-
-// unreadable deals with a chunk that could not be read. What is damaged is copied to a file of its
-// own, counted and forgotten. What the disk refuses to read stays where it is, handed out to nobody
-// until the next start.
-func (s *Queue) unreadable(l *partition, o *lease, e *segment.Entry, f *os.File, err error) {
-	log := s.log.Error().Err(err).Str("output", l.src.name).Str("cluster", l.cluster).Uint64("chunk", o.seq).
-		Uint32("events", e.Events)
-	if !errors.Is(err, boltfile.ErrDamaged) {
-		log.Msg("can't read a chunk: it stays in the queue until the next start, later ones go on")
-		return // in flight for ever
-	}
-	name, cerr := segment.QuarantineChunk(o.seg.path, o.seq, e, f)
-	if cerr != nil {
-		log.AnErr("copy", cerr).
-			Msg("chunk is damaged and can't be set aside: it stays in the queue until the next start")
-		return
-	}
-	log.Str("file", name).Msg("chunk is damaged: set aside, not delivered")
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !o.seg.lost[o.seq] { // else another output has found it
-		if o.seg.lost == nil {
-			o.seg.lost = map[uint64]bool{}
-		}
-		o.seg.lost[o.seq] = true
-		s.stats.setAside++
-		s.stats.lostEvents += int64(e.Events)
-	}
-	delete(l.inFlight, o.seq)
-	l.lost.add(o.events, o.size)
-	s.finish(l, o)
 }
 
 // oldest returns when the partition's oldest chunk was stored, 0 where it has none. Where the index that

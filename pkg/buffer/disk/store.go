@@ -1,17 +1,18 @@
 package disk
 
 import (
-	"os"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
 
 	"github.com/seed-afc6a195/aggregator/internal/failpoint"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/adoption"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/directory"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/pack"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/requeue"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/statefile"
 	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
 	deaddisk "github.com/seed-afc6a195/aggregator/pkg/deadletter/disk"
@@ -26,17 +27,18 @@ import (
 //	dead/      dead letters: see package deadletter/disk
 //	*.corrupt  what was found damaged, as it was found; never read again
 type Queue struct {
-	cfg  buffer.Config
-	opts buffer.Options
-	log  zerolog.Logger
-	now  func() time.Time
-	directory
+	cfg   buffer.Config
+	opts  buffer.Options
+	log   zerolog.Logger
+	now   func() time.Time
+	dir   string
+	place *directory.Directory // at dir
 	identity
 	memory  pack.Memory
 	resends *resend.Window
 	dead    *deaddisk.Store
-	requeue *requeuer
-	adopter *adopter
+	requeue *requeue.Requeuer
+	adopter *adoption.Adopter
 	commit  *committer
 	clean   *cleaner
 
@@ -46,13 +48,6 @@ type Queue struct {
 	names
 	segmentTable
 	stats statistics
-}
-
-// directory is the queue's directory.
-type directory struct {
-	dir  string
-	lock *os.File
-	gone atomic.Pointer[error] // why the directory is not this queue's any more; nil: it is
 }
 
 // identity is what tells this queue, and this run of it, from others.

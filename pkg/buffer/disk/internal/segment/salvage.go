@@ -270,9 +270,6 @@ func scan(f *os.File, found func(off int64, value []byte, whole bool)) error {
 	}
 }
 
-// Reader returns the chunk of an entry, which is not changed.
-type Reader func(e *Entry) ([]byte, error)
-
 // Rewrite copies those chunks of c, which read reads, that keep asks for into a new sealed segment
 // at path, under the same numbers, and returns its contents. It is on disk, but not its name.
 func Rewrite(path string, c *Contents, read Reader, keep func(*Entry) bool) (*Contents, error) {

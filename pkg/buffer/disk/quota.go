@@ -4,7 +4,77 @@ import (
 	"slices"
 
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/admission"
 )
+
+// tenant is what the queue holds of one cluster: the bytes of its chunks that at least one output
+// wants, each chunk counted once. A chunk counts until its last output is done with it, or until its
+// segment's file is gone. After Purge, what a segment holds for others may be counted twice until its
+// index is read again: up to once for each of the other outputs. Guarded by Queue.mu.
+type tenant struct {
+	name   string
+	number uint32
+	used   int64
+	from   uint64 // nothing before this chunk can be dropped, but for what is handed out
+	quota  admission.Quota
+}
+
+func (s *Queue) newTenant(name string, number uint32) *tenant {
+	t := &tenant{name: name, number: number}
+	t.quota = admission.Quota{What: "cluster " + name, Tenant: true, Limit: s.limitsOf.Clusters[name], Used: &t.used}
+	t.quota.Drop = func() bool { return s.dropOf(t) }
+	return t
+}
+
+// addLive adds n bytes to what the segment holds of the cluster. s.mu is held.
+func (s *Queue) addLive(seg *segmentState, cluster uint32, n int64) {
+	n = max(n, -seg.liveBytes[cluster])
+	if seg.liveBytes[cluster] += n; seg.liveBytes[cluster] == 0 {
+		delete(seg.liveBytes, cluster)
+	}
+	t := s.clusters[cluster]
+	t.used += n
+	if n < 0 && t.quota.Limit > 0 {
+		s.commit.kick()
+	}
+}
+
+// wanted reports whether an output is not done with the chunk. s.mu is held.
+func (s *Queue) wanted(seg *segmentState, seq uint64, set uint32) bool {
+	for _, src := range s.sets[set].sources {
+		if !seg.done[src].has(uint32(seq - seg.first)) {
+			return true
+		}
+	}
+	return false
+}
+
+// recount counts anew what the segment holds of each cluster. Without its index that is at most what
+// the outputs want of it together. s.mu is held.
+func (s *Queue) recount(seg *segmentState) {
+	now := map[uint32]int64{}
+	if seg.loaded {
+		for i := range seg.entries {
+			if e := &seg.entries[i]; s.wanted(seg, seg.first+uint64(e.Seq), e.Set) {
+				now[e.Cluster] += int64(e.Size)
+			}
+		}
+	} else {
+		for l, t := range seg.sum {
+			now[l.number] += t.bytes
+		}
+		for cluster := range now {
+			now[cluster] = min(now[cluster], seg.liveBytes[cluster])
+		}
+	}
+	for cluster, n := range seg.liveBytes {
+		s.addLive(seg, cluster, now[cluster]-n)
+		delete(now, cluster)
+	}
+	for cluster, n := range now {
+		s.addLive(seg, cluster, n)
+	}
+}
 
 // dropOf drops the cluster's oldest chunk that nobody has been handed, for all outputs that want it.
 func (s *Queue) dropOf(t *tenant) bool {

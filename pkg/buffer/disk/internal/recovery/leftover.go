@@ -1,8 +1,7 @@
-package disk
+package recovery
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -20,41 +19,45 @@ type leftover struct {
 	journal.Contents
 	unread error // why it can't be read; nil: it was
 	// waits is that it has to stay for the next start.
-	waits bool
+	waits  bool
+	sticks bool // what it holds could not be put into its segment
 }
 
-// readLeftover reads the journal, and changes nothing. An error is that the program may not read it.
-func readLeftover(dir string) (*leftover, error) {
-	c, err := journal.Read(filepath.Join(dir, journal.Name))
+// Holds reports whether the journal may hold something that is in no segment.
+func (r *Reader) Holds() bool { return r.left.waits || len(r.left.Chunks) > 0 }
+
+// Journal reads the journal, and changes nothing. An error is that the program may not read it.
+func (r *Reader) Journal() error {
+	c, err := journal.Read(filepath.Join(r.Dir, journal.Name))
 	switch {
 	case err == nil:
-		return &leftover{Contents: *c}, nil
+		r.left.Contents = *c
 	case errors.Is(err, format.ErrUnknown):
-		return nil, err
-	case errors.Is(err, os.ErrNotExist):
-		return &leftover{}, nil
+		return err
+	case !errors.Is(err, os.ErrNotExist):
+		r.left.unread, r.left.waits = err, true
 	}
-	return &leftover{unread: err, waits: true}, nil
+	return nil
 }
 
 // complain tells of what is wrong with the journal.
-func (s *Queue) complain(left *leftover) {
-	path := s.journalPath()
+func (r *Reader) complain() {
+	left, path := &r.left, filepath.Join(r.Dir, journal.Name)
 	switch {
 	case left.unread != nil:
-		s.stats.setAside++
-		s.log.Error().Err(left.unread).Str("journal", path).
+		r.SetAside++
+		r.Log.Error().Err(left.unread).Str("journal", path).
 			Msg("can't read the journal: what it holds waits for the next start")
 	case left.Damage != nil:
 		lost := segment.NewDamage(left.Damage, left.Lost)
 		name, err := boltfile.Quarantine(path)
 		failpoint.Pass("journal.set-aside")
-		s.stats.setAside++
-		s.stats.lostEvents += lost.LostEvents()
-		s.log.Error().Str("journal", path).Str("set_aside", name).AnErr("not_set_aside", err).Fields(lost.Fields()).
+		r.SetAside++
+		r.LostEvents += lost.LostEvents()
+		r.Log.Error().Str("journal", path).Str("set_aside", name).AnErr("not_set_aside", err).Fields(lost.Fields()).
 			Int("chunks", len(left.Chunks)).Msg("journal is damaged: the chunks that can be read are kept")
 	case left.Torn:
-		s.log.Warn().Str("journal", path).Msg("the journal ends within a commit, as after a power cut: nobody was told " +
+		r.Log.Warn().Str("journal", path).Msg("the journal ends within a commit, as after a power cut: nobody was told " +
 			"that it is stored, so agents send again what is not whole")
 	}
 }
@@ -77,31 +80,17 @@ func (left *leftover) replay(c *segment.Contents) map[uint32][]byte {
 	return fresh
 }
 
-// settleLeftover ends the replay: nothing is in the journal any more that is not in a segment, or it stays.
-func (s *Queue) settleLeftover(left *leftover) {
-	s.complain(left)
-	j := &s.commit.journal
-	j.blocked = left.waits
-	j.generation = left.Generation
-	if len(left.Chunks) == 0 && left.Damage == nil && !left.Torn || j.blocked || j.stuck != nil {
-		return
+// SettleJournal ends the replay: nothing is in the journal any more that is not in a segment, or it stays. It returns the
+// generation for journal.Open, and whether the journal must not be used before the next start.
+func (r *Reader) SettleJournal() (generation uint64, waits bool) {
+	left := &r.left
+	r.complain()
+	if len(left.Chunks) == 0 && left.Damage == nil && !left.Torn || left.waits || left.sticks {
+		return left.Generation, left.waits
 	}
-	j.generation = 0
-	if err := journal.Remove(s.journalPath()); err != nil {
-		s.log.Warn().Err(err).Msg("can't remove the journal: what it holds may be delivered again after the next start")
+	if err := journal.Remove(filepath.Join(r.Dir, journal.Name)); err != nil {
+		r.Log.Warn().Err(err).Msg("can't remove the journal: what it holds may be delivered again after the next start")
 	}
 	failpoint.Pass("journal.replayed")
-}
-
-// stick has a segment keep in memory what the journal holds of it, as its file can't be written.
-func (s *Queue) stick(seg *segmentState, c *segment.Contents, fresh map[uint32][]byte) {
-	f, err := os.Open(seg.path)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		s.log.Error().Err(fmt.Errorf("open segment: %w", err)).Msg("can't read a segment that the journal belongs to")
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	seg.sealed, seg.fresh, seg.oldest = false, fresh, c.Oldest
-	s.install(seg, c.Entries, f)
-	s.commit.journal.stuck = seg
+	return 0, false
 }
