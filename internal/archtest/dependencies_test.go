@@ -49,10 +49,12 @@ func required() map[string]string {
 		"go.uber.org/goleak":         "tests: no goroutine is left behind",
 		"go.yaml.in/yaml/v3":         "the configuration",
 		"golang.org/x/oauth2":        "tokens of client credentials for the outputs that speak HTTP",
-		"google.golang.org/protobuf": "the output loki: the encoding of its requests",
-		"golang.org/x/sys":           "locks and free space of the queue's disk",
-		"golang.org/x/term":          "whether a person watches",
-		"golang.org/x/text":          "lines in other encodings than UTF-8",
+		"google.golang.org/protobuf": "the outputs loki and otlp: the encoding of their requests",
+		"go.opentelemetry.io/proto/slim/otlp": "tests: OpenTelemetry's own messages, to read by what the output otlp " +
+			"wrote",
+		"golang.org/x/sys":  "locks and free space of the queue's disk",
+		"golang.org/x/term": "whether a person watches",
+		"golang.org/x/text": "lines in other encodings than UTF-8",
 	}
 }
 

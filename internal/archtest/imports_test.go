@@ -216,6 +216,8 @@ func table() []row {
 			"what the outputs that speak HTTP share knows what an output is",
 		},
 		{"pkg/outputs/http", with("pkg/outputs", "pkg/outputs/httpclient"), "an output that speaks HTTP"},
+		{"pkg/outputs/otlp", with("pkg/outputs", "pkg/outputs/httpclient"), "an output that speaks HTTP"},
+		{"pkg/outputs/otlp/otlptest", nil, "a made-up receiver knows nobody"},
 		{"pkg/outputs/splunkhec", with("pkg/outputs", "pkg/outputs/httpclient"), "an output that speaks HTTP"},
 		{"pkg/outputs/splunkhec/splunktest", nil, "a made-up collector knows nobody"},
 		{"pkg/outputs/loki", with("pkg/outputs", "pkg/outputs/httpclient"), "an output that speaks HTTP"},
@@ -446,9 +448,11 @@ func third() map[string][]string {
 			"pkg/outputs/s3",
 		},
 		"golang.org/x/oauth2":        {"pkg/outputs/httpclient"},
-		"google.golang.org/protobuf": {"pkg/outputs/loki"},
-		"github.com/twmb/franz-go":   {"pkg/outputs/kafka"},
-		"github.com/expr-lang/expr":  {"pkg/filter"},
+		"google.golang.org/protobuf": {"pkg/outputs/loki", "pkg/outputs/otlp", "pkg/outputs/otlp/otlptest"},
+		// Where events flow, messages are written byte by byte.
+		"go.opentelemetry.io/proto": {"pkg/outputs/otlp/otlptest"},
+		"github.com/twmb/franz-go":  {"pkg/outputs/kafka"},
+		"github.com/expr-lang/expr": {"pkg/filter"},
 		// Not where events flow: there tinylib's functions read bytes where they lie.
 		"github.com/vmihailenco/msgpack/v5": {
 			"pkg/forward/internal/handshake", "pkg/handover", "internal/msgview", "internal/ndjson", "internal/sender",

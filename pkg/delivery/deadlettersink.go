@@ -58,13 +58,20 @@ func (d *deadLetterSink) tell(letters []DeadLetter, dropped bool) {
 
 // keptLetters returns the letters that on_reject: drop does not drop: it is about what a destination
 // refuses, not about what was given up. They hold the events as they were stored, so that those that
-// are sent again pass the filters again.
+// are sent again pass the filters again. Those that stand for events which nobody names become one.
 func keptLetters(letters []DeadLetter, runs []run, drop bool) (keep []DeadLetter) {
 	var entries reader
 	for i := range letters {
 		l, r := letters[i], &runs[i]
 		switch {
 		case drop && outputs.Reason(l.Reason).Final() || r.ref.made:
+		case l.Unnamed:
+			l.Event = nil
+			if last := len(keep) - 1; last >= 0 && keep[last].Unnamed && keep[last].Detail == l.Detail {
+				keep[last].Events++
+				continue
+			}
+			keep = append(keep, l)
 		case len(r.origins) > 0:
 			for _, o := range r.origins[0] {
 				l.Event, l.Chunk = &o.ev, o.ev.Chunk

@@ -84,3 +84,37 @@ func TestDeadLetterSink(t *testing.T) {
 		})
 	}
 }
+
+// TestUnnamedLetters: events of which nobody knows whether they were refused are counted, and make one letter that
+// holds none of them; another request has a letter of its own.
+func TestUnnamedLetters(t *testing.T) {
+	source, box := &sourceLog{}, &letterBox{}
+	ref := source.ref("a", 6)
+	ref.acquire(6, 0)
+	ref.walked(outcome.Delivered(), 0)
+	set := outputs.Defaults()
+	d := &deadLetterSink{
+		letters: box, set: &set, control: pacing.NewControl(time.Hour), rec: stats.NewRecorder("es", zerolog.Nop()),
+	}
+	var letters []DeadLetter
+	for i, detail := range []string{"2 of 5", "2 of 5", "3 of 9", "3 of 9", "3 of 9", "named"} {
+		letters = append(letters, DeadLetter{
+			Event: &event.Event{Chunk: ref.chunk, Pos: i}, Chunk: ref.chunk, Events: 1, Reason: "rejected",
+			Detail: detail, Unnamed: detail != "named",
+		})
+	}
+	if !d.refuse(letters, []*chunkRef{ref}) {
+		t.Fatal("not kept")
+	}
+	if want := (outcome.Counts{Dead: map[string]uint64{"rejected": 6}}); !reflect.DeepEqual(source.counts, want) {
+		t.Errorf("%+v, want %+v", source.counts, want)
+	}
+	for i, want := range []struct {
+		events int
+		named  bool
+	}{{2, false}, {3, false}, {1, true}} {
+		if l := box.letters[i]; len(box.letters) != 3 || l.Events != want.events || (l.Event != nil) != want.named {
+			t.Errorf("letter %d of %d: %+v", i, len(box.letters), l)
+		}
+	}
+}

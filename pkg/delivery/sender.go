@@ -279,6 +279,7 @@ func (s *sender) letter(ev *event.Event, f *outputs.Failure, reason string, trie
 	return DeadLetter{
 		Event: &dead, Chunk: ev.Chunk, Events: 1, Output: s.name,
 		Status: f.Status, Reason: reason, Detail: f.Detail, Attempts: tries,
+		Unnamed: f.Unnamed,
 	}
 }
 

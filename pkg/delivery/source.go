@@ -53,15 +53,16 @@ type DeadLetters interface {
 
 // DeadLetter is an event that was refused for good, or bytes of a chunk that can't be read.
 type DeadLetter struct {
-	Event    *event.Event // nil for bytes that can't be read
+	Event    *event.Event // nil for bytes that can't be read, and where nobody knows which events were refused
 	Chunk    *event.Chunk // where the event came from
 	Raw      []byte       // without an Event: the unreadable bytes
-	Events   int          // 1, or how many events Raw held when it was stored
+	Events   int          // 1, how many events Raw held when it was stored, or how many nobody knows
 	Output   string
 	Status   int    // the destination's status code, 0 where it has none
 	Reason   string // metric label: outputs.Reason, or one of the reasons below
 	Detail   string // the destination's words
 	Attempts int    // how often it was sent
+	Unnamed  bool   // as in outputs.Failure
 }
 
 // Reasons of dead letters besides an output's own.

@@ -187,6 +187,10 @@ type Failure struct {
 	// Unlisted says of an event that is rejected that the output's table of refusals does not know this one, so that it
 	// may be about the target's state after all: where many different events are refused alike, it is.
 	Unlisted bool
+	// Unnamed says of an event that is rejected that it stands for one of its request which the destination does not
+	// name: it says only how many it refused, and forbids to send any of them again. Detail is the same for all of
+	// these; they are counted, and make one dead letter without an event.
+	Unnamed bool
 	// Untried says that the event was not sent, because others for its target have just failed for Reason. It counts
 	// as no attempt, and its age goes on.
 	Untried bool

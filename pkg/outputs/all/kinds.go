@@ -13,6 +13,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/outputs/kafka"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs/kinesis"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs/loki"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs/otlp"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs/s3"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs/splunkhec"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs/stdout"
@@ -31,6 +32,7 @@ func Kinds(keys *awsclient.Credentials) []outputs.Kind {
 		http.Kind(),
 		kafka.Kind(keys),
 		loki.Kind(),
+		otlp.Kind(),
 		splunkhec.Kind(),
 		kinesis.Kind(keys),
 		s3.Kind(keys),
