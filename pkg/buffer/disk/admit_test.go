@@ -49,9 +49,16 @@ func waiting(cluster string, pieces, size int) func(*Queue) *batch {
 
 // round chooses a group as the committer would, and says what it stores of each cluster, in KiB.
 func round(c *committer) map[string]int {
-	c.mu.Lock()
-	group := c.Decide(&admission.Decision{})
-	c.mu.Unlock()
+	var group []*admission.Batch
+	for ad := (&admission.Decision{}); ; {
+		c.mu.Lock()
+		group = c.Decide(ad)
+		c.mu.Unlock()
+		if ad.Act == nil {
+			break
+		}
+		c.execute(ad) // it asks for the free space, which is known for a while only
+	}
 	took := map[string]int{}
 	var rest []*admission.Batch
 	for _, b := range group {

@@ -266,7 +266,7 @@ func changeJournal(begin bool, number, oldest byte) func(t *testing.T, dir strin
 				for at := 0; at < 2*boltfile.PageSize; at += boltfile.PageSize {
 					if b[at] != 0 {
 						b[at+8], b[at+9] = number, oldest
-						binary.LittleEndian.PutUint32(b[at+40:], boltfile.Checksum(b[at:at+40]))
+						binary.LittleEndian.PutUint32(b[at+48:], boltfile.Checksum(b[at:at+48]))
 					}
 				}
 				return b

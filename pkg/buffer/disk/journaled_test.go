@@ -156,9 +156,9 @@ func TestDamagedJournal(t *testing.T) {
 		{"the last chunk", func(b []byte) []byte { b[record+3*4096+500]++; return b }, []int{3}, false, "within a commit"},
 		{"the last record's head", func(b []byte) []byte { b[record+3*4096]++; return b }, nil, false, "within a commit"},
 		{"both beginnings", func(b []byte) []byte { clear(b[:record]); return b }, nil, true, "journal is damaged"},
-		{"its end is cut off", func(b []byte) []byte { return b[:record+2*4096+100] }, []int{2, 3}, false, "within a commit"},
+		{"its end is cut off", func(b []byte) []byte { return b[:record+2*4096+100] }, []int{2, 3}, true, "it is cut at 16484 bytes"},
 		{"all zeros", func(b []byte) []byte { clear(b); return b }, []int{0, 1, 2, 3}, false, ""},
-		{"empty", func([]byte) []byte { return nil }, []int{0, 1, 2, 3}, false, ""},
+		{"empty", func([]byte) []byte { return nil }, []int{0, 1, 2, 3}, true, "it is cut at 0 bytes"},
 		{"garbage", func(b []byte) []byte { return []byte(text(len(b), 1)) }, []int{0, 1, 2, 3}, true, "it has no beginning"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

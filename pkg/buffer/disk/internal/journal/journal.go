@@ -6,7 +6,8 @@
 //
 //	page 0, 1   a beginning each, of which the newer one counts:
 //	            magic (8 bytes), number of the format, that of the oldest program that may read it, 6 bytes of zeros,
-//	            generation (8), salt of the chunks (8), sequence number of the first chunk (8), CRC-32C of all that (4)
+//	            generation (8), salt of the chunks (8), sequence number of the first chunk (8), length of the file (8),
+//	            CRC-32C of all that (4)
 //	records     each from the start of a page on:
 //	            magic (8), CRC-32C of everything from here to the end (4), length of the chunks (4), generation (8),
 //	            number in the generation, from 0 (8), first sequence number of the chunks' segment (8), what the
@@ -38,7 +39,7 @@ const (
 	pageSize   = 4096
 	begins     = 2 * pageSize // where records begin
 	beginMagic = "\xa9Aggjnl\x01"
-	beginSize  = 44
+	beginSize  = 52
 	magic      = "\xa9Aggrec\x01"
 	headSize   = 56
 )
@@ -122,7 +123,7 @@ func (j *Journal) Begin(salt, first uint64) error {
 	j.salt, j.first, j.number, j.off = salt, first, 0, begins
 	b := fileFormat().Append([]byte(beginMagic))
 	b = append(b, make([]byte, 16-len(b))...)
-	for _, n := range [...]uint64{j.generation, salt, first} {
+	for _, n := range [...]uint64{j.generation, salt, first, uint64(j.size)} {
 		b = binary.LittleEndian.AppendUint64(b, n)
 	}
 	b = binary.LittleEndian.AppendUint32(b, boltfile.Checksum(b))

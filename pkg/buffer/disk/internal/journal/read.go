@@ -79,7 +79,7 @@ func Read(path string) (*Contents, error) {
 }
 
 // beginning is what the newest beginning says.
-type beginning struct{ generation, salt, first uint64 }
+type beginning struct{ generation, salt, first, size uint64 }
 
 // readBeginning returns the newest beginning; the zero value where there is none. good is how many there are.
 func readBeginning(b []byte) (newest beginning, good int, err error) {
@@ -90,7 +90,7 @@ func readBeginning(b []byte) (newest beginning, good int, err error) {
 			continue
 		}
 		good++
-		var n [3]uint64
+		var n [4]uint64
 		for i := range n {
 			n[i] = binary.LittleEndian.Uint64(p[16+8*i:])
 		}
@@ -100,7 +100,7 @@ func readBeginning(b []byte) (newest beginning, good int, err error) {
 		if _, _, err := fileFormat().Cut(p[len(beginMagic):]); err != nil {
 			return newest, good, err
 		}
-		newest = beginning{n[0], n[1], n[2]}
+		newest = beginning{n[0], n[1], n[2], n[3]}
 	}
 	return newest, good, nil
 }
@@ -142,11 +142,15 @@ func parse(b []byte) (*Contents, error) {
 	// A generation has no records before its beginning is on the disk.
 	for _, r := range all {
 		if r.generation > begin.generation {
-			begin = beginning{r.generation, r.salt, r.first}
+			begin = beginning{r.generation, r.salt, r.first, begin.size}
 			c.Damage = fmt.Errorf("the beginning of generation %d is gone: %w", r.generation, boltfile.ErrDamaged)
 		}
 	}
-	if good == 0 && c.Damage == nil && len(bytes.Trim(b, "\x00")) > 0 {
+	switch {
+	case c.Damage != nil:
+	case len(b) <= begins, begin.size > uint64(len(b)):
+		c.Damage = fmt.Errorf("it is cut at %d bytes: %w", len(b), boltfile.ErrDamaged)
+	case good == 0 && len(bytes.Trim(b, "\x00")) > 0:
 		c.Damage = fmt.Errorf("it has no beginning: %w", boltfile.ErrDamaged)
 	}
 	c.Generation = max(c.Generation, begin.generation)
