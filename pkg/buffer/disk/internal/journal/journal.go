@@ -63,12 +63,17 @@ type Journal struct {
 	off         int64  // where it goes
 }
 
-// Open opens the journal at path, or makes one of about size bytes where there is none of that size. The generation is
-// that of what Read has found, 0 where there was no file: what the file holds must be somewhere else by now. Begin
-// must come next.
+// Open opens the journal at path to be written, or makes one of about size bytes where there is none of that size. What
+// the file holds must be somewhere else by now. The generation is that of what Read has found; 0: it is not known, and a
+// new file takes the place of what is there, or else that would count instead of what is written now. Begin must come
+// next.
 func Open(path string, size int64, generation uint64) (*Journal, error) {
 	size = max(size, begins+pageSize) / pageSize * pageSize
-	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	var f *os.File
+	err := os.ErrNotExist
+	if generation > 0 {
+		f, err = os.OpenFile(path, os.O_RDWR, 0)
+	}
 	if err == nil {
 		if st, serr := f.Stat(); serr != nil || st.Size() != size || boltfile.Allocated(st) < size {
 			// Nothing was written through it.

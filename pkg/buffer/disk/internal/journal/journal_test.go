@@ -165,6 +165,22 @@ func TestAnotherSize(t *testing.T) {
 	}
 }
 
+// What counts is what was written last, also where the file before could not be removed, and nobody knows what it held.
+func TestUnknownGeneration(t *testing.T) {
+	path := filepath.Join(t.TempDir(), Name)
+	before := mustOpen(t, path, testSize, 0)
+	for range 5 {
+		mustBegin(t, before, 1)
+		mustAppend(t, before, 1, value(1, 10))
+	}
+	j := mustOpen(t, path, testSize, 0)
+	mustBegin(t, j, 2)
+	mustAppend(t, j, 1, value(2, 10))
+	if got := seqs(mustRead(t, path)); !slices.Equal(got, []uint64{2}) {
+		t.Errorf("chunks %v count", got)
+	}
+}
+
 // A power cut takes any part of what was not synced: the last record, or the beginning that was being written.
 func TestTorn(t *testing.T) {
 	const page = boltfile.PageSize
