@@ -23,6 +23,7 @@ type conversion struct {
 	dir     string
 	lenient bool
 	force   bool
+	tests   []string
 }
 
 func newConvertCommand() *cobra.Command {
@@ -42,10 +43,14 @@ A file whose inputs an agent reads, such as tail, gives a new configuration for 
 and send to the aggregator, acknowledged. Printed, it stands in comments below; with --output it is a file. Files of
 several programs may be given at once, such as the agents' and the old aggregator's.
 
+With --tests, sample events of yours become aggregator.tests.yaml: what the new configuration makes of each, for
+'aggregator test', to be looked through once and held from then on.
+
 Exit codes: 1 something can't be said, 2 a file can't be read.`,
 		Example: `  aggregator convert fluent.conf > aggregator.yaml
   aggregator convert --output converted fluent-bit.conf parsers.conf
-  aggregator convert agents/fluent-bit.conf aggregators/fluent.conf --output converted`,
+  aggregator convert agents/fluent-bit.conf aggregators/fluent.conf --output converted
+  aggregator convert fluent.conf --output converted --tests kube.var.log.containers.web=events.ndjson`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return flags.WrongUsage(
@@ -54,13 +59,16 @@ Exit codes: 1 something can't be said, 2 a file can't be read.`,
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.run(args, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			return c.run(args, cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	flags.StringVarP(&c.dir, "output", "o", "", "write the files into this `directory`, which is made (default: print)")
 	flags.BoolVar(&c.force, "force", false, "with --output: write over files that are there")
+	flags.StringArrayVar(&c.tests, "tests", nil,
+		"with --output: write tests of the events in `TAG=FILE`, a line each, JSON or text; may come several times; "+
+			"inputs: of those that inputs such as dummy make up")
 	flags.BoolVar(&c.lenient, "lenient", false, "exit with 0 although something can't be said")
 	flags.StringVar(&c.options.From, "from", "",
 		"whose the files are, fluentd or fluent-bit (default: told by what is in them)")
@@ -71,7 +79,10 @@ Exit codes: 1 something can't be said, 2 a file can't be read.`,
 	return cmd
 }
 
-func (c *conversion) run(paths []string, out, errOut io.Writer) error {
+func (c *conversion) run(paths []string, in io.Reader, out, errOut io.Writer) error {
+	if len(c.tests) > 0 && c.dir == "" {
+		return flags.WrongUsage(errors.New("--tests writes a file beside the configuration: name a directory by --output"))
+	}
 	switch c.options.From {
 	case "", convert.Fluentd, convert.FluentBit:
 	default:
@@ -85,6 +96,9 @@ func (c *conversion) run(paths []string, out, errOut io.Writer) error {
 		err = printConverted(out, result)
 	} else {
 		err = c.write(result, errOut)
+	}
+	if err == nil && len(c.tests) > 0 {
+		err = c.writeTests(result, in, errOut)
 	}
 	if err != nil {
 		return err

@@ -114,3 +114,68 @@ func TestConvertFiles(t *testing.T) {
 		t.Error(code, &stderr)
 	}
 }
+
+// TestConvertTests: sample events become tests that pass, and that say what becomes of each.
+func TestConvertTests(t *testing.T) {
+	const old = `<source>
+  @type forward
+</source>
+<filter app.**>
+  @type record_transformer
+  enable_ruby
+  <record>
+    env prod
+    seen ${Time.now.to_i}
+  </record>
+</filter>
+<match app.**>
+  @type elasticsearch
+  logstash_format true
+</match>
+`
+	code, _, errOut := convertFile(t, "fluent.conf", old, "fluent.conf", "--tests", "app.web=x")
+	if code != exitUsage || !strings.Contains(errOut, "name a directory by --output") {
+		t.Errorf("%d %s", code, errOut)
+	}
+	code, _, errOut = convertFile(t, "fluent.conf", old, "fluent.conf", "-o", ".", "--tests", "app.web=x")
+	if code != exitUsage || !strings.Contains(errOut, "read the events of --tests") {
+		t.Errorf("%d %s", code, errOut)
+	}
+	code, _, errOut = convertFile(t, "fluent.conf", old, "fluent.conf", "-o", ".", "--tests", "inputs")
+	if code != exitUsage || !strings.Contains(errOut, "there are no events") {
+		t.Errorf("%d %s", code, errOut)
+	}
+	if err := os.WriteFile("events", []byte("{\"log\":\"a\"}\n\nplain\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var out, errs bytes.Buffer
+	args := []string{"convert", "fluent.conf", "-o", "new", "--tests", "app.web=events", "--tests", "other=-"}
+	if code := run(t.Context(), args, strings.NewReader("x\n"), &out, &errs); code != exitOK {
+		t.Fatalf("%d %s", code, &errs)
+	}
+	data, err := os.ReadFile("new/aggregator.tests.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"app.web: events, event 1", `{"env": "prod", "log": "plain"}`, "index logstash-2026.01.01", "dead_letter: unrouted",
+	} {
+		if !strings.Contains(string(data), want) {
+			t.Errorf("no %s in\n%s", want, data)
+		}
+	}
+	out.Reset()
+	if code := run(t.Context(), []string{"test", "-c", "new/aggregator.yaml"}, strings.NewReader(""), &out, &errs); code !=
+		exitOK || !strings.Contains(out.String(), "tests passed: 3") {
+		t.Errorf("%d %s %s", code, &out, &errs)
+	}
+	if code := run(t.Context(), append(args, "--force"), strings.NewReader("x\n"), &out, &errs); code != exitOK {
+		t.Errorf("%d %s", code, &errs)
+	}
+	inputs := "[INPUT]\n    Name dummy\n    Tag d\n    Dummy {\"a\":1}\n[OUTPUT]\n    Name stdout\n    Match *\n"
+	code, _, errOut = convertFile(t, "fluent-bit.conf", inputs, "fluent-bit.conf", "-o", ".", "--tests", "inputs")
+	if data, err := os.ReadFile("aggregator.tests.yaml"); err != nil || code != exitOK ||
+		!strings.Contains(string(data), `record: {"a": 1}`) {
+		t.Errorf("%d %s %s %v", code, errOut, data, err)
+	}
+}

@@ -37,6 +37,7 @@ func (b *builder) build() (*Result, error) {
 		b.listen(old)
 		b.whenFull = append(b.whenFull, old.WhenFull...)
 		b.complete(old)
+		old.Flow.Ways = len(old.Listeners)
 		routes, wrong := old.Flow.Routes()
 		for _, w := range wrong {
 			if w.At.File == "" {
@@ -56,7 +57,11 @@ func (b *builder) build() (*Result, error) {
 	}
 	slices.SortStableFunc(b.notes.Lost, byPlace)
 	slices.SortStableFunc(b.notes.Said, byPlace)
-	return &Result{Configuration: doc, Agents: b.agents, Notes: b.notes}, nil
+	r := &Result{Configuration: doc, Agents: b.agents, Notes: b.notes}
+	for _, old := range b.olds {
+		r.Samples = append(r.Samples, old.Samples...)
+	}
+	return r, nil
 }
 
 // complete gives events that lead nowhere files, so that none is lost until somebody has said where they are to go.

@@ -40,7 +40,9 @@ type Result struct {
 	Configuration []byte
 	// Agents is new configurations for agents, for files that agents had.
 	Agents []File
-	Notes  *settings.Notes
+	// Samples is events that inputs for trying things out made.
+	Samples []flow.Sample
+	Notes   *settings.Notes
 }
 
 // The dialects.
@@ -213,6 +215,12 @@ func readFluentBit(files *syntax.Files, paths []string, notes *settings.Notes) (
 		one := &fluentbit.File{Path: all[0].Path}
 		for _, f := range all {
 			one.Sections = append(one.Sections, f.Sections...)
+			for name, servers := range f.Servers {
+				if one.Servers == nil {
+					one.Servers = map[string][]*syntax.Section{}
+				}
+				one.Servers[name] = servers
+			}
 			if f.Has("input") || f.Has("output") {
 				one.Path = f.Path
 			}

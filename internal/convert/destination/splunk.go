@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/seed-afc6a195/aggregator/internal/convert/flow"
+	"github.com/seed-afc6a195/aggregator/internal/convert/ruby"
 	"github.com/seed-afc6a195/aggregator/internal/convert/settings"
 )
 
@@ -37,9 +38,9 @@ func SplunkToken(r *settings.Reader, o *flow.Output, keys ...string) {
 func SplunkText(o *flow.Output, key, text, field string) {
 	switch {
 	case field != "" && text != "" && !strings.ContainsAny(text, "{%"):
-		text = "{record." + field + "|" + text + "}"
+		text = ruby.PlaceholderOf(field + "|" + text)
 	case field != "":
-		text = "{record." + field + "}"
+		text = ruby.PlaceholderOf(field)
 	}
 	if text != "" {
 		o.Settings = o.Settings.With(key, text)

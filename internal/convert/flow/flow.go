@@ -164,6 +164,10 @@ type Flow struct {
 	Pipes map[string]*Pipe // by label, "" for where events start
 	// Start is the pipe where what comes from agents starts.
 	Start string
+	// Ways is how many inputs events come in by.
+	Ways int
+
+	entrances []Entrance
 }
 
 // Route is a route of the new configuration.
@@ -218,6 +222,15 @@ type Old struct {
 	Status bool
 	// WhenFull is what its buffers did when they were full, by output.
 	WhenFull []string
+	// Samples is events that inputs for trying things out make.
+	Samples []Sample
+}
+
+// Sample is events that an input makes up, as JSON, under its tag.
+type Sample struct {
+	At    syntax.Place
+	Tag   string
+	Lines []string
 }
 
 // Text is all texts of the settings, for a look at what is among them.

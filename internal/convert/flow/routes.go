@@ -51,7 +51,10 @@ type planner struct {
 // Routes says what the flow does as routes. What can't be said so is among the errors.
 func (f *Flow) Routes() ([]*Route, []*syntax.Error) {
 	p := &planner{flow: f, start: f.Start}
-	w := way{match: []string{"**"}, tags: Every()}
+	w, bad := f.entered(f.Ways, way{match: []string{"**"}, tags: Every()})
+	if bad != nil {
+		p.wrong = append(p.wrong, bad)
+	}
 	// Routes to nowhere behind which the search goes on do nothing.
 	entries := slices.DeleteFunc(p.pipe(f.Start, syntax.Place{}, w),
 		func(e entry) bool { return e.more && len(e.outputs) == 0 })

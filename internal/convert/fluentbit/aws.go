@@ -15,8 +15,10 @@ func (c *converter) aws(r *settings.Reader, o *flow.Output) {
 	destination.Region(r, o, "region")
 	destination.Endpoint(r, o, "endpoint")
 	destination.Role(r, o, "role_arn", "external_id")
-	if r.Has("log_key") && o.Type != "cloudwatch_logs" {
-		r.Lose("log_key", "records are whole events as JSON, not one field alone", "change what reads them")
+	if key, ok := r.Plain("log_key"); ok && o.Type != "cloudwatch_logs" {
+		if path, isPath := accessor(key); isPath {
+			o.Settings = o.Settings.With("message", ruby.Path(path))
+		}
 	}
 }
 
@@ -52,7 +54,7 @@ func (c *converter) kinesis(r *settings.Reader, o *flow.Output) {
 	key := "random"
 	if text, ok := r.Plain("partition_key"); ok {
 		if path, ok := accessor(text); ok {
-			key = "{record." + ruby.Path(path) + "}"
+			key = ruby.Placeholder(path)
 		}
 	}
 	o.Settings = o.Settings.With("partition_key", key)
@@ -166,7 +168,10 @@ func (c *converter) s3(r *settings.Reader, o *flow.Output) {
 		}
 	}
 	r.Ignore("use_put_object", "upload_chunk_size", "store_dir", "store_dir_limit_size", "s3_key_format_tag_delimiters",
-		"static_file_path", "preserve_data_ordering", "send_content_md5", "content_type")
+		"static_file_path", "preserve_data_ordering", "send_content_md5", "content_type", "tags")
+	if r.Has("tags") {
+		r.Notes.Say(r.At, r.Title+" tags", "objects have no tags here", "let the bucket's lifecycle rules look at prefixes")
+	}
 	if d := r.Text0("s3_key_format_tag_delimiters"); d != "" && d != "." {
 		r.Lose("s3_key_format_tag_delimiters", "tags are cut at dots alone", "look at {tag[…]} in key")
 	}

@@ -18,6 +18,8 @@ type File struct {
 	Path     string
 	Sections []*syntax.Section
 	Missing  []*syntax.Error
+	// Servers is the servers of upstream files, by the name that outputs give the file.
+	Servers map[string][]*syntax.Section
 }
 
 // Has says whether there is a section of a name.
@@ -38,7 +40,10 @@ func (f *File) Parsers() (all []*syntax.Section) {
 // Parse reads the file at path with all that it includes, in the classic syntax or in YAML.
 func Parse(files *syntax.Files, path string) (*File, error) {
 	r := &reader{files: files, set: map[string]string{}, out: &File{}}
-	return r.out, r.file(path, syntax.Place{File: path})
+	if err := r.file(path, syntax.Place{File: path}); err != nil {
+		return r.out, err
+	}
+	return r.out, r.upstreams(path)
 }
 
 type reader struct {

@@ -1,6 +1,7 @@
 package fluentbit
 
 import (
+	"maps"
 	"net"
 	"regexp"
 	"strings"
@@ -18,6 +19,9 @@ type converter struct {
 	agent   bool
 	parsers map[string]*syntax.Section
 	joiners map[string]*syntax.Section // of several lines
+	servers map[string][]*syntax.Section
+	// own is the first steps of what comes from agents: the processors of inputs.
+	own []flow.Stage
 }
 
 // Convert says what a configuration does, with parsers of this file's and of others. What can't be said goes to notes.
@@ -28,7 +32,14 @@ func Convert(f *File, parsers []*syntax.Section, notes *settings.Notes) *flow.Ol
 			YAML: strings.HasSuffix(f.Path, ".yaml") || strings.HasSuffix(f.Path, ".yml"),
 		},
 		notes:   notes,
-		parsers: map[string]*syntax.Section{}, joiners: map[string]*syntax.Section{},
+		parsers: map[string]*syntax.Section{}, joiners: map[string]*syntax.Section{}, servers: f.Servers,
+	}
+	if all := nodes(f.Sections); all != nil {
+		c.servers = maps.Clone(f.Servers)
+		if c.servers == nil {
+			c.servers = map[string][]*syntax.Section{}
+		}
+		c.servers[""] = all
 	}
 	for _, p := range parsers {
 		if p.Name == "parser" {
@@ -44,8 +55,16 @@ func Convert(f *File, parsers []*syntax.Section, notes *settings.Notes) *flow.Ol
 	}
 	c.agent = len(c.old.Sources) > 0 && len(c.old.Listeners) == 0
 	pipe := c.old.Flow.Pipes[""]
+	if c.own != nil && !c.agent {
+		// What an input does with its events is done once; tags that are rewritten start behind it.
+		c.old.Flow.Start = "inputs"
+		c.old.Flow.Pipes["inputs"] = &flow.Pipe{Stages: append(c.own, flow.Stage{Match: &flow.Match{
+			At: c.own[0].Filter.At, Title: c.own[0].Filter.Title, Tags: flow.Every(), Targets: []flow.Target{{Label: ""}},
+		}})}
+	}
 	for _, s := range f.Sections {
 		switch s.Name {
+		case "upstream", "node", "upstream_server":
 		case "parser", "multiline_parser":
 			if c.old.Parsers == nil {
 				c.old.Parsers = map[string][][]string{}
@@ -130,8 +149,14 @@ func Tag(pattern string) string {
 // service reads [SERVICE].
 func (c *converter) service(s *syntax.Section) {
 	r := settings.NewReader(s, c.notes, "[SERVICE]")
-	if r.Bool("http_server", false) {
-		c.old.Status = true
+	if v, ok := s.Get("http_server"); ok {
+		// Of a variable it is taken for on.
+		switch text, plain := v.Plain(); strings.ToLower(text) {
+		case "on", "true", "yes", "1":
+			c.old.Status = true
+		default:
+			c.old.Status = c.old.Status || !plain
+		}
 	}
 	for _, e := range s.Entries {
 		// How the old process ran is none of the new one's.
@@ -159,6 +184,9 @@ func (c *converter) input(s *syntax.Section) {
 	case "storage_backlog", "emitter":
 	default:
 		src := flow.Source{At: s.At, Title: title(s), Raw: s.Raw}
+		if kind(s) == "dummy" {
+			c.sample(s)
+		}
 		if kind(s) == "tail" && s.Text("db") == "" {
 			src.More = append(src.More, "DB                   /var/lib/fluent-bit/tail.db")
 		}
@@ -170,6 +198,18 @@ func (c *converter) input(s *syntax.Section) {
 		}
 		c.old.Sources = append(c.old.Sources, src)
 	}
+}
+
+// sample reads the events of the input dummy.
+func (c *converter) sample(s *syntax.Section) {
+	sample := flow.Sample{At: s.At, Tag: s.Text("tag"), Lines: []string{s.Text("dummy")}}
+	if sample.Tag == "" {
+		sample.Tag = "dummy.0"
+	}
+	if sample.Lines[0] == "" {
+		sample.Lines[0] = `{"message":"dummy"}`
+	}
+	c.old.Samples = append(c.old.Samples, sample)
 }
 
 func (c *converter) forwardInput(s *syntax.Section) {
@@ -191,9 +231,13 @@ func (c *converter) forwardInput(s *syntax.Section) {
 		address = "unix:" + path
 	}
 	l.Settings = flow.Map{{Key: "address", Value: address}}
-	if prefix, ok := r.Text("tag_prefix"); ok {
-		r.Lose("tag_prefix", "events keep the tag that agents gave them, without "+prefix,
-			"let agents send it, or take the prefix off the routes' patterns")
+	if prefix, ok := r.Plain("tag_prefix"); ok {
+		c.old.Flow.Prefix(s.At, l.Title, prefix)
+	}
+	if steps := c.processors(r); steps != nil {
+		c.own = append(c.own, flow.Stage{Filter: &flow.Filter{
+			At: s.At, Title: l.Title + " processors", Name: "processors", Tags: flow.Every(), Steps: steps,
+		}})
 	}
 	if tag, ok := r.Text("tag"); ok {
 		r.Say("tag", "is for events that come without one, which agents don't send: "+tag, "")

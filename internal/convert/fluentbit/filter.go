@@ -72,7 +72,7 @@ func (c *converter) filter(s *syntax.Section) (flow.Stage, bool) {
 		// What can't be said here an agent may go on doing itself.
 		r := settings.NewReader(s, own, title(s))
 		r.Ignore("name", "match", "match_regex", "alias", "log_level")
-		f.Steps = read(c, r)
+		f.Steps = c.conditional(r, read(c, r))
 		r.Done()
 		if c.agent && len(own.Lost) > 0 {
 			f.AgentOnly = own.Lost[0].What + ": " + own.Lost[0].Why
@@ -368,9 +368,11 @@ func (c *converter) throttle(r *settings.Reader) []flow.Step {
 	if whole := int(each); float64(whole) == each {
 		perSecond = whole
 	}
+	// A summary says what was dropped at least every five minutes here.
+	span := min(max(time.Duration(window)*interval, time.Second), 5*time.Minute).Truncate(time.Second)
 	return []flow.Step{{Kind: "throttle", Body: flow.Map{
 		{Key: "rate", Value: perSecond},
-		{Key: "interval", Value: settings.Short(time.Duration(window) * interval)},
+		{Key: "interval", Value: settings.Short(span)},
 		{Key: "burst", Value: rate * window},
 	}}}
 }

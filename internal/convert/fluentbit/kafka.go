@@ -20,7 +20,7 @@ func (c *converter) kafka(r *settings.Reader, o *flow.Output) {
 	}
 	if key, has := r.Plain("topic_key"); has {
 		if path, isPath := accessor(key); isPath {
-			topic = "{record." + ruby.Path(path) + "|" + topic + "}"
+			topic = ruby.PlaceholderOf(ruby.Path(path) + "|" + topic)
 		}
 	} else if several {
 		r.Lose("topics", "an output has one topic; "+more+" is left out", "make an output for each")
@@ -28,7 +28,7 @@ func (c *converter) kafka(r *settings.Reader, o *flow.Output) {
 	o.Settings = o.Settings.With("topic", topic)
 	if key, has := r.Plain("message_key_field"); has {
 		if path, isPath := accessor(key); isPath {
-			o.Settings = o.Settings.With("key", "{record."+ruby.Path(path)+"}")
+			o.Settings = o.Settings.With("key", ruby.Placeholder(path))
 		}
 	} else if key, has := r.Text("message_key"); has {
 		o.Settings = o.Settings.With("key", key)

@@ -37,7 +37,7 @@ func (c *converter) loki(r *settings.Reader, o *flow.Output) {
 	tenant, ok := r.Text("tenant_id")
 	if key, has := r.Plain("tenant_id_key"); has {
 		if path, isPath := accessor(key); isPath {
-			tenant, ok = withDefault("{record."+ruby.Path(path)+"}", tenant), true
+			tenant, ok = withDefault(ruby.Placeholder(path), tenant), true
 		}
 	}
 	if ok {
@@ -108,7 +108,7 @@ func lokiLabels(r *settings.Reader, key string) (labels flow.Map) {
 			if !found {
 				name = path[len(path)-1]
 			}
-			labels = labels.With(name, "{record."+ruby.Path(path)+"|none}")
+			labels = labels.With(name, ruby.PlaceholderOf(ruby.Path(path)+"|none"))
 		}
 	}
 	return labels

@@ -109,10 +109,10 @@ func (c *converter) change(r *settings.Reader, ch *changes, e syntax.Entry) bool
 		to := ruby.Path([]string{rest})
 		if e.Key == "copy" {
 			ch.next(rankMissing, field, to)
-			ch.body = ch.body.In("set_if_missing", to, "{record."+field+"}")
+			ch.body = ch.body.In("set_if_missing", to, ruby.PlaceholderOf(field))
 		} else {
 			ch.next(rankSet, field, to)
-			ch.body = ch.body.In("set", to, "{record."+field+"}")
+			ch.body = ch.body.In("set", to, ruby.PlaceholderOf(field))
 		}
 	case "move_to_start", "move_to_end":
 		// The order of fields has no meaning.

@@ -94,13 +94,7 @@ func (c *converter) common(r *settings.Reader, o *flow.Output) {
 			o.Settings = o.Settings.In("retry", "max_attempts", n+1)
 		}
 	}
-	for _, p := range r.Sections {
-		if p.Name == "processors" {
-			r.Notes.Lose(p.At, r.Title+" processors", "what is done for one output alone is a filter of its routes",
-				"write it in filters, and name it in this output's routes")
-			r.IgnoreSections(p.Name)
-		}
-	}
+	o.Steps = append(c.processors(r), o.Steps...)
 }
 
 // tls reads tls and tls.*.
@@ -147,7 +141,7 @@ func nameTemplate(text string) string {
 			b.WriteString("{tag}")
 		case m[3] != "":
 			path, _ := accessor("$" + m[3])
-			b.WriteString("{record." + ruby.Path(path) + "}")
+			b.WriteString(ruby.Placeholder(path))
 		default:
 			b.WriteString(flow.Literal(strings.NewReplacer("{", "{{", "}", "}}").Replace(m[4])))
 		}
@@ -257,7 +251,7 @@ func (c *converter) index(r *settings.Reader, o *flow.Output) {
 		if key, ok := r.Plain("logstash_prefix_key"); ok {
 			path, isPath := accessor(key)
 			if isPath {
-				prefix = "{record." + ruby.Path(path) + "|" + prefix + "}"
+				prefix = ruby.PlaceholderOf(ruby.Path(path) + "|" + prefix)
 			} else {
 				r.Lose("logstash_prefix_key", "the field can't be read", "write index by hand")
 			}
@@ -276,7 +270,7 @@ func (c *converter) index(r *settings.Reader, o *flow.Output) {
 	o.Settings = o.Settings.With("index", index)
 	if key, ok := r.Plain("id_key"); ok {
 		if path, ok := accessor(key); ok {
-			o.Settings = o.Settings.With("id", "{record."+ruby.Path(path)+"}")
+			o.Settings = o.Settings.With("id", ruby.Placeholder(path))
 		}
 	}
 	switch op, _ := r.Plain("write_operation"); strings.ToLower(op) {
@@ -303,11 +297,10 @@ func (c *converter) forward(r *settings.Reader, o *flow.Output) {
 	if path, ok := r.Text("unix_path"); ok {
 		address = "unix:" + path
 	}
-	if r.Has("upstream") {
-		r.Lose("upstream", "servers are named in the configuration",
-			"write servers: [host:port, …] with those of the upstream file")
-	}
 	o.Settings = o.Settings.With("servers", []any{address})
+	if r.Has("upstream") {
+		c.upstream(r, o)
+	}
 	if key, ok := r.Secret("shared_key", o.Name+"-key"); ok {
 		o.Settings = o.Settings.With("shared_key", key)
 	}

@@ -97,7 +97,7 @@ func newTag(tag, access, re string, old flow.Tags) (steps []flow.Step, like []st
 		case m[4] != "":
 			path, _ := accessor("$" + m[4])
 			parts = append(parts, "string("+ruby.Field(path)+` ?? "")`)
-			template.WriteString("{record." + ruby.Path(path) + "}")
+			template.WriteString(ruby.Placeholder(path))
 			extend("**")
 		default:
 			parts = append(parts, flow.Quote(m[5]))

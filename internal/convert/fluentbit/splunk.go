@@ -29,7 +29,7 @@ func (c *converter) splunk(r *settings.Reader, o *flow.Output) {
 	for _, v := range r.All("event_field") {
 		name, value, _ := strings.Cut(strings.TrimSpace(v.Shown()), " ")
 		if path, ok := accessor(strings.TrimSpace(value)); ok && strings.HasPrefix(strings.TrimSpace(value), "$") {
-			indexed = indexed.With(name, "{record."+ruby.Path(path)+"}")
+			indexed = indexed.With(name, ruby.Placeholder(path))
 		} else {
 			indexed = indexed.With(name, flow.LiteralTemplate(strings.TrimSpace(value)))
 		}

@@ -177,8 +177,17 @@ func (y *yamlReader) flat(s *syntax.Section, n *yaml.Node) {
 		child := &syntax.Section{Name: strings.ToLower(key.Value), At: y.at(key)}
 		s.Sections = append(s.Sections, child)
 		if value.Kind == yaml.SequenceNode {
+			s.Sections = s.Sections[:len(s.Sections)-1]
 			for _, item := range value.Content {
-				y.flat(child, item)
+				if item.Kind == yaml.ScalarNode {
+					s.Entries = append(s.Entries, syntax.Entry{
+						Key: strings.ToLower(key.Value), Value: y.value(item.Value, y.at(item)), At: y.at(item),
+					})
+					continue
+				}
+				one := &syntax.Section{Name: child.Name, At: y.at(item)}
+				y.flat(one, item)
+				s.Sections = append(s.Sections, one)
 			}
 			return nil
 		}

@@ -2,6 +2,7 @@
 package fluentd
 
 import (
+	"encoding/json"
 	"maps"
 	"slices"
 	"strings"
@@ -21,6 +22,18 @@ type converter struct {
 	// agent says that the configuration reads files and the like, and takes no events from agents.
 	agent bool
 	names map[string]bool // of outputs
+	// ownLog says that there is a label for fluentd's own log, toOwnLog that other events are sent there too.
+	ownLog, toOwnLog bool
+}
+
+// ownLog is the label that fluentd's own log has.
+const ownLog = "@FLUENT_LOG"
+
+// relabels says whether a match among sections sends events to a label.
+func relabels(sections []*syntax.Section, label string) bool {
+	return slices.ContainsFunc(sections, func(s *syntax.Section) bool {
+		return conf.Type(s) == "relabel" && s.Text("@label") == label || relabels(s.Sections, label)
+	})
 }
 
 // Convert says what a configuration does. What can't be said goes to notes.
@@ -32,6 +45,8 @@ func Convert(root *syntax.Section, notes *settings.Notes) *flow.Old {
 	sections := flatten(root)
 	c.sources(sections)
 	c.agent = len(c.old.Sources) > 0 && len(c.old.Listeners) == 0
+	c.ownLog = slices.ContainsFunc(sections, func(s *syntax.Section) bool { return s.Name == "label" && s.Arg == ownLog })
+	c.toOwnLog = relabels(sections, ownLog)
 	for _, e := range root.Entries {
 		c.notes.Lose(e.At, e.Key, "it stands in no section", "move it into the one that it belongs to")
 	}
@@ -85,6 +100,7 @@ func (c *converter) sources(sections []*syntax.Section) {
 		case "":
 			c.notes.Lose(s.At, conf.Title(s), "it has no @type", "write one")
 		default:
+			c.sample(s)
 			c.old.Sources = append(c.old.Sources, flow.Source{At: s.At, Title: conf.Title(s), Raw: s.Raw, Label: label})
 		}
 	}
@@ -105,6 +121,26 @@ func (c *converter) sources(sections []*syntax.Section) {
 	case len(all) > 1:
 		c.splitStart(all)
 	}
+}
+
+// sample reads the events of the inputs sample and dummy.
+func (c *converter) sample(s *syntax.Section) {
+	if name := conf.Type(s); name != "sample" && name != "dummy" {
+		return
+	}
+	text := s.Text(conf.Type(s))
+	if text == "" {
+		text = `{"message":"sample"}`
+	}
+	var all []json.RawMessage
+	if json.Unmarshal([]byte(text), &all) != nil {
+		all = []json.RawMessage{json.RawMessage(text)}
+	}
+	sample := flow.Sample{At: s.At, Tag: s.Text("tag")}
+	for _, line := range all {
+		sample.Lines = append(sample.Lines, string(line))
+	}
+	c.old.Samples = append(c.old.Samples, sample)
 }
 
 // splitStart says of inputs that lead to different labels which one is taken.
@@ -138,10 +174,12 @@ func (c *converter) label(s *syntax.Section) {
 		c.notes.Say(s.At, "<label @ERROR>",
 			"events that can't be read or are refused are dead letters here, with the reason: docs/dead-letters.md", "")
 		return
-	case "@FLUENT_LOG":
-		c.notes.Say(s.At, "<label @FLUENT_LOG>",
+	case ownLog:
+		c.notes.Say(s.At, "<label "+ownLog+">",
 			"the aggregator writes its own log to its standard error, and sends it to no output", "")
-		return
+		if !c.toOwnLog {
+			return
+		}
 	}
 	if c.old.Flow.Pipes[s.Arg] == nil {
 		c.old.Flow.Pipes[s.Arg] = &flow.Pipe{}
@@ -262,6 +300,11 @@ func (c *converter) matchTargets(label string, s *syntax.Section) []flow.Target 
 		to := s.Text("@label")
 		if to == "" {
 			to = s.Text("label")
+		}
+		if to == ownLog && !c.ownLog {
+			c.notes.Say(s.At, conf.Title(s), "dropped: no label "+ownLog+" is in the files, and fluentd drops what "+
+				"leads to its own log without one", "")
+			return []flow.Target{{Null: true}}
 		}
 		if to == "@ROOT" {
 			to = ""

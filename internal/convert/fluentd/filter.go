@@ -301,11 +301,13 @@ func (c *converter) throttle(r *settings.Reader) []flow.Step {
 		return nil
 	}
 	var key strings.Builder
-	for _, p := range template.Paths(r, "group_key") {
+	keys, _ := r.Plain("group_key")
+	for _, name := range template.List(keys) {
 		if key.Len() > 0 {
 			key.WriteString("/")
 		}
-		key.WriteString("{record." + p + "}")
+		// There, dots lead into maps.
+		key.WriteString(ruby.Placeholder(strings.Split(strings.TrimPrefix(name, "$."), ".")))
 	}
 	rate := max(1, limit/period)
 	body := flow.Map{{Key: "rate", Value: rate}, {Key: "interval", Value: strconv.Itoa(period) + "s"}, {

@@ -2,11 +2,13 @@ package fluentd
 
 import (
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/seed-afc6a195/aggregator/internal/convert/flow"
 	"github.com/seed-afc6a195/aggregator/internal/convert/fluentd/conf"
+	"github.com/seed-afc6a195/aggregator/internal/convert/fluentd/template"
 	"github.com/seed-afc6a195/aggregator/internal/convert/settings"
 	"github.com/seed-afc6a195/aggregator/internal/convert/syntax"
 )
@@ -40,15 +42,13 @@ func (c *converter) forwardInput(s *syntax.Section) {
 	}
 	r.Ignore("backlog", "linger_timeout", "deny_keepalive", "send_keepalive_packet", "resolve_hostname",
 		"chunk_size_warn_limit", "skip_invalid_event", "blocking_timeout",
-		"heartbeat_type", "add_tag_prefix", "can_read_timeout", "read_length", "read_interval_msec",
+		"heartbeat_type", "cert_auto_generate", "can_read_timeout", "read_length", "read_interval_msec",
 		"socket_interval_msec", "secure")
-	if tag, ok := r.Text("tag"); ok {
-		r.Lose("tag", "events keep the tag that agents gave them, and would all get "+tag+" there",
-			"add modify: {tag: "+tag+"} in front, and routes for all tags")
+	if tag, ok := r.Plain("tag"); ok {
+		c.old.Flow.Tagged(s.At, l.Title, tag)
 	}
-	if prefix, ok := r.Text("add_tag_prefix"); ok {
-		r.Lose("add_tag_prefix", "events keep the tag that agents gave them, without "+prefix,
-			"let agents send it, or take the prefix off the routes' patterns")
+	if prefix, ok := r.Plain("add_tag_prefix"); ok {
+		c.old.Flow.Prefix(s.At, l.Title, strings.TrimSuffix(prefix, ".")+".")
 	}
 	if r.Has("source_address_key") || r.Has("source_hostname_key") {
 		r.Say("source_address_key", "fields: {source: …} of an output adds who sent an event", "")
@@ -135,51 +135,122 @@ func (c *converter) security(r *settings.Reader, l *flow.Listener) {
 		r.Notes.Say(section.At, r.Title+" <user>", "left out: user_auth is off", "")
 		users = nil
 	}
-	clients := s.Children("client")
-	for i, client := range clients {
-		cr := settings.NewReader(client, r.Notes, r.Title+" <client>")
-		m := flow.Map{{Key: "name", Value: clusterName(cr, i)}}
-		if own, ok := cr.Secret("shared_key", "agents-key-"+strconv.Itoa(i+1)); ok {
-			m = m.With("shared_key", own)
-		} else if hasKey {
-			m = m.With("shared_key", key)
-		}
-		if len(users) > 0 {
-			m = m.With("users", users)
-		}
-		cr.Ignore("users")
-		if network, ok := cr.Text("network"); ok {
-			m = m.With("sources", []any{network})
-		} else if host, ok := cr.Text("host"); ok {
-			if net.ParseIP(host) == nil {
-				r.Notes.Lose(client.At, r.Title+" <client> host",
-					"sources are addresses and networks, not names such as "+host, "write its address")
-			} else {
-				m = m.With("sources", []any{host})
-			}
-		}
-		cr.Done()
-		l.Clusters = append(l.Clusters, m)
+	all := c.clients(r, s, key, users)
+	if len(all) == 0 && (hasKey || len(users) > 0) {
+		all = []flow.Map{clusterOf("default", key, users, nil)}
 	}
-	if len(clients) == 0 && (hasKey || len(users) > 0) {
-		m := flow.Map{{Key: "name", Value: "default"}}
-		if hasKey {
-			m = m.With("shared_key", key)
-		}
-		if len(users) > 0 {
-			m = m.With("users", users)
-		}
-		l.Clusters = append(l.Clusters, m)
-	}
+	l.Clusters = append(l.Clusters, all...)
 	if s != r {
 		s.Done()
 	}
 }
 
-func clusterName(r *settings.Reader, i int) string {
-	if i == 0 {
-		return "default"
+// clients reads <client>s, a cluster each. Those that share a user are one: a user says which cluster an agent is of.
+func (c *converter) clients(r, s *settings.Reader, key string, users []any) (all []flow.Map) {
+	taken := map[any]int{} // users' names to the cluster that has them
+	for i, client := range s.Children("client") {
+		cr := settings.NewReader(client, r.Notes, r.Title+" <client>")
+		own := key
+		if text, ok := cr.Secret("shared_key", "agents-key-"+strconv.Itoa(i+1)); ok {
+			own = text
+		}
+		names, _ := cr.Plain("users")
+		mine := usersOf(users, template.List(names))
+		var sources []any
+		if network, ok := cr.Text("network"); ok {
+			sources = []any{network}
+		} else if host, ok := cr.Text("host"); ok {
+			if net.ParseIP(host) == nil {
+				r.Notes.Lose(client.At, r.Title+" <client> host",
+					"sources are addresses and networks, not names such as "+host, "write its address")
+			} else {
+				sources = []any{host}
+			}
+		}
+		cr.Done()
+		into := len(all)
+		for _, u := range mine {
+			m, _ := u.(flow.Map)
+			if at, known := taken[m.Get("name")]; known {
+				into = min(into, at)
+			}
+		}
+		for _, u := range mine {
+			m, _ := u.(flow.Map)
+			taken[m.Get("name")] = into
+		}
+		if into < len(all) {
+			r.Notes.Say(client.At, r.Title+" <client>", "clients that share a user are one cluster here",
+				"give each its own users to tell them apart")
+			all[into] = joinClusters(all[into], clusterOf("", own, mine, sources))
+			continue
+		}
+		name := "default"
+		if len(all) > 0 {
+			name = "agents-" + strconv.Itoa(len(all)+1)
+		}
+		all = append(all, clusterOf(name, own, mine, sources))
 	}
-	_ = r
-	return "agents-" + strconv.Itoa(i+1)
+	return all
+}
+
+// usersOf returns the users of those names, all where there are none.
+func usersOf(users []any, names []string) []any {
+	if len(names) == 0 {
+		return users
+	}
+	return slices.DeleteFunc(slices.Clone(users), func(u any) bool {
+		m, _ := u.(flow.Map)
+		name, _ := m.Get("name").(string)
+		return !slices.Contains(names, name)
+	})
+}
+
+// clusterOf writes a cluster; key is "" for none.
+func clusterOf(name, key string, users, sources []any) flow.Map {
+	m := flow.Map{{Key: "name", Value: name}}
+	if key != "" {
+		m = m.With("shared_key", key)
+	}
+	if len(users) > 0 {
+		m = m.With("users", users)
+	}
+	if len(sources) > 0 {
+		m = m.With("sources", sources)
+	}
+	return m
+}
+
+// joinClusters returns a cluster whose agents are those of both.
+func joinClusters(a, b flow.Map) flow.Map {
+	for _, key := range [...]string{"shared_key", "users", "sources"} {
+		one, other := listOf(a.Get(key)), listOf(b.Get(key))
+		if key == "sources" && (len(one) == 0 || len(other) == 0) {
+			// From anywhere.
+			a = a.Without(key)
+			continue
+		}
+		for _, v := range other {
+			if !slices.ContainsFunc(one, func(x any) bool { return !settings.Differ(x, v) }) {
+				one = append(one[:len(one):len(one)], v)
+			}
+		}
+		switch {
+		case len(one) == 1 && key == "shared_key":
+			a = a.With(key, one[0])
+		case len(one) > 0:
+			a = a.With(key, one)
+		}
+	}
+	return a
+}
+
+func listOf(v any) []any {
+	switch v := v.(type) {
+	case nil:
+		return nil
+	case []any:
+		return v
+	}
+	return []any{v}
 }

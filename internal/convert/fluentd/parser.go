@@ -84,7 +84,7 @@ func (c *converter) multiFormat(r *settings.Reader, s *syntax.Section, field str
 		tail = tail.Without("keep")
 		steps = append(steps, flow.Step{Kind: "modify", Body: flow.Map{{Key: "set", Value: flow.Map{{
 			Key:   text,
-			Value: "{record." + field + "}",
+			Value: ruby.PlaceholderOf(field),
 		}}}}})
 		field, access = text, "record."+text
 	}

@@ -54,6 +54,10 @@ func valueTemplate(r *settings.Reader, v syntax.Value) (string, bool) {
 		switch {
 		case part.Code != "":
 			return "", false
+		case part.File != "":
+			r.Notes.NeedFile(part.File, "the file that the old program read")
+			b.WriteString("${file:" + part.File + "}")
+			continue
 		case part.Env != "":
 			b.WriteString(variable(r, part, v.At))
 			continue
@@ -91,6 +95,10 @@ func valueExpr(r *settings.Reader, v syntax.Value) (string, error) {
 	only := ""
 	for _, part := range v.Parts {
 		switch {
+		case part.File != "":
+			r.Notes.NeedFile(part.File, "the file that the old program read")
+			parts = append(parts, flow.Quote("${file:"+part.File+"}"))
+			continue
 		case part.Code != "":
 			code, err := ruby.Expr(part.Code)
 			if err != nil {
@@ -161,7 +169,7 @@ func recordSteps(a assignments, remove, keep []string) (steps []flow.Step) {
 	if len(a.expr) > 0 && len(a.set) > 0 {
 		for _, p := range a.set {
 			text, isText := p.Value.(string)
-			if isText && strings.Contains(text, "{record.") && touches(text, a.expr) {
+			if isText && strings.Contains(text, "{record") && touches(text, a.expr) {
 				steps = append(steps, flow.Step{
 					Kind: "modify", Body: flow.Map{{Key: "set", Value: flow.Map{p}}},
 					Note: "",
@@ -203,6 +211,8 @@ func recordSteps(a assignments, remove, keep []string) (steps []flow.Step) {
 // touches says whether a template has a field that is among set.
 func touches(template string, set flow.Map) bool {
 	return slices.ContainsFunc(set, func(p flow.Pair) bool {
-		return strings.Contains(template, "{record."+p.Key+"}") || strings.Contains(template, "{record."+p.Key+".")
+		start := strings.TrimSuffix(ruby.PlaceholderOf(p.Key), "}")
+		return strings.Contains(template, start+"}") || strings.Contains(template, start+".") ||
+			strings.Contains(template, start+"[")
 	})
 }

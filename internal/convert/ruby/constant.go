@@ -44,6 +44,12 @@ func Constant(code string) syntax.Part {
 		}
 		return withDefault(part, "|| "+m[3], code)
 	}
+	read := regexp.MustCompile(
+		`^(?:File\.read|IO\.read|File\.open)\(\s*(?:"([^"#]+)"|'([^']+)')\s*\)(?:\.read)?(?:\.(?:strip|chomp|to_s))*$`,
+	)
+	if m := read.FindStringSubmatch(code); m != nil {
+		return syntax.Part{File: m[1] + m[2]}
+	}
 	if code == "worker_id" {
 		return syntax.Part{Text: "0"}
 	}

@@ -135,8 +135,21 @@ func (p *parser) statement() (node, error) {
 	if p.depth > maxDepth {
 		return node{}, unknown("expressions nested too deep")
 	}
-	if p.take("if") {
+	switch {
+	case p.take("if"):
 		return p.ifThenElse()
+	case p.take("case"):
+		return p.choice()
+	case p.take("begin"):
+		return p.guarded()
+	case p.is("require"):
+		// A library that is at hand here.
+		p.next()
+		p.next()
+		if err := p.want(";"); err != nil {
+			return node{}, err
+		}
+		return p.statement()
 	}
 	n, err := p.ternary()
 	if err == nil && p.take("rescue") { // what is missing is nil here, and no exception
@@ -328,6 +341,9 @@ func (p *parser) product() (node, error) {
 		if b, err = p.unary(); err != nil {
 			break
 		}
+		if op == "%" && a.sort == textual {
+			return node{}, unknown("a format, as %%.2f,")
+		}
 		a = node{code: a.inner() + " " + op + " " + b.inner(), sort: numeric}
 	}
 	return a, err
@@ -377,15 +393,29 @@ func (p *parser) index(n node) (node, error) {
 		if err != nil {
 			return node{}, err
 		}
-		if from.code != "0" {
-			return node{}, unknown("a part [from, length] that does not begin at 0")
+		part, err := portion(n, from, length)
+		if err != nil {
+			return node{}, err
 		}
-		return slice(n, "0", length.code, true), p.want("]")
+		return part, p.want("]")
 	}
 	if n.sort == textual && from.sort == numeric {
 		return slice(n, from.code, from.code, false), p.want("]")
 	}
 	return node{code: "get(" + n.code + ", " + from.code + ")", whole: true, maybe: true}, p.want("]")
+}
+
+// portion is n[from, length] of whole numbers.
+func portion(n, from, length node) (node, error) {
+	a, errFrom := strconv.Atoi(from.code)
+	b, errLength := strconv.Atoi(length.code)
+	switch {
+	case from.code == "0":
+		return slice(n, "0", length.code, true), nil
+	case errFrom != nil || errLength != nil || a < 0:
+		return node{}, unknown("a part [from, length] whose beginning is no number")
+	}
+	return slice(n, from.code, strconv.Itoa(a+b), true), nil
 }
 
 // slice is n[from..to]: of Go's kind, whose end is excluded.

@@ -197,6 +197,13 @@ func (p *parser) method(n node) (node, error) {
 	if p.is("{") || p.is("do") {
 		return node{}, unknown("a block, as %s has it,", t.text)
 	}
+	switch t.text {
+	case "is_a?", "kind_of?", "instance_of?":
+		return p.ofClass(n)
+	case "encode", "force_encoding", "unicode_normalize", "scrub":
+		// Texts are UTF-8, and what is none is U+FFFD.
+		return node{code: str(n), sort: textual, whole: true}, p.skipArguments()
+	}
 	args, err := p.arguments()
 	if err != nil {
 		return node{}, err
@@ -205,6 +212,25 @@ func (p *parser) method(n node) (node, error) {
 		return node{}, unknown("a block, as %s has it,", t.text)
 	}
 	return p.call(n, t.text, args)
+}
+
+// skipArguments passes what stands in brackets.
+func (p *parser) skipArguments() error {
+	if !p.is("(") || p.peek().spaced {
+		return nil
+	}
+	for depth := 0; ; {
+		switch t := p.next(); {
+		case t.kind == endOfCode:
+			return unknown("a bracket without its end")
+		case t.kind == operator && t.text == "(":
+			depth++
+		case t.kind == operator && t.text == ")":
+			if depth--; depth == 0 {
+				return nil
+			}
+		}
+	}
 }
 
 func (p *parser) call(n node, method string, args []node) (node, error) {
@@ -230,6 +256,9 @@ func (p *parser) call(n node, method string, args []node) (node, error) {
 				code: "replace(" + str(n) + ", " + args[0].code + ", " + args[1].code + ")", sort: textual,
 				whole: true,
 			}, nil
+		}
+		if method == "slice" {
+			return portion(n, args[0], args[1])
 		}
 	}
 	return node{}, unknown("the method %s", method)
@@ -324,7 +353,16 @@ func plainMethod(n node, method string) (node, error) {
 		return node{code: method + "(" + n.code + ")", sort: listed, whole: true}, nil
 	case "round", "floor", "ceil", "abs":
 		return node{code: method + "(" + n.code + ")", sort: numeric, whole: true}, nil
-	case "scrub", "freeze", "dup", "itself", "utc":
+	case "compact":
+		return node{code: "filter(" + n.code + ", # != nil)", sort: listed, whole: true}, nil
+	case "sum", "max", "min":
+		return node{code: method + "(" + n.code + ")", sort: numeric, whole: true}, nil
+	case "any?", "present?":
+		if n.sort == listed || method == "any?" {
+			return is("len(" + n.code + " ?? []) > 0")
+		}
+		return is(str(n) + ` != ""`)
+	case "freeze", "dup", "itself", "utc":
 		return n, nil
 	case "join":
 		return node{code: "join(" + n.code + ")", sort: textual, whole: true}, nil
@@ -363,8 +401,6 @@ func withArgument(n node, method string, arg node) (node, error) {
 		return node{code: "trimPrefix(" + str(n) + ", " + arg.code + ")", sort: textual, whole: true}, nil
 	case "delete_suffix", "chomp":
 		return node{code: "trimSuffix(" + str(n) + ", " + arg.code + ")", sort: textual, whole: true}, nil
-	case "is_a?", "kind_of?", "instance_of?":
-		return node{}, unknown("the method %s", method)
 	case "eql?", "equal?":
 		return node{code: n.inner() + " == " + arg.inner(), sort: boolean}, nil
 	}
@@ -422,4 +458,15 @@ func references(with string) string {
 		}
 	}
 	return b.String()
+}
+
+// Placeholder returns a field as outputs' names have it: {record.a.b}, {record["a.b"]}.
+func Placeholder(names []string) string { return PlaceholderOf(Path(names)) }
+
+// PlaceholderOf returns the placeholder of a path, which may have |text behind it for events without the field.
+func PlaceholderOf(path string) string {
+	if !strings.HasPrefix(path, "[") {
+		path = "." + path
+	}
+	return "{record" + path + "}"
 }

@@ -83,10 +83,7 @@ func (n *Notes) SecretFile(name string, v syntax.Value, from string) string {
 	if n.taken == nil {
 		n.taken = map[string]string{}
 	}
-	dir := n.SecretsDir
-	if dir == "" {
-		dir = "/etc/aggregator/secrets"
-	}
+	dir := n.dir()
 	text := v.Shown()
 	for i := 1; ; i++ {
 		file := path.Join(dir, name)
@@ -99,6 +96,20 @@ func (n *Notes) SecretFile(name string, v syntax.Value, from string) string {
 			return "${file:" + file + "}"
 		}
 	}
+}
+
+// NewSecret returns ${file:…} for a secret that there was none of before, and that is to be made up.
+func (n *Notes) NewSecret(name string) string {
+	file := path.Join(n.dir(), name)
+	n.NeedFile(file, "a new key: openssl rand -hex 32")
+	return "${file:" + file + "}"
+}
+
+func (n *Notes) dir() string {
+	if n.SecretsDir == "" {
+		return "/etc/aggregator/secrets"
+	}
+	return n.SecretsDir
 }
 
 // UseDefault says that a variable's default is that the setting is not there.

@@ -2,6 +2,7 @@ package settings
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -72,6 +73,9 @@ func (r *Reader) Mapped(key string, write func(string) string) (text string, set
 		case p.Code != "":
 			r.Notes.Lose(v.At, r.Title+" "+key, "the Ruby #{"+p.Code+"} is not known here", "write the value by hand")
 			return "", false
+		case p.File != "":
+			r.Notes.NeedFile(p.File, "the file that the old program read")
+			b.WriteString("${file:" + p.File + "}")
 		case p.Env != "" && p.Default != nil && *p.Default == UseDefault:
 			if len(v.Parts) == 1 {
 				r.Notes.Say(v.At, r.Title+" "+key, "left out, as where the variable "+p.Env+" is not set",
@@ -111,10 +115,10 @@ func (r *Reader) Plain(key string) (text string, set bool) {
 	var b strings.Builder
 	for _, p := range v.Parts {
 		switch {
-		case p.Code != "" || p.Env != "" && p.Default == nil:
+		case p.Code != "" || p.File != "" || p.Env != "" && p.Default == nil:
 			what := "${" + p.Env + "}"
-			if p.Code != "" {
-				what = "#{" + p.Code + "}"
+			if p.Env == "" {
+				what = syntax.Value{Parts: []syntax.Part{p}}.Shown()
 			}
 			r.Notes.Lose(v.At, r.Title+" "+key, "what "+what+" is can't be told here", "write the value by hand")
 			return "", false
@@ -220,7 +224,7 @@ func ParseDuration(text string) (string, error) {
 		number, unit = rest, time.Millisecond
 	}
 	n, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
-	if err != nil || n < 0 || n > 1e9 {
+	if err != nil || n < 0 || n*float64(unit) > math.MaxInt64/2 {
 		return "", fmt.Errorf("%q is no time", text)
 	}
 	return Short(time.Duration(n * float64(unit))), nil
@@ -289,6 +293,9 @@ func (r *Reader) Secret(key, file string) (string, bool) {
 	if !ok {
 		return "", false
 	}
+	if len(v.Parts) == 1 && v.Parts[0].File != "" {
+		return r.Mapped(key, flow.Literal)
+	}
 	if len(v.Parts) == 1 && v.Parts[0].Env != "" {
 		p := v.Parts[0]
 		if p.Default != nil && (*p.Default == UseDefault || *p.Default == "") {
@@ -350,3 +357,6 @@ func (r *Reader) Done() {
 			"write other values by hand where the variables had some")
 	}
 }
+
+// Differ says whether two values of the new configuration are written otherwise.
+func Differ(a, b any) bool { return fmt.Sprint(a) != fmt.Sprint(b) }

@@ -46,6 +46,8 @@ type Part struct {
 	// Env is the name of the variable whose value stands here; Default stands for it where it is not set.
 	Env     string
 	Default *string
+	// File is the path of a file whose text, without its line end, stands here.
+	File string
 	// Code is embedded Ruby that is no variable.
 	Code string
 }
@@ -63,7 +65,7 @@ func Literal(text string, at Place) Value { return Value{Parts: []Part{{Text: te
 func (v Value) Plain() (string, bool) {
 	var b strings.Builder
 	for _, p := range v.Parts {
-		if p.Env != "" || p.Code != "" {
+		if p.Env != "" || p.Code != "" || p.File != "" {
 			return b.String(), false
 		}
 		b.WriteString(p.Text)
@@ -78,11 +80,26 @@ func (v Value) Shown() string {
 		switch {
 		case p.Env != "":
 			b.WriteString("${" + p.Env + "}")
+		case p.File != "":
+			b.WriteString("${file:" + p.File + "}")
 		case p.Code != "":
 			b.WriteString("#{" + p.Code + "}")
 		default:
 			b.WriteString(p.Text)
 		}
+	}
+	return b.String()
+}
+
+// Usual returns the value as it is where no variable is set that has a default.
+func (v Value) Usual() string {
+	var b strings.Builder
+	for _, p := range v.Parts {
+		if p.Env != "" && p.Default != nil {
+			b.WriteString(*p.Default)
+			continue
+		}
+		b.WriteString(Value{Parts: []Part{p}}.Shown())
 	}
 	return b.String()
 }

@@ -253,7 +253,7 @@ func (s *scanner) entry(section *syntax.Section, at syntax.Place) error {
 		}
 	}
 	if key == "@include" || key == "include" && section.Name == "" {
-		return s.reader.include(section, s.path, value.Shown(), at)
+		return s.reader.include(section, s.path, value.Usual(), at)
 	}
 	section.Entries = append(section.Entries, syntax.Entry{Key: key, Value: value, At: at})
 	return nil

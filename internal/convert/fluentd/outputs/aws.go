@@ -60,7 +60,9 @@ func records(r *settings.Reader, o *flow.Output) {
 		"monitor_num_of_batch_request_retries", "debug", "log_truncate_max_size", "detach_process", "num_processes",
 		"order_events", "chomp_record", "reduce_max_size_error_message")
 	if key, ok := r.Plain("data_key"); ok {
-		r.Lose("data_key", "records are whole events as JSON, not the field "+key+" alone", "change what reads them")
+		if path, isPath := template.Accessor(key); isPath {
+			o.Settings = o.Settings.With("message", ruby.Path(path))
+		}
 	}
 	if r.Has("compression") {
 		if text, _ := r.Plain("compression"); text == "gzip" && o.Type == "firehose" {
@@ -70,8 +72,7 @@ func records(r *settings.Reader, o *flow.Output) {
 		}
 	}
 	if message, alone := alone(r, o); alone {
-		r.Notes.Lose(r.At, r.Title+" <format>", "records are whole events as JSON, not the field "+message+" alone",
-			"change what reads them")
+		o.Settings = o.Settings.With("message", message)
 	}
 	time := ""
 	if r.Bool("include_time_key", false) {
@@ -111,7 +112,7 @@ func kinesis(r *settings.Reader, o *flow.Output) {
 	key := "random"
 	if text, ok := r.Plain("partition_key"); ok {
 		if path, ok := template.Accessor(text); ok {
-			key = "{record." + ruby.Path(path) + "}"
+			key = ruby.Placeholder(path)
 		}
 	}
 	o.Settings = o.Settings.With("partition_key", key)
@@ -132,7 +133,7 @@ func cloudwatch(r *settings.Reader, o *flow.Output) {
 		}
 		if key, has := r.Plain(p.kind + "_name_key"); has && !ok {
 			path, _ := template.Accessor(key)
-			name, ok = "{record."+ruby.Path(path)+"}", true
+			name, ok = ruby.Placeholder(path), true
 			if r.Bool("remove_"+p.kind+"_name_key", false) {
 				r.Notes.Say(r.At, r.Title+" remove_"+p.kind+"_name_key", "the field "+key+" stays in the event", "")
 			}
@@ -232,8 +233,7 @@ func s3(r *settings.Reader, o *flow.Output) {
 		s[0].Entries = dropEntry(s[0], "timekey")
 	}
 	if message, alone := alone(r, o); alone {
-		r.Notes.Lose(r.At, r.Title+" <format>", "lines are whole events as JSON, not the field "+message+" alone",
-			"change what reads them")
+		o.Settings = o.Settings.With("message", message)
 	}
 	r.Ignore("check_bucket", "check_object", "auto_create_bucket", "check_apikey_on_start", "overwrite",
 		"hex_random_length", "uuid_type", "index_format", "warn_for_delay", "utc", "localtime",

@@ -2,6 +2,7 @@ package outputs
 
 import (
 	"strings"
+	"time"
 
 	"github.com/seed-afc6a195/aggregator/internal/convert/destination"
 	"github.com/seed-afc6a195/aggregator/internal/convert/flow"
@@ -26,9 +27,13 @@ func elasticsearch(r *settings.Reader, o *flow.Output) {
 	if strings.HasPrefix(conf.Type(r.Section), "opensearch") {
 		o.Settings = o.Settings.With("flavor", "opensearch")
 	}
-	time := index(r, o)
+	at := index(r, o)
 	documents(r, o)
 	if timeout, ok := r.Duration("request_timeout"); ok {
+		if d, err := time.ParseDuration(timeout); err == nil && d > time.Hour {
+			r.Say("request_timeout", "an hour at most: no answer within one is none", "")
+			timeout = "1h"
+		}
 		o.Settings = o.Settings.With("timeout", timeout)
 	}
 	if text, ok := named(r, "pipeline"); ok {
@@ -42,7 +47,7 @@ func elasticsearch(r *settings.Reader, o *flow.Output) {
 		}
 	}
 	r.Ignore("tag_key", "include_tag_key")
-	fieldsOff(o, time, tag)
+	fieldsOff(o, at, tag)
 	indexTemplate(r, o)
 	r.Ignore("reload_connections", "reconnect_on_error", "reload_on_failure", "reload_after", "resurrect_after",
 		"sniffer_class_name", "http_backend", "http_backend_excon_nonblock",
@@ -196,7 +201,7 @@ func esTLS(r *settings.Reader, o *flow.Output) {
 }
 
 // index reads which index an event goes to, and returns the name of the field for its time.
-func index(r *settings.Reader, o *flow.Output) (time string) {
+func index(r *settings.Reader, o *flow.Output) (at string) {
 	if strings.HasSuffix(conf.Type(r.Section), "_data_stream") {
 		name, ok := named(r, "data_stream_name")
 		if !ok {
@@ -212,10 +217,10 @@ func index(r *settings.Reader, o *flow.Output) (time string) {
 		name = "fluentd"
 	}
 	if r.Bool("include_timestamp", false) {
-		time = "@timestamp"
+		at = "@timestamp"
 	}
 	if r.Bool("logstash_format", false) {
-		time = "@timestamp"
+		at = "@timestamp"
 		prefix, ok := named(r, "logstash_prefix")
 		if !ok {
 			prefix = "logstash"
@@ -239,7 +244,7 @@ func index(r *settings.Reader, o *flow.Output) (time string) {
 			Value: name,
 		}}}}}
 		o.Steps = append(o.Steps, set)
-		name = "{record." + ruby.Path(path) + "}"
+		name = ruby.Placeholder(path)
 		r.Notes.Say(r.At, r.Title+" target_index_key",
 			"the field "+key+" stays in the document; the plugin takes it out", "")
 	}
@@ -254,7 +259,7 @@ func index(r *settings.Reader, o *flow.Output) (time string) {
 	if key, ok := r.Text("time_key_format"); ok {
 		_ = key
 	}
-	return time
+	return at
 }
 
 // timeKey reads time_key: the field whose time the document and the index have.
@@ -287,7 +292,7 @@ func documents(r *settings.Reader, o *flow.Output) {
 	if key, ok := r.Plain("id_key"); ok {
 		path, isPath := template.Accessor(key)
 		if isPath && key != "_hash" {
-			o.Settings = o.Settings.With("id", "{record."+ruby.Path(path)+"}")
+			o.Settings = o.Settings.With("id", ruby.Placeholder(path))
 		}
 	}
 	switch op, _ := r.Plain("write_operation"); op {

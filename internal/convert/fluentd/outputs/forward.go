@@ -204,9 +204,8 @@ func file(r *settings.Reader, o *flow.Output) {
 		o.Settings = o.Settings.With("compression", "gzip")
 	}
 	section := r.Children("format")
-	if _, alone := alone(r, o); alone {
-		r.Notes.Lose(r.At, r.Title+" <format>", "lines are whole events as JSON, not one field alone",
-			"change what reads them")
+	if message, alone := alone(r, o); alone {
+		o.Settings = o.Settings.With("message", message)
 	} else if len(section) == 0 && !r.Has("format") {
 		r.Notes.Say(r.At, r.Title,
 			"a line is one JSON object with the time and the tag in it, not the time, the tag and JSON with "+

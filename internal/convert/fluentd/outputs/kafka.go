@@ -29,7 +29,7 @@ func kafka(r *settings.Reader, o *flow.Output) {
 			if ok && !strings.ContainsAny(topic, "{%") {
 				fallback = "|" + topic
 			}
-			topic = "{record." + ruby.Path(path) + fallback + "}"
+			topic = ruby.PlaceholderOf(ruby.Path(path) + fallback)
 		}
 	}
 	if topic == "" {
@@ -39,7 +39,7 @@ func kafka(r *settings.Reader, o *flow.Output) {
 	key, _ := named(r, "default_message_key")
 	if name, has := r.Plain("message_key_key"); has {
 		if path, isPath := template.Accessor(name); isPath {
-			key = "{record." + ruby.Path(path) + "}"
+			key = ruby.Placeholder(path)
 		}
 	}
 	if key != "" {
@@ -118,7 +118,7 @@ func recordHeaders(r *settings.Reader, o *flow.Output) {
 				"write headers by hand")
 			continue
 		}
-		m = m.With(name, "{record."+ruby.Path(path)+"|}")
+		m = m.With(name, ruby.PlaceholderOf(ruby.Path(path)+"|"))
 	}
 	destination.RecordHeaders(o, m)
 }

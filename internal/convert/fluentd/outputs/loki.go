@@ -49,7 +49,7 @@ func loki(r *settings.Reader, o *flow.Output) {
 				field = e.Key
 			}
 			if path, isPath := template.Accessor(field); isPath {
-				labels = labels.With(e.Key, "{record."+ruby.Path(path)+"|none}")
+				labels = labels.With(e.Key, ruby.PlaceholderOf(ruby.Path(path)+"|none"))
 			}
 		}
 	}

@@ -96,7 +96,7 @@ func splunkEvent(r *settings.Reader, o *flow.Output) {
 				name = e.Key
 			}
 			if path, ok := template.Accessor(name); ok {
-				m = m.With(e.Key, "{record."+ruby.Path(path)+"}")
+				m = m.With(e.Key, ruby.Placeholder(path))
 			}
 		}
 		o.Settings = o.Settings.With("indexed_fields", m)

@@ -73,7 +73,7 @@ func Placeholder(code string) (text string, ok bool) {
 		return "{tag[" + m[1] + "]}", true
 	}
 	if path, ok := RecordPath(code); ok {
-		return "{record." + ruby.Path(path) + "}", true
+		return ruby.Placeholder(path), true
 	}
 	return "", false
 }
@@ -179,7 +179,7 @@ func Chunk(text string) (out string, lost []string) {
 				lost = append(lost, p.Code)
 				continue
 			case isPath && !strings.ContainsAny(p.Code, "()?: "):
-				placed = "{record." + ruby.Path(path) + "}"
+				placed = ruby.Placeholder(path)
 			default:
 				lost = append(lost, p.Code)
 				continue
