@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"net/url"
 	"slices"
 	"time"
 
@@ -56,10 +58,14 @@ func Load(ctx context.Context, cfg Config, o Options) (*Client, error) {
 func load(
 	ctx context.Context, cfg Config, log zerolog.Logger, more ...func(*awsconfig.LoadOptions) error,
 ) (aws.Config, error) {
+	proxy, err := outputs.ParseProxy(cfg.Proxy)
+	if err != nil {
+		return aws.Config{}, err
+	}
 	opts := []func(*awsconfig.LoadOptions) error{
 		awsconfig.WithRegion(cfg.Region),
 		awsconfig.WithRetryer(func() aws.Retryer { return aws.NopRetryer{} }),
-		awsconfig.WithHTTPClient(newHTTPClient()), // takes a CA from the environment
+		awsconfig.WithHTTPClient(newHTTPClient(proxy)), // takes a CA from the environment
 		awsconfig.WithAppID("aggregator"),
 		awsconfig.WithLogger(logging.LoggerFunc(func(_ logging.Classification, format string, v ...any) {
 			log.Debug().Msgf(format, v...)
@@ -78,12 +84,22 @@ func load(
 	return a, nil
 }
 
-// newHTTPClient returns the SDK's client with connections that find dead peers.
-func newHTTPClient() *awshttp.BuildableClient {
+// newHTTPClient returns the SDK's client with connections that find dead peers, through a proxy but to this machine
+// and its neighbours, which have credentials for it: no proxy has those.
+func newHTTPClient(proxy outputs.ProxyFor) *awshttp.BuildableClient {
 	return awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
+		t.Proxy = func(r *http.Request) (*url.URL, error) {
+			if ip := net.ParseIP(r.URL.Hostname()); ip != nil && (ip.IsLinkLocalUnicast() || ip.Equal(instance())) {
+				return nil, nil //nolint:nilnil // there is none
+			}
+			return proxy(r)
+		}
 		t.DialContext = outputs.Dialer(awshttp.DefaultDialConnectTimeout).DialContext
 	})
 }
+
+// instance is the address of an instance's metadata in IPv6; that in IPv4 is link-local, as those of containers are.
+func instance() net.IP { return net.ParseIP("fd00:ec2::254") }
 
 // connections is an HTTP client for the SDK.
 type connections struct{ *http.Client }

@@ -7,6 +7,7 @@ import (
 	"regexp"
 
 	"github.com/seed-afc6a195/aggregator/pkg/config/setting"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 )
 
 // Config is the settings that every output to AWS has; each destination's Config inlines it.
@@ -17,6 +18,7 @@ type Config struct {
 	ExternalID   setting.Secret `yaml:"external_id" help:"that the role's owner asks for"`
 	UseFIPS      bool           `yaml:"use_fips" default:"false" help:"true: the service's FIPS endpoint"`
 	UseDualStack bool           `yaml:"use_dualstack" default:"false" help:"true: the service's IPv4 and IPv6 endpoint"`
+	Proxy        string         `yaml:"proxy"`
 }
 
 // Help implements setting.Explained.
@@ -25,6 +27,8 @@ func (Config) Help() map[string]string {
 		"endpoint": "URL of a VPC endpoint or an emulator; default: the service's own",
 		"role_arn": "a role to assume; default: the credentials of the environment, a profile, IRSA, EKS pod " +
 			"identity or the instance",
+		"proxy": "URL of an HTTP proxy to AWS, for roles too; default: as HTTP_PROXY, HTTPS_PROXY and NO_PROXY say; " +
+			"none: no proxy",
 	}
 }
 
@@ -32,6 +36,7 @@ func (Config) Help() map[string]string {
 func (c *Config) Check(r *setting.Report) {
 	c.checkRegion(r)
 	c.checkEndpoint(r)
+	outputs.CheckProxy(r, c.Proxy)
 	switch {
 	case c.RoleARN == "" && c.ExternalID.IsSet():
 		r.Add("external_id", "add role_arn, or remove external_id", "it is only used to assume a role")

@@ -35,6 +35,7 @@ type Credentials struct {
 type identity struct {
 	role, externalID string
 	fips, dualStack  bool // which STS is asked
+	proxy            string
 }
 
 // NewCredentials returns empty caches.
@@ -47,7 +48,7 @@ func NewCredentials() *Credentials {
 func (c *Credentials) cache(cfg Config, log zerolog.Logger) *aws.CredentialsCache {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	base := c.get(identity{fips: cfg.UseFIPS, dualStack: cfg.UseDualStack}, func(
+	base := c.get(identity{fips: cfg.UseFIPS, dualStack: cfg.UseDualStack, proxy: cfg.Proxy}, func(
 		ctx context.Context,
 	) (aws.Credentials, error) {
 		return fromEnvironment(ctx, cfg, log)
@@ -55,7 +56,7 @@ func (c *Credentials) cache(cfg Config, log zerolog.Logger) *aws.CredentialsCach
 	if cfg.RoleARN == "" {
 		return base
 	}
-	id := identity{cfg.RoleARN, cfg.ExternalID.Reveal(), cfg.UseFIPS, cfg.UseDualStack}
+	id := identity{cfg.RoleARN, cfg.ExternalID.Reveal(), cfg.UseFIPS, cfg.UseDualStack, cfg.Proxy}
 	return c.get(id, assumeRole(cfg, base, log))
 }
 

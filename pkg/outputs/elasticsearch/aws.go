@@ -30,14 +30,14 @@ func (AWS) Help() map[string]string {
 
 const serverless = "aoss"
 
-// identity returns whose credentials sign.
-func (a *AWS) identity() awsclient.Config {
-	return awsclient.Config{Region: a.Region, RoleARN: a.RoleARN, ExternalID: a.ExternalID}
+// identity returns whose credentials sign, and through which proxy they are to be had.
+func (a *AWS) identity(proxy string) awsclient.Config {
+	return awsclient.Config{Region: a.Region, RoleARN: a.RoleARN, ExternalID: a.ExternalID, Proxy: proxy}
 }
 
 // Check reports settings that can't work.
 func (a *AWS) Check(r *setting.Report) {
-	who := a.identity()
+	who := a.identity("")
 	who.Check(r)
 }
 

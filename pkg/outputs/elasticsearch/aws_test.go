@@ -103,7 +103,7 @@ func newSigned(t *testing.T, d *domain, change func(*Config)) *Output {
 		AWS: &AWS{
 			Region:  "eu-central-1",
 			Service: d.signature.Load().Service,
-		}, Headers: map[string]setting.Secret{"X-Tenant": setting.NewSecret("a  b")},
+		}, Way: Way{Headers: map[string]setting.Secret{"X-Tenant": setting.NewSecret("a  b")}},
 	}
 	if change != nil {
 		change(&cfg)
@@ -323,7 +323,7 @@ func TestHeaders(t *testing.T) {
 			Index:    "x",
 			Username: "u",
 			Password: setting.NewSecret("p"),
-			Headers:  map[string]setting.Secret{name: setting.NewSecret("v")},
+			Way:      Way{Headers: map[string]setting.Secret{name: setting.NewSecret("v")}},
 		}
 		var r setting.Report
 		c.Check(&r)

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -26,7 +25,6 @@ import (
 const (
 	userAgent        = "aggregator"
 	dialTimeout      = 10 * time.Second
-	tlsTimeout       = 10 * time.Second
 	idleConnections  = 30 * time.Second // less than proxies and load balancers usually wait
 	maxReplyHeader   = 256 << 10        // bytes
 	connectionBuffer = 64 << 10         // bytes, for writing; replies are small
@@ -35,8 +33,7 @@ const (
 // Options are what an output needs besides its settings.
 type Options struct {
 	// TLS returns the configuration for one dial of host, a name or an address without its port; the
-	// client takes a new one for every dial, except through an HTTP proxy: there the one of the start
-	// stays, taken for the host "". nil: Go's defaults, with TLS 1.2 at least.
+	// client takes a new one for every dial. nil: Go's defaults, with TLS 1.2 at least.
 	TLS func(host string) *stdtls.Config
 	Log zerolog.Logger
 	Now func() time.Time // nil: time.Now
@@ -73,8 +70,11 @@ type client struct {
 func newClient(cfg Config, o Options) (*client, error) {
 	c := &client{
 		cfg: cfg, log: o.Log, now: o.Now, authorization: authorization(&cfg), secrets: secrets(&cfg),
-		http:     newTransport(&cfg, o.TLS),
 		warnings: logevery.Limit{Every: quiet},
+	}
+	var err error
+	if c.http, err = newTransport(&cfg, o.TLS); err != nil {
+		return nil, err
 	}
 	c.alive, c.end = context.WithCancel(context.Background())
 	if c.now == nil {
@@ -82,7 +82,7 @@ func newClient(cfg Config, o Options) (*client, error) {
 	}
 	through := http.RoundTripper(c.http)
 	if cfg.AWS != nil {
-		c.signer = awsclient.NewSigner(cfg.AWS.identity(), cfg.AWS.Service,
+		c.signer = awsclient.NewSigner(cfg.AWS.identity(cfg.Proxy), cfg.AWS.Service,
 			awsclient.Options{Log: o.Log, Credentials: o.Credentials}, c.now)
 		through = c.signer.Transport(c.http)
 	}
@@ -111,51 +111,28 @@ func newClient(cfg Config, o Options) (*client, error) {
 	return c, nil
 }
 
-// newTransport returns what all hosts' connections are kept in. Go's own rules for HTTP_PROXY,
-// HTTPS_PROXY and NO_PROXY hold.
-func newTransport(cfg *Config, config func(host string) *stdtls.Config) *http.Transport {
+// newTransport returns what all hosts' connections are kept in.
+func newTransport(cfg *Config, config func(host string) *stdtls.Config) (*http.Transport, error) {
+	proxy, err := outputs.ParseProxy(cfg.Proxy)
+	if err != nil {
+		return nil, err
+	}
 	if config == nil {
 		config = func(host string) *stdtls.Config {
 			return &stdtls.Config{ServerName: host, MinVersion: stdtls.VersionTLS12}
 		}
 	}
-	dialer := outputs.Dialer(dialTimeout)
-	return &http.Transport{
-		Proxy:       http.ProxyFromEnvironment,
-		DialContext: dialer.DialContext,
-		DialTLSContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-			return dialTLS(ctx, dialer, config, network, address)
-		},
+	t := &http.Transport{
 		TLSClientConfig:        config(""),
-		TLSHandshakeTimeout:    tlsTimeout,
+		TLSHandshakeTimeout:    dialTimeout,
 		MaxIdleConnsPerHost:    cfg.Settings().Workers + 1, // and a probe
 		IdleConnTimeout:        idleConnections,
 		MaxResponseHeaderBytes: maxReplyHeader,
 		WriteBufferSize:        connectionBuffer,
 		DisableCompression:     true, // of replies, which are asked to be short
 	}
-}
-
-func dialTLS(
-	ctx context.Context, dialer *net.Dialer, config func(string) *stdtls.Config, network, address string,
-) (net.Conn, error) {
-	name, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return nil, err
-	}
-	raw, err := dialer.DialContext(ctx, network, address)
-	if err != nil {
-		return nil, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, tlsTimeout)
-	defer cancel()
-	conn := stdtls.Client(raw, config(name))
-	if err := conn.HandshakeContext(ctx); err != nil {
-		// Never used.
-		_ = raw.Close()
-		return nil, fmt.Errorf("TLS with %s: %w", address, err)
-	}
-	return conn, nil
+	outputs.SecureTransport(t, proxy, config, dialTimeout)
+	return t, nil
 }
 
 // newHost returns a host that is not reached before its turn comes.

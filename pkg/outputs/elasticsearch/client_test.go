@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -20,6 +21,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/pkg/config/setting"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs/elasticsearch/elastictest"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs/outputtest"
 )
 
 // clock is a clock that a test sets.
@@ -413,5 +415,18 @@ func TestFailingHostIsLoggedSeldom(t *testing.T) {
 		strings.Count(log.String(), "works again"); failed != 5 || works != 5 {
 		t.Errorf("of 30 failures in five minutes %d are in the log, and %d times that it works:\n%s", failed, works,
 			&log)
+	}
+}
+
+// TestProxy: hosts are reached through the proxy that is set, whatever the environment says.
+func TestProxy(t *testing.T) {
+	proxy := outputtest.NewProxy(t)
+	s := elastictest.New(elastictest.Options{})
+	o := newOutput(t, s.Handler(), func(c *Config) { c.Proxy = proxy.URL })
+	if err := o.Send(t.Context(), outputtest.Batch(outputtest.Chunk(1, "a", "t", 3, 0, 10))); err != nil {
+		t.Fatal(err)
+	}
+	if asked := proxy.Asked(); !slices.ContainsFunc(asked, func(to string) bool { return strings.Contains(to, "/_bulk") }) {
+		t.Errorf("the proxy was asked for %q", asked)
 	}
 }

@@ -17,23 +17,22 @@ import (
 // Config is the settings of an output of type elasticsearch.
 type Config struct {
 	outputs.Common    `yaml:",inline"`
-	Hosts             []string                  `yaml:"hosts" help:"URLs, tried in turn; a dead one rests. Or cloud_id"`
-	CloudID           string                    `yaml:"cloud_id"`
-	AWS               *AWS                      `yaml:"aws"`
-	Headers           map[string]setting.Secret `yaml:"headers" help:"name: value, added to every request"`
-	Username          string                    `yaml:"username" help:"for basic authentication"`
-	Password          setting.Secret            `yaml:"password" help:"for basic authentication"`
-	APIKey            setting.Secret            `yaml:"api_key" help:"instead of username and password"`
-	BearerToken       setting.Secret            `yaml:"bearer_token" help:"instead of username and password"`
-	TLS               *setting.ClientTLS        `yaml:"tls" help:"how the hosts are trusted"`
-	Index             string                    `yaml:"index" placeholders:"target"`
-	Alias             string                    `yaml:"alias" placeholders:"target"`
-	MaxIndicesPerHour int                       `yaml:"max_indices_per_hour" default:"200"`
-	DataStream        bool                      `yaml:"data_stream" default:"false"`
-	OpType            string                    `yaml:"op_type" default:"create" enum:"create|index"`
-	ID                string                    `yaml:"id" default:"auto" placeholders:"other"`
-	OnConflict        string                    `yaml:"on_conflict" default:"count" enum:"count|dead_letter"`
-	Pipeline          string                    `yaml:"pipeline" placeholders:"other" help:"an ingest pipeline"`
+	Hosts             []string `yaml:"hosts" help:"URLs, tried in turn; a dead one rests. Or cloud_id"`
+	AWS               *AWS     `yaml:"aws"`
+	Way               `yaml:",inline"`
+	Username          string             `yaml:"username" help:"for basic authentication"`
+	Password          setting.Secret     `yaml:"password" help:"for basic authentication"`
+	APIKey            setting.Secret     `yaml:"api_key" help:"instead of username and password"`
+	BearerToken       setting.Secret     `yaml:"bearer_token" help:"instead of username and password"`
+	TLS               *setting.ClientTLS `yaml:"tls" help:"how the hosts are trusted"`
+	Index             string             `yaml:"index" placeholders:"target"`
+	Alias             string             `yaml:"alias" placeholders:"target"`
+	MaxIndicesPerHour int                `yaml:"max_indices_per_hour" default:"200"`
+	DataStream        bool               `yaml:"data_stream" default:"false"`
+	OpType            string             `yaml:"op_type" default:"create" enum:"create|index"`
+	ID                string             `yaml:"id" default:"auto" placeholders:"other"`
+	OnConflict        string             `yaml:"on_conflict" default:"count" enum:"count|dead_letter"`
+	Pipeline          string             `yaml:"pipeline" placeholders:"other" help:"an ingest pipeline"`
 
 	Flavor string `yaml:"flavor" default:"auto" enum:"auto|elasticsearch|opensearch|legacy"`
 
@@ -41,12 +40,18 @@ type Config struct {
 	Compression string   `yaml:"compression" default:"gzip" enum:"none|gzip" help:"of requests"`
 }
 
+// Way is the settings of how hosts are found and reached.
+type Way struct {
+	CloudID string                    `yaml:"cloud_id" help:"of a deployment of Elastic Cloud, instead of hosts"`
+	Headers map[string]setting.Secret `yaml:"headers" help:"name: value, added to every request"`
+	Proxy   string                    `yaml:"proxy" help:"as of an http output"`
+}
+
 // Help implements setting.Explained.
 func (Config) Help() map[string]string {
 	return map[string]string{
-		"cloud_id": "of a deployment of Elastic Cloud, instead of hosts",
-		"aws":      "sign requests for Amazon OpenSearch Service or Serverless, instead of a login",
-		"index":    "with placeholders, e.g. logs-{cluster}-%Y.%m.%d. Or alias",
+		"aws":   "sign requests for Amazon OpenSearch Service or Serverless, instead of a login",
+		"index": "with placeholders, e.g. logs-{cluster}-%Y.%m.%d. Or alias",
 		"alias": "instead of index: a write alias with rollover, with placeholders but no time; its " +
 			"first index, ending in -000001, is made once",
 		"max_indices_per_hour": `different names of a cluster in an hour; events beyond go to the name with "other" ` +
@@ -94,6 +99,7 @@ func (c *Config) Check(r *setting.Report) {
 	c.checkHosts(r)
 	c.checkLogin(r)
 	c.checkHeaders(r)
+	outputs.CheckProxy(r, c.Proxy)
 	c.checkAWS(r)
 	c.checkNames(r)
 	c.checkID(r)

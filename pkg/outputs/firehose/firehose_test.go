@@ -412,3 +412,26 @@ func TestRawLines(t *testing.T) {
 		}
 	}
 }
+
+// TestProxy: AWS is reached through the proxy that is set.
+func TestProxy(t *testing.T) {
+	environment(t)
+	s := awstest.New(time.Now)
+	s.Firehose().Create("logs", awstest.Quota{})
+	server := httptest.NewServer(s)
+	defer server.Close()
+	proxy := outputtest.NewProxy(t)
+	cfg := Config{DeliveryStream: "logs"}
+	cfg.Region, cfg.Endpoint, cfg.Proxy = "eu-central-1", server.URL, proxy.URL
+	o, err := New(cfg, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer o.Close()
+	if err := o.Send(t.Context(), outputtest.Batch(outputtest.Chunk(1, "a", "t", 3, 0, 10))); err != nil {
+		t.Fatal(err)
+	}
+	if asked := proxy.Asked(); len(numbers(t, s, "logs", false)) != 3 || !slices.Contains(asked, server.URL+"/") {
+		t.Errorf("the proxy was asked for %q", asked)
+	}
+}

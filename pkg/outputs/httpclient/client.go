@@ -60,17 +60,9 @@ type Client struct {
 // New returns a Client, which reaches for nothing before Do.
 func New(cfg Config, o Options) (*Client, error) {
 	c := &Client{cfg: cfg, o: o, secrets: secrets(&cfg)}
-	proxy := http.ProxyFromEnvironment
-	switch {
-	case cfg.Proxy == noProxy:
-		proxy = nil
-	case cfg.Proxy != "":
-		u, err := url.Parse(cfg.Proxy)
-		if err != nil {
-			// Its text may hold a password.
-			return nil, errors.New("proxy: it is not a URL")
-		}
-		proxy = http.ProxyURL(u)
+	proxy, err := outputs.ParseProxy(cfg.Proxy)
+	if err != nil {
+		return nil, err
 	}
 	config := o.TLS
 	if config == nil {
@@ -78,13 +70,13 @@ func New(cfg Config, o Options) (*Client, error) {
 			return &stdtls.Config{ServerName: host, MinVersion: stdtls.VersionTLS12}
 		}
 	}
+	transport := &http.Transport{
+		TLSClientConfig: config(""), TLSHandshakeTimeout: dialTimeout, DisableCompression: true,
+		MaxIdleConnsPerHost: o.Connections + 1, IdleConnTimeout: idleConnections, MaxResponseHeaderBytes: 256 << 10,
+	}
+	outputs.SecureTransport(transport, proxy, config, dialTimeout)
 	c.http = &http.Client{
-		Transport: &http.Transport{
-			Proxy: proxy, DialContext: outputs.Dialer(dialTimeout).DialContext, DialTLSContext: dialTLS(config),
-			// Through a proxy the settings of the start stay.
-			TLSClientConfig: config(""), TLSHandshakeTimeout: dialTimeout, DisableCompression: true,
-			MaxIdleConnsPerHost: o.Connections + 1, IdleConnTimeout: idleConnections, MaxResponseHeaderBytes: 256 << 10,
-		},
+		Transport: transport,
 		// A redirect would take a body, and a login, to a host that they were not meant for.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
@@ -94,7 +86,6 @@ func New(cfg Config, o Options) (*Client, error) {
 		return w
 	}
 	if cfg.Compression == compressionZstd {
-		var err error
 		if c.zstd, err = zstd.NewWriter(
 			nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1),
 		); err != nil {
@@ -102,31 +93,6 @@ func New(cfg Config, o Options) (*Client, error) {
 		}
 	}
 	return c, nil
-}
-
-// dialTLS takes new settings for each connection.
-func dialTLS(
-	config func(host string) *stdtls.Config,
-) func(ctx context.Context, network, address string) (net.Conn, error) {
-	return func(ctx context.Context, network, address string) (net.Conn, error) {
-		host, _, err := net.SplitHostPort(address)
-		if err != nil {
-			return nil, err
-		}
-		raw, err := outputs.Dialer(dialTimeout).DialContext(ctx, network, address)
-		if err != nil {
-			return nil, err
-		}
-		ctx, cancel := context.WithTimeout(ctx, dialTimeout)
-		defer cancel()
-		conn := stdtls.Client(raw, config(host))
-		if err := conn.HandshakeContext(ctx); err != nil {
-			// Never used.
-			_ = raw.Close()
-			return nil, fmt.Errorf("TLS with %s: %w", address, err)
-		}
-		return conn, nil
-	}
 }
 
 // Request is one request. The body is not changed, and is not kept.

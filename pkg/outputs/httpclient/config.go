@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/seed-afc6a195/aggregator/pkg/config/setting"
+	"github.com/seed-afc6a195/aggregator/pkg/outputs"
 )
 
 // Config is the settings that outputs that speak HTTP have; each destination's Config inlines it.
@@ -45,7 +46,6 @@ type OAuth2 struct {
 const (
 	compressionGzip = "gzip"
 	compressionZstd = "zstd"
-	noProxy         = "none"
 )
 
 // Check reports settings that can't work. A destination's own Check calls it, with the URL of its server.
@@ -58,12 +58,7 @@ func (c *Config) Check(r *setting.Report) {
 			r.Add("headers."+name, "remove it, or "+c.login(), "the login sets it")
 		}
 	}
-	if c.Proxy != "" && c.Proxy != noProxy {
-		if u, err := url.Parse(c.Proxy); err != nil || u.Host == "" ||
-			!slices.Contains([]string{"http", "https", "socks5"}, u.Scheme) {
-			r.Add("proxy", "write http://host:port, or none", "it is not the URL of a proxy")
-		}
-	}
+	outputs.CheckProxy(r, c.Proxy)
 	if c.OAuth2 != nil {
 		if u, err := url.Parse(c.OAuth2.TokenURL); err != nil || u.Host == "" ||
 			u.Scheme != "http" && u.Scheme != "https" {

@@ -29,6 +29,7 @@ type Config struct {
 	MaxMessageSize        setting.Size       `yaml:"max_message_size" default:"1MiB" min:"1KiB"`
 	AutoCreate            bool               `yaml:"auto_create" default:"false"`
 	TLS                   *setting.ClientTLS `yaml:"tls" help:"how the brokers are trusted; absent: plain TCP"`
+	Proxy                 string             `yaml:"proxy"`
 	SASL                  *SASL              `yaml:"sasl"`
 }
 
@@ -46,7 +47,9 @@ func (Config) Help() map[string]string {
 		"max_message_size": "bytes that brokers and topics take in a batch of records, before compression: " +
 			"message.max.bytes",
 		"auto_create": "true: brokers may make missing topics, if auto.create.topics.enable says so there",
-		"sasl":        "how this program logs in; absent: not, or by the certificate in tls",
+		"proxy": "URL of an HTTP proxy that lets connections to the brokers through (CONNECT), and to AWS for " +
+			"aws_msk_iam; default: none, whatever the environment says",
+		"sasl": "how this program logs in; absent: not, or by the certificate in tls",
 	}
 }
 
@@ -88,6 +91,9 @@ func (c *Config) Settings() outputs.Common {
 func (c *Config) Check(r *setting.Report) {
 	c.Common.Check(r)
 	c.MessageConfig.Check(r)
+	if outputs.CheckProxy(r, c.Proxy); strings.HasPrefix(c.Proxy, "socks5:") {
+		r.Add("proxy", "write http://host:port", "only a proxy that takes CONNECT can be on the way to brokers")
+	}
 	seen := map[string]bool{}
 	for i, text := range c.Brokers {
 		key := fmt.Sprintf("brokers[%d]", i)
@@ -128,7 +134,7 @@ func (c *Config) Check(r *setting.Report) {
 // Check reports settings that can't work.
 func (s *SASL) Check(r *setting.Report) {
 	if s.Mechanism == mechanismIAM {
-		who := s.identity()
+		who := s.identity("")
 		if s.Region == "" {
 			r.Add("region", "the region of the brokers, such as eu-central-1", "the key is missing")
 		}
@@ -149,8 +155,8 @@ func (s *SASL) Check(r *setting.Report) {
 	}
 }
 
-func (s *SASL) identity() awsclient.Config {
-	return awsclient.Config{Region: s.Region, RoleARN: s.RoleARN, ExternalID: s.ExternalID}
+func (s *SASL) identity(proxy string) awsclient.Config {
+	return awsclient.Config{Region: s.Region, RoleARN: s.RoleARN, ExternalID: s.ExternalID, Proxy: proxy}
 }
 
 // broker returns a broker's address with its port.

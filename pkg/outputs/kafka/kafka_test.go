@@ -380,3 +380,24 @@ func TestRawTexts(t *testing.T) {
 		}
 	}
 }
+
+// TestProxy: brokers are reached through the proxy that is set.
+func TestProxy(t *testing.T) {
+	c := newCluster(t, "logs")
+	proxy := outputtest.NewProxy(t)
+	o := newOutput(t, c, func(cfg *Config) { cfg.Proxy = proxy.URL })
+	if err := o.Send(t.Context(), outputtest.Batch(outputtest.Chunk(1, "a", "t", 3, 0, 10))); err != nil {
+		t.Fatal(err)
+	}
+	if err := o.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(c.values("logs")); n != 3 {
+		t.Errorf("%d records", n)
+	}
+	for _, address := range c.ListenAddrs() {
+		if !slices.Contains(proxy.Asked(), address) {
+			t.Errorf("the proxy was asked for %q, not for %s", proxy.Asked(), address)
+		}
+	}
+}

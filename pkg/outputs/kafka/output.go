@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"net"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -132,11 +133,18 @@ func clientOptions(cfg *Config, o Options) ([]kgo.Opt, error) {
 	if err != nil {
 		return nil, err
 	}
+	var proxy *url.URL
+	if cfg.Proxy != "" && cfg.Proxy != outputs.NoProxy {
+		if proxy, err = url.Parse(cfg.Proxy); err != nil {
+			// Its text may hold a password.
+			return nil, errors.New("proxy: it is not a URL")
+		}
+	}
 	options := []kgo.Opt{
 		kgo.SeedBrokers(
 			seeds...), kgo.ClientID("aggregator"), kgo.SoftwareNameAndVersion("aggregator", "1"),
 		kgo.DisableClientMetrics(),
-		kgo.Dialer(dialer(o.TLS)), kgo.MetadataMinAge(metadataAge),
+		kgo.Dialer(dialer(proxy, o.TLS)), kgo.MetadataMinAge(metadataAge),
 		kgo.RequiredAcks(kgo.AllISRAcks()), kgo.ProducerBatchCompression(codec, kgo.NoCompression()),
 		kgo.ProducerBatchMaxBytes(
 			int32(cfg.MaxMessageSize),
@@ -157,7 +165,7 @@ func clientOptions(cfg *Config, o Options) ([]kgo.Opt, error) {
 		options = append(options, kgo.AllowAutoTopicCreation())
 	}
 	if cfg.SASL != nil {
-		options = append(options, kgo.SASL(mechanism(cfg.SASL, o)))
+		options = append(options, kgo.SASL(mechanism(cfg.SASL, cfg.Proxy, o)))
 	}
 	return options, nil
 }
@@ -179,14 +187,14 @@ func codec(name string) (kgo.CompressionCodec, error) {
 	}
 }
 
-func mechanism(s *SASL, o Options) sasl.Mechanism {
+func mechanism(s *SASL, proxy string, o Options) sasl.Mechanism {
 	switch s.Mechanism {
 	case mechanism256:
 		return scram.Auth{User: s.Username, Pass: s.Password.Reveal()}.AsSha256Mechanism()
 	case mechanism512:
 		return scram.Auth{User: s.Username, Pass: s.Password.Reveal()}.AsSha512Mechanism()
 	case mechanismIAM:
-		keys := awsclient.NewKeys(s.identity(), awsclient.Options{Log: o.Log, Credentials: o.Credentials})
+		keys := awsclient.NewKeys(s.identity(proxy), awsclient.Options{Log: o.Log, Credentials: o.Credentials})
 		return saslaws.ManagedStreamingIAM(func(ctx context.Context) (saslaws.Auth, error) {
 			access, secret, session, err := keys.Retrieve(ctx)
 			return saslaws.Auth{
@@ -201,15 +209,15 @@ func mechanism(s *SASL, o Options) sasl.Mechanism {
 	}
 }
 
-// dialer returns what connects to brokers.
+// dialer returns what connects to brokers, through a proxy where there is one.
 func dialer(
-	secure func(host string) *stdtls.Config,
+	proxy *url.URL, secure func(host string) *stdtls.Config,
 ) func(ctx context.Context, network, address string) (net.Conn, error) {
 	d := outputs.Dialer(dialTimeout)
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 		defer cancel()
-		raw, err := d.DialContext(ctx, network, address)
+		raw, err := outputs.DialThrough(ctx, d, proxy, network, address)
 		if err != nil || secure == nil {
 			return raw, err
 		}
