@@ -126,13 +126,13 @@ func table() []row {
 		},
 		{
 			"pkg/buffer/jetstream",
-			with("pkg/buffer", "pkg/buffer/chunk", "pkg/buffer/fair", "pkg/buffer/jetstream/internal/*",
-				"pkg/deadletter",
-				"pkg/resend", "internal/format"),
+			with("pkg/buffer", "pkg/buffer/chunk", "pkg/buffer/fair", "pkg/buffer/jetstream/internal/*", "pkg/deadletter",
+				"pkg/deadletter/jetstream", "pkg/resend", "internal/format"),
 			"an engine knows its contract, its servers, its dead letters and what resends are",
 		},
 		{
-			"pkg/buffer/jetstream/internal/*", with("pkg/buffer", "pkg/deadletter", "internal/format"),
+			"pkg/buffer/jetstream/internal/*",
+			with("pkg/buffer", "pkg/buffer/jetstream/internal/subject", "pkg/deadletter", "internal/format"),
 			"a piece of an engine knows the contract",
 		},
 		{"pkg/buffer/fair", nil, "turns know nobody"},
@@ -143,6 +143,10 @@ func table() []row {
 		{
 			"pkg/deadletter/disk", with("pkg/deadletter", "internal/boltfile", "internal/format"),
 			"a store knows its contract and its files",
+		},
+		{
+			"pkg/deadletter/jetstream", with("pkg/deadletter", "internal/boltfile", "internal/format"),
+			"a store knows its contract and its servers",
 		},
 		{"pkg/route", shared, "a part knows shared values only"},
 		{"pkg/tls", []string{"pkg/config/setting", "internal/logevery"}, "certificates know their settings only"},

@@ -73,6 +73,8 @@ type Capabilities struct {
 	// Lease is how long a chunk may be held without KeepAlive before it is handed out again, perhaps by another
 	// process. 0: until Close.
 	Lease time.Duration
+	// NoFreshShare engines hand out the oldest first, whatever Source.SetFreshShare says.
+	NoFreshShare bool
 }
 
 // Message is what the queue needs to know of an agent's message before its entries.

@@ -27,6 +27,7 @@ type claim struct {
 	next      *claim   // behind it in the message's line
 	duplicate bool     // it is not to be stored
 	late      bool     // its client was gone when it came
+	another   bool     // what was remembered under its key when it came is another message
 }
 
 // order returns in which order what sends the same counts: the last counts, but for what was read late.
@@ -62,6 +63,10 @@ func (b *Batch) Waiting() bool { return b.waiting.Load() > 0 }
 
 // Duplicate reports whether the message at i is not to be stored, because it is.
 func (b *Batch) Duplicate(i int) bool { return i < len(b.claims) && b.claims[i].duplicate }
+
+// Another reports whether what was remembered under the key of the message at i, when the batch was entered, is another
+// message: its id alone does not tell it from that.
+func (b *Batch) Another(i int) bool { return i < len(b.claims) && b.claims[i].another }
 
 // Ahead reports whether its client did not wait for the acks of what it sent before.
 func (b *Batch) Ahead() bool { return b.ahead }

@@ -168,6 +168,7 @@ func (w *Window) enter(b *Batch, c *claim) {
 	c.batch, c.late = b, w.gone[b.conn]
 	switch verdict {
 	case Store:
+		c.another = m != nil && w.stateOf(m) != Unknown
 		c.message = &message{key: c.key, state: Queued, conn: b.conn, order: c.order(), first: c, last: c}
 		w.messages[c.key] = c.message
 	case Wait:

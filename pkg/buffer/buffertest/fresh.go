@@ -17,6 +17,9 @@ func (s *suite) freshShare() {
 		fewest int // new ones among the first 20
 		most   int
 	}{{0, 0, 0}, {0.25, 4, 6}, {0.5, 9, 11}, {1, 20, 20}} {
+		if s.q.Capabilities().NoFreshShare {
+			tc.fewest, tc.most = 0, 0
+		}
 		output := fmt.Sprintf("share-%v", tc.share)
 		src := s.q.Source(output)
 		src.SetFreshShare(tc.share)

@@ -221,7 +221,7 @@ func (s *suite) full() {
 		if tc.whole {
 			limits.MaxSize = 1
 		} else {
-			limits.Clusters = map[string]int64{cluster: 1000}
+			limits.Clusters = map[string]int64{cluster: 100}
 		}
 		s.q.SetLimits(limits)
 		if err := s.store(cluster, []string{output}, text(2)); !errors.Is(err, tc.err) {

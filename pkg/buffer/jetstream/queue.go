@@ -1,13 +1,31 @@
 package jetstream
 
 import (
+	"cmp"
 	"context"
+	"crypto/rand"
+	"crypto/sha256"
 	"crypto/tls"
+	"encoding/hex"
 	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/rs/zerolog"
 
+	"github.com/seed-afc6a195/aggregator/internal/heartbeat"
+	"github.com/seed-afc6a195/aggregator/internal/logevery"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/chunk"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/publish"
+	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
+	letters "github.com/seed-afc6a195/aggregator/pkg/deadletter/jetstream"
+	"github.com/seed-afc6a195/aggregator/pkg/metric"
+	"github.com/seed-afc6a195/aggregator/pkg/resend"
 )
 
 // Options is what the queue needs beside its Config.
@@ -18,23 +36,225 @@ type Options struct {
 	TLS func(host string) *tls.Config
 	// Host names the process to people, such as the pod's name; "": the host's name.
 	Host string
+
+	// inProcess is, in tests, the server, and lease what ackWait is.
+	inProcess nats.InProcessConnProvider
+	lease     time.Duration
 }
 
-// Queue is a buffer.Queue in a stream.
+// Queue is a buffer.Queue in a stream, and one process of a buffer.Group.
 type Queue struct {
-	buffer.Queue
-	buffer.Group
-	js jetstream.JetStream
+	setup
+	connector
+	identity
+	memory
+	group
+	state
+
+	log     zerolog.Logger
+	now     func() time.Time
+	outlet  atomic.Pointer[publish.Publisher] // set as soon as there is a connection
+	dead    *letters.Store
+	resends *resend.Window
+	every   logevery.Limit
+	beat    heartbeat.Loop
+	// latency is how long commits wait for the stream.
+	latency metric.Histogram
+	// numbers counts what is stored, for ids that nothing else makes.
+	numbers atomic.Uint64
+
+	ctx    context.Context //nolint:containedctx // of what the queue does by itself; ends with Close
+	cancel context.CancelFunc
+	tasks  sync.WaitGroup
+	kicked chan struct{} // the keeper is to turn now
+	spoken chan struct{} // there are words to be sent
+	inbox  *nats.Subscription
+	lease  time.Duration // how long the servers wait for word of what they have handed out
 }
 
-// errUnfinished is returned while the engine is being built.
-var errUnfinished = errors.New("the queue on JetStream is not finished yet")
+// identity is who this process is.
+type identity struct {
+	queueID [16]byte
+	process [16]byte // random
+	name    string   // Group.Self
+	host    string
+	began   time.Time
+}
+
+// memory is what is used again.
+type memory struct {
+	packer  *chunk.Packer
+	arenas  chunk.Pool // of batches
+	entries chunk.Pool // chunks' entries
+}
 
 // Open returns the queue that cfg.JetStream names. Servers that can't be reached don't make it fail: they are tried
-// again, and Ready says why nothing can be stored until then. A stream that has other settings than it must have does.
+// again, and Ready says why nothing can be stored until then. It fails where a stream of that name has settings that it
+// can't live with (DifferentError), a server is too old, or cfg makes no sense.
 func Open(ctx context.Context, cfg buffer.Config, o Options) (*Queue, error) {
-	return nil, errUnfinished
+	if cfg.JetStream == nil || len(cfg.JetStream.URLs) == 0 && o.inProcess == nil {
+		return nil, errors.New("buffer.jetstream.urls names no server")
+	}
+	packer, err := chunk.NewPacker(cfg.Compression)
+	if err != nil {
+		return nil, err
+	}
+	q := newQueue(cfg, &o, packer)
+	if err := q.dial(&o); err != nil {
+		q.release()
+		return nil, err
+	}
+	first, cancel := context.WithTimeout(ctx, requestWithin)
+	err = q.prepare(first)
+	cancel()
+	var different *DifferentError
+	if errors.As(err, &different) || errors.Is(err, errTooOld) || ctx.Err() != nil {
+		q.release()
+		return nil, err
+	}
+	q.report(err)
+	q.tasks.Go(q.keep)
+	q.tasks.Go(q.speak)
+	q.tasks.Go(q.keepLeases)
+	return q, nil
+}
+
+func newQueue(cfg buffer.Config, o *Options, packer *chunk.Packer) *Queue {
+	q := &Queue{
+		setup: setup{cfg: cfg}, memory: memory{packer: packer}, log: o.Log, now: o.Now, kicked: make(chan struct{}, 1),
+		spoken: make(chan struct{}, 1), lease: cmp.Or(o.lease, ackWait),
+		every: logevery.Limit{Every: time.Minute},
+	}
+	if q.now == nil {
+		q.now = time.Now
+	}
+	q.arenas.Keep, q.entries.Keep = keepArena, keepEntries
+	_, _ = rand.Read(q.process[:]) // never fails
+	q.host, q.began = hostName(o), time.Now()
+	q.name = q.host + "-" + hex.EncodeToString(q.process[:4])
+	sum := sha256.Sum256([]byte("aggregator's queue in stream " + q.chunks()))
+	copy(q.queueID[:], sum[:])
+	q.ctx, q.cancel = context.WithCancel(context.Background())
+	q.connector.closed, q.turned = make(chan struct{}), q.reconnected
+	q.resends = resend.NewWindow(cfg.DedupeWindow, q.now)
+	q.state.init(cfg.Limits(o.OutputLimits, o.ClusterLimits, o.ClusterWhenFull))
+	q.group.init(q.name, q.host, q.began)
+	return q
+}
+
+// dial begins the connection, and all that listens on it.
+func (q *Queue) dial(o *Options) error {
+	nc, err := q.connect(q.cfg.JetStream, o)
+	if err != nil {
+		return err
+	}
+	if q.js, err = jetstream.New(nc, jetstream.WithDefaultTimeout(requestWithin)); err == nil {
+		var pub *publish.Publisher
+		pub, err = publish.New(nc, q.chunks())
+		q.outlet.Store(pub)
+	}
+	if err == nil {
+		q.inbox, err = nc.Subscribe(q.inboxes()+">", q.arrive)
+	}
+	if err == nil {
+		// What may come is bounded by what is asked for.
+		err = q.inbox.SetPendingLimits(-1, -1)
+	}
+	if err == nil {
+		err = q.listen(nc, q.chunks())
+	}
+	if err == nil {
+		_, err = q.Listen(topicPurged, q.purged)
+	}
+	if err != nil {
+		return fmt.Errorf("prepare the connection to NATS: %w", err)
+	}
+	q.dead = letters.New(letters.Options{
+		Conn: nc, JetStream: q.js, Stream: q.letters(), Prefix: q.chunks() + ".dead",
+		Replicas: q.cfg.JetStream.Replicas, Log: q.log, Now: q.now, Notes: &q.group, Config: q.cfg.DeadLetters,
+	})
+	return nil
+}
+
+// release gives back what Open took.
+func (q *Queue) release() {
+	q.cancel()
+	if pub := q.outlet.Load(); pub != nil {
+		pub.Close()
+	}
+	if nc := q.conn.Load(); nc != nil {
+		nc.Close()
+		<-q.connector.closed
+	}
+	q.packer.Close()
 }
 
 // SetLogin replaces user, password and token, from the next connection on. A credentials file is read at each.
-func (q *Queue) SetLogin(cfg *buffer.JetStreamConfig) {}
+func (q *Queue) SetLogin(cfg *buffer.JetStreamConfig) { q.login.Store(cfg) }
+
+// Settle implements buffer.Queue.
+func (q *Queue) Settle(conn uint64, commits int, received bool) {
+	q.resends.Settle(conn, commits, received)
+}
+
+// Gone implements buffer.Queue.
+func (q *Queue) Gone(conn uint64) { q.resends.Gone(conn) }
+
+// ID implements buffer.Queue.
+func (q *Queue) ID() [16]byte { return q.queueID }
+
+// Capabilities implements buffer.Queue. What is handed out is kept alive until it is given back or the queue closes,
+// and handed out in any order after that. See SetFreshShare for what is missing.
+func (*Queue) Capabilities() buffer.Capabilities {
+	return buffer.Capabilities{Durable: true, NoFreshShare: true}
+}
+
+// DeadLetters implements buffer.Queue.
+func (q *Queue) DeadLetters() deadletter.Store { return q.dead }
+
+// Beats implements buffer.Queue.
+func (q *Queue) Beats() []heartbeat.Beat {
+	return []heartbeat.Beat{{Loop: "keeper of the queue on JetStream", State: q.beat.State()}}
+}
+
+// MaxChunk implements buffer.Queue. What is larger than a message may be is stored as several.
+func (*Queue) MaxChunk() int { return maxAdd }
+
+// Close implements buffer.Queue. What is handed out, and what was fetched to be, goes to others at once.
+func (q *Queue) Close() error {
+	q.mu.Lock()
+	if q.state.closed {
+		q.mu.Unlock()
+		return nil
+	}
+	q.state.closed = true
+	q.wakeAll()
+	for _, src := range q.sources {
+		src.wake()
+	}
+	q.mu.Unlock()
+	q.outlet.Load().Close()
+	q.cancel()
+	q.tasks.Wait()
+	q.giveUp()
+	ctx, cancel := context.WithTimeout(context.Background(), requestWithin)
+	defer cancel()
+	err := q.publishSelf(ctx, true)
+	if err != nil && !q.nc().IsConnected() {
+		// Nobody can be told.
+		err = nil
+	}
+	q.dead.Close()
+	q.nc().Close()
+	<-q.connector.closed
+	q.packer.Close()
+	if err != nil {
+		return fmt.Errorf("save what was counted: %w", err)
+	}
+	return nil
+}
+
+var (
+	_ buffer.Queue = (*Queue)(nil)
+	_ buffer.Group = (*Queue)(nil)
+)

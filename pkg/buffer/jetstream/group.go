@@ -1,0 +1,459 @@
+package jetstream
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/seed-afc6a195/aggregator/internal/format"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/ledger"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/subject"
+	"github.com/seed-afc6a195/aggregator/pkg/deadletter"
+)
+
+const (
+	// heartbeatEvery is how often a process tells of itself where nothing has changed.
+	heartbeatEvery = 3 * time.Second
+	// silentAfter is how long one may be silent before it counts as ended.
+	silentAfter = 10 * time.Second
+	// rememberFor is how long one is remembered after its end, and maxRemembered how many are.
+	rememberFor   = 24 * time.Hour
+	maxRemembered = 200
+	// maxFolded bounds how many names of forgotten ones are kept.
+	maxFolded = 1000
+)
+
+// Keys of the bucket.
+const (
+	keyProcess = "process." // and its name
+	keyBase    = "base"
+	keyLock    = "lock."
+)
+
+// memoFormat is that of what processes tell of themselves.
+func memoFormat() format.Format {
+	return format.Format{Name: "note of the group of processes", Number: 1, Since: 1}
+}
+
+// memo is what a process tells of itself.
+type memo struct {
+	Format  int       `json:"format"`
+	Oldest  int       `json:"oldest"` // number of the oldest format whose programs may read it
+	Host    string    `json:"host"`
+	Started time.Time `json:"started"`
+	Ended   bool      `json:"ended"`
+	Table   []byte    `json:"table"` // see ledger.Table
+	State   []byte    `json:"state"` // see buffer.Peer
+}
+
+// base is what was counted by those that are forgotten, and what nobody had counted.
+type base struct {
+	Format int      `json:"format"`
+	Oldest int      `json:"oldest"`
+	Table  []byte   `json:"table"`
+	Folded []string `json:"folded"` // names of those that Table has
+}
+
+// member is a process of the group.
+type member struct {
+	memo
+	table ledger.Table
+	seen  time.Time
+}
+
+// group is what this process knows of all. Safe for concurrent use.
+type group struct {
+	self string
+	nats *nats.Conn
+	// root is the first tokens of the subjects by which members talk.
+	root string
+
+	memberMu sync.Mutex
+	kv       jetstream.KeyValue // nil: not there yet
+	mine     memo
+	members  map[string]*member // others
+	base     base
+	baseOf   ledger.Table
+	revision uint64
+	answerer func([]byte) []byte
+	unshared bool // mine.State was not told yet
+}
+
+func (g *group) init(name, host string, began time.Time) {
+	g.self, g.members, g.baseOf = name, map[string]*member{}, ledger.Table{}
+	g.mine = memo{Format: memoFormat().Number, Oldest: memoFormat().Since, Host: host, Started: began}
+}
+
+// listen makes the others' questions heard.
+func (g *group) listen(nc *nats.Conn, stream string) error {
+	g.nats, g.root = nc, stream+".group."
+	_, err := nc.Subscribe(g.root+"ask", func(m *nats.Msg) {
+		if m.Header.Get(headerName) == g.self {
+			return
+		}
+		g.memberMu.Lock()
+		f := g.answerer
+		g.memberMu.Unlock()
+		var data []byte
+		if f != nil {
+			data = f(m.Data)
+		}
+		answer := nats.NewMsg(m.Reply)
+		answer.Header.Set(headerName, g.self)
+		answer.Data = data
+		// Who asks waits for it no longer than it likes.
+		_ = nc.PublishMsg(answer)
+	})
+	if err != nil {
+		return fmt.Errorf("listen to the group: %w", err)
+	}
+	return nil
+}
+
+// headerName is the header with the name of who speaks.
+const headerName = "Aggregator"
+
+// Self implements buffer.Group.
+func (g *group) Self() string { return g.self }
+
+// Share implements buffer.Group.
+func (g *group) Share(state []byte) {
+	g.memberMu.Lock()
+	defer g.memberMu.Unlock()
+	g.mine.State, g.unshared = state, true
+}
+
+// untold reports whether what is to be shared was not told yet.
+func (g *group) untold() bool {
+	g.memberMu.Lock()
+	defer g.memberMu.Unlock()
+	return g.unshared
+}
+
+// Peers implements buffer.Group.
+func (g *group) Peers() []buffer.Peer {
+	g.memberMu.Lock()
+	defer g.memberMu.Unlock()
+	now := time.Now()
+	all := []buffer.Peer{{
+		Name: g.self, Host: g.mine.Host, Started: g.mine.Started, Seen: now, Alive: true, State: g.mine.State,
+	}}
+	for name, m := range g.members {
+		all = append(all, buffer.Peer{
+			Name: name, Host: m.Host, Started: m.Started, Seen: m.seen, Alive: m.alive(now), State: m.State,
+		})
+	}
+	slices.SortFunc(all, func(a, b buffer.Peer) int { return strings.Compare(a.Name, b.Name) })
+	return all
+}
+
+func (m *member) alive(now time.Time) bool { return !m.Ended && now.Sub(m.seen) < silentAfter }
+
+// Ask implements buffer.Group.
+func (g *group) Ask(ctx context.Context, request []byte) (answers []buffer.Answer) {
+	want := 0
+	for _, p := range g.Peers() {
+		if p.Alive && p.Name != g.self {
+			want++
+		}
+	}
+	if want == 0 {
+		return nil
+	}
+	inbox := g.nats.NewInbox()
+	sub, err := g.nats.SubscribeSync(inbox)
+	if err != nil {
+		return nil
+	}
+	defer func() { _ = sub.Unsubscribe() }() // a connection that is closed has none
+	m := nats.NewMsg(g.root + "ask")
+	m.Reply, m.Data = inbox, request
+	m.Header.Set(headerName, g.self)
+	if g.nats.PublishMsg(m) != nil {
+		return nil
+	}
+	for len(answers) < want {
+		m, err := sub.NextMsgWithContext(ctx)
+		if err != nil || m.Header.Get(headerName) == "" {
+			break
+		}
+		answers = append(answers, buffer.Answer{Name: m.Header.Get(headerName), Data: m.Data})
+	}
+	slices.SortFunc(answers, func(a, b buffer.Answer) int { return strings.Compare(a.Name, b.Name) })
+	return answers
+}
+
+// Answer implements buffer.Group.
+func (g *group) Answer(f func([]byte) []byte) {
+	g.memberMu.Lock()
+	defer g.memberMu.Unlock()
+	g.answerer = f
+}
+
+// Tell implements buffer.Group.
+func (g *group) Tell(topic string, data []byte) {
+	// It may be lost in any case.
+	_ = g.nats.Publish(g.root+"told."+subject.Token(topic), data)
+}
+
+// Listen implements buffer.Group.
+func (g *group) Listen(topic string, f func([]byte)) (stop func(), err error) {
+	sub, err := g.nats.Subscribe(g.root+"told."+subject.Token(topic), func(m *nats.Msg) { f(m.Data) })
+	if err != nil {
+		return nil, fmt.Errorf("listen to the group about %s: %w", topic, err)
+	}
+	return func() { _ = sub.Unsubscribe() }, nil // a connection that is closed has none
+}
+
+// heard takes in an entry of the bucket, and reports whether what was counted has changed.
+func (g *group) heard(e jetstream.KeyValueEntry) bool {
+	g.memberMu.Lock()
+	defer g.memberMu.Unlock()
+	name, isProcess := strings.CutPrefix(e.Key(), keyProcess)
+	switch gone := e.Operation() != jetstream.KeyValuePut; {
+	case isProcess:
+		name, ok := subject.Name(name)
+		if !ok || name == g.self {
+			return false
+		}
+		if gone {
+			delete(g.members, name)
+			return true
+		}
+		m := &member{seen: time.Now()}
+		if made := e.Created(); made.Before(m.seen.Add(-heartbeatEvery)) {
+			// Of when nobody listened.
+			m.seen = made
+		}
+		if json.Unmarshal(e.Value(), &m.memo) != nil || memoFormat().Check(m.Format, m.Oldest) != nil {
+			return false
+		}
+		var err error
+		if m.table, err = ledger.Read(m.Table); err != nil {
+			return false
+		}
+		m.Table = nil
+		g.members[name] = m
+		return true
+	case e.Key() == keyBase && !gone && e.Revision() > g.revision:
+		var b base
+		if json.Unmarshal(e.Value(), &b) != nil || memoFormat().Check(b.Format, b.Oldest) != nil {
+			return false
+		}
+		table, err := ledger.Read(b.Table)
+		if err != nil {
+			return false
+		}
+		g.base, g.baseOf, g.revision = b, table, e.Revision()
+		return true
+	}
+	return false
+}
+
+// ofOthers returns what all others have counted, and those that are forgotten.
+func (g *group) ofOthers() ledger.Table {
+	g.memberMu.Lock()
+	defer g.memberMu.Unlock()
+	sum := g.baseOf.Clone()
+	for name, m := range g.members {
+		if !slices.Contains(g.base.Folded, name) {
+			sum.Add(m.table, 1)
+		}
+	}
+	return sum
+}
+
+// leads reports whether this process is the one that looks after what concerns all.
+func (g *group) leads() bool {
+	for _, p := range g.Peers() {
+		if p.Alive {
+			return p.Name == g.self
+		}
+	}
+	return true
+}
+
+// tell puts what this process tells of itself into the bucket.
+func (g *group) tell(ctx context.Context, table ledger.Table, ended bool) error {
+	g.memberMu.Lock()
+	m, kv := g.mine, g.kv
+	g.unshared = false
+	g.memberMu.Unlock()
+	if kv == nil {
+		return errNotReady
+	}
+	m.Table, m.Ended = table.Append(nil), ended
+	b, err := json.Marshal(&m)
+	if err == nil {
+		_, err = kv.Put(ctx, keyProcess+subject.Token(g.self), b)
+	}
+	if err != nil {
+		return fmt.Errorf("tell the others of this process: %w", err)
+	}
+	return nil
+}
+
+// adjust changes what the group has counted beside its members, where nobody else has meanwhile. change gets copies.
+func (g *group) adjust(ctx context.Context, change func(ledger.Table, *base)) error {
+	g.memberMu.Lock()
+	b, table, kv, revision := g.base, g.baseOf.Clone(), g.kv, g.revision
+	g.memberMu.Unlock()
+	if kv == nil {
+		return errNotReady
+	}
+	b.Folded = slices.Clone(b.Folded)
+	change(table, &b)
+	b.Format, b.Oldest, b.Table = memoFormat().Number, memoFormat().Since, table.Append(nil)
+	data, err := json.Marshal(&b)
+	if err != nil {
+		return fmt.Errorf("note what was counted: %w", err)
+	}
+	if revision == 0 {
+		revision, err = kv.Create(ctx, keyBase, data)
+	} else {
+		revision, err = kv.Update(ctx, keyBase, data, revision)
+	}
+	if err != nil {
+		return fmt.Errorf("note what was counted: %w", err)
+	}
+	g.memberMu.Lock()
+	defer g.memberMu.Unlock()
+	if revision > g.revision {
+		g.base, g.baseOf, g.revision = b, table, revision
+	}
+	return nil
+}
+
+// forget adds what those had counted that ended long ago to the base, and then deletes what they told.
+func (g *group) forget(ctx context.Context) error {
+	g.memberMu.Lock()
+	now, kv := time.Now(), g.kv
+	var ended []string
+	for name, m := range g.members {
+		if !m.alive(now) {
+			ended = append(ended, name)
+		}
+	}
+	slices.SortFunc(ended, func(a, b string) int { return g.members[a].seen.Compare(g.members[b].seen) })
+	var old []string
+	gone := map[string]ledger.Table{}
+	for i, name := range ended {
+		if now.Sub(g.members[name].seen) > rememberFor || len(ended)-i > maxRemembered {
+			if old = append(old, name); !slices.Contains(g.base.Folded, name) {
+				gone[name] = g.members[name].table.Clone()
+			}
+		}
+	}
+	g.memberMu.Unlock()
+	if len(gone) > 0 {
+		err := g.adjust(ctx, func(t ledger.Table, b *base) {
+			for _, name := range slices.Sorted(maps.Keys(gone)) {
+				t.Add(gone[name], 1)
+				b.Folded = append(b.Folded, name)
+			}
+			b.Folded = b.Folded[max(0, len(b.Folded)-maxFolded):]
+		})
+		if err != nil {
+			return err
+		}
+	}
+	for _, name := range old {
+		if err := kv.Purge(ctx, keyProcess+subject.Token(name)); err != nil {
+			return fmt.Errorf("forget process %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// Lock implements letters.Notes.
+func (g *group) Lock(ctx context.Context, name string) (release func(), err error) {
+	g.memberMu.Lock()
+	kv := g.kv
+	g.memberMu.Unlock()
+	if kv == nil {
+		return nil, errNotReady
+	}
+	key := keyLock + name
+	revision, err := kv.Create(ctx, key, []byte(g.self))
+	if errors.Is(err, jetstream.ErrKeyExists) {
+		var e jetstream.KeyValueEntry
+		if e, err = kv.Get(ctx, key); err == nil {
+			holder := string(e.Value())
+			for _, p := range g.Peers() {
+				if p.Name == holder && p.Alive && holder != g.self {
+					return nil, fmt.Errorf("%w, by %s", deadletter.ErrBusy, holder)
+				}
+			}
+			revision, err = kv.Update(ctx, key, []byte(g.self), e.Revision())
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("lock %s for the group: %w", name, err)
+	}
+	return func() {
+		ctx, cancel := context.WithTimeout(context.Background(), requestWithin)
+		defer cancel()
+		// If it stays, the others find it without a holder once this process is gone.
+		_ = kv.Delete(ctx, key, jetstream.LastRevision(revision))
+	}, nil
+}
+
+// Put implements letters.Notes.
+func (g *group) Put(ctx context.Context, key string, value []byte) error {
+	g.memberMu.Lock()
+	kv := g.kv
+	g.memberMu.Unlock()
+	if kv == nil {
+		return errNotReady
+	}
+	_, err := kv.Put(ctx, key, value)
+	return err
+}
+
+// Delete implements letters.Notes.
+func (g *group) Delete(ctx context.Context, key string) error {
+	g.memberMu.Lock()
+	kv := g.kv
+	g.memberMu.Unlock()
+	if kv == nil {
+		return errNotReady
+	}
+	return kv.Purge(ctx, key)
+}
+
+// List implements letters.Notes.
+func (g *group) List(ctx context.Context, prefix string) (map[string][]byte, error) {
+	g.memberMu.Lock()
+	kv := g.kv
+	g.memberMu.Unlock()
+	if kv == nil {
+		return nil, errNotReady
+	}
+	w, err := kv.Watch(ctx, prefix+">", jetstream.IgnoreDeletes())
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = w.Stop() }() // what it held is gone with it
+	all := map[string][]byte{}
+	for {
+		select {
+		case e := <-w.Updates():
+			if e == nil {
+				return all, nil
+			}
+			all[e.Key()] = e.Value()
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}

@@ -1,0 +1,364 @@
+package jetstream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/seed-afc6a195/aggregator/pkg/buffer"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/ledger"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/jetstream/internal/subject"
+)
+
+const (
+	// keepEvery is how often the keeper asks the servers what waits, and tells the group what was counted.
+	keepEvery = time.Second
+	// settleAfter is how many times in a row the servers must have counted otherwise than the group, with nothing moving,
+	// before they are believed: what is under way is counted a moment later.
+	settleAfter = 5
+	// forgetEvery is how often who ended long ago is forgotten.
+	forgetEvery = time.Minute
+)
+
+// keeper is what the keeper remembers from turn to turn.
+type keeper struct {
+	told     []byte    // the table that was told last
+	toldAt   time.Time // and when
+	forgot   time.Time
+	suspects map[subject.Place]suspect
+}
+
+// suspect is a place where the servers count otherwise than the group.
+type suspect struct {
+	stored int64
+	counts ledger.Counts
+	turns  int
+}
+
+// keep looks after the stream and the group until the queue closes.
+func (q *Queue) keep() {
+	t := time.NewTicker(keepEvery)
+	defer t.Stop()
+	k := &keeper{suspects: map[subject.Place]suspect{}}
+	for {
+		q.beat.Turn()
+		q.turn(k)
+		q.beat.Rest()
+		select {
+		case <-t.C:
+		case <-q.kicked:
+		case <-q.ctx.Done():
+			return
+		}
+	}
+}
+
+// reconnected is called when the connection was made, or lost.
+func (q *Queue) reconnected() {
+	if pub := q.outlet.Load(); pub != nil {
+		pub.Reconnected()
+	}
+	select {
+	case q.kicked <- struct{}{}:
+	default:
+	}
+}
+
+// turn does what is to be done each second.
+func (q *Queue) turn(k *keeper) {
+	ctx, cancel := context.WithTimeout(q.ctx, 2*requestWithin)
+	defer cancel()
+	q.mu.Lock()
+	ready := q.ready
+	q.mu.Unlock()
+	if !ready {
+		if err := q.prepare(ctx); err != nil {
+			q.report(err)
+			return
+		}
+	}
+	stored, err := q.stored(ctx)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		q.log.Error().Str("stream", q.chunks()).Msg("the stream is gone, and with it all that waited: it is made anew")
+		err = q.stream(ctx)
+	}
+	if err == nil {
+		err = q.tellGroup(ctx, k)
+	}
+	q.report(err)
+	if err != nil {
+		return
+	}
+	q.discover(stored)
+	if q.leads() {
+		q.compare(ctx, k, stored)
+		if time.Since(k.forgot) > forgetEvery {
+			k.forgot = time.Now()
+			if err := q.forget(ctx); err != nil {
+				q.trouble(err)
+			}
+		}
+	}
+	q.dead.Keep(ctx)
+}
+
+// prepare makes what is missing on the servers, and reads what the group has counted.
+func (q *Queue) prepare(ctx context.Context) error {
+	if !q.nc().IsConnected() {
+		t := time.NewTicker(10 * time.Millisecond)
+		defer t.Stop()
+		for !q.nc().IsConnected() {
+			select {
+			case <-t.C:
+			case <-ctx.Done():
+				return errors.New("no server of buffer.jetstream.urls can be reached")
+			}
+		}
+	}
+	if v := q.nc().ConnectedServerVersion(); !atLeast(v, oldestServer) {
+		return fmt.Errorf("server %s has version %s: %w", q.nc().ConnectedUrlRedacted(), v, errTooOld)
+	}
+	if err := q.stream(ctx); err != nil {
+		return err
+	}
+	if err := q.dead.Prepare(ctx); err != nil {
+		return err
+	}
+	kv, err := q.setup.group(ctx)
+	if err != nil {
+		return err
+	}
+	w, err := kv.WatchAll(q.ctx)
+	if err != nil {
+		return fmt.Errorf("watch key-value bucket %s: %w", q.bucket(), err)
+	}
+	if err := q.catchUp(ctx, w); err != nil {
+		return err
+	}
+	q.memberMu.Lock()
+	q.kv = kv
+	q.memberMu.Unlock()
+	if err := q.finishRequeues(ctx); err != nil {
+		return err
+	}
+	others := q.ofOthers()
+	q.mu.Lock()
+	q.baseline = others.Clone()
+	q.learn(others)
+	q.ready = true
+	q.wakeAll()
+	q.mu.Unlock()
+	q.tasks.Go(func() { q.watch(w) })
+	if stored, err := q.stored(ctx); err == nil {
+		q.discover(stored)
+	}
+	return nil
+}
+
+// catchUp reads what the bucket has so far.
+func (q *Queue) catchUp(ctx context.Context, w jetstream.KeyWatcher) error {
+	for {
+		select {
+		case e := <-w.Updates():
+			if e == nil {
+				return nil
+			}
+			q.heard(e)
+		case <-ctx.Done():
+			// What it held is gone with it.
+			_ = w.Stop()
+			return fmt.Errorf("read key-value bucket %s: %w", q.bucket(), ctx.Err())
+		}
+	}
+}
+
+// watch takes in what the group tells, until the queue closes.
+func (q *Queue) watch(w jetstream.KeyWatcher) {
+	defer func() { _ = w.Stop() }() // what it held is gone with it
+	for {
+		select {
+		case e, open := <-w.Updates():
+			if !open {
+				return
+			}
+			if e != nil && q.heard(e) {
+				others := q.ofOthers()
+				q.mu.Lock()
+				q.learn(others)
+				q.mu.Unlock()
+			}
+		case <-q.ctx.Done():
+			return
+		}
+	}
+}
+
+// stored returns how many chunks the stream has at each place.
+func (q *Queue) stored(ctx context.Context) (map[subject.Place]int64, error) {
+	stream, err := q.js.Stream(ctx, q.chunks())
+	if err != nil {
+		return nil, fmt.Errorf("ask for stream %s: %w", q.chunks(), err)
+	}
+	info, err := stream.Info(ctx, jetstream.WithSubjectFilter(subject.All(q.chunks())))
+	if err != nil {
+		return nil, fmt.Errorf("ask what stream %s has: %w", q.chunks(), err)
+	}
+	counts := map[subject.Place]int64{}
+	for text, n := range info.State.Subjects {
+		if place, ok := subject.Parse(q.chunks(), text); ok {
+			counts[place] = int64(n)
+		}
+	}
+	return counts, nil
+}
+
+// discover begins to fetch from places where others have stored something.
+func (q *Queue) discover(stored map[subject.Place]int64) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for place := range stored {
+		src := q.sources[sourceName{place.Output, place.Target}]
+		if src != nil && src.partitions[place.Cluster] == nil {
+			src.partition(place.Cluster)
+			q.more(src)
+		}
+	}
+}
+
+// tellGroup tells the others what was counted, where that has changed, or they would miss this process.
+func (q *Queue) tellGroup(ctx context.Context, k *keeper) error {
+	q.mu.Lock()
+	table := q.own.Append(nil)
+	q.mu.Unlock()
+	if string(table) == string(k.told) && time.Since(k.toldAt) < heartbeatEvery && !q.untold() {
+		return nil
+	}
+	if err := q.publishSelf(ctx, false); err != nil {
+		return err
+	}
+	k.told, k.toldAt = table, time.Now()
+	return nil
+}
+
+// publishSelf tells the others what was counted.
+func (q *Queue) publishSelf(ctx context.Context, ended bool) error {
+	q.mu.Lock()
+	table := q.own.Clone()
+	ready := q.ready
+	q.mu.Unlock()
+	if !ready {
+		return nil
+	}
+	return q.tell(ctx, table, ended)
+}
+
+// compare believes the servers where they count otherwise than the group for a while in which nothing moves: a process
+// has died before it told what it had counted last.
+func (q *Queue) compare(ctx context.Context, k *keeper, stored map[subject.Place]int64) {
+	wrong := map[subject.Place]int64{}
+	q.mu.Lock()
+	places := map[subject.Place]bool{}
+	q.places(func(p subject.Place) { places[p] = true })
+	for p := range stored {
+		places[p] = true
+	}
+	for p := range places {
+		var sum ledger.Counts
+		for _, t := range []ledger.Table{q.own, q.others} {
+			if c := t[p]; c != nil {
+				for i := range sum {
+					sum[i] = ledger.Plus(sum[i], c[i], 1)
+				}
+			}
+		}
+		pending := sum.Pending()
+		empty := pending.Chunks == 0 && (pending.Events != 0 || pending.Bytes != 0)
+		s := k.suspects[p]
+		switch {
+		case pending.Chunks == stored[p] && !empty:
+			delete(k.suspects, p)
+			continue
+		case s.stored != stored[p] || s.counts != sum:
+			s = suspect{stored: stored[p], counts: sum}
+		}
+		s.turns++
+		k.suspects[p] = s
+		if s.turns >= settleAfter {
+			wrong[p] = stored[p]
+		}
+	}
+	q.mu.Unlock()
+	if len(wrong) == 0 {
+		return
+	}
+	err := q.adjust(ctx, func(t ledger.Table, _ *base) {
+		for p, n := range wrong {
+			sum := k.suspects[p].counts
+			correct(t.At(p), sum.Pending(), n)
+		}
+	})
+	if err != nil {
+		// Another process has done it, or it is tried again.
+		return
+	}
+	clear(k.suspects)
+	others := q.ofOthers()
+	q.mu.Lock()
+	q.learn(others)
+	q.mu.Unlock()
+}
+
+// correct makes what is pending fit the number of chunks that the servers have.
+func correct(c *ledger.Counts, pending buffer.Count, stored int64) {
+	if stored > pending.Chunks {
+		more := buffer.Count{Chunks: stored - pending.Chunks, Events: stored - pending.Chunks}
+		if pending.Chunks > 0 {
+			more.Events = pending.Events * more.Chunks / pending.Chunks
+			more.Bytes = pending.Bytes * more.Chunks / pending.Chunks
+		}
+		c[ledger.Found] = ledger.Plus(c[ledger.Found], more, 1)
+		return
+	}
+	fewer := pending
+	if stored > 0 {
+		fewer.Chunks = pending.Chunks - stored
+		fewer.Events = pending.Events * fewer.Chunks / pending.Chunks
+		fewer.Bytes = pending.Bytes * fewer.Chunks / pending.Chunks
+	}
+	c[ledger.Done] = ledger.Plus(c[ledger.Done], fewer, 1)
+}
+
+// trouble logs what did not work and is tried again, once a minute.
+func (q *Queue) trouble(err error) {
+	if q.ctx.Err() != nil {
+		return
+	}
+	err = q.whyNot(err)
+	if ok, leftOut := q.every.Allow("trouble", "", 1, time.Now()); ok {
+		q.log.Warn().Err(err).Uint64("left_out", leftOut).Msg("the queue's servers do not do what is asked: trying again")
+	}
+}
+
+// report remembers whether the servers answer, and logs when that changes.
+func (q *Queue) report(err error) {
+	if q.ctx.Err() != nil {
+		return
+	}
+	err = q.whyNot(err)
+	if err != nil {
+		err = fmt.Errorf("nothing can be stored in JetStream: %w", err)
+	}
+	q.mu.Lock()
+	was := q.health
+	q.health = err
+	q.mu.Unlock()
+	switch {
+	case err != nil && was == nil:
+		q.log.Error().Err(err).Msg("the queue can't be used: agents get no acks and keep what they have, until it can be")
+	case err == nil && was != nil:
+		q.log.Info().Str("server", q.nc().ConnectedUrlRedacted()).Msg("the queue can be used again")
+	}
+}
