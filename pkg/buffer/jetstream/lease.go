@@ -2,6 +2,7 @@ package jetstream
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -50,6 +51,14 @@ type lease struct {
 }
 
 func (l *lease) size() int64 { return int64(len(l.data)) }
+
+// raw returns how large the chunk is before compression, by which clusters take turns.
+func (l *lease) raw() int64 {
+	if len(l.data) < chunk.FixedSize {
+		return l.size()
+	}
+	return max(1, int64(binary.LittleEndian.Uint32(l.data[20:])))
+}
 
 // partition is what waits of one cluster in a source. Guarded by Queue.mu, but for what never changes.
 type partition struct {
@@ -295,7 +304,9 @@ func (q *Queue) pullAgain() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for _, src := range q.sources {
-		q.more(src)
+		if q.more(src); !src.warm {
+			src.wake()
+		}
 	}
 }
 

@@ -36,14 +36,15 @@ const (
 
 // puller is how a partition gets what waits for it. Guarded by Queue.mu.
 type puller struct {
-	durable string    // the consumer's name; "": it is not known to be there
-	making  bool      // it is being made
-	retry   time.Time // not before it is tried again
-	pulling bool      // a request is with the servers
-	heard   time.Time // when they last had something to say of it
-	left    int       // messages that it may still bring
-	room    int64     // bytes that it may still bring
-	more    int64     // bytes that the next one asks for, where one message is larger than usual
+	durable  string    // the consumer's name; "": it is not known to be there
+	making   bool      // it is being made
+	retry    time.Time // not before it is tried again
+	answered bool      // the servers have said something of what waits
+	pulling  bool      // a request is with the servers
+	heard    time.Time // when they last had something to say of it
+	left     int       // messages that it may still bring
+	room     int64     // bytes that it may still bring
+	more     int64     // bytes that the next one asks for, where one message is larger than usual
 }
 
 func (q *Queue) inboxes() string { return "_INBOX." + hex.EncodeToString(q.process[:]) + "." }
@@ -136,7 +137,7 @@ func (q *Queue) arrive(m *nats.Msg) {
 	if p == nil {
 		return
 	}
-	p.heard = time.Now()
+	p.heard, p.answered = time.Now(), true
 	if status != "" {
 		p.ended(status, m.Header.Get("Description"))
 		if !p.pulling {

@@ -40,6 +40,9 @@ type source struct {
 	// wanted is when somebody last asked for a chunk, and wanting how many do.
 	wanted  time.Time
 	wanting int
+	// begun is when somebody first asked, and warm says that all clusters have had time to come.
+	begun   time.Time
+	warm    bool
 	settled settled
 }
 
@@ -131,7 +134,9 @@ func (src *source) Next(ctx context.Context) (*event.Chunk, error) {
 		if q.state.closed {
 			return nil, buffer.ErrClosed
 		}
-		src.wanted = time.Now()
+		if src.wanted = time.Now(); src.begun.IsZero() {
+			src.begun = src.wanted
+		}
 		l, changed := src.pick(), src.changed
 		if l == nil || l.p.readyBytes < lowWater {
 			q.pull(src)
@@ -164,6 +169,9 @@ func (src *source) Next(ctx context.Context) (*event.Chunk, error) {
 
 // pick takes the next lease out of what is ready, nil where nothing is. Nobody else has it then. q.mu is held.
 func (src *source) pick() *lease {
+	if !src.warm && src.cold() {
+		return nil
+	}
 	for t := src.ring.Current(); t != nil; t = src.ring.Current() {
 		p := t.Value
 		if len(p.ready) == 0 || p.held {
@@ -174,10 +182,26 @@ func (src *source) pick() *lease {
 		p.ready = slices.Delete(p.ready, 0, 1)
 		p.readyBytes -= l.size()
 		p.opening++
-		src.ring.Take(t, l.size())
+		src.ring.Take(t, l.raw())
 		return l
 	}
 	return nil
+}
+
+// warmFor is how long the first chunk waits for those of other clusters, so that these are not too late for their turn.
+const warmFor = 2 * time.Second
+
+// cold reports whether something of a cluster waits that the servers have not answered for yet. q.mu is held.
+func (src *source) cold() bool {
+	if time.Since(src.begun) < warmFor {
+		for _, p := range src.partitions {
+			if !p.answered && !p.held && src.q.pending(p.place).Chunks > 0 {
+				return true
+			}
+		}
+	}
+	src.warm = true
+	return false
 }
 
 // take ends that c is handed out; nil: it isn't. q.mu is held.
