@@ -3,6 +3,8 @@ package jetstream
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"os"
@@ -87,7 +89,7 @@ func (c *connector) connect(cfg *buffer.JetStreamConfig, o *Options) (*nats.Conn
 		}))
 	}
 	if o.TLS != nil {
-		options = append(options, nats.Secure(o.TLS))
+		options = append(options, secure(o.TLS))
 	}
 	if o.inProcess != nil {
 		options = append(options, nats.InProcessServer(o.inProcess))
@@ -98,6 +100,22 @@ func (c *connector) connect(cfg *buffer.JetStreamConfig, o *Options) (*nats.Conn
 	}
 	c.conn.Store(nc)
 	return nc, nil
+}
+
+// secure has each connection ask how its server is to be trusted, and what is shown to it.
+func secure(how func(host string) *tls.Config) nats.Option {
+	return func(o *nats.Options) error {
+		// The client fills in the host.
+		o.Secure, o.TLSConfig = true, how("")
+		o.TLSConfig.RootCAs, o.RootCAsCB = nil, func() (*x509.CertPool, error) { return how("").RootCAs, nil }
+		o.TLSConfig.GetClientCertificate = func(r *tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			if get := how("").GetClientCertificate; get != nil {
+				return get(r)
+			}
+			return &tls.Certificate{}, nil // none
+		}
+		return nil
+	}
 }
 
 // note remembers err where it explains what will not work.
