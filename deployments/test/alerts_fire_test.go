@@ -248,7 +248,9 @@ func evaluate(t *testing.T, expr, series string) int {
 		var samples []chunks.Sample
 		for i, v := range values {
 			if !v.Omitted {
-				samples = append(samples, sample{at: int64(i) * time.Minute.Milliseconds(), value: v.Value})
+				samples = append(samples, sample{
+					at: int64(i) * time.Minute.Milliseconds(), value: v.Value, histogram: v.Histogram,
+				})
 			}
 		}
 		all.series = append(all.series, storage.NewListSeries(name, samples))
@@ -296,16 +298,23 @@ func (s *seriesSet) At() storage.Series                { return s.series[s.next-
 func (s *seriesSet) Err() error                        { return nil }
 func (s *seriesSet) Warnings() annotations.Annotations { return nil }
 
-// sample implements chunks.Sample for a number; at is in milliseconds.
+// sample implements chunks.Sample for a number, or a native histogram; at is in milliseconds.
 type sample struct {
-	at    int64
-	value float64
+	at        int64
+	value     float64
+	histogram *histogram.FloatHistogram // nil: it is a number
 }
 
 func (s sample) T() int64                      { return s.at }
 func (s sample) ST() int64                     { return 0 }
 func (s sample) F() float64                    { return s.value }
 func (s sample) H() *histogram.Histogram       { return nil }
-func (s sample) FH() *histogram.FloatHistogram { return nil }
-func (s sample) Type() chunkenc.ValueType      { return chunkenc.ValFloat }
+func (s sample) FH() *histogram.FloatHistogram { return s.histogram }
 func (s sample) Copy() chunks.Sample           { return s }
+
+func (s sample) Type() chunkenc.ValueType {
+	if s.histogram != nil {
+		return chunkenc.ValFloatHistogram
+	}
+	return chunkenc.ValFloat
+}

@@ -444,6 +444,7 @@ func third() map[string][]string {
 			"pkg/buffer/disk/internal/segment", "pkg/buffer/disk/internal/statefile", "pkg/deadletter/disk",
 		},
 		"github.com/prometheus/client_golang":        {"pkg/status", "pkg/status/metrics"},
+		"github.com/prometheus/client_model":         {"pkg/status/metrics"},
 		"github.com/spf13/cobra":                     {"cmd/*", "cmd/aggregator/internal/*"},
 		"charm.land/bubbletea/v2":                    {"cmd/aggregator/internal/live", "internal/top"},
 		"github.com/elastic/elastic-transport-go/v8": {"pkg/outputs/elasticsearch"},

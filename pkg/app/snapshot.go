@@ -236,6 +236,7 @@ func outputOf(
 		},
 		OutputRequests: status.OutputRequests{
 			Requests: st.Sends, FailedRequests: st.Failures, RequestLatency: status.Latency{Snapshot: st.Latency},
+			DeliveryLatency: status.Latency{Snapshot: st.DeliveryLatency},
 		},
 		LastError: status.Failure{
 			Text: st.LastError, Detail: st.LastDetail, Time: st.LastErrorAt, Ended: st.LastErrorOver,

@@ -124,7 +124,7 @@ func (s *sender) settle(w *work, se *outputs.SendError) bool {
 	switch {
 	case se == nil:
 		s.rec.Succeeded()
-		s.show(w.events, Delivered, nil)
+		s.delivered(w.events)
 		w.settle(outcome.Delivered())
 	case len(se.Failed) > 0:
 		ok := s.settleSome(w, se)
@@ -145,6 +145,15 @@ func (s *sender) settle(w *work, se *outputs.SendError) bool {
 		return s.settleSome(w, se)
 	}
 	return true
+}
+
+// delivered notes that the destination has the events.
+func (s *sender) delivered(events []event.Event) {
+	now := time.Now()
+	for run := range byChunk(events) {
+		s.rec.DeliveryLatency.Observe(now.Sub(run[0].Chunk.Received), len(run))
+	}
+	s.show(events, Delivered, nil)
 }
 
 // split sends the events of w, which are too large together, in halves.
@@ -223,7 +232,7 @@ func (s *sender) settleOthers(w *work, failed []outputs.Failure) {
 			next++
 			continue
 		}
-		s.show(w.events[i:i+1], Delivered, nil)
+		s.delivered(w.events[i : i+1])
 		c.add(&w.events[i], outcome.Delivered())
 	}
 	c.flush(outcome.Delivered())

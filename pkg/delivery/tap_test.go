@@ -238,3 +238,27 @@ func TestTapOfAnswers(t *testing.T) {
 		}
 	}
 }
+
+// TestDeliveryLatency: the time from storing to delivery counts for each event that was delivered, and for no other.
+func TestDeliveryLatency(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		stored := outputtest.NewBacklog(outputtest.Chunk(1, "a", "t", 3, 0, 5))
+		time.Sleep(time.Hour)
+		loop := delivery.New(delivery.Options{
+			Name: "test", Source: stored, DeadLetters: &letterStore{}, Log: zerolog.Nop(),
+			Output: &outputtest.Output{OnSend: func(_ context.Context, sent []int) error {
+				if i := slices.Index(sent, 1); i >= 0 {
+					return &outputs.SendError{
+						Failed: []outputs.Failure{{Index: i, Reason: outputs.ReasonRejected}}, Err: errors.New("no"),
+					}
+				}
+				return nil
+			}},
+		})
+		runFor(t, loop, time.Minute)
+		got := loop.Stats().DeliveryLatency
+		if got.Count != 2 || got.Sum < 2*3600 || got.Sum > 2*3700 || got.Native.Count != 2 {
+			t.Errorf("%+v", got)
+		}
+	})
+}

@@ -1,5 +1,5 @@
 // Package metric holds the one instrument that parts keep besides plain counters: a histogram with
-// fixed buckets that costs an atomic add.
+// fixed buckets that costs a few atomic adds.
 package metric
 
 import (
@@ -20,9 +20,11 @@ func bounds() [buckets]float64 {
 	}
 }
 
-// Histogram counts durations in fixed buckets. The zero value is ready; safe for concurrent use.
+// Histogram counts durations in fixed buckets, and in the finer ones of Prometheus' native histograms. The zero value is
+// ready; safe for concurrent use.
 type Histogram struct {
 	buckets [buckets + 1]atomic.Uint64
+	native  [nativeBuckets + 1]atomic.Uint64 // the first is of what is zero
 	nanos   atomic.Int64
 }
 
@@ -35,6 +37,7 @@ func (h *Histogram) Observe(d time.Duration, n int) {
 		i++
 	}
 	h.buckets[i].Add(uint64(n))
+	h.native[nativeIndex(s)].Add(uint64(n))
 	h.nanos.Add(int64(d) * int64(n))
 }
 
@@ -43,6 +46,7 @@ type Snapshot struct {
 	Count   uint64
 	Sum     float64 // seconds
 	Buckets map[float64]uint64
+	Native  Native
 }
 
 // Snapshot returns the state of h; observations made meanwhile may be in part of it.
@@ -53,6 +57,7 @@ func (h *Histogram) Snapshot() Snapshot {
 		s.Buckets[bound] = s.Count
 	}
 	s.Count += h.buckets[buckets].Load()
+	s.Native = h.nativeSnapshot()
 	return s
 }
 

@@ -24,7 +24,9 @@ type Recorder struct {
 	Log  zerolog.Logger
 	// Latency is that of sends.
 	Latency *metric.Histogram
-	Targets *TargetTable
+	// DeliveryLatency is that of events, from when they were stored to when the destination had them.
+	DeliveryLatency *metric.Histogram
+	Targets         *TargetTable
 
 	mu              sync.Mutex
 	clusters        map[string]*outcome.Counts
@@ -37,7 +39,7 @@ type Recorder struct {
 func NewRecorder(name string, log zerolog.Logger) *Recorder {
 	return &Recorder{
 		Name: name, Log: log.With().Str("output", name).Logger(),
-		Latency: new(metric.Histogram), Targets: newTargetTable(),
+		Latency: new(metric.Histogram), DeliveryLatency: new(metric.Histogram), Targets: newTargetTable(),
 		clusters: map[string]*outcome.Counts{}, retried: map[string]uint64{},
 		health: health{lines: &logevery.Limit{Every: quiet}},
 	}
@@ -47,7 +49,7 @@ func NewRecorder(name string, log zerolog.Logger) *Recorder {
 func (r *Recorder) GoOn(before *Recorder) {
 	before.mu.Lock()
 	defer before.mu.Unlock()
-	r.Latency = before.Latency
+	r.Latency, r.DeliveryLatency = before.Latency, before.DeliveryLatency
 	r.Targets.goOn(before.Targets)
 	r.clusters, r.sends, r.failures, r.retried = before.clusters, before.sends, before.failures, before.retried
 	r.health = before.health
@@ -266,7 +268,8 @@ func (r *Recorder) Fill(out *Stats) {
 	defer r.mu.Unlock()
 	now := time.Now()
 	out.Output, out.Sends, out.Failures, out.Retried = r.Name, r.sends, r.failures, maps.Clone(r.retried)
-	out.Latency, out.Targets = r.Latency.Snapshot(), r.Targets.list()
+	out.Latency, out.DeliveryLatency = r.Latency.Snapshot(), r.DeliveryLatency.Snapshot()
+	out.Targets = r.Targets.list()
 	out.LastError, out.LastDetail = r.lastError, r.lastDetail
 	out.LastErrorAt, out.LastErrorOver, out.LastSuccess = r.lastErrorAt, r.lastErrorOver, r.lastSuccess
 	if out.Failing = r.reason(now); out.Failing != "" {

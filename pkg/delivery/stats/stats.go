@@ -25,7 +25,9 @@ type Stats struct {
 	Waiting []WaitingTarget // targets that take no events, ascending
 	Held    []string        // clusters that wait until what was refused of them is taken, ascending
 	Latency metric.Snapshot // of sends
-	Paused  bool
+	// DeliveryLatency is the time of events from when they were stored to when the destination had them.
+	DeliveryLatency metric.Snapshot
+	Paused          bool
 
 	// Failing is the reason why nothing is delivered: events wait to be sent again, and for steady none got through. ""
 	// where any does: then what waits is the destination's trouble with these events.

@@ -148,18 +148,6 @@ func counter(desc *prometheus.Desc, created time.Time, v float64, labels []strin
 	return m
 }
 
-func histogram(desc *prometheus.Desc, created time.Time, v metric.Snapshot, labels []string) prometheus.Metric {
-	if created.IsZero() {
-		return prometheus.MustNewConstHistogram(desc, v.Count, v.Sum, v.Buckets, valid(labels)...)
-	}
-	m, err := prometheus.NewConstHistogramWithCreatedTimestamp(desc, v.Count, v.Sum, v.Buckets, created,
-		valid(labels)...)
-	if err != nil {
-		return prometheus.NewInvalidMetric(desc, err)
-	}
-	return m
-}
-
 // valid makes labels UTF-8, without which Prometheus refuses them.
 func valid(labels []string) []string {
 	for i, l := range labels {

@@ -155,6 +155,9 @@ func outputFamilies() []family {
 		) (string, snapshot.Latency) {
 			return o.Name, o.RequestLatency
 		}),
+		eachLatency("aggregator_output_delivery_latency_seconds",
+			"Time from when an event was stored, and its ack could be sent, to when the destination had it.", label, list,
+			func(o *snapshot.Output) (string, snapshot.Latency) { return o.Name, o.DeliveryLatency }),
 		eachGauge("aggregator_output_last_success_timestamp_seconds",
 			"When the destination last took something, 0 for never.", label, list,
 			func(o *snapshot.Output) (string, float64) { return o.Name, unix(o.LastSuccess) }),

@@ -424,6 +424,8 @@ type OutputRequests struct {
 	Requests       uint64  `json:"requests"` // that ended, well or not
 	FailedRequests uint64  `json:"failed_requests"`
 	RequestLatency Latency `json:"request_latency"`
+	// DeliveryLatency is the time of events from when they were stored to when the destination had them.
+	DeliveryLatency Latency `json:"delivery_latency"`
 }
 
 // OutputTimes is when something got through last, and when the next try is.

@@ -83,7 +83,7 @@ func Program(started time.Time, n uint64) snapshot.Snapshot {
 				DeliveredBytes: 150 * n, Retries: snapshot.Counts{"throttled": 3}, Lag: 1.5,
 				OutputRequests: snapshot.OutputRequests{
 					Requests: 20, FailedRequests: 2,
-					RequestLatency: latency(0.3, 20),
+					RequestLatency: latency(0.3, 20), DeliveryLatency: latency(2, 1500),
 				},
 
 				LastError: snapshot.Failure{
