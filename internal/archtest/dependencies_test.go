@@ -35,6 +35,7 @@ func required() map[string]string {
 		"github.com/nats-io/nats-server/v2":        "tests: the servers of the queue on JetStream",
 		"github.com/nats-io/nats.go":               "the queue on JetStream",
 		"github.com/prometheus/client_golang":      "/metrics",
+		"github.com/prometheus/client_model":       "/metrics: what client_golang writes, for histograms in both forms",
 		"github.com/rs/zerolog":                    "the program's log",
 		"github.com/santhosh-tekuri/jsonschema/v6": "tests: aggregator schema is valid and fits the documentation",
 		"github.com/spf13/cobra":                   "the commands",
