@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"sync/atomic"
 	"time"
 
 	"github.com/seed-afc6a195/aggregator/internal/failpoint"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/complaint"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/journal"
+	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/pack"
 	"github.com/seed-afc6a195/aggregator/pkg/buffer/disk/internal/segment"
 )
 
@@ -137,37 +139,76 @@ func (c *committer) appendJournal(seg *segmentState, chunks []byte) bool {
 	return true
 }
 
-// settleFresh stores with one transaction what of the segment is in the journal, and more items. It returns where these
-// lie in the file.
+// settleFresh stores with one transaction what of the segment is in the journal and still wanted, and more items. It
+// returns where these lie in the file.
 func (c *committer) settleFresh(seg *segmentState, items []segment.Item) ([]uint32, error) {
 	s := c.s
+	fresh := s.sift(seg)
+	all := append(fresh.items, items...)
+	where := make([]uint32, len(all))
+	if len(all) > 0 {
+		err := seg.w.Append(all, where)
+		failpoint.Pass("segment.committed")
+		if err != nil {
+			return nil, err
+		}
+	}
+	if len(seg.fresh) > 0 {
+		s.mu.Lock()
+		kept := seg.entries[:len(seg.entries)-len(seg.fresh)]
+		for i, e := range fresh.kept {
+			e.Off = where[fresh.at[i]]
+			kept = append(kept, e)
+		}
+		s.loadedN -= len(seg.entries) - len(kept)
+		seg.entries, seg.fresh = kept, nil
+		next := seg.end()
+		s.mu.Unlock()
+		if len(items) > 0 {
+			next = items[len(items)-1].Seq + 1
+		}
+		c.emptyJournal(next)
+	}
+	return where[len(fresh.items):], nil
+}
+
+// sifted is what goes into a segment's file of what was journaled of it.
+type sifted struct {
+	items []segment.Item
+	kept  []segment.Entry
+	at    []int // which of items each of kept is
+}
+
+// sift returns what of the segment's fresh chunks goes into its file: those that somebody wants, and in the place of
+// others, which all outputs are done with by now, what a start has to know of the messages in them.
+func (s *Queue) sift(seg *segmentState) (out sifted) {
 	n := len(seg.fresh)
-	all := make([]segment.Item, 0, n+len(items))
 	s.mu.Lock()
-	for _, e := range seg.entries[len(seg.entries)-n:] {
-		all = append(all, segment.Item{Seq: seg.first + uint64(e.Seq), Value: seg.fresh[e.Seq]})
+	entries := slices.Clone(seg.entries[len(seg.entries)-n:])
+	done := make([]bool, n)
+	for i := range entries {
+		seq := seg.first + uint64(entries[i].Seq)
+		done[i] = seq < s.keep.from() && !s.wanted(seg, seq, entries[i].Set)
 	}
 	s.mu.Unlock()
-	all = append(all, items...)
-	if len(all) == 0 {
-		return nil, nil
-	}
-	where := make([]uint32, len(all))
-	err := seg.w.Append(all, where)
-	failpoint.Pass("segment.committed")
-	if err != nil {
-		return nil, err
-	}
-	if n > 0 {
-		s.mu.Lock()
-		for i := range n {
-			seg.entries[len(seg.entries)-n+i].Off = where[i]
+	var settled pack.Settled
+	flush := func() {
+		if value := settled.Chunk(); value != nil {
+			out.items = append(out.items, segment.Item{Seq: settled.Seq, Value: value})
 		}
-		seg.fresh = nil
-		s.mu.Unlock()
-		c.emptyJournal(all[len(all)-1].Seq + 1)
+		settled = pack.Settled{}
 	}
-	return where[n:], nil
+	for i := range entries {
+		value := seg.fresh[entries[i].Seq]
+		if done[i] && settled.Add(value) {
+			continue
+		}
+		flush()
+		out.items = append(out.items, segment.Item{Seq: seg.first + uint64(entries[i].Seq), Value: value})
+		out.kept, out.at = append(out.kept, entries[i]), append(out.at, len(out.items)-1)
+	}
+	flush()
+	return out
 }
 
 // emptyJournal has the journal begin anew with that chunk: what it holds is in a segment, or wanted by nobody.
