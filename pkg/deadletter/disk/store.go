@@ -196,6 +196,22 @@ func (d *Store) add(letters []deadletter.Letter) error {
 	return <-b.done
 }
 
+// fresh returns the letters that are not stored yet. d.mu is held.
+func (d *Store) fresh(all []*addRequest) (fresh []deadletter.Letter) {
+	// After a crash an event may be in the queue twice: as it came, and as a letter that was sent again.
+	here := map[letterEvent]bool{}
+	for _, request := range all {
+		for i := range request.letters {
+			l := &request.letters[i]
+			if e := d.known.event(l); !d.known.has(l) && !here[e] {
+				here[e] = l.EventID != ""
+				fresh = append(fresh, *l)
+			}
+		}
+	}
+	return fresh
+}
+
 // store writes the letters. d.mu is held.
 func (d *Store) store(all []*addRequest) error {
 	if d.closed {
@@ -203,18 +219,7 @@ func (d *Store) store(all []*addRequest) error {
 	}
 	d.evict()
 	now := d.now()
-	var fresh []deadletter.Letter
-	// After a crash an event may be in the queue twice: as it came, and as a letter that was sent again.
-	here := map[letterEvent]bool{}
-	for _, addRequest := range all {
-		for i := range addRequest.letters {
-			l := &addRequest.letters[i]
-			if e := d.known.event(l); !d.known.has(l) && !here[e] {
-				here[e] = l.EventID != ""
-				fresh = append(fresh, *l)
-			}
-		}
-	}
+	fresh := d.fresh(all)
 	if len(fresh) == 0 {
 		return nil
 	}

@@ -28,20 +28,27 @@ type Stats struct {
 	// DeliveryLatency is the time of events from when they were stored to when the destination had them.
 	DeliveryLatency metric.Snapshot
 	Paused          bool
+	Health
+}
 
+// Health is how an output does.
+type Health struct {
 	// Failing is the reason why nothing is delivered: events wait to be sent again, and for steady none got through. ""
 	// where any does: then what waits is the destination's trouble with these events.
-	Failing      string
-	FailingSince time.Time // zero where Failing is ""
+	Failing string
+	// FailingSince is zero where Failing is "".
+	FailingSince time.Time
 	// BackoffUntil is when a batch is sent again; zero when none waits.
 	BackoffUntil time.Time
-	LastError    string // for everybody
+	// LastError is for everybody.
+	LastError string
 	// LastDetail is the same with the destination's words, for who may see records.
 	LastDetail  string
 	LastErrorAt time.Time
 	// LastErrorOver is when it was past; zero while it is not.
 	LastErrorOver time.Time
-	LastSuccess   time.Time // of a send that delivered anything
+	// LastSuccess is that of a send that delivered anything.
+	LastSuccess time.Time
 }
 
 // WaitingTarget is a target that takes no events at the moment, and for which some wait aside.

@@ -319,11 +319,10 @@ func TestHeaders(t *testing.T) {
 		"X-Tenant": false, "content-type": true, "authorization": true, "a b": true, "X-Amz-Date": true,
 	} {
 		c := Config{
-			Hosts:    []string{"https://a"},
-			Index:    "x",
-			Username: "u",
-			Password: setting.NewSecret("p"),
-			Way:      Way{Headers: map[string]setting.Secret{name: setting.NewSecret("v")}},
+			Hosts: []string{"https://a"},
+			Index: "x",
+			Login: Login{Username: "u", Password: setting.NewSecret("p")},
+			Way:   Way{Headers: map[string]setting.Secret{name: setting.NewSecret("v")}},
 		}
 		var r setting.Report
 		c.Check(&r)

@@ -369,10 +369,10 @@ func TestCredentials(t *testing.T) {
 		want string
 	}{
 		{"none", Config{}, ""},
-		{"user", Config{Username: "u", Password: setting.NewSecret("p w")}, "Basic dTpwIHc="},
-		{"key as id:key", Config{APIKey: setting.NewSecret("id:key\n")}, "ApiKey aWQ6a2V5"},
-		{"key encoded", Config{APIKey: setting.NewSecret("aWQ6a2V5")}, "ApiKey aWQ6a2V5"},
-		{"token", Config{BearerToken: setting.NewSecret("abc\n")}, "Bearer abc"},
+		{"user", Config{Login: Login{Username: "u", Password: setting.NewSecret("p w")}}, "Basic dTpwIHc="},
+		{"key as id:key", Config{Login: Login{APIKey: setting.NewSecret("id:key\n")}}, "ApiKey aWQ6a2V5"},
+		{"key encoded", Config{Login: Login{APIKey: setting.NewSecret("aWQ6a2V5")}}, "ApiKey aWQ6a2V5"},
+		{"token", Config{Login: Login{BearerToken: setting.NewSecret("abc\n")}}, "Bearer abc"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			var got, agent, path string

@@ -19,18 +19,18 @@ func TestConceal(t *testing.T) {
 		said []string // by a server
 	}{
 		"password": {
-			Config{Username: "elastic", Password: setting.NewSecret(`pa"ss<w>/rd`)},
+			Config{Login: Login{Username: "elastic", Password: setting.NewSecret(`pa"ss<w>/rd`)}},
 			[]string{
 				`pa"ss<w>/rd`, `pa\"ss\u003cw\u003e/rd`, "pa%22ss%3Cw%3E%2Frd",
 				"Basic " + base64.StdEncoding.EncodeToString([]byte(`elastic:pa"ss<w>/rd`)),
 			},
 		},
-		"API key": {Config{APIKey: setting.NewSecret(key)}, []string{"ApiKey " + key, "id:thekey-itself"}},
+		"API key": {Config{Login: Login{APIKey: setting.NewSecret(key)}}, []string{"ApiKey " + key, "id:thekey-itself"}},
 		"API key's pair": {
-			Config{APIKey: setting.NewSecret("id:thekey-itself")}, []string{"ApiKey " + key, "thekey-itself"},
+			Config{Login: Login{APIKey: setting.NewSecret("id:thekey-itself")}}, []string{"ApiKey " + key, "thekey-itself"},
 		},
 		"bearer token": {
-			Config{BearerToken: setting.NewSecret(" t0ken-of-bearer\n")}, []string{"Bearer t0ken-of-bearer"},
+			Config{Login: Login{BearerToken: setting.NewSecret(" t0ken-of-bearer\n")}}, []string{"Bearer t0ken-of-bearer"},
 		},
 	} {
 		for _, said := range tc.said {
@@ -56,7 +56,7 @@ func TestConceal(t *testing.T) {
 			}
 		}
 	}
-	short := Config{Username: "elastic", Password: setting.NewSecret("p")}
+	short := Config{Login: Login{Username: "elastic", Password: setting.NewSecret("p")}}
 	for _, word := range secrets(&short) { // what was sent, not the letter p
 		if len(word) < minConcealed {
 			t.Errorf("%q is concealed", word)

@@ -20,10 +20,7 @@ type Config struct {
 	Hosts             []string `yaml:"hosts" help:"URLs, tried in turn; a dead one rests. Or cloud_id"`
 	AWS               *AWS     `yaml:"aws"`
 	Way               `yaml:",inline"`
-	Username          string             `yaml:"username" help:"for basic authentication"`
-	Password          setting.Secret     `yaml:"password" help:"for basic authentication"`
-	APIKey            setting.Secret     `yaml:"api_key" help:"instead of username and password"`
-	BearerToken       setting.Secret     `yaml:"bearer_token" help:"instead of username and password"`
+	Login             `yaml:",inline"`
 	TLS               *setting.ClientTLS `yaml:"tls" help:"how the hosts are trusted"`
 	Index             string             `yaml:"index" placeholders:"target"`
 	Alias             string             `yaml:"alias" placeholders:"target"`
@@ -45,6 +42,14 @@ type Way struct {
 	CloudID string                    `yaml:"cloud_id" help:"of a deployment of Elastic Cloud, instead of hosts"`
 	Headers map[string]setting.Secret `yaml:"headers" help:"name: value, added to every request"`
 	Proxy   string                    `yaml:"proxy" help:"as of an http output"`
+}
+
+// Login is how the output proves who it is: by one of basic authentication, an API key and a token.
+type Login struct {
+	Username    string         `yaml:"username" help:"for basic authentication"`
+	Password    setting.Secret `yaml:"password" help:"for basic authentication"`
+	APIKey      setting.Secret `yaml:"api_key" help:"instead of username and password"`
+	BearerToken setting.Secret `yaml:"bearer_token" help:"instead of username and password"`
 }
 
 // Help implements setting.Explained.

@@ -29,7 +29,7 @@ func newOutput(tb testing.TB, h http.Handler, change func(*Config)) *Output {
 	cfg := Config{
 		Common: outputs.Common{Fields: event.Fields{Time: "@timestamp", Tag: "tag", Cluster: "cluster"}},
 		Hosts:  []string{server.URL}, Index: "logs-{cluster}", Flavor: "auto", OpType: "create", ID: idAuto,
-		Username: "agent", Password: setting.NewSecret(secret),
+		Login: Login{Username: "agent", Password: setting.NewSecret(secret)},
 	}
 	cfg.Template.Manage = false
 	if change != nil {

@@ -64,18 +64,9 @@ func (o *Output) request(
 	}
 	watched, stop := o.client.watch(limited, host)
 	defer stop()
-	req, err := http.NewRequestWithContext(watched, http.MethodPost, path, &payloadReader{payload: body})
+	req, err := o.newRequest(watched, path, body)
 	if err != nil {
 		return failed(outputs.ReasonServer, 0, err)
-	}
-	req.ContentLength = int64(len(text))
-	req.GetBody = func() (io.ReadCloser, error) { return &payloadReader{payload: body}, nil }
-	req.Header.Set("Content-Type", "application/x-ndjson")
-	if o.cfg.Compression == compressionGzip {
-		req.Header.Set("Content-Encoding", "gzip")
-	}
-	if o.client.signer != nil {
-		o.client.signer.Hash(req, text)
 	}
 	began := time.Now()
 	resp, err := o.client.performAt(host, req)
@@ -115,6 +106,24 @@ func (o *Output) request(
 	}
 	out.err.Err = fmt.Errorf("%s: %w", b.describe(from, to), o.timedOut(ctx, limited, out.err.Err))
 	return out
+}
+
+// newRequest returns a bulk request, ready to be sent, whose body is compressed already where it has to be.
+func (o *Output) newRequest(ctx context.Context, path string, body *payload) (*http.Request, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, path, &payloadReader{payload: body})
+	if err != nil {
+		return nil, err
+	}
+	req.ContentLength = int64(len(body.text))
+	req.GetBody = func() (io.ReadCloser, error) { return &payloadReader{payload: body}, nil }
+	req.Header.Set("Content-Type", "application/x-ndjson")
+	if o.cfg.Compression == compressionGzip {
+		req.Header.Set("Content-Encoding", "gzip")
+	}
+	if o.client.signer != nil {
+		o.client.signer.Hash(req, body.text)
+	}
+	return req, nil
 }
 
 // judge says what became of a request of n events to which the reply resp was read as r, or err.

@@ -87,6 +87,11 @@ func Contract(t *testing.T, setup func(t *testing.T) *Destination) {
 		send(t, d, Batch(Chunk(2, "a", "t", 50, 50, 100)))
 		wantNumbers(t, d, 100)
 	})
+	faults(run)
+}
+
+// faults are the rows of the suite in which the destination, or the caller, does not do what it should.
+func faults(run func(name string, check func(t *testing.T, d *Destination))) {
 	run("cancelled before", func(t *testing.T, d *Destination) {
 		t.Helper()
 		ctx, cancel := context.WithCancel(t.Context())

@@ -14,7 +14,7 @@ func families() []family {
 	var all []family
 	for _, part := range [][]family{
 		processFamilies(), memoryFamilies(), listenerFamilies(), clusterFamilies(), certificateFamilies(),
-		queueFamilies(), outputFamilies(), destinationFamilies(), stepFamilies(), ledgerFamilies(),
+		queueFamilies(), betweenFamilies(), outputFamilies(), destinationFamilies(), stepFamilies(), ledgerFamilies(),
 		groupFamilies(), oldFamilies(),
 	} {
 		all = append(all, part...)
@@ -141,21 +141,12 @@ func processFamilies() []family {
 				add(1, s.Version, s.Commit)
 			},
 		},
-		whole("aggregator_start_timestamp_seconds", "When the program started.", func(
-			s *snapshot.Snapshot,
-		) float64 {
-			return unix(s.Started)
-		}),
-		whole("aggregator_ready", "1 while agents may send here, as /readyz says.", func(
-			s *snapshot.Snapshot,
-		) float64 {
-			return flag(s.Ready)
-		}),
-		whole("aggregator_healthy", "0 when only a restart helps, as /healthz says.", func(
-			s *snapshot.Snapshot,
-		) float64 {
-			return flag(s.Healthy)
-		}),
+		whole("aggregator_start_timestamp_seconds", "When the program started.",
+			func(s *snapshot.Snapshot) float64 { return unix(s.Started) }),
+		whole("aggregator_ready", "1 while agents may send here, as /readyz says.",
+			func(s *snapshot.Snapshot) float64 { return flag(s.Ready) }),
+		whole("aggregator_healthy", "0 when only a restart helps, as /healthz says.",
+			func(s *snapshot.Snapshot) float64 { return flag(s.Healthy) }),
 		whole("aggregator_status_stale_seconds",
 			"How old all figures but the probes' answers are: more than 0 while something hangs that they are "+
 				"taken from.", func(s *snapshot.Snapshot) float64 { return s.Stale }),
@@ -167,39 +158,24 @@ func processFamilies() []family {
 				}
 				return l.Name, l.Seconds
 			}),
-		whole("aggregator_config_loaded_timestamp_seconds", "When the configuration in force was loaded.", func(
-			s *snapshot.Snapshot,
-		) float64 {
-			return unix(s.Config.LoadedAt)
-		}),
+		whole("aggregator_config_loaded_timestamp_seconds", "When the configuration in force was loaded.",
+			func(s *snapshot.Snapshot) float64 { return unix(s.Config.LoadedAt) }),
 		whole("aggregator_config_failing",
 			"1 while the newest configuration file is refused and the old one stays in force.",
 			func(s *snapshot.Snapshot) float64 { return flag(s.Config.Failing.Text != "") }),
-		whole("aggregator_config_warnings", "Warnings on the configuration in force.", func(
-			s *snapshot.Snapshot,
-		) float64 {
-			return float64(len(s.Config.Warnings))
-		}),
+		whole("aggregator_config_warnings", "Warnings on the configuration in force.",
+			func(s *snapshot.Snapshot) float64 { return float64(len(s.Config.Warnings)) }),
 	}
 }
 
 func memoryFamilies() []family {
 	return []family{
-		whole("aggregator_memory_limit_bytes", "What the runtime keeps its memory to, as far as it can.", func(
-			s *snapshot.Snapshot,
-		) float64 {
-			return float64(s.Memory.LimitBytes)
-		}),
-		whole("aggregator_memory_need_bytes", "What the configuration has use for at full load.", func(
-			s *snapshot.Snapshot,
-		) float64 {
-			return float64(s.Memory.NeedBytes)
-		}),
-		whole("aggregator_memory_group_bytes", "What the control group allows the process, 0 for no limit.", func(
-			s *snapshot.Snapshot,
-		) float64 {
-			return float64(s.Memory.GroupBytes)
-		}),
+		whole("aggregator_memory_limit_bytes", "What the runtime keeps its memory to, as far as it can.",
+			func(s *snapshot.Snapshot) float64 { return float64(s.Memory.LimitBytes) }),
+		whole("aggregator_memory_need_bytes", "What the configuration has use for at full load.",
+			func(s *snapshot.Snapshot) float64 { return float64(s.Memory.NeedBytes) }),
+		whole("aggregator_memory_group_bytes", "What the control group allows the process, 0 for no limit.",
+			func(s *snapshot.Snapshot) float64 { return float64(s.Memory.GroupBytes) }),
 	}
 }
 
@@ -207,16 +183,10 @@ func listenerFamilies() []family {
 	const label = "listener"
 	list := func(s *snapshot.Snapshot) []snapshot.Listener { return s.Listeners }
 	return []family{
-		eachGauge("aggregator_listener_open_connections", "Connections that are open.", label, list, func(
-			l *snapshot.Listener,
-		) (string, float64) {
-			return l.Name, float64(l.Connections)
-		}),
-		eachCounter("aggregator_listener_connections_total", "Connections accepted.", label, list, func(
-			l *snapshot.Listener,
-		) (string, uint64) {
-			return l.Name, l.ConnectionsTotal
-		}),
+		eachGauge("aggregator_listener_open_connections", "Connections that are open.", label, list,
+			func(l *snapshot.Listener) (string, float64) { return l.Name, float64(l.Connections) }),
+		eachCounter("aggregator_listener_connections_total", "Connections accepted.", label, list,
+			func(l *snapshot.Listener) (string, uint64) { return l.Name, l.ConnectionsTotal }),
 		eachCounter("aggregator_listener_tls_connections_total", "Connections with a finished TLS handshake.", label,
 			list, func(l *snapshot.Listener) (string, uint64) { return l.Name, l.TLSTotal }),
 		eachCounter("aggregator_listener_proxied_connections_total", "Connections whose source a PROXY header told.",
@@ -249,37 +219,22 @@ func clusterFamilies() []family {
 			func(c *snapshot.Cluster) (string, uint64) { return c.Name, c.ReceivedEvents }),
 		eachCounter("aggregator_received_bytes_total", "Bytes of the received events as msgpack, decompressed.", label,
 			list, func(c *snapshot.Cluster) (string, uint64) { return c.Name, c.ReceivedBytes }),
-		eachCounter("aggregator_received_messages_total", "Messages received and committed.", label, list, func(
-			c *snapshot.Cluster,
-		) (string, uint64) {
-			return c.Name, c.Messages
-		}),
-		eachCounter("aggregator_stored_events_total", "Events stored for at least one output.", label, list, func(
-			c *snapshot.Cluster,
-		) (string, uint64) {
-			return c.Name, c.StoredEvents
-		}),
+		eachCounter("aggregator_received_messages_total", "Messages received and committed.", label, list,
+			func(c *snapshot.Cluster) (string, uint64) { return c.Name, c.Messages }),
+		eachCounter("aggregator_stored_events_total", "Events stored for at least one output.", label, list,
+			func(c *snapshot.Cluster) (string, uint64) { return c.Name, c.StoredEvents }),
 		eachCounter("aggregator_duplicate_events_total", "Events of resent chunks, acked again and not stored again.",
 			label, list, func(c *snapshot.Cluster) (string, uint64) { return c.Name, c.DuplicateEvents }),
-		eachCounts("aggregator_dropped_events_total", "Events dropped on arrival, by rule.", label, "rule", list, func(
-			c *snapshot.Cluster,
-		) (string, snapshot.Counts) {
-			return c.Name, c.Dropped
-		}),
+		eachCounts("aggregator_dropped_events_total", "Events dropped on arrival, by rule.", label, "rule", list,
+			func(c *snapshot.Cluster) (string, snapshot.Counts) { return c.Name, c.Dropped }),
 		eachCounts("aggregator_rejected_events_total", "Events kept as dead letters on arrival, by reason.", label,
 			"reason", list, func(c *snapshot.Cluster) (string, snapshot.Counts) { return c.Name, c.Dead }),
-		eachGauge("aggregator_cluster_open_connections", "Connections that are open.", label, list, func(
-			c *snapshot.Cluster,
-		) (string, float64) {
-			return c.Name, float64(c.Connections)
-		}),
+		eachGauge("aggregator_cluster_open_connections", "Connections that are open.", label, list,
+			func(c *snapshot.Cluster) (string, float64) { return c.Name, float64(c.Connections) }),
 		eachCounter("aggregator_cluster_refused_connections_total", "Connections beyond max_connections.", label, list,
 			func(c *snapshot.Cluster) (string, uint64) { return c.Name, c.RefusedConnections }),
-		eachGauge("aggregator_cluster_queue_bytes", "Bytes on disk that an output still wants.", label, list, func(
-			c *snapshot.Cluster,
-		) (string, float64) {
-			return c.Name, float64(c.QueueBytes)
-		}),
+		eachGauge("aggregator_cluster_queue_bytes", "Bytes on disk that an output still wants.", label, list,
+			func(c *snapshot.Cluster) (string, float64) { return c.Name, float64(c.QueueBytes) }),
 		eachGauge("aggregator_cluster_waiting",
 			"1 while the cluster's messages wait to be stored, because it is at its max_queue_size or the "+
 				"queue is full.", label, list,
@@ -301,16 +256,10 @@ func certificateFamilies() []family {
 		eachGauge("aggregator_tls_certificate_remaining_seconds",
 			"Time until the certificate expires; below 0 once it has, 0 where there is only a CA file.", label, list,
 			func(c *snapshot.Certificate) (string, float64) { return c.Owner, c.DaysLeft * 24 * 3600 }),
-		eachGauge("aggregator_tls_loaded_timestamp_seconds", "When the files in force were loaded.", label, list, func(
-			c *snapshot.Certificate,
-		) (string, float64) {
-			return c.Owner, unix(c.LoadedAt)
-		}),
-		eachCounter("aggregator_tls_reloads_total", "How often changed files came into force.", label, list, func(
-			c *snapshot.Certificate,
-		) (string, uint64) {
-			return c.Owner, c.Reloads
-		}),
+		eachGauge("aggregator_tls_loaded_timestamp_seconds", "When the files in force were loaded.", label, list,
+			func(c *snapshot.Certificate) (string, float64) { return c.Owner, unix(c.LoadedAt) }),
+		eachCounter("aggregator_tls_reloads_total", "How often changed files came into force.", label, list,
+			func(c *snapshot.Certificate) (string, uint64) { return c.Owner, c.Reloads }),
 		eachGauge("aggregator_tls_failing",
 			"1 while the files as they are now are refused and the old ones stay in force.", label, list,
 			func(c *snapshot.Certificate) (string, float64) { return c.Owner, flag(c.Failing.Text != "") }),
@@ -319,86 +268,41 @@ func certificateFamilies() []family {
 
 func queueFamilies() []family {
 	return []family{
-		whole("aggregator_queue_segments", "Segment files.", func(
-			s *snapshot.Snapshot,
-		) float64 {
-			return float64(s.Queue.Segments)
-		}),
+		whole("aggregator_queue_segments", "Segment files.",
+			func(s *snapshot.Snapshot) float64 { return float64(s.Queue.Segments) }),
 		total("aggregator_queue_damaged_segments_total",
 			"Damaged segment files, chunks and states that were set aside.",
 			func(s *snapshot.Snapshot) uint64 { return uint64(s.Queue.SetAsideSegments) }),
-		whole("aggregator_queue_disk_bytes", "Bytes that the queue takes on disk.", func(
-			s *snapshot.Snapshot,
-		) float64 {
-			return float64(s.Queue.DiskBytes)
-		}),
-		whole("aggregator_queue_max_bytes", "Bytes that the queue may take on disk.", func(
-			s *snapshot.Snapshot,
-		) float64 {
-			return float64(s.Queue.MaxBytes)
-		}),
-		whole("aggregator_queue_free_disk_bytes", "Bytes free on the queue's disk.", func(
-			s *snapshot.Snapshot,
-		) float64 {
-			return float64(s.Queue.FreeDiskBytes)
-		}),
-		whole("aggregator_queue_min_free_disk_bytes", "With fewer bytes free the disk counts as full.", func(
-			s *snapshot.Snapshot,
-		) float64 {
-			return float64(s.Queue.MinFreeDiskBytes)
-		}),
-		total("aggregator_queue_damaged_events_total", "Events lost in damaged chunks, as far as known.", func(
-			s *snapshot.Snapshot,
-		) uint64 {
-			return s.Queue.DamagedEvents
-		}),
-		whole("aggregator_queue_full", "1 while nothing can be stored and so nothing is acked.", func(
-			s *snapshot.Snapshot,
-		) float64 {
-			return flag(s.Queue.Full)
-		}),
-		whole("aggregator_queue_pending_chunks", "Chunks that an output still wants.", func(
-			s *snapshot.Snapshot,
-		) float64 {
-			return float64(s.Queue.PendingChunks)
-		}),
-		whole("aggregator_queue_pending_events", "Events that an output still wants.", func(
-			s *snapshot.Snapshot,
-		) float64 {
-			return float64(s.Queue.PendingEvents)
-		}),
-		whole("aggregator_queue_pending_bytes", "Bytes of the chunks that an output still wants.", func(
-			s *snapshot.Snapshot,
-		) float64 {
-			return float64(s.Queue.PendingBytes)
-		}),
+		whole("aggregator_queue_disk_bytes", "Bytes that the queue takes on disk.",
+			func(s *snapshot.Snapshot) float64 { return float64(s.Queue.DiskBytes) }),
+		whole("aggregator_queue_max_bytes", "Bytes that the queue may take on disk.",
+			func(s *snapshot.Snapshot) float64 { return float64(s.Queue.MaxBytes) }),
+		whole("aggregator_queue_free_disk_bytes", "Bytes free on the queue's disk.",
+			func(s *snapshot.Snapshot) float64 { return float64(s.Queue.FreeDiskBytes) }),
+		whole("aggregator_queue_min_free_disk_bytes", "With fewer bytes free the disk counts as full.",
+			func(s *snapshot.Snapshot) float64 { return float64(s.Queue.MinFreeDiskBytes) }),
+		total("aggregator_queue_damaged_events_total", "Events lost in damaged chunks, as far as known.",
+			func(s *snapshot.Snapshot) uint64 { return s.Queue.DamagedEvents }),
+		whole("aggregator_queue_full", "1 while nothing can be stored and so nothing is acked.",
+			func(s *snapshot.Snapshot) float64 { return flag(s.Queue.Full) }),
+		whole("aggregator_queue_pending_chunks", "Chunks that an output still wants.",
+			func(s *snapshot.Snapshot) float64 { return float64(s.Queue.PendingChunks) }),
+		whole("aggregator_queue_pending_events", "Events that an output still wants.",
+			func(s *snapshot.Snapshot) float64 { return float64(s.Queue.PendingEvents) }),
+		whole("aggregator_queue_pending_bytes", "Bytes of the chunks that an output still wants.",
+			func(s *snapshot.Snapshot) float64 { return float64(s.Queue.PendingBytes) }),
 		whole("aggregator_queue_oldest_age_seconds", "Age of the oldest chunk that an output still wants, 0 for none.",
 			func(s *snapshot.Snapshot) float64 { return s.Queue.OldestAge }),
-		total("aggregator_queue_appended_chunks_total", "Chunks stored.", func(
-			s *snapshot.Snapshot,
-		) uint64 {
-			return s.Queue.AppendedChunks
-		}),
-		total("aggregator_queue_appended_events_total", "Events stored.", func(
-			s *snapshot.Snapshot,
-		) uint64 {
-			return s.Queue.AppendedEvents
-		}),
-		total("aggregator_queue_appended_bytes_total", "Bytes of the stored chunks.", func(
-			s *snapshot.Snapshot,
-		) uint64 {
-			return s.Queue.AppendedBytes
-		}),
-		whole("aggregator_queue_recovered_events", "Events found waiting at the start.", func(
-			s *snapshot.Snapshot,
-		) float64 {
-			return float64(s.Queue.RecoveredEvents)
-		}),
-		total("aggregator_queue_commits_total", "Commits, each synced to disk once for all that it holds.", func(
-			s *snapshot.Snapshot,
-		) uint64 {
-			return s.Queue.Commits
-		}),
+		total("aggregator_queue_appended_chunks_total", "Chunks stored.",
+			func(s *snapshot.Snapshot) uint64 { return s.Queue.AppendedChunks }),
+		total("aggregator_queue_appended_events_total", "Events stored.",
+			func(s *snapshot.Snapshot) uint64 { return s.Queue.AppendedEvents }),
+		total("aggregator_queue_appended_bytes_total", "Bytes of the stored chunks.",
+			func(s *snapshot.Snapshot) uint64 { return s.Queue.AppendedBytes }),
+		whole("aggregator_queue_recovered_events", "Events found waiting at the start.",
+			func(s *snapshot.Snapshot) float64 { return float64(s.Queue.RecoveredEvents) }),
+		total("aggregator_queue_commits_total", "Commits, each synced to disk once for all that it holds.",
+			func(s *snapshot.Snapshot) uint64 { return s.Queue.Commits }),
 		{
 			name: "aggregator_queue_commit_latency_seconds", help: "Time of a commit with its sync.",
 			histogram: func(s *snapshot.Snapshot, add func(metric.Snapshot, ...string)) {
@@ -412,18 +316,18 @@ func queueFamilies() []family {
 			},
 		},
 		commitCauses(),
-		whole("aggregator_memory_used_bytes", "Memory held between socket and queue.", func(
-			s *snapshot.Snapshot,
-		) float64 {
-			return float64(s.Queue.MemoryBytes)
-		}),
+	}
+}
+
+// betweenFamilies are what lies between sockets and queue.
+func betweenFamilies() []family {
+	return []family{
+		whole("aggregator_memory_used_bytes", "Memory held between socket and queue.",
+			func(s *snapshot.Snapshot) float64 { return float64(s.Queue.MemoryBytes) }),
 		total("aggregator_evicted_connections_total", "Connections closed to give the memory that they held to others.",
 			func(s *snapshot.Snapshot) uint64 { return s.Queue.EvictedConnections }),
-		whole("aggregator_memory_max_bytes", "Memory that may be held between socket and queue.", func(
-			s *snapshot.Snapshot,
-		) float64 {
-			return float64(s.Queue.MemoryMaxBytes)
-		}),
+		whole("aggregator_memory_max_bytes", "Memory that may be held between socket and queue.",
+			func(s *snapshot.Snapshot) float64 { return float64(s.Queue.MemoryMaxBytes) }),
 	}
 }
 

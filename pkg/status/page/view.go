@@ -87,13 +87,10 @@ type queue struct {
 }
 
 type output struct {
-	Type     string             `json:"type"`
-	State    snapshot.State     `json:"state"`
-	Text     string             `json:"text"`
-	Rate     float64            `json:"rate"`
-	Pending  float64            `json:"pending"`
-	Bytes    float64            `json:"bytes"` // on disk
-	Lag      float64            `json:"lag"`
+	Type  string         `json:"type"`
+	State snapshot.State `json:"state"`
+	Text  string         `json:"text"`
+	amounts
 	Done     *float64           `json:"done,omitempty"` // in seconds
 	Next     int64              `json:"next,omitzero"`
 	Error    *failure           `json:"error,omitempty"`
@@ -110,6 +107,15 @@ type output struct {
 	Dead     uint64             `json:"dead,omitzero"`
 	Dropped  uint64             `json:"dropped,omitzero"` // lately, but by filters
 	Filters  bool               `json:"filters,omitzero"` // it has steps, which /status has
+}
+
+// amounts are how much an output delivers, and how much waits for it.
+type amounts struct {
+	Rate    float64 `json:"rate"`
+	Pending float64 `json:"pending"`
+	// Bytes are those on disk.
+	Bytes float64 `json:"bytes"`
+	Lag   float64 `json:"lag"`
 }
 
 // share is what an output has of one cluster.
@@ -265,9 +271,9 @@ func queueOf(q *snapshot.Queue) queue {
 
 func outputOf(o *snapshot.Output, words bool) *output {
 	out := &output{
-		Type: o.Type, State: o.State, Text: text(o.StateText), Rate: read(o.EventsPerSecond),
-		Pending: read(float64(o.Pending())), Lag: read(o.Lag), Done: readPointer(o.DoneIn),
-		Next: millis(o.BackoffUntil), Error: failureOf(o.LastError, words), Server: name(o.Server),
+		Type: o.Type, State: o.State, Text: text(o.StateText), Done: readPointer(o.DoneIn),
+		amounts: amounts{Rate: read(o.EventsPerSecond), Pending: read(float64(o.Pending())), Lag: read(o.Lag)},
+		Next:    millis(o.BackoffUntil), Error: failureOf(o.LastError, words), Server: name(o.Server),
 		Workers: strconv.Itoa(o.Concurrency) + " of " + strconv.Itoa(o.Workers),
 		P99:     read(o.RequestLatency.Quantile(0.99)), Notices: texts(o.Notices), Held: texts(o.HeldClusters),
 		Clusters: map[string]*share{}, Targets: map[string]*target{},

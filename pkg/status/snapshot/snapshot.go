@@ -199,9 +199,15 @@ type Cluster struct {
 	LastSeen        time.Time `json:"last_seen,omitzero"`
 	EventsPerSecond float64   `json:"events_per_second"` // derived: received, of the last seconds
 	BytesPerSecond  float64   `json:"bytes_per_second"`  // derived
-	MaxConnections  int       `json:"max_connections"`   // 0: no limit
-	RateLimit       int64     `json:"rate_limit_bytes"`  // a second; 0: no limit
-	DroppedLately   uint64    `json:"dropped_lately"`    // derived: events dropped on arrival in the last 15 minutes
+	ClusterLimits
+	DroppedLately uint64 `json:"dropped_lately"` // derived: events dropped on arrival in the last 15 minutes
+}
+
+// ClusterLimits are what a cluster's agents may do; 0 is no limit.
+type ClusterLimits struct {
+	MaxConnections int `json:"max_connections"`
+	// RateLimit is in bytes a second.
+	RateLimit int64 `json:"rate_limit_bytes"`
 }
 
 // Certificate is what a listener or an output shows to others, or trusts them by.

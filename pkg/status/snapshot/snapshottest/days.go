@@ -186,8 +186,41 @@ func sum(s snapshot.Snapshot) snapshot.Snapshot {
 // configuration that was refused.
 func Bad(began, now time.Time) snapshot.Snapshot {
 	flows, t := fewFlows(), since(began, now)
-	failing := began.Add(-24 * time.Minute)
-	s := base(began, now, flows, []snapshot.Output{
+	s := base(began, now, flows, troubledOutputs(began, now))
+	shares, waiting := []float64{1, 0, 0, 0.8, 1}, []float64{0, 3120, 1440, 300, 0}
+	for i := range s.Outputs {
+		serve(&s.Outputs[i], t, flows, shares[i], waiting[i])
+	}
+	s.Config.Failing = snapshot.Failure{
+		Text: "/etc/aggregator/config/aggregator.yaml:41:5: outputs.es.bach: unknown key, did you mean " +
+			"batch?\n/etc/aggregator/config/aggregator.yaml:57:14: routes[2].outputs: no output is named " +
+			"\"firehos\", did you mean firehose?", Time: now.Add(-11 * time.Minute),
+	}
+	s.Queue.DiskBytes = 7<<30 + int64(2.1e6*t)
+	for i := range s.Clusters {
+		s.Clusters[i].QueueBytes = int64(flows[i].rate * 550_000)
+	}
+	s.DeadLetters = snapshot.DeadLetters{
+		Count: 612, Events: 612, Bytes: 2 << 20, Newest: now.Add(-3 * time.Minute), By: []snapshot.DeadLetterCount{
+			{Output: "upstream", Cluster: "seoul-prod", Reason: "rejected", Events: 401}, {
+				Output: "upstream", Cluster: "tokyo-prod", Reason: "rejected", Events: 180,
+			}, {Cluster: "seoul-dev", Reason: "tag_not_allowed", Events: 31},
+		},
+	}
+	l := &s.Listeners[0]
+	l.NoAckPeers = []snapshot.NoAck{{Peer: "10.23.0.7", Cluster: "seoul-dev", Messages: 1200, LastSeen: now}}
+	for i := range l.Agents {
+		if l.Agents[i].Cluster == "seoul-dev" && l.Agents[i].Hostname == "node-1" {
+			l.Agents[i].AsksAcks, l.Agents[i].NoAck = false, 1200
+		}
+	}
+	return sum(s)
+}
+
+// troubledOutputs are outputs of which some are paused, refused, slow or hold events back.
+func troubledOutputs(began, now time.Time) []snapshot.Output {
+	t, failing := since(began, now), began.Add(-24*time.Minute)
+	return []snapshot.Output{
 		{Name: "archive", Type: "file", State: snapshot.StateRunning},
 		{
 			Name: "cloudwatch", Type: "cloudwatch_logs", State: snapshot.StatePaused, Lag: 3120 + t,
@@ -240,35 +273,7 @@ func Bad(began, now time.Time) snapshot.Snapshot {
 				},
 			},
 		},
-	})
-	shares, waiting := []float64{1, 0, 0, 0.8, 1}, []float64{0, 3120, 1440, 300, 0}
-	for i := range s.Outputs {
-		serve(&s.Outputs[i], t, flows, shares[i], waiting[i])
 	}
-	s.Config.Failing = snapshot.Failure{
-		Text: "/etc/aggregator/config/aggregator.yaml:41:5: outputs.es.bach: unknown key, did you mean " +
-			"batch?\n/etc/aggregator/config/aggregator.yaml:57:14: routes[2].outputs: no output is named " +
-			"\"firehos\", did you mean firehose?", Time: now.Add(-11 * time.Minute),
-	}
-	s.Queue.DiskBytes = 7<<30 + int64(2.1e6*t)
-	for i := range s.Clusters {
-		s.Clusters[i].QueueBytes = int64(flows[i].rate * 550_000)
-	}
-	s.DeadLetters = snapshot.DeadLetters{
-		Count: 612, Events: 612, Bytes: 2 << 20, Newest: now.Add(-3 * time.Minute), By: []snapshot.DeadLetterCount{
-			{Output: "upstream", Cluster: "seoul-prod", Reason: "rejected", Events: 401}, {
-				Output: "upstream", Cluster: "tokyo-prod", Reason: "rejected", Events: 180,
-			}, {Cluster: "seoul-dev", Reason: "tag_not_allowed", Events: 31},
-		},
-	}
-	l := &s.Listeners[0]
-	l.NoAckPeers = []snapshot.NoAck{{Peer: "10.23.0.7", Cluster: "seoul-dev", Messages: 1200, LastSeen: now}}
-	for i := range l.Agents {
-		if l.Agents[i].Cluster == "seoul-dev" && l.Agents[i].Hostname == "node-1" {
-			l.Agents[i].AsksAcks, l.Agents[i].NoAck = false, 1200
-		}
-	}
-	return sum(s)
 }
 
 // Full is a day on which the queue is full, because Elasticsearch does not answer.

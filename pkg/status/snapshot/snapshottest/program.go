@@ -68,62 +68,7 @@ func Program(started time.Time, n uint64) snapshot.Snapshot {
 			QueueMemory: snapshot.QueueMemory{MemoryBytes: 13, MemoryMaxBytes: 14, EvictedConnections: 15},
 		},
 		Outputs: []snapshot.Output{
-			{
-				Name: "es", Type: "elasticsearch", State: snapshot.StateRetrying, Since: started.Add(time.Minute),
-				OutputWorkers: snapshot.OutputWorkers{Workers: 2, Concurrency: 1, InFlight: 1},
-				HeldClusters:  []string{"osaka"},
-				Clusters: []snapshot.OutputCluster{
-					{Cluster: "seoul", Queued: n, Delivered: n / 2, Pending: n - n/2},
-					{
-						Cluster: "osaka", Queued: 57, Returned: 3, Recovered: 6, Delivered: 50,
-						Dropped: snapshot.Counts{"rejected": 0, "full": 1}, Dead: snapshot.Counts{"rejected": 2},
-						Pending: 12,
-					},
-				},
-				DeliveredBytes: 150 * n, Retries: snapshot.Counts{"throttled": 3}, Lag: 1.5,
-				OutputRequests: snapshot.OutputRequests{
-					Requests: 20, FailedRequests: 2,
-					RequestLatency: latency(0.3, 20), DeliveryLatency: latency(2, 1500),
-				},
-
-				LastError: snapshot.Failure{
-					Text: "429 \x1b[31mslow\u009b down", Time: started, Ended: started.Add(3 * time.Second),
-				}, FailingSince: started.Add(time.Second), OutputTimes: snapshot.OutputTimes{
-					LastSuccess:  started,
-					BackoffUntil: started.Add(time.Minute),
-				},
-				Destination: snapshot.Destination{
-					Server: "Elasticsearch 8.14.3", Notices: []string{"the template <logs> is someone else's"},
-					RequestLimit: 1 << 20,
-					Hosts: []snapshot.Host{
-						{Address: "https://es-0:9200"},
-						{Address: "https://es-1:9200", Down: true, Error: "connection refused"},
-					},
-					PossibleDuplicates: 5, FailureStore: 6, AlreadyThere: 9, AlreadyThereExample: &snapshot.Example{
-						Cluster: "seoul", Detail: "[r-1]: version conflict",
-					}, Redirected: 7, Truncated: 8,
-					Paces: []snapshot.Pace{
-						{Stream: "logs", BytesPerSecond: 1 << 20, RecordsPerSecond: 1000, Throttled: 9},
-						{Stream: "new"},
-					},
-				},
-				Steps: []snapshot.Step{
-					{
-						Route: "routes[0]", Filter: "nginx", Index: 1, Kind: "grep", In: 100, Out: 60, Dropped: 40,
-						Errors: 2, Seconds: 0.25,
-					},
-				},
-				OutputWaiting: snapshot.OutputWaiting{
-					Targets: []snapshot.Target{{
-						Target: "logs-a", Delivered: 40, Bytes: 4000, Refused: snapshot.Counts{"target": 7},
-						Status: 403, Kind: "cluster_block_exception",
-					}},
-					WaitingTargets: []snapshot.WaitingTarget{{
-						Target: "logs-a", Since: started, Events: 7, Bytes: 700, Oldest: 60, Status: 403,
-						Kind: "cluster_block_exception", Remedy: "lift the block", Clusters: []string{"osaka"},
-					}},
-				},
-			},
+			failingOutput(started, n),
 			{
 				Name: "archive", Type: "file", State: snapshot.StateIdle,
 				OutputWorkers: snapshot.OutputWorkers{Workers: 1},
@@ -137,7 +82,73 @@ func Program(started time.Time, n uint64) snapshot.Snapshot {
 			},
 		},
 	}
-	s.Group = &snapshot.Group{
+	s.Group = groupOf(&s, started, n)
+	return s
+}
+
+// failingOutput is an output with some of everything that an output may show.
+func failingOutput(started time.Time, n uint64) snapshot.Output {
+	return snapshot.Output{
+		Name: "es", Type: "elasticsearch", State: snapshot.StateRetrying, Since: started.Add(time.Minute),
+		OutputWorkers: snapshot.OutputWorkers{Workers: 2, Concurrency: 1, InFlight: 1},
+		HeldClusters:  []string{"osaka"},
+		Clusters: []snapshot.OutputCluster{
+			{Cluster: "seoul", Queued: n, Delivered: n / 2, Pending: n - n/2},
+			{
+				Cluster: "osaka", Queued: 57, Returned: 3, Recovered: 6, Delivered: 50,
+				Dropped: snapshot.Counts{"rejected": 0, "full": 1}, Dead: snapshot.Counts{"rejected": 2},
+				Pending: 12,
+			},
+		},
+		DeliveredBytes: 150 * n, Retries: snapshot.Counts{"throttled": 3}, Lag: 1.5,
+		OutputRequests: snapshot.OutputRequests{
+			Requests: 20, FailedRequests: 2,
+			RequestLatency: latency(0.3, 20), DeliveryLatency: latency(2, 1500),
+		},
+
+		LastError: snapshot.Failure{
+			Text: "429 \x1b[31mslow\u009b down", Time: started, Ended: started.Add(3 * time.Second),
+		}, FailingSince: started.Add(time.Second), OutputTimes: snapshot.OutputTimes{
+			LastSuccess:  started,
+			BackoffUntil: started.Add(time.Minute),
+		},
+		Destination: snapshot.Destination{
+			Server: "Elasticsearch 8.14.3", Notices: []string{"the template <logs> is someone else's"},
+			RequestLimit: 1 << 20,
+			Hosts: []snapshot.Host{
+				{Address: "https://es-0:9200"},
+				{Address: "https://es-1:9200", Down: true, Error: "connection refused"},
+			},
+			PossibleDuplicates: 5, FailureStore: 6, AlreadyThere: 9, AlreadyThereExample: &snapshot.Example{
+				Cluster: "seoul", Detail: "[r-1]: version conflict",
+			}, Redirected: 7, Truncated: 8,
+			Paces: []snapshot.Pace{
+				{Stream: "logs", BytesPerSecond: 1 << 20, RecordsPerSecond: 1000, Throttled: 9},
+				{Stream: "new"},
+			},
+		},
+		Steps: []snapshot.Step{
+			{
+				Route: "routes[0]", Filter: "nginx", Index: 1, Kind: "grep", In: 100, Out: 60, Dropped: 40,
+				Errors: 2, Seconds: 0.25,
+			},
+		},
+		OutputWaiting: snapshot.OutputWaiting{
+			Targets: []snapshot.Target{{
+				Target: "logs-a", Delivered: 40, Bytes: 4000, Refused: snapshot.Counts{"target": 7},
+				Status: 403, Kind: "cluster_block_exception",
+			}},
+			WaitingTargets: []snapshot.WaitingTarget{{
+				Target: "logs-a", Since: started, Events: 7, Bytes: 700, Oldest: 60, Status: 403,
+				Kind: "cluster_block_exception", Remedy: "lift the block", Clusters: []string{"osaka"},
+			}},
+		},
+	}
+}
+
+// groupOf is a group of two, of which s is one.
+func groupOf(s *snapshot.Snapshot, started time.Time, n uint64) *snapshot.Group {
+	return &snapshot.Group{
 		Self: "b", Own: snapshot.Figures{Clusters: s.Clusters, Outputs: s.Outputs},
 		Pods: []snapshot.Pod{
 			{
@@ -151,5 +162,4 @@ func Program(started time.Time, n uint64) snapshot.Snapshot {
 			},
 		},
 	}
-	return s
 }

@@ -1,23 +1,28 @@
 package bulkreply
 
-import "github.com/seed-afc6a195/aggregator/pkg/outputs"
+import (
+	"slices"
+
+	"github.com/seed-afc6a195/aggregator/pkg/outputs"
+)
+
+// Types of errors, in the server's words.
+const (
+	illegal = "illegal_argument_exception"
+	parsing = "document_parsing_exception"
+	mapper  = "mapper_parsing_exception"
+	missing = "index_not_found_exception"
+	block   = "cluster_block_exception"
+)
 
 // ItemRefusals returns what follows from an item of a bulk reply that proves no delivery. docs/elasticsearch.md shows
 // it.
 func ItemRefusals() outputs.Refusals {
-	const (
-		illegal     = "illegal_argument_exception"
-		parsing     = "document_parsing_exception"
-		mapper      = "mapper_parsing_exception"
-		missing     = "index_not_found_exception"
-		block       = "cluster_block_exception"
-		raiseFields = "map noisy objects as `flattened`, set " +
-			"`index.mapping.total_fields.ignore_dynamic_beyond_limit`, or raise `index.mapping.total_fields.limit`"
-		content = "change the mapping of new indices, or drop or rename the field by a filter; then retry the " +
-			"dead letters"
-		allowCreate = "allow the name in `action.auto_create_index` or the template's `allow_auto_create`, or " +
-			"make the index"
-	)
+	return slices.Concat(stateRefusals(), setupRefusals(), contentRefusals(), otherRefusals())
+}
+
+// stateRefusals are of the state that a cluster or an index is in.
+func stateRefusals() outputs.Refusals {
 	return outputs.Refusals{
 		{
 			What: "conflict with an older version", Status: []int{409}, Reason: outputs.ReasonServer,
@@ -73,6 +78,18 @@ func ItemRefusals() outputs.Refusals {
 			Words: "Validation Failed: 1: this action would add […", Reason: outputs.ReasonTarget,
 			Remedy: "delete old indices, make fewer, or raise `cluster.max_shards_per_node`",
 		},
+	}
+}
+
+// setupRefusals are of how an index, or what is before it, is set up.
+func setupRefusals() outputs.Refusals {
+	const (
+		raiseFields = "map noisy objects as `flattened`, set " +
+			"`index.mapping.total_fields.ignore_dynamic_beyond_limit`, or raise `index.mapping.total_fields.limit`"
+		allowCreate = "allow the name in `action.auto_create_index` or the template's `allow_auto_create`, or " +
+			"make the index"
+	)
+	return outputs.Refusals{
 		{
 			What: "fields full", Status: []int{400}, Kinds: []string{parsing, mapper},
 			Words: "[…] failed to parse: Limit of total fields [", Reason: outputs.ReasonTarget, Partial: true,
@@ -117,6 +134,14 @@ func ItemRefusals() outputs.Refusals {
 			Reason: outputs.ReasonTarget,
 			Remedy: "take `_routing.required` out of the index's mapping",
 		},
+	}
+}
+
+// contentRefusals are of what is in an event.
+func contentRefusals() outputs.Refusals {
+	const content = "change the mapping of new indices, or drop or rename the field by a filter; then retry the " +
+		"dead letters"
+	return outputs.Refusals{
 		{
 			What: "strict mapping", Status: []int{400}, Kinds: []string{"strict_dynamic_mapping_exception"},
 			Reason: outputs.ReasonRejected,
@@ -148,6 +173,12 @@ func ItemRefusals() outputs.Refusals {
 			What: "no name for an index", Kinds: []string{"invalid_index_name_exception"},
 			Reason: outputs.ReasonRejected, Remedy: "look at the fields in `index`",
 		},
+	}
+}
+
+// otherRefusals are of a size, the moment, and what is not known.
+func otherRefusals() outputs.Refusals {
+	return outputs.Refusals{
 		{
 			What: "event too large", Status: []int{413}, Reason: outputs.ReasonTooLarge,
 			Remedy: "raise `http.max_content_length`, or the proxy's limit",
