@@ -456,7 +456,7 @@ func third() map[string][]string {
 		"google.golang.org/protobuf": {"pkg/outputs/loki", "pkg/outputs/otlp", "pkg/outputs/otlp/otlptest"},
 		// Where events flow, messages are written byte by byte.
 		"go.opentelemetry.io/proto": {"pkg/outputs/otlp/otlptest"},
-		"github.com/twmb/franz-go":  {"pkg/outputs/kafka"},
+		"github.com/twmb/franz-go":  {"pkg/outputs/kafka", "test/bench"},
 		"github.com/expr-lang/expr": {"pkg/filter"},
 		// Not where events flow: there tinylib's functions read bytes where they lie.
 		"github.com/vmihailenco/msgpack/v5": {

@@ -61,6 +61,22 @@ func scenarios() []scenario {
 			sink: "elasticsearch", output: plain,
 		},
 		{name: "to Firehose, aggregated", send: fast, part: 50, sink: "firehose", output: firehose},
+		{
+			name: "to Kafka, zstd", send: fast, part: 50, sink: kafkaSink,
+			output: "{type: kafka, brokers: [SINK], topic: bench}",
+		},
+		{name: "to HTTP, ndjson", send: fast, part: 50, sink: "http", output: "{type: http, url: SINK, compression: none}"},
+		{name: "to HTTP, ndjson, gzip", send: fast, part: 50, sink: "http", output: "{type: http, url: SINK}"},
+		{name: "to Loki", send: fast, part: 50, sink: "http", output: "{type: loki, url: SINK}"},
+		{
+			name: "to Kinesis, aggregated", send: fast, part: 50, sink: "firehose",
+			output: "{type: kinesis, region: eu-central-1, endpoint: SINK, stream: bench, aggregate: true}",
+		},
+		{
+			name: "to S3, zstd", send: fast, part: 50, sink: "s3",
+			output: `{type: s3, region: eu-central-1, endpoint: SINK, bucket: bench, key: "{cluster}/", path_style: true, ` +
+				"rotate: {max_age: 2s}}",
+		},
 		{name: "CRI lines, without filters", send: cri, part: 100},
 		{name: "CRI lines, filters: grep, cri, modify", send: cri, part: 100, filters: steps, share: true},
 	}

@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kfake"
+
 	"github.com/seed-afc6a195/aggregator/pkg/outputs/awsclient/awstest"
 	"github.com/seed-afc6a195/aggregator/pkg/outputs/elasticsearch/elastictest"
 )
@@ -27,13 +29,49 @@ func sinks() map[string]func() http.Handler {
 		"firehose": func() http.Handler {
 			aws := awstest.New(time.Now)
 			aws.Firehose().Create("bench", awstest.Quota{})
+			aws.Kinesis().Create("bench", 1, 1<<20, awstest.Quota{})
 			return aws
 		},
+		"s3": func() http.Handler {
+			aws := awstest.New(time.Now)
+			aws.S3("eu-central-1", "bench")
+			return aws
+		},
+		"http": func() http.Handler { return discard(http.StatusNoContent) },
 	}
+}
+
+// discard reads requests and answers with the status.
+func discard(status int) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, err := io.Copy(io.Discard, r.Body); err == nil {
+			w.WriteHeader(status)
+		}
+	})
+}
+
+// kafkaSink is a made-up broker, which keeps what it is sent in memory.
+const kafkaSink = "kafka"
+
+// serveKafka runs a broker and says where, until ctx ends.
+func serveKafka(ctx context.Context, out io.Writer) error {
+	c, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(4, "bench"))
+	if err != nil {
+		return fmt.Errorf("start a made-up broker: %w", err)
+	}
+	defer c.Close()
+	if _, err := fmt.Fprintln(out, c.ListenAddrs()[0]); err != nil {
+		return err
+	}
+	<-ctx.Done()
+	return nil
 }
 
 // serveSink serves the sink called kind and says where, until ctx ends.
 func serveSink(ctx context.Context, kind string, out io.Writer) error {
+	if kind == kafkaSink {
+		return serveKafka(ctx, out)
+	}
 	handler, ok := sinks()[kind]
 	if !ok {
 		return fmt.Errorf("no sink is called %q", kind)

@@ -23,7 +23,8 @@ func stages() []struct{ name, functions string } {
 		{
 			"compressing requests",
 			"compress/flate.(*compressor) compress/flate.(*fast compress/flate.(*huffman compress/flate.(*Writer) " +
-				"compress/gzip.(*Writer)",
+				"compress/gzip.(*Writer) compress/zstd.(*Encoder) compress/zstd.(*blockEnc) compress/zstd.(*fast " +
+				"compress/zstd.(*seqCoders) compress/huff0.Compress compress/fse.Compress",
 		},
 		{
 			"inflating chunks",

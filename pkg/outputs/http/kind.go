@@ -12,7 +12,7 @@ func Kind() outputs.Kind {
 	return outputs.Kind{
 		Name: "http", Summary: "HTTP servers that take lines, arrays, objects or texts",
 		Example:   "url: https://logs.example/",
-		CPUMicros: 1e6 / 524_000, // taken for Elasticsearch's
+		CPUMicros: 1e6 / 503_000,
 		NewConfig: func() outputs.Config { return new(Config) },
 		New: outputs.Make(func(c *Config, d outputs.Deps) (outputs.Output, error) {
 			secure, err := d.TLS(c.TLS)

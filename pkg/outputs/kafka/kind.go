@@ -16,7 +16,7 @@ func Kind(keys *awsclient.Credentials) outputs.Kind {
 	const own = "kafka"
 	return outputs.Kind{
 		Name: own, Summary: "topics of Apache Kafka", Example: "brokers: kafka.example, topic: logs",
-		CPUMicros: 1e6 / 440_000,
+		CPUMicros: 1e6 / 420_000,
 		NewConfig: func() outputs.Config { return new(Config) },
 		New: outputs.Make(func(c *Config, d outputs.Deps) (outputs.Output, error) {
 			secure, err := d.TLS(c.TLS)

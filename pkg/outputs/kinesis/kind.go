@@ -15,7 +15,7 @@ func Kind(keys *awsclient.Credentials) outputs.Kind {
 	const own = "kinesis"
 	return outputs.Kind{
 		Name: own, Summary: "Amazon Kinesis Data Streams", Example: "region: eu-central-1, stream: logs",
-		CPUMicros: 1e6 / 414_000, // taken for Firehose's
+		CPUMicros: 1e6 / 338_000,
 		NewConfig: func() outputs.Config { return new(Config) },
 		New: outputs.Make(func(c *Config, d outputs.Deps) (outputs.Output, error) {
 			out, err := New(*c, Options{Log: d.Log, Credentials: keys})

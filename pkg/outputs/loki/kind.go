@@ -11,7 +11,7 @@ import (
 // Kind is what the program knows of outputs of type loki.
 func Kind() outputs.Kind {
 	return outputs.Kind{
-		Name: "loki", Summary: "Grafana Loki", Example: "url: http://loki.example:3100", CPUMicros: 1e6 / 400_000,
+		Name: "loki", Summary: "Grafana Loki", Example: "url: http://loki.example:3100", CPUMicros: 1e6 / 424_000,
 		NewConfig: func() outputs.Config { return new(Config) },
 		New: outputs.Make(func(c *Config, d outputs.Deps) (outputs.Output, error) {
 			secure, err := d.TLS(c.TLS)

@@ -12,7 +12,7 @@ func Kind(keys *awsclient.Credentials) outputs.Kind {
 	return outputs.Kind{
 		Name: "s3", Summary: "objects in Amazon S3 and in stores like it",
 		Example:   "region: eu-central-1, bucket: logs, key: logs/",
-		CPUMicros: 1e6 / 524_000, // taken for Elasticsearch's
+		CPUMicros: 1e6 / 398_000,
 		NewConfig: func() outputs.Config { return new(Config) },
 		New: outputs.Make(func(c *Config, d outputs.Deps) (outputs.Output, error) {
 			state := filepath.Join(d.StateDir, "s3-"+d.Name+".log")
