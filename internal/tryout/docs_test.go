@@ -1,6 +1,7 @@
 package tryout_test
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"slices"
@@ -34,9 +35,15 @@ func blocks(lines []string) (all []block) {
 	return all
 }
 
-// TestDocs: every example of docs/filters.md does what it says.
+// TestDocs: every example of these documents does what it says.
 func TestDocs(t *testing.T) {
-	const name = "../../docs/filters.md"
+	for name, least := range map[string]int{"filters": 25, "migrate/outputs": 4} {
+		t.Run(name, func(t *testing.T) { examplesOf(t, "../../docs/"+name+".md", least) })
+	}
+}
+
+func examplesOf(t *testing.T, name string, least int) {
+	t.Helper()
 	data, err := os.ReadFile(name)
 	if err != nil {
 		t.Fatal(err)
@@ -53,14 +60,14 @@ func TestDocs(t *testing.T) {
 			settings, input = &b, nil
 		case "json in":
 			input = &b
-		case "json out", "text out":
+		case "json out", "text out", "text sent":
 			if settings == nil || input == nil {
 				t.Fatalf("line %d: an output without settings and input", b.line)
 			}
 			examples++
 			settings, input := *settings, *input
 			t.Run(fmt.Sprintf("line %d", settings.line), func(t *testing.T) {
-				got := example(t, settings.info, text(settings), text(input))
+				got := example(t, settings.info, b.info, text(settings), text(input))
 				if want := text(b); got != want && !*update {
 					t.Errorf("%s:%d: want\n%s\ngot\n%s", name, b.line, want, got)
 				}
@@ -69,7 +76,7 @@ func TestDocs(t *testing.T) {
 			})
 		}
 	}
-	if examples < 25 {
+	if examples < least {
 		t.Errorf("%d examples were found", examples)
 	}
 	if *update {
@@ -82,8 +89,9 @@ func TestDocs(t *testing.T) {
 	}
 }
 
-// example returns what the settings make of the input, a line for each event that comes out.
-func example(t *testing.T, kind, settings, input string) string {
+// example returns what the settings make of the input, a line for each event that comes out: its document, or, where
+// what is sent is wanted, where each output sends it and as what.
+func example(t *testing.T, kind, wanted, settings, input string) string {
 	t.Helper()
 	name := "steps"
 	if kind == "yaml filter" {
@@ -112,9 +120,13 @@ outputs: {out: {type: stdout, fields: {time: "@timestamp", tag: "", cluster: ""}
 	for _, o := range all {
 		for _, d := range o.Documents {
 			doc := string(d.Document)
-			if kind == "yaml filter" {
+			switch {
+			case wanted == "text sent":
+				out = append(out, d.Outputs[0]+" ("+d.Targets[0]+"): "+cmp.Or(d.Text, doc))
+				continue
+			case kind == "yaml filter":
 				doc = strings.NewReplacer(`,"@timestamp":"2026-01-01T00:00:00Z"}`, "}").Replace(doc)
-			} else {
+			default:
 				doc = strings.Join(d.Outputs, ", ") + ": " + doc
 			}
 			out = append(out, doc)
