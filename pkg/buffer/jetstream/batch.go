@@ -588,6 +588,7 @@ func (q *Queue) publish(ctx context.Context, messages []*publish.Message, wait b
 		err := q.outlet.Load().Publish(ctx, messages, q.trouble)
 		switch {
 		case err == nil:
+			q.takesMore()
 			return nil
 		case errors.Is(err, publish.ErrClosed):
 			return buffer.ErrClosed
@@ -599,6 +600,7 @@ func (q *Queue) publish(ctx context.Context, messages []*publish.Message, wait b
 			return fmt.Errorf("%w: %w", buffer.ErrFull, err)
 		}
 		q.mu.Lock()
+		q.streamFull = true
 		policy := q.limits.WhenFull
 		short := &shortage{why: err.Error(), whole: true}
 		if policy == "drop_oldest" {
@@ -618,6 +620,16 @@ func (q *Queue) publish(ctx context.Context, messages []*publish.Message, wait b
 		if err != nil {
 			return err
 		}
+	}
+}
+
+// takesMore notes that the stream is not full, where it was.
+func (q *Queue) takesMore() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.streamFull {
+		q.streamFull = false
+		q.roomy("")
 	}
 }
 

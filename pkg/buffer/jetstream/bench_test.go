@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/url"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -35,7 +36,7 @@ func cluster(b *testing.B) (urls []string) {
 	for i, port := range ports {
 		s, err := server.NewServer(&server.Options{
 			ServerName: fmt.Sprint("n", i), Host: "127.0.0.1", Port: -1, NoSigs: true, NoLog: true, JetStream: true,
-			StoreDir: filepath.Join(dir, fmt.Sprint(i)), Routes: routes,
+			StoreDir: filepath.Join(dir, strconv.Itoa(i)), Routes: routes,
 			Cluster: server.ClusterOpts{Name: "bench", Host: "127.0.0.1", Port: port},
 		})
 		if err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -21,7 +22,7 @@ import (
 // The servers keep what has no consumer in a work queue, and hand it out once there is one: that is why it is one. With
 // retention by interest they acknowledge it, and keep nothing.
 func TestServerKeepsWhatHasNoConsumer(t *testing.T) {
-	bubble(t, func(t *testing.T, e *engine) {
+	bubble(t, func(t *testing.T, e *engine) { //nolint:thelper // the test itself
 		q := e.pod("a")
 		defer e.close(q)
 		ctx := t.Context()
@@ -48,7 +49,7 @@ func TestServerKeepsWhatHasNoConsumer(t *testing.T) {
 
 // What was acknowledged while somebody deletes the consumer, again and again, is delivered.
 func TestConsumerDeleted(t *testing.T) {
-	bubble(t, func(t *testing.T, e *engine) {
+	bubble(t, func(t *testing.T, e *engine) { //nolint:thelper // the test itself
 		q := e.pod("a")
 		defer e.close(q)
 		of := durable(subject.Of("Q", subject.Place{Output: "o", Cluster: "c"}))
@@ -87,7 +88,7 @@ func TestTakeover(t *testing.T) {
 		"stopped": {func(e *engine, q *Queue) { e.close(q) }, time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
-			bubble(t, func(t *testing.T, e *engine) {
+			bubble(t, func(t *testing.T, e *engine) { //nolint:thelper // the test itself
 				a, b := e.pod("a"), e.pod("b")
 				defer e.close(b)
 				e.send(a, sent{text: "1"})
@@ -135,7 +136,7 @@ func TestResendToAnotherPod(t *testing.T) {
 		{"others may have its id", false, []string{"x", "x"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			bubble(t, func(t *testing.T, e *engine) {
+			bubble(t, func(t *testing.T, e *engine) { //nolint:thelper // the test itself
 				a, b := e.pod("a"), e.pod("b")
 				defer e.close(a)
 				defer e.close(b)
@@ -166,7 +167,7 @@ func TestResendToAnotherPod(t *testing.T) {
 
 // One connection that sends the same id twice means two chunks, whatever is in them.
 func TestSameIDMeansAnotherChunk(t *testing.T) {
-	bubble(t, func(t *testing.T, e *engine) {
+	bubble(t, func(t *testing.T, e *engine) { //nolint:thelper // the test itself
 		q := e.pod("a")
 		defer e.close(q)
 		for range 2 {
@@ -193,7 +194,7 @@ func entries(n, size int) []byte {
 
 // A message that is larger than one of the stream is stored as several, whose events have the ids of the one.
 func TestPieces(t *testing.T) {
-	bubble(t, func(t *testing.T, e *engine) {
+	bubble(t, func(t *testing.T, e *engine) { //nolint:thelper // the test itself
 		a, b := e.pod("a"), e.pod("b")
 		defer e.close(a)
 		defer e.close(b)
@@ -256,7 +257,7 @@ func TestCut(t *testing.T) {
 
 // The servers are away at the start, later, and while something is being stored: no ack, and it goes on by itself.
 func TestServersAway(t *testing.T) {
-	bubble(t, func(t *testing.T, e *engine) {
+	bubble(t, func(t *testing.T, e *engine) { //nolint:thelper // the test itself
 		e.away()
 		q := e.pod("a")
 		defer e.close(q)
@@ -300,7 +301,7 @@ func TestServersAway(t *testing.T) {
 
 // A process dies before it has told what it counted: ten seconds later all adds up, at each of the others.
 func TestLedgerAfterDeath(t *testing.T) {
-	bubble(t, func(t *testing.T, e *engine) {
+	bubble(t, func(t *testing.T, e *engine) { //nolint:thelper // the test itself
 		a, b, c := e.pod("a"), e.pod("b"), e.pod("c")
 		defer e.close(b)
 		defer e.close(c)
@@ -340,12 +341,12 @@ func TestLedgerAfterDeath(t *testing.T) {
 
 // What one pod purges, no other one hands out any more, but for what it had handed out.
 func TestPurgeOfAll(t *testing.T) {
-	bubble(t, func(t *testing.T, e *engine) {
+	bubble(t, func(t *testing.T, e *engine) { //nolint:thelper // the test itself
 		a, b := e.pod("a"), e.pod("b")
 		defer e.close(a)
 		defer e.close(b)
 		for i := range 10 {
-			e.send(a, sent{text: fmt.Sprint(i)})
+			e.send(a, sent{text: strconv.Itoa(i)})
 		}
 		held, _ := e.next(b, ackWait)
 		if n := a.Purge("o"); n.Chunks > 9 {
@@ -364,7 +365,7 @@ func TestPurgeOfAll(t *testing.T) {
 }
 
 func TestGroup(t *testing.T) {
-	bubble(t, func(t *testing.T, e *engine) {
+	bubble(t, func(t *testing.T, e *engine) { //nolint:thelper // the test itself
 		a, b := e.pod("a"), e.pod("b")
 		defer e.close(a)
 		a.Share([]byte("state of a"))
@@ -404,7 +405,7 @@ func TestGroup(t *testing.T) {
 
 // A dead letter is sent again by another pod than the one that keeps it, once, whoever tries.
 func TestRequeueFromAnyPod(t *testing.T) {
-	bubble(t, func(t *testing.T, e *engine) {
+	bubble(t, func(t *testing.T, e *engine) { //nolint:thelper // the test itself
 		a, b := e.pod("a"), e.pod("b")
 		defer e.close(b)
 		entry := event.AppendEntry(nil, event.AppendTime(nil, event.Time{Sec: 1}), nil, []byte{0x80})
@@ -442,7 +443,7 @@ func TestRequeueFromAnyPod(t *testing.T) {
 }
 
 func TestOtherSettings(t *testing.T) {
-	bubble(t, func(t *testing.T, e *engine) {
+	bubble(t, func(t *testing.T, e *engine) { //nolint:thelper // the test itself
 		q := e.pod("a")
 		_, err := q.js.CreateStream(t.Context(), jetstream.StreamConfig{
 			Name: "THEIRS", Subjects: []string{"THEIRS.>"}, MaxAge: time.Hour, Discard: jetstream.DiscardOld,
@@ -487,7 +488,7 @@ func TestOtherSettings(t *testing.T) {
 
 // A damaged message is a dead letter, and stops nothing.
 func TestDamaged(t *testing.T) {
-	bubble(t, func(t *testing.T, e *engine) {
+	bubble(t, func(t *testing.T, e *engine) { //nolint:thelper // the test itself
 		q := e.pod("a")
 		defer e.close(q)
 		of := subject.Of("Q", subject.Place{Output: "o", Cluster: "c"})
@@ -507,7 +508,7 @@ func TestDamaged(t *testing.T) {
 
 // The stream itself is full: no ack, and it goes on once there is room.
 func TestStreamFull(t *testing.T) {
-	bubble(t, func(t *testing.T, e *engine) {
+	bubble(t, func(t *testing.T, e *engine) { //nolint:thelper // the test itself
 		q := e.pod("a")
 		defer e.close(q)
 		s, err := q.js.Stream(t.Context(), "Q")

@@ -23,9 +23,9 @@ import (
 
 const (
 	// heartbeatEvery is how often a process tells of itself where nothing has changed.
-	heartbeatEvery = 3 * time.Second
+	heartbeatEvery = 2 * time.Second
 	// silentAfter is how long one may be silent before it counts as ended.
-	silentAfter = 10 * time.Second
+	silentAfter = 8 * time.Second
 	// rememberFor is how long one is remembered after its end, and maxRemembered how many are.
 	rememberFor   = 24 * time.Hour
 	maxRemembered = 200

@@ -69,8 +69,12 @@ func (q *Queue) reconnected() {
 
 // turn does what is to be done each second.
 func (q *Queue) turn(k *keeper) {
-	ctx, cancel := context.WithTimeout(q.ctx, 2*requestWithin)
+	ctx, cancel := context.WithTimeout(q.ctx, requestWithin)
 	defer cancel()
+	if !q.nc().IsConnected() {
+		q.report(errNoServer)
+		return
+	}
 	q.mu.Lock()
 	ready := q.ready
 	q.mu.Unlock()
@@ -93,17 +97,18 @@ func (q *Queue) turn(k *keeper) {
 		return
 	}
 	q.discover(stored)
-	if q.leads() {
-		q.compare(ctx, k, stored)
-		if time.Since(k.forgot) > forgetEvery {
-			k.forgot = time.Now()
-			if err := q.forget(ctx); err != nil {
-				q.trouble(err)
-			}
+	q.compare(ctx, k, stored)
+	if time.Since(k.forgot) > forgetEvery && q.leads() {
+		k.forgot = time.Now()
+		if err := q.forget(ctx); err != nil {
+			q.trouble(err)
 		}
 	}
 	q.dead.Keep(ctx)
 }
+
+// errNoServer is why nothing can be stored without a connection.
+var errNoServer = errors.New("no server of buffer.jetstream.urls can be reached")
 
 // prepare makes what is missing on the servers, and reads what the group has counted.
 func (q *Queue) prepare(ctx context.Context) error {
@@ -114,7 +119,7 @@ func (q *Queue) prepare(ctx context.Context) error {
 			select {
 			case <-t.C:
 			case <-ctx.Done():
-				return errors.New("no server of buffer.jetstream.urls can be reached")
+				return errNoServer
 			}
 		}
 	}

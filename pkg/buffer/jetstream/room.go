@@ -54,6 +54,9 @@ func (q *Queue) reserve(ctx context.Context, n need) error {
 			for p, bytes := range n {
 				q.flight[p] += bytes
 				q.usage.add(p, bytes)
+				if !q.streamFull {
+					q.roomy(p.Cluster)
+				}
 			}
 			return nil
 		case short.policy == "reject":
@@ -90,11 +93,17 @@ func (q *Queue) awaitRoom(ctx context.Context, short *shortage) error {
 	}
 	t.Stop()
 	q.mu.Lock()
-	delete(q.why, short.cluster)
-	if short.whole {
-		q.whyFull = ""
+	if err := ctx.Err(); err != nil {
+		q.roomy(short.cluster)
+		return err
 	}
-	return ctx.Err()
+	return nil
+}
+
+// roomy notes that something of the cluster waits for room no more. q.mu is held.
+func (q *Queue) roomy(cluster string) {
+	delete(q.why, cluster)
+	q.whyFull = ""
 }
 
 // unreserve gives back what was reserved and is counted now, or not stored. q.mu is held.

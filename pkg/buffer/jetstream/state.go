@@ -29,13 +29,14 @@ type state struct {
 	changed chan struct{}
 
 	accounts
-	waiting  int               // batches that are not stored yet
-	why      map[string]string // clusters whose batches wait for room, and why
-	whyFull  string            // of the whole queue
-	batches  uint64
-	repeated map[string]buffer.Duplicates
-	inDoubt  map[resend.Key]doubt
-	requeued map[uint64]string // letters that are in the queue again, and under which note
+	waiting    int               // batches that are not stored yet
+	why        map[string]string // clusters whose batches wait for room, and why
+	whyFull    string            // of the whole queue
+	streamFull bool              // the stream has refused the last message because of its own limit
+	batches    uint64
+	repeated   map[string]buffer.Duplicates
+	inDoubt    map[resend.Key]doubt
+	requeued   map[uint64]string // letters that are in the queue again, and under which note
 
 	sources map[sourceName]*source
 	pullers map[string]*partition // by subject and by inbox, for what comes in
