@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	autoscaling "k8s.io/api/autoscaling/v2"
 	core "k8s.io/api/core/v1"
 	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -37,18 +38,18 @@ func checkObjects(t *testing.T, o *objects, secrets map[string]bool) {
 			}
 		}
 	}
-	set := only(t, o.statefulSets)
-	pod := set.Spec.Template
-	checkSecurity(t, "stateful set", &pod)
-	checkPod(t, o, &pod.ObjectMeta, &pod.Spec, claimNames(set.Spec.VolumeClaimTemplates), secrets)
+	set := o.workload(t)
+	pod := set.pod
+	checkSecurity(t, set.kind, &pod)
+	checkPod(t, o, &pod.ObjectMeta, &pod.Spec, claimNames(set.claims), secrets)
 	checkProbes(t, &pod.Spec)
 	checkGrace(t, o, &pod.Spec)
 
-	if !selects(t, set.Spec.Selector, pod.Labels) {
-		t.Error("the stateful set does not select its own pods")
+	if !selects(t, set.selector, pod.Labels) {
+		t.Errorf("the %s does not select its own pods", set.kind)
 	}
-	if s := o.services[set.Spec.ServiceName]; s == nil || s.Spec.ClusterIP != core.ClusterIPNone {
-		t.Errorf("serviceName %q is no headless service", set.Spec.ServiceName)
+	if s := o.services[set.service]; set.kind == "StatefulSet" && (s == nil || s.Spec.ClusterIP != core.ClusterIPNone) {
+		t.Errorf("serviceName %q is no headless service", set.service)
 	}
 	for _, s := range o.services {
 		if !labels.SelectorFromSet(s.Spec.Selector).Matches(labels.Set(pod.Labels)) {
@@ -81,11 +82,16 @@ func checkObjects(t *testing.T, o *objects, secrets map[string]bool) {
 		}
 	}
 	for _, h := range o.scalers {
-		if h.Spec.ScaleTargetRef.Kind != "StatefulSet" || o.statefulSets[h.Spec.ScaleTargetRef.Name] == nil {
+		if h.Spec.ScaleTargetRef.Kind != set.kind || h.Spec.ScaleTargetRef.Name != set.name {
 			t.Errorf("scaler %s has no target", h.Name)
 		}
-		if set.Spec.Replicas != nil {
-			t.Error("the stateful set and the scaler both say how many replicas there are")
+		if set.replicas != nil {
+			t.Errorf("the %s and the scaler both say how many replicas there are", set.kind)
+		}
+		// A volume that is left behind may hold events.
+		down := h.Spec.Behavior.ScaleDown.SelectPolicy
+		if off := down != nil && *down == autoscaling.DisabledPolicySelect; off == (set.kind == "Deployment") {
+			t.Errorf("the scaler of a %s takes pods away: %t", set.kind, !off)
 		}
 	}
 	for _, m := range o.monitors {
@@ -112,8 +118,8 @@ func checkObjects(t *testing.T, o *objects, secrets map[string]bool) {
 				t.Errorf("service %s sends agents to job %s", s.Name, j.Name)
 			}
 		}
-		if selects(t, set.Spec.Selector, j.Spec.Template.Labels) {
-			t.Errorf("the stateful set takes the pods of job %s for its own", j.Name)
+		if selects(t, set.selector, j.Spec.Template.Labels) {
+			t.Errorf("the %s takes the pods of job %s for its own", set.kind, j.Name)
 		}
 	}
 }

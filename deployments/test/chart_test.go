@@ -80,7 +80,7 @@ service: {type: LoadBalancer, loadBalancerClass: "5"}
 func TestOwnLimits(t *testing.T) {
 	o := render(t, parseValues(t, "env: [{name: GOMEMLIMIT, value: 500MiB}, {name: GOMAXPROCS, value: \"3\"}]"))
 	got := map[string]string{}
-	for _, e := range only(t, o.statefulSets).Spec.Template.Spec.Containers[0].Env {
+	for _, e := range o.workload(t).pod.Spec.Containers[0].Env {
 		if _, twice := got[e.Name]; twice {
 			t.Errorf("%s is there twice", e.Name)
 		}

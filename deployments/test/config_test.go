@@ -153,13 +153,18 @@ func TestConfig(t *testing.T) {
 	for name, values := range matrix(t) {
 		t.Run(name, func(t *testing.T) {
 			o := render(t, values)
-			p := layOut(t, o, &only(t, o.statefulSets).Spec.Template.Spec)
+			set := o.workload(t)
+			p := layOut(t, o, &set.pod.Spec)
 			if out, err := p.command("check", "-c", p.config).CombinedOutput(); err != nil {
 				t.Errorf("aggregator check: %v\n%s", err, out)
 			}
 			for _, j := range o.jobs {
 				p := layOut(t, o, &j.Spec.Template.Spec)
 				args := j.Spec.Template.Spec.Containers[0].Args
+				if out, err := p.command("check", "-c", p.config).CombinedOutput(); err != nil ||
+					!strings.Contains(string(out), "bbolt in ") {
+					t.Errorf("aggregator check of a drained volume: %v\n%s", err, out)
+				}
 				if out, err := p.command(args[0], "--help").CombinedOutput(); err != nil ||
 					!strings.Contains(string(out), "aggregator "+args[0]) {
 					t.Errorf("the program has no command %q: %v\n%s", args[0], err, out)
@@ -173,7 +178,8 @@ func TestConfig(t *testing.T) {
 // kubelet does, and the program takes the new one up.
 func TestRun(t *testing.T) {
 	o := render(t, parseValues(t, "config: {log: {format: json}}\npersistence: {size: 1Gi}"))
-	spec := &only(t, o.statefulSets).Spec.Template.Spec
+	set := o.workload(t)
+	spec := &set.pod.Spec
 	p := layOut(t, o, spec)
 	text, err := os.ReadFile(p.config)
 	if err != nil {

@@ -25,10 +25,11 @@ func TestKustomizeFiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{
-		"serviceaccount.yaml", "service.yaml", "statefulset.yaml", "poddisruptionbudget.yaml",
+	for name, template := range map[string]string{
+		"serviceaccount.yaml": "serviceaccount.yaml", "service.yaml": "service.yaml",
+		"statefulset.yaml": "workload.yaml", "poddisruptionbudget.yaml": "poddisruptionbudget.yaml",
 	} {
-		golden(t, kustomizeDir+"/base/"+name, plain(files["aggregator/templates/"+name]))
+		golden(t, kustomizeDir+"/base/"+name, plain(files["aggregator/templates/"+template]))
 	}
 	golden(t, kustomizeDir+"/base/aggregator.yaml", configuration(t, nil))
 	files, err = templates(t,

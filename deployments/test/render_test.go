@@ -26,6 +26,7 @@ import (
 	core "k8s.io/api/core/v1"
 	networking "k8s.io/api/networking/v1"
 	policy "k8s.io/api/policy/v1"
+	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
@@ -36,6 +37,7 @@ import (
 // objects is what a chart or a kustomization makes, each kind by name.
 type objects struct {
 	statefulSets    map[string]*apps.StatefulSet
+	deployments     map[string]*apps.Deployment
 	services        map[string]*core.Service
 	configMaps      map[string]*core.ConfigMap
 	serviceAccounts map[string]*core.ServiceAccount
@@ -62,6 +64,7 @@ func decode(manifests []byte) (*objects, error) {
 	decoder := serializer.NewCodecFactory(scheme, serializer.EnableStrict).UniversalDeserializer()
 	o := &objects{
 		map[string]*apps.StatefulSet{},
+		map[string]*apps.Deployment{},
 		map[string]*core.Service{},
 		map[string]*core.ConfigMap{},
 		map[string]*core.ServiceAccount{},
@@ -111,6 +114,8 @@ func (o *objects) add(object runtime.Object) error {
 	switch x := object.(type) {
 	case *apps.StatefulSet:
 		return put(o.statefulSets, x.Name, x)
+	case *apps.Deployment:
+		return put(o.deployments, x.Name, x)
 	case *core.Service:
 		return put(o.services, x.Name, x)
 	case *core.ConfigMap:
@@ -153,6 +158,31 @@ func only[T any](t *testing.T, all map[string]T) T {
 		return x
 	}
 	panic("unreachable")
+}
+
+// workload is what makes the pods: a StatefulSet, or a Deployment where the queue is on JetStream.
+type workload struct {
+	kind, name, service string // service: headless, of a StatefulSet
+	selector            *meta.LabelSelector
+	pod                 core.PodTemplateSpec
+	replicas            *int32
+	claims              []core.PersistentVolumeClaim
+}
+
+func (o *objects) workload(t *testing.T) workload {
+	t.Helper()
+	if len(o.deployments) > 0 {
+		d := only(t, o.deployments)
+		if len(o.statefulSets) > 0 {
+			t.Error("there is a stateful set beside the deployment")
+		}
+		return workload{"Deployment", d.Name, "", d.Spec.Selector, d.Spec.Template, d.Spec.Replicas, nil}
+	}
+	s := only(t, o.statefulSets).Spec
+	return workload{
+		"StatefulSet", only(t, o.statefulSets).Name, s.ServiceName, s.Selector, s.Template, s.Replicas,
+		s.VolumeClaimTemplates,
+	}
 }
 
 func loadChart(t *testing.T) *chart.Chart {

@@ -85,8 +85,12 @@ func noSecrets(node any) {
 		if n["writeOnly"] == true {
 			n["$ref"] = "#/$defs/reference"
 		}
-		if hosts, ok := n["hosts"]; ok {
-			n["hosts"] = map[string]any{"allOf": []any{hosts, map[string]any{
+		for _, key := range []string{"hosts", "urls"} {
+			hosts, ok := n[key]
+			if !ok {
+				continue
+			}
+			n[key] = map[string]any{"allOf": []any{hosts, map[string]any{
 				"not": map[string]any{"anyOf": []any{
 					map[string]any{"type": "string", "pattern": "://[^/]*@"},
 					map[string]any{"type": "array", "contains": map[string]any{"pattern": "://[^/]*@"}},
@@ -161,6 +165,15 @@ func TestValuesRefused(t *testing.T) {
 			"drain: {enabled: true, ordinals: [5]}\nautoscaling: {enabled: true}", "pod 5 is one of the 6 replicas",
 		},
 		{"drain of nothing", "drain: {enabled: true}", "drain.ordinals"},
+		{
+			"drain of volumes that there are not",
+			"drain: {enabled: true, ordinals: [7]}\nconfig: {buffer: {type: jetstream, jetstream: {urls: ['nats://n:4222']}}}",
+			"drain.claims",
+		},
+		{
+			"a login in the address of the queue's servers",
+			"config: {buffer: {type: jetstream, jetstream: {urls: ['nats://a:s3cr3t@n:4222']}}}", "urls",
+		},
 		{
 			"a handover without a key", "drain: {enabled: true, ordinals: [3], to: 'aggregator-0:24230'}",
 			"drain.sharedKeySecret.name",

@@ -15,6 +15,15 @@
 {{- end -}}
 {{- end -}}
 
+{{/* Not empty where the queue is on NATS JetStream: pods hold nothing then that others need. */}}
+{{- define "aggregator.shared" -}}
+{{- if eq (default "bbolt" (.Values.config.buffer).type) "jetstream" }}shared{{ end -}}
+{{- end -}}
+
+{{- define "aggregator.kind" -}}
+{{- if include "aggregator.shared" . }}Deployment{{ else }}StatefulSet{{ end -}}
+{{- end -}}
+
 {{- define "aggregator.instance" -}}
 app.kubernetes.io/name: {{ include "aggregator.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
@@ -121,7 +130,9 @@ program resolves in the pod.
 {{- $buffer := merge (dict "path" "/var/lib/aggregator/queue") (default dict $config.buffer) -}}
 {{- $size := include "aggregator.bytes" (dict "name" "persistence.size" "quantity" .Values.persistence.size) | int64 -}}
 {{- $eighth := printf "%dB" (div $size 8) -}}
-{{- if not .Values.persistence.enabled -}}
+{{- if include "aggregator.shared" . -}}
+{{- /* The directory is for what outputs note for themselves; the queue has no disk here. */ -}}
+{{- else if not .Values.persistence.enabled -}}
 {{- /* The program sees what is free on the node; past persistence.size the pod is evicted, and its queue gone. */ -}}
 {{- $buffer = merge $buffer (dict "max_size" (printf "%dB" (div $size 2)) "dead_letters" (dict "max_size" $eighth)) -}}
 {{- else if lt $size 4294967296 -}}
@@ -169,6 +180,9 @@ program resolves in the pod.
 {{- if not $exposed -}}
 {{- fail "listeners: agents have nowhere to send to, say expose: true for one of them" -}}
 {{- end -}}
+{{- if and .Values.drain.enabled .Values.drain.ordinals (include "aggregator.shared" .) -}}
+{{- fail "drain.ordinals: with a queue on JetStream pods have no volumes; list the claims of earlier ones in drain.claims, and hand them over with drain.to" -}}
+{{- end -}}
 {{- if and .Values.drain.enabled (not (or .Values.drain.ordinals .Values.drain.claims)) -}}
 {{- fail "drain.enabled: which volumes? List drain.ordinals, such as {2,3} after going from 4 replicas to 2, or drain.claims" -}}
 {{- end -}}
@@ -201,7 +215,16 @@ program resolves in the pod.
 {{- end -}}
 {{- end -}}
 
-{{/* What the pods of the StatefulSet and of a drain Job have in common: environment and files. */}}
+{{/* The configuration of a drain Job: as it is, but that the queue is the volume's. */}}
+{{- define "aggregator.drainConfig" -}}
+{{- $config := include "aggregator.config" . | fromYaml -}}
+{{- $keep := dict "path" $config.buffer.path -}}
+{{- with $config.buffer.dead_letters }}{{ $_ := set $keep "dead_letters" . }}{{ end -}}
+{{- $_ := set $config "buffer" $keep -}}
+{{- toYaml $config -}}
+{{- end -}}
+
+{{/* What the pods of the StatefulSet or Deployment and of a drain Job have in common: environment and files. */}}
 {{- define "aggregator.env" -}}
 - name: POD_NAME
   valueFrom: {fieldRef: {fieldPath: metadata.name}}
