@@ -77,7 +77,11 @@ func runServer(ctx context.Context, c *flags.Config, logs io.Writer) error {
 		log.Info().Str("listener", cfg.Listeners[i].Name).Stringer("address", addr).Msg("listening")
 	}
 	log.Info().Str("status", a.StatusURL()+"/status").Stringer("address", a.StatusAddr()).Msg("listening")
-	log.Info().Str("path", absolute(cfg.Buffer.Path)).Msg("queue and dead letters are here")
+	place := absolute(cfg.Buffer.Path)
+	if cfg.Buffer.JetStream != nil {
+		place = cfg.Buffer.Place()
+	}
+	log.Info().Str("path", place).Msg("queue and dead letters are here")
 	if terminal || len(paths) == 0 {
 		log.Info().Msgf("try it: echo '{\"message\":\"hello\"}' | aggregator send --address %s", a.ListenerAddrs()[0])
 	}

@@ -35,7 +35,29 @@ func newShared(q buffer.Queue, now func() time.Time) *shared {
 	return s
 }
 
-// merge makes s, which is of this process, one of the whole group.
+// ownCounts returns waits with what this process alone has counted, where the queue is shared. What is pending is the
+// group's.
+func ownCounts(q buffer.Queue, waits []buffer.Wait) []buffer.Wait {
+	o, ok := q.(interface{ Own() []buffer.Wait })
+	if !ok {
+		return waits
+	}
+	type place struct{ output, target, cluster string }
+	own := map[place]buffer.Wait{}
+	for _, w := range o.Own() {
+		own[place{w.Output, w.Target, w.Cluster}] = w
+	}
+	all := make([]buffer.Wait, len(waits))
+	for i := range waits {
+		w := &waits[i]
+		all[i] = own[place{w.Output, w.Target, w.Cluster}]
+		all[i].Output, all[i].Target, all[i].Cluster = w.Output, w.Target, w.Cluster
+		all[i].Configured, all[i].Pending, all[i].Oldest = w.Configured, w.Pending, w.Oldest
+	}
+	return all
+}
+
+// mergeGroup makes s, which is of this process, one of the whole group.
 func (a *App) mergeGroup(s *status.Snapshot) {
 	if g := a.shared.group; g != nil {
 		a.shared.books.Merge(s, g.Self(), a.notReady(), g.Peers())

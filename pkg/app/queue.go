@@ -32,6 +32,9 @@ type engine struct {
 func openQueue(ctx context.Context, cfg *buffer.Config, host string, o buffer.Options) (e engine, err error) {
 	switch cfg.Type {
 	case buffer.TypeJetStream:
+		if err := os.MkdirAll(cfg.OwnDir(), 0o750); err != nil {
+			return engine{}, fmt.Errorf("make the directory for what outputs note for themselves (buffer.path): %w", err)
+		}
 		set := jetstream.Options{Options: o, Host: host}
 		if e.certificates, err = queueTLS(cfg, o.Log, o.Now); err != nil {
 			return engine{}, err

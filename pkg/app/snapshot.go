@@ -31,6 +31,7 @@ func (a *App) snapshot() status.Snapshot {
 // came in, so that while events move, more seems to have come in than gone out, never the reverse.
 func (a *App) ownSnapshot() status.Snapshot {
 	queue := a.queue.Stats()
+	queue.Waits = ownCounts(a.queue.Queue, queue.Waits)
 	s := status.Snapshot{
 		Version: a.opts.Version, Commit: a.opts.Commit, Hostname: a.initial.Hostname, Started: a.started,
 		Config:      a.configState(),

@@ -48,7 +48,7 @@ type Options struct {
 	// SyncInterval is JetStream's sync_interval; "": the server's default.
 	SyncInterval string
 	Domain       string // of JetStream; "": none
-	MaxFile      string // bytes that JetStream may store, as the server reads it; "": 8GB
+	MaxFile      string // bytes that JetStream may store, as the server reads it; "": 64GB
 }
 
 // Cluster is running servers.
@@ -104,7 +104,7 @@ func (n *Node) config(o *Options, peer string, peers []string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "server_name: %s\nlisten: %s\nhttp: %s\n", n.Name, n.Client, n.HTTP)
 	fmt.Fprintf(&b, "jetstream {\n  store_dir: %q\n  max_memory_store: 256MB\n  max_file_store: %s\n",
-		filepath.Join(n.dir, "data"), cmp.Or(o.MaxFile, "8GB"))
+		filepath.Join(n.dir, "data"), cmp.Or(o.MaxFile, "64GB"))
 	if o.SyncInterval != "" {
 		fmt.Fprintf(&b, "  sync_interval: %s\n", o.SyncInterval)
 	}
