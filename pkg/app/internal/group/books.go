@@ -14,6 +14,8 @@ const (
 	rests = 4 * time.Second
 	// unheard is how long ago a pod that counts as alive may have been heard of for its figures to be the last ones.
 	unheard = 5 * time.Second
+	// corrects is for how long after the end of a pod the queue may find that other chunks are pending than was told.
+	corrects = time.Minute
 )
 
 // Books are the group's accounts as this pod keeps them. Safe for concurrent use. The zero Books are new.
@@ -24,6 +26,7 @@ type Books struct {
 	mu      sync.Mutex
 	begun   bool
 	due     bool                // an account is to be closed
+	doubted time.Time           // when that was so last because of a pod
 	known   map[string]bool     // pods by name; true: it has ended, however
 	figures map[account]figures // of the last time
 	since   time.Time           // when they changed last
@@ -34,9 +37,14 @@ type Books struct {
 type account struct{ output, cluster string }
 
 // figures are what decides whether an account rests, and what is left over.
-type figures struct {
-	in, out uint64
-	left    int64
+type figures struct{ in, out, pending uint64 }
+
+// left is what is in no counter.
+func (f figures) left() int64 { return int64(f.in - f.out - f.pending) }
+
+// corrected reports whether nothing but what is pending differs between b and a.
+func corrected(a, b map[account]figures) bool {
+	return maps.EqualFunc(a, b, func(x, y figures) bool { return x.in == y.in && x.out == y.out })
 }
 
 // entry is what was entered to close an account.
@@ -50,9 +58,12 @@ func (b *Books) enter(s *snapshot.Snapshot, self string, peers []peer) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.watch(self, peers)
+	b.watch(self, peers, now())
 	current := tally(s)
 	if at := now(); !maps.Equal(current, b.figures) {
+		if corrected(current, b.figures) && at.Sub(b.doubted) < corrects {
+			b.due = true
+		}
 		b.figures, b.since = current, at
 	} else if b.due && at.Sub(b.since) >= rests {
 		b.due = false
@@ -82,9 +93,11 @@ func quiet(self string, peers []peer, now time.Time) bool {
 
 // watch notes which pods there are. An account is to be closed after the start, after a pod has fallen silent without
 // having ended in good order, and after one is not remembered any more.
-func (b *Books) watch(self string, peers []peer) {
+func (b *Books) watch(self string, peers []peer, at time.Time) {
+	doubt := func() { b.due, b.doubted = true, at }
 	if !b.begun {
-		b.begun, b.due = true, true
+		b.begun = true
+		doubt()
 		b.entries = map[account]entry{}
 	}
 	now := map[string]bool{}
@@ -93,12 +106,12 @@ func (b *Books) watch(self string, peers []peer) {
 		gone := p.Name != self && !p.Alive
 		now[p.Name] = gone
 		if gone && !b.known[p.Name] && !p.state.Final {
-			b.due = true
+			doubt()
 		}
 	}
 	for name := range b.known {
 		if _, there := now[name]; !there {
-			b.due = true
+			doubt()
 		}
 	}
 	b.known = now
@@ -108,11 +121,11 @@ func (b *Books) watch(self string, peers []peer) {
 func (b *Books) close(all map[account]figures) {
 	b.entries = map[account]entry{}
 	for a, f := range all {
-		switch {
-		case f.left > 0:
-			b.entries[a] = entry{unreported: uint64(f.left)}
-		case f.left < 0 && a.output != "":
-			b.entries[a] = entry{recovered: uint64(-f.left)}
+		switch left := f.left(); {
+		case left > 0:
+			b.entries[a] = entry{unreported: uint64(left)}
+		case left < 0 && a.output != "":
+			b.entries[a] = entry{recovered: uint64(-left)}
 		}
 	}
 }
@@ -124,15 +137,15 @@ func tally(s *snapshot.Snapshot) map[account]figures {
 	for i := range s.Clusters {
 		c := &s.Clusters[i]
 		out := c.StoredEvents + c.DuplicateEvents + c.Dropped.Sum() + c.Dead.Sum()
-		all[account{"", c.Name}] = figures{c.ReceivedEvents, out, int64(c.ReceivedEvents - out)}
+		all[account{"", c.Name}] = figures{c.ReceivedEvents, out, 0}
 	}
 	for i := range s.Outputs {
 		o := &s.Outputs[i]
 		for j := range o.Clusters {
 			c := &o.Clusters[j]
 			in := c.Queued + c.Returned + c.Adopted
-			out := c.Delivered + c.Dropped.Sum() + c.Purged + c.Dead.Sum() + c.Pending
-			all[account{o.Name, c.Cluster}] = figures{in, out, int64(in - out)}
+			out := c.Delivered + c.Dropped.Sum() + c.Purged + c.Dead.Sum()
+			all[account{o.Name, c.Cluster}] = figures{in, out, c.Pending}
 		}
 	}
 	return all

@@ -201,6 +201,18 @@ func TestKilled(t *testing.T) {
 			if s := w.look(a); s.Group.Pods[1].State != snapshot.PodGone || s.Group.Replaced(1) {
 				t.Errorf("the pod: %+v", s.Group.Pods[1])
 			}
+			// The queue finds that what it took for pending is done.
+			w.pending -= 2
+			if s := w.look(a); !s.Group.Closing {
+				t.Errorf("when the queue finds out more: %+v", s.Group)
+			}
+			w.rest(6 * time.Second)
+			w.share(a, false)
+			if got := w.look(a).Ledger.Outputs[0]; got.Balanced == nil || !*got.Balanced || got.Pending != w.pending {
+				t.Errorf("then: %+v", got)
+			}
+			w.rest(2 * time.Minute)
+			tc.want = w.look(a).Ledger.Outputs[0].OutputFigures
 			// What is missing later is a mistake.
 			w.pending -= 3
 			w.rest(3 * time.Second)
