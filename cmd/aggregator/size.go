@@ -24,7 +24,8 @@ func newSizeCommand() *cobra.Command {
 		Use:   "size",
 		Short: "Tell what replicas, disk, memory and cores a load needs",
 		Long: `Tells how many replicas carry a load when one of them is lost, and the cores, the memory and the volume
-of each, so that all destinations may be away for as long as --outage says. It prints what it assumes; docs/sizing.md
+of each, so that all destinations may be away for as long as --outage says. With --queue jetstream it tells the same of
+the NATS servers that hold the queue, and the replicas need no volume. It prints what it assumes; docs/sizing.md
 explains that.
 
 From a configuration it takes the outputs, their workers and batches, the clusters and the limits of a configuration,
@@ -32,6 +33,7 @@ and says where buffer.max_size is too small for the outage.`,
 		Example: `  aggregator size --events-per-second 20000 --outage 12h
   aggregator size --events-per-second 300000 --event-size 800B --outage 24h --outputs elasticsearch,firehose --clusters
 5
+  aggregator size --events-per-second 100000 --outage 12h --queue jetstream
   aggregator size --events-per-second 20000 --outage 12h -c aggregator.yaml --json`,
 		Args: flags.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -64,6 +66,8 @@ type sizeFlags struct {
 	outage                          time.Duration
 	outputs                         []string
 	clusters, connections, replicas int
+	queue                           string
+	chunk                           int
 	json                            bool
 }
 
@@ -80,6 +84,9 @@ func (f *sizeFlags) register(cmd *cobra.Command) {
 	fs.IntVar(&f.replicas, "replicas", 0, "replicas that there are; 0: as many as needed")
 	fs.Float64Var(&f.cores, "cores", 2, "cores of each replica")
 	fs.Float64Var(&f.compression, "compression", sizing.DefaultCompression, "bytes of events for each byte on disk")
+	fs.StringVar(&f.queue, "queue", "", "bbolt, each replica's own disk, or jetstream, which NATS servers hold; "+
+		"default: what the configuration says, else bbolt")
+	fs.IntVar(&f.chunk, "events-per-chunk", sizing.DefaultChunk, "events that agents send at once, for --queue jetstream")
 	f.config.Register(cmd,
 		"take outputs, clusters and limits from this configuration `file` or directory; may come several times")
 	fs.BoolVar(&f.json, "json", false, "as JSON")
@@ -98,7 +105,8 @@ func (f *sizeFlags) load(given func(flag string) bool, notes io.Writer) (sizing.
 	l := sizing.Load{
 		EventsPerSecond: f.rate, EventSize: int64(size), Outage: f.outage, Clusters: f.clusters,
 		Connections: f.connections,
-		Outputs:     f.outputs, Replicas: f.replicas, Cores: f.cores, Compression: f.compression,
+		Queue:       f.queue, EventsPerChunk: f.chunk,
+		Outputs: f.outputs, Replicas: f.replicas, Cores: f.cores, Compression: f.compression,
 	}
 	cfg, read, err := f.configuration(given("outputs"), notes)
 	if err != nil {
@@ -106,6 +114,12 @@ func (f *sizeFlags) load(given func(flag string) bool, notes io.Writer) (sizing.
 	}
 	if read {
 		l.QueueLimit = int64(cfg.Buffer.MaxSize)
+		if l.Queue == "" {
+			l.Queue = cfg.Buffer.Type
+		}
+		if j := cfg.Buffer.JetStream; j != nil {
+			l.QueueLimit = int64(j.MaxSize)
+		}
 		l.Outputs = nil
 		for _, name := range cfg.OutputNames() {
 			l.Outputs = append(l.Outputs, cfg.Outputs[name].Common.Type)

@@ -60,6 +60,10 @@ type Load struct {
 	Replicas    int      // 0: as many as needed
 	Cores       float64  // of each replica
 	Compression float64  // bytes of events for each stored one
+	// Queue is QueueDisk or QueueJetStream; "": the first. EventsPerChunk is of what agents send at once, for the
+	// second; 0: DefaultChunk.
+	Queue          string
+	EventsPerChunk int
 
 	ProgramMemory int64 // bytes that the program has use for without connections, as its configuration tells
 	DeadLetters   int64 // buffer.dead_letters.max_size
@@ -84,6 +88,8 @@ type Plan struct {
 	Stored      float64 `json:"stored_bytes_per_second"`
 	Delivered   float64 `json:"delivered_bytes_per_second"` // to each output, before compression
 	DiskTraffic float64 `json:"disk_bytes_per_second_per_replica"`
+	// Servers hold the queue; nil: each replica's own volume does.
+	Servers *Servers `json:"servers,omitempty"`
 	// How long the backlog takes to drain if only this side limits it; "" when it never does.
 	CatchUp string `json:"catch_up"`
 
@@ -119,6 +125,10 @@ func (l Load) check() error {
 	bad(l.Replicas < 0 || l.Replicas > 1e4, "--replicas %d: must be 0 (as many as needed) to 10,000", l.Replicas)
 	bad(!(l.Cores >= 0.1 && l.Cores <= 1024), "--cores %v: must be 0.1 to 1024", l.Cores)
 	bad(!(l.Compression >= 1 && l.Compression <= 100), "--compression %v: must be 1 to 100", l.Compression)
+	bad(l.Queue != "" && l.Queue != QueueDisk && l.Queue != QueueJetStream, "--queue %q: must be %s or %s", l.Queue,
+		QueueDisk, QueueJetStream)
+	bad(l.EventsPerChunk < 0 || l.EventsPerChunk > 1e6, "--events-per-chunk %d: must be 1 to 1,000,000",
+		l.EventsPerChunk)
 	bad(len(l.Outputs) == 0, "--outputs: must be at least one of %s", strings.Join(OutputTypes(), ", "))
 	for _, o := range l.Outputs {
 		bad(!slices.Contains(OutputTypes(), o), "--outputs %q: must be one of %s", o, strings.Join(OutputTypes(), ", "))
@@ -144,6 +154,13 @@ func For(l Load) (Plan, error) {
 	files := 0.0
 	kinds := all.Kinds(nil)
 	cost := ingestMicros // for each event
+	shared := l.Queue == QueueJetStream
+	if l.EventsPerChunk == 0 {
+		l.EventsPerChunk = DefaultChunk
+	}
+	if shared {
+		cost *= sharedCost
+	}
 	for _, o := range l.Outputs {
 		kind, _ := outputs.Find(kinds, o)
 		cost += kind.CPUMicros - ingestMicros
@@ -155,6 +172,9 @@ func For(l Load) (Plan, error) {
 	cores := l.EventsPerSecond * cost / 1e6
 	// Written and read back.
 	disk := 2*p.Stored + files
+	if shared {
+		disk = files
+	}
 
 	// With one lost, the others carry all.
 	carrying := max(1, ceil(cores/usable/l.Cores), ceil(disk/(diskRate/2)))
@@ -179,6 +199,9 @@ func For(l Load) (Plan, error) {
 	if spare := float64(p.Replicas)*l.Cores/2*1e6/cost - l.EventsPerSecond; spare > 0 {
 		p.CatchUp = short(time.Duration(l.Outage.Seconds() * l.EventsPerSecond / spare * float64(time.Second)))
 	}
+	if shared {
+		p.share(l)
+	}
 	p.judge(l, files)
 	p.note(l)
 	p.assume(l)
@@ -200,7 +223,9 @@ func (p *Plan) judge(l Load, files float64) {
 	if p.CatchUp == "" {
 		warn("There is no processor time left to catch up after the outage: more cores or replicas.")
 	}
-	if l.QueueLimit > 0 && l.QueueLimit < p.Queue {
+	if p.Servers != nil {
+		p.judgeServers(l)
+	} else if l.QueueLimit > 0 && l.QueueLimit < p.Queue {
 		warn("The configuration's buffer.max_size is %s: agents would have to wait after %s.",
 			humanize.Bytes(float64(l.QueueLimit)),
 			short(time.Duration(float64(l.Outage)*float64(l.QueueLimit)/float64(p.Queue))))
@@ -216,7 +241,10 @@ func (p *Plan) judge(l Load, files float64) {
 // note says what to ask of destinations and of those who run the replicas.
 func (p *Plan) note(l Load) {
 	note := func(format string, args ...any) { p.Notes = append(p.Notes, fmt.Sprintf(format, args...)) }
-	if p.Replicas > 1 {
+	if p.Servers != nil {
+		note("What a lost aggregator had acknowledged is in the stream, and the others deliver it within seconds. One " +
+			"NATS server may be lost at a time: docs/scaling.md.")
+	} else if p.Replicas > 1 {
 		note(
 			"What a lost replica had acknowledged is on its volume, and is delivered when that is attached again. " +
 				"The others take its agents.",
@@ -246,22 +274,31 @@ func (p *Plan) assume(l Load) {
 	if p.Replicas == 1 {
 		lost = "The one replica carries all of the load, and is not lost."
 	}
+	ingest, once := ingestMicros, "; a chunk is stored once for all outputs"
+	if p.Servers != nil {
+		ingest, once = ingestMicros*sharedCost, ""
+	}
 	p.Assumed = []string{
 		fmt.Sprintf("Processor time for an event of 300 bytes: %.1f µs to receive, store, sync and acknowledge, %s "+
 			"(docs/performance.md); larger events in proportion.",
-			ingestMicros, strings.Join(costs, ", ")),
+			ingest, strings.Join(costs, ", ")),
 		fmt.Sprintf(
 			"%.0f %% of that rate is planned with: filters, TLS, real events, slower processors, and catching up "+
 				"take the rest.", usable*100,
 		),
-		fmt.Sprintf("Stored events take 1/%g of their size; a chunk is stored once for all outputs.", l.Compression),
+		fmt.Sprintf("Stored events take 1/%g of their size%s.", l.Compression, once),
 		lost,
 		fmt.Sprintf("Agents spread by chance: a replica may get %.0f %% more than its share.", (unevenness-1)*100),
 		fmt.Sprintf("A volume carries %s/s, half of which is planned with.", humanize.Bytes(diskRate)),
-		fmt.Sprintf("The volume also holds %s of dead letters and %s that stay free.",
-			humanize.Bytes(float64(l.DeadLetters)), humanize.Bytes(float64(l.MinFreeDisk))),
-		fmt.Sprintf("JSON with the added fields is %g times as long as an event.", delivered),
 	}
+	if p.Servers != nil {
+		p.Assumed = append(p.Assumed, p.assumeServers(l)...)
+	} else {
+		p.Assumed = append(p.Assumed, fmt.Sprintf("The volume also holds %s of dead letters and %s that stay free.",
+			humanize.Bytes(float64(l.DeadLetters)), humanize.Bytes(float64(l.MinFreeDisk))))
+	}
+	p.Assumed = append(p.Assumed,
+		fmt.Sprintf("JSON with the added fields is %g times as long as an event.", delivered))
 }
 
 // ceil rounds up, to a count.
