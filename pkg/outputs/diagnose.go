@@ -19,6 +19,14 @@ func Diagnose(err error) string {
 	if err == nil {
 		return ""
 	}
+	var proxy *proxyError
+	if errors.As(err, &proxy) {
+		return "the proxy " + proxy.host + ": " + Diagnose(proxy.err)
+	}
+	var op *net.OpError
+	if errors.As(err, &op) && op.Op == "proxyconnect" {
+		return "the proxy: " + Diagnose(op.Err)
+	}
 	for _, diagnose := range []func(error) string{diagnoseName, CertificateTrouble, diagnoseTLS, diagnoseTCP} {
 		if text := diagnose(err); text != "" {
 			return text
@@ -26,6 +34,25 @@ func Diagnose(err error) string {
 	}
 	return oneLine(err.Error())
 }
+
+// DiagnoseAt is Diagnose for a request to a URL.
+func DiagnoseAt(to string, err error) string {
+	text := Diagnose(err)
+	if strings.HasPrefix(to, "http://") && (errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)) {
+		// Servers with TLS do so with what is not.
+		text += "; does it want https://?"
+	}
+	return text
+}
+
+// proxyError is an error on the way to a proxy, or of its own.
+type proxyError struct {
+	host string
+	err  error
+}
+
+func (e *proxyError) Error() string { return "the proxy " + e.host + ": " + e.err.Error() }
+func (e *proxyError) Unwrap() error { return e.err }
 
 func diagnoseName(err error) string {
 	var e *net.DNSError

@@ -103,7 +103,7 @@ func DialThrough(
 		port = map[string]string{"http": "80", "https": "443"}[proxy.Scheme]
 	}
 	if conn, err = dialer.DialContext(ctx, "tcp", net.JoinHostPort(proxy.Hostname(), port)); err != nil {
-		return nil, fmt.Errorf("the proxy %s: %w", proxy.Host, err)
+		return nil, &proxyError{proxy.Host, err}
 	}
 	raw := conn
 	stop := context.AfterFunc(ctx, func() { _ = raw.SetDeadline(time.Unix(1, 0)) })
@@ -120,7 +120,7 @@ func DialThrough(
 	if proxy.Scheme == "https" {
 		secured := stdtls.Client(conn, &stdtls.Config{ServerName: proxy.Hostname(), MinVersion: stdtls.VersionTLS12})
 		if err := secured.HandshakeContext(ctx); err != nil {
-			return conn, fmt.Errorf("TLS with the proxy %s: %w", proxy.Host, err)
+			return conn, &proxyError{proxy.Host, fmt.Errorf("TLS: %w", err)}
 		}
 		conn = secured
 	}
@@ -138,22 +138,23 @@ func tunnel(conn net.Conn, proxy *url.URL, address string) error {
 		req.Header.Set("Proxy-Authorization", "Basic "+login)
 	}
 	if err := req.Write(conn); err != nil {
-		return fmt.Errorf("ask the proxy %s for %s: %w", proxy.Host, address, err)
+		return &proxyError{proxy.Host, fmt.Errorf("ask for %s: %w", address, err)}
 	}
 	in := bufio.NewReaderSize(&headerReader{conn: conn, left: maxProxyHeader}, 1)
 	res, err := http.ReadResponse(in, req)
 	if err != nil {
-		return fmt.Errorf("the proxy %s does not answer the request for %s: %w", proxy.Host, address, err)
+		return &proxyError{proxy.Host, fmt.Errorf("no answer to the request for %s: %w", address, err)}
 	}
 	// An answer to CONNECT has no body where it is a success; otherwise the connection is closed.
 	_ = res.Body.Close()
 	switch {
 	case res.StatusCode == http.StatusProxyAuthRequired:
-		return fmt.Errorf("the proxy %s wants another login (407): set it in the URL, http://user:password@host:port",
-			proxy.Host)
+		return &proxyError{proxy.Host, errors.New(
+			"it wants another login (407): set it in the URL, http://user:password@host:port",
+		)}
 	case res.StatusCode != http.StatusOK:
-		return fmt.Errorf("the proxy %s answers the request for %s with %d %s: see what it lets through",
-			proxy.Host, address, res.StatusCode, http.StatusText(res.StatusCode))
+		return &proxyError{proxy.Host, fmt.Errorf("it answers the request for %s with %d %s: see what it lets through",
+			address, res.StatusCode, http.StatusText(res.StatusCode))}
 	}
 	return nil
 }

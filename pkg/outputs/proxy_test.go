@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -121,7 +122,7 @@ func TestDialThrough(t *testing.T) {
 	for _, tc := range []struct{ name, answer, want string }{
 		{"a login", "HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", "wants another login (407)"},
 		{"refused", "HTTP/1.1 403 Forbidden\r\n\r\nno", "403 Forbidden: see what it lets through"},
-		{"no proxy", "SSH-2.0-x\r\n\r\n", "does not answer the request"},
+		{"no proxy", "SSH-2.0-x\r\n\r\n", "no answer to the request"},
 		{"no end", "HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", 100_000), "has no end"},
 		{"what follows is the server's", "HTTP/1.1 200 OK\r\n\r\nhello", ""},
 	} {
@@ -192,5 +193,31 @@ func TestParseProxy(t *testing.T) {
 		if err != nil || got == nil != (tc.through == "") || got != nil && got.String() != tc.through {
 			t.Errorf("%q: through %v, %v", tc.text, got, err)
 		}
+	}
+}
+
+// TestDiagnoseProxy: what is the proxy's is said of it, not of the server behind it.
+func TestDiagnoseProxy(t *testing.T) {
+	dead := &url.URL{Scheme: "http", Host: "127.0.0.1:1"}
+	_, direct := outputs.DialThrough(t.Context(), outputs.Dialer(time.Minute), dead, "tcp", "a:1")
+	client := http.Client{Transport: &http.Transport{Proxy: http.ProxyURL(dead)}}
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://a.invalid/", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, through := client.Do(req)
+	if through == nil {
+		res.Body.Close()
+	}
+	for _, err := range []error{direct, through} {
+		if got := outputs.Diagnose(err); !strings.HasPrefix(got, "the proxy") ||
+			!strings.Contains(got, "127.0.0.1:1 was refused") {
+			t.Errorf("%v: %s", err, got)
+		}
+	}
+	reset := &net.OpError{Op: "read", Err: syscall.ECONNRESET}
+	if plain, secure := outputs.DiagnoseAt("http://a/", reset), outputs.DiagnoseAt("https://a/", reset); !strings.HasSuffix(
+		plain, "does it want https://?") || plain == secure {
+		t.Errorf("%s; %s", plain, secure)
 	}
 }

@@ -266,7 +266,7 @@ func TestClassify(t *testing.T) {
 	err := put(t.Context(),
 		service(t, Config{Region: "eu-central-1", RoleARN: "arn:aws:iam::123456789012:role/a"}, Options{}))
 	if reason, _, _, _ := Classify(err); reason != outputs.ReasonAuth ||
-		!strings.HasSuffix(Describe(err), "connection refused") {
+		!strings.Contains(Describe(err), "127.0.0.1:1 was refused: nothing listens there") {
 		t.Errorf("%s, with an STS that can't be reached: %s", reason, Describe(err))
 	}
 	err = put(t.Context(), service(t, Config{Region: "eu-central-1", Endpoint: "http://127.0.0.1:1"}, Options{}))

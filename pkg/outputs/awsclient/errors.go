@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -187,7 +188,11 @@ func describe(err error) string {
 	}
 	var send *smithyhttp.RequestSendError
 	if errors.As(err, &send) {
-		return oneLine(send.Err.Error())
+		var at *url.Error
+		if errors.As(send.Err, &at) {
+			return oneLine(outputs.DiagnoseAt(at.URL, at.Err))
+		}
+		return oneLine(outputs.Diagnose(send.Err))
 	}
 	var op *smithy.OperationError
 	if errors.As(err, &op) {

@@ -139,13 +139,13 @@ func (c *Client) Do(ctx context.Context, r Request) (answer Answer, sent bool, e
 	}
 	res, err := c.http.Do(req)
 	if err != nil {
-		return Answer{}, reader.read.Load(), c.network(ctx, err)
+		return Answer{}, reader.read.Load(), c.network(ctx, r.URL, err)
 	}
 	// What matters of it has been read.
 	defer func() { _ = res.Body.Close() }()
 	text, err := io.ReadAll(io.LimitReader(outputs.ConcealReader(res.Body, c.secrets), maxAnswer))
 	if err != nil {
-		return Answer{}, true, c.network(ctx, fmt.Errorf("read the answer: %w", err))
+		return Answer{}, true, c.network(ctx, r.URL, fmt.Errorf("read the answer: %w", err))
 	}
 	_, _ = io.Copy(io.Discard, io.LimitReader(res.Body, maxAnswer)) // so that the connection can be used again
 	kind, _, _ := strings.Cut(res.Header.Get("Content-Type"), ";")
@@ -259,8 +259,8 @@ func (c *Client) pack(body []byte) (packed []byte, encoding string, err error) {
 	}
 }
 
-// network returns what follows from an error of a request that got no whole answer.
-func (c *Client) network(ctx context.Context, err error) error {
+// network returns what follows from an error of a request to a URL that got no whole answer.
+func (c *Client) network(ctx context.Context, to string, err error) error {
 	var se *outputs.SendError
 	if errors.As(err, &se) {
 		return se
@@ -278,7 +278,7 @@ func (c *Client) network(ctx context.Context, err error) error {
 			Err:    fmt.Errorf("the request was ended: %w", ctx.Err()),
 		}
 	}
-	return &outputs.SendError{Reason: outputs.ReasonNetwork, Err: errors.New(outputs.Diagnose(err))}
+	return &outputs.SendError{Reason: outputs.ReasonNetwork, Err: errors.New(outputs.DiagnoseAt(to, err))}
 }
 
 // bare takes the URL off an error, which may hold a secret.

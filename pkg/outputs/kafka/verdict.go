@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -100,6 +101,13 @@ func whole(err error) *outputs.SendError {
 			Reason: outputs.ReasonNetwork,
 			Err: errors.New("a broker closes the connection without an answer: does it speak TLS where tls is set, " +
 				"and only there, and does it want a login (sasl)?"),
+		}
+	}
+	if strings.Contains(err.Error(), "invalid large response size") {
+		return &outputs.SendError{
+			Reason: outputs.ReasonNetwork,
+			Err: errors.New("what answers does not speak Kafka: is the port that of clients, and does it speak TLS where " +
+				"tls is set, and only there?"),
 		}
 	}
 	return &outputs.SendError{Reason: outputs.ReasonNetwork, Err: errors.New(outputs.Diagnose(err))}
