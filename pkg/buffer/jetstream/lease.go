@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -73,7 +74,6 @@ type partition struct {
 	readyBytes int64
 	opening    int    // leases that are handed out, or about to be
 	purged     uint64 // what comes up to this number was purged
-	finished   string // where word went of what was finished last
 
 	puller
 }
@@ -195,7 +195,76 @@ type word struct {
 }
 
 // send tells a consumer something of a message. q.mu is held.
-func (q *Queue) send(reply, what string) { q.say(word{subject: reply, data: what}) }
+func (q *Queue) send(reply, what string) {
+	w := word{subject: reply, data: what}
+	if what == ack && len(q.unconfirmed) < maxUnconfirmed {
+		q.acks++
+		token := strconv.FormatUint(q.acks, 36)
+		w.reply = q.inboxes() + ackMark + token
+		q.unconfirmed[token] = unconfirmed{word: w, at: time.Now()}
+	}
+	q.say(w)
+}
+
+// unconfirmed is word that a message is finished, until the servers have confirmed it: it is lost where the one dies that
+// it was sent to, and then others would get the message too.
+type unconfirmed struct {
+	word
+	at    time.Time // when it was said last
+	times int       // it was said again
+}
+
+const (
+	// ackMark begins what comes to the inbox of acks.
+	ackMark = "ack."
+	// maxUnconfirmed bounds how many acks may be unconfirmed. Those beyond are sent once.
+	maxUnconfirmed = 1 << 16
+	// maxInsist is how often an ack is said again.
+	maxInsist = 20
+)
+
+// confirmed notes that the servers have kept that a message is finished. q.mu is held.
+func (q *Queue) confirmed(token string) {
+	if delete(q.unconfirmed, token); len(q.unconfirmed) == 0 && q.allConfirmed != nil {
+		close(q.allConfirmed)
+		q.allConfirmed = nil
+	}
+}
+
+// insist says again what was not confirmed for long. q.mu is held.
+func (q *Queue) insist(now time.Time) {
+	for token, u := range q.unconfirmed {
+		if now.Sub(u.at) <= q.lease/4 {
+			continue
+		}
+		if u.times++; u.times > maxInsist {
+			// They know nothing of it any more.
+			q.confirmed(token)
+			continue
+		}
+		u.at = now
+		q.unconfirmed[token] = u
+		q.say(u.word)
+	}
+}
+
+// awaitConfirmed waits until the servers have confirmed all, or do not answer.
+func (q *Queue) awaitConfirmed() {
+	q.mu.Lock()
+	q.insist(time.Now().Add(q.lease))
+	all := make(chan struct{})
+	if q.allConfirmed = all; len(q.unconfirmed) == 0 {
+		close(all)
+	}
+	q.mu.Unlock()
+	q.sendWords()
+	t := time.NewTimer(requestWithin)
+	defer t.Stop()
+	select {
+	case <-all:
+	case <-t.C:
+	}
+}
 
 // say has the speaker send a word. q.mu is held.
 func (q *Queue) say(w word) {
@@ -218,24 +287,15 @@ func (q *Queue) speak() {
 	}
 }
 
-// sendWords sends what there is to say. That a message is finished is said again later, where the connection doesn't
-// take it.
+// sendWords sends what there is to say. What the connection doesn't take is said again, where it has to be confirmed, or
+// asked for again.
 func (q *Queue) sendWords() {
 	q.mu.Lock()
 	words := q.words
 	q.words = nil
 	q.mu.Unlock()
-	var unsent []word
 	for _, w := range words {
-		err := q.nc().PublishMsg(&nats.Msg{Subject: w.subject, Reply: w.reply, Data: []byte(w.data)})
-		if err != nil && w.data == ack && len(unsent) < maxSettled {
-			unsent = append(unsent, w)
-		}
-	}
-	if len(unsent) > 0 {
-		q.mu.Lock()
-		q.unsent = append(q.unsent, unsent...)
-		q.mu.Unlock()
+		_ = q.nc().PublishMsg(&nats.Msg{Subject: w.subject, Reply: w.reply, Data: []byte(w.data)}) // as above
 	}
 }
 
@@ -246,10 +306,7 @@ func (q *Queue) touch(now time.Time) {
 	if !q.nc().IsConnected() {
 		return
 	}
-	for _, w := range q.unsent {
-		q.say(w)
-	}
-	q.unsent = nil
+	q.insist(now)
 	for _, src := range q.sources {
 		for _, l := range src.out {
 			q.keepAlive(l, now)
@@ -315,6 +372,7 @@ func (q *Queue) giveUp() {
 	if !q.nc().IsConnected() {
 		return
 	}
+	q.awaitConfirmed()
 	// What is on its way must arrive, so that it is given back too.
 	gone := make(chan struct{})
 	q.inbox.SetClosedHandler(func(string) { close(gone) })
@@ -335,21 +393,8 @@ func (q *Queue) giveUp() {
 			p.giveBack()
 		}
 	}
-	var last []string
-	for _, p := range q.pullers {
-		if p.finished != "" {
-			last = append(last, p.finished)
-			p.finished = ""
-		}
-	}
 	q.mu.Unlock()
 	q.sendWords()
-	for _, reply := range last {
-		// Who is asked last answers once it has heard all before. Without an answer, some may be handed out once more.
-		if _, err := q.nc().Request(reply, []byte(progress), requestWithin); err != nil {
-			break
-		}
-	}
 	// If it does not arrive, the leases run out.
 	_ = q.nc().FlushTimeout(requestWithin)
 }

@@ -133,6 +133,10 @@ func (q *Queue) arrive(m *nats.Msg) {
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if token, ok := strings.CutPrefix(m.Subject, q.inboxes()+ackMark); ok {
+		q.confirmed(token)
+		return
+	}
 	p := q.pullers[m.Subject]
 	if p == nil {
 		return

@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -100,6 +101,12 @@ func Open(ctx context.Context, cfg buffer.Config, o Options) (*Queue, error) {
 		return nil, err
 	}
 	q := newQueue(cfg, &o, packer)
+	if dir := cfg.OwnDir(); dir != "" {
+		// What outputs note for themselves goes there. Without it they tell what they can't promise.
+		if err := os.MkdirAll(dir, 0o750); err != nil {
+			q.log.Warn().Err(err).Msg("outputs have no place to note what they are about to deliver (buffer.path)")
+		}
+	}
 	if err := q.dial(&o); err != nil {
 		q.release()
 		return nil, err

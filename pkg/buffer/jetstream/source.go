@@ -222,7 +222,6 @@ func (src *source) take(c *event.Chunk) *lease {
 func (src *source) finish(l *lease) {
 	delete(src.mine, l.seq)
 	src.settled.add(l.seq)
-	l.p.finished = l.reply
 }
 
 // Done implements buffer.Source.

@@ -44,7 +44,11 @@ type state struct {
 	// barriers are closed when they come back: see Queue.barrier.
 	barriers map[string]chan struct{}
 	words    []word // that are to be sent
-	unsent   []word // that could not be
+	// unconfirmed are acks, by their tokens; acks counts them, and allConfirmed, where there is one, is closed once all
+	// are confirmed.
+	unconfirmed  map[string]unconfirmed
+	acks         uint64
+	allConfirmed chan struct{}
 }
 
 // accounts is what was counted.
@@ -72,7 +76,7 @@ func (s *state) init(limits buffer.Limits) {
 	s.why, s.repeated = map[string]string{}, map[string]buffer.Duplicates{}
 	s.inDoubt, s.requeued = map[resend.Key]doubt{}, map[uint64]string{}
 	s.sources, s.pullers = map[sourceName]*source{}, map[string]*partition{}
-	s.barriers = map[string]chan struct{}{}
+	s.barriers, s.unconfirmed = map[string]chan struct{}{}, map[string]unconfirmed{}
 }
 
 // wakeAll wakes all who wait for room, or for another message. mu is held.
