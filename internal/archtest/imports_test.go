@@ -354,6 +354,11 @@ func table() []row {
 			"what the programs' destinations share knows neither program",
 		},
 		{
+			"internal/convert/operator",
+			[]string{"internal/convert/syntax", "internal/convert/settings", "internal/convert/fluentbit"},
+			"resources become the sections of files, and what these do is said elsewhere",
+		},
+		{
 			"internal/convert/fluentbit",
 			[]string{
 				"internal/convert/syntax", "internal/convert/flow", "internal/convert/ruby",
@@ -464,6 +469,7 @@ func third() map[string][]string {
 		},
 		"go.yaml.in/yaml/v3": {
 			"pkg/config", "pkg/config/setting", "internal/tryout", "internal/convert", "internal/convert/fluentbit",
+			"internal/convert/fluentd/conf", "internal/convert/operator",
 		},
 	}
 }

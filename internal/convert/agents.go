@@ -23,8 +23,11 @@ func (b *builder) place() syntax.Place {
 func (b *builder) agent(old *flow.Old, servers bool) {
 	stay := b.keepFilters(old, servers || forwardsOnly(old))
 	f := File{Name: "agent-" + filepath.Base(old.File)}
-	if filepath.Ext(f.Name) == "" { // a chart's values have none
+	switch ext := filepath.Ext(f.Name); {
+	case ext == "": // a chart's values have none
 		f.Name += ".conf"
+	case (ext == ".yaml" || ext == ".yml") && !old.YAML: // of resources
+		f.Name = strings.TrimSuffix(f.Name, ext) + ".conf"
 	}
 	if old.Bit {
 		f.Data = fluentBitAgent(old, stay)

@@ -14,6 +14,7 @@ import (
 	"github.com/seed-afc6a195/aggregator/internal/convert/fluentbit"
 	"github.com/seed-afc6a195/aggregator/internal/convert/fluentd"
 	"github.com/seed-afc6a195/aggregator/internal/convert/fluentd/conf"
+	"github.com/seed-afc6a195/aggregator/internal/convert/operator"
 	"github.com/seed-afc6a195/aggregator/internal/convert/settings"
 	"github.com/seed-afc6a195/aggregator/internal/convert/syntax"
 )
@@ -56,6 +57,14 @@ const (
 func Convert(paths []string, o Options) (*Result, error) {
 	notes := &settings.Notes{SecretsDir: o.SecretsDir}
 	files := &syntax.Files{Read: o.Read, Glob: o.Glob}
+	resources := &operator.Reader{}
+	paths = slices.DeleteFunc(paths, func(path string) bool {
+		if ext := filepath.Ext(path); ext != ".yaml" && ext != ".yml" || o.From != "" {
+			return false
+		}
+		data, err := files.Read(path)
+		return err == nil && len(data) <= syntax.MaxFile && resources.Add(path, data)
+	})
 	paths = unpack(files, paths)
 	var olds []*flow.Old
 	var wrong []error
@@ -81,6 +90,13 @@ func Convert(paths []string, o Options) (*Result, error) {
 	}
 	if len(wrong) > 0 {
 		return nil, joinErrors(wrong)
+	}
+	made := resources.Files(notes)
+	if made.Bit != nil {
+		olds = append(olds, fluentbit.Convert(made.Bit, made.Bit.Parsers(), notes))
+	}
+	if made.Fluentd != nil {
+		olds = append(olds, fluentd.Convert(made.Fluentd, notes))
 	}
 	b := &builder{notes: notes, olds: olds}
 	return b.build()

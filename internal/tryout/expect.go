@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
-	"strings"
+	"strconv"
 	"time"
 
 	"go.yaml.in/yaml/v3"
@@ -193,7 +193,7 @@ func targetsOf(o *Outcome) (all []string) {
 
 // steady returns a record without the fields that another one has otherwise.
 func steady(record, second json.RawMessage) json.RawMessage {
-	one, other := json.RawMessage(nil), map[string]json.RawMessage{}
+	other := map[string]json.RawMessage{}
 	if bytes.Equal(record, second) || json.Unmarshal(second, &other) != nil {
 		return record
 	}
@@ -206,12 +206,12 @@ func steady(record, second json.RawMessage) json.RawMessage {
 			delete(fields, name)
 		}
 	}
-	one, err := json.Marshal(fields)
+	text, err := json.Marshal(fields)
 	if err != nil {
 		// It was JSON a moment ago.
 		return record
 	}
-	return one
+	return text
 }
 
 func add(n *yaml.Node, key string, value *yaml.Node) {
@@ -261,7 +261,7 @@ func readNode(d *json.Decoder) (*yaml.Node, error) {
 	case json.Number:
 		return &yaml.Node{Kind: yaml.ScalarNode, Value: t.String()}, nil
 	case bool:
-		return &yaml.Node{Kind: yaml.ScalarNode, Value: strings.ToLower(fmt.Sprint(t))}, nil
+		return &yaml.Node{Kind: yaml.ScalarNode, Value: strconv.FormatBool(t)}, nil
 	}
 	return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!null", Value: "null"}, nil
 }

@@ -109,6 +109,8 @@ type Retag struct {
 	Rules []Rule
 	// Label is the pipe that they go to, "" for the one that they started in.
 	Label string
+	// Once says that the new tags are none that the match takes again, whatever they may be.
+	Once bool
 }
 
 // Rule is one way to get a tag.

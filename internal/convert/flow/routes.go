@@ -3,6 +3,7 @@ package flow
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/seed-afc6a195/aggregator/internal/convert/syntax"
 )
@@ -231,6 +232,9 @@ func (p *planner) first(stages []Stage, w way) (entries []entry) {
 			w = w.through(s.Filter)
 			continue
 		}
+		if slices.Contains(w.skip, s.Match) {
+			continue
+		}
 		in, others, some, closed := w.enter(s.Match.Tags, s.Match.At)
 		if !some {
 			continue
@@ -312,6 +316,9 @@ func (p *planner) target(m *Match, t Target, w way) []entry {
 func (p *planner) retag(m *Match, r *Retag, w way) (entries []entry) {
 	for _, rule := range r.Rules {
 		taken, left, known := w.byRule(m, rule)
+		if r.Once {
+			taken.skip = append(taken.skip[:len(taken.skip):len(taken.skip)], m)
+		}
 		group := p.pipe(r.Label, rule.At, taken)
 		if known && !w.open {
 			group = p.close(group, taken, m)
@@ -403,18 +410,35 @@ func (p *planner) filters(pipe *Pipe, w way, before int) way {
 		if rel == apart {
 			continue
 		}
+		var kept []string // what earlier rules have taken, and left where it is: the first that takes an event decides
 		for _, rule := range s.Match.Targets[0].Retag.Rules {
 			if rule.Keep {
+				kept = append(kept, "("+rule.When+")")
 				continue
 			}
 			if rel == inside && !w.rewritten && rule.When != "" && !slices.ContainsFunc(w.steps,
 				func(u Use) bool { return u.touches(rule.Field) }) {
-				w.when = append(w.when[:len(w.when):len(w.when)], "not ("+rule.When+")")
+				when := "not (" + rule.When + ")"
+				if kept != nil {
+					when += " or " + strings.Join(kept, " or ")
+				}
+				w.when = append(w.when[:len(w.when):len(w.when)], when)
 				continue
+			}
+			leave := slices.Clone(rule.Leave)
+			for i := range leave {
+				if kept == nil {
+					break
+				}
+				when := "not (" + strings.Join(kept, " or ") + ")"
+				if leave[i].When != "" {
+					when = "(" + leave[i].When + ") and " + when
+				}
+				leave[i].When = Expression(when)
 			}
 			w = w.through(&Filter{
 				At: rule.At, Title: "taken by " + s.Match.Title, Name: "not-to-" + rule.Tags.name(), Tags: s.Match.Tags,
-				Steps: rule.Leave,
+				Steps: leave,
 			})
 		}
 	}

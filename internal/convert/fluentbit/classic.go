@@ -15,7 +15,9 @@ import (
 // File is what is read of a configuration: its sections in the order of the files, and what was included but is not
 // here.
 type File struct {
-	Path     string
+	Path string
+	// Classic says that agents' files made of it are to be in the classic form, whatever the path ends in.
+	Classic  bool
 	Sections []*syntax.Section
 	Missing  []*syntax.Error
 	// Servers is the servers of upstream files, by the name that outputs give the file.

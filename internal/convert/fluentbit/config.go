@@ -29,7 +29,7 @@ func Convert(f *File, parsers []*syntax.Section, notes *settings.Notes) *flow.Ol
 	c := &converter{
 		old: &flow.Old{
 			File: f.Path, Flow: &flow.Flow{Pipes: map[string]*flow.Pipe{"": {All: true}}}, Bit: true,
-			YAML: strings.HasSuffix(f.Path, ".yaml") || strings.HasSuffix(f.Path, ".yml"),
+			YAML: !f.Classic && (strings.HasSuffix(f.Path, ".yaml") || strings.HasSuffix(f.Path, ".yml")),
 		},
 		notes:   notes,
 		parsers: map[string]*syntax.Section{}, joiners: map[string]*syntax.Section{}, servers: f.Servers,

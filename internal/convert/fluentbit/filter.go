@@ -2,6 +2,7 @@ package fluentbit
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -196,20 +197,26 @@ func (c *converter) grep(r *settings.Reader) []flow.Step {
 	return []flow.Step{{Kind: "grep", Body: body}}
 }
 
-// texts writes a value with its variables as a template that has no placeholders.
+// text writes a value with its variables as a template that has no placeholders, without the key cut in front of it and
+// the quotes around it.
 func text(r *settings.Reader, v syntax.Value, cut string) string {
+	parts := slices.Clone(v.Parts)
+	if len(parts) > 0 && parts[0].Env == "" {
+		parts[0].Text = strings.TrimLeft(strings.TrimPrefix(strings.TrimLeft(parts[0].Text, " "), cut), " ")
+	}
+	if n := len(parts) - 1; n >= 0 && strings.HasPrefix(parts[0].Text, `"`) && strings.HasSuffix(parts[n].Text, `"`) &&
+		(n > 0 || len(parts[0].Text) > 1) {
+		parts[0].Text = parts[0].Text[1:]
+		parts[n].Text = strings.TrimSuffix(parts[n].Text, `"`)
+	}
 	var b strings.Builder
-	for i, p := range v.Parts {
-		switch {
-		case p.Env != "":
+	for _, p := range parts {
+		if p.Env != "" {
 			r.Notes.NeedEnv(p.Env, "as for the old program; "+v.At.String())
 			b.WriteString("${env:" + p.Env + "}")
-		case i == 0:
-			b.WriteString(flow.LiteralTemplate(strings.TrimLeft(strings.TrimPrefix(strings.TrimLeft(p.Text, " "), cut),
-				" ")))
-		default:
-			b.WriteString(flow.LiteralTemplate(p.Text))
+			continue
 		}
+		b.WriteString(flow.LiteralTemplate(p.Text))
 	}
 	return b.String()
 }

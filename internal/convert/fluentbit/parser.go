@@ -40,19 +40,36 @@ func (c *converter) parser(r *settings.Reader) (steps []flow.Step) {
 		r.Notes.Lose(r.At, r.Title, "it has no Key_Name that can be read", "name the field")
 		return nil
 	}
-	field := ruby.Path(path)
-	var tail flow.Map
-	if r.Bool("preserve_key", false) {
-		tail = tail.With("keep", true)
-	}
-	if !r.Bool("reserve_data", false) {
-		tail = tail.With("reserve_data", false)
-	}
+	field, access := ruby.Path(path), ruby.Field(path)
+	preserve, reserve := r.Bool("preserve_key", false), r.Bool("reserve_data", false)
 	r.Ignore("unescape_key")
 	all := r.All("parser")
+	if len(all) == 0 {
+		r.Notes.Lose(r.At, r.Title, "it has no Parser", "name one")
+	}
+	var tail flow.Map
+	// A text that stays would be read by the next parser too: a copy is read, until one of them can.
+	const copied = "_text"
+	copies := preserve && reserve && len(all) > 1
+	switch {
+	case copies:
+		steps = append(steps, flow.Step{Kind: "modify", Body: flow.Map{{
+			Key: "set", Value: flow.Map{{Key: copied, Value: ruby.PlaceholderOf(field)}},
+		}}})
+		field, access = copied, "record."+copied
+	case preserve:
+		tail = tail.With("keep", true)
+		if len(all) > 1 {
+			r.Notes.Lose(r.At, r.Title+" parser", "its text stays in the record, so that it may be read twice",
+				"leave Preserve_Key out, or write the steps by hand")
+		}
+	}
+	if !reserve {
+		tail = tail.With("reserve_data", false)
+	}
 	for i, v := range all {
 		name := v.Shown()
-		body, ok := c.format(r, v, name)
+		body, more, ok := c.format(r, v, name)
 		if !ok {
 			continue
 		}
@@ -60,24 +77,21 @@ func (c *converter) parser(r *settings.Reader) (steps []flow.Step) {
 			Kind: "parse", Body: append(append(flow.Map{{Key: "field", Value: field}}, body...), tail...),
 			Note: "parser " + name,
 		}
-		if i > 0 {
-			step.When = ruby.Field(path) + " != nil"
-			if tail.Get("keep") != nil {
-				r.Notes.Lose(v.At, r.Title+" parser "+name,
-					"its text stays in the record, so that it may be read twice", "leave Preserve_Key out, or "+
-						"write the steps by hand")
-			}
+		if i > 0 || copies {
+			step.When = access + " != nil"
 		}
-		steps = append(steps, step)
+		steps = append(append(steps, step), more...)
 	}
-	if len(all) == 0 {
-		r.Notes.Lose(r.At, r.Title, "it has no Parser", "name one")
+	if copies {
+		steps = append(steps, flow.Step{Kind: "modify", Body: flow.Map{{Key: "remove", Value: []any{copied}}}})
 	}
 	return steps
 }
 
-// format reads a [PARSER] as the settings of a step.
-func (c *converter) format(r *settings.Reader, v syntax.Value, name string) (flow.Map, bool) {
+// format reads a [PARSER] as the settings of a step, with more steps for what fields hold that it has read.
+func (c *converter) format(r *settings.Reader, v syntax.Value, name string) (
+	body flow.Map, more []flow.Step, ok bool,
+) {
 	s := c.parsers[strings.ToLower(name)]
 	if s == nil {
 		if body, known := usual()[strings.ToLower(name)]; known {
@@ -85,15 +99,14 @@ func (c *converter) format(r *settings.Reader, v syntax.Value, name string) (flo
 			if body.Get("format") == "json" && body.Get("time") == nil {
 				body = body.With("time", flow.Map{{Key: "key", Value: ""}})
 			}
-			return body, true
+			return body, nil, true
 		}
 		r.Notes.Lose(v.At, r.Title+" parser "+name, "no [PARSER] of that name is in the files",
 			"name the parsers file too")
-		return nil, false
+		return nil, nil, false
 	}
 	p := settings.NewReader(s, r.Notes, "[PARSER] "+name)
 	p.Ignore("name", "skip_empty_values", "time_system_timezone", "time_strict")
-	var body flow.Map
 	switch format, _ := p.Plain("format"); strings.ToLower(format) {
 	case "regex":
 		text, _ := p.Plain("regex")
@@ -102,14 +115,14 @@ func (c *converter) format(r *settings.Reader, v syntax.Value, name string) (flo
 			at, _ := s.Get("regex")
 			p.Notes.Lose(at.At, p.Title+" regex", err.Error(),
 				"write it otherwise (docs/filters.md#regular-expressions)")
-			return nil, false
+			return nil, nil, false
 		}
 		body = flow.Map{{Key: "format", Value: "regex"}, {Key: "regex", Value: flow.Literal(re)}}
 	case "json", "ltsv", "logfmt":
 		body = flow.Map{{Key: "format", Value: strings.ToLower(format)}}
 	default:
 		p.Notes.Lose(s.At, p.Title, "there is no format "+format, "write it as format: regex")
-		return nil, false
+		return nil, nil, false
 	}
 	p.Ignore("regex", "logfmt_no_bare_keys")
 	body = c.times(p, body)
@@ -132,10 +145,21 @@ func (c *converter) format(r *settings.Reader, v syntax.Value, name string) (flo
 	for _, key := range [...]string{"decode_field_as", "decode_field"} {
 		for _, d := range p.All(key) {
 			words := strings.Fields(d.Shown())
-			if len(words) >= 2 && words[0] == "json" {
-				p.Notes.Lose(d.At, p.Title+" "+key, "what a field holds is read by a step of its own",
-					"add parse: {field: "+words[1]+", format: json} behind")
+			if len(words) < 2 || words[0] != "json" {
+				// What is escaped there is plain text here.
+				continue
 			}
+			inner := flow.Map{
+				{Key: "field", Value: ruby.Path(words[1:2])},
+				{Key: "format", Value: "json"},
+				{Key: "time", Value: flow.Map{{Key: "key", Value: ""}}},
+			}
+			if key == "decode_field_as" {
+				inner = inner.With("into", ruby.Path(words[1:2]))
+			} else {
+				inner = inner.With("keep", true)
+			}
+			more = append(more, flow.Step{Kind: "parse", Body: inner, When: ruby.Field(words[1:2]) + " != nil"})
 		}
 	}
 	if p.Has("time_offset") {
@@ -146,7 +170,7 @@ func (c *converter) format(r *settings.Reader, v syntax.Value, name string) (flo
 		body = body.In("time", "zone", offset)
 	}
 	p.Done()
-	return body, true
+	return body, more, true
 }
 
 // times reads a parser's time, which counts only where it has a key and a format.

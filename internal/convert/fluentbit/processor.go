@@ -125,17 +125,16 @@ func (c *converter) sql(p *settings.Reader) (steps []flow.Step) {
 	query, _ := p.Plain("query")
 	m := regexp.MustCompile(`(?is)^\s*SELECT\s+(.+?)\s+FROM\s+\S+?(?:\s+WHERE\s+(.+?))?\s*;?\s*$`).
 		FindStringSubmatch(query)
-	lose := func(why string) []flow.Step {
-		p.Lose("query", why, "write steps expr and modify by hand (docs/filters.md)")
-		return nil
-	}
+	lose := func(why string) { p.Lose("query", why, "write steps expr and modify by hand (docs/filters.md)") }
 	if m == nil {
-		return lose("the query is not read here")
+		lose("the query is not read here")
+		return nil
 	}
 	if m[2] != "" {
 		code, ok := sqlCondition(m[2])
 		if !ok {
-			return lose("the condition is not read here")
+			lose("the condition is not read here")
+			return nil
 		}
 		steps = append(steps, flow.Step{Kind: "expr", Body: flow.Map{{
 			Key: "drop", Value: flow.Expression("not (" + code + ")"),
@@ -155,7 +154,8 @@ func (c *converter) sql(p *settings.Reader) (steps []flow.Step) {
 		case len(words) == 1 && name.MatchString(words[0]):
 			keep = append(keep, ruby.Path(words))
 		default:
-			return lose("the column " + strings.TrimSpace(column) + " is not read here")
+			lose("the column " + strings.TrimSpace(column) + " is not read here")
+			return nil
 		}
 	}
 	body := flow.Map{{Key: "keep", Value: keep}}

@@ -320,6 +320,8 @@ func (c *converter) matchTargets(label string, s *syntax.Section) []flow.Target 
 		return []flow.Target{{Retag: c.joined(label, s)}}
 	case "label_router":
 		return c.labelRouter(s)
+	case "tag_normaliser":
+		return []flow.Target{{Retag: c.tagNormaliser(label, s)}}
 	case "record_reformer", "retag", "add_tag_prefix", "record_modifier":
 		return []flow.Target{{Retag: c.retagAll(label, s)}}
 	}

@@ -16,6 +16,8 @@ import (
 type assignments struct {
 	set, expr flow.Map
 	names     []string
+	// texts says that all values become texts, as without auto_typecast.
+	texts bool
 }
 
 // assign reads one field of <record>.
@@ -34,7 +36,7 @@ func (a *assignments) assign(r *settings.Reader, e syntax.Entry) {
 		a.set = append(a.set, flow.Pair{Key: field, Value: flow.LiteralTemplate(text)})
 		return
 	}
-	if template, ok := valueTemplate(r, e.Value); ok {
+	if template, ok := valueTemplate(r, e.Value); ok && !(a.texts && strings.HasPrefix(template, "{record")) {
 		a.set = append(a.set, flow.Pair{Key: field, Value: template})
 		return
 	}
@@ -43,6 +45,9 @@ func (a *assignments) assign(r *settings.Reader, e syntax.Entry) {
 		r.Notes.Lose(e.At, r.Title+" "+e.Key, err.Error()+" has no like that is known here",
 			"write it as an expression (docs/filters.md#expr-and-when), or let the agent set it")
 		return
+	}
+	if a.texts {
+		code = "string(" + code + ` ?? "")`
 	}
 	a.expr = append(a.expr, flow.Pair{Key: field, Value: flow.Expression(code)})
 }
@@ -134,8 +139,8 @@ func valueExpr(r *settings.Reader, v syntax.Value) (string, error) {
 
 // recordTransformer reads record_transformer.
 func (c *converter) recordTransformer(r *settings.Reader) (steps []flow.Step) {
-	r.Ignore("enable_ruby", "auto_typecast")
-	var a assignments
+	r.Ignore("enable_ruby")
+	a := assignments{texts: !r.Bool("auto_typecast", true)}
 	for _, s := range r.Children("record") {
 		for _, e := range s.Entries {
 			a.assign(r, e)

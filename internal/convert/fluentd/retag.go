@@ -266,6 +266,38 @@ func (c *converter) retagAll(label string, s *syntax.Section) *flow.Retag {
 	return retag
 }
 
+// tagNormaliser reads the plugin that makes tags of what the map kubernetes has.
+func (c *converter) tagNormaliser(label string, s *syntax.Section) *flow.Retag {
+	r := c.reader(s)
+	format, ok := r.Plain("format")
+	if !ok {
+		format = "${namespace_name}.${pod_name}.${container_name}"
+	}
+	prefix, ok := r.Plain("key_prefix")
+	if !ok {
+		prefix = "kubernetes"
+	}
+	unknown, ok := r.Plain("unknown")
+	if !ok {
+		unknown = "unknown"
+	}
+	r.Ignore("sticky_tags")
+	r.Done()
+	var tag strings.Builder
+	for _, p := range template.Pieces(format) {
+		if p.Code == "" {
+			tag.WriteString(flow.LiteralTemplate(p.Text))
+			continue
+		}
+		path := append([]string{prefix}, strings.Split(p.Code, ".")...)
+		tag.WriteString(ruby.PlaceholderOf(ruby.Path(path) + "|" + unknown))
+	}
+	return &flow.Retag{Label: label, Once: true, Rules: []flow.Rule{{
+		At: s.At, Tags: flow.Every(),
+		Set: []flow.Step{{Kind: "modify", Body: flow.Map{{Key: "tag", Value: tag.String()}}}},
+	}}}
+}
+
 // labelRouter reads the router of Kubernetes operators: routes by namespace, labels and the like to labels.
 func (c *converter) labelRouter(s *syntax.Section) []flow.Target {
 	r := c.reader(s)

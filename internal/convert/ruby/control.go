@@ -36,16 +36,16 @@ func (p *parser) when(subject *node) (node, error) {
 	if err := p.want("when"); err != nil {
 		return node{}, err
 	}
-	var any node
+	var some node
 	for {
 		c, err := p.alternative(subject)
 		if err != nil {
 			return node{}, err
 		}
-		if any.code == "" {
-			any = c
+		if some.code == "" {
+			some = c
 		} else {
-			any = node{code: any.inner() + " or " + c.inner(), sort: boolean}
+			some = node{code: some.inner() + " or " + c.inner(), sort: boolean}
 		}
 		if !p.take(",") {
 			break
@@ -61,7 +61,7 @@ func (p *parser) when(subject *node) (node, error) {
 	if err != nil {
 		return node{}, err
 	}
-	return either(any, then, rest), nil
+	return either(some, then, rest), nil
 }
 
 // alternative is one of the values of a when.

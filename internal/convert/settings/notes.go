@@ -47,7 +47,9 @@ type Notes struct {
 	Env   []Needed
 	// SecretsDir is where files with secrets are to be.
 	SecretsDir string
-	taken      map[string]string
+	// Origins is where variables come from that no file names, such as a Kubernetes Secret's, by their names.
+	Origins map[string]string
+	taken   map[string]string
 }
 
 // Lose adds what can't be said.
@@ -72,7 +74,12 @@ func need(list []Needed, name, from string) []Needed {
 }
 
 // NeedEnv says that a variable is looked at.
-func (n *Notes) NeedEnv(name, from string) { n.Env = need(n.Env, name, from) }
+func (n *Notes) NeedEnv(name, from string) {
+	if origin, known := n.Origins[name]; known {
+		from = origin
+	}
+	n.Env = need(n.Env, name, from)
+}
 
 // NeedFile says that a file is looked at.
 func (n *Notes) NeedFile(name, from string) { n.Files = need(n.Files, name, from) }

@@ -100,6 +100,10 @@ func retry(b *settings.Reader, o *flow.Output) {
 // inject reads <inject>: which fields the time and the tag become.
 func inject(r *settings.Reader, o *flow.Output) {
 	section := r.Child("inject")
+	if section != nil && !injects(conf.Type(r.Section)) {
+		r.Notes.Say(section.At, r.Title+" <inject>", "left out: the plugin does not use it", "")
+		return
+	}
 	s := r
 	if section != nil {
 		s = settings.NewReader(section, r.Notes, r.Title+" <inject>")
@@ -146,6 +150,15 @@ func inject(r *settings.Reader, o *flow.Output) {
 		}}})
 	}
 	s.Done()
+}
+
+// injects says whether plugins of a type do what <inject> says.
+func injects(name string) bool {
+	switch name {
+	case "http", "splunk_hec", "loki", "forward", "secure_forward":
+		return false
+	}
+	return !strings.Contains(name, "search")
 }
 
 // rfc3339 says whether a format is one that the program writes by itself.
