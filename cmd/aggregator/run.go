@@ -64,6 +64,12 @@ func runServer(ctx context.Context, c *flags.Config, logs io.Writer) error {
 		opts.ConfigSource = c.Source()
 		opts.Load = func() (app.Loaded, error) { return flags.LoadConfig(paths, config.Options{}) }
 	}
+	sockets, err := systemd.Inherit(os.Getenv, os.Getpid())
+	if err != nil {
+		return err
+	}
+	defer func() { _ = sockets.Close() }() // those that are left serve nobody
+	opts.Inherited = sockets.Take
 	a, err := app.New(ctx, cfg, opts)
 	if err != nil && ctx.Err() != nil {
 		log.Info().AnErr("cause", err).Msg("stopped while it was starting")
@@ -71,6 +77,10 @@ func runServer(ctx context.Context, c *flags.Config, logs io.Writer) error {
 	}
 	if err != nil {
 		return err
+	}
+	if left := sockets.Left(); len(left) > 0 {
+		log.Error().Strs("sockets", left).Msg("systemd listens on sockets that no listener takes, and who connects there waits " +
+			"for nothing: write FileDescriptorName= with the name of one in listeners, or its address")
 	}
 	log.Info().Str("version", v).Str("commit", commit).Str("config", c.Source()).Msg("aggregator starts")
 	for i, addr := range a.ListenerAddrs() {

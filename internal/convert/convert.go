@@ -208,24 +208,26 @@ func notIncluded(files *syntax.Files, roots []*syntax.Section) []*syntax.Section
 // readFluentBit reads files of Fluent Bit, in the same way.
 func readFluentBit(files *syntax.Files, paths []string, notes *settings.Notes) (olds []*flow.Old, wrong []error) {
 	var all []*fluentbit.File
-	whole := 0
 	for _, path := range paths {
 		file, err := fluentbit.Parse(files, path)
 		if err != nil {
 			wrong = append(wrong, err)
 			continue
 		}
-		for _, m := range file.Missing {
+		file.Path = path
+		all = append(all, file)
+	}
+	// Those that others include are known once all are read, whatever their order.
+	included := files.Included()
+	all = slices.DeleteFunc(all, func(f *fluentbit.File) bool { return slices.Contains(included, filepath.Clean(f.Path)) })
+	whole := 0
+	for _, f := range all {
+		for _, m := range f.Missing {
 			notes.Lose(m.At, m.Reason, "", m.Hint)
 		}
-		if slices.Contains(files.Included(), filepath.Clean(path)) {
-			continue
-		}
-		file.Path = path
-		if file.Has("input") && file.Has("output") {
+		if f.Has("input") && f.Has("output") {
 			whole++
 		}
-		all = append(all, file)
 	}
 	if whole < 2 && len(all) > 1 {
 		one := &fluentbit.File{Path: all[0].Path}

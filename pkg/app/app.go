@@ -40,6 +40,9 @@ type Options struct {
 	Drain       bool
 	NoStatus    bool // with Drain: nor does that
 	LimitMemory bool // of the whole process; see limitMemory
+	// Inherited returns the sockets that the process was given for a listener of that name and address, nil for none; nil:
+	// it was given none.
+	Inherited func(name, address string) (net.Listener, net.PacketConn)
 }
 
 // App is the program. Make one with New, then Run it once.
@@ -136,6 +139,9 @@ func (a *App) listen(ctx context.Context) error {
 		Log: a.opts.Log, Handover: a.takeOver,
 	}
 	for _, set := range a.initial.Listeners {
+		if o.Listener, o.Packets = nil, nil; a.opts.Inherited != nil {
+			o.Listener, o.Packets = a.opts.Inherited(set.Name, set.Address)
+		}
 		if err := a.listeners.bind(ctx, set, o, a.opts.Now); err != nil {
 			return err
 		}

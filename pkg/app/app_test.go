@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -474,5 +475,41 @@ func TestClusters(t *testing.T) {
 		if err != nil || strings.Count(string(text), `"region":"ap"`) != want {
 			t.Errorf("%s has %q: %v", name, text, err)
 		}
+	}
+}
+
+// TestInherited: a listener accepts from the socket that the process was given for its name, answers heartbeats beside
+// it, and gives it back when it stops.
+func TestInherited(t *testing.T) {
+	var lc net.ListenConfig
+	given, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg, err := config.Parse("test.yaml", fmt.Appendf(nil, `
+listeners: [{name: public, address: "127.0.0.1:1"}, {name: second, address: "127.0.0.1:0"}]
+buffer: {path: %[1]s/queue}
+outputs: {out: {type: file, path: "%[1]s/out"}}
+status: {address: "127.0.0.1:0"}
+`, t.TempDir()), config.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := startWith(t, cfg, Options{
+		Version: "test", Log: zerolog.New(zerolog.NewTestWriter(t)),
+		Inherited: func(name, _ string) (net.Listener, net.PacketConn) {
+			if name != "public" {
+				return nil, nil
+			}
+			return given, nil
+		},
+	})
+	if got := p.ListenerAddrs()[0].String(); got != given.Addr().String() {
+		t.Fatalf("it listens on %s, and was given %s", got, given.Addr())
+	}
+	p.send("a", "chunk", "hello")
+	p.end()
+	if _, err := given.Accept(); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("the listener is open after the stop: %v", err)
 	}
 }

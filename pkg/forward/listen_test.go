@@ -331,3 +331,21 @@ func TestClosedBeforeAck(t *testing.T) {
 	}
 	until(t, "forgotten", func() bool { return !told() })
 }
+
+// TestInheritedElsewhere: a socket that others reach is not taken for a listener of this machine's own agents.
+func TestInheritedElsewhere(t *testing.T) {
+	var lc net.ListenConfig
+	given, err := lc.Listen(t.Context(), "tcp", "0.0.0.0:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	opts := forward.Options{
+		Config: forward.Config{Name: "public", Address: "127.0.0.1:24224"}, Listener: given,
+	}
+	if _, err := forward.Listen(t.Context(), opts); err == nil || !strings.Contains(err.Error(), "where others reach it") {
+		t.Errorf("%v", err)
+	}
+	if _, err := given.Accept(); err == nil {
+		t.Error("it stays open")
+	}
+}

@@ -48,7 +48,11 @@ type Options struct {
 	Budget   *ingest.Budget // may be shared by several servers
 	Places   *Places        // shared by the servers of a process; nil: max_connections alone bounds connections
 	Handover Handover       // serves who logs in with the key for handovers; nil: nobody may
-	Peers    *Peers         // shared by servers whose clients may send again to one what they sent to another; nil: its own
+	// Listener is what to accept from in place of binding the address, and Packets what to answer heartbeats on; nil: they
+	// are bound. They are closed with the server.
+	Listener net.Listener
+	Packets  net.PacketConn
+	Peers    *Peers // shared by servers whose clients may send again to one what they sent to another; nil: its own
 	Log      zerolog.Logger
 }
 
@@ -102,7 +106,9 @@ func Listen(ctx context.Context, opts Options) (*Server, error) {
 		lc  net.ListenConfig
 		err error
 	)
-	if path, ok := strings.CutPrefix(opts.Address, "unix:"); ok {
+	if opts.Listener != nil {
+		err = s.inherit(ctx, &lc)
+	} else if path, ok := strings.CutPrefix(opts.Address, "unix:"); ok {
 		if err = removeStale(ctx, path); err == nil {
 			s.listener, err = lc.Listen(ctx, "unix", path)
 		}
@@ -119,6 +125,36 @@ func Listen(ctx context.Context, opts Options) (*Server, error) {
 		return nil, fmt.Errorf("listener %s: listening on %s: %w", opts.Name, opts.Address, err)
 	}
 	return s, nil
+}
+
+// inherit takes the sockets that the process was given. Heartbeats, of TCP's listeners, have a port of their own where
+// none was given for them.
+func (s *Server) inherit(ctx context.Context, lc *net.ListenConfig) (err error) {
+	s.listener, s.udp = s.opts.Listener, s.opts.Packets
+	bound := s.listener.Addr()
+	if bound.Network() == "unix" {
+		return nil
+	}
+	if onLoopback(s.opts.Address) && !onLoopback(bound.String()) {
+		// Who may send here was decided for agents of this machine.
+		return errors.Join(fmt.Errorf("the socket that the program was given is at %s, where others reach it, and address says "+
+			"loopback: write the socket's in its place, and who may send there (clusters, or allow_anonymous)", bound),
+			s.listener.Close())
+	}
+	s.opts.Address = bound.String()
+	if s.udp == nil && s.opts.UDPHeartbeat {
+		if s.udp, err = lc.ListenPacket(ctx, "udp", s.opts.Address); err != nil {
+			return fmt.Errorf("UDP heartbeats (udp_heartbeat: false turns them off): %w", err)
+		}
+	}
+	return nil
+}
+
+// onLoopback reports whether an address is this machine's own.
+func onLoopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	ip, errIP := netip.ParseAddr(host)
+	return err == nil && (host == "localhost" || errIP == nil && ip.Unmap().IsLoopback())
 }
 
 // listenTCP listens on address and, for heartbeats, on the UDP port of the same number. With port 0, one of the two

@@ -14,7 +14,7 @@ cp "$1" "$top/root/root/aggregator.deb"
 chroot "$top/root" /bin/bash -euxo pipefail <<'IN'
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin
 dpkg -i /root/aggregator.deb
-systemd-analyze verify /usr/lib/systemd/system/aggregator.service
+systemd-analyze verify /usr/lib/systemd/system/aggregator.service /usr/lib/systemd/system/aggregator.socket
 runuser -u aggregator -- aggregator check /etc/aggregator/aggregator.yaml
 man -w aggregator-run >/dev/null
 cat >/tmp/waits.yaml <<'YAML'
@@ -31,6 +31,13 @@ until [ -S /tmp/forward.sock ]; do kill -0 "$server"; done
 echo '{"message":"hello"}' | aggregator send --address unix:/tmp/forward.sock
 pkill -TERM -P "$server" aggregator
 wait "$server" || true
+# As aggregator.socket does it: who connects is served, and the program starts at the first connection.
+printf 'listeners: [{name: forward, address: "127.0.0.1:24999"}]\nstatus: {address: "127.0.0.1:0"}\nbuffer: {path: /tmp/activated}\n' >/tmp/activated.yaml
+systemd-socket-activate -l 127.0.0.1:24999 --fdname=forward aggregator run -c /tmp/activated.yaml &
+activated=$!
+until echo '{"message":"hello"}' | aggregator send --address 127.0.0.1:24999; do kill -0 "$activated"; done
+kill "$activated"
+wait "$activated" || true
 cd /
 dpkg -r aggregator
 test -f /etc/aggregator/aggregator.yaml

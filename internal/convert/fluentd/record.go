@@ -36,7 +36,7 @@ func (a *assignments) assign(r *settings.Reader, e syntax.Entry) {
 		a.set = append(a.set, flow.Pair{Key: field, Value: flow.LiteralTemplate(text)})
 		return
 	}
-	if template, ok := valueTemplate(r, e.Value); ok && !(a.texts && strings.HasPrefix(template, "{record")) {
+	if template, ok := valueTemplate(r, e.Value); ok && (!a.texts || !strings.HasPrefix(template, "{record")) {
 		a.set = append(a.set, flow.Pair{Key: field, Value: template})
 		return
 	}

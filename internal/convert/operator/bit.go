@@ -133,26 +133,20 @@ func (b *bitWriter) settings(r *resource, s *syntax.Section, n *yaml.Node, prefi
 	members(n, func(key string, value *yaml.Node) {
 		at := r.at(value)
 		name := prefix + snake(key)
-		if other := map[string]string{
-			"http_password": "http_passwd", "key_password": "key_passwd", "refresh_interval_seconds": "refresh_interval",
-			"buffer_max_size": "buffer_max_size", "tls.key_password": "tls.key_passwd", "interval_sec": "interval_sec",
-			"rules": "rule", "records": "record", "remove_keys": "remove_key", "allowlist_keys": "allowlist_key",
-			"whitelist_keys": "whitelist_key", "uuid_keys": "uuid_key", "multiline_parser": "multiline.parser", "db_sync": "db.sync", "storage_type": "storage.type",
-			"key_content": "multiline.key_content", "parser_firstline": "parser_firstline",
-		}[name]; other != "" && !(name == "remove_keys" && pluginOf(s) == "loki") {
+		if other := fileKey(name); other != "" && (name != "remove_keys" || s.Text("name") != "loki") {
 			name = other
 		}
 		put := func(key string, v syntax.Value) {
 			s.Entries = append(s.Entries, syntax.Entry{Key: key, Value: v, At: at})
 		}
-		switch value.Kind {
-		case yaml.ScalarNode:
+		switch {
+		case value.Kind == yaml.ScalarNode:
 			put(name, syntax.Literal(value.Value, at))
-		case yaml.SequenceNode:
+		case value.Kind == yaml.SequenceNode:
 			for _, item := range value.Content {
 				b.item(r, s, name, item)
 			}
-		case yaml.MappingNode:
+		case value.Kind == yaml.MappingNode:
 			switch v, isSecret := secret(r, value, b.notes); {
 			case isSecret:
 				put(name, v)
@@ -175,7 +169,23 @@ func (b *bitWriter) settings(r *resource, s *syntax.Section, n *yaml.Node, prefi
 	})
 }
 
-func pluginOf(s *syntax.Section) string { return s.Text("name") }
+// fileKey returns what a file calls a setting that has another name in resources, "" where the names are alike.
+func fileKey(name string) string {
+	if base, found := strings.CutSuffix(name, "_password"); found {
+		return base + "_passwd"
+	}
+	switch name {
+	case "rules", "records", "remove_keys", "allowlist_keys", "whitelist_keys", "uuid_keys":
+		return strings.TrimSuffix(name, "s")
+	case "multiline_parser", "db_sync", "storage_type", "multiline_key_content":
+		return strings.Replace(name, "_", ".", 1)
+	case "key_content":
+		return "multiline.key_content"
+	case "refresh_interval_seconds":
+		return "refresh_interval"
+	}
+	return ""
+}
 
 // item reads one of a list: a value, or, of modify, a rule or a condition such as {set: {a: b}}.
 func (b *bitWriter) item(r *resource, s *syntax.Section, name string, item *yaml.Node) {

@@ -130,13 +130,13 @@ func settingsOf(r *resource, s *syntax.Section, n *yaml.Node, notes *settings.No
 	members(n, func(key string, value *yaml.Node) {
 		at := r.at(value)
 		name := snake(key)
-		switch value.Kind {
-		case yaml.ScalarNode:
+		switch {
+		case value.Kind == yaml.ScalarNode:
 			if name == "type" && s.Name != "source" {
 				name = "@type"
 			}
 			s.Entries = append(s.Entries, entries(at, name, value.Value)...)
-		case yaml.MappingNode:
+		case value.Kind == yaml.MappingNode:
 			if v, isSecret := secret(r, value, notes); isSecret {
 				s.Entries = append(s.Entries, syntax.Entry{Key: name, Value: v, At: at})
 				return
@@ -144,7 +144,7 @@ func settingsOf(r *resource, s *syntax.Section, n *yaml.Node, notes *settings.No
 			child := &syntax.Section{Name: name, At: at}
 			settingsOf(r, child, value, notes)
 			s.Sections = append(s.Sections, child)
-		case yaml.SequenceNode:
+		case value.Kind == yaml.SequenceNode:
 			list(r, s, name, value, notes)
 		}
 	})
