@@ -101,13 +101,38 @@ func wantText(t *testing.T, m *Model, parts ...string) {
 
 func TestShown(t *testing.T) {
 	m := newModel(t, three(), 120, 40)
-	wantText(t, m, "aggregator-0  aggregator 1.2.3, up 2h", "output es: refused", "what to do: set the password",
+	wantText(t, m, "aggregator-0  aggregator 1.2.3, up 2h", "output es: the login is refused", "what to do: set the password",
 		"> es                           500       1m         0     never  refused", "lake")
 	if strings.Contains(m.Text(), "\x1b") {
 		t.Error("there are colours where none are wanted")
 	}
 	m.o.Color = true
-	wantText(t, m, "\x1b[31moutput es: refused\x1b[0m")
+	wantText(t, m, "\x1b[31moutput es: the login is refused\x1b[0m")
+}
+
+// What is wrong is said whole, over several lines; only where there are few rows, and of what is less urgent, it is cut.
+func TestFindingsAreNotCut(t *testing.T) {
+	f := three()
+	long := strings.Repeat("word ", 40) + "end"
+	f.state.Verdict.Findings[0].Text = long
+	for range 5 {
+		f.state.Verdict.Findings = append(f.state.Verdict.Findings, client.Finding{Subject: "queue", Text: long})
+	}
+	flat := func(m *Model) string { return strings.Join(strings.Fields(m.Text()), " ") }
+	for rows, want := range map[int]int{24: 1, 60: 4} {
+		m := newModel(t, f, 80, rows)
+		if n := strings.Count(flat(m), long); n != want {
+			t.Errorf("%d rows have %d findings whole, want %d:\n%s", rows, n, want, m.Text())
+		}
+		for line := range strings.Lines(m.Text()) {
+			if len([]rune(strings.TrimSuffix(line, "\n"))) > 80 {
+				t.Errorf("a line is too wide: %q", line)
+			}
+		}
+		wantText(t, m, "and 2 more: aggregator status", "> es")
+	}
+	f.state.Verdict.Findings[0].Text = strings.Repeat("x", 1000) // without any space
+	wantText(t, newModel(t, f, 80, 24), strings.Repeat("x", 60))
 }
 
 func TestSorted(t *testing.T) {

@@ -46,6 +46,36 @@ func (p *page) line(color, format string, args ...any) {
 	p.WriteString(text + "\n")
 }
 
+const (
+	maxWrapped   = 4  // lines of a finding
+	highTerminal = 40 // rows, from which on findings are shown whole
+)
+
+// wrap adds a text in so many lines at most, the first of which is indented by less than the others.
+func (p *page) wrap(color, indent string, most int, text string) {
+	text = safetext.Line(text, ' ')
+	for n := 1; ; n++ {
+		room := max(p.m.width-len(indent), 10)
+		all := []rune(text)
+		if len(all) <= room || n == most {
+			p.line(color, "%s%s", indent, text)
+			return
+		}
+		cut := room
+		for i := room; i > room/2; i-- {
+			if all[i] == ' ' {
+				cut = i
+				break
+			}
+		}
+		p.line(color, "%s%s", indent, string(all[:cut]))
+		text = strings.TrimLeft(string(all[cut:]), " ")
+		if n == 1 {
+			indent += "  "
+		}
+	}
+}
+
 // fit cuts what is wider than n.
 func fit(text string, n int) string {
 	if utf8.RuneCountInString(text) <= n {
@@ -84,13 +114,27 @@ func (m *Model) Text() string {
 func (m *Model) head(p *page) {
 	s := &m.state
 	p.line("", "%s  aggregator %s, up %s", s.Hostname, s.Version, seconds(s.Uptime))
-	p.line(colorOf(s.Verdict.Severity), "%s", s.Verdict.Text)
+	if len(s.Verdict.Findings) == 0 {
+		p.wrap(colorOf(s.Verdict.Severity), "", maxWrapped, s.Verdict.Text)
+	}
+	// On a high terminal nothing is cut; on a low one the tables keep their place.
+	most := 1
+	if m.rows > highTerminal {
+		most = maxWrapped
+	}
 	for i := range min(len(s.Verdict.Findings), 4) {
 		f := &s.Verdict.Findings[i]
-		p.line(colorOf(f.Severity), "  %s: %s", f.Subject, f.Text)
-		if f.Remedy != "" {
-			p.line(dim, "    what to do: %s", f.Remedy)
+		lines := most
+		if i == 0 {
+			lines = maxWrapped
 		}
+		p.wrap(colorOf(f.Severity), "", lines, f.Subject+": "+f.Text)
+		if f.Remedy != "" {
+			p.wrap(dim, "  ", most, "what to do: "+f.Remedy)
+		}
+	}
+	if more := len(s.Verdict.Findings) - 4; more > 0 {
+		p.line("", "and %d more: aggregator status", more)
 	}
 	full := ""
 	if s.Queue.FullIn != nil {

@@ -243,7 +243,7 @@ func outputOf(
 			Text: st.LastError, Detail: st.LastDetail, Time: st.LastErrorAt, Ended: st.LastErrorOver,
 		},
 		FailingSince: st.FailingSince,
-		OutputTimes:  status.OutputTimes{LastSuccess: st.LastSuccess, BackoffUntil: st.BackoffUntil},
+		OutputTimes:  status.OutputTimes{LastSuccess: st.LastSuccess, FailingReason: st.Failing, BackoffUntil: st.BackoffUntil},
 	}
 	s.Clusters, s.Lag = outputClusters(waits, st.Clusters, now)
 	s.Targets = targets(st.Targets)

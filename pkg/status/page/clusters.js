@@ -49,9 +49,15 @@ function make(page, key) {
   return item;
 }
 
+// kindOf is what is wrong with a cluster: what the verdict has found, or what is noted below its row.
+function kindOf(page, key) {
+  const c = page.state.clusters[key];
+  return trouble(page, "cluster/" + key) || (c.waiting || c.no_acks || c.dropped ? "warning" : "");
+}
+
 function update(page, key, item) {
   const c = page.state.clusters[key];
-  const kind = trouble(page, "cluster/" + key);
+  const kind = kindOf(page, key);
   const quiet = c.seen && (page.now() - c.seen) / 1000 > silent;
   attr(item.elements[0], "class", kind);
   fill(item.sign, mark(kind || (c.rate > 0 ? "ok" : "idle")));
@@ -102,6 +108,6 @@ async function agents(page, key, into) {
 export function show(page) {
   if (!body) table();
   const all = page.state.clusters;
-  const keys = Object.keys(all).sort((a, b) => rank[trouble(page, "cluster/" + a)] - rank[trouble(page, "cluster/" + b)] || coarse(all[b].rate) - coarse(all[a].rate) || (a < b ? -1 : 1));
+  const keys = Object.keys(all).sort((a, b) => rank[kindOf(page, a)] - rank[kindOf(page, b)] || coarse(all[b].rate) - coarse(all[a].rate) || (a < b ? -1 : 1));
   rows(body, keys, (key) => make(page, key), (key, item) => update(page, key, item));
 }

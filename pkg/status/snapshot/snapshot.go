@@ -434,10 +434,11 @@ type OutputRequests struct {
 	DeliveryLatency Latency `json:"delivery_latency"`
 }
 
-// OutputTimes is when something got through last, and when the next try is.
+// OutputTimes is when something got through last, why nothing does, and when the next try is.
 type OutputTimes struct {
-	LastSuccess  time.Time `json:"last_success,omitzero"`
-	BackoffUntil time.Time `json:"backoff_until,omitzero"`
+	LastSuccess   time.Time `json:"last_success,omitzero"`
+	FailingReason string    `json:"failing_reason,omitempty"` // throttled, network, server, auth…; "": something does
+	BackoffUntil  time.Time `json:"backoff_until,omitzero"`
 }
 
 // OutputOutlook is what an output is doing in words, and how long it will be busy. All is derived.

@@ -54,9 +54,8 @@ func output(o *snapshot.Output, now time.Time, found finder) {
 		f.Remedy = "set its credentials or privileges right, there or in the configuration; events are kept"
 		found(f, "%s refuses its login or privileges; %s%s: %s", product(o), oldest, nextTry(o, now), o.LastError.Text)
 	case snapshot.StateRetrying:
-		f.Alert, f.Since, f.Remedy = alertLag, o.FailingSince,
-			"see what is wrong with the destination; events are kept and sent again"
-		found(f, "nothing gets through; %s%s: %s", oldest, nextTry(o, now), o.LastError.Text)
+		f.Alert, f.Since, f.Remedy = alertLag, o.FailingSince, retryingRemedy(o)
+		found(f, "%s; %s%s: %s", stuck(o), oldest, nextTry(o, now), o.LastError.Text)
 	case snapshot.StateStalled:
 		f.Alert, f.Since, f.Remedy = alertDiskHangs, o.LastError.Time,
 			"look at the disk and its node: dmesg, the storage class's events"
@@ -84,6 +83,31 @@ func output(o *snapshot.Output, now time.Time, found finder) {
 	default: // idle, or gone
 	}
 	besides(o, found)
+}
+
+// stuck says that nothing gets through to a destination.
+func stuck(o *snapshot.Output) string {
+	if o.FailingReason == reasonThrottled {
+		return "throttled by " + product(o) + ", so that nothing gets through"
+	}
+	return "nothing gets through"
+}
+
+// Reasons of outputs that have a remedy of their own, as outputs.Reason has them.
+const (
+	reasonThrottled = "throttled"
+	reasonNetwork   = "network"
+)
+
+// retryingRemedy says what to do where nothing gets through.
+func retryingRemedy(o *snapshot.Output) string {
+	switch o.FailingReason {
+	case reasonThrottled:
+		return "raise its quota or send it less; events are kept and sent again"
+	case reasonNetwork:
+		return "see whether it runs and can be reached from here: name, port, firewall, proxy; events are kept and sent again"
+	}
+	return "see what is wrong with the destination; events are kept and sent again"
 }
 
 // besides tells what may be wrong whatever the output's state.
@@ -178,7 +202,7 @@ func StateText(o *snapshot.Output, now time.Time) string {
 	case snapshot.StateIdle:
 		text = "nothing waits"
 	case snapshot.StateRetrying:
-		text = "nothing gets through" + since(o, now) + nextTry(o, now)
+		text = stuck(o) + since(o, now) + nextTry(o, now)
 	case snapshot.StateRefused:
 		text = "login or privileges refused" + since(o, now) + nextTry(o, now)
 	case snapshot.StatePaused:

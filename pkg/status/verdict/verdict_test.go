@@ -513,6 +513,10 @@ func TestStateText(t *testing.T) {
 			State: snapshot.StateRetrying, FailingSince: now.Add(-12 * time.Minute),
 			OutputTimes: snapshot.OutputTimes{BackoffUntil: now.Add(20 * time.Second)},
 		},
+		"throttled by Firehose, so that nothing gets through for 12 min": {
+			Type: "firehose", State: snapshot.StateRetrying, FailingSince: now.Add(-12 * time.Minute),
+			OutputTimes: snapshot.OutputTimes{FailingReason: "throttled"},
+		},
 		"login or privileges refused for 3 h": {
 			State: snapshot.StateRefused, FailingSince: now.Add(-3 * time.Hour),
 			OutputTimes: snapshot.OutputTimes{BackoffUntil: now.Add(-time.Second)},

@@ -48,6 +48,13 @@ for (const scheme of ["light", "dark"]) {
       const seen = await page.evaluate(() => [...document.querySelectorAll("#verdict-text, #first, #flow svg")].map((el) => el.getBoundingClientRect().bottom));
       if (seen.some((bottom) => bottom > 800)) say(`at ${width} px the verdict and the picture end at ${seen} px, beyond what is seen without scrolling`);
     }
+    // What the verdict says is read whole, and a cluster with a note is not shown as in order.
+    if (day !== "hostile") {
+      const cut = await page.$$eval("#verdict .clamp", (all) => all.filter((el) => el.scrollHeight > el.clientHeight + 2).map((el) => el.textContent.slice(0, 80)));
+      for (const text of cut) say(`at ${width} px the verdict is cut: ${text}`);
+    }
+    const odd = await page.$$eval("#clusters-table tr.details:not([hidden])", (all) => all.filter((el) => el.querySelector(".mark.warning") && el.previousElementSibling.querySelector(".mark.ok")).length);
+    if (odd) say(`at ${width} px ${odd} clusters are shown as in order above what is wrong with them`);
     if (await page.$("#tail form")) await tail(page, world, `at ${width} px, ${scheme}`);
     const owned = await page.evaluate(() => ({ title: document.title, scripts: document.scripts.length, images: document.images.length, handlers: document.querySelectorAll("[onerror],[onload],[onclick]").length }));
     if (owned.title.includes("owned") && day !== "hostile" || owned.title === "owned" || owned.scripts !== 1 || owned.images !== 0 || owned.handlers !== 0) say("a text became more than text:", JSON.stringify(owned));
