@@ -76,7 +76,8 @@ func (Log) Help() map[string]string {
 
 // Output is one destination.
 type Output struct {
-	Settings outputs.Config // of its type's own kind; nil where the type is not known
+	// Settings is that of its type's own kind; nil where the type is not known.
+	Settings outputs.Config
 	// Common is the part of Settings that all types have.
 	Common *outputs.Common
 }

@@ -22,7 +22,8 @@ type decoder struct {
 	warnings *problems
 	redact   *strings.Replacer
 	parsed   map[string]*node // defaults, by their text
-	secrets  []*node          // that interpolations brought in
+	// secrets are those that interpolations brought in.
+	secrets []*node
 }
 
 // field is a setting of a struct, those of inlined structs included.
@@ -33,8 +34,10 @@ type field struct {
 	preset, least, help string
 	enum                []string
 	required            bool
-	holds               string // of a text with placeholders: target or other
-	short               bool   // a scalar may stand for a mapping of this key alone
+	// holds is target or other, of a text with placeholders.
+	holds string
+	// short says that a scalar may stand for a mapping of this key alone.
+	short bool
 }
 
 func fieldsOf(t reflect.Type) []field {

@@ -90,7 +90,8 @@ func (p place) String() string { return fmt.Sprintf("%s:%d", p.file, p.line) }
 
 // problems gathers what is wrong with the files of a configuration.
 type problems struct {
-	files []string // in the order in which they are read
+	// files are in the order in which they are read.
+	files []string
 	list  Errors
 }
 

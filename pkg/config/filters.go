@@ -13,8 +13,9 @@ import (
 
 // FilterStep is one step of a filter: in the file exactly one key, its kind, with the settings, and perhaps when.
 type FilterStep struct {
-	Kind     string
-	Settings filter.Config // of that kind; nil where none was given
+	Kind string
+	// Settings is that of that kind; nil where none was given.
+	Settings filter.Config
 	// When is an expression: the step is only for events for which it is true; "" always is.
 	When string
 

@@ -20,18 +20,23 @@ const maxInterpolated = 16 << 20
 
 // interpolator looks up what strings refer to, each once.
 type interpolator struct {
-	options  Options
-	known    map[string]string // by reference: "file:/path"
-	standIns map[string]bool   // references whose values were made up
+	options Options
+	// known is by reference: "file:/path".
+	known map[string]string
+	// standIns are references whose values were made up.
+	standIns map[string]bool
 	bytes    int
 }
 
 // expanded is a text with its references replaced by their values.
 type expanded struct {
-	text, masked string   // masked has the references' names only ("${env:NAME}", no default), which may be shown
-	refs         []string // those names, nil without any
-	standIn      bool     // a value was made up: see Options.StandIn
-	hint         string   // what to do about the error
+	text, masked string // masked has the references' names only ("${env:NAME}", no default), which may be shown
+	// refs are those names; nil: there are none.
+	refs []string
+	// standIn says that a value was made up: see Options.StandIn.
+	standIn bool
+	// hint is what to do about the error.
+	hint string
 }
 
 // expand looks up what text refers to.

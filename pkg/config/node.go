@@ -14,8 +14,10 @@ import (
 
 // Limits of what a file may make of memory, whatever its aliases multiply.
 const (
-	maxFile  = 4 << 20 // bytes
-	maxNodes = 100_000 // values, each counted as often as an alias repeats it
+	// maxFile bounds a file, in bytes.
+	maxFile = 4 << 20
+	// maxNodes bounds values, each counted as often as an alias repeats it.
+	maxNodes = 100_000
 	maxDepth = 100
 )
 
@@ -34,10 +36,12 @@ type node struct {
 	text, tag string // of a scalar; tag is YAML's short one, "!!int"
 	// refs is where text came from, if an interpolation brought it in.
 	refs    []string
-	masked  string  // text with those in place of their values
-	standIn bool    // text was made up, since what it refers to is not there
-	items   []*node // of a list
-	entries []entry // of a mapping
+	masked  string // text with those in place of their values
+	standIn bool   // text was made up, since what it refers to is not there
+	// items are those of a list.
+	items []*node
+	// entries are those of a mapping.
+	entries []entry
 }
 
 // entry is a key of a mapping. Its value is nil if an error was reported for it already.
@@ -161,11 +165,12 @@ func (n *node) shown() string {
 type reader struct {
 	*problems
 	interpolator
-	file     string // that is read
-	count    int
-	stopped  bool
-	active   map[*yaml.Node]bool // the aliases being followed
-	imported []*node             // scalars that an interpolation brought in
+	file    string // that is read
+	count   int
+	stopped bool
+	// active is the aliases being followed.
+	active   map[*yaml.Node]bool
+	imported []*node // scalars that an interpolation brought in
 }
 
 // read returns the root of the one document in data, nil where there is none.

@@ -32,7 +32,8 @@ type asideStore struct {
 	rec     *stats.Recorder
 	targets *waitingTargets
 	spawn   func(func())
-	limit   int // bytes of rests above which senders wait
+	// limit counts bytes of rests above which senders wait.
+	limit int
 
 	mu      sync.Mutex
 	pending []*chunkRef

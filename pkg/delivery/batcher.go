@@ -17,7 +17,8 @@ type batch struct {
 	events []event.Event
 	refs   []*chunkRef
 	bytes  int
-	memory arena // of what filters changed
+	// memory has what filters changed.
+	memory arena
 }
 
 // keepEvents is how many events a batch may have room for, however few it held.
@@ -38,8 +39,9 @@ func (b *batch) reset() {
 // pauseClock is the rules' time. It stands still while the feeder can't go on, so that an outage of
 // the destination does not tear apart what would have been joined.
 type pauseClock struct {
-	lag  time.Duration
-	beat heartbeat.Loop // of the feeder's goroutine
+	lag time.Duration
+	// beat is that of the feeder's goroutine.
+	beat heartbeat.Loop
 }
 
 func (c *pauseClock) now() time.Time { return time.Now().Add(-c.lag) }
@@ -65,8 +67,10 @@ type batcher struct {
 	b       *batch
 	due     context.Context // ends when b has waited long enough
 	stopDue context.CancelFunc
-	ref     *chunkRef // of the last events of b
-	owed    int       // of them: how many references ref does not know of yet
+	// ref is the chunk's, of the last events of b.
+	ref *chunkRef
+	// owed is how many references to them ref does not know of yet.
+	owed int
 }
 
 // fits reports whether the current batch has room for all of c; true also where it is empty, so that what no batch can

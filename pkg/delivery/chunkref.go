@@ -27,39 +27,53 @@ type counter interface {
 // references to the chunk's. A made chunkRef is of an event that a filter made: the source knows nothing of its chunk,
 // and nothing is counted. Safe for concurrent use.
 type chunkRef struct {
-	source   Source
-	counter  counter
-	parts    partSettler // nil: nothing may wait aside
-	chunk    *event.Chunk
-	number   uint64 // ascending in the order in which chunks are walked
-	filtered bool   // the rules had its events
+	source  Source
+	counter counter
+	// parts is nil where nothing may wait aside.
+	parts partSettler
+	chunk *event.Chunk
+	// number is ascending in the order in which chunks are walked.
+	number uint64
+	// filtered says that the rules had its events.
+	filtered bool
 	made     bool
 
-	trunk *chunkRef // of a branch: the chunk's own
-	size  int       // of a branch: how many references it stands for
-	freed func()    // of a branch: called with its last reference
+	// trunk is the chunk's own, of a branch.
+	trunk *chunkRef
+	// size is how many references a branch stands for.
+	size int
+	// freed is called with the last reference of a branch.
+	freed func()
 
-	mu       sync.Mutex
-	refs     int
-	kept     int  // of refs: those that do not need the memory of the entries
-	shed     bool // the source has the memory of the entries back
-	returned bool // an event of it was
-	dropped  int  // events that the rules dropped while the chunk was walked
-	counts   outcome.Counts
+	mu   sync.Mutex
+	refs int
+	// kept is how many of refs do not need the memory of the entries.
+	kept int
+	// shed says that the source has the memory of the entries back.
+	shed bool
+	// returned says that an event of it was.
+	returned bool
+	// dropped counts events that the rules dropped while the chunk was walked.
+	dropped int
+	counts  outcome.Counts
 	// rests is what waits aside; nil: nothing does.
-	rests   *rests.Rests
-	after   []func(bool)      // to be called once the rests are stored, or are not
-	origins map[int][]*origin // of events that are not in the entries as they were stored, by position
+	rests *rests.Rests
+	after []func(bool) // to be called once the rests are stored, or are not
+	// origins are those of events that are not in the entries as they were stored, by position.
+	origins map[int][]*origin
 }
 
 // origin marks a stored event that the rules have, or had. While its chunk is walked it is the only one of its event
 // and refers to the entries. Kept, it has a reference to the chunk of its own, which does not need the entries.
 type origin struct {
-	ref   *chunkRef
-	ev    event.Event // as it was stored
-	kept  bool
-	over  bool  // the rules are done with it
-	track Track // nil: nobody looks
+	ref *chunkRef
+	// ev is as it was stored.
+	ev   event.Event
+	kept bool
+	// over says that the rules are done with it.
+	over bool
+	// track is nil where nobody looks.
+	track Track
 }
 
 // keep copies the event out of the entries.

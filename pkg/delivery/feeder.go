@@ -20,12 +20,14 @@ const (
 // feeder takes chunks from the source and has their events cut into batches, through the rules where there are any.
 // One goroutine uses it.
 type feeder struct {
-	name    string // of the output
+	// name is that of the output.
+	name    string
 	source  Source
 	whole   bool // see outputs.WholeChunker
 	control *pacing.Control
 	clock   *pauseClock
-	stage   *filterStage // nil: there are no rules
+	// stage is nil where there are no rules.
+	stage   *filterStage
 	batcher *batcher
 	dead    *deadLetterSink
 	rec     *stats.Recorder

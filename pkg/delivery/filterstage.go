@@ -12,8 +12,9 @@ import (
 const (
 	// maxHeldBack is what the rules hold back, by cost; above it they give out everything.
 	maxHeldBack = 32 << 20
-	flushGap    = 20 * time.Millisecond // between calls of Flush for what is due
-	maxLetters  = 1000                  // that are stored together
+	// flushGap is between calls of Flush for what is due.
+	flushGap   = 20 * time.Millisecond
+	maxLetters = 1000 // that are stored together
 )
 
 // emitter takes the events that are to be sent. See batcher.
@@ -30,23 +31,32 @@ type emitter interface {
 // chunk is not Done before its last event that was held back is settled. It is the rules' filter.Sink. One goroutine
 // uses it.
 type filterStage struct {
-	name  string // of the output
+	// name is that of the output.
+	name  string
 	rules *rules.Rules
-	tap   Tap // nil: nobody looks
+	// tap is nil where nobody looks.
+	tap   Tap
 	clock *pauseClock
 	out   emitter
 	dead  *deadLetterSink
 
-	ref         *chunkRef // the chunk that is walked
-	ev          filter.Event
-	cur         *origin        // of the event that the rules are given
-	flushed     time.Time      // when Flush was called last
-	heldBack    int            // cost of what the rules hold back
-	dropped     outcome.Counts // of ref
-	count       int            // of dropped
-	letters     []DeadLetter
-	deadOrigins []*origin // of letters
-	ended       bool      // the loop must end: nothing comes into a batch any more
+	// ref is the chunk that is walked.
+	ref *chunkRef
+	ev  filter.Event
+	// cur is the origin of the event that the rules are given.
+	cur *origin
+	// flushed is when Flush was called last.
+	flushed  time.Time
+	heldBack int // cost of what the rules hold back
+	// dropped counts what the rules dropped of ref.
+	dropped outcome.Counts
+	// count is how many dropped counts.
+	count   int
+	letters []DeadLetter
+	// deadOrigins are the origins of letters.
+	deadOrigins []*origin
+	// ended says that the loop must end: nothing comes into a batch any more.
+	ended bool
 }
 
 // applies reports whether the rules have anything to do with the chunk's events.

@@ -19,18 +19,23 @@ import (
 
 // Options is what a Loop is made of. Source, Output and DeadLetters are needed.
 type Options struct {
-	Name        string // of the output, in letters, logs and errors
+	// Name is that of the output, in letters, logs and errors.
+	Name        string
 	Source      Source
 	Output      outputs.Output // stays the caller's to close, after Run
 	DeadLetters DeadLetters
-	Aside       Aside           // where events wait for their targets; nil: they are sent again like others
-	Common      outputs.Common  // zeros stand for the common defaults
-	Grace       time.Duration   // for batches in hand when Run is told to end; 0: 10 s
-	Force       context.Context // its end ends the grace at once; nil: never
-	Log         zerolog.Logger
-	Rules       *rules.Rules // for what the output is given, and of it alone; nil: every event, as it was stored
-	Tap         Tap          // is shown what becomes of events; nil: nobody looks
-	Previous    *Loop        // of the same output, whose Run has returned: its counters go on; nil: none
+	// Aside is where events wait for their targets; nil: they are sent again like others.
+	Aside  Aside
+	Common outputs.Common // zeros stand for the common defaults
+	// Grace is for batches in hand when Run is told to end; 0: 10 s.
+	Grace time.Duration
+	Force context.Context // its end ends the grace at once; nil: never
+	Log   zerolog.Logger
+	// Rules is for what the output is given, and of it alone; nil: every event, as it was stored.
+	Rules *rules.Rules
+	Tap   Tap // is shown what becomes of events; nil: nobody looks
+	// Previous is that of the same output, whose Run has returned: its counters go on; nil: none.
+	Previous *Loop
 }
 
 // Loop delivers what waits for one output. One goroutine fills batches, Common.Workers send them.
@@ -70,7 +75,8 @@ type Loop struct {
 // New returns a Loop that Run starts.
 func New(o Options) *Loop {
 	set := o.Common.Or(outputs.Defaults())
-	if set.RateLimit > 0 { // no burst above a second's worth
+	if set.RateLimit > 0 {
+		// No burst above a second's worth.
 		set.Batch.MaxBytes = min(set.Batch.MaxBytes, setting.Size(set.RateLimit))
 	}
 	if o.Grace == 0 {
@@ -86,7 +92,8 @@ func New(o Options) *Loop {
 	if o.Previous != nil {
 		l.rec.GoOn(o.Previous.rec)
 	}
-	share, _ := set.CatchUp.Share() // it was checked with the settings; else the oldest come first
+	// It was checked with the settings; else the oldest come first.
+	share, _ := set.CatchUp.Share()
 	o.Source.SetFreshShare(share)
 	sink := &deadLetterSink{letters: o.DeadLetters, set: &l.set, control: l.control, rec: l.rec}
 	l.sender = &sender{

@@ -17,14 +17,18 @@ const itemCost = 16 << 10
 // memory. A cluster with too much in it is throttled: the source hands out none of its chunks, so that
 // what a destination refuses of one cluster stops only that one. Safe for concurrent use.
 type retryPool struct {
-	source     Source
-	limit      int // bytes of all, as far as chunks can be given back instead
-	most       int // bytes of all: limit and the batches that may be in hand when every cluster is throttled
-	perCluster int // bytes of a cluster above which it is throttled; all are while they take half of limit
+	source Source
+	// limit counts bytes of all, as far as chunks can be given back instead.
+	limit int
+	// most counts bytes of all: limit and the batches that may be in hand when every cluster is throttled.
+	most int
+	// perCluster counts bytes of a cluster above which it is throttled; all are while they take half of limit.
+	perCluster int
 
-	mu     sync.Mutex
-	bytes  int
-	shares map[string]*share // by cluster; only those that have something in the pool
+	mu    sync.Mutex
+	bytes int
+	// shares are by cluster; only those that have something in the pool.
+	shares map[string]*share
 }
 
 // share is what a cluster has in the pool.

@@ -73,7 +73,8 @@ func (s *sender) waited(w *work) bool {
 		return true
 	}
 	if !w.begun() && s.limiter.Idle() {
-		return false // the destination has none of it, so nothing is doubled by giving it back: that ends a stop soon
+		// The destination has none of it, so nothing is doubled by giving it back: that ends a stop soon.
+		return false
 	}
 	return s.control.Rest(max(0, d-time.Since(began)), s.control.RetryWait)
 }
@@ -133,7 +134,8 @@ func (s *sender) settle(w *work, se *outputs.SendError) bool {
 		}
 		return ok
 	case s.control.Force.Err() != nil:
-		return false // it failed because it was ended
+		// It failed because it was ended.
+		return false
 	case se.Reason == outputs.ReasonPaced:
 		s.pace.Refund(bytesOf(w.events))
 		w.last.wait, w.last.reason = paceOf(se, s.set.Retry.Max), outputs.ReasonPaced
@@ -191,7 +193,8 @@ func (s *sender) settleSome(w *work, se *outputs.SendError) bool {
 	} else {
 		s.settleOthers(w, failed)
 	}
-	some := len(failed) < all // the destination works
+	// The destination works.
+	some := len(failed) < all
 	if some {
 		w.fails = 0
 	}
@@ -201,7 +204,8 @@ func (s *sender) settleSome(w *work, se *outputs.SendError) bool {
 	}
 	held := paced(se, all)
 	switch waits := held + untried(se); {
-	case waits == all: // nothing was tried
+	case waits == all:
+		// Nothing was tried.
 	case waits == len(failed):
 		s.rec.Succeeded()
 	default:

@@ -53,16 +53,21 @@ type DeadLetters interface {
 
 // DeadLetter is an event that was refused for good, or bytes of a chunk that can't be read.
 type DeadLetter struct {
-	Event    *event.Event // nil for bytes that can't be read, and where nobody knows which events were refused
-	Chunk    *event.Chunk // where the event came from
-	Raw      []byte       // without an Event: the unreadable bytes
-	Events   int          // 1, how many events Raw held when it was stored, or how many nobody knows
-	Output   string
-	Status   int    // the destination's status code, 0 where it has none
-	Reason   string // metric label: outputs.Reason, or one of the reasons below
-	Detail   string // the destination's words
-	Attempts int    // how often it was sent
-	Unnamed  bool   // as in outputs.Failure
+	// Event may be nil for bytes that can't be read, and where nobody knows which events were refused.
+	Event *event.Event
+	// Chunk is where the event came from.
+	Chunk  *event.Chunk
+	Raw    []byte // without an Event: the unreadable bytes
+	Events int    // 1, how many events Raw held when it was stored, or how many nobody knows
+	Output string
+	// Status is the destination's status code, 0 where it has none.
+	Status int
+	Reason string // metric label: outputs.Reason, or one of the reasons below
+	// Detail is the destination's words.
+	Detail string
+	// Attempts is how often it was sent.
+	Attempts int
+	Unnamed  bool // as in outputs.Failure
 }
 
 // Reasons of dead letters besides an output's own.
@@ -70,5 +75,6 @@ const (
 	ReasonMaxAttempts = "max_attempts" // retry.max_attempts was reached
 	ReasonMaxAge      = "max_age"      // retry.max_age was reached
 	ReasonTargetWaits = "target_waits" // so much waits for the target already that it may not wait, too
-	ReasonDamaged     = "damaged"      // the stored bytes can't be read any more
+	// ReasonDamaged is that the stored bytes can't be read any more.
+	ReasonDamaged = "damaged"
 )

@@ -63,7 +63,8 @@ func (s *sender) judgeUnlisted(w *work, b *outputs.Batch, se *outputs.SendError)
 			continue
 		}
 		ev, held := &b.Events[f.Index], undecided
-		if w.target != nil { // it has waited aside since
+		if w.target != nil {
+			// It has waited aside since.
 			held = ev.Chunk.Received
 		}
 		kind := fmt.Sprintf("%d %s", f.Status, f.Kind)
@@ -139,7 +140,8 @@ func (s *sender) search(w *work, se *outputs.SendError) bool {
 		case got == nil || len(got.Failed) > 0:
 			halves.Accepted()
 			ok = s.settle(part, got)
-			s.deliver(part) // what is left of it
+			// It is what is left.
+			s.deliver(part)
 			w.turnedAway += part.turnedAway
 		case got.Suspect:
 			s.rec.Failed(got, false)
@@ -152,7 +154,8 @@ func (s *sender) search(w *work, se *outputs.SendError) bool {
 		}
 	}
 	s.learn(halves, se.Host)
-	var left []int // in order, as their chunks are
+	// left is in order, as their chunks are.
+	var left []int
 	for _, i := range halves.Guilty() {
 		if !ok || !s.try(w, all[i], last) {
 			left = append(left, i)
@@ -239,14 +242,16 @@ func (s *sender) standsTrial(w *work) bool {
 		s.rec.BacksOff(stats.Backoff{
 			Reason: w.last.reason, Err: w.last.err, Events: w.last.failed, OfSome: true, Pause: pause,
 		})
-		w.last.failed = nil // it is counted
+		// It is counted.
+		w.last.failed = nil
 		ok := s.control.RetryWait(s.control.Drain, pause)
 		s.rec.Waited()
 		if !ok {
 			return false
 		}
 		if time.Since(began) < pause {
-			return true // somebody wants it tried now
+			// Somebody wants it tried now.
+			return true
 		}
 	}
 }

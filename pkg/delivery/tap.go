@@ -35,18 +35,23 @@ type Result int
 
 // Results.
 const (
-	Delivered    Result = iota // the destination has it
-	SentAgain                  // or will be
-	WaitsAside                 // for its target
-	DroppedEvent               // by a step, or by on_reject
-	DeadEvent                  // a dead letter
-	JoinedEvent                // it is a part of another one
+	// Delivered is that the destination has it.
+	Delivered Result = iota
+	SentAgain        // or will be
+	// WaitsAside is that it waits for its target.
+	WaitsAside
+	// DroppedEvent is that a step has dropped it, or on_reject.
+	DroppedEvent
+	// DeadEvent is that it is a dead letter.
+	DeadEvent
+	JoinedEvent // it is a part of another one
 )
 
 // Answer is what becomes of events, and why.
 type Answer struct {
-	Result  Result
-	Failure outputs.Failure // why it was not delivered; Reason may also be one of the reasons of this package
+	Result Result
+	// Failure is why it was not delivered; Reason may also be one of the reasons of this package.
+	Failure outputs.Failure
 }
 
 // show tells who looks what becomes of events that were sent.

@@ -30,19 +30,22 @@ const (
 // waitingTarget is what is known of a target that events wait for. Guarded by waitingTargets.mu, but for source.
 type waitingTarget struct {
 	stats.WaitingTarget
-	source  Source
-	busy    bool // somebody tries it
+	source Source
+	// busy says that somebody tries it.
+	busy    bool
 	fullTil time.Time
 }
 
 // waitingTargets knows which targets events wait for, and when each is tried next. Safe for concurrent use.
 type waitingTargets struct {
-	name  string // of the output
+	// name is that of the output.
+	name  string
 	aside Aside
 	set   *outputs.Common
 	wake  chan struct{} // has one where the next time has changed
 
-	some atomic.Bool // there are some
+	// some says that there are some.
+	some atomic.Bool
 
 	mu  sync.Mutex
 	all map[string]*waitingTarget
@@ -230,7 +233,8 @@ func (t *waitingTargets) list() []stats.WaitingTarget {
 
 const (
 	probeEvents = 100 // that a target is tried with, at most
-	probesOnce  = 4   // targets that are tried, or sent what waits for them, at once
+	// probesOnce is how many targets that are tried, or sent what waits for them, at once.
+	probesOnce = 4
 )
 
 // prober sends what waits aside once its target takes events again: it tries with a few of the events, and when these
@@ -342,7 +346,8 @@ func (p *prober) sendChunks(one *waitingTarget, refs []*chunkRef, probe bool) bo
 		for ; it.Next(&ev); n++ {
 			all = append(all, ev)
 		}
-		if n < ref.chunk.Events { // the checksum was right, so this was never stored
+		if n < ref.chunk.Events {
+			// The checksum was right, so this was never stored.
 			c, lost := ref.chunk, ref.chunk.Events-n
 			letter := DeadLetter{
 				Chunk: c, Raw: c.Entries, Events: lost, Output: p.sender.name,

@@ -13,10 +13,14 @@ import (
 // work is events that are to be sent, and what is known of them.
 type work struct {
 	events []event.Event
-	refs   []*chunkRef // the events' in order, and possibly others before and after
-	tries  int         // sends so far
-	fails  int         // of these, in a row, without any event getting through
-	pooled bool        // it is sent again apart from its batch: see retryPool
+	// refs are the events' in order, and possibly others before and after.
+	refs []*chunkRef
+	// tries counts the sends so far.
+	tries int
+	// fails is how many of these, in a row, got no event through.
+	fails int
+	// pooled says that it is sent again apart from its batch: see retryPool.
+	pooled bool
 	// target is the one whose waiting events they are, and turnedAway how many it has refused; nil: they come from the
 	// output's own source.
 	target     *waitingTarget
@@ -29,30 +33,40 @@ type work struct {
 	undecided time.Time
 	trying    bool // counted among what has failed and is not settled
 
-	last lastSend // zero: there was none
+	// last may be zero: there was none.
+	last lastSend
 }
 
 // lastSend is what a send made of the events that are to be sent again.
 type lastSend struct {
-	why     []fate                 // of each event
-	before  attempts               // what tries and fails were, but fails 0 where the send delivered others
-	wait    time.Duration          // before the next send: the longer one of the next two
-	pace    time.Duration          // that the output wants what it holds back to wait
-	backoff time.Duration          // for what failed
-	reason  outputs.Reason         // of the wait; ReasonPaced where nothing failed; "": none
-	failed  map[outputs.Reason]int // how many events of why, without those that are paced
-	err     error
-	flight  bool // all of the events are in flight, see outputs.Failure: they cost the pool nothing
-	some    bool // the send delivered others of its events
-	whole   bool // the send failed as one
+	// why is that of each event.
+	why []fate
+	// before is what tries and fails were, but fails 0 where the send delivered others.
+	before attempts
+	// wait is before the next send: the longer one of the next two.
+	wait time.Duration
+	pace time.Duration // that the output wants what it holds back to wait
+	// backoff is for what failed.
+	backoff time.Duration
+	// reason is that of the wait; ReasonPaced where nothing failed; "": none.
+	reason outputs.Reason
+	// failed is how many events of why, without those that are paced.
+	failed map[outputs.Reason]int
+	err    error
+	// flight says that all of the events are in flight, see outputs.Failure: they cost the pool nothing.
+	flight bool
+	some   bool // the send delivered others of its events
+	// whole says that the send failed as one.
+	whole bool
 }
 
 // fate is why an event is to be sent again.
 type fate struct {
 	reason  outputs.Reason
-	untried bool   // see outputs.Failure
-	flight  bool   // InFlight there
-	target  string // where those of different ones are to be sent apart; else ""
+	untried bool // see outputs.Failure
+	flight  bool // InFlight there
+	// target is where those of different ones are to be sent apart; else "".
+	target string
 }
 
 // attempts counts sends of an event.
@@ -145,10 +159,11 @@ func byChunk(events []event.Event) iter.Seq[[]event.Event] {
 
 // run is events that come one after another and are of one chunk.
 type run struct {
-	ref     *chunkRef
-	n       int
-	bytes   int
-	origins [][]*origin // of those that have any apart from the entries
+	ref   *chunkRef
+	n     int
+	bytes int
+	// origins are those of those that have any apart from the entries.
+	origins [][]*origin
 }
 
 // settle gives up the references of all events, of which out became, and of those that were joined to them.
@@ -175,7 +190,8 @@ func (r *run) setAside(target string, ev *event.Event) {
 	part, ok := ev.Part()
 	owner := r.ref.own()
 	if owner.made || !ok {
-		r.settle(outcome.Dead(string(outputs.ReasonTarget))) // it is counted nowhere
+		// It is counted nowhere.
+		r.settle(outcome.Dead(string(outputs.ReasonTarget)))
 		return
 	}
 	first := owner
@@ -206,7 +222,8 @@ func (r *run) setAside(target string, ev *event.Event) {
 // cursor finds the chunks of events that come in order, and gathers those that are of one.
 type cursor struct {
 	refs []*chunkRef
-	run  run  // since the last flush
+	// run is since the last flush.
+	run  run
 	kept bool // run's chunk has origins
 }
 
@@ -225,7 +242,8 @@ func (c *cursor) add(ev *event.Event, out outcome.Outcome) {
 	}
 	if c.run.n == 0 {
 		c.run.ref = c.find(ev.Chunk)
-		c.kept = c.run.ref.hasOrigins() // those of ev and what comes with it were noted before the batch was handed on
+		// Those of ev and what comes with it were noted before the batch was handed on.
+		c.kept = c.run.ref.hasOrigins()
 	}
 	c.run.n++
 	c.run.bytes += sizeOfEvent(ev)

@@ -26,9 +26,11 @@ type Event struct {
 	// Metadata is a msgpack map, nil where the entry had none.
 	Metadata []byte
 	// Group is the group-start entry in force (Fluent Bit's OTLP groups), nil outside a group.
-	Group  []byte
-	Record []byte // a msgpack map
-	Tag    string // as it is delivered, where a filter has changed it; "": the chunk's
+	Group []byte
+	// Record is a msgpack map.
+	Record []byte
+	// Tag is as it is delivered, where a filter has changed it; "": the chunk's.
+	Tag    string
 	Joined uint64 // tells one that stands for several from others that begin with the same; 0: it stands for itself
 
 	// part is where Iterator found the event's part: a hint for AppendID.
@@ -51,15 +53,18 @@ type Chunk struct {
 	Cluster string
 	Tag     string
 	// Source is who sent it, see Source; "" where that was not to be kept.
-	Source   string
-	Received time.Time // when it was stored
+	Source string
+	// Received is when it was stored.
+	Received time.Time
 	Events   int
 	Entries  []byte
 	// Parts is what the chunk was made of, in order; their Events add up to Chunk.Events.
 	Parts    []Part
-	Returned bool   // dead letters that somebody sends again to this output, whatever the routes say
-	Filtered bool   // its entries are as the filters have left them, which are not asked again
-	NewTag   string // of Filtered entries: the tag that the filters have left, where that is another; see DeliveredTag
+	Returned bool // dead letters that somebody sends again to this output, whatever the routes say
+	// Filtered says that its entries are as the filters have left them, which are not asked again.
+	Filtered bool
+	// NewTag is, of Filtered entries, the tag that the filters have left, where that is another; see DeliveredTag.
+	NewTag string
 	// Again is true of a chunk whose events may have been sent before: it was found at the start of the program, or
 	// somebody gave it back.
 	Again bool

@@ -7,8 +7,9 @@ import (
 
 // Iterator walks the events of a chunk. It allocates nothing.
 type Iterator struct {
-	c     *Chunk
-	at    int // in c.Entries
+	c *Chunk
+	// at is a position in c.Entries.
+	at    int
 	pos   int
 	group []byte
 	part  place

@@ -29,9 +29,11 @@ type Encoder struct {
 	cluster struct {
 		name string
 		// names is the rendered names of what is added, metadata's last if it has one.
-		names  [][]byte
-		mask   uint64 // of their hashes
-		static []byte // the rendered static fields
+		names [][]byte
+		// mask is that of their hashes.
+		mask uint64
+		// static has the static fields, rendered.
+		static []byte
 		known  bool
 	}
 	// Tag, cluster and source of the last event, rendered.

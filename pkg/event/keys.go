@@ -42,10 +42,12 @@ func holds(hashes []uint64, h uint64) bool {
 // keySet finds which members of a map are followed by one with the same key. Maps within maps use
 // it like a stack.
 type keySet struct {
-	seed  maphash.Seed
-	keys  []mapKey
-	text  []byte   // of keys, rendered
-	table []uint32 // open addressing: 1 + index in keys, from the map's first on
+	seed maphash.Seed
+	keys []mapKey
+	// text has keys, rendered.
+	text []byte
+	// table is open addressing: 1 + index in keys, from the map's first on.
+	table []uint32
 }
 
 type mapKey struct {

@@ -18,7 +18,8 @@ type renderer struct {
 	strict    bool
 	added     [][]byte // keys that the outermost map must not have
 	addedMask uint64
-	hashes    []uint64 // of the keys of the small maps that are being written, innermost last
+	// hashes are those of the keys of the small maps that are being written, innermost last.
+	hashes []uint64
 	// keyLevel is how many keys that are maps or arrays enclose what is being written.
 	keyLevel int
 	keySet

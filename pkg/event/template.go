@@ -26,11 +26,13 @@ type Template struct {
 
 // segment is a literal, a placeholder or a conversion.
 type segment struct {
-	kind  segmentKind
-	text  string   // literal, or a placeholder's default
-	index int      // of the tag's part
-	path  []string // of the record's field
-	conv  byte     // strftime
+	kind segmentKind
+	text string // literal, or a placeholder's default
+	// index is that of the tag's part.
+	index int
+	// path is that of the record's field.
+	path []string
+	conv byte // strftime
 }
 
 type segmentKind uint8

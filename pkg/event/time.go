@@ -58,8 +58,10 @@ func appendPadded(dst []byte, n, width int) []byte {
 type civil struct {
 	year, month, day     int // month and day from 1
 	hour, minute, second int
-	weekday              int // 0 is Sunday
-	yearday              int // from 1
+	// weekday is 0 on Sunday.
+	weekday int
+	// yearday is from 1.
+	yearday int
 }
 
 // civilOf returns the date and time of sec seconds since 1970. It reckons in years that begin in

@@ -15,7 +15,8 @@ type Kind uint8
 const (
 	// KindInvalid is a well-formed value that is no event: Entry.Reason says why.
 	KindInvalid Kind = iota
-	KindEvent        // a log event
+	// KindEvent is a log event.
+	KindEvent
 	// KindGroupStart is the events that follow belong to the group that the entry describes.
 	KindGroupStart
 	KindGroupEnd // they no longer do
@@ -51,11 +52,14 @@ type Entry struct {
 	Kind Kind
 	// Reason is a constant label for KindInvalid: why.
 	Reason string
-	Nanos  bool // the time has a fraction of a second
+	// Nanos says that the time has a fraction of a second.
+	Nanos bool
 	// Metadata is a msgpack map; nil where the entry has none.
 	Metadata []byte
-	Record   []byte // a msgpack map
-	Raw      []byte // the whole entry
+	// Record is a msgpack map.
+	Record []byte
+	// Raw is the whole entry.
+	Raw []byte
 }
 
 // ReadEntry reads the entry at the start of b, [time, record] or [[time, metadata], record], into e

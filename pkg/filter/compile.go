@@ -19,10 +19,13 @@ import (
 const (
 	maxText  = 8 << 10
 	maxNodes = 500
-	maxRange = 10000    // numbers in 1..n
-	maxCalls = 4096     // of closures, in one evaluation
-	maxWork  = 16 << 20 // calls times the record's bytes
-	maxJoin  = 1 << 20  // bytes of texts added up
+	maxRange = 10000 // numbers in 1..n
+	// maxCalls bounds the calls of closures in one evaluation.
+	maxCalls = 4096
+	// maxWork bounds calls times the record's bytes.
+	maxWork = 16 << 20
+	// maxJoin bounds the bytes of texts added up.
+	maxJoin = 1 << 20
 )
 
 // The variables.
@@ -42,9 +45,11 @@ const (
 
 // used is a field that an expression uses.
 type used struct {
-	name string   // as a variable
-	root string   // record or metadata
-	path []string // empty: all of it
+	// name is that of a variable.
+	name string
+	root string // record or metadata
+	// path may be empty: all of it.
+	path []string
 	form form
 }
 

@@ -19,11 +19,12 @@ import (
 // may do is limited by their number of calls, 4096 and less for records over 16 KiB; a field that
 // is used has at most 4096 values in it; texts that are added up stay under 1 MiB.
 type Expression struct {
-	text       string
-	program    *vm.Program
-	fields     []used // of record and metadata
-	constant   bool   // depends on fields, cluster and tag alone
-	time       bool   // uses time
+	text    string
+	program *vm.Program
+	// fields are those of record and metadata.
+	fields     []used
+	constant   bool // depends on fields, cluster and tag alone
+	time       bool // uses time
 	doubts     []doubt
 	evaluators sync.Pool
 }

@@ -26,9 +26,11 @@ type evaluator struct {
 	budget  *budget
 
 	cluster, tag string
-	values       []last // as x.fields
-	result       any    // of these
-	known        bool
+	// values are as x.fields.
+	values []last
+	// result is that of these.
+	result any
+	known  bool
 }
 
 // last is a field's value in the event before.

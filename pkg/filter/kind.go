@@ -36,7 +36,8 @@ type Deps struct {
 
 // Made is a step, ready to be put in its place.
 type Made struct {
-	Step   Step   // either this
+	// Step is set, or Joiner.
+	Step   Step
 	Joiner Joiner // or this
 	// Then is the stage right behind the step, of a Kind and with a Joiner of its own; nil: there is none. One
 	// goroutine uses both.

@@ -44,18 +44,23 @@ type Joiner interface {
 // Get, Set and the other methods are how steps see and change it. One goroutine uses it at a time.
 type Event struct {
 	event.Event
-	Detail string // why it is Dead
+	// Detail is why it is Dead.
+	Detail string
 
 	// Origins are the caller's marks of the stored events that this one stands for: the first is
 	// its own (its id), others were absorbed. None: a step made it, such as a summary.
 	Origins []any
 
-	fields   []field // of the record, in order; valid where read
-	read     bool    // fields stand for the record
-	looked   bool    // the next look-up reads all fields: one is not the only one, or a change follows
-	changed  bool    // Record is older than fields
-	memory   []byte  // behind what was set, only appended to until Reset
-	rendered []byte  // behind Record once it was changed
+	// fields are those of the record, in order; valid where read.
+	fields []field
+	read   bool // fields stand for the record
+	// looked says that the next look-up reads all fields: one is not the only one, or a change follows.
+	looked  bool
+	changed bool // Record is older than fields
+	// memory is behind what was set, only appended to until Reset.
+	memory []byte
+	// rendered is behind Record once it was changed.
+	rendered []byte
 }
 
 // ReadAhead has the next look-up read all fields: others follow.

@@ -9,7 +9,8 @@ import (
 // zero value holds nothing.
 type Waiting[T any] struct {
 	byKey map[string]*Held[T]
-	order list.List // of *Held[T], the one that is due first in front
+	// order has *Held[T], the one that is due first in front.
+	order list.List
 }
 
 // Held is a value that waits.

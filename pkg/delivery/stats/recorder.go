@@ -122,7 +122,8 @@ func (r *Recorder) Tries(n int) {
 	defer r.mu.Unlock()
 	r.trying += n
 	if r.trying == 0 && r.ofSome && r.lastErrorOver.IsZero() {
-		r.lastErrorOver = time.Now() // the last of the events that it was about is settled
+		// The last of the events that it was about is settled.
+		r.lastErrorOver = time.Now()
 	}
 }
 
@@ -298,14 +299,20 @@ const (
 
 // health is how an output does.
 type health struct {
-	failing       string // why the last send delivered nothing; "" since one delivered anything
-	failingSince  time.Time
-	whole         bool // it was the destination that failed, not each event by itself
-	told          bool // the log has its failing
-	trying        int  // batches and other work that has failed and is not settled
-	waiting       int  // of these, in backoff
-	until         time.Time
-	lastError     string // for everybody: outputs.Public
+	// failing is why the last send delivered nothing; "" since one delivered anything.
+	failing      string
+	failingSince time.Time
+	// whole says that it was the destination that failed, not each event by itself.
+	whole bool
+	// told says that the log has its failing.
+	told bool
+	// trying counts batches and other work that has failed and is not settled.
+	trying int
+	// waiting is how many of these are in backoff.
+	waiting int
+	until   time.Time
+	// lastError is, for everybody, outputs.Public.
+	lastError     string
 	lastDetail    string // outputs.Whole, for who may see records
 	lastErrorAt   time.Time
 	lastErrorOver time.Time

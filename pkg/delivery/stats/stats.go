@@ -10,12 +10,16 @@ import (
 // Stats is a snapshot of a Loop. Events are counted once, when the chunk that they came in is Done:
 // what the queue took in for the output is the sum of delivered, dropped, dead and what it has pending.
 type Stats struct {
-	Output   string
-	Clusters []Cluster         // ascending by name
-	Sends    uint64            // that ended, well or not
-	Failures uint64            // of Sends: those that did not deliver all of their events
+	Output string
+	// Clusters are ascending by name.
+	Clusters []Cluster
+	// Sends counts those that ended, well or not.
+	Sends uint64
+	// Failures is how many of Sends did not deliver all of their events.
+	Failures uint64
 	Retried  map[string]uint64 // events to be sent again, by reason
-	InFlight int               // sends under way
+	// InFlight counts sends under way.
+	InFlight int
 	// Oldest is when the first of these began; zero: there are none.
 	Oldest time.Time
 	// Concurrency is how many sends may be under way now, 1 to Common.Workers: see pacing.ConcurrencyLimiter.
@@ -24,7 +28,8 @@ type Stats struct {
 	Targets []Target
 	Waiting []WaitingTarget // targets that take no events, ascending
 	Held    []string        // clusters that wait until what was refused of them is taken, ascending
-	Latency metric.Snapshot // of sends
+	// Latency is that of sends.
+	Latency metric.Snapshot
 	// DeliveryLatency is the time of events from when they were stored to when the destination had them.
 	DeliveryLatency metric.Snapshot
 	Paused          bool
@@ -53,24 +58,35 @@ type Health struct {
 
 // WaitingTarget is a target that takes no events at the moment, and for which some wait aside.
 type WaitingTarget struct {
-	Target  string
-	Since   time.Time // when it refused one first; or of the start, where it refused them before
-	Next    time.Time // when it is tried again; zero: it is being tried
-	Tries   int       // that failed in a row
-	Status  int       // of the last refusal; as in outputs.Failure, as the next are
-	Kind    string
-	Detail  string // for those who may see records
-	Remedy  string // what to do, for everybody; "": nothing is known
-	Partial bool   // it refuses some events only: others for it are sent
-	Flowing bool   // it takes events again: those that wait are being sent
-	Full    bool   // so much waits that new events become dead letters
+	Target string
+	// Since is when it refused one first; or of the start, where it refused them before.
+	Since time.Time
+	// Next is when it is tried again; zero: it is being tried.
+	Next time.Time
+	// Tries counts those that failed in a row.
+	Tries int
+	// Status is that of the last refusal; as in outputs.Failure, as the next are.
+	Status int
+	Kind   string
+	// Detail is for those who may see records.
+	Detail string
+	// Remedy is what to do, for everybody; "": nothing is known.
+	Remedy string
+	// Partial says that it refuses some events only: others for it are sent.
+	Partial bool
+	// Flowing says that it takes events again: those that wait are being sent.
+	Flowing bool
+	Full    bool // so much waits that new events become dead letters
 }
 
 // Cluster counts the events of one cluster. Bytes are msgpack.
 type Cluster struct {
 	Cluster   string
 	Delivered uint64
-	Bytes     uint64            // of Delivered
-	Dropped   map[string]uint64 // by reason
-	Dead      map[string]uint64 // by reason; on disk as dead letters
+	// Bytes is that of Delivered.
+	Bytes uint64
+	// Dropped is by reason.
+	Dropped map[string]uint64
+	// Dead is by reason; on disk as dead letters.
+	Dead map[string]uint64
 }

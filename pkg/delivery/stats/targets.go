@@ -28,12 +28,16 @@ func ShownTarget(name string) string { return safetext.Clip(safetext.Line(name, 
 // Target counts what became of the events for one target: delivered and refused ones at once, unlike
 // Stats.Clusters.
 type Target struct {
-	Target    string // "": all that are not told apart
+	// Target may be "": all that are not told apart.
+	Target    string
 	Delivered uint64
-	Bytes     uint64            // of Delivered
-	Refused   map[string]uint64 // by outputs.Reason, each time
+	// Bytes is that of Delivered.
+	Bytes uint64
+	// Refused is by outputs.Reason, each time.
+	Refused   map[string]uint64
 	LastError time.Time
-	Status    int // of the last refusal
+	// Status is that of the last refusal.
+	Status int
 	// Kind is its type in the destination's terms.
 	Kind        string
 	LastSuccess time.Time

@@ -44,10 +44,14 @@ type Hosts struct {
 
 // host is one of them.
 type host struct {
-	accepted uint64    // requests
-	last     time.Time // when it last accepted one
-	barren   time.Time // when a search last found nothing that it accepts; zero since it accepted something
-	flips    []flip    // in order of time
+	// accepted counts requests.
+	accepted uint64
+	// last is when it last accepted one.
+	last time.Time
+	// barren is when a search last found nothing that it accepts; zero since it accepted something.
+	barren time.Time
+	// flips are in order of time.
+	flips []flip
 }
 
 // flip is events that were refused, so many times, and then accepted as they were.
@@ -137,14 +141,18 @@ func (h *Hosts) Barren(name string, now time.Time) {
 
 // Trial is the case of one event that was refused alone. It is for one goroutine at a time.
 type Trial struct {
-	began    time.Time
-	host     string // that refused it last
-	last     time.Time
-	mark     uint64 // how many requests the host had accepted by then
-	before   bool   // it had accepted enough before
+	began time.Time
+	host  string // that refused it last
+	last  time.Time
+	// mark is how many requests the host had accepted by then.
+	mark uint64
+	// before says that it had accepted enough before.
+	before   bool
 	refusals int
-	counted  int  // of these, between accepted controls
-	open     bool // the last one is not counted yet
+	// counted is how many of these were between accepted controls.
+	counted int
+	// open says that the last one is not counted yet.
+	open bool
 }
 
 // Refusals returns how often the event was refused alone.
@@ -186,9 +194,10 @@ type Verdict int
 
 // The verdicts.
 const (
-	Wait   Verdict = iota // for the time that comes with it; then ask again
-	Try                   // send the event now
-	Guilty                // give it up
+	// Wait is for the time that comes with it; then ask again.
+	Wait   Verdict = iota
+	Try            // send the event now
+	Guilty         // give it up
 )
 
 // Judge says what follows for the event, and with Wait for how long.

@@ -13,12 +13,15 @@ const (
 // Search halves the events of a request that was refused as a whole, to find those for which it was. It is for one
 // goroutine.
 type Search struct {
-	open     []Span // that are to be sent, the first one last; halves of refused ones
-	now      Span   // that Next has returned
-	left     int    // requests
-	row      int    // refusals one after another
-	most     int    // that row may be
-	accepted int    // requests
+	open []Span // that are to be sent, the first one last; halves of refused ones
+	now  Span   // that Next has returned
+	// left counts requests.
+	left int
+	row  int // refusals one after another
+	// most is how many row may be.
+	most int
+	// accepted counts requests.
+	accepted int
 	guilty   []int
 	flipped  int  // refused spans of which all was accepted afterwards
 	stopped  bool // the host refuses all, or fails otherwise
@@ -30,8 +33,9 @@ type Span struct{ From, To int }
 
 // parent is a refused span of which parts are not sent yet.
 type parent struct {
-	span   Span
-	guilty int // how many were found before it
+	span Span
+	// guilty is how many were found before it.
+	guilty int
 }
 
 // NewSearch returns the search among n events, that were refused together.

@@ -20,23 +20,28 @@ type About int
 
 // What refusals are about.
 const (
-	Content   About = iota // the event
-	Undecided              // it is to be tried again
-	State                  // the target: none of its events is to be given up
+	// Content is the event.
+	Content   About = iota
+	Undecided       // it is to be tried again
+	// State is the target: none of its events is to be given up.
+	State
 )
 
 // Targets tells refusals of single events, of which no table says what they are about, by what becomes of others for
 // the same target: where it takes others, it is the event. Safe for concurrent use.
 type Targets struct {
-	busy atomic.Bool // all is not empty
+	// busy says that all is not empty.
+	busy atomic.Bool
 	mu   sync.Mutex
 	all  map[string]*refused
-	took map[string]time.Time // when a target that had refused events accepted others
+	// took is when a target that had refused events accepted others.
+	took map[string]time.Time
 }
 
 // refused is a target's refusals since it last accepted anything.
 type refused struct {
-	kind   string // of the last one: others are forgotten
+	// kind is that of the last one; others are forgotten.
+	kind   string
 	first  time.Time
 	last   time.Time
 	events map[uint64]struct{} // different ones, up to Alike
@@ -58,7 +63,8 @@ func (t *Targets) Accepted(target string, now time.Time) {
 	}
 	delete(t.all, target)
 	if len(t.took) >= maxTargets {
-		clear(t.took) // then some are held for longer
+		// Then some are held for longer.
+		clear(t.took)
 	}
 	t.took[target] = now
 	t.busy.Store(len(t.all) > 0)
@@ -71,7 +77,8 @@ func (t *Targets) Refused(target, kind string, event uint64, held time.Time, acc
 	defer t.mu.Unlock()
 	known := t.all[target]
 	if took, ok := t.took[target]; accepted || known == nil && ok && !held.IsZero() && held.Before(took) {
-		return Content // it has accepted others, now or since
+		// It has accepted others, now or since.
+		return Content
 	}
 	if known == nil || known.kind != kind {
 		known = t.watch(target, kind, now)

@@ -17,7 +17,8 @@ type rule struct {
 
 type step struct {
 	include, includeAny, exclude, excludeAll []rule
-	text                                     []byte // of a value that is neither str nor bin
+	// text is that of a value that is neither str nor bin.
+	text []byte
 }
 
 // New returns the step that c describes. A field is matched as event.AppendText has it, without one

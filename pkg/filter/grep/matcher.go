@@ -17,7 +17,8 @@ const maxTexts = 16
 // matcher is a regular expression. One that is no more than some texts, such as ^/(health|ready),
 // is searched for as such; of others, what each match begins with or has in it is looked for first.
 type matcher struct {
-	texts      [][]byte       // one of them must be there
+	// texts are those of which one must be there.
+	texts      [][]byte
 	start, end bool           // at the start, at the end of what is matched
 	regex      *regexp.Regexp // and then match this; nil: nothing more
 }

@@ -39,12 +39,13 @@ const (
 
 // fragment is what an event says of itself.
 type fragment struct {
-	kind    kind
-	more    bool     // of its line follows
-	path    []string // of the text
-	text    []byte   // valid until the event changes
-	id      []byte   // numbered: of the line
-	ordinal int      // numbered: from 1; 0: not said
+	kind kind
+	more bool // of its line follows
+	// path is that of the text.
+	path    []string
+	text    []byte // valid until the event changes
+	id      []byte // numbered: of the line
+	ordinal int    // numbered: from 1; 0: not said
 }
 
 // read returns what ev is a fragment of; false: it has no text.

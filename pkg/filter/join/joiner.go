@@ -9,10 +9,13 @@ import (
 
 // Bounds of what is held back and remembered. Beyond those of lines the one that is due first goes on.
 const (
-	maxLines   = 16 << 10
-	maxHeld    = 64 << 20 // bytes of records
-	maxStreams = 16 << 10 // whose line ends are remembered
-	maxDoubts  = 20       // texts without a line feed, of a stream that has had none
+	maxLines = 16 << 10
+	// maxHeld bounds the bytes of records.
+	maxHeld = 64 << 20
+	// maxStreams is of how many streams line ends are remembered.
+	maxStreams = 16 << 10
+	// maxDoubts bounds the texts without a line feed of a stream that has had none.
+	maxDoubts = 20
 )
 
 // partialField says of a piece of a line that it is one.
@@ -31,36 +34,45 @@ const (
 // Joiner joins fragments to lines. A line has the first one's record, without the marks, and the
 // text of all. It implements filter.Joiner.
 type Joiner struct {
-	paths    [][]string // where the text may be
+	// paths are where the text may be.
+	paths    [][]string
 	key      filter.StreamKey
 	maxBytes int
 	maxWait  time.Duration
 
-	lines   filter.Waiting[*line]
-	held    int // bytes of lines
-	ends    map[string]lineEnds
-	scratch []byte // the key of the event at hand
+	lines filter.Waiting[*line]
+	// held counts bytes of lines.
+	held int
+	ends map[string]lineEnds
+	// scratch is the key of the event at hand.
+	scratch []byte
 	text    []byte
 }
 
 // line is fragments that wait for the others.
 type line struct {
-	kind  kind
-	parts []part // by ordinal, or as they came
-	bytes int    // of the texts
-	held  int    // of the records
+	kind kind
+	// parts are by ordinal, or as they came.
+	parts []part
+	// bytes is that of the texts.
+	bytes int
+	// held has the records.
+	held int
 	// next is the ordinal after those that have gone on.
 	next int
 	// last is the ordinal of the last one; 0: it has not come.
 	last int
-	cut  bool // the beginning has gone on before
-	sure bool // these are fragments
+	// cut says that the beginning has gone on before.
+	cut bool
+	// sure says that these are fragments.
+	sure bool
 }
 
 type part struct {
-	event   *filter.Event
-	path    []string
-	text    []byte // the event's
+	event *filter.Event
+	path  []string
+	// text is the event's.
+	text    []byte
 	ordinal int
 }
 

@@ -43,7 +43,8 @@ type Step struct {
 
 	current atomic.Pointer[table]
 
-	seen fs.FileInfo // of what was read last, good or bad; nil: look again
+	// seen is that of what was read last, good or bad; nil: look again.
+	seen fs.FileInfo
 	sum  [sha256.Size]byte
 	// failed is the last warning; "" once the file is good again.
 	failed string

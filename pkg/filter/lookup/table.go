@@ -20,15 +20,18 @@ import (
 // table is the content of a file. Nobody changes one.
 type table struct {
 	targets []target
-	rows    map[string][][]byte // by key: a msgpack value for each of the first targets, nil where there is none
+	// rows are by key: a msgpack value for each of the first targets, nil where there is none.
+	rows map[string][][]byte
 
-	replaced bool // some key has U+FFFD, as texts have it that are not UTF-8; all keys are
+	// replaced says that some key has U+FFFD, as texts have it that are not UTF-8; all keys are.
+	replaced bool
 }
 
 // target is a field that is added.
 type target struct {
-	path   []string
-	column string // "": none, there is only the default
+	path []string
+	// column may be "": then there is only the default.
+	column string
 	// fallback is the default as msgpack; nil: none.
 	fallback []byte
 }
@@ -36,9 +39,10 @@ type target struct {
 // builder makes a table of rows.
 type builder struct {
 	table
-	all   bool // columns are added, not only those of targets
-	key   string
-	index map[string]int  // of the targets that were made of columns
+	all bool // columns are added, not only those of targets
+	key string
+	// index has the targets that were made of columns.
+	index map[string]int
 	used  map[string]bool // columns that there are
 }
 

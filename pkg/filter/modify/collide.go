@@ -85,7 +85,8 @@ func alone(m []byte, path []string) bool {
 // member is a member of a map that is being made: where its name and its value are in the map's bytes.
 type member struct {
 	name, value, end int32
-	moved            bool // it had another name
+	// moved says that it had another name.
+	moved bool
 }
 
 // nameFilter holds 1024 bits of names: one whose bit is not set yet is no other's.

@@ -13,7 +13,8 @@ type dedot struct {
 	separator string
 	nested    bool
 	record    []byte
-	members   []member // of the maps that are being made, innermost last
+	// members are those of the maps that are being made, innermost last.
+	members []member
 	// clash is a name that two values would get.
 	clash []byte
 }

@@ -8,7 +8,8 @@ import (
 )
 
 type flatten struct {
-	path      []string // empty: every map in the record
+	// path may be empty: every map in the record.
+	path      []string
 	separator string
 
 	name, body, result []byte

@@ -19,10 +19,12 @@ type step struct {
 	convert     []conversion
 	move        []move
 	flatten     *flatten
-	tag         *event.Template // nil: it stays
+	// tag is nil where it stays.
+	tag *event.Template
 
 	text, scratch []byte
-	tags          map[string]string // those made lately
+	// tags are those made lately.
+	tags map[string]string
 }
 
 // rename gives fields other names; one * in the last names of both stands for the same text.

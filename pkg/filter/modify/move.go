@@ -9,9 +9,11 @@ import (
 
 // move brings fields under another one.
 type move struct {
-	from  []string // the last name may be a glob
+	// from is a path whose last name may be a glob.
+	from  []string
 	under []string
-	to    []string // nil for a glob
+	// to may be nil for a glob.
+	to []string
 }
 
 func newMove(from, under []string) move {

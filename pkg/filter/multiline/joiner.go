@@ -16,28 +16,33 @@ const maxKeys = 10_000
 // So the order of a stream's lines is kept, and what is no part of any event goes on at once. It
 // implements filter.Joiner.
 type Joiner struct {
-	path       []string
-	key        filter.StreamKey
-	machine    *machine
-	separator  []byte
-	maxLines   int
-	maxBytes   int
-	maxMessage int // of a trace's pending lines
+	path      []string
+	key       filter.StreamKey
+	machine   *machine
+	separator []byte
+	maxLines  int
+	maxBytes  int
+	// maxMessage bounds a trace's pending lines.
+	maxMessage int
 	maxWait    time.Duration
 
-	traces  filter.Waiting[*trace]
-	scratch []byte // the key of the event at hand
+	traces filter.Waiting[*trace]
+	// scratch is the key of the event at hand.
+	scratch []byte
 }
 
 // trace is an event under way.
 type trace struct {
-	at      states
-	first   *filter.Event
-	head    []byte // its line
-	text    []byte // of the lines so far, where there are several
-	newline string // the last one's end
+	at    states
+	first *filter.Event
+	head  []byte // its line
+	// text is that of the lines so far, where there are several.
+	text []byte
+	// newline is the last one's end.
+	newline string
 	lines   int
-	bytes   int    // of all lines
+	// bytes is that of all lines.
+	bytes   int
 	pending []line // further lines, which belong to it only if one that does follows
 }
 

@@ -19,10 +19,13 @@ type machine struct {
 	start []edge // to be tried on any line
 	next  []edge
 	// soft is those where the lines since the last other state belong to the event only if more follow.
-	soft  states
-	text  states         // of soft: those for any lines
-	kinds []states       // of one language each
-	words words          // of start
+	soft states
+	// text is the part of soft that is for any lines.
+	text states
+	// kinds are those of one language each.
+	kinds []states
+	// words are those of start.
+	words words
 	end   *regexp.Regexp // matches the last line of an event; nil: the line after it says that it was the last
 }
 
@@ -30,11 +33,13 @@ type machine struct {
 type edge struct {
 	from, to states
 	// has is one of these is in each such line; none: no matter. It is cheaper than re.
-	has   []word
-	words uint64 // the same, by machine.words
+	has []word
+	// words are the same, by machine.words.
+	words uint64
 	re    *regexp.Regexp
-	not   *regexp.Regexp // nil: no matter
-	fresh bool           // not for the first line once more
+	// not may be nil: then it does not matter.
+	not   *regexp.Regexp
+	fresh bool // not for the first line once more
 }
 
 // word is a text that a line has: at its beginning, at its end, or anywhere.
@@ -77,8 +82,10 @@ func (e *edge) matches(line []byte) bool {
 
 // words are those that edges ask for, one bit each: none is looked for twice.
 type words struct {
-	list        []word      // at most 64
-	anywhere    uint64      // of those that may be
+	// list is at most 64.
+	list []word
+	// anywhere is that of those that may be.
+	anywhere    uint64
 	first, last [256]uint64 // of those that begin or end with a byte, and begin or end the line
 }
 
@@ -180,7 +187,8 @@ type rule struct {
 	to string
 	// Words of which one is in the line, separated by "|": with ^ in front at its beginning, with $ at its end.
 	has string
-	re  string // "": any line
+	// re may be "": then it is any line.
+	re string
 }
 
 // The ends of states' names: of those where the event does not end, and among these of those that any

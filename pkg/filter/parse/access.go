@@ -19,10 +19,12 @@ const (
 
 // accessLine is a line of an access log. What it lacks is nil.
 type accessLine struct {
-	words                          [3][]byte // before the time: client, identity, user
+	// words is before the time: client, identity, user.
+	words                          [3][]byte
 	time, method, path, code, size []byte
 	referer, agent                 []byte // both or none
-	rest                           []byte // after the agent
+	// rest is after the agent.
+	rest []byte
 }
 
 // readAccess splits a line

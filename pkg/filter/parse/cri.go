@@ -69,10 +69,12 @@ const (
 type joiner struct {
 	*parser
 	limits Join
-	lines  filter.Waiting[*held] // by stream
+	// lines are by stream.
+	lines filter.Waiting[*held]
 	// tags is how many of lines are of a cluster's tag.
-	tags  map[string]int
-	bytes int // that they hold
+	tags map[string]int
+	// bytes counts those that they hold.
+	bytes int
 	// scratch is a stream's key, which begins with its cluster and tag.
 	scratch []byte
 }

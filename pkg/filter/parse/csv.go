@@ -36,7 +36,8 @@ type csvFormat struct {
 	columns   []string
 	delimiter rune
 	text      bytes.Reader
-	buffer    *bufio.Reader // of text, as large as csv.Reader wants it
+	// buffer has the text, as large as csv.Reader wants it.
+	buffer *bufio.Reader
 }
 
 func newCSV(cfg CSV) (*csvFormat, error) {

@@ -13,20 +13,26 @@ import (
 // allocated for a field but the growth of memory that is used again.
 type fields struct {
 	pairs []byte // key, value, key, value, …
-	keys  []span // of the keys' texts in pairs
-	mask  uint64 // of maskOf of the keys
+	// keys are those of the keys' texts in pairs.
+	keys []span
+	// mask is maskOf of all keys.
+	mask uint64
 
 	prefix  string
 	types   []fieldType
 	timeKey string
-	layouts []timelayout.Layout // how the time is written
-	strict  bool                // a time that is not written so is an error
-	keep    bool                // the time stays a field
+	// layouts are how the time is written.
+	layouts []timelayout.Layout
+	// strict says that a time that is not written so is an error.
+	strict bool
+	// keep says that the time stays a field.
+	keep bool
 
 	// received is the time the event came with: it tells the year where a text does not.
 	received event.Time
-	time     event.Time // as read
-	timed    bool       // time is set
+	// time is as read.
+	time  event.Time
+	timed bool // time is set
 	// err is the first text that is not what it must be.
 	err error
 }

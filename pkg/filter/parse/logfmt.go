@@ -34,7 +34,8 @@ const errFields = reason("more than 10000 fields")
 // no other key alone, and the pairs must be more.
 type logfmt struct {
 	bareKeys bool
-	memory   []byte // of the last value whose escapes were resolved
+	// memory has the last value whose escapes were resolved.
+	memory []byte
 }
 
 func (f *logfmt) parse(dst *fields, text []byte) error {

@@ -14,7 +14,8 @@ const errPattern = reason("the regular expression does not match")
 // leave no field.
 type regexFormat struct {
 	expression *regexp.Regexp
-	names      []string // of the groups, "" for those without one
+	// names are those of the groups, "" for those without one.
+	names []string
 }
 
 func newRegex(text string) (format, error) {

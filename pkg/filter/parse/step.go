@@ -19,20 +19,25 @@ const keepScratch = 1 << 20
 
 // parser is the step, but for the joining of lines.
 type parser struct {
-	field    []string
-	format   format
-	decoder  *charset.Decoder // nil: the text is UTF-8
-	onError  string
-	keep     bool // the text stays
-	data     bool // other fields stay
-	received bool // the event's time stays
+	field  []string
+	format format
+	// decoder may be nil: the text is UTF-8.
+	decoder *charset.Decoder
+	onError string
+	// keep says that the text stays.
+	keep bool
+	data bool // other fields stay
+	// received says that the event's time stays.
+	received bool
 	into     string
-	joinKey  *event.Template // nil: the pod and container
+	// joinKey may be nil: the pod and container.
+	joinKey *event.Template
 
 	fields fields
 	// timeIn is where in the fields read the time is, where that is in a map; nil otherwise.
 	timeIn []string
-	names  map[string]struct{} // of the fields, where they are many; nil otherwise
+	// names are those of the fields, where they are many; nil otherwise.
+	names map[string]struct{}
 	// whole is the map that the fields become, see Config.Into.
 	whole []byte
 }

@@ -40,9 +40,11 @@ const (
 // 5424 also msgid and extradata, with "-" where there is none.
 type syslog struct {
 	protocol string
-	elements bool           // structured data also become maps
-	zone     *time.Location // of times that name none
-	words    int            // of the time, where the settings say how it is written; 0: as the RFCs do
+	elements bool // structured data also become maps
+	// zone is that of times that name none.
+	zone *time.Location
+	// words is how many the time has, where the settings say how it is written; 0: as the RFCs do.
+	words int
 }
 
 func newSyslog(cfg Config) (*syslog, error) {

@@ -16,8 +16,10 @@ import (
 // fieldType is what becomes of the text of a field.
 type fieldType struct {
 	name, kind string
-	layout     timelayout.Layout // of a time
-	separator  []byte            // of an array
+	// layout is that of a time.
+	layout timelayout.Layout
+	// separator is that of an array.
+	separator []byte
 }
 
 const knownTypes = "string, integer, float, bool, hex, time and array"

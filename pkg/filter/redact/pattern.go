@@ -14,8 +14,9 @@ const maxMatches = 10_000
 
 // pattern finds what a regular expression matches.
 type pattern struct {
-	re      *regexp.Regexp
-	literal []byte // every match has it: to look for it costs little
+	re *regexp.Regexp
+	// literal is what every match has: to look for it costs little.
+	literal []byte
 }
 
 func newPattern(re *regexp.Regexp) *pattern {

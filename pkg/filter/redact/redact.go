@@ -46,11 +46,14 @@ type Step struct {
 	searches []search
 	fields   [][]string
 	mask     string
-	mac      hash.Hash // nil: mask
+	// mac may be nil: mask.
+	mac hash.Hash
 
 	record []byte // that is searched
-	out    []byte // the new record, up to copied
-	copied int    // of record; 0: nothing was found
+	// out is the new record, up to copied.
+	out []byte
+	// copied is that of record; 0: nothing was found.
+	copied int
 	active [][]string
 	spans  []span
 	text   []byte

@@ -20,10 +20,13 @@ const (
 
 // Route is a route of the configuration as an output sees it.
 type Route struct {
-	Name     string // for the figures
-	Match    func(cluster, tag string) bool
-	When     *filter.Condition // nil: always
-	Steps    []filter.Stage    // empty where the output is not among Outputs
+	// Name is for the figures.
+	Name  string
+	Match func(cluster, tag string) bool
+	// When may be nil: always.
+	When *filter.Condition
+	// Steps may be empty where the output is not among Outputs.
+	Steps    []filter.Stage
 	Outputs  []string
 	Continue bool
 }
@@ -52,16 +55,19 @@ type Rules struct {
 	lastOrigin   origin
 
 	onError func(s *filter.Stage, err error)
-	watcher Watcher // nil: nobody looks
+	// watcher is nil where nobody looks.
+	watcher Watcher
 
-	now time.Time // of the call that is under way
+	// now is that of the call that is under way.
+	now time.Time
 	out Sink
 }
 
 type route struct {
 	Route
-	here      bool         // leads to the output
-	asked     figures      // of When
+	here bool // leads to the output
+	// asked is that of When.
+	asked     figures
 	condition filter.Stage // When, for OnError
 	stages    []*stage
 }
@@ -89,7 +95,8 @@ type stage struct {
 // figures are what Stats tells.
 type figures struct {
 	in, out, dropped, errors atomic.Uint64
-	nanos                    atomic.Int64 // of the sampled calls
+	// nanos is that of the sampled calls.
+	nanos atomic.Int64
 }
 
 // New returns the rules of the output of that name. The routes are all of the configuration's,

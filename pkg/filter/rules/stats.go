@@ -17,13 +17,18 @@ const KindWhen = "when"
 type Stats struct {
 	Route string
 	// Filter is the name of the list that it is in; empty for a route's condition.
-	Filter  string
-	Index   int // in that list
-	Kind    string
-	In      uint64  // events given to it: not those for which its own condition is false
-	Out     uint64  // events that went on
-	Dropped uint64  // events that it dropped or made dead letters
-	Errors  uint64  // events that it, or its own condition, failed on
+	Filter string
+	// Index is in that list.
+	Index int
+	Kind  string
+	// In counts events given to it: not those for which its own condition is false.
+	In uint64
+	// Out counts events that went on.
+	Out uint64
+	// Dropped counts events that it dropped or made dead letters.
+	Dropped uint64
+	// Errors counts events that it, or its own condition, failed on.
+	Errors  uint64
 	Seconds float64 // time spent in it, reckoned from one call in 64; not for conditions
 }
 

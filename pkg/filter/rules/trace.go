@@ -10,17 +10,22 @@ import (
 // Seen is what a stage did with an event: it kept it, dropped it, or holds it back.
 type Seen struct {
 	Route string
-	Stage *filter.Stage // nil: the route took the event, which has not been changed yet
+	// Stage may be nil: the route took the event, which has not been changed yet.
+	Stage *filter.Stage
 
-	Event *filter.Event // as it leaves the stage; valid until the call returns
+	// Event is as it leaves the stage; valid until the call returns.
+	Event *filter.Event
 	// Before is its record as it came in: a copy, nil for an event that the stage made.
 	Before []byte
 	Time   event.Time // its time as it came in
-	Tag    string     // likewise, as it would have been delivered
+	// Tag is likewise, as it would have been delivered.
+	Tag string
 
 	Verdict filter.Verdict
-	Held    bool // the stage keeps it, to join it with others or until it is due
-	Skipped bool // the stage's condition is not true
+	// Held says that the stage keeps it, to join it with others or until it is due.
+	Held bool
+	// Skipped says that the stage's condition is not true.
+	Skipped bool
 	Late    bool // only Err is told, of an event that has gone on
 	Err     error
 }
@@ -155,7 +160,8 @@ func (t tracedJoiner) Flush(now time.Time, everything bool, emit func(*filter.Ev
 // emitting is emit, with what comes out told.
 func (t tracedJoiner) emitting(emit func(*filter.Event)) func(*filter.Event) {
 	return func(e *filter.Event) {
-		var first any // nil for what a step made
+		// first may be nil for what a step made.
+		var first any
 		if len(e.Origins) > 0 {
 			first = e.Origins[0]
 		}

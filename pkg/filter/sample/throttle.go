@@ -32,34 +32,42 @@ type Throttle struct {
 	interval  time.Duration
 	rate      float64
 	perSecond uint32
-	limit     uint64 // of an interval
-	maxKeys   int
-	now       func() time.Time
+	// limit is that of an interval.
+	limit   uint64
+	maxKeys int
+	now     func() time.Time
 
-	known   map[id]*list.Element
-	recent  *list.List // of *window, those seen last in front
-	waiting *list.List // of *window, those of known with something to tell, in the order of due
-	ready   []*window  // with something to tell at once, as they are forgotten
-	text    []byte
+	known map[id]*list.Element
+	// recent has *window, those seen last in front.
+	recent *list.List
+	// waiting has *window, those of known with something to tell, in the order of due.
+	waiting *list.List
+	// ready has those with something to tell at once, as they are forgotten.
+	ready []*window
+	text  []byte
 
-	seed   [16]byte // of the summaries' ids
+	// seed is that of the summaries' ids.
+	seed   [16]byte
 	serial uint64
 }
 
 type id struct {
 	cluster, key string
-	start        int64 // in intervals since 1970
+	// start is in intervals since 1970.
+	start int64
 }
 
 // window counts one key's events of one interval.
 type window struct {
 	id
-	seconds         []uint32   // that went on
+	// seconds are those that went on.
+	seconds         []uint32
 	passed, dropped uint64     // dropped ones since the last summary
 	tag, newTag     string     // newTag: of a step before
 	first, last     event.Time // of the dropped ones since the last summary
 	due             time.Time
-	place           *list.Element // in waiting, while dropped is not 0
+	// place is in waiting, while dropped is not 0.
+	place *list.Element
 }
 
 // NewThrottle returns the throttle that cfg describes. now is the clock.

@@ -77,11 +77,14 @@ type scanner struct {
 
 	year, month, day, yearday  int
 	hour, minute, second, nsec int
-	half                       int  // of the day that hours are counted in: 0: none, 1: am, 2: pm
-	zoned                      bool // the text says how many seconds east of Greenwich it is
-	east                       int
-	epoch                      bool // the text is Unix seconds
-	unix                       int64
+	// half is that of the day that hours are counted in; 0: none, 1: am, 2: pm.
+	half int
+	// zoned says that the text says how many seconds east of Greenwich it is.
+	zoned bool
+	east  int
+	// epoch says that the text is Unix seconds.
+	epoch bool
+	unix  int64
 }
 
 // run reads what ops say.

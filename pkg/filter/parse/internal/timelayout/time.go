@@ -40,8 +40,9 @@ const (
 	minSecond = -62135596800 // 0001-01-01
 	maxSecond = 253402300799 // 9999-12-31T23:59:59
 	maxAhead  = 24 * 60 * 60 // clocks and zones are wrong by less than a day
-	minGuess  = 1e8          // what is taken for a Unix time without being told: from 1973
-	maxGuess  = 4102444800   // to 2099
+	// minGuess is what is taken for a Unix time without being told: from 1973.
+	minGuess = 1e8
+	maxGuess = 4102444800 // to 2099
 )
 
 // New reads the name or the format of a layout.
